@@ -1,0 +1,56 @@
+"""The layers of the architecture: an #include may only point to the same layer or down."""
+
+import pathlib
+import re
+
+import pytest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+# Lowest first. A folder may include its own layer and those that the last column names.
+LAYERS = {
+    "include/qopt": ["include/qopt"],
+    "lib/Quant": ["include/qopt", "lib/Quant"],
+    "lib/Target": ["include/qopt", "lib/Quant", "lib/Target"],
+    "lib/Calibrate": ["include/qopt", "lib/Quant", "lib/Calibrate"],
+    # The serving process: of the compiler it sees nothing but the formats' numerics.
+    "runtime": ["include/qopt", "lib/Quant", "runtime"],
+    "dialects": ["include/qopt", "lib/Quant", "lib/Target", "dialects"],
+    "lib/Import": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "lib/Import"],
+    "lib/Kernels": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "lib/Kernels", "runtime/host"],
+    "lib/Codegen": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "lib/Codegen"],
+    "passes": ["include/qopt", "lib/Quant", "lib/Target", "lib/Calibrate", "dialects", "lib/Kernels", "lib/Codegen"]
+    + ["passes", "runtime/host", "runtime/plan"],
+}
+FORBIDDEN = {"runtime": ["mlir/", "llvm/", "google/protobuf"], "lib/Quant": ["mlir/", "llvm/"]}
+
+
+def files_of(layer):
+    return [p for p in (SOURCE / layer).rglob("*") if p.suffix in (".h", ".cpp")]
+
+
+def includes_of(path):
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE)
+
+
+def layer_of(include):
+    """The project folder an include names, or None for a header from outside or generated beside its folder."""
+    if include.startswith("qopt/"):
+        return "include/qopt"
+    return include if include.split("/")[0] in ("lib", "dialects", "passes", "runtime", "tools", "python") else None
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_includes_point_down(layer):
+    wrong = []
+    for path in files_of(layer):
+        for include in includes_of(path):
+            target = layer_of(include)
+            if target and not any(target == a or target.startswith(a + "/") for a in LAYERS[layer]):
+                wrong.append(f"{path.relative_to(SOURCE)} includes {include}")
+            wrong += [
+                f"{path.relative_to(SOURCE)} includes {include}"
+                for prefix in FORBIDDEN.get(layer, [])
+                if include.startswith(prefix)
+            ]
+    assert not wrong, "\n".join(wrong)

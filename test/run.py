@@ -1,0 +1,92 @@
+"""Runs every test (lit, GoogleTest, pytest) and prints the sum as the last line: `N passed, N failed, N skipped`."""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent
+
+
+def run_lit(build, results, jobs, name_filter):
+    command = [build / "venv/bin/lit", "-q", f"-j{jobs}", "--xunit-xml-output", results / "lit.xml"]
+    if name_filter:
+        command += ["--filter", name_filter, "--allow-empty-runs"]
+    if not any(p.suffix in (".mlir", ".test") for p in (SOURCE / "test").rglob("*")):
+        return 0
+    return subprocess.run([*command, build / "test"]).returncode
+
+
+def run_gtest(program, results, name_filter):
+    """One GoogleTest program; its output is shown only when it fails."""
+    if name_filter and name_filter.lower() not in program.name.lower():
+        return 0
+    report = results / f"{program.name}.xml"
+    done = subprocess.run(
+        [program, f"--gtest_output=xml:{report}", "--gtest_brief=1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=SOURCE,
+    )
+    if done.returncode:
+        sys.stdout.buffer.write(done.stdout)
+        print(f"{program.name}: exit status {done.returncode}", flush=True)
+        if not report.exists():  # it died before it could report: one failure
+            report.write_text('<testsuites tests="1" failures="1"/>')
+    return done.returncode
+
+
+def run_pytest(build, results, jobs, name_filter):
+    command = [build / "venv/bin/python", "-m", "pytest", "-q", "-n", str(jobs), "-p", "no:cacheprovider"]
+    command += ["--junitxml", results / "pytest.xml", "-rs"]
+    if name_filter:
+        command += ["-k", name_filter]
+    paths = os.pathsep.join([str(build / "python"), str(SOURCE / "test")])
+    environment = dict(os.environ, QOPT_BUILD=str(build), PYTHONPATH=paths)
+    status = subprocess.run([*command, SOURCE / "test"], env=environment, cwd=SOURCE).returncode
+    return 0 if status == 5 else status  # 5: nothing was collected
+
+
+def count(report):
+    """(passed, failed, skipped) of one JUnit XML file."""
+    root = ElementTree.parse(report).getroot()
+    suites = [root] if root.get("tests") is not None else root.findall("testsuite")
+    total = failed = skipped = 0
+    for suite in suites:
+        total += int(suite.get("tests", 0))
+        failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skipped += int(suite.get("skipped", 0)) + int(suite.get("disabled", 0))
+    return total - failed - skipped, failed, skipped
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=pathlib.Path, required=True, help="build folder")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--filter", help="run only tests whose name matches")
+    arguments = parser.parse_args()
+    build = arguments.build.resolve()
+    results = build / "test/results"
+    results.mkdir(parents=True, exist_ok=True)
+    for old in results.glob("*.xml"):
+        old.unlink()
+
+    statuses = [run_lit(build, results, arguments.jobs, arguments.filter)]
+    programs = sorted((build / "test/bin").glob("*Tests"))
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        statuses += pool.map(lambda program: run_gtest(program, results, arguments.filter), programs)
+    statuses.append(run_pytest(build, results, arguments.jobs, arguments.filter))
+
+    passed, failed, skipped = map(sum, zip(*map(count, results.glob("*.xml")), strict=True))
+    if failed == 0 and any(statuses):
+        print("a test runner failed without naming a test; see above")
+        failed = 1
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
