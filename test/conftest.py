@@ -1,0 +1,47 @@
+"""What every pytest file may use: where the tools, the repository's model and the larger shared models are."""
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[1]
+BUILD = pathlib.Path(os.environ.get("QOPT_BUILD", SOURCE / "build"))
+SHARED = pathlib.Path(os.environ.get("QOPT_SHARED", SOURCE.parent / "shared"))
+STORIES = SOURCE / "test/data/stories260k"
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of larger models that lies beside the repository on the developers' machines."""
+    if not (SHARED / "zoo").is_dir():
+        pytest.skip(f"the shared models are not at {SHARED} (set QOPT_SHARED)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def stories():
+    """The folder of the small real model in the repository."""
+    return STORIES
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """tool("qopt-compile", "model.onnx", …) runs a program of build/bin or build/test/bin."""
+
+    def run(name, *arguments, check=True, stdin=None, environment=None, timeout=600):
+        path = next(p for p in (BUILD / "bin" / name, BUILD / "test/bin" / name) if p.exists())
+        done = subprocess.run(
+            [path, *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            text=not isinstance(stdin, bytes),
+            timeout=timeout,
+            env={**os.environ, **(environment or {})},
+        )
+        if check:
+            assert done.returncode == 0, f"{name} ended with status {done.returncode}:\n{done.stderr}"
+        return done
+
+    return run
