@@ -1,0 +1,28 @@
+// The rows of Element.h's table, in the order of the enum.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/Element.h"
+
+namespace qopt::quant {
+
+static const Element *const elements[] = {
+    &f32Element, &f16Element, &bf16Element, &int8Element, &int4Element};
+
+const Element &elementOf(ElementType type) {
+  return *elements[static_cast<int>(type)];
+}
+
+const Element *findElement(std::string_view name) {
+  for (const Element *element : elements)
+    if (element->name == name)
+      return element;
+  return nullptr;
+}
+
+std::string elementNames() {
+  std::string names;
+  for (const Element *element : elements)
+    names.append(names.empty() ? "" : ", ").append(element->name);
+  return names;
+}
+
+} // namespace qopt::quant

@@ -1,0 +1,54 @@
+// The table of element types: what each is called, its bits, the codes it may
+// hold and how its codes or values lie in bytes. A new element type is a file
+// under formats/, an enum case in Format.h and a row in Element.cpp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_QUANT_ELEMENT_H
+#define QOPT_LIB_QUANT_ELEMENT_H
+
+#include "lib/Quant/Format.h"
+#include <cstdint>
+#include <string_view>
+
+namespace qopt::quant {
+
+/// One element type. Floating point types have `encode` and `decode`, integer
+/// types `pack` and `unpack`.
+struct Element {
+  ElementType type;
+  std::string_view name; ///< as in a format's spelling
+  unsigned bits;         ///< of one element in canonical storage
+  bool isFloat;
+  /// Codes that round-to-nearest uses in symmetric formats. A range with
+  /// minCode = −maxCode − 1 is used in full: the largest magnitude becomes
+  /// minCode, whatever its sign, and the scale takes the sign (Algorithm.h).
+  int minCode, maxCode;
+  int unsignedMax; ///< codes of asymmetric formats are 0…unsignedMax
+
+  /// Values to and from storage, `count` of them.
+  void (*encode)(const float *values, int64_t count, uint8_t *bytes);
+  void (*decode)(const uint8_t *bytes, int64_t count, float *values);
+
+  /// Codes to and from storage. A row starts on a byte; bits behind its last
+  /// code are zero. Signed codes are stored in two's complement of the
+  /// element's bits; `unpackSigned` extends their sign.
+  void (*pack)(const int16_t *codes, int64_t count, uint8_t *bytes);
+  void (*unpackSigned)(const uint8_t *bytes, int64_t count, int16_t *codes);
+  void (*unpackUnsigned)(const uint8_t *bytes, int64_t count, int16_t *codes);
+};
+
+extern const Element f32Element, f16Element, bf16Element; // formats/Float.cpp
+extern const Element int8Element;                         // formats/Int8.cpp
+extern const Element int4Element;                         // formats/Int4.cpp
+
+/// The row of an element type.
+const Element &elementOf(ElementType type);
+
+/// The row with this name, or null.
+const Element *findElement(std::string_view name);
+
+/// All names in the table's order, separated by ", ".
+std::string elementNames();
+
+} // namespace qopt::quant
+
+#endif // QOPT_LIB_QUANT_ELEMENT_H

@@ -1,0 +1,65 @@
+// Conversions between f32 and the 16-bit floating point types, exact in every
+// bit: to the nearest, ties to even; subnormals, infinities and the sign of
+// zero are kept; a NaN stays a NaN with the leading bits of its payload. A type
+// is its bits here (uint16_t), so that a value can be read from any byte of a
+// mapped file. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_QUANT_FLOATCONVERSION_H
+#define QOPT_LIB_QUANT_FLOATCONVERSION_H
+
+#include <bit>
+#include <cstdint>
+
+namespace qopt::quant {
+
+/// IEEE binary16 (1 sign, 5 exponent, 10 fraction bits) to f32; every half has
+/// an equal f32.
+inline float halfToFloat(uint16_t half) {
+  uint32_t sign = uint32_t(half & 0x8000u) << 16;
+  uint32_t magnitude = half & 0x7fffu;
+  if (magnitude >= 0x7c00u) // infinity or NaN
+    return std::bit_cast<float>(sign | 0x7f800000u |
+                                (magnitude & 0x3ffu) << 13);
+  // The bits of a normal half, moved, are an f32 whose exponent is too small by
+  // 112. One product sets it right for subnormals too, because the product of a
+  // subnormal f32 and a power of two is exact here.
+  float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
+  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(scaled));
+}
+
+/// f32 to the nearest half, ties to even; from 65520 on the result is infinite.
+inline uint16_t floatToHalf(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  uint16_t sign = uint16_t(bits >> 16 & 0x8000u);
+  uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) // NaN; the quiet bit keeps it one
+    return uint16_t(sign | 0x7e00u | (magnitude >> 13 & 0x3ffu));
+  if (magnitude >= 0x477ff000u) // 65520: half way between the largest half and
+                                // the next power of two
+    return uint16_t(sign | 0x7c00u);
+  if (magnitude < 0x38800000u) {
+    // Below the smallest normal half, 2^-14: adding 0.5 leaves multiples of
+    // 2^-24 in the fraction, rounded to even.
+    float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    return uint16_t(sign | (std::bit_cast<uint32_t>(shifted) - 0x3f000000u));
+  }
+  uint32_t odd = magnitude >> 13 & 1;
+  return uint16_t(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
+}
+
+/// bfloat16 (the upper half of an f32) to f32.
+inline float bfloat16ToFloat(uint16_t value) {
+  return std::bit_cast<float>(uint32_t(value) << 16);
+}
+
+/// f32 to the nearest bfloat16, ties to even; what rounds beyond the largest
+/// becomes infinite.
+inline uint16_t floatToBfloat16(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u)
+    return uint16_t(bits >> 16 | 0x40u);
+  return uint16_t((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+}
+
+} // namespace qopt::quant
+
+#endif // QOPT_LIB_QUANT_FLOATCONVERSION_H

@@ -1,0 +1,128 @@
+// Parsing and spelling of formats; the grammar is in Format.h.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/Format.h"
+#include "lib/Quant/Element.h"
+#include <charconv>
+#include <vector>
+
+namespace qopt::quant {
+
+constexpr int64_t smallestGroup = 8, largestGroup = 65536;
+
+static Status invalid(std::string_view text, std::string why) {
+  return Status(StatusCode::InvalidArgument,
+                "format \"" + std::string(text) + "\": " + std::move(why));
+}
+
+static ScaleType defaultScale(Granularity granularity) {
+  return granularity == Granularity::Group ? ScaleType::F16 : ScaleType::F32;
+}
+
+Format floatFormat(ElementType element) { return Format{.element = element}; }
+
+Format groupFormat(ElementType element, int64_t groupSize, ZeroType zero) {
+  return Format{.element = element,
+                .granularity = Granularity::Group,
+                .groupSize = groupSize,
+                .zero = zero,
+                .scale = defaultScale(Granularity::Group)};
+}
+
+static std::vector<std::string_view> split(std::string_view text) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    size_t end = text.find('_');
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos)
+      return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+/// The size of a part "g<digits>", or -1 where the part is something else.
+static int64_t groupSizeOf(std::string_view part) {
+  if (part.size() < 2 || part.front() != 'g')
+    return -1;
+  int64_t size = 0;
+  auto [end, error] =
+      std::from_chars(part.data() + 1, part.data() + part.size(), size);
+  return error == std::errc() && end == part.data() + part.size() && size >= 0
+             ? size
+             : -1;
+}
+
+/// Applies one part behind the element; returns what is wrong with it, or an
+/// empty string.
+static std::string applyPart(std::string_view part, Format &format,
+                             bool &scaleGiven) {
+  if (int64_t size = groupSizeOf(part); size >= 0) {
+    if (size < smallestGroup || size > largestGroup || size % smallestGroup)
+      return "group size " + std::to_string(size) +
+             " is not supported; expected a multiple of " +
+             std::to_string(smallestGroup) + " up to " +
+             std::to_string(largestGroup);
+    format.granularity = Granularity::Group;
+    format.groupSize = size;
+  } else if (part == "asym") {
+    format.zero = format.zero == ZeroType::None ? ZeroType::U8 : format.zero;
+  } else if (part == "tensor") {
+    format.granularity = Granularity::Tensor;
+  } else if (part == "zf") {
+    format.zero = ZeroType::Float;
+  } else if (part == "sf16" || part == "sf32") {
+    format.scale = part == "sf16" ? ScaleType::F16 : ScaleType::F32;
+    scaleGiven = true;
+  } else {
+    return "unknown part \"" + std::string(part) +
+           "\"; expected asym, tensor, g<size>, zf, sf16 or sf32";
+  }
+  return {};
+}
+
+StatusOr<Format> parseFormat(std::string_view text) {
+  std::vector<std::string_view> parts = split(text);
+  const Element *element = findElement(parts.front());
+  if (!element)
+    return invalid(text, "unknown element type \"" +
+                             std::string(parts.front()) +
+                             "\"; expected one of " + elementNames());
+  Format format = floatFormat(element->type);
+  if (element->isFloat) {
+    if (parts.size() > 1)
+      return invalid(text, std::string(element->name) +
+                               " has no scales; expected \"" +
+                               std::string(element->name) + "\" alone");
+    return format;
+  }
+  format.granularity = Granularity::Channel;
+  bool scaleGiven = false;
+  for (size_t i = 1; i < parts.size(); ++i)
+    if (std::string why = applyPart(parts[i], format, scaleGiven); !why.empty())
+      return invalid(text, std::move(why));
+  if (!scaleGiven)
+    format.scale = defaultScale(format.granularity);
+  // One format, one spelling: a repeated, contradictory, superfluous or
+  // misplaced part does not come back.
+  if (std::string spelling = spell(format); spelling != text)
+    return invalid(text, "this format is spelt \"" + spelling + "\"");
+  return format;
+}
+
+std::string spell(const Format &format) {
+  std::string text(elementOf(format.element).name);
+  if (format.isFloat())
+    return text;
+  if (!format.isSymmetric())
+    text += "_asym";
+  if (format.granularity == Granularity::Tensor)
+    text += "_tensor";
+  if (format.granularity == Granularity::Group)
+    text += "_g" + std::to_string(format.groupSize);
+  if (format.zero == ZeroType::Float)
+    text += "_zf";
+  if (format.scale != defaultScale(format.granularity))
+    text += format.scale == ScaleType::F16 ? "_sf16" : "_sf32";
+  return text;
+}
+
+} // namespace qopt::quant

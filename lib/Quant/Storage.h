@@ -1,0 +1,75 @@
+// Canonical storage of a matrix W [rows, columns] in a format: what a model
+// file is read into and what packed layouts are made from. It has three arrays.
+//
+//   codes   one row after the other, each padded to whole bytes (Element.h says
+//   how codes lie in bytes) scales  [rows, groups] in the format's scale type;
+//   one value alone with Granularity::Tensor zeros   the same shape: bytes
+//   (ZeroType::U8) or values of the scale type (ZeroType::Float); absent when
+//   symmetric
+//
+//   symmetric:   w = scale · q,            q in two's complement
+//   asymmetric:  w = scale · (q − zero),   q unsigned
+//
+// groups is ceil(columns / groupSize) with Granularity::Group and 1 else. No
+// array needs any alignment. SPDX-License-Identifier: Apache-2.0 WITH
+// LLVM-exception
+#ifndef QOPT_LIB_QUANT_STORAGE_H
+#define QOPT_LIB_QUANT_STORAGE_H
+
+#include "lib/Quant/Format.h"
+#include <cstdint>
+
+namespace qopt::quant {
+
+/// Number of scales in a row; 0 for formats without scales.
+int64_t groupsPerRow(const Format &format, int64_t columns);
+
+/// Elements that share a scale within a row: the group size, or all columns.
+int64_t groupColumns(const Format &format, int64_t columns);
+
+/// Bytes of the codes of one row.
+int64_t bytesPerRow(const Format &format, int64_t columns);
+
+/// Bytes of one scale: 2 or 4; 0 for formats without scales. Fractional zero
+/// points have the same size.
+int64_t bytesPerScale(const Format &format);
+
+/// Number of scales, and of zero points where the format has them, of a whole
+/// matrix.
+int64_t scaleCount(const Format &format, int64_t rows, int64_t columns);
+
+/// Bytes of the three arrays of a whole matrix.
+int64_t codeBytes(const Format &format, int64_t rows, int64_t columns);
+int64_t scaleBytes(const Format &format, int64_t rows, int64_t columns);
+int64_t zeroBytes(const Format &format, int64_t rows, int64_t columns);
+
+/// Bits per weight of the codes alone.
+double payloadBits(const Format &format);
+
+/// Bits per weight of everything in canonical storage: codes with their
+/// padding, scales and zero points.
+double storedBits(const Format &format, int64_t rows, int64_t columns);
+
+/// The three arrays of some consecutive rows. `scales` and `zeros` may be null
+/// where the format has none.
+struct StoredRows {
+  const uint8_t *codes = nullptr;
+  const uint8_t *scales = nullptr;
+  const uint8_t *zeros = nullptr;
+};
+
+/// The values of `rows` rows into values [rows, columns]. The arithmetic is
+/// f32: one subtraction and one product.
+void dequantizeRows(const Format &format, const StoredRows &stored,
+                    int64_t rows, int64_t columns, float *values);
+
+/// Scale `index` of an array of scales, or of fractional zero points, as f32.
+float loadScale(const Format &format, const uint8_t *scales, int64_t index);
+
+/// Writes the value nearest to `value` in the scale's type and returns it.
+float storeScale(const Format &format, float value, uint8_t *scales,
+                 int64_t index);
+
+} // namespace qopt::quant
+
+#endif // QOPT_LIB_QUANT_STORAGE_H
