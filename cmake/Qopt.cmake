@@ -96,6 +96,7 @@ endfunction()
 
 # qopt_dialect(QOpt QOpt.td): <Name>{Dialect,Ops,Types,Attrs,Enums}.{h,cpp}.inc in the binary folder, target <Name>IncGen.
 function(qopt_dialect name td)
+  include_directories(SYSTEM ${MLIR_INCLUDE_DIRS})
   set(LLVM_TARGET_DEFINITIONS ${td})
   string(TOLOWER ${name} dialect)
   mlir_tablegen(${name}Dialect.h.inc -gen-dialect-decls -dialect=${dialect})
@@ -113,6 +114,7 @@ endfunction()
 
 # qopt_passes(Raise Passes.td): Passes.h.inc with the declarations and constructors of one stage, target <Stage>PassesIncGen.
 function(qopt_passes stage td)
+  include_directories(SYSTEM ${MLIR_INCLUDE_DIRS})
   set(LLVM_TARGET_DEFINITIONS ${td})
   mlir_tablegen(Passes.h.inc -gen-pass-decls -name ${stage})
   add_public_tablegen_target(${stage}PassesIncGen)
