@@ -1,0 +1,187 @@
+// Streaming output of an artifact; see ArtifactFormat.h for the layout of the
+// bytes. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/ArtifactWriter.h"
+
+#include "runtime/ArtifactFormat.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace qopt::runtime {
+
+static constexpr size_t bufferSize = size_t(1) << 20;
+
+StatusOr<std::unique_ptr<ArtifactWriter>>
+ArtifactWriter::create(const std::string &path) {
+  struct stat existing;
+  if (::stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode))
+    return Status(StatusCode::InvalidArgument,
+                  "cannot write '" + path +
+                      "': it exists and is not a regular file");
+  // Created with the user's own mode; the name is unique to this process, a
+  // number tells several writers apart.
+  static std::atomic<unsigned> writers = 0;
+  std::string temporary = path + ".partial-" + std::to_string(::getpid()) +
+                          "-" + std::to_string(writers++);
+  ::unlink(temporary.c_str());
+  int file =
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file < 0)
+    return Status(StatusCode::InvalidArgument,
+                  "cannot write '" + path + "': " + std::strerror(errno) +
+                      "; choose a folder that exists and is writable");
+  auto writer = std::unique_ptr<ArtifactWriter>(
+      new ArtifactWriter(path, std::move(temporary), file));
+  QOPT_RETURN_IF_ERROR(writer->padToAlignment());
+  return writer;
+}
+
+ArtifactWriter::ArtifactWriter(std::string path, std::string temporary,
+                               int file)
+    : path(std::move(path)), temporary(std::move(temporary)), file(file) {
+  // The header's page is reserved now and filled at the end.
+  pending.reserve(bufferSize);
+  pending.assign(segmentAlignment, 0);
+  position = segmentAlignment;
+}
+
+ArtifactWriter::~ArtifactWriter() {
+  if (file < 0)
+    return;
+  ::close(file);
+  ::unlink(temporary.c_str());
+}
+
+Status ArtifactWriter::failure(const char *action) const {
+  StatusCode code = errno == ENOSPC || errno == EDQUOT || errno == EFBIG
+                        ? StatusCode::OutOfResources
+                        : StatusCode::InvalidArgument;
+  return Status(code, std::string("cannot ") + action + " '" + path +
+                          "': " + std::strerror(errno) + " after " +
+                          std::to_string(position) + " bytes");
+}
+
+Status ArtifactWriter::flush() {
+  const uint8_t *bytes = pending.data();
+  size_t left = pending.size();
+  while (left > 0) {
+    ssize_t written = ::write(file, bytes, left);
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written < 0)
+      return failure("write");
+    bytes += written;
+    left -= size_t(written);
+  }
+  pending.clear();
+  return {};
+}
+
+Status ArtifactWriter::write(const void *bytes, size_t size) {
+  const auto *from = static_cast<const uint8_t *>(bytes);
+  while (size > 0) {
+    size_t take = std::min(size, bufferSize - pending.size());
+    pending.insert(pending.end(), from, from + take);
+    from += take, size -= take, position += take;
+    if (pending.size() == bufferSize)
+      QOPT_RETURN_IF_ERROR(flush());
+  }
+  return {};
+}
+
+Status ArtifactWriter::padToAlignment() {
+  static const uint8_t zeros[segmentAlignment] = {};
+  return write(zeros, alignSegment(position) - position);
+}
+
+StatusOr<uint32_t> ArtifactWriter::beginSegment(plan::SegmentKind kind,
+                                                const std::string &name) {
+  assert(!open && "the segment before has not ended");
+  QOPT_RETURN_IF_ERROR(padToAlignment());
+  auto segment = std::make_unique<plan::SegmentT>();
+  segment->kind = kind;
+  segment->name = name;
+  segment->offset = position;
+  segments.push_back(std::move(segment));
+  hash = Sha256();
+  open = true;
+  return uint32_t(segments.size() - 1);
+}
+
+uint64_t ArtifactWriter::segmentSize() const {
+  return position - segments.back()->offset;
+}
+
+Status ArtifactWriter::append(std::span<const uint8_t> bytes) {
+  assert(open && "no segment is open");
+  hash.update(bytes.data(), bytes.size());
+  return write(bytes.data(), bytes.size());
+}
+
+Status ArtifactWriter::alignTo(uint64_t alignment) {
+  uint64_t rest = segmentSize() % alignment;
+  if (rest == 0)
+    return {};
+  return append(std::vector<uint8_t>(alignment - rest));
+}
+
+Status ArtifactWriter::endSegment() {
+  assert(open && "no segment is open");
+  open = false;
+  Digest digest = hash.finish();
+  segments.back()->size = segmentSize();
+  segments.back()->sha256.assign(digest.begin(), digest.end());
+  return {};
+}
+
+StatusOr<uint32_t> ArtifactWriter::addSegment(plan::SegmentKind kind,
+                                              const std::string &name,
+                                              std::span<const uint8_t> bytes) {
+  StatusOr<uint32_t> index = beginSegment(kind, name);
+  if (!index.ok())
+    return index;
+  QOPT_RETURN_IF_ERROR(append(bytes));
+  QOPT_RETURN_IF_ERROR(endSegment());
+  return index;
+}
+
+Status ArtifactWriter::finish(plan::PlanT &plan) {
+  assert(!open && "the last segment has not ended");
+  plan.segments = std::move(segments);
+  flatbuffers::FlatBufferBuilder builder;
+  plan::FinishPlanBuffer(builder, plan::Plan::Pack(builder, &plan));
+  QOPT_RETURN_IF_ERROR(padToAlignment());
+
+  ArtifactHeader header = {};
+  std::copy_n(artifactMagic, sizeof(artifactMagic), header.magic);
+  header.version = formatVersion;
+  header.headerSize = sizeof(header);
+  header.planOffset = position;
+  header.planSize = builder.GetSize();
+  header.fileSize = position + builder.GetSize();
+  Digest digest = Sha256::of(builder.GetBufferPointer(), builder.GetSize());
+  std::copy(digest.begin(), digest.end(), header.planDigest);
+  digest = Sha256::of(&header, offsetof(ArtifactHeader, headerDigest));
+  std::copy(digest.begin(), digest.end(), header.headerDigest);
+
+  QOPT_RETURN_IF_ERROR(write(builder.GetBufferPointer(), builder.GetSize()));
+  QOPT_RETURN_IF_ERROR(flush());
+  if (::pwrite(file, &header, sizeof(header), 0) != ssize_t(sizeof(header)))
+    return failure("write");
+  if (::fsync(file) != 0)
+    return failure("write");
+  if (::rename(temporary.c_str(), path.c_str()) != 0)
+    return failure("rename the finished file to");
+  ::close(file);
+  file = -1;
+  return {};
+}
+
+} // namespace qopt::runtime

@@ -1,0 +1,70 @@
+// Writes an artifact front to back: segments one at a time, in pieces of any
+// size, hashed as they pass; then the plan. The bytes go to a file beside the
+// target that is renamed over it at the end, so a failure leaves nothing behind
+// and an existing artifact intact. SPDX-License-Identifier: Apache-2.0 WITH
+// LLVM-exception
+#ifndef QOPT_RUNTIME_ARTIFACTWRITER_H
+#define QOPT_RUNTIME_ARTIFACTWRITER_H
+
+#include "qopt/Status.h"
+#include "runtime/Sha256.h"
+#include "runtime/plan/Plan_generated.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace qopt::runtime {
+
+/// One artifact being written. After a failed call only destruction is allowed;
+/// without a successful `finish` the destructor removes the temporary file.
+class ArtifactWriter {
+public:
+  static StatusOr<std::unique_ptr<ArtifactWriter>>
+  create(const std::string &path);
+  ~ArtifactWriter();
+  ArtifactWriter(const ArtifactWriter &) = delete;
+  ArtifactWriter &operator=(const ArtifactWriter &) = delete;
+
+  /// Starts a segment and returns its index in the plan's segment table. The
+  /// one before must have ended.
+  StatusOr<uint32_t> beginSegment(plan::SegmentKind kind,
+                                  const std::string &name);
+  /// Bytes written so far to the open segment: where the next `append` will
+  /// lie.
+  uint64_t segmentSize() const;
+  Status append(std::span<const uint8_t> bytes);
+  /// Zeros up to the next multiple of `alignment` within the segment.
+  Status alignTo(uint64_t alignment);
+  Status endSegment();
+
+  /// The three calls above for bytes that are at hand.
+  StatusOr<uint32_t> addSegment(plan::SegmentKind kind, const std::string &name,
+                                std::span<const uint8_t> bytes);
+
+  /// Fills `plan.segments`, writes plan and header, flushes and renames. `plan`
+  /// is consumed.
+  Status finish(plan::PlanT &plan);
+
+private:
+  ArtifactWriter(std::string path, std::string temporary, int file);
+  Status write(const void *bytes, size_t size);
+  Status flush();
+  Status failure(const char *action) const;
+  Status padToAlignment();
+
+  std::string path;
+  std::string temporary;
+  int file = -1;
+  uint64_t position = 0; ///< of the next byte, buffered ones included
+  std::vector<uint8_t> pending;
+  std::vector<std::unique_ptr<plan::SegmentT>> segments;
+  Sha256 hash;
+  bool open = false;
+};
+
+} // namespace qopt::runtime
+
+#endif // QOPT_RUNTIME_ARTIFACTWRITER_H

@@ -1,0 +1,291 @@
+// Checks a plan's own rules, once, when an artifact is opened.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/plan/PlanVerifier.h"
+
+#include "runtime/plan/StepOperands.h"
+
+#include <string>
+#include <vector>
+
+namespace qopt::runtime {
+namespace {
+
+Status bad(const std::string &text) {
+  return Status(StatusCode::BadArtifact, text);
+}
+
+template <typename Vector> uint32_t sizeOf(const Vector *vector) {
+  return vector ? vector->size() : 0;
+}
+
+template <typename Enum> bool known(Enum value) {
+  return value >= Enum::MIN && value <= Enum::MAX;
+}
+
+bool knownFormat(const plan::Format *format) {
+  return !format || (known(format->element()) && known(format->scale()));
+}
+
+/// One function's rules. `written` grows with the steps: a step may read what
+/// an earlier one wrote.
+class FunctionVerifier {
+public:
+  FunctionVerifier(const plan::Plan &plan, const plan::Function &function)
+      : plan(plan), function(function) {}
+
+  Status verify() {
+    if (!known(function.kind()))
+      return fail("its kind is unknown");
+    QOPT_RETURN_IF_ERROR(verifySymbols());
+    QOPT_RETURN_IF_ERROR(verifyValues());
+    QOPT_RETURN_IF_ERROR(
+        verifySignature(function.inputs(), plan::Storage::Input));
+    QOPT_RETURN_IF_ERROR(
+        verifySignature(function.outputs(), plan::Storage::Output));
+    return verifySteps();
+  }
+
+private:
+  Status fail(const std::string &what) const {
+    return bad("function '" + function.name()->str() + "': " + what);
+  }
+  bool hasSymbol(uint32_t id) const { return id < sizeOf(function.symbols()); }
+  bool hasValue(uint32_t id) const { return id < sizeOf(function.values()); }
+  bool hasSymbols(const flatbuffers::Vector<uint32_t> *ids) const {
+    if (ids)
+      for (uint32_t id : *ids)
+        if (!hasSymbol(id))
+          return false;
+    return true;
+  }
+
+  bool verifyInputDim(const plan::Symbol &symbol) const {
+    if (symbol.lhs() >= sizeOf(function.inputs()))
+      return false;
+    uint32_t value = function.inputs()->Get(symbol.lhs());
+    return hasValue(value) &&
+           symbol.rhs() < sizeOf(function.values()->Get(value)->shape());
+  }
+
+  bool verifySymbol(uint32_t id) const {
+    const plan::Symbol &symbol = *function.symbols()->Get(id);
+    bool decoder = function.kind() == plan::FunctionKind::Decoder;
+    switch (symbol.kind()) {
+    case plan::SymbolKind::Const:
+      return true;
+    case plan::SymbolKind::InputDim:
+      return !decoder && verifyInputDim(symbol);
+    case plan::SymbolKind::Tokens:
+    case plan::SymbolKind::Sequences:
+    case plan::SymbolKind::LogitRows:
+      return decoder;
+    default:
+      return known(symbol.kind()) && symbol.lhs() < id && symbol.rhs() < id;
+    }
+  }
+
+  Status verifySymbols() const {
+    for (uint32_t id = 0; id < sizeOf(function.symbols()); ++id)
+      if (!verifySymbol(id))
+        return fail("symbol " + std::to_string(id) + " is not valid");
+    return {};
+  }
+
+  bool verifyStorage(uint32_t id, const plan::Value &value) const {
+    switch (value.storage()) {
+    case plan::Storage::Input:
+      return value.index() < sizeOf(function.inputs()) &&
+             function.inputs()->Get(value.index()) == id;
+    case plan::Storage::Output:
+      return value.index() < sizeOf(function.outputs()) &&
+             function.outputs()->Get(value.index()) == id;
+    case plan::Storage::Arena:
+      return true;
+    case plan::Storage::Constant: {
+      if (value.index() >= sizeOf(plan.segments()))
+        return false;
+      uint64_t size = plan.segments()->Get(value.index())->size();
+      return value.offset() <= size && value.bytes() <= size - value.offset();
+    }
+    case plan::Storage::Alias:
+      return value.index() < id && value.offset() <= UINT32_MAX &&
+             hasSymbol(uint32_t(value.offset()));
+    }
+    return false;
+  }
+
+  Status verifyValues() {
+    roots.resize(sizeOf(function.values()));
+    for (uint32_t id = 0; id < roots.size(); ++id) {
+      const plan::Value &value = *function.values()->Get(id);
+      if (!known(value.dtype()) || !knownFormat(value.quantized()) ||
+          !hasSymbols(value.shape()) || sizeOf(value.shape()) > 8 ||
+          !verifyStorage(id, value))
+        return fail("value " + std::to_string(id) + " is not valid");
+      roots[id] =
+          value.storage() == plan::Storage::Alias ? roots[value.index()] : id;
+    }
+    return {};
+  }
+
+  Status verifySignature(const flatbuffers::Vector<uint32_t> *ids,
+                         plan::Storage storage) const {
+    for (uint32_t i = 0; i < sizeOf(ids); ++i) {
+      uint32_t id = ids->Get(i);
+      if (!hasValue(id) || function.values()->Get(id)->storage() != storage ||
+          function.values()->Get(id)->index() != i)
+        return fail(std::string(plan::EnumNameStorage(storage)) + " " +
+                    std::to_string(i) + " is not valid");
+    }
+    return {};
+  }
+
+  bool verifyAttributes(const plan::Step &step) const {
+    switch (step.operation_type()) {
+    case plan::Operation::Linear:
+      return step.operation_as_Linear()->format() &&
+             knownFormat(step.operation_as_Linear()->format()) &&
+             known(step.operation_as_Linear()->layout());
+    case plan::Operation::Embedding:
+      return step.operation_as_Embedding()->format() &&
+             knownFormat(step.operation_as_Embedding()->format()) &&
+             known(step.operation_as_Embedding()->layout());
+    case plan::Operation::Activation:
+      return known(step.operation_as_Activation()->kind());
+    case plan::Operation::GatedActivation:
+      return known(step.operation_as_GatedActivation()->kind());
+    case plan::Operation::Positions:
+    case plan::Operation::SelectRows:
+      return isDecoder();
+    case plan::Operation::KvAppend:
+      return isDecoder() && hasLayer(step.operation_as_KvAppend()->layer());
+    case plan::Operation::CachedAttention:
+      return isDecoder() &&
+             hasLayer(step.operation_as_CachedAttention()->layer());
+    case plan::Operation::Generated:
+      return verifyGenerated(*step.operation_as_Generated());
+    case plan::Operation::Copy:
+      return verifyCopy(*step.operation_as_Copy());
+    default:
+      return step.operation_type() != plan::Operation::NONE &&
+             known(step.operation_type()) && step.operation();
+    }
+  }
+
+  bool isDecoder() const {
+    return function.kind() == plan::FunctionKind::Decoder;
+  }
+  bool hasLayer(uint32_t layer) const {
+    return plan.decoder() && layer < sizeOf(plan.decoder()->layers());
+  }
+  bool verifyGenerated(const plan::Generated &generated) const {
+    return generated.segment() < sizeOf(plan.segments()) &&
+           plan.segments()->Get(generated.segment())->kind() ==
+               plan::SegmentKind::Code &&
+           hasSymbols(generated.indices()) && hasSymbol(generated.extent());
+  }
+  bool verifyCopy(const plan::Copy &copy) const {
+    uint32_t rank = sizeOf(copy.shape());
+    return rank <= 8 && sizeOf(copy.x_strides()) == rank &&
+           sizeOf(copy.y_strides()) == rank && hasSymbols(copy.shape()) &&
+           hasSymbols(copy.x_strides()) && hasSymbols(copy.y_strides()) &&
+           hasSymbol(copy.x_offset()) && hasSymbol(copy.y_offset());
+  }
+
+  Status verifySteps() const {
+    std::vector<bool> written(roots.size());
+    for (uint32_t i = 0; i < sizeOf(function.steps()); ++i) {
+      const plan::Step &step = *function.steps()->Get(i);
+      auto failStep = [&](const char *what) {
+        return fail("step " + std::to_string(i) + " (" + describe(step) + ") " +
+                    what);
+      };
+      // The table must be there before operands are read from it.
+      if (!known(step.operation_type()) || !step.operation() ||
+          !verifyAttributes(step))
+        return failStep("is not valid");
+      std::vector<StepOperand> operands = operandsOf(step);
+      for (StepOperand operand : operands) {
+        if (!hasValue(operand.value))
+          return failStep("names a value that does not exist");
+        plan::Storage storage = rootStorage(operand.value);
+        bool planned =
+            storage == plan::Storage::Arena || storage == plan::Storage::Output;
+        if (operand.access == Access::Write && !planned)
+          return failStep("writes to an input or a constant");
+        if (operand.access == Access::Read && planned &&
+            !written[roots[operand.value]])
+          return failStep("reads what no step has written");
+      }
+      for (StepOperand operand : operands)
+        if (operand.access == Access::Write)
+          written[roots[operand.value]] = true;
+    }
+    for (uint32_t i = 0; i < sizeOf(function.outputs()); ++i)
+      if (!written[function.outputs()->Get(i)])
+        return fail("no step writes output " + std::to_string(i));
+    return {};
+  }
+
+  plan::Storage rootStorage(uint32_t value) const {
+    return function.values()->Get(roots[value])->storage();
+  }
+
+  const plan::Plan &plan;
+  const plan::Function &function;
+  std::vector<uint32_t> roots; ///< the value an alias finally lies in
+};
+
+Status verifyDecoder(const plan::Plan &plan) {
+  const plan::Decoder &decoder = *plan.decoder();
+  if (decoder.function() >= sizeOf(plan.functions()))
+    return bad("the decoder names a function that does not exist");
+  const plan::Function &function = *plan.functions()->Get(decoder.function());
+  if (function.kind() != plan::FunctionKind::Decoder ||
+      sizeOf(function.inputs()) != 1 || sizeOf(function.outputs()) != 1)
+    return bad("the decoder's function has the wrong signature");
+  if (decoder.page() == 0 || decoder.page() > 4096 || decoder.context() == 0 ||
+      decoder.vocabulary() == 0)
+    return bad("the decoder's page, context and vocabulary must be positive");
+  for (uint32_t i = 0; i < sizeOf(decoder.layers()); ++i) {
+    const plan::CacheLayer &layer = *decoder.layers()->Get(i);
+    if (layer.kv_heads() == 0 || layer.key_size() == 0 ||
+        layer.value_size() == 0 || !layer.key() || !layer.value() ||
+        !knownFormat(layer.key()) || !knownFormat(layer.value()))
+      return bad("cache layer " + std::to_string(i) + " is not valid");
+  }
+  return {};
+}
+
+Status verifyManifest(const plan::Plan &plan) {
+  const plan::Manifest &manifest = *plan.manifest();
+  auto hasSegment = [&](int64_t index) {
+    return index < int64_t(sizeOf(plan.segments()));
+  };
+  if (!hasSegment(manifest.tokenizer_segment()))
+    return bad("the tokenizer's segment does not exist");
+  for (uint32_t i = 0; i < sizeOf(manifest.weights()); ++i) {
+    const plan::WeightRecord &weight = *manifest.weights()->Get(i);
+    if (!hasSegment(weight.segment()) || !known(weight.layout()) ||
+        !weight.format() || !knownFormat(weight.format()))
+      return bad("weight record " + std::to_string(i) + " is not valid");
+  }
+  return {};
+}
+
+} // namespace
+
+Status verifyPlan(const plan::Plan &plan) {
+  if (!plan.manifest())
+    return bad("the plan has no manifest");
+  for (uint32_t i = 0; i < sizeOf(plan.segments()); ++i)
+    if (!known(plan.segments()->Get(i)->kind()))
+      return bad("segment " + std::to_string(i) + " is of an unknown kind");
+  QOPT_RETURN_IF_ERROR(verifyManifest(plan));
+  for (uint32_t i = 0; i < sizeOf(plan.functions()); ++i)
+    QOPT_RETURN_IF_ERROR(
+        FunctionVerifier(plan, *plan.functions()->Get(i)).verify());
+  return plan.decoder() ? verifyDecoder(plan) : Status();
+}
+
+} // namespace qopt::runtime
