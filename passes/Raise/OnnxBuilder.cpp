@@ -1,0 +1,145 @@
+// Result types of the ops that patterns create. Shape inference of whole models
+// is dialects/Onnx/SymbolicShapes' business; here every size is a static one or
+// unknown.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Raise/OnnxBuilder.h"
+
+using namespace mlir;
+
+namespace qopt::onnx {
+
+RankedTensorType OnnxBuilder::typeOf(Value x) {
+  return cast<RankedTensorType>(x.getType());
+}
+
+Type OnnxBuilder::elementOf(Value x) { return typeOf(x).getElementType(); }
+
+Value OnnxBuilder::none() {
+  return NoneOp::create(builder, loc, builder.getNoneType());
+}
+
+Value OnnxBuilder::integers(ArrayRef<int64_t> values) {
+  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())},
+                                    builder.getI64Type());
+  return ConstantOp::create(builder, loc, type,
+                            DenseIntElementsAttr::get(type, values));
+}
+
+Value OnnxBuilder::integer(int64_t value) {
+  auto type = RankedTensorType::get({}, builder.getI64Type());
+  return ConstantOp::create(builder, loc, type,
+                            DenseIntElementsAttr::get(type, value));
+}
+
+Value OnnxBuilder::number(double value, Type element) {
+  auto type = RankedTensorType::get({}, element);
+  auto attribute = builder.getFloatAttr(element, value);
+  return ConstantOp::create(builder, loc, type,
+                            DenseElementsAttr::get(type, attribute));
+}
+
+Value OnnxBuilder::cast(Value x, Type element) {
+  if (elementOf(x) == element)
+    return x;
+  return CastOp::create(builder, loc, typeOf(x).clone(element), x);
+}
+
+Value OnnxBuilder::size(Value x, int64_t axis) {
+  auto vector = RankedTensorType::get({1}, builder.getI64Type());
+  Value sizes =
+      ShapeOp::create(builder, loc, vector, x, builder.getI64IntegerAttr(axis),
+                      builder.getI64IntegerAttr(axis + 1));
+  auto scalar = RankedTensorType::get({}, builder.getI64Type());
+  return SqueezeOp::create(builder, loc, scalar, sizes, integers({0}));
+}
+
+Value OnnxBuilder::range(Value limit) {
+  auto type =
+      RankedTensorType::get({ShapedType::kDynamic}, builder.getI64Type());
+  return RangeOp::create(builder, loc, type, integer(0), limit, integer(1));
+}
+
+Value OnnxBuilder::unsqueeze(Value x, ArrayRef<int64_t> axes) {
+  SmallVector<int64_t> shape(typeOf(x).getShape());
+  for (int64_t axis : axes)
+    shape.insert(shape.begin() + axis, 1);
+  auto type = RankedTensorType::get(shape, elementOf(x));
+  return UnsqueezeOp::create(builder, loc, type, x, integers(axes));
+}
+
+Value OnnxBuilder::reshape(Value x, ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> sizes;
+  for (auto [i, size] : llvm::enumerate(shape))
+    sizes.push_back(size == 0    ? typeOf(x).getDimSize(i)
+                    : size == -1 ? ShapedType::kDynamic
+                                 : size);
+  auto type = RankedTensorType::get(sizes, elementOf(x));
+  return ReshapeOp::create(builder, loc, type, x, integers(shape),
+                           builder.getBoolAttr(false));
+}
+
+Value OnnxBuilder::transpose(Value x, ArrayRef<int64_t> perm) {
+  SmallVector<int64_t> shape;
+  for (int64_t axis : perm)
+    shape.push_back(typeOf(x).getDimSize(axis));
+  auto type = RankedTensorType::get(shape, elementOf(x));
+  return TransposeOp::create(builder, loc, type, x,
+                             builder.getDenseI64ArrayAttr(perm));
+}
+
+Value OnnxBuilder::concat(ArrayRef<Value> parts, int64_t axis) {
+  SmallVector<int64_t> shape(typeOf(parts.front()).getShape());
+  int64_t total = 0;
+  for (Value part : parts) {
+    int64_t size = typeOf(part).getDimSize(axis);
+    total = ShapedType::isDynamic(size) || ShapedType::isDynamic(total)
+                ? ShapedType::kDynamic
+                : total + size;
+    for (auto [i, known] : llvm::enumerate(typeOf(part).getShape()))
+      if (!ShapedType::isDynamic(known))
+        shape[i] = known;
+  }
+  shape[axis] = total;
+  auto type = RankedTensorType::get(shape, elementOf(parts.front()));
+  return ConcatOp::create(builder, loc, type, parts,
+                          builder.getI64IntegerAttr(axis));
+}
+
+SmallVector<Value> OnnxBuilder::split(Value x, int64_t axis,
+                                      ArrayRef<int64_t> sizes) {
+  SmallVector<Type> types;
+  for (int64_t size : sizes) {
+    SmallVector<int64_t> shape(typeOf(x).getShape());
+    shape[axis] = size;
+    types.push_back(RankedTensorType::get(shape, elementOf(x)));
+  }
+  auto op = SplitOp::create(builder, loc, types, x, integers(sizes),
+                            builder.getI64IntegerAttr(axis));
+  return SmallVector<Value>(op.getResults());
+}
+
+Value OnnxBuilder::where(Value condition, Value a, Value b) {
+  return WhereOp::create(builder, loc,
+                         broadcastType({condition, a, b}, elementOf(a)),
+                         condition, a, b);
+}
+
+RankedTensorType OnnxBuilder::broadcastType(ArrayRef<Value> values,
+                                            Type element) {
+  int64_t rank = 0;
+  for (Value value : values)
+    rank = std::max(rank, typeOf(value).getRank());
+  SmallVector<int64_t> shape(rank, 1);
+  for (Value value : values) {
+    ArrayRef<int64_t> sizes = typeOf(value).getShape();
+    for (auto [i, size] : llvm::enumerate(sizes)) {
+      int64_t &known = shape[rank - sizes.size() + i];
+      // A static size other than 1 wins; an unknown one may still be 1.
+      if (known == 1 || (ShapedType::isDynamic(known) && size != 1))
+        known = size;
+    }
+  }
+  return RankedTensorType::get(shape, element);
+}
+
+} // namespace qopt::onnx
