@@ -23,7 +23,12 @@ template <typename Enum> bool known(Enum value) {
 }
 
 bool knownFormat(const plan::Format *format) {
-  return !format || (known(format->element()) && known(format->scale()));
+  if (!format)
+    return true;
+  bool grouped = format->granularity() == plan::Granularity::Group;
+  return known(format->element()) && known(format->granularity()) &&
+         known(format->zero()) && known(format->scale()) &&
+         grouped == (format->group() > 0);
 }
 
 /// One function's rules. `written` grows with the steps: a step may read what
@@ -118,7 +123,11 @@ private:
     roots.resize(sizeOf(function.values()));
     for (uint32_t id = 0; id < roots.size(); ++id) {
       const plan::Value &value = *function.values()->Get(id);
+      bool strided = value.row_elements() > 0;
       if (!known(value.dtype()) || !knownFormat(value.quantized()) ||
+          (strided &&
+           (value.storage() != plan::Storage::Alias ||
+            value.row_stride() < value.row_elements() || value.quantized())) ||
           !hasSymbols(value.shape()) || sizeOf(value.shape()) > 8 ||
           !verifyStorage(id, value))
         return fail("value " + std::to_string(id) + " is not valid");

@@ -1,0 +1,72 @@
+// Converts formats; the enums list the same names in the same order, which is
+// asserted here. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/plan/PlanFormat.h"
+
+#include "lib/Quant/Storage.h"
+
+namespace qopt::runtime {
+
+template <typename Plan, typename Quant>
+static constexpr bool same(Plan plan, Quant quant) {
+  return uint8_t(plan) == uint8_t(quant);
+}
+static_assert(same(plan::Element::BF16, quant::ElementType::BF16) &&
+              same(plan::Element::MAX, quant::ElementType::Int4));
+static_assert(same(plan::Granularity::Tensor, quant::Granularity::Tensor) &&
+              same(plan::Granularity::MAX, quant::Granularity::Group));
+static_assert(same(plan::ZeroPoint::U8, quant::ZeroType::U8) &&
+              same(plan::ZeroPoint::MAX, quant::ZeroType::Float));
+static_assert(same(plan::ScaleType::F16, quant::ScaleType::F16) &&
+              same(plan::ScaleType::MAX, quant::ScaleType::F32));
+
+quant::Format toFormat(const plan::Format &format) {
+  return {quant::ElementType(format.element()),
+          quant::Granularity(format.granularity()), format.group(),
+          quant::ZeroType(format.zero()), quant::ScaleType(format.scale())};
+}
+
+std::unique_ptr<plan::FormatT> fromFormat(const quant::Format &format) {
+  auto result = std::make_unique<plan::FormatT>();
+  result->element = plan::Element(format.element);
+  result->granularity = plan::Granularity(format.granularity);
+  result->group = uint32_t(format.groupSize);
+  result->zero = plan::ZeroPoint(format.zero);
+  result->scale = plan::ScaleType(format.scale);
+  return result;
+}
+
+CanonicalLayout canonicalLayout(const quant::Format &format, int64_t rows,
+                                int64_t columns) {
+  auto align = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
+  CanonicalLayout layout;
+  layout.scales = align(quant::codeBytes(format, rows, columns));
+  layout.zeros =
+      layout.scales + align(quant::scaleBytes(format, rows, columns));
+  layout.bytes = layout.zeros + quant::zeroBytes(format, rows, columns);
+  return layout;
+}
+
+int64_t bytesOf(plan::DType type) {
+  switch (type) {
+  case plan::DType::I8:
+  case plan::DType::U8:
+  case plan::DType::Bool:
+    return 1;
+  case plan::DType::F16:
+  case plan::DType::BF16:
+  case plan::DType::I16:
+  case plan::DType::U16:
+    return 2;
+  case plan::DType::F32:
+  case plan::DType::I32:
+  case plan::DType::U32:
+    return 4;
+  case plan::DType::F64:
+  case plan::DType::I64:
+  case plan::DType::U64:
+    return 8;
+  }
+  return 0;
+}
+
+} // namespace qopt::runtime
