@@ -1,0 +1,191 @@
+// LLVM's optimiser and code generator, and liblld, as three functions. lld
+// works on files and keeps global state: the object lies in a temporary folder
+// for the time of the link, and links are serialised. SPDX-License-Identifier:
+// Apache-2.0 WITH LLVM-exception
+#include "lib/Codegen/Host/SharedObject.h"
+
+#include "lld/Common/Driver.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+
+#include <mutex>
+
+LLD_HAS_DRIVER(elf)
+
+using namespace qopt;
+using namespace qopt::codegen;
+
+static void initialiseTargets() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+  });
+}
+
+StatusOr<std::unique_ptr<llvm::TargetMachine>>
+codegen::createTargetMachine(const HostTarget &target) {
+  initialiseTargets();
+  std::string error;
+  llvm::Triple triple(target.triple);
+  const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!found)
+    return Status(StatusCode::Unsupported,
+                  "host target \"" + target.name + "\": " + error);
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
+  std::unique_ptr<llvm::TargetMachine> machine(found->createTargetMachine(
+      triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
+      std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+  if (!machine)
+    return Status(StatusCode::Unsupported,
+                  "host target \"" + target.name +
+                      "\": LLVM cannot make code for \"" + target.triple +
+                      "\"");
+  return std::move(machine);
+}
+
+/// The object has no C library beneath it: no loop may become a memset.
+static llvm::TargetLibraryInfoImpl noLibrary(const llvm::Triple &triple) {
+  llvm::TargetLibraryInfoImpl library(triple);
+  library.disableAllFunctions();
+  return library;
+}
+
+void codegen::optimiseModule(llvm::Module &module,
+                             llvm::TargetMachine &machine) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = true;
+  tuning.SLPVectorization = true;
+  tuning.LoopInterleaving = true;
+  llvm::PassBuilder builder(&machine, tuning);
+  functions.registerPass([&] {
+    return llvm::TargetLibraryAnalysis(noLibrary(machine.getTargetTriple()));
+  });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
+      .run(module, modules);
+}
+
+static StatusOr<std::string> emitObject(llvm::Module &module,
+                                        llvm::TargetMachine &machine) {
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::legacy::PassManager passes;
+  passes.add(new llvm::TargetLibraryInfoWrapperPass(
+      noLibrary(machine.getTargetTriple())));
+  if (machine.addPassesToEmitFile(passes, stream, nullptr,
+                                  llvm::CodeGenFileType::ObjectFile))
+    return Status(StatusCode::Unsupported,
+                  "LLVM cannot emit object code for \"" +
+                      machine.getTargetTriple().str() + "\"");
+  passes.run(module);
+  return std::string(bytes.begin(), bytes.end());
+}
+
+namespace {
+/// A folder that goes away with its files.
+class TemporaryFolder {
+public:
+  TemporaryFolder() {
+    error = llvm::sys::fs::createUniqueDirectory("qopt-link", path);
+  }
+  ~TemporaryFolder() {
+    if (!error)
+      llvm::sys::fs::remove_directories(path);
+  }
+  std::string file(llvm::StringRef name) const {
+    llvm::SmallString<128> full(path);
+    llvm::sys::path::append(full, name);
+    return std::string(full);
+  }
+
+  llvm::SmallString<128> path;
+  std::error_code error;
+};
+} // namespace
+
+static Status writeFile(const std::string &path, llvm::StringRef bytes) {
+  std::error_code error;
+  llvm::raw_fd_ostream stream(path, error, llvm::sys::fs::OF_None);
+  if (!error) {
+    stream << bytes;
+    stream.close();
+    error = stream.error();
+    stream.clear_error();
+  }
+  if (error)
+    return Status(StatusCode::OutOfResources,
+                  "cannot write \"" + path + "\": " + error.message());
+  return {};
+}
+
+StatusOr<std::string> codegen::linkSharedObject(llvm::Module &module,
+                                                llvm::TargetMachine &machine) {
+  StatusOr<std::string> object = emitObject(module, machine);
+  if (!object)
+    return object.status();
+  TemporaryFolder folder;
+  if (folder.error)
+    return Status(StatusCode::OutOfResources,
+                  "cannot make a temporary folder: " + folder.error.message());
+  std::string input = folder.file("kernels.o");
+  std::string output = folder.file("kernels.so");
+  QOPT_RETURN_IF_ERROR(writeFile(input, *object));
+
+  bool arm = machine.getTargetTriple().isAArch64();
+  const char *arguments[] = {"ld.lld",
+                             "-m",
+                             arm ? "aarch64linux" : "elf_x86_64",
+                             "-shared",
+                             "-Bsymbolic",
+                             "--strip-all",
+                             "--build-id=none",
+                             "--hash-style=gnu",
+                             "--no-undefined",
+                             "--threads=1",
+                             "-z",
+                             "noseparate-code",
+                             "-soname",
+                             "qopt-kernels",
+                             input.c_str(),
+                             "-o",
+                             output.c_str()};
+  std::string messages;
+  llvm::raw_string_ostream messageStream(messages);
+  static std::mutex linker;
+  std::lock_guard<std::mutex> lock(linker);
+  lld::Result result = lld::lldMain(arguments, messageStream, messageStream,
+                                    {{lld::Gnu, &lld::elf::link}});
+  if (result.retCode != 0)
+    return Status(StatusCode::Internal,
+                  "cannot link the generated code: " + messages);
+  auto linked = llvm::MemoryBuffer::getFile(output, /*IsText=*/false);
+  if (!linked)
+    return Status(StatusCode::OutOfResources,
+                  "cannot read \"" + output +
+                      "\": " + linked.getError().message());
+  return (*linked)->getBuffer().str();
+}
