@@ -1,0 +1,58 @@
+// Regions that become one launch.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_FUSEDOPS_TD
+#define QOPT_FUSEDOPS_TD
+
+include "dialects/QOpt/QOptTypes.td"
+include "dialects/QOpt/QOptInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+
+def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMemoryEffects]> {
+  let summary = "operations that run as one kernel";
+  let description = [{
+    ```
+    results = body(inputs)
+    ```
+
+    The meaning is that of the operations inside; the region only says that they are one launch. The stage "fuse" makes it;
+    lowering asks `kernel` for a kernel of that contract or, without one, runs the operations one by one. It is isolated
+    from above, so two regions can be compared, costed and outlined by themselves.
+
+    `inputs` are what the body reads, in the order of its arguments. `kernel` is the kernel that was chosen; its contract
+    is the sequence of operations listed beside its name in QOptAttrs.td.
+
+    Constraints:
+
+    - (C1) The body's arguments have the types of the inputs.
+    - (C2) The body yields the types of the results.
+    - (C3) The body has operations of the qopt, tensor and arith dialects only, and no region of its own.
+
+    Example:
+
+    ```mlir
+    %r = qopt.fused (%a = %x, %c = %cos, %s = %sin) : (tensor<?x8x64xf32>, tensor<?x32xf32>, tensor<?x32xf32>) -> tensor<?x8x64xf32> {
+      %y = qopt.rotary %a, %c, %s : tensor<?x8x64xf32>, tensor<?x32xf32>
+      qopt.yield %y : tensor<?x8x64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<AnyType>:$inputs, OptionalAttr<QOpt_FusedKernelAttr>:$kernel);
+  let results = (outs Variadic<AnyType>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+}
+
+def QOpt_YieldOp : QOpt_Op<"yield", [Pure, Terminator, ReturnLike, HasParent<"FusedOp">]> {
+  let summary = "results of a fused region";
+  let description = [{
+    Ends the body of `qopt.fused`. `values` are the results of the region, in order.
+
+    Example: see `qopt.fused`.
+  }];
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+#endif // QOPT_FUSEDOPS_TD

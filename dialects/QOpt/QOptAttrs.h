@@ -1,0 +1,30 @@
+// Attributes and enumerations of the qopt dialect, and the storage format as a
+// parameter of attributes and types. SPDX-License-Identifier: Apache-2.0 WITH
+// LLVM-exception
+#ifndef QOPT_DIALECTS_QOPT_QOPTATTRS_H
+#define QOPT_DIALECTS_QOPT_QOPTATTRS_H
+
+#include "lib/Quant/Format.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/OpImplementation.h"
+#include "llvm/ADT/Hashing.h"
+
+#include "dialects/QOpt/QOptEnums.h.inc"
+
+namespace qopt::quant {
+inline llvm::hash_code hash_value(const Format &format) {
+  return llvm::hash_combine(format.element, format.granularity,
+                            format.groupSize, format.zero, format.scale);
+}
+} // namespace qopt::quant
+
+namespace qopt::ir {
+/// Reads a format's spelling, one keyword; emits lib/Quant's message where it
+/// is none.
+mlir::FailureOr<quant::Format> parseFormat(mlir::AsmParser &parser);
+} // namespace qopt::ir
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/QOpt/QOptAttrs.h.inc"
+
+#endif // QOPT_DIALECTS_QOPT_QOPTATTRS_H

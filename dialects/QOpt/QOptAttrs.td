@@ -1,0 +1,70 @@
+// Attributes and enumerations: storage formats, layouts of weights, the closed lists of functions and algorithms.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_ATTRS_TD
+#define QOPT_ATTRS_TD
+
+include "dialects/QOpt/QOptDialect.td"
+include "mlir/IR/EnumAttr.td"
+
+def QOpt_FormatParameter : AttrOrTypeParameter<"::qopt::quant::Format", "storage format, spelt by lib/Quant"> {
+  let parser = "::qopt::ir::parseFormat($_parser)";
+  let printer = "$_printer << ::qopt::quant::spell($_self)";
+}
+
+def QOpt_FormatAttr : QOpt_Attr<"Format", "format"> {
+  let summary = "a storage format";
+  let description = [{
+    How elements are stored: element type, granularity of the scales, zero points, scale type. The spelling is that of
+    the command line and of reports (`lib/Quant/Format.h`), for example `#qopt.format<int4_asym_g64>`.
+  }];
+  let parameters = (ins QOpt_FormatParameter:$value);
+  let assemblyFormat = "`<` $value `>`";
+}
+
+class QOpt_Enum<string name, string summary, list<I32EnumAttrCase> cases> : I32EnumAttr<name, summary, cases> {
+  let cppNamespace = "::qopt::ir";
+  let genSpecializedAttr = 0;
+}
+
+class QOpt_EnumAttr<EnumAttrInfo info, string mnemonic> : EnumAttr<QOpt_Dialect, info, mnemonic>;
+
+def QOpt_Layout : QOpt_Enum<"Layout", "how a weight lies in memory", [
+  I32EnumAttrCase<"Canonical", 0, "canonical">, // row after row: lib/Quant/Storage.h
+  I32EnumAttrCase<"HostTiled", 1, "host_tiled">, // tiles of 16 rows for the host's dot products
+]>;
+
+def QOpt_Encoding : QOpt_Enum<"Encoding", "how a source file stores a weight", [
+  I32EnumAttrCase<"Canonical", 0, "canonical">, // lib/Quant/Storage.h
+  I32EnumAttrCase<"MatMulNBits", 1, "matmul_nbits">, // com.microsoft::MatMulNBits
+  I32EnumAttrCase<"DequantizeLinear", 2, "dequantize_linear">, // ONNX DequantizeLinear
+]>;
+def QOpt_EncodingAttr : QOpt_EnumAttr<QOpt_Encoding, "encoding">;
+
+def QOpt_Algorithm : QOpt_Enum<"Algorithm", "algorithm that chooses codes", [
+  I32EnumAttrCase<"RoundToNearest", 0, "rtn">,
+]>;
+def QOpt_AlgorithmAttr : QOpt_EnumAttr<QOpt_Algorithm, "algorithm">;
+
+def QOpt_Function : QOpt_Enum<"Function", "activation function", [
+  I32EnumAttrCase<"Silu", 0, "silu">, // x · sigmoid(x)
+  I32EnumAttrCase<"GeluErf", 1, "gelu_erf">, // x/2 · (1 + erf(x/√2))
+  I32EnumAttrCase<"GeluTanh", 2, "gelu_tanh">, // x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))
+  I32EnumAttrCase<"GeluQuick", 3, "gelu_quick">, // x · sigmoid(1.702 x)
+  I32EnumAttrCase<"Relu", 4, "relu">, // max(x, 0)
+  I32EnumAttrCase<"Tanh", 5, "tanh">,
+  I32EnumAttrCase<"Sigmoid", 6, "sigmoid">, // 1/(1 + exp(−x))
+]>;
+def QOpt_FunctionAttr : QOpt_EnumAttr<QOpt_Function, "function">;
+
+def QOpt_BatchDim : QOpt_Enum<"BatchDim", "a size of a ragged batch", [
+  I32EnumAttrCase<"Tokens", 0, "tokens">, // T: tokens of all sequences in this step
+  I32EnumAttrCase<"Selected", 1, "selected">, // rows whose logits were asked for
+]>;
+def QOpt_BatchDimAttr : QOpt_EnumAttr<QOpt_BatchDim, "batch_dim">;
+
+def QOpt_FusedKernel : QOpt_Enum<"FusedKernel", "kernel that runs a fused region in one launch", [
+  I32EnumAttrCase<"RotaryAppend", 0, "rotary_append">, // rotary of queries and keys, then kv_append
+]>;
+def QOpt_FusedKernelAttr : QOpt_EnumAttr<QOpt_FusedKernel, "fused_kernel">;
+
+#endif // QOPT_ATTRS_TD

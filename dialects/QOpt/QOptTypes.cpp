@@ -1,0 +1,152 @@
+// Syntax and constraints of the types.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptTypes.h"
+#include "dialects/QOpt/QOptDialect.h"
+#include "dialects/QOpt/Shapes.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::ir;
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/QOpt/QOptTypes.cpp.inc"
+
+void QOptDialect::registerTypes() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/QOpt/QOptTypes.cpp.inc"
+      >();
+}
+
+//===- !qopt.weight -------------------------------------------------------===//
+
+WeightType WeightType::withFormat(quant::Format format) const {
+  return get(getContext(), getRows(), getColumns(), format, getLayout());
+}
+
+WeightType WeightType::withLayout(Layout layout) const {
+  return get(getContext(), getRows(), getColumns(), getFormat(), layout);
+}
+
+Type WeightType::parse(AsmParser &parser) {
+  SmallVector<int64_t> shape;
+  if (parser.parseLess())
+    return {};
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseDimensionList(shape, /*allowDynamic=*/false,
+                                /*withTrailingX=*/false) ||
+      parser.parseComma())
+    return {};
+  if (shape.size() != 2) {
+    parser.emitError(loc) << "a weight has two dimensions, rows x columns; got "
+                          << shape.size();
+    return {};
+  }
+  FailureOr<quant::Format> format = parseFormat(parser);
+  if (failed(format))
+    return {};
+  Layout layout = Layout::Canonical;
+  if (succeeded(parser.parseOptionalComma())) {
+    if (parser.parseKeyword("layout") || parser.parseEqual())
+      return {};
+    FailureOr<Layout> parsed = FieldParser<Layout>::parse(parser);
+    if (failed(parsed))
+      return {};
+    layout = *parsed;
+  }
+  if (parser.parseGreater())
+    return {};
+  return parser.getChecked<WeightType>(loc, parser.getContext(), shape[0],
+                                       shape[1], *format, layout);
+}
+
+void WeightType::print(AsmPrinter &printer) const {
+  printer << "<" << getRows() << "x" << getColumns() << ", "
+          << quant::spell(getFormat());
+  if (getLayout() != Layout::Canonical)
+    printer << ", layout = " << stringifyLayout(getLayout());
+  printer << ">";
+}
+
+LogicalResult WeightType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 int64_t rows, int64_t columns, quant::Format,
+                                 Layout) {
+  if (rows <= 0 || columns <= 0) // (C1)
+    return emitError() << "a weight has positive dimensions; got " << rows
+                       << "x" << columns;
+  return success();
+}
+
+//===- !qopt.quantized ----------------------------------------------------===//
+
+Type QuantizedType::getElementType() const {
+  return Float32Type::get(getContext());
+}
+
+ShapedType QuantizedType::cloneWith(std::optional<ArrayRef<int64_t>> shape,
+                                    Type elementType) const {
+  return cast<ShapedType>(
+      get(getContext(), shape.value_or(getShape()), getFormat()));
+}
+
+Type QuantizedType::parse(AsmParser &parser) {
+  SmallVector<int64_t> shape;
+  if (parser.parseLess())
+    return {};
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseDimensionList(shape, /*allowDynamic=*/true,
+                                /*withTrailingX=*/false) ||
+      parser.parseComma())
+    return {};
+  FailureOr<quant::Format> format = parseFormat(parser);
+  if (failed(format) || parser.parseGreater())
+    return {};
+  return parser.getChecked<QuantizedType>(loc, parser.getContext(), shape,
+                                          *format);
+}
+
+void QuantizedType::print(AsmPrinter &printer) const {
+  printer << "<" << spellShape(getShape()) << ", " << quant::spell(getFormat())
+          << ">";
+}
+
+LogicalResult
+QuantizedType::verify(function_ref<InFlightDiagnostic()> emitError,
+                      ArrayRef<int64_t> shape, quant::Format format) {
+  if (shape.empty() || ShapedType::isDynamic(shape.back())) // (C1)
+    return emitError()
+           << "quantized activations have a static last dimension; got "
+           << spellShape(shape);
+  bool rowWise = format.granularity == quant::Granularity::Channel ||
+                 format.granularity == quant::Granularity::Group;
+  if (!rowWise || !format.isSymmetric() ||
+      format.scale != quant::ScaleType::F32) // (C2)
+    return emitError() << "quantized activations have a symmetric integer "
+                          "format with one f32 scale per row or group, "
+                          "for example \"int8\" or \"int8_g32_sf32\"; got \""
+                       << quant::spell(format) << "\"";
+  return success();
+}
+
+//===- !qopt.kv_cache -----------------------------------------------------===//
+
+LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                  int64_t layers, int64_t kvHeads,
+                                  int64_t headSize, quant::Format key,
+                                  quant::Format value, int64_t page) {
+  for (auto [name, size] : {std::pair("layers", layers),
+                            {"kv_heads", kvHeads},
+                            {"head_size", headSize},
+                            {"page", page}})
+    if (size <= 0) // (C1)
+      return emitError() << name << " of a cache is positive; got " << size;
+  for (quant::Format format : {key, value})
+    if (!format.isFloat()) // (C2)
+      return emitError()
+             << "keys and values of a cache are f32, f16 or bf16; got \""
+             << quant::spell(format) << "\"";
+  return success();
+}

@@ -1,0 +1,92 @@
+// Types: weights, quantized activations, the state of a decoder and the ragged batch; and the constraints that
+// operations put on their operands.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TYPES_TD
+#define QOPT_TYPES_TD
+
+include "dialects/QOpt/QOptAttrs.td"
+include "mlir/IR/BuiltinTypeInterfaces.td"
+
+def QOpt_WeightType : QOpt_Type<"Weight", "weight"> {
+  let summary = "a constant matrix with everything that is needed to read it";
+  let description = [{
+    A matrix W of N rows (output channels; vocabulary entries of an embedding) and K columns. One value stands for codes,
+    scales and zero points, so that no pass can drop or mismatch one of them. Constraints:
+
+    - (C1) N and K are positive.
+
+    Example: `!qopt.weight<512x1408, int4_g32>`, `!qopt.weight<512x1408, int8, layout = host_tiled>`.
+  }];
+  let parameters = (ins "int64_t":$rows, "int64_t":$columns, QOpt_FormatParameter:$format,
+                        EnumParameter<QOpt_Layout>:$layout);
+  let builders = [
+    TypeBuilder<(ins "int64_t":$rows, "int64_t":$columns, "::qopt::quant::Format":$format), [{
+      return $_get($_ctxt, rows, columns, format, ::qopt::ir::Layout::Canonical);
+    }]>,
+  ];
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The same matrix in another format or layout.
+    WeightType withFormat(::qopt::quant::Format format) const;
+    WeightType withLayout(::qopt::ir::Layout layout) const;
+  }];
+}
+
+def QOpt_QuantizedType : QOpt_Type<"Quantized", "quantized", [ShapedTypeInterface]> {
+  let summary = "activations as integer codes with their scales";
+  let description = [{
+    A tensor whose values are stored as codes with one f32 scale per row, or per row and group of the last dimension.
+    It stands for the f32 tensor of the same shape with the values scale · code. Constraints:
+
+    - (C1) The shape has at least one dimension, and the last one is static.
+    - (C2) The format is a symmetric integer format with one scale per channel (row) or group, and f32 scales.
+
+    Example: `!qopt.quantized<?x512, int8_g32_sf32>`.
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, QOpt_FormatParameter:$format);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    // What ShapedTypeInterface asks for; the element type is that of the values it stands for.
+    bool hasRank() const { return true; }
+    ::mlir::Type getElementType() const;
+    ::mlir::ShapedType cloneWith(std::optional<llvm::ArrayRef<int64_t>> shape, ::mlir::Type elementType) const;
+  }];
+}
+
+def QOpt_KVCacheType : QOpt_Type<"KVCache", "kv_cache"> {
+  let summary = "keys and values of every sequence and layer";
+  let description = [{
+    The state of a decoder as a value: an operation that changes it takes one and returns the next. For each sequence and
+    layer it holds the keys and the values seen so far, [length, kv_heads, head_size] each, in pages of `page` tokens.
+    Constraints:
+
+    - (C1) All sizes are positive.
+    - (C2) Keys and values have a format without scales.
+
+    Example: `!qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>`.
+  }];
+  let parameters = (ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_size, QOpt_FormatParameter:$key,
+                        QOpt_FormatParameter:$value, "int64_t":$page);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def QOpt_BatchType : QOpt_Type<"Batch", "batch"> {
+  let summary = "which token of a flat batch belongs where";
+  let description = [{
+    The descriptor of a ragged batch. The tokens of several sequences lie one sequence after the other in one dimension
+    of T tokens; the descriptor knows, for each, its sequence and position, the pages of each sequence's cache, and
+    the rows whose logits were asked for. Prefill, decode and mixtures of both differ in it alone.
+  }];
+}
+
+// Constraints on operands.
+def QOpt_FloatType : AnyTypeOf<[F32, F16, BF16], "f32, f16 or bf16">;
+def QOpt_Tensor : RankedTensorOf<[QOpt_FloatType]>;
+def QOpt_Vector : 1DTensorOf<[QOpt_FloatType]>;
+def QOpt_IntTensor : RankedTensorOf<[I32, I64]>;
+def QOpt_TensorOrQuantized : AnyTypeOf<[QOpt_Tensor, QOpt_QuantizedType]>;
+
+#endif // QOPT_TYPES_TD

@@ -1,0 +1,90 @@
+// Comparing shapes, and sizes of values as IR.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/Shapes.h"
+#include "dialects/QOpt/QOptTypes.h"
+#include "lib/Quant/Storage.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+
+namespace qopt::ir {
+
+bool shapesAgree(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
+  return a.size() == b.size() && llvm::all_of(llvm::zip(a, b), [](auto sizes) {
+           return sizesAgree(std::get<0>(sizes), std::get<1>(sizes));
+         });
+}
+
+std::string spellShape(ArrayRef<int64_t> shape) {
+  std::string text;
+  for (int64_t size : shape) {
+    text += text.empty() ? "" : "x";
+    text += ShapedType::isDynamic(size) ? "?" : std::to_string(size);
+  }
+  return text.empty() ? "of a scalar" : text;
+}
+
+LogicalResult verifyShape(Operation *op, StringRef what,
+                          ArrayRef<int64_t> shape, ArrayRef<int64_t> expected) {
+  if (shapesAgree(shape, expected))
+    return success();
+  return op->emitOpError() << what << " has shape " << spellShape(shape)
+                           << "; expected " << spellShape(expected);
+}
+
+LogicalResult verifyLikeOperand(Operation *op, Value result, Value x) {
+  if (failed(verifyShape(op, "the result", shapeOf(result), shapeOf(x))))
+    return failure();
+  if (auto quantized = dyn_cast<QuantizedType>(result.getType())) {
+    quant::Format format = quantized.getFormat();
+    int64_t columns = quantized.getShape().back();
+    if (int64_t group = quant::groupColumns(format, columns); columns % group)
+      return op->emitOpError()
+             << "the group size " << group << " of \"" << quant::spell(format)
+             << "\" does not divide the last dimension, " << columns;
+    return success();
+  }
+  Type expected = cast<ShapedType>(x.getType()).getElementType();
+  if (Type element = cast<ShapedType>(result.getType()).getElementType();
+      element != expected)
+    return op->emitOpError() << "the result has element type " << element
+                             << "; expected " << expected;
+  return success();
+}
+
+FailureOr<SmallVector<OpFoldResult>> sizesOf(OpBuilder &builder, Location loc,
+                                             Value value) {
+  if (isa<RankedTensorType>(value.getType()))
+    return tensor::getMixedSizes(builder, loc, value);
+  auto shaped = cast<ShapedType>(value.getType());
+  if (shaped.hasStaticShape())
+    return getAsIndexOpFoldResult(builder.getContext(), shaped.getShape());
+  auto producer = value.getDefiningOp<ReifyRankedShapedTypeOpInterface>();
+  if (!producer)
+    return failure();
+  ReifiedRankedShapedTypeDims shapes;
+  if (failed(producer.reifyResultShapes(builder, shapes)))
+    return failure();
+  return shapes[cast<OpResult>(value).getResultNumber()];
+}
+
+LogicalResult reifyLike(OpBuilder &builder, Operation *op, Value value,
+                        ReifiedRankedShapedTypeDims &shapes,
+                        std::optional<int64_t> last) {
+  FailureOr<SmallVector<OpFoldResult>> sizes =
+      sizesOf(builder, op->getLoc(), value);
+  if (failed(sizes))
+    return failure();
+  if (last)
+    sizes->back() = builder.getIndexAttr(*last);
+  shapes.assign(op->getNumResults(), *sizes);
+  // A size that the result's type knows is a constant, whatever the operand's
+  // type knows.
+  for (auto [result, shape] : llvm::zip(op->getResults(), shapes))
+    for (auto [index, size] : llvm::enumerate(shapeOf(result)))
+      if (!ShapedType::isDynamic(size))
+        shape[index] = builder.getIndexAttr(size);
+  return success();
+}
+
+} // namespace qopt::ir

@@ -1,0 +1,237 @@
+// Verifiers and folds of the expressions on weights.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptOps.h"
+#include "dialects/QOpt/Shapes.h"
+#include "lib/Quant/Element.h"
+#include "lib/Quant/Storage.h"
+#include "mlir/IR/PatternMatch.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::ir;
+
+//===- weight -------------------------------------------------------------===//
+
+/// Emits what is wrong with one of the arrays of a weight.
+static LogicalResult verifyArray(WeightOp op, StringRef name,
+                                 ElementsAttr array, ArrayRef<int64_t> shape,
+                                 function_ref<bool(Type)> hasElement,
+                                 StringRef elements) {
+  auto type = array.getShapedType();
+  if (type.getShape() == shape && hasElement(type.getElementType()))
+    return success();
+  return op.emitOpError() << name << " of \"" << op.getName() << "\" have type "
+                          << type << "; expected shape " << spellShape(shape)
+                          << " of " << elements;
+}
+
+static bool isByte(Type type) { return type.isInteger(8); }
+static bool isFloat(Type type) {
+  return type.isF32() || type.isF16() || type.isBF16();
+}
+
+/// The builtin type of a floating point format.
+static Type floatTypeOf(MLIRContext *context, quant::ElementType element) {
+  switch (element) {
+  case quant::ElementType::F16:
+    return Float16Type::get(context);
+  case quant::ElementType::BF16:
+    return BFloat16Type::get(context);
+  default:
+    return Float32Type::get(context);
+  }
+}
+
+/// (C4): shape and elements of the codes.
+static LogicalResult verifyCodes(WeightOp op) {
+  WeightType type = op.getResult().getType();
+  quant::Format format = type.getFormat();
+  SmallVector<int64_t> shape = {type.getRows(), type.getColumns()};
+  if (op.getTransposed())
+    std::swap(shape[0], shape[1]);
+  if (format.isFloat()) {
+    Type element = floatTypeOf(op.getContext(), format.element);
+    return verifyArray(
+        op, "codes", op.getCodes(), shape,
+        [&](Type found) { return found == element; }, quant::spell(format));
+  }
+  unsigned bits = quant::elementOf(format.element).bits;
+  switch (op.getEncoding()) {
+  case Encoding::Canonical:
+    return verifyArray(
+        op, "codes", op.getCodes(),
+        {type.getRows(), quant::bytesPerRow(format, type.getColumns())}, isByte,
+        "bytes");
+  case Encoding::MatMulNBits: {
+    int64_t blocks = quant::groupsPerRow(format, type.getColumns());
+    int64_t blob = quant::groupColumns(format, type.getColumns()) * bits / 8;
+    return verifyArray(op, "codes", op.getCodes(),
+                       {type.getRows(), blocks, blob}, isByte, "bytes");
+  }
+  case Encoding::DequantizeLinear:
+    return verifyArray(
+        op, "codes", op.getCodes(), shape,
+        [&](Type found) { return found.isInteger(bits); },
+        std::to_string(bits) + "-bit integers");
+  }
+  llvm_unreachable("every encoding returns");
+}
+
+/// (C5): as many scales as the format says, in the order that the encoding
+/// says.
+static LogicalResult verifyScales(WeightOp op) {
+  WeightType type = op.getResult().getType();
+  int64_t expected =
+      quant::scaleCount(type.getFormat(), type.getRows(), type.getColumns());
+  auto scales = op.getScales()->getShapedType();
+  if (scales.hasStaticShape() && scales.getNumElements() == expected &&
+      isFloat(scales.getElementType()))
+    return success();
+  return op.emitOpError() << "scales of \"" << op.getName() << "\" have type "
+                          << scales << "; expected " << expected
+                          << " floating point numbers";
+}
+
+LogicalResult WeightOp::verify() {
+  WeightType type = getResult().getType();
+  quant::Format format = type.getFormat();
+  if (type.getLayout() != Layout::Canonical) // (C1)
+    return emitOpError() << "the layout of \"" << getName() << "\" is "
+                         << stringifyLayout(type.getLayout())
+                         << "; expected canonical";
+  if (bool(getScales()) == format.isFloat()) // (C2)
+    return emitOpError() << "\"" << getName() << "\" has "
+                         << (getScales() ? "" : "no ") << "scales; expected "
+                         << (getScales() ? "none" : "them") << " in format \""
+                         << quant::spell(format) << "\"";
+  if (bool(getZeros()) == format.isSymmetric()) // (C3)
+    return emitOpError() << "\"" << getName() << "\" has "
+                         << (getZeros() ? "" : "no ") << "zeros; expected "
+                         << (getZeros() ? "none" : "them") << " in format \""
+                         << quant::spell(format) << "\"";
+  bool rowsOnly = getEncoding() == Encoding::MatMulNBits ||
+                  (getEncoding() == Encoding::Canonical && !format.isFloat());
+  if (getTransposed() && rowsOnly) // (C6)
+    return emitOpError()
+           << "\"" << getName()
+           << "\" is transposed, which is not possible with encoding "
+           << stringifyEncoding(getEncoding()) << " and format \""
+           << quant::spell(format) << "\"";
+  if (failed(verifyCodes(*this))) // (C4)
+    return failure();
+  return getScales() ? verifyScales(*this) : success(); // (C5)
+}
+
+//===- quantize_weight ----------------------------------------------------===//
+
+LogicalResult QuantizeWeightOp::verify() {
+  WeightType source = getSource().getType(), result = getResult().getType();
+  bool sameShape = source.getRows() == result.getRows() &&
+                   source.getColumns() == result.getColumns();
+  if (!sameShape || source.getLayout() != Layout::Canonical ||
+      result.getLayout() != Layout::Canonical) // (C1)
+    return emitOpError() << "the result has type " << result
+                         << "; expected the dimensions of " << source
+                         << ", both in the canonical layout";
+  if (!source.getFormat().isFloat()) // (C2)
+    return emitOpError() << "the source has format \""
+                         << quant::spell(source.getFormat())
+                         << "\"; expected one without scales";
+  if (int64_t group =
+          quant::groupColumns(result.getFormat(), result.getColumns());
+      result.getColumns() % group) // (C3)
+    return emitOpError() << "the group size " << group << " of \""
+                         << quant::spell(result.getFormat())
+                         << "\" does not divide the " << result.getColumns()
+                         << " columns";
+  return success();
+}
+
+OpFoldResult QuantizeWeightOp::fold(FoldAdaptor) {
+  return getSource().getType() == getResult().getType() ? getSource() : Value();
+}
+
+//===- concat_weights -----------------------------------------------------===//
+
+void ConcatWeightsOp::build(OpBuilder &builder, OperationState &state,
+                            ValueRange sources) {
+  auto first = cast<WeightType>(sources.front().getType());
+  int64_t rows = 0;
+  for (Type type : sources.getTypes())
+    rows += cast<WeightType>(type).getRows();
+  build(builder, state,
+        WeightType::get(builder.getContext(), rows, first.getColumns(),
+                        first.getFormat(), first.getLayout()),
+        sources);
+}
+
+LogicalResult ConcatWeightsOp::verify() {
+  WeightType result = getResult().getType();
+  if (getSources().empty()) // (C1)
+    return emitOpError("has no sources; expected at least one");
+  int64_t rows = 0;
+  for (Value source : getSources()) {
+    auto type = cast<WeightType>(source.getType());
+    if (type.getColumns() != result.getColumns() ||
+        type.getFormat() != result.getFormat() ||
+        type.getLayout() != Layout::Canonical ||
+        result.getLayout() != Layout::Canonical) // (C2)
+      return emitOpError() << "a source has type " << type << " and the result "
+                           << result
+                           << "; expected the same columns and format, both in "
+                              "the canonical layout";
+    rows += type.getRows();
+  }
+  if (result.getFormat().granularity == quant::Granularity::Tensor) // (C3)
+    return emitOpError()
+           << "format \"" << quant::spell(result.getFormat())
+           << "\" has one scale for all rows, which the sources do not share";
+  if (rows != result.getRows()) // (C4)
+    return emitOpError() << "the result has " << result.getRows()
+                         << " rows; expected " << rows
+                         << ", the sum of the sources'";
+  return success();
+}
+
+OpFoldResult ConcatWeightsOp::fold(FoldAdaptor) {
+  return getSources().size() == 1 ? getSources().front() : Value();
+}
+
+/// A concatenation of concatenations is one.
+static LogicalResult flattenConcat(ConcatWeightsOp op,
+                                   PatternRewriter &rewriter) {
+  SmallVector<Value> sources;
+  for (Value source : op.getSources()) {
+    if (auto inner = source.getDefiningOp<ConcatWeightsOp>())
+      llvm::append_range(sources, inner.getSources());
+    else
+      sources.push_back(source);
+  }
+  if (sources.size() == op.getSources().size())
+    return rewriter.notifyMatchFailure(op, "no source is a concatenation");
+  rewriter.modifyOpInPlace(op, [&] { op.getSourcesMutable().assign(sources); });
+  return success();
+}
+
+void ConcatWeightsOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                                  MLIRContext *) {
+  patterns.add(flattenConcat);
+}
+
+//===- pack_weight --------------------------------------------------------===//
+
+LogicalResult PackWeightOp::verify() {
+  WeightType source = getSource().getType(), result = getResult().getType();
+  if (result.withLayout(source.getLayout()) != source) // (C1)
+    return emitOpError() << "the result has type " << result << "; expected "
+                         << source << " in another layout";
+  if (source.getLayout() != Layout::Canonical) // (C2)
+    return emitOpError() << "the source has layout "
+                         << stringifyLayout(source.getLayout())
+                         << "; expected canonical";
+  return success();
+}
+
+OpFoldResult PackWeightOp::fold(FoldAdaptor) {
+  return getSource().getType() == getResult().getType() ? getSource() : Value();
+}
