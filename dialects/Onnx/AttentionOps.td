@@ -37,7 +37,7 @@ def Onnx_RotaryEmbeddingOp : Onnx_Op<"RotaryEmbedding", "x with pairs of channel
 def Onnx_LinearAttentionOp : Onnx_Op<"LinearAttention", "attention with a recurrent state instead of a cache"> {
   let description = "q, k, v are [B, S, heads * D]; the state is [B, kv_heads, Dk, Dv]. A scale of 0 means 1 / sqrt(Dk).";
   let arguments = (ins AnyTensor:$q, AnyTensor:$k, AnyTensor:$v, Onnx_Optional:$past_state, Onnx_Optional:$decay,
-                       Onnx_Optional:$beta, I64Attr:$q_num_heads, I64Attr:$kv_num_heads, Onnx_Float<"0.0f">:$scale,
+                       Onnx_Optional:$beta, Onnx_I64:$q_num_heads, Onnx_I64:$kv_num_heads, Onnx_Float<"0.0f">:$scale,
                        Onnx_Int<"64">:$chunk_size,
                        Onnx_Word<["linear", "gated", "delta", "gated_delta"], "gated_delta">:$update_rule);
   let results = (outs AnyTensor:$y, AnyTensor:$present_state);

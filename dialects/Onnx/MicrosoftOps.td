@@ -13,8 +13,8 @@ def Onnx_MSMatMulNBitsOp : Onnx_MSOp<"MatMulNBits", "a times a transposed matrix
     block. Zero points are packed ui8 [N, ceil(blocks * bits / 8)] or one float per block; absent, 2^(bits - 1).
   }];
   let arguments = (ins AnyTensor:$a, AnyTensor:$b, AnyTensor:$scales, Onnx_Optional:$zero_points,
-                       Onnx_Optional:$g_idx, Onnx_Optional:$bias, I64Attr:$K, I64Attr:$N, Onnx_Int<"4">:$bits,
-                       I64Attr:$block_size, Onnx_Int<"0">:$accuracy_level);
+                       Onnx_Optional:$g_idx, Onnx_Optional:$bias, Onnx_I64:$K, Onnx_I64:$N, Onnx_Int<"4">:$bits,
+                       Onnx_I64:$block_size, Onnx_Int<"0">:$accuracy_level);
   let results = (outs AnyTensor:$y);
 }
 
@@ -40,7 +40,7 @@ def Onnx_MSGroupQueryAttentionOp : Onnx_MSOp<"GroupQueryAttention", "causal atte
                        Onnx_Optional:$cos_cache, Onnx_Optional:$sin_cache, Onnx_Optional:$position_ids,
                        Onnx_Optional:$attention_bias, Onnx_Optional:$head_sink, Onnx_Optional:$k_scale,
                        Onnx_Optional:$v_scale, Onnx_Optional:$q_norm_weight, Onnx_Optional:$k_norm_weight,
-                       I64Attr:$num_heads, I64Attr:$kv_num_heads, Onnx_Flag<"false">:$do_rotary,
+                       Onnx_I64:$num_heads, Onnx_I64:$kv_num_heads, Onnx_Flag<"false">:$do_rotary,
                        Onnx_Flag<"false">:$rotary_interleaved, Onnx_Flag<"true">:$causal,
                        Onnx_Int<"-1">:$local_window_size, Onnx_Float<"0.0f">:$scale, Onnx_Float<"0.0f">:$softcap,
                        Onnx_Int<"-1">:$smooth_softmax, Onnx_Int<"0">:$qk_output,
@@ -59,7 +59,7 @@ def Onnx_MSMultiHeadAttentionOp : Onnx_MSOp<"MultiHeadAttention", "attention on 
   let arguments = (ins AnyTensor:$query, Onnx_Optional:$key, Onnx_Optional:$value, Onnx_Optional:$bias,
                        Onnx_Optional:$key_padding_mask, Onnx_Optional:$attention_bias, Onnx_Optional:$past_key,
                        Onnx_Optional:$past_value, Onnx_Optional:$past_sequence_length,
-                       Onnx_Optional:$cache_indirection, I64Attr:$num_heads,
+                       Onnx_Optional:$cache_indirection, Onnx_I64:$num_heads,
                        Onnx_Float<"-10000.0f">:$mask_filter_value, Onnx_OptionalFloat:$scale,
                        Onnx_Flag<"false">:$unidirectional);
   let results = (outs AnyTensor:$output, Onnx_Optional:$present_key, Onnx_Optional:$present_value,
@@ -73,7 +73,7 @@ def Onnx_MSAttentionOp : Onnx_MSOp<"Attention", "q, k, v projections with one we
   }];
   let arguments = (ins AnyTensor:$input, AnyTensor:$weights, Onnx_Optional:$bias, Onnx_Optional:$mask_index,
                        Onnx_Optional:$past, Onnx_Optional:$attention_bias, Onnx_Optional:$past_sequence_length,
-                       I64Attr:$num_heads, Onnx_Flag<"false">:$unidirectional, Onnx_Flag<"false">:$do_rotary,
+                       Onnx_I64:$num_heads, Onnx_Flag<"false">:$unidirectional, Onnx_Flag<"false">:$do_rotary,
                        Onnx_Int<"0">:$rotary_embedding_dim, Onnx_Flag<"false">:$past_present_share_buffer,
                        Onnx_Float<"-10000.0f">:$mask_filter_value, Onnx_OptionalFloat:$scale,
                        Onnx_OptionalInts:$qkv_hidden_sizes);

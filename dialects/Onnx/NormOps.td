@@ -33,7 +33,7 @@ def Onnx_RMSNormalizationOp : Onnx_Op<"RMSNormalization", "x / sqrt(mean of squa
 }
 
 def Onnx_GroupNormalizationOp : Onnx_Op<"GroupNormalization", "normalisation over groups of channels (axis 1)"> {
-  let arguments = (ins AnyTensor:$x, AnyTensor:$scale, AnyTensor:$bias, I64Attr:$num_groups,
+  let arguments = (ins AnyTensor:$x, AnyTensor:$scale, AnyTensor:$bias, Onnx_I64:$num_groups,
                        Onnx_Float<"1e-5f">:$epsilon, Onnx_Int<"1">:$stash_type);
   let results = (outs AnyTensor:$y);
 }

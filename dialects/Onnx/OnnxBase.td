@@ -28,11 +28,13 @@ def Onnx_Optional : AnyTypeOf<[AnyTensor, NoneType], "tensor or none">;
 def Onnx_IndexTensor : TensorOf<[I32, I64, SI32, SI64]>;
 def Onnx_OptionalIndexTensor : AnyTypeOf<[Onnx_IndexTensor, NoneType], "i32 or i64 tensor or none">;
 
+/// ONNX's integers are signed; upstream's I64Attr would hand out unsigned ones.
+def Onnx_I64 : TypedSignlessIntegerAttrBase<I64, "int64_t", "64-bit integer attribute">;
 /// A flag: ONNX stores 0 or 1.
 class Onnx_Flag<string default> : DefaultValuedAttr<BoolAttr, default>;
-class Onnx_Int<string default> : DefaultValuedAttr<I64Attr, default>;
+class Onnx_Int<string default> : DefaultValuedAttr<Onnx_I64, default>;
 class Onnx_Float<string default> : DefaultValuedAttr<F32Attr, default>;
-def Onnx_OptionalInt : OptionalAttr<I64Attr>;
+def Onnx_OptionalInt : OptionalAttr<Onnx_I64>;
 def Onnx_OptionalFloat : OptionalAttr<F32Attr>;
 def Onnx_OptionalInts : OptionalAttr<DenseI64ArrayAttr>;
 

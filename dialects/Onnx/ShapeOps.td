@@ -26,7 +26,7 @@ def Onnx_NoneOp : Op<Onnx_Dialect, "None", [Pure]> {
 }
 
 def Onnx_ConcatOp : Onnx_Op<"Concat", "the operands joined along an axis"> {
-  let arguments = (ins Variadic<AnyTensor>:$inputs, I64Attr:$axis);
+  let arguments = (ins Variadic<AnyTensor>:$inputs, Onnx_I64:$axis);
   let results = (outs AnyTensor:$result);
 }
 
