@@ -16,19 +16,7 @@ def Onnx_IfOp : Op<Onnx_Dialect, "If", [RecursiveMemoryEffects, RecursivelySpecu
   }];
 }
 
-def Onnx_LoopOp : Op<Onnx_Dialect, "Loop", [RecursiveMemoryEffects, SingleBlock]> {
-  let summary = "a body repeated a number of times or until its condition fails";
-  let description = [{
-    The body takes the iteration (i64 scalar), the condition and the carried values, and yields the condition, the
-    carried values and one slice of each scan output.
-  }];
-  let arguments = (ins Onnx_Optional:$trip_count, Onnx_Optional:$condition, Variadic<AnyTensor>:$initial);
-  let results = (outs Variadic<AnyTensor>:$outputs);
-  let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results) $body";
-}
-
-def Onnx_YieldOp : Op<Onnx_Dialect, "Yield", [Pure, ReturnLike, Terminator, ParentOneOf<["IfOp", "LoopOp"]>]> {
+def Onnx_YieldOp : Op<Onnx_Dialect, "Yield", [Pure, ReturnLike, Terminator, HasParent<"IfOp">]> {
   let summary = "ends a region with its values";
   let arguments = (ins Variadic<AnyTensor>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";

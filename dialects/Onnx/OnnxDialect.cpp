@@ -1,6 +1,6 @@
 // Registration of the onnx dialect, its one fold (a constant is itself) and the
-// reading of small constants. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// reading of small constants.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "mlir/IR/Builders.h"
