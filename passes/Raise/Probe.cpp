@@ -1,0 +1,278 @@
+// Roles of a model's arguments, concrete cases, and the binding of one to the
+// other. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Raise/Probe.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace qopt::onnx;
+
+namespace qopt::passes {
+
+//===--------------------------------------------------------------------===//
+// Cases
+//===--------------------------------------------------------------------===//
+
+int64_t ProbeCase::realBefore(int64_t row, int64_t column) const {
+  int64_t count = 0;
+  for (int64_t t = 0; t < column; ++t)
+    count += isReal(row, t);
+  return count;
+}
+
+/// Row b of a padded case has 2b + 1 paddings, as far as a token remains: rows
+/// differ, and the first one is padded too.
+ProbeCase ProbeCase::make(int64_t batch, int64_t past, int64_t fresh,
+                          Padding padding) {
+  ProbeCase result;
+  result.batch = batch;
+  result.past = past;
+  result.fresh = fresh;
+  int64_t total = result.total();
+  for (int64_t row = 0; row < batch; ++row) {
+    int64_t pads =
+        padding == Padding::None ? 0 : std::min(2 * row + 1, total - 1);
+    for (int64_t t = 0; t < total; ++t)
+      result.real.push_back(padding == Padding::Left ? t >= pads
+                                                     : t < total - pads);
+  }
+  for (int64_t row = 0; row < batch; ++row) {
+    int64_t before = result.realBefore(row, past);
+    for (int64_t t = past; t < total; ++t) {
+      bool real = result.isReal(row, t);
+      result.positions.push_back(real ? before : 1);
+      before += real;
+    }
+  }
+  return result;
+}
+
+//===--------------------------------------------------------------------===//
+// Arguments
+//===--------------------------------------------------------------------===//
+
+ModelInputs ModelInputs::of(func::FuncOp func) {
+  ModelInputs inputs;
+  for (BlockArgument argument : func.getArguments()) {
+    auto name =
+        func.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "qopt.name");
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    if (!name || !type)
+      continue;
+    StringRef text = name.getValue();
+    if (text == "input_ids" || text == "inputs_embeds")
+      inputs.tokens = argument;
+    else if (text == "attention_mask")
+      inputs.mask = argument;
+    else if (text == "position_ids")
+      inputs.positions = argument;
+    else if (text.starts_with("past") && type.getRank() == 4)
+      inputs.past.push_back(argument);
+  }
+  return inputs;
+}
+
+Probe::Probe(func::FuncOp func) : Probe(func, ModelInputs::of(func)) {}
+Probe::Probe(func::FuncOp func, ModelInputs inputs)
+    : func(func), roles(std::move(inputs)) {}
+
+/// The static size of an argument's axis, or nothing.
+static std::optional<int64_t> fixedSize(Value argument, int64_t axis) {
+  if (!argument)
+    return std::nullopt;
+  auto type = cast<RankedTensorType>(argument.getType());
+  if (axis >= type.getRank() || type.isDynamicDim(axis))
+    return std::nullopt;
+  return type.getDimSize(axis);
+}
+
+ProbeCase Probe::fit(int64_t batch, int64_t past, int64_t fresh,
+                     ProbeCase::Padding padding) const {
+  batch = fixedSize(roles.tokens, 0).value_or(batch);
+  fresh = fixedSize(roles.tokens, 1).value_or(fresh);
+  past = hasPast() ? fixedSize(roles.past.front(), 2).value_or(past) : 0;
+  if (std::optional<int64_t> total = fixedSize(roles.mask, 1))
+    past = hasPast() ? std::max<int64_t>(0, *total - fresh) : 0;
+  return ProbeCase::make(batch, past, fresh, padding);
+}
+
+static Element elementOfValue(Value value) {
+  return elementOf(getElementTypeOrSelf(value.getType()))
+      .value_or(Element::None);
+}
+
+/// The shape of an argument whose `?` stand for the given sizes by axis.
+static HostTensor::Shape filledShape(Value argument, ArrayRef<int64_t> sizes) {
+  auto type = cast<RankedTensorType>(argument.getType());
+  HostTensor::Shape shape(type.getShape());
+  for (auto [axis, size] : llvm::enumerate(shape))
+    if (ShapedType::isDynamic(size))
+      size = axis < sizes.size() ? sizes[axis] : 1;
+  return shape;
+}
+
+Evaluator Probe::evaluatorFor(const ProbeCase &probeCase) const {
+  Evaluator evaluator;
+  if (roles.tokens)
+    evaluator.bind(
+        roles.tokens,
+        HostTensor::shapeOnly(
+            elementOfValue(roles.tokens),
+            filledShape(roles.tokens, {probeCase.batch, probeCase.fresh})));
+  if (roles.mask)
+    evaluator.bind(roles.mask,
+                   HostTensor::ofInts(elementOfValue(roles.mask),
+                                      {probeCase.batch, probeCase.total()},
+                                      probeCase.real));
+  if (roles.positions)
+    evaluator.bind(roles.positions,
+                   HostTensor::ofInts(elementOfValue(roles.positions),
+                                      {probeCase.batch, probeCase.fresh},
+                                      probeCase.positions));
+  for (Value cache : roles.past)
+    evaluator.bind(
+        cache, HostTensor::shapeOnly(
+                   elementOfValue(cache),
+                   filledShape(cache, {probeCase.batch, 1, probeCase.past})));
+  bindOthers(evaluator, probeCase);
+  return evaluator;
+}
+
+/// The names and sizes of an argument's dimensions (attribute onnx.dims).
+static ArrayRef<Attribute> dimsOf(func::FuncOp func, Value argument) {
+  if (!argument)
+    return {};
+  auto dims = func.getArgAttrOfType<ArrayAttr>(
+      cast<BlockArgument>(argument).getArgNumber(), "onnx.dims");
+  return dims ? dims.getValue() : ArrayRef<Attribute>();
+}
+
+void Probe::bindOthers(Evaluator &evaluator, const ProbeCase &probeCase) const {
+  llvm::StringMap<int64_t> sizes;
+  auto learn = [&](Value argument, ArrayRef<int64_t> values) {
+    for (auto [dim, value] : llvm::zip(dimsOf(func, argument), values))
+      if (auto name = dyn_cast<StringAttr>(dim))
+        sizes.try_emplace(name.getValue(), value);
+  };
+  learn(roles.tokens, {probeCase.batch, probeCase.fresh});
+  learn(roles.mask, {probeCase.batch, probeCase.total()});
+  for (BlockArgument argument : func::FuncOp(func).getArguments()) {
+    auto type = dyn_cast<RankedTensorType>(argument.getType());
+    if (!type || argument == roles.tokens || argument == roles.mask ||
+        argument == roles.positions || llvm::is_contained(roles.past, argument))
+      continue;
+    HostTensor::Shape shape(type.getShape());
+    for (auto [size, dim] : llvm::zip(shape, dimsOf(func, argument)))
+      if (auto name = dyn_cast<StringAttr>(dim);
+          name && sizes.contains(name.getValue()))
+        size = sizes.lookup(name.getValue());
+    if (llvm::none_of(shape, ShapedType::isDynamic))
+      evaluator.bind(argument,
+                     HostTensor::shapeOnly(elementOfValue(argument), shape));
+  }
+}
+
+std::vector<ProbeCase> Probe::standardCases() const {
+  using Padding = ProbeCase::Padding;
+  std::vector<ProbeCase> cases = {
+      fit(1, 0, 5, Padding::None),  fit(1, 0, 7, Padding::Left),
+      fit(2, 0, 7, Padding::Left),  fit(3, 0, 6, Padding::Right),
+      fit(2, 0, 12, Padding::Left),
+  };
+  if (!hasPast())
+    return cases;
+  cases.push_back(fit(1, 3, 1, Padding::None));
+  cases.push_back(fit(1, 5, 4, Padding::None));
+  cases.push_back(fit(2, 4, 1, Padding::Left));
+  cases.push_back(fit(3, 5, 4, Padding::Left));
+  cases.push_back(fit(2, 2, 7, Padding::Left));
+  cases.push_back(fit(2, 21, 3, Padding::Left));
+  return cases;
+}
+
+//===--------------------------------------------------------------------===//
+// Lengths at which something may change
+//===--------------------------------------------------------------------===//
+
+constexpr int64_t longestLength = int64_t(1) << 20;
+
+std::set<int64_t> harvestLengths(Value mask) {
+  std::set<int64_t> lengths;
+  llvm::DenseSet<Operation *> seen;
+  SmallVector<Value> open{mask};
+  auto note = [&](const HostTensor &tensor) {
+    if (tensor.count() > 64)
+      return;
+    for (double value : tensor.floats())
+      if (std::abs(value) > 1 && std::abs(value) <= longestLength &&
+          value == std::floor(value))
+        lengths.insert(static_cast<int64_t>(std::abs(value)));
+  };
+  while (!open.empty()) {
+    Operation *op = open.pop_back_val().getDefiningOp();
+    if (!op || !seen.insert(op).second)
+      continue;
+    for (NamedAttribute attribute : op->getAttrs())
+      if (auto elements = dyn_cast<ElementsAttr>(attribute.getValue()))
+        if (elements.getNumElements() <= 64)
+          if (std::optional<HostTensor> tensor = HostTensor::ofAttr(elements))
+            note(*tensor);
+    const KernelEntry *entry = findKernel(op->getName().stripDialect());
+    if (entry && entry->shapesSuffice)
+      continue; // what a shape is taken of adds no lengths
+    open.append(op->operand_begin(), op->operand_end());
+    op->walk([&](Operation *inner) {
+      if (inner != op)
+        open.append(inner->operand_begin(), inner->operand_end());
+    });
+  }
+  return lengths;
+}
+
+//===--------------------------------------------------------------------===//
+// Words
+//===--------------------------------------------------------------------===//
+
+static StringRef nameOf(PositionSource source) {
+  switch (source) {
+  case PositionSource::PositionIds:
+    return "position_ids";
+  case PositionSource::PastAndIndex:
+    return "past and index";
+  case PositionSource::MaskSum:
+    return "sum of attention_mask";
+  }
+  return "";
+}
+
+std::string describe(const MaskKind &kind) {
+  SmallVector<std::string> words;
+  if (kind.causal)
+    words.push_back("causal");
+  if (kind.window)
+    words.push_back("window " + std::to_string(*kind.window));
+  if (kind.padding)
+    words.push_back("padding");
+  if (!kind.slopes.empty())
+    words.push_back("slopes of " + std::to_string(kind.slopes.size()) +
+                    " heads");
+  return words.empty() ? "none" : llvm::join(words, ", ");
+}
+
+std::string describe(const PositionKind &kind) {
+  return nameOf(kind.source).str() +
+         (kind.offset ? " + " + std::to_string(kind.offset) : "");
+}
+
+std::string describe(const RotaryKind &kind) {
+  StringRef layout = kind.layout == TableLayout::Half     ? "half"
+                     : kind.layout == TableLayout::Halves ? "halves"
+                                                          : "repeated";
+  return llvm::formatv(
+      "{0} frequencies, scale {1}, {2}, {3}", kind.inverseFrequencies.size(),
+      static_cast<float>(kind.scale), layout, nameOf(kind.source));
+}
+
+} // namespace qopt::passes

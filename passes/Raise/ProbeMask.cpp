@@ -1,0 +1,239 @@
+// Recognises attention masks: evaluates one in many cases, reads off what it
+// can be, and compares every row of a real query with that formula. Windows are
+// looked for beyond each integer constant that the mask depends on.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Raise/Probe.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace qopt::onnx;
+
+namespace qopt::passes {
+namespace {
+
+/// Added values below this block a key: -inf, the lowest number of a type, and
+/// the -10000 of older exports.
+constexpr double blockedBelow = -9000;
+
+Status refuse(const Twine &message) {
+  return Status(StatusCode::Unsupported, message.str());
+}
+
+/// A mask evaluated in one case, as numbers that are added to scores.
+struct MaskView {
+  ProbeCase probeCase;
+  int64_t heads = 1;
+  std::vector<double> added; ///< [batch, heads, fresh, total]
+
+  double at(int64_t row, int64_t head, int64_t s, int64_t t) const {
+    return added[((row * heads + head) * probeCase.fresh + s) *
+                     probeCase.total() +
+                 t];
+  }
+  bool sees(int64_t row, int64_t head, int64_t s, int64_t t) const {
+    return at(row, head, s, t) > blockedBelow;
+  }
+  bool isRealQuery(int64_t row, int64_t s) const {
+    return probeCase.isReal(row, probeCase.past + s);
+  }
+};
+
+/// Calls function(row, head, s) for each real query; stops at a failure.
+template <typename Function>
+Status forEachQuery(const MaskView &view, Function function) {
+  for (int64_t row = 0; row < view.probeCase.batch; ++row)
+    for (int64_t head = 0; head < view.heads; ++head)
+      for (int64_t s = 0; s < view.probeCase.fresh; ++s)
+        if (view.isRealQuery(row, s))
+          QOPT_RETURN_IF_ERROR(function(row, head, s));
+  return {};
+}
+
+/// The tensor's shape seen as [B, H, S, T]. `knownHeads`: of a case with batch
+/// 1, tells [B·H, S, T] from [H, S, T].
+StatusOr<HostTensor::Shape> fourAxes(const HostTensor &mask,
+                                     const ProbeCase &probeCase,
+                                     int64_t knownHeads) {
+  HostTensor::Shape shape(mask.shape());
+  if (shape.size() > 4)
+    return refuse("a mask of rank " + Twine(shape.size()) +
+                  "; expected at most 4");
+  bool folded = shape.size() == 3 && probeCase.batch > 1 && shape[0] != 1 &&
+                shape[0] == probeCase.batch * knownHeads;
+  if (folded)
+    shape = {probeCase.batch, knownHeads, shape[1], shape[2]};
+  while (shape.size() < 4)
+    shape.insert(shape.begin(), 1);
+  int64_t expected[] = {probeCase.batch, shape[1], probeCase.fresh,
+                        probeCase.total()};
+  for (int axis : {0, 2, 3})
+    if (shape[axis] != 1 && shape[axis] != expected[axis])
+      return refuse("the mask's axis " + Twine(axis) + " has size " +
+                    Twine(shape[axis]) + "; expected " + Twine(expected[axis]) +
+                    " or 1");
+  return shape;
+}
+
+StatusOr<MaskView> viewOf(const HostTensor &mask, const ProbeCase &probeCase,
+                          MaskSense sense, int64_t knownHeads) {
+  StatusOr<HostTensor::Shape> shape = fourAxes(mask, probeCase, knownHeads);
+  if (!shape)
+    return shape.status();
+  MaskView view;
+  view.probeCase = probeCase;
+  view.heads = (*shape)[1];
+  HostTensor::Shape full{probeCase.batch, view.heads, probeCase.fresh,
+                         probeCase.total()};
+  std::vector<double> values = mask.floats();
+  for (int64_t from : stridedPositions(full, broadcastStrides(*shape, full))) {
+    double value = values[from];
+    if (mask.element() == Element::Bool)
+      value = (value != 0) == (sense == MaskSense::TrueAttends) ? 0 : -INFINITY;
+    if (std::isnan(value))
+      return refuse("the mask holds NaN");
+    view.added.push_back(value);
+  }
+  return view;
+}
+
+/// Views of the standard cases and of cases longer than any possible window.
+StatusOr<std::vector<MaskView>> collectViews(const Probe &probe, Value mask,
+                                             MaskSense sense) {
+  std::vector<MaskView> views;
+  int64_t heads = 1;
+  for (const ProbeCase &probeCase : probe.standardCases()) {
+    StatusOr<HostTensor> tensor = probe.evaluate(mask, probeCase);
+    if (!tensor)
+      return tensor.status();
+    StatusOr<MaskView> view = viewOf(*tensor, probeCase, sense, heads);
+    if (!view)
+      return view.status();
+    heads = view->heads;
+    views.push_back(std::move(*view));
+  }
+  for (int64_t length : harvestLengths(mask)) {
+    ProbeCase probeCase =
+        probe.hasPast() ? probe.fit(1, length + 1, 2, ProbeCase::Padding::None)
+                        : probe.fit(1, 0, length + 3, ProbeCase::Padding::None);
+    if (probeCase.total() <= length)
+      continue; // static shapes never get there
+    StatusOr<HostTensor> tensor = probe.evaluate(mask, probeCase);
+    if (!tensor && tensor.status().code() == StatusCode::OutOfResources)
+      return tensor.status();
+    if (!tensor)
+      continue; // the model itself does not go that far
+    StatusOr<MaskView> view = viewOf(*tensor, probeCase, sense, heads);
+    if (view)
+      views.push_back(std::move(*view));
+  }
+  return views;
+}
+
+/// What the views show: later keys seen, paddings seen, the nearest real key
+/// that is not seen.
+MaskKind guess(ArrayRef<MaskView> views) {
+  bool seesLater = false, blocksLater = false;
+  bool seesPadding = false, blocksPadding = false;
+  std::optional<int64_t> nearestBlocked;
+  for (const MaskView &view : views)
+    (void)forEachQuery(view, [&](int64_t row, int64_t head, int64_t s) {
+      int64_t query = view.probeCase.past + s;
+      for (int64_t t = 0; t < view.probeCase.total(); ++t) {
+        bool sees = view.sees(row, head, s, t);
+        if (!view.probeCase.isReal(row, t))
+          (sees ? seesPadding : blocksPadding) = true;
+        else if (t > query)
+          (sees ? seesLater : blocksLater) = true;
+        else if (!sees)
+          nearestBlocked =
+              std::min(nearestBlocked.value_or(query - t), query - t);
+      }
+      return Status();
+    });
+  MaskKind kind;
+  kind.causal = blocksLater && !seesLater;
+  kind.padding = blocksPadding && !seesPadding;
+  kind.window = nearestBlocked;
+  return kind;
+}
+
+Status verifySight(const MaskView &view, const MaskKind &kind) {
+  return forEachQuery(view, [&](int64_t row, int64_t head, int64_t s) {
+    int64_t query = view.probeCase.past + s;
+    for (int64_t t = 0; t < view.probeCase.total(); ++t) {
+      bool real = view.probeCase.isReal(row, t);
+      bool expected = (!kind.causal || t <= query) &&
+                      (!kind.window || query - t < *kind.window) &&
+                      (!kind.padding || real);
+      if (view.sees(row, head, s, t) != expected)
+        return refuse("the mask is neither causal nor a window nor a padding "
+                      "mask: query " +
+                      Twine(query) + (expected ? " misses" : " sees") +
+                      " key " + Twine(t));
+    }
+    return Status();
+  });
+}
+
+/// The slope of one head over the real keys of one query; differences only,
+/// because Softmax ignores what a whole row has in common.
+Status verifySlope(const MaskView &view, int64_t row, int64_t head, int64_t s,
+                   double slope) {
+  std::optional<int64_t> first;
+  for (int64_t t = 0; t < view.probeCase.total(); ++t) {
+    if (!view.probeCase.isReal(row, t) || !view.sees(row, head, s, t))
+      continue;
+    if (!first)
+      first = t;
+    double difference =
+        view.at(row, head, s, t) - view.at(row, head, s, *first);
+    double expected = slope * static_cast<double>(t - *first);
+    if (std::abs(difference - expected) >
+        1e-3 * std::max(1e-3, std::abs(expected)))
+      return refuse("the added values are not linear in the distance");
+  }
+  return {};
+}
+
+/// Fills `kind.slopes` where something other than a constant is added.
+Status readSlopes(ArrayRef<MaskView> views, MaskKind &kind) {
+  const MaskView &sample = views.front();
+  int64_t row = 0, s = sample.probeCase.fresh - 1, last = -1, first = -1;
+  for (int64_t t = 0; t < sample.probeCase.total(); ++t)
+    if (sample.probeCase.isReal(row, t) && sample.sees(row, 0, s, t)) {
+      first = first < 0 ? t : first;
+      last = t;
+    }
+  SmallVector<double> slopes(sample.heads, 0);
+  for (int64_t head = 0; head < sample.heads && last > first; ++head)
+    slopes[head] =
+        (sample.at(row, head, s, last) - sample.at(row, head, s, first)) /
+        static_cast<double>(last - first);
+  for (const MaskView &view : views) {
+    if (view.heads != sample.heads)
+      return refuse("the number of heads changes with the batch");
+    QOPT_RETURN_IF_ERROR(
+        forEachQuery(view, [&](int64_t r, int64_t head, int64_t q) {
+          return verifySlope(view, r, head, q, slopes[head]);
+        }));
+  }
+  if (llvm::any_of(slopes, [](double slope) { return slope != 0; }))
+    kind.slopes = slopes;
+  return {};
+}
+
+} // namespace
+
+StatusOr<MaskKind> classifyMask(const Probe &probe, Value mask,
+                                MaskSense sense) {
+  StatusOr<std::vector<MaskView>> views = collectViews(probe, mask, sense);
+  if (!views)
+    return views.status();
+  MaskKind kind = guess(*views);
+  for (const MaskView &view : *views)
+    QOPT_RETURN_IF_ERROR(verifySight(view, kind));
+  QOPT_RETURN_IF_ERROR(readSlopes(*views, kind));
+  return kind;
+}
+
+} // namespace qopt::passes

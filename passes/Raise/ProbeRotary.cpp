@@ -1,0 +1,326 @@
+// Recognises positions and rotary tables: evaluates them where the possible
+// sources of positions differ, and compares every real token with scale ·
+// cos(position · f). The frequencies are read at position 1, from the input of
+// Cos where the graph has one (exact), else from the table itself.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/OnnxOps.h"
+#include "passes/Raise/Probe.h"
+#include "llvm/ADT/DenseSet.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace qopt::onnx;
+
+namespace qopt::passes {
+namespace {
+
+Status refuse(const Twine &message) {
+  return Status(StatusCode::Unsupported, message.str());
+}
+
+/// Cases in which position_ids, past + index and the mask's sum all differ.
+std::vector<ProbeCase> positionCases(const Probe &probe) {
+  std::vector<ProbeCase> cases;
+  int64_t salt = 5;
+  for (auto [batch, past, fresh] :
+       {std::tuple<int64_t, int64_t, int64_t>{1, 0, 6},
+        {2, 3, 4},
+        {2, 0, 9},
+        {1, 20, 3},
+        {3, 6, 1}})
+    for (auto padding : {ProbeCase::Padding::Left, ProbeCase::Padding::None}) {
+      ProbeCase probeCase = probe.fit(batch, past, fresh, padding);
+      for (int64_t &position : probeCase.positions) {
+        salt = (salt * 11 + 17) % 29; // arbitrary, below any table's length
+        position = salt;
+      }
+      cases.push_back(std::move(probeCase));
+    }
+  return cases;
+}
+
+int64_t expectedPosition(const ProbeCase &probeCase, PositionSource source,
+                         int64_t row, int64_t s) {
+  switch (source) {
+  case PositionSource::PositionIds:
+    return probeCase.positions[row * probeCase.fresh + s];
+  case PositionSource::PastAndIndex:
+    return probeCase.past + s;
+  case PositionSource::MaskSum:
+    return probeCase.realBefore(row, probeCase.past + s);
+  }
+  return 0;
+}
+
+SmallVector<PositionSource> possibleSources(const Probe &probe) {
+  SmallVector<PositionSource> sources{PositionSource::PastAndIndex};
+  if (probe.inputs().mask)
+    sources.push_back(PositionSource::MaskSum);
+  if (probe.inputs().positions)
+    sources.push_back(PositionSource::PositionIds);
+  return sources;
+}
+
+/// Calls function(first element, row, s) for each real new token of a tensor
+/// with `columns` elements a token, whose rows are those of the batch or common
+/// to it.
+template <typename Function>
+Status forEachToken(const HostTensor &tensor, const ProbeCase &probeCase,
+                    int64_t columns, Function function) {
+  int64_t rows = tensor.count() / std::max<int64_t>(1, columns);
+  bool shared = rows == probeCase.fresh;
+  if (!shared && rows != probeCase.batch * probeCase.fresh)
+    return refuse("the value has " + Twine(rows) +
+                  " rows; expected one for each new token");
+  for (int64_t row = 0; row < probeCase.batch; ++row)
+    for (int64_t s = 0; s < probeCase.fresh; ++s)
+      if (probeCase.isReal(row, probeCase.past + s))
+        QOPT_RETURN_IF_ERROR(function(
+            ((shared ? 0 : row) * probeCase.fresh + s) * columns, row, s));
+  return {};
+}
+
+//===--------------------------------------------------------------------===//
+// Rotary tables
+//===--------------------------------------------------------------------===//
+
+/// A case with a single real token at the given position, whatever the source:
+/// without a cache the position is reached by the tokens before it.
+ProbeCase caseAt(const Probe &probe, int64_t position) {
+  ProbeCase probeCase =
+      probe.hasPast() ? probe.fit(1, position, 1, ProbeCase::Padding::None)
+                      : probe.fit(1, 0, position + 1, ProbeCase::Padding::None);
+  for (auto [s, value] : llvm::enumerate(probeCase.positions))
+    value = probeCase.past + static_cast<int64_t>(s);
+  return probeCase;
+}
+
+/// The columns of the token at `position`.
+StatusOr<std::vector<double>> rowAt(const Probe &probe, Value value,
+                                    int64_t position) {
+  ProbeCase probeCase = caseAt(probe, position);
+  int64_t s = position - probeCase.past;
+  if (s < 0 || s >= probeCase.fresh)
+    return refuse("position " + Twine(position) +
+                  " is beyond the function's static shapes");
+  StatusOr<HostTensor> tensor = probe.evaluate(value, probeCase);
+  if (!tensor)
+    return tensor.status();
+  if (tensor->rank() == 0 || !isFloat(tensor->element()))
+    return refuse("a rotary table is a float tensor with columns");
+  int64_t columns = tensor->shape().back();
+  if (tensor->count() < (s + 1) * columns)
+    return refuse("the table lacks a row for position " + Twine(position));
+  std::vector<double> all = tensor->floats();
+  return std::vector<double>(all.begin() + s * columns,
+                             all.begin() + (s + 1) * columns);
+}
+
+/// The nearest Cos that a value is computed from through one chain of
+/// operands, not through shapes.
+Value findAngle(Value cosine) {
+  SmallVector<Value> open{cosine};
+  llvm::DenseSet<Value> seen;
+  for (size_t i = 0; i < open.size(); ++i) {
+    Operation *op = open[i].getDefiningOp();
+    if (!op || !seen.insert(open[i]).second)
+      continue;
+    if (auto cos = dyn_cast<CosOp>(op))
+      return cos->getOperand(0);
+    if (!isa<ShapeOp, SizeOp>(op))
+      open.append(op->operand_begin(), op->operand_end());
+  }
+  return {};
+}
+
+int64_t frequencyOf(int64_t column, int64_t frequencies, TableLayout layout) {
+  return layout == TableLayout::Half     ? column
+         : layout == TableLayout::Halves ? column % frequencies
+                                         : column / 2;
+}
+
+/// Frequencies that repeat as a layout says, without the repetition.
+std::optional<std::vector<double>> undo(ArrayRef<double> columns,
+                                        TableLayout layout) {
+  if (layout == TableLayout::Half)
+    return columns.vec();
+  if (columns.size() % 2)
+    return std::nullopt;
+  auto half = static_cast<int64_t>(columns.size() / 2);
+  std::vector<double> result(half);
+  for (int64_t j = 0; j < half; ++j)
+    result[j] = columns[layout == TableLayout::Halves ? j : 2 * j];
+  for (size_t j = 0; j < columns.size(); ++j)
+    if (columns[j] !=
+        result[frequencyOf(static_cast<int64_t>(j), half, layout)])
+      return std::nullopt;
+  return result;
+}
+
+/// Angles from the table alone: the sine keeps small ones, and larger positions
+/// give further digits.
+StatusOr<std::vector<double>> anglesOfTable(const Probe &probe, Value cosine,
+                                            Value sine) {
+  std::vector<double> angles;
+  for (int64_t position = 1; position <= 64; position *= 4) {
+    StatusOr<std::vector<double>> c = rowAt(probe, cosine, position);
+    StatusOr<std::vector<double>> s = rowAt(probe, sine, position);
+    if (!c || !s || c->size() != s->size()) {
+      if (position > 1)
+        break; // a short table
+      return c ? s.ok() ? refuse("the tables differ in width") : s.status()
+               : c.status();
+    }
+    auto times = static_cast<double>(position);
+    angles.resize(c->size(), 0);
+    for (size_t j = 0; j < angles.size(); ++j) {
+      double turn = std::atan2((*s)[j], (*c)[j]);
+      double whole = std::round((angles[j] * times - turn) / (2 * M_PI));
+      angles[j] = (turn + 2 * M_PI * (position == 1 ? 0 : whole)) / times;
+    }
+  }
+  return angles;
+}
+
+double toleranceOf(Value value) {
+  Type type = getElementTypeOrSelf(value.getType());
+  return type.isBF16() ? 1e-2 : type.isF16() ? 2e-3 : 3e-5;
+}
+
+/// Cases that tell the sources apart, and a position beyond each length at
+/// which tables that are computed may change (dynamic scaling); a length that
+/// the function cannot reach is left out.
+std::vector<ProbeCase> rotaryCases(const Probe &probe, Value cosine) {
+  std::vector<ProbeCase> cases = positionCases(probe);
+  if (!findAngle(cosine))
+    return cases;
+  for (int64_t length : harvestLengths(cosine)) {
+    if (!probe.hasPast() && length > 8192)
+      continue;
+    ProbeCase beyond = caseAt(probe, length + 1);
+    if (beyond.total() > length && probe.evaluate(cosine, beyond))
+      cases.push_back(std::move(beyond));
+  }
+  return cases;
+}
+
+/// Compares both tables with the formula in all cases.
+Status verifyRotary(const Probe &probe, Value cosine, Value sine,
+                    const RotaryKind &kind) {
+  auto frequencies = static_cast<int64_t>(kind.inverseFrequencies.size());
+  double tolerance = toleranceOf(cosine) * std::max(1.0, kind.scale);
+  for (const ProbeCase &probeCase : rotaryCases(probe, cosine)) {
+    Evaluator evaluator = probe.evaluatorFor(probeCase);
+    StatusOr<HostTensor> c = evaluator.evaluate(cosine);
+    if (!c)
+      return c.status();
+    StatusOr<HostTensor> s = evaluator.evaluate(sine);
+    if (!s)
+      return s.status();
+    if (c->rank() == 0 || c->shape() != s->shape())
+      return refuse("the tables differ in shape");
+    int64_t columns = c->shape().back();
+    if (columns != (kind.layout == TableLayout::Half ? 1 : 2) * frequencies)
+      return refuse("the tables' width does not fit the frequencies");
+    QOPT_RETURN_IF_ERROR(forEachToken(
+        *c, probeCase, columns, [&](int64_t first, int64_t row, int64_t token) {
+          auto position = static_cast<float>(
+              expectedPosition(probeCase, kind.source, row, token));
+          for (int64_t j = 0; j < columns; ++j) {
+            float f = kind.inverseFrequencies[frequencyOf(j, frequencies,
+                                                          kind.layout)];
+            double angle = position * f; // as the exporters: in f32
+            if (std::abs(c->floatAt(first + j) - kind.scale * std::cos(angle)) >
+                    tolerance ||
+                std::abs(s->floatAt(first + j) - kind.scale * std::sin(angle)) >
+                    tolerance)
+              return refuse("the tables are not cos and sin of position "
+                            "times frequency at position " +
+                            Twine(static_cast<int64_t>(position)));
+          }
+          return Status();
+        }));
+  }
+  return {};
+}
+
+/// Frequencies, one a column of the angle or of the table.
+StatusOr<std::vector<double>> readAngles(const Probe &probe, Value cosine,
+                                         Value sine) {
+  if (Value angle = findAngle(cosine)) {
+    StatusOr<std::vector<double>> row = rowAt(probe, angle, 1);
+    if (row)
+      return row;
+  }
+  return anglesOfTable(probe, cosine, sine);
+}
+
+} // namespace
+
+StatusOr<PositionKind> classifyPositions(const Probe &probe, Value positions) {
+  Type element = getElementTypeOrSelf(positions.getType());
+  if (!element.isIntOrIndex())
+    return refuse("positions are integers");
+  Status last = refuse("the positions have no known source");
+  for (PositionSource source : possibleSources(probe)) {
+    std::optional<int64_t> offset;
+    last = {};
+    for (const ProbeCase &probeCase : positionCases(probe)) {
+      StatusOr<HostTensor> tensor = probe.evaluate(positions, probeCase);
+      if (!tensor)
+        return tensor.status();
+      last = forEachToken(
+          *tensor, probeCase, 1, [&](int64_t at, int64_t row, int64_t s) {
+            int64_t difference =
+                tensor->intAt(at) - expectedPosition(probeCase, source, row, s);
+            if (difference != offset.value_or(difference))
+              return refuse("the value is no position of the new tokens");
+            offset = difference;
+            return Status();
+          });
+      if (!last)
+        break;
+    }
+    if (last && offset)
+      return PositionKind{source, *offset};
+  }
+  return last;
+}
+
+StatusOr<RotaryKind> classifyRotary(const Probe &probe, Value cosine,
+                                    Value sine) {
+  StatusOr<std::vector<double>> start = rowAt(probe, cosine, 0);
+  if (!start)
+    return start.status();
+  StatusOr<std::vector<double>> angles = readAngles(probe, cosine, sine);
+  if (!angles)
+    return angles.status();
+  if (start->empty() || angles->empty())
+    return refuse("the table has no columns");
+  Status last = refuse("the tables' columns do not fit their frequencies");
+  RotaryKind kind;
+  kind.scale = start->front();
+  for (TableLayout repetition :
+       {TableLayout::Halves, TableLayout::Repeated, TableLayout::Half}) {
+    std::optional<std::vector<double>> frequencies = undo(*angles, repetition);
+    if (!frequencies)
+      continue;
+    kind.inverseFrequencies.assign(frequencies->begin(), frequencies->end());
+    for (TableLayout layout :
+         {TableLayout::Half, TableLayout::Halves, TableLayout::Repeated}) {
+      size_t width = layout == TableLayout::Half ? 1 : 2;
+      if (start->size() != width * frequencies->size())
+        continue;
+      kind.layout = layout;
+      for (PositionSource source : possibleSources(probe)) {
+        kind.source = source;
+        last = verifyRotary(probe, cosine, sine, kind);
+        if (last)
+          return kind;
+      }
+    }
+  }
+  return last;
+}
+
+} // namespace qopt::passes
