@@ -89,7 +89,8 @@ def QOpt_AttentionOp : QOpt_Op<"attention", [Pure, QOpt_Reify]> {
     get wrong: softcap comes before the mask; a row whose every entry is hidden gives 0, not NaN.
 
     `q` is [B, S, H, D]; `k` is [B, KV, T, D] and `v` is [B, KV, T, Dv], the order in which past and present lie; `mask` is
-    broadcast to [B, H, S, T]: i1 (true: attend) or floating point (added). The result is [B, S, H, Dv].
+    broadcast to [B, H, S, T]: i1 (true: attend) or floating point (added). `scale` is usually 1/√D, `softcap` bounds the
+    scores. The result is [B, S, H, Dv].
 
     Constraints:
 

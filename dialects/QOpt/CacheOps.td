@@ -17,7 +17,7 @@ def QOpt_KVAppendOp : QOpt_Op<"kv_append", [Pure, AllTypesMatch<["cache", "resul
     Raising makes it of the concatenation with the past. Rows are converted to the formats of the cache. Keys are stored
     as they are attended to, after rotary embedding.
 
-    `cache` is the state; `k` and `v` are [T, KV, D]; `batch` says where each token belongs.
+    `cache` is the state; `k` and `v` are [T, KV, D]; `batch` says where each token belongs; `layer` counts from 0.
 
     Constraints:
 
@@ -52,7 +52,8 @@ def QOpt_CachedAttentionOp : QOpt_Op<"cached_attention", [Pure, QOpt_Reify, AllT
     step's own keys are read from the cache too, so its append comes first.
 
     `q` is [T, H, D]; `cache` is the state after this layer's append; `batch` gives sequences and positions. The result is
-    [T, H, D]. `alibi_slopes` has one number for each head.
+    [T, H, D]. `layer` counts from 0; `scale` is usually 1/√D; `window` counts tokens; `softcap` bounds the scores;
+    `alibi_slopes` has one number for each head.
 
     Constraints:
 
@@ -87,7 +88,7 @@ def QOpt_BatchDimOp : QOpt_Op<"batch_dim", [Pure]> {
 
     Made where the shape of a tensor that comes out of a batch must be known.
 
-    `batch` is the descriptor.
+    `batch` is the descriptor; `which` names the size.
 
     Example:
 

@@ -87,7 +87,7 @@ def QOpt_ActivationOp : QOpt_Op<"activation", [Pure, QOpt_Reify, DeclareOpInterf
     The functions are defined beside their names in QOptAttrs.td. Raising makes it of the decomposed forms that exporters
     write; fusion lets it write quantized activations.
 
-    `x` is a tensor of any shape. The result is a tensor of the same type, or quantized.
+    `function` is one of them; `x` is a tensor of any shape. The result is a tensor of the same type, or quantized.
 
     Constraints:
 
@@ -121,7 +121,7 @@ def QOpt_GatedActivationOp : QOpt_Op<"gated_activation", [Pure, QOpt_Reify,
     Raising makes the first form of an activation and a product; merging the gate and up projections makes the second.
     What one would get wrong: the gate, to which the function is applied, is the first half.
 
-    `gate` is [t…, F], or [t…, 2F] without `up`; `up` is [t…, F].
+    `function` is applied to the gate; `gate` is [t…, F], or [t…, 2F] without `up`; `up` is [t…, F].
 
     Constraints:
 

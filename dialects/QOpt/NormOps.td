@@ -22,7 +22,7 @@ def QOpt_RmsNormOp : QOpt_NormOp<"rms_norm"> {
     Raising makes it of the decomposed form; fusion lets it write quantized activations. What one would get wrong: epsilon
     is inside the root, and nothing is subtracted from x. The mean is taken in f32.
 
-    `x` is [t…, K]; `scale` is [K] (a model that multiplies by 1 + w has the sum here).
+    `x` is [t…, K]; `scale` is [K] (a model that multiplies by 1 + w has the sum here); `epsilon` is added to a mean of squares.
 
     Constraints:
 
@@ -54,7 +54,7 @@ def QOpt_LayerNormOp : QOpt_NormOp<"layer_norm"> {
     Raising makes it of LayerNormalization and the decomposed form; fusion lets it write quantized activations. What one
     would get wrong: the variance is divided by K, not by K − 1. Mean and variance are taken in f32.
 
-    `x` is [t…, K]; `scale` and `bias` are [K].
+    `x` is [t…, K]; `scale` and `bias` are [K]; `epsilon` is added to the variance.
 
     Constraints:
 

@@ -45,8 +45,7 @@ def QOpt_DequantizeOp : QOpt_Op<"dequantize", [Pure, QOpt_Reify, DeclareOpInterf
     result[t…, k] = scale[t…, g] · code[t…, k]
     ```
 
-    Where one consumer of quantized activations needs real values. It is not the inverse of `quantize`: the rounding stays,
-    so a quantize of its result with the same format folds to `x`, but not the other way round.
+    Where one consumer of quantized activations needs real values. It is not the inverse of `quantize`: the rounding stays.
 
     `x` are activations [t…, K].
 

@@ -1,0 +1,42 @@
+// RUN: qopt-opt %s -split-input-file -verify-diagnostics
+// Each constraint of the types is checked and has a message.
+
+// weight (C1)
+// expected-error @+1 {{a weight has positive dimensions; got 0x64}}
+func.func private @f(!qopt.weight<0x64, f16>)
+
+// -----
+
+// weight
+// expected-error @+1 {{a weight has two dimensions, rows x columns; got 1}}
+func.func private @f(!qopt.weight<64, f16>)
+
+// -----
+
+// format
+// expected-error @+1 {{format "int5_g32": unknown element type "int5"; expected one of f32, f16, bf16, int8, int4}}
+func.func private @f(!qopt.weight<8x64, int5_g32>)
+
+// -----
+
+// quantized (C1)
+// expected-error @+1 {{quantized activations have a static last dimension; got 4x?}}
+func.func private @f(!qopt.quantized<4x?, int8>)
+
+// -----
+
+// quantized (C2)
+// expected-error @+1 {{quantized activations have a symmetric integer format with one f32 scale per row or group, for example "int8" or "int8_g32_sf32"; got "int8_g32"}}
+func.func private @f(!qopt.quantized<4x64, int8_g32>)
+
+// -----
+
+// kv_cache (C1)
+// expected-error @+1 {{layers of a cache is positive; got 0}}
+func.func private @f(!qopt.kv_cache<layers = 0, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>)
+
+// -----
+
+// kv_cache (C2)
+// expected-error @+1 {{keys and values of a cache are f32, f16 or bf16; got "int8"}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int8, value = f16, page = 16>)

@@ -1,0 +1,17 @@
+// RUN: qopt-opt %s | qopt-opt | FileCheck %s
+// Types and attributes print as they are read.
+
+// CHECK-LABEL: @types
+// CHECK-SAME: !qopt.weight<512x1408, int4_g32>
+// CHECK-SAME: !qopt.weight<512x1408, int8, layout = host_tiled>
+// CHECK-SAME: !qopt.quantized<?x512, int8_g32_sf32>
+// CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
+// CHECK-SAME: !qopt.batch
+func.func private @types(!qopt.weight<512x1408, int4_g32>, !qopt.weight<512x1408, int8, layout = host_tiled>,
+  !qopt.quantized<?x512, int8_g32_sf32>,
+  !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>, !qopt.batch)
+
+// CHECK-LABEL: @formats
+// CHECK-SAME: [#qopt.format<bf16>, #qopt.format<int4_asym_g64>, #qopt.format<int8_tensor>, #qopt.format<int4_asym_g32_zf>]
+func.func private @formats() attributes {
+  formats = [#qopt.format<bf16>, #qopt.format<int4_asym_g64>, #qopt.format<int8_tensor>, #qopt.format<int4_asym_g32_zf>]}

@@ -1,0 +1,72 @@
+// RUN: qopt-opt %s -split-input-file -verify-diagnostics
+// Each constraint of qopt.weight is checked and has a message.
+
+// (C1)
+func.func @layout() {
+  // expected-error @+1 {{'qopt.weight' op the layout of "w" is host_tiled; expected canonical}}
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<8x4xf16>) : !qopt.weight<8x4, f16, layout = host_tiled>
+  return
+}
+
+// -----
+
+// (C2)
+func.func @no_scales() {
+  // expected-error @+1 {{"w" has no scales; expected them in format "int8"}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x4xi8>) : !qopt.weight<8x4, int8>
+  return
+}
+
+// -----
+
+// (C2)
+func.func @scales_of_floats() {
+  // expected-error @+1 {{"w" has scales; expected none in format "f16"}}
+  %w = qopt.weight "w" codes(dense<1.0> : tensor<8x4xf16>) scales(dense<0.5> : tensor<8xf32>) : !qopt.weight<8x4, f16>
+  return
+}
+
+// -----
+
+// (C3)
+func.func @no_zeros() {
+  // expected-error @+1 {{"w" has no zeros; expected them in format "int8_asym"}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x4xi8>) scales(dense<0.5> : tensor<8x1xf32>) : !qopt.weight<8x4, int8_asym>
+  return
+}
+
+// -----
+
+// (C4)
+func.func @codes() {
+  // expected-error @+1 {{codes of "w" have type 'tensor<8x4xi8>'; expected shape 8x2 of bytes}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x4xi8>) scales(dense<0.5> : tensor<8x1xf32>) : !qopt.weight<8x4, int4>
+  return
+}
+
+// -----
+
+// (C4)
+func.func @element_type() {
+  // expected-error @+1 {{codes of "w" have type 'tensor<8x4xf32>'; expected shape 8x4 of f16}}
+  %w = qopt.weight "w" codes(dense<1.0> : tensor<8x4xf32>) : !qopt.weight<8x4, f16>
+  return
+}
+
+// -----
+
+// (C5)
+func.func @scales() {
+  // expected-error @+1 {{scales of "w" have type 'tensor<4xf32>'; expected 8 floating point numbers}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x4xi8>) scales(dense<0.5> : tensor<4xf32>) : !qopt.weight<8x4, int8>
+  return
+}
+
+// -----
+
+// (C6)
+func.func @transposed() {
+  // expected-error @+1 {{"w" is transposed, which is not possible with encoding canonical and format "int8"}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x4xi8>) scales(dense<0.5> : tensor<8x1xf32>) transposed : !qopt.weight<8x4, int8>
+  return
+}

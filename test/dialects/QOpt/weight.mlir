@@ -1,0 +1,30 @@
+// RUN: qopt-opt %s | qopt-opt | FileCheck %s
+// A weight says how a model file stores it, in each encoding.
+
+// CHECK-LABEL: @float_transposed
+func.func @float_transposed() -> !qopt.weight<8x4, f16> {
+  // CHECK: qopt.weight "layers.0.q_proj" codes(dense<5.000000e-01> : tensor<4x8xf16>) transposed : !qopt.weight<8x4, f16>
+  %w = qopt.weight "layers.0.q_proj" codes(dense<0.5> : tensor<4x8xf16>) transposed : !qopt.weight<8x4, f16>
+  return %w : !qopt.weight<8x4, f16>
+}
+
+// CHECK-LABEL: @canonical
+func.func @canonical() -> !qopt.weight<8x5, int4> {
+  // CHECK: codes(dense<17> : tensor<8x3xi8>) scales(dense<{{.*}}> : tensor<8x1xf32>) : !qopt.weight<8x5, int4>
+  %w = qopt.weight "w" codes(dense<17> : tensor<8x3xi8>) scales(dense<0.5> : tensor<8x1xf32>) : !qopt.weight<8x5, int4>
+  return %w : !qopt.weight<8x5, int4>
+}
+
+// CHECK-LABEL: @matmul_nbits
+func.func @matmul_nbits() -> !qopt.weight<8x48, int4_asym_g32> {
+  // CHECK: zeros(dense<0> : tensor<8xui8>) encoding matmul_nbits : !qopt.weight<8x48, int4_asym_g32>
+  %w = qopt.weight "w" codes(dense<17> : tensor<8x2x16xui8>) scales(dense<0.5> : tensor<16xf16>) zeros(dense<0> : tensor<8xui8>) encoding matmul_nbits : !qopt.weight<8x48, int4_asym_g32>
+  return %w : !qopt.weight<8x48, int4_asym_g32>
+}
+
+// CHECK-LABEL: @dequantize_linear
+func.func @dequantize_linear() -> !qopt.weight<8x64, int4_g32> {
+  // CHECK: transposed encoding dequantize_linear : !qopt.weight<8x64, int4_g32>
+  %w = qopt.weight "w" codes(dense<1> : tensor<64x8xi4>) scales(dense<0.5> : tensor<2x8xf32>) transposed encoding dequantize_linear : !qopt.weight<8x64, int4_g32>
+  return %w : !qopt.weight<8x64, int4_g32>
+}
