@@ -1,5 +1,6 @@
 // Roles of a model's arguments, concrete cases, and the binding of one to the
-// other. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// other.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Raise/Probe.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringExtras.h"

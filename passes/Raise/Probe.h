@@ -6,8 +6,8 @@
 //
 // A claim is proven on a set of cases that tell the formulas apart; a value
 // that depends on anything else (token ids, weights' data beyond the
-// evaluator's limit) is refused, never guessed. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// evaluator's limit) is refused, never guessed.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_PASSES_RAISE_PROBE_H
 #define QOPT_PASSES_RAISE_PROBE_H
 

@@ -1,7 +1,8 @@
 // Elementwise kernels with more than one operand: arithmetic, comparison,
 // logic, bits, Where, Min/Max/Sum/Mean, Clip, with numpy broadcasting. Integers
 // compute in 64 bits and wrap to their width, floats in double and are rounded
-// once. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// once.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Kernel.h"
 #include <cmath>
 #include <limits>

@@ -1,6 +1,6 @@
 // The walk over the graph: a stack of demanded values, each computed when
-// everything that it needs is known. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// everything that it needs is known.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Evaluator.h"
 #include "dialects/Onnx/OnnxOps.h"
 

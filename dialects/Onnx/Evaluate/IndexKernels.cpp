@@ -1,7 +1,7 @@
 // Kernels that make index tensors or read through them: Range, ConstantOfShape,
 // EyeLike, OneHot, NonZero, Trilu, the Gather family, Compress, CumSum,
-// ArgMax/ArgMin and TopK. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// ArgMax/ArgMin and TopK.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Kernel.h"
 #include <algorithm>
 #include <cmath>

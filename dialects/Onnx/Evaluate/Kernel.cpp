@@ -1,5 +1,6 @@
 // Reading of operands and attributes for the kernels, and the look-up in their
-// table. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// table.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Kernel.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/StringMap.h"

@@ -2,7 +2,8 @@
 // and its operands' tensors to its results' tensors. A kernel is asked for data
 // or, where only the shape of a value matters, for shapes alone; then its
 // operands may lack data, except those that the kernel table names as deciding
-// the shape. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// the shape.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_DIALECTS_ONNX_EVALUATE_KERNEL_H
 #define QOPT_DIALECTS_ONNX_EVALUATE_KERNEL_H
 

@@ -1,7 +1,7 @@
 // Matrix products: MatMul, Gemm, com.microsoft FusedMatMul, MatMulInteger and
 // Einsum without ellipsis. Plain loops in double or 64-bit integers; meant for
-// position tables and masks, not for weights. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// position tables and masks, not for weights.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Kernel.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringMap.h"

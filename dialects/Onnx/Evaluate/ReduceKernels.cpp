@@ -1,5 +1,6 @@
 // Reductions over axes: sums, products, extremes, means and norms. Floats
-// accumulate in double. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// accumulate in double.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Kernel.h"
 #include <cmath>
 #include <limits>

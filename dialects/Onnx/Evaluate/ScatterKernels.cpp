@@ -1,6 +1,6 @@
 // Kernels that write through indices: ScatterND, ScatterElements (with their
-// reductions) and TensorScatter. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// reductions) and TensorScatter.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Kernel.h"
 #include <algorithm>
 

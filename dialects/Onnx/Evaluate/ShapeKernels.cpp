@@ -1,7 +1,7 @@
 // Kernels that read or change shapes and move whole elements: Shape, Reshape
 // and its kin, Transpose, Concat, Split, Slice, Expand, Tile, Pad. All but
-// Concat and Pad are a choice of source positions. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// Concat and Pad are a choice of source positions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Kernel.h"
 #include <algorithm>
 

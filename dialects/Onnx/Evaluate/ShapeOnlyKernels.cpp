@@ -1,7 +1,8 @@
 // Operations whose numbers the evaluator leaves to real kernels, but whose
 // results' shapes it knows: so that a mask or a position may depend on the
 // shape of an attention's result, a quantized product or a convolution without
-// their data. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// their data.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Kernel.h"
 
 using namespace mlir;

@@ -1,6 +1,6 @@
 // Elementwise kernels of one operand: functions of a real number, integer and
-// boolean negation, Cast and Identity. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// boolean negation, Cast and Identity.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Kernel.h"
 #include <cmath>
 

@@ -1,5 +1,6 @@
 // The evaluator computes what ONNX says, asks only for what it needs, and names
-// what it cannot do. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// what it cannot do.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Evaluator.h"
 #include "dialects/Onnx/OnnxDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
