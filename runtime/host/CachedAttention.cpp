@@ -1,0 +1,165 @@
+// Attention over the paged cache. A task is a block of query tokens of one
+// sequence with all query heads that share one key head: a key that has been
+// loaded and widened serves all of them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/CachedAttention.h"
+#include "runtime/host/Scratch.h"
+
+#include <algorithm>
+#include <vector>
+
+#ifndef QOPT_RUNTIME_HOST_CACHEDATTENTION_ONCE
+#define QOPT_RUNTIME_HOST_CACHEDATTENTION_ONCE
+namespace qopt::host {
+/// Tokens [begin, end) of the flat array, all of one sequence.
+struct QueryTokens {
+  int64_t sequence, begin, end;
+};
+/// Query rows of a block: tokens × heads that share a key head.
+constexpr int64_t cachedBlockRows = 32;
+} // namespace qopt::host
+#endif
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "runtime/host/CachedAttention.cpp"
+#include <hwy/foreach_target.h>
+// After foreach_target.h.
+#include "runtime/host/AttentionTile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace qopt::host::HWY_NAMESPACE {
+
+/// The pointers of one chunk from the page table.
+HWY_INLINE void findChunk(const CachedAttentionArguments &a, int64_t sequence,
+                          int64_t keyHead, KeyChunk &chunk) {
+  const KvCacheLayout &layout = a.layout;
+  const int32_t *table = a.batch.pageTable + sequence * a.batch.pageTableStride;
+  const int64_t keyGroupBytes =
+      groupKeys * layout.headSize * KvCacheLayout::elementBytes(layout.keyType);
+  const int64_t valueGroupBytes = groupKeys * layout.headSize *
+                                  KvCacheLayout::elementBytes(layout.valueType);
+  for (int64_t t = 0; t < chunk.keys; t += groupKeys) {
+    const int64_t token = chunk.start + t;
+    const int64_t inPage = token % layout.pageTokens / groupKeys;
+    const uint8_t *page = static_cast<const uint8_t *>(a.pages) +
+                          table[token / layout.pageTokens] * layout.pageBytes();
+    chunk.keyGroups[t / groupKeys] =
+        page + keyHead * layout.keyHeadBytes() + inPage * keyGroupBytes;
+    chunk.valueGroups[t / groupKeys] = page + layout.valueOffset() +
+                                       keyHead * layout.valueHeadBytes() +
+                                       inPage * valueGroupBytes;
+  }
+}
+
+/// Fills the rows of a block: token by token, head by head.
+HWY_INLINE void gatherQueries(const CachedAttentionArguments &a,
+                              const QueryTokens &tokens, int64_t keyHead,
+                              QueryRow *rows, float *query) {
+  const int64_t sharing = a.heads / a.layout.keyHeads;
+  const int64_t size = a.layout.headSize;
+  int64_t position = a.batch.contextStarts[tokens.sequence] + tokens.begin -
+                     a.batch.tokenStarts[tokens.sequence];
+  for (int64_t token = tokens.begin; token < tokens.end; ++token, ++position) {
+    const float *source =
+        a.query + token * a.queryStride + keyHead * sharing * size;
+    std::memcpy(query, source, sharing * size * sizeof(float));
+    query += sharing * size;
+    for (int64_t h = 0; h < sharing; ++h, ++rows) {
+      *rows = QueryRow();
+      rows->last = position + 1;
+      rows->first =
+          a.options.window ? HWY_MAX(position + 1 - a.options.window, 0) : 0;
+      rows->position = position;
+      if (a.alibiSlopes)
+        rows->slope = a.alibiSlopes[keyHead * sharing + h];
+    }
+  }
+}
+
+/// One block of tokens and one key head.
+HWY_INLINE void attendTokens(const CachedAttentionArguments &a,
+                             const QueryTokens &tokens, int64_t keyHead) {
+  const int64_t sharing = a.heads / a.layout.keyHeads;
+  const int64_t size = a.layout.headSize;
+  const int64_t count = (tokens.end - tokens.begin) * sharing;
+  const int64_t rowBytes =
+      (2 * size + chunkKeys + 2) * static_cast<int64_t>(sizeof(float)) +
+      static_cast<int64_t>(sizeof(QueryRow));
+  float *scores = static_cast<float *>(threadScratch(count * rowBytes));
+  float *query = scores + count * chunkKeys;
+  float *output = query + count * size;
+  float *maxima = output + count * size;
+  float *sums = maxima + count;
+  QueryRow *rows = reinterpret_cast<QueryRow *>(sums + count);
+  gatherQueries(a, tokens, keyHead, rows, query);
+  const QueryBlock block{count, size,   size,   &a.options, rows,
+                         query, scores, maxima, sums,       output};
+  startBlock(block);
+  const int64_t last = rows[count - 1].last;
+  KeyChunk chunk;
+  chunk.start = rows[0].first / chunkKeys * chunkKeys;
+  for (; chunk.start < last; chunk.start += chunkKeys) {
+    chunk.keys = HWY_MIN(chunkKeys, last - chunk.start);
+    findChunk(a, tokens.sequence, keyHead, chunk);
+    attendChunk(block, chunk, scoreFunction(a.layout.keyType),
+                valueFunction(a.layout.valueType));
+  }
+  for (int64_t r = 0; r < count; ++r)
+    scaleRow(output + r * size, size, 1.0f / sums[r]);
+  for (int64_t token = tokens.begin; token < tokens.end; ++token)
+    std::memcpy(a.output + token * a.outputStride + keyHead * sharing * size,
+                output + (token - tokens.begin) * sharing * size,
+                sharing * size * sizeof(float));
+}
+
+void attendTasks(const CachedAttentionArguments &a, const QueryTokens *blocks,
+                 int64_t begin, int64_t end) {
+  for (int64_t task = begin; task < end; ++task)
+    attendTokens(a, blocks[task / a.layout.keyHeads], task % a.layout.keyHeads);
+}
+
+} // namespace qopt::host::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace qopt::host {
+
+HWY_EXPORT(attendTasks);
+
+/// Cuts every sequence into blocks of at most `size` tokens and counts
+/// products.
+static std::vector<QueryTokens> cutTokens(const RaggedBatch &batch,
+                                          int64_t size, int64_t &keys) {
+  std::vector<QueryTokens> blocks;
+  for (int64_t s = 0; s < batch.sequences; ++s) {
+    int64_t end = batch.tokenStarts[s + 1];
+    for (int64_t at = batch.tokenStarts[s]; at < end; at += size) {
+      blocks.push_back({s, at, std::min(at + size, end)});
+      keys += (blocks.back().end - at) *
+              (batch.contextStarts[s] + at - batch.tokenStarts[s] + 1);
+    }
+  }
+  return blocks;
+}
+
+void cachedAttention(const CachedAttentionArguments &arguments,
+                     ThreadPool &pool) {
+  int64_t sharing = arguments.heads / arguments.layout.keyHeads;
+  int64_t size = std::max<int64_t>(cachedBlockRows / sharing, 1);
+  int64_t keys = 0;
+  std::vector<QueryTokens> blocks = cutTokens(arguments.batch, size, keys);
+  if (blocks.empty())
+    return;
+  int64_t tasks =
+      static_cast<int64_t>(blocks.size()) * arguments.layout.keyHeads;
+  int64_t products =
+      keys * arguments.heads * arguments.layout.headSize * 2 / tasks;
+  auto body = HWY_DYNAMIC_DISPATCH(attendTasks);
+  pool.parallelFor(tasks, 16384 / (products + 1) + 1,
+                   [&](int64_t begin, int64_t end) {
+                     body(arguments, blocks.data(), begin, end);
+                   });
+}
+
+} // namespace qopt::host
+#endif // HWY_ONCE

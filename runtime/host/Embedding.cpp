@@ -1,0 +1,115 @@
+// Embedding rows are few and short; conversion is scalar but for the plain
+// copies, through the formats' own decoders.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/Embedding.h"
+#include "lib/Quant/FloatConversion.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace qopt::host {
+
+using quant::ElementType;
+
+/// Row `row` of a table in canonical storage.
+static void storedRow(const EmbeddingArguments &a, int64_t row, float *out) {
+  const quant::Format &format = a.format;
+  quant::StoredRows one;
+  one.codes = a.stored.codes + row * quant::bytesPerRow(format, a.columns);
+  if (!format.isFloat()) {
+    int64_t first = format.granularity == quant::Granularity::Tensor
+                        ? 0
+                        : row * quant::groupsPerRow(format, a.columns);
+    int64_t size = quant::bytesPerScale(format);
+    one.scales = a.stored.scales + first * size;
+    if (!format.isSymmetric())
+      one.zeros = a.stored.zeros +
+                  first * (format.zero == quant::ZeroType::U8 ? 1 : size);
+  }
+  quant::dequantizeRows(format, one, 1, a.columns, out);
+}
+
+static float floatAt(ElementType type, const uint8_t *values, int64_t index) {
+  if (type == ElementType::F32) {
+    float value;
+    std::memcpy(&value, values + 4 * index, 4);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, values + 2 * index, 2);
+  return type == ElementType::F16 ? quant::halfToFloat(bits)
+                                  : quant::bfloat16ToFloat(bits);
+}
+
+/// The unsigned code of column k in row r of a tile.
+static int codeAt(const LinearLayout &layout, const uint8_t *tile, int64_t r,
+                  int64_t k) {
+  int64_t within = k % blockColumns;
+  bool int4 = layout.format.element == ElementType::Int4;
+  int64_t lines = int4 ? 4 : 8, high = int4 && within >= 16;
+  within -= 16 * high;
+  uint8_t byte =
+      tile[(k / blockColumns * lines + within / 4) * 64 + r * 4 + within % 4];
+  return int4 ? byte >> (4 * high) & 15 : byte;
+}
+
+static float zeroAt(const LinearLayout &layout, const uint8_t *zeros,
+                    int64_t index) {
+  switch (layout.format.zero) {
+  case quant::ZeroType::None:
+    return layout.format.element == ElementType::Int4 ? 8 : 128;
+  case quant::ZeroType::U8:
+    return zeros[index];
+  case quant::ZeroType::Float:
+    return quant::loadScale(layout.format, zeros, index);
+  }
+  return 0;
+}
+
+/// Row `row` of a packed table.
+static void packedRow(const EmbeddingArguments &a, const LinearLayout &layout,
+                      int64_t row, float *out) {
+  const uint8_t *tile = static_cast<const uint8_t *>(a.packed) +
+                        row / tileRows * layout.tileBytes();
+  int64_t r = row % tileRows;
+  if (layout.isFloat()) {
+    int64_t step = layout.format.element == ElementType::BF16 ? 2 : 1;
+    for (int64_t k = 0; k < a.columns; ++k)
+      out[k] = floatAt(layout.format.element, tile,
+                       k / step * step * tileRows + r * step + k % step);
+    return;
+  }
+  int64_t groupColumns = layout.blocksPerGroup() * blockColumns;
+  for (int64_t from = 0, group = 0; from < a.columns;
+       from += groupColumns, ++group) {
+    int64_t index = group * tileRows + r;
+    float scale =
+        quant::loadScale(layout.format, tile + layout.scaleOffset(), index);
+    float zero = zeroAt(layout, tile + layout.zeroOffset(), index);
+    int64_t end = std::min(from + groupColumns, a.columns);
+    for (int64_t k = from; k < end; ++k)
+      out[k] = scale * (static_cast<float>(codeAt(layout, tile, r, k)) - zero);
+  }
+}
+
+int64_t embedding(const EmbeddingArguments &arguments, ThreadPool &pool) {
+  const EmbeddingArguments &a = arguments;
+  auto idAt = [&](int64_t i) {
+    return a.ids ? static_cast<int64_t>(a.ids[i]) : a.wideIds[i];
+  };
+  for (int64_t i = 0; i < a.count; ++i)
+    if (idAt(i) < 0 || idAt(i) >= a.rows)
+      return i;
+  const LinearLayout layout{a.format, a.rows, a.columns};
+  int64_t grain = 8192 / a.columns + 1;
+  pool.parallelFor(a.count, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float *out = a.output + i * a.columns;
+      a.packed ? packedRow(a, layout, idAt(i), out)
+               : storedRow(a, idAt(i), out);
+    }
+  });
+  return -1;
+}
+
+} // namespace qopt::host

@@ -1,0 +1,69 @@
+// Writes new keys and values into their pages: keys one by one into a
+// transposed group, values as a row. A step appends few tokens, so conversion
+// is scalar but for f32.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/FloatConversion.h"
+#include "runtime/host/CachedAttention.h"
+
+#include <cstring>
+
+namespace qopt::host {
+
+using quant::ElementType;
+
+/// `count` values to `target`, `step` elements apart.
+static void storeValues(ElementType type, const float *values, int64_t count,
+                        int64_t step, uint8_t *target) {
+  if (type == ElementType::F32) {
+    for (int64_t i = 0; i < count; ++i)
+      std::memcpy(target + i * step * 4, values + i, 4);
+    return;
+  }
+  uint16_t *halves = reinterpret_cast<uint16_t *>(target);
+  if (type == ElementType::F16)
+    for (int64_t i = 0; i < count; ++i)
+      halves[i * step] = quant::floatToHalf(values[i]);
+  else
+    for (int64_t i = 0; i < count; ++i)
+      halves[i * step] = quant::floatToBfloat16(values[i]);
+}
+
+static void appendToken(const KvAppendArguments &a, int64_t token,
+                        uint8_t *page, int64_t slot) {
+  const KvCacheLayout &layout = a.layout;
+  int64_t size = layout.headSize;
+  for (int64_t head = 0; head < layout.keyHeads; ++head) {
+    uint8_t *keys = page + head * layout.keyHeadBytes() +
+                    (slot / 16 * size * 16 + slot % 16) *
+                        KvCacheLayout::elementBytes(layout.keyType);
+    storeValues(layout.keyType, a.key + token * a.keyStride + head * size, size,
+                16, keys);
+    uint8_t *values =
+        page + layout.valueOffset() + head * layout.valueHeadBytes() +
+        slot * size * KvCacheLayout::elementBytes(layout.valueType);
+    storeValues(layout.valueType, a.value + token * a.valueStride + head * size,
+                size, 1, values);
+  }
+}
+
+void kvAppend(const KvAppendArguments &arguments, ThreadPool &pool) {
+  const KvAppendArguments &a = arguments;
+  const KvCacheLayout &layout = a.layout;
+  int64_t grain = 8192 / (layout.keyHeads * layout.headSize) + 1;
+  pool.parallelFor(a.batch.tokens(), grain, [&](int64_t begin, int64_t end) {
+    int64_t sequence = 0;
+    for (int64_t token = begin; token < end; ++token) {
+      while (token >= a.batch.tokenStarts[sequence + 1])
+        ++sequence;
+      int64_t position = a.batch.contextStarts[sequence] + token -
+                         a.batch.tokenStarts[sequence];
+      int64_t page = a.batch.pageTable[sequence * a.batch.pageTableStride +
+                                       position / layout.pageTokens];
+      appendToken(a, token,
+                  static_cast<uint8_t *>(a.pages) + page * layout.pageBytes(),
+                  position % layout.pageTokens);
+    }
+  });
+}
+
+} // namespace qopt::host

@@ -1,0 +1,29 @@
+// Chooses the variant and how the tiles are shared out.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/Linear.h"
+#include "runtime/host/LinearKernels.h"
+
+#include <algorithm>
+
+namespace qopt::host {
+
+/// Work below which a second thread costs more than it brings, in bytes of
+/// weight or, for many rows, in products.
+constexpr int64_t grainBytes = 16 << 10;
+constexpr int64_t grainProducts = 128 << 10;
+
+void linear(const LinearArguments &arguments, ThreadPool &pool) {
+  const LinearLayout &layout = arguments.layout;
+  LinearBody body = layout.isFloat()      ? floatLinear(arguments)
+                    : arguments.quantized ? integerLinear(arguments)
+                                          : dequantizingLinear(arguments);
+  int64_t products =
+      std::max<int64_t>(arguments.rows, 1) * layout.columns * tileRows;
+  int64_t grain =
+      std::min(grainBytes / layout.tileBytes(), grainProducts / products);
+  pool.parallelFor(layout.tiles(), grain, [&](int64_t begin, int64_t end) {
+    body(arguments, begin, end);
+  });
+}
+
+} // namespace qopt::host

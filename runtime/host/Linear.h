@@ -1,0 +1,46 @@
+// The linear kernel of the host: y = x · Wᵀ (+ bias) (+ residual) for a packed
+// weight W [N, K] (LinearLayout.h) and activations x [M, K] in f32 or int8.
+//
+//   f32 x     y[m,n] = Σk x[m,k] · W[n,k]                             in f32,
+//             with W = s[n,g] · (c[n,k] − z[n,g]) for integer weights
+//   int8 x    y[m,n] = Σb (sx[m,b] · s[n,g]) · Σk cx[m,k] · (c[n,k] − z[n,g])
+//
+// In the last line k runs over the block b of 32 columns; that sum is exact in
+// int32. The sum over blocks is f32 in the order of k, whatever M, and no sum
+// depends on the number of threads: a token has the same result alone and in a
+// batch.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_HOST_LINEAR_H
+#define QOPT_RUNTIME_HOST_LINEAR_H
+
+#include "runtime/host/LinearLayout.h"
+#include "runtime/host/ThreadPool.h"
+
+namespace qopt::host {
+
+/// Operands of a linear layer. Strides count elements from row to row.
+struct LinearArguments {
+  LinearLayout layout;
+  const void *weight = nullptr; ///< packed, 64-byte aligned
+
+  int64_t rows = 0; ///< M
+  /// Exactly one of these: f32 [M, K], or records of QuantizedActivations.h
+  /// (integer weights only).
+  const float *input = nullptr;
+  int64_t inputStride = 0;
+  const void *quantized = nullptr;
+
+  const float *bias = nullptr;     ///< [N], or null
+  const float *residual = nullptr; ///< [M, N], or null; may be `output`
+  int64_t residualStride = 0;
+
+  float *output = nullptr; ///< [M, N]
+  int64_t outputStride = 0;
+};
+
+/// Computes all of `output`.
+void linear(const LinearArguments &arguments, ThreadPool &pool);
+
+} // namespace qopt::host
+
+#endif // QOPT_RUNTIME_HOST_LINEAR_H

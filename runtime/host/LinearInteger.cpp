@@ -1,0 +1,192 @@
+// int8 activations × integer weights, by four-way dot products on lines of 16
+// rows. One block of 32 columns is an exact int32 sum; blocks are added in f32.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/LinearKernels.h"
+#include "runtime/host/QuantizedActivations.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "runtime/host/LinearInteger.cpp"
+#include <hwy/foreach_target.h>
+// After foreach_target.h.
+#include "runtime/host/DotProduct-inl.h"
+#include "runtime/host/LinearTile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace qopt::host::HWY_NAMESPACE {
+
+using quant::ElementType;
+using quant::ZeroType;
+
+/// Rows of x that share one pass over the weight.
+constexpr int64_t maxRows = lineVectors == 1 ? 4 : 2;
+
+/// The record of one row of x.
+struct ActivationRow {
+  const int8_t *codes;
+  const float *scales;
+  const int32_t *sums;
+};
+
+/// Dot products of one block with `count` rows of x: dots[row][part].
+template <ElementType element, int64_t count>
+HWY_INLINE void dotBlock(const uint8_t *codes, const ActivationRow *x,
+                         int64_t block, IntVector (&dots)[count][lineVectors]) {
+  const ByteTag d;
+  constexpr int64_t vectorBytes = hn::MaxLanes(ByteTag());
+  const auto low = hn::Set(d, 15);
+  constexpr int64_t lines = element == ElementType::Int4 ? 4 : 8;
+  for (int64_t line = 0; line < lines; ++line) {
+    for (int64_t part = 0; part < lineVectors; ++part) {
+      const auto w = hn::Load(d, codes + line * 64 + part * vectorBytes);
+      for (int64_t m = 0; m < count; ++m) {
+        const int8_t *four = x[m].codes + block * blockColumns + 4 * line;
+        IntVector &dot = dots[m][part];
+        if constexpr (element == ElementType::Int4) {
+          dot = dotNibbles(dot, hn::And(w, low), broadcastFour(four));
+          const auto high = hn::And(
+              hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(
+                                 hn::Repartition<uint16_t, ByteTag>(), w))),
+              low);
+          dot = dotNibbles(dot, high, broadcastFour(four + 16));
+        } else {
+          dot = dotBytes(dot, w, broadcastFour(four));
+        }
+      }
+    }
+  }
+}
+
+/// What `dotBlock` leaves of the zero points of one group.
+template <ElementType element, ZeroType zero> struct ZeroLine {
+  IntVector whole[lineVectors];
+  FloatVector fraction[lineVectors];
+
+  HWY_INLINE void load(const LinearLayout &layout, const uint8_t *zeros,
+                       int64_t group) {
+    constexpr int offset = element == ElementType::Int4 ? 0 : byteOffset;
+    const IntTag di;
+    const FloatTag d;
+    for (int64_t part = 0; part < lineVectors; ++part) {
+      if constexpr (zero == ZeroType::None) {
+        constexpr int middle = element == ElementType::Int4 ? 8 : 128;
+        whole[part] = hn::Set(di, middle - offset);
+      } else if constexpr (zero == ZeroType::U8) {
+        const hn::Rebind<uint8_t, IntTag> d8;
+        const auto bytes =
+            hn::LoadU(d8, zeros + group * tileRows + part * lineLanes);
+        whole[part] = hn::Sub(hn::PromoteTo(di, bytes), hn::Set(di, offset));
+      } else {
+        fraction[part] =
+            hn::Sub(loadScales(layout.format.scale, zeros, group, part),
+                    hn::Set(d, static_cast<float>(offset)));
+      }
+    }
+  }
+
+  /// Σ (c − zero)·x from Σ (c − offset)·x and Σ x.
+  HWY_INLINE FloatVector apply(IntVector dot, int32_t sum, int64_t part) const {
+    const FloatTag d;
+    if constexpr (zero == ZeroType::Float)
+      return hn::NegMulAdd(fraction[part], hn::Set(d, static_cast<float>(sum)),
+                           hn::ConvertTo(d, dot));
+    else
+      return hn::ConvertTo(
+          d, hn::Sub(dot, hn::Mul(whole[part], hn::Set(IntTag(), sum))));
+  }
+};
+
+/// `count` rows of x from `row` on times one tile.
+template <ElementType element, ZeroType zero, int64_t count>
+HWY_INLINE void multiplyTile(const LinearArguments &a, int64_t row,
+                             int64_t tile) {
+  const FloatTag d;
+  const LinearLayout &layout = a.layout;
+  const QuantizedLayout record{layout.columns};
+  ActivationRow x[count];
+  for (int64_t m = 0; m < count; ++m) {
+    const uint8_t *start = static_cast<const uint8_t *>(a.quantized) +
+                           (row + m) * record.rowBytes();
+    x[m] = {reinterpret_cast<const int8_t *>(start),
+            reinterpret_cast<const float *>(start + record.scaleOffset()),
+            reinterpret_cast<const int32_t *>(start + record.sumOffset())};
+  }
+  const uint8_t *codes =
+      static_cast<const uint8_t *>(a.weight) + tile * layout.tileBytes();
+  const uint8_t *scales = codes + layout.scaleOffset();
+  const uint8_t *zeros = codes + layout.zeroOffset();
+  constexpr int64_t blockBytes =
+      blockColumns * tileRows / (element == ElementType::Int4 ? 2 : 1);
+  const int64_t blocks = layout.blocks(), perGroup = layout.blocksPerGroup();
+
+  FloatVector sums[count][lineVectors];
+  for (auto &line : sums)
+    for (auto &v : line)
+      v = hn::Zero(d);
+  ZeroLine<element, zero> zeroLine;
+  for (int64_t block = 0, group = 0; block < blocks; ++group) {
+    FloatVector scale[lineVectors];
+    for (int64_t part = 0; part < lineVectors; ++part)
+      scale[part] = loadScales(layout.format.scale, scales, group, part);
+    zeroLine.load(layout, zeros, group);
+    const int64_t end = HWY_MIN(block + perGroup, blocks);
+    for (; block < end; ++block) {
+      IntVector dots[count][lineVectors];
+      for (auto &line : dots)
+        for (auto &v : line)
+          v = hn::Zero(IntTag());
+      dotBlock<element, count>(codes + block * blockBytes, x, block, dots);
+      for (int64_t m = 0; m < count; ++m)
+        for (int64_t part = 0; part < lineVectors; ++part)
+          sums[m][part] =
+              hn::MulAdd(zeroLine.apply(dots[m][part], x[m].sums[block], part),
+                         hn::Mul(scale[part], hn::Set(d, x[m].scales[block])),
+                         sums[m][part]);
+    }
+  }
+  for (int64_t m = 0; m < count; ++m)
+    storeTileRow(a, row + m, tile, sums[m]);
+}
+
+template <ElementType element, ZeroType zero>
+void multiplyTiles(const LinearArguments &a, int64_t begin, int64_t end) {
+  for (int64_t tile = begin; tile < end; ++tile) {
+    int64_t row = 0;
+    for (; row + maxRows <= a.rows; row += maxRows)
+      multiplyTile<element, zero, maxRows>(a, row, tile);
+    for (; row < a.rows; ++row)
+      multiplyTile<element, zero, 1>(a, row, tile);
+  }
+}
+
+template <ElementType element> LinearBody chooseByZero(ZeroType zero) {
+  switch (zero) {
+  case ZeroType::None:
+    return multiplyTiles<element, ZeroType::None>;
+  case ZeroType::U8:
+    return multiplyTiles<element, ZeroType::U8>;
+  case ZeroType::Float:
+    return multiplyTiles<element, ZeroType::Float>;
+  }
+  return nullptr;
+}
+
+LinearBody chooseInteger(const quant::Format &format) {
+  return format.element == ElementType::Int4
+             ? chooseByZero<ElementType::Int4>(format.zero)
+             : chooseByZero<ElementType::Int8>(format.zero);
+}
+
+} // namespace qopt::host::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace qopt::host {
+
+HWY_EXPORT(chooseInteger);
+
+LinearBody integerLinear(const LinearArguments &arguments) {
+  return HWY_DYNAMIC_DISPATCH(chooseInteger)(arguments.layout.format);
+}
+
+} // namespace qopt::host
+#endif // HWY_ONCE

@@ -1,0 +1,24 @@
+// The variants behind `linear`, one file each. Every one computes the tiles
+// [begin, end) of the weight for all rows of x and is called once by each
+// thread.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_HOST_LINEARKERNELS_H
+#define QOPT_RUNTIME_HOST_LINEARKERNELS_H
+
+#include "runtime/host/Linear.h"
+
+namespace qopt::host {
+
+using LinearBody = void (*)(const LinearArguments &arguments, int64_t begin,
+                            int64_t end);
+
+/// int8 activations, integer weights: dot products in int32.
+LinearBody integerLinear(const LinearArguments &arguments);
+/// f32 activations, floating-point weights.
+LinearBody floatLinear(const LinearArguments &arguments);
+/// f32 activations, integer weights that are dequantized on the way.
+LinearBody dequantizingLinear(const LinearArguments &arguments);
+
+} // namespace qopt::host
+
+#endif // QOPT_RUNTIME_HOST_LINEARKERNELS_H

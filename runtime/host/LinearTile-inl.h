@@ -1,0 +1,82 @@
+// What the linear kernels share: a line of 16 f32 as vectors, and the epilogue
+// that adds bias and residual.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/Linear.h"
+#include "runtime/host/Simd-inl.h"
+
+#if defined(QOPT_RUNTIME_HOST_LINEARTILE_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef QOPT_RUNTIME_HOST_LINEARTILE_INL_H
+#undef QOPT_RUNTIME_HOST_LINEARTILE_INL_H
+#else
+#define QOPT_RUNTIME_HOST_LINEARTILE_INL_H
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace qopt::host::HWY_NAMESPACE {
+
+/// Vectors that hold the 16 rows of a tile, and rows of one vector.
+constexpr int64_t lineLanes = hn::MaxLanes(FloatTag());
+constexpr int64_t lineVectors = tileRows / lineLanes;
+
+/// 16 values of a float type as f32; `part` chooses the vector.
+template <quant::ElementType type>
+HWY_INLINE FloatVector loadLine(const void *line, int64_t part) {
+  const FloatTag d;
+  if constexpr (type == quant::ElementType::F32) {
+    return hn::LoadU(d, static_cast<const float *>(line) + part * lineLanes);
+  } else if constexpr (type == quant::ElementType::F16) {
+    const hn::Rebind<hwy::float16_t, FloatTag> dh;
+    return hn::PromoteTo(
+        d, hn::LoadU(dh, static_cast<const hwy::float16_t *>(line) +
+                             part * lineLanes));
+  } else {
+    const hn::Rebind<hwy::bfloat16_t, FloatTag> db;
+    return hn::PromoteTo(
+        d, hn::LoadU(db, static_cast<const hwy::bfloat16_t *>(line) +
+                             part * lineLanes));
+  }
+}
+
+/// y[row, 16·tile …] = sums + bias + residual, for the rows that exist.
+HWY_INLINE void storeTileRow(const LinearArguments &a, int64_t row,
+                             int64_t tile, FloatVector *sums) {
+  const FloatTag d;
+  for (int64_t part = 0; part < lineVectors; ++part) {
+    const int64_t n = tile * tileRows + part * lineLanes;
+    const int64_t count = HWY_MIN(lineLanes, a.layout.rows - n);
+    if (count <= 0)
+      return;
+    FloatVector v = sums[part];
+    float *out = a.output + row * a.outputStride + n;
+    const float *residual =
+        a.residual ? a.residual + row * a.residualStride + n : nullptr;
+    if (count == lineLanes) {
+      if (a.bias)
+        v = hn::Add(v, hn::LoadU(d, a.bias + n));
+      if (residual)
+        v = hn::Add(v, hn::LoadU(d, residual));
+      hn::StoreU(v, d, out);
+    } else {
+      if (a.bias)
+        v = hn::Add(v, loadPartial(d, a.bias + n, count));
+      if (residual)
+        v = hn::Add(v, loadPartial(d, residual, count));
+      storePartial(v, d, out, count);
+    }
+  }
+}
+
+/// Scales (or fractional zero points) of the 16 rows in one group.
+HWY_INLINE FloatVector loadScales(quant::ScaleType type, const uint8_t *scales,
+                                  int64_t group, int64_t part) {
+  return type == quant::ScaleType::F16
+             ? loadLine<quant::ElementType::F16>(scales + group * tileRows * 2,
+                                                 part)
+             : loadLine<quant::ElementType::F32>(scales + group * tileRows * 4,
+                                                 part);
+}
+
+} // namespace qopt::host::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif // per-target guard

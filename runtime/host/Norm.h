@@ -1,0 +1,39 @@
+// Normalisation over the last axis.
+//
+//   x = input (+ residual)
+//   rms_norm     y = x / sqrt(mean(x²) + ε) · scale
+//   layer_norm   y = (x − μ) / sqrt(mean((x − μ)²) + ε) · scale (+ bias)
+//                μ = mean(x)
+//
+// The mean is taken first, the variance from the differences: two passes over a
+// row that is in the cache. The result is f32, or int8 records
+// (QuantizedActivations.h) for the linear layers that follow, or both.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_HOST_NORM_H
+#define QOPT_RUNTIME_HOST_NORM_H
+
+#include "runtime/host/ThreadPool.h"
+
+namespace qopt::host {
+
+/// Operands of a norm; every [rows, columns] array is contiguous.
+struct NormArguments {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  float epsilon = 0;
+  const float *input = nullptr;    ///< [rows, columns]
+  const float *residual = nullptr; ///< [rows, columns] added first, or null
+  float *sum = nullptr; ///< where input + residual is written (needed with it);
+                        ///< may be `input` or `residual`
+  const float *scale = nullptr; ///< [columns], or null for ones
+  const float *bias = nullptr;  ///< [columns], or null; layer_norm only
+  float *output = nullptr;      ///< [rows, columns], or null
+  void *quantized = nullptr;    ///< `rows` records, or null
+};
+
+void rmsNorm(const NormArguments &arguments, ThreadPool &pool);
+void layerNorm(const NormArguments &arguments, ThreadPool &pool);
+
+} // namespace qopt::host
+
+#endif // QOPT_RUNTIME_HOST_NORM_H

@@ -1,0 +1,301 @@
+// Dense and cached attention against a plain f64 softmax: every option, shapes
+// that fill no block, and ragged batches over shuffled pages.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/Attention.h"
+#include "lib/Quant/FloatConversion.h"
+#include "runtime/host/CachedAttention.h"
+#include "test/runtime/host/EveryTarget.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <numeric>
+
+namespace qopt::host {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+/// Σ softmax(scores) · value(key), 0 where every score is −∞.
+static void addSoftmax(std::vector<double> scores, int64_t size,
+                       const std::function<const float *(int64_t)> &value,
+                       std::vector<double> &out) {
+  double largest = *std::max_element(scores.begin(), scores.end()), sum = 0;
+  std::vector<double> y(size_t(size), 0.0);
+  for (size_t j = 0; j < scores.size() && largest != -infinity; ++j) {
+    double p = std::exp(scores[j] - largest);
+    sum += p;
+    for (int64_t i = 0; i < size; ++i)
+      y[size_t(i)] += p * value(int64_t(j))[i];
+  }
+  for (double v : y)
+    out.push_back(sum > 0 ? v / sum : 0);
+}
+
+static double scoreOf(const ScoreOptions &options, const float *q,
+                      const float *k, int64_t size) {
+  double s = 0;
+  for (int64_t i = 0; i < size; ++i)
+    s += double(q[i]) * k[i];
+  s *= options.scale;
+  return options.softcap > 0 ? options.softcap * std::tanh(s / options.softcap)
+                             : s;
+}
+
+struct DenseCase {
+  int64_t queries, keys, heads, keyHeads, size, valueSize;
+  ScoreOptions options;
+  int mask; ///< 0 none, 1 added, 2 boolean
+};
+class DenseAttentionTest : public testing::TestWithParam<DenseCase> {};
+
+TEST_P(DenseAttentionTest, equalsReference) {
+  const DenseCase &c = GetParam();
+  const int64_t batch = 2;
+  std::vector<float> q = randomValues(batch * c.queries * c.heads * c.size, 1);
+  std::vector<float> k = randomValues(batch * c.keyHeads * c.keys * c.size, 2);
+  std::vector<float> v =
+      randomValues(batch * c.keyHeads * c.keys * c.valueSize, 3);
+  std::vector<float> added = randomValues(batch * c.queries * c.keys, 4);
+  auto attend = std::make_unique<bool[]>(added.size());
+  for (size_t i = 0; i < added.size(); ++i) {
+    attend[i] = added[i] > -0.5f;
+    if (i % 7 == 0)
+      added[i] = -std::numeric_limits<float>::infinity();
+    if (i < size_t(c.keys)) { // the first query sees nothing
+      attend[i] = false;
+      added[i] = -std::numeric_limits<float>::infinity();
+    }
+  }
+  AttentionArguments a;
+  a.batch = batch;
+  a.heads = c.heads;
+  a.keyHeads = c.keyHeads;
+  a.queries = c.queries;
+  a.keys = c.keys;
+  a.headSize = c.size;
+  a.valueSize = c.valueSize;
+  a.query = q.data();
+  a.key = k.data();
+  a.value = v.data();
+  a.options = c.options;
+  if (c.mask == 1)
+    a.mask.added = added.data();
+  if (c.mask == 2)
+    a.mask.attend = attend.get();
+  a.mask.batchStride = c.queries * c.keys;
+  a.mask.queryStride = c.keys;
+  a.mask.keyStride = 1;
+  std::vector<double> expected;
+  for (int64_t b = 0; b < batch; ++b)
+    for (int64_t i = 0; i < c.queries; ++i)
+      for (int64_t h = 0; h < c.heads; ++h) {
+        int64_t pair = b * c.keyHeads + h / (c.heads / c.keyHeads);
+        int64_t end = i + c.keys - c.queries;
+        std::vector<double> scores;
+        for (int64_t j = 0; j < c.keys; ++j) {
+          double s =
+              scoreOf(c.options,
+                      q.data() + ((b * c.queries + i) * c.heads + h) * c.size,
+                      k.data() + (pair * c.keys + j) * c.size, c.size);
+          size_t at = size_t((b * c.queries + i) * c.keys + j);
+          s += c.mask == 1 ? added[at] : 0;
+          bool hidden = (c.mask == 2 && !attend[at]) ||
+                        (c.options.causal && j > end) ||
+                        (c.options.window && j <= end - c.options.window);
+          scores.push_back(hidden ? -infinity : s);
+        }
+        addSoftmax(
+            scores, c.valueSize,
+            [&](int64_t j) {
+              return v.data() + (pair * c.keys + j) * c.valueSize;
+            },
+            expected);
+      }
+  forEveryTarget([&] {
+    std::vector<float> y = withThreads([&](ThreadPool &pool) {
+      std::vector<float> out(expected.size());
+      a.output = out.data();
+      attention(a, pool);
+      return out;
+    });
+    expectClose(y, expected, 3e-6);
+  });
+}
+
+static ScoreOptions options(float scale, bool causal, int64_t window,
+                            float softcap) {
+  return {scale, causal, window, softcap};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, DenseAttentionTest,
+    testing::Values(
+        DenseCase{3, 5, 2, 2, 8, 8, options(0.5f, false, 0, 0), 0},
+        DenseCase{1, 300, 4, 2, 64, 64, options(0.125f, true, 0, 0), 0},
+        DenseCase{17, 17, 4, 1, 20, 20, options(0.2f, true, 0, 0), 1},
+        DenseCase{64, 64, 2, 2, 64, 64, options(0.125f, true, 9, 0), 0},
+        DenseCase{40, 600, 2, 1, 16, 24, options(0.25f, true, 0, 30), 0},
+        DenseCase{9, 33, 6, 3, 80, 80, options(0.11f, false, 0, 0), 2},
+        DenseCase{33, 270, 2, 2, 5, 3, options(0.4f, true, 50, 5), 2},
+        DenseCase{5, 3, 1, 1, 8, 8, options(0.3f, true, 0, 0), 0}));
+
+/// The shuffled pages of two sequences, filled step by step.
+class CachedAttentionTest : public testing::TestWithParam<quant::ElementType> {
+protected:
+  static constexpr int64_t heads = 6, keyHeads = 2, size = 24, maxTokens = 700;
+
+  static float rounded(quant::ElementType type, float value) {
+    switch (type) {
+    case quant::ElementType::F16:
+      return quant::halfToFloat(quant::floatToHalf(value));
+    case quant::ElementType::BF16:
+      return quant::bfloat16ToFloat(quant::floatToBfloat16(value));
+    default:
+      return value;
+    }
+  }
+
+  void SetUp() override {
+    layout.keyHeads = keyHeads;
+    layout.headSize = size;
+    layout.pageTokens = 32;
+    layout.keyType = GetParam();
+    layout.valueType = GetParam();
+    perSequence = maxTokens / layout.pageTokens + 1;
+    table.resize(size_t(2 * perSequence));
+    std::iota(table.begin(), table.end(), 0);
+    std::shuffle(table.begin(), table.end(), std::mt19937(5));
+    // Garbage that is NaN in every type: nothing unwritten may be used.
+    memory.assign(size_t(2 * perSequence * layout.pageBytes() + 64), 0xff);
+    auto address = reinterpret_cast<uintptr_t>(memory.data());
+    pages = memory.data() + (64 - address % 64) % 64;
+    for (int s = 0; s < 2; ++s) {
+      query[s] = randomValues(maxTokens * heads * size, 10 + s);
+      key[s] = randomValues(maxTokens * keyHeads * size, 20 + s);
+      value[s] = randomValues(maxTokens * keyHeads * size, 30 + s);
+    }
+  }
+
+  /// Runs tokens [from, from + count) of both sequences in one step.
+  std::vector<float> step(std::vector<int32_t> from, std::vector<int32_t> count,
+                          const ScoreOptions &options, const float *slopes) {
+    std::vector<int32_t> starts = {0, count[0], count[0] + count[1]};
+    std::vector<float> q, k, v;
+    for (int s = 0; s < 2; ++s) {
+      auto add = [&](std::vector<float> &to, const std::vector<float> &source,
+                     int64_t width) {
+        to.insert(to.end(), source.begin() + from[s] * width,
+                  source.begin() + (from[s] + count[s]) * width);
+      };
+      add(q, query[s], heads * size);
+      add(k, key[s], keyHeads * size);
+      add(v, value[s], keyHeads * size);
+    }
+    RaggedBatch batch{2, starts.data(), from.data(), table.data(), perSequence};
+    KvAppendArguments append{layout,         batch,           pages,
+                             k.data(),       keyHeads * size, v.data(),
+                             keyHeads * size};
+    CachedAttentionArguments a;
+    a.layout = layout;
+    a.batch = batch;
+    a.pages = pages;
+    a.heads = heads;
+    a.query = q.data();
+    a.queryStride = a.outputStride = heads * size;
+    a.options = options;
+    a.alibiSlopes = slopes;
+    return withThreads([&](ThreadPool &pool) {
+      kvAppend(append, pool);
+      std::vector<float> out(q.size());
+      a.output = out.data();
+      cachedAttention(a, pool);
+      return out;
+    });
+  }
+
+  std::vector<double> expected(int s, int64_t from, int64_t count,
+                               const ScoreOptions &options,
+                               const float *slopes) {
+    std::vector<float> k = key[s], v = value[s];
+    for (float &x : k)
+      x = rounded(layout.keyType, x);
+    for (float &x : v)
+      x = rounded(layout.valueType, x);
+    std::vector<double> out;
+    for (int64_t p = from; p < from + count; ++p)
+      for (int64_t h = 0; h < heads; ++h) {
+        int64_t kv = h / (heads / keyHeads);
+        std::vector<double> scores;
+        for (int64_t j = 0; j <= p; ++j) {
+          double x = scoreOf(options, query[s].data() + (p * heads + h) * size,
+                             k.data() + (j * keyHeads + kv) * size, size);
+          x += slopes ? slopes[h] * double(j - p) : 0;
+          bool hidden = options.window && j <= p - options.window;
+          scores.push_back(hidden ? -infinity : x);
+        }
+        addSoftmax(
+            scores, size,
+            [&](int64_t j) { return v.data() + (j * keyHeads + kv) * size; },
+            out);
+      }
+    return out;
+  }
+
+  void check(const ScoreOptions &options, const float *slopes) {
+    // Prefill in unequal chunks, then decode, past a chunk of 256 keys.
+    std::vector<std::vector<int32_t>> froms = {
+        {0, 0}, {65, 3}, {70, 300}, {71, 301}, {71, 302}};
+    std::vector<std::vector<int32_t>> counts = {
+        {65, 3}, {5, 297}, {1, 1}, {0, 1}, {1, 1}};
+    for (size_t i = 0; i < froms.size(); ++i) {
+      SCOPED_TRACE(i);
+      std::vector<double> both =
+          expected(0, froms[i][0], counts[i][0], options, slopes);
+      std::vector<double> second =
+          expected(1, froms[i][1], counts[i][1], options, slopes);
+      both.insert(both.end(), second.begin(), second.end());
+      expectClose(step(froms[i], counts[i], options, slopes), both, 3e-6);
+    }
+  }
+
+  KvCacheLayout layout;
+  int64_t perSequence = 0;
+  std::vector<int32_t> table;
+  std::vector<uint8_t> memory;
+  uint8_t *pages = nullptr;
+  std::vector<float> query[2], key[2], value[2];
+};
+
+TEST_P(CachedAttentionTest, prefillAndDecode) {
+  forEveryTarget([&] { check(options(0.2f, true, 0, 0), nullptr); });
+}
+
+TEST_P(CachedAttentionTest, windowAndSoftcap) {
+  forEveryTarget([&] { check(options(0.2f, true, 20, 5), nullptr); });
+}
+
+TEST_P(CachedAttentionTest, alibi) {
+  std::vector<float> slopes = {0.5f, 0.25f, 0.125f, 0.0625f, 0.03f, 0.015f};
+  forEveryTarget([&] { check(options(0.2f, true, 0, 0), slopes.data()); });
+}
+
+/// The last row of a prefill has the bits that a decode step gives it.
+TEST_P(CachedAttentionTest, decodeEqualsPrefill) {
+  ScoreOptions plain = options(0.2f, true, 0, 0);
+  forEveryTarget([&] {
+    std::vector<float> together = step({0, 0}, {300, 40}, plain, nullptr);
+    std::vector<float> alone = step({299, 39}, {1, 1}, plain, nullptr);
+    const int64_t width = heads * size;
+    EXPECT_TRUE(std::equal(alone.begin(), alone.begin() + width,
+                           together.begin() + 299 * width));
+    EXPECT_TRUE(std::equal(alone.begin() + width, alone.end(),
+                           together.begin() + 339 * width));
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, CachedAttentionTest,
+                         testing::Values(quant::ElementType::F32,
+                                         quant::ElementType::F16,
+                                         quant::ElementType::BF16));
+
+} // namespace qopt::host

@@ -1,0 +1,216 @@
+// The linear kernel equals an f64 sum over the dequantized weight, for every
+// format, for shapes that fill no block or tile, and in every epilogue.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/Linear.h"
+#include "runtime/host/Embedding.h"
+#include "runtime/host/QuantizedActivations.h"
+#include "test/runtime/host/EveryTarget.h"
+#include "test/runtime/host/StoredWeight.h"
+
+namespace qopt::host {
+
+static std::vector<uint8_t> quantized(const std::vector<float> &x, int64_t rows,
+                                      int64_t columns) {
+  ThreadPool pool(1);
+  std::vector<uint8_t> records(
+      static_cast<size_t>(rows * QuantizedLayout{columns}.rowBytes()));
+  quantizeActivations(x.data(), columns, rows, columns, records.data(), pool);
+  return records;
+}
+
+static std::vector<float> dequantized(const std::vector<uint8_t> &records,
+                                      int64_t rows, int64_t columns) {
+  ThreadPool pool(1);
+  std::vector<float> x(static_cast<size_t>(rows * columns));
+  dequantizeActivations(records.data(), rows, columns, x.data(), pool);
+  return x;
+}
+
+/// y = x · Wᵀ + bias + residual in f64.
+static std::vector<double> reference(const std::vector<float> &x,
+                                     const std::vector<float> &w, int64_t m,
+                                     int64_t n, int64_t k,
+                                     const std::vector<float> &bias,
+                                     const std::vector<float> &residual) {
+  std::vector<double> y;
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = bias.empty() ? 0 : bias[size_t(j)];
+      sum += residual.empty() ? 0 : residual[size_t(i * n + j)];
+      for (int64_t l = 0; l < k; ++l)
+        sum += double(x[size_t(i * k + l)]) * w[size_t(j * k + l)];
+      y.push_back(sum);
+    }
+  return y;
+}
+
+struct LinearCase {
+  std::string format;
+  bool int8Activations;
+};
+
+class LinearTest : public testing::TestWithParam<LinearCase> {
+protected:
+  void check(int64_t m, int64_t n, int64_t k, bool epilogue) {
+    SCOPED_TRACE(testing::Message() << m << "x" << n << "x" << k);
+    StoredWeight weight(GetParam().format, n, k);
+    PackedWeight packed(weight);
+    std::vector<float> x = randomValues(m * k, 3), bias, residual;
+    std::vector<uint8_t> records;
+    if (epilogue) {
+      bias = randomValues(n, 4);
+      residual = randomValues(m * n, 5);
+    }
+    if (GetParam().int8Activations) {
+      records = quantized(x, m, k);
+      x = dequantized(records, m, k);
+    }
+    std::vector<double> expected =
+        reference(x, weight.values, m, n, k, bias, residual);
+    std::vector<float> y = withThreads([&](ThreadPool &pool) {
+      std::vector<float> out(static_cast<size_t>(m * n));
+      LinearArguments a;
+      a.layout = packed.layout;
+      a.weight = packed.data();
+      a.rows = m;
+      a.input = records.empty() ? x.data() : nullptr;
+      a.inputStride = k;
+      a.quantized = records.empty() ? nullptr : records.data();
+      a.bias = epilogue ? bias.data() : nullptr;
+      if (epilogue) {
+        out = residual; // in place
+        a.residual = out.data();
+        a.residualStride = n;
+      }
+      a.output = out.data();
+      a.outputStride = n;
+      linear(a, pool);
+      return out;
+    });
+    expectClose(y, expected, 3e-6 * std::sqrt(double(k)));
+  }
+};
+
+TEST_P(LinearTest, equalsReference) {
+  forEveryTarget([&] {
+    for (int64_t m : {1, 3, 17, 64})
+      check(m, 40, 172, false);
+    check(2, 64, 256, true);
+    check(1, 1, 1, true);
+    check(5, 130, 96, true);
+    check(33, 16, 512, false);
+  });
+}
+
+TEST_P(LinearTest, threadsShareLargeWork) {
+  forEveryTarget([&] { check(1, 600, 320, true); });
+  forEveryTarget([&] { check(70, 600, 320, true); });
+}
+
+/// A row has the same bits alone and among others.
+TEST_P(LinearTest, rowsAreIndependent) {
+  const int64_t m = 37, n = 100, k = 172;
+  StoredWeight weight(GetParam().format, n, k);
+  PackedWeight packed(weight);
+  std::vector<float> x = randomValues(m * k, 6);
+  std::vector<uint8_t> records = quantized(x, m, k);
+  ThreadPool pool(1);
+  auto run = [&](int64_t first, int64_t count) {
+    std::vector<float> out(static_cast<size_t>(count * n));
+    LinearArguments a;
+    a.layout = packed.layout;
+    a.weight = packed.data();
+    a.rows = count;
+    if (GetParam().int8Activations)
+      a.quantized = records.data() + first * QuantizedLayout{k}.rowBytes();
+    else
+      a.input = x.data() + first * k;
+    a.inputStride = k;
+    a.output = out.data();
+    a.outputStride = n;
+    linear(a, pool);
+    return out;
+  };
+  forEveryTarget([&] {
+    std::vector<float> all = run(0, m);
+    for (int64_t row : {0, 5, 36}) {
+      std::vector<float> alone = run(row, 1);
+      EXPECT_TRUE(
+          std::equal(alone.begin(), alone.end(), all.begin() + row * n));
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Formats, LinearTest,
+    testing::Values(
+        LinearCase{"f32", false}, LinearCase{"f16", false},
+        LinearCase{"bf16", false}, LinearCase{"int8", false},
+        LinearCase{"int8", true}, LinearCase{"int8_g128", true},
+        LinearCase{"int8_asym_g64", true}, LinearCase{"int8_asym_g64", false},
+        LinearCase{"int4_g32", true}, LinearCase{"int4_g32", false},
+        LinearCase{"int4_g64_sf32", true}, LinearCase{"int4_g128", true},
+        LinearCase{"int4_asym_g32", true}, LinearCase{"int4_asym_g32_zf", true},
+        LinearCase{"int4_asym_g32_zf", false},
+        LinearCase{"int8_asym_g32_zf", true},
+        LinearCase{"int4_asym_g128", false}, LinearCase{"int8_tensor", true}),
+    [](const auto &info) {
+      return info.param.format + (info.param.int8Activations ? "_a8" : "_a32");
+    });
+
+TEST(LinearLayout, saysWhyNot) {
+  auto layout = linearLayout(*quant::parseFormat("int4_g16"), 16, 64);
+  ASSERT_FALSE(layout.ok());
+  EXPECT_EQ(StatusCode::Unsupported, layout.status().code());
+  EXPECT_NE(std::string::npos, layout.status().message().find("\"int4_g16\""));
+  EXPECT_FALSE(linearLayout(*quant::parseFormat("f32"), 0, 4).ok());
+}
+
+/// Embedding rows from canonical and from packed storage are the dequantized
+/// rows.
+TEST(Embedding, readsRowsOfEveryFormat) {
+  for (const char *format : {"f32", "f16", "bf16", "int8", "int8_asym_g32",
+                             "int4_g32", "int4_asym_g64", "int4_asym_g32_zf"}) {
+    SCOPED_TRACE(format);
+    const int64_t rows = 37, columns = 172;
+    StoredWeight weight(format, rows, columns);
+    PackedWeight packed(weight);
+    std::vector<int32_t> ids = {0, 36, 5, 5};
+    for (bool usePacked : {false, true}) {
+      EmbeddingArguments a;
+      a.format = weight.format;
+      a.rows = rows;
+      a.columns = columns;
+      a.stored = weight.stored();
+      a.packed = usePacked ? packed.data() : nullptr;
+      a.count = 4;
+      a.ids = ids.data();
+      std::vector<float> out(4 * columns);
+      a.output = out.data();
+      ThreadPool pool(2);
+      EXPECT_EQ(-1, embedding(a, pool));
+      for (size_t i = 0; i < ids.size(); ++i)
+        for (int64_t k = 0; k < columns; ++k)
+          ASSERT_EQ(weight.values[size_t(ids[i] * columns + k)],
+                    out[i * columns + size_t(k)]);
+    }
+  }
+}
+
+TEST(Embedding, namesTheBadId) {
+  StoredWeight weight("f32", 4, 8);
+  std::vector<int64_t> ids = {3, 0, 4, -1};
+  std::vector<float> out(4 * 8);
+  EmbeddingArguments a;
+  a.format = weight.format;
+  a.rows = 4;
+  a.columns = 8;
+  a.stored = weight.stored();
+  a.count = 4;
+  a.wideIds = ids.data();
+  a.output = out.data();
+  ThreadPool pool(1);
+  EXPECT_EQ(2, embedding(a, pool));
+}
+
+} // namespace qopt::host

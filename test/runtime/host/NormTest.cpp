@@ -1,0 +1,133 @@
+// Norms and activation quantization against f64, f32 and int8 results, with and
+// without a residual.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/Norm.h"
+#include "runtime/host/QuantizedActivations.h"
+#include "test/runtime/host/EveryTarget.h"
+
+namespace qopt::host {
+
+static std::vector<double> reference(const std::vector<float> &x, int64_t rows,
+                                     int64_t columns, bool layer,
+                                     const std::vector<float> &scale,
+                                     const std::vector<float> &bias) {
+  std::vector<double> y;
+  for (int64_t r = 0; r < rows; ++r) {
+    const float *row = x.data() + r * columns;
+    double mean = 0, square = 0;
+    for (int64_t c = 0; c < columns && layer; ++c)
+      mean += row[c] / double(columns);
+    for (int64_t c = 0; c < columns; ++c)
+      square += (row[c] - mean) * (row[c] - mean) / double(columns);
+    double factor = 1 / std::sqrt(square + 1e-5);
+    for (int64_t c = 0; c < columns; ++c)
+      y.push_back((row[c] - mean) * factor * scale[size_t(c)] +
+                  (layer ? bias[size_t(c)] : 0));
+  }
+  return y;
+}
+
+class NormTest : public testing::TestWithParam<bool> {};
+
+TEST_P(NormTest, equalsReference) {
+  forEveryTarget([&] {
+    for (auto [rows, columns] :
+         {std::pair<int64_t, int64_t>{1, 1}, {3, 172}, {17, 64}, {64, 2048}}) {
+      SCOPED_TRACE(columns);
+      std::vector<float> x = randomValues(rows * columns, 1, 3);
+      for (float &value : x)
+        value += 2;
+      std::vector<float> scale = randomValues(columns, 2);
+      std::vector<float> bias = randomValues(columns, 3);
+      std::vector<float> y = withThreads([&](ThreadPool &pool) {
+        std::vector<float> out(x.size());
+        NormArguments a;
+        a.rows = rows;
+        a.columns = columns;
+        a.epsilon = 1e-5f;
+        a.input = x.data();
+        a.scale = scale.data();
+        a.bias = GetParam() ? bias.data() : nullptr;
+        a.output = out.data();
+        (GetParam() ? layerNorm : rmsNorm)(a, pool);
+        return out;
+      });
+      expectClose(y, reference(x, rows, columns, GetParam(), scale, bias),
+                  2e-6);
+    }
+  });
+}
+
+/// The int8 result is the quantized f32 result, and the residual sum is kept.
+TEST_P(NormTest, quantizesAndAdds) {
+  const int64_t rows = 5, columns = 172;
+  std::vector<float> x = randomValues(rows * columns, 1);
+  std::vector<float> residual = randomValues(rows * columns, 2);
+  const QuantizedLayout layout{columns};
+  forEveryTarget([&] {
+    ThreadPool pool(2);
+    std::vector<float> sum(x.size()), y(x.size());
+    std::vector<uint8_t> records(size_t(rows * layout.rowBytes()));
+    std::vector<uint8_t> expected(records);
+    NormArguments a;
+    a.rows = rows;
+    a.columns = columns;
+    a.epsilon = 1e-5f;
+    a.input = x.data();
+    a.residual = residual.data();
+    a.sum = sum.data();
+    a.output = y.data();
+    a.quantized = records.data();
+    (GetParam() ? layerNorm : rmsNorm)(a, pool);
+    quantizeActivations(y.data(), columns, rows, columns, expected.data(),
+                        pool);
+    EXPECT_EQ(expected, records);
+    std::fill(records.begin(), records.end(), uint8_t{0});
+    a.output = nullptr;
+    (GetParam() ? layerNorm : rmsNorm)(a, pool);
+    EXPECT_EQ(expected, records);
+    for (size_t i = 0; i < x.size(); ++i)
+      EXPECT_EQ(x[i] + residual[i], sum[i]);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, NormTest, testing::Values(false, true),
+                         [](const auto &info) {
+                           return info.param ? "layer_norm" : "rms_norm";
+                         });
+
+/// Codes, scales, sums and padding follow the formula exactly.
+TEST(QuantizeActivations, followsTheFormula) {
+  const int64_t rows = 3, columns = 172;
+  const QuantizedLayout layout{columns};
+  std::vector<float> x = randomValues(rows * columns, 1);
+  std::fill_n(x.begin() + 32, 32, 0.0f); // a block of zeros
+  x[2] = -50;
+  forEveryTarget([&] {
+    ThreadPool pool(2);
+    std::vector<uint8_t> records(size_t(rows * layout.rowBytes()), 0x55);
+    quantizeActivations(x.data(), columns, rows, columns, records.data(), pool);
+    for (int64_t r = 0; r < rows; ++r) {
+      const uint8_t *record = records.data() + r * layout.rowBytes();
+      const auto *codes = reinterpret_cast<const int8_t *>(record);
+      for (int64_t b = 0; b < layout.blocks(); ++b) {
+        float scale, largest = 0;
+        int32_t sum, total = 0;
+        std::memcpy(&scale, record + layout.scaleOffset() + 4 * b, 4);
+        std::memcpy(&sum, record + layout.sumOffset() + 4 * b, 4);
+        for (int64_t k = 32 * b; k < std::min(32 * b + 32, columns); ++k)
+          largest = std::max(largest, std::abs(x[size_t(r * columns + k)]));
+        EXPECT_EQ(largest / 127.0f, scale);
+        for (int64_t k = 32 * b; k < 32 * b + 32; ++k) {
+          float value = k < columns ? x[size_t(r * columns + k)] : 0;
+          float inverse = scale > 0 ? 1.0f / scale : 0;
+          EXPECT_EQ(std::nearbyint(value * inverse), codes[k]);
+          total += codes[k];
+        }
+        EXPECT_EQ(total, sum);
+      }
+    }
+  });
+}
+
+} // namespace qopt::host

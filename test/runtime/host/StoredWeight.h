@@ -1,0 +1,81 @@
+// Random weights for the tests: canonical storage with every code there is, its
+// f32 values, and the packed form.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TEST_RUNTIME_HOST_STOREDWEIGHT_H
+#define QOPT_TEST_RUNTIME_HOST_STOREDWEIGHT_H
+
+#include "lib/Quant/Element.h"
+#include "runtime/host/LinearLayout.h"
+#include "test/runtime/host/EveryTarget.h"
+
+#include <string>
+
+namespace qopt::host {
+
+/// A weight of `rows` × `columns` in the format that `spelling` names.
+struct StoredWeight {
+  StoredWeight(const std::string &spelling, int64_t rows, int64_t columns)
+      : format(*quant::parseFormat(spelling)), rows(rows), columns(columns),
+        codes(size_t(quant::codeBytes(format, rows, columns))),
+        scales(size_t(quant::scaleBytes(format, rows, columns))),
+        zeros(size_t(quant::zeroBytes(format, rows, columns))),
+        values(size_t(rows * columns)) {
+    if (format.isFloat()) {
+      std::vector<float> source = randomValues(rows * columns, 1, 0.1f);
+      quant::elementOf(format.element)
+          .encode(source.data(), rows * columns, codes.data());
+    } else {
+      fillCodes();
+    }
+    quant::dequantizeRows(format, stored(), rows, columns, values.data());
+  }
+
+  quant::StoredRows stored() const {
+    return {codes.data(), scales.data(), zeros.data()};
+  }
+
+  quant::Format format;
+  int64_t rows, columns;
+  std::vector<uint8_t> codes, scales, zeros;
+  std::vector<float> values; ///< dequantized
+
+private:
+  void fillCodes() {
+    std::mt19937 generator(2);
+    for (uint8_t &byte : codes)
+      byte = static_cast<uint8_t>(generator());
+    int levels = format.element == quant::ElementType::Int4 ? 16 : 256;
+    bool fraction = format.zero == quant::ZeroType::Float;
+    int64_t count = quant::scaleCount(format, rows, columns);
+    for (int64_t i = 0; i < count; ++i) {
+      float unit = static_cast<float>(generator() % 1000 + 1) / 1000;
+      quant::storeScale(format, unit / static_cast<float>(levels),
+                        scales.data(), i);
+      if (fraction)
+        quant::storeScale(format, unit * static_cast<float>(levels - 1),
+                          zeros.data(), i);
+      else if (!format.isSymmetric())
+        zeros[size_t(i)] = static_cast<uint8_t>(generator() % levels);
+    }
+  }
+};
+
+/// The packed form, aligned as an artifact's segments are.
+struct PackedWeight {
+  explicit PackedWeight(const StoredWeight &weight)
+      : layout(*linearLayout(weight.format, weight.rows, weight.columns)),
+        memory(size_t(layout.packedBytes() + 64), 0xff) {
+    packWeight(layout, weight.stored(), data());
+  }
+  void *data() {
+    auto address = reinterpret_cast<uintptr_t>(memory.data());
+    return memory.data() + (64 - address % 64) % 64;
+  }
+
+  LinearLayout layout;
+  std::vector<uint8_t> memory;
+};
+
+} // namespace qopt::host
+
+#endif // QOPT_TEST_RUNTIME_HOST_STOREDWEIGHT_H
