@@ -3,6 +3,7 @@
 #   qopt_library(NAME [MLIR] SOURCES … LINKS …)      a static library; MLIR: uses LLVM's headers and the header above
 #   qopt_dialect(NAME TD…) / qopt_passes(NAME TD)    TableGen output beside the binary tree's copy of the folder
 #   qopt_tool(NAME [MLIR] SOURCES … LINKS …)         a program in bin/
+#   qopt_test_program(NAME [MLIR] SOURCES … LINKS …) a program in test/bin/ that tests in Python run
 #   qopt_gtest(NAME [MLIR] SOURCES … LINKS …)        a GoogleTest program in test/bin/, run by lit
 
 set(CMAKE_CXX_STANDARD 20)
@@ -132,14 +133,33 @@ function(qopt_tool name)
   target_link_libraries(${name} PRIVATE ${ARG_LINKS})
 endfunction()
 
+# Built by the target qopt-tests only. A program whose name ends in Tests is run by itself, see qopt_gtest.
+function(qopt_test_program name)
+  cmake_parse_arguments(ARG "MLIR" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} EXCLUDE_FROM_ALL ${ARG_SOURCES})
+  qopt_target_options(${name} ${ARG_MLIR})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test/bin)
+  set_property(GLOBAL APPEND PROPERTY qopt_test_programs ${name})
+endfunction()
+
 # A folder of tests calls this once for each program; lit finds them by their suffix.
 function(qopt_gtest name)
-  cmake_parse_arguments(ARG "MLIR" "" "SOURCES;LINKS" ${ARGN})
-  add_executable(${name}Tests EXCLUDE_FROM_ALL ${ARG_SOURCES})
-  qopt_target_options(${name}Tests ${ARG_MLIR})
-  target_link_libraries(${name}Tests PRIVATE ${ARG_LINKS} GTest::gtest GTest::gtest_main)
-  set_target_properties(${name}Tests PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test/bin)
-  set_property(GLOBAL APPEND PROPERTY qopt_gtests ${name}Tests)
+  qopt_test_program(${name}Tests ${ARGN})
+  target_link_libraries(${name}Tests PRIVATE GTest::gtest GTest::gtest_main)
+endfunction()
+
+# A C library without CMake files of its own as the interface target `name`; the archive where all is static.
+function(qopt_find_c_library name header library)
+  find_path(${name}_INCLUDE ${header} REQUIRED)
+  if(QOPT_STATIC)
+    find_library(${name}_LIBRARY NAMES lib${library}.a ${library} REQUIRED)
+  else()
+    find_library(${name}_LIBRARY NAMES ${library} REQUIRED)
+  endif()
+  add_library(${name} INTERFACE)
+  target_include_directories(${name} SYSTEM INTERFACE ${${name}_INCLUDE})
+  target_link_libraries(${name} INTERFACE ${${name}_LIBRARY})
 endfunction()
 
 # Dense f32 matrix products: serial OpenBLAS, because the runtime has a thread pool of its own.

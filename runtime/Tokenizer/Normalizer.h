@@ -1,0 +1,34 @@
+// The first stage: text → text. Unicode normal forms, replacements, case,
+// accents; what a tokenizer.json lists under "normalizer".
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_TOKENIZER_NORMALIZER_H
+#define QOPT_RUNTIME_TOKENIZER_NORMALIZER_H
+
+#include "runtime/Tokenizer/TokenizerFile.h"
+
+#include <memory>
+#include <string>
+
+namespace qopt::runtime {
+
+/// Valid UTF-8 on its way through the stages.
+struct NormalizedText {
+  std::string text;
+  /// Does the first character come from the very start of the input?
+  /// Metaspace's "first" asks.
+  bool atStart = true;
+};
+
+class Normalizer {
+public:
+  virtual ~Normalizer() = default;
+  virtual Status apply(NormalizedText &text) const = 0;
+};
+
+/// From the file's "normalizer"; a sequence becomes one.
+StatusOr<std::unique_ptr<Normalizer>>
+makeNormalizer(const nlohmann::json &spec);
+
+} // namespace qopt::runtime
+
+#endif // QOPT_RUNTIME_TOKENIZER_NORMALIZER_H
