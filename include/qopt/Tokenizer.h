@@ -1,7 +1,7 @@
 // Text to token ids and back, after a Hugging Face tokenizer.json. The same ids
 // as the `tokenizers` library gives, for the parts that it names; a part that
-// is not known here is an error when the file is read. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// is not known here is an error when the file is read.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_TOKENIZER_H
 #define QOPT_TOKENIZER_H
 

@@ -1,7 +1,7 @@
 // Tokens beside the model's own: <s>, <|im_end|>, [MASK]. They are cut out of
 // the text before anything else looks at it (those marked "normalized" after
-// normalization) and are never split. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// normalization) and are never split.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_ADDEDTOKENS_H
 #define QOPT_RUNTIME_TOKENIZER_ADDEDTOKENS_H
 

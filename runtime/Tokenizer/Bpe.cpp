@@ -1,8 +1,8 @@
 // Byte pair encoding (Sennrich et al. 2016): a word begins as its characters;
 // of all neighbours that merge, those with the lowest rank merge first, the
 // leftmost first among equals. A heap holds the candidates, so a word of n
-// characters takes n log n steps. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// characters takes n log n steps.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Tokenizer/MergeTable.h"
 #include "runtime/Tokenizer/Model.h"
 #include "runtime/Tokenizer/Utf8.h"

@@ -1,7 +1,7 @@
 // GPT-2's alphabet: each of the 256 bytes is spelt as one printable character,
 // so that a vocabulary of texts can hold any bytes. Printable Latin-1 stands
-// for itself, the others follow from U+0100 on. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// for itself, the others follow from U+0100 on.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_BYTEALPHABET_H
 #define QOPT_RUNTIME_TOKENIZER_BYTEALPHABET_H
 

@@ -1,5 +1,6 @@
 // Reading and walking the double array. A damaged one may point anywhere: every
-// index is checked. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// index is checked.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Tokenizer/Charsmap.h"
 #include "runtime/Tokenizer/Unicode.h"
 #include "runtime/Tokenizer/Utf8.h"

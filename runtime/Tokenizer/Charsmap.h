@@ -1,6 +1,7 @@
 // SentencePiece's compiled normalization rules ("precompiled_charsmap"): a
 // double-array trie from characters to replacements, as T5, ALBERT and XLM-R
-// tokenizers carry it. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// tokenizers carry it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_CHARSMAP_H
 #define QOPT_RUNTIME_TOKENIZER_CHARSMAP_H
 

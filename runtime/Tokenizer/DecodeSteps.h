@@ -1,6 +1,6 @@
 // The steps of decoding. Steps that need a token as a whole derive from
-// TokenStep; the others pass chunks through. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// TokenStep; the others pass chunks through.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_DECODESTEPS_H
 #define QOPT_RUNTIME_TOKENIZER_DECODESTEPS_H
 

@@ -1,5 +1,6 @@
 // The chain and the table of decoders; the steps themselves are in
-// DecodeSteps.cpp. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// DecodeSteps.cpp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Tokenizer/Decoder.h"
 #include "runtime/Tokenizer/DecodeSteps.h"
 #include "runtime/Tokenizer/Metaspace.h"

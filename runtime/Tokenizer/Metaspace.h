@@ -1,6 +1,6 @@
 // The options of Metaspace, which is both a pre-tokenizer (spaces become a
-// visible symbol, ▁) and a decoder. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// visible symbol, ▁) and a decoder.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_METASPACE_H
 #define QOPT_RUNTIME_TOKENIZER_METASPACE_H
 

@@ -1,6 +1,6 @@
 // The third stage: a piece → token ids. One class for each kind of model; what
-// a tokenizer.json lists under "model". SPDX-License-Identifier: Apache-2.0
-// WITH LLVM-exception
+// a tokenizer.json lists under "model".
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_MODEL_H
 #define QOPT_RUNTIME_TOKENIZER_MODEL_H
 

@@ -1,7 +1,7 @@
 // How a stage makes its parts from the file: an explicit table from the "type"
 // of a part to the function that makes it. A type that is not in the table is
-// an error that names it and lists the table. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// an error that names it and lists the table.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_PARTTABLE_H
 #define QOPT_RUNTIME_TOKENIZER_PARTTABLE_H
 

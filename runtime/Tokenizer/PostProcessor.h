@@ -1,7 +1,7 @@
 // The last stage of encoding: the tokens that a model expects around a text,
 // such as [CLS] … [SEP] or a leading <s>. Only single texts are encoded here,
-// so of a template for pairs nothing is read. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// so of a template for pairs nothing is read.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_POSTPROCESSOR_H
 #define QOPT_RUNTIME_TOKENIZER_POSTPROCESSOR_H
 

@@ -1,6 +1,6 @@
 // Compiling with PCRE2 (just in time where the processor allows it) and
-// searching under limits. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// searching under limits.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Tokenizer/Regex.h"
 #include "runtime/Tokenizer/Utf8.h"
 

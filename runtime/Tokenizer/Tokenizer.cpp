@@ -1,6 +1,6 @@
 // The stages in their order: added tokens, normalizer, pre-tokenizer, model,
-// post-processor; and the way back. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// post-processor; and the way back.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/Tokenizer.h"
 #include "runtime/Tokenizer/AddedTokens.h"
 #include "runtime/Tokenizer/Decoder.h"

@@ -1,7 +1,8 @@
 // A tokenizer.json as read: the vocabulary and the merges as flat lists (they
 // are most of the file and never become a JSON tree), all the rest as a tree.
 // The file is not trusted: whatever it says, reading ends in a value or a
-// status. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// status.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_TOKENIZERFILE_H
 #define QOPT_RUNTIME_TOKENIZER_TOKENIZERFILE_H
 

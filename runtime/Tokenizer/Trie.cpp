@@ -1,6 +1,6 @@
 // Building the trie breadth first from the sorted texts: a node is a range of
-// texts with a shared beginning. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// texts with a shared beginning.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Tokenizer/Trie.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // All texts of a set that begin at a position: the search of Unigram pieces and
 // of added tokens. Nodes lie in one array; the children of a node are
-// neighbours, sorted by byte. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// neighbours, sorted by byte.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_TRIE_H
 #define QOPT_RUNTIME_TOKENIZER_TRIE_H
 

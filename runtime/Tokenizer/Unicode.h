@@ -2,7 +2,8 @@
 // categories come from utf8proc; where the libraries that made the published
 // vocabularies know another version of Unicode (some stopped at version 8), the
 // tables in UnicodeVersions.h say so, because a vocabulary was trained with
-// their answer. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// their answer.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_UNICODE_H
 #define QOPT_RUNTIME_TOKENIZER_UNICODE_H
 

@@ -1,7 +1,7 @@
 // The unigram language model (Kudo 2018): of all segmentations of a piece into
 // tokens the one with the highest sum of log probabilities, found by Viterbi's
-// algorithm over the ends of tokens. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// algorithm over the ends of tokens.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Tokenizer/Model.h"
 #include "runtime/Tokenizer/Trie.h"
 #include "runtime/Tokenizer/Utf8.h"

@@ -1,6 +1,7 @@
 // UTF-8 decoding after table 3-7 of the Unicode standard: the second byte of
 // some leads is restricted, which excludes overlong forms, surrogates and what
-// lies above U+10FFFF. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// lies above U+10FFFF.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Tokenizer/Utf8.h"
 
 namespace qopt::runtime {

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // The hash table of the vocabulary.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Tokenizer/Vocabulary.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // The model's tokens: from text to id and back. One buffer holds all texts, a
 // hash table with open addressing finds them, so that a vocabulary of a quarter
-// million tokens loads in milliseconds. SPDX-License-Identifier: Apache-2.0
-// WITH LLVM-exception
+// million tokens loads in milliseconds.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_VOCABULARY_H
 #define QOPT_RUNTIME_TOKENIZER_VOCABULARY_H
 

@@ -1,7 +1,7 @@
 // Ids of words seen before. Text repeats its words, so most lookups hit.
 // Bounded: only short words, and when it is full it starts anew. Threads that
-// meet here do not wait: who finds it locked computes. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// meet here do not wait: who finds it locked computes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_TOKENIZER_WORDCACHE_H
 #define QOPT_RUNTIME_TOKENIZER_WORDCACHE_H
 

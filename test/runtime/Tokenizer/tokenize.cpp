@@ -1,13 +1,13 @@
 // Lets tests in Python call the tokenizer: `tokenize tokenizer.json` reads one
 // JSON object a line from stdin and writes one a line to stdout. Texts are
 // base64, because they may be any bytes.
-//   {"encode": text, "special": bool}   → {"ids": […]}
-//   {"decode": […], "special": bool}    → {"text": …, "stream": [text of every
-//   push, …, text of finish]}
-//   {"about": true}                     → {"size": …, "end": …, "tokens":
-//   {text: id …}}
+//   {"encode": text, "special": bool}  → {"ids": […]}
+//   {"decode": […], "special": bool}   → {"text": …, "stream": [text of each
+//                                         push and of finish]}
+//   {"about": true}                    → {"size": …, "end": …, "tokens": {…}}
 // What fails gives {"error": message}; an error in the tokenizer.json is the
-// first and only line. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// first and only line.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/Tokenizer.h"
 
 #include <fstream>
