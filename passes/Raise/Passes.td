@@ -17,4 +17,72 @@ def ExpandMicrosoftPass : Pass<"qopt-expand-microsoft", "::mlir::func::FuncOp"> 
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
 
+def RaiseWeightsPass : Pass<"qopt-raise-weights", "::mlir::func::FuncOp"> {
+  let summary = "products and look-ups with constants as ops on weights";
+  let description = [{
+    Before: onnx with constants in canonical places. After: MatMul and Gemm with a constant matrix, MatMulNBits and
+    blocked DequantizeLinear before MatMul are qopt.linear, Gather and GatherBlockQuantized of constant rows are
+    qopt.embedding; a constant vector added to a linear is its bias. Numerics: exact. Method: the attributes of
+    qopt.weight say how the file stores the matrix; no byte is touched. Example: test/passes/Raise/raise-weights.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+def RaiseNormsPass : Pass<"qopt-raise-norms", "::mlir::func::FuncOp"> {
+  let summary = "RMS and layer normalisations as one op each";
+  let description = [{
+    Before: onnx, spelt out or as operators, over the last axis. After: qopt.rms_norm and qopt.layer_norm. Numerics:
+    reassociates (the sums of a spelt-out norm). Method: x / sqrt(mean(x^2) + e) in its spellings; of centred values it
+    is a layer norm. Example: test/passes/Raise/raise-norms.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
+def RaiseActivationsPass : Pass<"qopt-raise-activations", "::mlir::func::FuncOp"> {
+  let summary = "activation functions, recognised by their values";
+  let description = [{
+    Before: onnx elementwise ops. After: qopt.activation and qopt.gated_activation. Numerics: reassociates. Method: the
+    expression between a tensor and a product is evaluated at sample points in double precision and compared with each
+    known function (2e-5). Example: test/passes/Raise/raise-activations.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+def RaiseRotaryPass : Pass<"qopt-raise-rotary", "::mlir::func::FuncOp"> {
+  let summary = "rotary position embedding as one op on its table";
+  let description = [{
+    Before: RotaryEmbedding, or x cos + rotated(x) sin. After: qopt.rotary on [B, S, H, D] between transposes, tables
+    from qopt.rotary_table where they are proven to be cos and sin of position times frequency. Numerics: the angle is
+    one f32 product, cosine and sine are exact to rounding. Method: classifyRotary (Probe.h) runs the tables' subgraph.
+    Example: test/passes/Raise/raise-rotary.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
+def RaiseAttentionPass : Pass<"qopt-raise-attention", "::mlir::func::FuncOp"> {
+  let summary = "scaled dot-product attention as one op";
+  let description = [{
+    Before: Attention, or two products around a softmax. After: qopt.attention with q [B, S, H, D] and k, v [B, KV, T, D];
+    scales on either side are one factor, repeated heads are taken back, the NaN guard is the op's own. Numerics:
+    reassociates; a fully masked row gives 0. Example: test/passes/Raise/raise-attention.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
+def RaiseDecoderPass : Pass<"qopt-raise-decoder", "::mlir::ModuleOp"> {
+  let summary = "a causal language model as a step over a ragged batch";
+  let description = [{
+    Before: a function with token ids, past keys and values and qopt.attention. After: a function `step` from tokens,
+    batch and cache to the logits of the selected rows and the cache, in f32; the source function is gone. A function that
+    is no decoder stays, with a remark that says why. Numerics: exact up to the f16 roundings that the source has between
+    ops and the ragged form has not. Method: masks and positions are proven by running them (Probe.h); RaggedRewriter
+    translates from the logits backwards. Example: test/passes/Raise/raise-decoder.mlir.
+  }];
+  let options = [
+    Option<"required", "required", "bool", "false", "an error where a function is no decoder">,
+  ];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
 #endif // QOPT_PASSES_RAISE_PASSES

@@ -4,13 +4,12 @@
 #include "dialects/AllDialects.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
-#include "mlir/Transforms/Passes.h"
+#include "passes/Pipelines.h"
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   qopt::registerAllDialects(registry);
-  mlir::registerCanonicalizerPass();
-  mlir::registerCSEPass();
+  qopt::passes::registerPasses();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "qopt's passes on MLIR files\n", registry));
 }

@@ -1,0 +1,397 @@
+// The translation of each kind of operation. Everything is demanded from the
+// logits backwards; what the logits do not need (masks, shapes, present
+// outputs) is never looked at. SPDX-License-Identifier: Apache-2.0 WITH
+// LLVM-exception
+#include "passes/Raise/RaggedRewriter.h"
+#include "dialects/Onnx/OnnxOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace qopt::passes {
+
+static RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// [T, features…] in f32.
+static RankedTensorType tokenType(OpBuilder &builder,
+                                  ArrayRef<int64_t> features) {
+  SmallVector<int64_t> shape{ShapedType::kDynamic};
+  llvm::append_range(shape, features);
+  return RankedTensorType::get(shape, builder.getF32Type());
+}
+
+/// The axes of `value` that describe one token, when a token has `size`
+/// numbers: the shortest static tail that holds so many.
+static std::optional<SmallVector<int64_t>> featuresOf(Value value,
+                                                      int64_t size) {
+  ArrayRef<int64_t> shape = typeOf(value).getShape();
+  int64_t product = 1;
+  for (size_t i = shape.size(); i-- > 0;) {
+    if (ShapedType::isDynamic(shape[i]))
+      return std::nullopt;
+    product *= shape[i];
+    if (product == size && i > 0)
+      return SmallVector<int64_t>(shape.drop_front(i));
+  }
+  return std::nullopt;
+}
+
+static int64_t sizeOfToken(Value ragged) {
+  return ShapedType::getNumElements(typeOf(ragged).getShape().drop_front());
+}
+
+FailureOr<std::pair<Value, Value>> RaggedRewriter::rewrite() {
+  FailureOr<Value> logits = translateSelected(parts.logits);
+  if (failed(logits))
+    return failure();
+  return std::pair(*logits, cache);
+}
+
+FailureOr<Value> RaggedRewriter::unsupported(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return emitError(value.getLoc(), "an input other than token ids, "
+                                     "attention_mask, positions and past keys "
+                                     "and values reaches the logits");
+  return op->emitError() << "\"" << op->getName()
+                         << "\" on the way to the logits has no form for a "
+                            "ragged batch";
+}
+
+FailureOr<Value> RaggedRewriter::translate(Value value) {
+  if (Value result = known.lookup(value))
+    return result;
+  FailureOr<Value> result = translateNew(value);
+  if (succeeded(result))
+    known[value] = *result;
+  return result;
+}
+
+FailureOr<Value> RaggedRewriter::translateNew(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return unsupported(value);
+  return llvm::TypeSwitch<Operation *, MaybeValue>(op)
+      .Case([&](ir::AttentionOp attention) {
+        return translateAttention(attention);
+      })
+      .Case([&](ir::TokenWiseOpInterface) {
+        return translateTokenWise(op, value);
+      })
+      .Case([&](ir::WeightOp weight) -> MaybeValue {
+        return builder.clone(*weight)->getResult(0);
+      })
+      .Case([&](onnx::ConstantOp) { return translateConstant(value); })
+      .Case([&](onnx::CastOp cast) -> MaybeValue {
+        // The ragged form computes in f32 throughout.
+        bool floats =
+            isa<FloatType>(getElementTypeOrSelf(cast.getX().getType())) &&
+            isa<FloatType>(getElementTypeOrSelf(value.getType()));
+        return floats ? translate(cast.getX()) : unsupported(value);
+      })
+      .Case<onnx::ReshapeOp, onnx::UnsqueezeOp, onnx::SqueezeOp,
+            onnx::FlattenOp>([&](Operation *reshape) {
+        return translateReshape(value, reshape->getOperand(0));
+      })
+      .Case<onnx::SplitOp, onnx::SliceOp>(
+          [&](Operation *) { return translateSplit(value); })
+      .Case<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::TanhOp,
+            onnx::NegOp>([&](Operation *elementwise) {
+        return translateElementwise(elementwise);
+      })
+      .Default([&](Operation *) { return unsupported(value); });
+}
+
+FailureOr<Value> RaggedRewriter::translateSelected(Value value) {
+  // Rows are selected as early as nothing but token-wise work follows: the head
+  // and the last norm then see only the rows whose logits were asked for.
+  Operation *op = value.getDefiningOp();
+  Value source;
+  if (auto wise = dyn_cast_or_null<ir::TokenWiseOpInterface>(op)) {
+    int64_t tokenOperands = 0;
+    for (OpOperand &operand : op->getOpOperands())
+      if (wise.getFeatureRank(operand)) {
+        source = operand.get();
+        ++tokenOperands;
+      }
+    if (tokenOperands != 1 || isa<ir::EmbeddingOp, ir::RotaryTableOp>(op))
+      source = {};
+  } else if (auto cast = dyn_cast_or_null<onnx::CastOp>(op)) {
+    return translateSelected(cast.getX());
+  }
+  if (source && source.hasOneUse()) {
+    FailureOr<Value> rows = translateSelected(source);
+    if (failed(rows))
+      return failure();
+    known[source] = *rows;
+    return translateNew(value);
+  }
+  FailureOr<Value> all = translate(value);
+  if (failed(all))
+    return failure();
+  return ir::SelectRowsOp::create(builder, value.getLoc(), all->getType(), *all,
+                                  batch)
+      .getResult();
+}
+
+FailureOr<Value> RaggedRewriter::translateIds(Value value) {
+  Value root = value;
+  while (Operation *op = root.getDefiningOp()) {
+    if (parts.positions.contains(root) ||
+        !isa<onnx::ReshapeOp, onnx::CastOp, onnx::UnsqueezeOp, onnx::SqueezeOp>(
+            op))
+      break;
+    root = op->getOperand(0);
+  }
+  if (root == parts.tokens)
+    return tokens;
+  if (!parts.positions.contains(root))
+    return unsupported(value);
+  Value &positions = known[root];
+  if (!positions) {
+    auto type =
+        RankedTensorType::get({ShapedType::kDynamic}, builder.getI32Type());
+    positions = ir::PositionsOp::create(builder, root.getLoc(), type, batch);
+  }
+  return positions;
+}
+
+FailureOr<Value> RaggedRewriter::translateConstant(Value value) {
+  auto constant = value.getDefiningOp<onnx::ConstantOp>();
+  auto data = cast<TypedAttr>(constant.getValue());
+  return arith::ConstantOp::create(builder, value.getLoc(), data).getResult();
+}
+
+FailureOr<Value> RaggedRewriter::translateTokenWise(Operation *op,
+                                                    Value value) {
+  auto wise = cast<ir::TokenWiseOpInterface>(op);
+  IRMapping mapping;
+  for (OpOperand &operand : op->getOpOperands()) {
+    Value source = operand.get();
+    bool ids = isa<IntegerType>(getElementTypeOrSelf(source.getType()));
+    FailureOr<Value> result = ids ? translateIds(source) : translate(source);
+    if (failed(result))
+      return failure();
+    if (auto rank = wise.getFeatureRank(operand); rank && !ids)
+      if (typeOf(*result).getRank() != *rank + 1)
+        return unsupported(value);
+    mapping.map(source, *result);
+  }
+  Operation *clone = builder.clone(*op, mapping);
+  for (OpResult result : clone->getResults()) {
+    auto type = cast<RankedTensorType>(result.getType());
+    ArrayRef<int64_t> features =
+        type.getShape().take_back(wise.getResultFeatureRank());
+    result.setType(tokenType(builder, features));
+    known[op->getResult(result.getResultNumber())] = result;
+  }
+  return known[value];
+}
+
+FailureOr<Value> RaggedRewriter::translateReshape(Value value, Value source) {
+  FailureOr<Value> x = translate(source);
+  if (failed(x))
+    return failure();
+  auto features = featuresOf(value, sizeOfToken(*x));
+  if (!features)
+    return unsupported(value);
+  RankedTensorType from = typeOf(*x), to = tokenType(builder, *features);
+  if (from == to)
+    return *x;
+  std::optional<SmallVector<ReassociationIndices>> groups =
+      getReassociationIndicesForReshape(from, to);
+  Location loc = value.getLoc();
+  if (!groups) { // through [T, all features]
+    RankedTensorType flat = tokenType(builder, {sizeOfToken(*x)});
+    auto down = getReassociationIndicesForReshape(from, flat);
+    auto up = getReassociationIndicesForReshape(flat, to);
+    if (!down || !up)
+      return unsupported(value);
+    Value rows = tensor::CollapseShapeOp::create(builder, loc, flat, *x, *down);
+    return tensor::ExpandShapeOp::create(builder, loc, to, rows, *up)
+        .getResult();
+  }
+  if (from.getRank() > to.getRank())
+    return tensor::CollapseShapeOp::create(builder, loc, to, *x, *groups)
+        .getResult();
+  return tensor::ExpandShapeOp::create(builder, loc, to, *x, *groups)
+      .getResult();
+}
+
+FailureOr<Value> RaggedRewriter::translateSlice(Value value, Value source,
+                                                int64_t offset) {
+  FailureOr<Value> x = translate(source);
+  if (failed(x))
+    return failure();
+  RankedTensorType from = typeOf(*x);
+  int64_t size = typeOf(value).getShape().back();
+  SmallVector<int64_t> features(from.getShape().drop_front());
+  if (features.empty() || ShapedType::isDynamic(size))
+    return unsupported(value);
+  features.back() = size;
+  Location loc = value.getLoc();
+  int64_t rank = from.getRank();
+  SmallVector<OpFoldResult> offsets(rank, builder.getIndexAttr(0)), sizes,
+      strides(rank, builder.getIndexAttr(1));
+  offsets.back() = builder.getIndexAttr(offset);
+  sizes.push_back(tensor::getMixedSize(builder, loc, *x, 0));
+  for (int64_t feature : features)
+    sizes.push_back(builder.getIndexAttr(feature));
+  return tensor::ExtractSliceOp::create(builder, loc,
+                                        tokenType(builder, features), *x,
+                                        offsets, sizes, strides)
+      .getResult();
+}
+
+FailureOr<Value> RaggedRewriter::translateSplit(Value value) {
+  Operation *op = value.getDefiningOp();
+  int64_t last = typeOf(value).getRank() - 1;
+  auto isLast = [&](int64_t axis) { return axis == -1 || axis == last; };
+  if (auto split = dyn_cast<onnx::SplitOp>(op)) {
+    if (!isLast(split.getAxis()))
+      return unsupported(value);
+    int64_t offset = 0;
+    for (Value piece : split.getPieces()) {
+      if (piece == value)
+        break;
+      offset += typeOf(piece).getShape().back();
+    }
+    return translateSlice(value, split.getData(), offset);
+  }
+  auto slice = cast<onnx::SliceOp>(op);
+  auto starts = onnx::constantIntegers(slice.getStarts());
+  auto axes = onnx::isAbsent(slice.getAxes())
+                  ? std::nullopt
+                  : onnx::constantIntegers(slice.getAxes());
+  auto steps = onnx::isAbsent(slice.getSteps())
+                   ? std::optional(SmallVector<int64_t>{1})
+                   : onnx::constantIntegers(slice.getSteps());
+  if (!starts || !axes || !steps || axes->size() != 1 || !isLast((*axes)[0]) ||
+      (*steps)[0] != 1)
+    return unsupported(value);
+  int64_t width = typeOf(slice.getData()).getShape().back();
+  int64_t start = (*starts)[0] < 0 ? (*starts)[0] + width : (*starts)[0];
+  return translateSlice(value, slice.getData(), start);
+}
+
+/// One element of an elementwise op.
+static Value scalarOp(OpBuilder &b, Location loc, Operation *op,
+                      ValueRange in) {
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case([&](onnx::AddOp) {
+        return arith::AddFOp::create(b, loc, in[0], in[1]);
+      })
+      .Case([&](onnx::SubOp) {
+        return arith::SubFOp::create(b, loc, in[0], in[1]);
+      })
+      .Case([&](onnx::MulOp) {
+        return arith::MulFOp::create(b, loc, in[0], in[1]);
+      })
+      .Case([&](onnx::DivOp) {
+        return arith::DivFOp::create(b, loc, in[0], in[1]);
+      })
+      .Case([&](onnx::TanhOp) { return math::TanhOp::create(b, loc, in[0]); })
+      .Case([&](onnx::NegOp) { return arith::NegFOp::create(b, loc, in[0]); });
+}
+
+FailureOr<Value> RaggedRewriter::translateElementwise(Operation *op) {
+  Location loc = op->getLoc();
+  Value result = op->getResult(0);
+  SmallVector<Value> inputs;
+  SmallVector<AffineMap> maps;
+  // Tensors of tokens, constant vectors of features, and scalars.
+  Value shapeSource;
+  for (Value operand : op->getOperands()) {
+    FailureOr<Value> x = translate(operand);
+    if (failed(x))
+      return failure();
+    inputs.push_back(*x);
+    if (!operand.getDefiningOp<onnx::ConstantOp>() &&
+        (!shapeSource || typeOf(*x).getRank() > typeOf(shapeSource).getRank()))
+      shapeSource = *x;
+  }
+  if (!shapeSource)
+    return unsupported(result);
+  RankedTensorType type = typeOf(shapeSource);
+  if (llvm::all_of(inputs, [&](Value x) { return x.getType() == type; }))
+    return inputs.size() == 2 ? scalarOp(builder, loc, op, inputs)
+                              : scalarOp(builder, loc, op, inputs);
+  int64_t rank = type.getRank();
+  for (Value input : inputs) {
+    RankedTensorType from = typeOf(input);
+    SmallVector<AffineExpr> exprs;
+    bool broadcasts = from.getRank() <= rank;
+    for (int64_t i = 0; broadcasts && i < from.getRank(); ++i) {
+      int64_t axis = rank - from.getRank() + i;
+      bool one = from.getDimSize(i) == 1;
+      exprs.push_back(one ? builder.getAffineConstantExpr(0)
+                          : builder.getAffineDimExpr(axis));
+      broadcasts = one || from.getDimSize(i) == type.getDimSize(axis);
+    }
+    if (!broadcasts)
+      return unsupported(result);
+    maps.push_back(AffineMap::get(rank, 0, exprs, builder.getContext()));
+  }
+  maps.push_back(builder.getMultiDimIdentityMap(rank));
+  SmallVector<OpFoldResult> sizes =
+      tensor::getMixedSizes(builder, loc, shapeSource);
+  Value empty =
+      tensor::EmptyOp::create(builder, loc, sizes, builder.getF32Type());
+  SmallVector<utils::IteratorType> iterators(rank,
+                                             utils::IteratorType::parallel);
+  auto generic = linalg::GenericOp::create(
+      builder, loc, type, inputs, empty, maps, iterators,
+      [&](OpBuilder &b, Location at, ValueRange in) {
+        SmallVector<Value> wide;
+        for (Value x : in.drop_back())
+          wide.push_back(x.getType().isF32()
+                             ? x
+                             : arith::ExtFOp::create(b, at, b.getF32Type(), x));
+        linalg::YieldOp::create(b, at, scalarOp(b, at, op, wide));
+      });
+  return generic.getResult(0);
+}
+
+FailureOr<Value> RaggedRewriter::translateHeads(Value value) {
+  if (auto transpose = value.getDefiningOp<onnx::TransposeOp>())
+    if (transpose.getPerm() == ArrayRef<int64_t>{0, 2, 1, 3})
+      return translate(transpose.getData());
+  return unsupported(value);
+}
+
+FailureOr<Value> RaggedRewriter::translateAttention(ir::AttentionOp op) {
+  const DecoderLayer *layer = nullptr;
+  int64_t index = 0;
+  for (const DecoderLayer &candidate : parts.layers) {
+    if (candidate.attention == op) {
+      layer = &candidate;
+      break;
+    }
+    ++index;
+  }
+  if (!layer)
+    return unsupported(op.getResult());
+  FailureOr<Value> q = translate(op.getQ());
+  FailureOr<Value> k = translateHeads(layer->newKey);
+  FailureOr<Value> v = translateHeads(layer->newValue);
+  if (failed(q) || failed(k) || failed(v))
+    return failure();
+  cache =
+      ir::KVAppendOp::create(builder, op.getLoc(), cache.getType(), cache, *k,
+                             *v, batch, builder.getI64IntegerAttr(index));
+  IntegerAttr window =
+      layer->window ? builder.getI64IntegerAttr(*layer->window) : IntegerAttr();
+  return ir::CachedAttentionOp::create(
+             builder, op.getLoc(), q->getType(), *q, cache, batch,
+             builder.getI64IntegerAttr(index), op.getScaleAttr(), window,
+             op.getSoftcapAttr(), DenseF32ArrayAttr())
+      .getResult();
+}
+
+} // namespace qopt::passes

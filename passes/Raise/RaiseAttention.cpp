@@ -1,0 +1,332 @@
+// Scaled dot-product attention, as one operator or spelt out as two products
+// around a softmax, becomes qopt.attention: q and the result [B, S, H, D], k
+// and v [B, KV, T, D], heads that an exporter repeated taken back to KV.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Onnx/OnnxOps.h"
+#include "dialects/QOpt/QOptDialect.h"
+#include "dialects/QOpt/QOptOps.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Raise/OnnxBuilder.h"
+#include "passes/Raise/Passes.h"
+#include <cmath>
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_RAISEATTENTIONPASS
+#include "passes/Raise/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::onnx;
+
+namespace {
+
+constexpr int64_t swapHeads[] = {0, 2, 1, 3}; // [B, S, H, D] and [B, H, S, D]
+constexpr int64_t swapLast[] = {0, 1, 3, 2};
+
+RankedTensorType typeOf(Value value) {
+  return dyn_cast<RankedTensorType>(value.getType());
+}
+
+/// `x` with permuted axes; a Transpose that already is there is taken along.
+Value permuted(OnnxBuilder &b, Value x, ArrayRef<int64_t> perm) {
+  SmallVector<int64_t> total(perm);
+  if (auto inner = x.getDefiningOp<TransposeOp>()) {
+    for (int64_t &axis : total)
+      axis = inner.getPerm()[axis];
+    x = inner.getData();
+  }
+  if (llvm::equal(total, llvm::seq<int64_t>(0, total.size())))
+    return x;
+  return b.transpose(x, total);
+}
+
+/// Keys or values before each head was repeated for the query heads that share
+/// it: Reshape(Expand(Unsqueeze(x, 2))) with x [B, KV, T, D].
+Value withoutRepeatedHeads(Value x) {
+  auto reshape = x.getDefiningOp<ReshapeOp>();
+  auto expand =
+      reshape ? reshape.getData().getDefiningOp<ExpandOp>() : ExpandOp();
+  auto unsqueeze =
+      expand ? expand.getData().getDefiningOp<UnsqueezeOp>() : UnsqueezeOp();
+  if (!unsqueeze)
+    return x;
+  auto axes = constantIntegers(unsqueeze.getAxes());
+  auto source = typeOf(unsqueeze.getData()), wide = typeOf(expand.getResult()),
+       result = typeOf(x);
+  bool matches =
+      axes && axes->size() == 1 && (*axes)[0] == 2 && source.getRank() == 4 &&
+      wide.getRank() == 5 && result.getRank() == 4 && !source.isDynamicDim(1) &&
+      !wide.isDynamicDim(2) && wide.getDimSize(1) == source.getDimSize(1) &&
+      result.getDimSize(1) == source.getDimSize(1) * wide.getDimSize(2) &&
+      result.getDimSize(3) == source.getDimSize(3);
+  return matches ? unsqueeze.getData() : x;
+}
+
+Value withoutFloatCasts(Value value) {
+  while (auto cast = value.getDefiningOp<CastOp>()) {
+    if (!isa<FloatType>(typeOf(cast.getX()).getElementType()))
+      break;
+    value = cast.getX();
+  }
+  return value;
+}
+
+/// Takes factors that are scalar constants off `value`; returns their product.
+double takeScale(Value &value) {
+  double scale = 1;
+  while (true) {
+    value = withoutFloatCasts(value);
+    if (auto product = value.getDefiningOp<MulOp>()) {
+      if (auto factor = constantScalar(product.getB())) {
+        scale *= *factor, value = product.getA();
+        continue;
+      }
+      if (auto factor = constantScalar(product.getA())) {
+        scale *= *factor, value = product.getB();
+        continue;
+      }
+    }
+    if (auto quotient = value.getDefiningOp<DivOp>())
+      if (auto divisor = constantScalar(quotient.getB())) {
+        scale /= *divisor, value = quotient.getA();
+        continue;
+      }
+    return scale;
+  }
+}
+
+/// What stands between the product of queries with keys and the softmax.
+struct Scores {
+  MatMulOp product;
+  double scale = 1;
+  double softcap = 0; ///< 0: none
+  Value mask;         ///< none, or i1 (true attends), or floats to be added
+};
+
+/// cap · tanh(x / cap) with a scalar constant cap: takes it off `value`.
+double takeSoftcap(Value &value) {
+  Value inner = value;
+  double cap = takeScale(inner);
+  auto tanh = inner.getDefiningOp<TanhOp>();
+  if (!tanh)
+    return 0;
+  Value x = tanh.getX();
+  double inverse = takeScale(x);
+  if (std::abs(cap * inverse - 1) > 1e-5)
+    return 0;
+  value = x;
+  return cap;
+}
+
+/// Whether a product of two computed tensors lies below `value`: tells the
+/// scores from the mask that is added to them.
+MatMulOp productBelow(Value value) {
+  takeScale(value);
+  takeSoftcap(value);
+  takeScale(value);
+  auto product = value.getDefiningOp<MatMulOp>();
+  bool matches = product && typeOf(value).getRank() == 4;
+  return matches ? product : MatMulOp();
+}
+
+bool isMinusInfinity(Value value) {
+  auto scalar = constantScalar(value);
+  return scalar && *scalar <= -1e9;
+}
+
+/// Takes the mask off `value` where there is one.
+Value takeMask(OnnxBuilder &b, Value &value) {
+  if (auto sum = value.getDefiningOp<AddOp>()) {
+    for (auto [scores, mask] :
+         {std::pair(sum.getA(), sum.getB()), std::pair(sum.getB(), sum.getA())})
+      if (productBelow(scores)) {
+        value = scores;
+        return mask;
+      }
+  }
+  if (auto where = value.getDefiningOp<WhereOp>()) {
+    if (isMinusInfinity(where.getY()) && productBelow(where.getX())) {
+      value = where.getX();
+      return where.getCondition();
+    }
+    if (isMinusInfinity(where.getX()) && productBelow(where.getY())) {
+      value = where.getY();
+      return NotOp::create(b.builder, b.loc, where.getCondition().getType(),
+                           where.getCondition());
+    }
+  }
+  return {};
+}
+
+std::optional<Scores> matchScores(OnnxBuilder &b, Value value) {
+  Scores scores;
+  value = withoutFloatCasts(value);
+  scores.mask = takeMask(b, value);
+  scores.scale = takeScale(value);
+  // scale · tanh(…): the factor belongs to the soft cap.
+  if (auto tanh = value.getDefiningOp<TanhOp>()) {
+    Value x = tanh.getX();
+    double inverse = takeScale(x);
+    scores.softcap = scores.scale;
+    scores.scale = inverse * scores.softcap;
+    if (std::abs(scores.scale - 1) > 1e-5)
+      return std::nullopt;
+    value = x;
+    scores.scale = takeScale(value);
+  }
+  scores.product = value.getDefiningOp<MatMulOp>();
+  if (!scores.product || typeOf(value).getRank() != 4)
+    return std::nullopt;
+  return scores;
+}
+
+/// The softmax below probabilities, through the guard that turns the NaN of a
+/// fully masked row into 0, which qopt.attention does by itself.
+SoftmaxOp softmaxOf(Value probabilities) {
+  probabilities = withoutFloatCasts(probabilities);
+  if (auto guard = probabilities.getDefiningOp<WhereOp>()) {
+    auto isNaN = guard.getCondition().getDefiningOp<IsNaNOp>();
+    if (!isNaN || isNaN.getX() != guard.getY() ||
+        constantScalar(guard.getX()) != 0.0)
+      return {};
+    probabilities = withoutFloatCasts(guard.getY());
+  }
+  auto softmax = probabilities.getDefiningOp<SoftmaxOp>();
+  if (!softmax)
+    return {};
+  int64_t rank = typeOf(softmax.getX()).getRank();
+  int64_t axis = softmax.getAxis();
+  return axis == -1 || axis == rank - 1 ? softmax : SoftmaxOp();
+}
+
+/// A mask with four axes that broadcasts to [B, H, S, T].
+Value maskOfRank4(OnnxBuilder &b, Value mask) {
+  int64_t rank = typeOf(mask).getRank();
+  auto axes =
+      llvm::to_vector(llvm::seq<int64_t>(0, std::max<int64_t>(4 - rank, 0)));
+  return rank < 4 ? b.unsqueeze(mask, axes) : mask;
+}
+
+struct Heads {
+  Value q;    ///< [B, H, S, D]
+  Value k, v; ///< [B, KV, T, D]
+};
+
+/// Why these shapes are no attention, or an empty string.
+StringRef refusal(const Heads &heads) {
+  auto q = typeOf(heads.q), k = typeOf(heads.k), v = typeOf(heads.v);
+  if (q.getRank() != 4 || k.getRank() != 4 || v.getRank() != 4)
+    return "queries, keys and values need four axes";
+  if (q.isDynamicDim(1) || k.isDynamicDim(1) || q.isDynamicDim(3) ||
+      k.isDynamicDim(3))
+    return "the numbers and sizes of heads are not known";
+  if (k.getDimSize(1) != v.getDimSize(1) ||
+      q.getDimSize(1) % k.getDimSize(1) != 0 ||
+      q.getDimSize(3) != k.getDimSize(3) || k.getDimSize(3) != v.getDimSize(3))
+    return "heads of queries, keys and values do not fit";
+  return {};
+}
+
+/// The attention of [B, H, S, D] queries; the result has that order of axes
+/// too.
+Value makeAttention(OnnxBuilder &b, const Heads &heads, const Scores &scores,
+                    bool causal) {
+  Value q = permuted(b, heads.q, swapHeads);
+  Value mask = scores.mask ? maskOfRank4(b, scores.mask) : Value();
+  FloatAttr softcap = scores.softcap != 0
+                          ? b.builder.getF32FloatAttr(scores.softcap)
+                          : FloatAttr();
+  Value y = ir::AttentionOp::create(
+      b.builder, b.loc, q.getType(), q, heads.k, heads.v, mask,
+      b.builder.getF32FloatAttr(scores.scale),
+      causal ? b.builder.getUnitAttr() : UnitAttr(), IntegerAttr(), softcap);
+  return b.transpose(y, swapHeads);
+}
+
+struct RaiseSpeltOutAttention : OpRewritePattern<MatMulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatMulOp op,
+                                PatternRewriter &rewriter) const override {
+    SoftmaxOp softmax = softmaxOf(op.getA());
+    if (!softmax)
+      return rewriter.notifyMatchFailure(op, "no softmax on the left");
+    OnnxBuilder b(rewriter, op.getLoc());
+    auto scores = matchScores(b, softmax.getX());
+    if (!scores)
+      return rewriter.notifyMatchFailure(op, "no product below the softmax");
+    Heads heads{scores->product.getA(), scores->product.getB(), op.getB()};
+    scores->scale *= takeScale(heads.q) * takeScale(heads.k);
+    heads.k = withoutRepeatedHeads(permuted(b, heads.k, swapLast));
+    heads.v = withoutRepeatedHeads(heads.v);
+    if (StringRef reason = refusal(heads); !reason.empty())
+      return rewriter.notifyMatchFailure(op, reason);
+    Value y = makeAttention(b, heads, *scores, /*causal=*/false);
+    rewriter.replaceOp(op, y);
+    return success();
+  }
+};
+
+struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(onnx::AttentionOp op,
+                                PatternRewriter &rewriter) const override {
+    auto unused = [](Value v) { return isAbsent(v) || v.use_empty(); };
+    if (!isAbsent(op.getNonpadKvSeqlen()) || !unused(op.getQkMatmulOutput()))
+      return rewriter.notifyMatchFailure(op, "lengths or a score output");
+    if (static_cast<int64_t>(op.getLeftWindowSize()) != -1 ||
+        static_cast<int64_t>(op.getRightWindowSize()) != -1)
+      return rewriter.notifyMatchFailure(op, "windows");
+    OnnxBuilder b(rewriter, op.getLoc());
+    Heads heads = headsOf(b, op);
+    Value presentKey = heads.k, presentValue = heads.v;
+    heads.k = withoutRepeatedHeads(heads.k);
+    heads.v = withoutRepeatedHeads(heads.v);
+    if (StringRef reason = refusal(heads); !reason.empty())
+      return rewriter.notifyMatchFailure(op, reason);
+    Scores scores;
+    scores.scale = op.getScale() ? op.getScale()->convertToDouble()
+                                 : 1 / std::sqrt(typeOf(heads.q).getDimSize(3));
+    scores.scale *= takeScale(heads.q);
+    scores.softcap = op.getSoftcap().convertToDouble();
+    if (!isAbsent(op.getAttnMask()))
+      scores.mask = op.getAttnMask();
+    Value y = makeAttention(b, heads, scores, op.getIsCausal());
+    if (typeOf(op.getQ()).getRank() == 3)
+      y = b.reshape(permuted(b, y, swapHeads),
+                    {0, 0, typeOf(op.getY()).getDimSize(2)});
+    rewriter.replaceOp(op, {y, presentKey, presentValue, b.none()});
+    return success();
+  }
+
+  static Heads headsOf(OnnxBuilder &b, onnx::AttentionOp op) {
+    Heads heads{op.getQ(), op.getK(), op.getV()};
+    if (typeOf(heads.q).getRank() == 3) {
+      auto split = [&](Value x, int64_t count) {
+        int64_t size = typeOf(x).getDimSize(2) / count;
+        return b.transpose(b.reshape(x, {0, 0, count, size}), swapHeads);
+      };
+      int64_t kv = op.getKvNumHeads().value_or(1);
+      heads = {split(heads.q, op.getQNumHeads().value_or(1)),
+               split(heads.k, kv), split(heads.v, kv)};
+    }
+    if (!isAbsent(op.getPastKey())) {
+      heads.k = b.concat({op.getPastKey(), heads.k}, 2);
+      heads.v = b.concat({op.getPastValue(), heads.v}, 2);
+    }
+    return heads;
+  }
+};
+
+struct RaiseAttention
+    : qopt::passes::impl::RaiseAttentionPassBase<RaiseAttention> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<RaiseSpeltOutAttention, RaiseAttentionOperator>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,261 @@
+// Rotary position embedding, as one operator or spelt out with slices, becomes
+// qopt.rotary on [B, S, H, D]. What multiplies with it is proven by running it:
+// tables that follow a position and frequencies become qopt.rotary_table.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Onnx/OnnxOps.h"
+#include "dialects/QOpt/QOptDialect.h"
+#include "dialects/QOpt/QOptOps.h"
+#include "passes/Raise/OnnxBuilder.h"
+#include "passes/Raise/Passes.h"
+#include "passes/Raise/Probe.h"
+#include <map>
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_RAISEROTARYPASS
+#include "passes/Raise/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::onnx;
+using namespace qopt::passes;
+
+namespace {
+
+constexpr int64_t swapHeads[] = {0, 2, 1, 3};
+
+RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// Cosines and sines [B, S, R/2] for the ops of the qopt dialect.
+struct Table {
+  Value cos, sin;
+};
+
+/// A rotation as the source writes it.
+struct Rotation {
+  Value x;                ///< four axes
+  Value cos, sin;         ///< as they are multiplied
+  bool headsFirst = true; ///< x is [B, H, S, D], else [B, S, H, D]
+};
+
+/// Slice of the last axis from a constant start: returns the sliced tensor and
+/// the start.
+std::optional<std::pair<Value, int64_t>> lastAxisSlice(Value value) {
+  auto slice = value.getDefiningOp<SliceOp>();
+  if (!slice || isAbsent(slice.getAxes()))
+    return std::nullopt;
+  auto starts = constantIntegers(slice.getStarts());
+  auto axes = constantIntegers(slice.getAxes());
+  auto steps = isAbsent(slice.getSteps())
+                   ? std::optional(SmallVector<int64_t>{1})
+                   : constantIntegers(slice.getSteps());
+  int64_t last = typeOf(value).getRank() - 1;
+  if (!starts || !axes || !steps || axes->size() != 1 || (*steps)[0] != 1 ||
+      ((*axes)[0] != -1 && (*axes)[0] != last))
+    return std::nullopt;
+  return std::pair(slice.getData(), (*starts)[0]);
+}
+
+/// `value` = concat(−x[half:], x[:half]) on the last axis: returns x.
+Value rotatedHalves(Value value) {
+  auto concat = value.getDefiningOp<ConcatOp>();
+  if (!concat || concat.getInputs().size() != 2)
+    return {};
+  auto negated = concat.getInputs()[0].getDefiningOp<NegOp>();
+  auto second = negated ? lastAxisSlice(negated.getX()) : std::nullopt;
+  auto first = lastAxisSlice(concat.getInputs()[1]);
+  if (!first || !second || first->first != second->first)
+    return {};
+  int64_t size = typeOf(value).getShape().back();
+  bool halves = first->second == 0 && second->second == size / 2 &&
+                typeOf(first->first).getShape().back() == size;
+  return halves ? first->first : Value();
+}
+
+/// x·cos + rotated(x)·sin in any order of operands.
+std::optional<Rotation> matchSpeltOut(AddOp op) {
+  auto left = op.getA().getDefiningOp<MulOp>(),
+       right = op.getB().getDefiningOp<MulOp>();
+  if (!left || !right || typeOf(op.getC()).getRank() != 4)
+    return std::nullopt;
+  for (auto [plain, turned] : {std::pair(left, right), std::pair(right, left)})
+    for (int i : {0, 1}) {
+      Value x = rotatedHalves(turned->getOperand(i));
+      for (int j : {0, 1})
+        if (x && plain->getOperand(j) == x) {
+          Rotation rotation{x, plain->getOperand(1 - j),
+                            turned->getOperand(1 - i)};
+          auto table = typeOf(rotation.cos);
+          rotation.headsFirst =
+              table.getRank() != 4 || table.getDimSize(1) == 1;
+          return rotation;
+        }
+    }
+  return std::nullopt;
+}
+
+class RaiseRotary
+    : public qopt::passes::impl::RaiseRotaryPassBase<RaiseRotary> {
+public:
+  void runOnOperation() override {
+    // A pass object runs on many functions.
+    countedPositions = {};
+    proven.clear();
+    sharedTables.clear();
+    Probe probe(getOperation());
+    SmallVector<Operation *> candidates;
+    getOperation().walk([&](Operation *op) {
+      if (isa<RotaryEmbeddingOp, AddOp>(op))
+        candidates.push_back(op);
+    });
+    for (Operation *op : candidates) {
+      OpBuilder builder(op);
+      if (auto rotary = dyn_cast<RotaryEmbeddingOp>(op))
+        raiseOperator(builder, probe, rotary);
+      else if (auto rotation = matchSpeltOut(cast<AddOp>(op)))
+        raiseSpeltOut(builder, probe, op, *rotation);
+    }
+  }
+
+private:
+  using Key = std::pair<void *, void *>;
+
+  /// The positions that a proven table counts, [B, S].
+  Value positionsOf(OnnxBuilder &b, const Probe &probe, PositionSource source) {
+    if (source == PositionSource::PositionIds)
+      return probe.inputs().positions;
+    if (source != PositionSource::PastAndIndex || !probe.inputs().tokens)
+      return {};
+    Value &positions = countedPositions;
+    if (positions)
+      return positions;
+    OpBuilder::InsertionGuard guard(b.builder);
+    b.builder.setInsertionPointToStart(&getOperation().getBody().front());
+    Value tokens = probe.inputs().tokens;
+    Value fresh = b.range(b.size(tokens, 1));
+    Value past =
+        probe.hasPast() ? b.size(probe.inputs().past.front(), 2) : b.integer(0);
+    Value row = b.unsqueeze(b.binary<AddOp>(fresh, past), {0});
+    auto type = RankedTensorType::get(typeOf(tokens).getShape().take_front(2),
+                                      b.builder.getI64Type());
+    auto sizes = RankedTensorType::get({2}, b.builder.getI64Type());
+    Value shape = ShapeOp::create(b.builder, b.loc, sizes, tokens,
+                                  b.builder.getI64IntegerAttr(0),
+                                  b.builder.getI64IntegerAttr(2));
+    positions = ExpandOp::create(b.builder, b.loc, type, row, shape);
+    return positions;
+  }
+
+  /// The table that stands for cosines and sines which were proven to be one.
+  std::optional<Table> provenTable(OnnxBuilder &b, const Probe &probe,
+                                   Value cos, Value sin) {
+    Key key{cos.getAsOpaquePointer(), sin.getAsOpaquePointer()};
+    auto found = proven.find(key);
+    if (found != proven.end())
+      return found->second;
+    std::optional<Table> &table = proven[key];
+    auto kind = classifyRotary(probe, cos, sin);
+    if (!kind.ok()) {
+      getOperation().emitRemark() << "cosines and sines are no rotary table: "
+                                  << kind.status().message();
+      return table;
+    }
+    Value positions = positionsOf(b, probe, kind->source);
+    if (!positions)
+      return table;
+    // One table for the whole function, wherever it is first needed.
+    OpBuilder::InsertionGuard guard(b.builder);
+    if (Operation *op = positions.getDefiningOp())
+      b.builder.setInsertionPointAfter(op);
+    else
+      b.builder.setInsertionPointToStart(&getOperation().getBody().front());
+    table = sharedTable(b, positions, *kind);
+    return table;
+  }
+
+  /// Exporters compute the same table once per use; equal ones become one op.
+  Table sharedTable(OnnxBuilder &b, Value positions, const RotaryKind &kind) {
+    for (auto &[known, op] : sharedTables)
+      if (known.inverseFrequencies == kind.inverseFrequencies &&
+          known.scale == kind.scale && known.source == kind.source)
+        return {op.getCos(), op.getSin()};
+    auto type = RankedTensorType::get(
+        {static_cast<int64_t>(kind.inverseFrequencies.size())},
+        b.builder.getF32Type());
+    Value frequencies = ConstantOp::create(
+        b.builder, b.loc, type,
+        DenseElementsAttr::get(type, ArrayRef(kind.inverseFrequencies)));
+    auto op = ir::RotaryTableOp::create(b.builder, b.loc, positions,
+                                        frequencies, kind.scale);
+    sharedTables.emplace_back(kind, op);
+    return {op.getCos(), op.getSin()};
+  }
+
+  void raiseSpeltOut(OpBuilder &builder, const Probe &probe, Operation *op,
+                     const Rotation &rotation) {
+    OnnxBuilder b(builder, op->getLoc());
+    auto table = provenTable(b, probe, rotation.cos, rotation.sin);
+    if (table)
+      replace(b, op, rotation.x, *table, rotation.headsFirst,
+              /*interleaved=*/false);
+  }
+
+  void raiseOperator(OpBuilder &builder, const Probe &probe,
+                     RotaryEmbeddingOp op) {
+    OnnxBuilder b(builder, op.getLoc());
+    std::optional<Table> table;
+    if (isAbsent(op.getPositionIds()))
+      table = provenTable(b, probe, op.getCosCache(), op.getSinCache());
+    else
+      table = Table{gatheredRows(b, op.getCosCache(), op.getPositionIds()),
+                    gatheredRows(b, op.getSinCache(), op.getPositionIds())};
+    if (!table && isAbsent(op.getPositionIds()))
+      table = Table{op.getCosCache(), op.getSinCache()};
+    Value x = op.getX();
+    bool flat = typeOf(x).getRank() == 3;
+    if (flat) {
+      int64_t heads = op.getNumHeads().value_or(0);
+      if (heads == 0)
+        return;
+      int64_t width = typeOf(x).getShape().back();
+      x = b.reshape(x, {0, 0, heads, width / heads});
+    }
+    replace(b, op, x, *table, /*headsFirst=*/!flat, op.getInterleaved());
+  }
+
+  /// Rows of a constant table by position; the rows that a table does not have
+  /// bound the context.
+  static Value gatheredRows(OnnxBuilder &b, Value table, Value positions) {
+    auto type = typeOf(positions);
+    SmallVector<int64_t> shape(type.getShape());
+    shape.push_back(typeOf(table).getDimSize(1));
+    return GatherOp::create(
+        b.builder, b.loc,
+        RankedTensorType::get(shape, OnnxBuilder::elementOf(table)), table,
+        positions, b.builder.getI64IntegerAttr(0));
+  }
+
+  static void replace(OnnxBuilder &b, Operation *op, Value x,
+                      const Table &table, bool headsFirst, bool interleaved) {
+    Value rows = headsFirst ? b.transpose(x, swapHeads) : x;
+    Value y = ir::RotaryOp::create(
+        b.builder, b.loc, rows.getType(), rows, table.cos, table.sin,
+        interleaved ? b.builder.getUnitAttr() : UnitAttr());
+    if (headsFirst)
+      y = b.transpose(y, swapHeads);
+    auto type = typeOf(op->getResult(0));
+    if (type.getRank() == 3)
+      y = b.reshape(y, {0, 0, type.getShape().back()});
+    op->getResult(0).replaceAllUsesWith(y);
+    op->erase();
+  }
+
+  Value countedPositions;
+  std::map<Key, std::optional<Table>> proven;
+  std::vector<std::pair<RotaryKind, ir::RotaryTableOp>> sharedTables;
+};
+
+} // namespace

@@ -1,0 +1,359 @@
+// Products with constant matrices and look-ups in constant tables become ops on
+// `!qopt.weight`. The weight's bytes stay where they are: the ops that are made
+// here describe how the file stores them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Onnx/OnnxOps.h"
+#include "dialects/QOpt/QOptDialect.h"
+#include "dialects/QOpt/QOptOps.h"
+#include "lib/Quant/Format.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Raise/Passes.h"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_RAISEWEIGHTSPASS
+#include "passes/Raise/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::onnx;
+
+namespace {
+
+/// The name that a user knows a weight by: the initializer's, or, where the
+/// exporter left only a number there, the name of the node that uses it.
+std::string weightName(ElementsAttr data, Location user) {
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(data)) {
+    StringRef key = resource.getRawHandle().getKey();
+    bool numbered = key.starts_with("onnx::") || key.starts_with("val_") ||
+                    key.starts_with("_val_");
+    if (!numbered)
+      return key.str();
+  }
+  std::string name;
+  user->walk([&](Location loc) {
+    auto named = dyn_cast<NameLoc>(loc);
+    if (!named)
+      return WalkResult::advance();
+    name = named.getName().str();
+    return WalkResult::interrupt();
+  });
+  StringRef text = name;
+  text.consume_front("/");
+  for (StringRef kind : {"/MatMul", "/Gemm", "/MatMulNBits", "/Gather"})
+    text.consume_back(kind);
+  std::string result = text.str();
+  std::replace(result.begin(), result.end(), '/', '.');
+  return result;
+}
+
+/// A constant matrix as a file has it: `transposed` means that it stores [K,
+/// N].
+struct Matrix {
+  ElementsAttr data;
+  bool transposed = false;
+  int64_t rows = 0, columns = 0; ///< N, K
+};
+
+RankedTensorType typeOf(Value value) {
+  return dyn_cast<RankedTensorType>(value.getType());
+}
+
+bool isFloat(Type element) {
+  return element.isF32() || element.isF16() || element.isBF16();
+}
+
+std::optional<quant::ElementType> floatElement(Type element) {
+  if (element.isF32())
+    return quant::ElementType::F32;
+  if (element.isF16())
+    return quant::ElementType::F16;
+  if (element.isBF16())
+    return quant::ElementType::BF16;
+  return std::nullopt;
+}
+
+ElementsAttr constantOf(Value value) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  return constant ? cast<ElementsAttr>(constant.getValue()) : ElementsAttr();
+}
+
+/// The float matrix that `value` is, where it is read as [N, K] when `asRows`
+/// and as [K, N] otherwise; looks through one Transpose of a constant.
+std::optional<Matrix> matrixOf(Value value, bool asRows) {
+  auto type = typeOf(value);
+  if (!type || type.getRank() != 2 || !isFloat(type.getElementType()))
+    return std::nullopt;
+  Matrix matrix;
+  matrix.transposed = !asRows;
+  if (auto transpose = value.getDefiningOp<TransposeOp>()) {
+    if (transpose.getPerm() != ArrayRef<int64_t>{1, 0})
+      return std::nullopt;
+    value = transpose.getData();
+    matrix.transposed = asRows;
+  }
+  matrix.data = constantOf(value);
+  if (!matrix.data || !type.hasStaticShape())
+    return std::nullopt;
+  matrix.rows = type.getDimSize(asRows ? 0 : 1);
+  matrix.columns = type.getDimSize(asRows ? 1 : 0);
+  return matrix;
+}
+
+Value makeWeight(PatternRewriter &rewriter, Location loc,
+                 const Matrix &matrix) {
+  auto element = floatElement(matrix.data.getElementType());
+  auto format = quant::floatFormat(*element);
+  auto type = ir::WeightType::get(rewriter.getContext(), matrix.rows,
+                                  matrix.columns, format);
+  return ir::WeightOp::create(
+      rewriter, loc, type, rewriter.getStringAttr(weightName(matrix.data, loc)),
+      matrix.data, ElementsAttr(), ElementsAttr(),
+      matrix.transposed ? rewriter.getUnitAttr() : UnitAttr(),
+      ir::EncodingAttr::get(rewriter.getContext(), ir::Encoding::Canonical));
+}
+
+/// A constant vector [N] (or one that only has further axes of size 1).
+Value vectorOperand(PatternRewriter &rewriter, Value value, int64_t size) {
+  auto type = typeOf(value);
+  ElementsAttr data = constantOf(value);
+  if (!data || !type.hasStaticShape() || type.getNumElements() != size ||
+      type.getRank() == 0 || type.getShape().back() != size ||
+      !isFloat(type.getElementType()))
+    return {};
+  auto vector = RankedTensorType::get({size}, type.getElementType());
+  if (type == vector)
+    return value;
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(data))
+    data = DenseResourceElementsAttr::get(vector, resource.getRawHandle());
+  else
+    data = cast<DenseElementsAttr>(data).reshape(vector);
+  return ConstantOp::create(rewriter, value.getLoc(), vector, data);
+}
+
+struct RaiseMatMul : OpRewritePattern<MatMulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatMulOp op,
+                                PatternRewriter &rewriter) const override {
+    auto matrix = matrixOf(op.getB(), /*asRows=*/false);
+    if (!matrix)
+      return rewriter.notifyMatchFailure(op, "the right side is no constant");
+    auto x = typeOf(op.getA());
+    if (!x || x.getRank() < 2 || x.getShape().back() != matrix->columns)
+      return rewriter.notifyMatchFailure(op, "the left side is no batch of "
+                                             "rows");
+    Value weight = makeWeight(rewriter, op.getLoc(), *matrix);
+    rewriter.replaceOpWithNewOp<ir::LinearOp>(
+        op, op.getY().getType(), op.getA(), weight, Value(), Value());
+    return success();
+  }
+};
+
+struct RaiseGemm : OpRewritePattern<GemmOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(GemmOp op,
+                                PatternRewriter &rewriter) const override {
+    auto matrix = matrixOf(op.getB(), op.getTransB());
+    if (!matrix || op.getTransA() || !op.getAlpha().isExactlyValue(1.0))
+      return rewriter.notifyMatchFailure(op, "not x times a constant matrix");
+    Value bias;
+    if (!isAbsent(op.getC())) {
+      bias = vectorOperand(rewriter, op.getC(), matrix->rows);
+      if (!bias || !op.getBeta().isExactlyValue(1.0))
+        return rewriter.notifyMatchFailure(op, "C is no constant vector");
+    }
+    Value weight = makeWeight(rewriter, op.getLoc(), *matrix);
+    rewriter.replaceOpWithNewOp<ir::LinearOp>(op, op.getY().getType(),
+                                              op.getA(), weight, bias, Value());
+    return success();
+  }
+};
+
+/// linear(x) + constant vector: the bias of the linear.
+struct RaiseBias : OpRewritePattern<AddOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(AddOp op,
+                                PatternRewriter &rewriter) const override {
+    for (auto [x, other] :
+         {std::pair(op.getA(), op.getB()), std::pair(op.getB(), op.getA())}) {
+      auto linear = x.getDefiningOp<ir::LinearOp>();
+      if (!linear || linear.getBias() || linear.getResidual() ||
+          !x.hasOneUse() || x.getType() != op.getC().getType())
+        continue;
+      Value bias = vectorOperand(rewriter, other, typeOf(x).getShape().back());
+      if (!bias)
+        continue;
+      rewriter.replaceOpWithNewOp<ir::LinearOp>(
+          op, op.getC().getType(), linear.getX(), linear.getWeight(), bias,
+          Value());
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "no linear plus constant vector");
+  }
+};
+
+struct RaiseEmbedding : OpRewritePattern<GatherOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(GatherOp op,
+                                PatternRewriter &rewriter) const override {
+    auto matrix = matrixOf(op.getData(), /*asRows=*/true);
+    if (!matrix || op.getAxis() != 0)
+      return rewriter.notifyMatchFailure(op, "no rows of a constant matrix");
+    auto ids = typeOf(op.getIndices());
+    if (!ids || ids.getRank() == 0)
+      return rewriter.notifyMatchFailure(op, "the indices are a scalar");
+    Value weight = makeWeight(rewriter, op.getLoc(), *matrix);
+    rewriter.replaceOpWithNewOp<ir::EmbeddingOp>(op, op.getResult().getType(),
+                                                 op.getIndices(), weight);
+    return success();
+  }
+};
+
+quant::Format blockFormat(quant::ElementType element, int64_t block,
+                          bool symmetric, quant::ElementType scale) {
+  auto format = quant::groupFormat(
+      element, block, symmetric ? quant::ZeroType::None : quant::ZeroType::U8);
+  format.scale = scale == quant::ElementType::F16 ? quant::ScaleType::F16
+                                                  : quant::ScaleType::F32;
+  return format;
+}
+
+/// The weight that B, scales and zero points of com.microsoft::MatMulNBits are.
+Value blockWeight(PatternRewriter &rewriter, Location loc, int64_t rows,
+                  int64_t columns, int64_t bits, int64_t block, Value codes,
+                  Value scales, Value zeros) {
+  ElementsAttr data = constantOf(codes), scaleData = constantOf(scales);
+  ElementsAttr zeroData = isAbsent(zeros) ? ElementsAttr() : constantOf(zeros);
+  if (!data || !scaleData || (!isAbsent(zeros) && !zeroData))
+    return {};
+  auto scale = floatElement(scaleData.getElementType());
+  if (!scale || *scale == quant::ElementType::BF16 || (bits != 4 && bits != 8))
+    return {};
+  if (zeroData && !zeroData.getElementType().isInteger(8))
+    return {};
+  auto element =
+      bits == 4 ? quant::ElementType::Int4 : quant::ElementType::Int8;
+  quant::Format format = blockFormat(element, block, !zeroData, *scale);
+  auto blob = RankedTensorType::get(
+      {rows, (columns + block - 1) / block, block * bits / 8},
+      data.getElementType());
+  auto resource = dyn_cast<DenseResourceElementsAttr>(data);
+  if (data.getNumElements() != blob.getNumElements())
+    return {};
+  // A table may be stored flat, [rows, columns / 2]; the bytes are the same.
+  if (data.getShapedType() != blob)
+    data = resource ? ElementsAttr(DenseResourceElementsAttr::get(
+                          blob, resource.getRawHandle()))
+                    : ElementsAttr(cast<DenseElementsAttr>(data).reshape(blob));
+  return ir::WeightOp::create(
+      rewriter, loc,
+      ir::WeightType::get(rewriter.getContext(), rows, columns, format),
+      rewriter.getStringAttr(weightName(data, loc)), data, scaleData, zeroData,
+      UnitAttr(),
+      ir::EncodingAttr::get(rewriter.getContext(), ir::Encoding::MatMulNBits));
+}
+
+struct RaiseMatMulNBits : OpRewritePattern<MSMatMulNBitsOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MSMatMulNBitsOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!isAbsent(op.getGIdx()))
+      return rewriter.notifyMatchFailure(op, "permuted groups");
+    Value bias;
+    if (!isAbsent(op.getBias()))
+      bias = vectorOperand(rewriter, op.getBias(), op.getN());
+    if (!isAbsent(op.getBias()) && !bias)
+      return rewriter.notifyMatchFailure(op, "the bias is no constant");
+    Value weight = blockWeight(rewriter, op.getLoc(), op.getN(), op.getK(),
+                               op.getBits(), op.getBlockSize(), op.getB(),
+                               op.getScales(), op.getZeroPoints());
+    if (!weight)
+      return rewriter.notifyMatchFailure(op, "codes, scales or zero points are "
+                                             "not of a known form");
+    rewriter.replaceOpWithNewOp<ir::LinearOp>(op, op.getY().getType(),
+                                              op.getA(), weight, bias, Value());
+    return success();
+  }
+};
+
+struct RaiseGatherBlockQuantized : OpRewritePattern<MSGatherBlockQuantizedOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MSGatherBlockQuantizedOp op,
+                                PatternRewriter &rewriter) const override {
+    auto result = typeOf(op.getResult());
+    Value codes = op.getData();
+    auto table = typeOf(codes);
+    if (auto reshape = codes.getDefiningOp<ReshapeOp>())
+      codes = reshape.getData();
+    if (!table || !result || table.getRank() != 2 || op.getGatherAxis() != 0 ||
+        op.getQuantizeAxis() != 1 || !table.getElementType().isInteger(8))
+      return rewriter.notifyMatchFailure(op, "no table of packed rows");
+    Value weight =
+        blockWeight(rewriter, op.getLoc(), table.getDimSize(0),
+                    result.getShape().back(), op.getBits(), op.getBlockSize(),
+                    codes, op.getScales(), op.getZeroPoints());
+    if (!weight)
+      return rewriter.notifyMatchFailure(op, "codes, scales or zero points are "
+                                             "not of a known form");
+    rewriter.replaceOpWithNewOp<ir::EmbeddingOp>(op, result, op.getIndices(),
+                                                 weight);
+    return success();
+  }
+};
+
+/// x times DequantizeLinear of a constant [K, N] with blocks along K.
+struct RaiseDequantizedMatMul : OpRewritePattern<MatMulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatMulOp op,
+                                PatternRewriter &rewriter) const override {
+    auto dequantize = op.getB().getDefiningOp<DequantizeLinearOp>();
+    if (!dequantize)
+      return rewriter.notifyMatchFailure(op, "no dequantized right side");
+    ElementsAttr codes = constantOf(dequantize.getX());
+    ElementsAttr scales = constantOf(dequantize.getScale());
+    bool asymmetric = !isAbsent(dequantize.getZeroPoint());
+    ElementsAttr zeros =
+        asymmetric ? constantOf(dequantize.getZeroPoint()) : ElementsAttr();
+    auto type = typeOf(dequantize.getX());
+    if (!codes || !scales || (asymmetric && !zeros) || type.getRank() != 2)
+      return rewriter.notifyMatchFailure(op, "codes are no constant matrix");
+    Type element = type.getElementType();
+    auto scale = floatElement(scales.getElementType());
+    int64_t block = dequantize.getBlockSize();
+    unsigned bits = element.getIntOrFloatBitWidth();
+    // ONNX's unsigned types without a zero point have it at 0, which no
+    // symmetric format here means.
+    if (!scale || *scale == quant::ElementType::BF16 || block == 0 ||
+        (bits != 4 && bits != 8) || (element.isUnsignedInteger() != asymmetric))
+      return rewriter.notifyMatchFailure(op, "not a blocked format");
+    quant::Format format = blockFormat(bits == 4 ? quant::ElementType::Int4
+                                                 : quant::ElementType::Int8,
+                                       block, !asymmetric, *scale);
+    Value weight = ir::WeightOp::create(
+        rewriter, op.getLoc(),
+        ir::WeightType::get(getContext(), type.getDimSize(1),
+                            type.getDimSize(0), format),
+        rewriter.getStringAttr(weightName(codes, op.getLoc())), codes, scales,
+        zeros, rewriter.getUnitAttr(),
+        ir::EncodingAttr::get(getContext(), ir::Encoding::DequantizeLinear));
+    rewriter.replaceOpWithNewOp<ir::LinearOp>(
+        op, op.getY().getType(), op.getA(), weight, Value(), Value());
+    return success();
+  }
+};
+
+struct RaiseWeights : qopt::passes::impl::RaiseWeightsPassBase<RaiseWeights> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<RaiseMatMul, RaiseGemm, RaiseBias, RaiseEmbedding,
+                 RaiseMatMulNBits, RaiseGatherBlockQuantized,
+                 RaiseDequantizedMatMul>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,50 @@
+// Spelt-out and fused normalisations become one op; what only looks like one stays.
+// RUN: qopt-opt %s -pass-pipeline='builtin.module(func.func(qopt-raise-norms))' | FileCheck %s
+
+// CHECK-LABEL: func @spelt_out
+// CHECK-SAME: (%[[X:.*]]: tensor<?x?x4xf32>)
+// CHECK: %[[W:.*]] = onnx.Constant dense<2.0
+// CHECK: %[[Y:.*]] = qopt.rms_norm %[[X]], %[[W]] epsilon
+// CHECK: return %[[Y]]
+func.func @spelt_out(%x: tensor<?x?x4xf32>) -> tensor<?x?x4xf32> {
+  %two = onnx.Constant dense<2.0> : tensor<f32>
+  %one = onnx.Constant dense<1.0> : tensor<f32>
+  %epsilon = onnx.Constant dense<1.0e-5> : tensor<f32>
+  %axes = onnx.Constant dense<-1> : tensor<1xi64>
+  %w = onnx.Constant dense<2.0> : tensor<4xf32>
+  %square = onnx.Pow %x, %two : (tensor<?x?x4xf32>, tensor<f32>) -> tensor<?x?x4xf32>
+  %mean = onnx.ReduceMean %square, %axes : (tensor<?x?x4xf32>, tensor<1xi64>) -> tensor<?x?x1xf32>
+  %sum = onnx.Add %mean, %epsilon : (tensor<?x?x1xf32>, tensor<f32>) -> tensor<?x?x1xf32>
+  %root = onnx.Sqrt %sum : (tensor<?x?x1xf32>) -> tensor<?x?x1xf32>
+  %inverse = onnx.Div %one, %root : (tensor<f32>, tensor<?x?x1xf32>) -> tensor<?x?x1xf32>
+  %normed = onnx.Mul %x, %inverse : (tensor<?x?x4xf32>, tensor<?x?x1xf32>) -> tensor<?x?x4xf32>
+  %y = onnx.Mul %w, %normed : (tensor<4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  return %y : tensor<?x?x4xf32>
+}
+
+// A mean of squares of another tensor is no norm of this one.
+// CHECK-LABEL: func @of_another
+// CHECK-NOT: qopt.rms_norm
+func.func @of_another(%x: tensor<?x4xf32>, %z: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %two = onnx.Constant dense<2.0> : tensor<f32>
+  %epsilon = onnx.Constant dense<1.0e-5> : tensor<f32>
+  %axes = onnx.Constant dense<-1> : tensor<1xi64>
+  %w = onnx.Constant dense<2.0> : tensor<4xf32>
+  %square = onnx.Pow %z, %two : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+  %mean = onnx.ReduceMean %square, %axes : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  %sum = onnx.Add %mean, %epsilon : (tensor<?x1xf32>, tensor<f32>) -> tensor<?x1xf32>
+  %root = onnx.Sqrt %sum : (tensor<?x1xf32>) -> tensor<?x1xf32>
+  %normed = onnx.Div %x, %root : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %y = onnx.Mul %w, %normed : (tensor<4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// CHECK-LABEL: func @layer
+// CHECK: qopt.layer_norm %{{.*}}, %{{.*}} bias
+func.func @layer(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %w = onnx.Constant dense<2.0> : tensor<4xf32>
+  %b = onnx.Constant dense<1.0> : tensor<4xf32>
+  %y, %mean, %deviation = onnx.LayerNormalization %x, %w, %b {axis = -1 : i64, epsilon = 1.0e-5 : f32}
+    : (tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>) -> (tensor<?x4xf32>, none, none)
+  return %y : tensor<?x4xf32>
+}
