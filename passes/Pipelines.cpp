@@ -15,6 +15,8 @@ namespace qopt::passes {
 void addRaiseStage(OpPassManager &manager, ModelShape shape) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createExpandMicrosoftPass());
+  // Before all patterns: they look for numbers and for operators side by side.
+  function.addPass(createSimplifyOnnxPass());
   function.addPass(createCSEPass());
   function.addPass(createRaiseWeightsPass());
   function.addPass(createRaiseNormsPass());

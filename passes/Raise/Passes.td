@@ -85,4 +85,28 @@ def RaiseDecoderPass : Pass<"qopt-raise-decoder", "::mlir::ModuleOp"> {
                            "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def FoldConstantsPass : Pass<"qopt-fold-constants", "::mlir::func::FuncOp"> {
+  let summary = "evaluate onnx operators on constants";
+  let description = [{
+    Before: any onnx function. After: no operator whose operands are all dense constants, as far as its result has at most
+    `max-bytes` bytes and the evaluator knows it; sizes that types know are constants. Weights (dense_resource) are never
+    read. Numerics: exact up to one rounding (floats are computed in double and rounded once). Method: the reference
+    evaluator of dialects/Onnx/Evaluate. Example: test/passes/Raise/fold-constants.mlir.
+  }];
+  let options = [Option<"maxBytes", "max-bytes", "int64_t", "64 * 1024", "largest result that becomes an attribute">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
+def SimplifyOnnxPass : Pass<"qopt-simplify-onnx", "::mlir::func::FuncOp"> {
+  let summary = "remove onnx operators that change nothing";
+  let description = [{
+    Before: any onnx function. After: no identity, inference-time dropout, cast to the same type, transpose of a transpose,
+    reshape of a reshape, full slice, expand or choice without effect, neutral addition or multiplication, double
+    negation, guard of a shape against -1, or branch on a constant; what becomes constant is folded. Numerics: exact, but
+    that -0 + 0 keeps its sign. Method: greedy patterns by family (SimplifyMoves, SimplifyArithmetic, SimplifyShapes).
+    Example: test/passes/Raise/simplify-onnx.mlir.
+  }];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
 #endif // QOPT_PASSES_RAISE_PASSES
