@@ -1,0 +1,87 @@
+// A compiled model, opened: the file is mapped and checked once and can then
+// serve any number of sessions, on any number of threads. Everything about it
+// is read only.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_ARTIFACT_H
+#define QOPT_ARTIFACT_H
+
+#include "qopt/Export.h"
+#include "qopt/Status.h"
+#include "qopt/Tensor.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qopt {
+namespace runtime {
+class LoadedModel;
+} // namespace runtime
+
+/// What a tensor of a graph's signature must be. A dimension is spelt as the
+/// model has it: "64", "batch", "past + seq".
+struct TensorSpec {
+  std::string name;
+  DType type = DType::F32;
+  std::vector<std::string> shape;
+};
+
+/// Sizes of a decoder.
+struct DecoderSpec {
+  int64_t layers = 0;
+  int64_t vocabulary = 0;
+  int64_t context = 0; ///< longest sequence, prompt included
+  int64_t cacheBytesPerToken = 0;
+  std::vector<int32_t> endTokens;
+  int32_t beginToken = -1; ///< -1: none
+};
+
+struct OpenOptions {
+  /// Leaves out the digests of weights and code: for a file that was checked
+  /// before and cannot have changed since. Structure, plan and header are
+  /// always checked.
+  bool trust = false;
+};
+
+class QOPT_API Artifact {
+public:
+  /// NotFound, or BadArtifact for a file that is damaged, cut short, or of
+  /// another format version.
+  static StatusOr<std::shared_ptr<const Artifact>>
+  open(const std::string &path, const OpenOptions &options = {});
+  ~Artifact();
+
+  const std::string &path() const;
+  /// A decoder generates text through Engine.h; every other artifact is a graph
+  /// for Session.h.
+  bool isDecoder() const;
+  /// Of a graph; empty for a decoder.
+  const std::vector<TensorSpec> &inputs() const;
+  const std::vector<TensorSpec> &outputs() const;
+  /// Of a decoder; zeros for a graph.
+  const DecoderSpec &decoder() const;
+  /// The text of tokenizer.json; empty when there is none.
+  std::string_view tokenizerJson() const;
+  /// The release of qopt that made it.
+  std::string compilerVersion() const;
+  /// What it was compiled for, "host/x86-64-v3".
+  std::string target() const;
+  /// Bytes of the file.
+  size_t bytes() const;
+
+  const std::shared_ptr<const runtime::LoadedModel> &model() const {
+    return loaded;
+  }
+
+private:
+  explicit Artifact(std::shared_ptr<const runtime::LoadedModel> loaded);
+  std::shared_ptr<const runtime::LoadedModel> loaded;
+  std::vector<TensorSpec> inputSpecs, outputSpecs;
+  DecoderSpec decoderSpec;
+};
+
+} // namespace qopt
+
+#endif // QOPT_ARTIFACT_H

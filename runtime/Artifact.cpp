@@ -1,0 +1,121 @@
+// The public view of an artifact: signature and sizes in the caller's terms.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "qopt/Artifact.h"
+
+#include "runtime/LoadedModel.h"
+#include "runtime/host/program/HostDevice.h"
+
+#include <new>
+
+namespace qopt {
+namespace {
+
+static_assert(uint8_t(plan::DType::Bool) == uint8_t(DType::Bool) &&
+              uint8_t(plan::DType::MAX) == uint8_t(DType::Bool) &&
+              uint8_t(plan::DType::I64) == uint8_t(DType::I64));
+
+std::string text(const flatbuffers::String *string) {
+  return string ? string->str() : std::string();
+}
+
+std::vector<TensorSpec> specsOf(const plan::Function &function,
+                                const flatbuffers::Vector<uint32_t> *values) {
+  std::vector<TensorSpec> specs;
+  if (!values)
+    return specs;
+  for (uint32_t id : *values) {
+    const plan::Value &value = *function.values()->Get(id);
+    TensorSpec spec;
+    spec.name = text(value.name());
+    spec.type = DType(value.dtype());
+    if (value.shape())
+      for (uint32_t symbol : *value.shape())
+        spec.shape.push_back(runtime::spellSymbol(function, symbol));
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+} // namespace
+
+static StatusOr<DecoderSpec> decoderSpecOf(const plan::Decoder &decoder) {
+  DecoderSpec spec;
+  StatusOr<std::shared_ptr<runtime::Device>> host =
+      runtime::HostDevice::shared(1);
+  if (!host.ok())
+    return host.status();
+  spec.vocabulary = decoder.vocabulary();
+  spec.context = decoder.context();
+  spec.beginToken = decoder.begin_token();
+  if (decoder.end_tokens())
+    spec.endTokens.assign(decoder.end_tokens()->begin(),
+                          decoder.end_tokens()->end());
+  if (decoder.layers())
+    for (const plan::CacheLayer *layer : *decoder.layers()) {
+      StatusOr<int64_t> bytes = (*host)->cachePageBytes(*layer, decoder.page());
+      if (!bytes.ok())
+        return bytes.status();
+      spec.cacheBytesPerToken += *bytes / decoder.page();
+      ++spec.layers;
+    }
+  return spec;
+}
+
+StatusOr<std::shared_ptr<const Artifact>>
+Artifact::open(const std::string &path, const OpenOptions &options) {
+  try {
+    StatusOr<std::shared_ptr<const runtime::ArtifactFile>> file =
+        runtime::ArtifactFile::open(path, options.trust
+                                              ? runtime::Integrity::Trust
+                                              : runtime::Integrity::Check);
+    if (!file.ok())
+      return file.status();
+    auto artifact = std::shared_ptr<Artifact>(
+        new Artifact(std::make_shared<runtime::LoadedModel>(*file)));
+    const plan::Plan &plan = (*file)->plan();
+    if (!plan.functions() || plan.functions()->size() == 0)
+      return Status(StatusCode::BadArtifact,
+                    "artifact '" + path + "' has no function to run");
+    if (plan.decoder()) {
+      StatusOr<DecoderSpec> spec = decoderSpecOf(*plan.decoder());
+      if (!spec.ok())
+        return Status(spec.status().code(),
+                      "artifact '" + path + "': " + spec.status().message());
+      artifact->decoderSpec = std::move(*spec);
+    } else {
+      const plan::Function &function = *plan.functions()->Get(0);
+      artifact->inputSpecs = specsOf(function, function.inputs());
+      artifact->outputSpecs = specsOf(function, function.outputs());
+    }
+    return std::shared_ptr<const Artifact>(std::move(artifact));
+  } catch (const std::bad_alloc &) {
+    return Status(StatusCode::OutOfResources,
+                  "no memory to open '" + path + "'");
+  }
+}
+
+Artifact::Artifact(std::shared_ptr<const runtime::LoadedModel> loaded)
+    : loaded(std::move(loaded)) {}
+Artifact::~Artifact() = default;
+
+const std::string &Artifact::path() const { return loaded->file()->path(); }
+bool Artifact::isDecoder() const { return loaded->plan().decoder() != nullptr; }
+const std::vector<TensorSpec> &Artifact::inputs() const { return inputSpecs; }
+const std::vector<TensorSpec> &Artifact::outputs() const { return outputSpecs; }
+const DecoderSpec &Artifact::decoder() const { return decoderSpec; }
+size_t Artifact::bytes() const { return loaded->file()->size(); }
+
+std::string_view Artifact::tokenizerJson() const {
+  std::span<const uint8_t> bytes = loaded->file()->tokenizer();
+  return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
+}
+
+std::string Artifact::compilerVersion() const {
+  return text(loaded->plan().manifest()->compiler_version());
+}
+
+std::string Artifact::target() const {
+  return text(loaded->plan().manifest()->target());
+}
+
+} // namespace qopt

@@ -1,0 +1,177 @@
+// Binds a plan's function to sizes: shapes, bytes, aliases, arena offsets. All
+// arithmetic on sizes is checked here.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/BoundFunction.h"
+
+#include "qopt/Tensor.h"
+#include "runtime/plan/ArenaPlanner.h"
+#include "runtime/plan/PlanFormat.h"
+#include "runtime/plan/StepOperands.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace qopt::runtime {
+
+StatusOr<std::shared_ptr<const BoundFunction>>
+BoundFunction::bind(std::shared_ptr<const ArtifactFile> file,
+                    const plan::Function &function, SymbolInputs inputs,
+                    QuantizedRowBytes quantizedRowBytes) {
+  auto bound = std::make_shared<BoundFunction>();
+  bound->artifact = std::move(file);
+  bound->plan = &function;
+  bound->symbolInputs = std::move(inputs);
+  StatusOr<std::vector<int64_t>> symbols =
+      evaluateSymbols(function, bound->symbolInputs);
+  if (!symbols.ok())
+    return symbols.status();
+  bound->symbols = std::move(*symbols);
+  if (function.kind() == plan::FunctionKind::Graph)
+    QOPT_RETURN_IF_ERROR(bound->checkInputs());
+  QOPT_RETURN_IF_ERROR(bound->placeValues(quantizedRowBytes));
+  bound->planArenaOffsets();
+  return std::shared_ptr<const BoundFunction>(std::move(bound));
+}
+
+Status BoundFunction::checkInputs() const {
+  if (!plan->inputs())
+    return {};
+  for (uint32_t i = 0; i < plan->inputs()->size(); ++i) {
+    const plan::Value &value = *plan->values()->Get(plan->inputs()->Get(i));
+    std::vector<int64_t> expected;
+    std::string spelling;
+    if (value.shape())
+      for (uint32_t id : *value.shape()) {
+        expected.push_back(symbols[id]);
+        spelling += (spelling.empty() ? "" : ", ") + spellSymbol(*plan, id);
+      }
+    if (expected != symbolInputs.inputShapes[i])
+      return Status(StatusCode::InvalidArgument,
+                    "input \"" + (value.name() ? value.name()->str() : "") +
+                        "\" has shape " + spell(symbolInputs.inputShapes[i]) +
+                        "; expected [" + spelling + "] = " + spell(expected));
+  }
+  return {};
+}
+
+Status BoundFunction::fail(uint32_t value, const std::string &what) const {
+  const flatbuffers::String *name = plan->values()->Get(value)->name();
+  return Status(StatusCode::InvalidArgument,
+                "function '" + plan->name()->str() + "': value " +
+                    std::to_string(value) + " '" +
+                    (name ? name->str() : std::string()) + "' " + what);
+}
+
+Status BoundFunction::placeValues(QuantizedRowBytes quantizedRowBytes) {
+  values.resize(plan->values() ? plan->values()->size() : 0);
+  for (uint32_t id = 0; id < values.size(); ++id)
+    QOPT_RETURN_IF_ERROR(placeValue(id, quantizedRowBytes));
+  return {};
+}
+
+Status BoundFunction::placeValue(uint32_t id,
+                                 QuantizedRowBytes quantizedRowBytes) {
+  const plan::Value &value = *plan->values()->Get(id);
+  BoundValue &bound = values[id];
+  bound.type = value.dtype();
+  bound.quantized = value.quantized() != nullptr;
+  if (value.shape())
+    for (uint32_t symbol : *value.shape())
+      bound.shape.push_back(symbols[symbol]);
+  std::optional<int64_t> elements = tensorElements(value, symbols);
+  if (!elements || *elements > (int64_t(1) << 48))
+    return fail(id, "has shape " + spell(bound.shape) + ", which is too large");
+  bound.elements = bound.rowElements = bound.rowStride = *elements;
+  bound.bytes = bound.quantized
+                    ? bound.rows() * quantizedRowBytes(bound.columns())
+                    : *elements * bytesOf(value.dtype());
+  bound.index = value.index();
+  switch (value.storage()) {
+  case plan::Storage::Input:
+    bound.slot = Slot::Input;
+    return {};
+  case plan::Storage::Output:
+    bound.slot = Slot::Output;
+    return {};
+  case plan::Storage::Arena:
+    bound.slot = Slot::Arena;
+    return {};
+  case plan::Storage::Constant:
+    bound.slot = Slot::Constant;
+    bound.address = artifact->segment(value.index()).data() + value.offset();
+    if (uint64_t(bound.bytes) != value.bytes() || value.offset() % 64 != 0)
+      return fail(id, "has " + std::to_string(value.bytes()) +
+                          " bytes at offset " + std::to_string(value.offset()) +
+                          "; expected " + std::to_string(bound.bytes) +
+                          " at a multiple of 64");
+    return {};
+  case plan::Storage::Alias:
+    return placeAlias(id, bound);
+  }
+  return {};
+}
+
+// An alias must lie inside its base; with strided rows its last row ends what
+// it may touch.
+Status BoundFunction::placeAlias(uint32_t id, BoundValue &bound) const {
+  const plan::Value &value = *plan->values()->Get(id);
+  const BoundValue &base = values[value.index()];
+  if (value.row_elements() > 0) {
+    bound.rowElements = value.row_elements();
+    bound.rowStride = value.row_stride();
+    if (bound.elements % bound.rowElements != 0)
+      return fail(id, "is not made of whole rows");
+    int64_t rows = bound.elements / bound.rowElements;
+    int64_t extent = 0;
+    if (rows > 0 &&
+        (__builtin_mul_overflow(rows - 1, bound.rowStride, &extent) ||
+         extent > (int64_t(1) << 48)))
+      return fail(id, "has rows that are too far apart");
+    bound.bytes =
+        rows == 0 ? 0 : (extent + bound.rowElements) * bytesOf(value.dtype());
+  }
+  int64_t offset = symbols[value.offset()];
+  if (base.strided() || base.quantized != bound.quantized || offset < 0 ||
+      offset > base.bytes || bound.bytes > base.bytes - offset)
+    return fail(id,
+                "does not lie inside value " + std::to_string(value.index()));
+  if (offset % bytesOf(value.dtype()) != 0)
+    return fail(id, "is not aligned to its elements");
+  bound.slot = base.slot;
+  bound.index = base.index;
+  bound.address = base.address ? base.address + offset : nullptr;
+  bound.offset = base.offset + offset;
+  return {};
+}
+
+void BoundFunction::planArenaOffsets() {
+  // The value that each alias finally lies in.
+  std::vector<uint32_t> root(values.size());
+  for (uint32_t id = 0; id < root.size(); ++id) {
+    const plan::Value &value = *plan->values()->Get(id);
+    root[id] =
+        value.storage() == plan::Storage::Alias ? root[value.index()] : id;
+  }
+  std::vector<Lifetime> lifetimes;
+  std::vector<int32_t> lifetimeOf(values.size(), -1);
+  uint32_t steps = plan->steps() ? plan->steps()->size() : 0;
+  for (uint32_t step = 0; step < steps; ++step)
+    for (StepOperand operand : operandsOf(*plan->steps()->Get(step))) {
+      uint32_t id = root[operand.value];
+      if (plan->values()->Get(id)->storage() != plan::Storage::Arena)
+        continue;
+      if (lifetimeOf[id] < 0) {
+        lifetimeOf[id] = int32_t(lifetimes.size());
+        lifetimes.push_back({values[id].bytes, step, step});
+      }
+      lifetimes[lifetimeOf[id]].last = step;
+    }
+  ArenaPlan packed = planArena(lifetimes);
+  arena = packed.bytes;
+  lowerBound = arenaLowerBound(lifetimes);
+  for (uint32_t id = 0; id < values.size(); ++id)
+    if (values[id].slot == Slot::Arena && lifetimeOf[root[id]] >= 0)
+      values[id].offset += packed.offsets[lifetimeOf[root[id]]];
+}
+
+} // namespace qopt::runtime

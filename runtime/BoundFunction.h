@@ -1,0 +1,89 @@
+// A function of a plan with its sizes known: the value of every symbol, and for
+// every value its place. What depends on the caller's pointers stays symbolic
+// (a slot and an offset), so that one binding serves every call with the same
+// sizes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_BOUNDFUNCTION_H
+#define QOPT_RUNTIME_BOUNDFUNCTION_H
+
+#include "qopt/Status.h"
+#include "runtime/ArtifactFile.h"
+#include "runtime/plan/SymbolValues.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace qopt::runtime {
+
+/// The memory that a value lies in. Constants have an address now; the others
+/// get one with each call.
+enum class Slot : uint8_t { Constant, Arena, Input, Output };
+
+/// Where a value lies and what it looks like for this binding.
+struct BoundValue {
+  plan::DType type = plan::DType::F32;
+  bool quantized = false;
+  std::vector<int64_t> shape;
+  int64_t elements = 0;
+  int64_t bytes = 0;       ///< that a step may touch, from `offset` on
+  int64_t rowElements = 0; ///< contiguous elements; all of them unless strided
+  int64_t rowStride = 0;
+  Slot slot = Slot::Arena;
+  uint32_t index = 0;               ///< of the input or output
+  int64_t offset = 0;               ///< bytes from the slot's start
+  const uint8_t *address = nullptr; ///< of a constant
+
+  bool strided() const { return rowStride != rowElements; }
+  /// The last dimension; 1 for a scalar.
+  int64_t columns() const { return shape.empty() ? 1 : shape.back(); }
+  /// Elements divided by the last dimension; 0 without elements.
+  int64_t rows() const { return elements == 0 ? 0 : elements / columns(); }
+};
+
+/// Bytes of one row of quantized activations, which the device decides.
+using QuantizedRowBytes = int64_t (*)(int64_t columns);
+
+class BoundFunction {
+public:
+  /// Evaluates symbols, checks the inputs' shapes against the signature, places
+  /// every value and plans the arena.
+  static StatusOr<std::shared_ptr<const BoundFunction>>
+  bind(std::shared_ptr<const ArtifactFile> file, const plan::Function &function,
+       SymbolInputs inputs, QuantizedRowBytes quantizedRowBytes);
+
+  const ArtifactFile &file() const { return *artifact; }
+  const plan::Function &function() const { return *plan; }
+  const SymbolInputs &inputs() const { return symbolInputs; }
+  int64_t symbol(uint32_t id) const { return symbols[id]; }
+  const BoundValue &value(uint32_t id) const { return values[id]; }
+  /// Value ids of the signature.
+  const BoundValue &input(uint32_t index) const {
+    return values[plan->inputs()->Get(index)];
+  }
+  const BoundValue &output(uint32_t index) const {
+    return values[plan->outputs()->Get(index)];
+  }
+  int64_t arenaBytes() const { return arena; }
+  int64_t arenaBound() const { return lowerBound; }
+
+private:
+  Status checkInputs() const;
+  Status placeValues(QuantizedRowBytes quantizedRowBytes);
+  Status placeValue(uint32_t id, QuantizedRowBytes quantizedRowBytes);
+  Status placeAlias(uint32_t id, BoundValue &bound) const;
+  void planArenaOffsets();
+  Status fail(uint32_t value, const std::string &what) const;
+
+  std::shared_ptr<const ArtifactFile> artifact;
+  const plan::Function *plan = nullptr;
+  SymbolInputs symbolInputs;
+  std::vector<int64_t> symbols;
+  std::vector<BoundValue> values;
+  int64_t arena = 0;
+  int64_t lowerBound = 0;
+};
+
+} // namespace qopt::runtime
+
+#endif // QOPT_RUNTIME_BOUNDFUNCTION_H

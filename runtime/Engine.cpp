@@ -1,0 +1,265 @@
+// The public engine: options, locking, and the loops around scheduler and
+// decoder.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "qopt/Engine.h"
+
+#include "runtime/Scheduler.h"
+#include "runtime/host/program/HostDevice.h"
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <new>
+
+namespace qopt {
+
+class Engine::Implementation {
+public:
+  Implementation(std::shared_ptr<const Artifact> artifact,
+                 std::unique_ptr<runtime::RaggedDecoder> decoder,
+                 const EngineOptions &options)
+      : artifact(std::move(artifact)), decoder(std::move(decoder)),
+        scheduler(*this->decoder, options, this->artifact->decoder().endTokens),
+        options(options) {}
+
+  StatusOr<std::vector<TokenEvent>> step();
+  Status evaluate(std::span<const int32_t> tokens,
+                  const LogitsCallback &callback, int64_t chunk);
+  Status evaluateChunks(runtime::CachedSequence &sequence,
+                        std::span<const int32_t> tokens,
+                        const LogitsCallback &callback, int64_t chunk);
+
+  std::shared_ptr<const Artifact> artifact;
+  std::unique_ptr<runtime::RaggedDecoder> decoder;
+  runtime::Scheduler scheduler;
+  EngineOptions options;
+  mutable std::mutex state; ///< of scheduler and page pool
+  std::mutex stepping;      ///< one step at a time; taken before `state`
+};
+
+static Status noMemory() {
+  return Status(StatusCode::OutOfResources, "no memory for the decoder");
+}
+
+static Status checkOptions(const EngineOptions &options) {
+  auto check = [](const char *name, int64_t value, int64_t least) {
+    return value >= least && value <= (int64_t(1) << 40)
+               ? Status()
+               : Status(StatusCode::InvalidArgument,
+                        std::string(name) + " must be " +
+                            std::to_string(least) + " or above, got " +
+                            std::to_string(value));
+  };
+  QOPT_RETURN_IF_ERROR(check("cache tokens", options.cacheTokens, 0));
+  QOPT_RETURN_IF_ERROR(check("max sequences", options.maxSequences, 1));
+  QOPT_RETURN_IF_ERROR(check("chunk tokens", options.chunkTokens, 1));
+  return check("max queue", options.maxQueue, 0);
+}
+
+static int64_t defaultCacheTokens(const DecoderSpec &spec,
+                                  const EngineOptions &options) {
+  constexpr int64_t limitBytes = int64_t(1) << 30;
+  int64_t affordable =
+      limitBytes / std::max<int64_t>(spec.cacheBytesPerToken, 1);
+  int64_t wanted = options.maxSequences > (int64_t(1) << 31) / spec.context
+                       ? int64_t(1) << 31
+                       : options.maxSequences * spec.context;
+  return std::max(spec.context, std::min(wanted, affordable));
+}
+
+StatusOr<std::unique_ptr<Engine>>
+Engine::create(std::shared_ptr<const Artifact> artifact,
+               const EngineOptions &options) {
+  try {
+    if (!artifact->isDecoder())
+      return Status(StatusCode::InvalidArgument,
+                    "artifact '" + artifact->path() +
+                        "' is a graph, which runs on tensors and does not "
+                        "generate text");
+    QOPT_RETURN_IF_ERROR(checkOptions(options));
+    StatusOr<std::shared_ptr<runtime::Device>> device =
+        runtime::HostDevice::shared(options.threads);
+    if (!device.ok())
+      return device.status();
+    int64_t tokens = options.cacheTokens
+                         ? options.cacheTokens
+                         : defaultCacheTokens(artifact->decoder(), options);
+    StatusOr<std::unique_ptr<runtime::RaggedDecoder>> decoder =
+        runtime::RaggedDecoder::create(artifact->model(), std::move(*device),
+                                       tokens);
+    if (!decoder.ok())
+      return decoder.status();
+    return std::unique_ptr<Engine>(new Engine(std::make_unique<Implementation>(
+        std::move(artifact), std::move(*decoder), options)));
+  } catch (const std::bad_alloc &) {
+    return noMemory();
+  }
+}
+
+Engine::Engine(std::unique_ptr<Implementation> implementation)
+    : implementation(std::move(implementation)) {}
+Engine::~Engine() = default;
+
+const Artifact &Engine::artifact() const { return *implementation->artifact; }
+
+StatusOr<RequestId> Engine::submit(Request request) {
+  try {
+    std::lock_guard lock(implementation->state);
+    return implementation->scheduler.submit(std::move(request));
+  } catch (const std::bad_alloc &) {
+    return noMemory();
+  }
+}
+
+Status Engine::cancel(RequestId request) {
+  std::lock_guard lock(implementation->state);
+  return implementation->scheduler.cancel(request);
+}
+
+bool Engine::idle() const {
+  std::lock_guard lock(implementation->state);
+  return implementation->scheduler.idle();
+}
+
+StatusOr<std::vector<TokenEvent>> Engine::step() {
+  try {
+    return implementation->step();
+  } catch (const std::bad_alloc &) {
+    return noMemory();
+  }
+}
+
+// The state is not locked while the decoder runs: what a slice points to only
+// step itself removes.
+StatusOr<std::vector<TokenEvent>> Engine::Implementation::step() {
+  std::lock_guard one(stepping);
+  std::vector<TokenEvent> events;
+  std::unique_lock lock(state);
+  std::vector<runtime::TokenSlice> slices = scheduler.schedule(events);
+  if (slices.empty())
+    return events;
+  lock.unlock();
+  StatusOr<std::span<const float>> logits = decoder->step(slices);
+  lock.lock();
+  if (!logits.ok()) {
+    scheduler.fail();
+    return logits.status();
+  }
+  scheduler.advance(slices, *logits, events);
+  return events;
+}
+
+StatusOr<GenerateResult> Engine::generate(Request request,
+                                          const TokenCallback &callback) {
+  using Clock = std::chrono::steady_clock;
+  auto seconds = [](Clock::duration duration) {
+    return std::chrono::duration<double>(duration).count();
+  };
+  if (!idle())
+    return Status(StatusCode::InvalidArgument,
+                  "generate needs an idle engine; use submit and step beside "
+                  "other requests");
+  Clock::time_point start = Clock::now(), first = start;
+  StatusOr<RequestId> id = submit(std::move(request));
+  if (!id.ok())
+    return id.status();
+  GenerateResult result;
+  while (result.finish == FinishReason::None) {
+    StatusOr<std::vector<TokenEvent>> events = step();
+    if (!events.ok())
+      return events.status();
+    for (const TokenEvent &event : *events) {
+      if (event.request != *id)
+        continue;
+      if (!event.status.ok())
+        return event.status;
+      result.finish = event.finish;
+      if (event.token < 0)
+        continue;
+      if (result.tokens.empty())
+        first = Clock::now();
+      result.tokens.push_back(event.token);
+      if (callback && !callback(event.token) &&
+          event.finish == FinishReason::None)
+        QOPT_RETURN_IF_ERROR(cancel(*id));
+    }
+  }
+  result.prefillSeconds = seconds(first - start);
+  result.decodeSeconds = seconds(Clock::now() - first);
+  return result;
+}
+
+Status Engine::evaluate(std::span<const int32_t> tokens,
+                        const LogitsCallback &callback, int64_t chunk) {
+  try {
+    return implementation->evaluate(tokens, callback, chunk);
+  } catch (const std::bad_alloc &) {
+    return noMemory();
+  }
+}
+
+Status Engine::Implementation::evaluate(std::span<const int32_t> tokens,
+                                        const LogitsCallback &callback,
+                                        int64_t chunk) {
+  constexpr int64_t logitBytes = int64_t(16) << 20;
+  if (chunk < 0 || tokens.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "evaluate needs tokens and a chunk of 0 (chosen) or above");
+  if (int64_t(tokens.size()) > decoder->context())
+    return Status(StatusCode::Infeasible,
+                  std::to_string(tokens.size()) +
+                      " tokens are longer than the model's context of " +
+                      std::to_string(decoder->context()));
+  if (chunk == 0)
+    chunk = std::clamp<int64_t>(logitBytes / 4 / decoder->vocabulary(), 1,
+                                options.chunkTokens);
+  std::lock_guard one(stepping);
+  runtime::CachedSequence sequence;
+  {
+    std::lock_guard lock(state);
+    if (!decoder->open(sequence, int64_t(tokens.size())))
+      return Status(StatusCode::OutOfResources,
+                    "the cache has no room for " +
+                        std::to_string(tokens.size()) + " positions");
+  }
+  Status status = evaluateChunks(sequence, tokens, callback, chunk);
+  std::lock_guard lock(state);
+  decoder->close(sequence);
+  return status;
+}
+
+Status Engine::Implementation::evaluateChunks(runtime::CachedSequence &sequence,
+                                              std::span<const int32_t> tokens,
+                                              const LogitsCallback &callback,
+                                              int64_t chunk) {
+  for (size_t first = 0; first < tokens.size(); first += size_t(chunk)) {
+    size_t count = std::min(size_t(chunk), tokens.size() - first);
+    runtime::TokenSlice slice = {&sequence, tokens.subspan(first, count),
+                                 runtime::LogitRows::All};
+    StatusOr<std::span<const float>> logits = decoder->step({&slice, 1});
+    if (!logits.ok())
+      return logits.status();
+    QOPT_RETURN_IF_ERROR(callback(int64_t(first), *logits));
+  }
+  return {};
+}
+
+int64_t Engine::cacheTokens() const {
+  return implementation->decoder->pages().pages() *
+         implementation->decoder->page();
+}
+
+int64_t Engine::freeCacheTokens() const {
+  std::lock_guard lock(implementation->state);
+  return implementation->decoder->pages().available() *
+         implementation->decoder->page();
+}
+
+size_t Engine::memory() const { return implementation->decoder->memory(); }
+
+size_t Engine::cacheMemory() const {
+  std::lock_guard lock(implementation->state);
+  return implementation->decoder->cacheMemory();
+}
+
+} // namespace qopt

@@ -1,0 +1,65 @@
+// The cache of programs by sizes, and the arena.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/Executor.h"
+
+#include <algorithm>
+
+namespace qopt::runtime {
+
+/// A server sees few sizes again and again (one token for each of n sequences,
+/// a full chunk); more only cost memory.
+static constexpr size_t programLimit = 24;
+
+Executor::Executor(std::shared_ptr<const LoadedModel> model,
+                   std::shared_ptr<Device> device, uint32_t function)
+    : model(std::move(model)), target(std::move(device)),
+      planFunction(this->model->plan().functions()->Get(function)) {}
+
+StatusOr<Executor::Entry> Executor::prepare(const SymbolInputs &inputs) {
+  StatusOr<std::shared_ptr<const BoundFunction>> bound = BoundFunction::bind(
+      model->file(), *planFunction, inputs, target->quantizedRowBytes());
+  if (!bound.ok())
+    return bound.status();
+  StatusOr<std::unique_ptr<Program>> program =
+      target->prepare(*bound, [this](uint32_t segment) {
+        return model->module(*target, segment);
+      });
+  if (!program.ok())
+    return program.status();
+  return Entry{std::move(*bound), std::move(*program)};
+}
+
+StatusOr<const BoundFunction *> Executor::bind(const SymbolInputs &inputs) {
+  auto found =
+      std::find_if(entries.begin(), entries.end(), [&](const Entry &entry) {
+        return entry.bound->inputs() == inputs;
+      });
+  if (found != entries.end()) {
+    entries.splice(entries.begin(), entries, found);
+  } else {
+    StatusOr<Entry> entry = prepare(inputs);
+    if (!entry.ok())
+      return entry.status();
+    entries.push_front(std::move(*entry));
+    if (entries.size() > programLimit)
+      entries.pop_back();
+  }
+  return entries.front().bound.get();
+}
+
+Status Executor::run(LaunchMemory memory) {
+  Entry &entry = entries.front();
+  auto needed = size_t(entry.bound->arenaBytes());
+  if (!arena || arena->size() < needed) {
+    arena.reset(); // before the larger one, so that both never live
+    StatusOr<std::unique_ptr<DeviceMemory>> larger = target->allocate(needed);
+    if (!larger.ok())
+      return larger.status();
+    arena = std::move(*larger);
+  }
+  memory.arena = arena->data();
+  QOPT_RETURN_IF_ERROR(entry.program->launch(memory));
+  return target->synchronise();
+}
+
+} // namespace qopt::runtime

@@ -1,0 +1,89 @@
+// The ragged step of a decoder artifact: new tokens of several sequences in one
+// flat batch go in, logits of the rows that were asked come out, the KV cache
+// grows. Knows no requests, sampling or text; Scheduler.h does.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_RAGGEDDECODER_H
+#define QOPT_RUNTIME_RAGGEDDECODER_H
+
+#include "runtime/Executor.h"
+#include "runtime/PagePool.h"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace qopt::runtime {
+
+/// What the cache holds of one sequence. Made by RaggedDecoder::open, ended by
+/// close.
+struct CachedSequence {
+  int64_t length = 0;   ///< positions in the cache
+  int64_t reserved = 0; ///< pages promised and not yet taken
+  std::vector<int32_t> pages;
+};
+
+/// Rows of a slice whose logits are asked.
+enum class LogitRows : uint8_t { None, Last, All };
+
+/// New tokens of one sequence; at most one slice of a step belongs to a
+/// sequence.
+struct TokenSlice {
+  CachedSequence *sequence;
+  std::span<const int32_t> tokens; ///< at least one
+  LogitRows rows;
+};
+
+class RaggedDecoder {
+public:
+  /// A cache of at least `cacheTokens` positions (rounded up to pages) on
+  /// `device`.
+  static StatusOr<std::unique_ptr<RaggedDecoder>>
+  create(std::shared_ptr<const LoadedModel> model,
+         std::shared_ptr<Device> device, int64_t cacheTokens);
+
+  int64_t vocabulary() const { return decoder->vocabulary(); }
+  int64_t context() const { return decoder->context(); }
+  int64_t page() const { return decoder->page(); }
+  const PagePool &pages() const { return pool; }
+
+  /// Sets aside pages for a sequence of up to `tokens` positions; false when
+  /// there are too few.
+  bool open(CachedSequence &sequence, int64_t tokens);
+  /// Frees all of it.
+  void close(CachedSequence &sequence);
+
+  /// One step. The logits [rows, vocabulary] follow the slices' order and are
+  /// valid until the next step. Every slice must fit what its sequence
+  /// reserved. After an error the sequences are as before.
+  StatusOr<std::span<const float>> step(std::span<const TokenSlice> slices);
+
+  /// Bytes of working memory beyond artifact and cache.
+  size_t memory() const;
+  /// Bytes of cache that sequences use now.
+  size_t cacheMemory() const;
+
+private:
+  RaggedDecoder(std::shared_ptr<const LoadedModel> model,
+                std::shared_ptr<Device> device, int64_t pages);
+  Status allocateCache();
+  Status checkSlices(std::span<const TokenSlice> slices) const;
+  void describeBatch(std::span<const TokenSlice> slices);
+  Status growLogits(int64_t rows);
+
+  const plan::Decoder *decoder;
+  Executor executor;
+  PagePool pool;
+  std::unique_ptr<DeviceMemory> cache;
+  std::vector<void *> layers; ///< first byte of each layer's pages
+  int64_t pageBytes = 0;      ///< of all layers
+
+  // The batch of the step; host memory is device memory here.
+  std::vector<int32_t> tokens, tokenStarts, contextStarts, pageTable, positions,
+      logitRows;
+  int64_t pageTableStride = 0;
+  std::unique_ptr<DeviceMemory> logits;
+};
+
+} // namespace qopt::runtime
+
+#endif // QOPT_RUNTIME_RAGGEDDECODER_H

@@ -1,0 +1,68 @@
+// Who gets tokens in the next step: requests wait in order, are admitted when
+// all pages they may need are free, and share each step, one token for those
+// that generate, the rest of the budget for prompts. Not thread-safe;
+// Engine.cpp locks.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_SCHEDULER_H
+#define QOPT_RUNTIME_SCHEDULER_H
+
+#include "qopt/Engine.h"
+#include "runtime/RaggedDecoder.h"
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+namespace qopt::runtime {
+
+/// A request from submission to its end.
+struct ActiveRequest {
+  RequestId id = 0;
+  Request request;
+  std::vector<int32_t> history; ///< prompt and new tokens
+  int64_t limit = 0;            ///< new tokens that context and request allow
+  bool cancelled = false;
+  CachedSequence sequence;
+
+  int64_t generated() const {
+    return int64_t(history.size() - request.prompt.size());
+  }
+};
+
+class Scheduler {
+public:
+  Scheduler(RaggedDecoder &decoder, const EngineOptions &options,
+            std::vector<int32_t> endTokens)
+      : decoder(decoder), options(options), endTokens(std::move(endTokens)) {}
+
+  StatusOr<RequestId> submit(Request request);
+  Status cancel(RequestId id);
+  bool idle() const { return queue.empty() && running.empty(); }
+
+  /// Ends cancelled requests (into `events`), admits, and returns the slices of
+  /// the next step.
+  std::vector<TokenSlice> schedule(std::vector<TokenEvent> &events);
+  /// Samples from the step's logits, ends what is finished.
+  void advance(std::span<const TokenSlice> slices,
+               std::span<const float> logits, std::vector<TokenEvent> &events);
+  /// Ends every running request with Failed.
+  void fail();
+
+private:
+  Status check(const Request &request) const;
+  void removeCancelled(std::vector<TokenEvent> &events);
+  void admit();
+  FinishReason finishOf(const ActiveRequest &active) const;
+
+  RaggedDecoder &decoder;
+  EngineOptions options;
+  std::vector<int32_t> endTokens;
+  RequestId nextId = 1;
+  std::deque<std::unique_ptr<ActiveRequest>> queue;
+  std::vector<std::unique_ptr<ActiveRequest>>
+      running; ///< in order of admission
+};
+
+} // namespace qopt::runtime
+
+#endif // QOPT_RUNTIME_SCHEDULER_H

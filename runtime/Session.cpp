@@ -1,0 +1,195 @@
+// Graph sessions: match the caller's tensors with the signature, run, hand
+// back.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "qopt/Session.h"
+
+#include "runtime/Executor.h"
+#include "runtime/host/program/HostDevice.h"
+
+#include <algorithm>
+#include <new>
+
+namespace qopt {
+
+class Session::Implementation {
+public:
+  Implementation(std::shared_ptr<const Artifact> artifact,
+                 std::shared_ptr<runtime::Device> device)
+      : artifact(std::move(artifact)),
+        executor(this->artifact->model(), std::move(device), 0) {}
+
+  /// Finds every input by name, checks its type and rank, and binds the sizes.
+  StatusOr<const runtime::BoundFunction *>
+  bind(const std::vector<TensorView> &inputs);
+  Status launch(const std::vector<void *> &outputs);
+
+  std::shared_ptr<const Artifact> artifact;
+  runtime::Executor executor;
+  std::vector<void *> inputPointers;
+};
+
+static std::string listNames(const std::vector<TensorSpec> &specs) {
+  std::string text;
+  for (const TensorSpec &spec : specs)
+    text += (text.empty() ? "\"" : ", \"") + spec.name + "\"";
+  return text.empty() ? "none" : text;
+}
+
+static StatusOr<const TensorView *>
+findTensor(const char *what, const TensorSpec &spec,
+           const std::vector<TensorView> &tensors) {
+  auto named = [&](const TensorView &view) { return view.name == spec.name; };
+  auto found = std::find_if(tensors.begin(), tensors.end(), named);
+  if (found == tensors.end())
+    return Status(StatusCode::InvalidArgument,
+                  std::string(what) + " \"" + spec.name + "\" is missing");
+  if (std::find_if(found + 1, tensors.end(), named) != tensors.end())
+    return Status(StatusCode::InvalidArgument,
+                  std::string(what) + " \"" + spec.name + "\" was given twice");
+  if (found->type != spec.type)
+    return Status(StatusCode::InvalidArgument,
+                  std::string(what) + " \"" + spec.name + "\" has type " +
+                      spell(found->type) + "; expected " + spell(spec.type));
+  return &*found;
+}
+
+static Status checkCount(const char *what, size_t given,
+                         const std::vector<TensorView> &tensors,
+                         const std::vector<TensorSpec> &specs) {
+  if (given == specs.size())
+    return {};
+  for (const TensorView &view : tensors)
+    if (std::none_of(specs.begin(), specs.end(), [&](const TensorSpec &spec) {
+          return spec.name == view.name;
+        }))
+      return Status(StatusCode::InvalidArgument,
+                    std::string("no ") + what + " is named \"" + view.name +
+                        "\"; the model has " + listNames(specs));
+  return {};
+}
+
+StatusOr<const runtime::BoundFunction *>
+Session::Implementation::bind(const std::vector<TensorView> &inputs) {
+  const std::vector<TensorSpec> &specs = artifact->inputs();
+  QOPT_RETURN_IF_ERROR(checkCount("input", inputs.size(), inputs, specs));
+  runtime::SymbolInputs sizes;
+  inputPointers.clear();
+  for (const TensorSpec &spec : specs) {
+    StatusOr<const TensorView *> view = findTensor("input", spec, inputs);
+    if (!view.ok())
+      return view.status();
+    const TensorView &tensor = **view;
+    if (tensor.shape.size() != spec.shape.size())
+      return Status(StatusCode::InvalidArgument,
+                    "input \"" + spec.name + "\" has shape " +
+                        spell(tensor.shape) + "; expected " +
+                        std::to_string(spec.shape.size()) + " dimensions");
+    bool empty = false;
+    for (int64_t size : tensor.shape) {
+      if (size < 0)
+        return Status(StatusCode::InvalidArgument,
+                      "input \"" + spec.name + "\" has shape " +
+                          spell(tensor.shape) + "; a size is negative");
+      empty |= size == 0;
+    }
+    if (!tensor.data && !empty)
+      return Status(StatusCode::InvalidArgument,
+                    "input \"" + spec.name + "\" has no data");
+    sizes.inputShapes.push_back(tensor.shape);
+    inputPointers.push_back(tensor.data);
+  }
+  return executor.bind(sizes);
+}
+
+Status Session::Implementation::launch(const std::vector<void *> &outputs) {
+  runtime::LaunchMemory memory;
+  memory.inputs = inputPointers;
+  memory.outputs = outputs;
+  return executor.run(memory);
+}
+
+static Status noMemory() {
+  return Status(StatusCode::OutOfResources, "no memory to run the graph");
+}
+
+StatusOr<std::unique_ptr<Session>>
+Session::create(std::shared_ptr<const Artifact> artifact,
+                const SessionOptions &options) {
+  try {
+    if (artifact->isDecoder())
+      return Status(StatusCode::InvalidArgument,
+                    "artifact '" + artifact->path() +
+                        "' is a decoder, which generates text; compile it "
+                        "with --as graph to run it on tensors");
+    StatusOr<std::shared_ptr<runtime::Device>> device =
+        runtime::HostDevice::shared(options.threads);
+    if (!device.ok())
+      return device.status();
+    return std::unique_ptr<Session>(
+        new Session(std::make_unique<Implementation>(std::move(artifact),
+                                                     std::move(*device))));
+  } catch (const std::bad_alloc &) {
+    return noMemory();
+  }
+}
+
+Session::Session(std::unique_ptr<Implementation> implementation)
+    : implementation(std::move(implementation)) {}
+Session::~Session() = default;
+
+const Artifact &Session::artifact() const { return *implementation->artifact; }
+size_t Session::memory() const { return implementation->executor.memory(); }
+
+StatusOr<std::vector<Tensor>>
+Session::run(const std::vector<TensorView> &inputs) {
+  try {
+    StatusOr<const runtime::BoundFunction *> bound =
+        implementation->bind(inputs);
+    if (!bound.ok())
+      return bound.status();
+    std::vector<Tensor> results;
+    std::vector<void *> pointers;
+    const std::vector<TensorSpec> &specs = artifact().outputs();
+    for (uint32_t i = 0; i < specs.size(); ++i) {
+      results.emplace_back(specs[i].name, specs[i].type,
+                           (*bound)->output(i).shape);
+      pointers.push_back(results.back().data());
+    }
+    QOPT_RETURN_IF_ERROR(implementation->launch(pointers));
+    return results;
+  } catch (const std::bad_alloc &) {
+    return noMemory();
+  }
+}
+
+Status Session::run(const std::vector<TensorView> &inputs,
+                    const std::vector<TensorView> &outputs) {
+  try {
+    StatusOr<const runtime::BoundFunction *> bound =
+        implementation->bind(inputs);
+    if (!bound.ok())
+      return bound.status();
+    const std::vector<TensorSpec> &specs = artifact().outputs();
+    QOPT_RETURN_IF_ERROR(checkCount("output", outputs.size(), outputs, specs));
+    std::vector<void *> pointers;
+    for (uint32_t i = 0; i < specs.size(); ++i) {
+      StatusOr<const TensorView *> view =
+          findTensor("output", specs[i], outputs);
+      if (!view.ok())
+        return view.status();
+      const runtime::BoundValue &value = (*bound)->output(i);
+      if ((*view)->shape != value.shape ||
+          (!(*view)->data && value.elements > 0))
+        return Status(StatusCode::InvalidArgument,
+                      "output \"" + specs[i].name + "\" has shape " +
+                          spell((*view)->shape) + "; expected " +
+                          spell(value.shape));
+      pointers.push_back((*view)->data);
+    }
+    return implementation->launch(pointers);
+  } catch (const std::bad_alloc &) {
+    return noMemory();
+  }
+}
+
+} // namespace qopt

@@ -1,0 +1,312 @@
+// Steps of attention: rotary embedding, dense attention, and what a decoder
+// does with its cache and its batch.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/Attention.h"
+#include "runtime/host/CachedAttention.h"
+#include "runtime/host/Rotary.h"
+#include "runtime/host/program/CacheLayout.h"
+#include "runtime/host/program/HostSteps.h"
+#include "runtime/plan/PlanFormat.h"
+
+#include "qopt/Tensor.h"
+
+#include <cstring>
+
+namespace qopt::runtime {
+
+StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
+                                          int64_t page) {
+  quant::Format key = toFormat(*layer.key());
+  quant::Format value = toFormat(*layer.value());
+  if (!key.isFloat() || !value.isFloat())
+    return Status(StatusCode::Unsupported,
+                  "the host keeps its cache in f32, f16 or bf16, got " +
+                      quant::spell(key) + " and " + quant::spell(value));
+  if (layer.key_size() != layer.value_size())
+    return Status(StatusCode::Unsupported,
+                  "keys of " + std::to_string(layer.key_size()) +
+                      " and values of " + std::to_string(layer.value_size()) +
+                      " channels in one cache");
+  if (page <= 0 || page % 16 != 0)
+    return Status(StatusCode::Unsupported,
+                  "cache pages of " + std::to_string(page) +
+                      " positions; expected a multiple of 16");
+  host::KvCacheLayout layout;
+  layout.keyHeads = layer.kv_heads();
+  layout.headSize = layer.key_size();
+  layout.pageTokens = page;
+  layout.keyType = key.element;
+  layout.valueType = value.element;
+  return layout;
+}
+
+namespace {
+
+/// The layer's layout and number; both decoder commands have them.
+Status fillCache(const StepBinder &binder, uint32_t layer,
+                 host::KvCacheLayout &layout) {
+  const plan::Decoder &decoder = *binder.function.file().plan().decoder();
+  StatusOr<host::KvCacheLayout> found =
+      cacheLayout(*decoder.layers()->Get(layer), decoder.page());
+  if (!found.ok())
+    return binder.fail(found.status().message());
+  layout = *found;
+  return {};
+}
+
+host::RaggedBatch raggedBatch(const DecoderState &state) {
+  return {state.sequences, state.tokenStarts, state.contextStarts,
+          state.pageTable, state.pageTableStride};
+}
+
+template <auto kernel, typename Arguments>
+class CacheCommand : public HostCommand {
+public:
+  Arguments arguments = {};
+  uint32_t layer = 0;
+  Status run(const HostCall &call) override {
+    arguments.batch = raggedBatch(*call.state);
+    arguments.pages = call.state->layers[layer];
+    kernel(arguments, call.pool);
+    return {};
+  }
+};
+
+class PositionsCommand : public HostCommand {
+public:
+  int32_t *output = nullptr;
+  int64_t tokens = 0;
+  Status run(const HostCall &call) override {
+    if (tokens > 0)
+      std::memcpy(output, call.state->positions, size_t(tokens) * 4);
+    return {};
+  }
+};
+
+class SelectRowsCommand : public HostCommand {
+public:
+  const float *input = nullptr;
+  float *output = nullptr;
+  int64_t rows = 0, columns = 0;
+  Status run(const HostCall &call) override {
+    for (int64_t row = 0; row < rows; ++row)
+      std::memcpy(output + row * columns,
+                  input + int64_t(call.state->logitRows[row]) * columns,
+                  size_t(columns) * 4);
+    return {};
+  }
+};
+
+/// Strides of a mask of rank 0 to 4 against [B, H, S, T]; a dimension of 1
+/// broadcasts.
+Status fillMask(StepBinder &binder, uint32_t id,
+                host::AttentionArguments &arguments) {
+  const BoundValue &mask = binder.value(id);
+  const int64_t full[4] = {arguments.batch, arguments.heads, arguments.queries,
+                           arguments.keys};
+  int64_t strides[4] = {0, 0, 0, 0};
+  int64_t stride = 1;
+  bool fits = mask.shape.size() <= 4 && !mask.strided() && !mask.quantized;
+  for (size_t i = 0; fits && i < mask.shape.size(); ++i) {
+    int64_t size = mask.shape[mask.shape.size() - 1 - i];
+    fits = size == 1 || size == full[3 - i];
+    strides[3 - i] = size == 1 ? 0 : stride;
+    stride *= size;
+  }
+  bool attend = mask.type == plan::DType::Bool;
+  if (!fits || (!attend && mask.type != plan::DType::F32))
+    return binder.fail(
+        std::string("its mask is ") + plan::EnumNameDType(mask.type) + " " +
+        spell(mask.shape) + "; expected Bool or F32, broadcastable to " +
+        spell({full[0], full[1], full[2], full[3]}));
+  arguments.mask.batchStride = strides[0];
+  arguments.mask.headStride = strides[1];
+  arguments.mask.queryStride = strides[2];
+  arguments.mask.keyStride = strides[3];
+  if (attend)
+    binder.point(arguments.mask.attend, id);
+  else
+    binder.point(arguments.mask.added, id);
+  return {};
+}
+
+} // namespace
+
+BoundCommand bindRotary(StepBinder &binder, const plan::Rotary &step) {
+  using Command = KernelCommand<host::rotary, host::RotaryArguments>;
+  auto command = std::make_unique<Command>();
+  host::RotaryArguments &arguments = command->arguments;
+  arguments.heads = step.heads();
+  arguments.headSize = step.head_size();
+  arguments.rotated = step.rotated();
+  arguments.interleaved = step.interleaved();
+  int64_t row = arguments.heads * arguments.headSize;
+  int64_t half = arguments.rotated / 2;
+  if (row == 0 || half == 0 || arguments.rotated % 2 != 0 ||
+      arguments.rotated > arguments.headSize)
+    return binder.fail("cannot rotate " + std::to_string(arguments.rotated) +
+                       " of " + std::to_string(arguments.headSize) +
+                       " channels");
+  arguments.tokens = binder.value(step.x()).elements / row;
+  int64_t tableElements = binder.value(step.cos()).elements;
+  arguments.tableRows = tableElements / half;
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("cos", step.cos(), plan::DType::F32, tableElements));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("sin", step.sin(), plan::DType::F32, tableElements));
+  if (tableElements % half != 0 ||
+      (arguments.tokens > 0 && (arguments.tableRows == 0 ||
+                                arguments.tokens % arguments.tableRows != 0)))
+    return binder.fail("its table does not fit " +
+                       std::to_string(arguments.tokens) + " tokens");
+  QOPT_RETURN_IF_ERROR(binder.expectRows(
+      "its input", step.x(), arguments.tokens, row, arguments.inputStride));
+  QOPT_RETURN_IF_ERROR(binder.expectRows(
+      "its result", step.y(), arguments.tokens, row, arguments.outputStride));
+  binder.point(arguments.input, step.x());
+  binder.point(arguments.cos, step.cos());
+  binder.point(arguments.sin, step.sin());
+  binder.point(arguments.output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindRotaryTable(StepBinder &binder,
+                             const plan::RotaryTable &step) {
+  using Command = KernelCommand<host::rotaryTable, host::RotaryTableArguments>;
+  auto command = std::make_unique<Command>();
+  host::RotaryTableArguments &arguments = command->arguments;
+  arguments.tokens = binder.value(step.positions()).elements;
+  arguments.count = binder.value(step.inverse_frequencies()).elements;
+  arguments.scale = step.scale();
+  int64_t elements = arguments.tokens * arguments.count;
+  QOPT_RETURN_IF_ERROR(binder.expect("positions", step.positions(),
+                                     plan::DType::I32, arguments.tokens));
+  QOPT_RETURN_IF_ERROR(binder.expect("inverse_frequencies",
+                                     step.inverse_frequencies(),
+                                     plan::DType::F32, arguments.count));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("cos", step.cos(), plan::DType::F32, elements));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("sin", step.sin(), plan::DType::F32, elements));
+  binder.point(arguments.positions, step.positions());
+  binder.point(arguments.inverseFrequencies, step.inverse_frequencies());
+  binder.point(arguments.cos, step.cos());
+  binder.point(arguments.sin, step.sin());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindAttention(StepBinder &binder, const plan::Attention &step) {
+  using Command = KernelCommand<host::attention, host::AttentionArguments>;
+  auto command = std::make_unique<Command>();
+  host::AttentionArguments &arguments = command->arguments;
+  const BoundValue &q = binder.value(step.q());
+  const BoundValue &k = binder.value(step.k());
+  const BoundValue &v = binder.value(step.v());
+  if (q.shape.size() != 4 || k.shape.size() != 4 || v.shape.size() != 4 ||
+      k.shape[0] != q.shape[0] || v.shape[0] != q.shape[0] ||
+      k.shape[1] != v.shape[1] || k.shape[2] != v.shape[2] ||
+      k.shape[3] != q.shape[3] || k.shape[1] == 0 ||
+      q.shape[2] % k.shape[1] != 0)
+    return binder.fail("q " + spell(q.shape) + ", k " + spell(k.shape) +
+                       " and v " + spell(v.shape) + " do not fit");
+  arguments.batch = q.shape[0];
+  arguments.queries = q.shape[1];
+  arguments.heads = q.shape[2];
+  arguments.headSize = q.shape[3];
+  arguments.keyHeads = k.shape[1];
+  arguments.keys = k.shape[2];
+  arguments.valueSize = v.shape[3];
+  arguments.options = {step.scale(), step.causal(), int64_t(step.window()),
+                       step.softcap()};
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("q", step.q(), plan::DType::F32, q.elements));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("k", step.k(), plan::DType::F32, k.elements));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("v", step.v(), plan::DType::F32, v.elements));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its result", step.y(), plan::DType::F32,
+                    arguments.batch * arguments.queries * arguments.heads *
+                        arguments.valueSize));
+  if (step.mask() >= 0)
+    QOPT_RETURN_IF_ERROR(fillMask(binder, uint32_t(step.mask()), arguments));
+  binder.point(arguments.query, step.q());
+  binder.point(arguments.key, step.k());
+  binder.point(arguments.value, step.v());
+  binder.point(arguments.output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindKvAppend(StepBinder &binder, const plan::KvAppend &step) {
+  using Command = CacheCommand<host::kvAppend, host::KvAppendArguments>;
+  auto command = std::make_unique<Command>();
+  host::KvAppendArguments &arguments = command->arguments;
+  command->layer = step.layer();
+  QOPT_RETURN_IF_ERROR(fillCache(binder, step.layer(), arguments.layout));
+  int64_t row = arguments.layout.keyHeads * arguments.layout.headSize;
+  int64_t tokens = binder.function.inputs().tokens;
+  QOPT_RETURN_IF_ERROR(
+      binder.expectRows("k", step.k(), tokens, row, arguments.keyStride));
+  QOPT_RETURN_IF_ERROR(
+      binder.expectRows("v", step.v(), tokens, row, arguments.valueStride));
+  binder.point(arguments.key, step.k());
+  binder.point(arguments.value, step.v());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindCachedAttention(StepBinder &binder,
+                                 const plan::CachedAttention &step) {
+  using Command =
+      CacheCommand<host::cachedAttention, host::CachedAttentionArguments>;
+  auto command = std::make_unique<Command>();
+  host::CachedAttentionArguments &arguments = command->arguments;
+  command->layer = step.layer();
+  QOPT_RETURN_IF_ERROR(fillCache(binder, step.layer(), arguments.layout));
+  arguments.heads = step.heads();
+  if (arguments.heads == 0 || arguments.heads % arguments.layout.keyHeads != 0)
+    return binder.fail(
+        std::to_string(arguments.heads) + " heads do not share " +
+        std::to_string(arguments.layout.keyHeads) + " key heads");
+  arguments.options = {step.scale(), true, int64_t(step.window()),
+                       step.softcap()};
+  int64_t row = arguments.heads * arguments.layout.headSize;
+  int64_t tokens = binder.function.inputs().tokens;
+  QOPT_RETURN_IF_ERROR(
+      binder.expectRows("q", step.q(), tokens, row, arguments.queryStride));
+  QOPT_RETURN_IF_ERROR(binder.expectRows("its result", step.y(), tokens, row,
+                                         arguments.outputStride));
+  if (step.alibi_slopes() >= 0)
+    QOPT_RETURN_IF_ERROR(binder.expect("its slopes",
+                                       uint32_t(step.alibi_slopes()),
+                                       plan::DType::F32, arguments.heads));
+  binder.point(arguments.query, step.q());
+  binder.point(arguments.output, step.y());
+  binder.pointOptional(arguments.alibiSlopes, step.alibi_slopes());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindPositions(StepBinder &binder, const plan::Positions &step) {
+  auto command = std::make_unique<PositionsCommand>();
+  command->tokens = binder.function.inputs().tokens;
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its result", step.y(), plan::DType::I32, command->tokens));
+  binder.point(command->output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindSelectRows(StepBinder &binder, const plan::SelectRows &step) {
+  auto command = std::make_unique<SelectRowsCommand>();
+  const BoundValue &x = binder.value(step.x());
+  int64_t tokens = binder.function.inputs().tokens;
+  command->rows = binder.function.inputs().logitRows;
+  command->columns = x.columns();
+  QOPT_RETURN_IF_ERROR(binder.expect("its input", step.x(), plan::DType::F32,
+                                     tokens * command->columns));
+  QOPT_RETURN_IF_ERROR(binder.expect("its result", step.y(), plan::DType::F32,
+                                     command->rows * command->columns));
+  binder.point(command->input, step.x());
+  binder.point(command->output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+} // namespace qopt::runtime

@@ -1,0 +1,106 @@
+// Memory, modules and sharing of the host device; programs are made in
+// HostProgram.cpp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/program/HostDevice.h"
+
+#include "runtime/host/QuantizedActivations.h"
+#include "runtime/host/program/CacheLayout.h"
+#include "runtime/host/program/HostProgram.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <sys/mman.h>
+
+namespace qopt::runtime {
+namespace {
+
+/// Pages of the system, which appear when they are touched: a large cache costs
+/// what is used of it.
+class HostMemory : public DeviceMemory {
+public:
+  HostMemory(void *memory, size_t size) {
+    address = static_cast<uint8_t *>(memory);
+    bytes = size;
+  }
+  ~HostMemory() override {
+    if (bytes > 0)
+      ::munmap(address, bytes);
+  }
+};
+
+int64_t rowBytes(int64_t columns) {
+  return host::QuantizedLayout{columns}.rowBytes();
+}
+
+} // namespace
+
+StatusOr<std::shared_ptr<Device>> HostDevice::shared(int threads) {
+  static std::mutex mutex;
+  static std::map<int, std::weak_ptr<Device>> devices;
+  if (threads < 0 || threads > 1024)
+    return Status(StatusCode::InvalidArgument,
+                  "threads must lie between 0 (one for each processor) and "
+                  "1024, got " +
+                      std::to_string(threads));
+  std::lock_guard lock(mutex);
+  if (std::shared_ptr<Device> device = devices[threads].lock())
+    return device;
+  try {
+    std::shared_ptr<Device> device = std::make_shared<HostDevice>(threads);
+    devices[threads] = device;
+    return device;
+  } catch (const std::exception &error) {
+    return Status(StatusCode::OutOfResources,
+                  std::string("cannot start the host's threads: ") +
+                      error.what());
+  }
+}
+
+StatusOr<std::unique_ptr<DeviceMemory>> HostDevice::allocate(size_t bytes) {
+  if (bytes == 0)
+    return std::unique_ptr<DeviceMemory>(new HostMemory(nullptr, 0));
+  void *memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED)
+    return Status(StatusCode::OutOfResources,
+                  "cannot allocate " + std::to_string(bytes) +
+                      " bytes: " + std::strerror(errno));
+  return std::unique_ptr<DeviceMemory>(new HostMemory(memory, bytes));
+}
+
+Status HostDevice::copy(void *to, const void *from, size_t bytes) {
+  if (bytes > 0)
+    std::memcpy(to, from, bytes);
+  return {};
+}
+
+StatusOr<std::shared_ptr<Module>>
+HostDevice::load(std::span<const uint8_t> code) {
+  StatusOr<std::shared_ptr<CodeObject>> object =
+      CodeObject::load(code.data(), code.size());
+  if (!object.ok())
+    return object.status();
+  return std::shared_ptr<Module>(
+      std::make_shared<HostModule>(std::move(*object)));
+}
+
+StatusOr<std::unique_ptr<Program>>
+HostDevice::prepare(std::shared_ptr<const BoundFunction> function,
+                    const ModuleLookup &modules) {
+  return HostProgram::create(std::move(function), modules, pool);
+}
+
+QuantizedRowBytes HostDevice::quantizedRowBytes() const { return rowBytes; }
+
+StatusOr<int64_t> HostDevice::cachePageBytes(const plan::CacheLayer &layer,
+                                             int64_t page) const {
+  StatusOr<host::KvCacheLayout> layout = cacheLayout(layer, page);
+  if (!layout.ok())
+    return layout.status();
+  return layout->pageBytes();
+}
+
+} // namespace qopt::runtime

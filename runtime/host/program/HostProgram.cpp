@@ -1,0 +1,164 @@
+// Binds and launches lists of kernel calls; what each kind of step means is in
+// the …Steps.cpp files.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/program/HostProgram.h"
+
+#include "qopt/Tensor.h"
+#include "runtime/host/program/HostSteps.h"
+#include "runtime/plan/StepOperands.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace qopt::runtime {
+
+static BoundCommand bindStep(StepBinder &binder) {
+  const plan::Step &step = binder.step;
+  switch (step.operation_type()) {
+#define QOPT_BIND(Name)                                                        \
+  case plan::Operation::Name:                                                  \
+    return bind##Name(binder, *step.operation_as_##Name());
+    QOPT_BIND(Linear)
+    QOPT_BIND(Embedding)
+    QOPT_BIND(RmsNorm)
+    QOPT_BIND(LayerNorm)
+    QOPT_BIND(QuantizeActivations)
+    QOPT_BIND(Dequantize)
+    QOPT_BIND(Rotary)
+    QOPT_BIND(RotaryTable)
+    QOPT_BIND(Positions)
+    QOPT_BIND(SelectRows)
+    QOPT_BIND(Activation)
+    QOPT_BIND(GatedActivation)
+    QOPT_BIND(Attention)
+    QOPT_BIND(KvAppend)
+    QOPT_BIND(CachedAttention)
+    QOPT_BIND(Generated)
+    QOPT_BIND(Copy)
+    QOPT_BIND(Cast)
+#undef QOPT_BIND
+  case plan::Operation::NONE:
+    break;
+  }
+  return binder.fail("has no kernel on the host");
+}
+
+Status StepBinder::fail(const std::string &what) const {
+  return Status(StatusCode::InvalidArgument,
+                "step " + describe(step) + " in '" +
+                    function.function().name()->str() + "': " + what);
+}
+
+Status StepBinder::expect(const char *operand, uint32_t id, plan::DType type,
+                          int64_t elements) const {
+  const BoundValue &bound = value(id);
+  if (bound.quantized || bound.strided())
+    return fail(std::string(operand) + " must be a contiguous tensor");
+  if (bound.type != type || bound.elements != elements)
+    return fail(std::string(operand) + " is " +
+                plan::EnumNameDType(bound.type) + " " + spell(bound.shape) +
+                "; expected " + plan::EnumNameDType(type) + " with " +
+                std::to_string(elements) + " elements");
+  return {};
+}
+
+Status StepBinder::expectRows(const char *operand, uint32_t id, int64_t rows,
+                              int64_t columns, int64_t &stride) const {
+  const BoundValue &bound = value(id);
+  if (bound.quantized || bound.type != plan::DType::F32 ||
+      bound.elements != rows * columns)
+    return fail(std::string(operand) + " is " +
+                plan::EnumNameDType(bound.type) + " " + spell(bound.shape) +
+                "; expected F32 with " + std::to_string(rows) + " rows of " +
+                std::to_string(columns));
+  if (bound.strided() && bound.rowElements != columns)
+    return fail(std::string(operand) + " has rows of " +
+                std::to_string(bound.rowElements) + " elements; expected " +
+                std::to_string(columns));
+  stride = bound.strided() ? bound.rowStride : columns;
+  return {};
+}
+
+Status StepBinder::expectResult(uint32_t id, int64_t rows,
+                                int64_t columns) const {
+  const BoundValue &bound = value(id);
+  if (!bound.quantized)
+    return expect("its result", id, plan::DType::F32, rows * columns);
+  if (bound.elements != rows * columns ||
+      (rows > 0 && bound.columns() != columns))
+    return fail("its quantized result is " + spell(bound.shape) +
+                "; expected " + std::to_string(rows) + " rows of " +
+                std::to_string(columns));
+  return {};
+}
+
+void StepBinder::setPointer(void *location, uint32_t id, int64_t bytes) {
+  const BoundValue &bound = value(id);
+  if (bound.slot != Slot::Constant) {
+    patches.push_back(
+        {location, bound.slot, bound.index, bound.offset + bytes});
+    return;
+  }
+  const uint8_t *address = bound.address + bytes;
+  std::memcpy(location, &address, sizeof(void *));
+}
+
+StatusOr<std::unique_ptr<Program>>
+HostProgram::create(std::shared_ptr<const BoundFunction> function,
+                    const Device::ModuleLookup &modules,
+                    host::ThreadPool &pool) {
+  auto program = std::unique_ptr<HostProgram>(new HostProgram(pool));
+  if (const auto *steps = function->function().steps())
+    for (const plan::Step *step : *steps) {
+      StepBinder binder(*function, *step, modules, program->patches);
+      BoundCommand command = bindStep(binder);
+      if (!command.ok())
+        return command.status();
+      program->commands.push_back(std::move(*command));
+    }
+  program->function = std::move(function);
+  return std::unique_ptr<Program>(std::move(program));
+}
+
+void HostProgram::patchPointers(const LaunchMemory &memory) {
+  bool same = lastAddresses.size() ==
+                  1 + memory.inputs.size() + memory.outputs.size() &&
+              lastAddresses[0] == memory.arena &&
+              std::equal(memory.inputs.begin(), memory.inputs.end(),
+                         lastAddresses.begin() + 1) &&
+              std::equal(memory.outputs.begin(), memory.outputs.end(),
+                         lastAddresses.begin() + 1 + memory.inputs.size());
+  if (same)
+    return;
+  lastAddresses.assign(1, memory.arena);
+  lastAddresses.insert(lastAddresses.end(), memory.inputs.begin(),
+                       memory.inputs.end());
+  lastAddresses.insert(lastAddresses.end(), memory.outputs.begin(),
+                       memory.outputs.end());
+  for (const PointerPatch &patch : patches) {
+    void *base = patch.slot == Slot::Input    ? memory.inputs[patch.index]
+                 : patch.slot == Slot::Output ? memory.outputs[patch.index]
+                                              : memory.arena;
+    void *address =
+        base ? static_cast<uint8_t *>(base) + patch.offset : nullptr;
+    std::memcpy(patch.location, &address, sizeof(void *));
+  }
+}
+
+Status HostProgram::launch(const LaunchMemory &memory) {
+  patchPointers(memory);
+  HostCall call = {pool, memory.state};
+  for (size_t i = 0; i < commands.size(); ++i)
+    if (Status status = commands[i]->run(call); !status.ok())
+      return describeFailure(i, status);
+  return {};
+}
+
+Status HostProgram::describeFailure(size_t command,
+                                    const Status &status) const {
+  const plan::Step &step =
+      *function->function().steps()->Get(uint32_t(command));
+  return Status(status.code(), describe(step) + ": " + status.message());
+}
+
+} // namespace qopt::runtime

@@ -1,0 +1,175 @@
+// Steps on weights: linear layers, embeddings, and the quantization of
+// activations between them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/Embedding.h"
+#include "runtime/host/Linear.h"
+#include "runtime/host/QuantizedActivations.h"
+#include "runtime/host/program/HostSteps.h"
+#include "runtime/plan/PlanFormat.h"
+
+namespace qopt::runtime {
+namespace {
+
+Status expectWeight(const StepBinder &binder, uint32_t id, int64_t bytes) {
+  const BoundValue &weight = binder.value(id);
+  if (weight.slot != Slot::Constant || weight.bytes != bytes)
+    return binder.fail("its weight has " + std::to_string(weight.bytes) +
+                       " bytes; expected a constant of " +
+                       std::to_string(bytes));
+  return {};
+}
+
+class EmbeddingCommand : public HostCommand {
+public:
+  host::EmbeddingArguments arguments;
+  Status run(const HostCall &call) override {
+    int64_t bad = host::embedding(arguments, call.pool);
+    if (bad < 0)
+      return {};
+    int64_t id = arguments.ids ? arguments.ids[bad] : arguments.wideIds[bad];
+    return Status(StatusCode::InvalidArgument,
+                  "id " + std::to_string(id) + " at index " +
+                      std::to_string(bad) + " is outside the table of " +
+                      std::to_string(arguments.rows) + " rows");
+  }
+};
+
+class QuantizeCommand : public HostCommand {
+public:
+  const float *input = nullptr;
+  void *output = nullptr;
+  int64_t rows = 0, columns = 0, stride = 0;
+  Status run(const HostCall &call) override {
+    host::quantizeActivations(input, stride, rows, columns, output, call.pool);
+    return {};
+  }
+};
+
+class DequantizeCommand : public HostCommand {
+public:
+  const void *input = nullptr;
+  float *output = nullptr;
+  int64_t rows = 0, columns = 0;
+  Status run(const HostCall &call) override {
+    host::dequantizeActivations(input, rows, columns, output, call.pool);
+    return {};
+  }
+};
+
+} // namespace
+
+BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
+  quant::Format format = toFormat(*step.format());
+  StatusOr<host::LinearLayout> layout =
+      host::linearLayout(format, step.n(), step.k());
+  if (!layout.ok())
+    return binder.fail(layout.status().message());
+  if (step.layout() != plan::WeightLayout::HostTiled)
+    return binder.fail("its weight must have the layout host_tiled");
+  QOPT_RETURN_IF_ERROR(
+      expectWeight(binder, step.weight(), layout->packedBytes()));
+
+  using Command = KernelCommand<host::linear, host::LinearArguments>;
+  auto command = std::make_unique<Command>();
+  host::LinearArguments &arguments = command->arguments;
+  const BoundValue &x = binder.value(step.x());
+  arguments.layout = *layout;
+  arguments.rows = x.elements / step.k();
+  if (x.quantized) {
+    if (format.isFloat())
+      return binder.fail("quantized activations need an integer weight, got " +
+                         quant::spell(format));
+    if (x.elements > 0 && x.columns() != step.k())
+      return binder.fail("its input has " + std::to_string(x.columns()) +
+                         " columns; expected " + std::to_string(step.k()));
+    binder.point(arguments.quantized, step.x());
+  } else {
+    QOPT_RETURN_IF_ERROR(binder.expectRows("its input", step.x(),
+                                           arguments.rows, step.k(),
+                                           arguments.inputStride));
+    binder.point(arguments.input, step.x());
+  }
+  binder.point(arguments.weight, step.weight());
+  if (step.bias() >= 0)
+    QOPT_RETURN_IF_ERROR(binder.expect("its bias", uint32_t(step.bias()),
+                                       plan::DType::F32, step.n()));
+  binder.pointOptional(arguments.bias, step.bias());
+  if (step.residual() >= 0)
+    QOPT_RETURN_IF_ERROR(
+        binder.expectRows("its residual", uint32_t(step.residual()),
+                          arguments.rows, step.n(), arguments.residualStride));
+  binder.pointOptional(arguments.residual, step.residual());
+  QOPT_RETURN_IF_ERROR(binder.expectRows("its result", step.y(), arguments.rows,
+                                         step.n(), arguments.outputStride));
+  binder.point(arguments.output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindEmbedding(StepBinder &binder, const plan::Embedding &step) {
+  auto command = std::make_unique<EmbeddingCommand>();
+  host::EmbeddingArguments &arguments = command->arguments;
+  arguments.format = toFormat(*step.format());
+  arguments.rows = step.rows();
+  arguments.columns = step.columns();
+  const BoundValue &weight = binder.value(step.weight());
+  if (step.layout() == plan::WeightLayout::HostTiled) {
+    StatusOr<host::LinearLayout> layout =
+        host::linearLayout(arguments.format, step.rows(), step.columns());
+    if (!layout.ok())
+      return binder.fail(layout.status().message());
+    QOPT_RETURN_IF_ERROR(
+        expectWeight(binder, step.weight(), layout->packedBytes()));
+    arguments.packed = weight.address;
+  } else {
+    CanonicalLayout layout =
+        canonicalLayout(arguments.format, step.rows(), step.columns());
+    QOPT_RETURN_IF_ERROR(expectWeight(binder, step.weight(), layout.bytes));
+    arguments.stored = {weight.address, weight.address + layout.scales,
+                        weight.address + layout.zeros};
+  }
+  const BoundValue &ids = binder.value(step.ids());
+  arguments.count = ids.elements;
+  bool wide = ids.type == plan::DType::I64;
+  QOPT_RETURN_IF_ERROR(binder.expect("its ids", step.ids(),
+                                     wide ? plan::DType::I64 : plan::DType::I32,
+                                     ids.elements));
+  if (wide)
+    binder.point(arguments.wideIds, step.ids());
+  else
+    binder.point(arguments.ids, step.ids());
+  QOPT_RETURN_IF_ERROR(binder.expect("its result", step.y(), plan::DType::F32,
+                                     ids.elements * int64_t(step.columns())));
+  binder.point(arguments.output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindQuantizeActivations(StepBinder &binder,
+                                     const plan::QuantizeActivations &step) {
+  auto command = std::make_unique<QuantizeCommand>();
+  const BoundValue &y = binder.value(step.y());
+  if (!y.quantized)
+    return binder.fail("its result must be quantized");
+  command->rows = y.rows();
+  command->columns = y.columns();
+  QOPT_RETURN_IF_ERROR(binder.expectRows("its input", step.x(), command->rows,
+                                         command->columns, command->stride));
+  binder.point(command->input, step.x());
+  binder.point(command->output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindDequantize(StepBinder &binder, const plan::Dequantize &step) {
+  auto command = std::make_unique<DequantizeCommand>();
+  const BoundValue &x = binder.value(step.x());
+  if (!x.quantized)
+    return binder.fail("its input must be quantized");
+  command->rows = x.rows();
+  command->columns = x.columns();
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its result", step.y(), plan::DType::F32, x.elements));
+  binder.point(command->input, step.x());
+  binder.point(command->output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+} // namespace qopt::runtime

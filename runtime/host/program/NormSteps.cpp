@@ -1,0 +1,133 @@
+// Steps on rows: normalisation and activation functions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/Activation.h"
+#include "runtime/host/Norm.h"
+#include "runtime/host/program/HostSteps.h"
+
+namespace qopt::runtime {
+namespace {
+
+static_assert(uint8_t(plan::ActivationKind::GeluErf) ==
+                  uint8_t(host::ActivationKind::GeluErf) &&
+              uint8_t(plan::ActivationKind::GeluQuick) ==
+                  uint8_t(host::ActivationKind::GeluQuick) &&
+              uint8_t(plan::ActivationKind::MAX) ==
+                  uint8_t(host::ActivationKind::Sigmoid));
+
+/// What both norms share. The number of columns is that of the scale.
+template <typename Step>
+Status fillNorm(StepBinder &binder, const Step &step,
+                host::NormArguments &arguments) {
+  const BoundValue &x = binder.value(step.x());
+  arguments.columns = binder.value(step.scale()).elements;
+  if (arguments.columns == 0 || x.elements % arguments.columns != 0)
+    return binder.fail("its scale does not fit its input");
+  arguments.rows = x.elements / arguments.columns;
+  arguments.epsilon = step.epsilon();
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its input", step.x(), plan::DType::F32, x.elements));
+  QOPT_RETURN_IF_ERROR(binder.expect("its scale", step.scale(),
+                                     plan::DType::F32, arguments.columns));
+  if (step.residual() >= 0)
+    QOPT_RETURN_IF_ERROR(binder.expect("its residual",
+                                       uint32_t(step.residual()),
+                                       plan::DType::F32, x.elements));
+  if (step.sum() >= 0)
+    QOPT_RETURN_IF_ERROR(binder.expect("its sum", uint32_t(step.sum()),
+                                       plan::DType::F32, x.elements));
+  QOPT_RETURN_IF_ERROR(
+      binder.expectResult(step.y(), arguments.rows, arguments.columns));
+  binder.point(arguments.input, step.x());
+  binder.point(arguments.scale, step.scale());
+  binder.pointOptional(arguments.residual, step.residual());
+  binder.pointOptional(arguments.sum, step.sum());
+  if (binder.value(step.y()).quantized)
+    binder.point(arguments.quantized, step.y());
+  else
+    binder.point(arguments.output, step.y());
+  return {};
+}
+
+class ActivationCommand : public HostCommand {
+public:
+  host::ActivationKind kind = host::ActivationKind::Silu;
+  const float *input = nullptr;
+  float *output = nullptr;
+  int64_t count = 0;
+  Status run(const HostCall &call) override {
+    host::activation(kind, input, output, count, call.pool);
+    return {};
+  }
+};
+
+} // namespace
+
+BoundCommand bindRmsNorm(StepBinder &binder, const plan::RmsNorm &step) {
+  using Command = KernelCommand<host::rmsNorm, host::NormArguments>;
+  auto command = std::make_unique<Command>();
+  QOPT_RETURN_IF_ERROR(fillNorm(binder, step, command->arguments));
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindLayerNorm(StepBinder &binder, const plan::LayerNorm &step) {
+  using Command = KernelCommand<host::layerNorm, host::NormArguments>;
+  auto command = std::make_unique<Command>();
+  QOPT_RETURN_IF_ERROR(fillNorm(binder, step, command->arguments));
+  if (step.bias() >= 0)
+    QOPT_RETURN_IF_ERROR(binder.expect("its bias", uint32_t(step.bias()),
+                                       plan::DType::F32,
+                                       command->arguments.columns));
+  binder.pointOptional(command->arguments.bias, step.bias());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindActivation(StepBinder &binder, const plan::Activation &step) {
+  auto command = std::make_unique<ActivationCommand>();
+  command->kind = host::ActivationKind(step.kind());
+  command->count = binder.value(step.x()).elements;
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its input", step.x(), plan::DType::F32, command->count));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its result", step.y(), plan::DType::F32, command->count));
+  binder.point(command->input, step.x());
+  binder.point(command->output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindGatedActivation(StepBinder &binder,
+                                 const plan::GatedActivation &step) {
+  using Command =
+      KernelCommand<host::gatedActivation, host::GatedActivationArguments>;
+  auto command = std::make_unique<Command>();
+  host::GatedActivationArguments &arguments = command->arguments;
+  const BoundValue &y = binder.value(step.y());
+  arguments.kind = host::ActivationKind(step.kind());
+  arguments.rows = y.rows();
+  arguments.columns = y.columns();
+  QOPT_RETURN_IF_ERROR(
+      binder.expectResult(step.y(), arguments.rows, arguments.columns));
+  if (step.up() >= 0) {
+    QOPT_RETURN_IF_ERROR(binder.expectRows("its gate", step.gate(),
+                                           arguments.rows, arguments.columns,
+                                           arguments.gateStride));
+    QOPT_RETURN_IF_ERROR(binder.expectRows("its factor", uint32_t(step.up()),
+                                           arguments.rows, arguments.columns,
+                                           arguments.upStride));
+    binder.point(arguments.gate, step.gate());
+    binder.point(arguments.up, uint32_t(step.up()));
+  } else {
+    int64_t both = 2 * arguments.columns;
+    QOPT_RETURN_IF_ERROR(binder.expectRows(
+        "its gate", step.gate(), arguments.rows, both, arguments.gateStride));
+    arguments.upStride = arguments.gateStride;
+    binder.point(arguments.gate, step.gate());
+    binder.point(arguments.up, step.gate(), arguments.columns * 4);
+  }
+  if (y.quantized)
+    binder.point(arguments.quantized, step.y());
+  else
+    binder.point(arguments.output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+} // namespace qopt::runtime

@@ -1,0 +1,241 @@
+// The tiny decoder twice: steps of a plan, and plain loops.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "TinyDecoder.h"
+
+#include "FunctionBuilder.h"
+#include "runtime/host/LinearLayout.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+namespace qopt::test {
+
+static std::vector<float> randomValues(std::mt19937 &random, size_t count,
+                                       float scale) {
+  std::vector<float> values(count);
+  for (float &value : values)
+    value = (float(random() % 20001) / 10000.f - 1.f) * scale;
+  return values;
+}
+
+TinyDecoder::TinyDecoder(unsigned seed) {
+  std::mt19937 random(seed);
+  embedding = randomValues(random, vocabulary * hidden, 1.f);
+  normScale = randomValues(random, hidden, 1.f);
+  qkv = randomValues(random, (hidden + 2 * headSize) * hidden, 0.4f);
+  output = randomValues(random, hidden * hidden, 0.4f);
+  head = randomValues(random, vocabulary * hidden, 0.5f);
+  for (int64_t i = 0; i < headSize / 2; ++i)
+    frequencies.push_back(std::pow(10000.f, -2.f * float(i) / float(headSize)));
+}
+
+static quant::Format f32() {
+  return quant::floatFormat(quant::ElementType::F32);
+}
+
+/// A linear step on a packed f32 weight.
+static plan::LinearT linear(FunctionBuilder &f, uint32_t x,
+                            const std::vector<float> &weight, int64_t n,
+                            int64_t k, uint32_t y) {
+  host::LinearLayout layout = *host::linearLayout(f32(), n, k);
+  std::vector<uint8_t> packed(size_t(layout.packedBytes()));
+  host::packWeight(
+      layout,
+      {reinterpret_cast<const uint8_t *>(weight.data()), nullptr, nullptr},
+      packed.data());
+  plan::LinearT step;
+  step.x = x, step.y = y;
+  step.weight = f.weight(packed);
+  step.n = uint32_t(n), step.k = uint32_t(k);
+  step.format = runtime::fromFormat(f32());
+  step.layout = plan::WeightLayout::HostTiled;
+  return step;
+}
+
+Status TinyDecoder::write(const std::string &path, int32_t endToken) const {
+  FunctionBuilder f("step", plan::FunctionKind::Decoder);
+  uint32_t tokens = f.symbol(plan::SymbolKind::Tokens);
+  uint32_t rows = f.symbol(plan::SymbolKind::LogitRows);
+  uint32_t width = f.constant(hidden), vocab = f.constant(vocabulary);
+  uint32_t size = f.constant(headSize), half = f.constant(headSize / 2);
+  uint32_t headCount = f.constant(heads), one = f.constant(1);
+  uint32_t qkvWidth = f.constant(hidden + 2 * headSize);
+  uint32_t ids =
+      f.value(plan::DType::I32, {tokens}, plan::Storage::Input, "tokens");
+  uint32_t logits =
+      f.value(plan::DType::F32, {rows, vocab}, plan::Storage::Output, "logits");
+  uint32_t scale = f.floats(normScale);
+
+  plan::EmbeddingT embed;
+  std::vector<uint8_t> table(embedding.size() * 4);
+  std::memcpy(table.data(), embedding.data(), table.size());
+  embed.ids = ids, embed.weight = f.weight(table);
+  embed.y = f.arena({tokens, width});
+  embed.rows = vocabulary, embed.columns = hidden;
+  embed.format = runtime::fromFormat(f32());
+  uint32_t x = embed.y;
+  f.step(std::move(embed), "embed");
+
+  plan::RmsNormT norm;
+  norm.x = x, norm.scale = scale, norm.y = f.arena({tokens, width});
+  norm.epsilon = epsilon;
+  uint32_t normed = norm.y;
+  f.step(std::move(norm), "norm");
+  uint32_t merged = f.arena({tokens, qkvWidth});
+  f.step(linear(f, normed, qkv, hidden + 2 * headSize, hidden, merged), "qkv");
+
+  plan::PositionsT positions;
+  positions.y = f.arena({tokens}, plan::DType::I32);
+  plan::RotaryTableT angles;
+  angles.positions = positions.y;
+  angles.inverse_frequencies = f.floats(frequencies);
+  angles.cos = f.arena({tokens, half}), angles.sin = f.arena({tokens, half});
+  f.step(std::move(positions));
+  uint32_t cos = angles.cos, sin = angles.sin;
+  f.step(std::move(angles));
+
+  // q, k and v are column ranges of the merged rows.
+  uint32_t stride = hidden + 2 * headSize;
+  uint32_t q =
+      f.view(merged, f.constant(0), {tokens, headCount, size}, hidden, stride);
+  uint32_t k = f.view(merged, f.constant(hidden * 4), {tokens, one, size},
+                      headSize, stride);
+  uint32_t v = f.view(merged, f.constant((hidden + headSize) * 4),
+                      {tokens, one, size}, headSize, stride);
+  auto turn = [&](uint32_t from, uint32_t count) {
+    plan::RotaryT rotary;
+    rotary.x = from, rotary.cos = cos, rotary.sin = sin;
+    rotary.y = f.arena({tokens, f.constant(count), size});
+    rotary.heads = count, rotary.head_size = headSize;
+    rotary.rotated = headSize;
+    uint32_t y = rotary.y;
+    f.step(std::move(rotary));
+    return y;
+  };
+  uint32_t turnedQ = turn(q, heads), turnedK = turn(k, 1);
+  plan::KvAppendT append;
+  append.k = turnedK, append.v = v;
+  f.step(std::move(append));
+  plan::CachedAttentionT attention;
+  attention.q = turnedQ, attention.y = f.arena({tokens, headCount, size});
+  attention.heads = heads;
+  attention.scale = 1.f / std::sqrt(float(headSize));
+  uint32_t attended = attention.y;
+  f.step(std::move(attention), "attention");
+
+  plan::LinearT project =
+      linear(f, attended, output, hidden, hidden, f.arena({tokens, width}));
+  project.residual = int32_t(x);
+  uint32_t last = project.y;
+  f.step(std::move(project), "output");
+  plan::SelectRowsT select;
+  select.x = last, select.y = f.arena({rows, width});
+  uint32_t selected = select.y;
+  f.step(std::move(select));
+  plan::RmsNormT finalNorm;
+  finalNorm.x = selected, finalNorm.scale = scale;
+  finalNorm.y = f.arena({rows, width});
+  finalNorm.epsilon = epsilon;
+  uint32_t final = finalNorm.y;
+  f.step(std::move(finalNorm));
+  f.step(linear(f, final, head, vocabulary, hidden, logits), "head");
+
+  auto decoder = std::make_unique<plan::DecoderT>();
+  auto layer = std::make_unique<plan::CacheLayerT>();
+  layer->kv_heads = 1;
+  layer->key_size = layer->value_size = headSize;
+  layer->key = runtime::fromFormat(f32());
+  layer->value = runtime::fromFormat(f32());
+  decoder->layers.push_back(std::move(layer));
+  decoder->page = page;
+  decoder->vocabulary = vocabulary;
+  decoder->context = context;
+  if (endToken >= 0)
+    decoder->end_tokens.push_back(endToken);
+  return f.write(path, std::move(decoder));
+}
+
+static std::vector<double> rmsNorm(const std::vector<double> &x,
+                                   const std::vector<float> &scale) {
+  double sum = 0;
+  for (double value : x)
+    sum += value * value;
+  double inverse =
+      1 / std::sqrt(sum / double(x.size()) + double(TinyDecoder::epsilon));
+  std::vector<double> y(x.size());
+  for (size_t i = 0; i < x.size(); ++i)
+    y[i] = x[i] * inverse * double(scale[i]);
+  return y;
+}
+
+static std::vector<double> multiply(const std::vector<float> &weight,
+                                    const std::vector<double> &x) {
+  std::vector<double> y(weight.size() / x.size());
+  for (size_t n = 0; n < y.size(); ++n)
+    for (size_t k = 0; k < x.size(); ++k)
+      y[n] += double(weight[n * x.size() + k]) * x[k];
+  return y;
+}
+
+static void turn(double *head, const std::vector<float> &frequencies,
+                 size_t position) {
+  size_t half = frequencies.size();
+  for (size_t i = 0; i < half; ++i) {
+    double angle = double(position) * double(frequencies[i]);
+    double a = head[i], b = head[half + i];
+    head[i] = a * std::cos(angle) - b * std::sin(angle);
+    head[half + i] = a * std::sin(angle) + b * std::cos(angle);
+  }
+}
+
+std::vector<double>
+TinyDecoder::logits(const std::vector<int32_t> &tokens) const {
+  std::vector<std::vector<double>> keys, values;
+  std::vector<double> result;
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    const float *row = embedding.data() + tokens[t] * hidden;
+    std::vector<double> x(row, row + hidden);
+    std::vector<double> merged = multiply(qkv, rmsNorm(x, normScale));
+    for (int64_t h = 0; h <= heads; ++h) // the key head follows the queries
+      turn(merged.data() + h * headSize, frequencies, t);
+    keys.emplace_back(merged.begin() + hidden,
+                      merged.begin() + hidden + headSize);
+    values.emplace_back(merged.begin() + hidden + headSize, merged.end());
+    std::vector<double> attended(hidden);
+    for (int64_t h = 0; h < heads; ++h) {
+      double total = 0;
+      for (size_t j = 0; j <= t; ++j) {
+        double score = 0;
+        for (int64_t d = 0; d < headSize; ++d)
+          score += merged[size_t(h * headSize + d)] * keys[j][size_t(d)];
+        double weight = std::exp(score / std::sqrt(double(headSize)));
+        total += weight;
+        for (int64_t d = 0; d < headSize; ++d)
+          attended[size_t(h * headSize + d)] += weight * values[j][size_t(d)];
+      }
+      for (int64_t d = 0; d < headSize; ++d)
+        attended[size_t(h * headSize + d)] /= total;
+    }
+    std::vector<double> projected = multiply(output, attended);
+    for (size_t i = 0; i < x.size(); ++i)
+      x[i] += projected[i];
+    std::vector<double> rowLogits = multiply(head, rmsNorm(x, normScale));
+    result.insert(result.end(), rowLogits.begin(), rowLogits.end());
+  }
+  return result;
+}
+
+std::vector<int32_t> TinyDecoder::greedy(std::vector<int32_t> prompt,
+                                         int count) const {
+  std::vector<int32_t> result;
+  for (int i = 0; i < count; ++i) {
+    std::vector<double> all = logits(prompt);
+    auto last = all.end() - vocabulary;
+    result.push_back(int32_t(std::max_element(last, all.end()) - last));
+    prompt.push_back(result.back());
+  }
+  return result;
+}
+
+} // namespace qopt::test
