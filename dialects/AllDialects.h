@@ -1,5 +1,6 @@
 // The table of dialects that the compiler's tools and stages know. Nothing
-// registers itself. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// registers itself.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_DIALECTS_ALLDIALECTS_H
 #define QOPT_DIALECTS_ALLDIALECTS_H
 

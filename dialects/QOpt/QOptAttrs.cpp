@@ -1,5 +1,6 @@
 // Attributes and enumerations, and the one place where the IR reads a format's
-// spelling. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// spelling.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptAttrs.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "mlir/IR/DialectImplementation.h"

@@ -1,6 +1,6 @@
 // Attributes and enumerations of the qopt dialect, and the storage format as a
-// parameter of attributes and types. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// parameter of attributes and types.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_DIALECTS_QOPT_QOPTATTRS_H
 #define QOPT_DIALECTS_QOPT_QOPTATTRS_H
 

@@ -1,5 +1,6 @@
 // The qopt dialect class. Include QOptTypes.h, QOptAttrs.h or QOptOps.h for
-// what it defines. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// what it defines.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_DIALECTS_QOPT_QOPTDIALECT_H
 #define QOPT_DIALECTS_QOPT_QOPTDIALECT_H
 

@@ -1,5 +1,6 @@
 // The generated definitions of the operations, and the pieces of syntax that
-// they share. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// they share.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"

@@ -25,8 +25,8 @@
 // twice. In the full range the scale has the sign opposite to m's, so that the
 // largest magnitude itself is exact. A group that is all zero, or so small that
 // its scale is stored as zero, has scale 0 and codes q = zero = 0. A scale
-// beyond the largest f16 is an error. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// beyond the largest f16 is an error.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_ALGORITHM_H
 #define QOPT_LIB_QUANT_ALGORITHM_H
 

@@ -2,7 +2,8 @@
 // bit: to the nearest, ties to even; subnormals, infinities and the sign of
 // zero are kept; a NaN stays a NaN with the leading bits of its payload. A type
 // is its bits here (uint16_t), so that a value can be read from any byte of a
-// mapped file. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// mapped file.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_FLOATCONVERSION_H
 #define QOPT_LIB_QUANT_FLOATCONVERSION_H
 

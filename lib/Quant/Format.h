@@ -2,7 +2,8 @@
 // element type, how many of them share a scale, whether there are zero points,
 // and the type of the scales. One spelling serves the command line, the IR, the
 // reports and the kernel names. What codes mean and how they lie in memory is
-// said in Storage.h. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// said in Storage.h.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_FORMAT_H
 #define QOPT_LIB_QUANT_FORMAT_H
 

@@ -11,8 +11,8 @@
 //   asymmetric:  w = scale · (q − zero),   q unsigned
 //
 // groups is ceil(columns / groupSize) with Granularity::Group and 1 else. No
-// array needs any alignment. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// array needs any alignment.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_STORAGE_H
 #define QOPT_LIB_QUANT_STORAGE_H
 

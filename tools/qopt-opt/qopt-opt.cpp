@@ -1,6 +1,6 @@
 // qopt-opt: reads MLIR, runs passes, writes MLIR. A tool for people who work on
-// the compiler, and for its tests. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// the compiler, and for its tests.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/AllDialects.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"

@@ -1,7 +1,8 @@
 // Round to nearest: each group on its own, no data, no search. The formulas are
 // in Algorithm.h; here they are loops that a compiler can vectorise. Groups are
 // short, so a group's range, scale and codes are done before the next is
-// touched. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// touched.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/Algorithm.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"

@@ -1,6 +1,6 @@
 // The floating point element types f32, f16 and bf16: little endian, no scales.
-// Bytes may lie at any address. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// Bytes may lie at any address.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/Element.h"
 #include "lib/Quant/FloatConversion.h"
 #include <cstring>

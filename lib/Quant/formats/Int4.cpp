@@ -6,8 +6,8 @@
 //   code    q1   q0    q3   q2    0    q4        (five columns)
 //
 // Symmetric formats use the full range −8…7: with so few levels the sixteenth
-// is worth an eighth of the step. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// is worth an eighth of the step.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/Element.h"
 
 namespace qopt::quant {
