@@ -6,6 +6,8 @@
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include "passes/Fuse/Passes.h"
+#include "passes/Quantize/Passes.h"
 #include "passes/Raise/Passes.h"
 
 using namespace mlir;
@@ -31,15 +33,56 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape) {
         createRaiseDecoderPass({.required = shape == ModelShape::Decoder}));
 }
 
+void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
+  OpPassManager &function = manager.nest<func::FuncOp>();
+  function.addPass(createQuantizeWeightsPass({.weights = formats.weights,
+                                              .lmHead = formats.lmHead,
+                                              .embedding = formats.embedding,
+                                              .overrides = formats.overrides}));
+  // After the weights: it asks which of them are integers.
+  function.addPass(
+      createQuantizeActivationsPass({.format = formats.activations}));
+  // Users of one weight that got one format share it.
+  function.addPass(createCSEPass());
+}
+
+void addFuseStage(OpPassManager &manager) {
+  OpPassManager &function = manager.nest<func::FuncOp>();
+  // Before projections are merged: a linear with a residual stays alone.
+  function.addPass(createFuseResidualPass());
+  function.addPass(createFuseProjectionsPass());
+  // After the projections: a gated activation may have become one tensor.
+  function.addPass(createFuseNormQuantizePass());
+  function.addPass(createFuseRotaryAppendPass());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
+}
+
 namespace {
 struct RaiseOptions : PassPipelineOptions<RaiseOptions> {
   Option<std::string> as{*this, "as",
                          llvm::cl::desc("automatic, decoder or graph"),
                          llvm::cl::init("automatic")};
 };
+
+struct QuantizeOptions : PassPipelineOptions<QuantizeOptions> {
+  Option<std::string> weights{*this, "weights",
+                              llvm::cl::desc("format of linear weights")};
+  Option<std::string> lmHead{*this, "lm-head",
+                             llvm::cl::desc("format of the head")};
+  Option<std::string> embedding{*this, "embedding",
+                                llvm::cl::desc("format of the embedding")};
+  ListOption<std::string> overrides{
+      *this, "overrides", llvm::cl::desc("formats of single weights")};
+  Option<std::string> activations{
+      *this, "activations", llvm::cl::desc("format of activations, or f32"),
+      llvm::cl::init(AskedFormats().activations)};
+};
 } // namespace
 
 void registerPasses() {
+  registerFusePasses();
+  registerQuantizePasses();
   registerRaisePasses();
   registerCSEPass();
   registerCanonicalizerPass();
@@ -50,6 +93,19 @@ void registerPasses() {
                                : options.as == "graph" ? ModelShape::Graph
                                                        : ModelShape::Automatic);
       });
+  PassPipelineRegistration<QuantizeOptions>(
+      "qopt-quantize-stage", "store weights and activations as asked",
+      [](OpPassManager &manager, const QuantizeOptions &options) {
+        addQuantizeStage(manager,
+                         {.weights = options.weights,
+                          .lmHead = options.lmHead,
+                          .embedding = options.embedding,
+                          .overrides = llvm::to_vector(options.overrides),
+                          .activations = options.activations});
+      });
+  PassPipelineRegistration<>("qopt-fuse-stage",
+                             "fewer, larger launches, the same numbers",
+                             addFuseStage);
 }
 
 } // namespace qopt::passes

@@ -5,6 +5,9 @@
 #ifndef QOPT_PASSES_PIPELINES_H
 #define QOPT_PASSES_PIPELINES_H
 
+#include "llvm/ADT/SmallVector.h"
+#include <string>
+
 namespace mlir {
 class OpPassManager;
 } // namespace mlir
@@ -20,6 +23,21 @@ enum class ModelShape {
 
 /// onnx → qopt (+ onnx for what has no qopt op).
 void addRaiseStage(mlir::OpPassManager &manager, ModelShape shape);
+
+/// What a user asks of the stage quantize, as on the command line. Empty: as
+/// QuantizeWeights and QuantizeActivations say in passes/Quantize/Passes.td.
+struct AskedFormats {
+  std::string weights, lmHead, embedding;
+  llvm::SmallVector<std::string> overrides;  ///< name=format, re:pattern=format
+  std::string activations = "int8_g32_sf32"; ///< f32: as they are
+};
+
+/// qopt → qopt with quantized weights and activations.
+void addQuantizeStage(mlir::OpPassManager &manager,
+                      const AskedFormats &formats);
+
+/// qopt → qopt with fewer operations that compute the same.
+void addFuseStage(mlir::OpPassManager &manager);
 
 /// Makes every pass known to `--pass-pipeline`, and the stages as
 /// `qopt-raise-stage` and the like.

@@ -1,0 +1,56 @@
+// A norm reads a row, and so does the quantization of its result. In one kernel
+// the row is in registers or cache in between and the f32 tensor never exists.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptOps.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Fuse/Passes.h"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_FUSENORMQUANTIZEPASS
+#include "passes/Fuse/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt::ir;
+
+namespace {
+
+struct FuseQuantize : OpRewritePattern<QuantizeOp> {
+  FuseQuantize(MLIRContext *context, Pass::Statistic &count)
+      : OpRewritePattern(context), count(count) {}
+
+  LogicalResult matchAndRewrite(QuantizeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto producer = op.getX().getDefiningOp<QuantizingOpInterface>();
+    if (!producer || producer.getQuantizableResult() != op.getX())
+      return rewriter.notifyMatchFailure(
+          op, "what computes the tensor cannot write quantized activations");
+    for (Operation *user : op.getX().getUsers())
+      if (!isa<QuantizeOp>(user) ||
+          user->getResultTypes() != op->getResultTypes())
+        return rewriter.notifyMatchFailure(
+            op, "the tensor has a use besides this quantization");
+    SmallVector<Operation *> quantizations(op.getX().getUsers());
+    rewriter.modifyOpInPlace(producer, [&] {
+      producer.getQuantizableResult().setType(op.getResult().getType());
+    });
+    for (Operation *quantize : quantizations)
+      rewriter.replaceOp(quantize, producer.getQuantizableResult());
+    ++count;
+    return success();
+  }
+
+  Pass::Statistic &count;
+};
+
+struct FuseNormQuantize
+    : qopt::passes::impl::FuseNormQuantizePassBase<FuseNormQuantize> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<FuseQuantize>(&getContext(), fused);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

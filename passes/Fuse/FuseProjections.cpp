@@ -1,0 +1,230 @@
+// Query, key and value are three products with the same activations, gate and
+// up two. Merged, the activations are read once, one launch has enough rows for
+// every core, and a gated activation finds both halves in one tensor.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptOps.h"
+#include "dialects/QOpt/Shapes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Remarks.h"
+#include "passes/Fuse/Passes.h"
+#include "llvm/ADT/MapVector.h"
+
+#define DEBUG_TYPE "qopt-fuse-projections"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_FUSEPROJECTIONSPASS
+#include "passes/Fuse/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::ir;
+
+/// The bytes of a constant vector, or an empty array where they are not known.
+static ArrayRef<char> rawBytes(Value value) {
+  Attribute attribute;
+  if (!value || !matchPattern(value, m_Constant(&attribute)))
+    return {};
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(attribute)) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    return blob ? blob->getData() : ArrayRef<char>();
+  }
+  auto dense = dyn_cast<DenseElementsAttr>(attribute);
+  return dense && !dense.isSplat() ? dense.getRawData() : ArrayRef<char>();
+}
+
+/// One constant after the other; null unless all are constant.
+static Value concatBiases(ArrayRef<LinearOp> linears, OpBuilder &builder) {
+  std::vector<char> bytes;
+  int64_t size = 0;
+  LinearOp first = linears.front();
+  Type element = first.getBias().getType().getElementType();
+  for (LinearOp linear : linears) {
+    auto type = linear.getBias().getType();
+    size_t each = element.getIntOrFloatBitWidth() / 8;
+    Attribute attribute;
+    if (type.getElementType() != element ||
+        !matchPattern(Value(linear.getBias()), m_Constant(&attribute)))
+      return {};
+    if (auto splat = dyn_cast<SplatElementsAttr>(attribute)) {
+      for (int64_t i = 0; i < type.getNumElements(); ++i)
+        llvm::append_range(bytes, splat.getRawData().take_front(each));
+    } else {
+      ArrayRef<char> raw = rawBytes(linear.getBias());
+      if (raw.size() != each * type.getNumElements())
+        return {};
+      llvm::append_range(bytes, raw);
+    }
+    size += type.getNumElements();
+  }
+  auto type = RankedTensorType::get({size}, element);
+  return arith::ConstantOp::create(
+      builder, first.getLoc(),
+      DenseElementsAttr::getFromRawBuffer(type, bytes));
+}
+
+/// Moves the operations that compute a weight before `op`. They read nothing
+/// but weights, so they may stand anywhere before their first use.
+static void hoistWeight(Value weight, Operation *op) {
+  Operation *producer = weight.getDefiningOp();
+  if (!producer || producer->getBlock() != op->getBlock() ||
+      producer->isBeforeInBlock(op))
+    return;
+  for (Value operand : producer->getOperands())
+    hoistWeight(operand, op);
+  producer->moveBefore(op);
+}
+
+/// The gated activation that reads the results of both linears and nothing
+/// else does; null where there is none.
+static GatedActivationOp gateOf(LinearOp linear) {
+  if (!linear->hasOneUse())
+    return {};
+  auto gated = dyn_cast<GatedActivationOp>(*linear->user_begin());
+  return gated && gated.getUp() ? gated : GatedActivationOp();
+}
+
+/// Makes one linear of several; null where their biases cannot be merged.
+static LinearOp mergeLinears(ArrayRef<LinearOp> linears) {
+  LinearOp first = *llvm::min_element(
+      linears, [](LinearOp a, LinearOp b) { return a->isBeforeInBlock(b); });
+  OpBuilder builder(first);
+  Value bias;
+  if (first.getBias() && !(bias = concatBiases(linears, builder)))
+    return {};
+  SmallVector<Value> weights;
+  SmallVector<Location> locations;
+  for (LinearOp linear : linears) {
+    hoistWeight(linear.getWeight(), first);
+    weights.push_back(linear.getWeight());
+    locations.push_back(linear.getLoc());
+  }
+  Location loc = builder.getFusedLoc(locations);
+  Value weight = ConcatWeightsOp::create(builder, loc, weights);
+  auto type = first.getResult().getType();
+  SmallVector<int64_t> shape(type.getShape());
+  shape.back() = cast<WeightType>(weight.getType()).getRows();
+  return LinearOp::create(builder, loc, type.clone(shape), first.getX(), weight,
+                          bias, Value());
+}
+
+/// Replaces the linears by slices of the merged one's last dimension.
+static void replaceBySlices(ArrayRef<LinearOp> linears, LinearOp merged) {
+  OpBuilder builder(merged->getContext());
+  builder.setInsertionPointAfter(merged);
+  ReifiedRankedShapedTypeDims shapes; // preferably in terms of x
+  SmallVector<OpFoldResult> sizes =
+      succeeded(merged.reifyResultShapes(builder, shapes))
+          ? shapes.front()
+          : tensor::getMixedSizes(builder, merged.getLoc(), merged.getResult());
+  SmallVector<OpFoldResult> offsets(sizes.size(), builder.getIndexAttr(0));
+  SmallVector<OpFoldResult> strides(sizes.size(), builder.getIndexAttr(1));
+  int64_t offset = 0;
+  for (LinearOp linear : linears) {
+    int64_t rows = linear.getWeight().getType().getRows();
+    offsets.back() = builder.getIndexAttr(offset);
+    sizes.back() = builder.getIndexAttr(rows);
+    Value slice = tensor::ExtractSliceOp::create(
+        builder, linear.getLoc(), linear.getResult().getType(),
+        merged.getResult(), offsets, sizes, strides);
+    linear.getResult().replaceAllUsesWith(slice);
+    offset += rows;
+  }
+  for (LinearOp linear : linears) // the builder stands before one of them
+    linear.erase();
+}
+
+/// Merges gate and up and lets the activation read the halves of one tensor.
+static bool mergeGate(GatedActivationOp gated) {
+  auto gate = gated.getGate().getDefiningOp<LinearOp>();
+  auto up = gated.getUp().getDefiningOp<LinearOp>();
+  LinearOp merged = mergeLinears({gate, up});
+  if (!merged)
+    return false;
+  gated.getGateMutable().assign(merged.getResult());
+  gated.getUpMutable().clear();
+  gate.erase();
+  up.erase();
+  return true;
+}
+
+namespace {
+
+/// What linears must share to be merged: what they read, the storage of their
+/// weights and whether they have a bias.
+struct Site {
+  Block *block;
+  Value x;
+  quant::Format format;
+  bool bias;
+  Type element;
+  bool operator==(const Site &) const = default;
+};
+
+struct FuseProjections
+    : passes::impl::FuseProjectionsPassBase<FuseProjections> {
+  /// Linears that may be merged, by site, in the order of the program.
+  SmallVector<std::pair<Site, SmallVector<LinearOp>>> collectSites() {
+    SmallVector<std::pair<Site, SmallVector<LinearOp>>> sites;
+    getOperation().walk([&](LinearOp linear) {
+      WeightType weight = linear.getWeight().getType();
+      if (linear.getResidual() || weight.getLayout() != Layout::Canonical ||
+          weight.getFormat().granularity == quant::Granularity::Tensor) {
+        remark::missed(
+            linear.getLoc(),
+            remark::RemarkOpts::name("NotMerged").category(DEBUG_TYPE))
+            << remark::reason("it has a residual, or a weight whose scale or "
+                              "layout is not by row");
+        return;
+      }
+      Site site{linear->getBlock(), linear.getX(), weight.getFormat(),
+                bool(linear.getBias()),
+                linear.getResult().getType().getElementType()};
+      auto *found = llvm::find_if(
+          sites, [&](auto &known) { return known.first == site; });
+      if (found == sites.end())
+        found = &sites.emplace_back(site, SmallVector<LinearOp>());
+      found->second.push_back(linear);
+    });
+    return sites;
+  }
+
+  /// Merges what a site has: pairs of gate and up, then all that is left.
+  void mergeSite(SmallVector<LinearOp> linears) {
+    SmallVector<LinearOp> rest;
+    llvm::SmallPtrSet<Operation *, 4> done;
+    for (LinearOp linear : linears) {
+      if (done.contains(linear))
+        continue;
+      GatedActivationOp gated = gateOf(linear);
+      auto other =
+          gated ? (gated.getGate() == linear.getResult() ? gated.getUp()
+                                                         : gated.getGate())
+                      .getDefiningOp<LinearOp>()
+                : LinearOp();
+      bool pair = other && other != linear && other->hasOneUse() &&
+                  llvm::is_contained(linears, other);
+      if (pair && mergeGate(gated)) {
+        done.insert(other);
+        ++merged;
+      } else {
+        rest.push_back(linear);
+      }
+    }
+    if (rest.size() < 2)
+      return;
+    if (LinearOp whole = mergeLinears(rest)) {
+      merged += rest.size() - 1;
+      replaceBySlices(rest, whole);
+    }
+  }
+
+  void runOnOperation() override {
+    for (auto &[site, linears] : collectSites())
+      if (linears.size() > 1)
+        mergeSite(linears);
+  }
+};
+
+} // namespace

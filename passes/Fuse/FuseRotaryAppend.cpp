@@ -1,0 +1,108 @@
+// Between the projections and attention, a decoder rotates queries and keys and
+// stores keys and values: three small passes over the same rows. As one region
+// they are one launch, and rotated keys go straight into the cache.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptOps.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Fuse/Passes.h"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_FUSEROTARYAPPENDPASS
+#include "passes/Fuse/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt::ir;
+
+/// The rotary of the queries that attend to `append`'s result, when it uses the
+/// table of `keys` and nothing before the attention needs it.
+static RotaryOp rotaryOfQueries(KVAppendOp append, RotaryOp keys) {
+  for (Operation *user : append.getResult().getUsers()) {
+    auto attention = dyn_cast<CachedAttentionOp>(user);
+    if (!attention || attention.getLayer() != append.getLayer())
+      continue;
+    auto queries = attention.getQ().getDefiningOp<RotaryOp>();
+    if (queries && queries->hasOneUse() && queries.getCos() == keys.getCos() &&
+        queries.getSin() == keys.getSin() &&
+        queries.getInterleaved() == keys.getInterleaved() &&
+        queries->getBlock() == append->getBlock() &&
+        queries->isBeforeInBlock(append))
+      return queries;
+  }
+  return {};
+}
+
+/// Makes a fused region of `ops`, which stand in this order, in place of the
+/// last. Results are those of `ops` that `results` lists.
+static FusedOp makeRegion(ArrayRef<Operation *> ops, ArrayRef<Value> results,
+                          PatternRewriter &rewriter) {
+  llvm::SetVector<Value> inputs;
+  llvm::SmallPtrSet<Operation *, 4> inside(ops.begin(), ops.end());
+  for (Operation *op : ops)
+    for (Value operand : op->getOperands())
+      if (!inside.contains(operand.getDefiningOp()))
+        inputs.insert(operand);
+
+  Location loc = ops.back()->getLoc();
+  auto fused = FusedOp::create(rewriter, loc, ValueRange(results).getTypes(),
+                               inputs.getArrayRef(), FusedKernelAttr());
+  Block *body = rewriter.createBlock(
+      &fused.getBody(), {}, ValueRange(inputs.getArrayRef()).getTypes(),
+      SmallVector<Location>(inputs.size(), loc));
+  IRMapping mapping;
+  mapping.map(inputs.getArrayRef(), body->getArguments());
+  for (Operation *op : ops)
+    rewriter.clone(*op, mapping);
+  SmallVector<Value> yielded;
+  for (Value result : results)
+    yielded.push_back(mapping.lookup(result));
+  YieldOp::create(rewriter, loc, yielded);
+  return fused;
+}
+
+namespace {
+
+struct FuseAppend : OpRewritePattern<KVAppendOp> {
+  FuseAppend(MLIRContext *context, Pass::Statistic &count)
+      : OpRewritePattern(context), count(count) {}
+
+  LogicalResult matchAndRewrite(KVAppendOp op,
+                                PatternRewriter &rewriter) const override {
+    auto keys = op.getK().getDefiningOp<RotaryOp>();
+    if (op->getParentOfType<FusedOp>())
+      return rewriter.notifyMatchFailure(op, "part of a region already");
+    if (!keys || !keys->hasOneUse() || keys->getBlock() != op->getBlock())
+      return rewriter.notifyMatchFailure(
+          op, "the keys are not rotated, or needed elsewhere too");
+
+    SmallVector<Operation *> ops;
+    SmallVector<Value> results;
+    if (RotaryOp queries = rotaryOfQueries(op, keys)) {
+      ops.push_back(queries);
+      results.push_back(queries.getResult());
+    }
+    ops.append({keys, op});
+    results.push_back(op.getResult());
+    FusedOp region = makeRegion(ops, results, rewriter);
+    for (auto [old, result] : llvm::zip(results, region.getResults()))
+      rewriter.replaceAllUsesWith(old, result);
+    for (Operation *done : llvm::reverse(ops))
+      rewriter.eraseOp(done);
+    ++count;
+    return success();
+  }
+
+  Pass::Statistic &count;
+};
+
+struct FuseRotaryAppend
+    : qopt::passes::impl::FuseRotaryAppendPassBase<FuseRotaryAppend> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<FuseAppend>(&getContext(), fused);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,15 @@
+// Declarations of the passes that fuse operations; Passes.td describes each.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PASSES_FUSE_PASSES_H
+#define QOPT_PASSES_FUSE_PASSES_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace qopt::passes {
+#define GEN_PASS_DECL
+#define GEN_PASS_REGISTRATION
+#include "passes/Fuse/Passes.h.inc"
+} // namespace qopt::passes
+
+#endif // QOPT_PASSES_FUSE_PASSES_H

@@ -1,0 +1,60 @@
+// The passes of the stage fuse: fewer, larger launches with the same numbers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PASSES_FUSE_PASSES
+#define QOPT_PASSES_FUSE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def FuseProjectionsPass : Pass<"qopt-fuse-projections", "::mlir::func::FuncOp"> {
+  let summary = "one linear for projections that read the same activations";
+  let description = [{
+    Before: several linears of one `x` (query, key and value; gate and up), with weights of one format. After: one linear
+    of the concatenated weights, whose result is sliced; a gated activation of both halves of one linear takes the whole.
+    Numerics: exact: every output channel is the same sum over the same weights in the same order. Method: the horizontal
+    merge that every serving engine does when it loads a model. Example: test/passes/Fuse/fuse-projections.mlir.
+
+    Biases are merged when each linear has one that is constant. A linear with a residual, or in another format than its
+    neighbours, stays alone.
+  }];
+  let statistics = [Statistic<"merged", "merged", "linears that became part of another">];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
+def FuseNormQuantizePass : Pass<"qopt-fuse-norm-quantize", "::mlir::func::FuncOp"> {
+  let summary = "norms and activations write quantized results";
+  let description = [{
+    Before: `qopt.quantize` of the result of an operation that can write quantized activations (a norm, an activation, a
+    gated activation). After: that operation writes them. Numerics: exact: the same values are rounded by the same rule.
+    Method: one pattern on QuantizingOpInterface. Example: test/passes/Fuse/fuse-norm-quantize.mlir.
+
+    Where the tensor itself has another use, both stay.
+  }];
+  let statistics = [Statistic<"fused", "fused", "quantizations that moved into their producer">];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+def FuseResidualPass : Pass<"qopt-fuse-residual", "::mlir::func::FuncOp"> {
+  let summary = "residual sums become part of the linear before them";
+  let description = [{
+    Before: the f32 sum of a linear and another tensor of its shape. After: the linear with that tensor as its residual.
+    Numerics: exact: the residual is added last, in f32, as before. Method: epilogue fusion. Example:
+    test/passes/Fuse/fuse-residual.mlir.
+
+    The linear must have no other use and no residual yet. Where both terms are such linears the later one takes the other.
+  }];
+  let statistics = [Statistic<"fused", "fused", "sums that became a residual">];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+def FuseRotaryAppendPass : Pass<"qopt-fuse-rotary-append", "::mlir::func::FuncOp"> {
+  let summary = "rotary embedding and the append to the cache in one region";
+  let description = [{
+    Before: rotary of the keys that an append stores, and of the queries that attend to the result. After: one `qopt.fused`
+    of the three (of two, where the queries are not rotated with the same table). Numerics: exact: the operations stay
+    what they are. Method: fusion of small launches around the cache. Example: test/passes/Fuse/fuse-rotary-append.mlir.
+  }];
+  let statistics = [Statistic<"fused", "fused", "appends that became part of a region">];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+#endif // QOPT_PASSES_FUSE_PASSES

@@ -1,0 +1,47 @@
+// Formats for single weights by name, as a user writes them:
+//
+//   model.layers.0.mlp.down_proj.weight=int8     the weight of this name
+//   re:.*down_proj=int8                          every weight whose name has a
+//                                                match of this pattern in it
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PASSES_QUANTIZE_FORMATOVERRIDES_H
+#define QOPT_PASSES_QUANTIZE_FORMATOVERRIDES_H
+
+#include "lib/Quant/Format.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Regex.h"
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace qopt::passes {
+
+/// An ordered list of overrides that remembers which of them were of use.
+class FormatOverrides {
+public:
+  /// Reads the list. Fails with InvalidArgument on an entry without `=`, an
+  /// invalid pattern or an unknown format.
+  static StatusOr<FormatOverrides> parse(llvm::ArrayRef<std::string> entries);
+
+  /// The format of the first entry that matches, or nothing. Later entries
+  /// that match as well count as used: they are shadowed, not mistaken.
+  std::optional<quant::Format> lookup(llvm::StringRef name);
+
+  /// The entries that no name matched so far.
+  llvm::SmallVector<llvm::StringRef> unmatched() const;
+
+private:
+  struct Entry {
+    std::string text, name;             // as written; what is before `=`
+    std::optional<llvm::Regex> pattern; // where `name` begins with re:
+    quant::Format format;
+    bool matched = false;
+  };
+  std::vector<Entry> entries;
+};
+
+} // namespace qopt::passes
+
+#endif // QOPT_PASSES_QUANTIZE_FORMATOVERRIDES_H

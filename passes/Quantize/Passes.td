@@ -1,0 +1,51 @@
+// The passes of the stage quantize: which weights and activations are stored in which format.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PASSES_QUANTIZE_PASSES
+#define QOPT_PASSES_QUANTIZE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def QuantizeWeightsPass : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> {
+  let summary = "store weights in the formats that were asked for";
+  let description = [{
+    Before: linears and embeddings of floating point weights. After: each reads a `qopt.quantize_weight` of its weight where
+    a format was asked for. Numerics: changes results, by the rounding of each weight to its format. Method: round to
+    nearest (`lib/Quant/Algorithm.h`). Example: test/passes/Quantize/quantize-weights.mlir.
+
+    A weight's format is, in this order: that of the first override that matches its name; for the language model's head
+    (a linear with as many rows as the token embedding whose result is returned) `lm-head`; for the token embedding (the
+    embedding with the most rows) `embedding`; for other linears `weights`. An empty `lm-head` means `weights`; an empty
+    `embedding` keeps the file's format, unless the head reads the same weight: then it means the head's. Other embeddings
+    (positions, token types) and weights that the file has quantized already stay as they are.
+  }];
+  let options = [
+    Option<"weights", "weights", "std::string", /*default=*/"\"\"", "format of linear weights; empty: as in the file">,
+    Option<"lmHead", "lm-head", "std::string", /*default=*/"\"\"", "format of the head; empty: as weights">,
+    Option<"embedding", "embedding", "std::string", /*default=*/"\"\"",
+           "format of the token embedding; empty: as in the file, or as the head's where they are the same weight">,
+    ListOption<"overrides", "overrides", "std::string",
+               "name=format or re:pattern=format; a pattern may match any part of a name; the first match wins">,
+  ];
+  let statistics = [Statistic<"quantized", "quantized", "weights that got another format">];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+def QuantizeActivationsPass : Pass<"qopt-quantize-activations", "::mlir::func::FuncOp"> {
+  let summary = "quantize what linears with integer weights read";
+  let description = [{
+    Before: linears of tensors. After: a linear with an integer weight reads `qopt.quantize` of its tensor; linears that
+    read the same tensor share it. Numerics: changes results, by the rounding of activations to the nearest of 255
+    levels of each block. Method: dynamic quantization, with scales from the values themselves (the "Q8" activations of
+    llama.cpp and accuracy level 4 of onnxruntime's MatMulNBits). Example: test/passes/Quantize/quantize-activations.mlir.
+
+    A linear whose columns the group size of the format does not divide keeps its tensor.
+  }];
+  let options = [
+    Option<"format", "format", "std::string", /*default=*/"\"int8_g32_sf32\"",
+           "format of the activations; f32: none is quantized">,
+  ];
+  let statistics = [Statistic<"quantized", "quantized", "linears that read quantized activations">];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+#endif // QOPT_PASSES_QUANTIZE_PASSES

@@ -1,0 +1,27 @@
+// RUN: qopt-opt %s -split-input-file -verify-diagnostics -qopt-quantize-weights='weights=int4_g32 overrides=re:.*k_proj=int8'
+// RUN: not qopt-opt %s -qopt-quantize-weights='weights=int5' 2>&1 | FileCheck %s --check-prefix=FORMAT
+// RUN: not qopt-opt %s -qopt-quantize-weights='overrides=re:(=int8' 2>&1 | FileCheck %s --check-prefix=PATTERN
+// RUN: not qopt-opt %s -qopt-quantize-weights='overrides=lm_head' 2>&1 | FileCheck %s --check-prefix=EQUALS
+// What was asked for but cannot be done is an error that names the weight or the option.
+
+// FORMAT: error: option "weights": format "int5": unknown element type "int5"; expected one of f32, f16, bf16, int8, int4
+// PATTERN: error: override "re:(=int8": the pattern is not valid: parentheses not balanced
+// EQUALS: error: override "lm_head": expected name=format or re:pattern=format
+
+func.func @groups(%x: tensor<?x48xf32>) -> tensor<?x16xf32> {
+  // expected-error @+1 {{weight "q_proj": the group size 32 of "int4_g32" does not divide its 48 columns; choose another format for it, for example with the override "q_proj=int8"}}
+  %w = qopt.weight "q_proj" codes(dense<0.5> : tensor<16x48xf32>) : !qopt.weight<16x48, f32>
+  %k = qopt.weight "k_proj" codes(dense<0.5> : tensor<48x48xf32>) : !qopt.weight<48x48, f32>
+  %z = qopt.linear %x, %k : tensor<?x48xf32>, !qopt.weight<48x48, f32> -> tensor<?x48xf32>
+  %y = qopt.linear %z, %w : tensor<?x48xf32>, !qopt.weight<16x48, f32> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// expected-error @+1 {{override "re:.*k_proj=int8" matches no weight of a linear or embedding}}
+func.func @unmatched(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
+  %w = qopt.weight "q_proj" codes(dense<0.5> : tensor<16x64xf32>) : !qopt.weight<16x64, f32>
+  %y = qopt.linear %x, %w : tensor<?x64xf32>, !qopt.weight<16x64, f32> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
