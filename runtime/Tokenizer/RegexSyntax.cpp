@@ -39,6 +39,44 @@ static std::string spellCharacter(char32_t character) {
   return buffer;
 }
 
+/// A property's name for PCRE2, where a script by its bare name would include
+/// what other scripts share with it.
+static std::string spellProperty(const std::string &name,
+                                 const std::string &key) {
+  static constexpr std::pair<std::string_view, std::string_view> longNames[] = {
+      {"letter", "L"},        {"mark", "M"},           {"number", "N"},
+      {"punctuation", "P"},   {"symbol", "S"},         {"separator", "Z"},
+      {"other", "C"},         {"alpha", "Alphabetic"}, {"digit", "Nd"},
+      {"upper", "Uppercase"}, {"lower", "Lowercase"},  {"cntrl", "Cc"}};
+  static constexpr std::string_view binary[] = {"alphabetic",
+                                                "any",
+                                                "asciihexdigit",
+                                                "dash",
+                                                "diacritic",
+                                                "emoji",
+                                                "emojicomponent",
+                                                "emojimodifier",
+                                                "emojimodifierbase",
+                                                "emojipresentation",
+                                                "extendedpictographic",
+                                                "extender",
+                                                "hexdigit",
+                                                "ideographic",
+                                                "lowercase",
+                                                "math",
+                                                "radical",
+                                                "uppercase",
+                                                "whitespace"};
+  for (auto [from, to] : longNames)
+    if (key == from)
+      return std::string(to);
+  bool category = key.size() <= 2;
+  if (category ||
+      std::find(std::begin(binary), std::end(binary), key) != std::end(binary))
+    return name;
+  return "sc:" + name;
+}
+
 namespace {
 
 /// Something within a class or behind a backslash: one character, class
@@ -349,15 +387,7 @@ Item Translator::property(bool negated) {
   for (char c : name)
     if (std::isalnum(static_cast<unsigned char>(c)))
       key += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  static constexpr std::pair<std::string_view, std::string_view> longNames[] = {
-      {"letter", "L"},        {"mark", "M"},           {"number", "N"},
-      {"punctuation", "P"},   {"symbol", "S"},         {"separator", "Z"},
-      {"other", "C"},         {"alpha", "Alphabetic"}, {"digit", "Nd"},
-      {"upper", "Uppercase"}, {"lower", "Lowercase"},  {"cntrl", "Cc"}};
-  for (auto [from, to] : longNames)
-    if (key == from)
-      name = to;
-  return {{}, (negated ? "\\P{" : "\\p{") + name + "}", {}};
+  return {{}, (negated ? "\\P{" : "\\p{") + spellProperty(name, key) + "}", {}};
 }
 
 Item Translator::codePoint(std::size_t digits) {

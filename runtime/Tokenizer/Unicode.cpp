@@ -40,7 +40,8 @@ bool isPunctuation(char32_t c) {
   utf8proc_category_t kind = category(c);
   bool punctuation =
       kind >= UTF8PROC_CATEGORY_PC && kind <= UTF8PROC_CATEGORY_PO;
-  return punctuation != within(punctuationFlips, c);
+  return (punctuation && !within(notPunctuation, c)) ||
+         within(alsoPunctuation, c);
 }
 
 bool isNumeric(char32_t c) {
@@ -55,18 +56,23 @@ bool isControl(char32_t c) {
   utf8proc_category_t kind = category(c);
   bool control = kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF ||
                  kind == UTF8PROC_CATEGORY_CO;
-  return control != within(formatFlips, c);
+  return control && !within(notControl, c);
 }
 
 bool isNonspacingMark(char32_t c) {
-  return c >= 0x300 &&
-         (category(c) == UTF8PROC_CATEGORY_MN) != within(nonspacingFlips, c);
+  if (c < 0x300)
+    return false;
+  bool mark = category(c) == UTF8PROC_CATEGORY_MN;
+  return (mark && !within(notNonspacingMark, c)) ||
+         within(alsoNonspacingMark, c);
 }
 
 bool isCombiningMark(char32_t c) {
+  if (c < 0x300)
+    return false;
   utf8proc_category_t kind = category(c);
   bool mark = kind >= UTF8PROC_CATEGORY_MN && kind <= UTF8PROC_CATEGORY_ME;
-  return c >= 0x300 && mark != within(markFlips, c);
+  return (mark && !within(notCombiningMark, c)) || within(alsoCombiningMark, c);
 }
 
 bool isWordCharacter(char32_t c) {
@@ -90,8 +96,12 @@ void appendLowercase(std::string &text, char32_t c) {
   } else if (c == 0x130) { // the one character whose lower case is two
     text += "i\xCC\x87";
   } else {
-    appendUtf8(text, static_cast<char32_t>(
-                         utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+    auto lower = static_cast<char32_t>(
+        utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
+    for (auto [first, last, distance] : laterLowercase)
+      if (c >= first && c <= last)
+        lower = c + static_cast<char32_t>(distance);
+    appendUtf8(text, lower);
   }
 }
 
@@ -128,7 +138,9 @@ static void decompose(std::string_view text, bool compatible,
 /// quadratic time on a long run.
 static void orderMarks(std::vector<utf8proc_int32_t> &characters) {
   auto combiningClass = [](utf8proc_int32_t c) -> std::uint64_t {
-    return c < 0x300 ? 0 : utf8proc_get_property(c)->combining_class;
+    if (c < 0x300 || within(notCombiningMark, static_cast<char32_t>(c)))
+      return 0;
+    return utf8proc_get_property(c)->combining_class;
   };
   std::vector<std::pair<std::uint64_t, utf8proc_int32_t>> run; // class, place
   for (std::size_t i = 0; i < characters.size(); ++i) {
@@ -142,26 +154,38 @@ static void orderMarks(std::vector<utf8proc_int32_t> &characters) {
   }
 }
 
+/// Composes ordered characters in place. utf8proc takes U+11A7 for a final
+/// consonant and loses it behind a Hangul syllable; it composes with nothing,
+/// so the parts between are composed on their own.
+static void compose(std::vector<utf8proc_int32_t> &characters) {
+  constexpr utf8proc_int32_t noFinal = 0x11A7;
+  auto done = characters.begin(); // what is composed lies before
+  for (auto begin = characters.begin(); begin != characters.end();) {
+    auto end = std::find(std::next(begin), characters.end(), noFinal);
+    utf8proc_ssize_t count = utf8proc_normalize_utf32(
+        &*begin, end - begin,
+        static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+    done = std::copy_n(begin, count, done);
+    begin = end;
+  }
+  characters.erase(done, characters.end());
+}
+
 std::string normalize(std::string_view text, NormalForm form) {
   if (isAscii(text))
     return std::string(text);
   bool compatible = form == NormalForm::CompatComposed ||
                     form == NormalForm::CompatDecomposed;
-  bool compose =
-      form == NormalForm::Composed || form == NormalForm::CompatComposed;
   std::vector<utf8proc_int32_t> characters;
   characters.reserve(text.size());
   decompose(text, compatible, characters);
   orderMarks(characters);
-  auto count = static_cast<utf8proc_ssize_t>(characters.size());
-  if (compose)
-    count = utf8proc_normalize_utf32(
-        characters.data(), count,
-        static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  if (form == NormalForm::Composed || form == NormalForm::CompatComposed)
+    compose(characters);
   std::string result;
   result.reserve(text.size());
-  for (utf8proc_ssize_t i = 0; i < count; ++i)
-    appendUtf8(result, static_cast<char32_t>(characters[i]));
+  for (utf8proc_int32_t character : characters)
+    appendUtf8(result, static_cast<char32_t>(character));
   return result;
 }
 
