@@ -125,6 +125,10 @@ static Status inferIf(IfOp op, SymbolicShapes &shapes) {
 
 Status SymbolicShapes::infer(Operation *op) {
   QOPT_RETURN_IF_ERROR(inferRegions(op));
+  return inferResults(op);
+}
+
+Status SymbolicShapes::inferResults(Operation *op) {
   if (auto constant = dyn_cast<ConstantOp>(op)) {
     ShapedType type = constant.getValue().getShapedType();
     TensorFacts known{type.getElementType(), {}, std::nullopt};

@@ -45,9 +45,12 @@ public:
   /// names are given; `names` holds strings and integers and may be null.
   void declare(mlir::Value value, mlir::ArrayAttr names);
 
-  /// Facts of an op's results from those of its operands; result types are
-  /// read only to see which optional results are asked for.
+  /// Facts of an op's results, and of the values in its regions, from those
+  /// of its operands; result types are read only to see which optional results
+  /// are asked for.
   Status infer(mlir::Operation *op);
+  /// The same where the values in its regions have their facts already.
+  Status inferResults(mlir::Operation *op);
 
   /// Null for values that are no tensors.
   const TensorFacts *lookup(mlir::Value value) const;

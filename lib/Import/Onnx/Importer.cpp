@@ -1,0 +1,167 @@
+// The way in: a file is opened and parsed, what it uses is checked against the
+// table, its graph is walked, the result verified.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Onnx/Importer.h"
+#include "lib/Import/Onnx/GraphImporter.h"
+#include "lib/Import/Onnx/OpTable.h"
+#include "mlir/IR/Verifier.h"
+#include <map>
+#include <set>
+
+using namespace mlir;
+
+namespace qopt::import {
+
+static llvm::StringRef canonicalDomain(llvm::StringRef domain) {
+  return domain == "ai.onnx" ? "" : domain;
+}
+
+Opsets
+opsetsOf(const google::protobuf::RepeatedPtrField<onnx_file::OperatorSetIdProto>
+             &imports) {
+  Opsets opsets;
+  for (const auto &import : imports)
+    opsets[canonicalDomain(import.domain())] = import.version();
+  return opsets;
+}
+
+std::string functionKey(llvm::StringRef domain, llvm::StringRef name,
+                        llvm::StringRef overload) {
+  return (canonicalDomain(domain) + "\x1f" + name + "\x1f" + overload).str();
+}
+
+Functions functionsOf(const onnx_file::ModelProto &model) {
+  Functions functions;
+  for (const auto &function : model.functions())
+    functions[functionKey(function.domain(), function.name(),
+                          function.overload())] = &function;
+  return functions;
+}
+
+namespace {
+
+/// Collects what the table lacks over the graph, its subgraphs and functions.
+class SupportCheck {
+public:
+  explicit SupportCheck(const onnx_file::ModelProto &model)
+      : functions(functionsOf(model)) {
+    Opsets opsets = opsetsOf(model.opset_import());
+    checkOpset(opsets, "the model");
+    checkNodes(model.graph().node(), opsets);
+  }
+
+  std::string message(const std::string &path) const {
+    std::string text = "\"" + path + "\" uses what is not supported:";
+    for (const std::string &line : opsetLines)
+      text += "\n  " + line;
+    for (auto &[what, nodes] : missing) {
+      text += "\n  " + what + ": node";
+      size_t shown = std::min<size_t>(nodes.size(), 8);
+      for (size_t i = 0; i < shown; ++i)
+        text += (i ? ", \"" : " \"") + nodes[i] + "\"";
+      if (shown < nodes.size())
+        text += " and " + std::to_string(nodes.size() - shown) + " more";
+    }
+    return text;
+  }
+  bool complete() const { return missing.empty() && opsetLines.empty(); }
+
+private:
+  template <typename Nodes>
+  void checkNodes(const Nodes &nodes, const Opsets &opsets) {
+    for (const auto &node : nodes) {
+      checkNode(node, opsets);
+      for (const auto &attribute : node.attribute()) {
+        if (attribute.has_g())
+          checkNodes(attribute.g().node(), opsets);
+        for (const auto &graph : attribute.graphs())
+          checkNodes(graph.node(), opsets);
+      }
+    }
+  }
+
+  void checkNode(const onnx_file::NodeProto &node, const Opsets &opsets) {
+    auto function = functions.find(
+        functionKey(node.domain(), node.op_type(), node.overload()));
+    if (function != functions.end()) {
+      if (!visited.insert(function->second).second)
+        return;
+      Opsets inner = opsetsOf(function->second->opset_import());
+      checkOpset(inner, "the function \"" + function->second->name() + "\"");
+      checkNodes(function->second->node(), inner);
+      return;
+    }
+    llvm::StringRef domain = canonicalDomain(node.domain());
+    auto found = opsets.find(domain);
+    std::string version =
+        found == opsets.end() ? "?" : std::to_string(found->second);
+    std::string what = node.op_type() + " (" +
+                       (domain.empty() ? "opset" : domain.str()) + " " +
+                       version + ")";
+    const OpRow *row = findOp(domain, node.op_type());
+    if (row && (!domain.empty() || found == opsets.end() ||
+                found->second < oldestOpset || found->second >= row->since))
+      return;
+    if (row)
+      what += ", which exists from opset " + std::to_string(row->since);
+    else if (llvm::StringRef hint = hintFor(node.op_type()); !hint.empty())
+      what += ", " + hint.str();
+    missing[what].push_back(node.name().empty() && node.output_size()
+                                ? node.output(0)
+                                : node.name());
+  }
+
+  void checkOpset(const Opsets &opsets, const std::string &who) {
+    auto found = opsets.find("");
+    if (found == opsets.end())
+      return;
+    int64_t version = found->second;
+    if (version >= oldestOpset && version <= newestOpset)
+      return;
+    opsetLines.insert("opset " + std::to_string(version) + " of " + who +
+                      "; expected " + std::to_string(oldestOpset) + " to " +
+                      std::to_string(newestOpset) +
+                      ", convert the model with onnx.version_converter");
+  }
+
+  Functions functions;
+  llvm::DenseSet<const onnx_file::FunctionProto *> visited;
+  std::set<std::string> opsetLines;
+  std::map<std::string, std::vector<std::string>> missing;
+};
+
+} // namespace
+
+Status checkSupported(const ModelFile &file) {
+  SupportCheck check(file.model());
+  if (check.complete())
+    return {};
+  return Status(StatusCode::Unsupported, check.message(file.path()));
+}
+
+StatusOr<OwningOpRef<ModuleOp>> importOnnx(const std::string &path,
+                                           const ImportOptions &options,
+                                           MLIRContext &context) {
+  context.loadDialect<onnx::OnnxDialect, func::FuncDialect>();
+  StatusOr<ModelFile> file = ModelFile::open(path);
+  if (!file)
+    return file.status();
+  QOPT_RETURN_IF_ERROR(checkSupported(*file));
+  GraphImporter importer(*file, context);
+  auto module = importer.run(options);
+  if (!module)
+    return Status(module.status().code(),
+                  "\"" + file->path() + "\": " + module.status().message());
+  std::string message;
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    if (message.empty())
+      message = onnx::describeNode(diagnostic.getLocation()) + ": " +
+                diagnostic.str();
+    return success();
+  });
+  if (failed(verify(**module)))
+    return Status(StatusCode::BadModel, "\"" + file->path() + "\": " + message);
+  return module;
+}
+
+} // namespace qopt::import

@@ -1,0 +1,42 @@
+// From an ONNX tensor to an attribute: small tensors become dense attributes
+// that folding can read, everything else a resource whose blob lies in a mapped
+// file. Sizes are checked with overflow in mind before any byte is touched.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_IMPORT_ONNX_TENSORS_H
+#define QOPT_LIB_IMPORT_ONNX_TENSORS_H
+
+#include "lib/Import/Onnx/ExternalData.h"
+#include "lib/Import/Onnx/ModelFile.h"
+#include "mlir/IR/BuiltinAttributes.h"
+
+namespace qopt::import {
+
+/// The element type of an ONNX data type; null for strings, complex numbers and
+/// numbers that onnx.proto does not define. bool is i1, uint8 is ui8, 4-bit and
+/// 2-bit integers are i4, ui4, i2, ui2.
+mlir::Type elementType(int32_t dataType, mlir::MLIRContext *context);
+
+/// "float16" for a message; "data type 99" for unknown numbers.
+std::string dataTypeName(int32_t dataType);
+
+class TensorReader {
+public:
+  TensorReader(const ModelFile &file, mlir::MLIRContext *context)
+      : file(file), external(file.folder()), context(context) {}
+
+  /// `name` becomes the resource's key, made unique when it is taken.
+  StatusOr<mlir::ElementsAttr> read(const onnx_file::TensorProto &tensor,
+                                    llvm::StringRef name);
+
+private:
+  StatusOr<TensorBytes> bytesOf(const onnx_file::TensorProto &tensor,
+                                int64_t elements, unsigned bits);
+
+  const ModelFile &file;
+  ExternalData external;
+  mlir::MLIRContext *context;
+};
+
+} // namespace qopt::import
+
+#endif // QOPT_LIB_IMPORT_ONNX_TENSORS_H

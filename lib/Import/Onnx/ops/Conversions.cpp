@@ -1,0 +1,84 @@
+// Operators whose result type is named by an attribute or by another operand.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Import/Onnx/ops/Upgrades.h"
+
+using namespace mlir;
+
+namespace qopt::import {
+
+static Type elementTypeOf(Value value) {
+  return cast<ShapedType>(value.getType()).getElementType();
+}
+
+/// round_mode concerns conversions to float8e8m0 alone.
+static Status checkRounding(NodeContext &node) {
+  std::string mode = node.text("round_mode", "up");
+  if (mode == "up")
+    return {};
+  return Status(StatusCode::Unsupported,
+                "attribute \"round_mode\" is \"" + mode +
+                    "\", which is not supported; expected \"up\"");
+}
+
+static Status namedType(NodeContext &node, StringRef attribute, Type &type) {
+  int64_t number = node.integer(attribute, 0);
+  type = elementType(number, node.location().getContext());
+  if (type)
+    return {};
+  return Status(StatusCode::Unsupported,
+                "conversion to " + dataTypeName(number) + " is not supported");
+}
+
+Status buildCast(NodeContext &node) {
+  Type type;
+  QOPT_RETURN_IF_ERROR(namedType(node, "to", type));
+  QOPT_RETURN_IF_ERROR(checkRounding(node));
+  node.set("saturate",
+           node.builder().getBoolAttr(node.integer("saturate", 1) != 0));
+  return node.finish("Cast", 1, type);
+}
+
+Status buildCastLike(NodeContext &node) {
+  Type type = elementTypeOf(node.input(1));
+  QOPT_RETURN_IF_ERROR(checkRounding(node));
+  NamedAttrList attrs;
+  attrs.set("saturate",
+            node.builder().getBoolAttr(node.integer("saturate", 1) != 0));
+  auto cast = node.create("Cast", {node.input(0)}, 1, attrs, type);
+  if (!cast)
+    return cast.status();
+  node.output((*cast)->getResult(0));
+  return {};
+}
+
+/// Without a zero point the codes' type is output_dtype, or else uint8.
+Status buildQuantizeLinear(NodeContext &node) {
+  OpBuilder &b = node.builder();
+  Type type = IntegerType::get(b.getContext(), 8, IntegerType::Unsigned);
+  bool named = node.integer("output_dtype", 0) != 0;
+  if (named)
+    QOPT_RETURN_IF_ERROR(namedType(node, "output_dtype", type));
+  if (node.hasInput(2) && named && elementTypeOf(node.input(2)) != type)
+    return Status(StatusCode::BadModel,
+                  "output_dtype differs from the zero point's type");
+  node.set("axis", b.getI64IntegerAttr(node.integer("axis", 1)));
+  node.set("block_size", b.getI64IntegerAttr(node.integer("block_size", 0)));
+  node.set("precision", b.getI64IntegerAttr(node.integer("precision", 0)));
+  node.set("saturate", b.getBoolAttr(node.integer("saturate", 1) != 0));
+  if (!node.hasInput(2))
+    node.setInput(2, node.none());
+  return node.finish("QuantizeLinear", 1, type);
+}
+
+Status checkDequantizeLinear(NodeContext &node) {
+  if (node.integer("output_dtype", 0) == 0)
+    return {};
+  Type type;
+  QOPT_RETURN_IF_ERROR(namedType(node, "output_dtype", type));
+  if (type == elementTypeOf(node.input(1)))
+    return {};
+  return Status(StatusCode::Unsupported,
+                "an output_dtype other than the scale's type is not supported");
+}
+
+} // namespace qopt::import
