@@ -256,12 +256,17 @@ KernelResult bitShift(const Call &call) {
                            return static_cast<int64_t>(static_cast<uint64_t>(a)
                                                        << b);
                          }});
-  return binary(call,
-                {nullptr, [](int64_t a, int64_t b) -> int64_t {
-                   if (b < 0 || b > 63)
-                     return 0;
-                   return static_cast<int64_t>(static_cast<uint64_t>(a) >> b);
-                 }});
+  if (!isSigned(call.element()))
+    return binary(call,
+                  {nullptr, [](int64_t a, int64_t b) -> int64_t {
+                     if (b < 0 || b > 63)
+                       return 0;
+                     return static_cast<int64_t>(static_cast<uint64_t>(a) >> b);
+                   }});
+  // Signed values shift in their sign, as far as one can.
+  return binary(call, {nullptr, [](int64_t a, int64_t b) -> int64_t {
+                         return a >> (b < 0 || b > 63 ? 63 : b);
+                       }});
 }
 
 //===--------------------------------------------------------------------===//

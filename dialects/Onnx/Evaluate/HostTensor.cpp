@@ -109,6 +109,16 @@ std::pair<int64_t, int64_t> rangeOf(Element element) {
                         : static_cast<int64_t>(llvm::maxUIntN(bits))};
 }
 
+double saturated(Element element, double value) {
+  double limit = element == Element::F8E4M3FN     ? 448
+                 : element == Element::F8E4M3FNUZ ? 240
+                 : element == Element::F8E5M2     ? 57344
+                 : element == Element::F8E5M2FNUZ ? 57344
+                 : element == Element::F4E2M1     ? 6
+                                                  : INFINITY;
+  return std::isnan(value) ? value : std::min(std::max(value, -limit), limit);
+}
+
 int64_t countOf(ArrayRef<int64_t> shape) {
   int64_t count = 1;
   for (int64_t dim : shape)

@@ -57,6 +57,9 @@ bool isFloat(Element element);
 bool isSigned(Element element);
 /// Smallest and largest value of an integer element.
 std::pair<int64_t, int64_t> rangeOf(Element element);
+/// A number limited to the range of an eight-bit or narrower float; wider
+/// formats become infinite by rounding.
+double saturated(Element element, double value);
 /// The number of elements of a shape; 1 for rank 0.
 int64_t countOf(llvm::ArrayRef<int64_t> shape);
 

@@ -1,5 +1,5 @@
 // Matrix products: MatMul, Gemm, com.microsoft FusedMatMul, MatMulInteger and
-// Einsum without ellipsis. Plain loops in double or 64-bit integers; meant for
+// Einsum. Plain loops in double or 64-bit integers; meant for
 // position tables and masks, not for weights.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Kernel.h"
@@ -171,14 +171,43 @@ struct Equation {
   std::map<char, int64_t> lengths;
 };
 
-StatusOr<Equation> equationOf(const Call &call) {
-  Equation equation;
-  std::string text;
+/// The equation without spaces, an ellipsis written as the labels 0, 1, … of
+/// the axes that it stands for, counted from the last one.
+std::string spelledOut(const Call &call) {
+  std::string text, result;
   for (char c : call.attrString("equation", ""))
     if (c != ' ')
       text += c;
-  if (text.find('.') != std::string::npos)
-    return Call::fail("an ellipsis is not supported");
+  SmallVector<StringRef> terms;
+  auto [left, right] = StringRef(text).split("->");
+  left.split(terms, ',');
+  int64_t longest = 0;
+  auto expand = [&](StringRef term, int64_t axes) {
+    auto [before, after] = term.split("...");
+    result += before;
+    if (before.size() != term.size())
+      for (int64_t i = axes; i > 0; --i)
+        result += static_cast<char>('0' + i - 1);
+    result += after;
+  };
+  for (auto [i, term] : llvm::enumerate(terms)) {
+    int64_t rank = i < call.inputCount() ? call.in(i).rank() : 0;
+    int64_t axes =
+        term.contains("...") ? rank - static_cast<int64_t>(term.size()) + 3 : 0;
+    longest = std::max(longest, axes);
+    expand(term, axes);
+    result += i + 1 < terms.size() ? "," : "";
+  }
+  if (StringRef(text).contains("->")) {
+    result += "->";
+    expand(right, longest);
+  }
+  return result;
+}
+
+StatusOr<Equation> equationOf(const Call &call) {
+  Equation equation;
+  std::string text = spelledOut(call);
   auto [left, right] = StringRef(text).split("->");
   SmallVector<StringRef> terms;
   left.split(terms, ',');

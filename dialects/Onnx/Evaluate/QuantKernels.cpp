@@ -75,6 +75,7 @@ KernelResult quantizeLinear(const Call &call) {
   std::vector<double> scales = call.in(1).floats(), zeros;
   if (call.has(2))
     zeros = call.in(2).floats();
+  bool saturate = call.attr("saturate", 1) != 0;
   bool single = call.in(0).element() != Element::F64;
   auto [lowest, highest] =
       isFloat(element) ? std::pair<int64_t, int64_t>() : rangeOf(element);
@@ -84,7 +85,7 @@ KernelResult quantizeLinear(const Call &call) {
     if (single) // the division is one of f32 and its ties matter
       quotient = static_cast<float>(quotient);
     if (isFloat(element)) {
-      values[i] = quotient;
+      values[i] = saturate ? saturated(element, quotient) : quotient;
       continue;
     }
     double code = std::nearbyint(quotient) + (zeros.empty() ? 0 : zeros[at]);

@@ -63,8 +63,11 @@ KernelResult reduceInts(const Call &call, ArrayRef<int64_t> shape,
           reduction.step(total[target[i]], static_cast<double>(values[i]));
   }
   if (!sums && !products) {
-    for (double &value : total)
-      value = reduction.finish(value, each);
+    auto [lowest, highest] = rangeOf(call.element());
+    for (double &value : total) // the extreme of nothing is that of the type
+      value = std::min(
+          std::max(reduction.finish(value, each), static_cast<double>(lowest)),
+          static_cast<double>(highest));
     return one(HostTensor::ofFloats(call.element(), shape, total));
   }
   std::vector<int64_t> result(exact.begin(), exact.end());

@@ -138,18 +138,6 @@ KernelResult swish(const Call &call) {
 // Copies
 //===--------------------------------------------------------------------===//
 
-/// A narrow float beyond its range: eight-bit formats saturate by default,
-/// wider ones become infinite, which the rounding of HostTensor does by itself.
-double saturated(Element element, double value) {
-  double limit = element == Element::F8E4M3FN     ? 448
-                 : element == Element::F8E4M3FNUZ ? 240
-                 : element == Element::F8E5M2     ? 57344
-                 : element == Element::F8E5M2FNUZ ? 57344
-                 : element == Element::F4E2M1     ? 6
-                                                  : INFINITY;
-  return std::isnan(value) ? value : std::min(std::max(value, -limit), limit);
-}
-
 KernelResult cast(const Call &call) {
   Element from = call.in(0).element(), to = call.element();
   if (from == to && call.data())
