@@ -114,8 +114,43 @@ static HostTensor::Shape filledShape(Value argument, ArrayRef<int64_t> sizes) {
   return shape;
 }
 
+/// What raising has written already: sizes that the result's type does not
+/// know are those of operand 0 at the same axis. Only shapes are known.
+static KernelResult raisedShape(const Call &call) {
+  auto type = dyn_cast<RankedTensorType>(call.op()->getResult(0).getType());
+  if (call.data() || !type)
+    return Call::fail("only the shape of its result can be evaluated");
+  Results results;
+  for (Value result : call.op()->getResults()) {
+    HostTensor::Shape shape(
+        cast<RankedTensorType>(result.getType()).getShape());
+    for (auto [axis, size] : llvm::enumerate(shape))
+      if (ShapedType::isDynamic(size)) {
+        if (static_cast<int64_t>(axis) >= call.in(0).rank())
+          return Call::fail("the result's shape is not known");
+        size = call.in(0).dim(static_cast<int64_t>(axis));
+      }
+    results.push_back(HostTensor::shapeOnly(call.element(), shape));
+  }
+  return results;
+}
+
+constexpr uint32_t allButFirst = ~uint32_t(1);
+constexpr KernelEntry raisedKernels[] = {
+    {"qopt.linear", raisedShape, 0, false, allButFirst},
+    {"qopt.embedding", raisedShape, 0, false, allButFirst},
+    {"qopt.rms_norm", raisedShape, 0, false, allButFirst},
+    {"qopt.layer_norm", raisedShape, 0, false, allButFirst},
+    {"qopt.activation", raisedShape, 0, false, allButFirst},
+    {"qopt.gated_activation", raisedShape, 0, false, allButFirst},
+    {"qopt.rotary", raisedShape, 0, false, allButFirst},
+    {"qopt.rotary_table", raisedShape, 0, false, allButFirst},
+    {"qopt.attention", raisedShape, 0, false, allButFirst},
+    {"tensor.cast", raisedShape, 0, false, allButFirst},
+};
+
 Evaluator Probe::evaluatorFor(const ProbeCase &probeCase) const {
-  Evaluator evaluator;
+  Evaluator evaluator({}, raisedKernels);
   if (roles.tokens)
     evaluator.bind(
         roles.tokens,

@@ -94,15 +94,28 @@ Status Evaluator::stepBranch(Demand demand, SmallVectorImpl<Demand> &missing) {
   return {};
 }
 
+const KernelEntry *Evaluator::kernelOf(Operation *op) const {
+  if (isa_and_nonnull<OnnxDialect>(op->getDialect()))
+    return findKernel(op->getName().stripDialect());
+  const auto *found = llvm::find_if(further, [&](const KernelEntry &entry) {
+    return entry.name == op->getName().getStringRef();
+  });
+  return found == further.end() ? nullptr : found;
+}
+
 Status Evaluator::stepKernel(Demand demand, SmallVectorImpl<Demand> &missing) {
   Operation *op = demand.value.getDefiningOp();
-  const KernelEntry *entry = findKernel(op->getName().stripDialect());
+  const KernelEntry *entry = kernelOf(op);
   std::string name = op->getName().getStringRef().str();
-  if (!entry || !isa<OnnxDialect>(op->getDialect()))
+  if (!entry)
     return Status(StatusCode::Unsupported, name + " cannot be evaluated");
   bool wantsData = demand.level == Level::Data;
   SmallVector<HostTensor> inputs;
   for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    if (i < 32 && (entry->unreadOperands >> i & 1)) {
+      inputs.emplace_back();
+      continue;
+    }
     bool decides = i < 32 && (entry->shapeOperands >> i & 1);
     bool needsData = !entry->shapesSuffice && (wantsData || decides);
     Demand input{operand, needsData ? Level::Data : Level::Shape};

@@ -14,7 +14,11 @@ namespace qopt::onnx {
 
 class Evaluator {
 public:
-  explicit Evaluator(EvaluationLimits limits = {}) : limits(limits) {}
+  /// `further`: kernels of operations outside the onnx dialect, by their full
+  /// names ("tensor.cast"); they live as long as the evaluator.
+  explicit Evaluator(EvaluationLimits limits = {},
+                     llvm::ArrayRef<KernelEntry> further = {})
+      : limits(limits), further(further) {}
 
   /// Fixes a value, usually a function argument. A tensor without data gives
   /// only its shape; whoever needs the data then fails.
@@ -41,7 +45,10 @@ private:
   Status stepKernel(Demand demand, llvm::SmallVectorImpl<Demand> &missing);
   Status remember(mlir::Value value, HostTensor tensor);
 
+  const KernelEntry *kernelOf(mlir::Operation *op) const;
+
   EvaluationLimits limits;
+  llvm::ArrayRef<KernelEntry> further;
   int64_t used = 0;
   llvm::DenseMap<mlir::Value, HostTensor> known;
 };

@@ -74,6 +74,8 @@ struct KernelEntry {
   uint32_t shapeOperands = 0;
   /// The kernel never reads data of its operands (Shape, Size, EyeLike).
   bool shapesSuffice = false;
+  /// Bit i: operand i is not looked at, and may be no tensor.
+  uint32_t unreadOperands = 0;
 };
 
 /// The table's rows by family, one function per file of kernels.

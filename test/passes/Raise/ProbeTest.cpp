@@ -4,7 +4,7 @@
 // one integer result is a position, everything else is a mask.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Raise/Probe.h"
-#include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/AllDialects.h"
 #include "mlir/Parser/Parser.h"
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -33,8 +33,9 @@ std::string classify(func::FuncOp func) {
 class ProbeTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(ProbeTest, recognises) {
-  MLIRContext context;
-  context.loadDialect<onnx::OnnxDialect, func::FuncDialect>();
+  DialectRegistry registry;
+  qopt::registerAllDialects(registry);
+  MLIRContext context(registry);
   auto module = parseSourceFile<ModuleOp>(GetParam(), &context);
   ASSERT_TRUE(module);
   for (func::FuncOp func : module->getOps<func::FuncOp>()) {
