@@ -78,6 +78,14 @@ static SmallVector<WeightUse> collectUses(func::FuncOp function) {
   return uses;
 }
 
+/// True when two operations describe the same array of the file, perhaps under
+/// two names.
+static bool readsSameBytes(WeightOp a, WeightOp b) {
+  return a == b || (isa<DenseResourceElementsAttr>(a.getCodes()) &&
+                    a.getCodes() == b.getCodes() &&
+                    a.getTransposed() == b.getTransposed());
+}
+
 /// The format that the options ask for, or nothing for the file's own.
 static std::optional<quant::Format> formatOfRole(const WeightUse &use,
                                                  ArrayRef<WeightUse> uses,
@@ -94,7 +102,7 @@ static std::optional<quant::Format> formatOfRole(const WeightUse &use,
     break;
   }
   bool tied = llvm::any_of(uses, [&](const WeightUse &other) {
-    return other.role == Role::Head && other.weight == use.weight;
+    return other.role == Role::Head && readsSameBytes(other.weight, use.weight);
   });
   return asked.embedding || !tied ? asked.embedding : head;
 }

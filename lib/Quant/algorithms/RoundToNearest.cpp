@@ -100,11 +100,13 @@ static void quantizeGroup(const Format &format, const float *values,
 }
 
 static Status scaleOverflow(const Format &format, int64_t row, int64_t column) {
+  bool half = format.scale == ScaleType::F16;
   return Status(StatusCode::InvalidArgument,
                 "the scale of the values from row " + std::to_string(row) +
-                    ", column " + std::to_string(column) +
-                    " on is beyond f16 in format \"" + spell(format) +
-                    "\"; use a format with f32 scales (_sf32)");
+                    ", column " + std::to_string(column) + " on is beyond " +
+                    (half ? "f16" : "f32") + " in format \"" + spell(format) +
+                    "\"" +
+                    (half ? "; use a format with f32 scales (_sf32)" : ""));
 }
 
 static Status quantizeRows(const Format &format, const RowBlock &block,

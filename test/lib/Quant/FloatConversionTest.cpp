@@ -1,0 +1,55 @@
+// Conversions at the edges; all 65,536 halves are compared with NumPy in
+// test_quant_arrays.py.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/FloatConversion.h"
+#include <cmath>
+#include <gtest/gtest.h>
+#include <limits>
+
+using namespace qopt::quant;
+
+TEST(FloatConversion, halvesAtTheEdges) {
+  EXPECT_EQ(floatToHalf(0.0f), 0x0000);
+  EXPECT_EQ(floatToHalf(-0.0f), 0x8000);
+  EXPECT_EQ(floatToHalf(1.0f), 0x3c00);
+  EXPECT_EQ(floatToHalf(65504.0f), 0x7bff);
+  EXPECT_EQ(floatToHalf(65519.996f), 0x7bff);
+  EXPECT_EQ(floatToHalf(65520.0f), 0x7c00); // a tie, to the even side
+  EXPECT_EQ(floatToHalf(0x1p-24f), 0x0001); // the smallest subnormal
+  EXPECT_EQ(floatToHalf(0x1p-25f), 0x0000); // half of it: a tie, to zero
+  EXPECT_EQ(floatToHalf(0x1.000002p-25f), 0x0001);
+  EXPECT_EQ(floatToHalf(0x1.8p-24f), 0x0002);       // a tie, to even
+  EXPECT_EQ(floatToHalf(0x1.ff8p-15f), 0x03ff);     // the largest subnormal
+  EXPECT_EQ(floatToHalf(0x1.ffcp-15f), 0x0400);     // a tie, to a normal
+  EXPECT_EQ(floatToHalf(0x1.fffp-15f), 0x0400);     // rounds to a normal
+  EXPECT_EQ(floatToHalf(-0x1.ffep15f), 0xfbff + 1); // rounds to infinity
+  EXPECT_EQ(floatToHalf(std::numeric_limits<float>::infinity()), 0x7c00);
+}
+
+TEST(FloatConversion, tiesGoToEven) {
+  EXPECT_EQ(floatToHalf(1.0f + 0x1p-11f), 0x3c00);
+  EXPECT_EQ(floatToHalf(1.0f + 0x1p-10f + 0x1p-11f), 0x3c02);
+  EXPECT_EQ(floatToBfloat16(1.0f + 0x1p-8f), 0x3f80);
+  EXPECT_EQ(floatToBfloat16(1.0f + 0x1p-7f + 0x1p-8f), 0x3f82);
+}
+
+TEST(FloatConversion, notANumberStaysOne) {
+  for (uint32_t bits : {0x7f800001u, 0xff801fffu, 0x7fc00000u, 0x7fffffffu}) {
+    float value = std::bit_cast<float>(bits);
+    EXPECT_TRUE(std::isnan(halfToFloat(floatToHalf(value)))) << bits;
+    EXPECT_TRUE(std::isnan(bfloat16ToFloat(floatToBfloat16(value)))) << bits;
+  }
+}
+
+TEST(FloatConversion, everyHalfComesBack) {
+  for (uint32_t half = 0; half < 0x10000; ++half) {
+    float value = halfToFloat(uint16_t(half));
+    if (!std::isnan(value)) {
+      ASSERT_EQ(floatToHalf(value), half);
+    }
+    float brain = bfloat16ToFloat(uint16_t(half));
+    if (!std::isnan(brain)) {
+      ASSERT_EQ(floatToBfloat16(brain), half);
+    }
+  }
+}

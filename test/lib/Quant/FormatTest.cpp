@@ -1,0 +1,73 @@
+// A format has one spelling, and everything else has a message that says why.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/Format.h"
+#include <gtest/gtest.h>
+
+using namespace qopt;
+using namespace qopt::quant;
+
+static std::string messageFor(std::string_view text) {
+  StatusOr<Format> format = parseFormat(text);
+  return format.ok() ? "parsed" : format.status().message();
+}
+
+TEST(Format, spellingsComeBack) {
+  for (const char *text :
+       {"f32", "f16", "bf16", "int8", "int4", "int8_tensor", "int8_g128",
+        "int4_g32", "int4_asym_g64", "int8_asym", "int4_g32_sf32", "int8_sf16",
+        "int4_asym_g32_zf", "int8_asym_tensor", "int4_asym_g128_zf_sf32"}) {
+    StatusOr<Format> format = parseFormat(text);
+    ASSERT_TRUE(format.ok()) << format.status().message();
+    EXPECT_EQ(spell(*format), text);
+  }
+}
+
+TEST(Format, fieldsAreWhatTheSpellingSays) {
+  Format plain = *parseFormat("int8");
+  EXPECT_EQ(plain.granularity, Granularity::Channel);
+  EXPECT_EQ(plain.scale, ScaleType::F32);
+  EXPECT_TRUE(plain.isSymmetric());
+  EXPECT_EQ(*parseFormat("int4_asym_g64"),
+            groupFormat(ElementType::Int4, 64, ZeroType::U8));
+  EXPECT_EQ(parseFormat("int4_asym_g64")->scale, ScaleType::F16);
+  EXPECT_EQ(parseFormat("int4_asym_g32_zf")->zero, ZeroType::Float);
+  EXPECT_EQ(*parseFormat("bf16"), floatFormat(ElementType::BF16));
+}
+
+TEST(Format, unknownElement) {
+  EXPECT_EQ(messageFor("int5_g32"),
+            "format \"int5_g32\": unknown element type \"int5\"; expected one "
+            "of f32, f16, bf16, int8, int4");
+  EXPECT_EQ(messageFor(""), "format \"\": unknown element type \"\"; expected "
+                            "one of f32, f16, bf16, int8, int4");
+}
+
+TEST(Format, floatsHaveNoScales) {
+  EXPECT_EQ(messageFor("f16_g32"),
+            "format \"f16_g32\": f16 has no scales; expected \"f16\" alone");
+}
+
+TEST(Format, groupSizes) {
+  EXPECT_EQ(messageFor("int4_g12"),
+            "format \"int4_g12\": group size 12 is not supported; expected a "
+            "multiple of 8 up to 65536");
+  for (const char *text : {"int4_g0", "int4_g4", "int4_g65544", "int4_g-8",
+                           "int4_g8x", "int4_g99999999999999999999"})
+    EXPECT_NE(messageFor(text), "parsed") << text;
+}
+
+TEST(Format, unknownPart) {
+  EXPECT_EQ(messageFor("int4_sym"),
+            "format \"int4_sym\": unknown part \"sym\"; expected asym, tensor, "
+            "g<size>, zf, sf16 or sf32");
+}
+
+TEST(Format, onlyTheOneSpelling) {
+  EXPECT_EQ(messageFor("int4_g32_asym"),
+            "format \"int4_g32_asym\": this format is spelt "
+            "\"int4_asym_g32\"");
+  EXPECT_EQ(messageFor("int4_g32_sf16"),
+            "format \"int4_g32_sf16\": this format is spelt \"int4_g32\"");
+  EXPECT_EQ(messageFor("int8_asym_asym"),
+            "format \"int8_asym_asym\": this format is spelt \"int8_asym\"");
+}

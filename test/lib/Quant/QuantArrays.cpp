@@ -1,0 +1,96 @@
+// quant-arrays: lib/Quant on arrays from standard input, for the comparison
+// with NumPy in test_quant_arrays.py.
+//   widen f16|bf16      16-bit values in, f32 out
+//   narrow f16|bf16     f32 in, 16-bit values out
+//   rtn FORMAT ROWS COLUMNS BLOCK
+//                       f32 in; codes, scales, zeros and what they stand for
+//                       out; BLOCK rows are quantized at a time
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/Algorithm.h"
+#include "lib/Quant/Element.h"
+#include "lib/Quant/Storage.h"
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+using namespace qopt;
+using namespace qopt::quant;
+
+static std::vector<uint8_t> readAll() {
+  std::vector<uint8_t> bytes;
+  uint8_t buffer[1 << 16];
+  while (size_t count = std::fread(buffer, 1, sizeof buffer, stdin))
+    bytes.insert(bytes.end(), buffer, buffer + count);
+  return bytes;
+}
+
+static void write(const void *bytes, size_t size) {
+  std::fwrite(bytes, 1, size, stdout);
+}
+
+static int fail(const Status &status) {
+  std::fprintf(stderr, "error: %s\n", status.message().c_str());
+  return 1;
+}
+
+static int quantize(const Format &format, int64_t rows, int64_t columns,
+                    int64_t block) {
+  std::vector<uint8_t> input = readAll();
+  std::vector<float> values(static_cast<size_t>(rows * columns));
+  std::memcpy(values.data(), input.data(), input.size());
+  auto size = [&](auto bytes) {
+    return static_cast<size_t>(bytes(format, rows, columns));
+  };
+  std::vector<uint8_t> codes(size(codeBytes)), scales(size(scaleBytes)),
+      zeros(size(zeroBytes));
+  ValueRange range;
+  if (Status status = observeRange({values.data(), 0, rows, columns}, range);
+      !status.ok())
+    return fail(status);
+  bool perTensor = format.granularity == Granularity::Tensor;
+  int64_t groups = perTensor ? 0 : groupsPerRow(format, columns);
+  int64_t zeroSize = format.zero == ZeroType::Float ? bytesPerScale(format) : 1;
+  for (int64_t row = 0; row < rows; row += block)
+    if (Status status = roundToNearest.quantizeRows(
+            format,
+            {values.data() + row * columns, row, std::min(block, rows - row),
+             columns},
+            range,
+            {codes.data() + row * bytesPerRow(format, columns),
+             scales.data() + row * groups * bytesPerScale(format),
+             zeros.data() + row * groups * zeroSize});
+        !status.ok())
+      return fail(status);
+  dequantizeRows(format, {codes.data(), scales.data(), zeros.data()}, rows,
+                 columns, values.data());
+  write(codes.data(), codes.size());
+  write(scales.data(), scales.size());
+  write(zeros.data(), zeros.size());
+  write(values.data(), values.size() * sizeof(float));
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  StatusOr<Format> format = parseFormat(argc > 2 ? argv[2] : "");
+  if (!format.ok())
+    return fail(format.status());
+  if (!std::strcmp(argv[1], "rtn") && argc == 6)
+    return quantize(*format, std::atoll(argv[3]), std::atoll(argv[4]),
+                    std::atoll(argv[5]));
+  const Element &element = elementOf(format->element);
+  std::vector<uint8_t> input = readAll();
+  bool widen = !std::strcmp(argv[1], "widen");
+  auto count = static_cast<int64_t>(input.size() / (widen ? 2 : 4));
+  std::vector<float> values(static_cast<size_t>(count));
+  if (widen) {
+    element.decode(input.data(), count, values.data());
+    write(values.data(), values.size() * sizeof(float));
+  } else {
+    std::memcpy(values.data(), input.data(), input.size());
+    element.encode(values.data(), count, input.data());
+    write(input.data(), static_cast<size_t>(2 * count));
+  }
+  return 0;
+}

@@ -1,0 +1,132 @@
+"""lib/Quant and NumPy agree: every half, roundings at every tie, and round-to-nearest codes, scales and zero points."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+TYPES = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}
+
+
+@pytest.fixture
+def arrays(tool):
+    """arrays(input, arguments…) gives the bytes that the program quant-arrays makes of an array."""
+    return lambda data, *arguments: tool("quant-arrays", *arguments, stdin=np.ascontiguousarray(data).tobytes()).stdout
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_all_values_widen(arrays, name):
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    wide = np.frombuffer(arrays(bits, "widen", name), np.float32)
+    with np.errstate(invalid="ignore"):
+        expected = bits.view(TYPES[name]).astype(np.float32)
+    assert np.array_equal(np.isnan(wide), np.isnan(expected))
+    number = ~np.isnan(expected)
+    assert np.array_equal(wide.view(np.uint32)[number], expected.view(np.uint32)[number])
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_roundings(arrays, name):
+    """Values, the ties between them, what lies beside both, and bit patterns at random."""
+    values = np.arange(1 << 16, dtype=np.uint16).view(TYPES[name]).astype(np.float32)
+    values = np.sort(values[np.isfinite(values)])
+    ties = ((values[1:].astype(np.float64) + values[:-1]) / 2).astype(np.float32)
+    random = np.random.default_rng(7).integers(0, 1 << 32, 200_000, dtype=np.uint32).view(np.float32)
+    points = np.concatenate([values, ties, np.float32([65519.99, 65520, 1e30, np.inf, -np.inf])])
+    points = np.concatenate([points, np.nextafter(points, np.float32(np.inf)), np.nextafter(points, np.float32(0))])
+    points = np.concatenate([points, random])
+    points = points[~np.isnan(points)]
+    with np.errstate(over="ignore"):
+        expected = points.astype(TYPES[name])
+    narrow = np.frombuffer(arrays(points, "narrow", name), np.uint16)
+    assert np.array_equal(narrow, expected.view(np.uint16))
+
+
+def round_to_nearest(w, element, group, zero, scale_type):
+    """The formulas of lib/Quant/Algorithm.h in float32: codes, scales, zeros and the values they stand for."""
+    rows, columns = w.shape
+    f = np.float32
+    g = w.reshape(rows, columns // group, group)
+    if zero is None:
+        if element == "int4":
+            first = np.abs(g).argmax(axis=2)[..., None]
+            scale, low, high = np.take_along_axis(g, first, 2) / f(-8), -8, 7
+        else:
+            scale, low, high = np.abs(g).max(axis=2, keepdims=True) / f(127), -127, 127
+    else:
+        low, high = 0, 15 if element == "int4" else 255
+        least, most = np.minimum(g.min(axis=2, keepdims=True), 0), np.maximum(g.max(axis=2, keepdims=True), 0)
+        scale = (most - least) / f(high)
+    scale = scale.astype(scale_type)
+    s = scale.astype(f)
+    divisor = np.where(s == 0, f(1), s)
+    z = np.zeros_like(s)
+    if zero == "integer":
+        z = np.where(s == 0, 0, np.clip(np.rint(-least / divisor), 0, high)).astype(f)
+        q = np.clip(np.rint(g / divisor) + z, low, high)
+    elif zero == "float":
+        z = np.where(s == 0, 0, -least / divisor).astype(scale_type).astype(f)
+        q = np.clip(np.rint(g / divisor + z), low, high)
+    else:
+        q = np.clip(np.rint(g / divisor), low, high)
+    q = np.where(s == 0, 0, q).astype(f)
+    return (
+        q.reshape(w.shape).astype(np.int16),
+        scale.reshape(rows, -1),
+        z.reshape(rows, -1),
+        (s * (q - z)).reshape(w.shape),
+    )
+
+
+FORMATS = {
+    "int8": ("int8", 0, None, np.float32),
+    "int8_g128": ("int8", 128, None, np.float16),
+    "int4_g32": ("int4", 32, None, np.float16),
+    "int4_g64_sf32": ("int4", 64, None, np.float32),
+    "int4_asym_g32": ("int4", 32, "integer", np.float16),
+    "int4_asym_g128": ("int4", 128, "integer", np.float16),
+    "int8_asym": ("int8", 0, "integer", np.float32),
+    "int4_asym_g64_zf": ("int4", 64, "float", np.float16),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_round_to_nearest(arrays, name):
+    element, group, zero, scale_type = FORMATS[name]
+    rows, columns = 33, 256
+    random = np.random.default_rng(11)
+    w = random.standard_normal((rows, columns), dtype=np.float32) * np.float32(0.02)
+    w[3] = 0
+    w[4] = np.round(w[4] * 256) / 32  # many ties
+    w[5] = np.abs(w[5])
+    w[6, :64] = 1e-9  # the scale is stored as zero in f16
+    codes, scales, zeros, values = round_to_nearest(w, element, group or columns, zero, scale_type)
+
+    out = arrays(w, "rtn", name, rows, columns, 8)
+    offset = rows * columns // (1 if element == "int8" else 2)
+    stored = np.frombuffer(out, np.uint8, offset)
+    if element == "int4":
+        stored = np.stack([stored & 15, stored >> 4], axis=-1)
+    expected = (codes & (15 if element == "int4" else 255)).astype(np.uint8)
+    assert np.array_equal(stored.reshape(rows, columns), expected)
+    got = np.frombuffer(out, scale_type, scales.size, offset)
+    assert np.array_equal(got, scales.reshape(-1))
+    offset += got.nbytes
+    if zero:
+        got = np.frombuffer(out, np.uint8 if zero == "integer" else scale_type, zeros.size, offset)
+        assert np.array_equal(got.astype(np.float32), zeros.reshape(-1))
+        offset += got.nbytes
+    assert np.array_equal(np.frombuffer(out, np.float32, -1, offset), values.reshape(-1))
+
+
+def test_blocks_of_rows_do_not_matter(arrays):
+    w = np.random.default_rng(3).standard_normal((20, 64), dtype=np.float32)
+    results = {arrays(w, "rtn", "int4_asym_g32", 20, 64, block) for block in (1, 7, 20)}
+    assert len(results) == 1
+
+
+def test_values_that_are_not_finite_are_named(tool):
+    w = np.ones((4, 32), np.float32)
+    w[2, 7] = np.nan
+    done = tool("quant-arrays", "rtn", "int4_g32", 4, 32, 1, stdin=w.tobytes(), check=False)
+    assert done.returncode == 1
+    assert done.stderr == b"error: NaN at row 2, column 7; expected finite values\n"
