@@ -92,27 +92,70 @@ Charsmap::replacement(std::string_view text) const {
   return std::nullopt;
 }
 
-std::string Charsmap::normalize(std::string_view text) const {
+namespace {
+
+/// Writes the new text and follows which characters come from the first one.
+/// The reference counts a replacement by more characters as inserted before
+/// what it replaces and a replacement by none not at all; Metaspace's "first"
+/// depends on that.
+class Rewriting {
+public:
+  explicit Rewriting(const NormalizedText &old) : old(old) {}
+
+  void replace(std::string_view from, std::string_view to) {
+    auto grows = static_cast<std::ptrdiff_t>(countCharacters(to)) -
+                 static_cast<std::ptrdiff_t>(countCharacters(from));
+    for (bool first = true; !to.empty(); first = false) {
+      std::size_t length;
+      (void)firstCharacter(to, length);
+      result += to.substr(0, length);
+      to.remove_prefix(length);
+      bool inserted = !first || grows > 0;
+      std::size_t origin = inserted && at > 0 ? at - 1 : at;
+      if (origin < old.start)
+        start = result.size();
+      for (std::ptrdiff_t i = grows; !inserted && i <= 0; ++i)
+        skipCharacter();
+    }
+  }
+
+  NormalizedText finish() { return {std::move(result), start}; }
+
+private:
+  void skipCharacter() {
+    std::size_t length = 0;
+    if (at < old.text.size())
+      (void)firstCharacter(std::string_view(old.text).substr(at), length);
+    at += length;
+  }
+
+  const NormalizedText &old;
   std::string result;
-  result.reserve(text.size());
-  while (!text.empty()) {
-    std::string_view cluster = text.substr(0, graphemeLength(text));
-    text.remove_prefix(cluster.size());
-    if (cluster.size() < 6) {
-      if (auto found = replacement(cluster)) {
-        result += *found;
-        continue;
-      }
+  std::size_t at = 0, start = 0; ///< in the old text; in the new one
+};
+
+} // namespace
+
+void Charsmap::apply(NormalizedText &text) const {
+  Rewriting rewriting(text);
+  std::string_view rest = text.text;
+  while (!rest.empty()) {
+    std::string_view cluster = rest.substr(0, graphemeLength(rest));
+    rest.remove_prefix(cluster.size());
+    auto whole = cluster.size() < 6 ? replacement(cluster) : std::nullopt;
+    if (whole) {
+      rewriting.replace(cluster, *whole);
+      continue;
     }
     while (!cluster.empty()) {
       std::size_t length;
       (void)firstCharacter(cluster, length);
       std::string_view character = cluster.substr(0, length);
-      result += replacement(character).value_or(character);
+      rewriting.replace(character, replacement(character).value_or(character));
       cluster.remove_prefix(length);
     }
   }
-  return result;
+  text = rewriting.finish();
 }
 
 } // namespace qopt::runtime

@@ -5,7 +5,7 @@
 #ifndef QOPT_RUNTIME_TOKENIZER_CHARSMAP_H
 #define QOPT_RUNTIME_TOKENIZER_CHARSMAP_H
 
-#include "qopt/Status.h"
+#include "runtime/Tokenizer/Normalizer.h"
 
 #include <cstdint>
 #include <optional>
@@ -26,9 +26,9 @@ public:
   /// From base64.
   static StatusOr<Charsmap> parse(std::string_view base64);
 
-  /// `text` (valid UTF-8) with the rules applied: to each grapheme cluster
-  /// below six bytes as a whole, else to its characters.
-  std::string normalize(std::string_view text) const;
+  /// Applies the rules to the text: to each grapheme cluster below six bytes as
+  /// a whole, else to its characters.
+  void apply(NormalizedText &text) const;
 
 private:
   /// The replacement for the shortest rule that `text` begins with.

@@ -4,7 +4,6 @@
 #include "runtime/Tokenizer/ByteAlphabet.h"
 #include "runtime/Tokenizer/Charsmap.h"
 #include "runtime/Tokenizer/PartTable.h"
-#include "runtime/Tokenizer/Regex.h"
 #include "runtime/Tokenizer/Unicode.h"
 #include "runtime/Tokenizer/Utf8.h"
 
@@ -22,21 +21,30 @@ template <typename Each> void rewrite(NormalizedText &text, Each each) {
   std::string result;
   result.reserve(text.text.size());
   std::string_view rest = text.text;
-  for (bool first = true; !rest.empty(); first = false) {
+  std::size_t start = 0;
+  while (!rest.empty()) {
     std::size_t length;
+    bool first = text.text.size() - rest.size() < text.start;
     each(firstCharacter(rest, length), result);
     rest.remove_prefix(length);
-    if (first && result.empty())
-      text.atStart = false;
+    if (first)
+      start = result.size();
   }
-  text.text = std::move(result);
+  text = {std::move(result), start};
+}
+
+/// Replaces the text by `whole(text)`.
+template <typename Whole> void transform(NormalizedText &text, Whole whole) {
+  std::string_view first = std::string_view(text.text).substr(0, text.start);
+  std::size_t start = whole(first).size();
+  text = {whole(text.text), start};
 }
 
 class Unicode : public Normalizer {
 public:
   explicit Unicode(NormalForm form) : form(form) {}
   Status apply(NormalizedText &text) const override {
-    text.text = normalize(text.text, form);
+    transform(text, [&](auto part) { return normalize(part, form); });
     return {};
   }
 
@@ -86,7 +94,7 @@ public:
 class ByteLevel : public Normalizer {
 public:
   Status apply(NormalizedText &text) const override {
-    text.text = spellBytes(text.text);
+    transform(text, spellBytes);
     return {};
   }
 };
@@ -95,8 +103,10 @@ class Prepend : public Normalizer {
 public:
   explicit Prepend(std::string prefix) : prefix(std::move(prefix)) {}
   Status apply(NormalizedText &text) const override {
-    if (!text.text.empty())
-      text.text.insert(0, prefix);
+    if (text.text.empty())
+      return {};
+    text.text.insert(0, prefix);
+    text.start += text.start > 0 ? prefix.size() : 0;
     return {};
   }
 
@@ -122,8 +132,8 @@ public:
       begin = left ? rest.size() : 0;
     begin = left ? begin : 0;
     end = right ? std::max(begin, end) : rest.size();
-    text.atStart &= begin == 0;
-    text.text = std::string(rest.substr(begin, end - begin));
+    text = {std::string(rest.substr(begin, end - begin)),
+            text.start - std::min(text.start, begin)};
     return {};
   }
 
@@ -140,17 +150,22 @@ public:
     QOPT_RETURN_IF_ERROR(pattern.findAll(text.text, matches));
     if (matches.empty())
       return {};
-    if (matches[0].begin == 0 && matches[0].end > 0 && content.empty())
-      text.atStart = false;
     std::string result;
-    std::size_t at = 0;
+    std::size_t at = 0, start = 0;
+    auto keep = [&](std::size_t end) {
+      if (at < text.start)
+        start = result.size() + std::min(end, text.start) - at;
+      result.append(text.text, at, end - at);
+    };
     for (Match match : matches) {
-      result.append(text.text, at, match.begin - at);
-      result += content;
+      keep(match.begin);
+      result += content; // it counts for the last character it replaces
+      if (std::max<std::size_t>(match.end, 1) - 1 < text.start)
+        start = result.size();
       at = match.end;
     }
-    result.append(text.text, at);
-    text.text = std::move(result);
+    keep(text.text.size());
+    text = {std::move(result), start};
     return {};
   }
 
@@ -178,7 +193,9 @@ public:
         out += chinese ? " " : "";
       });
     if (stripAccents) {
-      text.text = normalize(text.text, NormalForm::Decomposed);
+      transform(text, [](auto part) {
+        return normalize(part, NormalForm::Decomposed);
+      });
       rewrite(text, [](char32_t c, std::string &out) {
         if (!isNonspacingMark(c))
           appendUtf8(out, c);
@@ -195,7 +212,7 @@ class Precompiled : public Normalizer {
 public:
   explicit Precompiled(Charsmap map) : map(std::move(map)) {}
   Status apply(NormalizedText &text) const override {
-    text.text = map.normalize(text.text);
+    map.apply(text);
     return {};
   }
 

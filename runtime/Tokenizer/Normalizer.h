@@ -14,9 +14,9 @@ namespace qopt::runtime {
 /// Valid UTF-8 on its way through the stages.
 struct NormalizedText {
   std::string text;
-  /// Does the first character come from the very start of the input?
+  /// How many of its first bytes come from the first character of the input;
   /// Metaspace's "first" asks.
-  bool atStart = true;
+  std::size_t start = 0;
 };
 
 class Normalizer {

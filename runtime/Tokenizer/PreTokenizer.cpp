@@ -7,6 +7,8 @@
 #include "runtime/Tokenizer/Unicode.h"
 #include "runtime/Tokenizer/Utf8.h"
 
+#include <algorithm>
+
 namespace qopt::runtime {
 
 using nlohmann::json;
@@ -46,9 +48,10 @@ template <typename Write> void rewritePieces(Pieces &pieces, Write write) {
   text.reserve(pieces.text.size() * 3 / 2);
   for (Piece &piece : pieces.pieces) {
     std::size_t begin = text.size();
-    write(pieces.view(piece), piece.atStart, text);
+    write(pieces.view(piece), piece.start > 0, text);
     piece.begin = begin;
     piece.end = text.size();
+    piece.start = std::min<std::size_t>(piece.start, 1);
   }
   pieces.text = std::move(text);
 }

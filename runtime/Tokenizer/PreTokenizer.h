@@ -16,7 +16,7 @@ namespace qopt::runtime {
 /// A range of the text, in bytes, never empty.
 struct Piece {
   std::size_t begin, end;
-  bool atStart; ///< its first character comes from the very start of the input
+  std::size_t start; ///< as in NormalizedText
 };
 
 struct Pieces {

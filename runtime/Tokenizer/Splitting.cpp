@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Tokenizer/PreTokenizer.h"
 
+#include <algorithm>
+
 namespace qopt::runtime {
 
 namespace {
@@ -70,7 +72,7 @@ void Splitting::split(const Piece &piece, const std::vector<Match> &matches,
   for (const Segment &segment : segments)
     if (segment.begin < segment.end)
       out.push_back({piece.begin + segment.begin, piece.begin + segment.end,
-                     piece.atStart && segment.begin == 0});
+                     piece.start - std::min(piece.start, segment.begin)});
 }
 
 } // namespace qopt::runtime

@@ -26,7 +26,7 @@ struct Tokenizer::State {
 
   Status read(std::string_view json);
   Status encode(std::string_view text, std::vector<std::int32_t> &ids) const;
-  Status encodePart(std::string_view text, bool atStart,
+  Status encodePart(std::string_view text, std::size_t start,
                     std::vector<std::int32_t> &ids) const;
   /// The token that decoding starts from, unless it is left out.
   std::optional<std::string_view> spelling(std::int32_t id,
@@ -80,8 +80,9 @@ Status Tokenizer::State::encode(std::string_view text,
       continue;
     }
     NormalizedText part{
-        std::string(text.substr(raw.begin, raw.end - raw.begin)),
-        raw.begin == 0};
+        std::string(text.substr(raw.begin, raw.end - raw.begin)), 0};
+    if (raw.begin == 0)
+      (void)firstCharacter(part.text, part.start);
     if (normalizer)
       QOPT_RETURN_IF_ERROR(normalizer->apply(part));
     for (Segment segment : added.cut(part.text, Stage::AfterNormalization)) {
@@ -90,16 +91,16 @@ Status Tokenizer::State::encode(std::string_view text,
       if (segment.id >= 0)
         ids.push_back(segment.id);
       else
-        QOPT_RETURN_IF_ERROR(
-            encodePart(view, part.atStart && segment.begin == 0, ids));
+        QOPT_RETURN_IF_ERROR(encodePart(
+            view, part.start - std::min(part.start, segment.begin), ids));
     }
   }
   return {};
 }
 
-Status Tokenizer::State::encodePart(std::string_view text, bool atStart,
+Status Tokenizer::State::encodePart(std::string_view text, std::size_t start,
                                     std::vector<std::int32_t> &ids) const {
-  Pieces pieces{std::string(text), {{0, text.size(), atStart}}};
+  Pieces pieces{std::string(text), {{0, text.size(), start}}};
   if (preTokenizer)
     QOPT_RETURN_IF_ERROR(preTokenizer->apply(pieces));
   for (const Piece &piece : pieces.pieces)
