@@ -1,6 +1,7 @@
 // Comparing shapes, and sizes of values as IR.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/Shapes.h"
+#include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptTypes.h"
 #include "lib/Quant/Storage.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -54,18 +55,19 @@ LogicalResult verifyLikeOperand(Operation *op, Value result, Value x) {
 
 FailureOr<SmallVector<OpFoldResult>> sizesOf(OpBuilder &builder, Location loc,
                                              Value value) {
-  if (isa<RankedTensorType>(value.getType()))
-    return tensor::getMixedSizes(builder, loc, value);
   auto shaped = cast<ShapedType>(value.getType());
   if (shaped.hasStaticShape())
     return getAsIndexOpFoldResult(builder.getContext(), shaped.getShape());
+  // Through the operations of this dialect, so that no size is a use of a
+  // tensor that fusion would like to remove.
   auto producer = value.getDefiningOp<ReifyRankedShapedTypeOpInterface>();
-  if (!producer)
-    return failure();
   ReifiedRankedShapedTypeDims shapes;
-  if (failed(producer.reifyResultShapes(builder, shapes)))
-    return failure();
-  return shapes[cast<OpResult>(value).getResultNumber()];
+  if (producer && isa<QOptDialect>(producer->getDialect()) &&
+      succeeded(producer.reifyResultShapes(builder, shapes)))
+    return shapes[cast<OpResult>(value).getResultNumber()];
+  if (isa<RankedTensorType>(value.getType()))
+    return tensor::getMixedSizes(builder, loc, value);
+  return failure();
 }
 
 LogicalResult reifyLike(OpBuilder &builder, Operation *op, Value value,

@@ -39,9 +39,9 @@ mlir::LogicalResult verifyShape(mlir::Operation *op, llvm::StringRef what,
 mlir::LogicalResult verifyLikeOperand(mlir::Operation *op, mlir::Value result,
                                       mlir::Value x);
 
-/// The sizes of a tensor, or of quantized activations through the operation
-/// that computes them. Fails for quantized activations whose producer does not
-/// say.
+/// The sizes of a tensor or of quantized activations, in terms of what the
+/// operations of this dialect that compute it read. Fails for quantized
+/// activations whose producer does not say.
 mlir::FailureOr<llvm::SmallVector<mlir::OpFoldResult>>
 sizesOf(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value);
 

@@ -47,3 +47,15 @@ func.func @other_format(%x: tensor<?x64xf32>, %q: !qopt.weight<64x64, f16>, %k: 
   %b = qopt.linear %x, %k : tensor<?x64xf32>, !qopt.weight<32x64, int8> -> tensor<?x32xf32>
   return %a, %b : tensor<?x64xf32>, tensor<?x32xf32>
 }
+
+// Sizes are those of what comes before the norm, which so keeps its one use.
+// CHECK-LABEL: @sizes
+func.func @sizes(%x: tensor<?x64xf32>, %scale: tensor<64xf32>, %q: !qopt.weight<64x64, int8>, %k: !qopt.weight<32x64, int8>) -> (tensor<?x64xf32>, tensor<?x32xf32>) {
+  // CHECK: tensor.dim %arg0
+  // CHECK-NOT: tensor.dim
+  %n = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
+  %c = qopt.quantize %n : tensor<?x64xf32> -> !qopt.quantized<?x64, int8_g32_sf32>
+  %a = qopt.linear %c, %q : !qopt.quantized<?x64, int8_g32_sf32>, !qopt.weight<64x64, int8> -> tensor<?x64xf32>
+  %b = qopt.linear %c, %k : !qopt.quantized<?x64, int8_g32_sf32>, !qopt.weight<32x64, int8> -> tensor<?x32xf32>
+  return %a, %b : tensor<?x64xf32>, tensor<?x32xf32>
+}
