@@ -210,11 +210,11 @@ void Probe::bindOthers(Evaluator &evaluator, const ProbeCase &probeCase) const {
   }
 }
 
-std::vector<ProbeCase> Probe::standardCases() const {
+std::vector<ProbeCase> Probe::casesPaddedLeft() const {
   using Padding = ProbeCase::Padding;
   std::vector<ProbeCase> cases = {
       fit(1, 0, 5, Padding::None),  fit(1, 0, 7, Padding::Left),
-      fit(2, 0, 7, Padding::Left),  fit(3, 0, 6, Padding::Right),
+      fit(2, 0, 7, Padding::Left),  fit(3, 0, 6, Padding::Left),
       fit(2, 0, 12, Padding::Left),
   };
   if (!hasPast())
@@ -225,6 +225,24 @@ std::vector<ProbeCase> Probe::standardCases() const {
   cases.push_back(fit(3, 5, 4, Padding::Left));
   cases.push_back(fit(2, 2, 7, Padding::Left));
   cases.push_back(fit(2, 21, 3, Padding::Left));
+  return cases;
+}
+
+/// Paddings behind the tokens of a cache would lie between old and new ones:
+/// with a cache there are none.
+std::vector<ProbeCase> Probe::casesPaddedRight() const {
+  using Padding = ProbeCase::Padding;
+  std::vector<ProbeCase> cases = {
+      fit(1, 0, 5, Padding::None),   fit(1, 0, 7, Padding::Right),
+      fit(2, 0, 7, Padding::Right),  fit(3, 0, 6, Padding::Right),
+      fit(2, 0, 12, Padding::Right),
+  };
+  if (!hasPast())
+    return cases;
+  cases.push_back(fit(1, 3, 1, Padding::None));
+  cases.push_back(fit(2, 5, 4, Padding::None));
+  cases.push_back(fit(3, 4, 1, Padding::None));
+  cases.push_back(fit(2, 21, 3, Padding::None));
   return cases;
 }
 
@@ -290,7 +308,7 @@ std::string describe(const MaskKind &kind) {
   if (kind.window)
     words.push_back("window " + std::to_string(*kind.window));
   if (kind.padding)
-    words.push_back("padding");
+    words.push_back(kind.rightPadded ? "padding on the right" : "padding");
   if (!kind.slopes.empty())
     words.push_back("slopes of " + std::to_string(kind.slopes.size()) +
                     " heads");

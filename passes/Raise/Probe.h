@@ -72,8 +72,9 @@ public:
     return evaluatorFor(probeCase).evaluate(value);
   }
   /// Cases that tell causal from bidirectional, padded from unpadded and short
-  /// windows apart.
-  std::vector<ProbeCase> standardCases() const;
+  /// windows apart, with paddings on the left or the right of the tokens.
+  std::vector<ProbeCase> casesPaddedLeft() const;
+  std::vector<ProbeCase> casesPaddedRight() const;
 
 private:
   /// Shapes of arguments without a role (token_type_ids), by the names of
@@ -96,6 +97,9 @@ struct MaskKind {
   bool causal = false;           ///< t <= q
   std::optional<int64_t> window; ///< q - t < window
   bool padding = false; ///< keys that attention_mask marks 0 are blocked
+  /// The claims hold for paddings behind the tokens only, as
+  /// GroupQueryAttention wants them; else for paddings before them too.
+  bool rightPadded = false;
   /// Added to the score of head h: slope[h] · (t - q), up to a constant of the
   /// row; empty where nothing is added.
   llvm::SmallVector<double> slopes;

@@ -96,12 +96,13 @@ StatusOr<MaskView> viewOf(const HostTensor &mask, const ProbeCase &probeCase,
   return view;
 }
 
-/// Views of the standard cases and of cases longer than any possible window.
+/// Views of the given cases and of cases longer than any possible window.
 StatusOr<std::vector<MaskView>> collectViews(const Probe &probe, Value mask,
-                                             MaskSense sense) {
+                                             MaskSense sense,
+                                             ArrayRef<ProbeCase> cases) {
   std::vector<MaskView> views;
   int64_t heads = 1;
-  for (const ProbeCase &probeCase : probe.standardCases()) {
+  for (const ProbeCase &probeCase : cases) {
     StatusOr<HostTensor> tensor = probe.evaluate(mask, probeCase);
     if (!tensor)
       return tensor.status();
@@ -222,11 +223,11 @@ Status readSlopes(ArrayRef<MaskView> views, MaskKind &kind) {
   return {};
 }
 
-} // namespace
-
-StatusOr<MaskKind> classifyMask(const Probe &probe, Value mask,
-                                MaskSense sense) {
-  StatusOr<std::vector<MaskView>> views = collectViews(probe, mask, sense);
+/// What the mask is in these cases.
+StatusOr<MaskKind> classifyIn(const Probe &probe, Value mask, MaskSense sense,
+                              ArrayRef<ProbeCase> cases) {
+  StatusOr<std::vector<MaskView>> views =
+      collectViews(probe, mask, sense, cases);
   if (!views)
     return views.status();
   MaskKind kind = guess(*views);
@@ -234,6 +235,24 @@ StatusOr<MaskKind> classifyMask(const Probe &probe, Value mask,
     QOPT_RETURN_IF_ERROR(verifySight(view, kind));
   QOPT_RETURN_IF_ERROR(readSlopes(*views, kind));
   return kind;
+}
+
+} // namespace
+
+StatusOr<MaskKind> classifyMask(const Probe &probe, Value mask,
+                                MaskSense sense) {
+  std::vector<ProbeCase> left = probe.casesPaddedLeft();
+  std::vector<ProbeCase> right = probe.casesPaddedRight();
+  std::vector<ProbeCase> both = left;
+  both.insert(both.end(), right.begin(), right.end());
+  StatusOr<MaskKind> kind = classifyIn(probe, mask, sense, both);
+  if (kind)
+    return kind;
+  StatusOr<MaskKind> narrower = classifyIn(probe, mask, sense, right);
+  if (!narrower)
+    return kind.status();
+  narrower->rightPadded = true;
+  return narrower;
 }
 
 } // namespace qopt::passes

@@ -86,6 +86,76 @@ struct NarrowSlicedShape : OpRewritePattern<SliceOp> {
   }
 };
 
+/// Unsqueeze(v[0]) = v for a vector v of one element.
+struct DropElementVector : OpRewritePattern<UnsqueezeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(UnsqueezeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto gather = op.getData().getDefiningOp<GatherOp>();
+    if (!gather || !isConstantOf(op.getAxes(), 0) ||
+        !isConstantOf(gather.getIndices(), 0))
+      return rewriter.notifyMatchFailure(op, "not of an element");
+    auto type = dyn_cast<RankedTensorType>(gather.getData().getType());
+    auto result = dyn_cast<RankedTensorType>(op.getType());
+    if (!type || !result || type.getRank() != 1 || type.getDimSize(0) != 1 ||
+        result.getRank() != 1)
+      return rewriter.notifyMatchFailure(op, "not of a vector of one element");
+    return replaceByEqual(op, gather.getData(), rewriter);
+  }
+};
+
+/// The operands of a Concat of single elements; a constant gives its own.
+FailureOr<SmallVector<Value>> elementsOf(Value vector,
+                                         PatternRewriter &rewriter) {
+  SmallVector<Value> parts;
+  if (auto concat = vector.getDefiningOp<ConcatOp>()) {
+    for (Value part : concat.getInputs()) {
+      auto type = dyn_cast<RankedTensorType>(part.getType());
+      if (!type || type.getShape() != ArrayRef<int64_t>{1})
+        return failure();
+      parts.push_back(part);
+    }
+    return parts;
+  }
+  std::optional<SmallVector<int64_t>> values = constantIntegers(vector);
+  if (!values)
+    return failure();
+  auto type = RankedTensorType::get(
+      {1}, cast<RankedTensorType>(vector.getType()).getElementType());
+  for (int64_t value : *values)
+    parts.push_back(ConstantOp::create(
+        rewriter, vector.getLoc(),
+        DenseElementsAttr::get(
+            type, rewriter.getIntegerAttr(type.getElementType(), value))));
+  return parts;
+}
+
+/// Where(constant, a, b) of short vectors: their elements, chosen.
+struct ChooseElements : OpRewritePattern<WhereOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(WhereOp op,
+                                PatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getType());
+    auto choice = constantIntegers(op->getOperand(0));
+    if (!type || !choice || type.getRank() != 1 ||
+        type.getDimSize(0) != static_cast<int64_t>(choice->size()) ||
+        op->getOperand(1).getType() != type ||
+        op->getOperand(2).getType() != type || choice->size() > 16)
+      return rewriter.notifyMatchFailure(op, "not a constant choice of sizes");
+    auto yes = elementsOf(op->getOperand(1), rewriter);
+    auto no = elementsOf(op->getOperand(2), rewriter);
+    if (failed(yes) || failed(no) || yes->size() != choice->size() ||
+        no->size() != choice->size())
+      return rewriter.notifyMatchFailure(op, "the elements are not at hand");
+    for (auto [i, chosen] : llvm::enumerate(*choice))
+      if (chosen)
+        (*no)[i] = (*yes)[i];
+    rewriter.replaceOpWithNewOp<ConcatOp>(op, type, *no,
+                                          rewriter.getI64IntegerAttr(0));
+    return success();
+  }
+};
+
 /// Whether an integer value is a size or made of sizes: never negative.
 bool isSize(Value value) {
   if (std::optional<SmallVector<int64_t>> known = constantIntegers(value))
@@ -141,6 +211,6 @@ struct DropExpandGuard : OpRewritePattern<WhereOp> {
 } // namespace
 
 void qopt::passes::populateSimplifyShapes(RewritePatternSet &patterns) {
-  patterns.add<NarrowGatheredShape, NarrowSlicedShape, DropExpandGuard>(
-      patterns.getContext());
+  patterns.add<NarrowGatheredShape, NarrowSlicedShape, DropElementVector,
+               ChooseElements, DropExpandGuard>(patterns.getContext());
 }

@@ -132,3 +132,27 @@ func.func @expand_guard(%x: tensor<?x4xf32>) -> tensor<2xi64> {
   %guarded = onnx.Where %open, %ones, %shape : (tensor<2xi1>, tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
   return %guarded : tensor<2xi64>
 }
+
+// A size taken out of a shape and put back is the shape's own part.
+// CHECK-LABEL: func @element_and_back
+// CHECK: %[[S:.*]] = onnx.Shape %arg0 {end = 2 : i64, start = 1 : i64}
+// CHECK-NEXT: return %[[S]]
+func.func @element_and_back(%x: tensor<?x?x4xf32>) -> tensor<1xi64> {
+  %shape = onnx.Shape %x : (tensor<?x?x4xf32>) -> tensor<3xi64>
+  %one = onnx.Constant dense<1> : tensor<i64>
+  %axis = onnx.Constant dense<0> : tensor<1xi64>
+  %size = onnx.Gather %shape, %one : (tensor<3xi64>, tensor<i64>) -> tensor<i64>
+  %back = onnx.Unsqueeze %size, %axis : (tensor<i64>, tensor<1xi64>) -> tensor<1xi64>
+  return %back : tensor<1xi64>
+}
+
+// CHECK-LABEL: func @chosen_elements
+// CHECK: %[[TWO:.*]] = onnx.Constant dense<2>
+// CHECK: onnx.Concat %arg0, %[[TWO]] {axis = 0 : i64}
+func.func @chosen_elements(%a: tensor<1xi64>, %b: tensor<1xi64>) -> tensor<2xi64> {
+  %choice = onnx.Constant dense<[false, true]> : tensor<2xi1>
+  %two = onnx.Constant dense<2> : tensor<2xi64>
+  %sizes = onnx.Concat %a, %b {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %y = onnx.Where %choice, %two, %sizes : (tensor<2xi1>, tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
+  return %y : tensor<2xi64>
+}
