@@ -1,0 +1,155 @@
+// A damaged or unknown tokenizer.json gives one error that says what is wrong,
+// and never anything worse.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "qopt/Tokenizer.h"
+
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace qopt;
+
+static const std::string model =
+    R"("model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2},)"
+    R"( "merges": ["a b"]})";
+
+static std::string errorOf(const std::string &json) {
+  StatusOr<Tokenizer> tokenizer = Tokenizer::create(json);
+  return tokenizer ? "" : tokenizer.status().message();
+}
+
+static std::string with(const std::string &part) {
+  return "{" + part + ", " + model + "}";
+}
+
+TEST(TokenizerFile, TheSmallestOne) {
+  EXPECT_EQ(errorOf("{" + model + "}"), "");
+}
+
+TEST(TokenizerFile, NoJson) {
+  EXPECT_EQ(errorOf(""), "tokenizer: byte 1 is not valid JSON");
+  EXPECT_EQ(errorOf("[]"), "tokenizer: expected a JSON object");
+  EXPECT_EQ(errorOf("{} x"), "tokenizer: byte 4 is not valid JSON");
+  EXPECT_EQ(errorOf(std::string(100'000, '[')),
+            "tokenizer: it is nested more than 64 levels deep");
+  EXPECT_EQ(errorOf("{\"a\": \"\xFF\"}"),
+            "tokenizer: byte 8 is not valid JSON");
+}
+
+TEST(TokenizerFile, UnknownPartsAreNamed) {
+  EXPECT_EQ(errorOf(with(R"("normalizer": {"type": "Zork"})")),
+            "tokenizer: normalizer \"Zork\" is not supported; supported: NFC, "
+            "NFD, NFKC, NFKD, Lowercase, StripAccents, Nmt, ByteLevel, "
+            "Prepend, Strip, Replace, BertNormalizer, Precompiled, Sequence");
+  for (const char *kind : {"pre_tokenizer", "post_processor", "decoder"})
+    EXPECT_TRUE(
+        errorOf(with("\"" + std::string(kind) + "\": {\"type\": \"Zork\"}"))
+            .starts_with("tokenizer: " + std::string(kind) +
+                         " \"Zork\" is not supported; supported: "));
+  EXPECT_EQ(errorOf(R"({"model": {"type": "Zork", "vocab": {"a": 0}}})"),
+            "tokenizer: model \"Zork\" is not supported; supported: BPE, "
+            "Unigram, WordPiece, WordLevel");
+}
+
+TEST(TokenizerFile, MissingAndMistypedFieldsAreNamed) {
+  EXPECT_EQ(errorOf("{\"normalizer\": null}"),
+            "tokenizer: file: field \"model\" is missing; expected an object");
+  EXPECT_EQ(errorOf(with(R"("normalizer": {"type": "Strip"})")),
+            "tokenizer: normalizer \"Strip\": field \"strip_left\" is missing; "
+            "expected true or false");
+  EXPECT_EQ(errorOf(with(R"("pre_tokenizer": {"type": "Split"})")),
+            "tokenizer: pre_tokenizer \"Split\": field \"pattern\" is missing; "
+            "expected {\"String\": text} or {\"Regex\": text}");
+  EXPECT_EQ(errorOf(with(R"("decoder": {"type": "Strip", "content": 1})")),
+            "tokenizer: decoder \"Strip\": field \"content\" is a number; "
+            "expected a text");
+  EXPECT_EQ(errorOf(with(R"("added_tokens": 3)")),
+            "tokenizer: file: field \"added_tokens\" is a number; expected a "
+            "list");
+}
+
+TEST(TokenizerFile, VocabulariesAndMerges) {
+  EXPECT_EQ(errorOf(R"({"model": {"type": "BPE", "vocab": {}, "merges": []}})"),
+            "tokenizer: model \"BPE\" has no vocabulary");
+  EXPECT_EQ(errorOf(R"({"model": {"type": "BPE", "vocab": {"a": -1}}})"),
+            "tokenizer: entry 1 of the vocabulary: expected a token and its "
+            "id, a whole number below 16777216");
+  EXPECT_EQ(errorOf(R"({"model": {"type": "Unigram", "vocab": [["a"]]}})"),
+            "tokenizer: entry 1 of the vocabulary: expected [token, score]");
+  EXPECT_EQ(errorOf(R"({"model": {"type": "BPE", "vocab": {"a": 0}, )"
+                    R"("merges": ["a b"]}})"),
+            "tokenizer: merge 0 (\"a\", \"b\") needs the token \"b\", which "
+            "the vocabulary lacks");
+  EXPECT_EQ(errorOf(R"({"model": {"type": "BPE", "vocab": {"a": 0}, )"
+                    R"("merges": [["a"]]}})"),
+            "tokenizer: merge 0 of the model: expected \"left right\" or "
+            "[left, right]");
+  EXPECT_EQ(errorOf(R"({"model": {"type": "BPE", "dropout": 0.1, )"
+                    R"("vocab": {"a": 0}, "merges": []}})"),
+            "tokenizer: model \"BPE\": \"dropout\" makes the ids random and is "
+            "not supported; set it to null");
+  EXPECT_EQ(errorOf(R"({"model": {"type": "Unigram", "unk_id": 7, )"
+                    R"("vocab": [["a", 0]]}})"),
+            "tokenizer: model \"Unigram\": \"unk_id\" is 7, but the vocabulary "
+            "has 1 tokens");
+}
+
+/// Every kind of part once.
+static const std::string everything = R"({"added_tokens": [
+  {"id": 9, "content": "<s>", "special": true, "normalized": false},
+  {"id": 10, "content": "x y", "normalized": true, "single_word": true,
+   "lstrip": true, "rstrip": true}],
+ "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFKC"},
+  {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+   "lowercase": true}, {"type": "Prepend", "prepend": "_"},
+  {"type": "Strip", "strip_left": true, "strip_right": true},
+  {"type": "Replace", "pattern": {"Regex": "a+[bc]"}, "content": "b"},
+  {"type": "Precompiled", "precompiled_charsmap": "CAAAAAAEAAAA/wAAYgA="}]},
+ "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+  {"type": "Split", "pattern": {"Regex": "\\p{L}+|[^\\s[x]]"},
+   "behavior": "Isolated", "invert": false},
+  {"type": "ByteLevel", "add_prefix_space": true},
+  {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first"}]},
+ "post_processor": {"type": "TemplateProcessing", "single": [
+  {"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}],
+  "special_tokens": {"<s>": {"ids": [9]}}},
+ "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"},
+  {"type": "Replace", "pattern": {"String": "_"}, "content": " "},
+  {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 1},
+  {"type": "ByteLevel"}, {"type": "WordPiece", "prefix": "#", "cleanup": true},
+  {"type": "BPEDecoder", "suffix": "b"}]},
+ "model": {"type": "BPE", "unk_token": "<unk>", "byte_fallback": true,
+  "continuing_subword_prefix": "", "end_of_word_suffix": "",
+  "vocab": {"<unk>": 0, "a": 1, "b": 2, "ab": 3, "<0x41>": 4},
+  "merges": ["a b"]}})";
+
+/// A tokenizer that is created must work.
+static void use(const std::string &json) {
+  StatusOr<Tokenizer> tokenizer = Tokenizer::create(json);
+  if (!tokenizer)
+    return;
+  auto ids = tokenizer->encode("<s> aab x y \xC3\xA9\xFF A\u0301");
+  if (ids)
+    (void)tokenizer->decode(*ids);
+  (void)tokenizer->decode(std::vector<std::int32_t>{-1, 0, 1, 2, 3, 4, 99});
+}
+
+TEST(TokenizerFile, EveryKindOfPart) {
+  EXPECT_EQ(errorOf(everything), "");
+  use(everything);
+}
+
+TEST(TokenizerFile, AnyBeginningOfAFileIsAnError) {
+  for (std::size_t size = 0; size < everything.size(); ++size)
+    EXPECT_NE(errorOf(everything.substr(0, size)), "") << size;
+}
+
+TEST(TokenizerFile, NoDamageIsWorseThanAnError) {
+  std::mt19937 random(1);
+  const std::string alphabet = "\"{}[],:0123456789-\\ntrueflasb\x80";
+  for (int i = 0; i < 3000; ++i) {
+    std::string damaged = everything;
+    for (unsigned changes = 1 + random() % 3; changes > 0; --changes)
+      damaged[random() % damaged.size()] = alphabet[random() % alphabet.size()];
+    use(damaged);
+  }
+}
