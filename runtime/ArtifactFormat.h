@@ -2,8 +2,8 @@
 //
 //   0        header, 128 bytes, zeros up to 4096
 //   4096     segment 0 … n-1, each at a multiple of 4096, zeros in between
-//   …        the plan (FlatBuffers, plan/Plan.fbs), at a multiple of 4096, up
-//   to the end of the file
+//   …        the plan (FlatBuffers, plan/Plan.fbs), at a multiple of 4096;
+//            it ends the file
 //
 // Every byte is covered: the header by `headerDigest`, the plan by
 // `planDigest`, a segment by the digest in the plan's segment table, and the

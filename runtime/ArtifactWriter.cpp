@@ -1,5 +1,6 @@
 // Streaming output of an artifact; see ArtifactFormat.h for the layout of the
-// bytes. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// bytes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/ArtifactWriter.h"
 
 #include "runtime/ArtifactFormat.h"

@@ -1,8 +1,8 @@
 // Writes an artifact front to back: segments one at a time, in pieces of any
 // size, hashed as they pass; then the plan. The bytes go to a file beside the
 // target that is renamed over it at the end, so a failure leaves nothing behind
-// and an existing artifact intact. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// and an existing artifact intact.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_ARTIFACTWRITER_H
 #define QOPT_RUNTIME_ARTIFACTWRITER_H
 

@@ -1,6 +1,6 @@
 // SHA-256: the portable compression function, the one with x86 SHA
-// instructions, and the buffering around them. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// instructions, and the buffering around them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Sha256.h"
 
 #include <algorithm>

@@ -4,8 +4,8 @@
 // arena is NP-hard; the planner places one buffer after the other where it fits
 // best, in several orders (size, lifetime, both, time), moves what sticks out
 // to the front and tries again, and keeps the smallest arena. No choice depends
-// on addresses or threads. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// on addresses or threads.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_PLAN_ARENAPLANNER_H
 #define QOPT_RUNTIME_PLAN_ARENAPLANNER_H
 

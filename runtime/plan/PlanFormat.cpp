@@ -1,5 +1,6 @@
 // Converts formats; the enums list the same names in the same order, which is
-// asserted here. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// asserted here.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/plan/PlanFormat.h"
 
 #include "lib/Quant/Storage.h"

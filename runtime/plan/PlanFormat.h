@@ -1,5 +1,6 @@
 // Formats in a plan and formats in lib/Quant are the same thing twice; this is
-// the bridge. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// the bridge.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_PLAN_PLANFORMAT_H
 #define QOPT_RUNTIME_PLAN_PLANFORMAT_H
 

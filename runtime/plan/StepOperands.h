@@ -1,6 +1,7 @@
 // Which values a step reads and writes, for everything that looks at plans
 // without executing them: the verifier, the arena planner's lifetimes,
-// qopt-inspect. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// qopt-inspect.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_PLAN_STEPOPERANDS_H
 #define QOPT_RUNTIME_PLAN_STEPOPERANDS_H
 

@@ -1,6 +1,6 @@
 // The values of a function's symbols for one call: what the inputs' sizes (or
-// the batch) are makes every other size. SPDX-License-Identifier: Apache-2.0
-// WITH LLVM-exception
+// the batch) are makes every other size.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_PLAN_SYMBOLVALUES_H
 #define QOPT_RUNTIME_PLAN_SYMBOLVALUES_H
 

@@ -1,5 +1,6 @@
 // An artifact reads back as it was written; a damaged one is refused wherever
-// the damage lies. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// the damage lies.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/ArtifactFile.h"
 #include "runtime/ArtifactFormat.h"
 #include "runtime/ArtifactWriter.h"

@@ -1,6 +1,6 @@
 // SHA-256 gives the digests of FIPS 180-4's examples, in one piece and in many,
-// with and without SHA instructions. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// with and without SHA instructions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Sha256.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 // The arena: buffers that live together never overlap, and the arena is close
-// to the lower bound. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// to the lower bound.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/plan/ArenaPlanner.h"
 
 #include <algorithm>

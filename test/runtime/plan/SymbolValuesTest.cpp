@@ -1,6 +1,6 @@
 // Sizes: every kind of expression has its value; overflow and division by zero
-// are errors that name the expression. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// are errors that name the expression.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/plan/SymbolValues.h"
 
 #include <gtest/gtest.h>
