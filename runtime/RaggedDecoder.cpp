@@ -133,6 +133,19 @@ Status RaggedDecoder::growLogits(int64_t rows) {
   return {};
 }
 
+// The buffers behind the signature are made here, so their sizes must be what
+// the function thinks they are.
+Status RaggedDecoder::checkSignature(const BoundFunction &bound) const {
+  const BoundValue &ids = bound.input(0), &result = bound.output(0);
+  if (ids.type == plan::DType::I32 && ids.elements == bound.inputs().tokens &&
+      !ids.quantized && result.type == plan::DType::F32 && !result.quantized &&
+      result.elements == bound.inputs().logitRows * vocabulary())
+    return {};
+  return Status(StatusCode::BadArtifact,
+                "the decoder's function does not take token ids and give "
+                "logits");
+}
+
 StatusOr<std::span<const float>>
 RaggedDecoder::step(std::span<const TokenSlice> slices) {
   QOPT_RETURN_IF_ERROR(checkSlices(slices));
@@ -145,6 +158,7 @@ RaggedDecoder::step(std::span<const TokenSlice> slices) {
   StatusOr<const BoundFunction *> bound = executor.bind(sizes);
   if (!bound.ok())
     return bound.status();
+  QOPT_RETURN_IF_ERROR(checkSignature(**bound));
   QOPT_RETURN_IF_ERROR(growLogits(rows));
 
   DecoderState state;

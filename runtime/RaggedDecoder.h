@@ -68,6 +68,7 @@ private:
   Status allocateCache();
   Status checkSlices(std::span<const TokenSlice> slices) const;
   void describeBatch(std::span<const TokenSlice> slices);
+  Status checkSignature(const BoundFunction &bound) const;
   Status growLogits(int64_t rows);
 
   const plan::Decoder *decoder;

@@ -116,7 +116,7 @@ public:
   size_t cacheMemory() const;
 
 private:
-  class Implementation;
+  class QOPT_LOCAL Implementation;
   explicit Engine(std::unique_ptr<Implementation> implementation);
   std::unique_ptr<Implementation> implementation;
 };

@@ -4,5 +4,7 @@
 #define QOPT_EXPORT_H
 
 #define QOPT_API __attribute__((visibility("default")))
+/// A private part of a class that is exported.
+#define QOPT_LOCAL __attribute__((visibility("hidden")))
 
 #endif // QOPT_EXPORT_H

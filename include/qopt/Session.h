@@ -44,7 +44,7 @@ public:
   size_t memory() const;
 
 private:
-  class Implementation;
+  class QOPT_LOCAL Implementation;
   explicit Session(std::unique_ptr<Implementation> implementation);
   std::unique_ptr<Implementation> implementation;
 };

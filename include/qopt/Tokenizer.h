@@ -5,6 +5,7 @@
 #ifndef QOPT_TOKENIZER_H
 #define QOPT_TOKENIZER_H
 
+#include "qopt/Export.h"
 #include "qopt/Status.h"
 
 #include <cstddef>
@@ -31,7 +32,7 @@ struct AddedToken {
 
 /// Immutable; copies share one vocabulary, and threads may use one at the same
 /// time.
-class Tokenizer {
+class QOPT_API Tokenizer {
 public:
   /// `json`: the bytes of a tokenizer.json. `BadModel` where they are damaged,
   /// `Unsupported` where they name a part that is not known. Truncation and
@@ -72,7 +73,7 @@ private:
 /// Decodes token by token. What the calls return, put together, is what decode
 /// returns for the whole; no call returns a part of a character. A piece that
 /// later tokens may still change is held back.
-class TokenStream {
+class QOPT_API TokenStream {
 public:
   explicit TokenStream(const Tokenizer &tokenizer,
                        SpecialTokens special = SpecialTokens::Exclude);

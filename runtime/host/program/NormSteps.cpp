@@ -28,6 +28,8 @@ Status fillNorm(StepBinder &binder, const Step &step,
       binder.expect("its input", step.x(), plan::DType::F32, x.elements));
   QOPT_RETURN_IF_ERROR(binder.expect("its scale", step.scale(),
                                      plan::DType::F32, arguments.columns));
+  if ((step.residual() >= 0) != (step.sum() >= 0))
+    return binder.fail("a residual and its sum come together");
   if (step.residual() >= 0)
     QOPT_RETURN_IF_ERROR(binder.expect("its residual",
                                        uint32_t(step.residual()),
