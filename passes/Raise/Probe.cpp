@@ -2,6 +2,7 @@
 // other.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Raise/Probe.h"
+#include "dialects/Onnx/OnnxOps.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -149,6 +150,26 @@ constexpr KernelEntry raisedKernels[] = {
     {"tensor.cast", raisedShape, 0, false, allButFirst},
 };
 
+HostTensor::Shape Probe::cacheShape(Value cache,
+                                    const ProbeCase &probeCase) const {
+  HostTensor::Shape shape(cast<RankedTensorType>(cache.getType()).getShape());
+  for (Operation *user : cache.getUsers()) {
+    if (!isa<ConcatOp>(user))
+      continue;
+    for (Value other : user->getOperands()) {
+      auto type = dyn_cast<RankedTensorType>(other.getType());
+      for (int64_t axis : {1, 3})
+        if (type && type.getRank() == 4 && ShapedType::isDynamic(shape[axis]))
+          shape[axis] = type.getDimSize(axis);
+    }
+  }
+  HostTensor::Shape sizes{probeCase.batch, 1, probeCase.past, 1};
+  for (auto [size, known] : llvm::zip(shape, sizes))
+    if (ShapedType::isDynamic(size))
+      size = known;
+  return shape;
+}
+
 Evaluator Probe::evaluatorFor(const ProbeCase &probeCase) const {
   Evaluator evaluator({}, raisedKernels);
   if (roles.tokens)
@@ -168,10 +189,8 @@ Evaluator Probe::evaluatorFor(const ProbeCase &probeCase) const {
                                       {probeCase.batch, probeCase.fresh},
                                       probeCase.positions));
   for (Value cache : roles.past)
-    evaluator.bind(
-        cache, HostTensor::shapeOnly(
-                   elementOfValue(cache),
-                   filledShape(cache, {probeCase.batch, 1, probeCase.past})));
+    evaluator.bind(cache, HostTensor::shapeOnly(elementOfValue(cache),
+                                                cacheShape(cache, probeCase)));
   bindOthers(evaluator, probeCase);
   return evaluator;
 }
@@ -317,7 +336,8 @@ std::string describe(const MaskKind &kind) {
 
 std::string describe(const PositionKind &kind) {
   return nameOf(kind.source).str() +
-         (kind.offset ? " + " + std::to_string(kind.offset) : "");
+         (kind.offset ? " + " + std::to_string(kind.offset) : "") +
+         (kind.rightPadded ? ", padding on the right" : "");
 }
 
 std::string describe(const RotaryKind &kind) {

@@ -81,6 +81,11 @@ private:
   /// their dimensions.
   void bindOthers(onnx::Evaluator &evaluator, const ProbeCase &probeCase) const;
 
+  /// [batch, heads, past, size] of a cache argument; heads and size that its
+  /// type does not know are those of what is appended to it.
+  onnx::HostTensor::Shape cacheShape(mlir::Value cache,
+                                     const ProbeCase &probeCase) const;
+
   mlir::func::FuncOp func;
   ModelInputs roles;
 };
@@ -125,7 +130,8 @@ enum class PositionSource {
 
 struct PositionKind {
   PositionSource source = PositionSource::PositionIds;
-  int64_t offset = 0; ///< position = source + offset
+  int64_t offset = 0;       ///< position = source + offset
+  bool rightPadded = false; ///< as in MaskKind
 };
 
 /// Classifies an integer value of shape [B, S], [1, S] or [S] as positions of
@@ -146,6 +152,7 @@ struct RotaryKind {
   double scale = 1;
   PositionSource source = PositionSource::PositionIds;
   TableLayout layout = TableLayout::Half;
+  bool rightPadded = false; ///< as in MaskKind
 };
 
 /// Classifies the tables that a rotary embedding multiplies with: shape [B or

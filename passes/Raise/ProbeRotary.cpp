@@ -18,8 +18,10 @@ Status refuse(const Twine &message) {
   return Status(StatusCode::Unsupported, message.str());
 }
 
-/// Cases in which position_ids, past + index and the mask's sum all differ.
-std::vector<ProbeCase> positionCases(const Probe &probe) {
+/// Cases in which position_ids differs from past + index, and with paddings
+/// before the tokens (`before`) the mask's sum from both.
+std::vector<ProbeCase> positionCases(const Probe &probe, bool before) {
+  using Padding = ProbeCase::Padding;
   std::vector<ProbeCase> cases;
   int64_t salt = 5;
   for (auto [batch, past, fresh] :
@@ -28,7 +30,11 @@ std::vector<ProbeCase> positionCases(const Probe &probe) {
         {2, 0, 9},
         {1, 20, 3},
         {3, 6, 1}})
-    for (auto padding : {ProbeCase::Padding::Left, ProbeCase::Padding::None}) {
+    for (bool padded : {true, false}) {
+      Padding padding = !padded     ? Padding::None
+                        : before    ? Padding::Left
+                        : past == 0 ? Padding::Right
+                                    : Padding::None;
       ProbeCase probeCase = probe.fit(batch, past, fresh, padding);
       for (int64_t &position : probeCase.positions) {
         salt = (salt * 11 + 17) % 29; // arbitrary, below any table's length
@@ -187,29 +193,19 @@ double toleranceOf(Value value) {
   return type.isBF16() ? 1e-2 : type.isF16() ? 2e-3 : 3e-5;
 }
 
-/// Cases that tell the sources apart, and a position beyond each length at
-/// which tables that are computed may change (dynamic scaling); a length that
-/// the function cannot reach is left out.
-std::vector<ProbeCase> rotaryCases(const Probe &probe, Value cosine) {
-  std::vector<ProbeCase> cases = positionCases(probe);
-  if (!findAngle(cosine))
-    return cases;
-  for (int64_t length : harvestLengths(cosine)) {
-    if (!probe.hasPast() && length > 8192)
-      continue;
-    ProbeCase beyond = caseAt(probe, length + 1);
-    if (beyond.total() > length && probe.evaluate(cosine, beyond))
-      cases.push_back(std::move(beyond));
-  }
-  return cases;
-}
+/// Both tables in one case.
+struct RotaryView {
+  ProbeCase probeCase;
+  HostTensor cosine, sine;
+};
 
-/// Compares both tables with the formula in all cases.
-Status verifyRotary(const Probe &probe, Value cosine, Value sine,
-                    const RotaryKind &kind) {
-  auto frequencies = static_cast<int64_t>(kind.inverseFrequencies.size());
-  double tolerance = toleranceOf(cosine) * std::max(1.0, kind.scale);
-  for (const ProbeCase &probeCase : rotaryCases(probe, cosine)) {
+/// Views of cases that tell the sources apart, and of a position beyond each
+/// length at which computed tables may change (dynamic scaling); a length that
+/// the function cannot reach is left out.
+StatusOr<std::vector<RotaryView>> rotaryViews(const Probe &probe, Value cosine,
+                                              Value sine, bool before) {
+  std::vector<RotaryView> views;
+  auto view = [&](ProbeCase probeCase) -> Status {
     Evaluator evaluator = probe.evaluatorFor(probeCase);
     StatusOr<HostTensor> c = evaluator.evaluate(cosine);
     if (!c)
@@ -219,29 +215,49 @@ Status verifyRotary(const Probe &probe, Value cosine, Value sine,
       return s.status();
     if (c->rank() == 0 || c->shape() != s->shape())
       return refuse("the tables differ in shape");
-    int64_t columns = c->shape().back();
-    if (columns != (kind.layout == TableLayout::Half ? 1 : 2) * frequencies)
-      return refuse("the tables' width does not fit the frequencies");
-    QOPT_RETURN_IF_ERROR(forEachToken(
-        *c, probeCase, columns, [&](int64_t first, int64_t row, int64_t token) {
-          auto position = static_cast<float>(
-              expectedPosition(probeCase, kind.source, row, token));
-          for (int64_t j = 0; j < columns; ++j) {
-            float f = kind.inverseFrequencies[frequencyOf(j, frequencies,
-                                                          kind.layout)];
-            double angle = position * f; // as the exporters: in f32
-            if (std::abs(c->floatAt(first + j) - kind.scale * std::cos(angle)) >
-                    tolerance ||
-                std::abs(s->floatAt(first + j) - kind.scale * std::sin(angle)) >
-                    tolerance)
-              return refuse("the tables are not cos and sin of position "
-                            "times frequency at position " +
-                            Twine(static_cast<int64_t>(position)));
-          }
-          return Status();
-        }));
+    views.push_back({std::move(probeCase), std::move(*c), std::move(*s)});
+    return {};
+  };
+  for (ProbeCase &probeCase : positionCases(probe, before))
+    QOPT_RETURN_IF_ERROR(view(std::move(probeCase)));
+  if (!findAngle(cosine))
+    return views;
+  for (int64_t length : harvestLengths(cosine)) {
+    if (!probe.hasPast() && length > 8192)
+      continue;
+    ProbeCase beyond = caseAt(probe, length + 1);
+    if (beyond.total() > length)
+      (void)view(std::move(beyond));
   }
-  return {};
+  return views;
+}
+
+/// Compares both tables of one case with the formula.
+Status verifyRotary(const RotaryView &view, const RotaryKind &kind,
+                    double tolerance) {
+  auto frequencies = static_cast<int64_t>(kind.inverseFrequencies.size());
+  int64_t columns = view.cosine.shape().back();
+  if (columns != (kind.layout == TableLayout::Half ? 1 : 2) * frequencies)
+    return refuse("the tables' width does not fit the frequencies");
+  return forEachToken(
+      view.cosine, view.probeCase, columns,
+      [&](int64_t first, int64_t row, int64_t token) {
+        auto position = static_cast<float>(
+            expectedPosition(view.probeCase, kind.source, row, token));
+        for (int64_t j = 0; j < columns; ++j) {
+          float f =
+              kind.inverseFrequencies[frequencyOf(j, frequencies, kind.layout)];
+          double angle = position * f; // as the exporters: in f32
+          double c = view.cosine.floatAt(first + j);
+          double s = view.sine.floatAt(first + j);
+          if (std::abs(c - kind.scale * std::cos(angle)) > tolerance ||
+              std::abs(s - kind.scale * std::sin(angle)) > tolerance)
+            return refuse("the tables are not cos and sin of position times "
+                          "frequency at position " +
+                          Twine(static_cast<int64_t>(position)));
+        }
+        return Status();
+      });
 }
 
 /// Frequencies, one a column of the angle or of the table.
@@ -255,17 +271,13 @@ StatusOr<std::vector<double>> readAngles(const Probe &probe, Value cosine,
   return anglesOfTable(probe, cosine, sine);
 }
 
-} // namespace
-
-StatusOr<PositionKind> classifyPositions(const Probe &probe, Value positions) {
-  Type element = getElementTypeOrSelf(positions.getType());
-  if (!element.isIntOrIndex())
-    return refuse("positions are integers");
+StatusOr<PositionKind> classifyPositionsIn(const Probe &probe, Value positions,
+                                           bool before) {
   Status last = refuse("the positions have no known source");
   for (PositionSource source : possibleSources(probe)) {
     std::optional<int64_t> offset;
     last = {};
-    for (const ProbeCase &probeCase : positionCases(probe)) {
+    for (const ProbeCase &probeCase : positionCases(probe, before)) {
       StatusOr<HostTensor> tensor = probe.evaluate(positions, probeCase);
       if (!tensor)
         return tensor.status();
@@ -282,9 +294,52 @@ StatusOr<PositionKind> classifyPositions(const Probe &probe, Value positions) {
         break;
     }
     if (last && offset)
-      return PositionKind{source, *offset};
+      return PositionKind{source, *offset, !before};
   }
   return last;
+}
+
+/// Tries all ways in which columns may belong to frequencies, and all sources
+/// of positions.
+StatusOr<RotaryKind> fitRotary(const Probe &probe, ArrayRef<RotaryView> views,
+                               ArrayRef<double> angles, RotaryKind kind,
+                               double tolerance) {
+  Status last = refuse("the tables' columns do not fit their frequencies");
+  for (TableLayout repetition :
+       {TableLayout::Halves, TableLayout::Repeated, TableLayout::Half}) {
+    std::optional<std::vector<double>> frequencies = undo(angles, repetition);
+    if (!frequencies)
+      continue;
+    kind.inverseFrequencies.assign(frequencies->begin(), frequencies->end());
+    for (TableLayout layout :
+         {TableLayout::Half, TableLayout::Halves, TableLayout::Repeated})
+      for (PositionSource source : possibleSources(probe)) {
+        kind.layout = layout;
+        kind.source = source;
+        Status fits;
+        for (const RotaryView &view : views)
+          if (fits)
+            fits = verifyRotary(view, kind, tolerance);
+        if (fits)
+          return kind;
+        last = fits;
+      }
+  }
+  return last;
+}
+
+} // namespace
+
+StatusOr<PositionKind> classifyPositions(const Probe &probe, Value positions) {
+  Type element = getElementTypeOrSelf(positions.getType());
+  if (!element.isIntOrIndex())
+    return refuse("positions are integers");
+  StatusOr<PositionKind> kind = classifyPositionsIn(probe, positions, true);
+  if (kind)
+    return kind;
+  StatusOr<PositionKind> narrower =
+      classifyPositionsIn(probe, positions, false);
+  return narrower ? narrower : kind;
 }
 
 StatusOr<RotaryKind> classifyRotary(const Probe &probe, Value cosine,
@@ -297,28 +352,21 @@ StatusOr<RotaryKind> classifyRotary(const Probe &probe, Value cosine,
     return angles.status();
   if (start->empty() || angles->empty())
     return refuse("the table has no columns");
-  Status last = refuse("the tables' columns do not fit their frequencies");
   RotaryKind kind;
   kind.scale = start->front();
-  for (TableLayout repetition :
-       {TableLayout::Halves, TableLayout::Repeated, TableLayout::Half}) {
-    std::optional<std::vector<double>> frequencies = undo(*angles, repetition);
-    if (!frequencies)
-      continue;
-    kind.inverseFrequencies.assign(frequencies->begin(), frequencies->end());
-    for (TableLayout layout :
-         {TableLayout::Half, TableLayout::Halves, TableLayout::Repeated}) {
-      size_t width = layout == TableLayout::Half ? 1 : 2;
-      if (start->size() != width * frequencies->size())
-        continue;
-      kind.layout = layout;
-      for (PositionSource source : possibleSources(probe)) {
-        kind.source = source;
-        last = verifyRotary(probe, cosine, sine, kind);
-        if (last)
-          return kind;
-      }
-    }
+  double tolerance = toleranceOf(cosine) * std::max(1.0, kind.scale);
+  StatusOr<RotaryKind> last = kind;
+  for (bool before : {true, false}) {
+    kind.rightPadded = !before;
+    StatusOr<std::vector<RotaryView>> views =
+        rotaryViews(probe, cosine, sine, before);
+    StatusOr<RotaryKind> found =
+        views ? fitRotary(probe, *views, *angles, kind, tolerance)
+              : views.status();
+    if (found)
+      return found;
+    if (before)
+      last = found;
   }
   return last;
 }
