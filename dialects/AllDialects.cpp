@@ -12,6 +12,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/IR/TensorInferTypeOpInterfaceImpl.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/DialectRegistry.h"
 
@@ -27,4 +28,6 @@ void qopt::registerAllDialects(mlir::DialectRegistry &registry) {
       mlir::cf::ControlFlowDialect, mlir::LLVM::LLVMDialect,
       mlir::memref::MemRefDialect, mlir::scf::SCFDialect,
       mlir::vector::VectorDialect>();
+  // Sizes of reshaped tensors as code.
+  mlir::tensor::registerInferTypeOpInterfaceExternalModels(registry);
 }

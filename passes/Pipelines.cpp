@@ -7,6 +7,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Fuse/Passes.h"
+#include "passes/Lower/Passes.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Raise/Passes.h"
 
@@ -58,6 +59,21 @@ void addFuseStage(OpPassManager &manager) {
   function.addPass(createCSEPass());
 }
 
+void addLowerStage(OpPassManager &manager) {
+  OpPassManager &function = manager.nest<func::FuncOp>();
+  function.addPass(createLowerOnnxPass());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
+  function.addPass(createFuseElementwisePass());
+  function.addPass(createCSEPass());
+  manager.addPass(createOutlineKernelsPass());
+  // Equal sizes become one value here, which is what MergeKernels compares.
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+  manager.addPass(createMergeKernelsPass());
+  manager.addPass(createCanonicalizerPass());
+}
+
 namespace {
 struct RaiseOptions : PassPipelineOptions<RaiseOptions> {
   Option<std::string> as{*this, "as",
@@ -84,8 +100,12 @@ void registerPasses() {
   registerFusePasses();
   registerQuantizePasses();
   registerRaisePasses();
+  registerLowerPasses();
   registerCSEPass();
   registerCanonicalizerPass();
+  PassPipelineRegistration<>("qopt-lower-stage",
+                             "from onnx and qopt to kernels and their calls",
+                             addLowerStage);
   PassPipelineRegistration<RaiseOptions>(
       "qopt-raise-stage", "from onnx to what the model means",
       [](OpPassManager &manager, const RaiseOptions &options) {

@@ -39,6 +39,10 @@ void addQuantizeStage(mlir::OpPassManager &manager,
 /// qopt → qopt with fewer operations that compute the same.
 void addFuseStage(mlir::OpPassManager &manager);
 
+/// What is left of onnx → calls of generated kernels and the kernels, in the
+/// nested module `kernels`.
+void addLowerStage(mlir::OpPassManager &manager);
+
 /// Makes every pass known to `--pass-pipeline`, and the stages as
 /// `qopt-raise-stage` and the like.
 void registerPasses();

@@ -3,6 +3,7 @@
 include "dialects/QOpt/AttentionOps.td"
 include "dialects/QOpt/CacheOps.td"
 include "dialects/QOpt/FusedOps.td"
+include "dialects/QOpt/GeneratedOps.td"
 include "dialects/QOpt/LinearOps.td"
 include "dialects/QOpt/NormOps.td"
 include "dialects/QOpt/QuantOps.td"

@@ -1,7 +1,7 @@
 // LLVM's optimiser and code generator, and liblld, as three functions. lld
 // works on files and keeps global state: the object lies in a temporary folder
-// for the time of the link, and links are serialised. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// for the time of the link, and links are serialised.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Host/SharedObject.h"
 
 #include "lld/Common/Driver.h"

@@ -1,7 +1,7 @@
 // From LLVM IR to the bytes of a loadable ELF shared object: optimise, emit for
 // a target, link in process. The bytes depend on the module and the target
-// alone, never on a folder, a clock or a build id. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// alone, never on a folder, a clock or a build id.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_CODEGEN_HOST_SHAREDOBJECT_H
 #define QOPT_LIB_CODEGEN_HOST_SHAREDOBJECT_H
 

@@ -1,6 +1,6 @@
 // Kernels of every loop shape compute the right numbers, whole and in pieces,
-// and the object has the promised form. SPDX-License-Identifier: Apache-2.0
-// WITH LLVM-exception
+// and the object has the promised form.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "test/lib/Codegen/Host/CompiledKernels.h"
 
 #include "mlir/IR/Diagnostics.h"

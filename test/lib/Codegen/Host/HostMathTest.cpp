@@ -1,7 +1,7 @@
 // The elementary functions of generated code against the C library in f64: f32
 // below 2 units in the last place, f64 below the bounds that HostMath.c states;
-// special values as IEEE 754 has them. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// special values as IEEE 754 has them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "test/lib/Codegen/Host/CompiledKernels.h"
 
 #include <cmath>

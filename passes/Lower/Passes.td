@@ -1,0 +1,53 @@
+// The passes of the stage lower: from what a model means to kernels and a plan.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PASSES_LOWER_PASSES
+#define QOPT_PASSES_LOWER_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def LowerOnnxPass : Pass<"qopt-lower-onnx", "::mlir::func::FuncOp"> {
+  let summary = "write what raising left of the onnx dialect with linalg";
+  let description = [{
+    Before: a function with onnx ops, raised or not. After: none; linalg.generic on tensors for arithmetic,
+    tensor.expand_shape and tensor.collapse_shape for reshapes, arith.constant, and sizes as index arithmetic on
+    tensor.dim of the arguments. What cannot be lowered is reported in one error with a note a node. Numerics: exact
+    but for sums, which later code may reassociate; narrow floats accumulate in f32. Method: every op computes an
+    element of its result from its place. Example: test/passes/Lower/lower-onnx.mlir.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def FuseElementwisePass : Pass<"qopt-fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "merge elementwise generics into the generics that read them";
+  let description = [{
+    Before: linalg.generic on tensors. After: a producer that is elementwise and has one reader is part of its reader, so
+    that its result is never stored. Numerics: exact. Method: linalg's producer-consumer fusion. Example:
+    test/passes/Lower/fuse-elementwise.mlir.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def OutlineKernelsPass : Pass<"qopt-outline-kernels", "::mlir::ModuleOp"> {
+  let summary = "turn every structured op into a kernel and its call";
+  let description = [{
+    Before: functions with linalg.generic on tensors. After: a qopt.generated in the place of each, and the kernel as a
+    function on memrefs in the nested module `kernels` (the form that lib/Codegen/Host/KernelLoops.h draws). Booleans
+    become bytes there and unsigned integers signless. Numerics: exact. Method: one structured op, one kernel; what it
+    captures becomes operands. Example: test/passes/Lower/outline-kernels.mlir.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::memref::MemRefDialect",
+                           "::qopt::ir::QOptDialect"];
+}
+
+def MergeKernelsPass : Pass<"qopt-merge-kernels", "::mlir::ModuleOp"> {
+  let summary = "keep one of equal kernels and one of equal sizes";
+  let description = [{
+    Before: qopt.generated as OutlineKernels made them, their sizes simplified since. After: a kernel gets each size once,
+    knows those that are constants, and kernels with the same body are one function. Numerics: exact. Method: comparison of
+    printed bodies. Example: test/passes/Lower/merge-kernels.mlir.
+  }];
+}
+
+#endif // QOPT_PASSES_LOWER_PASSES
