@@ -131,8 +131,11 @@ Status BoundFunction::placeAlias(uint32_t id, BoundValue &bound) const {
         rows == 0 ? 0 : (extent + bound.rowElements) * bytesOf(value.dtype());
   }
   int64_t offset = symbols[value.offset()];
-  if (base.strided() || base.quantized != bound.quantized || offset < 0 ||
-      offset > base.bytes || bound.bytes > base.bytes - offset)
+  // Rows that lie apart may be regrouped, as a whole and in the same order.
+  bool regroups = offset == 0 && bound.rowElements == base.rowElements &&
+                  bound.rowStride == base.rowStride;
+  if ((base.strided() && !regroups) || base.quantized != bound.quantized ||
+      offset < 0 || offset > base.bytes || bound.bytes > base.bytes - offset)
     return fail(id,
                 "does not lie inside value " + std::to_string(value.index()));
   if (offset % bytesOf(value.dtype()) != 0)

@@ -39,11 +39,16 @@ std::unique_ptr<plan::FormatT> fromFormat(const quant::Format &format) {
 CanonicalLayout canonicalLayout(const quant::Format &format, int64_t rows,
                                 int64_t columns) {
   auto align = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
+  int64_t codes = quant::codeBytes(format, rows, columns);
+  int64_t scales = quant::scaleBytes(format, rows, columns);
+  int64_t zeros = quant::zeroBytes(format, rows, columns);
   CanonicalLayout layout;
-  layout.scales = align(quant::codeBytes(format, rows, columns));
-  layout.zeros =
-      layout.scales + align(quant::scaleBytes(format, rows, columns));
-  layout.bytes = layout.zeros + quant::zeroBytes(format, rows, columns);
+  layout.scales = align(codes);
+  layout.zeros = align(layout.scales + scales);
+  // Nothing is padded behind the last array.
+  layout.bytes = zeros    ? layout.zeros + zeros
+                 : scales ? layout.scales + scales
+                          : codes;
   return layout;
 }
 

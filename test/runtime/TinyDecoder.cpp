@@ -97,8 +97,10 @@ Status TinyDecoder::write(const std::string &path, int32_t endToken) const {
 
   // q, k and v are column ranges of the merged rows.
   uint32_t stride = hidden + 2 * headSize;
+  uint32_t flat =
+      f.view(merged, f.constant(0), {tokens, width}, hidden, stride);
   uint32_t q =
-      f.view(merged, f.constant(0), {tokens, headCount, size}, hidden, stride);
+      f.view(flat, f.constant(0), {tokens, headCount, size}, hidden, stride);
   uint32_t k = f.view(merged, f.constant(hidden * 4), {tokens, one, size},
                       headSize, stride);
   uint32_t v = f.view(merged, f.constant((hidden + headSize) * 4),
