@@ -168,10 +168,26 @@ bool SymbolicDims::isNonNegative(AffineExpr expr) const {
   return isNonNegative(binary.getLHS()) && isNonNegative(binary.getRHS());
 }
 
-AffineExpr SymbolicDims::minimum(AffineExpr a, AffineExpr b) {
+bool SymbolicDims::isAtMost(AffineExpr a, AffineExpr b) const {
   if (isNonNegative(subtract(b, a)))
+    return true;
+  auto isChoice = [&](AffineExpr expr, DimSymbol::Kind kind) {
+    auto symbol = dyn_cast<AffineSymbolExpr>(expr);
+    return symbol && symbols[symbol.getPosition()].kind == kind
+               ? &symbols[symbol.getPosition()]
+               : nullptr;
+  };
+  if (const DimSymbol *smaller = isChoice(a, DimSymbol::Kind::Minimum))
+    return isAtMost(smaller->lhs, b) || isAtMost(smaller->rhs, b);
+  if (const DimSymbol *larger = isChoice(b, DimSymbol::Kind::Maximum))
+    return isAtMost(a, larger->lhs) || isAtMost(a, larger->rhs);
+  return false;
+}
+
+AffineExpr SymbolicDims::minimum(AffineExpr a, AffineExpr b) {
+  if (isAtMost(a, b))
     return a;
-  if (isNonNegative(subtract(a, b)))
+  if (isAtMost(b, a))
     return b;
   if (!isNonNegative(a) || !isNonNegative(b))
     return {};
@@ -179,9 +195,9 @@ AffineExpr SymbolicDims::minimum(AffineExpr a, AffineExpr b) {
 }
 
 AffineExpr SymbolicDims::maximum(AffineExpr a, AffineExpr b) {
-  if (isNonNegative(subtract(a, b)))
+  if (isAtMost(b, a))
     return a;
-  if (isNonNegative(subtract(b, a)))
+  if (isAtMost(a, b))
     return b;
   if (!isNonNegative(a) && !isNonNegative(b))
     return {};

@@ -62,6 +62,8 @@ public:
   /// The size of an axis after broadcasting; null when 1, a and b disagree.
   mlir::AffineExpr broadcast(mlir::AffineExpr a, mlir::AffineExpr b);
 
+  /// Whether a <= b for certain.
+  bool isAtMost(mlir::AffineExpr a, mlir::AffineExpr b) const;
   /// Whether the expression is certainly >= 0. False means "not known".
   bool isNonNegative(mlir::AffineExpr expr) const;
 

@@ -70,6 +70,22 @@ Status SymbolicShapes::run(FunctionOpInterface function) {
   return {};
 }
 
+static std::string spellAll(ArrayRef<AffineExpr> exprs,
+                            const SymbolicDims &dims) {
+  std::string text;
+  llvm::interleave(
+      exprs, [&](AffineExpr expr) { text += dims.spell(expr); },
+      [&] { text += ", "; });
+  return text;
+}
+
+std::string SymbolicShapes::spell(const TensorFacts &known) const {
+  std::string text = "[" + spellAll(known.dims, symbols) + "]";
+  if (known.content)
+    text += " = {" + spellAll(*known.content, symbols) + "}";
+  return text;
+}
+
 /// The elements of a dense integer attribute of few elements.
 static std::optional<Dims> contentOf(ElementsAttr value, SymbolicDims &dims) {
   auto dense = dyn_cast<DenseIntElementsAttr>(value);
@@ -272,11 +288,7 @@ Status ShapeTransfer::error(const Twine &message) const {
 }
 
 std::string ShapeTransfer::spell(ArrayRef<AffineExpr> sizes) const {
-  std::string text = "[";
-  llvm::interleave(
-      sizes, [&](AffineExpr size) { text += dims.spell(size); },
-      [&] { text += ", "; });
-  return text + "]";
+  return "[" + spellAll(sizes, dims) + "]";
 }
 
 std::optional<int64_t> smallCount(ArrayRef<AffineExpr> dims) {

@@ -64,6 +64,9 @@ public:
   /// Whether two sizes are certainly equal.
   bool sameDim(mlir::Value a, unsigned i, mlir::Value b, unsigned j) const;
 
+  /// "[batch, 2] = {batch, 64}": the sizes, and the elements where known.
+  std::string spell(const TensorFacts &known) const;
+
   SymbolicDims &dims() { return symbols; }
   const SymbolicDims &dims() const { return symbols; }
 

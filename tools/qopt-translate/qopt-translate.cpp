@@ -3,8 +3,11 @@
 // "__elided__" unless asked for.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/AllDialects.h"
+#include "dialects/Onnx/SymbolicShapes.h"
 #include "lib/Import/Onnx/Importer.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/CommandLine.h"
@@ -25,6 +28,28 @@ static cl::opt<bool> locations("locations",
                                cl::desc("print where each op comes from"));
 static cl::opt<bool> weights("weights", cl::desc("print the weights' bytes"));
 
+static cl::opt<bool> sizes("sizes",
+                           cl::desc("write each result's sizes, as far as they "
+                                    "are known, beside its op"));
+
+/// "[batch, 8, 64]" for each result of each op, as the attribute `sizes`.
+static qopt::Status annotateSizes(mlir::ModuleOp module) {
+  mlir::Builder b(module.getContext());
+  for (auto function : module.getOps<mlir::func::FuncOp>()) {
+    qopt::onnx::SymbolicShapes shapes(module.getContext());
+    QOPT_RETURN_IF_ERROR(shapes.run(function));
+    function->walk([&](mlir::Operation *op) {
+      llvm::SmallVector<mlir::Attribute> texts;
+      for (mlir::Value result : op->getResults())
+        if (const auto *facts = shapes.lookup(result))
+          texts.push_back(b.getStringAttr(shapes.spell(*facts)));
+      if (!texts.empty())
+        op->setAttr("sizes", b.getArrayAttr(texts));
+    });
+  }
+  return {};
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::ParseCommandLineOptions(
@@ -39,6 +64,11 @@ int main(int argc, char **argv) {
     llvm::errs() << "error: " << module.status().message() << "\n";
     return 1;
   }
+  if (sizes)
+    if (qopt::Status status = annotateSizes(**module); !status) {
+      llvm::errs() << "error: " << status.message() << "\n";
+      return 1;
+    }
   std::string message;
   auto file = mlir::openOutputFile(output, &message);
   if (!file) {
