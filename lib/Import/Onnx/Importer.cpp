@@ -5,6 +5,8 @@
 #include "lib/Import/Onnx/GraphImporter.h"
 #include "lib/Import/Onnx/OpTable.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/JSON.h"
 #include <map>
 #include <set>
 
@@ -139,9 +141,21 @@ Status checkSupported(const ModelFile &file) {
   return Status(StatusCode::Unsupported, check.message(file.path()));
 }
 
-StatusOr<OwningOpRef<ModuleOp>> importOnnx(const std::string &path,
-                                           const ImportOptions &options,
-                                           MLIRContext &context) {
+/// A message with names of the file in it, fit for a terminal and for JSON.
+static Status printable(const Status &status) {
+  std::string text;
+  for (char c : llvm::json::fixUTF8(status.message())) {
+    if ((c >= 0 && c < 0x20 && c != '\n') || c == 0x7f)
+      text += "\\x" + llvm::utohexstr(c, /*LowerCase=*/true, 2);
+    else
+      text += c;
+  }
+  return Status(status.code(), text);
+}
+
+static StatusOr<OwningOpRef<ModuleOp>>
+importUnchecked(const std::string &path, const ImportOptions &options,
+                MLIRContext &context) {
   context.loadDialect<onnx::OnnxDialect, func::FuncDialect>();
   StatusOr<ModelFile> file = ModelFile::open(path);
   if (!file)
@@ -161,6 +175,15 @@ StatusOr<OwningOpRef<ModuleOp>> importOnnx(const std::string &path,
   });
   if (failed(verify(**module)))
     return Status(StatusCode::BadModel, "\"" + file->path() + "\": " + message);
+  return module;
+}
+
+StatusOr<OwningOpRef<ModuleOp>> importOnnx(const std::string &path,
+                                           const ImportOptions &options,
+                                           MLIRContext &context) {
+  auto module = importUnchecked(path, options, context);
+  if (!module)
+    return printable(module.status());
   return module;
 }
 

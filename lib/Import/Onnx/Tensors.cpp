@@ -156,7 +156,7 @@ static StatusOr<SmallVector<int64_t>> shapeOf(const TensorProto &tensor,
 
 /// Integers of this many elements may be shapes, axes or indices.
 constexpr int64_t mostInlineIntegers = 256;
-constexpr int64_t mostInlineFloats = 16;
+constexpr int64_t mostInlineFloats = 8;
 
 static bool isInline(Type type, int64_t elements) {
   if (elements == 0)
