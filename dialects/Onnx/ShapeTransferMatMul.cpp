@@ -173,7 +173,11 @@ static Status inferCausalConv(ShapeTransfer &transfer) {
 static Status checkScales(ShapeTransfer &transfer, int64_t wanted,
                           int64_t block) {
   const Dims &x = transfer.facts(0).dims, &scale = transfer.facts(1).dims;
-  if (transfer.present(2) && transfer.facts(2).dims != scale)
+  auto isOne = [](const Dims &dims) { // [] and [1] mean the same
+    return dims.empty() || (dims.size() == 1 && constantValue(dims[0]) == 1);
+  };
+  if (transfer.present(2) && transfer.facts(2).dims != scale &&
+      !(isOne(transfer.facts(2).dims) && isOne(scale)))
     return transfer.error(
         "scale " + transfer.spell(scale) + " and zero point " +
         transfer.spell(transfer.facts(2).dims) + " differ in shape");

@@ -144,6 +144,11 @@ KernelResult cast(const Call &call) {
     return one(call.in(0));
   if (!isFloat(from) && from != Element::U64)
     return mapInts(call, [](int64_t x) { return x; });
+  if (to == Element::F8E8M0) // powers of two, rounded up by default
+    return mapFloats(call, [](double x) {
+      double least = std::exp2(-127);
+      return x >= 0 ? std::exp2(std::ceil(std::log2(std::max(x, least)))) : NAN;
+    });
   bool saturate = call.attr("saturate", 1) != 0 || to == Element::F4E2M1;
   return mapFloats(call,
                    [=](double x) { return saturate ? saturated(to, x) : x; });
