@@ -1,0 +1,242 @@
+// How fast the host's linear and attention kernels are on this machine: decode
+// as a fraction of the read bandwidth that a plain sum reaches in the same run,
+// prefill in GOP/s. Usage: host_kernels [THREADS] [FILTER]; FILTER is a part of
+// a name.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/CachedAttention.h"
+#include "runtime/host/Linear.h"
+#include "runtime/host/QuantizedActivations.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+
+using namespace qopt;
+using namespace qopt::host;
+
+namespace {
+
+struct FreeMemory {
+  void operator()(void *memory) const { std::free(memory); }
+};
+using Memory = std::unique_ptr<void, FreeMemory>;
+
+Memory allocate(int64_t bytes) {
+  Memory memory(std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096));
+  std::memset(memory.get(), 0, bytes);
+  return memory;
+}
+
+Memory randomFloats(int64_t count) {
+  Memory memory = allocate(count * 4);
+  std::mt19937 generator(1);
+  for (int64_t i = 0; i < count; ++i)
+    static_cast<float *>(memory.get())[i] =
+        static_cast<float>(generator() % 2001) / 1000.0f - 1;
+  return memory;
+}
+
+/// Seconds of one call: the best of many rounds of at least 2 ms, short so that
+/// some of them have the processor to themselves.
+double secondsOf(const std::function<void()> &call) {
+  using Clock = std::chrono::steady_clock;
+  double best = 1e9;
+  int64_t calls = 1;
+  for (int round = 0; round < 50;) {
+    auto start = Clock::now();
+    for (int64_t i = 0; i < calls; ++i)
+      call();
+    double seconds =
+        std::chrono::duration<double>(Clock::now() - start).count();
+    if (seconds < 0.002) {
+      calls *= 2;
+      continue;
+    }
+    best = std::min(best, seconds / static_cast<double>(calls));
+    ++round;
+  }
+  return best;
+}
+
+/// Bytes per second of a plain sum over `bytes` bytes.
+double readBandwidth(const void *memory, int64_t bytes, ThreadPool &pool) {
+  const uint64_t *words = static_cast<const uint64_t *>(memory);
+  std::atomic<uint64_t> sink{0};
+  double seconds = secondsOf([&] {
+    pool.parallelFor(bytes / 64, 1, [&](int64_t begin, int64_t end) {
+      uint64_t sums[8] = {};
+      for (int64_t i = begin * 8; i < end * 8; i += 8)
+        for (int64_t j = 0; j < 8; ++j)
+          sums[j] += words[i + j];
+      sink += sums[0] + sums[1] + sums[2] + sums[3] + sums[4] + sums[5] +
+              sums[6] + sums[7];
+    });
+  });
+  return static_cast<double>(bytes) / seconds;
+}
+
+/// One weight with random bytes, many copies of which are streamed in turn
+/// where `copies` is above one, so that none is found in a cache.
+struct Weight {
+  Weight(const std::string &format, int64_t n, int64_t k, int64_t copies)
+      : layout(*linearLayout(*quant::parseFormat(format), n, k)),
+        copies(copies), memory(allocate(layout.packedBytes() * copies)) {
+    std::mt19937 generator(1);
+    uint8_t *bytes = static_cast<uint8_t *>(memory.get());
+    for (int64_t i = 0; i < layout.packedBytes(); ++i)
+      bytes[i] = static_cast<uint8_t>(generator());
+    // Scales and values of moderate size: clear the top exponent bits.
+    for (int64_t i = 1; i < layout.packedBytes(); i += 2)
+      if (layout.isFloat() || i % layout.tileBytes() >= layout.scaleOffset())
+        bytes[i] = (bytes[i] & 0x8f) | 0x20;
+    for (int64_t c = 1; c < copies; ++c)
+      std::memcpy(bytes + c * layout.packedBytes(), bytes,
+                  layout.packedBytes());
+  }
+  const void *copy(int64_t i) const {
+    return static_cast<const uint8_t *>(memory.get()) +
+           i % copies * layout.packedBytes();
+  }
+
+  LinearLayout layout;
+  int64_t copies;
+  Memory memory;
+};
+
+struct Shape {
+  const char *name;
+  int64_t n, k;
+};
+
+/// Times one linear layer; `int8` says how x comes.
+double linearSeconds(const Weight &weight, int64_t rows, bool int8,
+                     ThreadPool &pool) {
+  int64_t n = weight.layout.rows, k = weight.layout.columns;
+  Memory x = randomFloats(rows * k), y = allocate(rows * n * 4);
+  Memory records = allocate(rows * QuantizedLayout{k}.rowBytes());
+  const float *input = static_cast<const float *>(x.get());
+  quantizeActivations(input, k, rows, k, records.get(), pool);
+  LinearArguments a;
+  a.layout = weight.layout;
+  a.rows = rows;
+  a.inputStride = k;
+  (int8 ? a.quantized : reinterpret_cast<const void *&>(a.input)) =
+      int8 ? records.get() : x.get();
+  a.output = static_cast<float *>(y.get());
+  a.outputStride = n;
+  int64_t next = 0;
+  return secondsOf([&] {
+    a.weight = weight.copy(next++);
+    linear(a, pool);
+  });
+}
+
+struct Program {
+  ThreadPool pool;
+  std::string filter;
+
+  bool wanted(const std::string &name) const {
+    return name.find(filter) != std::string::npos;
+  }
+
+  void linearLayers(const std::string &format, bool int8) {
+    static constexpr Shape shapes[] = {
+        {"1.1B qkv", 2560, 2048},      {"1.1B out", 2048, 2048},
+        {"1.1B gate+up", 11264, 2048}, {"1.1B down", 2048, 5632},
+        {"1.1B head", 32000, 2048},    {"28M qkv", 1024, 512},
+        {"28M gate+up", 2816, 512},    {"28M down", 512, 1408},
+        {"28M head", 8192, 512}};
+    for (const Shape &shape : shapes) {
+      std::string name = format + (int8 ? " int8 " : " f32 ") + shape.name;
+      if (!wanted(name))
+        continue;
+      LinearLayout layout =
+          *linearLayout(*quant::parseFormat(format), shape.n, shape.k);
+      int64_t bytes = layout.packedBytes();
+      // The 1.1B weights come from memory, the 28M ones from the cache.
+      int64_t copies = shape.name[0] == '1' ? (512 << 20) / bytes + 1 : 1;
+      Weight weight(format, shape.n, shape.k, copies);
+      double roof = readBandwidth(weight.memory.get(), bytes * copies, pool);
+      double decode = linearSeconds(weight, 1, int8, pool);
+      double prefill = linearSeconds(weight, 512, int8, pool);
+      double gigabytes = static_cast<double>(bytes) / decode * 1e-9;
+      double products = 2.0 * 512 * static_cast<double>(shape.n * shape.k);
+      std::printf("%-30s decode %8.1f us %6.1f GB/s %4.0f %% of %5.1f"
+                  "   prefill %8.1f GOP/s\n",
+                  name.c_str(), decode * 1e6, gigabytes,
+                  gigabytes * 1e11 / roof, roof * 1e-9,
+                  products / prefill * 1e-9);
+      std::fflush(stdout);
+    }
+  }
+
+  void attention(const char *model, int64_t heads, int64_t keyHeads,
+                 int64_t tokens, int64_t context) {
+    std::string name = std::string("attention ") + model + " " +
+                       std::to_string(tokens) + " after " +
+                       std::to_string(context);
+    if (!wanted(name))
+      return;
+    CachedAttentionArguments a;
+    a.layout.keyHeads = keyHeads;
+    a.layout.headSize = 64;
+    int64_t pages = (tokens + context + 15) / 16;
+    Memory cache = allocate(pages * a.layout.pageBytes());
+    std::vector<int32_t> table(static_cast<size_t>(pages));
+    for (size_t i = 0; i < table.size(); ++i)
+      table[i] = static_cast<int32_t>(i);
+    int32_t starts[] = {0, static_cast<int32_t>(tokens)};
+    int32_t from[] = {static_cast<int32_t>(context)};
+    a.batch = {1, starts, from, table.data(), pages};
+    Memory query = randomFloats(tokens * heads * 64);
+    Memory output = allocate(tokens * heads * 64 * 4);
+    a.pages = cache.get();
+    a.heads = heads;
+    a.query = static_cast<const float *>(query.get());
+    a.output = static_cast<float *>(output.get());
+    a.queryStride = a.outputStride = heads * 64;
+    a.options.scale = 0.125f;
+    double seconds = secondsOf([&] { cachedAttention(a, pool); });
+    double keys =
+        static_cast<double>(tokens) *
+        (static_cast<double>(context) + static_cast<double>(tokens + 1) / 2);
+    std::printf("%-30s %8.1f us  %8.1f GFLOP/s\n", name.c_str(), seconds * 1e6,
+                keys * static_cast<double>(heads) * 256 / seconds * 1e-9);
+  }
+
+  void dispatch() {
+    if (!wanted("dispatch"))
+      return;
+    double seconds = secondsOf(
+        [&] { pool.parallelFor(pool.threads(), 1, [](int64_t, int64_t) {}); });
+    std::printf("%-30s %8.2f us\n", "dispatch", seconds * 1e6);
+  }
+};
+
+} // namespace
+
+int main(int count, char **arguments) {
+  Program program{ThreadPool(count > 1 ? std::atoi(arguments[1]) : 0),
+                  count > 2 ? arguments[2] : ""};
+  program.dispatch();
+  program.linearLayers("int4_g32", true);
+  program.linearLayers("int4_asym_g32", true);
+  program.linearLayers("int8", true);
+  program.linearLayers("int4_g32", false);
+  program.linearLayers("f32", false);
+  program.linearLayers("f16", false);
+  program.linearLayers("bf16", false);
+  for (int64_t context : {128, 2048}) {
+    program.attention("1.1B", 32, 4, 1, context);
+    program.attention("28M", 8, 4, 1, context);
+  }
+  program.attention("1.1B", 32, 4, 512, 0);
+  program.attention("28M", 8, 4, 512, 0);
+  return 0;
+}
