@@ -93,14 +93,15 @@ StatusOr<std::shared_ptr<CodeObject>> CodeObject::load(const void *bytes,
     return file.status();
   std::string path = "/proc/self/fd/" + std::to_string(*file);
   void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  std::string reason = handle ? "" : dlerror();
-  close(*file);
-  if (!handle)
+  if (!handle) {
+    std::string reason = dlerror();
+    close(*file);
     return Status(StatusCode::BadArtifact,
                   "cannot load the generated code: " + reason);
+  }
   auto *name = static_cast<const char *>(dlsym(handle, "qopt_target"));
   std::shared_ptr<CodeObject> object(
-      new CodeObject(handle, name ? name : "(unnamed)"));
+      new CodeObject(handle, *file, name ? name : "(unnamed)"));
   if (!processorRuns(object->targetName))
     return Status(StatusCode::Unsupported,
                   "the artifact's code is made for \"" + object->targetName +
@@ -109,7 +110,13 @@ StatusOr<std::shared_ptr<CodeObject>> CodeObject::load(const void *bytes,
   return object;
 }
 
-CodeObject::~CodeObject() { dlclose(handle); }
+// The loader knows an object by its path, and this path is the number of an
+// open file: closed any earlier, the next object would get the same one and the
+// loader would hand out this one again.
+CodeObject::~CodeObject() {
+  dlclose(handle);
+  close(file);
+}
 
 StatusOr<GeneratedKernel> CodeObject::kernel(const std::string &name) const {
   void *address = dlsym(handle, name.c_str());

@@ -38,10 +38,11 @@ public:
   const std::string &target() const { return targetName; }
 
 private:
-  CodeObject(void *handle, std::string targetName)
-      : handle(handle), targetName(std::move(targetName)) {}
+  CodeObject(void *handle, int file, std::string targetName)
+      : handle(handle), file(file), targetName(std::move(targetName)) {}
 
   void *handle;
+  int file; ///< open as long as the object, so that its name stays its own
   std::string targetName;
 };
 

@@ -79,7 +79,7 @@ public:
     function->values[id]->index = uint32_t(segments.size());
     function->values[id]->bytes = size;
     const auto *begin = static_cast<const uint8_t *>(bytes);
-    segments.emplace_back(begin, begin + size);
+    segments.push_back({plan::SegmentKind::Weight, {begin, begin + size}});
     return id;
   }
   uint32_t floats(const std::vector<float> &values) {
@@ -89,6 +89,12 @@ public:
   uint32_t weight(const std::vector<uint8_t> &bytes) {
     return constantBytes(plan::DType::U8, int64_t(bytes.size()), bytes.data(),
                          bytes.size());
+  }
+
+  /// The index of a segment with a code object.
+  uint32_t code(std::vector<uint8_t> bytes) {
+    segments.push_back({plan::SegmentKind::Code, std::move(bytes)});
+    return uint32_t(segments.size() - 1);
   }
 
   template <typename Operation>
@@ -105,9 +111,8 @@ public:
     auto writer = runtime::ArtifactWriter::create(path);
     if (!writer.ok())
       return writer.status();
-    for (const std::vector<uint8_t> &bytes : segments)
-      if (auto index =
-              (*writer)->addSegment(plan::SegmentKind::Weight, "w", bytes);
+    for (const auto &[kind, bytes] : segments)
+      if (auto index = (*writer)->addSegment(kind, "segment", bytes);
           !index.ok())
         return index.status();
     plan::PlanT plan;
@@ -119,7 +124,7 @@ public:
   }
 
   std::unique_ptr<plan::FunctionT> function;
-  std::vector<std::vector<uint8_t>> segments;
+  std::vector<std::pair<plan::SegmentKind, std::vector<uint8_t>>> segments;
 };
 
 } // namespace qopt::test
