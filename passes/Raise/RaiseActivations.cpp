@@ -169,7 +169,8 @@ template <typename Op> struct RaiseActivation : OpRewritePattern<Op> {
       return rewriter.notifyMatchFailure(op, "no float tensor");
     // The farthest tensor that makes the expression a known function: a Mul in
     // the middle of GELU is not an activation of its own.
-    for (Value leaf : llvm::reverse(ScalarFunction::leavesOf(root))) {
+    SmallVector<Value> leaves = ScalarFunction::leavesOf(root);
+    for (Value leaf : llvm::reverse(leaves)) {
       if (leaf.getType() != type)
         continue;
       auto function = recognise(ScalarFunction(root, leaf));
