@@ -28,6 +28,9 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape) {
   // transposes that it leaves meet those of attention.
   function.addPass(createRaiseRotaryPass());
   function.addPass(createRaiseAttentionPass());
+  // Again: the transposes that raising leaves around attention and rotary meet
+  // those of the source.
+  function.addPass(createSimplifyOnnxPass());
   function.addPass(createCSEPass());
   if (shape != ModelShape::Graph)
     manager.addPass(
