@@ -15,6 +15,16 @@ Executor::Executor(std::shared_ptr<const LoadedModel> model,
     : model(std::move(model)), target(std::move(device)),
       planFunction(this->model->plan().functions()->Get(function)) {}
 
+Status Executor::loadCode() {
+  if (const auto *steps = planFunction->steps())
+    for (const plan::Step *step : *steps)
+      if (const plan::Generated *generated = step->operation_as_Generated())
+        if (auto module = model->module(*target, generated->segment());
+            !module.ok())
+          return module.status();
+  return {};
+}
+
 StatusOr<Executor::Entry> Executor::prepare(const SymbolInputs &inputs) {
   StatusOr<std::shared_ptr<const BoundFunction>> bound = BoundFunction::bind(
       model->file(), *planFunction, inputs, target->quantizedRowBytes());

@@ -18,6 +18,10 @@ public:
   Executor(std::shared_ptr<const LoadedModel> model,
            std::shared_ptr<Device> device, uint32_t function);
 
+  /// Loads the code that the function's steps call, so that what cannot run
+  /// here is said before anything runs.
+  Status loadCode();
+
   const plan::Function &function() const { return *planFunction; }
   Device &device() const { return *target; }
 

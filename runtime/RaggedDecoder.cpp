@@ -14,6 +14,7 @@ RaggedDecoder::create(std::shared_ptr<const LoadedModel> model,
   int64_t pages = ceilDiv(cacheTokens, model->plan().decoder()->page());
   auto decoder = std::unique_ptr<RaggedDecoder>(
       new RaggedDecoder(std::move(model), std::move(device), pages));
+  QOPT_RETURN_IF_ERROR(decoder->executor.loadCode());
   QOPT_RETURN_IF_ERROR(decoder->allocateCache());
   return decoder;
 }

@@ -125,9 +125,10 @@ Session::create(std::shared_ptr<const Artifact> artifact,
         runtime::HostDevice::shared(options.threads);
     if (!device.ok())
       return device.status();
-    return std::unique_ptr<Session>(
-        new Session(std::make_unique<Implementation>(std::move(artifact),
-                                                     std::move(*device))));
+    auto session = std::make_unique<Implementation>(std::move(artifact),
+                                                    std::move(*device));
+    QOPT_RETURN_IF_ERROR(session->executor.loadCode());
+    return std::unique_ptr<Session>(new Session(std::move(session)));
   } catch (const std::bad_alloc &) {
     return noMemory();
   }

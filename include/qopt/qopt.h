@@ -236,7 +236,9 @@ QOPT_C_API qopt_status qopt_engine_submit(qopt_engine *engine,
                                           uint64_t *id);
 QOPT_C_API qopt_status qopt_engine_cancel(qopt_engine *engine, uint64_t id);
 QOPT_C_API int qopt_engine_idle(const qopt_engine *engine);
-/* One ragged step; `events` point into the engine until its next step. */
+/* One ragged step; `events` point into the engine until its next step. Where
+ * one has failed, qopt_last_error() says why.
+ */
 QOPT_C_API qopt_status qopt_engine_step(qopt_engine *engine,
                                         const qopt_event **events,
                                         size_t *count);

@@ -220,9 +220,11 @@ qopt_status qopt_engine_step(qopt_engine *engine, const qopt_event **events,
     if (!step.ok())
       return step.status();
     engine->events.clear();
-    for (const TokenEvent &event : *step)
+    for (const TokenEvent &event : *step) {
       engine->events.push_back(
           {event.request, event.token, qopt_finish(event.finish)});
+      (void)report(event.status); // why a request failed: qopt_last_error
+    }
     *events = engine->events.data();
     *count = engine->events.size();
     return {};

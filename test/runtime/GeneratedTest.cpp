@@ -87,13 +87,10 @@ TEST_F(GeneratedTest, AMissingKernelIsNamed) {
   EXPECT_NE(results.status().message().find("elementwise"), std::string::npos);
 }
 
-TEST_F(GeneratedTest, WhatIsNoCodeIsAnError) {
+TEST_F(GeneratedTest, WhatIsNoCodeIsAnErrorBeforeAnythingRuns) {
   auto created = session(std::vector<uint8_t>(100, 7), "kernel");
-  ASSERT_TRUE(created.ok());
-  Tensor x("x", DType::F32, {1, 8}), y("y", DType::F32, {1, 8});
-  auto results = (*created)->run({x.view(), y.view()});
-  ASSERT_FALSE(results.ok());
-  EXPECT_EQ(results.status().code(), StatusCode::BadArtifact);
+  ASSERT_FALSE(created.ok());
+  EXPECT_EQ(created.status().code(), StatusCode::BadArtifact);
 }
 
 } // namespace
