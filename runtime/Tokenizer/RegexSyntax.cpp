@@ -4,26 +4,16 @@
 // a class becomes an expression that matches exactly one character.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Tokenizer/Regex.h"
+#include "runtime/Tokenizer/RegexProperties.h"
 #include "runtime/Tokenizer/Utf8.h"
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 #include <optional>
+#include <utility>
 
 namespace qopt::runtime {
 
-// The contents of PCRE2 classes. White_Space; what is not; word characters.
-static constexpr std::string_view spaces =
-    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}"
-    "\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}";
-static constexpr std::string_view nonSpaces =
-    "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}"
-    "\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}"
-    "\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}";
-static constexpr std::string_view words =
-    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}";
-static constexpr std::string_view hexDigits = "0-9a-fA-F";
 static constexpr std::string_view anyCharacter = "(?s:.)";
 
 static std::string bracket(std::string_view contents) {
@@ -32,51 +22,6 @@ static std::string bracket(std::string_view contents) {
 static std::string bracketNot(std::string_view contents) {
   return "[^" + std::string(contents) + "]";
 }
-static std::string spellCharacter(char32_t character) {
-  char buffer[16];
-  std::snprintf(buffer, sizeof(buffer), "\\x{%x}",
-                static_cast<unsigned>(character));
-  return buffer;
-}
-
-/// A property's name for PCRE2, where a script by its bare name would include
-/// what other scripts share with it.
-static std::string spellProperty(const std::string &name,
-                                 const std::string &key) {
-  static constexpr std::pair<std::string_view, std::string_view> longNames[] = {
-      {"letter", "L"},        {"mark", "M"},           {"number", "N"},
-      {"punctuation", "P"},   {"symbol", "S"},         {"separator", "Z"},
-      {"other", "C"},         {"alpha", "Alphabetic"}, {"digit", "Nd"},
-      {"upper", "Uppercase"}, {"lower", "Lowercase"},  {"cntrl", "Cc"}};
-  static constexpr std::string_view binary[] = {"alphabetic",
-                                                "any",
-                                                "asciihexdigit",
-                                                "dash",
-                                                "diacritic",
-                                                "emoji",
-                                                "emojicomponent",
-                                                "emojimodifier",
-                                                "emojimodifierbase",
-                                                "emojipresentation",
-                                                "extendedpictographic",
-                                                "extender",
-                                                "hexdigit",
-                                                "ideographic",
-                                                "lowercase",
-                                                "math",
-                                                "radical",
-                                                "uppercase",
-                                                "whitespace"};
-  for (auto [from, to] : longNames)
-    if (key == from)
-      return std::string(to);
-  bool category = key.size() <= 2;
-  if (category ||
-      std::find(std::begin(binary), std::end(binary), key) != std::end(binary))
-    return name;
-  return "sc:" + name;
-}
-
 namespace {
 
 /// Something within a class or behind a backslash: one character, class
@@ -269,7 +214,7 @@ void Translator::interval() {
 }
 
 bool Translator::zeroWidthEscape(char letter) {
-  std::string word = bracket(words);
+  std::string word = bracket(wordContents());
   switch (letter) {
   case 'b':
     out += "(?:(?<=" + word + ")(?!" + word + ")|(?<!" + word + ")(?=" + word +
@@ -318,21 +263,21 @@ Item Translator::escapedItem() {
   char32_t letter = takeCharacter();
   switch (letter) {
   case 's':
-    return {{}, std::string(spaces), {}};
+    return {{}, std::string(spaceContents), {}};
   case 'S':
-    return {{}, std::string(nonSpaces), {}};
+    return {{}, std::string(nonSpaceContents), {}};
   case 'w':
-    return {{}, std::string(words), {}};
+    return {{}, wordContents(), {}};
   case 'W':
-    return {{}, {}, bracketNot(words)};
+    return {{}, {}, bracketNot(wordContents())};
   case 'd':
-    return {{}, "\\p{Nd}", {}};
+    return {{}, propertyContents("Nd"), {}};
   case 'D':
-    return {{}, "\\P{Nd}", {}};
+    return {{}, {}, bracketNot(propertyContents("Nd"))};
   case 'h':
-    return {{}, std::string(hexDigits), {}};
+    return {{}, std::string(hexDigitContents), {}};
   case 'H':
-    return {{}, {}, bracketNot(hexDigits)};
+    return {{}, {}, bracketNot(hexDigitContents)};
   case 'N':
     return {{}, {}, "[^\\n]"};
   case 'O':
@@ -383,11 +328,10 @@ Item Translator::property(bool negated) {
   } else if (at < pattern.size()) {
     name = pattern[at++];
   }
-  std::string key;
-  for (char c : name)
-    if (std::isalnum(static_cast<unsigned char>(c)))
-      key += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return {{}, (negated ? "\\P{" : "\\p{") + spellProperty(name, key) + "}", {}};
+  std::string contents = propertyContents(name);
+  if (negated)
+    return {{}, {}, bracketNot(contents)};
+  return {{}, std::move(contents), {}};
 }
 
 Item Translator::codePoint(std::size_t digits) {
@@ -412,21 +356,9 @@ Item Translator::posixClass() {
   std::size_t end = pattern.find(":]", at);
   std::string name(pattern.substr(at, end - at));
   at = end + 2;
-  static constexpr std::pair<std::string_view, std::string_view> classes[] = {
-      {"alpha", "\\p{Alphabetic}"},
-      {"digit", "\\p{Nd}"},
-      {"alnum", "\\p{Alphabetic}\\p{Nd}"},
-      {"upper", "\\p{Uppercase}"},
-      {"lower", "\\p{Lowercase}"},
-      {"space", spaces},
-      {"punct", "\\p{P}$+<=>^`|~"},
-      {"cntrl", "\\p{Cc}"},
-      {"xdigit", hexDigits},
-      {"word", words}};
-  for (auto [from, to] : classes)
-    if (name == from)
-      return negated ? Item{{}, {}, bracketNot(to)}
-                     : Item{{}, std::string(to), {}};
+  if (auto contents = posixContents(name))
+    return negated ? Item{{}, {}, bracketNot(*contents)}
+                   : Item{{}, std::move(*contents), {}};
   fail("class \"[:" + name + ":]\" is not supported");
   return {};
 }
