@@ -160,6 +160,10 @@ struct RotaryKind {
 StatusOr<RotaryKind> classifyRotary(const Probe &probe, mlir::Value cosine,
                                     mlir::Value sine);
 
+/// Classifies constant tables [positions, columns] that are looked up by
+/// position; the source says nothing then. All rows are compared.
+StatusOr<RotaryKind> classifyRotaryCache(mlir::Value cosine, mlir::Value sine);
+
 /// "causal, window 5, padding", "rotary 8 frequencies, scale 1, halves,
 /// position_ids", …: for reports and tests.
 std::string describe(const MaskKind &kind);

@@ -163,24 +163,27 @@ std::optional<std::vector<double>> undo(ArrayRef<double> columns,
   return result;
 }
 
+/// Cosines and sines of one position.
+using TableRow = std::pair<std::vector<double>, std::vector<double>>;
+
 /// Angles from the table alone: the sine keeps small ones, and larger positions
-/// give further digits.
-StatusOr<std::vector<double>> anglesOfTable(const Probe &probe, Value cosine,
-                                            Value sine) {
+/// (up to `last`) give further digits.
+StatusOr<std::vector<double>>
+anglesOfTable(int64_t last, function_ref<StatusOr<TableRow>(int64_t)> rowOf) {
   std::vector<double> angles;
-  for (int64_t position = 1; position <= 64; position *= 4) {
-    StatusOr<std::vector<double>> c = rowAt(probe, cosine, position);
-    StatusOr<std::vector<double>> s = rowAt(probe, sine, position);
-    if (!c || !s || c->size() != s->size()) {
-      if (position > 1)
-        break; // a short table
-      return c ? s.ok() ? refuse("the tables differ in width") : s.status()
-               : c.status();
-    }
+  for (int64_t position = 1; position <= last; position *= 4) {
+    StatusOr<TableRow> row = rowOf(position);
+    if (!row && position == 1)
+      return row.status();
+    if (!row)
+      break; // a short table
+    const auto &[c, s] = *row;
+    if (c.size() != s.size())
+      return refuse("the tables differ in width");
     auto times = static_cast<double>(position);
-    angles.resize(c->size(), 0);
+    angles.resize(c.size(), 0);
     for (size_t j = 0; j < angles.size(); ++j) {
-      double turn = std::atan2((*s)[j], (*c)[j]);
+      double turn = std::atan2(s[j], c[j]);
       double whole = std::round((angles[j] * times - turn) / (2 * M_PI));
       angles[j] = (turn + 2 * M_PI * (position == 1 ? 0 : whole)) / times;
     }
@@ -268,7 +271,15 @@ StatusOr<std::vector<double>> readAngles(const Probe &probe, Value cosine,
     if (row)
       return row;
   }
-  return anglesOfTable(probe, cosine, sine);
+  return anglesOfTable(64, [&](int64_t position) -> StatusOr<TableRow> {
+    StatusOr<std::vector<double>> c = rowAt(probe, cosine, position);
+    if (!c)
+      return c.status();
+    StatusOr<std::vector<double>> s = rowAt(probe, sine, position);
+    if (!s)
+      return s.status();
+    return TableRow(std::move(*c), std::move(*s));
+  });
 }
 
 StatusOr<PositionKind> classifyPositionsIn(const Probe &probe, Value positions,
@@ -301,7 +312,8 @@ StatusOr<PositionKind> classifyPositionsIn(const Probe &probe, Value positions,
 
 /// Tries all ways in which columns may belong to frequencies, and all sources
 /// of positions.
-StatusOr<RotaryKind> fitRotary(const Probe &probe, ArrayRef<RotaryView> views,
+StatusOr<RotaryKind> fitRotary(ArrayRef<PositionSource> sources,
+                               ArrayRef<RotaryView> views,
                                ArrayRef<double> angles, RotaryKind kind,
                                double tolerance) {
   Status last = refuse("the tables' columns do not fit their frequencies");
@@ -313,7 +325,7 @@ StatusOr<RotaryKind> fitRotary(const Probe &probe, ArrayRef<RotaryView> views,
     kind.inverseFrequencies.assign(frequencies->begin(), frequencies->end());
     for (TableLayout layout :
          {TableLayout::Half, TableLayout::Halves, TableLayout::Repeated})
-      for (PositionSource source : possibleSources(probe)) {
+      for (PositionSource source : sources) {
         kind.layout = layout;
         kind.source = source;
         Status fits;
@@ -360,15 +372,48 @@ StatusOr<RotaryKind> classifyRotary(const Probe &probe, Value cosine,
     kind.rightPadded = !before;
     StatusOr<std::vector<RotaryView>> views =
         rotaryViews(probe, cosine, sine, before);
-    StatusOr<RotaryKind> found =
-        views ? fitRotary(probe, *views, *angles, kind, tolerance)
-              : views.status();
+    StatusOr<RotaryKind> found = views
+                                     ? fitRotary(possibleSources(probe), *views,
+                                                 *angles, kind, tolerance)
+                                     : views.status();
     if (found)
       return found;
     if (before)
       last = found;
   }
   return last;
+}
+
+StatusOr<RotaryKind> classifyRotaryCache(Value cosine, Value sine) {
+  Evaluator evaluator;
+  StatusOr<HostTensor> c = evaluator.evaluate(cosine);
+  if (!c)
+    return c.status();
+  StatusOr<HostTensor> s = evaluator.evaluate(sine);
+  if (!s)
+    return s.status();
+  if (c->rank() != 2 || c->shape() != s->shape() || c->dim(0) < 2)
+    return refuse("the caches are not two tables of rows by position");
+  int64_t rows = c->dim(0), columns = c->dim(1);
+  std::vector<double> cosines = c->floats(), sines = s->floats();
+  auto rowOf = [&](int64_t position) -> StatusOr<TableRow> {
+    auto at = static_cast<ptrdiff_t>(position * columns);
+    auto cut = [&](const std::vector<double> &all) {
+      return std::vector<double>(all.begin() + at, all.begin() + at + columns);
+    };
+    return TableRow(cut(cosines), cut(sines));
+  };
+  StatusOr<std::vector<double>> angles = anglesOfTable(rows - 1, rowOf);
+  if (!angles)
+    return angles.status();
+  RotaryKind kind;
+  kind.scale = cosines.front();
+  // All rows as one case: row p is the token at position p.
+  RotaryView view{ProbeCase::make(1, 0, rows, ProbeCase::Padding::None),
+                  std::move(*c), std::move(*s)};
+  double tolerance = toleranceOf(cosine) * std::max(1.0, kind.scale);
+  return fitRotary({PositionSource::PastAndIndex}, view, *angles, kind,
+                   tolerance);
 }
 
 } // namespace qopt::passes

@@ -172,22 +172,32 @@ FailureOr<Value> RaggedRewriter::translateTokenWise(Operation *op,
                                                     Value value) {
   auto wise = cast<ir::TokenWiseOpInterface>(op);
   IRMapping mapping;
+  // Axes between the token's and the features': the heads of a norm per head.
+  std::optional<SmallVector<int64_t>> between;
   for (OpOperand &operand : op->getOpOperands()) {
     Value source = operand.get();
     bool ids = isa<IntegerType>(getElementTypeOrSelf(source.getType()));
     FailureOr<Value> result = ids ? translateIds(source) : translate(source);
     if (failed(result))
       return failure();
-    if (auto rank = wise.getFeatureRank(operand); rank && !ids)
-      if (typeOf(*result).getRank() != *rank + 1)
+    if (auto rank = wise.getFeatureRank(operand); rank && !ids) {
+      if (typeOf(*result).getRank() < *rank + 1)
         return unsupported(value);
+      SmallVector<int64_t> axes(
+          typeOf(*result).getShape().drop_front().drop_back(*rank));
+      if (between.value_or(axes) != axes ||
+          (!axes.empty() && isa<ir::RotaryOp>(op)))
+        return unsupported(value);
+      between = axes;
+    }
     mapping.map(source, *result);
   }
   Operation *clone = builder.clone(*op, mapping);
   for (OpResult result : clone->getResults()) {
     auto type = cast<RankedTensorType>(result.getType());
-    ArrayRef<int64_t> features =
-        type.getShape().take_back(wise.getResultFeatureRank());
+    SmallVector<int64_t> features = between.value_or(SmallVector<int64_t>());
+    llvm::append_range(features,
+                       type.getShape().take_back(wise.getResultFeatureRank()));
     result.setType(tokenType(builder, features));
     known[op->getResult(result.getResultNumber())] = result;
   }

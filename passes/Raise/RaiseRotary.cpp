@@ -163,7 +163,8 @@ private:
                                   << kind.status().message();
       return table;
     }
-    Value positions = positionsOf(b, probe, kind->source);
+    Value positions =
+        kind->rightPadded ? Value() : positionsOf(b, probe, kind->source);
     if (!positions)
       return table;
     // One table for the whole function, wherever it is first needed.
@@ -180,7 +181,7 @@ private:
   Table sharedTable(OnnxBuilder &b, Value positions, const RotaryKind &kind) {
     for (auto &[known, op] : sharedTables)
       if (known.inverseFrequencies == kind.inverseFrequencies &&
-          known.scale == kind.scale && known.source == kind.source)
+          known.scale == kind.scale && op.getPositions() == positions)
         return {op.getCos(), op.getSin()};
     auto type = RankedTensorType::get(
         {static_cast<int64_t>(kind.inverseFrequencies.size())},
@@ -210,6 +211,8 @@ private:
     if (isAbsent(op.getPositionIds()))
       table = provenTable(b, probe, op.getCosCache(), op.getSinCache());
     else
+      table = lookedUpTable(b, op);
+    if (!table && !isAbsent(op.getPositionIds()))
       table = Table{gatheredRows(b, op.getCosCache(), op.getPositionIds()),
                     gatheredRows(b, op.getSinCache(), op.getPositionIds())};
     if (!table && isAbsent(op.getPositionIds()))
@@ -224,6 +227,27 @@ private:
       x = b.reshape(x, {0, 0, heads, width / heads});
     }
     replace(b, op, x, *table, /*headsFirst=*/!flat, op.getInterleaved());
+  }
+
+  /// The table that stands for caches which are looked up by position: they
+  /// say themselves what their rows are.
+  std::optional<Table> lookedUpTable(OnnxBuilder &b, RotaryEmbeddingOp op) {
+    Value positions = op.getPositionIds();
+    if (typeOf(positions).getRank() != 2)
+      return std::nullopt;
+    Key key{op.getCosCache().getAsOpaquePointer(),
+            positions.getAsOpaquePointer()};
+    auto found = proven.find(key);
+    if (found != proven.end())
+      return found->second;
+    std::optional<Table> &table = proven[key];
+    auto kind = classifyRotaryCache(op.getCosCache(), op.getSinCache());
+    if (!kind.ok())
+      op.emitRemark() << "the caches are no rotary table: "
+                      << kind.status().message();
+    else if (kind->layout == TableLayout::Half)
+      table = sharedTable(b, positions, *kind);
+    return table;
   }
 
   /// Rows of a constant table by position; the rows that a table does not have
