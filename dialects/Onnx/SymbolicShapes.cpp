@@ -4,6 +4,7 @@
 #include "dialects/Onnx/SymbolicShapes.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/Onnx/ShapeTransfer.h"
+#include "dialects/QOpt/Shapes.h"
 
 using namespace mlir;
 
@@ -167,9 +168,26 @@ Status SymbolicShapes::inferResults(Operation *op) {
       if (std::optional<Status> status = family(transfer))
         return *status;
   }
-  for (Value result : op->getResults())
+  for (OpResult result : op->getResults()) {
     declare(result, {});
+    inferFromSources(result);
+  }
   return {};
+}
+
+void SymbolicShapes::inferFromSources(OpResult result) {
+  const TensorFacts *known = lookup(result);
+  if (!known)
+    return;
+  TensorFacts better = *known;
+  for (auto [index, size] : llvm::enumerate(better.dims)) {
+    if (constantValue(size))
+      continue;
+    if (std::optional<ir::SizeSource> source = ir::sizeSource(result, index))
+      if (AffineExpr found = dim(source->value, source->dim))
+        size = found;
+  }
+  set(result, std::move(better));
 }
 
 //===----------------------------------------------------------------------===//

@@ -6,8 +6,9 @@
 // [batch, sequence, 8, 64] is understood although batch is not known.
 //
 // The importer runs it node by node and gives results their types; passes run
-// it over a whole function and ask. Ops of other dialects are not looked into:
-// their results have the static sizes of their type and unknown others.
+// it over a whole function and ask. Of ops of other dialects
+// it knows the static sizes of their results, and for the qopt dialect which
+// size is that of which operand.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_DIALECTS_ONNX_SYMBOLICSHAPES_H
 #define QOPT_DIALECTS_ONNX_SYMBOLICSHAPES_H
@@ -72,6 +73,7 @@ public:
 
 private:
   Status inferRegions(mlir::Operation *op);
+  void inferFromSources(mlir::OpResult result);
 
   SymbolicDims symbols;
   llvm::DenseMap<mlir::Value, std::unique_ptr<TensorFacts>> facts;

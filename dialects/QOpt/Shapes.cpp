@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/Shapes.h"
 #include "dialects/QOpt/QOptDialect.h"
+#include "dialects/QOpt/QOptOps.h"
 #include "dialects/QOpt/QOptTypes.h"
 #include "lib/Quant/Storage.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -68,6 +69,37 @@ FailureOr<SmallVector<OpFoldResult>> sizesOf(OpBuilder &builder, Location loc,
   if (isa<RankedTensorType>(value.getType()))
     return tensor::getMixedSizes(builder, loc, value);
   return failure();
+}
+
+/// One step of sizeSource.
+static std::optional<SizeSource> nextSource(OpResult result, unsigned dim) {
+  Operation *op = result.getOwner();
+  auto rank = static_cast<int64_t>(shapeOf(result).size());
+  if (auto tokenWise =
+          dyn_cast<TokenWiseOpInterface>(op)) // operand 0 has the tokens
+    return dim < rank - tokenWise.getResultFeatureRank()
+               ? std::optional(SizeSource{op->getOperand(0), dim})
+               : std::nullopt;
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    return SizeSource{dim < 3 ? attention.getQ() : attention.getV(), dim};
+  if (auto attention = dyn_cast<CachedAttentionOp>(op))
+    return SizeSource{attention.getQ(), dim};
+  return std::nullopt;
+}
+
+std::optional<SizeSource> sizeSource(OpResult result, unsigned dim) {
+  std::optional<SizeSource> source;
+  while (result && isa<ShapedType>(result.getType())) {
+    std::optional<SizeSource> next = nextSource(result, dim);
+    if (!next)
+      break;
+    source = next;
+    dim = next->dim;
+    result = dyn_cast<OpResult>(next->value);
+  }
+  // Quantized activations of unknown origin are no tensor to ask.
+  bool known = source && isa<RankedTensorType>(source->value.getType());
+  return known ? source : std::nullopt;
 }
 
 LogicalResult reifyLike(OpBuilder &builder, Operation *op, Value value,

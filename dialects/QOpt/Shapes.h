@@ -45,6 +45,18 @@ mlir::LogicalResult verifyLikeOperand(mlir::Operation *op, mlir::Value result,
 mlir::FailureOr<llvm::SmallVector<mlir::OpFoldResult>>
 sizesOf(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value value);
 
+/// A size of a value that is certainly that of another one: dimension `dim` of
+/// the tensor `value`.
+struct SizeSource {
+  mlir::Value value;
+  unsigned dim;
+};
+
+/// Where an operation of this dialect takes size `dim` of its result from,
+/// through others of this dialect; nothing for sizes that no tensor has (those
+/// of a batch) and for other operations. Makes no IR.
+std::optional<SizeSource> sizeSource(mlir::OpResult result, unsigned dim);
+
 /// For reifyResultShapes: every result has the sizes of `value`, except that
 /// the last is `last` where given.
 mlir::LogicalResult reifyLike(mlir::OpBuilder &builder, mlir::Operation *op,

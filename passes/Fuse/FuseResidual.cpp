@@ -2,6 +2,7 @@
 // linear has just computed. As the linear's epilogue it costs one read.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/OnnxOps.h"
+#include "dialects/Onnx/SymbolicShapes.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -50,6 +51,23 @@ static LogicalResult fuseSum(Operation *op, Value a, Value b,
   return success();
 }
 
+/// The sums whose terms have equal sizes whatever the inputs are.
+static llvm::DenseSet<Operation *> findPlainSums(func::FuncOp function) {
+  llvm::DenseSet<Operation *> plain;
+  onnx::SymbolicShapes shapes(function.getContext());
+  if (!shapes.run(function).ok()) // a graph that lowering will report
+    return plain;
+  function.walk([&](onnx::AddOp op) {
+    auto a = dyn_cast<RankedTensorType>(op.getA().getType());
+    bool equal = a && a == op.getB().getType();
+    for (int64_t i = 0; equal && i < a.getRank(); ++i)
+      equal = !a.isDynamicDim(i) || shapes.sameDim(op.getA(), i, op.getB(), i);
+    if (equal)
+      plain.insert(op);
+  });
+  return plain;
+}
+
 namespace {
 
 struct FuseAddition : OpRewritePattern<arith::AddFOp> {
@@ -62,16 +80,19 @@ struct FuseAddition : OpRewritePattern<arith::AddFOp> {
   Pass::Statistic &count;
 };
 
-/// The same sum as the file wrote it; both terms have the result's type, so it
-/// does not broadcast.
+/// The same sum as the file wrote it, where it is certain not to broadcast.
 struct FuseOnnxAddition : OpRewritePattern<onnx::AddOp> {
-  FuseOnnxAddition(MLIRContext *context, Pass::Statistic &count)
-      : OpRewritePattern(context), count(count) {}
+  FuseOnnxAddition(MLIRContext *context, Pass::Statistic &count,
+                   const llvm::DenseSet<Operation *> &plain)
+      : OpRewritePattern(context), count(count), plain(plain) {}
   LogicalResult matchAndRewrite(onnx::AddOp op,
                                 PatternRewriter &rewriter) const override {
-    return fuseSum(op, op->getOperand(0), op->getOperand(1), rewriter, count);
+    if (!plain.contains(op))
+      return rewriter.notifyMatchFailure(op, "a term may be broadcast");
+    return fuseSum(op, op.getA(), op.getB(), rewriter, count);
   }
   Pass::Statistic &count;
+  const llvm::DenseSet<Operation *> &plain;
 };
 
 /// The same sum as a linalg operation on every element.
@@ -104,9 +125,10 @@ struct FuseElementwiseAddition : OpRewritePattern<linalg::GenericOp> {
 
 struct FuseResidual : qopt::passes::impl::FuseResidualPassBase<FuseResidual> {
   void runOnOperation() override {
+    llvm::DenseSet<Operation *> plain = findPlainSums(getOperation());
     RewritePatternSet patterns(&getContext());
-    patterns.add<FuseAddition, FuseElementwiseAddition, FuseOnnxAddition>(
-        &getContext(), fused);
+    patterns.add<FuseAddition, FuseElementwiseAddition>(&getContext(), fused);
+    patterns.add<FuseOnnxAddition>(&getContext(), fused, plain);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

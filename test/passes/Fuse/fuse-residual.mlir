@@ -48,8 +48,27 @@ func.func @kept(%x: tensor<?x64xf32>, %r: tensor<?x64xf32>, %w: !w) -> (tensor<?
 }
 
 // CHECK-LABEL: @onnx
-func.func @onnx(%x: tensor<?x64xf32>, %r: tensor<?x64xf32>, %w: !w) -> tensor<?x64xf32> {
+func.func @onnx(%x: tensor<?x64xf32> {onnx.dims = ["n", 64]}, %r: tensor<?x64xf32> {onnx.dims = ["n", 64]}, %w: !w) -> tensor<?x64xf32> {
   // CHECK-NEXT: qopt.linear %arg0, %arg2 residual(%arg1 : tensor<?x64xf32>)
+  %y = qopt.linear %x, %w : tensor<?x64xf32>, !w -> tensor<?x64xf32>
+  %s = "onnx.Add"(%r, %y) : (tensor<?x64xf32>, tensor<?x64xf32>) -> tensor<?x64xf32>
+  return %s : tensor<?x64xf32>
+}
+
+// The sizes of both terms are those of one argument, seen through the norm.
+// CHECK-LABEL: @same_sizes
+func.func @same_sizes(%x: tensor<?x?x64xf32>, %scale: tensor<64xf32>, %w: !w) -> tensor<?x?x64xf32> {
+  // CHECK: qopt.linear %{{.*}}, %arg2 residual(%arg0 : tensor<?x?x64xf32>)
+  %n = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x?x64xf32>, tensor<64xf32> -> tensor<?x?x64xf32>
+  %y = qopt.linear %n, %w : tensor<?x?x64xf32>, !w -> tensor<?x?x64xf32>
+  %s = "onnx.Add"(%x, %y) : (tensor<?x?x64xf32>, tensor<?x?x64xf32>) -> tensor<?x?x64xf32>
+  return %s : tensor<?x?x64xf32>
+}
+
+// The other term may have one row for all.
+// CHECK-LABEL: @may_broadcast
+func.func @may_broadcast(%x: tensor<?x64xf32> {onnx.dims = ["n", 64]}, %r: tensor<?x64xf32> {onnx.dims = ["m", 64]}, %w: !w) -> tensor<?x64xf32> {
+  // CHECK: onnx.Add
   %y = qopt.linear %x, %w : tensor<?x64xf32>, !w -> tensor<?x64xf32>
   %s = "onnx.Add"(%r, %y) : (tensor<?x64xf32>, tensor<?x64xf32>) -> tensor<?x64xf32>
   return %s : tensor<?x64xf32>
