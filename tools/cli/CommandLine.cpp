@@ -1,0 +1,109 @@
+// What happens around a tool's work.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/cli/CommandLine.h"
+
+#include <cctype>
+#include <charconv>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+namespace qopt::cli {
+
+static int report(const Status &status) {
+  if (status.ok())
+    return int(ExitCode::Ok);
+  std::fflush(stdout);
+  std::fprintf(stderr, "error: %s\n", status.message().c_str());
+  return int(exitCodeOf(status.code()));
+}
+
+/// CLI11's messages begin with a capital letter.
+static Status usageError(const CLI::App &app, const CLI::ParseError &error) {
+  std::string text = error.what();
+  if (!text.empty() && (text.size() < 2 || !std::isupper(text[1])))
+    text[0] = char(std::tolower(text[0]));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '.'))
+    text.pop_back();
+  return {StatusCode::InvalidArgument,
+          text + "; \"" + app.get_name() + " --help\" lists the options"};
+}
+
+int run(CLI::App &app, int argc, char **argv,
+        const std::function<Status()> &work) {
+  try {
+    app.get_formatter()->column_width(32);
+    app.set_help_flag("-h,--help", "print this and exit");
+    app.parse(argc, argv);
+    return report(work());
+  } catch (const CLI::CallForHelp &) {
+    std::fputs(app.help().c_str(), stdout);
+    return int(ExitCode::Ok);
+  } catch (const CLI::ParseError &error) {
+    return report(usageError(app, error));
+  } catch (const std::bad_alloc &) {
+    return report({StatusCode::OutOfResources, "out of memory"});
+  } catch (const std::exception &error) {
+    return report({StatusCode::Internal, error.what()});
+  }
+}
+
+void addExamples(CLI::App &app, const std::vector<std::string> &commands) {
+  std::string text = "Examples:\n";
+  for (const std::string &command : commands)
+    text += "  " + command + "\n";
+  text.pop_back();
+  app.footer(text);
+}
+
+CLI::Validator between(int64_t least, int64_t most) {
+  auto check = [least, most](std::string &text) -> std::string {
+    int64_t value = 0;
+    auto [end, failed] =
+        std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failed == std::errc() && end == text.data() + text.size() &&
+        value >= least && value <= most)
+      return {};
+    return "expected a number from " + std::to_string(least) + " to " +
+           std::to_string(most) + ", got \"" + text + "\"";
+  };
+  return CLI::Validator(check, "");
+}
+
+StatusOr<std::vector<int32_t>> parseTokens(const std::string &text) {
+  std::vector<int32_t> tokens;
+  for (size_t at = 0; at < text.size();) {
+    if (text[at] == ',' || std::isspace(static_cast<unsigned char>(text[at]))) {
+      ++at;
+      continue;
+    }
+    int32_t token = 0;
+    const char *first = text.data() + at, *last = text.data() + text.size();
+    auto [end, failed] = std::from_chars(first, last, token);
+    if (failed != std::errc() || token < 0 ||
+        (end != last && *end != ',' &&
+         !std::isspace(static_cast<unsigned char>(*end))))
+      return Status(StatusCode::InvalidArgument,
+                    "\"" + text + "\" is no list of token ids; expected " +
+                        "numbers with commas or spaces between, \"1,403,407\"");
+    tokens.push_back(token);
+    at += size_t(end - first);
+  }
+  return tokens;
+}
+
+Status flushOutput() {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout))
+    return {};
+  return {StatusCode::OutOfResources, "cannot write to standard output"};
+}
+
+Status printJson(const nlohmann::ordered_json &json) {
+  std::string text =
+      json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::fputs(text.c_str(), stdout);
+  std::fputc('\n', stdout);
+  return flushOutput();
+}
+
+} // namespace qopt::cli

@@ -1,0 +1,45 @@
+// Arguments in, exit code out, the same in every tool: usage errors and every
+// other failure are one line "error: …" on standard error; results go to
+// standard output.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TOOLS_CLI_COMMANDLINE_H
+#define QOPT_TOOLS_CLI_COMMANDLINE_H
+
+#include "qopt/Status.h"
+#include "tools/cli/ExitCode.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace qopt::cli {
+
+/// Parses the arguments, then calls `work`. Prints help, usage errors and the
+/// status of `work`; the result is what main returns.
+int run(CLI::App &app, int argc, char **argv,
+        const std::function<Status()> &work);
+
+/// The part of the help that shows whole commands; tests run them.
+void addExamples(CLI::App &app, const std::vector<std::string> &commands);
+
+/// A number from `least` to `most`.
+CLI::Validator between(int64_t least, int64_t most);
+
+/// "1, 2 3" as ids.
+StatusOr<std::vector<int32_t>> parseTokens(const std::string &text);
+
+/// Ends a run whose results could not be written to standard output.
+Status flushOutput();
+
+/// Writes one line to standard output. Bytes that are not UTF-8 become U+FFFD.
+Status printJson(const nlohmann::ordered_json &json);
+
+} // namespace qopt::cli
+
+#endif // QOPT_TOOLS_CLI_COMMANDLINE_H

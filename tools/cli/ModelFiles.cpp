@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/cli/ModelFiles.h"
+
+#include "tools/io/FileAccess.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <vector>
+
+namespace qopt::cli {
+
+namespace fs = std::filesystem;
+
+static StatusOr<std::string> artifactOfFolder(const std::string &folder) {
+  std::vector<std::string> found;
+  bool model = false;
+  std::error_code error;
+  for (const fs::directory_entry &entry :
+       fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".qopt")
+      found.push_back(entry.path().string());
+    model = model || entry.path().extension() == ".onnx";
+  }
+  if (error)
+    return Status(StatusCode::NotFound, "cannot read the folder '" + folder +
+                                            "': " + error.message());
+  std::sort(found.begin(), found.end());
+  if (found.size() == 1)
+    return found.front();
+  if (found.empty())
+    return Status(StatusCode::NotFound,
+                  "the folder '" + folder + "' holds no artifact (*.qopt)" +
+                      (model ? "; make one with: qopt-compile " + folder +
+                                   " -o model.qopt"
+                             : ""));
+  return Status(StatusCode::InvalidArgument,
+                "the folder '" + folder + "' holds " +
+                    std::to_string(found.size()) +
+                    " artifacts; name one of them, '" + found.front() + "'");
+}
+
+StatusOr<std::shared_ptr<const Artifact>>
+openArtifact(const std::string &path, const OpenOptions &options) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    StatusOr<std::string> file = artifactOfFolder(path);
+    if (!file.ok())
+      return file.status();
+    return Artifact::open(*file, options);
+  }
+  if (fs::path(path).extension() == ".onnx" && fs::exists(path, error))
+    return Status(StatusCode::BadArtifact,
+                  "'" + path + "' is a model that is not compiled yet; run: " +
+                      "qopt-compile " + path + " -o model.qopt");
+  return Artifact::open(path, options);
+}
+
+StatusOr<std::optional<Tokenizer>> openTokenizer(const Artifact &artifact,
+                                                 const std::string &override) {
+  std::string text, where = "the tokenizer of '" + artifact.path() + "'";
+  if (!override.empty()) {
+    std::error_code error;
+    fs::path path = override;
+    if (fs::is_directory(path, error))
+      path /= "tokenizer.json";
+    StatusOr<std::string> read = io::readText(path.string());
+    if (!read.ok())
+      return read.status();
+    text = std::move(*read);
+    where = "'" + path.string() + "'";
+  } else {
+    text = artifact.tokenizerJson();
+    if (text.empty())
+      return std::optional<Tokenizer>();
+  }
+  StatusOr<Tokenizer> tokenizer = Tokenizer::create(text);
+  if (!tokenizer.ok())
+    return Status(tokenizer.status().code(),
+                  where + ": " + tokenizer.status().message());
+  if (artifact.isDecoder())
+    if (Status fits =
+            tokenizer->checkVocabulary(size_t(artifact.decoder().vocabulary));
+        !fits.ok())
+      return Status(fits.code(), where + ": " + fits.message());
+  return std::optional<Tokenizer>(std::move(*tokenizer));
+}
+
+} // namespace qopt::cli

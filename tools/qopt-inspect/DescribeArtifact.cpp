@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-inspect/DescribeArtifact.h"
+
+#include "lib/Quant/Storage.h"
+#include "runtime/LoadedModel.h"
+#include "runtime/plan/PlanFormat.h"
+
+namespace qopt::inspect {
+
+static std::string text(const flatbuffers::String *string) {
+  return string ? string->str() : std::string();
+}
+
+static std::string hex(const flatbuffers::Vector<uint8_t> *bytes) {
+  static const char digits[] = "0123456789abcdef";
+  std::string result;
+  if (bytes)
+    for (uint8_t byte : *bytes) {
+      result += digits[byte >> 4];
+      result += digits[byte & 15];
+    }
+  return result;
+}
+
+Json describeManifest(const Artifact &artifact) {
+  const plan::Manifest &manifest = *artifact.model()->plan().manifest();
+  Json json = {{"file", artifact.path()},
+               {"bytes", artifact.bytes()},
+               {"compiler_version", artifact.compilerVersion()},
+               {"target", artifact.target()},
+               {"source_name", text(manifest.source_name())},
+               {"source_sha256", hex(manifest.source_sha256())},
+               {"options", Json::object()},
+               {"seeds", Json::array()},
+               {"tokenizer_bytes", artifact.tokenizerJson().size()}};
+  if (manifest.options())
+    for (const plan::Option *option : *manifest.options())
+      json["options"][text(option->name())] = text(option->value());
+  if (manifest.seeds())
+    for (uint64_t seed : *manifest.seeds())
+      json["seeds"].push_back(seed);
+  return json;
+}
+
+static Json describeCache(const plan::Decoder &decoder) {
+  Json layers = Json::array();
+  if (decoder.layers())
+    for (const plan::CacheLayer *layer : *decoder.layers()) {
+      quant::Format key = runtime::toFormat(*layer->key());
+      quant::Format value = runtime::toFormat(*layer->value());
+      layers.push_back({{"kv_heads", layer->kv_heads()},
+                        {"key_size", layer->key_size()},
+                        {"value_size", layer->value_size()},
+                        {"key", quant::spell(key)},
+                        {"value", quant::spell(value)},
+                        {"window", layer->window()}});
+    }
+  return layers;
+}
+
+static Json describeTensors(const std::vector<TensorSpec> &specs) {
+  Json tensors = Json::array();
+  for (const TensorSpec &spec : specs)
+    tensors.push_back({{"name", spec.name},
+                       {"type", spell(spec.type)},
+                       {"shape", spec.shape}});
+  return tensors;
+}
+
+Json describeModel(const Artifact &artifact) {
+  if (!artifact.isDecoder())
+    return {{"kind", "graph"},
+            {"inputs", describeTensors(artifact.inputs())},
+            {"outputs", describeTensors(artifact.outputs())}};
+  const plan::Decoder &decoder = *artifact.model()->plan().decoder();
+  const DecoderSpec &spec = artifact.decoder();
+  return {{"kind", "decoder"},
+          {"layers", spec.layers},
+          {"vocabulary", spec.vocabulary},
+          {"context", spec.context},
+          {"begin_token", spec.beginToken},
+          {"end_tokens", spec.endTokens},
+          {"cache_page", decoder.page()},
+          {"cache_bytes_per_token", spec.cacheBytesPerToken},
+          {"cache_layers", describeCache(decoder)}};
+}
+
+namespace {
+
+/// Sums over weights.
+struct Tally {
+  int64_t weights = 0, parameters = 0;
+  uint64_t bytes = 0;
+  double payload = 0, canonical = 0; ///< bits
+
+  void add(const Tally &other) {
+    weights += other.weights;
+    parameters += other.parameters;
+    bytes += other.bytes;
+    payload += other.payload;
+    canonical += other.canonical;
+  }
+  Json json() const {
+    double count = parameters ? double(parameters) : 1;
+    return {{"weights", weights},
+            {"parameters", parameters},
+            {"bytes", bytes},
+            {"payload_bits", payload / count},
+            {"stored_bits", canonical / count},
+            {"packed_bits", 8 * double(bytes) / count}};
+  }
+};
+
+} // namespace
+
+Json describeWeights(const plan::Plan &plan) {
+  Json list = Json::array();
+  Tally total;
+  std::map<std::string, Tally> formats;
+  if (const auto *weights = plan.manifest()->weights())
+    for (const plan::WeightRecord *weight : *weights) {
+      quant::Format format = runtime::toFormat(*weight->format());
+      int64_t rows = weight->rows(), columns = weight->columns();
+      Tally tally{1, rows * columns, weight->bytes()};
+      tally.payload = quant::payloadBits(format) * double(tally.parameters);
+      tally.canonical =
+          quant::storedBits(format, rows, columns) * double(tally.parameters);
+      total.add(tally);
+      formats[quant::spell(format)].add(tally);
+      Json entry = {{"name", text(weight->name())},
+                    {"rows", rows},
+                    {"columns", columns},
+                    {"format", quant::spell(format)},
+                    {"layout", plan::EnumNameWeightLayout(weight->layout())},
+                    {"segment", weight->segment()}};
+      entry.update(tally.json());
+      entry.erase("weights");
+      entry["reason"] = text(weight->reason());
+      list.push_back(std::move(entry));
+    }
+  Json json = total.json();
+  json["formats"] = Json::object();
+  for (const auto &[name, tally] : formats)
+    json["formats"][name] = tally.json();
+  json["list"] = std::move(list);
+  return json;
+}
+
+Json describeSegments(const plan::Plan &plan) {
+  Json segments = Json::array();
+  if (plan.segments())
+    for (const plan::Segment *segment : *plan.segments())
+      segments.push_back({{"kind", plan::EnumNameSegmentKind(segment->kind())},
+                          {"name", text(segment->name())},
+                          {"offset", segment->offset()},
+                          {"bytes", segment->size()},
+                          {"sha256", hex(segment->sha256())}});
+  return segments;
+}
+
+} // namespace qopt::inspect

@@ -1,0 +1,132 @@
+// The steps of a plan at given sizes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/BoundFunction.h"
+#include "runtime/LoadedModel.h"
+#include "runtime/host/QuantizedActivations.h"
+#include "runtime/plan/PlanFormat.h"
+#include "runtime/plan/StepOperands.h"
+#include "tools/qopt-inspect/DescribeArtifact.h"
+
+namespace qopt::inspect {
+
+using runtime::BoundFunction;
+using runtime::BoundValue;
+
+static int64_t quantizedRowBytes(int64_t columns) {
+  return host::QuantizedLayout{columns}.rowBytes();
+}
+
+/// The sizes as the runtime wants them: whole input shapes. A dimension that is
+/// itself an expression ("past + seq") follows from the others.
+static StatusOr<runtime::SymbolInputs> symbolInputs(const plan::Function &f,
+                                                    const PlanSizes &sizes) {
+  runtime::SymbolInputs inputs;
+  inputs.tokens = sizes.tokens;
+  inputs.sequences = inputs.logitRows = sizes.sequences;
+  if (f.kind() == plan::FunctionKind::Decoder || !f.inputs())
+    return inputs;
+  for (uint32_t id : *f.inputs()) {
+    const auto *shape = f.values()->Get(id)->shape();
+    inputs.inputShapes.emplace_back(shape ? shape->size() : 0, 1);
+  }
+  std::map<std::string, bool> used;
+  if (f.symbols())
+    for (const plan::Symbol *symbol : *f.symbols()) {
+      auto named = symbol->name() ? sizes.dimensions.find(symbol->name()->str())
+                                  : sizes.dimensions.end();
+      if (symbol->kind() != plan::SymbolKind::InputDim ||
+          named == sizes.dimensions.end())
+        continue;
+      inputs.inputShapes[symbol->lhs()][symbol->rhs()] = named->second;
+      used[named->first] = true;
+    }
+  for (const auto &[name, size] : sizes.dimensions)
+    if (!used[name])
+      return Status(StatusCode::InvalidArgument,
+                    "no dimension of the inputs is called \"" + name + "\"");
+  StatusOr<std::vector<int64_t>> symbols = runtime::evaluateSymbols(f, inputs);
+  if (!symbols.ok())
+    return symbols.status();
+  for (uint32_t i = 0; i < f.inputs()->size(); ++i) {
+    const auto *shape = f.values()->Get(f.inputs()->Get(i))->shape();
+    for (uint32_t axis = 0; shape && axis < shape->size(); ++axis)
+      inputs.inputShapes[i][axis] = (*symbols)[shape->Get(axis)];
+  }
+  return inputs;
+}
+
+/// What the step's own table says beyond its operands.
+static Json describeWeightUse(const plan::Step &step) {
+  auto entry = [](const auto &use, int64_t rows, int64_t columns) {
+    return Json{
+        {"rows", rows},
+        {"columns", columns},
+        {"format", quant::spell(runtime::toFormat(*use.format()))},
+        {"layout", plan::EnumNameWeightLayout(use.layout())},
+    };
+  };
+  if (const plan::Linear *use = step.operation_as_Linear())
+    return entry(*use, use->n(), use->k());
+  if (const plan::Embedding *use = step.operation_as_Embedding())
+    return entry(*use, use->rows(), use->columns());
+  return nullptr;
+}
+
+static Json describeStep(const BoundFunction &bound, const plan::Step &step) {
+  Json json = {{"kernel", plan::EnumNameOperation(step.operation_type())},
+               {"origin", step.origin() ? step.origin()->str() : ""}};
+  if (const plan::Generated *code = step.operation_as_Generated())
+    json["symbol"] = code->symbol()->str();
+  if (Json weight = describeWeightUse(step); !weight.is_null())
+    json["weight"] = std::move(weight);
+  int64_t constants = 0, activations = 0;
+  for (const runtime::StepOperand &operand : runtime::operandsOf(step)) {
+    const BoundValue &value = bound.value(operand.value);
+    bool constant = value.slot == runtime::Slot::Constant;
+    (constant ? constants : activations) += value.bytes;
+    static const char *const slots[] = {"constant", "arena", "input", "output"};
+    Json entry = {
+        {"value", operand.value},
+        {"access", operand.access == runtime::Access::Read ? "read" : "write"},
+        {"type", value.quantized ? "int8_g32" : spell(DType(value.type))},
+        {"shape", value.shape},
+        {"where", slots[size_t(value.slot)]},
+        {"offset", value.offset},
+        {"bytes", value.bytes}};
+    json["operands"].push_back(std::move(entry));
+  }
+  json["constant_bytes"] = constants;
+  json["activation_bytes"] = activations;
+  return json;
+}
+
+StatusOr<Json> describeFunctions(const Artifact &artifact,
+                                 const PlanSizes &sizes) {
+  Json functions = Json::array();
+  const auto &file = artifact.model()->file();
+  for (const plan::Function *function : *file->plan().functions()) {
+    StatusOr<runtime::SymbolInputs> inputs = symbolInputs(*function, sizes);
+    if (!inputs.ok())
+      return inputs.status();
+    StatusOr<std::shared_ptr<const BoundFunction>> bound =
+        BoundFunction::bind(file, *function, *inputs, quantizedRowBytes);
+    if (!bound.ok())
+      return bound.status();
+    Json json = {{"name", function->name()->str()},
+                 {"arena_bytes", (*bound)->arenaBytes()},
+                 {"arena_lower_bound", (*bound)->arenaBound()}};
+    std::map<std::string, int64_t> kernels;
+    Json steps = Json::array();
+    if (function->steps())
+      for (const plan::Step *step : *function->steps()) {
+        ++kernels[plan::EnumNameOperation(step->operation_type())];
+        steps.push_back(describeStep(**bound, *step));
+      }
+    json["kernels"] = kernels;
+    json["steps"] = std::move(steps);
+    functions.push_back(std::move(json));
+  }
+  return functions;
+}
+
+} // namespace qopt::inspect

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-run/CompareTensors.h"
+
+#include "tools/cli/CommandLine.h"
+#include "tools/io/Npz.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace qopt::run {
+namespace {
+
+struct Distance {
+  double absolute = 0;    ///< max |difference|
+  double relative = 0;    ///< that over max |expected|
+  int64_t notNumbers = 0; ///< elements where one side is not finite and the
+                          ///< sides differ
+};
+
+/// A leading axis of size one more or less is no difference: a decoder's logits
+/// are [tokens, vocabulary], a file has them as [1, tokens, vocabulary].
+std::vector<int64_t> withoutLeadingOnes(std::vector<int64_t> shape) {
+  while (!shape.empty() && shape.front() == 1)
+    shape.erase(shape.begin());
+  return shape;
+}
+
+Distance distanceOf(const TensorView &output, const TensorView &expected,
+                    int64_t elements) {
+  Distance distance;
+  double largest = 0;
+  for (int64_t i = 0; i < elements; ++i) {
+    double got = io::elementAsDouble(output, i);
+    double want = io::elementAsDouble(expected, i);
+    if (!std::isfinite(got) || !std::isfinite(want)) {
+      bool same = got == want || (std::isnan(got) && std::isnan(want));
+      distance.notNumbers += same ? 0 : 1;
+      continue;
+    }
+    largest = std::max(largest, std::abs(want));
+    distance.absolute = std::max(distance.absolute, std::abs(got - want));
+  }
+  distance.relative = largest > 0 ? distance.absolute / largest
+                                  : (distance.absolute > 0 ? INFINITY : 0);
+  return distance;
+}
+
+} // namespace
+
+bool isArrayFile(const std::string &path) {
+  return path.ends_with(".npz") || path.ends_with(".npy");
+}
+
+StatusOr<std::vector<Tensor>> readArrays(const std::string &path) {
+  if (!path.ends_with(".npy"))
+    return io::readNpz(path);
+  StatusOr<Tensor> array = io::readNpy(path);
+  if (!array.ok())
+    return array.status();
+  return std::vector<Tensor>{*array};
+}
+
+const Tensor *findArray(const std::vector<Tensor> &arrays,
+                        const std::string &prefix, const std::string &name) {
+  for (const std::string &wanted : {name, prefix + name})
+    for (const Tensor &array : arrays)
+      if (array.name() == wanted)
+        return &array;
+  return nullptr;
+}
+
+Status compareTensors(const std::vector<Tensor> &outputs,
+                      const std::vector<Tensor> &expected,
+                      const RunOptions &options) {
+  nlohmann::ordered_json json;
+  Status gate;
+  int compared = 0;
+  auto fail = [&](const std::string &message) {
+    if (gate.ok())
+      gate = Status(StatusCode::GateFailed, message);
+  };
+  for (const Tensor &output : outputs) {
+    const Tensor *other = findArray(expected, "out.", output.name());
+    if (!other && outputs.size() == 1 && expected.size() == 1)
+      other = &expected.front();
+    if (!other)
+      continue;
+    ++compared;
+    if (withoutLeadingOnes(output.shape()) !=
+        withoutLeadingOnes(other->shape())) {
+      fail("output '" + output.name() + "' has shape " + spell(output.shape()) +
+           ", expected " + spell(other->shape()));
+      continue;
+    }
+    Distance distance =
+        distanceOf(output.view(), other->view(), output.elements());
+    if (options.json)
+      json["outputs"].push_back({{"name", output.name()},
+                                 {"max_abs", distance.absolute},
+                                 {"max_rel", distance.relative},
+                                 {"not_numbers", distance.notNumbers}});
+    else
+      std::printf("%s: max abs %.3g, relative to the largest %.3g%s\n",
+                  output.name().c_str(), distance.absolute, distance.relative,
+                  distance.notNumbers ? ", elements that are no numbers differ"
+                                      : "");
+    char text[200];
+    if (options.tolerance && distance.relative > *options.tolerance) {
+      std::snprintf(text, sizeof text,
+                    "' differs by %.3g of its largest value, more than the "
+                    "tolerance %.3g",
+                    distance.relative, *options.tolerance);
+      fail("output '" + output.name() + text);
+    }
+    if (options.tolerance && distance.notNumbers)
+      fail("output '" + output.name() + "' differs in " +
+           std::to_string(distance.notNumbers) +
+           " elements that are not finite");
+  }
+  if (compared == 0)
+    fail("'" + options.compare + "' has none of the outputs to compare with");
+  if (options.json)
+    QOPT_RETURN_IF_ERROR(cli::printJson(json));
+  QOPT_RETURN_IF_ERROR(cli::flushOutput());
+  return gate;
+}
+
+} // namespace qopt::run

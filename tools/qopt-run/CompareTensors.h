@@ -1,0 +1,34 @@
+// How far arrays are from what was expected.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TOOLS_QOPTRUN_COMPARETENSORS_H
+#define QOPT_TOOLS_QOPTRUN_COMPARETENSORS_H
+
+#include "qopt/Tensor.h"
+#include "tools/io/Npy.h"
+#include "tools/qopt-run/RunOptions.h"
+
+#include <string>
+#include <vector>
+
+namespace qopt::run {
+
+/// Whether `path` is meant as arrays: it ends in .npy or .npz.
+bool isArrayFile(const std::string &path);
+
+/// The arrays of a .npz file, or the one of a .npy file.
+StatusOr<std::vector<Tensor>> readArrays(const std::string &path);
+
+/// The array `name` or `prefix` + `name`; null where there is none.
+const Tensor *findArray(const std::vector<Tensor> &arrays,
+                        const std::string &prefix, const std::string &name);
+
+/// Prints, for each of `outputs` that `expected` has, max |difference| and that
+/// over max |expected|. GateFailed where this exceeds `options.tolerance`, a
+/// shape differs, or nothing can be compared.
+Status compareTensors(const std::vector<Tensor> &outputs,
+                      const std::vector<Tensor> &expected,
+                      const RunOptions &options);
+
+} // namespace qopt::run
+
+#endif // QOPT_TOOLS_QOPTRUN_COMPARETENSORS_H

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-run/GenerateText.h"
+
+#include "qopt/Engine.h"
+#include "tools/cli/CommandLine.h"
+#include "tools/cli/ModelFiles.h"
+#include "tools/cli/Progress.h"
+#include "tools/io/FileAccess.h"
+#include "tools/qopt-run/CompareTensors.h"
+
+#include <cstdio>
+#include <cstring>
+
+namespace qopt::run {
+namespace {
+
+/// What a continuation starts from.
+struct Prompt {
+  std::vector<int32_t> tokens;
+  std::optional<Tokenizer> tokenizer;
+};
+
+const char *spell(FinishReason reason) {
+  switch (reason) {
+  case FinishReason::EndToken:
+    return "end";
+  case FinishReason::Length:
+    return "length";
+  case FinishReason::Context:
+    return "context";
+  default:
+    return "cancelled";
+  }
+}
+
+/// Prints text as it becomes certain, or the ids where there is no tokenizer.
+class TokenPrinter {
+public:
+  explicit TokenPrinter(const std::optional<Tokenizer> &tokenizer) {
+    if (tokenizer)
+      stream.emplace(*tokenizer);
+  }
+  void push(int32_t token) {
+    write(stream ? stream->push(token) : std::to_string(token) + " ");
+  }
+  void finish() { write((stream ? stream->finish() : "") + "\n"); }
+
+private:
+  static void write(const std::string &text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+  std::optional<TokenStream> stream;
+};
+
+double rate(size_t count, double seconds) {
+  return seconds > 0 ? double(count) / seconds : 0;
+}
+
+} // namespace
+
+static StatusOr<Prompt> readPrompt(const Artifact &artifact,
+                                   const RunOptions &options) {
+  Prompt prompt;
+  StatusOr<std::optional<Tokenizer>> tokenizer =
+      cli::openTokenizer(artifact, options.tokenizer);
+  if (!tokenizer.ok())
+    return tokenizer.status();
+  prompt.tokenizer = std::move(*tokenizer);
+  StatusOr<std::vector<int32_t>> tokens = std::vector<int32_t>();
+  if (options.tokens) {
+    tokens = cli::parseTokens(*options.tokens);
+  } else if (options.prompt || options.promptFile) {
+    if (!prompt.tokenizer)
+      return Status(StatusCode::InvalidArgument,
+                    "artifact '" + artifact.path() +
+                        "' has no tokenizer; give --tokenizer tokenizer.json, "
+                        "or the prompt as --tokens");
+    StatusOr<std::string> text = options.promptFile
+                                     ? io::readText(*options.promptFile)
+                                     : StatusOr<std::string>(*options.prompt);
+    if (!text.ok())
+      return text.status();
+    tokens = prompt.tokenizer->encode(*text);
+  } else {
+    return Status(StatusCode::InvalidArgument,
+                  "artifact '" + artifact.path() +
+                      "' writes text: give --prompt, --prompt-file or "
+                      "--tokens");
+  }
+  if (!tokens.ok())
+    return tokens.status();
+  if (tokens->empty() && artifact.decoder().beginToken >= 0)
+    tokens->push_back(artifact.decoder().beginToken);
+  if (tokens->empty())
+    return Status(StatusCode::InvalidArgument,
+                  "the prompt has no tokens and the model no begin token");
+  prompt.tokens = std::move(*tokens);
+  return prompt;
+}
+
+static StatusOr<std::unique_ptr<Engine>>
+createEngine(std::shared_ptr<const Artifact> artifact,
+             const RunOptions &options) {
+  EngineOptions engine;
+  engine.threads = options.threads;
+  engine.maxSequences = 1;
+  return Engine::create(std::move(artifact), engine);
+}
+
+/// Logits [tokens, vocabulary] of the prompt.
+static StatusOr<Tensor> promptLogits(std::shared_ptr<const Artifact> artifact,
+                                     const std::vector<int32_t> &tokens,
+                                     const RunOptions &options) {
+  Tensor logits("logits", DType::F32,
+                {int64_t(tokens.size()), artifact->decoder().vocabulary});
+  StatusOr<std::unique_ptr<Engine>> engine =
+      createEngine(std::move(artifact), options);
+  if (!engine.ok())
+    return engine.status();
+  int64_t columns = logits.shape()[1];
+  Status status = (*engine)->evaluate(
+      tokens, [&](int64_t first, std::span<const float> rows) {
+        std::memcpy(logits.as<float>() + first * columns, rows.data(),
+                    rows.size_bytes());
+        return Status();
+      });
+  if (!status.ok())
+    return status;
+  return logits;
+}
+
+static Status compareLogits(std::shared_ptr<const Artifact> artifact,
+                            const Prompt &prompt, const RunOptions &options) {
+  StatusOr<Tensor> logits =
+      promptLogits(std::move(artifact), prompt.tokens, options);
+  if (!logits.ok())
+    return logits.status();
+  std::vector<Tensor> expected;
+  if (isArrayFile(options.compare)) {
+    StatusOr<std::vector<Tensor>> read = readArrays(options.compare);
+    if (!read.ok())
+      return read.status();
+    expected = std::move(*read);
+  } else {
+    StatusOr<std::shared_ptr<const Artifact>> other =
+        cli::openArtifact(options.compare, {options.trust});
+    if (!other.ok())
+      return other.status();
+    StatusOr<Tensor> theirs = promptLogits(*other, prompt.tokens, options);
+    if (!theirs.ok())
+      return theirs.status();
+    expected.push_back(std::move(*theirs));
+  }
+  return compareTensors({*logits}, expected, options);
+}
+
+static Status printResult(const Prompt &prompt, const GenerateResult &result,
+                          const RunOptions &options) {
+  double prefill = rate(prompt.tokens.size(), result.prefillSeconds);
+  double decode = result.tokens.empty()
+                      ? 0
+                      : rate(result.tokens.size() - 1, result.decodeSeconds);
+  if (!options.json) {
+    char line[160];
+    std::snprintf(line, sizeof line,
+                  "%zu prompt tokens at %.0f tokens/s, %zu new at %.0f "
+                  "tokens/s, finish: %s",
+                  prompt.tokens.size(), prefill, result.tokens.size(), decode,
+                  spell(result.finish));
+    cli::note(line);
+    return cli::flushOutput();
+  }
+  nlohmann::ordered_json json;
+  if (prompt.tokenizer) {
+    std::vector<int32_t> all = prompt.tokens;
+    all.insert(all.end(), result.tokens.begin(), result.tokens.end());
+    json["text"] = prompt.tokenizer->decode(all);
+  }
+  json["tokens"] = result.tokens;
+  json["prompt_tokens"] = prompt.tokens.size();
+  json["finish"] = spell(result.finish);
+  json["seed"] = options.sampling.seed;
+  json["prefill_tokens_per_second"] = prefill;
+  json["decode_tokens_per_second"] = decode;
+  return cli::printJson(json);
+}
+
+Status generateText(std::shared_ptr<const Artifact> artifact,
+                    const RunOptions &options) {
+  if (!options.inputs.empty() || !options.outputs.empty())
+    return {StatusCode::InvalidArgument,
+            "artifact '" + artifact->path() +
+                "' writes text and takes no --inputs or --outputs; compile "
+                "the model with --as graph for its tensors"};
+  QOPT_RETURN_IF_ERROR(checkSampling(options.sampling));
+  StatusOr<Prompt> prompt = readPrompt(*artifact, options);
+  if (!prompt.ok())
+    return prompt.status();
+  if (!options.compare.empty())
+    return compareLogits(artifact, *prompt, options);
+  StatusOr<std::unique_ptr<Engine>> engine = createEngine(artifact, options);
+  if (!engine.ok())
+    return engine.status();
+  TokenPrinter printer(prompt->tokenizer);
+  Request request{prompt->tokens, options.maxTokens, options.sampling,
+                  options.ignoreEnd};
+  bool begun = false;
+  StatusOr<GenerateResult> result =
+      (*engine)->generate(request, [&](int32_t token) {
+        if (options.json)
+          return true;
+        if (!begun)
+          for (int32_t given : prompt->tokens)
+            printer.push(given);
+        begun = true;
+        printer.push(token);
+        return !std::ferror(stdout);
+      });
+  if (!result.ok())
+    return result.status();
+  if (!options.json)
+    printer.finish();
+  return printResult(*prompt, *result, options);
+}
+
+} // namespace qopt::run

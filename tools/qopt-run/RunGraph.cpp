@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-run/RunGraph.h"
+
+#include "qopt/Session.h"
+#include "tools/cli/CommandLine.h"
+#include "tools/cli/ModelFiles.h"
+#include "tools/io/Npz.h"
+#include "tools/qopt-run/CompareTensors.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+namespace qopt::run {
+
+static std::string spell(const TensorSpec &spec) {
+  std::string text = std::string(qopt::spell(spec.type)) + "[";
+  for (size_t i = 0; i < spec.shape.size(); ++i)
+    text += (i ? ", " : "") + spec.shape[i];
+  return text + "]";
+}
+
+/// The signature's inputs, from the arrays of a file.
+static StatusOr<std::vector<TensorView>>
+chooseInputs(const Artifact &artifact, const std::vector<Tensor> &arrays,
+             const std::string &path) {
+  std::vector<TensorView> inputs;
+  for (const TensorSpec &spec : artifact.inputs()) {
+    const Tensor *found = findArray(arrays, "in.", spec.name);
+    if (!found && arrays.size() == 1 && artifact.inputs().size() == 1 &&
+        path.ends_with(".npy"))
+      found = &arrays.front();
+    if (!found) {
+      std::string names;
+      for (const Tensor &array : arrays)
+        names += (names.empty() ? "'" : ", '") + array.name() + "'";
+      return Status(StatusCode::InvalidArgument,
+                    "'" + path + "' lacks the input '" + spec.name + "' (" +
+                        spell(spec) + "); it has " +
+                        (names.empty() ? "no arrays" : names));
+    }
+    TensorView view = found->view();
+    view.name = spec.name;
+    inputs.push_back(view);
+  }
+  return inputs;
+}
+
+static StatusOr<std::vector<Tensor>>
+runOn(std::shared_ptr<const Artifact> artifact,
+      const std::vector<Tensor> &arrays, const RunOptions &options,
+      double &seconds) {
+  StatusOr<std::vector<TensorView>> inputs =
+      chooseInputs(*artifact, arrays, options.inputs);
+  if (!inputs.ok())
+    return inputs.status();
+  StatusOr<std::unique_ptr<Session>> session =
+      Session::create(std::move(artifact), {options.threads});
+  if (!session.ok())
+    return session.status();
+  auto start = std::chrono::steady_clock::now();
+  StatusOr<std::vector<Tensor>> outputs = (*session)->run(*inputs);
+  std::chrono::duration<double> spent =
+      std::chrono::steady_clock::now() - start;
+  seconds = spent.count();
+  return outputs;
+}
+
+static Status printOutputs(const std::vector<Tensor> &outputs, double seconds,
+                           const RunOptions &options) {
+  nlohmann::ordered_json json;
+  for (const Tensor &output : outputs) {
+    double least = INFINITY, most = -INFINITY, sum = 0;
+    for (int64_t i = 0; i < output.elements(); ++i) {
+      double value = io::elementAsDouble(output.view(), i);
+      least = std::min(least, value);
+      most = std::max(most, value);
+      sum += value;
+    }
+    double mean = output.elements() ? sum / double(output.elements()) : 0;
+    if (options.json) {
+      nlohmann::ordered_json entry = {{"name", output.name()},
+                                      {"type", qopt::spell(output.type())},
+                                      {"shape", output.shape()}};
+      if (output.elements())
+        entry.update({{"min", least}, {"max", most}, {"mean", mean}});
+      json["outputs"].push_back(entry);
+    } else if (output.elements()) {
+      std::printf("%s: %s%s, from %.6g to %.6g, mean %.6g\n",
+                  output.name().c_str(), qopt::spell(output.type()),
+                  qopt::spell(output.shape()).c_str(), least, most, mean);
+    } else {
+      std::printf("%s: %s%s\n", output.name().c_str(),
+                  qopt::spell(output.type()),
+                  qopt::spell(output.shape()).c_str());
+    }
+  }
+  if (!options.json)
+    return cli::flushOutput();
+  json["seconds"] = seconds;
+  return cli::printJson(json);
+}
+
+static Status checkOptions(const Artifact &artifact,
+                           const RunOptions &options) {
+  if (options.prompt || options.promptFile || options.tokens)
+    return {StatusCode::InvalidArgument,
+            "artifact '" + artifact.path() +
+                "' is a graph and writes no text; give its arrays with "
+                "--inputs"};
+  if (!options.inputs.empty())
+    return {};
+  std::string names;
+  for (const TensorSpec &spec : artifact.inputs())
+    names += "\n  " + spec.name + ": " + spell(spec);
+  return {StatusCode::InvalidArgument,
+          "artifact '" + artifact.path() +
+              "' is a graph: give its arrays with --inputs in.npz; it takes" +
+              (names.empty() ? " none" : names)};
+}
+
+Status runGraph(std::shared_ptr<const Artifact> artifact,
+                const RunOptions &options) {
+  QOPT_RETURN_IF_ERROR(checkOptions(*artifact, options));
+  StatusOr<std::vector<Tensor>> arrays = readArrays(options.inputs);
+  if (!arrays.ok())
+    return arrays.status();
+  double seconds = 0, otherSeconds = 0;
+  StatusOr<std::vector<Tensor>> outputs =
+      runOn(artifact, *arrays, options, seconds);
+  if (!outputs.ok())
+    return outputs.status();
+  if (!options.outputs.empty()) {
+    std::vector<TensorView> views;
+    for (const Tensor &output : *outputs)
+      views.push_back(output.view());
+    QOPT_RETURN_IF_ERROR(io::writeNpz(options.outputs, views));
+  }
+  if (options.compare.empty())
+    return printOutputs(*outputs, seconds, options);
+  if (isArrayFile(options.compare)) {
+    StatusOr<std::vector<Tensor>> expected = readArrays(options.compare);
+    return expected.ok() ? compareTensors(*outputs, *expected, options)
+                         : expected.status();
+  }
+  StatusOr<std::shared_ptr<const Artifact>> other =
+      cli::openArtifact(options.compare, {options.trust});
+  if (!other.ok())
+    return other.status();
+  if ((*other)->isDecoder())
+    return {StatusCode::InvalidArgument,
+            "artifact '" + options.compare +
+                "' writes text; only a graph can be compared with a graph"};
+  StatusOr<std::vector<Tensor>> expected =
+      runOn(*other, *arrays, options, otherSeconds);
+  return expected.ok() ? compareTensors(*outputs, *expected, options)
+                       : expected.status();
+}
+
+} // namespace qopt::run

@@ -1,0 +1,36 @@
+// What the command line of qopt-run asks for.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TOOLS_QOPTRUN_RUNOPTIONS_H
+#define QOPT_TOOLS_QOPTRUN_RUNOPTIONS_H
+
+#include "qopt/Sampling.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace qopt::run {
+
+struct RunOptions {
+  std::string model;
+  int threads = 0;
+  bool trust = false;
+  bool json = false;
+
+  // Of a decoder.
+  std::optional<std::string> prompt, promptFile, tokens;
+  std::string tokenizer;
+  int64_t maxTokens = 128;
+  SamplingOptions sampling;
+  bool ignoreEnd = false;
+
+  // Of a graph.
+  std::string inputs, outputs;
+
+  std::string compare; ///< an artifact or a .npz file
+  std::optional<double> tolerance;
+};
+
+} // namespace qopt::run
+
+#endif // QOPT_TOOLS_QOPTRUN_RUNOPTIONS_H

@@ -1,0 +1,110 @@
+// qopt-run: writes text with a decoder artifact, or runs a graph artifact on
+// arrays.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/cli/CommandLine.h"
+#include "tools/cli/ModelFiles.h"
+#include "tools/qopt-run/GenerateText.h"
+#include "tools/qopt-run/RunGraph.h"
+
+using namespace qopt;
+
+static void addTextOptions(CLI::App &app, run::RunOptions &options) {
+  const char *group = "Text (decoder artifacts)";
+  auto *prompt =
+      app.add_option("--prompt", options.prompt, "the text to go on with");
+  auto *file = app.add_option("--prompt-file", options.promptFile,
+                              "the same, from a file");
+  auto *tokens = app.add_option("--tokens", options.tokens,
+                                "the same, as token ids: \"1,403,407\"");
+  for (auto *option : {prompt, file, tokens})
+    option->group(group);
+  prompt->excludes(file)->excludes(tokens);
+  file->excludes(tokens);
+  app.add_option("--tokenizer", options.tokenizer,
+                 "tokenizer.json or its folder, instead of the artifact's own")
+      ->group(group);
+  app.add_option("--max-tokens", options.maxTokens,
+                 "most tokens to write [128]")
+      ->check(cli::between(1, int64_t(1) << 31))
+      ->group(group);
+  app.add_flag("--ignore-end", options.ignoreEnd,
+               "go on after the model's end of text")
+      ->group(group);
+}
+
+static void addSamplingOptions(CLI::App &app, SamplingOptions &sampling) {
+  const char *group = "Choice of tokens";
+  app.add_option("--temperature", sampling.temperature,
+                 "0: the most probable token [0]")
+      ->group(group);
+  app.add_option("--top-k", sampling.topK,
+                 "from the k most probable; 0: all [0]")
+      ->group(group);
+  app.add_option("--top-p", sampling.topP,
+                 "from the fewest that reach probability p [1]")
+      ->group(group);
+  app.add_option("--min-p", sampling.minP,
+                 "from those p times as probable as the first [0]")
+      ->group(group);
+  app.add_option("--repetition-penalty", sampling.repetitionPenalty,
+                 "above 1: repeat less [1]")
+      ->group(group);
+  app.add_option("--seed", sampling.seed, "same seed, same text [0]")
+      ->group(group);
+}
+
+static void addGraphOptions(CLI::App &app, run::RunOptions &options) {
+  const char *group = "Arrays (graph artifacts)";
+  app.add_option("--inputs", options.inputs,
+                 ".npz with the inputs by name, with or without \"in.\" before "
+                 "it; one input may be a .npy")
+      ->group(group);
+  app.add_option("--outputs", options.outputs, ".npz to write the outputs to")
+      ->group(group);
+}
+
+static Status work(const run::RunOptions &options) {
+  StatusOr<std::shared_ptr<const Artifact>> artifact =
+      cli::openArtifact(options.model, {options.trust});
+  if (!artifact.ok())
+    return artifact.status();
+  return (*artifact)->isDecoder() ? run::generateText(*artifact, options)
+                                  : run::runGraph(*artifact, options);
+}
+
+int main(int argc, char **argv) {
+  CLI::App app("Writes text with a decoder artifact, or runs a graph artifact "
+               "on arrays.\n",
+               "qopt-run");
+  run::RunOptions options;
+  std::string device = "host";
+  app.add_option("model", options.model,
+                 "artifact that qopt-compile made, or its folder")
+      ->required();
+  app.add_option("--threads", options.threads, "0: one for each processor [0]")
+      ->check(cli::between(0, 1024));
+  app.add_option("--device", device, "where to run: host [host]")
+      ->check(CLI::IsMember({"host"}));
+  app.add_flag("--trust", options.trust,
+               "skip the digests of weights and code: loads at once");
+  app.add_flag("--json", options.json, "results as JSON on standard output");
+  app.add_option("--compare", options.compare,
+                 "an artifact or a .npz (names with or without \"out.\"): how "
+                 "far outputs, or logits of the prompt, are from it");
+  app.add_option("--tolerance", options.tolerance,
+                 "with --compare: fail if max abs exceeds this times the "
+                 "largest expected value")
+      ->needs("--compare");
+  addTextOptions(app, options);
+  addSamplingOptions(app, options.sampling);
+  addGraphOptions(app, options);
+  cli::addExamples(
+      app, {"qopt-run model.qopt --prompt \"Once upon a time\" --max-tokens 50",
+            "qopt-run model.qopt --prompt-file prompt.txt --temperature 0.8 "
+            "--top-p 0.9 --seed 7",
+            "qopt-run model.qopt --tokens 1,403,407 --max-tokens 8 --json",
+            "qopt-run encoder.qopt --inputs in.npz --outputs out.npz",
+            "qopt-run encoder.qopt --inputs in.npz --compare expected.npz "
+            "--tolerance 1e-4"});
+  return cli::run(app, argc, argv, [&] { return work(options); });
+}
