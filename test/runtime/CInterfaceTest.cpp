@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/qopt.h"
 
+#include "FunctionBuilder.h"
 #include "TemporaryFolder.h"
 #include "TinyDecoder.h"
 
@@ -65,6 +66,98 @@ TEST_F(CInterface, Generates) {
   EXPECT_STREQ(qopt_generation_text(generation, nullptr), "");
   EXPECT_GT(qopt_generation_decode_seconds(generation), 0);
   qopt_generation_release(generation);
+}
+
+/// A tokenizer of 50 letters: id 0 is "a", id 26 "A".
+std::string letters() {
+  std::string vocabulary;
+  for (int i = 0; i < 50; ++i)
+    vocabulary += (i ? ", \"" : "\"") +
+                  std::string(1, char(i < 26 ? 'a' + i : 'A' + i - 26)) +
+                  "\": " + std::to_string(i);
+  return R"({"version": "1.0", "added_tokens": [], "normalizer": null,
+    "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"},
+    "model": {"type": "BPE", "dropout": null, "unk_token": null,
+      "continuing_subword_prefix": null, "end_of_word_suffix": null,
+      "fuse_unk": false, "byte_fallback": false, "merges": [],
+      "vocab": {)" +
+         vocabulary + "}}}";
+}
+
+TEST_F(CInterface, GeneratesTextFromText) {
+  qopt_engine_release(engine);
+  qopt_artifact_release(artifact);
+  engine = nullptr, artifact = nullptr;
+  ASSERT_TRUE(model.write(path, -1, letters()).ok());
+  ASSERT_EQ(qopt_artifact_open(path.c_str(), 0, &artifact), QOPT_OK);
+  ASSERT_EQ(qopt_engine_create(artifact, nullptr, &engine), QOPT_OK);
+  qopt_request asked;
+  qopt_request_defaults(&asked);
+  asked.text = "dAb";
+  asked.text_size = 3;
+  asked.max_tokens = 12;
+  std::string streamed;
+  auto callback = [](void *user, int32_t, const char *text, size_t size) {
+    static_cast<std::string *>(user)->append(text, size);
+    return 1;
+  };
+  qopt_generation *generation = nullptr;
+  ASSERT_EQ(
+      qopt_engine_generate(engine, &asked, callback, &streamed, &generation),
+      QOPT_OK)
+      << qopt_last_error();
+  std::string expected;
+  for (int32_t token : model.greedy({3, 26, 1}, 12))
+    expected += char(token < 26 ? 'a' + token : 'A' + token - 26);
+  EXPECT_EQ(qopt_generation_text(generation, nullptr), expected);
+  EXPECT_EQ(streamed, expected);
+  qopt_generation_release(generation);
+}
+
+TEST_F(CInterface, RunsAGraph) {
+  qopt::test::FunctionBuilder f("main", qopt::plan::FunctionKind::Graph);
+  uint32_t n = f.symbol(qopt::plan::SymbolKind::InputDim, 0, 0, 0, "n");
+  qopt::plan::ActivationT relu;
+  relu.x =
+      f.value(qopt::plan::DType::F32, {n}, qopt::plan::Storage::Input, "x");
+  relu.y =
+      f.value(qopt::plan::DType::F32, {n}, qopt::plan::Storage::Output, "y");
+  relu.kind = qopt::plan::ActivationKind::Relu;
+  f.step(std::move(relu));
+  ASSERT_TRUE(f.write(folder.file("relu.qopt")).ok());
+  qopt_artifact *graph = nullptr;
+  qopt_session *session = nullptr;
+  ASSERT_EQ(qopt_artifact_open(folder.file("relu.qopt").c_str(), 0, &graph),
+            QOPT_OK);
+  ASSERT_EQ(qopt_session_create(graph, 1, &session), QOPT_OK);
+  qopt_tensor_spec spec;
+  ASSERT_EQ(qopt_artifact_input(graph, 0, &spec), QOPT_OK);
+  EXPECT_STREQ(spec.name, "x");
+  EXPECT_STREQ(spec.dimensions[0], "n");
+  EXPECT_EQ(qopt_artifact_output(graph, 1, &spec), QOPT_INVALID_ARGUMENT);
+  qopt_artifact_release(graph); // the session keeps what it needs
+
+  float x[3] = {-1, 2, -3};
+  const int64_t shape[1] = {3};
+  qopt_tensor input = {"x", QOPT_F32, 1, shape, x};
+  qopt_results *results = nullptr;
+  ASSERT_EQ(qopt_session_run(session, &input, 1, &results), QOPT_OK)
+      << qopt_last_error();
+  ASSERT_EQ(qopt_results_count(results), 1u);
+  qopt_tensor y;
+  ASSERT_EQ(qopt_results_get(results, 0, &y), QOPT_OK);
+  EXPECT_EQ(y.shape[0], 3);
+  EXPECT_EQ(static_cast<float *>(y.data)[1], 2.f);
+  EXPECT_EQ(static_cast<float *>(y.data)[2], 0.f);
+  qopt_results_release(results);
+  float z[3];
+  qopt_tensor output = {"y", QOPT_F32, 1, shape, z};
+  ASSERT_EQ(qopt_session_run_into(session, &input, 1, &output, 1), QOPT_OK);
+  EXPECT_EQ(z[1], 2.f);
+  input.name = "other";
+  EXPECT_EQ(qopt_session_run(session, &input, 1, &results),
+            QOPT_INVALID_ARGUMENT);
+  qopt_session_release(session);
 }
 
 TEST_F(CInterface, StepsThroughSeveralRequests) {

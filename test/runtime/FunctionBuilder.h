@@ -107,7 +107,8 @@ public:
 
   /// Writes an artifact with this function; the builder is spent.
   Status write(const std::string &path,
-               std::unique_ptr<plan::DecoderT> decoder = nullptr) {
+               std::unique_ptr<plan::DecoderT> decoder = nullptr,
+               const std::string &tokenizer = "") {
     auto writer = runtime::ArtifactWriter::create(path);
     if (!writer.ok())
       return writer.status();
@@ -118,6 +119,15 @@ public:
     plan::PlanT plan;
     plan.manifest = std::make_unique<plan::ManifestT>();
     plan.manifest->compiler_version = "test";
+    if (!tokenizer.empty()) {
+      auto index = (*writer)->addSegment(
+          plan::SegmentKind::Tokenizer, "tokenizer.json",
+          {reinterpret_cast<const uint8_t *>(tokenizer.data()),
+           tokenizer.size()});
+      if (!index.ok())
+        return index.status();
+      plan.manifest->tokenizer_segment = int32_t(*index);
+    }
     plan.functions.push_back(std::move(function));
     plan.decoder = std::move(decoder);
     return (*writer)->finish(plan);

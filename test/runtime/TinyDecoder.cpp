@@ -53,7 +53,8 @@ static plan::LinearT linear(FunctionBuilder &f, uint32_t x,
   return step;
 }
 
-Status TinyDecoder::write(const std::string &path, int32_t endToken) const {
+Status TinyDecoder::write(const std::string &path, int32_t endToken,
+                          const std::string &tokenizer) const {
   FunctionBuilder f("step", plan::FunctionKind::Decoder);
   uint32_t tokens = f.symbol(plan::SymbolKind::Tokens);
   uint32_t rows = f.symbol(plan::SymbolKind::LogitRows);
@@ -155,7 +156,7 @@ Status TinyDecoder::write(const std::string &path, int32_t endToken) const {
   decoder->context = context;
   if (endToken >= 0)
     decoder->end_tokens.push_back(endToken);
-  return f.write(path, std::move(decoder));
+  return f.write(path, std::move(decoder), tokenizer);
 }
 
 static std::vector<double> rmsNorm(const std::vector<double> &x,

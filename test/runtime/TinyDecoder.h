@@ -23,7 +23,8 @@ struct TinyDecoder {
   explicit TinyDecoder(unsigned seed = 1);
 
   /// `endToken` -1: none.
-  Status write(const std::string &path, int32_t endToken = -1) const;
+  Status write(const std::string &path, int32_t endToken = -1,
+               const std::string &tokenizer = "") const;
 
   /// Logits [tokens, vocabulary] of every position, in f64.
   std::vector<double> logits(const std::vector<int32_t> &tokens) const;
