@@ -39,6 +39,8 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape) {
 
 void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
   OpPassManager &function = manager.nest<func::FuncOp>();
+  // First: what is quantized, and fused later, is f32.
+  function.addPass(createWidenActivationsPass());
   function.addPass(createQuantizeWeightsPass({.weights = formats.weights,
                                               .lmHead = formats.lmHead,
                                               .embedding = formats.embedding,

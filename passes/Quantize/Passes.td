@@ -48,4 +48,15 @@ def QuantizeActivationsPass : Pass<"qopt-quantize-activations", "::mlir::func::F
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
+def WidenActivationsPass : Pass<"qopt-widen-activations", "::mlir::func::FuncOp"> {
+  let summary = "compute in f32 where the model computes in f16 or bf16";
+  let description = [{
+    Before: any function of onnx and qopt operations. After: no value but arguments, results, weights, caches and constant
+    vectors that a qopt operation reads is f16 or bf16; casts at both ends keep the signature. Numerics: changes results:
+    what the model rounds to 16 bits between two operations is not rounded. Method: types of values are replaced in
+    place. Example: test/passes/Quantize/widen-activations.mlir.
+  }];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
 #endif // QOPT_PASSES_QUANTIZE_PASSES
