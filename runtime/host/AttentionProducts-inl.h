@@ -108,9 +108,15 @@ HWY_INLINE void valueTile(const float *weights, const KeyChunk &chunk,
         static_cast<const uint8_t *>(chunk.valueGroups[t / groupKeys]) +
         (t % groupKeys * valueSize + from) * size;
     FloatVector line[vectors];
+    // A narrow head reads into the next token's values, whose lanes are never
+    // stored; only where the group ends does it go through a buffer.
+    int64_t left =
+        (HWY_MIN(groupKeys, chunk.keys - t + t % groupKeys) - t % groupKeys) *
+            valueSize -
+        from;
     for (int64_t i = 0; i < vectors; ++i)
-      line[i] =
-          vectors == 1 ? loadValues<type>(v, width) : loadLine<type>(v, i);
+      line[i] = vectors == 1 && left < lineLanes ? loadValues<type>(v, width)
+                                                 : loadLine<type>(v, i);
     for (int64_t r = 0; r < rows; ++r) {
       const auto p = hn::Set(d, weights[r * chunkKeys + t]);
       for (int64_t i = 0; i < vectors; ++i)
