@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/Onnx/ShapeTransfer.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -83,37 +84,88 @@ static Status inferGemm(ShapeTransfer &transfer, GemmOp op) {
   return transfer.result(0, transfer.facts(0).elementType, *sizes);
 }
 
-/// "bij,bjk->bik" without ellipses: each letter is one size.
-static Status inferEinsum(ShapeTransfer &transfer, EinsumOp op) {
-  std::string equation = op.getEquation().str();
-  llvm::erase(equation, ' ');
-  auto [inputs, output] = StringRef(equation).split("->");
-  if (StringRef(equation).contains('.') || !StringRef(equation).contains("->"))
-    return Status(StatusCode::Unsupported,
-                  "the equation \"" + op.getEquation().str() +
-                      "\" has an ellipsis or no arrow, which is not supported");
+namespace {
+
+/// An Einstein sum's equation: letters per operand; '.' stands for the whole
+/// ellipsis.
+struct Equation {
+  SmallVector<std::string> terms;
+  std::string output;
+};
+
+} // namespace
+
+static Equation parseEquation(StringRef text) {
+  std::string compact;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i).starts_with("...")) {
+      compact += '.';
+      i += 2;
+    } else if (text[i] != ' ') {
+      compact += text[i];
+    }
+  }
+  auto [inputs, output] = StringRef(compact).split("->");
+  Equation equation;
   SmallVector<StringRef> terms;
   inputs.split(terms, ',');
-  if (terms.size() != op->getNumOperands())
-    return transfer.error("the equation has " + Twine(terms.size()) +
+  for (StringRef term : terms)
+    equation.terms.push_back(term.str());
+  equation.output = output.str();
+  if (StringRef(compact).contains("->"))
+    return equation;
+  // Without an arrow: the ellipsis, then the letters that occur once.
+  if (inputs.contains('.'))
+    equation.output = ".";
+  std::string letters(inputs);
+  llvm::sort(letters);
+  for (char letter : letters)
+    if (llvm::isAlpha(letter) && inputs.count(letter) == 1)
+      equation.output += letter;
+  return equation;
+}
+
+static Status inferEinsum(ShapeTransfer &transfer, EinsumOp op) {
+  Equation equation = parseEquation(op.getEquation());
+  if (equation.terms.size() != op->getNumOperands())
+    return transfer.error("the equation has " + Twine(equation.terms.size()) +
                           " terms for " + Twine(op->getNumOperands()) +
                           " operands");
   llvm::SmallDenseMap<char, AffineExpr> sizes;
-  for (auto [index, term] : llvm::enumerate(terms)) {
+  Dims ellipsis;
+  for (auto [index, term] : llvm::enumerate(equation.terms)) {
     const Dims &dims = transfer.facts(index).dims;
-    if (term.size() != dims.size())
+    size_t letters = term.size() - llvm::count(term, '.');
+    bool open = letters != term.size();
+    if (letters > dims.size() || (!open && letters != dims.size()))
       return transfer.error("the term \"" + term +
                             "\" does not fit an operand of shape " +
                             transfer.spell(dims));
-    for (auto [letter, size] : llvm::zip(term, dims)) {
+    size_t place = 0;
+    for (char letter : term) {
+      if (letter == '.') {
+        size_t count = dims.size() - letters;
+        StatusOr<Dims> joined =
+            transfer.broadcast(ellipsis, ArrayRef(dims).slice(place, count));
+        if (!joined)
+          return joined.status();
+        ellipsis = *joined;
+        place += count;
+        continue;
+      }
       AffineExpr &known = sizes[letter];
+      AffineExpr size = dims[place++];
       known = known ? transfer.dims.broadcast(known, size) : size;
       if (!known)
         return transfer.error("the sizes of \"" + Twine(letter) + "\" differ");
     }
   }
   Dims result;
-  for (char letter : output) {
+  for (char letter : equation.output) {
+    if (letter == '.') {
+      llvm::append_range(result, ellipsis);
+      continue;
+    }
     auto found = sizes.find(letter);
     if (found == sizes.end())
       return transfer.error("\"" + Twine(letter) + "\" is in no operand");
@@ -173,16 +225,15 @@ static Status inferCausalConv(ShapeTransfer &transfer) {
 static Status checkScales(ShapeTransfer &transfer, int64_t wanted,
                           int64_t block) {
   const Dims &x = transfer.facts(0).dims, &scale = transfer.facts(1).dims;
-  auto isOne = [](const Dims &dims) { // [] and [1] mean the same
-    return dims.empty() || (dims.size() == 1 && constantValue(dims[0]) == 1);
+  auto isSingle = [](const Dims &sizes) {
+    return sizes.empty() || (sizes.size() == 1 && constantValue(sizes[0]) == 1);
   };
   if (transfer.present(2) && transfer.facts(2).dims != scale &&
-      !(isOne(transfer.facts(2).dims) && isOne(scale)))
+      !(isSingle(scale) && isSingle(transfer.facts(2).dims)))
     return transfer.error(
         "scale " + transfer.spell(scale) + " and zero point " +
         transfer.spell(transfer.facts(2).dims) + " differ in shape");
-  if (scale.empty() ||
-      (scale.size() == 1 && constantValue(scale[0]) == 1 && !block))
+  if (scale.empty() || (isSingle(scale) && !block))
     return {};
   StatusOr<int64_t> axis = transfer.axis(wanted, x.size());
   if (!axis)

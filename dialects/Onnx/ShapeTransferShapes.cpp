@@ -231,8 +231,9 @@ static Status inferSqueeze(ShapeTransfer &transfer) {
   } else {
     for (auto [index, size] : llvm::enumerate(data.dims)) {
       if (!constantValue(size))
-        return transfer.error("without axes, every size must be known; got " +
-                              transfer.spell(data.dims));
+        return Status(StatusCode::Unsupported,
+                      "without axes, every size must be known; got " +
+                          transfer.spell(data.dims));
       if (constantValue(size) == 1)
         dropped.push_back(index);
     }

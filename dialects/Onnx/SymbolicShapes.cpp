@@ -243,7 +243,8 @@ StatusOr<SmallVector<int64_t>> ShapeTransfer::axes(unsigned operand,
                                                    int64_t rank) const {
   auto values = integers(operand);
   if (!values)
-    return error("the axes are computed at run time; expected a constant");
+    return Status(StatusCode::Unsupported,
+                  "the axes are computed at run time; expected a constant");
   for (int64_t &value : *values) {
     StatusOr<int64_t> counted = axis(value, rank);
     if (!counted)

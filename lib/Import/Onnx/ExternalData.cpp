@@ -52,8 +52,7 @@ splitLocation(const std::string &location) {
   return components;
 }
 
-/// One component after the other, none of which may be a symbolic link.
-static int openStepwise(int folder, llvm::ArrayRef<std::string> components) {
+int openStepwise(int folder, llvm::ArrayRef<std::string> components) {
   int current = dup(folder);
   for (size_t i = 0; current >= 0 && i < components.size(); ++i) {
     int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;

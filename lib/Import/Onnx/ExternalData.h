@@ -53,6 +53,11 @@ private:
   llvm::StringMap<File> files;
 };
 
+/// Opens a file below a folder one component after the other, none of which may
+/// be a symbolic link: the way on kernels without openat2. A descriptor, or -1
+/// with errno set.
+int openStepwise(int folder, llvm::ArrayRef<std::string> components);
+
 } // namespace qopt::import
 
 #endif // QOPT_LIB_IMPORT_ONNX_EXTERNALDATA_H

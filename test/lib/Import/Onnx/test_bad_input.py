@@ -105,6 +105,14 @@ def test_external_data_is_read(tool, tmp_path):
     assert "dense_resource<w>" in tool("qopt-translate", "--import-onnx", path).stdout
 
 
+def test_external_data_beyond_four_gigabytes(tool, tmp_path):
+    with open(tmp_path / "w.bin", "wb") as file:  # sparse: takes no space
+        file.truncate(5 * 2**30)
+    model = tiny_models.linear(tiny_models.external(location="w.bin", offset=2**32 + 4096, length=64))
+    path = tiny_models.save(model, tmp_path / "model.onnx")
+    assert "dense_resource<w>" in tool("qopt-translate", "--import-onnx", path).stdout
+
+
 @pytest.mark.parametrize(
     "location, message",
     [
