@@ -1,7 +1,7 @@
 // The translation of each kind of operation. Everything is demanded from the
 // logits backwards; what the logits do not need (masks, shapes, present
-// outputs) is never looked at. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// outputs) is never looked at.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Raise/RaggedRewriter.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

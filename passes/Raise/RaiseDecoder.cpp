@@ -2,8 +2,8 @@
 // function from the tokens of a ragged batch and a paged cache to logits and
 // the next cache. Done only where it is proven that this is what the graph
 // means: every attention reads its past and the new keys, masks are causal,
-// positions count the tokens of a sequence. SPDX-License-Identifier: Apache-2.0
-// WITH LLVM-exception
+// positions count the tokens of a sequence.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/QOpt/QOptDialect.h"
