@@ -94,7 +94,7 @@ const KernelEntry *findKernel(StringRef name) {
     for (ArrayRef<KernelEntry> family :
          {elementwiseKernels(), unaryKernels(), shapeKernels(), indexKernels(),
           scatterKernels(), reduceKernels(), productKernels(), normKernels(),
-          quantKernels(), shapeOnlyKernels()})
+          quantKernels(), attentionKernels(), shapeOnlyKernels()})
       for (const KernelEntry &entry : family)
         rows[entry.name] = &entry;
     return rows;

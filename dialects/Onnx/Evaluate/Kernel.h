@@ -88,6 +88,7 @@ llvm::ArrayRef<KernelEntry> reduceKernels();
 llvm::ArrayRef<KernelEntry> productKernels();
 llvm::ArrayRef<KernelEntry> normKernels();
 llvm::ArrayRef<KernelEntry> quantKernels();
+llvm::ArrayRef<KernelEntry> attentionKernels();
 /// Operations of which only the shapes of the results are known here.
 llvm::ArrayRef<KernelEntry> shapeOnlyKernels();
 

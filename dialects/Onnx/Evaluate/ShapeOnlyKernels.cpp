@@ -34,30 +34,6 @@ KernelResult likeFirst(const Call &call) {
       call, SmallVector<Shape>(call.resultCount(), Shape(call.in(0).shape())));
 }
 
-/// The cache with the new keys or values behind the old ones.
-Shape grown(const Call &call, size_t past, Shape fresh) {
-  if (call.has(past))
-    fresh[2] += call.in(past).dim(2);
-  return fresh;
-}
-
-/// q, k, v as [B, heads, S, D] or [B, S, heads · D].
-KernelResult attention(const Call &call) {
-  auto headed = [&](size_t i, StringRef headsName) -> Shape {
-    ArrayRef<int64_t> shape = call.in(i).shape();
-    int64_t heads = call.attr(headsName, 1);
-    if (shape.size() == 4)
-      return Shape(shape);
-    return {shape[0], heads, shape[1], shape[2] / heads};
-  };
-  Shape q = headed(0, "q_num_heads"), k = headed(1, "kv_num_heads");
-  Shape v = headed(2, "kv_num_heads");
-  Shape keys = grown(call, 4, k), values = grown(call, 5, v);
-  Shape y = call.in(0).rank() == 4 ? Shape{q[0], q[1], q[2], v[3]}
-                                   : Shape{q[0], q[2], q[1] * v[3]};
-  return shapesOnly(call, {y, keys, values, {q[0], q[1], q[2], keys[2]}});
-}
-
 /// com.microsoft GroupQueryAttention: caches as long as all tokens so far.
 KernelResult groupQueryAttention(const Call &call) {
   ArrayRef<int64_t> query = call.in(0).shape();
@@ -122,13 +98,10 @@ KernelResult conv(const Call &call) {
 }
 
 constexpr KernelEntry entries[] = {
-    {"Attention", attention},
-    {"RotaryEmbedding", likeFirst},
     {"SwiGLU", likeFirst},
     {"GroupNormalization", likeFirst},
     {"QLinearMatMul", qLinearMatMul},
     {"Conv", conv},
-    {"ms.RotaryEmbedding", likeFirst},
     {"ms.BiasGelu", likeFirst},
     {"ms.FastGelu", likeFirst},
     {"ms.SkipSimplifiedLayerNormalization", likeFirst},
