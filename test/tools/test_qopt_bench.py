@@ -1,0 +1,48 @@
+"""qopt-bench: its figures fit each other and the artifact; every format has them."""
+
+import csv
+import io
+import json
+
+INFEASIBLE = 5
+QUICK = ("--prompt", 16, "--context", 20, "--tokens", 8, "--repeats", 3, "--bandwidth-mib", 8)
+
+
+def test_json(tool, artifacts):
+    found = json.loads(tool("qopt-bench", artifacts / "decoder.qopt", *QUICK, "--batch", 2, "--json").stdout)
+    decode = found["decode"]
+    assert found["batch"] == 2 and len(decode["repeats"]) == 3
+    assert decode["tokens_per_second"] in decode["repeats"]
+    assert 0 < decode["p50_ms"] <= decode["p90_ms"] <= decode["p99_ms"]
+    # Keys and values of 16 floats, at the middle of the measured tokens, for two sequences.
+    assert decode["cache_bytes_per_step"] == 2 * (2 * 16 * 4) * (20 + 8 // 2)
+    # qkv 64, output 32 and head 50 (in tiles of 16 rows) of 32 floats, two norms of one scale, frequencies, two rows.
+    assert decode["weight_bytes_per_step"] == 4 * (32 * (64 + 32 + 64) + 32 + 8 + 2 * 32)
+    bandwidth = decode["read_bandwidth_bytes_per_second"]
+    steps = decode["tokens_per_second"] / 2
+    expected = steps * 2 * decode["bytes_per_token"] / bandwidth
+    assert abs(decode["read_bandwidth_fraction"] - expected) < 1e-6 * expected
+    assert found["artifact_bytes"] == (artifacts / "decoder.qopt").stat().st_size
+
+
+def test_csv_and_markdown(tool, artifacts, tmp_path):
+    run = ("qopt-bench", artifacts / "decoder.qopt", *QUICK, "--report", tmp_path / "report", "--format")
+    text = tool(*run, "csv").stdout
+    assert text == (tmp_path / "report").read_text()
+    prefill, decode = csv.DictReader(io.StringIO(text))
+    assert (prefill["what"], prefill["size"], decode["what"], decode["size"]) == ("prefill", "16", "decode", "20")
+    assert float(decode["read_bandwidth_fraction"]) > 0
+    text = tool(*run, "md").stdout
+    assert "| prefill 16, batch 1 |" in text and "% of the read bandwidth" in text
+
+
+def test_parts_can_be_left_out(tool, artifacts):
+    run = ("qopt-bench", artifacts / "decoder.qopt", "--repeats", 1, "--bandwidth-mib", 8, "--json")
+    assert "prefill" not in json.loads(tool(*run, "--prompt", 0).stdout)
+    assert "decode" not in json.loads(tool(*run, "--tokens", 0).stdout)
+
+
+def test_longer_than_the_context(tool, artifacts):
+    failed = tool("qopt-bench", artifacts / "decoder.qopt", "--context", 90, "--tokens", 20, check=False)
+    assert failed.returncode == INFEASIBLE
+    assert "need 110 positions, the model has 100" in failed.stderr

@@ -1,0 +1,124 @@
+"""qopt-eval on a decoder built by hand: every figure equals NumPy's from the logits that it saves."""
+
+import json
+
+import numpy as np
+import pytest
+
+USAGE, BAD_INPUT, INFEASIBLE, GATE = 2, 3, 5, 6
+TOKENS = np.random.default_rng(0).integers(0, 50, (6, 40)).astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def saved(tool, artifacts, tmp_path_factory):
+    """tokens.npy, and the logits of decoder.qopt and other.qopt."""
+    folder = tmp_path_factory.mktemp("eval")
+    np.save(folder / "tokens.npy", TOKENS)
+    for name in ("decoder", "other"):
+        arguments = ("--tokens", folder / "tokens.npy", "--save-logits", folder / f"{name}.npy")
+        tool("qopt-eval", artifacts / f"{name}.qopt", *arguments)
+    return folder
+
+
+def log_softmax(logits):
+    logits = logits.astype(np.float64)
+    logits -= logits.max(-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+
+def nll(logits):
+    return -np.take_along_axis(log_softmax(logits)[:, :-1], TOKENS[:, 1:, None].astype(int), -1).mean()
+
+
+def evaluate(tool, *arguments):
+    return json.loads(tool("qopt-eval", *arguments, "--json").stdout)
+
+
+def test_perplexity(tool, artifacts, saved):
+    found = evaluate(tool, artifacts / "decoder.qopt", "--tokens", saved / "tokens.npy")
+    assert (found["windows"], found["window_length"]) == TOKENS.shape
+    assert found["perplexity"] == pytest.approx(np.exp(nll(np.load(saved / "decoder.npy"))), rel=1e-6)
+    assert found["perplexity_low"] < found["perplexity"] < found["perplexity_high"]
+
+
+def test_windows_do_not_depend_on_each_other(tool, artifacts, saved, tmp_path):
+    np.save(tmp_path / "last.npy", TOKENS[5:])
+    run = ("--tokens", tmp_path / "last.npy", "--save-logits", tmp_path / "logits.npy", "--threads", 1)
+    tool("qopt-eval", artifacts / "decoder.qopt", *run)
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy")[0], np.load(saved / "decoder.npy")[5], atol=1e-5)
+
+
+@pytest.mark.parametrize("reference", ["decoder.npy", "decoder.qopt", "half.npy"])
+def test_divergence(tool, artifacts, saved, reference):
+    ours, theirs = (np.load(saved / f"{name}.npy") for name in ("other", "decoder"))
+    np.save(saved / "half.npy", theirs.astype(np.float16))
+    path = (artifacts if reference.endswith("qopt") else saved) / reference
+    found = evaluate(tool, artifacts / "other.qopt", "--tokens", saved / "tokens.npy", "--reference", path)
+    p, q = log_softmax(theirs), log_softmax(ours)
+    divergence = (np.exp(p) * (p - q)).sum(-1)
+    tolerance = 1e-3 if reference == "half.npy" else 1e-5
+    assert found["kl"]["mean"] == pytest.approx(divergence.mean(), rel=tolerance)
+    assert found["kl"]["low"] < found["kl"]["mean"] < found["kl"]["high"]
+    assert found["kl"]["median"] == pytest.approx(np.median(divergence), rel=0.02)
+    assert found["kl"]["max"] == pytest.approx(divergence.max(), rel=tolerance)
+    same = 100 * (ours.argmax(-1) == theirs.argmax(-1)).mean()
+    assert found["same_top1_percent"]["mean"] == pytest.approx(same, abs=0.5)
+    assert found["reference"]["perplexity"] == pytest.approx(np.exp(nll(theirs)), rel=tolerance)
+
+
+def test_same_seed_same_interval(tool, artifacts, saved):
+    run = ("qopt-eval", artifacts / "decoder.qopt", "--tokens", saved / "tokens.npy", "--json", "--seed")
+
+    def interval(seed):
+        found = json.loads(tool(*run, seed).stdout)
+        return found["perplexity_low"], found["perplexity_high"]
+
+    assert interval(3) == interval(3) != interval(4)
+
+
+def test_flat_tokens_are_cut(tool, artifacts, tmp_path):
+    np.save(tmp_path / "flat.npy", TOKENS.ravel().astype(np.int64))
+    run = (artifacts / "decoder.qopt", "--tokens", tmp_path / "flat.npy")
+    found = evaluate(tool, *run, "--window", 50, "--windows", 3)
+    assert (found["windows"], found["window_length"]) == (3, 50)
+
+
+def test_report_and_gates(tool, artifacts, saved, tmp_path):
+    run = ("qopt-eval", artifacts / "other.qopt", "--tokens", saved / "tokens.npy", "--report", tmp_path / "r.json")
+    run += ("--reference", saved / "decoder.npy")
+    for gate, limit, message in (
+        ("--max-perplexity", 2, "perplexity"),
+        ("--max-kl", 0.1, "mean KL"),
+        ("--min-same-top1", 99, "same-top-1"),
+    ):
+        failed = tool(*run, gate, limit, check=False)
+        assert failed.returncode == GATE and message in failed.stderr
+        assert json.loads((tmp_path / "r.json").read_text())["windows"] == 6
+    tool(*run, "--max-perplexity", 1e6, "--max-kl", 100, "--min-same-top1", 0)
+
+
+def test_errors(tool, artifacts, saved, tmp_path):
+    np.save(tmp_path / "beyond.npy", np.full((2, 4), 50, np.int32))
+    np.save(tmp_path / "long.npy", np.zeros((1, 101), np.int32))
+    np.save(tmp_path / "floats.npy", np.zeros((2, 4), np.float32))
+    np.save(tmp_path / "logits.npy", np.zeros((6, 40, 49), np.float32))
+    decoder = artifacts / "decoder.qopt"
+    cases = [
+        ((decoder,), USAGE, "--text or --tokens"),
+        ((artifacts / "graph.qopt", "--tokens", saved / "tokens.npy"), USAGE, "is a graph"),
+        ((decoder, "--text", __file__), USAGE, "has no tokenizer"),
+        ((decoder, "--tokens", tmp_path / "beyond.npy"), USAGE, "token 50 at 0 of window 0 is outside"),
+        ((decoder, "--tokens", tmp_path / "long.npy"), INFEASIBLE, "longer than the model's context of 100"),
+        ((decoder, "--tokens", tmp_path / "floats.npy"), USAGE, "expected token ids"),
+        ((decoder, "--tokens", tmp_path / "none.npy"), BAD_INPUT, "cannot read"),
+        ((decoder, "--tokens", saved / "tokens.npy", "--window", 1), USAGE, "expected a number from 2"),
+        (
+            (decoder, "--tokens", saved / "tokens.npy", "--reference", tmp_path / "logits.npy"),
+            USAGE,
+            "expected logits of these windows, f32[6, 40, 50]",
+        ),
+    ]
+    for arguments, code, message in cases:
+        failed = tool("qopt-eval", *arguments, check=False)
+        assert failed.returncode == code and message in failed.stderr, failed.stderr
+        assert failed.stderr.startswith("error: ")

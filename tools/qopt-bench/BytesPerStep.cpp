@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-bench/BytesPerStep.h"
+
+#include "runtime/LoadedModel.h"
+#include "runtime/host/program/HostDevice.h"
+#include "runtime/plan/StepOperands.h"
+
+#include <algorithm>
+#include <set>
+
+namespace qopt::bench {
+
+static int64_t weightBytes(const plan::Function &function, int64_t batch) {
+  std::set<uint32_t> counted;
+  int64_t bytes = 0;
+  if (!function.steps())
+    return 0;
+  for (const plan::Step *step : *function.steps()) {
+    const plan::Embedding *embedding = step->operation_as_Embedding();
+    for (const runtime::StepOperand &operand : runtime::operandsOf(*step)) {
+      const plan::Value &value = *function.values()->Get(operand.value);
+      if (value.storage() != plan::Storage::Constant)
+        continue;
+      auto size = int64_t(value.bytes());
+      if (embedding && operand.value == embedding->weight())
+        bytes += size / std::max<int64_t>(embedding->rows(), 1) * batch;
+      else if (counted.insert(operand.value).second)
+        bytes += size;
+    }
+  }
+  return bytes;
+}
+
+StatusOr<BytesPerStep> bytesPerStep(const Artifact &artifact, int64_t context,
+                                    int64_t batch) {
+  const plan::Plan &plan = artifact.model()->plan();
+  const plan::Decoder &decoder = *plan.decoder();
+  BytesPerStep bytes;
+  bytes.weights =
+      weightBytes(*plan.functions()->Get(decoder.function()), batch);
+  StatusOr<std::shared_ptr<runtime::Device>> host =
+      runtime::HostDevice::shared(1);
+  if (!host.ok())
+    return host.status();
+  if (!decoder.layers())
+    return bytes;
+  for (const plan::CacheLayer *layer : *decoder.layers()) {
+    StatusOr<int64_t> page = (*host)->cachePageBytes(*layer, decoder.page());
+    if (!page.ok())
+      return page.status();
+    int64_t seen =
+        layer->window() ? std::min<int64_t>(context, layer->window()) : context;
+    bytes.cache += *page * seen / decoder.page() * batch;
+  }
+  return bytes;
+}
+
+} // namespace qopt::bench

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-eval/LogitMetrics.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace qopt::eval {
+
+RowSummary summarize(std::span<const float> logits) {
+  RowSummary row;
+  float largest = -INFINITY;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (std::isnan(logits[i]))
+      row.finite = false;
+    if (logits[i] > largest) {
+      largest = logits[i];
+      row.best = int64_t(i);
+    }
+  }
+  row.finite = row.finite && std::isfinite(largest);
+  double total = 0;
+  for (float logit : logits)
+    total += double(std::exp(logit - largest));
+  row.logTotal = double(largest) + std::log(total);
+  return row;
+}
+
+double divergence(std::span<const float> reference,
+                  const RowSummary &referenceRow, std::span<const float> model,
+                  const RowSummary &modelRow) {
+  double sum = 0;
+  for (size_t i = 0; i < reference.size(); ++i) {
+    double log = double(reference[i]) - referenceRow.logTotal;
+    double probability = double(std::exp(float(log)));
+    if (probability > 0)
+      sum += probability * (log - (double(model[i]) - modelRow.logTotal));
+  }
+  return std::max(sum, 0.0);
+}
+
+} // namespace qopt::eval

@@ -1,0 +1,34 @@
+// What two rows of logits say about each other and about the token that came.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TOOLS_QOPTEVAL_LOGITMETRICS_H
+#define QOPT_TOOLS_QOPTEVAL_LOGITMETRICS_H
+
+#include <cstdint>
+#include <span>
+
+namespace qopt::eval {
+
+/// One row's normaliser and first choice.
+struct RowSummary {
+  double logTotal = 0; ///< log of the sum of exp(logit)
+  int64_t best = 0;    ///< the lowest index of the largest logit
+  bool finite = true;  ///< false: some logit is NaN or +infinity, or none is
+                       ///< finite
+};
+RowSummary summarize(std::span<const float> logits);
+
+/// -log p(token), in nats.
+inline double surprise(std::span<const float> logits, const RowSummary &row,
+                       int32_t token) {
+  return row.logTotal - double(logits[size_t(token)]);
+}
+
+/// KL(reference || model) = sum of p_reference (log p_reference - log p_model),
+/// in nats; never negative.
+double divergence(std::span<const float> reference,
+                  const RowSummary &referenceRow, std::span<const float> model,
+                  const RowSummary &modelRow);
+
+} // namespace qopt::eval
+
+#endif // QOPT_TOOLS_QOPTEVAL_LOGITMETRICS_H

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-eval/ReferenceLogits.h"
+
+#include "lib/Quant/FloatConversion.h"
+#include "tools/cli/ModelFiles.h"
+
+#include <cstring>
+
+namespace qopt::eval {
+
+Status ReferenceLogits::openArray(const std::string &path) {
+  StatusOr<io::NpyFile> file = io::NpyFile::open(path);
+  if (!file.ok())
+    return file.status();
+  const std::vector<int64_t> &shape = file->shape();
+  bool floats = file->type() == DType::F32 || file->type() == DType::F16;
+  if (!floats || shape.size() != 3 || shape[0] < windows.count() ||
+      shape[1] != windows.length() || shape[2] != vocabulary)
+    return {StatusCode::InvalidArgument,
+            "'" + path + "' is " + spell(file->type()) + spell(shape) +
+                "; expected logits of these windows, f32" +
+                spell({windows.count(), windows.length(), vocabulary})};
+  array = std::move(*file);
+  return {};
+}
+
+Status ReferenceLogits::openArtifact(const std::string &path, int threads,
+                                     bool trust) {
+  StatusOr<std::shared_ptr<const Artifact>> artifact =
+      cli::openArtifact(path, {trust});
+  if (!artifact.ok())
+    return artifact.status();
+  EngineOptions options;
+  options.threads = threads;
+  options.maxSequences = 1;
+  StatusOr<std::unique_ptr<Engine>> created =
+      Engine::create(*artifact, options);
+  if (!created.ok())
+    return created.status();
+  int64_t theirs = (*artifact)->decoder().vocabulary;
+  if (theirs != vocabulary)
+    return {StatusCode::InvalidArgument,
+            "the reference '" + path + "' has a vocabulary of " +
+                std::to_string(theirs) + ", the model one of " +
+                std::to_string(vocabulary)};
+  engine = std::move(*created);
+  return {};
+}
+
+StatusOr<std::unique_ptr<ReferenceLogits>>
+ReferenceLogits::open(const std::string &path, const TokenWindows &windows,
+                      int64_t vocabulary, int threads, bool trust) {
+  std::unique_ptr<ReferenceLogits> reference(
+      new ReferenceLogits(windows, vocabulary));
+  QOPT_RETURN_IF_ERROR(path.ends_with(".npy")
+                           ? reference->openArray(path)
+                           : reference->openArtifact(path, threads, trust));
+  return reference;
+}
+
+StatusOr<std::span<const float>> ReferenceLogits::window(int64_t index) {
+  if (engine) {
+    Status status = engine->evaluate(
+        windows[index], [&](int64_t first, std::span<const float> rows) {
+          std::memcpy(logits.data() + first * vocabulary, rows.data(),
+                      rows.size_bytes());
+          return Status();
+        });
+    if (!status.ok())
+      return status;
+    return std::span<const float>(logits);
+  }
+  size_t element = sizeOf(array->type());
+  std::span<const uint8_t> bytes = array->bytes().subspan(
+      size_t(index) * logits.size() * element, logits.size() * element);
+  if (array->type() == DType::F32) {
+    std::memcpy(logits.data(), bytes.data(), bytes.size());
+    return std::span<const float>(logits);
+  }
+  for (size_t i = 0; i < logits.size(); ++i) {
+    uint16_t half;
+    std::memcpy(&half, bytes.data() + i * element, sizeof half);
+    logits[i] = quant::halfToFloat(half);
+  }
+  return std::span<const float>(logits);
+}
+
+} // namespace qopt::eval

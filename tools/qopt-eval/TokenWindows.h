@@ -1,0 +1,45 @@
+// The tokens that a model is judged on, cut into windows of one length: each is
+// evaluated by itself, with an empty cache before it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TOOLS_QOPTEVAL_TOKENWINDOWS_H
+#define QOPT_TOOLS_QOPTEVAL_TOKENWINDOWS_H
+
+#include "qopt/Status.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace qopt::eval {
+
+class TokenWindows {
+public:
+  /// Windows of `length` tokens, the rest left out; one shorter window where
+  /// there are fewer tokens than that.
+  static StatusOr<TokenWindows> cut(std::vector<int32_t> tokens,
+                                    int64_t length);
+  /// A .npy file of integers: [windows, length], or [tokens] to be cut.
+  static StatusOr<TokenWindows> read(const std::string &path, int64_t length);
+
+  int64_t count() const { return int64_t(tokens.size()) / windowLength; }
+  int64_t length() const { return windowLength; }
+  std::span<const int32_t> operator[](int64_t window) const {
+    return std::span(tokens).subspan(size_t(window * windowLength),
+                                     size_t(windowLength));
+  }
+  /// Leaves out all but the first `most` windows.
+  void keepFirst(int64_t most);
+  /// InvalidArgument names the first token that is not below `vocabulary`.
+  Status check(int64_t vocabulary) const;
+
+private:
+  TokenWindows(std::vector<int32_t> tokens, int64_t length)
+      : tokens(std::move(tokens)), windowLength(length) {}
+  std::vector<int32_t> tokens;
+  int64_t windowLength = 0;
+};
+
+} // namespace qopt::eval
+
+#endif // QOPT_TOOLS_QOPTEVAL_TOKENWINDOWS_H
