@@ -172,9 +172,8 @@ FailureOr<HostCode> codegen::generateHostCode(ModuleOp kernels,
   OwningOpRef<ModuleOp> module(cast<ModuleOp>(kernels->clone()));
   HostCode code;
   if (failed(lowerKernels(*module, code)) || failed(lowerToScalars(*module)) ||
-      failed(expandArith(*module)) ||
       failed(insertMathCalls(*module, target)) ||
-      failed(lowerToLLVMDialect(*module)))
+      failed(expandArith(*module)) || failed(lowerToLLVMDialect(*module)))
     return failure();
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> translated =

@@ -396,6 +396,17 @@ THROUGH_F64(erf)
 float qopt_pow_f32(float x, float y) { return (float)qopt_pow_f64(x, y); }
 float qopt_fmod_f32(float x, float y) { return (float)qopt_fmod_f64(x, y); }
 
+// f64 to f32 rounded to odd: rounding that once more to f16 or bf16 equals rounding the f64 once.
+float qopt_narrow_f64(double x) {
+  float nearest = (float)x;
+  u32 bits = __builtin_bit_cast(u32, nearest);
+  double back = nearest;
+  // Where rounding went away from zero, step back; then make the last bit odd if anything was lost.
+  bits -= __builtin_fabs(back) > __builtin_fabs(x) && (bits & 0x7fffffffu) != 0;
+  bits |= back != x;
+  return x != x || back == x ? nearest : __builtin_bit_cast(float, bits);
+}
+
 //===--------------------------------------------------------------------------------------------------------------===//
 // f16 for processors without conversion instructions
 //===--------------------------------------------------------------------------------------------------------------===//

@@ -87,6 +87,36 @@ struct WholePower : OpRewritePattern<math::FPowIOp> {
   }
 };
 
+/// f64 to f16 or bf16 has no instruction.
+struct NarrowDouble : OpRewritePattern<arith::TruncFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::TruncFOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!op.getIn().getType().isF64() || op.getType().isF32())
+      return rewriter.notifyMatchFailure(op, "not from f64 to 16 bits");
+    Value single = call(rewriter, op, "qopt_narrow_f64", op.getIn(),
+                        rewriter.getF32Type());
+    rewriter.replaceOpWithNewOp<arith::TruncFOp>(op, op.getType(), single);
+    return success();
+  }
+};
+
+/// Integers become f16 and bf16 through f64.
+template <typename OpTy> struct IntegerToHalf : OpRewritePattern<OpTy> {
+  using OpRewritePattern<OpTy>::OpRewritePattern;
+  LogicalResult matchAndRewrite(OpTy op,
+                                PatternRewriter &rewriter) const override {
+    if (op.getType().getIntOrFloatBitWidth() != 16)
+      return rewriter.notifyMatchFailure(op, "not to 16 bits");
+    Value wide =
+        OpTy::create(rewriter, op.getLoc(), rewriter.getF64Type(), op.getIn());
+    Value single =
+        call(rewriter, op, "qopt_narrow_f64", wide, rewriter.getF32Type());
+    rewriter.replaceOpWithNewOp<arith::TruncFOp>(op, op.getType(), single);
+    return success();
+  }
+};
+
 struct ExtendHalf : OpRewritePattern<arith::ExtFOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(arith::ExtFOp op,
@@ -148,7 +178,9 @@ static void addMathCalls(RewritePatternSet &patterns) {
   patterns.add<MathCall<math::ErfOp>>(context, "erf");
   patterns.add<MathCall<math::PowFOp>>(context, "pow");
   patterns.add<MathCall<arith::RemFOp>>(context, "fmod");
-  patterns.add<ReciprocalSqrt, WholePower>(context);
+  patterns.add<ReciprocalSqrt, WholePower, NarrowDouble,
+               IntegerToHalf<arith::SIToFPOp>, IntegerToHalf<arith::UIToFPOp>>(
+      context);
 }
 
 LogicalResult codegen::insertMathCalls(ModuleOp module,

@@ -340,7 +340,9 @@ static void allowReassociation(linalg::GenericOp op) {
 /// Merges neighbouring dimensions that every operand walks as one, so that rows
 /// become long.
 static linalg::GenericOp collapse(linalg::GenericOp op) {
-  if (op.hasIndexSemantics())
+  if (op.hasIndexSemantics() ||
+      !llvm::all_of(op.getIndexingMapsArray(),
+                    [](AffineMap map) { return map.isProjectedPermutation(); }))
     return op;
   SmallVector<ReassociationIndices> groups;
   SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
