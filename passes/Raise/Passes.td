@@ -109,4 +109,13 @@ def SimplifyOnnxPass : Pass<"qopt-simplify-onnx", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
 
+def ReportLayersPass : Pass<"qopt-report-layers", "::mlir::func::FuncOp"> {
+  let summary = "remarks that say what raising recognised";
+  let description = [{
+    Before: a raised function. After: the same. One remark a layer names its attention (heads, mask, window, positions),
+    norm and activation functions; one more counts the onnx operators that are left to generated kernels. Numerics:
+    exact. Example: test/passes/Raise/report-layers.mlir.
+  }];
+}
+
 #endif // QOPT_PASSES_RAISE_PASSES
