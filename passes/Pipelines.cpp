@@ -35,6 +35,7 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape) {
   if (shape != ModelShape::Graph)
     manager.addPass(
         createRaiseDecoderPass({.required = shape == ModelShape::Decoder}));
+  manager.addNestedPass<func::FuncOp>(createReportLayersPass());
 }
 
 void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
