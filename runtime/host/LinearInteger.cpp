@@ -20,6 +20,10 @@ using quant::ZeroType;
 /// Rows of x that share one pass over the weight.
 constexpr int64_t maxRows = lineVectors == 1 ? 4 : 2;
 
+/// How far ahead of its use a weight is asked for: a page of 4 KiB, because the
+/// processor's own prefetcher stops at page ends.
+constexpr int64_t prefetchBytes = 4096;
+
 /// The record of one row of x.
 struct ActivationRow {
   const int8_t *codes;
@@ -134,6 +138,8 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, int64_t row,
       for (auto &line : dots)
         for (auto &v : line)
           v = hn::Zero(IntTag());
+      for (int64_t i = 0; i < blockBytes; i += 64)
+        __builtin_prefetch(codes + block * blockBytes + prefetchBytes + i);
       dotBlock<element, count>(codes + block * blockBytes, x, block, dots);
       for (int64_t m = 0; m < count; ++m)
         for (int64_t part = 0; part < lineVectors; ++part)
@@ -185,6 +191,8 @@ namespace qopt::host {
 HWY_EXPORT(chooseInteger);
 
 LinearBody integerLinear(const LinearArguments &arguments) {
+  if (LinearBody tiles = integerTileLinear(arguments))
+    return tiles;
   return HWY_DYNAMIC_DISPATCH(chooseInteger)(arguments.layout.format);
 }
 

@@ -14,6 +14,9 @@ using LinearBody = void (*)(const LinearArguments &arguments, int64_t begin,
 
 /// int8 activations, integer weights: dot products in int32.
 LinearBody integerLinear(const LinearArguments &arguments);
+/// The same through the matrix tiles of AMX, for many rows; null where the
+/// processor, the number of rows or the format does not suit.
+LinearBody integerTileLinear(const LinearArguments &arguments);
 /// f32 activations, floating-point weights.
 LinearBody floatLinear(const LinearArguments &arguments);
 /// f32 activations, integer weights that are dequantized on the way.
