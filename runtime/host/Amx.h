@@ -7,7 +7,7 @@
 namespace qopt::host {
 
 /// True when the processor has tiles with int8 and bf16 products and the
-/// permission was given. Asks once; false while a test hides AVX-512.
+/// permission was given. Asks once.
 bool amxAvailable();
 
 } // namespace qopt::host

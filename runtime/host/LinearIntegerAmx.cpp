@@ -36,7 +36,7 @@ constexpr int64_t ahead = 2;
 /// Tiles of the weight that share a pass over x, and blocks in such a pass:
 /// panels of 4 × 16 × 512 bytes stay in the first-level cache.
 constexpr int64_t panelTiles = 4;
-constexpr int64_t spanBlocks = 16;
+constexpr int64_t spanBlocks = 32;
 
 /// How the zero points enter.
 enum class ZeroUse {
