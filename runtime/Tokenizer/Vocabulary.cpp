@@ -8,6 +8,10 @@
 
 namespace qopt::runtime {
 
+static std::uint32_t hashOf(std::string_view token) {
+  return static_cast<std::uint32_t>(std::hash<std::string_view>()(token));
+}
+
 Vocabulary::Vocabulary(const std::vector<VocabularyEntry> &entries) {
   std::size_t bytes = 0;
   std::uint32_t end = 0;
@@ -21,26 +25,30 @@ Vocabulary::Vocabulary(const std::vector<VocabularyEntry> &entries) {
   byId.resize(end);
   slots.resize(std::bit_ceil(entries.size() * 2 + 1));
   for (const VocabularyEntry &entry : entries) {
-    std::uint32_t &slot = slots[slotOf(entry.token)];
-    if (slot == 0) {
+    std::uint32_t hash = hashOf(entry.token);
+    Slot &slot = slots[slotOf(entry.token, hash)];
+    if (slot.index == 0) {
       tokens.push_back({static_cast<std::uint32_t>(texts.size()),
                         static_cast<std::uint32_t>(entry.token.size()), 0});
       texts += entry.token;
-      slot = static_cast<std::uint32_t>(tokens.size());
+      slot = {hash, static_cast<std::uint32_t>(tokens.size())};
     } else {
-      std::uint32_t &old = byId[tokens[slot - 1].id];
-      if (old == slot)
+      std::uint32_t &old = byId[tokens[slot.index - 1].id];
+      if (old == slot.index)
         old = 0;
     }
-    tokens[slot - 1].id = entry.id;
-    byId[entry.id] = slot;
+    tokens[slot.index - 1].id = entry.id;
+    byId[entry.id] = slot.index;
   }
 }
 
-std::size_t Vocabulary::slotOf(std::string_view token) const {
+std::size_t Vocabulary::slotOf(std::string_view token,
+                               std::uint32_t hash) const {
   std::size_t mask = slots.size() - 1;
-  std::size_t slot = std::hash<std::string_view>()(token) & mask;
-  while (slots[slot] != 0 && textOf(tokens[slots[slot] - 1]) != token)
+  std::size_t slot = hash & mask;
+  while (slots[slot].index != 0 &&
+         (slots[slot].hash != hash ||
+          textOf(tokens[slots[slot].index - 1]) != token))
     slot = (slot + 1) & mask;
   return slot;
 }
@@ -48,7 +56,7 @@ std::size_t Vocabulary::slotOf(std::string_view token) const {
 std::optional<std::uint32_t> Vocabulary::find(std::string_view token) const {
   if (slots.empty())
     return std::nullopt;
-  std::uint32_t index = slots[slotOf(token)];
+  std::uint32_t index = slots[slotOf(token, hashOf(token))].index;
   if (index == 0)
     return std::nullopt;
   return tokens[index - 1].id;

@@ -40,13 +40,17 @@ private:
   std::string_view textOf(const Token &token) const {
     return std::string_view(texts).substr(token.offset, token.length);
   }
-  /// The slot that holds `token`, or the empty one where it belongs.
-  std::size_t slotOf(std::string_view token) const;
+  /// A place of the hash table; the hash spares most comparisons of texts.
+  struct Slot {
+    std::uint32_t hash, index; ///< index into tokens + 1, 0: free
+  };
+  /// The slot that holds `token`, or the free one where it belongs.
+  std::size_t slotOf(std::string_view token, std::uint32_t hash) const;
 
   std::string texts;
   std::vector<Token> tokens;
-  std::vector<std::uint32_t> slots; ///< index into tokens + 1; a power of two
-  std::vector<std::uint32_t> byId;  ///< index into tokens + 1
+  std::vector<Slot> slots;         ///< a power of two
+  std::vector<std::uint32_t> byId; ///< index into tokens + 1
   std::size_t maximum = 0;
 };
 
