@@ -45,10 +45,9 @@ Status AddedTokens::add(const json &spec, const Vocabulary &vocabulary,
   } else if (auto id = vocabulary.find(token.content)) {
     token.id = static_cast<std::int32_t>(*id);
   } else {
-    token.id = static_cast<std::int32_t>(vocabulary.size());
-    for (const Token &other : tokens)
-      token.id = std::max(token.id, other.id + 1);
+    token.id = std::max(end, static_cast<std::int32_t>(vocabulary.size()));
   }
+  end = std::max(end, token.id + 1);
   NormalizedText text{token.content};
   if (token.normalized && normalizer)
     QOPT_RETURN_IF_ERROR(normalizer->apply(text));

@@ -57,6 +57,7 @@ private:
   void buildTries();
 
   std::vector<Token> tokens;
+  std::int32_t end = 0; ///< one above the highest id
   std::unordered_map<std::string, std::size_t> byContent;
   std::unordered_map<std::int32_t, std::size_t> byId;
   std::unordered_set<std::string> specials;

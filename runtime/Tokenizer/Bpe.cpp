@@ -93,6 +93,9 @@ Status Bpe::encode(std::string_view piece,
   }
   if (cache.find(piece, ids))
     return {};
+  if (piece.size() > INT32_MAX)
+    return Status(StatusCode::Unsupported,
+                  "tokenizer: a text of 2 GiB or more");
   std::size_t from = ids.size();
   QOPT_RETURN_IF_ERROR(symbols(piece, ids));
   merge(ids, from);

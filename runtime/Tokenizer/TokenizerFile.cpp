@@ -211,6 +211,10 @@ private:
 } // namespace
 
 StatusOr<TokenizerFile> readTokenizerFile(std::string_view text) {
+  if (text.size() >= sizeLimit)
+    return Status(StatusCode::BadModel, "tokenizer: the file has " +
+                                            std::to_string(text.size()) +
+                                            " bytes; expected less than 1 GiB");
   TokenizerFile file;
   Reader reader(file);
   bool read = json::sax_parse(text.begin(), text.end(), &reader);

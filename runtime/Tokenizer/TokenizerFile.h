@@ -34,6 +34,9 @@ struct TokenizerFile {
 /// allocate.
 inline constexpr std::uint32_t idLimit = 1u << 24;
 
+/// And files are smaller than this, so that 32 bits count their bytes.
+inline constexpr std::size_t sizeLimit = std::size_t(1) << 30;
+
 StatusOr<TokenizerFile> readTokenizerFile(std::string_view json);
 
 /// Typed access to the fields of one part of the file; `name` says in messages
