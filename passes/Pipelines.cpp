@@ -2,6 +2,7 @@
 // Before and After, it is said here.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Pipelines.h"
+#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -10,6 +11,7 @@
 #include "passes/Lower/Passes.h"
 #include "passes/Quantize/Passes.h"
 #include "passes/Raise/Passes.h"
+#include "passes/Schedule/Passes.h"
 
 using namespace mlir;
 
@@ -21,12 +23,13 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape) {
   // Before all patterns: they look for numbers and for operators side by side.
   function.addPass(createSimplifyOnnxPass());
   function.addPass(createCSEPass());
+  // Rotary before weights: the rows that it takes of a table by position are
+  // an embedding. Before attention: it turns the axes of queries and keys, and
+  // the transposes that it leaves meet those of attention.
+  function.addPass(createRaiseRotaryPass());
   function.addPass(createRaiseWeightsPass());
   function.addPass(createRaiseNormsPass());
   function.addPass(createRaiseActivationsPass());
-  // Rotary before attention: it turns the axes of queries and keys, and the
-  // transposes that it leaves meet those of attention.
-  function.addPass(createRaiseRotaryPass());
   function.addPass(createRaiseAttentionPass());
   // Again: the transposes that raising leaves around attention and rotary meet
   // those of the source.
@@ -68,6 +71,8 @@ void addFuseStage(OpPassManager &manager) {
 void addLowerStage(OpPassManager &manager) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createLowerOnnxPass());
+  // Sums of tensors that no linear took up.
+  function.addPass(createConvertElementwiseToLinalgPass());
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
   function.addPass(createFuseElementwisePass());
@@ -78,6 +83,10 @@ void addLowerStage(OpPassManager &manager) {
   manager.addPass(createCSEPass());
   manager.addPass(createMergeKernelsPass());
   manager.addPass(createCanonicalizerPass());
+}
+
+void addScheduleStage(OpPassManager &manager) {
+  manager.nest<func::FuncOp>().addPass(createSelectHostLayoutsPass());
 }
 
 namespace {
@@ -107,6 +116,7 @@ void registerPasses() {
   registerQuantizePasses();
   registerRaisePasses();
   registerLowerPasses();
+  registerSchedulePasses();
   registerCSEPass();
   registerCanonicalizerPass();
   PassPipelineRegistration<>("qopt-lower-stage",

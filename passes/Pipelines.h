@@ -42,6 +42,8 @@ void addFuseStage(mlir::OpPassManager &manager);
 /// What is left of onnx → calls of generated kernels and the kernels, in the
 /// nested module `kernels`.
 void addLowerStage(mlir::OpPassManager &manager);
+/// Which kernel and which layout, for the host.
+void addScheduleStage(mlir::OpPassManager &manager);
 
 /// Makes every pass known to `--pass-pipeline`, and the stages as
 /// `qopt-raise-stage` and the like.

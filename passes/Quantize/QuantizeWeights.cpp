@@ -63,14 +63,21 @@ static SmallVector<WeightUse> collectUses(func::FuncOp function) {
     Value value = user.getWeightOperand().get();
     if (auto weight = value.getDefiningOp<WeightOp>())
       uses.push_back({user, weight, Role::Linear});
-    if (user.looksUpRows())
+    // A table that positions look up is none of tokens, however long it is.
+    auto embedding = dyn_cast<EmbeddingOp>(user.getOperation());
+    bool byPosition =
+        embedding && embedding.getIds().getDefiningOp<PositionsOp>();
+    if (user.looksUpRows() && !byPosition)
       vocabulary =
           std::max(vocabulary, cast<WeightType>(value.getType()).getRows());
   });
   for (WeightUse &use : uses) {
     bool wholeVocabulary =
         use.weight.getResult().getType().getRows() == vocabulary;
-    if (use.user.looksUpRows())
+    auto embedding = dyn_cast<EmbeddingOp>(use.user.getOperation());
+    if (embedding && embedding.getIds().getDefiningOp<PositionsOp>())
+      use.role = Role::OtherEmbedding;
+    else if (use.user.looksUpRows())
       use.role = wholeVocabulary ? Role::TokenEmbedding : Role::OtherEmbedding;
     else if (wholeVocabulary && reachesReturn(use.user))
       use.role = Role::Head;

@@ -1,0 +1,71 @@
+// What a compilation can be asked for. A default-constructed value compiles a
+// model as its file has it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_COMPILEOPTIONS_H
+#define QOPT_COMPILEOPTIONS_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+/// What the artifact is to be.
+enum class ModelKind {
+  Automatic, ///< a decoder where the model is one, else a graph
+  Decoder,   ///< a causal language model: tokens in, logits out, a KV cache
+  Graph,     ///< the model's own signature: tensors in, tensors out
+};
+
+/// Where a compilation stops; each earlier stage's result can be printed.
+enum class Stage {
+  Onnx,      ///< the file's operators, newest form
+  Raised,    ///< what the model means
+  Quantized, ///< with the formats of weights and activations
+  Fused,     ///< fewer, larger operations
+  Scheduled, ///< with kernels and layouts chosen
+  Kernels,   ///< the remainder as kernels
+  Artifact,  ///< the file that the runtime loads
+};
+
+/// The stage that a command line names ("onnx", "qopt", "quantized", "fused",
+/// "scheduled", "kernels", "artifact").
+struct StageName {
+  const char *name;
+  Stage stage;
+  const char *description;
+};
+constexpr StageName stageNames[] = {
+    {"onnx", Stage::Onnx, "the file's operators, newest form"},
+    {"qopt", Stage::Raised, "what the model means"},
+    {"quantized", Stage::Quantized, "with formats of weights and activations"},
+    {"fused", Stage::Fused, "fewer, larger operations"},
+    {"scheduled", Stage::Scheduled, "with kernels and layouts chosen"},
+    {"kernels", Stage::Kernels, "the remainder as kernels"},
+    {"artifact", Stage::Artifact, "the file that the runtime loads"},
+};
+
+struct CompileOptions {
+  std::string model;     ///< model.onnx, or the folder that holds it
+  std::string output;    ///< the artifact
+  std::string tokenizer; ///< tokenizer.json; empty: the one beside the model
+  ModelKind kind = ModelKind::Automatic;
+
+  /// Formats as lib/Quant spells them ("int4_g32"); empty: as in the file.
+  std::string weights;
+  std::string head;       ///< of the last projection; empty: as `weights`
+  std::string embeddings; ///< of look-up tables; empty: as in the file
+  /// "re:PATTERN=FORMAT", the first that matches a weight's name wins.
+  std::vector<std::string> overrides;
+  /// Activations of integer weights: "int8" (blocks of 32) or "f32".
+  std::string activations = "int8";
+
+  std::string cpu = "x86-64-v3"; ///< of generated machine code
+  int64_t context = 0;           ///< longest sequence; 0: as the model says
+  unsigned threads = 0;          ///< 0: as many as the machine has
+  bool strict = false;           ///< generic code is an error
+};
+
+} // namespace qopt
+
+#endif // QOPT_COMPILEOPTIONS_H

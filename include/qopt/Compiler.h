@@ -1,0 +1,50 @@
+// The compiler as a library: a model file in, an artifact out. The runtime that
+// loads artifacts does not need it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_COMPILER_H
+#define QOPT_COMPILER_H
+
+#include "qopt/CompileOptions.h"
+#include "qopt/Status.h"
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+/// One weight as the artifact stores it.
+struct WeightSummary {
+  std::string name, format;
+  int64_t rows = 0, columns = 0;
+  uint64_t bytes = 0;
+};
+
+/// What a compilation did, for people and reports.
+struct CompileSummary {
+  ModelKind kind = ModelKind::Graph;
+  int64_t layers = 0;               ///< attentions in the model
+  int64_t raisedLayers = 0;         ///< those that became one operation
+  int64_t genericKernels = 0;       ///< operations without a kernel family
+  std::vector<std::string> remarks; ///< choices a user may question
+  std::vector<WeightSummary> weights;
+  uint64_t parameters = 0;  ///< elements of all weights
+  uint64_t weightBytes = 0; ///< as stored, scales and zero points included
+  uint64_t artifactBytes = 0;
+  uint64_t arenaBytes = 0;      ///< of one call at the report's sizes
+  uint64_t arenaLowerBound = 0; ///< the most bytes live at once
+};
+
+/// Called while weights are written: a name and the share done, 0 to 1.
+using Progress = std::function<void(const std::string &what, double done)>;
+
+/// Compiles `options.model` into `options.output`, which appears only when it
+/// is complete.
+StatusOr<CompileSummary> compile(const CompileOptions &options,
+                                 const Progress &progress = {});
+
+/// The IR of a stage before Artifact as text; bytes of weights are elided.
+StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage);
+
+} // namespace qopt
+
+#endif // QOPT_COMPILER_H

@@ -1,0 +1,231 @@
+// The order of segments follows the order of steps; the plan comes last.
+// Nothing here depends on time, folder or the number of threads.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/ArtifactBuilder.h"
+#include "lib/Codegen/Host/HostCodegen.h"
+#include "lib/Driver/ArtifactConstants.h"
+#include "lib/Driver/PlanBuilder.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "qopt/Tokenizer.h"
+#include "qopt/Version.h"
+#include "runtime/ArtifactWriter.h"
+#include "runtime/Sha256.h"
+#include "runtime/plan/PlanFormat.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include <algorithm>
+#include <thread>
+
+using namespace mlir;
+
+namespace qopt::driver {
+
+/// The longest sequence where neither the user nor the model says one.
+constexpr int64_t defaultContext = 2048;
+
+static StatusOr<std::vector<uint8_t>> digestOf(const std::string &path) {
+  auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                          /*RequiresNullTerminator=*/false);
+  if (!file)
+    return Status(StatusCode::NotFound, "cannot read \"" + path + "\"");
+  auto text = (*file)->getBuffer();
+  runtime::Digest digest = runtime::Sha256::of(text.data(), text.size());
+  return std::vector<uint8_t>(digest.begin(), digest.end());
+}
+
+/// The options that change the artifact's content, sorted by name.
+static std::vector<std::unique_ptr<plan::OptionT>>
+recordedOptions(const CompileOptions &options) {
+  std::vector<std::pair<std::string, std::string>> entries{
+      {"activations", options.activations},
+      {"context", std::to_string(options.context)},
+      {"cpu", options.cpu},
+      {"embeddings", options.embeddings},
+      {"head", options.head},
+      {"weights", options.weights}};
+  for (size_t i = 0; i < options.overrides.size(); ++i)
+    entries.emplace_back("format." + std::to_string(i), options.overrides[i]);
+  std::sort(entries.begin(), entries.end());
+  std::vector<std::unique_ptr<plan::OptionT>> result;
+  for (auto &[name, value] : entries) {
+    auto option = std::make_unique<plan::OptionT>();
+    option->name = name;
+    option->value = value;
+    result.push_back(std::move(option));
+  }
+  return result;
+}
+
+/// The longest position that the tables of a decoder have rows for: look-ups by
+/// position bound the context.
+static int64_t tableContext(func::FuncOp step) {
+  int64_t rows = 0;
+  step.walk([&](ir::EmbeddingOp op) {
+    if (!op.getIds().getDefiningOp<ir::PositionsOp>())
+      return;
+    int64_t table = op.getWeight().getType().getRows();
+    rows = rows ? std::min(rows, table) : table;
+  });
+  return rows;
+}
+
+static StatusOr<std::unique_ptr<plan::DecoderT>>
+describeDecoder(func::FuncOp step, const CompileOptions &options,
+                const Companions &companions) {
+  auto decoder = std::make_unique<plan::DecoderT>();
+  ir::KVCacheType cache;
+  for (Type type : step.getArgumentTypes())
+    if (auto found = dyn_cast<ir::KVCacheType>(type))
+      cache = found;
+  std::vector<uint32_t> windows(cache.getLayers());
+  step.walk([&](ir::CachedAttentionOp op) {
+    windows[op.getLayer()] = op.getWindow().value_or(0);
+  });
+  for (uint32_t window : windows) {
+    auto layer = std::make_unique<plan::CacheLayerT>();
+    layer->kv_heads = cache.getKvHeads();
+    layer->key_size = layer->value_size = cache.getHeadSize();
+    layer->key = runtime::fromFormat(cache.getKey());
+    layer->value = runtime::fromFormat(cache.getValue());
+    layer->window = window;
+    decoder->layers.push_back(std::move(layer));
+  }
+  decoder->page = cache.getPage();
+  decoder->vocabulary =
+      cast<RankedTensorType>(step.getResultTypes()[0]).getDimSize(1);
+  int64_t limit = tableContext(step);
+  int64_t context = options.context      ? options.context
+                    : companions.context ? companions.context
+                    : limit              ? limit
+                                         : defaultContext;
+  if (limit && context > limit) {
+    if (options.context)
+      return Status(StatusCode::Infeasible,
+                    "a context of " + std::to_string(context) +
+                        " was asked for; the model's position tables end at " +
+                        std::to_string(limit));
+    context = limit;
+  }
+  decoder->context = context;
+  decoder->begin_token = companions.beginToken;
+  decoder->end_tokens = companions.endTokens;
+  return decoder;
+}
+
+/// Checks that the tokenizer's ids are rows of the vocabulary.
+static Status checkTokenizer(const Companions &companions,
+                             uint32_t vocabulary) {
+  if (companions.tokenizer.empty())
+    return Status();
+  auto tokenizer = Tokenizer::create(companions.tokenizer);
+  if (!tokenizer)
+    return tokenizer.status();
+  return tokenizer->checkVocabulary(vocabulary);
+}
+
+static void summarize(std::vector<WeightSummary> weights,
+                      CompileSummary &summary) {
+  for (const WeightSummary &weight : weights) {
+    summary.parameters += weight.rows * weight.columns;
+    summary.weightBytes += weight.bytes;
+  }
+  summary.weights = std::move(weights);
+}
+
+static uint64_t countElements(func::FuncOp func) {
+  uint64_t total = 0;
+  func.walk([&](ir::WeightUserOpInterface user) {
+    auto type = cast<ir::WeightType>(user.getWeightOperand().get().getType());
+    total += type.getRows() * type.getColumns();
+  });
+  return total;
+}
+
+/// Machine code of the nested module `kernels`, as the first segment.
+static StatusOr<GeneratedCode> writeCode(ModuleOp module,
+                                         const CompileOptions &options,
+                                         runtime::ArtifactWriter &writer,
+                                         CompileSummary &summary) {
+  GeneratedCode code;
+  for (ModuleOp kernels : module.getOps<ModuleOp>()) {
+    auto target = codegen::parseHostTarget(options.cpu);
+    if (!target)
+      return target.status();
+    FailureOr<codegen::HostCode> generated =
+        codegen::generateHostCode(kernels, *target);
+    if (failed(generated))
+      return Status(StatusCode::Internal, "machine code could not be made");
+    for (const codegen::HostKernel &kernel : generated->kernels)
+      code.extents[kernel.symbol] = kernel.range.extent;
+    summary.genericKernels = generated->kernels.size();
+    if (generated->kernels.empty())
+      continue;
+    const std::string &object = generated->object;
+    auto segment = writer.addSegment(
+        plan::SegmentKind::Code, "kernels",
+        {reinterpret_cast<const uint8_t *>(object.data()), object.size()});
+    if (!segment)
+      return segment.status();
+    code.segment = *segment;
+  }
+  return code;
+}
+
+Status buildArtifact(ModuleOp module, const CompileOptions &options,
+                     const Companions &companions, const Progress &progress,
+                     CompileSummary &summary) {
+  auto functions = llvm::to_vector(module.getOps<func::FuncOp>());
+  if (functions.size() != 1)
+    return Status(StatusCode::Internal, "a module has one function");
+  func::FuncOp func = functions.front();
+  plan::PlanT plan;
+  plan.manifest = std::make_unique<plan::ManifestT>();
+  if (func->hasAttr("qopt.decoder")) {
+    auto decoder = describeDecoder(func, options, companions);
+    if (!decoder)
+      return decoder.status();
+    plan.decoder = std::move(*decoder);
+    QOPT_RETURN_IF_ERROR(checkTokenizer(companions, plan.decoder->vocabulary));
+  }
+  auto writer = runtime::ArtifactWriter::create(options.output);
+  if (!writer)
+    return writer.status();
+  unsigned threads =
+      options.threads ? options.threads : std::thread::hardware_concurrency();
+  auto code = writeCode(module, options, **writer, summary);
+  if (!code)
+    return code.status();
+  ArtifactConstants constants(**writer, threads, progress, countElements(func));
+  auto function = PlanBuilder(constants, *code, func).build();
+  if (failed(function))
+    return Status(StatusCode::Unsupported, "the plan could not be built");
+  QOPT_RETURN_IF_ERROR(constants.finish(**function));
+  plan.functions.push_back(std::move(*function));
+
+  plan::ManifestT &manifest = *plan.manifest;
+  if (!companions.tokenizer.empty()) {
+    const std::string &text = companions.tokenizer;
+    auto segment = (*writer)->addSegment(
+        plan::SegmentKind::Tokenizer, "tokenizer.json",
+        {reinterpret_cast<const uint8_t *>(text.data()), text.size()});
+    if (!segment)
+      return segment.status();
+    manifest.tokenizer_segment = *segment;
+  }
+  auto digest = digestOf(companions.model);
+  if (!digest)
+    return digest.status();
+  manifest.source_sha256 = std::move(*digest);
+  manifest.source_name = llvm::sys::path::filename(companions.model).str();
+  manifest.compiler_version = versionString;
+  manifest.target = "host/" + options.cpu;
+  manifest.options = recordedOptions(options);
+  manifest.weights = constants.takeRecords();
+  summarize(constants.takeSummaries(), summary);
+  QOPT_RETURN_IF_ERROR((*writer)->finish(plan));
+  (void)llvm::sys::fs::file_size(options.output, summary.artifactBytes);
+  return Status();
+}
+
+} // namespace qopt::driver

@@ -1,0 +1,106 @@
+// The two layouts of a weight and the segment of small constants.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/ArtifactConstants.h"
+#include "runtime/host/LinearLayout.h"
+#include "runtime/plan/PlanFormat.h"
+
+using namespace mlir;
+
+namespace qopt::driver {
+
+/// Stands for the segment of small constants until it has an index.
+constexpr uint32_t smallSegment = UINT32_MAX;
+/// Tiles that are packed at a time: bounds the memory of packing.
+constexpr int64_t tilesAtOnce = 256;
+
+StatusOr<ConstantPlace> ArtifactConstants::addBytes(ArrayRef<char> bytes) {
+  small.resize((small.size() + 63) / 64 * 64);
+  ConstantPlace place{smallSegment, small.size(), bytes.size()};
+  small.insert(small.end(), bytes.begin(), bytes.end());
+  return place;
+}
+
+StatusOr<ConstantPlace> ArtifactConstants::addWeight(Value weight) {
+  auto type = cast<ir::WeightType>(weight.getType());
+  std::string name = weightNameOf(weight);
+  if (progress)
+    progress(name, total ? static_cast<double>(done) / total : 0);
+  auto canonical = evaluateWeight(weight, threads);
+  if (!canonical)
+    return canonical.status();
+  auto segment = writer.beginSegment(plan::SegmentKind::Weight, name);
+  if (!segment)
+    return segment.status();
+  bool packed = type.getLayout() == ir::Layout::HostTiled;
+  QOPT_RETURN_IF_ERROR(packed ? writePacked(*canonical)
+                              : writeCanonical(*canonical));
+  uint64_t bytes = writer.segmentSize();
+  QOPT_RETURN_IF_ERROR(writer.endSegment());
+  releaseSources(weight);
+  done += type.getRows() * type.getColumns();
+  auto record = std::make_unique<plan::WeightRecordT>();
+  record->name = name;
+  record->rows = type.getRows();
+  record->columns = type.getColumns();
+  record->format = runtime::fromFormat(type.getFormat());
+  record->layout =
+      packed ? plan::WeightLayout::HostTiled : plan::WeightLayout::RowMajor;
+  record->segment = *segment;
+  record->bytes = bytes;
+  records.push_back(std::move(record));
+  summaries.push_back({name, quant::spell(type.getFormat()), type.getRows(),
+                       type.getColumns(), bytes});
+  return ConstantPlace{*segment, 0, bytes};
+}
+
+Status ArtifactConstants::writePacked(const CanonicalWeight &weight) {
+  auto layout = host::linearLayout(weight.format, weight.rows, weight.columns);
+  if (!layout)
+    return layout.status();
+  int64_t tileBytes = layout->tileBytes();
+  std::vector<uint8_t> tiles(tilesAtOnce * tileBytes);
+  for (int64_t first = 0; first < layout->tiles(); first += tilesAtOnce) {
+    int64_t count = std::min(tilesAtOnce, layout->tiles() - first);
+    std::fill(tiles.begin(), tiles.end(), 0);
+    forRows(threads, count, [&](int64_t from, int64_t to) {
+      host::packTiles(*layout, weight.stored(), first + from, to - from,
+                      tiles.data() + from * tileBytes);
+    });
+    QOPT_RETURN_IF_ERROR(
+        writer.append({tiles.data(), static_cast<size_t>(count * tileBytes)}));
+  }
+  return Status();
+}
+
+Status ArtifactConstants::writeCanonical(const CanonicalWeight &weight) {
+  const quant::Format &format = weight.format;
+  quant::StoredRows stored = weight.stored();
+  auto part = [&](const uint8_t *bytes, int64_t size) -> Status {
+    if (!size)
+      return Status();
+    QOPT_RETURN_IF_ERROR(writer.alignTo(64));
+    return writer.append({bytes, static_cast<size_t>(size)});
+  };
+  QOPT_RETURN_IF_ERROR(part(
+      stored.codes, quant::codeBytes(format, weight.rows, weight.columns)));
+  QOPT_RETURN_IF_ERROR(part(
+      stored.scales, quant::scaleBytes(format, weight.rows, weight.columns)));
+  return part(stored.zeros,
+              quant::zeroBytes(format, weight.rows, weight.columns));
+}
+
+Status ArtifactConstants::finish(plan::FunctionT &function) {
+  if (small.empty())
+    return Status();
+  auto segment =
+      writer.addSegment(plan::SegmentKind::Constant, "constants", small);
+  if (!segment)
+    return segment.status();
+  for (auto &value : function.values)
+    if (value->storage == plan::Storage::Constant &&
+        value->index == smallSegment)
+      value->index = *segment;
+  return Status();
+}
+
+} // namespace qopt::driver

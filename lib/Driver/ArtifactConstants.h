@@ -1,0 +1,48 @@
+// Streams weights and constants into the artifact: a weight is evaluated,
+// packed, written and dropped before the next one.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_DRIVER_ARTIFACTCONSTANTS_H
+#define QOPT_LIB_DRIVER_ARTIFACTCONSTANTS_H
+
+#include "lib/Driver/PlanBuilder.h"
+#include "lib/Driver/WeightEvaluator.h"
+#include "qopt/Compiler.h"
+#include "runtime/ArtifactWriter.h"
+
+namespace qopt::driver {
+
+class ArtifactConstants : public ConstantPool {
+public:
+  /// `total`: bytes of all source weights, for the progress.
+  ArtifactConstants(runtime::ArtifactWriter &writer, unsigned threads,
+                    const Progress &progress, uint64_t total)
+      : writer(writer), threads(threads), progress(progress), total(total) {}
+
+  StatusOr<ConstantPlace> addWeight(mlir::Value weight) override;
+  StatusOr<ConstantPlace> addBytes(llvm::ArrayRef<char> bytes) override;
+
+  /// Writes the small constants as one segment and puts its index into the
+  /// values of `function` that lie in it.
+  Status finish(plan::FunctionT &function);
+
+  std::vector<std::unique_ptr<plan::WeightRecordT>> takeRecords() {
+    return std::move(records);
+  }
+  std::vector<WeightSummary> takeSummaries() { return std::move(summaries); }
+
+private:
+  Status writePacked(const CanonicalWeight &weight);
+  Status writeCanonical(const CanonicalWeight &weight);
+
+  runtime::ArtifactWriter &writer;
+  unsigned threads;
+  const Progress &progress;
+  uint64_t total, done = 0;
+  std::vector<uint8_t> small;
+  std::vector<std::unique_ptr<plan::WeightRecordT>> records;
+  std::vector<WeightSummary> summaries;
+};
+
+} // namespace qopt::driver
+
+#endif // QOPT_LIB_DRIVER_ARTIFACTCONSTANTS_H

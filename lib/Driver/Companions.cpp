@@ -1,0 +1,97 @@
+// Each file is optional; one that is there must be readable.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/Companions.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+
+using namespace llvm;
+
+namespace qopt::driver {
+
+static StatusOr<std::string> readFile(const std::string &path) {
+  auto buffer = MemoryBuffer::getFile(path);
+  if (!buffer)
+    return Status(StatusCode::NotFound, "cannot read \"" + path + "\": " +
+                                            buffer.getError().message());
+  return (*buffer)->getBuffer().str();
+}
+
+/// The JSON object in a file; nothing where the file does not exist.
+static StatusOr<std::optional<json::Object>> readJson(const std::string &path) {
+  using Result = StatusOr<std::optional<json::Object>>;
+  if (!sys::fs::exists(path))
+    return Result(std::nullopt);
+  auto text = readFile(path);
+  if (!text)
+    return text.status();
+  Expected<json::Value> value = json::parse(*text);
+  if (!value)
+    return Status(StatusCode::BadModel, "\"" + path + "\" is not JSON: " +
+                                            toString(value.takeError()));
+  json::Object *object = value->getAsObject();
+  if (!object)
+    return Status(StatusCode::BadModel,
+                  "\"" + path + "\" is no JSON object; expected one");
+  return Result(std::optional<json::Object>(std::move(*object)));
+}
+
+/// One token id or a list of them.
+static void readTokens(const json::Value *value, std::vector<int32_t> &tokens) {
+  if (!value)
+    return;
+  tokens.clear();
+  if (auto single = value->getAsInteger())
+    tokens.push_back(*single);
+  if (const json::Array *list = value->getAsArray())
+    for (const json::Value &entry : *list)
+      if (auto token = entry.getAsInteger())
+        tokens.push_back(*token);
+}
+
+static void readConfig(const json::Object &config, Companions &result) {
+  for (StringRef key : {"max_position_embeddings", "n_positions",
+                        "max_sequence_length", "context_length"})
+    if (auto context = config.getInteger(key))
+      result.context = *context;
+  if (auto token = config.getInteger("bos_token_id"))
+    result.beginToken = *token;
+  readTokens(config.get("eos_token_id"), result.endTokens);
+}
+
+StatusOr<Companions> findCompanions(const CompileOptions &options) {
+  Companions result;
+  result.model = options.model;
+  if (sys::fs::is_directory(options.model))
+    result.model = options.model + "/model.onnx";
+  if (!sys::fs::exists(result.model))
+    return Status(StatusCode::NotFound,
+                  "there is no file \"" + result.model + "\"");
+  std::string folder = sys::path::parent_path(result.model).str();
+  std::string beside = folder.empty() ? "" : folder + "/";
+  for (const char *name :
+       {"config.json", "generation_config.json", "genai_config.json"}) {
+    auto file = readJson(beside + name);
+    if (!file)
+      return file.status();
+    if (!*file)
+      continue;
+    const json::Object *model = (*file)->getObject("model");
+    readConfig(model ? *model : **file, result);
+  }
+  std::string tokenizer = options.tokenizer;
+  if (sys::fs::is_directory(tokenizer))
+    tokenizer += "/tokenizer.json";
+  if (tokenizer.empty() && sys::fs::exists(beside + "tokenizer.json"))
+    tokenizer = beside + "tokenizer.json";
+  if (!tokenizer.empty()) {
+    auto text = readFile(tokenizer);
+    if (!text)
+      return text.status();
+    result.tokenizer = std::move(*text);
+  }
+  return result;
+}
+
+} // namespace qopt::driver

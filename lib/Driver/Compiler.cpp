@@ -1,0 +1,204 @@
+// The way of a model through the stages, and the translation of MLIR's
+// diagnostics into what a caller of the library gets.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "qopt/Compiler.h"
+#include "dialects/AllDialects.h"
+#include "dialects/QOpt/QOptOps.h"
+#include "lib/Codegen/Host/HostCodegen.h"
+#include "lib/Driver/ArtifactBuilder.h"
+#include "lib/Driver/Companions.h"
+#include "lib/Import/Onnx/Importer.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Pipelines.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+
+namespace qopt {
+namespace {
+
+/// Resources and attributes beyond this size are not printed.
+constexpr int64_t printedBytes = 256;
+
+/// Collects errors as one message and remarks one by one. A diagnostic at an
+/// ONNX node names it.
+class DiagnosticCollector {
+public:
+  DiagnosticCollector(MLIRContext &context, CompileSummary &summary)
+      : handler(&context, [this, &summary](Diagnostic &diagnostic) {
+          std::string text = describe(diagnostic);
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+            errors += (errors.empty() ? "" : "\n") + text;
+          else
+            summary.remarks.push_back(text);
+          return success();
+        }) {}
+
+  Status status(StatusCode code, const std::string &fallback) const {
+    return Status(code, errors.empty() ? fallback : errors);
+  }
+
+private:
+  static std::string describe(Diagnostic &diagnostic) {
+    std::string node;
+    diagnostic.getLocation()->walk([&](Location loc) {
+      auto named = dyn_cast<NameLoc>(loc);
+      if (!named)
+        return WalkResult::advance();
+      node = named.getName().str();
+      return WalkResult::interrupt();
+    });
+    std::string text = diagnostic.str();
+    if (!node.empty() && text.find(node) == std::string::npos)
+      text = "node \"" + node + "\": " + text;
+    for (Diagnostic &note : diagnostic.getNotes())
+      text += "\n  " + note.str();
+    return text;
+  }
+
+  std::string errors;
+  ScopedDiagnosticHandler handler;
+};
+
+/// One compilation: the context, the module and how far it has come.
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, CompileSummary &summary)
+      : options(options), summary(summary), context(makeRegistry()),
+        diagnostics(context, summary) {}
+
+  Status run(Stage last) {
+    auto found = driver::findCompanions(options);
+    if (!found)
+      return found.status();
+    companions = std::move(*found);
+    auto imported = import::importOnnx(companions.model, {}, context);
+    if (!imported)
+      return imported.status();
+    module = std::move(*imported);
+    struct Step {
+      Stage stage;
+      std::function<void(OpPassManager &)> passes;
+      StatusCode failure;
+    };
+    const Step steps[] = {
+        {Stage::Raised,
+         [&](OpPassManager &m) { passes::addRaiseStage(m, shape()); },
+         StatusCode::Unsupported},
+        {Stage::Quantized,
+         [&](OpPassManager &m) { passes::addQuantizeStage(m, formats()); },
+         StatusCode::InvalidArgument},
+        {Stage::Fused, passes::addFuseStage, StatusCode::Internal},
+        {Stage::Scheduled, passes::addScheduleStage, StatusCode::Unsupported},
+        {Stage::Kernels, passes::addLowerStage, StatusCode::Unsupported},
+    };
+    for (const Step &step : steps) {
+      if (step.stage > last)
+        break;
+      PassManager manager(&context);
+      step.passes(manager);
+      if (failed(manager.run(*module)))
+        return diagnostics.status(step.failure, "a pass failed");
+      if (step.stage == Stage::Raised)
+        countLayers();
+    }
+    return Status();
+  }
+
+  Status write(const Progress &progress) {
+    Status status =
+        driver::buildArtifact(*module, options, companions, progress, summary);
+    if (!status.ok())
+      return diagnostics.status(status.code(), status.message());
+    return status;
+  }
+
+  std::string print() {
+    OpPrintingFlags flags;
+    flags.elideLargeElementsAttrs(printedBytes);
+    flags.elideLargeResourceString(printedBytes);
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    module->print(stream, flags);
+    stream << "\n";
+    return text;
+  }
+
+private:
+  static DialectRegistry makeRegistry() {
+    DialectRegistry registry;
+    registerAllDialects(registry);
+    codegen::registerHostCodegen(registry);
+    return registry;
+  }
+
+  passes::ModelShape shape() const {
+    switch (options.kind) {
+    case ModelKind::Decoder:
+      return passes::ModelShape::Decoder;
+    case ModelKind::Graph:
+      return passes::ModelShape::Graph;
+    case ModelKind::Automatic:
+      break;
+    }
+    return passes::ModelShape::Automatic;
+  }
+
+  passes::AskedFormats formats() const {
+    passes::AskedFormats formats;
+    formats.weights = options.weights;
+    formats.lmHead = options.head;
+    formats.embedding = options.embeddings;
+    llvm::append_range(formats.overrides, options.overrides);
+    if (options.activations == "f32")
+      formats.activations = "f32";
+    return formats;
+  }
+
+  void countLayers() {
+    module->walk([&](Operation *op) {
+      bool raised = isa<ir::AttentionOp, ir::CachedAttentionOp>(op);
+      summary.raisedLayers += raised;
+      summary.layers += raised ||
+                        op->getName().getStringRef() == "onnx.Softmax" ||
+                        op->getName().getStringRef() == "onnx.Attention";
+      if (op->hasAttr("qopt.decoder"))
+        summary.kind = ModelKind::Decoder;
+    });
+  }
+
+  const CompileOptions &options;
+  CompileSummary &summary;
+  MLIRContext context;
+  DiagnosticCollector diagnostics;
+  driver::Companions companions;
+  OwningOpRef<ModuleOp> module;
+};
+
+} // namespace
+
+StatusOr<CompileSummary> compile(const CompileOptions &options,
+                                 const Progress &progress) {
+  CompileSummary summary;
+  if (options.output.empty())
+    return Status(StatusCode::InvalidArgument, "no output file was given");
+  Compilation compilation(options, summary);
+  QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));
+  QOPT_RETURN_IF_ERROR(compilation.write(progress));
+  return summary;
+}
+
+StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage) {
+  CompileSummary summary;
+  if (stage == Stage::Artifact)
+    return Status(
+        StatusCode::InvalidArgument,
+        "an artifact cannot be printed; inspect it with qopt-inspect");
+  Compilation compilation(options, summary);
+  QOPT_RETURN_IF_ERROR(compilation.run(stage));
+  return compilation.print();
+}
+
+} // namespace qopt

@@ -1,0 +1,390 @@
+// Values, views, constants and the walk over a function. The table of kernels
+// is PlanKernels.cpp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/PlanBuilder.h"
+#include "lib/Driver/WeightEvaluator.h"
+#include "lib/Quant/FloatConversion.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "runtime/plan/PlanFormat.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace qopt::driver {
+
+static plan::DType dtypeOf(Type element) {
+  return llvm::TypeSwitch<Type, plan::DType>(element)
+      .Case([](Float32Type) { return plan::DType::F32; })
+      .Case([](Float16Type) { return plan::DType::F16; })
+      .Case([](BFloat16Type) { return plan::DType::BF16; })
+      .Case([](Float64Type) { return plan::DType::F64; })
+      .Case([](IntegerType type) {
+        bool isUnsigned = type.isUnsigned();
+        switch (type.getWidth()) {
+        case 1:
+          return plan::DType::Bool;
+        case 8:
+          return isUnsigned ? plan::DType::U8 : plan::DType::I8;
+        case 16:
+          return isUnsigned ? plan::DType::U16 : plan::DType::I16;
+        case 32:
+          return isUnsigned ? plan::DType::U32 : plan::DType::I32;
+        default:
+          return isUnsigned ? plan::DType::U64 : plan::DType::I64;
+        }
+      })
+      .Default([](Type) { return plan::DType::U8; });
+}
+
+/// Whether a value is a buffer of the plan: weights, batch and cache are not.
+static bool isBuffer(Value value) {
+  return isa<RankedTensorType, ir::QuantizedType>(value.getType());
+}
+
+PlanBuilder::PlanBuilder(ConstantPool &pool, const GeneratedCode &code,
+                         func::FuncOp func)
+    : pool(pool), code(code), func(func),
+      plan(std::make_unique<plan::FunctionT>()),
+      symbols(
+          [this](Value tensor, int64_t axis) { return dimOf(tensor, axis); }) {}
+
+FailureOr<std::unique_ptr<plan::FunctionT>> PlanBuilder::build() {
+  bool decoder = func->hasAttr("qopt.decoder");
+  plan->name = func.getName().str();
+  plan->kind =
+      decoder ? plan::FunctionKind::Decoder : plan::FunctionKind::Graph;
+  if (failed(addArguments()))
+    return failure();
+  // Sizes are found by asking ops for their shapes, which makes index
+  // arithmetic in the function; it is collected before the walk goes on.
+  for (Operation &op : llvm::make_early_inc_range(func.getBody().front()))
+    if (failed(addWithSizes(&op)))
+      return failure();
+  plan->symbols = symbols.take();
+  return std::move(plan);
+}
+
+LogicalResult PlanBuilder::addWithSizes(Operation *op) {
+  // A fused region's results are its body's, which have sizes of their own.
+  if (!isa<ir::FusedOp>(op) && failed(resolveSizes(op)))
+    return failure();
+  return addOperation(op);
+}
+
+void PlanBuilder::shareValue(Value value, Value other) {
+  sizes[value] = sizes[other];
+  if (isBuffer(other))
+    values[value] = valueOf(other);
+}
+
+LogicalResult PlanBuilder::addArguments() {
+  for (BlockArgument argument : func.getArguments()) {
+    if (!isBuffer(argument))
+      continue;
+    auto type = cast<RankedTensorType>(argument.getType());
+    uint32_t input = plan->inputs.size();
+    auto names =
+        func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "onnx.dims");
+    Sizes shape;
+    for (auto [axis, size] : llvm::enumerate(type.getShape())) {
+      if (!ShapedType::isDynamic(size)) {
+        shape.push_back(symbols.constant(size));
+      } else if (plan->kind == plan::FunctionKind::Decoder) {
+        shape.push_back(symbols.batchSize(plan::SymbolKind::Tokens));
+      } else {
+        auto name = names ? dyn_cast<StringAttr>(names[axis]) : StringAttr();
+        shape.push_back(
+            symbols.inputDim(input, axis, name ? name.getValue() : ""));
+      }
+    }
+    sizes[argument] = shape;
+    uint32_t value = addValue(argument, plan::Storage::Input);
+    plan->values[value]->index = input;
+    if (auto name = func.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
+                                                      "qopt.name"))
+      plan->values[value]->name = name.str();
+    plan->inputs.push_back(value);
+  }
+  return success();
+}
+
+FailureOr<uint32_t> PlanBuilder::dimOf(Value tensor, int64_t axis) {
+  auto found = sizes.find(tensor);
+  if (found == sizes.end())
+    return failure();
+  return found->second[axis];
+}
+
+LogicalResult PlanBuilder::resolveSizes(Operation *op) {
+  ReifiedRankedShapedTypeDims reified;
+  bool asked = false;
+  for (OpResult result : op->getResults()) {
+    if (!isBuffer(result))
+      continue;
+    auto type = cast<ShapedType>(result.getType());
+    Sizes shape;
+    for (auto [axis, size] : llvm::enumerate(type.getShape())) {
+      if (!ShapedType::isDynamic(size)) {
+        shape.push_back(symbols.constant(size));
+        continue;
+      }
+      if (!asked) {
+        OpBuilder builder(op);
+        if (failed(reifyResultShapes(builder, op, reified)))
+          return op->emitError("the sizes of its result are not known");
+        asked = true;
+      }
+      OpFoldResult dim = reified[result.getResultNumber()][axis];
+      if (auto constant = getConstantIntValue(dim)) {
+        shape.push_back(symbols.constant(*constant));
+        continue;
+      }
+      FailureOr<uint32_t> symbol = symbols.of(cast<Value>(dim));
+      if (failed(symbol))
+        return op->emitError("dimension ")
+               << axis << " of its result is no expression of input sizes";
+      shape.push_back(*symbol);
+    }
+    sizes[result] = shape;
+  }
+  return success();
+}
+
+uint32_t PlanBuilder::newValue(Value like, plan::Storage storage) {
+  auto value = std::make_unique<plan::ValueT>();
+  auto type = cast<ShapedType>(like.getType());
+  value->dtype = dtypeOf(type.getElementType());
+  value->shape.assign(sizes[like].begin(), sizes[like].end());
+  value->storage = storage;
+  if (auto quantized = dyn_cast<ir::QuantizedType>(like.getType())) {
+    value->dtype = plan::DType::U8;
+    value->quantized = runtime::fromFormat(quantized.getFormat());
+  }
+  plan->values.push_back(std::move(value));
+  return plan->values.size() - 1;
+}
+
+uint32_t PlanBuilder::addValue(Value value, plan::Storage storage) {
+  return values[value] = newValue(value, storage);
+}
+
+uint32_t PlanBuilder::valueOf(Value value) {
+  auto found = values.find(value);
+  return found != values.end() ? found->second
+                               : addValue(value, plan::Storage::Arena);
+}
+
+FailureOr<uint32_t> PlanBuilder::widenedConstant(Value value) {
+  auto constant = value.getDefiningOp<arith::ConstantOp>();
+  Type element = getElementTypeOrSelf(value.getType());
+  if (!constant || element.isF32())
+    return valueOf(value);
+  auto found = widened.find(value);
+  if (found != widened.end())
+    return found->second;
+  ArrayRef<char> bytes = bytesOf(cast<ElementsAttr>(constant.getValue()));
+  std::vector<float> wide(bytes.size() / 2);
+  for (size_t i = 0; i < wide.size(); ++i) {
+    uint16_t half;
+    std::memcpy(&half, bytes.data() + 2 * i, 2);
+    wide[i] = element.isF16() ? quant::halfToFloat(half)
+                              : quant::bfloat16ToFloat(half);
+  }
+  auto place = pool.addBytes(ArrayRef(reinterpret_cast<char *>(wide.data()),
+                                      wide.size() * sizeof(float)));
+  if (!place)
+    return constant.emitError(place.status().message());
+  uint32_t id = newValue(value, plan::Storage::Constant);
+  plan::ValueT &entry = *plan->values[id];
+  entry.dtype = plan::DType::F32;
+  entry.index = place->segment;
+  entry.offset = place->offset;
+  entry.bytes = place->bytes;
+  return widened[value] = id;
+}
+
+LogicalResult PlanBuilder::addConstant(Operation *op) {
+  auto data = dyn_cast<ElementsAttr>(cast<arith::ConstantOp>(op).getValue());
+  if (!data) // an index or a scalar
+    return success();
+  // Vectors in f16 are widened where a kernel asks for them.
+  ArrayRef<char> bytes = bytesOf(data);
+  std::vector<char> full;
+  auto dense = dyn_cast<DenseElementsAttr>(data);
+  Type element = data.getElementType();
+  if (element.isInteger(1)) {
+    for (bool bit : dense.getValues<bool>())
+      full.push_back(bit);
+    bytes = full;
+  } else if (dense && dense.isSplat()) {
+    for (int64_t i = 0; i < dense.getNumElements(); ++i)
+      full.insert(full.end(), bytes.begin(), bytes.end());
+    bytes = full;
+  }
+  auto place = pool.addBytes(bytes);
+  if (!place)
+    return op->emitError(place.status().message());
+  uint32_t id = addValue(op->getResult(0), plan::Storage::Constant);
+  plan::ValueT &entry = *plan->values[id];
+  entry.index = place->segment;
+  entry.offset = place->offset;
+  entry.bytes = place->bytes;
+  return success();
+}
+
+FailureOr<uint32_t> PlanBuilder::floatVector(ArrayRef<float> numbers) {
+  auto place =
+      pool.addBytes(ArrayRef(reinterpret_cast<const char *>(numbers.data()),
+                             numbers.size() * sizeof(float)));
+  if (!place)
+    return func.emitError(place.status().message());
+  auto value = std::make_unique<plan::ValueT>();
+  value->shape = {symbols.constant(numbers.size())};
+  value->storage = plan::Storage::Constant;
+  value->index = place->segment;
+  value->offset = place->offset;
+  value->bytes = place->bytes;
+  plan->values.push_back(std::move(value));
+  return plan->values.size() - 1;
+}
+
+FailureOr<uint32_t> PlanBuilder::weightOf(Value weight) {
+  auto found = values.find(weight);
+  if (found != values.end())
+    return found->second;
+  auto place = pool.addWeight(weight);
+  if (!place) {
+    emitError(weight.getLoc()) << place.status().message();
+    return failure();
+  }
+  auto value = std::make_unique<plan::ValueT>();
+  value->name = weightNameOf(weight);
+  value->dtype = plan::DType::U8;
+  value->shape = {symbols.constant(place->bytes)};
+  value->storage = plan::Storage::Constant;
+  value->index = place->segment;
+  value->offset = place->offset;
+  value->bytes = place->bytes;
+  plan->values.push_back(std::move(value));
+  return values[weight] = plan->values.size() - 1;
+}
+
+LogicalResult PlanBuilder::addView(Operation *op) {
+  uint32_t source = valueOf(op->getOperand(0));
+  uint32_t id = addValue(op->getResult(0), plan::Storage::Alias);
+  plan::ValueT &view = *plan->values[id];
+  view.index = source;
+  view.offset = symbols.constant(0);
+  // Rows that lie apart keep doing so when their elements are regrouped.
+  view.row_elements = plan->values[source]->row_elements;
+  view.row_stride = plan->values[source]->row_stride;
+  return success();
+}
+
+/// Whether an operand's kernel reads rows that lie apart (Plan.fbs, Value).
+static bool readsSeparateRows(OpOperand &use) {
+  Operation *op = use.getOwner();
+  if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op))
+    return llvm::all_of(op->getUses(), readsSeparateRows);
+  if (isa<ir::GatedActivationOp>(op) || isa<ir::KVAppendOp>(op) ||
+      isa<ir::QuantizeOp>(op))
+    return true;
+  if (isa<ir::LinearOp, ir::RotaryOp, ir::CachedAttentionOp>(op))
+    return use.getOperandNumber() == 0;
+  return false;
+}
+
+/// Columns [offset, offset + size) of the last axis: a view where every reader
+/// takes rows that lie apart, else a copy.
+LogicalResult PlanBuilder::addSlice(tensor::ExtractSliceOp op) {
+  auto from = op.getSourceType(), to = op.getType();
+  int64_t last = from.getRank() - 1;
+  SmallVector<int64_t> offsets(op.getStaticOffsets());
+  bool columns = op.hasUnitStride() && to.getRank() == from.getRank() &&
+                 !ShapedType::isDynamic(offsets[last]) &&
+                 !ShapedType::isDynamic(to.getDimSize(last)) &&
+                 llvm::all_of(ArrayRef(offsets).drop_back(),
+                              [](int64_t offset) { return offset == 0; });
+  for (int64_t axis = 0; columns && axis < last; ++axis)
+    columns = sizes[op.getSource()][axis] == sizes[op.getResult()][axis];
+  if (!columns)
+    return op.emitError("only slices of the last axis have a step");
+  uint32_t source = valueOf(op.getSource());
+  int64_t width = from.getDimSize(last), size = to.getDimSize(last);
+  bool views = plan->values[source]->row_elements == 0 &&
+               llvm::all_of(op->getUses(), readsSeparateRows);
+  uint32_t id = addValue(op.getResult(),
+                         views ? plan::Storage::Alias : plan::Storage::Arena);
+  if (views) {
+    plan::ValueT &view = *plan->values[id];
+    view.index = source;
+    int64_t bytes = from.getElementType().getIntOrFloatBitWidth() / 8;
+    view.offset = symbols.constant(offsets[last] * bytes);
+    view.row_elements = size;
+    view.row_stride = width;
+    return success();
+  }
+  auto &copy = addStep<plan::CopyT>(op);
+  copy.x = source;
+  copy.y = id;
+  uint32_t rows = symbols.constant(1);
+  for (int64_t axis = 0; axis < last; ++axis)
+    rows = symbols.binary(plan::SymbolKind::Mul, rows,
+                          sizes[op.getResult()][axis]);
+  uint32_t one = symbols.constant(1);
+  copy.shape = {rows, symbols.constant(size)};
+  copy.x_strides = {symbols.constant(width), one};
+  copy.y_strides = {symbols.constant(size), one};
+  copy.x_offset = symbols.constant(offsets[last]);
+  copy.y_offset = symbols.constant(0);
+  return success();
+}
+
+LogicalResult PlanBuilder::addOutputs(Operation *terminator) {
+  uint32_t index = 0;
+  for (auto [number, result] : llvm::enumerate(terminator->getOperands())) {
+    if (!isBuffer(result))
+      continue;
+    uint32_t id = valueOf(result);
+    // A value that is an input, a constant, a view, or returned twice is copied
+    // to the caller's tensor; any other is written there by its own step.
+    if (plan->values[id]->storage != plan::Storage::Arena) {
+      uint32_t source = id;
+      id = newValue(result, plan::Storage::Output);
+      auto &cast = addStep<plan::CastT>(terminator);
+      cast.x = source;
+      cast.y = id;
+    }
+    plan::ValueT &output = *plan->values[id];
+    output.storage = plan::Storage::Output;
+    output.index = index++;
+    if (auto name = func.getResultAttrOfType<StringAttr>(number, "qopt.name"))
+      output.name = name.str();
+    plan->outputs.push_back(id);
+  }
+  return success();
+}
+
+LogicalResult PlanBuilder::addOperation(Operation *op) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([&](func::ReturnOp) { return addOutputs(op); })
+      .Case([&](arith::ConstantOp) { return addConstant(op); })
+      .Case<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(
+          [&](Operation *) { return addView(op); })
+      .Case([&](tensor::ExtractSliceOp slice) { return addSlice(slice); })
+      .Case([&](tensor::EmptyOp) { return success(); })
+      // Weights are evaluated when a kernel asks for them.
+      .Case<ir::WeightOp, ir::QuantizeWeightOp, ir::ConcatWeightsOp,
+            ir::PackWeightOp>([&](Operation *) { return success(); })
+      .Default([&](Operation *) {
+        // Index arithmetic is translated where it is used.
+        bool sizesOnly = llvm::all_of(op->getResultTypes(), [](Type type) {
+          return isa<IndexType, IntegerType>(type);
+        });
+        return sizesOnly && op->getNumResults() > 0 ? success() : addKernel(op);
+      });
+}
+
+} // namespace qopt::driver

@@ -1,0 +1,318 @@
+// The step of each qopt op: its operands and attributes, field by field.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/PlanBuilder.h"
+#include "runtime/plan/PlanFormat.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace qopt::driver {
+
+/// The name that a person knows an op by: the first name in its location.
+static std::string originOf(Operation *op) {
+  std::string name;
+  op->getLoc()->walk([&](Location loc) {
+    auto named = dyn_cast<NameLoc>(loc);
+    if (!named)
+      return WalkResult::advance();
+    name = named.getName().str();
+    return WalkResult::interrupt();
+  });
+  return name;
+}
+
+template <typename Table> Table &PlanBuilder::addStep(Operation *op) {
+  auto step = std::make_unique<plan::StepT>();
+  step->origin = originOf(op);
+  Table table;
+  step->operation.Set(std::move(table));
+  plan->steps.push_back(std::move(step));
+  return *static_cast<Table *>(plan->steps.back()->operation.value);
+}
+
+template plan::CopyT &PlanBuilder::addStep<plan::CopyT>(Operation *);
+template plan::CastT &PlanBuilder::addStep<plan::CastT>(Operation *);
+
+static plan::WeightLayout layoutOf(ir::WeightType type) {
+  return type.getLayout() == ir::Layout::HostTiled
+             ? plan::WeightLayout::HostTiled
+             : plan::WeightLayout::RowMajor;
+}
+
+static plan::ActivationKind kindOf(ir::Function function) {
+  switch (function) {
+  case ir::Function::Silu:
+    return plan::ActivationKind::Silu;
+  case ir::Function::GeluErf:
+    return plan::ActivationKind::GeluErf;
+  case ir::Function::GeluTanh:
+    return plan::ActivationKind::GeluTanh;
+  case ir::Function::GeluQuick:
+    return plan::ActivationKind::GeluQuick;
+  case ir::Function::Relu:
+    return plan::ActivationKind::Relu;
+  case ir::Function::Tanh:
+    return plan::ActivationKind::Tanh;
+  case ir::Function::Sigmoid:
+    return plan::ActivationKind::Sigmoid;
+  }
+  llvm_unreachable("every function has a kind");
+}
+
+/// Fills the step of one op. Operands are looked up before the step is added,
+/// so that constants and views come first.
+class KernelSteps {
+public:
+  explicit KernelSteps(PlanBuilder &plan) : b(plan) {}
+
+  LogicalResult add(ir::LinearOp op) {
+    FailureOr<uint32_t> weight = b.weightOf(op.getWeight());
+    FailureOr<int32_t> bias = optional(op.getBias());
+    if (failed(weight) || failed(bias))
+      return failure();
+    ir::WeightType type = op.getWeight().getType();
+    auto &step = b.addStep<plan::LinearT>(op);
+    step.x = b.valueOf(op.getX());
+    step.weight = *weight;
+    step.bias = *bias;
+    if (op.getResidual())
+      step.residual = b.valueOf(op.getResidual());
+    step.y = b.valueOf(op.getResult());
+    step.n = type.getRows();
+    step.k = type.getColumns();
+    step.format = runtime::fromFormat(type.getFormat());
+    step.layout = layoutOf(type);
+    return success();
+  }
+
+  LogicalResult add(ir::EmbeddingOp op) {
+    FailureOr<uint32_t> weight = b.weightOf(op.getWeight());
+    if (failed(weight))
+      return failure();
+    ir::WeightType type = op.getWeight().getType();
+    auto &step = b.addStep<plan::EmbeddingT>(op);
+    step.ids = b.valueOf(op.getIds());
+    step.weight = *weight;
+    step.y = b.valueOf(op.getResult());
+    step.rows = type.getRows();
+    step.columns = type.getColumns();
+    step.format = runtime::fromFormat(type.getFormat());
+    step.layout = layoutOf(type);
+    return success();
+  }
+
+  LogicalResult add(ir::RmsNormOp op) {
+    FailureOr<uint32_t> scale = b.widenedConstant(op.getScale());
+    if (failed(scale))
+      return failure();
+    auto &step = b.addStep<plan::RmsNormT>(op);
+    step.x = b.valueOf(op.getX());
+    step.scale = *scale;
+    step.y = b.valueOf(op.getResult());
+    step.epsilon = op.getEpsilon().convertToFloat();
+    return success();
+  }
+
+  LogicalResult add(ir::LayerNormOp op) {
+    FailureOr<uint32_t> scale = b.widenedConstant(op.getScale());
+    FailureOr<int32_t> bias = optional(op.getBias());
+    if (failed(scale) || failed(bias))
+      return failure();
+    auto &step = b.addStep<plan::LayerNormT>(op);
+    step.x = b.valueOf(op.getX());
+    step.scale = *scale;
+    step.bias = *bias;
+    step.y = b.valueOf(op.getResult());
+    step.epsilon = op.getEpsilon().convertToFloat();
+    return success();
+  }
+
+  LogicalResult add(ir::QuantizeOp op) {
+    auto &step = b.addStep<plan::QuantizeActivationsT>(op);
+    step.x = b.valueOf(op.getX());
+    step.y = b.valueOf(op.getResult());
+    return success();
+  }
+
+  LogicalResult add(ir::DequantizeOp op) {
+    auto &step = b.addStep<plan::DequantizeT>(op);
+    step.x = b.valueOf(op.getX());
+    step.y = b.valueOf(op.getResult());
+    return success();
+  }
+
+  LogicalResult add(ir::RotaryTableOp op) {
+    FailureOr<uint32_t> frequencies = b.widenedConstant(op.getInvFreq());
+    if (failed(frequencies))
+      return failure();
+    auto &step = b.addStep<plan::RotaryTableT>(op);
+    step.positions = b.valueOf(op.getPositions());
+    step.inverse_frequencies = *frequencies;
+    step.cos = b.valueOf(op.getCos());
+    step.sin = b.valueOf(op.getSin());
+    step.scale = op.getScale().convertToFloat();
+    return success();
+  }
+
+  LogicalResult add(ir::RotaryOp op) {
+    auto x = cast<RankedTensorType>(op.getX().getType());
+    auto cos = cast<RankedTensorType>(op.getCos().getType());
+    auto &step = b.addStep<plan::RotaryT>(op);
+    step.x = b.valueOf(op.getX());
+    step.cos = b.valueOf(op.getCos());
+    step.sin = b.valueOf(op.getSin());
+    step.y = b.valueOf(op.getResult());
+    step.heads = x.getDimSize(x.getRank() - 2);
+    step.head_size = x.getShape().back();
+    step.rotated = 2 * cos.getShape().back();
+    step.interleaved = op.getInterleaved();
+    return success();
+  }
+
+  LogicalResult add(ir::PositionsOp op) {
+    b.addStep<plan::PositionsT>(op).y = b.valueOf(op.getResult());
+    return success();
+  }
+
+  LogicalResult add(ir::SelectRowsOp op) {
+    auto &step = b.addStep<plan::SelectRowsT>(op);
+    step.x = b.valueOf(op.getX());
+    step.y = b.valueOf(op.getResult());
+    return success();
+  }
+
+  LogicalResult add(ir::ActivationOp op) {
+    auto &step = b.addStep<plan::ActivationT>(op);
+    step.x = b.valueOf(op.getX());
+    step.y = b.valueOf(op.getResult());
+    step.kind = kindOf(op.getFunction());
+    return success();
+  }
+
+  LogicalResult add(ir::GatedActivationOp op) {
+    auto &step = b.addStep<plan::GatedActivationT>(op);
+    step.gate = b.valueOf(op.getGate());
+    if (op.getUp())
+      step.up = b.valueOf(op.getUp());
+    step.y = b.valueOf(op.getResult());
+    step.kind = kindOf(op.getFunction());
+    return success();
+  }
+
+  LogicalResult add(ir::AttentionOp op) {
+    auto &step = b.addStep<plan::AttentionT>(op);
+    step.q = b.valueOf(op.getQ());
+    step.k = b.valueOf(op.getK());
+    step.v = b.valueOf(op.getV());
+    if (op.getMask())
+      step.mask = b.valueOf(op.getMask());
+    step.y = b.valueOf(op.getResult());
+    step.scale = op.getScale().convertToFloat();
+    step.causal = op.getCausal();
+    step.window = op.getWindow().value_or(0);
+    if (op.getSoftcap())
+      step.softcap = op.getSoftcap()->convertToFloat();
+    return success();
+  }
+
+  LogicalResult add(ir::KVAppendOp op) {
+    auto &step = b.addStep<plan::KvAppendT>(op);
+    step.k = b.valueOf(op.getK());
+    step.v = b.valueOf(op.getV());
+    step.layer = op.getLayer();
+    return success();
+  }
+
+  LogicalResult add(ir::CachedAttentionOp op) {
+    int32_t slopes = -1;
+    if (auto values = op.getAlibiSlopes()) {
+      FailureOr<uint32_t> constant = b.floatVector(*values);
+      if (failed(constant))
+        return failure();
+      slopes = *constant;
+    }
+    auto &step = b.addStep<plan::CachedAttentionT>(op);
+    step.q = b.valueOf(op.getQ());
+    step.y = b.valueOf(op.getResult());
+    step.layer = op.getLayer();
+    step.heads = cast<RankedTensorType>(op.getQ().getType()).getDimSize(1);
+    step.scale = op.getScale().convertToFloat();
+    step.window = op.getWindow().value_or(0);
+    if (op.getSoftcap())
+      step.softcap = op.getSoftcap()->convertToFloat();
+    step.alibi_slopes = slopes;
+    return success();
+  }
+
+  LogicalResult add(ir::GeneratedOp op) {
+    StringRef symbol = op.getKernel().getLeafReference();
+    auto extent = b.code.extents.find(symbol);
+    if (extent == b.code.extents.end())
+      return op.emitError("there is no machine code for ") << op.getKernel();
+    SmallVector<uint32_t> sizes;
+    for (Value size : op.getSizes()) {
+      FailureOr<uint32_t> id = b.symbols.of(size);
+      if (failed(id))
+        return op.emitError("a size is no expression of input sizes");
+      sizes.push_back(*id);
+    }
+    FailureOr<uint32_t> range =
+        b.symbols.of(extent->second.getResult(0), sizes, /*dims=*/0);
+    if (failed(range))
+      return op.emitError("its range is no expression of its sizes");
+    auto &step = b.addStep<plan::GeneratedT>(op);
+    step.segment = b.code.segment;
+    step.symbol = symbol.str();
+    for (Value input : op.getInputs())
+      step.operands.push_back(b.valueOf(input));
+    for (Value output : op.getOutputs())
+      step.outputs.push_back(b.valueOf(output));
+    step.indices.assign(sizes.begin(), sizes.end());
+    step.extent = *range;
+    return success();
+  }
+
+  /// The ops of a region one by one: its meaning.
+  LogicalResult add(ir::FusedOp op) {
+    Block &body = op.getBody().front();
+    for (auto [argument, input] :
+         llvm::zip_equal(body.getArguments(), op.getInputs()))
+      b.shareValue(argument, input);
+    for (Operation &inner : body.without_terminator())
+      if (failed(b.addWithSizes(&inner)))
+        return failure();
+    for (auto [result, value] :
+         llvm::zip_equal(op.getOutputs(), body.getTerminator()->getOperands()))
+      b.shareValue(result, value);
+    return success();
+  }
+
+private:
+  FailureOr<int32_t> optional(Value value) {
+    if (!value)
+      return -1;
+    FailureOr<uint32_t> id = b.widenedConstant(value);
+    if (failed(id))
+      return failure();
+    return static_cast<int32_t>(*id);
+  }
+
+  PlanBuilder &b;
+};
+
+LogicalResult PlanBuilder::addKernel(Operation *op) {
+  KernelSteps steps(*this);
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case<ir::LinearOp, ir::EmbeddingOp, ir::RmsNormOp, ir::LayerNormOp,
+            ir::QuantizeOp, ir::DequantizeOp, ir::RotaryTableOp, ir::RotaryOp,
+            ir::PositionsOp, ir::SelectRowsOp, ir::ActivationOp,
+            ir::GatedActivationOp, ir::AttentionOp, ir::KVAppendOp,
+            ir::CachedAttentionOp, ir::GeneratedOp, ir::FusedOp>(
+          [&](auto kernel) { return steps.add(kernel); })
+      .Default([](Operation *other) {
+        return other->emitError("no kernel runs \"")
+               << other->getName() << "\" on the host";
+      });
+}
+
+} // namespace qopt::driver

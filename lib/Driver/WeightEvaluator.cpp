@@ -1,0 +1,270 @@
+// One function for each kind of weight expression.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/WeightEvaluator.h"
+#include "lib/Driver/WeightEncodings.h"
+#include "lib/Quant/Algorithm.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <sys/mman.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace mlir;
+
+namespace qopt::driver {
+
+/// Rows that one task takes: enough to be worth a thread, few enough to need
+/// little memory in f32.
+constexpr int64_t rowsPerTask = 64;
+
+void CanonicalWeight::allocate() {
+  auto roundUp = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
+  scaleOffset = roundUp(quant::codeBytes(format, rows, columns));
+  zeroOffset = scaleOffset + roundUp(quant::scaleBytes(format, rows, columns));
+  owned.assign(zeroOffset + quant::zeroBytes(format, rows, columns), 0);
+  pointers = {codes(), format.isFloat() ? nullptr : scales(),
+              format.isSymmetric() ? nullptr : zeros()};
+}
+
+void forRows(unsigned threads, int64_t rows,
+             const std::function<void(int64_t, int64_t)> &body) {
+  std::atomic<int64_t> next{0};
+  auto work = [&] {
+    while (true) {
+      int64_t first = next.fetch_add(rowsPerTask);
+      if (first >= rows)
+        return;
+      body(first, std::min(first + rowsPerTask, rows));
+    }
+  };
+  std::vector<std::thread> others;
+  for (unsigned i = 1; i < threads; ++i)
+    others.emplace_back(work);
+  work();
+  for (std::thread &other : others)
+    other.join();
+}
+
+ArrayRef<char> bytesOf(ElementsAttr attribute) {
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(attribute))
+    if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
+      return blob->getData();
+  if (auto dense = dyn_cast<DenseElementsAttr>(attribute))
+    return dense.getRawData();
+  return {};
+}
+
+namespace {
+
+/// Collects the first failure, by row, of tasks that run in any order, so that
+/// the message does not depend on the threads.
+class FirstFailure {
+public:
+  void report(int64_t row, Status status) {
+    std::lock_guard lock(mutex);
+    if (row < firstRow) {
+      firstRow = row;
+      first = std::move(status);
+    }
+  }
+  Status status() const { return first; }
+
+private:
+  std::mutex mutex;
+  int64_t firstRow = INT64_MAX;
+  Status first;
+};
+
+Status checkFinite(const CanonicalWeight &weight, StringRef name,
+                   unsigned threads) {
+  FirstFailure failure;
+  quant::StoredRows stored = weight.stored();
+  int64_t stride = quant::bytesPerRow(weight.format, weight.columns);
+  forRows(threads, weight.rows, [&](int64_t first, int64_t last) {
+    std::vector<float> row(weight.columns);
+    for (int64_t r = first; r < last; ++r) {
+      quant::StoredRows one{stored.codes + r * stride, nullptr, nullptr};
+      quant::dequantizeRows(weight.format, one, 1, weight.columns, row.data());
+      for (int64_t c = 0; c < weight.columns; ++c)
+        if (!std::isfinite(row[c])) {
+          failure.report(
+              r, Status(StatusCode::BadModel,
+                        "weight \"" + name.str() + "\" has the value " +
+                            (std::isnan(row[c]) ? "nan" : "infinity") +
+                            " at row " + std::to_string(r) + ", column " +
+                            std::to_string(c) +
+                            "; export the model again with finite weights"));
+          break;
+        }
+    }
+  });
+  return failure.status();
+}
+
+/// Rows of a float matrix that the file stores column by column.
+void transposeInto(CanonicalWeight &weight, const uint8_t *source,
+                   unsigned threads) {
+  weight.allocate();
+  int64_t width =
+      quant::bytesPerRow(weight.format, weight.columns) / weight.columns;
+  uint8_t *target = weight.codes();
+  forRows(threads, weight.rows, [&](int64_t first, int64_t last) {
+    for (int64_t c = 0; c < weight.columns; ++c)
+      for (int64_t r = first; r < last; ++r)
+        std::memcpy(target + (r * weight.columns + c) * width,
+                    source + (c * weight.rows + r) * width, width);
+  });
+}
+
+StatusOr<CanonicalWeight> evaluateSource(ir::WeightOp op, unsigned threads) {
+  ir::WeightType type = op.getType();
+  CanonicalWeight weight;
+  weight.format = type.getFormat();
+  weight.rows = type.getRows();
+  weight.columns = type.getColumns();
+  auto bytes = [](std::optional<ElementsAttr> attribute) {
+    return attribute
+               ? reinterpret_cast<const uint8_t *>(bytesOf(*attribute).data())
+               : nullptr;
+  };
+  EncodedWeight source{bytes(op.getCodes()), bytes(op.getScales()),
+                       bytes(op.getZeros()), op.getTransposed()};
+  if (op.getEncoding() == ir::Encoding::MatMulNBits) {
+    decodeMatMulNBits(source, weight);
+  } else if (op.getEncoding() == ir::Encoding::DequantizeLinear) {
+    decodeDequantizeLinear(source, weight);
+  } else if (op.getTransposed()) {
+    transposeInto(weight, source.codes, threads);
+  } else {
+    weight.refer({source.codes, source.scales, source.zeros});
+  }
+  if (weight.format.isFloat())
+    QOPT_RETURN_IF_ERROR(checkFinite(weight, op.getName(), threads));
+  return weight;
+}
+
+StatusOr<CanonicalWeight> evaluateQuantized(ir::QuantizeWeightOp op,
+                                            unsigned threads) {
+  auto source = evaluateWeight(op.getSource(), threads);
+  if (!source)
+    return source.status();
+  CanonicalWeight weight;
+  weight.format = op.getType().getFormat();
+  weight.rows = source->rows;
+  weight.columns = source->columns;
+  weight.allocate();
+  const quant::Algorithm *algorithm =
+      quant::findAlgorithm(ir::stringifyAlgorithm(op.getAlgorithm()));
+  if (!algorithm)
+    return Status(StatusCode::Internal, "unknown quantization algorithm");
+  int64_t from = quant::bytesPerRow(source->format, source->columns);
+  int64_t to = quant::bytesPerRow(weight.format, weight.columns);
+  int64_t groups = quant::groupsPerRow(weight.format, weight.columns);
+  int64_t scaleBytes = groups * quant::bytesPerScale(weight.format);
+  int64_t zeroBytes =
+      quant::zeroBytes(weight.format, weight.rows, weight.columns) /
+      weight.rows;
+  FirstFailure failure;
+  forRows(threads, weight.rows, [&](int64_t first, int64_t last) {
+    std::vector<float> values((last - first) * weight.columns);
+    quant::StoredRows stored = source->stored();
+    quant::dequantizeRows(source->format,
+                          {stored.codes + first * from, nullptr, nullptr},
+                          last - first, weight.columns, values.data());
+    quant::QuantizedRows result{weight.codes() + first * to,
+                                weight.scales() + first * scaleBytes,
+                                weight.zeros() + first * zeroBytes};
+    Status status = algorithm->quantizeRows(
+        weight.format, {values.data(), first, last - first, weight.columns},
+        quant::ValueRange(), result);
+    if (!status.ok())
+      failure.report(first, Status(StatusCode::BadModel,
+                                   "weight \"" + weightNameOf(op.getSource()) +
+                                       "\": " + status.message()));
+  });
+  QOPT_RETURN_IF_ERROR(failure.status());
+  return weight;
+}
+
+StatusOr<CanonicalWeight> evaluateConcat(ir::ConcatWeightsOp op,
+                                         unsigned threads) {
+  ir::WeightType type = op.getType();
+  CanonicalWeight weight;
+  weight.format = type.getFormat();
+  weight.rows = type.getRows();
+  weight.columns = type.getColumns();
+  weight.allocate();
+  uint8_t *codes = weight.codes(), *scales = weight.scales(),
+          *zeros = weight.zeros();
+  for (Value source : op.getSources()) {
+    auto part = evaluateWeight(source, threads);
+    if (!part)
+      return part.status();
+    auto take = [](uint8_t *&to, const uint8_t *from, int64_t bytes) {
+      if (from && bytes)
+        std::memcpy(to, from, bytes);
+      to += bytes;
+    };
+    const quant::Format &format = weight.format;
+    take(codes, part->stored().codes,
+         quant::codeBytes(format, part->rows, part->columns));
+    take(scales, part->stored().scales,
+         quant::scaleBytes(format, part->rows, part->columns));
+    take(zeros, part->stored().zeros,
+         quant::zeroBytes(format, part->rows, part->columns));
+  }
+  return weight;
+}
+
+} // namespace
+
+StatusOr<CanonicalWeight> evaluateWeight(Value value, unsigned threads) {
+  using Result = StatusOr<CanonicalWeight>;
+  return llvm::TypeSwitch<Operation *, Result>(value.getDefiningOp())
+      .Case([&](ir::WeightOp op) { return evaluateSource(op, threads); })
+      .Case([&](ir::QuantizeWeightOp op) {
+        return evaluateQuantized(op, threads);
+      })
+      .Case([&](ir::ConcatWeightsOp op) { return evaluateConcat(op, threads); })
+      .Case([&](ir::PackWeightOp op) {
+        return evaluateWeight(op.getSource(), threads);
+      })
+      .Default([](Operation *) -> Result {
+        return Status(StatusCode::Internal, "a weight is no weight expression");
+      });
+}
+
+void releaseSources(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (auto weight = dyn_cast_or_null<ir::WeightOp>(op)) {
+    ArrayRef<char> bytes = bytesOf(weight.getCodes());
+    auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+    uintptr_t first = (begin + page - 1) / page * page;
+    uintptr_t last = (begin + bytes.size()) / page * page;
+    // Only whole pages of a mapped file: a heap page must never be dropped.
+    bool mapped = isa<DenseResourceElementsAttr>(weight.getCodes());
+    if (mapped && last > first)
+      (void)madvise(reinterpret_cast<void *>(first), last - first,
+                    MADV_DONTNEED);
+    return;
+  }
+  for (Value operand : op ? op->getOperands() : ValueRange())
+    releaseSources(operand);
+}
+
+std::string weightNameOf(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (auto weight = dyn_cast_or_null<ir::WeightOp>(op))
+    return weight.getName().str();
+  std::string name;
+  for (Value operand : op ? op->getOperands() : ValueRange())
+    name += (name.empty() ? "" : "+") + weightNameOf(operand);
+  return name;
+}
+
+} // namespace qopt::driver

@@ -1,0 +1,15 @@
+// Declarations of the passes that choose kernels; Passes.td describes each.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PASSES_SCHEDULE_PASSES_H
+#define QOPT_PASSES_SCHEDULE_PASSES_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace qopt::passes {
+#define GEN_PASS_DECL
+#define GEN_PASS_REGISTRATION
+#include "passes/Schedule/Passes.h.inc"
+} // namespace qopt::passes
+
+#endif // QOPT_PASSES_SCHEDULE_PASSES_H

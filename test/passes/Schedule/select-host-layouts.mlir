@@ -1,0 +1,24 @@
+// A linear's weight is packed, a look-up's is not; a group that no kernel reads is an error.
+// RUN: qopt-opt %s -pass-pipeline='builtin.module(func.func(qopt-select-host-layouts))' -split-input-file -verify-diagnostics | FileCheck %s
+
+// CHECK-LABEL: func @step
+// CHECK: %[[W:.*]] = qopt.weight "w"
+// CHECK: %[[X:.*]] = qopt.embedding %{{.*}}, %[[W]]
+// CHECK: %[[P:.*]] = qopt.pack_weight %[[W]] : !qopt.weight<8x4, f32> -> !qopt.weight<8x4, f32, layout = host_tiled>
+// CHECK: qopt.linear %[[X]], %[[P]]
+func.func @step(%ids: tensor<?xi32>) -> tensor<?x8xf32> {
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<8x4xf32>) : !qopt.weight<8x4, f32>
+  %x = qopt.embedding %ids, %w : tensor<?xi32>, !qopt.weight<8x4, f32> -> tensor<?x4xf32>
+  %y = qopt.linear %x, %w : tensor<?x4xf32>, !qopt.weight<8x4, f32> -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// -----
+
+func.func @group(%x: tensor<?x32xf32>) -> tensor<?x8xf32> {
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<8x32xf32>) : !qopt.weight<8x32, f32>
+  %q = qopt.quantize_weight %w rtn : !qopt.weight<8x32, f32> -> !qopt.weight<8x32, int4_g16>
+  // expected-error @+1 {{the host has no kernel for its weight}}
+  %y = qopt.linear %x, %q : tensor<?x32xf32>, !qopt.weight<8x32, int4_g16> -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

@@ -1,0 +1,150 @@
+// qopt-compile: an ONNX model in, an artifact out. Arguments and what a person
+// or a program reads of the result; the work is include/qopt/Compiler.h.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "qopt/Compiler.h"
+#include "tools/cli/CommandLine.h"
+#include "tools/cli/Progress.h"
+
+#include <cstdio>
+#include <map>
+
+namespace qopt {
+namespace {
+
+struct Arguments {
+  CompileOptions options;
+  std::string emit = "artifact";
+  std::string kind = "automatic";
+  bool json = false, remarks = false;
+};
+
+const std::map<std::string, ModelKind> kinds = {
+    {"automatic", ModelKind::Automatic},
+    {"decoder", ModelKind::Decoder},
+    {"graph", ModelKind::Graph}};
+
+void declare(CLI::App &app, Arguments &arguments) {
+  CompileOptions &o = arguments.options;
+  app.add_option("model", o.model, "model.onnx, or the folder that holds it")
+      ->required();
+  app.add_option("-o,--output", o.output, "the artifact to write");
+  std::vector<std::string> stages;
+  for (const StageName &stage : stageNames)
+    stages.push_back(stage.name);
+  app.add_option("--emit", arguments.emit,
+                 "print the result of a stage instead of writing an artifact")
+      ->check(CLI::IsMember(stages));
+  app.add_option("--as", arguments.kind,
+                 "what the model is compiled as; automatic: a decoder where it "
+                 "is one")
+      ->check(CLI::IsMember(kinds));
+  app.add_option("--weights", o.weights,
+                 "format of weights: f32 f16 bf16 int8 int8_g128 int4_g32 "
+                 "int4_asym_g64 …; default: as in the file");
+  app.add_option("--lm-head", o.head, "format of the head; default: --weights");
+  app.add_option("--embedding", o.embeddings,
+                 "format of the token embedding; default: as in the file");
+  app.add_option("--format", o.overrides,
+                 "format of single weights: name=FORMAT or re:PATTERN=FORMAT; "
+                 "the first match wins");
+  app.add_option("--activations", o.activations,
+                 "what integer weights are multiplied with: int8 or f32")
+      ->check(CLI::IsMember({"int8", "f32"}));
+  app.add_option("--tokenizer", o.tokenizer,
+                 "tokenizer.json; default: the one beside the model");
+  app.add_option("--context", o.context,
+                 "longest sequence; default: as the model says")
+      ->check(cli::between(1, 1 << 24));
+  app.add_option("--cpu", o.cpu, "processor of generated code")
+      ->capture_default_str();
+  app.add_option("--threads", o.threads, "default: all processors")
+      ->check(cli::between(1, 1024));
+  app.add_flag("--strict", o.strict,
+               "an error where an operation has no kernel family");
+  app.add_flag("--remarks", arguments.remarks,
+               "print why what was done or not done");
+  app.add_flag("--json", arguments.json, "print the summary as JSON");
+  cli::addExamples(
+      app, {"qopt-compile model.onnx -o model.qopt",
+            "qopt-compile model.onnx --weights int4_g32 --lm-head int8 -o "
+            "model.qopt",
+            "qopt-compile model.onnx --format 're:.*down_proj=int8' --weights "
+            "int4_g64 -o model.qopt",
+            "qopt-compile encoder.onnx --as graph -o encoder.qopt",
+            "qopt-compile model.onnx --emit qopt"});
+}
+
+Status printSummary(const CompileSummary &s, const Arguments &arguments) {
+  double bits = s.parameters ? 8.0 * s.weightBytes / s.parameters : 0;
+  bool decoder = s.kind == ModelKind::Decoder;
+  if (arguments.json) {
+    nlohmann::ordered_json json;
+    json["kind"] = decoder ? "decoder" : "graph";
+    json["layers"] = s.layers;
+    json["raised_layers"] = s.raisedLayers;
+    json["generic_kernels"] = s.genericKernels;
+    json["parameters"] = s.parameters;
+    json["weight_bytes"] = s.weightBytes;
+    json["bits_per_weight"] = bits;
+    json["artifact_bytes"] = s.artifactBytes;
+    json["remarks"] = s.remarks;
+    for (const WeightSummary &weight : s.weights)
+      json["weights"].push_back({{"name", weight.name},
+                                 {"format", weight.format},
+                                 {"rows", weight.rows},
+                                 {"columns", weight.columns},
+                                 {"bytes", weight.bytes}});
+    return cli::printJson(json);
+  }
+  std::printf("%s: %s, raised %lld of %lld layers, %lld generic kernels\n",
+              arguments.options.output.c_str(), decoder ? "decoder" : "graph",
+              static_cast<long long>(s.raisedLayers),
+              static_cast<long long>(s.layers),
+              static_cast<long long>(s.genericKernels));
+  std::printf("%.1f M weights at %.2f bits (%.1f MB), artifact %.1f MB\n",
+              s.parameters / 1e6, bits, s.weightBytes / 1e6,
+              s.artifactBytes / 1e6);
+  return cli::flushOutput();
+}
+
+Status work(Arguments &arguments) {
+  arguments.options.kind = kinds.at(arguments.kind);
+  Stage stage = Stage::Artifact;
+  for (const StageName &name : stageNames)
+    if (arguments.emit == name.name)
+      stage = name.stage;
+  if (stage != Stage::Artifact) {
+    StatusOr<std::string> text = emitStage(arguments.options, stage);
+    if (!text.ok())
+      return text.status();
+    std::fputs(text->c_str(), stdout);
+    return cli::flushOutput();
+  }
+  if (arguments.options.output.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "no output was named; add -o model.qopt");
+  StatusOr<CompileSummary> summary = [&] {
+    cli::Progress progress;
+    return compile(arguments.options,
+                   [&](const std::string &what, double done) {
+                     progress.show(what, done);
+                   });
+  }();
+  if (!summary.ok())
+    return summary.status();
+  if (arguments.remarks && !arguments.json)
+    for (const std::string &remark : summary->remarks)
+      std::fprintf(stderr, "remark: %s\n", remark.c_str());
+  return printSummary(*summary, arguments);
+}
+
+} // namespace
+} // namespace qopt
+
+int main(int argc, char **argv) {
+  CLI::App app("Compiles a transformer in ONNX into one artifact.",
+               "qopt-compile");
+  qopt::Arguments arguments;
+  qopt::declare(app, arguments);
+  return qopt::cli::run(app, argc, argv, [&] { return qopt::work(arguments); });
+}
