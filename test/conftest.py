@@ -45,3 +45,19 @@ def tool():
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def artifacts(tool, tmp_path_factory):
+    """decoder.qopt, other.qopt and graph.qopt, built without the compiler; see test/tools/write-artifacts.cpp."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    tool("write-artifacts", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stories_artifact(tool, tmp_path_factory):
+    """The model of the repository, compiled as it is."""
+    path = tmp_path_factory.mktemp("stories") / "model.qopt"
+    tool("qopt-compile", STORIES, "-o", path)
+    return path

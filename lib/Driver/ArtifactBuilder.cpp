@@ -199,9 +199,7 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
   ArtifactConstants constants(**writer, threads, progress, countElements(func));
   auto function = PlanBuilder(constants, *code, func).build();
   if (failed(function))
-    return constants.failure().ok()
-               ? Status(StatusCode::Unsupported, "the plan could not be built")
-               : constants.failure();
+    return Status(StatusCode::Unsupported, "the plan could not be built");
   QOPT_RETURN_IF_ERROR(constants.finish(**function));
   plan.functions.push_back(std::move(*function));
 

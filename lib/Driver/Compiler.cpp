@@ -67,10 +67,7 @@ class Compilation {
 public:
   Compilation(const CompileOptions &options, CompileSummary &summary)
       : options(options), summary(summary), context(makeRegistry()),
-        diagnostics(context, summary) {
-    // A message names the node; the operation's text would bury it.
-    context.printOpOnDiagnostic(false);
-  }
+        diagnostics(context, summary) {}
 
   Status run(Stage last) {
     auto found = driver::findCompanions(options);

@@ -44,8 +44,7 @@ class Unicode : public Normalizer {
 public:
   explicit Unicode(NormalForm form) : form(form) {}
   Status apply(NormalizedText &text) const override {
-    transform(text,
-              [&](std::string_view part) { return normalize(part, form); });
+    transform(text, [&](auto part) { return normalize(part, form); });
     return {};
   }
 
@@ -194,7 +193,7 @@ public:
         out += chinese ? " " : "";
       });
     if (stripAccents) {
-      transform(text, [](std::string_view part) {
+      transform(text, [](auto part) {
         return normalize(part, NormalForm::Decomposed);
       });
       rewrite(text, [](char32_t c, std::string &out) {

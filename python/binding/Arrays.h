@@ -1,0 +1,31 @@
+// Arrays of Python (NumPy, or anything that speaks DLPack or the buffer
+// protocol) as tensors, and tensors as NumPy arrays, without copies where the
+// layout allows.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PYTHON_BINDING_ARRAYS_H
+#define QOPT_PYTHON_BINDING_ARRAYS_H
+
+#include "qopt/Tensor.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <string>
+
+namespace qopt::python {
+
+/// Row-major and in the memory of the host; others are copied on the way in.
+using InputArray =
+    nanobind::ndarray<nanobind::ro, nanobind::c_contig, nanobind::device::cpu>;
+
+/// A view that is valid as long as `array`. StatusError for element types that
+/// qopt lacks.
+TensorView viewOf(const std::string &name, const InputArray &array);
+
+/// A NumPy array that keeps the tensor's memory alive. bf16, which NumPy lacks,
+/// becomes f32.
+nanobind::object arrayOf(const Tensor &tensor);
+
+} // namespace qopt::python
+
+#endif // QOPT_PYTHON_BINDING_ARRAYS_H

@@ -1,0 +1,88 @@
+// qopt._compiler: include/qopt/Compiler.h for python/qopt/compiler.py.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "qopt/Compiler.h"
+#include "python/binding/StatusError.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace qopt::python {
+namespace {
+
+void bindOptions(nb::module_ &m) {
+  nb::enum_<ModelKind>(m, "ModelKind")
+      .value("Automatic", ModelKind::Automatic)
+      .value("Decoder", ModelKind::Decoder)
+      .value("Graph", ModelKind::Graph);
+  nb::class_<CompileOptions>(m, "CompileOptions")
+      .def(nb::init<>())
+      .def_rw("model", &CompileOptions::model)
+      .def_rw("output", &CompileOptions::output)
+      .def_rw("tokenizer", &CompileOptions::tokenizer)
+      .def_rw("kind", &CompileOptions::kind)
+      .def_rw("weights", &CompileOptions::weights)
+      .def_rw("head", &CompileOptions::head)
+      .def_rw("embeddings", &CompileOptions::embeddings)
+      .def_rw("overrides", &CompileOptions::overrides)
+      .def_rw("activations", &CompileOptions::activations)
+      .def_rw("cpu", &CompileOptions::cpu)
+      .def_rw("context", &CompileOptions::context)
+      .def_rw("threads", &CompileOptions::threads)
+      .def_rw("strict", &CompileOptions::strict);
+}
+
+nb::list describe(const std::vector<WeightSummary> &weights) {
+  nb::list list;
+  for (const WeightSummary &weight : weights)
+    list.append(nb::make_tuple(weight.name, weight.format, weight.rows,
+                               weight.columns, weight.bytes));
+  return list;
+}
+
+nb::dict compileModel(const CompileOptions &options) {
+  StatusOr<CompileSummary> outcome = Status();
+  {
+    nb::gil_scoped_release release;
+    outcome = compile(options);
+  }
+  CompileSummary summary = valueOf(std::move(outcome));
+  nb::dict dict;
+  dict["kind"] = summary.kind == ModelKind::Decoder ? "decoder" : "graph";
+  dict["layers"] = summary.layers;
+  dict["raised_layers"] = summary.raisedLayers;
+  dict["generic_kernels"] = summary.genericKernels;
+  dict["remarks"] = summary.remarks;
+  dict["weights"] = describe(summary.weights);
+  dict["parameters"] = summary.parameters;
+  dict["weight_bytes"] = summary.weightBytes;
+  dict["artifact_bytes"] = summary.artifactBytes;
+  return dict;
+}
+
+std::string emit(const CompileOptions &options, const std::string &stage) {
+  for (const StageName &name : stageNames)
+    if (stage == name.name) {
+      nb::gil_scoped_release release;
+      return valueOf(emitStage(options, name.stage));
+    }
+  std::string names;
+  for (const StageName &name : stageNames)
+    names += std::string(names.empty() ? "" : ", ") + name.name;
+  throw StatusError({StatusCode::InvalidArgument,
+                     "stage \"" + stage + "\" is not one of " + names});
+}
+
+} // namespace
+} // namespace qopt::python
+
+NB_MODULE(_compiler, m) {
+  m.doc() = "The compiler of qopt; use qopt.compile.";
+  qopt::python::registerStatusError();
+  qopt::python::bindOptions(m);
+  m.def("compile", &qopt::python::compileModel, "options"_a);
+  m.def("emit", &qopt::python::emit, "options"_a, "stage"_a);
+}

@@ -1,0 +1,28 @@
+"""qopt: compiles transformers in ONNX into one file, and runs it.
+
+    import qopt
+    qopt.compile("model.onnx", "model.qopt", weights="int4_g32")
+    model = qopt.load("model.qopt")
+    print(model.generate("Once upon a time", max_tokens=50).text)
+
+A graph artifact runs on arrays instead: `model.run({"input": array})`.
+"""
+
+from ._runtime import Tokenizer
+from .compiler import CompileSummary, WeightSummary, compile, emit
+from .errors import Error, ErrorCode
+from .model import Generation, Model, TensorSpec, load
+
+__all__ = [
+    "CompileSummary",
+    "Error",
+    "ErrorCode",
+    "Generation",
+    "Model",
+    "TensorSpec",
+    "Tokenizer",
+    "WeightSummary",
+    "compile",
+    "emit",
+    "load",
+]

@@ -1,0 +1,103 @@
+"""qopt.compile: an ONNX model in, an artifact out. The module that does it is loaded with the first call, because it
+needs LLVM, which running an artifact does not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import Error, ErrorCode
+
+
+@dataclass(frozen=True)
+class WeightSummary:
+    """One weight as the artifact stores it."""
+
+    name: str
+    format: str
+    rows: int
+    columns: int
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class CompileSummary:
+    """What a compilation did."""
+
+    kind: str  #: "decoder" or "graph"
+    layers: int  #: attentions in the model
+    raised_layers: int  #: those that became one operation
+    generic_kernels: int  #: operations without a kernel family
+    remarks: list[str]
+    weights: list[WeightSummary]
+    parameters: int
+    weight_bytes: int
+    artifact_bytes: int
+
+    @property
+    def bits_per_weight(self) -> float:
+        return 8 * self.weight_bytes / self.parameters if self.parameters else 0.0
+
+
+def _options(compiler: Any, model: str | os.PathLike[str], settings: dict[str, Any]) -> Any:
+    options = compiler.CompileOptions()
+    options.model = os.fspath(model)
+    kinds = {"automatic": "Automatic", "decoder": "Decoder", "graph": "Graph"}
+    kind = settings.pop("kind")
+    if kind not in kinds:
+        raise Error(f'kind "{kind}" is not one of automatic, decoder, graph', ErrorCode.INVALID_ARGUMENT)
+    options.kind = getattr(compiler.ModelKind, kinds[kind])
+    for name, value in settings.items():
+        setattr(options, name, value)
+    return options
+
+
+def compile(
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    kind: str = "automatic",
+    weights: str = "",
+    head: str = "",
+    embeddings: str = "",
+    overrides: Sequence[str] = (),
+    activations: str = "int8",
+    tokenizer: str | os.PathLike[str] = "",
+    context: int = 0,
+    cpu: str = "x86-64-v3",
+    threads: int = 0,
+    strict: bool = False,
+) -> CompileSummary:
+    """Compiles `model` (a file or its folder) into the artifact `output`.
+
+    `weights`, `head` and `embeddings` are formats ("int4_g32"; empty: as in the file), `overrides` a list of
+    "re:PATTERN=FORMAT" for single weights, `activations` what integer weights are multiplied with: "int8" or "f32".
+    """
+    from . import _compiler
+
+    settings = {
+        "kind": kind,
+        "output": os.fspath(output),
+        "weights": weights,
+        "head": head,
+        "embeddings": embeddings,
+        "overrides": list(overrides),
+        "activations": activations,
+        "tokenizer": os.fspath(tokenizer),
+        "context": context,
+        "cpu": cpu,
+        "threads": threads,
+        "strict": strict,
+    }
+    result = _compiler.compile(_options(_compiler, model, settings))
+    result["weights"] = [WeightSummary(*weight) for weight in result["weights"]]
+    return CompileSummary(**result)
+
+
+def emit(model: str | os.PathLike[str], stage: str, *, kind: str = "automatic", weights: str = "") -> str:
+    """The IR of a stage ("onnx", "qopt", "quantized", …) as text."""
+    from . import _compiler
+
+    return _compiler.emit(_options(_compiler, model, {"kind": kind, "weights": weights}), stage)

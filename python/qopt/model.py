@@ -1,0 +1,195 @@
+"""Artifacts that were loaded: arrays through a graph, text from a decoder."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import _runtime
+from .errors import Error, ErrorCode
+
+if TYPE_CHECKING:
+    import numpy
+
+    Array = numpy.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What a tensor of a graph's signature must be; a dimension is spelt as in the model: "64", "batch"."""
+
+    name: str
+    type: str
+    shape: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What `Model.generate` wrote."""
+
+    text: str | None  #: prompt and continuation; None without a tokenizer
+    tokens: list[int]  #: the new ids
+    prompt_tokens: int
+    finish: str  #: "end", "length", "context" or "cancelled"
+    prefill_seconds: float  #: up to the first new token
+    decode_seconds: float  #: of the others
+
+
+class Model:
+    """A loaded artifact. Calls from several threads take turns; load it once for each thread to run them at once."""
+
+    def __init__(self, artifact: _runtime.Artifact, threads: int, tokenizer: _runtime.Tokenizer | None) -> None:
+        self._artifact = artifact
+        self._turn = threading.Lock()
+        self.tokenizer = tokenizer
+        self._engine = _runtime.create_engine(artifact, threads) if artifact.is_decoder else None
+        self._session = None if artifact.is_decoder else _runtime.create_session(artifact, threads)
+
+    def __repr__(self) -> str:
+        return f"<qopt.Model {self.kind} {self._artifact.path!r}>"
+
+    @property
+    def kind(self) -> str:
+        """ "decoder" or "graph"."""
+        return "decoder" if self._engine else "graph"
+
+    @property
+    def inputs(self) -> list[TensorSpec]:
+        """The signature of a graph; empty for a decoder."""
+        return [TensorSpec(*spec) for spec in self._artifact.inputs]
+
+    @property
+    def outputs(self) -> list[TensorSpec]:
+        return [TensorSpec(*spec) for spec in self._artifact.outputs]
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens that a decoder knows; 0 for a graph."""
+        return self._artifact.vocabulary
+
+    @property
+    def context(self) -> int:
+        """The longest sequence of a decoder; 0 for a graph."""
+        return self._artifact.context
+
+    @property
+    def memory(self) -> int:
+        """Bytes of working memory beyond the mapped artifact and the KV cache."""
+        runner = self._engine or self._session
+        return runner.memory if runner else 0
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
+        """Arrays in by name (NumPy, or anything with __dlpack__ in the memory of the host), NumPy arrays out."""
+        if self._session is None:
+            raise Error(f"'{self._artifact.path}' writes text; use generate or logits", ErrorCode.INVALID_ARGUMENT)
+        with self._turn:
+            return self._session.run(list(inputs.items()))
+
+    def generate(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int = 128,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int = 0,
+        ignore_end: bool = False,
+        callback: Callable[[int], bool | None] | None = None,
+    ) -> Generation:
+        """Continues a text, or ids. `callback` gets each new id; it stops the generation by returning False."""
+        ids = self._prompt(prompt)
+        sampling = _runtime.SamplingOptions()
+        sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p = temperature, top_k, top_p, min_p
+        sampling.repetition_penalty, sampling.seed = repetition_penalty, seed
+        tell = None if callback is None else lambda token: callback(token) is not False
+        with self._turn:
+            result = self._decoder().generate(ids, max_tokens, sampling, ignore_end, tell)
+        text = self.tokenizer.decode(ids + result["tokens"]) if self.tokenizer else None
+        return Generation(text=text, prompt_tokens=len(ids), **result)
+
+    def stream(self, prompt: str | Sequence[int], **options: Any) -> Iterator[str]:
+        """The continuation piece by piece, as `generate` writes it; never half a character."""
+        import queue
+
+        if self.tokenizer is None:
+            raise Error(f"'{self._artifact.path}' has no tokenizer", ErrorCode.INVALID_ARGUMENT)
+        ids, pieces = self._prompt(prompt), queue.SimpleQueue[Any]()
+        text, stopped = _runtime.TokenStream(self.tokenizer), threading.Event()
+        for token in ids:
+            text.push(token)
+
+        def push(token: int) -> bool:
+            pieces.put(text.push(token))
+            return not stopped.is_set()
+
+        def work() -> None:
+            try:
+                self.generate(ids, callback=push, **options)
+                pieces.put(text.finish())
+                pieces.put(None)
+            except BaseException as error:
+                pieces.put(error)
+
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        try:
+            while (piece := pieces.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                if piece:
+                    yield piece
+        finally:
+            stopped.set()
+            worker.join()
+
+    def logits(self, prompt: str | Sequence[int]) -> Array:
+        """The logits of every position, f32 [tokens, vocabulary]."""
+        ids = self._prompt(prompt)
+        with self._turn:
+            return self._decoder().logits(ids)
+
+    def _decoder(self) -> _runtime.Engine:
+        if self._engine is None:
+            raise Error(f"'{self._artifact.path}' is a graph; use run", ErrorCode.INVALID_ARGUMENT)
+        return self._engine
+
+    def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
+        self._decoder()
+        if not isinstance(prompt, str):
+            ids = [int(token) for token in prompt]
+        elif self.tokenizer is None:
+            message = f"'{self._artifact.path}' has no tokenizer: give ids, or load it with tokenizer="
+            raise Error(message, ErrorCode.INVALID_ARGUMENT)
+        else:
+            ids = self.tokenizer.encode(prompt)
+        if not ids and self._artifact.begin_token >= 0:
+            ids = [self._artifact.begin_token]
+        return ids
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    threads: int = 0,
+    trust: bool = False,
+    tokenizer: str | os.PathLike[str] | None = None,
+) -> Model:
+    """Opens an artifact. `threads` 0 means one for each processor; `trust` leaves out the digests of weights and code;
+    `tokenizer` is a tokenizer.json, or its folder, instead of the artifact's own."""
+    artifact = _runtime.open(os.fspath(path), trust)
+    json = artifact.tokenizer_json
+    if tokenizer is not None:
+        file = pathlib.Path(tokenizer)
+        file = file / "tokenizer.json" if file.is_dir() else file
+        try:
+            json = file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise Error(f"cannot read '{file}': {error.strerror}", ErrorCode.NOT_FOUND) from error
+    return Model(artifact, threads, _runtime.Tokenizer.from_json(json) if json else None)

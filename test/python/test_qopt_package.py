@@ -1,0 +1,177 @@
+"""The Python package: arrays and text in and out, errors with codes, threads and types."""
+
+import importlib.util
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+qopt = pytest.importorskip("qopt", reason="the Python module was not built")
+needs_compiler = pytest.mark.skipif(importlib.util.find_spec("qopt._compiler") is None, reason="built without LLVM")
+X = np.arange(24, dtype=np.float32).reshape(3, 8) - 7
+
+
+def normed(x):
+    return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5)
+
+
+@pytest.fixture(scope="module")
+def graph(artifacts):
+    return qopt.load(artifacts / "graph.qopt", threads=1)
+
+
+@pytest.fixture(scope="module")
+def decoder(artifacts):
+    return qopt.load(artifacts / "decoder.qopt", threads=1)
+
+
+def test_graph(graph):
+    assert graph.kind == "graph" and graph.inputs == [qopt.TensorSpec("x", "f32", ("batch", "8"))]
+    out = graph.run({"x": X})
+    np.testing.assert_allclose(out["y"], normed(X), rtol=1e-5)
+    assert out["half"].dtype == np.float16 and np.array_equal(out["half"], X.astype(np.float16))
+
+
+@pytest.mark.parametrize("array", [X[::-1], np.asfortranarray(X), X[None][0], memoryview(X)])
+def test_every_layout(graph, array):
+    np.testing.assert_allclose(graph.run({"x": array})["y"], normed(np.asarray(array)), rtol=1e-5)
+
+
+def test_dlpack_in_and_out(graph):
+    class Exporter:  # another framework's tensor: nothing but the protocol
+        def __dlpack__(self, **options):
+            return X.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return X.__dlpack_device__()
+
+    out = graph.run({"x": Exporter()})["y"]
+    np.testing.assert_allclose(np.from_dlpack(out), normed(X), rtol=1e-5)
+
+
+def test_results_outlive_the_model(artifacts):
+    y = qopt.load(artifacts / "graph.qopt").run({"x": X})["y"]
+    np.testing.assert_allclose(y, normed(X), rtol=1e-5)
+
+
+def test_generate_ids(decoder):
+    result = decoder.generate([4, 5, 6], max_tokens=9)
+    assert len(result.tokens) == 9 and result.prompt_tokens == 3 and result.finish == "length"
+    assert result.text is None
+    prompt = [4, 5, 6]
+    for token in result.tokens[:3]:  # greedy: the largest logit of the last position
+        assert decoder.logits(prompt)[-1].argmax() == token
+        prompt.append(token)
+
+
+def test_sampling_options(decoder):
+    def tokens(**options):
+        return decoder.generate([1], max_tokens=16, **options).tokens
+
+    assert tokens(temperature=2, seed=1) == tokens(temperature=2, seed=1) != tokens(temperature=2, seed=2)
+    assert tokens(temperature=2, seed=1, top_k=1) == tokens()
+
+
+def test_callback_stops_and_raises(decoder):
+    seen = []
+    result = decoder.generate([1], max_tokens=50, callback=lambda token: seen.append(token) or len(seen) < 4)
+    assert result.tokens[:4] == seen and len(seen) == 4 and result.finish == "cancelled"
+
+    def fail(token):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        decoder.generate([1], callback=fail)
+    assert decoder.generate([1], max_tokens=2).finish == "length"  # it still works
+
+
+def test_threads_take_turns(decoder):
+    expected = decoder.generate([1, 2], max_tokens=20).tokens
+    found = []
+    work = [threading.Thread(target=lambda: found.append(decoder.generate([1, 2], max_tokens=20))) for _ in range(4)]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    assert [result.tokens for result in found] == [expected] * 4
+
+
+def test_errors_have_codes(graph, decoder, artifacts, tmp_path):
+    damaged = tmp_path / "damaged.qopt"
+    damaged.write_bytes((artifacts / "graph.qopt").read_bytes()[:-1])
+    code = qopt.ErrorCode
+    cases = [
+        (lambda: qopt.load("none.qopt"), code.NOT_FOUND, "none.qopt"),
+        (lambda: qopt.load(damaged), code.BAD_ARTIFACT, "damaged.qopt"),
+        (lambda: qopt.load(artifacts / "graph.qopt", threads=-1), code.INVALID_ARGUMENT, "threads"),
+        (lambda: graph.run({}), code.INVALID_ARGUMENT, "x"),
+        (lambda: graph.run({"x": X[:, :4]}), code.INVALID_ARGUMENT, "expected"),
+        (lambda: graph.run({"x": X.astype(complex)}), code.UNSUPPORTED, "'x' has elements of a type"),
+        (lambda: graph.generate([1]), code.INVALID_ARGUMENT, "is a graph; use run"),
+        (lambda: decoder.run({}), code.INVALID_ARGUMENT, "writes text"),
+        (lambda: decoder.generate("text"), code.INVALID_ARGUMENT, "has no tokenizer"),
+        (lambda: decoder.generate([50]), code.INVALID_ARGUMENT, "outside the vocabulary of 50"),
+        (lambda: decoder.generate([1] * 101), code.INFEASIBLE, "context"),
+        (lambda: decoder.generate([1], top_p=2), code.INVALID_ARGUMENT, "top-p"),
+        (lambda: qopt.Tokenizer.from_json("{"), code.BAD_MODEL, "tokenizer"),
+        (lambda: qopt.load(artifacts / "decoder.qopt", tokenizer=tmp_path / "no.json"), code.NOT_FOUND, "no.json"),
+    ]
+    for call, expected, message in cases:
+        with pytest.raises(qopt.Error, match=message) as caught:
+            call()
+        assert caught.value.code == expected, caught.value
+
+
+def test_tokenizer(stories):
+    tokenizer = qopt.Tokenizer.from_json((stories / "tokenizer.json").read_text())
+    golden = json.loads((stories / "generate.json").read_text())
+    assert tokenizer.encode(golden["prompt"]) == golden["prompt_ids"]
+    assert tokenizer.decode(golden["prompt_ids"] + golden["new_ids"]) == golden["text"]
+    assert tokenizer.vocabulary_size == 512
+    assert tokenizer.id_to_token(tokenizer.token_to_id("▁the")) == "▁the"
+
+
+def test_running_needs_no_compiler(artifacts):
+    program = "import sys, qopt; qopt.load(sys.argv[1]); assert 'qopt._compiler' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program, artifacts / "graph.qopt"], check=True)
+
+
+@needs_compiler
+def test_example_of_the_readme(stories, artifacts, tmp_path, monkeypatch, capsys):
+    readme = (pathlib.Path(__file__).resolve().parents[2] / "python/README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "encoder.qopt").write_bytes((artifacts / "graph.qopt").read_bytes())
+    for name in ("model.onnx", "tokenizer.json", "config.json", "generation_config.json"):
+        (tmp_path / name).write_bytes((stories / name).read_bytes())
+    # The small model's 172 columns are no multiple of 32.
+    exec(example.replace("int4_g32", "int8"), {"array": X})
+    assert "Once upon a time, there was" in capsys.readouterr().out
+
+
+@needs_compiler
+def test_compile_and_generate(stories, tmp_path):
+    summary = qopt.compile(stories / "model.onnx", tmp_path / "model.qopt")
+    assert summary.kind == "decoder" and summary.raised_layers == summary.layers == 5
+    assert summary.artifact_bytes == (tmp_path / "model.qopt").stat().st_size
+    golden = json.loads((stories / "generate.json").read_text())
+    model = qopt.load(tmp_path / "model.qopt")
+    result = model.generate(golden["prompt"], max_tokens=200, ignore_end=True)
+    assert result.tokens == golden["new_ids"] and result.text == golden["text"]
+    pieces = list(model.stream(golden["prompt"], max_tokens=200, ignore_end=True))
+    assert len(pieces) > 100 and golden["prompt"] + "".join(pieces) == golden["text"]
+
+
+@needs_compiler
+def test_compile_errors(stories, tmp_path):
+    with pytest.raises(qopt.Error, match="int5") as caught:
+        qopt.compile(stories / "model.onnx", tmp_path / "model.qopt", weights="int5")
+    assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
+    with pytest.raises(qopt.Error, match="no.onnx"):
+        qopt.compile(tmp_path / "no.onnx", tmp_path / "model.qopt")
+    assert list(tmp_path.iterdir()) == []
