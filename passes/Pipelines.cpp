@@ -2,7 +2,6 @@
 // Before and After, it is said here.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Pipelines.h"
-#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -72,7 +71,7 @@ void addLowerStage(OpPassManager &manager) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createLowerOnnxPass());
   // Sums of tensors that no linear took up.
-  function.addPass(createConvertElementwiseToLinalgPass());
+  function.addPass(createLowerArithPass());
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
   function.addPass(createFuseElementwisePass());

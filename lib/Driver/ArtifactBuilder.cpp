@@ -199,7 +199,9 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
   ArtifactConstants constants(**writer, threads, progress, countElements(func));
   auto function = PlanBuilder(constants, *code, func).build();
   if (failed(function))
-    return Status(StatusCode::Unsupported, "the plan could not be built");
+    return constants.failure().ok()
+               ? Status(StatusCode::Unsupported, "the plan could not be built")
+               : constants.failure();
   QOPT_RETURN_IF_ERROR(constants.finish(**function));
   plan.functions.push_back(std::move(*function));
 

@@ -21,6 +21,13 @@ StatusOr<ConstantPlace> ArtifactConstants::addBytes(ArrayRef<char> bytes) {
 }
 
 StatusOr<ConstantPlace> ArtifactConstants::addWeight(Value weight) {
+  auto place = writeWeight(weight);
+  if (!place && firstFailure.ok())
+    firstFailure = place.status();
+  return place;
+}
+
+StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
   auto type = cast<ir::WeightType>(weight.getType());
   std::string name = weightNameOf(weight);
   if (progress)

@@ -25,12 +25,16 @@ public:
   /// values of `function` that lie in it.
   Status finish(plan::FunctionT &function);
 
+  /// Why a weight could not be added; ok where all could.
+  const Status &failure() const { return firstFailure; }
+
   std::vector<std::unique_ptr<plan::WeightRecordT>> takeRecords() {
     return std::move(records);
   }
   std::vector<WeightSummary> takeSummaries() { return std::move(summaries); }
 
 private:
+  StatusOr<ConstantPlace> writeWeight(mlir::Value weight);
   Status writePacked(const CanonicalWeight &weight);
   Status writeCanonical(const CanonicalWeight &weight);
 
@@ -38,6 +42,7 @@ private:
   unsigned threads;
   const Progress &progress;
   uint64_t total, done = 0;
+  Status firstFailure;
   std::vector<uint8_t> small;
   std::vector<std::unique_ptr<plan::WeightRecordT>> records;
   std::vector<WeightSummary> summaries;

@@ -67,7 +67,10 @@ class Compilation {
 public:
   Compilation(const CompileOptions &options, CompileSummary &summary)
       : options(options), summary(summary), context(makeRegistry()),
-        diagnostics(context, summary) {}
+        diagnostics(context, summary) {
+    // A message names the node; the operation's text would bury it.
+    context.printOpOnDiagnostic(false);
+  }
 
   Status run(Stage last) {
     auto found = driver::findCompanions(options);

@@ -144,7 +144,7 @@ void LowerOnnxPass::runOnOperation() {
     return;
   onnx::SymbolicShapes shapes(&getContext());
   if (Status inferred = shapes.run(function); !inferred.ok()) {
-    function.emitError(inferred.message());
+    mlir::emitError(function.getLoc()) << inferred.message();
     return signalPassFailure();
   }
   SmallVector<Operation *> ops;
@@ -172,8 +172,10 @@ void LowerOnnxPass::reportRemaining(
       remaining.push_back(op);
   if (remaining.empty())
     return;
-  auto error = getOperation().emitError("cannot compile ")
-               << remaining.size() << " of the model's nodes";
+  // Without the function's text, which emitError of an op would append.
+  InFlightDiagnostic error = mlir::emitError(getOperation().getLoc())
+                             << "cannot compile " << remaining.size()
+                             << " of the model's nodes";
   for (Operation *op : remaining)
     error.attachNote(op->getLoc())
         << "node \"" << nodeName(op) << "\" (" << op->getName().stripDialect()

@@ -5,6 +5,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
@@ -15,6 +16,7 @@
 #include "mlir/Pass/Pass.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Lower/SizeBuilder.h"
 
 namespace qopt::passes {
 #define GEN_PASS_DEF_OUTLINEKERNELSPASS
@@ -103,8 +105,7 @@ LogicalResult Outliner::collectStarts() {
       starts.push_back(fill.value());
       continue;
     }
-    if (!value.getDefiningOp<tensor::EmptyOp>() ||
-        !op.getMatchingBlockArgument(&init).use_empty())
+    if (!op.getMatchingBlockArgument(&init).use_empty())
       return op.emitOpError("updates a tensor in place; expected an empty or "
                             "a filled one to write to");
     starts.push_back({});
@@ -293,13 +294,41 @@ struct OutlineKernelsPass
 };
 } // namespace
 
+/// The same name is the same size: sizes of arguments that an earlier argument
+/// determines are computed from it, so that equal sizes become one value.
+static LogicalResult unifyArgumentSizes(func::FuncOp function) {
+  onnx::SymbolicShapes shapes(function.getContext());
+  for (BlockArgument argument : function.getArguments())
+    shapes.declare(argument, function.getArgAttrOfType<ArrayAttr>(
+                                 argument.getArgNumber(), "onnx.dims"));
+  SizeBuilder sizes(function, shapes);
+  SmallVector<tensor::DimOp> dims;
+  function.walk([&](tensor::DimOp dim) {
+    if (isa<BlockArgument>(dim.getSource()) && dim.getConstantIndex())
+      dims.push_back(dim);
+  });
+  for (tensor::DimOp dim : dims) {
+    OpBuilder builder(dim);
+    AffineExpr expr = shapes.dim(dim.getSource(), *dim.getConstantIndex());
+    OpFoldResult size = sizes.build(builder, dim.getLoc(), expr);
+    if (!size)
+      continue;
+    dim.replaceAllUsesWith(
+        getValueOrCreateConstantIndexOp(builder, dim.getLoc(), size));
+    dim.erase();
+  }
+  return success();
+}
+
 /// Sizes as arithmetic on the functions' arguments.
 static LogicalResult resolveSizes(func::FuncOp function) {
   RewritePatternSet patterns(function.getContext());
   memref::populateResolveRankedShapedTypeResultDimsPatterns(patterns);
   tensor::DimOp::getCanonicalizationPatterns(patterns, function.getContext());
   tensor::CastOp::getCanonicalizationPatterns(patterns, function.getContext());
-  return applyPatternsGreedily(function, std::move(patterns));
+  if (failed(applyPatternsGreedily(function, std::move(patterns))))
+    return failure();
+  return unifyArgumentSizes(function);
 }
 
 void OutlineKernelsPass::runOnOperation() {

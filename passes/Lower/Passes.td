@@ -18,6 +18,16 @@ def LowerOnnxPass : Pass<"qopt-lower-onnx", "::mlir::func::FuncOp"> {
                            "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def LowerArithPass : Pass<"qopt-lower-arith", "::mlir::func::FuncOp"> {
+  let summary = "write arithmetic on whole tensors with linalg";
+  let description = [{
+    Before: arith and math ops on tensors among the ops of a function. After: linalg.generic with the op on elements;
+    what lies in qopt.fused stays. Numerics: exact. Method: one op, one generic. Example:
+    test/passes/Lower/lower-arith.mlir.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def FuseElementwisePass : Pass<"qopt-fuse-elementwise", "::mlir::func::FuncOp"> {
   let summary = "merge elementwise generics into the generics that read them";
   let description = [{

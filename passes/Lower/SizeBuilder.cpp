@@ -48,6 +48,8 @@ void SizeBuilder::addSource(Value tensor, unsigned dim, AffineExpr expr) {
       continue;
     }
     auto symbol = dyn_cast<AffineSymbolExpr>(term);
+    if (symbol && shapes.dims().symbol(symbol.getPosition()).lhs)
+      return; // it has a definition, which holds everywhere
     if (symbol && !sources.contains(symbol.getPosition()) && !unknown) {
       unknown = symbol.getPosition();
       continue;
@@ -111,11 +113,23 @@ Value SizeBuilder::buildBinary(OpBuilder &builder, Location loc,
   }
 }
 
+/// Whether `value` is there where the builder writes.
+static bool isDefined(OpBuilder &builder, Value value) {
+  Operation *source = value.getDefiningOp();
+  Block *block = builder.getInsertionBlock();
+  if (!source || source->getBlock() != block ||
+      builder.getInsertionPoint() == block->end())
+    return true;
+  return source->isBeforeInBlock(&*builder.getInsertionPoint());
+}
+
 Value SizeBuilder::buildSymbol(OpBuilder &builder, Location loc,
                                unsigned symbol) {
   if (auto source = sources.find(symbol); source != sources.end()) {
     Source found = source->second;
     Value tensor = current ? current(found.tensor) : found.tensor;
+    if (!isDefined(builder, tensor))
+      return {};
     Value size = builder.createOrFold<tensor::DimOp>(loc, tensor, found.dim);
     Value rest = buildValue(builder, loc, found.rest);
     if (!rest || matchPattern(rest, m_Zero()))

@@ -103,7 +103,8 @@ def SimplifyOnnxPass : Pass<"qopt-simplify-onnx", "::mlir::func::FuncOp"> {
     Before: any onnx function. After: no identity, inference-time dropout, cast to the same type, transpose of a transpose,
     reshape of a reshape, full slice, expand or choice without effect, neutral addition or multiplication, double
     negation, guard of a shape against -1, or branch on a constant; what becomes constant is folded. Numerics: exact, but
-    that -0 + 0 keeps its sign. Method: greedy patterns by family (SimplifyMoves, SimplifyArithmetic, SimplifyShapes).
+    that -0 + 0 keeps its sign. Method: symbolic sizes (SymbolicShapes) for what is known or moves nothing, then greedy
+    patterns by family (SimplifyMoves, SimplifyArithmetic, SimplifyShapes).
     Example: test/passes/Raise/simplify-onnx.mlir.
   }];
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
+#include "dialects/Onnx/SymbolicShapes.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -269,7 +270,9 @@ struct RaiseSpeltOutAttention : OpRewritePattern<MatMulOp> {
 };
 
 struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
-  using OpRewritePattern::OpRewritePattern;
+  RaiseAttentionOperator(MLIRContext *context, const SymbolicShapes &shapes)
+      : OpRewritePattern(context), shapes(shapes) {}
+
   LogicalResult matchAndRewrite(onnx::AttentionOp op,
                                 PatternRewriter &rewriter) const override {
     auto unused = [](Value v) { return isAbsent(v) || v.use_empty(); };
@@ -278,6 +281,8 @@ struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
     if (static_cast<int64_t>(op.getLeftWindowSize()) != -1 ||
         static_cast<int64_t>(op.getRightWindowSize()) != -1)
       return rewriter.notifyMatchFailure(op, "windows");
+    if (op.getIsCausal() && !isAlignedWithLastKey(op))
+      return rewriter.notifyMatchFailure(op, "causal from the first key on");
     OnnxBuilder b(rewriter, op.getLoc());
     Heads heads = headsOf(b, op);
     Value presentKey = heads.k, presentValue = heads.v;
@@ -300,6 +305,15 @@ struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
     return success();
   }
 
+  /// ONNX aligns the causal edge with the end of `past_key`, and without it
+  /// with the first key; that is the last key where there are as many keys as
+  /// queries.
+  bool isAlignedWithLastKey(onnx::AttentionOp op) const {
+    unsigned axis = typeOf(op.getQ()).getRank() == 4 ? 2 : 1;
+    return !isAbsent(op.getPastKey()) ||
+           shapes.sameDim(op.getQ(), axis, op.getK(), axis);
+  }
+
   static Heads headsOf(OnnxBuilder &b, onnx::AttentionOp op) {
     Heads heads{op.getQ(), op.getK(), op.getV()};
     if (typeOf(heads.q).getRank() == 3) {
@@ -317,13 +331,19 @@ struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
     }
     return heads;
   }
+
+  const SymbolicShapes &shapes;
 };
 
 struct RaiseAttention
     : qopt::passes::impl::RaiseAttentionPassBase<RaiseAttention> {
   void runOnOperation() override {
+    SymbolicShapes shapes(&getContext());
+    if (qopt::Status status = shapes.run(getOperation()); !status.ok())
+      getOperation().emitWarning() << status.message();
     RewritePatternSet patterns(&getContext());
-    patterns.add<RaiseSpeltOutAttention, RaiseAttentionOperator>(&getContext());
+    patterns.add<RaiseSpeltOutAttention>(&getContext());
+    patterns.add<RaiseAttentionOperator>(&getContext(), shapes);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

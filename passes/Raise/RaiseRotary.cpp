@@ -179,9 +179,9 @@ private:
 
   /// Exporters compute the same table once per use; equal ones become one op.
   Table sharedTable(OnnxBuilder &b, Value positions, const RotaryKind &kind) {
-    for (auto &[known, op] : sharedTables)
+    for (auto &[known, counted, op] : sharedTables)
       if (known.inverseFrequencies == kind.inverseFrequencies &&
-          known.scale == kind.scale && op.getPositions() == positions)
+          known.scale == kind.scale && counted == positions)
         return {op.getCos(), op.getSin()};
     auto type = RankedTensorType::get(
         {static_cast<int64_t>(kind.inverseFrequencies.size())},
@@ -189,9 +189,11 @@ private:
     Value frequencies = ConstantOp::create(
         b.builder, b.loc, type,
         DenseElementsAttr::get(type, ArrayRef(kind.inverseFrequencies)));
-    auto op = ir::RotaryTableOp::create(b.builder, b.loc, positions,
-                                        frequencies, kind.scale);
-    sharedTables.emplace_back(kind, op);
+    // Positions are i32 throughout the runtime.
+    auto op = ir::RotaryTableOp::create(
+        b.builder, b.loc, b.cast(positions, b.builder.getI32Type()),
+        frequencies, kind.scale);
+    sharedTables.emplace_back(kind, positions, op);
     return {op.getCos(), op.getSin()};
   }
 
@@ -279,7 +281,7 @@ private:
 
   Value countedPositions;
   std::map<Key, std::optional<Table>> proven;
-  std::vector<std::pair<RotaryKind, ir::RotaryTableOp>> sharedTables;
+  std::vector<std::tuple<RotaryKind, Value, ir::RotaryTableOp>> sharedTables;
 };
 
 } // namespace

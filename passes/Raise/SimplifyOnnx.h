@@ -11,6 +11,10 @@ namespace qopt::passes {
 /// Whether all dimensions that `wide` knows `exact` knows too, as the same.
 bool isAtLeastAsExact(mlir::Type exact, mlir::Type wide);
 
+/// Whether a value that equals the op's first result can take its place: its
+/// type says no less, and users outside onnx see no other type.
+bool mayReplace(mlir::Operation *op, mlir::Value value);
+
 /// Replaces an op of one used result by a value that is equal to it, where the
 /// value's type says no less and every user accepts it.
 mlir::LogicalResult replaceByEqual(mlir::Operation *op, mlir::Value value,

@@ -8,8 +8,9 @@ include "mlir/Pass/PassBase.td"
 def SelectHostLayoutsPass : Pass<"qopt-select-host-layouts", "::mlir::func::FuncOp"> {
   let summary = "layout of every weight for the host's kernels";
   let description = [{
-    Before: weights in canonical layout. After: the weight of each linear is packed as host_tiled, that of a look-up stays
-    canonical, because one reads all of it and the other single rows. A weight that host_tiled cannot hold is an error
+    Before: weights in canonical layout. After: the weight of each linear is packed as host_tiled; that of a look-up stays
+    canonical, because one reads all of it and the other single rows, but a table that a linear reads too is stored once,
+    packed. A weight that host_tiled cannot hold is an error
     that says why. Numerics: exact. Method: runtime/host/LinearLayout.h decides what can be packed. Example:
     test/passes/Schedule/select-host-layouts.mlir.
   }];

@@ -19,29 +19,48 @@ namespace {
 struct SelectHostLayouts
     : qopt::passes::impl::SelectHostLayoutsPassBase<SelectHostLayouts> {
   void runOnOperation() override {
-    WalkResult walk = getOperation().walk([&](ir::WeightUserOpInterface user) {
-      if (user.looksUpRows())
-        return WalkResult::advance();
-      OpOperand &operand = user.getWeightOperand();
-      auto type = cast<ir::WeightType>(operand.get().getType());
-      if (type.getLayout() != ir::Layout::Canonical)
-        return WalkResult::advance();
-      auto layout = host::linearLayout(type.getFormat(), type.getRows(),
-                                       type.getColumns());
-      if (!layout.ok()) {
-        user.emitError("the host has no kernel for its weight ")
-            << type << ": " << layout.status().message();
-        return WalkResult::interrupt();
-      }
-      OpBuilder builder(user);
-      operand.set(ir::PackWeightOp::create(
-          builder, user.getLoc(), type.withLayout(ir::Layout::HostTiled),
-          operand.get()));
-      return WalkResult::advance();
+    SmallVector<ir::WeightUserOpInterface> users, lookUps;
+    getOperation().walk([&](ir::WeightUserOpInterface user) {
+      (user.looksUpRows() ? lookUps : users).push_back(user);
     });
-    if (walk.wasInterrupted())
-      signalPassFailure();
+    for (ir::WeightUserOpInterface user : users)
+      if (failed(pack(user)))
+        return signalPassFailure();
+    // A table that a linear reads too (tied embeddings) is stored once: the
+    // look-up takes its rows out of the tiles.
+    for (ir::WeightUserOpInterface user : lookUps) {
+      OpOperand &operand = user.getWeightOperand();
+      if (Value weight = packed.lookup(operand.get()))
+        operand.set(weight);
+    }
+    packed.clear();
   }
+
+private:
+  LogicalResult pack(ir::WeightUserOpInterface user) {
+    OpOperand &operand = user.getWeightOperand();
+    Value &weight = packed[operand.get()];
+    auto type = cast<ir::WeightType>(operand.get().getType());
+    if (type.getLayout() != ir::Layout::Canonical)
+      return success();
+    auto layout =
+        host::linearLayout(type.getFormat(), type.getRows(), type.getColumns());
+    if (!layout.ok())
+      return user.emitError("the host has no kernel for its weight ")
+             << type << ": " << layout.status().message();
+    if (!weight) {
+      OpBuilder builder(&getContext());
+      builder.setInsertionPointAfterValue(operand.get());
+      weight = ir::PackWeightOp::create(builder, user.getLoc(),
+                                        type.withLayout(ir::Layout::HostTiled),
+                                        operand.get());
+    }
+    operand.set(weight);
+    return success();
+  }
+
+  /// Canonical weight → the packed one.
+  llvm::DenseMap<Value, Value> packed;
 };
 
 } // namespace

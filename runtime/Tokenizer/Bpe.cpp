@@ -58,6 +58,17 @@ Status Bpe::read(const Part &part) {
   return {};
 }
 
+Status missing(std::size_t rank,
+               const std::pair<std::string, std::string> &pair,
+               const std::string &token) {
+  std::string spelt = "(\"" + pair.first;
+  spelt += "\", \"" + pair.second;
+  return Status(StatusCode::BadModel, "tokenizer: merge " +
+                                          std::to_string(rank) + " " + spelt +
+                                          "\") needs the token \"" + token +
+                                          "\", which the vocabulary lacks");
+}
+
 Status
 Bpe::addMerges(const std::vector<std::pair<std::string, std::string>> &pairs) {
   merges = MergeTable(pairs.size());
@@ -69,13 +80,10 @@ Bpe::addMerges(const std::vector<std::pair<std::string, std::string>> &pairs) {
     auto leftId = words.find(left), rightId = words.find(right);
     auto joinedId = words.find(joined);
     if (!leftId || !rightId || !joinedId)
-      return Status(StatusCode::BadModel,
-                    "tokenizer: merge " + std::to_string(rank) + " (\"" + left +
-                        "\", \"" + right + "\") needs the token \"" +
-                        (!leftId    ? left
-                         : !rightId ? right
-                                    : joined) +
-                        "\", which the vocabulary lacks");
+      return missing(rank, pairs[rank],
+                     !leftId    ? left
+                     : !rightId ? right
+                                : joined);
     merges.insert(
         static_cast<std::int32_t>(*leftId), static_cast<std::int32_t>(*rightId),
         static_cast<std::uint32_t>(rank), static_cast<std::int32_t>(*joinedId));

@@ -44,7 +44,8 @@ class Unicode : public Normalizer {
 public:
   explicit Unicode(NormalForm form) : form(form) {}
   Status apply(NormalizedText &text) const override {
-    transform(text, [&](auto part) { return normalize(part, form); });
+    transform(text,
+              [&](std::string_view part) { return normalize(part, form); });
     return {};
   }
 
@@ -193,7 +194,7 @@ public:
         out += chinese ? " " : "";
       });
     if (stripAccents) {
-      transform(text, [](auto part) {
+      transform(text, [](std::string_view part) {
         return normalize(part, NormalForm::Decomposed);
       });
       rewrite(text, [](char32_t c, std::string &out) {

@@ -427,7 +427,7 @@ std::string Translator::parseClass() {
     return "[^" + operands[0].substr(1);
   std::string result = operands.back();
   for (std::size_t i = operands.size() - 1; i-- > 0;)
-    result = "(?=" + operands[i] + ")" + result;
+    result.insert(0, "(?=" + operands[i] + ")");
   if (negated)
     return "(?:(?!" + result + ")" + std::string(anyCharacter) + ")";
   return operands.size() == 1 ? result : "(?:" + result + ")";

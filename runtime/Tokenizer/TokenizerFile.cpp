@@ -162,11 +162,11 @@ private:
     return place(std::move(v)) != nullptr;
   }
   json *place(json v) {
-    if (open_.empty()) {
+    if (containers.empty()) {
       file.tree = std::move(v);
       return &file.tree;
     }
-    json &parent = *open_.back();
+    json &parent = *containers.back();
     if (parent.is_array()) {
       parent.push_back(std::move(v));
       return &parent.back();
@@ -180,7 +180,7 @@ private:
       return failList();
     if (++depth > 64)
       return fail("it is nested more than 64 levels deep");
-    open_.push_back(place(std::move(container)));
+    containers.push_back(place(std::move(container)));
     keys.emplace_back();
     return true;
   }
@@ -190,7 +190,7 @@ private:
         return failList();
       list = List::None;
     } else {
-      open_.pop_back();
+      containers.pop_back();
       keys.pop_back();
     }
     --depth;
@@ -198,7 +198,7 @@ private:
   }
 
   TokenizerFile &file;
-  std::vector<json *> open_;
+  std::vector<json *> containers;
   std::vector<std::string> keys;
   List list = List::None;
   unsigned depth = 0, listDepth = 0;

@@ -39,6 +39,7 @@ public:
       lowest = std::min(lowest, entry.score);
     }
     std::vector<std::pair<std::string_view, std::uint32_t>> texts;
+    texts.reserve(entries.size());
     for (const VocabularyEntry &entry : entries)
       texts.push_back({entry.token, *words.find(entry.token)});
     trie = Trie(std::move(texts));

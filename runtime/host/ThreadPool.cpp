@@ -75,8 +75,12 @@ void ThreadPool::dispatch(const Job &next) {
   next.runPart(0);
   for (int64_t part = 1; part < next.parts; ++part) {
     Worker &worker = *workers[part - 1];
-    uint32_t expected = worker.given.load(std::memory_order_relaxed);
-    for (int round = 0; worker.done.load(std::memory_order_acquire) != expected;
+    uint32_t number = worker.given.load(std::memory_order_relaxed);
+    if (worker.take(number)) {
+      next.runPart(part);
+      continue;
+    }
+    for (int round = 0; worker.done.load(std::memory_order_acquire) != number;
          ++round)
       round < spinRounds ? relax() : std::this_thread::yield();
   }
@@ -92,7 +96,10 @@ void ThreadPool::work(Worker &self, int64_t part) {
     self.given.wait(seen, std::memory_order_acquire);
     if (stop.load(std::memory_order_relaxed))
       return;
-    ++seen;
+    // `job` may be read only by who has taken its part: only then is it kept.
+    seen = self.given.load(std::memory_order_acquire);
+    if (!self.take(seen))
+      continue;
     job.runPart(part);
     self.done.store(seen, std::memory_order_release);
   }

@@ -1,8 +1,10 @@
 // The threads of the host device: one pool that splits an index range into
 // equal contiguous parts. Workers spin for a few microseconds after their last
 // part, because the kernels of a decode step follow each other at once, and
-// then sleep. There is no queue and no stealing: the split depends on the sizes
-// alone, and no kernel's result depends on it.
+// then sleep. There is no queue: the split depends on the sizes alone, and no
+// kernel's result depends on it. A part that its worker has not begun when the
+// caller is done with its own is the caller's, so that a busy machine costs
+// speed and not a time slice for each kernel.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_THREADPOOL_H
 #define QOPT_RUNTIME_HOST_THREADPOOL_H
@@ -55,12 +57,20 @@ private:
     int64_t parts = 0;
     void runPart(int64_t part) const;
   };
-  /// One cache line for each worker: the job number it has been given and the
-  /// one it has done.
+  /// One cache line for each worker: the number of the job it has been given,
+  /// of the last that it or the caller has taken, and of the last it has done.
   struct alignas(64) Worker {
     std::atomic<uint32_t> given{0};
+    std::atomic<uint32_t> taken{0};
     std::atomic<uint32_t> done{0};
     std::thread thread;
+
+    /// Whether the part of job `number` is the one's who asks.
+    bool take(uint32_t number) {
+      uint32_t before = number - 1;
+      return taken.compare_exchange_strong(before, number,
+                                           std::memory_order_acq_rel);
+    }
   };
 
   int64_t partsFor(int64_t count, int64_t grain) const {

@@ -3,7 +3,9 @@
 // an error.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/Engine.h"
+#include "qopt/Session.h"
 
+#include "FunctionBuilder.h"
 #include "TemporaryFolder.h"
 #include "TinyDecoder.h"
 #include "runtime/ArtifactFile.h"
@@ -121,15 +123,17 @@ TEST_F(PlanVerifierTest, RefusesAGroupWithoutASize) {
       "cache layer 0 is not valid"));
 }
 
-// Whatever bytes a plan has, with digests to match: opening and running end in
-// a status.
-TEST_F(PlanVerifierTest, RandomPlansNeverCrash) {
+/// Bytes of the plan replaced at random, with digests to match; what opens is
+/// given to `run`. How many opened.
+int damagePlans(
+    const std::string &path, unsigned seed,
+    const std::function<void(std::shared_ptr<const Artifact>)> &run) {
   std::ifstream in(path, std::ios::binary);
   std::string whole((std::istreambuf_iterator<char>(in)), {});
   in.close();
   runtime::ArtifactHeader header;
   std::memcpy(&header, whole.data(), sizeof(header));
-  std::mt19937_64 random(11);
+  std::mt19937_64 random(seed);
   int opened = 0;
   for (int trial = 0; trial < 800; ++trial) {
     std::string damaged = whole;
@@ -148,21 +152,102 @@ TEST_F(PlanVerifierTest, RandomPlansNeverCrash) {
     if (!artifact.ok())
       continue;
     ++opened;
-    if (!(*artifact)->isDecoder())
-      continue;
+    run(*artifact);
+  }
+  return opened;
+}
+
+// Whatever bytes a plan has, opening and running it end in a status.
+TEST_F(PlanVerifierTest, RandomDecodersNeverCrash) {
+  auto generate = [](std::shared_ptr<const Artifact> artifact) {
     EngineOptions options;
     options.threads = 1;
     options.maxSequences = 1;
     options.cacheTokens = 64;
-    auto engine = Engine::create(*artifact, options);
+    auto engine = Engine::create(std::move(artifact), options);
     if (!engine.ok())
-      continue;
+      return;
     Request request;
     request.prompt = {1, 2, 3};
     request.maxTokens = 3;
     (void)(*engine)->generate(request).ok();
-  }
-  EXPECT_GT(opened, 0);
+  };
+  EXPECT_GT(damagePlans(path, 11, generate), 0);
+}
+
+/// A graph with every kind of step that needs no weight.
+void writeManySteps(const std::string &path) {
+  qopt::test::FunctionBuilder f("main", plan::FunctionKind::Graph);
+  uint32_t rows = f.symbol(plan::SymbolKind::InputDim, 0, 0, 0, "rows");
+  uint32_t c32 = f.constant(32), c16 = f.constant(16), one = f.constant(1);
+  uint32_t two = f.constant(2), zero = f.constant(0);
+  uint32_t x =
+      f.value(plan::DType::F32, {rows, c32}, plan::Storage::Input, "x");
+  uint32_t y =
+      f.value(plan::DType::F64, {rows, c16}, plan::Storage::Output, "y");
+  uint32_t coded = f.arena({rows, c32}, plan::DType::U8);
+  f.function->values[coded]->quantized =
+      runtime::fromFormat(quant::groupFormat(quant::ElementType::Int8, 32));
+  plan::QuantizeActivationsT quantize;
+  quantize.x = x, quantize.y = coded;
+  plan::DequantizeT dequantize;
+  dequantize.x = coded, dequantize.y = f.arena({rows, c32});
+  plan::LayerNormT norm;
+  norm.x = dequantize.y, norm.y = f.arena({rows, c32});
+  norm.scale = f.floats(std::vector<float>(32, 1.f));
+  norm.bias = int32_t(norm.scale);
+  plan::RotaryT rotary;
+  rotary.x = norm.y, rotary.y = f.arena({rows, c32});
+  rotary.cos = rotary.sin = f.floats(std::vector<float>(8, 0.5f));
+  rotary.heads = 2, rotary.head_size = 16, rotary.rotated = 16;
+  uint32_t heads = f.view(rotary.y, zero, {one, rows, two, c16});
+  uint32_t keys = f.arena({one, two, rows, c16});
+  plan::CopyT copy;
+  copy.x = rotary.y, copy.y = keys;
+  copy.shape = {two, rows, c16};
+  copy.x_strides = {c16, c32, one};
+  copy.y_strides = {f.symbol(plan::SymbolKind::Mul, rows, c16), c16, one};
+  copy.x_offset = copy.y_offset = zero;
+  plan::AttentionT attention;
+  attention.q = heads, attention.k = attention.v = keys;
+  attention.y = f.arena({one, rows, two, c16});
+  attention.mask = int32_t(f.floats({0.5f}));
+  attention.causal = true;
+  plan::GatedActivationT gated;
+  gated.gate = f.view(attention.y, zero, {rows, c32});
+  gated.y = f.arena({rows, c16});
+  plan::ActivationT activation;
+  activation.x = gated.y, activation.y = f.arena({rows, c16});
+  plan::CastT convert;
+  convert.x = activation.y, convert.y = y;
+  f.step(std::move(quantize));
+  f.step(std::move(dequantize));
+  f.step(std::move(norm));
+  f.step(std::move(rotary));
+  f.step(std::move(copy));
+  f.step(std::move(attention));
+  f.step(std::move(gated));
+  f.step(std::move(activation));
+  f.step(std::move(convert));
+  ASSERT_TRUE(f.write(path).ok());
+}
+
+TEST_F(PlanVerifierTest, RandomGraphsNeverCrash) {
+  writeManySteps(path);
+  std::vector<float> x(3 * 32, 0.5f);
+  TensorView view = {"x", DType::F32, {3, 32}, x.data()};
+  int completed = 0;
+  auto run = [&](std::shared_ptr<const Artifact> artifact) {
+    auto session = Session::create(std::move(artifact), {.threads = 1});
+    if (session.ok())
+      completed += (*session)->run({view}).ok();
+  };
+  auto whole = Artifact::open(path);
+  ASSERT_TRUE(whole.ok()) << whole.status().message();
+  run(*whole);
+  EXPECT_EQ(completed, 1);
+  EXPECT_GT(damagePlans(path, 5, run), 0);
+  EXPECT_GT(completed, 1); // a name or a float was changed
 }
 
 } // namespace

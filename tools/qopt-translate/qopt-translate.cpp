@@ -5,6 +5,7 @@
 #include "dialects/AllDialects.h"
 #include "dialects/Onnx/SymbolicShapes.h"
 #include "lib/Import/Onnx/Importer.h"
+#include "lib/Import/Onnx/OpTable.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Builders.h"
@@ -16,16 +17,17 @@
 
 namespace cl = llvm::cl;
 
-static cl::opt<std::string> input(cl::Positional, cl::Required,
+static cl::opt<std::string> input(cl::Positional,
                                   cl::desc("<model.onnx or its folder>"));
 static cl::opt<std::string> output("o", cl::desc("where to write"),
                                    cl::value_desc("file"), cl::init("-"));
-static cl::opt<bool>
-    importOnnx("import-onnx",
-               cl::desc("from ONNX to the onnx dialect (the one translation)"),
-               cl::Required);
+static cl::opt<bool> importOnnx("import-onnx",
+                                cl::desc("from ONNX to the onnx dialect"));
 static cl::opt<bool> locations("locations",
                                cl::desc("print where each op comes from"));
+static cl::opt<bool>
+    operators("operators",
+              cl::desc("list the operators that can be read, as Markdown"));
 static cl::opt<bool> weights("weights", cl::desc("print the weights' bytes"));
 
 static cl::opt<bool> sizes("sizes",
@@ -50,12 +52,37 @@ static qopt::Status annotateSizes(mlir::ModuleOp module) {
   return {};
 }
 
+static void listOperators(llvm::raw_ostream &os) {
+  using namespace qopt::import;
+  os << "Opsets " << oldestOpset << " to " << newestOpset
+     << " of the default domain.\n\n| operator | domain | from opset | op |\n"
+        "|---|---|---|---|\n";
+  for (const OpRow &row : opTable()) {
+    llvm::StringRef domain = row.domain;
+    os << "| " << row.name << " | " << (domain.empty() ? "ai.onnx" : domain)
+       << " | "
+       << (domain.empty() ? std::max<int64_t>(row.since, oldestOpset) : 1)
+       << " | "
+       << (row.target ? "onnx." + std::string(row.target) : "rewritten")
+       << " |\n";
+  }
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::ParseCommandLineOptions(
       argc, argv,
       "qopt's import of ONNX models, as text\n\n"
       "  qopt-translate --import-onnx model.onnx -o model.mlir\n");
+  if (operators) {
+    listOperators(llvm::outs());
+    return 0;
+  }
+  if (!importOnnx || input.empty()) {
+    llvm::errs() << "error: nothing to do; expected --import-onnx and a model, "
+                    "or --operators\n";
+    return 2;
+  }
   mlir::DialectRegistry registry;
   qopt::registerAllDialects(registry);
   mlir::MLIRContext context(registry);

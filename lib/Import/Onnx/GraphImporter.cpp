@@ -171,9 +171,9 @@ Status GraphImporter::importNode(const NodeProto &node) {
                     std::move(inputs));
   if (Status status = importThrough(*row, state); !status)
     return at(where, status);
-  for (int i = 0; i < node.output_size(); ++i)
-    if (!node.output(i).empty())
-      if (Status status = define(node.output(i), state.results()[i]); !status)
+  for (auto [name, value] : llvm::zip(node.output(), state.results()))
+    if (!name.empty())
+      if (Status status = define(name, value); !status)
         return at(where, status);
   return {};
 }

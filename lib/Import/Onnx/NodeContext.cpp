@@ -30,6 +30,13 @@ void NodeContext::setInput(unsigned index, Value value) {
   inputs[index] = value;
 }
 
+unsigned NodeContext::numOutputs() const {
+  int count = proto.output_size();
+  while (count > 0 && proto.output(count - 1).empty())
+    --count;
+  return count;
+}
+
 bool NodeContext::wantsOutput(unsigned index) const {
   return index < numOutputs() && !proto.output(index).empty();
 }

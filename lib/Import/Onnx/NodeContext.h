@@ -33,7 +33,13 @@ public:
   mlir::Value input(unsigned index) const { return inputs[index]; }
   bool hasInput(unsigned index) const;
   void setInput(unsigned index, mlir::Value value);
-  unsigned numOutputs() const { return proto.output_size(); }
+  /// Inputs that the file writes as empty names after the last real one.
+  void dropInputsFrom(unsigned count) {
+    if (inputs.size() > count)
+      inputs.truncate(count);
+  }
+  /// Outputs of the node, without empty names at the end.
+  unsigned numOutputs() const;
   bool wantsOutput(unsigned index) const;
 
   /// Attributes of the file. A wrong type is remembered and reported after the

@@ -235,13 +235,14 @@ static Status checkCounts(const OpRow &row, NodeContext &node) {
 
 Status importThrough(const OpRow &row, NodeContext &node) {
   QOPT_RETURN_IF_ERROR(checkCounts(row, node));
-  for (int i = 0; i < row.maxInputs; ++i)
-    if (!node.hasInput(i)) {
-      if (row.target || i < node.node().input_size())
+  if (row.maxInputs != any) {
+    node.dropInputsFrom(row.maxInputs);
+    // What the file leaves out at the end becomes none, except where the row's
+    // function writes the operands itself.
+    for (int i = 0; i < row.maxInputs; ++i)
+      if (!node.hasInput(i) && (row.target || i < node.node().input_size()))
         node.setInput(i, node.none());
-      // Only optional inputs may be empty: the fewest that there must be are
-      // required, but for operators with gaps, which the op's verifier knows.
-    }
+  }
   if (row.build)
     QOPT_RETURN_IF_ERROR(row.build(node));
   if (row.target) {

@@ -156,3 +156,18 @@ func.func @chosen_elements(%a: tensor<1xi64>, %b: tensor<1xi64>) -> tensor<2xi64
   %y = onnx.Where %choice, %two, %sizes : (tensor<2xi1>, tensor<2xi64>, tensor<2xi64>) -> tensor<2xi64>
   return %y : tensor<2xi64>
 }
+
+// The names of dimensions say that nothing is expanded or cut.
+// CHECK-LABEL: func @same_sizes
+// CHECK-NEXT: return %arg0
+func.func @same_sizes(%x: tensor<?x?xf32> {onnx.dims = ["batch", "sequence"]},
+                      %y: tensor<?x?xi64> {onnx.dims = ["batch", "sequence"]}) -> tensor<?x?xf32> {
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %none = onnx.None
+  %shape = onnx.Shape %y : (tensor<?x?xi64>) -> tensor<2xi64>
+  %size = onnx.Shape %y {start = 1 : i64} : (tensor<?x?xi64>) -> tensor<1xi64>
+  %a = onnx.Expand %x, %shape : (tensor<?x?xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+  %b = onnx.Slice %a, %zero, %size, %one, %none : (tensor<?x?xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<?x?xf32>
+  return %b : tensor<?x?xf32>
+}

@@ -2,11 +2,26 @@
 // RUN: qopt-opt %s -pass-pipeline='builtin.module(func.func(qopt-select-host-layouts))' -split-input-file -verify-diagnostics | FileCheck %s
 
 // CHECK-LABEL: func @step
+// CHECK: %[[T:.*]] = qopt.weight "table"
 // CHECK: %[[W:.*]] = qopt.weight "w"
-// CHECK: %[[X:.*]] = qopt.embedding %{{.*}}, %[[W]]
 // CHECK: %[[P:.*]] = qopt.pack_weight %[[W]] : !qopt.weight<8x4, f32> -> !qopt.weight<8x4, f32, layout = host_tiled>
+// CHECK: %[[X:.*]] = qopt.embedding %{{.*}}, %[[T]]
 // CHECK: qopt.linear %[[X]], %[[P]]
 func.func @step(%ids: tensor<?xi32>) -> tensor<?x8xf32> {
+  %t = qopt.weight "table" codes(dense<0.5> : tensor<8x4xf32>) : !qopt.weight<8x4, f32>
+  %w = qopt.weight "w" codes(dense<0.25> : tensor<8x4xf32>) : !qopt.weight<8x4, f32>
+  %x = qopt.embedding %ids, %t : tensor<?xi32>, !qopt.weight<8x4, f32> -> tensor<?x4xf32>
+  %y = qopt.linear %x, %w : tensor<?x4xf32>, !qopt.weight<8x4, f32> -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// A tied table is packed once and read twice.
+// CHECK-LABEL: func @tied
+// CHECK: %[[P:.*]] = qopt.pack_weight
+// CHECK-NOT: qopt.pack_weight
+// CHECK: %[[X:.*]] = qopt.embedding %{{.*}}, %[[P]]
+// CHECK: qopt.linear %[[X]], %[[P]]
+func.func @tied(%ids: tensor<?xi32>) -> tensor<?x8xf32> {
   %w = qopt.weight "w" codes(dense<0.5> : tensor<8x4xf32>) : !qopt.weight<8x4, f32>
   %x = qopt.embedding %ids, %w : tensor<?xi32>, !qopt.weight<8x4, f32> -> tensor<?x4xf32>
   %y = qopt.linear %x, %w : tensor<?x4xf32>, !qopt.weight<8x4, f32> -> tensor<?x8xf32>

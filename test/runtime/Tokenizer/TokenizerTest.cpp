@@ -110,6 +110,7 @@ TEST(Tokenizer, ThreadsShareIt) {
   Tokenizer tokenizer = llama();
   Ids expected = *tokenizer.encode("ab a ab aab é b");
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i)
     threads.emplace_back([&] {
       for (int j = 0; j < 500; ++j)

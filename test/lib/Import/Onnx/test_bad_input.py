@@ -195,6 +195,11 @@ def test_tensors(refused, weight, message):
     assert message in text and '"w"' in text
 
 
+def test_empty_names_at_the_end_mean_nothing(tool, tmp_path):
+    model = tiny_models.model_of([node("Abs", ["x", "", ""], ["y", ""])], ["x"], ["y"])
+    tool("qopt-translate", "--import-onnx", tiny_models.save(model, tmp_path / "model.onnx"))
+
+
 def test_names(refused):
     twice = [node("Abs", ["x"]), node("Neg", ["x"])]
     assert 'the value "y" is defined twice' in refused(tiny_models.model_of(twice, ["x"], ["y"]))

@@ -1,7 +1,7 @@
 """ONNX's own node tests: a model is imported with the shapes and types that the test expects, or refused by name.
 
-Their numbers are compared in test/conformance, for the operators that are known; here every fourth test is tried, whatever
-its operator."""
+Their numbers are compared in test/conformance, for the operators that are known; here every fourth test is tried,
+whatever its operator."""
 
 import os
 import re

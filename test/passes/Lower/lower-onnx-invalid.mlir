@@ -1,0 +1,11 @@
+// All nodes that cannot be lowered are reported in one error, each with its name and why.
+// RUN: not qopt-opt %s -pass-pipeline='builtin.module(func.func(qopt-lower-onnx))' 2>&1 | FileCheck %s
+
+// CHECK: error: cannot compile 2 of the model's nodes
+// CHECK: node "/mask/NonZero" (NonZero): is not supported outside of what raising recognises
+// CHECK: node "/sum" (CumSum): its axis is no constant
+func.func @several(%x: tensor<4x4xf32>, %n: tensor<1xi64>) -> (tensor<2x?xi64>, tensor<4x4xf32>) {
+  %a = onnx.NonZero %x : (tensor<4x4xf32>) -> tensor<2x?xi64> loc("/mask/NonZero")
+  %b = onnx.CumSum %x, %n : (tensor<4x4xf32>, tensor<1xi64>) -> tensor<4x4xf32> loc("/sum")
+  return %a, %b : tensor<2x?xi64>, tensor<4x4xf32>
+}

@@ -1,0 +1,36 @@
+// What raising left of onnx becomes linalg; shape arithmetic leaves no trace, reshapes are views.
+// RUN: qopt-opt %s -pass-pipeline='builtin.module(func.func(qopt-lower-onnx,canonicalize,cse))' | FileCheck %s
+
+// CHECK-LABEL: func @broadcast
+// CHECK-NOT: = onnx.
+// CHECK: linalg.generic {indexing_maps = [#[[XY:.*]], #[[Y:.*]], #[[XY]]]
+// CHECK: arith.mulf
+func.func @broadcast(%x: tensor<?x4xf32> {onnx.dims = ["n", 4]}, %y: tensor<4xf32>) -> tensor<?x4xf32> {
+  %z = onnx.Mul %x, %y : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %z : tensor<?x4xf32>
+}
+
+// CHECK-LABEL: func @reshape
+// CHECK-SAME: (%[[X:.*]]: tensor<?x6xf32>
+// CHECK-NOT: = onnx.
+// CHECK: %[[N:.*]] = tensor.dim %[[X]]
+// CHECK: tensor.expand_shape %[[X]] {{.*}} output_shape [%[[N]], 2, 3]
+// CHECK-NOT: linalg.generic
+func.func @reshape(%x: tensor<?x6xf32> {onnx.dims = ["n", 6]}) -> tensor<?x2x3xf32> {
+  %shape = onnx.Shape %x : (tensor<?x6xf32>) -> tensor<2xi64>
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %n = onnx.Gather %shape, %zero : (tensor<2xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %rest = onnx.Constant dense<[2, 3]> : tensor<2xi64>
+  %to = onnx.Concat %n, %rest {axis = 0 : i64} : (tensor<1xi64>, tensor<2xi64>) -> tensor<3xi64>
+  %y = onnx.Reshape %x, %to : (tensor<?x6xf32>, tensor<3xi64>) -> tensor<?x2x3xf32>
+  return %y : tensor<?x2x3xf32>
+}
+
+// CHECK-LABEL: func @sum
+// CHECK: linalg.fill
+// CHECK: iterator_types = ["parallel", "reduction"]
+func.func @sum(%x: tensor<?x6xf32> {onnx.dims = ["n", 6]}) -> tensor<?x1xf32> {
+  %axis = onnx.Constant dense<1> : tensor<1xi64>
+  %y = onnx.ReduceSum %x, %axis : (tensor<?x6xf32>, tensor<1xi64>) -> tensor<?x1xf32>
+  return %y : tensor<?x1xf32>
+}

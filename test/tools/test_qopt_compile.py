@@ -1,0 +1,163 @@
+"""What qopt-compile promises: the same bytes for the same inputs, one clear error for bad ones, whole files only."""
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+USAGE, BAD_INPUT, UNSUPPORTED, INFEASIBLE = 2, 3, 4, 5
+
+
+def save_linear(folder, weight, kind="MatMul"):
+    """A graph y = x W with one weight, as folder/model.onnx."""
+    folder.mkdir(exist_ok=True)
+    k, n = weight.shape
+    node = helper.make_node(kind, ["x", "w"], ["y"], name="projection")
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [node],
+        "main",
+        [info("x", TensorProto.FLOAT, ["rows", k])],
+        [info("y", TensorProto.FLOAT, ["rows", n])],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), folder / "model.onnx"
+    )
+    return folder / "model.onnx"
+
+
+def refused(tool, code, *arguments):
+    """Runs qopt-compile, expects this exit status and one error; returns its text."""
+    done = tool("qopt-compile", *arguments, check=False)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("error:") == 1, done.stderr
+    return done.stderr
+
+
+def test_summary(tool, stories, tmp_path):
+    summary = json.loads(tool("qopt-compile", stories, "-o", tmp_path / "m.qopt", "--json").stdout)
+    assert summary["kind"] == "decoder"
+    assert summary["raised_layers"] == summary["layers"] == 5
+    assert summary["artifact_bytes"] == (tmp_path / "m.qopt").stat().st_size
+
+
+@pytest.mark.parametrize("stage", ["onnx", "qopt", "quantized", "fused", "scheduled", "kernels"])
+def test_every_stage_prints(tool, stories, stage):
+    assert "func.func" in tool("qopt-compile", stories, "--emit", stage).stdout
+
+
+def test_same_bytes_in_any_folder_with_any_threads(tool, stories, tmp_path):
+    made = []
+    for number, threads in enumerate((1, 2)):
+        folder = tmp_path / str(number)
+        shutil.copytree(stories, folder)
+        tool("qopt-compile", folder, "--weights", "int8", "--threads", threads, "-o", folder / "m.qopt")
+        made.append((folder / "m.qopt").read_bytes())
+    assert made[0] == made[1]
+
+
+def test_formats_of_single_weights(tool, stories, tmp_path):
+    options = ["--format", "re:^node_linear_3$=int8", "--json"]
+    summary = json.loads(tool("qopt-compile", stories, *options, "-o", tmp_path / "m.qopt").stdout)
+    formats = {weight["name"]: weight["format"] for weight in summary["weights"]}
+    assert formats.pop("node_linear_3") == "int8"
+    assert set(formats.values()) == {"f32"}
+
+
+def test_not_an_onnx_file(tool, tmp_path):
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"this is no protobuf" * 10)
+    assert "model.onnx" in refused(tool, BAD_INPUT, model, "-o", tmp_path / "m.qopt")
+    assert list(tmp_path.iterdir()) == [model]
+
+
+def test_missing_file(tool, tmp_path):
+    assert "none.onnx" in refused(tool, BAD_INPUT, tmp_path / "none.onnx", "-o", tmp_path / "m.qopt")
+
+
+def test_truncated_file(tool, stories, tmp_path):
+    content = (stories / "model.onnx").read_bytes()
+    model = tmp_path / "model.onnx"
+    for size in (0, 1, 100, len(content) // 2, len(content) - 1):
+        model.write_bytes(content[:size])
+        refused(tool, BAD_INPUT, model, "-o", tmp_path / "m.qopt")
+        assert list(tmp_path.iterdir()) == [model]
+
+
+def test_unknown_operators_are_listed_together(tool, tmp_path):
+    info = helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("Frobnicate", ["x"], ["a"], name="first"),
+        helper.make_node("Twiddle", ["a"], ["y"], name="second", domain="org.example"),
+    ]
+    graph = helper.make_graph(nodes, "main", [info("x", TensorProto.FLOAT, [2])], [info("y", TensorProto.FLOAT, [2])])
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("org.example", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), tmp_path / "model.onnx")
+    message = refused(tool, UNSUPPORTED, tmp_path / "model.onnx", "-o", tmp_path / "m.qopt")
+    for part in ("Frobnicate", "first", "Twiddle", "second", "org.example"):
+        assert part in message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weight_that_is_not_finite(tool, tmp_path, value):
+    weight = np.ones((32, 16), np.float32)
+    weight[3, 5] = value
+    model = save_linear(tmp_path, weight)
+    message = refused(tool, BAD_INPUT, model, "-o", tmp_path / "m.qopt")
+    assert '"w"' in message and "row 5, column 3" in message
+    assert list(tmp_path.iterdir()) == [model]
+
+
+def test_group_that_does_not_divide(tool, tmp_path):
+    model = save_linear(tmp_path, np.ones((48, 16), np.float32))
+    message = refused(tool, USAGE, model, "--weights", "int4_g32", "-o", tmp_path / "m.qopt")
+    assert "32" in message and "48" in message and '"w"' in message
+
+
+@pytest.mark.parametrize("option", [["--weights", "int5"], ["--format", "re:nothing=int8"], ["--format", "re:(=int8"]])
+def test_options_out_of_range(tool, stories, tmp_path, option):
+    assert option[1].split("=")[0].split(":")[-1] in refused(tool, USAGE, stories, *option, "-o", tmp_path / "m.qopt")
+
+
+def test_unwritable_output(tool, stories, tmp_path):
+    message = refused(tool, USAGE, stories, "-o", tmp_path / "none" / "m.qopt")
+    assert "none" in message
+
+
+def test_tokenizer_with_too_many_tokens(tool, stories, tmp_path):
+    tokenizer = json.loads((stories / "tokenizer.json").read_text())
+    tokenizer["added_tokens"].append(
+        {"id": 600, "content": "<extra>", "special": True, "single_word": False}
+        | {"lstrip": False, "rstrip": False, "normalized": False}
+    )
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    options = ["--tokenizer", tmp_path / "tokenizer.json", "-o", tmp_path / "m.qopt"]
+    assert "<extra>" in refused(tool, BAD_INPUT, stories, *options)
+
+
+def external_model(folder, location="weights.bin", length=32 * 16 * 4):
+    """y = x W with the weight in another file."""
+    model = onnx.load(save_linear(folder, np.ones((32, 16), np.float32)))
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", 0), ("length", length)):
+        tensor.external_data.add(key=key, value=str(value))
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    return folder / "model.onnx"
+
+
+def test_external_data_missing_short_or_outside(tool, tmp_path):
+    folder = tmp_path / "model"
+    output = tmp_path / "m.qopt"
+    assert "weights.bin" in refused(tool, BAD_INPUT, external_model(folder), "-o", output)
+    (folder / "weights.bin").write_bytes(b"\0" * 100)
+    assert "weights.bin" in refused(tool, BAD_INPUT, external_model(folder), "-o", output)
+    (tmp_path / "secret.bin").write_bytes(b"\0" * 2048)
+    assert "secret.bin" in refused(tool, BAD_INPUT, external_model(folder, "../secret.bin"), "-o", output)
+    (folder / "weights.bin").write_bytes(b"\0" * 2048)
+    tool("qopt-compile", external_model(folder), "-o", output)
