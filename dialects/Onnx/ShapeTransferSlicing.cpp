@@ -33,6 +33,9 @@ static AffineExpr placeOf(AffineExpr bound, AffineExpr size,
     return dims.constant(0);
   if (value && *value < 0)
     return dims.maximum(dims.add(size, bound), dims.constant(0));
+  // [-n:] of an axis of size n; for n = 0 the bound is 0 as well.
+  if (dims.add(bound, size) == dims.constant(0))
+    return dims.constant(0);
   if (!dims.isNonNegative(bound))
     return {};
   return dims.minimum(bound, size);
