@@ -1,4 +1,4 @@
-"""Every real model of the zoo is imported, with ranked types everywhere and sizes in terms of its inputs' dimensions."""
+"""Every real model of the zoo is imported: all types are ranked, sizes are those of the inputs' dimensions."""
 
 import re
 
