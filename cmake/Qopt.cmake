@@ -116,6 +116,7 @@ function(qopt_dialect name td)
   mlir_tablegen(${name}Enums.h.inc -gen-enum-decls)
   mlir_tablegen(${name}Enums.cpp.inc -gen-enum-defs)
   add_public_tablegen_target(${name}IncGen)
+  qopt_reference(${name}Dialect ${td} -gen-dialect-doc -dialect=${dialect})
 endfunction()
 
 # qopt_passes(Raise Passes.td): Passes.h.inc with the declarations and constructors of one stage, target <Stage>PassesIncGen.
@@ -124,6 +125,19 @@ function(qopt_passes stage td)
   set(LLVM_TARGET_DEFINITIONS ${td})
   mlir_tablegen(Passes.h.inc -gen-pass-decls -name ${stage})
   add_public_tablegen_target(${stage}PassesIncGen)
+  qopt_reference(${stage}Passes ${td} -gen-pass-doc)
+endfunction()
+
+# One page of the reference that `./x docs` writes below docs/ of the build folder, by TableGen from the records.
+function(qopt_reference page td)
+  set(output ${CMAKE_BINARY_DIR}/docs/${page}.md)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/docs
+    COMMAND ${MLIR_TABLEGEN_EXE} ${ARGN} -I ${CMAKE_SOURCE_DIR} -I ${MLIR_INCLUDE_DIRS} ${CMAKE_CURRENT_SOURCE_DIR}/${td}
+            -o ${output}
+    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${td} VERBATIM)
+  add_custom_target(qopt-docs-${page} DEPENDS ${output})
+  set_property(GLOBAL APPEND PROPERTY qopt_references qopt-docs-${page})
 endfunction()
 
 function(qopt_tool name)
