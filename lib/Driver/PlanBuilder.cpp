@@ -288,6 +288,10 @@ static bool readsSeparateRows(OpOperand &use) {
   Operation *op = use.getOwner();
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op))
     return llvm::all_of(op->getUses(), readsSeparateRows);
+  if (auto fused = dyn_cast<ir::FusedOp>(op)) // its parts run one by one
+    return llvm::all_of(
+        fused.getBody().front().getArgument(use.getOperandNumber()).getUses(),
+        readsSeparateRows);
   if (isa<ir::GatedActivationOp>(op) || isa<ir::KVAppendOp>(op) ||
       isa<ir::QuantizeOp>(op))
     return true;

@@ -297,6 +297,30 @@ TEST_F(StepsTest, AttentionWithABroadcastMask) {
   expectNear(result(values, {1, tokens, heads, size}), expected, 1e-5f);
 }
 
+TEST_F(StepsTest, RotaryTableOfWidePositions) {
+  uint32_t four = f.constant(4);
+  plan::RotaryTableT table;
+  table.positions =
+      f.value(plan::DType::I64, {rows}, plan::Storage::Input, "positions");
+  table.inverse_frequencies = f.floats({1.f, 0.5f, 0.25f, 0.125f});
+  table.cos = output({rows, four});
+  table.sin =
+      f.value(plan::DType::F32, {rows, four}, plan::Storage::Output, "sin");
+  f.step(std::move(table), "rotary_emb");
+  int64_t positions[] = {0, 7, int64_t(1) << 40};
+  TensorView view = {"positions", DType::I64, {2}, positions};
+  auto results = run({view});
+  ASSERT_TRUE(results.ok()) << results.status().message();
+  EXPECT_NEAR((*results)[0].as<float>()[5], std::cos(3.5f), 1e-6f);
+  EXPECT_NEAR((*results)[1].as<float>()[5], std::sin(3.5f), 1e-6f);
+  auto artifact = Artifact::open(folder.file("steps.qopt"));
+  view.shape = {3};
+  auto session = Session::create(*artifact);
+  EXPECT_EQ((*session)->run({view}).status().message(),
+            "RotaryTable of 'rotary_emb': position 1099511627776 does not fit "
+            "32 bits");
+}
+
 TEST_F(StepsTest, AStepThatDoesNotFitItsKernelIsNamed) {
   plan::RmsNormT norm;
   norm.x = input({rows, f.constant(10)});

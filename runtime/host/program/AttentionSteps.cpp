@@ -11,6 +11,7 @@
 #include "qopt/Tensor.h"
 
 #include <cstring>
+#include <vector>
 
 namespace qopt::runtime {
 
@@ -97,6 +98,29 @@ public:
   }
 };
 
+/// The kernel takes i32 positions; those of a graph are i64 and are narrowed
+/// first.
+class RotaryTableCommand : public HostCommand {
+public:
+  host::RotaryTableArguments arguments;
+  const int64_t *wide = nullptr;
+  std::vector<int32_t> narrow;
+  Status run(const HostCall &call) override {
+    if (wide) {
+      for (size_t i = 0; i < narrow.size(); ++i) {
+        narrow[i] = int32_t(wide[i]);
+        if (narrow[i] != wide[i])
+          return Status(StatusCode::InvalidArgument,
+                        "position " + std::to_string(wide[i]) +
+                            " does not fit 32 bits");
+      }
+      arguments.positions = narrow.data();
+    }
+    host::rotaryTable(arguments, call.pool);
+    return {};
+  }
+};
+
 /// Strides of a mask of rank 0 to 4 against [B, H, S, T]; a dimension of 1
 /// broadcasts.
 Status fillMask(StepBinder &binder, uint32_t id,
@@ -172,15 +196,16 @@ BoundCommand bindRotary(StepBinder &binder, const plan::Rotary &step) {
 
 BoundCommand bindRotaryTable(StepBinder &binder,
                              const plan::RotaryTable &step) {
-  using Command = KernelCommand<host::rotaryTable, host::RotaryTableArguments>;
-  auto command = std::make_unique<Command>();
+  auto command = std::make_unique<RotaryTableCommand>();
   host::RotaryTableArguments &arguments = command->arguments;
   arguments.tokens = binder.value(step.positions()).elements;
   arguments.count = binder.value(step.inverse_frequencies()).elements;
   arguments.scale = step.scale();
   int64_t elements = arguments.tokens * arguments.count;
+  bool wide = binder.value(step.positions()).type == plan::DType::I64;
   QOPT_RETURN_IF_ERROR(binder.expect("positions", step.positions(),
-                                     plan::DType::I32, arguments.tokens));
+                                     wide ? plan::DType::I64 : plan::DType::I32,
+                                     arguments.tokens));
   QOPT_RETURN_IF_ERROR(binder.expect("inverse_frequencies",
                                      step.inverse_frequencies(),
                                      plan::DType::F32, arguments.count));
@@ -188,7 +213,12 @@ BoundCommand bindRotaryTable(StepBinder &binder,
       binder.expect("cos", step.cos(), plan::DType::F32, elements));
   QOPT_RETURN_IF_ERROR(
       binder.expect("sin", step.sin(), plan::DType::F32, elements));
-  binder.point(arguments.positions, step.positions());
+  if (wide) {
+    command->narrow.resize(size_t(arguments.tokens));
+    binder.point(command->wide, step.positions());
+  } else {
+    binder.point(arguments.positions, step.positions());
+  }
   binder.point(arguments.inverseFrequencies, step.inverse_frequencies());
   binder.point(arguments.cos, step.cos());
   binder.point(arguments.sin, step.sin());
