@@ -106,30 +106,31 @@ struct Scores {
   Value mask;         ///< none, or i1 (true attends), or floats to be added
 };
 
-/// cap · tanh(x / cap) with a scalar constant cap: takes it off `value`.
-double takeSoftcap(Value &value) {
-  Value inner = value;
-  double cap = takeScale(inner);
-  auto tanh = inner.getDefiningOp<TanhOp>();
-  if (!tanh)
-    return 0;
-  Value x = tanh.getX();
-  double inverse = takeScale(x);
-  if (std::abs(cap * inverse - 1) > 1e-5)
-    return 0;
-  value = x;
-  return cap;
+/// x of tanh(x), whether it is raised already or not; null for other values.
+Value tanhOperand(Value value) {
+  if (auto tanh = value.getDefiningOp<TanhOp>())
+    return tanh.getX();
+  auto activation = value.getDefiningOp<ir::ActivationOp>();
+  bool matches = activation && activation.getFunction() == ir::Function::Tanh;
+  return matches ? activation.getX() : Value();
 }
 
-/// Whether a product of two computed tensors lies below `value`: tells the
-/// scores from the mask that is added to them.
-MatMulOp productBelow(Value value) {
-  takeScale(value);
-  takeSoftcap(value);
-  takeScale(value);
-  auto product = value.getDefiningOp<MatMulOp>();
-  bool matches = product && typeOf(value).getRank() == 4;
-  return matches ? product : MatMulOp();
+/// factor · product, or cap · tanh(factor · product): a soft cap of scores
+/// whose scale is factor · cap. Nothing for other values.
+std::optional<Scores> scaledProduct(Value value) {
+  Scores scores;
+  scores.scale = takeScale(value);
+  if (Value x = tanhOperand(value)) {
+    scores.softcap = scores.scale;
+    scores.scale *= takeScale(x);
+    value = x;
+    if (scores.softcap <= 0)
+      return std::nullopt;
+  }
+  scores.product = value.getDefiningOp<MatMulOp>();
+  if (!scores.product || typeOf(value).getRank() != 4)
+    return std::nullopt;
+  return scores;
 }
 
 bool isMinusInfinity(Value value) {
@@ -142,17 +143,17 @@ Value takeMask(OnnxBuilder &b, Value &value) {
   if (auto sum = value.getDefiningOp<AddOp>()) {
     for (auto [scores, mask] :
          {std::pair(sum.getA(), sum.getB()), std::pair(sum.getB(), sum.getA())})
-      if (productBelow(scores)) {
+      if (scaledProduct(scores)) {
         value = scores;
         return mask;
       }
   }
   if (auto where = value.getDefiningOp<WhereOp>()) {
-    if (isMinusInfinity(where.getY()) && productBelow(where.getX())) {
+    if (isMinusInfinity(where.getY()) && scaledProduct(where.getX())) {
       value = where.getX();
       return where.getCondition();
     }
-    if (isMinusInfinity(where.getX()) && productBelow(where.getY())) {
+    if (isMinusInfinity(where.getX()) && scaledProduct(where.getY())) {
       value = where.getY();
       return NotOp::create(b.builder, b.loc, where.getCondition().getType(),
                            where.getCondition());
@@ -162,24 +163,11 @@ Value takeMask(OnnxBuilder &b, Value &value) {
 }
 
 std::optional<Scores> matchScores(OnnxBuilder &b, Value value) {
-  Scores scores;
   value = withoutFloatCasts(value);
-  scores.mask = takeMask(b, value);
-  scores.scale = takeScale(value);
-  // scale · tanh(…): the factor belongs to the soft cap.
-  if (auto tanh = value.getDefiningOp<TanhOp>()) {
-    Value x = tanh.getX();
-    double inverse = takeScale(x);
-    scores.softcap = scores.scale;
-    scores.scale = inverse * scores.softcap;
-    if (std::abs(scores.scale - 1) > 1e-5)
-      return std::nullopt;
-    value = x;
-    scores.scale = takeScale(value);
-  }
-  scores.product = value.getDefiningOp<MatMulOp>();
-  if (!scores.product || typeOf(value).getRank() != 4)
-    return std::nullopt;
+  Value mask = takeMask(b, value);
+  std::optional<Scores> scores = scaledProduct(value);
+  if (scores)
+    scores->mask = mask;
   return scores;
 }
 

@@ -13,7 +13,7 @@ DECODERS = {
     "models/books-llama-28m": F16,
     **{
         f"zoo/families/{family}-{exporter}": F32
-        for family in ("llama", "llama3-rope", "qwen2", "qwen3", "mistral", "gpt2")
+        for family in ("llama", "llama3-rope", "qwen2", "qwen3", "mistral", "gpt2", "gemma2", "granite", "smollm3")
         for exporter in ("optimum", "dynamo")
     },
 }
