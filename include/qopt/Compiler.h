@@ -30,8 +30,6 @@ struct CompileSummary {
   uint64_t parameters = 0;  ///< elements of all weights
   uint64_t weightBytes = 0; ///< as stored, scales and zero points included
   uint64_t artifactBytes = 0;
-  uint64_t arenaBytes = 0;      ///< of one call at the report's sizes
-  uint64_t arenaLowerBound = 0; ///< the most bytes live at once
 };
 
 /// Called while weights are written: a name and the share done, 0 to 1.

@@ -142,6 +142,27 @@ static uint64_t countElements(func::FuncOp func) {
   return total;
 }
 
+/// The nodes whose work no kernel family does, or an error where that is
+/// refused.
+static Status checkStrict(ModuleOp module, const CompileOptions &options) {
+  std::string nodes;
+  module.walk([&](ir::GeneratedOp op) {
+    op.getLoc()->walk([&](Location loc) {
+      auto named = dyn_cast<NameLoc>(loc);
+      if (!named)
+        return WalkResult::advance();
+      nodes += (nodes.empty() ? "\"" : ", \"") + named.getName().str() + "\"";
+      return WalkResult::interrupt();
+    });
+  });
+  if (!options.strict || nodes.empty())
+    return Status();
+  return Status(StatusCode::Unsupported,
+                "these nodes have no kernel family and would run as generic "
+                "code: " +
+                    nodes + "; compile without --strict to allow that");
+}
+
 /// Machine code of the nested module `kernels`, as the first segment.
 static StatusOr<GeneratedCode> writeCode(ModuleOp module,
                                          const CompileOptions &options,
@@ -179,6 +200,7 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
   if (functions.size() != 1)
     return Status(StatusCode::Internal, "a module has one function");
   func::FuncOp func = functions.front();
+  QOPT_RETURN_IF_ERROR(checkStrict(module, options));
   plan::PlanT plan;
   plan.manifest = std::make_unique<plan::ManifestT>();
   if (func->hasAttr("qopt.decoder")) {

@@ -161,3 +161,12 @@ def test_external_data_missing_short_or_outside(tool, tmp_path):
     assert "secret.bin" in refused(tool, BAD_INPUT, external_model(folder, "../secret.bin"), "-o", output)
     (folder / "weights.bin").write_bytes(b"\0" * 2048)
     tool("qopt-compile", external_model(folder), "-o", output)
+
+
+def test_strict_refuses_generic_code(tool, stories, tmp_path):
+    output = tmp_path / "m.qopt"
+    tool("qopt-compile", stories, "--strict", "-o", output)
+    output.unlink()
+    message = refused(tool, UNSUPPORTED, stories, "--as", "graph", "--strict", "-o", output)
+    assert "generic" in message
+    assert not output.exists()
