@@ -12,6 +12,7 @@
 #include "dialects/QOpt/QOptEnums.h.inc"
 
 namespace qopt::quant {
+// NOLINTNEXTLINE(readability-identifier-naming): LLVM looks for this name.
 inline llvm::hash_code hash_value(const Format &format) {
   return llvm::hash_combine(format.element, format.granularity,
                             format.groupSize, format.zero, format.scale);

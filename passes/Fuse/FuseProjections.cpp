@@ -90,8 +90,8 @@ static LinearOp mergeLinears(ArrayRef<LinearOp> linears) {
   LinearOp first = *llvm::min_element(
       linears, [](LinearOp a, LinearOp b) { return a->isBeforeInBlock(b); });
   OpBuilder builder(first);
-  Value bias;
-  if (first.getBias() && !(bias = concatBiases(linears, builder)))
+  Value bias = first.getBias() ? concatBiases(linears, builder) : Value();
+  if (first.getBias() && !bias)
     return {};
   SmallVector<Value> weights;
   SmallVector<Location> locations;

@@ -31,7 +31,7 @@ static void widen(const uint8_t *bytes, int64_t count, float *values) {
 }
 
 static constexpr Element floatElement(ElementType type, std::string_view name,
-                                      unsigned bits) {
+                                      unsigned bits) noexcept {
   return Element{.type = type,
                  .name = name,
                  .bits = bits,
@@ -46,9 +46,10 @@ static constexpr Element floatElement(ElementType type, std::string_view name,
                  .unpackUnsigned = nullptr};
 }
 
-static constexpr Element sixteenBits(ElementType type, std::string_view name,
-                                     decltype(Element::encode) encode,
-                                     decltype(Element::decode) decode) {
+static constexpr Element
+sixteenBits(ElementType type, std::string_view name,
+            decltype(Element::encode) encode,
+            decltype(Element::decode) decode) noexcept {
   Element element = floatElement(type, name, 16);
   element.encode = encode;
   element.decode = decode;

@@ -12,7 +12,7 @@ static void pack(const int16_t *codes, int64_t count, uint8_t *bytes) {
 }
 static void unpackSigned(const uint8_t *bytes, int64_t count, int16_t *codes) {
   for (int64_t i = 0; i < count; ++i)
-    codes[i] = int8_t(bytes[i]);
+    codes[i] = int16_t((bytes[i] ^ 0x80) - 0x80);
 }
 static void unpackUnsigned(const uint8_t *bytes, int64_t count,
                            int16_t *codes) {
