@@ -7,6 +7,7 @@
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Driver/ArtifactBuilder.h"
 #include "lib/Driver/Companions.h"
+#include "lib/Driver/RemarkCollector.h"
 #include "lib/Import/Onnx/Importer.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
@@ -70,6 +71,7 @@ public:
         diagnostics(context, summary) {
     // A message names the node; the operation's text would bury it.
     context.printOpOnDiagnostic(false);
+    driver::collectRemarks(context, summary.remarks);
   }
 
   Status run(Stage last) {

@@ -1,0 +1,20 @@
+// Turns the remarks that passes make about their choices (MLIR's remark engine)
+// into lines of the compilation's summary.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_DRIVER_REMARKCOLLECTOR_H
+#define QOPT_LIB_DRIVER_REMARKCOLLECTOR_H
+
+#include "mlir/IR/MLIRContext.h"
+#include <string>
+#include <vector>
+
+namespace qopt::driver {
+
+/// From now on every remark of a pass in `context` becomes a line of `lines`,
+/// which must outlive the context.
+void collectRemarks(mlir::MLIRContext &context,
+                    std::vector<std::string> &lines);
+
+} // namespace qopt::driver
+
+#endif // QOPT_LIB_DRIVER_REMARKCOLLECTOR_H
