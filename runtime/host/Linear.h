@@ -6,9 +6,10 @@
 //   int8 x    y[m,n] = Σb (sx[m,b] · s[n,g]) · Σk cx[m,k] · (c[n,k] − z[n,g])
 //
 // In the last line k runs over the block b of 32 columns; that sum is exact in
-// int32. The sum over blocks is f32 in the order of k, whatever M, and no sum
-// depends on the number of threads: a token has the same result alone and in a
-// batch.
+// int32. The sum over blocks is f32 in the order of k, whatever M: a token has
+// the same result alone and in a batch. With f32 x the order of the sum depends
+// on whether M reaches 32 (LinearFloatAmx.cpp), and on nothing else. No result
+// depends on the number of threads.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_LINEAR_H
 #define QOPT_RUNTIME_HOST_LINEAR_H

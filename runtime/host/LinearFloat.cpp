@@ -42,6 +42,8 @@ namespace qopt::host {
 HWY_EXPORT(chooseFloat);
 
 LinearBody floatLinear(const LinearArguments &arguments) {
+  if (LinearBody tiles = floatTileLinear(arguments))
+    return tiles;
   return HWY_DYNAMIC_DISPATCH(chooseFloat)(arguments.layout.format.element);
 }
 

@@ -22,6 +22,10 @@ LinearBody floatLinear(const LinearArguments &arguments);
 /// f32 activations, integer weights that are dequantized on the way.
 LinearBody dequantizingLinear(const LinearArguments &arguments);
 
+/// f32 activations and any weights through the matrix tiles of AMX, for many
+/// rows; null where the processor or the number of rows does not suit.
+LinearBody floatTileLinear(const LinearArguments &arguments);
+
 } // namespace qopt::host
 
 #endif // QOPT_RUNTIME_HOST_LINEARKERNELS_H

@@ -107,7 +107,8 @@ TEST_P(LinearTest, threadsShareLargeWork) {
   forEveryTarget([&] { check(70, 600, 320, true); });
 }
 
-/// A row has the same bits alone and among others.
+/// A row has the same bits alone and among others; with f32 activations among
+/// less than 32 or among more.
 TEST_P(LinearTest, rowsAreIndependent) {
   const int64_t m = 37, n = 100, k = 172;
   StoredWeight weight(GetParam().format, n, k);
@@ -133,10 +134,18 @@ TEST_P(LinearTest, rowsAreIndependent) {
   };
   forEveryTarget([&] {
     std::vector<float> all = run(0, m);
-    for (int64_t row : {0, 5, 36}) {
+    std::vector<float> most = run(2, m - 2);
+    EXPECT_TRUE(std::equal(most.begin(), most.end(), all.begin() + 2 * n));
+    std::vector<float> few = run(3, 5);
+    for (int64_t row : {3, 5, 7}) {
       std::vector<float> alone = run(row, 1);
       EXPECT_TRUE(
-          std::equal(alone.begin(), alone.end(), all.begin() + row * n));
+          std::equal(alone.begin(), alone.end(), few.begin() + (row - 3) * n));
+      if (GetParam().int8Activations)
+        EXPECT_TRUE(
+            std::equal(alone.begin(), alone.end(), all.begin() + row * n));
+      for (int64_t i = 0; i < n; ++i)
+        EXPECT_NEAR(alone[size_t(i)], all[size_t(row * n + i)], 2e-5);
     }
   });
 }
