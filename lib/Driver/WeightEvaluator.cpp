@@ -147,6 +147,29 @@ StatusOr<CanonicalWeight> evaluateSource(ir::WeightOp op, unsigned threads) {
   return weight;
 }
 
+/// Rows [first, last) of a floating point weight as f32.
+std::vector<float> rowsOf(const CanonicalWeight &source, int64_t first,
+                          int64_t last) {
+  std::vector<float> values((last - first) * source.columns);
+  int64_t stride = quant::bytesPerRow(source.format, source.columns);
+  quant::dequantizeRows(
+      source.format, {source.stored().codes + first * stride, nullptr, nullptr},
+      last - first, source.columns, values.data());
+  return values;
+}
+
+/// The range of a whole matrix, for formats with one scale for all of it.
+StatusOr<quant::ValueRange> rangeOf(const CanonicalWeight &source) {
+  quant::ValueRange range;
+  for (int64_t row = 0; row < source.rows; row += rowsPerTask) {
+    int64_t last = std::min(row + rowsPerTask, source.rows);
+    std::vector<float> values = rowsOf(source, row, last);
+    QOPT_RETURN_IF_ERROR(quant::observeRange(
+        {values.data(), row, last - row, source.columns}, range));
+  }
+  return range;
+}
+
 StatusOr<CanonicalWeight> evaluateQuantized(ir::QuantizeWeightOp op,
                                             unsigned threads) {
   auto source = evaluateWeight(op.getSource(), threads);
@@ -161,26 +184,32 @@ StatusOr<CanonicalWeight> evaluateQuantized(ir::QuantizeWeightOp op,
       quant::findAlgorithm(ir::stringifyAlgorithm(op.getAlgorithm()));
   if (!algorithm)
     return Status(StatusCode::Internal, "unknown quantization algorithm");
-  int64_t from = quant::bytesPerRow(source->format, source->columns);
+  quant::ValueRange range;
+  bool perTensor = weight.format.granularity == quant::Granularity::Tensor;
+  if (perTensor) {
+    StatusOr<quant::ValueRange> whole = rangeOf(*source);
+    if (!whole)
+      return whole.status();
+    range = *whole;
+    threads = 1; // every block of rows writes the one scale
+  }
   int64_t to = quant::bytesPerRow(weight.format, weight.columns);
-  int64_t groups = quant::groupsPerRow(weight.format, weight.columns);
-  int64_t scaleBytes = groups * quant::bytesPerScale(weight.format);
+  auto perRow = [&](int64_t bytes) {
+    return perTensor ? 0 : bytes / weight.rows;
+  };
+  int64_t scaleBytes =
+      perRow(quant::scaleBytes(weight.format, weight.rows, weight.columns));
   int64_t zeroBytes =
-      quant::zeroBytes(weight.format, weight.rows, weight.columns) /
-      weight.rows;
+      perRow(quant::zeroBytes(weight.format, weight.rows, weight.columns));
   FirstFailure failure;
   forRows(threads, weight.rows, [&](int64_t first, int64_t last) {
-    std::vector<float> values((last - first) * weight.columns);
-    quant::StoredRows stored = source->stored();
-    quant::dequantizeRows(source->format,
-                          {stored.codes + first * from, nullptr, nullptr},
-                          last - first, weight.columns, values.data());
+    std::vector<float> values = rowsOf(*source, first, last);
     quant::QuantizedRows result{weight.codes() + first * to,
                                 weight.scales() + first * scaleBytes,
                                 weight.zeros() + first * zeroBytes};
     Status status = algorithm->quantizeRows(
         weight.format, {values.data(), first, last - first, weight.columns},
-        quant::ValueRange(), result);
+        range, result);
     if (!status.ok())
       failure.report(first, Status(StatusCode::BadModel,
                                    "weight \"" + weightNameOf(op.getSource()) +
