@@ -32,16 +32,12 @@ static void lowerToGeneric(Operation &op) {
   Location loc = op.getLoc();
   auto type = cast<RankedTensorType>(op.getResult(0).getType());
   AffineMap identity = b.getMultiDimIdentityMap(type.getRank());
-  AffineMap nothing = AffineMap::get(type.getRank(), 0, b.getContext());
-  SmallVector<AffineMap> maps;
-  Value like;
-  for (Value operand : op.getOperands()) {
-    bool isTensor = isa<RankedTensorType>(operand.getType());
-    maps.push_back(isTensor ? identity : nothing);
-    if (isTensor && !like)
-      like = operand;
-  }
-  maps.push_back(identity);
+  SmallVector<Value> tensors;
+  for (Value operand : op.getOperands())
+    if (isa<RankedTensorType>(operand.getType()))
+      tensors.push_back(operand);
+  Value like = tensors.front();
+  SmallVector<AffineMap> maps(tensors.size() + 1, identity);
   Value init = tensor::EmptyOp::create(
       b, loc, tensor::getMixedSizes(b, loc, like), type.getElementType());
   if (init.getType() != type)
@@ -49,7 +45,7 @@ static void lowerToGeneric(Operation &op) {
   SmallVector<utils::IteratorType> kinds(type.getRank(),
                                          utils::IteratorType::parallel);
   auto generic = linalg::GenericOp::create(
-      b, loc, type, op.getOperands(), init, maps, kinds,
+      b, loc, type, tensors, init, maps, kinds,
       [&](OpBuilder &inner, Location, ValueRange elements) {
         Operation *scalar = inner.create(loc, op.getName().getIdentifier(),
                                          elements.drop_back(),

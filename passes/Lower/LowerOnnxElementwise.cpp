@@ -232,22 +232,28 @@ static LogicalResult lowerMod(onnx::ModOp op, LoweringContext &context) {
   });
 }
 
-/// A shift by the width or more gives 0, as in C++20's unlimited integers.
+/// A shift by the width or more, or by a negative number, shifts all bits out.
 static LogicalResult lowerBitShift(onnx::BitShiftOp op,
                                    LoweringContext &context) {
   return elementwise(op, context, [&](Scalars x) -> Scalar {
     ScalarMath math(context);
     OpBuilder &b = context.b;
+    Location loc = context.loc;
     Type type = x[0].value.getType();
-    Value width = math.constant(type, type.getIntOrFloatBitWidth());
-    Value fits = math.compare(Order::Less, {x[1].value, true}, {width, true});
-    Value amount = math.select(fits, x[1].value, math.constant(type, 0));
+    unsigned bits = type.getIntOrFloatBitWidth();
+    bool isLeft = op.getDirection() == "LEFT";
+    // A signed number shifted right keeps its sign, so all bits out is one less
+    // than its width.
+    bool keepsSign = !isLeft && !x[0].isUnsigned;
+    Value fits = math.compare(Order::Less, {x[1].value, true},
+                              {math.constant(type, bits), true});
+    Value most = math.constant(type, keepsSign ? bits - 1 : 0);
+    Value amount = math.select(fits, x[1].value, most);
+    if (keepsSign)
+      return {arith::ShRSIOp::create(b, loc, x[0].value, amount)};
     Value shifted =
-        op.getDirection() == "LEFT"
-            ? arith::ShLIOp::create(b, context.loc, x[0].value, amount)
-                  .getResult()
-            : arith::ShRUIOp::create(b, context.loc, x[0].value, amount)
-                  .getResult();
+        isLeft ? arith::ShLIOp::create(b, loc, x[0].value, amount).getResult()
+               : arith::ShRUIOp::create(b, loc, x[0].value, amount).getResult();
     return {math.select(fits, shifted, math.constant(type, 0)),
             x[0].isUnsigned};
   });

@@ -199,6 +199,16 @@ Value ScalarMath::power(Scalar x, Scalar y) {
   if (exponent == 0.5)
     return convert({sqrt(base)}, type);
   Value raised = math::PowFOp::create(b, loc, base, convert(y, wide));
+  if (!x.isFloat()) {
+    // The last digits of pow must not take a whole power below itself.
+    Value whole = math::RoundEvenOp::create(b, loc, raised);
+    Value error = math::AbsFOp::create(
+        b, loc, arith::SubFOp::create(b, loc, raised, whole));
+    Value allowed = multiply({math::AbsFOp::create(b, loc, whole)},
+                             {constant(wide, 1e-12)});
+    Value isWhole = compare(Order::LessOrEqual, {error}, {allowed});
+    raised = select(isWhole, whole, raised);
+  }
   return convert({raised, x.isUnsigned}, type);
 }
 

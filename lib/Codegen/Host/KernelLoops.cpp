@@ -262,6 +262,10 @@ SmallVector<Value> LoopWriter::body(ArrayRef<Value> accumulators) {
     BlockArgument argument = op.getMatchingBlockArgument(input);
     if (argument.use_empty())
       continue;
+    if (!isa<MemRefType>(input->get().getType())) {
+      mapping.map(argument, input->get());
+      continue;
+    }
     AffineMap map = op.getMatchingIndexingMap(input);
     mapping.map(argument,
                 memref::LoadOp::create(b, loc, input->get(), position(map)));
@@ -425,6 +429,18 @@ FailureOr<KernelRange> codegen::lowerToRangeLoops(func::FuncOp kernel) {
     return kernel.emitOpError("is no kernel; expected buffers, sizes and the "
                               "two indices of a range");
   SmallVector<linalg::GenericOp> generics(kernel.getOps<linalg::GenericOp>());
+  if (generics.empty()) {
+    // Simplification has found that it computes nothing: what remains is to
+    // fill the results, if they have elements.
+    SmallVector<linalg::FillOp> fills(kernel.getOps<linalg::FillOp>());
+    if (fills.empty())
+      return KernelRange{AffineMap::getConstantMap(0, kernel.getContext()), 1};
+    IRRewriter rewriter(fills.front());
+    FailureOr<linalg::GenericOp> filling =
+        linalg::generalizeNamedOp(rewriter, fills.front());
+    if (succeeded(filling))
+      generics.push_back(*filling);
+  }
   if (generics.size() != 1)
     return kernel.emitOpError("has ")
            << generics.size() << " linalg.generic ops; expected one";
