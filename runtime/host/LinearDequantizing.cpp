@@ -1,5 +1,6 @@
 // f32 activations × integer weights: a tile is dequantized into lines of f32,
-// W = scale · (code − zero), and multiplied like a tile of f32.
+// W = scale · (code − zero), and multiplied like a tile of f32; for a row or
+// two that happens in registers.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/LinearKernels.h"
 #include "runtime/host/Scratch.h"
@@ -15,6 +16,120 @@ HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
 
 using quant::ElementType;
+
+/// Lane by lane the value of a code less its zero point; `word` has it in the
+/// lowest bits. Symmetric int4 is one table look-up where there is such.
+template <bool int4, bool symmetric>
+HWY_INLINE FloatVector codeValue(hn::Vec<hn::RebindToUnsigned<FloatTag>> word,
+                                 FloatVector zero) {
+  const FloatTag d;
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  if constexpr (int4) { // the look-up reads four bits
+    constexpr float z = symmetric ? 8 : 0;
+    const __m512 table = _mm512_setr_ps(
+        0 - z, 1 - z, 2 - z, 3 - z, 4 - z, 5 - z, 6 - z, 7 - z, 8 - z, 9 - z,
+        10 - z, 11 - z, 12 - z, 13 - z, 14 - z, 15 - z);
+    const FloatVector value{_mm512_permutexvar_ps(word.raw, table)};
+    return symmetric ? value : hn::Sub(value, zero);
+  }
+#endif
+  const hn::RebindToUnsigned<FloatTag> du;
+  const hn::RebindToSigned<FloatTag> di;
+  const auto code = hn::And(word, hn::Set(du, int4 ? 15u : 255u));
+  return hn::Sub(hn::ConvertTo(d, hn::BitCast(di, code)), zero);
+}
+
+/// Tiles that one row of x runs through side by side: their sums are
+/// independent chains of multiply-adds.
+constexpr int64_t sideBySide = 4 / lineVectors > 0 ? 4 / lineVectors : 1;
+
+/// Scales and zero points of one group in `tiles` tiles.
+template <int64_t tiles> struct GroupLines {
+  FloatVector scale[tiles][lineVectors], zero[tiles][lineVectors];
+
+  HWY_INLINE void load(const LinearLayout &layout, const uint8_t *tile,
+                       int64_t group) {
+    for (int64_t t = 0; t < tiles; ++t, tile += layout.tileBytes())
+      for (int64_t part = 0; part < lineVectors; ++part) {
+        scale[t][part] = loadScales(layout.format.scale,
+                                    tile + layout.scaleOffset(), group, part);
+        zero[t][part] =
+            loadZeros(layout, tile + layout.zeroOffset(), group, part);
+      }
+  }
+};
+
+/// Adds x · W for the four columns of one line (of nibbles: `shift` 0 or 4).
+template <bool int4, bool symmetric, int64_t tiles>
+HWY_INLINE void addCodeLine(const uint8_t *line, int64_t tileBytes, int shift,
+                            const float *x, const GroupLines<tiles> &group,
+                            FloatVector (&sums)[tiles][lineVectors]) {
+  const FloatTag d;
+  const hn::RebindToUnsigned<FloatTag> du;
+  for (int64_t t = 0; t < tiles; ++t)
+    for (int64_t part = 0; part < lineVectors; ++part) {
+      auto word = hn::LoadU(
+          du, reinterpret_cast<const uint32_t *>(line + t * tileBytes) +
+                  part * lineLanes);
+      if (shift)
+        word = hn::ShiftRight<4>(word);
+      for (int64_t i = 0; i < 4; ++i) {
+        const auto value =
+            codeValue<int4, symmetric>(word, group.zero[t][part]);
+        sums[t][part] =
+            hn::MulAdd(hn::Set(d, x[i]), hn::Mul(group.scale[t][part], value),
+                       sums[t][part]);
+        word = hn::ShiftRight<8>(word);
+      }
+    }
+}
+
+/// One row of x times `tiles` tiles, straight from the codes; the same sums in
+/// the same order as by way of dequantized lines. `x` is filled up with zeros
+/// to whole blocks.
+template <bool int4, bool symmetric, int64_t tiles>
+HWY_INLINE void multiplyCodes(const LinearArguments &a, const float *x,
+                              int64_t row, int64_t tile) {
+  const LinearLayout &layout = a.layout;
+  const int64_t tileBytes = layout.tileBytes(), blocks = layout.blocks();
+  const uint8_t *codes =
+      static_cast<const uint8_t *>(a.weight) + tile * tileBytes;
+  constexpr int64_t lines = int4 ? 4 : 8, halves = int4 ? 2 : 1;
+  FloatVector sums[tiles][lineVectors];
+  for (auto &line : sums)
+    for (auto &v : line)
+      v = hn::Zero(FloatTag());
+  const int64_t perGroup = layout.blocksPerGroup();
+  GroupLines<tiles> group;
+  for (int64_t block = 0, index = 0; block < blocks; ++index) {
+    group.load(layout, codes, index);
+    const int64_t end = HWY_MIN(block + perGroup, blocks);
+    for (; block < end; ++block, x += blockColumns)
+      for (int64_t half = 0; half < halves; ++half)
+        for (int64_t line = 0; line < lines; ++line)
+          addCodeLine<int4, symmetric, tiles>(
+              codes + (block * lines + line) * 64, tileBytes,
+              static_cast<int>(4 * half), x + 16 * half + 4 * line, group,
+              sums);
+  }
+  for (int64_t t = 0; t < tiles; ++t)
+    storeTileRow(a, row, tile + t, sums[t]);
+}
+
+template <bool int4, bool symmetric>
+void multiplyFewRows(const LinearArguments &a, int64_t begin, int64_t end) {
+  const int64_t padded = a.layout.blocks() * blockColumns;
+  float *x = static_cast<float *>(threadScratch(padded * 4));
+  for (int64_t row = 0; row < a.rows; ++row) {
+    std::memcpy(x, a.input + row * a.inputStride, a.layout.columns * 4);
+    std::memset(x + a.layout.columns, 0, (padded - a.layout.columns) * 4);
+    int64_t tile = begin;
+    for (; tile + sideBySide <= end; tile += sideBySide)
+      multiplyCodes<int4, symmetric, sideBySide>(a, x, row, tile);
+    for (; tile < end; ++tile)
+      multiplyCodes<int4, symmetric, 1>(a, x, row, tile);
+  }
+}
 
 void multiplyDequantized(const LinearArguments &a, int64_t begin, int64_t end) {
   const LinearLayout &layout = a.layout;
@@ -37,18 +152,32 @@ void multiplyDequantized(const LinearArguments &a, int64_t begin, int64_t end) {
   }
 }
 
+/// Up to so many rows go through the codes one by one.
+constexpr int64_t fewRows = 2;
+
+LinearBody chooseDequantizing(const LinearArguments &a) {
+  const bool symmetric = a.layout.format.isSymmetric();
+  if (a.rows > fewRows)
+    return multiplyDequantized;
+  if (a.layout.format.element == ElementType::Int4)
+    return symmetric ? multiplyFewRows<true, true>
+                     : multiplyFewRows<true, false>;
+  return symmetric ? multiplyFewRows<false, true>
+                   : multiplyFewRows<false, false>;
+}
+
 } // namespace qopt::host::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace qopt::host {
 
-HWY_EXPORT(multiplyDequantized);
+HWY_EXPORT(chooseDequantizing);
 
 LinearBody dequantizingLinear(const LinearArguments &arguments) {
   if (LinearBody tiles = floatTileLinear(arguments))
     return tiles;
-  return HWY_DYNAMIC_DISPATCH(multiplyDequantized);
+  return HWY_DYNAMIC_DISPATCH(chooseDequantizing)(arguments);
 }
 
 } // namespace qopt::host
