@@ -9,7 +9,7 @@ namespace qopt::host {
 
 /// Work below which a second thread costs more than it brings, in bytes of
 /// weight or, for many rows, in products.
-constexpr int64_t grainBytes = 16 << 10;
+constexpr int64_t grainBytes = 32 << 10;
 constexpr int64_t grainProducts = 128 << 10;
 
 void linear(const LinearArguments &arguments, ThreadPool &pool) {

@@ -47,14 +47,13 @@ constexpr int64_t sideBySide = 4 / lineVectors > 0 ? 4 / lineVectors : 1;
 template <int64_t tiles> struct GroupLines {
   FloatVector scale[tiles][lineVectors], zero[tiles][lineVectors];
 
-  HWY_INLINE void load(const LinearLayout &layout, const uint8_t *tile,
-                       int64_t group) {
-    for (int64_t t = 0; t < tiles; ++t, tile += layout.tileBytes())
+  HWY_INLINE void load(const LinearLayout &layout, const TileSizes &sizes,
+                       const uint8_t *tile, int64_t group) {
+    for (int64_t t = 0; t < tiles; ++t, tile += sizes.tileBytes)
       for (int64_t part = 0; part < lineVectors; ++part) {
         scale[t][part] = loadScales(layout.format.scale,
-                                    tile + layout.scaleOffset(), group, part);
-        zero[t][part] =
-            loadZeros(layout, tile + layout.zeroOffset(), group, part);
+                                    tile + sizes.scaleOffset, group, part);
+        zero[t][part] = loadZeros(layout, tile + sizes.zeroOffset, group, part);
       }
   }
 };
@@ -88,10 +87,10 @@ HWY_INLINE void addCodeLine(const uint8_t *line, int64_t tileBytes, int shift,
 /// the same order as by way of dequantized lines. `x` is filled up with zeros
 /// to whole blocks.
 template <bool int4, bool symmetric, int64_t tiles>
-HWY_INLINE void multiplyCodes(const LinearArguments &a, const float *x,
-                              int64_t row, int64_t tile) {
+HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
+                              const float *x, int64_t row, int64_t tile) {
   const LinearLayout &layout = a.layout;
-  const int64_t tileBytes = layout.tileBytes(), blocks = layout.blocks();
+  const int64_t tileBytes = sizes.tileBytes, blocks = sizes.blocks;
   const uint8_t *codes =
       static_cast<const uint8_t *>(a.weight) + tile * tileBytes;
   constexpr int64_t lines = int4 ? 4 : 8, halves = int4 ? 2 : 1;
@@ -99,10 +98,10 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const float *x,
   for (auto &line : sums)
     for (auto &v : line)
       v = hn::Zero(FloatTag());
-  const int64_t perGroup = layout.blocksPerGroup();
+  const int64_t perGroup = sizes.blocksPerGroup;
   GroupLines<tiles> group;
   for (int64_t block = 0, index = 0; block < blocks; ++index) {
-    group.load(layout, codes, index);
+    group.load(layout, sizes, codes, index);
     const int64_t end = HWY_MIN(block + perGroup, blocks);
     for (; block < end; ++block, x += blockColumns)
       for (int64_t half = 0; half < halves; ++half)
@@ -118,16 +117,17 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const float *x,
 
 template <bool int4, bool symmetric>
 void multiplyFewRows(const LinearArguments &a, int64_t begin, int64_t end) {
-  const int64_t padded = a.layout.blocks() * blockColumns;
+  const TileSizes sizes(a.layout);
+  const int64_t padded = sizes.blocks * blockColumns;
   float *x = static_cast<float *>(threadScratch(padded * 4));
   for (int64_t row = 0; row < a.rows; ++row) {
     std::memcpy(x, a.input + row * a.inputStride, a.layout.columns * 4);
     std::memset(x + a.layout.columns, 0, (padded - a.layout.columns) * 4);
     int64_t tile = begin;
     for (; tile + sideBySide <= end; tile += sideBySide)
-      multiplyCodes<int4, symmetric, sideBySide>(a, x, row, tile);
+      multiplyCodes<int4, symmetric, sideBySide>(a, sizes, x, row, tile);
     for (; tile < end; ++tile)
-      multiplyCodes<int4, symmetric, 1>(a, x, row, tile);
+      multiplyCodes<int4, symmetric, 1>(a, sizes, x, row, tile);
   }
 }
 

@@ -101,8 +101,8 @@ template <ElementType element, ZeroType zero> struct ZeroLine {
 
 /// `count` rows of x from `row` on times one tile.
 template <ElementType element, ZeroType zero, int64_t count>
-HWY_INLINE void multiplyTile(const LinearArguments &a, int64_t row,
-                             int64_t tile) {
+HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
+                             int64_t row, int64_t tile) {
   const FloatTag d;
   const LinearLayout &layout = a.layout;
   const QuantizedLayout record{layout.columns};
@@ -115,12 +115,12 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, int64_t row,
             reinterpret_cast<const int32_t *>(start + record.sumOffset())};
   }
   const uint8_t *codes =
-      static_cast<const uint8_t *>(a.weight) + tile * layout.tileBytes();
-  const uint8_t *scales = codes + layout.scaleOffset();
-  const uint8_t *zeros = codes + layout.zeroOffset();
+      static_cast<const uint8_t *>(a.weight) + tile * sizes.tileBytes;
+  const uint8_t *scales = codes + sizes.scaleOffset;
+  const uint8_t *zeros = codes + sizes.zeroOffset;
   constexpr int64_t blockBytes =
       blockColumns * tileRows / (element == ElementType::Int4 ? 2 : 1);
-  const int64_t blocks = layout.blocks(), perGroup = layout.blocksPerGroup();
+  const int64_t blocks = sizes.blocks, perGroup = sizes.blocksPerGroup;
 
   FloatVector sums[count][lineVectors];
   for (auto &line : sums)
@@ -155,12 +155,13 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, int64_t row,
 
 template <ElementType element, ZeroType zero>
 void multiplyTiles(const LinearArguments &a, int64_t begin, int64_t end) {
+  const TileSizes sizes(a.layout);
   for (int64_t tile = begin; tile < end; ++tile) {
     int64_t row = 0;
     for (; row + maxRows <= a.rows; row += maxRows)
-      multiplyTile<element, zero, maxRows>(a, row, tile);
+      multiplyTile<element, zero, maxRows>(a, sizes, row, tile);
     for (; row < a.rows; ++row)
-      multiplyTile<element, zero, 1>(a, row, tile);
+      multiplyTile<element, zero, 1>(a, sizes, row, tile);
   }
 }
 

@@ -18,6 +18,17 @@ namespace qopt::host::HWY_NAMESPACE {
 constexpr int64_t lineLanes = hn::MaxLanes(FloatTag());
 constexpr int64_t lineVectors = tileRows / lineLanes;
 
+/// The layout's offsets and counts, computed once for a call: for small layers
+/// that is a part of the time.
+struct TileSizes {
+  explicit TileSizes(const LinearLayout &layout)
+      : blocks(layout.blocks()), blocksPerGroup(layout.blocksPerGroup()),
+        scaleOffset(layout.scaleOffset()), zeroOffset(layout.zeroOffset()),
+        tileBytes(layout.tileBytes()) {}
+
+  int64_t blocks, blocksPerGroup, scaleOffset, zeroOffset, tileBytes;
+};
+
 /// 16 values of a float type as f32; `part` chooses the vector.
 template <quant::ElementType type>
 HWY_INLINE FloatVector loadLine(const void *line, int64_t part) {
