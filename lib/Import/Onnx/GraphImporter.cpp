@@ -368,10 +368,10 @@ GraphImporter::declareFunction(const ImportOptions &options) {
     if (scope->initializers.contains(input.name()))
       continue;
     Type type;
-    Attribute names_;
-    QOPT_RETURN_IF_ERROR(readInput(input, context, type, names_));
+    Attribute sizes;
+    QOPT_RETURN_IF_ERROR(readInput(input, context, type, sizes));
     types.push_back(type);
-    dims.push_back(names_);
+    dims.push_back(sizes);
     names.push_back(input.name());
   }
   auto function = func::FuncOp::create(builder, builder.getUnknownLoc(),
