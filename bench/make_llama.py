@@ -1,7 +1,7 @@
 """Writes a Llama of any size with seeded random weights as an ONNX folder, in the form of onnxruntime-genai's builder.
 
-The weights are the same for both precisions: `f16` stores them as float16 MatMuls (what a user would hand to
-qopt-compile), `int4` as MatMulNBits of 32-element blocks (what onnxruntime-genai runs), so that the two can be measured
+The weights are the same for every precision: `f16` and `f32` store them as MatMuls (what a user would hand to
+qopt-compile), `int4` as MatMulNBits of 32-element blocks (what onnxruntime-genai runs), so that they can be measured
 side by side. Nothing is downloaded. Shapes default to TinyLlama-1.1B.
 """
 
@@ -75,8 +75,9 @@ class Builder:
     def linear(self, name, x, n, k):
         weight = self.matrix(n, k)
         output = f"/model/{name}/MatMul/output_0"
-        if self.o.precision == "f16":
-            stored = self.weights.add(f"model.{name}.MatMul.weight", np.ascontiguousarray(weight.T))
+        if self.o.precision != "int4":
+            stored = np.ascontiguousarray(weight.T).astype(self.float)
+            stored = self.weights.add(f"model.{name}.MatMul.weight", stored)
             return self.node("MatMul", [x, stored], [output])
         codes, scales = quantize_blocks(weight.astype(np.float32))
         codes = self.weights.add(f"model.{name}.MatMul.weight_Q4", codes)
@@ -205,7 +206,7 @@ def genai_config(o):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path, help="where model.onnx and its data go")
-    parser.add_argument("--precision", choices=["f16", "int4"], default="f16")
+    parser.add_argument("--precision", choices=["f16", "f32", "int4"], default="f16")
     sizes = {"layers": 22, "hidden": 2048, "heads": 32, "kv-heads": 4, "ffn": 5632}
     sizes |= {"vocabulary": 32000, "context": 2048, "seed": 0}
     for name, value in sizes.items():

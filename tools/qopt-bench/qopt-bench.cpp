@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdarg>
 #include <cstdio>
 #include <optional>
 #include <thread>
@@ -149,9 +150,13 @@ static Json describe(const Result &result, const BenchOptions &options) {
   return json;
 }
 
-static void appendRow(std::string &text, const char *format, auto... values) {
+[[gnu::format(printf, 2, 3)]]
+static void appendRow(std::string &text, const char *format, ...) {
   char line[256];
-  std::snprintf(line, sizeof line, format, values...);
+  va_list values;
+  va_start(values, format);
+  std::vsnprintf(line, sizeof line, format, values);
+  va_end(values);
   text += line;
 }
 
@@ -174,9 +179,12 @@ static std::string spellMarkdown(const Result &result,
     appendRow(
         text,
         "\nA step reads %.2f MB of weights and %.2f MB of cache: %.1f %% "
-        "of the read bandwidth measured beside it, %.1f GB/s.\n",
+        "of the read bandwidth measured beside it, %.1f GB/s%s.\n",
         1e-6 * double(result.bytes.weights), 1e-6 * double(result.bytes.cache),
-        100 * result.fraction(workload.batch), 1e-9 * result.readBandwidth);
+        100 * result.fraction(workload.batch), 1e-9 * result.readBandwidth,
+        result.fraction(workload.batch) > 1
+            ? "; what it reads stays in the caches"
+            : "");
   }
   appendRow(text,
             "\nArtifact %.2f MB, loaded in %.1f ms; working memory %.2f MB.\n",
@@ -252,7 +260,8 @@ int main(int argc, char **argv) {
          "measurements, after one that is not counted [5]", 1);
   number("--bandwidth-mib", options.bandwidthMebibytes,
          "buffer for the read bandwidth, in MiB [1024]", 1);
-  app.add_option("--seed", workload.seed, "of the random prompts [0]");
+  app.add_option("--seed", workload.seed, "of the random prompts [0]")
+      ->check(cli::between(0, INT64_MAX));
   app.add_option("--format", options.format, "md, csv or json [md]")
       ->check(CLI::IsMember({"md", "csv", "json"}));
   app.add_flag_callback(

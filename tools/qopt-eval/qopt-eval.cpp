@@ -264,7 +264,8 @@ static void addOptions(CLI::App &app, EvalOptions &options) {
   app.add_option("--min-same-top1", options.leastSameTop,
                  "fail if fewer percent of first choices agree")
       ->needs(reference);
-  app.add_option("--seed", options.seed, "of the intervals [0]");
+  app.add_option("--seed", options.seed, "of the intervals [0]")
+      ->check(cli::between(0, INT64_MAX));
   app.add_option("--threads", options.threads, "0: one for each processor [0]")
       ->check(cli::between(0, 1024));
   app.add_flag("--trust", options.trust,
@@ -282,7 +283,7 @@ int main(int argc, char **argv) {
   cli::addExamples(
       app, {"qopt-eval model.qopt --text valid.txt",
             "qopt-eval model.qopt --text valid.txt --window 128 --windows 4 "
-            "--save-logits logits.npy",
+            "--save-logits saved.npy",
             "qopt-eval model.qopt --tokens tokens.npy --reference logits.npy",
             "qopt-eval model.qopt --text valid.txt --reference other.qopt "
             "--max-kl 20 --json"});

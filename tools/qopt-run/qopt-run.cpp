@@ -50,6 +50,7 @@ static void addSamplingOptions(CLI::App &app, SamplingOptions &sampling) {
                  "above 1: repeat less [1]")
       ->group(group);
   app.add_option("--seed", sampling.seed, "same seed, same text [0]")
+      ->check(cli::between(0, INT64_MAX))
       ->group(group);
 }
 

@@ -1,0 +1,220 @@
+"""`./x bench`: measures qopt beside onnxruntime-genai and onnxruntime in one run and writes the ratios as Markdown.
+
+Every case compiles a model, then measures qopt and its peer in turns, each in a process of its own with the same
+threads, prompt and context; a figure is the median over all turns. The models are made here with seeded random weights
+(bench/make_llama.py): a Llama of 28 million and one of 1.1 billion parameters. --books and --books-int4 name exports of
+the real 28M model, which are then measured in their place. Models stay in the work folder for the next run.
+
+examples:
+  ./x bench                                     every case
+  ./x bench --cases tiny-f32,tiny-int8          the small model of the repository, a minute
+  ./x bench --cases 'decode-*' --rounds 3 --output results.md
+"""
+
+import argparse
+import fnmatch
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+SOURCE = pathlib.Path(__file__).resolve().parents[1]
+SHAPES = {
+    "28m": ["--layers=8", "--hidden=512", "--heads=8", "--kv-heads=4", "--ffn=1408", "--vocabulary=8192"],
+    "1b": [],  # make_llama.py's default, TinyLlama's shapes
+}
+
+
+@dataclass
+class Case:
+    """One row of the table: a speed of qopt, the peer's, and the ratio that is asked for."""
+
+    name: str
+    model: str  #: "tiny", "28m" or "1b"
+    what: str  #: "decode" or "prefill"
+    options: list[str]  #: of qopt-compile
+    source: str  #: precision of the model that qopt compiles
+    peer: str  #: "genai" or "onnxruntime"
+    peer_source: str  #: precision of the peer's model
+    asked: float  #: least ratio
+    fraction: float | None = None  #: least fraction of the read bandwidth
+
+
+INT4 = ["--weights", "int4_g32"]
+INT8 = ["--weights", "int8"]
+CASES = [
+    Case("decode-28m-int4", "28m", "decode", INT4, "f16", "genai", "int4", 1.2),
+    Case("decode-1b-int4", "1b", "decode", INT4, "f16", "genai", "int4", 1.3, 0.75),
+    Case("tiny-f32", "tiny", "decode", [], "f32", "onnxruntime", "f32", 2.5),
+    Case("tiny-int8", "tiny", "decode", INT8, "f32", "onnxruntime", "f32", 2.5),
+    Case("prefill-28m-int4", "28m", "prefill", INT4, "f16", "genai", "int4", 1.5),
+    Case("prefill-28m-int8", "28m", "prefill", INT8, "f16", "genai", "int4", 1.5),
+    Case("prefill-28m-f32", "28m", "prefill", [], "f32", "genai", "f32", 1.0),
+    Case("prefill-1b-int4", "1b", "prefill", INT4, "f16", "genai", "int4", 1.5),
+    Case("prefill-1b-int8", "1b", "prefill", INT8, "f16", "genai", "int4", 1.5),
+    Case("prefill-1b-f32", "1b", "prefill", [], "f32", "genai", "f32", 1.0),
+]
+
+
+@dataclass
+class Compiled:
+    """An artifact, and what making it took."""
+
+    path: pathlib.Path
+    seconds: float
+    peak_bytes: int
+    bench: dict = field(default_factory=dict)  #: the last output of qopt-bench
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.tools = options.build / "bin"
+        self.work = options.work or options.build / "bench"
+        self.artifacts = {}
+
+    def say(self, text):
+        print(text, file=sys.stderr, flush=True)
+
+    def run(self, *command):
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"error: {' '.join(map(str, command))} ended with status {done.returncode}:\n{done.stderr}")
+        return done.stdout
+
+    def source(self, model, precision):
+        """The folder of a model, made when it is not there."""
+        given = {("28m", "f16"): self.options.books, ("28m", "int4"): self.options.books_int4}.get((model, precision))
+        if model == "tiny":
+            return SOURCE / "test/data/stories260k"
+        if given:
+            return given
+        folder = self.work / f"{model}-{precision}"
+        if not (folder / "model.onnx").exists():
+            self.say(f"making {folder}")
+            self.run(sys.executable, SOURCE / "bench/make_llama.py", folder, "--precision", precision, *SHAPES[model])
+        return folder
+
+    def artifact(self, case):
+        """Compiles once for all cases that need the same."""
+        key = (case.model, case.source, *case.options)
+        if key not in self.artifacts:
+            path = self.work / ("-".join(part.strip("-") for part in key) + ".qopt")
+            command = [self.tools / "qopt-compile", self.source(case.model, case.source), *case.options, "-o", path]
+            command += ["--threads", self.options.threads]
+            self.say(f"compiling {path.name}")
+            start = time.perf_counter()
+            process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                sys.exit(f"error: qopt-compile ended with status {process.returncode}")
+            self.artifacts[key] = Compiled(path, time.perf_counter() - start, usage.ru_maxrss * 1024)
+        return self.artifacts[key]
+
+    def sizes(self, case):
+        repeats = ["--threads", self.options.threads, "--repeats", self.options.repeats]
+        if case.what == "prefill":
+            return [*repeats, "--prompt", 512, "--tokens", 0]
+        return [*repeats, "--prompt", 0, "--context", 128, "--tokens", 64]
+
+    def measure_qopt(self, case):
+        compiled = self.artifact(case)
+        compiled.bench = json.loads(self.run(self.tools / "qopt-bench", compiled.path, *self.sizes(case), "--json"))
+        return compiled.bench[case.what]
+
+    def measure_peer(self, case):
+        model = self.source(case.model, case.peer_source)
+        if case.peer == "onnxruntime":
+            model = model / "model.onnx"
+        script = SOURCE / "bench/peers.py"
+        return json.loads(self.run(sys.executable, script, case.peer, model, *self.sizes(case)))[case.what]
+
+    def compare(self, case):
+        """A row of the result, of the medians over all turns."""
+        ours, theirs, fractions = [], [], []
+        self.artifact(case)
+        self.source(case.model, case.peer_source)
+        for turn in range(self.options.rounds):
+            self.say(f"{case.name}, turn {turn + 1} of {self.options.rounds}")
+            found = self.measure_qopt(case)
+            ours += found["repeats"]
+            fractions.append(found.get("read_bandwidth_fraction", 0))
+            theirs += self.measure_peer(case)["repeats"]
+        row = {"case": case.name, "qopt": statistics.median(ours), "peer": statistics.median(theirs)}
+        row |= {"peer_name": f"{case.peer} {case.peer_source}", "ratio": row["qopt"] / row["peer"]}
+        row |= {"asked": case.asked, "fraction": statistics.median(fractions), "fraction_asked": case.fraction}
+        row["met"] = row["ratio"] >= case.asked and row["fraction"] >= (case.fraction or 0)
+        return row
+
+
+def processor():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def markdown(rows, artifacts, threads):
+    lines = [f"Measured on {processor()} with {threads} threads; tokens/s, medians.", ""]
+    lines += ["| case | qopt | peer | tokens/s of the peer | ratio | asked | met |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        met = "yes" if row["met"] else "no"
+        lines.append(
+            f"| {row['case']} | {row['qopt']:,.0f} | {row['peer_name']} | {row['peer']:,.0f} | {row['ratio']:.2f} "
+            f"| {row['asked']:.1f} | {met} |"
+        )
+    for row in rows:
+        if row["fraction_asked"]:
+            lines += ["", f"{row['case']} uses {100 * row['fraction']:.0f} % of the read bandwidth measured beside it"]
+            lines[-1] += f" ({100 * row['fraction_asked']:.0f} % asked)."
+    lines += ["", "| artifact | MB | compiled in s | peak memory MB | loaded in ms | working memory MB |"]
+    lines.append("|---|---|---|---|---|---|")
+    for compiled in artifacts.values():
+        bench = compiled.bench
+        lines.append(
+            f"| {compiled.path.name} | {compiled.path.stat().st_size / 1e6:.1f} | {compiled.seconds:.1f} "
+            f"| {compiled.peak_bytes / 1e6:.0f} | {1e3 * bench['load_seconds']:.1f} "
+            f"| {bench['session_bytes'] / 1e6:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build", help="build folder")
+    parser.add_argument(
+        "--work", type=pathlib.Path, help="folder for models and artifacts; default: bench below --build"
+    )
+    names = ", ".join(case.name for case in CASES)
+    parser.add_argument("--cases", default="*", help=f"names or patterns with commas between: {names}")
+    parser.add_argument("--books", type=pathlib.Path, help="folder of a 28M model in f16")
+    parser.add_argument("--books-int4", type=pathlib.Path, help="folder of the same from onnxruntime-genai's builder")
+    parser.add_argument("--threads", type=int, default=2, help="default 2")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of qopt and peer; default 2")
+    parser.add_argument("--repeats", type=int, default=3, help="measurements in a turn; default 3")
+    parser.add_argument("--output", type=pathlib.Path, help="file for the Markdown")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures as JSON")
+    options = parser.parse_args()
+    patterns = options.cases.split(",")
+    cases = [case for case in CASES if any(fnmatch.fnmatch(case.name, pattern) for pattern in patterns)]
+    if not cases:
+        parser.error(f'no case matches "{options.cases}"; the cases are {names}')
+    bench = Bench(options)
+    bench.work.mkdir(parents=True, exist_ok=True)
+    rows = [bench.compare(case) for case in cases]
+    text = markdown(rows, bench.artifacts, options.threads)
+    print(text, end="")
+    if options.output:
+        options.output.write_text(text)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

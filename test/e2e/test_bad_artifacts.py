@@ -1,0 +1,152 @@
+"""What the runtime's tools say to files and values that are wrong: one line, the right exit code, nothing written."""
+
+import json
+import pathlib
+import struct
+
+import numpy as np
+import pytest
+
+USAGE, BAD_INPUT, INFEASIBLE, RESOURCES = 2, 3, 5, 7
+CALLS = {
+    "qopt-run": ("--tokens", "1", "--max-tokens", "1"),
+    "qopt-inspect": (),
+    "qopt-bench": ("--prompt", "1", "--tokens", "0"),
+    "qopt-eval": ("--text", __file__),
+}
+
+
+def refused(tool, code, name, *arguments):
+    done = tool(name, *arguments, check=False)
+    assert done.returncode == code, (name, done.returncode, done.stderr)
+    assert done.stdout == "" and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    return done.stderr
+
+
+@pytest.fixture
+def damaged(stories_artifact, tmp_path):
+    """damaged(change): a file with the artifact's bytes after change(bytearray)."""
+
+    def write(change):
+        content = bytearray(stories_artifact.read_bytes())
+        changed = change(content)
+        path = tmp_path / "damaged.qopt"
+        path.write_bytes(content if changed is None else changed)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_cut_short(tool, damaged, name):
+    for size in (0, 100, 4096, 500_000, -1):
+        path = damaged(lambda content, size=size: content[:size])
+        assert "damaged.qopt" in refused(tool, BAD_INPUT, name, path, *CALLS[name])
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_flipped_bit(tool, damaged, stories_artifact, name):
+    size = stories_artifact.stat().st_size
+    for at in (0, 20, 4096, size // 2, size - 1000):
+
+        def flip(content, at=at):
+            content[at] ^= 4
+
+        assert "damaged.qopt" in refused(tool, BAD_INPUT, name, damaged(flip), *CALLS[name])
+
+
+def test_flipped_bit_of_a_weight_with_trust(tool, damaged, stories_artifact):
+    """--trust skips the digests, and only these: the structure is still checked."""
+    segments = json.loads(tool("qopt-inspect", stories_artifact, "--json").stdout)["segments"]
+    largest = max((s for s in segments if s["kind"] == "Weight"), key=lambda s: s["bytes"])
+
+    def flip(content):
+        content[largest["offset"]] ^= 1
+
+    path = damaged(flip)
+    refused(tool, BAD_INPUT, "qopt-run", path, *CALLS["qopt-run"])
+    tool("qopt-run", path, "--trust", *CALLS["qopt-run"])
+    path = damaged(lambda content: content[:-1])
+    refused(tool, BAD_INPUT, "qopt-run", path, "--trust", *CALLS["qopt-run"])
+
+
+def test_other_version(tool, damaged):
+    def raise_version(content):
+        struct.pack_into("<I", content, 8, 99)
+
+    for name in CALLS:
+        message = refused(tool, BAD_INPUT, name, damaged(raise_version), *CALLS[name])
+        assert "99" in message and "version" in message
+
+
+def test_not_an_artifact(tool, stories, tmp_path):
+    for name in CALLS:
+        assert "cannot open 'none.qopt'" in refused(tool, BAD_INPUT, name, "none.qopt", *CALLS[name])
+        assert "qopt-compile" in refused(tool, BAD_INPUT, name, stories / "model.onnx", *CALLS[name])
+        assert "holds no artifact" in refused(tool, BAD_INPUT, name, stories, *CALLS[name])
+        refused(tool, BAD_INPUT, name, __file__, *CALLS[name])
+
+
+def test_prompt_longer_than_the_context(tool, stories_artifact):
+    message = refused(tool, INFEASIBLE, "qopt-run", stories_artifact, "--prompt", "story " * 600)
+    assert "context is 512" in message
+    windows = ("--text", __file__, "--window", 513)
+    assert "context of 512" in refused(tool, INFEASIBLE, "qopt-eval", stories_artifact, *windows)
+    sizes = ("--context", 500, "--tokens", 13)
+    assert "the model has 512" in refused(tool, INFEASIBLE, "qopt-bench", stories_artifact, *sizes)
+
+
+def test_tokenizer_that_does_not_fit(tool, stories, stories_artifact, tmp_path):
+    content = json.loads((stories / "tokenizer.json").read_text())
+    content["model"]["vocab"]["zebra"] = 512
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    run = (stories_artifact, "--prompt", "x", "--tokenizer", tmp_path)
+    message = refused(tool, BAD_INPUT, "qopt-run", *run)
+    assert "zebra" in message and "512" in message
+    (tmp_path / "tokenizer.json").write_text("{}")
+    refused(tool, BAD_INPUT, "qopt-run", *run)
+
+
+OUT_OF_RANGE = [
+    ("qopt-run", "--temperature", "-0.1"),
+    ("qopt-run", "--top-k", "-1"),
+    ("qopt-run", "--top-p", "0"),
+    ("qopt-run", "--min-p", "1.5"),
+    ("qopt-run", "--repetition-penalty", "-1"),
+    ("qopt-run", "--max-tokens", "-3"),
+    ("qopt-run", "--threads", "5000"),
+    ("qopt-run", "--seed", "-1"),
+    ("qopt-inspect", "--tokens", "0"),
+    ("qopt-bench", "--repeats", "0"),
+    ("qopt-bench", "--batch", "0"),
+    ("qopt-bench", "--format", "xml"),
+    ("qopt-eval", "--window", "1"),
+]
+
+
+@pytest.mark.parametrize("name,option,value", OUT_OF_RANGE)
+def test_value_out_of_range(tool, stories_artifact, name, option, value):
+    others = {"qopt-run": ("--prompt", "x"), "qopt-eval": ("--text", __file__)}.get(name, ())
+    message = refused(tool, USAGE, name, stories_artifact, *others, option, value)
+    assert option.strip("-").replace("-", " ") in message.replace("-", " ")
+
+
+def test_unwritable_output(tool, artifacts, stories_artifact, tmp_path):
+    missing = tmp_path / "no/such/folder"
+    np.savez(tmp_path / "in.npz", x=np.zeros((1, 8), np.float32))
+    run = (artifacts / "graph.qopt", "--inputs", tmp_path / "in.npz", "--outputs", missing / "out.npz")
+    assert "cannot write" in refused(tool, RESOURCES, "qopt-run", *run)
+    run = (stories_artifact, "--text", __file__, "--save-logits", missing / "l.npy")
+    assert "cannot write" in refused(tool, RESOURCES, "qopt-eval", *run)
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_output(tool, stories_artifact):
+    import subprocess
+
+    import conftest
+
+    with open("/dev/full", "w") as full:
+        command = [conftest.BUILD / "bin/qopt-inspect", stories_artifact, "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == RESOURCES and "cannot write to standard output" in done.stderr
