@@ -271,6 +271,11 @@ struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
       return rewriter.notifyMatchFailure(op, "windows");
     if (op.getIsCausal() && !isAlignedWithLastKey(op))
       return rewriter.notifyMatchFailure(op, "causal from the first key on");
+    // Asked before anything is built: a pattern that builds and then gives up
+    // would never come to rest.
+    if (typeOf(op.getK()).getShape().back() !=
+        typeOf(op.getV()).getShape().back())
+      return rewriter.notifyMatchFailure(op, "values of another head size");
     OnnxBuilder b(rewriter, op.getLoc());
     Heads heads = headsOf(b, op);
     Value presentKey = heads.k, presentValue = heads.v;
