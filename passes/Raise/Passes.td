@@ -51,9 +51,10 @@ def RaiseActivationsPass : Pass<"qopt-raise-activations", "::mlir::func::FuncOp"
 def RaiseRotaryPass : Pass<"qopt-raise-rotary", "::mlir::func::FuncOp"> {
   let summary = "rotary position embedding as one op on its table";
   let description = [{
-    Before: RotaryEmbedding, or x cos + rotated(x) sin. After: qopt.rotary on [B, S, H, D] between transposes, tables
-    from qopt.rotary_table where they are proven to be cos and sin of position times frequency. Numerics: the angle is
-    one f32 product, cosine and sine are exact to rounding. Method: classifyRotary (Probe.h) runs the tables' subgraph.
+    Before: RotaryEmbedding, or x cos + turned(x) sin, of all channels or the first ones. After: qopt.rotary on
+    [B, S, H, D] between transposes, tables from qopt.rotary_table where they are proven to be cos and sin of position
+    times frequency. Numerics: the angle is one f32 product, cosine and sine are exact to rounding. Method:
+    classifyRotation and classifyRotary (Probe.h) run the subgraphs.
     Example: test/passes/Raise/raise-rotary.mlir.
   }];
   let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];

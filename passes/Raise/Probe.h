@@ -164,6 +164,17 @@ StatusOr<RotaryKind> classifyRotary(const Probe &probe, mlir::Value cosine,
 /// position; the source says nothing then. All rows are compared.
 StatusOr<RotaryKind> classifyRotaryCache(mlir::Value cosine, mlir::Value sine);
 
+/// How a rotation pairs channels: which one turns into which.
+enum class RotationKind {
+  Halves,      ///< (−x[R/2:], x[:R/2])
+  Interleaved, ///< (−x[1], x[0], −x[3], x[2], …)
+};
+
+/// Whether `turned` is `x`, a tensor of rank 4, with its last axis turned by a
+/// quarter; found out by turning numbers.
+std::optional<RotationKind> classifyRotation(const Probe &probe,
+                                             mlir::Value turned, mlir::Value x);
+
 /// "causal, window 5, padding", "rotary 8 frequencies, scale 1, halves,
 /// position_ids", …: for reports and tests.
 std::string describe(const MaskKind &kind);

@@ -416,4 +416,51 @@ StatusOr<RotaryKind> classifyRotaryCache(Value cosine, Value sine) {
                    tolerance);
 }
 
+std::optional<RotationKind> classifyRotation(const Probe &probe, Value turned,
+                                             Value x) {
+  auto type = dyn_cast<RankedTensorType>(x.getType());
+  if (!type || type.getRank() != 4 || type.isDynamicDim(3) ||
+      type.getDimSize(3) % 2)
+    return std::nullopt;
+  std::optional<Element> element = elementOf(type.getElementType());
+  if (!element || !isFloat(*element))
+    return std::nullopt;
+  HostTensor::Shape shape(type.getShape());
+  for (auto [axis, size] : llvm::enumerate(shape))
+    if (ShapedType::isDynamic(size))
+      size = axis == 0 ? 1 : 2; // batch and new tokens of the case below
+  // Channels by number, rows by powers of two: exact in bf16 too.
+  std::vector<double> numbers(countOf(shape));
+  auto columns = static_cast<size_t>(shape.back());
+  for (size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = std::ldexp(static_cast<double>(i % columns + 1),
+                            static_cast<int>(i / columns % 5));
+  Evaluator evaluator =
+      probe.evaluatorFor(probe.fit(1, 0, 2, ProbeCase::Padding::None));
+  evaluator.bind(x, HostTensor::ofFloats(*element, shape, numbers));
+  StatusOr<HostTensor> result = evaluator.evaluate(turned);
+  if (!result || result->shape() != ArrayRef<int64_t>(shape))
+    return std::nullopt;
+  int64_t size = shape.back(), half = size / 2;
+  auto matches = [&](RotationKind kind) {
+    for (int64_t i = 0; i < result->count(); ++i) {
+      int64_t channel = i % size, partner = channel ^ 1;
+      bool first = channel % 2 == 0;
+      if (kind == RotationKind::Halves) {
+        first = channel < half;
+        partner = first ? channel + half : channel - half;
+      }
+      double expected = numbers[i - channel + partner] * (first ? -1 : 1);
+      if (result->floatAt(i) != expected)
+        return false;
+    }
+    return true;
+  };
+  if (matches(RotationKind::Halves))
+    return RotationKind::Halves;
+  if (matches(RotationKind::Interleaved))
+    return RotationKind::Interleaved;
+  return std::nullopt;
+}
+
 } // namespace qopt::passes

@@ -36,8 +36,9 @@ struct Table {
 
 /// A rotation as the source writes it.
 struct Rotation {
-  Value x;                ///< four axes
-  Value cos, sin;         ///< as they are multiplied
+  Value x;        ///< four axes
+  Value cos, sin; ///< as they are multiplied
+  RotationKind kind = RotationKind::Halves;
   bool headsFirst = true; ///< x is [B, H, S, D], else [B, S, H, D]
 };
 
@@ -59,42 +60,56 @@ std::optional<std::pair<Value, int64_t>> lastAxisSlice(Value value) {
   return std::pair(slice.getData(), (*starts)[0]);
 }
 
-/// `value` = concat(−x[half:], x[:half]) on the last axis: returns x.
-Value rotatedHalves(Value value) {
-  auto concat = value.getDefiningOp<ConcatOp>();
-  if (!concat || concat.getInputs().size() != 2)
-    return {};
-  auto negated = concat.getInputs()[0].getDefiningOp<NegOp>();
-  auto second = negated ? lastAxisSlice(negated.getX()) : std::nullopt;
-  auto first = lastAxisSlice(concat.getInputs()[1]);
-  if (!first || !second || first->first != second->first)
-    return {};
-  int64_t size = typeOf(value).getShape().back();
-  bool halves = first->second == 0 && second->second == size / 2 &&
-                typeOf(first->first).getShape().back() == size;
-  return halves ? first->first : Value();
-}
-
-/// x·cos + rotated(x)·sin in any order of operands.
-std::optional<Rotation> matchSpeltOut(AddOp op) {
+/// x·cos + turned(x)·sin in any order of operands.
+std::optional<Rotation> matchSpeltOut(const Probe &probe, AddOp op) {
   auto left = op.getA().getDefiningOp<MulOp>(),
        right = op.getB().getDefiningOp<MulOp>();
-  if (!left || !right || typeOf(op.getC()).getRank() != 4)
+  auto type = typeOf(op.getC());
+  if (!left || !right || type.getRank() != 4 ||
+      !isa<FloatType>(type.getElementType()))
     return std::nullopt;
-  for (auto [plain, turned] : {std::pair(left, right), std::pair(right, left)})
-    for (int i : {0, 1}) {
-      Value x = rotatedHalves(turned->getOperand(i));
-      for (int j : {0, 1})
-        if (x && plain->getOperand(j) == x) {
-          Rotation rotation{x, plain->getOperand(1 - j),
-                            turned->getOperand(1 - i)};
-          auto table = typeOf(rotation.cos);
-          rotation.headsFirst =
-              table.getRank() != 4 || table.getDimSize(1) == 1;
-          return rotation;
-        }
-    }
+  for (auto [plain, other] : {std::pair(left, right), std::pair(right, left)})
+    for (int i : {0, 1})
+      for (int j : {0, 1}) {
+        Value x = plain->getOperand(j);
+        auto kind = classifyRotation(probe, other->getOperand(i), x);
+        if (!kind)
+          continue;
+        Rotation rotation{x, plain->getOperand(1 - j), other->getOperand(1 - i),
+                          *kind};
+        auto table = typeOf(rotation.cos);
+        rotation.headsFirst = table.getRank() != 4 || table.getDimSize(1) == 1;
+        return rotation;
+      }
   return std::nullopt;
+}
+
+/// A rotation of the first channels only: Concat(rotated(x[:R]), x[R:]), with
+/// transposes around the rotation or without. Returns the qopt.rotary.
+ir::RotaryOp matchPartial(ConcatOp op) {
+  int64_t last = typeOf(op.getResult()).getRank() - 1;
+  int64_t axis = op.getAxis();
+  if (op.getInputs().size() != 2 || last != 3 || (axis != -1 && axis != last))
+    return {};
+  auto withoutSwap = [](Value value) {
+    auto transpose = value.getDefiningOp<TransposeOp>();
+    bool swaps = transpose && transpose.getPerm() == ArrayRef(swapHeads);
+    return swaps ? transpose.getData() : value;
+  };
+  Value turned = withoutSwap(op.getInputs()[0]);
+  auto rotary = turned.getDefiningOp<ir::RotaryOp>();
+  auto first =
+      rotary ? lastAxisSlice(withoutSwap(rotary.getX())) : std::nullopt;
+  auto rest = lastAxisSlice(op.getInputs()[1]);
+  if (!first || !rest || first->first != rest->first || first->second != 0)
+    return {};
+  int64_t size = typeOf(rotary.getX()).getShape().back();
+  bool whole =
+      rest->second == size && typeOf(first->first).getShape().back() ==
+                                  typeOf(op.getResult()).getShape().back();
+  bool sameOrder = (turned == op.getInputs()[0]) ==
+                   (withoutSwap(rotary.getX()) == rotary.getX());
+  return whole && sameOrder ? rotary : ir::RotaryOp();
 }
 
 class RaiseRotary
@@ -115,9 +130,10 @@ public:
       OpBuilder builder(op);
       if (auto rotary = dyn_cast<RotaryEmbeddingOp>(op))
         raiseOperator(builder, probe, rotary);
-      else if (auto rotation = matchSpeltOut(cast<AddOp>(op)))
+      else if (auto rotation = matchSpeltOut(probe, cast<AddOp>(op)))
         raiseSpeltOut(builder, probe, op, *rotation);
     }
+    getOperation().walk([&](ConcatOp op) { raisePartial(op); });
   }
 
 private:
@@ -151,7 +167,8 @@ private:
 
   /// The table that stands for cosines and sines which were proven to be one.
   std::optional<Table> provenTable(OnnxBuilder &b, const Probe &probe,
-                                   Value cos, Value sin) {
+                                   Value cos, Value sin,
+                                   std::optional<RotationKind> rotation) {
     Key key{cos.getAsOpaquePointer(), sin.getAsOpaquePointer()};
     auto found = proven.find(key);
     if (found != proven.end())
@@ -163,6 +180,12 @@ private:
                                   << kind.status().message();
       return table;
     }
+    TableLayout expected = !rotation ? TableLayout::Half
+                           : *rotation == RotationKind::Halves
+                               ? TableLayout::Halves
+                               : TableLayout::Repeated;
+    if (kind->layout != expected)
+      return table;
     Value positions =
         kind->rightPadded ? Value() : positionsOf(b, probe, kind->source);
     if (!positions)
@@ -200,10 +223,24 @@ private:
   void raiseSpeltOut(OpBuilder &builder, const Probe &probe, Operation *op,
                      const Rotation &rotation) {
     OnnxBuilder b(builder, op->getLoc());
-    auto table = provenTable(b, probe, rotation.cos, rotation.sin);
+    auto table =
+        provenTable(b, probe, rotation.cos, rotation.sin, rotation.kind);
     if (table)
       replace(b, op, rotation.x, *table, rotation.headsFirst,
-              /*interleaved=*/false);
+              rotation.kind == RotationKind::Interleaved);
+  }
+
+  /// The rotation of all channels, of which the table turns the first ones.
+  void raisePartial(ConcatOp op) {
+    ir::RotaryOp rotary = matchPartial(op);
+    if (!rotary)
+      return;
+    OpBuilder builder(op);
+    OnnxBuilder b(builder, op.getLoc());
+    Value x = lastAxisSlice(op.getInputs()[1])->first;
+    bool headsFirst = op.getInputs()[0].getDefiningOp() != rotary;
+    replace(b, op, x, {rotary.getCos(), rotary.getSin()}, headsFirst,
+            rotary.getInterleaved());
   }
 
   void raiseOperator(OpBuilder &builder, const Probe &probe,
@@ -211,7 +248,8 @@ private:
     OnnxBuilder b(builder, op.getLoc());
     std::optional<Table> table;
     if (isAbsent(op.getPositionIds()))
-      table = provenTable(b, probe, op.getCosCache(), op.getSinCache());
+      table = provenTable(b, probe, op.getCosCache(), op.getSinCache(),
+                          std::nullopt);
     else
       table = lookedUpTable(b, op);
     if (!table && !isAbsent(op.getPositionIds()))
