@@ -65,7 +65,8 @@ def RaiseAttentionPass : Pass<"qopt-raise-attention", "::mlir::func::FuncOp"> {
   let description = [{
     Before: Attention, or two products around a softmax. After: qopt.attention with q [B, S, H, D] and k, v [B, KV, T, D];
     scales on either side are one factor, repeated heads are taken back, the NaN guard is the op's own. Numerics:
-    reassociates; a fully masked row gives 0. Example: test/passes/Raise/raise-attention.mlir.
+    reassociates; a fully masked row gives 0. Method: from the second product back to the first; what lies between is
+    scale, softcap or mask, or the match fails with a reason. Example: test/passes/Raise/raise-attention.mlir.
   }];
   let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];
 }
@@ -116,7 +117,7 @@ def ReportLayersPass : Pass<"qopt-report-layers", "::mlir::func::FuncOp"> {
   let description = [{
     Before: a raised function. After: the same. One remark a layer names its attention (heads, mask, window, positions),
     norm and activation functions; one more counts the onnx operators that are left to generated kernels. Numerics:
-    exact. Example: test/passes/Raise/report-layers.mlir.
+    exact. Method: what each attention's operands come from. Example: test/passes/Raise/report-layers.mlir.
   }];
 }
 

@@ -10,7 +10,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 def records():
     found = []
-    for path in sorted((SOURCE / "passes").glob("[FQ]*/Passes.td")):
+    for path in sorted((SOURCE / "passes").glob("*/Passes.td")):
         for name, argument, text in re.findall(
             r'^def (\w+)Pass : Pass<"([\w-]+)"(.*?)^}', path.read_text(), re.MULTILINE | re.DOTALL
         ):

@@ -7,7 +7,7 @@
 // F32-NOT: !qopt.quantized
 
 // CHECK-LABEL: @step
-func.func @step(%tokens: tensor<?xi32>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x128xf32>, !cache) attributes {qopt.kind = "decoder"} {
+func.func @step(%tokens: tensor<?xi32>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x128xf32>, !cache) {
   %scale = arith.constant dense<1.0> : tensor<64xf32>
   %freq = arith.constant dense<0.5> : tensor<16xf32>
   %we = qopt.weight "embed" codes(dense<0.1> : tensor<128x64xf32>) : !qopt.weight<128x64, f32>

@@ -1,0 +1,57 @@
+// RUN: qopt-opt %s -qopt-raise-weights | FileCheck %s
+// Products and look-ups with constants read weights that say how the file stores them.
+
+// CHECK-LABEL: @product
+func.func @product(%x: tensor<?x?x8xf32>) -> tensor<?x?x4xf32> {
+  // CHECK: %[[W:.*]] = qopt.weight {{.*}} codes(dense<{{.*}}> : tensor<8x4xf32>) transposed : !qopt.weight<4x8, f32>
+  // CHECK: qopt.linear %arg0, %[[W]] bias(%{{.*}} : tensor<4xf32>)
+  %w = onnx.Constant dense<0.5> : tensor<8x4xf32>
+  %b = onnx.Constant dense<1.0> : tensor<4xf32>
+  %y = onnx.MatMul %x, %w : (tensor<?x?x8xf32>, tensor<8x4xf32>) -> tensor<?x?x4xf32>
+  %z = onnx.Add %b, %y : (tensor<4xf32>, tensor<?x?x4xf32>) -> tensor<?x?x4xf32>
+  return %z : tensor<?x?x4xf32>
+}
+
+// CHECK-LABEL: @rows
+func.func @rows(%x: tensor<?x8xf32>) -> tensor<?x4xf32> {
+  // CHECK: qopt.weight {{.*}} codes(dense<{{.*}}> : tensor<4x8xf32>) : !qopt.weight<4x8, f32>
+  // CHECK: qopt.linear
+  %none = onnx.None
+  %w = onnx.Constant dense<0.5> : tensor<4x8xf32>
+  %y = onnx.Gemm %x, %w, %none {transB = true} : (tensor<?x8xf32>, tensor<4x8xf32>, none) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// A head that reads the embedding's table transposed reads the same weight.
+// CHECK-LABEL: @tied
+func.func @tied(%ids: tensor<?x?xi64>) -> tensor<?x?x16xf32> {
+  // CHECK: qopt.weight {{.*}} codes(dense<{{.*}}> : tensor<16x8xf32>) : !qopt.weight<16x8, f32>
+  // CHECK: qopt.embedding %arg0
+  // CHECK: qopt.weight {{.*}} codes(dense<{{.*}}> : tensor<16x8xf32>) : !qopt.weight<16x8, f32>
+  // CHECK: qopt.linear
+  %table = onnx.Constant dense<0.5> : tensor<16x8xf32>
+  %h = onnx.Gather %table, %ids : (tensor<16x8xf32>, tensor<?x?xi64>) -> tensor<?x?x8xf32>
+  %head = onnx.Transpose %table {perm = array<i64: 1, 0>} : (tensor<16x8xf32>) -> tensor<8x16xf32>
+  %y = onnx.MatMul %h, %head : (tensor<?x?x8xf32>, tensor<8x16xf32>) -> tensor<?x?x16xf32>
+  return %y : tensor<?x?x16xf32>
+}
+
+// Quantized matrices keep the file's codes; without zero points they are symmetric.
+// CHECK-LABEL: @packed
+func.func @packed(%x: tensor<?x32xf32>) -> tensor<?x8xf32> {
+  // CHECK: qopt.weight {{.*}} codes(dense<17> : tensor<8x2x8xui8>) scales({{.*}}) encoding matmul_nbits : !qopt.weight<8x32, int4_g16_sf32>
+  // CHECK: qopt.linear
+  %none = onnx.None
+  %codes = onnx.Constant dense<17> : tensor<8x2x8xui8>
+  %scales = onnx.Constant dense<0.5> : tensor<16xf32>
+  %y = onnx.ms.MatMulNBits %x, %codes, %scales, %none, %none, %none {K = 32 : i64, N = 8 : i64, bits = 4 : i64, block_size = 16 : i64} : (tensor<?x32xf32>, tensor<8x2x8xui8>, tensor<16xf32>, none, none, none) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// A product of two activations is no linear.
+// CHECK-LABEL: @activations
+func.func @activations(%x: tensor<?x8xf32>, %w: tensor<8x4xf32>) -> tensor<?x4xf32> {
+  // CHECK: onnx.MatMul
+  %y = onnx.MatMul %x, %w : (tensor<?x8xf32>, tensor<8x4xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
