@@ -172,12 +172,13 @@ Status ArtifactFile::checkDigests() const {
   ::madvise(const_cast<uint8_t *>(mapping.data()), mapping.size(),
             MADV_WILLNEED);
   std::thread other;
-  if (mapping.size() > (size_t(4) << 20))
-    try {
+  bool large = mapping.size() > (size_t(4) << 20);
+  try {
+    if (large)
       other = std::thread(hashSome);
-    } catch (const std::system_error &) {
-      // No thread to be had: this one does all of it.
-    }
+  } catch (const std::system_error &) {
+    large = false; // no thread to be had: this one does all of it
+  }
   hashSome();
   if (other.joinable())
     other.join();

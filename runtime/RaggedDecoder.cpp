@@ -22,7 +22,8 @@ RaggedDecoder::create(std::shared_ptr<const LoadedModel> model,
 RaggedDecoder::RaggedDecoder(std::shared_ptr<const LoadedModel> model,
                              std::shared_ptr<Device> device, int64_t pages)
     : decoder(model->plan().decoder()),
-      executor(model, std::move(device), decoder->function()), pool(pages) {}
+      executor(std::move(model), std::move(device), decoder->function()),
+      pool(pages) {}
 
 // Layer after layer, each aligned to 4 KiB; all layers have the same number of
 // pages and share the page table.

@@ -37,7 +37,7 @@ uint32_t loadBigEndian(const uint8_t *bytes) {
 void compressBlock(uint32_t state[8], const uint8_t *data) {
   uint32_t w[64];
   for (int t = 0; t < 16; ++t)
-    w[t] = loadBigEndian(data + 4 * t);
+    w[t] = loadBigEndian(data + size_t(4) * t);
   for (int t = 16; t < 64; ++t) {
     uint32_t s0 =
         std::rotr(w[t - 15], 7) ^ std::rotr(w[t - 15], 18) ^ (w[t - 15] >> 3);
@@ -81,7 +81,7 @@ compressWithShaInstructions(uint32_t state[8], const uint8_t *data,
       if (group < 4) {
         now =
             _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i *>(
-                                 data + 16 * group)),
+                                 data + size_t(16) * group)),
                              bigEndian);
       } else {
         __m128i last = w[(group + 3) % 4], beforeLast = w[(group + 2) % 4];
@@ -90,8 +90,8 @@ compressWithShaInstructions(uint32_t state[8], const uint8_t *data,
             _mm_add_epi32(extended, _mm_alignr_epi8(last, beforeLast, 4));
         now = _mm_sha256msg2_epu32(extended, last);
       }
-      __m128i k = _mm_load_si128(
-          reinterpret_cast<const __m128i *>(roundConstants + 4 * group));
+      __m128i k = _mm_load_si128(reinterpret_cast<const __m128i *>(
+          roundConstants + size_t(4) * group));
       __m128i sum = _mm_add_epi32(now, k);
       cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
       abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
@@ -121,7 +121,10 @@ detail::Compress chooseCompress() {
   return hardware ? hardware : detail::compressPortable;
 }
 
-const detail::Compress compress = chooseCompress();
+void compress(uint32_t state[8], const uint8_t *data, size_t blocks) {
+  static const detail::Compress chosen = chooseCompress();
+  chosen(state, data, blocks);
+}
 
 } // namespace
 

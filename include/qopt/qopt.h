@@ -21,6 +21,7 @@
 
 #define QOPT_C_API __attribute__((visibility("default")))
 
+/* C has no namespaces: NOLINTBEGIN(readability-identifier-naming) */
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -269,4 +270,5 @@ QOPT_C_API qopt_status qopt_engine_decode(qopt_engine *engine,
 }
 #endif
 
+/* NOLINTEND(readability-identifier-naming) */
 #endif /* QOPT_QOPT_H */

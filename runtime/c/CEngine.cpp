@@ -1,4 +1,5 @@
 // The C interface: generating text.
+// NOLINTBEGIN(readability-identifier-naming): the names are those of qopt.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/c/Handles.h"
 
@@ -280,3 +281,4 @@ qopt_status qopt_engine_decode(qopt_engine *engine, const int32_t *tokens,
     return {};
   });
 }
+// NOLINTEND(readability-identifier-naming)

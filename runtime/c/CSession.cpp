@@ -1,4 +1,5 @@
 // The C interface: errors, artifacts and graph sessions.
+// NOLINTBEGIN(readability-identifier-naming): the names are those of qopt.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/c/Handles.h"
 
@@ -210,3 +211,4 @@ qopt_status qopt_results_get(const qopt_results *results, size_t index,
 }
 
 void qopt_results_release(qopt_results *results) { delete results; }
+// NOLINTEND(readability-identifier-naming)

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+// NOLINTBEGIN(readability-identifier-naming): the names are those of qopt.h.
 struct qopt_artifact {
   std::shared_ptr<const qopt::Artifact> artifact;
   /// C strings of the dimensions, for qopt_tensor_spec.
@@ -45,6 +46,8 @@ struct qopt_generation {
   std::string text;
   size_t promptTokens = 0;
 };
+
+// NOLINTEND(readability-identifier-naming)
 
 namespace qopt::c {
 

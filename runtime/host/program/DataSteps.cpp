@@ -149,7 +149,7 @@ template <typename T>
 void loadIntegers(const uint8_t *bytes, int64_t count, CastBlock &block) {
   const T *values = reinterpret_cast<const T *>(bytes);
   for (int64_t i = 0; i < count; ++i)
-    block.integers[size_t(i)] = int64_t(values[i]);
+    block.integers[size_t(i)] = +values[i]; // promoted: keeps its sign
 }
 
 template <typename T, typename Widen>

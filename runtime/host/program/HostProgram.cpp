@@ -100,7 +100,7 @@ void StepBinder::setPointer(void *location, uint32_t id, int64_t bytes) {
     return;
   }
   const uint8_t *address = bound.address + bytes;
-  std::memcpy(location, &address, sizeof(void *));
+  std::memcpy(location, static_cast<const void *>(&address), sizeof(void *));
 }
 
 StatusOr<std::unique_ptr<Program>>
@@ -141,7 +141,8 @@ void HostProgram::patchPointers(const LaunchMemory &memory) {
                                               : memory.arena;
     void *address =
         base ? static_cast<uint8_t *>(base) + patch.offset : nullptr;
-    std::memcpy(patch.location, &address, sizeof(void *));
+    std::memcpy(patch.location, static_cast<const void *>(&address),
+                sizeof(void *));
   }
 }
 

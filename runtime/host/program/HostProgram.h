@@ -65,12 +65,12 @@ public:
   /// Makes `field` point to the value, or so many bytes into it, now or with
   /// each launch.
   template <typename T> void point(T *&field, uint32_t id, int64_t bytes = 0) {
-    setPointer(&field, id, bytes);
+    setPointer(static_cast<void *>(&field), id, bytes);
   }
   /// As `point`, where an absent operand (-1) leaves null.
   template <typename T> void pointOptional(T *&field, int64_t id) {
     if (id >= 0)
-      setPointer(&field, uint32_t(id), 0);
+      setPointer(static_cast<void *>(&field), uint32_t(id), 0);
   }
 
   Status fail(const std::string &what) const;
