@@ -60,7 +60,7 @@ static int quantize(const Format &format, int64_t rows, int64_t columns,
             range,
             {codes.data() + row * bytesPerRow(format, columns),
              scales.data() + row * groups * bytesPerScale(format),
-             zeros.data() + row * groups * zeroSize});
+             zeros.empty() ? nullptr : zeros.data() + row * groups * zeroSize});
         !status.ok())
       return fail(status);
   dequantizeRows(format, {codes.data(), scales.data(), zeros.data()}, rows,

@@ -44,7 +44,8 @@ static Quantized quantize(const char *spelling, std::vector<float> values,
         range,
         {result.codes.data() + row * bytesPerRow(format, columns),
          result.scales.data() + row * groups * bytesPerScale(format),
-         result.zeros.data() + row * groups * zeroSize});
+         result.zeros.empty() ? nullptr
+                              : result.zeros.data() + row * groups * zeroSize});
   if (result.status.ok())
     dequantizeRows(
         format,
