@@ -49,45 +49,50 @@ struct LinearCase {
   bool int8Activations;
 };
 
+static void checkLinear(const LinearCase &c, int64_t m, int64_t n, int64_t k,
+                        bool epilogue) {
+  SCOPED_TRACE(testing::Message() << m << "x" << n << "x" << k);
+  StoredWeight weight(c.format, n, k);
+  PackedWeight packed(weight);
+  std::vector<float> x = randomValues(m * k, 3), bias, residual;
+  std::vector<uint8_t> records;
+  if (epilogue) {
+    bias = randomValues(n, 4);
+    residual = randomValues(m * n, 5);
+  }
+  if (c.int8Activations) {
+    records = quantized(x, m, k);
+    x = dequantized(records, m, k);
+  }
+  std::vector<double> expected =
+      reference(x, weight.values, m, n, k, bias, residual);
+  std::vector<float> y = withThreads([&](ThreadPool &pool) {
+    std::vector<float> out(static_cast<size_t>(m * n));
+    LinearArguments a;
+    a.layout = packed.layout;
+    a.weight = packed.data();
+    a.rows = m;
+    a.input = records.empty() ? x.data() : nullptr;
+    a.inputStride = k;
+    a.quantized = records.empty() ? nullptr : records.data();
+    a.bias = epilogue ? bias.data() : nullptr;
+    if (epilogue) {
+      out = residual; // in place
+      a.residual = out.data();
+      a.residualStride = n;
+    }
+    a.output = out.data();
+    a.outputStride = n;
+    linear(a, pool);
+    return out;
+  });
+  expectClose(y, expected, 3e-6 * std::sqrt(double(k)));
+}
+
 class LinearTest : public testing::TestWithParam<LinearCase> {
 protected:
   void check(int64_t m, int64_t n, int64_t k, bool epilogue) {
-    SCOPED_TRACE(testing::Message() << m << "x" << n << "x" << k);
-    StoredWeight weight(GetParam().format, n, k);
-    PackedWeight packed(weight);
-    std::vector<float> x = randomValues(m * k, 3), bias, residual;
-    std::vector<uint8_t> records;
-    if (epilogue) {
-      bias = randomValues(n, 4);
-      residual = randomValues(m * n, 5);
-    }
-    if (GetParam().int8Activations) {
-      records = quantized(x, m, k);
-      x = dequantized(records, m, k);
-    }
-    std::vector<double> expected =
-        reference(x, weight.values, m, n, k, bias, residual);
-    std::vector<float> y = withThreads([&](ThreadPool &pool) {
-      std::vector<float> out(static_cast<size_t>(m * n));
-      LinearArguments a;
-      a.layout = packed.layout;
-      a.weight = packed.data();
-      a.rows = m;
-      a.input = records.empty() ? x.data() : nullptr;
-      a.inputStride = k;
-      a.quantized = records.empty() ? nullptr : records.data();
-      a.bias = epilogue ? bias.data() : nullptr;
-      if (epilogue) {
-        out = residual; // in place
-        a.residual = out.data();
-        a.residualStride = n;
-      }
-      a.output = out.data();
-      a.outputStride = n;
-      linear(a, pool);
-      return out;
-    });
-    expectClose(y, expected, 3e-6 * std::sqrt(double(k)));
+    checkLinear(GetParam(), m, n, k, epilogue);
   }
 };
 
@@ -105,6 +110,17 @@ TEST_P(LinearTest, equalsReference) {
 TEST_P(LinearTest, threadsShareLargeWork) {
   forEveryTarget([&] { check(1, 600, 320, true); });
   forEveryTarget([&] { check(70, 600, 320, true); });
+}
+
+/// More rows, columns and tiles than one pass of any kernel takes.
+TEST(Linear, severalPasses) {
+  for (const LinearCase &c :
+       {LinearCase{"int4_g32", true}, LinearCase{"int8", true},
+        LinearCase{"f32", false}, LinearCase{"bf16", false}}) {
+    SCOPED_TRACE(c.format);
+    checkLinear(c, 530, 290, 1100, true);
+  }
+  checkLinear({"int4_asym_g64", true}, 420, 16, 2080, false);
 }
 
 /// A row has the same bits alone and among others; with f32 activations among
