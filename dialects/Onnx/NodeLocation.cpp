@@ -61,6 +61,11 @@ std::optional<NodeOrigin> nodeOrigin(Location location) {
   return found;
 }
 
+std::string nodeName(Location location) {
+  auto name = location->findInstanceOf<NameLoc>();
+  return name ? name.getName().str() : std::string();
+}
+
 std::string describe(const NodeOrigin &origin) {
   std::string domain = origin.domain.empty() ? "opset" : origin.domain;
   return "node \"" + origin.name + "\" (" + origin.opType + ", " + domain +

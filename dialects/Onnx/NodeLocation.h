@@ -34,6 +34,10 @@ std::optional<NodeOrigin> nodeOrigin(mlir::Location location);
 std::string describeNode(mlir::Location location);
 std::string describe(const NodeOrigin &origin);
 
+/// The name of the node that an operation came from; empty where its location
+/// names none.
+std::string nodeName(mlir::Location location);
+
 } // namespace qopt::onnx
 
 #endif // QOPT_DIALECTS_ONNX_NODELOCATION_H

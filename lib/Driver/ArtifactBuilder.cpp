@@ -2,6 +2,7 @@
 // Nothing here depends on time, folder or the number of threads.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ArtifactBuilder.h"
+#include "dialects/Onnx/NodeLocation.h"
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Driver/ArtifactConstants.h"
 #include "lib/Driver/PlanBuilder.h"
@@ -147,13 +148,8 @@ static uint64_t countElements(func::FuncOp func) {
 static Status checkStrict(ModuleOp module, const CompileOptions &options) {
   std::string nodes;
   module.walk([&](ir::GeneratedOp op) {
-    op.getLoc()->walk([&](Location loc) {
-      auto named = dyn_cast<NameLoc>(loc);
-      if (!named)
-        return WalkResult::advance();
-      nodes += (nodes.empty() ? "\"" : ", \"") + named.getName().str() + "\"";
-      return WalkResult::interrupt();
-    });
+    nodes +=
+        (nodes.empty() ? "\"" : ", \"") + onnx::nodeName(op.getLoc()) + "\"";
   });
   if (!options.strict || nodes.empty())
     return Status();

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/Compiler.h"
 #include "dialects/AllDialects.h"
+#include "dialects/Onnx/NodeLocation.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Driver/ArtifactBuilder.h"
@@ -43,17 +44,13 @@ public:
 
 private:
   static std::string describe(Diagnostic &diagnostic) {
-    std::string node;
-    diagnostic.getLocation()->walk([&](Location loc) {
-      auto named = dyn_cast<NameLoc>(loc);
-      if (!named)
-        return WalkResult::advance();
-      node = named.getName().str();
-      return WalkResult::interrupt();
-    });
+    std::string node = onnx::nodeName(diagnostic.getLocation());
     std::string text = diagnostic.str();
-    if (!node.empty() && text.find(node) == std::string::npos)
-      text = "node \"" + node + "\": " + text;
+    if (!node.empty() && text.find(node) == std::string::npos) {
+      auto origin = onnx::nodeOrigin(diagnostic.getLocation());
+      text = (origin ? onnx::describe(*origin) : "node \"" + node + "\"") +
+             ": " + text;
+    }
     for (Diagnostic &note : diagnostic.getNotes())
       text += "\n  " + note.str();
     return text;

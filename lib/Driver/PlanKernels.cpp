@@ -1,5 +1,6 @@
 // The step of each qopt op: its operands and attributes, field by field.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/NodeLocation.h"
 #include "lib/Driver/PlanBuilder.h"
 #include "runtime/plan/PlanFormat.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -8,22 +9,9 @@ using namespace mlir;
 
 namespace qopt::driver {
 
-/// The name that a person knows an op by: the first name in its location.
-static std::string originOf(Operation *op) {
-  std::string name;
-  op->getLoc()->walk([&](Location loc) {
-    auto named = dyn_cast<NameLoc>(loc);
-    if (!named)
-      return WalkResult::advance();
-    name = named.getName().str();
-    return WalkResult::interrupt();
-  });
-  return name;
-}
-
 template <typename Table> Table &PlanBuilder::addStep(Operation *op) {
   auto step = std::make_unique<plan::StepT>();
-  step->origin = originOf(op);
+  step->origin = onnx::nodeName(op->getLoc());
   Table table;
   step->operation.Set(std::move(table));
   plan->steps.push_back(std::move(step));

@@ -1,6 +1,7 @@
 // A line is what happened, to what, and why.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/RemarkCollector.h"
+#include "dialects/Onnx/NodeLocation.h"
 #include "mlir/IR/Location.h"
 #include "mlir/IR/Remarks.h"
 #include <mutex>
@@ -18,14 +19,7 @@ public:
     std::string line = remark.getRemarkName().str() + ": ";
     for (auto [i, argument] : llvm::enumerate(remark.getArgs()))
       line += (i ? ", " : "") + argument.val;
-    std::string node;
-    remark.getLocation()->walk([&](Location loc) {
-      auto named = dyn_cast<NameLoc>(loc);
-      if (!named)
-        return WalkResult::advance();
-      node = named.getName().str();
-      return WalkResult::interrupt();
-    });
+    std::string node = onnx::nodeName(remark.getLocation());
     if (!node.empty() && line.find(node) == std::string::npos)
       line = "node \"" + node + "\": " + line;
     std::lock_guard lock(mutex);

@@ -4,6 +4,7 @@
 // inference), and what still has uses is reported at once, so that a user sees
 // every obstacle of a model in one run.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/NodeLocation.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -108,13 +109,6 @@ static bool lowerOp(Operation *op, const OnnxLoweringTable &table,
   return succeeded(lower->second(op, context));
 }
 
-/// The node's name in the model, from the location that the importer gives it.
-static std::string nodeName(Operation *op) {
-  if (auto name = op->getLoc()->findInstanceOf<NameLoc>())
-    return name.getName().str();
-  return "";
-}
-
 namespace {
 struct LowerOnnxPass : passes::impl::LowerOnnxPassBase<LowerOnnxPass> {
   void runOnOperation() override;
@@ -178,7 +172,7 @@ void LowerOnnxPass::reportRemaining(
                              << " of the model's nodes";
   for (Operation *op : remaining)
     error.attachNote(op->getLoc())
-        << "node \"" << nodeName(op) << "\" (" << op->getName().stripDialect()
-        << "): " << reasons.lookup(op);
+        << "node \"" << onnx::nodeName(op->getLoc()) << "\" ("
+        << op->getName().stripDialect() << "): " << reasons.lookup(op);
   signalPassFailure();
 }

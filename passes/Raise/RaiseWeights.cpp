@@ -2,6 +2,7 @@
 // `!qopt.weight`. The weight's bytes stay where they are: the ops that are made
 // here describe how the file stores them.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/NodeLocation.h"
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/QOpt/QOptDialect.h"
@@ -33,14 +34,7 @@ std::string weightName(ElementsAttr data, Location user) {
     if (!numbered)
       return key.str();
   }
-  std::string name;
-  user->walk([&](Location loc) {
-    auto named = dyn_cast<NameLoc>(loc);
-    if (!named)
-      return WalkResult::advance();
-    name = named.getName().str();
-    return WalkResult::interrupt();
-  });
+  std::string name = nodeName(user);
   StringRef text = name;
   text.consume_front("/");
   for (StringRef kind : {"/MatMul", "/Gemm", "/MatMulNBits", "/Gather"})
