@@ -1,91 +1,75 @@
-"""The installed runtime serves programs that only include <qopt/…>, in C and C++, shared and static."""
+"""The installed runtime serves programs outside this repository: docs/embed builds against it and writes a story."""
 
+import json
 import os
 import pathlib
 import subprocess
 
 import pytest
 
-BUILD = pathlib.Path(os.environ.get("QOPT_BUILD", "build")).resolve()
-
-PROJECT = """
-cmake_minimum_required(VERSION 3.25)
-project(consumer C CXX)
-find_package(qopt REQUIRED)
-add_executable(in_c main.c)
-target_link_libraries(in_c qopt::runtime)
-add_executable(in_cpp main.cpp)
-target_link_libraries(in_cpp qopt::runtime)
-add_executable(in_static main.cpp)
-target_link_libraries(in_static qopt::runtime_static)
-"""
-
-IN_C = """
-#include <qopt/qopt.h>
-#include <stdio.h>
-
-int main(void) {
-  qopt_artifact *artifact = NULL;
-  qopt_status status = qopt_artifact_open("missing.qopt", QOPT_OPEN_CHECKED, &artifact);
-  printf("%s %d %s\\n", qopt_version(), (int)status, qopt_last_error());
-  return status == QOPT_NOT_FOUND ? 0 : 1;
-}
-"""
-
-IN_CPP = """
-#include <qopt/Engine.h>
-#include <qopt/Session.h>
-#include <qopt/Tokenizer.h>
-#include <iostream>
-
-int main() {
-  auto artifact = qopt::Artifact::open("missing.qopt");
-  std::cout << int(artifact.status().code()) << ' ' << artifact.status().message() << '\\n';
-  auto tokenizer = qopt::Tokenizer::create("{}");
-  std::cout << tokenizer.ok() << '\\n';
-  return artifact.ok() || tokenizer.ok();
-}
-"""
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("QOPT_BUILD", SOURCE / "build")).resolve()
+MODEL = SOURCE / "test/data/stories260k"
 
 
-def run(*command, **options):
+def run(*command, check=True, **options):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
 
 
 @pytest.fixture(scope="module")
-def consumer(tmp_path_factory):
+def prefix(tmp_path_factory):
     if not (BUILD / "lib/libqopt_runtime.so").exists():
         pytest.skip("the runtime's shared library is not built")
-    folder = tmp_path_factory.mktemp("consumer")
-    prefix = folder / "prefix"
-    run("cmake", "--install", BUILD, "--component", "runtime", "--prefix", prefix)
-    (folder / "CMakeLists.txt").write_text(PROJECT)
-    (folder / "main.c").write_text(IN_C)
-    (folder / "main.cpp").write_text(IN_CPP)
-    run(
-        "cmake", "-G", "Ninja", "-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={prefix}",
-        "-DCMAKE_C_COMPILER=clang-22", "-DCMAKE_CXX_COMPILER=clang++-22", "-DCMAKE_BUILD_TYPE=Release",
-    )  # fmt: skip
-    run("cmake", "--build", folder / "build")
+    folder = tmp_path_factory.mktemp("prefix")
+    run("cmake", "--install", BUILD, "--component", "runtime", "--prefix", folder)
     return folder
 
 
-@pytest.mark.parametrize("program", ["in_c", "in_cpp", "in_static"])
-def test_a_program_outside_builds_and_runs(consumer, program):
-    assert "cannot open 'missing.qopt'" in run(consumer / "build" / program, cwd=consumer)
+@pytest.fixture(scope="module")
+def programs(prefix, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("embed")
+    run(
+        "cmake", "-G", "Ninja", "-S", SOURCE / "docs/embed", "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}",
+        "-DCMAKE_C_COMPILER=clang-22", "-DCMAKE_CXX_COMPILER=clang++-22", "-DCMAKE_BUILD_TYPE=Release",
+    )  # fmt: skip
+    run("cmake", "--build", folder)
+    return folder
 
 
-def test_only_the_public_interface_is_exported(consumer):
-    library = next(consumer.glob("prefix/lib*/**/libqopt_runtime.so"))
-    lines = run("nm", "-D", "--defined-only", "-C", library).splitlines()
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory):
+    if not (BUILD / "bin/qopt-compile").exists():
+        pytest.skip("the compiler is not built")
+    path = tmp_path_factory.mktemp("artifact") / "stories.qopt"
+    run(BUILD / "bin/qopt-compile", MODEL / "model.onnx", "-o", path)
+    return path
+
+
+@pytest.mark.parametrize("program", ["generate", "generate_c", "generate_static"])
+def test_a_program_outside_writes_a_story(programs, artifact, program):
+    expected = json.loads((MODEL / "generate.json").read_text())
+    story = run(programs / program, artifact, expected["prompt"]).stdout
+    whole = expected["text"].removeprefix(expected["prompt"])
+    assert len(story.strip()) > 80 and whole.strip().startswith(story.strip())
+
+
+@pytest.mark.parametrize("program", ["generate", "generate_c", "generate_static"])
+def test_a_missing_artifact_is_an_error(programs, program):
+    done = run(programs / program, "missing.qopt", "Once", check=False)
+    assert done.returncode == 1 and "error: cannot open 'missing.qopt'" in done.stderr
+
+
+def test_only_the_public_interface_is_exported(prefix):
+    library = next(prefix.glob("lib*/**/libqopt_runtime.so"))
+    lines = run("nm", "-D", "--defined-only", "-C", library).stdout.splitlines()
     foreign = [line for line in lines if " qopt_" not in line and " qopt::" not in line]
     inner = [line for line in lines if "::runtime::" in line.split("(")[0] or "::host::" in line.split("(")[0]]
     assert lines and not foreign and not inner
 
 
-def test_the_library_is_small(consumer, tmp_path):
-    library = next(consumer.glob("prefix/lib*/**/libqopt_runtime.so.*.*"))
+def test_the_library_is_small(prefix, tmp_path):
+    library = next(prefix.glob("lib*/**/libqopt_runtime.so.*.*"))
     run("strip", "-o", tmp_path / "stripped.so", library)
     assert (tmp_path / "stripped.so").stat().st_size <= 4_000_000
