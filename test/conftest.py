@@ -31,7 +31,8 @@ def tool():
     """tool("qopt-compile", "model.onnx", …) runs a program of build/bin or build/test/bin."""
 
     def run(name, *arguments, check=True, stdin=None, environment=None, timeout=600):
-        path = next(p for p in (BUILD / "bin" / name, BUILD / "test/bin" / name) if p.exists())
+        path = next((p for p in (BUILD / "bin" / name, BUILD / "test/bin" / name) if p.exists()), None)
+        assert path, f"{name} is not built; ./x test builds every program"
         done = subprocess.run(
             [path, *map(str, arguments)],
             input=stdin,
