@@ -112,6 +112,8 @@ AffineExpr SymbolicDims::fresh(StringRef hint) {
   return getAffineSymbolExpr(symbols.size() - 1, context);
 }
 
+constexpr size_t longestName = 256;
+
 AffineExpr SymbolicDims::defined(DimSymbol::Kind kind, AffineExpr lhs,
                                  AffineExpr rhs) {
   auto key =
@@ -129,28 +131,58 @@ AffineExpr SymbolicDims::defined(DimSymbol::Kind kind, AffineExpr lhs,
     default:
       name = "(" + spell(lhs) + ") / (" + spell(rhs) + ")";
     }
+    // Names of names would grow without end.
+    if (name.size() > longestName)
+      name = "size_" + std::to_string(symbols.size());
     symbols.push_back({kind, std::move(name), lhs, rhs});
   }
   return getAffineSymbolExpr(entry->second, context);
 }
 
+/// Expressions are trees that share branches; a hostile model could make one
+/// whose walk never ends. Larger ones are not followed.
+constexpr unsigned largestExpr = 128;
+
+/// Takes the operands of an expression off the budget; false when it is spent
+/// or a number is beyond any size.
+static bool fits(AffineExpr expr, unsigned &budget) {
+  if (!expr || budget == 0)
+    return false;
+  --budget;
+  if (auto value = constantValue(expr))
+    return *value < SymbolicDims::largestNumber &&
+           *value > -SymbolicDims::largestNumber;
+  auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+  return !binary ||
+         (fits(binary.getLHS(), budget) && fits(binary.getRHS(), budget));
+}
+
+bool SymbolicDims::canFollow(AffineExpr a, AffineExpr b) {
+  unsigned budget = largestExpr;
+  return fits(a, budget) && fits(b, budget);
+}
+
 AffineExpr SymbolicDims::add(AffineExpr a, AffineExpr b) const {
-  return simplify(a + b);
+  return canFollow(a, b) ? simplify(a + b) : AffineExpr();
 }
 
 AffineExpr SymbolicDims::subtract(AffineExpr a, AffineExpr b) const {
-  return a == b ? constant(0) : simplify(a + b * -1);
+  if (a && a == b)
+    return constant(0);
+  return canFollow(a, b) ? simplify(a + b * -1) : AffineExpr();
 }
 
 AffineExpr SymbolicDims::multiply(AffineExpr a, AffineExpr b) const {
-  return simplify(a * b);
+  return canFollow(a, b) ? simplify(a * b) : AffineExpr();
 }
 
 AffineExpr SymbolicDims::floorQuotient(AffineExpr a, int64_t divisor) const {
-  return simplify(a.floorDiv(divisor));
+  return a ? simplify(a.floorDiv(divisor)) : a;
 }
 
 bool SymbolicDims::isNonNegative(AffineExpr expr) const {
+  if (!expr)
+    return false;
   if (auto value = constantValue(expr))
     return *value >= 0;
   if (isa<AffineSymbolExpr>(expr))
@@ -168,9 +200,12 @@ bool SymbolicDims::isNonNegative(AffineExpr expr) const {
   return isNonNegative(binary.getLHS()) && isNonNegative(binary.getRHS());
 }
 
-bool SymbolicDims::isAtMost(AffineExpr a, AffineExpr b) const {
+bool SymbolicDims::isAtMost(AffineExpr a, AffineExpr b, unsigned depth) const {
   if (isNonNegative(subtract(b, a)))
     return true;
+  // Choices among choices double the questions; the deepest stay open.
+  if (!a || !b || depth == 0)
+    return false;
   auto isChoice = [&](AffineExpr expr, DimSymbol::Kind kind) {
     auto symbol = dyn_cast<AffineSymbolExpr>(expr);
     return symbol && symbols[symbol.getPosition()].kind == kind
@@ -178,13 +213,17 @@ bool SymbolicDims::isAtMost(AffineExpr a, AffineExpr b) const {
                : nullptr;
   };
   if (const DimSymbol *smaller = isChoice(a, DimSymbol::Kind::Minimum))
-    return isAtMost(smaller->lhs, b) || isAtMost(smaller->rhs, b);
+    return isAtMost(smaller->lhs, b, depth - 1) ||
+           isAtMost(smaller->rhs, b, depth - 1);
   if (const DimSymbol *larger = isChoice(b, DimSymbol::Kind::Maximum))
-    return isAtMost(a, larger->lhs) || isAtMost(a, larger->rhs);
+    return isAtMost(a, larger->lhs, depth - 1) ||
+           isAtMost(a, larger->rhs, depth - 1);
   return false;
 }
 
 AffineExpr SymbolicDims::minimum(AffineExpr a, AffineExpr b) {
+  if (!a || !b)
+    return {};
   if (isAtMost(a, b))
     return a;
   if (isAtMost(b, a))
@@ -195,6 +234,8 @@ AffineExpr SymbolicDims::minimum(AffineExpr a, AffineExpr b) {
 }
 
 AffineExpr SymbolicDims::maximum(AffineExpr a, AffineExpr b) {
+  if (!a || !b)
+    return {};
   if (isAtMost(b, a))
     return a;
   if (isAtMost(a, b))
@@ -241,6 +282,11 @@ AffineExpr SymbolicDims::exactQuotient(ArrayRef<AffineExpr> numerator,
                                        ArrayRef<AffineExpr> denominator) {
   int64_t scale = 1, divisor = 1;
   SmallVector<AffineExpr> above, below;
+  unsigned budget = 4 * largestExpr;
+  for (ArrayRef<AffineExpr> exprs : {numerator, denominator})
+    for (AffineExpr expr : exprs)
+      if (!fits(expr, budget))
+        return fresh("size");
   for (AffineExpr expr : numerator)
     collectFactors(expr, scale, above);
   for (AffineExpr expr : denominator)
@@ -267,6 +313,8 @@ AffineExpr SymbolicDims::exactQuotient(ArrayRef<AffineExpr> numerator,
     top = multiply(top, expr);
   for (AffineExpr expr : below)
     bottom = multiply(bottom, expr);
+  if (!top || !bottom)
+    return fresh("size");
   if (constantValue(bottom) == 1)
     return top;
   if (auto value = constantValue(bottom))

@@ -46,6 +46,12 @@ public:
   /// A new symbol for a size that depends on data; `hint` is part of its name.
   mlir::AffineExpr fresh(llvm::StringRef hint);
 
+  /// No size is as large as this; expressions with larger numbers, like very
+  /// long ones, are not followed.
+  static constexpr int64_t largestNumber = int64_t(1) << 48;
+
+  /// The operations below give null where an operand is null or the result
+  /// would be too long to follow.
   mlir::AffineExpr add(mlir::AffineExpr a, mlir::AffineExpr b) const;
   mlir::AffineExpr subtract(mlir::AffineExpr a, mlir::AffineExpr b) const;
   mlir::AffineExpr multiply(mlir::AffineExpr a, mlir::AffineExpr b) const;
@@ -63,7 +69,8 @@ public:
   mlir::AffineExpr broadcast(mlir::AffineExpr a, mlir::AffineExpr b);
 
   /// Whether a <= b for certain.
-  bool isAtMost(mlir::AffineExpr a, mlir::AffineExpr b) const;
+  bool isAtMost(mlir::AffineExpr a, mlir::AffineExpr b,
+                unsigned depth = 8) const;
   /// Whether the expression is certainly >= 0. False means "not known".
   bool isNonNegative(mlir::AffineExpr expr) const;
 
@@ -78,6 +85,7 @@ private:
   mlir::AffineExpr defined(DimSymbol::Kind kind, mlir::AffineExpr lhs,
                            mlir::AffineExpr rhs);
   mlir::AffineExpr simplify(mlir::AffineExpr expr) const;
+  static bool canFollow(mlir::AffineExpr a, mlir::AffineExpr b);
 
   mlir::MLIRContext *context;
   std::vector<DimSymbol> symbols;

@@ -283,7 +283,9 @@ Status ShapeTransfer::result(unsigned index, Type elementType, Dims sizes,
   if (isAbsent(value))
     return {};
   int64_t bytes = 8;
-  for (AffineExpr size : sizes) {
+  for (AffineExpr &size : sizes) {
+    if (!size) // not followed
+      size = unknown();
     std::optional<int64_t> fixed = constantValue(size);
     if (fixed &&
         (*fixed < 0 ||

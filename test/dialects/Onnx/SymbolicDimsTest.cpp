@@ -92,4 +92,22 @@ TEST_F(SymbolicDimsTest, SpellingReadsBack) {
   }
 }
 
+TEST_F(SymbolicDimsTest, ExpressionsDoNotGrowWithoutEnd) {
+  AffineExpr product = size("a"), sum = size("a"), choice = size("a");
+  for (int i = 0; i < 100; ++i) {
+    product = dims.multiply(product, product);
+    sum = dims.add(sum, sum);
+    AffineExpr other = size("b" + std::to_string(i));
+    choice = dims.maximum(dims.minimum(choice, other),
+                          dims.subtract(choice, dims.constant(1)));
+    if (choice)
+      EXPECT_LE(dims.spell(choice).size(), 1000u);
+    else
+      choice = dims.fresh("choice");
+  }
+  EXPECT_FALSE(product);
+  EXPECT_FALSE(sum);
+  EXPECT_EQ(dims.minimum(product, size("a")), AffineExpr());
+}
+
 } // namespace

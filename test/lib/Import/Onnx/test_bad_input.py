@@ -340,6 +340,22 @@ def test_nesting(refused, levels):
     assert "deep" in refused(b"\x08\x08" + field(7, graph) + field(8, opset))
 
 
+def test_sizes_that_grow_without_end(tool, tmp_path):
+    """Shape arithmetic that doubles a hundred times takes no time; what it gives is not known."""
+    nodes = [node("Shape", ["x"], ["m0"], end=1), node("Identity", ["x"], ["c0"]), node("Identity", ["m0"], ["b0"])]
+    for i in range(100):
+        nodes.append(node("Mul", [f"m{i}", f"m{i}"], [f"m{i + 1}"]))
+        nodes.append(node("Concat", [f"c{i}", f"c{i}"], [f"c{i + 1}"], axis=0))
+        nodes.append(node("Min", [f"b{i}", f"m{i % 3}"], [f"l{i}"]))
+        nodes.append(node("Max", [f"b{i}", f"l{i}"], [f"k{i}"]))
+        nodes.append(node("Add", [f"k{i}", f"l{i}"], [f"b{i + 1}"]))
+    nodes.append(node("ConstantOfShape", ["b100"], ["y"]))
+    nodes.append(node("ConstantOfShape", ["m100"], ["z"]))
+    model = tiny_models.model_of(nodes, ["x"], ["y", "z", "c100"])
+    path = tiny_models.save(model, tmp_path / "model.onnx")
+    tool("qopt-translate", "--import-onnx", "--sizes", path, timeout=20)
+
+
 def test_functions(refused):
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("my", 1)]
     call = helper.make_node("F", ["a"], ["b"], domain="my")
