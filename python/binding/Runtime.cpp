@@ -6,6 +6,7 @@
 #include "qopt/Engine.h"
 #include "qopt/Session.h"
 #include "qopt/Tokenizer.h"
+#include "qopt/Version.h"
 
 #include <nanobind/stl/function.h>
 #include <nanobind/stl/optional.h>
@@ -251,6 +252,7 @@ void bindTokenizer(nb::module_ &m) {
 
 NB_MODULE(_runtime, m) {
   m.doc() = "The runtime of qopt; use the package qopt.";
+  m.attr("__version__") = qopt::versionString;
   qopt::python::registerStatusError();
   qopt::python::bindArtifact(m);
   qopt::python::bindSession(m);

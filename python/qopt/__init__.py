@@ -8,7 +8,7 @@
 A graph artifact runs on arrays instead: `model.run({"input": array})`.
 """
 
-from ._runtime import Tokenizer
+from ._runtime import Tokenizer, __version__
 from .compiler import CompileSummary, WeightSummary, compile, emit
 from .errors import Error, ErrorCode
 from .model import Generation, Model, TensorSpec, load
@@ -22,6 +22,7 @@ __all__ = [
     "TensorSpec",
     "Tokenizer",
     "WeightSummary",
+    "__version__",
     "compile",
     "emit",
     "load",

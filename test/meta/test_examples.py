@@ -47,3 +47,9 @@ def test_examples_run(tool, prepared, tmp_path, name):
     for example in examples:
         done = subprocess.run(["bash", "-c", f'PATH="{build}:$PATH"; {example}'], cwd=folder, capture_output=True)
         assert done.returncode == 0, f"{example}\n{done.stderr.decode()}"
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_version(tool, name):
+    (version,) = re.findall(r"^project\(qopt VERSION (\S+)", (SOURCE / "CMakeLists.txt").read_text(), re.MULTILINE)
+    assert tool(name, "--version").stdout == f"{name} {version}\n"

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/CommandLine.h"
 
+#include "qopt/Version.h"
+
 #include <cctype>
 #include <charconv>
 #include <cstdio>
@@ -34,10 +36,16 @@ int run(CLI::App &app, int argc, char **argv,
   try {
     app.get_formatter()->column_width(32);
     app.set_help_flag("-h,--help", "print this and exit");
+    app.set_version_flag("--version",
+                         app.get_name() + " " + std::string(versionString),
+                         "print the release and exit");
     app.parse(argc, argv);
     return report(work());
   } catch (const CLI::CallForHelp &) {
     std::fputs(app.help().c_str(), stdout);
+    return int(ExitCode::Ok);
+  } catch (const CLI::CallForVersion &version) {
+    std::printf("%s\n", version.what());
     return int(ExitCode::Ok);
   } catch (const CLI::ParseError &error) {
     return report(usageError(app, error));
