@@ -39,6 +39,11 @@ void decodeMatMulNBits(const EncodedWeight &source, CanonicalWeight &weight) {
               quant::scaleBytes(weight.format, weight.rows, weight.columns));
   if (weight.format.isSymmetric())
     return;
+  if (weight.format.zero == quant::ZeroType::Float) {
+    std::memcpy(weight.zeros(), source.zeros,
+                quant::zeroBytes(weight.format, weight.rows, weight.columns));
+    return;
+  }
   int64_t zeroRow = nibbles ? (blocks + 1) / 2 : blocks;
   for (int64_t r = 0; r < weight.rows; ++r)
     for (int64_t g = 0; g < blocks; ++g)

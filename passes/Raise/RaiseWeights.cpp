@@ -207,9 +207,8 @@ struct RaiseEmbedding : OpRewritePattern<GatherOp> {
 };
 
 quant::Format blockFormat(quant::ElementType element, int64_t block,
-                          bool symmetric, quant::ElementType scale) {
-  auto format = quant::groupFormat(
-      element, block, symmetric ? quant::ZeroType::None : quant::ZeroType::U8);
+                          quant::ZeroType zero, quant::ElementType scale) {
+  auto format = quant::groupFormat(element, block, zero);
   format.scale = scale == quant::ElementType::F16 ? quant::ScaleType::F16
                                                   : quant::ScaleType::F32;
   return format;
@@ -226,11 +225,18 @@ Value blockWeight(PatternRewriter &rewriter, Location loc, int64_t rows,
   auto scale = floatElement(scaleData.getElementType());
   if (!scale || *scale == quant::ElementType::BF16 || (bits != 4 && bits != 8))
     return {};
-  if (zeroData && !zeroData.getElementType().isInteger(8))
+  // Zero points are packed codes, or fractions in the scales' type.
+  bool fractions =
+      zeroData && zeroData.getElementType() == scaleData.getElementType();
+  if (zeroData && !fractions && !zeroData.getElementType().isInteger(8))
     return {};
   auto element =
       bits == 4 ? quant::ElementType::Int4 : quant::ElementType::Int8;
-  quant::Format format = blockFormat(element, block, !zeroData, *scale);
+  quant::Format format = blockFormat(element, block,
+                                     fractions  ? quant::ZeroType::Float
+                                     : zeroData ? quant::ZeroType::U8
+                                                : quant::ZeroType::None,
+                                     *scale);
   auto blob = RankedTensorType::get(
       {rows, (columns + block - 1) / block, block * bits / 8},
       data.getElementType());
@@ -273,6 +279,35 @@ struct RaiseMatMulNBits : OpRewritePattern<MSMatMulNBitsOp> {
   }
 };
 
+/// A table [rows, columns] of 4-bit elements with blocks along its rows: what
+/// DequantizeLinear would read.
+Value nibbleTable(PatternRewriter &rewriter, MSGatherBlockQuantizedOp op) {
+  ElementsAttr codes = constantOf(op.getData());
+  ElementsAttr scales = constantOf(op.getScales());
+  bool asymmetric = !isAbsent(op.getZeroPoints());
+  ElementsAttr zeros =
+      asymmetric ? constantOf(op.getZeroPoints()) : ElementsAttr();
+  auto table = typeOf(op.getData());
+  auto scale = scales ? floatElement(scales.getElementType()) : std::nullopt;
+  // An unsigned table without zero points has them at 0, which no symmetric
+  // format here means; a signed one with them is no format here either.
+  if (!codes || !scale || *scale == quant::ElementType::BF16 ||
+      (asymmetric && !zeros) ||
+      table.getElementType().isUnsignedInteger() != asymmetric)
+    return {};
+  quant::Format format = blockFormat(
+      quant::ElementType::Int4, op.getBlockSize(),
+      asymmetric ? quant::ZeroType::U8 : quant::ZeroType::None, *scale);
+  return ir::WeightOp::create(
+      rewriter, op.getLoc(),
+      ir::WeightType::get(rewriter.getContext(), table.getDimSize(0),
+                          table.getDimSize(1), format),
+      rewriter.getStringAttr(weightName(codes, op.getLoc())), codes, scales,
+      zeros, UnitAttr(),
+      ir::EncodingAttr::get(rewriter.getContext(),
+                            ir::Encoding::DequantizeLinear));
+}
+
 struct RaiseGatherBlockQuantized : OpRewritePattern<MSGatherBlockQuantizedOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MSGatherBlockQuantizedOp op,
@@ -283,12 +318,16 @@ struct RaiseGatherBlockQuantized : OpRewritePattern<MSGatherBlockQuantizedOp> {
     if (auto reshape = codes.getDefiningOp<ReshapeOp>())
       codes = reshape.getData();
     if (!table || !result || table.getRank() != 2 || op.getGatherAxis() != 0 ||
-        op.getQuantizeAxis() != 1 || !table.getElementType().isInteger(8))
-      return rewriter.notifyMatchFailure(op, "no table of packed rows");
-    Value weight =
-        blockWeight(rewriter, op.getLoc(), table.getDimSize(0),
-                    result.getShape().back(), op.getBits(), op.getBlockSize(),
-                    codes, op.getScales(), op.getZeroPoints());
+        op.getQuantizeAxis() != 1)
+      return rewriter.notifyMatchFailure(op, "no table with blocks in rows");
+    Value weight;
+    if (table.getElementType().isInteger(4))
+      weight = nibbleTable(rewriter, op);
+    else if (table.getElementType().isInteger(8))
+      weight =
+          blockWeight(rewriter, op.getLoc(), table.getDimSize(0),
+                      result.getShape().back(), op.getBits(), op.getBlockSize(),
+                      codes, op.getScales(), op.getZeroPoints());
     if (!weight)
       return rewriter.notifyMatchFailure(op, "codes, scales or zero points are "
                                              "not of a known form");
@@ -323,9 +362,9 @@ struct RaiseDequantizedMatMul : OpRewritePattern<MatMulOp> {
     if (!scale || *scale == quant::ElementType::BF16 || block == 0 ||
         (bits != 4 && bits != 8) || (element.isUnsignedInteger() != asymmetric))
       return rewriter.notifyMatchFailure(op, "not a blocked format");
-    quant::Format format = blockFormat(bits == 4 ? quant::ElementType::Int4
-                                                 : quant::ElementType::Int8,
-                                       block, !asymmetric, *scale);
+    quant::Format format = blockFormat(
+        bits == 4 ? quant::ElementType::Int4 : quant::ElementType::Int8, block,
+        asymmetric ? quant::ZeroType::U8 : quant::ZeroType::None, *scale);
     Value weight = ir::WeightOp::create(
         rewriter, op.getLoc(),
         ir::WeightType::get(getContext(), type.getDimSize(1),

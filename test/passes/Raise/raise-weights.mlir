@@ -48,6 +48,29 @@ func.func @packed(%x: tensor<?x32xf32>) -> tensor<?x8xf32> {
   return %y : tensor<?x8xf32>
 }
 
+// Zero points may be fractions of the scales' type.
+// CHECK-LABEL: @fractional_zeros
+func.func @fractional_zeros(%x: tensor<?x16xf32>) -> tensor<?x8xf32> {
+  // CHECK: zeros({{.*}}) encoding matmul_nbits : !qopt.weight<8x16, int4_asym_g16_zf_sf32>
+  %none = onnx.None
+  %codes = onnx.Constant dense<17> : tensor<8x1x8xui8>
+  %scales = onnx.Constant dense<0.5> : tensor<8xf32>
+  %zeros = onnx.Constant dense<7.5> : tensor<8xf32>
+  %y = onnx.ms.MatMulNBits %x, %codes, %scales, %zeros, %none, %none {K = 16 : i64, N = 8 : i64, bits = 4 : i64, block_size = 16 : i64} : (tensor<?x16xf32>, tensor<8x1x8xui8>, tensor<8xf32>, tensor<8xf32>, none, none) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
+// CHECK-LABEL: @nibble_table
+func.func @nibble_table(%ids: tensor<?xi64>) -> tensor<?x32xf32> {
+  // CHECK: %[[W:.*]] = qopt.weight {{.*}} encoding dequantize_linear : !qopt.weight<8x32, int4_asym_g32_sf32>
+  // CHECK: qopt.embedding %arg0, %[[W]]
+  %codes = onnx.Constant dense<3> : tensor<8x32xui4>
+  %scales = onnx.Constant dense<0.5> : tensor<8x1xf32>
+  %zeros = onnx.Constant dense<7> : tensor<8x1xui4>
+  %y = onnx.ms.GatherBlockQuantized %codes, %ids, %scales, %zeros {block_size = 32 : i64} : (tensor<8x32xui4>, tensor<?xi64>, tensor<8x1xf32>, tensor<8x1xui4>) -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}
+
 // A product of two activations is no linear.
 // CHECK-LABEL: @activations
 func.func @activations(%x: tensor<?x8xf32>, %w: tensor<8x4xf32>) -> tensor<?x4xf32> {
