@@ -27,3 +27,69 @@ func.func @other_axis(%q: tensor<?x8x?x16xf32>, %k: tensor<?x8x16x?xf32>, %v: te
   %y = onnx.MatMul %p, %v : (tensor<?x8x?x?xf32>, tensor<?x8x?x16xf32>) -> tensor<?x8x?x16xf32>
   return %y : tensor<?x8x?x16xf32>
 }
+
+// torch's decomposition: the square root of the scale on either side, a boolean mask turned into -inf, a guard for rows
+// of -inf, two query heads for each key and value head.
+// CHECK-LABEL: func @torch_decomposition
+// CHECK: qopt.attention %{{.*}}, %arg1, %arg2 mask(%arg3 : tensor<1x1x?x?xf32>) scale 2.500000e-01
+// CHECK-NOT: onnx.Softmax
+func.func @torch_decomposition(%q: tensor<1x4x?x16xf32> {onnx.dims = [1, 4, "s", 16]}, %k: tensor<1x2x?x16xf32> {onnx.dims = [1, 2, "t", 16]},
+                     %v: tensor<1x2x?x16xf32> {onnx.dims = [1, 2, "t", 16]}, %mask: tensor<1x1x?x?xf32> {onnx.dims = [1, 1, "s", "t"]}) -> tensor<1x4x?x16xf32> {
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %half = onnx.Constant dense<0.5> : tensor<f32>
+  %zero = onnx.Constant dense<0.0> : tensor<f32>
+  %wide = onnx.Constant dense<[1, 2, 2, 1, 16]> : tensor<5xi64>
+  %heads = onnx.Constant dense<[1, 4, -1, 16]> : tensor<4xi64>
+  %k1 = onnx.Unsqueeze %k, %two : (tensor<1x2x?x16xf32>, tensor<1xi64>) -> tensor<1x2x1x?x16xf32>
+  %k2 = onnx.Expand %k1, %wide : (tensor<1x2x1x?x16xf32>, tensor<5xi64>) -> tensor<1x2x2x?x16xf32>
+  %k3 = onnx.Reshape %k2, %heads : (tensor<1x2x2x?x16xf32>, tensor<4xi64>) -> tensor<1x4x?x16xf32>
+  %v1 = onnx.Unsqueeze %v, %two : (tensor<1x2x?x16xf32>, tensor<1xi64>) -> tensor<1x2x1x?x16xf32>
+  %v2 = onnx.Expand %v1, %wide : (tensor<1x2x1x?x16xf32>, tensor<5xi64>) -> tensor<1x2x2x?x16xf32>
+  %v3 = onnx.Reshape %v2, %heads : (tensor<1x2x2x?x16xf32>, tensor<4xi64>) -> tensor<1x4x?x16xf32>
+  %kt = onnx.Transpose %k3 {perm = array<i64: 0, 1, 3, 2>} : (tensor<1x4x?x16xf32>) -> tensor<1x4x16x?xf32>
+  %qs = onnx.Mul %q, %half : (tensor<1x4x?x16xf32>, tensor<f32>) -> tensor<1x4x?x16xf32>
+  %ks = onnx.Mul %kt, %half : (tensor<1x4x16x?xf32>, tensor<f32>) -> tensor<1x4x16x?xf32>
+  %s = onnx.MatMul %qs, %ks : (tensor<1x4x?x16xf32>, tensor<1x4x16x?xf32>) -> tensor<1x4x?x?xf32>
+  %m = onnx.Add %s, %mask : (tensor<1x4x?x?xf32>, tensor<1x1x?x?xf32>) -> tensor<1x4x?x?xf32>
+  %p = onnx.Softmax %m : (tensor<1x4x?x?xf32>) -> tensor<1x4x?x?xf32>
+  %nan = onnx.IsNaN %p : (tensor<1x4x?x?xf32>) -> tensor<1x4x?x?xi1>
+  %guarded = onnx.Where %nan, %zero, %p : (tensor<1x4x?x?xi1>, tensor<f32>, tensor<1x4x?x?xf32>) -> tensor<1x4x?x?xf32>
+  %y = onnx.MatMul %guarded, %v3 : (tensor<1x4x?x?xf32>, tensor<1x4x?x16xf32>) -> tensor<1x4x?x16xf32>
+  return %y : tensor<1x4x?x16xf32>
+}
+
+// cap · tanh(scale · scores / cap)
+// CHECK-LABEL: func @soft_cap
+// CHECK: qopt.attention %{{.*}}, %arg1, %arg2 scale 2.500000e-01 softcap 5.000000e+00
+func.func @soft_cap(%q: tensor<1x4x8x16xf32>, %k: tensor<1x4x9x16xf32>, %v: tensor<1x4x9x16xf32>) -> tensor<1x4x8x16xf32> {
+  %scale = onnx.Constant dense<0.25> : tensor<f32>
+  %cap = onnx.Constant dense<5.0> : tensor<f32>
+  %kt = onnx.Transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<1x4x9x16xf32>) -> tensor<1x4x16x9xf32>
+  %s = onnx.MatMul %q, %kt : (tensor<1x4x8x16xf32>, tensor<1x4x16x9xf32>) -> tensor<1x4x8x9xf32>
+  %a = onnx.Mul %s, %scale : (tensor<1x4x8x9xf32>, tensor<f32>) -> tensor<1x4x8x9xf32>
+  %b = onnx.Div %a, %cap : (tensor<1x4x8x9xf32>, tensor<f32>) -> tensor<1x4x8x9xf32>
+  %t = qopt.activation tanh %b : tensor<1x4x8x9xf32> -> tensor<1x4x8x9xf32>
+  %c = onnx.Mul %t, %cap : (tensor<1x4x8x9xf32>, tensor<f32>) -> tensor<1x4x8x9xf32>
+  %p = onnx.Softmax %c : (tensor<1x4x8x9xf32>) -> tensor<1x4x8x9xf32>
+  %y = onnx.MatMul %p, %v : (tensor<1x4x8x9xf32>, tensor<1x4x9x16xf32>) -> tensor<1x4x8x16xf32>
+  return %y : tensor<1x4x8x16xf32>
+}
+
+// CHECK-LABEL: func @operator
+// CHECK: qopt.attention %{{.*}}, %arg1, %arg2 scale 2.500000e-01 causal
+func.func @operator(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x8x16xf32>, %v: tensor<1x2x8x16xf32>) -> tensor<1x4x8x16xf32> {
+  %none = onnx.None
+  %y, %pk, %pv, %qk = onnx.Attention %q, %k, %v, %none, %none, %none, %none {is_causal = true}
+      : (tensor<1x4x8x16xf32>, tensor<1x2x8x16xf32>, tensor<1x2x8x16xf32>, none, none, none, none) -> (tensor<1x4x8x16xf32>, none, none, none)
+  return %y : tensor<1x4x8x16xf32>
+}
+
+// Without past keys ONNX counts the causal edge from the first key; qopt.attention from the last one.
+// CHECK-LABEL: func @causal_from_first_key
+// CHECK: onnx.Attention
+func.func @causal_from_first_key(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x9x16xf32>, %v: tensor<1x2x9x16xf32>) -> tensor<1x4x8x16xf32> {
+  %none = onnx.None
+  %y, %pk, %pv, %qk = onnx.Attention %q, %k, %v, %none, %none, %none, %none {is_causal = true}
+      : (tensor<1x4x8x16xf32>, tensor<1x2x9x16xf32>, tensor<1x2x9x16xf32>, none, none, none, none) -> (tensor<1x4x8x16xf32>, none, none, none)
+  return %y : tensor<1x4x8x16xf32>
+}
