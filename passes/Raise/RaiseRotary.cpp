@@ -6,9 +6,11 @@
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Raise/OnnxBuilder.h"
 #include "passes/Raise/Passes.h"
 #include "passes/Raise/Probe.h"
+#include "passes/Raise/SimplifyOnnx.h"
 #include <map>
 
 namespace qopt::passes {
@@ -134,6 +136,12 @@ public:
         raiseSpeltOut(builder, probe, op, *rotation);
     }
     getOperation().walk([&](ConcatOp op) { raisePartial(op); });
+    // Queries, keys and values of one product are cut apart before their heads
+    // are turned: the transposes of the rotation then meet the source's.
+    RewritePatternSet patterns(&getContext());
+    populateCutBeforeTranspose(patterns);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
   }
 
 private:

@@ -158,6 +158,73 @@ struct DropExpand : OpRewritePattern<ExpandOp> {
   }
 };
 
+/// The transpose below `value` where it leaves the last axis in its place.
+TransposeOp outerTranspose(Value value) {
+  auto transpose = value.getDefiningOp<TransposeOp>();
+  bool keepsLast = transpose && !transpose.getPerm().empty() &&
+                   transpose.getPerm().back() ==
+                       static_cast<int64_t>(transpose.getPerm().size()) - 1;
+  return keepsLast ? transpose : TransposeOp();
+}
+
+/// `result` as it is before a transpose.
+Type typeBefore(TransposeOp transpose, Value result) {
+  auto type = cast<RankedTensorType>(result.getType());
+  SmallVector<int64_t> shape(type.getRank());
+  for (auto [to, from] : llvm::enumerate(transpose.getPerm()))
+    shape[from] = type.getDimSize(to);
+  return RankedTensorType::get(shape, type.getElementType());
+}
+
+/// Pieces of the last axis are cut before a transpose of the other axes, not
+/// after: the transposes of heads then meet those around rotary and attention.
+struct CutBeforeTranspose : OpRewritePattern<SplitOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SplitOp op,
+                                PatternRewriter &rewriter) const override {
+    TransposeOp transpose = outerTranspose(op.getData());
+    int64_t axis = op.getAxis();
+    if (!transpose ||
+        (axis != -1 &&
+         axis + 1 != static_cast<int64_t>(transpose.getPerm().size())))
+      return rewriter.notifyMatchFailure(op, "no transpose of other axes");
+    SmallVector<Type> types;
+    for (Value piece : op.getPieces())
+      types.push_back(typeBefore(transpose, piece));
+    auto split =
+        SplitOp::create(rewriter, op.getLoc(), types, transpose.getData(),
+                        op.getSplit(), op.getAxisAttr());
+    SmallVector<Value> pieces;
+    for (auto [piece, old] : llvm::zip(split.getPieces(), op.getPieces()))
+      pieces.push_back(TransposeOp::create(rewriter, op.getLoc(), old.getType(),
+                                           piece, transpose.getPermAttr()));
+    rewriter.replaceOp(op, pieces);
+    return success();
+  }
+};
+
+struct SliceBeforeTranspose : OpRewritePattern<SliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SliceOp op,
+                                PatternRewriter &rewriter) const override {
+    TransposeOp transpose = outerTranspose(op.getData());
+    if (!transpose || isAbsent(op.getAxes()))
+      return rewriter.notifyMatchFailure(op, "no transpose, or all axes");
+    auto axes = constantIntegers(op.getAxes());
+    auto last = static_cast<int64_t>(transpose.getPerm().size()) - 1;
+    if (!axes || axes->size() != 1 ||
+        (axes->front() != -1 && axes->front() != last))
+      return rewriter.notifyMatchFailure(op, "it cuts another axis");
+    Value piece = SliceOp::create(rewriter, op.getLoc(),
+                                  typeBefore(transpose, op.getResult()),
+                                  transpose.getData(), op.getStarts(),
+                                  op.getEnds(), op.getAxes(), op.getSteps());
+    rewriter.replaceOpWithNewOp<TransposeOp>(op, op.getType(), piece,
+                                             transpose.getPermAttr());
+    return success();
+  }
+};
+
 } // namespace
 
 void qopt::passes::populateSimplifyMoves(RewritePatternSet &patterns) {
@@ -167,4 +234,8 @@ void qopt::passes::populateSimplifyMoves(RewritePatternSet &patterns) {
       MergeTransposes, MergeReshapes, CancelSqueeze<SqueezeOp, UnsqueezeOp>,
       CancelSqueeze<UnsqueezeOp, SqueezeOp>, DropFullSlice, DropExpand>(
       patterns.getContext());
+}
+
+void qopt::passes::populateCutBeforeTranspose(RewritePatternSet &patterns) {
+  patterns.add<CutBeforeTranspose, SliceBeforeTranspose>(patterns.getContext());
 }

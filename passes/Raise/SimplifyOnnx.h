@@ -25,6 +25,9 @@ bool isConstantOf(mlir::Value value, double number);
 
 /// Moves of data: Transpose, Reshape, Squeeze, Slice, Concat, Expand, …
 void populateSimplifyMoves(mlir::RewritePatternSet &patterns);
+/// Pieces of the last axis are cut before a transpose of the other axes. Not
+/// for SimplifyOnnx: a rotation that is still spelt out would lose its operand.
+void populateCutBeforeTranspose(mlir::RewritePatternSet &patterns);
 /// Arithmetic with neutral elements, logic, casts, branches.
 void populateSimplifyArithmetic(mlir::RewritePatternSet &patterns);
 /// Arithmetic on shapes: parts of Shape, guards against -1.
