@@ -242,7 +242,8 @@ FailureOr<Value> RaggedRewriter::translateSlice(Value value, Value source,
   RankedTensorType from = typeOf(*x);
   int64_t size = typeOf(value).getShape().back();
   SmallVector<int64_t> features(from.getShape().drop_front());
-  if (features.empty() || ShapedType::isDynamic(size))
+  // A piece of every head has no rows that lie together.
+  if (features.size() != 1 || ShapedType::isDynamic(size))
     return unsupported(value);
   features.back() = size;
   Location loc = value.getLoc();

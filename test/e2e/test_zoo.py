@@ -15,9 +15,21 @@ DECODERS = {
     "zoo/families/llama-genai-fp16-cuda": F16,
     **{
         f"zoo/families/{family}-{exporter}": F32
-        for family in ("llama", "llama3-rope", "qwen2", "qwen3", "mistral", "gpt2", "gemma2", "granite", "smollm3")
+        for family in (
+            "llama",
+            "llama3-rope",
+            "qwen2",
+            "qwen3",
+            "mistral",
+            "gpt2",
+            "gemma2",
+            "granite",
+            "smollm3",
+        )
         for exporter in ("optimum", "dynamo")
     },
+    "zoo/families/gptj-dynamo": F32,
+    "zoo/families/stablelm-dynamo": F32,
 }
 ENCODERS = {"zoo/families/bert-optimum": F32, "zoo/families/bert-dynamo": F32}
 # Files that are quantized already: their own codes, scales and zero points, multiplied in f32. Their goldens are
