@@ -31,3 +31,8 @@ def test_description_has_the_five_words(stage, name, argument, text):
     assert [word for word in ("Before:", "After:", "Numerics:", "Method:", "Example:") if word not in text] == []
     example = re.search(r"Example:\s+(test/[\w./-]+\w)", text).group(1)
     assert (SOURCE / example).exists()
+
+
+@pytest.mark.parametrize("stage, name, argument, text", records())
+def test_pipeline_page_names_the_pass(stage, name, argument, text):
+    assert re.search(rf"\b{name}\b", (SOURCE / "passes/README.md").read_text())
