@@ -109,7 +109,7 @@ void gatedPieces(const GatedActivationArguments &a, int64_t chunk,
     const int64_t count = HWY_MIN(chunk, a.columns - from);
     float *out = a.output ? a.output + row * a.columns + from : buffer;
     activateSpan(a.kind, a.gate + row * a.gateStride + from,
-                 a.up + row * a.upStride + from, out, count);
+                 a.up ? a.up + row * a.upStride + from : nullptr, out, count);
     if (a.quantized)
       quantizeSpan(out, count, record,
                    static_cast<uint8_t *>(a.quantized) +

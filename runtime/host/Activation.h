@@ -32,8 +32,9 @@ enum class ActivationKind : uint8_t {
 void activation(ActivationKind kind, const float *input, float *output,
                 int64_t count, ThreadPool &pool);
 
-/// y[r, c] = kind(gate[r, c]) · up[r, c]. For the halves of one array
-/// [rows, 2·columns] give up = gate + columns and both strides 2·columns.
+/// y[r, c] = kind(gate[r, c]) · up[r, c], or kind(gate[r, c]) without `up`. For
+/// the halves of one array [rows, 2·columns] give up = gate + columns and both
+/// strides 2·columns.
 struct GatedActivationArguments {
   ActivationKind kind = ActivationKind::Silu;
   int64_t rows = 0;

@@ -3,6 +3,8 @@
 Integer codes, packed layouts and kernels on one side; plain f32 on the other. What differs is the order of sums.
 """
 
+import math
+
 import numpy as np
 import onnx
 import pytest
@@ -58,3 +60,46 @@ def test_logits_are_those_of_the_fake_quantized_model(tool, stories, tmp_path, n
         logits.append(np.load(tmp_path / "logits.npy"))
     quantized, fake = logits
     assert np.abs(quantized - fake).max() <= 1e-4 * np.abs(fake).max()
+
+
+def fake_quantize_activations(x):
+    """What int8 codes of blocks of 32 stand for."""
+    blocks = x.reshape(len(x), -1, 32)
+    scale = np.abs(blocks).max(axis=2, keepdims=True) / np.float32(127)
+    return (np.rint(blocks / scale) * scale).reshape(x.shape)
+
+
+@pytest.mark.parametrize("function", ["Gelu", "Relu"])
+def test_codes_between_integer_linears(tool, tmp_path, function):
+    """A linear, a function that writes codes, and a linear that reads them."""
+    random = np.random.default_rng(9)
+    first = random.standard_normal((64, 96)).astype(np.float32)
+    second = random.standard_normal((96, 32)).astype(np.float32)
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "first"], ["h"]),
+        onnx.helper.make_node(function, ["h"], ["g"]),
+        onnx.helper.make_node("MatMul", ["g", "second"], ["y"]),
+    ]
+    graph = onnx.helper.make_graph(
+        nodes,
+        "mlp",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 64])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 32])],
+        [numpy_helper.from_array(first, "first"), numpy_helper.from_array(second, "second")],
+    )
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)]), tmp_path / "mlp.onnx")
+    x = random.standard_normal((5, 64)).astype(np.float32)
+    np.savez(tmp_path / "in.npz", x=x)
+    tool("qopt-compile", tmp_path / "mlp.onnx", "--weights", "int8", "-o", tmp_path / "mlp.qopt")
+    tool("qopt-run", tmp_path / "mlp.qopt", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
+
+    w = [np.ascontiguousarray(fake_quantize(np.ascontiguousarray(m.T), "int8").T) for m in (first, second)]
+    h = fake_quantize_activations(x) @ w[0]
+    erf = np.vectorize(math.erf)
+    g = np.maximum(h, 0) if function == "Relu" else (h / 2 * (1 + erf(h / np.sqrt(2)))).astype(np.float32)
+    expected = fake_quantize_activations(g) @ w[1]
+    got = np.load(tmp_path / "out.npz")["y"]
+    # A code on the edge between two may round to either: 1/127 of a value in one of 96 products.
+    assert np.abs(got - expected).max() <= 2e-3 * np.abs(expected).max()
+    unrounded = np.maximum(x @ first, 0) @ second
+    assert function == "Gelu" or np.abs(got - unrounded).max() > 1e-3 * np.abs(expected).max()

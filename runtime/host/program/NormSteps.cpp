@@ -83,7 +83,30 @@ BoundCommand bindLayerNorm(StepBinder &binder, const plan::LayerNorm &step) {
   return std::unique_ptr<HostCommand>(std::move(command));
 }
 
+/// The gated kernel without a factor: it writes whole rows of codes.
+static BoundCommand bindQuantizedActivation(StepBinder &binder,
+                                            const plan::Activation &step) {
+  using Command =
+      KernelCommand<host::gatedActivation, host::GatedActivationArguments>;
+  auto command = std::make_unique<Command>();
+  host::GatedActivationArguments &arguments = command->arguments;
+  const BoundValue &y = binder.value(step.y());
+  arguments.kind = host::ActivationKind(step.kind());
+  arguments.rows = y.rows();
+  arguments.columns = y.columns();
+  QOPT_RETURN_IF_ERROR(
+      binder.expectResult(step.y(), arguments.rows, arguments.columns));
+  QOPT_RETURN_IF_ERROR(binder.expectRows("its input", step.x(), arguments.rows,
+                                         arguments.columns,
+                                         arguments.gateStride));
+  binder.point(arguments.gate, step.x());
+  binder.point(arguments.quantized, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
 BoundCommand bindActivation(StepBinder &binder, const plan::Activation &step) {
+  if (binder.value(step.y()).quantized)
+    return bindQuantizedActivation(binder, step);
   auto command = std::make_unique<ActivationCommand>();
   command->kind = host::ActivationKind(step.kind());
   command->count = binder.value(step.x()).elements;
