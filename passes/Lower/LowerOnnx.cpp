@@ -28,6 +28,7 @@ static OnnxLoweringTable makeTable() {
   addViewLowerings(table);
   addMoveLowerings(table);
   addGatherLowerings(table);
+  addScatterLowerings(table);
   addReduceLowerings(table);
   addNormLowerings(table);
   addProductLowerings(table);

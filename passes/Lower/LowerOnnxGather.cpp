@@ -16,19 +16,6 @@ static int64_t positiveAxis(int64_t axis, int64_t rank) {
   return axis < 0 ? axis + rank : axis;
 }
 
-/// An element of an index tensor as a place in [0, size).
-static Value placeOf(LoweringContext &context, Value indices,
-                     ArrayRef<Value> at, Value size) {
-  ScalarMath math(context);
-  Value raw =
-      math.convert({context.element(indices, at)}, context.b.getIndexType());
-  Value zero = context.index(0);
-  Value negative = math.compare(Order::Less, {raw}, {zero});
-  Value place = math.select(negative, math.add({raw}, {size}), raw);
-  Value last = math.subtract({size}, {context.index(1)});
-  return math.maximum({math.minimum({place}, {last})}, {zero});
-}
-
 static LogicalResult lowerGather(onnx::GatherOp op, LoweringContext &context) {
   int64_t axis = positiveAxis(op.getAxis(), context.rankOf(op.getData()));
   int64_t count = context.rankOf(op.getIndices());
@@ -38,7 +25,7 @@ static LogicalResult lowerGather(onnx::GatherOp op, LoweringContext &context) {
   return context.generate(op.getResult(), [&](ArrayRef<Value> indices) {
     SmallVector<Value> from(indices.take_front(axis));
     from.push_back(
-        placeOf(context, op.getIndices(), indices.slice(axis, count), size));
+        context.placeOf(op.getIndices(), indices.slice(axis, count), size));
     llvm::append_range(from, indices.drop_front(axis + count));
     return context.element(op.getData(), from);
   });
@@ -52,7 +39,7 @@ static LogicalResult lowerGatherElements(onnx::GatherElementsOp op,
     return context.fail("the size of its operand depends on data");
   return context.generate(op.getResult(), [&](ArrayRef<Value> indices) {
     SmallVector<Value> from(indices);
-    from[axis] = placeOf(context, op.getIndices(), indices, size);
+    from[axis] = context.placeOf(op.getIndices(), indices, size);
     return context.element(op.getData(), from);
   });
 }
@@ -76,7 +63,7 @@ static LogicalResult lowerGatherND(onnx::GatherNDOp op,
     at.push_back({});
     for (int64_t dim = 0; dim < tuple; ++dim) {
       at.back() = context.index(dim);
-      from.push_back(placeOf(context, indices, at, sizes[dim]));
+      from.push_back(context.placeOf(indices, at, sizes[dim]));
     }
     llvm::append_range(from, place.drop_front(rank - 1));
     return context.element(data, from);

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StructuredOpsUtils.h"
 #include "passes/Lower/OnnxLowering.h"
+#include "passes/Lower/ScalarMath.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -319,6 +320,16 @@ Value LoweringContext::element(Value original, Indices indices) {
     return arith::ConstantOp::create(b, loc, *splat);
   return load(tensor::ExtractOp::create(b, loc, lowered(original), indices))
       .value;
+}
+
+Value LoweringContext::placeOf(Value places, Indices at, Value size) {
+  ScalarMath math(*this);
+  Value raw = math.convert({element(places, at)}, b.getIndexType());
+  Value zero = index(0);
+  Value negative = math.compare(ScalarMath::Order::Less, {raw}, {zero});
+  Value place = math.select(negative, math.add({raw}, {size}), raw);
+  Value last = math.subtract({size}, {index(1)});
+  return math.maximum({math.minimum({place}, {last})}, {zero});
 }
 
 AffineMap LoweringContext::broadcastMap(Value operand, Value result) {

@@ -125,6 +125,9 @@ public:
 
   /// Inside of a body: an element of an operand. Signless.
   mlir::Value element(mlir::Value original, Indices indices);
+  /// An element of an index tensor as a place in [0, size): counted from the
+  /// end when negative, limited to the range.
+  mlir::Value placeOf(mlir::Value places, Indices at, mlir::Value size);
   /// How `operand` broadcasts to `result`: null where a size might be 1 or not.
   mlir::AffineMap broadcastMap(mlir::Value operand, mlir::Value result);
 
@@ -167,6 +170,7 @@ void addElementwiseLowerings(OnnxLoweringTable &table);
 void addViewLowerings(OnnxLoweringTable &table);
 void addMoveLowerings(OnnxLoweringTable &table);
 void addGatherLowerings(OnnxLoweringTable &table);
+void addScatterLowerings(OnnxLoweringTable &table);
 void addReduceLowerings(OnnxLoweringTable &table);
 void addNormLowerings(OnnxLoweringTable &table);
 void addProductLowerings(OnnxLoweringTable &table);

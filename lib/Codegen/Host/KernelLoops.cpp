@@ -420,6 +420,12 @@ static int64_t grainOf(linalg::GenericOp op) {
   return std::max<int64_t>(1, 65536 / std::max<int64_t>(work, 1));
 }
 
+static KernelRange constantRange(func::FuncOp kernel, unsigned sizes,
+                                 int64_t extent) {
+  AffineExpr expr = getAffineConstantExpr(extent, kernel.getContext());
+  return {AffineMap::get(0, sizes, expr), 1};
+}
+
 FailureOr<KernelRange> codegen::lowerToRangeLoops(func::FuncOp kernel) {
   unsigned arguments = kernel.getNumArguments();
   unsigned buffers = llvm::count_if(kernel.getArgumentTypes(), [](Type type) {
@@ -428,13 +434,15 @@ FailureOr<KernelRange> codegen::lowerToRangeLoops(func::FuncOp kernel) {
   if (arguments < buffers + 2)
     return kernel.emitOpError("is no kernel; expected buffers, sizes and the "
                               "two indices of a range");
+  if (kernel->hasAttr("qopt.undivided"))
+    return constantRange(kernel, arguments - buffers - 2, 1);
   SmallVector<linalg::GenericOp> generics(kernel.getOps<linalg::GenericOp>());
   if (generics.empty()) {
     // Simplification has found that it computes nothing: what remains is to
     // fill the results, if they have elements.
     SmallVector<linalg::FillOp> fills(kernel.getOps<linalg::FillOp>());
     if (fills.empty())
-      return KernelRange{AffineMap::getConstantMap(0, kernel.getContext()), 1};
+      return constantRange(kernel, arguments - buffers - 2, 0);
     IRRewriter rewriter(fills.front());
     FailureOr<linalg::GenericOp> filling =
         linalg::generalizeNamedOp(rewriter, fills.front());

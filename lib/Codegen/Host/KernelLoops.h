@@ -1,18 +1,22 @@
-// The step from a structured op to loops. A kernel is a function of this form,
-// made by OutlineKernels:
+// The step from a structured op to loops. A kernel is a function of the form
+// that is drawn here, made by OutlineKernels:
 //
-//   func.func @k(%b0: memref<f32>, …, %n0: index, …, %begin: index, %end:
-//   index) {
-//     %0 = memref.reinterpret_cast %b0 to offset: [0], sizes: [%n0, 64],
-//     strides: [64, 1] : … to memref<?x64xf32> linalg.fill … // the starting
-//     value of a reduction linalg.generic …               // exactly one return
+// clang-format off
+//   func.func @k(%b0: memref<f32>, …, %n0: index, …, %begin: index, %end: index) {
+//     %0 = memref.reinterpret_cast %b0 to offset: [0], sizes: [%n0, 64], strides: [64, 1] : …
+//     linalg.fill …                  // the starting value of a reduction
+//     linalg.generic …               // exactly one
+//     return
 //   }
+// clang-format on
 //
 // Buffers come as rank-0 memrefs, sizes as indices, and [begin, end) is a piece
 // of the kernel's iteration space: the product of all parallel dimensions,
 // row-major. Pieces may be computed in any order and at the same time; together
 // they are the whole result. A piece writes nothing that another piece writes
-// or reads. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// or reads. A function with the attribute qopt.undivided has loops already and
+// does all its work where begin < end: its range has one iteration.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_CODEGEN_HOST_KERNELLOOPS_H
 #define QOPT_LIB_CODEGEN_HOST_KERNELLOOPS_H
 

@@ -130,6 +130,23 @@ TEST_F(LowerOnnx, Gathers) {
   })");
 }
 
+TEST_F(LowerOnnx, Scatters) {
+  low = -5, high = 4;
+  for (const char *reduction : {"none", "add", "mul", "max", "min"})
+    check(std::string("func.func @f(%x: tensor<?x5xf32> {onnx.dims = [\"s\", "
+                      "5]}, %i: tensor<3x5xi64>, %u: tensor<3x5xf32>, %j: "
+                      "tensor<4x1xi64>, %v: tensor<4x5xf32>) -> "
+                      "(tensor<?x5xf32>, tensor<?x5xf32>) { %e = "
+                      "onnx.ScatterElements %x, %i, %u {reduction = \"") +
+          reduction +
+          "\"} : (tensor<?x5xf32>, tensor<3x5xi64>, tensor<3x5xf32>) -> "
+          "tensor<?x5xf32> %n = onnx.ScatterND %e, %j, %v {reduction = \"" +
+          reduction +
+          "\"} : (tensor<?x5xf32>, tensor<4x1xi64>, tensor<4x5xf32>) -> "
+          "tensor<?x5xf32> return %e, %n : tensor<?x5xf32>, "
+          "tensor<?x5xf32> }");
+}
+
 TEST_F(LowerOnnx, OneHot) {
   low = -3, high = 4;
   check(

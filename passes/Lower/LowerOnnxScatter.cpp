@@ -1,0 +1,126 @@
+// Onnx scatters: a loop over the updates, in their order, that carries the
+// result. Indices count from the end when negative and are limited to the data.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/Lower/OnnxLowering.h"
+#include "passes/Lower/ScalarMath.h"
+
+using namespace mlir;
+using namespace qopt;
+
+using LoopBody = llvm::function_ref<Value(ArrayRef<Value> indices, Value data)>;
+
+/// Loops over `sizes` that carry `data`; at least one.
+static Value buildLoops(LoweringContext &context, ArrayRef<Value> sizes,
+                        Value data, LoopBody body) {
+  OpBuilder &b = context.b;
+  OpBuilder::InsertionGuard guard(b);
+  SmallVector<Value> bounds(sizes);
+  if (bounds.empty())
+    bounds.push_back(context.index(1));
+  Value zero = context.index(0), one = context.index(1);
+  SmallVector<scf::ForOp> loops;
+  SmallVector<Value> indices;
+  for (Value bound : bounds) {
+    loops.push_back(scf::ForOp::create(b, context.loc, zero, bound, one, data));
+    indices.push_back(loops.back().getInductionVar());
+    data = loops.back().getRegionIterArg(0);
+    b.setInsertionPointToStart(loops.back().getBody());
+  }
+  Value next = body(ArrayRef(indices).take_front(sizes.size()), data);
+  scf::YieldOp::create(b, context.loc, next);
+  for (scf::ForOp inner : llvm::drop_begin(loops)) {
+    b.setInsertionPointAfter(inner);
+    scf::YieldOp::create(b, context.loc, inner.getResults());
+  }
+  return loops.front().getResult(0);
+}
+
+/// `update` combined with what lies at `place` of `data`, inserted there.
+static Value insertUpdate(LoweringContext &context, StringRef reduction,
+                          Value data, Scalar update, ArrayRef<Value> place) {
+  OpBuilder &b = context.b;
+  ScalarMath math(context);
+  Value value = update.value;
+  if (reduction != "none") {
+    Scalar present =
+        context.load(tensor::ExtractOp::create(b, context.loc, data, place));
+    value = reduction == "add"   ? math.add(present, update)
+            : reduction == "mul" ? math.multiply(present, update)
+            : reduction == "max" ? math.maximum(present, update)
+                                 : math.minimum(present, update);
+  }
+  Type element = cast<RankedTensorType>(data.getType()).getElementType();
+  return tensor::InsertOp::create(b, context.loc, context.store(value, element),
+                                  data, place);
+}
+
+static std::optional<SmallVector<Value>> sizesOf(LoweringContext &context,
+                                                 Value tensor) {
+  SmallVector<Value> sizes;
+  for (int64_t dim = 0; dim < context.rankOf(tensor); ++dim) {
+    sizes.push_back(context.sizeValue(tensor, dim));
+    if (!sizes.back())
+      return std::nullopt;
+  }
+  return sizes;
+}
+
+static LogicalResult dataDependent(LoweringContext &context) {
+  return context.fail("the size of an operand depends on data");
+}
+
+static LogicalResult lowerScatterElements(onnx::ScatterElementsOp op,
+                                          LoweringContext &context) {
+  Value data = op.getData(), updates = op.getUpdates();
+  int64_t axis = op.getAxis();
+  axis += axis < 0 ? context.rankOf(data) : 0;
+  Value size = context.sizeValue(data, axis);
+  auto sizes = sizesOf(context, op.getIndices());
+  if (!size || !sizes)
+    return dataDependent(context);
+  bool isUnsigned = context.elementOf(data).isUnsignedInteger();
+  Value result = buildLoops(
+      context, *sizes, context.lowered(data),
+      [&](ArrayRef<Value> indices, Value present) {
+        SmallVector<Value> place(indices);
+        place[axis] = context.placeOf(op.getIndices(), indices, size);
+        Scalar update{context.element(updates, indices), isUnsigned};
+        return insertUpdate(context, op.getReduction(), present, update, place);
+      });
+  return context.finish(op.getResult(), result);
+}
+
+static LogicalResult lowerScatterND(onnx::ScatterNDOp op,
+                                    LoweringContext &context) {
+  Value data = op.getData(), tuples = op.getIndices();
+  int64_t rank = context.rankOf(tuples);
+  int64_t length = context.typeOf(tuples).getDimSize(rank - 1);
+  if (ShapedType::isDynamic(length))
+    return context.fail("the length of its index tuples is not known");
+  auto sizes = sizesOf(context, op.getUpdates());
+  auto dataSizes = sizesOf(context, data);
+  if (!sizes || !dataSizes)
+    return dataDependent(context);
+  bool isUnsigned = context.elementOf(data).isUnsignedInteger();
+  Value result = buildLoops(
+      context, *sizes, context.lowered(data),
+      [&](ArrayRef<Value> indices, Value present) {
+        SmallVector<Value> at(indices.take_front(rank - 1)), place;
+        at.push_back({});
+        for (int64_t dim = 0; dim < length; ++dim) {
+          at.back() = context.index(dim);
+          place.push_back(context.placeOf(tuples, at, (*dataSizes)[dim]));
+        }
+        llvm::append_range(place, indices.drop_front(rank - 1));
+        Scalar update{context.element(op.getUpdates(), indices), isUnsigned};
+        return insertUpdate(context, op.getReduction(), present, update, place);
+      });
+  return context.finish(op.getResult(), result);
+}
+
+void qopt::addScatterLowerings(OnnxLoweringTable &table) {
+  addLowering<onnx::ScatterElementsOp, lowerScatterElements>(table);
+  addLowering<onnx::ScatterNDOp, lowerScatterND>(table);
+}
