@@ -14,7 +14,6 @@
 #include <cstring>
 #include <functional>
 #include <memory>
-#include <random>
 #include <string>
 
 using namespace qopt;
@@ -33,12 +32,18 @@ Memory allocate(int64_t bytes) {
   return memory;
 }
 
+/// The same numbers in every run.
+uint32_t nextRandom(uint32_t &state) {
+  state = state * 1664525u + 1013904223u;
+  return state >> 8;
+}
+
 Memory randomFloats(int64_t count) {
   Memory memory = allocate(count * 4);
-  std::mt19937 generator(1);
+  uint32_t state = 1;
   for (int64_t i = 0; i < count; ++i)
     static_cast<float *>(memory.get())[i] =
-        static_cast<float>(generator() % 2001) / 1000.0f - 1;
+        static_cast<float>(nextRandom(state) % 2001) / 1000.0f - 1;
   return memory;
 }
 
@@ -87,10 +92,10 @@ struct Weight {
   Weight(const std::string &format, int64_t n, int64_t k, int64_t copies)
       : layout(*linearLayout(*quant::parseFormat(format), n, k)),
         copies(copies), memory(allocate(layout.packedBytes() * copies)) {
-    std::mt19937 generator(1);
+    uint32_t state = 1;
     uint8_t *bytes = static_cast<uint8_t *>(memory.get());
     for (int64_t i = 0; i < layout.packedBytes(); ++i)
-      bytes[i] = static_cast<uint8_t>(generator());
+      bytes[i] = static_cast<uint8_t>(nextRandom(state));
     // Scales and values of moderate size: clear the top exponent bits.
     for (int64_t i = 1; i < layout.packedBytes(); i += 2)
       if (layout.isFloat() || i % layout.tileBytes() >= layout.scaleOffset())
@@ -222,7 +227,14 @@ struct Program {
 } // namespace
 
 int main(int count, char **arguments) {
-  Program program{ThreadPool(count > 1 ? std::atoi(arguments[1]) : 0),
+  char *end = nullptr;
+  long threads = count > 1 ? std::strtol(arguments[1], &end, 10) : 0;
+  if (end && (*end || threads < 0)) {
+    std::fprintf(stderr, "error: expected a number of threads, got \"%s\"\n",
+                 arguments[1]);
+    return 2;
+  }
+  Program program{ThreadPool(static_cast<int>(threads)),
                   count > 2 ? arguments[2] : ""};
   program.dispatch();
   program.linearLayers("int4_g32", true);

@@ -32,8 +32,8 @@ class ActivationTest : public testing::TestWithParam<ActivationKind> {};
 
 TEST_P(ActivationTest, isAccurate) {
   std::vector<float> x;
-  for (float value = -30; value <= 30; value += 0.00731f)
-    x.push_back(value);
+  for (int i = -4100; i <= 4100; ++i)
+    x.push_back(static_cast<float>(i) * 0.00731f);
   for (float value : {0.0f, -0.0f, 1e-30f, -1e-20f, 1e-5f, 90.0f, -90.0f,
                       1000.0f, -1000.0f, 3e38f, -3e38f})
     x.push_back(value);
