@@ -121,6 +121,7 @@ public:
     // A pass object runs on many functions.
     countedPositions = {};
     proven.clear();
+    caches.clear();
     sharedTables.clear();
     Probe probe(getOperation());
     SmallVector<Operation *> candidates;
@@ -277,6 +278,19 @@ private:
     replace(b, op, x, *table, /*headsFirst=*/!flat, op.getInterleaved());
   }
 
+  /// What two caches are; all layers have the same.
+  StatusOr<RotaryKind> &kindOfCaches(RotaryEmbeddingOp op) {
+    Key key{op.getCosCache().getAsOpaquePointer(),
+            op.getSinCache().getAsOpaquePointer()};
+    auto found = caches.find(key);
+    if (found == caches.end())
+      found = caches
+                  .emplace(key, classifyRotaryCache(op.getCosCache(),
+                                                    op.getSinCache()))
+                  .first;
+    return found->second;
+  }
+
   /// The table that stands for caches which are looked up by position: they
   /// say themselves what their rows are.
   std::optional<Table> lookedUpTable(OnnxBuilder &b, RotaryEmbeddingOp op) {
@@ -289,7 +303,7 @@ private:
     if (found != proven.end())
       return found->second;
     std::optional<Table> &table = proven[key];
-    auto kind = classifyRotaryCache(op.getCosCache(), op.getSinCache());
+    auto &kind = kindOfCaches(op);
     if (!kind.ok())
       op.emitRemark() << "the caches are no rotary table: "
                       << kind.status().message();
@@ -327,6 +341,7 @@ private:
 
   Value countedPositions;
   std::map<Key, std::optional<Table>> proven;
+  std::map<Key, StatusOr<RotaryKind>> caches;
   std::vector<std::tuple<RotaryKind, Value, ir::RotaryTableOp>> sharedTables;
 };
 

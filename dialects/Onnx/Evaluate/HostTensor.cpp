@@ -183,9 +183,26 @@ static int64_t loadInt(Element element, const char *place) {
   }
 }
 
+/// The two 16-bit formats by their bits: tables of them are large.
+static double halfOf(uint16_t bits) {
+  int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  double size = exponent == 31  ? (fraction ? NAN : INFINITY)
+                : exponent == 0 ? std::ldexp(fraction, -24)
+                                : std::ldexp(1024 + fraction, exponent - 25);
+  return bits >> 15 ? -size : size;
+}
+static double bfloatOf(uint16_t bits) {
+  uint32_t wide = static_cast<uint32_t>(bits) << 16;
+  return loadAs<float>(reinterpret_cast<const char *>(&wide));
+}
+
 static double loadFloat(Element element, const char *place) {
   if (element == Element::F32)
     return loadAs<float>(place);
+  if (element == Element::F16)
+    return halfOf(loadAs<uint16_t>(place));
+  if (element == Element::BF16)
+    return bfloatOf(loadAs<uint16_t>(place));
   if (element == Element::F64)
     return loadAs<double>(place);
   if (!isFloat(element)) {
@@ -195,9 +212,8 @@ static double loadFloat(Element element, const char *place) {
                : static_cast<double>(value);
   }
   const llvm::fltSemantics &semantics = semanticsOf(element);
-  uint64_t bits =
-      widthOf(element) == 2 ? loadAs<uint16_t>(place) : loadAs<uint8_t>(place);
-  APFloat value(semantics, llvm::APInt(APFloat::getSizeInBits(semantics), bits,
+  APFloat value(semantics, llvm::APInt(APFloat::getSizeInBits(semantics),
+                                       loadAs<uint8_t>(place),
                                        /*isSigned=*/false,
                                        /*implicitTrunc=*/true));
   return value.convertToDouble();
