@@ -53,7 +53,8 @@ void FusedOp::print(OpAsmPrinter &printer) {
   printer.printFunctionalType(*this);
   printer << " ";
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
-  printer.printOptionalAttrDict((*this)->getAttrs(), {getKernelAttrName().getValue()});
+  printer.printOptionalAttrDict((*this)->getAttrs(),
+                                {getKernelAttrName().getValue()});
 }
 
 LogicalResult FusedOp::verify() {

@@ -77,8 +77,9 @@ int main(int argc, char **argv) {
   if (!format.ok())
     return fail(format.status());
   if (!std::strcmp(argv[1], "rtn") && argc == 6)
-    return quantize(*format, std::atoll(argv[3]), std::atoll(argv[4]),
-                    std::atoll(argv[5]));
+    return quantize(*format, std::strtoll(argv[3], nullptr, 10),
+                    std::strtoll(argv[4], nullptr, 10),
+                    std::strtoll(argv[5], nullptr, 10));
   const Element &element = elementOf(format->element);
   std::vector<uint8_t> input = readAll();
   bool widen = !std::strcmp(argv[1], "widen");
