@@ -61,8 +61,7 @@ void ThreadPool::Job::runPart(int64_t part) const {
 }
 
 void ThreadPool::dispatch(const Job &next) {
-  std::unique_lock<std::mutex> lock(busy, std::try_to_lock);
-  if (!lock.owns_lock()) {
+  if (busy.test_and_set(std::memory_order_acquire)) {
     next.call(next.context, 0, next.count);
     return;
   }
@@ -84,6 +83,7 @@ void ThreadPool::dispatch(const Job &next) {
          ++round)
       round < spinRounds ? relax() : std::this_thread::yield();
   }
+  busy.clear(std::memory_order_release);
 }
 
 void ThreadPool::work(Worker &self, int64_t part) {

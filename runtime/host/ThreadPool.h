@@ -12,7 +12,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -20,7 +19,7 @@ namespace qopt::host {
 
 /// A fixed set of threads; the caller of `parallelFor` is one of them. Several
 /// threads may use one pool: while it is busy, a second caller does its whole
-/// range itself.
+/// range itself, and so does a call from within a body.
 class ThreadPool {
 public:
   /// `threads` counts the caller: 1 starts no thread at all. 0 means one for
@@ -82,7 +81,7 @@ private:
   void work(Worker &self, int64_t part);
 
   Job job;
-  std::mutex busy;
+  std::atomic_flag busy;
   std::atomic<bool> stop{false};
   std::vector<std::unique_ptr<Worker>> workers;
 };

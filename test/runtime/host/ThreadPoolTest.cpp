@@ -45,6 +45,17 @@ TEST(ThreadPool, wakesAfterSleeping) {
   EXPECT_EQ(500, sum);
 }
 
+TEST(ThreadPool, callsFromWithinABody) {
+  ThreadPool pool(2);
+  std::atomic<int64_t> sum = 0;
+  pool.parallelFor(4, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      pool.parallelFor(10, 1,
+                       [&](int64_t from, int64_t to) { sum += to - from; });
+  });
+  EXPECT_EQ(40, sum);
+}
+
 TEST(ThreadPool, severalCallers) {
   ThreadPool pool(2);
   std::atomic<int64_t> sum = 0;
