@@ -13,12 +13,12 @@ TEXT
 esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-tools=${1:-build}/bin
+tools=$(realpath "${1:-build}/bin")
 output=${1:-build}/demo
 mkdir -p "$output"
 
 say() { printf '\n\033[1m$ %s\033[0m\n' "$*"; }
-show() { say "$*"; PATH=$PWD/$tools:$PATH "$@"; }
+show() { say "$*"; PATH=$tools:$PATH "$@"; }
 
 show qopt-compile test/data/stories260k -o "$output/stories.qopt"
 show qopt-compile test/data/stories260k --weights int8 -o "$output/stories-int8.qopt"
