@@ -2,6 +2,7 @@
 // is PlanKernels.cpp.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PlanBuilder.h"
+#include "lib/Driver/InputSizes.h"
 #include "lib/Driver/WeightEvaluator.h"
 #include "lib/Quant/FloatConversion.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -80,13 +81,14 @@ void PlanBuilder::shareValue(Value value, Value other) {
 }
 
 LogicalResult PlanBuilder::addArguments() {
+  std::vector<std::vector<uint32_t>> graphSizes;
+  if (plan->kind != plan::FunctionKind::Decoder)
+    graphSizes = inputSizes(func, symbols);
   for (BlockArgument argument : func.getArguments()) {
     if (!isBuffer(argument))
       continue;
     auto type = cast<RankedTensorType>(argument.getType());
     uint32_t input = plan->inputs.size();
-    auto names =
-        func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(), "onnx.dims");
     Sizes shape;
     for (auto [axis, size] : llvm::enumerate(type.getShape())) {
       if (!ShapedType::isDynamic(size)) {
@@ -94,9 +96,7 @@ LogicalResult PlanBuilder::addArguments() {
       } else if (plan->kind == plan::FunctionKind::Decoder) {
         shape.push_back(symbols.batchSize(plan::SymbolKind::Tokens));
       } else {
-        auto name = names ? dyn_cast<StringAttr>(names[axis]) : StringAttr();
-        shape.push_back(
-            symbols.inputDim(input, axis, name ? name.getValue() : ""));
+        shape.push_back(graphSizes[input][axis]);
       }
     }
     sizes[argument] = shape;

@@ -88,3 +88,17 @@ def test_compiled_nodes_agree(part, tool, tmp_path):
     wrong = {case.name: why for case, why in zip(cases, results, strict=True) if why and why != "refused"}
     assert not wrong, f"{len(wrong)} of {len(cases)}:\n" + "\n".join(f"{k}: {v}" for k, v in wrong.items())
     assert results.count(None) > len(cases) / 2
+
+
+def test_sizes_of_one_name_must_agree(tool, tmp_path):
+    info = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n"]) for name in "xyz"]
+    node = onnx.helper.make_node("Add", ["x", "y"], ["z"])
+    graph = onnx.helper.make_graph([node], "sum", info[:2], info[2:])
+    opset = onnx.helper.make_opsetid("", 21)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10), tmp_path / "model.onnx")
+    tool("qopt-compile", tmp_path / "model.onnx", "--as", "graph", "-o", tmp_path / "model.qopt")
+    np.savez(tmp_path / "in.npz", x=np.ones(4, np.float32), y=np.ones(3, np.float32))
+    arguments = (tmp_path / "model.qopt", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
+    run = tool("qopt-run", *arguments, check=False)
+    assert run.returncode != 0
+    assert 'input "y" has shape [3]; expected [n] = [4]' in run.stderr
