@@ -19,27 +19,61 @@ namespace qopt::runtime {
 
 static constexpr size_t bufferSize = size_t(1) << 20;
 
-StatusOr<std::unique_ptr<ArtifactWriter>>
-ArtifactWriter::create(const std::string &path) {
+/// Only an artifact may be replaced: whatever else has the name of the output
+/// (a model, its weights, a tokenizer) is somebody's file.
+static Status checkReplaceable(const std::string &path) {
   struct stat existing;
-  if (::stat(path.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode))
+  if (::stat(path.c_str(), &existing) != 0)
+    return {};
+  if (!S_ISREG(existing.st_mode))
     return Status(StatusCode::InvalidArgument,
                   "cannot write '" + path +
                       "': it exists and is not a regular file");
-  // Created with the user's own mode; the name is unique to this process, a
-  // number tells several writers apart.
+  uint8_t start[sizeof(artifactMagic)] = {};
+  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  ssize_t count = file < 0 ? -1 : ::read(file, start, sizeof(start));
+  if (file >= 0)
+    ::close(file);
+  if (count == 0 || (count == ssize_t(sizeof(start)) &&
+                     std::equal(start, start + count, artifactMagic)))
+    return {};
+  return Status(StatusCode::InvalidArgument,
+                "will not replace '" + path +
+                    "': it is not an artifact; remove it or name another "
+                    "output");
+}
+
+/// A file without a name in the folder of `path`, which disappears with the
+/// process however that ends; -1 where the file system has none.
+static int openUnnamed(const std::string &path) {
+  size_t slash = path.rfind('/');
+  std::string folder = slash == std::string::npos ? "."
+                       : slash == 0               ? "/"
+                                                  : path.substr(0, slash);
+  return ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+}
+
+StatusOr<std::unique_ptr<ArtifactWriter>>
+ArtifactWriter::create(const std::string &path) {
+  QOPT_RETURN_IF_ERROR(checkReplaceable(path));
+  // The name is unique to this process, a number tells several writers apart.
   static std::atomic<unsigned> writers = 0;
   std::string temporary = path + ".partial-" + std::to_string(::getpid()) +
                           "-" + std::to_string(writers++);
   ::unlink(temporary.c_str());
-  int file =
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  int file = openUnnamed(path);
+  bool named =
+      file < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL);
+  if (named)
+    file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                  0666);
   if (file < 0)
     return Status(StatusCode::InvalidArgument,
                   "cannot write '" + path + "': " + std::strerror(errno) +
                       "; choose a folder that exists and is writable");
   auto writer = std::unique_ptr<ArtifactWriter>(
       new ArtifactWriter(path, std::move(temporary), file));
+  writer->named = named;
   QOPT_RETURN_IF_ERROR(writer->padToAlignment());
   return writer;
 }
@@ -57,7 +91,8 @@ ArtifactWriter::~ArtifactWriter() {
   if (file < 0)
     return;
   ::close(file);
-  ::unlink(temporary.c_str());
+  if (named)
+    ::unlink(temporary.c_str());
 }
 
 Status ArtifactWriter::failure(const char *action) const {
@@ -178,6 +213,13 @@ Status ArtifactWriter::finish(plan::PlanT &plan) {
     return failure("write");
   if (::fsync(file) != 0)
     return failure("write");
+  if (!named) {
+    std::string unnamed = "/proc/self/fd/" + std::to_string(file);
+    if (::linkat(AT_FDCWD, unnamed.c_str(), AT_FDCWD, temporary.c_str(),
+                 AT_SYMLINK_FOLLOW) != 0)
+      return failure("name the finished file");
+    named = true;
+  }
   if (::rename(temporary.c_str(), path.c_str()) != 0)
     return failure("rename the finished file to");
   ::close(file);

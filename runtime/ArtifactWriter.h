@@ -58,6 +58,7 @@ private:
   std::string path;
   std::string temporary;
   int file = -1;
+  bool named = false;    ///< `temporary` exists
   uint64_t position = 0; ///< of the next byte, buffered ones included
   std::vector<uint8_t> pending;
   std::vector<std::unique_ptr<plan::SegmentT>> segments;

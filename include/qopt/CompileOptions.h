@@ -45,6 +45,9 @@ constexpr StageName stageNames[] = {
     {"artifact", Stage::Artifact, "the file that the runtime loads"},
 };
 
+constexpr int64_t longestContext = int64_t(1) << 24;
+constexpr unsigned mostThreads = 1024;
+
 struct CompileOptions {
   std::string model;     ///< model.onnx, or the folder that holds it
   std::string output;    ///< the artifact

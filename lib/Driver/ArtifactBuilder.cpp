@@ -109,6 +109,13 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
     context = limit;
   }
   decoder->context = context;
+  for (int64_t token : companions.endTokens)
+    if (token >= decoder->vocabulary)
+      return Status(StatusCode::BadModel,
+                    "the end token " + std::to_string(token) +
+                        " of the model's configuration is not below its "
+                        "vocabulary of " +
+                        std::to_string(decoder->vocabulary));
   decoder->begin_token = companions.beginToken;
   decoder->end_tokens = companions.endTokens;
   return decoder;

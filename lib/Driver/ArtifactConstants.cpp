@@ -13,6 +13,16 @@ constexpr uint32_t smallSegment = UINT32_MAX;
 /// Tiles that are packed at a time: bounds the memory of packing.
 constexpr int64_t tilesAtOnce = 256;
 
+/// Why a weight has its format.
+static std::string reasonOf(Value weight) {
+  Operation *op = weight.getDefiningOp();
+  if (auto quantized = dyn_cast_or_null<ir::QuantizeWeightOp>(op))
+    return "asked for; chosen by " +
+           ir::stringifyAlgorithm(quantized.getAlgorithm()).str();
+  return op && op->getNumOperands() ? reasonOf(op->getOperand(0))
+                                    : "as in the file";
+}
+
 StatusOr<ConstantPlace> ArtifactConstants::addBytes(ArrayRef<char> bytes) {
   small.resize((small.size() + 63) / 64 * 64);
   ConstantPlace place{smallSegment, small.size(), bytes.size()};
@@ -54,6 +64,7 @@ StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
       packed ? plan::WeightLayout::HostTiled : plan::WeightLayout::RowMajor;
   record->segment = *segment;
   record->bytes = bytes;
+  record->reason = reasonOf(weight);
   records.push_back(std::move(record));
   summaries.push_back({name, quant::spell(type.getFormat()), type.getRows(),
                        type.getColumns(), bytes});

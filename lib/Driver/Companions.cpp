@@ -37,27 +37,54 @@ static StatusOr<std::optional<json::Object>> readJson(const std::string &path) {
   return Result(std::optional<json::Object>(std::move(*object)));
 }
 
+/// An integer of a file, refused where it cannot be what its key says.
+static Status checkRange(const std::string &path, StringRef key, int64_t value,
+                         int64_t least, int64_t most) {
+  if (value >= least && value <= most)
+    return Status();
+  return Status(StatusCode::BadModel,
+                "\"" + path + "\": " + key.str() + " is " +
+                    std::to_string(value) + "; expected " +
+                    std::to_string(least) + " to " + std::to_string(most));
+}
+
 /// One token id or a list of them.
-static void readTokens(const json::Value *value, std::vector<int32_t> &tokens) {
+static Status readTokens(const std::string &path, StringRef key,
+                         const json::Value *value,
+                         std::vector<int32_t> &tokens) {
   if (!value)
-    return;
-  tokens.clear();
+    return Status();
+  std::vector<int64_t> numbers;
   if (auto single = value->getAsInteger())
-    tokens.push_back(*single);
+    numbers.push_back(*single);
   if (const json::Array *list = value->getAsArray())
     for (const json::Value &entry : *list)
       if (auto token = entry.getAsInteger())
-        tokens.push_back(*token);
+        numbers.push_back(*token);
+  if (!numbers.empty())
+    tokens.clear();
+  for (int64_t number : numbers) {
+    QOPT_RETURN_IF_ERROR(checkRange(path, key, number, 0, INT32_MAX));
+    tokens.push_back(static_cast<int32_t>(number));
+  }
+  return Status();
 }
 
-static void readConfig(const json::Object &config, Companions &result) {
+static Status readConfig(const std::string &path, const json::Object &config,
+                         Companions &result) {
   for (StringRef key : {"max_position_embeddings", "n_positions",
                         "max_sequence_length", "context_length"})
-    if (auto context = config.getInteger(key))
+    if (auto context = config.getInteger(key)) {
+      QOPT_RETURN_IF_ERROR(checkRange(path, key, *context, 1, longestContext));
       result.context = *context;
-  if (auto token = config.getInteger("bos_token_id"))
+    }
+  if (auto token = config.getInteger("bos_token_id")) {
+    QOPT_RETURN_IF_ERROR(
+        checkRange(path, "bos_token_id", *token, -1, INT32_MAX));
     result.beginToken = *token;
-  readTokens(config.get("eos_token_id"), result.endTokens);
+  }
+  return readTokens(path, "eos_token_id", config.get("eos_token_id"),
+                    result.endTokens);
 }
 
 StatusOr<Companions> findCompanions(const CompileOptions &options) {
@@ -78,7 +105,8 @@ StatusOr<Companions> findCompanions(const CompileOptions &options) {
     if (!*file)
       continue;
     const json::Object *model = (*file)->getObject("model");
-    readConfig(model ? *model : **file, result);
+    QOPT_RETURN_IF_ERROR(
+        readConfig(beside + name, model ? *model : **file, result));
   }
   std::string tokenizer = options.tokenizer;
   if (sys::fs::is_directory(tokenizer))

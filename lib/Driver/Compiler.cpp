@@ -38,8 +38,14 @@ public:
           return success();
         }) {}
 
-  Status status(StatusCode code, const std::string &fallback) const {
-    return Status(code, errors.empty() ? fallback : errors);
+  /// The errors so far, and why the model is no decoder where that was said.
+  Status status(StatusCode code, const std::string &fallback,
+                const std::vector<std::string> &remarks = {}) const {
+    std::string text = errors.empty() ? fallback : errors;
+    for (const std::string &remark : remarks)
+      if (remark.find("not a decoder: ") != std::string::npos)
+        text += "\n  " + remark;
+    return Status(code, text);
   }
 
 private:
@@ -102,7 +108,8 @@ public:
       PassManager manager(&context);
       step.passes(manager);
       if (failed(manager.run(*module)))
-        return diagnostics.status(step.failure, "a pass failed");
+        return diagnostics.status(step.failure, "a pass failed",
+                                  summary.remarks);
       if (step.stage == Stage::Raised)
         countLayers();
     }
@@ -181,8 +188,27 @@ private:
 
 } // namespace
 
+/// Values that the command line refuses by itself, for every other caller.
+static Status checkOptions(const CompileOptions &options) {
+  if (options.activations != "int8" && options.activations != "f32")
+    return Status(StatusCode::InvalidArgument, "option activations is \"" +
+                                                   options.activations +
+                                                   "\"; expected int8 or f32");
+  if (options.context < 0 || options.context > longestContext)
+    return Status(StatusCode::InvalidArgument,
+                  "option context is " + std::to_string(options.context) +
+                      "; expected 1 to " + std::to_string(longestContext) +
+                      ", or 0 for the model's own");
+  if (options.threads > mostThreads)
+    return Status(StatusCode::InvalidArgument,
+                  "option threads is " + std::to_string(options.threads) +
+                      "; expected at most " + std::to_string(mostThreads));
+  return Status();
+}
+
 StatusOr<CompileSummary> compile(const CompileOptions &options,
                                  const Progress &progress) {
+  QOPT_RETURN_IF_ERROR(checkOptions(options));
   CompileSummary summary;
   if (options.output.empty())
     return Status(StatusCode::InvalidArgument, "no output file was given");
@@ -193,6 +219,7 @@ StatusOr<CompileSummary> compile(const CompileOptions &options,
 }
 
 StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage) {
+  QOPT_RETURN_IF_ERROR(checkOptions(options));
   CompileSummary summary;
   if (stage == Stage::Artifact)
     return Status(

@@ -41,8 +41,11 @@ void forRows(unsigned threads, int64_t rows,
       body(first, std::min(first + rowsPerTask, rows));
     }
   };
+  // More threads than tasks or processors would only wait.
+  int64_t useful = std::min<int64_t>((rows + rowsPerTask - 1) / rowsPerTask,
+                                     std::thread::hardware_concurrency());
   std::vector<std::thread> others;
-  for (unsigned i = 1; i < threads; ++i)
+  for (int64_t i = 1; i < std::min<int64_t>(threads, useful); ++i)
     others.emplace_back(work);
   work();
   for (std::thread &other : others)

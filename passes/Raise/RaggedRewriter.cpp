@@ -56,12 +56,14 @@ FailureOr<std::pair<Value, Value>> RaggedRewriter::rewrite() {
 FailureOr<Value> RaggedRewriter::unsupported(Value value) {
   Operation *op = value.getDefiningOp();
   if (!op)
-    return emitError(value.getLoc(), "an input other than token ids, "
-                                     "attention_mask, positions and past keys "
-                                     "and values reaches the logits");
-  return op->emitError() << "\"" << op->getName()
-                         << "\" on the way to the logits has no form for a "
-                            "ragged batch";
+    emitRemark(value.getLoc(),
+               "not a decoder: an input other than token ids, attention_mask, "
+               "positions and past keys and values reaches the logits");
+  else
+    op->emitRemark() << "not a decoder: \"" << op->getName()
+                     << "\" on the way to the logits has no form for a ragged "
+                        "batch";
+  return failure();
 }
 
 FailureOr<Value> RaggedRewriter::translate(Value value) {

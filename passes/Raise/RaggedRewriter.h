@@ -38,8 +38,8 @@ public:
       : builder(builder), parts(parts), tokens(tokens), batch(batch),
         cache(cache) {}
 
-  /// The logits [selected rows, V] and the cache after the step. Fails with an
-  /// error at the first operation that has no ragged form.
+  /// The logits [selected rows, V] and the cache after the step. Fails with a
+  /// remark at the first operation that has no ragged form.
   mlir::FailureOr<std::pair<mlir::Value, mlir::Value>> rewrite();
 
 private:

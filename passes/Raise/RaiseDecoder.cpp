@@ -183,8 +183,8 @@ public:
     auto functions = llvm::to_vector(getOperation().getOps<func::FuncOp>());
     for (func::FuncOp func : functions)
       if (failed(raise(func)) && required) {
-        func.emitError("the model cannot be compiled as a decoder; the remarks "
-                       "say why, and --as graph compiles it as it is");
+        func.emitError("the model cannot be compiled as a decoder; --as graph "
+                       "compiles it as it is");
         return signalPassFailure();
       }
   }

@@ -170,3 +170,38 @@ def test_strict_refuses_generic_code(tool, stories, tmp_path):
     message = refused(tool, UNSUPPORTED, stories, "--as", "graph", "--strict", "-o", output)
     assert "generic" in message
     assert not output.exists()
+
+
+def test_an_input_is_never_replaced(tool, stories, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(stories, folder)
+    for name in ("model.onnx", "tokenizer.json", "config.json"):
+        before = (folder / name).read_bytes()
+        message = refused(tool, USAGE, folder, "-o", folder / name)
+        assert name in message and "not an artifact" in message
+        assert (folder / name).read_bytes() == before
+    output = tmp_path / "m.qopt"
+    tool("qopt-compile", folder, "-o", output)
+    tool("qopt-compile", folder, "-o", output)  # an artifact may be replaced
+
+
+def test_the_reason_is_told_where_a_model_is_no_decoder(tool, tmp_path):
+    model = save_linear(tmp_path, np.ones((32, 16), np.float32))
+    message = refused(tool, UNSUPPORTED, model, "--as", "decoder", "-o", tmp_path / "m.qopt")
+    assert "it has no input of token ids" in message
+    remarks = tool("qopt-compile", model, "--remarks", "-o", tmp_path / "m.qopt").stderr
+    assert "it has no input of token ids" in remarks
+
+
+@pytest.mark.parametrize(("key", "value"), [("max_position_embeddings", -7), ("eos_token_id", 99999)])
+def test_configuration_out_of_range(tool, stories, tmp_path, key, value):
+    folder = tmp_path / "model"
+    shutil.copytree(stories, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "generation_config.json").unlink()
+    (folder / "config.json").write_text(json.dumps(config | {key: value}))
+    assert str(value) in refused(tool, BAD_INPUT, folder, "-o", tmp_path / "m.qopt")
+
+
+def test_printing_a_stage_takes_no_output(tool, stories, tmp_path):
+    assert "--emit" in refused(tool, USAGE, stories, "--emit", "qopt", "-o", tmp_path / "m.qopt")

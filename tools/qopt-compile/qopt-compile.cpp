@@ -54,11 +54,11 @@ void declare(CLI::App &app, Arguments &arguments) {
                  "tokenizer.json; default: the one beside the model");
   app.add_option("--context", o.context,
                  "longest sequence; default: as the model says")
-      ->check(cli::between(1, 1 << 24));
+      ->check(cli::between(1, longestContext));
   app.add_option("--cpu", o.cpu, "processor of generated code")
       ->capture_default_str();
   app.add_option("--threads", o.threads, "default: all processors")
-      ->check(cli::between(1, 1024));
+      ->check(cli::between(1, mostThreads));
   app.add_flag("--strict", o.strict,
                "an error where an operation has no kernel family");
   app.add_flag("--remarks", arguments.remarks,
@@ -113,6 +113,9 @@ Status work(Arguments &arguments) {
   for (const StageName &name : stageNames)
     if (arguments.emit == name.name)
       stage = name.stage;
+  if (stage != Stage::Artifact && !arguments.options.output.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "--emit prints to standard output; leave out -o");
   if (stage != Stage::Artifact) {
     StatusOr<std::string> text = emitStage(arguments.options, stage);
     if (!text.ok())

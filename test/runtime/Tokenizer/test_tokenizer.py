@@ -79,6 +79,7 @@ def test_every_tokenizer_of_the_zoo(tool, shared):
         if content not in seen:
             seen.add(content)
             compare(tool, path, 300)
+    assert seen
 
 
 def test_golden_ids(tool, shared):
