@@ -175,16 +175,3 @@ function(qopt_find_c_library name header library)
   target_include_directories(${name} SYSTEM INTERFACE ${${name}_INCLUDE})
   target_link_libraries(${name} INTERFACE ${${name}_LIBRARY})
 endfunction()
-
-# Dense f32 matrix products: serial OpenBLAS, because the runtime has a thread pool of its own.
-function(qopt_find_blas)
-  find_path(QOPT_CBLAS_INCLUDE cblas.h PATHS /usr/include/x86_64-linux-gnu/openblas-serial
-            /usr/include/aarch64-linux-gnu/openblas-serial NO_DEFAULT_PATH)
-  find_path(QOPT_CBLAS_INCLUDE cblas.h)
-  find_library(QOPT_BLAS NAMES libopenblas.a PATHS /usr/lib/x86_64-linux-gnu/openblas-serial
-               /usr/lib/aarch64-linux-gnu/openblas-serial NO_DEFAULT_PATH)
-  find_library(QOPT_BLAS NAMES openblas REQUIRED)
-  add_library(qopt_blas INTERFACE)
-  target_include_directories(qopt_blas SYSTEM INTERFACE ${QOPT_CBLAS_INCLUDE})
-  target_link_libraries(qopt_blas INTERFACE ${QOPT_BLAS})
-endfunction()

@@ -138,6 +138,9 @@ void registerPasses() {
                           .overrides = llvm::to_vector(options.overrides),
                           .activations = options.activations});
       });
+  PassPipelineRegistration<>("qopt-schedule-stage",
+                             "kernels and layouts of weights for the host",
+                             addScheduleStage);
   PassPipelineRegistration<>("qopt-fuse-stage",
                              "fewer, larger launches, the same numbers",
                              addFuseStage);

@@ -8,7 +8,7 @@ include "dialects/QOpt/QOptInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 
 def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMemoryEffects]> {
-  let summary = "operations that run as one kernel";
+  let summary = "operations that may run as one kernel";
   let description = [{
     ```
     results = body(inputs)

@@ -1,4 +1,4 @@
-// The passes of the stage fuse: fewer, larger launches with the same numbers.
+// The passes of the stage fuse: fewer, larger operations with the same numbers.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_PASSES_FUSE_PASSES
 #define QOPT_PASSES_FUSE_PASSES

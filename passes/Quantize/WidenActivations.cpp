@@ -1,4 +1,4 @@
-// The host computes in f32: its kernels and its BLAS know nothing narrower. In
+// The host computes in f32: its kernels know nothing narrower. In
 // a model of f16 or bf16 every value between the inputs and the outputs becomes
 // f32 here, once, instead of in every kernel. Weights, the cache, and vectors
 // that a kernel reads as constants stay as the file has them.
