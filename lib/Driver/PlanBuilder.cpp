@@ -75,7 +75,9 @@ LogicalResult PlanBuilder::addWithSizes(Operation *op) {
 }
 
 void PlanBuilder::shareValue(Value value, Value other) {
-  sizes[value] = sizes[other];
+  // A copy first: the insertion may move the map's entries.
+  Sizes shape = sizes.lookup(other);
+  sizes[value] = std::move(shape);
   if (isBuffer(other))
     values[value] = valueOf(other);
 }
@@ -112,7 +114,8 @@ LogicalResult PlanBuilder::addArguments() {
 
 FailureOr<uint32_t> PlanBuilder::dimOf(Value tensor, int64_t axis) {
   auto found = sizes.find(tensor);
-  if (found == sizes.end())
+  if (found == sizes.end() ||
+      axis >= static_cast<int64_t>(found->second.size()))
     return failure();
   return found->second[axis];
 }

@@ -1,13 +1,17 @@
 """What qopt-compile promises: the same bytes for the same inputs, one clear error for bad ones, whole files only."""
 
 import json
+import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
 USAGE, BAD_INPUT, UNSUPPORTED, INFEASIBLE = 2, 3, 4, 5
 
 
@@ -205,3 +209,12 @@ def test_configuration_out_of_range(tool, stories, tmp_path, key, value):
 
 def test_printing_a_stage_takes_no_output(tool, stories, tmp_path):
     assert "--emit" in refused(tool, USAGE, stories, "--emit", "qopt", "-o", tmp_path / "m.qopt")
+
+
+@pytest.mark.parametrize("layers", [1, 8, 33])
+def test_models_of_any_depth(tool, tmp_path, layers):
+    sizes = ["--hidden", 64, "--heads", 4, "--kv-heads", 2, "--ffn", 128, "--vocabulary", 256, "--layers", layers]
+    script = [sys.executable, SOURCE / "bench/make_llama.py", tmp_path / "llama"]
+    subprocess.run([str(word) for word in script + sizes], check=True)
+    summary = json.loads(tool("qopt-compile", tmp_path / "llama", "-o", tmp_path / "m.qopt", "--json").stdout)
+    assert summary["raised_layers"] == summary["layers"] == layers
