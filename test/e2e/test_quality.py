@@ -59,10 +59,11 @@ def test_int4_of_the_file_as_onnxruntime_runs_it(shared, tool, tokens, tmp_path)
     assert report["kl"]["mean"] <= 0.0005
 
 
-def test_int8_weights_are_close_to_the_model(shared, tool, tokens, tmp_path):
+@pytest.mark.parametrize("activations", ["f32", "int8"])
+def test_int8_weights_are_close_to_the_model(shared, tool, tokens, tmp_path, activations):
     folder = shared / "models/books-llama-28m"
     tool("qopt-compile", folder, "-o", tmp_path / "f.qopt")
-    tool("qopt-compile", folder, "--weights", "int8", "--activations", "f32", "-o", tmp_path / "q.qopt")
+    tool("qopt-compile", folder, "--weights", "int8", "--activations", activations, "-o", tmp_path / "q.qopt")
     tokens_file = saved(tokens[:8], tmp_path / "t.npy")
     report = evaluate(tool, tmp_path / "q.qopt", tokens_file, "--reference", tmp_path / "f.qopt")
     assert report["kl"]["mean"] <= 0.002

@@ -51,5 +51,7 @@ def test_constraints_have_negative_tests(name, op, text):
         return
     tests = (TESTS / f"{op}-invalid.mlir").read_text()
     assert [c for c in constraints if f"// {c}" not in tests] == []
-    verifiers = "".join(path.read_text() for path in (SOURCE / "dialects/QOpt").glob("*Ops.cpp"))
-    assert [c for c in constraints if c not in verifiers] == []
+    # Stated where the op is verified: its own function, with the checks that its file shares.
+    sources = [path.read_text() for path in (SOURCE / "dialects/QOpt").glob("*Ops.cpp")]
+    stated = "".join(source for source in sources if f"{name}Op::verify" in source) or "".join(sources)
+    assert [c for c in constraints if c not in stated] == []

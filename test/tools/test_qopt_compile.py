@@ -2,17 +2,20 @@
 
 import json
 import pathlib
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import onnx
 import pytest
+from conftest import BUILD
 from onnx import TensorProto, helper, numpy_helper
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-USAGE, BAD_INPUT, UNSUPPORTED, INFEASIBLE = 2, 3, 4, 5
+USAGE, BAD_INPUT, UNSUPPORTED, RESOURCES = 2, 3, 4, 7
 
 
 def save_linear(folder, weight, kind="MatMul"):
@@ -218,3 +221,15 @@ def test_models_of_any_depth(tool, tmp_path, layers):
     subprocess.run([str(word) for word in script + sizes], check=True)
     summary = json.loads(tool("qopt-compile", tmp_path / "llama", "-o", tmp_path / "m.qopt", "--json").stdout)
     assert summary["raised_layers"] == summary["layers"] == layers
+
+
+def test_full_disk(stories, tmp_path):
+    def limit_file_size():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    command = [BUILD / "bin/qopt-compile", stories, "-o", tmp_path / "m.qopt"]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit_file_size)
+    assert done.returncode == RESOURCES, done.stderr
+    assert "m.qopt" in done.stderr
+    assert list(tmp_path.iterdir()) == []
