@@ -46,6 +46,9 @@ set(qopt_mlir_flags -fno-rtti -fno-exceptions)
 
 # CMake's own precompiled headers carry absolute paths, which no compiler cache shares between folders; ninja runs in
 # the build folder, so a relative path does.
+#
+# The header itself is never taken from the cache: it names its source by an absolute path, which must exist, and the one
+# that another folder made names a file that may be gone.
 function(qopt_precompile name header)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
     return()
@@ -56,7 +59,7 @@ function(qopt_precompile name header)
   file(RELATIVE_PATH source ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR}/${header})
   add_custom_command(OUTPUT ${output}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/pch
-    COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${CMAKE_CXX_COMPILER} -x c++-header ${source} -o pch/${name}.pch
+    COMMAND ${CMAKE_CXX_COMPILER} -x c++-header ${source} -o pch/${name}.pch
             ${flags} ${options} ${qopt_mlir_flags} -std=c++20 -fPIC -fvisibility=hidden -isystem ${LLVM_INCLUDE_DIRS}
             -fpch-instantiate-templates -Xclang -fno-pch-timestamp
     DEPENDS ${CMAKE_SOURCE_DIR}/${header} WORKING_DIRECTORY ${CMAKE_BINARY_DIR} VERBATIM
