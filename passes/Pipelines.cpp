@@ -85,7 +85,9 @@ void addLowerStage(OpPassManager &manager) {
 }
 
 void addScheduleStage(OpPassManager &manager) {
-  manager.nest<func::FuncOp>().addPass(createSelectHostLayoutsPass());
+  OpPassManager &function = manager.nest<func::FuncOp>();
+  function.addPass(createSelectFusedKernelsPass());
+  function.addPass(createSelectHostLayoutsPass());
 }
 
 namespace {

@@ -6,11 +6,8 @@
 #include "runtime/ArtifactFormat.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cassert>
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,72 +40,36 @@ static Status checkReplaceable(const std::string &path) {
                     "output");
 }
 
-/// A file without a name in the folder of `path`, which disappears with the
-/// process however that ends; -1 where the file system has none.
-static int openUnnamed(const std::string &path) {
-  size_t slash = path.rfind('/');
-  std::string folder = slash == std::string::npos ? "."
-                       : slash == 0               ? "/"
-                                                  : path.substr(0, slash);
-  return ::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-}
-
 StatusOr<std::unique_ptr<ArtifactWriter>>
 ArtifactWriter::create(const std::string &path) {
   QOPT_RETURN_IF_ERROR(checkReplaceable(path));
-  // The name is unique to this process, a number tells several writers apart.
-  static std::atomic<unsigned> writers = 0;
-  std::string temporary = path + ".partial-" + std::to_string(::getpid()) +
-                          "-" + std::to_string(writers++);
-  ::unlink(temporary.c_str());
-  int file = openUnnamed(path);
-  bool named =
-      file < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL);
-  if (named)
-    file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                  0666);
-  if (file < 0)
-    return Status(StatusCode::InvalidArgument,
-                  "cannot write '" + path + "': " + std::strerror(errno) +
-                      "; choose a folder that exists and is writable");
-  auto writer = std::unique_ptr<ArtifactWriter>(
-      new ArtifactWriter(path, std::move(temporary), file));
-  writer->named = named;
+  StatusOr<OutputFile> file = OutputFile::create(path);
+  if (!file.ok())
+    return file.status();
+  auto writer =
+      std::unique_ptr<ArtifactWriter>(new ArtifactWriter(std::move(*file)));
   QOPT_RETURN_IF_ERROR(writer->padToAlignment());
   return writer;
 }
 
-ArtifactWriter::ArtifactWriter(std::string path, std::string temporary,
-                               int file)
-    : path(std::move(path)), temporary(std::move(temporary)), file(file) {
+ArtifactWriter::ArtifactWriter(OutputFile file) : file(std::move(file)) {
   // The header's page is reserved now and filled at the end.
   pending.reserve(bufferSize);
   pending.assign(segmentAlignment, 0);
   position = segmentAlignment;
 }
 
-ArtifactWriter::~ArtifactWriter() {
-  if (file < 0)
-    return;
-  ::close(file);
-  if (named)
-    ::unlink(temporary.c_str());
-}
-
 Status ArtifactWriter::failure(const char *action) const {
-  StatusCode code = errno == ENOSPC || errno == EDQUOT || errno == EFBIG
-                        ? StatusCode::OutOfResources
-                        : StatusCode::InvalidArgument;
-  return Status(code, std::string("cannot ") + action + " '" + path +
-                          "': " + std::strerror(errno) + " after " +
-                          std::to_string(position) + " bytes");
+  Status failed = file.failure(action);
+  return Status(failed.code(), failed.message() + " after " +
+                                   std::to_string(position) + " bytes");
 }
 
 Status ArtifactWriter::flush() {
   const uint8_t *bytes = pending.data();
   size_t left = pending.size();
   while (left > 0) {
-    ssize_t written = ::write(file, bytes, left);
+    ssize_t written = ::write(file.descriptor(), bytes, left);
     if (written < 0 && errno == EINTR)
       continue;
     if (written < 0)
@@ -209,22 +170,12 @@ Status ArtifactWriter::finish(plan::PlanT &plan) {
 
   QOPT_RETURN_IF_ERROR(write(builder.GetBufferPointer(), builder.GetSize()));
   QOPT_RETURN_IF_ERROR(flush());
-  if (::pwrite(file, &header, sizeof(header), 0) != ssize_t(sizeof(header)))
+  if (::pwrite(file.descriptor(), &header, sizeof(header), 0) !=
+      ssize_t(sizeof(header)))
     return failure("write");
-  if (::fsync(file) != 0)
+  if (::fsync(file.descriptor()) != 0)
     return failure("write");
-  if (!named) {
-    std::string unnamed = "/proc/self/fd/" + std::to_string(file);
-    if (::linkat(AT_FDCWD, unnamed.c_str(), AT_FDCWD, temporary.c_str(),
-                 AT_SYMLINK_FOLLOW) != 0)
-      return failure("name the finished file");
-    named = true;
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0)
-    return failure("rename the finished file to");
-  ::close(file);
-  file = -1;
-  return {};
+  return file.publish();
 }
 
 } // namespace qopt::runtime

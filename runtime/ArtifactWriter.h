@@ -7,6 +7,7 @@
 #define QOPT_RUNTIME_ARTIFACTWRITER_H
 
 #include "qopt/Status.h"
+#include "runtime/OutputFile.h"
 #include "runtime/Sha256.h"
 #include "runtime/plan/Plan_generated.h"
 
@@ -24,7 +25,6 @@ class ArtifactWriter {
 public:
   static StatusOr<std::unique_ptr<ArtifactWriter>>
   create(const std::string &path);
-  ~ArtifactWriter();
   ArtifactWriter(const ArtifactWriter &) = delete;
   ArtifactWriter &operator=(const ArtifactWriter &) = delete;
 
@@ -49,16 +49,13 @@ public:
   Status finish(plan::PlanT &plan);
 
 private:
-  ArtifactWriter(std::string path, std::string temporary, int file);
+  explicit ArtifactWriter(OutputFile file);
   Status write(const void *bytes, size_t size);
   Status flush();
   Status failure(const char *action) const;
   Status padToAlignment();
 
-  std::string path;
-  std::string temporary;
-  int file = -1;
-  bool named = false;    ///< `temporary` exists
+  OutputFile file;
   uint64_t position = 0; ///< of the next byte, buffered ones included
   std::vector<uint8_t> pending;
   std::vector<std::unique_ptr<plan::SegmentT>> segments;

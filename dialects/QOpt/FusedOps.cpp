@@ -57,6 +57,29 @@ void FusedOp::print(OpAsmPrinter &printer) {
                                 {getKernelAttrName().getValue()});
 }
 
+std::optional<RotaryAppendBody> qopt::ir::matchRotaryAppend(FusedOp op) {
+  RotaryAppendBody body;
+  Operation *next = &op.getBody().front().front();
+  auto first = dyn_cast<RotaryOp>(next);
+  if (first && isa<RotaryOp>(next->getNextNode())) {
+    body.queries = first;
+    next = next->getNextNode();
+  }
+  body.keys = dyn_cast<RotaryOp>(next);
+  if (!body.keys)
+    return std::nullopt;
+  body.append = dyn_cast<KVAppendOp>(next->getNextNode());
+  if (!body.append || body.append.getK() != body.keys.getResult() ||
+      !body.keys->hasOneUse() || !isa<YieldOp>(body.append->getNextNode()))
+    return std::nullopt;
+  RotaryOp queries = body.queries;
+  if (queries && (queries.getCos() != body.keys.getCos() ||
+                  queries.getSin() != body.keys.getSin() ||
+                  queries.getInterleaved() != body.keys.getInterleaved()))
+    return std::nullopt;
+  return body;
+}
+
 LogicalResult FusedOp::verify() {
   if (getBody().getArgumentTypes() != getInputs().getTypes()) // (C1)
     return emitOpError(
@@ -83,5 +106,10 @@ LogicalResult FusedOp::verifyRegions() {
     error.attachNote(op.getLoc()) << "found \"" << op.getName() << "\"";
     return error;
   }
+  if (getKernel() && !matchRotaryAppend(*this)) // (C4)
+    return emitOpError("the body is not what kernel \"")
+           << stringifyFusedKernel(*getKernel())
+           << "\" does; expected rotary of queries (or none), rotary of keys, "
+              "kv_append";
   return success();
 }

@@ -18,4 +18,22 @@
 #define GET_OP_CLASSES
 #include "dialects/QOpt/QOptOps.h.inc"
 
+#include <optional>
+
+namespace qopt::ir {
+
+/// The operations of a region that the kernel rotary_append runs; `queries` is
+/// null where only keys are rotated.
+struct RotaryAppendBody {
+  RotaryOp queries;
+  RotaryOp keys;
+  KVAppendOp append;
+};
+
+/// The parts of `op`'s body, if that is rotary of queries (or none), rotary of
+/// keys with the same table, and the append of these keys, in this order.
+std::optional<RotaryAppendBody> matchRotaryAppend(FusedOp op);
+
+} // namespace qopt::ir
+
 #endif // QOPT_DIALECTS_QOPT_QOPTOPS_H

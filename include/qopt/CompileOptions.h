@@ -56,10 +56,11 @@ struct CompileOptions {
 
   /// Formats as lib/Quant spells them ("int4_g32"); empty: as in the file.
   std::string weights;
-  std::string head;       ///< of the last projection; empty: as `weights`
-  std::string embeddings; ///< of look-up tables; empty: as in the file
-  /// "re:PATTERN=FORMAT", the first that matches a weight's name wins.
-  std::vector<std::string> overrides;
+  std::string lmHead;    ///< of the last projection; empty: as `weights`
+  std::string embedding; ///< of the token embedding; empty: as in the file
+  /// "NAME=FORMAT" or "re:PATTERN=FORMAT", the first that matches a weight's
+  /// name wins.
+  std::vector<std::string> formats;
   /// Activations of integer weights: "int8" (blocks of 32) or "f32".
   std::string activations = "int8";
 

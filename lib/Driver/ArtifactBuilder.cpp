@@ -42,11 +42,11 @@ recordedOptions(const CompileOptions &options) {
       {"activations", options.activations},
       {"context", std::to_string(options.context)},
       {"cpu", options.cpu},
-      {"embeddings", options.embeddings},
-      {"head", options.head},
+      {"embedding", options.embedding},
+      {"lm-head", options.lmHead},
       {"weights", options.weights}};
-  for (size_t i = 0; i < options.overrides.size(); ++i)
-    entries.emplace_back("format." + std::to_string(i), options.overrides[i]);
+  for (size_t i = 0; i < options.formats.size(); ++i)
+    entries.emplace_back("format." + std::to_string(i), options.formats[i]);
   std::sort(entries.begin(), entries.end());
   std::vector<std::unique_ptr<plan::OptionT>> result;
   for (auto &[name, value] : entries) {

@@ -158,9 +158,9 @@ private:
   passes::AskedFormats formats() const {
     passes::AskedFormats formats;
     formats.weights = options.weights;
-    formats.lmHead = options.head;
-    formats.embedding = options.embeddings;
-    llvm::append_range(formats.overrides, options.overrides);
+    formats.lmHead = options.lmHead;
+    formats.embedding = options.embedding;
+    llvm::append_range(formats.overrides, options.formats);
     if (options.activations == "f32")
       formats.activations = "f32";
     return formats;
@@ -214,6 +214,11 @@ StatusOr<CompileSummary> compile(const CompileOptions &options,
     return Status(StatusCode::InvalidArgument, "no output file was given");
   Compilation compilation(options, summary);
   QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));
+  if (options.context && summary.kind == ModelKind::Graph)
+    return Status(StatusCode::InvalidArgument,
+                  "option context is " + std::to_string(options.context) +
+                      ", but the model is compiled as a graph, which has no "
+                      "context; leave it out");
   QOPT_RETURN_IF_ERROR(compilation.write(progress));
   return summary;
 }

@@ -260,15 +260,20 @@ public:
     return success();
   }
 
-  /// The ops of a region one by one: its meaning.
+  /// One launch, or the ops of a region one by one: its meaning.
   LogicalResult add(ir::FusedOp op) {
     Block &body = op.getBody().front();
     for (auto [argument, input] :
          llvm::zip_equal(body.getArguments(), op.getInputs()))
       b.shareValue(argument, input);
-    for (Operation &inner : body.without_terminator())
-      if (failed(b.addWithSizes(&inner)))
+    if (op.getKernel()) {
+      if (failed(addRotaryAppend(op)))
         return failure();
+    } else {
+      for (Operation &inner : body.without_terminator())
+        if (failed(b.addWithSizes(&inner)))
+          return failure();
+    }
     for (auto [result, value] :
          llvm::zip_equal(op.getOutputs(), body.getTerminator()->getOperands()))
       b.shareValue(result, value);
@@ -276,6 +281,29 @@ public:
   }
 
 private:
+  LogicalResult addRotaryAppend(ir::FusedOp op) {
+    // (C4) of qopt.fused: the verifier has seen that the body fits.
+    ir::RotaryAppendBody body = *ir::matchRotaryAppend(op);
+    if (body.queries && failed(b.resolveSizes(body.queries)))
+      return failure();
+    auto cos = cast<RankedTensorType>(body.keys.getCos().getType());
+    auto &step = b.addStep<plan::RotaryAppendT>(op);
+    if (body.queries) {
+      auto queries = cast<RankedTensorType>(body.queries.getX().getType());
+      step.q = b.valueOf(body.queries.getX());
+      step.y = b.valueOf(body.queries.getResult());
+      step.heads = queries.getDimSize(1);
+    }
+    step.k = b.valueOf(body.keys.getX());
+    step.v = b.valueOf(body.append.getV());
+    step.cos = b.valueOf(body.keys.getCos());
+    step.sin = b.valueOf(body.keys.getSin());
+    step.layer = body.append.getLayer();
+    step.rotated = 2 * cos.getShape().back();
+    step.interleaved = body.keys.getInterleaved();
+    return success();
+  }
+
   FailureOr<int32_t> optional(Value value) {
     if (!value)
       return -1;

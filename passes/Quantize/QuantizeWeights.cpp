@@ -165,6 +165,19 @@ struct QuantizeWeights
     return success();
   }
 
+  /// Whether an option for one role finds a weight that has it.
+  bool hasRole(StringRef option, std::optional<quant::Format> format, Role role,
+               ArrayRef<WeightUse> uses) {
+    if (!format || llvm::any_of(uses, [&](const WeightUse &use) {
+          return use.role == role;
+        }))
+      return true;
+    getOperation().emitError()
+        << "option \"" << option << "\" is \"" << quant::spell(*format)
+        << "\", but the model has no such weight; leave it out";
+    return false;
+  }
+
   void runOnOperation() override {
     RoleFormats asked;
     StatusOr<passes::FormatOverrides> named =
@@ -177,7 +190,9 @@ struct QuantizeWeights
       return signalPassFailure();
 
     SmallVector<WeightUse> uses = collectUses(getOperation());
-    bool allFit = true; // every weight that does not fit is reported
+    // Every option and weight that does not fit is reported.
+    bool allFit = hasRole("lm-head", asked.head, Role::Head, uses);
+    allFit &= hasRole("embedding", asked.embedding, Role::TokenEmbedding, uses);
     for (const WeightUse &use : uses) {
       WeightOp weight = use.weight;
       std::optional<quant::Format> format = named->lookup(weight.getName());

@@ -17,4 +17,14 @@ def SelectHostLayoutsPass : Pass<"qopt-select-host-layouts", "::mlir::func::Func
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
+def SelectFusedKernelsPass : Pass<"qopt-select-fused-kernels", "::mlir::func::FuncOp"> {
+  let summary = "the kernel of every fused region that has one";
+  let description = [{
+    Before: regions without a kernel. After: a region whose body is what a host kernel does names it (`kernel
+    rotary_append`) and becomes one launch; the others run one operation after the other. Numerics: exact. Method: the
+    contract of each kernel is (C4) of qopt.fused. Example: test/passes/Schedule/select-fused-kernels.mlir.
+  }];
+  let statistics = [Statistic<"selected", "selected", "regions that became one launch">];
+}
+
 #endif // QOPT_PASSES_SCHEDULE_PASSES

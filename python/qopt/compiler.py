@@ -60,9 +60,9 @@ def compile(
     *,
     kind: str = "automatic",
     weights: str = "",
-    head: str = "",
-    embeddings: str = "",
-    overrides: Sequence[str] = (),
+    lm_head: str = "",
+    embedding: str = "",
+    formats: Sequence[str] = (),
     activations: str = "int8",
     tokenizer: str | os.PathLike[str] = "",
     context: int = 0,
@@ -72,8 +72,8 @@ def compile(
 ) -> CompileSummary:
     """Compiles `model` (a file or its folder) into the artifact `output`.
 
-    `weights`, `head` and `embeddings` are formats ("int4_g32"; empty: as in the file), `overrides` a list of
-    "re:PATTERN=FORMAT" for single weights, `activations` what integer weights are multiplied with: "int8" or "f32".
+    `weights`, `lm_head` and `embedding` are formats ("int4_g32"; empty: as in the file), `formats` a list of
+    "NAME=FORMAT" or "re:PATTERN=FORMAT" for single weights, `activations` what integer weights are multiplied with: "int8" or "f32".
     """
     from . import _compiler
 
@@ -81,9 +81,9 @@ def compile(
         "kind": kind,
         "output": os.fspath(output),
         "weights": weights,
-        "head": head,
-        "embeddings": embeddings,
-        "overrides": list(overrides),
+        "lmHead": lm_head,
+        "embedding": embedding,
+        "formats": list(formats),
         "activations": activations,
         "tokenizer": os.fspath(tokenizer),
         "context": context,

@@ -77,6 +77,10 @@ struct KvAppendArguments {
 /// Writes the new tokens at their positions; rounds to nearest even.
 void kvAppend(const KvAppendArguments &arguments, ThreadPool &pool);
 
+/// The tokens [begin, end) of it, on the calling thread.
+void appendTokens(const KvAppendArguments &arguments, int64_t begin,
+                  int64_t end);
+
 /// query and output [T, heads, headSize]. The new tokens' keys and values are
 /// in the cache already. `options.causal` is taken as true.
 struct CachedAttentionArguments {

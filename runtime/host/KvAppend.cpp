@@ -5,6 +5,7 @@
 #include "lib/Quant/FloatConversion.h"
 #include "runtime/host/CachedAttention.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace qopt::host {
@@ -46,24 +47,33 @@ static void appendToken(const KvAppendArguments &a, int64_t token,
   }
 }
 
-void kvAppend(const KvAppendArguments &arguments, ThreadPool &pool) {
-  const KvAppendArguments &a = arguments;
+void appendTokens(const KvAppendArguments &a, int64_t begin, int64_t end) {
   const KvCacheLayout &layout = a.layout;
+  const int32_t *starts = a.batch.tokenStarts;
+  // The last sequence that starts at or before `begin`; those without tokens
+  // start where the next one does.
+  int64_t sequence =
+      std::upper_bound(starts, starts + a.batch.sequences + 1, begin) - starts -
+      1;
+  for (int64_t token = begin; token < end; ++token) {
+    while (token >= starts[sequence + 1])
+      ++sequence;
+    int64_t position =
+        a.batch.contextStarts[sequence] + token - starts[sequence];
+    int64_t page = a.batch.pageTable[sequence * a.batch.pageTableStride +
+                                     position / layout.pageTokens];
+    appendToken(a, token,
+                static_cast<uint8_t *>(a.pages) + page * layout.pageBytes(),
+                position % layout.pageTokens);
+  }
+}
+
+void kvAppend(const KvAppendArguments &arguments, ThreadPool &pool) {
+  const KvCacheLayout &layout = arguments.layout;
   int64_t grain = 8192 / (layout.keyHeads * layout.headSize) + 1;
-  pool.parallelFor(a.batch.tokens(), grain, [&](int64_t begin, int64_t end) {
-    int64_t sequence = 0;
-    for (int64_t token = begin; token < end; ++token) {
-      while (token >= a.batch.tokenStarts[sequence + 1])
-        ++sequence;
-      int64_t position = a.batch.contextStarts[sequence] + token -
-                         a.batch.tokenStarts[sequence];
-      int64_t page = a.batch.pageTable[sequence * a.batch.pageTableStride +
-                                       position / layout.pageTokens];
-      appendToken(a, token,
-                  static_cast<uint8_t *>(a.pages) + page * layout.pageBytes(),
-                  position % layout.pageTokens);
-    }
-  });
+  pool.parallelFor(
+      arguments.batch.tokens(), grain,
+      [&](int64_t begin, int64_t end) { appendTokens(arguments, begin, end); });
 }
 
 } // namespace qopt::host

@@ -132,6 +132,11 @@ namespace qopt::host {
 HWY_EXPORT(rotateTokens);
 HWY_EXPORT(tableRows);
 
+void rotateTokens(const RotaryArguments &arguments, int64_t begin,
+                  int64_t end) {
+  HWY_DYNAMIC_DISPATCH(rotateTokens)(arguments, begin, end);
+}
+
 void rotary(const RotaryArguments &arguments, ThreadPool &pool) {
   auto body = HWY_DYNAMIC_DISPATCH(rotateTokens);
   int64_t grain = 16384 / (arguments.heads * arguments.headSize) + 1;

@@ -32,6 +32,9 @@ struct RotaryArguments {
 
 void rotary(const RotaryArguments &arguments, ThreadPool &pool);
 
+/// The tokens [begin, end) of it, on the calling thread.
+void rotateTokens(const RotaryArguments &arguments, int64_t begin, int64_t end);
+
 /// cos and sin [tokens, count] of position · inverseFrequency, times `scale`.
 /// The product and its reduction to one period are done in f64, so that the
 /// error stays below 1e-6 for positions up to a million.

@@ -57,6 +57,15 @@ void collectGenerated(Collector &c, const plan::Generated &generated) {
       c.write(value);
 }
 
+void collectRotaryAppend(Collector &c, const plan::RotaryAppend &step) {
+  c.read(step.q());
+  c.read(step.k());
+  c.read(step.v());
+  c.read(step.cos());
+  c.read(step.sin());
+  c.write(step.y());
+}
+
 } // namespace
 
 std::vector<StepOperand> operandsOf(const plan::Step &step) {
@@ -116,6 +125,9 @@ std::vector<StepOperand> operandsOf(const plan::Step &step) {
   case plan::Operation::KvAppend:
     c.read(step.operation_as_KvAppend()->k());
     c.read(step.operation_as_KvAppend()->v());
+    break;
+  case plan::Operation::RotaryAppend:
+    collectRotaryAppend(c, *step.operation_as_RotaryAppend());
     break;
   case plan::Operation::CachedAttention:
     c.read(step.operation_as_CachedAttention()->q());

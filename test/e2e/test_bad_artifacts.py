@@ -82,9 +82,22 @@ def test_other_version(tool, damaged):
 def test_not_an_artifact(tool, stories, tmp_path):
     for name in CALLS:
         assert "cannot open 'none.qopt'" in refused(tool, BAD_INPUT, name, "none.qopt", *CALLS[name])
-        assert "qopt-compile" in refused(tool, BAD_INPUT, name, stories / "model.onnx", *CALLS[name])
-        assert "holds no artifact" in refused(tool, BAD_INPUT, name, stories, *CALLS[name])
+        assert "holds neither an artifact" in refused(tool, BAD_INPUT, name, tmp_path, *CALLS[name])
+        (tmp_path / "model.onnx").write_text("no model")
+        assert "error: " in refused(tool, BAD_INPUT, name, tmp_path / "model.onnx", *CALLS[name])
+        (tmp_path / "model.onnx").unlink()
         refused(tool, BAD_INPUT, name, __file__, *CALLS[name])
+
+
+def test_models_are_compiled_for_one_run(tool, stories, stories_artifact, tmp_path):
+    """Every tool takes a model or its folder too; what it compiled is gone afterwards."""
+    away = {"TMPDIR": str(tmp_path)}
+    for name in CALLS:
+        for model in (stories / "model.onnx", stories):
+            tool(name, model, *CALLS[name], environment=away)
+            assert list(tmp_path.iterdir()) == []
+    run = ("--prompt", "Once upon a time", "--max-tokens", 20)
+    assert tool("qopt-run", stories, *run).stdout == tool("qopt-run", stories_artifact, *run).stdout
 
 
 def test_prompt_longer_than_the_context(tool, stories_artifact):
@@ -135,9 +148,9 @@ def test_unwritable_output(tool, artifacts, stories_artifact, tmp_path):
     missing = tmp_path / "no/such/folder"
     np.savez(tmp_path / "in.npz", x=np.zeros((1, 8), np.float32))
     run = (artifacts / "graph.qopt", "--inputs", tmp_path / "in.npz", "--outputs", missing / "out.npz")
-    assert "cannot write" in refused(tool, RESOURCES, "qopt-run", *run)
+    assert "cannot write" in refused(tool, USAGE, "qopt-run", *run)
     run = (stories_artifact, "--text", __file__, "--save-logits", missing / "l.npy")
-    assert "cannot write" in refused(tool, RESOURCES, "qopt-eval", *run)
+    assert "cannot write" in refused(tool, USAGE, "qopt-eval", *run)
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")

@@ -41,6 +41,16 @@ def test_perplexity(tool, artifacts, saved):
     assert found["perplexity_low"] < found["perplexity"] < found["perplexity_high"]
 
 
+def test_an_input_is_never_replaced(tool, artifacts, saved, tmp_path):
+    np.save(tmp_path / "tokens.npy", TOKENS)
+    before = (tmp_path / "tokens.npy").read_bytes()
+    run = (artifacts / "decoder.qopt", "--tokens", tmp_path / "tokens.npy")
+    for option in ("--save-logits", "--report"):
+        refused = tool("qopt-eval", *run, option, tmp_path / "tokens.npy", check=False)
+        assert refused.returncode == 2 and f"error: {option} is" in refused.stderr
+    assert (tmp_path / "tokens.npy").read_bytes() == before
+
+
 def test_windows_do_not_depend_on_each_other(tool, artifacts, saved, tmp_path):
     np.save(tmp_path / "last.npy", TOKENS[5:])
     run = ("--tokens", tmp_path / "last.npy", "--save-logits", tmp_path / "logits.npy", "--threads", 1)

@@ -42,6 +42,15 @@ def test_compare_with_expected_arrays(tool, artifacts, tmp_path):
     assert failed.returncode == GATE and "more than the tolerance 1e-05" in failed.stderr
 
 
+def test_an_input_is_never_replaced(tool, artifacts, tmp_path):
+    np.savez(tmp_path / "in.npz", x=X)
+    before = (tmp_path / "in.npz").read_bytes()
+    run = (artifacts / "graph.qopt", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "in.npz")
+    refused = tool("qopt-run", *run, check=False)
+    assert refused.returncode == USAGE and "read too" in refused.stderr
+    assert (tmp_path / "in.npz").read_bytes() == before
+
+
 def test_compare_artifacts(tool, artifacts):
     run = ("qopt-run", artifacts / "decoder.qopt", "--tokens", "1,2,3", "--json", "--tolerance", "0")
     (same,) = json.loads(tool(*run, "--compare", artifacts / "decoder.qopt").stdout)["outputs"]

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 
 namespace qopt::cli {
@@ -62,6 +63,18 @@ void addExamples(CLI::App &app, const std::vector<std::string> &commands) {
     text += "  " + command + "\n";
   text.pop_back();
   app.footer(text);
+}
+
+Status checkOutput(const std::string &option, const std::string &output,
+                   const std::vector<std::string> &inputs) {
+  std::error_code error;
+  for (const std::string &input : inputs)
+    if (!output.empty() && !input.empty() &&
+        std::filesystem::equivalent(output, input, error))
+      return {StatusCode::InvalidArgument,
+              option + " is '" + output +
+                  "', which is read too; name another file"};
+  return {};
 }
 
 CLI::Validator between(int64_t least, int64_t most) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/ModelFiles.h"
 
+#include "tools/cli/CompileModel.h"
 #include "tools/io/FileAccess.h"
 
 #include <algorithm>
@@ -11,7 +12,8 @@ namespace qopt::cli {
 
 namespace fs = std::filesystem;
 
-static StatusOr<std::string> artifactOfFolder(const std::string &folder) {
+static StatusOr<std::shared_ptr<const Artifact>>
+openFolder(const std::string &folder, const OpenOptions &options) {
   std::vector<std::string> found;
   bool model = false;
   std::error_code error;
@@ -26,13 +28,13 @@ static StatusOr<std::string> artifactOfFolder(const std::string &folder) {
                                             "': " + error.message());
   std::sort(found.begin(), found.end());
   if (found.size() == 1)
-    return found.front();
+    return Artifact::open(found.front(), options);
+  if (found.empty() && model)
+    return compileAndOpen(folder);
   if (found.empty())
-    return Status(StatusCode::NotFound,
-                  "the folder '" + folder + "' holds no artifact (*.qopt)" +
-                      (model ? "; make one with: qopt-compile " + folder +
-                                   " -o model.qopt"
-                             : ""));
+    return Status(StatusCode::NotFound, "the folder '" + folder +
+                                            "' holds neither an artifact "
+                                            "(*.qopt) nor a model (*.onnx)");
   return Status(StatusCode::InvalidArgument,
                 "the folder '" + folder + "' holds " +
                     std::to_string(found.size()) +
@@ -42,16 +44,10 @@ static StatusOr<std::string> artifactOfFolder(const std::string &folder) {
 StatusOr<std::shared_ptr<const Artifact>>
 openArtifact(const std::string &path, const OpenOptions &options) {
   std::error_code error;
-  if (fs::is_directory(path, error)) {
-    StatusOr<std::string> file = artifactOfFolder(path);
-    if (!file.ok())
-      return file.status();
-    return Artifact::open(*file, options);
-  }
+  if (fs::is_directory(path, error))
+    return openFolder(path, options);
   if (fs::path(path).extension() == ".onnx" && fs::exists(path, error))
-    return Status(StatusCode::BadArtifact,
-                  "'" + path + "' is a model that is not compiled yet; run: " +
-                      "qopt-compile " + path + " -o model.qopt");
+    return compileAndOpen(path);
   return Artifact::open(path, options);
 }
 

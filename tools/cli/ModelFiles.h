@@ -1,5 +1,6 @@
-// Finds and opens what a tool is given: an artifact or the folder that holds
-// one, and the tokenizer that belongs to it.
+// Finds and opens what a tool is given: an artifact, a model that is not
+// compiled yet, or the folder that holds one, and the tokenizer that belongs to
+// it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_TOOLS_CLI_MODELFILES_H
 #define QOPT_TOOLS_CLI_MODELFILES_H
@@ -14,7 +15,7 @@
 namespace qopt::cli {
 
 /// The artifact at `path`, or the only *.qopt in the folder `path`. A model
-/// that is not compiled yet is an error that names the command for it.
+/// file, and a folder with a model but no artifact, is compiled for this run.
 StatusOr<std::shared_ptr<const Artifact>>
 openArtifact(const std::string &path, const OpenOptions &options = {});
 

@@ -57,37 +57,19 @@ StatusOr<std::string> readText(const std::string &path) {
 
 StatusOr<std::unique_ptr<FileWriter>>
 FileWriter::create(const std::string &path) {
-  std::string temporary = path + ".XXXXXX";
-  int file = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (file < 0)
-    return Status(StatusCode::OutOfResources,
-                  "cannot write '" + path + "': " + std::strerror(errno));
-  mode_t mask = ::umask(0);
-  ::umask(mask);
-  ::fchmod(file, 0666 & ~mask);
-  return std::unique_ptr<FileWriter>(
-      new FileWriter(path, std::move(temporary), file));
-}
-
-FileWriter::~FileWriter() {
-  if (file < 0)
-    return;
-  ::close(file);
-  ::unlink(temporary.c_str());
-}
-
-Status FileWriter::failure(const char *action) const {
-  return {StatusCode::OutOfResources, std::string("cannot ") + action + " '" +
-                                          path + "': " + std::strerror(errno)};
+  StatusOr<runtime::OutputFile> file = runtime::OutputFile::create(path);
+  if (!file.ok())
+    return file.status();
+  return std::unique_ptr<FileWriter>(new FileWriter(std::move(*file)));
 }
 
 Status FileWriter::append(std::span<const uint8_t> bytes) {
   while (!bytes.empty()) {
-    ssize_t written = ::write(file, bytes.data(), bytes.size());
+    ssize_t written = ::write(file.descriptor(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR)
       continue;
     if (written < 0)
-      return failure("write");
+      return file.failure("write");
     bytes = bytes.subspan(size_t(written));
   }
   return {};
@@ -97,16 +79,6 @@ Status FileWriter::append(std::string_view text) {
   return append({reinterpret_cast<const uint8_t *>(text.data()), text.size()});
 }
 
-Status FileWriter::finish() {
-  int closing = file;
-  file = -1;
-  if (::close(closing) != 0 ||
-      std::rename(temporary.c_str(), path.c_str()) != 0) {
-    Status failed = failure("write");
-    ::unlink(temporary.c_str());
-    return failed;
-  }
-  return {};
-}
+Status FileWriter::finish() { return file.publish(); }
 
 } // namespace qopt::io

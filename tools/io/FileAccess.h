@@ -5,6 +5,7 @@
 #define QOPT_TOOLS_IO_FILEACCESS_H
 
 #include "qopt/Status.h"
+#include "runtime/OutputFile.h"
 
 #include <cstdint>
 #include <memory>
@@ -34,11 +35,10 @@ private:
 /// A whole text file; of at most 1 GiB.
 StatusOr<std::string> readText(const std::string &path);
 
-/// Writes to a file beside `path`, which `finish` renames over it.
+/// Writes a file that `finish` gives its name.
 class FileWriter {
 public:
   static StatusOr<std::unique_ptr<FileWriter>> create(const std::string &path);
-  ~FileWriter();
   FileWriter(const FileWriter &) = delete;
   FileWriter &operator=(const FileWriter &) = delete;
 
@@ -47,11 +47,8 @@ public:
   Status finish();
 
 private:
-  FileWriter(std::string path, std::string temporary, int file)
-      : path(std::move(path)), temporary(std::move(temporary)), file(file) {}
-  Status failure(const char *action) const;
-  std::string path, temporary;
-  int file = -1;
+  explicit FileWriter(runtime::OutputFile file) : file(std::move(file)) {}
+  runtime::OutputFile file;
 };
 
 } // namespace qopt::io

@@ -218,6 +218,8 @@ static std::string spellCsv(const Result &result, const BenchOptions &options) {
 
 static Status work(BenchOptions &options) {
   Result result;
+  QOPT_RETURN_IF_ERROR(
+      cli::checkOutput("--report", options.report, {options.model}));
   QOPT_RETURN_IF_ERROR(measure(result, options));
   std::string text = options.format == "json"
                          ? describe(result, options).dump() + "\n"
@@ -241,7 +243,8 @@ int main(int argc, char **argv) {
   BenchOptions options;
   bench::Workload &workload = options.workload;
   app.add_option("model", options.model,
-                 "decoder artifact that qopt-compile made, or its folder")
+                 "decoder artifact, model.onnx (compiled for this run), or its "
+                 "folder")
       ->required();
   app.add_option("--threads", options.threads, "0: one for each processor [0]")
       ->check(cli::between(0, 1024));

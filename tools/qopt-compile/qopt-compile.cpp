@@ -41,10 +41,11 @@ void declare(CLI::App &app, Arguments &arguments) {
   app.add_option("--weights", o.weights,
                  "format of weights: f32 f16 bf16 int8 int8_g128 int4_g32 "
                  "int4_asym_g64 …; default: as in the file");
-  app.add_option("--lm-head", o.head, "format of the head; default: --weights");
-  app.add_option("--embedding", o.embeddings,
+  app.add_option("--lm-head", o.lmHead,
+                 "format of the head; default: --weights");
+  app.add_option("--embedding", o.embedding,
                  "format of the token embedding; default: as in the file");
-  app.add_option("--format", o.overrides,
+  app.add_option("--format", o.formats,
                  "format of single weights: name=FORMAT or re:PATTERN=FORMAT; "
                  "the first match wins");
   app.add_option("--activations", o.activations,

@@ -181,6 +181,12 @@ static Status work(const EvalOptions &options) {
   if (options.text.empty() == options.tokens.empty())
     return {StatusCode::InvalidArgument,
             "give what to evaluate on: --text or --tokens"};
+  std::vector<std::string> read = {options.model, options.text, options.tokens,
+                                   options.tokenizer, options.reference};
+  QOPT_RETURN_IF_ERROR(
+      cli::checkOutput("--save-logits", options.saveLogits, read));
+  read.push_back(options.saveLogits);
+  QOPT_RETURN_IF_ERROR(cli::checkOutput("--report", options.report, read));
   StatusOr<std::shared_ptr<const Artifact>> artifact =
       cli::openArtifact(options.model, {options.trust});
   if (!artifact.ok())
@@ -237,7 +243,8 @@ static Status work(const EvalOptions &options) {
 
 static void addOptions(CLI::App &app, EvalOptions &options) {
   app.add_option("model", options.model,
-                 "decoder artifact that qopt-compile made, or its folder")
+                 "decoder artifact, model.onnx (compiled for this run), or its "
+                 "folder")
       ->required();
   auto *text = app.add_option("--text", options.text, "text file");
   app.add_option("--tokens", options.tokens,

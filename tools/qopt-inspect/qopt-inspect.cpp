@@ -84,7 +84,7 @@ int main(int argc, char **argv) {
                "qopt-inspect");
   InspectOptions options;
   app.add_option("model", options.model,
-                 "artifact that qopt-compile made, or its folder")
+                 "artifact, model.onnx (compiled for this run), or its folder")
       ->required();
   app.add_flag("--weights", options.weights,
                "list every weight with its format and bytes");

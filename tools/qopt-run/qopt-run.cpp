@@ -65,6 +65,9 @@ static void addGraphOptions(CLI::App &app, run::RunOptions &options) {
 }
 
 static Status work(const run::RunOptions &options) {
+  QOPT_RETURN_IF_ERROR(
+      cli::checkOutput("--outputs", options.outputs,
+                       {options.model, options.inputs, options.compare}));
   StatusOr<std::shared_ptr<const Artifact>> artifact =
       cli::openArtifact(options.model, {options.trust});
   if (!artifact.ok())
@@ -80,7 +83,7 @@ int main(int argc, char **argv) {
   run::RunOptions options;
   std::string device = "host";
   app.add_option("model", options.model,
-                 "artifact that qopt-compile made, or its folder")
+                 "artifact, model.onnx (compiled for this run), or its folder")
       ->required();
   app.add_option("--threads", options.threads, "0: one for each processor [0]")
       ->check(cli::between(0, 1024));

@@ -4,6 +4,7 @@
 #include "runtime/host/Attention.h"
 #include "runtime/host/CachedAttention.h"
 #include "runtime/host/Rotary.h"
+#include "runtime/host/RotaryAppend.h"
 #include "runtime/host/program/CacheLayout.h"
 #include "runtime/host/program/HostSteps.h"
 #include "runtime/plan/PlanFormat.h"
@@ -60,14 +61,21 @@ host::RaggedBatch raggedBatch(const DecoderState &state) {
           state.pageTable, state.pageTableStride};
 }
 
+host::KvAppendArguments &cacheOf(host::RotaryAppendArguments &arguments) {
+  return arguments.append;
+}
+template <typename Arguments> Arguments &cacheOf(Arguments &arguments) {
+  return arguments;
+}
+
 template <auto kernel, typename Arguments>
 class CacheCommand : public HostCommand {
 public:
   Arguments arguments = {};
   uint32_t layer = 0;
   Status run(const HostCall &call) override {
-    arguments.batch = raggedBatch(*call.state);
-    arguments.pages = call.state->layers[layer];
+    cacheOf(arguments).batch = raggedBatch(*call.state);
+    cacheOf(arguments).pages = call.state->layers[layer];
     kernel(arguments, call.pool);
     return {};
   }
@@ -156,6 +164,32 @@ Status fillMask(StepBinder &binder, uint32_t id,
 
 } // namespace
 
+/// The part of a rotation that does not depend on its heads: the table and what
+/// it turns. `arguments.tokens` and `headSize` are set.
+static Status fillRotation(StepBinder &binder, host::RotaryArguments &arguments,
+                           uint32_t cos, uint32_t sin) {
+  int64_t half = arguments.rotated / 2;
+  if (half == 0 || arguments.rotated % 2 != 0 ||
+      arguments.rotated > arguments.headSize)
+    return binder.fail("cannot rotate " + std::to_string(arguments.rotated) +
+                       " of " + std::to_string(arguments.headSize) +
+                       " channels");
+  int64_t tableElements = binder.value(cos).elements;
+  arguments.tableRows = tableElements / half;
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("cos", cos, plan::DType::F32, tableElements));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("sin", sin, plan::DType::F32, tableElements));
+  if (tableElements % half != 0 ||
+      (arguments.tokens > 0 && (arguments.tableRows == 0 ||
+                                arguments.tokens % arguments.tableRows != 0)))
+    return binder.fail("its table does not fit " +
+                       std::to_string(arguments.tokens) + " tokens");
+  binder.point(arguments.cos, cos);
+  binder.point(arguments.sin, sin);
+  return {};
+}
+
 BoundCommand bindRotary(StepBinder &binder, const plan::Rotary &step) {
   using Command = KernelCommand<host::rotary, host::RotaryArguments>;
   auto command = std::make_unique<Command>();
@@ -165,32 +199,54 @@ BoundCommand bindRotary(StepBinder &binder, const plan::Rotary &step) {
   arguments.rotated = step.rotated();
   arguments.interleaved = step.interleaved();
   int64_t row = arguments.heads * arguments.headSize;
-  int64_t half = arguments.rotated / 2;
-  if (row == 0 || half == 0 || arguments.rotated % 2 != 0 ||
-      arguments.rotated > arguments.headSize)
-    return binder.fail("cannot rotate " + std::to_string(arguments.rotated) +
-                       " of " + std::to_string(arguments.headSize) +
-                       " channels");
+  if (row == 0)
+    return binder.fail("its heads are empty");
   arguments.tokens = binder.value(step.x()).elements / row;
-  int64_t tableElements = binder.value(step.cos()).elements;
-  arguments.tableRows = tableElements / half;
-  QOPT_RETURN_IF_ERROR(
-      binder.expect("cos", step.cos(), plan::DType::F32, tableElements));
-  QOPT_RETURN_IF_ERROR(
-      binder.expect("sin", step.sin(), plan::DType::F32, tableElements));
-  if (tableElements % half != 0 ||
-      (arguments.tokens > 0 && (arguments.tableRows == 0 ||
-                                arguments.tokens % arguments.tableRows != 0)))
-    return binder.fail("its table does not fit " +
-                       std::to_string(arguments.tokens) + " tokens");
+  QOPT_RETURN_IF_ERROR(fillRotation(binder, arguments, step.cos(), step.sin()));
   QOPT_RETURN_IF_ERROR(binder.expectRows(
       "its input", step.x(), arguments.tokens, row, arguments.inputStride));
   QOPT_RETURN_IF_ERROR(binder.expectRows(
       "its result", step.y(), arguments.tokens, row, arguments.outputStride));
   binder.point(arguments.input, step.x());
-  binder.point(arguments.cos, step.cos());
-  binder.point(arguments.sin, step.sin());
   binder.point(arguments.output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindRotaryAppend(StepBinder &binder,
+                              const plan::RotaryAppend &step) {
+  using Command = CacheCommand<host::rotaryAppend, host::RotaryAppendArguments>;
+  auto command = std::make_unique<Command>();
+  host::RotaryArguments &queries = command->arguments.queries;
+  host::KvAppendArguments &append = command->arguments.append;
+  command->layer = step.layer();
+  QOPT_RETURN_IF_ERROR(fillCache(binder, step.layer(), append.layout));
+  int64_t tokens = binder.function.inputs().tokens;
+  int64_t row = append.layout.keyHeads * append.layout.headSize;
+  queries.tokens = tokens;
+  queries.headSize = append.layout.headSize;
+  queries.rotated = step.rotated();
+  queries.interleaved = step.interleaved();
+  QOPT_RETURN_IF_ERROR(fillRotation(binder, queries, step.cos(), step.sin()));
+  QOPT_RETURN_IF_ERROR(
+      binder.expectRows("k", step.k(), tokens, row, append.keyStride));
+  QOPT_RETURN_IF_ERROR(
+      binder.expectRows("v", step.v(), tokens, row, append.valueStride));
+  binder.point(append.key, step.k());
+  binder.point(append.value, step.v());
+  if ((step.q() >= 0) != (step.y() >= 0) ||
+      (step.q() >= 0) != (step.heads() > 0))
+    return binder.fail("queries, their heads and their result come together");
+  if (step.q() >= 0) {
+    queries.heads = step.heads();
+    int64_t queryRow = queries.heads * queries.headSize;
+    QOPT_RETURN_IF_ERROR(binder.expectRows("q", uint32_t(step.q()), tokens,
+                                           queryRow, queries.inputStride));
+    QOPT_RETURN_IF_ERROR(binder.expectRows("its result", uint32_t(step.y()),
+                                           tokens, queryRow,
+                                           queries.outputStride));
+    binder.point(queries.input, uint32_t(step.q()));
+    binder.point(queries.output, uint32_t(step.y()));
+  }
   return std::unique_ptr<HostCommand>(std::move(command));
 }
 

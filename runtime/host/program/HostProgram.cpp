@@ -32,6 +32,7 @@ static BoundCommand bindStep(StepBinder &binder) {
     QOPT_BIND(GatedActivation)
     QOPT_BIND(Attention)
     QOPT_BIND(KvAppend)
+    QOPT_BIND(RotaryAppend)
     QOPT_BIND(CachedAttention)
     QOPT_BIND(Generated)
     QOPT_BIND(Copy)

@@ -26,6 +26,8 @@ BoundCommand bindRotary(StepBinder &binder, const plan::Rotary &step);
 BoundCommand bindRotaryTable(StepBinder &binder, const plan::RotaryTable &step);
 BoundCommand bindAttention(StepBinder &binder, const plan::Attention &step);
 BoundCommand bindKvAppend(StepBinder &binder, const plan::KvAppend &step);
+BoundCommand bindRotaryAppend(StepBinder &binder,
+                              const plan::RotaryAppend &step);
 BoundCommand bindCachedAttention(StepBinder &binder,
                                  const plan::CachedAttention &step);
 BoundCommand bindPositions(StepBinder &binder, const plan::Positions &step);

@@ -35,3 +35,14 @@ func.func @foreign(%x: tensor<4xf32>) {
   }
   return
 }
+
+// -----
+
+// (C4)
+func.func @kernel(%x: tensor<4xf32>) {
+  // expected-error @+1 {{the body is not what kernel "rotary_append" does; expected rotary of queries (or none), rotary of keys, kv_append}}
+  %r = qopt.fused kernel rotary_append (%a = %x) : (tensor<4xf32>) -> tensor<4xf32> {
+    qopt.yield %a : tensor<4xf32>
+  }
+  return
+}

@@ -1,6 +1,8 @@
 // RUN: qopt-opt %s | qopt-opt | FileCheck %s
 // A fused region reads its inputs alone and names the kernel that runs it, when there is one.
 
+!cache = !qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
+
 // CHECK-LABEL: @rotate
 func.func @rotate(%x: tensor<?x8x64xf32>, %cos: tensor<?x32xf32>, %sin: tensor<?x32xf32>) -> tensor<?x8x64xf32> {
   // CHECK: qopt.fused (%[[A:.*]] = %{{.*}}, %{{.*}} = %{{.*}}, %{{.*}} = %{{.*}}) : ({{.*}}) -> tensor<?x8x64xf32> {
@@ -14,10 +16,12 @@ func.func @rotate(%x: tensor<?x8x64xf32>, %cos: tensor<?x32xf32>, %sin: tensor<?
 }
 
 // CHECK-LABEL: @named
-func.func @named(%x: tensor<4xf32>) -> tensor<4xf32> {
+func.func @named(%k: tensor<?x4x64xf32>, %cos: tensor<?x32xf32>, %sin: tensor<?x32xf32>, %batch: !qopt.batch, %cache: !cache) -> !cache {
   // CHECK: qopt.fused kernel rotary_append (
-  %r = qopt.fused kernel rotary_append (%a = %x) : (tensor<4xf32>) -> tensor<4xf32> {
-    qopt.yield %a : tensor<4xf32>
+  %r = qopt.fused kernel rotary_append (%x = %k, %c = %cos, %s = %sin, %b = %batch, %h = %cache) : (tensor<?x4x64xf32>, tensor<?x32xf32>, tensor<?x32xf32>, !qopt.batch, !cache) -> !cache {
+    %t = qopt.rotary %x, %c, %s : tensor<?x4x64xf32>, tensor<?x32xf32>
+    %next = qopt.kv_append %h, %t, %x, %b layer 1 : !cache, tensor<?x4x64xf32>
+    qopt.yield %next : !cache
   }
-  return %r : tensor<4xf32>
+  return %r : !cache
 }

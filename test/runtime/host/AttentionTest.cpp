@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/Attention.h"
 #include "lib/Quant/FloatConversion.h"
-#include "runtime/host/CachedAttention.h"
+#include "runtime/host/RotaryAppend.h"
 #include "test/runtime/host/EveryTarget.h"
 
 #include <algorithm>
@@ -268,6 +268,57 @@ protected:
 
 TEST_P(CachedAttentionTest, prefillAndDecode) {
   forEveryTarget([&] { check(options(0.2f, true, 0, 0), nullptr); });
+}
+
+/// One pass over the tokens leaves the bits that rotary and append leave one
+/// after the other, in chunks, with empty sequences and strided rows.
+TEST_P(CachedAttentionTest, rotaryAppendEqualsItsParts) {
+  std::vector<int32_t> from = {3, 17, 0}, starts = {0, 40, 40, 77};
+  std::vector<int32_t> pageTable = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+  const int64_t tokens = 77, kvRow = keyHeads * size, half = size / 4;
+  const int64_t stride = (heads + 2 * keyHeads) * size;
+  std::vector<float> rows = randomValues(tokens * stride, 21);
+  std::vector<float> cos = randomValues(tokens * half, 22);
+  std::vector<float> sin = randomValues(tokens * half, 23);
+  RaggedBatch batch{3, starts.data(), from.data(), pageTable.data(), 3};
+  for (bool interleaved : {false, true})
+    forEveryTarget([&] {
+      RotaryAppendArguments a;
+      RotaryArguments &q = a.queries;
+      q = {tokens, heads, size, 2 * half, interleaved};
+      q.input = rows.data();
+      q.inputStride = stride;
+      q.outputStride = heads * size;
+      q.cos = cos.data();
+      q.sin = sin.data();
+      q.tableRows = tokens;
+      const float *keys = rows.data() + heads * size;
+      a.append = {layout, batch, nullptr, keys, stride, keys + kvRow, stride};
+
+      std::vector<uint8_t> parts(size_t(9 * layout.pageBytes())), one = parts;
+      std::vector<float> rotated(size_t(tokens * heads * size)), same = rotated;
+      std::vector<float> turned(size_t(tokens * kvRow));
+      ThreadPool pool(2);
+      RotaryArguments k = q;
+      q.output = rotated.data();
+      rotary(q, pool);
+      k.heads = keyHeads;
+      k.input = keys;
+      k.output = turned.data();
+      k.outputStride = kvRow;
+      rotary(k, pool);
+      KvAppendArguments append = a.append;
+      append.key = turned.data();
+      append.keyStride = kvRow;
+      append.pages = parts.data();
+      kvAppend(append, pool);
+
+      q.output = same.data();
+      a.append.pages = one.data();
+      rotaryAppend(a, pool);
+      EXPECT_EQ(same, rotated);
+      EXPECT_EQ(one, parts);
+    });
 }
 
 TEST_P(CachedAttentionTest, windowAndSoftcap) {

@@ -1,0 +1,23 @@
+// What a tool that runs artifacts does with a model that is not compiled yet:
+// the qopt-compile beside it makes an artifact for this one run. The tool
+// itself stays without a compiler.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TOOLS_CLI_COMPILEMODEL_H
+#define QOPT_TOOLS_CLI_COMPILEMODEL_H
+
+#include "qopt/Artifact.h"
+
+#include <memory>
+#include <string>
+
+namespace qopt::cli {
+
+/// Compiles `model` (an .onnx file or its folder) with default options and
+/// opens the result, of which no file remains. Fails with NotFound where there
+/// is no qopt-compile beside this program, else as qopt-compile does.
+StatusOr<std::shared_ptr<const Artifact>>
+compileAndOpen(const std::string &model);
+
+} // namespace qopt::cli
+
+#endif // QOPT_TOOLS_CLI_COMPILEMODEL_H
