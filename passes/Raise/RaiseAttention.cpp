@@ -9,6 +9,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Raise/OnnxBuilder.h"
+#include "passes/Raise/OnnxValues.h"
 #include "passes/Raise/Passes.h"
 #include <cmath>
 
@@ -23,12 +24,7 @@ using namespace qopt::onnx;
 
 namespace {
 
-constexpr int64_t swapHeads[] = {0, 2, 1, 3}; // [B, S, H, D] and [B, H, S, D]
 constexpr int64_t swapLast[] = {0, 1, 3, 2};
-
-RankedTensorType typeOf(Value value) {
-  return dyn_cast<RankedTensorType>(value.getType());
-}
 
 /// `x` with permuted axes; a Transpose that already is there is taken along.
 Value permuted(OnnxBuilder &b, Value x, ArrayRef<int64_t> perm) {
@@ -63,15 +59,6 @@ Value withoutRepeatedHeads(Value x) {
       result.getDimSize(1) == source.getDimSize(1) * wide.getDimSize(2) &&
       result.getDimSize(3) == source.getDimSize(3);
   return matches ? unsqueeze.getData() : x;
-}
-
-Value withoutFloatCasts(Value value) {
-  while (auto cast = value.getDefiningOp<CastOp>()) {
-    if (!isa<FloatType>(typeOf(cast.getX()).getElementType()))
-      break;
-    value = cast.getX();
-  }
-  return value;
 }
 
 /// Takes factors that are scalar constants off `value`; returns their product.

@@ -6,6 +6,7 @@
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Raise/OnnxValues.h"
 #include "passes/Raise/Passes.h"
 
 namespace qopt::passes {
@@ -18,26 +19,6 @@ using namespace qopt;
 using namespace qopt::onnx;
 
 namespace {
-
-RankedTensorType typeOf(Value value) {
-  return dyn_cast<RankedTensorType>(value.getType());
-}
-
-bool isFloatTensor(Value value) {
-  auto type = typeOf(value);
-  return type && isa<FloatType>(type.getElementType());
-}
-
-/// The value before conversions between float types: exporters compute norms in
-/// f32 whatever the model's type is.
-Value withoutFloatCasts(Value value) {
-  while (auto cast = value.getDefiningOp<CastOp>()) {
-    if (!isFloatTensor(cast.getX()))
-      break;
-    value = cast.getX();
-  }
-  return value;
-}
 
 /// A constant vector as long as the last axis of `x`.
 bool isChannelVector(Value value, Value x) {

@@ -8,6 +8,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Raise/OnnxBuilder.h"
+#include "passes/Raise/OnnxValues.h"
 #include "passes/Raise/Passes.h"
 #include "passes/Raise/Probe.h"
 #include "passes/Raise/SimplifyOnnx.h"
@@ -24,12 +25,6 @@ using namespace qopt::onnx;
 using namespace qopt::passes;
 
 namespace {
-
-constexpr int64_t swapHeads[] = {0, 2, 1, 3};
-
-RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
 
 /// Cosines and sines [B, S, R/2] for the ops of the qopt dialect.
 struct Table {

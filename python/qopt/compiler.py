@@ -73,7 +73,8 @@ def compile(
     """Compiles `model` (a file or its folder) into the artifact `output`.
 
     `weights`, `lm_head` and `embedding` are formats ("int4_g32"; empty: as in the file), `formats` a list of
-    "NAME=FORMAT" or "re:PATTERN=FORMAT" for single weights, `activations` what integer weights are multiplied with: "int8" or "f32".
+    "NAME=FORMAT" or "re:PATTERN=FORMAT" for single weights, `activations` what integer weights are multiplied with:
+    "int8" or "f32".
     """
     from . import _compiler
 

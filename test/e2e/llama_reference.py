@@ -6,22 +6,6 @@ import numpy as np
 from safetensors.numpy import load_file
 
 
-def round_to_nearest(weight, bits, group):
-    """Symmetric round to nearest with the full range of codes; scales in f16 for groups, f32 for whole rows.
-
-    The largest magnitude of a group becomes the code -2^(bits-1) for 4 bits (the scale takes its sign); 8 bits use
-    -127 … 127.
-    """
-    rows, columns = weight.shape
-    groups = weight.astype(np.float32).reshape(rows, -1, group or columns)
-    largest = np.take_along_axis(groups, np.abs(groups).argmax(-1, keepdims=True), -1)
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if bits == 4 else (-127, 127)
-    scale = largest / low if bits == 4 else np.abs(largest) / high
-    scale = scale.astype(np.float16 if group else np.float32).astype(np.float32)
-    codes = np.clip(np.rint(groups / np.where(scale == 0, 1, scale)), low, high)
-    return (codes * scale).reshape(rows, columns).astype(np.float32)
-
-
 class Llama:
     def __init__(self, folder, quantize=lambda weight: weight):
         self.config = json.loads((folder / "config.json").read_text())

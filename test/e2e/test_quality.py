@@ -5,7 +5,8 @@ import json
 import numpy as np
 import onnx
 import pytest
-from e2e.llama_reference import Llama, round_to_nearest
+from e2e.llama_reference import Llama
+from round_to_nearest import round_to_nearest
 
 LENGTH = 512
 
@@ -69,13 +70,15 @@ def test_int8_weights_are_close_to_the_model(shared, tool, tokens, tmp_path, act
     assert report["kl"]["mean"] <= 0.002
 
 
-@pytest.mark.parametrize(("name", "bits", "group"), [("int4_g32", 4, 32), ("int8", 8, None)])
-def test_round_to_nearest_equals_the_formula(shared, tool, tokens, tmp_path, name, bits, group):
+@pytest.mark.parametrize(
+    ("name", "element", "group", "scales"), [("int4_g32", "int4", 32, np.float16), ("int8", "int8", None, np.float32)]
+)
+def test_round_to_nearest_equals_the_formula(shared, tool, tokens, tmp_path, name, element, group, scales):
     folder = shared / "models/books-llama-28m"
     artifact = tmp_path / "q.qopt"
     tool("qopt-compile", folder, "--weights", name, "--activations", "f32", "-o", artifact)
     windows = tokens[:4]
-    model = Llama(folder, lambda weight: round_to_nearest(weight, bits, group))
+    model = Llama(folder, lambda weight: round_to_nearest(weight, element, group or weight.shape[1], None, scales)[3])
     losses = []
     for window in windows:
         logits = model.logits(window).astype(np.float64)

@@ -1,0 +1,36 @@
+// Questions that several raising patterns ask of a value.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PASSES_RAISE_ONNXVALUES_H
+#define QOPT_PASSES_RAISE_ONNXVALUES_H
+
+#include "dialects/Onnx/OnnxOps.h"
+
+namespace qopt::onnx {
+
+/// Between [B, S, H, D] and [B, H, S, D].
+inline constexpr int64_t swapHeads[] = {0, 2, 1, 3};
+
+/// The type of a tensor with a rank, else null.
+inline mlir::RankedTensorType typeOf(mlir::Value value) {
+  return mlir::dyn_cast<mlir::RankedTensorType>(value.getType());
+}
+
+inline bool isFloatTensor(mlir::Value value) {
+  mlir::RankedTensorType type = typeOf(value);
+  return type && mlir::isa<mlir::FloatType>(type.getElementType());
+}
+
+/// The value before conversions between float types: exporters compute norms
+/// and softmax in f32 whatever the model's type is.
+inline mlir::Value withoutFloatCasts(mlir::Value value) {
+  while (auto cast = value.getDefiningOp<CastOp>()) {
+    if (!isFloatTensor(cast.getX()))
+      break;
+    value = cast.getX();
+  }
+  return value;
+}
+
+} // namespace qopt::onnx
+
+#endif // QOPT_PASSES_RAISE_ONNXVALUES_H
