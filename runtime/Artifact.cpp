@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/Artifact.h"
 
+#include "runtime/Devices.h"
 #include "runtime/LoadedModel.h"
-#include "runtime/host/program/HostDevice.h"
 
 #include <new>
 
@@ -38,12 +38,9 @@ std::vector<TensorSpec> specsOf(const plan::Function &function,
 
 } // namespace
 
-static StatusOr<DecoderSpec> decoderSpecOf(const plan::Decoder &decoder) {
+static StatusOr<DecoderSpec> decoderSpecOf(const plan::Plan &plan) {
+  const plan::Decoder &decoder = *plan.decoder();
   DecoderSpec spec;
-  StatusOr<std::shared_ptr<runtime::Device>> host =
-      runtime::HostDevice::shared(1);
-  if (!host.ok())
-    return host.status();
   spec.vocabulary = decoder.vocabulary();
   spec.context = decoder.context();
   spec.beginToken = decoder.begin_token();
@@ -52,7 +49,7 @@ static StatusOr<DecoderSpec> decoderSpecOf(const plan::Decoder &decoder) {
                           decoder.end_tokens()->end());
   if (decoder.layers())
     for (const plan::CacheLayer *layer : *decoder.layers()) {
-      StatusOr<int64_t> bytes = (*host)->cachePageBytes(*layer, decoder.page());
+      StatusOr<int64_t> bytes = runtime::cachePageBytes(plan, *layer);
       if (!bytes.ok())
         return bytes.status();
       spec.cacheBytesPerToken += *bytes / decoder.page();
@@ -77,7 +74,7 @@ Artifact::open(const std::string &path, const OpenOptions &options) {
       return Status(StatusCode::BadArtifact,
                     "artifact '" + path + "' has no function to run");
     if (plan.decoder()) {
-      StatusOr<DecoderSpec> spec = decoderSpecOf(*plan.decoder());
+      StatusOr<DecoderSpec> spec = decoderSpecOf(plan);
       if (!spec.ok())
         return Status(spec.status().code(),
                       "artifact '" + path + "': " + spec.status().message());

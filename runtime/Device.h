@@ -24,7 +24,8 @@ public:
   virtual ~Module() = default;
 };
 
-/// Zeroed memory of a device, freed with the object. `data` is 4 KiB-aligned.
+/// Zeroed memory of a device, freed with the object. `data` is aligned to 256
+/// bytes at least, on the host to 4 KiB; only the host's may be dereferenced.
 class DeviceMemory {
 public:
   virtual ~DeviceMemory() = default;
@@ -36,8 +37,8 @@ protected:
   size_t bytes = 0;
 };
 
-/// The ragged batch of one decoder step, in the device's memory; it stays
-/// unchanged until the launch is done. A sequence has new tokens
+/// The ragged batch of one decoder step, in host memory; it stays unchanged
+/// until the launch is done. A sequence has new tokens
 /// `tokenStarts[s]` … `tokenStarts[s+1]` at positions from `contextStarts[s]`
 /// on; page `p` of its history is `pageTable[s * pageTableStride + p]`.
 struct DecoderState {
@@ -49,10 +50,11 @@ struct DecoderState {
   const int32_t *positions = nullptr; ///< [tokens]
   const int32_t *logitRows = nullptr; ///< [logit rows]: tokens that were asked
   int64_t pages = 0;                  ///< in each layer
-  std::span<void *const> layers;      ///< first byte of each layer's pages
+  std::span<void *const> layers;      ///< each layer's pages, on the device
 };
 
-/// Where a launch finds its data.
+/// Where a launch finds its data. The arena is the device's, what the caller
+/// gives and gets lies in host memory; a device with memory of its own copies.
 struct LaunchMemory {
   void *arena = nullptr; ///< at least BoundFunction::arenaBytes()
   std::span<void *const> inputs;
@@ -72,10 +74,12 @@ public:
 class Device {
 public:
   virtual ~Device() = default;
-  /// "host"
+  /// "host", "cuda", "emulator"
   virtual const char *name() const = 0;
   virtual StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) = 0;
-  virtual Status copy(void *to, const void *from, size_t bytes) = 0;
+  /// Host memory that copies to and from the device are fast with.
+  virtual StatusOr<std::unique_ptr<DeviceMemory>>
+  allocateHost(size_t bytes) = 0;
   virtual StatusOr<std::shared_ptr<Module>>
   load(std::span<const uint8_t> code) = 0;
 

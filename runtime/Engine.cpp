@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/Engine.h"
 
+#include "runtime/Devices.h"
 #include "runtime/Scheduler.h"
-#include "runtime/host/program/HostDevice.h"
 
 #include <algorithm>
 #include <chrono>
@@ -77,8 +77,8 @@ Engine::create(std::shared_ptr<const Artifact> artifact,
                         "' is a graph, which runs on tensors and does not "
                         "generate text");
     QOPT_RETURN_IF_ERROR(checkOptions(options));
-    StatusOr<std::shared_ptr<runtime::Device>> device =
-        runtime::HostDevice::shared(options.threads);
+    StatusOr<std::shared_ptr<runtime::Device>> device = runtime::openDevice(
+        artifact->model()->plan(), options.device, options.threads);
     if (!device.ok())
       return device.status();
     int64_t tokens = options.cacheTokens

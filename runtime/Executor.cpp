@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Executor.h"
 
+#include "runtime/plan/StepOperands.h"
+
 #include <algorithm>
 
 namespace qopt::runtime {
@@ -18,9 +20,8 @@ Executor::Executor(std::shared_ptr<const LoadedModel> model,
 Status Executor::loadCode() {
   if (const auto *steps = planFunction->steps())
     for (const plan::Step *step : *steps)
-      if (const plan::Generated *generated = step->operation_as_Generated())
-        if (auto module = model->module(*target, generated->segment());
-            !module.ok())
+      for (uint32_t segment : codeOf(*step))
+        if (auto module = model->module(*target, segment); !module.ok())
           return module.status();
   return {};
 }

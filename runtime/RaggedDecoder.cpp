@@ -128,7 +128,7 @@ Status RaggedDecoder::growLogits(int64_t rows) {
     return {};
   logits.reset();
   StatusOr<std::unique_ptr<DeviceMemory>> larger =
-      executor.device().allocate(needed);
+      executor.device().allocateHost(needed);
   if (!larger.ok())
     return larger.status();
   logits = std::move(*larger);

@@ -78,7 +78,7 @@ private:
   std::vector<void *> layers; ///< first byte of each layer's pages
   int64_t pageBytes = 0;      ///< of all layers
 
-  // The batch of the step; host memory is device memory here.
+  // The batch of the step, and what comes back, in host memory.
   std::vector<int32_t> tokens, tokenStarts, contextStarts, pageTable, positions,
       logitRows;
   int64_t pageTableStride = 0;

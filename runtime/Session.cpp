@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/Session.h"
 
+#include "runtime/Devices.h"
 #include "runtime/Executor.h"
-#include "runtime/host/program/HostDevice.h"
 
 #include <algorithm>
 #include <new>
@@ -121,8 +121,8 @@ Session::create(std::shared_ptr<const Artifact> artifact,
                     "artifact '" + artifact->path() +
                         "' is a decoder, which generates text; compile it "
                         "with --as graph to run it on tensors");
-    StatusOr<std::shared_ptr<runtime::Device>> device =
-        runtime::HostDevice::shared(options.threads);
+    StatusOr<std::shared_ptr<runtime::Device>> device = runtime::openDevice(
+        artifact->model()->plan(), options.device, options.threads);
     if (!device.ok())
       return device.status();
     auto session = std::make_unique<Implementation>(std::move(artifact),

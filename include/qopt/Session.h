@@ -12,12 +12,15 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace qopt {
 
 struct SessionOptions {
   int threads = 0; ///< 0: one for each processor of this process
+  /// "host", "cuda" or "cuda:N"; empty: what the artifact was compiled for.
+  std::string device = {};
 };
 
 class QOPT_API Session {

@@ -1,5 +1,6 @@
-// How every public function of qopt says that it failed: a code that a program can branch on and a message that a
-// person can act on. No exception crosses this interface and nothing aborts.
+// How every public function of qopt says that it failed: a code that a program
+// can branch on and a message that a person can act on. No exception crosses
+// this interface and nothing aborts.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_STATUS_H
 #define QOPT_STATUS_H
@@ -10,7 +11,8 @@
 
 namespace qopt {
 
-/// What kind of thing went wrong. The values are stable: the C API and the tools' exit codes are made from them.
+/// What kind of thing went wrong. The values are stable: the C API and the
+/// tools' exit codes are made from them.
 enum class StatusCode {
   Ok = 0,
   InvalidArgument = 1, ///< an option, shape, type or name that the caller gave
@@ -22,11 +24,12 @@ enum class StatusCode {
   OutOfResources = 7,  ///< memory, cache pages or disk space
   GateFailed = 8,      ///< a quality limit that was asked for is not met
   Cancelled = 9,
-  Internal = 10,       ///< a defect of qopt
+  Internal = 10, ///< a defect of qopt
 };
 
-/// The outcome of an operation: `Ok`, or a code with a message in lower case that names the thing, what was expected,
-/// what came, and the next step where there is one.
+/// The outcome of an operation: `Ok`, or a code with a message in lower case
+/// that names the thing, what was expected, what came, and the next step where
+/// there is one.
 class [[nodiscard]] Status {
 public:
   Status() = default;

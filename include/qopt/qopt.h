@@ -123,9 +123,11 @@ typedef struct qopt_tensor {
 typedef struct qopt_session qopt_session;
 typedef struct qopt_results qopt_results;
 
-/* `threads` 0: one for each processor of this process. */
+/* `threads` 0: one for each processor of this process. `device`: "host", "cuda"
+ * or "cuda:N"; NULL: what the artifact was compiled for. */
 QOPT_C_API qopt_status qopt_session_create(const qopt_artifact *artifact,
-                                           int threads, qopt_session **session);
+                                           int threads, const char *device,
+                                           qopt_session **session);
 QOPT_C_API void qopt_session_release(qopt_session *session);
 
 /* Inputs in any order, found by name. The results own their memory and outlive
@@ -155,6 +157,7 @@ typedef struct qopt_engine qopt_engine;
 typedef struct qopt_engine_options {
   size_t struct_size;
   int threads;          /* 0: one for each processor */
+  const char *device;   /* as qopt_session_create has it */
   int64_t cache_tokens; /* 0: chosen */
   int64_t max_sequences;
   int64_t chunk_tokens;

@@ -110,7 +110,7 @@ void bindSession(nb::module_ &m) {
   m.def(
       "create_session",
       [](const OpenArtifact &o, int threads) {
-        return valueOf(Session::create(o.artifact, {threads})).release();
+        return valueOf(Session::create(o.artifact, {threads, {}})).release();
       },
       "artifact"_a, "threads"_a, nb::rv_policy::take_ownership);
 }

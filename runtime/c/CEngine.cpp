@@ -14,9 +14,10 @@ static_assert(int(FinishReason::Failed) == QOPT_FINISH_FAILED &&
 void qopt_engine_options_defaults(qopt_engine_options *options) {
   const EngineOptions defaults;
   if (options)
-    *options = {sizeof(*options),     defaults.threads,
-                defaults.cacheTokens, defaults.maxSequences,
-                defaults.chunkTokens, defaults.maxQueue};
+    *options = {
+        sizeof(*options),     defaults.threads,      nullptr,
+        defaults.cacheTokens, defaults.maxSequences, defaults.chunkTokens,
+        defaults.maxQueue};
 }
 
 void qopt_request_defaults(qopt_request *request) {
@@ -55,7 +56,8 @@ qopt_status qopt_engine_create(const qopt_artifact *artifact,
     EngineOptions chosen;
     if (options) {
       QOPT_RETURN_IF_ERROR(checkSize("the engine's options", *options));
-      chosen = {options->threads, options->cache_tokens, options->max_sequences,
+      chosen = {options->threads,      options->device ? options->device : "",
+                options->cache_tokens, options->max_sequences,
                 options->chunk_tokens, options->max_queue};
     }
     StatusOr<std::unique_ptr<Engine>> created =

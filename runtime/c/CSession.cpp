@@ -118,12 +118,13 @@ qopt_status qopt_artifact_decoder(const qopt_artifact *artifact,
 }
 
 qopt_status qopt_session_create(const qopt_artifact *artifact, int threads,
-                                qopt_session **session) {
+                                const char *device, qopt_session **session) {
   return guarded([&]() -> Status {
     if (!artifact || !session)
       return missing(artifact ? "session" : "artifact");
     SessionOptions options;
     options.threads = threads;
+    options.device = device ? device : "";
     StatusOr<std::unique_ptr<Session>> created =
         Session::create(artifact->artifact, options);
     if (!created.ok())

@@ -31,6 +31,70 @@ bool knownFormat(const plan::Format *format) {
          grouped == (format->group() > 0);
 }
 
+bool isCode(const plan::Plan &plan, uint32_t segment) {
+  return segment < sizeOf(plan.segments()) &&
+         plan.segments()->Get(segment)->kind() == plan::SegmentKind::Code;
+}
+
+/// The rules of a launch: ids in range, what only a decoder has, and variants
+/// that leave no size out.
+class LaunchVerifier {
+public:
+  LaunchVerifier(const plan::Plan &plan, const plan::Function &function)
+      : plan(plan), function(function) {}
+
+  bool verify(const plan::Launch &launch) const {
+    if (!hasSymbol(launch.size()) || sizeOf(launch.variants()) == 0 ||
+        launch.counter_bytes() % 4 != 0)
+      return false;
+    for (uint32_t i = 0; i < sizeOf(launch.variants()); ++i) {
+      bool last = i + 1 == sizeOf(launch.variants());
+      const plan::Variant &variant = *launch.variants()->Get(i);
+      if (!verifyVariant(variant) || (variant.most() == 0 && !last))
+        return false;
+    }
+    for (uint32_t i = 0; i < sizeOf(launch.arguments()); ++i)
+      if (!verifyArgument(*launch.arguments()->Get(i), launch.counter_bytes()))
+        return false;
+    return true;
+  }
+
+private:
+  bool hasSymbol(uint32_t id) const { return id < sizeOf(function.symbols()); }
+
+  bool verifyVariant(const plan::Variant &variant) const {
+    uint32_t rank = sizeOf(variant.grid());
+    if (!isCode(plan, variant.segment()) || rank == 0 || rank > 3 ||
+        variant.block() == 0 || variant.block() > 1024)
+      return false;
+    for (uint32_t size : *variant.grid())
+      if (!hasSymbol(size))
+        return false;
+    return true;
+  }
+
+  bool verifyArgument(const plan::Argument &argument,
+                      uint32_t counterBytes) const {
+    bool decoder = function.kind() == plan::FunctionKind::Decoder;
+    switch (argument.kind()) {
+    case plan::ArgumentKind::Value:
+      return true; // the step's operands are checked as those of any other
+    case plan::ArgumentKind::Symbol:
+      return hasSymbol(argument.index());
+    case plan::ArgumentKind::Counters:
+      return argument.index() < counterBytes && argument.index() % 4 == 0;
+    case plan::ArgumentKind::CachePages:
+      return decoder && plan.decoder() &&
+             argument.index() < sizeOf(plan.decoder()->layers());
+    default:
+      return decoder && known(argument.kind());
+    }
+  }
+
+  const plan::Plan &plan;
+  const plan::Function &function;
+};
+
 /// One function's rules. `written` grows with the steps: a step may read what
 /// an earlier one wrote.
 class FunctionVerifier {
@@ -173,6 +237,10 @@ private:
              hasLayer(step.operation_as_CachedAttention()->layer());
     case plan::Operation::Generated:
       return verifyGenerated(*step.operation_as_Generated());
+    case plan::Operation::RotaryAppend:
+      return isDecoder() && hasLayer(step.operation_as_RotaryAppend()->layer());
+    case plan::Operation::Launch:
+      return LaunchVerifier(plan, function).verify(*step.operation_as_Launch());
     case plan::Operation::Copy:
       return verifyCopy(*step.operation_as_Copy());
     default:
@@ -188,9 +256,7 @@ private:
     return plan.decoder() && layer < sizeOf(plan.decoder()->layers());
   }
   bool verifyGenerated(const plan::Generated &generated) const {
-    return generated.segment() < sizeOf(plan.segments()) &&
-           plan.segments()->Get(generated.segment())->kind() ==
-               plan::SegmentKind::Code &&
+    return isCode(plan, generated.segment()) &&
            hasSymbols(generated.indices()) && hasSymbol(generated.extent());
   }
   bool verifyCopy(const plan::Copy &copy) const {

@@ -57,6 +57,15 @@ void collectGenerated(Collector &c, const plan::Generated &generated) {
       c.write(value);
 }
 
+void collectLaunch(Collector &c, const plan::Launch &launch) {
+  if (!launch.arguments())
+    return;
+  for (const plan::Argument *argument : *launch.arguments())
+    if (argument->kind() == plan::ArgumentKind::Value)
+      argument->written() ? c.write(argument->index())
+                          : c.read(argument->index());
+}
+
 void collectRotaryAppend(Collector &c, const plan::RotaryAppend &step) {
   c.read(step.q());
   c.read(step.k());
@@ -137,6 +146,9 @@ std::vector<StepOperand> operandsOf(const plan::Step &step) {
   case plan::Operation::Generated:
     collectGenerated(c, *step.operation_as_Generated());
     break;
+  case plan::Operation::Launch:
+    collectLaunch(c, *step.operation_as_Launch());
+    break;
   case plan::Operation::Copy:
     collectUnary(c, *step.operation_as_Copy());
     break;
@@ -145,6 +157,17 @@ std::vector<StepOperand> operandsOf(const plan::Step &step) {
     break;
   }
   return std::move(c.operands);
+}
+
+std::vector<uint32_t> codeOf(const plan::Step &step) {
+  std::vector<uint32_t> segments;
+  if (const plan::Generated *generated = step.operation_as_Generated())
+    segments.push_back(generated->segment());
+  if (const plan::Launch *launch = step.operation_as_Launch())
+    if (launch->variants())
+      for (const plan::Variant *variant : *launch->variants())
+        segments.push_back(variant->segment());
+  return segments;
 }
 
 std::string describe(const plan::Step &step) {

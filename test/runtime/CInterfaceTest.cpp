@@ -129,7 +129,7 @@ TEST_F(CInterface, RunsAGraph) {
   qopt_session *session = nullptr;
   ASSERT_EQ(qopt_artifact_open(folder.file("relu.qopt").c_str(), 0, &graph),
             QOPT_OK);
-  ASSERT_EQ(qopt_session_create(graph, 1, &session), QOPT_OK);
+  ASSERT_EQ(qopt_session_create(graph, 1, nullptr, &session), QOPT_OK);
   qopt_tensor_spec spec;
   ASSERT_EQ(qopt_artifact_input(graph, 0, &spec), QOPT_OK);
   EXPECT_STREQ(spec.name, "x");
@@ -217,7 +217,8 @@ TEST_F(CInterface, WrongCallsGiveAStatusAndAMessage) {
   EXPECT_TRUE(says("/no/such.qopt"));
   EXPECT_EQ(qopt_artifact_open(nullptr, 0, &none), QOPT_INVALID_ARGUMENT);
   qopt_session *session = nullptr;
-  EXPECT_EQ(qopt_session_create(artifact, 0, &session), QOPT_INVALID_ARGUMENT);
+  EXPECT_EQ(qopt_session_create(artifact, 0, nullptr, &session),
+            QOPT_INVALID_ARGUMENT);
   EXPECT_TRUE(says("is a decoder"));
   EXPECT_EQ(qopt_engine_create(artifact, nullptr, nullptr),
             QOPT_INVALID_ARGUMENT);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-bench/BytesPerStep.h"
 
+#include "runtime/Devices.h"
 #include "runtime/LoadedModel.h"
-#include "runtime/host/program/HostDevice.h"
 #include "runtime/plan/StepOperands.h"
 
 #include <algorithm>
@@ -38,14 +38,10 @@ StatusOr<BytesPerStep> bytesPerStep(const Artifact &artifact, int64_t context,
   BytesPerStep bytes;
   bytes.weights =
       weightBytes(*plan.functions()->Get(decoder.function()), batch);
-  StatusOr<std::shared_ptr<runtime::Device>> host =
-      runtime::HostDevice::shared(1);
-  if (!host.ok())
-    return host.status();
   if (!decoder.layers())
     return bytes;
   for (const plan::CacheLayer *layer : *decoder.layers()) {
-    StatusOr<int64_t> page = (*host)->cachePageBytes(*layer, decoder.page());
+    StatusOr<int64_t> page = runtime::cachePageBytes(plan, *layer);
     if (!page.ok())
       return page.status();
     int64_t seen =

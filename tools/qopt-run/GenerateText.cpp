@@ -104,6 +104,7 @@ createEngine(std::shared_ptr<const Artifact> artifact,
              const RunOptions &options) {
   EngineOptions engine;
   engine.threads = options.threads;
+  engine.device = options.device;
   engine.maxSequences = 1;
   return Engine::create(std::move(artifact), engine);
 }
@@ -147,7 +148,9 @@ static Status compareLogits(std::shared_ptr<const Artifact> artifact,
         cli::openArtifact(options.compare, {options.trust});
     if (!other.ok())
       return other.status();
-    StatusOr<Tensor> theirs = promptLogits(*other, prompt.tokens, options);
+    RunOptions there = options;
+    there.device.clear(); // it may be compiled for another
+    StatusOr<Tensor> theirs = promptLogits(*other, prompt.tokens, there);
     if (!theirs.ok())
       return theirs.status();
     expected.push_back(std::move(*theirs));

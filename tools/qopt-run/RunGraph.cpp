@@ -56,7 +56,7 @@ runOn(std::shared_ptr<const Artifact> artifact,
   if (!inputs.ok())
     return inputs.status();
   StatusOr<std::unique_ptr<Session>> session =
-      Session::create(std::move(artifact), {options.threads});
+      Session::create(std::move(artifact), {options.threads, options.device});
   if (!session.ok())
     return session.status();
   auto start = std::chrono::steady_clock::now();
@@ -152,8 +152,10 @@ Status runGraph(std::shared_ptr<const Artifact> artifact,
     return {StatusCode::InvalidArgument,
             "artifact '" + options.compare +
                 "' writes text; only a graph can be compared with a graph"};
+  RunOptions there = options;
+  there.device.clear(); // it may be compiled for another
   StatusOr<std::vector<Tensor>> expected =
-      runOn(*other, *arrays, options, otherSeconds);
+      runOn(*other, *arrays, there, otherSeconds);
   return expected.ok() ? compareTensors(*outputs, *expected, options)
                        : expected.status();
 }

@@ -12,6 +12,7 @@
 namespace qopt::run {
 
 struct RunOptions {
+  std::string device; ///< empty: what the artifact was compiled for
   std::string model;
   int threads = 0;
   bool trust = false;

@@ -71,12 +71,6 @@ StatusOr<std::unique_ptr<DeviceMemory>> HostDevice::allocate(size_t bytes) {
   return std::unique_ptr<DeviceMemory>(new HostMemory(memory, bytes));
 }
 
-Status HostDevice::copy(void *to, const void *from, size_t bytes) {
-  if (bytes > 0)
-    std::memcpy(to, from, bytes);
-  return {};
-}
-
 StatusOr<std::shared_ptr<Module>>
 HostDevice::load(std::span<const uint8_t> code) {
   StatusOr<std::shared_ptr<CodeObject>> object =

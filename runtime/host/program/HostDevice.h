@@ -28,7 +28,9 @@ public:
 
   const char *name() const override { return "host"; }
   StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) override;
-  Status copy(void *to, const void *from, size_t bytes) override;
+  StatusOr<std::unique_ptr<DeviceMemory>> allocateHost(size_t bytes) override {
+    return allocate(bytes);
+  }
   StatusOr<std::shared_ptr<Module>>
   load(std::span<const uint8_t> code) override;
   StatusOr<std::unique_ptr<Program>>

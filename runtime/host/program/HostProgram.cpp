@@ -38,6 +38,7 @@ static BoundCommand bindStep(StepBinder &binder) {
     QOPT_BIND(Copy)
     QOPT_BIND(Cast)
 #undef QOPT_BIND
+  case plan::Operation::Launch: // of a GPU
   case plan::Operation::NONE:
     break;
   }

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/Devices.h"
+
+#include "runtime/cuda/CudaDevice.h"
+#include "runtime/cuda/CudaLibrary.h"
+#include "runtime/cuda/KvPageLayout.h"
+#include "runtime/host/program/CacheLayout.h"
+#include "runtime/host/program/HostDevice.h"
+
+#include <charconv>
+#include <map>
+#include <mutex>
+
+namespace qopt::runtime {
+
+static std::string targetOf(const plan::Plan &plan) {
+  const flatbuffers::String *target = plan.manifest()->target();
+  return target ? target->str() : std::string();
+}
+
+static bool isForGpu(const plan::Plan &plan) {
+  return targetOf(plan).rfind("cuda/", 0) == 0;
+}
+
+/// The number in "cuda:1"; 0 without one, -1 where it is none.
+static int ordinalOf(const std::string &name) {
+  if (name == "cuda")
+    return 0;
+  int ordinal = -1;
+  const char *begin = name.data() + 5, *end = name.data() + name.size();
+  auto [last, failed] = std::from_chars(begin, end, ordinal);
+  return failed == std::errc() && last == end ? ordinal : -1;
+}
+
+static StatusOr<std::shared_ptr<Device>> makeGpu(const std::string &name) {
+  StatusOr<std::shared_ptr<cuda::Driver>> driver =
+      cuda::openCudaDriver(ordinalOf(name));
+  if (!driver.ok())
+    return driver.status();
+  return std::shared_ptr<Device>(
+      std::make_shared<CudaDevice>(std::move(*driver)));
+}
+
+StatusOr<std::shared_ptr<Device>>
+openDevice(const plan::Plan &plan, const std::string &asked, int threads) {
+  std::string name = !asked.empty() ? asked : isForGpu(plan) ? "cuda" : "host";
+  bool gpu = name == "cuda" || name.rfind("cuda:", 0) == 0;
+  if ((!gpu && name != "host") || (gpu && ordinalOf(name) < 0))
+    return Status(StatusCode::InvalidArgument,
+                  "there is no device \"" + name +
+                      "\"; expected host, cuda or cuda:N");
+  if (gpu != isForGpu(plan))
+    return Status(StatusCode::InvalidArgument,
+                  "the artifact was compiled for " + targetOf(plan) +
+                      " and does not run on device \"" + name +
+                      "\"; compile it with --target " +
+                      (gpu ? "cuda" : "host"));
+  if (!gpu)
+    return HostDevice::shared(threads);
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<Device>> devices;
+  std::lock_guard lock(mutex);
+  if (std::shared_ptr<Device> device = devices[name].lock())
+    return device;
+  StatusOr<std::shared_ptr<Device>> device = makeGpu(name);
+  if (device.ok())
+    devices[name] = *device;
+  return device;
+}
+
+StatusOr<int64_t> cachePageBytes(const plan::Plan &plan,
+                                 const plan::CacheLayer &layer) {
+  int64_t page = plan.decoder()->page();
+  if (!isForGpu(plan)) {
+    StatusOr<host::KvCacheLayout> layout = cacheLayout(layer, page);
+    if (!layout.ok())
+      return layout.status();
+    return layout->pageBytes();
+  }
+  return cudaCachePageBytes(layer, page);
+}
+
+} // namespace qopt::runtime

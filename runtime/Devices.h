@@ -1,0 +1,27 @@
+// The devices by name, and which of them an artifact is for.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_DEVICES_H
+#define QOPT_RUNTIME_DEVICES_H
+
+#include "runtime/Device.h"
+
+#include <memory>
+#include <string>
+
+namespace qopt::runtime {
+
+/// The device `name` ("host", "cuda", "cuda:1", "emulator"; empty: the one
+/// that the artifact was compiled for). Devices are shared: the same name and
+/// threads give the same one for as long as somebody holds it. InvalidArgument
+/// for another name or one that does not run the artifact's target, Unsupported
+/// where the machine lacks it.
+StatusOr<std::shared_ptr<Device>>
+openDevice(const plan::Plan &plan, const std::string &name, int threads);
+
+/// Bytes of one page of a cache layer in the layout of the artifact's target.
+StatusOr<int64_t> cachePageBytes(const plan::Plan &plan,
+                                 const plan::CacheLayer &layer);
+
+} // namespace qopt::runtime
+
+#endif // QOPT_RUNTIME_DEVICES_H

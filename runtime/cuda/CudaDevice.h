@@ -1,0 +1,87 @@
+// A GPU behind Device.h, whatever driver runs it. Weights are copied to it once
+// for each artifact; a step's inputs go over in one piece.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_CUDA_CUDADEVICE_H
+#define QOPT_RUNTIME_CUDA_CUDADEVICE_H
+
+#include "runtime/Device.h"
+#include "runtime/cuda/Driver.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace qopt::runtime {
+
+/// A driver's memory as the runtime holds it.
+class CudaMemory : public DeviceMemory {
+public:
+  enum class Place : uint8_t { Device, Host };
+
+  static StatusOr<std::unique_ptr<CudaMemory>>
+  allocate(std::shared_ptr<cuda::Driver> driver, size_t bytes, Place place);
+  ~CudaMemory() override;
+  cuda::Address deviceAddress() const {
+    return reinterpret_cast<cuda::Address>(data());
+  }
+
+private:
+  CudaMemory(std::shared_ptr<cuda::Driver> driver, Place place)
+      : driver(std::move(driver)), place(place) {}
+  std::shared_ptr<cuda::Driver> driver;
+  Place place;
+};
+
+/// Code on the device.
+class CudaModule : public Module {
+public:
+  CudaModule(std::shared_ptr<cuda::Driver> driver,
+             std::unique_ptr<cuda::DriverModule> module)
+      : driver(std::move(driver)), module(std::move(module)) {}
+  StatusOr<cuda::Function> function(const std::string &name) {
+    return module->function(name);
+  }
+
+private:
+  std::shared_ptr<cuda::Driver> driver; // outlives the module
+  std::unique_ptr<cuda::DriverModule> module;
+};
+
+/// Bytes of one page of a cache layer on any GPU (KvPageLayout.h).
+StatusOr<int64_t> cudaCachePageBytes(const plan::CacheLayer &layer,
+                                     int64_t page);
+
+class CudaDevice : public Device {
+public:
+  explicit CudaDevice(std::shared_ptr<cuda::Driver> driver)
+      : driver(std::move(driver)) {}
+
+  const char *name() const override { return driver->name(); }
+  /// OutOfResources names what was asked and what is free.
+  StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) override;
+  StatusOr<std::unique_ptr<DeviceMemory>> allocateHost(size_t bytes) override;
+  StatusOr<std::shared_ptr<Module>>
+  load(std::span<const uint8_t> code) override;
+  StatusOr<std::unique_ptr<Program>>
+  prepare(std::shared_ptr<const BoundFunction> function,
+          const ModuleLookup &modules) override;
+  Status synchronise() override { return driver->synchronise(); }
+  QuantizedRowBytes quantizedRowBytes() const override;
+  StatusOr<int64_t> cachePageBytes(const plan::CacheLayer &layer,
+                                   int64_t page) const override;
+
+private:
+  using Constants = std::map<uint32_t, std::shared_ptr<CudaMemory>>;
+  /// The segments that the function's constants lie in, on the device.
+  StatusOr<Constants> constantsOf(const BoundFunction &function);
+
+  std::shared_ptr<cuda::Driver> driver;
+  std::mutex mutex; ///< of `segments`
+  /// Segments on the device for as long as a program uses them.
+  std::map<std::pair<const uint8_t *, size_t>, std::weak_ptr<CudaMemory>>
+      segments;
+};
+
+} // namespace qopt::runtime
+
+#endif // QOPT_RUNTIME_CUDA_CUDADEVICE_H

@@ -1,0 +1,96 @@
+// What the GPU device needs of a driver, and no more: memory, copies, modules,
+// launches in one stream, and launches recorded as a graph. The CUDA driver is
+// one implementation (CudaLibrary.h), the emulator another
+// (runtime/emulator/EmulatorDriver.h). All calls of one driver object come from
+// one thread at a time; errors name the driver's call and its code.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_CUDA_DRIVER_H
+#define QOPT_RUNTIME_CUDA_DRIVER_H
+
+#include "qopt/Status.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace qopt::cuda {
+
+/// An address in the device's memory.
+using Address = uint64_t;
+
+/// What a device is.
+struct DeviceFacts {
+  std::string name; ///< "NVIDIA H200"
+  int major = 0;    ///< compute capability
+  int minor = 0;
+  int multiprocessors = 0;
+  size_t memory = 0;         ///< bytes, all of it
+  size_t sharedPerBlock = 0; ///< bytes that a kernel may ask for
+};
+
+/// A kernel of a loaded module; owned by the module.
+struct Function {
+  void *handle = nullptr;
+};
+
+/// One launch. `arguments` points to one pointer for each parameter.
+struct LaunchShape {
+  uint32_t grid[3] = {1, 1, 1};
+  uint32_t block = 1;
+  uint32_t sharedBytes = 0;
+  bool early = false; ///< may start before the launch ahead of it has ended
+};
+
+class DriverModule {
+public:
+  virtual ~DriverModule() = default;
+  /// NotFound for a name that the module lacks.
+  virtual StatusOr<Function> function(const std::string &name) = 0;
+};
+
+/// Launches that were recorded; starts them again, with the same arguments.
+class DriverGraph {
+public:
+  virtual ~DriverGraph() = default;
+  virtual Status launch() = 0;
+};
+
+class Driver {
+public:
+  virtual ~Driver() = default;
+  /// "cuda" or "emulator"
+  virtual const char *name() const = 0;
+  virtual const DeviceFacts &facts() const = 0;
+
+  /// Bytes that are free now.
+  virtual StatusOr<size_t> freeMemory() = 0;
+  virtual StatusOr<Address> allocate(size_t bytes) = 0;
+  virtual void release(Address address) = 0;
+  /// Host memory that copies are fast with, 4 KiB-aligned.
+  virtual StatusOr<void *> allocateHost(size_t bytes) = 0;
+  virtual void releaseHost(void *memory) = 0;
+
+  // In the stream's order. Host memory of a copy must live until
+  // `synchronise`.
+  virtual Status copyIn(Address to, const void *from, size_t bytes) = 0;
+  virtual Status copyOut(void *to, Address from, size_t bytes) = 0;
+  virtual Status clear(Address address, size_t bytes) = 0;
+  virtual Status launch(Function function, const LaunchShape &shape,
+                        std::span<void *const> arguments) = 0;
+  /// What follows is recorded, not run, until `endRecording`.
+  virtual Status beginRecording() = 0;
+  virtual StatusOr<std::unique_ptr<DriverGraph>> endRecording() = 0;
+  virtual Status synchronise() = 0;
+
+  /// `image`: an ELF cubin or PTX text.
+  virtual StatusOr<std::unique_ptr<DriverModule>>
+  load(std::span<const uint8_t> image) = 0;
+  /// Lets `function` use `bytes` of dynamic shared memory.
+  virtual Status allowShared(Function function, uint32_t bytes) = 0;
+};
+
+} // namespace qopt::cuda
+
+#endif // QOPT_RUNTIME_CUDA_DRIVER_H
