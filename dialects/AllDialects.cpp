@@ -2,11 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/AllDialects.h"
 #include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Ptx/PtxDialect.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -19,7 +22,7 @@
 void qopt::registerAllDialects(mlir::DialectRegistry &registry) {
   registry.insert<
       // qopt's own
-      onnx::OnnxDialect, ir::QOptDialect,
+      onnx::OnnxDialect, ptx::PtxDialect, ir::QOptDialect,
       // tensors and what is generated from them
       mlir::arith::ArithDialect, mlir::func::FuncDialect,
       mlir::linalg::LinalgDialect, mlir::math::MathDialect,
@@ -27,7 +30,9 @@ void qopt::registerAllDialects(mlir::DialectRegistry &registry) {
       // loops, memory and machine code
       mlir::cf::ControlFlowDialect, mlir::LLVM::LLVMDialect,
       mlir::memref::MemRefDialect, mlir::scf::SCFDialect,
-      mlir::vector::VectorDialect>();
+      mlir::vector::VectorDialect,
+      // kernels
+      mlir::gpu::GPUDialect, mlir::NVVM::NVVMDialect>();
   // Sizes of reshaped tensors as code.
   mlir::tensor::registerInferTypeOpInterfaceExternalModels(registry);
 }

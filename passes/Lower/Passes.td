@@ -60,4 +60,14 @@ def MergeKernelsPass : Pass<"qopt-merge-kernels", "::mlir::ModuleOp"> {
   }];
 }
 
+def LowerPtxPass : Pass<"qopt-lower-ptx"> {
+  let summary = "write ptx instructions as inline assembly";
+  let description = [{
+    Before: ptx ops anywhere. After: an llvm.inline_asm in the place of each, without side effects where the op has no
+    memory effects; nvvm and everything else stays. Numerics: exact. Method: the op's own instruction, its registers from
+    the types of its values. Example: test/passes/Lower/lower-ptx.mlir.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 #endif // QOPT_PASSES_LOWER_PASSES

@@ -11,19 +11,30 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LAYERS = {
     "include/qopt": ["include/qopt"],
     "lib/Quant": ["include/qopt", "lib/Quant"],
+    # Facts about GPUs: data that schedules and the serving process may ask for.
+    "lib/Target": ["include/qopt", "lib/Target"],
     # The serving process: of the compiler it sees nothing but the formats' numerics.
     "runtime": ["include/qopt", "lib/Quant", "runtime"],
     "dialects": ["include/qopt", "lib/Quant", "dialects"],
     "lib/Import": ["include/qopt", "lib/Quant", "dialects", "lib/Import"],
-    "lib/Codegen": ["include/qopt", "lib/Quant", "dialects", "lib/Codegen"],
+    "lib/Codegen": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "lib/Codegen"],
     # Scheduling asks the host kernels what they can hold; it sees no other part of the runtime.
-    "passes": ["include/qopt", "lib/Quant", "dialects", "lib/Import", "lib/Codegen", "passes", "runtime/host"],
+    "passes": [
+        "include/qopt",
+        "lib/Quant",
+        "lib/Target",
+        "dialects",
+        "lib/Import",
+        "lib/Codegen",
+        "passes",
+        "runtime/host",
+    ],
     # Writes artifacts, so it sees their format.
     "lib/Driver": ["include/qopt", "lib", "dialects", "passes", "runtime"],
     "tools": ["include/qopt", "lib", "dialects", "passes", "runtime", "tools"],
     "python": ["include/qopt", "lib/Quant", "python"],
 }
-FORBIDDEN = {"runtime": ["mlir/", "llvm/", "google/protobuf"], "lib/Quant": ["mlir/", "llvm/"]}
+FORBIDDEN = {"runtime": ["mlir/", "llvm/", "google/protobuf"], "lib/Quant": ["mlir/", "llvm/"], "lib/Target": ["mlir/", "llvm/"]}
 
 
 def files_of(layer):

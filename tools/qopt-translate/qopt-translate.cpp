@@ -1,6 +1,6 @@
-// qopt-translate: reads an ONNX file and prints the onnx dialect. A tool for
-// people who work on the compiler, and for its tests; weights are printed as
-// "__elided__" unless asked for.
+// qopt-translate: reads an ONNX file and prints the onnx dialect, or reads
+// kernels and prints PTX. A tool for people who work on the compiler, and for
+// its tests; weights are printed as "__elided__" unless asked for.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/AllDialects.h"
 #include "dialects/Onnx/SymbolicShapes.h"
@@ -11,18 +11,25 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Support/FileUtilities.h"
+#include "ptx.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/ToolOutputFile.h"
 
 namespace cl = llvm::cl;
 
-static cl::opt<std::string> input(cl::Positional,
-                                  cl::desc("<model.onnx or its folder>"));
+static cl::opt<std::string>
+    input(cl::Positional,
+          cl::desc("<model.onnx, its folder, or a file of kernels>"));
 static cl::opt<std::string> output("o", cl::desc("where to write"),
                                    cl::value_desc("file"), cl::init("-"));
 static cl::opt<bool> importOnnx("import-onnx",
                                 cl::desc("from ONNX to the onnx dialect"));
+static cl::opt<bool> toPtx("qopt-to-ptx",
+                           cl::desc("from kernels in gpu.module to PTX"));
+static cl::opt<std::string> arch("arch", cl::desc("architecture of the PTX"),
+                                 cl::value_desc("sm_90a|sm_80"),
+                                 cl::init("sm_90a"));
 static cl::opt<bool> locations("locations",
                                cl::desc("print where each op comes from"));
 static cl::opt<bool>
@@ -72,15 +79,18 @@ int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::ParseCommandLineOptions(
       argc, argv,
-      "qopt's import of ONNX models, as text\n\n"
-      "  qopt-translate --import-onnx model.onnx -o model.mlir\n");
+      "qopt's import of ONNX models and its PTX, as text\n\n"
+      "  qopt-translate --import-onnx model.onnx -o model.mlir\n"
+      "  qopt-translate --qopt-to-ptx kernels.mlir --arch=sm_90a\n");
   if (operators) {
     listOperators(llvm::outs());
     return 0;
   }
-  if (!importOnnx || input.empty()) {
+  if (toPtx && !importOnnx && !input.empty())
+    return translateToPtx(input, output, arch);
+  if (!importOnnx || toPtx || input.empty()) {
     llvm::errs() << "error: nothing to do; expected --import-onnx and a model, "
-                    "or --operators\n";
+                    "--qopt-to-ptx and kernels, or --operators\n";
     return 2;
   }
   mlir::DialectRegistry registry;

@@ -171,9 +171,11 @@ FailureOr<HostCode> codegen::generateHostCode(ModuleOp kernels,
 
   OwningOpRef<ModuleOp> module(cast<ModuleOp>(kernels->clone()));
   HostCode code;
+  HalfConversion half =
+      target.nativeHalf ? HalfConversion::Instruction : HalfConversion::Call;
   if (failed(lowerKernels(*module, code)) || failed(lowerToScalars(*module)) ||
-      failed(insertMathCalls(*module, target)) ||
-      failed(expandArith(*module)) || failed(lowerToLLVMDialect(*module)))
+      failed(insertMathCalls(*module, half)) || failed(expandArith(*module)) ||
+      failed(lowerToLLVMDialect(*module)))
     return failure();
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> translated =

@@ -23,11 +23,11 @@ static const unsigned char hostMathBitcode[] = {
 /// The declaration of `name` in the module around `op`, made if absent.
 static func::FuncOp declare(PatternRewriter &rewriter, Operation *op,
                             StringRef name, FunctionType type) {
-  auto module = op->getParentOfType<ModuleOp>();
-  if (auto known = module.lookupSymbol<func::FuncOp>(name))
-    return known;
+  Operation *module = SymbolTable::getNearestSymbolTable(op);
+  if (Operation *known = SymbolTable::lookupSymbolIn(module, name))
+    return cast<func::FuncOp>(known);
   OpBuilder::InsertionGuard guard(rewriter);
-  rewriter.setInsertionPointToEnd(module.getBody());
+  rewriter.setInsertionPointToEnd(&module->getRegion(0).front());
   auto function = func::FuncOp::create(rewriter, op->getLoc(), name, type);
   function.setPrivate();
   return function;
@@ -183,13 +183,13 @@ static void addMathCalls(RewritePatternSet &patterns) {
       context);
 }
 
-LogicalResult codegen::insertMathCalls(ModuleOp module,
-                                       const HostTarget &target) {
-  RewritePatternSet patterns(module.getContext());
+LogicalResult codegen::insertMathCalls(Operation *root,
+                                       HalfConversion conversion) {
+  RewritePatternSet patterns(root->getContext());
   addMathCalls(patterns);
-  if (!target.nativeHalf)
-    patterns.add<ExtendHalf, TruncateHalf>(module.getContext());
-  return applyPatternsGreedily(module, std::move(patterns));
+  if (conversion == HalfConversion::Call)
+    patterns.add<ExtendHalf, TruncateHalf>(root->getContext());
+  return applyPatternsGreedily(root, std::move(patterns));
 }
 
 LogicalResult codegen::linkHostMath(llvm::Module &module) {

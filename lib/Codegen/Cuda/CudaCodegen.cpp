@@ -1,0 +1,145 @@
+// The order of device code generation: checks, the LLVM dialect, LLVM IR, the
+// elementary functions, -O3, PTX.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Codegen/Cuda/CudaCodegen.h"
+
+#include "dialects/Ptx/PtxOps.h"
+#include "lib/Codegen/Cuda/DeviceLowering.h"
+#include "lib/Codegen/Cuda/PtxEmitter.h"
+#include "lib/Codegen/Host/HostMathCalls.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::codegen;
+
+void codegen::registerCudaCodegen(DialectRegistry &registry) {
+  registerDeviceLowering(registry);
+}
+
+/// A word in a symbol on which ptxas is known to change its heuristics.
+static constexpr StringRef loadedWord = "cutlass";
+
+static StringRef minBlocksName = "nvvm.minctasm";
+
+/// Reads what the launch must know; says what is missing.
+static FailureOr<PtxKernel> describeKernel(gpu::GPUFuncOp kernel,
+                                           const target::Target &target) {
+  PtxKernel known;
+  known.symbol = kernel.getName().str();
+  if (StringRef(known.symbol).contains_insensitive(loadedWord))
+    return kernel.emitOpError("\"")
+           << known.symbol << "\" contains \"" << loadedWord
+           << "\", which changes what ptxas does; expected a neutral name";
+  std::optional<ArrayRef<int32_t>> block = kernel.getKnownBlockSize();
+  if (!block || block->size() != 3)
+    return kernel.emitOpError("\"")
+           << known.symbol
+           << "\" has no block size; expected known_block_size = array<i32: x, "
+              "y, z>";
+  int64_t threads = 1;
+  for (auto [index, size] : llvm::enumerate(*block)) {
+    known.block[index] = size;
+    threads *= size;
+  }
+  if (threads < 1 || threads > target.limits.threadsPerBlock)
+    return kernel.emitOpError("\"")
+           << known.symbol << "\" has " << threads << " threads; expected 1 to "
+           << target.limits.threadsPerBlock;
+  auto minBlocks = kernel->getAttrOfType<IntegerAttr>(minBlocksName);
+  if (!minBlocks || minBlocks.getInt() < 1)
+    return kernel.emitOpError("\"")
+           << known.symbol << "\" does not say how many blocks an SM holds; "
+           << "expected " << minBlocksName << " = 1 : i32 or more";
+  known.minBlocks = static_cast<int>(minBlocks.getInt());
+  return known;
+}
+
+/// The PTX version that all ops can be written in; fails at an op that the
+/// target has not.
+static FailureOr<int> requiredPtxVersion(gpu::GPUModuleOp module,
+                                         const target::Target &target) {
+  int version = target.ptxVersion;
+  WalkResult walk = module.walk([&](Operation *op) {
+    if (auto instruction = dyn_cast<ptx::InstructionOpInterface>(op)) {
+      version = std::max(version, instruction.getRequiredPtxVersion());
+      if (instruction.getRequiredCapability() > target.capability) {
+        op->emitOpError("needs sm_") << instruction.getRequiredCapability()
+                                     << "; the target is " << target.name;
+        return WalkResult::interrupt();
+      }
+    }
+    return WalkResult::advance();
+  });
+  if (walk.wasInterrupted())
+    return failure();
+  return version;
+}
+
+/// Ops of NVVM that say themselves which architectures have them.
+static LogicalResult verifyNvvm(gpu::GPUModuleOp module,
+                                const target::Target &target) {
+  auto attribute =
+      NVVM::NVVMTargetAttr::get(module.getContext(), /*optLevel=*/3,
+                                "nvptx64-nvidia-cuda", StringRef(target.name));
+  return attribute.verifyTarget(module);
+}
+
+static StatusOr<std::string>
+compile(llvm::Module &module, const target::Target &target, int ptxVersion) {
+  auto machine = createPtxMachine(target, ptxVersion);
+  if (!machine)
+    return machine.status();
+  module.setModuleIdentifier("kernels");
+  module.setSourceFileName("kernels");
+  module.setTargetTriple((*machine)->getTargetTriple());
+  module.setDataLayout((*machine)->createDataLayout());
+  if (failed(linkHostMath(module)))
+    return Status(StatusCode::Internal, "the elementary functions do not link");
+  QOPT_RETURN_IF_ERROR(checkDeviceModule(module));
+  annotateAssembly(module);
+  return emitPtx(module, **machine);
+}
+
+FailureOr<PtxModule> codegen::generatePtx(gpu::GPUModuleOp module,
+                                          const target::Target &target) {
+  DialectRegistry registry;
+  registerCudaCodegen(registry);
+  module.getContext()->appendDialectRegistry(registry);
+  module.getContext()->loadAllAvailableDialects();
+
+  PtxModule result;
+  for (auto function : module.getOps<gpu::GPUFuncOp>()) {
+    if (!function.isKernel())
+      continue;
+    FailureOr<PtxKernel> kernel = describeKernel(function, target);
+    if (failed(kernel))
+      return failure();
+    result.kernels.push_back(*kernel);
+  }
+  FailureOr<int> version = requiredPtxVersion(module, target);
+  if (failed(version) || failed(verifyNvvm(module, target)))
+    return failure();
+  result.ptxVersion = *version;
+
+  // Conversions look for a data layout in the module around.
+  OwningOpRef<ModuleOp> around(ModuleOp::create(module.getLoc()));
+  Operation *copy = module->clone();
+  around->push_back(copy);
+  if (failed(lowerToDeviceLLVM(copy)))
+    return failure();
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> translated =
+      translateModuleToLLVMIR(copy, context, "kernels");
+  if (!translated)
+    return module.emitError("cannot translate the kernels to LLVM IR");
+  StatusOr<std::string> text = compile(*translated, target, *version);
+  if (!text)
+    return module.emitError(text.status().message());
+  result.text = std::move(*text);
+  return result;
+}

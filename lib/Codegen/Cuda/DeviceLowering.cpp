@@ -1,0 +1,123 @@
+// gpu, nvvm, ptx, scf, arith, math, memref and vector to the LLVM dialect.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Codegen/Cuda/DeviceLowering.h"
+
+#include "dialects/Ptx/PtxDialect.h"
+#include "lib/Codegen/Cuda/PtxToLLVM.h"
+#include "lib/Codegen/Host/HostMathCalls.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
+#include "mlir/Conversion/GPUToNVVM/GPUToNVVM.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/NVVMToLLVM/NVVMToLLVM.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace qopt;
+
+void codegen::registerDeviceLowering(DialectRegistry &registry) {
+  registry.insert<affine::AffineDialect, arith::ArithDialect,
+                  cf::ControlFlowDialect, func::FuncDialect, gpu::GPUDialect,
+                  LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
+                  NVVM::NVVMDialect, ptx::PtxDialect, scf::SCFDialect,
+                  ub::UBDialect, vector::VectorDialect>();
+  arith::registerConvertArithToLLVMInterface(registry);
+  cf::registerConvertControlFlowToLLVMInterface(registry);
+  registerConvertFuncToLLVMInterface(registry);
+  registerConvertMemRefToLLVMInterface(registry);
+  registerConvertNVVMToLLVMInterface(registry);
+  ub::registerConvertUBToLLVMInterface(registry);
+  vector::registerConvertVectorToLLVMInterface(registry);
+  registerBuiltinDialectTranslation(registry);
+  registerGPUDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
+}
+
+namespace {
+/// A math op on one f16 or bf16 is computed in f32 and rounded once.
+struct WidenMath : RewritePattern {
+  explicit WidenMath(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op,
+                                PatternRewriter &rewriter) const override {
+    if (!isa<math::MathDialect>(op->getDialect()) ||
+        isa<math::FmaOp, math::AbsFOp>(op) || op->getNumResults() != 1)
+      return rewriter.notifyMatchFailure(op, "is no elementary function");
+    Type type = op->getResult(0).getType();
+    if (!type.isF16() && !type.isBF16())
+      return rewriter.notifyMatchFailure(op, "is not of one half");
+    Type wide = rewriter.getF32Type();
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands())
+      operands.push_back(
+          operand.getType() != type
+              ? operand
+              : arith::ExtFOp::create(rewriter, op->getLoc(), wide, operand)
+                    .getResult());
+    Operation *widened =
+        rewriter.create(op->getLoc(), op->getName().getIdentifier(), operands,
+                        wide, op->getAttrs());
+    rewriter.replaceOpWithNewOp<arith::TruncFOp>(op, type,
+                                                 widened->getResult(0));
+    return success();
+  }
+};
+} // namespace
+
+LogicalResult codegen::lowerDeviceMath(Operation *root) {
+  RewritePatternSet patterns(root->getContext());
+  patterns.add<WidenMath>(root->getContext());
+  arith::populateCeilFloorDivExpandOpsPatterns(patterns);
+  if (failed(applyPatternsGreedily(root, std::move(patterns))))
+    return failure();
+  return insertMathCalls(root, HalfConversion::Instruction);
+}
+
+LogicalResult codegen::lowerToDeviceLLVM(Operation *root) {
+  lowerPtx(root);
+  PassManager views(root->getContext(), root->getName().getStringRef());
+  views.addPass(memref::createExpandStridedMetadataPass());
+  views.addPass(createLowerAffinePass());
+  if (failed(views.run(root)) || failed(lowerDeviceMath(root)))
+    return failure();
+  PassManager passes(root->getContext(), root->getName().getStringRef());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addPass(createSCFToControlFlowPass());
+  // Before the conversion of gpu: that one would call NVIDIA's library.
+  passes.addPass(createConvertMathToLLVMPass());
+  ConvertGpuOpsToNVVMOpsOptions gpuOptions;
+  gpuOptions.useBarePtrCallConv = true;
+  gpuOptions.hasRedux = true; // every target has it from sm_80 on
+  passes.addPass(createConvertGpuOpsToNVVMOps(gpuOptions));
+  passes.addPass(createConvertNVVMToLLVMPass());
+  passes.addPass(createReconcileUnrealizedCastsPass());
+  return passes.run(root);
+}

@@ -1,0 +1,29 @@
+// The steps inside MLIR from kernels in the gpu dialect to the LLVM dialect.
+// The order and what is checked before is CudaCodegen's.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_CODEGEN_CUDA_DEVICELOWERING_H
+#define QOPT_LIB_CODEGEN_CUDA_DEVICELOWERING_H
+
+#include "mlir/Support/LLVM.h"
+
+namespace mlir {
+class DialectRegistry;
+class Operation;
+} // namespace mlir
+
+namespace qopt::codegen {
+
+/// The dialects and interfaces that the steps need.
+void registerDeviceLowering(mlir::DialectRegistry &registry);
+
+/// Replaces elementary functions by those of the host device, computed in f32
+/// where they are asked for f16 or bf16; fma and abs stay as they are.
+mlir::LogicalResult lowerDeviceMath(mlir::Operation *root);
+
+/// Everything below `root`, a gpu.module, becomes the LLVM dialect; memref
+/// arguments become bare pointers.
+mlir::LogicalResult lowerToDeviceLLVM(mlir::Operation *root);
+
+} // namespace qopt::codegen
+
+#endif // QOPT_LIB_CODEGEN_CUDA_DEVICELOWERING_H

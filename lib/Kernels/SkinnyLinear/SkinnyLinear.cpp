@@ -1,0 +1,239 @@
+// What follows from a problem and a schedule: sizes, names and whether they can
+// be built. No MLIR.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Quant/Element.h"
+
+#include <algorithm>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::skinny_linear;
+using quant::ElementType;
+using quant::Granularity;
+
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t roundUp(int64_t a, int64_t b) { return ceilDiv(a, b) * b; }
+
+int64_t Problem::rows() const {
+  int64_t rows = 0;
+  for (const Segment &segment : segments)
+    rows += segment.rows;
+  return rows;
+}
+
+int64_t Problem::outputColumns() const { return paired ? rows() / 2 : rows(); }
+
+int64_t skinny_linear::bucketOf(int64_t tokens) {
+  for (int64_t bucket : {1, 8, 16, 32})
+    if (tokens <= bucket)
+      return bucket;
+  return largestBucket;
+}
+
+int64_t skinny_linear::correctionColumns(const Problem &problem) {
+  int64_t columns = unitColumns;
+  for (const Segment &segment : problem.segments)
+    if (segment.weight.granularity == Granularity::Group)
+      columns = std::min(columns, segment.weight.groupSize);
+  return columns;
+}
+
+// Validity --------------------------------------------------------------------
+
+static Status unsupported(std::string message) {
+  return Status(StatusCode::Unsupported, std::move(message));
+}
+
+static Status isValidFormat(const quant::Format &format,
+                            ElementType activation) {
+  std::string name = "weight format \"" + quant::spell(format) + "\"";
+  if (format.isFloat()) {
+    if (format.element == activation)
+      return Status();
+    return unsupported(name + " needs activations of its own type; got " +
+                       std::string(quant::elementOf(activation).name));
+  }
+  if (format.granularity != Granularity::Group) {
+    if (format.isSymmetric())
+      return Status();
+    return unsupported(name +
+                       " has zero points without groups; expected groups");
+  }
+  int64_t group = format.groupSize;
+  if (group != 32 && group != 64 && group % unitColumns)
+    return unsupported(name + " has groups of " + std::to_string(group) +
+                       "; expected 32, 64 or a multiple of 128");
+  if (format.scale != quant::ScaleType::F16)
+    return unsupported(name + " has f32 scales of groups; expected f16");
+  return Status();
+}
+
+static bool isHalf(ElementType type) {
+  return type == ElementType::F16 || type == ElementType::BF16;
+}
+
+Status skinny_linear::isValid(const Problem &problem) {
+  if (problem.segments.empty() || problem.columns < 1)
+    return Status(StatusCode::InvalidArgument,
+                  "a linear layer needs rows and columns");
+  if (problem.tokens != bucketOf(problem.tokens))
+    return Status(StatusCode::InvalidArgument,
+                  std::to_string(problem.tokens) +
+                      " tokens are no bucket; expected 1, 8, 16, 32 or 64");
+  if (!isHalf(problem.activation))
+    return unsupported("activations are f16 or bf16");
+  if (!isHalf(problem.output) && problem.output != ElementType::F32)
+    return unsupported("outputs are f16, bf16 or f32");
+  if (problem.norm.size() > 1)
+    return Status(StatusCode::InvalidArgument, "more than one norm");
+  for (const Segment &segment : problem.segments) {
+    if (segment.rows < 1)
+      return Status(StatusCode::InvalidArgument, "a segment without rows");
+    bool last = &segment == &problem.segments.back();
+    if (!last && segment.rows % (problem.paired ? 2 * 8 : stripRows))
+      return unsupported("a segment of " + std::to_string(segment.rows) +
+                         " rows before another; expected a multiple of 16");
+    if (problem.paired && segment.rows % 2)
+      return Status(StatusCode::InvalidArgument,
+                    "paired rows need an even number of rows");
+    QOPT_RETURN_IF_ERROR(isValidFormat(segment.weight, problem.activation));
+  }
+  return Status();
+}
+
+static Status infeasible(std::string message) {
+  return Status(StatusCode::Infeasible, std::move(message));
+}
+
+static Status isValidSplit(const Problem &problem, const Schedule &schedule) {
+  Plan plan = planOf(problem, schedule);
+  if (schedule.grid % schedule.slices)
+    return infeasible("the slices do not divide the grid");
+  int64_t lastSlice = plan.units - (schedule.slices - 1) * plan.unitsPerSlice;
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    int64_t units = schedule.unitsPerStage[i];
+    if (units % schedule.columnWarps)
+      return infeasible("a stage of " + std::to_string(units) +
+                        " units is not shared evenly by " +
+                        std::to_string(schedule.columnWarps) + " warps");
+    if (lastSlice <= (segmentPlanOf(problem, schedule, i).steps - 1) * units)
+      return infeasible("the last slice has less steps than the others");
+  }
+  return Status();
+}
+
+Status skinny_linear::isValid(const Problem &problem, const Schedule &schedule,
+                              const target::Target &target) {
+  QOPT_RETURN_IF_ERROR(isValid(problem));
+  if (!target.features.asyncCopy)
+    return unsupported(std::string(target.name) + " has no asynchronous copy");
+  if (schedule.grid < 1 || schedule.slices < 1 || schedule.columnWarps < 1 ||
+      schedule.rowWarps < 1 || schedule.stripsPerWarp < 1 ||
+      schedule.stages < 1 || schedule.partials < 1 ||
+      schedule.unitsPerStage.size() != problem.segments.size())
+    return infeasible("a schedule without blocks, warps or stages");
+  if (schedule.threads() > target.limits.threadsPerBlock)
+    return infeasible(std::to_string(schedule.threads()) + " threads; " +
+                      std::string(target.name) + " has blocks of " +
+                      std::to_string(target.limits.threadsPerBlock));
+  QOPT_RETURN_IF_ERROR(isValidSplit(problem, schedule));
+  Plan plan = planOf(problem, schedule);
+  if (plan.sharedBytes > target.limits.sharedPerBlock)
+    return infeasible(std::to_string(plan.sharedBytes) +
+                      " bytes of shared memory; " + std::string(target.name) +
+                      " has " + std::to_string(target.limits.sharedPerBlock) +
+                      " a block");
+  return Status();
+}
+
+// Sizes -----------------------------------------------------------------------
+
+SegmentPlan skinny_linear::segmentPlanOf(const Problem &problem,
+                                         const Schedule &schedule,
+                                         size_t segment) {
+  SegmentPlan plan{};
+  int64_t units = ceilDiv(problem.columns, unitColumns);
+  int64_t unitsPerSlice = ceilDiv(units, schedule.slices);
+  for (size_t i = 0; i <= segment; ++i) {
+    const Segment &rows = problem.segments[i];
+    plan.firstRow += i ? problem.segments[i - 1].rows : 0;
+    plan.firstTile += plan.tiles;
+    plan.packedOffset += i ? packedBytes(problem.segments[i - 1],
+                                         problem.columns, problem.paired)
+                           : 0;
+    plan.strips = problem.paired ? ceilDiv(rows.rows / 2, 8)
+                                 : ceilDiv(rows.rows, stripRows);
+    plan.tiles = ceilDiv(plan.strips, schedule.tileStrips());
+    plan.unitBytes = unitBytes(rows.weight);
+    plan.steps = ceilDiv(unitsPerSlice, schedule.unitsPerStage[i]);
+  }
+  plan.scaleOffset = plan.packedOffset + plan.strips * units * plan.unitBytes;
+  int64_t blocks = std::max(schedule.grid / schedule.slices, 1),
+          all = plan.tiles * plan.steps;
+  plan.blocks = int(std::min(blocks, all));
+  // A block that shares a tile works on at least all / blocks of its steps.
+  int64_t least = all / plan.blocks;
+  plan.contributors =
+      all % plan.blocks == 0 && least % plan.steps == 0
+          ? 1
+          : int(std::min<int64_t>(plan.blocks,
+                                  ceilDiv(plan.steps - 1, least) + 1));
+  return plan;
+}
+
+Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
+  Plan plan{};
+  plan.units = ceilDiv(problem.columns, unitColumns);
+  plan.unitsPerSlice = ceilDiv(plan.units, schedule.slices);
+  plan.tokenTiles = ceilDiv(problem.tokens, 8);
+  plan.activationRows = problem.tokens;
+  // Half a round of the banks more than a row: the lanes of two tokens then
+  // read different ones.
+  plan.activationStride =
+      plan.unitsPerSlice * unitColumns * 2 + (problem.tokens > 1 ? 64 : 0);
+  plan.activationBytes = plan.activationRows * plan.activationStride;
+  plan.correctionBytes = plan.unitsPerSlice * unitColumns /
+                         correctionColumns(problem) * plan.tokenTiles * 8 * 4;
+  int64_t partialTokens = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
+  plan.partialBytes = schedule.columnWarps * schedule.tileStrips() *
+                      partialTokens * partialStride * 4;
+  int64_t tileFloats = schedule.tileStrips() * partialTokens * stripRows;
+  int64_t tiles = 0;
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    SegmentPlan segment = segmentPlanOf(problem, schedule, i);
+    plan.stageBytes = std::max(plan.stageBytes, schedule.tileStrips() *
+                                                    schedule.unitsPerStage[i] *
+                                                    segment.unitBytes);
+    tiles += segment.tiles;
+    plan.contributors = std::max(plan.contributors, segment.contributors);
+  }
+  plan.slots = int64_t(plan.contributors) * schedule.slices;
+  if (plan.slots > 1) {
+    plan.workspaceBytes = tiles * plan.slots * tileFloats * 4;
+    plan.counters = tiles;
+  }
+  constexpr int64_t align = 128;
+  int64_t barriers = roundUp(16 * schedule.stages, align) +
+                     roundUp(16 * schedule.partials, align) + align;
+  plan.sharedBytes = barriers + roundUp(plan.correctionBytes, align) +
+                     roundUp(plan.activationBytes, align) +
+                     roundUp(schedule.partials * plan.partialBytes, align) +
+                     roundUp(schedule.stages * plan.stageBytes, align);
+  return plan;
+}
+
+std::string skinny_linear::symbolOf(const Problem &problem,
+                                    const target::Target &target) {
+  std::string name = "skinny_linear_" + std::string(target.name) + "_" +
+                     std::string(quant::elementOf(problem.activation).name) +
+                     "_";
+  for (const Segment &segment : problem.segments)
+    name += (&segment == &problem.segments.front() ? "" : "_x_") +
+            quant::spell(segment.weight);
+  name += "_" + std::string(quant::elementOf(problem.output).name);
+  name += "_m" + std::to_string(problem.tokens);
+  if (!problem.norm.empty())
+    name += "_norm";
+  return name + (problem.paired ? "_paired" : "");
+}

@@ -1,0 +1,235 @@
+// The family `skinny_linear`: y[M, N] = x[M, K] · W[N, K]^T for few tokens M
+// (1…64), where reading W is what takes the time. Weights lie on the m side of
+// the tensor product and tokens on its n side, 8 at a time, so that one packed
+// matrix serves every M. What is asked is a Problem, what was chosen a
+// Schedule; Pack, Schedules, Cost and Generator are the files beside this one.
+//
+// # The packed layout
+//
+// Rows go by strips of 16, columns by units of 128. A unit of a strip is one
+// contiguous run of bytes that holds everything its products need, codes and
+// scales; the units of a strip follow each other, then the next strip. So any
+// range of units, whatever a schedule makes of it, is one aligned bulk copy.
+//
+//   strip 0: | unit 0 | unit 1 | … |   strip 1: | unit 0 | …      then the
+//   scales of the rows (f32, formats with one scale a row or a matrix)
+//
+//   unit:  | codes: blocks of 512 bytes, 16 a lane | scales | zero points |
+//                                                  '- a plane of 32 bytes a
+//                                                     group of the unit each
+//
+// mma.m16n8k16 gives lane 4g+t of a warp the rows g and g+8 of A and four
+// columns, and the same four columns of token g of B. Which columns these are
+// is free as long as A and B agree. Here lane t takes, of every 32 columns, the
+// eight consecutive 8t…8t+7, for two products j = 0, 1 of 16 columns:
+//
+//   column  8t+0 8t+1 | 8t+2 8t+3 | 8t+4 8t+5 | 8t+6 8t+7
+//           j=0  h=0  | j=0  h=1  | j=1  h=0  | j=1  h=1     (h: half of k =
+//           16)
+//
+// so that B is x as it is, 16 bytes a lane for two products, and the weights of
+// a lane are in this order whatever the format:
+//
+//   int4   one word a product; nibble   0 4     1 5     2 6     3 7
+//                              row      g  g    g+8 g+8 g  g    g+8 g+8
+//                              h, e     0 0  1  0  0 1  1  0 1  1  0 1
+//   int8   one word a product and h;    byte 0: g, 1: g+8 (e = 0), 2: g, 3: g+8
+//   f16, bf16   four words a product: (g, h=0) (g+8, h=0) (g, h=1) (g+8, h=1)
+//
+// (e: the even or odd column of a pair.) Integer codes are stored without sign:
+// symmetric ones plus 8 or 128. A plane holds, for g = 0…7, the values of rows
+// g and g+8, f16 each: one word a lane, the same for four lanes.
+//
+// With paired rows (a gated activation) a strip holds rows i…i+7 of the first
+// half of the matrix as g and the same rows of the second half as g+8, so that
+// a gate and its up value meet in one lane.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEAR_H
+#define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEAR_H
+
+#include "lib/Quant/Format.h"
+#include "lib/Quant/Storage.h"
+#include "lib/Target/Target.h"
+#include "qopt/Status.h"
+
+#include <string>
+#include <vector>
+
+namespace qopt::kernels::skinny_linear {
+
+constexpr int64_t stripRows = 16;
+constexpr int64_t unitColumns = 128;
+constexpr int64_t largestBucket = 64;
+
+/// Consecutive rows of W in one format.
+struct Segment {
+  int64_t rows = 0;
+  quant::Format weight;
+  bool operator==(const Segment &) const = default;
+};
+
+/// Which element of an operand belongs to y[m, n].
+enum class OperandShape : uint8_t {
+  Column,  ///< operand[n]: a bias
+  Element, ///< operand[m, n]: a residual
+};
+
+/// A tensor that the epilogue reads.
+struct Operand {
+  OperandShape shape = OperandShape::Column;
+  quant::ElementType type = quant::ElementType::F16;
+  bool operator==(const Operand &) const = default;
+};
+
+/// x is normalised on its way to shared memory: x · rsqrt(mean(x²) + epsilon) ·
+/// scale, in f32, rounded once to the activation's type.
+struct RmsNorm {
+  float epsilon = 1e-5f;
+  quant::ElementType scale = quant::ElementType::F16;
+  bool operator==(const RmsNorm &) const = default;
+};
+
+/// What was asked. The epilogue's operations are a region that goes to the
+/// generator beside the problem; here stand the tensors that it reads.
+struct Problem {
+  int64_t tokens = 1;  ///< most tokens of a launch: 1, 8, 16, 32 or 64
+  int64_t columns = 0; ///< K
+  std::vector<Segment> segments;
+  quant::ElementType activation = quant::ElementType::F16;
+  quant::ElementType output = quant::ElementType::F16;
+  std::vector<RmsNorm> norm;     ///< none or one
+  std::vector<Operand> operands; ///< of the epilogue, in the region's order
+  bool paired =
+      false; ///< the epilogue makes one value of rows i and rows/2 + i
+  bool operator==(const Problem &) const = default;
+
+  int64_t rows() const;          ///< N: rows of all segments
+  int64_t outputColumns() const; ///< N, or half of it when paired
+};
+
+/// The smallest bucket that holds `tokens`: 1, 8, 16, 32 or 64.
+int64_t bucketOf(int64_t tokens);
+
+/// What was chosen. Of `slices` equal parts of the columns each is worked on by
+/// grid/slices blocks, which share the rows' strips evenly by steps: a step is
+/// what a stage of the ring holds, `unitsPerStage` units of `tileStrips()`
+/// strips.
+struct Schedule {
+  int grid = 1;          ///< blocks
+  int slices = 1;        ///< parts of the columns; divides grid
+  int columnWarps = 8;   ///< consumer warps that take turns at units
+  int rowWarps = 1;      ///< consumer warps side by side on strips
+  int stripsPerWarp = 1; ///< strips that share one read of the activations
+  std::vector<int> unitsPerStage; ///< of each segment
+  int stages = 4;
+  int partials = 2;    ///< buffers of partial sums on their way to the epilogue
+  int blocksPerSm = 1; ///< that registers and shared memory are planned for
+  std::string_view why; ///< a sentence for the report
+
+  int tileStrips() const { return rowWarps * stripsPerWarp; }
+  int consumers() const { return columnWarps * rowWarps; }
+  /// Consumers, the loader's warp and the epilogue's.
+  int threads() const { return 32 * (consumers() + 2); }
+};
+
+/// Sizes that follow from a problem and its schedule; the generator, the cost
+/// model and the launch agree on them by this structure.
+struct Plan {
+  int64_t units;                            ///< of a strip
+  int64_t unitsPerSlice;                    ///< the last slice may have less
+  int64_t tokenTiles;                       ///< of 8 tokens
+  int64_t activationRows, activationStride; ///< of x in shared memory; bytes
+  int64_t activationBytes, correctionBytes, stageBytes, partialBytes;
+  int64_t sharedBytes;    ///< of a block, everything
+  int contributors;       ///< most blocks of a slice that share a tile
+  int64_t slots;          ///< partial sums that a tile has in the workspace
+  int64_t workspaceBytes; ///< f32 partial sums of tiles that blocks share
+  int64_t counters;       ///< u32, zero before the first launch
+};
+
+/// One segment's place in the plan.
+struct SegmentPlan {
+  int64_t strips, tiles, steps; ///< steps: of a tile in one slice
+  int64_t unitBytes;
+  int64_t packedOffset; ///< bytes from the start of the packed weights
+  int64_t scaleOffset;  ///< of the rows' scales, likewise
+  int64_t firstRow, firstTile;
+  int blocks;       ///< of a slice that work on it
+  int contributors; ///< most of them that share a tile
+};
+
+/// Floats from one token of a tile's partial sums to the next: 16 rows, and 4
+/// so that the lanes of a warp write to different banks.
+constexpr int64_t partialStride = 20;
+
+/// Columns whose sum the products need (zero points and unsigned codes): the
+/// smallest group, at most a unit.
+int64_t correctionColumns(const Problem &problem);
+
+/// Why a problem, or a schedule for it, cannot be built; ok if it can.
+Status isValid(const Problem &problem);
+Status isValid(const Problem &problem, const Schedule &schedule,
+               const target::Target &target);
+
+Plan planOf(const Problem &problem, const Schedule &schedule);
+SegmentPlan segmentPlanOf(const Problem &problem, const Schedule &schedule,
+                          size_t segment);
+
+/// `skinny_linear_<arch>_<act>_<weight>_<out>[_m<tokens>][_norm][_paired]`; the
+/// formats of several segments are joined by "_x_".
+std::string symbolOf(const Problem &problem, const target::Target &target);
+
+// Pack ------------------------------------------------------------------------
+
+/// Bytes of one unit: codes, scales and zero points of 16 rows × 128 columns.
+int64_t unitBytes(const quant::Format &format);
+/// Groups that have their scale in a unit; 0 for formats with a scale a row.
+int64_t groupsPerUnit(const quant::Format &format);
+/// Whether the scales of the rows stand behind the units.
+bool hasRowScales(const quant::Format &format);
+/// Row of the segment that is row `r` of strip `strip`, or −1 for padding.
+int64_t rowOfStrip(int64_t rows, bool paired, int64_t strip, int64_t r);
+
+/// Bytes of a packed segment (a multiple of 16) and of a whole matrix.
+int64_t packedBytes(const Segment &segment, int64_t columns, bool paired);
+int64_t packedBytes(const Problem &problem);
+
+/// Canonical storage (lib/Quant/Storage.h) of a segment's rows into
+/// `packed[packedBytes(…)]`.
+void packSegment(const Segment &segment, int64_t columns, bool paired,
+                 const quant::StoredRows &stored, uint8_t *packed);
+
+/// The inverse: codes, scales and zeros as packSegment got them. Arrays that
+/// the format lacks may be null.
+void unpackSegment(const Segment &segment, int64_t columns, bool paired,
+                   const uint8_t *packed, uint8_t *codes, uint8_t *scales,
+                   uint8_t *zeros);
+
+// Schedules and cost ----------------------------------------------------------
+
+/// The schedule that the tables and the cost model choose.
+StatusOr<Schedule> chooseSchedule(const Problem &problem,
+                                  const target::Target &target);
+
+/// One summand of a prediction and where its figure comes from.
+struct CostTerm {
+  std::string_view name;
+  double seconds;
+  std::string why;
+};
+
+struct Cost {
+  int64_t weightBytes, activationBytes, outputBytes, partialBytes;
+  double flops;
+  double instructionsPerWeight; ///< lane instructions of the main loop
+  std::vector<CostTerm> terms;
+  double seconds;  ///< their sum
+  double roofPart; ///< seconds that the weights take at the roof / seconds
+};
+
+Cost costOf(const Problem &problem, const Schedule &schedule,
+            const target::Target &target);
+
+} // namespace qopt::kernels::skinny_linear
+
+#endif // QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEAR_H

@@ -1,0 +1,261 @@
+// The consumers' activations: the block's slice of x, normalised on the way if
+// there is a norm, in shared memory as rows of halves, and the sums that
+// products of unsigned codes are corrected by. Columns behind the last one are
+// zero; tokens behind the last one repeat it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::skinny_linear;
+
+constexpr int consumerBarrier = 1;
+constexpr int64_t chunkElements = 8; // 16 bytes, what a thread moves at once
+constexpr int64_t loadsInFlight = 8; // of a thread
+enum { X = 0, NormScale = 5 };       // arguments
+
+void Body::stageActivations() {
+  if (problem.norm.empty())
+    copyActivations();
+  else
+    normaliseActivations();
+  k.syncThreads(consumerBarrier, 32 * schedule.consumers());
+  bool needed = false;
+  for (const Segment &segment : problem.segments)
+    needed |= !segment.weight.isSymmetric() ||
+              numbersOf(segment.weight, activation).needsCorrection();
+  if (!needed)
+    return;
+  sumActivations();
+  k.syncThreads(consumerBarrier, 32 * schedule.consumers());
+}
+
+Int Body::activationAddress(Int row, Int chunk) {
+  return activations + row * plan.activationStride + chunk * 16;
+}
+
+/// Elements column … column+7 of a token of x, or zeros behind the last column.
+std::vector<Int> Body::loadChunk(Int row, Int column) {
+  Int token = problem.tokens == 1 ? row : min(row, tokens - 1);
+  Global rowStart = k.pointer(X).at(token, problem.columns * 2);
+  Kernel::Values zeros;
+  for (int64_t i = 0; i < chunkElements / 2; ++i)
+    zeros.push_back(k.constant(0).value);
+  auto asInts = [&](const Kernel::Values &values) {
+    std::vector<Int> words;
+    for (mlir::Value value : values)
+      words.push_back({{&k, value}});
+    return words;
+  };
+  if (problem.columns % chunkElements == 0) {
+    if (plan.units * unitColumns == problem.columns && !isRagged())
+      return k.load(rowStart.at(column, 2), 4);
+    return asInts(k.when(column < problem.columns, zeros, [&](Kernel::Values) {
+      Kernel::Values loaded;
+      for (Int word : k.load(rowStart.at(column, 2), 4))
+        loaded.push_back(word.value);
+      return loaded;
+    }));
+  }
+  return loadElements(rowStart, column);
+}
+
+/// Rows that start anywhere: one element at a time.
+std::vector<Int> Body::loadElements(Global rowStart, Int column) {
+  std::vector<Int> words;
+  for (int64_t i = 0; i < chunkElements; ++i) {
+    Int at = column + i;
+    Kernel::Values half = k.when(
+        at < problem.columns, {k.constant(0).value}, [&](Kernel::Values) {
+          return Kernel::Values{k.loadHalfWord(rowStart.at(at, 2)).value};
+        });
+    Int bits{{&k, half[0]}};
+    if (i % 2)
+      words.back() = words.back() | (bits << 16);
+    else
+      words.push_back(bits);
+  }
+  return words;
+}
+
+/// `count` chunks of a thread, the first one at index `first`, loaded before
+/// any of them is stored.
+void Body::copyChunks(Int first, int64_t count, bool checked) {
+  int64_t rowChunks = plan.unitsPerSlice * unitColumns / chunkElements;
+  int64_t all = plan.activationRows * rowChunks;
+  int64_t threads = 32 * schedule.consumers();
+  std::vector<std::vector<Int>> loaded;
+  std::vector<Int> addresses;
+  for (int64_t i = 0; i < count; ++i) {
+    Int index = first + i * threads;
+    // Behind the end: the last chunk once more.
+    Int safe = checked ? min(index, k.constant(all - 1)) : index;
+    Int row = plan.activationRows == 1 ? k.constant(0) : safe / rowChunks;
+    Int chunk = plan.activationRows == 1 ? safe : safe % rowChunks;
+    Int column = (slice * rowChunks + chunk) * chunkElements;
+    loaded.push_back(loadChunk(row, column));
+    addresses.push_back(activationAddress(row, chunk));
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    auto store = [&] { k.storeShared(addresses[i], 0, loaded[i]); };
+    if (checked)
+      k.when(first + i * threads < k.constant(all), store);
+    else
+      store();
+  }
+}
+
+void Body::copyActivations() {
+  int64_t all =
+      plan.activationRows * plan.unitsPerSlice * unitColumns / chunkElements;
+  int64_t threads = 32 * schedule.consumers();
+  int64_t rounds = all / threads, whole = rounds / loadsInFlight;
+  if (whole > 1)
+    k.loop(k.constant(0), k.constant(whole), k.constant(1), {},
+           [&](Int i, Kernel::Values) {
+             copyChunks(k.thread() + i * (loadsInFlight * threads),
+                        loadsInFlight, false);
+             return Kernel::Values();
+           });
+  else if (whole == 1)
+    copyChunks(k.thread(), loadsInFlight, false);
+  int64_t done = whole * loadsInFlight;
+  if (done < rounds)
+    copyChunks(k.thread() + done * threads, rounds - done, false);
+  if (rounds * threads < all)
+    copyChunks(k.thread() + rounds * threads, 1, true);
+}
+
+// Norm ------------------------------------------------------------------------
+
+/// Each row belongs to a team of warps: all of them for one token, one each for
+/// many. The statistic is of the whole row, the stored part the block's slice.
+void Body::normaliseActivations() {
+  int teamWarps = problem.tokens == 1 ? schedule.consumers() : 1;
+  int teams = schedule.consumers() / teamWarps;
+  Int teamThread = teamWarps == 1 ? k.lane() : k.thread();
+  Int firstRow = teamWarps == 1 ? k.warp() : k.constant(0);
+  if (plan.activationRows == teams)
+    return normaliseRow(firstRow, teamThread, teamWarps);
+  k.loop(firstRow, k.constant(plan.activationRows), k.constant(teams), {},
+         [&](Int row, Kernel::Values) {
+           normaliseRow(row, teamThread, teamWarps);
+           return Kernel::Values();
+         });
+}
+
+void Body::normaliseRow(Int row, Int teamThread, int teamWarps) {
+  Real squares = sumOfSquares(row, teamThread, 32 * teamWarps);
+  Real mean = sumOverTeam(squares, teamWarps) * (1.0 / double(problem.columns));
+  Real scale = k.reciprocalRoot(mean + k.real(problem.norm.front().epsilon));
+  scaleRow(row, teamThread, 32 * teamWarps, scale);
+}
+
+/// Runs `body` on a thread's chunks of a row: index in the row, and in the
+/// block's slice, where `stored` says that it lies.
+void Body::forRowChunks(
+    Int teamThread, int teamThreads, Kernel::Values &carried,
+    llvm::function_ref<Kernel::Values(Int, Int, Flag, Kernel::Values)> body) {
+  int64_t chunks = plan.units * unitColumns / chunkElements;
+  int64_t sliceChunks = plan.unitsPerSlice * unitColumns / chunkElements;
+  carried = k.loop(teamThread, k.constant(chunks), k.constant(teamThreads),
+                   carried, [&](Int chunk, Kernel::Values values) {
+                     Int inSlice = chunk - slice * sliceChunks;
+                     Flag stored =
+                         inSlice >= 0 && inSlice < k.constant(sliceChunks);
+                     return body(chunk, inSlice, stored, std::move(values));
+                   });
+}
+
+Real Body::sumOfSquares(Int row, Int teamThread, int teamThreads) {
+  Kernel::Values sum = {k.real(0).value};
+  forRowChunks(teamThread, teamThreads, sum,
+               [&](Int chunk, Int inSlice, Flag stored, Kernel::Values values) {
+                 std::vector<Int> words = loadChunk(row, chunk * chunkElements);
+                 k.when(stored, [&] {
+                   k.storeShared(activationAddress(row, inSlice), 0, words);
+                 });
+                 Real total{{&k, values[0]}};
+                 for (Int word : words) {
+                   Real low = k.lowHalf(word, activation),
+                        high = k.highHalf(word, activation);
+                   total = fma(high, high, fma(low, low, total));
+                 }
+                 return Kernel::Values{total.value};
+               });
+  return {{&k, sum[0]}};
+}
+
+Real Body::sumOverTeam(Real value, int teamWarps) {
+  for (int distance = 16; distance; distance /= 2)
+    value = k.addFromLane(value, distance);
+  if (teamWarps == 1)
+    return value;
+  // The corrections are not there yet: their place holds the warps' sums.
+  k.storeSharedReal(corrections + k.warp() * 4, 0, value);
+  k.syncThreads(consumerBarrier, 32 * teamWarps);
+  Real sum = k.loadSharedReal(corrections, 0);
+  for (int i = 1; i < teamWarps; ++i)
+    sum = sum + k.loadSharedReal(corrections, 4 * i);
+  return sum;
+}
+
+/// A thread scales the chunks that it stored.
+void Body::scaleRow(Int row, Int teamThread, int teamThreads, Real scale) {
+  Kernel::Values none;
+  forRowChunks(teamThread, teamThreads, none,
+               [&](Int chunk, Int inSlice, Flag stored, Kernel::Values) {
+                 k.when(stored, [&] {
+                   Int address = activationAddress(row, inSlice);
+                   std::vector<Int> words = k.loadShared(address, 0, 4);
+                   for (int64_t i = 0; i < chunkElements / 2; ++i)
+                     words[i] = scaleWord(words[i],
+                                          chunk * chunkElements + 2 * i, scale);
+                   k.storeShared(address, 0, words);
+                 });
+                 return Kernel::Values();
+               });
+}
+
+Int Body::scaleWord(Int word, Int column, Real scale) {
+  mlir::Type type = typeOf(problem.norm.front().scale);
+  std::array<Real, 2> value = {k.lowHalf(word, activation),
+                               k.highHalf(word, activation)};
+  for (int64_t e = 0; e < 2; ++e) {
+    Int at = column + e;
+    if (problem.columns % unitColumns) // zeros behind the last column
+      at = min(at, k.constant(problem.columns - 1));
+    Global weight = k.pointer(NormScale).at(at, type.isF32() ? 4 : 2);
+    value[e] = value[e] * scale * k.loadReal(weight, type);
+  }
+  return k.packHalves(value[0], value[1], activation);
+}
+
+// Corrections -----------------------------------------------------------------
+
+/// Σx of every group and token as a product with ones, whose result lies in the
+/// lanes that will ask for it.
+void Body::sumActivations() {
+  int64_t columns = correctionColumns(problem);
+  int64_t groups = plan.unitsPerSlice * unitColumns / columns;
+  int64_t rowBytes = plan.tokenTiles * 8 * 4;
+  Int one = k.constant(activation.isBF16() ? 0x3f803f80 : 0x3c003c00);
+  k.loop(k.warp(), k.constant(groups), k.constant(schedule.consumers()), {},
+         [&](Int group, Kernel::Values) {
+           Int x = activationLane() + group * (columns * 2);
+           Int out = corrections + group * rowBytes + (k.lane() & 3) * 8;
+           for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
+             Accumulator sum = zeroSums()[0];
+             for (int64_t column = 0; column < columns; column += 32) {
+               std::vector<Int> b = k.loadShared(
+                   x, column * 2 + tile * 8 * plan.activationStride, 4);
+               sum = k.mma(activation, {one, one, one, one}, {b[0], b[1]}, sum);
+               sum = k.mma(activation, {one, one, one, one}, {b[2], b[3]}, sum);
+             }
+             k.when(k.lane() < 4, [&] {
+               k.storeShared(out, tile * 32, {k.bits(sum[0]), k.bits(sum[1])});
+             });
+           }
+           return Kernel::Values();
+         });
+}

@@ -1,0 +1,145 @@
+// The parts of a `skinny_linear` kernel that its roles share while it is built;
+// each role has a file. Private to this folder.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARBODY_H
+#define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARBODY_H
+
+#include "lib/Kernels/Builder/Kernel.h"
+#include "lib/Kernels/Builder/Ring.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+
+#include <map>
+
+namespace qopt::kernels::skinny_linear {
+
+/// The registers of A of one product: (g, h=0), (g+8, h=0), (g, h=1), (g+8, 1).
+using Fragment = std::array<Int, 4>;
+
+/// How the numbers that a format's unpacking makes relate to its codes:
+///   number = base + factor · code       (rows g, rows g+8)
+/// Products of them with x are corrected by Σx.
+struct Numbers {
+  double base[2], factor[2];
+  double zero; ///< code of the value 0 where the format is symmetric
+  bool needsCorrection() const {
+    return base[0] + factor[0] * zero != 0 || base[1] + factor[1] * zero != 0;
+  }
+};
+Numbers numbersOf(const quant::Format &format, mlir::Type activation);
+
+/// The steps of a tile that this block works on.
+struct TileSteps {
+  Int tile, from, to;
+};
+
+class Body {
+public:
+  Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
+       mlir::Block *epilogue);
+
+  void build();
+
+private:
+  // Roles.
+  void load();
+  void consume();
+  void finish();
+
+  // Work of a block: tiles of a segment, and a walk over them.
+  struct Range {
+    Int index; ///< of the block among those of its slice
+    Int from, to;
+  };
+  Range rangeOf(const SegmentPlan &segment);
+  Kernel::Values
+  forTiles(const SegmentPlan &segment, Kernel::Values carried,
+           llvm::function_ref<Kernel::Values(TileSteps, Kernel::Values)> body);
+  /// The block of a slice that works on step `step` of a segment.
+  Int ownerOf(const SegmentPlan &segment, Int step);
+  bool isRagged() const; ///< slices or steps of different numbers of units
+  Int unitsHere();       ///< of this block's slice
+  Kernel::Values loadSegment(size_t segment, Global packed, mlir::Value policy,
+                             Kernel::Values carried);
+
+  // Activations.
+  void stageActivations();
+  void copyActivations();
+  void copyChunks(Int first, int64_t count, bool checked);
+  void normaliseActivations();
+  void normaliseRow(Int row, Int teamThread, int teamWarps);
+  std::vector<Int> loadChunk(Int row, Int column);
+  std::vector<Int> loadElements(Global rowStart, Int column);
+  Real sumOfSquares(Int row, Int teamThread, int teamThreads);
+  Real sumOverTeam(Real value, int teamWarps);
+  void scaleRow(Int row, Int teamThread, int teamThreads, Real scale);
+  Int scaleWord(Int word, Int column, Real scale);
+  void forRowChunks(
+      Int teamThread, int teamThreads, Kernel::Values &carried,
+      llvm::function_ref<Kernel::Values(Int, Int, Flag, Kernel::Values)> body);
+  void sumActivations();
+  Int activationAddress(Int row, Int chunk);
+
+  // Products.
+  using Sums = std::vector<Accumulator>; ///< [strip of the warp][token tile]
+  Sums zeroSums();
+  Int columnWarp();
+  Int firstStrip();
+  Int activationLane();
+  Kernel::Values consumeTile(size_t segment, TileSteps tile,
+                             Kernel::Values values);
+  Sums multiplyStage(size_t segment, Int stage, Int step, Sums sums);
+  Sums multiplyUnit(size_t segment, Int unitAddress, Int unit, Sums sums);
+  void multiplyChunk(size_t segment, Int codes, Int x, int chunk,
+                     Sums &products, Sums &second);
+  Sums beginGroup(size_t segment, Int unit, int group, Int unitAddress,
+                  const Sums &sums);
+  Sums endGroup(size_t segment, int group, Int unitAddress, const Sums &sums,
+                const Sums &products);
+  std::array<Real, 2> correctionOf(Int unit, int group, int groups, int tile);
+  std::array<Real, 2> planeValues(size_t segment, Int unitAddress, int strip,
+                                  int plane);
+  std::array<Real, 2> shiftOf(size_t segment, int group, int groups,
+                              Int unitAddress, int strip,
+                              const Numbers &numbers);
+  Fragment unpack(const quant::Format &format, Int unitAddress, int64_t offset,
+                  int product);
+  std::vector<Int> loadBlock(Int unitAddress, int64_t offset);
+  void storeSums(Int stage, const Sums &sums);
+  int64_t stripOffset(size_t segment, int strip) const;
+
+  // Epilogue.
+  struct Element {
+    Int strip, token; ///< of the tile; token of the launch
+    Int g;
+    Int position; ///< of its pair in a tile's partial sums of the workspace
+  };
+  void forElements(llvm::function_ref<void(Element)> body);
+  std::array<Real, 2> sumOfWarps(Int stage, Element element);
+  void finishTile(size_t segment, TileSteps tile, Int stage);
+  void shareTile(size_t segment, TileSteps tile, Int stage, Int first,
+                 Int blocks);
+  std::array<Real, 2> sumOfBlocks(Global slots, int64_t slotBytes, Int blocks,
+                                  Element element);
+  void writeElement(size_t segment, Int tile, Element element,
+                    std::array<Real, 2> sums);
+  void writeValue(Int token, Int column, llvm::ArrayRef<Real> values);
+  mlir::Type typeOf(quant::ElementType type);
+
+  Kernel &k;
+  const Problem &problem;
+  const Schedule &schedule;
+  mlir::Block *epilogue;
+  Plan plan;
+  std::vector<SegmentPlan> segments;
+  mlir::Type activation;
+  Int slice, blockOfSlice, tokens;
+  Int corrections, activations;
+  std::map<int64_t, std::vector<Int>> blocks; ///< of the unit, by offset
+  std::vector<Ring> rings;                    ///< weights, then partial sums
+  Ring &weights() { return rings[0]; }
+  Ring &partials() { return rings[1]; }
+};
+
+} // namespace qopt::kernels::skinny_linear
+
+#endif // QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARBODY_H

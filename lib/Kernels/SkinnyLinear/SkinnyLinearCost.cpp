@@ -1,0 +1,152 @@
+// What a schedule of `skinny_linear` is predicted to take. Every term names the
+// figure of lib/Target that it rests on; measured facts are said to be so
+// there.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Quant/Element.h"
+
+#include <algorithm>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::skinny_linear;
+using quant::ElementType;
+using target::Figure;
+
+/// Part of the issue slots that such loops were seen to use: GPU.md's budget.
+constexpr double issuePart = 0.6;
+
+static int64_t elementBytes(ElementType type) {
+  return quant::elementOf(type).bits / 8;
+}
+
+static std::string spell(const Figure &figure, std::string_view what) {
+  return std::string(what) + " (" + std::string(target::spell(figure.basis)) +
+         ": " + std::string(figure.source) + ")";
+}
+
+/// Instructions that unpack the eight codes of a lane and product.
+static double unpackInstructions(const quant::Format &format,
+                                 ElementType activation) {
+  bool bf16 = activation == ElementType::BF16;
+  if (format.element == ElementType::Int4)
+    return bf16 ? 3 + 4 : 1 + 4; // shifts, lop3
+  if (format.element == ElementType::Int8)
+    return bf16 ? 2 * (1 + 4 + 2) : 4; // shift, lop3, fma; prmt
+  return 0;
+}
+
+/// Lane instructions of the main loop for one weight of a segment.
+static double instructionsPerWeight(const Problem &problem,
+                                    const Schedule &schedule, size_t segment) {
+  const quant::Format &format = problem.segments[segment].weight;
+  double tiles = double((problem.tokens + 7) / 8);
+  double bits = quant::elementOf(format.element).bits;
+  double perProduct = unpackInstructions(format, problem.activation) + tiles +
+                      8 * bits / 128 + tiles / 2 / schedule.stripsPerWarp;
+  // A group: scales (load, two conversions, a factor), Σx, and four sums.
+  int64_t groups = std::max<int64_t>(groupsPerUnit(format), 1);
+  double lanes = problem.tokens == 1 ? 2 : 4;
+  double perGroup = format.isFloat() ? 0 : 4 + tiles * (1 + 2 * lanes);
+  double perUnit = double(groups) * perGroup + 4; // and addresses
+  // A stage: wait, release, next cursor, loop.
+  double perStage = 16;
+  double units = double(schedule.unitsPerStage[segment]) /
+                 schedule.columnWarps * schedule.stripsPerWarp;
+  return perProduct / 8 + (perUnit + perStage / units) / 64;
+}
+
+static void add(Cost &cost, std::string_view name, double seconds,
+                std::string why) {
+  cost.terms.push_back({name, seconds, std::move(why)});
+  cost.seconds += seconds;
+}
+
+/// How much more the fullest block has than the mean, weighted by bytes.
+static double imbalanceOf(const Problem &problem, const Schedule &schedule,
+                          const target::Target &target) {
+  double fullest = 0, all = 0;
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    SegmentPlan plan = segmentPlanOf(problem, schedule, i);
+    double steps = double(plan.tiles * plan.steps);
+    double stepBytes = double(schedule.tileStrips()) *
+                       double(schedule.unitsPerStage[i] * plan.unitBytes);
+    fullest +=
+        double((plan.tiles * plan.steps + plan.blocks - 1) / plan.blocks) *
+        stepBytes;
+    all += steps * stepBytes * schedule.slices;
+  }
+  return fullest * target.multiprocessors / all - 1;
+}
+
+/// Seconds that the SMs need for what they do with the weights, if these were
+/// there: the slowest of issue, tensor cores and reads of shared memory.
+static double arithmeticOf(const Problem &problem, const Schedule &schedule,
+                           const target::Target &target, Cost &cost) {
+  double instructions = 0, weights = 0, sharedBytes = 0;
+  double tiles = double((problem.tokens + 7) / 8);
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    double count = double(problem.segments[i].rows) * double(problem.columns);
+    instructions += count * instructionsPerWeight(problem, schedule, i);
+    weights += count;
+    // A token needs 16 bytes a lane for the 16 weights of two products; one
+    // token alone is the same for all rows and read once.
+    double activationBytes = problem.tokens == 1 ? 0.25 : tiles;
+    sharedBytes += count * activationBytes / schedule.stripsPerWarp +
+                   double(packedBytes(problem.segments[i], problem.columns,
+                                      problem.paired));
+  }
+  cost.instructionsPerWeight = instructions / weights;
+  cost.flops = 2 * weights * tiles * 8;
+  const target::Rates &rates = target.rates;
+  double clocks = rates.clock.value * target.multiprocessors;
+  double issue = instructions / (rates.issue.value * issuePart * clocks);
+  double tensor =
+      cost.flops / (rates.tensorHalf.value * rates.mmaSyncPart.value);
+  constexpr double sharedBytesPerClock = 128;
+  return std::max(
+      {issue, tensor, sharedBytes / (sharedBytesPerClock * clocks)});
+}
+
+Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
+                           const target::Target &target) {
+  Plan plan = planOf(problem, schedule);
+  const target::Rates &rates = target.rates;
+  Cost cost{};
+  cost.weightBytes = packedBytes(problem);
+  cost.activationBytes =
+      problem.tokens * problem.columns * elementBytes(problem.activation);
+  cost.outputBytes =
+      problem.tokens * problem.outputColumns() * elementBytes(problem.output);
+  cost.partialBytes = 2 * plan.workspaceBytes;
+
+  double stream = double(cost.weightBytes) / rates.streamBandwidth.value;
+  add(cost, "weights", stream,
+      std::to_string(cost.weightBytes) + " bytes at the " +
+          spell(rates.streamBandwidth, "stream bandwidth"));
+  double imbalance = imbalanceOf(problem, schedule, target);
+  add(cost, "tail", stream * imbalance,
+      "the fullest block has " + std::to_string(imbalance * 100) +
+          " % more than the mean of all SMs");
+  double arithmetic = arithmeticOf(problem, schedule, target, cost);
+  add(cost, "arithmetic",
+      std::max(0.0, arithmetic * (1 + imbalance) - stream * (1 + imbalance)),
+      std::to_string(cost.instructionsPerWeight) +
+          " instructions a weight at 60 % issue, products and reads of shared "
+          "memory: what exceeds the stream, at the " +
+          spell(rates.clock, "clock"));
+  add(cost, "ramp",
+      double(schedule.grid) * double(plan.activationBytes) /
+          rates.copyBandwidth.value,
+      "each block reads its slice of x behind the dependency point, at no less "
+      "than the " +
+          spell(rates.copyBandwidth, "copy bandwidth"));
+  add(cost, "partial sums",
+      double(cost.partialBytes) / rates.copyBandwidth.value,
+      std::to_string(cost.partialBytes) + " bytes written and read, at the " +
+          spell(rates.copyBandwidth, "copy bandwidth"));
+  add(cost, "dependency", rates.dependencyGap.value,
+      spell(rates.dependencyGap, "gap of a dependent kernel"));
+  cost.roofPart = stream / cost.seconds;
+  return cost;
+}

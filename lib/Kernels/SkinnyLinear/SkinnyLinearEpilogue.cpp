@@ -1,0 +1,212 @@
+// The epilogue's warp: sums of the consumer warps, of the blocks that share a
+// tile, and what is done to each element before it is stored. All sums have one
+// order, whatever arrives first: warps by index, then slices, then blocks.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
+
+#include "mlir/IR/IRMapping.h"
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::skinny_linear;
+using mlir::Value;
+
+enum { Weights = 1, Y, Workspace, Counters, FirstOptional }; // arguments
+
+void Body::finish() {
+  k.waitForPredecessor();
+  Kernel::Values carried;
+  Ring::push(carried, partials().start());
+  for (size_t i = 0; i < segments.size(); ++i)
+    carried = forTiles(segments[i], carried,
+                       [&](TileSteps tile, Kernel::Values values) {
+                         Ring::Cursor cursor = partials().pop(values);
+                         partials().waitFull(cursor);
+                         finishTile(i, tile, partials().stage(cursor));
+                         partials().release(cursor);
+                         Ring::push(values, partials().next(cursor));
+                         return values;
+                       });
+}
+
+/// Lane (token, g) of a warp has rows g and g+8 of four tokens at a time, or of
+/// one alone.
+void Body::forElements(llvm::function_ref<void(Element)> body) {
+  int64_t rounds = problem.tokens == 1 ? 1 : plan.tokenTiles * 2;
+  int64_t all = schedule.tileStrips() * rounds;
+  Int g = k.lane() & 7, row = k.lane() >> 3;
+  auto element = [&](Int i) {
+    Int strip = i / rounds, token = row + i % rounds * 4;
+    Int position = i * 64 + k.lane() * 2;
+    k.when(token < tokens, [&] { body({strip, token, g, position}); });
+  };
+  if (all <= 4) {
+    for (int64_t i = 0; i < all; ++i)
+      element(k.constant(i));
+    return;
+  }
+  k.loop(k.constant(0), k.constant(all), k.constant(1), {},
+         [&](Int i, Kernel::Values) {
+           element(i);
+           return Kernel::Values();
+         });
+}
+
+std::array<Real, 2> Body::sumOfWarps(Int stage, Element element) {
+  int64_t tokenRows = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
+  int64_t tokenBytes = partialStride * 4, stripBytes = tokenRows * tokenBytes;
+  Int address = stage + element.strip * stripBytes +
+                element.token * tokenBytes + element.g * 4;
+  std::array<Real, 2> sum;
+  for (int half = 0; half < 2; ++half) {
+    sum[half] = k.loadSharedReal(address, half * 32);
+    for (int w = 1; w < schedule.columnWarps; ++w)
+      sum[half] =
+          sum[half] +
+          k.loadSharedReal(address,
+                           w * schedule.tileStrips() * stripBytes + half * 32);
+  }
+  return sum;
+}
+
+void Body::finishTile(size_t segment, TileSteps tile, Int stage) {
+  const SegmentPlan &part = segments[segment];
+  auto alone = [&] {
+    forElements([&](Element element) {
+      writeElement(segment, tile.tile, element, sumOfWarps(stage, element));
+    });
+  };
+  if (schedule.slices == 1 && part.contributors == 1)
+    return alone();
+  Int begin = tile.tile * part.steps;
+  Int first = ownerOf(part, begin),
+      last = ownerOf(part, begin + (part.steps - 1));
+  Int blocks = last - first + 1;
+  if (schedule.slices > 1)
+    return shareTile(segment, tile, stage, first, blocks);
+  k.when(blocks == 1, alone);
+  k.when(k.constant(1) < blocks,
+         [&] { shareTile(segment, tile, stage, first, blocks); });
+}
+
+/// Stores the block's sums in its slot; the last block to do so adds all slots
+/// in their order and finishes the tile.
+void Body::shareTile(size_t segment, TileSteps tile, Int stage, Int first,
+                     Int blocks) {
+  const SegmentPlan &part = segments[segment];
+  int64_t rounds = problem.tokens == 1 ? 1 : plan.tokenTiles * 2;
+  int64_t slotBytes = schedule.tileStrips() * rounds * 64 * 4;
+  Int index = tile.tile + part.firstTile;
+  Global slots = k.pointer(Workspace).at(index, plan.slots * slotBytes);
+  Int slot = slice * plan.contributors + (blockOfSlice - first);
+  Global mine = slots.at(slot, slotBytes);
+  forElements([&](Element element) {
+    std::array<Real, 2> sum = sumOfWarps(stage, element);
+    Global address = mine.at(element.position, 4);
+    k.storeReal(address, sum[0], k.builder().getF32Type());
+    k.storeReal(address.at(4), sum[1], k.builder().getF32Type());
+  });
+  k.syncWarp();
+  Int all = blocks * int64_t(schedule.slices);
+  Kernel::Values before =
+      k.when(k.lane() == 0, {k.constant(0).value}, [&](Kernel::Values) {
+        Global counter = k.pointer(Counters).at(index, 4);
+        return Kernel::Values{k.arriveAt(counter, all - 1).value};
+      });
+  Int arrived = k.fromLane({{&k, before[0]}}, 0);
+  k.when(arrived == all - 1, [&] {
+    forElements([&](Element element) {
+      writeElement(segment, tile.tile, element,
+                   sumOfBlocks(slots, slotBytes, blocks, element));
+    });
+  });
+}
+
+std::array<Real, 2> Body::sumOfBlocks(Global slots, int64_t slotBytes,
+                                      Int blocks, Element element) {
+  mlir::Type f32 = k.builder().getF32Type();
+  Kernel::Values sums = {k.real(0).value, k.real(0).value};
+  for (int s = 0; s < schedule.slices; ++s) {
+    Global slot = slots.at(int64_t(s) * plan.contributors * slotBytes);
+    sums = k.loop(k.constant(0), blocks, k.constant(1), sums,
+                  [&](Int block, Kernel::Values values) {
+                    Global address =
+                        slot.at(block, slotBytes).at(element.position, 4);
+                    for (int half = 0; half < 2; ++half) {
+                      Real sum{{&k, values[half]}};
+                      sum = sum + k.loadReal(address.at(4 * half), f32);
+                      values[half] = sum.value;
+                    }
+                    return values;
+                  });
+  }
+  return {Real{{&k, sums[0]}}, Real{{&k, sums[1]}}};
+}
+
+// Elements --------------------------------------------------------------------
+
+void Body::writeElement(size_t segment, Int tile, Element element,
+                        std::array<Real, 2> sums) {
+  const SegmentPlan &part = segments[segment];
+  const Segment &rows = problem.segments[segment];
+  Int strip = tile * schedule.tileStrips() + element.strip;
+  if (hasRowScales(rows.weight)) {
+    Numbers numbers = numbersOf(rows.weight, activation);
+    // Tiles may end behind the last strip.
+    Int stored = min(strip, k.constant(part.strips - 1));
+    Global scales =
+        k.pointer(Weights).at(part.scaleOffset).at(stored * 16 + element.g, 4);
+    for (int half = 0; half < 2; ++half) {
+      Real scale = k.loadReal(scales.at(32 * half), k.builder().getF32Type());
+      sums[half] = sums[half] * (1 / numbers.factor[half]) * scale;
+    }
+  }
+  if (problem.paired) {
+    Int row = strip * 8 + element.g;
+    return k.when(row < rows.rows / 2, [&] {
+      writeValue(element.token, row + part.firstRow / 2, sums);
+    });
+  }
+  for (int half = 0; half < 2; ++half) {
+    Int row = strip * 16 + (element.g + 8 * half);
+    auto write = [&] {
+      writeValue(element.token, row + part.firstRow, sums[half]);
+    };
+    bool padded = rows.rows % (16 * schedule.tileStrips());
+    if (padded)
+      k.when(row < rows.rows, write);
+    else
+      write();
+  }
+}
+
+void Body::writeValue(Int token, Int column, llvm::ArrayRef<Real> values) {
+  int64_t columns = problem.outputColumns();
+  mlir::Type type = typeOf(problem.output);
+  auto elementAt = [&](Global base, mlir::Type type) {
+    int64_t bytes = type.isF32() ? 4 : 2;
+    return base.at(token, columns * bytes).at(column, bytes);
+  };
+  Real result = values.front();
+  if (epilogue) {
+    mlir::IRMapping map;
+    unsigned argument = 0;
+    for (Real value : values)
+      map.map(epilogue->getArgument(argument++), value.value);
+    unsigned pointer = FirstOptional + unsigned(problem.norm.size());
+    for (const Operand &operand : problem.operands) {
+      mlir::Type operandType = typeOf(operand.type);
+      Global base = k.pointer(pointer++);
+      Global address = operand.shape == OperandShape::Element
+                           ? elementAt(base, operandType)
+                           : base.at(column, operandType.isF32() ? 4 : 2);
+      map.map(epilogue->getArgument(argument++),
+              k.loadReal(address, operandType).value);
+    }
+    for (mlir::Operation &op : epilogue->without_terminator())
+      k.builder().clone(op, map);
+    Value stored = epilogue->getTerminator()->getOperand(0);
+    result = {{&k, map.lookupOrDefault(stored)}};
+  }
+  k.storeReal(elementAt(k.pointer(Y), type), result, type);
+}

@@ -1,0 +1,195 @@
+// Setup, the division of work, and the loader of a `skinny_linear` kernel.
+//
+//   loader    ── weights ──▶ ring ──▶ consumers ── sums ──▶ ring ──▶ epilogue
+//   one thread                        x in shared memory               one warp
+//   before the dependency point ┊ behind it
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::skinny_linear;
+using quant::ElementType;
+
+// Arguments that are always there; see SkinnyLinearGenerator.h.
+enum { X, Weights, Y, Workspace, Counters, FirstOptional };
+
+static std::vector<Argument> argumentsOf(const Problem &problem) {
+  std::vector<Argument> arguments = {
+      {Argument::Dependent, "x"},        {Argument::Constant, "weights"},
+      {Argument::Dependent, "y"},        {Argument::Dependent, "workspace"},
+      {Argument::Dependent, "counters"},
+  };
+  if (!problem.norm.empty())
+    arguments.push_back({Argument::Constant, "scale"});
+  for (const Operand &operand : problem.operands)
+    arguments.push_back({operand.shape == OperandShape::Column
+                             ? Argument::Constant
+                             : Argument::Dependent,
+                         "operand"});
+  arguments.push_back({Argument::Integer, "tokens"});
+  return arguments;
+}
+
+Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
+           Block *epilogue)
+    : k(kernel), problem(problem), schedule(schedule), epilogue(epilogue),
+      plan(planOf(problem, schedule)) {
+  for (size_t i = 0; i < problem.segments.size(); ++i)
+    segments.push_back(segmentPlanOf(problem, schedule, i));
+  activation = typeOf(problem.activation);
+}
+
+Type Body::typeOf(ElementType type) {
+  OpBuilder &builder = k.builder();
+  if (type == ElementType::BF16)
+    return builder.getBF16Type();
+  return type == ElementType::F16 ? Type(builder.getF16Type())
+                                  : Type(builder.getF32Type());
+}
+
+void Body::build() {
+  rings.emplace_back(k, schedule.stages, plan.stageBytes, Fillers{},
+                     schedule.consumers());
+  rings.emplace_back(k, schedule.partials, plan.partialBytes,
+                     Fillers{schedule.consumers()}, 1);
+  corrections = k.shared(plan.correctionBytes);
+  activations = k.shared(plan.activationBytes);
+
+  k.when(k.thread() == 0, [&] {
+    for (Ring &ring : rings)
+      ring.initialise();
+  });
+  k.syncBlock();
+  // The next kernel may fetch its weights as soon as there is room for it.
+  k.launchSuccessor();
+
+  Int block = k.block();
+  int blocksOfSlice = schedule.grid / schedule.slices;
+  slice = schedule.slices == 1 ? k.constant(0) : block / blocksOfSlice;
+  blockOfSlice = schedule.slices == 1 ? block : block % blocksOfSlice;
+  tokens = problem.tokens == 1
+               ? k.constant(1)
+               : k.integer(unsigned(argumentsOf(problem).size()) - 1);
+
+  Int warp = k.warp();
+  k.when(warp == schedule.consumers(), [&] { load(); });
+  k.when(warp == schedule.consumers() + 1, [&] { finish(); });
+  k.when(warp < schedule.consumers(), [&] { consume(); });
+}
+
+// Work ------------------------------------------------------------------------
+
+Body::Range Body::rangeOf(const SegmentPlan &segment) {
+  int64_t steps = segment.tiles * segment.steps;
+  Int from = blockOfSlice * steps / segment.blocks;
+  Int to = (blockOfSlice + 1) * steps / segment.blocks;
+  if (segment.blocks < schedule.grid / schedule.slices) {
+    Flag works = blockOfSlice < segment.blocks;
+    from = select(works, from, k.constant(0));
+    to = select(works, to, k.constant(0));
+  }
+  return {blockOfSlice, from, to};
+}
+
+Kernel::Values Body::forTiles(
+    const SegmentPlan &segment, Kernel::Values carried,
+    llvm::function_ref<Kernel::Values(TileSteps, Kernel::Values)> body) {
+  Range range = rangeOf(segment);
+  Int firstTile = range.from / segment.steps;
+  Int lastTile = (range.to + (segment.steps - 1)) / segment.steps;
+  return k.loop(firstTile, lastTile, k.constant(1), std::move(carried),
+                [&](Int tile, Kernel::Values values) {
+                  Int begin = tile * segment.steps;
+                  Int from = max(range.from - begin, k.constant(0));
+                  Int to = min(range.to - begin, k.constant(segment.steps));
+                  return body({tile, from, to}, std::move(values));
+                });
+}
+
+// floor(b · steps / blocks) ≤ step for the largest such b.
+Int Body::ownerOf(const SegmentPlan &segment, Int step) {
+  return ((step + 1) * segment.blocks - 1) / (segment.tiles * segment.steps);
+}
+
+bool Body::isRagged() const {
+  if (plan.unitsPerSlice * schedule.slices != plan.units)
+    return true;
+  for (int units : schedule.unitsPerStage)
+    if (plan.unitsPerSlice % units)
+      return true;
+  return false;
+}
+
+Int Body::unitsHere() {
+  if (plan.unitsPerSlice * schedule.slices == plan.units)
+    return k.constant(plan.unitsPerSlice);
+  return min(k.constant(plan.units) - slice * plan.unitsPerSlice,
+             k.constant(plan.unitsPerSlice));
+}
+
+// Loader ----------------------------------------------------------------------
+
+/// Weights do not depend on the kernel before: no dependency point here.
+void Body::load() {
+  weights().load([&] {
+    Value policy = evictFirst(k);
+    Global packed = k.pointer(Weights);
+    Kernel::Values carried;
+    Ring::push(carried, weights().start());
+    for (size_t i = 0; i < segments.size(); ++i)
+      carried =
+          loadSegment(i, packed.at(segments[i].packedOffset), policy, carried);
+  });
+}
+
+Kernel::Values Body::loadSegment(size_t index, Global packed, Value policy,
+                                 Kernel::Values carried) {
+  const SegmentPlan &segment = segments[index];
+  int units = schedule.unitsPerStage[index];
+  Int here = unitsHere();
+  return forTiles(segment, carried, [&](TileSteps tile, Kernel::Values state) {
+    std::vector<Global> strips;
+    for (int s = 0; s < schedule.tileStrips(); ++s) {
+      Int strip = min(tile.tile * schedule.tileStrips() + s,
+                      k.constant(segment.strips - 1));
+      strips.push_back(packed.at(strip, plan.units * segment.unitBytes)
+                           .at(slice, plan.unitsPerSlice * segment.unitBytes));
+    }
+    return k.loop(tile.from, tile.to, k.constant(1), state,
+                  [&](Int step, Kernel::Values values) {
+                    Ring::Cursor cursor = weights().pop(values);
+                    Int count = min(here - step * units, k.constant(units));
+                    if (!isRagged())
+                      count = k.constant(units);
+                    Int bytes = count * segment.unitBytes;
+                    weights().waitEmpty(cursor);
+                    weights().expect(cursor, bytes * schedule.tileStrips());
+                    for (int s = 0; s < schedule.tileStrips(); ++s)
+                      weights().copy(
+                          cursor, s * units * segment.unitBytes,
+                          strips[s].at(step, units * segment.unitBytes), bytes,
+                          policy);
+                    weights().commit(cursor);
+                    Ring::push(values, weights().next(cursor));
+                    return values;
+                  });
+  });
+}
+
+StatusOr<gpu::GPUFuncOp>
+skinny_linear::buildKernel(gpu::GPUModuleOp module, const Problem &problem,
+                           const Schedule &schedule,
+                           const target::Target &target, Block *epilogue) {
+  QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
+  LaunchBounds bounds{schedule.threads(), schedule.blocksPerSm};
+  Kernel kernel(module, symbolOf(problem, target), argumentsOf(problem), bounds,
+                target);
+  Body(kernel, problem, schedule, epilogue).build();
+  return kernel.finish();
+}

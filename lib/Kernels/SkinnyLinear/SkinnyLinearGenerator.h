@@ -1,0 +1,31 @@
+// The kernel of a `skinny_linear` problem and its schedule, as a function in a
+// gpu.module.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARGENERATOR_H
+#define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARGENERATOR_H
+
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+
+namespace qopt::kernels::skinny_linear {
+
+/// Builds the kernel at the end of `module`. Its arguments, in this order:
+///
+///   x [tokens, K], packed weights, y [tokens, output columns], workspace
+///   (Plan::workspaceBytes), counters (Plan::counters, zero before the first
+///   launch and after each), the norm's scale [K] if there is a norm, the
+///   epilogue's operands, tokens : i32 (1 … problem.tokens)
+///
+/// `epilogue` is null or a block whose arguments are the f32 value of the
+/// product (two when paired: gate and up) and one f32 for each operand, and
+/// whose terminator's operand is what is stored.
+StatusOr<mlir::gpu::GPUFuncOp> buildKernel(mlir::gpu::GPUModuleOp module,
+                                           const Problem &problem,
+                                           const Schedule &schedule,
+                                           const target::Target &target,
+                                           mlir::Block *epilogue);
+
+} // namespace qopt::kernels::skinny_linear
+
+#endif // QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARGENERATOR_H

@@ -1,0 +1,150 @@
+// Schedules of `skinny_linear`: a row of warps for each bucket of tokens, and
+// the sizes of stages, rings and slices in closed form. Of the candidates that
+// fit, the cost model takes the cheapest; where they cost the same, the first.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+
+#include <algorithm>
+#include <optional>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::skinny_linear;
+
+namespace {
+/// Warps and buffers for a bucket.
+struct Row {
+  int64_t tokens;
+  int columnWarps, rowWarps, stripsPerWarp, partials, blocksPerSm;
+  std::string_view why;
+};
+
+/// What has to fit and what is aimed at, bytes.
+struct Sizes {
+  int64_t shared; ///< of a block
+  int64_t ring;   ///< in flight, at least where it fits
+  int64_t largestRing;
+};
+} // namespace
+
+// One or two of these rows decide everything that registers limit. Up to 8
+// tokens a block leaves room for the next kernel's, whose weights then stream
+// in while this one ends; from 16 tokens on x needs the space.
+static constexpr Row rows[] = {
+    {1, 8, 1, 1, 2, 2, "8 warps share a strip; two kernels fit an SM"},
+    {8, 8, 1, 1, 2, 2, "8 warps share a strip; two kernels fit an SM"},
+    {16, 8, 1, 1, 1, 1,
+     "8 warps share a strip; x takes the space of a second "
+     "block"},
+    {32, 4, 2, 2, 1, 1, "two strips share a read of x, which limits"},
+    {64, 1, 4, 2, 1, 1,
+     "two strips share a read of x; partial sums are too "
+     "large to split columns between warps"},
+};
+
+static const Row &rowOf(int64_t tokens) {
+  for (const Row &row : rows)
+    if (tokens <= row.tokens)
+      return row;
+  return std::end(rows)[-1];
+}
+
+static Sizes sizesOf(const Row &row, const target::Target &target) {
+  int64_t half = target.limits.sharedPerSm / 2 - target.limits.sharedReserved;
+  int64_t ring = int64_t(target.rates.bytesInFlight.value);
+  return {row.blocksPerSm == 2 ? half : int64_t(target.limits.sharedPerBlock),
+          ring, ring * 3 / 2};
+}
+
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Units of each segment in a stage of about `bytes`.
+static std::vector<int> unitsOfStages(const Problem &problem,
+                                      const Schedule &schedule, int64_t bytes) {
+  std::vector<int> units;
+  int64_t perSlice =
+      ceilDiv(ceilDiv(problem.columns, unitColumns), schedule.slices);
+  int64_t most = ceilDiv(perSlice, schedule.columnWarps);
+  for (const Segment &segment : problem.segments) {
+    int64_t turn = schedule.columnWarps * schedule.tileStrips() *
+                   unitBytes(segment.weight);
+    int64_t turns = std::clamp<int64_t>(bytes / turn, 1, most);
+    units.push_back(int(turns * schedule.columnWarps));
+  }
+  return units;
+}
+
+/// Fewer warps side by side where one turn of them is more than a stage.
+static int columnWarpsOf(const Problem &problem, const Row &row,
+                         int64_t stageBytes) {
+  int warps = row.columnWarps;
+  int64_t widest = 0;
+  for (const Segment &segment : problem.segments)
+    widest = std::max(widest, unitBytes(segment.weight));
+  while (warps > 1 &&
+         warps * row.rowWarps * row.stripsPerWarp * widest > stageBytes)
+    warps /= 2;
+  return warps;
+}
+
+static std::optional<Schedule> candidate(const Problem &problem,
+                                         const target::Target &target,
+                                         int slices, int64_t stageBytes) {
+  const Row &row = rowOf(problem.tokens);
+  Sizes sizes = sizesOf(row, target);
+  Schedule schedule;
+  schedule.slices = slices;
+  schedule.columnWarps = columnWarpsOf(problem, row, stageBytes);
+  schedule.rowWarps = row.rowWarps;
+  schedule.stripsPerWarp = row.stripsPerWarp;
+  schedule.partials = row.partials;
+  schedule.blocksPerSm = row.blocksPerSm;
+  schedule.why = row.why;
+  schedule.unitsPerStage = unitsOfStages(problem, schedule, stageBytes);
+  schedule.stages = 1;
+  Plan plan = planOf(problem, schedule);
+  int64_t space = sizes.shared - (plan.sharedBytes - plan.stageBytes);
+  // The barriers of the stages are in that space, too.
+  int64_t stages = std::min(sizes.largestRing, space - 256) / plan.stageBytes;
+  if (stages < 2)
+    return std::nullopt;
+  schedule.stages = int(stages);
+  int64_t steps = 0;
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    SegmentPlan segment = segmentPlanOf(problem, schedule, i);
+    steps = std::max(steps, segment.tiles * segment.steps);
+  }
+  int64_t blocks = std::min<int64_t>(target.multiprocessors / slices, steps);
+  schedule.grid = int(blocks * slices);
+  if (blocks < 1 || !isValid(problem, schedule, target).ok())
+    return std::nullopt;
+  return schedule;
+}
+
+StatusOr<Schedule> skinny_linear::chooseSchedule(const Problem &problem,
+                                                 const target::Target &target) {
+  QOPT_RETURN_IF_ERROR(isValid(problem));
+  int64_t units = ceilDiv(problem.columns, unitColumns);
+  std::optional<Schedule> best;
+  double bestSeconds = 0;
+  for (int64_t slices = 1;
+       slices <= std::min<int64_t>(units, target.multiprocessors); ++slices)
+    for (int64_t stageBytes : {17 << 10, 9 << 10, 34 << 10}) {
+      std::optional<Schedule> next =
+          candidate(problem, target, int(slices), stageBytes);
+      if (!next)
+        continue;
+      double seconds = costOf(problem, *next, target).seconds;
+      if (!best || seconds < 0.999 * bestSeconds) {
+        best = next;
+        bestSeconds = seconds;
+      }
+    }
+  if (best)
+    return *best;
+  return Status(StatusCode::Infeasible,
+                "no schedule of skinny_linear fits " +
+                    std::to_string(problem.tokens) + " tokens of " +
+                    std::to_string(problem.columns) + " columns on " +
+                    std::string(target.name));
+}

@@ -1,0 +1,90 @@
+// From packed codes to the registers of a product, on the device; the layout is
+// drawn in SkinnyLinear.h, the host's side is SkinnyLinearPack.cpp.
+//
+// An integer code becomes a half by being written into the mantissa of a number
+// whose last bit is worth one (1024 in f16, 128 in bf16): one lop3 or prmt for
+// two codes. What the number is then too large by is the same for all codes of
+// a row, so that Σx corrects it once a group instead of once a code.
+//
+//   f16:  1024 + code (rows g);  1024 + 16 · code (rows g+8 of int4, whose
+//         nibble stands four bits higher)
+//   bf16: 128 + code (int4);  code − 128 exactly (int8: seven bits of the code
+//         and, from its eighth, −128 or −256)
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
+#include "lib/Quant/Element.h"
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::skinny_linear;
+using quant::ElementType;
+
+constexpr uint8_t andOr = 0xEA;    // (a & b) | c
+constexpr uint8_t notAndOr = 0xAE; // (~a & b) | c
+
+Numbers skinny_linear::numbersOf(const quant::Format &format,
+                                 mlir::Type activation) {
+  if (format.isFloat())
+    return {{0, 0}, {1, 1}, 0};
+  bool bf16 = activation.isBF16();
+  if (format.element == ElementType::Int4)
+    return bf16 ? Numbers{{128, 128}, {1, 1}, 8}
+                : Numbers{{1024, 1024}, {1, 16}, 8};
+  return bf16 ? Numbers{{-128, -128}, {1, 1}, 128}
+              : Numbers{{1024, 1024}, {1, 1}, 128};
+}
+
+static Fragment unpackInt4(Kernel &k, Int word, mlir::Type type) {
+  if (type.isBF16()) {
+    Int mask = k.constant(0x000f000f), magic = k.constant(0x43004300);
+    return {k.lop3(word, mask, magic, andOr),
+            k.lop3(word >> 4, mask, magic, andOr),
+            k.lop3(word >> 8, mask, magic, andOr),
+            k.lop3(word >> 12, mask, magic, andOr)};
+  }
+  Int low = k.constant(0x000f000f), high = k.constant(0x00f000f0),
+      magic = k.constant(0x64006400);
+  Int next = word >> 8;
+  return {k.lop3(word, low, magic, andOr), k.lop3(word, high, magic, andOr),
+          k.lop3(next, low, magic, andOr), k.lop3(next, high, magic, andOr)};
+}
+
+/// The registers of rows g and g+8 from the four codes of one half of k.
+static std::array<Int, 2> unpackInt8(Kernel &k, Int word, mlir::Type type) {
+  if (!type.isBF16()) {
+    Int magic = k.constant(0x64646464);
+    return {k.prmt(word, magic, 0x4240), k.prmt(word, magic, 0x4341)};
+  }
+  auto number = [&](Int bytes) {
+    Int seven =
+        k.lop3(bytes, k.constant(0x007f007f), k.constant(0x43004300), andOr);
+    Int eighth = k.lop3(bytes, k.constant(0x00800080),
+                        k.constant(int32_t(0xc300c300)), notAndOr);
+    return k.addHalves(seven, eighth, type);
+  };
+  return {number(word), number(word >> 8)};
+}
+
+Fragment Body::unpack(const quant::Format &format, Int unitAddress,
+                      int64_t offset, int product) {
+  constexpr int64_t blockBytes = 512;
+  unsigned bits = quant::elementOf(format.element).bits;
+  // Products of a block: 4, 2 or 1. The loads of one block are the same load.
+  int perBlock = int(16 / bits);
+  std::vector<Int> words =
+      loadBlock(unitAddress, offset + product / perBlock * blockBytes);
+  if (bits == 4)
+    return unpackInt4(k, words[product % 4], activation);
+  if (bits == 16)
+    return {words[0], words[1], words[2], words[3]};
+  auto first = unpackInt8(k, words[product % 2 * 2], activation);
+  auto second = unpackInt8(k, words[product % 2 * 2 + 1], activation);
+  return {first[0], first[1], second[0], second[1]};
+}
+
+std::vector<Int> Body::loadBlock(Int unitAddress, int64_t offset) {
+  auto [place, isNew] = blocks.try_emplace(offset);
+  if (isNew)
+    place->second = k.loadShared(unitAddress, offset, 4);
+  return place->second;
+}

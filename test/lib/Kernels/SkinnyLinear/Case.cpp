@@ -1,0 +1,372 @@
+// Parsing of cases, their random arrays and the reference.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Case.h"
+
+#include "lib/Quant/Element.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <sstream>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::skinny_linear;
+using quant::ElementType;
+
+// Parsing ---------------------------------------------------------------------
+
+static std::vector<std::string> split(const std::string &text, char at) {
+  std::vector<std::string> parts;
+  std::stringstream stream(text);
+  for (std::string part; std::getline(stream, part, at);)
+    if (!part.empty())
+      parts.push_back(part);
+  return parts;
+}
+
+static Status bad(const std::string &what) {
+  return Status(StatusCode::InvalidArgument, what);
+}
+
+static Status parseRows(const std::string &text, Problem &problem) {
+  for (const std::string &part : split(text, ',')) {
+    size_t colon = part.find(':');
+    if (colon == std::string::npos)
+      return bad("rows: expected <count>:<format>, got " + part);
+    auto format = quant::parseFormat(part.substr(colon + 1));
+    if (!format)
+      return format.status();
+    problem.segments.push_back({std::stoll(part), *format});
+  }
+  return Status();
+}
+
+static Status parseEpilogue(const std::string &text, Case &test) {
+  test.epilogue = split(text, '+');
+  for (const std::string &name : test.epilogue) {
+    if (name == "bias")
+      test.problem.operands.push_back(
+          {OperandShape::Column, test.problem.activation});
+    else if (name == "residual")
+      test.problem.operands.push_back(
+          {OperandShape::Element, test.problem.activation});
+    else if (name == "gated")
+      test.problem.paired = true;
+    else if (name != "silu")
+      return bad("unknown epilogue " + name);
+  }
+  return Status();
+}
+
+using Options = std::map<std::string, std::string>;
+
+static int64_t number(const Options &options, const char *key, int64_t other) {
+  auto found = options.find(key);
+  return found == options.end() ? other : std::stoll(found->second);
+}
+
+static Status parseProblem(const Options &options, Case &test) {
+  Problem &problem = test.problem;
+  test.tokens = number(options, "tokens", 1);
+  problem.tokens = number(options, "m", bucketOf(test.tokens));
+  problem.columns = number(options, "k", 0);
+  test.seed = unsigned(number(options, "seed", 1));
+  auto type = [&](const char *key, ElementType &out) {
+    auto found = options.find(key);
+    if (found != options.end())
+      if (const quant::Element *element = quant::findElement(found->second))
+        out = element->type;
+  };
+  type("act", problem.activation);
+  type("out", problem.output);
+  if (options.count("norm"))
+    problem.norm.push_back({1e-5f, problem.activation});
+  if (options.count("rows"))
+    QOPT_RETURN_IF_ERROR(parseRows(options.at("rows"), problem));
+  if (options.count("epilogue"))
+    QOPT_RETURN_IF_ERROR(parseEpilogue(options.at("epilogue"), test));
+  return isValid(problem);
+}
+
+StatusOr<Case> skinny_linear::parseCase(const std::string &text) {
+  Options options;
+  for (const std::string &part : split(text, ' ')) {
+    size_t equals = part.find('=');
+    options[part.substr(0, equals)] =
+        equals == std::string::npos ? "" : part.substr(equals + 1);
+  }
+  Case test;
+  QOPT_RETURN_IF_ERROR(parseProblem(options, test));
+  auto found = options.find("arch");
+  auto targets = target::parseArchitectures(
+      found == options.end() ? "sm_90a" : found->second);
+  if (!targets)
+    return targets.status();
+  test.target = targets->front();
+  auto schedule = chooseSchedule(test.problem, *test.target);
+  if (!schedule)
+    return schedule.status();
+  test.schedule = *schedule;
+  Schedule &changed = test.schedule;
+  changed.slices = int(number(options, "slices", changed.slices));
+  changed.grid = int(number(options, "grid", changed.grid));
+  changed.stages = int(number(options, "stages", changed.stages));
+  changed.columnWarps =
+      int(number(options, "columnwarps", changed.columnWarps));
+  changed.rowWarps = int(number(options, "rowwarps", changed.rowWarps));
+  changed.stripsPerWarp = int(number(options, "strips", changed.stripsPerWarp));
+  for (int &units : changed.unitsPerStage)
+    units = int(number(options, "units", units));
+  QOPT_RETURN_IF_ERROR(isValid(test.problem, test.schedule, *test.target));
+  return test;
+}
+
+std::string skinny_linear::epilogueText(const Case &test) {
+  if (test.epilogue.empty())
+    return {};
+  std::string arguments = "%a0: f32", body, value = "%a0";
+  int next = 1;
+  for (const std::string &name : test.epilogue)
+    if (name != "silu")
+      arguments += ", %a" + std::to_string(next++) + ": f32";
+  next = 1;
+  int step = 0;
+  for (const std::string &name : test.epilogue) {
+    std::string id = std::to_string(step++);
+    if (name == "silu" || name == "gated") {
+      body += "  %one" + id + " = arith.constant 1.0 : f32\n";
+      body += "  %n" + id + " = arith.negf " + value + " : f32\n";
+      body += "  %e" + id + " = math.exp %n" + id + " : f32\n";
+      body +=
+          "  %d" + id + " = arith.addf %one" + id + ", %e" + id + " : f32\n";
+      body += "  %s" + id + " = arith.divf " + value + ", %d" + id + " : f32\n";
+      value = "%s" + id;
+    }
+    if (name == "silu")
+      continue;
+    std::string op = name == "gated" ? "arith.mulf " : "arith.addf ";
+    body += "  %v" + id + " = " + op + value + ", %a" + std::to_string(next++) +
+            " : f32\n";
+    value = "%v" + id;
+  }
+  return "func.func @epilogue(" + arguments + ") -> f32 {\n" + body +
+         "  return " + value + " : f32\n}\n";
+}
+
+// Arrays ----------------------------------------------------------------------
+
+std::vector<uint8_t> skinny_linear::encode(ElementType type,
+                                           const std::vector<float> &values) {
+  const quant::Element &element = quant::elementOf(type);
+  std::vector<uint8_t> bytes(values.size() * element.bits / 8);
+  element.encode(values.data(), int64_t(values.size()), bytes.data());
+  return bytes;
+}
+
+std::vector<float> skinny_linear::decode(ElementType type, const uint8_t *bytes,
+                                         int64_t count) {
+  std::vector<float> values(count);
+  quant::elementOf(type).decode(bytes, count, values.data());
+  return values;
+}
+
+/// Uniform values that `type` has.
+static std::vector<float> randomValues(std::mt19937 &random, int64_t count,
+                                       ElementType type) {
+  std::uniform_real_distribution<float> range(-1, 1);
+  std::vector<float> values(count);
+  for (float &value : values)
+    value = range(random);
+  std::vector<uint8_t> bytes = encode(type, values);
+  return decode(type, bytes.data(), count);
+}
+
+static Stored randomWeights(std::mt19937 &random, const Segment &segment,
+                            int64_t columns) {
+  const quant::Format &format = segment.weight;
+  Stored stored;
+  if (format.isFloat()) {
+    stored.codes =
+        encode(format.element,
+               randomValues(random, segment.rows * columns, format.element));
+    return stored;
+  }
+  int64_t rowBytes = quant::bytesPerRow(format, columns);
+  stored.codes.resize(segment.rows * rowBytes);
+  const quant::Element &element = quant::elementOf(format.element);
+  std::vector<int16_t> codes(columns);
+  for (int64_t row = 0; row < segment.rows; ++row) {
+    for (int16_t &code : codes)
+      code = int16_t(random() % (element.unsignedMax + 1)) -
+             (format.isSymmetric() ? (element.unsignedMax + 1) / 2 : 0);
+    element.pack(codes.data(), columns, stored.codes.data() + row * rowBytes);
+  }
+  int64_t scales = quant::scaleCount(format, segment.rows, columns);
+  stored.scales.resize(quant::scaleBytes(format, segment.rows, columns));
+  stored.zeros.resize(quant::zeroBytes(format, segment.rows, columns));
+  for (int64_t i = 0; i < scales; ++i)
+    quant::storeScale(format, 0.01f + float(random() % 1000) * 1e-5f,
+                      stored.scales.data(), i);
+  for (int64_t i = 0; !format.isSymmetric() && i < scales; ++i)
+    if (format.zero == quant::ZeroType::U8)
+      stored.zeros[i] = uint8_t(random() % (element.unsignedMax + 1));
+    else
+      quant::storeScale(format, float(random() % 1500) * 0.01f,
+                        stored.zeros.data(), i);
+  return stored;
+}
+
+Arrays skinny_linear::makeArrays(const Case &test) {
+  const Problem &problem = test.problem;
+  std::mt19937 random(test.seed);
+  Arrays arrays;
+  arrays.packed.resize(packedBytes(problem));
+  int64_t offset = 0;
+  for (const Segment &segment : problem.segments) {
+    arrays.segments.push_back(randomWeights(random, segment, problem.columns));
+    packSegment(segment, problem.columns, problem.paired,
+                arrays.segments.back().rows(), arrays.packed.data() + offset);
+    offset += packedBytes(segment, problem.columns, problem.paired);
+  }
+  auto values = [&](int64_t count) {
+    return randomValues(random, count, problem.activation);
+  };
+  arrays.x = values(test.tokens * problem.columns);
+  arrays.scale = values(problem.norm.empty() ? 0 : problem.columns);
+  arrays.bias = values(problem.outputColumns());
+  arrays.residual = values(test.tokens * problem.outputColumns());
+  return arrays;
+}
+
+// Reference -------------------------------------------------------------------
+
+static double halfUnit(ElementType type) {
+  return type == ElementType::F16    ? 0x1p-11
+         : type == ElementType::BF16 ? 0x1p-8
+                                     : 0x1p-24;
+}
+
+/// x, or its norm rounded to the activation's type.
+static std::vector<float> activationsOf(const Case &test,
+                                        const Arrays &arrays) {
+  const Problem &problem = test.problem;
+  if (problem.norm.empty())
+    return arrays.x;
+  std::vector<float> x(arrays.x.size());
+  int64_t columns = problem.columns;
+  for (int64_t m = 0; m < test.tokens; ++m) {
+    double squares = 0;
+    for (int64_t k = 0; k < columns; ++k)
+      squares += double(arrays.x[m * columns + k]) * arrays.x[m * columns + k];
+    double scale =
+        1 / std::sqrt(squares / double(columns) + problem.norm.front().epsilon);
+    for (int64_t k = 0; k < columns; ++k)
+      x[m * columns + k] =
+          float(arrays.x[m * columns + k] * scale * arrays.scale[k]);
+  }
+  std::vector<uint8_t> bytes = encode(problem.activation, x);
+  return decode(problem.activation, bytes.data(), int64_t(x.size()));
+}
+
+namespace {
+struct Product {
+  double value, bound;
+};
+} // namespace
+
+/// Largest number, in codes, that a format's unpacking makes: what f32 sums of
+/// products are rounded at.
+static double largestNumber(const quant::Format &format, ElementType act) {
+  if (format.isFloat())
+    return 1;
+  return act == ElementType::F16 ? 1024 + 255 : 256;
+}
+
+static Product dot(const Case &test, const Segment &segment,
+                   const Stored &stored, int64_t row, const float *x) {
+  const Problem &problem = test.problem;
+  const quant::Format &format = segment.weight;
+  int64_t columns = problem.columns,
+          groups = quant::groupsPerRow(format, columns);
+  int64_t index = format.granularity == quant::Granularity::Tensor ? 0 : row;
+  int64_t scaleSize = quant::bytesPerScale(format);
+  bool tensor = format.granularity == quant::Granularity::Tensor;
+  int64_t first = tensor ? 0 : index * std::max<int64_t>(groups, 1);
+  int64_t zeroSize = format.zero == quant::ZeroType::U8 ? 1 : scaleSize;
+  std::vector<float> w(columns);
+  quant::dequantizeRows(
+      format,
+      {stored.codes.data() + row * quant::bytesPerRow(format, columns),
+       stored.scales.data() + first * scaleSize,
+       stored.zeros.data() + first * zeroSize},
+      1, columns, w.data());
+  Product product{0, 0};
+  double number = largestNumber(format, problem.activation);
+  int64_t perGroup = quant::groupColumns(format, columns);
+  for (int64_t k = 0; k < columns; ++k) {
+    double scale = format.isFloat()
+                       ? 1
+                       : quant::loadScale(format, stored.scales.data(),
+                                          first + (tensor ? 0 : k / perGroup));
+    product.value += double(w[k]) * x[k];
+    // Sums of at most 2^4 roundings each of a group's products, relative 2^-23.
+    product.bound += 0x1p-19 * scale * number * std::fabs(x[k]);
+    if (!problem.norm.empty()) // the rounding of the norm may fall otherwise
+      product.bound +=
+          2 * halfUnit(problem.activation) * std::fabs(double(w[k]) * x[k]) / 8;
+  }
+  return product;
+}
+
+static Product finish(const Case &test, const Arrays &arrays, Product value,
+                      const Product *up, int64_t m, int64_t column) {
+  for (const std::string &name : test.epilogue) {
+    if (name == "bias")
+      value.value += arrays.bias[column];
+    if (name == "residual")
+      value.value += arrays.residual[m * test.problem.outputColumns() + column];
+    if (name == "silu" || name == "gated") {
+      value.value = value.value / (1 + std::exp(-value.value));
+      value.bound = 1.1 * value.bound + 0x1p-18 * std::fabs(value.value);
+    }
+    if (name == "gated") {
+      value.bound = value.bound * (std::fabs(up->value) + up->bound) +
+                    up->bound * std::fabs(value.value);
+      value.value *= up->value;
+    }
+  }
+  value.bound +=
+      halfUnit(test.problem.output) * std::fabs(value.value) + 0x1p-24;
+  return value;
+}
+
+Expected skinny_linear::expectedOf(const Case &test, const Arrays &arrays) {
+  const Problem &problem = test.problem;
+  std::vector<float> x = activationsOf(test, arrays);
+  Expected expected;
+  int64_t columns = problem.outputColumns();
+  expected.y.resize(test.tokens * columns);
+  expected.bound.resize(test.tokens * columns);
+  for (int64_t m = 0; m < test.tokens; ++m) {
+    int64_t column = 0;
+    for (size_t s = 0; s < problem.segments.size(); ++s) {
+      const Segment &segment = problem.segments[s];
+      int64_t rows = problem.paired ? segment.rows / 2 : segment.rows;
+      for (int64_t row = 0; row < rows; ++row, ++column) {
+        const float *token = x.data() + m * problem.columns;
+        auto product = [&](int64_t row) {
+          return dot(test, segment, arrays.segments[s], row, token);
+        };
+        Product value = product(row), up{};
+        if (problem.paired)
+          up = product(row + rows);
+        value = finish(test, arrays, value, &up, m, column);
+        expected.y[m * columns + column] = value.value;
+        expected.bound[m * columns + column] = value.bound;
+      }
+    }
+  }
+  return expected;
+}

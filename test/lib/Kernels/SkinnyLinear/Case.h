@@ -1,0 +1,63 @@
+// A problem of skinny_linear as text, with random weights and activations, and
+// what its result must be: the double product of the canonical codes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TEST_LIB_KERNELS_SKINNYLINEAR_CASE_H
+#define QOPT_TEST_LIB_KERNELS_SKINNYLINEAR_CASE_H
+
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace qopt::kernels::skinny_linear {
+
+/// One launch: "m=8 tokens=5 k=4096 rows=4096:int4_g128,1024:int8 act=f16
+/// out=f16 norm epilogue=bias+residual arch=sm_90a", and `grid`, `slices`,
+/// `stages`, `units`, … to change what the schedule chose.
+struct Case {
+  Problem problem;
+  Schedule schedule;
+  const target::Target *target = nullptr;
+  int64_t tokens = 1;
+  std::vector<std::string> epilogue; ///< bias, residual, silu, gated
+  unsigned seed = 1;
+};
+
+StatusOr<Case> parseCase(const std::string &text);
+
+/// The MLIR function of a case's epilogue; empty where there is none.
+std::string epilogueText(const Case &test);
+
+/// Canonical storage of a segment.
+struct Stored {
+  std::vector<uint8_t> codes, scales, zeros;
+  quant::StoredRows rows() const {
+    return {codes.data(), scales.data(), zeros.data()};
+  }
+};
+
+/// The arrays of a launch, as their bits; the values are those of the bits.
+struct Arrays {
+  std::vector<Stored> segments;
+  std::vector<uint8_t> packed;
+  std::vector<float> x, scale, bias, residual;
+};
+
+Arrays makeArrays(const Case &test);
+
+/// Values as the elements of `type`, and back.
+std::vector<uint8_t> encode(quant::ElementType type,
+                            const std::vector<float> &values);
+std::vector<float> decode(quant::ElementType type, const uint8_t *bytes,
+                          int64_t count);
+
+/// y, and for each element by how much a correct kernel may differ.
+struct Expected {
+  std::vector<double> y, bound;
+};
+Expected expectedOf(const Case &test, const Arrays &arrays);
+
+} // namespace qopt::kernels::skinny_linear
+
+#endif // QOPT_TEST_LIB_KERNELS_SKINNYLINEAR_CASE_H

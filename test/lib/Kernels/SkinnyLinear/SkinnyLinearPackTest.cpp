@@ -1,0 +1,110 @@
+// Packing a matrix and unpacking it gives the same bytes, for every format and
+// at sizes around strips, units and groups; and each weight lies where the
+// layout's drawing says.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace qopt;
+using namespace qopt::kernels::skinny_linear;
+
+namespace {
+struct Matrix {
+  std::vector<uint8_t> codes, scales, zeros;
+  Matrix(const Segment &segment, int64_t columns)
+      : codes(quant::codeBytes(segment.weight, segment.rows, columns)),
+        scales(quant::scaleBytes(segment.weight, segment.rows, columns)),
+        zeros(quant::zeroBytes(segment.weight, segment.rows, columns)) {}
+  bool operator==(const Matrix &) const = default;
+};
+
+quant::Format formatOf(const std::string &text) {
+  auto format = quant::parseFormat(text);
+  EXPECT_TRUE(format.ok()) << text;
+  return *format;
+}
+
+Matrix randomMatrix(const Segment &segment, int64_t columns) {
+  Matrix matrix(segment, columns);
+  std::mt19937 random(7);
+  // Through the codes, so that padding of rows is zero as it has to be.
+  int64_t rowBytes = quant::bytesPerRow(segment.weight, columns);
+  for (uint8_t &byte : matrix.codes)
+    byte = uint8_t(random());
+  if (segment.weight.element == quant::ElementType::Int4 && columns % 2)
+    for (int64_t row = 0; row < segment.rows; ++row)
+      matrix.codes[row * rowBytes + rowBytes - 1] &= 15;
+  for (int64_t i = 0;
+       i < int64_t(matrix.scales.size()) /
+               std::max<int64_t>(quant::bytesPerScale(segment.weight), 1);
+       ++i)
+    quant::storeScale(segment.weight, float(random() % 999) * 0.01f,
+                      matrix.scales.data(), i);
+  for (uint8_t &byte : matrix.zeros)
+    byte = uint8_t(random() % 16);
+  return matrix;
+}
+} // namespace
+
+class PackFormats : public testing::TestWithParam<const char *> {};
+
+TEST_P(PackFormats, unpackIsTheInverse) {
+  for (bool paired : {false, true})
+    for (int64_t rows : {2, 16, 34, 46})
+      for (int64_t columns : {1, 31, 64, 127, 128, 130, 257, 640}) {
+        Segment segment{rows, formatOf(GetParam())};
+        Matrix matrix = randomMatrix(segment, columns);
+        std::vector<uint8_t> packed(packedBytes(segment, columns, paired));
+        packSegment(
+            segment, columns, paired,
+            {matrix.codes.data(), matrix.scales.data(), matrix.zeros.data()},
+            packed.data());
+        Matrix back(segment, columns);
+        unpackSegment(segment, columns, paired, packed.data(),
+                      back.codes.data(), back.scales.data(), back.zeros.data());
+        EXPECT_EQ(back, matrix)
+            << rows << " x " << columns << " paired " << paired;
+      }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, PackFormats,
+                         testing::Values("f16", "bf16", "int8", "int8_tensor",
+                                         "int8_g32", "int8_g128", "int4",
+                                         "int4_g32", "int4_g64", "int4_g128",
+                                         "int4_g256", "int4_asym_g32",
+                                         "int4_asym_g128", "int8_asym_g64",
+                                         "int4_asym_g128_zf"));
+
+TEST(Pack, unitsAreAlignedRuns) {
+  EXPECT_EQ(unitBytes(formatOf("int4_g128")), 1024 + 32);
+  EXPECT_EQ(unitBytes(formatOf("int4_asym_g32")), 1024 + 4 * 64);
+  EXPECT_EQ(unitBytes(formatOf("int8")), 2048);
+  EXPECT_EQ(unitBytes(formatOf("f16")), 4096);
+  for (const char *name : {"int4_g32", "int8_g64", "bf16"})
+    EXPECT_EQ(unitBytes(formatOf(name)) % 16, 0);
+}
+
+// Row 11 = g + 8 with g = 3; column 45 = 32 + 8 · 1 + 5: chunk 1, t = 1, j = 1,
+// h = 0, e = 1. So lane 13, the block's fourth word, and of rows g+8 at h = 0
+// the odd column: nibble 5.
+TEST(Pack, aCodeLiesWhereTheDrawingSays) {
+  Segment segment{16, formatOf("int4_g128")};
+  Matrix matrix(segment, 128);
+  matrix.codes[11 * 64 + 45 / 2] = 0x50; // −3 would be 13; 5 is stored as 13
+  std::vector<uint8_t> packed(packedBytes(segment, 128, false));
+  packSegment(segment, 128, false,
+              {matrix.codes.data(), matrix.scales.data(), nullptr},
+              packed.data());
+  for (int64_t byte = 0; byte < 1024; ++byte)
+    EXPECT_EQ(packed[byte], byte == 13 * 16 + 3 * 4 + 2 ? 0xd8 : 0x88) << byte;
+}
+
+TEST(Pack, pairedStripsHoldGateAndUpRows) {
+  EXPECT_EQ(rowOfStrip(32, true, 1, 3), 11);
+  EXPECT_EQ(rowOfStrip(32, true, 1, 11), 27);
+  EXPECT_EQ(rowOfStrip(20, true, 1, 3), -1);
+  EXPECT_EQ(rowOfStrip(20, true, 1, 9), 19);
+  EXPECT_EQ(rowOfStrip(20, false, 1, 3), 19);
+}

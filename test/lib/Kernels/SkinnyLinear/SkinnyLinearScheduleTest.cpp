@@ -1,0 +1,127 @@
+// Schedules fit the device, keep what the design asks for (bytes in flight, two
+// kernels on an SM, evenly shared work), and are refused with a reason.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+using namespace qopt;
+using namespace qopt::kernels::skinny_linear;
+
+namespace {
+Problem problemOf(int64_t tokens, int64_t rows, int64_t columns,
+                  const char *format = "int4_g128") {
+  Problem problem;
+  problem.tokens = tokens;
+  problem.columns = columns;
+  problem.segments = {{rows, *quant::parseFormat(format)}};
+  return problem;
+}
+
+struct Shape {
+  int64_t rows, columns;
+};
+// The linear layers of an 8B decoder.
+const Shape shapes[] = {
+    {6144, 4096}, {4096, 4096}, {28672, 4096}, {4096, 14336}};
+} // namespace
+
+TEST(Schedule, everyBucketAndFormatFits) {
+  for (const target::Target *target : target::allTargets())
+    for (int64_t tokens : {1, 8, 16, 32, 64})
+      for (const char *format : {"int4_g128", "int4_asym_g32", "int8", "f16"})
+        for (Shape shape : shapes) {
+          Problem problem =
+              problemOf(tokens, shape.rows, shape.columns, format);
+          auto schedule = chooseSchedule(problem, *target);
+          ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+          EXPECT_TRUE(isValid(problem, *schedule, *target).ok());
+        }
+}
+
+TEST(Schedule, oneTokenLeavesRoomForTheNextKernel) {
+  const target::Target &target = target::sm90a();
+  for (Shape shape : shapes) {
+    Problem problem = problemOf(1, shape.rows, shape.columns);
+    auto schedule = chooseSchedule(problem, target);
+    ASSERT_TRUE(schedule.ok());
+    Plan plan = planOf(problem, *schedule);
+    EXPECT_GE(schedule->stages * plan.stageBytes, 48 << 10);
+    EXPECT_EQ(target.blocksPerMultiprocessor(schedule->threads(), 96,
+                                             int(plan.sharedBytes)),
+              2);
+    EXPECT_EQ(schedule->grid, target.multiprocessors);
+  }
+}
+
+TEST(Schedule, workIsSharedWithinAFewPercent) {
+  const target::Target &target = target::sm90a();
+  for (Shape shape : shapes) {
+    Problem problem = problemOf(1, shape.rows, shape.columns);
+    auto schedule = chooseSchedule(problem, target);
+    SegmentPlan plan = segmentPlanOf(problem, *schedule, 0);
+    double steps = double(plan.tiles * plan.steps) / plan.blocks;
+    EXPECT_LE(std::ceil(steps) / steps, 1.05);
+  }
+}
+
+TEST(Schedule, refusalsSayWhy) {
+  const target::Target &target = target::sm90a();
+  auto message = [](const Status &status) { return status.message(); };
+  EXPECT_EQ(message(isValid(problemOf(5, 16, 128))),
+            "5 tokens are no bucket; expected 1, 8, 16, 32 or 64");
+  EXPECT_EQ(message(isValid(problemOf(1, 16, 128, "int4_g48"))),
+            "weight format \"int4_g48\" has groups of 48; expected 32, 64 or a "
+            "multiple of 128");
+  EXPECT_EQ(
+      message(isValid(problemOf(1, 16, 128, "bf16"))),
+      "weight format \"bf16\" needs activations of its own type; got f16");
+  EXPECT_EQ(message(isValid(problemOf(1, 16, 128, "int8_asym"))),
+            "weight format \"int8_asym\" has zero points without groups; "
+            "expected groups");
+  Problem problem = problemOf(1, 4096, 4096);
+  Schedule schedule = *chooseSchedule(problem, target);
+  schedule.unitsPerStage = {12};
+  EXPECT_EQ(message(isValid(problem, schedule, target)),
+            "a stage of 12 units is not shared evenly by 8 warps");
+  schedule.unitsPerStage = {16};
+  schedule.stages = 40;
+  EXPECT_NE(message(isValid(problem, schedule, target)).find("bytes of shared"),
+            std::string::npos);
+}
+
+TEST(Cost, termsAddUpAndNameTheirSource) {
+  const target::Target &target = target::sm90a();
+  Problem problem = problemOf(1, 4096, 4096);
+  Cost cost = costOf(problem, *chooseSchedule(problem, target), target);
+  double sum = 0;
+  for (const CostTerm &term : cost.terms) {
+    sum += term.seconds;
+    EXPECT_GE(term.seconds, 0) << term.name;
+    EXPECT_FALSE(term.why.empty());
+  }
+  EXPECT_DOUBLE_EQ(sum, cost.seconds);
+  EXPECT_EQ(cost.weightBytes, 4096 / 16 * 32 * 1056);
+  EXPECT_NE(cost.terms[0].why.find("measured"), std::string::npos);
+}
+
+TEST(Cost, moreBitsAndMoreTokensCostMore) {
+  const target::Target &target = target::sm90a();
+  auto seconds = [&](Problem problem) {
+    return costOf(problem, *chooseSchedule(problem, target), target).seconds;
+  };
+  EXPECT_LT(seconds(problemOf(1, 28672, 4096)),
+            seconds(problemOf(1, 28672, 4096, "int8")));
+  EXPECT_LT(seconds(problemOf(1, 28672, 4096)),
+            seconds(problemOf(64, 28672, 4096)));
+}
+
+TEST(Symbol, namesWhatIsComputed) {
+  Problem problem = problemOf(8, 16, 128);
+  problem.segments.push_back({16, *quant::parseFormat("int8")});
+  problem.norm.push_back({});
+  EXPECT_EQ(symbolOf(problem, target::sm90a()),
+            "skinny_linear_sm_90a_f16_int4_g128_x_int8_f16_m8_norm");
+}

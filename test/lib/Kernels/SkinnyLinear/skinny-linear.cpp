@@ -1,0 +1,207 @@
+// skinny-linear make CASE FOLDER    writes kernel.mlir, kernel.ptx, args.npz
+// and
+//                                   launch.txt: how the kernel is launched
+// skinny-linear check CASE OUT.npz  compares what a launch left with the double
+//                                   product of the canonical codes
+// skinny-linear plan CASE           prints the schedule and its predicted cost
+// A program for tests on an emulator or a GPU; Case.h says what a CASE is.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Case.h"
+
+#include "dialects/AllDialects.h"
+#include "lib/Codegen/Cuda/CudaCodegen.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
+#include "tools/io/Npz.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/Format.h"
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::skinny_linear;
+
+static int fail(const std::string &message) {
+  llvm::errs() << "error: " << message << "\n";
+  return 1;
+}
+
+static DType typeOf(quant::ElementType type) {
+  return type == quant::ElementType::F32 ? DType::F32 : DType::U16;
+}
+
+static Tensor tensor(int index, DType type, std::vector<int64_t> shape,
+                     const std::vector<uint8_t> &bytes) {
+  Tensor result("arg" + std::to_string(index), type, std::move(shape));
+  std::memcpy(result.data(), bytes.data(),
+              std::min(bytes.size(), result.bytes()));
+  return result;
+}
+
+/// The arguments in the kernel's order; what it writes is not a number before.
+static std::vector<Tensor> argumentsOf(const Case &test, const Arrays &arrays) {
+  const Problem &problem = test.problem;
+  Plan plan = planOf(problem, test.schedule);
+  std::vector<Tensor> list;
+  auto add = [&](DType type, std::vector<int64_t> shape,
+                 const std::vector<uint8_t> &bytes) {
+    list.push_back(tensor(int(list.size()), type, std::move(shape), bytes));
+  };
+  auto activations = [&](const std::vector<float> &values,
+                         std::vector<int64_t> shape) {
+    add(typeOf(problem.activation), std::move(shape),
+        encode(problem.activation, values));
+  };
+  int64_t columns = problem.outputColumns();
+  activations(arrays.x, {test.tokens, problem.columns});
+  add(DType::U8, {int64_t(arrays.packed.size())}, arrays.packed);
+  add(typeOf(problem.output), {test.tokens, columns},
+      std::vector<uint8_t>(size_t(test.tokens * columns * 4), 0xff));
+  int64_t floats = std::max<int64_t>(plan.workspaceBytes / 4, 1);
+  add(DType::F32, {floats}, std::vector<uint8_t>(size_t(floats) * 4, 0xff));
+  add(DType::U32, {std::max<int64_t>(plan.counters, 1)}, {});
+  if (!problem.norm.empty())
+    activations(arrays.scale, {problem.columns});
+  for (const Operand &operand : problem.operands)
+    if (operand.shape == OperandShape::Column)
+      activations(arrays.bias, {columns});
+    else
+      activations(arrays.residual, {test.tokens, columns});
+  Tensor tokens("arg" + std::to_string(list.size()), DType::I32, {});
+  *tokens.as<int32_t>() = int32_t(test.tokens);
+  list.push_back(tokens);
+  return list;
+}
+
+static std::string launchText(const Case &test) {
+  Plan plan = planOf(test.problem, test.schedule);
+  std::string text = "kernel " + symbolOf(test.problem, *test.target) + "\n";
+  text += "grid " + std::to_string(test.schedule.grid) + ",1,1\n";
+  text += "block " + std::to_string(test.schedule.threads()) + ",1,1\n";
+  text += "shared " + std::to_string(plan.sharedBytes) + "\n";
+  text += "arguments x weights y workspace counters";
+  if (!test.problem.norm.empty())
+    text += " scale";
+  for (const Operand &operand : test.problem.operands)
+    text += operand.shape == OperandShape::Column ? " bias" : " residual";
+  return text + " tokens\n";
+}
+
+static bool write(const std::string &path, const std::string &text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  return bool(file);
+}
+
+static int make(const Case &test, const std::string &folder) {
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  codegen::registerCudaCodegen(registry);
+  mlir::MLIRContext context(registry);
+  context.loadAllAvailableDialects();
+  auto module = mlir::OwningOpRef<mlir::ModuleOp>(
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context)));
+  mlir::OpBuilder builder(module->getBodyRegion());
+  auto kernels =
+      mlir::gpu::GPUModuleOp::create(builder, module->getLoc(), "kernels");
+  mlir::OwningOpRef<mlir::ModuleOp> epilogue;
+  mlir::Block *block = nullptr;
+  if (std::string text = epilogueText(test); !text.empty()) {
+    epilogue = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+    if (!epilogue)
+      return 1;
+    block =
+        &(*epilogue->getOps<mlir::func::FuncOp>().begin()).getBody().front();
+  }
+  auto built =
+      buildKernel(kernels, test.problem, test.schedule, *test.target, block);
+  if (!built)
+    return fail(built.status().message());
+  std::string text;
+  llvm::raw_string_ostream(text) << *module;
+  write(folder + "/kernel.mlir", text);
+  if (failed(mlir::verify(*module)))
+    return 1;
+  auto code = codegen::generatePtx(kernels, *test.target);
+  if (failed(code))
+    return 1;
+  if (!write(folder + "/kernel.ptx", code->text) ||
+      !write(folder + "/launch.txt", launchText(test)))
+    return fail("cannot write to " + folder);
+  std::vector<TensorView> views;
+  std::vector<Tensor> list = argumentsOf(test, makeArrays(test));
+  for (const Tensor &argument : list)
+    views.push_back(argument.view());
+  if (Status status = io::writeNpz(folder + "/args.npz", views); !status)
+    return fail(status.message());
+  return 0;
+}
+
+static int check(const Case &test, const std::string &path) {
+  auto out = io::readNpz(path);
+  if (!out)
+    return fail(out.status().message());
+  std::map<std::string, const Tensor *> arrays;
+  for (const Tensor &array : *out)
+    arrays[array.name()] = &array;
+  if (!arrays["arg2"] || !arrays["arg4"])
+    return fail("the result and the counters are missing");
+  const Tensor &y = *arrays["arg2"], &counters = *arrays["arg4"];
+  for (int64_t i = 0; i < counters.elements(); ++i)
+    if (counters.as<uint32_t>()[i])
+      return fail("counter " + std::to_string(i) + " is not zero again");
+  std::vector<float> got =
+      decode(test.problem.output, y.as<uint8_t>(), y.elements());
+  Expected expected = expectedOf(test, makeArrays(test));
+  double worst = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    double error = std::fabs(got[i] - expected.y[i]);
+    if (!(error <= expected.bound[i])) {
+      int64_t columns = test.problem.outputColumns();
+      return fail("token " + std::to_string(int64_t(i) / columns) + " column " +
+                  std::to_string(int64_t(i) % columns) + ": expected " +
+                  std::to_string(expected.y[i]) + " ± " +
+                  std::to_string(expected.bound[i]) + ", got " +
+                  std::to_string(got[i]));
+    }
+    worst = std::max(worst, error / expected.bound[i]);
+  }
+  llvm::outs() << "within " << worst << " of the bound\n";
+  return 0;
+}
+
+static int plan(const Case &test) {
+  const Schedule &schedule = test.schedule;
+  Plan plan = planOf(test.problem, schedule);
+  llvm::outs() << launchText(test) << "slices " << schedule.slices << " warps "
+               << schedule.columnWarps << "x" << schedule.rowWarps << " strips "
+               << schedule.stripsPerWarp << " stages " << schedule.stages
+               << " of " << plan.stageBytes << " workspace "
+               << plan.workspaceBytes << "\n";
+  Cost cost = costOf(test.problem, schedule, *test.target);
+  for (const CostTerm &term : cost.terms)
+    llvm::outs() << llvm::format("%8.2f us  ", term.seconds * 1e6) << term.name
+                 << ": " << term.why << "\n";
+  llvm::outs() << llvm::format("%8.2f us  ", cost.seconds * 1e6) << "of which "
+               << int(cost.roofPart * 100) << " % at the roof; "
+               << llvm::format("%.2f", cost.instructionsPerWeight)
+               << " instructions a weight\n";
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  std::string verb = argc > 2 ? argv[1] : "";
+  if (verb.empty() || (verb != "plan" && argc != 4))
+    return fail("expected make|check CASE PATH or plan CASE");
+  auto test = parseCase(argv[2]);
+  if (!test)
+    return fail(test.status().message());
+  if (verb == "plan")
+    return plan(*test);
+  return verb == "make" ? make(*test, argv[3]) : check(*test, argv[3]);
+}
