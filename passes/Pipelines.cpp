@@ -47,10 +47,15 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
   function.addPass(createQuantizeWeightsPass({.weights = formats.weights,
                                               .lmHead = formats.lmHead,
                                               .embedding = formats.embedding,
+                                              .widest = formats.widest,
                                               .overrides = formats.overrides}));
   // After the weights: it asks which of them are integers.
   function.addPass(
       createQuantizeActivationsPass({.format = formats.activations}));
+  function.addPass(createSetCacheFormatPass(
+      {.key = formats.keys, .value = formats.values, .page = formats.page}));
+  // Last: what is above asks for f32.
+  function.addPass(createNarrowActivationsPass({.type = formats.type}));
   // Users of one weight that got one format share it.
   function.addPass(createCSEPass());
 }
@@ -84,10 +89,14 @@ void addLowerStage(OpPassManager &manager) {
   manager.addPass(createCanonicalizerPass());
 }
 
-void addScheduleStage(OpPassManager &manager) {
+void addHostScheduleStage(OpPassManager &manager) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createSelectFusedKernelsPass());
   function.addPass(createSelectHostLayoutsPass());
+}
+
+void addCudaScheduleStage(OpPassManager &manager) {
+  manager.nest<func::FuncOp>().addPass(createSelectCudaLayoutsPass());
 }
 
 namespace {
@@ -109,6 +118,13 @@ struct QuantizeOptions : PassPipelineOptions<QuantizeOptions> {
   Option<std::string> activations{
       *this, "activations", llvm::cl::desc("format of activations, or f32"),
       llvm::cl::init(AskedFormats().activations)};
+  Option<std::string> type{*this, "type",
+                           llvm::cl::desc("type of values: f32, f16 or bf16"),
+                           llvm::cl::init(AskedFormats().type)};
+  Option<std::string> keys{*this, "keys",
+                           llvm::cl::desc("format of keys in the cache")};
+  Option<std::string> values{*this, "values",
+                             llvm::cl::desc("format of values in the cache")};
 };
 } // namespace
 
@@ -138,11 +154,17 @@ void registerPasses() {
                           .lmHead = options.lmHead,
                           .embedding = options.embedding,
                           .overrides = llvm::to_vector(options.overrides),
-                          .activations = options.activations});
+                          .activations = options.activations,
+                          .type = options.type,
+                          .keys = options.keys,
+                          .values = options.values});
       });
   PassPipelineRegistration<>("qopt-schedule-stage",
                              "kernels and layouts of weights for the host",
-                             addScheduleStage);
+                             addHostScheduleStage);
+  PassPipelineRegistration<>("qopt-cuda-schedule-stage",
+                             "layouts of weights for GPUs",
+                             addCudaScheduleStage);
   PassPipelineRegistration<>("qopt-fuse-stage",
                              "fewer, larger launches, the same numbers",
                              addFuseStage);

@@ -30,6 +30,10 @@ struct AskedFormats {
   std::string weights, lmHead, embedding;
   llvm::SmallVector<std::string> overrides;  ///< name=format, re:pattern=format
   std::string activations = "int8_g32_sf32"; ///< f32: as they are
+  std::string type = "f32";   ///< that values have: f32, f16 or bf16
+  std::string widest = "f32"; ///< of weights that nobody asks a format for
+  std::string keys, values;   ///< of the cache
+  int64_t page = 0;           ///< positions; 0: as raising chose
 };
 
 /// qopt → qopt with quantized weights and activations.
@@ -42,8 +46,9 @@ void addFuseStage(mlir::OpPassManager &manager);
 /// What is left of onnx → calls of generated kernels and the kernels, in the
 /// nested module `kernels`.
 void addLowerStage(mlir::OpPassManager &manager);
-/// Which kernel and which layout, for the host.
-void addScheduleStage(mlir::OpPassManager &manager);
+/// Which kernel and which layout, for the host or for GPUs.
+void addHostScheduleStage(mlir::OpPassManager &manager);
+void addCudaScheduleStage(mlir::OpPassManager &manager);
 
 /// Makes every pass known to `--pass-pipeline`, and the stages as
 /// `qopt-raise-stage` and the like.

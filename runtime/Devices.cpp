@@ -3,7 +3,7 @@
 
 #include "runtime/cuda/CudaDevice.h"
 #include "runtime/cuda/CudaLibrary.h"
-#include "runtime/cuda/KvPageLayout.h"
+#include "runtime/emulator/EmulatorDriver.h"
 #include "runtime/host/program/CacheLayout.h"
 #include "runtime/host/program/HostDevice.h"
 
@@ -33,6 +33,9 @@ static int ordinalOf(const std::string &name) {
 }
 
 static StatusOr<std::shared_ptr<Device>> makeGpu(const std::string &name) {
+  if (name == "emulator")
+    return std::shared_ptr<Device>(
+        std::make_shared<CudaDevice>(emulator::makeEmulatorDriver()));
   StatusOr<std::shared_ptr<cuda::Driver>> driver =
       cuda::openCudaDriver(ordinalOf(name));
   if (!driver.ok())
@@ -44,11 +47,12 @@ static StatusOr<std::shared_ptr<Device>> makeGpu(const std::string &name) {
 StatusOr<std::shared_ptr<Device>>
 openDevice(const plan::Plan &plan, const std::string &asked, int threads) {
   std::string name = !asked.empty() ? asked : isForGpu(plan) ? "cuda" : "host";
-  bool gpu = name == "cuda" || name.rfind("cuda:", 0) == 0;
-  if ((!gpu && name != "host") || (gpu && ordinalOf(name) < 0))
+  bool cuda = name == "cuda" || name.rfind("cuda:", 0) == 0;
+  bool gpu = cuda || name == "emulator";
+  if ((!gpu && name != "host") || (cuda && ordinalOf(name) < 0))
     return Status(StatusCode::InvalidArgument,
                   "there is no device \"" + name +
-                      "\"; expected host, cuda or cuda:N");
+                      "\"; expected host, cuda, cuda:N or emulator");
   if (gpu != isForGpu(plan))
     return Status(StatusCode::InvalidArgument,
                   "the artifact was compiled for " + targetOf(plan) +

@@ -89,8 +89,11 @@ Engine::create(std::shared_ptr<const Artifact> artifact,
                                        tokens);
     if (!decoder.ok())
       return decoder.status();
+    EngineOptions chosen = options;
+    if (int64_t most = (*decoder)->stepTokens())
+      chosen.chunkTokens = std::min(chosen.chunkTokens, most);
     return std::unique_ptr<Engine>(new Engine(std::make_unique<Implementation>(
-        std::move(artifact), std::move(*decoder), options)));
+        std::move(artifact), std::move(*decoder), chosen)));
   } catch (const std::bad_alloc &) {
     return noMemory();
   }
@@ -213,6 +216,8 @@ Status Engine::Implementation::evaluate(std::span<const int32_t> tokens,
   if (chunk == 0)
     chunk = std::clamp<int64_t>(logitBytes / 4 / decoder->vocabulary(), 1,
                                 options.chunkTokens);
+  if (int64_t most = decoder->stepTokens())
+    chunk = std::min(chunk, most);
   std::lock_guard one(stepping);
   runtime::CachedSequence sequence;
   {

@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Executor.h"
 
-#include "runtime/plan/StepOperands.h"
-
 #include <algorithm>
 
 namespace qopt::runtime {
@@ -20,8 +18,9 @@ Executor::Executor(std::shared_ptr<const LoadedModel> model,
 Status Executor::loadCode() {
   if (const auto *steps = planFunction->steps())
     for (const plan::Step *step : *steps)
-      for (uint32_t segment : codeOf(*step))
-        if (auto module = model->module(*target, segment); !module.ok())
+      if (const plan::Generated *generated = step->operation_as_Generated())
+        if (auto module = model->module(*target, generated->segment());
+            !module.ok())
           return module.status();
   return {};
 }

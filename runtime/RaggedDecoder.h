@@ -44,6 +44,8 @@ public:
   int64_t vocabulary() const { return decoder->vocabulary(); }
   int64_t context() const { return decoder->context(); }
   int64_t page() const { return decoder->page(); }
+  /// Most tokens of a step; 0: any number.
+  int64_t stepTokens() const { return decoder->step_tokens(); }
   const PagePool &pages() const { return pool; }
 
   /// Sets aside pages for a sequence of up to `tokens` positions; false when

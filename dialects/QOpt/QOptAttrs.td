@@ -31,6 +31,7 @@ class QOpt_EnumAttr<EnumAttrInfo info, string mnemonic> : EnumAttr<QOpt_Dialect,
 def QOpt_Layout : QOpt_Enum<"Layout", "how a weight lies in memory", [
   I32EnumAttrCase<"Canonical", 0, "canonical">, // row after row: lib/Quant/Storage.h
   I32EnumAttrCase<"HostTiled", 1, "host_tiled">, // tiles of 16 rows for the host's dot products
+  I32EnumAttrCase<"CudaStrips", 2, "cuda_strips">, // strips of 16 rows in the order of tensor cores: lib/Kernels/SkinnyLinear
 ]>;
 
 def QOpt_Encoding : QOpt_Enum<"Encoding", "how a source file stores a weight", [

@@ -144,9 +144,12 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
     if (size <= 0) // (C1)
       return emitError() << name << " of a cache is positive; got " << size;
   for (quant::Format format : {key, value})
-    if (!format.isFloat()) // (C2)
+    if (!format.isFloat() &&
+        (format.granularity != quant::Granularity::Channel ||
+         !format.isSymmetric())) // (C2)
       return emitError()
-             << "keys and values of a cache are f32, f16 or bf16; got \""
+             << "keys and values of a cache are f32, f16, bf16, int8 or int4; "
+                "got \""
              << quant::spell(format) << "\"";
   return success();
 }

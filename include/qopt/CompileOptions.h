@@ -48,6 +48,12 @@ constexpr StageName stageNames[] = {
 constexpr int64_t longestContext = int64_t(1) << 24;
 constexpr unsigned mostThreads = 1024;
 
+/// What the artifact runs on.
+enum class TargetDevice {
+  Host, ///< the processor: `cpu`
+  Cuda, ///< NVIDIA GPUs: `architectures`
+};
+
 struct CompileOptions {
   std::string model;     ///< model.onnx, or the folder that holds it
   std::string output;    ///< the artifact
@@ -61,9 +67,17 @@ struct CompileOptions {
   /// "NAME=FORMAT" or "re:PATTERN=FORMAT", the first that matches a weight's
   /// name wins.
   std::vector<std::string> formats;
-  /// Activations of integer weights: "int8" (blocks of 32) or "f32".
-  std::string activations = "int8";
+  /// What linears read. Host: "int8" (blocks of 32, of integer weights) or
+  /// "f32"; empty means int8. GPU: "f16" or "bf16"; empty means f16.
+  std::string activations;
+  /// Formats of keys and values in the cache, "int8" or "key,value"; empty: as
+  /// in the model, on a GPU at most 16 bits.
+  std::string cache;
 
+  TargetDevice target = TargetDevice::Host;
+  /// Of the GPUs that machine code is made for, "sm_90a,sm_80"; others of
+  /// compute capability 8.0 and later use the PTX that is there too.
+  std::string architectures = "sm_90a";
   std::string cpu = "x86-64-v3"; ///< of generated machine code
   int64_t context = 0;           ///< longest sequence; 0: as the model says
   unsigned threads = 0;          ///< 0: as many as the machine has

@@ -5,6 +5,7 @@
 #include "dialects/Onnx/NodeLocation.h"
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Driver/ArtifactConstants.h"
+#include "lib/Driver/CudaSteps.h"
 #include "lib/Driver/PlanBuilder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "qopt/Tokenizer.h"
@@ -40,10 +41,13 @@ static std::vector<std::unique_ptr<plan::OptionT>>
 recordedOptions(const CompileOptions &options) {
   std::vector<std::pair<std::string, std::string>> entries{
       {"activations", options.activations},
+      {"arch", options.architectures},
       {"context", std::to_string(options.context)},
       {"cpu", options.cpu},
       {"embedding", options.embedding},
+      {"kv", options.cache},
       {"lm-head", options.lmHead},
+      {"target", options.target == TargetDevice::Cuda ? "cuda" : "host"},
       {"weights", options.weights}};
   for (size_t i = 0; i < options.formats.size(); ++i)
     entries.emplace_back("format." + std::to_string(i), options.formats[i]);
@@ -109,6 +113,8 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
     context = limit;
   }
   decoder->context = context;
+  if (options.target == TargetDevice::Cuda)
+    decoder->step_tokens = cudaStepTokens;
   for (int64_t token : companions.endTokens)
     if (token >= decoder->vocabulary)
       return Status(StatusCode::BadModel,
@@ -196,6 +202,45 @@ static StatusOr<GeneratedCode> writeCode(ModuleOp module,
   return code;
 }
 
+using FunctionPlan = StatusOr<std::unique_ptr<plan::FunctionT>>;
+
+static FunctionPlan planOf(PlanBuilder builder,
+                           const ArtifactConstants &constants) {
+  auto function = builder.build();
+  if (succeeded(function))
+    return std::move(*function);
+  return constants.failure().ok()
+             ? Status(StatusCode::Unsupported, "the plan could not be built")
+             : constants.failure();
+}
+
+static FunctionPlan buildHostFunction(ModuleOp module, func::FuncOp func,
+                                      const CompileOptions &options,
+                                      ArtifactConstants &constants,
+                                      runtime::ArtifactWriter &writer,
+                                      CompileSummary &summary) {
+  auto code = writeCode(module, options, writer, summary);
+  if (!code)
+    return code.status();
+  return planOf(PlanBuilder(constants, *code, func), constants);
+}
+
+static FunctionPlan buildGpuFunction(func::FuncOp func,
+                                     const CompileOptions &options,
+                                     ArtifactConstants &constants,
+                                     runtime::ArtifactWriter &writer,
+                                     CompileSummary &summary) {
+  auto targets = target::parseArchitectures(options.architectures);
+  if (!targets.ok())
+    return targets.status();
+  CudaKernels kernels(*func.getContext(), *targets);
+  FunctionPlan plan = planOf(PlanBuilder(constants, kernels, func), constants);
+  if (!plan.ok())
+    return plan;
+  QOPT_RETURN_IF_ERROR(kernels.write(writer, **plan, summary));
+  return plan;
+}
+
 Status buildArtifact(ModuleOp module, const CompileOptions &options,
                      const Companions &companions, const Progress &progress,
                      CompileSummary &summary) {
@@ -218,15 +263,14 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
     return writer.status();
   unsigned threads =
       options.threads ? options.threads : std::thread::hardware_concurrency();
-  auto code = writeCode(module, options, **writer, summary);
-  if (!code)
-    return code.status();
   ArtifactConstants constants(**writer, threads, progress, countElements(func));
-  auto function = PlanBuilder(constants, *code, func).build();
-  if (failed(function))
-    return constants.failure().ok()
-               ? Status(StatusCode::Unsupported, "the plan could not be built")
-               : constants.failure();
+  auto function =
+      options.target == TargetDevice::Cuda
+          ? buildGpuFunction(func, options, constants, **writer, summary)
+          : buildHostFunction(module, func, options, constants, **writer,
+                              summary);
+  if (!function)
+    return function.status();
   QOPT_RETURN_IF_ERROR(constants.finish(**function));
   plan.functions.push_back(std::move(*function));
 
@@ -246,7 +290,9 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
   manifest.source_sha256 = std::move(*digest);
   manifest.source_name = llvm::sys::path::filename(companions.model).str();
   manifest.compiler_version = versionString;
-  manifest.target = "host/" + options.cpu;
+  manifest.target = options.target == TargetDevice::Cuda
+                        ? "cuda/" + options.architectures
+                        : "host/" + options.cpu;
   manifest.options = recordedOptions(options);
   manifest.weights = constants.takeRecords();
   summarize(constants.takeSummaries(), summary);

@@ -1,6 +1,7 @@
-// The two layouts of a weight and the segment of small constants.
+// The layouts of a weight and the segment of small constants.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ArtifactConstants.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 #include "runtime/host/LinearLayout.h"
 #include "runtime/plan/PlanFormat.h"
 
@@ -12,6 +13,18 @@ namespace qopt::driver {
 constexpr uint32_t smallSegment = UINT32_MAX;
 /// Tiles that are packed at a time: bounds the memory of packing.
 constexpr int64_t tilesAtOnce = 256;
+
+plan::WeightLayout planLayout(ir::Layout layout) {
+  switch (layout) {
+  case ir::Layout::Canonical:
+    return plan::WeightLayout::RowMajor;
+  case ir::Layout::HostTiled:
+    return plan::WeightLayout::HostTiled;
+  case ir::Layout::CudaStrips:
+    return plan::WeightLayout::CudaStrips;
+  }
+  llvm_unreachable("every layout has a name in the plan");
+}
 
 /// Why a weight has its format.
 static std::string reasonOf(Value weight) {
@@ -48,9 +61,7 @@ StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
   auto segment = writer.beginSegment(plan::SegmentKind::Weight, name);
   if (!segment)
     return segment.status();
-  bool packed = type.getLayout() == ir::Layout::HostTiled;
-  QOPT_RETURN_IF_ERROR(packed ? writePacked(*canonical)
-                              : writeCanonical(*canonical));
+  QOPT_RETURN_IF_ERROR(writeAs(type.getLayout(), *canonical));
   uint64_t bytes = writer.segmentSize();
   QOPT_RETURN_IF_ERROR(writer.endSegment());
   releaseSources(weight);
@@ -60,8 +71,7 @@ StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
   record->rows = type.getRows();
   record->columns = type.getColumns();
   record->format = runtime::fromFormat(type.getFormat());
-  record->layout =
-      packed ? plan::WeightLayout::HostTiled : plan::WeightLayout::RowMajor;
+  record->layout = planLayout(type.getLayout());
   record->segment = *segment;
   record->bytes = bytes;
   record->reason = reasonOf(weight);
@@ -69,6 +79,28 @@ StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
   summaries.push_back({name, quant::spell(type.getFormat()), type.getRows(),
                        type.getColumns(), bytes});
   return ConstantPlace{*segment, 0, bytes};
+}
+
+Status ArtifactConstants::writeAs(ir::Layout layout,
+                                  const CanonicalWeight &weight) {
+  switch (layout) {
+  case ir::Layout::Canonical:
+    return writeCanonical(weight);
+  case ir::Layout::HostTiled:
+    return writePacked(weight);
+  case ir::Layout::CudaStrips:
+    return writeStrips(weight);
+  }
+  llvm_unreachable("every layout has a writer");
+}
+
+Status ArtifactConstants::writeStrips(const CanonicalWeight &weight) {
+  kernels::skinny_linear::Segment segment = {weight.rows, weight.format};
+  std::vector<uint8_t> packed(kernels::skinny_linear::packedBytes(
+      segment, weight.columns, /*paired=*/false));
+  kernels::skinny_linear::packSegment(segment, weight.columns, /*paired=*/false,
+                                      weight.stored(), packed.data());
+  return writer.append(packed);
 }
 
 Status ArtifactConstants::writePacked(const CanonicalWeight &weight) {

@@ -11,6 +11,9 @@
 
 namespace qopt::driver {
 
+/// The plan's name of a layout.
+plan::WeightLayout planLayout(ir::Layout layout);
+
 class ArtifactConstants : public ConstantPool {
 public:
   /// `total`: bytes of all source weights, for the progress.
@@ -35,7 +38,9 @@ public:
 
 private:
   StatusOr<ConstantPlace> writeWeight(mlir::Value weight);
+  Status writeAs(ir::Layout layout, const CanonicalWeight &weight);
   Status writePacked(const CanonicalWeight &weight);
+  Status writeStrips(const CanonicalWeight &weight);
   Status writeCanonical(const CanonicalWeight &weight);
 
   runtime::ArtifactWriter &writer;

@@ -5,11 +5,13 @@
 #include "dialects/AllDialects.h"
 #include "dialects/Onnx/NodeLocation.h"
 #include "dialects/QOpt/QOptOps.h"
+#include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Driver/ArtifactBuilder.h"
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/RemarkCollector.h"
 #include "lib/Import/Onnx/Importer.h"
+#include "lib/Target/Target.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
@@ -66,6 +68,19 @@ private:
   ScopedDiagnosticHandler handler;
 };
 
+/// Positions in a page of a GPU's cache: a head's keys in one are a few KiB, as
+/// much as one bulk copy wants.
+constexpr int64_t cudaPage = 64;
+
+/// Formats of keys and values: "int8" or "key,value".
+std::pair<std::string, std::string>
+cacheFormats(const CompileOptions &options) {
+  auto [keys, values] = StringRef(options.cache).split(',');
+  return {keys.str(), options.cache.find(',') == std::string::npos
+                          ? keys.str()
+                          : values.str()};
+}
+
 /// One compilation: the context, the module and how far it has come.
 class Compilation {
 public:
@@ -99,7 +114,9 @@ public:
          [&](OpPassManager &m) { passes::addQuantizeStage(m, formats()); },
          StatusCode::InvalidArgument},
         {Stage::Fused, passes::addFuseStage, StatusCode::Internal},
-        {Stage::Scheduled, passes::addScheduleStage, StatusCode::Unsupported},
+        {Stage::Scheduled,
+         forGpu() ? passes::addCudaScheduleStage : passes::addHostScheduleStage,
+         StatusCode::Unsupported},
         {Stage::Kernels, passes::addLowerStage, StatusCode::Unsupported},
     };
     for (const Step &step : steps) {
@@ -140,6 +157,7 @@ private:
     DialectRegistry registry;
     registerAllDialects(registry);
     codegen::registerHostCodegen(registry);
+    codegen::registerCudaCodegen(registry);
     return registry;
   }
 
@@ -161,10 +179,22 @@ private:
     formats.lmHead = options.lmHead;
     formats.embedding = options.embedding;
     llvm::append_range(formats.overrides, options.formats);
-    if (options.activations == "f32")
+    auto [keys, values] = cacheFormats(options);
+    formats.keys = keys;
+    formats.values = values;
+    if (options.activations == "f32" || forGpu())
       formats.activations = "f32";
+    if (forGpu()) {
+      formats.type = options.activations.empty() ? "f16" : options.activations;
+      formats.widest = formats.type;
+      formats.page = cudaPage;
+      if (formats.keys.empty())
+        formats.keys = formats.values = formats.type;
+    }
     return formats;
   }
+
+  bool forGpu() const { return options.target == TargetDevice::Cuda; }
 
   void countLayers() {
     module->walk([&](Operation *op) {
@@ -188,12 +218,37 @@ private:
 
 } // namespace
 
+/// What belongs to one target only.
+static Status checkTarget(const CompileOptions &options) {
+  bool gpu = options.target == TargetDevice::Cuda;
+  StringRef expected = gpu ? "f16 or bf16" : "int8 or f32";
+  StringRef given = options.activations;
+  bool fits = given.empty() || (gpu ? given == "f16" || given == "bf16"
+                                    : given == "int8" || given == "f32");
+  if (!fits)
+    return Status(StatusCode::InvalidArgument,
+                  "option activations is \"" + options.activations +
+                      "\"; expected " + expected.str() + " for this target");
+  if (gpu) {
+    if (auto targets = target::parseArchitectures(options.architectures);
+        !targets.ok())
+      return Status(targets.status().code(),
+                    "option arch: " + targets.status().message());
+    return Status();
+  }
+  auto [keys, values] = cacheFormats(options);
+  for (const std::string &format : {keys, values})
+    if (!format.empty() && format != "f32" && format != "f16" &&
+        format != "bf16")
+      return Status(StatusCode::Unsupported,
+                    "option kv is \"" + options.cache +
+                        "\"; the host keeps its cache in f32, f16 or bf16");
+  return Status();
+}
+
 /// Values that the command line refuses by itself, for every other caller.
 static Status checkOptions(const CompileOptions &options) {
-  if (options.activations != "int8" && options.activations != "f32")
-    return Status(StatusCode::InvalidArgument, "option activations is \"" +
-                                                   options.activations +
-                                                   "\"; expected int8 or f32");
+  QOPT_RETURN_IF_ERROR(checkTarget(options));
   if (options.context < 0 || options.context > longestContext)
     return Status(StatusCode::InvalidArgument,
                   "option context is " + std::to_string(options.context) +

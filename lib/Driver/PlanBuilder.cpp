@@ -51,6 +51,14 @@ PlanBuilder::PlanBuilder(ConstantPool &pool, const GeneratedCode &code,
       symbols(
           [this](Value tensor, int64_t axis) { return dimOf(tensor, axis); }) {}
 
+static const GeneratedCode noCode;
+
+PlanBuilder::PlanBuilder(ConstantPool &pool, CudaKernels &kernels,
+                         func::FuncOp func)
+    : PlanBuilder(pool, noCode, func) {
+  this->kernels = &kernels;
+}
+
 FailureOr<std::unique_ptr<plan::FunctionT>> PlanBuilder::build() {
   bool decoder = func->hasAttr("qopt.decoder");
   plan->name = func.getName().str();

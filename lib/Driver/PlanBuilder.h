@@ -35,15 +35,21 @@ struct GeneratedCode {
   llvm::StringMap<mlir::AffineMap> extents;
 };
 
+class CudaKernels;
+
 class PlanBuilder {
 public:
   PlanBuilder(ConstantPool &pool, const GeneratedCode &code,
+              mlir::func::FuncOp func);
+  /// A plan of GPU kernels, which are made in `kernels`.
+  PlanBuilder(ConstantPool &pool, CudaKernels &kernels,
               mlir::func::FuncOp func);
 
   /// The function's plan; a failure is an error at the op that has no step.
   mlir::FailureOr<std::unique_ptr<plan::FunctionT>> build();
 
 private:
+  friend class CudaSteps;
   friend class KernelSteps;
   using Sizes = llvm::SmallVector<uint32_t, 4>;
 
@@ -75,6 +81,7 @@ private:
 
   ConstantPool &pool;
   const GeneratedCode &code;
+  CudaKernels *kernels = nullptr; ///< of a plan for a GPU
   mlir::func::FuncOp func;
   std::unique_ptr<plan::FunctionT> plan;
   SizeSymbols symbols;

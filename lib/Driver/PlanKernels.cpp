@@ -1,6 +1,8 @@
 // The step of each qopt op: its operands and attributes, field by field.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/NodeLocation.h"
+#include "lib/Driver/ArtifactConstants.h"
+#include "lib/Driver/CudaSteps.h"
 #include "lib/Driver/PlanBuilder.h"
 #include "runtime/plan/PlanFormat.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -19,13 +21,8 @@ template <typename Table> Table &PlanBuilder::addStep(Operation *op) {
 }
 
 template plan::CopyT &PlanBuilder::addStep<plan::CopyT>(Operation *);
+template plan::LaunchT &PlanBuilder::addStep<plan::LaunchT>(Operation *);
 template plan::CastT &PlanBuilder::addStep<plan::CastT>(Operation *);
-
-static plan::WeightLayout layoutOf(ir::WeightType type) {
-  return type.getLayout() == ir::Layout::HostTiled
-             ? plan::WeightLayout::HostTiled
-             : plan::WeightLayout::RowMajor;
-}
 
 static plan::ActivationKind kindOf(ir::Function function) {
   switch (function) {
@@ -69,7 +66,7 @@ public:
     step.n = type.getRows();
     step.k = type.getColumns();
     step.format = runtime::fromFormat(type.getFormat());
-    step.layout = layoutOf(type);
+    step.layout = planLayout(type.getLayout());
     return success();
   }
 
@@ -85,7 +82,7 @@ public:
     step.rows = type.getRows();
     step.columns = type.getColumns();
     step.format = runtime::fromFormat(type.getFormat());
-    step.layout = layoutOf(type);
+    step.layout = planLayout(type.getLayout());
     return success();
   }
 
@@ -317,6 +314,8 @@ private:
 };
 
 LogicalResult PlanBuilder::addKernel(Operation *op) {
+  if (kernels)
+    return CudaSteps(*this, *kernels).add(op);
   KernelSteps steps(*this);
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<ir::LinearOp, ir::EmbeddingOp, ir::RmsNormOp, ir::LayerNormOp,

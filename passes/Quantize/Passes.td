@@ -16,13 +16,16 @@ def QuantizeWeightsPass : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> 
     (a linear with as many rows as the token embedding whose result is returned) `lm-head`; for the token embedding (the
     embedding with the most rows) `embedding`; for other linears `weights`. An empty `lm-head` means `weights`; an empty
     `embedding` keeps the file's format, unless the head reads the same weight: then it means the head's. Other embeddings
-    (positions, token types) and weights that the file has quantized already stay as they are.
+    (positions, token types) and weights that the file has quantized already stay as they are. What is f32 then gets the
+    format `widest`.
   }];
   let options = [
     Option<"weights", "weights", "std::string", /*default=*/"\"\"", "format of linear weights; empty: as in the file">,
     Option<"lmHead", "lm-head", "std::string", /*default=*/"\"\"", "format of the head; empty: as weights">,
     Option<"embedding", "embedding", "std::string", /*default=*/"\"\"",
            "format of the token embedding; empty: as in the file, or as the head's where they are the same weight">,
+    Option<"widest", "widest", "std::string", /*default=*/"\"f32\"",
+           "floating point format that weights of f32 get where no other is asked for: f32, f16 or bf16">,
     ListOption<"overrides", "overrides", "std::string",
                "name=format or re:pattern=format; a pattern may match any part of a name; the first match wins">,
   ];
@@ -57,6 +60,33 @@ def WidenActivationsPass : Pass<"qopt-widen-activations", "::mlir::func::FuncOp"
     place. Example: test/passes/Quantize/widen-activations.mlir.
   }];
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
+def NarrowActivationsPass : Pass<"qopt-narrow-activations", "::mlir::func::FuncOp"> {
+  let summary = "compute in 16 bits";
+  let description = [{
+    Before: a function that computes in f32 (WidenActivations). After: its values are f16 or bf16 between the inputs and the
+    outputs; angles of rotary embeddings stay f32, and a linear whose result is converted to f32 gives f32 itself.
+    Numerics: changes results: every value is rounded to 16 bits where it is written. Method: types of values are replaced
+    in place. Example: test/passes/Quantize/narrow-activations.mlir.
+  }];
+  let options = [Option<"type", "type", "std::string", /*default=*/"\"f32\"", "f16 or bf16; f32: nothing changes">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
+def SetCacheFormatPass : Pass<"qopt-set-cache-format", "::mlir::func::FuncOp"> {
+  let summary = "formats and page size of the cache";
+  let description = [{
+    Before: a decoder with the cache as the model has it. After: keys and values are stored in the given formats, in pages of
+    the given size. Numerics: changes results, by the rounding of keys and values to their formats. Method: the type of the
+    cache is replaced everywhere. Example: test/passes/Quantize/set-cache-format.mlir.
+  }];
+  let options = [
+    Option<"key", "key", "std::string", /*default=*/"\"\"", "format of keys; empty: as it is">,
+    Option<"value", "value", "std::string", /*default=*/"\"\"", "format of values; empty: as it is">,
+    Option<"page", "page", "int64_t", /*default=*/"0", "positions of a page; 0: as it is">,
+  ];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
 #endif // QOPT_PASSES_QUANTIZE_PASSES

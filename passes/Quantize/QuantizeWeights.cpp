@@ -27,7 +27,7 @@ enum class Role { Linear, Head, TokenEmbedding, OtherEmbedding };
 
 /// The formats of the options, where given.
 struct RoleFormats {
-  std::optional<quant::Format> weights, head, embedding;
+  std::optional<quant::Format> weights, head, embedding, widest;
 };
 
 /// One use of a weight of the file.
@@ -186,7 +186,8 @@ struct QuantizeWeights
       getOperation().emitError() << named.status().message();
     if (!named.ok() || failed(readFormat("weights", weights, asked.weights)) ||
         failed(readFormat("lm-head", lmHead, asked.head)) ||
-        failed(readFormat("embedding", embedding, asked.embedding)))
+        failed(readFormat("embedding", embedding, asked.embedding)) ||
+        failed(readFormat("widest", widest, asked.widest)))
       return signalPassFailure();
 
     SmallVector<WeightUse> uses = collectUses(getOperation());
@@ -198,6 +199,9 @@ struct QuantizeWeights
       std::optional<quant::Format> format = named->lookup(weight.getName());
       if (!format)
         format = formatOfRole(use, uses, asked);
+      if (!format && weight.getResult().getType().getFormat().element ==
+                         quant::ElementType::F32)
+        format = asked.widest;
       if (!format || *format == weight.getResult().getType().getFormat())
         continue;
       allFit &= succeeded(quantizeUse(use, *format));

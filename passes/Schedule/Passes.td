@@ -17,6 +17,17 @@ def SelectHostLayoutsPass : Pass<"qopt-select-host-layouts", "::mlir::func::Func
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
+def SelectCudaLayoutsPass : Pass<"qopt-select-cuda-layouts", "::mlir::func::FuncOp"> {
+  let summary = "layout of every weight for GPU kernels";
+  let description = [{
+    Before: weights in canonical layout. After: the weight of each linear is packed as cuda_strips, which serves any number
+    of tokens; that of a look-up stays canonical. A weight that the kernels cannot hold is an error that says why.
+    Numerics: exact. Method: lib/Kernels/SkinnyLinear draws the layout. Example:
+    test/passes/Schedule/select-cuda-layouts.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
 def SelectFusedKernelsPass : Pass<"qopt-select-fused-kernels", "::mlir::func::FuncOp"> {
   let summary = "the kernel of every fused region that has one";
   let description = [{

@@ -63,7 +63,7 @@ def compile(
     lm_head: str = "",
     embedding: str = "",
     formats: Sequence[str] = (),
-    activations: str = "int8",
+    activations: str = "",
     tokenizer: str | os.PathLike[str] = "",
     context: int = 0,
     cpu: str = "x86-64-v3",
@@ -74,7 +74,7 @@ def compile(
 
     `weights`, `lm_head` and `embedding` are formats ("int4_g32"; empty: as in the file), `formats` a list of
     "NAME=FORMAT" or "re:PATTERN=FORMAT" for single weights, `activations` what integer weights are multiplied with:
-    "int8" or "f32".
+    "int8" (default) or "f32".
     """
     from . import _compiler
 

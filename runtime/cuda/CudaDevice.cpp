@@ -70,6 +70,10 @@ CudaDevice::load(std::span<const uint8_t> code) {
   StatusOr<std::vector<cuda::CodeImage>> images = cuda::readCodeImages(code);
   if (!images.ok())
     return images.status();
+  if (!driver->runsMachineCode())
+    std::erase_if(*images, [](const cuda::CodeImage &image) {
+      return image.kind == cuda::ImageKind::Cubin;
+    });
   const cuda::DeviceFacts &facts = driver->facts();
   StatusOr<cuda::CodeImage> image =
       cuda::chooseImage(*images, facts.major, facts.minor);

@@ -33,17 +33,35 @@ CudaProgram::create(std::shared_ptr<const BoundFunction> function,
   return std::unique_ptr<Program>(std::move(program));
 }
 
+/// The variant for this device and size: the closest architecture, then the
+/// first that is large enough. Null where there is none.
+static const plan::Variant *findVariant(const plan::Launch &launch,
+                                        int64_t size,
+                                        const cuda::DeviceFacts &facts) {
+  auto device = uint32_t(10 * facts.major + facts.minor);
+  const plan::Variant *chosen = nullptr;
+  for (const plan::Variant *variant : *launch.variants()) {
+    bool runs = variant->specific() ? variant->architecture() == device
+                                    : variant->architecture() <= device;
+    bool fits = variant->most() == 0 || size <= int64_t(variant->most());
+    if (runs && fits &&
+        (!chosen || variant->architecture() > chosen->architecture()))
+      chosen = variant;
+  }
+  return chosen;
+}
+
 Status CudaProgram::chooseVariant(const plan::Step &step, Call &call,
                                   const Device::ModuleLookup &modules) {
   const plan::Launch &launch = *step.operation_as_Launch();
   int64_t size = function->symbol(launch.size());
-  const plan::Variant *chosen = nullptr;
-  for (const plan::Variant *variant : *launch.variants())
-    if (!chosen && (variant->most() == 0 || size <= int64_t(variant->most())))
-      chosen = variant;
+  const plan::Variant *chosen = findVariant(launch, size, driver->facts());
   if (!chosen)
     return failStep(step,
-                    "it has no kernel for a size of " + std::to_string(size),
+                    "it has no kernel for a size of " + std::to_string(size) +
+                        " on a GPU of compute capability " +
+                        std::to_string(driver->facts().major) + "." +
+                        std::to_string(driver->facts().minor),
                     StatusCode::Unsupported);
   StatusOr<std::shared_ptr<Module>> module = modules(chosen->segment());
   if (!module.ok())

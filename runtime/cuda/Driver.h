@@ -84,6 +84,8 @@ public:
   virtual StatusOr<std::unique_ptr<DriverGraph>> endRecording() = 0;
   virtual Status synchronise() = 0;
 
+  /// Whether machine code is run; else only PTX text.
+  virtual bool runsMachineCode() const { return true; }
   /// `image`: an ELF cubin or PTX text.
   virtual StatusOr<std::unique_ptr<DriverModule>>
   load(std::span<const uint8_t> image) = 0;

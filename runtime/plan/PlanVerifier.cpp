@@ -47,12 +47,9 @@ public:
     if (!hasSymbol(launch.size()) || sizeOf(launch.variants()) == 0 ||
         launch.counter_bytes() % 4 != 0)
       return false;
-    for (uint32_t i = 0; i < sizeOf(launch.variants()); ++i) {
-      bool last = i + 1 == sizeOf(launch.variants());
-      const plan::Variant &variant = *launch.variants()->Get(i);
-      if (!verifyVariant(variant) || (variant.most() == 0 && !last))
+    for (uint32_t i = 0; i < sizeOf(launch.variants()); ++i)
+      if (!verifyVariant(*launch.variants()->Get(i)))
         return false;
-    }
     for (uint32_t i = 0; i < sizeOf(launch.arguments()); ++i)
       if (!verifyArgument(*launch.arguments()->Get(i), launch.counter_bytes()))
         return false;

@@ -159,17 +159,6 @@ std::vector<StepOperand> operandsOf(const plan::Step &step) {
   return std::move(c.operands);
 }
 
-std::vector<uint32_t> codeOf(const plan::Step &step) {
-  std::vector<uint32_t> segments;
-  if (const plan::Generated *generated = step.operation_as_Generated())
-    segments.push_back(generated->segment());
-  if (const plan::Launch *launch = step.operation_as_Launch())
-    if (launch->variants())
-      for (const plan::Variant *variant : *launch->variants())
-        segments.push_back(variant->segment());
-  return segments;
-}
-
 std::string describe(const plan::Step &step) {
   std::string text = plan::EnumNameOperation(step.operation_type());
   if (step.origin() && step.origin()->size() > 0)

@@ -24,9 +24,6 @@ struct StepOperand {
 /// not checked.
 std::vector<StepOperand> operandsOf(const plan::Step &step);
 
-/// The code segments that the step calls.
-std::vector<uint32_t> codeOf(const plan::Step &step);
-
 /// "Linear of 'model.layers.0.q_proj'", for messages.
 std::string describe(const plan::Step &step);
 

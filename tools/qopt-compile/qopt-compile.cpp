@@ -15,6 +15,7 @@ struct Arguments {
   CompileOptions options;
   std::string emit = "artifact";
   std::string kind = "automatic";
+  std::string target = "host";
   bool json = false, remarks = false;
 };
 
@@ -22,6 +23,9 @@ const std::map<std::string, ModelKind> kinds = {
     {"automatic", ModelKind::Automatic},
     {"decoder", ModelKind::Decoder},
     {"graph", ModelKind::Graph}};
+
+const std::map<std::string, TargetDevice> targetNames = {
+    {"host", TargetDevice::Host}, {"cuda", TargetDevice::Cuda}};
 
 void declare(CLI::App &app, Arguments &arguments) {
   CompileOptions &o = arguments.options;
@@ -49,8 +53,19 @@ void declare(CLI::App &app, Arguments &arguments) {
                  "format of single weights: name=FORMAT or re:PATTERN=FORMAT; "
                  "the first match wins");
   app.add_option("--activations", o.activations,
-                 "what integer weights are multiplied with: int8 or f32")
-      ->check(CLI::IsMember({"int8", "f32"}));
+                 "what linears read; host: int8 (of integer weights) or f32 "
+                 "[int8], GPU: f16 or bf16 [f16]")
+      ->check(CLI::IsMember({"int8", "f32", "f16", "bf16"}));
+  app.add_option("--kv", o.cache,
+                 "format of keys and values in the cache, or KEY,VALUE: f32 "
+                 "f16 bf16, on a GPU f16 bf16 int8 int4; default: as in the "
+                 "model");
+  app.add_option("--target", arguments.target,
+                 "what it runs on: host or cuda [host]")
+      ->check(CLI::IsMember(targetNames));
+  app.add_option("--arch", o.architectures,
+                 "with --target cuda: GPUs that machine code is made for")
+      ->capture_default_str();
   app.add_option("--tokenizer", o.tokenizer,
                  "tokenizer.json; default: the one beside the model");
   app.add_option("--context", o.context,
@@ -110,6 +125,7 @@ Status printSummary(const CompileSummary &s, const Arguments &arguments) {
 
 Status work(Arguments &arguments) {
   arguments.options.kind = kinds.at(arguments.kind);
+  arguments.options.target = targetNames.at(arguments.target);
   Stage stage = Stage::Artifact;
   for (const StageName &name : stageNames)
     if (arguments.emit == name.name)

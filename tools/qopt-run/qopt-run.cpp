@@ -86,9 +86,10 @@ int main(int argc, char **argv) {
       ->required();
   app.add_option("--threads", options.threads, "0: one for each processor [0]")
       ->check(cli::between(0, 1024));
-  app.add_option("--device", options.device,
-                 "where to run: host, cuda or cuda:N [what it was compiled "
-                 "for]");
+  app.add_option(
+      "--device", options.device,
+      "where to run: host, cuda, cuda:N or emulator [what it was compiled "
+      "for]");
   app.add_flag("--trust", options.trust,
                "skip the digests of weights and code: loads at once");
   app.add_flag("--json", options.json, "results as JSON on standard output");

@@ -38,5 +38,5 @@ func.func private @f(!qopt.kv_cache<layers = 0, kv_heads = 4, head_size = 64, ke
 // -----
 
 // kv_cache (C2)
-// expected-error @+1 {{keys and values of a cache are f32, f16 or bf16; got "int8"}}
-func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int8, value = f16, page = 16>)
+// expected-error @+1 {{keys and values of a cache are f32, f16, bf16, int8 or int4; got "int8_g32"}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int8_g32, value = f16, page = 16>)

@@ -1,0 +1,123 @@
+// Linear layers on a GPU: one kernel for each bucket of tokens, with bias and
+// residual as its epilogue.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/CudaSteps.h"
+
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace qopt::kernels;
+
+namespace qopt::driver {
+
+constexpr int64_t buckets[] = {1, 8, 16, 32, cudaStepTokens};
+
+static quant::ElementType elementOf(Value tensor) {
+  Type element = getElementTypeOrSelf(tensor.getType());
+  return element.isF16()    ? quant::ElementType::F16
+         : element.isBF16() ? quant::ElementType::BF16
+                            : quant::ElementType::F32;
+}
+
+/// The sum of the product and its operands, as a block for the generator.
+static void fillSum(Block &block, size_t operands, OpBuilder builder,
+                    Location loc) {
+  Type real = builder.getF32Type();
+  block.addArgument(real, loc);
+  for (size_t i = 0; i < operands; ++i)
+    block.addArgument(real, loc);
+  builder.setInsertionPointToStart(&block);
+  Value sum = block.getArgument(0);
+  for (size_t i = 0; i < operands; ++i)
+    sum = arith::AddFOp::create(builder, loc, sum, block.getArgument(1 + i));
+  ir::YieldOp::create(builder, loc, sum);
+}
+
+static skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens) {
+  ir::WeightType type = op.getWeight().getType();
+  skinny_linear::Problem problem;
+  problem.tokens = tokens;
+  problem.columns = type.getColumns();
+  problem.segments = {{type.getRows(), type.getFormat()}};
+  problem.activation = elementOf(op.getX());
+  problem.output = elementOf(op.getResult());
+  if (op.getBias())
+    problem.operands.push_back(
+        {skinny_linear::OperandShape::Column, elementOf(op.getBias())});
+  if (op.getResidual())
+    problem.operands.push_back(
+        {skinny_linear::OperandShape::Element, elementOf(op.getResidual())});
+  return problem;
+}
+
+/// The name within the artifact: the family's, the shape, and what is added.
+static std::string symbolOf(const skinny_linear::Problem &problem,
+                            const target::Target &target) {
+  std::string symbol = skinny_linear::symbolOf(problem, target) + "_" +
+                       std::to_string(problem.rows()) + "x" +
+                       std::to_string(problem.columns);
+  for (const skinny_linear::Operand &operand : problem.operands)
+    symbol += operand.shape == skinny_linear::OperandShape::Column
+                  ? "_bias"
+                  : "_residual";
+  return symbol;
+}
+
+LogicalResult CudaSteps::addLinearVariants(ir::LinearOp op, LaunchStep &step,
+                                           Block *epilogue,
+                                           int64_t &workspaceBytes,
+                                           int64_t &counterBytes) {
+  for (size_t i = 0; i < kernels.targets(); ++i)
+    for (int64_t tokens : buckets) {
+      const target::Target &target = kernels.target(i);
+      skinny_linear::Problem problem = problemOf(op, tokens);
+      auto schedule = skinny_linear::chooseSchedule(problem, target);
+      if (!schedule.ok())
+        return op.emitError() << schedule.status().message();
+      std::string symbol = symbolOf(problem, target);
+      Status added = kernels.add(i, symbol, [&](gpu::GPUModuleOp module) {
+        return skinny_linear::buildKernel(module, problem, *schedule, target,
+                                          epilogue);
+      });
+      if (!added.ok())
+        return op.emitError() << added.message();
+      skinny_linear::Plan plan = skinny_linear::planOf(problem, *schedule);
+      workspaceBytes = std::max(workspaceBytes, plan.workspaceBytes);
+      counterBytes = std::max(counterBytes, plan.counters * 4);
+      step.variant(target, i, uint64_t(tokens), symbol,
+                   {b.symbols.constant(schedule->grid)}, schedule->threads(),
+                   plan.sharedBytes);
+    }
+  return success();
+}
+
+LogicalResult CudaSteps::add(ir::LinearOp op) {
+  FailureOr<uint32_t> weight = b.weightOf(op.getWeight());
+  if (failed(weight))
+    return failure();
+  Block block;
+  size_t operands = bool(op.getBias()) + bool(op.getResidual());
+  if (operands)
+    fillSum(block, operands, OpBuilder(op.getContext()), op.getLoc());
+  uint32_t tokens = rowsOf(op.getX());
+  LaunchStep step(tokens);
+  int64_t workspaceBytes = 16, counterBytes = 4;
+  if (failed(addLinearVariants(op, step, operands ? &block : nullptr,
+                               workspaceBytes, counterBytes)))
+    return failure();
+  read(step, op.getX());
+  step.read(*weight);
+  step.write(b.valueOf(op.getResult()));
+  step.write(workspace(workspaceBytes));
+  step.counters(counterBytes);
+  if (op.getBias() && failed(readVector(step, op.getBias())))
+    return failure();
+  if (op.getResidual())
+    read(step, op.getResidual());
+  step.symbol(tokens);
+  finish(op, std::move(step));
+  return success();
+}
+
+} // namespace qopt::driver

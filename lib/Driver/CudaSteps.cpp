@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/CudaSteps.h"
+
+#include "lib/Kernels/GatedActivation/GatedActivationGenerator.h"
+#include "lib/Kernels/GatherRows/GatherRowsGenerator.h"
+#include "lib/Kernels/Norm/NormGenerator.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "runtime/plan/PlanFormat.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace qopt::kernels;
+
+namespace qopt::driver {
+
+/// The element type of a tensor that a GPU kernel reads or writes.
+static quant::ElementType elementOf(Value tensor) {
+  Type element = getElementTypeOrSelf(tensor.getType());
+  return element.isF16()    ? quant::ElementType::F16
+         : element.isBF16() ? quant::ElementType::BF16
+                            : quant::ElementType::F32;
+}
+
+static int64_t lastOf(Value tensor) {
+  return cast<ShapedType>(tensor.getType()).getShape().back();
+}
+
+static gated_activation::Function functionOf(ir::Function function) {
+  using To = gated_activation::Function;
+  switch (function) {
+  case ir::Function::Silu:
+    return To::Silu;
+  case ir::Function::GeluErf:
+    return To::GeluErf;
+  case ir::Function::GeluTanh:
+    return To::GeluTanh;
+  case ir::Function::GeluQuick:
+    return To::GeluQuick;
+  case ir::Function::Relu:
+    return To::Relu;
+  case ir::Function::Tanh:
+    return To::Tanh;
+  case ir::Function::Sigmoid:
+    return To::Sigmoid;
+  }
+  llvm_unreachable("every function has a kernel");
+}
+
+/// A kernel's failure as an error at its op.
+static LogicalResult fail(Operation *op, const Status &status) {
+  return op->emitError() << status.message();
+}
+
+uint32_t CudaSteps::rowsOf(Value tensor, int64_t inner) {
+  PlanBuilder::Sizes &sizes = b.sizes[tensor];
+  uint32_t rows = b.symbols.constant(1);
+  for (uint32_t size : ArrayRef(sizes).drop_back(inner))
+    rows = b.symbols.binary(plan::SymbolKind::Mul, rows, size);
+  return rows;
+}
+
+void CudaSteps::read(LaunchStep &step, Value value) {
+  if (value.getDefiningOp<ir::PositionsOp>())
+    step.state(plan::ArgumentKind::Positions);
+  else
+    step.read(b.valueOf(value));
+}
+
+LogicalResult CudaSteps::readVector(LaunchStep &step, Value value) {
+  step.read(b.valueOf(value));
+  return success();
+}
+
+uint32_t CudaSteps::partOf(uint32_t constant, int64_t offset, int64_t bytes) {
+  auto part = std::make_unique<plan::ValueT>();
+  part->dtype = plan::DType::U8;
+  part->shape = {b.symbols.constant(bytes)};
+  part->storage = plan::Storage::Alias;
+  part->index = constant;
+  part->offset = b.symbols.constant(offset);
+  b.plan->values.push_back(std::move(part));
+  return uint32_t(b.plan->values.size() - 1);
+}
+
+uint32_t CudaSteps::workspace(int64_t bytes) {
+  auto value = std::make_unique<plan::ValueT>();
+  value->dtype = plan::DType::U8;
+  value->shape = {b.symbols.constant(bytes)};
+  value->storage = plan::Storage::Arena;
+  b.plan->values.push_back(std::move(value));
+  return uint32_t(b.plan->values.size() - 1);
+}
+
+void CudaSteps::finish(Operation *op, LaunchStep step) {
+  b.addStep<plan::LaunchT>(op) = step.take();
+}
+
+template <typename Problem>
+LogicalResult CudaSteps::addVariants(Operation *op, LaunchStep &step,
+                                     const Problem &problem, uint32_t rows) {
+  for (size_t i = 0; i < kernels.targets(); ++i) {
+    const target::Target &target = kernels.target(i);
+    auto schedule = chooseSchedule(problem, target);
+    if (!schedule.ok())
+      return fail(op, schedule.status());
+    std::string symbol = symbolOf(problem, target);
+    Status added = kernels.add(i, symbol, [&](gpu::GPUModuleOp module) {
+      return buildKernel(module, problem, *schedule, target);
+    });
+    if (!added.ok())
+      return fail(op, added);
+    LaunchShape shape = launchOf(problem, *schedule);
+    uint32_t blocks = b.symbols.binary(
+        plan::SymbolKind::Mul,
+        b.symbols.binary(plan::SymbolKind::CeilDiv, rows,
+                         b.symbols.constant(shape.rowsPerBlock)),
+        b.symbols.constant(shape.blocksPerRow));
+    step.variant(target, i, 0, symbol, {blocks}, shape.threads,
+                 shape.sharedBytes);
+  }
+  return success();
+}
+
+LogicalResult CudaSteps::add(ir::EmbeddingOp op) {
+  FailureOr<uint32_t> weight = b.weightOf(op.getWeight());
+  if (failed(weight))
+    return failure();
+  ir::WeightType type = op.getWeight().getType();
+  gather_rows::Problem problem;
+  problem.format = type.getFormat();
+  problem.rows = type.getRows();
+  problem.columns = type.getColumns();
+  problem.output = elementOf(op.getResult());
+  uint32_t rows = rowsOf(op.getResult());
+  LaunchStep step(rows);
+  read(step, op.getIds());
+  step.read(*weight);
+  runtime::CanonicalLayout layout = runtime::canonicalLayout(
+      type.getFormat(), type.getRows(), type.getColumns());
+  if (!type.getFormat().isFloat())
+    step.read(partOf(*weight, layout.scales,
+                     quant::scaleBytes(type.getFormat(), type.getRows(),
+                                       type.getColumns())));
+  if (!type.getFormat().isFloat() && !type.getFormat().isSymmetric())
+    step.read(partOf(
+        *weight, layout.zeros,
+        quant::zeroBytes(type.getFormat(), type.getRows(), type.getColumns())));
+  step.write(b.valueOf(op.getResult()));
+  if (failed(addVariants(op, step, problem, rows)))
+    return failure();
+  finish(op, std::move(step));
+  return success();
+}
+
+LogicalResult CudaSteps::add(ir::RmsNormOp op) {
+  norm::Problem problem;
+  problem.columns = lastOf(op.getX());
+  problem.epsilon = op.getEpsilon().convertToFloat();
+  problem.activation = elementOf(op.getX());
+  problem.scale = elementOf(op.getScale());
+  uint32_t rows = rowsOf(op.getX());
+  LaunchStep step(rows);
+  read(step, op.getX());
+  if (failed(readVector(step, op.getScale())))
+    return failure();
+  step.write(b.valueOf(op.getResult()));
+  step.symbol(rows);
+  if (failed(addVariants(op, step, problem, rows)))
+    return failure();
+  finish(op, std::move(step));
+  return success();
+}
+
+LogicalResult CudaSteps::add(ir::LayerNormOp op) {
+  norm::Problem problem;
+  problem.kind = norm::Kind::Layer;
+  problem.columns = lastOf(op.getX());
+  problem.epsilon = op.getEpsilon().convertToFloat();
+  problem.activation = elementOf(op.getX());
+  problem.scale = elementOf(op.getScale());
+  problem.bias = bool(op.getBias());
+  if (op.getBias() && elementOf(op.getBias()) != problem.scale)
+    return op.emitError("its scale and its bias have different types");
+  uint32_t rows = rowsOf(op.getX());
+  LaunchStep step(rows);
+  read(step, op.getX());
+  if (failed(readVector(step, op.getScale())) ||
+      (op.getBias() && failed(readVector(step, op.getBias()))))
+    return failure();
+  step.write(b.valueOf(op.getResult()));
+  step.symbol(rows);
+  if (failed(addVariants(op, step, problem, rows)))
+    return failure();
+  finish(op, std::move(step));
+  return success();
+}
+
+LogicalResult CudaSteps::add(ir::SelectRowsOp op) {
+  gather_rows::Problem problem;
+  problem.table = gather_rows::Table::Tensor;
+  problem.format = quant::floatFormat(elementOf(op.getX()));
+  problem.columns = lastOf(op.getX());
+  problem.output = elementOf(op.getResult());
+  uint32_t rows = rowsOf(op.getResult());
+  LaunchStep step(rows);
+  step.state(plan::ArgumentKind::LogitRows);
+  read(step, op.getX());
+  step.write(b.valueOf(op.getResult()));
+  step.symbol(rowsOf(op.getX()));
+  if (failed(addVariants(op, step, problem, rows)))
+    return failure();
+  finish(op, std::move(step));
+  return success();
+}
+
+LogicalResult CudaSteps::add(ir::ActivationOp op) {
+  gated_activation::Problem problem;
+  problem.function = functionOf(op.getFunction());
+  problem.form = gated_activation::Form::Alone;
+  problem.columns = lastOf(op.getX());
+  problem.activation = elementOf(op.getX());
+  uint32_t rows = rowsOf(op.getX());
+  LaunchStep step(rows);
+  read(step, op.getX());
+  step.write(b.valueOf(op.getResult()));
+  step.symbol(rows);
+  if (failed(addVariants(op, step, problem, rows)))
+    return failure();
+  finish(op, std::move(step));
+  return success();
+}
+
+LogicalResult CudaSteps::add(ir::GatedActivationOp op) {
+  gated_activation::Problem problem;
+  problem.function = functionOf(op.getFunction());
+  problem.form =
+      op.getUp() ? gated_activation::Form::Two : gated_activation::Form::Halves;
+  problem.columns = lastOf(op.getResult());
+  problem.activation = elementOf(op.getGate());
+  uint32_t rows = rowsOf(op.getResult());
+  LaunchStep step(rows);
+  read(step, op.getGate());
+  if (op.getUp())
+    read(step, op.getUp());
+  step.write(b.valueOf(op.getResult()));
+  step.symbol(rows);
+  if (failed(addVariants(op, step, problem, rows)))
+    return failure();
+  finish(op, std::move(step));
+  return success();
+}
+
+LogicalResult CudaSteps::add(Operation *op) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case<ir::EmbeddingOp, ir::RmsNormOp, ir::LayerNormOp, ir::LinearOp,
+            ir::SelectRowsOp, ir::ActivationOp, ir::GatedActivationOp,
+            ir::PositionsOp>([&](auto kernel) { return add(kernel); })
+      .Default([](Operation *other) {
+        return other->emitError("no kernel runs \"")
+               << other->getName() << "\" on a GPU";
+      });
+}
+
+} // namespace qopt::driver

@@ -1,0 +1,25 @@
+// Gives every value between a function's inputs and outputs another floating
+// point type: what WidenActivations and NarrowActivations do, one way and the
+// other.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PASSES_QUANTIZE_ACTIVATIONTYPES_H
+#define QOPT_PASSES_QUANTIZE_ACTIVATIONTYPES_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace qopt::passes {
+
+/// Which types change, to which, and the operations whose results do not.
+struct TypeChange {
+  llvm::function_ref<bool(mlir::Type element)> changes;
+  mlir::FloatType to;
+  llvm::function_ref<bool(mlir::Operation *)> keeps;
+};
+
+/// Weights, caches, and vectors that a kernel reads as parameters stay as they
+/// are; casts at both ends keep the signature.
+void changeActivations(mlir::func::FuncOp function, const TypeChange &change);
+
+} // namespace qopt::passes
+
+#endif // QOPT_PASSES_QUANTIZE_ACTIVATIONTYPES_H

@@ -1,0 +1,57 @@
+// The cache of a decoder is the state that grows with the context; what it is
+// stored in is the user's choice, or what a device can read.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptOps.h"
+#include "lib/Quant/Format.h"
+#include "mlir/IR/AttrTypeSubElements.h"
+#include "passes/Quantize/Passes.h"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_SETCACHEFORMATPASS
+#include "passes/Quantize/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt;
+
+namespace {
+
+struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
+  using SetCacheFormatPassBase::SetCacheFormatPassBase;
+
+  LogicalResult read(StringRef option, const std::string &text,
+                     std::optional<quant::Format> &format) {
+    if (text.empty())
+      return success();
+    StatusOr<quant::Format> parsed = quant::parseFormat(text);
+    if (!parsed.ok())
+      return getOperation().emitError()
+             << "option \"" << option << "\": " << parsed.status().message();
+    format = *parsed;
+    return success();
+  }
+
+  void runOnOperation() override {
+    std::optional<quant::Format> keys, values;
+    if (failed(read("key", key, keys)) || failed(read("value", value, values)))
+      return signalPassFailure();
+    if (page < 0 || page % 16 != 0) {
+      getOperation().emitError()
+          << "option \"page\" is " << page << "; expected a multiple of 16";
+      return signalPassFailure();
+    }
+    AttrTypeReplacer replacer;
+    replacer.addReplacement([&](ir::KVCacheType type) -> Type {
+      return ir::KVCacheType::get(
+          type.getContext(), type.getLayers(), type.getKvHeads(),
+          type.getHeadSize(), keys.value_or(type.getKey()),
+          values.value_or(type.getValue()), page ? page : type.getPage());
+    });
+    replacer.recursivelyReplaceElementsIn(getOperation(),
+                                          /*replaceAttrs=*/true,
+                                          /*replaceLocs=*/false,
+                                          /*replaceTypes=*/true);
+  }
+};
+
+} // namespace

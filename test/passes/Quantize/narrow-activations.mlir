@@ -1,0 +1,37 @@
+// RUN: qopt-opt %s -qopt-narrow-activations='type=f16' | FileCheck %s
+// RUN: qopt-opt %s -qopt-narrow-activations | FileCheck %s --check-prefix=SAME
+// RUN: not qopt-opt %s -qopt-narrow-activations='type=f64' 2>&1 | FileCheck %s --check-prefix=BAD
+// Values are f16 inside; angles, logits and the signature stay f32.
+
+// BAD: error: option "type" is "f64"; expected f32, f16 or bf16
+
+// CHECK-LABEL: @step
+// SAME-LABEL: @step
+func.func @step(%ids: tensor<?xi32>, %positions: tensor<?xi32>) -> tensor<?x4x4xf32> {
+  %scale = onnx.Constant dense<1.0> : tensor<16xf32>
+  %freq = onnx.Constant dense<[1.0, 0.5]> : tensor<2xf32>
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<16x16xf32>) : !qopt.weight<16x16, f32>
+  // SAME: qopt.embedding {{.*}} -> tensor<?x16xf32>
+  // CHECK: %[[H:.*]] = qopt.embedding {{.*}} -> tensor<?x16xf16>
+  %h = qopt.embedding %ids, %w : tensor<?xi32>, !qopt.weight<16x16, f32> -> tensor<?x16xf32>
+  // CHECK: %[[N:.*]] = qopt.rms_norm %[[H]], %{{.*}} : tensor<?x16xf16>, tensor<16xf32> -> tensor<?x16xf16>
+  %n = qopt.rms_norm %h, %scale epsilon 1.0e-05 : tensor<?x16xf32>, tensor<16xf32> -> tensor<?x16xf32>
+  %e = tensor.expand_shape %n [[0], [1, 2]] output_shape [1, 4, 4] : tensor<?x16xf32> into tensor<?x4x4xf32>
+  // CHECK: qopt.rotary_table {{.*}} -> tensor<?x2xf32>
+  %cos, %sin = qopt.rotary_table %positions, %freq scale 1.0 : tensor<?xi32>, tensor<2xf32> -> tensor<?x2xf32>
+  // CHECK: %[[R:.*]] = qopt.rotary %{{.*}} : tensor<?x4x4xf16>, tensor<?x2xf32>
+  %r = qopt.rotary %e, %cos, %sin : tensor<?x4x4xf32>, tensor<?x2xf32>
+  // CHECK: %[[C:.*]] = onnx.Cast %[[R]] : (tensor<?x4x4xf16>) -> tensor<?x4x4xf32>
+  // CHECK: return %[[C]]
+  return %r : tensor<?x4x4xf32>
+}
+
+// CHECK-LABEL: @logits
+func.func @logits(%x: tensor<?x16xf32>) -> tensor<?x8xf32> {
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<8x16xf32>) : !qopt.weight<8x16, f32>
+  // CHECK: %[[X:.*]] = onnx.Cast %arg0
+  // CHECK: %[[Y:.*]] = qopt.linear %[[X]], %{{.*}} : tensor<?x16xf16>, !qopt.weight<8x16, f32> -> tensor<?x8xf32>
+  // CHECK: return %[[Y]]
+  %y = qopt.linear %x, %w : tensor<?x16xf32>, !qopt.weight<8x16, f32> -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}

@@ -1,0 +1,25 @@
+// A linear's weight is packed for tensor cores, a look-up's is not; a format that no kernel reads is an error.
+// RUN: qopt-opt %s -pass-pipeline='builtin.module(func.func(qopt-select-cuda-layouts))' -split-input-file -verify-diagnostics | FileCheck %s
+
+// CHECK-LABEL: func @step
+// CHECK: %[[T:.*]] = qopt.weight "table"
+// CHECK: %[[W:.*]] = qopt.weight "w"
+// CHECK: %[[P:.*]] = qopt.pack_weight %[[W]] : !qopt.weight<32x64, f16> -> !qopt.weight<32x64, f16, layout = cuda_strips>
+// CHECK: %[[X:.*]] = qopt.embedding %{{.*}}, %[[T]]
+// CHECK: qopt.linear %[[X]], %[[P]]
+func.func @step(%ids: tensor<?xi32>) -> tensor<?x32xf16> {
+  %t = qopt.weight "table" codes(dense<0.5> : tensor<8x64xf16>) : !qopt.weight<8x64, f16>
+  %w = qopt.weight "w" codes(dense<0.25> : tensor<32x64xf16>) : !qopt.weight<32x64, f16>
+  %x = qopt.embedding %ids, %t : tensor<?xi32>, !qopt.weight<8x64, f16> -> tensor<?x64xf16>
+  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<32x64, f16> -> tensor<?x32xf16>
+  return %y : tensor<?x32xf16>
+}
+
+// -----
+
+func.func @wide(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
+  %w = qopt.weight "w" codes(dense<0.25> : tensor<32x64xf32>) : !qopt.weight<32x64, f32>
+  // expected-error @+1 {{no GPU kernel reads its weight}}
+  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<32x64, f32> -> tensor<?x32xf16>
+  return %y : tensor<?x32xf16>
+}
