@@ -1,0 +1,117 @@
+// Arithmetic of f16 and bf16 on their codes: add, sub, mul and fma rounded
+// once, .ftz, .sat and .relu, minima and maxima. Format is Float16 or Bfloat16
+// of NarrowFloat.h. PTX rounds these to nearest even only.
+//
+// Sums and products go through f32, whose 24 bits are twice 11 and two more, so
+// that rounding twice is rounding once; fma goes through f64, rounded to odd.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_EMULATOR_NUMERICS_HALF_H
+#define QOPT_RUNTIME_EMULATOR_NUMERICS_HALF_H
+
+#include "runtime/emulator/numerics/Float32.h"
+
+namespace qopt::emulator::numerics {
+
+/// f32 to nearest.
+template <typename Format> inline uint16_t fromFloat(float value);
+template <> inline uint16_t fromFloat<Float16>(float value) {
+  return toHalf(value);
+}
+template <> inline uint16_t fromFloat<Bfloat16>(float value) {
+  return toBfloat16(value);
+}
+
+/// .ftz of f16 (bf16 has none): subnormal halves become zeros of their sign.
+template <bool Ftz, typename Format> inline uint16_t flushHalf(uint16_t code) {
+  if constexpr (Ftz)
+    return code & Format::infinity ? code : uint16_t(code & Format::signBit);
+  return code;
+}
+
+/// What may follow an operation.
+enum class HalfClamp : uint8_t { None, Saturate, Relu };
+
+template <typename Format, bool Ftz, HalfClamp C>
+inline uint16_t finishedHalf(uint16_t code) {
+  const uint16_t flushed = flushHalf<Ftz, Format>(code);
+  if constexpr (C == HalfClamp::Relu)
+    return relu<Format>(flushed);
+  if constexpr (C == HalfClamp::Saturate) {
+    const uint16_t one = uint16_t(Format::bias << Format::fractionBits);
+    const bool zero = flushed > Format::infinity; // negative or NaN
+    return zero ? uint16_t(0) : flushed < one ? flushed : one;
+  }
+  return flushed;
+}
+
+template <typename Format, bool Ftz = false, HalfClamp C = HalfClamp::None>
+inline uint16_t addHalf(uint16_t a, uint16_t b) {
+  const float x = widen<Format>(flushHalf<Ftz, Format>(a));
+  const float y = widen<Format>(flushHalf<Ftz, Format>(b));
+  return finishedHalf<Format, Ftz, C>(fromFloat<Format>(x + y));
+}
+
+template <typename Format, bool Ftz = false, HalfClamp C = HalfClamp::None>
+inline uint16_t subtractHalf(uint16_t a, uint16_t b) {
+  return addHalf<Format, Ftz, C>(a, uint16_t(b ^ Format::signBit));
+}
+
+template <typename Format, bool Ftz = false, HalfClamp C = HalfClamp::None>
+inline uint16_t multiplyHalf(uint16_t a, uint16_t b) {
+  const float x = widen<Format>(flushHalf<Ftz, Format>(a));
+  const float y = widen<Format>(flushHalf<Ftz, Format>(b));
+  return finishedHalf<Format, Ftz, C>(fromFloat<Format>(x * y));
+}
+
+template <typename Format, bool Ftz = false, HalfClamp C = HalfClamp::None>
+inline uint16_t fusedMultiplyAddHalf(uint16_t a, uint16_t b, uint16_t c) {
+  const double x = widen<Format>(flushHalf<Ftz, Format>(a));
+  const double y = widen<Format>(flushHalf<Ftz, Format>(b));
+  const double z = widen<Format>(flushHalf<Ftz, Format>(c));
+  const double product = x * y; // exact
+  const double odd = sumToOdd(product, z);
+  return finishedHalf<Format, Ftz, C>(
+      uint16_t(narrow<Format, Rounding::NearestEven>(odd)));
+}
+
+template <typename Format, bool Ftz = false, NanRule N = NanRule::Number>
+inline uint16_t minimumHalf(uint16_t a, uint16_t b) {
+  const float x = widen<Format>(flushHalf<Ftz, Format>(a));
+  const float y = widen<Format>(flushHalf<Ftz, Format>(b));
+  return fromFloat<Format>(minimum<N>(x, y));
+}
+template <typename Format, bool Ftz = false, NanRule N = NanRule::Number>
+inline uint16_t maximumHalf(uint16_t a, uint16_t b) {
+  const float x = widen<Format>(flushHalf<Ftz, Format>(a));
+  const float y = widen<Format>(flushHalf<Ftz, Format>(b));
+  return fromFloat<Format>(maximum<N>(x, y));
+}
+template <typename Format, NanRule N = NanRule::Number>
+inline uint16_t minimumXorSignHalf(uint16_t a, uint16_t b) {
+  return fromFloat<Format>(
+      minimumXorSign<N>(widen<Format>(a), widen<Format>(b)));
+}
+template <typename Format, NanRule N = NanRule::Number>
+inline uint16_t maximumXorSignHalf(uint16_t a, uint16_t b) {
+  return fromFloat<Format>(
+      maximumXorSign<N>(widen<Format>(a), widen<Format>(b)));
+}
+
+/// neg and abs; a NaN becomes the canonical one.
+template <typename Format, bool Ftz = false>
+inline uint16_t negateHalf(uint16_t code) {
+  const uint16_t flipped =
+      uint16_t(flushHalf<Ftz, Format>(code) ^ Format::signBit);
+  const bool isNan = (code & Format::magnitudeMask) > Format::infinity;
+  return isNan ? Format::nan : flipped;
+}
+template <typename Format, bool Ftz = false>
+inline uint16_t absoluteHalf(uint16_t code) {
+  const uint16_t magnitude =
+      uint16_t(flushHalf<Ftz, Format>(code) & Format::magnitudeMask);
+  return magnitude > Format::infinity ? Format::nan : magnitude;
+}
+
+} // namespace qopt::emulator::numerics
+
+#endif // QOPT_RUNTIME_EMULATOR_NUMERICS_HALF_H
