@@ -21,6 +21,25 @@ template <> inline uint16_t fromFloat<Bfloat16>(float value) {
   return toBfloat16(value);
 }
 
+/// An f64 that was rounded to odd, to nearest. It goes through f32, again to
+/// odd; what f32 has no 24 bits for is rounded in f64.
+template <typename Format> inline uint16_t fromOdd(double value) {
+  const uint64_t bits = std::bit_cast<uint64_t>(value);
+  const uint64_t below = bits & 0x1fffffff;
+  const uint64_t cut = (bits ^ below) | uint64_t(below != 0) << 29;
+  const float odd = float(std::bit_cast<double>(cut));
+  if constexpr (Format::bias != 127) {
+    return fromFloat<Format>(odd); // an f16's results are normal f32
+  } else {
+    // Rounds to a multiple of 2^-133, bf16's least number.
+    const double shifted = value + 0x1.8p-81;
+    const double multiple = shifted - 0x1.8p-81;
+    const float subnormal = std::copysign(float(multiple), float(value));
+    const bool small = std::fabs(value) < 0x1p-126;
+    return fromFloat<Format>(small ? subnormal : odd);
+  }
+}
+
 /// .ftz of f16 (bf16 has none): subnormal halves become zeros of their sign.
 template <bool Ftz, typename Format> inline uint16_t flushHalf(uint16_t code) {
   if constexpr (Ftz)
@@ -70,8 +89,7 @@ inline uint16_t fusedMultiplyAddHalf(uint16_t a, uint16_t b, uint16_t c) {
   const double z = widen<Format>(flushHalf<Ftz, Format>(c));
   const double product = x * y; // exact
   const double odd = sumToOdd(product, z);
-  return finishedHalf<Format, Ftz, C>(
-      uint16_t(narrow<Format, Rounding::NearestEven>(odd)));
+  return finishedHalf<Format, Ftz, C>(fromOdd<Format>(odd));
 }
 
 template <typename Format, bool Ftz = false, NanRule N = NanRule::Number>

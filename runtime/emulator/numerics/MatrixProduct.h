@@ -22,77 +22,119 @@
 
 namespace qopt::emulator::numerics {
 
-/// Numbers as ±significand · 2^(exponent − fraction bits of their format).
+/// Operands as the units see them: the value, and the exponent that counts in
+/// the alignment (a subnormal number's is that of the least normal one).
 template <int Count> struct SplitNumbers {
-  alignas(64) int32_t significand[Count];
+  alignas(64) float value[Count];
   alignas(64) int32_t exponent[Count];
   bool finite = true;
+  int32_t least = 127, most = -127; ///< exponents of the numbers but zeros
 
-  template <typename Format> void set(int at, typename Format::Code code) {
-    const uint32_t magnitude = code & Format::magnitudeMask;
-    const uint32_t field = magnitude >> Format::fractionBits;
-    const uint32_t fraction = magnitude & ((1u << Format::fractionBits) - 1);
-    const uint32_t hidden = uint32_t(field != 0) << Format::fractionBits;
-    const int32_t value = int32_t(fraction | hidden);
-    significand[at] = code & Format::signBit ? -value : value;
-    exponent[at] = int32_t(field ? field : 1) - Format::bias;
-    if constexpr (Format::specials == Specials::InfinityAndNan)
-      finite &= magnitude < Format::infinity;
-    else
-      finite &= magnitude != Format::nan;
+  /// What is not finite counts as zero here.
+  template <typename Format> void set(const typename Format::Code *codes) {
+    int32_t special = 0;
+    for (int i = 0; i < Count; ++i) {
+      const int32_t magnitude = int32_t(codes[i] & Format::magnitudeMask);
+      const int32_t field = magnitude >> Format::fractionBits;
+      const bool isSpecial = magnitude >= int32_t(Format::infinity);
+      const float number = widenFinite<Format>(codes[i]);
+      const int32_t place = (field ? field : 1) - Format::bias;
+      value[i] = isSpecial ? 0.0f : number;
+      exponent[i] = isSpecial ? 1 - Format::bias : place;
+      special |= isSpecial;
+    }
+    finite = !special;
+    for (int i = 0; i < Count; ++i) {
+      const int32_t low = value[i] != 0 ? exponent[i] : 127;
+      const int32_t high = value[i] != 0 ? exponent[i] : -127;
+      least = low < least ? low : least;
+      most = high > most ? high : most;
+    }
   }
 };
 
 /// Fraction bits that Hopper keeps of aligned terms.
 inline constexpr int keptBits = 25;
 
-/// sum · 2^(top − keptBits), toward zero.
-inline float truncatedSum(int64_t sum, int32_t top) {
+/// sum · 2^(top − keptBits), toward zero; |sum| < 2^33.
+inline float truncatedSum(double sum, int32_t top) {
   const uint64_t scale = uint64_t(top - keptBits + 1023) << 52;
-  const double value = double(sum) * std::bit_cast<double>(scale);
-  return std::bit_cast<float>(narrow<Float32, Rounding::Zero>(value));
+  const double value = sum * std::bit_cast<double>(scale);
+  // Cut to 24 significant bits, the conversion is exact for normal numbers.
+  const uint64_t bits = std::bit_cast<uint64_t>(value) & ~uint64_t(0x1fffffff);
+  const float cut = float(std::bit_cast<double>(bits));
+  // A subnormal number has fewer bits.
+  const double magnitude = std::fabs(value);
+  const double below = std::trunc(magnitude * 0x1p149) * 0x1p-149;
+  const float subnormal = float(value < 0 ? -below : below);
+  return magnitude < 0x1p-126 ? subnormal : cut;
 }
 
-/// One row of the tile: d[j] = Σ_k a[k] · b[k][j] + c[j], finite operands of
-/// formats with `Fraction` fraction bits. K ≤ 16.
-template <int K, int Fraction>
-inline void alignedRow(const int32_t *aSignificand, const int32_t *aExponent,
+/// An accumulator's exponent, and its part of the sum.
+inline int32_t exponentOf(float c) {
+  const int32_t field = int32_t(std::bit_cast<uint32_t>(c) >> 23 & 0xff);
+  return (field ? field : 1) - 127;
+}
+inline int32_t alignedTerm(float c, int32_t top) {
+  const uint32_t bits = std::bit_cast<uint32_t>(c);
+  const uint32_t hidden = uint32_t((bits & 0x7f800000u) != 0) << 23;
+  const uint32_t value = ((bits & 0x7fffffu) | hidden) << (keptBits - 23);
+  const int32_t shift = top - exponentOf(c);
+  const int32_t part = int32_t(shift < 31 ? value >> shift : 0u);
+  return int32_t(bits) < 0 ? -part : part;
+}
+
+/// The range of products' exponents for which f32 holds them exactly, scaled
+/// and unscaled.
+inline constexpr int32_t leastInFloat = -100, mostInFloat = 120;
+
+/// 2^(keptBits − top), by which a product becomes a count of the last bit kept.
+template <typename Real> inline Real alignedScale(int32_t top) {
+  if constexpr (sizeof(Real) == 8) {
+    return std::bit_cast<double>(uint64_t(keptBits - top + 1023) << 52);
+  } else {
+    // Where the top is lower, every product is zero; where it is so high that
+    // the scale is no normal number, every product is too small to count.
+    const int32_t near = top > leastInFloat ? top : leastInFloat;
+    const int32_t field = keptBits - near + 127;
+    return std::bit_cast<float>(uint32_t(field > 0 ? field : 0) << 23);
+  }
+}
+
+/// One row of the tile: d[j] = Σ_k a[k] · b[k][j] + c[j], finite operands,
+/// K ≤ 16. Real is float where the exponents of all products lie within the
+/// range above, else double.
+template <int K, typename Real>
+inline void alignedRow(const float *a, const int32_t *exponent,
                        const SplitNumbers<K * 8> &b, const float *c, float *d) {
-  alignas(64) int32_t top[8], low[8], high[8];
-  for (int j = 0; j < 8; ++j) {
-    const uint32_t field = std::bit_cast<uint32_t>(c[j]) >> 23 & 0xff;
-    top[j] = int32_t(field ? field : 1) - 127;
-  }
-  for (int k = 0; k < K; ++k)
-    for (int j = 0; j < 8; ++j) {
-      const int32_t exponent = aExponent[k] + b.exponent[k * 8 + j];
-      top[j] = top[j] > exponent ? top[j] : exponent;
-    }
-  for (int j = 0; j < 8; ++j) {
-    const uint32_t bits = std::bit_cast<uint32_t>(c[j]);
-    const uint32_t field = bits >> 23 & 0xff;
-    const uint32_t value = ((bits & 0x7fffffu) | uint32_t(field != 0) << 23)
-                           << (keptBits - 23);
-    const int32_t shift = top[j] - (int32_t(field ? field : 1) - 127);
-    const int32_t part = int32_t(shift < 31 ? value >> shift : 0u);
-    low[j] = int32_t(bits) < 0 ? -part : part;
-    high[j] = 0;
-  }
-  // A term is below 2^27: eight of them and the accumulator fit 31 bits.
+  typedef int32_t Ints __attribute__((vector_size(32)));
+  typedef float Floats __attribute__((vector_size(32)));
+  typedef Real Reals __attribute__((vector_size(8 * sizeof(Real))));
+  const auto *exponents = reinterpret_cast<const Ints *>(b.exponent);
+  const auto *values = reinterpret_cast<const Floats *>(b.value);
+  Ints top;
+  for (int j = 0; j < 8; ++j)
+    top[j] = exponentOf(c[j]);
   for (int k = 0; k < K; ++k) {
-    int32_t *sum = k < 8 ? low : high;
-    for (int j = 0; j < 8; ++j) {
-      const int32_t product = aSignificand[k] * b.significand[k * 8 + j];
-      const int32_t exponent = aExponent[k] + b.exponent[k * 8 + j];
-      const int32_t shift = top[j] - exponent;
-      const uint32_t value = uint32_t(product < 0 ? -product : product)
-                             << (keptBits - 2 * Fraction);
-      const int32_t part = int32_t(shift < 31 ? value >> shift : 0u);
-      sum[j] += product < 0 ? -part : part;
-    }
+    const Ints sum = exponent[k] + exponents[k];
+    top = top > sum ? top : sum;
+  }
+  Ints low, high = {};
+  Reals scale;
+  for (int j = 0; j < 8; ++j) {
+    low[j] = alignedTerm(c[j], top[j]);
+    scale[j] = alignedScale<Real>(top[j]);
+  }
+  // The conversion cuts toward zero. A term is below 2^27, so that eight of
+  // them and the accumulator fit 31 bits.
+  for (int k = 0; k < K; ++k) {
+    const Reals product =
+        Real(a[k]) * __builtin_convertvector(values[k], Reals);
+    const Ints term = __builtin_convertvector(product * scale, Ints);
+    (k < 8 ? low : high) += term;
   }
   for (int j = 0; j < 8; ++j)
-    d[j] = truncatedSum(int64_t(low[j]) + high[j], top[j]);
+    d[j] = truncatedSum(double(low[j]) + double(high[j]), top[j]);
 }
 
 /// The result where an operand is infinite or NaN: the sum of the terms, of
@@ -118,24 +160,27 @@ inline void multiplyTile(const typename Format::Code *a,
                          float *d) {
   SplitNumbers<16 * K> left;
   SplitNumbers<K * 8> right;
-  for (int i = 0; i < 16 * K; ++i)
-    left.template set<Format>(i, a[i]);
-  for (int i = 0; i < K * 8; ++i)
-    right.template set<Format>(i, b[i]);
+  left.template set<Format>(a);
+  right.template set<Format>(b);
   bool finite = left.finite && right.finite;
-  for (int i = 0; i < 16 * 8; ++i)
-    finite &= (std::bit_cast<uint32_t>(c[i]) & 0x7f800000u) != 0x7f800000u;
-  float result[16 * 8];
+  alignas(64) float sums[16 * 8];
+  for (int i = 0; i < 16 * 8; ++i) {
+    const bool isSpecial = exponentOf(c[i]) == 128;
+    finite &= !isSpecial;
+    sums[i] = isSpecial ? 0.0f : c[i];
+  }
+  const bool narrow = left.least + right.least >= leastInFloat &&
+                      left.most + right.most <= mostInFloat;
+  const auto row = narrow ? alignedRow<K, float> : alignedRow<K, double>;
   for (int i = 0; i < 16; ++i)
-    alignedRow<K, Format::fractionBits>(left.significand + i * K,
-                                        left.exponent + i * K, right, c + i * 8,
-                                        result + i * 8);
+    row(left.value + i * K, left.exponent + i * K, right, sums + i * 8,
+        sums + i * 8);
   for (int i = 0; !finite && i < 16 * 8; ++i) {
     const float special = specialSum<Format, K>(a + i / 8 * K, b + i % 8, c[i]);
-    result[i] = std::isfinite(special) ? result[i] : special;
+    sums[i] = std::isfinite(special) ? sums[i] : special;
   }
   for (int i = 0; i < 16 * 8; ++i)
-    d[i] = result[i];
+    d[i] = sums[i];
 }
 
 /// The same for integers of 8 or 4 bits, exact: the sum modulo 2^32, or with

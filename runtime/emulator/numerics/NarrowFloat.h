@@ -90,28 +90,41 @@ inline typename Format::Code narrow(double value) {
   return Code(code | (negative ? Format::signBit : Code(0)));
 }
 
-/// The value of a code; every one is an f32. A NaN becomes the canonical f32.
-template <typename Format> inline float widen(typename Format::Code code) {
-  using Code = typename Format::Code;
-  const Code magnitude = Code(code & Format::magnitudeMask);
+/// The value of a finite number's code; every one is an f32.
+template <typename Format>
+inline float widenFinite(typename Format::Code code) {
+  const uint32_t magnitude = code & Format::magnitudeMask;
   const uint32_t sign = code & Format::signBit ? 0x80000000u : 0;
   // The code's bits, moved, are an f32 whose exponent is too small by a fixed
-  // amount; the product is exact for subnormals too.
-  constexpr float scale =
-      std::bit_cast<float>(uint32_t(127 + 127 - Format::bias) << 23);
-  float value =
-      std::bit_cast<float>(uint32_t(magnitude) << (23 - Format::fractionBits));
-  if constexpr (Format::bias != 127)
-    value *= scale;
-  uint32_t bits = std::bit_cast<uint32_t>(value);
+  // amount. Done with an integer for subnormal codes: f32 products of subnormal
+  // numbers are slow.
+  constexpr uint32_t hidden = 1u << Format::fractionBits;
+  float value;
+  if constexpr (Format::bias == 127) {
+    value = std::bit_cast<float>(magnitude << (23 - Format::fractionBits));
+  } else {
+    constexpr float least = std::bit_cast<float>(
+        uint32_t(128 - Format::bias - int(Format::fractionBits)) << 23);
+    const uint32_t normal = (magnitude << (23 - Format::fractionBits)) +
+                            (uint32_t(127 - Format::bias) << 23);
+    const float subnormal = float(int32_t(magnitude)) * least;
+    value = magnitude < hidden ? subnormal : std::bit_cast<float>(normal);
+  }
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(value) | sign);
+}
+
+/// The value of a code. A NaN becomes the canonical f32.
+template <typename Format> inline float widen(typename Format::Code code) {
+  const uint32_t magnitude = code & Format::magnitudeMask;
+  uint32_t bits = std::bit_cast<uint32_t>(widenFinite<Format>(code));
   if constexpr (Format::specials == Specials::InfinityAndNan) {
-    bits = magnitude == Format::infinity ? 0x7f800000u : bits;
+    const uint32_t infinity = 0x7f800000u | (bits & 0x80000000u);
+    bits = magnitude == Format::infinity ? infinity : bits;
     bits = magnitude > Format::infinity ? 0x7fffffffu : bits;
   } else if constexpr (Format::specials == Specials::NanOnly) {
     bits = magnitude == Format::nan ? 0x7fffffffu : bits;
   }
-  const bool isNan = (bits & 0x7fffffffu) > 0x7f800000u;
-  return std::bit_cast<float>(isNan ? bits : bits | sign);
+  return std::bit_cast<float>(bits);
 }
 
 /// f32 to nearest, the conversions that kernels are full of.
