@@ -71,26 +71,14 @@ template <bool Ftz = false> inline float logarithm2(float a) {
   return finished<Ftz, false>(x > 0 && x < infinity ? value : special);
 }
 
-/// The angle less a multiple of π/2 that lies in ±π/4, and that multiple mod 4.
-inline double reducedAngle(double x, int &quadrant) {
-  // Above 2^17 the products would no longer be exact; PTX promises nothing
-  // there, and a GPU is far off too.
-  const double near =
-      std::fabs(x) < 131072 ? x : std::fmod(x, 6.283185307179586);
-  const double shifted = near * 0.6366197723675814 + 0x1.8p52;
-  const double count = shifted - 0x1.8p52;
-  quadrant = int(std::bit_cast<uint64_t>(shifted) & 3);
-  // π/2 in two parts, the first of 33 bits.
-  const double upper = count * 0x1.921fb544p+0;
-  const double lower = count * 0x1.0b4611a626331p-34;
-  const double rest = near - upper;
-  return rest - lower;
-}
-
-/// sin of the angle plus `quarter` quarter turns.
-inline double sineOf(double x, int quarter) {
-  int quadrant = 0;
-  const double r = reducedAngle(x, quadrant);
+/// sin of an angle in turns (1 is 2π) plus a number of quarter turns.
+inline double sineOfTurns(double turns, int quarters) {
+  // To the nearest quarter turn, whose number is in the low bits, and a rest.
+  const double count = turns * 4;
+  const double shifted = count + 0x1.8p52;
+  const double whole = shifted - 0x1.8p52;
+  const double r = (count - whole) * 1.5707963267948966;
+  const int quadrant = int(std::bit_cast<uint64_t>(shifted) & 3);
   const double square = r * r;
   static constexpr double sine[] = {1,
                                     -1.0 / 6,
@@ -102,20 +90,30 @@ inline double sineOf(double x, int quarter) {
   static constexpr double cosine[] = {
       1,           -1.0 / 2,       1.0 / 24,        -1.0 / 720,
       1.0 / 40320, -1.0 / 3628800, 1.0 / 479001600, -1.0 / 87178291200};
-  const int turn = (quadrant + quarter) & 3;
+  const int turn = (quadrant + quarters) & 3;
   const double value =
       turn & 1 ? polynomial(cosine, square) : r * polynomial(sine, square);
   return turn & 2 ? -value : value;
 }
 
+/// The angle in turns as a GPU forms it: an f32 product, cut toward zero. Large
+/// angles lose their fraction there, and so they do here. What is no number
+/// stays none.
+inline double turnsOf(float angle) {
+  const double product = double(angle) * double(0x1.45f306p-3f); // 1/(2π)
+  const uint64_t bits = std::bit_cast<uint64_t>(product);
+  const double cut = std::bit_cast<double>(bits & ~uint64_t(0x1fffffff));
+  return std::fabs(product) < 0x1p24 ? cut : product - product;
+}
+
 /// sin.approx.f32 and cos.approx.f32.
 template <bool Ftz = false> inline float sine(float a) {
   const float x = flushIf<Ftz>(a);
-  const float value = float(sineOf(double(x), 0));
-  return finished<Ftz, false>(x == 0 ? x : value);
+  const float value = float(sineOfTurns(turnsOf(x), 0));
+  return finished<Ftz, false>(std::fabs(x) < 0x1p-100f ? x : value);
 }
 template <bool Ftz = false> inline float cosine(float a) {
-  return finished<Ftz, false>(float(sineOf(double(flushIf<Ftz>(a)), 1)));
+  return finished<Ftz, false>(float(sineOfTurns(turnsOf(flushIf<Ftz>(a)), 1)));
 }
 
 /// tanh.approx.f32, which has no .ftz and keeps subnormal numbers.

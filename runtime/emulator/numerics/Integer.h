@@ -234,8 +234,8 @@ inline uint32_t bitMask(uint32_t start, uint32_t width, bool wrap) {
   return insertField(~uint32_t(0), uint32_t(0), from, length);
 }
 
-/// div and rem. A division by zero is undefined in PTX and gives all ones (the
-/// remainder: the dividend); the quotient that does not fit wraps around.
+/// div and rem. A division by zero is undefined in PTX and gives all ones on a
+/// GPU; the quotient that does not fit wraps around.
 template <typename Int> inline Int quotientOf(Int a, Int b) {
   if (b == 0)
     return Int(~Int(0));
@@ -245,7 +245,7 @@ template <typename Int> inline Int quotientOf(Int a, Int b) {
 }
 template <typename Int> inline Int remainderOf(Int a, Int b) {
   if (b == 0)
-    return a;
+    return Int(~Int(0));
   if (std::is_signed_v<Int> && b == Int(-1))
     return 0;
   return Int(a % b);

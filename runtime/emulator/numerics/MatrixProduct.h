@@ -1,26 +1,36 @@
 // The dot products of mma.sync on one 16 × 8 tile, as Hopper's tensor cores
 // compute them.
 //
-// Known, from tests that probe the units with chosen inputs (Fasi, Higham,
+// Known from tests that probe such units with chosen inputs (Fasi, Higham,
 // Mikaitis and Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021; Li
-// et al., "FTTN: feature-targeted testing of numerical properties of matrix
-// accelerators", 2024): products are exact; they and the accumulator are
-// aligned to the largest exponent among them, where a product counts the sum of
-// its factors' exponents; what falls below a fixed number of fraction bits is
-// cut off, toward zero; the sum is exact; it is normalised and cut to f32,
-// toward zero. Fraction bits kept and terms in a sum: Volta 23 and 4, Ampere 24
-// and 8, Hopper 25 and 16 (f16, bf16) or 8 (tf32).
+// et al., "FTTN: feature-targeted testing for numerical properties of NVIDIA
+// and AMD matrix accelerators", 2024): products are exact; they and the
+// accumulator are aligned to the largest exponent among them; what falls below
+// a fixed number of fraction bits is cut off, toward zero; the sum is exact and
+// is then cut to f32, toward zero, or rounded to nearest for an f16
+// accumulator. This file gives the bits of an H200 for f16, bf16, tf32, e4m3
+// and e5m2, subnormal operands and zeros included (MatrixProductTest.cpp holds
+// results of one): 25 fraction bits are kept, all k of an instruction are one
+// sum, a product's exponent is the sum of its factors', and zeros have none.
+// e4m3 and e5m2 are no units there: the compiler makes f16 products of them,
+// see multiplyFp8Tile.
 //
-// On another GPU, and wherever the order of the k-blocks differs, results
-// differ by less than (terms + 1) · 2^-23 of the largest term: that is the
-// tolerance that a comparison of f32 accumulators across architectures needs.
+// Other architectures keep fewer bits and make several sums of one instruction
+// (Volta 23 bits and 4 terms, Ampere 24 and 8). Each sum of n terms is off by
+// less than (n + 1) · 2^-23 of its largest term: the tolerance that a
+// comparison across architectures needs.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_EMULATOR_NUMERICS_MATRIXPRODUCT_H
 #define QOPT_RUNTIME_EMULATOR_NUMERICS_MATRIXPRODUCT_H
 
-#include "runtime/emulator/numerics/Conversion.h"
+#include "runtime/emulator/numerics/Half.h"
+#include "runtime/emulator/numerics/Integer.h"
 
 namespace qopt::emulator::numerics {
+
+/// Below the exponent of every product and accumulator, also when two are
+/// added.
+inline constexpr int32_t zeroExponent = -500;
 
 /// Operands as the units see them: the value, and the exponent that counts in
 /// the alignment (a subnormal number's is that of the least normal one).
@@ -40,7 +50,7 @@ template <int Count> struct SplitNumbers {
       const float number = widenFinite<Format>(codes[i]);
       const int32_t place = (field ? field : 1) - Format::bias;
       value[i] = isSpecial ? 0.0f : number;
-      exponent[i] = isSpecial ? 1 - Format::bias : place;
+      exponent[i] = isSpecial || !magnitude ? zeroExponent : place;
       special |= isSpecial;
     }
     finite = !special;
@@ -56,10 +66,9 @@ template <int Count> struct SplitNumbers {
 /// Fraction bits that Hopper keeps of aligned terms.
 inline constexpr int keptBits = 25;
 
-/// sum · 2^(top − keptBits), toward zero; |sum| < 2^33.
-inline float truncatedSum(double sum, int32_t top) {
-  const uint64_t scale = uint64_t(top - keptBits + 1023) << 52;
-  const double value = sum * std::bit_cast<double>(scale);
+/// A number of at most 34 significant bits as an accumulator: to f32 toward
+/// zero, to f16 to nearest.
+inline void accumulate(double value, float &result) {
   // Cut to 24 significant bits, the conversion is exact for normal numbers.
   const uint64_t bits = std::bit_cast<uint64_t>(value) & ~uint64_t(0x1fffffff);
   const float cut = float(std::bit_cast<double>(bits));
@@ -67,8 +76,13 @@ inline float truncatedSum(double sum, int32_t top) {
   const double magnitude = std::fabs(value);
   const double below = std::trunc(magnitude * 0x1p149) * 0x1p-149;
   const float subnormal = float(value < 0 ? -below : below);
-  return magnitude < 0x1p-126 ? subnormal : cut;
+  result = magnitude < 0x1p-126 ? subnormal : cut;
 }
+inline void accumulate(double value, uint16_t &result) {
+  result = fromOdd<Float16>(value);
+}
+inline float accumulatorValue(float c) { return c; }
+inline float accumulatorValue(uint16_t c) { return widen<Float16>(c); }
 
 /// An accumulator's exponent, and its part of the sum.
 inline int32_t exponentOf(float c) {
@@ -104,9 +118,10 @@ template <typename Real> inline Real alignedScale(int32_t top) {
 /// One row of the tile: d[j] = Σ_k a[k] · b[k][j] + c[j], finite operands,
 /// K ≤ 16. Real is float where the exponents of all products lie within the
 /// range above, else double.
-template <int K, typename Real>
+template <int K, typename Real, typename Accumulator>
 inline void alignedRow(const float *a, const int32_t *exponent,
-                       const SplitNumbers<K * 8> &b, const float *c, float *d) {
+                       const SplitNumbers<K * 8> &b, const float *c,
+                       Accumulator *d) {
   typedef int32_t Ints __attribute__((vector_size(32)));
   typedef float Floats __attribute__((vector_size(32)));
   typedef Real Reals __attribute__((vector_size(8 * sizeof(Real))));
@@ -133,8 +148,11 @@ inline void alignedRow(const float *a, const int32_t *exponent,
     const Ints term = __builtin_convertvector(product * scale, Ints);
     (k < 8 ? low : high) += term;
   }
-  for (int j = 0; j < 8; ++j)
-    d[j] = truncatedSum(double(low[j]) + double(high[j]), top[j]);
+  for (int j = 0; j < 8; ++j) {
+    const uint64_t unit = uint64_t(top[j] - keptBits + 1023) << 52;
+    const double sum = double(low[j]) + double(high[j]);
+    accumulate(sum * std::bit_cast<double>(unit), d[j]);
+  }
 }
 
 /// The result where an operand is infinite or NaN: the sum of the terms, of
@@ -151,36 +169,63 @@ inline float specialSum(const typename Format::Code *a,
   return canonical(sum);
 }
 
-/// d = a · b + c of one sum: a is 16 × K, b K × 8, c and d 16 × 8, row by row;
-/// d may be c. Format: Float16, Bfloat16 or Tf32 (the upper 19 bits of an f32),
-/// K at most 16.
-template <typename Format, int K>
+/// d = a · b + c: a is 16 × K, b K × 8, c and d 16 × 8, row by row; d may be c.
+/// Format: Float16, Bfloat16 or Tf32 (the upper 19 bits of an f32), K at most
+/// 16. Accumulator: float, or uint16_t for f16.
+template <typename Format, int K, typename Accumulator>
 inline void multiplyTile(const typename Format::Code *a,
-                         const typename Format::Code *b, const float *c,
-                         float *d) {
+                         const typename Format::Code *b, const Accumulator *c,
+                         Accumulator *d) {
   SplitNumbers<16 * K> left;
   SplitNumbers<K * 8> right;
   left.template set<Format>(a);
   right.template set<Format>(b);
   bool finite = left.finite && right.finite;
-  alignas(64) float sums[16 * 8];
+  alignas(64) float start[16 * 8];
+  alignas(64) Accumulator result[16 * 8];
   for (int i = 0; i < 16 * 8; ++i) {
-    const bool isSpecial = exponentOf(c[i]) == 128;
+    const float value = accumulatorValue(c[i]);
+    const bool isSpecial = exponentOf(value) == 128;
     finite &= !isSpecial;
-    sums[i] = isSpecial ? 0.0f : c[i];
+    start[i] = isSpecial ? 0.0f : value;
   }
   const bool narrow = left.least + right.least >= leastInFloat &&
                       left.most + right.most <= mostInFloat;
-  const auto row = narrow ? alignedRow<K, float> : alignedRow<K, double>;
+  const auto row = narrow ? alignedRow<K, float, Accumulator>
+                          : alignedRow<K, double, Accumulator>;
   for (int i = 0; i < 16; ++i)
-    row(left.value + i * K, left.exponent + i * K, right, sums + i * 8,
-        sums + i * 8);
+    row(left.value + i * K, left.exponent + i * K, right, start + i * 8,
+        result + i * 8);
   for (int i = 0; !finite && i < 16 * 8; ++i) {
-    const float special = specialSum<Format, K>(a + i / 8 * K, b + i % 8, c[i]);
-    sums[i] = std::isfinite(special) ? sums[i] : special;
+    const float special =
+        specialSum<Format, K>(a + i / 8 * K, b + i % 8, accumulatorValue(c[i]));
+    if (!std::isfinite(special))
+      accumulate(special, result[i]);
   }
   for (int i = 0; i < 16 * 8; ++i)
-    d[i] = sums[i];
+    d[i] = result[i];
+}
+
+/// The same for k = 32 of e4m3 and e5m2, as code for Hopper does it: the
+/// operands become f16; one product of the k with k mod 4 < 2, a second of the
+/// others on top of it, and c is added to that in f32.
+template <typename FormatA, typename FormatB>
+inline void multiplyFp8Tile(const uint8_t *a, const uint8_t *b, const float *c,
+                            float *d) {
+  uint16_t left[2][16 * 16], right[2][16 * 8];
+  for (int i = 0; i < 16; ++i)
+    for (int k = 0; k < 32; ++k)
+      left[k / 2 % 2][i * 16 + k / 4 * 2 + k % 2] =
+          toHalf(widen<FormatA>(a[i * 32 + k]));
+  for (int k = 0; k < 32; ++k)
+    for (int j = 0; j < 8; ++j)
+      right[k / 2 % 2][(k / 4 * 2 + k % 2) * 8 + j] =
+          toHalf(widen<FormatB>(b[k * 8 + j]));
+  float sums[16 * 8] = {};
+  for (int half = 0; half < 2; ++half)
+    multiplyTile<Float16, 16>(left[half], right[half], sums, sums);
+  for (int i = 0; i < 16 * 8; ++i)
+    d[i] = canonical(sums[i] + c[i]);
 }
 
 /// The same for integers of 8 or 4 bits, exact: the sum modulo 2^32, or with

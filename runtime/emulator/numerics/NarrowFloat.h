@@ -144,11 +144,11 @@ inline typename Format::Code relu(typename Format::Code code) {
 }
 
 /// cvt.R.tf32.f32: 10 fraction bits, in the upper bits of an f32; the lower 13
-/// are 0, but in a NaN.
+/// are 0. A NaN keeps its upper bits, as on a GPU.
 template <Rounding R, Overflow O = Overflow::Ieee>
 inline uint32_t toTf32(float value) {
   if (value != value)
-    return 0x7fffffffu;
+    return std::bit_cast<uint32_t>(value) & 0xffffe000u;
   return narrow<Tf32, R, O>(value) << 13;
 }
 
