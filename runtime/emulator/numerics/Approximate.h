@@ -96,21 +96,21 @@ inline double sineOfTurns(double turns, int quarters) {
   return turn & 2 ? -value : value;
 }
 
-/// The angle in turns as a GPU forms it: an f32 product, cut toward zero. Large
-/// angles lose their fraction there, and so they do here. What is no number
-/// stays none.
+/// The angle in turns as a GPU forms it: an f32 product, then a fixed-point
+/// number with 25 fraction bits, both cut toward zero. So small angles lose
+/// bits and large ones their fraction. What is no number stays none.
 inline double turnsOf(float angle) {
   const double product = double(angle) * double(0x1.45f306p-3f); // 1/(2π)
   const uint64_t bits = std::bit_cast<uint64_t>(product);
   const double cut = std::bit_cast<double>(bits & ~uint64_t(0x1fffffff));
-  return std::fabs(product) < 0x1p24 ? cut : product - product;
+  const double fixed = std::trunc(cut * 0x1p25) * 0x1p-25;
+  const double whole = std::copysign(product - product, product);
+  return std::fabs(product) < 0x1p24 ? fixed : whole;
 }
 
 /// sin.approx.f32 and cos.approx.f32.
 template <bool Ftz = false> inline float sine(float a) {
-  const float x = flushIf<Ftz>(a);
-  const float value = float(sineOfTurns(turnsOf(x), 0));
-  return finished<Ftz, false>(std::fabs(x) < 0x1p-100f ? x : value);
+  return finished<Ftz, false>(float(sineOfTurns(turnsOf(flushIf<Ftz>(a)), 0)));
 }
 template <bool Ftz = false> inline float cosine(float a) {
   return finished<Ftz, false>(float(sineOfTurns(turnsOf(flushIf<Ftz>(a)), 1)));
@@ -169,7 +169,8 @@ inline double reciprocalCoarse(double a) {
   return coarse(flushDouble(1.0 / flushDouble(coarse(a))));
 }
 inline double reciprocalSquareRootCoarse(double a) {
-  return coarse(1.0 / __builtin_sqrt(flushDouble(coarse(a))));
+  const double value = coarse(1.0 / __builtin_sqrt(flushDouble(coarse(a))));
+  return value != value ? std::bit_cast<double>(0x7fffffff00000000ull) : value;
 }
 
 } // namespace qopt::emulator::numerics

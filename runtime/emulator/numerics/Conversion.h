@@ -60,12 +60,17 @@ template <Rounding R, typename Int> inline double integerToDouble(Int value) {
   }
 }
 
-/// f64 to f32, f32 to f32: the canonical NaN, .ftz, .sat.
+/// f64 to f32 with .ftz and .sat. A NaN keeps the upper bits of its payload.
 template <Rounding R, bool Ftz = false, bool Sat = false>
 inline float toFloat(double value) {
-  if constexpr (R == Rounding::NearestEven)
-    return finished<Ftz, Sat>(float(value));
-  return finished<Ftz, Sat>(std::bit_cast<float>(narrow<Float32, R>(value)));
+  const float nearest = float(value); // rounds as IEEE 754 wants, NaN too
+  float result = nearest;
+  if constexpr (R != Rounding::NearestEven) {
+    const float directed = std::bit_cast<float>(narrow<Float32, R>(value));
+    result = value != value ? nearest : directed;
+  }
+  const float flushed = flushIf<Ftz>(result);
+  return Sat ? saturate(flushed) : flushed;
 }
 
 /// Between integers with .sat: the nearest value of the result's type.

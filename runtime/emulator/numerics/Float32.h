@@ -110,37 +110,34 @@ template <Rounding R, bool Ftz = false> inline float squareRoot(float a) {
 }
 
 /// min and max: −0 is less than +0; of a number and a NaN the number, or, with
-/// .NaN, the canonical NaN. Float: float or double.
+/// .NaN, a NaN: the canonical one of f32; of f64 an operand, the second first.
+/// Float: float or double.
 enum class NanRule : uint8_t { Number, Nan };
 template <typename Float> inline bool isLess(Float a, Float b) {
   return a < b || (a == b && std::signbit(a) && !std::signbit(b));
 }
-template <typename Float> inline Float canonicalNan() {
-  return Float(std::bit_cast<float>(0x7fffffffu));
-}
-template <> inline float canonicalNan() {
-  return std::bit_cast<float>(0x7fffffffu);
-}
-template <> inline double canonicalNan() {
-  return std::bit_cast<double>(0xfff8000000000000ull);
+inline float nanOf(float, float) { return std::bit_cast<float>(0x7fffffffu); }
+inline double nanOf(double a, double b) {
+  const uint64_t bits = std::bit_cast<uint64_t>(b != b ? b : a);
+  return std::bit_cast<double>(bits | 0x8000000000000ull);
 }
 template <NanRule N = NanRule::Number, typename Float>
 inline Float minimum(Float a, Float b) {
   const Float less = isLess(b, a) ? b : a;
   const bool aNan = a != a, bNan = b != b;
   if constexpr (N == NanRule::Nan)
-    return aNan || bNan ? canonicalNan<Float>() : less;
+    return aNan || bNan ? nanOf(a, b) : less;
   const Float number = aNan ? b : (bNan ? a : less);
-  return aNan && bNan ? canonicalNan<Float>() : number;
+  return aNan && bNan ? nanOf(a, b) : number;
 }
 template <NanRule N = NanRule::Number, typename Float>
 inline Float maximum(Float a, Float b) {
   const Float more = isLess(a, b) ? b : a;
   const bool aNan = a != a, bNan = b != b;
   if constexpr (N == NanRule::Nan)
-    return aNan || bNan ? canonicalNan<Float>() : more;
+    return aNan || bNan ? nanOf(a, b) : more;
   const Float number = aNan ? b : (bNan ? a : more);
-  return aNan && bNan ? canonicalNan<Float>() : number;
+  return aNan && bNan ? nanOf(a, b) : number;
 }
 
 /// min.xorsign.abs and max.xorsign.abs: of the magnitudes, with the exclusive

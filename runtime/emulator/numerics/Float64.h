@@ -111,8 +111,16 @@ template <Rounding R> inline double zeroSum(double a, double b) {
   return toNearest;
 }
 
+/// The result of an operation of which an operand may be a NaN: that operand
+/// made quiet, the second one where both are.
+inline double quietened(double result, double a, double b) {
+  const double nan = b != b ? b : a;
+  const uint64_t quiet = std::bit_cast<uint64_t>(nan) | 0x8000000000000ull;
+  return nan != nan ? std::bit_cast<double>(quiet) : result;
+}
+
 template <Rounding R> inline double add(double a, double b) {
-  const double nearest = a + b;
+  const double nearest = quietened(a + b, a, b);
   if (R == Rounding::NearestEven || !std::isfinite(a) || !std::isfinite(b))
     return nearest;
   const double zero =
@@ -125,7 +133,7 @@ template <Rounding R> inline double subtract(double a, double b) {
 }
 
 template <Rounding R> inline double multiply(double a, double b) {
-  const double nearest = a * b;
+  const double nearest = quietened(a * b, a, b);
   if (R == Rounding::NearestEven || !std::isfinite(a) || !std::isfinite(b))
     return nearest;
   return rounded<R>(WideFloat::of(a) * WideFloat::of(b), nearest);

@@ -50,9 +50,12 @@ template <bool Ftz, typename Format> inline uint16_t flushHalf(uint16_t code) {
 /// What may follow an operation.
 enum class HalfClamp : uint8_t { None, Saturate, Relu };
 
-template <typename Format, bool Ftz, HalfClamp C>
-inline uint16_t finishedHalf(uint16_t code) {
-  const uint16_t flushed = flushHalf<Ftz, Format>(code);
+/// `code` is the rounded `exact`. A GPU flushes what would be below 2^-14 were
+/// it rounded to 11 bits all the same.
+template <typename Format, bool Ftz, HalfClamp C, typename Exact>
+inline uint16_t finishedHalf(uint16_t code, Exact exact) {
+  const bool tiny = Ftz && std::fabs(exact) < Exact(0x1p-14 - 0x1p-26);
+  const uint16_t flushed = tiny ? uint16_t(code & Format::signBit) : code;
   if constexpr (C == HalfClamp::Relu)
     return relu<Format>(flushed);
   if constexpr (C == HalfClamp::Saturate) {
@@ -67,7 +70,8 @@ template <typename Format, bool Ftz = false, HalfClamp C = HalfClamp::None>
 inline uint16_t addHalf(uint16_t a, uint16_t b) {
   const float x = widen<Format>(flushHalf<Ftz, Format>(a));
   const float y = widen<Format>(flushHalf<Ftz, Format>(b));
-  return finishedHalf<Format, Ftz, C>(fromFloat<Format>(x + y));
+  const float sum = x + y;
+  return finishedHalf<Format, Ftz, C>(fromFloat<Format>(sum), sum);
 }
 
 template <typename Format, bool Ftz = false, HalfClamp C = HalfClamp::None>
@@ -79,7 +83,8 @@ template <typename Format, bool Ftz = false, HalfClamp C = HalfClamp::None>
 inline uint16_t multiplyHalf(uint16_t a, uint16_t b) {
   const float x = widen<Format>(flushHalf<Ftz, Format>(a));
   const float y = widen<Format>(flushHalf<Ftz, Format>(b));
-  return finishedHalf<Format, Ftz, C>(fromFloat<Format>(x * y));
+  const float product = x * y;
+  return finishedHalf<Format, Ftz, C>(fromFloat<Format>(product), product);
 }
 
 template <typename Format, bool Ftz = false, HalfClamp C = HalfClamp::None>
@@ -89,7 +94,7 @@ inline uint16_t fusedMultiplyAddHalf(uint16_t a, uint16_t b, uint16_t c) {
   const double z = widen<Format>(flushHalf<Ftz, Format>(c));
   const double product = x * y; // exact
   const double odd = sumToOdd(product, z);
-  return finishedHalf<Format, Ftz, C>(fromOdd<Format>(odd));
+  return finishedHalf<Format, Ftz, C>(fromOdd<Format>(odd), odd);
 }
 
 template <typename Format, bool Ftz = false, NanRule N = NanRule::Number>
