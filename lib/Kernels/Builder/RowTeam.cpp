@@ -1,0 +1,113 @@
+// Rows in registers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/Builder/RowTeam.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::kernels;
+
+RowTeam::RowTeam(Kernel &kernel, RowShape shape, int64_t columns)
+    : k(kernel), shape(shape), columns(columns) {
+  bool alone = shape.rowsPerBlock == 1;
+  threadOfRow = alone ? k.thread() : k.lane();
+  rowIndex = alone ? k.block() : k.block() * shape.rowsPerBlock + k.warp();
+}
+
+void RowTeam::inside(Int rows, llvm::function_ref<void()> body) {
+  if (shape.rowsPerBlock == 1)
+    return body(); // a block for each row
+  k.when(rowIndex < rows, body);
+}
+
+Int RowTeam::column(int64_t step) const {
+  return threadOfRow * shape.width + step * shape.threads * shape.width;
+}
+
+bool RowTeam::isWhole(int64_t step) const {
+  return (step + 1) * shape.threads * shape.width <= columns;
+}
+
+Flag RowTeam::holds(int64_t step) const {
+  return column(step) < k.constant(columns);
+}
+
+void RowTeam::where(int64_t step, llvm::function_ref<void()> body) {
+  isWhole(step) ? body() : k.when(holds(step), body);
+}
+
+RowPart RowTeam::load(Global address, Type type) {
+  int64_t bytes = type.getIntOrFloatBitWidth() / 8;
+  auto loadStep = [&](int64_t step) {
+    return loadRun(k, address.at(column(step), bytes), type, shape.width);
+  };
+  RowPart part;
+  for (int64_t step = 0; step < steps(); ++step) {
+    if (isWhole(step)) {
+      part.push_back(loadStep(step));
+      continue;
+    }
+    Kernel::Values zeros(size_t(shape.width), k.real(0).value);
+    Kernel::Values values = k.when(holds(step), zeros, [&](Kernel::Values) {
+      Kernel::Values loaded;
+      for (Real value : loadStep(step))
+        loaded.push_back(value.value);
+      return loaded;
+    });
+    Run run;
+    for (Value value : values)
+      run.push_back({{&k, value}});
+    part.push_back(run);
+  }
+  return part;
+}
+
+void RowTeam::store(Global address, const RowPart &part, Type type) {
+  int64_t bytes = type.getIntOrFloatBitWidth() / 8;
+  for (int64_t step = 0; step < steps(); ++step)
+    where(step, [&] {
+      storeRun(k, address.at(column(step), bytes), part[size_t(step)], type);
+    });
+}
+
+Real RowTeam::reduce(Real value, Reduction reduction) {
+  return shape.rowsPerBlock > 1
+             ? reduceWarp(k, value, reduction)
+             : reduceBlock(k, value, reduction, shape.threads / 32);
+}
+
+/// `run` as int8 codes, the first in the lowest byte of the first word.
+static std::vector<Int> encode(Kernel &k, const Run &run, Real inverse) {
+  std::vector<Int> words;
+  for (size_t i = 0; i < run.size(); ++i) {
+    // 1/scale of a subnormal scale may be infinite.
+    Int code = max(min(roundToInt(run[i] * inverse), k.constant(127)),
+                   k.constant(-127));
+    Int byte = (code & 255) << int64_t(i % 4 * 8);
+    if (i % 4 == 0)
+      words.push_back(byte);
+    else
+      words.back() = words.back() | byte;
+  }
+  return words;
+}
+
+void RowTeam::quantize(Global codes, Global scale, const RowPart &part) {
+  Real largest = k.real(0);
+  for (const Run &run : part)
+    for (Real value : run)
+      largest = max(largest, absolute(value));
+  largest = reduce(largest, Reduction::Max);
+  Real step = largest / k.real(127);
+  Real inverse = select(step > k.real(0), k.real(1) / step, k.real(0));
+  for (int64_t i = 0; i < steps(); ++i)
+    where(i, [&] {
+      std::vector<Int> words = encode(k, part[size_t(i)], inverse);
+      Global address = codes.at(column(i), 1);
+      if (shape.width < 4)
+        storeBytes(k, address, words.front(), shape.width);
+      else
+        storeWords(k, address, words);
+    });
+  k.when(threadOfRow == 0,
+         [&] { k.storeReal(scale, step, k.builder().getF32Type()); });
+}

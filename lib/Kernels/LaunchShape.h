@@ -1,0 +1,25 @@
+// How a kernel over rows (tokens, sequences) is launched: what of a launch is
+// known when it is compiled, so that the runtime has but to count rows.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_LAUNCHSHAPE_H
+#define QOPT_LIB_KERNELS_LAUNCHSHAPE_H
+
+#include <cstdint>
+
+namespace qopt::kernels {
+
+struct LaunchShape {
+  int threads = 0;          ///< of a block
+  int64_t rowsPerBlock = 1; ///< or …
+  int64_t blocksPerRow = 1; ///< … this; one of them is 1
+  int64_t sharedBytes = 0;  ///< dynamic, of a block
+
+  /// Blocks for `rows` rows, all along x.
+  int64_t grid(int64_t rows) const {
+    return (rows + rowsPerBlock - 1) / rowsPerBlock * blocksPerRow;
+  }
+};
+
+} // namespace qopt::kernels
+
+#endif // QOPT_LIB_KERNELS_LAUNCHSHAPE_H

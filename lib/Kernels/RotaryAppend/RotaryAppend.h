@@ -1,0 +1,98 @@
+// The family `rotary_append`: what happens between the projections and the
+// attention of a decoder, in one launch. Queries and keys are rotated by their
+// positions; then keys and values go to their places in the pages of the cache
+// in the cache's formats (runtime/cuda/KvPageLayout.h).
+//
+// The first R channels of a head are rotated in pairs, the others copied:
+//
+//   halves        pair i = (x[i], x[R/2 + i])               i = 0 … R/2 − 1
+//   interleaved   pair i = (x[2i], x[2i + 1])
+//   (a, b) → (a·cos[i] − b·sin[i],  a·sin[i] + b·cos[i])
+//
+// A warp has one head of one token: a query, a key or a value. A lane holds
+// `width` consecutive channels, of longer heads every 32 · width once more.
+//
+// Queries are rounded once to the activation's type. Keys and values are not
+// rounded before they are stored. f16 and bf16 round to nearest even. Integer
+// codes have one scale for each position and head:
+//
+//   scale = f16(max|x| / 127), int4: / 7; at most 65504
+//   code  = x · (1 / scale) to the nearest, ties to even, within ±127, ±7
+//
+// with that very f16 scale, so that code · scale is the nearest x that the
+// scale allows; codes are 0 where the scale is 0. int4: two codes a byte in
+// two's complement, the even channel in the low nibble.
+//
+// Tokens behind the last sequence (a padded launch) are left alone.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_ROTARYAPPEND_ROTARYAPPEND_H
+#define QOPT_LIB_KERNELS_ROTARYAPPEND_ROTARYAPPEND_H
+
+#include "lib/Kernels/LaunchShape.h"
+#include "lib/Kernels/StreamCost.h"
+#include "runtime/cuda/KvPageLayout.h"
+
+#include <string>
+
+namespace qopt::kernels::rotary_append {
+
+enum class Pairs : uint8_t { Halves, Interleaved };
+
+/// Where cos and sin come from.
+enum class Angles : uint8_t {
+  Table,    ///< cos and sin [tokens, R/2] f32
+  Computed, ///< of position and inverse frequency, as rotary_table does
+};
+
+enum class Queries : uint8_t {
+  InPlace,
+  Elsewhere, ///< [tokens, heads, keySize], contiguous
+};
+
+/// Heads [tokens, heads, size] as columns of the rows of a tensor; a merged
+/// projection has all three in one.
+struct Columns {
+  int64_t first = 0;  ///< element of a row where the heads begin
+  int64_t stride = 0; ///< elements from row to row
+  bool operator==(const Columns &) const = default;
+};
+
+struct Problem {
+  int64_t heads = 0; ///< of queries; 0: none
+  cuda::KvPageLayout cache;
+  int64_t pageTableStride = 0; ///< pages that a sequence may have
+  int64_t rotated = 0;         ///< R; 0: nothing is rotated
+  Pairs pairs = Pairs::Halves;
+  Angles angles = Angles::Table;
+  float angleScale = 1; ///< of computed cos and sin
+  Queries queries = Queries::InPlace;
+  quant::ElementType activation = quant::ElementType::F16; ///< or bf16
+  Columns query, key, value;
+};
+
+struct Schedule {
+  int width = 2; ///< channels of a lane: 2, 4 or 8
+  int warps = 4; ///< of a block
+  std::string_view why;
+};
+
+Status isValid(const Problem &problem);
+Status isValid(const Problem &problem, const Schedule &schedule,
+               const target::Target &target);
+
+StatusOr<Schedule> chooseSchedule(const Problem &problem,
+                                  const target::Target &target);
+
+/// For tokens.
+LaunchShape launchOf(const Problem &problem, const Schedule &schedule);
+
+/// `rotary_append_<arch>_<act>_<key>_<value>_h<heads>x<key heads>x<key size>…`:
+/// everything that makes another kernel.
+std::string symbolOf(const Problem &problem, const target::Target &target);
+
+StreamCost costOf(const Problem &problem, const Schedule &schedule,
+                  int64_t tokens, const target::Target &target);
+
+} // namespace qopt::kernels::rotary_append
+
+#endif // QOPT_LIB_KERNELS_ROTARYAPPEND_ROTARYAPPEND_H

@@ -1,0 +1,26 @@
+// Bytes of an append: rows in, queries out, keys and values in their formats.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/RotaryAppend/RotaryAppend.h"
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::rotary_append;
+
+StreamCost rotary_append::costOf(const Problem &problem,
+                                 const Schedule &schedule, int64_t tokens,
+                                 const target::Target &target) {
+  const cuda::KvPageLayout &cache = problem.cache;
+  int64_t queries = problem.heads * cache.keySize;
+  int64_t angles = problem.angles == Angles::Table ? problem.rotated * 4 : 0;
+  StreamTraffic traffic;
+  traffic.read =
+      tokens *
+      (2 * (queries + cache.keyHeads * (cache.keySize + cache.valueSize)) +
+       angles);
+  int64_t position = (cache.keyCodeBytes() + cache.keyScaleBytes() +
+                      cache.valueCodeBytes() + cache.valueScaleBytes()) /
+                     cache.page;
+  traffic.written = tokens * (2 * queries + cache.keyHeads * position);
+  traffic.blocks = launchOf(problem, schedule).grid(tokens);
+  return streamCostOf(traffic, target);
+}

@@ -1,0 +1,359 @@
+// Rotary embedding and append: find the token's place, then rotate and store a
+// head a warp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/RotaryAppend/RotaryAppendGenerator.h"
+#include "lib/Kernels/Builder/Angles.h"
+#include "lib/Quant/Element.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::rotary_append;
+using quant::ElementType;
+
+namespace {
+/// Places of the arguments; −1 where a problem has none.
+struct Places {
+  std::vector<Argument> arguments;
+  int query, key, value, queries, cos = -1, sin = -1, frequencies = -1,
+                                  tokenStarts, contextStarts, pageTable, pages,
+                                  sequences;
+
+  explicit Places(const Problem &problem) {
+    query = add(Argument::Dependent, "query");
+    key = add(Argument::Dependent, "key");
+    value = add(Argument::Dependent, "value");
+    queries = problem.queries == Queries::Elsewhere
+                  ? add(Argument::Dependent, "queries")
+                  : query;
+    if (problem.rotated && problem.angles == Angles::Table) {
+      cos = add(Argument::Dependent, "cos");
+      sin = add(Argument::Dependent, "sin");
+    } else if (problem.rotated) {
+      frequencies = add(Argument::Constant, "inverse_frequencies");
+    }
+    tokenStarts = add(Argument::Constant, "token_starts");
+    contextStarts = add(Argument::Constant, "context_starts");
+    pageTable = add(Argument::Constant, "page_table");
+    pages = add(Argument::Dependent, "pages");
+    sequences = add(Argument::Integer, "sequences");
+  }
+
+  int add(Argument::Kind kind, std::string name) {
+    arguments.push_back({kind, std::move(name)});
+    return int(arguments.size()) - 1;
+  }
+};
+
+/// Where a token belongs.
+struct Place {
+  Int position; ///< in its sequence
+  Int slot;     ///< position in its page
+  Global page;
+};
+
+class Body {
+public:
+  Body(Kernel &k, const Problem &problem, const Schedule &schedule,
+       const Places &places)
+      : k(k), problem(problem), cache(problem.cache), schedule(schedule),
+        places(places), activation(typeOf(k, problem.activation)),
+        f32(k.builder().getF32Type()) {}
+
+  void build();
+
+private:
+  using Head = std::vector<Run>; ///< what a lane has of a head
+
+  Global argument(int index) { return k.pointer(unsigned(index)); }
+  Int channel(int64_t chunk) {
+    return k.lane() * schedule.width + chunk * 32 * schedule.width;
+  }
+  int64_t chunks(int64_t size) {
+    return (size + 32 * schedule.width - 1) / (32 * schedule.width);
+  }
+  /// Runs `body` in the lanes that have channels of a head in `chunk`.
+  void where(int64_t chunk, int64_t size, llvm::function_ref<void()> body) {
+    if ((chunk + 1) * 32 * schedule.width <= size)
+      return body();
+    k.when(channel(chunk) < k.constant(size), body);
+  }
+  /// `run`, or what `body` makes of it where `condition` holds.
+  Run change(Flag condition, const Run &run, llvm::function_ref<Run()> body);
+
+  Int sequenceOf(Int token);
+  Place placeOf(Int token, Int sequence);
+  Global headOf(int tensor, const Columns &columns, Int head, int64_t size);
+  Head load(Global source, int64_t size);
+  void rotate(Head &head, Global source, const Place &place);
+  Run rotateRun(const Run &run, Global source, Int channel, Int position);
+  std::vector<Rotation> rotationsOf(Int first, int count, Int position);
+  void storeQuery(const Head &head, Int index);
+  void append(const Head &head, Global run, const Place &place, int64_t size,
+              const quant::Format &format);
+  void appendCodes(const Head &head, Global codes, Global scale, int64_t size,
+                   int bits);
+
+  Kernel &k;
+  const Problem &problem;
+  const cuda::KvPageLayout &cache;
+  const Schedule &schedule;
+  const Places &places;
+  Type activation, f32;
+  Int token;
+};
+} // namespace
+
+Run Body::change(Flag condition, const Run &run,
+                 llvm::function_ref<Run()> body) {
+  Kernel::Values values;
+  for (Real value : run)
+    values.push_back(value.value);
+  values = k.when(condition, values, [&](Kernel::Values) {
+    Kernel::Values changed;
+    for (Real value : body())
+      changed.push_back(value.value);
+    return changed;
+  });
+  Run result;
+  for (Value value : values)
+    result.push_back({{&k, value}});
+  return result;
+}
+
+// Places ----------------------------------------------------------------------
+
+/// How many sequences end at or before `token`: the index of its sequence, or
+/// the number of sequences for a token behind all of them.
+Int Body::sequenceOf(Int token) {
+  Int sequences = k.integer(unsigned(places.sequences));
+  Kernel::Values count = k.loop(
+      k.constant(0), sequences, k.constant(32), {k.constant(0).value},
+      [&](Int first, Kernel::Values values) -> Kernel::Values {
+        Int index = first + k.lane();
+        values = k.when(
+            index < sequences, values, [&](Kernel::Values) -> Kernel::Values {
+              Int end = k.loadConstant(
+                  argument(places.tokenStarts).at(index, 4).at(4), 1)[0];
+              Int ended = select(token < end, k.constant(0), k.constant(1));
+              return {(Int{{&k, values[0]}} + ended).value};
+            });
+        return values;
+      });
+  return sumWarp(k, {{&k, count[0]}});
+}
+
+Place Body::placeOf(Int token, Int sequence) {
+  auto number = [&](int index, Int at) {
+    return k.loadConstant(argument(index).at(at, 4), 1).front();
+  };
+  Int position = number(places.contextStarts, sequence) + token -
+                 number(places.tokenStarts, sequence);
+  Int page = number(places.pageTable,
+                    sequence * problem.pageTableStride + position / cache.page);
+  return {position, position % cache.page,
+          argument(places.pages).at(page, cache.pageBytes())};
+}
+
+Global Body::headOf(int tensor, const Columns &columns, Int head,
+                    int64_t size) {
+  return argument(tensor)
+      .at(token, columns.stride * 2)
+      .at(head, size * 2)
+      .at(columns.first * 2);
+}
+
+// Rotation --------------------------------------------------------------------
+
+Body::Head Body::load(Global source, int64_t size) {
+  Run zeros(size_t(schedule.width), k.real(0));
+  Head head;
+  for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
+    head.push_back(change(channel(chunk) < k.constant(size), zeros, [&] {
+      return loadRun(k, source.at(channel(chunk), 2), activation,
+                     schedule.width);
+    }));
+  return head;
+}
+
+/// The angles of `count` pairs from `first` on.
+std::vector<Rotation> Body::rotationsOf(Int first, int count, Int position) {
+  std::vector<Rotation> rotations;
+  int64_t half = problem.rotated / 2;
+  if (problem.angles == Angles::Computed) {
+    Run frequencies =
+        loadRun(k, argument(places.frequencies).at(first, 4), f32, count);
+    for (Real frequency : frequencies)
+      rotations.push_back(rotationOf(position, frequency, problem.angleScale));
+    return rotations;
+  }
+  auto table = [&](int index) {
+    return loadRun(k, argument(index).at(token, half * 4).at(first, 4), f32,
+                   count);
+  };
+  Run cos = table(places.cos), sin = table(places.sin);
+  for (int i = 0; i < count; ++i)
+    rotations.push_back({cos[size_t(i)], sin[size_t(i)]});
+  return rotations;
+}
+
+/// Two products and a sum, each rounded, as on the host.
+Run Body::rotateRun(const Run &run, Global source, Int channel, Int position) {
+  Run result;
+  int width = schedule.width;
+  if (problem.pairs == Pairs::Interleaved) {
+    std::vector<Rotation> rotations =
+        rotationsOf(channel >> int64_t(1), width / 2, position);
+    for (size_t i = 0; i < rotations.size(); ++i) {
+      auto [cos, sin] = rotations[i];
+      Real a = run[2 * i], b = run[2 * i + 1];
+      result.push_back(a * cos - b * sin);
+      result.push_back(a * sin + b * cos);
+    }
+    return result;
+  }
+  Int half = k.constant(problem.rotated / 2);
+  Flag first = channel < half;
+  Int pair = select(first, channel, channel - half);
+  Int partner = select(first, channel + half, pair);
+  std::vector<Rotation> rotations = rotationsOf(pair, width, position);
+  Run others = loadRun(k, source.at(partner, 2), activation, width);
+  for (size_t i = 0; i < run.size(); ++i) {
+    Real other = others[i] * rotations[i].sine;
+    other = select(first, other * -1, other);
+    result.push_back(run[i] * rotations[i].cosine + other);
+  }
+  return result;
+}
+
+void Body::rotate(Head &head, Global source, const Place &place) {
+  for (int64_t chunk = 0; chunk * 32 * schedule.width < problem.rotated;
+       ++chunk) {
+    Run &run = head[size_t(chunk)];
+    Int at = channel(chunk);
+    run = change(at < k.constant(problem.rotated), run,
+                 [&] { return rotateRun(run, source, at, place.position); });
+  }
+}
+
+// Stores ----------------------------------------------------------------------
+
+void Body::storeQuery(const Head &head, Int index) {
+  bool inPlace = problem.queries == Queries::InPlace;
+  Columns elsewhere{0, problem.heads * cache.keySize};
+  Global destination =
+      headOf(places.queries, inPlace ? problem.query : elsewhere, index,
+             cache.keySize);
+  // Lanes have read each other's channels.
+  k.syncWarp();
+  for (int64_t chunk = 0; chunk < chunks(cache.keySize); ++chunk)
+    where(chunk, cache.keySize, [&] {
+      storeRun(k, destination.at(channel(chunk), 2), head[size_t(chunk)],
+               activation);
+    });
+}
+
+void Body::appendCodes(const Head &head, Global codes, Global scale,
+                       int64_t size, int bits) {
+  int64_t most = (int64_t(1) << (bits - 1)) - 1;
+  Real largest = k.real(0);
+  for (const Run &run : head)
+    for (Real value : run)
+      largest = max(largest, absolute(value));
+  largest = reduceWarp(k, largest, Reduction::Max);
+  constexpr double largestHalf = 65504;
+  Real step = largest / k.real(double(most));
+  step = select(step > k.real(largestHalf), k.real(largestHalf), step);
+  step = roundRun(k, {step}, k.builder().getF16Type()).front();
+  Real inverse = select(step > k.real(0), k.real(1) / step, k.real(0));
+  int perWord = 32 / bits;
+  for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
+    where(chunk, size, [&] {
+      std::vector<Int> words;
+      for (int i = 0; i < schedule.width; ++i) {
+        Int code = roundToInt(head[size_t(chunk)][size_t(i)] * inverse);
+        code = max(min(code, k.constant(most)), k.constant(-most));
+        code = (code & ((int64_t(1) << bits) - 1))
+               << int64_t(i % perWord * bits);
+        if (i % perWord == 0)
+          words.push_back(code);
+        else
+          words.back() = words.back() | code;
+      }
+      int bytes = schedule.width * bits / 8;
+      Global address =
+          codes.at(channel(chunk) >> int64_t(bits == 4 ? 1 : 0), 1);
+      if (bytes < 4)
+        storeBytes(k, address, words.front(), bytes);
+      else
+        storeWords(k, address, words);
+    });
+  k.when(k.lane() == 0,
+         [&] { k.storeReal(scale, step, k.builder().getF16Type()); });
+}
+
+/// `run`: the head's codes in the page, with its scales behind.
+void Body::append(const Head &head, Global run, const Place &place,
+                  int64_t size, const quant::Format &format) {
+  int64_t bits = quant::elementOf(format.element).bits;
+  Global codes = run.at(place.slot, size * bits / 8);
+  if (!format.isFloat())
+    return appendCodes(head, codes,
+                       run.at(cache.page * size * bits / 8).at(place.slot, 2),
+                       size, int(bits));
+  for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
+    where(chunk, size, [&] {
+      storeRun(k, codes.at(channel(chunk), 2), head[size_t(chunk)],
+               typeOf(k, format.element));
+    });
+}
+
+void Body::build() {
+  k.launchSuccessor();
+  int64_t blocks = launchOf(problem, schedule).blocksPerRow;
+  token = k.block() / blocks;
+  Int job = k.block() % blocks * schedule.warps + k.warp();
+  Int sequence = sequenceOf(token);
+  int64_t firstValue = problem.heads + cache.keyHeads;
+  int64_t headBytes = cache.keyOffset(1) - cache.keyOffset(0);
+  k.when(sequence < k.integer(unsigned(places.sequences)), [&] {
+    Place place = placeOf(token, sequence);
+    k.waitForPredecessor();
+    k.when(job < k.constant(problem.heads), [&] {
+      Global source = headOf(places.query, problem.query, job, cache.keySize);
+      Head head = load(source, cache.keySize);
+      rotate(head, source, place);
+      storeQuery(head, job);
+    });
+    k.when(job >= problem.heads && job < k.constant(firstValue), [&] {
+      Int index = job - problem.heads;
+      Global source = headOf(places.key, problem.key, index, cache.keySize);
+      Head head = load(source, cache.keySize);
+      rotate(head, source, place);
+      append(head, place.page.at(index, headBytes), place, cache.keySize,
+             cache.key);
+    });
+    k.when(
+        job >= firstValue && job < k.constant(firstValue + cache.keyHeads),
+        [&] {
+          Int index = job - firstValue;
+          Head head =
+              load(headOf(places.value, problem.value, index, cache.valueSize),
+                   cache.valueSize);
+          append(head, place.page.at(index, headBytes).at(cache.valueOffset(0)),
+                 place, cache.valueSize, cache.value);
+        });
+  });
+}
+
+StatusOr<gpu::GPUFuncOp>
+rotary_append::buildKernel(gpu::GPUModuleOp module, const Problem &problem,
+                           const Schedule &schedule,
+                           const target::Target &target) {
+  QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
+  Places places(problem);
+  Kernel kernel(module, symbolOf(problem, target), places.arguments,
+                {schedule.warps * 32}, target);
+  Body(kernel, problem, schedule, places).build();
+  return kernel.finish();
+}

@@ -1,0 +1,146 @@
+// Gathered rows are the rows of the table, bit by bit: copied, or dequantized
+// as dequantizeRows does and rounded once.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "../KernelTest.h"
+#include "lib/Kernels/GatherRows/GatherRowsGenerator.h"
+#include "lib/Quant/Element.h"
+#include "lib/Quant/Storage.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::gather_rows;
+using namespace qopt::kernels::test;
+using quant::ElementType;
+
+namespace {
+/// Canonical storage of a whole table.
+struct Stored {
+  std::vector<uint8_t> codes, scales, zeros;
+};
+} // namespace
+
+static Stored randomTable(const quant::Format &format, int64_t rows,
+                          int64_t columns) {
+  Stored stored;
+  std::mt19937 random(7);
+  stored.codes.resize(size_t(quant::codeBytes(format, rows, columns)));
+  if (format.isFloat()) {
+    std::vector<float> values = normals(size_t(rows * columns), 5);
+    quant::elementOf(format.element)
+        .encode(values.data(), rows * columns, stored.codes.data());
+    return stored;
+  }
+  for (uint8_t &byte : stored.codes)
+    byte = uint8_t(random());
+  stored.scales.resize(size_t(quant::scaleBytes(format, rows, columns)));
+  stored.zeros.resize(size_t(quant::zeroBytes(format, rows, columns)));
+  for (int64_t i = 0; i < quant::scaleCount(format, rows, columns); ++i) {
+    float value = 0.001f + 0.01f * float(random() % 1000);
+    quant::storeScale(format, value, stored.scales.data(), i);
+    if (format.zero == quant::ZeroType::Float)
+      quant::storeScale(format, 7.25f + value, stored.zeros.data(), i);
+  }
+  if (format.zero == quant::ZeroType::U8)
+    for (uint8_t &byte : stored.zeros)
+      byte = uint8_t(random() % 16);
+  return stored;
+}
+
+static void runCase(const std::string &spelling, int64_t rows, int64_t columns,
+                    ElementType output, Table table = Table::Weight,
+                    const target::Target &target = target::sm90a()) {
+  SCOPED_TRACE(spelling + " " + std::to_string(columns));
+  Problem problem{table, *quant::parseFormat(spelling), rows, columns, output};
+  auto schedule = chooseSchedule(problem, target);
+  ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+  auto kernel = compile(
+      [&](auto module) {
+        return buildKernel(module, problem, *schedule, target);
+      },
+      target);
+  ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+  Status assembled = assemble(*kernel, target);
+  ASSERT_TRUE(assembled.ok()) << assembled.message();
+
+  Stored stored = randomTable(problem.format, rows, columns);
+  std::vector<int32_t> ids = {int32_t(rows) - 1, 0, int32_t(rows / 2), 0,
+                              int32_t(rows),     -1};
+  int64_t width = output == ElementType::F32 ? 2 : 1; // halves of an element
+  std::vector<uint16_t> result(ids.size() * size_t(columns * width));
+  Launch launch;
+  launch.in(ids).in(stored.codes);
+  if (!stored.scales.empty())
+    launch.in(stored.scales);
+  if (!stored.zeros.empty())
+    launch.in(stored.zeros);
+  launch.out(result);
+  if (table == Table::Tensor)
+    launch.integer(int32_t(rows));
+  Status ran =
+      launch.run(*kernel, launchOf(problem, *schedule), int64_t(ids.size()));
+  ASSERT_TRUE(ran.ok()) << ran.message();
+
+  std::vector<float> values(size_t(rows * columns));
+  quant::dequantizeRows(
+      problem.format,
+      {stored.codes.data(), stored.scales.data(), stored.zeros.data()}, rows,
+      columns, values.data());
+  std::vector<float> expected = rounded(output, values), got;
+  if (output == ElementType::F32) {
+    got.resize(result.size() / 2);
+    std::memcpy(got.data(), result.data(), result.size() * 2);
+  } else {
+    got = decode(output, result);
+  }
+  for (size_t i = 0; i < got.size(); ++i) {
+    int64_t id = ids[i / size_t(columns)];
+    if (id < 0 || id >= rows)
+      ASSERT_TRUE(std::isnan(got[i])) << "element " << i;
+    else
+      ASSERT_EQ(got[i], expected[size_t(id * columns) + i % size_t(columns)])
+          << "element " << i;
+  }
+}
+
+TEST(GatherRows, CopiesHalves) {
+  runCase("f16", 7, 64, ElementType::F16);
+  runCase("bf16", 3, 2056, ElementType::BF16);
+}
+
+TEST(GatherRows, Converts) {
+  runCase("f32", 5, 36, ElementType::F16);
+  runCase("f16", 5, 36, ElementType::BF16);
+  runCase("bf16", 5, 31, ElementType::F32);
+}
+
+TEST(GatherRows, DequantizesInt8) {
+  for (int64_t columns : {1, 31, 64, 130, 4096})
+    runCase("int8", 5, columns, ElementType::F16);
+  runCase("int8_tensor", 4, 64, ElementType::BF16);
+  runCase("int8_g32", 4, 80, ElementType::F32);
+  runCase("int8_asym_g64", 4, 130, ElementType::F16);
+}
+
+TEST(GatherRows, DequantizesInt4) {
+  for (int64_t columns : {1, 2, 33, 64, 132, 1024})
+    runCase("int4_g32", 5, columns, ElementType::F16);
+  runCase("int4_asym_g128", 4, 300, ElementType::BF16);
+  runCase("int4_asym_g32_zf", 4, 96, ElementType::F16);
+  runCase("int4_g32_sf32", 4, 65, ElementType::F32);
+}
+
+TEST(GatherRows, SelectsRowsOfATensor) {
+  runCase("f16", 9, 320, ElementType::F16, Table::Tensor);
+  runCase("bf16", 1, 4097, ElementType::BF16, Table::Tensor, target::sm80());
+}
+
+TEST(GatherRows, SaysWhatItCannotDo) {
+  Problem problem{Table::Tensor, *quant::parseFormat("int8"), 0, 8,
+                  ElementType::F16};
+  EXPECT_EQ(chooseSchedule(problem, target::sm90a()).status().message(),
+            "a tensor has no scales; got the format \"int8\"");
+}

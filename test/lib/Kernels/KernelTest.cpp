@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "KernelTest.h"
+
+#include "dialects/AllDialects.h"
+#include "lib/Codegen/Cuda/CudaCodegen.h"
+#include "lib/Codegen/Cuda/Ptxas.h"
+#include "lib/Quant/Element.h"
+#include "runtime/emulator/Emulator.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Verifier.h"
+
+#include <cmath>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::test;
+using quant::ElementType;
+
+StatusOr<Compiled> test::compile(Generator generate,
+                                 const target::Target &target) {
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  codegen::registerCudaCodegen(registry);
+  mlir::MLIRContext context(registry);
+  context.loadAllAvailableDialects();
+  auto module = mlir::OwningOpRef<mlir::ModuleOp>(
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context)));
+  mlir::OpBuilder builder(module->getBodyRegion());
+  auto kernels =
+      mlir::gpu::GPUModuleOp::create(builder, module->getLoc(), "kernels");
+  auto built = generate(kernels);
+  if (!built)
+    return built.status();
+  Compiled result{(*built).getName().str(), {}};
+  Status broken(StatusCode::Internal, result.symbol + " does not compile");
+  if (mlir::failed(mlir::verify(*module)))
+    return broken;
+  auto code = codegen::generatePtx(kernels, target);
+  if (mlir::failed(code))
+    return broken;
+  result.ptx = code->text;
+  return result;
+}
+
+Status test::assemble(const Compiled &kernel, const target::Target &target) {
+  auto ptxas = codegen::Ptxas::find();
+  if (!ptxas)
+    return Status();
+  auto code = ptxas->assemble({{kernel.ptx, &target}},
+                              codegen::CubinCache::inHome(), 1);
+  if (!code)
+    return code.status();
+  return codegen::requireClean((*code)[0].kernels,
+                               [](llvm::StringRef) { return true; });
+}
+
+// Launches --------------------------------------------------------------------
+
+Launch &Launch::add(void *data, size_t bytes, bool read, bool written) {
+  Item item;
+  item.data = data;
+  item.bytes = bytes;
+  item.read = read;
+  item.written = written;
+  items.push_back(item);
+  return *this;
+}
+
+Launch &Launch::same(size_t index) {
+  Item item;
+  item.same = int(index);
+  items.push_back(item);
+  return *this;
+}
+
+Launch &Launch::integer(int32_t value) {
+  Item item;
+  item.value = value;
+  items.push_back(item);
+  return *this;
+}
+
+Status Launch::run(const Compiled &kernel, const LaunchShape &shape,
+                   int64_t rows, uint64_t seed) {
+  emulator::Memory memory;
+  auto module = emulator::Module::parse(kernel.ptx, memory);
+  if (!module)
+    return module.status();
+  auto code = (*module)->kernel(kernel.symbol);
+  if (!code)
+    return code.status();
+  std::vector<uint8_t> arguments(code->argumentBytes());
+  std::vector<uint64_t> addresses;
+  for (size_t i = 0; i < items.size(); ++i) {
+    const Item &item = items[i];
+    uint64_t address = 0;
+    if (item.same >= 0) {
+      address = addresses[size_t(item.same)];
+    } else if (item.data) {
+      auto allocated = memory.allocate(item.bytes);
+      if (!allocated)
+        return allocated.status();
+      address = *allocated;
+      if (item.read)
+        QOPT_RETURN_IF_ERROR(memory.write(address, item.data, item.bytes));
+    }
+    addresses.push_back(address);
+    const void *source = &address;
+    if (item.same < 0 && !item.data)
+      source = &item.value;
+    if (i >= code->parameters())
+      return Status(StatusCode::InvalidArgument, "too many arguments");
+    std::memcpy(arguments.data() + code->parameterOffset(i), source,
+                code->parameterBytes(i));
+  }
+  if (items.size() != code->parameters())
+    return Status(StatusCode::InvalidArgument, "too few arguments");
+  emulator::LaunchOptions options;
+  options.seed = seed;
+  options.threads = 2;
+  auto ran =
+      emulator::launch(*code, {uint32_t(shape.grid(rows)), 1, 1},
+                       {uint32_t(shape.threads), 1, 1},
+                       size_t(shape.sharedBytes), arguments, memory, options);
+  if (!ran)
+    return ran.status();
+  for (size_t i = 0; i < items.size(); ++i)
+    if (items[i].written)
+      QOPT_RETURN_IF_ERROR(
+          memory.read(items[i].data, addresses[i], items[i].bytes));
+  return Status();
+}
+
+// Values ----------------------------------------------------------------------
+
+std::vector<uint16_t> test::encode(ElementType type,
+                                   const std::vector<float> &values) {
+  std::vector<uint16_t> halves(values.size());
+  quant::elementOf(type).encode(values.data(), int64_t(values.size()),
+                                reinterpret_cast<uint8_t *>(halves.data()));
+  return halves;
+}
+
+std::vector<float> test::decode(ElementType type,
+                                const std::vector<uint16_t> &halves) {
+  std::vector<float> values(halves.size());
+  quant::elementOf(type).decode(
+      reinterpret_cast<const uint8_t *>(halves.data()), int64_t(halves.size()),
+      values.data());
+  return values;
+}
+
+std::vector<float> test::rounded(ElementType type, std::vector<float> values) {
+  return type == ElementType::F32 ? values : decode(type, encode(type, values));
+}
+
+std::vector<float> test::normals(size_t count, unsigned seed, float deviation) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, deviation);
+  std::vector<float> values(count);
+  for (float &value : values)
+    value = normal(random);
+  return values;
+}
+
+double test::ulp(ElementType type, double value) {
+  int digits = type == ElementType::BF16  ? 7
+               : type == ElementType::F16 ? 10
+                                          : 23;
+  int least = type == ElementType::F16 ? -14 : -126;
+  int exponent = value == 0 ? least : std::max(std::ilogb(value), least);
+  return std::ldexp(1.0, exponent - digits);
+}

@@ -1,0 +1,186 @@
+// A norm on the emulator is the double norm of the same halves, to the rounding
+// of its result.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "../KernelTest.h"
+#include "lib/Kernels/Norm/NormGenerator.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::norm;
+using namespace qopt::kernels::test;
+using quant::ElementType;
+
+namespace {
+struct Arrays {
+  std::vector<float> input, residual, scale, bias;
+};
+
+/// The row's results, and the sum where there is a residual.
+struct Expected {
+  std::vector<double> y;
+  std::vector<float> sum;
+};
+} // namespace
+
+static Expected expectedOf(const Problem &problem, const Arrays &a,
+                           int64_t rows) {
+  int64_t columns = problem.columns;
+  Expected expected;
+  expected.sum = a.input;
+  if (problem.residual) {
+    for (size_t i = 0; i < a.input.size(); ++i)
+      expected.sum[i] += a.residual[i];
+    expected.sum = rounded(problem.activation, expected.sum);
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    const float *x = expected.sum.data() + row * columns;
+    double mean = 0, square = 0;
+    for (int64_t i = 0; problem.kind == Kind::Layer && i < columns; ++i)
+      mean += double(x[i]) / double(columns);
+    for (int64_t i = 0; i < columns; ++i)
+      square += (x[i] - mean) * (x[i] - mean) / double(columns);
+    for (int64_t i = 0; i < columns; ++i)
+      expected.y.push_back((x[i] - mean) /
+                               std::sqrt(square + double(problem.epsilon)) *
+                               a.scale[size_t(i)] +
+                           (problem.bias ? a.bias[size_t(i)] : 0));
+  }
+  return expected;
+}
+
+static std::vector<uint8_t> bytesOf(ElementType type,
+                                    const std::vector<float> &values) {
+  std::vector<uint8_t> bytes(values.size() *
+                             (type == ElementType::F32 ? 4 : 2));
+  if (type == ElementType::F32)
+    std::memcpy(bytes.data(), values.data(), bytes.size());
+  else
+    std::memcpy(bytes.data(), encode(type, values).data(), bytes.size());
+  return bytes;
+}
+
+static void check(const Problem &problem, const std::vector<int8_t> &codes,
+                  const std::vector<float> &scales, const Expected &expected) {
+  for (size_t i = 0; i < codes.size(); ++i) {
+    size_t row = i / size_t(problem.columns);
+    double largest = 0;
+    for (int64_t c = 0; c < problem.columns; ++c)
+      largest = std::max(
+          largest,
+          std::abs(expected.y[row * size_t(problem.columns) + size_t(c)]));
+    ASSERT_NEAR(scales[row], largest / 127, largest * 1e-7);
+    ASSERT_NEAR(codes[i] * double(scales[row]), expected.y[i],
+                scales[row] * 0.5001);
+  }
+}
+
+static void runCase(Problem problem, int64_t rows,
+                    const target::Target &target = target::sm90a()) {
+  auto schedule = chooseSchedule(problem, target);
+  ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+  auto kernel = compile(
+      [&](auto module) {
+        return buildKernel(module, problem, *schedule, target);
+      },
+      target);
+  ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+  Status assembled = assemble(*kernel, target);
+  ASSERT_TRUE(assembled.ok()) << assembled.message();
+
+  size_t count = size_t(rows * problem.columns);
+  ElementType type = problem.activation;
+  Arrays a{rounded(type, normals(count, 1, 2)),
+           rounded(type, normals(count, 2, 2)),
+           rounded(problem.scale, normals(size_t(problem.columns), 3)),
+           rounded(problem.scale, normals(size_t(problem.columns), 4))};
+  Expected expected = expectedOf(problem, a, rows);
+  std::vector<uint16_t> input = encode(type, a.input),
+                        residual = encode(type, a.residual), y(count);
+  std::vector<int8_t> codes(count);
+  std::vector<float> scales(static_cast<size_t>(rows));
+  Launch launch;
+  launch.in(input);
+  if (problem.residual)
+    launch.inOut(residual).same(1); // the sum takes the residual's place
+  std::vector<uint8_t> scale = bytesOf(problem.scale, a.scale),
+                       bias = bytesOf(problem.scale, a.bias);
+  launch.in(scale);
+  if (problem.bias)
+    launch.in(bias);
+  if (problem.result == Result::Int8)
+    launch.out(codes).out(scales);
+  else
+    launch.out(y);
+  launch.integer(int32_t(rows));
+  Status ran = launch.run(*kernel, launchOf(problem, *schedule), rows);
+  ASSERT_TRUE(ran.ok()) << ran.message();
+
+  if (problem.residual)
+    EXPECT_EQ(residual, encode(type, expected.sum));
+  if (problem.result == Result::Int8)
+    return check(problem, codes, scales, expected);
+  std::vector<float> result = decode(type, y);
+  for (size_t i = 0; i < count; ++i)
+    ASSERT_NEAR(result[i], expected.y[i],
+                0.5 * ulp(type, expected.y[i]) +
+                    3e-6 * (std::abs(expected.y[i]) + 1))
+        << "element " << i;
+}
+
+TEST(Norm, NormalisesRowsOfOneBlock) { runCase({.columns = 1024}, 3); }
+
+TEST(Norm, NormalisesShortRowsByWarps) {
+  for (int64_t columns : {1, 2, 31, 63, 64, 66, 264, 512})
+    runCase({.columns = columns}, 5);
+}
+
+TEST(Norm, NormalisesWhereNothingDivides) {
+  for (int64_t columns : {67, 257, 1023, 2050})
+    runCase({.kind = Kind::Layer, .columns = columns, .bias = true}, 2);
+}
+
+TEST(Norm, HoldsTheLongestRows) {
+  runCase({.columns = 14336}, 1);
+  runCase({.columns = 32760, .result = Result::Int8}, 1);
+}
+
+TEST(Norm, AddsTheResidualFirst) {
+  runCase({.columns = 320, .residual = true}, 5);
+  runCase({.kind = Kind::Layer,
+           .columns = 4096,
+           .activation = ElementType::BF16,
+           .scale = ElementType::F32,
+           .residual = true},
+          2);
+}
+
+TEST(Norm, QuantizesRows) {
+  runCase({.columns = 4096, .result = Result::Int8}, 2);
+  runCase({.columns = 65, .residual = true, .result = Result::Int8}, 2);
+  runCase({.kind = Kind::Layer,
+           .columns = 130,
+           .activation = ElementType::BF16,
+           .scale = ElementType::BF16,
+           .bias = true,
+           .result = Result::Int8},
+          6);
+}
+
+TEST(Norm, RunsOnSm80) {
+  runCase({.columns = 4096, .residual = true}, 1, target::sm80());
+}
+
+TEST(Norm, SaysWhatItCannotDo) {
+  auto message = [](const Problem &problem) {
+    return chooseSchedule(problem, target::sm90a()).status().message();
+  };
+  EXPECT_EQ(message({.columns = 40000}),
+            "rows of 40000 elements do not fit the registers of 1024 threads");
+  EXPECT_EQ(message({.columns = 8, .bias = true}), "an rms_norm has no bias");
+  EXPECT_EQ(message({.columns = 8, .activation = ElementType::F32}),
+            "activations are f16 or bf16");
+}

@@ -1,0 +1,312 @@
+// Rotated queries and the pages of the cache are what the formulas of
+// RotaryAppend.h give in the same arithmetic, bit by bit; nothing else in the
+// pages changes.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "../KernelTest.h"
+#include "lib/Kernels/RotaryAppend/RotaryAppendGenerator.h"
+#include "lib/Quant/Element.h"
+#include "lib/Quant/FloatConversion.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::rotary_append;
+using namespace qopt::kernels::test;
+using quant::ElementType;
+
+namespace {
+/// A merged projection, and a batch of sequences that lie in scattered pages.
+struct Batch {
+  std::vector<int32_t> tokenStarts, contextStarts, pageTable;
+  int64_t pages;
+  int64_t tokens() const { return tokenStarts.back(); }
+};
+
+struct Options {
+  int64_t heads = 4, keyHeads = 2, size = 64, valueSize = 64, page = 16;
+  std::string key = "f16", value = "f16";
+};
+} // namespace
+
+static Problem problemOf(const Options &options) {
+  Problem problem;
+  problem.heads = options.heads;
+  problem.cache.keyHeads = options.keyHeads;
+  problem.cache.keySize = options.size;
+  problem.cache.valueSize = options.valueSize;
+  problem.cache.page = options.page;
+  problem.cache.key = *quant::parseFormat(options.key);
+  problem.cache.value = *quant::parseFormat(options.value);
+  problem.rotated = options.size;
+  problem.pageTableStride = 4;
+  int64_t keys = options.heads * options.size,
+          values = keys + options.keyHeads * options.size,
+          stride = values + options.keyHeads * options.valueSize;
+  problem.query = {0, stride};
+  problem.key = {keys, stride};
+  problem.value = {values, stride};
+  return problem;
+}
+
+static Batch batchOf(const Problem &problem,
+                     const std::vector<std::pair<int, int>> &sequences) {
+  Batch batch;
+  batch.tokenStarts.push_back(0);
+  batch.pages = int64_t(sequences.size()) * problem.pageTableStride;
+  int32_t next = int32_t(batch.pages);
+  for (auto [context, tokens] : sequences) {
+    batch.contextStarts.push_back(context);
+    batch.tokenStarts.push_back(batch.tokenStarts.back() + tokens);
+    for (int64_t i = 0; i < problem.pageTableStride; ++i)
+      batch.pageTable.push_back(--next);
+  }
+  return batch;
+}
+
+/// Rotates a head of f32 values, each product and sum rounded.
+static void rotate(const Problem &problem, std::vector<float> &head,
+                   const float *cos, const float *sin) {
+  int64_t half = problem.rotated / 2;
+  bool halves = problem.pairs == Pairs::Halves;
+  for (int64_t i = 0; i < half; ++i) {
+    float &x = head[size_t(halves ? i : 2 * i)];
+    float &y = head[size_t(halves ? half + i : 2 * i + 1)];
+    volatile float ac = x * cos[i], bs = y * sin[i], as = x * sin[i],
+                   bc = y * cos[i];
+    x = ac - bs;
+    y = as + bc;
+  }
+}
+
+static void store(const quant::Format &format, int64_t page, int64_t slot,
+                  const std::vector<float> &head, uint8_t *run) {
+  int64_t size = int64_t(head.size());
+  const quant::Element &element = quant::elementOf(format.element);
+  uint8_t *codes = run + slot * size * element.bits / 8;
+  if (format.isFloat())
+    return element.encode(head.data(), size, codes);
+  int most = format.element == ElementType::Int8 ? 127 : 7;
+  float largest = 0;
+  for (float value : head)
+    largest = std::max(largest, std::abs(value));
+  uint16_t half = quant::floatToHalf(std::min(largest / float(most), 65504.0f));
+  float scale = quant::halfToFloat(half);
+  float inverse = scale > 0 ? 1 / scale : 0;
+  std::vector<int16_t> integers;
+  for (float value : head)
+    integers.push_back(
+        int16_t(std::clamp(int(std::nearbyint(value * inverse)), -most, most)));
+  element.pack(integers.data(), size, codes);
+  std::memcpy(run + page * size * element.bits / 8 + slot * 2, &half, 2);
+}
+
+namespace {
+struct Arrays {
+  std::vector<float> rows, cos, sin;
+  std::vector<float> queries; ///< [tokens, heads, size]
+  std::vector<uint8_t> pages;
+};
+} // namespace
+
+static void expect(const Problem &problem, const Batch &batch, Arrays &a) {
+  const cuda::KvPageLayout &cache = problem.cache;
+  int64_t half = problem.rotated / 2;
+  size_t sequence = 0;
+  for (int64_t token = 0; token < batch.tokens(); ++token) {
+    while (token >= batch.tokenStarts[sequence + 1])
+      ++sequence;
+    int64_t position =
+        batch.contextStarts[sequence] + token - batch.tokenStarts[sequence];
+    int64_t page = batch.pageTable[sequence * size_t(problem.pageTableStride) +
+                                   size_t(position / cache.page)];
+    uint8_t *bytes = a.pages.data() + page * cache.pageBytes();
+    const float *cos = a.cos.data() + token * half,
+                *sin = a.sin.data() + token * half;
+    auto head = [&](const Columns &columns, int64_t index, int64_t size) {
+      const float *from =
+          a.rows.data() + token * columns.stride + columns.first + index * size;
+      return std::vector<float>(from, from + size);
+    };
+    for (int64_t h = 0; h < problem.heads; ++h) {
+      std::vector<float> query = head(problem.query, h, cache.keySize);
+      rotate(problem, query, cos, sin);
+      a.queries.insert(a.queries.end(), query.begin(), query.end());
+    }
+    for (int64_t h = 0; h < cache.keyHeads; ++h) {
+      std::vector<float> key = head(problem.key, h, cache.keySize);
+      rotate(problem, key, cos, sin);
+      store(cache.key, cache.page, position % cache.page, key,
+            bytes + cache.keyOffset(h));
+      store(cache.value, cache.page, position % cache.page,
+            head(problem.value, h, cache.valueSize),
+            bytes + cache.valueOffset(h));
+    }
+  }
+}
+
+static void runCase(const Problem &problem,
+                    const std::vector<std::pair<int, int>> &sequences,
+                    int64_t padding = 0,
+                    const target::Target &target = target::sm90a()) {
+  auto schedule = chooseSchedule(problem, target);
+  ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+  auto kernel = compile(
+      [&](auto module) {
+        return buildKernel(module, problem, *schedule, target);
+      },
+      target);
+  ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+  SCOPED_TRACE(kernel->symbol);
+  Status assembled = assemble(*kernel, target);
+  ASSERT_TRUE(assembled.ok()) << assembled.message();
+
+  Batch batch = batchOf(problem, sequences);
+  ElementType type = problem.activation;
+  int64_t all = batch.tokens() + padding;
+  size_t half = size_t(problem.rotated / 2);
+  Arrays a;
+  a.rows = rounded(type, normals(size_t(all * problem.query.stride), 1, 2));
+  a.cos = normals(size_t(all) * half, 2);
+  a.sin = normals(size_t(all) * half, 3);
+  a.pages.assign(size_t(batch.pages * problem.cache.pageBytes()), 0xa5);
+  std::vector<uint8_t> pages = a.pages;
+  std::vector<uint16_t> merged = encode(type, a.rows), before = merged,
+                        queries(
+                            size_t(all * problem.heads * problem.cache.keySize),
+                            0x1234);
+  expect(problem, batch, a);
+
+  Launch launch;
+  launch.inOut(merged).same(0).same(0);
+  if (problem.queries == Queries::Elsewhere)
+    launch.inOut(queries);
+  if (half)
+    launch.in(a.cos).in(a.sin);
+  launch.in(batch.tokenStarts).in(batch.contextStarts).in(batch.pageTable);
+  launch.inOut(pages).integer(int32_t(sequences.size()));
+  Status ran = launch.run(*kernel, launchOf(problem, *schedule), all);
+  ASSERT_TRUE(ran.ok()) << ran.message();
+
+  EXPECT_TRUE(pages == a.pages);
+  std::vector<uint16_t> rotated = encode(type, a.queries);
+  int64_t width = problem.heads * problem.cache.keySize;
+  for (int64_t i = 0; i < all * problem.query.stride; ++i) {
+    int64_t token = i / problem.query.stride, column = i % problem.query.stride;
+    bool query = column < width && token < batch.tokens();
+    bool inPlace = query && problem.queries == Queries::InPlace;
+    ASSERT_EQ(merged[size_t(i)], inPlace
+                                     ? rotated[size_t(token * width + column)]
+                                     : before[size_t(i)])
+        << "token " << token << " column " << column;
+  }
+  for (size_t i = 0;
+       problem.queries == Queries::Elsewhere && i < queries.size(); ++i)
+    ASSERT_EQ(queries[i], i < rotated.size() ? rotated[i] : 0x1234);
+}
+
+TEST(RotaryAppend, AppendsHalves) {
+  runCase(problemOf({}), {{0, 1}});
+  runCase(problemOf({.key = "bf16", .value = "bf16"}), {{5, 3}, {15, 2}});
+}
+
+TEST(RotaryAppend, AppendsCodes) {
+  runCase(problemOf({.key = "int8", .value = "int8"}), {{0, 5}, {30, 4}});
+  runCase(problemOf({.key = "int4", .value = "int4"}), {{0, 5}, {30, 4}});
+  runCase(problemOf(
+              {.size = 128, .valueSize = 128, .key = "int8", .value = "int4"}),
+          {{3, 2}});
+}
+
+TEST(RotaryAppend, TakesEveryHeadSize) {
+  for (int64_t size : {8, 16, 40, 72, 80, 96, 128, 192, 256})
+    for (const char *format : {"f16", "int8", "int4"})
+      runCase(problemOf({.heads = 2,
+                         .keyHeads = 1,
+                         .size = size,
+                         .valueSize = size,
+                         .key = format,
+                         .value = format}),
+              {{14, 3}});
+  runCase(problemOf({.size = 192, .valueSize = 128}), {{14, 3}});
+}
+
+TEST(RotaryAppend, RotatesPartsAndPairs) {
+  Problem problem = problemOf({.size = 80, .valueSize = 80});
+  problem.rotated = 32;
+  runCase(problem, {{2, 3}});
+  problem.rotated = 20;
+  runCase(problem, {{2, 3}});
+  problem.pairs = Pairs::Interleaved;
+  runCase(problem, {{2, 3}});
+  problem.rotated = 0;
+  runCase(problem, {{2, 3}});
+  problem = problemOf({.size = 128, .key = "int8"});
+  problem.pairs = Pairs::Interleaved;
+  problem.queries = Queries::Elsewhere;
+  runCase(problem, {{2, 3}});
+}
+
+TEST(RotaryAppend, FindsTheSequencesOfATokens) {
+  std::vector<std::pair<int, int>> sequences;
+  for (int i = 0; i < 37; ++i)
+    sequences.push_back({i, i % 3 + 1});
+  runCase(problemOf({.heads = 1, .keyHeads = 1, .size = 16, .valueSize = 16}),
+          sequences);
+  runCase(problemOf({.page = 48}), {{40, 20}, {0, 0}, {7, 2}}, 3);
+}
+
+TEST(RotaryAppend, RunsOnSm80) {
+  Problem problem = problemOf({.key = "int8", .value = "int4"});
+  problem.activation = ElementType::BF16;
+  runCase(problem, {{5, 2}}, 0, target::sm80());
+}
+
+TEST(RotaryAppend, ComputesAngles) {
+  Problem problem =
+      problemOf({.heads = 1, .keyHeads = 1, .size = 16, .valueSize = 16});
+  problem.angles = Angles::Computed;
+  const target::Target &target = target::sm90a();
+  auto schedule = chooseSchedule(problem, target);
+  auto kernel = compile(
+      [&](auto module) {
+        return buildKernel(module, problem, *schedule, target);
+      },
+      target);
+  ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+  std::vector<float> row = normals(size_t(problem.query.stride), 1);
+  row = rounded(ElementType::F16, row);
+  std::vector<uint16_t> merged = encode(ElementType::F16, row);
+  std::vector<float> frequencies;
+  for (int i = 0; i < 8; ++i)
+    frequencies.push_back(float(std::pow(10000.0, -i / 8.0)));
+  std::vector<int32_t> starts = {0, 1}, context = {33}, table = {0, 1, 2, 3};
+  std::vector<uint8_t> pages(size_t(4 * problem.cache.pageBytes()));
+  Launch launch;
+  launch.inOut(merged).same(0).same(0).in(frequencies);
+  launch.in(starts).in(context).in(table).inOut(pages).integer(1);
+  Status ran = launch.run(*kernel, launchOf(problem, *schedule), 1);
+  ASSERT_TRUE(ran.ok()) << ran.message();
+  std::vector<float> query = decode(ElementType::F16, merged);
+  for (size_t i = 0; i < 8; ++i) {
+    double angle = 33.0 * double(frequencies[i]);
+    double x = row[i], y = row[8 + i];
+    EXPECT_NEAR(query[i], x * std::cos(angle) - y * std::sin(angle), 2e-3);
+    EXPECT_NEAR(query[8 + i], x * std::sin(angle) + y * std::cos(angle), 2e-3);
+  }
+}
+
+TEST(RotaryAppend, SaysWhatItCannotDo) {
+  auto message = [](const Problem &problem) {
+    return chooseSchedule(problem, target::sm90a()).status().message();
+  };
+  Problem problem = problemOf({});
+  problem.rotated = 30;
+  EXPECT_EQ(message(problem), "rotary embedding of 30 of 64 channels; expected "
+                              "a multiple of 4");
+  problem = problemOf({});
+  problem.query.stride = 100;
+  EXPECT_EQ(message(problem), "rows that are too short for their heads");
+}
