@@ -225,7 +225,7 @@ static FunctionPlan buildHostFunction(ModuleOp module, func::FuncOp func,
   return planOf(PlanBuilder(constants, *code, func), constants);
 }
 
-static FunctionPlan buildGpuFunction(func::FuncOp func,
+static FunctionPlan buildGpuFunction(func::FuncOp func, int64_t positions,
                                      const CompileOptions &options,
                                      ArtifactConstants &constants,
                                      runtime::ArtifactWriter &writer,
@@ -233,7 +233,7 @@ static FunctionPlan buildGpuFunction(func::FuncOp func,
   auto targets = target::parseArchitectures(options.architectures);
   if (!targets.ok())
     return targets.status();
-  CudaKernels kernels(*func.getContext(), *targets);
+  CudaKernels kernels(*func.getContext(), *targets, positions);
   FunctionPlan plan = planOf(PlanBuilder(constants, kernels, func), constants);
   if (!plan.ok())
     return plan;

@@ -13,7 +13,9 @@ using namespace mlir;
 namespace qopt::driver {
 
 CudaKernels::CudaKernels(MLIRContext &context,
-                         std::vector<const target::Target *> targets) {
+                         std::vector<const target::Target *> targets,
+                         int64_t positions)
+    : positions(positions) {
   OpBuilder builder(&context);
   Location loc = builder.getUnknownLoc();
   for (const target::Target *target : targets) {

@@ -20,8 +20,10 @@ namespace qopt::driver {
 
 class CudaKernels {
 public:
+  /// `positions`: the decoder's context; 0 for a graph.
   CudaKernels(mlir::MLIRContext &context,
-              std::vector<const target::Target *> targets);
+              std::vector<const target::Target *> targets, int64_t positions);
+  int64_t context() const { return positions; }
 
   size_t targets() const { return architectures.size(); }
   const target::Target &target(size_t index) const {
@@ -52,6 +54,7 @@ private:
                                           CompileSummary &summary) const;
 
   std::vector<Architecture> architectures;
+  int64_t positions;
 };
 
 } // namespace qopt::driver

@@ -13,13 +13,6 @@ namespace qopt::driver {
 
 constexpr int64_t buckets[] = {1, 8, 16, 32, cudaStepTokens};
 
-static quant::ElementType elementOf(Value tensor) {
-  Type element = getElementTypeOrSelf(tensor.getType());
-  return element.isF16()    ? quant::ElementType::F16
-         : element.isBF16() ? quant::ElementType::BF16
-                            : quant::ElementType::F32;
-}
-
 /// The sum of the product and its operands, as a block for the generator.
 static void fillSum(Block &block, size_t operands, OpBuilder builder,
                     Location loc) {
@@ -66,8 +59,7 @@ static std::string symbolOf(const skinny_linear::Problem &problem,
 
 LogicalResult CudaSteps::addLinearVariants(ir::LinearOp op, LaunchStep &step,
                                            Block *epilogue,
-                                           int64_t &workspaceBytes,
-                                           int64_t &counterBytes) {
+                                           int64_t &workspaceBytes) {
   for (size_t i = 0; i < kernels.targets(); ++i)
     for (int64_t tokens : buckets) {
       const target::Target &target = kernels.target(i);
@@ -84,7 +76,7 @@ LogicalResult CudaSteps::addLinearVariants(ir::LinearOp op, LaunchStep &step,
         return op.emitError() << added.message();
       skinny_linear::Plan plan = skinny_linear::planOf(problem, *schedule);
       workspaceBytes = std::max(workspaceBytes, plan.workspaceBytes);
-      counterBytes = std::max(counterBytes, plan.counters * 4);
+      step.atLeastCounters(plan.counters * 4);
       step.variant(target, i, uint64_t(tokens), symbol,
                    {b.symbols.constant(schedule->grid)}, schedule->threads(),
                    plan.sharedBytes);
@@ -102,21 +94,21 @@ LogicalResult CudaSteps::add(ir::LinearOp op) {
     fillSum(block, operands, OpBuilder(op.getContext()), op.getLoc());
   uint32_t tokens = rowsOf(op.getX());
   LaunchStep step(tokens);
-  int64_t workspaceBytes = 16, counterBytes = 4;
+  int64_t workspaceBytes = 16;
   if (failed(addLinearVariants(op, step, operands ? &block : nullptr,
-                               workspaceBytes, counterBytes)))
+                               workspaceBytes)))
     return failure();
   read(step, op.getX());
   step.read(*weight);
   step.write(b.valueOf(op.getResult()));
-  step.write(workspace(workspaceBytes));
-  step.counters(counterBytes);
-  if (op.getBias() && failed(readVector(step, op.getBias())))
-    return failure();
+  step.write(workspaceOf(b.symbols.constant(workspaceBytes)));
+  step.counters();
+  if (op.getBias())
+    read(step, op.getBias());
   if (op.getResidual())
     read(step, op.getResidual());
   step.symbol(tokens);
-  finish(op, std::move(step));
+  b.addStep<plan::LaunchT>(op) = step.take();
   return success();
 }
 

@@ -4,8 +4,6 @@
 #include "lib/Kernels/GatedActivation/GatedActivationGenerator.h"
 #include "lib/Kernels/GatherRows/GatherRowsGenerator.h"
 #include "lib/Kernels/Norm/NormGenerator.h"
-#include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "runtime/plan/PlanFormat.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -14,15 +12,14 @@ using namespace qopt::kernels;
 
 namespace qopt::driver {
 
-/// The element type of a tensor that a GPU kernel reads or writes.
-static quant::ElementType elementOf(Value tensor) {
+quant::ElementType elementOf(Value tensor) {
   Type element = getElementTypeOrSelf(tensor.getType());
   return element.isF16()    ? quant::ElementType::F16
          : element.isBF16() ? quant::ElementType::BF16
                             : quant::ElementType::F32;
 }
 
-static int64_t lastOf(Value tensor) {
+int64_t lastOf(Value tensor) {
   return cast<ShapedType>(tensor.getType()).getShape().back();
 }
 
@@ -47,11 +44,6 @@ static gated_activation::Function functionOf(ir::Function function) {
   llvm_unreachable("every function has a kernel");
 }
 
-/// A kernel's failure as an error at its op.
-static LogicalResult fail(Operation *op, const Status &status) {
-  return op->emitError() << status.message();
-}
-
 uint32_t CudaSteps::rowsOf(Value tensor, int64_t inner) {
   PlanBuilder::Sizes &sizes = b.sizes[tensor];
   uint32_t rows = b.symbols.constant(1);
@@ -67,11 +59,6 @@ void CudaSteps::read(LaunchStep &step, Value value) {
     step.read(b.valueOf(value));
 }
 
-LogicalResult CudaSteps::readVector(LaunchStep &step, Value value) {
-  step.read(b.valueOf(value));
-  return success();
-}
-
 uint32_t CudaSteps::partOf(uint32_t constant, int64_t offset, int64_t bytes) {
   auto part = std::make_unique<plan::ValueT>();
   part->dtype = plan::DType::U8;
@@ -83,43 +70,21 @@ uint32_t CudaSteps::partOf(uint32_t constant, int64_t offset, int64_t bytes) {
   return uint32_t(b.plan->values.size() - 1);
 }
 
-uint32_t CudaSteps::workspace(int64_t bytes) {
+uint32_t CudaSteps::workspaceOf(uint32_t bytes) {
   auto value = std::make_unique<plan::ValueT>();
   value->dtype = plan::DType::U8;
-  value->shape = {b.symbols.constant(bytes)};
+  value->shape = {bytes};
   value->storage = plan::Storage::Arena;
   b.plan->values.push_back(std::move(value));
   return uint32_t(b.plan->values.size() - 1);
 }
 
-void CudaSteps::finish(Operation *op, LaunchStep step) {
-  b.addStep<plan::LaunchT>(op) = step.take();
-}
-
-template <typename Problem>
-LogicalResult CudaSteps::addVariants(Operation *op, LaunchStep &step,
-                                     const Problem &problem, uint32_t rows) {
-  for (size_t i = 0; i < kernels.targets(); ++i) {
-    const target::Target &target = kernels.target(i);
-    auto schedule = chooseSchedule(problem, target);
-    if (!schedule.ok())
-      return fail(op, schedule.status());
-    std::string symbol = symbolOf(problem, target);
-    Status added = kernels.add(i, symbol, [&](gpu::GPUModuleOp module) {
-      return buildKernel(module, problem, *schedule, target);
-    });
-    if (!added.ok())
-      return fail(op, added);
-    LaunchShape shape = launchOf(problem, *schedule);
-    uint32_t blocks = b.symbols.binary(
-        plan::SymbolKind::Mul,
-        b.symbols.binary(plan::SymbolKind::CeilDiv, rows,
-                         b.symbols.constant(shape.rowsPerBlock)),
-        b.symbols.constant(shape.blocksPerRow));
-    step.variant(target, i, 0, symbol, {blocks}, shape.threads,
-                 shape.sharedBytes);
-  }
-  return success();
+uint32_t CudaSteps::gridOf(const LaunchShape &shape, uint32_t rows) {
+  return b.symbols.binary(
+      plan::SymbolKind::Mul,
+      b.symbols.binary(plan::SymbolKind::CeilDiv, rows,
+                       b.symbols.constant(shape.rowsPerBlock)),
+      b.symbols.constant(shape.blocksPerRow));
 }
 
 LogicalResult CudaSteps::add(ir::EmbeddingOp op) {
@@ -147,10 +112,7 @@ LogicalResult CudaSteps::add(ir::EmbeddingOp op) {
         *weight, layout.zeros,
         quant::zeroBytes(type.getFormat(), type.getRows(), type.getColumns())));
   step.write(b.valueOf(op.getResult()));
-  if (failed(addVariants(op, step, problem, rows)))
-    return failure();
-  finish(op, std::move(step));
-  return success();
+  return finish(op, std::move(step), problem, rows);
 }
 
 LogicalResult CudaSteps::add(ir::RmsNormOp op) {
@@ -162,14 +124,10 @@ LogicalResult CudaSteps::add(ir::RmsNormOp op) {
   uint32_t rows = rowsOf(op.getX());
   LaunchStep step(rows);
   read(step, op.getX());
-  if (failed(readVector(step, op.getScale())))
-    return failure();
+  read(step, op.getScale());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rows);
-  if (failed(addVariants(op, step, problem, rows)))
-    return failure();
-  finish(op, std::move(step));
-  return success();
+  return finish(op, std::move(step), problem, rows);
 }
 
 LogicalResult CudaSteps::add(ir::LayerNormOp op) {
@@ -185,15 +143,12 @@ LogicalResult CudaSteps::add(ir::LayerNormOp op) {
   uint32_t rows = rowsOf(op.getX());
   LaunchStep step(rows);
   read(step, op.getX());
-  if (failed(readVector(step, op.getScale())) ||
-      (op.getBias() && failed(readVector(step, op.getBias()))))
-    return failure();
+  read(step, op.getScale());
+  if (op.getBias())
+    read(step, op.getBias());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rows);
-  if (failed(addVariants(op, step, problem, rows)))
-    return failure();
-  finish(op, std::move(step));
-  return success();
+  return finish(op, std::move(step), problem, rows);
 }
 
 LogicalResult CudaSteps::add(ir::SelectRowsOp op) {
@@ -208,10 +163,7 @@ LogicalResult CudaSteps::add(ir::SelectRowsOp op) {
   read(step, op.getX());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rowsOf(op.getX()));
-  if (failed(addVariants(op, step, problem, rows)))
-    return failure();
-  finish(op, std::move(step));
-  return success();
+  return finish(op, std::move(step), problem, rows);
 }
 
 LogicalResult CudaSteps::add(ir::ActivationOp op) {
@@ -225,10 +177,7 @@ LogicalResult CudaSteps::add(ir::ActivationOp op) {
   read(step, op.getX());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rows);
-  if (failed(addVariants(op, step, problem, rows)))
-    return failure();
-  finish(op, std::move(step));
-  return success();
+  return finish(op, std::move(step), problem, rows);
 }
 
 LogicalResult CudaSteps::add(ir::GatedActivationOp op) {
@@ -245,17 +194,15 @@ LogicalResult CudaSteps::add(ir::GatedActivationOp op) {
     read(step, op.getUp());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rows);
-  if (failed(addVariants(op, step, problem, rows)))
-    return failure();
-  finish(op, std::move(step));
-  return success();
+  return finish(op, std::move(step), problem, rows);
 }
 
 LogicalResult CudaSteps::add(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<ir::EmbeddingOp, ir::RmsNormOp, ir::LayerNormOp, ir::LinearOp,
             ir::SelectRowsOp, ir::ActivationOp, ir::GatedActivationOp,
-            ir::PositionsOp>([&](auto kernel) { return add(kernel); })
+            ir::PositionsOp, ir::RotaryTableOp, ir::KVAppendOp, ir::FusedOp,
+            ir::CachedAttentionOp>([&](auto kernel) { return add(kernel); })
       .Default([](Operation *other) {
         return other->emitError("no kernel runs \"")
                << other->getName() << "\" on a GPU";

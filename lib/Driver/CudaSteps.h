@@ -5,55 +5,111 @@
 #define QOPT_LIB_DRIVER_CUDASTEPS_H
 
 #include "lib/Driver/LaunchSteps.h"
+#include "lib/Kernels/AttentionDecode/AttentionDecode.h"
+#include "lib/Kernels/LaunchShape.h"
 
 namespace qopt::driver {
 
 /// Most tokens that the linear kernels of a GPU take in one step.
 constexpr int64_t cudaStepTokens = 64;
 
+/// The element type of a tensor that a GPU kernel reads or writes.
+quant::ElementType elementOf(mlir::Value tensor);
+/// The last dimension.
+int64_t lastOf(mlir::Value tensor);
+
 class CudaSteps {
 public:
   CudaSteps(PlanBuilder &plan, CudaKernels &kernels)
-      : b(plan), kernels(kernels) {}
+      : b(plan), kernels(kernels), context(kernels.context()) {}
 
   /// An error at the op where no family runs it.
   mlir::LogicalResult add(mlir::Operation *op);
 
 private:
+  // CudaSteps.cpp
   mlir::LogicalResult add(ir::EmbeddingOp op);
   mlir::LogicalResult add(ir::RmsNormOp op);
   mlir::LogicalResult add(ir::LayerNormOp op);
-  mlir::LogicalResult add(ir::LinearOp op);
   mlir::LogicalResult add(ir::SelectRowsOp op);
   mlir::LogicalResult add(ir::ActivationOp op);
   mlir::LogicalResult add(ir::GatedActivationOp op);
   /// The positions are part of the batch that every step brings.
   mlir::LogicalResult add(ir::PositionsOp) { return mlir::success(); }
+  // CudaLinearSteps.cpp
+  mlir::LogicalResult add(ir::LinearOp op);
+  // CudaAttentionSteps.cpp
+  mlir::LogicalResult add(ir::RotaryTableOp op);
+  mlir::LogicalResult add(ir::KVAppendOp op);
+  mlir::LogicalResult add(ir::FusedOp op);
+  mlir::LogicalResult add(ir::CachedAttentionOp op);
 
   /// Rows of a tensor: the product of all its dimensions but the last `inner`.
   uint32_t rowsOf(mlir::Value tensor, int64_t inner = 1);
+  /// Elements from row to row of heads [T, heads, size], which may be columns
+  /// of a merged projection.
+  int64_t rowStrideOf(mlir::Value heads);
+  /// Most new tokens of a sequence: tokens − sequences + 1.
+  uint32_t newTokens();
   /// Reads an operand, which may be the batch's positions.
   void read(LaunchStep &step, mlir::Value value);
-  /// Reads a vector of parameters.
-  mlir::LogicalResult readVector(LaunchStep &step, mlir::Value value);
   /// Part of a constant: `bytes` from `offset` on.
   uint32_t partOf(uint32_t constant, int64_t offset, int64_t bytes);
   /// A value of so many bytes that only this step uses.
-  uint32_t workspace(int64_t bytes);
+  uint32_t workspaceOf(uint32_t bytes);
 
-  /// A kernel of a family whose launches count rows, for every architecture.
+  /// Ends the step with the kernel of a family whose launches count rows.
   template <typename Problem>
-  mlir::LogicalResult addVariants(mlir::Operation *op, LaunchStep &step,
-                                  const Problem &problem, uint32_t rows);
+  mlir::LogicalResult finish(mlir::Operation *op, LaunchStep step,
+                             const Problem &problem, uint32_t rows);
+  uint32_t gridOf(const kernels::LaunchShape &shape, uint32_t rows);
+
   mlir::LogicalResult addLinearVariants(ir::LinearOp op, LaunchStep &step,
                                         mlir::Block *epilogue,
-                                        int64_t &workspaceBytes,
-                                        int64_t &counterBytes);
-  void finish(mlir::Operation *op, LaunchStep step);
+                                        int64_t &workspaceBytes);
+  /// Without `keys` they are appended as they are, `queries` may be null.
+  mlir::LogicalResult addAppend(mlir::Operation *op, ir::RotaryOp queries,
+                                ir::RotaryOp keys, ir::KVAppendOp append);
+  /// Symbols of a grid and of the bytes that its splits need.
+  struct AttentionGrid {
+    uint32_t x, y, z, workspace;
+  };
+  AttentionGrid gridOf(const kernels::attention_decode::Problem &problem,
+                       const kernels::attention_decode::Schedule &schedule,
+                       const target::Target &target);
+  mlir::LogicalResult addAttentionVariant(
+      ir::CachedAttentionOp op, LaunchStep &step, size_t index, uint64_t most,
+      const kernels::attention_decode::Problem &problem,
+      const StatusOr<kernels::attention_decode::Schedule> &schedule,
+      uint32_t &workspace);
 
   PlanBuilder &b;
   CudaKernels &kernels;
+  int64_t context; ///< most positions of a sequence
 };
+
+template <typename Problem>
+mlir::LogicalResult CudaSteps::finish(mlir::Operation *op, LaunchStep step,
+                                      const Problem &problem, uint32_t rows) {
+  // The family's functions are found through the problem's namespace.
+  for (size_t i = 0; i < kernels.targets(); ++i) {
+    const target::Target &target = kernels.target(i);
+    auto schedule = chooseSchedule(problem, target);
+    if (!schedule.ok())
+      return op->emitError() << schedule.status().message();
+    std::string symbol = symbolOf(problem, target);
+    Status added = kernels.add(i, symbol, [&](mlir::gpu::GPUModuleOp module) {
+      return buildKernel(module, problem, *schedule, target);
+    });
+    if (!added.ok())
+      return op->emitError() << added.message();
+    kernels::LaunchShape shape = launchOf(problem, *schedule);
+    step.variant(target, i, 0, symbol, {gridOf(shape, rows)}, shape.threads,
+                 shape.sharedBytes);
+  }
+  b.addStep<plan::LaunchT>(op) = step.take();
+  return mlir::success();
+}
 
 } // namespace qopt::driver
 

@@ -25,9 +25,11 @@ public:
   void cachePages(uint32_t layer) {
     argument(plan::ArgumentKind::CachePages, layer);
   }
-  void counters(int64_t bytes) {
-    argument(plan::ArgumentKind::Counters, 0);
-    launch.counter_bytes = uint32_t(bytes);
+  void counters() { argument(plan::ArgumentKind::Counters, 0); }
+  /// Bytes that a variant needs of them.
+  void atLeastCounters(int64_t bytes) {
+    launch.counter_bytes =
+        std::max<uint32_t>({launch.counter_bytes, uint32_t(bytes), 4u});
   }
 
   /// `most`: the largest size it serves, 0 any; smaller ones first.

@@ -1,0 +1,250 @@
+// What a decoder does with its cache on a GPU: rotation and append in one
+// launch, and attention by few or by many new tokens a sequence.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/CudaSteps.h"
+
+#include "lib/Kernels/AttentionDecode/AttentionDecodeGenerator.h"
+#include "lib/Kernels/AttentionPrefill/AttentionPrefillGenerator.h"
+#include "lib/Kernels/RotaryAppend/RotaryAppendGenerator.h"
+#include "lib/Kernels/RotaryTable/RotaryTableGenerator.h"
+
+using namespace mlir;
+using namespace qopt::kernels;
+
+namespace qopt::driver {
+
+static cuda::KvPageLayout layoutOf(ir::KVCacheType cache) {
+  cuda::KvPageLayout layout;
+  layout.keyHeads = cache.getKvHeads();
+  layout.keySize = layout.valueSize = cache.getHeadSize();
+  layout.page = cache.getPage();
+  layout.key = cache.getKey();
+  layout.value = cache.getValue();
+  return layout;
+}
+
+int64_t CudaSteps::rowStrideOf(Value heads) {
+  const plan::ValueT &value = *b.plan->values[b.valueOf(heads)];
+  auto shape = cast<ShapedType>(heads.getType()).getShape();
+  return value.row_stride ? value.row_stride : shape[1] * shape[2];
+}
+
+LogicalResult CudaSteps::add(ir::RotaryTableOp op) {
+  rotary_table::Problem problem;
+  problem.count = cast<ShapedType>(op.getInvFreq().getType()).getDimSize(0);
+  problem.scale = op.getScale().convertToFloat();
+  FailureOr<uint32_t> frequencies = b.widenedConstant(op.getInvFreq());
+  if (failed(frequencies))
+    return failure();
+  uint32_t rows = rowsOf(op.getCos());
+  LaunchStep step(rows);
+  read(step, op.getPositions());
+  step.read(*frequencies);
+  step.write(b.valueOf(op.getCos()));
+  step.write(b.valueOf(op.getSin()));
+  return finish(op, std::move(step), problem, rows);
+}
+
+LogicalResult CudaSteps::addAppend(Operation *op, ir::RotaryOp queries,
+                                   ir::RotaryOp keys, ir::KVAppendOp append) {
+  Value k = keys ? keys.getX() : append.getK(), v = append.getV();
+  rotary_append::Problem problem;
+  problem.cache = layoutOf(append.getCache().getType());
+  problem.pageTableStride =
+      (context + problem.cache.page - 1) / problem.cache.page;
+  problem.activation = elementOf(k);
+  problem.key.stride = rowStrideOf(k);
+  problem.value.stride = rowStrideOf(v);
+  problem.query = problem.key;
+  uint32_t tokens = b.symbols.batchSize(plan::SymbolKind::Tokens);
+  LaunchStep step(tokens);
+  if (queries) {
+    problem.heads = cast<ShapedType>(queries.getX().getType()).getDimSize(1);
+    problem.query.stride = rowStrideOf(queries.getX());
+    problem.queries = rotary_append::Queries::Elsewhere;
+    read(step, queries.getX());
+  } else {
+    read(step, k); // the queries of a kernel without any
+  }
+  read(step, k);
+  read(step, v);
+  if (queries)
+    step.write(b.valueOf(queries.getResult()));
+  if (keys) {
+    problem.rotated = 2 * lastOf(keys.getCos());
+    problem.pairs = keys.getInterleaved() ? rotary_append::Pairs::Interleaved
+                                          : rotary_append::Pairs::Halves;
+    read(step, keys.getCos());
+    read(step, keys.getSin());
+  }
+  step.state(plan::ArgumentKind::TokenStarts);
+  step.state(plan::ArgumentKind::ContextStarts);
+  step.state(plan::ArgumentKind::PageTable);
+  step.cachePages(append.getLayer());
+  step.symbol(b.symbols.batchSize(plan::SymbolKind::Sequences));
+  return finish(op, std::move(step), problem, tokens);
+}
+
+LogicalResult CudaSteps::add(ir::KVAppendOp op) {
+  return addAppend(op, {}, {}, op);
+}
+
+LogicalResult CudaSteps::add(ir::FusedOp op) {
+  std::optional<ir::RotaryAppendBody> body = ir::matchRotaryAppend(op);
+  if (!body)
+    return op.emitError("no kernel of a GPU does what this region does");
+  Block &block = op.getBody().front();
+  for (auto [argument, input] :
+       llvm::zip_equal(block.getArguments(), op.getInputs()))
+    b.shareValue(argument, input);
+  if (body->queries && failed(b.resolveSizes(body->queries)))
+    return failure();
+  if (failed(addAppend(op, body->queries, body->keys, body->append)))
+    return failure();
+  for (auto [result, value] :
+       llvm::zip_equal(op.getOutputs(), block.getTerminator()->getOperands()))
+    b.shareValue(result, value);
+  return success();
+}
+
+/// Bytes of counters for the worst division of a step's tokens into sequences.
+static int64_t counterBytes(const attention_decode::Problem &problem,
+                            const attention_decode::Schedule &schedule,
+                            const target::Target &target) {
+  int64_t most = 4;
+  for (int64_t sequences = 1; sequences <= cudaStepTokens; ++sequences) {
+    int64_t tokens = cudaStepTokens - sequences + 1;
+    attention_decode::Launch launch = attention_decode::launchOf(
+        problem, schedule, target, sequences, tokens, problem.context);
+    most = std::max(most, launch.y * launch.z * 4);
+  }
+  return most;
+}
+
+CudaSteps::AttentionGrid
+CudaSteps::gridOf(const attention_decode::Problem &problem,
+                  const attention_decode::Schedule &schedule,
+                  const target::Target &target) {
+  using plan::SymbolKind;
+  auto number = [&](int64_t value) { return b.symbols.constant(value); };
+  auto binary = [&](SymbolKind kind, uint32_t lhs, uint32_t rhs) {
+    return b.symbols.binary(kind, lhs, rhs);
+  };
+  uint32_t sequences = b.symbols.batchSize(SymbolKind::Sequences);
+  AttentionGrid grid;
+  // attention_decode::launchOf as an expression of the batch's sizes.
+  grid.y = binary(
+      SymbolKind::Mul, number(problem.cache.keyHeads),
+      binary(SymbolKind::CeilDiv,
+             binary(SymbolKind::Mul, newTokens(), number(problem.sharing())),
+             number(schedule.blockRows())));
+  grid.z = sequences;
+  grid.x = number(1);
+  uint32_t blocks = binary(SymbolKind::Mul, grid.y, grid.z);
+  if (schedule.division == attention_decode::Division::Positions) {
+    int64_t room = int64_t(target.multiprocessors) * schedule.blocksPerSm;
+    int64_t least =
+        int64_t(schedule.warps) * schedule.tilesPerWarp * schedule.tile;
+    uint32_t seen = number(problem.context);
+    if (problem.window)
+      seen = binary(
+          SymbolKind::Min, seen,
+          binary(SymbolKind::Add, number(problem.window - 1), newTokens()));
+    grid.x = binary(SymbolKind::Max, number(1),
+                    binary(SymbolKind::Min,
+                           binary(SymbolKind::FloorDiv, number(room), blocks),
+                           binary(SymbolKind::CeilDiv, seen, number(least))));
+  }
+  grid.workspace = binary(
+      SymbolKind::Mul, binary(SymbolKind::Mul, grid.x, blocks),
+      number(attention_decode::planOf(problem, schedule).slotFloats * 4));
+  return grid;
+}
+
+uint32_t CudaSteps::newTokens() {
+  uint32_t one = b.symbols.constant(1);
+  return b.symbols.binary(
+      plan::SymbolKind::Add, one,
+      b.symbols.binary(plan::SymbolKind::Sub,
+                       b.symbols.batchSize(plan::SymbolKind::Tokens),
+                       b.symbols.batchSize(plan::SymbolKind::Sequences)));
+}
+
+LogicalResult CudaSteps::addAttentionVariant(
+    ir::CachedAttentionOp op, LaunchStep &step, size_t index, uint64_t most,
+    const attention_decode::Problem &problem,
+    const StatusOr<attention_decode::Schedule> &schedule, uint32_t &workspace) {
+  if (!schedule.ok())
+    return op.emitError() << schedule.status().message();
+  const target::Target &target = kernels.target(index);
+  bool rows = schedule->division == attention_decode::Division::Rows;
+  std::string symbol =
+      attention_decode::symbolOf(problem, *schedule, target) + "_h" +
+      std::to_string(problem.heads) + "x" +
+      std::to_string(problem.cache.keyHeads) + "_s" +
+      llvm::utohexstr(llvm::bit_cast<uint32_t>(problem.scale)) + "_w" +
+      std::to_string(problem.window) + "_q" +
+      std::to_string(problem.queryStride);
+  Status added = kernels.add(index, symbol, [&](gpu::GPUModuleOp module) {
+    return rows ? attention_prefill::buildKernel(module, problem, *schedule,
+                                                 target)
+                : attention_decode::buildKernel(module, problem, *schedule,
+                                                target);
+  });
+  if (!added.ok())
+    return op.emitError() << added.message();
+  AttentionGrid grid = gridOf(problem, *schedule, target);
+  workspace =
+      b.symbols.binary(plan::SymbolKind::Max, workspace, grid.workspace);
+  step.atLeastCounters(counterBytes(problem, *schedule, target));
+  step.variant(target, index, most, symbol, {grid.x, grid.y, grid.z},
+               schedule->threads(),
+               attention_decode::planOf(problem, *schedule).sharedBytes);
+  return success();
+}
+
+LogicalResult CudaSteps::add(ir::CachedAttentionOp op) {
+  attention_decode::Problem problem;
+  problem.heads = cast<ShapedType>(op.getQ().getType()).getDimSize(1);
+  problem.cache = layoutOf(op.getCache().getType());
+  problem.activation = elementOf(op.getQ());
+  problem.queryStride = rowStrideOf(op.getQ());
+  problem.context = context;
+  problem.scale = op.getScale().convertToFloat();
+  problem.window = op.getWindow().value_or(0);
+  problem.softcap = op.getSoftcap() ? op.getSoftcap()->convertToFloat() : 0;
+  problem.slopes = bool(op.getAlibiSlopes());
+  LaunchStep step(newTokens());
+  uint32_t bytes = b.symbols.constant(16);
+  for (size_t i = 0; i < kernels.targets(); ++i) {
+    const target::Target &target = kernels.target(i);
+    for (uint64_t tokens : {1, 8})
+      if (failed(addAttentionVariant(op, step, i, tokens, problem,
+                                     attention_decode::chooseSchedule(
+                                         problem, int64_t(tokens), target),
+                                     bytes)))
+        return failure();
+    if (failed(addAttentionVariant(
+            op, step, i, 0, problem,
+            attention_prefill::chooseSchedule(problem, target), bytes)))
+      return failure();
+  }
+  read(step, op.getQ());
+  step.write(b.valueOf(op.getResult()));
+  step.cachePages(op.getLayer());
+  step.state(plan::ArgumentKind::PageTable);
+  step.state(plan::ArgumentKind::TokenStarts);
+  step.state(plan::ArgumentKind::ContextStarts);
+  step.write(workspaceOf(bytes));
+  step.counters();
+  if (auto slopes = op.getAlibiSlopes()) {
+    FailureOr<uint32_t> constant = b.floatVector(*slopes);
+    if (failed(constant))
+      return failure();
+    step.read(*constant);
+  }
+  b.addStep<plan::LaunchT>(op) = step.take();
+  return success();
+}
+
+} // namespace qopt::driver
