@@ -1,0 +1,64 @@
+// How the pages of a KV cache lie in a GPU's memory. A page holds `page`
+// consecutive positions of one sequence and one layer; a head's keys are one
+// run of bytes and its values the next, so that a kernel that works on one head
+// streams whole runs:
+//
+//   page:  | K head 0 | V head 0 | K head 1 | V head 1 | …
+//
+//   K head:  [page][D] codes, position after position  | scales [page] f16 |
+//   V head:  [page][D] codes                           | scales [page] f16 |
+//
+// Formats without scales have no scales there; int8, fp8 and int4 have one for
+// each position and head. Every run begins at a multiple of 16 bytes, a page at
+// a multiple of 128.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_CUDA_KVPAGELAYOUT_H
+#define QOPT_RUNTIME_CUDA_KVPAGELAYOUT_H
+
+#include "lib/Quant/Format.h"
+#include "qopt/Status.h"
+
+#include <cstdint>
+
+namespace qopt::cuda {
+
+struct KvPageLayout {
+  int64_t keyHeads = 0;
+  int64_t keySize = 0;   ///< channels of a key
+  int64_t valueSize = 0; ///< channels of a value
+  int64_t page = 0;      ///< positions
+  quant::Format key, value;
+
+  /// Bytes of the codes of a head's keys or values in a page, and of its
+  /// scales.
+  int64_t keyCodeBytes() const { return codeBytes(key, keySize); }
+  int64_t valueCodeBytes() const { return codeBytes(value, valueSize); }
+  int64_t keyScaleBytes() const { return scaleBytes(key); }
+  int64_t valueScaleBytes() const { return scaleBytes(value); }
+
+  /// Byte offsets in a page.
+  int64_t keyOffset(int64_t head) const { return head * headBytes(); }
+  int64_t valueOffset(int64_t head) const {
+    return head * headBytes() + runBytes(keyCodeBytes() + keyScaleBytes());
+  }
+  int64_t pageBytes() const {
+    return (keyHeads * headBytes() + 127) & ~int64_t(127);
+  }
+  /// Unsupported for formats and sizes that no kernel reads.
+  Status check() const;
+
+private:
+  static int64_t runBytes(int64_t bytes) { return (bytes + 15) & ~int64_t(15); }
+  int64_t codeBytes(const quant::Format &format, int64_t size) const;
+  int64_t scaleBytes(const quant::Format &format) const {
+    return format.isFloat() ? 0 : page * 2;
+  }
+  int64_t headBytes() const {
+    return runBytes(keyCodeBytes() + keyScaleBytes()) +
+           runBytes(valueCodeBytes() + valueScaleBytes());
+  }
+};
+
+} // namespace qopt::cuda
+
+#endif // QOPT_RUNTIME_CUDA_KVPAGELAYOUT_H
