@@ -183,7 +183,8 @@ class TestWarp:
 
     def test_compact(self, ptx, emulate, random):
         x = integers(random, 200)
-        out = emulate(ptx, "compact", 2, 128, x, zeros(200, dtype=np.int32), zeros(1, dtype=np.int32), np.int32(200), schedules=1)
+        count, size = zeros(1, dtype=np.int32), np.int32(200)
+        out = emulate(ptx, "compact", 2, 128, x, zeros(200, dtype=np.int32), count, size, schedules=1)
         kept = x[x % 3 == 0]
         assert out[2][0] == len(kept)
         assert np.array_equal(np.sort(out[1][: len(kept)]), np.sort(kept))
