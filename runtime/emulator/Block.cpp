@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/Block.h"
+
+#include "runtime/emulator/Lanes.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace qopt::emulator {
+namespace {
+
+constexpr uint32_t barrierCount = 16;
+
+/// How often waiting on an mbarrier may time out without any event in the block
+/// before that is a deadlock.
+constexpr uint32_t mostTimeouts = 64;
+
+} // namespace
+
+Block::Block(Worker &worker)
+    : worker(worker), grid(worker.grid), barriers(barrierCount) {
+  for (uint32_t i = 0; i < grid.warpsPerBlock(); ++i)
+    warps.push_back(std::make_unique<Warp>(*this, i, grid.program));
+}
+
+void Block::start(uint64_t newNumber) {
+  number = newNumber;
+  coordinates[0] = uint32_t(number % grid.extent.x);
+  coordinates[1] = uint32_t(number / grid.extent.x % grid.extent.y);
+  coordinates[2] = uint32_t(number / grid.extent.x / grid.extent.y);
+  // What was there before is no kernel's business: make it show.
+  shared.assign(grid.program.dynamicSharedOffset + grid.dynamicShared, 0xcd);
+  if (grid.options.checks.any()) {
+    if (!shadow)
+      shadow = std::make_unique<SharedShadow>(shared.size());
+    else
+      shadow->clear();
+  }
+  for (Barrier &barrier : barriers) {
+    barrier = Barrier();
+    barrier.arrived.assign(warps.size(), 0);
+  }
+  mbarriers.clear();
+  bulk.clear();
+  executed = events = timeoutEvents = 0;
+  timeouts = 0;
+  for (std::unique_ptr<Warp> &warp : warps)
+    warp->start();
+  turn = worker.random.below(uint32_t(warps.size()));
+}
+
+bool Block::run(uint64_t slice) {
+  uint64_t end = executed + slice;
+  Random &random = worker.random;
+  while (!grid.stopped.load(std::memory_order_relaxed)) {
+    bool ended = true, moved = false;
+    for (size_t i = 0; i < warps.size(); ++i) {
+      turn = turn + 1 < warps.size() ? turn + 1 : 0;
+      Warp &warp = *warps[turn];
+      if (warp.ended())
+        continue;
+      ended = false;
+      uint32_t done = warp.run(32 + random.below(224));
+      moved |= done > 0;
+      executed += done;
+      if (!bulk.empty())
+        landDueCopies(false);
+      uint64_t limit = grid.options.maximumInstructions;
+      if (limit && warp.executed > limit) {
+        if (!warp.ended())
+          warp.report(warp.instructionOf(warp.groups[0]), FindingKind::Watchdog,
+                      warp.groups[0].mask,
+                      "a warp has executed more than " + std::to_string(limit) +
+                          " instructions");
+        grid.stopped = true;
+        return true;
+      }
+    }
+    // Some other warp than the next one in turn goes first now and then.
+    if (random.below(4) == 0)
+      turn = random.below(uint32_t(warps.size()));
+    if (ended) {
+      landDueCopies(true);
+      reportLeftovers();
+      return true;
+    }
+    if (!moved && !resolveStandstill())
+      return true;
+    if (executed >= end)
+      return false;
+  }
+  return true;
+}
+
+uint32_t Block::arrivedThreads(const Barrier &barrier) const {
+  uint32_t threads = 0;
+  for (size_t i = 0; i < warps.size(); ++i) {
+    // A warp all of whose threads are here counts whole, as on the device.
+    uint32_t mask = barrier.arrived[i];
+    bool whole = mask && (warps[i]->alive & ~mask) == 0;
+    threads += whole ? lanes : uint32_t(std::popcount(mask));
+  }
+  return threads;
+}
+
+bool Block::isComplete(const Barrier &barrier) const {
+  if (!barrier.active)
+    return false;
+  if (barrier.expected)
+    return arrivedThreads(barrier) >= barrier.expected;
+  for (size_t i = 0; i < warps.size(); ++i)
+    if (warps[i]->alive & ~barrier.arrived[i])
+      return false;
+  return true;
+}
+
+void Block::recheckBarriers() {
+  for (uint32_t i = 0; i < barriers.size(); ++i)
+    if (isComplete(barriers[i]))
+      completeBarrier(i);
+}
+
+Step Block::arriveAtBarrier(Warp &warp, const Inst &inst, uint32_t mask,
+                            uint32_t barrierNumber, uint32_t threads,
+                            bool wait) {
+  if (barrierNumber >= barriers.size() || threads % lanes != 0) {
+    bool goOn = warp.report(
+        inst, FindingKind::InvalidUse, mask,
+        barrierNumber >= barriers.size()
+            ? "barrier " + std::to_string(barrierNumber) + " does not exist"
+            : "the thread count " + std::to_string(threads) +
+                  " is no multiple of 32");
+    return goOn ? Step::Next : Step::Stopped;
+  }
+  Barrier &barrier = barriers[barrierNumber];
+  uint32_t position = warp.group().position;
+  if (barrier.active && grid.options.checks.barriers) {
+    uint32_t before = barrier.arrived[warp.index];
+    std::string detail;
+    if (before & mask)
+      detail = "a thread arrives twice in one phase";
+    else if (threads != barrier.expected)
+      detail = "expects " + std::to_string(threads) + " threads, but line " +
+               std::to_string(grid.program.code[barrier.firstInst].line) +
+               " expects " + std::to_string(barrier.expected);
+    else if (before && inst.aux && barrier.firstInst != position)
+      detail = "threads of one warp wait at different barriers, others at "
+               "line " +
+               std::to_string(grid.program.code[barrier.firstInst].line);
+    if (!detail.empty() &&
+        !warp.report(inst, FindingKind::BarrierDivergence, mask,
+                     "barrier " + std::to_string(barrierNumber) + ": " +
+                         detail))
+      return Step::Stopped;
+  }
+  if (!barrier.active || !barrier.arrived[warp.index])
+    barrier.firstInst = position;
+  barrier.active = true;
+  barrier.expected = threads;
+  barrier.arrived[warp.index] |= mask;
+  ++events;
+  if (shadow && grid.options.checks.races) {
+    barrier.clock.join(warp.clocks.known);
+    warp.clocks.advance();
+  }
+  if (wait) {
+    if (mask != warp.group().mask) {
+      Group rest = warp.group();
+      rest.mask &= ~mask;
+      ++rest.position;
+      warp.group().mask = mask;
+      warp.groups.push_back(std::move(rest));
+    }
+    warp.group().state = Group::AtBarrier;
+    warp.group().barrier = barrierNumber;
+    barrier.waiting += uint32_t(std::popcount(mask));
+  }
+  if (isComplete(barrier)) {
+    if (wait) { // this group is among those that go on
+      ++warp.group().position;
+      completeBarrier(barrierNumber);
+      return Step::Jumped;
+    }
+    completeBarrier(barrierNumber);
+  }
+  return wait ? Step::Blocked : Step::Next;
+}
+
+/// bar.red: the result of the vote, at the instruction before the group.
+void Block::giveVotes(const Barrier &barrier, Warp &warp, const Group &group) {
+  const Inst &inst = grid.program.code[group.position - 1];
+  if (inst.destinations == 0)
+    return;
+  uint32_t all = 0;
+  for (uint32_t mask : barrier.arrived)
+    all += uint32_t(std::popcount(mask));
+  auto vote = BarrierVote(inst.offset);
+  if (vote == BarrierVote::Count) {
+    forLanes(group.mask, [&](unsigned lane) {
+      warp.lanes32(inst.destination())[lane] = barrier.votes;
+    });
+    return;
+  }
+  bool holds =
+      vote == BarrierVote::All ? barrier.votes == all : barrier.votes > 0;
+  uint32_t &result = warp.predicate(inst.destination());
+  result = holds ? result | group.mask : result & ~group.mask;
+}
+
+void Block::completeBarrier(uint32_t barrierNumber) {
+  Barrier &barrier = barriers[barrierNumber];
+  bool checkClocks = shadow && grid.options.checks.races;
+  for (size_t i = 0; i < warps.size(); ++i) {
+    Warp &warp = *warps[i];
+    bool woken = false;
+    for (Group &group : warp.groups) {
+      if (group.state != Group::AtBarrier || group.barrier != barrierNumber)
+        continue;
+      group.state = Group::Ready;
+      woken = true;
+      giveVotes(barrier, warp, group);
+    }
+    if (woken && checkClocks)
+      warp.clocks.known.join(barrier.clock);
+    uint32_t missing = warp.launched & ~warp.alive;
+    if (missing && !barrier.expected && grid.options.checks.barriers &&
+        barrier.waiting)
+      warp.report(grid.program.code[barrier.firstInst],
+                  FindingKind::BarrierDivergence, missing,
+                  "barrier " + std::to_string(barrierNumber) +
+                      ": the thread has ended, others wait here for all "
+                      "threads of the block");
+  }
+  barrier.arrived.assign(warps.size(), 0);
+  barrier.waiting = barrier.expected = barrier.votes = 0;
+  barrier.active = false;
+  barrier.clock.clear();
+}
+
+void Block::wakeMbarrier(uint32_t address) {
+  ++events;
+  for (std::unique_ptr<Warp> &warp : warps)
+    for (Group &group : warp->groups)
+      if (group.state == Group::AtMbarrier && group.barrier == address)
+        group.state = Group::Ready;
+}
+
+void Block::landDueCopies(bool all) {
+  for (size_t i = 0; i < bulk.size();) {
+    if (!all && bulk[i].due > executed) {
+      ++i;
+      continue;
+    }
+    BulkCopy copy = std::move(bulk[i]);
+    bulk.erase(bulk.begin() + ptrdiff_t(i));
+    landBulkCopy(*this, copy);
+    ++events;
+  }
+}
+
+/// No warp could run. False when that is for ever.
+bool Block::resolveStandstill() {
+  if (!bulk.empty()) {
+    // Whatever is in flight arrives in the end, one after the other.
+    bulk.front().due = 0;
+    for (BulkCopy &copy : bulk)
+      if (copy.due < bulk.front().due)
+        std::swap(copy, bulk.front());
+    landDueCopies(false);
+    return true;
+  }
+  timeouts = events == timeoutEvents ? timeouts + 1 : 0;
+  timeoutEvents = events;
+  bool woken = false;
+  if (timeouts < mostTimeouts)
+    for (std::unique_ptr<Warp> &warp : warps)
+      for (Group &group : warp->groups)
+        if (group.state == Group::AtMbarrier) {
+          group.state = Group::Ready;
+          group.timedOut = true;
+          woken = true;
+        }
+  if (!woken)
+    reportDeadlock();
+  return woken;
+}
+
+/// A block has ended with copies that no thread waited for.
+void Block::reportLeftovers() {
+  if (!grid.options.checks.copies)
+    return;
+  for (std::unique_ptr<Warp> &warp : warps)
+    if (!warp->copies.empty()) {
+      const PendingCopy &copy = warp->copies.front();
+      warp->report(grid.program.code[copy.position], FindingKind::AsyncCopy,
+                   1u << copy.lane,
+                   "the thread has ended and never waited for this copy");
+    }
+}
+
+void Block::reportDeadlock() {
+  std::string where;
+  Warp *first = nullptr;
+  for (std::unique_ptr<Warp> &warp : warps)
+    for (const Group &group : warp->groups) {
+      first = first ? first : warp.get();
+      // A group that waits at a barrier stands behind it.
+      uint32_t position =
+          group.position - (group.state == Group::AtBarrier ? 1 : 0);
+      char mask[32];
+      std::snprintf(mask, sizeof mask, "%08x", group.mask);
+      const Inst &inst = grid.program.code[position];
+      where += "; warp " + std::to_string(warp->index) + " lanes " + mask +
+               " at line " + std::to_string(inst.line) + " (" +
+               grid.program.textOf(inst) + ")";
+    }
+  if (!first) {
+    grid.stopped = true;
+    return;
+  }
+  const Group &group = first->groups[0];
+  uint32_t position =
+      group.position - (group.state == Group::AtBarrier ? 1 : 0);
+  first->report(grid.program.code[position], FindingKind::Deadlock, group.mask,
+                "no thread of the block can go on" + where);
+  grid.stopped = true;
+}
+
+} // namespace qopt::emulator

@@ -1,0 +1,101 @@
+// One launch: what all its blocks share, and what each host thread keeps for
+// itself. Internal to the emulator.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_EMULATOR_GRID_H
+#define QOPT_RUNTIME_EMULATOR_GRID_H
+
+#include "runtime/emulator/Emulator.h"
+#include "runtime/emulator/Program.h"
+#include "runtime/emulator/checks/GlobalShadow.h"
+
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <unordered_set>
+
+namespace qopt::emulator {
+
+class Block;
+
+/// What all host threads of a launch see.
+struct Grid {
+  explicit Grid(const Program &program) : program(program) {}
+
+  const Program &program;
+  Extent extent;
+  Extent block;
+  uint32_t dynamicShared = 0;
+  std::span<const uint8_t> arguments;
+  LaunchOptions options;
+  std::vector<Allocation *> allocations;
+  std::unique_ptr<GlobalShadow> shadow; ///< with the race check
+
+  std::atomic<uint64_t> nextBlock = 0;
+  std::atomic<uint64_t> events = 0; ///< blocks that have ended
+  std::atomic<bool> stopped = false;
+  std::mutex mutex; ///< of what follows
+  std::vector<Finding> findings;
+
+  uint32_t warpsPerBlock() const {
+    return uint32_t((block.count() + lanes - 1) / lanes);
+  }
+  /// Keeps a finding; false when the launch is to stop.
+  bool report(Finding finding);
+};
+
+/// Small and fast random numbers; the choice of schedules needs no more.
+class Random {
+public:
+  explicit Random(uint64_t seed) : state(seed * 0x9e3779b97f4a7c15ull + 1) {}
+  uint32_t next() {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return uint32_t(state >> 32);
+  }
+  uint32_t below(uint32_t bound) {
+    return uint32_t((uint64_t(next()) * bound) >> 32);
+  }
+
+private:
+  uint64_t state;
+};
+
+struct InstCount {
+  uint64_t warps = 0;
+  uint64_t lanes = 0;
+};
+
+/// A host thread: it owns some resident blocks and runs them in turns.
+struct Worker {
+  Worker(Grid &grid, uint64_t seed);
+  ~Worker();
+  void run();
+
+  /// The allocation that holds `address`, or null.
+  Allocation *allocationAt(uint64_t address);
+  void countGlobal(const uint64_t *addresses, uint32_t mask, unsigned bytes,
+                   bool write);
+  void countRange(uint64_t address, uint64_t bytes, bool write);
+  void countShared(const Inst &inst, const uint64_t *addresses, uint32_t mask,
+                   unsigned bytes);
+
+  Grid &grid;
+  Random random;
+  std::vector<InstCount> counts; ///< by instruction
+  std::vector<LineConflicts> conflicts;
+  std::unordered_set<uint64_t> sectorsRead, sectorsWritten;
+  uint64_t sectorsMoved = 0;
+  uint64_t bulkRead = 0, bulkWritten = 0;
+
+private:
+  std::unique_ptr<Block> takeBlock();
+
+  Allocation *recent[4] = {};
+  std::deque<std::unique_ptr<Block>> resident;
+  std::vector<std::unique_ptr<Block>> spare;
+};
+
+} // namespace qopt::emulator
+
+#endif // QOPT_RUNTIME_EMULATOR_GRID_H

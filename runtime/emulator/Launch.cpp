@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/Grid.h"
+
+#include "runtime/emulator/Block.h"
+
+#include <cstring>
+#include <thread>
+
+namespace qopt::emulator {
+namespace {
+
+constexpr size_t mostShared = 227 * 1024;
+
+Status invalid(const std::string &message) {
+  return Status(StatusCode::InvalidArgument, message);
+}
+
+std::string spell(Extent extent) {
+  return std::to_string(extent.x) + "," + std::to_string(extent.y) + "," +
+         std::to_string(extent.z);
+}
+
+Status checkExtents(const Program &program, Extent grid, Extent block) {
+  if (grid.count() == 0 || block.count() == 0)
+    return invalid("kernel '" + program.name + "': grid " + spell(grid) +
+                   " of blocks " + spell(block) + " is empty");
+  if (grid.y > 65535 || grid.z > 65535 || grid.x > 0x7fffffff)
+    return invalid("kernel '" + program.name + "': grid " + spell(grid) +
+                   " is more than 2147483647,65535,65535");
+  if (block.count() > 1024 || block.x > 1024 || block.y > 1024 || block.z > 64)
+    return invalid("kernel '" + program.name + "': block " + spell(block) +
+                   " has more than 1024 threads");
+  const uint32_t (&required)[3] = program.kernel->requiredThreads;
+  if (required[0] && (required[0] != block.x || required[1] != block.y ||
+                      required[2] != block.z))
+    return invalid("kernel '" + program.name + "' requires blocks of " +
+                   spell({required[0], required[1], required[2]}) + ", got " +
+                   spell(block));
+  const uint32_t (&most)[3] = program.kernel->maximumThreads;
+  if (most[0] && block.count() > uint64_t(most[0]) * most[1] * most[2])
+    return invalid("kernel '" + program.name + "' allows at most " +
+                   std::to_string(most[0] * most[1] * most[2]) +
+                   " threads in a block, got " + std::to_string(block.count()));
+  return Status();
+}
+
+/// The space of a memory instruction's bytes, "" for other instructions.
+std::string spaceOf(const ptx::Instruction &instruction) {
+  for (const std::string &modifier : instruction.modifiers)
+    for (const char *space : {"global", "shared", "local", "const", "param"})
+      if (modifier == space || modifier.starts_with(std::string(space) + "::"))
+        return space;
+  return "generic";
+}
+
+void addCounts(Statistics &statistics, const Grid &grid,
+               const std::vector<InstCount> &counts) {
+  const Program &program = grid.program;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i].warps == 0 || program.sources[i] == nullptr)
+      continue;
+    const ptx::Instruction &source = *program.sources[i];
+    std::string name = source.opcode;
+    for (const std::string &modifier : source.modifiers)
+      name += "." + modifier;
+    OpcodeCount &opcode = statistics.opcodes[name];
+    opcode.warps += counts[i].warps;
+    opcode.lanes += counts[i].lanes;
+    statistics.warpInstructions += counts[i].warps;
+    statistics.laneInstructions += counts[i].lanes;
+    const AccessSize &access = program.accesses[i];
+    SpaceBytes *bytes = access.read || access.written
+                            ? &statistics.bytes[spaceOf(source)]
+                            : nullptr;
+    if (bytes) {
+      bytes->read += access.read * counts[i].lanes;
+      bytes->written += access.written * counts[i].lanes;
+    }
+  }
+}
+
+Statistics statisticsOf(const Grid &grid,
+                        const std::vector<std::unique_ptr<Worker>> &workers) {
+  Statistics statistics;
+  std::unordered_set<uint64_t> read, written;
+  for (const std::unique_ptr<Worker> &worker : workers) {
+    addCounts(statistics, grid, worker->counts);
+    read.merge(worker->sectorsRead);
+    written.merge(worker->sectorsWritten);
+    statistics.sectorsMoved += worker->sectorsMoved;
+    statistics.bulkRead += worker->bulkRead;
+    statistics.bulkWritten += worker->bulkWritten;
+    for (size_t i = 0; i < worker->conflicts.size(); ++i)
+      if (worker->conflicts[i].accesses) {
+        LineConflicts &line = statistics.conflicts[grid.program.code[i].line];
+        line.accesses += worker->conflicts[i].accesses;
+        line.conflicts += worker->conflicts[i].conflicts;
+      }
+  }
+  if (statistics.bulkRead || statistics.bulkWritten) {
+    statistics.bytes["global"].read += statistics.bulkRead;
+    statistics.bytes["global"].written += statistics.bulkWritten;
+  }
+  statistics.sectorsTouchedRead = read.size();
+  statistics.sectorsTouchedWritten = written.size();
+  statistics.sharedBytes =
+      grid.program.dynamicSharedOffset + grid.dynamicShared;
+  return statistics;
+}
+
+void runWorkers(Grid &grid, std::vector<std::unique_ptr<Worker>> &workers) {
+  for (unsigned i = 0; i < grid.options.threads; ++i)
+    workers.push_back(
+        std::make_unique<Worker>(grid, grid.options.seed * 64 + i + 1));
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < workers.size(); ++i)
+    threads.emplace_back([&, i] { workers[i]->run(); });
+  workers[0]->run();
+  for (std::thread &thread : threads)
+    thread.join();
+}
+
+} // namespace
+
+StatusOr<Statistics> launch(const Kernel &kernel, Extent grid, Extent block,
+                            size_t dynamicSharedBytes,
+                            std::span<const uint8_t> arguments, Memory &memory,
+                            const LaunchOptions &options,
+                            std::vector<Finding> *findings) {
+  const Program &program = kernel.code();
+  QOPT_RETURN_IF_ERROR(checkExtents(program, grid, block));
+  if (program.dynamicSharedOffset + dynamicSharedBytes > mostShared)
+    return invalid(
+        "kernel '" + program.name + "' needs " +
+        std::to_string(program.dynamicSharedOffset + dynamicSharedBytes) +
+        " bytes of shared memory, a block has at most " +
+        std::to_string(mostShared));
+  if (arguments.size() != program.parameterBytes)
+    return invalid("kernel '" + program.name + "' takes " +
+                   std::to_string(program.parameterBytes) +
+                   " bytes of arguments, got " +
+                   std::to_string(arguments.size()));
+  Grid state(program);
+  state.extent = grid;
+  state.block = block;
+  state.dynamicShared = uint32_t(dynamicSharedBytes);
+  state.arguments = arguments;
+  state.options = options;
+  state.allocations = memory.allocations();
+  unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  unsigned wanted = options.threads ? options.threads : cores;
+  state.options.threads = unsigned(std::min<uint64_t>(wanted, grid.count()));
+  state.options.maximumFindings = std::max(1u, options.maximumFindings);
+  if (options.checks.races)
+    state.shadow = std::make_unique<GlobalShadow>();
+  std::vector<std::unique_ptr<Worker>> workers;
+  runWorkers(state, workers);
+  if (findings)
+    *findings = state.findings;
+  if (!state.findings.empty()) {
+    std::string report;
+    for (const Finding &finding : state.findings)
+      report += (report.empty() ? "" : "\n") + finding.report();
+    return Status(StatusCode::GateFailed, report);
+  }
+  return statisticsOf(state, workers);
+}
+
+const char *nameOf(FindingKind kind) {
+  static const char *const names[] = {
+      "out of bounds",      "misaligned", "uninitialised", "race",
+      "barrier divergence", "async copy", "deadlock",      "watchdog",
+      "invalid use",        "trap"};
+  return names[size_t(kind)];
+}
+
+std::string Finding::report() const {
+  auto triple = [](const uint32_t (&values)[3]) {
+    return "(" + std::to_string(values[0]) + "," + std::to_string(values[1]) +
+           "," + std::to_string(values[2]) + ")";
+  };
+  return std::string(nameOf(kind)) + ": kernel '" + kernel + "', ptx line " +
+         std::to_string(line) + " (" + text + "), block " + triple(block) +
+         ", thread " + triple(thread) + ": " + detail;
+}
+
+} // namespace qopt::emulator

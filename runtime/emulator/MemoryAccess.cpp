@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/MemoryAccess.h"
+
+#include "runtime/emulator/checks/AccessChecks.h"
+
+namespace qopt::emulator {
+namespace {
+
+std::string hex(uint64_t value) {
+  char text[24];
+  std::snprintf(text, sizeof text, "0x%llx",
+                static_cast<unsigned long long>(value));
+  return text;
+}
+
+std::string describe(AccessKind kind, unsigned bytes, const char *space,
+                     uint64_t address) {
+  const char *verb = kind == AccessKind::Read    ? "read of "
+                     : kind == AccessKind::Write ? "write of "
+                                                 : "atomic of ";
+  return verb + std::to_string(bytes) + " bytes at " + space + " address " +
+         hex(address);
+}
+
+/// What lies nearest to an address that is in no allocation.
+std::string nearest(const Grid &grid, uint64_t address) {
+  const Allocation *best = nullptr;
+  uint64_t distance = ~uint64_t(0);
+  bool after = false;
+  for (const Allocation *allocation : grid.allocations) {
+    uint64_t end = allocation->base + allocation->bytes;
+    uint64_t away = address < allocation->base ? allocation->base - address
+                    : address >= end           ? address - end
+                                               : 0;
+    if (away < distance) {
+      distance = away;
+      best = allocation;
+      after = address >= allocation->base;
+    }
+  }
+  if (!best)
+    return ": the device has no memory";
+  if (distance > (1 << 20))
+    return ": no allocation is near";
+  return ": " + std::to_string(distance) + " bytes " +
+         (after ? "behind the end" : "before the begin") +
+         " of the allocation of " + std::to_string(best->bytes) + " bytes at " +
+         hex(best->base);
+}
+
+/// One lane's place in global memory, or null.
+Allocation *globalPlace(Warp &warp, uint64_t address, unsigned bytes,
+                        AccessKind kind) {
+  Allocation *allocation = warp.block.worker.allocationAt(address);
+  if (!allocation || !allocation->holds(address, bytes))
+    return nullptr;
+  return kind != AccessKind::Read && allocation->readOnly ? nullptr
+                                                          : allocation;
+}
+
+bool reportGlobal(Warp &warp, const Inst &inst, unsigned lane, unsigned bytes,
+                  AccessKind kind, uint64_t address) {
+  Allocation *allocation = warp.block.worker.allocationAt(address);
+  std::string where = allocation && allocation->readOnly &&
+                              kind != AccessKind::Read &&
+                              allocation->holds(address, bytes)
+                          ? ": this is constant memory"
+                          : nearest(warp.block.grid, address);
+  return warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
+                     describe(kind, bytes, "global", address) + where);
+}
+
+bool resolveGlobal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
+                   AccessKind kind, const uint64_t *addresses,
+                   uint8_t **places) {
+  Allocation *found = nullptr;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    uint64_t address = addresses[lane];
+    places[lane] = reinterpret_cast<uint8_t *>(address);
+    if (found && found->holds(address, bytes))
+      continue;
+    found = globalPlace(warp, address, bytes, kind);
+    if (found)
+      continue;
+    mask &= ~(1u << lane);
+    if (!reportGlobal(warp, inst, lane, bytes, kind, address))
+      return false;
+  }
+  Worker &worker = warp.block.worker;
+  if (worker.grid.options.countMemory && mask)
+    worker.countGlobal(addresses, mask, bytes, kind != AccessKind::Read);
+  return !warp.block.grid.options.checks.any() ||
+         checkGlobal(warp, inst, mask, bytes, kind, addresses);
+}
+
+bool resolveShared(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
+                   AccessKind kind, const uint64_t *addresses,
+                   uint8_t **places) {
+  Block &block = warp.block;
+  uint8_t *base = block.shared.data();
+  uint64_t size = block.shared.size();
+  uint64_t last = size >= bytes ? size - bytes : 0;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    uint64_t offset = addresses[lane] - sharedBase;
+    places[lane] = base + offset;
+    if (offset <= last && bytes <= size)
+      continue;
+    mask &= ~(1u << lane);
+    if (!warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
+                     describe(kind, bytes, "shared", offset) +
+                         ": the block has " + std::to_string(size) + " bytes"))
+      return false;
+  }
+  if (block.grid.options.countMemory && mask)
+    block.worker.countShared(inst, addresses, mask, bytes);
+  return !block.shadow || checkShared(warp, inst, mask, bytes, kind, addresses);
+}
+
+bool resolveLocal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
+                  AccessKind kind, const uint64_t *addresses,
+                  uint8_t **places) {
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    uint64_t address = addresses[lane] & ~windowMask;
+    if (address <= warp.localStride && bytes <= warp.localStride - address) {
+      places[lane] =
+          warp.local.data() + size_t(lane) * warp.localStride + address;
+      continue;
+    }
+    mask &= ~(1u << lane);
+    if (!warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
+                     describe(kind, bytes, "local", address) +
+                         ": the thread has " +
+                         std::to_string(warp.localStride) + " bytes"))
+      return false;
+  }
+  return true;
+}
+
+bool resolveParameters(Warp &warp, const Inst &inst, uint32_t &mask,
+                       unsigned bytes, AccessKind kind,
+                       const uint64_t *addresses, uint8_t **places) {
+  std::span<const uint8_t> arguments = warp.block.grid.arguments;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    uint64_t address = addresses[lane] & ~windowMask;
+    if (kind == AccessKind::Read && address <= arguments.size() &&
+        bytes <= arguments.size() - address) {
+      places[lane] = const_cast<uint8_t *>(arguments.data()) + address;
+      continue;
+    }
+    mask &= ~(1u << lane);
+    if (!warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
+                     describe(kind, bytes, "parameter", address) +
+                         ": the kernel has " +
+                         std::to_string(arguments.size()) +
+                         " bytes of parameters, which are read only"))
+      return false;
+  }
+  return true;
+}
+
+/// Each lane by the window of its address.
+bool resolveGeneric(Warp &warp, const Inst &inst, uint32_t &mask,
+                    unsigned bytes, AccessKind kind, const uint64_t *addresses,
+                    uint8_t **places) {
+  uint32_t bySpace[4] = {};
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    uint64_t window = addresses[lane] & windowMask;
+    bySpace[window == sharedWindow      ? 1
+            : window == localWindow     ? 2
+            : window == parameterWindow ? 3
+                                        : 0] |= 1u << lane;
+  }
+  mask = 0;
+  constexpr ptx::Space spaces[4] = {ptx::Space::Global, ptx::Space::Shared,
+                                    ptx::Space::Local, ptx::Space::Param};
+  uint64_t offsets[lanes];
+  for (unsigned i = 0; i < lanes; ++i)
+    offsets[i] = addresses[i] & ~windowMask;
+  for (unsigned i = 0; i < 4; ++i) {
+    if (!bySpace[i])
+      continue;
+    if (!resolve(warp, inst, spaces[i], bySpace[i], bytes, kind,
+                 i ? offsets : addresses, places))
+      return false;
+    mask |= bySpace[i];
+  }
+  return true;
+}
+
+} // namespace
+
+void computeAddresses(Warp &warp, const Inst &inst, unsigned n,
+                      uint64_t *addresses) {
+  uint64_t offset = uint64_t(inst.offset);
+  if (inst.wide & FrameRelative)
+    offset += warp.group().frameBase;
+  if (inst.wide & Wide) {
+    const uint64_t *base = warp.lanes64(inst.source(n));
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      addresses[lane] = base[lane] + offset;
+  } else {
+    const uint32_t *base = warp.lanes32(inst.source(n));
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      addresses[lane] = uint32_t(base[lane] + uint32_t(offset));
+  }
+}
+
+bool resolve(Warp &warp, const Inst &inst, ptx::Space space, uint32_t &mask,
+             unsigned bytes, AccessKind kind, const uint64_t *addresses,
+             uint8_t **places) {
+  if (warp.block.grid.options.checks.alignment && bytes > 1) {
+    uint64_t low = 0;
+    for (uint32_t rest = mask; rest; rest &= rest - 1)
+      low |= addresses[std::countr_zero(rest)];
+    if (low & (bytes - 1))
+      for (uint32_t rest = mask; rest; rest &= rest - 1) {
+        unsigned lane = unsigned(std::countr_zero(rest));
+        if (!(addresses[lane] & (bytes - 1)))
+          continue;
+        mask &= ~(1u << lane);
+        if (!warp.report(inst, FindingKind::Misaligned, 1u << lane,
+                         describe(kind, bytes, "", addresses[lane])))
+          return false;
+      }
+  }
+  switch (space) {
+  case ptx::Space::Global:
+  case ptx::Space::Const:
+    return resolveGlobal(warp, inst, mask, bytes, kind, addresses, places);
+  case ptx::Space::Shared:
+    return resolveShared(warp, inst, mask, bytes, kind, addresses, places);
+  case ptx::Space::Local:
+    return resolveLocal(warp, inst, mask, bytes, kind, addresses, places);
+  case ptx::Space::Param:
+    return resolveParameters(warp, inst, mask, bytes, kind, addresses, places);
+  case ptx::Space::Generic:
+    return resolveGeneric(warp, inst, mask, bytes, kind, addresses, places);
+  }
+  return false;
+}
+
+uint32_t orderFlags(const Decoder &decoder, bool atomic) {
+  uint32_t flags = atomic ? uint32_t(Strong) : 0;
+  for (const std::string &modifier : decoder.instruction().modifiers) {
+    if (modifier == "relaxed" || modifier == "volatile" || modifier == "mmio")
+      flags |= Strong;
+    else if (modifier == "acquire")
+      flags |= Strong | Acquire;
+    else if (modifier == "release")
+      flags |= Strong | Release;
+    else if (modifier == "acq_rel")
+      flags |= Strong | Acquire | Release;
+    else if (modifier == "cta")
+      flags |= BlockScope;
+    else if (modifier == "nc")
+      flags |= ReadOnly;
+  }
+  return flags;
+}
+
+ptx::Space spaceOf(const Decoder &decoder) {
+  for (const std::string &modifier : decoder.instruction().modifiers) {
+    if (modifier == "global")
+      return ptx::Space::Global;
+    if (modifier.starts_with("shared"))
+      return ptx::Space::Shared;
+    if (modifier == "local")
+      return ptx::Space::Local;
+    if (modifier == "const")
+      return ptx::Space::Const;
+    if (modifier.starts_with("param"))
+      return ptx::Space::Param;
+  }
+  return ptx::Space::Generic;
+}
+
+unsigned vectorLength(const Decoder &decoder) {
+  return decoder.has("v2")   ? 2
+         : decoder.has("v4") ? 4
+         : decoder.has("v8") ? 8
+                             : 1;
+}
+
+} // namespace qopt::emulator

@@ -1,0 +1,173 @@
+// A kernel ready to run: every instruction decoded once to a function and the
+// places of its operands. All dispatch on types, roundings and modifiers has
+// happened; what is left at run time is one indirect call for each warp
+// instruction.
+//
+// The registers of a warp are one file of 128-byte slots. A register of up to
+// 32 bits is 32 lanes of uint32_t, one of 64 bits two slots, one of 128 bits
+// four; a predicate is one slot whose first word has a bit for each lane.
+// Constants and special registers are slots of the same file, filled when the
+// warp is made, so that operands of all kinds are read alike.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_EMULATOR_PROGRAM_H
+#define QOPT_RUNTIME_EMULATOR_PROGRAM_H
+
+#include "runtime/emulator/ptx/Module.h"
+
+#include <deque>
+#include <memory>
+
+namespace qopt::emulator {
+
+class Warp;
+struct Inst;
+
+constexpr uint32_t lanes = 32;
+constexpr uint32_t slotBytes = 128;
+constexpr uint32_t fullMask = 0xffffffffu;
+
+/// What a warp does after an instruction.
+enum class Step : uint8_t {
+  Next,    ///< goes on with the following instruction
+  Jumped,  ///< the handler has set the position, or split the lanes
+  Again,   ///< waits, and executes this instruction again
+  Blocked, ///< waits behind this instruction until something wakes it
+  Yield,   ///< goes on, but others first
+  Stopped, ///< the launch has ended
+};
+
+/// Executes one instruction for the lanes of `mask`, which is not empty.
+using Handler = Step (*)(Warp &warp, const Inst &inst, uint32_t mask);
+
+/// What the checks and the statistics want to know of an instruction.
+enum class Traits : uint8_t {
+  None = 0,
+  Address = 1,  ///< the first source is an address: must be initialised
+  Stores = 2,   ///< all sources must be initialised
+  Transfers = 4 ///< validity of the results is the handler's business
+};
+
+struct Inst {
+  Handler run = nullptr;
+  /// Byte offsets in the register file: destinations, then sources.
+  const uint32_t *slots = nullptr;
+  int64_t offset = 0;  ///< of an address; else what the handler wants
+  int64_t offset2 = 0; ///< of a second address
+  uint32_t aux = 0;    ///< what the handler wants
+  uint32_t target = 0; ///< of a branch or call
+  uint32_t guard = 0;  ///< slot of a predicate, 0 for none
+  bool guardNegated = false;
+  uint8_t destinations = 0;
+  uint8_t sources = 0;
+  uint8_t traits = 0;
+  uint8_t wide = 0;  ///< AddressForm of the address
+  uint8_t wide2 = 0; ///< of the second
+  uint32_t line = 0;
+  uint32_t rank = 0; ///< order in which diverged lanes are run, see Ranks.h
+
+  uint32_t destination(unsigned n = 0) const { return slots[n]; }
+  uint32_t source(unsigned n) const { return slots[destinations + n]; }
+};
+
+/// Bytes to move between a caller's and a callee's parameter variables, which
+/// lie in the lanes' local memory.
+struct ParameterCopy {
+  uint32_t from = 0;
+  uint32_t to = 0;
+  uint32_t bytes = 0;
+};
+
+/// Bytes of memory that one lane of an instruction moves.
+struct AccessSize {
+  uint16_t read = 0;
+  uint16_t written = 0;
+};
+
+struct CallSite {
+  uint32_t callee = 0; ///< index into Program::functions
+  std::vector<ParameterCopy> arguments;
+  std::vector<ParameterCopy> results;
+};
+
+/// Where a function lies in the program.
+struct FunctionLayout {
+  uint32_t first = 0; ///< index of its first instruction
+  uint32_t frameBytes = 0;
+  /// Its registers: the slot, and the bytes of a lane; 0 for a predicate.
+  std::vector<std::pair<uint32_t, uint32_t>> registers;
+  bool recursive = false;
+};
+
+/// The special registers that have slots, filled when a warp starts a block.
+enum class SpecialSlot : uint8_t {
+  TidX,
+  TidY,
+  TidZ,
+  NtidX,
+  NtidY,
+  NtidZ,
+  CtaidX,
+  CtaidY,
+  CtaidZ,
+  NctaidX,
+  NctaidY,
+  NctaidZ,
+  LaneId,
+  WarpId,
+  NWarpId,
+  SmId,
+  NSmId,
+  GridId,
+  LaneMaskEq,
+  LaneMaskLe,
+  LaneMaskLt,
+  LaneMaskGe,
+  LaneMaskGt,
+  DynamicShared,
+  TotalShared,
+  WarpSize,
+  Zero,
+  One,
+  Count
+};
+
+struct Program {
+  std::string name;
+  const ptx::Module *module = nullptr;
+  const ptx::Function *kernel = nullptr;
+  std::vector<Inst> code;
+  std::deque<std::vector<uint32_t>> slotLists; ///< Inst::slots points here
+  std::vector<FunctionLayout> functions;       ///< [0] is the kernel
+  std::vector<CallSite> calls;
+  std::vector<std::vector<uint32_t>> tables; ///< of brx.idx
+  std::vector<uint8_t> constants; ///< the leading slots of a register file
+  /// The parsed instructions, by position; null for the decoder's own.
+  std::vector<const ptx::Instruction *> sources;
+  std::vector<AccessSize> accesses; ///< by position
+  uint32_t fileBytes = 0;
+  uint32_t parameterBytes = 0;
+  std::vector<ParameterCopy> parameters; ///< of the kernel, in order
+  uint32_t staticShared = 0;
+  uint32_t dynamicSharedOffset = 0;
+  std::string textOf(const Inst &inst) const {
+    return std::string(module->lineText(inst.line));
+  }
+};
+
+/// The slot of a special register; slot 0 is kept free so that 0 can mean none.
+constexpr uint32_t slotOf(SpecialSlot special) {
+  return (1 + 2 * uint32_t(special)) * slotBytes;
+}
+constexpr uint32_t firstConstantSlot =
+    (1 + 2 * uint32_t(SpecialSlot::Count)) * slotBytes;
+
+/// Decodes a kernel and all functions that it calls. `addresses`: the device
+/// address of every variable in global or constant memory, by index. A missing
+/// instruction is an Unsupported error that names it, the kernel and the line.
+StatusOr<std::unique_ptr<Program>>
+decode(const ptx::Module &module, uint32_t kernel,
+       const std::vector<uint64_t> &addresses);
+
+} // namespace qopt::emulator
+
+#endif // QOPT_RUNTIME_EMULATOR_PROGRAM_H

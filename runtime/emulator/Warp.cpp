@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/Warp.h"
+
+#include "runtime/emulator/Block.h"
+#include "runtime/emulator/Lanes.h"
+
+#include <bit>
+#include <cstring>
+#include <limits>
+
+namespace qopt::emulator {
+namespace {
+
+/// Local memory of a lane where functions recurse, in bytes.
+constexpr uint32_t recursiveStack = 1 << 16;
+
+constexpr int64_t never = std::numeric_limits<int64_t>::max();
+
+} // namespace
+
+Warp::Warp(Block &block, uint32_t index, const Program &program)
+    : block(block), program(program), index(index),
+      fileStorage(program.fileBytes + 64) {
+  // Vector instructions want the file aligned.
+  auto address = reinterpret_cast<uintptr_t>(fileStorage.data());
+  file = fileStorage.data() + (64 - address % 64) % 64;
+  std::memcpy(file, program.constants.data(), program.constants.size());
+  for (const FunctionLayout &function : program.functions) {
+    localStride += function.frameBytes;
+    if (function.recursive)
+      localStride = std::max(localStride, recursiveStack);
+  }
+  localStride = (localStride + 15) & ~15u;
+  local.resize(size_t(localStride) * lanes);
+}
+
+void Warp::start() {
+  const Grid &grid = block.grid;
+  Extent threads = grid.block;
+  uint64_t total = threads.count();
+  launched = 0;
+  auto set = [&](SpecialSlot special, unsigned lane, uint32_t value) {
+    lanes32(slotOf(special))[lane] = value;
+  };
+  for (unsigned lane = 0; lane < lanes; ++lane) {
+    uint64_t thread = uint64_t(index) * lanes + lane;
+    if (thread < total)
+      launched |= 1u << lane;
+    set(SpecialSlot::TidX, lane, uint32_t(thread % threads.x));
+    set(SpecialSlot::TidY, lane, uint32_t(thread / threads.x % threads.y));
+    set(SpecialSlot::TidZ, lane, uint32_t(thread / threads.x / threads.y));
+    const uint32_t uniform[] = {threads.x,
+                                threads.y,
+                                threads.z,
+                                block.coordinates[0],
+                                block.coordinates[1],
+                                block.coordinates[2],
+                                grid.extent.x,
+                                grid.extent.y,
+                                grid.extent.z};
+    for (unsigned i = 0; i < 9; ++i)
+      set(SpecialSlot(unsigned(SpecialSlot::NtidX) + i), lane, uniform[i]);
+    set(SpecialSlot::LaneId, lane, lane);
+    set(SpecialSlot::WarpId, lane, index);
+    set(SpecialSlot::NWarpId, lane, grid.warpsPerBlock());
+    set(SpecialSlot::SmId, lane, uint32_t(block.number % 132));
+    set(SpecialSlot::NSmId, lane, 132);
+    set(SpecialSlot::LaneMaskEq, lane, 1u << lane);
+    set(SpecialSlot::LaneMaskLt, lane, (1u << lane) - 1);
+    set(SpecialSlot::LaneMaskLe, lane, (2u << lane) - 1);
+    set(SpecialSlot::LaneMaskGt, lane, ~((2u << lane) - 1));
+    set(SpecialSlot::LaneMaskGe, lane, ~((1u << lane) - 1));
+    set(SpecialSlot::DynamicShared, lane, grid.dynamicShared);
+    set(SpecialSlot::TotalShared, lane, uint32_t(block.shared.size()));
+    set(SpecialSlot::WarpSize, lane, lanes);
+    set(SpecialSlot::One, lane, 1);
+  }
+  alive = launched;
+  carry = 0;
+  executed = 0;
+  copies.clear();
+  std::fill(std::begin(committed), std::end(committed), 0);
+  bulkGroups.assign(lanes, 0);
+  groups.clear();
+  Group &first = groups.emplace_back();
+  first.position = program.functions[0].first;
+  first.mask = launched;
+  current = 0;
+  if (grid.options.checks.initialised) {
+    valid.assign(program.fileBytes / slotBytes, 0);
+    std::fill_n(valid.begin(), program.constants.size() / slotBytes, fullMask);
+  }
+  clocks.start(uint32_t(block.number * grid.warpsPerBlock() + index));
+}
+
+bool Warp::runnable() const {
+  for (const Group &group : groups)
+    if (group.state == Group::Ready)
+      return true;
+  return false;
+}
+
+/// Groups inside a call are before those that wait behind it.
+int64_t Warp::key(const Group &group) const {
+  return int64_t(program.code[group.position].rank) -
+         (int64_t(group.frames.size()) << 32);
+}
+
+/// Joins every group that stands where groups[index] stands.
+void Warp::mergeWith(size_t index) {
+  for (size_t other = groups.size(); other-- > 0;) {
+    Group &into = groups[index], &from = groups[other];
+    bool waits =
+        from.state == Group::AtBarrier || from.state == Group::AtMbarrier;
+    if (other == index || waits || from.position != into.position ||
+        from.frames != into.frames)
+      continue;
+    into.mask |= from.mask;
+    into.state = Group::Ready;
+    groups.erase(groups.begin() + ptrdiff_t(other));
+    if (other < index)
+      --index;
+  }
+  current = index;
+}
+
+/// Chooses the group to run: the earliest in the program, or, when that has
+/// had its turn, another one. False when none can run.
+bool Warp::select() {
+  Random &random = block.worker.random;
+  bool force = patience == 0 && groups.size() > 1;
+  size_t best = groups.size();
+  size_t count = 0;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    if (groups[i].state != Group::Ready)
+      continue;
+    ++count;
+    bool better =
+        best == groups.size() || (force ? random.below(uint32_t(count)) == 0
+                                        : key(groups[i]) < key(groups[best]));
+    if (better)
+      best = i;
+  }
+  if (best == groups.size())
+    return false;
+  mergeWith(best);
+  patience = 500 + random.below(1500);
+  switchAt = never;
+  for (size_t i = 0; i < groups.size(); ++i)
+    if (i != current && !force &&
+        (groups[i].state == Group::Ready ||
+         groups[i].state == Group::Converging))
+      switchAt = std::min(switchAt, key(groups[i]));
+  return true;
+}
+
+uint32_t Warp::run(uint32_t budget) {
+  return block.grid.options.checks.initialised ? runGroups<true>(budget)
+                                               : runGroups<false>(budget);
+}
+
+template <bool Checked> uint32_t Warp::runGroups(uint32_t budget) {
+  if (!select())
+    return 0;
+  InstCount *counts = block.worker.counts.data();
+  const Inst *code = program.code.data();
+  uint32_t done = 0;
+  Group *running = &groups[current];
+  while (done < budget) {
+    const Inst &inst = code[running->position];
+    uint32_t mask = running->mask;
+    if (inst.guard) {
+      uint32_t holds = predicate(inst.guard);
+      mask &= inst.guardNegated ? ~holds : holds;
+    }
+    ++done;
+    ++counts[running->position].warps;
+    counts[running->position].lanes += uint32_t(std::popcount(mask));
+    Step step = Step::Next;
+    if (Checked && !checkOperands(inst, mask))
+      step = Step::Stopped;
+    else if (mask)
+      step = inst.run(*this, inst, mask);
+    if (step == Step::Next) {
+      ++running->position;
+      if (groups.size() == 1)
+        continue;
+      --patience;
+      if (patience != 0 && key(*running) < switchAt)
+        continue;
+    } else if (step == Step::Stopped) {
+      groups.clear();
+      break;
+    } else if (step == Step::Yield) {
+      ++running->position;
+      patience = 0;
+      break;
+    } else if (step == Step::Blocked) {
+      ++groups[current].position;
+    } else if (groups.size() == 1 && step == Step::Jumped) {
+      current = 0;
+      running = &groups[0];
+      continue;
+    }
+    if (groups.empty() || !select())
+      break;
+    running = &groups[current];
+  }
+  executed += done;
+  return done;
+}
+
+void Warp::removeCurrent() {
+  groups.erase(groups.begin() + ptrdiff_t(current));
+  current = 0;
+}
+
+Step Warp::branch(uint32_t target, uint32_t taken) {
+  Group &here = group();
+  if (taken == here.mask) {
+    here.position = target;
+    return Step::Jumped;
+  }
+  Group there = here;
+  there.mask = taken;
+  there.position = target;
+  here.mask &= ~taken;
+  ++here.position;
+  groups.push_back(std::move(there));
+  return Step::Jumped;
+}
+
+Step Warp::branchEach(const uint32_t *targets, uint32_t mask) {
+  uint32_t rest = mask;
+  while (rest) {
+    uint32_t target = targets[std::countr_zero(rest)];
+    uint32_t same = 0;
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      if (rest >> lane & 1 && targets[lane] == target)
+        same |= 1u << lane;
+    rest &= ~same;
+    if (same == group().mask)
+      return branch(target, same);
+    Group there = group();
+    there.mask = same;
+    there.position = target;
+    group().mask &= ~same;
+    groups.push_back(std::move(there));
+  }
+  // Lanes that the guard left out go on.
+  ++group().position;
+  return Step::Jumped;
+}
+
+Step Warp::exit(uint32_t mask) {
+  alive &= ~mask;
+  Group &here = group();
+  here.mask &= ~mask;
+  bool empty = here.mask == 0;
+  if (empty)
+    removeCurrent();
+  else
+    ++here.position;
+  // Those who wait for the lanes that have ended wait no longer.
+  for (Group &other : groups)
+    if (other.state == Group::Converging)
+      other.state = Group::Ready;
+  block.recheckBarriers();
+  return Step::Jumped;
+}
+
+bool Warp::converged(uint32_t wanted) {
+  if ((wanted & alive & ~group().mask) == 0)
+    return true;
+  group().state = Group::Converging;
+  group().wanted = wanted;
+  // Another group may wait here already.
+  for (size_t other = groups.size(); other-- > 0;) {
+    const Group &from = groups[other];
+    if (other == current || from.state != Group::Converging ||
+        from.position != group().position || from.frames != group().frames)
+      continue;
+    group().mask |= from.mask;
+    groups.erase(groups.begin() + ptrdiff_t(other));
+    if (other < current)
+      --current;
+  }
+  if ((wanted & alive & ~group().mask) == 0)
+    group().state = Group::Ready;
+  return false;
+}
+
+void Warp::copyParameters(const std::vector<ParameterCopy> &copies,
+                          uint32_t mask, uint32_t fromBase, uint32_t toBase) {
+  for (const ParameterCopy &copy : copies)
+    forLanes(mask, [&](unsigned lane) {
+      uint8_t *frame = local.data() + size_t(lane) * localStride;
+      std::memmove(frame + toBase + copy.to, frame + fromBase + copy.from,
+                   copy.bytes);
+    });
+}
+
+Step Warp::call(const Inst &inst, uint32_t mask) {
+  if (mask != group().mask) { // the guard leaves some lanes behind
+    Group behind = group();
+    behind.mask &= ~mask;
+    ++behind.position;
+    group().mask = mask;
+    groups.push_back(std::move(behind));
+  }
+  Group &here = group();
+  const CallSite &site = program.calls[inst.target];
+  const FunctionLayout &caller = program.functions[here.function];
+  const FunctionLayout &callee = program.functions[site.callee];
+  Frame frame;
+  frame.returnTo = here.position + 1;
+  frame.call = inst.target;
+  frame.frameBase = here.frameBase;
+  frame.function = here.function;
+  uint32_t base = here.frameBase + caller.frameBytes;
+  if (base + callee.frameBytes > localStride) {
+    report(inst, FindingKind::OutOfBounds, mask, "the call stack overflows");
+    return Step::Stopped;
+  }
+  if (callee.recursive)
+    for (auto [slot, bytes] : caller.registers)
+      frame.saved.insert(frame.saved.end(), file + slot,
+                         file + slot + (bytes ? bytes * lanes : 4));
+  copyParameters(site.arguments, mask, here.frameBase, base);
+  here.frames.push_back(std::move(frame));
+  here.frameBase = base;
+  here.function = site.callee;
+  here.position = callee.first;
+  return Step::Jumped;
+}
+
+Step Warp::leave(const Inst &inst, uint32_t mask) {
+  if (group().frames.empty())
+    return exit(mask);
+  if (mask != group().mask) {
+    Group behind = group();
+    behind.mask &= ~mask;
+    ++behind.position;
+    group().mask = mask;
+    groups.push_back(std::move(behind));
+  }
+  Group &here = group();
+  Frame frame = std::move(here.frames.back());
+  here.frames.pop_back();
+  uint32_t calleeBase = here.frameBase;
+  here.frameBase = frame.frameBase;
+  here.function = frame.function;
+  here.position = frame.returnTo;
+  if (!frame.saved.empty()) {
+    // Only these lanes come back; others may be elsewhere in the recursion.
+    const uint8_t *from = frame.saved.data();
+    for (auto [slot, bytes] : program.functions[frame.function].registers) {
+      if (bytes == 0) {
+        uint32_t before;
+        std::memcpy(&before, from, 4);
+        predicate(slot) = (predicate(slot) & ~mask) | (before & mask);
+        from += 4;
+        continue;
+      }
+      forLanes(mask, [&, slot = slot, bytes = bytes](unsigned lane) {
+        std::memcpy(file + slot + lane * bytes, from + lane * bytes, bytes);
+      });
+      from += bytes * lanes;
+    }
+  }
+  copyParameters(program.calls[frame.call].results, mask, calleeBase,
+                 here.frameBase);
+  return Step::Jumped;
+}
+
+bool Warp::checkOperands(const Inst &inst, uint32_t mask) {
+  if (inst.guard) {
+    uint32_t unknown = group().mask & ~valid[inst.guard / slotBytes];
+    if (unknown && !report(inst, FindingKind::Uninitialised, unknown,
+                           "the guard was never written"))
+      return false;
+  }
+  uint32_t known = fullMask;
+  for (unsigned i = 0; i < inst.sources; ++i)
+    known &= valid[inst.source(i) / slotBytes];
+  if (uint32_t unknown = mask & ~known;
+      unknown && inst.traits & uint8_t(Traits::Stores) &&
+      !report(inst, FindingKind::Uninitialised, unknown,
+              "an operand was never written"))
+    return false;
+  if (inst.traits & uint8_t(Traits::Address)) {
+    uint32_t unknown = mask & ~valid[inst.source(0) / slotBytes];
+    if (unknown && !report(inst, FindingKind::Uninitialised, unknown,
+                           "the address was never written"))
+      return false;
+    known = fullMask;
+  }
+  for (unsigned i = 0; i < inst.destinations; ++i) {
+    uint32_t &bits = valid[inst.destination(i) / slotBytes];
+    bits = (bits & ~mask) | (known & mask);
+  }
+  return true;
+}
+
+bool Warp::report(const Inst &inst, FindingKind kind, uint32_t mask,
+                  const std::string &detail) {
+  Finding finding;
+  finding.kind = kind;
+  finding.kernel = program.name;
+  finding.line = inst.line;
+  finding.text = program.textOf(inst);
+  unsigned lane = mask ? unsigned(std::countr_zero(mask)) : 0;
+  uint64_t thread = uint64_t(index) * lanes + lane;
+  const Extent &threads = block.grid.block;
+  finding.thread[0] = uint32_t(thread % threads.x);
+  finding.thread[1] = uint32_t(thread / threads.x % threads.y);
+  finding.thread[2] = uint32_t(thread / threads.x / threads.y);
+  std::copy_n(block.coordinates, 3, finding.block);
+  finding.detail = detail;
+  return block.grid.report(std::move(finding));
+}
+
+} // namespace qopt::emulator

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/checks/AccessChecks.h"
+
+namespace qopt::emulator {
+namespace {
+
+constexpr uint64_t whenMask = AccessMark::clockMask | AccessMark::warpMask;
+
+std::string where(const Grid &grid, AccessMark mark, uint32_t inst,
+                  const char *verb) {
+  const Inst &other = grid.program.code[inst];
+  uint64_t warp = mark.warp();
+  bool engine = warp & AccessMark::engine;
+  warp &= ~uint64_t(AccessMark::engine);
+  uint64_t block = warp / grid.warpsPerBlock();
+  uint64_t thread = warp % grid.warpsPerBlock() * lanes + mark.lane();
+  return std::string(verb) + " of line " + std::to_string(other.line) + " (" +
+         grid.program.textOf(other) + ") by " +
+         (engine ? "the copy engine for " : "") + "thread " +
+         std::to_string(thread) + " of block " + std::to_string(block);
+}
+
+/// One access of a lane against the history of the words it touches.
+class RaceCheck {
+public:
+  RaceCheck(Warp &warp, const Inst &inst, AccessKind kind)
+      : warp(warp), grid(warp.block.grid), inst(inst),
+        position(uint32_t(&inst - warp.program.code.data())),
+        write(kind != AccessKind::Read), strong(inst.aux & Strong),
+        blockScope(inst.aux & BlockScope) {}
+
+  AccessMark markOf(unsigned lane, unsigned bytes) const {
+    return AccessMark::make(warp.clocks.warp, warp.clocks.tick, lane, bytes,
+                            strong, blockScope);
+  }
+
+  /// Null, or what `mark` collides with in the cell.
+  const char *against(AccessCell &cell, AccessMark mark) {
+    if (collides(cell.write, mark, cell.writeInst, true)) {
+      other = cell.write;
+      otherInst = cell.writeInst;
+      return "the write";
+    }
+    if (!write)
+      return nullptr;
+    if (!collides(cell.read, mark, cell.readInst, false))
+      return nullptr;
+    other = cell.read;
+    otherInst = cell.readInst;
+    return "the read";
+  }
+
+  void remember(AccessCell &cell, AccessMark mark) {
+    if (write) {
+      cell.write = mark;
+      cell.writeInst = position;
+      if (cell.read.bytes() & mark.bytes())
+        cell.read = AccessMark();
+      return;
+    }
+    // A reader that the new one knows of adds nothing; of others, one stays.
+    if (cell.read.none() || known(cell.read, mark.lane()) ||
+        (warp.block.worker.random.next() & 1)) {
+      cell.read = mark;
+      cell.readInst = position;
+    }
+  }
+
+  /// False when the launch stops; `raced` says that there was a finding.
+  bool word(AccessCell &cell, AccessMark mark, uint64_t address,
+            const char *space, bool &raced) {
+    if (const char *verb = against(cell, mark)) {
+      raced = true;
+      char text[64];
+      std::snprintf(text, sizeof text, "%s at %s address 0x%llx",
+                    write ? "write" : "read", space,
+                    static_cast<unsigned long long>(address));
+      if (!warp.report(inst, FindingKind::Race, 1u << mark.lane(),
+                       std::string(text) + " is not ordered with " +
+                           where(grid, other, otherInst, verb)))
+        return false;
+    }
+    remember(cell, mark);
+    return true;
+  }
+
+private:
+  /// The earlier access happened before what this lane does now.
+  bool known(AccessMark mark, unsigned lane) {
+    if ((mark.bits & whenMask) == lastKnown)
+      return true;
+    if (mark.warp() == warp.clocks.warp)
+      return mark.clock() < warp.clocks.tick || mark.lane() == lane;
+    if (warp.clocks.known.at(mark.warp()) < mark.clock())
+      return false;
+    lastKnown = mark.bits & whenMask;
+    return true;
+  }
+
+  bool collides(AccessMark earlier, AccessMark now, uint32_t earlierInst,
+                bool earlierWrote) {
+    if (!(earlier.bytes() & now.bytes()) || known(earlier, now.lane()))
+      return false;
+    if (earlier.atomic() && strong) {
+      bool sameBlock = earlier.warp() / grid.warpsPerBlock() ==
+                       warp.clocks.warp / grid.warpsPerBlock();
+      return (earlier.blockScope() || blockScope) && !sameBlock;
+    }
+    // Of several lanes of one instruction that write one place, one wins.
+    return !(earlierWrote && write && earlierInst == position &&
+             earlier.warp() == warp.clocks.warp);
+  }
+
+  Warp &warp;
+  Grid &grid;
+  const Inst &inst;
+  uint32_t position;
+  bool write, strong, blockScope;
+  uint64_t lastKnown = ~uint64_t(0);
+  AccessMark other;
+  uint32_t otherInst = 0;
+};
+
+/// The bytes of the word at `word` that an access from `first` on touches.
+unsigned bytesOfWord(uint64_t word, uint64_t first, uint64_t size) {
+  uint64_t start = word * 4;
+  unsigned bytes = 0;
+  for (unsigned i = 0; i < 4; ++i)
+    bytes |= unsigned(start + i >= first && start + i < first + size) << i;
+  return bytes;
+}
+
+bool wantsPages(const Inst &inst, AccessKind kind) {
+  return kind != AccessKind::Read || !(inst.aux & ReadOnly);
+}
+
+bool checkGlobalRaces(Warp &warp, const Inst &inst, uint32_t &mask,
+                      unsigned bytes, AccessKind kind,
+                      const uint64_t *addresses) {
+  GlobalShadow &shadow = *warp.block.grid.shadow;
+  RaceCheck check(warp, inst, kind);
+  GlobalShadow::Page *page = nullptr;
+  std::unique_lock<std::mutex> lock;
+  uint64_t pageNumber = ~uint64_t(0);
+  bool make = wantsPages(inst, kind);
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    uint64_t address = addresses[lane];
+    AccessMark whole = check.markOf(lane, 15);
+    bool raced = false;
+    for (uint64_t word = address / 4; word <= (address + bytes - 1) / 4;
+         ++word) {
+      uint64_t number = word * 4 / GlobalShadow::pageBytes;
+      if (number != pageNumber) {
+        if (lock.owns_lock())
+          lock.unlock();
+        page = shadow.page(word * 4, make);
+        pageNumber = number;
+        if (page)
+          lock = std::unique_lock<std::mutex>(page->mutex);
+      }
+      if (!page)
+        continue;
+      AccessMark mark = whole;
+      if (bytes < 4 || address % 4)
+        mark = check.markOf(lane, bytesOfWord(word, address, bytes));
+      AccessCell &cell = page->cells[word % (GlobalShadow::pageBytes / 4)];
+      if (!check.word(cell, mark, address, "global", raced))
+        return false;
+    }
+    if (raced)
+      mask &= ~(1u << lane);
+  }
+  return true;
+}
+
+bool checkGlobalBytes(Warp &warp, const Inst &inst, uint32_t &mask,
+                      unsigned bytes, AccessKind kind,
+                      const uint64_t *addresses) {
+  Worker &worker = warp.block.worker;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    Allocation *allocation = worker.allocationAt(addresses[lane]);
+    if (!allocation || !allocation->written)
+      continue;
+    if (kind != AccessKind::Write &&
+        !allocation->isWritten(addresses[lane], bytes)) {
+      char text[64];
+      std::snprintf(text, sizeof text, "%u bytes at global address 0x%llx",
+                    bytes, static_cast<unsigned long long>(addresses[lane]));
+      if (!warp.report(inst, FindingKind::Uninitialised, 1u << lane,
+                       std::string(text) + " were never written"))
+        return false;
+      mask &= ~(1u << lane);
+    }
+    if (kind != AccessKind::Read)
+      allocation->markWritten(addresses[lane], bytes);
+  }
+  return true;
+}
+
+/// State of the bytes: pending copies and bytes that no one has written.
+bool checkSharedBytes(Warp &warp, const Inst &inst, uint32_t &mask,
+                      unsigned bytes, AccessKind kind,
+                      const uint64_t *addresses) {
+  Block &block = warp.block;
+  SharedShadow &shadow = *block.shadow;
+  const Checks &checks = block.grid.options.checks;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    uint32_t offset = uint32_t(addresses[lane] - sharedBase);
+    uint8_t all = SharedShadow::Written, any = 0;
+    for (uint32_t i = offset; i < offset + bytes; ++i) {
+      all &= shadow.state[i];
+      any |= shadow.state[i];
+      if (kind != AccessKind::Read)
+        shadow.state[i] |= SharedShadow::Written;
+    }
+    std::string detail;
+    FindingKind finding = FindingKind::Uninitialised;
+    if (any & SharedShadow::Pending && checks.copies) {
+      finding = FindingKind::AsyncCopy;
+      detail = "are the destination of the asynchronous copy of line " +
+               std::to_string(shadow.pendingLine[offset / 4]) +
+               " that no wait has finished";
+    } else if (!all && kind != AccessKind::Write && checks.initialised) {
+      detail = "were never written";
+    }
+    if (detail.empty())
+      continue;
+    mask &= ~(1u << lane);
+    if (!warp.report(inst, finding, 1u << lane,
+                     std::to_string(bytes) + " bytes at shared offset " +
+                         std::to_string(offset) + " " + detail))
+      return false;
+  }
+  return true;
+}
+
+} // namespace
+
+bool checkGlobal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
+                 AccessKind kind, const uint64_t *addresses) {
+  const Checks &checks = warp.block.grid.options.checks;
+  if (checks.initialised &&
+      !checkGlobalBytes(warp, inst, mask, bytes, kind, addresses))
+    return false;
+  return !checks.races ||
+         checkGlobalRaces(warp, inst, mask, bytes, kind, addresses);
+}
+
+bool checkShared(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
+                 AccessKind kind, const uint64_t *addresses) {
+  if (!checkSharedBytes(warp, inst, mask, bytes, kind, addresses))
+    return false;
+  if (!warp.block.grid.options.checks.races)
+    return true;
+  RaceCheck check(warp, inst, kind);
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    uint64_t offset = addresses[lane] - sharedBase;
+    AccessMark whole = check.markOf(lane, 15);
+    bool raced = false;
+    for (uint64_t word = offset / 4; word <= (offset + bytes - 1) / 4; ++word) {
+      AccessMark mark = whole;
+      if (bytes < 4 || offset % 4)
+        mark = check.markOf(lane, bytesOfWord(word, offset, bytes));
+      if (!check.word(warp.block.shadow->cells[word], mark, offset, "shared",
+                      raced))
+        return false;
+    }
+    if (raced)
+      mask &= ~(1u << lane);
+  }
+  return true;
+}
+
+bool checkSharedRange(Warp &warp, const Inst &inst, unsigned lane,
+                      uint32_t offset, uint32_t bytes, bool write,
+                      AccessMark mark) {
+  Block &block = warp.block;
+  if (!block.shadow)
+    return true;
+  SharedShadow &shadow = *block.shadow;
+  const Checks &checks = block.grid.options.checks;
+  for (uint32_t i = offset; i < offset + bytes; ++i) {
+    bool pending = checks.copies && shadow.state[i] & SharedShadow::Pending;
+    bool unwritten = checks.initialised && !write &&
+                     !(shadow.state[i] & SharedShadow::Written);
+    if (!pending && !unwritten)
+      continue;
+    return warp.report(
+        inst, pending ? FindingKind::AsyncCopy : FindingKind::Uninitialised,
+        1u << lane,
+        "shared offset " + std::to_string(i) +
+            (pending ? " is the destination of the asynchronous copy of line " +
+                           std::to_string(shadow.pendingLine[i / 4]) +
+                           " that no wait has finished"
+                     : " was never written"));
+  }
+  if (!checks.races)
+    return true;
+  RaceCheck check(warp, inst, write ? AccessKind::Write : AccessKind::Read);
+  for (uint32_t word = offset / 4; word < (offset + bytes + 3) / 4; ++word) {
+    bool raced = false;
+    AccessMark now = check.markOf(lane, bytesOfWord(word, offset, bytes));
+    AccessCell before = shadow.cells[word];
+    if (!check.word(shadow.cells[word], now, offset, "shared", raced))
+      return false;
+    if (write) // it is not written yet
+      shadow.cells[word] = before;
+    else
+      shadow.cells[word].read = mark.none() ? now : mark;
+    if (raced)
+      return true;
+  }
+  return true;
+}
+
+void markSharedWrite(Block &block, uint32_t offset, uint32_t bytes,
+                     AccessMark mark, uint32_t position) {
+  if (!block.shadow)
+    return;
+  SharedShadow &shadow = *block.shadow;
+  for (uint32_t i = offset; i < offset + bytes; ++i)
+    shadow.state[i] = SharedShadow::Written;
+  if (!block.grid.options.checks.races)
+    return;
+  for (uint32_t word = offset / 4; word < (offset + bytes + 3) / 4; ++word) {
+    AccessCell &cell = shadow.cells[word];
+    cell.write = mark.withBytes(bytesOfWord(word, offset, bytes));
+    cell.writeInst = position;
+    cell.read = AccessMark();
+  }
+}
+
+bool checkGlobalRange(Warp &warp, const Inst &inst, unsigned lane,
+                      uint64_t address, uint64_t bytes, bool write) {
+  uint64_t addresses[lanes];
+  AccessKind kind = write ? AccessKind::Write : AccessKind::Read;
+  // In pieces of 16 bytes, as threads would.
+  for (uint64_t at = 0; at < bytes; at += 16) {
+    addresses[lane] = address + at;
+    uint32_t mask = 1u << lane;
+    unsigned piece = unsigned(std::min<uint64_t>(16, bytes - at));
+    if (!checkGlobal(warp, inst, mask, piece, kind, addresses))
+      return false;
+    if (!mask) // one finding is enough for a copy
+      return true;
+  }
+  return true;
+}
+
+} // namespace qopt::emulator

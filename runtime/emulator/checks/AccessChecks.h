@@ -1,0 +1,43 @@
+// The checks of an access that is within bounds: initialised bytes, pending
+// asynchronous copies, data races; and what synchronising accesses and fences
+// teach a warp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_EMULATOR_CHECKS_ACCESSCHECKS_H
+#define QOPT_RUNTIME_EMULATOR_CHECKS_ACCESSCHECKS_H
+
+#include "runtime/emulator/MemoryAccess.h"
+
+namespace qopt::emulator {
+
+/// `addresses`: global addresses. Lanes with a finding leave the mask; false
+/// when the launch stops.
+bool checkGlobal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
+                 AccessKind kind, const uint64_t *addresses);
+/// `addresses`: in the shared space, from sharedBase on.
+bool checkShared(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
+                 AccessKind kind, const uint64_t *addresses);
+
+/// A range of shared memory that an engine or an asynchronous copy of `lane`
+/// reads or writes. `mark` is who the access is remembered as.
+bool checkSharedRange(Warp &warp, const Inst &inst, unsigned lane,
+                      uint32_t offset, uint32_t bytes, bool write,
+                      AccessMark mark);
+/// Remembers a write to shared memory whose conflicts were checked before.
+void markSharedWrite(Block &block, uint32_t offset, uint32_t bytes,
+                     AccessMark mark, uint32_t position);
+/// The same for global memory; `make`: pages without history get one.
+bool checkGlobalRange(Warp &warp, const Inst &inst, unsigned lane,
+                      uint64_t address, uint64_t bytes, bool write);
+
+/// Before a strong write, and after a strong read, of the lanes' addresses: the
+/// clocks they publish and observe. No effect without the race check.
+void publish(Warp &warp, const Inst &inst, uint32_t mask, ptx::Space space,
+             const uint64_t *addresses);
+void observe(Warp &warp, const Inst &inst, uint32_t mask, ptx::Space space,
+             const uint64_t *addresses);
+/// fence and membar.
+void fence(Warp &warp, bool blockScope);
+
+} // namespace qopt::emulator
+
+#endif // QOPT_RUNTIME_EMULATOR_CHECKS_ACCESSCHECKS_H

@@ -1,0 +1,55 @@
+// What the race check knows of global memory: cells for the pages that a launch
+// has touched, made when they are touched, and the clocks that synchronising
+// writes have left behind. Shared by all host threads; a page is locked while
+// its cells are looked at.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_EMULATOR_CHECKS_GLOBALSHADOW_H
+#define QOPT_RUNTIME_EMULATOR_CHECKS_GLOBALSHADOW_H
+
+#include "runtime/emulator/VectorClock.h"
+#include "runtime/emulator/checks/AccessCell.h"
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+namespace qopt::emulator {
+
+class GlobalShadow {
+public:
+  static constexpr uint64_t pageBytes = 4096;
+
+  struct Page {
+    std::mutex mutex;
+    std::array<AccessCell, pageBytes / 4> cells;
+  };
+
+  /// The page of an address; null when it does not exist and `make` is false.
+  Page *page(uint64_t address, bool make);
+
+  /// What a synchronising write has published at an address.
+  struct Publication {
+    VectorClock device;
+    VectorClock block; ///< scope cta
+    uint64_t blockNumber = 0;
+  };
+  /// Calls `body(publication)` under a lock.
+  template <typename Body> void withPublication(uint64_t address, Body body) {
+    Shard &shard = shards[address / 8 % shards.size()];
+    std::lock_guard<std::mutex> lock(shard.mutex);
+    body(shard.publications[address & ~uint64_t(3)]);
+  }
+
+private:
+  struct Shard {
+    std::mutex mutex;
+    std::unordered_map<uint64_t, std::unique_ptr<Page>> pages;
+    std::unordered_map<uint64_t, Publication> publications;
+  };
+  std::array<Shard, 64> shards;
+};
+
+} // namespace qopt::emulator
+
+#endif // QOPT_RUNTIME_EMULATOR_CHECKS_GLOBALSHADOW_H

@@ -1,0 +1,451 @@
+// Asynchronous copies: cp.async with its groups, and cp.async.bulk. A copy
+// lands as late as the program allows: at the wait, or when the copy engine
+// gets to it; until then its destination is poisoned and guarded.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/Mbarrier.h"
+#include "runtime/emulator/MemoryAccess.h"
+
+#include "runtime/emulator/checks/AccessChecks.h"
+
+#include <cstring>
+
+namespace qopt::emulator {
+namespace {
+
+/// What a destination holds while its copy is under way.
+constexpr uint8_t poison = 0xff;
+
+/// Longest time that the copy engine takes, in warp instructions of the block.
+constexpr uint32_t longestFlight = 2000;
+
+AccessMark engineMark(const Warp &warp, unsigned lane, uint32_t tick) {
+  return AccessMark::make(warp.clocks.warp | AccessMark::engine, tick, lane, 15,
+                          false, false);
+}
+
+/// The clock of an asynchronous operation that begins now, with a tick of its
+/// own; empty without the race check.
+VectorClock departure(Warp &warp, uint32_t tick) {
+  VectorClock clock;
+  if (warp.block.grid.options.checks.races) {
+    clock = warp.clocks.known;
+    clock.raise(warp.clocks.warp | AccessMark::engine, tick);
+    warp.clocks.advance();
+  }
+  return clock;
+}
+
+/// Guards [offset, offset + bytes) until the copy lands.
+void guard(Block &block, uint32_t offset, uint32_t bytes, uint32_t line) {
+  if (!block.shadow || !block.grid.options.checks.copies)
+    return;
+  std::memset(block.shared.data() + offset, poison, bytes);
+  for (uint32_t i = offset; i < offset + bytes; ++i)
+    block.shadow->state[i] = SharedShadow::Pending;
+  for (uint32_t i = offset / 4; i < (offset + bytes + 3) / 4; ++i)
+    block.shadow->pendingLine[i] = line;
+}
+
+void landCopy(Block &block, const PendingCopy &copy, AccessMark mark) {
+  uint8_t *to = block.shared.data() + copy.shared;
+  std::memcpy(to, reinterpret_cast<const void *>(copy.global), copy.sourceSize);
+  std::memset(to + copy.sourceSize, 0, copy.size - copy.sourceSize);
+  markSharedWrite(block, copy.shared, copy.size, mark, copy.position);
+}
+
+/// Both ends of a copy by one lane: within bounds, aligned, and free to be
+/// used. False when the lane must not copy; `stops`: nor the launch go on.
+struct Ends {
+  uint32_t shared = 0;
+  uint64_t global = 0;
+};
+bool checkEnds(Warp &warp, const Inst &inst, unsigned lane, Ends ends,
+               uint32_t sharedBytes, uint32_t globalBytes, uint32_t alignment,
+               bool toShared, bool &stops) {
+  Block &block = warp.block;
+  auto fail = [&](FindingKind kind, const std::string &detail) {
+    stops = !warp.report(inst, kind, 1u << lane, detail);
+    return false;
+  };
+  if ((ends.shared | ends.global) & (alignment - 1))
+    return fail(FindingKind::Misaligned,
+                "copy between shared offset " + std::to_string(ends.shared) +
+                    " and global address " + std::to_string(ends.global) +
+                    "; both must be multiples of " + std::to_string(alignment));
+  if (!block.holdsShared(ends.shared, sharedBytes))
+    return fail(FindingKind::OutOfBounds,
+                "copy of " + std::to_string(sharedBytes) +
+                    " bytes at shared offset " + std::to_string(ends.shared) +
+                    ": the block has " + std::to_string(block.shared.size()) +
+                    " bytes");
+  Allocation *allocation =
+      globalBytes ? block.worker.allocationAt(ends.global) : nullptr;
+  if (globalBytes &&
+      (!allocation || !allocation->holds(ends.global, globalBytes)))
+    return fail(FindingKind::OutOfBounds,
+                "copy of " + std::to_string(globalBytes) +
+                    " bytes at global address " + std::to_string(ends.global) +
+                    (allocation
+                         ? ": it ends behind the allocation of " +
+                               std::to_string(allocation->bytes) + " bytes"
+                         : ": no allocation is there"));
+  if (!checkSharedRange(warp, inst, lane, ends.shared, sharedBytes, toShared,
+                        AccessMark()) ||
+      (block.grid.options.checks.any() && globalBytes &&
+       !checkGlobalRange(warp, inst, lane, ends.global, globalBytes,
+                         !toShared))) {
+    stops = true;
+    return false;
+  }
+  if (block.grid.options.countMemory)
+    block.worker.countRange(ends.global, globalBytes, !toShared);
+  return true;
+}
+
+/// Second address of an instruction: source 1, offset2.
+void secondAddresses(Warp &warp, const Inst &inst, uint64_t *addresses) {
+  Inst second = inst;
+  second.offset = inst.offset2;
+  second.wide = inst.wide2;
+  computeAddresses(warp, second, 1, addresses);
+}
+
+/// cp.async: aux is the size; source 2, if any, the bytes to read (the rest is
+/// zero) or a predicate that says to read none.
+enum : uint32_t { SizeBits = 0xff, HasSourceSize = 1 << 8, HasIgnore = 1 << 9 };
+
+Step runCopy(Warp &warp, const Inst &inst, uint32_t mask) {
+  uint64_t to[lanes], from[lanes];
+  computeAddresses(warp, inst, 0, to);
+  secondAddresses(warp, inst, from);
+  Block &block = warp.block;
+  uint32_t size = inst.aux & SizeBits;
+  bool stops = false;
+  auto copyOne = [&](unsigned lane) {
+    uint32_t bytes = size;
+    if (inst.aux & HasSourceSize)
+      bytes = std::min(size, warp.lanes32(inst.source(2))[lane]);
+    if (inst.aux & HasIgnore && warp.predicate(inst.source(2)) >> lane & 1)
+      bytes = 0;
+    Ends ends{uint32_t(to[lane] & ~windowMask) - sharedBase, from[lane]};
+    if (bytes == 0)
+      ends.global &= ~uint64_t(15); // not read: any address is good
+    if (stops ||
+        !checkEnds(warp, inst, lane, ends, size, bytes, size, true, stops))
+      return;
+    PendingCopy copy;
+    copy.lane = uint8_t(lane);
+    copy.size = uint8_t(size);
+    copy.sourceSize = uint8_t(bytes);
+    copy.position = uint32_t(&inst - warp.program.code.data());
+    copy.group = warp.committed[lane];
+    copy.shared = ends.shared;
+    copy.global = ends.global;
+    warp.copies.push_back(copy);
+    guard(block, ends.shared, size, inst.line);
+  };
+  forLanes(mask, copyOne);
+  return stops ? Step::Stopped : Step::Next;
+}
+
+Step runCommit(Warp &warp, const Inst &, uint32_t mask) {
+  forLanes(mask, [&](unsigned lane) { ++warp.committed[lane]; });
+  return Step::Next;
+}
+
+/// Lands the copies of the lanes but those of the newest `inst.aux` groups.
+Step runWaitGroup(Warp &warp, const Inst &inst, uint32_t mask) {
+  AccessMark mark;
+  std::erase_if(warp.copies, [&](const PendingCopy &copy) {
+    uint32_t committed = warp.committed[copy.lane];
+    bool due = inst.offset < 0 ||
+               int64_t(copy.group) < int64_t(committed) - inst.offset;
+    if (!(mask >> copy.lane & 1) || !due)
+      return false;
+    mark = AccessMark::make(warp.clocks.warp, warp.clocks.tick, copy.lane, 15,
+                            false, false);
+    landCopy(warp.block, copy, mark);
+    return true;
+  });
+  ++warp.block.events;
+  return Step::Next;
+}
+
+/// cp.async.mbarrier.arrive without .noinc: the arrival is one more.
+constexpr uint32_t increments = 1u << 16;
+
+/// cp.async.mbarrier.arrive: an arrival when the lane's copies so far are in.
+Step runCopyArrive(Warp &warp, const Inst &inst, uint32_t mask) {
+  uint64_t addresses[lanes];
+  uint8_t *places[lanes];
+  computeAddresses(warp, inst, 0, addresses);
+  if (!resolve(warp, inst, ptx::Space(inst.aux & SpaceBits), mask, 8,
+               AccessKind::ReadWrite, addresses, places))
+    return Step::Stopped;
+  Block &block = warp.block;
+  forLanes(mask, [&](unsigned lane) {
+    BulkCopy arrival;
+    arrival.kind = BulkCopy::Arrive;
+    arrival.due = block.executed + block.worker.random.below(longestFlight);
+    arrival.mbarrier = uint32_t(places[lane] - block.shared.data());
+    arrival.warp = warp.index;
+    arrival.lane = lane;
+    arrival.tick = ++warp.clocks.engineTick;
+    arrival.clock = departure(warp, arrival.tick);
+    std::erase_if(warp.copies, [&](const PendingCopy &copy) {
+      if (copy.lane != lane)
+        return false;
+      arrival.copies.push_back(copy);
+      return true;
+    });
+    if (inst.aux & increments) {
+      MbarrierWord word = loadMbarrier(block, arrival.mbarrier);
+      word.setMissing(word.missing() + 1);
+      storeMbarrier(block, arrival.mbarrier, word);
+    }
+    block.bulk.push_back(std::move(arrival));
+  });
+  return Step::Next;
+}
+
+/// The mbarrier of a bulk copy: source 3, whose form is in aux.
+uint32_t barrierOffset(Warp &warp, const Inst &inst, unsigned lane) {
+  uint64_t base = inst.aux & 1 ? warp.lanes64(inst.source(3))[lane]
+                               : warp.lanes32(inst.source(3))[lane];
+  return uint32_t((base & ~windowMask) + (inst.aux >> 8)) - sharedBase;
+}
+
+/// cp.async.bulk in both directions: source 2 is the size, source 3 the
+/// mbarrier of a copy to shared memory.
+template <bool ToShared>
+Step runBulk(Warp &warp, const Inst &inst, uint32_t mask) {
+  uint64_t to[lanes], from[lanes];
+  computeAddresses(warp, inst, 0, to);
+  secondAddresses(warp, inst, from);
+  Block &block = warp.block;
+  bool stops = false;
+  auto copyOne = [&](unsigned lane) {
+    uint32_t bytes = warp.lanes32(inst.source(2))[lane];
+    uint64_t inShared = ToShared ? to[lane] : from[lane];
+    Ends ends{uint32_t(inShared & ~windowMask) - sharedBase,
+              ToShared ? from[lane] : to[lane]};
+    if (stops)
+      return;
+    if (bytes % 16) {
+      stops = !warp.report(inst, FindingKind::Misaligned, 1u << lane,
+                           "the size " + std::to_string(bytes) +
+                               " is no multiple of 16");
+      return;
+    }
+    BulkCopy copy;
+    copy.kind = ToShared ? BulkCopy::GlobalToShared : BulkCopy::SharedToGlobal;
+    copy.position = uint32_t(&inst - warp.program.code.data());
+    copy.tick = ++warp.clocks.engineTick;
+    if (!checkEnds(warp, inst, lane, ends, bytes, bytes, 16, ToShared, stops))
+      return;
+    if (ToShared) {
+      copy.mbarrier = barrierOffset(warp, inst, lane);
+      if (!block.mbarriers.count(copy.mbarrier)) {
+        stops = !warp.report(inst, FindingKind::InvalidUse, 1u << lane,
+                             "no mbarrier was initialised at shared offset " +
+                                 std::to_string(copy.mbarrier));
+        return;
+      }
+    } else {
+      stops = !checkSharedRange(warp, inst, lane, ends.shared, bytes, false,
+                                engineMark(warp, lane, copy.tick));
+    }
+    copy.due = block.executed + block.worker.random.below(longestFlight);
+    copy.shared = ends.shared;
+    copy.global = ends.global;
+    copy.bytes = bytes;
+    copy.warp = warp.index;
+    copy.lane = lane;
+    copy.group = warp.bulkGroups[lane];
+    copy.clock = departure(warp, copy.tick);
+    if (ToShared)
+      guard(block, ends.shared, bytes, inst.line);
+    (ToShared ? block.worker.bulkRead : block.worker.bulkWritten) += bytes;
+    block.bulk.push_back(std::move(copy));
+  };
+  forLanes(mask, copyOne);
+  return stops ? Step::Stopped : Step::Next;
+}
+
+Step runPrefetch(Warp &, const Inst &, uint32_t) { return Step::Next; }
+
+Step runBulkCommit(Warp &warp, const Inst &, uint32_t mask) {
+  forLanes(mask, [&](unsigned lane) { ++warp.bulkGroups[lane]; });
+  return Step::Next;
+}
+
+/// The lanes' copies from shared memory but the newest groups: they land now.
+Step runBulkWait(Warp &warp, const Inst &inst, uint32_t mask) {
+  Block &block = warp.block;
+  for (size_t i = 0; i < block.bulk.size();) {
+    BulkCopy &copy = block.bulk[i];
+    bool mine =
+        copy.kind == BulkCopy::SharedToGlobal && copy.warp == warp.index &&
+        mask >> copy.lane & 1 &&
+        int64_t(copy.group) < int64_t(warp.bulkGroups[copy.lane]) - inst.offset;
+    if (!mine) {
+      ++i;
+      continue;
+    }
+    BulkCopy landing = std::move(copy);
+    block.bulk.erase(block.bulk.begin() + ptrdiff_t(i));
+    landBulkCopy(block, landing);
+  }
+  if (block.grid.options.checks.races)
+    warp.clocks.known.raise(warp.clocks.warp | AccessMark::engine,
+                            warp.clocks.engineTick);
+  return Step::Next;
+}
+
+} // namespace
+
+void landBulkCopy(Block &block, BulkCopy &copy) {
+  Warp &warp = *block.warps[copy.warp];
+  AccessMark mark = engineMark(warp, copy.lane, copy.tick);
+  switch (copy.kind) {
+  case BulkCopy::GlobalToShared:
+    std::memcpy(block.shared.data() + copy.shared,
+                reinterpret_cast<const void *>(copy.global), copy.bytes);
+    markSharedWrite(block, copy.shared, copy.bytes, mark, copy.position);
+    completeTransactions(block, copy.mbarrier, copy.bytes, copy.clock);
+    break;
+  case BulkCopy::SharedToGlobal:
+    std::memcpy(reinterpret_cast<void *>(copy.global),
+                block.shared.data() + copy.shared, copy.bytes);
+    break;
+  case BulkCopy::Arrive: {
+    for (const PendingCopy &pending : copy.copies)
+      landCopy(block, pending, mark);
+    MbarrierWord word = loadMbarrier(block, copy.mbarrier);
+    word.setMissing(word.missing() - std::min(word.missing(), 1u));
+    if (block.grid.options.checks.races)
+      block.mbarriers[copy.mbarrier].arriving.join(copy.clock);
+    storeMbarrier(block, copy.mbarrier, word);
+    break;
+  }
+  }
+}
+
+namespace {
+
+/// The first two operands are addresses, the destination first.
+bool twoAddresses(Decoder &decoder, ptx::Space first, ptx::Space second) {
+  Inst &inst = decoder.inst;
+  if (!decoder.address(decoder.operand(0), first))
+    return false;
+  int64_t offset = std::exchange(inst.offset, 0);
+  uint8_t wide = std::exchange(inst.wide, uint8_t(0));
+  if (!decoder.address(decoder.operand(1), second))
+    return false;
+  inst.offset2 = std::exchange(inst.offset, offset);
+  inst.wide2 = std::exchange(inst.wide, wide);
+  inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Stores);
+  return true;
+}
+
+/// A literal count, as of wait_group.
+bool literalOperand(Decoder &decoder, size_t n, int64_t &value) {
+  if (n >= decoder.operands() ||
+      decoder.operand(n).kind != ptx::Operand::Immediate)
+    return decoder.fail("expected a number");
+  value = int64_t(decoder.operand(n).bits);
+  return true;
+}
+
+bool decodeCopy(Decoder &decoder) {
+  int64_t size;
+  if (!decoder.expectOperands(3, 5) ||
+      !twoAddresses(decoder, ptx::Space::Shared, ptx::Space::Global) ||
+      !literalOperand(decoder, 2, size))
+    return false;
+  if (size != 4 && size != 8 && size != 16)
+    return decoder.fail("the size must be 4, 8 or 16");
+  Inst &inst = decoder.inst;
+  inst.aux = uint32_t(size);
+  decoder.access.read = uint16_t(size);
+  if (decoder.operands() > 3) {
+    const ptx::Operand &fourth = decoder.operand(3);
+    if (decoder.kindOf(fourth, OperandType::Word) == OperandType::Predicate) {
+      inst.aux |= HasIgnore;
+      if (!decoder.source(fourth, OperandType::Predicate))
+        return false;
+    } else if (decoder.registerBytes(fourth) != 8) { // else a cache policy
+      inst.aux |= HasSourceSize;
+      if (!decoder.source(fourth, OperandType::Word))
+        return false;
+    }
+  }
+  return decoder.emit(&runCopy);
+}
+
+bool decodeBulk(Decoder &decoder) {
+  if (decoder.has("tensor") || decoder.has("multicast::cluster"))
+    return decoder.unknown();
+  if (decoder.has("prefetch"))
+    return decoder.emit(&runPrefetch);
+  if (decoder.has("commit_group"))
+    return decoder.emit(&runBulkCommit);
+  if (decoder.has("wait_group"))
+    return literalOperand(decoder, 0, decoder.inst.offset) &&
+           decoder.emit(&runBulkWait);
+  bool toShared = decoder.instruction().modifiers.size() > 2 &&
+                  decoder.instruction().modifiers[2].starts_with("shared") &&
+                  decoder.has("global");
+  bool toGlobal = decoder.instruction().modifiers.size() > 2 &&
+                  decoder.instruction().modifiers[2] == "global";
+  if (!toShared && !toGlobal)
+    return decoder.unknown();
+  if (!decoder.expectOperands(toShared ? 4 : 3, toShared ? 5 : 4) ||
+      !twoAddresses(decoder, toShared ? ptx::Space::Shared : ptx::Space::Global,
+                    toShared ? ptx::Space::Global : ptx::Space::Shared) ||
+      !decoder.source(decoder.operand(2), OperandType::Word))
+    return false;
+  if (!toShared)
+    return decoder.emit(&runBulk<false>);
+  // The mbarrier's offset and the width of its base go to aux.
+  Inst kept = decoder.inst;
+  decoder.inst.wide = Narrow;
+  ptx::Space space = ptx::Space::Shared;
+  if (!decoder.address(decoder.operand(3), space))
+    return false;
+  kept.aux = uint32_t(decoder.inst.offset) << 8 |
+             uint32_t(decoder.inst.wide & Wide ? 1 : 0);
+  decoder.inst = kept;
+  return decoder.emit(&runBulk<true>);
+}
+
+bool decodeCp(Decoder &decoder) {
+  if (!decoder.has("async"))
+    return decoder.unknown();
+  if (decoder.has("bulk"))
+    return decodeBulk(decoder);
+  if (decoder.has("commit_group"))
+    return decoder.emit(&runCommit);
+  if (decoder.has("wait_all")) {
+    decoder.inst.offset = -1;
+    return decoder.emit(&runWaitGroup);
+  }
+  if (decoder.has("wait_group"))
+    return literalOperand(decoder, 0, decoder.inst.offset) &&
+           decoder.emit(&runWaitGroup);
+  if (!decoder.has("mbarrier"))
+    return decodeCopy(decoder);
+  ptx::Space space = spaceOf(decoder);
+  if (!decoder.expectOperands(1, 1) ||
+      !decoder.address(decoder.operand(0), space))
+    return false;
+  decoder.inst.aux = uint32_t(space) | Strong | BlockScope |
+                     (decoder.has("noinc") ? 0u : increments);
+  return decoder.emit(&runCopyArrive);
+}
+
+} // namespace
+
+void addAsync(FamilyTable &table) { table["cp"] = &decodeCp; }
+
+} // namespace qopt::emulator

@@ -1,0 +1,337 @@
+// ldmatrix, stmatrix and mma.sync. A fragment register holds E elements of 32 /
+// E bits; lane 4g + t has of A the rows g and g + 8, of B the column g, and
+// there the columns (of B: rows) from t · E on (PTX ISA, matrix fragments):
+//
+//        A, 16 × K                            B, K × 8         C and D, 16 × 8
+//   k:   0 … 4E−1   4E … 8E−1           n:     0 … 7        n:   2t  2t+1
+//   row g      register 0 | register 2    k < 4E: register 0    row g    0   1
+//   row g + 8  register 1 | register 3    above:  register 1    row g+8  2   3
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/MemoryAccess.h"
+
+#include "runtime/emulator/numerics/Half.h"
+#include "runtime/emulator/numerics/MatrixProduct.h"
+
+#include <cstring>
+
+namespace qopt::emulator {
+namespace {
+
+using namespace numerics;
+
+/// ldmatrix and stmatrix: aux beside the flags.
+constexpr uint32_t transposed = 1u << 16;
+
+/// Where lane `lane` finds its two elements in an 8 × 8 matrix of halves.
+template <typename Body>
+void forElements(unsigned lane, bool transpose, Body body) {
+  for (unsigned i = 0; i < 2; ++i) {
+    unsigned row = lane / 4, column = 2 * (lane % 4) + i;
+    if (transpose)
+      std::swap(row, column);
+    body(i, row, column);
+  }
+}
+
+template <bool Load>
+Step runMatrixMove(Warp &warp, const Inst &inst, uint32_t mask) {
+  if (!warp.converged(fullMask))
+    return Step::Again;
+  uint64_t addresses[lanes];
+  uint8_t *places[lanes];
+  computeAddresses(warp, inst, 0, addresses);
+  unsigned count = Load ? inst.destinations : inst.sources - 1u;
+  // Eight lanes name the rows of each matrix.
+  uint32_t naming = count >= 4 ? fullMask : (1u << 8 * count) - 1;
+  if ((mask & naming) != naming) {
+    warp.report(inst, FindingKind::InvalidUse, ~mask & naming,
+                "not all lanes of the warp execute this");
+    return Step::Stopped;
+  }
+  uint32_t good = naming;
+  auto space = ptx::Space(inst.aux & SpaceBits);
+  if (!resolve(warp, inst, space, good, 16,
+               Load ? AccessKind::Read : AccessKind::Write, addresses, places))
+    return Step::Stopped;
+  bool transpose = inst.aux & transposed;
+  for (unsigned matrix = 0; matrix < count; ++matrix) {
+    if ((good >> 8 * matrix & 0xff) != 0xff)
+      continue; // one of its rows has a finding
+    uint32_t *registers =
+        warp.lanes32(Load ? inst.destination(matrix) : inst.source(1 + matrix));
+    forLanes(mask, [&](unsigned lane) {
+      uint16_t halves[2];
+      std::memcpy(halves, &registers[lane], 4);
+      forElements(lane, transpose, [&](unsigned i, unsigned row, unsigned col) {
+        uint8_t *place = places[8 * matrix + row] + 2 * col;
+        std::memcpy(Load ? static_cast<void *>(&halves[i]) : place,
+                    Load ? place : static_cast<void *>(&halves[i]), 2);
+      });
+      if (Load)
+        std::memcpy(&registers[lane], halves, 4);
+    });
+  }
+  if (!Load)
+    ++warp.block.events;
+  return Step::Next;
+}
+
+bool decodeMatrixMove(Decoder &decoder) {
+  bool load = decoder.instruction().opcode == "ldmatrix";
+  if (!decoder.has("m8n8") || decoder.type() != ptx::Type::B16)
+    return decoder.unknown();
+  ptx::Space space = spaceOf(decoder);
+  const ptx::Operand &data = decoder.operand(load ? 0 : 1);
+  if (!decoder.expectOperands(2, 2) ||
+      (load && !decoder.destinations(data, OperandType::Word)) ||
+      !decoder.address(decoder.operand(load ? 1 : 0), space) ||
+      (!load && !decoder.sources(data, OperandType::Word)))
+    return false;
+  size_t count = decoder.has("x4") ? 4 : decoder.has("x2") ? 2 : 1;
+  size_t given =
+      data.kind == ptx::Operand::Vector ? data.elements.size() : size_t(1);
+  if (given != count)
+    return decoder.fail("expected " + std::to_string(count) + " registers");
+  decoder.inst.aux = uint32_t(space) | (decoder.has("trans") ? transposed : 0u);
+  decoder.inst.traits =
+      uint8_t(Traits::Address) | uint8_t(load ? Traits::None : Traits::Stores);
+  (load ? decoder.access.read : decoder.access.written) = uint16_t(4 * count);
+  return decoder.emit(load ? &runMatrixMove<true> : &runMatrixMove<false>);
+}
+
+/// Takes the operands of mma apart: a is 16 × K, b is K × 8, in elements of
+/// Bits bits, unsigned.
+template <typename Code, unsigned Bits, int K>
+void gatherOperands(Warp &warp, const Inst &inst, Code *a, Code *b) {
+  constexpr int E = 32 / Bits, parts = K / (4 * E);
+  constexpr uint32_t ones = Bits == 32 ? ~0u : (1u << Bits % 32) - 1;
+  for (int part = 0; part < parts; ++part) {
+    for (int half = 0; half < 2; ++half) {
+      const uint32_t *from =
+          warp.lanes32(inst.source(unsigned(2 * part + half)));
+      for (int lane = 0; lane < int(lanes); ++lane)
+        for (int j = 0; j < E; ++j)
+          a[(lane / 4 + 8 * half) * K + 4 * E * part + lane % 4 * E + j] =
+              Code(from[lane] >> Bits * j & ones);
+    }
+    const uint32_t *from =
+        warp.lanes32(inst.source(unsigned(2 * parts + part)));
+    for (int lane = 0; lane < int(lanes); ++lane)
+      for (int j = 0; j < E; ++j)
+        b[(4 * E * part + lane % 4 * E + j) * 8 + lane / 4] =
+            Code(from[lane] >> Bits * j & ones);
+  }
+}
+
+/// Accumulators in four registers of 32 bits, or as halves in two.
+template <typename T>
+void gatherSums(Warp &warp, const Inst &inst, unsigned first, T *c) {
+  for (unsigned i = 0; i < 4; ++i) {
+    const uint32_t *from = warp.lanes32(inst.source(first + i));
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      c[(lane / 4 + 8 * (i / 2)) * 8 + lane % 4 * 2 + i % 2] =
+          std::bit_cast<T>(from[lane]);
+  }
+}
+template <typename T> void scatterSums(Warp &warp, const Inst &inst, T *d) {
+  for (unsigned i = 0; i < 4; ++i) {
+    uint32_t *to = warp.lanes32(inst.destination(i));
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      to[lane] = std::bit_cast<uint32_t>(
+          d[(lane / 4 + 8 * (i / 2)) * 8 + lane % 4 * 2 + i % 2]);
+  }
+}
+void gatherHalves(Warp &warp, const Inst &inst, unsigned first, float *c) {
+  for (unsigned i = 0; i < 4; ++i) {
+    const uint32_t *from = warp.lanes32(inst.source(first + i / 2));
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      c[(lane / 4 + 8 * (i / 2)) * 8 + lane % 4 * 2 + i % 2] =
+          widen<Float16>(uint16_t(from[lane] >> 16 * (i % 2)));
+  }
+}
+void scatterHalves(Warp &warp, const Inst &inst, const float *d) {
+  for (unsigned i = 0; i < 2; ++i) {
+    uint32_t *to = warp.lanes32(inst.destination(i));
+    for (unsigned lane = 0; lane < lanes; ++lane) {
+      const float *pair = d + (lane / 4 + 8 * i) * 8 + lane % 4 * 2;
+      to[lane] = uint32_t(toHalf(pair[1])) << 16 | toHalf(pair[0]);
+    }
+  }
+}
+
+/// All lanes take part, or the instruction is wrong.
+bool wholeWarp(Warp &warp, const Inst &inst, uint32_t mask) {
+  if (mask == fullMask)
+    return true;
+  warp.report(inst, FindingKind::InvalidUse, ~mask,
+              "not all lanes of the warp execute this");
+  return false;
+}
+
+/// An element as the multiplier takes it; tf32 is the upper bits of an f32.
+template <typename Format, typename Unit>
+typename Unit::Code unitCode(typename Format::Code code) {
+  if constexpr (std::is_same_v<Format, Tf32>)
+    return code >> 13;
+  else if constexpr (std::is_same_v<Format, Unit>)
+    return code;
+  else
+    return fromFloat<Unit>(widen<Format>(code));
+}
+
+/// `Format` of the operands; `Unit` of the multiplier, to which eight-bit
+/// formats are converted first. Its sums are of at most 16 products.
+template <typename Format, typename Unit, int K, bool HalfSums>
+Step runFloatMma(Warp &warp, const Inst &inst, uint32_t mask) {
+  if (!warp.converged(fullMask))
+    return Step::Again;
+  if (!wholeWarp(warp, inst, mask))
+    return Step::Stopped;
+  constexpr unsigned bits =
+      std::is_same_v<Format, Tf32> ? 32 : sizeof(typename Format::Code) * 8;
+  constexpr int blockK = K < 16 ? K : 16;
+  typename Format::Code a[16 * K], b[K * 8];
+  gatherOperands<typename Format::Code, bits, K>(warp, inst, a, b);
+  float sums[16 * 8];
+  constexpr unsigned first = 3 * K * bits / 128;
+  if (HalfSums)
+    gatherHalves(warp, inst, first, sums);
+  else
+    gatherSums(warp, inst, first, sums);
+  for (int k = 0; k < K; k += blockK) {
+    typename Unit::Code left[16 * blockK], right[blockK * 8];
+    for (int i = 0; i < 16; ++i)
+      for (int j = 0; j < blockK; ++j)
+        left[i * blockK + j] = unitCode<Format, Unit>(a[i * K + k + j]);
+    for (int i = 0; i < blockK * 8; ++i)
+      right[i] = unitCode<Format, Unit>(b[k * 8 + i]);
+    multiplyTile<Unit, blockK>(left, right, sums, sums);
+  }
+  if (HalfSums)
+    scatterHalves(warp, inst, sums);
+  else
+    scatterSums(warp, inst, sums);
+  return Step::Next;
+}
+
+template <typename A, typename B, unsigned Bits, int K>
+Step runIntegerMma(Warp &warp, const Inst &inst, uint32_t mask) {
+  if (!warp.converged(fullMask))
+    return Step::Again;
+  if (!wholeWarp(warp, inst, mask))
+    return Step::Stopped;
+  uint8_t a[16 * K], b[K * 8];
+  gatherOperands<uint8_t, Bits, K>(warp, inst, a, b);
+  A left[16 * K];
+  B right[K * 8];
+  // Shifted up and down again: the sign of an element of Bits bits.
+  constexpr int up = 8 - int(Bits);
+  for (int i = 0; i < 16 * K; ++i)
+    left[i] = A(A(uint8_t(a[i] << up)) >> up);
+  for (int i = 0; i < K * 8; ++i)
+    right[i] = B(B(uint8_t(b[i] << up)) >> up);
+  int32_t sums[16 * 8];
+  gatherSums(warp, inst, 3 * K * Bits / 128, sums);
+  multiplyIntegerTile<A, B, K>(left, right, sums, sums, inst.aux != 0);
+  scatterSums(warp, inst, sums);
+  return Step::Next;
+}
+
+template <unsigned Bits, int K>
+Handler integerHandler(ptx::Type a, ptx::Type b) {
+  if (isSigned(a))
+    return isSigned(b) ? &runIntegerMma<int8_t, int8_t, Bits, K>
+                       : &runIntegerMma<int8_t, uint8_t, Bits, K>;
+  return isSigned(b) ? &runIntegerMma<uint8_t, int8_t, Bits, K>
+                     : &runIntegerMma<uint8_t, uint8_t, Bits, K>;
+}
+
+template <typename Format, typename Unit, int K>
+Handler floatHandler(bool halfSums) {
+  return halfSums ? &runFloatMma<Format, Unit, K, true>
+                  : &runFloatMma<Format, Unit, K, false>;
+}
+
+Handler mmaHandler(int k, ptx::Type a, ptx::Type b, bool halfSums) {
+  using ptx::Type;
+  bool eights = a == Type::S8 || a == Type::U8;
+  bool fours = a == Type::S4 || a == Type::U4;
+  if (eights)
+    return k == 16   ? integerHandler<8, 16>(a, b)
+           : k == 32 ? integerHandler<8, 32>(a, b)
+                     : nullptr;
+  if (fours)
+    return k == 32   ? integerHandler<4, 32>(a, b)
+           : k == 64 ? integerHandler<4, 64>(a, b)
+                     : nullptr;
+  if (a != b)
+    return nullptr;
+  switch (a) {
+  case Type::F16:
+    return k == 8    ? floatHandler<Float16, Float16, 8>(halfSums)
+           : k == 16 ? floatHandler<Float16, Float16, 16>(halfSums)
+                     : nullptr;
+  case Type::BF16:
+    return halfSums  ? nullptr
+           : k == 8  ? floatHandler<Bfloat16, Bfloat16, 8>(false)
+           : k == 16 ? floatHandler<Bfloat16, Bfloat16, 16>(false)
+                     : nullptr;
+  case Type::TF32:
+    return halfSums ? nullptr
+           : k == 4 ? floatHandler<Tf32, Tf32, 4>(false)
+           : k == 8 ? floatHandler<Tf32, Tf32, 8>(false)
+                    : nullptr;
+  case Type::E4M3:
+    return k == 16   ? floatHandler<E4M3, Float16, 16>(halfSums)
+           : k == 32 ? floatHandler<E4M3, Float16, 32>(halfSums)
+                     : nullptr;
+  case Type::E5M2:
+    return k == 16   ? floatHandler<E5M2, Float16, 16>(halfSums)
+           : k == 32 ? floatHandler<E5M2, Float16, 32>(halfSums)
+                     : nullptr;
+  default:
+    return nullptr;
+  }
+}
+
+/// mma.sync.aligned.m16n8kK.row.col.d.a.b.c
+bool decodeMma(Decoder &decoder) {
+  int k = 0;
+  for (const std::string &modifier : decoder.instruction().modifiers)
+    if (modifier.starts_with("m16n8k"))
+      k = std::atoi(modifier.c_str() + 6);
+  ptx::Type d = decoder.type(0), a = decoder.type(1), b = decoder.type(2);
+  if (k == 0 || decoder.has("sp") || !decoder.expectOperands(4, 4))
+    return decoder.unknown();
+  Handler handler = mmaHandler(k, a, b, d == ptx::Type::F16);
+  if (!handler)
+    return decoder.unknown();
+  bool single = d == ptx::Type::F32;
+  OperandType sums = single ? OperandType::Single : OperandType::Word;
+  decoder.inst.aux = decoder.has("satfinite");
+  if (!decoder.destinations(decoder.operand(0), sums) ||
+      !decoder.sources(decoder.operand(1), OperandType::Word) ||
+      !decoder.sources(decoder.operand(2), OperandType::Word) ||
+      !decoder.sources(decoder.operand(3), sums))
+    return false;
+  unsigned bits = a == ptx::Type::TF32                       ? 32
+                  : a == ptx::Type::S4 || a == ptx::Type::U4 ? 4
+                                                             : 8 * sizeOf(a);
+  size_t registers = d == ptx::Type::F16 ? 2 : 4;
+  size_t operands = size_t(3 * k) * bits / 128;
+  if (!decoder.hasCounts(registers, operands + registers))
+    return decoder.fail("expected " + std::to_string(registers) +
+                        " registers of sums and " + std::to_string(operands) +
+                        " of operands");
+  return decoder.emit(handler);
+}
+
+} // namespace
+
+void addMatrix(FamilyTable &table) {
+  table["ldmatrix"] = &decodeMatrixMove;
+  table["stmatrix"] = &decodeMatrixMove;
+  table["mma"] = &decodeMma;
+}
+
+} // namespace qopt::emulator

@@ -1,0 +1,279 @@
+// mbarrier.init, inval, arrive, arrive_drop, expect_tx, complete_tx, test_wait,
+// try_wait, pending_count.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/Mbarrier.h"
+#include "runtime/emulator/MemoryAccess.h"
+
+#include "runtime/emulator/checks/AccessChecks.h"
+
+#include <cstring>
+
+namespace qopt::emulator {
+
+MbarrierWord loadMbarrier(Block &block, uint32_t offset) {
+  MbarrierWord word;
+  std::memcpy(&word.bits, block.shared.data() + offset, 8);
+  return word;
+}
+
+void storeMbarrier(Block &block, uint32_t offset, MbarrierWord word) {
+  bool completes = word.complete();
+  if (completes)
+    word.nextPhase();
+  std::memcpy(block.shared.data() + offset, &word.bits, 8);
+  ++block.events;
+  if (!completes)
+    return;
+  MbarrierState &state = block.mbarriers[offset];
+  state.complete.join(state.arriving);
+  state.arriving.clear();
+  block.wakeMbarrier(offset);
+}
+
+void completeTransactions(Block &block, uint32_t offset, uint32_t bytes,
+                          const VectorClock &clock) {
+  MbarrierWord word = loadMbarrier(block, offset);
+  if (block.grid.options.checks.races)
+    block.mbarriers[offset].arriving.join(clock);
+  word.setTransactions(word.transactions() - bytes);
+  storeMbarrier(block, offset, word);
+}
+
+namespace {
+
+/// Inst::aux beside the flags of the access.
+enum : uint32_t {
+  Expects = 1u << 16, ///< .expect_tx: the count is one of bytes
+  Drops = 1u << 17,
+  Parity = 1u << 18,
+  Tries = 1u << 19,
+};
+
+/// Runs `body(lane, offset)` for lanes whose address is an initialised
+/// mbarrier; false when the launch stops.
+template <typename Body>
+bool forMbarriers(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
+                  Body body) {
+  uint64_t addresses[lanes];
+  uint8_t *places[lanes];
+  computeAddresses(warp, inst, 0, addresses);
+  if (!resolve(warp, inst, ptx::Space(inst.aux & SpaceBits), mask, 8, kind,
+               addresses, places))
+    return false;
+  Block &block = warp.block;
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    unsigned lane = unsigned(std::countr_zero(rest));
+    auto offset = uint32_t(places[lane] - block.shared.data());
+    if (!block.mbarriers.count(offset)) {
+      if (!warp.report(inst, FindingKind::InvalidUse, 1u << lane,
+                       "no mbarrier was initialised at shared offset " +
+                           std::to_string(offset)))
+        return false;
+      continue;
+    }
+    if (!body(lane, offset))
+      return false;
+  }
+  return true;
+}
+
+Step runInit(Warp &warp, const Inst &inst, uint32_t mask) {
+  uint64_t addresses[lanes];
+  uint8_t *places[lanes];
+  computeAddresses(warp, inst, 0, addresses);
+  if (!resolve(warp, inst, ptx::Space(inst.aux & SpaceBits), mask, 8,
+               AccessKind::Write, addresses, places))
+    return Step::Stopped;
+  Block &block = warp.block;
+  const uint32_t *counts = warp.lanes32(inst.source(1));
+  bool good = true;
+  forLanes(mask, [&](unsigned lane) {
+    if (counts[lane] == 0 || counts[lane] > MbarrierWord::mostCount) {
+      good &= warp.report(inst, FindingKind::InvalidUse, 1u << lane,
+                          "the count " + std::to_string(counts[lane]) +
+                              " is not within 1 and 1048575");
+      return;
+    }
+    auto offset = uint32_t(places[lane] - block.shared.data());
+    block.mbarriers[offset] = MbarrierState();
+    storeMbarrier(block, offset, MbarrierWord::initial(counts[lane]));
+  });
+  return good ? Step::Next : Step::Stopped;
+}
+
+Step runInvalidate(Warp &warp, const Inst &inst, uint32_t mask) {
+  bool good = forMbarriers(warp, inst, mask, AccessKind::Write,
+                           [&](unsigned, uint32_t offset) {
+                             warp.block.mbarriers.erase(offset);
+                             return true;
+                           });
+  return good ? Step::Next : Step::Stopped;
+}
+
+/// arrive, arrive.expect_tx, arrive_drop and both: source 1 is a count of
+/// arrivals or of bytes.
+Step runArrive(Warp &warp, const Inst &inst, uint32_t mask) {
+  const uint32_t *counts = warp.lanes32(inst.source(1));
+  auto arrive = [&](unsigned lane, uint32_t offset) {
+    MbarrierWord word = loadMbarrier(warp.block, offset);
+    uint64_t before = word.bits;
+    bool expects = inst.aux & Expects;
+    uint32_t arrivals = expects ? 1 : counts[lane];
+    if (arrivals > word.missing() &&
+        !warp.report(inst, FindingKind::InvalidUse, 1u << lane,
+                     "arrives " + std::to_string(arrivals) +
+                         " times, but the phase waits for " +
+                         std::to_string(word.missing()) + " of " +
+                         std::to_string(word.expected()) + " arrivals"))
+      return false;
+    if (expects)
+      word.setTransactions(word.transactions() + counts[lane]);
+    word.setMissing(word.missing() - std::min(arrivals, word.missing()));
+    if (inst.aux & Drops)
+      word.setExpected(word.expected() - std::min(arrivals, word.expected()));
+    if (warp.block.grid.options.checks.races)
+      warp.block.mbarriers[offset].arriving.join(warp.clocks.known);
+    storeMbarrier(warp.block, offset, word);
+    if (inst.destinations)
+      warp.lanes64(inst.destination())[lane] = before;
+    return true;
+  };
+  if (!forMbarriers(warp, inst, mask, AccessKind::ReadWrite, arrive))
+    return Step::Stopped;
+  if (warp.block.grid.options.checks.races)
+    warp.clocks.advance();
+  return Step::Next;
+}
+
+/// expect_tx and complete_tx: bytes more or fewer to come, no arrival.
+template <int Sign>
+Step runTransactions(Warp &warp, const Inst &inst, uint32_t mask) {
+  const uint32_t *counts = warp.lanes32(inst.source(1));
+  bool good = forMbarriers(warp, inst, mask, AccessKind::ReadWrite,
+                           [&](unsigned lane, uint32_t offset) {
+                             MbarrierWord word =
+                                 loadMbarrier(warp.block, offset);
+                             word.setTransactions(word.transactions() +
+                                                  Sign * int64_t(counts[lane]));
+                             storeMbarrier(warp.block, offset, word);
+                             return true;
+                           });
+  return good ? Step::Next : Step::Stopped;
+}
+
+/// test_wait and try_wait: source 1 is a state, or the parity of a phase.
+Step runWait(Warp &warp, const Inst &inst, uint32_t mask) {
+  uint32_t done = 0;
+  uint32_t waitsFor = ~0u;
+  auto test = [&](unsigned lane, uint32_t offset) {
+    MbarrierWord word = loadMbarrier(warp.block, offset);
+    bool phase;
+    if (inst.aux & Parity)
+      phase = warp.lanes32(inst.source(1))[lane] & 1;
+    else
+      phase = MbarrierWord{warp.lanes64(inst.source(1))[lane]}.phase();
+    // Complete when the present phase is another one.
+    if (word.phase() != phase) {
+      done |= 1u << lane;
+      if (warp.block.grid.options.checks.races)
+        warp.clocks.known.join(warp.block.mbarriers[offset].complete);
+    } else {
+      waitsFor = offset;
+    }
+    return true;
+  };
+  if (!forMbarriers(warp, inst, mask, AccessKind::Read, test))
+    return Step::Stopped;
+  uint32_t &result = warp.predicate(inst.destination());
+  Group &group = warp.group();
+  bool timedOut = std::exchange(group.timedOut, false);
+  if (!done && inst.aux & Tries && !timedOut && waitsFor != ~0u) {
+    group.state = Group::AtMbarrier;
+    group.barrier = waitsFor;
+    return Step::Again;
+  }
+  result = (result & ~mask) | (done & mask);
+  return done ? Step::Next : Step::Yield;
+}
+
+Step runPending(Warp &warp, const Inst &inst, uint32_t mask) {
+  forLanes(mask, [&](unsigned lane) {
+    MbarrierWord word{warp.lanes64(inst.source(0))[lane]};
+    warp.lanes32(inst.destination())[lane] = word.missing();
+  });
+  return Step::Next;
+}
+
+bool barrierAddress(Decoder &decoder, size_t n) {
+  ptx::Space space = spaceOf(decoder);
+  if (n >= decoder.operands() || !decoder.address(decoder.operand(n), space))
+    return decoder.fail("expected the address of an mbarrier");
+  decoder.inst.aux |= uint32_t(space) | Strong | BlockScope;
+  decoder.inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Stores);
+  return true;
+}
+
+bool decodeArrive(Decoder &decoder) {
+  size_t at = 0;
+  Inst &inst = decoder.inst;
+  inst.aux = (decoder.has("expect_tx") ? uint32_t(Expects) : 0) |
+             (decoder.has("arrive_drop") ? uint32_t(Drops) : 0);
+  if (decoder.operand(0).kind != ptx::Operand::Address &&
+      !decoder.destination(decoder.operand(at++), OperandType::LongWord))
+    return false;
+  if (!barrierAddress(decoder, at++))
+    return false;
+  if (at < decoder.operands()) {
+    if (!decoder.source(decoder.operand(at), OperandType::Word))
+      return false;
+  } else {
+    decoder.constant(1, OperandType::Word);
+  }
+  return decoder.emit(&runArrive);
+}
+
+bool decodeWait(Decoder &decoder) {
+  bool parity = decoder.has("parity");
+  decoder.inst.aux = (parity ? uint32_t(Parity) : 0) |
+                     (decoder.has("try_wait") ? uint32_t(Tries) : 0);
+  // A last operand may be the time limit.
+  return decoder.expectOperands(3, 4) &&
+         decoder.destination(decoder.operand(0), OperandType::Predicate) &&
+         barrierAddress(decoder, 1) &&
+         decoder.source(decoder.operand(2),
+                        parity ? OperandType::Word : OperandType::LongWord) &&
+         decoder.emit(&runWait);
+}
+
+bool decodeMbarrier(Decoder &decoder) {
+  if (decoder.has("arrive") || decoder.has("arrive_drop"))
+    return decodeArrive(decoder);
+  if (decoder.has("test_wait") || decoder.has("try_wait"))
+    return decodeWait(decoder);
+  if (decoder.has("pending_count"))
+    return decoder.expectOperands(2, 2) &&
+           decoder.destination(decoder.operand(0), OperandType::Word) &&
+           decoder.source(decoder.operand(1), OperandType::LongWord) &&
+           decoder.emit(&runPending);
+  if (!barrierAddress(decoder, 0))
+    return false;
+  if (decoder.has("inval"))
+    return decoder.emit(&runInvalidate);
+  if (!decoder.expectOperands(2, 2) ||
+      !decoder.source(decoder.operand(1), OperandType::Word))
+    return false;
+  if (decoder.has("init")) {
+    decoder.inst.aux &= ~uint32_t(Strong | BlockScope);
+    return decoder.emit(&runInit);
+  }
+  if (decoder.has("expect_tx"))
+    return decoder.emit(&runTransactions<1>);
+  return decoder.has("complete_tx") ? decoder.emit(&runTransactions<-1>)
+                                    : decoder.unknown();
+}
+
+} // namespace
+
+void addMbarriers(FamilyTable &table) { table["mbarrier"] = &decodeMbarrier; }
+
+} // namespace qopt::emulator

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/cli/CommandLine.h"
+#include "tools/io/Npz.h"
+#include "tools/qopt-emulate/EmulateOptions.h"
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+namespace qopt::emulate {
+namespace {
+
+using emulator::Kernel;
+using emulator::Memory;
+using emulator::Statistics;
+
+StatusOr<std::string> readText(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)),
+                   std::istreambuf_iterator<char>());
+  if (!file.is_open() || file.bad())
+    return Status(StatusCode::NotFound, "cannot read '" + path + "'");
+  return text;
+}
+
+/// The file's arrays in the order of the parameters.
+StatusOr<std::vector<Tensor>> readArguments(const EmulateOptions &options,
+                                            const Kernel &kernel) {
+  std::vector<Tensor> all, ordered;
+  if (!options.arguments.empty()) {
+    StatusOr<std::vector<Tensor>> read = io::readNpz(options.arguments);
+    if (!read.ok())
+      return read.status();
+    all = std::move(*read);
+  }
+  for (size_t i = 0; i < kernel.parameters(); ++i) {
+    std::string name = "arg" + std::to_string(i);
+    const Tensor *found = nullptr;
+    for (const Tensor &tensor : all)
+      found = tensor.name() == name ? &tensor : found;
+    if (!found)
+      return Status(StatusCode::InvalidArgument,
+                    "kernel '" + kernel.name() + "' has " +
+                        std::to_string(kernel.parameters()) +
+                        " parameters, but '" + options.arguments +
+                        "' has no '" + name + "'");
+    size_t bytes = found->shape().empty() ? sizeOf(found->type()) : 8;
+    if (bytes != kernel.parameterBytes(i))
+      return Status(StatusCode::InvalidArgument,
+                    "'" + name + "' is " +
+                        (found->shape().empty()
+                             ? std::string("a scalar ") + spell(found->type())
+                             : "an array") +
+                        ", but the parameter has " +
+                        std::to_string(kernel.parameterBytes(i)) + " bytes");
+    ordered.push_back(*found);
+  }
+  if (all.size() > ordered.size())
+    return Status(StatusCode::InvalidArgument,
+                  "'" + options.arguments + "' has " +
+                      std::to_string(all.size()) + " arrays, but kernel '" +
+                      kernel.name() + "' has " +
+                      std::to_string(ordered.size()) + " parameters");
+  return ordered;
+}
+
+/// Device memory of one run; freed with the object.
+class DeviceArrays {
+public:
+  explicit DeviceArrays(Memory &memory) : memory(memory) {}
+  ~DeviceArrays() {
+    for (uint64_t address : addresses)
+      if (address)
+        (void)memory.release(address);
+  }
+
+  /// Copies the arrays in and fills the parameter buffer.
+  Status place(const Kernel &kernel, const std::vector<Tensor> &tensors) {
+    buffer.assign(kernel.argumentBytes(), 0);
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      const Tensor &tensor = tensors[i];
+      uint8_t *to = buffer.data() + kernel.parameterOffset(i);
+      if (tensor.shape().empty()) {
+        std::memcpy(to, tensor.data(), tensor.bytes());
+        addresses.push_back(0);
+        continue;
+      }
+      StatusOr<uint64_t> address = memory.allocate(tensor.bytes());
+      if (!address.ok())
+        return address.status();
+      addresses.push_back(*address);
+      std::memcpy(to, &*address, sizeof *address);
+      if (tensor.bytes())
+        QOPT_RETURN_IF_ERROR(
+            memory.write(*address, tensor.data(), tensor.bytes()));
+    }
+    return Status();
+  }
+
+  StatusOr<std::vector<Tensor>> fetch(const std::vector<Tensor> &like) {
+    std::vector<Tensor> arrays;
+    for (size_t i = 0; i < like.size(); ++i) {
+      if (!addresses[i])
+        continue;
+      Tensor array(like[i].name(), like[i].type(), like[i].shape());
+      if (array.bytes())
+        QOPT_RETURN_IF_ERROR(
+            memory.read(array.data(), addresses[i], array.bytes()));
+      arrays.push_back(array);
+    }
+    return arrays;
+  }
+
+  std::span<const uint8_t> arguments() const { return buffer; }
+
+private:
+  Memory &memory;
+  std::vector<uint64_t> addresses; ///< 0: a scalar
+  std::vector<uint8_t> buffer;
+};
+
+/// The arrays of two schedules, bit by bit.
+Status compare(const std::vector<Tensor> &first,
+               const std::vector<Tensor> &other, unsigned schedule) {
+  for (size_t i = 0; i < first.size(); ++i) {
+    size_t size = sizeOf(first[i].type());
+    const uint8_t *a = first[i].as<uint8_t>(), *b = other[i].as<uint8_t>();
+    int64_t differing = 0, at = -1;
+    for (int64_t n = first[i].elements(); n-- > 0;)
+      if (std::memcmp(a + size_t(n) * size, b + size_t(n) * size, size)) {
+        ++differing;
+        at = n;
+      }
+    if (differing)
+      return Status(StatusCode::GateFailed,
+                    "schedule " + std::to_string(schedule) + " gives '" +
+                        first[i].name() + "' with " +
+                        std::to_string(differing) + " of " +
+                        std::to_string(first[i].elements()) +
+                        " elements other than schedule 0, the first at " +
+                        std::to_string(at));
+  }
+  return Status();
+}
+
+Status write(const std::string &path, const std::vector<Tensor> &arrays) {
+  std::vector<TensorView> views;
+  for (const Tensor &array : arrays)
+    views.push_back(array.view());
+  return io::writeNpz(path, views);
+}
+
+} // namespace
+
+Status runKernel(const EmulateOptions &options) {
+  StatusOr<std::string> text = readText(options.ptx);
+  if (!text.ok())
+    return text.status();
+  Memory memory;
+  StatusOr<std::unique_ptr<emulator::Module>> module =
+      emulator::Module::parse(std::move(*text), memory);
+  if (!module.ok())
+    return Status(StatusCode::BadModel,
+                  "'" + options.ptx + "': " + module.status().message());
+  std::vector<std::string> names = (*module)->kernelNames();
+  bool only = options.kernel.empty() && names.size() == 1;
+  StatusOr<Kernel> kernel = (*module)->kernel(only ? names[0] : options.kernel);
+  if (!kernel.ok())
+    return kernel.status();
+  StatusOr<std::vector<Tensor>> tensors = readArguments(options, *kernel);
+  if (!tensors.ok())
+    return tensors.status();
+  std::vector<Tensor> first;
+  Statistics statistics;
+  for (unsigned i = 0; i < options.schedules; ++i) {
+    DeviceArrays device(memory);
+    QOPT_RETURN_IF_ERROR(device.place(*kernel, *tensors));
+    emulator::LaunchOptions launchOptions = options.launch;
+    launchOptions.seed += i;
+    StatusOr<Statistics> counted =
+        launch(*kernel, options.grid, options.block, options.shared,
+               device.arguments(), memory, launchOptions);
+    if (!counted.ok())
+      return options.schedules == 1 ||
+                     counted.status().code() != StatusCode::GateFailed
+                 ? counted.status()
+                 : Status(StatusCode::GateFailed,
+                          "schedule " + std::to_string(i) + ": " +
+                              counted.status().message());
+    StatusOr<std::vector<Tensor>> arrays = device.fetch(*tensors);
+    if (!arrays.ok())
+      return arrays.status();
+    if (i == 0) {
+      first = std::move(*arrays);
+      statistics = std::move(*counted);
+    } else {
+      QOPT_RETURN_IF_ERROR(compare(first, *arrays, i));
+    }
+  }
+  if (!options.output.empty())
+    QOPT_RETURN_IF_ERROR(write(options.output, first));
+  if (options.json)
+    return printStatisticsJson(statistics);
+  if (options.statistics)
+    printStatistics(statistics);
+  return cli::flushOutput();
+}
+
+} // namespace qopt::emulate

@@ -1,0 +1,109 @@
+// qopt-emulate: runs one kernel of a PTX file on arrays, with all checks.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/cli/CommandLine.h"
+#include "tools/qopt-emulate/EmulateOptions.h"
+
+#include <charconv>
+
+using namespace qopt;
+
+/// "X", "X,Y" or "X,Y,Z", each at least 1.
+static Status parseExtent(const std::string &option, const std::string &text,
+                          emulator::Extent &extent) {
+  uint32_t values[3] = {1, 1, 1};
+  const char *at = text.data(), *last = text.data() + text.size();
+  for (int i = 0; i < 3; ++i) {
+    auto [end, failed] = std::from_chars(at, last, values[i]);
+    bool more = end != last && *end == ',' && i < 2;
+    if (failed != std::errc() || values[i] == 0 || (end != last && !more))
+      return {StatusCode::InvalidArgument,
+              option + ": expected X,Y,Z of at least 1, got \"" + text + "\""};
+    at = end + 1;
+    if (end == last)
+      break;
+  }
+  extent = {values[0], values[1], values[2]};
+  return {};
+}
+
+/// "all", "none", or a list such as "races,initialised".
+static Status parseChecks(const std::vector<std::string> &names,
+                          emulator::Checks &checks) {
+  if (names.empty() || names == std::vector<std::string>{"all"})
+    return {};
+  checks = emulator::Checks::none();
+  if (names == std::vector<std::string>{"none"})
+    return {};
+  for (const std::string &name : names) {
+    bool *check = name == "alignment"     ? &checks.alignment
+                  : name == "initialised" ? &checks.initialised
+                  : name == "races"       ? &checks.races
+                  : name == "barriers"    ? &checks.barriers
+                  : name == "copies"      ? &checks.copies
+                                          : nullptr;
+    if (!check)
+      return {StatusCode::InvalidArgument,
+              "--checks: expected all, none, or some of alignment, "
+              "initialised, races, barriers, copies; got \"" +
+                  name + "\""};
+    *check = true;
+  }
+  return {};
+}
+
+int main(int argc, char **argv) {
+  CLI::App app("Runs a kernel of a PTX file on the processor and checks every "
+               "access.\n",
+               "qopt-emulate");
+  emulate::EmulateOptions options;
+  options.launch.maximumInstructions = uint64_t(1) << 32;
+  std::string grid = "1", block = "32";
+  std::vector<std::string> checks;
+  app.add_option("ptx", options.ptx, "file of PTX text")->required();
+  app.add_option("--kernel", options.kernel,
+                 "name of the kernel [the file's only one]");
+  app.add_option("--grid", grid, "blocks: X,Y,Z [1]");
+  app.add_option("--block", block, "threads of a block: X,Y,Z [32]");
+  app.add_option("--shared", options.shared,
+                 "bytes of dynamic shared memory [0]")
+      ->check(cli::between(0, 227 * 1024));
+  app.add_option("--args", options.arguments,
+                 ".npz with arg0, arg1, …: arrays are copied to the device "
+                 "and back, 0-d arrays are passed by value");
+  app.add_option("--out", options.output,
+                 ".npz to write the arrays to, as the kernel left them");
+  app.add_option("--schedules", options.schedules,
+                 "run under this many orders of warps and blocks; results "
+                 "that differ are an error [1]")
+      ->check(cli::between(1, 1000000));
+  app.add_option("--seed", options.launch.seed, "of the first schedule [0]");
+  app.add_option("--checks", checks,
+                 "all, none, or some of alignment, initialised, races, "
+                 "barriers, copies; bounds are always checked [all]")
+      ->delimiter(',');
+  app.add_option("--findings", options.launch.maximumFindings,
+                 "findings to report before the kernel is stopped [1]")
+      ->check(cli::between(1, 1000000));
+  app.add_option("--max-instructions", options.launch.maximumInstructions,
+                 "of one warp; then the kernel is stopped; 0: none [2^32]");
+  app.add_option("--threads", options.launch.threads,
+                 "of the host; 0: one for each processor [0]")
+      ->check(cli::between(0, 1024));
+  app.add_flag("--stats", options.statistics,
+               "print instructions by kind, bytes by space, bank conflicts");
+  app.add_flag("--json", options.json, "the same as JSON");
+  cli::addExamples(
+      app, {"qopt-emulate scale.ptx --kernel scale --grid 4 --block 64 "
+            "--args args.npz --out out.npz",
+            "qopt-emulate scale.ptx --grid 4,1,1 --block 64,1,1 --args "
+            "args.npz --out out.npz --schedules 8",
+            "qopt-emulate scale.ptx --grid 4 --block 64 --args args.npz "
+            "--checks none --stats"});
+  return cli::run(app, argc, argv, [&]() -> Status {
+    QOPT_RETURN_IF_ERROR(parseExtent("--grid", grid, options.grid));
+    QOPT_RETURN_IF_ERROR(parseExtent("--block", block, options.block));
+    QOPT_RETURN_IF_ERROR(parseChecks(checks, options.launch.checks));
+    options.launch.countMemory = options.statistics || options.json;
+    return emulate::runKernel(options);
+  });
+}
