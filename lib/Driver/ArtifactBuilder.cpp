@@ -266,7 +266,8 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
   ArtifactConstants constants(**writer, threads, progress, countElements(func));
   auto function =
       options.target == TargetDevice::Cuda
-          ? buildGpuFunction(func, options, constants, **writer, summary)
+          ? buildGpuFunction(func, plan.decoder ? plan.decoder->context : 0,
+                             options, constants, **writer, summary)
           : buildHostFunction(module, func, options, constants, **writer,
                               summary);
   if (!function)

@@ -294,21 +294,25 @@ LogicalResult PlanBuilder::addView(Operation *op) {
   return success();
 }
 
-/// Whether an operand's kernel reads rows that lie apart (Plan.fbs, Value).
-static bool readsSeparateRows(OpOperand &use) {
+bool PlanBuilder::readsSeparateRows(OpOperand &use) const {
   Operation *op = use.getOwner();
-  if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op))
-    return llvm::all_of(op->getUses(), readsSeparateRows);
-  if (auto fused = dyn_cast<ir::FusedOp>(op)) // its parts run one by one
+  auto allDo = [this](auto uses) {
     return llvm::all_of(
-        fused.getBody().front().getArgument(use.getOperandNumber()).getUses(),
-        readsSeparateRows);
-  if (isa<ir::GatedActivationOp>(op) || isa<ir::KVAppendOp>(op) ||
-      isa<ir::QuantizeOp>(op))
+        uses, [this](OpOperand &each) { return readsSeparateRows(each); });
+  };
+  if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op))
+    return allDo(op->getUses());
+  if (auto fused = dyn_cast<ir::FusedOp>(op)) // its parts run one by one
+    return allDo(
+        fused.getBody().front().getArgument(use.getOperandNumber()).getUses());
+  if (isa<ir::KVAppendOp>(op))
     return true;
-  if (isa<ir::LinearOp, ir::RotaryOp, ir::CachedAttentionOp>(op))
+  if (isa<ir::RotaryOp, ir::CachedAttentionOp>(op))
     return use.getOperandNumber() == 0;
-  return false;
+  if (kernels) // of a GPU: all others read whole rows
+    return false;
+  return isa<ir::GatedActivationOp>(op) || isa<ir::QuantizeOp>(op) ||
+         (isa<ir::LinearOp>(op) && use.getOperandNumber() == 0);
 }
 
 /// Columns [offset, offset + size) of the last axis: a view where every reader
@@ -329,7 +333,9 @@ LogicalResult PlanBuilder::addSlice(tensor::ExtractSliceOp op) {
   uint32_t source = valueOf(op.getSource());
   int64_t width = from.getDimSize(last), size = to.getDimSize(last);
   bool views = plan->values[source]->row_elements == 0 &&
-               llvm::all_of(op->getUses(), readsSeparateRows);
+               llvm::all_of(op->getUses(), [this](OpOperand &use) {
+                 return readsSeparateRows(use);
+               });
   uint32_t id = addValue(op.getResult(),
                          views ? plan::Storage::Alias : plan::Storage::Arena);
   if (views) {
@@ -341,6 +347,8 @@ LogicalResult PlanBuilder::addSlice(tensor::ExtractSliceOp op) {
     view.row_stride = width;
     return success();
   }
+  if (kernels)
+    return op.emitError("no kernel of a GPU copies columns out of rows");
   auto &copy = addStep<plan::CopyT>(op);
   copy.x = source;
   copy.y = id;

@@ -61,6 +61,8 @@ private:
   mlir::LogicalResult addConstant(mlir::Operation *op);
   mlir::LogicalResult addView(mlir::Operation *op);
   mlir::LogicalResult addSlice(mlir::tensor::ExtractSliceOp op);
+  /// Whether an operand's kernel reads rows that lie apart (Plan.fbs, Value).
+  bool readsSeparateRows(mlir::OpOperand &use) const;
   mlir::LogicalResult addOutputs(mlir::Operation *terminator);
 
   /// Finds the sizes of an op's results.

@@ -1,0 +1,166 @@
+// What follows from a problem and a schedule: sizes, launches, names and
+// whether they can be built. No MLIR.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/AttentionDecode/AttentionDecode.h"
+#include "lib/Quant/Element.h"
+
+#include <algorithm>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::attention_decode;
+using quant::ElementType;
+
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t roundUp(int64_t a, int64_t b) { return ceilDiv(a, b) * b; }
+
+static int64_t bitsOf(const quant::Format &format) {
+  return quant::elementOf(format.element).bits;
+}
+
+// Validity --------------------------------------------------------------------
+
+static Status unsupported(std::string message) {
+  return Status(StatusCode::Unsupported, std::move(message));
+}
+
+Status attention_decode::isValid(const Problem &problem) {
+  const cuda::KvPageLayout &cache = problem.cache;
+  QOPT_RETURN_IF_ERROR(cache.check());
+  if (problem.activation != ElementType::F16 &&
+      problem.activation != ElementType::BF16)
+    return unsupported("attention takes queries in f16 or bf16, got " +
+                       std::string(quant::elementOf(problem.activation).name));
+  for (const quant::Format &format : {cache.key, cache.value})
+    if (format.isFloat() && format.element != problem.activation)
+      return unsupported(
+          "a cache in " + quant::spell(format) +
+          " needs queries of the same type, got " +
+          std::string(quant::elementOf(problem.activation).name));
+  if (problem.heads <= 0 || problem.heads % cache.keyHeads)
+    return unsupported(std::to_string(problem.heads) +
+                       " query heads are not a multiple of " +
+                       std::to_string(cache.keyHeads) + " key heads");
+  if (problem.queryStride < problem.heads * cache.keySize ||
+      problem.queryStride % 8)
+    return unsupported("queries " + std::to_string(problem.queryStride) +
+                       " elements apart; expected a multiple of 8 and no less "
+                       "than all heads");
+  if (problem.context <= 0)
+    return unsupported("a context of " + std::to_string(problem.context) +
+                       " positions");
+  return Status();
+}
+
+Status attention_decode::isValid(const Problem &problem,
+                                 const Schedule &schedule,
+                                 const target::Target &target) {
+  QOPT_RETURN_IF_ERROR(isValid(problem));
+  int64_t page = problem.cache.page;
+  if (schedule.tile % 16 || schedule.tile <= 0 ||
+      (schedule.tile % page && page % schedule.tile))
+    return unsupported("tiles of " + std::to_string(schedule.tile) +
+                       " positions do not fit pages of " +
+                       std::to_string(page));
+  int warps = schedule.warps;
+  if ((warps != 1 && warps != 2 && warps != 4 && warps != 8) ||
+      schedule.rowTiles < 1 || schedule.stages < 2)
+    return unsupported("expected 1, 2, 4 or 8 warps and at least 2 stages");
+  // Queries, outputs and scores of a warp, in registers of a lane.
+  Plan plan = planOf(problem, schedule);
+  int64_t perTile = ceilDiv(problem.cache.keySize, 32) * 4 +
+                    plan.valueTiles * 4 + schedule.tile / 16 * 4;
+  if (perTile * schedule.rowTiles > 176)
+    return unsupported(std::to_string(schedule.rows()) +
+                       " rows need more registers than a thread has");
+  if (plan.sharedBytes > target.limits.sharedPerBlock)
+    return unsupported(std::to_string(plan.sharedBytes) +
+                       " bytes of shared memory; " + std::string(target.name) +
+                       " has " + std::to_string(target.limits.sharedPerBlock));
+  return Status();
+}
+
+// Sizes -----------------------------------------------------------------------
+
+Plan attention_decode::planOf(const Problem &problem,
+                              const Schedule &schedule) {
+  const cuda::KvPageLayout &cache = problem.cache;
+  Plan plan{};
+  int64_t keyBits = bitsOf(cache.key), valueBits = bitsOf(cache.value);
+  plan.keyRow = cache.keySize * keyBits / 8;
+  plan.valueRow = cache.valueSize * valueBits / 8;
+  // Whole reads: of 32 channels of K, of two chunks of V.
+  plan.keyStride = roundUp(plan.keyRow, 4 * keyBits);
+  plan.valueStride = roundUp(plan.valueRow, 32);
+  plan.keyBytes = schedule.tile * plan.keyStride;
+  plan.valueBytes = schedule.tile * plan.valueStride;
+  plan.keyScaleBytes = cache.key.isFloat() ? 0 : schedule.tile * 2;
+  plan.valueScaleBytes = cache.value.isFloat() ? 0 : schedule.tile * 2;
+  plan.stageBytes = plan.keyBytes + plan.valueBytes + plan.keyScaleBytes +
+                    plan.valueScaleBytes;
+  plan.probabilityBytes = int64_t(schedule.rowTiles) * schedule.tile * 16;
+  int64_t channels = valueBits == 4 ? roundUp(cache.valueSize, 32)
+                                    : roundUp(cache.valueSize, 16);
+  plan.valueTiles = channels / 16;
+  plan.partialStride = channels + 4;
+  bool own = schedule.division == Division::Positions;
+  int64_t stages =
+      int64_t(own ? schedule.warps : 1) * schedule.stages * plan.stageBytes;
+  int64_t partials =
+      int64_t(schedule.warps) * schedule.rows() * (plan.partialStride + 2) * 4;
+  plan.sharedBytes = roundUp(std::max(stages, partials), 128) +
+                     roundUp(schedule.warps * plan.probabilityBytes, 128) + 128;
+  plan.slotFloats = schedule.rows() * (cache.valueSize + 2);
+  return plan;
+}
+
+Launch attention_decode::launchOf(const Problem &problem,
+                                  const Schedule &schedule,
+                                  const target::Target &target,
+                                  int64_t sequences, int64_t tokens,
+                                  int64_t context) {
+  Plan plan = planOf(problem, schedule);
+  int64_t rowBlocks = ceilDiv(tokens * problem.sharing(), schedule.blockRows());
+  Launch launch{};
+  launch.y = problem.cache.keyHeads * rowBlocks;
+  launch.z = sequences;
+  int64_t room = int64_t(target.multiprocessors) * schedule.blocksPerSm;
+  int64_t seen =
+      problem.window ? std::min(context, problem.window + tokens - 1) : context;
+  int64_t least =
+      int64_t(schedule.warps) * schedule.tilesPerWarp * schedule.tile;
+  launch.x = 1;
+  if (schedule.division == Division::Positions)
+    launch.x = std::max<int64_t>(
+        std::min(room / (launch.y * launch.z), ceilDiv(seen, least)), 1);
+  launch.threads = schedule.threads();
+  launch.sharedBytes = plan.sharedBytes;
+  if (launch.x > 1) {
+    launch.workspaceBytes =
+        launch.x * launch.y * launch.z * plan.slotFloats * 4;
+    launch.counters = launch.y * launch.z;
+  }
+  return launch;
+}
+
+std::string attention_decode::symbolOf(const Problem &problem,
+                                       const Schedule &schedule,
+                                       const target::Target &target) {
+  std::string act(quant::elementOf(problem.activation).name);
+  std::string name = schedule.division == Division::Rows ? "attention_prefill_"
+                                                         : "attention_decode_";
+  name += std::string(target.name) + "_" + act + "_" +
+          quant::spell(problem.cache.key) + "_" +
+          quant::spell(problem.cache.value) + "_" + act + "_d" +
+          std::to_string(problem.cache.keySize) + "_r" +
+          std::to_string(schedule.blockRows());
+  if (problem.window)
+    name += "_window";
+  if (problem.softcap > 0)
+    name += "_softcap";
+  if (problem.slopes)
+    name += "_slopes";
+  if (problem.sinks)
+    name += "_sinks";
+  return name;
+}

@@ -1,0 +1,175 @@
+// The family `attention_decode`: attention of few new tokens a sequence over a
+// paged cache, where reading keys and values is what takes the time. What is
+// asked is a Problem, what was chosen a Schedule; Schedules, Cost and Generator
+// are the files beside this one. The formula is
+// runtime/host/CachedAttention.h's.
+//
+// # How the work is divided
+//
+// A block has one sequence, one key head, up to 8 · rowTiles query rows and a
+// split of the sequence's positions. A query row is a new token and one of the
+// heads that share the key head, so that a key that was read serves them all.
+// The positions of a split go in tiles, which the block's warps take in turn;
+// each warp copies its tiles itself, `stages` of them ahead, and has its own
+// running maximum, sum and output. What the warps have is put together in
+// shared memory, what the splits have by the split that arrives last, both in a
+// fixed order.
+//
+//   blocks   x: splits   y: key heads × blocks of rows   z: sequences
+//
+//   positions  0        |        |        |        | … last
+//   split 0    w0 w1 w2 w3 w0 w1 …   split 1    w0 w1 …
+//
+// # A product
+//
+// Positions and channels lie on the m side of mma.m16n8k16, query rows on its n
+// side, 8 at a time:
+//
+//   scores [16 positions, 8 rows] += K [16 positions, 16 channels] · Qᵀ
+//   output [16 channels, 8 rows]  += Vᵀ [16 channels, 16 positions] · P
+//
+// Scores have their rows in the columns of a fragment as outputs have, so that
+// maxima, sums and corrections stay in their lanes; probabilities alone change
+// sides, through 16 bytes of shared memory a position. Which channels a lane
+// takes of K is free as long as Q agrees: lane t takes the eight 8t…8t+7 of
+// every 32, one read a position whatever the format.
+//
+// # A tile in shared memory
+//
+//   | K: tile × keyStride | V: tile × valueStride | K scales | V scales |
+//
+// A position's codes are copied in 16-byte chunks, whose index is exclusive-or
+// with the position's low bits, reversed, so that neither reads of K (lanes of
+// 8 positions side by side) nor of V (8 positions of one chunk) meet in a bank:
+//
+//   chunk c of position p lies at chunk c ^ reverse(p · chunks of 128 bytes)
+//
+// Bulk copies cannot do this, which is why every architecture has the 16-byte
+// asynchronous ones here. What lies beyond the sequence or pads a row is zero.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_ATTENTIONDECODE_ATTENTIONDECODE_H
+#define QOPT_LIB_KERNELS_ATTENTIONDECODE_ATTENTIONDECODE_H
+
+#include "lib/Quant/Format.h"
+#include "lib/Target/Target.h"
+#include "qopt/Status.h"
+#include "runtime/cuda/KvPageLayout.h"
+
+#include <string>
+#include <vector>
+
+namespace qopt::kernels::attention_decode {
+
+/// What was asked; attention_prefill is asked the same. Queries, output and
+/// float caches have the activation's type.
+struct Problem {
+  int64_t heads = 0; ///< of queries, a multiple of cache.keyHeads
+  cuda::KvPageLayout cache;
+  quant::ElementType activation = quant::ElementType::F16;
+  int64_t queryStride = 0; ///< elements from a token's queries to the next's
+  int64_t context = 0;     ///< most positions of a sequence
+  float scale = 1;         ///< of q · k
+  int64_t window = 0;      ///< keys that a query sees, itself included; 0: all
+  float softcap = 0;       ///< c · tanh(score / c); 0: none
+  bool slopes = false;     ///< ALiBi: slope[head] · (key − position) is added
+  bool sinks = false;      ///< e^sink[head] is added to the sum of a row
+
+  int64_t sharing() const { return heads / cache.keyHeads; }
+  /// Entries of a sequence in the page table.
+  int64_t pageStride() const { return (context + cache.page - 1) / cache.page; }
+};
+
+/// What the warps of a block divide among themselves.
+enum class Division : uint8_t {
+  Positions, ///< each has tiles of its own and all rows
+  Rows,      ///< each has rows of its own and all tiles: attention_prefill
+};
+
+/// What was chosen.
+struct Schedule {
+  Division division = Division::Positions;
+  int warps = 4;
+  int rowTiles = 1; ///< of 8 query rows, of a warp
+  int tile = 32;    ///< positions of a tile
+  int stages = 3;   ///< tiles in shared memory, of a warp or of the block
+  int blocksPerSm = 1;
+  int tilesPerWarp = 2; ///< that a split has at least
+  std::string_view why; ///< a sentence for the report
+
+  int rows() const { return 8 * rowTiles; } ///< of a warp
+  int blockRows() const {
+    return division == Division::Rows ? warps * rows() : rows();
+  }
+  int threads() const { return 32 * warps; }
+};
+
+/// Sizes that follow; the generator, the cost model and the launch agree on
+/// them by this structure. Bytes unless said otherwise.
+struct Plan {
+  int64_t keyRow, valueRow;       ///< a position's codes in memory
+  int64_t keyStride, valueStride; ///< and in shared memory
+  int64_t keyBytes, valueBytes;   ///< of a tile
+  int64_t keyScaleBytes, valueScaleBytes;
+  int64_t stageBytes, probabilityBytes;
+  int64_t valueTiles;    ///< tiles of 16 channels
+  int64_t partialStride; ///< f32 of a row of a warp's output
+  int64_t sharedBytes;   ///< of a block, everything
+  int64_t slotFloats;    ///< f32 of a split in the workspace
+};
+
+/// How a batch is launched.
+struct Launch {
+  int64_t x, y, z; ///< blocks: splits, key heads × blocks of rows, sequences
+  int threads;
+  int64_t sharedBytes;
+  int64_t workspaceBytes; ///< 0 where there is one split
+  int64_t counters;       ///< u32, zero before the first launch
+};
+
+/// Why a problem, or a schedule for it, cannot be built; ok if it can.
+Status isValid(const Problem &problem);
+Status isValid(const Problem &problem, const Schedule &schedule,
+               const target::Target &target);
+
+Plan planOf(const Problem &problem, const Schedule &schedule);
+
+/// The launch for `sequences` sequences with at most `tokens` new tokens and
+/// `context` positions each: as many splits as fill the SMs.
+Launch launchOf(const Problem &problem, const Schedule &schedule,
+                const target::Target &target, int64_t sequences, int64_t tokens,
+                int64_t context);
+
+/// `attention_decode_<arch>_<act>_<key>_<value>_<act>_d<size>_r<rows>
+/// [_window][_softcap][_slopes][_sinks]`, attention_prefill where warps divide
+/// rows
+std::string symbolOf(const Problem &problem, const Schedule &schedule,
+                     const target::Target &target);
+
+/// The schedule for sequences of at most `tokens` new tokens.
+StatusOr<Schedule> chooseSchedule(const Problem &problem, int64_t tokens,
+                                  const target::Target &target);
+
+/// One summand of a prediction and where its figure comes from.
+struct CostTerm {
+  std::string_view name;
+  double seconds;
+  std::string why;
+};
+
+struct Cost {
+  int64_t cacheBytes, activationBytes, partialBytes;
+  double flops;
+  std::vector<CostTerm> terms;
+  double seconds;  ///< their sum
+  double roofPart; ///< seconds that the cache takes at the roof / seconds
+};
+
+/// What a launch for sequences that all have `tokens` new tokens and `context`
+/// positions costs.
+Cost costOf(const Problem &problem, const Schedule &schedule,
+            const target::Target &target, int64_t sequences, int64_t tokens,
+            int64_t context);
+
+} // namespace qopt::kernels::attention_decode
+
+#endif // QOPT_LIB_KERNELS_ATTENTIONDECODE_ATTENTIONDECODE_H

@@ -1,0 +1,136 @@
+// The parts of an `attention_decode` kernel while it is built: the block's
+// place, copies, scores, values and the combination, a file each. Private to
+// this folder; attention_prefill is the same body with another schedule.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_ATTENTIONDECODE_ATTENTIONDECODEBODY_H
+#define QOPT_LIB_KERNELS_ATTENTIONDECODE_ATTENTIONDECODEBODY_H
+
+#include "lib/Kernels/AttentionDecode/AttentionDecode.h"
+#include "lib/Kernels/Builder/Fragments.h"
+
+namespace qopt::kernels::attention_decode {
+
+class Body {
+public:
+  Body(Kernel &kernel, const Problem &problem, const Schedule &schedule);
+
+  void build();
+
+private:
+  /// Numbers that exp2 gets are larger by this, so that probabilities times the
+  /// scales of values stay far from the smallest half; it cancels out.
+  double bias() const;
+
+  // The block's place.
+  Int findPlace();
+  void attend();
+  Int positionOf(Int row);
+
+  // A warp's tiles. What a warp carries from tile to tile.
+  struct State {
+    std::vector<std::array<Real, 2>> maxima, sums; ///< [row tile][2t, 2t+1]
+    std::vector<Accumulator> output;               ///< [value tile][row tile]
+  };
+  State startState();
+  void push(Kernel::Values &values, const State &state);
+  State pop(Kernel::Values &values);
+  void walkTiles();
+  bool dividesRows() const { return schedule.division == Division::Rows; }
+  /// A barrier of those who share a stage.
+  void syncReaders();
+  Int tileAt(Int index); ///< tile `index` of the warp
+
+  // Copies.
+  std::vector<Int> findPages(Int tile);
+  void copyTile(Int tile, const std::vector<Int> &pages, Int stage);
+  struct Codes {
+    int64_t row, stride;
+  };
+  struct Piece {
+    Global source; ///< of a page: the head's codes of a position
+    Int destination;
+    Int present; ///< positions from here on that exist
+    int64_t positions;
+  };
+  void copyCodes(const Codes &codes, const Piece &piece);
+  void copyScales(const Piece &piece, int firstLane);
+  /// The threads that copy a tile: the warp, or the block.
+  Int copier() { return dividesRows() ? k.thread() : k.lane(); }
+  int copiers() const { return dividesRows() ? schedule.threads() : 32; }
+
+  // Scores.
+  using Scores = std::vector<Accumulator>; ///< [16 positions][row tile]
+  void loadQueries();
+  std::vector<Int> queryWords(Int row, int step);
+  void findRows();
+  Scores multiplyKeys(Int stage);
+  std::vector<std::array<Int, 2>> unpackKeys(std::vector<Int> words);
+  Scores finishScores(Int stage, Int tile, Scores scores);
+  Real finishScore(Real score, Real factor, Int position, size_t row, int side);
+  Scores maskScores(Int tile, Scores scores);
+  void exponentiate(Scores &scores, State &state);
+  std::array<Real, 2> scalesOf(Int stage, int64_t offset, int block);
+
+  // Values.
+  void multiplyValues(Int stage, const Scores &probabilities, State &state);
+  std::vector<std::array<Int, 2>> turnProbabilities(Int stage,
+                                                    const Scores &scores);
+  std::vector<std::array<Int, 4>> valueFragments(Int stage, int block,
+                                                 int pair);
+
+  // Combination.
+  struct Sum {
+    Real maximum, total, value;
+  };
+  Sum add(Sum a, Sum b);
+  void storePartials(const State &state);
+  void combineWarps();
+  void storeRows();
+  Sum ofWarp(Int warp, Int row, Int channel);
+  Sum ofWarps(Int row, Int channel);
+  void combineSplits(Global slot, Global counter);
+  Sum ofSplits(Int row, Int channel);
+  void forElements(Int begin, int step,
+                   llvm::function_ref<void(Int, Int)> body);
+  void storeOutput(Int row, Int channel, Sum sum);
+  Global slotOf(Int split);
+
+  /// Address within a row of chunk `lane` + `constant` as it lies in shared
+  /// memory; `lane` is in bytes and exclusive-or with the position already.
+  Int chunk(Int lane, int64_t constant, int64_t stride);
+
+  Kernel &k;
+  const Problem &problem;
+  const Schedule &schedule;
+  const Plan plan;
+  mlir::Type activation;
+  int sharing;
+
+  Int stages, probabilities, flag; ///< in shared memory
+  Int g, t;                        ///< lane = 4g + t
+  Int sequence, keyHead, split;
+  Int tokenStart, context;
+  Int firstRow, rows;       ///< of the warp
+  Int first, end;           ///< positions that the block's rows see
+  Int active;               ///< splits that have tiles
+  Int tileBegin, tileEnd;   ///< of the split
+  Int count;                ///< tiles that the warp walks
+  Global keys;              ///< of the head in page 0
+  std::vector<Int> queries; ///< [row tile][step][4]
+  std::vector<std::array<Int, 2>> positions; ///< [row tile][2t, 2t+1]
+  std::vector<std::array<Real, 2>> slopes;
+};
+
+/// Exclusive-or of the chunk index for position `position` (its low three bits
+/// count), and its period in chunks.
+Int swizzleOf(Int position, int64_t stride);
+int64_t swizzlePeriod(int64_t stride);
+
+/// Two f16 or bf16 words of the codes of a word: even and odd bytes.
+std::array<Int, 2> unpackInt8(Kernel &kernel, Int word, mlir::Type type);
+/// Four words: nibbles i and i + 4.
+std::array<Int, 4> unpackInt4(Kernel &kernel, Int word, mlir::Type type);
+
+} // namespace qopt::kernels::attention_decode
+
+#endif // QOPT_LIB_KERNELS_ATTENTIONDECODE_ATTENTIONDECODEBODY_H

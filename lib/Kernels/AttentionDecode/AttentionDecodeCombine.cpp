@@ -1,0 +1,201 @@
+// The end of an `attention_decode` kernel: what the warps of a block have, then
+// what the splits of a sequence have, becomes the output. Every sum is over
+// warps or splits in their order, so that it does not depend on who was first.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/AttentionDecode/AttentionDecodeBody.h"
+
+#include <cmath>
+#include <numbers>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::attention_decode;
+using quant::ElementType;
+
+constexpr unsigned outputArgument = 1, workspaceArgument = 6,
+                   countersArgument = 7, slopesArgument = 8;
+constexpr int splitsAtOnce = 4; // loads in flight of a thread
+
+/// Channel of row g + 8 · half of a tile.
+static Int channelOf(const Problem &problem, int tile, int half, Int g) {
+  switch (problem.cache.value.element) {
+  case ElementType::Int8:
+    return g * 2 + (tile * 16 + half);
+  case ElementType::Int4:
+    return g * 4 + (tile / 2 * 32 + tile % 2 * 2 + half);
+  default:
+    return g + (tile * 16 + half * 8);
+  }
+}
+
+/// [warp][row] outputs of partialStride floats, then [warp][row] maximum, sum.
+void Body::storePartials(const State &state) {
+  int64_t rowBytes = plan.partialStride * 4;
+  int64_t warpBytes = schedule.rows() * rowBytes;
+  Int output = stages + k.warp() * warpBytes + t * (2 * rowBytes);
+  Int pairs = stages + schedule.warps * warpBytes +
+              k.warp() * (schedule.rows() * 8) + t * 16;
+  for (int row = 0; row < schedule.rowTiles; ++row)
+    for (int side = 0; side < 2; ++side) {
+      Real sum = state.sums[row][side];
+      for (int distance : {4, 8, 16})
+        sum = k.addFromLane(sum, distance);
+      int64_t at = row * 8 + side;
+      k.when(g == 0, [&] {
+        k.storeShared(pairs, at * 8,
+                      {k.bits(state.maxima[row][side]), k.bits(sum)});
+      });
+      for (int tile = 0; tile < plan.valueTiles; ++tile)
+        for (int half = 0; half < 2; ++half)
+          k.storeSharedReal(
+              output + channelOf(problem, tile, half, g) * 4, at * rowBytes,
+              state.output[tile * schedule.rowTiles + row][2 * half + side]);
+    }
+}
+
+/// Every (row, channel) that exists, one a thread.
+void Body::forElements(Int begin, int step,
+                       llvm::function_ref<void(Int, Int)> body) {
+  int64_t channels = problem.cache.valueSize;
+  k.loop(begin, rows * channels, k.constant(step), {},
+         [&](Int i, Kernel::Values) {
+           body(i / channels, i % channels);
+           return Kernel::Values();
+         });
+}
+
+Body::Sum Body::add(Sum a, Sum b) {
+  Real maximum = max(a.maximum, b.maximum);
+  Real left = exp2(a.maximum - maximum), right = exp2(b.maximum - maximum);
+  return {maximum, fma(a.total, left, b.total * right),
+          fma(a.value, left, b.value * right)};
+}
+
+/// The split's slot of the workspace: [row][channel] outputs, then [row]
+/// maximum, sum.
+Global Body::slotOf(Int split) {
+  Int place = sequence * blocksY(k) + blockY(k);
+  return k.pointer(workspaceArgument)
+      .at(place * blocksX(k) + split, plan.slotFloats * 4);
+}
+
+/// What storePartials stored.
+Body::Sum Body::ofWarp(Int warp, Int row, Int channel) {
+  int64_t rowBytes = plan.partialStride * 4;
+  int64_t warpBytes = schedule.rows() * rowBytes;
+  Int value = stages + warp * warpBytes + row * rowBytes + channel * 4;
+  Int pair = stages + schedule.warps * warpBytes +
+             warp * (schedule.rows() * 8) + row * 8;
+  std::vector<Int> words = k.loadShared(pair, 0, 2);
+  return {k.asReal(words[0]), k.asReal(words[1]), k.loadSharedReal(value, 0)};
+}
+
+Body::Sum Body::ofWarps(Int row, Int channel) {
+  Sum sum = ofWarp(k.constant(0), row, channel);
+  for (int warp = 1; warp < schedule.warps; ++warp)
+    sum = add(sum, ofWarp(k.constant(warp), row, channel));
+  return sum;
+}
+
+/// Where warps have rows of their own, each stores them.
+void Body::storeRows() {
+  forElements(k.lane(), 32, [&](Int row, Int channel) {
+    storeOutput(row, channel, ofWarp(k.warp(), row, channel));
+  });
+}
+
+void Body::combineWarps() {
+  Flag alone = active == 1;
+  k.when(alone, [&] {
+    forElements(k.thread(), schedule.threads(), [&](Int row, Int channel) {
+      storeOutput(row, channel, ofWarps(row, channel));
+    });
+  });
+  k.when(k.constant(1) < active, [&] {
+    Global slot = slotOf(split);
+    int64_t channels = problem.cache.valueSize;
+    mlir::Type f32 = k.builder().getF32Type();
+    forElements(k.thread(), schedule.threads(), [&](Int row, Int channel) {
+      Sum sum = ofWarps(row, channel);
+      k.storeReal(slot.at(row * channels + channel, 4), sum.value, f32);
+      k.when(channel == 0, [&] {
+        Global pair = slot.at(row * 2 + schedule.rows() * channels, 4);
+        k.storeReal(pair, sum.maximum, f32);
+        k.storeReal(pair.at(4), sum.total, f32);
+      });
+    });
+    Int place = sequence * blocksY(k) + blockY(k);
+    combineSplits(slot, k.pointer(countersArgument).at(place, 4));
+  });
+}
+
+/// The split that arrives last has everybody's before it.
+void Body::combineSplits(Global slot, Global counter) {
+  k.syncBlock();
+  k.when(k.thread() == 0, [&] {
+    Int before = k.arriveAt(counter, active - 1);
+    k.storeShared(flag, 0, {before});
+  });
+  k.syncBlock();
+  Int before = k.loadShared(flag, 0, 1)[0];
+  k.when(before == active - 1, [&] {
+    forElements(k.thread(), schedule.threads(), [&](Int row, Int channel) {
+      storeOutput(row, channel, ofSplits(row, channel));
+    });
+  });
+}
+
+/// In groups of splits whose loads are in flight together.
+Body::Sum Body::ofSplits(Int row, Int channel) {
+  int64_t channels = problem.cache.valueSize;
+  mlir::Type f32 = k.builder().getF32Type();
+  Real zero = k.real(0);
+  Kernel::Values values = {k.real(-1e30).value, zero.value, zero.value};
+  auto ofValues = [&](const Kernel::Values &v) {
+    return Sum{{{&k, v[0]}}, {{&k, v[1]}}, {{&k, v[2]}}};
+  };
+  values =
+      k.loop(k.constant(0), active, k.constant(splitsAtOnce), values,
+             [&](Int begin, Kernel::Values now) {
+               std::vector<Sum> loaded;
+               for (int i = 0; i < splitsAtOnce; ++i) {
+                 Global slot = slotOf(min(begin + i, active - 1));
+                 Global pair = slot.at(row * 2 + schedule.rows() * channels, 4);
+                 loaded.push_back(
+                     {k.loadReal(pair, f32), k.loadReal(pair.at(4), f32),
+                      k.loadReal(slot.at(row * channels + channel, 4), f32)});
+               }
+               Sum sum = ofValues(now);
+               for (int i = 0; i < splitsAtOnce; ++i) {
+                 Flag exists = begin + i < active;
+                 loaded[i].maximum =
+                     select(exists, loaded[i].maximum, k.real(-1e30));
+                 loaded[i].total = select(exists, loaded[i].total, zero);
+                 loaded[i].value = select(exists, loaded[i].value, zero);
+                 sum = add(sum, loaded[i]);
+               }
+               return Kernel::Values{sum.maximum.value, sum.total.value,
+                                     sum.value.value};
+             });
+  return ofValues(values);
+}
+
+/// A row that sees nothing gives 0.
+void Body::storeOutput(Int row, Int channel, Sum sum) {
+  Int place = firstRow + row;
+  Int token = tokenStart + place / sharing;
+  Int head = keyHead * sharing + place % sharing;
+  if (problem.sinks) {
+    unsigned argument = slopesArgument + (problem.slopes ? 1 : 0);
+    Global address = k.pointer(argument).at(head, 4);
+    Real sink = k.asReal(k.loadConstant(address, 1)[0]) * std::numbers::log2e;
+    sum = add(sum, {sink, k.real(std::exp2(bias())), k.real(0)});
+  }
+  Real inverse =
+      select(k.real(0) < sum.total, reciprocal(sum.total), k.real(0));
+  int64_t channels = problem.cache.valueSize;
+  Global output = k.pointer(outputArgument)
+                      .at(token, problem.heads * channels * 2)
+                      .at(head * channels + channel, 2);
+  k.storeReal(output, sum.value * inverse, activation);
+}

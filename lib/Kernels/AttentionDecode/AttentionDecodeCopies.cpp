@@ -1,0 +1,141 @@
+// Copies of a tile from its pages into a stage; how a stage lies is drawn in
+// AttentionDecode.h.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/AttentionDecode/AttentionDecodeBody.h"
+
+#include <algorithm>
+#include <numeric>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::attention_decode;
+
+constexpr unsigned pageTableArgument = 3;
+
+int64_t attention_decode::swizzlePeriod(int64_t stride) {
+  return std::gcd<int64_t>(stride / 16, 8);
+}
+
+/// Of the position's bits, those that tell rows in the same banks apart, the
+/// lowest one first: reversed, so that neighbours are far from each other.
+Int attention_decode::swizzleOf(Int position, int64_t stride) {
+  Kernel &k = *position.kernel;
+  switch (swizzlePeriod(stride)) {
+  case 8:
+    return (position & 1) << 2 | (position & 2) | ((position >> 2) & 1);
+  case 4:
+    return (position & 2) | ((position >> 2) & 1);
+  case 2:
+    return (position >> 2) & 1;
+  }
+  return k.constant(0);
+}
+
+Int Body::chunk(Int lane, int64_t constant, int64_t stride) {
+  int64_t inside = constant % swizzlePeriod(stride);
+  return (lane ^ inside * 16) + (constant - inside) * 16;
+}
+
+static int64_t positionsOfPiece(const Problem &problem,
+                                const Schedule &schedule) {
+  return std::min<int64_t>(schedule.tile, problem.cache.page);
+}
+
+/// Entries of the page table for the pieces of a tile; a piece without a
+/// position that somebody sees gets a neighbour's.
+std::vector<Int> Body::findPages(Int tile) {
+  int64_t piece = positionsOfPiece(problem, schedule);
+  int64_t page = problem.cache.page;
+  Global table =
+      k.pointer(pageTableArgument).at(sequence, problem.pageStride() * 4);
+  std::vector<Int> pages;
+  for (int64_t i = 0; i < schedule.tile / piece; ++i) {
+    Int position = tile * schedule.tile + i * piece;
+    position = max(min(position, end - 1), first);
+    pages.push_back(k.loadConstant(table.at(position / page, 4), 1)[0]);
+  }
+  return pages;
+}
+
+void Body::copyTile(Int tile, const std::vector<Int> &pages, Int stage) {
+  const cuda::KvPageLayout &cache = problem.cache;
+  int64_t positions = positionsOfPiece(problem, schedule);
+  int64_t keyScales = plan.keyBytes + plan.valueBytes;
+  for (size_t i = 0; i < pages.size(); ++i) {
+    int64_t inTile = int64_t(i) * positions;
+    Int start = tile * schedule.tile + inTile;
+    Int inPage = start % cache.page;
+    Int present = end - start;
+    Global head = keys.at(pages[i], cache.pageBytes());
+    Global values = head.at(cache.valueOffset(0));
+    copyCodes({plan.keyRow, plan.keyStride},
+              {head.at(inPage, plan.keyRow), stage + inTile * plan.keyStride,
+               present, positions});
+    copyCodes({plan.valueRow, plan.valueStride},
+              {values.at(inPage, plan.valueRow),
+               stage + (plan.keyBytes + inTile * plan.valueStride), present,
+               positions});
+    if (plan.keyScaleBytes)
+      copyScales({head.at(cache.keyCodeBytes()).at(inPage, 2),
+                  stage + (keyScales + inTile * 2), present, positions},
+                 0);
+    if (plan.valueScaleBytes)
+      copyScales({values.at(cache.valueCodeBytes()).at(inPage, 2),
+                  stage + (keyScales + plan.keyScaleBytes + inTile * 2),
+                  present, positions},
+                 16);
+  }
+}
+
+/// Rows of codes, padded with zeros to their stride. A thread's pieces are 16
+/// bytes, or as many as rows are aligned to.
+void Body::copyCodes(const Codes &codes, const Piece &piece) {
+  int64_t size = std::gcd<int64_t>(codes.row, 16);
+  int64_t perRow = codes.stride / size;
+  int64_t total = piece.positions * perRow, threads = copiers();
+  bool isEven = threads % perRow == 0 && (perRow & (perRow - 1)) == 0;
+  for (int64_t i = 0; i < total; i += threads) {
+    // Of the thread's piece; the row's constant part apart, in whose bits the
+    // other part has none.
+    int64_t rowConstant = isEven ? i / perRow : 0;
+    Int index = isEven ? copier() : copier() + i;
+    Int row = index / perRow, column = index % perRow;
+    Int offset = column * size;
+    Int swizzle = swizzleOf(row, codes.stride) ^
+                  swizzleOf(k.constant(rowConstant), codes.stride);
+    Int place = (row + rowConstant) * codes.stride + (offset ^ swizzle * 16);
+    Flag exists = row < piece.present - rowConstant;
+    Int source = (row + rowConstant) * codes.row + offset;
+    if (codes.row != codes.stride) {
+      Flag isCode = offset < codes.row;
+      exists = exists && isCode;
+      source = select(isCode, source, k.constant(0));
+    }
+    Int present = select(exists, k.constant(size), k.constant(0));
+    auto copy = [&] {
+      copyAsync(piece.destination + place, piece.source.at(source, 1), present,
+                unsigned(size));
+    };
+    if (i + threads <= total)
+      copy();
+    else
+      k.when(copier() < total - i, copy);
+  }
+}
+
+/// Scales of the piece's positions, 8 a lane.
+void Body::copyScales(const Piece &piece, int firstLane) {
+  int lanes = int(piece.positions / 8);
+  Int index = copier() - firstLane;
+  for (int i = 0; i < lanes; i += 16) {
+    Int at = index + i;
+    Flag mine = k.constant(firstLane - 1) < copier() &&
+                copier() < firstLane + std::min(16, lanes - i);
+    k.when(mine, [&] {
+      Int present = (piece.present - at * 8) * 2;
+      present = max(min(present, k.constant(16)), k.constant(0));
+      copyAsync(piece.destination + at * 16, piece.source.at(at, 16), present,
+                16);
+    });
+  }
+}

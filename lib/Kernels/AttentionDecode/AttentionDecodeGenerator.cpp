@@ -1,0 +1,252 @@
+// Setup of an `attention_decode` kernel: which part of the batch is the
+// block's, and the walk of a warp over its tiles.
+//
+//   copies of tiles i+1 … i+stages−1 in flight ┊ tile i: scores → softmax →
+//   values
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/AttentionDecode/AttentionDecodeGenerator.h"
+#include "lib/Kernels/AttentionDecode/AttentionDecodeBody.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::attention_decode;
+using quant::ElementType;
+
+// Arguments; see AttentionDecodeGenerator.h.
+enum { Query, Output, Pages, PageTable, TokenStarts, ContextStarts };
+
+static std::vector<Argument> argumentsOf(const Problem &problem) {
+  std::vector<Argument> arguments = {
+      {Argument::Dependent, "query"},
+      {Argument::Dependent, "output"},
+      {Argument::Dependent, "pages"},
+      {Argument::Constant, "page_table", 4},
+      {Argument::Constant, "token_starts", 4},
+      {Argument::Constant, "context_starts", 4},
+      {Argument::Dependent, "workspace"},
+      {Argument::Dependent, "counters", 4},
+  };
+  if (problem.slopes)
+    arguments.push_back({Argument::Constant, "slopes", 4});
+  if (problem.sinks)
+    arguments.push_back({Argument::Constant, "sinks", 4});
+  return arguments;
+}
+
+Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule)
+    : k(kernel), problem(problem), schedule(schedule),
+      plan(planOf(problem, schedule)), sharing(int(problem.sharing())) {
+  OpBuilder &builder = k.builder();
+  activation = problem.activation == ElementType::BF16
+                   ? Type(builder.getBF16Type())
+                   : Type(builder.getF16Type());
+}
+
+/// The largest f16 scale of values is 65504 over the largest code: times 2^bias
+/// it stays a half.
+double Body::bias() const {
+  if (activation.isBF16())
+    return 0;
+  switch (problem.cache.value.element) {
+  case ElementType::Int8:
+    return 6;
+  case ElementType::Int4:
+    return 2;
+  default:
+    return 8;
+  }
+}
+
+void Body::build() {
+  stages = k.shared(plan.sharedBytes - 128 -
+                    (schedule.warps * plan.probabilityBytes + 127) / 128 * 128);
+  probabilities = k.shared(schedule.warps * plan.probabilityBytes) +
+                  k.warp() * plan.probabilityBytes;
+  flag = k.shared(128);
+  g = k.lane() >> 2;
+  t = k.lane() & 3;
+  k.launchSuccessor();
+  Int blockRows = findPlace();
+  k.when(k.constant(0) < blockRows && split < active, [&] { attend(); });
+}
+
+/// The result: rows of the block.
+Int Body::findPlace() {
+  sequence = blockZ(k);
+  split = k.block();
+  Int y = blockY(k);
+  int keyHeads = int(problem.cache.keyHeads);
+  keyHead = y % keyHeads;
+  firstRow = y / keyHeads * schedule.blockRows();
+  Global starts = k.pointer(TokenStarts).at(sequence, 4);
+  tokenStart = k.loadConstant(starts, 1)[0];
+  Int tokens = k.loadConstant(starts.at(4), 1)[0] - tokenStart;
+  context = k.loadConstant(k.pointer(ContextStarts).at(sequence, 4), 1)[0];
+  Int blockRows =
+      min(tokens * sharing - firstRow, k.constant(schedule.blockRows()));
+  rows = blockRows;
+
+  end = positionOf(max(rows, k.constant(1)) - 1) + 1;
+  first = problem.window ? max(positionOf(k.constant(0)) + 1 - problem.window,
+                               k.constant(0))
+                         : k.constant(0);
+  Int begin = first / schedule.tile;
+  Int tiles = (end + (schedule.tile - 1)) / schedule.tile - begin;
+  int least = schedule.warps * schedule.tilesPerWarp;
+  active = min(blocksX(k), (tiles + (least - 1)) / least);
+  active = max(active, k.constant(1));
+  tileBegin = begin + split * tiles / active;
+  tileEnd = begin + (split + 1) * tiles / active;
+  count = tileEnd - tileBegin;
+  if (!dividesRows())
+    count = (count + (schedule.warps - 1) - k.warp()) / schedule.warps;
+  keys = k.pointer(Pages).at(keyHead, problem.cache.keyOffset(1));
+  if (dividesRows()) {
+    firstRow = firstRow + k.warp() * schedule.rows();
+    rows = min(rows - k.warp() * schedule.rows(), k.constant(schedule.rows()));
+  }
+  return blockRows;
+}
+
+/// Of row `row` of the warp.
+Int Body::positionOf(Int row) { return context + (firstRow + row) / sharing; }
+
+void Body::attend() {
+  walkTiles();
+  if (dividesRows()) {
+    k.syncWarp();
+    storeRows();
+    return;
+  }
+  k.syncBlock();
+  combineWarps();
+}
+
+void Body::syncReaders() {
+  if (dividesRows())
+    k.syncBlock();
+  else
+    k.syncWarp();
+}
+
+// A warp's tiles --------------------------------------------------------------
+
+Int Body::tileAt(Int index) {
+  return dividesRows() ? tileBegin + index
+                       : tileBegin + k.warp() + index * schedule.warps;
+}
+
+Body::State Body::startState() {
+  Real none = k.real(-1e30), zero = k.real(0);
+  State state;
+  state.maxima.assign(schedule.rowTiles, {none, none});
+  state.sums.assign(schedule.rowTiles, {zero, zero});
+  state.output.assign(schedule.rowTiles * plan.valueTiles,
+                      Accumulator{zero, zero, zero, zero});
+  return state;
+}
+
+void Body::push(Kernel::Values &values, const State &state) {
+  for (const auto *pairs : {&state.maxima, &state.sums})
+    for (const std::array<Real, 2> &pair : *pairs)
+      for (Real value : pair)
+        values.push_back(value.value);
+  for (const Accumulator &tile : state.output)
+    for (Real value : tile)
+      values.push_back(value.value);
+}
+
+Body::State Body::pop(Kernel::Values &values) {
+  State state = startState();
+  size_t next = 0;
+  for (auto *pairs : {&state.maxima, &state.sums})
+    for (std::array<Real, 2> &pair : *pairs)
+      for (Real &value : pair)
+        value.value = values[next++];
+  for (Accumulator &tile : state.output)
+    for (Real &value : tile)
+      value.value = values[next++];
+  values.erase(values.begin(), values.begin() + long(next));
+  return state;
+}
+
+/// Tiles of positions before the new tokens are there already: the first stages
+/// of them are on their way before the dependency point.
+void Body::walkTiles() {
+  int ahead = schedule.stages - 1;
+  int64_t stageBytes = plan.stageBytes;
+  Int ring = dividesRows() ? stages
+                           : stages + k.warp() * (schedule.stages * stageBytes);
+  auto begin = [&](bool early) {
+    for (int i = 0; i < ahead; ++i) {
+      Int tile = tileAt(k.constant(i));
+      Flag isOld = (tile + 1) * schedule.tile < context + 1;
+      Flag now = early ? isOld : context < (tile + 1) * schedule.tile;
+      k.when(k.constant(i) < count && now,
+             [&] { copyTile(tile, findPages(tile), ring + i * stageBytes); });
+      if (!early)
+        commitCopies(k);
+    }
+  };
+  begin(true);
+  k.waitForPredecessor();
+  loadQueries();
+  findRows();
+  begin(false);
+
+  Kernel::Values values;
+  push(values, startState());
+  std::vector<Int> pages = findPages(tileAt(k.constant(ahead)));
+  Int zero = k.constant(0), last = k.constant(ahead * stageBytes);
+  for (Int page : pages)
+    values.push_back(page.value);
+  values.push_back(zero.value); // of the stage that is read
+  values.push_back(last.value); // of the one that is filled
+  size_t pageCount = pages.size();
+  values = k.loop(
+      zero, count, k.constant(1), values, [&](Int i, Kernel::Values now) {
+        State state = pop(now);
+        Int read{{&k, now[pageCount]}}, fill{{&k, now[pageCount + 1]}};
+        for (size_t p = 0; p < pageCount; ++p)
+          pages[p] = {{&k, now[p]}};
+        waitForCopies(k, unsigned(ahead - 1));
+        syncReaders();
+        Int next = tileAt(i + ahead);
+        k.when(i + ahead < count, [&] { copyTile(next, pages, ring + fill); });
+        commitCopies(k);
+        pages = findPages(tileAt(i + (ahead + 1)));
+
+        Int stage = ring + read, tile = tileAt(i);
+        Scores scores = finishScores(stage, tile, multiplyKeys(stage));
+        exponentiate(scores, state);
+        multiplyValues(stage, scores, state);
+
+        Kernel::Values result;
+        push(result, state);
+        for (Int page : pages)
+          result.push_back(page.value);
+        Int following = read + stageBytes;
+        following = select(following == ahead * stageBytes + stageBytes, zero,
+                           following);
+        result.push_back(following.value);
+        result.push_back(read.value);
+        return result;
+      });
+  State state = pop(values);
+  waitForCopies(k, 0);
+  k.syncBlock();
+  storePartials(state);
+}
+
+StatusOr<gpu::GPUFuncOp>
+attention_decode::buildKernel(gpu::GPUModuleOp module, const Problem &problem,
+                              const Schedule &schedule,
+                              const target::Target &target) {
+  QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
+  LaunchBounds bounds{schedule.threads(), schedule.blocksPerSm};
+  Kernel kernel(module, symbolOf(problem, schedule, target),
+                argumentsOf(problem), bounds, target);
+  Body(kernel, problem, schedule).build();
+  return kernel.finish();
+}

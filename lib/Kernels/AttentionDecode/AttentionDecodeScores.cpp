@@ -1,0 +1,250 @@
+// Queries in registers, their products with the keys of a tile, and the online
+// softmax in base 2.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/AttentionDecode/AttentionDecodeBody.h"
+
+#include <limits>
+#include <numbers>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::attention_decode;
+using quant::ElementType;
+
+constexpr unsigned queryArgument = 0, slopesArgument = 8;
+constexpr int stepChannels = 32; // of one read of keys, two products
+constexpr double log2e = std::numbers::log2e;
+
+static int stepsOf(const Problem &problem) {
+  return int((problem.cache.keySize + stepChannels - 1) / stepChannels);
+}
+
+// Rows ------------------------------------------------------------------------
+
+/// The lane's eight channels of a step of row `row`, in the order in which
+/// unpackKeys gives those of keys; zeros where there are none.
+std::vector<Int> Body::queryWords(Int row, int step) {
+  Int zero = k.constant(0);
+  Kernel::Values none(4, zero.value);
+  Int channel = t * 8 + step * stepChannels;
+  Flag exists = row < rows && channel < problem.cache.keySize;
+  Kernel::Values words = k.when(exists, none, [&](Kernel::Values) {
+    Int place = firstRow + row;
+    Int token = tokenStart + place / sharing;
+    Int head = keyHead * sharing + place % sharing;
+    Global query = k.pointer(queryArgument)
+                       .at(token, problem.queryStride * 2)
+                       .at(head * problem.cache.keySize + channel, 2);
+    Kernel::Values loaded;
+    for (Int word : k.load(query, 4))
+      loaded.push_back(word.value);
+    return loaded;
+  });
+  std::vector<Int> q;
+  for (mlir::Value word : words)
+    q.push_back({{&k, word}});
+  constexpr uint32_t lows = 0x5410, highs = 0x7632;
+  switch (problem.cache.key.element) {
+  case ElementType::Int8: // bytes 0 and 2, 1 and 3
+    return {k.prmt(q[0], q[1], lows), k.prmt(q[0], q[1], highs),
+            k.prmt(q[2], q[3], lows), k.prmt(q[2], q[3], highs)};
+  case ElementType::Int4: // nibbles i and i + 4
+    return {k.prmt(q[0], q[2], lows), k.prmt(q[0], q[2], highs),
+            k.prmt(q[1], q[3], lows), k.prmt(q[1], q[3], highs)};
+  default:
+    return q;
+  }
+}
+
+void Body::loadQueries() {
+  queries.clear();
+  for (int tile = 0; tile < schedule.rowTiles; ++tile)
+    for (int step = 0; step < stepsOf(problem); ++step)
+      for (Int word : queryWords(g + tile * 8, step))
+        queries.push_back(word);
+}
+
+/// Positions and slopes of the rows in the lane's columns of a fragment. A row
+/// that does not exist is taken for the last one.
+void Body::findRows() {
+  for (int tile = 0; tile < schedule.rowTiles; ++tile) {
+    std::array<Int, 2> position;
+    std::array<Real, 2> slope{k.real(0), k.real(0)};
+    for (int side = 0; side < 2; ++side) {
+      Int row = max(min(t * 2 + (tile * 8 + side), rows - 1), k.constant(0));
+      position[side] = positionOf(row);
+      if (!problem.slopes)
+        continue;
+      Int head = keyHead * sharing + (firstRow + row) % sharing;
+      Global address = k.pointer(slopesArgument).at(head, 4);
+      slope[side] = k.asReal(k.loadConstant(address, 1)[0]) * log2e;
+    }
+    positions.push_back(position);
+    slopes.push_back(slope);
+  }
+}
+
+// Products --------------------------------------------------------------------
+
+/// The four registers that a lane has of a position's eight channels, for two
+/// products: {product 0, product 1} × {first, second half of k}.
+std::vector<std::array<Int, 2>> Body::unpackKeys(std::vector<Int> words) {
+  switch (problem.cache.key.element) {
+  case ElementType::Int8:
+    return {unpackInt8(k, words[0], activation),
+            unpackInt8(k, words[1], activation)};
+  case ElementType::Int4: {
+    std::array<Int, 4> n = unpackInt4(k, words[0], activation);
+    return {{n[0], n[1]}, {n[2], n[3]}};
+  }
+  default:
+    return {{words[0], words[1]}, {words[2], words[3]}};
+  }
+}
+
+Body::Scores Body::multiplyKeys(Int stage) {
+  int64_t bits = 16;
+  if (problem.cache.key.element == ElementType::Int8)
+    bits = 8;
+  if (problem.cache.key.element == ElementType::Int4)
+    bits = 4;
+  int64_t stride = plan.keyStride, stepChunks = bits / 4;
+  Int row = stage + g * stride;
+  // The lane's bytes of a step: chunk and place in it.
+  Int inStep = t * bits;
+  Int lane = inStep ^ swizzleOf(g, stride) * 16;
+  Real zero = k.real(0);
+  int blocks = schedule.tile / 16, steps = stepsOf(problem);
+  Scores sums(blocks * schedule.rowTiles, Accumulator{zero, zero, zero, zero});
+  for (int block = 0; block < blocks; ++block)
+    for (int step = 0; step < steps; ++step) {
+      Int place = row + chunk(lane, step * stepChunks, stride);
+      int64_t offset = block * 16 * stride;
+      unsigned words = unsigned(bits / 4);
+      auto low = unpackKeys(k.loadShared(place, offset, words));
+      auto high = unpackKeys(k.loadShared(place, offset + 8 * stride, words));
+      for (int tile = 0; tile < schedule.rowTiles; ++tile)
+        for (int product = 0; product < 2; ++product) {
+          const Int *q = &queries[((tile * steps) + step) * 4 + 2 * product];
+          Accumulator &sum = sums[block * schedule.rowTiles + tile];
+          sum = k.mma(activation,
+                      {low[product][0], high[product][0], low[product][1],
+                       high[product][1]},
+                      {q[0], q[1]}, sum);
+        }
+    }
+  return sums;
+}
+
+// Scores ----------------------------------------------------------------------
+
+/// Scales of positions g and g + 8 of a block of 16.
+std::array<Real, 2> Body::scalesOf(Int stage, int64_t offset, int block) {
+  mlir::Type f16 = k.builder().getF16Type();
+  Int address = stage + (g >> 1) * 4, shift = (g & 1) << 4;
+  std::array<Real, 2> scales;
+  for (int side = 0; side < 2; ++side) {
+    Int pair = k.loadShared(address, offset + block * 32 + side * 16, 1)[0];
+    scales[side] = k.lowHalf(pair >> shift, f16);
+  }
+  return scales;
+}
+
+Real Body::finishScore(Real score, Real factor, Int position, size_t row,
+                       int side) {
+  Real result = score * factor;
+  if (problem.softcap > 0) {
+    // c · tanh(x / c) = c − 2c / (e^(2x/c) + 1), where factor has 2 / c.
+    double cap = problem.softcap * log2e;
+    Real power = exp2(result);
+    result = fma(reciprocal(power + k.real(1)), k.real(-2 * cap), k.real(cap));
+  }
+  if (problem.slopes)
+    result =
+        fma(slopes[row][side], toReal(position - positions[row][side]), result);
+  return result;
+}
+
+Body::Scores Body::finishScores(Int stage, Int tile, Scores scores) {
+  double scale = double(problem.scale) * log2e;
+  if (problem.softcap > 0)
+    scale *= 2 / double(problem.softcap);
+  Int start = tile * schedule.tile + g;
+  int64_t scaleOffset = plan.keyBytes + plan.valueBytes;
+  for (int block = 0; block < schedule.tile / 16; ++block) {
+    std::array<Real, 2> factors{k.real(scale), k.real(scale)};
+    if (plan.keyScaleBytes) {
+      factors = scalesOf(stage, scaleOffset, block);
+      for (Real &factor : factors)
+        factor = factor * scale;
+    }
+    for (int row = 0; row < schedule.rowTiles; ++row)
+      for (int i = 0; i < 4; ++i) {
+        Real &score = scores[block * schedule.rowTiles + row][i];
+        Int position = start + (block * 16 + i / 2 * 8);
+        score =
+            finishScore(score, factors[i / 2], position, size_t(row), i % 2);
+      }
+  }
+  return maskScores(tile, std::move(scores));
+}
+
+/// Hides what a row does not see, in the tiles where some row does not see all.
+Body::Scores Body::maskScores(Int tile, Scores scores) {
+  Int start = tile * schedule.tile;
+  Flag hides = positionOf(k.constant(0)) < start + (schedule.tile - 1);
+  if (problem.window)
+    hides = hides || start + (problem.window - 1) < end - 1;
+  Kernel::Values values;
+  for (const Accumulator &block : scores)
+    for (Real score : block)
+      values.push_back(score.value);
+  values = k.when(hides, values, [&](Kernel::Values all) {
+    Real hidden = k.real(-std::numeric_limits<double>::infinity());
+    for (size_t j = 0; j < all.size(); ++j) {
+      size_t i = j % 4, row = j / 4 % schedule.rowTiles,
+             block = j / 4 / schedule.rowTiles;
+      Int position = start + g + int64_t(block * 16 + i / 2 * 8);
+      Int own = positions[row][i % 2];
+      Flag sees = position < own + 1;
+      if (problem.window)
+        sees = sees && own - problem.window < position;
+      all[j] = select(sees, Real{{&k, all[j]}}, hidden).value;
+    }
+    return all;
+  });
+  for (size_t j = 0; j < values.size(); ++j)
+    scores[j / 4][j % 4].value = values[j];
+  return scores;
+}
+
+/// Scores become probabilities relative to the running maximum, and everything
+/// so far is corrected to it.
+void Body::exponentiate(Scores &scores, State &state) {
+  int rowTiles = schedule.rowTiles;
+  for (int row = 0; row < rowTiles; ++row)
+    for (int side = 0; side < 2; ++side) {
+      Real highest = scores[row][side];
+      for (size_t block = 0; block < scores.size(); block += rowTiles)
+        for (int i = side; i < 4; i += 2)
+          highest = max(highest, scores[block + row][i]);
+      for (int distance : {4, 8, 16})
+        highest = maxFromLane(highest, distance);
+      Real &maximum = state.maxima[row][side], &sum = state.sums[row][side];
+      Real next = max(maximum, highest);
+      Real correction = exp2(maximum - next);
+      Real base = next - k.real(bias());
+      maximum = next;
+      sum = sum * correction;
+      for (size_t block = 0; block < scores.size(); block += rowTiles)
+        for (int i = side; i < 4; i += 2) {
+          Real &score = scores[block + row][i];
+          score = exp2(score - base);
+          sum = sum + score;
+        }
+      for (size_t tile = 0; tile < state.output.size(); tile += rowTiles)
+        for (int i = side; i < 4; i += 2)
+          state.output[tile + row][i] =
+              state.output[tile + row][i] * correction;
+    }
+}

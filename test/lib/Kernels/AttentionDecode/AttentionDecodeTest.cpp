@@ -1,0 +1,148 @@
+// Schedules and launches of attention_decode: what fits, how splits fill the
+// SMs, and what is refused.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/AttentionDecode/AttentionDecode.h"
+
+#include <gtest/gtest.h>
+
+using namespace qopt;
+using namespace qopt::kernels::attention_decode;
+
+static quant::Format formatOf(std::string_view text) {
+  return *quant::parseFormat(text);
+}
+
+/// Llama-3-8B: 32 query heads share 8 key heads of 128 channels.
+static Problem problemOf(std::string_view format = "f16") {
+  Problem problem;
+  problem.heads = 32;
+  problem.cache = {8, 128, 128, 64, formatOf(format), formatOf(format)};
+  problem.queryStride = 6144;
+  problem.context = 8192;
+  problem.scale = 0.088388f;
+  return problem;
+}
+
+TEST(AttentionDecode, blocksFillTheSms) {
+  Problem problem = problemOf();
+  Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+  int64_t room = 132 * schedule.blocksPerSm;
+  for (int64_t sequences : {1, 2, 4, 8, 16}) {
+    Launch launch =
+        launchOf(problem, schedule, target::sm90a(), sequences, 1, 8192);
+    int64_t blocks = launch.x * launch.y * launch.z;
+    EXPECT_LE(blocks, room) << sequences;
+    EXPECT_GT(blocks + launch.y * launch.z, room) << sequences;
+  }
+}
+
+TEST(AttentionDecode, shortContextsAreNotSplit) {
+  Problem problem = problemOf();
+  Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+  int64_t least = schedule.warps * schedule.tilesPerWarp * schedule.tile;
+  Launch one = launchOf(problem, schedule, target::sm90a(), 1, 1, least);
+  EXPECT_EQ(one.x, 1);
+  EXPECT_EQ(one.workspaceBytes, 0);
+  EXPECT_EQ(one.counters, 0);
+  Launch two = launchOf(problem, schedule, target::sm90a(), 1, 1, least + 1);
+  EXPECT_EQ(two.x, 2);
+  EXPECT_EQ(two.counters, 8);
+}
+
+TEST(AttentionDecode, aWindowBoundsTheSplits) {
+  Problem problem = problemOf();
+  problem.window = 256;
+  Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+  int64_t least = schedule.warps * schedule.tilesPerWarp * schedule.tile;
+  Launch launch = launchOf(problem, schedule, target::sm90a(), 1, 1, 8192);
+  EXPECT_EQ(launch.x, (256 + least - 1) / least);
+}
+
+TEST(AttentionDecode, everyFormatAndHeadSizeHasASchedule) {
+  for (const target::Target *target : target::allTargets())
+    for (std::string_view format : {"f16", "int8", "int4"})
+      for (int64_t size = 8; size <= 256; size += 8)
+        for (int64_t page : {16, 64, 256}) {
+          Problem problem = problemOf(format);
+          problem.cache.keySize = problem.cache.valueSize = size;
+          problem.cache.page = page;
+          problem.queryStride = 48 * size;
+          auto schedule = chooseSchedule(problem, 8, *target);
+          ASSERT_TRUE(schedule.ok()) << size << " " << format;
+          EXPECT_TRUE(isValid(problem, *schedule, *target).ok());
+          EXPECT_LE(planOf(problem, *schedule).sharedBytes,
+                    target->limits.sharedPerBlock);
+        }
+}
+
+TEST(AttentionDecode, enoughBytesAreInFlight) {
+  for (std::string_view format : {"f16", "int8", "int4"}) {
+    Problem problem = problemOf(format);
+    Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+    Plan plan = planOf(problem, schedule);
+    EXPECT_GE(schedule.blocksPerSm * schedule.warps * (schedule.stages - 1) *
+                  plan.stageBytes,
+              48 * 1024)
+        << format;
+  }
+}
+
+TEST(AttentionDecode, narrowCachesCostLess) {
+  auto seconds = [](std::string_view format) {
+    Problem problem = problemOf(format);
+    Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+    return costOf(problem, schedule, target::sm90a(), 32, 1, 8192).seconds;
+  };
+  EXPECT_LT(seconds("int8"), 0.6 * seconds("f16"));
+  EXPECT_LT(seconds("int4"), 0.35 * seconds("f16"));
+}
+
+TEST(AttentionDecode, termsAddUp) {
+  Problem problem = problemOf("int8");
+  Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+  Cost cost = costOf(problem, schedule, target::sm90a(), 1, 1, 4096);
+  double sum = 0;
+  for (const CostTerm &term : cost.terms) {
+    sum += term.seconds;
+    EXPECT_FALSE(term.why.empty()) << term.name;
+  }
+  EXPECT_DOUBLE_EQ(sum, cost.seconds);
+  EXPECT_EQ(cost.cacheBytes, 8 * 4096 * (2 * 128 + 4));
+}
+
+static std::string refusal(const Problem &problem) {
+  Status status = isValid(problem);
+  EXPECT_EQ(status.code(), StatusCode::Unsupported);
+  return std::string(status.message());
+}
+
+TEST(AttentionDecode, refusalsSayWhy) {
+  Problem problem = problemOf();
+  problem.heads = 12;
+  EXPECT_NE(refusal(problem).find("not a multiple of 8 key heads"),
+            std::string::npos);
+  problem = problemOf("bf16");
+  EXPECT_NE(refusal(problem).find("needs queries of the same type, got f16"),
+            std::string::npos);
+  problem = problemOf();
+  problem.activation = quant::ElementType::F32;
+  EXPECT_NE(refusal(problem).find("got f32"), std::string::npos);
+  problem = problemOf();
+  problem.queryStride = 4095;
+  EXPECT_NE(refusal(problem).find("4095"), std::string::npos);
+  problem = problemOf();
+  Schedule schedule;
+  schedule.tile = 48;
+  EXPECT_NE(std::string(isValid(problem, schedule, target::sm90a()).message())
+                .find("do not fit pages of 64"),
+            std::string::npos);
+}
+
+TEST(AttentionDecode, namesSayWhatTheKernelIs) {
+  Problem problem = problemOf("int8");
+  problem.window = 4096;
+  problem.sinks = true;
+  Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+  EXPECT_EQ(symbolOf(problem, schedule, target::sm90a()),
+            "attention_decode_sm_90a_f16_int8_int8_f16_d128_r8_window_sinks");
+}

@@ -1,0 +1,138 @@
+// The kernels of attention_decode and attention_prefill on the emulator, with
+// all of its checks, give softmax in double within the bound: formats, head
+// sizes, masks, splits and ragged batches at the edges of tiles and pages.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Build.h"
+#include "Case.h"
+
+#include "runtime/emulator/Emulator.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+using namespace qopt;
+using namespace qopt::kernels::attention_decode;
+
+/// Launches the case's kernel on its arrays, which get the result.
+static Status run(const Case &test, Arrays &arrays, uint64_t seed) {
+  StatusOr<std::string> ptx = buildPtx(test);
+  if (!ptx)
+    return ptx.status();
+  emulator::Memory memory;
+  auto module = emulator::Module::parse(*ptx, memory);
+  if (!module)
+    return module.status();
+  auto kernel =
+      (*module)->kernel(symbolOf(test.problem, test.schedule, *test.target));
+  if (!kernel)
+    return kernel.status();
+  std::vector<uint8_t> arguments(kernel->argumentBytes());
+  for (size_t i = 0; i < arrays.arguments.size(); ++i) {
+    const Tensor &array = arrays.arguments[i];
+    QOPT_RETURN_IF_ERROR(memory.lend(array.data(), array.bytes()));
+    uint64_t address = reinterpret_cast<uint64_t>(array.data());
+    std::memcpy(arguments.data() + kernel->parameterOffset(i), &address, 8);
+  }
+  emulator::LaunchOptions options;
+  options.seed = seed;
+  const Launch &launch = test.launch;
+  auto statistics = emulator::launch(
+      *kernel, {uint32_t(launch.x), uint32_t(launch.y), uint32_t(launch.z)},
+      {uint32_t(launch.threads)}, size_t(launch.sharedBytes), arguments, memory,
+      options);
+  return statistics ? Status() : statistics.status();
+}
+
+static void expectRight(const std::string &text) {
+  SCOPED_TRACE(text);
+  StatusOr<Case> test = parseCase(text);
+  ASSERT_TRUE(test.ok()) << test.status().message();
+  Arrays arrays = makeArrays(*test);
+  Status status = run(*test, arrays, test->seed);
+  ASSERT_TRUE(status.ok()) << status.message();
+  status = check(*test, arrays, arrays.arguments[1], arrays.arguments[7]);
+  EXPECT_TRUE(status.ok()) << status.message();
+}
+
+class Formats : public testing::TestWithParam<const char *> {};
+
+TEST_P(Formats, decodeAndPrefill) {
+  std::string format = GetParam();
+  expectRight(format + " heads=8 kv=2 d=64 sequences=1:76,1:0,1:15 splits=1");
+  expectRight(format + " heads=4 kv=2 d=128 page=64 sequences=1:300 splits=3 "
+                       "tilesperwarp=1");
+  expectRight(format + " prefill heads=4 kv=2 d=64 sequences=33:0,5:47");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Attention, Formats,
+    testing::Values("key=f16 value=f16", "key=bf16 value=bf16 act=bf16",
+                    "key=int8 value=int8", "key=int4 value=int4",
+                    "key=int8 value=int8 act=bf16",
+                    "key=int4 value=int4 act=bf16", "key=f16 value=int4",
+                    "key=int4 value=int8"));
+
+class HeadSizes : public testing::TestWithParam<int> {};
+
+TEST_P(HeadSizes, everyFormat) {
+  for (const char *format : {"f16", "int8", "int4"}) {
+    std::string text = "heads=2 kv=1 d=" + std::to_string(GetParam()) +
+                       " key=" + format + " value=" + format;
+    expectRight(text + " sequences=1:36,2:3");
+    expectRight(text + " prefill sequences=9:14");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Attention, HeadSizes,
+                         testing::Values(8, 16, 24, 40, 80, 96, 112, 256));
+
+TEST(Attention, masks) {
+  for (const char *mask :
+       {"window=1", "window=17", "window=40", "softcap=20", "slopes", "sinks",
+        "window=33 softcap=5 slopes sinks"}) {
+    std::string text = std::string(mask) + " heads=4 kv=2 d=32 key=int8";
+    expectRight(text + " sequences=1:99,3:61 splits=2 tilesperwarp=1");
+    expectRight(text + " prefill sequences=35:20,1:50");
+  }
+}
+
+TEST(Attention, edgesOfTilesAndPages) {
+  for (int context : {0, 1, 15, 16, 17, 30, 31, 32, 63, 64, 127})
+    expectRight("heads=2 kv=1 d=32 page=32 tile=16 sequences=1:" +
+                std::to_string(context) + " splits=4 tilesperwarp=1");
+}
+
+TEST(Attention, sharedHeads) {
+  expectRight("heads=7 kv=1 d=32 sequences=1:40,4:5");
+  expectRight("heads=3 kv=3 d=32 sequences=1:40,8:5");
+  expectRight("heads=32 kv=2 d=32 sequences=2:20");
+}
+
+TEST(Attention, keysAndValuesOfOtherSizes) {
+  expectRight("heads=4 kv=2 d=96 dv=64 sequences=1:50,3:7");
+  expectRight("heads=4 kv=2 d=32 dv=128 key=int8 value=f16 prefill "
+              "sequences=20:3");
+}
+
+TEST(Attention, olderArchitecture) {
+  expectRight("arch=sm_80 heads=4 kv=2 d=64 sequences=1:90,2:3 splits=2");
+  expectRight("arch=sm_80 heads=4 kv=2 d=64 key=int8 value=int4 prefill "
+              "sequences=40:3");
+}
+
+/// The order in which splits arrive does not show in the result.
+TEST(Attention, everyOrderGivesTheSameBits) {
+  StatusOr<Case> test =
+      parseCase("heads=4 kv=2 d=64 sequences=1:400 splits=5 tilesperwarp=1");
+  ASSERT_TRUE(test.ok());
+  Arrays first = makeArrays(*test);
+  ASSERT_TRUE(run(*test, first, 1).ok());
+  for (uint64_t seed : {2, 3, 4}) {
+    Arrays arrays = makeArrays(*test);
+    ASSERT_TRUE(run(*test, arrays, seed).ok());
+    EXPECT_EQ(std::memcmp(arrays.arguments[1].data(), first.arguments[1].data(),
+                          first.arguments[1].bytes()),
+              0);
+  }
+}
