@@ -3,9 +3,13 @@
 
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Cuda/Ptxas.h"
+#include "dialects/Ptx/PtxDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "runtime/cuda/CodeImage.h"
 
 using namespace mlir;
@@ -16,6 +20,9 @@ CudaKernels::CudaKernels(MLIRContext &context,
                          std::vector<const target::Target *> targets,
                          int64_t positions)
     : positions(positions) {
+  context.loadDialect<arith::ArithDialect, gpu::GPUDialect, math::MathDialect,
+                      LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect,
+                      vector::VectorDialect, ptx::PtxDialect>();
   OpBuilder builder(&context);
   Location loc = builder.getUnknownLoc();
   for (const target::Target *target : targets) {

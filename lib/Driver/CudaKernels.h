@@ -12,7 +12,7 @@
 #include "qopt/Compiler.h"
 #include "runtime/ArtifactWriter.h"
 #include "runtime/plan/Plan_generated.h"
-#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
 
 #include <vector>
 

@@ -45,8 +45,8 @@ static skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens) {
 }
 
 /// The name within the artifact: the family's, the shape, and what is added.
-static std::string symbolOf(const skinny_linear::Problem &problem,
-                            const target::Target &target) {
+static std::string linearSymbol(const skinny_linear::Problem &problem,
+                                const target::Target &target) {
   std::string symbol = skinny_linear::symbolOf(problem, target) + "_" +
                        std::to_string(problem.rows()) + "x" +
                        std::to_string(problem.columns);
@@ -67,7 +67,7 @@ LogicalResult CudaSteps::addLinearVariants(ir::LinearOp op, LaunchStep &step,
       auto schedule = skinny_linear::chooseSchedule(problem, target);
       if (!schedule.ok())
         return op.emitError() << schedule.status().message();
-      std::string symbol = symbolOf(problem, target);
+      std::string symbol = linearSymbol(problem, target);
       Status added = kernels.add(i, symbol, [&](gpu::GPUModuleOp module) {
         return skinny_linear::buildKernel(module, problem, *schedule, target,
                                           epilogue);

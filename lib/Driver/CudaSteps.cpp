@@ -4,6 +4,7 @@
 #include "lib/Kernels/GatedActivation/GatedActivationGenerator.h"
 #include "lib/Kernels/GatherRows/GatherRowsGenerator.h"
 #include "lib/Kernels/Norm/NormGenerator.h"
+#include "lib/Quant/Storage.h"
 #include "runtime/plan/PlanFormat.h"
 #include "llvm/ADT/TypeSwitch.h"
 

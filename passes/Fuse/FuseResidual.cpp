@@ -33,8 +33,8 @@ static LogicalResult fuseSum(Operation *op, Value a, Value b,
                              PatternRewriter &rewriter,
                              Pass::Statistic &count) {
   auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
-  if (!type || !type.getElementType().isF32())
-    return rewriter.notifyMatchFailure(op, "not a sum of f32 tensors");
+  if (!type || !isa<FloatType>(type.getElementType()))
+    return rewriter.notifyMatchFailure(op, "not a sum of floating point tensors");
   LinearOp left = linearToExtend(a, b), right = linearToExtend(b, a);
   LinearOp linear = left ? left : right;
   if (left && right && left->getBlock() == right->getBlock() &&

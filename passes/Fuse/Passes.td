@@ -36,8 +36,9 @@ def FuseNormQuantizePass : Pass<"qopt-fuse-norm-quantize", "::mlir::func::FuncOp
 def FuseResidualPass : Pass<"qopt-fuse-residual", "::mlir::func::FuncOp"> {
   let summary = "residual sums become part of the linear before them";
   let description = [{
-    Before: the f32 sum of a linear and another tensor of its shape. After: the linear with that tensor as its residual.
-    Numerics: exact: the residual is added last, in f32, as before. Method: epilogue fusion. Example:
+    Before: the sum of a linear and another tensor of its shape. After: the linear with that tensor as its residual.
+    Numerics: exact in f32: the residual is added last, as before; in 16 bits the product is no longer rounded before the
+    sum. Method: epilogue fusion. Example:
     test/passes/Fuse/fuse-residual.mlir.
 
     The linear must have no other use and no residual yet. Where both terms are such linears the later one takes the other.

@@ -79,25 +79,7 @@ Int kernels::fmaHalves(Int a, double b, double c, Type type) {
 
 // Numbers ---------------------------------------------------------------------
 
-Real kernels::exp2(Real x) {
-  Kernel &kernel = *x.kernel;
-  return {
-      {&kernel, ptx::Ex2Op::create(kernel.builder(), kernel.loc(), x.value)}};
-}
-
-Real kernels::reciprocal(Real x) {
-  Kernel &kernel = *x.kernel;
-  return {
-      {&kernel, ptx::RcpOp::create(kernel.builder(), kernel.loc(), x.value)}};
-}
-
 /// Without regard for numbers that are none: one instruction.
-Real kernels::max(Real a, Real b) {
-  Kernel &kernel = *a.kernel;
-  return {{&kernel, arith::MaxNumFOp::create(kernel.builder(), kernel.loc(),
-                                             a.value, b.value)}};
-}
-
 Real kernels::maxFromLane(Real value, int distance) {
   Kernel &kernel = *value.kernel;
   Value other = NVVM::ShflOp::create(
@@ -107,31 +89,11 @@ Real kernels::maxFromLane(Real value, int distance) {
   return max(value, Real{{&kernel, other}});
 }
 
-Real kernels::select(Flag condition, Real a, Real b) {
-  Kernel &kernel = *a.kernel;
-  return {
-      {&kernel, arith::SelectOp::create(kernel.builder(), kernel.loc(),
-                                        condition.value, a.value, b.value)}};
-}
-
 Flag kernels::operator<(Real a, Real b) {
   Kernel &kernel = *a.kernel;
   return {{&kernel,
            arith::CmpFOp::create(kernel.builder(), kernel.loc(),
                                  arith::CmpFPredicate::OLT, a.value, b.value)}};
-}
-
-Flag kernels::operator||(Flag a, Flag b) {
-  Kernel &kernel = *a.kernel;
-  return {{&kernel, kernel.builder().createOrFold<arith::OrIOp>(
-                        kernel.loc(), a.value, b.value)}};
-}
-
-Real kernels::toReal(Int value) {
-  Kernel &kernel = *value.kernel;
-  return {{&kernel, arith::SIToFPOp::create(kernel.builder(), kernel.loc(),
-                                            kernel.builder().getF32Type(),
-                                            value.value)}};
 }
 
 // Blocks ----------------------------------------------------------------------

@@ -5,7 +5,7 @@
 #ifndef QOPT_LIB_KERNELS_BUILDER_FRAGMENTS_H
 #define QOPT_LIB_KERNELS_BUILDER_FRAGMENTS_H
 
-#include "lib/Kernels/Builder/Kernel.h"
+#include "lib/Kernels/Builder/Elements.h"
 
 namespace qopt::kernels {
 
@@ -31,17 +31,9 @@ Int fmaHalves(Int a, double b, double c, mlir::Type type);
 
 // Numbers. --------------------------------------------------------------------
 
-/// 2^x and 1/x, approximated to about 2^-22.
-Real exp2(Real x);
-Real reciprocal(Real x);
-Real max(Real a, Real b);
 /// The larger of the lane's and that of lane ^ distance.
 Real maxFromLane(Real value, int distance);
-Real select(Flag condition, Real a, Real b);
 Flag operator<(Real a, Real b);
-Flag operator||(Flag a, Flag b);
-/// A signed integer as f32.
-Real toReal(Int value);
 
 /// Index of the block along y and z, and the number of blocks along x and y.
 Int blockY(Kernel &kernel);
