@@ -35,29 +35,30 @@ void RowTeam::where(int64_t step, llvm::function_ref<void()> body) {
   isWhole(step) ? body() : k.when(holds(step), body);
 }
 
-RowPart RowTeam::load(Global address, Type type) {
+Run RowTeam::loadStep(Global address, Type type, int64_t step) {
   int64_t bytes = type.getIntOrFloatBitWidth() / 8;
-  auto loadStep = [&](int64_t step) {
+  auto load = [&] {
     return loadRun(k, address.at(column(step), bytes), type, shape.width);
   };
+  if (isWhole(step))
+    return load();
+  Kernel::Values zeros(size_t(shape.width), k.real(0).value);
+  Kernel::Values values = k.when(holds(step), zeros, [&](Kernel::Values) {
+    Kernel::Values loaded;
+    for (Real value : load())
+      loaded.push_back(value.value);
+    return loaded;
+  });
+  Run run;
+  for (Value value : values)
+    run.push_back({{&k, value}});
+  return run;
+}
+
+RowPart RowTeam::load(Global address, Type type) {
   RowPart part;
-  for (int64_t step = 0; step < steps(); ++step) {
-    if (isWhole(step)) {
-      part.push_back(loadStep(step));
-      continue;
-    }
-    Kernel::Values zeros(size_t(shape.width), k.real(0).value);
-    Kernel::Values values = k.when(holds(step), zeros, [&](Kernel::Values) {
-      Kernel::Values loaded;
-      for (Real value : loadStep(step))
-        loaded.push_back(value.value);
-      return loaded;
-    });
-    Run run;
-    for (Value value : values)
-      run.push_back({{&k, value}});
-    part.push_back(run);
-  }
+  for (int64_t step = 0; step < steps(); ++step)
+    part.push_back(loadStep(address, type, step));
   return part;
 }
 

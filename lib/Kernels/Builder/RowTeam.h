@@ -24,6 +24,7 @@ public:
 
   /// Elements of the row that begins at `address`; zeros beyond its end.
   RowPart load(Global address, mlir::Type type);
+  Run loadStep(Global address, mlir::Type type, int64_t step);
   void store(Global address, const RowPart &part, mlir::Type type);
   /// int8 codes at `codes` with one f32 scale at `scale`:
   /// scale = max|x| / 127, code = x · (1 / scale) to the nearest, ties to even.

@@ -39,9 +39,12 @@ struct Places {
 struct Body {
   Kernel &k;
   const Problem &problem;
+  const Schedule &schedule;
   const Places &places;
   RowTeam team;
   Type activation, scaleType;
+  bool preloads = false;
+  RowPart scale = {}, bias = {};
 
   Global rowOf(int argument, int64_t bytes) {
     return k.pointer(unsigned(argument)).at(team.row(), bytes);
@@ -92,18 +95,44 @@ struct Body {
     }
   }
 
-  void build(const RowPart &scale, const RowPart &bias) {
+  /// Scales and biases, before the dependency point where registers hold them.
+  void preload() {
+    int64_t held = team.steps() * schedule.row.width * (problem.bias ? 3 : 2);
+    constexpr int64_t registers = 65536, others = 24;
+    preloads = held + others <= registers / schedule.row.blockThreads();
+    if (!preloads)
+      return;
+    scale = team.load(k.pointer(unsigned(places.scale)), scaleType);
+    if (problem.bias)
+      bias = team.load(k.pointer(unsigned(places.bias)), scaleType);
+  }
+
+  Run vectorOf(const RowPart &loaded, int argument, int64_t step) {
+    return preloads
+               ? loaded[size_t(step)]
+               : team.loadStep(k.pointer(unsigned(argument)), scaleType, step);
+  }
+
+  /// y = x · factor · scale + bias.
+  void apply(RowPart &part, Real factor) {
+    for (int64_t step = 0; step < team.steps(); ++step) {
+      Run &run = part[size_t(step)];
+      Run scales = vectorOf(scale, places.scale, step), biases;
+      if (problem.bias)
+        biases = vectorOf(bias, places.bias, step);
+      for (size_t i = 0; i < run.size(); ++i) {
+        Real y = run[i] * factor;
+        run[i] = problem.bias ? fma(y, scales[i], biases[i]) : y * scales[i];
+      }
+    }
+  }
+
+  void build() {
     RowPart part = loadInput();
     if (problem.kind == Kind::Layer)
       center(part);
     Real mean = sumOfSquares(part) * (1.0 / double(problem.columns));
-    Real factor = k.reciprocalRoot(mean + k.real(problem.epsilon));
-    for (size_t step = 0; step < part.size(); ++step)
-      for (size_t i = 0; i < part[step].size(); ++i) {
-        Real y = part[step][i] * factor;
-        part[step][i] = problem.bias ? fma(y, scale[step][i], bias[step][i])
-                                     : y * scale[step][i];
-      }
+    apply(part, k.reciprocalRoot(mean + k.real(problem.epsilon)));
     if (problem.result == Result::Int8)
       return team.quantize(rowOf(places.result, problem.columns),
                            rowOf(places.scales, 4), part);
@@ -122,19 +151,15 @@ StatusOr<gpu::GPUFuncOp> norm::buildKernel(gpu::GPUModuleOp module,
                 {schedule.row.blockThreads()}, target);
   Body body{kernel,
             problem,
+            schedule,
             places,
             RowTeam(kernel, schedule.row, problem.columns),
             typeOf(kernel, problem.activation),
             typeOf(kernel, problem.scale)};
   kernel.launchSuccessor();
-  RowPart scale, bias;
-  scale =
-      body.team.load(kernel.pointer(unsigned(places.scale)), body.scaleType);
-  if (problem.bias)
-    bias =
-        body.team.load(kernel.pointer(unsigned(places.bias)), body.scaleType);
+  body.preload();
   kernel.waitForPredecessor();
   body.team.inside(kernel.integer(unsigned(places.rows)),
-                   [&] { body.build(scale, bias); });
+                   [&] { body.build(); });
   return kernel.finish();
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelTest.h"
 
-#include "dialects/AllDialects.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Cuda/Ptxas.h"
 #include "lib/Quant/Element.h"
@@ -20,7 +19,6 @@ using quant::ElementType;
 StatusOr<Compiled> test::compile(Generator generate,
                                  const target::Target &target) {
   mlir::DialectRegistry registry;
-  registerAllDialects(registry);
   codegen::registerCudaCodegen(registry);
   mlir::MLIRContext context(registry);
   context.loadAllAvailableDialects();

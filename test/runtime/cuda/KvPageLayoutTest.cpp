@@ -1,0 +1,64 @@
+// The runs of a page of the cache lie behind each other, aligned, and hold what
+// their formats need.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/cuda/KvPageLayout.h"
+
+#include <gtest/gtest.h>
+
+using namespace qopt;
+using namespace qopt::cuda;
+
+static KvPageLayout layoutOf(const std::string &key, const std::string &value) {
+  KvPageLayout layout;
+  layout.keyHeads = 3;
+  layout.keySize = 72;
+  layout.valueSize = 64;
+  layout.page = 16;
+  layout.key = *quant::parseFormat(key);
+  layout.value = *quant::parseFormat(value);
+  return layout;
+}
+
+TEST(KvPageLayout, PlacesRunsBehindEachOther) {
+  for (const char *key : {"f16", "bf16", "int8", "int4"})
+    for (const char *value : {"f16", "int8", "int4"}) {
+      KvPageLayout layout = layoutOf(key, value);
+      ASSERT_TRUE(layout.check().ok());
+      int64_t end = 0;
+      for (int64_t head = 0; head < layout.keyHeads; ++head) {
+        EXPECT_GE(layout.keyOffset(head), end);
+        EXPECT_EQ(layout.keyOffset(head) % 16, 0);
+        end = layout.keyOffset(head) + layout.keyCodeBytes() +
+              layout.keyScaleBytes();
+        EXPECT_GE(layout.valueOffset(head), end);
+        EXPECT_LT(layout.valueOffset(head), end + 16);
+        EXPECT_EQ(layout.valueOffset(head) % 16, 0);
+        end = layout.valueOffset(head) + layout.valueCodeBytes() +
+              layout.valueScaleBytes();
+      }
+      EXPECT_GE(layout.pageBytes(), end);
+      EXPECT_EQ(layout.pageBytes() % 128, 0);
+    }
+}
+
+TEST(KvPageLayout, HasTheBytesOfItsFormats) {
+  KvPageLayout layout = layoutOf("int8", "int4");
+  EXPECT_EQ(layout.keyCodeBytes(), 16 * 72);
+  EXPECT_EQ(layout.valueCodeBytes(), 16 * 64 / 2);
+  EXPECT_EQ(layout.keyScaleBytes(), 32);
+  EXPECT_EQ(layoutOf("f16", "f16").keyCodeBytes(), 16 * 72 * 2);
+  EXPECT_EQ(layoutOf("f16", "f16").keyScaleBytes(), 0);
+}
+
+TEST(KvPageLayout, RefusesWhatNoKernelReads) {
+  EXPECT_EQ(layoutOf("f32", "f16").check().message(),
+            "a GPU keeps its cache in f16, bf16, int8 or int4, got f32");
+  KvPageLayout layout = layoutOf("f16", "f16");
+  layout.keySize = 12;
+  EXPECT_EQ(layout.check().message(), "heads of 12 channels; a GPU's cache "
+                                      "takes multiples of 8 up to 256");
+  layout = layoutOf("f16", "f16");
+  layout.page = 24;
+  EXPECT_EQ(layout.check().message(),
+            "cache pages of 24 positions; expected a multiple of 16");
+}
