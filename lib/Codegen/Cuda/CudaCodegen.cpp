@@ -24,7 +24,8 @@ void codegen::registerCudaCodegen(DialectRegistry &registry) {
 /// A word in a symbol on which ptxas is known to change its heuristics.
 static constexpr StringRef loadedWord = "cutlass";
 
-static StringRef minBlocksName = "nvvm.minctasm";
+static constexpr StringRef maxThreadsName = "nvvm.maxntid";
+static constexpr StringRef minBlocksName = "nvvm.minctasm";
 
 /// Reads what the launch must know; says what is missing.
 static FailureOr<PtxKernel> describeKernel(gpu::GPUFuncOp kernel,
@@ -36,11 +37,13 @@ static FailureOr<PtxKernel> describeKernel(gpu::GPUFuncOp kernel,
            << known.symbol << "\" contains \"" << loadedWord
            << "\", which changes what ptxas does; expected a neutral name";
   std::optional<ArrayRef<int32_t>> block = kernel.getKnownBlockSize();
+  if (auto threads = kernel->getAttrOfType<DenseI32ArrayAttr>(maxThreadsName))
+    block = threads.asArrayRef();
   if (!block || block->size() != 3)
     return kernel.emitOpError("\"")
            << known.symbol
            << "\" has no block size; expected known_block_size = array<i32: x, "
-              "y, z>";
+              "y, z>, or nvvm.maxntid in its place";
   int64_t threads = 1;
   for (auto [index, size] : llvm::enumerate(*block)) {
     known.block[index] = size;

@@ -4,15 +4,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Host/SharedObject.h"
 
+#include "lib/Codegen/TemporaryFolder.h"
+
 #include "lld/Common/Driver.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -105,49 +104,12 @@ static StatusOr<std::string> emitObject(llvm::Module &module,
   return std::string(bytes.begin(), bytes.end());
 }
 
-namespace {
-/// A folder that goes away with its files.
-class TemporaryFolder {
-public:
-  TemporaryFolder() {
-    error = llvm::sys::fs::createUniqueDirectory("qopt-link", path);
-  }
-  ~TemporaryFolder() {
-    if (!error)
-      llvm::sys::fs::remove_directories(path);
-  }
-  std::string file(llvm::StringRef name) const {
-    llvm::SmallString<128> full(path);
-    llvm::sys::path::append(full, name);
-    return std::string(full);
-  }
-
-  llvm::SmallString<128> path;
-  std::error_code error;
-};
-} // namespace
-
-static Status writeFile(const std::string &path, llvm::StringRef bytes) {
-  std::error_code error;
-  llvm::raw_fd_ostream stream(path, error, llvm::sys::fs::OF_None);
-  if (!error) {
-    stream << bytes;
-    stream.close();
-    error = stream.error();
-    stream.clear_error();
-  }
-  if (error)
-    return Status(StatusCode::OutOfResources,
-                  "cannot write \"" + path + "\": " + error.message());
-  return {};
-}
-
 StatusOr<std::string> codegen::linkSharedObject(llvm::Module &module,
                                                 llvm::TargetMachine &machine) {
   StatusOr<std::string> object = emitObject(module, machine);
   if (!object)
     return object.status();
-  TemporaryFolder folder;
+  TemporaryFolder folder("qopt-link");
   if (folder.error)
     return Status(StatusCode::OutOfResources,
                   "cannot make a temporary folder: " + folder.error.message());
@@ -182,10 +144,5 @@ StatusOr<std::string> codegen::linkSharedObject(llvm::Module &module,
   if (result.retCode != 0)
     return Status(StatusCode::Internal,
                   "cannot link the generated code: " + messages);
-  auto linked = llvm::MemoryBuffer::getFile(output, /*IsText=*/false);
-  if (!linked)
-    return Status(StatusCode::OutOfResources,
-                  "cannot read \"" + output +
-                      "\": " + linked.getError().message());
-  return (*linked)->getBuffer().str();
+  return readFile(output);
 }
