@@ -149,7 +149,7 @@ void gatherSums(Warp &warp, const Inst &inst, unsigned first, uint16_t *c) {
           uint16_t(from[lane] >> 16 * (i % 2));
   }
 }
-void scatterSums(Warp &warp, const Inst &inst, const uint16_t *d) {
+void scatterSums(Warp &warp, const Inst &inst, uint16_t *d) {
   for (unsigned i = 0; i < 2; ++i) {
     uint32_t *to = warp.lanes32(inst.destination(i));
     for (unsigned lane = 0; lane < lanes; ++lane) {
