@@ -81,8 +81,8 @@ bool Block::run(uint64_t slice) {
     if (random.below(4) == 0)
       turn = random.below(uint32_t(warps.size()));
     if (ended) {
-      landDueCopies(true);
       reportLeftovers();
+      landDueCopies(true);
       return true;
     }
     if (!moved && !resolveStandstill())
@@ -296,6 +296,15 @@ void Block::reportLeftovers() {
       warp->report(grid.program.code[copy.position], FindingKind::AsyncCopy,
                    1u << copy.lane,
                    "the thread has ended and never waited for this copy");
+    }
+  // Shared memory goes with the block, under the hands of the bulk engine.
+  for (const BulkCopy &copy : bulk)
+    if (copy.kind != BulkCopy::Arrive) {
+      warps[copy.warp]->report(grid.program.code[copy.position],
+                               FindingKind::AsyncCopy, 1u << copy.lane,
+                               "the block has ended and nobody waited for this "
+                               "copy");
+      break;
     }
 }
 

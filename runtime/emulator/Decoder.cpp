@@ -79,6 +79,7 @@ Decoder::Decoder(const ptx::Module &module, uint32_t kernel,
   addBarriers(families);
   addWarpOps(families);
   addMatrix(families);
+  addWmma(families);
   addPacking(families);
   addSetp(families);
 }

@@ -32,6 +32,7 @@ void addMbarriers(FamilyTable &table);
 void addBarriers(FamilyTable &table);
 void addWarpOps(FamilyTable &table);
 void addMatrix(FamilyTable &table);
+void addWmma(FamilyTable &table);
 void addPacking(FamilyTable &table);
 void addSetp(FamilyTable &table);
 

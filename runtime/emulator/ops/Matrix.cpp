@@ -141,20 +141,20 @@ template <typename T> void scatterSums(Warp &warp, const Inst &inst, T *d) {
           d[(lane / 4 + 8 * (i / 2)) * 8 + lane % 4 * 2 + i % 2]);
   }
 }
-void gatherHalves(Warp &warp, const Inst &inst, unsigned first, float *c) {
+void gatherSums(Warp &warp, const Inst &inst, unsigned first, uint16_t *c) {
   for (unsigned i = 0; i < 4; ++i) {
     const uint32_t *from = warp.lanes32(inst.source(first + i / 2));
     for (unsigned lane = 0; lane < lanes; ++lane)
       c[(lane / 4 + 8 * (i / 2)) * 8 + lane % 4 * 2 + i % 2] =
-          widen<Float16>(uint16_t(from[lane] >> 16 * (i % 2)));
+          uint16_t(from[lane] >> 16 * (i % 2));
   }
 }
-void scatterHalves(Warp &warp, const Inst &inst, const float *d) {
+void scatterSums(Warp &warp, const Inst &inst, uint16_t *d) {
   for (unsigned i = 0; i < 2; ++i) {
     uint32_t *to = warp.lanes32(inst.destination(i));
     for (unsigned lane = 0; lane < lanes; ++lane) {
-      const float *pair = d + (lane / 4 + 8 * i) * 8 + lane % 4 * 2;
-      to[lane] = uint32_t(toHalf(pair[1])) << 16 | toHalf(pair[0]);
+      const uint16_t *pair = d + (lane / 4 + 8 * i) * 8 + lane % 4 * 2;
+      to[lane] = uint32_t(pair[1]) << 16 | pair[0];
     }
   }
 }
@@ -168,49 +168,42 @@ bool wholeWarp(Warp &warp, const Inst &inst, uint32_t mask) {
   return false;
 }
 
-/// An element as the multiplier takes it; tf32 is the upper bits of an f32.
-template <typename Format, typename Unit>
-typename Unit::Code unitCode(typename Format::Code code) {
-  if constexpr (std::is_same_v<Format, Tf32>)
-    return code >> 13;
-  else if constexpr (std::is_same_v<Format, Unit>)
-    return code;
-  else
-    return fromFloat<Unit>(widen<Format>(code));
-}
-
-/// `Format` of the operands; `Unit` of the multiplier, to which eight-bit
-/// formats are converted first. Its sums are of at most 16 products.
-template <typename Format, typename Unit, int K, bool HalfSums>
+/// Sum: float, or uint16_t for halves.
+template <typename Format, int K, typename Sum>
 Step runFloatMma(Warp &warp, const Inst &inst, uint32_t mask) {
   if (!warp.converged(fullMask))
     return Step::Again;
   if (!wholeWarp(warp, inst, mask))
     return Step::Stopped;
-  constexpr unsigned bits =
-      std::is_same_v<Format, Tf32> ? 32 : sizeof(typename Format::Code) * 8;
-  constexpr int blockK = K < 16 ? K : 16;
+  // tf32 is the upper bits of an f32.
+  constexpr bool single = std::is_same_v<Format, Tf32>;
+  constexpr unsigned bits = single ? 32 : 16;
   typename Format::Code a[16 * K], b[K * 8];
   gatherOperands<typename Format::Code, bits, K>(warp, inst, a, b);
+  for (int i = 0; single && i < 16 * K; ++i)
+    a[i] >>= 13;
+  for (int i = 0; single && i < K * 8; ++i)
+    b[i] >>= 13;
+  Sum sums[16 * 8];
+  gatherSums(warp, inst, 3 * K * bits / 128, sums);
+  multiplyTile<Format, K>(a, b, sums, sums);
+  scatterSums(warp, inst, sums);
+  return Step::Next;
+}
+
+template <typename A, typename B>
+Step runFp8Mma(Warp &warp, const Inst &inst, uint32_t mask) {
+  if (!warp.converged(fullMask))
+    return Step::Again;
+  if (!wholeWarp(warp, inst, mask))
+    return Step::Stopped;
+  constexpr int depth = 32;
+  uint8_t a[16 * depth], b[depth * 8];
+  gatherOperands<uint8_t, 8, depth>(warp, inst, a, b);
   float sums[16 * 8];
-  constexpr unsigned first = 3 * K * bits / 128;
-  if (HalfSums)
-    gatherHalves(warp, inst, first, sums);
-  else
-    gatherSums(warp, inst, first, sums);
-  for (int k = 0; k < K; k += blockK) {
-    typename Unit::Code left[16 * blockK], right[blockK * 8];
-    for (int i = 0; i < 16; ++i)
-      for (int j = 0; j < blockK; ++j)
-        left[i * blockK + j] = unitCode<Format, Unit>(a[i * K + k + j]);
-    for (int i = 0; i < blockK * 8; ++i)
-      right[i] = unitCode<Format, Unit>(b[k * 8 + i]);
-    multiplyTile<Unit, blockK>(left, right, sums, sums);
-  }
-  if (HalfSums)
-    scatterHalves(warp, inst, sums);
-  else
-    scatterSums(warp, inst, sums);
+  gatherSums(warp, inst, 3 * depth * 8 / 128, sums);
+  multiplyFp8Tile<A, B>(a, b, sums, sums);
+  scatterSums(warp, inst, sums);
   return Step::Next;
 }
 
@@ -246,10 +239,22 @@ Handler integerHandler(ptx::Type a, ptx::Type b) {
                      : &runIntegerMma<uint8_t, uint8_t, Bits, K>;
 }
 
-template <typename Format, typename Unit, int K>
-Handler floatHandler(bool halfSums) {
-  return halfSums ? &runFloatMma<Format, Unit, K, true>
-                  : &runFloatMma<Format, Unit, K, false>;
+template <typename A> Handler fp8Handler(ptx::Type b) {
+  return b == ptx::Type::E4M3   ? &runFp8Mma<A, E4M3>
+         : b == ptx::Type::E5M2 ? &runFp8Mma<A, E5M2>
+                                : nullptr;
+}
+
+template <typename Format> Handler halfHandler(int k, bool halfSums) {
+  if (halfSums && !std::is_same_v<Format, Float16>)
+    return nullptr;
+  if (k == 8)
+    return halfSums ? &runFloatMma<Format, 8, uint16_t>
+                    : &runFloatMma<Format, 8, float>;
+  if (k == 16)
+    return halfSums ? &runFloatMma<Format, 16, uint16_t>
+                    : &runFloatMma<Format, 16, float>;
+  return nullptr;
 }
 
 Handler mmaHandler(int k, ptx::Type a, ptx::Type b, bool halfSums) {
@@ -264,31 +269,22 @@ Handler mmaHandler(int k, ptx::Type a, ptx::Type b, bool halfSums) {
     return k == 32   ? integerHandler<4, 32>(a, b)
            : k == 64 ? integerHandler<4, 64>(a, b)
                      : nullptr;
+  if (a == Type::E4M3 || a == Type::E5M2)
+    return halfSums || k != 32 ? nullptr
+           : a == Type::E4M3   ? fp8Handler<E4M3>(b)
+                               : fp8Handler<E5M2>(b);
   if (a != b)
     return nullptr;
   switch (a) {
   case Type::F16:
-    return k == 8    ? floatHandler<Float16, Float16, 8>(halfSums)
-           : k == 16 ? floatHandler<Float16, Float16, 16>(halfSums)
-                     : nullptr;
+    return halfHandler<Float16>(k, halfSums);
   case Type::BF16:
-    return halfSums  ? nullptr
-           : k == 8  ? floatHandler<Bfloat16, Bfloat16, 8>(false)
-           : k == 16 ? floatHandler<Bfloat16, Bfloat16, 16>(false)
-                     : nullptr;
+    return halfHandler<Bfloat16>(k, halfSums);
   case Type::TF32:
     return halfSums ? nullptr
-           : k == 4 ? floatHandler<Tf32, Tf32, 4>(false)
-           : k == 8 ? floatHandler<Tf32, Tf32, 8>(false)
+           : k == 4 ? &runFloatMma<Tf32, 4, float>
+           : k == 8 ? &runFloatMma<Tf32, 8, float>
                     : nullptr;
-  case Type::E4M3:
-    return k == 16   ? floatHandler<E4M3, Float16, 16>(halfSums)
-           : k == 32 ? floatHandler<E4M3, Float16, 32>(halfSums)
-                     : nullptr;
-  case Type::E5M2:
-    return k == 16   ? floatHandler<E5M2, Float16, 16>(halfSums)
-           : k == 32 ? floatHandler<E5M2, Float16, 32>(halfSums)
-                     : nullptr;
   default:
     return nullptr;
   }

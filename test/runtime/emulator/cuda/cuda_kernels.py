@@ -83,8 +83,8 @@ class Source:
     def __init__(self, path, kernel):
         self.lines = path.read_text().splitlines()
         start = next(i for i, line in enumerate(self.lines) if re.search(rf"\.entry\s+{kernel}\b", line))
-        end = next(i for i in range(start, len(self.lines)) if self.lines[i] == "}")
-        self.range = range(start, end)
+        after = (i for i in range(start + 1, len(self.lines)) if re.match(r"\s*// \.globl", self.lines[i]))
+        self.range = range(start, next(after, len(self.lines)))
 
     def find(self, pattern, nth=0):
         """The index of the nth line of the kernel that matches; negative counts from the end."""
