@@ -111,6 +111,10 @@ template <typename OpTy> struct ToIntrinsic : OpRewritePattern<OpTy> {
 static LogicalResult lowerToIntrinsics(Operation *root) {
   RewritePatternSet patterns(root->getContext());
   MLIRContext *context = root->getContext();
+  patterns.add<ToIntrinsic<arith::MaxNumFOp>>(context, "llvm.maxnum");
+  patterns.add<ToIntrinsic<arith::MinNumFOp>>(context, "llvm.minnum");
+  patterns.add<ToIntrinsic<arith::MaximumFOp>>(context, "llvm.maximum");
+  patterns.add<ToIntrinsic<arith::MinimumFOp>>(context, "llvm.minimum");
   patterns.add<ToIntrinsic<math::AbsFOp>>(context, "llvm.fabs");
   patterns.add<ToIntrinsic<math::CeilOp>>(context, "llvm.ceil");
   patterns.add<ToIntrinsic<math::FloorOp>>(context, "llvm.floor");
