@@ -18,6 +18,8 @@ LAYERS = {
     "dialects": ["include/qopt", "lib/Quant", "dialects"],
     "lib/Import": ["include/qopt", "lib/Quant", "dialects", "lib/Import"],
     "lib/Codegen": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "lib/Codegen"],
+    # Kernels and the serving process agree on what lies in a GPU's memory.
+    "lib/Kernels": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "runtime/cuda", "lib/Kernels"],
     # Scheduling asks the host kernels what they can hold; it sees no other part of the runtime.
     "passes": [
         "include/qopt",
