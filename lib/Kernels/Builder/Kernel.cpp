@@ -122,6 +122,16 @@ Int Kernel::block() {
 
 // Control flow ----------------------------------------------------------------
 
+/// A loop of a kernel stays one: what shall be unrolled is a loop of C++.
+static Attribute keepsLoop(OpBuilder &builder) {
+  auto unroll = LLVM::LoopUnrollAttr::get(builder.getContext(),
+                                          /*disable=*/builder.getBoolAttr(true),
+                                          {}, {}, {}, {}, {}, {});
+  return LLVM::LoopAnnotationAttr::get(builder.getContext(), {}, {}, {}, unroll,
+                                       {}, {}, {}, {}, {}, {}, {}, {}, {}, {},
+                                       {});
+}
+
 Kernel::Values Kernel::loop(Int from, Int to, Int step, Values carried,
                             llvm::function_ref<Values(Int, Values)> body) {
   auto loop = scf::ForOp::create(
@@ -134,6 +144,7 @@ Kernel::Values Kernel::loop(Int from, Int to, Int step, Values carried,
         scf::YieldOp::create(opBuilder, location, next);
         opBuilder = saved;
       });
+  loop->setAttr("loop_annotation", keepsLoop(opBuilder));
   return Values(loop.result_begin(), loop.result_end());
 }
 
@@ -299,9 +310,12 @@ void Kernel::storeReal(Global address, Real real, Type type) {
                         type.getIntOrFloatBitWidth() / 8);
 }
 
+/// Volatile, because LLVM would join such loads into one that reaches behind
+/// the last of them.
 Int Kernel::loadHalfWord(Global address) {
   Value value = LLVM::LoadOp::create(opBuilder, location,
-                                     opBuilder.getI16Type(), address.value, 2);
+                                     opBuilder.getI16Type(), address.value, 2,
+                                     /*isVolatile=*/true);
   return {{this, arith::ExtUIOp::create(opBuilder, location,
                                         opBuilder.getI32Type(), value)}};
 }

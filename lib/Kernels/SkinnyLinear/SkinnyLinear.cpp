@@ -169,16 +169,18 @@ SegmentPlan skinny_linear::segmentPlanOf(const Problem &problem,
     plan.steps = ceilDiv(unitsPerSlice, schedule.unitsPerStage[i]);
   }
   plan.scaleOffset = plan.packedOffset + plan.strips * units * plan.unitBytes;
-  int64_t blocks = std::max(schedule.grid / schedule.slices, 1),
-          all = plan.tiles * plan.steps;
+  int64_t blocks = std::max(schedule.grid / schedule.slices, 1);
+  // What is dealt out: tiles, or the steps of all tiles.
+  int64_t all = plan.tiles * (schedule.wholeTiles ? 1 : plan.steps);
   plan.blocks = int(std::min(blocks, all));
+  plan.contributors = 1;
+  if (schedule.wholeTiles)
+    return plan;
   // A block that shares a tile works on at least all / blocks of its steps.
   int64_t least = all / plan.blocks;
-  plan.contributors =
-      all % plan.blocks == 0 && least % plan.steps == 0
-          ? 1
-          : int(std::min<int64_t>(plan.blocks,
-                                  ceilDiv(plan.steps - 1, least) + 1));
+  if (all % plan.blocks || least % plan.steps)
+    plan.contributors =
+        int(std::min<int64_t>(plan.blocks, ceilDiv(plan.steps - 1, least) + 1));
   return plan;
 }
 

@@ -115,11 +115,12 @@ int64_t bucketOf(int64_t tokens);
 /// what a stage of the ring holds, `unitsPerStage` units of `tileStrips()`
 /// strips.
 struct Schedule {
-  int grid = 1;          ///< blocks
-  int slices = 1;        ///< parts of the columns; divides grid
-  int columnWarps = 8;   ///< consumer warps that take turns at units
-  int rowWarps = 1;      ///< consumer warps side by side on strips
-  int stripsPerWarp = 1; ///< strips that share one read of the activations
+  int grid = 1;            ///< blocks
+  int slices = 1;          ///< parts of the columns; divides grid
+  bool wholeTiles = false; ///< a block shares no tile with others of its slice
+  int columnWarps = 8;     ///< consumer warps that take turns at units
+  int rowWarps = 1;        ///< consumer warps side by side on strips
+  int stripsPerWarp = 1;   ///< strips that share one read of the activations
   std::vector<int> unitsPerStage; ///< of each segment
   int stages = 4;
   int partials = 2;    ///< buffers of partial sums on their way to the epilogue

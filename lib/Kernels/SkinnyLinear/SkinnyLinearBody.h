@@ -89,18 +89,27 @@ private:
                              Kernel::Values values);
   Sums multiplyStage(size_t segment, Int stage, Int step, Sums sums);
   Sums multiplyUnit(size_t segment, Int unitAddress, Int unit, Sums sums);
-  void multiplyChunk(size_t segment, Int codes, Int x, int chunk,
-                     Sums &products, Sums &second);
-  Sums beginGroup(size_t segment, Int unit, int group, Int unitAddress,
-                  const Sums &sums);
-  Sums endGroup(size_t segment, int group, Int unitAddress, const Sums &sums,
-                const Sums &products);
-  std::array<Real, 2> correctionOf(Int unit, int group, int groups, int tile);
-  std::array<Real, 2> planeValues(size_t segment, Int unitAddress, int strip,
-                                  int plane);
-  std::array<Real, 2> shiftOf(size_t segment, int group, int groups,
-                              Int unitAddress, int strip,
-                              const Numbers &numbers);
+  /// Columns of a unit that share a scale.
+  struct Group {
+    size_t segment;
+    int group, groups; ///< of the unit
+    Int unit;          ///< of the slice
+    Int unitAddress;
+  };
+  std::vector<Fragment> unpackGroup(const Group &part);
+  void multiplyGroup(const Group &part, int tile, Int x,
+                     const std::vector<Fragment> &a,
+                     std::vector<Accumulator> &products);
+  std::vector<Accumulator>
+  beginGroup(const Group &part, int tile,
+             const std::vector<std::array<Real, 2>> &shifts, const Sums &sums);
+  void endGroup(const Group &part, int tile,
+                const std::vector<std::array<Real, 2>> &scales,
+                const std::vector<Accumulator> &products, Sums &sums);
+  std::array<Real, 2> correctionOf(const Group &part, int tile);
+  std::array<Real, 2> planeValues(const Group &part, int strip, int plane);
+  std::array<Real, 2> shiftOf(const Group &part, int strip);
+  std::array<Real, 2> scaleOf(const Group &part, int strip);
   Fragment unpack(const quant::Format &format, Int unitAddress, int64_t offset,
                   int product);
   std::vector<Int> loadBlock(Int unitAddress, int64_t offset);
@@ -113,6 +122,7 @@ private:
     Int g;
     Int position; ///< of its pair in a tile's partial sums of the workspace
   };
+  int64_t roundFloats() const;
   void forElements(llvm::function_ref<void(Element)> body);
   std::array<Real, 2> sumOfWarps(Int stage, Element element);
   void finishTile(size_t segment, TileSteps tile, Int stage);

@@ -15,6 +15,8 @@ using target::Figure;
 
 /// Part of the issue slots that such loops were seen to use: GPU.md's budget.
 constexpr double issuePart = 0.6;
+/// Of a trip to the second-level cache while weights stream, seconds.
+constexpr double loadedLatency = 0.6e-6;
 
 static int64_t elementBytes(ElementType type) {
   return quant::elementOf(type).bits / 8;
@@ -65,18 +67,18 @@ static void add(Cost &cost, std::string_view name, double seconds,
 /// How much more the fullest block has than the mean, weighted by bytes.
 static double imbalanceOf(const Problem &problem, const Schedule &schedule,
                           const target::Target &target) {
-  double fullest = 0, all = 0;
+  double fullest = 0, bytes = 0;
   for (size_t i = 0; i < problem.segments.size(); ++i) {
     SegmentPlan plan = segmentPlanOf(problem, schedule, i);
     double steps = double(plan.tiles * plan.steps);
     double stepBytes = double(schedule.tileStrips()) *
                        double(schedule.unitsPerStage[i] * plan.unitBytes);
-    fullest +=
-        double((plan.tiles * plan.steps + plan.blocks - 1) / plan.blocks) *
-        stepBytes;
-    all += steps * stepBytes * schedule.slices;
+    int64_t each = schedule.wholeTiles ? plan.steps : 1;
+    int64_t all = plan.tiles * plan.steps / each;
+    fullest += double((all + plan.blocks - 1) / plan.blocks * each) * stepBytes;
+    bytes += steps * stepBytes * schedule.slices;
   }
-  return fullest * target.multiprocessors / all - 1;
+  return fullest * target.multiprocessors / bytes - 1;
 }
 
 /// Seconds that the SMs need for what they do with the weights, if these were
@@ -128,6 +130,12 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
   add(cost, "tail", stream * imbalance,
       "the fullest block has " + std::to_string(imbalance * 100) +
           " % more than the mean of all SMs");
+  double ring = double(schedule.stages * plan.stageBytes);
+  add(cost, "ring",
+      stream * std::max(0.0, rates.bytesInFlight.value / ring - 1),
+      std::to_string(schedule.stages) + " stages of " +
+          std::to_string(plan.stageBytes) + " bytes in flight, of the " +
+          spell(rates.bytesInFlight, "bytes that the roof needs"));
   double arithmetic = arithmeticOf(problem, schedule, target, cost);
   add(cost, "arithmetic",
       std::max(0.0, arithmetic * (1 + imbalance) - stream * (1 + imbalance)),
@@ -145,6 +153,9 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
       double(cost.partialBytes) / rates.copyBandwidth.value,
       std::to_string(cost.partialBytes) + " bytes written and read, at the " +
           spell(rates.copyBandwidth, "copy bandwidth"));
+  add(cost, "last block", plan.slots > 1 ? 3 * loadedLatency : 0,
+      "a shared tile is written, counted and read: three trips of 0.6 us (from "
+      "memory, not measured)");
   add(cost, "dependency", rates.dependencyGap.value,
       spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = stream / cost.seconds;

@@ -29,6 +29,9 @@ void Body::finish() {
                        });
 }
 
+/// Floats of a round of elements in the workspace.
+int64_t Body::roundFloats() const { return problem.tokens == 1 ? 16 : 64; }
+
 /// Lane (token, g) of a warp has rows g and g+8 of four tokens at a time, or of
 /// one alone.
 void Body::forElements(llvm::function_ref<void(Element)> body) {
@@ -37,7 +40,7 @@ void Body::forElements(llvm::function_ref<void(Element)> body) {
   Int g = k.lane() & 7, row = k.lane() >> 3;
   auto element = [&](Int i) {
     Int strip = i / rounds, token = row + i % rounds * 4;
-    Int position = i * 64 + k.lane() * 2;
+    Int position = i * roundFloats() + k.lane() * 2;
     k.when(token < tokens, [&] { body({strip, token, g, position}); });
   };
   if (all <= 4) {
@@ -78,6 +81,8 @@ void Body::finishTile(size_t segment, TileSteps tile, Int stage) {
   };
   if (schedule.slices == 1 && part.contributors == 1)
     return alone();
+  if (part.contributors == 1)
+    return shareTile(segment, tile, stage, blockOfSlice, k.constant(1));
   Int begin = tile.tile * part.steps;
   Int first = ownerOf(part, begin),
       last = ownerOf(part, begin + (part.steps - 1));
@@ -94,8 +99,7 @@ void Body::finishTile(size_t segment, TileSteps tile, Int stage) {
 void Body::shareTile(size_t segment, TileSteps tile, Int stage, Int first,
                      Int blocks) {
   const SegmentPlan &part = segments[segment];
-  int64_t rounds = problem.tokens == 1 ? 1 : plan.tokenTiles * 2;
-  int64_t slotBytes = schedule.tileStrips() * rounds * 64 * 4;
+  int64_t slotBytes = plan.workspaceBytes / (plan.counters * plan.slots);
   Int index = tile.tile + part.firstTile;
   Global slots = k.pointer(Workspace).at(index, plan.slots * slotBytes);
   Int slot = slice * plan.contributors + (blockOfSlice - first);
@@ -114,6 +118,8 @@ void Body::shareTile(size_t segment, TileSteps tile, Int stage, Int first,
         return Kernel::Values{k.arriveAt(counter, all - 1).value};
       });
   Int arrived = k.fromLane({{&k, before[0]}}, 0);
+  // What the first lane acquired, the others may read behind this.
+  k.syncWarp();
   k.when(arrived == all - 1, [&] {
     forElements([&](Element element) {
       writeElement(segment, tile.tile, element,

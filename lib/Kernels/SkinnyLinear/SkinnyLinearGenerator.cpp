@@ -86,9 +86,10 @@ void Body::build() {
 // Work ------------------------------------------------------------------------
 
 Body::Range Body::rangeOf(const SegmentPlan &segment) {
-  int64_t steps = segment.tiles * segment.steps;
-  Int from = blockOfSlice * steps / segment.blocks;
-  Int to = (blockOfSlice + 1) * steps / segment.blocks;
+  int64_t each = schedule.wholeTiles ? segment.steps : 1;
+  int64_t all = segment.tiles * segment.steps / each;
+  Int from = blockOfSlice * all / segment.blocks * each;
+  Int to = (blockOfSlice + 1) * all / segment.blocks * each;
   if (segment.blocks < schedule.grid / schedule.slices) {
     Flag works = blockOfSlice < segment.blocks;
     from = select(works, from, k.constant(0));

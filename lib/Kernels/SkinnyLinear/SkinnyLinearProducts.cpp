@@ -85,23 +85,26 @@ Body::Sums Body::multiplyStage(size_t segment, Int stage, Int step, Sums sums) {
   Int place = firstStrip() * units + columnWarp();
   Int address = stage + place * unitBytes;
   Int unit = step * units + columnWarp();
-  for (int i = 0; i < units; i += schedule.columnWarps) {
-    Int here = unit + i, codes = address + i * unitBytes;
-    if (!isRagged()) {
-      sums = multiplyUnit(segment, codes, here, std::move(sums));
-      continue;
-    }
-    Kernel::Values carried;
-    push(carried, sums);
-    carried = k.when(here < unitsHere(), carried, [&](Kernel::Values values) {
-      Sums next =
-          multiplyUnit(segment, codes, here, pop(k, values, sums.size()));
-      push(values, next);
-      return values;
-    });
-    sums = pop(k, carried, sums.size());
+  // Unrolled where that gives the scheduler something to overlap; with many
+  // tokens one unit has enough of it, and two have too many registers.
+  if (!isRagged() && plan.tokenTiles < 4) {
+    for (int i = 0; i < units; i += schedule.columnWarps)
+      sums = multiplyUnit(segment, address + i * unitBytes, unit + i,
+                          std::move(sums));
+    return sums;
   }
-  return sums;
+  Int end = min(unitsHere() - unit, k.constant(units) - columnWarp());
+  size_t count = sums.size();
+  Kernel::Values carried;
+  push(carried, sums);
+  carried = k.loop(k.constant(0), end, k.constant(schedule.columnWarps),
+                   std::move(carried), [&](Int i, Kernel::Values values) {
+                     Sums next = multiplyUnit(segment, address + i * unitBytes,
+                                              unit + i, pop(k, values, count));
+                     push(values, next);
+                     return values;
+                   });
+  return pop(k, carried, count);
 }
 
 Int Body::activationLane() {
@@ -116,44 +119,62 @@ Body::Sums Body::multiplyUnit(size_t segment, Int unitAddress, Int unit,
                               Sums sums) {
   const quant::Format &format = problem.segments[segment].weight;
   blocks.clear();
-  Int codes = unitAddress + k.lane() * 16;
   Int x = activationLane() + unit * (unitColumns * 2);
   int groups = int(std::max<int64_t>(groupsPerUnit(format), 1));
-  int chunks = int(unitColumns / chunkColumns) / groups;
   for (int group = 0; group < groups; ++group) {
-    Sums products = beginGroup(segment, unit, group, unitAddress, sums);
-    // Where a warp has one product in flight only, a second chain of sums hides
-    // half of its latency.
-    Sums second = products.size() == 1 ? zeroSums() : Sums();
-    for (int chunk = group * chunks; chunk < (group + 1) * chunks; ++chunk)
-      multiplyChunk(segment, codes, x, chunk, products, second);
-    if (!second.empty())
-      for (int i = 0; i < 4; ++i)
-        products[0][i] = products[0][i] + second[0][i];
-    sums = endGroup(segment, group, unitAddress, sums, products);
+    Group part{segment, group, groups, unit, unitAddress};
+    std::vector<Fragment> a = unpackGroup(part);
+    std::vector<std::array<Real, 2>> shifts, scales;
+    for (int s = 0; s < schedule.stripsPerWarp; ++s) {
+      shifts.push_back(shiftOf(part, s));
+      scales.push_back(scaleOf(part, s));
+    }
+    // Tokens outside, so that few sums of products live at once.
+    for (int tile = 0; tile < plan.tokenTiles; ++tile) {
+      std::vector<Accumulator> products = beginGroup(part, tile, shifts, sums);
+      multiplyGroup(part, tile, x, a, products);
+      endGroup(part, tile, scales, products, sums);
+    }
   }
   return sums;
 }
 
-void Body::multiplyChunk(size_t segment, Int codes, Int x, int chunk,
-                         Sums &products, Sums &second) {
-  const quant::Format &format = problem.segments[segment].weight;
-  std::vector<std::array<Fragment, 2>> a;
-  for (int s = 0; s < schedule.stripsPerWarp; ++s)
-    a.push_back(
-        {unpack(format, codes, stripOffset(segment, s), 2 * chunk),
-         unpack(format, codes, stripOffset(segment, s), 2 * chunk + 1)});
-  for (int tile = 0; tile < plan.tokenTiles; ++tile) {
-    int64_t offset =
-        chunk * chunkColumns * 2 + tile * 8 * plan.activationStride;
+/// The fragments of a group: [product of 16 columns][strip].
+std::vector<Fragment> Body::unpackGroup(const Group &part) {
+  const quant::Format &format = problem.segments[part.segment].weight;
+  Int codes = part.unitAddress + k.lane() * 16;
+  int products = int(unitColumns / 16) / part.groups;
+  std::vector<Fragment> a;
+  for (int i = 0; i < products; ++i)
+    for (int s = 0; s < schedule.stripsPerWarp; ++s)
+      a.push_back(unpack(format, codes, stripOffset(part.segment, s),
+                         part.group * products + i));
+  return a;
+}
+
+void Body::multiplyGroup(const Group &part, int tile, Int x,
+                         const std::vector<Fragment> &a,
+                         std::vector<Accumulator> &products) {
+  int strips = schedule.stripsPerWarp;
+  int chunks = int(unitColumns / chunkColumns) / part.groups;
+  // Where a warp has one product in flight only, a second chain of sums hides
+  // half of its latency.
+  bool alone = strips * plan.tokenTiles == 1;
+  Accumulator second = zeroSums()[0];
+  for (int chunk = 0; chunk < chunks; ++chunk) {
+    int64_t offset = (part.group * chunks + chunk) * chunkColumns * 2 +
+                     tile * 8 * plan.activationStride;
     std::vector<Int> b = k.loadShared(x, offset, 4);
-    for (int s = 0; s < schedule.stripsPerWarp; ++s) {
-      Accumulator &sum = products[s * plan.tokenTiles + tile];
-      sum = k.mma(activation, a[s][0], {b[0], b[1]}, sum);
-      Accumulator &other = second.empty() ? sum : second[0];
-      other = k.mma(activation, a[s][1], {b[2], b[3]}, other);
+    for (int s = 0; s < strips; ++s) {
+      const Fragment &a0 = a[2 * chunk * strips + s];
+      const Fragment &a1 = a[(2 * chunk + 1) * strips + s];
+      products[s] = k.mma(activation, a0, {b[0], b[1]}, products[s]);
+      Accumulator &sum = alone ? second : products[s];
+      sum = k.mma(activation, a1, {b[2], b[3]}, sum);
     }
   }
+  for (int i = 0; alone && i < 4; ++i)
+    products[0][i] = products[0][i] + second[i];
 }
 
 int64_t Body::stripOffset(size_t segment, int strip) const {
@@ -164,15 +185,15 @@ int64_t Body::stripOffset(size_t segment, int strip) const {
 // Groups ----------------------------------------------------------------------
 
 /// Σx of the lane's two tokens over the columns of a group.
-std::array<Real, 2> Body::correctionOf(Int unit, int group, int groups,
-                                       int tile) {
+std::array<Real, 2> Body::correctionOf(const Group &part, int tile) {
   int64_t perUnit = unitColumns / correctionColumns(problem);
   int64_t rowBytes = plan.tokenTiles * 8 * 4;
-  Int address = corrections + (k.lane() & 3) * 8 + unit * (perUnit * rowBytes);
+  Int address =
+      corrections + (k.lane() & 3) * 8 + part.unit * (perUnit * rowBytes);
   std::array<Real, 2> sum;
-  int64_t count = perUnit / groups;
+  int64_t count = perUnit / part.groups;
   for (int64_t i = 0; i < count; ++i) {
-    int64_t offset = (group * count + i) * rowBytes + tile * 32;
+    int64_t offset = (part.group * count + i) * rowBytes + tile * 32;
     std::vector<Int> words = k.loadShared(address, offset, 2);
     for (int e = 0; e < 2; ++e)
       sum[e] = i ? sum[e] + k.asReal(words[e]) : k.asReal(words[e]);
@@ -181,78 +202,81 @@ std::array<Real, 2> Body::correctionOf(Int unit, int group, int groups,
 }
 
 /// The values of rows g and g+8 in plane `plane` of a unit.
-std::array<Real, 2> Body::planeValues(size_t segment, Int unitAddress,
-                                      int strip, int plane) {
-  const quant::Format &format = problem.segments[segment].weight;
+std::array<Real, 2> Body::planeValues(const Group &part, int strip, int plane) {
+  const quant::Format &format = problem.segments[part.segment].weight;
   int64_t planes = groupsPerUnit(format) * (format.isSymmetric() ? 1 : 2);
-  int64_t offset = stripOffset(segment, strip) + segments[segment].unitBytes -
-                   (planes - plane) * 32;
-  Int address = unitAddress + (k.lane() >> 2) * 4;
+  int64_t offset = stripOffset(part.segment, strip) +
+                   segments[part.segment].unitBytes - (planes - plane) * 32;
+  Int address = part.unitAddress + (k.lane() >> 2) * 4;
   Int word = k.loadShared(address, offset, 1)[0];
   mlir::Type f16 = k.builder().getF16Type();
   return {k.lowHalf(word, f16), k.highHalf(word, f16)};
 }
 
-/// What the products of a group start with: −(base + factor · zero) · Σx, and
-/// the sums so far where the format has one scale a row.
-Body::Sums Body::beginGroup(size_t segment, Int unit, int group,
-                            Int unitAddress, const Sums &sums) {
-  const quant::Format &format = problem.segments[segment].weight;
+/// −(base + factor · zero) of rows g and g+8.
+std::array<Real, 2> Body::shiftOf(const Group &part, int strip) {
+  const quant::Format &format = problem.segments[part.segment].weight;
   Numbers numbers = numbersOf(format, activation);
-  bool grouped = groupsPerUnit(format) > 0;
-  Sums start = grouped ? zeroSums() : sums;
-  if (format.isSymmetric() && !numbers.needsCorrection())
-    return start;
-  int groups = int(std::max<int64_t>(groupsPerUnit(format), 1));
-  for (int tile = 0; tile < plan.tokenTiles; ++tile) {
-    std::array<Real, 2> x = correctionOf(unit, group, groups, tile);
-    for (int s = 0; s < schedule.stripsPerWarp; ++s) {
-      std::array<Real, 2> shift =
-          shiftOf(segment, group, groups, unitAddress, s, numbers);
-      Accumulator &sum = start[s * plan.tokenTiles + tile];
-      for (int i = 0; i < 4; ++i)
-        sum[i] = grouped ? x[i % 2] * shift[i / 2]
-                         : fma(x[i % 2], shift[i / 2], sum[i]);
-    }
-  }
-  return start;
-}
-
-std::array<Real, 2> Body::shiftOf(size_t segment, int group, int groups,
-                                  Int unitAddress, int strip,
-                                  const Numbers &numbers) {
-  const quant::Format &format = problem.segments[segment].weight;
   if (format.isSymmetric())
     return {k.real(-(numbers.base[0] + numbers.factor[0] * numbers.zero)),
             k.real(-(numbers.base[1] + numbers.factor[1] * numbers.zero))};
-  std::array<Real, 2> zero =
-      planeValues(segment, unitAddress, strip, groups + group);
-  std::array<Real, 2> shift;
+  std::array<Real, 2> zero = planeValues(part, strip, part.groups + part.group),
+                      shift;
   for (int i = 0; i < 2; ++i)
     shift[i] =
         fma(zero[i], k.real(-numbers.factor[i]), k.real(-numbers.base[i]));
   return shift;
 }
 
-Body::Sums Body::endGroup(size_t segment, int group, Int unitAddress,
-                          const Sums &sums, const Sums &products) {
-  const quant::Format &format = problem.segments[segment].weight;
+/// Scales of rows g and g+8; of formats with a scale a row, none: the epilogue
+/// has them.
+std::array<Real, 2> Body::scaleOf(const Group &part, int strip) {
+  const quant::Format &format = problem.segments[part.segment].weight;
   if (!groupsPerUnit(format))
-    return products;
+    return {};
   Numbers numbers = numbersOf(format, activation);
-  Sums result = sums;
+  std::array<Real, 2> scale = planeValues(part, strip, part.group);
+  for (int i = 0; i < 2; ++i)
+    if (numbers.factor[i] != 1)
+      scale[i] = scale[i] * (1 / numbers.factor[i]);
+  return scale;
+}
+
+/// What the products of a group start with: the shift times Σx, and the sums so
+/// far where the format has one scale a row.
+std::vector<Accumulator>
+Body::beginGroup(const Group &part, int tile,
+                 const std::vector<std::array<Real, 2>> &shifts,
+                 const Sums &sums) {
+  const quant::Format &format = problem.segments[part.segment].weight;
+  bool grouped = groupsPerUnit(format) > 0;
+  bool shifted =
+      !format.isSymmetric() || numbersOf(format, activation).needsCorrection();
+  std::array<Real, 2> x;
+  if (shifted)
+    x = correctionOf(part, tile);
+  std::vector<Accumulator> start;
   for (int s = 0; s < schedule.stripsPerWarp; ++s) {
-    std::array<Real, 2> scale = planeValues(segment, unitAddress, s, group);
-    for (int i = 0; i < 2; ++i)
-      if (numbers.factor[i] != 1)
-        scale[i] = scale[i] * (1 / numbers.factor[i]);
-    for (int tile = 0; tile < plan.tokenTiles; ++tile)
-      for (int i = 0; i < 4; ++i) {
-        size_t at = s * plan.tokenTiles + tile;
-        result[at][i] = fma(scale[i / 2], products[at][i], sums[at][i]);
-      }
+    Accumulator sum =
+        grouped ? zeroSums()[0] : sums[s * plan.tokenTiles + tile];
+    for (int i = 0; shifted && i < 4; ++i)
+      sum[i] = grouped ? x[i % 2] * shifts[s][i / 2]
+                       : fma(x[i % 2], shifts[s][i / 2], sum[i]);
+    start.push_back(sum);
   }
-  return result;
+  return start;
+}
+
+void Body::endGroup(const Group &part, int tile,
+                    const std::vector<std::array<Real, 2>> &scales,
+                    const std::vector<Accumulator> &products, Sums &sums) {
+  bool grouped = groupsPerUnit(problem.segments[part.segment].weight) > 0;
+  for (int s = 0; s < schedule.stripsPerWarp; ++s) {
+    Accumulator &sum = sums[s * plan.tokenTiles + tile];
+    for (int i = 0; i < 4; ++i)
+      sum[i] = grouped ? fma(scales[s][i / 2], products[s][i], sum[i])
+                       : products[s][i];
+  }
 }
 
 // Partial sums ----------------------------------------------------------------

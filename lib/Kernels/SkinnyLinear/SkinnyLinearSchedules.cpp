@@ -22,8 +22,14 @@ struct Row {
 /// What has to fit and what is aimed at, bytes.
 struct Sizes {
   int64_t shared; ///< of a block
-  int64_t ring;   ///< in flight, at least where it fits
-  int64_t largestRing;
+  int64_t ring;   ///< in flight, where it fits
+};
+
+/// What is tried.
+struct Choice {
+  int slices;
+  int64_t stageBytes;
+  bool wholeTiles;
 };
 } // namespace
 
@@ -31,8 +37,8 @@ struct Sizes {
 // tokens a block leaves room for the next kernel's, whose weights then stream
 // in while this one ends; from 16 tokens on x needs the space.
 static constexpr Row rows[] = {
-    {1, 8, 1, 1, 2, 2, "8 warps share a strip; two kernels fit an SM"},
-    {8, 8, 1, 1, 2, 2, "8 warps share a strip; two kernels fit an SM"},
+    {1, 8, 1, 1, 1, 2, "8 warps share a strip; two kernels fit an SM"},
+    {8, 8, 1, 1, 1, 2, "8 warps share a strip; two kernels fit an SM"},
     {16, 8, 1, 1, 1, 1,
      "8 warps share a strip; x takes the space of a second "
      "block"},
@@ -53,7 +59,7 @@ static Sizes sizesOf(const Row &row, const target::Target &target) {
   int64_t half = target.limits.sharedPerSm / 2 - target.limits.sharedReserved;
   int64_t ring = int64_t(target.rates.bytesInFlight.value);
   return {row.blocksPerSm == 2 ? half : int64_t(target.limits.sharedPerBlock),
-          ring, ring * 3 / 2};
+          ring * 3 / 2};
 }
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -87,36 +93,51 @@ static int columnWarpsOf(const Problem &problem, const Row &row,
   return warps;
 }
 
-static std::optional<Schedule> candidate(const Problem &problem,
-                                         const target::Target &target,
-                                         int slices, int64_t stageBytes) {
+/// Blocks of a slice: at most one an SM, and as few as do not prolong the work
+/// where they work on whole tiles.
+static int64_t blocksOf(const Problem &problem, const Schedule &schedule,
+                        const target::Target &target) {
+  int64_t most = target.multiprocessors / schedule.slices, blocks = 0;
+  if (most < 1)
+    return 0;
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    SegmentPlan segment = segmentPlanOf(problem, schedule, i);
+    if (!schedule.wholeTiles)
+      blocks = std::max(blocks, segment.tiles * segment.steps);
+    else if (problem.segments.size() == 1)
+      blocks = ceilDiv(segment.tiles, ceilDiv(segment.tiles, most));
+    else
+      blocks = std::max(blocks, segment.tiles);
+  }
+  return std::min(blocks, most);
+}
+
+static std::optional<Schedule>
+candidate(const Problem &problem, const target::Target &target, Choice choice) {
   const Row &row = rowOf(problem.tokens);
   Sizes sizes = sizesOf(row, target);
   Schedule schedule;
-  schedule.slices = slices;
-  schedule.columnWarps = columnWarpsOf(problem, row, stageBytes);
+  schedule.grid = schedule.slices = choice.slices;
+  schedule.wholeTiles = choice.wholeTiles;
+  schedule.columnWarps = columnWarpsOf(problem, row, choice.stageBytes);
   schedule.rowWarps = row.rowWarps;
   schedule.stripsPerWarp = row.stripsPerWarp;
   schedule.partials = row.partials;
   schedule.blocksPerSm = row.blocksPerSm;
   schedule.why = row.why;
-  schedule.unitsPerStage = unitsOfStages(problem, schedule, stageBytes);
+  schedule.unitsPerStage = unitsOfStages(problem, schedule, choice.stageBytes);
   schedule.stages = 1;
   Plan plan = planOf(problem, schedule);
   int64_t space = sizes.shared - (plan.sharedBytes - plan.stageBytes);
   // The barriers of the stages are in that space, too.
-  int64_t stages = std::min(sizes.largestRing, space - 256) / plan.stageBytes;
-  if (stages < 2)
+  int64_t wanted = std::max<int64_t>(sizes.ring / plan.stageBytes, 2);
+  int64_t stages = std::min(wanted, (space - 256) / plan.stageBytes);
+  int64_t blocks = blocksOf(problem, schedule, target);
+  if (stages < 2 || blocks < 1)
     return std::nullopt;
   schedule.stages = int(stages);
-  int64_t steps = 0;
-  for (size_t i = 0; i < problem.segments.size(); ++i) {
-    SegmentPlan segment = segmentPlanOf(problem, schedule, i);
-    steps = std::max(steps, segment.tiles * segment.steps);
-  }
-  int64_t blocks = std::min<int64_t>(target.multiprocessors / slices, steps);
-  schedule.grid = int(blocks * slices);
-  if (blocks < 1 || !isValid(problem, schedule, target).ok())
+  schedule.grid = int(blocks) * choice.slices;
+  if (!isValid(problem, schedule, target).ok())
     return std::nullopt;
   return schedule;
 }
@@ -129,9 +150,12 @@ StatusOr<Schedule> skinny_linear::chooseSchedule(const Problem &problem,
   double bestSeconds = 0;
   for (int64_t slices = 1;
        slices <= std::min<int64_t>(units, target.multiprocessors); ++slices)
-    for (int64_t stageBytes : {17 << 10, 9 << 10, 34 << 10}) {
-      std::optional<Schedule> next =
-          candidate(problem, target, int(slices), stageBytes);
+    for (Choice choice : {Choice{int(slices), 17 << 10, true},
+                          Choice{int(slices), 17 << 10, false},
+                          Choice{int(slices), 9 << 10, true},
+                          Choice{int(slices), 9 << 10, false},
+                          Choice{int(slices), 34 << 10, false}}) {
+      std::optional<Schedule> next = candidate(problem, target, choice);
       if (!next)
         continue;
       double seconds = costOf(problem, *next, target).seconds;

@@ -110,6 +110,7 @@ StatusOr<Case> skinny_linear::parseCase(const std::string &text) {
     return schedule.status();
   test.schedule = *schedule;
   Schedule &changed = test.schedule;
+  changed.wholeTiles = number(options, "whole", changed.wholeTiles);
   changed.slices = int(number(options, "slices", changed.slices));
   changed.grid = int(number(options, "grid", changed.grid));
   changed.stages = int(number(options, "stages", changed.stages));
@@ -312,7 +313,7 @@ static Product dot(const Case &test, const Segment &segment,
                                           first + (tensor ? 0 : k / perGroup));
     product.value += double(w[k]) * x[k];
     // Sums of at most 2^4 roundings each of a group's products, relative 2^-23.
-    product.bound += 0x1p-19 * scale * number * std::fabs(x[k]);
+    product.bound += 0x1p-22 * scale * number * std::fabs(x[k]);
     if (!problem.norm.empty()) // the rounding of the norm may fall otherwise
       product.bound +=
           2 * halfUnit(problem.activation) * std::fabs(double(w[k]) * x[k]) / 8;

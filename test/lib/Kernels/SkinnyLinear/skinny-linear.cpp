@@ -3,6 +3,8 @@
 //                                   launch.txt: how the kernel is launched
 // skinny-linear check CASE OUT.npz  compares what a launch left with the double
 //                                   product of the canonical codes
+// skinny-linear loop CASE KERNEL.ptx  assembles it and counts the instructions
+//                                   of its main loop; 77 where no tool can
 // skinny-linear plan CASE           prints the schedule and its predicted cost
 // A program for tests on an emulator or a GPU; Case.h says what a CASE is.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -10,6 +12,8 @@
 
 #include "dialects/AllDialects.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
+#include "lib/Codegen/Cuda/Ptxas.h"
+#include "lib/Codegen/Cuda/Sass.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
 #include "tools/io/Npz.h"
 
@@ -175,6 +179,46 @@ static int check(const Case &test, const std::string &path) {
   return 0;
 }
 
+/// Lane instructions a weight, and lop3 a product, of the innermost loop with
+/// the most products.
+static int countLoop(const Case &test, const std::string &path) {
+  constexpr int skipped = 77;
+  std::ifstream file(path, std::ios::binary);
+  std::string ptx((std::istreambuf_iterator<char>(file)), {});
+  auto ptxas = codegen::Ptxas::find();
+  if (!ptxas)
+    return fail(ptxas.status().message()), skipped;
+  auto assembled =
+      ptxas->assemble({{ptx, test.target}}, codegen::CubinCache::inHome(), 1);
+  if (!assembled)
+    return fail(assembled.status().message());
+  const codegen::Assembly &code = assembled->front();
+  if (Status status = codegen::requireClean(
+          code.kernels, [](llvm::StringRef) { return true; });
+      !status)
+    return fail(status.message());
+  auto text = codegen::disassemble(code.cubin);
+  if (!text)
+    return fail(text.status().message()), skipped;
+  std::vector<codegen::SassKernel> kernels = codegen::parseSass(*text);
+  const codegen::SassLoop *loop =
+      kernels.empty() ? nullptr : kernels.front().mainLoop("HMMA");
+  if (!loop)
+    return fail("no loop with products");
+  int all = 0;
+  std::map<std::string, int> counts = kernels.front().count(*loop);
+  for (const auto &[opcode, count] : counts)
+    all += count;
+  double products = double(counts["HMMA"]) /
+                    double(planOf(test.problem, test.schedule).tokenTiles);
+  llvm::outs() << llvm::format("instructions per weight %.3f\n",
+                               all / products / 8)
+               << llvm::format("lop3 per product %.3f\n",
+                               counts["LOP3"] / products)
+               << "registers " << code.kernels.front().registers << "\n";
+  return 0;
+}
+
 static int plan(const Case &test) {
   const Schedule &schedule = test.schedule;
   Plan plan = planOf(test.problem, schedule);
@@ -197,11 +241,13 @@ static int plan(const Case &test) {
 int main(int argc, char **argv) {
   std::string verb = argc > 2 ? argv[1] : "";
   if (verb.empty() || (verb != "plan" && argc != 4))
-    return fail("expected make|check CASE PATH or plan CASE");
+    return fail("expected make|check|loop CASE PATH or plan CASE");
   auto test = parseCase(argv[2]);
   if (!test)
     return fail(test.status().message());
   if (verb == "plan")
     return plan(*test);
+  if (verb == "loop")
+    return countLoop(*test, argv[3]);
   return verb == "make" ? make(*test, argv[3]) : check(*test, argv[3]);
 }

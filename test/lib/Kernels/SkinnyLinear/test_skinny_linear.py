@@ -1,0 +1,137 @@
+"""Every kernel of skinny_linear gives the product of the canonical codes: on the emulator, with all of its checks."""
+
+import re
+
+import pytest
+
+# Sizes of 1, prime, one below and above strips, units, groups and tiles of tokens; every format, epilogue and split.
+CASES = """
+k=4096 rows=256:int4_g128
+tokens=8 k=1024 rows=256:int4_g128
+tokens=5 k=1024 rows=256:int4_g128
+k=1 rows=1:int4_g128
+k=31 rows=17:int4_g32
+k=127 rows=15:int8
+k=129 rows=33:int4_asym_g64
+tokens=7 k=257 rows=47:f16
+tokens=2 k=127 rows=31:int4_g64
+tokens=3 k=640 rows=100:int4_asym_g32
+tokens=9 k=256 rows=16:int4_g256
+tokens=16 k=640 rows=100:int4_asym_g128_zf
+tokens=13 k=768 rows=130:int8_g64
+tokens=17 k=129 rows=65:int8
+tokens=32 k=512 rows=257:int4_g128
+tokens=29 k=384 rows=64:f16
+tokens=33 k=255 rows=127:int4_asym_g128
+tokens=64 k=512 rows=300:int4_g128
+tokens=37 k=512 rows=300:int8
+act=bf16 out=bf16 k=512 rows=96:int4_g128
+act=bf16 out=bf16 tokens=8 k=512 rows=96:int8
+act=bf16 out=f32 tokens=4 k=512 rows=96:bf16
+act=bf16 out=f32 tokens=4 k=512 rows=96:int4_asym_g32
+out=f32 k=512 rows=96:int8_asym_g64
+k=512 rows=96:int4
+k=512 rows=96:int8_tensor
+k=1024 rows=64:int4_g128,32:int8,48:f16
+tokens=8 k=1024 rows=64:int4_g128 norm epilogue=bias+residual
+k=768 rows=64:int4_g128 norm
+k=300 rows=64:int4_g128 norm
+tokens=8 k=512 rows=128:int4_g128 epilogue=gated
+tokens=5 k=512 rows=104:int8 epilogue=gated+residual norm
+k=512 rows=128:int4_g128 epilogue=silu
+k=2048 rows=64:int4_g128 slices=4 grid=8
+tokens=8 k=2048 rows=64:int4_g128 slices=4 grid=12
+tokens=8 k=1408 rows=64:int4_g128 slices=2 grid=8 units=8 columnwarps=2
+k=2048 rows=80:int4_g128 grid=9 whole=0
+k=4096 rows=32:int4_g128 grid=4 units=8 whole=0
+tokens=64 k=1024 rows=256:int4_g128 slices=4 grid=8
+arch=sm_80 k=1024 rows=64:int4_g128
+arch=sm_80 tokens=8 k=1024 rows=64:int8 norm epilogue=residual
+arch=sm_80 tokens=64 k=512 rows=300:int4_g32
+""".strip().splitlines()
+
+
+def launch_of(folder):
+    return dict(line.split(" ", 1) for line in (folder / "launch.txt").read_text().splitlines())
+
+
+def emulate(tool, folder, *options):
+    launch = launch_of(folder)
+    return tool(
+        "qopt-emulate",
+        folder / "kernel.ptx",
+        "--kernel",
+        launch["kernel"],
+        "--grid",
+        launch["grid"],
+        "--block",
+        launch["block"],
+        "--shared",
+        launch["shared"],
+        "--args",
+        folder / "args.npz",
+        "--out",
+        folder / "out.npz",
+        *options,
+    )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_result_is_the_product(tool, tmp_path, case):
+    tool("skinny-linear", "make", case, tmp_path)
+    emulate(tool, tmp_path)
+    tool("skinny-linear", "check", case, tmp_path / "out.npz")
+
+
+@pytest.mark.parametrize(
+    "case", ["k=2048 rows=80:int4_g128 grid=9 whole=0", "tokens=8 k=2048 rows=64:int4_g128 slices=4 grid=8"]
+)
+def test_sums_of_blocks_have_one_order(tool, tmp_path, case):
+    """Whatever order warps and blocks run in, the bits are the same."""
+    tool("skinny-linear", "make", case, tmp_path)
+    emulate(tool, tmp_path, "--schedules", "6")
+
+
+def test_check_sees_a_wrong_weight(tool, tmp_path):
+    """The bound of the comparison is tight enough to notice that one kernel's weights are another's."""
+    tool("skinny-linear", "make", "k=256 rows=32:int4_g128 seed=1", tmp_path)
+    emulate(tool, tmp_path)
+    done = tool("skinny-linear", "check", "k=256 rows=32:int4_g128 seed=2", tmp_path / "out.npz", check=False)
+    assert done.returncode == 1 and "expected" in done.stderr
+
+
+def conflicts_of(report):
+    """Bank conflicts by line of the PTX, from the emulator's table."""
+    table = report.partition("shared memory, ptx line")[2].splitlines()[1:]
+    return {int(line.split()[0]): int(line.split()[2]) for line in table if len(line.split()) == 3}
+
+
+@pytest.mark.parametrize("tokens, most", [(1, 1.6), (8, 2.0)])
+def test_main_loop_is_lean(tool, tmp_path, tokens, most):
+    """Few instructions a weight, four lop3 a product and none that divides; no bank conflict where products are."""
+    case = f"tokens={tokens} k=4096 rows=256:int4_g128"
+    tool("skinny-linear", "make", case, tmp_path)
+    lines = (tmp_path / "kernel.ptx").read_text().splitlines()
+    assert not [line for line in lines if re.search(r"\s(div|rem)\.|\.local", line)]
+    conflicts = conflicts_of(emulate(tool, tmp_path, "--stats").stdout)
+    unpacked = [i for i, line in enumerate(lines, 1) if "lop3" in line]
+    loads = [line for line in conflicts if unpacked[0] - 60 < line < unpacked[-1] and "ld.shared" in lines[line - 1]]
+    assert len(loads) >= 6 and not any(conflicts[line] for line in loads)
+    counted = tool("skinny-linear", "loop", case, tmp_path / "kernel.ptx", check=False)
+    if counted.returncode == 77:
+        pytest.skip(counted.stderr)
+    figures = dict(line.rsplit(" ", 1) for line in counted.stdout.splitlines())
+    assert float(figures["instructions per weight"]) <= most
+    assert 4 <= float(figures["lop3 per product"]) <= 4.3
+    assert int(figures["registers"]) <= 96
+
+
+@pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
+@pytest.mark.parametrize("tokens", [1, 8, 16, 32, 64])
+def test_nothing_spills(tool, tmp_path, arch, tokens):
+    case = f"arch={arch} tokens={tokens} k=1024 rows=256:int4_g128"
+    tool("skinny-linear", "make", case, tmp_path)
+    counted = tool("skinny-linear", "loop", case, tmp_path / "kernel.ptx", check=False)
+    if counted.returncode == 77:
+        pytest.skip(counted.stderr)
+    assert counted.returncode == 0, counted.stderr
