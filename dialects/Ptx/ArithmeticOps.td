@@ -198,7 +198,7 @@ def Ptx_CvtPackS8Op : Ptx_Op<"cvt_pack_s8", 72, 65, [Pure]> {
 }
 
 def Ptx_MmaE4m3Op : Ptx_Op<"mma_e4m3", 89, 84, [Pure, AttrSizedOperandSegments]> {
-  let summary = "16 × 8 products of 32 fp8 numbers, by a warp";
+  let summary = "products of fp8 matrices, 16 × 32 and 32 × 8, by a warp";
   let description = [{
     ```
     d[16 × 8] = a[16 × 32] · b[32 × 8] + c[16 × 8]      a, b: e4m3; c, d: f32

@@ -63,14 +63,14 @@ def Ptx_LdGlobalOp : Ptx_Op<"ld_global", 80, 74> {
     Example:
 
     ```mlir
-    %w:4 = ptx.ld_global nc l1(no_allocate) %weights policy(%once) : i32, i32, i32, i32
+    %w:4 = ptx.ld_global nc l1 no_allocate %weights policy(%once) : i32, i32, i32, i32
     ```
   }];
   let arguments = (ins Arg<Ptx_Global, "", [MemRead]>:$address, Optional<I64>:$policy,
                        DefaultValuedAttr<Ptx_FirstLevelAttr, "FirstLevel::evict_normal">:$l1, UnitAttr:$nc);
   let results = (outs Variadic<Ptx_Register>:$words);
   let assemblyFormat = [{
-    (`nc` $nc^)? (`l1` `(` $l1^ `)`)? $address (`policy` `(` $policy^ `)`)? attr-dict `:` type($words)
+    (`nc` $nc^)? (`l1` $l1^)? $address (`policy` `(` $policy^ `)`)? attr-dict `:` type($words)
   }];
   let hasVerifier = 1;
 }
@@ -95,19 +95,19 @@ def Ptx_StGlobalOp : Ptx_Op<"st_global", 80, 74, [AttrSizedOperandSegments]> {
     Example:
 
     ```mlir
-    ptx.st_global l1(evict_first) %out policy(%once) words(%w0, %w1) : f32, f32
+    ptx.st_global l1 evict_first %out policy(%once) words(%w0, %w1) : f32, f32
     ```
   }];
   let arguments = (ins Arg<Ptx_Global, "", [MemWrite]>:$address, Optional<I64>:$policy, Variadic<Ptx_Register>:$words,
                        DefaultValuedAttr<Ptx_FirstLevelAttr, "FirstLevel::evict_normal">:$l1);
   let assemblyFormat = [{
-    (`l1` `(` $l1^ `)`)? $address (`policy` `(` $policy^ `)`)? `words` `(` $words `)` attr-dict `:` type($words)
+    (`l1` $l1^)? $address (`policy` `(` $policy^ `)`)? `words` `(` $words `)` attr-dict `:` type($words)
   }];
   let hasVerifier = 1;
 }
 
 def Ptx_CpAsyncOp : Ptx_Op<"cp_async", 80, 74, [AttrSizedOperandSegments]> {
-  let summary = "4, 8 or 16 bytes copied to shared memory in time";
+  let summary = "up to 16 bytes copied to shared memory in time";
   let description = [{
     ```
     shared[destination + i] = i < present ? memory[source + i] : 0      i = 0 … bytes − 1

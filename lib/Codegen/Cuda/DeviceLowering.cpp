@@ -89,7 +89,36 @@ struct WidenMath : RewritePattern {
     return success();
   }
 };
+
+/// A function that is one instruction. As an intrinsic by name, because the
+/// conversion of gpu would turn LLVM's own op into a call of NVIDIA's library.
+template <typename OpTy> struct ToIntrinsic : OpRewritePattern<OpTy> {
+  ToIntrinsic(MLIRContext *context, StringRef intrinsic)
+      : OpRewritePattern<OpTy>(context), intrinsic(intrinsic) {}
+
+  LogicalResult matchAndRewrite(OpTy op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOpWithNewOp<LLVM::CallIntrinsicOp>(
+        op, op.getType(), rewriter.getStringAttr(intrinsic),
+        ValueRange(op->getOperands()));
+    return success();
+  }
+
+  StringRef intrinsic;
+};
 } // namespace
+
+static LogicalResult lowerToIntrinsics(Operation *root) {
+  RewritePatternSet patterns(root->getContext());
+  MLIRContext *context = root->getContext();
+  patterns.add<ToIntrinsic<math::AbsFOp>>(context, "llvm.fabs");
+  patterns.add<ToIntrinsic<math::CeilOp>>(context, "llvm.ceil");
+  patterns.add<ToIntrinsic<math::FloorOp>>(context, "llvm.floor");
+  patterns.add<ToIntrinsic<math::RoundEvenOp>>(context, "llvm.roundeven");
+  patterns.add<ToIntrinsic<math::RoundOp>>(context, "llvm.round");
+  patterns.add<ToIntrinsic<math::SqrtOp>>(context, "llvm.sqrt");
+  return applyPatternsGreedily(root, std::move(patterns));
+}
 
 LogicalResult codegen::lowerDeviceMath(Operation *root) {
   RewritePatternSet patterns(root->getContext());
@@ -97,7 +126,9 @@ LogicalResult codegen::lowerDeviceMath(Operation *root) {
   arith::populateCeilFloorDivExpandOpsPatterns(patterns);
   if (failed(applyPatternsGreedily(root, std::move(patterns))))
     return failure();
-  return insertMathCalls(root, HalfConversion::Instruction);
+  if (failed(insertMathCalls(root, HalfConversion::Instruction)))
+    return failure();
+  return lowerToIntrinsics(root);
 }
 
 LogicalResult codegen::lowerToDeviceLLVM(Operation *root) {
