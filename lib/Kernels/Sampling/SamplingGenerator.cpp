@@ -46,11 +46,11 @@ public:
 private:
   void loadRecord();
   Int seenBit(Int token);
-  Real logit(Int token);
+  Real penalised(Int token, Real value);
   Best largest();
   Int draw(Best best);
   void makeKeys(Real most);
-  Int keyOf(Int token);
+  Int keyOf(Real value, Real most, Real least, Double perKey);
   Double shareOf(Int key);
   Long weightOf(Int key, Double least);
   Prefix findWeight(Prefix within, Double least, PrefixSearch::Goal goal);
@@ -58,9 +58,13 @@ private:
   Prefix keepTopP(Prefix prefix);
   Int tokenOf(Prefix last);
   Double uniform();
+  /// Tokens that a thread takes at once.
+  int width() const { return problem.columns % 4 == 0 ? 4 : 1; }
   Kernel::Values
-  forTokens(Kernel::Values carried,
-            llvm::function_ref<Kernel::Values(Int, Kernel::Values)> body);
+  forLogits(Kernel::Values carried,
+            llvm::function_ref<Kernel::Values(Int, Run, Kernel::Values)> body);
+  void forKeys(llvm::function_ref<void(Int, Int)> body);
+  Global keys() { return k.pointer(Workspace).at(row, problem.columns * 4); }
 
   Kernel &k;
   const Problem &problem;
@@ -92,13 +96,6 @@ void Body::loadRecord() {
   }
 }
 
-Kernel::Values
-Body::forTokens(Kernel::Values carried,
-                llvm::function_ref<Kernel::Values(Int, Kernel::Values)> body) {
-  return k.loop(k.thread(), k.constant(problem.columns),
-                k.constant(schedule.threads), std::move(carried), body);
-}
-
 // Logits ----------------------------------------------------------------------
 
 static Global wordOfSeen(Kernel &k, const Problem &problem, Int row,
@@ -120,60 +117,84 @@ Int Body::seenBit(Int token) {
 }
 
 /// The logit after the repetition penalty.
-Real Body::logit(Int token) {
-  Real value = k.loadReal(
-      k.pointer(Logits).at(row, problem.columns * 4).at(token, 4), f32);
-  Kernel::Values penalised = k.when(
+Real Body::penalised(Int token, Real value) {
+  Kernel::Values result = k.when(
       seenBit(token) == 1, {value.value},
       [&](Kernel::Values) -> Kernel::Values {
         return {
             select(value > k.real(0), value / penalty, value * penalty).value};
       });
-  return {{&k, penalised[0]}};
+  return {{&k, result[0]}};
+}
+
+/// Calls `body` with the first of width() tokens and their logits. Tokens rise,
+/// and a thread always has the same ones.
+Kernel::Values Body::forLogits(
+    Kernel::Values carried,
+    llvm::function_ref<Kernel::Values(Int, Run, Kernel::Values)> body) {
+  Global logits = k.pointer(Logits).at(row, problem.columns * 4);
+  return k.loop(k.thread() * width(), k.constant(problem.columns),
+                k.constant(int64_t(schedule.threads) * width()),
+                std::move(carried), [&](Int first, Kernel::Values values) {
+                  Run run = loadRun(k, logits.at(first, 4), f32, width());
+                  for (size_t i = 0; i < run.size(); ++i)
+                    run[i] = penalised(first + int64_t(i), run[i]);
+                  return body(first, run, std::move(values));
+                });
 }
 
 Best Body::largest() {
-  Kernel::Values values =
-      forTokens(Best::none(k).values(),
-                [&](Int token, Kernel::Values carried) -> Kernel::Values {
-                  Best best = Best::of(k, carried);
-                  Real value = logit(token);
-                  Flag larger =
-                      value > best.value; // tokens rise: equals never win
-                  return {select(larger, value, best.value).value,
-                          select(larger, token, best.index).value};
-                });
+  Kernel::Values values = forLogits(
+      Best::none(k).values(),
+      [&](Int first, Run run, Kernel::Values carried) -> Kernel::Values {
+        Best best = Best::of(k, carried);
+        for (size_t i = 0; i < run.size(); ++i) {
+          Flag larger = run[i] > best.value; // equals never win
+          best = {select(larger, run[i], best.value),
+                  select(larger, first + int64_t(i), best.index)};
+        }
+        return best.values();
+      });
   return bestOfBlock(k, Best::of(k, values), schedule.threads / 32);
 }
 
 // Keys and weights ------------------------------------------------------------
 
-void Body::makeKeys(Real most) {
-  Double heat = widen(temperature);
-  Double inverse = doubleConstant(k, keysPerDistance) / heat;
-  Real least = narrow(widen(most) + heat * doubleConstant(k, -mostDistance));
-  forTokens({}, [&](Int token, Kernel::Values) {
-    Real value = logit(token);
-    Double distance = (widen(most) - widen(value)) * inverse;
-    Flag candidate = !(least > value) && value == value;
-    // What is no candidate has a distance that no key can hold.
-    distance = select(candidate, distance, doubleConstant(k, 0));
-    // At temperatures below the spacing of f32 a candidate may be further away.
-    Double limit = doubleConstant(k, largestDistance);
-    distance = select(distance < limit, distance, limit);
-    Int key = select(candidate, toInt(distance), k.constant(noCandidate));
-    storeWords(k,
-               k.pointer(Workspace).at(row, problem.columns * 4).at(token, 4),
-               {key});
-    return Kernel::Values();
-  });
-  k.syncBlock();
+Int Body::keyOf(Real value, Real most, Real least, Double perKey) {
+  Double distance = (widen(most) - widen(value)) * perKey;
+  Flag candidate = !(least > value) && value == value;
+  // What is no candidate has a distance that no key can hold.
+  distance = select(candidate, distance, doubleConstant(k, 0));
+  // At temperatures below the spacing of f32 a candidate may be further away.
+  Double limit = doubleConstant(k, largestDistance);
+  distance = select(distance < limit, distance, limit);
+  return select(candidate, toInt(distance), k.constant(noCandidate));
 }
 
-Int Body::keyOf(Int token) {
-  return k
-      .load(k.pointer(Workspace).at(row, problem.columns * 4).at(token, 4), 1)
-      .front();
+void Body::makeKeys(Real most) {
+  Double heat = widen(temperature);
+  Double perKey = doubleConstant(k, keysPerDistance) / heat;
+  Real least = narrow(widen(most) + heat * doubleConstant(k, -mostDistance));
+  forLogits({}, [&](Int first, Run run, Kernel::Values) {
+    std::vector<Int> words;
+    for (Real value : run)
+      words.push_back(keyOf(value, most, least, perKey));
+    storeWords(k, keys().at(first, 4), words);
+    return Kernel::Values();
+  });
+}
+
+/// Calls `body` with each token of this thread and its key.
+void Body::forKeys(llvm::function_ref<void(Int, Int)> body) {
+  k.loop(k.thread() * width(), k.constant(problem.columns),
+         k.constant(int64_t(schedule.threads) * width()), {},
+         [&](Int first, Kernel::Values) {
+           std::vector<Int> words =
+               k.load(keys().at(first, 4), unsigned(width()));
+           for (size_t i = 0; i < words.size(); ++i)
+             body(first + int64_t(i), words[i]);
+           return Kernel::Values();
+         });
 }
 
 /// e^−d of a key.
@@ -193,11 +214,9 @@ Long Body::weightOf(Int key, Double least) {
 /// The shortest prefix of `within` whose weights reach a goal.
 Prefix Body::findWeight(Prefix within, Double least, PrefixSearch::Goal goal) {
   auto visit = [&](PrefixSearch::Add add) {
-    forTokens({}, [&](Int token, Kernel::Values) {
-      Int key = keyOf(token);
+    forKeys([&](Int, Int key) {
       k.when(belowUnsigned(key, within.key),
              [&] { add(key, [&] { return weightOf(key, least); }); });
-      return Kernel::Values();
     });
     k.when(k.thread() == 0, [&] {
       add(within.key,
@@ -213,11 +232,9 @@ Prefix Body::findWeight(Prefix within, Double least, PrefixSearch::Goal goal) {
 Prefix Body::keepTopK(Prefix all) {
   Kernel::Values kept = k.when(topK >= 1, all.values(), [&](Kernel::Values) {
     auto visit = [&](PrefixSearch::Add add) {
-      forTokens({}, [&](Int token, Kernel::Values) {
-        Int key = keyOf(token);
+      forKeys([&](Int, Int key) {
         k.when(belowUnsigned(key, all.key),
                [&] { add(key, [&] { return longConstant(k, 1); }); });
-        return Kernel::Values();
       });
     };
     PrefixSearch::Result result = search.find(
@@ -245,10 +262,9 @@ Int Body::tokenOf(Prefix last) {
               : problem.columns <= 1 << 16 ? 2
                                            : 3;
   auto visit = [&](PrefixSearch::Add add) {
-    forTokens({}, [&](Int token, Kernel::Values) {
-      k.when(keyOf(token) == last.key,
+    forKeys([&](Int token, Int key) {
+      k.when(key == last.key,
              [&] { add(token, [&] { return longConstant(k, 1); }); });
-      return Kernel::Values();
     });
   };
   return search

@@ -32,6 +32,35 @@ StatusOr<Compiled> compile(Generator generate, const target::Target &target);
 /// also on a machine without ptxas.
 Status assemble(const Compiled &kernel, const target::Target &target);
 
+/// A problem's kernel for `target`, after the kernels of all architectures have
+/// been assembled.
+template <typename Problem, typename Schedule>
+StatusOr<Compiled> compileClean(
+    const Problem &problem,
+    StatusOr<Schedule> (*choose)(const Problem &, const target::Target &),
+    StatusOr<mlir::gpu::GPUFuncOp> (*build)(mlir::gpu::GPUModuleOp,
+                                            const Problem &, const Schedule &,
+                                            const target::Target &),
+    const target::Target &target) {
+  Compiled result;
+  for (const target::Target *each : target::allTargets()) {
+    auto schedule = choose(problem, *each);
+    if (!schedule)
+      return schedule.status();
+    auto kernel = compile(
+        [&](mlir::gpu::GPUModuleOp module) {
+          return build(module, problem, *schedule, *each);
+        },
+        *each);
+    if (!kernel)
+      return kernel.status();
+    QOPT_RETURN_IF_ERROR(assemble(*kernel, *each));
+    if (each == &target)
+      result = *kernel;
+  }
+  return result;
+}
+
 /// A launch under construction: arguments in the kernel's order.
 class Launch {
 public:

@@ -19,15 +19,9 @@ static void runCase(const std::vector<std::vector<float>> &rows,
   Problem problem{int64_t(rows[0].size())};
   auto schedule = chooseSchedule(problem, target);
   ASSERT_TRUE(schedule.ok()) << schedule.status().message();
-  auto kernel = compile(
-      [&](auto module) {
-        return buildKernel(module, problem, *schedule, target);
-      },
-      target);
+  auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
   ASSERT_TRUE(kernel.ok()) << kernel.status().message();
   SCOPED_TRACE(kernel->symbol);
-  Status assembled = assemble(*kernel, target);
-  ASSERT_TRUE(assembled.ok()) << assembled.message();
   std::vector<float> logits;
   for (const std::vector<float> &row : rows)
     logits.insert(logits.end(), row.begin(), row.end());

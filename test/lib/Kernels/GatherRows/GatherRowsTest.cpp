@@ -57,14 +57,8 @@ static void runCase(const std::string &spelling, int64_t rows, int64_t columns,
   Problem problem{table, *quant::parseFormat(spelling), rows, columns, output};
   auto schedule = chooseSchedule(problem, target);
   ASSERT_TRUE(schedule.ok()) << schedule.status().message();
-  auto kernel = compile(
-      [&](auto module) {
-        return buildKernel(module, problem, *schedule, target);
-      },
-      target);
+  auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
   ASSERT_TRUE(kernel.ok()) << kernel.status().message();
-  Status assembled = assemble(*kernel, target);
-  ASSERT_TRUE(assembled.ok()) << assembled.message();
 
   Stored stored = randomTable(problem.format, rows, columns);
   std::vector<int32_t> ids = {int32_t(rows) - 1, 0, int32_t(rows / 2), 0,

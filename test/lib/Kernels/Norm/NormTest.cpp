@@ -82,14 +82,8 @@ static void runCase(Problem problem, int64_t rows,
                     const target::Target &target = target::sm90a()) {
   auto schedule = chooseSchedule(problem, target);
   ASSERT_TRUE(schedule.ok()) << schedule.status().message();
-  auto kernel = compile(
-      [&](auto module) {
-        return buildKernel(module, problem, *schedule, target);
-      },
-      target);
+  auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
   ASSERT_TRUE(kernel.ok()) << kernel.status().message();
-  Status assembled = assemble(*kernel, target);
-  ASSERT_TRUE(assembled.ok()) << assembled.message();
 
   size_t count = size_t(rows * problem.columns);
   ElementType type = problem.activation;

@@ -153,15 +153,9 @@ static void runCase(const Problem &problem,
                     const target::Target &target = target::sm90a()) {
   auto schedule = chooseSchedule(problem, target);
   ASSERT_TRUE(schedule.ok()) << schedule.status().message();
-  auto kernel = compile(
-      [&](auto module) {
-        return buildKernel(module, problem, *schedule, target);
-      },
-      target);
+  auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
   ASSERT_TRUE(kernel.ok()) << kernel.status().message();
   SCOPED_TRACE(kernel->symbol);
-  Status assembled = assemble(*kernel, target);
-  ASSERT_TRUE(assembled.ok()) << assembled.message();
 
   Batch batch = batchOf(problem, sequences);
   ElementType type = problem.activation;
@@ -270,11 +264,7 @@ TEST(RotaryAppend, ComputesAngles) {
   problem.angles = Angles::Computed;
   const target::Target &target = target::sm90a();
   auto schedule = chooseSchedule(problem, target);
-  auto kernel = compile(
-      [&](auto module) {
-        return buildKernel(module, problem, *schedule, target);
-      },
-      target);
+  auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
   ASSERT_TRUE(kernel.ok()) << kernel.status().message();
   std::vector<float> row = normals(size_t(problem.query.stride), 1);
   row = rounded(ElementType::F16, row);

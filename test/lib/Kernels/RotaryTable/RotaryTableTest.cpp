@@ -16,14 +16,8 @@ using namespace qopt::kernels::test;
 static void runCase(const Problem &problem, const target::Target &target) {
   auto schedule = chooseSchedule(problem, target);
   ASSERT_TRUE(schedule.ok()) << schedule.status().message();
-  auto kernel = compile(
-      [&](auto module) {
-        return buildKernel(module, problem, *schedule, target);
-      },
-      target);
+  auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
   ASSERT_TRUE(kernel.ok()) << kernel.status().message();
-  Status assembled = assemble(*kernel, target);
-  ASSERT_TRUE(assembled.ok()) << assembled.message();
   std::vector<int32_t> positions = {0, 1, 77, 4095, 131071, 1000000};
   size_t count = size_t(problem.count);
   std::vector<float> frequencies(count), cos(count * positions.size()),

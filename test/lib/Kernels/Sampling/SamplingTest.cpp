@@ -38,14 +38,8 @@ static void runCase(const std::vector<Draw> &draws,
   Problem problem{int64_t(draws[0].logits.size())};
   auto schedule = chooseSchedule(problem, target);
   ASSERT_TRUE(schedule.ok()) << schedule.status().message();
-  auto kernel = compile(
-      [&](auto module) {
-        return buildKernel(module, problem, *schedule, target);
-      },
-      target);
+  auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
   ASSERT_TRUE(kernel.ok()) << kernel.status().message();
-  Status assembled = assemble(*kernel, target);
-  ASSERT_TRUE(assembled.ok()) << assembled.message();
 
   std::vector<float> logits;
   std::vector<cuda::SamplingRecord> records;
