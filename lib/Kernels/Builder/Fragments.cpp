@@ -94,8 +94,8 @@ Real kernels::reciprocal(Real x) {
 /// Without regard for numbers that are none: one instruction.
 Real kernels::max(Real a, Real b) {
   Kernel &kernel = *a.kernel;
-  return {{&kernel, arith::MaxNumFOp::create(kernel.builder(), kernel.loc(),
-                                             a.value, b.value)}};
+  return {{&kernel, LLVM::MaxNumOp::create(kernel.builder(), kernel.loc(),
+                                           a.value, b.value)}};
 }
 
 Real kernels::maxFromLane(Real value, int distance) {
