@@ -42,6 +42,7 @@ TEST(AttentionPrefill, everyFormatAndHeadSizeHasASchedule) {
       for (int64_t size = 8; size <= 256; size += 8) {
         Problem problem = problemOf(format);
         problem.cache.keySize = problem.cache.valueSize = size;
+        problem.queryStride = 48 * size;
         auto schedule = attention_prefill::chooseSchedule(problem, *target);
         EXPECT_TRUE(schedule.ok()) << size << " " << format;
       }
