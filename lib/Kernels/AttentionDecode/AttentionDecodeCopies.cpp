@@ -66,6 +66,9 @@ void Body::copyTile(Int tile, const std::vector<Int> &pages, Int stage) {
     Int start = tile * schedule.tile + inTile;
     Int inPage = start % cache.page;
     Int present = end - start;
+    // A page that no row sees any more may be another's, or gone.
+    if (problem.window && pages.size() > 1)
+      present = select(first < start + positions, present, k.constant(0));
     Global head = keys.at(pages[i], cache.pageBytes());
     Global values = head.at(cache.valueOffset(0));
     copyCodes({plan.keyRow, plan.keyStride},

@@ -76,6 +76,8 @@ Int Body::findPlace() {
   sequence = blockZ(k);
   split = k.block();
   Int y = blockY(k);
+  if (dividesRows()) // the longest walks first
+    y = blocksY(k) - 1 - y;
   int keyHeads = int(problem.cache.keyHeads);
   keyHead = y % keyHeads;
   firstRow = y / keyHeads * schedule.blockRows();

@@ -25,38 +25,47 @@ static int tileOf(const Problem &problem, Schedule schedule, int64_t bytes) {
   return tile;
 }
 
+/// As many stages as `space` holds, four at most: then the copies of a warp are
+/// three tiles ahead. 0 where there are less than two.
+static int stagesOf(const Problem &problem, Schedule schedule, int64_t space) {
+  for (int stages = 4; stages >= 2; --stages) {
+    schedule.stages = stages;
+    if (planOf(problem, schedule).sharedBytes <= space)
+      return stages;
+  }
+  return 0;
+}
+
 StatusOr<Schedule>
 attention_decode::chooseSchedule(const Problem &problem, int64_t tokens,
                                  const target::Target &target) {
   QOPT_RETURN_IF_ERROR(isValid(problem));
-  // Two blocks an SM: one computes while the other starts or combines, and a
-  // dependent kernel's finds room.
-  int64_t half = target.limits.sharedPerSm / 2 - target.limits.sharedReserved;
-  int64_t inFlight = int64_t(target.rates.bytesInFlight.value);
-  Schedule schedule;
-  schedule.blocksPerSm = 2;
-  schedule.why = "two blocks an SM, each warp has its own tiles in flight";
+  // Tiles of 8 KB, and the scales of 64 positions.
+  constexpr int64_t stageBytes = (8 << 10) + 256;
   int64_t wanted = ceilDiv(tokens * problem.sharing(), 8);
-  for (int rowTiles : {4, 2, 1}) {
-    if (rowTiles / 2 >= wanted)
-      continue;
-    schedule.rowTiles = rowTiles;
-    for (int64_t stage : {16 << 10, 8 << 10, 4 << 10, 2 << 10}) {
-      schedule.tile = tileOf(problem, schedule, stage);
-      // A fifth of what is in flight is the tile that is computed on.
-      Plan plan = planOf(problem, schedule);
-      int64_t perWarp = ceilDiv(inFlight, 2 * schedule.warps);
-      schedule.stages =
-          int(std::clamp<int64_t>(1 + ceilDiv(perWarp, plan.stageBytes), 2, 8));
-      if (isValid(problem, schedule, target).ok() &&
-          planOf(problem, schedule).sharedBytes <= half)
-        return schedule;
+  Schedule schedule;
+  // Two blocks an SM where they fit: one computes while the other starts or
+  // combines.
+  for (int blocks : {2, 1}) {
+    schedule.blocksPerSm = blocks;
+    schedule.why = blocks == 2
+                       ? "two blocks an SM, each warp copies its own tiles"
+                       : "tiles too large for two blocks an SM";
+    int64_t space = std::min<int64_t>(target.limits.sharedPerSm / blocks -
+                                          target.limits.sharedReserved,
+                                      target.limits.sharedPerBlock);
+    for (int rowTiles : {4, 2, 1}) {
+      if (rowTiles / 2 >= wanted)
+        continue;
+      schedule.rowTiles = rowTiles;
+      for (int64_t bytes : {stageBytes, stageBytes / 2}) {
+        schedule.tile = tileOf(problem, schedule, bytes);
+        schedule.stages = stagesOf(problem, schedule, space);
+        if (schedule.stages && isValid(problem, schedule, target).ok())
+          return schedule;
+      }
     }
   }
-  schedule.blocksPerSm = 1;
-  schedule.tile = 16;
   schedule.stages = 2;
-  schedule.why = "tiles too large for two blocks an SM";
-  QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
-  return schedule;
+  return isValid(problem, schedule, target);
 }

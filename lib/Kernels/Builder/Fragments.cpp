@@ -79,7 +79,6 @@ Int kernels::fmaHalves(Int a, double b, double c, Type type) {
 
 // Numbers ---------------------------------------------------------------------
 
-/// Without regard for numbers that are none: one instruction.
 Real kernels::maxFromLane(Real value, int distance) {
   Kernel &kernel = *value.kernel;
   Value other = NVVM::ShflOp::create(

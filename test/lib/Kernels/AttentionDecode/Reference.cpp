@@ -59,7 +59,7 @@ static Expected expectedOf(const Case &test, const Arrays &arrays,
     total += score = std::exp(score - largest);
   // Probabilities are rounded to 16 bits; sums of scores and exponentials are
   // f32 and add less.
-  double unit = problem.activation == ElementType::BF16 ? 0x1p-9 : 0x1p-12;
+  double unit = problem.activation == ElementType::BF16 ? 0x1p-8 : 0x1p-11;
   Expected result{std::vector<double>(size), std::vector<double>(size)};
   for (int64_t key = first; key <= position; ++key)
     for (int64_t i = 0; i < size; ++i) {

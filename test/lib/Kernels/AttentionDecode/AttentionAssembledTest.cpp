@@ -1,0 +1,57 @@
+// The kernels of attention_decode and attention_prefill assemble for every
+// architecture without spills, local memory or advisories, and within the
+// registers that their blocks an SM leave.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Build.h"
+#include "Case.h"
+
+#include "lib/Codegen/Cuda/Ptxas.h"
+
+#include <gtest/gtest.h>
+
+using namespace qopt;
+using namespace qopt::kernels::attention_decode;
+
+static const char *const shapes[] = {
+    "heads=32 kv=8 d=128 page=64 sequences=1:4000",
+    "heads=32 kv=8 d=128 page=16 sequences=1:4000",
+    "heads=32 kv=8 d=64 page=64 sequences=4:4000",
+    "heads=8 kv=1 d=256 page=64 sequences=1:4000 window=1024 softcap=50",
+    "heads=8 kv=8 d=80 page=64 sequences=8:4000 slopes sinks",
+    "heads=32 kv=8 d=128 page=64 sequences=512:0 prefill",
+    "heads=8 kv=1 d=256 page=64 sequences=512:0 prefill window=1024",
+    "heads=8 kv=8 d=8 page=16 sequences=64:0 prefill",
+};
+
+static const char *const formats[] = {
+    "key=f16 value=f16",
+    "key=bf16 value=bf16 act=bf16",
+    "key=int8 value=int8",
+    "key=int4 value=int4",
+    "key=int8 value=int4 act=bf16",
+};
+
+TEST(AttentionAssembled, withoutSpills) {
+  auto ptxas = codegen::Ptxas::find();
+  if (!ptxas)
+    GTEST_SKIP() << ptxas.status().message();
+  std::vector<codegen::AssemblyJob> jobs;
+  for (const char *shape : shapes)
+    for (const char *format : formats)
+      for (const target::Target *target : target::allTargets()) {
+        std::string text = std::string(shape) + " " + format +
+                           " arch=" + std::string(target->name);
+        auto test = parseCase(text);
+        ASSERT_TRUE(test.ok()) << text << ": " << test.status().message();
+        auto ptx = buildPtx(*test);
+        ASSERT_TRUE(ptx.ok()) << text << ": " << ptx.status().message();
+        jobs.push_back({*ptx, target});
+      }
+  auto assembled = ptxas->assemble(jobs, codegen::CubinCache(""), 2);
+  ASSERT_TRUE(assembled.ok()) << assembled.status().message();
+  for (const codegen::Assembly &assembly : *assembled) {
+    Status status =
+        codegen::requireClean(assembly.kernels, [](auto) { return true; });
+    EXPECT_TRUE(status.ok()) << status.message();
+  }
+}
