@@ -7,6 +7,7 @@
 #include "lib/Codegen/Cuda/DeviceLowering.h"
 #include "lib/Codegen/Cuda/PtxEmitter.h"
 #include "lib/Codegen/Host/HostMathCalls.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Target/LLVMIR/Export.h"
@@ -145,4 +146,34 @@ FailureOr<PtxModule> codegen::generatePtx(gpu::GPUModuleOp module,
     return module.emitError(text.status().message());
   result.text = std::move(*text);
   return result;
+}
+
+FailureOr<CudaCode> codegen::generateCudaCode(ModuleOp kernels,
+                                              const target::Target &target) {
+  DialectRegistry registry;
+  registerCudaCodegen(registry);
+  kernels.getContext()->appendDialectRegistry(registry);
+  kernels.getContext()->loadAllAvailableDialects();
+
+  OwningOpRef<ModuleOp> copy(cast<ModuleOp>(kernels->clone()));
+  OwningOpRef<ModuleOp> around(ModuleOp::create(kernels.getLoc()));
+  OpBuilder builder = OpBuilder::atBlockBegin(around->getBody());
+  auto module = gpu::GPUModuleOp::create(builder, kernels.getLoc(), "kernels");
+  CudaCode code;
+  for (auto kernel : copy->getOps<func::FuncOp>()) {
+    unsigned buffers = llvm::count_if(kernel.getArgumentTypes(), [](Type type) {
+      return isa<MemRefType>(type);
+    });
+    unsigned arguments = kernel.getNumArguments();
+    FailureOr<ThreadRange> range = lowerToThreads(kernel, module);
+    if (failed(range))
+      return failure();
+    code.kernels.push_back(
+        {kernel.getSymName().str(), buffers, arguments - buffers - 2, *range});
+  }
+  FailureOr<PtxModule> ptx = generatePtx(module, target);
+  if (failed(ptx))
+    return failure();
+  code.ptx = std::move(*ptx);
+  return code;
 }
