@@ -275,11 +275,6 @@ class TestControl:
         assert np.array_equal(out[1], first)
         assert np.array_equal(out[2], np.arange(40) - 10)
 
-    def test_function_pointers(self, ptx, emulate):
-        out = emulate(ptx, "functionPointers", 1, 40, zeros(40, dtype=np.int32))
-        t = np.arange(40)
-        assert np.array_equal(out[0], np.choose(t % 3, [2 * t, t * t, -t]))
-
     def test_mandelbrot(self, ptx, emulate):
         out = emulate(ptx, "mandelbrot", (3, 4), (16, 8), zeros(32, 40, dtype=np.int32), np.int32(40), np.int32(32))
         count = np.zeros((32, 40), np.int32)

@@ -1,5 +1,5 @@
-// Control flow: loops of different lengths, switches, calls, recursion,
-// pointers to functions, threads that leave early.
+// Control flow: loops of different lengths, switches, calls, recursion, threads
+// that leave early.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cstdint>
 
@@ -55,14 +55,6 @@ extern "C" __global__ void structureCalls(const float *weights, double *y, int *
   for (int i = 0; i < 5; ++i)
     p = combine(p, {1.5, i}, weights + i);
   y[threadIdx.x] = p.first, z[threadIdx.x] = p.second;
-}
-
-__device__ __noinline__ int twice(int v) { return 2 * v; }
-__device__ __noinline__ int square(int v) { return v * v; }
-__device__ __noinline__ int minus(int v) { return -v; }
-extern "C" __global__ void functionPointers(int *y) {
-  int (*const table[])(int) = {twice, square, minus};
-  y[threadIdx.x] = table[threadIdx.x % 3](threadIdx.x);
 }
 
 extern "C" __global__ void mandelbrot(int *y, int width, int height) {
