@@ -111,6 +111,33 @@ int64_t Warp::key(const Group &group) const {
          (int64_t(group.frames.size()) << 32);
 }
 
+/// Lanes of `from` become lanes of `into`. Their calls may have been made at
+/// other times, so every lane keeps the registers that were saved for it.
+void Warp::join(Group &into, const Group &from) {
+  into.mask |= from.mask;
+  for (size_t i = 0; i < into.frames.size(); ++i) {
+    Frame &frame = into.frames[i];
+    if (frame.saved.empty())
+      continue;
+    uint8_t *to = frame.saved.data();
+    const uint8_t *source = from.frames[i].saved.data();
+    for (auto [slot, bytes] : program.functions[frame.function].registers) {
+      if (bytes == 0) {
+        uint32_t mine, theirs;
+        std::memcpy(&mine, to, 4);
+        std::memcpy(&theirs, source, 4);
+        mine = (mine & ~from.mask) | (theirs & from.mask);
+        std::memcpy(to, &mine, 4);
+      }
+      forLanes(from.mask, [&, bytes = bytes](unsigned lane) {
+        std::memcpy(to + lane * bytes, source + lane * bytes, bytes);
+      });
+      to += bytes ? bytes * lanes : 4;
+      source += bytes ? bytes * lanes : 4;
+    }
+  }
+}
+
 /// Joins every group that stands where groups[index] stands.
 void Warp::mergeWith(size_t index) {
   for (size_t other = groups.size(); other-- > 0;) {
@@ -120,7 +147,7 @@ void Warp::mergeWith(size_t index) {
     if (other == index || waits || from.position != into.position ||
         from.frames != into.frames)
       continue;
-    into.mask |= from.mask;
+    join(into, from);
     into.state = Group::Ready;
     groups.erase(groups.begin() + ptrdiff_t(other));
     if (other < index)
@@ -307,7 +334,7 @@ bool Warp::converged(uint32_t wanted) {
     if (other == current || from.state != Group::Converging ||
         from.position != group().position || from.frames != group().frames)
       continue;
-    group().mask |= from.mask;
+    join(group(), from);
     groups.erase(groups.begin() + ptrdiff_t(other));
     if (other < current)
       --current;

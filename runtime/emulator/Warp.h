@@ -140,6 +140,7 @@ private:
   template <bool Checked> uint32_t runGroups(uint32_t budget);
   bool select();
   size_t choose();
+  void join(Group &into, const Group &from);
   void mergeWith(size_t index);
   int64_t key(const Group &group) const;
   bool checkOperands(const Inst &inst, uint32_t mask);
