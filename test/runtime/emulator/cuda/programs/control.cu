@@ -74,7 +74,8 @@ extern "C" __global__ void mandelbrot(int *y, int width, int height) {
   y[py * width + px] = n;
 }
 
-// Threads that have returned do not hold up a barrier.
+// Threads that have returned do not hold up a barrier; what is left of their
+// warp waits there without them.
 extern "C" __global__ void earlyExit(int *y, int n) {
   __shared__ int sum;
   if (threadIdx.x == 0)
