@@ -6,20 +6,23 @@ import pytest
 from conftest import BUILD
 
 SPLIT = "tokens=5 k=4096 rows=192:int4_g128 slices=2 grid=4"  # bulk copies, sums of several blocks
+ATTENTION = "attention heads=8 kv=2 d=64 key=int8 value=f16 sequences=1:300,1:90"  # paged cache, parts of a context
 PLAIN = "arch=sm_80 tokens=8 k=2048 rows=160:int8 slices=1 grid=3"  # cp.async
 
 
 @pytest.fixture(scope="session")
 def make(tool, tmp_path_factory):
-    """make(case) is a folder with kernel.ptx, launch.txt and args.npz of skinny_linear."""
+    """make(case) is a folder with kernel.ptx, launch.txt and args.npz of a kernel."""
     made = {}
 
     def run(case):
-        if not (BUILD / "test/bin/skinny-linear").exists():
-            pytest.skip("the program skinny-linear is not built")
+        attention = case.startswith("attention ")
+        program = "attention-decode" if attention else "skinny-linear"
+        if not (BUILD / "test/bin" / program).exists():
+            pytest.skip(f"the program {program} is not built")
         if case not in made:
             made[case] = tmp_path_factory.mktemp("kernel")
-            tool("skinny-linear", "make", case, made[case])
+            tool(program, "make", case.removeprefix("attention "), made[case])
         return made[case]
 
     return run
@@ -102,7 +105,7 @@ DEFECTS = {
     "weights that never come": (SPLIT, drop(r"cp\.async\.bulk"), "deadlock", WAIT),
     "weights of the wrong place": (
         SPLIT,
-        replace(r"cp\.async\.bulk", r"\[(%rd\d+)\]", r"[\1+524288]", 1),
+        replace(r"cp\.async\.bulk", r"\[(%rd\d+)\]", r"[\1+524288]"),
         "out of bounds",
         r"cp\.async\.bulk",
     ),
@@ -178,6 +181,38 @@ DEFECTS = {
     ),
     "copies into a stage in use": (PLAIN, no_wait(0), EARLY, SHARED),
     "activations not waited for": (PLAIN, drop(r"bar\.sync\s+1"), EARLY, SHARED),
+    "cache still in use when sums come": (ATTENTION, drop(r"bar\.sync"), EARLY, SHARED + "|ldmatrix"),
+    "keys and values not waited for": (ATTENTION, drop(r"cp\.async\.wait_group"), EARLY, SHARED + "|ldmatrix"),
+    "keys and values waited for too late": (
+        ATTENTION,
+        replace(r"cp\.async\.wait_group", r"wait_group\s+\d+", "wait_group 7"),
+        EARLY,
+        SHARED + "|ldmatrix",
+    ),
+    "page beyond the cache": (
+        ATTENTION,
+        replace(r"cp\.async\.cg", r"\[(%rd\d+)\]", r"[\1+1048576]"),
+        "out of bounds",
+        r"cp\.async",
+    ),
+    "page number beyond the table": (
+        ATTENTION,
+        replace(r"ld\.global\.nc\.s32", r"\[(%rd\d+)\]", r"[\1+65536]"),
+        "out of bounds",
+        r"ld\.global",
+    ),
+    "parts of a context without a fence": (
+        ATTENTION,
+        replace(r"atom\.acq_rel", "acq_rel", "relaxed"),
+        "race",
+        r"(ld|st)\.global",
+    ),
+    "output at an odd address": (
+        ATTENTION,
+        replace(r"st\.global", r"(\+\d+)?\]", "+1]", -1),
+        "misaligned",
+        r"st\.global",
+    ),
 }
 
 
@@ -198,7 +233,7 @@ def test_defect_is_reported(make, tool, tmp_path, name):
     assert re.search(line, lines[int(report[2]) - 1]), run.stderr
 
 
-@pytest.mark.parametrize("case", [SPLIT, PLAIN])
+@pytest.mark.parametrize("case", [SPLIT, PLAIN, ATTENTION])
 def test_unchanged_kernel_is_clean(make, tool, tmp_path, case):
     folder = make(case)
     run = emulate(tool, folder, folder / "kernel.ptx", tmp_path / "out.npz")
