@@ -4,6 +4,7 @@
 #include "runtime/emulator/Block.h"
 
 #include <bit>
+#include <ctime>
 
 namespace qopt::emulator {
 namespace {
@@ -49,7 +50,20 @@ std::unique_ptr<Block> Worker::takeBlock() {
   return block;
 }
 
+/// Processor time of the calling thread.
+static double processorTime() {
+  timespec time = {};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
+}
+
 void Worker::run() {
+  double begin = processorTime();
+  runBlocks();
+  processorSeconds = processorTime() - begin;
+}
+
+void Worker::runBlocks() {
   unsigned threads = std::max(grid.options.threads, 1u);
   size_t most =
       std::max(1u, (grid.options.residentBlocks + threads - 1) / threads);

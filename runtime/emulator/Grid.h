@@ -87,9 +87,11 @@ struct Worker {
   std::unordered_set<uint64_t> sectorsRead, sectorsWritten;
   uint64_t sectorsMoved = 0;
   uint64_t bulkRead = 0, bulkWritten = 0;
+  double processorSeconds = 0; ///< that run() took
 
 private:
   std::unique_ptr<Block> takeBlock();
+  void runBlocks();
 
   Allocation *recent[4] = {};
   std::deque<std::unique_ptr<Block>> resident;

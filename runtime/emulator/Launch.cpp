@@ -88,6 +88,7 @@ Statistics statisticsOf(const Grid &grid,
     read.merge(worker->sectorsRead);
     written.merge(worker->sectorsWritten);
     statistics.sectorsMoved += worker->sectorsMoved;
+    statistics.processorSeconds += worker->processorSeconds;
     statistics.bulkRead += worker->bulkRead;
     statistics.bulkWritten += worker->bulkWritten;
     for (size_t i = 0; i < worker->conflicts.size(); ++i)

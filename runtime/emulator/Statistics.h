@@ -38,7 +38,8 @@ struct Statistics {
   uint64_t bulkRead = 0;    ///< global bytes moved by cp.async.bulk
   uint64_t bulkWritten = 0; ///< both are part of bytes["global"]
   std::map<uint32_t, LineConflicts> conflicts; ///< by PTX line
-  uint64_t sharedBytes = 0; ///< of a block, static and dynamic
+  uint64_t sharedBytes = 0;    ///< of a block, static and dynamic
+  double processorSeconds = 0; ///< that the launch took, over all threads
 };
 
 } // namespace qopt::emulator

@@ -14,6 +14,9 @@ namespace {
 /// Local memory of a lane where functions recurse, in bytes.
 constexpr uint32_t recursiveStack = 1 << 16;
 
+/// Instructions of a group's turn.
+constexpr uint32_t turnLength = 400;
+
 constexpr int64_t never = std::numeric_limits<int64_t>::max();
 
 } // namespace
@@ -78,6 +81,8 @@ void Warp::start() {
   alive = launched;
   carry = 0;
   executed = 0;
+  patience = 200 + block.worker.random.below(1000);
+  yielded = false;
   copies.clear();
   std::fill(std::begin(committed), std::end(committed), 0);
   bulkGroups.assign(lanes, 0);
@@ -106,6 +111,33 @@ int64_t Warp::key(const Group &group) const {
          (int64_t(group.frames.size()) << 32);
 }
 
+/// Lanes of `from` become lanes of `into`. Their calls may have been made at
+/// other times, so every lane keeps the registers that were saved for it.
+void Warp::join(Group &into, const Group &from) {
+  into.mask |= from.mask;
+  for (size_t i = 0; i < into.frames.size(); ++i) {
+    Frame &frame = into.frames[i];
+    if (frame.saved.empty())
+      continue;
+    uint8_t *to = frame.saved.data();
+    const uint8_t *source = from.frames[i].saved.data();
+    for (auto [slot, bytes] : program.functions[frame.function].registers) {
+      if (bytes == 0) {
+        uint32_t mine, theirs;
+        std::memcpy(&mine, to, 4);
+        std::memcpy(&theirs, source, 4);
+        mine = (mine & ~from.mask) | (theirs & from.mask);
+        std::memcpy(to, &mine, 4);
+      }
+      forLanes(from.mask, [&, bytes = bytes](unsigned lane) {
+        std::memcpy(to + lane * bytes, source + lane * bytes, bytes);
+      });
+      to += bytes ? bytes * lanes : 4;
+      source += bytes ? bytes * lanes : 4;
+    }
+  }
+}
+
 /// Joins every group that stands where groups[index] stands.
 void Warp::mergeWith(size_t index) {
   for (size_t other = groups.size(); other-- > 0;) {
@@ -115,7 +147,7 @@ void Warp::mergeWith(size_t index) {
     if (other == index || waits || from.position != into.position ||
         from.frames != into.frames)
       continue;
-    into.mask |= from.mask;
+    join(into, from);
     into.state = Group::Ready;
     groups.erase(groups.begin() + ptrdiff_t(other));
     if (other < index)
@@ -124,32 +156,54 @@ void Warp::mergeWith(size_t index) {
   current = index;
 }
 
-/// Chooses the group to run: the earliest in the program, or, when that has
-/// had its turn, another one. False when none can run.
-bool Warp::select() {
-  Random &random = block.worker.random;
-  bool force = patience == 0 && groups.size() > 1;
-  size_t best = groups.size();
-  size_t count = 0;
+/// The group to run: one that has its turn after a long wait or because the
+/// last one yielded, else the earliest in the program. groups.size(): none.
+size_t Warp::choose() {
+  size_t earliest = groups.size(), longest = groups.size();
   for (size_t i = 0; i < groups.size(); ++i) {
-    if (groups[i].state != Group::Ready)
+    const Group &group = groups[i];
+    if (group.state != Group::Ready)
       continue;
-    ++count;
-    bool better =
-        best == groups.size() || (force ? random.below(uint32_t(count)) == 0
-                                        : key(groups[i]) < key(groups[best]));
-    if (better)
-      best = i;
+    if (group.favouredUntil > executed)
+      return i;
+    if (earliest == groups.size() || key(group) < key(groups[earliest]))
+      earliest = i;
+    if (longest == groups.size() || group.lastRun < groups[longest].lastRun)
+      longest = i;
   }
-  if (best == groups.size())
+  if (longest == groups.size())
+    return longest;
+  if (!yielded && executed - groups[longest].lastRun <= patience)
+    return earliest;
+  groups[longest].favouredUntil = executed + turnLength;
+  patience = 200 + block.worker.random.below(1000);
+  return longest;
+}
+
+bool Warp::select() {
+  if (groups.size() == 1) {
+    current = 0;
+    switchAt = never;
+    chooseAt = ~uint64_t(0);
+    groups[0].lastRun = executed;
+    yielded = false;
+    return groups[0].state == Group::Ready;
+  }
+  if (current < groups.size())
+    groups[current].lastRun = executed;
+  size_t next = choose();
+  yielded = false;
+  if (next == groups.size())
     return false;
-  mergeWith(best);
-  patience = 500 + random.below(1500);
+  mergeWith(next);
+  Group &chosen = groups[current];
+  chosen.lastRun = executed;
+  bool favoured = chosen.favouredUntil > executed;
   switchAt = never;
-  for (size_t i = 0; i < groups.size(); ++i)
-    if (i != current && !force &&
-        (groups[i].state == Group::Ready ||
-         groups[i].state == Group::Converging))
+  chooseAt = favoured ? chosen.favouredUntil : executed + patience;
+  for (size_t i = 0; i < groups.size() && !favoured; ++i)
+    if (i != current && (groups[i].state == Group::Ready ||
+                         groups[i].state == Group::Converging))
       switchAt = std::min(switchAt, key(groups[i]));
   return true;
 }
@@ -174,6 +228,7 @@ template <bool Checked> uint32_t Warp::runGroups(uint32_t budget) {
       mask &= inst.guardNegated ? ~holds : holds;
     }
     ++done;
+    ++executed;
     ++counts[running->position].warps;
     counts[running->position].lanes += uint32_t(std::popcount(mask));
     Step step = Step::Next;
@@ -185,19 +240,19 @@ template <bool Checked> uint32_t Warp::runGroups(uint32_t budget) {
       ++running->position;
       if (groups.size() == 1)
         continue;
-      --patience;
-      if (patience != 0 && key(*running) < switchAt)
+      if (executed < chooseAt && key(*running) < switchAt)
         continue;
     } else if (step == Step::Stopped) {
       groups.clear();
       break;
     } else if (step == Step::Yield) {
       ++running->position;
-      patience = 0;
+      yielded = true;
       break;
     } else if (step == Step::Blocked) {
       ++groups[current].position;
-    } else if (groups.size() == 1 && step == Step::Jumped) {
+    } else if (step == Step::Jumped && groups.size() == 1 &&
+               groups[0].state == Group::Ready) {
       current = 0;
       running = &groups[0];
       continue;
@@ -206,7 +261,6 @@ template <bool Checked> uint32_t Warp::runGroups(uint32_t budget) {
       break;
     running = &groups[current];
   }
-  executed += done;
   return done;
 }
 
@@ -280,7 +334,7 @@ bool Warp::converged(uint32_t wanted) {
     if (other == current || from.state != Group::Converging ||
         from.position != group().position || from.frames != group().frames)
       continue;
-    group().mask |= from.mask;
+    join(group(), from);
     groups.erase(groups.begin() + ptrdiff_t(other));
     if (other < current)
       --current;

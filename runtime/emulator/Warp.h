@@ -59,6 +59,8 @@ struct Group {
   uint32_t frameBase = 0;
   std::vector<Frame> frames;
   bool timedOut = false;
+  uint64_t lastRun = 0;       ///< Warp::executed when it ran last
+  uint64_t favouredUntil = 0; ///< its turn, given after a long wait
 };
 
 /// A copy that cp.async has started and no wait has finished.
@@ -137,6 +139,8 @@ public:
 private:
   template <bool Checked> uint32_t runGroups(uint32_t budget);
   bool select();
+  size_t choose();
+  void join(Group &into, const Group &from);
   void mergeWith(size_t index);
   int64_t key(const Group &group) const;
   bool checkOperands(const Inst &inst, uint32_t mask);
@@ -147,7 +151,9 @@ private:
   std::vector<uint8_t> fileStorage;
   size_t current = 0;
   int64_t switchAt = 0;  ///< key at which another group is due
-  uint32_t patience = 0; ///< instructions until another group has its turn
+  uint64_t chooseAt = 0; ///< value of `executed` at which one may be
+  uint32_t patience = 0; ///< how long a group that could run waits at most
+  bool yielded = false;  ///< the group that ran last wants others to run
 };
 
 } // namespace qopt::emulator

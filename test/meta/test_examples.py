@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-TOOLS = ["qopt-bench", "qopt-compile", "qopt-eval", "qopt-inspect", "qopt-run"]
+TOOLS = ["qopt-bench", "qopt-compile", "qopt-emulate", "qopt-eval", "qopt-inspect", "qopt-run"]
 SIZES = {"layers": 2, "hidden": 64, "heads": 4, "kv-heads": 2, "ffn": 128, "vocabulary": 512, "context": 256}
 
 
@@ -31,6 +31,8 @@ def prepared(tool, stories, artifacts, tmp_path_factory):
     (folder / "prompt.txt").write_text("Once upon a time")
     (folder / "valid.txt").write_text("Once upon a time there was a little girl who had a red ball. " * 40)
     np.save(folder / "tokens.npy", np.random.default_rng(1).integers(3, 512, (4, 32)).astype(np.int32))
+    shutil.copy(SOURCE / "test/tools/scale.ptx", folder)
+    np.savez(folder / "args.npz", arg0=x.repeat(16), arg1=np.float32(2), arg2=np.uint32(256))
     evaluate = ("--tokens", folder / "tokens.npy", "--save-logits", folder / "logits.npy")
     tool("qopt-eval", folder / "model.qopt", *evaluate)
     return folder

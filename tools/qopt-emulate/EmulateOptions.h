@@ -19,6 +19,7 @@ struct EmulateOptions {
   unsigned schedules = 1;
   bool statistics = false;
   bool json = false;
+  bool time = false;
   emulator::LaunchOptions launch;
 };
 
@@ -27,6 +28,7 @@ Status runKernel(const EmulateOptions &options);
 
 /// The tables of --stats on standard output.
 void printStatistics(const emulator::Statistics &statistics);
+Status printTime(const emulator::Statistics &statistics);
 Status printStatisticsJson(const emulator::Statistics &statistics);
 
 } // namespace qopt::emulate

@@ -45,6 +45,13 @@ void printStatistics(const Statistics &statistics) {
                 number(count.conflicts));
 }
 
+Status printTime(const Statistics &statistics) {
+  nlohmann::ordered_json json;
+  json["lane_instructions"] = statistics.laneInstructions;
+  json["processor_seconds"] = statistics.processorSeconds;
+  return cli::printJson(json);
+}
+
 Status printStatisticsJson(const Statistics &statistics) {
   nlohmann::ordered_json json;
   json["warp_instructions"] = statistics.warpInstructions;

@@ -199,6 +199,8 @@ Status runKernel(const EmulateOptions &options) {
   }
   if (!options.output.empty())
     QOPT_RETURN_IF_ERROR(write(options.output, first));
+  if (options.time)
+    return printTime(statistics);
   if (options.json)
     return printStatisticsJson(statistics);
   if (options.statistics)

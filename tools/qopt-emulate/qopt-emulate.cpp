@@ -92,6 +92,9 @@ int main(int argc, char **argv) {
   app.add_flag("--stats", options.statistics,
                "print instructions by kind, bytes by space, bank conflicts");
   app.add_flag("--json", options.json, "the same as JSON");
+  app.add_flag("--time", options.time,
+               "print lane instructions and processor seconds of the launch "
+               "as JSON");
   cli::addExamples(
       app, {"qopt-emulate scale.ptx --kernel scale --grid 4 --block 64 "
             "--args args.npz --out out.npz",

@@ -11,6 +11,7 @@
 
 #include "runtime/emulator/numerics/Half.h"
 #include "runtime/emulator/numerics/MatrixProduct.h"
+#include "runtime/emulator/ops/MatrixTiles.h"
 
 #include <cstring>
 
@@ -186,7 +187,11 @@ Step runFloatMma(Warp &warp, const Inst &inst, uint32_t mask) {
     b[i] >>= 13;
   Sum sums[16 * 8];
   gatherSums(warp, inst, 3 * K * bits / 128, sums);
-  multiplyTile<Format, K>(a, b, sums, sums);
+  if constexpr (K == 16 && std::is_same_v<Sum, float>)
+    (std::is_same_v<Format, Float16> ? tileProducts().half
+                                     : tileProducts().bfloat)(a, b, sums, sums);
+  else
+    multiplyTile<Format, K>(a, b, sums, sums);
   scatterSums(warp, inst, sums);
   return Step::Next;
 }

@@ -9,7 +9,6 @@ import subprocess
 
 import numpy as np
 import pytest
-
 from conftest import BUILD
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"

@@ -30,9 +30,12 @@ LAUNCHES = {
     "scanLookback": ("reduce", 5, 128, 0, (words(640), words(640), words(1), np.zeros(5, np.uint64))),
     "transpose": ("memory", (3, 2), (32, 4), 0, (floats(50, 70), floats(70, 50), number(50), number(70))),
     "matmulTiled": (
-        "memory", (2, 2), (16, 16), 0,
+        "memory",
+        (2, 2),
+        (16, 16),
+        0,
         (floats(20, 37), floats(37, 30), floats(20, 30), number(20), number(30), number(37)),
-    ),  # fmt: skip
+    ),
     "reverseDynamic": ("memory", 2, 64, 800, (floats(2, 100).astype(np.float64), number(100))),
     "copyAsync": ("memory", 2, 64, 0, (floats(2, 8, 64, 4), floats(2, 64), number(8))),
     "copyAsyncEdge": ("memory", 1, 32, 0, (floats(5), floats(128), number(5))),
@@ -103,31 +106,48 @@ DEFECTS = {
     "shared memory never filled": ("sumTree", drop(r"st\.shared"), "uninitialised", r"ld\.shared"),
     "register never set": ("sumTree", drop(r"mov\.f32"), "uninitialised", r"st\.shared"),
     "barrier that some lanes skip": (
-        "sumTree", replace("bar.sync", "bar", "@!%p1 bar"), "barrier divergence|deadlock", r"bar\.sync|",
-    ),  # fmt: skip
+        "sumTree",
+        replace("bar.sync", "bar", "@!%p1 bar"),
+        "barrier divergence|deadlock",
+        r"bar\.sync",
+    ),
     "scan without a barrier": ("scanShared", drop("bar.sync", 1), "race|uninitialised", r"(ld|st)\.shared"),
     "one element beyond shared memory": (
-        "scanShared", replace(r"st\.shared", r"\]", "+4]", 1), "out of bounds", r"st\.shared",
-    ),  # fmt: skip
+        "scanShared",
+        replace(r"st\.shared", r"\]", "+4]", 1),
+        "out of bounds",
+        r"st\.shared",
+    ),
     "split sum without a fence": ("sumLastBlock", drop("membar"), "race", r"ld\.volatile\.global|st\.global"),
     "split sum read too early": ("sumLastBlock", drop(r"bar\.sync"), "race|uninitialised", r"ld\.shared|st\.shared"),
     "counter that is not atomic": (
         "sumLastBlock",
-        replace(r"atom\.global", r"atom\.global\.add\.u32\s+(%r\d+), (\[%rd\d+\]), 1;",
-                r"{.reg .u32 old; ld.global.u32 \1, \2; add.u32 old, \1, 1; st.global.u32 \2, old;}"),
-        "race", r"ld\.global\.u32|st\.global",
-    ),  # fmt: skip
+        replace(
+            r"atom\.global",
+            r"atom\.global\.add\.u32\s+(%r\d+), (\[%rd\d+\]), 1;",
+            r"{.reg .u32 old; ld.global.u32 \1, \2; add.u32 old, \1, 1; st.global.u32 \2, old;}",
+        ),
+        "race",
+        r"ld\.global\.u32|st\.global",
+    ),
     "counts not yet cleared": ("histogramShared", drop("bar.sync"), "race|uninitialised", r"st\.shared|atom\.shared"),
     "counts read too early": ("histogramShared", drop("bar.sync", 1), "race", r"ld\.shared|atom\.shared"),
     "counts that are not atomic": (
         "histogramShared",
-        replace(r"atom\.shared", r"atom\.shared\.add\.u32\s+(%r\d+), (\[%r\d+\]), 1;",
-                r"{.reg .u32 old; ld.shared.u32 \1, \2; add.u32 old, \1, 1; st.shared.u32 \2, old;}"),
-        "race", r"ld\.shared|st\.shared",
-    ),  # fmt: skip
+        replace(
+            r"atom\.shared",
+            r"atom\.shared\.add\.u32\s+(%r\d+), (\[%r\d+\]), 1;",
+            r"{.reg .u32 old; ld.shared.u32 \1, \2; add.u32 old, \1, 1; st.shared.u32 \2, old;}",
+        ),
+        "race",
+        r"ld\.shared|st\.shared",
+    ),
     "loop one element too long": (
-        "histogramShared", replace(r"setp\.lt\.s32\s+%p7", "256", "257"), "out of bounds", r"ld\.shared",
-    ),  # fmt: skip
+        "histogramShared",
+        replace(r"setp\.lt\.s32\s+%p7", "256", "257"),
+        "out of bounds",
+        r"ld\.shared",
+    ),
     "flag read as plain data": ("scanLookback", replace_all(r"\.volatile", ""), "race|watchdog", r"(ld|st)\.global"),
     "scan shares a stage too early": ("scanLookback", drop("bar.sync", 3), "race", r"(ld|st)\.shared"),
     "transpose without a barrier": ("transpose", drop("bar.sync"), "race|uninitialised", r"(ld|st)\.shared"),
@@ -136,52 +156,93 @@ DEFECTS = {
     "reversal without a barrier": ("reverseDynamic", drop("bar.sync"), "race|uninitialised", r"(ld|st)\.shared"),
     "copies never waited for": ("copyAsync", drop_all("cp.async.wait_group"), "async copy", r"ld\.shared|cp\.async"),
     "copies waited for too late": (
-        "copyAsync", replace_all(r"wait_group 1", "wait_group 2"), "async copy", r"ld\.shared|cp\.async",
-    ),  # fmt: skip
+        "copyAsync",
+        replace_all(r"wait_group 1", "wait_group 2"),
+        "async copy",
+        r"ld\.shared|cp\.async",
+    ),
     "copies of other threads not waited for": (
-        "copyAsync", drop("bar.sync"), "race|async copy|uninitialised", r"ld\.shared|cp\.async",
-    ),  # fmt: skip
+        "copyAsync",
+        drop("bar.sync"),
+        "race|async copy|uninitialised",
+        r"ld\.shared|cp\.async",
+    ),
     "stage of copies reused early": (
-        "copyAsync", drop("bar.sync", 1), "race|async copy|uninitialised", r"ld\.shared|cp\.async",
-    ),  # fmt: skip
+        "copyAsync",
+        drop("bar.sync", 1),
+        "race|async copy|uninitialised",
+        r"ld\.shared|cp\.async",
+    ),
     "edge without a wait": ("copyAsyncEdge", drop("cp.async.wait_all"), "async copy", r"ld\.shared|cp\.async"),
     "edge copied whole": (
-        "copyAsyncEdge", replace(r"cp\.async\.cg", r"16, %r\d+;", "16, 16;"), "out of bounds", r"cp\.async",
-    ),  # fmt: skip
+        "copyAsyncEdge",
+        replace(r"cp\.async\.cg", r"16, %r\d+;", "16, 16;"),
+        "out of bounds",
+        r"cp\.async",
+    ),
     "bulk stage used before it is full": (
-        "copyBulk", replace("try_wait", TRY_WAIT, "setp.eq.u32 p, 0, 0;", -1), "async copy|race|uninitialised",
+        "copyBulk",
+        replace("try_wait", TRY_WAIT, "setp.eq.u32 p, 0, 0;", -1),
+        "async copy|race|uninitialised",
         r"ld\.shared",
-    ),  # fmt: skip
+    ),
     "bulk stage reused before it is empty": (
-        "copyBulk", replace("try_wait", TRY_WAIT, "setp.eq.u32 p, 0, 0;"),
-        "async copy|race|invalid use", r"ld\.shared|cp\.async\.bulk|expect_tx",
-    ),  # fmt: skip
+        "copyBulk",
+        replace("try_wait", TRY_WAIT, "setp.eq.u32 p, 0, 0;"),
+        "async copy|race|invalid use",
+        r"ld\.shared|cp\.async\.bulk|expect_tx",
+    ),
     "more bytes expected than copied": (
-        "copyBulk", replace_all(r"(mov\.u32\s+%r\d+), 1024;", r"\1, 2048;"), "deadlock", r"mbarrier\.try_wait|bra|",
-    ),  # fmt: skip
+        "copyBulk",
+        replace_all(r"(mov\.u32\s+%r\d+), 1024;", r"\1, 2048;"),
+        "deadlock",
+        r"try_wait|bra",
+    ),
     "bulk copy of misaligned data": (
-        "copyBulk", replace(r"cp\.async\.bulk\.shared", r"\[(%rd\d+)\]", r"[\1+4]", -1), "misaligned", r"cp\.async\.bulk",
-    ),  # fmt: skip
+        "copyBulk",
+        replace(r"cp\.async\.bulk\.shared", r"\[(%rd\d+)\]", r"[\1+4]", -1),
+        "misaligned",
+        r"cp\.async\.bulk",
+    ),
     "bulk store never waited for": ("storeBulk", drop(r"bulk\.wait_group"), "async copy", r"cp\.async\.bulk"),
     "bulk store of data not yet written": (
-        "storeBulk", drop(r"bar\.sync"), "race|uninitialised", r"cp\.async\.bulk|st\.shared",
-    ),  # fmt: skip
+        "storeBulk",
+        drop(r"bar\.sync"),
+        "race|uninitialised",
+        r"cp\.async\.bulk|st\.shared",
+    ),
     "flag without fences": ("flagsBetweenWarps", drop_all("membar"), "race", r"(ld|st)\.shared"),
     "stage of a named barrier reused early": (
-        "namedBarriers", drop_all(r"bar\.sync 2"), "race|barrier divergence", r"st\.shared|ld\.shared|bar",
-    ),  # fmt: skip
-    "named barrier with too few threads": (
-        "namedBarriers", replace_all(r"bar\.sync 1, 96", "bar.sync 1, 64"), "race|barrier divergence|uninitialised",
+        "namedBarriers",
+        drop_all(r"bar\.sync 2"),
+        "race|barrier divergence",
         r"st\.shared|ld\.shared|bar",
-    ),  # fmt: skip
-    "mbarrier never waited for": ("mbarrierRounds", drop_all("@!p bra AGAIN"), "race|uninitialised", r"(ld|st)\.shared"),
+    ),
+    "named barrier with too few threads": (
+        "namedBarriers",
+        replace_all(r"bar\.sync 1, 96", "bar.sync 1, 64"),
+        "race|barrier divergence|uninitialised",
+        r"st\.shared|ld\.shared|bar",
+    ),
+    "mbarrier never waited for": (
+        "mbarrierRounds",
+        drop_all("@!p bra AGAIN"),
+        "race|uninitialised",
+        r"(ld|st)\.shared",
+    ),
     "mbarrier for one thread more": (
-        "mbarrierRounds", replace(r"mov\.u32", r", 128", ", 129", 2), "deadlock|watchdog", r"mbarrier|bra",
-    ),  # fmt: skip
+        "mbarrierRounds",
+        replace(r"mov\.u32", r", 128", ", 129", 2),
+        "deadlock|watchdog",
+        r"mbarrier|bra",
+    ),
     "lock released without a fence": (
-        "lockBlocks", both(drop("membar", 1), replace_all(r"\.volatile", "")), "race", r"(ld|st)\.global",
-    ),  # fmt: skip
-    "lock never released": ("lockBlocks", drop(r"atom\.global\.exch"), "deadlock|watchdog", r""),
+        "lockBlocks",
+        both(drop("membar", 1), replace_all(r"\.volatile", "")),
+        "race",
+        r"(ld|st)\.global",
+    ),
+    "lock never released": ("lockBlocks", drop(r"atom\.global\.exch"), "deadlock|watchdog", r"atom|bra|setp|ret"),
     "lanes of a warp not in step": ("mmaLdmatrix", drop("bar.warp.sync"), "race", r"ldmatrix|st\.shared"),
     "sort without a barrier": ("bitonicSort", drop("bar.sync"), "race", r"(ld|st)\.shared"),
 }

@@ -1,5 +1,7 @@
 """Arithmetic of CUDA programs: every rounding, narrow formats, wide integers, and the math library's functions."""
 
+from math import erf
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -146,8 +148,6 @@ def test_functions(ptx, emulate, random):
     x = (random.random(n) * 3).astype(np.float32)
     y = emulate(ptx, "functions", 3, 128, x, np.zeros((16, n), np.float32), np.int32(n), schedules=1)[1]
     v = x.astype(np.float64)
-    from math import erf
-
     t = np.float32(20) * x
     expected = [np.exp(v), np.log(v + 1e-3), np.sin(t.astype(float)), np.cos(t.astype(float)), np.tanh(v - 2)]
     expected += [(v + 0.1) ** 2.5, np.vectorize(erf)(v), 1 / np.sqrt(v + 0.1), np.cbrt(v), np.exp(v), np.log(v + 1)]
@@ -221,7 +221,8 @@ def test_bits(ptx, emulate, random):
         assert y[8, i] == (abs(x - z) + 1) % 2**32
         field = p >> 5 & 511
         assert y[9, i] == (q & ~(0x7FF << 7) | field << 7) % 2**32
-        assert y[10, i] == sum(max(*h) << (16 * j) for j, h in enumerate(zip(lanes_of(p, 16), lanes_of(q, 16), strict=True)))
+        pairs = zip(lanes_of(p, 16), lanes_of(q, 16), strict=True)
+        assert y[10, i] == sum(max(*pair) << (16 * j) for j, pair in enumerate(pairs))
 
 
 def test_divisions(ptx, emulate, random):
@@ -260,9 +261,7 @@ def test_conversions(ptx, emulate, random):
     assert np.array_equal(out[1][4].view(np.float32), directed(whole, "z"))
     assert (out[1][6][~nan] == np.array(clamped(np.trunc(v * 3), low, high))[~nan]).all()
     assert (out[1][6][nan] == low).all()
-    assert out[2][0][~nan].tolist() == [
-        2**63 - 1 if f >= 2**63 else int(max(f, -(2.0**63))) for f in np.rint(v[~nan])
-    ]
+    assert out[2][0][~nan].tolist() == [2**63 - 1 if f >= 2**63 else int(max(f, -(2.0**63))) for f in np.rint(v[~nan])]
     assert (out[2][0][nan] == -(2**63)).all()
     assert same(out[2][1].view(np.float64), v).all()
     toward = [2**64 - 1 if f >= 2**64 else int(max(f, 0)) for f in np.trunc(v[~nan])]

@@ -1,5 +1,5 @@
-// Control flow: loops of different lengths, switches, calls, recursion,
-// pointers to functions, threads that leave early.
+// Control flow: loops of different lengths, switches, calls, recursion, threads
+// that leave early.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cstdint>
 
@@ -57,14 +57,6 @@ extern "C" __global__ void structureCalls(const float *weights, double *y, int *
   y[threadIdx.x] = p.first, z[threadIdx.x] = p.second;
 }
 
-__device__ __noinline__ int twice(int v) { return 2 * v; }
-__device__ __noinline__ int square(int v) { return v * v; }
-__device__ __noinline__ int minus(int v) { return -v; }
-extern "C" __global__ void functionPointers(int *y) {
-  int (*const table[])(int) = {twice, square, minus};
-  y[threadIdx.x] = table[threadIdx.x % 3](threadIdx.x);
-}
-
 extern "C" __global__ void mandelbrot(int *y, int width, int height) {
   int px = blockIdx.x * blockDim.x + threadIdx.x, py = blockIdx.y * blockDim.y + threadIdx.y;
   if (px >= width || py >= height)
@@ -82,7 +74,8 @@ extern "C" __global__ void mandelbrot(int *y, int width, int height) {
   y[py * width + px] = n;
 }
 
-// Threads that have returned do not hold up a barrier.
+// Threads that have returned do not hold up a barrier; what is left of their
+// warp waits there without them.
 extern "C" __global__ void earlyExit(int *y, int n) {
   __shared__ int sum;
   if (threadIdx.x == 0)
