@@ -28,6 +28,7 @@ BoundFunction::bind(std::shared_ptr<const ArtifactFile> file,
   bound->symbols = std::move(*symbols);
   if (function.kind() == plan::FunctionKind::Graph)
     QOPT_RETURN_IF_ERROR(bound->checkInputs());
+  QOPT_RETURN_IF_ERROR(bound->checkRequirements());
   QOPT_RETURN_IF_ERROR(bound->placeValues(quantizedRowBytes));
   bound->planArenaOffsets();
   return std::shared_ptr<const BoundFunction>(std::move(bound));
@@ -51,6 +52,57 @@ Status BoundFunction::checkInputs() const {
                         "\" has shape " + spell(symbolInputs.inputShapes[i]) +
                         "; expected [" + spelling + "] = " + spell(expected));
   }
+  return {};
+}
+
+static bool holds(plan::Relation relation, int64_t lhs, int64_t rhs) {
+  switch (relation) {
+  case plan::Relation::Equal:
+    return lhs == rhs;
+  case plan::Relation::Broadcast:
+    return lhs == rhs || (lhs == 1 && rhs > 0) || (rhs == 1 && lhs > 0);
+  case plan::Relation::AtMost:
+    return lhs <= rhs;
+  case plan::Relation::MultipleOf:
+    if (rhs == 0 || rhs == -1) // what the machine cannot divide by, or may not
+      return rhs == -1 || lhs == 0;
+    return lhs % rhs == 0;
+  }
+  return false;
+}
+
+static const char *wordsOf(plan::Relation relation) {
+  switch (relation) {
+  case plan::Relation::Equal:
+    return "; expected equal sizes";
+  case plan::Relation::Broadcast:
+    return "; expected equal sizes, or 1 and any but 0";
+  case plan::Relation::AtMost:
+    return "; expected the first to be at most the second";
+  case plan::Relation::MultipleOf:
+    return "; expected a multiple of the second";
+  }
+  return "";
+}
+
+Status BoundFunction::checkRequirements() const {
+  if (!plan->requirements())
+    return {};
+  auto spelt = [&](uint32_t id) {
+    std::string number = std::to_string(symbols[id]);
+    std::string name = spellSymbol(*plan, id);
+    return name == number ? number : name + " = " + number;
+  };
+  for (const plan::Requirement *needed : *plan->requirements())
+    if (!holds(needed->relation(), symbols[needed->lhs()],
+               symbols[needed->rhs()])) {
+      std::string origin = needed->origin() ? needed->origin()->str() : "";
+      return Status(StatusCode::InvalidArgument,
+                    origin + (origin.empty() ? "" : ": ") +
+                        "these inputs make the sizes " + spelt(needed->lhs()) +
+                        " and " + spelt(needed->rhs()) +
+                        wordsOf(needed->relation()));
+    }
   return {};
 }
 

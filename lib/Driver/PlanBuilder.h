@@ -55,6 +55,7 @@ private:
   mlir::LogicalResult addConstant(mlir::Operation *op);
   mlir::LogicalResult addView(mlir::Operation *op);
   mlir::LogicalResult addSlice(mlir::tensor::ExtractSliceOp op);
+  mlir::LogicalResult addRequirement(ir::RequireOp op);
   mlir::LogicalResult addOutputs(mlir::Operation *terminator);
 
   /// Finds the sizes of an op's results.
