@@ -106,12 +106,24 @@ Status BoundFunction::checkRequirements() const {
   return {};
 }
 
-Status BoundFunction::fail(uint32_t value, const std::string &what) const {
+/// A value by its name in the signature, or by the first step that uses it.
+std::string BoundFunction::describeValue(uint32_t value) const {
   const flatbuffers::String *name = plan->values()->Get(value)->name();
+  if (name && name->size() > 0)
+    return "\"" + name->str() + "\"";
+  uint32_t steps = plan->steps() ? plan->steps()->size() : 0;
+  for (uint32_t step = 0; step < steps; ++step)
+    for (StepOperand operand : operandsOf(*plan->steps()->Get(step)))
+      if (operand.value == value)
+        return "value " + std::to_string(value) + " of step " +
+               describe(*plan->steps()->Get(step));
+  return "value " + std::to_string(value);
+}
+
+Status BoundFunction::fail(uint32_t value, const std::string &what) const {
   return Status(StatusCode::InvalidArgument,
-                "function '" + plan->name()->str() + "': value " +
-                    std::to_string(value) + " '" +
-                    (name ? name->str() : std::string()) + "' " + what);
+                "function '" + plan->name()->str() +
+                    "': " + describeValue(value) + " " + what);
 }
 
 Status BoundFunction::placeValues(QuantizedRowBytes quantizedRowBytes) {
@@ -132,7 +144,8 @@ Status BoundFunction::placeValue(uint32_t id,
       bound.shape.push_back(symbols[symbol]);
   std::optional<int64_t> elements = tensorElements(value, symbols);
   if (!elements || *elements > (int64_t(1) << 48))
-    return fail(id, "has shape " + spell(bound.shape) + ", which is too large");
+    return fail(id, "has shape " + spell(bound.shape) +
+                        ", which is too large or has a negative size");
   bound.elements = bound.rowElements = bound.rowStride = *elements;
   bound.bytes = bound.quantized
                     ? bound.rows() * quantizedRowBytes(bound.columns())
@@ -188,8 +201,9 @@ Status BoundFunction::placeAlias(uint32_t id, BoundValue &bound) const {
                   bound.rowStride == base.rowStride;
   if ((base.strided() && !regroups) || base.quantized != bound.quantized ||
       offset < 0 || offset > base.bytes || bound.bytes > base.bytes - offset)
-    return fail(id,
-                "does not lie inside value " + std::to_string(value.index()));
+    return fail(id, "of shape " + spell(bound.shape) + " does not lie inside " +
+                        describeValue(value.index()) + " of shape " +
+                        spell(base.shape));
   if (offset % bytesOf(value.dtype()) != 0)
     return fail(id, "is not aligned to its elements");
   bound.slot = base.slot;

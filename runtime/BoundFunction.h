@@ -75,6 +75,7 @@ private:
   Status placeValue(uint32_t id, QuantizedRowBytes quantizedRowBytes);
   Status placeAlias(uint32_t id, BoundValue &bound) const;
   void planArenaOffsets();
+  std::string describeValue(uint32_t value) const;
   Status fail(uint32_t value, const std::string &what) const;
 
   std::shared_ptr<const ArtifactFile> artifact;

@@ -133,9 +133,23 @@ static Status inferLinearAttention(ShapeTransfer &transfer,
   return transfer.result(1, stateType, {(*k)[0], (*k)[1], (*k)[3], (*v)[3]});
 }
 
+/// `rows` is [B, S, …] of what turns x: angles, or positions in their table.
+static void requireRows(ShapeTransfer &transfer, unsigned rows) {
+  const Dims &x = transfer.facts(0).dims, &own = transfer.facts(rows).dims;
+  if (own.size() < 2)
+    return;
+  transfer.requireFits(own[0], x[0]);
+  transfer.require(ir::SizeRelation::Equal, own[1], x[x.size() == 4 ? 2 : 1]);
+}
+
 static Status inferRotary(ShapeTransfer &transfer) {
   QOPT_RETURN_IF_ERROR(expectRank(transfer, 0, {4, 3}));
   const TensorFacts &x = transfer.facts(0);
+  if (transfer.present(3))
+    requireRows(transfer, 3);
+  else
+    for (unsigned table : {1, 2})
+      requireRows(transfer, table);
   return transfer.result(0, x.elementType, x.dims);
 }
 

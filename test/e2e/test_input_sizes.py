@@ -111,9 +111,7 @@ CASES = {
         good=[(floats(6, 1),), (floats(2, 3),)],
         bad=[(floats(2, 4),), (floats(1, 3),)],
     ),
-    "squeeze": Case(
-        "Squeeze", {"a": ["n", "m"]}, {"b": ints(0)}, good=[(floats(1, 3),)], bad=[(floats(2, 3),)]
-    ),
+    "squeeze": Case("Squeeze", {"a": ["n", "m"]}, {"b": ints(0)}, good=[(floats(1, 3),)], bad=[(floats(2, 3),)]),
     "expand": Case(
         "Expand",
         {"a": ["n"]},
@@ -231,7 +229,7 @@ def test_operator(tool, tmp_path, name):
             compiled.reference.run(None, inputs)
         got, why = compiled.run(inputs)
         assert got is None, (call, got)
-        assert "the_node" in why or 'expected [p, k, m]' in why, (call, why)
+        assert "the_node" in why or "expected [p, k, m]" in why, (call, why)
 
 
 def test_nothing_with_one_is_refused(tool, tmp_path):
