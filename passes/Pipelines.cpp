@@ -22,6 +22,9 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape) {
   // Before all patterns: they look for numbers and for operators side by side.
   function.addPass(createSimplifyOnnxPass());
   function.addPass(createCSEPass());
+  // After the shape arithmetic has become constants, before any operator is
+  // replaced by one that no longer says what it asked for.
+  function.addPass(createRaiseRequirementsPass());
   // Rotary before weights: the rows that it takes of a table by position are
   // an embedding. Before attention: it turns the axes of queries and keys, and
   // the transposes that it leaves meet those of attention.

@@ -28,6 +28,7 @@ BoundFunction::bind(std::shared_ptr<const ArtifactFile> file,
   bound->symbols = std::move(*symbols);
   if (function.kind() == plan::FunctionKind::Graph)
     QOPT_RETURN_IF_ERROR(bound->checkInputs());
+  QOPT_RETURN_IF_ERROR(bound->checkRequirements());
   QOPT_RETURN_IF_ERROR(bound->placeValues(quantizedRowBytes));
   bound->planArenaOffsets();
   return std::shared_ptr<const BoundFunction>(std::move(bound));
@@ -54,12 +55,75 @@ Status BoundFunction::checkInputs() const {
   return {};
 }
 
-Status BoundFunction::fail(uint32_t value, const std::string &what) const {
+static bool holds(plan::Relation relation, int64_t lhs, int64_t rhs) {
+  switch (relation) {
+  case plan::Relation::Equal:
+    return lhs == rhs;
+  case plan::Relation::Broadcast:
+    return lhs == rhs || (lhs == 1 && rhs > 0) || (rhs == 1 && lhs > 0);
+  case plan::Relation::AtMost:
+    return lhs <= rhs;
+  case plan::Relation::MultipleOf:
+    if (rhs == 0 || rhs == -1) // what the machine cannot divide by, or may not
+      return rhs == -1 || lhs == 0;
+    return lhs % rhs == 0;
+  }
+  return false;
+}
+
+static const char *wordsOf(plan::Relation relation) {
+  switch (relation) {
+  case plan::Relation::Equal:
+    return "; expected equal sizes";
+  case plan::Relation::Broadcast:
+    return "; expected equal sizes, or 1 and any but 0";
+  case plan::Relation::AtMost:
+    return "; expected the first to be at most the second";
+  case plan::Relation::MultipleOf:
+    return "; expected a multiple of the second";
+  }
+  return "";
+}
+
+Status BoundFunction::checkRequirements() const {
+  if (!plan->requirements())
+    return {};
+  auto spelt = [&](uint32_t id) {
+    std::string number = std::to_string(symbols[id]);
+    std::string name = spellSymbol(*plan, id);
+    return name == number ? number : name + " = " + number;
+  };
+  for (const plan::Requirement *needed : *plan->requirements())
+    if (!holds(needed->relation(), symbols[needed->lhs()],
+               symbols[needed->rhs()])) {
+      std::string origin = needed->origin() ? needed->origin()->str() : "";
+      return Status(StatusCode::InvalidArgument,
+                    origin + (origin.empty() ? "" : ": ") +
+                        "these inputs make the sizes " + spelt(needed->lhs()) +
+                        " and " + spelt(needed->rhs()) +
+                        wordsOf(needed->relation()));
+    }
+  return {};
+}
+
+/// A value by its name in the signature, or by the first step that uses it.
+std::string BoundFunction::describeValue(uint32_t value) const {
   const flatbuffers::String *name = plan->values()->Get(value)->name();
+  if (name && name->size() > 0)
+    return "\"" + name->str() + "\"";
+  uint32_t steps = plan->steps() ? plan->steps()->size() : 0;
+  for (uint32_t step = 0; step < steps; ++step)
+    for (StepOperand operand : operandsOf(*plan->steps()->Get(step)))
+      if (operand.value == value)
+        return "value " + std::to_string(value) + " of step " +
+               describe(*plan->steps()->Get(step));
+  return "value " + std::to_string(value);
+}
+
+Status BoundFunction::fail(uint32_t value, const std::string &what) const {
   return Status(StatusCode::InvalidArgument,
-                "function '" + plan->name()->str() + "': value " +
-                    std::to_string(value) + " '" +
-                    (name ? name->str() : std::string()) + "' " + what);
+                "function '" + plan->name()->str() +
+                    "': " + describeValue(value) + " " + what);
 }
 
 Status BoundFunction::placeValues(QuantizedRowBytes quantizedRowBytes) {
@@ -80,7 +144,8 @@ Status BoundFunction::placeValue(uint32_t id,
       bound.shape.push_back(symbols[symbol]);
   std::optional<int64_t> elements = tensorElements(value, symbols);
   if (!elements || *elements > (int64_t(1) << 48))
-    return fail(id, "has shape " + spell(bound.shape) + ", which is too large");
+    return fail(id, "has shape " + spell(bound.shape) +
+                        ", which is too large or has a negative size");
   bound.elements = bound.rowElements = bound.rowStride = *elements;
   bound.bytes = bound.quantized
                     ? bound.rows() * quantizedRowBytes(bound.columns())
@@ -136,8 +201,9 @@ Status BoundFunction::placeAlias(uint32_t id, BoundValue &bound) const {
                   bound.rowStride == base.rowStride;
   if ((base.strided() && !regroups) || base.quantized != bound.quantized ||
       offset < 0 || offset > base.bytes || bound.bytes > base.bytes - offset)
-    return fail(id,
-                "does not lie inside value " + std::to_string(value.index()));
+    return fail(id, "of shape " + spell(bound.shape) + " does not lie inside " +
+                        describeValue(value.index()) + " of shape " +
+                        spell(base.shape));
   if (offset % bytesOf(value.dtype()) != 0)
     return fail(id, "is not aligned to its elements");
   bound.slot = base.slot;

@@ -46,8 +46,9 @@ using QuantizedRowBytes = int64_t (*)(int64_t columns);
 
 class BoundFunction {
 public:
-  /// Evaluates symbols, checks the inputs' shapes against the signature, places
-  /// every value and plans the arena.
+  /// Evaluates symbols, checks the inputs' shapes against the signature and
+  /// against what the model's operators require, places every value and plans
+  /// the arena.
   static StatusOr<std::shared_ptr<const BoundFunction>>
   bind(std::shared_ptr<const ArtifactFile> file, const plan::Function &function,
        SymbolInputs inputs, QuantizedRowBytes quantizedRowBytes);
@@ -69,10 +70,12 @@ public:
 
 private:
   Status checkInputs() const;
+  Status checkRequirements() const;
   Status placeValues(QuantizedRowBytes quantizedRowBytes);
   Status placeValue(uint32_t id, QuantizedRowBytes quantizedRowBytes);
   Status placeAlias(uint32_t id, BoundValue &bound) const;
   void planArenaOffsets();
+  std::string describeValue(uint32_t value) const;
   Status fail(uint32_t value, const std::string &what) const;
 
   std::shared_ptr<const ArtifactFile> artifact;

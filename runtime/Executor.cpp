@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Executor.h"
 
+#include "qopt/Tensor.h"
+#include "runtime/plan/StepOperands.h"
+
 #include <algorithm>
 
 namespace qopt::runtime {
@@ -25,7 +28,32 @@ Status Executor::loadCode() {
   return {};
 }
 
+/// A failure whose cause may be an input without elements names it.
+static Status nameEmptyInput(const Status &status,
+                             const plan::Function &function,
+                             const SymbolInputs &inputs) {
+  for (uint32_t i = 0; i < inputs.inputShapes.size(); ++i) {
+    const std::vector<int64_t> &shape = inputs.inputShapes[i];
+    if (std::find(shape.begin(), shape.end(), 0) == shape.end())
+      continue;
+    const flatbuffers::String *name =
+        function.values()->Get(function.inputs()->Get(i))->name();
+    return Status(status.code(), "the model cannot run with input \"" +
+                                     (name ? name->str() : std::string()) +
+                                     "\" of shape " + spell(shape) +
+                                     ", which is empty: " + status.message());
+  }
+  return status;
+}
+
 StatusOr<Executor::Entry> Executor::prepare(const SymbolInputs &inputs) {
+  StatusOr<Entry> entry = prepareSizes(inputs);
+  if (!entry.ok())
+    return nameEmptyInput(entry.status(), *planFunction, inputs);
+  return entry;
+}
+
+StatusOr<Executor::Entry> Executor::prepareSizes(const SymbolInputs &inputs) {
   StatusOr<std::shared_ptr<const BoundFunction>> bound = BoundFunction::bind(
       model->file(), *planFunction, inputs, target->quantizedRowBytes());
   if (!bound.ok())

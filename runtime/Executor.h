@@ -40,7 +40,9 @@ private:
     std::shared_ptr<const BoundFunction> bound;
     std::unique_ptr<Program> program;
   };
+  /// A program of these sizes; a failure with an empty input names it.
   StatusOr<Entry> prepare(const SymbolInputs &inputs);
+  StatusOr<Entry> prepareSizes(const SymbolInputs &inputs);
 
   std::shared_ptr<const LoadedModel> model;
   std::shared_ptr<Device> target;

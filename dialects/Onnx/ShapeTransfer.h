@@ -5,6 +5,7 @@
 #define QOPT_DIALECTS_ONNX_SHAPETRANSFER_H
 
 #include "dialects/Onnx/SymbolicShapes.h"
+#include "dialects/QOpt/QOptAttrs.h"
 
 namespace qopt::onnx {
 
@@ -38,6 +39,15 @@ public:
 
   StatusOr<Dims> broadcast(llvm::ArrayRef<mlir::AffineExpr> a,
                            llvm::ArrayRef<mlir::AffineExpr> b) const;
+
+  /// The op's results are as inferred only where this holds of its operands'
+  /// sizes; see SymbolicShapes::require.
+  void require(ir::SizeRelation relation, mlir::AffineExpr lhs,
+               mlir::AffineExpr rhs) const;
+  /// `own` broadcasts to `full`, which does not grow.
+  void requireFits(mlir::AffineExpr own, mlir::AffineExpr full) const;
+  /// The number of elements; null where it is too long to follow.
+  mlir::AffineExpr product(llvm::ArrayRef<mlir::AffineExpr> sizes) const;
 
   /// Sets the facts of a result unless nobody asked for it.
   Status result(unsigned index, mlir::Type elementType, Dims dims,

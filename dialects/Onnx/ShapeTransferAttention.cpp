@@ -51,6 +51,23 @@ static StatusOr<Dims> headForm(ShapeTransfer &transfer, unsigned operand,
   return Dims{sizes[0], transfer.constant(*heads), sizes[1], *channels};
 }
 
+/// A past has the sizes of what it is put before, but for its length.
+static void requirePast(ShapeTransfer &transfer, unsigned operand,
+                        const Dims &fresh) {
+  for (unsigned axis : {0, 1, 3})
+    transfer.require(ir::SizeRelation::Equal,
+                     transfer.facts(operand).dims[axis], fresh[axis]);
+}
+
+/// A mask is broadcast to the scores; its last axis may be shorter, which pads.
+static void requireMask(ShapeTransfer &transfer, const Dims &mask,
+                        const Dims &scores) {
+  for (size_t i = 2; i <= std::min(mask.size(), scores.size()); ++i)
+    transfer.requireFits(mask[mask.size() - i], scores[scores.size() - i]);
+  if (!mask.empty())
+    transfer.require(ir::SizeRelation::AtMost, mask.back(), scores.back());
+}
+
 static Status inferAttentionOp(ShapeTransfer &transfer, AttentionOp op) {
   auto q = headForm(transfer, 0, op.getQNumHeads());
   auto k = headForm(transfer, 1, op.getKvNumHeads());
@@ -65,12 +82,25 @@ static Status inferAttentionOp(ShapeTransfer &transfer, AttentionOp op) {
                           " key heads; expected a multiple");
   if (transfer.present(4) != transfer.present(5))
     return transfer.error("only one of past_key and past_value is given");
+  // One batch, keys as wide as queries, a value for each key.
+  for (const Dims &other : {*k, *v})
+    transfer.require(ir::SizeRelation::Equal, (*q)[0], other[0]);
+  transfer.require(ir::SizeRelation::Equal, (*q)[3], (*k)[3]);
+  transfer.require(ir::SizeRelation::Equal, (*k)[1], (*v)[1]);
+  transfer.require(ir::SizeRelation::Equal, (*k)[2], (*v)[2]);
   AffineExpr total = (*k)[2];
   if (transfer.present(4)) {
     QOPT_RETURN_IF_ERROR(expectRank(transfer, 4, {4}));
     QOPT_RETURN_IF_ERROR(expectRank(transfer, 5, {4}));
+    requirePast(transfer, 4, *k);
+    requirePast(transfer, 5, *v);
+    transfer.require(ir::SizeRelation::Equal, transfer.facts(4).dims[2],
+                     transfer.facts(5).dims[2]);
     total = transfer.dims.add(transfer.facts(4).dims[2], total);
   }
+  if (transfer.present(3))
+    requireMask(transfer, transfer.facts(3).dims,
+                {(*q)[0], (*q)[1], (*q)[2], total});
   Type type = transfer.facts(0).elementType;
   Dims y{(*q)[0], (*q)[1], (*q)[2], (*v)[3]};
   if (transfer.rank(0) == 3)
@@ -103,9 +133,23 @@ static Status inferLinearAttention(ShapeTransfer &transfer,
   return transfer.result(1, stateType, {(*k)[0], (*k)[1], (*k)[3], (*v)[3]});
 }
 
+/// `rows` is [B, S, …] of what turns x: angles, or positions in their table.
+static void requireRows(ShapeTransfer &transfer, unsigned rows) {
+  const Dims &x = transfer.facts(0).dims, &own = transfer.facts(rows).dims;
+  if (own.size() < 2)
+    return;
+  transfer.requireFits(own[0], x[0]);
+  transfer.require(ir::SizeRelation::Equal, own[1], x[x.size() == 4 ? 2 : 1]);
+}
+
 static Status inferRotary(ShapeTransfer &transfer) {
   QOPT_RETURN_IF_ERROR(expectRank(transfer, 0, {4, 3}));
   const TensorFacts &x = transfer.facts(0);
+  if (transfer.present(3))
+    requireRows(transfer, 3);
+  else
+    for (unsigned table : {1, 2})
+      requireRows(transfer, table);
   return transfer.result(0, x.elementType, x.dims);
 }
 
@@ -164,6 +208,8 @@ static Status inferMatMulNBits(ShapeTransfer &transfer, MSMatMulNBitsOp op) {
   if (a.dims.empty() || constantValue(a.dims.back()).value_or(k) != k)
     return transfer.error("A has shape " + transfer.spell(a.dims) +
                           "; expected K = " + Twine(k) + " columns");
+  transfer.require(ir::SizeRelation::Equal, a.dims.back(),
+                   transfer.constant(k));
   Dims sizes = a.dims;
   sizes.back() = transfer.constant(n);
   return transfer.result(0, a.elementType, sizes);

@@ -8,6 +8,30 @@ using namespace mlir;
 
 namespace qopt::onnx {
 
+/// Indices that are numbers must be places of an axis of this size.
+static void requirePlaces(ShapeTransfer &transfer, ArrayRef<int64_t> places,
+                          AffineExpr size) {
+  int64_t last = -1; // that must be there, counted from either end
+  for (int64_t place : places)
+    last = std::max(last, place < 0 ? -(place + 1) : place);
+  last = std::min(last, SymbolicDims::largestNumber);
+  transfer.require(ir::SizeRelation::AtMost, transfer.constant(last + 1), size);
+}
+
+/// The sizes of `inner` are at most those of `outer`, but for one axis.
+static void requireWithin(ShapeTransfer &transfer, const Dims &inner,
+                          const Dims &outer, int64_t axis) {
+  for (auto [index, size] : llvm::enumerate(inner))
+    if (static_cast<int64_t>(index) != axis)
+      transfer.require(ir::SizeRelation::AtMost, size, outer[index]);
+}
+
+static void requireSame(ShapeTransfer &transfer, ArrayRef<AffineExpr> a,
+                        ArrayRef<AffineExpr> b) {
+  for (auto [left, right] : llvm::zip(a, b))
+    transfer.require(ir::SizeRelation::Equal, left, right);
+}
+
 static Status inferGatherAxis(ShapeTransfer &transfer, int64_t wanted) {
   const TensorFacts &data = transfer.facts(0), &indices = transfer.facts(1);
   StatusOr<int64_t> axis = transfer.axis(wanted, data.dims.size());
@@ -18,6 +42,8 @@ static Status inferGatherAxis(ShapeTransfer &transfer, int64_t wanted) {
   sizes.append(data.dims.begin() + *axis + 1, data.dims.end());
   std::optional<Dims> content;
   auto places = transfer.integers(1);
+  if (places)
+    requirePlaces(transfer, *places, data.dims[*axis]);
   if (data.content && data.dims.size() == 1 && places) {
     int64_t size = data.content->size();
     content.emplace();
@@ -40,6 +66,9 @@ static Status inferGatherElements(ShapeTransfer &transfer,
   StatusOr<int64_t> axis = transfer.axis(op.getAxis(), data.dims.size());
   if (!axis)
     return axis.status();
+  if (auto places = transfer.integers(1))
+    requirePlaces(transfer, *places, data.dims[*axis]);
+  requireWithin(transfer, indices.dims, data.dims, *axis);
   return transfer.result(0, data.elementType, indices.dims);
 }
 
@@ -57,6 +86,8 @@ static Status inferGatherND(ShapeTransfer &transfer, GatherNDOp op) {
                           "and " +
                           Twine(rank - batch) + "; got " +
                           transfer.spell(indices.dims));
+  requireSame(transfer, ArrayRef(indices.dims).take_front(batch),
+              ArrayRef(data.dims).take_front(batch));
   Dims sizes(indices.dims.begin(), indices.dims.end() - 1);
   sizes.append(data.dims.begin() + batch + *tuple, data.dims.end());
   return transfer.result(0, data.elementType, sizes);
@@ -69,10 +100,57 @@ static Status inferScatter(ShapeTransfer &transfer) {
   return transfer.result(0, data.elementType, data.dims);
 }
 
-static Status inferTensorScatter(ShapeTransfer &transfer) {
+static Status inferScatterElements(ShapeTransfer &transfer,
+                                   ScatterElementsOp op) {
+  const Dims &data = transfer.facts(0).dims, &indices = transfer.facts(1).dims;
+  const Dims &updates = transfer.facts(2).dims;
+  StatusOr<int64_t> axis = transfer.axis(op.getAxis(), data.size());
+  if (!axis)
+    return axis.status();
+  if (indices.size() != data.size() || updates.size() != data.size())
+    return transfer.error("data, indices and updates differ in rank");
+  requireSame(transfer, indices, updates);
+  requireWithin(transfer, indices, data, *axis);
+  if (auto places = transfer.integers(1))
+    requirePlaces(transfer, *places, data[*axis]);
+  return inferScatter(transfer);
+}
+
+/// Updates are [tuples of indices.., what a tuple leaves of data..].
+static Status inferScatterND(ShapeTransfer &transfer) {
+  const Dims &data = transfer.facts(0).dims, &indices = transfer.facts(1).dims;
+  const Dims &updates = transfer.facts(2).dims;
+  auto tuple = indices.empty() ? std::nullopt : constantValue(indices.back());
+  if (!tuple) // lowering refuses it
+    return inferScatter(transfer);
+  Dims expected(indices.begin(), indices.end() - 1);
+  if (*tuple < 1 || *tuple > static_cast<int64_t>(data.size()))
+    return transfer.error("the index tuples of " + transfer.spell(indices) +
+                          " do not fit data " + transfer.spell(data));
+  expected.append(data.begin() + *tuple, data.end());
+  if (updates.size() != expected.size())
+    return transfer.error("updates have shape " + transfer.spell(updates) +
+                          "; expected " + transfer.spell(expected));
+  requireSame(transfer, updates, expected);
+  return inferScatter(transfer);
+}
+
+static Status inferTensorScatter(ShapeTransfer &transfer, TensorScatterOp op) {
   const TensorFacts &cache = transfer.facts(0);
-  if (cache.dims.size() != transfer.facts(1).dims.size())
+  const Dims &update = transfer.facts(1).dims;
+  if (cache.dims.size() != update.size())
     return transfer.error("cache and update differ in rank");
+  StatusOr<int64_t> axis = transfer.axis(op.getAxis(), update.size());
+  if (!axis)
+    return axis.status();
+  for (auto [index, size] : llvm::enumerate(update))
+    transfer.require(static_cast<int64_t>(index) == *axis
+                         ? ir::SizeRelation::AtMost
+                         : ir::SizeRelation::Equal,
+                     size, cache.dims[index]);
+  if (transfer.present(2) && transfer.rank(2) == 1)
+    transfer.require(ir::SizeRelation::Equal, transfer.facts(2).dims[0],
+                     cache.dims[0]);
   return transfer.result(0, cache.elementType, cache.dims);
 }
 
@@ -135,9 +213,9 @@ std::optional<Status> inferGather(ShapeTransfer &t) {
       .Case([&](GatherOp op) { return inferGatherAxis(t, op.getAxis()); })
       .Case([&](GatherElementsOp op) { return inferGatherElements(t, op); })
       .Case([&](GatherNDOp op) { return inferGatherND(t, op); })
-      .Case<ScatterElementsOp, ScatterNDOp>(
-          [&](auto) { return inferScatter(t); })
-      .Case([&](TensorScatterOp) { return inferTensorScatter(t); })
+      .Case([&](ScatterElementsOp op) { return inferScatterElements(t, op); })
+      .Case([&](ScatterNDOp) { return inferScatterND(t); })
+      .Case([&](TensorScatterOp op) { return inferTensorScatter(t, op); })
       .Case([&](NonZeroOp) { return inferNonZero(t); })
       .Case([&](OneHotOp op) { return inferOneHot(t, op); })
       .Case([&](MSGatherBlockQuantizedOp op) {

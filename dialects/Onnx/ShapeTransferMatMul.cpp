@@ -28,6 +28,7 @@ static StatusOr<Dims> matMulShape(ShapeTransfer &transfer, Dims a, Dims b) {
   auto innerB = constantValue(b[b.size() - 2]);
   if (innerA && innerB && *innerA != *innerB)
     return mismatch(fullA, fullB);
+  transfer.require(ir::SizeRelation::Equal, a.back(), b[b.size() - 2]);
   StatusOr<Dims> sizes =
       transfer.broadcast(ArrayRef(a).drop_back(2), ArrayRef(b).drop_back(2));
   if (!sizes)
@@ -80,6 +81,9 @@ static Status inferGemm(ShapeTransfer &transfer, GemmOp op) {
       return joined.status();
     if (joined->size() != 2)
       return transfer.error("C has rank above 2");
+    const Dims &c = transfer.facts(2).dims;
+    for (size_t i = 1; i <= c.size(); ++i)
+      transfer.requireFits(c[c.size() - i], (*sizes)[2 - i]);
   }
   return transfer.result(0, transfer.facts(0).elementType, *sizes);
 }
@@ -155,6 +159,7 @@ static Status inferEinsum(ShapeTransfer &transfer, EinsumOp op) {
       }
       AffineExpr &known = sizes[letter];
       AffineExpr size = dims[place++];
+      transfer.require(ir::SizeRelation::Equal, known, size);
       known = known ? transfer.dims.broadcast(known, size) : size;
       if (!known)
         return transfer.error("the sizes of \"" + Twine(letter) + "\" differ");
@@ -190,6 +195,12 @@ static Status inferConv(ShapeTransfer &transfer, ConvOp op) {
                           " does not have the channels of weights " +
                           transfer.spell(w.dims) + " in " +
                           Twine(op.getGroup()) + " groups");
+  transfer.require(
+      ir::SizeRelation::Equal, x.dims[1],
+      transfer.dims.multiply(w.dims[1], transfer.constant(op.getGroup())));
+  if (transfer.present(2) && transfer.rank(2) == 1)
+    transfer.require(ir::SizeRelation::Equal, transfer.facts(2).dims[0],
+                     w.dims[0]);
   Dims sizes{x.dims[0], w.dims[0]};
   for (size_t i = 0; i < spatial; ++i) {
     int64_t stride = op.getStrides()[i], dilation = op.getDilations()[i];
@@ -250,11 +261,13 @@ static Status checkScales(ShapeTransfer &transfer, int64_t wanted,
     return transfer.error("scales of shape " + transfer.spell(scale) +
                           " do not fit x of shape " + transfer.spell(x) +
                           "; expected " + transfer.spell(expected));
-  for (auto [own, full] : llvm::zip(scale, expected))
+  for (auto [own, full] : llvm::zip(scale, expected)) {
+    transfer.require(ir::SizeRelation::Equal, own, full);
     if (constantValue(own) && constantValue(full) && own != full)
       return transfer.error("scales of shape " + transfer.spell(scale) +
                             " do not fit x of shape " + transfer.spell(x) +
                             "; expected " + transfer.spell(expected));
+  }
   return {};
 }
 

@@ -65,6 +65,8 @@ static Status inferArg(ShapeTransfer &transfer, ArgOp op) {
   StatusOr<int64_t> axis = transfer.axis(op.getAxis(), data.dims.size());
   if (!axis)
     return axis.status();
+  transfer.require(ir::SizeRelation::AtMost, transfer.constant(1),
+                   data.dims[*axis]);
   Dims sizes = data.dims;
   if (op.getKeepdims())
     sizes[*axis] = transfer.constant(1);
@@ -80,6 +82,7 @@ static Status inferTopK(ShapeTransfer &transfer, TopKOp op) {
     return axis.status();
   std::optional<Dims> count = transfer.content(1);
   AffineExpr size = count && count->size() == 1 ? count->front() : AffineExpr();
+  transfer.require(ir::SizeRelation::AtMost, size, data.dims[*axis]);
   Dims sizes = data.dims;
   sizes[*axis] = size ? size : transfer.unknown();
   QOPT_RETURN_IF_ERROR(transfer.result(0, data.elementType, sizes));
@@ -112,6 +115,7 @@ static Status checkScale(ShapeTransfer &transfer, unsigned operand,
     if (own && full && *own != *full && *own != 1)
       return transfer.error("scale or bias of shape " + transfer.spell(scale) +
                             " does not fit x of shape " + transfer.spell(data));
+    transfer.requireFits(scale[scale.size() - i], data[data.size() - i]);
   }
   return {};
 }

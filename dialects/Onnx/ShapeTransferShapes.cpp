@@ -60,6 +60,7 @@ static Status inferConcat(ShapeTransfer &transfer, ConcatOp op) {
         return transfer.error(
             "operand " + Twine(i) + " of shape " + transfer.spell(part.dims) +
             " does not fit the first, " + transfer.spell(first.dims));
+      transfer.require(ir::SizeRelation::Equal, sizes[d], part.dims[d]);
       if (right)
         sizes[d] = part.dims[d];
     }
@@ -113,6 +114,8 @@ static Status inferExpand(ShapeTransfer &transfer) {
     if (!asked) // a known size other than 1 can only stay
       asked = constantValue(own).value_or(1) != 1 ? own : transfer.unknown();
     AffineExpr size = transfer.dims.broadcast(own, asked);
+    if (constantValue(own) != 1 && constantValue(asked) != 1)
+      transfer.require(ir::SizeRelation::Broadcast, own, asked);
     if (!size)
       return transfer.error("the shape " + transfer.spell(data.dims) +
                             " does not expand to " + transfer.spell(target));
@@ -196,6 +199,10 @@ static Status inferReshape(ShapeTransfer &transfer, ReshapeOp op) {
                             : transfer.dims.exactQuotient(data.dims, others);
     if (!sizes[inferred])
       return mismatch();
+    AffineExpr whole = transfer.product(data.dims);
+    AffineExpr rest = transfer.product(others);
+    if (!empty && whole != transfer.dims.multiply(rest, sizes[inferred]))
+      transfer.require(ir::SizeRelation::MultipleOf, whole, rest);
   }
   for (AffineExpr &size : sizes)
     if (!size)
@@ -203,6 +210,9 @@ static Status inferReshape(ShapeTransfer &transfer, ReshapeOp op) {
   auto before = countElements(data.dims), after = countElements(sizes);
   if (before && after && *before != *after)
     return mismatch();
+  if (inferred < 0)
+    transfer.require(ir::SizeRelation::Equal, transfer.product(data.dims),
+                     transfer.product(sizes));
   return transfer.result(0, data.elementType, sizes, data.content);
 }
 
@@ -245,6 +255,8 @@ static Status inferSqueeze(ShapeTransfer &transfer) {
     else if (constantValue(size).value_or(1) != 1)
       return transfer.error("axis " + Twine(index) + " of " +
                             transfer.spell(data.dims) + " is not of size 1");
+    else
+      transfer.require(ir::SizeRelation::Equal, size, transfer.constant(1));
   }
   return transfer.result(0, data.elementType, sizes, data.content);
 }

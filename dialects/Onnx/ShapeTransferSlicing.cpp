@@ -203,6 +203,7 @@ static Status inferSplit(ShapeTransfer &transfer, SplitOp op) {
     return transfer.error("the lengths add up to " +
                           Twine(*constantValue(sum)) + "; expected " +
                           Twine(*fixed));
+  transfer.require(ir::SizeRelation::Equal, sum, whole);
   return {};
 }
 
@@ -227,7 +228,7 @@ static Status inferTile(ShapeTransfer &transfer) {
   return transfer.result(0, data.elementType, sizes, content);
 }
 
-static Status inferPad(ShapeTransfer &transfer) {
+static Status inferPad(ShapeTransfer &transfer, PadOp op) {
   const TensorFacts &data = transfer.facts(0);
   SmallVector<int64_t> axes =
       llvm::to_vector(llvm::seq<int64_t>(0, data.dims.size()));
@@ -247,6 +248,10 @@ static Status inferPad(ShapeTransfer &transfer) {
     AffineExpr after = pads ? (*pads)[count + i] : AffineExpr();
     AffineExpr &size = sizes[axes[i]];
     AffineExpr padded;
+    // What is repeated must be there.
+    if (op.getMode() != "constant" &&
+        !(constantValue(before) == 0 && constantValue(after) == 0))
+      transfer.require(ir::SizeRelation::AtMost, transfer.constant(1), size);
     if (before && after)
       padded = transfer.dims.add(size, transfer.dims.add(before, after));
     if (padded && !constantValue(padded) &&
@@ -262,7 +267,7 @@ std::optional<Status> inferSlicing(ShapeTransfer &t) {
       .Case([&](SliceOp) { return inferSlice(t); })
       .Case([&](SplitOp op) { return inferSplit(t, op); })
       .Case([&](TileOp) { return inferTile(t); })
-      .Case([&](PadOp) { return inferPad(t); })
+      .Case([&](PadOp op) { return inferPad(t, op); })
       .Default([](Operation *) { return std::nullopt; });
 }
 

@@ -4,6 +4,7 @@
 #include "dialects/Onnx/SymbolicShapes.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/Onnx/ShapeTransfer.h"
+#include "dialects/QOpt/QOptOps.h"
 #include "dialects/QOpt/Shapes.h"
 
 using namespace mlir;
@@ -39,6 +40,31 @@ AffineExpr SymbolicShapes::dim(Value value, unsigned index) const {
 bool SymbolicShapes::sameDim(Value a, unsigned i, Value b, unsigned j) const {
   AffineExpr left = dim(a, i);
   return left && left == dim(b, j);
+}
+
+/// Whether a relation holds for whatever the symbols stand for.
+static bool isProven(ir::SizeRelation relation, AffineExpr lhs, AffineExpr rhs,
+                     const SymbolicDims &dims) {
+  auto left = constantValue(lhs), right = constantValue(rhs);
+  if (left && right)
+    return ir::holds(relation, *left, *right);
+  AffineExpr difference = dims.subtract(lhs, rhs);
+  switch (relation) {
+  case ir::SizeRelation::Equal:
+  case ir::SizeRelation::Broadcast:
+    return constantValue(difference) == 0;
+  case ir::SizeRelation::AtMost:
+    return dims.isAtMost(lhs, rhs);
+  case ir::SizeRelation::MultipleOf:
+    return lhs == rhs || (right && *right > 0 && lhs.isMultipleOf(*right));
+  }
+  return false;
+}
+
+void SymbolicShapes::require(Operation *op, ir::SizeRelation relation,
+                             AffineExpr lhs, AffineExpr rhs) {
+  if (lhs && rhs && !isProven(relation, lhs, rhs, symbols))
+    required.push_back({op, relation, lhs, rhs});
 }
 
 void SymbolicShapes::declare(Value value, ArrayAttr names) {
@@ -272,9 +298,30 @@ StatusOr<Dims> ShapeTransfer::broadcast(ArrayRef<AffineExpr> a,
     if (!size)
       return error("the shapes " + spell(a) + " and " + spell(b) +
                    " do not broadcast");
+    if (constantValue(left) != 1 && constantValue(right) != 1)
+      require(ir::SizeRelation::Broadcast, left, right);
     sizes.push_back(size);
   }
   return sizes;
+}
+
+void ShapeTransfer::require(ir::SizeRelation relation, AffineExpr lhs,
+                            AffineExpr rhs) const {
+  shapes.require(op, relation, lhs, rhs);
+}
+
+void ShapeTransfer::requireFits(AffineExpr own, AffineExpr full) const {
+  if (constantValue(own) == 1)
+    return;
+  require(ir::SizeRelation::Broadcast, own, full);
+  require(ir::SizeRelation::AtMost, own, full);
+}
+
+AffineExpr ShapeTransfer::product(ArrayRef<AffineExpr> sizes) const {
+  AffineExpr product = constant(1);
+  for (AffineExpr size : sizes)
+    product = dims.multiply(product, size);
+  return product;
 }
 
 Status ShapeTransfer::result(unsigned index, Type elementType, Dims sizes,

@@ -20,6 +20,11 @@
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "qopt/Status.h"
 #include <memory>
+#include <vector>
+
+namespace qopt::ir {
+enum class SizeRelation : uint32_t; // dialects/QOpt/QOptAttrs.h
+} // namespace qopt::ir
 
 namespace qopt::onnx {
 
@@ -32,6 +37,13 @@ struct TensorFacts {
   /// The elements in row-major order when it is an integer or boolean tensor
   /// of few elements; null elements are not known.
   std::optional<Dims> content;
+};
+
+/// What an op asks of its operands' sizes and these expressions do not prove.
+struct SizeRequirement {
+  mlir::Operation *op;
+  ir::SizeRelation relation;
+  mlir::AffineExpr lhs, rhs;
 };
 
 class SymbolicShapes {
@@ -68,6 +80,14 @@ public:
   /// "[batch, 2] = {batch, 64}": the sizes, and the elements where known.
   std::string spell(const TensorFacts &known) const;
 
+  /// What the ops ask that were inferred so far, in their order. The results'
+  /// facts hold where all of it does.
+  llvm::ArrayRef<SizeRequirement> requirements() const { return required; }
+  /// Adds one unless it is proven; null sizes, which nobody can follow, ask for
+  /// nothing.
+  void require(mlir::Operation *op, ir::SizeRelation relation,
+               mlir::AffineExpr lhs, mlir::AffineExpr rhs);
+
   SymbolicDims &dims() { return symbols; }
   const SymbolicDims &dims() const { return symbols; }
 
@@ -76,6 +96,7 @@ private:
   void inferFromSources(mlir::OpResult result);
 
   SymbolicDims symbols;
+  std::vector<SizeRequirement> required;
   llvm::DenseMap<mlir::Value, std::unique_ptr<TensorFacts>> facts;
 };
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 include "dialects/QOpt/AttentionOps.td"
 include "dialects/QOpt/CacheOps.td"
+include "dialects/QOpt/CheckOps.td"
 include "dialects/QOpt/FusedOps.td"
 include "dialects/QOpt/GeneratedOps.td"
 include "dialects/QOpt/LinearOps.td"

@@ -68,4 +68,12 @@ def QOpt_FusedKernel : QOpt_Enum<"FusedKernel", "kernel that runs a fused region
 ]>;
 def QOpt_FusedKernelAttr : QOpt_EnumAttr<QOpt_FusedKernel, "fused_kernel">;
 
+def QOpt_SizeRelation : QOpt_Enum<"SizeRelation", "what must hold of two sizes", [
+  I32EnumAttrCase<"Equal", 0, "equal">, // lhs = rhs
+  I32EnumAttrCase<"Broadcast", 1, "broadcast">, // lhs = rhs, or one is 1 and the other not 0
+  I32EnumAttrCase<"AtMost", 2, "at_most">, // lhs <= rhs
+  I32EnumAttrCase<"MultipleOf", 3, "multiple_of">, // lhs = i * rhs for an integer i
+]>;
+def QOpt_SizeRelationAttr : QOpt_EnumAttr<QOpt_SizeRelation, "size_relation">;
+
 #endif // QOPT_ATTRS_TD

@@ -22,6 +22,9 @@
 
 namespace qopt::ir {
 
+/// Whether two sizes that are numbers fulfil a relation.
+bool holds(SizeRelation relation, int64_t lhs, int64_t rhs);
+
 /// The operations of a region that the kernel rotary_append runs; `queries` is
 /// null where only keys are rotated.
 struct RotaryAppendBody {

@@ -40,6 +40,8 @@ StatusOr<ConstantPlace> ArtifactConstants::addBytes(ArrayRef<char> bytes) {
   small.resize((small.size() + 63) / 64 * 64);
   ConstantPlace place{smallSegment, small.size(), bytes.size()};
   small.insert(small.end(), bytes.begin(), bytes.end());
+  if (small.empty()) // a tensor of no elements lies in a segment too
+    small.push_back(0);
   return place;
 }
 

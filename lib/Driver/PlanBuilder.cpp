@@ -2,6 +2,7 @@
 // is PlanKernels.cpp.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PlanBuilder.h"
+#include "dialects/Onnx/NodeLocation.h"
 #include "lib/Driver/InputSizes.h"
 #include "lib/Driver/WeightEvaluator.h"
 #include "lib/Quant/FloatConversion.h"
@@ -365,6 +366,38 @@ LogicalResult PlanBuilder::addSlice(tensor::ExtractSliceOp op) {
   return success();
 }
 
+static plan::Relation relationOf(ir::SizeRelation relation) {
+  switch (relation) {
+  case ir::SizeRelation::Equal:
+    return plan::Relation::Equal;
+  case ir::SizeRelation::Broadcast:
+    return plan::Relation::Broadcast;
+  case ir::SizeRelation::AtMost:
+    return plan::Relation::AtMost;
+  case ir::SizeRelation::MultipleOf:
+    return plan::Relation::MultipleOf;
+  }
+  llvm_unreachable("every relation is in the plan");
+}
+
+LogicalResult PlanBuilder::addRequirement(ir::RequireOp op) {
+  FailureOr<uint32_t> lhs = symbols.of(op.getLhs());
+  FailureOr<uint32_t> rhs = symbols.of(op.getRhs());
+  if (failed(lhs) || failed(rhs))
+    return op.emitError("a size is no expression of input sizes");
+  auto left = symbols.constantValue(*lhs), right = symbols.constantValue(*rhs);
+  if (*lhs == *rhs ||
+      (left && right && ir::holds(op.getRelation(), *left, *right)))
+    return success();
+  auto needed = std::make_unique<plan::RequirementT>();
+  needed->relation = relationOf(op.getRelation());
+  needed->lhs = *lhs;
+  needed->rhs = *rhs;
+  needed->origin = onnx::describeNode(op.getLoc());
+  plan->requirements.push_back(std::move(needed));
+  return success();
+}
+
 LogicalResult PlanBuilder::addOutputs(Operation *terminator) {
   uint32_t index = 0;
   for (auto [number, result] : llvm::enumerate(terminator->getOperands())) {
@@ -397,6 +430,7 @@ LogicalResult PlanBuilder::addOperation(Operation *op) {
       .Case<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(
           [&](Operation *) { return addView(op); })
       .Case([&](tensor::ExtractSliceOp slice) { return addSlice(slice); })
+      .Case([&](ir::RequireOp require) { return addRequirement(require); })
       .Case([&](tensor::EmptyOp) { return success(); })
       // Weights are evaluated when a kernel asks for them.
       .Case<ir::WeightOp, ir::QuantizeWeightOp, ir::ConcatWeightsOp,

@@ -63,6 +63,7 @@ private:
   mlir::LogicalResult addSlice(mlir::tensor::ExtractSliceOp op);
   /// Whether an operand's kernel reads rows that lie apart (Plan.fbs, Value).
   bool readsSeparateRows(mlir::OpOperand &use) const;
+  mlir::LogicalResult addRequirement(ir::RequireOp op);
   mlir::LogicalResult addOutputs(mlir::Operation *terminator);
 
   /// Finds the sizes of an op's results.

@@ -229,6 +229,21 @@ public:
     return success();
   }
 
+  /// The result is another name of the indices.
+  LogicalResult add(ir::CheckIndicesOp op) {
+    std::vector<uint32_t> limits;
+    for (Value limit : op.getLimits()) {
+      FailureOr<uint32_t> id = b.symbols.of(limit);
+      if (failed(id))
+        return op.emitError("a limit is no expression of input sizes");
+      limits.push_back(*id);
+    }
+    auto &step = b.addStep<plan::CheckIndicesT>(op);
+    step.x = b.valueOf(op.getIndices());
+    step.limits = std::move(limits);
+    return b.addView(op);
+  }
+
   LogicalResult add(ir::GeneratedOp op) {
     StringRef symbol = op.getKernel().getLeafReference();
     auto extent = b.code.extents.find(symbol);
@@ -322,8 +337,8 @@ LogicalResult PlanBuilder::addKernel(Operation *op) {
             ir::QuantizeOp, ir::DequantizeOp, ir::RotaryTableOp, ir::RotaryOp,
             ir::PositionsOp, ir::SelectRowsOp, ir::ActivationOp,
             ir::GatedActivationOp, ir::AttentionOp, ir::KVAppendOp,
-            ir::CachedAttentionOp, ir::GeneratedOp, ir::FusedOp>(
-          [&](auto kernel) { return steps.add(kernel); })
+            ir::CachedAttentionOp, ir::CheckIndicesOp, ir::GeneratedOp,
+            ir::FusedOp>([&](auto kernel) { return steps.add(kernel); })
       .Default([](Operation *other) {
         return other->emitError("no kernel runs \"")
                << other->getName() << "\" on the host";

@@ -5,6 +5,7 @@
 // every obstacle of a model in one run.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/NodeLocation.h"
+#include "dialects/QOpt/QOptDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"

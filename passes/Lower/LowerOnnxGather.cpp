@@ -1,6 +1,6 @@
 // Onnx ops whose elements come from places that another tensor names. Indices
-// count from the end when negative; an index out of range, which ONNX calls an
-// error, reads the nearest element: a kernel must not leave its buffers.
+// count from the end when negative; one out of range is an error, which
+// qopt.check_indices reports before a kernel reads at any of them.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -22,10 +22,10 @@ static LogicalResult lowerGather(onnx::GatherOp op, LoweringContext &context) {
   Value size = context.sizeValue(op.getData(), axis);
   if (!size)
     return context.fail("the size of its operand depends on data");
+  Value places = context.checkedIndices(op.getIndices(), size);
   return context.generate(op.getResult(), [&](ArrayRef<Value> indices) {
     SmallVector<Value> from(indices.take_front(axis));
-    from.push_back(
-        context.placeOf(op.getIndices(), indices.slice(axis, count), size));
+    from.push_back(context.placeOf(places, indices.slice(axis, count), size));
     llvm::append_range(from, indices.drop_front(axis + count));
     return context.element(op.getData(), from);
   });
@@ -37,9 +37,10 @@ static LogicalResult lowerGatherElements(onnx::GatherElementsOp op,
   Value size = context.sizeValue(op.getData(), axis);
   if (!size)
     return context.fail("the size of its operand depends on data");
+  Value places = context.checkedIndices(op.getIndices(), size);
   return context.generate(op.getResult(), [&](ArrayRef<Value> indices) {
     SmallVector<Value> from(indices);
-    from[axis] = context.placeOf(op.getIndices(), indices, size);
+    from[axis] = context.placeOf(places, indices, size);
     return context.element(op.getData(), from);
   });
 }
@@ -57,13 +58,14 @@ static LogicalResult lowerGatherND(onnx::GatherNDOp op,
     if (!sizes.back())
       return context.fail("the size of its operand depends on data");
   }
+  Value tuples = context.checkedIndices(indices, sizes);
   return context.generate(op.getResult(), [&](ArrayRef<Value> place) {
     SmallVector<Value> from(place.take_front(batch));
     SmallVector<Value> at(place.take_front(rank - 1));
     at.push_back({});
     for (int64_t dim = 0; dim < tuple; ++dim) {
       at.back() = context.index(dim);
-      from.push_back(context.placeOf(indices, at, sizes[dim]));
+      from.push_back(context.placeOf(tuples, at, sizes[dim]));
     }
     llvm::append_range(from, place.drop_front(rank - 1));
     return context.element(data, from);

@@ -1,5 +1,6 @@
 // Onnx scatters: a loop over the updates, in their order, that carries the
-// result. Indices count from the end when negative and are limited to the data.
+// result. Indices count from the end when negative; one out of range is an
+// error, which qopt.check_indices reports.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -80,12 +81,13 @@ static LogicalResult lowerScatterElements(onnx::ScatterElementsOp op,
   auto sizes = sizesOf(context, op.getIndices());
   if (!size || !sizes)
     return dataDependent(context);
+  Value places = context.checkedIndices(op.getIndices(), size);
   bool isUnsigned = context.elementOf(data).isUnsignedInteger();
   Value result = buildLoops(
       context, *sizes, context.lowered(data),
       [&](ArrayRef<Value> indices, Value present) {
         SmallVector<Value> place(indices);
-        place[axis] = context.placeOf(op.getIndices(), indices, size);
+        place[axis] = context.placeOf(places, indices, size);
         Scalar update{context.element(updates, indices), isUnsigned};
         return insertUpdate(context, op.getReduction(), present, update, place);
       });
@@ -103,6 +105,8 @@ static LogicalResult lowerScatterND(onnx::ScatterNDOp op,
   auto dataSizes = sizesOf(context, data);
   if (!sizes || !dataSizes)
     return dataDependent(context);
+  Value places =
+      context.checkedIndices(tuples, ArrayRef(*dataSizes).take_front(length));
   bool isUnsigned = context.elementOf(data).isUnsignedInteger();
   Value result = buildLoops(
       context, *sizes, context.lowered(data),
@@ -111,7 +115,7 @@ static LogicalResult lowerScatterND(onnx::ScatterNDOp op,
         at.push_back({});
         for (int64_t dim = 0; dim < length; ++dim) {
           at.back() = context.index(dim);
-          place.push_back(context.placeOf(tuples, at, (*dataSizes)[dim]));
+          place.push_back(context.placeOf(places, at, (*dataSizes)[dim]));
         }
         llvm::append_range(place, indices.drop_front(rank - 1));
         Scalar update{context.element(op.getUpdates(), indices), isUnsigned};

@@ -1,6 +1,7 @@
 // The building blocks of LowerOnnx: sizes, structured ops with their regions,
 // element conversions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -320,6 +321,34 @@ Value LoweringContext::element(Value original, Indices indices) {
     return arith::ConstantOp::create(b, loc, *splat);
   return load(tensor::ExtractOp::create(b, loc, lowered(original), indices))
       .value;
+}
+
+/// Whether the indices are constants and `sizes` numbers that allow them.
+static bool areInRange(Value indices, ArrayRef<Value> sizes) {
+  DenseIntElementsAttr elements;
+  if (!matchPattern(indices, m_Constant(&elements)))
+    return false;
+  SmallVector<int64_t> limits;
+  for (Value size : sizes) {
+    std::optional<int64_t> limit = getConstantIntValue(size);
+    if (!limit)
+      return false;
+    limits.push_back(*limit);
+  }
+  for (auto [number, element] : llvm::enumerate(elements.getValues<APInt>())) {
+    int64_t index = element.getSExtValue();
+    int64_t limit = limits[number % limits.size()];
+    if (index < -limit || index >= limit)
+      return false;
+  }
+  return true;
+}
+
+Value LoweringContext::checkedIndices(Value original, ArrayRef<Value> sizes) {
+  Value indices = lowered(original);
+  if (areInRange(indices, sizes))
+    return indices;
+  return ir::CheckIndicesOp::create(b, loc, indices.getType(), indices, sizes);
 }
 
 Value LoweringContext::placeOf(Value places, Indices at, Value size) {

@@ -125,8 +125,14 @@ public:
 
   /// Inside of a body: an element of an operand. Signless.
   mlir::Value element(mlir::Value original, Indices indices);
+  /// The elements of an index operand, which are places of axes of these sizes
+  /// (one, or one for each place of the last axis) or end the run with an
+  /// error.
+  mlir::Value checkedIndices(mlir::Value original,
+                             llvm::ArrayRef<mlir::Value> sizes);
   /// An element of an index tensor as a place in [0, size): counted from the
-  /// end when negative, limited to the range.
+  /// end when negative. It is limited to the range too, so that a kernel never
+  /// leaves its buffers, whatever ran or did not run before it.
   mlir::Value placeOf(mlir::Value places, Indices at, mlir::Value size);
   /// How `operand` broadcasts to `result`: null where a size might be 1 or not.
   mlir::AffineMap broadcastMap(mlir::Value operand, mlir::Value result);

@@ -15,7 +15,7 @@ def LowerOnnxPass : Pass<"qopt-lower-onnx", "::mlir::func::FuncOp"> {
     element of its result from its place. Example: test/passes/Lower/lower-onnx.mlir.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
-                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect", "::qopt::ir::QOptDialect"];
 }
 
 def LowerArithPass : Pass<"qopt-lower-arith", "::mlir::func::FuncOp"> {

@@ -17,6 +17,18 @@ def ExpandMicrosoftPass : Pass<"qopt-expand-microsoft", "::mlir::func::FuncOp"> 
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
 
+def RaiseRequirementsPass : Pass<"qopt-raise-requirements", "::mlir::func::FuncOp"> {
+  let summary = "what operators ask of sizes as operations on sizes";
+  let description = [{
+    Before: onnx alone. After: a qopt.require at the start of the function for what an operator asks of its operands'
+    sizes and the dimension names do not prove, each question once; the operators stay. Sizes that are numbers and do
+    not fit are an error. Numerics: exact. Method: shape inference notes where it assumes something
+    (SymbolicShapes::require); sizes are expressions over the function's arguments. Example:
+    test/passes/Raise/raise-requirements.mlir.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect", "::qopt::ir::QOptDialect"];
+}
+
 def RaiseWeightsPass : Pass<"qopt-raise-weights", "::mlir::func::FuncOp"> {
   let summary = "products and look-ups with constants as ops on weights";
   let description = [{

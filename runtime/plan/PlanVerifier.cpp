@@ -108,6 +108,7 @@ public:
         verifySignature(function.inputs(), plan::Storage::Input));
     QOPT_RETURN_IF_ERROR(
         verifySignature(function.outputs(), plan::Storage::Output));
+    QOPT_RETURN_IF_ERROR(verifyRequirements());
     return verifySteps();
   }
 
@@ -154,6 +155,16 @@ private:
     for (uint32_t id = 0; id < sizeOf(function.symbols()); ++id)
       if (!verifySymbol(id))
         return fail("symbol " + std::to_string(id) + " is not valid");
+    return {};
+  }
+
+  Status verifyRequirements() const {
+    for (uint32_t i = 0; i < sizeOf(function.requirements()); ++i) {
+      const plan::Requirement &needed = *function.requirements()->Get(i);
+      if (!known(needed.relation()) || !hasSymbol(needed.lhs()) ||
+          !hasSymbol(needed.rhs()))
+        return fail("requirement " + std::to_string(i) + " is not valid");
+    }
     return {};
   }
 
@@ -238,6 +249,9 @@ private:
       return isDecoder() && hasLayer(step.operation_as_RotaryAppend()->layer());
     case plan::Operation::Launch:
       return LaunchVerifier(plan, function).verify(*step.operation_as_Launch());
+    case plan::Operation::CheckIndices:
+      return sizeOf(step.operation_as_CheckIndices()->limits()) > 0 &&
+             hasSymbols(step.operation_as_CheckIndices()->limits());
     case plan::Operation::Copy:
       return verifyCopy(*step.operation_as_Copy());
     default:

@@ -152,6 +152,9 @@ std::vector<StepOperand> operandsOf(const plan::Step &step) {
   case plan::Operation::Copy:
     collectUnary(c, *step.operation_as_Copy());
     break;
+  case plan::Operation::CheckIndices:
+    c.read(step.operation_as_CheckIndices()->x());
+    break;
   case plan::Operation::Cast:
     collectUnary(c, *step.operation_as_Cast());
     break;

@@ -105,6 +105,15 @@ public:
     function->steps.push_back(std::move(step));
   }
 
+  void require(plan::Relation relation, uint32_t lhs, uint32_t rhs,
+               std::string origin = "") {
+    auto needed = std::make_unique<plan::RequirementT>();
+    needed->relation = relation;
+    needed->lhs = lhs, needed->rhs = rhs;
+    needed->origin = std::move(origin);
+    function->requirements.push_back(std::move(needed));
+  }
+
   /// Writes an artifact with this function; the builder is spent.
   Status write(const std::string &path,
                std::unique_ptr<plan::DecoderT> decoder = nullptr,

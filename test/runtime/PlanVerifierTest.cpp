@@ -67,6 +67,36 @@ TEST_F(PlanVerifierTest, RefusesASymbolThatUsesALaterOne) {
       "symbol 3 is not valid"));
 }
 
+TEST_F(PlanVerifierTest, RefusesARequirementOfNoSymbol) {
+  auto needs = [](uint32_t lhs, plan::Relation relation) {
+    return [=](plan::PlanT &plan) {
+      auto needed = std::make_unique<plan::RequirementT>();
+      needed->relation = relation;
+      needed->lhs = lhs;
+      plan.functions[0]->requirements.clear();
+      plan.functions[0]->requirements.push_back(std::move(needed));
+    };
+  };
+  EXPECT_EQ(messageAfter(needs(0, plan::Relation::Equal)), "");
+  EXPECT_TRUE(refuses(needs(1000, plan::Relation::Equal),
+                      "requirement 0 is not valid"));
+  EXPECT_TRUE(
+      refuses(needs(0, plan::Relation(9)), "requirement 0 is not valid"));
+}
+
+TEST_F(PlanVerifierTest, RefusesACheckWithoutLimits) {
+  EXPECT_TRUE(refuses(
+      [](plan::PlanT &plan) {
+        auto step = std::make_unique<plan::StepT>();
+        plan::CheckIndicesT check;
+        check.x = plan.functions[0]->inputs[0];
+        step->operation.Set(std::move(check));
+        auto &steps = plan.functions[0]->steps;
+        steps.insert(steps.begin(), std::move(step));
+      },
+      "CheckIndices) is not valid"));
+}
+
 TEST_F(PlanVerifierTest, RefusesAnAliasOfALaterValue) {
   EXPECT_TRUE(refuses(
       [](plan::PlanT &plan) {
@@ -188,6 +218,8 @@ void writeManySteps(const std::string &path) {
   uint32_t coded = f.arena({rows, c32}, plan::DType::U8);
   f.function->values[coded]->quantized =
       runtime::fromFormat(quant::groupFormat(quant::ElementType::Int8, 32));
+  f.require(plan::Relation::AtMost, rows, c32, "node");
+  f.require(plan::Relation::MultipleOf, c32, c16);
   plan::QuantizeActivationsT quantize;
   quantize.x = x, quantize.y = coded;
   plan::DequantizeT dequantize;

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <gtest/gtest.h>
 #include <random>
+#include <utility>
 
 using namespace qopt;
 using qopt::test::FunctionBuilder;
@@ -319,6 +320,90 @@ TEST_F(StepsTest, RotaryTableOfWidePositions) {
   EXPECT_EQ((*session)->run({view}).status().message(),
             "RotaryTable of 'rotary_emb': position 1099511627776 does not fit "
             "32 bits");
+}
+
+TEST_F(StepsTest, CheckedIndicesAreInRangeOrNamed) {
+  plan::CheckIndicesT check;
+  check.x = f.value(plan::DType::I64, {rows, f.constant(2)},
+                    plan::Storage::Input, "places");
+  check.limits = {rows, f.constant(5)};
+  plan::CastT copy;
+  copy.x = check.x;
+  copy.y = f.value(plan::DType::I32, {rows, f.constant(2)},
+                   plan::Storage::Output, "y");
+  f.step(std::move(check), "gather");
+  f.step(std::move(copy));
+  int64_t places[] = {2, 4, -3, -5, 0, 0};
+  TensorView view = {"places", DType::I64, {3, 2}, places};
+  auto results = run({view});
+  ASSERT_TRUE(results.ok()) << results.status().message();
+  auto session = Session::create(*Artifact::open(folder.file("steps.qopt")));
+  const struct {
+    int64_t at, index, size;
+  } wrong[] = {{0, 3, 3}, {2, -4, 3}, {1, 5, 5}, {3, INT64_MIN, 5}};
+  for (auto [at, index, size] : wrong) {
+    int64_t before = std::exchange(places[at], index);
+    EXPECT_EQ((*session)->run({view}).status().message(),
+              "CheckIndices of 'gather': index " + std::to_string(index) +
+                  " at place " + std::to_string(at) +
+                  " is outside of an axis of size " + std::to_string(size));
+    places[at] = before;
+  }
+  EXPECT_TRUE((*session)->run({view}).ok());
+}
+
+/// The message of a call with this many rows where `relation` must hold of
+/// rows and 4.
+class RequirementTest : public StepsTest {
+protected:
+  std::string messageFor(plan::Relation relation, std::vector<int64_t> accepted,
+                         int64_t refused) {
+    uint32_t x = input({rows}), y = output({rows});
+    f.require(relation, rows, f.constant(4), "node \"n\"");
+    plan::CastT copy;
+    copy.x = x, copy.y = y;
+    f.step(std::move(copy));
+    Values values(64);
+    TensorView view = {"x", DType::F32, {refused}, values.data()};
+    std::string message = run({view}).status().message();
+    auto session = Session::create(*Artifact::open(folder.file("steps.qopt")));
+    for (int64_t size : accepted) {
+      view.shape = {size};
+      EXPECT_TRUE((*session)->run({view}).ok()) << size;
+    }
+    return message;
+  }
+};
+
+TEST_F(RequirementTest, Equal) {
+  EXPECT_EQ(messageFor(plan::Relation::Equal, {4}, 3),
+            "node \"n\": these inputs make the sizes rows = 3 and 4; expected "
+            "equal sizes");
+}
+
+TEST_F(RequirementTest, Broadcast) {
+  EXPECT_EQ(messageFor(plan::Relation::Broadcast, {4, 1}, 2),
+            "node \"n\": these inputs make the sizes rows = 2 and 4; expected "
+            "equal sizes, or 1 and any but 0");
+}
+
+TEST_F(RequirementTest, AtMost) {
+  EXPECT_EQ(messageFor(plan::Relation::AtMost, {4, 3, 0}, 5),
+            "node \"n\": these inputs make the sizes rows = 5 and 4; expected "
+            "the first to be at most the second");
+}
+
+TEST_F(RequirementTest, MultipleOf) {
+  EXPECT_EQ(messageFor(plan::Relation::MultipleOf, {4, 8, 0}, 6),
+            "node \"n\": these inputs make the sizes rows = 6 and 4; expected "
+            "a multiple of the second");
+}
+
+TEST_F(RequirementTest, AnEmptyInputIsNamed) {
+  EXPECT_EQ(messageFor(plan::Relation::Equal, {4}, 0),
+            "the model cannot run with input \"x\" of shape [0], which is "
+            "empty: node \"n\": these inputs make the sizes rows = 0 and 4; "
+            "expected equal sizes");
 }
 
 TEST_F(StepsTest, AStepThatDoesNotFitItsKernelIsNamed) {

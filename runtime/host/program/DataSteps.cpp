@@ -30,6 +30,29 @@ public:
   }
 };
 
+/// Indices are few beside what is read at them: one thread reads them.
+class CheckIndicesCommand : public HostCommand {
+public:
+  const int32_t *indices = nullptr; ///< or …
+  const int64_t *wideIndices = nullptr;
+  int64_t count = 0;
+  std::vector<int64_t> limits; ///< of elements 0, 1, …, again and again
+
+  Status run(const HostCall &) override {
+    for (int64_t i = 0; i < count; ++i) {
+      int64_t index = indices ? indices[i] : wideIndices[i];
+      int64_t limit = limits[size_t(i) % limits.size()];
+      if (index < -limit || index >= limit)
+        return Status(StatusCode::InvalidArgument,
+                      "index " + std::to_string(index) + " at place " +
+                          std::to_string(i) +
+                          " is outside of an axis of size " +
+                          std::to_string(limit));
+    }
+    return {};
+  }
+};
+
 /// One side of a strided copy.
 struct CopySide {
   int64_t offset = 0;
@@ -358,6 +381,29 @@ BoundCommand bindCopy(StepBinder &binder, const plan::Copy &step) {
     command->collapse();
   binder.point(command->input, step.x());
   binder.point(command->output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindCheckIndices(StepBinder &binder,
+                              const plan::CheckIndices &step) {
+  auto command = std::make_unique<CheckIndicesCommand>();
+  const BoundValue &x = binder.value(step.x());
+  bool wide = x.type == plan::DType::I64;
+  QOPT_RETURN_IF_ERROR(binder.expect("its input", step.x(),
+                                     wide ? plan::DType::I64 : plan::DType::I32,
+                                     x.elements));
+  for (uint32_t limit : *step.limits())
+    command->limits.push_back(
+        std::max<int64_t>(binder.function.symbol(limit), 0));
+  auto limits = int64_t(command->limits.size());
+  if (limits > 1 && x.columns() != limits)
+    return binder.fail("its tuples have " + std::to_string(x.columns()) +
+                       " places; expected " + std::to_string(limits));
+  command->count = x.elements;
+  if (wide)
+    binder.point(command->wideIndices, step.x());
+  else
+    binder.point(command->indices, step.x());
   return std::unique_ptr<HostCommand>(std::move(command));
 }
 

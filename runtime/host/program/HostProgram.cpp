@@ -37,6 +37,7 @@ static BoundCommand bindStep(StepBinder &binder) {
     QOPT_BIND(Generated)
     QOPT_BIND(Copy)
     QOPT_BIND(Cast)
+    QOPT_BIND(CheckIndices)
 #undef QOPT_BIND
   case plan::Operation::Launch: // of a GPU
   case plan::Operation::NONE:

@@ -37,6 +37,8 @@ BoundCommand bindSelectRows(StepBinder &binder, const plan::SelectRows &step);
 BoundCommand bindGenerated(StepBinder &binder, const plan::Generated &step);
 BoundCommand bindCopy(StepBinder &binder, const plan::Copy &step);
 BoundCommand bindCast(StepBinder &binder, const plan::Cast &step);
+BoundCommand bindCheckIndices(StepBinder &binder,
+                              const plan::CheckIndices &step);
 
 } // namespace qopt::runtime
 

