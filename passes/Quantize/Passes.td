@@ -16,7 +16,10 @@ def QuantizeWeightsPass : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> 
     (a linear with as many rows as the token embedding whose result is returned) `lm-head`; for the token embedding (the
     embedding with the most rows) `embedding`; for other linears `weights`. An empty `lm-head` means `weights`; an empty
     `embedding` keeps the file's format, unless the head reads the same weight: then it means the head's. Other embeddings
-    (positions, token types) and weights that the file has quantized already stay as they are.
+    (positions, token types) stay as they are.
+
+    Weights that the file has quantized already stay as they are too: with a warning where `weights` asks for another
+    format, and with an error where an override, `lm-head` or `embedding` does, which mean that very weight.
   }];
   let options = [
     Option<"weights", "weights", "std::string", /*default=*/"\"\"", "format of linear weights; empty: as in the file">,
