@@ -16,6 +16,7 @@ struct Arguments {
   std::string emit = "artifact";
   std::string kind = "automatic";
   bool json = false, remarks = false;
+  std::vector<CLI::Option *> ofArtifacts; ///< those that --emit has no use for
 };
 
 const std::map<std::string, ModelKind> kinds = {
@@ -51,20 +52,25 @@ void declare(CLI::App &app, Arguments &arguments) {
   app.add_option("--activations", o.activations,
                  "what integer weights are multiplied with: int8 or f32")
       ->check(CLI::IsMember({"int8", "f32"}));
-  app.add_option("--tokenizer", o.tokenizer,
-                 "tokenizer.json; default: the one beside the model");
-  app.add_option("--context", o.context,
-                 "longest sequence; default: as the model says")
-      ->check(cli::between(1, longestContext));
-  app.add_option("--cpu", o.cpu, "processor of generated code")
-      ->capture_default_str();
-  app.add_option("--threads", o.threads, "default: all processors")
-      ->check(cli::between(1, mostThreads));
-  app.add_flag("--strict", o.strict,
-               "an error where an operation has no kernel family");
+  auto *tokenizer =
+      app.add_option("--tokenizer", o.tokenizer,
+                     "tokenizer.json; default: the one beside the model");
+  auto *context =
+      app.add_option("--context", o.context,
+                     "longest sequence; default and limit: as the model says")
+          ->check(cli::between(1, longestContext));
+  auto *cpu = app.add_option("--cpu", o.cpu, "processor of generated code")
+                  ->capture_default_str();
+  auto *threads = app.add_option("--threads", o.threads,
+                                 "for writing weights; default: all processors")
+                      ->check(cli::between(1, mostThreads));
+  auto *strict = app.add_flag(
+      "--strict", o.strict, "an error where an operation has no kernel family");
   app.add_flag("--remarks", arguments.remarks,
                "print why what was done or not done");
-  app.add_flag("--json", arguments.json, "print the summary as JSON");
+  auto *json =
+      app.add_flag("--json", arguments.json, "print the summary as JSON");
+  arguments.ofArtifacts = {tokenizer, context, cpu, threads, strict, json};
   cli::addExamples(
       app, {"qopt-compile model.onnx -o model.qopt",
             "qopt-compile model.onnx --weights int4_g32 --lm-head int8 -o "
@@ -89,6 +95,7 @@ Status printSummary(const CompileSummary &s, const Arguments &arguments) {
     json["bits_per_weight"] = bits;
     json["artifact_bytes"] = s.artifactBytes;
     json["remarks"] = s.remarks;
+    json["warnings"] = s.warnings;
     for (const WeightSummary &weight : s.weights)
       json["weights"].push_back({{"name", weight.name},
                                  {"format", weight.format},
@@ -108,6 +115,30 @@ Status printSummary(const CompileSummary &s, const Arguments &arguments) {
   return cli::flushOutput();
 }
 
+void printMessages(const CompileSummary &summary, bool remarks) {
+  for (const std::string &warning : summary.warnings)
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  if (remarks)
+    for (const std::string &remark : summary.remarks)
+      std::fprintf(stderr, "remark: %s\n", remark.c_str());
+}
+
+Status printStage(const Arguments &arguments, Stage stage) {
+  for (const CLI::Option *option : arguments.ofArtifacts)
+    if (option->count())
+      return Status(StatusCode::InvalidArgument,
+                    option->get_name() +
+                        " is for artifacts; --emit prints a stage before "
+                        "that, leave it out");
+  CompileSummary summary;
+  StatusOr<std::string> text = emitStage(arguments.options, stage, &summary);
+  if (!text.ok())
+    return text.status();
+  printMessages(summary, arguments.remarks);
+  std::fputs(text->c_str(), stdout);
+  return cli::flushOutput();
+}
+
 Status work(Arguments &arguments) {
   arguments.options.kind = kinds.at(arguments.kind);
   Stage stage = Stage::Artifact;
@@ -117,13 +148,8 @@ Status work(Arguments &arguments) {
   if (stage != Stage::Artifact && !arguments.options.output.empty())
     return Status(StatusCode::InvalidArgument,
                   "--emit prints to standard output; leave out -o");
-  if (stage != Stage::Artifact) {
-    StatusOr<std::string> text = emitStage(arguments.options, stage);
-    if (!text.ok())
-      return text.status();
-    std::fputs(text->c_str(), stdout);
-    return cli::flushOutput();
-  }
+  if (stage != Stage::Artifact)
+    return printStage(arguments, stage);
   if (arguments.options.output.empty())
     return Status(StatusCode::InvalidArgument,
                   "no output was named; add -o model.qopt");
@@ -136,9 +162,7 @@ Status work(Arguments &arguments) {
   }();
   if (!summary.ok())
     return summary.status();
-  if (arguments.remarks && !arguments.json)
-    for (const std::string &remark : summary->remarks)
-      std::fprintf(stderr, "remark: %s\n", remark.c_str());
+  printMessages(*summary, arguments.remarks && !arguments.json);
   return printSummary(*summary, arguments);
 }
 
