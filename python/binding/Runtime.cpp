@@ -87,6 +87,13 @@ void bindArtifact(nb::module_ &m) {
 }
 
 void bindSession(nb::module_ &m) {
+  m.def(
+      "is_input",
+      [](nb::handle value) {
+        InputArray array;
+        return nb::try_cast(value, array);
+      },
+      "value"_a, "Whether a graph takes it as an array.");
   nb::class_<Session>(m, "Session")
       .def(
           "run",

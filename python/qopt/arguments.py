@@ -6,6 +6,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import _runtime
 from .errors import Error, ErrorCode
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ def _array(name: str, value: Any, wanted: str) -> Any:
     import numpy
 
     if not isinstance(value, numpy.ndarray) and hasattr(value, "__dlpack__"):
-        return value
+        try:
+            value = numpy.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError):  # of a type that NumPy lacks, or of another memory
+            if _runtime.is_input(value):
+                return value
+            raise _refuse(f"input '{name}' is no contiguous array in the memory of the host") from None
     try:
         array = numpy.asarray(value, order="C")
     except (TypeError, ValueError, RuntimeError) as error:

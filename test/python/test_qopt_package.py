@@ -59,6 +59,24 @@ def test_dlpack_in_and_out(graph):
         def __dlpack_device__(self):
             return X.__dlpack_device__()
 
+    class Turned:  # one whose rows do not lie side by side
+        def __dlpack__(self, **options):
+            return X[:, ::2].__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return X.__dlpack_device__()
+
+    class Elsewhere:  # one in the memory of a GPU
+        def __dlpack__(self, **options):
+            raise BufferError("not on the host")
+
+        def __dlpack_device__(self):
+            return (2, 0)
+
+    with pytest.raises(qopt.Error, match=r"expected .*8"):  # it was read: its shape is [3, 4]
+        graph.run({"x": Turned()})
+    with pytest.raises(qopt.Error, match="input 'x' is no contiguous array in the memory of the host"):
+        graph.run({"x": Elsewhere()})
     out = graph.run({"x": Exporter()})["y"]
     np.testing.assert_allclose(np.from_dlpack(out), normed(X), rtol=1e-5)
 
