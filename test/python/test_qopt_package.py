@@ -215,6 +215,13 @@ def test_compile_and_generate(stories, tmp_path):
 
 
 @needs_compiler
+def test_compile_warns(shared, tmp_path):
+    with pytest.warns(UserWarning, match="--weights int8 leaves weights as the file has quantized them"):
+        summary = qopt.compile(shared / "zoo/stories260k-matmulnbits4", tmp_path / "model.qopt", weights="int8")
+    assert len(summary.warnings) == 1
+
+
+@needs_compiler
 def test_compile_errors(stories, tmp_path):
     with pytest.raises(qopt.Error, match="int5") as caught:
         qopt.compile(stories / "model.onnx", tmp_path / "model.qopt", weights="int5")

@@ -13,7 +13,8 @@ namespace qopt::import {
 
 constexpr unsigned deepestCall = 64;
 /// Of all calls together: nodes, and bytes of the file's messages that are
-/// copied for them (tensors excepted, which stay where they are).
+/// copied for them (tensors excepted, which stay where they are; graphs in
+/// attributes count sixteenfold).
 constexpr uint64_t mostInlinedNodes = uint64_t(1) << 20;
 constexpr uint64_t mostInlinedBytes = uint64_t(64) << 20;
 

@@ -243,7 +243,10 @@ static Status resolveAttributes(NodeProto &node, const Attributes &given,
       continue;
     }
     std::string name = attribute.name();
-    QOPT_RETURN_IF_ERROR(takeInlined(copied, value->second->ByteSizeLong()));
+    // The nodes of a graph take many times the memory of their bytes.
+    uint64_t weight = value->second->has_g() ? 16 : 1;
+    QOPT_RETURN_IF_ERROR(
+        takeInlined(copied, weight * value->second->ByteSizeLong()));
     attribute = *value->second;
     attribute.set_name(name);
   }
