@@ -30,6 +30,9 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape) {
   // the transposes that it leaves meet those of attention.
   function.addPass(createRaiseRotaryPass());
   function.addPass(createRaiseWeightsPass());
+  // Before a decoder is made of the function: roles and formats of weights ask
+  // which of them is embedding and head at once.
+  function.addPass(createFoldEqualWeightsPass());
   function.addPass(createRaiseNormsPass());
   function.addPass(createRaiseActivationsPass());
   function.addPass(createRaiseAttentionPass());
@@ -104,9 +107,14 @@ void addCudaScheduleStage(OpPassManager &manager) {
 
 namespace {
 struct RaiseOptions : PassPipelineOptions<RaiseOptions> {
-  Option<std::string> as{*this, "as",
-                         llvm::cl::desc("automatic, decoder or graph"),
-                         llvm::cl::init("automatic")};
+  Option<ModelShape> as{
+      *this, "as", llvm::cl::desc("what the model is compiled as"),
+      llvm::cl::init(ModelShape::Automatic),
+      llvm::cl::values(
+          clEnumValN(ModelShape::Automatic, "automatic",
+                     "a decoder where it is one"),
+          clEnumValN(ModelShape::Decoder, "decoder", "a decoder, or an error"),
+          clEnumValN(ModelShape::Graph, "graph", "the ONNX signature"))};
 };
 
 struct QuantizeOptions : PassPipelineOptions<QuantizeOptions> {
@@ -145,9 +153,7 @@ void registerPasses() {
   PassPipelineRegistration<RaiseOptions>(
       "qopt-raise-stage", "from onnx to what the model means",
       [](OpPassManager &manager, const RaiseOptions &options) {
-        addRaiseStage(manager, options.as == "decoder" ? ModelShape::Decoder
-                               : options.as == "graph" ? ModelShape::Graph
-                                                       : ModelShape::Automatic);
+        addRaiseStage(manager, options.as);
       });
   PassPipelineRegistration<QuantizeOptions>(
       "qopt-quantize-stage", "store weights and activations as asked",

@@ -69,6 +69,7 @@ Artifact::open(const std::string &path, const OpenOptions &options) {
       return file.status();
     auto artifact = std::shared_ptr<Artifact>(
         new Artifact(std::make_shared<runtime::LoadedModel>(*file)));
+    artifact->shownPath = options.name.empty() ? path : options.name;
     const plan::Plan &plan = (*file)->plan();
     if (!plan.functions() || plan.functions()->size() == 0)
       return Status(StatusCode::BadArtifact,
@@ -95,7 +96,7 @@ Artifact::Artifact(std::shared_ptr<const runtime::LoadedModel> loaded)
     : loaded(std::move(loaded)) {}
 Artifact::~Artifact() = default;
 
-const std::string &Artifact::path() const { return loaded->file()->path(); }
+const std::string &Artifact::path() const { return shownPath; }
 bool Artifact::isDecoder() const { return loaded->plan().decoder() != nullptr; }
 const std::vector<TensorSpec> &Artifact::inputs() const { return inputSpecs; }
 const std::vector<TensorSpec> &Artifact::outputs() const { return outputSpecs; }

@@ -23,7 +23,7 @@ static Status checkReplaceable(const std::string &path) {
   if (::stat(path.c_str(), &existing) != 0)
     return {};
   if (!S_ISREG(existing.st_mode))
-    return Status(StatusCode::InvalidArgument,
+    return Status(StatusCode::Unwritable,
                   "cannot write '" + path +
                       "': it exists and is not a regular file");
   uint8_t start[sizeof(artifactMagic)] = {};
@@ -59,12 +59,6 @@ ArtifactWriter::ArtifactWriter(OutputFile file) : file(std::move(file)) {
   position = segmentAlignment;
 }
 
-Status ArtifactWriter::failure(const char *action) const {
-  Status failed = file.failure(action);
-  return Status(failed.code(), failed.message() + " after " +
-                                   std::to_string(position) + " bytes");
-}
-
 Status ArtifactWriter::flush() {
   const uint8_t *bytes = pending.data();
   size_t left = pending.size();
@@ -73,7 +67,7 @@ Status ArtifactWriter::flush() {
     if (written < 0 && errno == EINTR)
       continue;
     if (written < 0)
-      return failure("write");
+      return file.failure("write");
     bytes += written;
     left -= size_t(written);
   }
@@ -172,9 +166,9 @@ Status ArtifactWriter::finish(plan::PlanT &plan) {
   QOPT_RETURN_IF_ERROR(flush());
   if (::pwrite(file.descriptor(), &header, sizeof(header), 0) !=
       ssize_t(sizeof(header)))
-    return failure("write");
+    return file.failure("write");
   if (::fsync(file.descriptor()) != 0)
-    return failure("write");
+    return file.failure("write");
   return file.publish();
 }
 

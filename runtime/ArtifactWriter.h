@@ -52,7 +52,6 @@ private:
   explicit ArtifactWriter(OutputFile file);
   Status write(const void *bytes, size_t size);
   Status flush();
-  Status failure(const char *action) const;
   Status padToAlignment();
 
   OutputFile file;

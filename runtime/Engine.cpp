@@ -43,11 +43,13 @@ static Status noMemory() {
 
 static Status checkOptions(const EngineOptions &options) {
   auto check = [](const char *name, int64_t value, int64_t least) {
-    return value >= least && value <= (int64_t(1) << 40)
+    constexpr int64_t most = int64_t(1) << 40;
+    return value >= least && value <= most
                ? Status()
                : Status(StatusCode::InvalidArgument,
-                        std::string(name) + " must be " +
-                            std::to_string(least) + " or above, got " +
+                        std::string(name) + " must be from " +
+                            std::to_string(least) + " to " +
+                            std::to_string(most) + ", got " +
                             std::to_string(value));
   };
   QOPT_RETURN_IF_ERROR(check("cache tokens", options.cacheTokens, 0));

@@ -33,7 +33,7 @@ StatusOr<OutputFile> OutputFile::create(const std::string &path) {
     file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
                   0666);
   if (file < 0)
-    return Status(StatusCode::InvalidArgument,
+    return Status(StatusCode::Unwritable,
                   "cannot write '" + path + "': " + std::strerror(errno) +
                       "; choose a folder that exists and is writable");
   return OutputFile(path, std::move(temporary), file, named);
@@ -57,11 +57,12 @@ OutputFile::~OutputFile() {
 }
 
 Status OutputFile::failure(const char *action) const {
-  StatusCode code = errno == ENOSPC || errno == EDQUOT || errno == EFBIG
-                        ? StatusCode::OutOfResources
-                        : StatusCode::InvalidArgument;
-  return Status(code, std::string("cannot ") + action + " '" + target +
-                          "': " + std::strerror(errno));
+  std::string text = std::string("cannot ") + action + " '" + target +
+                     "': " + std::strerror(errno);
+  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+    return Status(StatusCode::OutOfResources,
+                  text + "; free space there or choose another folder");
+  return Status(StatusCode::Unwritable, text);
 }
 
 Status OutputFile::publish() {

@@ -13,7 +13,7 @@ namespace qopt::runtime {
 
 class OutputFile {
 public:
-  /// Fails with InvalidArgument where the folder of `path` cannot be written.
+  /// Fails with Unwritable where the folder of `path` cannot be written.
   static StatusOr<OutputFile> create(const std::string &path);
   ~OutputFile();
   OutputFile(OutputFile &&other) noexcept;
@@ -22,12 +22,12 @@ public:
   int descriptor() const { return file; }
   const std::string &path() const { return target; }
 
-  /// Gives the file its name, in place of one that has it. Fails with
-  /// OutOfResources where that could not be done; nothing is left then.
+  /// Gives the file its name, in place of one that has it. Fails as
+  /// `failure` says where that could not be done; nothing is left then.
   Status publish();
 
   /// "cannot <action> '<path>': <errno>", OutOfResources where the disk is
-  /// full.
+  /// full, else Unwritable.
   Status failure(const char *action) const;
 
 private:

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -20,9 +21,10 @@ struct Candidate {
 };
 
 Status outOfRange(const char *option, const char *range, double value) {
-  return Status(StatusCode::InvalidArgument, std::string(option) + " must be " +
-                                                 range + ", got " +
-                                                 std::to_string(value));
+  char text[120];
+  std::snprintf(text, sizeof text, "%s must be %s, got %g", option, range,
+                value);
+  return Status(StatusCode::InvalidArgument, text);
 }
 
 /// The largest number; minus infinity when there is none. Sixteen running

@@ -179,8 +179,10 @@ Status Session::run(const std::vector<TensorView> &inputs,
       if (!view.ok())
         return view.status();
       const runtime::BoundValue &value = (*bound)->output(i);
-      if ((*view)->shape != value.shape ||
-          (!(*view)->data && value.elements > 0))
+      if (!(*view)->data && value.elements > 0)
+        return Status(StatusCode::InvalidArgument,
+                      "output \"" + specs[i].name + "\" has no data");
+      if ((*view)->shape != value.shape)
         return Status(StatusCode::InvalidArgument,
                       "output \"" + specs[i].name + "\" has shape " +
                           spell((*view)->shape) + "; expected " +

@@ -43,6 +43,8 @@ struct OpenOptions {
   /// before and cannot have changed since. Structure, plan and header are
   /// always checked.
   bool trust = false;
+  /// What `path` and messages call the artifact; empty: by its file.
+  std::string name = {};
 };
 
 class QOPT_API Artifact {
@@ -53,6 +55,7 @@ public:
   open(const std::string &path, const OpenOptions &options = {});
   ~Artifact();
 
+  /// The file, or the name it was opened with.
   const std::string &path() const;
   /// A decoder generates text through Engine.h; every other artifact is a graph
   /// for Session.h.
@@ -78,6 +81,7 @@ public:
 private:
   explicit Artifact(std::shared_ptr<const runtime::LoadedModel> loaded);
   std::shared_ptr<const runtime::LoadedModel> loaded;
+  std::string shownPath;
   std::vector<TensorSpec> inputSpecs, outputSpecs;
   DecoderSpec decoderSpec;
 };

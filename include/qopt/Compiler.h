@@ -26,6 +26,8 @@ struct CompileSummary {
   int64_t raisedLayers = 0;         ///< those that became one operation
   int64_t genericKernels = 0;       ///< operations without a kernel family
   std::vector<std::string> remarks; ///< choices a user may question
+  /// What was asked for and not done.
+  std::vector<std::string> warnings;
   std::vector<WeightSummary> weights;
   uint64_t parameters = 0;  ///< elements of all weights
   uint64_t weightBytes = 0; ///< as stored, scales and zero points included
@@ -41,7 +43,9 @@ StatusOr<CompileSummary> compile(const CompileOptions &options,
                                  const Progress &progress = {});
 
 /// The IR of a stage before Artifact as text; bytes of weights are elided.
-StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage);
+/// `summary`, where given, receives the layers, remarks and warnings.
+StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
+                                CompileSummary *summary = nullptr);
 
 } // namespace qopt
 

@@ -39,7 +39,8 @@ typedef enum qopt_status {
   QOPT_OUT_OF_RESOURCES = 7,
   QOPT_GATE_FAILED = 8,
   QOPT_CANCELLED = 9,
-  QOPT_INTERNAL = 10
+  QOPT_INTERNAL = 10,
+  QOPT_UNWRITABLE = 11
 } qopt_status;
 
 /* The message of this thread's last failed call; "" before the first. */

@@ -6,6 +6,7 @@
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Driver/ArtifactConstants.h"
 #include "lib/Driver/CudaSteps.h"
+#include "lib/Driver/ModelChecks.h"
 #include "lib/Driver/PlanBuilder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "qopt/Tokenizer.h"
@@ -100,6 +101,11 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
   decoder->vocabulary =
       cast<RankedTensorType>(step.getResultTypes()[0]).getDimSize(1);
   int64_t limit = tableContext(step);
+  if (companions.context && options.context > companions.context)
+    return Status(StatusCode::Infeasible,
+                  "a context of " + std::to_string(options.context) +
+                      " was asked for; " + companions.contextSource + " " +
+                      std::to_string(companions.context));
   int64_t context = options.context      ? options.context
                     : companions.context ? companions.context
                     : limit              ? limit
@@ -249,6 +255,7 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
     return Status(StatusCode::Internal, "a module has one function");
   func::FuncOp func = functions.front();
   QOPT_RETURN_IF_ERROR(checkStrict(module, options));
+  QOPT_RETURN_IF_ERROR(checkConstants(func));
   plan::PlanT plan;
   plan.manifest = std::make_unique<plan::ManifestT>();
   if (func->hasAttr("qopt.decoder")) {

@@ -77,6 +77,7 @@ static Status readConfig(const std::string &path, const json::Object &config,
     if (auto context = config.getInteger(key)) {
       QOPT_RETURN_IF_ERROR(checkRange(path, key, *context, 1, longestContext));
       result.context = *context;
+      result.contextSource = ("\"" + path + "\" says " + key).str();
     }
   if (auto token = config.getInteger("bos_token_id")) {
     QOPT_RETURN_IF_ERROR(

@@ -13,6 +13,7 @@ struct Companions {
   std::string model;     ///< path of the ONNX file
   std::string tokenizer; ///< contents of tokenizer.json; empty: there is none
   int64_t context = 0;   ///< 0: not said
+  std::string contextSource; ///< where that is said, for messages
   int64_t beginToken = -1;
   std::vector<int32_t> endTokens;
 };

@@ -7,6 +7,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Host/HostCodegen.h"
+#include "lib/Codegen/Host/HostTarget.h"
 #include "lib/Driver/ArtifactBuilder.h"
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/RemarkCollector.h"
@@ -26,15 +27,17 @@ namespace {
 /// Resources and attributes beyond this size are not printed.
 constexpr int64_t printedBytes = 256;
 
-/// Collects errors as one message and remarks one by one. A diagnostic at an
-/// ONNX node names it.
+/// Collects errors as one message, warnings and remarks one by one. A
+/// diagnostic at an ONNX node names it.
 class DiagnosticCollector {
 public:
   DiagnosticCollector(MLIRContext &context, CompileSummary &summary)
       : handler(&context, [this, &summary](Diagnostic &diagnostic) {
           std::string text = describe(diagnostic);
           if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
-            errors += (errors.empty() ? "" : "\n") + text;
+            errors.push_back(text);
+          else if (diagnostic.getSeverity() == DiagnosticSeverity::Warning)
+            summary.warnings.push_back(text);
           else
             summary.remarks.push_back(text);
           return success();
@@ -43,7 +46,12 @@ public:
   /// The errors so far, and why the model is no decoder where that was said.
   Status status(StatusCode code, const std::string &fallback,
                 const std::vector<std::string> &remarks = {}) const {
-    std::string text = errors.empty() ? fallback : errors;
+    std::string text = errors.empty() ? fallback : errors.front();
+    if (errors.size() > 1) {
+      text = std::to_string(errors.size()) + " errors:";
+      for (const std::string &error : errors)
+        text += "\n" + indented(error);
+    }
     for (const std::string &remark : remarks)
       if (remark.find("not a decoder: ") != std::string::npos)
         text += "\n  " + remark;
@@ -64,7 +72,14 @@ private:
     return text;
   }
 
-  std::string errors;
+  static std::string indented(const std::string &text) {
+    std::string result = "  ";
+    for (char c : text)
+      result += c == '\n' ? "\n  " : std::string(1, c);
+    return result;
+  }
+
+  std::vector<std::string> errors;
   ScopedDiagnosticHandler handler;
 };
 
@@ -254,6 +269,9 @@ static Status checkOptions(const CompileOptions &options) {
                   "option context is " + std::to_string(options.context) +
                       "; expected 1 to " + std::to_string(longestContext) +
                       ", or 0 for the model's own");
+  if (auto target = codegen::parseHostTarget(options.cpu); !target)
+    return Status(target.status().code(),
+                  "option cpu: " + target.status().message());
   if (options.threads > mostThreads)
     return Status(StatusCode::InvalidArgument,
                   "option threads is " + std::to_string(options.threads) +
@@ -278,7 +296,8 @@ StatusOr<CompileSummary> compile(const CompileOptions &options,
   return summary;
 }
 
-StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage) {
+StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
+                                CompileSummary *result) {
   QOPT_RETURN_IF_ERROR(checkOptions(options));
   CompileSummary summary;
   if (stage == Stage::Artifact)
@@ -287,6 +306,8 @@ StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage) {
         "an artifact cannot be printed; inspect it with qopt-inspect");
   Compilation compilation(options, summary);
   QOPT_RETURN_IF_ERROR(compilation.run(stage));
+  if (result)
+    *result = std::move(summary);
   return compilation.print();
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/CudaKernels.h"
 
+#include "dialects/Ptx/PtxDialect.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Cuda/Ptxas.h"
-#include "dialects/Ptx/PtxDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"

@@ -267,10 +267,8 @@ FailureOr<uint32_t> PlanBuilder::weightOf(Value weight) {
   if (found != values.end())
     return found->second;
   auto place = pool.addWeight(weight);
-  if (!place) {
-    emitError(weight.getLoc()) << place.status().message();
+  if (!place) // the pool keeps why: a full disk has nothing to do with `weight`
     return failure();
-  }
   auto value = std::make_unique<plan::ValueT>();
   value->name = weightNameOf(weight);
   value->dtype = plan::DType::U8;

@@ -8,7 +8,7 @@ namespace qopt::passes {
 
 static Status invalid(const std::string &entry, const std::string &why) {
   return Status(StatusCode::InvalidArgument,
-                "override \"" + entry + "\": " + why);
+                "--format \"" + entry + "\": " + why);
 }
 
 StatusOr<FormatOverrides>

@@ -8,6 +8,8 @@
 #include "mlir/IR/Remarks.h"
 #include "passes/Quantize/FormatOverrides.h"
 #include "passes/Quantize/Passes.h"
+#include "llvm/ADT/SetVector.h"
+#include <map>
 
 #define DEBUG_TYPE "qopt-quantize-weights"
 
@@ -93,14 +95,42 @@ static bool readsSameBytes(WeightOp a, WeightOp b) {
                     a.getTransposed() == b.getTransposed());
 }
 
-/// The format that the options ask for, or nothing for the file's own.
-static std::optional<quant::Format> formatOfRole(const WeightUse &use,
-                                                 ArrayRef<WeightUse> uses,
-                                                 const RoleFormats &asked) {
-  std::optional<quant::Format> head = asked.head ? asked.head : asked.weights;
+namespace {
+
+/// The format that a weight is to have, and the option that says so.
+struct Asked {
+  quant::Format format;
+  std::string option;    ///< as a user writes it: --lm-head int8
+  bool byItself = false; ///< the option means this weight, not all of a kind
+};
+
+/// A use whose weight gets another format than it has.
+struct Change {
+  WeightUse use;
+  Asked asked;
+};
+
+} // namespace
+
+static Asked askedBy(StringRef option, quant::Format format, bool byItself) {
+  return {format, (option + " " + quant::spell(format)).str(), byItself};
+}
+
+/// What the options for roles ask for, or nothing for the file's own format.
+static std::optional<Asked> askedForRole(const WeightUse &use,
+                                         ArrayRef<WeightUse> uses,
+                                         const RoleFormats &formats) {
+  std::optional<Asked> weights, head, embedding;
+  if (formats.weights)
+    weights = askedBy("--weights", *formats.weights, false);
+  head = weights;
+  if (formats.head)
+    head = askedBy("--lm-head", *formats.head, true);
+  if (formats.embedding)
+    embedding = askedBy("--embedding", *formats.embedding, true);
   switch (use.role) {
   case Role::Linear:
-    return asked.weights;
+    return weights;
   case Role::Head:
     return head;
   case Role::OtherEmbedding:
@@ -111,39 +141,37 @@ static std::optional<quant::Format> formatOfRole(const WeightUse &use,
   bool tied = llvm::any_of(uses, [&](const WeightUse &other) {
     return other.role == Role::Head && readsSameBytes(other.weight, use.weight);
   });
-  return asked.embedding || !tied ? asked.embedding : head;
+  return embedding || !tied ? embedding : head;
+}
+
+/// Names of weights for a message, each once; the first eight of many.
+static std::string listNames(ArrayRef<WeightOp> weights) {
+  constexpr size_t shown = 8;
+  llvm::SetVector<StringRef> names;
+  for (WeightOp weight : weights)
+    names.insert(weight.getName());
+  std::string text;
+  for (StringRef name : names.getArrayRef().take_front(shown))
+    text += (text.empty() ? "\"" : ", \"") + name.str() + "\"";
+  if (names.size() > shown)
+    text += " and " + std::to_string(names.size() - shown) + " more";
+  return text;
 }
 
 /// Lets the use read its weight in another format.
-static LogicalResult quantizeUse(WeightUse use, quant::Format format) {
-  WeightOp weight = use.weight;
+static void quantizeUse(const Change &change) {
+  WeightOp weight = change.use.weight;
   WeightType type = weight.getResult().getType();
-  if (!type.getFormat().isFloat()) {
-    remark::missed(weight.getLoc(),
-                   remark::RemarkOpts::name("Quantized").category(DEBUG_TYPE))
-        << remark::add("\"{0}\" stays as the file quantized it, {1}",
-                       weight.getName(), quant::spell(type.getFormat()));
-    return success();
-  }
-  if (int64_t group = quant::groupColumns(format, type.getColumns());
-      type.getColumns() % group)
-    return weight.emitError()
-           << "weight \"" << weight.getName() << "\": the group size " << group
-           << " of \"" << quant::spell(format) << "\" does not divide its "
-           << type.getColumns()
-           << " columns; choose another format for it, for example with the "
-              "override \""
-           << weight.getName() << "=int8\"";
-  OpBuilder builder(use.user);
-  Value quantized = QuantizeWeightOp::create(builder, weight.getLoc(),
-                                             type.withFormat(format), weight,
-                                             Algorithm::RoundToNearest);
-  use.user.getWeightOperand().set(quantized);
+  WeightUserOpInterface user = change.use.user;
+  OpBuilder builder(user);
+  Value quantized = QuantizeWeightOp::create(
+      builder, weight.getLoc(), type.withFormat(change.asked.format), weight,
+      Algorithm::RoundToNearest);
+  user.getWeightOperand().set(quantized);
   remark::passed(weight.getLoc(),
                  remark::RemarkOpts::name("Quantized").category(DEBUG_TYPE))
       << remark::add("\"{0}\" becomes {1}", weight.getName(),
-                     quant::spell(format));
-  return success();
+                     quant::spell(change.asked.format));
 }
 
 namespace {
@@ -178,6 +206,63 @@ struct QuantizeWeights
     return false;
   }
 
+  /// Takes out the weights that the file has quantized already: their codes
+  /// are kept. That is an error where an option means this very weight.
+  LogicalResult leaveQuantized(SmallVectorImpl<Change> &changes) {
+    bool allFit = true;
+    SmallVector<WeightOp> left;
+    std::string option;
+    llvm::erase_if(changes, [&](Change &change) {
+      WeightOp weight = change.use.weight;
+      quant::Format format = weight.getResult().getType().getFormat();
+      if (format.isFloat())
+        return false;
+      if (change.asked.byItself) {
+        weight.emitError() << change.asked.option << ": the file has quantized "
+                           << "the weight \"" << weight.getName()
+                           << "\" already, as " << quant::spell(format)
+                           << "; leave the option out, or compile the model "
+                              "as it was before that";
+        allFit = false;
+        return true;
+      }
+      remark::missed(weight.getLoc(),
+                     remark::RemarkOpts::name("Quantized").category(DEBUG_TYPE))
+          << remark::add("\"{0}\" stays as the file quantized it, {1}",
+                         weight.getName(), quant::spell(format));
+      left.push_back(weight);
+      option = change.asked.option;
+      return true;
+    });
+    if (!left.empty())
+      getOperation().emitWarning()
+          << option << " leaves weights as the file has quantized them: "
+          << listNames(left);
+    return success(allFit);
+  }
+
+  /// One error for all weights of one width that groups do not divide.
+  LogicalResult checkGroups(ArrayRef<Change> changes) {
+    std::map<std::pair<std::string, int64_t>, SmallVector<WeightOp>> misfits;
+    for (const Change &change : changes) {
+      WeightOp weight = change.use.weight;
+      int64_t columns = weight.getResult().getType().getColumns();
+      if (columns % quant::groupColumns(change.asked.format, columns))
+        misfits[{quant::spell(change.asked.format), columns}].push_back(weight);
+    }
+    for (auto &[what, weights] : misfits) {
+      auto &[format, columns] = what;
+      int64_t group = quant::groupColumns(*quant::parseFormat(format), columns);
+      weights.front().emitError()
+          << "the group size " << group << " of \"" << format
+          << "\" does not divide the " << columns << " columns of "
+          << listNames(weights)
+          << "; choose another format there, for example with --format '"
+          << weights.front().getName() << "=int8'";
+    }
+    return success(misfits.empty());
+  }
+
   void runOnOperation() override {
     RoleFormats asked;
     StatusOr<passes::FormatOverrides> named =
@@ -194,28 +279,19 @@ struct QuantizeWeights
     // Every option and weight that does not fit is reported.
     bool allFit = hasRole("lm-head", asked.head, Role::Head, uses);
     allFit &= hasRole("embedding", asked.embedding, Role::TokenEmbedding, uses);
+    SmallVector<Change> changes;
     for (const WeightUse &use : uses) {
-      WeightOp weight = use.weight;
-      std::optional<quant::Format> format = named->lookup(weight.getName());
-      if (!format)
-        format = formatOfRole(use, uses, asked);
-      if (!format && weight.getResult().getType().getFormat().element ==
-                         quant::ElementType::F32)
-        format = asked.widest;
-      if (!format || *format == weight.getResult().getType().getFormat())
-        continue;
-      allFit &= succeeded(quantizeUse(use, *format));
-      ++quantized;
-    }
-    for (StringRef entry : named->unmatched()) {
-      getOperation().emitError()
-          << "override \"" << entry
-          << "\" matches no weight of a linear or embedding";
-      allFit = false;
-    }
-    if (!allFit)
-      signalPassFailure();
-  }
-};
-
-} // namespace
+      StringRef name = WeightOp(use.weight).getName();
+      std::optional<Asked> change = askedForRole(use, uses, asked);
+      if (std::optional<quant::Format> format = named->lookup(name))
+        change = Asked{*format,
+                       "--format '" + (name + "=").str() +
+                           quant::spell(*format) + "'",
+                       true};
+      bool wide = WeightOp(use.weight).getResult().getType().getFormat() ==
+                  quant::floatFormat(quant::ElementType::F32);
+      if (!change && wide && asked.widest)
+        change = Asked{*asked.widest, "the target", false};
+      if (change && change->format !=
+                        WeightOp(use.weight).getResult().getType().getFormat())
+        changes.push_back({use, *change});

@@ -40,6 +40,16 @@ def RaiseWeightsPass : Pass<"qopt-raise-weights", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
+def FoldEqualWeightsPass : Pass<"qopt-fold-equal-weights", "::mlir::func::FuncOp"> {
+  let summary = "one weight for a table and its copy in a product";
+  let description = [{
+    Before: linears and embeddings of weights. After: a linear whose float weight has the elements of a table that is
+    looked up, transposed or not, reads that table. Numerics: exact. Method: elements are compared bit for bit, up to the
+    first that differs. Example: test/passes/Raise/fold-equal-weights.mlir.
+  }];
+  let statistics = [Statistic<"folded", "folded", "linears that read a table instead of its copy">];
+}
+
 def RaiseNormsPass : Pass<"qopt-raise-norms", "::mlir::func::FuncOp"> {
   let summary = "RMS and layer normalisations as one op each";
   let description = [{

@@ -56,6 +56,7 @@ nb::dict compileModel(const CompileOptions &options) {
   dict["raised_layers"] = summary.raisedLayers;
   dict["generic_kernels"] = summary.genericKernels;
   dict["remarks"] = summary.remarks;
+  dict["warnings"] = summary.warnings;
   dict["weights"] = describe(summary.weights);
   dict["parameters"] = summary.parameters;
   dict["weight_bytes"] = summary.weightBytes;

@@ -87,6 +87,13 @@ void bindArtifact(nb::module_ &m) {
 }
 
 void bindSession(nb::module_ &m) {
+  m.def(
+      "is_input",
+      [](nb::handle value) {
+        InputArray array;
+        return nb::try_cast(value, array);
+      },
+      "value"_a, "Whether a graph takes it as an array.");
   nb::class_<Session>(m, "Session")
       .def(
           "run",
@@ -233,6 +240,13 @@ void bindTokenizer(nb::module_ &m) {
           },
           "ids"_a, "special_tokens"_a = false,
           "The text of ids; special tokens are left out unless asked for.")
+      .def(
+          "check_vocabulary",
+          [](const Tokenizer &tokenizer, size_t size) {
+            check(tokenizer.checkVocabulary(size));
+          },
+          "size"_a,
+          "Raises qopt.Error for an id that a model of this size lacks.")
       .def_prop_ro("vocabulary_size", &Tokenizer::vocabularySize)
       .def("token_to_id", &Tokenizer::tokenToId, "token"_a)
       .def("id_to_token", &Tokenizer::idToToken, "id"_a);

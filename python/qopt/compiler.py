@@ -4,6 +4,7 @@ needs LLVM, which running an artifact does not."""
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ class CompileSummary:
     raised_layers: int  #: those that became one operation
     generic_kernels: int  #: operations without a kernel family
     remarks: list[str]
+    warnings: list[str]  #: what was asked for and not done
     weights: list[WeightSummary]
     parameters: int
     weight_bytes: int
@@ -39,6 +41,14 @@ class CompileSummary:
     @property
     def bits_per_weight(self) -> float:
         return 8 * self.weight_bytes / self.parameters if self.parameters else 0.0
+
+
+_EXPECTED = {
+    "threads": "a number from 0 to 1024",
+    "context": "a number of tokens, or 0 for the model's own",
+    "strict": "True or False",
+    "formats": 'a list of texts "NAME=FORMAT"',
+}
 
 
 def _options(compiler: Any, model: str | os.PathLike[str], settings: dict[str, Any]) -> Any:
@@ -50,7 +60,11 @@ def _options(compiler: Any, model: str | os.PathLike[str], settings: dict[str, A
         raise Error(f'kind "{kind}" is not one of automatic, decoder, graph', ErrorCode.INVALID_ARGUMENT)
     options.kind = getattr(compiler.ModelKind, kinds[kind])
     for name, value in settings.items():
-        setattr(options, name, value)
+        try:
+            setattr(options, name, value)
+        except (TypeError, ValueError, OverflowError, RuntimeError):
+            public, expected = name.replace("lmHead", "lm_head"), _EXPECTED.get(name, "a text")
+            raise Error(f"{public} is {value!r}; expected {expected}", ErrorCode.INVALID_ARGUMENT) from None
     return options
 
 
@@ -84,7 +98,7 @@ def compile(
         "weights": weights,
         "lmHead": lm_head,
         "embedding": embedding,
-        "formats": list(formats),
+        "formats": list(formats) if isinstance(formats, (list, tuple)) else formats,
         "activations": activations,
         "tokenizer": os.fspath(tokenizer),
         "context": context,
@@ -93,6 +107,8 @@ def compile(
         "strict": strict,
     }
     result = _compiler.compile(_options(_compiler, model, settings))
+    for warning in result["warnings"]:
+        warnings.warn(warning, stacklevel=2)
     result["weights"] = [WeightSummary(*weight) for weight in result["weights"]]
     return CompileSummary(**result)
 

@@ -16,6 +16,7 @@ class ErrorCode(enum.IntEnum):
     GATE_FAILED = 8
     CANCELLED = 9
     INTERNAL = 10
+    UNWRITABLE = 11
 
 
 class Error(Exception):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import _runtime
+from . import _runtime, arguments
 from .errors import Error, ErrorCode
 
 if TYPE_CHECKING:
@@ -83,11 +83,13 @@ class Model:
         return runner.memory if runner else 0
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
-        """Arrays in by name (NumPy, or anything with __dlpack__ in the memory of the host), NumPy arrays out."""
+        """Arrays in by name, NumPy arrays out. An input is a NumPy array of any layout, anything with __dlpack__ in the
+        memory of the host, or a list of numbers, which gets the type of the signature."""
         if self._session is None:
             raise Error(f"'{self._artifact.path}' writes text; use generate or logits", ErrorCode.INVALID_ARGUMENT)
+        given = arguments.arrays(inputs, self.inputs)
         with self._turn:
-            return self._session.run(list(inputs.items()))
+            return self._session.run(given)
 
     def generate(
         self,
@@ -106,8 +108,12 @@ class Model:
         """Continues a text, or ids. `callback` gets each new id; it stops the generation by returning False."""
         ids = self._prompt(prompt)
         sampling = _runtime.SamplingOptions()
-        sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p = temperature, top_k, top_p, min_p
-        sampling.repetition_penalty, sampling.seed = repetition_penalty, seed
+        sampling.temperature = arguments.real("temperature", temperature)
+        sampling.top_k = arguments.whole("top_k", top_k, 0, 2**31 - 1)
+        sampling.top_p, sampling.min_p = arguments.real("top_p", top_p), arguments.real("min_p", min_p)
+        sampling.repetition_penalty = arguments.real("repetition_penalty", repetition_penalty)
+        sampling.seed = arguments.whole("seed", seed, 0, 2**64 - 1)
+        max_tokens = arguments.whole("max_tokens", max_tokens, 1, 2**63 - 1)
         tell = None if callback is None else lambda token: callback(token) is not False
         with self._turn:
             result = self._decoder().generate(ids, max_tokens, sampling, ignore_end, tell)
@@ -163,7 +169,7 @@ class Model:
     def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
         self._decoder()
         if not isinstance(prompt, str):
-            ids = [int(token) for token in prompt]
+            ids = arguments.token_ids(prompt, self.vocabulary)
         elif self.tokenizer is None:
             message = f"'{self._artifact.path}' has no tokenizer: give ids, or load it with tokenizer="
             raise Error(message, ErrorCode.INVALID_ARGUMENT)
@@ -184,7 +190,8 @@ def load(
     """Opens an artifact. `threads` 0 means one for each processor; `trust` leaves out the digests of weights and code;
     `tokenizer` is a tokenizer.json, or its folder, instead of the artifact's own."""
     artifact = _runtime.open(os.fspath(path), trust)
-    json = artifact.tokenizer_json
+    threads = arguments.whole("threads", threads, 0, 1024)
+    json, where = artifact.tokenizer_json, f"the tokenizer of '{artifact.path}'"
     if tokenizer is not None:
         file = pathlib.Path(tokenizer)
         file = file / "tokenizer.json" if file.is_dir() else file
@@ -192,4 +199,18 @@ def load(
             json = file.read_text(encoding="utf-8")
         except OSError as error:
             raise Error(f"cannot read '{file}': {error.strerror}", ErrorCode.NOT_FOUND) from error
-    return Model(artifact, threads, _runtime.Tokenizer.from_json(json) if json else None)
+        except UnicodeDecodeError as error:
+            raise Error(f"'{file}' is no text in UTF-8: {error.reason}", ErrorCode.BAD_MODEL) from error
+        where = f"'{file}'"
+    return Model(artifact, threads, _tokenizer(json, where, artifact) if json else None)
+
+
+def _tokenizer(json: str, where: str, artifact: _runtime.Artifact) -> _runtime.Tokenizer:
+    """The tokenizer, whose ids a decoder must have."""
+    try:
+        tokenizer = _runtime.Tokenizer.from_json(json)
+        if artifact.is_decoder:
+            tokenizer.check_vocabulary(artifact.vocabulary)
+    except Error as error:
+        raise Error(f"{where}: {error}", error.code) from None
+    return tokenizer

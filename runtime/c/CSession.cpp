@@ -6,7 +6,7 @@
 using namespace qopt;
 using namespace qopt::c;
 
-static_assert(int(StatusCode::Internal) == QOPT_INTERNAL &&
+static_assert(int(StatusCode::Unwritable) == QOPT_UNWRITABLE &&
               int(StatusCode::BadArtifact) == QOPT_BAD_ARTIFACT &&
               int(DType::Bool) == QOPT_BOOL);
 
@@ -42,6 +42,11 @@ qopt_status qopt_artifact_open(const char *path, int flags,
   return guarded([&]() -> Status {
     if (!path || !artifact)
       return missing(path ? "artifact" : "path");
+    if (flags & ~QOPT_OPEN_TRUSTED)
+      return Status(StatusCode::InvalidArgument,
+                    "flags is " + std::to_string(flags) +
+                        "; expected QOPT_OPEN_CHECKED (0) or "
+                        "QOPT_OPEN_TRUSTED (1)");
     OpenOptions options;
     options.trust = (flags & QOPT_OPEN_TRUSTED) != 0;
     StatusOr<std::shared_ptr<const Artifact>> opened =

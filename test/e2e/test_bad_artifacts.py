@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-USAGE, BAD_INPUT, INFEASIBLE, RESOURCES = 2, 3, 5, 7
+USAGE, BAD_MODEL, INFEASIBLE, RESOURCES, BAD_ARTIFACT, NOT_FOUND, UNWRITABLE = 2, 3, 5, 7, 8, 9, 10
 CALLS = {
     "qopt-run": ("--tokens", "1", "--max-tokens", "1"),
     "qopt-inspect": (),
@@ -41,7 +41,7 @@ def damaged(stories_artifact, tmp_path):
 def test_cut_short(tool, damaged, name):
     for size in (0, 100, 4096, 500_000, -1):
         path = damaged(lambda content, size=size: content[:size])
-        assert "damaged.qopt" in refused(tool, BAD_INPUT, name, path, *CALLS[name])
+        assert "damaged.qopt" in refused(tool, BAD_ARTIFACT, name, path, *CALLS[name])
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -52,7 +52,7 @@ def test_flipped_bit(tool, damaged, stories_artifact, name):
         def flip(content, at=at):
             content[at] ^= 4
 
-        assert "damaged.qopt" in refused(tool, BAD_INPUT, name, damaged(flip), *CALLS[name])
+        assert "damaged.qopt" in refused(tool, BAD_ARTIFACT, name, damaged(flip), *CALLS[name])
 
 
 def test_flipped_bit_of_a_weight_with_trust(tool, damaged, stories_artifact):
@@ -64,10 +64,10 @@ def test_flipped_bit_of_a_weight_with_trust(tool, damaged, stories_artifact):
         content[largest["offset"]] ^= 1
 
     path = damaged(flip)
-    refused(tool, BAD_INPUT, "qopt-run", path, *CALLS["qopt-run"])
+    refused(tool, BAD_ARTIFACT, "qopt-run", path, *CALLS["qopt-run"])
     tool("qopt-run", path, "--trust", *CALLS["qopt-run"])
     path = damaged(lambda content: content[:-1])
-    refused(tool, BAD_INPUT, "qopt-run", path, "--trust", *CALLS["qopt-run"])
+    refused(tool, BAD_ARTIFACT, "qopt-run", path, "--trust", *CALLS["qopt-run"])
 
 
 def test_other_version(tool, damaged):
@@ -75,18 +75,18 @@ def test_other_version(tool, damaged):
         struct.pack_into("<I", content, 8, 99)
 
     for name in CALLS:
-        message = refused(tool, BAD_INPUT, name, damaged(raise_version), *CALLS[name])
+        message = refused(tool, BAD_ARTIFACT, name, damaged(raise_version), *CALLS[name])
         assert "99" in message and "version" in message
 
 
 def test_not_an_artifact(tool, stories, tmp_path):
     for name in CALLS:
-        assert "cannot open 'none.qopt'" in refused(tool, BAD_INPUT, name, "none.qopt", *CALLS[name])
-        assert "holds neither an artifact" in refused(tool, BAD_INPUT, name, tmp_path, *CALLS[name])
+        assert "cannot open 'none.qopt'" in refused(tool, NOT_FOUND, name, "none.qopt", *CALLS[name])
+        assert "holds neither an artifact" in refused(tool, NOT_FOUND, name, tmp_path, *CALLS[name])
         (tmp_path / "model.onnx").write_text("no model")
-        assert "error: " in refused(tool, BAD_INPUT, name, tmp_path / "model.onnx", *CALLS[name])
+        assert "error: " in refused(tool, BAD_MODEL, name, tmp_path / "model.onnx", *CALLS[name])
         (tmp_path / "model.onnx").unlink()
-        refused(tool, BAD_INPUT, name, __file__, *CALLS[name])
+        refused(tool, BAD_ARTIFACT, name, __file__, *CALLS[name])
 
 
 def test_models_are_compiled_for_one_run(tool, stories, stories_artifact, tmp_path):
@@ -114,10 +114,10 @@ def test_tokenizer_that_does_not_fit(tool, stories, stories_artifact, tmp_path):
     content["model"]["vocab"]["zebra"] = 512
     (tmp_path / "tokenizer.json").write_text(json.dumps(content))
     run = (stories_artifact, "--prompt", "x", "--tokenizer", tmp_path)
-    message = refused(tool, BAD_INPUT, "qopt-run", *run)
+    message = refused(tool, BAD_MODEL, "qopt-run", *run)
     assert "zebra" in message and "512" in message
     (tmp_path / "tokenizer.json").write_text("{}")
-    refused(tool, BAD_INPUT, "qopt-run", *run)
+    refused(tool, BAD_MODEL, "qopt-run", *run)
 
 
 OUT_OF_RANGE = [
@@ -148,9 +148,9 @@ def test_unwritable_output(tool, artifacts, stories_artifact, tmp_path):
     missing = tmp_path / "no/such/folder"
     np.savez(tmp_path / "in.npz", x=np.zeros((1, 8), np.float32))
     run = (artifacts / "graph.qopt", "--inputs", tmp_path / "in.npz", "--outputs", missing / "out.npz")
-    assert "cannot write" in refused(tool, USAGE, "qopt-run", *run)
+    assert "cannot write" in refused(tool, UNWRITABLE, "qopt-run", *run)
     run = (stories_artifact, "--text", __file__, "--save-logits", missing / "l.npy")
-    assert "cannot write" in refused(tool, USAGE, "qopt-eval", *run)
+    assert "cannot write" in refused(tool, UNWRITABLE, "qopt-eval", *run)
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")

@@ -42,6 +42,15 @@ def test_every_layout(graph, array):
     np.testing.assert_allclose(graph.run({"x": array})["y"], normed(np.asarray(array)), rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "array",
+    [X[:, ::-1], X.astype(">f4"), X.tolist(), tuple(map(tuple, X.tolist())), X.astype(int).tolist()],
+    ids=["strides", "big-endian", "list", "tuple", "whole numbers"],
+)
+def test_what_numpy_can_convert(graph, array):
+    np.testing.assert_allclose(graph.run({"x": array})["y"], normed(np.asarray(array, np.float32)), rtol=1e-5)
+
+
 def test_dlpack_in_and_out(graph):
     class Exporter:  # another framework's tensor: nothing but the protocol
         def __dlpack__(self, **options):
@@ -50,6 +59,24 @@ def test_dlpack_in_and_out(graph):
         def __dlpack_device__(self):
             return X.__dlpack_device__()
 
+    class Turned:  # one whose rows do not lie side by side
+        def __dlpack__(self, **options):
+            return X[:, ::2].__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return X.__dlpack_device__()
+
+    class Elsewhere:  # one in the memory of a GPU
+        def __dlpack__(self, **options):
+            raise BufferError("not on the host")
+
+        def __dlpack_device__(self):
+            return (2, 0)
+
+    with pytest.raises(qopt.Error, match=r"expected .*8"):  # it was read: its shape is [3, 4]
+        graph.run({"x": Turned()})
+    with pytest.raises(qopt.Error, match="input 'x' is no contiguous array in the memory of the host"):
+        graph.run({"x": Elsewhere()})
     out = graph.run({"x": Exporter()})["y"]
     np.testing.assert_allclose(np.from_dlpack(out), normed(X), rtol=1e-5)
 
@@ -119,12 +146,32 @@ def test_errors_have_codes(graph, decoder, artifacts, tmp_path):
         (lambda: decoder.generate([1] * 101), code.INFEASIBLE, "context"),
         (lambda: decoder.generate([1], top_p=2), code.INVALID_ARGUMENT, "top-p"),
         (lambda: qopt.Tokenizer.from_json("{"), code.BAD_MODEL, "tokenizer"),
+        (lambda: graph.run(5), code.INVALID_ARGUMENT, "inputs must be a mapping from names to arrays, got int"),
+        (lambda: graph.run({3: X}), code.INVALID_ARGUMENT, "names as keys, got 3"),
+        (lambda: graph.run({"x": [[1, 2], [3]]}), code.INVALID_ARGUMENT, "input 'x' cannot be made an array"),
+        (lambda: graph.run({"x": ["a"]}), code.INVALID_ARGUMENT, "input 'x' cannot be made an array of numbers"),
+        (lambda: graph.run({"x": {}}), code.INVALID_ARGUMENT, "input 'x'"),
+        (lambda: graph.run({"x": [1j] * 8}), code.INVALID_ARGUMENT, "input 'x' has elements of type complex128"),
+        (lambda: decoder.generate(5), code.INVALID_ARGUMENT, "a text or a sequence of token ids, got 5"),
+        (lambda: decoder.generate([1.5]), code.INVALID_ARGUMENT, "token ids"),
+        (lambda: decoder.generate([2**40]), code.INVALID_ARGUMENT, "outside the vocabulary of 50"),
+        (lambda: decoder.generate([1], seed=-1), code.INVALID_ARGUMENT, "seed must be from 0 to"),
+        (lambda: decoder.generate([1], seed="x"), code.INVALID_ARGUMENT, "seed must be a whole number, got 'x'"),
+        (lambda: decoder.generate([1], temperature="hot"), code.INVALID_ARGUMENT, "temperature must be a number"),
+        (lambda: decoder.generate([1], max_tokens=0), code.INVALID_ARGUMENT, "max_tokens must be from 1"),
+        (lambda: qopt.load(artifacts / "graph.qopt", threads=2**40), code.INVALID_ARGUMENT, "threads must be from 0"),
         (lambda: qopt.load(artifacts / "decoder.qopt", tokenizer=tmp_path / "no.json"), code.NOT_FOUND, "no.json"),
     ]
     for call, expected, message in cases:
         with pytest.raises(qopt.Error, match=message) as caught:
             call()
         assert caught.value.code == expected, caught.value
+
+
+def test_a_tokenizer_must_fit_the_model(artifacts, stories):
+    with pytest.raises(qopt.Error, match=r"tokenizer.json': the tokenizer does not fit .* the model has 50 rows") as caught:
+        qopt.load(artifacts / "decoder.qopt", tokenizer=stories)
+    assert caught.value.code == qopt.ErrorCode.BAD_MODEL
 
 
 def test_tokenizer(stories):
@@ -168,10 +215,25 @@ def test_compile_and_generate(stories, tmp_path):
 
 
 @needs_compiler
+def test_compile_warns(shared, tmp_path):
+    with pytest.warns(UserWarning, match="--weights int8 leaves weights as the file has quantized them"):
+        summary = qopt.compile(shared / "zoo/stories260k-matmulnbits4", tmp_path / "model.qopt", weights="int8")
+    assert len(summary.warnings) == 1
+
+
+@needs_compiler
 def test_compile_errors(stories, tmp_path):
     with pytest.raises(qopt.Error, match="int5") as caught:
         qopt.compile(stories / "model.onnx", tmp_path / "model.qopt", weights="int5")
     assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
+    for option, message in {
+        "threads": "threads is -1; expected a number from 0 to 1024",
+        "weights": "weights is -1; expected a text",
+        "lm_head": "lm_head is -1; expected a text",
+        "formats": "formats is -1; expected a list",
+    }.items():
+        with pytest.raises(qopt.Error, match=message):
+            qopt.compile(stories / "model.onnx", tmp_path / "model.qopt", **{option: -1})
     with pytest.raises(qopt.Error, match="no.onnx"):
         qopt.compile(tmp_path / "no.onnx", tmp_path / "model.qopt")
     assert list(tmp_path.iterdir()) == []

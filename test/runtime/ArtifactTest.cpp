@@ -105,6 +105,7 @@ TEST_F(ArtifactTest, AnUnfinishedArtifactLeavesNothingBehind) {
 TEST_F(ArtifactTest, AFolderThatDoesNotExistIsAnError) {
   auto writer = ArtifactWriter::create((folder / "no/such/x.qopt").string());
   ASSERT_FALSE(writer.ok());
+  EXPECT_EQ(writer.status().code(), StatusCode::Unwritable);
   EXPECT_NE(writer.status().message().find("x.qopt"), std::string::npos);
 }
 

@@ -154,6 +154,10 @@ TEST_F(CInterface, RunsAGraph) {
   qopt_tensor output = {"y", QOPT_F32, 1, shape, z};
   ASSERT_EQ(qopt_session_run_into(session, &input, 1, &output, 1), QOPT_OK);
   EXPECT_EQ(z[1], 2.f);
+  output.data = nullptr;
+  EXPECT_EQ(qopt_session_run_into(session, &input, 1, &output, 1),
+            QOPT_INVALID_ARGUMENT);
+  EXPECT_STREQ(qopt_last_error(), "output \"y\" has no data");
   input.name = "other";
   EXPECT_EQ(qopt_session_run(session, &input, 1, &results),
             QOPT_INVALID_ARGUMENT);
@@ -216,6 +220,15 @@ TEST_F(CInterface, WrongCallsGiveAStatusAndAMessage) {
   EXPECT_EQ(qopt_artifact_open("/no/such.qopt", 0, &none), QOPT_NOT_FOUND);
   EXPECT_TRUE(says("/no/such.qopt"));
   EXPECT_EQ(qopt_artifact_open(nullptr, 0, &none), QOPT_INVALID_ARGUMENT);
+  EXPECT_EQ(qopt_artifact_open(path.c_str(), 6, &none), QOPT_INVALID_ARGUMENT);
+  EXPECT_TRUE(says("flags is 6; expected QOPT_OPEN_CHECKED"));
+  qopt_engine_options options;
+  qopt_engine_options_defaults(&options);
+  options.max_sequences = int64_t(1) << 60;
+  qopt_engine *refused = nullptr;
+  EXPECT_EQ(qopt_engine_create(artifact, &options, &refused),
+            QOPT_INVALID_ARGUMENT);
+  EXPECT_TRUE(says("max sequences must be from 1 to 1099511627776, got "));
   qopt_session *session = nullptr;
   EXPECT_EQ(qopt_session_create(artifact, 0, nullptr, &session),
             QOPT_INVALID_ARGUMENT);

@@ -42,6 +42,11 @@ def test_parts_can_be_left_out(tool, artifacts):
     assert "decode" not in json.loads(tool(*run, "--tokens", 0).stdout)
 
 
+def test_nothing_to_measure(tool, artifacts):
+    failed = tool("qopt-bench", artifacts / "decoder.qopt", "--prompt", 0, "--tokens", 0, check=False)
+    assert failed.returncode == 2 and "--prompt and --tokens are both 0" in failed.stderr
+
+
 def test_longer_than_the_context(tool, artifacts):
     failed = tool("qopt-bench", artifacts / "decoder.qopt", "--context", 90, "--tokens", 20, check=False)
     assert failed.returncode == INFEASIBLE

@@ -16,7 +16,7 @@ from conftest import BUILD
 from onnx import TensorProto, helper, numpy_helper
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-USAGE, BAD_INPUT, UNSUPPORTED, RESOURCES = 2, 3, 4, 7
+USAGE, BAD_MODEL, UNSUPPORTED, INFEASIBLE, RESOURCES, NOT_FOUND, UNWRITABLE = 2, 3, 4, 5, 7, 9, 10
 
 
 def save_linear(folder, weight, kind="MatMul"):
@@ -53,6 +53,17 @@ def test_summary(tool, stories, tmp_path):
     assert summary["artifact_bytes"] == (tmp_path / "m.qopt").stat().st_size
 
 
+def test_a_head_that_copies_the_embedding_is_stored_once(tool, shared, tmp_path):
+    """One exporter writes the matrix twice, the other once; the artifacts have it once."""
+    weights = {}
+    for exporter in ("optimum", "dynamo"):
+        run = (shared / f"zoo/stories260k-{exporter}", "-o", tmp_path / "m.qopt", "--json")
+        weights[exporter] = json.loads(tool("qopt-compile", *run).stdout)["weights"]
+    sizes = [sorted((w["rows"], w["columns"], w["bytes"]) for w in found) for found in weights.values()]
+    assert sizes[0] == sizes[1]
+    assert sum(w["rows"] == 512 for w in weights["optimum"]) == 1
+
+
 @pytest.mark.parametrize("stage", ["onnx", "qopt", "quantized", "fused", "scheduled", "kernels"])
 def test_every_stage_prints(tool, stories, stage):
     assert "func.func" in tool("qopt-compile", stories, "--emit", stage).stdout
@@ -79,12 +90,12 @@ def test_formats_of_single_weights(tool, stories, tmp_path):
 def test_not_an_onnx_file(tool, tmp_path):
     model = tmp_path / "model.onnx"
     model.write_bytes(b"this is no protobuf" * 10)
-    assert "model.onnx" in refused(tool, BAD_INPUT, model, "-o", tmp_path / "m.qopt")
+    assert "model.onnx" in refused(tool, BAD_MODEL, model, "-o", tmp_path / "m.qopt")
     assert list(tmp_path.iterdir()) == [model]
 
 
 def test_missing_file(tool, tmp_path):
-    assert "none.onnx" in refused(tool, BAD_INPUT, tmp_path / "none.onnx", "-o", tmp_path / "m.qopt")
+    assert "none.onnx" in refused(tool, NOT_FOUND, tmp_path / "none.onnx", "-o", tmp_path / "m.qopt")
 
 
 def test_truncated_file(tool, stories, tmp_path):
@@ -92,7 +103,7 @@ def test_truncated_file(tool, stories, tmp_path):
     model = tmp_path / "model.onnx"
     for size in (0, 1, 100, len(content) // 2, len(content) - 1):
         model.write_bytes(content[:size])
-        refused(tool, BAD_INPUT, model, "-o", tmp_path / "m.qopt")
+        refused(tool, BAD_MODEL, model, "-o", tmp_path / "m.qopt")
         assert list(tmp_path.iterdir()) == [model]
 
 
@@ -115,15 +126,104 @@ def test_weight_that_is_not_finite(tool, tmp_path, value):
     weight = np.ones((32, 16), np.float32)
     weight[3, 5] = value
     model = save_linear(tmp_path, weight)
-    message = refused(tool, BAD_INPUT, model, "-o", tmp_path / "m.qopt")
+    message = refused(tool, BAD_MODEL, model, "-o", tmp_path / "m.qopt")
     assert '"w"' in message and "row 5, column 3" in message
     assert list(tmp_path.iterdir()) == [model]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", ["LayerNormalization", "Gemm"])
+def test_parameter_that_is_not_finite(tool, tmp_path, kind, value):
+    """Scales and biases are weights too; infinities of a mask are not."""
+    vector = np.ones(16, np.float32)
+    vector[3] = value
+    model = onnx.load(save_linear(tmp_path, np.ones((16, 16), np.float32), "Gemm"))
+    model.graph.initializer.append(numpy_helper.from_array(vector, "v"))
+    node = model.graph.node[0]
+    if kind == "Gemm":
+        node.input.append("v")
+    else:
+        node.output[0] = "z"
+        model.graph.node.append(helper.make_node(kind, ["z", "v"], ["y"], name="norm"))
+    onnx.save(model, tmp_path / "model.onnx")
+    message = refused(tool, BAD_MODEL, tmp_path / "model.onnx", "-o", tmp_path / "m.qopt")
+    assert 'the constant "v" has the value' in message and "at element 3" in message
+
+
+def test_infinities_of_a_mask_are_allowed(tool, tmp_path):
+    model = onnx.load(save_linear(tmp_path, np.ones((16, 16), np.float32)))
+    model.graph.node[0].output[0] = "z"
+    mask = np.where(np.arange(16) % 2, -np.inf, 0).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(mask, "mask"))
+    model.graph.node.append(helper.make_node("Max", ["z", "mask"], ["y"], name="max"))
+    onnx.save(model, tmp_path / "model.onnx")
+    tool("qopt-compile", tmp_path / "model.onnx", "-o", tmp_path / "m.qopt")
+
+
+def quantized_linear(folder):
+    """y = x W with four-bit codes, as onnxruntime's quantizer writes them."""
+    model = onnx.load(save_linear(folder, np.ones((32, 16), np.float32)))
+    node = helper.make_node("MatMulNBits", ["x", "codes", "scales"], ["y"], name="projection", domain="com.microsoft")
+    sizes = {"K": 32, "N": 16, "bits": 4, "block_size": 32}
+    node.attribute.extend(helper.make_attribute(name, size) for name, size in sizes.items())
+    model.graph.node[0].CopyFrom(node)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((16, 1, 16), 0x99, np.uint8), "codes"))
+    model.graph.initializer.append(numpy_helper.from_array(np.full(16, 0.5, np.float32), "scales"))
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(model, folder / "model.onnx")
+    return folder / "model.onnx"
+
+
+def test_weights_that_are_quantized_already(tool, tmp_path):
+    """An option that means this very weight is refused; one for all weights leaves it and says so."""
+    model, output = quantized_linear(tmp_path / "model"), tmp_path / "m.qopt"
+    summary = json.loads(tool("qopt-compile", model, "-o", output, "--json").stdout)
+    (weight,) = summary["weights"]
+    assert weight["format"].startswith("int4") and summary["warnings"] == []
+    message = refused(tool, USAGE, model, "--format", f"{weight['name']}=int8", "-o", output)
+    assert "the file has quantized the weight" in message and "leave the option out" in message
+    for more in ((), ("--emit", "quantized")):
+        to = () if more else ("-o", output)
+        done = tool("qopt-compile", model, "--weights", "int8", *more, *to)
+        assert done.stderr.startswith("warning: --weights int8 leaves weights as the file has quantized them: ")
+    summary = json.loads(tool("qopt-compile", model, "--weights", "int8", "-o", output, "--json").stdout)
+    assert summary["weights"] == [weight] and len(summary["warnings"]) == 1
+
+
+def test_context_beyond_the_model(tool, stories, tmp_path):
+    message = refused(tool, INFEASIBLE, stories, "--context", 99999, "-o", tmp_path / "m.qopt")
+    assert "99999" in message and 'config.json" says max_position_embeddings 512' in message
+    tool("qopt-compile", stories, "--context", 512, "-o", tmp_path / "m.qopt")
+
+
+EMIT = [("--cpu", "x86-64-v4"), ("--json",), ("--threads", 1), ("--strict",), ("--context", 64), ("--tokenizer", "x")]
+
+
+@pytest.mark.parametrize("option", EMIT, ids=lambda option: option[0])
+def test_options_that_a_stage_has_no_use_for(tool, stories, option):
+    assert f"{option[0]} is for artifacts" in refused(tool, USAGE, stories, "--emit", "qopt", *option)
+
+
+def test_unknown_processor(tool, stories, tmp_path):
+    message = refused(tool, USAGE, stories, "--cpu", "bogus", "-o", tmp_path / "m.qopt")
+    assert '"bogus"' in message and "x86-64-v3" in message
 
 
 def test_group_that_does_not_divide(tool, tmp_path):
     model = save_linear(tmp_path, np.ones((48, 16), np.float32))
     message = refused(tool, USAGE, model, "--weights", "int4_g32", "-o", tmp_path / "m.qopt")
-    assert "32" in message and "48" in message and '"w"' in message
+    assert "32" in message and "48" in message and "--format 'w=int8'" in message
+
+
+def test_several_errors_are_one_list(tool, stories, tmp_path):
+    message = refused(tool, USAGE, stories, "--weights", "int4_g32", "-o", tmp_path / "m.qopt")
+    assert message.startswith(
+        'error: the group size 32 of "int4_g32" does not divide the 172 columns of "node_linear_6", '
+    )
+    assert message.count("\n") == 1
+    formats = ("--format", "re:none=int8", "--format", "re:nothing=f16", "--weights", "int4_g32")
+    lines = refused(tool, USAGE, stories, *formats, "-o", tmp_path / "m.qopt").splitlines()
+    assert lines[0] == "error: 3 errors:" and all(line.startswith("  ") for line in lines[1:]) and len(lines) == 4
 
 
 @pytest.mark.parametrize("option", [["--weights", "int5"], ["--format", "re:nothing=int8"], ["--format", "re:(=int8"]])
@@ -132,7 +232,7 @@ def test_options_out_of_range(tool, stories, tmp_path, option):
 
 
 def test_unwritable_output(tool, stories, tmp_path):
-    message = refused(tool, USAGE, stories, "-o", tmp_path / "none" / "m.qopt")
+    message = refused(tool, UNWRITABLE, stories, "-o", tmp_path / "none" / "m.qopt")
     assert "none" in message
 
 
@@ -144,7 +244,7 @@ def test_tokenizer_with_too_many_tokens(tool, stories, tmp_path):
     )
     (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
     options = ["--tokenizer", tmp_path / "tokenizer.json", "-o", tmp_path / "m.qopt"]
-    assert "<extra>" in refused(tool, BAD_INPUT, stories, *options)
+    assert "<extra>" in refused(tool, BAD_MODEL, stories, *options)
 
 
 def external_model(folder, location="weights.bin", length=32 * 16 * 4):
@@ -162,11 +262,11 @@ def external_model(folder, location="weights.bin", length=32 * 16 * 4):
 def test_external_data_missing_short_or_outside(tool, tmp_path):
     folder = tmp_path / "model"
     output = tmp_path / "m.qopt"
-    assert "weights.bin" in refused(tool, BAD_INPUT, external_model(folder), "-o", output)
+    assert "weights.bin" in refused(tool, NOT_FOUND, external_model(folder), "-o", output)
     (folder / "weights.bin").write_bytes(b"\0" * 100)
-    assert "weights.bin" in refused(tool, BAD_INPUT, external_model(folder), "-o", output)
+    assert "weights.bin" in refused(tool, BAD_MODEL, external_model(folder), "-o", output)
     (tmp_path / "secret.bin").write_bytes(b"\0" * 2048)
-    assert "secret.bin" in refused(tool, BAD_INPUT, external_model(folder, "../secret.bin"), "-o", output)
+    assert "secret.bin" in refused(tool, BAD_MODEL, external_model(folder, "../secret.bin"), "-o", output)
     (folder / "weights.bin").write_bytes(b"\0" * 2048)
     tool("qopt-compile", external_model(folder), "-o", output)
 
@@ -208,7 +308,7 @@ def test_configuration_out_of_range(tool, stories, tmp_path, key, value):
     config = json.loads((folder / "config.json").read_text())
     (folder / "generation_config.json").unlink()
     (folder / "config.json").write_text(json.dumps(config | {key: value}))
-    assert str(value) in refused(tool, BAD_INPUT, folder, "-o", tmp_path / "m.qopt")
+    assert str(value) in refused(tool, BAD_MODEL, folder, "-o", tmp_path / "m.qopt")
 
 
 def test_printing_a_stage_takes_no_output(tool, stories, tmp_path):
@@ -256,5 +356,8 @@ def test_full_disk(stories, tmp_path):
     command = [BUILD / "bin/qopt-compile", stories, "-o", tmp_path / "m.qopt"]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit_file_size)
     assert done.returncode == RESOURCES, done.stderr
-    assert "m.qopt" in done.stderr
+    expected = (
+        f"error: cannot write '{tmp_path / 'm.qopt'}': File too large; free space there or choose another folder\n"
+    )
+    assert done.stderr == expected
     assert list(tmp_path.iterdir()) == []

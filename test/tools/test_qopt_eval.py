@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-USAGE, BAD_INPUT, INFEASIBLE, GATE = 2, 3, 5, 6
+USAGE, INFEASIBLE, GATE, NOT_FOUND = 2, 5, 6, 9
 TOKENS = np.random.default_rng(0).integers(0, 50, (6, 40)).astype(np.int32)
 
 
@@ -120,8 +120,18 @@ def test_errors(tool, artifacts, saved, tmp_path):
         ((decoder, "--tokens", tmp_path / "beyond.npy"), USAGE, "token 50 at 0 of window 0 is outside"),
         ((decoder, "--tokens", tmp_path / "long.npy"), INFEASIBLE, "longer than the model's context of 100"),
         ((decoder, "--tokens", tmp_path / "floats.npy"), USAGE, "expected token ids"),
-        ((decoder, "--tokens", tmp_path / "none.npy"), BAD_INPUT, "cannot read"),
+        ((decoder, "--tokens", tmp_path / "none.npy"), NOT_FOUND, "cannot read"),
         ((decoder, "--tokens", saved / "tokens.npy", "--window", 1), USAGE, "expected a number from 2"),
+        ((decoder, "--tokens", saved / "tokens.npy", "--window", 20), USAGE, "has windows of 40 tokens; leave it out"),
+        ((decoder, "--tokens", saved / "tokens.npy", "--tokenizer", "x"), USAGE, "--tokenizer requires --text"),
+        ((decoder, "--text", __file__, "--max-perplexity", -1), USAGE, "expected a number from 1 or above"),
+        ((decoder, "--text", __file__, "--max-perplexity", "nan"), USAGE, "expected a number from 1 or above"),
+        ((decoder, "--text", __file__, "--reference", "r", "--max-kl", -1), USAGE, "expected a number from 0 or above"),
+        (
+            (decoder, "--text", __file__, "--reference", "r", "--min-same-top1", 150),
+            USAGE,
+            "expected a number from 0 to 100",
+        ),
         (
             (decoder, "--tokens", saved / "tokens.npy", "--reference", tmp_path / "logits.npy"),
             USAGE,

@@ -61,6 +61,13 @@ def test_errors(tool, artifacts):
         ("graph.qopt", "--size", "batch"): 'expected NAME=NUMBER, got "batch"',
         ("decoder.qopt", "--size", "batch=2"): "--size is for graphs",
         ("decoder.qopt", "--sequences", "2"): "must not exceed --tokens",
+        ("graph.qopt", "--tokens", "2"): "--tokens and --sequences are for decoders",
+        ("graph.qopt", "--sequences", "1"): "--tokens and --sequences are for decoders",
     }.items():
         failed = tool("qopt-inspect", artifacts / arguments[0], *arguments[1:], check=False)
         assert failed.returncode == USAGE and message in failed.stderr
+
+
+def test_a_model_is_called_by_its_own_name(tool, stories):
+    assert inspect(tool, stories)["manifest"]["file"] == str(stories)
+    assert tool("qopt-inspect", stories).stdout.startswith(str(stories))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-USAGE, BAD_INPUT, INFEASIBLE, GATE = 2, 3, 5, 6
+USAGE, BAD_MODEL, INFEASIBLE, GATE, NOT_FOUND = 2, 3, 5, 6, 9
 X = np.arange(24, dtype=np.float32).reshape(3, 8) - 7
 
 
@@ -92,9 +92,23 @@ ERRORS = {
     "no prompt": ("decoder", [], USAGE, "give --prompt, --prompt-file or --tokens"),
     "text without a tokenizer": ("decoder", ["--prompt", "x"], USAGE, "has no tokenizer; give --tokenizer"),
     "arrays for a decoder": ("decoder", ["--tokens", "1", "--inputs", "x.npz"], USAGE, "takes no --inputs"),
+    "temperature for a graph": (
+        "graph",
+        ["--inputs", "x.npz", "--temperature", "1"],
+        USAGE,
+        "--temperature is for text",
+    ),
+    "length for a graph": ("graph", ["--inputs", "x.npz", "--max-tokens", "1"], USAGE, "--max-tokens is for text"),
+    "negative tolerance": (
+        "graph",
+        ["--compare", "x", "--tolerance", "-1"],
+        USAGE,
+        "expected a number from 0 or above",
+    ),
+    "whole numbers stay whole": ("decoder", ["--tokens", "1", "--top-k", "-5"], USAGE, "or above, got -5\n"),
     "tokens for a graph": ("graph", ["--tokens", "1"], USAGE, "is a graph and writes no text"),
     "graph without inputs": ("graph", [], USAGE, "x: f32[batch, 8]"),
-    "missing input file": ("graph", ["--inputs", "none.npz"], BAD_INPUT, "cannot read 'none.npz'"),
+    "missing input file": ("graph", ["--inputs", "none.npz"], NOT_FOUND, "cannot read 'none.npz'"),
     "not ids": ("decoder", ["--tokens", "1,x"], USAGE, '"1,x" is no list of token ids'),
     "negative id": ("decoder", ["--tokens", "-1"], USAGE, "is no list of token ids"),
     "id beyond the vocabulary": ("decoder", ["--tokens", "50"], USAGE, "token 50 is outside the vocabulary of 50"),
@@ -108,7 +122,7 @@ ERRORS = {
     "repetition penalty": ("decoder", ["--tokens", "1", "--repetition-penalty", "0"], USAGE, "repetition penalty"),
     "not a number": ("decoder", ["--tokens", "1", "--seed", "abc"], USAGE, "--seed"),
     "unknown option": ("decoder", ["--bogus"], USAGE, '"qopt-run --help" lists the options'),
-    "unknown device": ("decoder", ["--tokens", "1", "--device", "tpu"], USAGE, "--device"),
+    "unknown device": ("decoder", ["--tokens", "1", "--device", "tpu"], USAGE, 'there is no device "tpu"'),
     "two prompts": ("decoder", ["--tokens", "1", "--prompt", "x"], USAGE, "--prompt"),
     "tolerance alone": ("decoder", ["--tokens", "1", "--tolerance", "1"], USAGE, "--compare"),
 }
@@ -136,4 +150,4 @@ def test_damaged_archive(tool, artifacts, tmp_path):
     data = (tmp_path / "in.npz").read_bytes()
     (tmp_path / "in.npz").write_bytes(data[:-40])
     failed = tool("qopt-run", artifacts / "graph.qopt", "--inputs", tmp_path / "in.npz", check=False)
-    assert failed.returncode == BAD_INPUT and "perhaps it was cut short" in failed.stderr
+    assert failed.returncode == BAD_MODEL and "perhaps it was cut short" in failed.stderr

@@ -6,12 +6,29 @@
 
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <new>
 
 namespace qopt::cli {
+
+/// Below the examples of every tool; ExitCode.h has the same list.
+static constexpr char exitCodesText[] = R"(
+Exit codes:
+  0    done
+  2    the command line: an option, name or value
+  3    a damaged model, tokenizer or array file
+  4    valid, but this build cannot do it
+  5    a format, context or budget that cannot be met
+  6    a limit that was asked for is not met
+  7    out of memory or disk space
+  8    a damaged artifact, or one of another version
+  9    a file or folder that does not exist or cannot be read
+  10   an output that cannot be made where it was asked for
+  70   a defect of qopt
+  130  stopped by the user)";
 
 static int report(const Status &status) {
   if (status.ok())
@@ -61,20 +78,7 @@ void addExamples(CLI::App &app, const std::vector<std::string> &commands) {
   std::string text = "Examples:\n";
   for (const std::string &command : commands)
     text += "  " + command + "\n";
-  text.pop_back();
-  app.footer(text);
-}
-
-Status checkOutput(const std::string &option, const std::string &output,
-                   const std::vector<std::string> &inputs) {
-  std::error_code error;
-  for (const std::string &input : inputs)
-    if (!output.empty() && !input.empty() &&
-        std::filesystem::equivalent(output, input, error))
-      return {StatusCode::InvalidArgument,
-              option + " is '" + output +
-                  "', which is read too; name another file"};
-  return {};
+  app.footer(text + exitCodesText);
 }
 
 CLI::Validator between(int64_t least, int64_t most) {
@@ -87,6 +91,23 @@ CLI::Validator between(int64_t least, int64_t most) {
       return {};
     return "expected a number from " + std::to_string(least) + " to " +
            std::to_string(most) + ", got \"" + text + "\"";
+  };
+  return CLI::Validator(check, "");
+}
+
+CLI::Validator realBetween(double least, double most) {
+  auto check = [least, most](std::string &text) -> std::string {
+    char *end = nullptr;
+    double value = std::strtod(text.c_str(), &end);
+    if (end != text.c_str() && !*end && value >= least && value <= most)
+      return {};
+    char range[80];
+    if (std::isinf(most))
+      std::snprintf(range, sizeof range, "%g or above", least);
+    else
+      std::snprintf(range, sizeof range, "%g to %g", least, most);
+    return std::string("expected a number from ") + range + ", got \"" + text +
+           "\"";
   };
   return CLI::Validator(check, "");
 }

@@ -31,13 +31,11 @@ void addExamples(CLI::App &app, const std::vector<std::string> &commands);
 /// A number from `least` to `most`.
 CLI::Validator between(int64_t least, int64_t most);
 
+/// A real number from `least` to `most`, which may be infinite.
+CLI::Validator realBetween(double least, double most);
+
 /// "1, 2 3" as ids.
 StatusOr<std::vector<int32_t>> parseTokens(const std::string &text);
-
-/// Refuses an output file that is one of the files read: no input is ever
-/// changed. Empty paths are none.
-Status checkOutput(const std::string &option, const std::string &output,
-                   const std::vector<std::string> &inputs);
 
 /// Ends a run whose results could not be written to standard output.
 Status flushOutput();

@@ -46,12 +46,12 @@ public:
 
 } // namespace
 
-/// The status behind an exit code of a tool; the first of those that share it.
+/// The status behind an exit code of a tool.
 static StatusCode statusOf(int exitCode) {
-  for (StatusCode code :
-       {StatusCode::InvalidArgument, StatusCode::BadModel,
-        StatusCode::Unsupported, StatusCode::Infeasible, StatusCode::GateFailed,
-        StatusCode::OutOfResources, StatusCode::Cancelled})
+  for (StatusCode code : {StatusCode::InvalidArgument, StatusCode::NotFound,
+                          StatusCode::BadModel, StatusCode::Unsupported,
+                          StatusCode::Infeasible, StatusCode::OutOfResources,
+                          StatusCode::Unwritable, StatusCode::Cancelled})
     if (int(exitCodeOf(code)) == exitCode)
       return code;
   return StatusCode::Internal;
@@ -135,7 +135,7 @@ compileAndOpen(const std::string &model) {
       text.pop_back();
     return Status(statusOf(*exitCode), text);
   }
-  return Artifact::open(artifact);
+  return Artifact::open(artifact, {.trust = false, .name = model});
 }
 
 } // namespace qopt::cli

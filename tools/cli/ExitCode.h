@@ -10,12 +10,15 @@ namespace qopt::cli {
 
 enum class ExitCode : int {
   Ok = 0,
-  Usage = 2,    ///< an option, name or value on the command line
-  BadInput = 3, ///< a model, artifact or data file that is missing or damaged
+  Usage = 2,       ///< an option, name or value on the command line
+  BadModel = 3,    ///< a model, tokenizer or array file that is damaged
   Unsupported = 4, ///< valid, but this build cannot do it
   Infeasible = 5,  ///< a budget, format or context that cannot be met
   GateFailed = 6,  ///< a quality limit that was asked for is not met
   Resources = 7,   ///< memory or disk space
+  BadArtifact = 8, ///< an artifact that is damaged or of another version
+  NotFound = 9,    ///< a file or folder that does not exist or cannot be read
+  Unwritable = 10, ///< an output that cannot be made where it was asked for
   Internal = 70,   ///< a defect of qopt
   Cancelled = 130, ///< stopped by the user
 };
@@ -27,15 +30,19 @@ inline ExitCode exitCodeOf(StatusCode code) {
   case StatusCode::InvalidArgument:
     return ExitCode::Usage;
   case StatusCode::NotFound:
+    return ExitCode::NotFound;
   case StatusCode::BadModel:
+    return ExitCode::BadModel;
   case StatusCode::BadArtifact:
-    return ExitCode::BadInput;
+    return ExitCode::BadArtifact;
   case StatusCode::Unsupported:
     return ExitCode::Unsupported;
   case StatusCode::Infeasible:
     return ExitCode::Infeasible;
   case StatusCode::OutOfResources:
     return ExitCode::Resources;
+  case StatusCode::Unwritable:
+    return ExitCode::Unwritable;
   case StatusCode::GateFailed:
     return ExitCode::GateFailed;
   case StatusCode::Cancelled:

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
+#include "tools/cli/OutputFiles.h"
 #include "tools/cli/Progress.h"
 #include "tools/io/FileAccess.h"
 #include "tools/qopt-bench/BytesPerStep.h"
@@ -126,7 +127,8 @@ static Json describe(const Result &result, const BenchOptions &options) {
   int threads = options.threads;
   if (threads == 0)
     threads = int(std::max(1u, std::thread::hardware_concurrency()));
-  Json json = {{"model", options.model},
+  Json json = {{"tool", "qopt-bench"},
+               {"model", options.model},
                {"threads", threads},
                {"batch", workload.batch},
                {"artifact_bytes", result.artifactBytes},
@@ -218,8 +220,12 @@ static std::string spellCsv(const Result &result, const BenchOptions &options) {
 
 static Status work(BenchOptions &options) {
   Result result;
-  QOPT_RETURN_IF_ERROR(
-      cli::checkOutput("--report", options.report, {options.model}));
+  if (options.workload.prompt == 0 && options.workload.tokens == 0)
+    return {StatusCode::InvalidArgument,
+            "nothing to measure: --prompt and --tokens are both 0"};
+  QOPT_RETURN_IF_ERROR(cli::checkOutput("--report", options.report,
+                                        cli::OutputKind::BenchReport,
+                                        {options.model}));
   QOPT_RETURN_IF_ERROR(measure(result, options));
   std::string text = options.format == "json"
                          ? describe(result, options).dump() + "\n"

@@ -17,6 +17,7 @@ struct Arguments {
   std::string kind = "automatic";
   std::string target = "host";
   bool json = false, remarks = false;
+  std::vector<CLI::Option *> ofArtifacts; ///< those that --emit has no use for
 };
 
 const std::map<std::string, ModelKind> kinds = {
@@ -53,118 +54,17 @@ void declare(CLI::App &app, Arguments &arguments) {
                  "format of single weights: name=FORMAT or re:PATTERN=FORMAT; "
                  "the first match wins");
   app.add_option("--activations", o.activations,
-                 "what linears read; host: int8 (of integer weights) or f32 "
-                 "[int8], GPU: f16 or bf16 [f16]")
-      ->check(CLI::IsMember({"int8", "f32", "f16", "bf16"}));
-  app.add_option("--kv", o.cache,
-                 "format of keys and values in the cache, or KEY,VALUE: f32 "
-                 "f16 bf16, on a GPU f16 bf16 int8 int4; default: as in the "
-                 "model");
-  app.add_option("--target", arguments.target,
-                 "what it runs on: host or cuda [host]")
-      ->check(CLI::IsMember(targetNames));
-  app.add_option("--arch", o.architectures,
-                 "with --target cuda: GPUs that machine code is made for")
-      ->capture_default_str();
-  app.add_option("--tokenizer", o.tokenizer,
-                 "tokenizer.json; default: the one beside the model");
-  app.add_option("--context", o.context,
-                 "longest sequence; default: as the model says")
-      ->check(cli::between(1, longestContext));
-  app.add_option("--cpu", o.cpu, "processor of generated code")
-      ->capture_default_str();
-  app.add_option("--threads", o.threads, "default: all processors")
-      ->check(cli::between(1, mostThreads));
-  app.add_flag("--strict", o.strict,
-               "an error where an operation has no kernel family");
-  app.add_flag("--remarks", arguments.remarks,
-               "print why what was done or not done");
-  app.add_flag("--json", arguments.json, "print the summary as JSON");
-  cli::addExamples(
-      app, {"qopt-compile model.onnx -o model.qopt",
-            "qopt-compile model.onnx --weights int4_g32 --lm-head int8 -o "
-            "model.qopt",
-            "qopt-compile model.onnx --format 're:.*down_proj=int8' --weights "
-            "int4_g64 -o model.qopt",
-            "qopt-compile encoder.onnx --as graph -o encoder.qopt",
-            "qopt-compile model.onnx --emit qopt"});
-}
-
-Status printSummary(const CompileSummary &s, const Arguments &arguments) {
-  double bits = s.parameters ? 8.0 * s.weightBytes / s.parameters : 0;
-  bool decoder = s.kind == ModelKind::Decoder;
-  if (arguments.json) {
-    nlohmann::ordered_json json;
-    json["kind"] = decoder ? "decoder" : "graph";
-    json["layers"] = s.layers;
-    json["raised_layers"] = s.raisedLayers;
-    json["generic_kernels"] = s.genericKernels;
-    json["parameters"] = s.parameters;
-    json["weight_bytes"] = s.weightBytes;
-    json["bits_per_weight"] = bits;
-    json["artifact_bytes"] = s.artifactBytes;
-    json["remarks"] = s.remarks;
-    for (const WeightSummary &weight : s.weights)
-      json["weights"].push_back({{"name", weight.name},
-                                 {"format", weight.format},
-                                 {"rows", weight.rows},
-                                 {"columns", weight.columns},
-                                 {"bytes", weight.bytes}});
-    return cli::printJson(json);
-  }
-  std::printf("%s: %s, raised %lld of %lld layers, %lld generic kernels\n",
-              arguments.options.output.c_str(), decoder ? "decoder" : "graph",
-              static_cast<long long>(s.raisedLayers),
-              static_cast<long long>(s.layers),
-              static_cast<long long>(s.genericKernels));
-  std::printf("%.1f M weights at %.2f bits (%.1f MB), artifact %.1f MB\n",
-              s.parameters / 1e6, bits, s.weightBytes / 1e6,
-              s.artifactBytes / 1e6);
-  return cli::flushOutput();
-}
-
-Status work(Arguments &arguments) {
-  arguments.options.kind = kinds.at(arguments.kind);
-  arguments.options.target = targetNames.at(arguments.target);
-  Stage stage = Stage::Artifact;
-  for (const StageName &name : stageNames)
-    if (arguments.emit == name.name)
-      stage = name.stage;
-  if (stage != Stage::Artifact && !arguments.options.output.empty())
-    return Status(StatusCode::InvalidArgument,
-                  "--emit prints to standard output; leave out -o");
-  if (stage != Stage::Artifact) {
-    StatusOr<std::string> text = emitStage(arguments.options, stage);
-    if (!text.ok())
-      return text.status();
-    std::fputs(text->c_str(), stdout);
-    return cli::flushOutput();
-  }
-  if (arguments.options.output.empty())
-    return Status(StatusCode::InvalidArgument,
-                  "no output was named; add -o model.qopt");
-  StatusOr<CompileSummary> summary = [&] {
-    cli::Progress progress;
-    return compile(arguments.options,
-                   [&](const std::string &what, double done) {
-                     progress.show(what, done);
-                   });
-  }();
-  if (!summary.ok())
-    return summary.status();
-  if (arguments.remarks && !arguments.json)
-    for (const std::string &remark : summary->remarks)
-      std::fprintf(stderr, "remark: %s\n", remark.c_str());
-  return printSummary(*summary, arguments);
-}
-
-} // namespace
-} // namespace qopt
-
-int main(int argc, char **argv) {
-  CLI::App app("Compiles a transformer in ONNX into one artifact.",
-               "qopt-compile");
-  qopt::Arguments arguments;
-  qopt::declare(app, arguments);
-  return qopt::cli::run(app, argc, argv, [&] { return qopt::work(arguments); });
-}
+  auto *tokenizer =
+      app.add_option("--tokenizer", o.tokenizer,
+                     "tokenizer.json; default: the one beside the model");
+  auto *context =
+      app.add_option("--context", o.context,
+                     "longest sequence; default and limit: as the model says")
+          ->check(cli::between(1, longestContext));
+  auto *cpu = app.add_option("--cpu", o.cpu, "processor of generated code")
+                  ->capture_default_str();
+  auto *threads = app.add_option("--threads", o.threads,
+                                 "for writing weights; default: all processors")
+                      ->check(cli::between(1, mostThreads));
+  auto *strict = app.add_flag(
+      "--strict", o.strict, "an error where an operation has no kernel family");

@@ -19,7 +19,8 @@ StatusOr<TokenWindows> TokenWindows::cut(std::vector<int32_t> tokens,
 }
 
 StatusOr<TokenWindows> TokenWindows::read(const std::string &path,
-                                          int64_t length) {
+                                          int64_t length,
+                                          std::optional<int64_t> asked) {
   StatusOr<Tensor> array = io::readNpy(path);
   if (!array.ok())
     return array.status();
@@ -37,7 +38,12 @@ StatusOr<TokenWindows> TokenWindows::read(const std::string &path,
     tokens.push_back(int32_t(std::clamp(token, -1.0, double(INT32_MAX))));
   }
   if (shape.size() == 1)
-    return cut(std::move(tokens), length);
+    return cut(std::move(tokens), asked.value_or(length));
+  if (asked && *asked != shape[1])
+    return Status(StatusCode::InvalidArgument,
+                  "--window is " + std::to_string(*asked) + ", but '" + path +
+                      "' has windows of " + std::to_string(shape[1]) +
+                      " tokens; leave it out, or give the tokens as one list");
   if (shape[0] < 1 || shape[1] < 2)
     return Status(StatusCode::InvalidArgument,
                   "'" + path + "' has shape " + spell(shape) +

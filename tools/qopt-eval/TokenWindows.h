@@ -7,6 +7,7 @@
 #include "qopt/Status.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,8 +20,11 @@ public:
   /// there are fewer tokens than that.
   static StatusOr<TokenWindows> cut(std::vector<int32_t> tokens,
                                     int64_t length);
-  /// A .npy file of integers: [windows, length], or [tokens] to be cut.
-  static StatusOr<TokenWindows> read(const std::string &path, int64_t length);
+  /// A .npy file of integers: [windows, length], or [tokens] to be cut into
+  /// windows of `asked`, else `length`. InvalidArgument where `asked` is not
+  /// the length of the file's windows.
+  static StatusOr<TokenWindows> read(const std::string &path, int64_t length,
+                                     std::optional<int64_t> asked);
 
   int64_t count() const { return int64_t(tokens.size()) / windowLength; }
   int64_t length() const { return windowLength; }

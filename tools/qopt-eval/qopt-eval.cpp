@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
+#include "tools/cli/OutputFiles.h"
 #include "tools/qopt-eval/Evaluation.h"
 
 #include <algorithm>
@@ -16,7 +17,8 @@ namespace {
 
 struct EvalOptions {
   std::string model, text, tokens, tokenizer, reference, saveLogits, report;
-  int64_t window = 0, windows = 0;
+  std::optional<int64_t> window;
+  int64_t windows = 0;
   int threads = 0;
   uint64_t seed = 0;
   bool beginEach = false, trust = false, json = false;
@@ -65,11 +67,11 @@ static StatusOr<eval::TokenWindows> windowsOfText(const Artifact &artifact,
 static StatusOr<eval::TokenWindows> readWindows(const Artifact &artifact,
                                                 const EvalOptions &options) {
   int64_t context = artifact.decoder().context;
-  int64_t length =
-      options.window ? options.window : std::min<int64_t>(512, context);
+  int64_t length = std::min<int64_t>(512, context);
   StatusOr<eval::TokenWindows> windows =
-      options.text.empty() ? eval::TokenWindows::read(options.tokens, length)
-                           : windowsOfText(artifact, options, length);
+      options.text.empty()
+          ? eval::TokenWindows::read(options.tokens, length, options.window)
+          : windowsOfText(artifact, options, options.window.value_or(length));
   if (!windows.ok())
     return windows.status();
   if (windows->length() > context)
@@ -103,7 +105,8 @@ static Json describe(const eval::Evaluation &evaluation,
                      const eval::TokenWindows &windows,
                      const EvalOptions &options) {
   double tokens = double(windows.count() * windows.length());
-  Json json = {{"model", options.model},
+  Json json = {{"tool", "qopt-eval"},
+               {"model", options.model},
                {"windows", windows.count()},
                {"window_length", windows.length()}};
   json.update(spellPrediction(evaluation.model));
@@ -183,10 +186,11 @@ static Status work(const EvalOptions &options) {
             "give what to evaluate on: --text or --tokens"};
   std::vector<std::string> read = {options.model, options.text, options.tokens,
                                    options.tokenizer, options.reference};
-  QOPT_RETURN_IF_ERROR(
-      cli::checkOutput("--save-logits", options.saveLogits, read));
+  QOPT_RETURN_IF_ERROR(cli::checkOutput("--save-logits", options.saveLogits,
+                                        cli::OutputKind::Npy, read));
   read.push_back(options.saveLogits);
-  QOPT_RETURN_IF_ERROR(cli::checkOutput("--report", options.report, read));
+  QOPT_RETURN_IF_ERROR(cli::checkOutput("--report", options.report,
+                                        cli::OutputKind::EvalReport, read));
   StatusOr<std::shared_ptr<const Artifact>> artifact =
       cli::openArtifact(options.model, {options.trust});
   if (!artifact.ok())
@@ -251,7 +255,8 @@ static void addOptions(CLI::App &app, EvalOptions &options) {
                  ".npy of token ids: i32 [windows, length], or [tokens]")
       ->excludes(text);
   app.add_option("--tokenizer", options.tokenizer,
-                 "tokenizer.json or its folder, instead of the artifact's own");
+                 "tokenizer.json or its folder, instead of the artifact's own")
+      ->needs(text);
   app.add_option("--window", options.window,
                  "tokens of a window [512, or the context if that is less]")
       ->check(cli::between(2, int64_t(1) << 31));
@@ -264,12 +269,15 @@ static void addOptions(CLI::App &app, EvalOptions &options) {
                                    "artifact or saved logits to compare with");
   app.add_option("--save-logits", options.saveLogits,
                  ".npy for all logits, f32 [windows, length, vocabulary]");
-  app.add_option("--max-perplexity", options.mostPerplexity, "fail above this");
+  app.add_option("--max-perplexity", options.mostPerplexity, "fail above this")
+      ->check(cli::realBetween(1, HUGE_VAL));
   app.add_option("--max-kl", options.mostDivergence,
                  "fail if the mean KL is above this")
+      ->check(cli::realBetween(0, HUGE_VAL))
       ->needs(reference);
   app.add_option("--min-same-top1", options.leastSameTop,
                  "fail if fewer percent of first choices agree")
+      ->check(cli::realBetween(0, 100))
       ->needs(reference);
   app.add_option("--seed", options.seed, "of the intervals [0]")
       ->check(cli::between(0, INT64_MAX));

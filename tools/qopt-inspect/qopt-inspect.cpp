@@ -6,6 +6,7 @@
 #include "tools/qopt-inspect/PrintDescription.h"
 
 #include <charconv>
+#include <optional>
 
 using namespace qopt;
 
@@ -15,6 +16,7 @@ struct InspectOptions {
   std::string model;
   bool weights = false, plan = false, segments = false, json = false;
   bool trust = false;
+  std::optional<int64_t> tokens, sequences; ///< of a decoder
   inspect::PlanSizes sizes;
   std::vector<std::string> dimensions; ///< "batch=2"
 };
@@ -51,6 +53,12 @@ static Status work(InspectOptions &options) {
     return {StatusCode::InvalidArgument,
             "--size is for graphs; a decoder's sizes are --tokens and "
             "--sequences"};
+  if (!(*artifact)->isDecoder() && (options.tokens || options.sequences))
+    return {StatusCode::InvalidArgument,
+            "--tokens and --sequences are for decoders; a graph's sizes are "
+            "--size"};
+  options.sizes.tokens = options.tokens.value_or(options.sizes.tokens);
+  options.sizes.sequences = options.sequences.value_or(options.sizes.sequences);
   if (options.sizes.sequences > options.sizes.tokens)
     return {StatusCode::InvalidArgument,
             "--sequences must not exceed --tokens: each sequence has a token"};
@@ -95,10 +103,10 @@ int main(int argc, char **argv) {
   app.add_flag("--json", options.json, "everything as JSON");
   app.add_flag("--trust", options.trust,
                "skip the digests of weights and code");
-  app.add_option("--tokens", options.sizes.tokens,
+  app.add_option("--tokens", options.tokens,
                  "rows of a decoder's step, for arena and bytes [1]")
       ->check(cli::between(1, 1 << 20));
-  app.add_option("--sequences", options.sizes.sequences,
+  app.add_option("--sequences", options.sequences,
                  "sequences in a decoder's step [1]")
       ->check(cli::between(1, 1 << 20));
   app.add_option("--size", options.dimensions,

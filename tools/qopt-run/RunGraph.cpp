@@ -109,6 +109,10 @@ static Status checkOptions(const Artifact &artifact,
             "artifact '" + artifact.path() +
                 "' is a graph and writes no text; give its arrays with "
                 "--inputs"};
+  if (!options.textOptions.empty())
+    return {StatusCode::InvalidArgument,
+            options.textOptions.front() + " is for text; artifact '" +
+                artifact.path() + "' is a graph and writes none"};
   if (!options.inputs.empty())
     return {};
   std::string names;

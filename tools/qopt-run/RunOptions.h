@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace qopt::run {
 
@@ -24,6 +25,7 @@ struct RunOptions {
   int64_t maxTokens = 128;
   SamplingOptions sampling;
   bool ignoreEnd = false;
+  std::vector<std::string> textOptions; ///< the names of those that were given
 
   // Of a graph.
   std::string inputs, outputs;

@@ -3,13 +3,20 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
+#include "tools/cli/OutputFiles.h"
 #include "tools/qopt-run/GenerateText.h"
 #include "tools/qopt-run/RunGraph.h"
 
+#include <cmath>
+
 using namespace qopt;
 
+static constexpr const char *textGroup = "Text (decoder artifacts)";
+static constexpr const char *samplingGroup =
+    "Choice of tokens (decoder artifacts)";
+
 static void addTextOptions(CLI::App &app, run::RunOptions &options) {
-  const char *group = "Text (decoder artifacts)";
+  const char *group = textGroup;
   auto *prompt =
       app.add_option("--prompt", options.prompt, "the text to go on with");
   auto *file = app.add_option("--prompt-file", options.promptFile,
@@ -33,7 +40,7 @@ static void addTextOptions(CLI::App &app, run::RunOptions &options) {
 }
 
 static void addSamplingOptions(CLI::App &app, SamplingOptions &sampling) {
-  const char *group = "Choice of tokens";
+  const char *group = samplingGroup;
   app.add_option("--temperature", sampling.temperature,
                  "0: the most probable token [0]")
       ->group(group);
@@ -66,7 +73,7 @@ static void addGraphOptions(CLI::App &app, run::RunOptions &options) {
 
 static Status work(const run::RunOptions &options) {
   QOPT_RETURN_IF_ERROR(
-      cli::checkOutput("--outputs", options.outputs,
+      cli::checkOutput("--outputs", options.outputs, cli::OutputKind::Npz,
                        {options.model, options.inputs, options.compare}));
   StatusOr<std::shared_ptr<const Artifact>> artifact =
       cli::openArtifact(options.model, {options.trust});
@@ -99,7 +106,8 @@ int main(int argc, char **argv) {
   app.add_option("--tolerance", options.tolerance,
                  "with --compare: fail if max abs exceeds this times the "
                  "largest expected value")
-      ->needs("--compare");
+      ->needs("--compare")
+      ->check(cli::realBetween(0, HUGE_VAL));
   addTextOptions(app, options);
   addSamplingOptions(app, options.sampling);
   addGraphOptions(app, options);
@@ -111,5 +119,11 @@ int main(int argc, char **argv) {
             "qopt-run encoder.qopt --inputs in.npz --outputs out.npz",
             "qopt-run encoder.qopt --inputs in.npz --compare expected.npz "
             "--tolerance 1e-4"});
-  return cli::run(app, argc, argv, [&] { return work(options); });
+  return cli::run(app, argc, argv, [&] {
+    for (const CLI::Option *option : app.get_options())
+      if (option->count() && (option->get_group() == textGroup ||
+                              option->get_group() == samplingGroup))
+        options.textOptions.push_back(option->get_name());
+    return work(options);
+  });
 }

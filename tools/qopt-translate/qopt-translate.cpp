@@ -1,124 +1,94 @@
 // qopt-translate: reads an ONNX file and prints the onnx dialect, or reads
 // kernels and prints PTX. A tool for people who work on the compiler, and for
-// its tests; weights are printed as "__elided__" unless asked for.
+// its tests.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/AllDialects.h"
-#include "dialects/Onnx/SymbolicShapes.h"
-#include "lib/Import/Onnx/Importer.h"
-#include "lib/Import/Onnx/OpTable.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/AsmState.h"
-#include "mlir/IR/Builders.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/Support/FileUtilities.h"
-#include "ptx.h"
-#include "llvm/Support/CommandLine.h"
-#include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/ToolOutputFile.h"
+#include "tools/cli/CommandLine.h"
+#include "tools/cli/OutputFiles.h"
+#include "tools/io/FileAccess.h"
+#include "tools/qopt-translate/Translation.h"
 
-namespace cl = llvm::cl;
+#include <cstdio>
 
-static cl::opt<std::string>
-    input(cl::Positional,
-          cl::desc("<model.onnx, its folder, or a file of kernels>"));
-static cl::opt<std::string> output("o", cl::desc("where to write"),
-                                   cl::value_desc("file"), cl::init("-"));
-static cl::opt<bool> importOnnx("import-onnx",
-                                cl::desc("from ONNX to the onnx dialect"));
-static cl::opt<bool> toPtx("qopt-to-ptx",
-                           cl::desc("from kernels in gpu.module to PTX"));
-static cl::opt<std::string> arch("arch", cl::desc("architecture of the PTX"),
-                                 cl::value_desc("sm_90a|sm_80"),
-                                 cl::init("sm_90a"));
-static cl::opt<bool> locations("locations",
-                               cl::desc("print where each op comes from"));
-static cl::opt<bool>
-    operators("operators",
-              cl::desc("list the operators that can be read, as Markdown"));
-static cl::opt<bool> weights("weights", cl::desc("print the weights' bytes"));
+using namespace qopt;
 
-static cl::opt<bool> sizes("sizes",
-                           cl::desc("write each result's sizes, as far as they "
-                                    "are known, beside its op"));
+namespace {
 
-/// "[batch, 8, 64]" for each result of each op, as the attribute `sizes`.
-static qopt::Status annotateSizes(mlir::ModuleOp module) {
-  mlir::Builder b(module.getContext());
-  for (auto function : module.getOps<mlir::func::FuncOp>()) {
-    qopt::onnx::SymbolicShapes shapes(module.getContext());
-    QOPT_RETURN_IF_ERROR(shapes.run(function));
-    function->walk([&](mlir::Operation *op) {
-      llvm::SmallVector<mlir::Attribute> texts;
-      for (mlir::Value result : op->getResults())
-        if (const auto *facts = shapes.lookup(result))
-          texts.push_back(b.getStringAttr(shapes.spell(*facts)));
-      if (!texts.empty())
-        op->setAttr("sizes", b.getArrayAttr(texts));
-    });
+struct Arguments {
+  translate::TranslateOptions options;
+  std::string output, arch = "sm_90a";
+  bool importOnnx = false, toPtx = false, operators = false;
+};
+
+} // namespace
+
+static Status write(const std::string &text, const std::string &output) {
+  if (output.empty() || output == "-") {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    return cli::flushOutput();
   }
-  return {};
+  auto file = io::FileWriter::create(output);
+  if (!file.ok())
+    return file.status();
+  QOPT_RETURN_IF_ERROR((*file)->append(text));
+  return (*file)->finish();
 }
 
-static void listOperators(llvm::raw_ostream &os) {
-  using namespace qopt::import;
-  os << "Opsets " << oldestOpset << " to " << newestOpset
-     << " of the default domain.\n\n| operator | domain | from opset | op |\n"
-        "|---|---|---|---|\n";
-  for (const OpRow &row : opTable()) {
-    llvm::StringRef domain = row.domain;
-    os << "| " << row.name << " | " << (domain.empty() ? "ai.onnx" : domain)
-       << " | "
-       << (domain.empty() ? std::max<int64_t>(row.since, oldestOpset) : 1)
-       << " | "
-       << (row.target ? "onnx." + std::string(row.target) : "rewritten")
-       << " |\n";
+static Status work(const Arguments &arguments) {
+  if (arguments.operators)
+    return write(translate::listOperators(), "");
+  if (!(arguments.importOnnx || arguments.toPtx) ||
+      arguments.options.model.empty())
+    return {StatusCode::InvalidArgument,
+            "nothing to do; expected --import-onnx and a model, --qopt-to-ptx "
+            "and kernels, or --operators"};
+  if (arguments.toPtx) {
+    StatusOr<std::string> ptx =
+        translate::ptxOf(arguments.options.model, arguments.arch);
+    return ptx.ok() ? write(*ptx, arguments.output) : ptx.status();
   }
+  if (arguments.output != "-")
+    QOPT_RETURN_IF_ERROR(cli::checkOutput("-o", arguments.output,
+                                          cli::OutputKind::Mlir,
+                                          {arguments.options.model}));
+  StatusOr<std::string> text = translate::importAsText(arguments.options);
+  return text.ok() ? write(*text, arguments.output) : text.status();
 }
 
 int main(int argc, char **argv) {
-  llvm::InitLLVM init(argc, argv);
-  cl::ParseCommandLineOptions(
-      argc, argv,
-      "qopt's import of ONNX models and its PTX, as text\n\n"
-      "  qopt-translate --import-onnx model.onnx -o model.mlir\n"
-      "  qopt-translate --qopt-to-ptx kernels.mlir --arch=sm_90a\n");
-  if (operators) {
-    listOperators(llvm::outs());
-    return 0;
-  }
-  if (toPtx && !importOnnx && !input.empty())
-    return translateToPtx(input, output, arch);
-  if (!importOnnx || toPtx || input.empty()) {
-    llvm::errs() << "error: nothing to do; expected --import-onnx and a model, "
-                    "--qopt-to-ptx and kernels, or --operators\n";
-    return 2;
-  }
-  mlir::DialectRegistry registry;
-  qopt::registerAllDialects(registry);
-  mlir::MLIRContext context(registry);
-  auto module = qopt::import::importOnnx(input, {}, context);
-  if (!module) {
-    llvm::errs() << "error: " << module.status().message() << "\n";
-    return 1;
-  }
-  if (sizes)
-    if (qopt::Status status = annotateSizes(**module); !status) {
-      llvm::errs() << "error: " << status.message() << "\n";
-      return 1;
-    }
-  std::string message;
-  auto file = mlir::openOutputFile(output, &message);
-  if (!file) {
-    llvm::errs() << "error: " << message << "\n";
-    return 1;
-  }
-  mlir::OpPrintingFlags flags;
-  if (!weights)
-    flags.elideLargeResourceString(0);
-  if (locations)
-    flags.enableDebugInfo();
-  (*module)->print(file->os(), flags);
-  file->os() << "\n";
-  file->keep();
-  return 0;
+  CLI::App app("Prints an ONNX model as qopt's importer reads it, in the onnx "
+               "dialect, or GPU kernels as PTX.\n",
+               "qopt-translate");
+  Arguments arguments;
+  translate::TranslateOptions &options = arguments.options;
+  app.add_option("model", options.model,
+                 "model.onnx or its folder, or a file of kernels");
+  auto *import = app.add_flag("--import-onnx", arguments.importOnnx,
+                              "from ONNX to the onnx dialect");
+  app.add_option("-o,--output", arguments.output,
+                 "file to write to [standard output]");
+  auto *toPtx = app.add_flag("--qopt-to-ptx", arguments.toPtx,
+                             "from kernels in gpu.module to PTX")
+                    ->excludes(import);
+  app.add_option("--arch", arguments.arch, "architecture of the PTX")
+      ->needs(toPtx)
+      ->capture_default_str();
+  app.add_flag("--sizes", options.sizes,
+               "write each result's sizes, as far as they are known, beside "
+               "its op")
+      ->needs(import);
+  app.add_flag("--locations", options.locations,
+               "print where each op comes from")
+      ->needs(import);
+  app.add_flag("--weights", options.weights,
+               "print the bytes of weights, which are \"__elided__\" else")
+      ->needs(import);
+  app.add_flag("--operators", arguments.operators,
+               "list the operators that can be read, as Markdown")
+      ->excludes(import);
+  cli::addExamples(
+      app, {"qopt-translate --import-onnx model.onnx -o model.mlir",
+            "qopt-translate --import-onnx --sizes --locations model.onnx",
+            "qopt-translate --qopt-to-ptx kernels.mlir --arch sm_90a",
+            "qopt-translate --operators"});
+  return cli::run(app, argc, argv, [&] { return work(arguments); });
 }

@@ -1,6 +1,7 @@
 // From a graph to the body of a function.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Onnx/GraphImporter.h"
+#include "lib/Import/Onnx/CallLimits.h"
 #include "lib/Import/Onnx/OpTable.h"
 #include "llvm/ADT/ScopeExit.h"
 
@@ -11,7 +12,7 @@ using onnx_file::TensorProto;
 
 namespace qopt::import {
 
-constexpr unsigned deepestBranch = 32, deepestCall = 64;
+constexpr unsigned deepestBranch = 32;
 
 static Status bad(const Twine &message) {
   return Status(StatusCode::BadModel, message.str());
@@ -224,14 +225,16 @@ Status GraphImporter::importBranch(const GraphProto &graph, Region &region) {
 using Attributes = llvm::StringMap<const onnx_file::AttributeProto *>;
 
 /// Puts the caller's attributes where a function's nodes refer to them;
-/// references to attributes that nobody gave disappear.
-static void resolveAttributes(NodeProto &node, const Attributes &given) {
+/// references to attributes that nobody gave disappear. Adds the size of the
+/// copies to `copied`.
+static Status resolveAttributes(NodeProto &node, const Attributes &given,
+                                uint64_t &copied) {
   auto *attributes = node.mutable_attribute();
   for (int i = attributes->size() - 1; i >= 0; --i) {
     onnx_file::AttributeProto &attribute = *attributes->Mutable(i);
     if (attribute.has_g())
       for (NodeProto &inner : *attribute.mutable_g()->mutable_node())
-        resolveAttributes(inner, given);
+        QOPT_RETURN_IF_ERROR(resolveAttributes(inner, given, copied));
     if (attribute.ref_attr_name().empty())
       continue;
     auto value = given.find(attribute.ref_attr_name());
@@ -240,9 +243,14 @@ static void resolveAttributes(NodeProto &node, const Attributes &given) {
       continue;
     }
     std::string name = attribute.name();
+    // The nodes of a graph take many times the memory of their bytes.
+    uint64_t weight = value->second->has_g() ? 16 : 1;
+    QOPT_RETURN_IF_ERROR(
+        takeInlined(copied, weight * value->second->ByteSizeLong()));
     attribute = *value->second;
     attribute.set_name(name);
   }
+  return {};
 }
 
 static Attributes attributesOf(const NodeProto &node,
@@ -258,11 +266,6 @@ static Attributes attributesOf(const NodeProto &node,
 Status GraphImporter::callFunction(const NodeProto &node,
                                    const onnx_file::FunctionProto &function,
                                    ArrayRef<Value> inputs) {
-  if (llvm::is_contained(callStack, &function))
-    return bad("the function calls itself");
-  if (callStack.size() >= deepestCall)
-    return bad("functions are nested more than " + Twine(deepestCall) +
-               " calls deep");
   if (static_cast<int>(inputs.size()) > function.input_size() ||
       node.output_size() > function.output_size())
     return bad("the call has more inputs or outputs than the function");
@@ -275,16 +278,16 @@ Status GraphImporter::callFunction(const NodeProto &node,
         i < static_cast<int>(inputs.size()) ? inputs[i] : none();
   Attributes given = attributesOf(node, function);
   Scope *caller = scope;
-  callStack.push_back(&function);
   scope = &body;
-  llvm::scope_exit leaving([&] {
-    scope = caller;
-    callStack.pop_back();
-  });
-  // The nodes with attributes put in live until the call is over.
+  llvm::scope_exit leaving([&] { scope = caller; });
+  // The nodes with attributes put in live until the call is over. Each has the
+  // names of the calls around it in its own.
+  QOPT_RETURN_IF_ERROR(takeInlined(
+      copiedBytes,
+      function.ByteSizeLong() + function.node_size() * body.callPrefix.size()));
   Nodes nodes(function.node());
   for (NodeProto &inner : nodes) {
-    resolveAttributes(inner, given);
+    QOPT_RETURN_IF_ERROR(resolveAttributes(inner, given, copiedBytes));
     QOPT_RETURN_IF_ERROR(importNode(inner));
   }
   SmallVector<Value> results;

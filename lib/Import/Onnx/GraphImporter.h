@@ -80,11 +80,11 @@ private:
   mlir::MLIRContext &context;
   Opsets modelOpsets;
   Functions functions;
-  llvm::SmallVector<const onnx_file::FunctionProto *> callStack;
   Scope *scope = nullptr;
   /// Constants are put before this op, the first of the function.
   mlir::Operation *noneOp = nullptr;
   unsigned branchDepth = 0;
+  uint64_t copiedBytes = 0; ///< by calls so far, see CallLimits.h
 };
 
 /// Every operator, opset and function that the model uses and the table lacks,

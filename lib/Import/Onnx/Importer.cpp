@@ -2,6 +2,7 @@
 // table, its graph is walked, the result verified.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Onnx/Importer.h"
+#include "lib/Import/Onnx/CallLimits.h"
 #include "lib/Import/Onnx/GraphImporter.h"
 #include "lib/Import/Onnx/OpTable.h"
 #include "mlir/IR/Verifier.h"
@@ -160,6 +161,8 @@ importUnchecked(const std::string &path, const ImportOptions &options,
   StatusOr<ModelFile> file = ModelFile::open(path);
   if (!file)
     return file.status();
+  if (Status calls = checkCalls(file->model()); !calls)
+    return Status(calls.code(), "\"" + file->path() + "\": " + calls.message());
   QOPT_RETURN_IF_ERROR(checkSupported(*file));
   GraphImporter importer(*file, context);
   auto module = importer.run(options);

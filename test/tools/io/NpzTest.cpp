@@ -86,7 +86,7 @@ TEST_F(NpzTest, NoFlippedBitChangesAValue) {
 
 TEST_F(NpzTest, UnwritableFolder) {
   EXPECT_EQ(io::writeNpz(folder.file("no/such/a.npz"), {}).code(),
-            StatusCode::InvalidArgument);
+            StatusCode::Unwritable);
 }
 
 } // namespace

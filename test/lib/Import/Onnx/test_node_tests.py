@@ -52,7 +52,7 @@ def outcome(test, tool, folder):
     path = folder / f"{test.name}.onnx"
     path.write_bytes(test.model.SerializeToString())
     done = tool("qopt-translate", "--import-onnx", path, check=False)
-    assert done.returncode in (0, 1), f"{test.name}: {done.stderr}"
+    assert done.returncode in (0, 3, 4), f"{test.name}: {done.stderr}"
     if done.returncode:
         return done.stderr
     returned = re.findall(r"^ +return .*: (.*)$", done.stdout, re.MULTILINE)[-1]

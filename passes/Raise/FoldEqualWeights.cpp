@@ -1,0 +1,106 @@
+// Exporters store the matrix that a model uses as token embedding and as head
+// twice, the second time transposed. The two are found by what is in them, so
+// that all that follows sees one weight: one format, one place in the artifact.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptOps.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/IR/Remarks.h"
+#include "passes/Raise/Passes.h"
+#include <cstring>
+
+#define DEBUG_TYPE "qopt-fold-equal-weights"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_FOLDEQUALWEIGHTSPASS
+#include "passes/Raise/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt::ir;
+
+/// The elements of a float weight, row-major as the file has them; empty where
+/// the IR has none (a splat, or bytes that were left out of its text).
+static ArrayRef<char> elementsOf(WeightOp weight) {
+  ElementsAttr codes = weight.getCodes();
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(codes)) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    return blob ? blob->getData() : ArrayRef<char>();
+  }
+  auto dense = dyn_cast<DenseElementsAttr>(codes);
+  return dense && !dense.isSplat() ? dense.getRawData() : ArrayRef<char>();
+}
+
+/// Compares [rows, columns] with its transpose, in blocks that fit a cache.
+static bool equalTransposed(const char *a, const char *b, int64_t rows,
+                            int64_t columns, int64_t width) {
+  constexpr int64_t block = 64;
+  for (int64_t row = 0; row < rows; row += block)
+    for (int64_t column = 0; column < columns; column += block)
+      for (int64_t r = row; r < std::min(row + block, rows); ++r)
+        for (int64_t c = column; c < std::min(column + block, columns); ++c)
+          if (std::memcmp(a + (r * columns + c) * width,
+                          b + (c * rows + r) * width, width) != 0)
+            return false;
+  return true;
+}
+
+/// True where both weights are the same matrix, bit for bit.
+static bool haveEqualElements(WeightOp a, WeightOp b) {
+  WeightType type = a.getResult().getType();
+  if (type != b.getResult().getType() || !type.getFormat().isFloat())
+    return false;
+  ArrayRef<char> left = elementsOf(a), right = elementsOf(b);
+  int64_t count = type.getRows() * type.getColumns();
+  if (left.empty() || left.size() != right.size() || left.size() % count)
+    return false;
+  if (a.getTransposed() == b.getTransposed())
+    return left == right;
+  const char *straight = a.getTransposed() ? right.data() : left.data();
+  const char *turned = a.getTransposed() ? left.data() : right.data();
+  return equalTransposed(straight, turned, type.getRows(), type.getColumns(),
+                         left.size() / count);
+}
+
+namespace {
+
+struct FoldEqualWeights
+    : qopt::passes::impl::FoldEqualWeightsPassBase<FoldEqualWeights> {
+  void runOnOperation() override {
+    SmallVector<WeightOp> tables;
+    SmallVector<WeightUserOpInterface> products;
+    getOperation().walk([&](WeightUserOpInterface user) {
+      auto weight = user.getWeightOperand().get().getDefiningOp<WeightOp>();
+      if (weight && user.looksUpRows())
+        tables.push_back(weight);
+      else if (weight)
+        products.push_back(user);
+    });
+    for (WeightUserOpInterface user : products)
+      for (WeightOp table : tables)
+        if (fold(user, table))
+          break;
+  }
+
+private:
+  bool fold(WeightUserOpInterface user, WeightOp table) {
+    auto weight = user.getWeightOperand().get().getDefiningOp<WeightOp>();
+    if (weight == table || table->getBlock() != user->getBlock() ||
+        weight->getBlock() != user->getBlock() ||
+        !haveEqualElements(table, weight))
+      return false;
+    remark::passed(weight.getLoc(),
+                   remark::RemarkOpts::name("Folded").category(DEBUG_TYPE))
+        << remark::add("\"{0}\" is a copy of \"{1}\", which is stored once",
+                       weight.getName(), table.getName());
+    // The look-up may stand behind the product.
+    if (!table->isBeforeInBlock(user))
+      table->moveBefore(weight);
+    user.getWeightOperand().set(table.getResult());
+    if (weight->use_empty())
+      weight->erase();
+    ++folded;
+    return true;
+  }
+};
+
+} // namespace
