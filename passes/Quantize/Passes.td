@@ -20,3 +20,75 @@ def QuantizeWeightsPass : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> 
 
     Weights that the file has quantized already stay as they are too: with a warning where `weights` asks for another
     format, and with an error where an override, `lm-head` or `embedding` does, which mean that very weight.
+  }];
+  let options = [
+    Option<"weights", "weights", "std::string", /*default=*/"\"\"", "format of linear weights; empty: as in the file">,
+    Option<"lmHead", "lm-head", "std::string", /*default=*/"\"\"", "format of the head; empty: as weights">,
+    Option<"embedding", "embedding", "std::string", /*default=*/"\"\"",
+           "format of the token embedding; empty: as in the file, or as the head's where they are the same weight">,
+    Option<"widest", "widest", "std::string", /*default=*/"\"f32\"",
+           "floating point format that weights of f32 get where no other is asked for: f32, f16 or bf16">,
+    ListOption<"overrides", "overrides", "std::string",
+               "name=format or re:pattern=format; a pattern may match any part of a name; the first match wins">,
+  ];
+  let statistics = [Statistic<"quantized", "quantized", "weights that got another format">];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+def QuantizeActivationsPass : Pass<"qopt-quantize-activations", "::mlir::func::FuncOp"> {
+  let summary = "quantize what linears with integer weights read";
+  let description = [{
+    Before: linears of tensors. After: a linear with an integer weight reads `qopt.quantize` of its tensor; linears that
+    read the same tensor share it. Numerics: changes results, by the rounding of activations to the nearest of 255
+    levels of each block. Method: dynamic quantization, with scales from the values themselves (the "Q8" activations of
+    llama.cpp and accuracy level 4 of onnxruntime's MatMulNBits). Example: test/passes/Quantize/quantize-activations.mlir.
+
+    A linear whose columns the group size of the format does not divide keeps its tensor.
+  }];
+  let options = [
+    Option<"format", "format", "std::string", /*default=*/"\"int8_g32_sf32\"",
+           "format of the activations; f32: none is quantized">,
+  ];
+  let statistics = [Statistic<"quantized", "quantized", "linears that read quantized activations">];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+def WidenActivationsPass : Pass<"qopt-widen-activations", "::mlir::func::FuncOp"> {
+  let summary = "compute in f32 where the model computes in f16 or bf16";
+  let description = [{
+    Before: any function of onnx and qopt operations. After: no value but arguments, results, weights, caches and constant
+    vectors that a qopt operation reads is f16 or bf16; casts at both ends keep the signature. Numerics: changes results:
+    what the model rounds to 16 bits between two operations is not rounded. Method: types of values are replaced in
+    place. Example: test/passes/Quantize/widen-activations.mlir.
+  }];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
+def NarrowActivationsPass : Pass<"qopt-narrow-activations", "::mlir::func::FuncOp"> {
+  let summary = "compute in 16 bits";
+  let description = [{
+    Before: a function that computes in f32 (WidenActivations). After: its values are f16 or bf16 between the inputs and the
+    outputs; angles of rotary embeddings stay f32, and a linear whose result is converted to f32 gives f32 itself.
+    Numerics: changes results: every value is rounded to 16 bits where it is written. Method: types of values are replaced
+    in place. Example: test/passes/Quantize/narrow-activations.mlir.
+  }];
+  let options = [Option<"type", "type", "std::string", /*default=*/"\"f32\"", "f16 or bf16; f32: nothing changes">];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
+def SetCacheFormatPass : Pass<"qopt-set-cache-format", "::mlir::func::FuncOp"> {
+  let summary = "formats and page size of the cache";
+  let description = [{
+    Before: a decoder with the cache as the model has it. After: keys and values are stored in the given formats, in pages of
+    the given size. Numerics: changes results, by the rounding of keys and values to their formats. Method: the type of the
+    cache is replaced everywhere. Example: test/passes/Quantize/set-cache-format.mlir.
+  }];
+  let options = [
+    Option<"key", "key", "std::string", /*default=*/"\"\"", "format of keys; empty: as it is">,
+    Option<"value", "value", "std::string", /*default=*/"\"\"", "format of values; empty: as it is">,
+    Option<"page", "page", "int64_t", /*default=*/"0", "positions of a page; 0: as it is">,
+  ];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+#endif // QOPT_PASSES_QUANTIZE_PASSES

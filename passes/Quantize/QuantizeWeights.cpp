@@ -295,3 +295,21 @@ struct QuantizeWeights
       if (change && change->format !=
                         WeightOp(use.weight).getResult().getType().getFormat())
         changes.push_back({use, *change});
+    }
+    for (StringRef entry : named->unmatched()) {
+      getOperation().emitError()
+          << "--format \"" << entry
+          << "\" matches no weight of a linear or embedding";
+      allFit = false;
+    }
+    allFit &= succeeded(leaveQuantized(changes));
+    allFit &= succeeded(checkGroups(changes));
+    if (!allFit)
+      return signalPassFailure();
+    for (const Change &change : changes)
+      quantizeUse(change);
+    quantized += changes.size();
+  }
+};
+
+} // namespace

@@ -54,6 +54,20 @@ void declare(CLI::App &app, Arguments &arguments) {
                  "format of single weights: name=FORMAT or re:PATTERN=FORMAT; "
                  "the first match wins");
   app.add_option("--activations", o.activations,
+                 "what linears read; host: int8 (of integer weights) or f32 "
+                 "[int8], GPU: f16 or bf16 [f16]")
+      ->check(CLI::IsMember({"int8", "f32", "f16", "bf16"}));
+  app.add_option("--kv", o.cache,
+                 "format of keys and values in the cache, or KEY,VALUE: f32 "
+                 "f16 bf16, on a GPU f16 bf16 int8 int4; default: as in the "
+                 "model");
+  app.add_option("--target", arguments.target,
+                 "what it runs on: host or cuda [host]")
+      ->check(CLI::IsMember(targetNames));
+  auto *arch =
+      app.add_option("--arch", o.architectures,
+                     "with --target cuda: GPUs that machine code is made for")
+          ->capture_default_str();
   auto *tokenizer =
       app.add_option("--tokenizer", o.tokenizer,
                      "tokenizer.json; default: the one beside the model");
@@ -68,3 +82,115 @@ void declare(CLI::App &app, Arguments &arguments) {
                       ->check(cli::between(1, mostThreads));
   auto *strict = app.add_flag(
       "--strict", o.strict, "an error where an operation has no kernel family");
+  app.add_flag("--remarks", arguments.remarks,
+               "print why what was done or not done");
+  auto *json =
+      app.add_flag("--json", arguments.json, "print the summary as JSON");
+  arguments.ofArtifacts = {tokenizer, context, arch, cpu,
+                           threads,   strict,  json};
+  cli::addExamples(
+      app, {"qopt-compile model.onnx -o model.qopt",
+            "qopt-compile model.onnx --weights int4_g32 --lm-head int8 -o "
+            "model.qopt",
+            "qopt-compile model.onnx --format 're:.*down_proj=int8' --weights "
+            "int4_g64 -o model.qopt",
+            "qopt-compile encoder.onnx --as graph -o encoder.qopt",
+            "qopt-compile model.onnx --emit qopt"});
+}
+
+Status printSummary(const CompileSummary &s, const Arguments &arguments) {
+  double bits = s.parameters ? 8.0 * s.weightBytes / s.parameters : 0;
+  bool decoder = s.kind == ModelKind::Decoder;
+  if (arguments.json) {
+    nlohmann::ordered_json json;
+    json["kind"] = decoder ? "decoder" : "graph";
+    json["layers"] = s.layers;
+    json["raised_layers"] = s.raisedLayers;
+    json["generic_kernels"] = s.genericKernels;
+    json["parameters"] = s.parameters;
+    json["weight_bytes"] = s.weightBytes;
+    json["bits_per_weight"] = bits;
+    json["artifact_bytes"] = s.artifactBytes;
+    json["remarks"] = s.remarks;
+    json["warnings"] = s.warnings;
+    for (const WeightSummary &weight : s.weights)
+      json["weights"].push_back({{"name", weight.name},
+                                 {"format", weight.format},
+                                 {"rows", weight.rows},
+                                 {"columns", weight.columns},
+                                 {"bytes", weight.bytes}});
+    return cli::printJson(json);
+  }
+  std::printf("%s: %s, raised %lld of %lld layers, %lld generic kernels\n",
+              arguments.options.output.c_str(), decoder ? "decoder" : "graph",
+              static_cast<long long>(s.raisedLayers),
+              static_cast<long long>(s.layers),
+              static_cast<long long>(s.genericKernels));
+  std::printf("%.1f M weights at %.2f bits (%.1f MB), artifact %.1f MB\n",
+              s.parameters / 1e6, bits, s.weightBytes / 1e6,
+              s.artifactBytes / 1e6);
+  return cli::flushOutput();
+}
+
+void printMessages(const CompileSummary &summary, bool remarks) {
+  for (const std::string &warning : summary.warnings)
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  if (remarks)
+    for (const std::string &remark : summary.remarks)
+      std::fprintf(stderr, "remark: %s\n", remark.c_str());
+}
+
+Status printStage(const Arguments &arguments, Stage stage) {
+  for (const CLI::Option *option : arguments.ofArtifacts)
+    if (option->count())
+      return Status(StatusCode::InvalidArgument,
+                    option->get_name() +
+                        " is for artifacts; --emit prints a stage before "
+                        "that, leave it out");
+  CompileSummary summary;
+  StatusOr<std::string> text = emitStage(arguments.options, stage, &summary);
+  if (!text.ok())
+    return text.status();
+  printMessages(summary, arguments.remarks);
+  std::fputs(text->c_str(), stdout);
+  return cli::flushOutput();
+}
+
+Status work(Arguments &arguments) {
+  arguments.options.kind = kinds.at(arguments.kind);
+  arguments.options.target = targetNames.at(arguments.target);
+  Stage stage = Stage::Artifact;
+  for (const StageName &name : stageNames)
+    if (arguments.emit == name.name)
+      stage = name.stage;
+  if (stage != Stage::Artifact && !arguments.options.output.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "--emit prints to standard output; leave out -o");
+  if (stage != Stage::Artifact)
+    return printStage(arguments, stage);
+  if (arguments.options.output.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "no output was named; add -o model.qopt");
+  StatusOr<CompileSummary> summary = [&] {
+    cli::Progress progress;
+    return compile(arguments.options,
+                   [&](const std::string &what, double done) {
+                     progress.show(what, done);
+                   });
+  }();
+  if (!summary.ok())
+    return summary.status();
+  printMessages(*summary, arguments.remarks && !arguments.json);
+  return printSummary(*summary, arguments);
+}
+
+} // namespace
+} // namespace qopt
+
+int main(int argc, char **argv) {
+  CLI::App app("Compiles a transformer in ONNX into one artifact.",
+               "qopt-compile");
+  qopt::Arguments arguments;
+  qopt::declare(app, arguments);
+  return qopt::cli::run(app, argc, argv, [&] { return qopt::work(arguments); });
+}

@@ -5,6 +5,7 @@
 #include "dialects/AllDialects.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Target/Target.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -13,6 +14,40 @@
 #include "llvm/Support/raw_ostream.h"
 
 namespace qopt::translate {
+
+/// The launch of a generic kernel as a comment of its PTX.
+static std::string describe(const codegen::GenericKernel &kernel) {
+  std::string text;
+  llvm::raw_string_ostream(text)
+      << "// " << kernel.symbol << ": " << kernel.buffers << " buffers, "
+      << kernel.sizes << " sizes; extent " << kernel.range.extent.getResult(0)
+      << ", " << kernel.range.threads << " threads and "
+      << kernel.range.perBlock << " elements a block\n";
+  return text;
+}
+
+/// The PTX of every gpu.module, or of the functions that OutlineKernels made;
+/// empty where there is neither.
+static mlir::FailureOr<std::string> textOf(mlir::ModuleOp module,
+                                           const target::Target &target) {
+  std::string text;
+  for (auto kernels : module.getOps<mlir::gpu::GPUModuleOp>()) {
+    auto code = codegen::generatePtx(kernels, target);
+    if (mlir::failed(code))
+      return mlir::failure();
+    text += code->text;
+  }
+  auto nested = module.lookupSymbol<mlir::ModuleOp>("kernels");
+  mlir::ModuleOp generic = nested ? nested : module;
+  if (!text.empty() || generic.getOps<mlir::func::FuncOp>().empty())
+    return text;
+  auto code = codegen::generateCudaCode(generic, target);
+  if (mlir::failed(code))
+    return mlir::failure();
+  for (const codegen::GenericKernel &kernel : code->kernels)
+    text += describe(kernel);
+  return text + code->ptx.text;
+}
 
 StatusOr<std::string> ptxOf(const std::string &path, const std::string &arch) {
   auto targets = target::parseArchitectures(arch);
@@ -42,16 +77,13 @@ StatusOr<std::string> ptxOf(const std::string &path, const std::string &arch) {
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
   if (!module)
     return bad("'" + path + "' is not MLIR");
-  std::string text;
-  for (auto kernels : module->getOps<mlir::gpu::GPUModuleOp>()) {
-    auto code = codegen::generatePtx(kernels, *targets->front());
-    if (mlir::failed(code))
-      return bad("the kernels of '" + path + "' could not be compiled");
-    text += code->text;
-  }
-  if (text.empty())
-    return Status(StatusCode::BadModel, "'" + path + "' has no gpu.module");
-  return text;
+  auto text = textOf(*module, *targets->front());
+  if (mlir::failed(text))
+    return bad("the kernels of '" + path + "' could not be compiled");
+  if (text->empty())
+    return Status(StatusCode::BadModel,
+                  "'" + path + "' has no gpu.module and no kernels");
+  return *text;
 }
 
 } // namespace qopt::translate

@@ -20,7 +20,9 @@ struct TranslateOptions {
 /// The model in the onnx dialect, as text.
 StatusOr<std::string> importAsText(const TranslateOptions &options);
 
-/// PTX of the gpu.modules in the MLIR file `path` for one architecture.
+/// PTX for one architecture of the gpu.modules in the MLIR file `path`, else of
+/// the kernels that OutlineKernels made (the module `kernels`, or all
+/// functions), whose launches precede the text as comments.
 /// InvalidArgument for an unknown one, BadModel for what is not MLIR or cannot
 /// be compiled.
 StatusOr<std::string> ptxOf(const std::string &path, const std::string &arch);

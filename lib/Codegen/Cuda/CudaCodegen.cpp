@@ -63,21 +63,40 @@ static FailureOr<PtxKernel> describeKernel(gpu::GPUFuncOp kernel,
   return known;
 }
 
+/// The compute capability of an NVVM op that does not say it itself; LLVM ends
+/// the process where it cannot select one.
+static int requiredCapability(Operation *op) {
+  if (isa<NVVM::GriddepcontrolOp, NVVM::SetMaxRegisterOp, NVVM::ElectSyncOp,
+          NVVM::MBarrierTryWaitParityOp, NVVM::MBarrierTryWaitOp,
+          NVVM::MBarrierArriveExpectTxOp, NVVM::MBarrierExpectTxOp,
+          NVVM::StMatrixOp, NVVM::FenceMbarrierInitOp, NVVM::FenceProxyOp,
+          NVVM::MapaOp, NVVM::CpAsyncBulkGlobalToSharedClusterOp,
+          NVVM::CpAsyncBulkSharedCTAToGlobalOp, NVVM::CpAsyncBulkPrefetchOp,
+          NVVM::CpAsyncBulkCommitGroupOp,
+          NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp>(op))
+    return 90;
+  if (isa<NVVM::ConvertF8x2ToF16x2Op, NVVM::ConvertF16x2ToF8x2Op,
+          NVVM::ConvertF32x2ToF8x2Op>(op))
+    return 89;
+  if (auto instruction = dyn_cast<ptx::InstructionOpInterface>(op))
+    return instruction.getRequiredCapability();
+  return 0;
+}
+
 /// The PTX version that all ops can be written in; fails at an op that the
 /// target has not.
 static FailureOr<int> requiredPtxVersion(gpu::GPUModuleOp module,
                                          const target::Target &target) {
   int version = target.ptxVersion;
   WalkResult walk = module.walk([&](Operation *op) {
-    if (auto instruction = dyn_cast<ptx::InstructionOpInterface>(op)) {
+    if (auto instruction = dyn_cast<ptx::InstructionOpInterface>(op))
       version = std::max(version, instruction.getRequiredPtxVersion());
-      if (instruction.getRequiredCapability() > target.capability) {
-        op->emitOpError("needs sm_") << instruction.getRequiredCapability()
-                                     << "; the target is " << target.name;
-        return WalkResult::interrupt();
-      }
-    }
-    return WalkResult::advance();
+    int capability = requiredCapability(op);
+    if (capability <= target.capability)
+      return WalkResult::advance();
+    op->emitOpError("needs sm_")
+        << capability << "; the target is " << target.name;
+    return WalkResult::interrupt();
   });
   if (walk.wasInterrupted())
     return failure();

@@ -25,7 +25,8 @@ class GPUModuleOp;
 
 namespace qopt::codegen {
 
-/// What a launch must know: ceil(extent / perBlock) blocks of `threads`.
+/// What a launch must know: ceil(extent / perBlock) blocks of `threads`, or no
+/// launch where the extent is 0.
 struct ThreadRange {
   /// One result over the size arguments as symbols: the number of elements.
   mlir::AffineMap extent;
