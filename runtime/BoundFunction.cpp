@@ -16,7 +16,7 @@ namespace qopt::runtime {
 StatusOr<std::shared_ptr<const BoundFunction>>
 BoundFunction::bind(std::shared_ptr<const ArtifactFile> file,
                     const plan::Function &function, SymbolInputs inputs,
-                    QuantizedRowBytes quantizedRowBytes) {
+                    QuantizedRowBytes quantizedRowBytes, UnfitSizes unfit) {
   auto bound = std::make_shared<BoundFunction>();
   bound->artifact = std::move(file);
   bound->plan = &function;
@@ -28,7 +28,8 @@ BoundFunction::bind(std::shared_ptr<const ArtifactFile> file,
   bound->symbols = std::move(*symbols);
   if (function.kind() == plan::FunctionKind::Graph)
     QOPT_RETURN_IF_ERROR(bound->checkInputs());
-  QOPT_RETURN_IF_ERROR(bound->checkRequirements());
+  if (unfit == UnfitSizes::Refuse)
+    QOPT_RETURN_IF_ERROR(bound->checkRequirements());
   QOPT_RETURN_IF_ERROR(bound->placeValues(quantizedRowBytes));
   bound->planArenaOffsets();
   return std::shared_ptr<const BoundFunction>(std::move(bound));

@@ -44,6 +44,10 @@ struct BoundValue {
 /// Bytes of one row of quantized activations, which the device decides.
 using QuantizedRowBytes = int64_t (*)(int64_t columns);
 
+/// What becomes of sizes that break a requirement of the plan: a call is
+/// refused; who only looks at the plan may see it all the same.
+enum class UnfitSizes : uint8_t { Refuse, Show };
+
 class BoundFunction {
 public:
   /// Evaluates symbols, checks the inputs' shapes against the signature and
@@ -51,7 +55,8 @@ public:
   /// the arena.
   static StatusOr<std::shared_ptr<const BoundFunction>>
   bind(std::shared_ptr<const ArtifactFile> file, const plan::Function &function,
-       SymbolInputs inputs, QuantizedRowBytes quantizedRowBytes);
+       SymbolInputs inputs, QuantizedRowBytes quantizedRowBytes,
+       UnfitSizes unfit = UnfitSizes::Refuse);
 
   const ArtifactFile &file() const { return *artifact; }
   const plan::Function &function() const { return *plan; }

@@ -44,7 +44,7 @@ def QOpt_CheckIndicesOp : QOpt_Op<"check_indices", [Pure, QOpt_Reify, AllTypesMa
     depends on it, and nothing is checked that nothing reads.
 
     `indices` are integers. `limits` is the size of the axis that they index; or, where the last axis of `indices` holds
-    tuples, one size for each of its places.
+    tuples, one size for each of its places. With `from_zero` no index may be negative: 0 ≤ i < limit.
 
     Constraints:
 
@@ -56,9 +56,10 @@ def QOpt_CheckIndicesOp : QOpt_Op<"check_indices", [Pure, QOpt_Reify, AllTypesMa
     %i = qopt.check_indices %x limits(%n) : tensor<?x4xi64>
     ```
   }];
-  let arguments = (ins RankedTensorOf<[I32, I64]>:$indices, Variadic<Index>:$limits);
+  let arguments = (ins RankedTensorOf<[I32, I64]>:$indices, Variadic<Index>:$limits,
+                       UnitAttr:$from_zero);
   let results = (outs RankedTensorOf<[I32, I64]>:$result);
-  let assemblyFormat = "$indices `limits` `(` $limits `)` attr-dict `:` qualified(type($indices))";
+  let assemblyFormat = "$indices `limits` `(` $limits `)` (`from_zero` $from_zero^)? attr-dict `:` qualified(type($indices))";
   let hasVerifier = 1;
 }
 

@@ -241,6 +241,7 @@ public:
     auto &step = b.addStep<plan::CheckIndicesT>(op);
     step.x = b.valueOf(op.getIndices());
     step.limits = std::move(limits);
+    step.from_zero = op.getFromZero();
     return b.addView(op);
   }
 

@@ -102,16 +102,24 @@ static LogicalResult lowerTensorScatter(onnx::TensorScatterOp op,
   Value capacity = context.sizeValue(cache, axis);
   if (!length || !capacity)
     return context.fail("the size of an operand depends on data");
+  bool isCircular = op.getMode() == "circular";
+  Value starts = op.getWriteIndices();
+  if (!onnx::isAbsent(starts) && !isCircular) {
+    Value last =
+        context.b.createOrFold<arith::SubIOp>(context.loc, capacity, length);
+    starts =
+        context.checkedStarts(starts, context.b.createOrFold<arith::AddIOp>(
+                                          context.loc, last, context.index(1)));
+  }
   return context.generate(op.getPresentCache(), [&](ArrayRef<Value> indices) {
     ScalarMath math(context);
     OpBuilder &b = context.b;
     Value first = context.index(0);
-    if (!onnx::isAbsent(op.getWriteIndices()))
-      first =
-          math.convert({context.element(op.getWriteIndices(), indices.front())},
-                       b.getIndexType());
+    if (!onnx::isAbsent(starts))
+      first = math.convert({context.element(starts, indices.front())},
+                           b.getIndexType());
     Value entry = math.subtract({indices[axis]}, {first});
-    if (op.getMode() == "circular")
+    if (isCircular)
       entry = math.remainder({entry}, {capacity}, /*truncated=*/false);
     Value isNew = math.compare(Order::Less, {entry, true}, {length, true});
     SmallVector<Value> from(indices);

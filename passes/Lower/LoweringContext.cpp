@@ -351,6 +351,12 @@ Value LoweringContext::checkedIndices(Value original, ArrayRef<Value> sizes) {
   return ir::CheckIndicesOp::create(b, loc, indices.getType(), indices, sizes);
 }
 
+Value LoweringContext::checkedStarts(Value original, Value size) {
+  Value starts = lowered(original);
+  return ir::CheckIndicesOp::create(b, loc, starts.getType(), starts, size,
+                                    /*from_zero=*/true);
+}
+
 Value LoweringContext::placeOf(Value places, Indices at, Value size) {
   ScalarMath math(*this);
   Value raw = math.convert({element(places, at)}, b.getIndexType());

@@ -130,6 +130,8 @@ public:
   /// error.
   mlir::Value checkedIndices(mlir::Value original,
                              llvm::ArrayRef<mlir::Value> sizes);
+  /// The same for places that may not be negative.
+  mlir::Value checkedStarts(mlir::Value original, mlir::Value size);
   /// An element of an index tensor as a place in [0, size): counted from the
   /// end when negative. It is limited to the range too, so that a kernel never
   /// leaves its buffers, whatever ran or did not run before it.

@@ -3,6 +3,8 @@
 Each case is one operator with sizes that only a call knows. A refusal is one line that names the node and the sizes.
 """
 
+import json
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -41,7 +43,7 @@ class Case:
             [onnx.ValueInfoProto(name=result) for result in results],
             [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
         )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)], ir_version=10)
 
 
 # Operands are called a, b, c in their order.
@@ -174,6 +176,17 @@ CASES = {
         good=[(ints(2, 3, -3, -4).reshape(2, 2),)],
         bad=[(ints(3, 0).reshape(1, 2),), (ints(0, 4).reshape(1, 2),), (ints(0, -5).reshape(1, 2),)],
     ),
+    "tensor scatter": Case(
+        "TensorScatter",
+        {"a": ["n", "t", 2], "b": ["n", "s", 2], "c": ["n"]},
+        good=[(floats(2, 5, 2), floats(2, 2, 2), ints(0, 3))],
+        bad=[
+            (floats(2, 5, 2), floats(2, 2, 2), ints(0, 4)),
+            (floats(2, 5, 2), floats(2, 2, 2), ints(-1, 0)),
+            (floats(2, 1, 2), floats(2, 2, 2), ints(0, 0)),
+        ],
+        axis=1,
+    ),
     "scatter nd": Case(
         "ScatterND",
         {"b": ["n", 1], "c": ["m", 4]},
@@ -242,7 +255,16 @@ def test_nothing_with_one_is_refused(tool, tmp_path):
 def test_message_names_the_sizes(tool, tmp_path):
     compiled = Compiled(tool, tmp_path / "case", CASES["add"].model())
     _, why = compiled.run({"a": floats(3), "b": floats(4)})
-    assert 'node "the_node" (Add, opset 21): these inputs make the sizes n = 3 and m = 4' in why
+    assert 'node "the_node" (Add, opset 24): these inputs make the sizes n = 3 and m = 4' in why
+
+
+def test_inspect_lists_what_is_required(tool, tmp_path):
+    """No sizes are asked for, and the sizes of 1 that stand for them need not fit."""
+    compiled = Compiled(tool, tmp_path / "case", CASES["split"].model())
+    (function,) = json.loads(tool("qopt-inspect", compiled.artifact, "--json").stdout)["functions"]
+    (needed,) = function["requirements"]
+    assert (needed["lhs"], needed["relation"], needed["rhs"]) == ("7", "Equal", "n") and "the_node" in needed["origin"]
+    assert 'requires 7 and n: Equal, for node "the_node"' in tool("qopt-inspect", compiled.artifact, "--plan").stdout
 
 
 def test_stories_with_a_short_mask(tool, stories, tmp_path):

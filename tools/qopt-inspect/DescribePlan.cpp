@@ -100,6 +100,19 @@ static Json describeStep(const BoundFunction &bound, const plan::Step &step) {
   return json;
 }
 
+/// What a call's sizes must fulfil, in the order in which it is checked.
+static Json describeRequirements(const plan::Function &function) {
+  Json requirements = Json::array();
+  if (function.requirements())
+    for (const plan::Requirement *needed : *function.requirements())
+      requirements.push_back(
+          {{"lhs", runtime::spellSymbol(function, needed->lhs())},
+           {"relation", plan::EnumNameRelation(needed->relation())},
+           {"rhs", runtime::spellSymbol(function, needed->rhs())},
+           {"origin", needed->origin() ? needed->origin()->str() : ""}});
+  return requirements;
+}
+
 StatusOr<Json> describeFunctions(const Artifact &artifact,
                                  const PlanSizes &sizes) {
   Json functions = Json::array();
@@ -108,8 +121,8 @@ StatusOr<Json> describeFunctions(const Artifact &artifact,
     StatusOr<runtime::SymbolInputs> inputs = symbolInputs(*function, sizes);
     if (!inputs.ok())
       return inputs.status();
-    StatusOr<std::shared_ptr<const BoundFunction>> bound =
-        BoundFunction::bind(file, *function, *inputs, quantizedRowBytes);
+    StatusOr<std::shared_ptr<const BoundFunction>> bound = BoundFunction::bind(
+        file, *function, *inputs, quantizedRowBytes, runtime::UnfitSizes::Show);
     if (!bound.ok())
       return bound.status();
     Json json = {{"name", function->name()->str()},
@@ -123,6 +136,7 @@ StatusOr<Json> describeFunctions(const Artifact &artifact,
         steps.push_back(describeStep(**bound, *step));
       }
     json["kernels"] = kernels;
+    json["requirements"] = describeRequirements(*function);
     json["steps"] = std::move(steps);
     functions.push_back(std::move(json));
   }

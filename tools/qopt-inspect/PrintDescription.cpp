@@ -145,6 +145,12 @@ static void printFunction(const Json &function, bool list) {
               grouped(function["arena_lower_bound"]).c_str());
   for (const auto &[kernel, count] : function["kernels"].items())
     std::printf("  %6s %s\n", count.dump().c_str(), kernel.c_str());
+  if (list)
+    for (const Json &needed : function["requirements"])
+      std::printf("  requires %s and %s: %s, for %s\n",
+                  textOf(needed["lhs"]).c_str(), textOf(needed["rhs"]).c_str(),
+                  textOf(needed["relation"]).c_str(),
+                  textOf(needed["origin"]).c_str());
   size_t index = 0;
   if (list)
     for (const Json &step : function["steps"])

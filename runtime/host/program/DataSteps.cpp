@@ -37,16 +37,18 @@ public:
   const int64_t *wideIndices = nullptr;
   int64_t count = 0;
   std::vector<int64_t> limits; ///< of elements 0, 1, …, again and again
+  bool fromZero = false;       ///< negative ones do not count from the end
 
   Status run(const HostCall &) override {
     for (int64_t i = 0; i < count; ++i) {
       int64_t index = indices ? indices[i] : wideIndices[i];
       int64_t limit = limits[size_t(i) % limits.size()];
-      if (index < -limit || index >= limit)
+      if (index < (fromZero ? 0 : -limit) || index >= limit)
         return Status(StatusCode::InvalidArgument,
                       "index " + std::to_string(index) + " at place " +
                           std::to_string(i) +
-                          " is outside of an axis of size " +
+                          (fromZero ? " is not one of the first places, "
+                                    : " is outside of an axis of size ") +
                           std::to_string(limit));
     }
     return {};
@@ -400,6 +402,7 @@ BoundCommand bindCheckIndices(StepBinder &binder,
     return binder.fail("its tuples have " + std::to_string(x.columns()) +
                        " places; expected " + std::to_string(limits));
   command->count = x.elements;
+  command->fromZero = step.from_zero();
   if (wide)
     binder.point(command->wideIndices, step.x());
   else

@@ -34,3 +34,18 @@ func.func @sum(%x: tensor<?x6xf32> {onnx.dims = ["n", 6]}) -> tensor<?x1xf32> {
   %y = onnx.ReduceSum %x, %axis : (tensor<?x6xf32>, tensor<1xi64>) -> tensor<?x1xf32>
   return %y : tensor<?x1xf32>
 }
+
+// Indices that only a call knows are read through a check of the axis that they index; numbers need none.
+// CHECK-LABEL: func @gather
+// CHECK-SAME: (%[[X:.*]]: tensor<5x4xf32>, %[[I:.*]]: tensor<?xi64>)
+// CHECK: %[[FIVE:.*]] = arith.constant 5 : index
+// CHECK: %[[CHECKED:.*]] = qopt.check_indices %[[I]] limits(%[[FIVE]]) : tensor<?xi64>
+// CHECK: linalg.generic
+// CHECK: tensor.extract %[[CHECKED]]
+// CHECK-NOT: qopt.check_indices
+func.func @gather(%x: tensor<5x4xf32>, %i: tensor<?xi64>) -> (tensor<?x4xf32>, tensor<2x4xf32>) {
+  %numbers = onnx.Constant dense<[-5, 4]> : tensor<2xi64>
+  %y = onnx.Gather %x, %i : (tensor<5x4xf32>, tensor<?xi64>) -> tensor<?x4xf32>
+  %z = onnx.Gather %x, %numbers : (tensor<5x4xf32>, tensor<2xi64>) -> tensor<2x4xf32>
+  return %y, %z : tensor<?x4xf32>, tensor<2x4xf32>
+}
