@@ -115,7 +115,8 @@ def test_main_loop_is_lean(tool, tmp_path, tokens, most):
     assert not [line for line in lines if re.search(r"\s(div|rem)\.|\.local", line)]
     conflicts = conflicts_of(emulate(tool, tmp_path, "--stats").stdout)
     unpacked = [i for i, line in enumerate(lines, 1) if "lop3" in line]
-    loads = [line for line in conflicts if unpacked[0] - 60 < line < unpacked[-1] and "ld.shared" in lines[line - 1]]
+    begin = max(i for i in range(unpacked[0]) if lines[i].startswith("$L"))
+    loads = [line for line in conflicts if begin < line <= unpacked[-1] + 30 and "ld.shared" in lines[line - 1]]
     assert len(loads) >= 6 and not any(conflicts[line] for line in loads)
     counted = tool("skinny-linear", "loop", case, tmp_path / "kernel.ptx", check=False)
     if counted.returncode == 77:
