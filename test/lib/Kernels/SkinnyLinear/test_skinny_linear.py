@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 # Sizes of 1, prime, one below and above strips, units, groups and tiles of tokens; every format, epilogue and split.
@@ -136,3 +137,15 @@ def test_nothing_spills(tool, tmp_path, arch, tokens):
     if counted.returncode == 77:
         pytest.skip(counted.stderr)
     assert counted.returncode == 0, counted.stderr
+
+
+@pytest.mark.parametrize("case", ["k=4096 rows=512:int4_g128", "tokens=8 k=2048 rows=64:int4_g128 slices=4 grid=8"])
+def test_memory_is_read_once(tool, tmp_path, case):
+    """What comes from memory is weights, activations and partial sums, nothing more."""
+    tool("skinny-linear", "make", case, tmp_path)
+    report = emulate(tool, tmp_path, "--stats").stdout
+    read, written = map(int, re.search(r"distinct 32-byte sectors × 32 +(\d+) +(\d+)", report).groups())
+    arrays = np.load(tmp_path / "args.npz")
+    sizes = {name: arrays[name].nbytes for name in arrays.files}
+    assert sizes["arg1"] < read <= 1.05 * (sizes["arg0"] + sizes["arg1"] + sizes["arg3"] + sizes["arg4"])
+    assert written <= 1.05 * (sizes["arg2"] + sizes["arg3"] + sizes["arg4"])
