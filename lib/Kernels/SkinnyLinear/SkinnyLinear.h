@@ -30,15 +30,30 @@
 // so that B is x as it is, 16 bytes a lane for two products, and the weights of
 // a lane are in this order whatever the format:
 //
-//   int4   one word a product; nibble   0 4     1 5     2 6     3 7
-//                              row      g  g    g+8 g+8 g  g    g+8 g+8
-//                              h, e     0 0  1  0  0 1  1  0 1  1  0 1
+//   int4   one word a product;
+//          nibble   0   4   1   5   2   6   3   7
+//          row      g   g  g+8 g+8  g   g  g+8 g+8
+//          h        0   0   0   0   1   1   1   1
+//          e        0   1   0   1   0   1   0   1
 //   int8   one word a product and h;    byte 0: g, 1: g+8 (e = 0), 2: g, 3: g+8
 //   f16, bf16   four words a product: (g, h=0) (g+8, h=0) (g, h=1) (g+8, h=1)
 //
 // (e: the even or odd column of a pair.) Integer codes are stored without sign:
 // symmetric ones plus 8 or 128. A plane holds, for g = 0…7, the values of rows
 // g and g+8, f16 each: one word a lane, the same for four lanes.
+//
+// # Numerics
+//
+// Products are exact and summed in f32 by the tensor cores, in the order of the
+// columns (with one tile of tokens, even and odd products of 16 columns in two
+// sums that are added at the end of a group). The numbers that codes are
+// unpacked to, and what corrects them by Σx, start in the same sums. A group's
+// sum times its scale is added to the row's by one fma. Then, in f32 and in
+// this order: warps, slices, blocks of a slice; the scale of the row; the
+// epilogue; one rounding to the output's type. No sum depends on what arrives
+// first.
+//
+// # Paired rows
 //
 // With paired rows (a gated activation) a strip holds rows i…i+7 of the first
 // half of the matrix as g and the same rows of the second half as g+8, so that

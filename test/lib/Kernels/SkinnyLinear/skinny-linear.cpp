@@ -179,8 +179,18 @@ static int check(const Case &test, const std::string &path) {
   return 0;
 }
 
-/// Lane instructions a weight, and lop3 a product, of the innermost loop with
-/// the most products.
+/// The longest innermost loop with products: the other one with products only
+/// adds activations.
+static const codegen::SassLoop *mainLoopOf(const codegen::SassKernel &kernel) {
+  const codegen::SassLoop *longest = nullptr;
+  for (const codegen::SassLoop &loop : kernel.loops)
+    if (loop.innermost && kernel.count(loop)["HMMA"] &&
+        (!longest || loop.end - loop.begin > longest->end - longest->begin))
+      longest = &loop;
+  return longest;
+}
+
+/// Lane instructions a weight, and lop3 a product, of the main loop.
 static int countLoop(const Case &test, const std::string &path) {
   constexpr int skipped = 77;
   std::ifstream file(path, std::ios::binary);
@@ -202,7 +212,7 @@ static int countLoop(const Case &test, const std::string &path) {
     return fail(text.status().message()), skipped;
   std::vector<codegen::SassKernel> kernels = codegen::parseSass(*text);
   const codegen::SassLoop *loop =
-      kernels.empty() ? nullptr : kernels.front().mainLoop("HMMA");
+      kernels.empty() ? nullptr : mainLoopOf(kernels.front());
   if (!loop)
     return fail("no loop with products");
   int all = 0;
