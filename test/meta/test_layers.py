@@ -34,7 +34,11 @@ LAYERS = {
     "tools": ["include/qopt", "lib", "dialects", "passes", "runtime", "tools"],
     "python": ["include/qopt", "lib/Quant", "python"],
 }
-FORBIDDEN = {"runtime": ["mlir/", "llvm/", "google/protobuf"], "lib/Quant": ["mlir/", "llvm/"], "lib/Target": ["mlir/", "llvm/"]}
+FORBIDDEN = {
+    "runtime": ["mlir/", "llvm/", "google/protobuf"],
+    "lib/Quant": ["mlir/", "llvm/"],
+    "lib/Target": ["mlir/", "llvm/"],
+}
 
 
 def files_of(layer):

@@ -5,8 +5,10 @@
 
 #include "llvm/ADT/StringRef.h"
 
-/// Reads MLIR from `input` and writes the PTX of its gpu.modules for the
-/// architecture `arch` to `output`. Returns the tool's exit status.
+/// Reads MLIR from `input` and writes PTX for the architecture `arch` to
+/// `output`: of its gpu.modules, else of the kernels that OutlineKernels made
+/// (the module `kernels`, or all functions), whose launches precede the text as
+/// comments. Returns the tool's exit status.
 int translateToPtx(llvm::StringRef input, llvm::StringRef output,
                    llvm::StringRef arch);
 

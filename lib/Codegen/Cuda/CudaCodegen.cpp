@@ -7,6 +7,7 @@
 #include "lib/Codegen/Cuda/DeviceLowering.h"
 #include "lib/Codegen/Cuda/PtxEmitter.h"
 #include "lib/Codegen/Host/HostMathCalls.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Target/LLVMIR/Export.h"
@@ -62,21 +63,40 @@ static FailureOr<PtxKernel> describeKernel(gpu::GPUFuncOp kernel,
   return known;
 }
 
+/// The compute capability of an NVVM op that does not say it itself; LLVM ends
+/// the process where it cannot select one.
+static int requiredCapability(Operation *op) {
+  if (isa<NVVM::GriddepcontrolOp, NVVM::SetMaxRegisterOp, NVVM::ElectSyncOp,
+          NVVM::MBarrierTryWaitParityOp, NVVM::MBarrierTryWaitOp,
+          NVVM::MBarrierArriveExpectTxOp, NVVM::MBarrierExpectTxOp,
+          NVVM::StMatrixOp, NVVM::FenceMbarrierInitOp, NVVM::FenceProxyOp,
+          NVVM::MapaOp, NVVM::CpAsyncBulkGlobalToSharedClusterOp,
+          NVVM::CpAsyncBulkSharedCTAToGlobalOp, NVVM::CpAsyncBulkPrefetchOp,
+          NVVM::CpAsyncBulkCommitGroupOp,
+          NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp>(op))
+    return 90;
+  if (isa<NVVM::ConvertF8x2ToF16x2Op, NVVM::ConvertF16x2ToF8x2Op,
+          NVVM::ConvertF32x2ToF8x2Op>(op))
+    return 89;
+  if (auto instruction = dyn_cast<ptx::InstructionOpInterface>(op))
+    return instruction.getRequiredCapability();
+  return 0;
+}
+
 /// The PTX version that all ops can be written in; fails at an op that the
 /// target has not.
 static FailureOr<int> requiredPtxVersion(gpu::GPUModuleOp module,
                                          const target::Target &target) {
   int version = target.ptxVersion;
   WalkResult walk = module.walk([&](Operation *op) {
-    if (auto instruction = dyn_cast<ptx::InstructionOpInterface>(op)) {
+    if (auto instruction = dyn_cast<ptx::InstructionOpInterface>(op))
       version = std::max(version, instruction.getRequiredPtxVersion());
-      if (instruction.getRequiredCapability() > target.capability) {
-        op->emitOpError("needs sm_") << instruction.getRequiredCapability()
-                                     << "; the target is " << target.name;
-        return WalkResult::interrupt();
-      }
-    }
-    return WalkResult::advance();
+    int capability = requiredCapability(op);
+    if (capability <= target.capability)
+      return WalkResult::advance();
+    op->emitOpError("needs sm_")
+        << capability << "; the target is " << target.name;
+    return WalkResult::interrupt();
   });
   if (walk.wasInterrupted())
     return failure();
@@ -145,4 +165,34 @@ FailureOr<PtxModule> codegen::generatePtx(gpu::GPUModuleOp module,
     return module.emitError(text.status().message());
   result.text = std::move(*text);
   return result;
+}
+
+FailureOr<CudaCode> codegen::generateCudaCode(ModuleOp kernels,
+                                              const target::Target &target) {
+  DialectRegistry registry;
+  registerCudaCodegen(registry);
+  kernels.getContext()->appendDialectRegistry(registry);
+  kernels.getContext()->loadAllAvailableDialects();
+
+  OwningOpRef<ModuleOp> copy(cast<ModuleOp>(kernels->clone()));
+  OwningOpRef<ModuleOp> around(ModuleOp::create(kernels.getLoc()));
+  OpBuilder builder = OpBuilder::atBlockBegin(around->getBody());
+  auto module = gpu::GPUModuleOp::create(builder, kernels.getLoc(), "kernels");
+  CudaCode code;
+  for (auto kernel : copy->getOps<func::FuncOp>()) {
+    unsigned buffers = llvm::count_if(kernel.getArgumentTypes(), [](Type type) {
+      return isa<MemRefType>(type);
+    });
+    unsigned arguments = kernel.getNumArguments();
+    FailureOr<ThreadRange> range = lowerToThreads(kernel, module);
+    if (failed(range))
+      return failure();
+    code.kernels.push_back(
+        {kernel.getSymName().str(), buffers, arguments - buffers - 2, *range});
+  }
+  FailureOr<PtxModule> ptx = generatePtx(module, target);
+  if (failed(ptx))
+    return failure();
+  code.ptx = std::move(*ptx);
+  return code;
 }

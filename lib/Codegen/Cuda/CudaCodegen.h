@@ -16,6 +16,7 @@
 #ifndef QOPT_LIB_CODEGEN_CUDA_CUDACODEGEN_H
 #define QOPT_LIB_CODEGEN_CUDA_CUDACODEGEN_H
 
+#include "lib/Codegen/Cuda/ThreadLoops.h"
 #include "lib/Target/Target.h"
 #include "mlir/Support/LLVM.h"
 
@@ -25,6 +26,7 @@
 
 namespace mlir {
 class DialectRegistry;
+class ModuleOp;
 namespace gpu {
 class GPUModuleOp;
 } // namespace gpu
@@ -54,6 +56,27 @@ void registerCudaCodegen(mlir::DialectRegistry &registry);
 /// diagnostic at the op that cannot be compiled for `target`.
 mlir::FailureOr<PtxModule> generatePtx(mlir::gpu::GPUModuleOp module,
                                        const target::Target &target);
+
+/// A kernel of the generic way: its buffers, then its sizes as 64-bit integers,
+/// in the order of the function's arguments.
+struct GenericKernel {
+  std::string symbol;
+  unsigned buffers; ///< pointers
+  unsigned sizes;   ///< integers
+  ThreadRange range;
+};
+
+/// PTX and what is in it, in the order of the module.
+struct CudaCode {
+  PtxModule ptx;
+  std::vector<GenericKernel> kernels;
+};
+
+/// Compiles every function of `kernels` (functions of one linalg.generic each:
+/// lib/Codegen/Host/KernelLoops.h draws their form), which stays as it is.
+/// Fails with a diagnostic at the function that cannot be compiled.
+mlir::FailureOr<CudaCode> generateCudaCode(mlir::ModuleOp kernels,
+                                           const target::Target &target);
 
 } // namespace qopt::codegen
 

@@ -8,6 +8,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Host/KernelLoops.h"
 
+#include "lib/Codegen/Host/KernelForm.h"
+
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -21,38 +23,13 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::codegen;
 
-/// The size of one dimension of a kernel's buffer view.
-static OpFoldResult sizeOf(OpBuilder &builder, Value buffer, unsigned dim) {
-  if (auto cast = buffer.getDefiningOp<memref::ReinterpretCastOp>())
-    return cast.getMixedSizes()[dim];
-  auto type = cast<MemRefType>(buffer.getType());
-  if (!type.isDynamicDim(dim))
-    return builder.getIndexAttr(type.getDimSize(dim));
-  return memref::DimOp::create(builder, buffer.getLoc(), buffer, dim)
-      .getResult();
-}
-
-/// The size of iteration dimension `dim`, read off an operand it indexes alone.
-static OpFoldResult loopSize(OpBuilder &builder, linalg::GenericOp op,
-                             unsigned dim) {
-  for (OpOperand &operand : op->getOpOperands()) {
-    AffineMap map = op.getMatchingIndexingMap(&operand);
-    for (auto [position, expr] : llvm::enumerate(map.getResults()))
-      if (auto d = dyn_cast<AffineDimExpr>(expr); d && d.getPosition() == dim)
-        return sizeOf(builder, operand.get(), position);
-  }
-  return {};
-}
-
 namespace {
-/// Writes the loops of one generic. `starts` holds the scalar that each output
-/// is filled with before, or null where the output's present content counts.
-class LoopWriter {
+/// Writes the loops of one generic over [begin, end).
+class LoopWriter : ElementWriter {
 public:
   LoopWriter(linalg::GenericOp op, SmallVector<Value> starts, Value begin,
              Value end)
-      : op(op), b(op), loc(op.getLoc()), starts(std::move(starts)),
-        begin(begin), end(end) {}
+      : ElementWriter(op, std::move(starts)), begin(begin), end(end) {}
 
   void write();
 
@@ -69,21 +46,7 @@ private:
   void accumulateRow(Value from, Value to, Value first, unsigned count);
   SmallVector<Value> reduce(unsigned level, ArrayRef<Value> accumulators);
 
-  Value constant(int64_t value) {
-    return arith::ConstantIndexOp::create(b, loc, value);
-  }
-  SmallVector<Value> position(AffineMap map);
-  SmallVector<Value> body(ArrayRef<Value> accumulators);
-  SmallVector<Value> loadAccumulators();
-  SmallVector<Value> startValues();
-  void store(ArrayRef<Value> values);
-
-  linalg::GenericOp op;
-  OpBuilder b;
-  Location loc;
-  SmallVector<Value> starts;
   Value begin, end;
-  SmallVector<Value> sizes, indices;
   SmallVector<unsigned> outer, reductions;
   std::optional<unsigned> inner;
 };
@@ -91,10 +54,7 @@ private:
 
 void LoopWriter::classify() {
   for (auto [dim, kind] : llvm::enumerate(op.getIteratorTypesArray())) {
-    OpFoldResult size = loopSize(b, op, dim);
-    sizes.push_back(getValueOrCreateConstantIndexOp(b, loc, size));
-    indices.push_back(constant(0));
-    if (getConstantIntValue(size) == 1)
+    if (getConstantIntValue(sizes[dim]) == 1)
       continue;
     if (kind == utils::IteratorType::reduction)
       reductions.push_back(dim);
@@ -240,171 +200,6 @@ void LoopWriter::accumulateRow(Value from, Value to, Value first,
   });
 }
 
-SmallVector<Value> LoopWriter::position(AffineMap map) {
-  SmallVector<Value> values;
-  for (AffineExpr expr : map.getResults()) {
-    if (auto dim = dyn_cast<AffineDimExpr>(expr))
-      values.push_back(indices[dim.getPosition()]);
-    else if (auto number = dyn_cast<AffineConstantExpr>(expr))
-      values.push_back(constant(number.getValue()));
-    else
-      values.push_back(affine::AffineApplyOp::create(
-          b, loc, AffineMap::get(map.getNumDims(), 0, expr), indices));
-  }
-  return values;
-}
-
-/// One evaluation of the region at `indices`.
-SmallVector<Value> LoopWriter::body(ArrayRef<Value> accumulators) {
-  IRMapping mapping;
-  Block *block = op.getBody();
-  for (OpOperand *input : op.getDpsInputOperands()) {
-    BlockArgument argument = op.getMatchingBlockArgument(input);
-    if (argument.use_empty())
-      continue;
-    if (!isa<MemRefType>(input->get().getType())) {
-      mapping.map(argument, input->get());
-      continue;
-    }
-    AffineMap map = op.getMatchingIndexingMap(input);
-    mapping.map(argument,
-                memref::LoadOp::create(b, loc, input->get(), position(map)));
-  }
-  unsigned inputs = op.getNumDpsInputs();
-  for (auto [index, accumulator] : llvm::enumerate(accumulators))
-    if (accumulator)
-      mapping.map(block->getArgument(inputs + index), accumulator);
-  for (Operation &nested : block->without_terminator()) {
-    if (auto index = dyn_cast<linalg::IndexOp>(nested)) {
-      mapping.map(index.getResult(), indices[index.getDim()]);
-      continue;
-    }
-    b.clone(nested, mapping)->walk([&](linalg::IndexOp index) {
-      index.replaceAllUsesWith(indices[index.getDim()]);
-      index.erase();
-    });
-  }
-  SmallVector<Value> results;
-  for (Value value : block->getTerminator()->getOperands())
-    results.push_back(mapping.lookupOrDefault(value));
-  return results;
-}
-
-SmallVector<Value> LoopWriter::loadAccumulators() {
-  SmallVector<Value> values;
-  for (OpOperand &output : op.getDpsInitsMutable())
-    values.push_back(memref::LoadOp::create(
-        b, loc, output.get(), position(op.getMatchingIndexingMap(&output))));
-  return values;
-}
-
-/// What the outputs hold before the first evaluation; null where the region
-/// does not ask.
-SmallVector<Value> LoopWriter::startValues() {
-  SmallVector<Value> values;
-  for (auto [start, output] : llvm::zip(starts, op.getDpsInitsMutable())) {
-    bool used = !op.getMatchingBlockArgument(&output).use_empty();
-    if (start || (!used && reductions.empty()))
-      values.push_back(start);
-    else
-      values.push_back(memref::LoadOp::create(
-          b, loc, output.get(), position(op.getMatchingIndexingMap(&output))));
-  }
-  return values;
-}
-
-void LoopWriter::store(ArrayRef<Value> values) {
-  for (auto [value, output] : llvm::zip(values, op.getDpsInitsMutable()))
-    if (value)
-      memref::StoreOp::create(b, loc, value, output.get(),
-                              position(op.getMatchingIndexingMap(&output)));
-}
-
-/// Sums may be reassociated, or no reduction of floats would be vectorised:
-/// the one place where generated code leaves the order of the source.
-static void allowReassociation(linalg::GenericOp op) {
-  if (op.getNumReductionLoops() == 0)
-    return;
-  auto flags = arith::FastMathFlagsAttr::get(
-      op.getContext(),
-      arith::FastMathFlags::reassoc | arith::FastMathFlags::contract);
-  auto contract = arith::FastMathFlagsAttr::get(op.getContext(),
-                                                arith::FastMathFlags::contract);
-  for (BlockArgument argument : op.getRegionOutputArgs())
-    for (Operation *user : argument.getUsers()) {
-      if (!isa<arith::AddFOp, arith::MulFOp>(user))
-        continue;
-      user->setAttr("fastmath", flags);
-      for (Value operand : user->getOperands())
-        if (auto product = operand.getDefiningOp<arith::MulFOp>())
-          product.setFastmathAttr(contract);
-    }
-}
-
-/// Merges neighbouring dimensions that every operand walks as one, so that rows
-/// become long.
-static linalg::GenericOp collapse(linalg::GenericOp op) {
-  if (op.hasIndexSemantics() ||
-      !llvm::all_of(op.getIndexingMapsArray(),
-                    [](AffineMap map) { return map.isProjectedPermutation(); }))
-    return op;
-  SmallVector<ReassociationIndices> groups;
-  SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
-  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-  unsigned dims = kinds.size();
-  for (unsigned first = 0; first < dims;) {
-    ReassociationIndices group{first};
-    while (first + group.size() < dims) {
-      unsigned next = first + group.size();
-      ReassociationIndices longer = group;
-      longer.push_back(next);
-      if (kinds[next] != kinds[first] ||
-          !linalg::areDimSequencesPreserved(maps, {longer}))
-        break;
-      group = longer;
-    }
-    first += group.size();
-    if (group.size() > 1)
-      groups.push_back(group);
-  }
-  if (groups.empty())
-    return op;
-  IRRewriter rewriter(op);
-  auto collapsed = linalg::collapseOpIterationDims(op, groups, rewriter);
-  if (failed(collapsed))
-    return op;
-  rewriter.eraseOp(op);
-  return cast<linalg::GenericOp>(collapsed->collapsedOp.getOperation());
-}
-
-/// The number of iterations as an expression over the kernel's size arguments.
-static FailureOr<AffineMap> extentOf(linalg::GenericOp op, func::FuncOp kernel,
-                                     unsigned firstSize, unsigned numSizes) {
-  OpBuilder builder(op);
-  AffineExpr product = builder.getAffineConstantExpr(1);
-  for (auto [dim, kind] : llvm::enumerate(op.getIteratorTypesArray())) {
-    OpFoldResult size = loopSize(builder, op, dim);
-    if (!size)
-      return op.emitOpError("has an iteration dimension (")
-             << dim << ") that no operand is indexed by alone";
-    if (kind == utils::IteratorType::reduction)
-      continue;
-    if (std::optional<int64_t> number = getConstantIntValue(size)) {
-      product = product * *number;
-      continue;
-    }
-    auto argument = dyn_cast<BlockArgument>(cast<Value>(size));
-    if (!argument || argument.getOwner() != &kernel.getBody().front() ||
-        argument.getArgNumber() < firstSize ||
-        argument.getArgNumber() >= firstSize + numSizes)
-      return op.emitOpError("has a dynamic size that is no argument of \"")
-             << kernel.getSymName() << "\"";
-    product = product *
-              builder.getAffineSymbolExpr(argument.getArgNumber() - firstSize);
-  }
-  return AffineMap::get(0, numSizes, product);
-}
-
 /// About 10 µs of work at one scalar op per cycle and eight lanes.
 static int64_t grainOf(linalg::GenericOp op) {
   int64_t work = 0;
@@ -420,56 +215,16 @@ static int64_t grainOf(linalg::GenericOp op) {
   return std::max<int64_t>(1, 65536 / std::max<int64_t>(work, 1));
 }
 
-static KernelRange constantRange(func::FuncOp kernel, unsigned sizes,
-                                 int64_t extent) {
-  AffineExpr expr = getAffineConstantExpr(extent, kernel.getContext());
-  return {AffineMap::get(0, sizes, expr), 1};
-}
-
 FailureOr<KernelRange> codegen::lowerToRangeLoops(func::FuncOp kernel) {
-  unsigned arguments = kernel.getNumArguments();
-  unsigned buffers = llvm::count_if(kernel.getArgumentTypes(), [](Type type) {
-    return isa<MemRefType>(type);
-  });
-  if (arguments < buffers + 2)
-    return kernel.emitOpError("is no kernel; expected buffers, sizes and the "
-                              "two indices of a range");
-  if (kernel->hasAttr("qopt.undivided"))
-    return constantRange(kernel, arguments - buffers - 2, 1);
-  SmallVector<linalg::GenericOp> generics(kernel.getOps<linalg::GenericOp>());
-  if (generics.empty()) {
-    // Simplification has found that it computes nothing: what remains is to
-    // fill the results, if they have elements.
-    SmallVector<linalg::FillOp> fills(kernel.getOps<linalg::FillOp>());
-    if (fills.empty())
-      return constantRange(kernel, arguments - buffers - 2, 0);
-    IRRewriter rewriter(fills.front());
-    FailureOr<linalg::GenericOp> filling =
-        linalg::generalizeNamedOp(rewriter, fills.front());
-    if (succeeded(filling))
-      generics.push_back(*filling);
-  }
-  if (generics.size() != 1)
-    return kernel.emitOpError("has ")
-           << generics.size() << " linalg.generic ops; expected one";
-  FailureOr<AffineMap> extent =
-      extentOf(generics.front(), kernel, buffers, arguments - buffers - 2);
-  if (failed(extent))
+  FailureOr<KernelForm> form = readKernelForm(kernel);
+  if (failed(form))
     return failure();
-  KernelRange range{*extent, grainOf(generics.front())};
-
-  llvm::SmallDenseMap<Value, Value> fills;
-  for (auto fill :
-       llvm::make_early_inc_range(kernel.getOps<linalg::FillOp>())) {
-    fills[fill.output()] = fill.value();
-    fill.erase();
-  }
-  SmallVector<Value> starts;
-  for (Value output : generics.front().getDpsInits())
-    starts.push_back(fills.lookup(output));
-  allowReassociation(generics.front());
-  linalg::GenericOp op = collapse(generics.front());
-  LoopWriter(op, starts, kernel.getArgument(arguments - 2),
+  if (!form->generic)
+    return KernelRange{form->extent, 1};
+  KernelRange range{form->extent, grainOf(form->generic)};
+  linalg::GenericOp op = simplifyDimensions(form->generic);
+  unsigned arguments = kernel.getNumArguments();
+  LoopWriter(op, form->starts, kernel.getArgument(arguments - 2),
              kernel.getArgument(arguments - 1))
       .write();
   op.erase();

@@ -4,6 +4,7 @@
 // RUN: not qopt-translate --qopt-to-ptx %t/name.mlir 2>&1 | FileCheck %s --check-prefix=NAME
 // RUN: not qopt-translate --qopt-to-ptx %t/update.mlir 2>&1 | FileCheck %s --check-prefix=UPDATE
 // RUN: not qopt-translate --qopt-to-ptx --arch=sm_80 %t/target.mlir 2>&1 | FileCheck %s --check-prefix=TARGET
+// RUN: not qopt-translate --qopt-to-ptx --arch=sm_80 %t/nvvm.mlir 2>&1 | FileCheck %s --check-prefix=NVVM
 // RUN: not qopt-translate --qopt-to-ptx %t/call.mlir 2>&1 | FileCheck %s --check-prefix=CALL
 // RUN: not qopt-translate --qopt-to-ptx %t/none.mlir 2>&1 | FileCheck %s --check-prefix=NONE
 // RUN: not qopt-translate --qopt-to-ptx --arch=sm_70 %t/none.mlir 2>&1 | FileCheck %s --check-prefix=ARCH
@@ -45,6 +46,16 @@ gpu.module @kernels {
   }
 }
 
+// NVVM: nvvm.mlir:3:10: error: 'nvvm.convert.f8x2.to.f16x2' op needs sm_89; the target is sm_80
+//--- nvvm.mlir
+gpu.module @kernels {
+  gpu.func @k(%p: !llvm.ptr<1>, %v: vector<2xi8>) kernel attributes {known_block_size = array<i32: 32, 1, 1>, nvvm.minctasm = 1 : i32} {
+    %0 = nvvm.convert.f8x2.to.f16x2 %v : vector<2xi8> (f8E4M3FN) -> vector<2xf16>
+    llvm.store %0, %p : vector<2xf16>, !llvm.ptr<1>
+    gpu.return
+  }
+}
+
 // CALL: error: the kernels call "elsewhere", which no GPU has; expected ops that code generation knows
 //--- call.mlir
 gpu.module @kernels {
@@ -55,7 +66,7 @@ gpu.module @kernels {
   }
 }
 
-// NONE: error: "{{.*}}none.mlir" has no gpu.module
+// NONE: error: "{{.*}}none.mlir" has no gpu.module and no kernels
 // ARCH: error: unknown architecture "sm_70"; expected one or more of sm_80, sm_90a, separated by commas
 //--- none.mlir
 module {}
