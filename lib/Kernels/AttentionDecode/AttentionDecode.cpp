@@ -46,6 +46,8 @@ Status attention_decode::isValid(const Problem &problem) {
     return unsupported("queries " + std::to_string(problem.queryStride) +
                        " elements apart; expected a multiple of 8 and no less "
                        "than all heads");
+  if (problem.window && !problem.causal)
+    return unsupported("a window without a causal mask");
   if (problem.context <= 0)
     return unsupported("a context of " + std::to_string(problem.context) +
                        " positions");
@@ -154,6 +156,8 @@ std::string attention_decode::symbolOf(const Problem &problem,
           quant::spell(problem.cache.value) + "_" + act + "_d" +
           std::to_string(problem.cache.keySize) + "_r" +
           std::to_string(schedule.blockRows());
+  if (!problem.causal)
+    name += "_all";
   if (problem.window)
     name += "_window";
   if (problem.softcap > 0)

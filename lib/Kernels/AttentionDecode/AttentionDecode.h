@@ -69,6 +69,7 @@ struct Problem {
   int64_t queryStride = 0; ///< elements from a token's queries to the next's
   int64_t context = 0;     ///< most positions of a sequence
   float scale = 1;         ///< of q · k
+  bool causal = true;      ///< else every query sees the whole sequence
   int64_t window = 0;      ///< keys that a query sees, itself included; 0: all
   float softcap = 0;       ///< c · tanh(score / c); 0: none
   bool slopes = false;     ///< ALiBi: slope[head] · (key − position) is added
@@ -140,8 +141,8 @@ Launch launchOf(const Problem &problem, const Schedule &schedule,
                 int64_t context);
 
 /// `attention_decode_<arch>_<act>_<key>_<value>_<act>_d<size>_r<rows>
-/// [_window][_softcap][_slopes][_sinks]`, attention_prefill where warps divide
-/// rows
+/// [_all][_window][_softcap][_slopes][_sinks]`, attention_prefill where warps
+/// divide rows
 std::string symbolOf(const Problem &problem, const Schedule &schedule,
                      const target::Target &target);
 

@@ -35,6 +35,7 @@ private:
   void push(Kernel::Values &values, const State &state);
   State pop(Kernel::Values &values);
   void walkTiles();
+  void startTiles(Int ring, bool early);
   bool dividesRows() const { return schedule.division == Division::Rows; }
   /// A barrier of those who share a stage.
   void syncReaders();

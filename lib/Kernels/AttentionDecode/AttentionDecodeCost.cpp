@@ -17,7 +17,8 @@ static std::string spell(const target::Figure &figure) {
 }
 
 /// Lane instructions of the main loop for a stored element, over all rows of a
-/// tile of 8: counted in the assembled sm_90a kernels for heads of 128 channels.
+/// tile of 8: counted in the assembled sm_90a kernels for heads of 128
+/// channels.
 static double instructionsOf(const quant::Format &format) {
   switch (format.element) {
   case quant::ElementType::Int8:
@@ -35,69 +36,122 @@ static void add(Cost &cost, std::string_view name, double seconds,
   cost.seconds += seconds;
 }
 
-Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
-                              const target::Target &target, int64_t sequences,
-                              int64_t tokens, int64_t context) {
-  Plan plan = planOf(problem, schedule);
-  Launch launch =
-      launchOf(problem, schedule, target, sequences, tokens, context);
-  const target::Rates &rates = target.rates;
-  const cuda::KvPageLayout &cache = problem.cache;
-  int64_t seen =
-      problem.window ? std::min(context, problem.window + tokens - 1) : context;
-  int64_t scales =
-      (plan.keyScaleBytes ? 2 : 0) + (plan.valueScaleBytes ? 2 : 0);
-  int64_t rowBlocks = launch.y / cache.keyHeads;
-  Cost cost{};
-  cost.cacheBytes = sequences * cache.keyHeads * seen *
-                    (plan.keyRow + plan.valueRow + scales);
-  cost.activationBytes = sequences * tokens * problem.heads *
-                         (cache.keySize + cache.valueSize) * 2;
-  cost.partialBytes = 2 * launch.workspaceBytes;
-  cost.flops =
-      2.0 * double(sequences * cache.keyHeads * rowBlocks) *
-      double(seen * schedule.rows() * (cache.keySize + cache.valueSize));
+namespace {
+/// What the terms share.
+struct Work {
+  const Problem &problem;
+  const Schedule &schedule;
+  const target::Target &target;
+  Plan plan;
+  Launch launch;
+  int64_t seen;      ///< positions of a sequence
+  int64_t positions; ///< of all sequences, key heads and blocks of rows
+  double latency;    ///< of a load while the memory is busy
 
-  double stream =
-      double(cost.cacheBytes * rowBlocks) / rates.streamBandwidth.value;
+  int64_t blocks() const { return launch.x * launch.y * launch.z; }
+  int64_t room() const {
+    return int64_t(target.multiprocessors) * schedule.blocksPerSm;
+  }
+  double waves() const {
+    if (blocks() <= room())
+      return 1;
+    return double(ceilDiv(blocks(), room()) * room()) / double(blocks());
+  }
+};
+} // namespace
+
+/// The cache's way to the SMs; the result: seconds of all its terms.
+static double addStream(Cost &cost, const Work &work, double bytes) {
+  const target::Rates &rates = work.target.rates;
+  double stream = bytes / rates.streamBandwidth.value;
   add(cost, "cache", stream,
-      std::to_string(cost.cacheBytes) + " bytes, once for each of " +
-          std::to_string(rowBlocks) + " blocks of rows; " +
+      std::to_string(int64_t(bytes)) +
+          " bytes, those of the cache once for each block of rows; " +
           spell(rates.streamBandwidth));
-  int64_t blocks = launch.x * launch.y * launch.z;
-  int64_t room = int64_t(target.multiprocessors) * schedule.blocksPerSm;
-  double waves = double(ceilDiv(blocks, room) * room) / double(blocks);
-  add(cost, "tail", stream * (waves - 1),
-      std::to_string(blocks) + " equal blocks in " + std::to_string(room) +
-          " places");
+  double tail = stream * (work.waves() - 1);
+  add(cost, "tail", tail,
+      std::to_string(work.blocks()) + " equal blocks in " +
+          std::to_string(work.room()) + " places");
+  // Little's law, where there are few blocks.
+  double inFlight =
+      double(std::min(work.blocks(), work.room()) * work.schedule.warps *
+             (work.schedule.stages - 1) * work.plan.stageBytes);
+  double limited = bytes * work.latency / inFlight;
+  double excess = std::max(0.0, limited - stream - tail);
+  add(cost, "latency", excess,
+      std::to_string(int64_t(inFlight)) +
+          " bytes in flight, what exceeds the stream; " +
+          spell(rates.bytesInFlight));
+  return stream + tail + excess;
+}
+
+static void addArithmetic(Cost &cost, const Work &work, double streamed) {
+  const target::Rates &rates = work.target.rates;
+  const cuda::KvPageLayout &cache = work.problem.cache;
   double tensor =
       cost.flops / (rates.tensorHalf.value * rates.mmaSyncPart.value);
-  double elements = double(sequences * cache.keyHeads * seen * rowBlocks);
   constexpr double issuePart = 0.6; // that a main loop reaches
-  double issue = elements *
+  double issue = double(work.positions) *
                  (double(cache.keySize) * instructionsOf(cache.key) +
                   double(cache.valueSize) * instructionsOf(cache.value)) /
                  (rates.issue.value * issuePart * rates.clock.value *
-                  target.multiprocessors);
-  double arithmetic = std::max(tensor, issue) * waves;
-  add(cost, "arithmetic", std::max(0.0, arithmetic - stream * waves),
+                  work.target.multiprocessors);
+  // Blocks that are too few leave SMs without work.
+  double idle =
+      std::max(1.0, work.target.multiprocessors / double(work.blocks()));
+  double arithmetic = std::max(tensor, issue) * work.waves() * idle;
+  add(cost, "arithmetic", std::max(0.0, arithmetic - streamed),
       std::string(issue > tensor ? "instructions at 60 % issue" : "products") +
           ", what exceeds the stream; " + spell(rates.clock));
+}
+
+Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
+                              const target::Target &target, int64_t sequences,
+                              int64_t tokens, int64_t context) {
+  const target::Rates &rates = target.rates;
+  const cuda::KvPageLayout &cache = problem.cache;
+  Work work{problem,
+            schedule,
+            target,
+            planOf(problem, schedule),
+            launchOf(problem, schedule, target, sequences, tokens, context),
+            context,
+            0,
+            0};
+  if (problem.window)
+    work.seen = std::min(context, problem.window + tokens - 1);
+  int64_t rowBlocks = work.launch.y / cache.keyHeads;
+  work.positions = sequences * cache.keyHeads * rowBlocks * work.seen;
+  work.latency = rates.bytesInFlight.value * target.multiprocessors /
+                 rates.streamBandwidth.value;
+  int64_t scales =
+      (work.plan.keyScaleBytes ? 2 : 0) + (work.plan.valueScaleBytes ? 2 : 0);
+  Cost cost{};
+  cost.cacheBytes = work.positions / rowBlocks *
+                    (work.plan.keyRow + work.plan.valueRow + scales);
+  cost.activationBytes = sequences * tokens * problem.heads *
+                         (cache.keySize + cache.valueSize) * 2;
+  cost.partialBytes = 2 * work.launch.workspaceBytes;
+  cost.flops = 2.0 * double(work.positions) *
+               double(schedule.rows() * (cache.keySize + cache.valueSize));
+
+  double streamed = addStream(cost, work, double(cost.cacheBytes * rowBlocks));
+  addArithmetic(cost, work, streamed);
   // The first tile comes after the page table and its own latency.
-  double latency = rates.bytesInFlight.value * target.multiprocessors /
-                   rates.streamBandwidth.value;
-  add(cost, "ramp", 2 * latency,
+  add(cost, "ramp", 2 * work.latency,
       "page table, then the first tile, a loaded latency each; " +
           spell(rates.bytesInFlight));
-  if (launch.x > 1)
+  if (work.launch.x > 1)
     add(cost, "combine",
-        double(cost.partialBytes) / rates.copyBandwidth.value + 2 * latency,
-        std::to_string(launch.x) +
-            " splits through the workspace, its counter "
-            "and its reads a latency each; " +
+        double(cost.partialBytes) / rates.copyBandwidth.value +
+            2 * work.latency,
+        std::to_string(work.launch.x) +
+            " splits through the workspace, its counter and its reads a "
+            "latency each; " +
             spell(rates.copyBandwidth));
   add(cost, "dependency", rates.dependencyGap.value,
       spell(rates.dependencyGap));
-  cost.roofPart = stream / cost.seconds;
+  cost.roofPart =
+      double(cost.cacheBytes) / rates.streamBandwidth.value / cost.seconds;
   return cost;
 }

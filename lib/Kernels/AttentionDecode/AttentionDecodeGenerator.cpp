@@ -89,7 +89,8 @@ Int Body::findPlace() {
       min(tokens * sharing - firstRow, k.constant(schedule.blockRows()));
   rows = blockRows;
 
-  end = positionOf(max(rows, k.constant(1)) - 1) + 1;
+  end = problem.causal ? positionOf(max(rows, k.constant(1)) - 1) + 1
+                       : context + tokens;
   first = problem.window ? max(positionOf(k.constant(0)) + 1 - problem.window,
                                k.constant(0))
                          : k.constant(0);
@@ -173,29 +174,31 @@ Body::State Body::pop(Kernel::Values &values) {
   return state;
 }
 
-/// Tiles of positions before the new tokens are there already: the first stages
-/// of them are on their way before the dependency point.
+/// Starts the copies of the first stages: `early` those of tiles that lie
+/// before the new tokens, whose positions are there already, else the others.
+void Body::startTiles(Int ring, bool early) {
+  for (int i = 0; i + 1 < schedule.stages; ++i) {
+    Int tile = tileAt(k.constant(i));
+    Int stop = (tile + 1) * schedule.tile;
+    Flag now = early ? stop < context + 1 : context < stop;
+    k.when(k.constant(i) < count && now, [&] {
+      copyTile(tile, findPages(tile), ring + i * plan.stageBytes);
+    });
+    if (!early)
+      commitCopies(k);
+  }
+}
+
 void Body::walkTiles() {
   int ahead = schedule.stages - 1;
   int64_t stageBytes = plan.stageBytes;
   Int ring = dividesRows() ? stages
                            : stages + k.warp() * (schedule.stages * stageBytes);
-  auto begin = [&](bool early) {
-    for (int i = 0; i < ahead; ++i) {
-      Int tile = tileAt(k.constant(i));
-      Flag isOld = (tile + 1) * schedule.tile < context + 1;
-      Flag now = early ? isOld : context < (tile + 1) * schedule.tile;
-      k.when(k.constant(i) < count && now,
-             [&] { copyTile(tile, findPages(tile), ring + i * stageBytes); });
-      if (!early)
-        commitCopies(k);
-    }
-  };
-  begin(true);
+  startTiles(ring, /*early=*/true);
   k.waitForPredecessor();
   loadQueries();
   findRows();
-  begin(false);
+  startTiles(ring, /*early=*/false);
 
   Kernel::Values values;
   push(values, startState());

@@ -192,7 +192,8 @@ Body::Scores Body::finishScores(Int stage, Int tile, Scores scores) {
 /// Hides what a row does not see, in the tiles where some row does not see all.
 Body::Scores Body::maskScores(Int tile, Scores scores) {
   Int start = tile * schedule.tile;
-  Flag hides = positionOf(k.constant(0)) < start + (schedule.tile - 1);
+  Int sure = problem.causal ? positionOf(k.constant(0)) : end - 1;
+  Flag hides = sure < start + (schedule.tile - 1);
   if (problem.window)
     hides = hides || start + (problem.window - 1) < end - 1;
   Kernel::Values values;
@@ -206,7 +207,7 @@ Body::Scores Body::maskScores(Int tile, Scores scores) {
              block = j / 4 / schedule.rowTiles;
       Int position = start + g + int64_t(block * 16 + i / 2 * 8);
       Int own = positions[row][i % 2];
-      Flag sees = position < own + 1;
+      Flag sees = position < (problem.causal ? own + 1 : end);
       if (problem.window)
         sees = sees && own - problem.window < position;
       all[j] = select(sees, Real{{&k, all[j]}}, hidden).value;

@@ -15,7 +15,8 @@ using namespace qopt;
 using namespace qopt::kernels::attention_decode;
 
 /// Launches the case's kernel on its arrays, which get the result.
-static Status run(const Case &test, Arrays &arrays, uint64_t seed) {
+static StatusOr<emulator::Statistics> run(const Case &test, Arrays &arrays,
+                                          uint64_t seed) {
   StatusOr<std::string> ptx = buildPtx(test);
   if (!ptx)
     return ptx.status();
@@ -36,12 +37,12 @@ static Status run(const Case &test, Arrays &arrays, uint64_t seed) {
   }
   emulator::LaunchOptions options;
   options.seed = seed;
+  options.countMemory = true;
   const Launch &launch = test.launch;
-  auto statistics = emulator::launch(
+  return emulator::launch(
       *kernel, {uint32_t(launch.x), uint32_t(launch.y), uint32_t(launch.z)},
       {uint32_t(launch.threads)}, size_t(launch.sharedBytes), arguments, memory,
       options);
-  return statistics ? Status() : statistics.status();
 }
 
 static void expectRight(const std::string &text) {
@@ -49,9 +50,10 @@ static void expectRight(const std::string &text) {
   StatusOr<Case> test = parseCase(text);
   ASSERT_TRUE(test.ok()) << test.status().message();
   Arrays arrays = makeArrays(*test);
-  Status status = run(*test, arrays, test->seed);
-  ASSERT_TRUE(status.ok()) << status.message();
-  status = check(*test, arrays, arrays.arguments[1], arrays.arguments[7]);
+  auto statistics = run(*test, arrays, test->seed);
+  ASSERT_TRUE(statistics.ok()) << statistics.status().message();
+  Status status =
+      check(*test, arrays, arrays.arguments[1], arrays.arguments[7]);
   EXPECT_TRUE(status.ok()) << status.message();
 }
 
@@ -89,8 +91,8 @@ INSTANTIATE_TEST_SUITE_P(Attention, HeadSizes,
 
 TEST(Attention, masks) {
   for (const char *mask :
-       {"window=1", "window=17", "window=40", "softcap=20", "slopes", "sinks",
-        "window=33 softcap=5 slopes sinks"}) {
+       {"window=1", "window=17", "window=40", "softcap=20", "all", "slopes",
+        "sinks", "window=33 softcap=5 slopes sinks"}) {
     std::string text = std::string(mask) + " heads=4 kv=2 d=32 key=int8";
     expectRight(text + " sequences=1:99,3:61 splits=2 tilesperwarp=1");
     expectRight(text + " prefill sequences=35:20,1:50");
@@ -134,5 +136,30 @@ TEST(Attention, everyOrderGivesTheSameBits) {
     EXPECT_EQ(std::memcmp(arrays.arguments[1].data(), first.arguments[1].data(),
                           first.arguments[1].bytes()),
               0);
+  }
+}
+
+/// A long walk reads its cache once, and its main loop meets no bank twice.
+TEST(Attention, trafficAndBanks) {
+  for (const char *format : {"f16", "int8", "int4"}) {
+    SCOPED_TRACE(format);
+    StatusOr<Case> test =
+        parseCase(std::string("heads=4 kv=1 d=128 page=64 sequences=1:1023 "
+                              "splits=1 key=") +
+                  format + " value=" + format);
+    ASSERT_TRUE(test.ok());
+    Arrays arrays = makeArrays(*test);
+    auto statistics = run(*test, arrays, 1);
+    ASSERT_TRUE(statistics.ok()) << statistics.status().message();
+    const cuda::KvPageLayout &cache = test->problem.cache;
+    int64_t bytes = 1024 / 64 *
+                    (cache.keyCodeBytes() + cache.keyScaleBytes() +
+                     cache.valueCodeBytes() + cache.valueScaleBytes());
+    EXPECT_LE(double(statistics->sectorsTouchedRead * 32),
+              1.05 * double(bytes));
+    uint64_t loops = 1024 / uint64_t(test->schedule.tile);
+    for (const auto &[line, conflicts] : statistics->conflicts)
+      if (conflicts.accesses >= loops) // the end of a kernel has less
+        EXPECT_EQ(conflicts.conflicts, 0u) << "line " << line;
   }
 }

@@ -74,6 +74,7 @@ static Status parseProblem(const Options &options, Case &test) {
     problem.activation = act->type;
   problem.window = int64_t(number(options, "window", 0));
   problem.softcap = float(number(options, "softcap", 0));
+  problem.causal = !options.count("all");
   problem.slopes = options.count("slopes");
   problem.sinks = options.count("sinks");
   problem.scale = float(1 / std::sqrt(double(cache.keySize)));

@@ -20,9 +20,9 @@ struct SequenceCase {
 };
 
 /// "heads=8 kv=2 d=64 dv=64 page=16 key=int8 value=f16 act=f16
-/// sequences=1:37,3:100 window=20 softcap=30 slopes sinks prefill arch=sm_90a",
-/// and `splits`, `tile`, `warps`, `stages`, `rowtiles`, `tilesperwarp` to
-/// change what the schedule chose.
+/// sequences=1:37,3:100 window=20 softcap=30 all slopes sinks prefill
+/// arch=sm_90a", and `splits`, `tile`, `warps`, `stages`, `rowtiles`,
+/// `tilesperwarp` to change what the schedule chose.
 struct Case {
   Problem problem;
   Schedule schedule;

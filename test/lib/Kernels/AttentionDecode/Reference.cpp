@@ -47,8 +47,10 @@ static Expected expectedOf(const Case &test, const Arrays &arrays,
   int64_t size = problem.cache.valueSize;
   int64_t first =
       problem.window ? std::max<int64_t>(position + 1 - problem.window, 0) : 0;
+  const SequenceCase &seen = test.sequences[sequence];
+  int64_t end = problem.causal ? position + 1 : seen.context + seen.tokens;
   std::vector<double> scores;
-  for (int64_t key = first; key <= position; ++key)
+  for (int64_t key = first; key < end; ++key)
     scores.push_back(
         scoreOf(test, arrays, sequence, token, head, position, key));
   double largest = *std::max_element(scores.begin(), scores.end());
@@ -61,7 +63,7 @@ static Expected expectedOf(const Case &test, const Arrays &arrays,
   // f32 and add less.
   double unit = problem.activation == ElementType::BF16 ? 0x1p-8 : 0x1p-11;
   Expected result{std::vector<double>(size), std::vector<double>(size)};
-  for (int64_t key = first; key <= position; ++key)
+  for (int64_t key = first; key < end; ++key)
     for (int64_t i = 0; i < size; ++i) {
       double value = arrays.values[sequence][(key * problem.cache.keyHeads +
                                               head / problem.sharing()) *
