@@ -135,7 +135,8 @@ TEST(Findings, SeveralWhenAsked) {
 }
 
 TEST(Findings, ChecksCanBeTurnedOff) {
-  KernelRun run(head + "ld.global.u32 %r3, [%rd2];\nst.global.u32 [%rd1], %r3;");
+  KernelRun run(head +
+                "ld.global.u32 %r3, [%rd2];\nst.global.u32 [%rd1], %r3;");
   run.allocate(128);
   run.options.checks = Checks::none();
   EXPECT_TRUE(run.launch({4}, {32}).ok());
