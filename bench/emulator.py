@@ -3,8 +3,7 @@
 
     bench/emulator.py build kernel.ptx --grid X --block X --args args.npz [--kernel NAME] [--shared BYTES] [--runs N]
 
-Runs the kernel on one thread and prints the best of N runs, by processor time of the launch alone. Numbers do not depend
-on what else the machine does, but on its clock.
+Runs the kernel on one thread and prints the best of N runs, by processor time of the launch alone.
 """
 
 import argparse
@@ -42,7 +41,8 @@ def main():
     options = parser.parse_args()
     for checks in ("none", "all"):
         count, seconds = measure(options, checks)
-        print(f"checks {checks:5}: {count / 1e6:9.1f} M lane instructions in {seconds:6.3f} s: {count / seconds / 1e6:6.1f} M/s")
+        rate = count / seconds / 1e6
+        print(f"checks {checks:5}: {count / 1e6:9.1f} M lane instructions in {seconds:6.3f} s: {rate:6.1f} M/s")
 
 
 if __name__ == "__main__":

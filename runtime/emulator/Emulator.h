@@ -49,7 +49,8 @@ struct LaunchOptions {
   /// Blocks that are on the device at one time, so that blocks which wait for
   /// each other make progress; later blocks start when one has ended.
   unsigned residentBlocks = 264;
-  uint64_t maximumInstructions = 0; ///< of a warp, 0: no watchdog
+  /// Of a warp, then the watchdog ends the launch; 0: none.
+  uint64_t maximumInstructions = uint64_t(1) << 28;
   unsigned maximumFindings = 1;
   bool countMemory = false; ///< sectors and bank conflicts in the statistics
 };

@@ -9,7 +9,7 @@
 namespace qopt::emulator {
 namespace {
 
-constexpr size_t mostShared = 227 * 1024;
+constexpr size_t mostShared = size_t(227) * 1024;
 
 Status invalid(const std::string &message) {
   return Status(StatusCode::InvalidArgument, message);

@@ -157,6 +157,7 @@ Status Memory::read(void *to, uint64_t address, size_t bytes) {
 std::vector<Allocation *> Memory::allocations() const {
   std::lock_guard<std::mutex> lock(mutex);
   std::vector<Allocation *> all;
+  all.reserve(sorted.size());
   for (const std::unique_ptr<Allocation> &allocation : sorted)
     all.push_back(allocation.get());
   return all;

@@ -111,6 +111,22 @@ int64_t Warp::key(const Group &group) const {
          (int64_t(group.frames.size()) << 32);
 }
 
+/// Lanes of a register from one image of it to another.
+static void copyLanes(uint8_t *to, const uint8_t *from, size_t bytes,
+                      uint32_t mask) {
+  if (bytes == 0) { // a predicate
+    uint32_t kept, taken;
+    std::memcpy(&kept, to, 4);
+    std::memcpy(&taken, from, 4);
+    kept = (kept & ~mask) | (taken & mask);
+    std::memcpy(to, &kept, 4);
+    return;
+  }
+  forLanes(mask, [&](unsigned lane) {
+    std::memcpy(to + lane * bytes, from + lane * bytes, bytes);
+  });
+}
+
 /// Lanes of `from` become lanes of `into`. Their calls may have been made at
 /// other times, so every lane keeps the registers that were saved for it.
 void Warp::join(Group &into, const Group &from) {
@@ -122,18 +138,9 @@ void Warp::join(Group &into, const Group &from) {
     uint8_t *to = frame.saved.data();
     const uint8_t *source = from.frames[i].saved.data();
     for (auto [slot, bytes] : program.functions[frame.function].registers) {
-      if (bytes == 0) {
-        uint32_t mine, theirs;
-        std::memcpy(&mine, to, 4);
-        std::memcpy(&theirs, source, 4);
-        mine = (mine & ~from.mask) | (theirs & from.mask);
-        std::memcpy(to, &mine, 4);
-      }
-      forLanes(from.mask, [&, bytes = bytes](unsigned lane) {
-        std::memcpy(to + lane * bytes, source + lane * bytes, bytes);
-      });
-      to += bytes ? bytes * lanes : 4;
-      source += bytes ? bytes * lanes : 4;
+      copyLanes(to, source, bytes, from.mask);
+      to += bytes ? size_t(bytes) * lanes : 4;
+      source += bytes ? size_t(bytes) * lanes : 4;
     }
   }
 }
@@ -379,7 +386,7 @@ Step Warp::call(const Inst &inst, uint32_t mask) {
   if (callee.recursive)
     for (auto [slot, bytes] : caller.registers)
       frame.saved.insert(frame.saved.end(), file + slot,
-                         file + slot + (bytes ? bytes * lanes : 4));
+                         file + slot + (bytes ? size_t(bytes) * lanes : 4));
   copyParameters(site.arguments, mask, here.frameBase, base);
   here.frames.push_back(std::move(frame));
   here.frameBase = base;
@@ -409,17 +416,8 @@ Step Warp::leave(const Inst &inst, uint32_t mask) {
     // Only these lanes come back; others may be elsewhere in the recursion.
     const uint8_t *from = frame.saved.data();
     for (auto [slot, bytes] : program.functions[frame.function].registers) {
-      if (bytes == 0) {
-        uint32_t before;
-        std::memcpy(&before, from, 4);
-        predicate(slot) = (predicate(slot) & ~mask) | (before & mask);
-        from += 4;
-        continue;
-      }
-      forLanes(mask, [&, slot = slot, bytes = bytes](unsigned lane) {
-        std::memcpy(file + slot + lane * bytes, from + lane * bytes, bytes);
-      });
-      from += bytes * lanes;
+      copyLanes(file + slot, from, bytes, mask);
+      from += bytes ? size_t(bytes) * lanes : 4;
     }
   }
   copyParameters(program.calls[frame.call].results, mask, calleeBase,

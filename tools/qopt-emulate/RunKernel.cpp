@@ -127,7 +127,7 @@ Status compare(const std::vector<Tensor> &first,
     const uint8_t *a = first[i].as<uint8_t>(), *b = other[i].as<uint8_t>();
     int64_t differing = 0, at = -1;
     for (int64_t n = first[i].elements(); n-- > 0;)
-      if (std::memcmp(a + size_t(n) * size, b + size_t(n) * size, size)) {
+      if (std::memcmp(a + size_t(n) * size, b + size_t(n) * size, size) != 0) {
         ++differing;
         at = n;
       }
@@ -145,6 +145,7 @@ Status compare(const std::vector<Tensor> &first,
 
 Status write(const std::string &path, const std::vector<Tensor> &arrays) {
   std::vector<TensorView> views;
+  views.reserve(arrays.size());
   for (const Tensor &array : arrays)
     views.push_back(array.view());
   return io::writeNpz(path, views);

@@ -17,7 +17,10 @@ static Status parseExtent(const std::string &option, const std::string &text,
     bool more = end != last && *end == ',' && i < 2;
     if (failed != std::errc() || values[i] == 0 || (end != last && !more))
       return {StatusCode::InvalidArgument,
-              option + ": expected X,Y,Z of at least 1, got \"" + text + "\""};
+              std::string(option)
+                  .append(": expected X,Y,Z of at least 1, got \"")
+                  .append(text)
+                  .append("\"")};
     at = end + 1;
     if (end == last)
       break;
@@ -56,7 +59,6 @@ int main(int argc, char **argv) {
                "access.\n",
                "qopt-emulate");
   emulate::EmulateOptions options;
-  options.launch.maximumInstructions = uint64_t(1) << 32;
   std::string grid = "1", block = "32";
   std::vector<std::string> checks;
   app.add_option("ptx", options.ptx, "file of PTX text")->required();
@@ -66,7 +68,7 @@ int main(int argc, char **argv) {
   app.add_option("--block", block, "threads of a block: X,Y,Z [32]");
   app.add_option("--shared", options.shared,
                  "bytes of dynamic shared memory [0]")
-      ->check(cli::between(0, 227 * 1024));
+      ->check(cli::between(0, int64_t(227) * 1024));
   app.add_option("--args", options.arguments,
                  ".npz with arg0, arg1, …: arrays are copied to the device "
                  "and back, 0-d arrays are passed by value");
@@ -85,7 +87,7 @@ int main(int argc, char **argv) {
                  "findings to report before the kernel is stopped [1]")
       ->check(cli::between(1, 1000000));
   app.add_option("--max-instructions", options.launch.maximumInstructions,
-                 "of one warp; then the kernel is stopped; 0: none [2^32]");
+                 "of one warp; then the kernel is stopped; 0: none [2^28]");
   app.add_option("--threads", options.launch.threads,
                  "of the host; 0: one for each processor [0]")
       ->check(cli::between(0, 1024));

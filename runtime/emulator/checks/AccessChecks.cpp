@@ -59,7 +59,10 @@ public:
       return;
     }
     // A reader that the new one knows of adds nothing; of others, one stays.
-    if (cell.read.none() || known(cell.read, mark.lane()) ||
+    if ((cell.read.bits & whenMask) == (mark.bits & whenMask) &&
+        (cell.read.bytes() & mark.bytes()) == mark.bytes())
+      return; // the warp has read it since it last published anything
+    if (cell.read.none() || known(cell.read, mark.lane(), lastRead) ||
         (warp.block.worker.random.next() & 1)) {
       cell.read = mark;
       cell.readInst = position;
@@ -69,6 +72,10 @@ public:
   /// False when the launch stops; `raced` says that there was a finding.
   bool word(AccessCell &cell, AccessMark mark, uint64_t address,
             const char *space, bool &raced) {
+    if (isQuick(cell, mark)) {
+      remember(cell, mark);
+      return true;
+    }
     if (const char *verb = against(cell, mark)) {
       raced = true;
       char text[64];
@@ -85,8 +92,18 @@ public:
   }
 
 private:
-  /// The earlier access happened before what this lane does now.
-  bool known(AccessMark mark, unsigned lane) {
+  /// Most words were last touched when their neighbours were, by warps whose
+  /// clocks have just been looked up.
+  bool isQuick(const AccessCell &cell, AccessMark mark) const {
+    uint64_t written = cell.write.bits & whenMask;
+    uint64_t readAt = cell.read.bits & whenMask;
+    bool quickWrite = cell.write.none() || written == lastWrite;
+    return quickWrite && (!write || cell.read.none() || readAt == lastRead);
+  }
+
+  /// The earlier access happened before what this lane does now. `lastKnown`
+  /// keeps the moment, if it was another warp's.
+  bool known(AccessMark mark, unsigned lane, uint64_t &lastKnown) {
     if ((mark.bits & whenMask) == lastKnown)
       return true;
     if (mark.warp() == warp.clocks.warp)
@@ -99,7 +116,8 @@ private:
 
   bool collides(AccessMark earlier, AccessMark now, uint32_t earlierInst,
                 bool earlierWrote) {
-    if (!(earlier.bytes() & now.bytes()) || known(earlier, now.lane()))
+    if (!(earlier.bytes() & now.bytes()) ||
+        known(earlier, now.lane(), earlierWrote ? lastWrite : lastRead))
       return false;
     if (earlier.atomic() && strong) {
       bool sameBlock = earlier.warp() / grid.warpsPerBlock() ==
@@ -116,7 +134,7 @@ private:
   const Inst &inst;
   uint32_t position;
   bool write, strong, blockScope;
-  uint64_t lastKnown = ~uint64_t(0);
+  uint64_t lastWrite = ~uint64_t(0), lastRead = ~uint64_t(0);
   AccessMark other;
   uint32_t otherInst = 0;
 };
@@ -199,6 +217,21 @@ bool checkGlobalBytes(Warp &warp, const Inst &inst, uint32_t &mask,
   return true;
 }
 
+/// What all of the bytes, and any of them, are; with `write` they become
+/// written.
+std::pair<uint8_t, uint8_t> bytesState(uint8_t *state, unsigned bytes,
+                                       bool write) {
+  uint8_t all = 0xff, any = 0;
+  for (unsigned i = 0; i < bytes; ++i) {
+    all &= state[i];
+    any |= state[i];
+  }
+  if (write && all != SharedShadow::Written)
+    for (unsigned i = 0; i < bytes; ++i)
+      state[i] |= SharedShadow::Written;
+  return {all, any};
+}
+
 /// State of the bytes: pending copies and bytes that no one has written.
 bool checkSharedBytes(Warp &warp, const Inst &inst, uint32_t &mask,
                       unsigned bytes, AccessKind kind,
@@ -209,25 +242,23 @@ bool checkSharedBytes(Warp &warp, const Inst &inst, uint32_t &mask,
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint32_t offset = uint32_t(addresses[lane] - sharedBase);
-    uint8_t all = SharedShadow::Written, any = 0;
-    for (uint32_t i = offset; i < offset + bytes; ++i) {
-      all &= shadow.state[i];
-      any |= shadow.state[i];
-      if (kind != AccessKind::Read)
-        shadow.state[i] |= SharedShadow::Written;
-    }
+    auto [all, any] = bytesState(shadow.state.data() + offset, bytes,
+                                 kind != AccessKind::Read);
+    bool pending = any & SharedShadow::Pending && checks.copies;
+    bool unwritten = !(all & SharedShadow::Written) && checks.initialised &&
+                     kind != AccessKind::Write;
+    if (!pending && !unwritten)
+      continue;
     std::string detail;
     FindingKind finding = FindingKind::Uninitialised;
-    if (any & SharedShadow::Pending && checks.copies) {
+    if (pending) {
       finding = FindingKind::AsyncCopy;
       detail = "are the destination of the asynchronous copy of line " +
                std::to_string(shadow.pendingLine[offset / 4]) +
                " that no wait has finished";
-    } else if (!all && kind != AccessKind::Write && checks.initialised) {
+    } else {
       detail = "were never written";
     }
-    if (detail.empty())
-      continue;
     mask &= ~(1u << lane);
     if (!warp.report(inst, finding, 1u << lane,
                      std::to_string(bytes) + " bytes at shared offset " +

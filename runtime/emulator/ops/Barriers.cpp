@@ -77,22 +77,24 @@ bool decodeBarrier(Decoder &decoder) {
   if (reduces) {
     bool counts = decoder.has("popc");
     if (!decoder.expectOperands(3, 4) ||
-        !decoder.destination(decoder.operand(at++),
-                             counts ? OperandType::Word
-                                    : OperandType::Predicate))
+        !decoder.destination(decoder.operand(0), counts
+                                                     ? OperandType::Word
+                                                     : OperandType::Predicate))
       return false;
     decoder.inst.offset = int64_t(counts               ? BarrierVote::Count
                                   : decoder.has("and") ? BarrierVote::All
                                                        : BarrierVote::Any);
+    at = 1;
     --last;
   }
   // bar.x is barrier.x.aligned.
   if (decoder.instruction().opcode == "bar" || decoder.has("aligned"))
     decoder.inst.aux |= Aligned;
-  if (at >= last || !decoder.source(decoder.operand(at++), OperandType::Word))
+  if (at >= last || !decoder.source(decoder.operand(at), OperandType::Word))
     return decoder.fail("expected the number of a barrier");
+  ++at;
   if (at < last) {
-    if (!decoder.source(decoder.operand(at++), OperandType::Word))
+    if (!decoder.source(decoder.operand(at), OperandType::Word))
       return false;
   } else {
     decoder.constant(0, OperandType::Word);

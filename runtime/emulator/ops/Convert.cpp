@@ -17,7 +17,8 @@ template <typename T> constexpr const char *intName() {
 }
 
 template <typename To, typename From> void addBetweenInts(OpTable &table) {
-  std::string t = std::string(".") + intName<To>() + "." + intName<From>();
+  std::string t = ".";
+  t.append(intName<To>()).append(".").append(intName<From>());
   table.add<[](From a) { return To(a); }>("cvt" + t);
   table.add<&saturateInteger<To, From>>("cvt.sat" + t);
 }
@@ -26,7 +27,8 @@ template <Rounding R, typename Int>
 void addIntFloat(OpTable &table, const std::string &rounding) {
   std::string integer = intName<Int>();
   for (const char *sat : {"", ".sat"}) {
-    std::string back = "cvt" + rounding + "i" + sat + "." + integer;
+    std::string back = "cvt";
+    back.append(rounding).append("i").append(sat).append(".").append(integer);
     table.add<[](float a) { return toInteger<Int, R>(a); }>(back + ".f32");
     table.add<[](double a) { return toInteger<Int, R>(a); }>(back + ".f64");
     table.add<[](uint16_t a) { return toInteger<Int, R>(widen<Float16>(a)); }>(
@@ -34,7 +36,7 @@ void addIntFloat(OpTable &table, const std::string &rounding) {
     table.add<[](uint16_t a) { return toInteger<Int, R>(widen<Bfloat16>(a)); }>(
         back + ".bf16");
     table.add<[](float a) { return toInteger<Int, R>(flush(a)); }>(
-        "cvt" + rounding + "i.ftz" + sat + "." + integer + ".f32");
+        std::string(back).insert(3 + rounding.size() + 1, ".ftz") + ".f32");
   }
   table.add<[](Int a) {
     return std::bit_cast<float>(narrowInteger<Float32, R>(a));

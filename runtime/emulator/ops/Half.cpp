@@ -3,6 +3,7 @@
 #include "runtime/emulator/numerics/Half.h"
 #include "runtime/emulator/OpTable.h"
 #include "runtime/emulator/numerics/Approximate.h"
+#include "runtime/emulator/ops/HalfLanes.h"
 
 namespace qopt::emulator {
 namespace {
@@ -85,6 +86,48 @@ template <typename Format, auto F> uint16_t throughFloat(uint16_t code) {
   return fromFloat<Format>(F(widen<Format>(code)));
 }
 
+/// A pair instruction whose full warps take a function of HalfLanes.
+template <auto Member, Handler OfSomeLanes>
+Step runAllPairs(Warp &warp, const Inst &inst, uint32_t mask) {
+  if (mask != fullMask)
+    return OfSomeLanes(warp, inst, mask);
+  const uint32_t *a = warp.lanes32(inst.source(0));
+  const uint32_t *b = warp.lanes32(inst.source(1));
+  uint32_t *d = warp.lanes32(inst.destination());
+  auto function = halfLanes().*Member;
+  if constexpr (std::is_invocable_v<decltype(function), const uint32_t *,
+                                    const uint32_t *, const uint32_t *,
+                                    uint32_t *>)
+    function(a, b, warp.lanes32(inst.source(2)), d);
+  else
+    function(a, b, d);
+  return Step::Next;
+}
+
+/// The pair instructions that kernels are full of.
+void addWholeWarps(OpTable &table) {
+  constexpr OperandType word = OperandType::Word;
+  const OpEntry sum = {
+      &runAllPairs<&HalfLanes::add, lanewise<&pair2<&addHalf<Float16>>>>,
+      3,
+      {word, word, word}};
+  const OpEntry product = {
+      &runAllPairs<&HalfLanes::multiply,
+                   lanewise<&pair2<&multiplyHalf<Float16>>>>,
+      3,
+      {word, word, word}};
+  const OpEntry fused = {
+      &runAllPairs<&HalfLanes::fusedMultiplyAdd,
+                   lanewise<&pair3<&fusedMultiplyAddHalf<Float16>>>>,
+      4,
+      {word, word, word, word}};
+  for (const char *t : {".f16x2", ".rn.f16x2"}) {
+    table.addEntry(std::string("add") + t, sum);
+    table.addEntry(std::string("mul") + t, product);
+    table.addEntry(std::string("fma") + t, fused);
+  }
+}
+
 } // namespace
 
 void addHalfOps(OpTable &table) {
@@ -109,6 +152,7 @@ void addHalfOps(OpTable &table) {
                                                        ".f16");
   addUnary<&throughFloat<Bfloat16, &hyperbolicTangent>>(table, "tanh.approx",
                                                         ".bf16");
+  addWholeWarps(table); // replaces some of the entries above
 }
 
 } // namespace qopt::emulator

@@ -64,7 +64,7 @@ Step runMatrixMove(Warp &warp, const Inst &inst, uint32_t mask) {
       uint16_t halves[2];
       std::memcpy(halves, &registers[lane], 4);
       forElements(lane, transpose, [&](unsigned i, unsigned row, unsigned col) {
-        uint8_t *place = places[8 * matrix + row] + 2 * col;
+        uint8_t *place = places[8 * matrix + row] + size_t(2) * col;
         std::memcpy(Load ? static_cast<void *>(&halves[i]) : place,
                     Load ? place : static_cast<void *>(&halves[i]), 2);
       });
@@ -104,22 +104,28 @@ bool decodeMatrixMove(Decoder &decoder) {
 /// Bits bits, unsigned.
 template <typename Code, unsigned Bits, int K>
 void gatherOperands(Warp &warp, const Inst &inst, Code *a, Code *b) {
-  constexpr int E = 32 / Bits, parts = K / (4 * E);
+  constexpr int each = 32 / Bits, parts = K / (4 * each);
   constexpr uint32_t ones = Bits == 32 ? ~0u : (1u << Bits % 32) - 1;
   for (int part = 0; part < parts; ++part) {
     for (int half = 0; half < 2; ++half) {
       const uint32_t *from =
           warp.lanes32(inst.source(unsigned(2 * part + half)));
-      for (int lane = 0; lane < int(lanes); ++lane)
-        for (int j = 0; j < E; ++j)
-          a[(lane / 4 + 8 * half) * K + 4 * E * part + lane % 4 * E + j] =
-              Code(from[lane] >> Bits * j & ones);
+      // Four lanes hold a row's elements in a piece.
+      if constexpr (sizeof(Code) * 8 == Bits)
+        for (int row = 0; row < 8; ++row)
+          std::memcpy(&a[(row + 8 * half) * K + 4 * each * part],
+                      &from[4 * row], 16);
+      else
+        for (int lane = 0; lane < int(lanes); ++lane)
+          for (int j = 0; j < each; ++j)
+            a[(lane / 4 + 8 * half) * K + 4 * each * part + lane % 4 * each +
+              j] = Code(from[lane] >> Bits * j & ones);
     }
     const uint32_t *from =
         warp.lanes32(inst.source(unsigned(2 * parts + part)));
     for (int lane = 0; lane < int(lanes); ++lane)
-      for (int j = 0; j < E; ++j)
-        b[(4 * E * part + lane % 4 * E + j) * 8 + lane / 4] =
+      for (int j = 0; j < each; ++j)
+        b[(4 * each * part + lane % 4 * each + j) * 8 + lane / 4] =
             Code(from[lane] >> Bits * j & ones);
   }
 }
@@ -154,7 +160,7 @@ void scatterSums(Warp &warp, const Inst &inst, uint16_t *d) {
   for (unsigned i = 0; i < 2; ++i) {
     uint32_t *to = warp.lanes32(inst.destination(i));
     for (unsigned lane = 0; lane < lanes; ++lane) {
-      const uint16_t *pair = d + (lane / 4 + 8 * i) * 8 + lane % 4 * 2;
+      const uint16_t *pair = &d[(lane / 4 + 8 * i) * 8 + lane % 4 * 2];
       to[lane] = uint32_t(pair[1]) << 16 | pair[0];
     }
   }
@@ -300,7 +306,7 @@ bool decodeMma(Decoder &decoder) {
   int k = 0;
   for (const std::string &modifier : decoder.instruction().modifiers)
     if (modifier.starts_with("m16n8k"))
-      k = std::atoi(modifier.c_str() + 6);
+      k = int(std::strtol(modifier.c_str() + 6, nullptr, 10));
   ptx::Type d = decoder.type(0), a = decoder.type(1), b = decoder.type(2);
   if (k == 0 || decoder.has("sp") || !decoder.expectOperands(4, 4))
     return decoder.unknown();

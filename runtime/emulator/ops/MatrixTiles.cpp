@@ -12,6 +12,8 @@ const TileProducts &tileProducts() {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
       chosen = tileProductsAvx2();
+    if (__builtin_cpu_supports("x86-64-v4"))
+      chosen = tileProductsAvx512();
 #endif
     return chosen;
   }();

@@ -22,9 +22,10 @@ struct TileProducts {
 /// Those for this processor, chosen once.
 const TileProducts &tileProducts();
 
-/// For processors with AVX2 and FMA; null pointers where the compiler's target
-/// is another.
+/// For processors with AVX2 and FMA, and for those with AVX-512; null pointers
+/// where the compiler's target is another.
 TileProducts tileProductsAvx2();
+TileProducts tileProductsAvx512();
 
 } // namespace qopt::emulator
 

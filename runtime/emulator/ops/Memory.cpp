@@ -27,7 +27,8 @@ Step runLoad(Warp &warp, const Inst &inst, uint32_t mask) {
     auto load = [&](unsigned lane) {
       M value;
       std::memcpy(&value, places[lane] + i * sizeof(M), sizeof(M));
-      to[lane] = static_cast<R>(value);
+      // The sign of a signed byte is wanted.
+      to[lane] = static_cast<R>(value); // NOLINT(bugprone-signed-char-misuse)
     };
     if (good == fullMask)
       for (unsigned lane = 0; lane < lanes; ++lane)
@@ -76,7 +77,8 @@ Step runLoadParameter(Warp &warp, const Inst &inst, uint32_t mask) {
     M value;
     std::memcpy(&value, from + i * sizeof(M), sizeof(M));
     auto *to = reinterpret_cast<R *>(warp.file + inst.destination(i));
-    forLanes(mask, [&](unsigned lane) { to[lane] = static_cast<R>(value); });
+    auto wide = static_cast<R>(value); // NOLINT(bugprone-signed-char-misuse)
+    forLanes(mask, [&](unsigned lane) { to[lane] = wide; });
   }
   return Step::Next;
 }

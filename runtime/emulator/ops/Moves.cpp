@@ -18,7 +18,8 @@ Step runPack(Warp &warp, const Inst &inst, uint32_t mask) {
     for (unsigned i = 0; i < inst.sources; ++i) {
       uint64_t value = part == 8 ? warp.lanes64(inst.source(i))[lane]
                                  : warp.lanes32(inst.source(i))[lane];
-      std::memcpy(reinterpret_cast<uint8_t *>(halves) + i * part, &value, part);
+      std::memcpy(reinterpret_cast<uint8_t *>(halves) + size_t(i) * part,
+                  &value, part);
     }
     if (whole <= 4)
       warp.lanes32(inst.destination())[lane] = uint32_t(halves[0]);
@@ -40,7 +41,8 @@ Step runUnpack(Warp &warp, const Inst &inst, uint32_t mask) {
       halves[1] = warp.lanes64(inst.source(0) + 2 * slotBytes)[lane];
     for (unsigned i = 0; i < inst.destinations; ++i) {
       uint64_t value = 0;
-      std::memcpy(&value, reinterpret_cast<uint8_t *>(halves) + i * part, part);
+      std::memcpy(&value,
+                  reinterpret_cast<uint8_t *>(halves) + size_t(i) * part, part);
       if (part == 8)
         warp.lanes64(inst.destination(i))[lane] = value;
       else

@@ -90,7 +90,7 @@ bool Parser::parseTopLevel() {
   if (word.is(".version")) {
     std::string text(take().text);
     size_t dot = text.find('.');
-    module.version = unsigned(std::atoi(text.c_str())) * 10 +
+    module.version = unsigned(std::strtoul(text.c_str(), nullptr, 10)) * 10 +
                      (dot == text.npos ? 0 : unsigned(text[dot + 1] - '0'));
     return true;
   }

@@ -126,8 +126,7 @@ st.global.v2.u32 [%rd1], {%r1, %r2};)",
   uint64_t address = run.allocate(8);
   Status status = run.launch({1}, {1});
   ASSERT_TRUE(status.ok()) << status.message();
-  EXPECT_EQ(run.fetch<uint32_t>(address, 2),
-            (std::vector<uint32_t>{22, 33}));
+  EXPECT_EQ(run.fetch<uint32_t>(address, 2), (std::vector<uint32_t>{22, 33}));
 }
 
 } // namespace

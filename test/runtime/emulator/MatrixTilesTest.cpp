@@ -1,8 +1,8 @@
 // The tile products for the processor's vectors give the bits of the plain
 // ones.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "runtime/emulator/numerics/MatrixProduct.h"
 #include "runtime/emulator/ops/MatrixTiles.h"
+#include "runtime/emulator/numerics/MatrixProduct.h"
 
 #include <gtest/gtest.h>
 

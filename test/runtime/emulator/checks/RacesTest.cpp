@@ -17,8 +17,8 @@ const std::string sharedArray = ".shared .align 16 .b8 s[1024];";
 /// Each thread writes a word and reads that of another thread, with `between`
 /// between the two; 4: the line of the write.
 std::string exchange(const std::string &between, unsigned distance) {
-  return head + "st.shared.u32 [%r4], %r1;\n" + between + "\nxor.b32 %r5, %r2, " +
-         std::to_string(4 * distance) +
+  return head + "st.shared.u32 [%r4], %r1;\n" + between +
+         "\nxor.b32 %r5, %r2, " + std::to_string(4 * distance) +
          "; add.u32 %r5, %r3, %r5;\nld.shared.u32 %r6, [%r5];\n"
          "st.global.u32 [%rd2], %r6;";
 }
@@ -112,7 +112,8 @@ TEST(Races, ReleaseAndAcquireOrderBlocks) {
   const std::string acquire = "ld.acquire.gpu.global.u32 %r2, [%rd1];";
   const std::string relaxedRead = "ld.relaxed.gpu.global.u32 %r2, [%rd1];";
   EXPECT_TRUE(passMessage(release, acquire).ok());
-  EXPECT_FALSE(passMessage("st.relaxed.gpu.global.u32 [%rd1], 1;", acquire).ok());
+  EXPECT_FALSE(
+      passMessage("st.relaxed.gpu.global.u32 [%rd1], 1;", acquire).ok());
   EXPECT_FALSE(passMessage(release, relaxedRead).ok());
   EXPECT_TRUE(passMessage(release, relaxedRead + " fence.acq_rel.gpu;").ok());
 }

@@ -50,7 +50,7 @@ inner:
   EXPECT_EQ(function.body[3].operands[1].index,
             function.body[0].operands[0].index);
   EXPECT_EQ(function.body[3].opcode, "setp");
-  EXPECT_EQ(function.body[3].line, 18u);
+  EXPECT_EQ(function.body[3].line, 20u);
   EXPECT_EQ(function.body[4].operands[1].bits, 0x3f800000u);
   EXPECT_EQ(module.variables[0].initial.back(), 0xff);
 }
@@ -89,7 +89,8 @@ void expectError(const std::string &body, const std::string &message) {
 TEST(Parser, ErrorsNameLineAndWord) {
   expectError(".entry k()\n{\nbra nowhere;\n}\n",
               "ptx line 6: unknown name 'nowhere'");
-  expectError(".entry k()\n{\nret\n}\n", "ptx line 7: expected ',', got '}'");
+  expectError(".entry k()\n{\nret\n}\n",
+              "ptx line 7: expected an operand, got '}'");
   expectError(".entry k()\n{\n/* open", "ptx line 6: a comment is not closed");
   expectError(".entry k()\n{\nret;\n", "ptx line 7: expected '}'");
   expectError(".wrong 3\n", "ptx line 4: unknown directive '.wrong'");
