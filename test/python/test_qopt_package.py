@@ -169,7 +169,7 @@ def test_errors_have_codes(graph, decoder, artifacts, tmp_path):
 
 
 def test_a_tokenizer_must_fit_the_model(artifacts, stories):
-    with pytest.raises(qopt.Error, match=r"tokenizer.json': the tokenizer does not fit .* the model has 50 rows") as caught:
+    with pytest.raises(qopt.Error, match=r"tokenizer.json': .* the model has 50 rows") as caught:
         qopt.load(artifacts / "decoder.qopt", tokenizer=stories)
     assert caught.value.code == qopt.ErrorCode.BAD_MODEL
 

@@ -1,6 +1,7 @@
 """An output never replaces a file that is read, nor one of another kind; each failure has its status."""
 
 import os
+import pathlib
 import re
 import shutil
 import zipfile
@@ -12,6 +13,7 @@ from onnx import TensorProto
 
 USAGE, BAD_MODEL, BAD_ARTIFACT, NOT_FOUND, UNWRITABLE = 2, 3, 8, 9, 10
 BENCH = ("--prompt", 0, "--context", 2, "--tokens", 1, "--repeats", 1, "--bandwidth-mib", 1)
+KERNELS = pathlib.Path(__file__).resolve().parents[1] / "lib/Codegen/Cuda/order.mlir"
 X = np.arange(24, dtype=np.float32).reshape(3, 8)
 
 
@@ -23,6 +25,8 @@ def files(artifacts, tmp_path_factory):
         shutil.copy(artifacts / name, folder)
     np.save(folder / "tokens.npy", np.arange(20, dtype=np.int32).reshape(2, 10))
     np.savez(folder / "in.npz", x=X)
+    (folder / "scale.ptx").write_text(".version 8.0\n.target sm_80\n.address_size 64\n")
+    (folder / "kernels.mlir").write_text("module {}\n")
     return folder
 
 
@@ -54,6 +58,8 @@ def commands(files, model):
         if given != files / "decoder.qopt":
             yield ("qopt-translate", "--import-onnx", given, "-o")
     yield ("qopt-run", files / "graph.qopt", "--inputs", files / "in.npz", "--outputs")
+    yield ("qopt-emulate", files / "scale.ptx", "--args", files / "in.npz", "--out")
+    yield ("qopt-translate", "--qopt-to-ptx", files / "kernels.mlir", "-o")
     yield ("qopt-run", model, "--inputs", files / "in.npz", "--outputs")
 
 
@@ -103,6 +109,7 @@ def test_an_output_may_be_written_again(tool, files, tmp_path, model):
         tool("qopt-run", files / "graph.qopt", *run)
         for more in ((), ("--locations",)):
             tool("qopt-translate", "--import-onnx", model, *more, "-o", tmp_path / "m.mlir")
+        tool("qopt-translate", "--qopt-to-ptx", KERNELS, "-o", tmp_path / "k.ptx")
     assert (tmp_path / "m.mlir").read_text().startswith("#loc")
 
 

@@ -60,6 +60,17 @@ static bool beginsAsMlir(std::string_view text) {
          line.substr(name).starts_with(" = ");
 }
 
+/// ".version 8.6" after comments.
+static bool beginsAsPtx(std::string_view text) {
+  while (text.starts_with("//") || text.starts_with("\n")) {
+    size_t end = text.find('\n');
+    if (end == std::string_view::npos)
+      return false;
+    text.remove_prefix(end + 1);
+  }
+  return text.starts_with(".version");
+}
+
 static bool beginsAs(OutputKind kind, std::string_view text) {
   switch (kind) {
   case OutputKind::Npy:
@@ -68,6 +79,8 @@ static bool beginsAs(OutputKind kind, std::string_view text) {
     return beginsAsNpz(text);
   case OutputKind::Mlir:
     return beginsAsMlir(text);
+  case OutputKind::Ptx:
+    return beginsAsPtx(text);
   case OutputKind::EvalReport:
     return squeezed(text).starts_with("{\"tool\":\"qopt-eval\"");
   case OutputKind::BenchReport:
@@ -89,6 +102,8 @@ static const char *spell(OutputKind kind) {
     return "a report of qopt-eval";
   case OutputKind::BenchReport:
     return "a report of qopt-bench";
+  case OutputKind::Ptx:
+    return "PTX";
   case OutputKind::Mlir:
     break;
   }

@@ -19,6 +19,7 @@ enum class OutputKind {
   EvalReport,  ///< JSON of qopt-eval
   BenchReport, ///< JSON, CSV or Markdown of qopt-bench
   Mlir,        ///< a module as text or bytecode
+  Ptx,         ///< PTX as text
 };
 
 /// Refuses an output that exists and

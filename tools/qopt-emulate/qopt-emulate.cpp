@@ -1,6 +1,7 @@
 // qopt-emulate: runs one kernel of a PTX file on arrays, with all checks.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/CommandLine.h"
+#include "tools/cli/OutputFiles.h"
 #include "tools/qopt-emulate/EmulateOptions.h"
 
 #include <charconv>
@@ -105,6 +106,9 @@ int main(int argc, char **argv) {
             "qopt-emulate scale.ptx --grid 4 --block 64 --args args.npz "
             "--checks none --stats"});
   return cli::run(app, argc, argv, [&]() -> Status {
+    QOPT_RETURN_IF_ERROR(cli::checkOutput("--out", options.output,
+                                          cli::OutputKind::Npz,
+                                          {options.ptx, options.arguments}));
     QOPT_RETURN_IF_ERROR(parseExtent("--grid", grid, options.grid));
     QOPT_RETURN_IF_ERROR(parseExtent("--block", block, options.block));
     QOPT_RETURN_IF_ERROR(parseChecks(checks, options.launch.checks));

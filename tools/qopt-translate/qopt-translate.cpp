@@ -41,15 +41,16 @@ static Status work(const Arguments &arguments) {
     return {StatusCode::InvalidArgument,
             "nothing to do; expected --import-onnx and a model, --qopt-to-ptx "
             "and kernels, or --operators"};
+  if (arguments.output != "-")
+    QOPT_RETURN_IF_ERROR(cli::checkOutput(
+        "-o", arguments.output,
+        arguments.toPtx ? cli::OutputKind::Ptx : cli::OutputKind::Mlir,
+        {arguments.options.model}));
   if (arguments.toPtx) {
     StatusOr<std::string> ptx =
         translate::ptxOf(arguments.options.model, arguments.arch);
     return ptx.ok() ? write(*ptx, arguments.output) : ptx.status();
   }
-  if (arguments.output != "-")
-    QOPT_RETURN_IF_ERROR(cli::checkOutput("-o", arguments.output,
-                                          cli::OutputKind::Mlir,
-                                          {arguments.options.model}));
   StatusOr<std::string> text = translate::importAsText(arguments.options);
   return text.ok() ? write(*text, arguments.output) : text.status();
 }
@@ -64,8 +65,8 @@ int main(int argc, char **argv) {
                  "model.onnx or its folder, or a file of kernels");
   auto *import = app.add_flag("--import-onnx", arguments.importOnnx,
                               "from ONNX to the onnx dialect");
-  app.add_option("-o,--output", arguments.output,
-                 "file to write to [standard output]");
+  auto *output = app.add_option("-o,--output", arguments.output,
+                                "file to write to [standard output]");
   auto *toPtx = app.add_flag("--qopt-to-ptx", arguments.toPtx,
                              "from kernels in gpu.module to PTX")
                     ->excludes(import);
@@ -84,7 +85,9 @@ int main(int argc, char **argv) {
       ->needs(import);
   app.add_flag("--operators", arguments.operators,
                "list the operators that can be read, as Markdown")
-      ->excludes(import);
+      ->excludes(import)
+      ->excludes(toPtx)
+      ->excludes(output);
   cli::addExamples(
       app, {"qopt-translate --import-onnx model.onnx -o model.mlir",
             "qopt-translate --import-onnx --sizes --locations model.onnx",
