@@ -213,6 +213,9 @@ static Status inferConv(ShapeTransfer &transfer, ConvOp op) {
     int64_t taken = same ? 1 : (*kernel - 1) * dilation + 1;
     if (op.getAutoPad() == "NOTSET")
       taken -= op.getPads()[i] + op.getPads()[i + spatial];
+    if (!same)
+      transfer.require(ir::SizeRelation::AtMost, transfer.constant(taken),
+                       size);
     AffineExpr steps =
         transfer.dims.subtract(size, transfer.constant(taken - stride));
     AffineExpr count = transfer.dims.floorQuotient(steps, stride);

@@ -87,10 +87,11 @@ CASES = {
     ),
     "conv": Case(
         "Conv",
-        {"a": ["n", "c", 5]},
-        {"b": np.ones((2, 3, 2), np.float32)},
-        good=[(floats(1, 3, 5),)],
-        bad=[(floats(1, 2, 5),)],
+        {"a": ["n", "c", "t"]},
+        {"b": np.ones((2, 3, 4), np.float32)},
+        good=[(floats(1, 3, 5),), (floats(1, 3, 4),)],
+        bad=[(floats(1, 2, 5),), (floats(1, 3, 3),)],
+        strides=[4],
     ),
     "concat": Case(
         "Concat",
