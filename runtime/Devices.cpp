@@ -33,11 +33,9 @@ static int ordinalOf(const std::string &name) {
 }
 
 static StatusOr<std::shared_ptr<Device>> makeGpu(const std::string &name) {
-  if (name == "emulator")
-    return std::shared_ptr<Device>(
-        std::make_shared<CudaDevice>(emulator::makeEmulatorDriver()));
   StatusOr<std::shared_ptr<cuda::Driver>> driver =
-      cuda::openCudaDriver(ordinalOf(name));
+      name == "emulator" ? emulator::openEmulatorDriver()
+                         : cuda::openCudaDriver(ordinalOf(name));
   if (!driver.ok())
     return driver.status();
   return std::shared_ptr<Device>(

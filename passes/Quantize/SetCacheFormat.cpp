@@ -36,21 +36,27 @@ struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
     if (failed(read("key", key, keys)) || failed(read("value", value, values)))
       return signalPassFailure();
     if (page < 0 || page % 16 != 0) {
-      getOperation().emitError()
-          << "option \"page\" is " << page << "; expected a multiple of 16";
+      getOperation().emitError() << "option \"page\" is " << int64_t(page)
+                                 << "; expected a multiple of 16";
       return signalPassFailure();
     }
+    auto emitError = [&] { return getOperation().emitError(); };
+    bool valid = true;
     AttrTypeReplacer replacer;
     replacer.addReplacement([&](ir::KVCacheType type) -> Type {
-      return ir::KVCacheType::get(
-          type.getContext(), type.getLayers(), type.getKvHeads(),
+      Type changed = ir::KVCacheType::getChecked(
+          emitError, type.getContext(), type.getLayers(), type.getKvHeads(),
           type.getHeadSize(), keys.value_or(type.getKey()),
           values.value_or(type.getValue()), page ? page : type.getPage());
+      valid &= bool(changed);
+      return changed ? changed : Type(type);
     });
     replacer.recursivelyReplaceElementsIn(getOperation(),
                                           /*replaceAttrs=*/true,
                                           /*replaceLocs=*/false,
                                           /*replaceTypes=*/true);
+    if (!valid)
+      signalPassFailure();
   }
 };
 

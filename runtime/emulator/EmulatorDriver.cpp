@@ -200,4 +200,8 @@ std::shared_ptr<cuda::Driver> makeEmulatorDriver(EmulatorOptions options) {
   return std::make_shared<EmulatorDriver>(std::move(options));
 }
 
+StatusOr<std::shared_ptr<cuda::Driver>> openEmulatorDriver() {
+  return makeEmulatorDriver();
+}
+
 } // namespace qopt::emulator

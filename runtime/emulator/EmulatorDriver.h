@@ -19,6 +19,10 @@ struct EmulatorOptions {
 
 std::shared_ptr<cuda::Driver> makeEmulatorDriver(EmulatorOptions options = {});
 
+/// The driver behind the device "emulator". Unsupported in a library that was
+/// linked without it, NoEmulator.cpp.
+StatusOr<std::shared_ptr<cuda::Driver>> openEmulatorDriver();
+
 } // namespace qopt::emulator
 
 #endif // QOPT_RUNTIME_EMULATOR_EMULATORDRIVER_H

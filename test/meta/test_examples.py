@@ -20,6 +20,14 @@ TOOLS = [
     "qopt-run",
     "qopt-translate",
 ]
+KERNELS = """gpu.module @kernels {
+  gpu.func @zero(%x: !llvm.ptr<1>) kernel attributes {known_block_size = array<i32: 32, 1, 1>, nvvm.minctasm = 1 : i32} {
+    %zero = arith.constant 0.0 : f32
+    llvm.store %zero, %x : f32, !llvm.ptr<1>
+    gpu.return
+  }
+}
+"""
 SIZES = {"layers": 2, "hidden": 64, "heads": 4, "kv-heads": 2, "ffn": 128, "vocabulary": 512, "context": 256}
 
 
@@ -42,6 +50,7 @@ def prepared(tool, stories, artifacts, tmp_path_factory):
     (folder / "valid.txt").write_text("Once upon a time there was a little girl who had a red ball. " * 40)
     np.save(folder / "tokens.npy", np.random.default_rng(1).integers(3, 512, (4, 32)).astype(np.int32))
     shutil.copy(SOURCE / "test/tools/scale.ptx", folder)
+    (folder / "kernels.mlir").write_text(KERNELS)
     np.savez(folder / "args.npz", arg0=x.repeat(16), arg1=np.float32(2), arg2=np.uint32(256))
     evaluate = ("--tokens", folder / "tokens.npy", "--save-logits", folder / "logits.npy")
     tool("qopt-eval", folder / "model.qopt", *evaluate)

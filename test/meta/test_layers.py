@@ -20,7 +20,7 @@ LAYERS = {
     "lib/Codegen": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "lib/Codegen"],
     # Kernels and the serving process agree on what lies in a GPU's memory.
     "lib/Kernels": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "runtime/cuda", "lib/Kernels"],
-    # Scheduling asks the host kernels what they can hold; it sees no other part of the runtime.
+    # Scheduling asks the kernels what they can hold; it sees no other part of the runtime.
     "passes": [
         "include/qopt",
         "lib/Quant",
@@ -28,6 +28,7 @@ LAYERS = {
         "dialects",
         "lib/Import",
         "lib/Codegen",
+        "lib/Kernels",
         "passes",
         "runtime/host",
     ],

@@ -16,6 +16,7 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 struct EvalOptions {
+  std::string device;
   std::string model, text, tokens, tokenizer, reference, saveLogits, report;
   std::optional<int64_t> window;
   int64_t windows = 0;
@@ -197,6 +198,7 @@ static Status work(const EvalOptions &options) {
     return artifact.status();
   EngineOptions engineOptions;
   engineOptions.threads = options.threads;
+  engineOptions.device = options.device;
   engineOptions.maxSequences = 1;
   StatusOr<std::unique_ptr<Engine>> engine =
       Engine::create(*artifact, engineOptions);
@@ -257,6 +259,9 @@ static void addOptions(CLI::App &app, EvalOptions &options) {
   app.add_option("--tokenizer", options.tokenizer,
                  "tokenizer.json or its folder, instead of the artifact's own")
       ->needs(text);
+  app.add_option("--device", options.device,
+                 "where to run: host, cuda, cuda:N or emulator [what it was "
+                 "compiled for]");
   app.add_option("--window", options.window,
                  "tokens of a window [512, or the context if that is less]")
       ->check(cli::between(2, int64_t(1) << 31));

@@ -66,7 +66,7 @@ gpu.module @kernels {
   }
 }
 
-// NONE: error: "{{.*}}none.mlir" has no gpu.module and no kernels
+// NONE: error: '{{.*}}none.mlir' has no gpu.module and no kernels
 // ARCH: error: unknown architecture "sm_70"; expected one or more of sm_80, sm_90a, separated by commas
 //--- none.mlir
 module {}

@@ -1,0 +1,96 @@
+"""Decoders compiled for GPUs, run by the emulator with every check, beside the host running the same model."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+USAGE, UNSUPPORTED = 2, 4
+PROMPT = ("--prompt", "Once upon a time")
+
+
+def generated(tool, artifact, count, *options):
+    return json.loads(tool("qopt-run", artifact, *PROMPT, "--max-tokens", count, "--json", *options).stdout)["tokens"]
+
+
+def logits_of(tool, artifact, tokens, folder, *options):
+    tool("qopt-eval", artifact, "--tokens", tokens, "--save-logits", folder / "l.npy", *options)
+    return np.load(folder / "l.npy")
+
+
+@pytest.fixture(scope="module")
+def stories_cuda(tool, stories, tmp_path_factory):
+    path = tmp_path_factory.mktemp("cuda") / "s.qopt"
+    tool("qopt-compile", stories, "--target", "cuda", "-o", path)
+    return path
+
+
+def test_greedy_tokens_equal_the_host(tool, stories, stories_cuda):
+    assert generated(tool, stories_cuda, 200, "--device", "emulator") == generated(tool, stories, 200)
+
+
+def divergence(expected, found):
+    """Mean KL in nats from the expected to the found next-token distributions."""
+
+    def log_softmax(logits):
+        logits = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+        return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+    p, q = log_softmax(expected), log_softmax(found)
+    return (np.exp(p) * (p - q)).sum(-1).mean()
+
+
+@pytest.mark.parametrize("kv", ["f16", "int8", "int8,int4"])
+@pytest.mark.parametrize("weights", ["f16", "int8"])
+def test_formats(tool, stories, tmp_path, weights, kv):
+    """A story in chunks and past a page, against the f32 model on the host: as far as the formats round, no further."""
+    tool("qopt-compile", stories, "-o", tmp_path / "host.qopt")
+    tool("qopt-compile", stories, "--target", "cuda", "--weights", weights, "--kv", kv, "-o", tmp_path / "gpu.qopt")
+    tokens = generated(tool, tmp_path / "host.qopt", 100)
+    np.save(tmp_path / "t.npy", np.array([tokens], np.int32))
+    expected = logits_of(tool, tmp_path / "host.qopt", tmp_path / "t.npy", tmp_path)
+    found = logits_of(tool, tmp_path / "gpu.qopt", tmp_path / "t.npy", tmp_path, "--device", "emulator")
+    limit = {"f16": 1e-5, "int8": 1e-3}[weights] + {"f16": 0, "int8": 2e-3, "int8,int4": 5e-3}[kv]
+    assert divergence(expected, found) <= limit
+
+
+def test_an_artifact_runs_on_its_own_kind_of_device(tool, stories_cuda, stories_artifact):
+    for artifact, device, name in ((stories_cuda, "host", "cuda"), (stories_artifact, "emulator", "host")):
+        refused = tool("qopt-run", artifact, *PROMPT, "--device", device, check=False)
+        assert refused.returncode == USAGE
+        assert f"was compiled for {name}/" in refused.stderr and "--target" in refused.stderr
+
+
+def test_no_driver(tool, stories_cuda):
+    """Where there is no driver, or a file that is none, one error says what is needed."""
+    environment = {"QOPT_CUDA_DRIVER": "libqopt-no-such-driver.so"}
+    refused = tool("qopt-run", stories_cuda, *PROMPT, environment=environment, check=False)
+    assert refused.returncode == UNSUPPORTED and "there is no CUDA driver here" in refused.stderr
+    environment = {"QOPT_CUDA_DRIVER": os.path.realpath("/lib/x86_64-linux-gnu/libm.so.6")}
+    if os.path.exists(environment["QOPT_CUDA_DRIVER"]):
+        refused = tool("qopt-run", stories_cuda, *PROMPT, environment=environment, check=False)
+        assert refused.returncode == UNSUPPORTED and "has no cu" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--arch", "sm_70"), USAGE, "sm_70"),
+        (("--activations", "f32"), USAGE, "expected f16 or bf16"),
+        (("--kv", "int8_g32"), USAGE, "int8_g32"),
+        (("--weights", "f32"), UNSUPPORTED, "no GPU kernel reads its weight"),
+    ],
+)
+def test_refused(tool, stories, tmp_path, options, code, message):
+    refused = tool("qopt-compile", stories, "--target", "cuda", *options, "-o", tmp_path / "m.qopt", check=False)
+    assert refused.returncode == code and message in refused.stderr, refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_same_bytes(tool, stories, tmp_path):
+    for folder, threads in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        output = tmp_path / folder / "m.qopt"
+        tool("qopt-compile", stories, "--target", "cuda", "--threads", threads, "-o", output)
+    assert (tmp_path / "a/m.qopt").read_bytes() == (tmp_path / "b/m.qopt").read_bytes()
