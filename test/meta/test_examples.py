@@ -21,7 +21,8 @@ TOOLS = [
     "qopt-translate",
 ]
 KERNELS = """gpu.module @kernels {
-  gpu.func @zero(%x: !llvm.ptr<1>) kernel attributes {known_block_size = array<i32: 32, 1, 1>, nvvm.minctasm = 1 : i32} {
+  gpu.func @zero(%x: !llvm.ptr<1>) kernel
+      attributes {known_block_size = array<i32: 32, 1, 1>, nvvm.minctasm = 1 : i32} {
     %zero = arith.constant 0.0 : f32
     llvm.store %zero, %x : f32, !llvm.ptr<1>
     gpu.return
