@@ -30,6 +30,15 @@ def test_greedy_tokens_equal_the_host(tool, stories, stories_cuda):
     assert generated(tool, stories_cuda, 200, "--device", "emulator") == generated(tool, stories, 200)
 
 
+def test_books_write_the_same(tool, shared, tmp_path):
+    """A real model in int4 with activations and cache in f16: its first 16 tokens are those of the f32 host."""
+    folder = shared / "models/books-llama-28m"
+    tool("qopt-compile", folder, "--weights", "int4_g32", "--activations", "f32", "-o", tmp_path / "host.qopt")
+    tool("qopt-compile", folder, "--weights", "int4_g32", "--target", "cuda", "-o", tmp_path / "gpu.qopt")
+    expected = generated(tool, tmp_path / "host.qopt", 16)
+    assert generated(tool, tmp_path / "gpu.qopt", 16, "--device", "emulator") == expected
+
+
 def divergence(expected, found):
     """Mean KL in nats from the expected to the found next-token distributions."""
 

@@ -43,8 +43,8 @@ static constexpr Row rows[] = {
      "8 warps share a strip; x takes the space of a second "
      "block"},
     {32, 4, 2, 2, 1, 1, "two strips share a read of x, which limits"},
-    {64, 1, 4, 2, 1, 1,
-     "two strips share a read of x; partial sums are too "
+    {64, 1, 6, 1, 1, 1,
+     "a strip a warp: the sums of 64 tokens fill the registers; they are too "
      "large to split columns between warps"},
 };
 
