@@ -107,6 +107,62 @@ TEST_F(PlanVerifierTest, RefusesAnAliasOfALaterValue) {
       "is not valid"));
 }
 
+/// A launch that is valid but for what `change` does to it, as the plan's last
+/// step.
+static void addLaunch(plan::PlanT &plan,
+                      const std::function<void(plan::LaunchT &)> &change) {
+  auto code = std::make_unique<plan::SegmentT>();
+  code->kind = plan::SegmentKind::Code;
+  plan.segments.push_back(std::move(code));
+  plan::LaunchT launch;
+  auto variant = std::make_unique<plan::VariantT>();
+  variant->segment = uint32_t(plan.segments.size() - 1);
+  variant->symbol = "kernel";
+  variant->grid = {0};
+  variant->block = 128;
+  launch.variants.push_back(std::move(variant));
+  for (auto kind : {plan::ArgumentKind::Symbol, plan::ArgumentKind::Counters,
+                    plan::ArgumentKind::CachePages}) {
+    auto argument = std::make_unique<plan::ArgumentT>();
+    argument->kind = kind;
+    launch.arguments.push_back(std::move(argument));
+  }
+  launch.counter_bytes = 8;
+  change(launch);
+  auto step = std::make_unique<plan::StepT>();
+  step->operation.Set(std::move(launch));
+  plan.functions[0]->steps.push_back(std::move(step));
+}
+
+TEST_F(PlanVerifierTest, AcceptsALaunch) {
+  EXPECT_EQ(messageAfter([](plan::PlanT &plan) {
+              addLaunch(plan, [](plan::LaunchT &) {});
+            }),
+            "");
+}
+
+TEST_F(PlanVerifierTest, RefusesALaunchThatNamesWhatIsNotThere) {
+  std::function<void(plan::LaunchT &)> changes[] = {
+      [](plan::LaunchT &launch) { launch.size = 1000; },
+      [](plan::LaunchT &launch) { launch.variants.clear(); },
+      [](plan::LaunchT &launch) { launch.variants[0]->segment = 0; },
+      [](plan::LaunchT &launch) { launch.variants[0]->grid = {}; },
+      [](plan::LaunchT &launch) { launch.variants[0]->grid = {0, 0, 0, 0}; },
+      [](plan::LaunchT &launch) { launch.variants[0]->grid = {1000}; },
+      [](plan::LaunchT &launch) { launch.variants[0]->block = 2048; },
+      [](plan::LaunchT &launch) { launch.arguments[0]->index = 1000; },
+      [](plan::LaunchT &launch) { launch.arguments[1]->index = 8; },
+      [](plan::LaunchT &launch) { launch.arguments[1]->index = 2; },
+      [](plan::LaunchT &launch) { launch.arguments[2]->index = 7; },
+  };
+  for (size_t i = 0; i < std::size(changes); ++i) {
+    SCOPED_TRACE(i);
+    SetUp();
+    EXPECT_TRUE(refuses([&](plan::PlanT &plan) { addLaunch(plan, changes[i]); },
+                        "is not valid"));
+  }
+}
+
 TEST_F(PlanVerifierTest, RefusesAConstantOutsideItsSegment) {
   EXPECT_TRUE(refuses(
       [](plan::PlanT &plan) {
