@@ -178,3 +178,21 @@ function(qopt_find_c_library name header library)
   target_include_directories(${name} SYSTEM INTERFACE ${${name}_INCLUDE})
   target_link_libraries(${name} INTERFACE ${${name}_LIBRARY})
 endfunction()
+
+# Debian's targets of MLIR and lld name the shared libLLVM; beside static parts of LLVM there would be two copies of it in
+# one process. Here they get the static libraries instead.
+function(qopt_link_llvm_statically)
+  llvm_map_components_to_libnames(parts AllTargetsCodeGens AllTargetsAsmParsers AllTargetsDescs AllTargetsDisassemblers
+    AllTargetsInfos Passes DTLTO LTO Option WindowsManifest LibDriver)
+  get_property(mlir GLOBAL PROPERTY MLIR_ALL_LIBS)
+  foreach(target ${MLIR_EXPORTED_TARGETS} ${MLIR_ALL_LIBS} ${mlir} ${LLD_EXPORTED_TARGETS} lldCommon lldELF)
+    if(TARGET ${target})
+      get_target_property(libraries ${target} INTERFACE_LINK_LIBRARIES)
+      if("LLVM" IN_LIST libraries)
+        list(REMOVE_ITEM libraries LLVM)
+        list(APPEND libraries ${parts})
+        set_target_properties(${target} PROPERTIES INTERFACE_LINK_LIBRARIES "${libraries}")
+      endif()
+    endif()
+  endforeach()
+endfunction()
