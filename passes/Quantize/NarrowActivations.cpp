@@ -22,7 +22,7 @@ static void keepWideResults(func::FuncOp function) {
   function.walk([&](onnx::CastOp cast) {
     auto linear = cast.getX().getDefiningOp<ir::LinearOp>();
     auto type = cast.getY().getType();
-    if (linear && linear->hasOneUse() && !linear.getResidual() && cast &&
+    if (linear && linear->hasOneUse() && !linear.getResidual() &&
         getElementTypeOrSelf(type).isF32())
       casts.push_back(cast);
   });

@@ -5,6 +5,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 #include "passes/Schedule/Passes.h"
+#include "passes/Schedule/WeightPacker.h"
 
 namespace qopt::passes {
 #define GEN_PASS_DEF_SELECTCUDALAYOUTSPASS
@@ -19,42 +20,23 @@ namespace {
 struct SelectCudaLayouts
     : qopt::passes::impl::SelectCudaLayoutsPassBase<SelectCudaLayouts> {
   void runOnOperation() override {
-    packed.clear();
+    passes::WeightPacker packer;
+    auto check = [](ir::WeightType type) {
+      kernels::skinny_linear::Problem problem;
+      problem.columns = type.getColumns();
+      problem.segments = {{type.getRows(), type.getFormat()}};
+      return kernels::skinny_linear::isValid(problem);
+    };
     WalkResult result =
         getOperation().walk([&](ir::WeightUserOpInterface user) {
-          bool done = user.looksUpRows() || succeeded(pack(user));
+          bool done = user.looksUpRows() ||
+                      succeeded(packer.pack(user, ir::Layout::CudaStrips, check,
+                                            "no GPU kernel reads its weight "));
           return done ? WalkResult::advance() : WalkResult::interrupt();
         });
     if (result.wasInterrupted())
       signalPassFailure();
   }
-
-private:
-  LogicalResult pack(ir::WeightUserOpInterface user) {
-    OpOperand &operand = user.getWeightOperand();
-    Value &weight = packed[operand.get()];
-    auto type = cast<ir::WeightType>(operand.get().getType());
-    if (type.getLayout() != ir::Layout::Canonical)
-      return success();
-    kernels::skinny_linear::Problem problem;
-    problem.columns = type.getColumns();
-    problem.segments = {{type.getRows(), type.getFormat()}};
-    if (Status valid = kernels::skinny_linear::isValid(problem); !valid.ok())
-      return user.emitError("no GPU kernel reads its weight ")
-             << type << ": " << valid.message();
-    if (!weight) {
-      OpBuilder builder(&getContext());
-      builder.setInsertionPointAfterValue(operand.get());
-      weight = ir::PackWeightOp::create(builder, user.getLoc(),
-                                        type.withLayout(ir::Layout::CudaStrips),
-                                        operand.get());
-    }
-    operand.set(weight);
-    return success();
-  }
-
-  /// Canonical weight → the packed one.
-  llvm::DenseMap<Value, Value> packed;
 };
 
 } // namespace

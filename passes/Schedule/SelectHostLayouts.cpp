@@ -4,6 +4,7 @@
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "passes/Schedule/Passes.h"
+#include "passes/Schedule/WeightPacker.h"
 #include "runtime/host/LinearLayout.h"
 
 namespace qopt::passes {
@@ -23,44 +24,24 @@ struct SelectHostLayouts
     getOperation().walk([&](ir::WeightUserOpInterface user) {
       (user.looksUpRows() ? lookUps : users).push_back(user);
     });
+    passes::WeightPacker packer;
+    auto check = [](ir::WeightType type) {
+      return host::linearLayout(type.getFormat(), type.getRows(),
+                                type.getColumns())
+          .status();
+    };
     for (ir::WeightUserOpInterface user : users)
-      if (failed(pack(user)))
+      if (failed(packer.pack(user, ir::Layout::HostTiled, check,
+                             "the host has no kernel for its weight ")))
         return signalPassFailure();
     // A table that a linear reads too (tied embeddings) is stored once: the
     // look-up takes its rows out of the tiles.
     for (ir::WeightUserOpInterface user : lookUps) {
       OpOperand &operand = user.getWeightOperand();
-      if (Value weight = packed.lookup(operand.get()))
+      if (Value weight = packer.lookup(operand.get()))
         operand.set(weight);
     }
-    packed.clear();
   }
-
-private:
-  LogicalResult pack(ir::WeightUserOpInterface user) {
-    OpOperand &operand = user.getWeightOperand();
-    Value &weight = packed[operand.get()];
-    auto type = cast<ir::WeightType>(operand.get().getType());
-    if (type.getLayout() != ir::Layout::Canonical)
-      return success();
-    auto layout =
-        host::linearLayout(type.getFormat(), type.getRows(), type.getColumns());
-    if (!layout.ok())
-      return user.emitError("the host has no kernel for its weight ")
-             << type << ": " << layout.status().message();
-    if (!weight) {
-      OpBuilder builder(&getContext());
-      builder.setInsertionPointAfterValue(operand.get());
-      weight = ir::PackWeightOp::create(builder, user.getLoc(),
-                                        type.withLayout(ir::Layout::HostTiled),
-                                        operand.get());
-    }
-    operand.set(weight);
-    return success();
-  }
-
-  /// Canonical weight → the packed one.
-  llvm::DenseMap<Value, Value> packed;
 };
 
 } // namespace
