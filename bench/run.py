@@ -185,6 +185,14 @@ def markdown(rows, artifacts, threads):
     return "\n".join(lines) + "\n"
 
 
+def folder(text):
+    """A folder with a model in it."""
+    path = pathlib.Path(text)
+    if not (path / "model.onnx").is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no folder with a model.onnx in it")
+    return path
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build", help="build folder")
@@ -193,8 +201,8 @@ def main():
     )
     names = ", ".join(case.name for case in CASES)
     parser.add_argument("--cases", default="*", help=f"names or patterns with commas between: {names}")
-    parser.add_argument("--books", type=pathlib.Path, help="folder of a 28M model in f16")
-    parser.add_argument("--books-int4", type=pathlib.Path, help="folder of the same from onnxruntime-genai's builder")
+    parser.add_argument("--books", type=folder, help="folder of a 28M model in f16")
+    parser.add_argument("--books-int4", type=folder, help="folder of the same from onnxruntime-genai's builder")
     parser.add_argument("--threads", type=int, default=2, help="default 2")
     parser.add_argument("--rounds", type=int, default=2, help="turns of qopt and peer; default 2")
     parser.add_argument("--repeats", type=int, default=3, help="measurements in a turn; default 3")

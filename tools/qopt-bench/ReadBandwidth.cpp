@@ -16,11 +16,25 @@ ReadBandwidth::ReadBandwidth(size_t bytes, int threads)
     buffer[i] = i;
 }
 
-/// The compiler splits this into several vectors of sums, so that no addition
-/// waits for the one before.
+/// Reads `data` as a core reads fastest: four streams, each asking for lines
+/// ahead of its sum. One stream without that stays a quarter below what a core
+/// can have outstanding, and a roof below what kernels reach is none.
 static uint64_t sum(const uint64_t *data, int64_t count) {
+  constexpr int64_t streams = 4, line = 64 / sizeof(uint64_t),
+                    ahead = 16 * line;
+  int64_t each = count / streams / line * line;
+  uint64_t totals[streams] = {};
+  for (int64_t i = 0; i < each; i += line)
+    for (int64_t stream = 0; stream < streams; ++stream) {
+      const uint64_t *next = data + stream * each + i;
+      __builtin_prefetch(next + ahead);
+      for (int64_t word = 0; word < line; ++word)
+        totals[stream] += next[word];
+    }
   uint64_t total = 0;
-  for (int64_t i = 0; i < count; ++i)
+  for (uint64_t part : totals)
+    total += part;
+  for (int64_t i = streams * each; i < count; ++i)
     total += data[i];
   return total;
 }
