@@ -77,16 +77,11 @@ Made makeBpe(const Part &part, const json &) {
 }
 
 Made makeSequence(const Part &part, const json &) {
-  const json *list = part.find("decoders");
-  if (!list || !list->is_array())
-    return part.wrong("decoders", "a list");
   std::vector<DecodeStepMaker> makers;
-  for (const json &step : *list) {
-    Made made = readDecoder(&step);
-    if (!made)
-      return made.status();
-    makers.insert(makers.end(), made->begin(), made->end());
-  }
+  auto read = [](const json &step) { return readDecoder(&step); };
+  QOPT_RETURN_IF_ERROR(makeSteps(part, "decoders", read, [&](auto step) {
+    makers.insert(makers.end(), step.begin(), step.end());
+  }));
   return makers;
 }
 

@@ -285,16 +285,11 @@ Made makePrecompiled(const Part &part, const json &) {
 }
 
 Made makeSequence(const Part &part, const json &) {
-  const json *steps = part.find("normalizers");
-  if (!steps || !steps->is_array())
-    return part.wrong("normalizers", "a list");
   auto sequence = std::make_unique<Sequence>();
-  for (const json &step : *steps) {
-    Made made = makeNormalizer(step);
-    if (!made)
-      return made.status();
-    sequence->steps.push_back(std::move(*made));
-  }
+  QOPT_RETURN_IF_ERROR(
+      makeSteps(part, "normalizers", makeNormalizer, [&](auto step) {
+        sequence->steps.push_back(std::move(step));
+      }));
   return Made(std::move(sequence));
 }
 

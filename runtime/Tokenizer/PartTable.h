@@ -27,6 +27,22 @@ StatusOr<Made> makePart(const char *kind, const nlohmann::json &spec,
   return unsupportedPart(kind, type, supported);
 }
 
+/// The steps of a "Sequence", a list in `field`: each is made by `make(spec)`,
+/// which gives a StatusOr, and handed to `use` in their order.
+template <typename Make, typename Use>
+Status makeSteps(const Part &part, const char *field, Make make, Use use) {
+  const nlohmann::json *steps = part.find(field);
+  if (!steps || !steps->is_array())
+    return part.wrong(field, "a list");
+  for (const nlohmann::json &step : *steps) {
+    auto made = make(step);
+    if (!made)
+      return made.status();
+    use(std::move(*made));
+  }
+  return {};
+}
+
 /// The field "pattern": {"String": …} or {"Regex": …}.
 inline StatusOr<Pattern> readPattern(const Part &part) {
   const nlohmann::json *pattern = part.find("pattern");

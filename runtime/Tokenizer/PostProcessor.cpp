@@ -80,20 +80,15 @@ Made makeClsSep(const Part &part, const json &) {
 Made makeNothing(const Part &, const json &) { return Surroundings(); }
 
 Made makeSequence(const Part &part, const json &) {
-  const json *steps = part.find("processors");
-  if (!steps || !steps->is_array())
-    return part.wrong("processors", "a list");
   Surroundings around;
-  for (const json &step : *steps) {
-    Made made = readPostProcessor(step);
-    if (!made)
-      return made.status();
-    // Each step puts its tokens around what the steps before it made.
-    around.before.insert(around.before.begin(), made->before.begin(),
-                         made->before.end());
-    around.behind.insert(around.behind.end(), made->behind.begin(),
-                         made->behind.end());
-  }
+  QOPT_RETURN_IF_ERROR(
+      makeSteps(part, "processors", readPostProcessor, [&](Surroundings step) {
+        // Each step puts its tokens around what the steps before it made.
+        around.before.insert(around.before.begin(), step.before.begin(),
+                             step.before.end());
+        around.behind.insert(around.behind.end(), step.behind.begin(),
+                             step.behind.end());
+      }));
   return around;
 }
 

@@ -295,16 +295,11 @@ Made makeCharacterDelimiter(const Part &part, const json &) {
 }
 
 Made makeSequence(const Part &part, const json &) {
-  const json *steps = part.find("pretokenizers");
-  if (!steps || !steps->is_array())
-    return part.wrong("pretokenizers", "a list");
   auto sequence = std::make_unique<Sequence>();
-  for (const json &step : *steps) {
-    Made made = makePreTokenizer(step);
-    if (!made)
-      return made.status();
-    sequence->steps.push_back(std::move(*made));
-  }
+  QOPT_RETURN_IF_ERROR(
+      makeSteps(part, "pretokenizers", makePreTokenizer, [&](auto step) {
+        sequence->steps.push_back(std::move(step));
+      }));
   return Made(std::move(sequence));
 }
 
