@@ -101,8 +101,13 @@ void addHostScheduleStage(OpPassManager &manager) {
   function.addPass(createSelectHostLayoutsPass());
 }
 
-void addCudaScheduleStage(OpPassManager &manager) {
-  manager.nest<func::FuncOp>().addPass(createSelectCudaLayoutsPass());
+void addCudaScheduleStage(OpPassManager &manager,
+                          const std::string &architectures) {
+  OpPassManager &function = manager.nest<func::FuncOp>();
+  // First: a weight that no kernel reads has one error, which names it.
+  function.addPass(createSelectCudaLayoutsPass());
+  function.addPass(
+      createSelectCudaKernelsPass({.architectures = architectures}));
 }
 
 namespace {
@@ -136,6 +141,12 @@ struct QuantizeOptions : PassPipelineOptions<QuantizeOptions> {
                            llvm::cl::desc("format of keys in the cache")};
   Option<std::string> values{*this, "values",
                              llvm::cl::desc("format of values in the cache")};
+};
+
+struct CudaScheduleOptions : PassPipelineOptions<CudaScheduleOptions> {
+  Option<std::string> architectures{
+      *this, "arch", llvm::cl::desc("architectures: sm_90a,sm_80"),
+      llvm::cl::init("sm_90a")};
 };
 } // namespace
 
@@ -171,9 +182,11 @@ void registerPasses() {
   PassPipelineRegistration<>("qopt-schedule-stage",
                              "kernels and layouts of weights for the host",
                              addHostScheduleStage);
-  PassPipelineRegistration<>("qopt-cuda-schedule-stage",
-                             "layouts of weights for GPUs",
-                             addCudaScheduleStage);
+  PassPipelineRegistration<CudaScheduleOptions>(
+      "qopt-cuda-schedule-stage", "kernels and layouts of weights for GPUs",
+      [](OpPassManager &manager, const CudaScheduleOptions &options) {
+        addCudaScheduleStage(manager, options.architectures);
+      });
   PassPipelineRegistration<>("qopt-fuse-stage",
                              "fewer, larger launches, the same numbers",
                              addFuseStage);

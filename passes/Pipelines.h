@@ -46,9 +46,10 @@ void addFuseStage(mlir::OpPassManager &manager);
 /// What is left of onnx → calls of generated kernels and the kernels, in the
 /// nested module `kernels`.
 void addLowerStage(mlir::OpPassManager &manager);
-/// Which kernel and which layout, for the host or for GPUs.
+/// Which kernel and which layout, for the host or for GPUs (`sm_90a,sm_80`).
 void addHostScheduleStage(mlir::OpPassManager &manager);
-void addCudaScheduleStage(mlir::OpPassManager &manager);
+void addCudaScheduleStage(mlir::OpPassManager &manager,
+                          const std::string &architectures);
 
 /// Makes every pass known to `--pass-pipeline`, and the stages as
 /// `qopt-raise-stage` and the like.

@@ -23,6 +23,13 @@ namespace qopt::ir {
 /// Reads a format's spelling, one keyword; emits lib/Quant's message where it
 /// is none.
 mlir::FailureOr<quant::Format> parseFormat(mlir::AsmParser &parser);
+/// Reads the name of an architecture, one keyword.
+mlir::FailureOr<std::string> parseArchitecture(mlir::AsmParser &parser);
+
+/// The list of #qopt.kernel that an op carries.
+constexpr llvm::StringLiteral kernelsAttribute = "qopt.kernels";
+/// The longest sequence of a decoder's function, i64.
+constexpr llvm::StringLiteral contextAttribute = "qopt.context";
 } // namespace qopt::ir
 
 #define GET_ATTRDEF_CLASSES

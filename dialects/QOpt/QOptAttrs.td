@@ -68,6 +68,36 @@ def QOpt_FusedKernel : QOpt_Enum<"FusedKernel", "kernel that runs a fused region
 ]>;
 def QOpt_FusedKernelAttr : QOpt_EnumAttr<QOpt_FusedKernel, "fused_kernel">;
 
+def QOpt_KernelFamily : QOpt_Enum<"KernelFamily", "family of GPU kernels, a folder of lib/Kernels", [
+  I32EnumAttrCase<"SkinnyLinear", 0, "skinny_linear">,
+  I32EnumAttrCase<"AttentionDecode", 1, "attention_decode">,
+  I32EnumAttrCase<"AttentionPrefill", 2, "attention_prefill">,
+  I32EnumAttrCase<"RotaryAppend", 3, "rotary_append">,
+  I32EnumAttrCase<"RotaryTable", 4, "rotary_table">,
+  I32EnumAttrCase<"Norm", 5, "norm">,
+  I32EnumAttrCase<"GatedActivation", 6, "gated_activation">,
+  I32EnumAttrCase<"GatherRows", 7, "gather_rows">,
+]>;
+
+def QOpt_ArchitectureParameter : StringRefParameter<"an architecture, spelt by lib/Target"> {
+  let parser = "::qopt::ir::parseArchitecture($_parser)";
+  let printer = "$_printer << $_self";
+}
+
+def QOpt_KernelAttr : QOpt_Attr<"Kernel", "kernel"> {
+  let summary = "the GPU kernel that was chosen for an op";
+  let description = [{
+    Family and schedule for one architecture and launches of at most `most` tokens; without `most`, of any number. The
+    numbers of the schedule are those that the family's Schedule names (`visitFields` in lib/Kernels), integers or lists of
+    them. What the kernel computes is not said here: it follows from the op. An op carries all its kernels as the list
+    `qopt.kernels`, those of one architecture by rising `most`; the pass SelectCudaKernels writes it and code generation
+    obeys it. For example `#qopt.kernel<norm, sm_90a, {rows_per_block = 1, threads = 512, width = 8}>`.
+  }];
+  let parameters = (ins EnumParameter<QOpt_KernelFamily>:$family, QOpt_ArchitectureParameter:$architecture,
+                    DefaultValuedParameter<"int64_t", "0">:$most, "::mlir::DictionaryAttr":$schedule);
+  let assemblyFormat = "`<` $family `,` $architecture `,` (`most` `=` $most^ `,`)? custom<Numbers>($schedule) `>`";
+}
+
 def QOpt_SizeRelation : QOpt_Enum<"SizeRelation", "what must hold of two sizes", [
   I32EnumAttrCase<"Equal", 0, "equal">, // lhs = rhs
   I32EnumAttrCase<"Broadcast", 1, "broadcast">, // lhs = rhs, or one is 1 and the other not 0

@@ -24,9 +24,6 @@ using namespace mlir;
 
 namespace qopt::driver {
 
-/// The longest sequence where neither the user nor the model says one.
-constexpr int64_t defaultContext = 2048;
-
 static StatusOr<std::vector<uint8_t>> digestOf(const std::string &path) {
   auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
                                           /*RequiresNullTerminator=*/false);
@@ -63,19 +60,6 @@ recordedOptions(const CompileOptions &options) {
   return result;
 }
 
-/// The longest position that the tables of a decoder have rows for: look-ups by
-/// position bound the context.
-static int64_t tableContext(func::FuncOp step) {
-  int64_t rows = 0;
-  step.walk([&](ir::EmbeddingOp op) {
-    if (!op.getIds().getDefiningOp<ir::PositionsOp>())
-      return;
-    int64_t table = op.getWeight().getType().getRows();
-    rows = rows ? std::min(rows, table) : table;
-  });
-  return rows;
-}
-
 static StatusOr<std::unique_ptr<plan::DecoderT>>
 describeDecoder(func::FuncOp step, const CompileOptions &options,
                 const Companions &companions) {
@@ -100,27 +84,10 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
   decoder->page = cache.getPage();
   decoder->vocabulary =
       cast<RankedTensorType>(step.getResultTypes()[0]).getDimSize(1);
-  int64_t limit = tableContext(step);
-  if (companions.context && options.context > companions.context)
-    return Status(StatusCode::Infeasible,
-                  "a context of " + std::to_string(options.context) +
-                      " was asked for; " + companions.contextSource + " " +
-                      std::to_string(companions.context));
-  int64_t context = options.context      ? options.context
-                    : companions.context ? companions.context
-                    : limit              ? limit
-                                         : defaultContext;
-  if (limit && context > limit) {
-    if (options.context)
-      return Status(StatusCode::Infeasible,
-                    "a context of " + std::to_string(context) +
-                        " was asked for; the model's position tables end at " +
-                        std::to_string(limit));
-    context = limit;
-  }
-  decoder->context = context;
+  decoder->context =
+      uint32_t(step->getAttrOfType<IntegerAttr>(ir::contextAttribute).getInt());
   if (options.target == TargetDevice::Cuda)
-    decoder->step_tokens = cudaStepTokens;
+    decoder->step_tokens = passes::cudaStepTokens;
   for (int64_t token : companions.endTokens)
     if (token >= decoder->vocabulary)
       return Status(StatusCode::BadModel,
@@ -231,7 +198,7 @@ static FunctionPlan buildHostFunction(ModuleOp module, func::FuncOp func,
   return planOf(PlanBuilder(constants, *code, func), constants);
 }
 
-static FunctionPlan buildGpuFunction(func::FuncOp func, int64_t positions,
+static FunctionPlan buildGpuFunction(func::FuncOp func,
                                      const CompileOptions &options,
                                      ArtifactConstants &constants,
                                      runtime::ArtifactWriter &writer,
@@ -239,7 +206,7 @@ static FunctionPlan buildGpuFunction(func::FuncOp func, int64_t positions,
   auto targets = target::parseArchitectures(options.architectures);
   if (!targets.ok())
     return targets.status();
-  CudaKernels kernels(*func.getContext(), *targets, positions);
+  CudaKernels kernels(*func.getContext(), *targets);
   FunctionPlan plan = planOf(PlanBuilder(constants, kernels, func), constants);
   if (!plan.ok())
     return plan;
@@ -273,8 +240,7 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
   ArtifactConstants constants(**writer, threads, progress, countElements(func));
   auto function =
       options.target == TargetDevice::Cuda
-          ? buildGpuFunction(func, plan.decoder ? plan.decoder->context : 0,
-                             options, constants, **writer, summary)
+          ? buildGpuFunction(func, options, constants, **writer, summary)
           : buildHostFunction(module, func, options, constants, **writer,
                               summary);
   if (!function)

@@ -10,6 +10,7 @@
 #include "lib/Codegen/Host/HostTarget.h"
 #include "lib/Driver/ArtifactBuilder.h"
 #include "lib/Driver/Companions.h"
+#include "lib/Driver/DecoderContext.h"
 #include "lib/Driver/RemarkCollector.h"
 #include "lib/Import/Onnx/Importer.h"
 #include "lib/Target/Target.h"
@@ -129,14 +130,15 @@ public:
          [&](OpPassManager &m) { passes::addQuantizeStage(m, formats()); },
          StatusCode::InvalidArgument},
         {Stage::Fused, passes::addFuseStage, StatusCode::Internal},
-        {Stage::Scheduled,
-         forGpu() ? passes::addCudaScheduleStage : passes::addHostScheduleStage,
+        {Stage::Scheduled, [&](OpPassManager &m) { addScheduleStage(m); },
          StatusCode::Unsupported},
         {Stage::Kernels, passes::addLowerStage, StatusCode::Unsupported},
     };
     for (const Step &step : steps) {
       if (step.stage > last)
         break;
+      if (step.stage == Stage::Scheduled)
+        QOPT_RETURN_IF_ERROR(driver::setContext(*module, options, companions));
       PassManager manager(&context);
       step.passes(manager);
       if (failed(manager.run(*module)))
@@ -207,6 +209,13 @@ private:
         formats.keys = formats.values = formats.type;
     }
     return formats;
+  }
+
+  void addScheduleStage(OpPassManager &manager) const {
+    if (forGpu())
+      passes::addCudaScheduleStage(manager, options.architectures);
+    else
+      passes::addHostScheduleStage(manager);
   }
 
   bool forGpu() const { return options.target == TargetDevice::Cuda; }

@@ -10,29 +10,11 @@
 
 using namespace mlir;
 using namespace qopt::kernels;
+using qopt::passes::problemOf;
 
 namespace qopt::driver {
 
-static cuda::KvPageLayout layoutOf(ir::KVCacheType cache) {
-  cuda::KvPageLayout layout;
-  layout.keyHeads = cache.getKvHeads();
-  layout.keySize = layout.valueSize = cache.getHeadSize();
-  layout.page = cache.getPage();
-  layout.key = cache.getKey();
-  layout.value = cache.getValue();
-  return layout;
-}
-
-int64_t CudaSteps::rowStrideOf(Value heads) {
-  const plan::ValueT &value = *b.plan->values[b.valueOf(heads)];
-  auto shape = cast<ShapedType>(heads.getType()).getShape();
-  return value.row_stride ? value.row_stride : shape[1] * shape[2];
-}
-
 LogicalResult CudaSteps::add(ir::RotaryTableOp op) {
-  rotary_table::Problem problem;
-  problem.count = cast<ShapedType>(op.getInvFreq().getType()).getDimSize(0);
-  problem.scale = op.getScale().convertToFloat();
   FailureOr<uint32_t> frequencies = b.widenedConstant(op.getInvFreq());
   if (failed(frequencies))
     return failure();
@@ -42,38 +24,23 @@ LogicalResult CudaSteps::add(ir::RotaryTableOp op) {
   step.read(*frequencies);
   step.write(b.valueOf(op.getCos()));
   step.write(b.valueOf(op.getSin()));
-  return finish(op, std::move(step), problem, rows);
+  return finish(op, std::move(step), problemOf(op), rows);
 }
 
-LogicalResult CudaSteps::addAppend(Operation *op, ir::RotaryOp queries,
-                                   ir::RotaryOp keys, ir::KVAppendOp append) {
+LogicalResult CudaSteps::addAppend(Operation *op,
+                                   const rotary_append::Problem &problem,
+                                   const ir::RotaryAppendBody &body) {
+  ir::RotaryOp queries = body.queries, keys = body.keys;
+  ir::KVAppendOp append = body.append;
   Value k = keys ? keys.getX() : append.getK(), v = append.getV();
-  rotary_append::Problem problem;
-  problem.cache = layoutOf(append.getCache().getType());
-  problem.pageTableStride =
-      (context + problem.cache.page - 1) / problem.cache.page;
-  problem.activation = elementOf(k);
-  problem.key.stride = rowStrideOf(k);
-  problem.value.stride = rowStrideOf(v);
-  problem.query = problem.key;
   uint32_t tokens = b.symbols.batchSize(plan::SymbolKind::Tokens);
   LaunchStep step(tokens);
-  if (queries) {
-    problem.heads = cast<ShapedType>(queries.getX().getType()).getDimSize(1);
-    problem.query.stride = rowStrideOf(queries.getX());
-    problem.queries = rotary_append::Queries::Elsewhere;
-    read(step, queries.getX());
-  } else {
-    read(step, k); // the queries of a kernel without any
-  }
+  read(step, queries ? queries.getX() : k); // a kernel without any reads none
   read(step, k);
   read(step, v);
   if (queries)
     step.write(b.valueOf(queries.getResult()));
   if (keys) {
-    problem.rotated = 2 * lastOf(keys.getCos());
-    problem.pairs = keys.getInterleaved() ? rotary_append::Pairs::Interleaved
-                                          : rotary_append::Pairs::Halves;
     read(step, keys.getCos());
     read(step, keys.getSin());
   }
@@ -86,7 +53,7 @@ LogicalResult CudaSteps::addAppend(Operation *op, ir::RotaryOp queries,
 }
 
 LogicalResult CudaSteps::add(ir::KVAppendOp op) {
-  return addAppend(op, {}, {}, op);
+  return addAppend(op, problemOf(op), {{}, {}, op});
 }
 
 LogicalResult CudaSteps::add(ir::FusedOp op) {
@@ -99,7 +66,7 @@ LogicalResult CudaSteps::add(ir::FusedOp op) {
     b.shareValue(argument, input);
   if (body->queries && failed(b.resolveSizes(body->queries)))
     return failure();
-  if (failed(addAppend(op, body->queries, body->keys, body->append)))
+  if (failed(addAppend(op, problemOf(*body), *body)))
     return failure();
   for (auto [result, value] :
        llvm::zip_equal(op.getOutputs(), block.getTerminator()->getOperands()))
@@ -112,8 +79,9 @@ static int64_t counterBytes(const attention_decode::Problem &problem,
                             const attention_decode::Schedule &schedule,
                             const target::Target &target) {
   int64_t most = 4;
-  for (int64_t sequences = 1; sequences <= cudaStepTokens; ++sequences) {
-    int64_t tokens = cudaStepTokens - sequences + 1;
+  for (int64_t sequences = 1; sequences <= passes::cudaStepTokens;
+       ++sequences) {
+    int64_t tokens = passes::cudaStepTokens - sequences + 1;
     attention_decode::Launch launch = attention_decode::launchOf(
         problem, schedule, target, sequences, tokens, problem.context);
     most = std::max(most, launch.y * launch.z * 4);
@@ -170,14 +138,19 @@ uint32_t CudaSteps::newTokens() {
                        b.symbols.batchSize(plan::SymbolKind::Sequences)));
 }
 
-LogicalResult CudaSteps::addAttentionVariant(
-    ir::CachedAttentionOp op, LaunchStep &step, size_t index, uint64_t most,
-    const attention_decode::Problem &problem,
-    const StatusOr<attention_decode::Schedule> &schedule, uint32_t &workspace) {
-  if (!schedule.ok())
-    return op.emitError() << schedule.status().message();
-  const target::Target &target = kernels.target(index);
-  bool rows = schedule->division == attention_decode::Division::Rows;
+LogicalResult CudaSteps::addAttentionVariant(ir::CachedAttentionOp op,
+                                             LaunchStep &step,
+                                             size_t architecture,
+                                             ir::KernelAttr kernel,
+                                             uint32_t &workspace) {
+  attention_decode::Problem problem = problemOf(op);
+  auto schedule = passes::scheduleOf<attention_decode::Schedule>(op, kernel);
+  if (failed(schedule))
+    return failure();
+  const target::Target &target = kernels.target(architecture);
+  bool rows = kernel.getFamily() == ir::KernelFamily::AttentionPrefill;
+  if (rows)
+    schedule->division = attention_decode::Division::Rows;
   std::string symbol =
       attention_decode::symbolOf(problem, *schedule, target) + "_h" +
       std::to_string(problem.heads) + "x" +
@@ -185,49 +158,35 @@ LogicalResult CudaSteps::addAttentionVariant(
       llvm::utohexstr(llvm::bit_cast<uint32_t>(problem.scale)) + "_w" +
       std::to_string(problem.window) + "_q" +
       std::to_string(problem.queryStride);
-  Status added = kernels.add(index, symbol, [&](gpu::GPUModuleOp module) {
-    return rows ? attention_prefill::buildKernel(module, problem, *schedule,
-                                                 target)
-                : attention_decode::buildKernel(module, problem, *schedule,
-                                                target);
-  });
+  Status added =
+      kernels.add(architecture, symbol, [&](gpu::GPUModuleOp module) {
+        return rows ? attention_prefill::buildKernel(module, problem, *schedule,
+                                                     target)
+                    : attention_decode::buildKernel(module, problem, *schedule,
+                                                    target);
+      });
   if (!added.ok())
     return op.emitError() << added.message();
   AttentionGrid grid = gridOf(problem, *schedule, target);
   workspace =
       b.symbols.binary(plan::SymbolKind::Max, workspace, grid.workspace);
   step.atLeastCounters(counterBytes(problem, *schedule, target));
-  step.variant(target, index, most, symbol, {grid.x, grid.y, grid.z},
-               schedule->threads(),
+  step.variant(target, architecture, uint64_t(kernel.getMost()), symbol,
+               {grid.x, grid.y, grid.z}, schedule->threads(),
                attention_decode::planOf(problem, *schedule).sharedBytes);
   return success();
 }
 
 LogicalResult CudaSteps::add(ir::CachedAttentionOp op) {
-  attention_decode::Problem problem;
-  problem.heads = cast<ShapedType>(op.getQ().getType()).getDimSize(1);
-  problem.cache = layoutOf(op.getCache().getType());
-  problem.activation = elementOf(op.getQ());
-  problem.queryStride = rowStrideOf(op.getQ());
-  problem.context = context;
-  problem.scale = op.getScale().convertToFloat();
-  problem.window = op.getWindow().value_or(0);
-  problem.softcap = op.getSoftcap() ? op.getSoftcap()->convertToFloat() : 0;
-  problem.slopes = bool(op.getAlibiSlopes());
   LaunchStep step(newTokens());
   uint32_t bytes = b.symbols.constant(16);
   for (size_t i = 0; i < kernels.targets(); ++i) {
-    const target::Target &target = kernels.target(i);
-    for (uint64_t tokens : {1, 8})
-      if (failed(addAttentionVariant(op, step, i, tokens, problem,
-                                     attention_decode::chooseSchedule(
-                                         problem, int64_t(tokens), target),
-                                     bytes)))
-        return failure();
-    if (failed(addAttentionVariant(
-            op, step, i, 0, problem,
-            attention_prefill::chooseSchedule(problem, target), bytes)))
+    auto selected = passes::selectedKernels(op, kernels.target(i));
+    if (failed(selected))
       return failure();
+    for (ir::KernelAttr kernel : *selected)
+      if (failed(addAttentionVariant(op, step, i, kernel, bytes)))
+        return failure();
   }
   read(step, op.getQ());
   step.write(b.valueOf(op.getResult()));

@@ -17,9 +17,7 @@ using namespace mlir;
 namespace qopt::driver {
 
 CudaKernels::CudaKernels(MLIRContext &context,
-                         std::vector<const target::Target *> targets,
-                         int64_t positions)
-    : positions(positions) {
+                         std::vector<const target::Target *> targets) {
   context.loadDialect<arith::ArithDialect, gpu::GPUDialect, math::MathDialect,
                       LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect,
                       vector::VectorDialect, ptx::PtxDialect>();

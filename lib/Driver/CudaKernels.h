@@ -20,10 +20,8 @@ namespace qopt::driver {
 
 class CudaKernels {
 public:
-  /// `positions`: the decoder's context; 0 for a graph.
   CudaKernels(mlir::MLIRContext &context,
-              std::vector<const target::Target *> targets, int64_t positions);
-  int64_t context() const { return positions; }
+              std::vector<const target::Target *> targets);
 
   size_t targets() const { return architectures.size(); }
   const target::Target &target(size_t index) const {
@@ -54,7 +52,6 @@ private:
                                           CompileSummary &summary) const;
 
   std::vector<Architecture> architectures;
-  int64_t positions;
 };
 
 } // namespace qopt::driver

@@ -11,8 +11,6 @@ using namespace qopt::kernels;
 
 namespace qopt::driver {
 
-constexpr int64_t buckets[] = {1, 8, 16, 32, cudaStepTokens};
-
 /// The sum of the product and its operands, as a block for the generator.
 static void fillSum(Block &block, size_t operands, OpBuilder builder,
                     Location loc) {
@@ -25,23 +23,6 @@ static void fillSum(Block &block, size_t operands, OpBuilder builder,
   for (size_t i = 0; i < operands; ++i)
     sum = arith::AddFOp::create(builder, loc, sum, block.getArgument(1 + i));
   ir::YieldOp::create(builder, loc, sum);
-}
-
-static skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens) {
-  ir::WeightType type = op.getWeight().getType();
-  skinny_linear::Problem problem;
-  problem.tokens = tokens;
-  problem.columns = type.getColumns();
-  problem.segments = {{type.getRows(), type.getFormat()}};
-  problem.activation = elementOf(op.getX());
-  problem.output = elementOf(op.getResult());
-  if (op.getBias())
-    problem.operands.push_back(
-        {skinny_linear::OperandShape::Column, elementOf(op.getBias())});
-  if (op.getResidual())
-    problem.operands.push_back(
-        {skinny_linear::OperandShape::Element, elementOf(op.getResidual())});
-  return problem;
 }
 
 /// The name within the artifact: the family's, the shape, and what is added.
@@ -57,30 +38,30 @@ static std::string linearSymbol(const skinny_linear::Problem &problem,
   return symbol;
 }
 
-LogicalResult CudaSteps::addLinearVariants(ir::LinearOp op, LaunchStep &step,
-                                           Block *epilogue,
-                                           int64_t &workspaceBytes) {
-  for (size_t i = 0; i < kernels.targets(); ++i)
-    for (int64_t tokens : buckets) {
-      const target::Target &target = kernels.target(i);
-      skinny_linear::Problem problem = problemOf(op, tokens);
-      auto schedule = skinny_linear::chooseSchedule(problem, target);
-      if (!schedule.ok())
-        return op.emitError() << schedule.status().message();
-      std::string symbol = linearSymbol(problem, target);
-      Status added = kernels.add(i, symbol, [&](gpu::GPUModuleOp module) {
+LogicalResult CudaSteps::addLinearVariant(ir::LinearOp op, LaunchStep &step,
+                                          size_t architecture,
+                                          ir::KernelAttr kernel,
+                                          Block *epilogue,
+                                          int64_t &workspaceBytes) {
+  const target::Target &target = kernels.target(architecture);
+  skinny_linear::Problem problem = passes::problemOf(op, kernel.getMost());
+  auto schedule = passes::scheduleOf<skinny_linear::Schedule>(op, kernel);
+  if (failed(schedule))
+    return failure();
+  std::string symbol = linearSymbol(problem, target);
+  Status added =
+      kernels.add(architecture, symbol, [&](gpu::GPUModuleOp module) {
         return skinny_linear::buildKernel(module, problem, *schedule, target,
                                           epilogue);
       });
-      if (!added.ok())
-        return op.emitError() << added.message();
-      skinny_linear::Plan plan = skinny_linear::planOf(problem, *schedule);
-      workspaceBytes = std::max(workspaceBytes, plan.workspaceBytes);
-      step.atLeastCounters(plan.counters * 4);
-      step.variant(target, i, uint64_t(tokens), symbol,
-                   {b.symbols.constant(schedule->grid)}, schedule->threads(),
-                   plan.sharedBytes);
-    }
+  if (!added.ok())
+    return op.emitError() << added.message();
+  skinny_linear::Plan plan = skinny_linear::planOf(problem, *schedule);
+  workspaceBytes = std::max(workspaceBytes, plan.workspaceBytes);
+  step.atLeastCounters(plan.counters * 4);
+  step.variant(target, architecture, uint64_t(kernel.getMost()), symbol,
+               {b.symbols.constant(schedule->grid)}, schedule->threads(),
+               plan.sharedBytes);
   return success();
 }
 
@@ -95,9 +76,15 @@ LogicalResult CudaSteps::add(ir::LinearOp op) {
   uint32_t tokens = rowsOf(op.getX());
   LaunchStep step(tokens);
   int64_t workspaceBytes = 16;
-  if (failed(addLinearVariants(op, step, operands ? &block : nullptr,
-                               workspaceBytes)))
-    return failure();
+  for (size_t i = 0; i < kernels.targets(); ++i) {
+    auto selected = passes::selectedKernels(op, kernels.target(i));
+    if (failed(selected))
+      return failure();
+    for (ir::KernelAttr kernel : *selected)
+      if (failed(addLinearVariant(op, step, i, kernel,
+                                  operands ? &block : nullptr, workspaceBytes)))
+        return failure();
+  }
   read(step, op.getX());
   step.read(*weight);
   step.write(b.valueOf(op.getResult()));

@@ -10,40 +10,10 @@
 
 using namespace mlir;
 using namespace qopt::kernels;
+using qopt::passes::elementOf;
+using qopt::passes::problemOf;
 
 namespace qopt::driver {
-
-quant::ElementType elementOf(Value tensor) {
-  Type element = getElementTypeOrSelf(tensor.getType());
-  return element.isF16()    ? quant::ElementType::F16
-         : element.isBF16() ? quant::ElementType::BF16
-                            : quant::ElementType::F32;
-}
-
-int64_t lastOf(Value tensor) {
-  return cast<ShapedType>(tensor.getType()).getShape().back();
-}
-
-static gated_activation::Function functionOf(ir::Function function) {
-  using To = gated_activation::Function;
-  switch (function) {
-  case ir::Function::Silu:
-    return To::Silu;
-  case ir::Function::GeluErf:
-    return To::GeluErf;
-  case ir::Function::GeluTanh:
-    return To::GeluTanh;
-  case ir::Function::GeluQuick:
-    return To::GeluQuick;
-  case ir::Function::Relu:
-    return To::Relu;
-  case ir::Function::Tanh:
-    return To::Tanh;
-  case ir::Function::Sigmoid:
-    return To::Sigmoid;
-  }
-  llvm_unreachable("every function has a kernel");
-}
 
 uint32_t CudaSteps::rowsOf(Value tensor, int64_t inner) {
   PlanBuilder::Sizes &sizes = b.sizes[tensor];
@@ -93,11 +63,6 @@ LogicalResult CudaSteps::add(ir::EmbeddingOp op) {
   if (failed(weight))
     return failure();
   ir::WeightType type = op.getWeight().getType();
-  gather_rows::Problem problem;
-  problem.format = type.getFormat();
-  problem.rows = type.getRows();
-  problem.columns = type.getColumns();
-  problem.output = elementOf(op.getResult());
   uint32_t rows = rowsOf(op.getResult());
   LaunchStep step(rows);
   read(step, op.getIds());
@@ -113,33 +78,21 @@ LogicalResult CudaSteps::add(ir::EmbeddingOp op) {
         *weight, layout.zeros,
         quant::zeroBytes(type.getFormat(), type.getRows(), type.getColumns())));
   step.write(b.valueOf(op.getResult()));
-  return finish(op, std::move(step), problem, rows);
+  return finish(op, std::move(step), problemOf(op), rows);
 }
 
 LogicalResult CudaSteps::add(ir::RmsNormOp op) {
-  norm::Problem problem;
-  problem.columns = lastOf(op.getX());
-  problem.epsilon = op.getEpsilon().convertToFloat();
-  problem.activation = elementOf(op.getX());
-  problem.scale = elementOf(op.getScale());
   uint32_t rows = rowsOf(op.getX());
   LaunchStep step(rows);
   read(step, op.getX());
   read(step, op.getScale());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rows);
-  return finish(op, std::move(step), problem, rows);
+  return finish(op, std::move(step), problemOf(op), rows);
 }
 
 LogicalResult CudaSteps::add(ir::LayerNormOp op) {
-  norm::Problem problem;
-  problem.kind = norm::Kind::Layer;
-  problem.columns = lastOf(op.getX());
-  problem.epsilon = op.getEpsilon().convertToFloat();
-  problem.activation = elementOf(op.getX());
-  problem.scale = elementOf(op.getScale());
-  problem.bias = bool(op.getBias());
-  if (op.getBias() && elementOf(op.getBias()) != problem.scale)
+  if (op.getBias() && elementOf(op.getBias()) != elementOf(op.getScale()))
     return op.emitError("its scale and its bias have different types");
   uint32_t rows = rowsOf(op.getX());
   LaunchStep step(rows);
@@ -149,45 +102,29 @@ LogicalResult CudaSteps::add(ir::LayerNormOp op) {
     read(step, op.getBias());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rows);
-  return finish(op, std::move(step), problem, rows);
+  return finish(op, std::move(step), problemOf(op), rows);
 }
 
 LogicalResult CudaSteps::add(ir::SelectRowsOp op) {
-  gather_rows::Problem problem;
-  problem.table = gather_rows::Table::Tensor;
-  problem.format = quant::floatFormat(elementOf(op.getX()));
-  problem.columns = lastOf(op.getX());
-  problem.output = elementOf(op.getResult());
   uint32_t rows = rowsOf(op.getResult());
   LaunchStep step(rows);
   step.state(plan::ArgumentKind::LogitRows);
   read(step, op.getX());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rowsOf(op.getX()));
-  return finish(op, std::move(step), problem, rows);
+  return finish(op, std::move(step), problemOf(op), rows);
 }
 
 LogicalResult CudaSteps::add(ir::ActivationOp op) {
-  gated_activation::Problem problem;
-  problem.function = functionOf(op.getFunction());
-  problem.form = gated_activation::Form::Alone;
-  problem.columns = lastOf(op.getX());
-  problem.activation = elementOf(op.getX());
   uint32_t rows = rowsOf(op.getX());
   LaunchStep step(rows);
   read(step, op.getX());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rows);
-  return finish(op, std::move(step), problem, rows);
+  return finish(op, std::move(step), problemOf(op), rows);
 }
 
 LogicalResult CudaSteps::add(ir::GatedActivationOp op) {
-  gated_activation::Problem problem;
-  problem.function = functionOf(op.getFunction());
-  problem.form =
-      op.getUp() ? gated_activation::Form::Two : gated_activation::Form::Halves;
-  problem.columns = lastOf(op.getResult());
-  problem.activation = elementOf(op.getGate());
   uint32_t rows = rowsOf(op.getResult());
   LaunchStep step(rows);
   read(step, op.getGate());
@@ -195,7 +132,7 @@ LogicalResult CudaSteps::add(ir::GatedActivationOp op) {
     read(step, op.getUp());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rows);
-  return finish(op, std::move(step), problem, rows);
+  return finish(op, std::move(step), problemOf(op), rows);
 }
 
 LogicalResult CudaSteps::add(Operation *op) {

@@ -1,27 +1,20 @@
-// From an op to the launch of a GPU kernel: the problem that the family is
-// asked, its kernel for every architecture, and the arguments.
+// From an op to the launch of a GPU kernel: the kernels that were selected for
+// it (`qopt.kernels`), generated for every architecture, and the arguments.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_CUDASTEPS_H
 #define QOPT_LIB_DRIVER_CUDASTEPS_H
 
 #include "lib/Driver/LaunchSteps.h"
-#include "lib/Kernels/AttentionDecode/AttentionDecode.h"
 #include "lib/Kernels/LaunchShape.h"
+#include "passes/Schedule/KernelProblems.h"
+#include "passes/Schedule/SelectedKernels.h"
 
 namespace qopt::driver {
-
-/// Most tokens that the linear kernels of a GPU take in one step.
-constexpr int64_t cudaStepTokens = 64;
-
-/// The element type of a tensor that a GPU kernel reads or writes.
-quant::ElementType elementOf(mlir::Value tensor);
-/// The last dimension.
-int64_t lastOf(mlir::Value tensor);
 
 class CudaSteps {
 public:
   CudaSteps(PlanBuilder &plan, CudaKernels &kernels)
-      : b(plan), kernels(kernels), context(kernels.context()) {}
+      : b(plan), kernels(kernels) {}
 
   /// An error at the op where no family runs it.
   mlir::LogicalResult add(mlir::Operation *op);
@@ -46,9 +39,6 @@ private:
 
   /// Rows of a tensor: the product of all its dimensions but the last `inner`.
   uint32_t rowsOf(mlir::Value tensor, int64_t inner = 1);
-  /// Elements from row to row of heads [T, heads, size], which may be columns
-  /// of a merged projection.
-  int64_t rowStrideOf(mlir::Value heads);
   /// Most new tokens of a sequence: tokens − sequences + 1.
   uint32_t newTokens();
   /// Reads an operand, which may be the batch's positions.
@@ -64,12 +54,16 @@ private:
                              const Problem &problem, uint32_t rows);
   uint32_t gridOf(const kernels::LaunchShape &shape, uint32_t rows);
 
-  mlir::LogicalResult addLinearVariants(ir::LinearOp op, LaunchStep &step,
-                                        mlir::Block *epilogue,
-                                        int64_t &workspaceBytes);
+  /// `architecture`: index of the target that `kernel` is for.
+  mlir::LogicalResult addLinearVariant(ir::LinearOp op, LaunchStep &step,
+                                       size_t architecture,
+                                       ir::KernelAttr kernel,
+                                       mlir::Block *epilogue,
+                                       int64_t &workspaceBytes);
   /// Without `keys` they are appended as they are, `queries` may be null.
-  mlir::LogicalResult addAppend(mlir::Operation *op, ir::RotaryOp queries,
-                                ir::RotaryOp keys, ir::KVAppendOp append);
+  mlir::LogicalResult addAppend(mlir::Operation *op,
+                                const kernels::rotary_append::Problem &problem,
+                                const ir::RotaryAppendBody &body);
   /// Symbols of a grid and of the bytes that its splits need.
   struct AttentionGrid {
     uint32_t x, y, z, workspace;
@@ -77,26 +71,29 @@ private:
   AttentionGrid gridOf(const kernels::attention_decode::Problem &problem,
                        const kernels::attention_decode::Schedule &schedule,
                        const target::Target &target);
-  mlir::LogicalResult addAttentionVariant(
-      ir::CachedAttentionOp op, LaunchStep &step, size_t index, uint64_t most,
-      const kernels::attention_decode::Problem &problem,
-      const StatusOr<kernels::attention_decode::Schedule> &schedule,
-      uint32_t &workspace);
+  mlir::LogicalResult addAttentionVariant(ir::CachedAttentionOp op,
+                                          LaunchStep &step, size_t architecture,
+                                          ir::KernelAttr kernel,
+                                          uint32_t &workspace);
 
   PlanBuilder &b;
   CudaKernels &kernels;
-  int64_t context; ///< most positions of a sequence
 };
 
 template <typename Problem>
 mlir::LogicalResult CudaSteps::finish(mlir::Operation *op, LaunchStep step,
                                       const Problem &problem, uint32_t rows) {
   // The family's functions are found through the problem's namespace.
+  using Schedule = std::remove_cvref_t<decltype(*chooseSchedule(
+      problem, std::declval<const target::Target &>()))>;
   for (size_t i = 0; i < kernels.targets(); ++i) {
     const target::Target &target = kernels.target(i);
-    auto schedule = chooseSchedule(problem, target);
-    if (!schedule.ok())
-      return op->emitError() << schedule.status().message();
+    auto selected = passes::selectedKernels(op, target);
+    if (failed(selected))
+      return mlir::failure();
+    auto schedule = passes::scheduleOf<Schedule>(op, selected->front());
+    if (failed(schedule))
+      return mlir::failure();
     std::string symbol = symbolOf(problem, target);
     Status added = kernels.add(i, symbol, [&](mlir::gpu::GPUModuleOp module) {
       return buildKernel(module, problem, *schedule, target);

@@ -30,6 +30,14 @@ struct RowShape {
     return (columns + step - 1) / step;
   }
   int blockThreads() const { return threads * rowsPerBlock; }
+
+  /// Names every number, for the IR and for reports: visit(name, member).
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("threads", self.threads);
+    visit("width", self.width);
+    visit("rows_per_block", self.rowsPerBlock);
+  }
 };
 
 /// The widest access to rows of `columns` elements.

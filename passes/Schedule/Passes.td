@@ -28,6 +28,21 @@ def SelectCudaLayoutsPass : Pass<"qopt-select-cuda-layouts", "::mlir::func::Func
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
+def SelectCudaKernelsPass : Pass<"qopt-select-cuda-kernels", "::mlir::func::FuncOp"> {
+  let summary = "family and schedule of every GPU kernel";
+  let description = [{
+    Before: operations whose weights are packed; the function of a decoder says its longest sequence (`qopt.context`).
+    After: each operation that a family of kernels runs carries `qopt.kernels`, family and schedule for every architecture
+    and every bucket of tokens, which code generation obeys; the others are as they were. A problem that a family knows and
+    no schedule fits is an error that says why. Numerics: exact. Method: the cost models and tables of lib/Kernels, closed
+    form, no measurement. Example: test/passes/Schedule/select-cuda-kernels.mlir.
+  }];
+  let options = [
+    Option<"architectures", "arch", "std::string", /*default=*/"\"sm_90a\"", "architectures, as --arch of qopt-compile">,
+  ];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
 def SelectFusedKernelsPass : Pass<"qopt-select-fused-kernels", "::mlir::func::FuncOp"> {
   let summary = "the kernel of every fused region that has one";
   let description = [{

@@ -22,6 +22,13 @@ struct Schedule {
   int threads = 256;
   int blocksPerRow = 1; ///< at most 32: a warp compares their results
   std::string_view why;
+
+  /// Names every number, for the IR and for reports: visit(name, member).
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("threads", self.threads);
+    visit("blocks_per_row", self.blocksPerRow);
+  }
 };
 
 Status isValid(const Problem &problem);

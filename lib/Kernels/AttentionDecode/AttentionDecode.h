@@ -74,6 +74,7 @@ struct Problem {
   float softcap = 0;       ///< c · tanh(score / c); 0: none
   bool slopes = false;     ///< ALiBi: slope[head] · (key − position) is added
   bool sinks = false;      ///< e^sink[head] is added to the sum of a row
+  bool operator==(const Problem &) const = default;
 
   int64_t sharing() const { return heads / cache.keyHeads; }
   /// Entries of a sequence in the page table.
@@ -102,6 +103,18 @@ struct Schedule {
     return division == Division::Rows ? warps * rows() : rows();
   }
   int threads() const { return 32 * warps; }
+
+  /// Names every number, for the IR and for reports: visit(name, member). The
+  /// division is the family's: attention_decode or attention_prefill.
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("warps", self.warps);
+    visit("row_tiles", self.rowTiles);
+    visit("tile", self.tile);
+    visit("stages", self.stages);
+    visit("blocks_per_sm", self.blocksPerSm);
+    visit("tiles_per_warp", self.tilesPerWarp);
+  }
 };
 
 /// Sizes that follow; the generator, the cost model and the launch agree on

@@ -52,6 +52,12 @@ struct Problem {
 struct Schedule {
   RowShape row; ///< with Result::Activation: one step of a block
   std::string_view why;
+
+  /// As RowShape::visitFields.
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    RowShape::visitFields(self.row, visit);
+  }
 };
 
 Status isValid(const Problem &problem);

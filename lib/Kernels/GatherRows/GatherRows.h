@@ -37,6 +37,13 @@ struct Schedule {
   int threads = 128;
   int width = 1; ///< elements that a thread makes: 1, 2, 4 or 8
   std::string_view why;
+
+  /// Names every number, for the IR and for reports: visit(name, member).
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("threads", self.threads);
+    visit("width", self.width);
+  }
 };
 
 Status isValid(const Problem &problem);

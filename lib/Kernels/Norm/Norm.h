@@ -40,6 +40,12 @@ struct Problem {
 struct Schedule {
   RowShape row;
   std::string_view why; ///< a sentence for the report
+
+  /// As RowShape::visitFields.
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    RowShape::visitFields(self.row, visit);
+  }
 };
 
 /// Why a problem, or a schedule for it, cannot be built; ok if it can.

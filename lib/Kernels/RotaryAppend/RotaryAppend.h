@@ -68,12 +68,20 @@ struct Problem {
   Queries queries = Queries::InPlace;
   quant::ElementType activation = quant::ElementType::F16; ///< or bf16
   Columns query, key, value;
+  bool operator==(const Problem &) const = default;
 };
 
 struct Schedule {
   int width = 2; ///< channels of a lane: 2, 4 or 8
   int warps = 4; ///< of a block
   std::string_view why;
+
+  /// Names every number, for the IR and for reports: visit(name, member).
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("width", self.width);
+    visit("warps", self.warps);
+  }
 };
 
 Status isValid(const Problem &problem);

@@ -146,6 +146,21 @@ struct Schedule {
   int consumers() const { return columnWarps * rowWarps; }
   /// Consumers, the loader's warp and the epilogue's.
   int threads() const { return 32 * (consumers() + 2); }
+
+  /// Names every number, for the IR and for reports: visit(name, member).
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("grid", self.grid);
+    visit("slices", self.slices);
+    visit("whole_tiles", self.wholeTiles);
+    visit("column_warps", self.columnWarps);
+    visit("row_warps", self.rowWarps);
+    visit("strips_per_warp", self.stripsPerWarp);
+    visit("units_per_stage", self.unitsPerStage);
+    visit("stages", self.stages);
+    visit("partials", self.partials);
+    visit("blocks_per_sm", self.blocksPerSm);
+  }
 };
 
 /// Sizes that follow from a problem and its schedule; the generator, the cost

@@ -1,0 +1,19 @@
+// Writes the longest sequence of a decoder into the IR (`qopt.context`), where
+// the choice of kernels and the artifact find it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_DRIVER_DECODERCONTEXT_H
+#define QOPT_LIB_DRIVER_DECODERCONTEXT_H
+
+#include "lib/Driver/Companions.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "qopt/CompileOptions.h"
+
+namespace qopt::driver {
+
+/// Infeasible where more was asked for than the model allows; a graph has none.
+Status setContext(mlir::ModuleOp module, const CompileOptions &options,
+                  const Companions &companions);
+
+} // namespace qopt::driver
+
+#endif // QOPT_LIB_DRIVER_DECODERCONTEXT_H

@@ -1,0 +1,209 @@
+// One function an op; nothing is chosen here.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Schedule/KernelProblems.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::kernels;
+
+namespace qopt::passes {
+
+quant::ElementType elementOf(Value tensor) {
+  Type element = getElementTypeOrSelf(tensor.getType());
+  return element.isF16()    ? quant::ElementType::F16
+         : element.isBF16() ? quant::ElementType::BF16
+                            : quant::ElementType::F32;
+}
+
+int64_t lastOf(Value tensor) {
+  return cast<ShapedType>(tensor.getType()).getShape().back();
+}
+
+int64_t contextOf(Operation *op) {
+  auto func = op->getParentOfType<func::FuncOp>();
+  auto context = func->getAttrOfType<IntegerAttr>(ir::contextAttribute);
+  return context ? context.getInt() : 0;
+}
+
+/// What `value` names otherwise: the operand of a region's argument, the source
+/// of a view.
+static Value sourceOf(Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto fused = dyn_cast<ir::FusedOp>(argument.getOwner()->getParentOp());
+    return fused ? fused.getInputs()[argument.getArgNumber()] : Value();
+  }
+  Operation *op = value.getDefiningOp();
+  return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op)
+             ? op->getOperand(0)
+             : Value();
+}
+
+int64_t rowStrideOf(Value heads) {
+  auto shape = cast<ShapedType>(heads.getType()).getShape();
+  for (Value value = heads; value; value = sourceOf(value))
+    if (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>())
+      return slice.getSourceType().getShape().back();
+  return shape[1] * shape[2];
+}
+
+static cuda::KvPageLayout layoutOf(ir::KVCacheType cache) {
+  cuda::KvPageLayout layout;
+  layout.keyHeads = cache.getKvHeads();
+  layout.keySize = layout.valueSize = cache.getHeadSize();
+  layout.page = cache.getPage();
+  layout.key = cache.getKey();
+  layout.value = cache.getValue();
+  return layout;
+}
+
+static gated_activation::Function functionOf(ir::Function function) {
+  using To = gated_activation::Function;
+  switch (function) {
+  case ir::Function::Silu:
+    return To::Silu;
+  case ir::Function::GeluErf:
+    return To::GeluErf;
+  case ir::Function::GeluTanh:
+    return To::GeluTanh;
+  case ir::Function::GeluQuick:
+    return To::GeluQuick;
+  case ir::Function::Relu:
+    return To::Relu;
+  case ir::Function::Tanh:
+    return To::Tanh;
+  case ir::Function::Sigmoid:
+    return To::Sigmoid;
+  }
+  llvm_unreachable("every function has a kernel");
+}
+
+gather_rows::Problem problemOf(ir::EmbeddingOp op) {
+  ir::WeightType type = op.getWeight().getType();
+  gather_rows::Problem problem;
+  problem.format = type.getFormat();
+  problem.rows = type.getRows();
+  problem.columns = type.getColumns();
+  problem.output = elementOf(op.getResult());
+  return problem;
+}
+
+gather_rows::Problem problemOf(ir::SelectRowsOp op) {
+  gather_rows::Problem problem;
+  problem.table = gather_rows::Table::Tensor;
+  problem.format = quant::floatFormat(elementOf(op.getX()));
+  problem.columns = lastOf(op.getX());
+  problem.output = elementOf(op.getResult());
+  return problem;
+}
+
+norm::Problem problemOf(ir::RmsNormOp op) {
+  norm::Problem problem;
+  problem.columns = lastOf(op.getX());
+  problem.epsilon = op.getEpsilon().convertToFloat();
+  problem.activation = elementOf(op.getX());
+  problem.scale = elementOf(op.getScale());
+  return problem;
+}
+
+norm::Problem problemOf(ir::LayerNormOp op) {
+  norm::Problem problem;
+  problem.kind = norm::Kind::Layer;
+  problem.columns = lastOf(op.getX());
+  problem.epsilon = op.getEpsilon().convertToFloat();
+  problem.activation = elementOf(op.getX());
+  problem.scale = elementOf(op.getScale());
+  problem.bias = bool(op.getBias());
+  return problem;
+}
+
+gated_activation::Problem problemOf(ir::ActivationOp op) {
+  gated_activation::Problem problem;
+  problem.function = functionOf(op.getFunction());
+  problem.form = gated_activation::Form::Alone;
+  problem.columns = lastOf(op.getX());
+  problem.activation = elementOf(op.getX());
+  return problem;
+}
+
+gated_activation::Problem problemOf(ir::GatedActivationOp op) {
+  gated_activation::Problem problem;
+  problem.function = functionOf(op.getFunction());
+  problem.form =
+      op.getUp() ? gated_activation::Form::Two : gated_activation::Form::Halves;
+  problem.columns = lastOf(op.getResult());
+  problem.activation = elementOf(op.getGate());
+  return problem;
+}
+
+rotary_table::Problem problemOf(ir::RotaryTableOp op) {
+  rotary_table::Problem problem;
+  problem.count = cast<ShapedType>(op.getInvFreq().getType()).getDimSize(0);
+  problem.scale = op.getScale().convertToFloat();
+  return problem;
+}
+
+attention_decode::Problem problemOf(ir::CachedAttentionOp op) {
+  attention_decode::Problem problem;
+  problem.heads = cast<ShapedType>(op.getQ().getType()).getDimSize(1);
+  problem.cache = layoutOf(op.getCache().getType());
+  problem.activation = elementOf(op.getQ());
+  problem.queryStride = rowStrideOf(op.getQ());
+  problem.context = contextOf(op);
+  problem.scale = op.getScale().convertToFloat();
+  problem.window = op.getWindow().value_or(0);
+  problem.softcap = op.getSoftcap() ? op.getSoftcap()->convertToFloat() : 0;
+  problem.slopes = bool(op.getAlibiSlopes());
+  return problem;
+}
+
+skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens) {
+  ir::WeightType type = op.getWeight().getType();
+  skinny_linear::Problem problem;
+  problem.tokens = tokens;
+  problem.columns = type.getColumns();
+  problem.segments = {{type.getRows(), type.getFormat()}};
+  problem.activation = elementOf(op.getX());
+  problem.output = elementOf(op.getResult());
+  if (op.getBias())
+    problem.operands.push_back(
+        {skinny_linear::OperandShape::Column, elementOf(op.getBias())});
+  if (op.getResidual())
+    problem.operands.push_back(
+        {skinny_linear::OperandShape::Element, elementOf(op.getResidual())});
+  return problem;
+}
+
+static rotary_append::Problem appendProblem(ir::KVAppendOp append, Value keys) {
+  rotary_append::Problem problem;
+  problem.cache = layoutOf(append.getCache().getType());
+  problem.pageTableStride =
+      (contextOf(append) + problem.cache.page - 1) / problem.cache.page;
+  problem.activation = elementOf(keys);
+  problem.key.stride = rowStrideOf(keys);
+  problem.value.stride = rowStrideOf(append.getV());
+  problem.query = problem.key;
+  return problem;
+}
+
+rotary_append::Problem problemOf(ir::KVAppendOp op) {
+  return appendProblem(op, op.getK());
+}
+
+rotary_append::Problem problemOf(const ir::RotaryAppendBody &body) {
+  ir::RotaryOp keys = body.keys, queries = body.queries;
+  rotary_append::Problem problem = appendProblem(body.append, keys.getX());
+  problem.rotated = 2 * lastOf(keys.getCos());
+  problem.pairs = keys.getInterleaved() ? rotary_append::Pairs::Interleaved
+                                        : rotary_append::Pairs::Halves;
+  if (queries) {
+    problem.heads = cast<ShapedType>(queries.getX().getType()).getDimSize(1);
+    problem.query.stride = rowStrideOf(queries.getX());
+    problem.queries = rotary_append::Queries::Elsewhere;
+  }
+  return problem;
+}
+
+} // namespace qopt::passes

@@ -1,0 +1,49 @@
+// From an op to the problem that a family of GPU kernels is asked: what both
+// the choice of a schedule and the generation of the kernel start from. The
+// family is not said here, one problem may suit several.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PASSES_SCHEDULE_KERNELPROBLEMS_H
+#define QOPT_PASSES_SCHEDULE_KERNELPROBLEMS_H
+
+#include "dialects/QOpt/QOptOps.h"
+#include "lib/Kernels/AttentionDecode/AttentionDecode.h"
+#include "lib/Kernels/GatedActivation/GatedActivation.h"
+#include "lib/Kernels/GatherRows/GatherRows.h"
+#include "lib/Kernels/Norm/Norm.h"
+#include "lib/Kernels/RotaryAppend/RotaryAppend.h"
+#include "lib/Kernels/RotaryTable/RotaryTable.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+
+namespace qopt::passes {
+
+/// Most tokens that the linear kernels of a GPU take in one step.
+constexpr int64_t cudaStepTokens = 64;
+
+/// The element type of a tensor that a GPU kernel reads or writes.
+quant::ElementType elementOf(mlir::Value tensor);
+/// The last dimension.
+int64_t lastOf(mlir::Value tensor);
+/// Elements from row to row of heads [T, heads, size], which may be columns of
+/// a merged projection.
+int64_t rowStrideOf(mlir::Value heads);
+/// The longest sequence of the function that `op` is in; 0 for a graph.
+int64_t contextOf(mlir::Operation *op);
+
+kernels::gather_rows::Problem problemOf(ir::EmbeddingOp op);
+kernels::gather_rows::Problem problemOf(ir::SelectRowsOp op);
+kernels::norm::Problem problemOf(ir::RmsNormOp op);
+kernels::norm::Problem problemOf(ir::LayerNormOp op);
+kernels::gated_activation::Problem problemOf(ir::ActivationOp op);
+kernels::gated_activation::Problem problemOf(ir::GatedActivationOp op);
+kernels::rotary_table::Problem problemOf(ir::RotaryTableOp op);
+kernels::attention_decode::Problem problemOf(ir::CachedAttentionOp op);
+/// For launches of at most `tokens` tokens.
+kernels::skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens);
+
+kernels::rotary_append::Problem problemOf(ir::KVAppendOp op);
+/// Rotation and append in one launch.
+kernels::rotary_append::Problem problemOf(const ir::RotaryAppendBody &body);
+
+} // namespace qopt::passes
+
+#endif // QOPT_PASSES_SCHEDULE_KERNELPROBLEMS_H

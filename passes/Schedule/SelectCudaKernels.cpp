@@ -1,0 +1,191 @@
+// The families' chooseSchedule decides; this pass only asks them, once for each
+// problem, architecture and bucket, and writes the answers down. An op that no
+// family runs stays as it is: what becomes of it is for lowering to say.
+//
+// A new family: a case of KernelFamily (dialects/QOpt/QOptAttrs.td), a
+// Schedule with visitFields, a problemOf in KernelProblems.h, and a select()
+// below; the driver then reads the schedule (scheduleOf) and generates.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/AttentionPrefill/AttentionPrefill.h"
+#include "passes/Schedule/KernelProblems.h"
+#include "passes/Schedule/Passes.h"
+#include "passes/Schedule/SelectedKernels.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_SELECTCUDAKERNELSPASS
+#include "passes/Schedule/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::kernels;
+using ir::KernelFamily;
+using qopt::passes::problemOf;
+
+/// Most tokens of a launch, of the kernels of a linear: cudaStepTokens ends
+/// them.
+constexpr int64_t linearBuckets[] = {1, 8, 16, 32, passes::cudaStepTokens};
+/// Most new tokens of a sequence that attention_decode takes; attention_prefill
+/// has no limit.
+constexpr int64_t decodeBuckets[] = {1, 8};
+
+namespace {
+
+/// What was chosen before, for layers that ask the same.
+template <typename Problem> struct Chosen {
+  Problem problem;
+  KernelFamily family;
+  int64_t most;
+  const target::Target *target;
+  DictionaryAttr schedule;
+};
+
+class Selector {
+public:
+  explicit Selector(ArrayRef<const target::Target *> targets)
+      : targets(targets) {}
+
+  /// Writes the kernels of `op`, if a family has any.
+  LogicalResult select(Operation *op) {
+    kernels.clear();
+    LogicalResult result =
+        llvm::TypeSwitch<Operation *, LogicalResult>(op)
+            .Case<ir::EmbeddingOp, ir::SelectRowsOp>([&](auto rows) {
+              return selectOne(rows, KernelFamily::GatherRows);
+            })
+            .Case<ir::RmsNormOp, ir::LayerNormOp>(
+                [&](auto norm) { return selectOne(norm, KernelFamily::Norm); })
+            .Case<ir::ActivationOp, ir::GatedActivationOp>([&](auto function) {
+              return selectOne(function, KernelFamily::GatedActivation);
+            })
+            .Case([&](ir::RotaryTableOp table) {
+              return selectOne(table, KernelFamily::RotaryTable);
+            })
+            .Case<ir::LinearOp, ir::CachedAttentionOp, ir::FusedOp>(
+                [&](auto kernel) { return selectKernels(kernel); })
+            .Case([&](ir::KVAppendOp append) {
+              return append->getParentOfType<ir::FusedOp>()
+                         ? success()
+                         : selectOne(append, KernelFamily::RotaryAppend);
+            })
+            .Default([](Operation *) { return success(); });
+    if (succeeded(result) && !kernels.empty())
+      op->setAttr(ir::kernelsAttribute,
+                  ArrayAttr::get(op->getContext(), kernels));
+    return result;
+  }
+
+private:
+  LogicalResult selectKernels(ir::LinearOp op) {
+    for (const target::Target *target : targets)
+      for (int64_t tokens : linearBuckets)
+        if (failed(add(op, KernelFamily::SkinnyLinear, tokens,
+                       problemOf(op, tokens), *target, [](auto &...arguments) {
+                         return skinny_linear::chooseSchedule(arguments...);
+                       })))
+          return failure();
+    return success();
+  }
+
+  LogicalResult selectKernels(ir::CachedAttentionOp op) {
+    attention_decode::Problem problem = problemOf(op);
+    for (const target::Target *target : targets) {
+      for (int64_t tokens : decodeBuckets)
+        if (failed(add(op, KernelFamily::AttentionDecode, tokens, problem,
+                       *target, [&](auto &problem, auto &target) {
+                         return attention_decode::chooseSchedule(
+                             problem, tokens, target);
+                       })))
+          return failure();
+      if (failed(add(op, KernelFamily::AttentionPrefill, 0, problem, *target,
+                     [](auto &problem, auto &target) {
+                       return attention_prefill::chooseSchedule(problem,
+                                                                target);
+                     })))
+        return failure();
+    }
+    return success();
+  }
+
+  LogicalResult selectKernels(ir::FusedOp op) {
+    std::optional<ir::RotaryAppendBody> body = ir::matchRotaryAppend(op);
+    return body ? selectOne(op, KernelFamily::RotaryAppend, problemOf(*body))
+                : success();
+  }
+
+  template <typename Op> LogicalResult selectOne(Op op, KernelFamily family) {
+    return selectOne(op, family, problemOf(op));
+  }
+
+  /// One kernel for launches of any size.
+  template <typename Problem>
+  LogicalResult selectOne(Operation *op, KernelFamily family,
+                          const Problem &problem) {
+    for (const target::Target *target : targets)
+      if (failed(add(op, family, 0, problem, *target, [](auto &...arguments) {
+            return chooseSchedule(arguments...);
+          })))
+        return failure();
+    return success();
+  }
+
+  template <typename Problem, typename Choose>
+  LogicalResult add(Operation *op, KernelFamily family, int64_t most,
+                    const Problem &problem, const target::Target &target,
+                    Choose choose) {
+    auto &memory = std::get<std::vector<Chosen<Problem>>>(chosen);
+    auto known = llvm::find_if(memory, [&](const Chosen<Problem> &one) {
+      return one.family == family && one.most == most &&
+             one.target == &target && one.problem == problem;
+    });
+    DictionaryAttr numbers;
+    if (known != memory.end()) {
+      numbers = known->schedule;
+    } else {
+      auto schedule = choose(problem, target);
+      if (!schedule.ok())
+        return op->emitError() << schedule.status().message();
+      numbers = passes::numbersOf(*schedule, op->getContext());
+      memory.push_back({problem, family, most, &target, numbers});
+    }
+    kernels.push_back(ir::KernelAttr::get(op->getContext(), family, target.name,
+                                          most, numbers));
+    return success();
+  }
+
+  ArrayRef<const target::Target *> targets;
+  SmallVector<Attribute> kernels; ///< of the op at hand
+  std::tuple<std::vector<Chosen<skinny_linear::Problem>>,
+             std::vector<Chosen<attention_decode::Problem>>,
+             std::vector<Chosen<rotary_append::Problem>>,
+             std::vector<Chosen<rotary_table::Problem>>,
+             std::vector<Chosen<norm::Problem>>,
+             std::vector<Chosen<gated_activation::Problem>>,
+             std::vector<Chosen<gather_rows::Problem>>>
+      chosen;
+};
+
+struct SelectCudaKernels
+    : qopt::passes::impl::SelectCudaKernelsPassBase<SelectCudaKernels> {
+  using SelectCudaKernelsPassBase::SelectCudaKernelsPassBase;
+
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    StatusOr<std::vector<const target::Target *>> targets =
+        target::parseArchitectures(architectures);
+    if (!targets.ok()) {
+      func.emitError() << targets.status().message();
+      return signalPassFailure();
+    }
+    Selector selector(*targets);
+    WalkResult result = func.walk([&](Operation *op) {
+      return failed(selector.select(op)) ? WalkResult::interrupt()
+                                         : WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+
+} // namespace
