@@ -16,6 +16,7 @@ TOOLS = [
     "qopt-emulate",
     "qopt-eval",
     "qopt-inspect",
+    "qopt-kernel",
     "qopt-opt",
     "qopt-run",
     "qopt-translate",
@@ -95,7 +96,7 @@ def test_help_is_of_this_tool():
     """LLVM's own options, which are hundreds, are not in the help of the tools that link it."""
     import conftest
 
-    for name in ("qopt-opt", "qopt-translate", "qopt-compile"):
+    for name in ("qopt-kernel", "qopt-opt", "qopt-translate", "qopt-compile"):
         command = [conftest.BUILD / "bin" / name, "--help"]
         options = re.findall(
             r"^ +--?[a-z]", subprocess.run(command, capture_output=True, text=True).stdout, re.MULTILINE

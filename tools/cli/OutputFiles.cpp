@@ -81,6 +81,11 @@ static bool beginsAs(OutputKind kind, std::string_view text) {
     return beginsAsMlir(text);
   case OutputKind::Ptx:
     return beginsAsPtx(text);
+  case OutputKind::Cubin:
+    return text.starts_with("\x7f"
+                            "ELF");
+  case OutputKind::KernelRecord:
+    return squeezed(text).starts_with("{\"tool\":\"qopt-kernel\"");
   case OutputKind::EvalReport:
     return squeezed(text).starts_with("{\"tool\":\"qopt-eval\"");
   case OutputKind::BenchReport:
@@ -104,6 +109,10 @@ static const char *spell(OutputKind kind) {
     return "a report of qopt-bench";
   case OutputKind::Ptx:
     return "PTX";
+  case OutputKind::Cubin:
+    return "machine code of a GPU";
+  case OutputKind::KernelRecord:
+    return "a record of qopt-kernel";
   case OutputKind::Mlir:
     break;
   }

@@ -14,12 +14,14 @@ namespace qopt::cli {
 
 /// What the tools write, each told by how it begins.
 enum class OutputKind {
-  Npy,         ///< one NumPy array
-  Npz,         ///< a zip file of such arrays
-  EvalReport,  ///< JSON of qopt-eval
-  BenchReport, ///< JSON, CSV or Markdown of qopt-bench
-  Mlir,        ///< a module as text or bytecode
-  Ptx,         ///< PTX as text
+  Npy,          ///< one NumPy array
+  Npz,          ///< a zip file of such arrays
+  EvalReport,   ///< JSON of qopt-eval
+  BenchReport,  ///< JSON, CSV or Markdown of qopt-bench
+  Mlir,         ///< a module as text or bytecode
+  Ptx,          ///< PTX as text
+  Cubin,        ///< machine code of a GPU
+  KernelRecord, ///< JSON of qopt-kernel
 };
 
 /// Refuses an output that exists and

@@ -1,0 +1,69 @@
+"""The kernels that are measured on a GPU: names, and the words that qopt-kernel makes each from.
+
+The order is that of measuring: what matters most comes first, for the time may end before the list does.
+"""
+
+from dataclasses import dataclass
+
+#: Rows and columns of the linear layers of a Llama of 8 billion parameters.
+SHAPES = {
+    "qkv": (6144, 4096),
+    "o": (4096, 4096),
+    "gate_up": (28672, 4096),
+    "down": (4096, 14336),
+    "head": (128256, 4096),
+}
+CACHES = {"bf16": "bf16", "fp8": "fp8_e4m3", "int8": "int8", "int4": "int4"}
+HEADS = "heads=32 key_heads=8 head_size=128 page=64"
+
+
+@dataclass
+class Entry:
+    name: str
+    family: str
+    words: str
+    quick: bool = False  #: part of a quick look
+
+
+def linear(tokens, weights="int4_g128", shapes=SHAPES):
+    for shape in shapes:
+        rows, columns = SHAPES[shape]
+        words = f"tokens={tokens} rows={rows} columns={columns} weights={weights}"
+        if weights == "bf16":
+            words += " activation=bf16 output=bf16"
+        quick = tokens in (1, 16) and weights == "int4_g128"
+        yield Entry(f"{shape}-{weights}-m{tokens}", "skinny_linear", words, quick)
+
+
+def decode(sequences, context, cache):
+    words = f"{HEADS} sequences={sequences} context={context * 1024} activation=bf16"
+    words += f" key={CACHES[cache]} value={CACHES[cache]}"
+    quick = context == 4 and cache in ("bf16", "int4")
+    return Entry(f"decode-b{sequences}-c{context}k-{cache}", "attention_decode", words, quick)
+
+
+def prefill(context, cache="bf16"):
+    words = f"{HEADS} sequences=1 tokens={context * 1024} context={context * 1024} activation=bf16"
+    words += f" key={CACHES[cache]} value={CACHES[cache]}"
+    return Entry(f"prefill-c{context}k-{cache}", "attention_prefill", words, context == 4)
+
+
+def product(tokens, weights, shapes=SHAPES):
+    for shape in shapes:
+        rows, columns = SHAPES[shape]
+        words = f"tokens={tokens} rows={rows} columns={columns} weights={weights}"
+        yield Entry(f"gemm-{shape}-{weights}-m{tokens}", "gemm", words, tokens == 4096 and shape == "gate_up")
+
+
+def entries():
+    """All of them."""
+    layers = ("qkv", "o", "gate_up", "down")
+    listed = [*linear(1), *linear(16)]
+    listed += [decode(sequences, 4, cache) for sequences in (32, 1) for cache in CACHES]
+    listed += [*linear(8), *linear(64), prefill(4)]
+    for tokens in (4096, 2048, 256):
+        listed += [*product(tokens, "f16", layers), *product(tokens, "int4_g128", layers)]
+    listed += [decode(sequences, 32, cache) for sequences in (1, 32) for cache in CACHES]
+    listed += [*linear(2), *linear(4), *linear(32), prefill(16)]
+    listed += [*linear(1, "int8"), *linear(16, "int8"), *linear(1, "f16", layers)]
+    return listed

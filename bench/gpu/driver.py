@@ -1,0 +1,137 @@
+"""The part of the CUDA driver's C interface that launches a record: ctypes alone, nothing to install."""
+
+import ctypes
+from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
+
+import numpy as np
+
+from .record import laid_out
+
+MAX_DYNAMIC_SHARED = 8
+MULTIPROCESSORS, CAPABILITY_MAJOR, CAPABILITY_MINOR, CACHE_BYTES = 16, 75, 76, 38
+PROGRAMMATIC_STREAM_SERIALIZATION = 6
+
+
+class Attribute(ctypes.Structure):
+    _fields_ = [("id", c_int), ("pad", c_int), ("value", c_int * 16)]
+
+
+class Configuration(ctypes.Structure):
+    _fields_ = [
+        *[(name, c_uint) for name in ("grid_x", "grid_y", "grid_z", "block_x", "block_y", "block_z", "shared")],
+        ("stream", c_void_p),
+        ("attributes", ctypes.POINTER(Attribute)),
+        ("count", c_uint),
+    ]
+
+
+class NoGpuError(Exception):
+    """There is no GPU here, or no driver."""
+
+
+class Driver:
+    """The first GPU, in the context that other libraries of the process share."""
+
+    def __init__(self):
+        try:
+            self.library = ctypes.CDLL("libcuda.so.1")
+        except OSError as error:
+            raise NoGpuError(f"there is no CUDA driver here ({error})") from None
+        count = c_int()
+        if self.library.cuInit(0) or self.library.cuDeviceGetCount(byref(count)) or not count.value:
+            raise NoGpuError("there is no GPU here: the CUDA driver finds no device")
+        self.device, self.context = c_int(), c_void_p()
+        self.call("cuDeviceGet", byref(self.device), 0)
+        self.call("cuDevicePrimaryCtxRetain", byref(self.context), self.device)
+        self.call("cuCtxSetCurrent", self.context)
+
+    def call(self, name, *arguments):
+        result = getattr(self.library, name)(*arguments)
+        if result:
+            text = c_char_p()
+            self.library.cuGetErrorName(result, byref(text))
+            raise RuntimeError(f"{name}: {(text.value or b'error').decode()} ({result})")
+
+    def attribute(self, number):
+        value = c_int()
+        self.call("cuDeviceGetAttribute", byref(value), number, self.device)
+        return value.value
+
+    def describe(self):
+        name, memory, version = ctypes.create_string_buffer(100), c_size_t(), c_int()
+        self.call("cuDeviceGetName", name, 100, self.device)
+        self.call("cuDeviceTotalMem_v2", byref(memory), self.device)
+        self.call("cuDriverGetVersion", byref(version))
+        return {
+            "name": name.value.decode(),
+            "memory_bytes": memory.value,
+            "capability": f"{self.attribute(CAPABILITY_MAJOR)}.{self.attribute(CAPABILITY_MINOR)}",
+            "multiprocessors": self.attribute(MULTIPROCESSORS),
+            "cache_bytes": self.attribute(CACHE_BYTES),
+            "driver_cuda": f"{version.value // 1000}.{version.value % 1000 // 10}",
+        }
+
+    def allocate(self, size):
+        pointer = c_ulonglong()
+        self.call("cuMemAlloc_v2", byref(pointer), c_size_t(max(size, 1)))
+        return pointer.value
+
+    def upload(self, pointer, array):
+        array = np.ascontiguousarray(array)
+        self.call("cuMemcpyHtoD_v2", c_ulonglong(pointer), c_void_p(array.ctypes.data), c_size_t(array.nbytes))
+
+    def download(self, array, pointer):
+        self.call("cuMemcpyDtoH_v2", c_void_p(array.ctypes.data), c_ulonglong(pointer), c_size_t(array.nbytes))
+
+
+class Kernel:
+    """A function of a module, ready to be launched with the same arguments again and again."""
+
+    def __init__(self, driver, code, symbol, shared=0):
+        self.driver, self.shared = driver, shared
+        self.code = code + b"\0"  # the driver wants PTX to end with a zero
+        self.module, self.function = c_void_p(), c_void_p()
+        driver.call("cuModuleLoadData", byref(self.module), c_char_p(self.code))
+        driver.call("cuModuleGetFunction", byref(self.function), self.module, symbol.encode())
+        if shared:
+            driver.call("cuFuncSetAttribute", self.function, MAX_DYNAMIC_SHARED, shared)
+
+    def bind(self, grid, block, arguments, dependent=False):
+        """A call of a stream's handle that launches. An address is a ctypes c_ulonglong, a number by value a c_int."""
+        attribute = Attribute(PROGRAMMATIC_STREAM_SERIALIZATION, 0, (c_int * 16)(1))
+        configuration = Configuration(*grid, *block, self.shared, None, ctypes.pointer(attribute), int(dependent))
+        values = list(arguments)
+        addresses = (c_void_p * len(values))(*[ctypes.addressof(value) for value in values])
+
+        def launch(stream=None):
+            configuration.stream = stream
+            self.driver.call("cuLaunchKernelEx", byref(configuration), self.function, addresses, None)
+            return values  # they live as long as this function does
+
+        return launch
+
+
+def launch(case, driver):
+    """What one launch of a record left in each array, by name; nothing but the driver is used."""
+    record = case.record
+    kernel = Kernel(driver, record.code(), record.symbol, record.shared_bytes)
+    arguments, pointers, outputs = [], {}, {}
+    for argument, filled in zip(record.arguments, record.fill(case.inputs()), strict=True):
+        if argument["use"] == "value":
+            arguments.append(c_int(filled))
+            continue
+        array = laid_out(filled)
+        pointers[argument["name"]] = pointer = driver.allocate(array.nbytes)
+        driver.upload(pointer, array)
+        arguments.append(c_ulonglong(pointer))
+    kernel.bind(record.grid, record.block, arguments)()
+    driver.call("cuCtxSynchronize")
+    for argument in record.arguments:
+        if argument["use"] in ("write", "counters"):
+            array = record.empty(argument)
+            driver.download(array, pointers[argument["name"]])
+            outputs[argument["name"]] = array
+    for pointer in pointers.values():
+        driver.call("cuMemFree_v2", c_ulonglong(pointer))
+    driver.call("cuModuleUnload", kernel.module)
+    return outputs

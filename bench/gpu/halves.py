@@ -1,0 +1,45 @@
+"""f16, bf16 and f32 as bits and as numbers."""
+
+import numpy as np
+
+#: Half the distance of two numbers beside 1, which is what rounding to the type may change.
+HALF_UNIT = {"f16": 2.0**-11, "bf16": 2.0**-8, "f32": 2.0**-24}
+
+
+def encode(kind, values):
+    """The bits of the nearest numbers of the type."""
+    values = np.asarray(values, np.float32)
+    if kind == "f16":
+        return values.astype(np.float16).view(np.uint16)
+    if kind == "bf16":
+        bits = values.view(np.uint32)
+        return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+    return values
+
+
+def decode(kind, bits):
+    """The numbers as f64."""
+    if kind == "f16":
+        return np.asarray(bits, np.uint16).view(np.float16).astype(np.float64)
+    if kind == "bf16":
+        return (np.asarray(bits, np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    return np.asarray(bits, np.float32).astype(np.float64)
+
+
+class MismatchError(Exception):
+    """A kernel's result is not what the formula gives."""
+
+
+def compare(what, got, expected, bound):
+    """The largest error as a part of its bound; MismatchError where one is beyond it."""
+    part = np.abs(got - expected) / bound
+    worst = np.unravel_index(np.argmax(np.where(np.isnan(part), np.inf, part)), part.shape)
+    if not part[worst] <= 1:
+        at = ", ".join(str(int(i)) for i in worst)
+        raise MismatchError(f"{what} [{at}]: expected {expected[worst]:.6g} ± {bound[worst]:.2g}, got {got[worst]:.6g}")
+    return float(part[worst])
+
+
+def divisor(count, most):
+    """The largest divisor of `count` that is not above `most`."""
+    return next(size for size in range(min(count, most), 0, -1) if count % size == 0)

@@ -1,0 +1,108 @@
+"""skinny_linear: random weights packed by the record's tables, and the product that a launch must give.
+
+A matrix is a slab of at most 2048 rows, repeated; 64 of its rows, the last among them, are compared for every token.
+"""
+
+import numpy as np
+
+from .halves import HALF_UNIT, compare, decode, divisor, encode
+from .record import Part
+
+SLAB_STRIPS = 128
+COMPARED_ROWS = 64
+
+
+class SkinnyLinear:
+    def __init__(self, record, seed=0):
+        self.record, self.random = record, np.random.default_rng(seed)
+        self.problem, self.layout = record.problem, record.layout
+        self.rows, self.columns, self.tokens = (self.problem[key] for key in ("rows", "columns", "tokens"))
+        self.strip, self.unit = self.layout["strip_rows"], self.layout["unit_columns"]
+        self.strips, self.units = -(-self.rows // self.strip), -(-self.columns // self.unit)
+        self.times = 1 if self.rows % self.strip else self.strips // divisor(self.strips, SLAB_STRIPS)
+        self.slab_rows = self.rows if self.times == 1 else self.strips // self.times * self.strip
+        self.x = encode(self.problem["activation"], self.random.uniform(-1, 1, (self.tokens, self.columns)))
+        if "asym" in self.problem["weights"]:
+            raise ValueError(f"{record.name}: zero points are not made here")
+        self._make_weights()
+
+    def _make_weights(self):
+        bits, group = self.layout["element_bits"], self.layout["group_columns"]
+        shape = self.slab_rows, self.columns
+        if bits == 16:
+            self.codes = encode(self.problem["weights"], self.random.uniform(-1, 1, shape))
+            self.scales = None
+            return
+        offset = self.layout["code_offset"]
+        low, high = (1 - offset, offset) if offset else (0, 1 << bits)
+        self.codes = self.random.integers(low, high, shape, np.int16)
+        scales = self.random.uniform(0.01, 0.02, (self.slab_rows, -(-self.columns // group)))
+        self.scales = scales.astype(np.float32 if self.layout["row_scales_at"] >= 0 else np.float16)
+
+    def weights(self, rows):
+        """Rows of the slab as numbers, and the scale of each of their elements."""
+        if self.scales is None:
+            return decode(self.problem["weights"], self.codes[rows]), np.ones((len(rows), self.columns))
+        group = self.layout["group_columns"]
+        scales = self.scales[rows].astype(np.float64).repeat(group, 1)[:, : self.columns]
+        return self.codes[rows] * scales, scales
+
+    def inputs(self):
+        return {"x": [Part(self.x)], "weights": self._packed()}
+
+    def _packed(self):
+        strips, rows = self.strips // self.times, self.strips // self.times * self.strip
+        stored = np.zeros((rows, self.units * self.unit), np.uint16)
+        offset = self.layout["code_offset"]
+        stored[: self.slab_rows, : self.columns] = self.codes if self.scales is None else self.codes + offset
+        blocks = stored.reshape(strips, self.strip, self.units, self.unit).transpose(0, 2, 1, 3)
+        packed = np.zeros((strips, self.units, self.layout["unit_bytes"]), np.uint8)
+        codes = self._placed(blocks.reshape(strips, self.units, -1))
+        packed[..., : codes.shape[-1]] = codes
+        if self.scales is not None and self.layout["row_scales_at"] < 0:
+            self._place_scales(packed)
+        parts = [Part(packed, self.times)]
+        if self.layout["row_scales_at"] >= 0:
+            scales = np.zeros(rows, np.float32)
+            scales[: self.slab_rows] = self.scales[:, 0]
+            parts.append(Part(scales, self.times))
+        return parts
+
+    def _placed(self, stored):
+        """Bytes of the codes of units, whose elements lie where the table says."""
+        bits = self.layout["element_bits"]
+        order = np.empty(stored.shape[-1], np.int64)
+        order[np.asarray(self.layout["code_places"]) // bits] = np.arange(stored.shape[-1])
+        placed = stored[..., order]
+        if bits == 16:
+            return np.ascontiguousarray(placed).view(np.uint8)
+        placed = placed.astype(np.uint8)
+        return placed if bits == 8 else placed[..., 0::2] | placed[..., 1::2] << 4
+
+    def _place_scales(self, packed):
+        places = np.asarray(self.layout["scale_places"]).reshape(self.strip, -1)
+        groups, group = places.shape[1], self.layout["group_columns"]
+        rows = np.zeros((packed.shape[0] * self.strip, self.scales.shape[1]), np.float16)
+        rows[: self.slab_rows] = self.scales
+        rows = rows.view(np.uint8).reshape(packed.shape[0], self.strip, -1, 2)
+        for unit in range(self.units):
+            for i in range(groups):
+                column = unit * self.unit + i * self.unit // groups
+                if column < self.columns:
+                    for byte in range(2):
+                        packed[:, unit, places[:, i] + byte] = rows[:, :, column // group, byte]
+
+    def check(self, outputs):
+        """The largest error as a part of the bound: what f32 sums and the rounding of the result may change."""
+        count = min(self.rows, COMPARED_ROWS)
+        rows = np.sort(self.random.choice(self.rows, count, replace=False))
+        rows[-1] = self.rows - 1
+        weights, scales = self.weights(rows % self.slab_rows)
+        x = decode(self.problem["activation"], self.x)
+        expected = x @ weights.T
+        # Codes are unpacked to numbers of this size, products of which the sums are rounded at.
+        number = 1 if self.scales is None else 1279 if self.problem["activation"] == "f16" else 256
+        kind = self.problem["output"]
+        bound = 2.0**-22 * number * (np.abs(x) @ scales.T) + HALF_UNIT[kind] * np.abs(expected) + 2.0**-24
+        got = decode(kind, outputs["y"].reshape(self.tokens, self.rows)[:, rows])
+        return compare("y", got, expected, bound)

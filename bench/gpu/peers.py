@@ -1,0 +1,69 @@
+"""What PyTorch runs for the same problem as a record: the peers of the benchmarks, on random data."""
+
+import torch
+import torch.nn.functional as functional
+
+from . import timing
+
+
+def _random(*shape):
+    return torch.randn(*shape, device="cuda", dtype=torch.bfloat16)
+
+
+def cublas_bf16(problem, copies):
+    """The product in bf16."""
+    rows, columns, tokens = (problem[key] for key in ("rows", "columns", "tokens"))
+    x = _random(tokens, columns)
+    weights = [_random(rows, columns) for _ in range(copies(rows * columns * 2))]
+    return [lambda w=w: functional.linear(x, w) for w in weights]
+
+
+def torch_int4(problem, copies):
+    """PyTorch's product with int4 weights in groups of 128."""
+    rows, columns, tokens = (problem[key] for key in ("rows", "columns", "tokens"))
+    x, group = _random(tokens, columns), 128
+    codes = torch.randint(0, 256, (rows, columns // 2), device="cuda", dtype=torch.uint8)
+    packed = torch._convert_weight_to_int4pack(codes, 8)
+    scales = torch.rand(columns // group, rows, 2, device="cuda").mul(0.01).bfloat16()
+    sets = [(packed.clone(), scales.clone()) for _ in range(copies(packed.nbytes))]
+    return [lambda w=w, s=s: torch._weight_int4pack_mm(x, w, group, s) for w, s in sets]
+
+
+def attention(problem, copies):
+    """scaled_dot_product_attention in bf16 on caches without pages."""
+    sequences, tokens, context = (problem[key] for key in ("sequences", "tokens", "context"))
+    shape = sequences, problem["key_heads"], context, problem["head_size"]
+    query = _random(sequences, problem["heads"], tokens, problem["head_size"])
+    count = copies(2 * 2 * sequences * shape[1] * context * shape[3])
+    caches = [(_random(*shape), _random(*shape)) for _ in range(count)]
+    causal = tokens > 1
+
+    def call(keys, values):
+        return functional.scaled_dot_product_attention(query, keys, values, is_causal=causal, enable_gqa=True)
+
+    return [lambda k=k, v=v: call(k, v) for k, v in caches]
+
+
+#: What runs beside a family.
+PEERS = {
+    "skinny_linear": {"cublas_bf16": cublas_bf16, "torch_int4": torch_int4},
+    "gemm": {"cublas_bf16": cublas_bf16},
+    "attention_decode": {"sdpa_bf16": attention},
+    "attention_prefill": {"sdpa_bf16": attention},
+}
+
+
+def peers_of(record):
+    """The peers that run the record's problem; a product with int4 weights only where ours has such."""
+    names = dict(PEERS.get(record.family, {}))
+    if not record.problem.get("weights", "").startswith("int4"):
+        names.pop("torch_int4", None)
+    return names
+
+
+def seconds_of(make, problem, copies, replays):
+    calls = make(problem, copies)
+    seconds = timing.seconds_of(calls, replays)
+    del calls
+    torch.cuda.empty_cache()
+    return seconds

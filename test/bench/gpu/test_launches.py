@@ -1,0 +1,73 @@
+"""What a launch from a record gives is what the formula gives: on the emulator, with the arguments that a GPU gets."""
+
+import subprocess
+import sys
+
+import conftest
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(conftest.SOURCE / "bench"))
+from gpu import catalog, emulator, families, halves  # noqa: E402
+
+EMULATE = conftest.BUILD / "bin/qopt-emulate"
+CASES = """
+skinny_linear rows=256 columns=512
+skinny_linear rows=100 columns=300 tokens=3 weights=int4_g32
+skinny_linear rows=4096 columns=256 tokens=8 weights=int8
+skinny_linear rows=64 columns=512 tokens=16 weights=int4_g256 activation=bf16 output=f32
+skinny_linear rows=64 columns=512 tokens=64 weights=bf16 activation=bf16
+skinny_linear rows=64 columns=2048 tokens=8 --schedule slices=4,grid=8
+attention_decode heads=8 key_heads=2 head_size=64 context=300
+attention_decode heads=8 key_heads=2 head_size=64 context=300 sequences=3 key=int8 value=int4
+attention_decode heads=8 key_heads=2 head_size=128 context=70 key=int4 value=int8 window=50 activation=bf16
+attention_decode heads=8 key_heads=2 head_size=64 context=300 --schedule splits=2
+attention_prefill heads=8 key_heads=2 head_size=64 tokens=70 context=100 sequences=2 key=int8
+""".strip().splitlines()
+
+
+def case_of(tool, folder, words, seed=0):
+    tool("qopt-kernel", *words.split(), "--ptx-only", "-o", folder / "kernel")
+    return families.case_of(folder / "kernel.json", seed)
+
+
+@pytest.mark.parametrize("words", CASES)
+def test_result(tool, tmp_path, words):
+    case = case_of(tool, tmp_path, words)
+    outputs, _ = emulator.launch(case, EMULATE)
+    assert 0 < families.check(case, outputs) <= 1
+
+
+@pytest.mark.parametrize("words", [CASES[0], CASES[8]])
+def test_check_sees_other_data(tool, tmp_path, words):
+    """The result for other weights or another cache is beyond the bound, and so are counters that are not zero."""
+    case = case_of(tool, tmp_path, words)
+    outputs, _ = emulator.launch(case, EMULATE)
+    other = families.case_of(tmp_path / "kernel.json", seed=1)
+    with pytest.raises(halves.MismatchError, match="expected .* got"):
+        families.check(other, outputs)
+    outputs["counters"] = np.ones(1, np.uint32)
+    with pytest.raises(ValueError, match="counters are not zero"):
+        families.check(case, outputs)
+
+
+def test_stream_reads_everything_once(tmp_path):
+    """The kernel behind the roof: every byte is read, and the sum of exclusive-ors is right."""
+    vectors, source = 4 * 64 * 8 * 3, conftest.SOURCE / "bench/gpu/stream.ptx"
+    data = np.random.default_rng(0).integers(0, 2**32, (vectors, 4), np.uint32)
+    thread = data.reshape(3, 8, 256, 4)[:, :, 5].reshape(-1)
+    never = np.bitwise_xor.reduce(thread)
+    np.savez(tmp_path / "args.npz", arg0=data, arg1=np.uint64(vectors), arg2=np.zeros(1, np.uint32), arg3=never)
+    command = [EMULATE, source, "--grid", "4", "--block", "64", "--args", tmp_path / "args.npz", "--stats"]
+    done = subprocess.run([*command, "--out", tmp_path / "out.npz"], capture_output=True, text=True, check=True)
+    assert np.load(tmp_path / "out.npz")["arg2"][0] == never
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("global, distinct")]
+    assert int(line.split()[-2]) == data.nbytes
+
+
+def test_catalog():
+    """Every entry has a name of its own, and the shapes of the 8B model are there for every number of tokens."""
+    names = [entry.name for entry in catalog.entries()]
+    assert len(set(names)) == len(names)
+    assert {f"{shape}-int4_g128-m{m}" for shape in catalog.SHAPES for m in (1, 2, 4, 8, 16, 32, 64)} < set(names)
+    assert sum(entry.quick for entry in catalog.entries()) < len(names) / 3

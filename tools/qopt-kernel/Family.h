@@ -1,0 +1,84 @@
+// What a family gives to qopt-kernel: from words to a problem and its schedule,
+// the arguments of a launch in their order, and the generator.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TOOLS_QOPTKERNEL_FAMILY_H
+#define QOPT_TOOLS_QOPTKERNEL_FAMILY_H
+
+#include "lib/Target/Target.h"
+#include "tools/qopt-kernel/Words.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+
+#include <array>
+#include <functional>
+
+namespace qopt::kernel_tool {
+
+/// What a launch does with an argument.
+enum class Use : uint8_t {
+  Read,
+  Write,
+  Workspace, ///< undefined before
+  Counters,  ///< zero before, and again after
+  Value,     ///< an i32 passed by value
+};
+
+/// An argument; what its name stands for is the family's business.
+struct Argument {
+  std::string name;
+  Use use;
+  std::string type; ///< f16, bf16, f32, i32, u32, u8
+  std::vector<int64_t> shape;
+  int64_t value = 0;
+};
+
+/// A kernel before it is built.
+struct Description {
+  std::string symbol;
+  std::vector<Argument> arguments;
+  std::array<int64_t, 3> grid = {1, 1, 1};
+  int threads = 32;
+  int64_t sharedBytes = 0;
+  llvm::json::Object schedule; ///< as chosen, and sizes that follow
+  llvm::json::Object layout;   ///< where operands have their elements
+  llvm::json::Object cost;     ///< seconds, bytes, flops and terms
+  std::function<StatusOr<mlir::gpu::GPUFuncOp>(mlir::gpu::GPUModuleOp)> build;
+};
+
+/// Asks for the words of its problem and its schedule, in this order, also
+/// where they are wrong.
+using Describe = StatusOr<Description> (*)(Words &problem, Words &schedule,
+                                           const target::Target &target);
+
+struct Family {
+  std::string_view name;
+  Describe describe;
+};
+
+StatusOr<Description> describeSkinnyLinear(Words &problem, Words &schedule,
+                                           const target::Target &target);
+StatusOr<Description> describeAttentionDecode(Words &problem, Words &schedule,
+                                              const target::Target &target);
+StatusOr<Description> describeAttentionPrefill(Words &problem, Words &schedule,
+                                               const target::Target &target);
+
+/// The name of an element type in a record.
+std::string nameOf(quant::ElementType type);
+/// Terms of a prediction with their reasons, whichever family's they are.
+template <typename Cost>
+llvm::json::Object describeCost(const Cost &cost, int64_t bytes, double flops) {
+  llvm::json::Array terms;
+  for (const auto &term : cost.terms)
+    terms.push_back(llvm::json::Object{{"name", std::string(term.name)},
+                                       {"seconds", term.seconds},
+                                       {"why", term.why}});
+  return llvm::json::Object{{"seconds", cost.seconds},
+                            {"roof_part", cost.roofPart},
+                            {"bytes", bytes},
+                            {"flops", flops},
+                            {"terms", std::move(terms)}};
+}
+
+} // namespace qopt::kernel_tool
+
+#endif // QOPT_TOOLS_QOPTKERNEL_FAMILY_H

@@ -1,0 +1,249 @@
+// From a request to PTX, machine code and the record of both.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/AllDialects.h"
+#include "lib/Codegen/Cuda/CudaCodegen.h"
+#include "lib/Codegen/Cuda/Ptxas.h"
+#include "lib/Codegen/Cuda/Sass.h"
+#include "lib/Quant/Element.h"
+#include "tools/qopt-kernel/Family.h"
+#include "tools/qopt-kernel/KernelTool.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <algorithm>
+
+namespace qopt::kernel_tool {
+
+static constexpr Family families[] = {
+    {"skinny_linear", describeSkinnyLinear},
+    {"attention_decode", describeAttentionDecode},
+    {"attention_prefill", describeAttentionPrefill},
+};
+
+std::string nameOf(quant::ElementType type) {
+  return std::string(quant::elementOf(type).name);
+}
+
+std::string listFamilies() {
+  std::string text;
+  for (const Family &family : families) {
+    Words problem, schedule;
+    // What it makes does not matter, but the words that it asks for.
+    (void)family.describe(problem, schedule, target::sm90a());
+    text += std::string(family.name) + "\n  problem   " + problem.known() +
+            "\n  schedule  " + schedule.known() + "\n";
+  }
+  return text;
+}
+
+static StatusOr<const Family *> findFamily(const std::string &name) {
+  std::string names;
+  for (const Family &family : families) {
+    if (family.name == name)
+      return &family;
+    names += (names.empty() ? "" : ", ") + std::string(family.name);
+  }
+  return Status(StatusCode::InvalidArgument,
+                "no family \"" + name + "\"; expected " + names);
+}
+
+static StatusOr<std::string> ptxOf(const Description &description,
+                                   const target::Target &target) {
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  codegen::registerCudaCodegen(registry);
+  mlir::MLIRContext context(registry);
+  context.loadAllAvailableDialects();
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+  mlir::OpBuilder builder(module->getBodyRegion());
+  auto kernels =
+      mlir::gpu::GPUModuleOp::create(builder, module->getLoc(), "kernels");
+  auto built = description.build(kernels);
+  if (!built)
+    return built.status();
+  if (failed(mlir::verify(*module)))
+    return Status(StatusCode::Internal, "the kernel does not verify");
+  auto code = codegen::generatePtx(kernels, target);
+  if (failed(code))
+    return Status(StatusCode::Internal, "the kernel has no PTX");
+  return code->text;
+}
+
+/// The longest innermost loop with products of the tensor cores: another one
+/// with products may only add activations. Without products: the longest.
+static const codegen::SassLoop *mainLoopOf(const codegen::SassKernel &kernel) {
+  const codegen::SassLoop *longest = nullptr;
+  bool products = false;
+  for (const codegen::SassLoop &loop : kernel.loops) {
+    if (!loop.innermost)
+      continue;
+    auto counts = kernel.count(loop);
+    bool some = counts["HMMA"] + counts["IMMA"] > 0;
+    bool longer =
+        !longest || loop.end - loop.begin > longest->end - longest->begin;
+    if ((some && !products) || (some == products && longer))
+      longest = &loop;
+    products |= some;
+  }
+  return longest;
+}
+
+static llvm::json::Object describe(const codegen::KernelResources &resources,
+                                   const Description &description,
+                                   const target::Target &target) {
+  llvm::json::Array advisories;
+  for (const std::string &advisory : resources.advisories)
+    advisories.push_back(advisory);
+  int blocks = target.blocksPerMultiprocessor(
+      description.threads, resources.registers,
+      int(description.sharedBytes) + resources.sharedBytes);
+  return llvm::json::Object{
+      {"registers", resources.registers},
+      {"shared_bytes", resources.sharedBytes},
+      {"local_bytes", resources.localBytes},
+      {"spill_bytes", resources.spillStoreBytes + resources.spillLoadBytes},
+      {"code_bytes", resources.codeBytes},
+      {"blocks_per_sm", blocks},
+      {"advisories", std::move(advisories)}};
+}
+
+/// Instructions by opcode, of the kernel and of its main loop.
+static llvm::json::Object countSass(const codegen::SassKernel &kernel) {
+  auto describe = [](const std::map<std::string, int> &counts) {
+    llvm::json::Object opcodes;
+    int all = 0;
+    for (const auto &[opcode, count] : counts) {
+      opcodes[opcode] = count;
+      all += count;
+    }
+    return llvm::json::Object{{"instructions", all},
+                              {"opcodes", std::move(opcodes)}};
+  };
+  llvm::json::Object object{{"kernel", describe(kernel.count())}};
+  if (const codegen::SassLoop *loop = mainLoopOf(kernel))
+    object["main_loop"] = describe(kernel.count(*loop));
+  return object;
+}
+
+/// Assembles and counts; what no program here can do goes into `note`.
+static Status assemble(MadeKernel &made, const Description &description,
+                       const target::Target &target,
+                       llvm::json::Object &record) {
+  auto ptxas = codegen::Ptxas::find();
+  if (!ptxas) {
+    made.note = ptxas.status().message();
+    return Status();
+  }
+  auto assembled =
+      ptxas->assemble({{made.ptx, &target}}, codegen::CubinCache::inHome(), 1);
+  if (!assembled)
+    return assembled.status();
+  const codegen::Assembly &code = assembled->front();
+  made.cubin = code.cubin;
+  for (const codegen::KernelResources &resources : code.kernels)
+    if (resources.symbol == description.symbol)
+      record["resources"] = describe(resources, description, target);
+  auto text = codegen::disassemble(code.cubin);
+  if (!text) {
+    made.note = text.status().message();
+    return Status();
+  }
+  for (const codegen::SassKernel &kernel : codegen::parseSass(*text))
+    if (kernel.symbol == description.symbol)
+      record["sass"] = countSass(kernel);
+  return Status();
+}
+
+static llvm::StringRef spell(Use use) {
+  switch (use) {
+  case Use::Read:
+    return "read";
+  case Use::Write:
+    return "write";
+  case Use::Workspace:
+    return "workspace";
+  case Use::Counters:
+    return "counters";
+  case Use::Value:
+    break;
+  }
+  return "value";
+}
+
+static llvm::json::Array describe(const std::vector<Argument> &arguments) {
+  llvm::json::Array list;
+  for (const Argument &argument : arguments) {
+    llvm::json::Array shape;
+    for (int64_t size : argument.shape)
+      shape.push_back(size);
+    llvm::json::Object object{{"name", argument.name},
+                              {"use", spell(argument.use)},
+                              {"type", argument.type},
+                              {"shape", std::move(shape)}};
+    if (argument.use == Use::Value)
+      object["value"] = argument.value;
+    list.push_back(std::move(object));
+  }
+  return list;
+}
+
+/// JSON whose first word says what it is, so that a file of this kind is known
+/// by its beginning.
+static std::string textOf(llvm::json::Object record) {
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::json::Value(std::move(record));
+  return "{\"tool\":\"qopt-kernel\"," + text.substr(1) + "\n";
+}
+
+StatusOr<MadeKernel> makeKernel(const KernelRequest &request,
+                                const std::string &name) {
+  auto family = findFamily(request.family);
+  if (!family)
+    return family.status();
+  auto targets = target::parseArchitectures(request.arch);
+  if (!targets)
+    return targets.status();
+  if (targets->size() != 1)
+    return Status(StatusCode::InvalidArgument,
+                  "a kernel is for one architecture; expected one name in "
+                  "--arch");
+  const target::Target &target = *targets->front();
+  llvm::SmallVector<llvm::StringRef> changes;
+  llvm::StringRef(request.schedule).split(changes, ',', -1, false);
+  auto problem = Words::parse(request.problem);
+  auto schedule = Words::parse({changes.begin(), changes.end()});
+  if (!problem || !schedule)
+    return problem ? schedule.status() : problem.status();
+  auto described = (*family)->describe(*problem, *schedule, target);
+  if (!described)
+    return described.status();
+  Description &description = *described;
+  auto ptx = ptxOf(description, target);
+  if (!ptx)
+    return ptx.status();
+  MadeKernel made{description.symbol, *ptx, "", "", ""};
+  llvm::json::Object record{
+      {"family", request.family},
+      {"symbol", description.symbol},
+      {"architecture", std::string(target.name)},
+      {"problem", problem->values()},
+      {"grid", llvm::json::Array(description.grid)},
+      {"block", llvm::json::Array{description.threads, 1, 1}},
+      {"shared_bytes", description.sharedBytes},
+      {"arguments", describe(description.arguments)},
+      {"schedule", std::move(description.schedule)},
+      {"layout", std::move(description.layout)},
+      {"cost", std::move(description.cost)},
+      {"ptx", name + ".ptx"}};
+  if (request.assemble)
+    QOPT_RETURN_IF_ERROR(assemble(made, description, target, record));
+  if (!made.cubin.empty())
+    record["cubin"] = name + ".cubin";
+  made.record = textOf(std::move(record));
+  return made;
+}
+
+} // namespace qopt::kernel_tool

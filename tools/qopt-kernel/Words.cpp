@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-kernel/Words.h"
+
+#include "lib/Quant/Element.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace qopt::kernel_tool {
+
+StatusOr<Words> Words::parse(const std::vector<std::string> &words) {
+  Words result;
+  for (llvm::StringRef word : words) {
+    auto [key, value] = word.split('=');
+    if (key.empty() || !word.contains('='))
+      return Status(StatusCode::InvalidArgument,
+                    "expected key=value, got \"" + word.str() + "\"");
+    if (!result.given.emplace(key.str(), value.str()).second)
+      return Status(StatusCode::InvalidArgument,
+                    "\"" + key.str() + "\" is given twice");
+  }
+  return result;
+}
+
+const std::string *Words::find(llvm::StringRef key, std::string other) {
+  auto found = given.find(key.str());
+  asked.emplace_back(key.str(), std::move(other));
+  return found == given.end() ? nullptr : &found->second;
+}
+
+void Words::wrong(llvm::StringRef key, llvm::StringRef expected,
+                  llvm::StringRef got) {
+  if (error.ok())
+    error = Status(StatusCode::InvalidArgument,
+                   key.str() + ": expected " + expected.str() + ", got \"" +
+                       got.str() + "\"");
+}
+
+int64_t Words::number(llvm::StringRef key, int64_t other) {
+  if (const std::string *text = find(key, "")) {
+    if (llvm::StringRef(*text).getAsInteger(10, other) || other < 0)
+      wrong(key, "a number", *text);
+  }
+  asked.back().second = other;
+  return other;
+}
+
+double Words::real(llvm::StringRef key, double other) {
+  if (const std::string *text = find(key, "")) {
+    if (llvm::StringRef(*text).getAsDouble(other))
+      wrong(key, "a number", *text);
+  }
+  asked.back().second = other;
+  return other;
+}
+
+bool Words::flag(llvm::StringRef key, bool other) {
+  if (const std::string *text = find(key, "")) {
+    if (*text != "0" && *text != "1")
+      wrong(key, "0 or 1", *text);
+    other = *text == "1";
+  }
+  asked.back().second = int64_t(other);
+  return other;
+}
+
+std::string Words::text(llvm::StringRef key, llvm::StringRef other) {
+  const std::string *found = find(key, other.str());
+  if (found)
+    asked.back().second = *found;
+  return found ? *found : other.str();
+}
+
+quant::Format Words::format(llvm::StringRef key, llvm::StringRef other) {
+  std::string name = text(key, other);
+  auto format = quant::parseFormat(name);
+  if (format)
+    return *format;
+  wrong(key, "a format", name);
+  return {};
+}
+
+quant::ElementType Words::element(llvm::StringRef key, llvm::StringRef other) {
+  std::string name = text(key, other);
+  const quant::Element *element = quant::findElement(name);
+  if (element && element->isFloat)
+    return element->type;
+  wrong(key, "f16, bf16 or f32", name);
+  return quant::ElementType::F16;
+}
+
+Status Words::finish() const {
+  for (const auto &[key, value] : given) {
+    bool found = false;
+    for (const auto &entry : asked)
+      found |= entry.first == key;
+    if (!found)
+      return Status(StatusCode::InvalidArgument,
+                    "\"" + key + "\" is not known; expected some of " +
+                        known());
+  }
+  return error;
+}
+
+llvm::json::Object Words::values() const {
+  llvm::json::Object object;
+  for (const auto &[key, value] : asked)
+    object[key] = value;
+  return object;
+}
+
+std::string Words::known() const {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  for (const auto &[key, value] : asked) {
+    stream << (text.empty() ? "" : " ") << key << "=";
+    if (auto word = value.getAsString())
+      stream << *word;
+    else
+      stream << value;
+  }
+  return text;
+}
+
+} // namespace qopt::kernel_tool

@@ -1,0 +1,87 @@
+// qopt-kernel: makes one kernel of a family and the record of its launch. A
+// tool for measuring and testing kernels outside of models.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/cli/CommandLine.h"
+#include "tools/cli/OutputFiles.h"
+#include "tools/io/FileAccess.h"
+#include "tools/qopt-kernel/KernelTool.h"
+
+#include <cstdio>
+#include <filesystem>
+
+using namespace qopt;
+
+static Status write(const std::string &path, const std::string &bytes) {
+  auto file = io::FileWriter::create(path);
+  if (!file.ok())
+    return file.status();
+  QOPT_RETURN_IF_ERROR((*file)->append(bytes));
+  return (*file)->finish();
+}
+
+static Status work(const kernel_tool::KernelRequest &request,
+                   const std::string &output) {
+  if (request.family == "list") {
+    std::fputs(kernel_tool::listFamilies().c_str(), stdout);
+    return cli::flushOutput();
+  }
+  std::string ptx = output + ".ptx", cubin = output + ".cubin",
+              record = output + ".json";
+  if (!output.empty()) {
+    using cli::OutputKind;
+    QOPT_RETURN_IF_ERROR(cli::checkOutput("-o", ptx, OutputKind::Ptx, {}));
+    QOPT_RETURN_IF_ERROR(cli::checkOutput("-o", cubin, OutputKind::Cubin, {}));
+    QOPT_RETURN_IF_ERROR(
+        cli::checkOutput("-o", record, OutputKind::KernelRecord, {}));
+  }
+  std::string name = std::filesystem::path(output).filename().string();
+  auto made = kernel_tool::makeKernel(request, name.empty() ? "kernel" : name);
+  if (!made.ok())
+    return made.status();
+  if (!made->note.empty())
+    std::fprintf(stderr, "note: %s\n", made->note.c_str());
+  if (output.empty()) {
+    std::fputs(made->record.c_str(), stdout);
+    return cli::flushOutput();
+  }
+  QOPT_RETURN_IF_ERROR(write(ptx, made->ptx));
+  if (!made->cubin.empty())
+    QOPT_RETURN_IF_ERROR(write(cubin, made->cubin));
+  return write(record, made->record);
+}
+
+int main(int argc, char **argv) {
+  CLI::App app("Makes one GPU kernel of a family, and a record of its launch, "
+               "its resources and what it should cost.\n",
+               "qopt-kernel");
+  kernel_tool::KernelRequest request;
+  std::string output;
+  bool ptxOnly = false;
+  app.add_option("family", request.family,
+                 "a family of kernels, or \"list\" for all of them with their "
+                 "words")
+      ->required();
+  app.add_option("problem", request.problem,
+                 "what differs from the family's example, as key=value");
+  app.add_option("--schedule", request.schedule,
+                 "what differs from the chosen schedule, as "
+                 "key=value,key=value");
+  app.add_option("--arch", request.arch, "architecture of the kernel")
+      ->capture_default_str();
+  app.add_flag("--ptx-only", ptxOnly, "do not look for an assembler");
+  app.add_option("-o,--output", output,
+                 "writes OUTPUT.json, OUTPUT.ptx and OUTPUT.cubin [the record "
+                 "on standard output]");
+  cli::addExamples(
+      app,
+      {"qopt-kernel list",
+       "qopt-kernel skinny_linear tokens=1 rows=4096 columns=4096 "
+       "weights=int4_g128 -o o-m1",
+       "qopt-kernel skinny_linear tokens=8 weights=int8 --schedule stages=3",
+       "qopt-kernel attention_decode sequences=32 key=int4 value=int4 --arch "
+       "sm_80 --ptx-only -o decode"});
+  return cli::run(app, argc, argv, [&] {
+    request.assemble = !ptxOnly;
+    return work(request, output);
+  });
+}
