@@ -1,6 +1,7 @@
 """The part of the CUDA driver's C interface that launches a record: ctypes alone, nothing to install."""
 
 import ctypes
+import os
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 
 import numpy as np
@@ -34,7 +35,7 @@ class Driver:
 
     def __init__(self):
         try:
-            self.library = ctypes.CDLL("libcuda.so.1")
+            self.library = ctypes.CDLL(os.environ.get("QOPT_CUDA_DRIVER", "libcuda.so.1"))
         except OSError as error:
             raise NoGpuError(f"there is no CUDA driver here ({error})") from None
         count = c_int()

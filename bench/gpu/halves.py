@@ -14,6 +14,8 @@ def encode(kind, values):
     if kind == "bf16":
         bits = values.view(np.uint32)
         return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+    if kind != "f32":
+        raise ValueError(f"{kind} is none of f16, bf16 and f32")
     return values
 
 

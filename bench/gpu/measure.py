@@ -1,4 +1,4 @@
-"""Measures records beside their peers on a GPU; one JSON object a line, written as soon as it is known.
+"""Measures records beside their peers on a GPU; prints tables, and one JSON object a line as soon as it is known.
 
     python3 -m gpu.measure FOLDER --rows rows.jsonl [--only PATTERN,…] [--quick] [--seconds N]
 
@@ -14,7 +14,13 @@ import time
 
 import torch
 
-from . import catalog, driver, launcher, peers, roofs, timing
+from . import catalog, driver, launcher, peers, report, roofs, timing
+
+
+def read_rows(path):
+    """What is known of each entry, in the order of their beginnings."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return list({row["name"]: row for row in map(json.loads, lines)}.values())
 
 
 class Bench:
@@ -23,8 +29,7 @@ class Bench:
         self.end = time.monotonic() + options.seconds
         self.replays = 5 if options.quick else 15
         self.cache_bytes = self.gpu.attribute(driver.CACHE_BYTES)
-        lines = options.rows.read_text().splitlines() if options.rows.exists() else []
-        self.rows = [json.loads(line) for line in lines]
+        self.rows = read_rows(options.rows)
         self.peer_seconds = {}
 
     def copies(self, nbytes):
@@ -35,6 +40,7 @@ class Bench:
         if any(row["name"] == name for row in self.rows):
             return
         row, begin = {"name": name}, time.monotonic()
+        self.write({**row, "error": "the process ended while this ran: a fault or a hang"})
         if begin > self.end:
             row["error"] = f"not started within {self.options.seconds} s"
         else:
@@ -44,10 +50,14 @@ class Bench:
                 row["error"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         row["took_seconds"] = round(time.monotonic() - begin, 2)
         self.rows.append(row)
-        with self.options.rows.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        self.write(row)
         torch.cuda.empty_cache()
         torch.cuda.synchronize()  # ends this process after a launch that broke the context
+
+    def write(self, row):
+        """What is written last of an entry counts."""
+        with self.options.rows.open("a") as file:
+            file.write(json.dumps(row) + "\n")
 
     def roofs(self):
         return {
@@ -110,6 +120,7 @@ def main():
     bench.add("roofs", bench.roofs)
     for path in chosen(options.folder, options.only, options.quick):
         bench.add(path.stem, lambda path=path: bench.kernel(path))
+    report.print_rows(bench.rows)
 
 
 if __name__ == "__main__":

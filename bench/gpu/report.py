@@ -1,0 +1,120 @@
+"""Tables of what was measured: times, peers, ratios, parts of the roof, and the figures that are asked for."""
+
+import statistics
+
+#: name of the figure, the least ratio or the most seconds that must hold, and what is aimed at
+ASKED_ROOF = {"o": (0.55, 0.70), "gate_up": (0.70, 0.85), "down": (0.70, 0.85), "head": (0.70, 0.85)}
+ASKED_MICROSECONDS = {
+    "decode-b32-c4k-bf16": (150, 120),
+    "decode-b32-c4k-fp8": (90, 62),
+    "decode-b32-c4k-int4": (70, 36),
+}
+ASKED_CUBLAS = {16: (2.5, 3.6), 64: (1.3, 2.3)}
+ASKED_TORCH_INT4 = (1.5, 2.5)
+ASKED_GEMM = (0.60, 0.70)
+ASKED_PREDICTION = 0.15
+
+
+def table(headings, rows):
+    """Markdown; nothing where there are no rows."""
+    if not rows:
+        return ""
+    lines = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def micros(seconds):
+    return f"{seconds * 1e6:.1f}" if isinstance(seconds, float) else "—"
+
+
+def percent(part):
+    return f"{100 * part:.0f} %"
+
+
+def add_ratios(rows):
+    """Adds to the row of a kernel its part of the roof, its prediction as a part of its time, its peers' ratios."""
+    roofs = next((row for row in rows if row.get("what") == "roofs"), {})
+    for row in rows:
+        if "seconds" not in row:
+            continue
+        roof = row["bytes"] / roofs["stream_bandwidth"] if "stream_bandwidth" in roofs else None
+        if row["what"] in ("gemm", "attention_prefill") and "matrix_rate" in roofs:
+            roof = row["flops"] / roofs["matrix_rate"]
+        if roof:
+            row["roof_part"] = roof / row["seconds"]
+        row["predicted_part"] = row["predicted"] / row["seconds"]
+        row["ratios"] = {n: s / row["seconds"] for n, s in row.get("peers", {}).items() if isinstance(s, float)}
+
+
+def kernel_table(rows, what):
+    found = [row for row in rows if row.get("what") == what]
+    names = sorted({name for row in found for name in row.get("peers", {})})
+    headings = ["kernel", "µs", "alone", "roof", "predicted", "of bound", *[f"{name} µs, ratio" for name in names]]
+    lines = []
+    for row in found:
+        line = [row["name"], micros(row["seconds"]), micros(row["alone"]), percent(row.get("roof_part", 0))]
+        line += [percent(row["predicted_part"]), f"{row['error_of_bound']:.2f}"]
+        for name in names:
+            peer, ratio = row["peers"].get(name), row["ratios"].get(name)
+            line.append(f"{micros(peer)}, {ratio:.2f}" if ratio else str(peer or "—"))
+        lines.append(line)
+    return table(headings, lines)
+
+
+def figures(rows):
+    """Each figure that is asked for and could be formed: name, value, must, aim, met."""
+    kernels = {row["name"]: row for row in rows if "seconds" in row}
+    found = []
+
+    def add(name, value, must, aim, spell):
+        met = value >= must if must < aim else value <= must
+        found.append({"figure": name, "value": value, "must": must, "aim": aim, "met": met, "text": spell(value)})
+
+    for shape, (must, aim) in ASKED_ROOF.items():
+        row = kernels.get(f"{shape}-int4_g128-m1")
+        if row and "roof_part" in row:
+            add(f"skinny_linear int4_g128 M = 1, {shape}: part of the roof", row["roof_part"], must, aim, percent)
+    linear = [row for row in kernels.values() if row["what"] == "skinny_linear" and "int4_g128" in row["name"]]
+    small = [row for row in linear if row["problem"]["tokens"] <= 16 and "torch_int4" in row["ratios"]]
+    if small:
+        mean = statistics.geometric_mean(row["ratios"]["torch_int4"] for row in small)
+        add("the same beside torch int4, M ≤ 16, mean ratio", mean, *ASKED_TORCH_INT4, "{:.2f}".format)
+    for tokens, asked in ASKED_CUBLAS.items():
+        some = [row["ratios"] for row in linear if row["problem"]["tokens"] == tokens]
+        ratios = [ratio["cublas_bf16"] for ratio in some if "cublas_bf16" in ratio]
+        if ratios:
+            mean = statistics.geometric_mean(ratios)
+            add(f"the same beside cuBLAS bf16, M = {tokens}, mean ratio", mean, *asked, "{:.2f}".format)
+    for name, asked in ASKED_MICROSECONDS.items():
+        if name in kernels:
+            add(f"{name}, µs", kernels[name]["seconds"] * 1e6, *asked, "{:.1f}".format)
+    large = [row for row in kernels.values() if row["what"] == "gemm" and row["name"].endswith("f16-m4096")]
+    ratios = [row["ratios"]["cublas_bf16"] for row in large if "cublas_bf16" in row["ratios"]]
+    if ratios:
+        mean = statistics.geometric_mean(ratios)
+        add("gemm f16 M = 4096 beside cuBLAS bf16, mean ratio", mean, *ASKED_GEMM, "{:.2f}".format)
+    return found
+
+
+def print_rows(rows):
+    """Everything, as short as it can be."""
+    add_ratios(rows)
+    for row in rows:
+        if row.get("what") == "roofs" and "gpu" in row:
+            gpu = row["gpu"]
+            print(f"{gpu['name']}, {gpu['multiprocessors']} SMs, driver for CUDA {gpu['driver_cuda']}")
+            print(
+                f"roofs: read {row['stream_bandwidth'] / 1e12:.2f} TB/s, copy {row['copy_bandwidth'] / 1e12:.2f} TB/s, "
+                f"bf16 products {row['matrix_rate'] / 1e12:.0f} TFLOP/s\n"
+            )
+    for what in ("skinny_linear", "gemm", "attention_decode", "attention_prefill"):
+        text = kernel_table([row for row in rows if "seconds" in row], what)
+        if text:
+            print(f"{what}\n\n{text}")
+    asked = figures(rows)
+    lines = [[f["figure"], f["text"], f["must"], f["aim"], "yes" if f["met"] else "no"] for f in asked]
+    print(table(["figure", "measured", "must", "aim", "met"], lines))
+    for row in rows:
+        if "error" in row:
+            print(f"{row['name']}: {row['error']}")
