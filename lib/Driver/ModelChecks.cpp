@@ -2,7 +2,7 @@
 #include "lib/Driver/ModelChecks.h"
 #include "dialects/Onnx/NodeLocation.h"
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Driver/WeightEvaluator.h"
+#include "dialects/QOpt/StoredElements.h"
 #include "lib/Quant/FloatConversion.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include <cmath>
@@ -49,7 +49,10 @@ static Status checkConstant(arith::ConstantOp constant) {
       !element.isBF16())
     return Status();
   bool parameter = isParameter(constant);
-  ArrayRef<char> bytes = bytesOf(data);
+  auto stored = ir::StoredElements::of(data);
+  if (!stored)
+    return Status();
+  ArrayRef<char> bytes = stored->bytes();
   size_t count = bytes.size() / (element.getIntOrFloatBitWidth() / 8);
   for (size_t i = 0; i < count; ++i) {
     float value = elementAt(bytes, element, i);

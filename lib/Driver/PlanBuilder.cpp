@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PlanBuilder.h"
 #include "dialects/Onnx/NodeLocation.h"
+#include "dialects/QOpt/StoredElements.h"
 #include "lib/Driver/InputSizes.h"
 #include "lib/Driver/WeightEvaluator.h"
 #include "lib/Quant/FloatConversion.h"
@@ -196,7 +197,10 @@ FailureOr<uint32_t> PlanBuilder::widenedConstant(Value value) {
   auto found = widened.find(value);
   if (found != widened.end())
     return found->second;
-  ArrayRef<char> bytes = bytesOf(cast<ElementsAttr>(constant.getValue()));
+  auto stored = ir::StoredElements::of(cast<ElementsAttr>(constant.getValue()));
+  if (!stored)
+    return constant.emitError("the IR lacks the elements of this constant");
+  ArrayRef<char> bytes = stored->bytes();
   std::vector<float> wide(bytes.size() / 2);
   for (size_t i = 0; i < wide.size(); ++i) {
     uint16_t half;
@@ -221,21 +225,11 @@ LogicalResult PlanBuilder::addConstant(Operation *op) {
   auto data = dyn_cast<ElementsAttr>(cast<arith::ConstantOp>(op).getValue());
   if (!data) // an index or a scalar
     return success();
+  auto stored = ir::StoredElements::of(data);
+  if (!stored)
+    return op->emitError("the IR lacks the elements of this constant");
   // Vectors in f16 are widened where a kernel asks for them.
-  ArrayRef<char> bytes = bytesOf(data);
-  std::vector<char> full;
-  auto dense = dyn_cast<DenseElementsAttr>(data);
-  Type element = data.getElementType();
-  if (element.isInteger(1)) {
-    for (bool bit : dense.getValues<bool>())
-      full.push_back(bit);
-    bytes = full;
-  } else if (dense && dense.isSplat()) {
-    for (int64_t i = 0; i < dense.getNumElements(); ++i)
-      full.insert(full.end(), bytes.begin(), bytes.end());
-    bytes = full;
-  }
-  auto place = pool.addBytes(bytes);
+  auto place = pool.addBytes(stored->bytes());
   if (!place)
     return op->emitError(place.status().message());
   uint32_t id = addValue(op->getResult(0), plan::Storage::Constant);

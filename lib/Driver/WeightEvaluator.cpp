@@ -30,6 +30,11 @@ void CanonicalWeight::allocate() {
               format.isSymmetric() ? nullptr : zeros()};
 }
 
+const uint8_t *CanonicalWeight::keep(ir::StoredElements elements) {
+  kept.push_back(std::move(elements));
+  return reinterpret_cast<const uint8_t *>(kept.back().bytes().data());
+}
+
 void forRows(unsigned threads, int64_t rows,
              const std::function<void(int64_t, int64_t)> &body) {
   std::atomic<int64_t> next{0};
@@ -50,15 +55,6 @@ void forRows(unsigned threads, int64_t rows,
   work();
   for (std::thread &other : others)
     other.join();
-}
-
-ArrayRef<char> bytesOf(ElementsAttr attribute) {
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(attribute))
-    if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
-      return blob->getData();
-  if (auto dense = dyn_cast<DenseElementsAttr>(attribute))
-    return dense.getRawData();
-  return {};
 }
 
 namespace {
@@ -129,13 +125,17 @@ StatusOr<CanonicalWeight> evaluateSource(ir::WeightOp op, unsigned threads) {
   weight.format = type.getFormat();
   weight.rows = type.getRows();
   weight.columns = type.getColumns();
-  auto bytes = [](std::optional<ElementsAttr> attribute) {
-    return attribute
-               ? reinterpret_cast<const uint8_t *>(bytesOf(*attribute).data())
-               : nullptr;
+  bool complete = true;
+  auto bytes = [&](std::optional<ElementsAttr> attribute) -> const uint8_t * {
+    auto stored = attribute ? ir::StoredElements::of(*attribute) : std::nullopt;
+    complete &= bool(stored) == bool(attribute);
+    return stored ? weight.keep(std::move(*stored)) : nullptr;
   };
   EncodedWeight source{bytes(op.getCodes()), bytes(op.getScales()),
                        bytes(op.getZeros()), op.getTransposed()};
+  if (!complete)
+    return Status(StatusCode::Internal, "the IR lacks elements of weight \"" +
+                                            op.getName().str() + "\"");
   if (op.getEncoding() == ir::Encoding::MatMulNBits) {
     decodeMatMulNBits(source, weight);
   } else if (op.getEncoding() == ir::Encoding::DequantizeLinear) {
@@ -273,14 +273,18 @@ StatusOr<CanonicalWeight> evaluateWeight(Value value, unsigned threads) {
 void releaseSources(Value value) {
   Operation *op = value.getDefiningOp();
   if (auto weight = dyn_cast_or_null<ir::WeightOp>(op)) {
-    ArrayRef<char> bytes = bytesOf(weight.getCodes());
+    // Only whole pages of a mapped file: a heap page must never be dropped.
+    auto resource = dyn_cast<DenseResourceElementsAttr>(weight.getCodes());
+    AsmResourceBlob *blob =
+        resource ? resource.getRawHandle().getBlob() : nullptr;
+    if (!blob)
+      return;
+    ArrayRef<char> bytes = blob->getData();
     auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     auto begin = reinterpret_cast<uintptr_t>(bytes.data());
     uintptr_t first = (begin + page - 1) / page * page;
     uintptr_t last = (begin + bytes.size()) / page * page;
-    // Only whole pages of a mapped file: a heap page must never be dropped.
-    bool mapped = isa<DenseResourceElementsAttr>(weight.getCodes());
-    if (mapped && last > first)
+    if (last > first)
       (void)madvise(reinterpret_cast<void *>(first), last - first,
                     MADV_DONTNEED);
     return;

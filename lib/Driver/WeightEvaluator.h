@@ -7,6 +7,7 @@
 #define QOPT_LIB_DRIVER_WEIGHTEVALUATOR_H
 
 #include "dialects/QOpt/QOptOps.h"
+#include "dialects/QOpt/StoredElements.h"
 #include "lib/Quant/Storage.h"
 #include "qopt/Status.h"
 #include <functional>
@@ -27,11 +28,14 @@ public:
   uint8_t *codes() { return owned.data(); }
   uint8_t *scales() { return owned.data() + scaleOffset; }
   uint8_t *zeros() { return owned.data() + zeroOffset; }
-  /// Refers to storage that somebody else keeps.
+  /// Refers to storage that this or somebody else keeps.
   void refer(const quant::StoredRows &other) { pointers = other; }
+  /// Keeps an array of the IR; its bytes stay where they are.
+  const uint8_t *keep(ir::StoredElements elements);
 
 private:
   std::vector<uint8_t> owned;
+  std::vector<ir::StoredElements> kept;
   size_t scaleOffset = 0, zeroOffset = 0;
   quant::StoredRows pointers;
 };
@@ -52,9 +56,6 @@ void releaseSources(mlir::Value value);
 /// The name of the weight that a value stands for; joined weights are joined
 /// with "+".
 std::string weightNameOf(mlir::Value value);
-
-/// The bytes of an attribute's elements: of a resource its blob.
-llvm::ArrayRef<char> bytesOf(mlir::ElementsAttr attribute);
 
 } // namespace qopt::driver
 

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptOps.h"
 #include "dialects/QOpt/Shapes.h"
+#include "dialects/QOpt/StoredElements.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Remarks.h"
@@ -21,19 +22,6 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::ir;
 
-/// The bytes of a constant vector, or an empty array where they are not known.
-static ArrayRef<char> rawBytes(Value value) {
-  Attribute attribute;
-  if (!value || !matchPattern(value, m_Constant(&attribute)))
-    return {};
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(attribute)) {
-    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    return blob ? blob->getData() : ArrayRef<char>();
-  }
-  auto dense = dyn_cast<DenseElementsAttr>(attribute);
-  return dense && !dense.isSplat() ? dense.getRawData() : ArrayRef<char>();
-}
-
 /// One constant after the other; null unless all are constant.
 static Value concatBiases(ArrayRef<LinearOp> linears, OpBuilder &builder) {
   std::vector<char> bytes;
@@ -42,20 +30,14 @@ static Value concatBiases(ArrayRef<LinearOp> linears, OpBuilder &builder) {
   Type element = first.getBias().getType().getElementType();
   for (LinearOp linear : linears) {
     auto type = linear.getBias().getType();
-    size_t each = element.getIntOrFloatBitWidth() / 8;
-    Attribute attribute;
+    ElementsAttr elements;
     if (type.getElementType() != element ||
-        !matchPattern(Value(linear.getBias()), m_Constant(&attribute)))
+        !matchPattern(Value(linear.getBias()), m_Constant(&elements)))
       return {};
-    if (auto splat = dyn_cast<SplatElementsAttr>(attribute)) {
-      for (int64_t i = 0; i < type.getNumElements(); ++i)
-        llvm::append_range(bytes, splat.getRawData().take_front(each));
-    } else {
-      ArrayRef<char> raw = rawBytes(linear.getBias());
-      if (raw.size() != each * type.getNumElements())
-        return {};
-      llvm::append_range(bytes, raw);
-    }
+    auto stored = StoredElements::of(elements);
+    if (!stored)
+      return {};
+    llvm::append_range(bytes, stored->bytes());
     size += type.getNumElements();
   }
   auto type = RankedTensorType::get({size}, element);

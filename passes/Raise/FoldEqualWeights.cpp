@@ -3,7 +3,7 @@
 // that all that follows sees one weight: one format, one place in the artifact.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptOps.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
+#include "dialects/QOpt/StoredElements.h"
 #include "mlir/IR/Remarks.h"
 #include "passes/Raise/Passes.h"
 #include <cstring>
@@ -17,18 +17,6 @@ namespace qopt::passes {
 
 using namespace mlir;
 using namespace qopt::ir;
-
-/// The elements of a float weight, row-major as the file has them; empty where
-/// the IR has none (a splat, or bytes that were left out of its text).
-static ArrayRef<char> elementsOf(WeightOp weight) {
-  ElementsAttr codes = weight.getCodes();
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(codes)) {
-    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    return blob ? blob->getData() : ArrayRef<char>();
-  }
-  auto dense = dyn_cast<DenseElementsAttr>(codes);
-  return dense && !dense.isSplat() ? dense.getRawData() : ArrayRef<char>();
-}
 
 /// Compares [rows, columns] with its transpose, in blocks that fit a cache.
 static bool equalTransposed(const char *a, const char *b, int64_t rows,
@@ -49,10 +37,12 @@ static bool haveEqualElements(WeightOp a, WeightOp b) {
   WeightType type = a.getResult().getType();
   if (type != b.getResult().getType() || !type.getFormat().isFloat())
     return false;
-  ArrayRef<char> left = elementsOf(a), right = elementsOf(b);
-  int64_t count = type.getRows() * type.getColumns();
-  if (left.empty() || left.size() != right.size() || left.size() % count)
+  auto storedLeft = StoredElements::of(a.getCodes());
+  auto storedRight = StoredElements::of(b.getCodes());
+  if (!storedLeft || !storedRight)
     return false;
+  ArrayRef<char> left = storedLeft->bytes(), right = storedRight->bytes();
+  int64_t count = type.getRows() * type.getColumns();
   if (a.getTransposed() == b.getTransposed())
     return left == right;
   const char *straight = a.getTransposed() ? right.data() : left.data();

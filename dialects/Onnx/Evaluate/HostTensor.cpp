@@ -2,7 +2,7 @@
 // strided index arithmetic that every data-moving kernel shares.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/HostTensor.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
+#include "dialects/QOpt/StoredElements.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/STLExtras.h"
 #include <cassert>
@@ -384,26 +384,6 @@ static std::vector<char> unpacked(Element element, int64_t count,
   return bytes;
 }
 
-static std::optional<HostTensor> ofResource(DenseResourceElementsAttr attr,
-                                            Element element) {
-  AsmResourceBlob *blob = attr.getRawHandle().getBlob();
-  if (!blob)
-    return std::nullopt;
-  ArrayRef<int64_t> shape = attr.getType().getShape();
-  ArrayRef<char> data = blob->getData();
-  int64_t count = countOf(shape);
-  if (static_cast<int64_t>(data.size()) == count * widthOf(element))
-    return HostTensor::referring(element, shape, data);
-  unsigned bits = element == Element::F4E2M1 ? 4 : bitsOf(element);
-  if (bits < 8 && element != Element::Bool &&
-      static_cast<int64_t>(data.size()) == (count * bits + 7) / 8)
-    return HostTensor::ofBytes(
-        element, shape,
-        unpacked(element == Element::F4E2M1 ? Element::U4 : element, count,
-                 data));
-  return std::nullopt;
-}
-
 std::optional<HostTensor> HostTensor::ofAttr(ElementsAttr attr) {
   auto type = dyn_cast<RankedTensorType>(attr.getType());
   if (!type)
@@ -411,24 +391,19 @@ std::optional<HostTensor> HostTensor::ofAttr(ElementsAttr attr) {
   std::optional<Element> element = elementOf(type.getElementType());
   if (!element)
     return std::nullopt;
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(attr))
-    return ofResource(resource, *element);
-  auto dense = dyn_cast<DenseElementsAttr>(attr);
-  if (!dense)
+  std::optional<ir::StoredElements> stored = ir::StoredElements::of(attr);
+  if (!stored)
     return std::nullopt;
-  if (!dense.isSplat() && bitsOf(*element) == widthOf(*element) * 8 &&
-      *element != Element::F4E2M1)
-    return referring(*element, type.getShape(), dense.getRawData());
-  if (isFloat(*element)) {
-    std::vector<double> values;
-    for (const APFloat &value : dense.getValues<APFloat>())
-      values.push_back(value.convertToDouble());
-    return ofFloats(*element, type.getShape(), values);
-  }
-  std::vector<int64_t> values;
-  for (const llvm::APInt &value : dense.getValues<llvm::APInt>())
-    values.push_back(static_cast<int64_t>(value.getZExtValue()));
-  return ofInts(*element, type.getShape(), values);
+  ArrayRef<int64_t> shape = type.getShape();
+  ArrayRef<char> bytes = stored->bytes();
+  bool nibbles = *element == Element::F4E2M1;
+  if (*element != Element::Bool && (nibbles || bitsOf(*element) < 8))
+    return ofBytes(
+        *element, shape,
+        unpacked(nibbles ? Element::U4 : *element, countOf(shape), bytes));
+  if (stored->areCopied())
+    return ofBytes(*element, shape, bytes.vec());
+  return referring(*element, shape, bytes);
 }
 
 DenseElementsAttr HostTensor::toAttr(RankedTensorType type) const {

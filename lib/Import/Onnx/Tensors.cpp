@@ -178,6 +178,16 @@ static ElementsAttr inlineAttr(RankedTensorType type, ArrayRef<char> bytes) {
   return DenseElementsAttr::get(type, values);
 }
 
+/// Booleans as 0 and 1: any other byte of a file is true as well.
+static TensorBytes normalized(TensorBytes booleans) {
+  if (llvm::all_of(booleans.bytes, [](uint8_t byte) { return byte <= 1; }))
+    return booleans;
+  auto storage = std::make_shared<std::vector<char>>();
+  for (char byte : booleans.bytes)
+    storage->push_back(byte != 0);
+  return {llvm::ArrayRef<char>(*storage), storage};
+}
+
 /// The largest power of two, up to a cache line, that the address has.
 static size_t alignmentOf(const char *data) {
   uintptr_t address = reinterpret_cast<uintptr_t>(data);
@@ -205,6 +215,8 @@ StatusOr<ElementsAttr> TensorReader::read(const TensorProto &tensor,
   auto tensorType = RankedTensorType::get(*shape, type);
   if (isInline(type, elements))
     return inlineAttr(tensorType, bytes->bytes);
+  if (type.isInteger(1))
+    bytes = normalized(std::move(*bytes));
   AsmResourceBlob blob(
       bytes->bytes, alignmentOf(bytes->bytes.data()),
       [owner = bytes->owner](void *, size_t, size_t) {},
