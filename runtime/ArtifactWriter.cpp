@@ -4,6 +4,7 @@
 #include "runtime/ArtifactWriter.h"
 
 #include "runtime/ArtifactFormat.h"
+#include "runtime/plan/PlanVerifier.h"
 
 #include <algorithm>
 #include <cassert>
@@ -148,6 +149,11 @@ Status ArtifactWriter::finish(plan::PlanT &plan) {
   plan.segments = std::move(segments);
   flatbuffers::FlatBufferBuilder builder;
   plan::FinishPlanBuffer(builder, plan::Plan::Pack(builder, &plan));
+  // A file that no runtime opens is worse than none.
+  if (Status status = verifyPlan(*plan::GetPlan(builder.GetBufferPointer()));
+      !status.ok())
+    return Status(StatusCode::Internal,
+                  "the artifact would not be valid: " + status.message());
   QOPT_RETURN_IF_ERROR(padToAlignment());
 
   ArtifactHeader header = {};

@@ -45,7 +45,7 @@ public:
                                 std::span<const uint8_t> bytes);
 
   /// Fills `plan.segments`, writes plan and header, flushes and renames. `plan`
-  /// is consumed.
+  /// is consumed. A plan that no runtime would take is an Internal error.
   Status finish(plan::PlanT &plan);
 
 private:

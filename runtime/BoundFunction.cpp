@@ -165,11 +165,6 @@ Status BoundFunction::placeValue(uint32_t id,
   case plan::Storage::Constant:
     bound.slot = Slot::Constant;
     bound.address = artifact->segment(value.index()).data() + value.offset();
-    if (uint64_t(bound.bytes) != value.bytes() || value.offset() % 64 != 0)
-      return fail(id, "has " + std::to_string(value.bytes()) +
-                          " bytes at offset " + std::to_string(value.offset()) +
-                          "; expected " + std::to_string(bound.bytes) +
-                          " at a multiple of 64");
     return {};
   case plan::Storage::Alias:
     return placeAlias(id, bound);

@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/plan/PlanVerifier.h"
 
+#include "runtime/plan/PlanFormat.h"
 #include "runtime/plan/StepOperands.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -168,6 +170,30 @@ private:
     return {};
   }
 
+  /// The bytes of a value whose sizes no input decides; nothing for any other.
+  std::optional<int64_t> constantBytes(const plan::Value &value) const {
+    int64_t bytes = bytesOf(value.dtype());
+    for (uint32_t i = 0; i < sizeOf(value.shape()); ++i) {
+      const plan::Symbol &size =
+          *function.symbols()->Get(value.shape()->Get(i));
+      if (size.kind() != plan::SymbolKind::Const || size.value() < 0 ||
+          __builtin_mul_overflow(bytes, size.value(), &bytes))
+        return std::nullopt;
+    }
+    return bytes;
+  }
+
+  /// A constant lies inside its segment and has the size that its shape says.
+  bool verifyConstant(const plan::Value &value) const {
+    if (value.index() >= sizeOf(plan.segments()) || value.quantized() ||
+        value.offset() % 64 != 0)
+      return false;
+    uint64_t size = plan.segments()->Get(value.index())->size();
+    std::optional<int64_t> expected = constantBytes(value);
+    return expected && uint64_t(*expected) == value.bytes() &&
+           value.offset() <= size && value.bytes() <= size - value.offset();
+  }
+
   bool verifyStorage(uint32_t id, const plan::Value &value) const {
     switch (value.storage()) {
     case plan::Storage::Input:
@@ -178,12 +204,8 @@ private:
              function.outputs()->Get(value.index()) == id;
     case plan::Storage::Arena:
       return true;
-    case plan::Storage::Constant: {
-      if (value.index() >= sizeOf(plan.segments()))
-        return false;
-      uint64_t size = plan.segments()->Get(value.index())->size();
-      return value.offset() <= size && value.bytes() <= size - value.offset();
-    }
+    case plan::Storage::Constant:
+      return verifyConstant(value);
     case plan::Storage::Alias:
       return value.index() < id && value.offset() <= UINT32_MAX &&
              hasSymbol(uint32_t(value.offset()));

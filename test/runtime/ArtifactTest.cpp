@@ -102,6 +102,20 @@ TEST_F(ArtifactTest, AnUnfinishedArtifactLeavesNothingBehind) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 1);
 }
 
+TEST_F(ArtifactTest, APlanThatNoRuntimeOpensIsNotWritten) {
+  {
+    auto writer = ArtifactWriter::create(path);
+    ASSERT_TRUE(writer.ok());
+    plan::PlanT plan;
+    plan.manifest = std::make_unique<plan::ManifestT>();
+    plan.manifest->tokenizer_segment = 7;
+    Status status = (*writer)->finish(plan);
+    EXPECT_EQ(status.code(), StatusCode::Internal);
+    EXPECT_NE(status.message().find("tokenizer"), std::string::npos);
+  }
+  EXPECT_TRUE(fs::is_empty(folder));
+}
+
 TEST_F(ArtifactTest, AFolderThatDoesNotExistIsAnError) {
   auto writer = ArtifactWriter::create((folder / "no/such/x.qopt").string());
   ASSERT_FALSE(writer.ok());

@@ -173,6 +173,26 @@ TEST_F(PlanVerifierTest, RefusesAConstantOutsideItsSegment) {
       "is not valid"));
 }
 
+TEST_F(PlanVerifierTest, RefusesAConstantOfAnotherSizeThanItsShape) {
+  std::function<void(plan::ValueT &)> changes[] = {
+      [](plan::ValueT &value) { value.bytes -= 4; },
+      [](plan::ValueT &value) { value.dtype = plan::DType::F16; },
+      [](plan::ValueT &value) { value.shape.clear(); },
+      [](plan::ValueT &value) { value.offset = 4, value.bytes = 0; },
+  };
+  for (size_t i = 0; i < std::size(changes); ++i) {
+    SCOPED_TRACE(i);
+    SetUp();
+    EXPECT_TRUE(refuses(
+        [&](plan::PlanT &plan) {
+          for (auto &value : plan.functions[0]->values)
+            if (value->storage == plan::Storage::Constant)
+              return changes[i](*value);
+        },
+        "is not valid"));
+  }
+}
+
 TEST_F(PlanVerifierTest, RefusesReadingWhatIsNotWritten) {
   EXPECT_TRUE(refuses(
       [](plan::PlanT &plan) {
