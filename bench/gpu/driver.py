@@ -112,8 +112,11 @@ class Kernel:
         return launch
 
 
-def launch(case, driver):
-    """What one launch of a record left in each array, by name; nothing but the driver is used."""
+def launch(case, driver, fill=True):
+    """What one launch of a record left in each array, by name; nothing but the driver is used.
+
+    Without `fill` memory that the kernel has to write first is left as it was allocated, which initcheck watches.
+    """
     record = case.record
     kernel = Kernel(driver, record.code(), record.symbol, record.shared_bytes)
     arguments, pointers, outputs = [], {}, {}
@@ -123,7 +126,8 @@ def launch(case, driver):
             continue
         array = laid_out(filled)
         pointers[argument["name"]] = pointer = driver.allocate(array.nbytes)
-        driver.upload(pointer, array)
+        if fill or argument["use"] in ("read", "counters"):
+            driver.upload(pointer, array)
         arguments.append(c_ulonglong(pointer))
     kernel.bind(record.grid, record.block, arguments)()
     driver.call("cuCtxSynchronize")

@@ -1,13 +1,12 @@
 """Makes the kernels of the catalog: needs the built compiler, no GPU.
 
-    python3 -m gpu.make FOLDER --build BUILD [--arch sm_90a] [--only PATTERN,…]
+    python3 -m gpu.make FOLDER --build BUILD [--arch sm_90a] [--only PATTERN,…] [--checks]
 
-FOLDER gets NAME.json, NAME.ptx and NAME.cubin of each; failed.json says why others could not be made.
+FOLDER gets NAME.json, NAME.ptx and NAME.cubin of each; what could not be made is printed with the reason.
 """
 
 import argparse
 import fnmatch
-import json
 import os
 import pathlib
 import subprocess
@@ -23,16 +22,12 @@ def make(entry, folder, build, arch):
     return done.stderr.strip() if done.returncode else None
 
 
-def make_all(folder, build, arch="sm_90a", only="*"):
+def make_all(entries, folder, build, arch="sm_90a"):
     """Names of what could not be made, with the reasons."""
     folder.mkdir(parents=True, exist_ok=True)
-    patterns = only.split(",")
-    wanted = [e for e in catalog.entries() if any(fnmatch.fnmatch(e.name, pattern) for pattern in patterns)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        reasons = pool.map(lambda entry: make(entry, folder, build, arch), wanted)
-        failed = {entry.name: reason for entry, reason in zip(wanted, reasons, strict=True) if reason}
-    (folder / "failed.json").write_text(json.dumps(failed, indent=1) + "\n")
-    return failed
+        reasons = pool.map(lambda entry: make(entry, folder, build, arch), entries)
+        return {entry.name: reason for entry, reason in zip(entries, reasons, strict=True) if reason}
 
 
 def main():
@@ -41,9 +36,12 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--arch", default="sm_90a")
     parser.add_argument("--only", default="*", help="names or patterns with commas between")
+    parser.add_argument("--checks", action="store_true", help="the small launches that are compared, not the measured")
     options = parser.parse_args()
-    failed = make_all(options.folder, options.build, options.arch, options.only)
-    for name, reason in failed.items():
+    entries = list(catalog.checks() if options.checks else catalog.entries())
+    patterns = options.only.split(",")
+    entries = [entry for entry in entries if any(fnmatch.fnmatch(entry.name, pattern) for pattern in patterns)]
+    for name, reason in make_all(entries, options.folder, options.build, options.arch).items():
         print(f"{name}: {reason}")
 
 

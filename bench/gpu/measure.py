@@ -17,19 +17,13 @@ import torch
 from . import catalog, driver, launcher, peers, report, roofs, timing
 
 
-def read_rows(path):
-    """What is known of each entry, in the order of their beginnings."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return list({row["name"]: row for row in map(json.loads, lines)}.values())
-
-
 class Bench:
     def __init__(self, options):
         self.options, self.gpu = options, driver.Driver()
         self.end = time.monotonic() + options.seconds
         self.replays = 5 if options.quick else 15
         self.cache_bytes = self.gpu.attribute(driver.CACHE_BYTES)
-        self.rows = read_rows(options.rows)
+        self.rows = report.read_rows(options.rows)
         self.peer_seconds = {}
 
     def copies(self, nbytes):
@@ -101,7 +95,7 @@ def chosen(folder, only, quick):
     """The records of the catalog that are there, in its order, then those of others."""
     patterns = only.split(",") if only else ["*"]
     listed = {entry.name: entry.quick for entry in catalog.entries()}
-    others = sorted(path.stem for path in folder.glob("*.json") if path.stem not in listed and path.stem != "failed")
+    others = sorted(path.stem for path in folder.glob("*.json") if path.stem not in listed)
     for name in [*listed, *others]:
         matches = any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
         if matches and (listed.get(name, True) or not quick) and (folder / f"{name}.json").exists():

@@ -11,19 +11,6 @@ sys.path.insert(0, str(conftest.SOURCE / "bench"))
 from gpu import catalog, emulator, families, halves  # noqa: E402
 
 EMULATE = conftest.BUILD / "bin/qopt-emulate"
-CASES = """
-skinny_linear rows=256 columns=512
-skinny_linear rows=100 columns=300 tokens=3 weights=int4_g32
-skinny_linear rows=4096 columns=256 tokens=8 weights=int8
-skinny_linear rows=64 columns=512 tokens=16 weights=int4_g256 activation=bf16 output=f32
-skinny_linear rows=64 columns=512 tokens=64 weights=bf16 activation=bf16
-skinny_linear rows=64 columns=2048 tokens=8 --schedule slices=4,grid=8
-attention_decode heads=8 key_heads=2 head_size=64 context=300
-attention_decode heads=8 key_heads=2 head_size=64 context=300 sequences=3 key=int8 value=int4
-attention_decode heads=8 key_heads=2 head_size=128 context=70 key=int4 value=int8 window=50 activation=bf16
-attention_decode heads=8 key_heads=2 head_size=64 context=300 --schedule splits=2
-attention_prefill heads=8 key_heads=2 head_size=64 tokens=70 context=100 sequences=2 key=int8
-""".strip().splitlines()
 
 
 def case_of(tool, folder, words, seed=0):
@@ -31,14 +18,14 @@ def case_of(tool, folder, words, seed=0):
     return families.case_of(folder / "kernel.json", seed)
 
 
-@pytest.mark.parametrize("words", CASES)
+@pytest.mark.parametrize("words", catalog.CHECKS)
 def test_result(tool, tmp_path, words):
     case = case_of(tool, tmp_path, words)
     outputs, _ = emulator.launch(case, EMULATE)
     assert 0 < families.check(case, outputs) <= 1
 
 
-@pytest.mark.parametrize("words", [CASES[0], CASES[8]])
+@pytest.mark.parametrize("words", [catalog.CHECKS[0], catalog.CHECKS[8]])
 def test_check_sees_other_data(tool, tmp_path, words):
     """The result for other weights or another cache is beyond the bound, and so are counters that are not zero."""
     case = case_of(tool, tmp_path, words)

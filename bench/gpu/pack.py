@@ -1,0 +1,160 @@
+"""Packs what `./x gpu` needs on a machine with a GPU and without this project: made where the compiler is built.
+
+    ./x gpu pack [--output FILE.tar.xz] [--books FOLDER] [--only tools,models,kernels]
+
+The pack has the runtime's tools and library, linked statically but for what lies beside them; small models with the
+tokens that they must write; the small launches that are compared and the kernels that are measured. --books adds the
+28M model of that folder in int4.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+
+from . import catalog, make
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+STORIES = SOURCE / "test/data/stories260k"
+PARTS = ("tools", "models", "kernels")
+MOST_BYTES = 40 << 20
+PROMPTS = ["Once upon a time", "The little dog"]
+#: Options of qopt-compile, and how many tokens are compared.
+MODELS = {
+    "stories-f16": ([], 200),
+    "stories-int8": (["--weights", "int8"], 60),
+    "stories-kv-int8": (["--kv", "int8"], 60),
+    "stories-kv-int8-int4": (["--kv", "int8,int4"], 60),
+    "stories-int4": (["--weights", "int4_g32", "--kv", "int8"], 60),
+}
+BOOKS = (["--weights", "int4_g128", "--lm-head", "int8"], 16)
+BOOKS_PROMPTS = ["It was a dark", "She looked at"]
+#: The C library's, which every Linux has.
+SYSTEM = re.compile(r"lib(c|m|dl|rt|pthread)\.so|ld-linux|linux-vdso")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, cwd=SOURCE)
+    if done.returncode:
+        sys.exit(f"error: {' '.join(map(str, command))} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def add_tools(folder, build):
+    """bin/ and lib/, from a build of the runtime alone."""
+    static = build / "gpu-build"
+    compilers = ["-DCMAKE_C_COMPILER=clang-22", "-DCMAKE_CXX_COMPILER=clang++-22", "-DCMAKE_BUILD_TYPE=Release"]
+    options = ["-DQOPT_STATIC=ON", "-DQOPT_COMPILER=OFF", "-DQOPT_PYTHON=OFF"]
+    if shutil.which("ccache"):
+        options += [f"-DCMAKE_{language}_COMPILER_LAUNCHER=ccache" for language in ("C", "CXX")]
+    run("cmake", "-S", SOURCE, "-B", static, "-G", "Ninja", *compilers, *options)
+    tools = ["qopt-run", "qopt-bench"]
+    run("ninja", "-C", static, *tools, "qopt_runtime")
+    (folder / "bin").mkdir()
+    (folder / "lib").mkdir()
+    for tool in tools:
+        shutil.copy(static / "bin" / tool, folder / "bin")
+    library = static / "lib/libqopt_runtime.so"
+    library = library if library.exists() else next(static.rglob("libqopt_runtime.so"))
+    shutil.copy(library.resolve(), folder / "lib/libqopt_runtime.so")
+    for line in run("ldd", static / "bin/qopt-run").splitlines():
+        name, _, path = line.strip().partition(" => ")
+        if path and not SYSTEM.match(name):
+            shutil.copy(path.split()[0], folder / "lib" / name)
+
+
+def add_model(folder, build, arch, name, source, model, prompts):
+    """An artifact, and the tokens that the emulator writes with it: what the kernels compute, without a GPU."""
+    options, count = model
+    artifact = folder / "models" / f"{name}.qopt"
+    run(build / "bin/qopt-compile", source, "--target", "cuda", "--arch", arch, *options, "-o", artifact)
+    expected = []
+    for prompt in prompts:
+        command = [build / "bin/qopt-run", artifact, "--device", "emulator", "--prompt", prompt, "--ignore-end"]
+        expected.append(json.loads(run(*command, "--max-tokens", count, "--json"))["tokens"])
+    return {"name": name, "prompts": prompts, "tokens": expected}
+
+
+def add_models(folder, options):
+    (folder / "models").mkdir()
+    models = []
+    for name, model in MODELS.items():
+        say(f"model {name}")
+        models.append(add_model(folder, options.build, options.arch, name, STORIES, model, PROMPTS))
+    if options.books:
+        say("model books-int4")
+        books = "books-int4", options.books, BOOKS, BOOKS_PROMPTS
+        models.append(add_model(folder, options.build, options.arch, *books))
+    return models
+
+
+def add_kernels(folder, options):
+    failed = make.make_all(list(catalog.checks()), folder / "checks", options.build, options.arch)
+    entries = [entry for entry in catalog.entries() if entry.quick or not options.quick]
+    return failed | make.make_all(entries, folder / "kernels", options.build, options.arch)
+
+
+def compress(folder, output):
+    with tarfile.open(output, "w:xz", preset=6) as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.add(path, path.relative_to(folder), recursive=False)
+
+
+def pack(options):
+    folder = options.output.resolve().parent / "gpu-pack"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    contents = {"made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "models": [], "failed": {}}
+    parts = options.only.split(",")
+    if "tools" in parts:
+        say("tools")
+        add_tools(folder, options.build)
+    if "models" in parts:
+        contents["models"] = add_models(folder, options)
+    if "kernels" in parts:
+        say("kernels")
+        contents["failed"] = add_kernels(folder, options)
+    (folder / "pack.json").write_text(json.dumps(contents, indent=1) + "\n")
+    compress(folder, options.output)
+    size = options.output.stat().st_size
+    for name, reason in contents["failed"].items():
+        say(f"not made: {name}: {reason}")
+    say(f"{options.output}: {size / 1e6:.1f} MB")
+    if size > MOST_BYTES:
+        sys.exit(f"error: {options.output} has {size / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:.1f} can be carried")
+
+
+def parts(text):
+    unknown = [part for part in text.split(",") if part not in PARTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f'no part "{unknown[0]}"; expected some of {", ".join(PARTS)}')
+    return text
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="./x gpu pack", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build", help="build folder")
+    parser.add_argument("--output", type=pathlib.Path, help="file to write [gpu.tar.xz in the build folder]")
+    parser.add_argument("--books", type=pathlib.Path, help="folder of the 28M model in f16")
+    parser.add_argument("--only", type=parts, default=",".join(PARTS), help="parts with commas between [all]")
+    parser.add_argument("--arch", default="sm_90a", help="architecture of the GPU [sm_90a]")
+    parser.add_argument("--quick", action="store_true", help="only the kernels that a quick look measures")
+    options = parser.parse_args()
+    options.build = options.build.resolve()
+    options.output = options.output or options.build / "gpu.tar.xz"
+    pack(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""`./x kernels`: what the assembled code of the hot kernels says about their speed, beside what is asked of it.
+
+Every kernel is made at the shapes of a Llama of 8 billion parameters, assembled and disassembled; its bank conflicts
+are those that the emulator counts in the main loop of the same kernel for a smaller problem. The exit status is 1 where
+a bound does not hold.
+
+examples:
+  ./x kernels
+  ./x kernels --arch sm_90a --only 'skinny_linear int4*'
+"""
+
+import argparse
+import fnmatch
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from gpu import catalog, emulator, families
+
+SOURCE = pathlib.Path(__file__).resolve().parents[1]
+ARCHITECTURES = ("sm_90a", "sm_80")
+KIB = 1024
+
+
+@dataclass
+class Row:
+    """A kernel of the table: its words at the shape that is asked about, and those of the smaller problem."""
+
+    name: str
+    family: str
+    words: str
+    small: str
+    asked: dict = field(default_factory=dict)  #: figure: the most, or for `least` the least
+
+
+#: What holds for every hot kernel.
+ALWAYS = {"divisions": 0, "bank conflicts": 0, "spilled bytes": 0, "advisories": 0}
+#: Figures of which the least is asked for.
+LEAST = ("KiB in flight", "blocks an SM")
+
+
+def linear(weights, tokens, shape, asked=()):
+    rows, columns = catalog.SHAPES[shape]
+    words = f"tokens={tokens} weights={weights}"
+    words += " activation=bf16 output=bf16" if weights == "bf16" else ""
+    name = f"skinny_linear {weights} M={tokens} {shape}"
+    small = f"{words} rows=256 columns={min(columns, 4096)}"
+    return Row(name, "skinny_linear", f"{words} rows={rows} columns={columns}", small, ALWAYS | dict(asked))
+
+
+def attention(family, what, words, small):
+    heads = "heads=32 key_heads=8 head_size=128"
+    return Row(f"{family} {what}", family, f"{heads} {words}", f"{heads} {small}", dict(ALWAYS))
+
+
+def table_rows():
+    alone = {"instructions a weight": 1.6, "lop3 a product": 4.3}
+    streams = {"KiB in flight": 48, "blocks an SM": 2}
+    rows = [linear("int4_g128", 1, shape, alone | streams) for shape in catalog.SHAPES]
+    rows += [
+        linear("int4_g128", 8, shape, {"instructions a weight": 2.0, "lop3 a product": 4.3}) for shape in ("o", "down")
+    ]
+    rows += [linear("int4_g128", tokens, "o") for tokens in (16, 32, 64)]
+    rows += [linear("int4_g32", tokens, "o") for tokens in (1, 64)]
+    rows += [linear(weights, tokens, "o") for weights in ("int8", "f16", "bf16") for tokens in (1, 8, 64)]
+    for cache in ("f16", "int8", "int4"):
+        words = f"key={cache} value={cache}"
+        rows.append(attention("attention_decode", cache, f"{words} sequences=32 context=4096", f"{words} context=512"))
+    for cache in ("f16", "int8"):
+        words = f"key={cache} value={cache}"
+        small = f"{words} tokens=64 context=256"
+        rows.append(attention("attention_prefill", cache, f"{words} tokens=4096 context=4096", small))
+    return rows
+
+
+def main_loop(lines):
+    """(first, last) line, from 1, of the longest innermost loop with products in PTX; None without one."""
+    labels = {m[1]: i for i, line in enumerate(lines, 1) if (m := re.match(r"\s*(\$\w+):", line))}
+    jumps = [(labels[m[1]], i) for i, line in enumerate(lines, 1) if (m := re.search(r"\bbra\S*\s+(\$\w+);", line))]
+    loops = [(begin, end) for begin, end in jumps if begin < end]
+    inner = [loop for loop in loops if not any(loop[0] <= b and e <= loop[1] and (b, e) != loop for b, e in loops)]
+    products = [(b, e) for b, e in inner if any("mma.sync" in line for line in lines[b - 1 : e])]
+    return max(products, key=lambda loop: loop[1] - loop[0], default=None)
+
+
+def make(build, row, words, arch, output):
+    command = [build / "bin/qopt-kernel", row.family, *words.split(), "--arch", arch, "-o", output]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode or done.stderr:
+        sys.exit(f"error: {row.name}: {done.stderr.strip()}")
+    return json.loads(output.with_suffix(".json").read_text())
+
+
+def conflicts(build, row, arch, output):
+    """Bank conflicts of the reads of shared memory in the main loop, as the emulator counts them."""
+    make(build, row, row.small, arch, output)
+    case = families.case_of(output.with_suffix(".json"))
+    _, text = emulator.launch(case, build / "bin/qopt-emulate", ["--json", "--checks", "none"])
+    lines = output.with_suffix(".ptx").read_text().splitlines()
+    loop = main_loop(lines)
+    if not loop:
+        sys.exit(f"error: {row.name}: its PTX has no loop with products")
+    counts = {int(line): entry["conflicts"] for line, entry in json.loads(text).get("bank_conflicts", {}).items()}
+    reads = [i for i in counts if loop[0] <= i <= loop[1] and re.search(r"\bld(matrix|\.shared)", lines[i - 1])]
+    if not reads:
+        sys.exit(f"error: {row.name}: the main loop of its smaller problem did not run")
+    return sum(counts[i] for i in reads), lines[loop[0] - 1 : loop[1]]
+
+
+def figures_of(build, row, arch):
+    """Everything that the table shows of a kernel."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = make(build, row, row.words, arch, pathlib.Path(folder) / "kernel")
+        banks, loop = conflicts(build, row, arch, pathlib.Path(folder) / "small")
+    resources, counts = record["resources"], record["sass"]["main_loop"]
+    figures = {"registers": resources["registers"], "loop": counts["instructions"], "bank conflicts": banks}
+    figures["divisions"] = sum(bool(re.search(r"\b(div|rem)\.[su]", line)) for line in loop)
+    figures["spilled bytes"] = resources["spill_bytes"] + resources["local_bytes"]
+    figures["advisories"] = len(resources["advisories"])
+    figures["KiB in flight"] = record["schedule"]["bytes_in_flight"] / KIB * min(resources["blocks_per_sm"], 2)
+    figures["blocks an SM"] = resources["blocks_per_sm"]
+    if row.family == "skinny_linear":
+        # Eight weights of a lane are a product of the tensor cores for each tile of tokens.
+        products = counts["opcodes"]["HMMA"] / record["schedule"]["token_tiles"]
+        figures["KiB in flight"] = record["schedule"]["bytes_in_flight"] / KIB
+        figures["instructions a weight"] = counts["instructions"] / products / 8
+        if "int4" in row.words:
+            figures["lop3 a product"] = counts["opcodes"].get("LOP3", 0) / products
+    return figures
+
+
+def holds(name, value, asked):
+    return value >= asked if name in LEAST else value <= asked
+
+
+COLUMNS = ("instructions a weight", "lop3 a product", "divisions", "bank conflicts", "registers", "spilled bytes")
+COLUMNS += ("advisories", "KiB in flight", "blocks an SM")
+
+
+def spell(value):
+    return "—" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def print_table(results):
+    print("| kernel | " + " | ".join(COLUMNS) + " | asked | met |\n" + "|---" * (len(COLUMNS) + 3) + "|")
+    for result in results:
+        figures, asked = result["figures"], result["asked"]
+        wanted = [f"{n} {'≥' if n in LEAST else '≤'} {v}" for n, v in asked.items() if n not in ALWAYS]
+        cells = [spell(figures.get(name)) for name in COLUMNS]
+        met = "yes" if result["met"] else "no: " + ", ".join(result["missed"])
+        print(f"| {result['name']} | " + " | ".join(cells) + f" | {'; '.join(wanted) or '—'} | {met} |")
+    zeros = ", ".join(ALWAYS)
+    print(f"\nAsked of every kernel to be 0: {zeros}. The main loop is counted, registers and spills are the kernel's.")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build", help="build folder")
+    parser.add_argument("--arch", default=",".join(ARCHITECTURES), help="architectures with commas between")
+    parser.add_argument("--only", default="*", help="names or patterns of kernels, with commas between")
+    parser.add_argument("--json", type=pathlib.Path, help="file for the figures as JSON")
+    options = parser.parse_args()
+    rows = [row for row in table_rows() if any(fnmatch.fnmatch(row.name, p) for p in options.only.split(","))]
+    if not rows:
+        parser.error(f'no kernel matches "{options.only}"')
+    wanted = [(row, arch) for arch in options.arch.split(",") for row in rows]
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(lambda job: figures_of(options.build, *job), wanted)
+        results = []
+        for (row, arch), figures in zip(wanted, found, strict=True):
+            # The hot loop is asked about on the architecture that it is tuned for.
+            asked = row.asked if arch == "sm_90a" else ALWAYS
+            missed = [name for name, most in asked.items() if not holds(name, figures[name], most)]
+            results.append({"name": f"{row.name}, {arch}", "figures": figures, "asked": asked, "missed": missed})
+            results[-1]["met"] = not missed
+    print_table(results)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    sys.exit(0 if all(result["met"] for result in results) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""./x gpu: what it does without a GPU, what it makes of what its programs print, and a pack made and unpacked here."""
+
+import json
+import os
+import subprocess
+import sys
+
+import conftest
+import pytest
+
+sys.path.insert(0, str(conftest.SOURCE / "bench"))
+from gpu import catalog, pack, report, run, sanitize  # noqa: E402
+
+X = conftest.SOURCE / "x"
+NO_DRIVER = {"QOPT_CUDA_DRIVER": "libqopt-no-such-driver.so", "QOPT_PYTHON": sys.executable}
+
+
+def test_no_gpu():
+    done = subprocess.run([X, "gpu"], capture_output=True, text=True, env={**os.environ, **NO_DRIVER})
+    assert done.returncode == 1 and done.stderr.startswith("error: there is no CUDA driver here (")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("part", ["run", "pack"])
+def test_help(part):
+    environment = {**os.environ, **NO_DRIVER, "QOPT_PRESET": "dev"}
+    done = subprocess.run([X, "gpu", part, "--help"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and f"./x gpu {'pack ' if part == 'pack' else ''}[-" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["run", "pack"])
+def test_unknown_part(module):
+    environment = {**os.environ, **NO_DRIVER, "PYTHONPATH": str(conftest.SOURCE / "bench")}
+    command = [sys.executable, "-m", f"gpu.{module}", "--only", "bogus"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and 'no part "bogus"; expected some of ' in done.stderr
+
+
+def test_sanitizer_outcomes():
+    """What compute-sanitizer prints, and what is made of it."""
+    judged = {
+        "========= ERROR SUMMARY: 0 errors": ("clean", 0),
+        "========= ERROR SUMMARY: 3 errors": ("errors", 3),
+        "========= RACECHECK SUMMARY: 2 hazards displayed (2 errors, 0 warnings)": ("errors", 2),
+        "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)": ("clean", 0),
+        "========= Error: Device not supported. Please refer to the documentation": ("unavailable", 0),
+        "python3: not found": ("failed", 0),
+    }
+    for text, outcome in judged.items():
+        assert sanitize.judge(text, 0) == outcome
+    assert sanitize.judge("========= ERROR SUMMARY: 0 errors", 1) == ("failed", 0)
+
+
+def row(name, what, seconds, **more):
+    fields = {"name": name, "what": what, "bytes": 9_000_000, "flops": 1e9, "predicted": 3e-6, "alone": 2 * seconds}
+    return {**fields, "problem": {"tokens": 1}, "error_of_bound": 0.5, "seconds": seconds, "peers": {}, **more}
+
+
+def test_report(capsys):
+    """Parts of the roof, ratios and figures; a peer that failed and a kernel that failed are said so."""
+    gpu = {"name": "GPU", "multiprocessors": 132, "driver_cuda": "13.0"}
+    roofs = {"name": "roofs", "what": "roofs", "gpu": gpu}
+    roofs |= {"stream_bandwidth": 4.5e12, "copy_bandwidth": 4e12, "matrix_rate": 7e14}
+    peers = {"cublas_bf16": 12e-6, "torch_int4": "RuntimeError: no"}
+    rows = [
+        roofs,
+        row("o-int4_g128-m1", "skinny_linear", 4e-6, peers=peers),
+        row("decode-b32-c4k-int4", "attention_decode", 80e-6),
+        {"name": "qkv-int4_g128-m1", "error": "MismatchError: y [0]"},
+    ]
+    report.print_rows(rows)
+    text = capsys.readouterr().out
+    assert "| o-int4_g128-m1 | 4.0 | 8.0 | 50 % | 75 % | 0.50 | 12.0, 3.00 | RuntimeError: no |" in text
+    assert "| skinny_linear int4_g128 M = 1, o: part of the roof | 50 % | 0.55 | 0.7 | no |" in text
+    assert "| decode-b32-c4k-int4, µs | 80.0 | 70 | 36 | no |" in text
+    assert "qkv-int4_g128-m1: MismatchError: y [0]" in text
+
+
+def test_rows_of_an_ended_process(tmp_path):
+    """The last line of an entry counts; one that began and never ended is an error."""
+    lines = [{"name": "a", "error": "the process ended"}, {"name": "a", "seconds": 1.0}, {"name": "b", "error": "x"}]
+    (tmp_path / "rows").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert report.read_rows(tmp_path / "rows") == lines[1:]
+
+
+def test_pack(tmp_path, monkeypatch):
+    """A small pack, unpacked again; the tests that a GPU runs pass on the emulator with its tools and models."""
+    monkeypatch.setattr(pack, "MODELS", {"stories-kv-int8-int4": (["--kv", "int8,int4"], 8)})
+    monkeypatch.setattr(catalog, "CHECKS", catalog.CHECKS[:1])
+    monkeypatch.setattr(catalog, "entries", lambda: [catalog.Entry("k", "skinny_linear", "rows=64", True)])
+    arguments = ["--build", str(conftest.BUILD), "--output", str(tmp_path / "gpu.tar.xz"), "--only", "models,kernels"]
+    monkeypatch.setattr(sys, "argv", ["pack", *arguments])
+    pack.main()
+    folder = run.unpack(tmp_path / "gpu.tar.xz", tmp_path / "unpacked")
+    assert (folder / "kernels/k.json").exists() and len(list((folder / "checks").glob("*.json"))) == 1
+    (folder / "bin").symlink_to(conftest.BUILD / "bin")
+    environment = {**os.environ, "QOPT_GPU_PACK": str(folder), "QOPT_GPU_DEVICE": "emulator"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "cuda", "test/e2e/test_gpu.py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=conftest.SOURCE, env=environment)
+    assert done.returncode == 0 and "2 passed, 2 skipped" in done.stdout, done.stdout
+
+
+def test_no_pack(tmp_path):
+    with pytest.raises(SystemExit, match="there is no pack at"):
+        run.unpack(tmp_path / "gpu.tar.xz", tmp_path)

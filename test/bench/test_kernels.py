@@ -1,0 +1,72 @@
+"""./x kernels counts what is in the assembled code, and fails where a bound does not hold."""
+
+import json
+import sys
+
+import conftest
+import pytest
+
+sys.path.insert(0, str(conftest.SOURCE / "bench"))
+import kernels  # noqa: E402
+
+PTX = """
+$L__BB0_1:
+  ld.shared.u32 %r1, [%r2];
+$L__BB0_2:
+  mma.sync.aligned.m16n8k16 one;
+  @%p1 bra $L__BB0_2;
+$L__BB0_3:
+  mma.sync.aligned.m16n8k16 one;
+  mma.sync.aligned.m16n8k16 two;
+  @%p2 bra $L__BB0_3;
+  @%p3 bra $L__BB0_1;
+$L__BB0_4:
+  add.s32 %r1, %r1, 1;
+  add.s32 %r1, %r1, 1;
+  add.s32 %r1, %r1, 1;
+  @%p4 bra $L__BB0_4;
+  bra.uni $L__BB0_5;
+$L__BB0_5:
+  ret;
+"""
+
+
+def test_main_loop():
+    """The longest of the innermost loops that have products; a jump ahead is no loop."""
+    assert kernels.main_loop(PTX.strip().splitlines()) == (6, 9)
+    assert kernels.main_loop(["$L__BB0_1:", "  add.s32 %r1, %r1, 1;", "  bra $L__BB0_1;"]) is None
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["kernels.py", "--build", str(conftest.BUILD), "--arch", "sm_90a", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        kernels.main()
+    return ended.value.code
+
+
+@pytest.fixture
+def assembler(tool):
+    note = tool("qopt-kernel", "skinny_linear", "rows=16", "columns=128").stderr
+    if note:
+        pytest.skip(note)
+
+
+def test_table(assembler, monkeypatch, capsys, tmp_path):
+    name = "skinny_linear int4_g128 M=1 o"
+    assert run(monkeypatch, "--only", name, "--json", str(tmp_path / "t.json")) == 0
+    (result,) = json.loads((tmp_path / "t.json").read_text())
+    figures = result["figures"]
+    assert 0.5 < figures["instructions a weight"] <= 1.6 and 4 <= figures["lop3 a product"] <= 4.3
+    assert figures["KiB in flight"] >= 48 and figures["blocks an SM"] >= 2
+    assert f"| {name}, sm_90a | {figures['instructions a weight']:.2f} | " in capsys.readouterr().out
+
+
+def test_bound_that_does_not_hold(assembler, monkeypatch, capsys):
+    row = kernels.linear("int4_g128", 1, "o", {"instructions a weight": 0.5, "KiB in flight": 1e6})
+    monkeypatch.setattr(kernels, "table_rows", lambda: [row])
+    assert run(monkeypatch) == 1
+    assert "| no: instructions a weight, KiB in flight |" in capsys.readouterr().out
+
+
+def test_unknown(monkeypatch, capsys):
+    assert run(monkeypatch, "--only", "huge") == 2 and 'no kernel matches "huge"' in capsys.readouterr().err
