@@ -1,10 +1,11 @@
 """Packs what `./x gpu` needs on a machine with a GPU and without this project: made where the compiler is built.
 
-    ./x gpu pack [--output FILE.tar.xz] [--books FOLDER] [--only tools,models,kernels]
+    ./x gpu pack [--output FILE.tar.xz] [--books FOLDER] [--model FILE.qopt …] [--only tools,models,kernels]
 
 The pack has the runtime's tools and library, linked statically but for what lies beside them; small models with the
 tokens that they must write; the small launches that are compared and the kernels that are measured. --books adds the
-28M model of that folder in int4.
+28M model of that folder in int4, --model an artifact whose decoding is measured: one of gigabytes is small enough where
+its rows repeat, as bench/synthetic.py --repeat-rows makes them.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import sys
 import tarfile
 import time
 
-from . import catalog, make
+from . import catalog, folding, make
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 STORIES = SOURCE / "test/data/stories260k"
@@ -97,6 +98,14 @@ def add_models(folder, options):
     return models
 
 
+def add_measured(folder, models):
+    """Artifacts that are only measured, each different block of theirs once."""
+    (folder / "measured").mkdir()
+    for model in models:
+        part = folding.fold(model, folder / f"measured/{model.stem}.npz")
+        say(f"{model.name}: folded to {100 * part:.1f} %")
+
+
 def add_kernels(folder, options):
     failed = make.make_all(list(catalog.checks()), folder / "checks", options.build, options.arch)
     entries = [entry for entry in catalog.entries() if entry.quick or not options.quick]
@@ -120,6 +129,7 @@ def pack(options):
         add_tools(folder, options.build)
     if "models" in parts:
         contents["models"] = add_models(folder, options)
+        add_measured(folder, options.model)
     if "kernels" in parts:
         say("kernels")
         contents["failed"] = add_kernels(folder, options)
@@ -147,6 +157,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build", help="build folder")
     parser.add_argument("--output", type=pathlib.Path, help="file to write [gpu.tar.xz in the build folder]")
     parser.add_argument("--books", type=pathlib.Path, help="folder of the 28M model in f16")
+    parser.add_argument("--model", type=pathlib.Path, action="append", default=[], help="artifact to measure; repeat")
     parser.add_argument("--only", type=parts, default=",".join(PARTS), help="parts with commas between [all]")
     parser.add_argument("--arch", default="sm_90a", help="architecture of the GPU [sm_90a]")
     parser.add_argument("--quick", action="store_true", help="only the kernels that a quick look measures")

@@ -18,7 +18,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 
-from . import driver, report, sanitize
+from . import driver, folding, report, sanitize
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 #: Parts of the time that is left when a part begins.
@@ -102,10 +102,14 @@ def run_steps(pack, options, seconds, environment):
     """Tokens a second of whole steps: models of the pack, and PyTorch's int4 loop."""
     steps, end = [], time.monotonic() + seconds
     batches = (1,) if options.quick else (1, 16)
-    for model in sorted((pack / "models").glob("*.qopt")):
-        for batch in batches if "stories" not in model.stem else ():
-            command = [pack / "bin/qopt-bench", model, "--prompt", 0, "--batch", batch, "--json"]
+    for model in measured_models(pack):
+        command = [pack / "bin/qopt-run", model, "--trust", "--tokens", "1", "--max-tokens", 1, "--json"]
+        steps.append(step(f"{model.stem}, first token", command, end, environment))
+        for batch in batches:
+            command = [pack / "bin/qopt-bench", model, "--trust", "--prompt", 0, "--batch", batch, "--json"]
             steps.append(step(f"{model.stem}, batch {batch}", command, end, environment))
+        command = [pack / "bin/qopt-bench", model, "--trust", "--prompt", 512, "--tokens", 0, "--json"]
+        steps.append(step(f"{model.stem}, prompt of 512", command, end, environment))
     for batch in batches:
         head = ["--head", "int8" if batch == 1 else "bf16"]
         command = [sys.executable, "-m", "gpu.llama", "--batch", batch, *head]
@@ -113,17 +117,33 @@ def run_steps(pack, options, seconds, environment):
     return steps
 
 
+def measured_models(pack):
+    """Models whose speed is measured: those that were packed for it, and the real one of the tests."""
+    for folded in sorted((pack / "measured").glob("*.npz")):
+        model = folded.with_suffix(".qopt")
+        if not model.exists():
+            folding.unfold(folded, model)
+        yield model
+    yield from sorted((pack / "models").glob("books*.qopt"))
+
+
 def step(name, command, end, environment):
-    left = end - time.monotonic()
-    if left < 10:
+    """A row: what a program prints as JSON, its tokens a second, and how long all of it took."""
+    begin = time.monotonic()
+    if end - begin < 10:
         return {"name": name, "error": "not started: the time was over"}
-    status, output = call(command, left, environment)
+    status, output = call(command, end - begin, environment)
     lines = [line for line in output.splitlines() if line.startswith("{")]
+    row = {"name": name, "process_seconds": round(time.monotonic() - begin, 3)}
     if status != 0 or not lines:
-        return {"name": name, "error": output.strip()[-500:]}
+        return {**row, "error": output.strip()[-500:]}
     found = json.loads(lines[0])
-    speed = found.get("tokens_per_second") or found.get("decode", {}).get("tokens_per_second")
-    return {"name": name, "tokens_per_second": speed, "figures": found}
+    part = found.get("decode") or found.get("prefill") or {}
+    return {
+        **row,
+        "tokens_per_second": found.get("tokens_per_second") or part.get("tokens_per_second"),
+        "figures": found,
+    }
 
 
 def show(results):
@@ -141,8 +161,12 @@ def show(results):
     if "bench" in results:
         report.print_rows(results["bench"])
     if "steps" in results:
-        rows = [[r["name"], f"{r.get('tokens_per_second') or 0:,.0f}", r.get("error", "")] for r in results["steps"]]
-        print(report.table(["whole step", "tokens/s", ""], rows))
+        rows = []
+        for row in results["steps"]:
+            speed = row.get("tokens_per_second")
+            rows.append([row["name"], f"{speed:,.0f}" if speed else "—", row.get("process_seconds", "")])
+            rows[-1].append(row.get("error", ""))
+        print(report.table(["whole step", "tokens/s", "process s", "error"], rows))
 
 
 def failed(results):

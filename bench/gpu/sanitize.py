@@ -22,11 +22,12 @@ def targets(pack):
     """Names and command lines of what is watched."""
     records = sorted((pack / "checks").glob("*.json"))
     watched = [("kernels", [sys.executable, "-m", "gpu.check", *records])] if records else []
-    for name in ("stories-f16", "stories-kv-int8-int4", "stories-int4"):
+    prompt = ["--device", "cuda", "--prompt", "Once upon a time", "--max-tokens", "6", "--json"]
+    draws = ["--temperature", "0.8", "--top-k", "40", "--top-p", "0.9", "--repetition-penalty", "1.1"]
+    for name, options in (("stories-f16", []), ("stories-kv-int8-int4", draws), ("stories-int4", [])):
         model, tool = pack / f"models/{name}.qopt", pack / "bin/qopt-run"
         if model.exists() and tool.exists():
-            options = ["--device", "cuda", "--prompt", "Once upon a time", "--max-tokens", "6", "--json"]
-            watched.append((name, [tool, model, *options]))
+            watched.append((name, [tool, model, *prompt, *options]))
     return watched
 
 

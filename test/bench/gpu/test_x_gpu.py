@@ -9,7 +9,7 @@ import conftest
 import pytest
 
 sys.path.insert(0, str(conftest.SOURCE / "bench"))
-from gpu import catalog, pack, report, run, sanitize  # noqa: E402
+from gpu import catalog, folding, pack, report, run, sanitize  # noqa: E402
 
 X = conftest.SOURCE / "x"
 NO_DRIVER = {"QOPT_CUDA_DRIVER": "libqopt-no-such-driver.so", "QOPT_PYTHON": sys.executable}
@@ -98,6 +98,16 @@ def test_pack(tmp_path, monkeypatch):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "cuda", "test/e2e/test_gpu.py"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=conftest.SOURCE, env=environment)
     assert done.returncode == 0 and "2 passed, 2 skipped" in done.stdout, done.stdout
+
+
+def test_folding(tmp_path):
+    """A file of repeated blocks comes back byte by byte, also where its end is no whole block."""
+    blocks = [os.urandom(folding.BLOCK) for _ in range(3)]
+    data = b"".join(blocks[i % 3] for i in range(200)) + b"end"
+    (tmp_path / "a").write_bytes(data)
+    assert folding.fold(tmp_path / "a", tmp_path / "a.npz") < 0.05
+    folding.unfold(tmp_path / "a.npz", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == data
 
 
 def test_no_pack(tmp_path):
