@@ -88,18 +88,6 @@ argumentsOf(const Problem &problem, const Launch &launch, const Batch &batch) {
        {std::max<int64_t>(launch.counters, 1)}}};
 }
 
-static void changeSchedule(Words &words, Schedule &schedule) {
-  auto change = [&](llvm::StringRef key, int &value) {
-    value = int(words.number(key, value));
-  };
-  change("warps", schedule.warps);
-  change("row_tiles", schedule.rowTiles);
-  change("tile", schedule.tile);
-  change("stages", schedule.stages);
-  change("blocks_per_sm", schedule.blocksPerSm);
-  change("tiles_per_warp", schedule.tilesPerWarp);
-}
-
 /// Another number of splits than launchOf's, where the words ask for one.
 static Status changeSplits(Words &words, const Problem &problem,
                            const Schedule &schedule, Launch &launch) {

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <functional>
+#include <type_traits>
 
 namespace qopt::kernel_tool {
 
@@ -61,6 +62,22 @@ StatusOr<Description> describeAttentionDecode(Words &problem, Words &schedule,
                                               const target::Target &target);
 StatusOr<Description> describeAttentionPrefill(Words &problem, Words &schedule,
                                                const target::Target &target);
+
+/// Changes the numbers of a schedule that the words name; a list has one.
+template <typename Schedule>
+void changeSchedule(Words &words, Schedule &schedule) {
+  Schedule::visitFields(schedule, [&](llvm::StringRef name, auto &field) {
+    using Field = std::remove_cvref_t<decltype(field)>;
+    if constexpr (std::is_same_v<Field, bool>) {
+      field = words.flag(name, field);
+    } else if constexpr (std::is_integral_v<Field>) {
+      field = Field(words.number(name, field));
+    } else {
+      field.resize(1);
+      field.front() = int(words.number(name, field.front()));
+    }
+  });
+}
 
 /// The name of an element type in a record.
 std::string nameOf(quant::ElementType type);

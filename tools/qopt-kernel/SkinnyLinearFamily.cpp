@@ -122,23 +122,6 @@ static std::vector<Argument> argumentsOf(const Problem &problem,
   return list;
 }
 
-static void changeSchedule(Words &words, Schedule &schedule) {
-  auto change = [&](llvm::StringRef key, int &value) {
-    value = int(words.number(key, value));
-  };
-  change("grid", schedule.grid);
-  change("slices", schedule.slices);
-  schedule.wholeTiles = words.flag("whole_tiles", schedule.wholeTiles);
-  change("column_warps", schedule.columnWarps);
-  change("row_warps", schedule.rowWarps);
-  change("strips_per_warp", schedule.stripsPerWarp);
-  schedule.unitsPerStage.resize(1);
-  change("units_per_stage", schedule.unitsPerStage.front());
-  change("stages", schedule.stages);
-  change("partials", schedule.partials);
-  change("blocks_per_sm", schedule.blocksPerSm);
-}
-
 static llvm::json::Object describe(const Words &words, const Plan &plan,
                                    const Schedule &schedule) {
   llvm::json::Object object = words.values();
