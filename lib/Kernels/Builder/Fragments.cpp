@@ -61,20 +61,67 @@ std::vector<Int> kernels::loadTransposed(Int address, unsigned count) {
   return words;
 }
 
-Int kernels::fmaHalves(Int a, double b, double c, Type type) {
+static Int fmaPairs(Int a, Value b, Value c, Type type) {
   Kernel &kernel = *a.kernel;
   OpBuilder &builder = kernel.builder();
-  auto pair = VectorType::get(2, type);
-  auto both = [&](double value) -> Value {
-    return arith::ConstantOp::create(
-        builder, kernel.loc(),
-        DenseElementsAttr::get(pair, builder.getFloatAttr(type, value)));
-  };
-  Value halves = LLVM::BitcastOp::create(builder, kernel.loc(), pair, a.value);
-  Value result =
-      math::FmaOp::create(builder, kernel.loc(), halves, both(b), both(c));
+  Value halves = LLVM::BitcastOp::create(builder, kernel.loc(),
+                                         VectorType::get(2, type), a.value);
+  Value result = math::FmaOp::create(builder, kernel.loc(), halves, b, c);
   return {{&kernel, LLVM::BitcastOp::create(builder, kernel.loc(),
                                             builder.getI32Type(), result)}};
+}
+
+static Value constantPair(Kernel &kernel, double value, Type type) {
+  OpBuilder &builder = kernel.builder();
+  return arith::ConstantOp::create(
+      builder, kernel.loc(),
+      DenseElementsAttr::get(VectorType::get(2, type),
+                             builder.getFloatAttr(type, value)));
+}
+
+static Value pairOf(Int word, Type type) {
+  return LLVM::BitcastOp::create(word.kernel->builder(), word.kernel->loc(),
+                                 VectorType::get(2, type), word.value);
+}
+
+Int kernels::fmaHalves(Int a, double b, double c, Type type) {
+  return fmaPairs(a, constantPair(*a.kernel, b, type),
+                  constantPair(*a.kernel, c, type), type);
+}
+
+Int kernels::fmaHalves(Int a, Int b, Int c, Type type) {
+  return fmaPairs(a, pairOf(b, type), pairOf(c, type), type);
+}
+
+/// As a product plus −0, which every architecture has for both types.
+Int kernels::mulHalves(Int a, Int b, Type type) {
+  return fmaPairs(a, pairOf(b, type), constantPair(*a.kernel, -0.0, type),
+                  type);
+}
+
+Int kernels::bothHalves(Real value, Type type) {
+  return value.kernel->packHalves(value, value, type);
+}
+
+IntAccumulator kernels::mmaInt8(std::array<Int, 4> a, std::array<Int, 2> b,
+                                IntAccumulator c) {
+  Kernel &kernel = *c[0].kernel;
+  OpBuilder &builder = kernel.builder();
+  auto values = [](ArrayRef<Int> words) {
+    return llvm::map_to_vector(words, [](Int word) { return word.value; });
+  };
+  Type result = LLVM::LLVMStructType::getLiteral(
+      builder.getContext(), SmallVector<Type>(4, builder.getI32Type()));
+  Value product = NVVM::MmaOp::create(
+      builder, kernel.loc(), result, values(a), values(b), values(c),
+      ArrayRef<int64_t>{16, 8, 32}, std::nullopt, NVVM::MMAIntOverflow::wrapped,
+      std::array{NVVM::MMATypes::s8, NVVM::MMATypes::s8},
+      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  IntAccumulator sums;
+  for (int64_t i = 0; i < 4; ++i)
+    sums[i] = {{&kernel, LLVM::ExtractValueOp::create(builder, kernel.loc(),
+                                                      product, i)}};
+  return sums;
 }
 
 // Numbers ---------------------------------------------------------------------

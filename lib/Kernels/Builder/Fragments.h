@@ -28,6 +28,19 @@ std::vector<Int> loadTransposed(Int address, unsigned count);
 
 /// a · b + c on two halves.
 Int fmaHalves(Int a, double b, double c, mlir::Type type);
+Int fmaHalves(Int a, Int b, Int c, mlir::Type type);
+/// a · b on two halves.
+Int mulHalves(Int a, Int b, mlir::Type type);
+/// A value in both halves of a word, rounded to `type`.
+Int bothHalves(Real value, mlir::Type type);
+
+/// What a lane holds of the 16 × 8 i32 result of a product, as Accumulator.
+using IntAccumulator = std::array<Int, 4>;
+/// mma.m16n8k32 of s8 with i32 sums. Lane 4g+t has four columns of a row in a
+/// word: of A (g, 4t…), (g+8, 4t…), (g, 16+4t…), (g+8, 16+4t…), of B (4t…, g),
+/// (16+4t…, g).
+IntAccumulator mmaInt8(std::array<Int, 4> a, std::array<Int, 2> b,
+                       IntAccumulator c);
 
 // Numbers. --------------------------------------------------------------------
 

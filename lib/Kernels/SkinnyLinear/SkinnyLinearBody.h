@@ -7,25 +7,11 @@
 #include "lib/Kernels/Builder/Kernel.h"
 #include "lib/Kernels/Builder/Ring.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
 
 #include <map>
 
 namespace qopt::kernels::skinny_linear {
-
-/// The registers of A of one product: (g, h=0), (g+8, h=0), (g, h=1), (g+8, 1).
-using Fragment = std::array<Int, 4>;
-
-/// How the numbers that a format's unpacking makes relate to its codes:
-///   number = base + factor · code       (rows g, rows g+8)
-/// Products of them with x are corrected by Σx.
-struct Numbers {
-  double base[2], factor[2];
-  double zero; ///< code of the value 0 where the format is symmetric
-  bool needsCorrection() const {
-    return base[0] + factor[0] * zero != 0 || base[1] + factor[1] * zero != 0;
-  }
-};
-Numbers numbersOf(const quant::Format &format, mlir::Type activation);
 
 /// The steps of a tile that this block works on.
 struct TileSteps {
@@ -110,8 +96,6 @@ private:
   std::array<Real, 2> planeValues(const Group &part, int strip, int plane);
   std::array<Real, 2> shiftOf(const Group &part, int strip);
   std::array<Real, 2> scaleOf(const Group &part, int strip);
-  Fragment unpack(const quant::Format &format, Int unitAddress, int64_t offset,
-                  int product);
   std::vector<Int> loadBlock(Int unitAddress, int64_t offset);
   void storeSums(Int stage, const Sums &sums);
   int64_t stripOffset(size_t segment, int strip) const;

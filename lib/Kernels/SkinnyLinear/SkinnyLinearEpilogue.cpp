@@ -2,14 +2,12 @@
 // tile, and what is done to each element before it is stored. All sums have one
 // order, whatever arrives first: warps by index, then slices, then blocks.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/Builder/Region.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
-
-#include "mlir/IR/IRMapping.h"
 
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
-using mlir::Value;
 
 enum { Weights = 1, Y, Workspace, Counters, FirstOptional }; // arguments
 
@@ -193,26 +191,16 @@ void Body::writeValue(Int token, Int column, llvm::ArrayRef<Real> values) {
     int64_t bytes = type.isF32() ? 4 : 2;
     return base.at(token, columns * bytes).at(column, bytes);
   };
-  Real result = values.front();
-  if (epilogue) {
-    mlir::IRMapping map;
-    unsigned argument = 0;
-    for (Real value : values)
-      map.map(epilogue->getArgument(argument++), value.value);
-    unsigned pointer = FirstOptional + unsigned(problem.norm.size());
-    for (const Operand &operand : problem.operands) {
-      mlir::Type operandType = typeOf(operand.type);
-      Global base = k.pointer(pointer++);
-      Global address = operand.shape == OperandShape::Element
-                           ? elementAt(base, operandType)
-                           : base.at(column, operandType.isF32() ? 4 : 2);
-      map.map(epilogue->getArgument(argument++),
-              k.loadReal(address, operandType).value);
-    }
-    for (mlir::Operation &op : epilogue->without_terminator())
-      k.builder().clone(op, map);
-    Value stored = epilogue->getTerminator()->getOperand(0);
-    result = {{&k, map.lookupOrDefault(stored)}};
+  std::vector<Real> arguments(values.begin(), values.end());
+  unsigned pointer = FirstOptional + unsigned(problem.norm.size());
+  for (const Operand &operand : problem.operands) {
+    mlir::Type operandType = typeOf(operand.type);
+    Global base = k.pointer(pointer++);
+    Global address = operand.shape == OperandShape::Element
+                         ? elementAt(base, operandType)
+                         : base.at(column, operandType.isF32() ? 4 : 2);
+    arguments.push_back(k.loadReal(address, operandType));
   }
+  Real result = inlineRegion(k, epilogue, arguments);
   k.storeReal(elementAt(k.pointer(Y), type), result, type);
 }

@@ -5,6 +5,7 @@
 //   before the dependency point ┊ behind it
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
+#include "lib/Kernels/Builder/Region.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -183,25 +184,14 @@ Kernel::Values Body::loadSegment(size_t index, Global packed, Value policy,
   });
 }
 
-static Status isValidEpilogue(const Problem &problem, Block *epilogue) {
-  size_t expected = (problem.paired ? 2 : 1) + problem.operands.size();
-  if (!epilogue && expected == 1)
-    return Status();
-  size_t got = epilogue ? epilogue->getNumArguments() : 0;
-  if (got == expected)
-    return Status();
-  return Status(StatusCode::InvalidArgument,
-                "the epilogue of " + std::to_string(problem.operands.size()) +
-                    " operands has " + std::to_string(got) +
-                    " arguments; expected " + std::to_string(expected));
-}
-
 StatusOr<gpu::GPUFuncOp>
 skinny_linear::buildKernel(gpu::GPUModuleOp module, const Problem &problem,
                            const Schedule &schedule,
                            const target::Target &target, Block *epilogue) {
   QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
-  QOPT_RETURN_IF_ERROR(isValidEpilogue(problem, epilogue));
+  QOPT_RETURN_IF_ERROR(isValidRegion(
+      epilogue, (problem.paired ? 2 : 1) + problem.operands.size(),
+      problem.operands.size()));
   LaunchBounds bounds{schedule.threads(), schedule.blocksPerSm};
   Kernel kernel(module, symbolOf(problem, target), argumentsOf(problem), bounds,
                 target);

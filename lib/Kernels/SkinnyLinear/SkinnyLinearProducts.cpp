@@ -144,12 +144,26 @@ std::vector<Fragment> Body::unpackGroup(const Group &part) {
   const quant::Format &format = problem.segments[part.segment].weight;
   Int codes = part.unitAddress + k.lane() * 16;
   int products = int(unitColumns / 16) / part.groups;
+  int perBlock = productsPerBlock(format);
   std::vector<Fragment> a;
   for (int i = 0; i < products; ++i)
-    for (int s = 0; s < schedule.stripsPerWarp; ++s)
-      a.push_back(unpack(format, codes, stripOffset(part.segment, s),
-                         part.group * products + i));
+    for (int s = 0; s < schedule.stripsPerWarp; ++s) {
+      int product = part.group * products + i;
+      // The loads of one block are the same load.
+      std::vector<Int> block =
+          loadBlock(codes, stripOffset(part.segment, s) +
+                               product / perBlock * blockBytes);
+      a.push_back(
+          unpackProduct(k, format, activation, block, product % perBlock));
+    }
   return a;
+}
+
+std::vector<Int> Body::loadBlock(Int unitAddress, int64_t offset) {
+  auto [place, isNew] = blocks.try_emplace(offset);
+  if (isNew)
+    place->second = k.loadShared(unitAddress, offset, 4);
+  return place->second;
 }
 
 void Body::multiplyGroup(const Group &part, int tile, Int x,

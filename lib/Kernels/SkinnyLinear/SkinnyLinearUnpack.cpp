@@ -11,7 +11,8 @@
 //   bf16: 128 + code (int4);  code − 128 exactly (int8: seven bits of the code
 //         and, from its eighth, −128 or −256)
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
+
 #include "lib/Quant/Element.h"
 
 using namespace qopt;
@@ -65,26 +66,20 @@ static std::array<Int, 2> unpackInt8(Kernel &k, Int word, mlir::Type type) {
   return {number(word), number(word >> 8)};
 }
 
-Fragment Body::unpack(const quant::Format &format, Int unitAddress,
-                      int64_t offset, int product) {
-  constexpr int64_t blockBytes = 512;
-  unsigned bits = quant::elementOf(format.element).bits;
-  // Products of a block: 4, 2 or 1. The loads of one block are the same load.
-  int perBlock = int(16 / bits);
-  std::vector<Int> words =
-      loadBlock(unitAddress, offset + product / perBlock * blockBytes);
-  if (bits == 4)
-    return unpackInt4(k, words[product % 4], activation);
-  if (bits == 16)
-    return {words[0], words[1], words[2], words[3]};
-  auto first = unpackInt8(k, words[product % 2 * 2], activation);
-  auto second = unpackInt8(k, words[product % 2 * 2 + 1], activation);
-  return {first[0], first[1], second[0], second[1]};
+int skinny_linear::productsPerBlock(const quant::Format &format) {
+  return int(16 / quant::elementOf(format.element).bits);
 }
 
-std::vector<Int> Body::loadBlock(Int unitAddress, int64_t offset) {
-  auto [place, isNew] = blocks.try_emplace(offset);
-  if (isNew)
-    place->second = k.loadShared(unitAddress, offset, 4);
-  return place->second;
+Fragment skinny_linear::unpackProduct(Kernel &k, const quant::Format &format,
+                                      mlir::Type type,
+                                      const std::vector<Int> &block,
+                                      int product) {
+  unsigned bits = quant::elementOf(format.element).bits;
+  if (bits == 4)
+    return unpackInt4(k, block[product], type);
+  if (bits == 16)
+    return {block[0], block[1], block[2], block[3]};
+  auto first = unpackInt8(k, block[product * 2], type);
+  auto second = unpackInt8(k, block[product * 2 + 1], type);
+  return {first[0], first[1], second[0], second[1]};
 }
