@@ -103,6 +103,12 @@ Int kernels::bothHalves(Real value, Type type) {
   return value.kernel->packHalves(value, value, type);
 }
 
+Int kernels::bothHalves(Kernel &kernel, double value, Type type) {
+  APFloat half = kernel.builder().getFloatAttr(type, value).getValue();
+  auto bits = uint32_t(half.bitcastToAPInt().getZExtValue());
+  return kernel.constant(int32_t(bits | bits << 16));
+}
+
 IntAccumulator kernels::mmaInt8(std::array<Int, 4> a, std::array<Int, 2> b,
                                 IntAccumulator c) {
   Kernel &kernel = *c[0].kernel;

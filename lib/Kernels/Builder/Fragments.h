@@ -33,6 +33,7 @@ Int fmaHalves(Int a, Int b, Int c, mlir::Type type);
 Int mulHalves(Int a, Int b, mlir::Type type);
 /// A value in both halves of a word, rounded to `type`.
 Int bothHalves(Real value, mlir::Type type);
+Int bothHalves(Kernel &kernel, double value, mlir::Type type);
 
 /// What a lane holds of the 16 × 8 i32 result of a product, as Accumulator.
 using IntAccumulator = std::array<Int, 4>;

@@ -80,7 +80,8 @@ Launch &Launch::integer(int32_t value) {
 }
 
 Status Launch::run(const Compiled &kernel, const LaunchShape &shape,
-                   int64_t rows, uint64_t seed) {
+                   int64_t rows, uint64_t seed,
+                   emulator::Statistics *statistics) {
   emulator::Memory memory;
   auto module = emulator::Module::parse(kernel.ptx, memory);
   if (!module)
@@ -117,12 +118,15 @@ Status Launch::run(const Compiled &kernel, const LaunchShape &shape,
   emulator::LaunchOptions options;
   options.seed = seed;
   options.threads = 2;
+  options.countMemory = statistics != nullptr;
   auto ran =
       emulator::launch(*code, {uint32_t(shape.grid(rows)), 1, 1},
                        {uint32_t(shape.threads), 1, 1},
                        size_t(shape.sharedBytes), arguments, memory, options);
   if (!ran)
     return ran.status();
+  if (statistics)
+    *statistics = *ran;
   for (size_t i = 0; i < items.size(); ++i)
     if (items[i].written)
       QOPT_RETURN_IF_ERROR(

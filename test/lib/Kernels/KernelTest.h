@@ -16,6 +16,10 @@
 #include <string>
 #include <vector>
 
+namespace qopt::emulator {
+struct Statistics;
+} // namespace qopt::emulator
+
 namespace qopt::kernels::test {
 
 /// A kernel alone in its module.
@@ -80,9 +84,10 @@ public:
   Launch &same(size_t index);
   Launch &integer(int32_t value);
 
-  /// Runs the kernel and copies back what it wrote.
+  /// Runs the kernel and copies back what it wrote; `statistics`, where asked
+  /// for, with what memory did.
   Status run(const Compiled &kernel, const LaunchShape &shape, int64_t rows,
-             uint64_t seed = 1);
+             uint64_t seed = 1, emulator::Statistics *statistics = nullptr);
 
 private:
   struct Item {

@@ -45,13 +45,14 @@ static Status parseRows(const std::string &text, Problem &problem) {
 
 static Status parseEpilogue(const std::string &text, Case &test) {
   test.epilogue = split(text, '+');
+  ElementType type = test.problem.activation == ElementType::Int8
+                         ? ElementType::F16
+                         : test.problem.activation;
   for (const std::string &name : test.epilogue) {
     if (name == "bias")
-      test.problem.operands.push_back(
-          {OperandShape::Column, test.problem.activation});
+      test.problem.operands.push_back({OperandShape::Column, type});
     else if (name == "residual")
-      test.problem.operands.push_back(
-          {OperandShape::Element, test.problem.activation});
+      test.problem.operands.push_back({OperandShape::Element, type});
     else if (name == "gated")
       test.problem.paired = true;
     else if (name != "silu")
@@ -60,9 +61,8 @@ static Status parseEpilogue(const std::string &text, Case &test) {
   return Status();
 }
 
-using Options = std::map<std::string, std::string>;
-
-static int64_t number(const Options &options, const char *key, int64_t other) {
+int64_t skinny_linear::number(const Options &options, const char *key,
+                              int64_t other) {
   auto found = options.find(key);
   return found == options.end() ? other : std::stoll(found->second);
 }
@@ -87,16 +87,20 @@ static Status parseProblem(const Options &options, Case &test) {
     QOPT_RETURN_IF_ERROR(parseRows(options.at("rows"), problem));
   if (options.count("epilogue"))
     QOPT_RETURN_IF_ERROR(parseEpilogue(options.at("epilogue"), test));
-  return isValid(problem);
+  return Status();
 }
 
-StatusOr<Case> skinny_linear::parseCase(const std::string &text) {
+Options skinny_linear::parseOptions(const std::string &text) {
   Options options;
   for (const std::string &part : split(text, ' ')) {
     size_t equals = part.find('=');
     options[part.substr(0, equals)] =
         equals == std::string::npos ? "" : part.substr(equals + 1);
   }
+  return options;
+}
+
+StatusOr<Case> skinny_linear::parseLayer(const Options &options) {
   Case test;
   QOPT_RETURN_IF_ERROR(parseProblem(options, test));
   auto found = options.find("arch");
@@ -105,6 +109,15 @@ StatusOr<Case> skinny_linear::parseCase(const std::string &text) {
   if (!targets)
     return targets.status();
   test.target = targets->front();
+  return test;
+}
+
+StatusOr<Case> skinny_linear::parseCase(const std::string &text) {
+  Options options = parseOptions(text);
+  auto parsed = parseLayer(options);
+  if (!parsed)
+    return parsed.status();
+  Case test = *parsed;
   auto schedule = chooseSchedule(test.problem, *test.target);
   if (!schedule)
     return schedule.status();
@@ -219,6 +232,16 @@ static Stored randomWeights(std::mt19937 &random, const Segment &segment,
   return stored;
 }
 
+static void addCodes(std::mt19937 &random, const Case &test, Arrays &arrays) {
+  for (int64_t m = 0; m < test.tokens; ++m) {
+    arrays.tokenScales.push_back(0.004f + float(random() % 1000) * 1e-5f);
+    for (int64_t k = 0; k < test.problem.columns; ++k) {
+      arrays.xCodes.push_back(int8_t(int(random() % 255) - 127));
+      arrays.x.push_back(arrays.tokenScales.back() * arrays.xCodes.back());
+    }
+  }
+}
+
 Arrays skinny_linear::makeArrays(const Case &test) {
   const Problem &problem = test.problem;
   std::mt19937 random(test.seed);
@@ -231,10 +254,15 @@ Arrays skinny_linear::makeArrays(const Case &test) {
                 arrays.segments.back().rows(), arrays.packed.data() + offset);
     offset += packedBytes(segment, problem.columns, problem.paired);
   }
+  bool codes = problem.activation == ElementType::Int8;
   auto values = [&](int64_t count) {
-    return randomValues(random, count, problem.activation);
+    return randomValues(random, count,
+                        codes ? ElementType::F16 : problem.activation);
   };
-  arrays.x = values(test.tokens * problem.columns);
+  if (codes)
+    addCodes(random, test, arrays);
+  else
+    arrays.x = values(test.tokens * problem.columns);
   arrays.scale = values(problem.norm.empty() ? 0 : problem.columns);
   arrays.bias = values(problem.outputColumns());
   arrays.residual = values(test.tokens * problem.outputColumns());
@@ -285,6 +313,22 @@ static double largestNumber(const quant::Format &format, ElementType act) {
   return act == ElementType::F16 ? 1024 + 255 : 256;
 }
 
+/// By how much the product with x = 1 may differ where a weight is rounded to
+/// the activation's type, which has its scale, too, and a zero point that is a
+/// fraction; and where sums of f32 lose a bit a product of 16 columns.
+static double roundedBound(ElementType act, const quant::Format &format,
+                           double scale, double weight, int64_t columns) {
+  double sums = 0x1p-23 * (double(columns) / 16 + 8) * std::fabs(weight);
+  if (act == ElementType::Int8)
+    return 0x1p-22 * std::fabs(weight);
+  if (format.granularity != quant::Granularity::Group)
+    return sums;
+  double unit = halfUnit(act);
+  double fraction =
+      format.zero == quant::ZeroType::Float ? 2 * unit * scale : 0;
+  return sums + 2 * unit * std::fabs(weight) + fraction;
+}
+
 static Product dot(const Case &test, const Segment &segment,
                    const Stored &stored, int64_t row, const float *x) {
   const Problem &problem = test.problem;
@@ -312,6 +356,12 @@ static Product dot(const Case &test, const Segment &segment,
                        : quant::loadScale(format, stored.scales.data(),
                                           first + (tensor ? 0 : k / perGroup));
     product.value += double(w[k]) * x[k];
+    if (test.roundedWeights) {
+      product.bound +=
+          roundedBound(problem.activation, format, scale, w[k], columns) *
+          std::fabs(x[k]);
+      continue;
+    }
     // Sums of at most 2^4 roundings each of a group's products, relative 2^-23.
     product.bound += 0x1p-22 * scale * number * std::fabs(x[k]);
     if (!problem.norm.empty()) // the rounding of the norm may fall otherwise

@@ -22,9 +22,18 @@ struct Case {
   int64_t tokens = 1;
   std::vector<std::string> epilogue; ///< bias, residual, silu, gated
   unsigned seed = 1;
+  /// Of a family that rounds each weight to the activation's type.
+  bool roundedWeights = false;
 };
 
+using Options = std::map<std::string, std::string>;
+Options parseOptions(const std::string &text);
+int64_t number(const Options &options, const char *key, int64_t other);
+
 StatusOr<Case> parseCase(const std::string &text);
+/// A case without its schedule, for families that share the problem; whether it
+/// is valid is not asked.
+StatusOr<Case> parseLayer(const Options &options);
 
 /// The MLIR function of a case's epilogue; empty where there is none.
 std::string epilogueText(const Case &test);
@@ -42,6 +51,9 @@ struct Arrays {
   std::vector<Stored> segments;
   std::vector<uint8_t> packed;
   std::vector<float> x, scale, bias, residual;
+  /// Of int8 activations: x = tokenScale · xCode.
+  std::vector<int8_t> xCodes;
+  std::vector<float> tokenScales;
 };
 
 Arrays makeArrays(const Case &test);

@@ -1,0 +1,202 @@
+// What follows from a problem and a schedule: sizes, names and whether they can
+// be built. No MLIR.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/Gemm/Gemm.h"
+#include "lib/Quant/Element.h"
+
+#include <algorithm>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::gemm;
+using quant::ElementType;
+using quant::Granularity;
+
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int64_t gemm::bucketOf(int64_t tokens) {
+  for (int64_t bucket : {128, 256, 512})
+    if (tokens <= bucket)
+      return bucket;
+  return 2048;
+}
+
+// Validity --------------------------------------------------------------------
+
+static Status unsupported(std::string message) {
+  return Status(StatusCode::Unsupported, std::move(message));
+}
+
+/// int8 activations need weights whose sums in i32 have one scale a row.
+static Status isValidForInt8(const Problem &problem) {
+  for (const Segment &segment : problem.segments) {
+    const quant::Format &format = segment.weight;
+    if (format.element != ElementType::Int8 || !format.isSymmetric() ||
+        format.granularity == Granularity::Group)
+      return unsupported("int8 activations need weights in int8 with one "
+                         "scale a row; got \"" +
+                         quant::spell(format) + "\"");
+  }
+  return Status();
+}
+
+Status gemm::isValid(const Problem &problem) {
+  if (problem.tokens < 1)
+    return Status(StatusCode::InvalidArgument, "a product without tokens");
+  if (!problem.norm.empty())
+    return unsupported("gemm has no norm ahead of its products");
+  // What skinny_linear refuses for another reason than its buckets.
+  Problem same = problem;
+  same.tokens = skinny_linear::largestBucket;
+  if (problem.activation == ElementType::Int8) {
+    QOPT_RETURN_IF_ERROR(isValidForInt8(problem));
+    same.activation = ElementType::F16;
+  }
+  return skinny_linear::isValid(same);
+}
+
+static Status infeasible(std::string message) {
+  return Status(StatusCode::Infeasible, std::move(message));
+}
+
+static Status isValidTile(const Problem &problem, const Schedule &schedule) {
+  constexpr int accumulators = 128; // of 255 registers
+  int sums = 4 * schedule.stripsPerWarp * schedule.tilesPerWarp;
+  if (sums > accumulators)
+    return infeasible(std::to_string(sums) +
+                      " sums a thread; expected at most 128");
+  auto power = [](int number) { return (number & (number - 1)) == 0; };
+  if (!power(schedule.stripsPerWarp) || !power(schedule.tilesPerWarp) ||
+      !power(schedule.threads()))
+    return infeasible("strips, tiles and threads of a schedule are powers of "
+                      "two");
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    int64_t pieces = segmentPlanOf(problem, schedule, i).codeBytes / 16;
+    if (schedule.threads() < pieces ||
+        schedule.blockStrips() * pieces < schedule.threads())
+      return infeasible("the codes of a strip are not copied evenly by " +
+                        std::to_string(schedule.threads()) + " threads");
+  }
+  if (schedule.blockTokens() * stageRowBytes / 16 < schedule.threads())
+    return infeasible("x is not copied evenly by " +
+                      std::to_string(schedule.threads()) + " threads");
+  return Status();
+}
+
+Status gemm::isValid(const Problem &problem, const Schedule &schedule,
+                     const target::Target &target) {
+  QOPT_RETURN_IF_ERROR(isValid(problem));
+  if (!target.features.asyncCopy)
+    return unsupported(std::string(target.name) + " has no asynchronous copy");
+  if (schedule.rowWarps < 1 || schedule.tokenWarps < 1 ||
+      schedule.stripsPerWarp < 1 || schedule.tilesPerWarp < 1 ||
+      schedule.stages < 2 || schedule.slices < 1 || schedule.blocksPerSm < 1)
+    return infeasible("a schedule without warps, sums or stages");
+  if (schedule.threads() > target.limits.threadsPerBlock)
+    return infeasible(std::to_string(schedule.threads()) + " threads; " +
+                      std::string(target.name) + " has blocks of " +
+                      std::to_string(target.limits.threadsPerBlock));
+  QOPT_RETURN_IF_ERROR(isValidTile(problem, schedule));
+  Plan plan = planOf(problem, schedule);
+  if ((schedule.slices - 1) * plan.stepsPerSlice >= plan.steps)
+    return infeasible("the last of " + std::to_string(schedule.slices) +
+                      " slices has no columns");
+  if (plan.sharedBytes > target.limits.sharedPerBlock)
+    return infeasible(std::to_string(plan.sharedBytes) +
+                      " bytes of shared memory; " + std::string(target.name) +
+                      " has " + std::to_string(target.limits.sharedPerBlock) +
+                      " a block");
+  return Status();
+}
+
+// Sizes -----------------------------------------------------------------------
+
+static int64_t columnsPerStep(const Problem &problem) {
+  return stageRowBytes * 8 / quant::elementOf(problem.activation).bits;
+}
+
+SegmentPlan gemm::segmentPlanOf(const Problem &problem,
+                                const Schedule &schedule, size_t segment) {
+  using namespace skinny_linear;
+  SegmentPlan plan{};
+  for (size_t i = 0; i <= segment; ++i) {
+    const Segment &rows = problem.segments[i];
+    plan.firstRow += i ? problem.segments[i - 1].rows : 0;
+    plan.firstTile += plan.tiles;
+    plan.packedOffset += i ? packedBytes(problem.segments[i - 1],
+                                         problem.columns, problem.paired)
+                           : 0;
+    plan.strips = problem.paired ? ceilDiv(rows.rows / 2, 8)
+                                 : ceilDiv(rows.rows, stripRows);
+    plan.tiles = ceilDiv(plan.strips, schedule.blockStrips());
+  }
+  const quant::Format &format = problem.segments[segment].weight;
+  int64_t units = ceilDiv(problem.columns, unitColumns);
+  plan.unitBytes = unitBytes(format);
+  plan.scaleOffset = plan.packedOffset + plan.strips * units * plan.unitBytes;
+  plan.codeBytes = stripRows * columnsPerStep(problem) *
+                   quant::elementOf(format.element).bits / 8;
+  int64_t stepsPerUnit = unitColumns / columnsPerStep(problem);
+  if (int64_t groups = groupsPerUnit(format))
+    plan.groups = std::max<int64_t>(groups / stepsPerUnit, 1);
+  int64_t planes = plan.groups * (format.isSymmetric() ? 1 : 2);
+  plan.stripBytes = plan.codeBytes + planes * stripRows * 2;
+  return plan;
+}
+
+Plan gemm::planOf(const Problem &problem, const Schedule &schedule) {
+  Plan plan{};
+  plan.columnsPerStep = columnsPerStep(problem);
+  plan.steps = ceilDiv(problem.columns, plan.columnsPerStep);
+  plan.stepsPerSlice = ceilDiv(plan.steps, schedule.slices);
+  plan.activationBytes = schedule.blockTokens() * stageRowBytes;
+  int64_t stripBytes = 0;
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    SegmentPlan segment = segmentPlanOf(problem, schedule, i);
+    plan.rowTiles += segment.tiles;
+    stripBytes = std::max(stripBytes, segment.stripBytes);
+  }
+  constexpr int64_t align = 128;
+  plan.stageBytes = plan.activationBytes +
+                    ceilDiv(schedule.blockStrips() * stripBytes, align) * align;
+  // Four floats more than the rows, so that the lanes of a warp, which have two
+  // tokens and eight rows each, write to different banks.
+  plan.slabStride = schedule.stripsPerWarp * skinny_linear::stripRows + 4;
+  plan.slabBytes = schedule.tilesPerWarp * 8 * plan.slabStride * 4;
+  int64_t warps = schedule.rowWarps * schedule.tokenWarps;
+  int64_t flag = schedule.slices > 1 ? align : 0;
+  plan.sharedBytes =
+      flag + std::max(schedule.stages * plan.stageBytes,
+                      ceilDiv(warps * plan.slabBytes, align) * align);
+  return plan;
+}
+
+Launch gemm::launchOf(const Problem &problem, const Schedule &schedule,
+                      int64_t tokens) {
+  int64_t tiles = planOf(problem, schedule).rowTiles *
+                  ceilDiv(tokens, schedule.blockTokens());
+  Launch launch{tiles * schedule.slices, 0, 0};
+  if (schedule.slices > 1) {
+    int64_t sums = schedule.blockStrips() * skinny_linear::stripRows *
+                   schedule.blockTokens();
+    launch.workspaceBytes = launch.grid * sums * 4;
+    launch.counters = tiles;
+  }
+  return launch;
+}
+
+std::string gemm::symbolOf(const Problem &problem, const Schedule &schedule,
+                           const target::Target &target) {
+  std::string name = "gemm_" + std::string(target.name) + "_" +
+                     std::string(quant::elementOf(problem.activation).name) +
+                     "_";
+  for (const Segment &segment : problem.segments)
+    name += (&segment == &problem.segments.front() ? "" : "_x_") +
+            quant::spell(segment.weight);
+  name += "_" + std::string(quant::elementOf(problem.output).name) + "_" +
+          std::to_string(schedule.blockStrips() * skinny_linear::stripRows) +
+          "x" + std::to_string(schedule.blockTokens());
+  if (schedule.slices > 1)
+    name += "_s" + std::to_string(schedule.slices);
+  return name + (problem.paired ? "_paired" : "");
+}

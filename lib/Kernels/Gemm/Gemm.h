@@ -1,0 +1,171 @@
+// The family `gemm`: y[M, N] = x[M, K] · W[N, K]^T for more tokens M than
+// skinny_linear takes, where products are what takes the time. Problem and
+// packed weights are skinny_linear's, so that an artifact has one copy of each
+// weight for launches of any length; SkinnyLinear.h draws the layout. A kernel
+// serves any number of tokens: the grid follows from it.
+//
+// # A block's work
+//
+// A block has a tile of rows × tokens and all columns, or those of its slice.
+// Weights lie on the m side of mma.sync, tokens on its n side; a warp keeps
+// strips × tiles of 16 × 8 sums in registers. Columns pass through a ring of
+// stages in shared memory, each 128 bytes of every token of x and the codes of
+// the same columns of every strip with their scales and zero points:
+//
+//   stage:  | x: 128 bytes a token | strip 0: codes, scales, zeros | strip 1 …
+//
+//   step i     wait for stage i ─ barrier ─ start copies into stage i + S − 1
+//              (it was read in step i − 1) ─ multiply stage i
+//
+// Copies are cp.async of 16 bytes by all threads, on every architecture: rows
+// of x have to be swizzled on the way, and the codes of a strip and stage are
+// 512 to 2048 bytes, shorter than the bulk copies that reach the roof. Those of
+// weights that the first stages need start before the dependency point.
+//
+// # Fragments
+//
+// SkinnyLinear.h chooses the columns of a product so that lane 4g+t needs of
+// token g, for two products of 32 columns, the 16 consecutive bytes of columns
+// 8t…8t+7. So one 16-byte load a lane gives what ldmatrix would, and rows of
+// 128 bytes have no bank conflict where chunk c (16 bytes) of token r lies in
+// place
+//
+//   c ^ 4 (r mod 2)       f16, bf16: eight lanes read half of rows r and r+1
+//   c ^ 2 (r mod 4)       int8: sixteen lanes read a quarter of rows r … r+3
+//
+// Eight-bit products (W8A8) take 32 columns and of every lane the bytes 8t…8t+7
+// of them; the codes of a row come together by one prmt a word.
+//
+// # Numerics
+//
+// With f16 and bf16 activations a weight is what its code stands for, rounded
+// to the activation's type: code − zero is exact, and its product with the
+// group's scale (in the activation's type) is rounded once; zero points that
+// are fractions add one rounding of (nearest integer − zero) · scale. Formats
+// with one scale a row stay exact and are scaled in the epilogue. Products are
+// summed in f32 by the tensor cores by rising columns. With int8 activations
+// all sums are exact in i32; then come the token's scale and the row's, in f32.
+// Slices are added in their order; after that the epilogue, in f32, and one
+// rounding to the output's type. No sum depends on what arrives first, nor on
+// the number of tokens.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_GEMM_GEMM_H
+#define QOPT_LIB_KERNELS_GEMM_GEMM_H
+
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+
+namespace qopt::kernels::gemm {
+
+using skinny_linear::CostTerm;
+using skinny_linear::Operand;
+using skinny_linear::OperandShape;
+using skinny_linear::Segment;
+
+/// What was asked. `tokens` is the number that the schedule is chosen for.
+/// Activations may be Int8 too, with one f32 scale a token; a norm is not part
+/// of the family.
+struct Problem : skinny_linear::Problem {};
+
+/// Bytes of a token's columns in a stage.
+constexpr int64_t stageRowBytes = 128;
+/// Tiles of tokens that the blocks of one tile of rows walk before the next: as
+/// many as let a wave of blocks read about as much of x as of the weights.
+constexpr int64_t bandTiles = 16;
+
+/// What was chosen. A warp has `stripsPerWarp` × 16 rows and `tilesPerWarp` × 8
+/// tokens, a block rowWarps × tokenWarps warps.
+struct Schedule {
+  int rowWarps = 2;
+  int tokenWarps = 2;
+  int stripsPerWarp = 4;
+  int tilesPerWarp = 8;
+  int stages = 3;
+  int slices = 1; ///< parts of the columns; blocks of a tile add their sums
+  int blocksPerSm = 1;
+  std::string_view why; ///< a sentence for the report
+
+  int threads() const { return 32 * rowWarps * tokenWarps; }
+  int blockStrips() const { return rowWarps * stripsPerWarp; }
+  int blockTokens() const { return tokenWarps * tilesPerWarp * 8; }
+
+  /// Names every number, for the IR and for reports: visit(name, member).
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("row_warps", self.rowWarps);
+    visit("token_warps", self.tokenWarps);
+    visit("strips_per_warp", self.stripsPerWarp);
+    visit("tiles_per_warp", self.tilesPerWarp);
+    visit("stages", self.stages);
+    visit("slices", self.slices);
+    visit("blocks_per_sm", self.blocksPerSm);
+  }
+};
+
+/// Sizes that follow from a problem and its schedule.
+struct Plan {
+  int64_t columnsPerStep;
+  int64_t steps;         ///< stages that the columns need
+  int64_t stepsPerSlice; ///< the last slice may have less
+  int64_t rowTiles;      ///< of all segments
+  int64_t activationBytes, stageBytes;
+  int64_t slabStride;  ///< floats from token to token of a warp's slab
+  int64_t slabBytes;   ///< a warp's sums on their way to memory
+  int64_t sharedBytes; ///< of a block, everything
+};
+
+/// One segment's place in the plan.
+struct SegmentPlan {
+  int64_t strips, tiles, firstTile, firstRow;
+  int64_t unitBytes, packedOffset, scaleOffset; ///< as skinny_linear's
+  int64_t codeBytes;                            ///< of a strip in a stage
+  int64_t groups;     ///< of a stage, each with its scales; 0 without groups
+  int64_t stripBytes; ///< of a strip in a stage: codes, scales, zeros
+};
+
+/// What a launch for `tokens` tokens needs.
+struct Launch {
+  int64_t grid;
+  int64_t workspaceBytes; ///< partial sums of slices
+  int64_t counters;       ///< u32, zero before the first launch and after each
+};
+
+/// Why a problem, or a schedule for it, cannot be built; ok if it can.
+Status isValid(const Problem &problem);
+Status isValid(const Problem &problem, const Schedule &schedule,
+               const target::Target &target);
+
+Plan planOf(const Problem &problem, const Schedule &schedule);
+SegmentPlan segmentPlanOf(const Problem &problem, const Schedule &schedule,
+                          size_t segment);
+Launch launchOf(const Problem &problem, const Schedule &schedule,
+                int64_t tokens);
+
+/// `gemm_<arch>_<act>_<weight>_<out>_<rows>x<tokens>[_s<slices>][_paired]`, the
+/// block's tile; the formats of several segments are joined by "_x_". Problems
+/// that differ in `tokens` alone share a kernel.
+std::string symbolOf(const Problem &problem, const Schedule &schedule,
+                     const target::Target &target);
+
+/// The smallest number of 128, 256, 512 and 2048 that is not below `tokens`, or
+/// the last: the sizes that schedules are chosen for.
+int64_t bucketOf(int64_t tokens);
+
+/// The schedule that the table and the cost model choose.
+StatusOr<Schedule> chooseSchedule(const Problem &problem,
+                                  const target::Target &target);
+
+struct Cost {
+  int64_t weightBytes, activationBytes, outputBytes, partialBytes;
+  double flops;                  ///< of products, padding not counted
+  double instructionsPerProduct; ///< of the main loop, for one mma
+  std::vector<CostTerm> terms;
+  double seconds;  ///< their sum
+  double roofPart; ///< seconds of the products at mma.sync's rate / seconds
+};
+
+Cost costOf(const Problem &problem, const Schedule &schedule,
+            const target::Target &target);
+
+} // namespace qopt::kernels::gemm
+
+#endif // QOPT_LIB_KERNELS_GEMM_GEMM_H

@@ -1,0 +1,95 @@
+// The parts of a `gemm` kernel while it is built; copies, products and epilogue
+// have a file each. Private to this folder.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_GEMM_GEMMBODY_H
+#define QOPT_LIB_KERNELS_GEMM_GEMMBODY_H
+
+#include "lib/Kernels/Builder/Elements.h"
+#include "lib/Kernels/Gemm/Gemm.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
+
+namespace qopt::kernels::gemm {
+
+/// Arguments that are always there; see GemmGenerator.h.
+enum { X, Weights, Y, Workspace, Counters, FirstOptional };
+std::vector<Argument> argumentsOf(const Problem &problem);
+
+class Body {
+public:
+  Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
+       mlir::Block *epilogue);
+
+  void build();
+
+private:
+  // Work of a block.
+  void locate();
+  void workOn(size_t segment, Int tile);
+  bool isInt8() const { return problem.activation == quant::ElementType::Int8; }
+  const quant::Format &format() const { return segment().weight; }
+  const Segment &segment() const { return problem.segments[index]; }
+  int64_t strips() const { return schedule.stripsPerWarp; }
+  int64_t tiles() const { return schedule.tilesPerWarp; }
+  int64_t sumsOfThread() const { return 4 * strips() * tiles(); }
+
+  // Copies of step `step` of all columns into a stage.
+  void copyActivations(Int stage, Int step);
+  void copyChunks(Int destination, Global source, Int column);
+  void copyElements(Int destination, Global source, Int column);
+  void copyWeights(Int stage, Int step);
+  void copyCodes(Int stage, Global unit, Int part);
+  void copyPlanes(Int stage, Global unit, Int part);
+  void startStage(Int stage, Int step);
+  /// Runs `body` where step `step` of the slice is one.
+  void ifStep(Int step, llvm::function_ref<void()> body);
+
+  // Products. Sums are carried as values: [strip][tile of tokens][4].
+  Kernel::Values multiplyColumns();
+  Kernel::Values multiplyStage(Int stage, Kernel::Values sums);
+  Kernel::Values multiplyStageInt8(Int stage, Kernel::Values sums);
+  /// What makes weights of a group's numbers, for rows g and g+8 of a strip:
+  /// pairs of halves.
+  struct Group {
+    std::array<Int, 2> shift, scale, rest;
+    bool shifted = false, scaled = false, fraction = false;
+  };
+  Group groupOf(Int planes, int64_t strip, int64_t group);
+  skinny_linear::Fragment weightsOf(const std::vector<Int> &block, int product,
+                                    const Group &group);
+
+  // Epilogue.
+  void finish(const Kernel::Values &sums);
+  Kernel::Values addSlices(Global slots);
+  Global slotOf(Global slots, int64_t slice, int64_t quad);
+  void storeSums(const Kernel::Values &sums);
+  void writeSums();
+  void writeRun(Int token, Int run);
+  Real sumAt(Int address, int64_t offset);
+  void writeValues(Int token, Int column,
+                   const std::vector<std::vector<Real>> &values);
+  bool hasWholeRuns() const;
+  int64_t segmentOutputs() const; ///< columns of y that the segment has
+
+  Kernel &k;
+  const Problem &problem;
+  const Schedule &schedule;
+  mlir::Block *epilogue;
+  Plan plan;
+  mlir::Type activation;
+  int64_t elementBytes; ///< of x
+  bool chunked;         ///< every row of x consists of whole chunks
+
+  // The block.
+  Int tokens, firstToken, rowTile, slice, tileIndex;
+  Int stages, slab, flag; ///< shared memory
+  Int firstStep, steps;   ///< of the slice
+
+  // The segment that the block works on.
+  size_t index = 0;
+  SegmentPlan part;
+  Int firstStrip; ///< of the block's tile, in the segment
+};
+
+} // namespace qopt::kernels::gemm
+
+#endif // QOPT_LIB_KERNELS_GEMM_GEMMBODY_H

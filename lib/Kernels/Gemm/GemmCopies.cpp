@@ -1,0 +1,166 @@
+// From memory to the stages: 16 bytes a thread and copy. What lies behind the
+// last token, column or strip is zero there and is not read.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/Builder/Fragments.h"
+#include "lib/Kernels/Gemm/GemmBody.h"
+#include "lib/Quant/Element.h"
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::gemm;
+using skinny_linear::stripRows;
+using skinny_linear::unitColumns;
+
+constexpr int64_t chunkBytes = 16, planeBytes = stripRows * 2;
+constexpr int64_t chunksOfRow = stageRowBytes / chunkBytes;
+
+void Body::ifStep(Int step, llvm::function_ref<void()> body) {
+  if (!step.constant() || !steps.constant())
+    return k.when(step < steps, body);
+  if (*step.constant() < *steps.constant())
+    body();
+}
+
+void Body::startStage(Int stage, Int step) {
+  ifStep(step, [&] {
+    copyWeights(stage, firstStep + step);
+    copyActivations(stage, firstStep + step);
+  });
+  commitCopies(k);
+}
+
+// Activations -----------------------------------------------------------------
+
+/// Thread i has chunk i mod 8 of tokens i/8, i/8 + threads/8, …
+void Body::copyActivations(Int stage, Int step) {
+  Int row = k.thread() / chunksOfRow, chunk = k.thread() % chunksOfRow;
+  Int place = isInt8() ? chunk ^ ((row & 3) << 1) : chunk ^ ((row & 1) << 2);
+  Int destination = stage + row * stageRowBytes + place * chunkBytes;
+  int64_t rowBytes = problem.columns * elementBytes;
+  Int column = step * plan.columnsPerStep + chunk * (chunkBytes / elementBytes);
+  Global source = k.pointer(X)
+                      .at(firstToken + row, rowBytes)
+                      .at(chunk, chunkBytes)
+                      .at(step, stageRowBytes);
+  if (chunked)
+    copyChunks(destination, source, column);
+  else
+    copyElements(destination, source, column);
+}
+
+void Body::copyChunks(Int destination, Global source, Int column) {
+  int64_t rows = schedule.threads() / chunksOfRow;
+  Int limit = tokens - firstToken - k.thread() / chunksOfRow;
+  if (problem.columns % plan.columnsPerStep)
+    limit = select(column < problem.columns, limit, k.constant(0));
+  for (int64_t row = 0; row < schedule.blockTokens(); row += rows) {
+    Int present =
+        select(k.constant(row) < limit, k.constant(chunkBytes), k.constant(0));
+    copyAsync(destination + row * stageRowBytes,
+              source.at(row * problem.columns * elementBytes), present,
+              chunkBytes);
+  }
+}
+
+/// Rows that start anywhere: one element at a time, stored by the thread.
+void Body::copyElements(Int destination, Global source, Int column) {
+  int64_t rows = schedule.threads() / chunksOfRow;
+  int64_t perWord = 4 / elementBytes, rowBytes = problem.columns * elementBytes;
+  Int limit = tokens - firstToken - k.thread() / chunksOfRow;
+  k.loop(k.constant(0), k.constant(schedule.blockTokens()), k.constant(rows),
+         {}, [&](Int row, Kernel::Values) {
+           Global start = source.at(row, rowBytes);
+           std::vector<Int> words;
+           for (int64_t i = 0; i < chunkBytes / elementBytes; ++i) {
+             Flag there =
+                 row < limit && column + i < k.constant(problem.columns);
+             Kernel::Values bits =
+                 k.when(there, {k.constant(0).value}, [&](Kernel::Values) {
+                   Global element = start.at(i * elementBytes);
+                   Int loaded = isInt8() ? loadBytes(k, element, 1)
+                                         : k.loadHalfWord(element);
+                   return Kernel::Values{loaded.value};
+                 });
+             Int element = Int{{&k, bits[0]}}
+                           << (i % perWord * elementBytes * 8);
+             if (i % perWord)
+               words.back() = words.back() | element;
+             else
+               words.push_back(element);
+           }
+           k.storeShared(destination + row * stageRowBytes, 0, words);
+           return Kernel::Values();
+         });
+}
+
+// Weights ---------------------------------------------------------------------
+
+void Body::copyWeights(Int stage, Int step) {
+  int64_t stepsPerUnit = unitColumns / plan.columnsPerStep;
+  int64_t units = (problem.columns + unitColumns - 1) / unitColumns;
+  Int unit = step / stepsPerUnit, inUnit = step % stepsPerUnit;
+  Global source = k.pointer(Weights)
+                      .at(part.packedOffset)
+                      .at(firstStrip, units * part.unitBytes)
+                      .at(unit, part.unitBytes);
+  copyCodes(stage, source, inUnit);
+  if (part.groups)
+    copyPlanes(stage, source, inUnit);
+}
+
+/// Strips' codes: a power of two of chunks each, so that a thread has the same
+/// chunk of every threads/chunks-th strip.
+void Body::copyCodes(Int stage, Global unit, Int inUnit) {
+  int64_t chunks = part.codeBytes / chunkBytes;
+  int64_t each = schedule.threads() / chunks;
+  int64_t stripStride =
+      (problem.columns + unitColumns - 1) / unitColumns * part.unitBytes;
+  Int strip = k.thread() / chunks, chunk = k.thread() % chunks;
+  Int destination = stage + plan.activationBytes + strip * part.stripBytes +
+                    chunk * chunkBytes;
+  Global source = unit.at(strip, stripStride)
+                      .at(inUnit, part.codeBytes)
+                      .at(chunk, chunkBytes);
+  bool padded = part.strips % schedule.blockStrips() != 0;
+  Int limit = k.constant(part.strips) - firstStrip - strip;
+  for (int64_t i = 0; i < schedule.blockStrips(); i += each) {
+    Int present = k.constant(chunkBytes);
+    if (padded)
+      present = select(k.constant(i) < limit, present, k.constant(0));
+    copyAsync(destination + i * part.stripBytes, source.at(i * stripStride),
+              present, chunkBytes);
+  }
+}
+
+/// Scales and zero points of the groups that the stage's columns belong to.
+void Body::copyPlanes(Int stage, Global unit, Int inUnit) {
+  int64_t groupsOfUnit = skinny_linear::groupsPerUnit(format());
+  int64_t stripStride =
+      (problem.columns + unitColumns - 1) / unitColumns * part.unitBytes;
+  int64_t kinds = format().isSymmetric() ? 1 : 2;
+  int64_t chunks = part.groups * kinds * planeBytes / chunkBytes;
+  int64_t all = schedule.blockStrips() * chunks;
+  Int firstGroup = groupsOfUnit > 1 ? inUnit * part.groups : k.constant(0);
+  int64_t planes = part.unitBytes - groupsOfUnit * kinds * planeBytes;
+  auto copy = [&](Int i) {
+    Int strip = i / chunks, chunk = i % chunks;
+    Int kind = chunk / (part.groups * 2), inKind = chunk % (part.groups * 2);
+    Global source = unit.at(strip, stripStride)
+                        .at(planes)
+                        .at(kind, groupsOfUnit * planeBytes)
+                        .at(firstGroup, planeBytes)
+                        .at(inKind, chunkBytes);
+    Flag there = firstStrip + strip < k.constant(part.strips);
+    copyAsync(stage + plan.activationBytes + strip * part.stripBytes +
+                  part.codeBytes + chunk * chunkBytes,
+              source, select(there, k.constant(chunkBytes), k.constant(0)),
+              chunkBytes);
+  };
+  if (all <= schedule.threads())
+    return k.when(k.thread() < all, [&] { copy(k.thread()); });
+  k.loop(k.thread(), k.constant(all), k.constant(schedule.threads()), {},
+         [&](Int i, Kernel::Values) {
+           copy(i);
+           return Kernel::Values();
+         });
+}

@@ -1,0 +1,184 @@
+// From sums in registers to y: slices are added in their order by the block of
+// a tile that arrives last; then each warp turns its sums in shared memory so
+// that a lane has eight neighbouring columns of a token.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/Builder/Fragments.h"
+#include "lib/Kernels/Builder/Region.h"
+#include "lib/Kernels/Gemm/GemmBody.h"
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::gemm;
+using skinny_linear::stripRows;
+
+constexpr int64_t runColumns = 8;
+
+void Body::finish(const Kernel::Values &sums) {
+  waitForCopies(k, 0);
+  k.syncBlock(); // the stages are free
+  if (schedule.slices == 1) {
+    storeSums(sums);
+    return writeSums();
+  }
+  int64_t slotBytes = sumsOfThread() * schedule.threads() * 4;
+  Global slots = k.pointer(Workspace)
+                     .at(tileIndex, schedule.slices * slotBytes)
+                     .at(k.thread(), 16);
+  Global mine = slots.at(slice, slotBytes);
+  for (int64_t quad = 0; quad < sumsOfThread() / 4; ++quad) {
+    std::vector<Int> words;
+    for (int i = 0; i < 4; ++i) {
+      mlir::Value sum = sums[size_t(quad * 4 + i)];
+      words.push_back(isInt8() ? Int{{&k, sum}} : k.bits(Real{{&k, sum}}));
+    }
+    storeWords(k, slotOf(mine, 0, quad), words);
+  }
+  k.syncBlock();
+  Int last = k.constant(schedule.slices - 1);
+  k.when(k.thread() == 0, [&] {
+    Int before = k.arriveAt(k.pointer(Counters).at(tileIndex, 4), last);
+    k.storeShared(flag, 0, {before});
+  });
+  k.syncBlock();
+  k.when(k.loadShared(flag, 0, 1)[0] == last, [&] {
+    storeSums(addSlices(slots));
+    writeSums();
+  });
+}
+
+Global Body::slotOf(Global slots, int64_t slice, int64_t quad) {
+  int64_t quads = sumsOfThread() / 4;
+  return slots.at((slice * quads + quad) * schedule.threads() * 16);
+}
+
+Kernel::Values Body::addSlices(Global slots) {
+  Kernel::Values sums;
+  for (int64_t quad = 0; quad < sumsOfThread() / 4; ++quad) {
+    std::vector<Int> total = k.load(slotOf(slots, 0, quad), 4);
+    for (int64_t slice = 1; slice < schedule.slices; ++slice) {
+      std::vector<Int> words = k.load(slotOf(slots, slice, quad), 4);
+      for (int i = 0; i < 4; ++i)
+        total[i] = isInt8() ? total[i] + words[i]
+                            : k.bits(k.asReal(total[i]) + k.asReal(words[i]));
+    }
+    for (Int word : total)
+      sums.push_back(isInt8() ? word.value : k.asReal(word).value);
+  }
+  return sums;
+}
+
+// The slab of a warp ----------------------------------------------------------
+
+/// slab[token][16 rows a strip, 4 unused]
+void Body::storeSums(const Kernel::Values &sums) {
+  Int g = k.lane() >> 2, t = k.lane() & 3;
+  int64_t tokenBytes = plan.slabStride * 4;
+  Int address = slab + t * (2 * tokenBytes) + g * 4;
+  for (int64_t s = 0; s < strips(); ++s)
+    for (int64_t tile = 0; tile < tiles(); ++tile)
+      for (int64_t i = 0; i < 4; ++i) {
+        int64_t offset =
+            (tile * 8 + i % 2) * tokenBytes + (s * stripRows + i / 2 * 8) * 4;
+        mlir::Value sum = sums[size_t((s * tiles() + tile) * 4 + i)];
+        if (isInt8())
+          k.storeShared(address, offset, {Int{{&k, sum}}});
+        else
+          k.storeSharedReal(address, offset, Real{{&k, sum}});
+      }
+  k.syncWarp();
+}
+
+/// Runs of eight columns, those of a token side by side.
+void Body::writeSums() {
+  int64_t runs = problem.paired ? strips() : 2 * strips();
+  k.loop(k.lane(), k.constant(tiles() * 8 * runs), k.constant(32), {},
+         [&](Int i, Kernel::Values) {
+           writeRun(i / runs, i % runs);
+           return Kernel::Values();
+         });
+}
+
+int64_t Body::segmentOutputs() const {
+  return problem.paired ? segment().rows / 2 : segment().rows;
+}
+
+bool Body::hasWholeRuns() const {
+  return problem.outputColumns() % runColumns == 0 &&
+         segmentOutputs() % runColumns == 0;
+}
+
+Real Body::sumAt(Int address, int64_t offset) {
+  return isInt8() ? toReal(k.loadShared(address, offset, 1)[0])
+                  : k.loadSharedReal(address, offset);
+}
+
+void Body::writeRun(Int inWarp, Int run) {
+  Int rowWarp = k.warp() % schedule.rowWarps,
+      tokenWarp = k.warp() / schedule.rowWarps;
+  Int token = firstToken + tokenWarp * (tiles() * 8) + inWarp;
+  int64_t rowsOfRun = problem.paired ? 16 : 8; // packed, of W
+  Int packedRow =
+      (firstStrip + rowWarp * strips()) * stripRows + run * rowsOfRun;
+  Int output = problem.paired ? packedRow >> 1 : packedRow;
+  Int column = output + part.firstRow / (problem.paired ? 2 : 1);
+  Int address = slab + inWarp * (plan.slabStride * 4) + run * (rowsOfRun * 4);
+  Global scales = k.pointer(Weights).at(part.scaleOffset).at(packedRow, 4);
+  mlir::Type f32 = k.builder().getF32Type();
+  int halves = problem.paired ? 2 : 1;
+  auto valuesAt = [&](Int address, Global scales, int64_t element) {
+    std::vector<Real> values;
+    for (int half = 0; half < halves; ++half) {
+      Real value = sumAt(address, half * 32 + element * 4);
+      if (isInt8())
+        value = value * k.loadReal(k.pointer(FirstOptional).at(token, 4), f32);
+      if (skinny_linear::hasRowScales(format()))
+        value = value * k.loadReal(scales.at(half * 32 + element * 4), f32);
+      values.push_back(value);
+    }
+    return values;
+  };
+  Flag there = token < tokens && output < k.constant(segmentOutputs());
+  k.when(there, [&] {
+    if (hasWholeRuns()) {
+      std::vector<std::vector<Real>> values;
+      for (int64_t i = 0; i < runColumns; ++i)
+        values.push_back(valuesAt(address, scales, i));
+      return writeValues(token, column, values);
+    }
+    Int count =
+        min(k.constant(segmentOutputs()) - output, k.constant(runColumns));
+    k.loop(k.constant(0), count, k.constant(1), {}, [&](Int i, Kernel::Values) {
+      writeValues(token, column + i,
+                  {valuesAt(address + i * 4, scales.at(i, 4), 0)});
+      return Kernel::Values();
+    });
+  });
+}
+
+void Body::writeValues(Int token, Int column,
+                       const std::vector<std::vector<Real>> &values) {
+  int count = int(values.size());
+  auto elementAt = [&](Global base, mlir::Type type) {
+    int64_t bytes = type.getIntOrFloatBitWidth() / 8;
+    return base.at(token, problem.outputColumns() * bytes).at(column, bytes);
+  };
+  std::vector<Run> operands;
+  unsigned pointer = FirstOptional + (isInt8() ? 1 : 0);
+  for (const Operand &operand : problem.operands) {
+    mlir::Type type = typeOf(k, operand.type);
+    Global base = k.pointer(pointer++);
+    Global address = operand.shape == OperandShape::Element
+                         ? elementAt(base, type)
+                         : base.at(column, type.getIntOrFloatBitWidth() / 8);
+    operands.push_back(loadRun(k, address, type, count));
+  }
+  Run results;
+  for (int i = 0; i < count; ++i) {
+    std::vector<Real> arguments = values[size_t(i)];
+    for (const Run &operand : operands)
+      arguments.push_back(operand[size_t(i)]);
+    results.push_back(inlineRegion(k, epilogue, arguments));
+  }
+  mlir::Type type = typeOf(k, problem.output);
+  storeRun(k, elementAt(k.pointer(Y), type), results, type);
+}

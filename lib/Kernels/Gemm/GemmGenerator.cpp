@@ -1,0 +1,103 @@
+// Setup and the division of work of a `gemm` kernel.
+//
+//   weights of the first stages ┊ dependency point ┊ x of the first stages
+//   loop: wait, barrier, copies of a later stage, products of this one
+//   sums ──▶ slices added ──▶ shared memory ──▶ epilogue, runs of 8 columns
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/Gemm/GemmGenerator.h"
+#include "lib/Kernels/Builder/Region.h"
+#include "lib/Kernels/Gemm/GemmBody.h"
+#include "lib/Quant/Element.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::gemm;
+
+std::vector<Argument> gemm::argumentsOf(const Problem &problem) {
+  std::vector<Argument> arguments = {
+      {Argument::Dependent, "x"},        {Argument::Constant, "weights"},
+      {Argument::Dependent, "y"},        {Argument::Dependent, "workspace"},
+      {Argument::Dependent, "counters"},
+  };
+  if (problem.activation == quant::ElementType::Int8)
+    arguments.push_back({Argument::Dependent, "scales"});
+  for (const Operand &operand : problem.operands)
+    arguments.push_back({operand.shape == OperandShape::Column
+                             ? Argument::Constant
+                             : Argument::Dependent,
+                         "operand"});
+  arguments.push_back({Argument::Integer, "tokens"});
+  return arguments;
+}
+
+Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
+           Block *epilogue)
+    : k(kernel), problem(problem), schedule(schedule), epilogue(epilogue),
+      plan(planOf(problem, schedule)),
+      elementBytes(quant::elementOf(problem.activation).bits / 8),
+      chunked(problem.columns * elementBytes % 16 == 0) {
+  if (!isInt8())
+    activation = typeOf(k, problem.activation);
+}
+
+void Body::build() {
+  tokens = k.integer(unsigned(argumentsOf(problem).size()) - 1);
+  if (schedule.slices > 1)
+    flag = k.shared(16);
+  stages = k.shared(plan.sharedBytes - (schedule.slices > 1 ? 128 : 0));
+  slab = stages + k.warp() * plan.slabBytes;
+  k.launchSuccessor();
+  locate();
+  if (problem.segments.size() == 1)
+    return workOn(0, rowTile);
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    SegmentPlan segment = segmentPlanOf(problem, schedule, i);
+    Int tile = rowTile - segment.firstTile;
+    k.when(tile >= 0 && tile < k.constant(segment.tiles),
+           [&] { workOn(i, tile); });
+  }
+}
+
+/// From the index of the block to its tile: bands of tiles of tokens, in a band
+/// tile of rows after tile of rows, the band's tiles of tokens side by side.
+void Body::locate() {
+  Int block = k.block();
+  slice = schedule.slices == 1 ? k.constant(0) : block % schedule.slices;
+  tileIndex = schedule.slices == 1 ? block : block / schedule.slices;
+  int64_t blockTokens = schedule.blockTokens();
+  Int tokenTiles = (tokens + (blockTokens - 1)) / blockTokens;
+  Int band = tileIndex / (bandTiles * plan.rowTiles);
+  Int width = min(k.constant(bandTiles), tokenTiles - band * bandTiles);
+  Int inBand = tileIndex - band * (bandTiles * plan.rowTiles);
+  rowTile = inBand / width;
+  firstToken = (band * bandTiles + (inBand - rowTile * width)) * blockTokens;
+
+  firstStep = slice * plan.stepsPerSlice;
+  steps = k.constant(plan.stepsPerSlice);
+  if (plan.stepsPerSlice * schedule.slices != plan.steps)
+    steps = min(k.constant(plan.steps) - firstStep, steps);
+}
+
+void Body::workOn(size_t segment, Int tile) {
+  index = segment;
+  part = segmentPlanOf(problem, schedule, segment);
+  firstStrip = tile * int64_t(schedule.blockStrips());
+  finish(multiplyColumns());
+}
+
+StatusOr<gpu::GPUFuncOp> gemm::buildKernel(gpu::GPUModuleOp module,
+                                           const Problem &problem,
+                                           const Schedule &schedule,
+                                           const target::Target &target,
+                                           Block *epilogue) {
+  QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
+  QOPT_RETURN_IF_ERROR(isValidRegion(
+      epilogue, (problem.paired ? 2 : 1) + problem.operands.size(),
+      problem.operands.size()));
+  LaunchBounds bounds{schedule.threads(), schedule.blocksPerSm};
+  Kernel kernel(module, symbolOf(problem, schedule, target),
+                argumentsOf(problem), bounds, target);
+  Body(kernel, problem, schedule, epilogue).build();
+  return kernel.finish();
+}

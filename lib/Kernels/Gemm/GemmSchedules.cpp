@@ -1,0 +1,80 @@
+// Schedules of `gemm`: a table of tiles, and the slices and stages that fit. Of
+// the candidates the cost model takes the cheapest; where they cost the same,
+// the first.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/Gemm/Gemm.h"
+
+#include <algorithm>
+#include <optional>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::gemm;
+
+namespace {
+/// Warps, and what each has.
+struct Row {
+  int rowWarps, tokenWarps, strips, tiles, blocksPerSm;
+  std::string_view why;
+};
+} // namespace
+
+// 64 x 64 sums a warp take half of the registers: as many products a byte of
+// shared memory as they allow.
+static constexpr Row rows[] = {
+    {4, 2, 4, 8, 1, "256 rows x 128 tokens: least traffic of weights and x"},
+    {2, 4, 4, 8, 1, "128 rows x 256 tokens: least traffic where x is wider"},
+    {2, 2, 4, 8, 2,
+     "128 rows x 128 tokens: of two blocks one multiplies while the other "
+     "waits"},
+    {2, 2, 2, 8, 2, "64 rows x 128 tokens: more blocks than larger tiles give"},
+};
+
+constexpr int mostStages = 4, leastStages = 3, mostSlices = 8;
+
+static std::optional<Schedule> candidate(const Problem &problem,
+                                         const target::Target &target,
+                                         const Row &row, int slices) {
+  Schedule schedule;
+  schedule.rowWarps = row.rowWarps;
+  schedule.tokenWarps = row.tokenWarps;
+  schedule.stripsPerWarp = row.strips;
+  schedule.tilesPerWarp = row.tiles;
+  schedule.blocksPerSm = row.blocksPerSm;
+  schedule.slices = slices;
+  schedule.why = row.why;
+  int64_t room = target.limits.sharedPerBlock;
+  if (row.blocksPerSm > 1)
+    room = target.limits.sharedPerSm / row.blocksPerSm -
+           target.limits.sharedReserved;
+  for (int stages = mostStages; stages >= leastStages; --stages) {
+    schedule.stages = stages;
+    if (planOf(problem, schedule).sharedBytes <= room &&
+        isValid(problem, schedule, target).ok())
+      return schedule;
+  }
+  return std::nullopt;
+}
+
+StatusOr<Schedule> gemm::chooseSchedule(const Problem &problem,
+                                        const target::Target &target) {
+  QOPT_RETURN_IF_ERROR(isValid(problem));
+  std::optional<Schedule> best;
+  double bestSeconds = 0;
+  for (const Row &row : rows)
+    for (int slices = 1; slices <= mostSlices; ++slices) {
+      std::optional<Schedule> next = candidate(problem, target, row, slices);
+      if (!next)
+        continue;
+      double seconds = costOf(problem, *next, target).seconds;
+      if (!best || seconds < 0.999 * bestSeconds) {
+        best = next;
+        bestSeconds = seconds;
+      }
+    }
+  if (best)
+    return *best;
+  return Status(StatusCode::Infeasible,
+                "no schedule of gemm fits " + std::to_string(problem.columns) +
+                    " columns on " + std::string(target.name));
+}

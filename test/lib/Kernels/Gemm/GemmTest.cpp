@@ -1,0 +1,205 @@
+// Every kernel of gemm gives the product of the canonical codes: on the
+// emulator, with all of its checks.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Build.h"
+
+#include "runtime/emulator/Emulator.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::gemm;
+
+namespace {
+/// Where y differs from the reference by more than a correct kernel may, or an
+/// empty string.
+std::string difference(const gemm::Case &test, const std::vector<uint8_t> &y,
+                       const skinny_linear::Arrays &arrays) {
+  skinny_linear::Expected expected =
+      skinny_linear::expectedOf(test.layer, arrays);
+  std::vector<float> got = skinny_linear::decode(test.problem.output, y.data(),
+                                                 int64_t(expected.y.size()));
+  int64_t columns = test.problem.outputColumns();
+  for (size_t i = 0; i < got.size(); ++i)
+    if (!(std::fabs(got[i] - expected.y[i]) <= expected.bound[i]))
+      return "token " + std::to_string(int64_t(i) / columns) + " column " +
+             std::to_string(int64_t(i) % columns) + ": expected " +
+             std::to_string(expected.y[i]) + " ± " +
+             std::to_string(expected.bound[i]) + ", got " +
+             std::to_string(got[i]);
+  return "";
+}
+} // namespace
+
+class Product : public testing::TestWithParam<const char *> {};
+
+TEST_P(Product, isThatOfTheCodes) {
+  auto test = gemm::parseCase(GetParam());
+  ASSERT_TRUE(test.ok()) << test.status().message();
+  auto kernel = compileCase(*test);
+  ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+  skinny_linear::Arrays arrays = makeArrays(test->layer);
+  auto y = runCase(*test, *kernel, arrays);
+  ASSERT_TRUE(y.ok()) << y.status().message();
+  EXPECT_EQ(difference(*test, *y, arrays), "");
+}
+
+// Sizes of 1, prime, one below and above tiles, strips, stages and units.
+INSTANTIATE_TEST_SUITE_P(Sizes, Product,
+                         testing::Values("tokens=1 k=64 rows=16:f16",
+                                         "tokens=128 k=128 rows=128:f16",
+                                         "tokens=65 k=1 rows=1:f16",
+                                         "tokens=67 k=63 rows=17:f16",
+                                         "tokens=127 k=65 rows=127:f16",
+                                         "tokens=129 k=192 rows=129:f16",
+                                         "tokens=130 k=127 rows=257:int4_g128",
+                                         "tokens=257 k=129 rows=63:int8",
+                                         "tokens=100 k=8 rows=300:int4_g32",
+                                         "tokens=2200 k=72 rows=24:f16",
+                                         "tokens=70 k=1024 rows=64:int4_g64"));
+
+INSTANTIATE_TEST_SUITE_P(
+    Formats, Product,
+    testing::Values(
+        "tokens=70 k=320 rows=80:int4", "tokens=70 k=320 rows=80:int4_g32",
+        "tokens=70 k=320 rows=80:int4_g64", "tokens=70 k=320 rows=80:int4_g128",
+        "tokens=70 k=320 rows=80:int4_g256",
+        "tokens=70 k=320 rows=80:int4_asym_g32",
+        "tokens=70 k=320 rows=80:int4_asym_g64",
+        "tokens=70 k=320 rows=80:int4_asym_g128",
+        "tokens=70 k=320 rows=80:int4_asym_g128_zf",
+        "tokens=70 k=320 rows=80:int8", "tokens=70 k=320 rows=80:int8_tensor",
+        "tokens=70 k=320 rows=80:int8_g32",
+        "tokens=70 k=320 rows=80:int8_asym_g64",
+        "act=bf16 out=bf16 tokens=70 k=320 rows=80:bf16",
+        "act=bf16 out=bf16 tokens=70 k=320 rows=80:int8",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:int8_g64",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:int8_asym_g64",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:int4",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_g128",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_asym_g32",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_asym_g32_zf",
+        "tokens=70 k=192 rows=64:int4_g128,32:int8,50:f16"));
+
+INSTANTIATE_TEST_SUITE_P(
+    Int8Activations, Product,
+    testing::Values("act=int8 tokens=128 k=128 rows=128:int8",
+                    "act=int8 out=f32 tokens=67 k=257 rows=47:int8",
+                    "act=int8 tokens=129 k=272 rows=131:int8_tensor",
+                    "act=int8 tokens=70 k=256 rows=64:int8 epilogue=gated",
+                    "act=int8 tokens=70 k=1024 rows=72:int8 slices=3 "
+                    "epilogue=bias+residual"));
+
+INSTANTIATE_TEST_SUITE_P(
+    Epilogues, Product,
+    testing::Values(
+        "tokens=70 k=128 rows=72:f16 epilogue=bias+residual",
+        "tokens=70 k=128 rows=75:int4_g64 epilogue=bias+residual",
+        "tokens=70 k=128 rows=72:int8 epilogue=silu",
+        "tokens=70 k=128 rows=208:int4_g128 epilogue=gated",
+        "tokens=70 k=128 rows=74:int8 epilogue=gated+residual",
+        "tokens=70 k=128 rows=96:int4_g128,48:int8 epilogue=gated",
+        "act=bf16 out=f32 tokens=70 k=128 rows=72:bf16 epilogue=bias"));
+
+INSTANTIATE_TEST_SUITE_P(
+    Schedules, Product,
+    testing::Values(
+        "tokens=300 k=256 rows=300:f16 row_warps=4 token_warps=2 slices=1",
+        "tokens=300 k=256 rows=300:int4_g128 row_warps=2 token_warps=4 strips_per_warp=4 "
+        "slices=1",
+        "tokens=200 k=256 rows=200:int8 strips_per_warp=2 slices=1",
+        "tokens=200 k=704 rows=200:int4_g128 slices=4",
+        "tokens=70 k=704 rows=72:f16 slices=4 epilogue=residual",
+        "tokens=70 k=512 rows=72:f16 stages=2 slices=1",
+        "arch=sm_80 tokens=130 k=320 rows=130:int4_asym_g32",
+        "arch=sm_80 tokens=130 k=320 rows=130:f16 slices=2",
+        "arch=sm_80 act=bf16 out=bf16 tokens=130 k=320 rows=130:int4_g128",
+        "arch=sm_80 act=int8 tokens=130 k=320 rows=130:int8"));
+
+/// Whatever order warps and blocks run in, the bits are the same.
+TEST(Gemm, sumsHaveOneOrder) {
+  auto test =
+      gemm::parseCase("tokens=70 k=704 rows=72:int4_g64 slices=4 seed=3");
+  ASSERT_TRUE(test.ok()) << test.status().message();
+  auto kernel = compileCase(*test);
+  ASSERT_TRUE(kernel.ok());
+  skinny_linear::Arrays arrays = makeArrays(test->layer);
+  std::vector<uint8_t> first;
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    auto y = runCase(*test, *kernel, arrays, seed);
+    ASSERT_TRUE(y.ok()) << y.status().message();
+    if (seed == 1)
+      first = *y;
+    EXPECT_EQ(*y, first);
+  }
+}
+
+/// Nor does a token's result depend on how many others there are.
+TEST(Gemm, tokensDoNotDependOnEachOther) {
+  std::string text = "k=320 rows=72:int4_g64 slices=1 m=128 tokens=";
+  auto few = gemm::parseCase(text + "66"), many = gemm::parseCase(text + "200");
+  ASSERT_TRUE(few.ok() && many.ok());
+  auto kernel = compileCase(*many);
+  ASSERT_TRUE(kernel.ok());
+  skinny_linear::Arrays arrays = makeArrays(many->layer);
+  auto all = runCase(*many, *kernel, arrays);
+  arrays.x.resize(66 * 320);
+  auto part = runCase(*few, *kernel, arrays);
+  ASSERT_TRUE(all.ok() && part.ok());
+  all->resize(part->size());
+  EXPECT_EQ(*part, *all);
+}
+
+/// The bound of the comparison is tight enough to notice that one kernel's
+/// weights are another's.
+TEST(Gemm, aWrongWeightIsSeen) {
+  auto test = gemm::parseCase("tokens=70 k=256 rows=32:int4_g128");
+  ASSERT_TRUE(test.ok());
+  auto kernel = compileCase(*test);
+  ASSERT_TRUE(kernel.ok());
+  skinny_linear::Arrays arrays = makeArrays(test->layer);
+  auto y = runCase(*test, *kernel, arrays);
+  ASSERT_TRUE(y.ok());
+  arrays.segments[0].codes[1000] ^= 0x10;
+  EXPECT_NE(difference(*test, *y, arrays), "");
+}
+
+/// No bank conflict where fragments are read and copies arrive; each line of
+/// memory is moved once for each block that needs it.
+TEST(Gemm, sharedMemoryHasNoConflicts) {
+  for (const char *text :
+       {"tokens=128 k=512 rows=128:f16 slices=1",
+        "tokens=128 k=512 rows=128:int4_asym_g32 slices=1",
+        "act=int8 tokens=128 k=512 rows=128:int8 slices=1"}) {
+    auto test = gemm::parseCase(text);
+    ASSERT_TRUE(test.ok());
+    auto kernel = compileCase(*test);
+    ASSERT_TRUE(kernel.ok());
+    EXPECT_EQ(kernel->ptx.find(".local"), std::string::npos);
+    std::vector<std::string> lines = {""};
+    for (char c : kernel->ptx)
+      if (c == '\n')
+        lines.emplace_back();
+      else
+        lines.back() += c;
+    emulator::Statistics statistics;
+    auto y = runCase(*test, *kernel, makeArrays(test->layer), 1, &statistics);
+    ASSERT_TRUE(y.ok()) << y.status().message();
+    auto isProduct = [](const std::string &line) {
+      return line.find("mma.sync") != std::string::npos;
+    };
+    auto lastProduct = size_t(
+        lines.rend() - std::find_if(lines.rbegin(), lines.rend(), isProduct));
+    uint64_t accesses = 0;
+    for (const auto &[line, counts] : statistics.conflicts)
+      if (line <= lastProduct) {
+        accesses += counts.accesses;
+        EXPECT_EQ(counts.conflicts, 0u) << text << ": " << lines[line - 1];
+      }
+    EXPECT_GT(accesses, 100u);
+  }
+}
