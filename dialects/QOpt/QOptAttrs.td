@@ -77,6 +77,7 @@ def QOpt_KernelFamily : QOpt_Enum<"KernelFamily", "family of GPU kernels, a fold
   I32EnumAttrCase<"Norm", 5, "norm">,
   I32EnumAttrCase<"GatedActivation", 6, "gated_activation">,
   I32EnumAttrCase<"GatherRows", 7, "gather_rows">,
+  I32EnumAttrCase<"Gemm", 8, "gemm">,
 ]>;
 
 def QOpt_ArchitectureParameter : StringRefParameter<"an architecture, spelt by lib/Target"> {

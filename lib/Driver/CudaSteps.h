@@ -59,7 +59,11 @@ private:
                                        size_t architecture,
                                        ir::KernelAttr kernel,
                                        mlir::Block *epilogue,
-                                       int64_t &workspaceBytes);
+                                       uint32_t &workspaceBytes);
+  mlir::LogicalResult addGemmVariant(ir::LinearOp op, LaunchStep &step,
+                                     size_t architecture, ir::KernelAttr kernel,
+                                     mlir::Block *epilogue,
+                                     uint32_t &workspaceBytes);
   /// Without `keys` they are appended as they are, `queries` may be null.
   mlir::LogicalResult addAppend(mlir::Operation *op,
                                 const kernels::rotary_append::Problem &problem,

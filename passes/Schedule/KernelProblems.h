@@ -9,6 +9,7 @@
 #include "lib/Kernels/AttentionDecode/AttentionDecode.h"
 #include "lib/Kernels/GatedActivation/GatedActivation.h"
 #include "lib/Kernels/GatherRows/GatherRows.h"
+#include "lib/Kernels/Gemm/Gemm.h"
 #include "lib/Kernels/Norm/Norm.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppend.h"
 #include "lib/Kernels/RotaryTable/RotaryTable.h"
@@ -16,8 +17,11 @@
 
 namespace qopt::passes {
 
-/// Most tokens that the linear kernels of a GPU take in one step.
-constexpr int64_t cudaStepTokens = 64;
+/// Most tokens of a step on a GPU: as many as the largest schedules of gemm are
+/// chosen for. No kernel needs the limit, but memory does: intermediate tensors
+/// and partial sums of blocks grow with it (for an 8B decoder by about 110 KB a
+/// token, 225 MB), and requests that generate wait for the step of a prompt.
+constexpr int64_t cudaStepTokens = 2048;
 
 /// The element type of a tensor that a GPU kernel reads or writes.
 quant::ElementType elementOf(mlir::Value tensor);
@@ -37,7 +41,7 @@ kernels::gated_activation::Problem problemOf(ir::ActivationOp op);
 kernels::gated_activation::Problem problemOf(ir::GatedActivationOp op);
 kernels::rotary_table::Problem problemOf(ir::RotaryTableOp op);
 kernels::attention_decode::Problem problemOf(ir::CachedAttentionOp op);
-/// For launches of at most `tokens` tokens.
+/// For launches of at most `tokens` tokens, of skinny_linear or gemm.
 kernels::skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens);
 
 kernels::rotary_append::Problem problemOf(ir::KVAppendOp op);

@@ -23,9 +23,11 @@ using namespace qopt::kernels;
 using ir::KernelFamily;
 using qopt::passes::problemOf;
 
-/// Most tokens of a launch, of the kernels of a linear: cudaStepTokens ends
-/// them.
-constexpr int64_t linearBuckets[] = {1, 8, 16, 32, passes::cudaStepTokens};
+/// Most tokens of a launch, of the kernels of a linear: skinny_linear's, then
+/// gemm's, whose last one has no limit.
+constexpr int64_t skinnyBuckets[] = {1, 8, 16, 32,
+                                     skinny_linear::largestBucket};
+constexpr int64_t gemmBuckets[] = {128, 256, 512, 0};
 /// Most new tokens of a sequence that attention_decode takes; attention_prefill
 /// has no limit.
 constexpr int64_t decodeBuckets[] = {1, 8};
@@ -78,13 +80,23 @@ public:
 
 private:
   LogicalResult selectKernels(ir::LinearOp op) {
-    for (const target::Target *target : targets)
-      for (int64_t tokens : linearBuckets)
+    for (const target::Target *target : targets) {
+      for (int64_t tokens : skinnyBuckets)
         if (failed(add(op, KernelFamily::SkinnyLinear, tokens,
                        problemOf(op, tokens), *target, [](auto &...arguments) {
                          return skinny_linear::chooseSchedule(arguments...);
                        })))
           return failure();
+      for (int64_t tokens : gemmBuckets) {
+        gemm::Problem problem{
+            problemOf(op, tokens ? tokens : passes::cudaStepTokens)};
+        if (failed(add(op, KernelFamily::Gemm, tokens, problem, *target,
+                       [](auto &...arguments) {
+                         return gemm::chooseSchedule(arguments...);
+                       })))
+          return failure();
+      }
+    }
     return success();
   }
 
@@ -157,6 +169,7 @@ private:
   ArrayRef<const target::Target *> targets;
   SmallVector<Attribute> kernels; ///< of the op at hand
   std::tuple<std::vector<Chosen<skinny_linear::Problem>>,
+             std::vector<Chosen<gemm::Problem>>,
              std::vector<Chosen<attention_decode::Problem>>,
              std::vector<Chosen<rotary_append::Problem>>,
              std::vector<Chosen<rotary_table::Problem>>,

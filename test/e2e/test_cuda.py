@@ -8,10 +8,15 @@ import pytest
 
 USAGE, UNSUPPORTED = 2, 4
 PROMPT = ("--prompt", "Once upon a time")
+STORY = (
+    "Once upon a time, there was a little girl named Lily. She loved to play outside in the park with her dog. One day, she "
+    "saw a big tree with a red ball in it. Lily wanted the ball, but the tree was too tall for her. Her mom said that they "
+    "could find a long stick. They looked and looked, and then"
+)
 
 
-def generated(tool, artifact, count, *options):
-    return json.loads(tool("qopt-run", artifact, *PROMPT, "--max-tokens", count, "--json", *options).stdout)["tokens"]
+def generated(tool, artifact, count, *options, prompt=PROMPT):
+    return json.loads(tool("qopt-run", artifact, *prompt, "--max-tokens", count, "--json", *options).stdout)["tokens"]
 
 
 def logits_of(tool, artifact, tokens, folder, *options):
@@ -28,6 +33,13 @@ def stories_cuda(tool, stories, tmp_path_factory):
 
 def test_greedy_tokens_equal_the_host(tool, stories, stories_cuda):
     assert generated(tool, stories_cuda, 200, "--device", "emulator") == generated(tool, stories, 200)
+
+
+def test_a_long_prompt_is_one_step(tool, stories, stories_cuda):
+    """More than 64 tokens at once: gemm and attention_prefill, then the kernels of few tokens."""
+    prompt = ("--prompt", STORY)
+    expected = generated(tool, stories, 12, prompt=prompt)
+    assert generated(tool, stories_cuda, 12, "--device", "emulator", prompt=prompt) == expected
 
 
 def test_books_write_the_same(tool, shared, tmp_path):
@@ -53,7 +65,7 @@ def divergence(expected, found):
 @pytest.mark.parametrize("kv", ["f16", "int8", "int8,int4"])
 @pytest.mark.parametrize("weights", ["f16", "int8"])
 def test_formats(tool, stories, tmp_path, weights, kv):
-    """A story in chunks and past a page, against the f32 model on the host: as far as the formats round, no further."""
+    """A story of 100 tokens in one step and past a page, against the f32 model on the host: as far as the formats round, no further."""
     tool("qopt-compile", stories, "-o", tmp_path / "host.qopt")
     tool("qopt-compile", stories, "--target", "cuda", "--weights", weights, "--kv", kv, "-o", tmp_path / "gpu.qopt")
     tokens = generated(tool, tmp_path / "host.qopt", 100)

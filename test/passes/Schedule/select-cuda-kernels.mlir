@@ -9,6 +9,8 @@
 // CHECK-SAME: #qopt.kernel<skinny_linear, sm_90a, most = 1, {blocks_per_sm = 2, column_warps = [[WARPS:[0-9]+]], grid = [[GRID:[0-9]+]],
 // CHECK-SAME: #qopt.kernel<skinny_linear, sm_90a, most = 64, {
 // CHECK-SAME: units_per_stage = [
+// CHECK-SAME: #qopt.kernel<gemm, sm_90a, most = 128, {
+// CHECK-SAME: #qopt.kernel<gemm, sm_90a, {
 // CHECK-SAME: #qopt.kernel<skinny_linear, sm_80, most = 1, {
 // CHECK: qopt.linear
 // CHECK-SAME: #qopt.kernel<skinny_linear, sm_90a, most = 1, {blocks_per_sm = 2, column_warps = [[WARPS]], grid = [[GRID]],

@@ -109,7 +109,8 @@ INSTANTIATE_TEST_SUITE_P(
     Schedules, Product,
     testing::Values(
         "tokens=300 k=256 rows=300:f16 row_warps=4 token_warps=2 slices=1",
-        "tokens=300 k=256 rows=300:int4_g128 row_warps=2 token_warps=4 strips_per_warp=4 "
+        "tokens=300 k=256 rows=300:int4_g128 row_warps=2 token_warps=4 "
+        "strips_per_warp=4 "
         "slices=1",
         "tokens=200 k=256 rows=200:int8 strips_per_warp=2 slices=1",
         "tokens=200 k=704 rows=200:int4_g128 slices=4",
