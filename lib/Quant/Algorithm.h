@@ -20,6 +20,8 @@
 //                                            zero, 0, 15)
 //   asymmetric, fractional zero              zero = store(−lo / scale), q =
 //   clamp(rint(w / scale + zero), 0, 15)
+//   fp8 e4m3 (±448)                          scale = store(max |w| / 448),
+//                                            q = e4m3(w / scale), saturated
 //
 // Codes are computed with the stored scale, so rounding the scale costs nothing
 // twice. In the full range the scale has the sign opposite to m's, so that the

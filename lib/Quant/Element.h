@@ -12,19 +12,23 @@
 namespace qopt::quant {
 
 /// One element type. Floating point types have `encode` and `decode`, integer
-/// types `pack` and `unpack`.
+/// types `pack` and `unpack`. The codes of fp8 are floating point numbers, and
+/// have scales as integers do.
 struct Element {
   ElementType type;
   std::string_view name; ///< as in a format's spelling
   unsigned bits;         ///< of one element in canonical storage
-  bool isFloat;
-  /// Codes that round-to-nearest uses in symmetric formats. A range with
-  /// minCode = −maxCode − 1 is used in full: the largest magnitude becomes
+  bool isFloat;          ///< a value as it is: no scales
+  /// Codes that round-to-nearest uses in symmetric formats, as numbers. A range
+  /// with minCode = −maxCode − 1 is used in full: the largest magnitude becomes
   /// minCode, whatever its sign, and the scale takes the sign (Algorithm.h).
   int minCode, maxCode;
-  int unsignedMax; ///< codes of asymmetric formats are 0…unsignedMax
+  /// Codes of asymmetric formats are 0…unsignedMax; 0: there are none.
+  int unsignedMax;
 
-  /// Values to and from storage, `count` of them.
+  bool isInteger() const { return pack; }
+
+  /// Values, or numbers that codes are, to and from storage, `count` of them.
   void (*encode)(const float *values, int64_t count, uint8_t *bytes);
   void (*decode)(const uint8_t *bytes, int64_t count, float *values);
 
@@ -39,6 +43,7 @@ struct Element {
 extern const Element f32Element, f16Element, bf16Element; // formats/Float.cpp
 extern const Element int8Element;                         // formats/Int8.cpp
 extern const Element int4Element;                         // formats/Int4.cpp
+extern const Element fp8E4m3Element;                      // formats/Fp8E4m3.cpp
 
 /// The row of an element type.
 const Element &elementOf(ElementType type);

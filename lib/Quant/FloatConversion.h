@@ -1,8 +1,8 @@
-// Conversions between f32 and the 16-bit floating point types, exact in every
+// Conversions between f32 and the narrower floating point types, exact in every
 // bit: to the nearest, ties to even; subnormals, infinities and the sign of
 // zero are kept; a NaN stays a NaN with the leading bits of its payload. A type
-// is its bits here (uint16_t), so that a value can be read from any byte of a
-// mapped file.
+// is its bits here (uint16_t, uint8_t), so that a value can be read from any
+// byte of a mapped file.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_FLOATCONVERSION_H
 #define QOPT_LIB_QUANT_FLOATCONVERSION_H
@@ -59,6 +59,38 @@ inline uint16_t floatToBfloat16(float value) {
   if ((bits & 0x7fffffffu) > 0x7f800000u)
     return uint16_t(bits >> 16 | 0x40u);
   return uint16_t((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+}
+
+/// OCP e4m3 (1 sign, 4 exponent with bias 7, 3 fraction bits) to f32. There is
+/// no infinity; all ones but for the sign is the NaN, so that the largest value
+/// is 448.
+inline float e4m3ToFloat(uint8_t code) {
+  uint32_t sign = uint32_t(code & 0x80u) << 24;
+  uint32_t magnitude = code & 0x7fu;
+  if (magnitude == 0x7fu)
+    return std::bit_cast<float>(sign | 0x7fc00000u);
+  // As with halves: moved, the exponent is too small, here by 120.
+  float scaled = std::bit_cast<float>(magnitude << 20) * 0x1p120f;
+  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(scaled));
+}
+
+/// f32 to the nearest e4m3, ties to even; what is larger than 448, infinity
+/// included, becomes 448.
+inline uint8_t floatToE4m3(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  uint8_t sign = uint8_t(bits >> 24 & 0x80u);
+  uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u)
+    return uint8_t(sign | 0x7fu);
+  if (magnitude >= 0x43e00000u) // 448
+    return uint8_t(sign | 0x7eu);
+  if (magnitude < 0x3c800000u) {
+    // Below the smallest normal, 2^-6: adding 2^14 leaves multiples of 2^-9.
+    float shifted = std::bit_cast<float>(magnitude) + 0x1p14f;
+    return uint8_t(sign | (std::bit_cast<uint32_t>(shifted) - 0x46800000u));
+  }
+  uint32_t odd = magnitude >> 20 & 1;
+  return uint8_t(sign | ((magnitude - 0x3c000000u + 0x7ffffu + odd) >> 20));
 }
 
 } // namespace qopt::quant

@@ -79,9 +79,24 @@ static std::string applyPart(std::string_view part, Format &format,
   return {};
 }
 
+/// The element that the parts begin with, or null; a name has one part or two,
+/// which become one.
+static const Element *takeElement(std::string_view text,
+                                  std::vector<std::string_view> &parts) {
+  if (const Element *element = findElement(parts.front()))
+    return element;
+  if (parts.size() < 2)
+    return nullptr;
+  std::string_view name = text.substr(0, parts[0].size() + 1 + parts[1].size());
+  const Element *element = findElement(name);
+  if (element)
+    parts.erase(parts.begin());
+  return element;
+}
+
 StatusOr<Format> parseFormat(std::string_view text) {
   std::vector<std::string_view> parts = split(text);
-  const Element *element = findElement(parts.front());
+  const Element *element = takeElement(text, parts);
   if (!element)
     return invalid(text, "unknown element type \"" +
                              std::string(parts.front()) +
@@ -101,6 +116,8 @@ StatusOr<Format> parseFormat(std::string_view text) {
       return invalid(text, std::move(why));
   if (!scaleGiven)
     format.scale = defaultScale(format.granularity);
+  if (!format.isSymmetric() && !element->unsignedMax)
+    return invalid(text, std::string(element->name) + " has no zero points");
   // One format, one spelling: a repeated, contradictory, superfluous or
   // misplaced part does not come back.
   if (std::string spelling = spell(format); spelling != text)

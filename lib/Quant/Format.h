@@ -16,7 +16,7 @@ namespace qopt::quant {
 
 /// The type of one stored element. Each has a row in Element.h's table and a
 /// file under formats/.
-enum class ElementType : uint8_t { F32, F16, BF16, Int8, Int4 };
+enum class ElementType : uint8_t { F32, F16, BF16, Int8, Int4, Fp8E4m3 };
 
 /// How many elements share one scale.
 enum class Granularity : uint8_t {
@@ -65,10 +65,10 @@ Format groupFormat(ElementType element, int64_t groupSize,
 ///
 ///   element [_asym] [_tensor | _g<size>] [_zf] [_sf16 | _sf32]
 ///
-/// Without _tensor or _g<size> an integer element has one scale per channel.
-/// `_zf`: zero points are fractions. The scale type is spelt only where it is
-/// not the default (f16 for groups, f32 else). Fails with InvalidArgument and a
-/// message that quotes `text`.
+/// Without _tensor or _g<size> an integer or fp8 element has one scale per
+/// channel. `_zf`: zero points are fractions; fp8 has none of either kind. The
+/// scale type is spelt only where it is not the default (f16 for groups, f32
+/// else). Fails with InvalidArgument and a message that quotes `text`.
 StatusOr<Format> parseFormat(std::string_view text);
 
 /// The one spelling of a format: parseFormat(spell(f)) == f.

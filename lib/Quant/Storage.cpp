@@ -91,19 +91,31 @@ static float loadZero(const Format &format, const uint8_t *zeros,
                                      : loadScale(format, zeros, index);
 }
 
+/// The codes of a row as numbers.
+static void readCodes(const Format &format, const uint8_t *bytes,
+                      std::vector<float> &numbers) {
+  const Element &element = elementOf(format.element);
+  int64_t columns = int64_t(numbers.size());
+  if (!element.isInteger())
+    return element.decode(bytes, columns, numbers.data());
+  std::vector<int16_t> codes(numbers.size());
+  (format.isSymmetric() ? element.unpackSigned
+                        : element.unpackUnsigned)(bytes, columns, codes.data());
+  std::copy(codes.begin(), codes.end(), numbers.begin());
+}
+
 void dequantizeRows(const Format &format, const StoredRows &stored,
                     int64_t rows, int64_t columns, float *values) {
-  const Element &element = elementOf(format.element);
   if (format.isFloat()) // rows of whole bytes: the padding between them is
                         // nothing
-    return element.decode(stored.codes, rows * columns, values);
-  std::vector<int16_t> codes(static_cast<size_t>(columns));
+    return elementOf(format.element)
+        .decode(stored.codes, rows * columns, values);
+  std::vector<float> numbers(static_cast<size_t>(columns));
   int64_t groups = groupsPerRow(format, columns),
           size = groupColumns(format, columns);
   for (int64_t row = 0; row < rows; ++row) {
-    const uint8_t *bytes = stored.codes + row * bytesPerRow(format, columns);
-    (format.isSymmetric() ? element.unpackSigned : element.unpackUnsigned)(
-        bytes, columns, codes.data());
+    readCodes(format, stored.codes + row * bytesPerRow(format, columns),
+              numbers);
     for (int64_t group = 0; group < groups; ++group) {
       int64_t index =
           format.granularity == Granularity::Tensor ? 0 : row * groups + group;
@@ -112,7 +124,7 @@ void dequantizeRows(const Format &format, const StoredRows &stored,
       int64_t end = std::min((group + 1) * size, columns);
       for (int64_t column = group * size; column < end; ++column)
         values[row * columns + column] =
-            scale * (float(codes[size_t(column)]) - zero);
+            scale * (numbers[size_t(column)] - zero);
     }
   }
 }

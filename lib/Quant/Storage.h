@@ -7,7 +7,7 @@
 //   (ZeroType::U8) or values of the scale type (ZeroType::Float); absent when
 //   symmetric
 //
-//   symmetric:   w = scale · q,            q in two's complement
+//   symmetric:   w = scale · q,            q in two's complement, or e4m3
 //   asymmetric:  w = scale · (q − zero),   q unsigned
 //
 // groups is ceil(columns / groupSize) with Granularity::Group and 1 else. No

@@ -99,6 +99,13 @@ static void quantizeGroup(const Format &format, const float *values,
   }
 }
 
+/// What e4m3 rounds by itself: values in units of the scale.
+static void divideGroup(const float *values, int64_t count, float scale,
+                        float *quotients) {
+  for (int64_t i = 0; i < count; ++i)
+    quotients[i] = scale == 0 ? 0 : values[i] / scale;
+}
+
 static Status scaleOverflow(const Format &format, int64_t row, int64_t column) {
   bool half = format.scale == ScaleType::F16;
   return Status(StatusCode::InvalidArgument,
@@ -125,6 +132,7 @@ static Status quantizeRows(const Format &format, const RowBlock &block,
   int64_t groups = groupsPerRow(format, block.columns),
           size = groupColumns(format, block.columns);
   std::vector<int16_t> codes(static_cast<size_t>(block.columns));
+  std::vector<float> quotients(codes.size());
   for (int64_t row = 0; row < block.rows; ++row) {
     for (int64_t group = 0; group < groups; ++group) {
       int64_t begin = group * size,
@@ -135,10 +143,16 @@ static Status quantizeRows(const Format &format, const RowBlock &block,
                            result, perTensor ? 0 : row * groups + group);
       if (!std::isfinite(parameters.scale))
         return scaleOverflow(format, block.firstRow + row, begin);
-      quantizeGroup(format, values, count, parameters, codes.data() + begin);
+      if (element.isInteger())
+        quantizeGroup(format, values, count, parameters, codes.data() + begin);
+      else
+        divideGroup(values, count, parameters.scale, quotients.data() + begin);
     }
-    element.pack(codes.data(), block.columns,
-                 result.codes + row * bytesPerRow(format, block.columns));
+    uint8_t *bytes = result.codes + row * bytesPerRow(format, block.columns);
+    if (element.isInteger())
+      element.pack(codes.data(), block.columns, bytes);
+    else
+      element.encode(quotients.data(), block.columns, bytes);
   }
   return {};
 }

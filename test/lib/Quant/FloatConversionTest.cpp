@@ -41,6 +41,48 @@ TEST(FloatConversion, notANumberStaysOne) {
   }
 }
 
+TEST(FloatConversion, e4m3AtTheEdges) {
+  EXPECT_EQ(floatToE4m3(0.0f), 0x00);
+  EXPECT_EQ(floatToE4m3(-0.0f), 0x80);
+  EXPECT_EQ(floatToE4m3(1.0f), 0x38);
+  EXPECT_EQ(floatToE4m3(0x1p-9f), 0x01);        // the smallest subnormal
+  EXPECT_EQ(floatToE4m3(0x1p-10f), 0x00);       // half of it: a tie, to zero
+  EXPECT_EQ(floatToE4m3(0x1.8p-9f), 0x02);      // a tie, to even
+  EXPECT_EQ(floatToE4m3(0x1.ep-7f), 0x08);      // a tie, to a normal
+  EXPECT_EQ(floatToE4m3(0x1.dffffep-7f), 0x07); // the largest subnormal
+  EXPECT_EQ(floatToE4m3(1.0625f), 0x38);        // ties, to even
+  EXPECT_EQ(floatToE4m3(1.1875f), 0x3a);
+  EXPECT_EQ(floatToE4m3(440.0f), 0x7e);
+  EXPECT_EQ(floatToE4m3(464.0f), 0x7e); // the next would be 480
+  EXPECT_EQ(floatToE4m3(-1e30f), 0xfe);
+  EXPECT_EQ(floatToE4m3(std::numeric_limits<float>::infinity()), 0x7e);
+  EXPECT_EQ(floatToE4m3(std::numeric_limits<float>::quiet_NaN()) & 0x7f, 0x7f);
+  EXPECT_TRUE(std::isnan(e4m3ToFloat(0x7f)) && std::isnan(e4m3ToFloat(0xff)));
+}
+
+/// Against the definition: the nearest of all values, the even code in a tie.
+TEST(FloatConversion, everyHalfHasItsE4m3) {
+  auto valueOf = [](int code) {
+    int exponent = code >> 3, fraction = code & 7;
+    return exponent ? std::ldexp(8 + fraction, exponent - 10)
+                    : std::ldexp(fraction, -9);
+  };
+  for (int code = 0; code < 0x7f; ++code)
+    ASSERT_EQ(e4m3ToFloat(uint8_t(code)), valueOf(code));
+  for (uint32_t half = 0; half < 0x7c00; ++half) {
+    double value = halfToFloat(uint16_t(half));
+    int nearest = 0;
+    for (int code = 1; code < 0x7f; ++code) {
+      double found = std::abs(valueOf(code) - value),
+             best = std::abs(valueOf(nearest) - value);
+      if (found < best || (found == best && code % 2 == 0))
+        nearest = code;
+    }
+    ASSERT_EQ(floatToE4m3(float(value)), nearest) << value;
+    ASSERT_EQ(floatToE4m3(-float(value)), nearest | 0x80) << value;
+  }
+}
+
 TEST(FloatConversion, everyHalfComesBack) {
   for (uint32_t half = 0; half < 0x10000; ++half) {
     float value = halfToFloat(uint16_t(half));

@@ -15,7 +15,8 @@ TEST(Format, spellingsComeBack) {
   for (const char *text :
        {"f32", "f16", "bf16", "int8", "int4", "int8_tensor", "int8_g128",
         "int4_g32", "int4_asym_g64", "int8_asym", "int4_g32_sf32", "int8_sf16",
-        "int4_asym_g32_zf", "int8_asym_tensor", "int4_asym_g128_zf_sf32"}) {
+        "int4_asym_g32_zf", "int8_asym_tensor", "int4_asym_g128_zf_sf32",
+        "fp8_e4m3", "fp8_e4m3_tensor", "fp8_e4m3_g128", "fp8_e4m3_g32_sf32"}) {
     StatusOr<Format> format = parseFormat(text);
     ASSERT_TRUE(format.ok()) << format.status().message();
     EXPECT_EQ(spell(*format), text);
@@ -37,14 +38,31 @@ TEST(Format, fieldsAreWhatTheSpellingSays) {
 TEST(Format, unknownElement) {
   EXPECT_EQ(messageFor("int5_g32"),
             "format \"int5_g32\": unknown element type \"int5\"; expected one "
-            "of f32, f16, bf16, int8, int4");
+            "of f32, f16, bf16, int8, int4, fp8_e4m3");
   EXPECT_EQ(messageFor(""), "format \"\": unknown element type \"\"; expected "
-                            "one of f32, f16, bf16, int8, int4");
+                            "one of f32, f16, bf16, int8, int4, fp8_e4m3");
+  EXPECT_EQ(
+      messageFor("fp8"),
+      "format \"fp8\": unknown element type \"fp8\"; expected one of f32, "
+      "f16, bf16, int8, int4, fp8_e4m3");
+  EXPECT_NE(messageFor("fp8_e5m2"), "parsed");
+  EXPECT_NE(messageFor("fp8_e4m3x"), "parsed");
 }
 
 TEST(Format, floatsHaveNoScales) {
   EXPECT_EQ(messageFor("f16_g32"),
             "format \"f16_g32\": f16 has no scales; expected \"f16\" alone");
+}
+
+TEST(Format, fp8HasScalesAndNoZeroPoints) {
+  Format format = *parseFormat("fp8_e4m3");
+  EXPECT_EQ(format.element, ElementType::Fp8E4m3);
+  EXPECT_EQ(format.granularity, Granularity::Channel);
+  EXPECT_FALSE(format.isFloat());
+  EXPECT_EQ(messageFor("fp8_e4m3_asym"),
+            "format \"fp8_e4m3_asym\": fp8_e4m3 has no zero points");
+  EXPECT_EQ(messageFor("fp8_e4m3_g32_zf"),
+            "format \"fp8_e4m3_g32_zf\": fp8_e4m3 has no zero points");
 }
 
 TEST(Format, groupSizes) {

@@ -1,7 +1,7 @@
 // quant-arrays: lib/Quant on arrays from standard input, for the comparison
 // with NumPy in test_quant_arrays.py.
-//   widen f16|bf16      16-bit values in, f32 out
-//   narrow f16|bf16     f32 in, 16-bit values out
+//   widen TYPE          values of f16, bf16 or fp8_e4m3 in, f32 out
+//   narrow TYPE         f32 in, values of the type out
 //   rtn FORMAT ROWS COLUMNS BLOCK
 //                       f32 in; codes, scales, zeros and what they stand for
 //                       out; BLOCK rows are quantized at a time
@@ -83,7 +83,8 @@ int main(int argc, char **argv) {
   const Element &element = elementOf(format->element);
   std::vector<uint8_t> input = readAll();
   bool widen = !std::strcmp(argv[1], "widen");
-  auto count = static_cast<int64_t>(input.size() / (widen ? 2 : 4));
+  size_t size = element.bits / 8;
+  auto count = static_cast<int64_t>(input.size() / (widen ? size : 4));
   std::vector<float> values(static_cast<size_t>(count));
   if (widen) {
     element.decode(input.data(), count, values.data());
@@ -91,7 +92,7 @@ int main(int argc, char **argv) {
   } else {
     std::memcpy(values.data(), input.data(), input.size());
     element.encode(values.data(), count, input.data());
-    write(input.data(), static_cast<size_t>(2 * count));
+    write(input.data(), size * static_cast<size_t>(count));
   }
   return 0;
 }

@@ -6,6 +6,12 @@ import pytest
 from round_to_nearest import round_to_nearest
 
 TYPES = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}
+E4M3 = ml_dtypes.float8_e4m3fn
+
+
+def to_e4m3(values):
+    """The nearest e4m3, saturated; ml_dtypes has NaN for what is too large."""
+    return np.clip(values, np.float32(-448), np.float32(448)).astype(E4M3)
 
 
 @pytest.fixture
@@ -40,6 +46,59 @@ def test_roundings(arrays, name):
         expected = points.astype(TYPES[name])
     narrow = np.frombuffer(arrays(points, "narrow", name), np.uint16)
     assert np.array_equal(narrow, expected.view(np.uint16))
+
+
+def test_e4m3_values_widen(arrays):
+    codes = np.arange(256, dtype=np.uint8)
+    wide = np.frombuffer(arrays(codes, "widen", "fp8_e4m3"), np.float32)
+    expected = codes.view(E4M3).astype(np.float32)
+    assert np.array_equal(wide, expected, equal_nan=True)
+    assert np.array_equal(np.signbit(wide), np.signbit(expected))
+
+
+def test_e4m3_roundings(arrays):
+    """All halves; values, ties and what lies beside both; what saturates; bit patterns at random."""
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+    values = np.arange(256, dtype=np.uint8).view(E4M3).astype(np.float32)
+    values = np.sort(values[np.isfinite(values)])
+    points = np.concatenate([values, (values[1:] + values[:-1]) / 2, np.float32([448, 464, 480, 1e30, np.inf])])
+    points = np.concatenate([points, -points])
+    beside = [np.nextafter(points, np.float32(side)) for side in (np.inf, -np.inf)]
+    random = np.random.default_rng(7).integers(0, 1 << 32, 200_000, dtype=np.uint32).view(np.float32)
+    points = np.concatenate([halves, points, *beside, random])
+    with np.errstate(invalid="ignore"):
+        expected = to_e4m3(points).view(np.uint8)
+    narrow = np.frombuffer(arrays(points, "narrow", "fp8_e4m3"), np.uint8)
+    number = ~np.isnan(points)
+    assert np.array_equal(narrow[number], expected[number])
+    assert np.all(narrow[~number] & 127 == 127)
+
+
+@pytest.mark.parametrize(("name", "group", "scale_type"), [("", 0, np.float32), ("_g32", 32, np.float16)])
+def test_e4m3_round_to_nearest(arrays, name, group, scale_type):
+    rows, columns = 33, 256
+    w = np.random.default_rng(11).standard_normal((rows, columns), dtype=np.float32) * np.float32(0.02)
+    w[3] = 0
+    w[4] = np.round(w[4] * 256) / 32
+    w[6, :64] = 1e-9  # the scale is stored as zero in f16
+    groups = w.reshape(rows, -1, group or columns)
+    scales = (np.abs(groups).max(-1, keepdims=True) / np.float32(448)).astype(scale_type)
+    wide = scales.astype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        codes = np.where(wide == 0, to_e4m3(np.float32(0)), to_e4m3(groups / wide))
+    out = arrays(w, "rtn", "fp8_e4m3" + name, rows, columns, 8)
+    assert out[: w.size] == codes.tobytes()
+    assert out[w.size : w.size + scales.nbytes] == scales.tobytes()
+    values = np.frombuffer(out, np.float32, -1, w.size + scales.nbytes)
+    assert np.array_equal(values, (codes.astype(np.float32) * wide).reshape(-1))
+
+
+def test_e4m3_one_scale_of_a_matrix(arrays):
+    w = np.random.default_rng(5).standard_normal((9, 40), dtype=np.float32)
+    scale = np.abs(w).max() / np.float32(448)
+    out = arrays(w, "rtn", "fp8_e4m3_tensor", 9, 40, 4)
+    assert out[: w.size] == to_e4m3(w / scale).tobytes()
+    assert np.frombuffer(out, np.float32, 1, w.size)[0] == scale
 
 
 FORMATS = {
