@@ -1,5 +1,6 @@
 """Round to nearest in NumPy: the formulas of lib/Quant/Algorithm.h, written a second time for comparison."""
 
+import ml_dtypes
 import numpy as np
 
 
@@ -37,3 +38,17 @@ def round_to_nearest(w, element, group, zero, scale_type):
         z.reshape(rows, -1),
         (s * (q - z)).reshape(w.shape),
     )
+
+
+def to_e4m3(values):
+    """The nearest e4m3, saturated; ml_dtypes has NaN for what is too large."""
+    return np.clip(values, np.float32(-448), np.float32(448)).astype(ml_dtypes.float8_e4m3fn)
+
+
+def round_to_e4m3(w, group, scale_type):
+    """The same for fp8: codes, scales and the values they stand for."""
+    groups = w.reshape(len(w), -1, group)
+    scales = (np.abs(groups).max(-1, keepdims=True) / np.float32(448)).astype(scale_type)
+    wide = scales.astype(np.float32)
+    codes = to_e4m3(np.where(wide == 0, 0, groups / np.where(wide == 0, 1, wide)).astype(np.float32))
+    return codes.reshape(w.shape), scales.reshape(len(w), -1), (codes.astype(np.float32) * wide).reshape(w.shape)

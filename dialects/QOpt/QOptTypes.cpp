@@ -3,6 +3,7 @@
 #include "dialects/QOpt/QOptTypes.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/Shapes.h"
+#include "lib/Quant/Element.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -123,6 +124,7 @@ QuantizedType::verify(function_ref<InFlightDiagnostic()> emitError,
   bool rowWise = format.granularity == quant::Granularity::Channel ||
                  format.granularity == quant::Granularity::Group;
   if (!rowWise || !format.isSymmetric() ||
+      !quant::elementOf(format.element).isInteger() ||
       format.scale != quant::ScaleType::F32) // (C2)
     return emitError() << "quantized activations have a symmetric integer "
                           "format with one f32 scale per row or group, "
@@ -148,8 +150,8 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
         (format.granularity != quant::Granularity::Channel ||
          !format.isSymmetric())) // (C2)
       return emitError()
-             << "keys and values of a cache are f32, f16, bf16, int8 or int4; "
-                "got \""
+             << "keys and values of a cache are f32, f16, bf16, int8, int4 or "
+                "fp8_e4m3; got \""
              << quant::spell(format) << "\"";
   return success();
 }

@@ -63,8 +63,8 @@ def QOpt_KVCacheType : QOpt_Type<"KVCache", "kv_cache"> {
     Constraints:
 
     - (C1) All sizes are positive.
-    - (C2) Keys and values have a format without scales, or a symmetric one of integers with one scale for each position and
-      head (spelt as for a channel: `int8`, `int4`).
+    - (C2) Keys and values have a format without scales, or a symmetric one with one scale for each position and head (spelt
+      as for a channel: `int8`, `int4`, `fp8_e4m3`).
 
     Example: `!qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>`.
   }];

@@ -117,6 +117,12 @@ LogicalResult WeightOp::verify() {
            << "\" is transposed, which is not possible with encoding "
            << stringifyEncoding(getEncoding()) << " and format \""
            << quant::spell(format) << "\"";
+  if (getEncoding() != Encoding::Canonical &&
+      !quant::elementOf(format.element).isInteger()) // (C7)
+    return emitOpError() << "the encoding of \"" << getName() << "\" is "
+                         << stringifyEncoding(getEncoding())
+                         << ", which holds integers; got the format \""
+                         << quant::spell(format) << "\"";
   if (failed(verifyCodes(*this))) // (C4)
     return failure();
   return getScales() ? verifyScales(*this) : success(); // (C5)

@@ -32,7 +32,8 @@ def QOpt_WeightOp : QOpt_Op<"weight", [Pure]> {
     - (C3) A format with zero points has `zeros`; one without has none.
     - (C4) `codes` has the shape and element type that the result type and the encoding imply.
     - (C5) `scales` has the number of elements and a floating point type as the result type and the encoding imply.
-    - (C6) A canonical integer weight is not `transposed`, nor is one of encoding `matmul_nbits`.
+    - (C6) A canonical weight with scales is not `transposed`, nor is one of encoding `matmul_nbits`.
+    - (C7) The elements of another encoding than `canonical` are integers.
 
     Example:
 

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptOps.h"
 #include "dialects/QOpt/Shapes.h"
+#include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
 #include "mlir/IR/Remarks.h"
 #include "passes/Quantize/Passes.h"
@@ -23,7 +24,8 @@ using namespace qopt::ir;
 static std::string reasonAgainst(LinearOp linear, quant::Format format) {
   if (!isa<RankedTensorType>(linear.getX().getType()))
     return "its activations are quantized already";
-  if (linear.getWeight().getType().getFormat().isFloat())
+  quant::Format weight = linear.getWeight().getType().getFormat();
+  if (!quant::elementOf(weight.element).isInteger())
     return "its weight is not of integers";
   int64_t columns = shapeOf(linear.getX()).back();
   if (ShapedType::isDynamic(columns))

@@ -12,6 +12,7 @@ static int64_t elementBits(quant::ElementType element) {
   case quant::ElementType::BF16:
     return 16;
   case quant::ElementType::Int8:
+  case quant::ElementType::Fp8E4m3:
     return 8;
   case quant::ElementType::Int4:
     return 4;
@@ -34,8 +35,8 @@ Status KvPageLayout::check() const {
     bool scaled = format.granularity == quant::Granularity::Channel &&
                   format.isSymmetric();
     if (elementBits(format.element) == 0 || (!format.isFloat() && !scaled))
-      return unsupported("a GPU keeps its cache in f16, bf16, int8 or int4, "
-                         "got " +
+      return unsupported("a GPU keeps its cache in f16, bf16, int8, int4 or "
+                         "fp8_e4m3, got " +
                          quant::spell(format));
   }
   for (int64_t size : {keySize, valueSize})

@@ -1,5 +1,5 @@
-// Integer weights as f32: blocks of a packed tile into lines of 16 rows, one
-// line for each column, W = scale · (code − zero).
+// Weights with scales as f32: blocks of a packed tile into lines of 16 rows,
+// one line for each column, W = scale · (code − zero).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/LinearTile-inl.h"
 
@@ -30,12 +30,44 @@ HWY_INLINE FloatVector loadZeros(const LinearLayout &layout,
   case quant::ZeroType::None:
     break;
   }
+  if (layout.format.element == quant::ElementType::Fp8E4m3)
+    return hn::Zero(d);
   return hn::Set(d, layout.format.element == quant::ElementType::Int4 ? 8.0f
                                                                       : 128.0f);
 }
 
-/// Four columns of one 64-byte line of codes; `shift` and `mask` choose bytes
-/// or nibbles.
+using Words = hn::Vec<hn::RebindToUnsigned<FloatTag>>;
+
+/// The values of the e4m3 codes in the lowest bytes. Moved to their places, the
+/// bits are an f32 whose exponent is too small by 120; the product is exact for
+/// subnormals too. NaN, which no weight has, would be 480.
+HWY_INLINE FloatVector e4m3Values(Words word) {
+  const FloatTag d;
+  const hn::RebindToUnsigned<FloatTag> du;
+  const auto sign = hn::ShiftLeft<24>(hn::And(word, hn::Set(du, 0x80)));
+  const auto moved = hn::ShiftLeft<20>(hn::And(word, hn::Set(du, 0x7f)));
+  const auto value = hn::Mul(hn::BitCast(d, moved), hn::Set(d, 0x1p120f));
+  return hn::BitCast(d, hn::Or(hn::BitCast(du, value), sign));
+}
+
+/// Four columns of one 64-byte line of e4m3 codes.
+HWY_INLINE void dequantizeE4m3Line(const uint8_t *line,
+                                   const FloatVector *scale, float *out) {
+  const FloatTag d;
+  const hn::RebindToUnsigned<FloatTag> du;
+  for (int64_t part = 0; part < lineVectors; ++part) {
+    auto word = hn::LoadU(du, reinterpret_cast<const uint32_t *>(line) +
+                                  part * lineLanes);
+    for (int64_t i = 0; i < 4; ++i) {
+      hn::StoreU(hn::Mul(scale[part], e4m3Values(word)), d,
+                 out + i * tileRows + part * lineLanes);
+      word = hn::ShiftRight<8>(word);
+    }
+  }
+}
+
+/// Four columns of one 64-byte line of integer codes; `shift` and `mask` choose
+/// bytes or nibbles.
 HWY_INLINE void dequantizeLine(const uint8_t *line, int shift, uint32_t mask,
                                const FloatVector *scale,
                                const FloatVector *zero, float *out) {
@@ -62,6 +94,7 @@ HWY_INLINE void dequantizeBlocks(const LinearLayout &layout,
                                  const uint8_t *tile, int64_t begin,
                                  int64_t end, float *out) {
   const bool int4 = layout.format.element == quant::ElementType::Int4;
+  const bool fp8 = layout.format.element == quant::ElementType::Fp8E4m3;
   const int64_t blockBytes = blockColumns * tileRows / (int4 ? 2 : 1);
   for (int64_t block = begin; block < end; ++block) {
     const int64_t group = block / layout.blocksPerGroup();
@@ -79,6 +112,8 @@ HWY_INLINE void dequantizeBlocks(const LinearLayout &layout,
         dequantizeLine(codes + line * 64, 0, 15, scale, zero, four);
         dequantizeLine(codes + line * 64, 4, 15, scale, zero,
                        four + 16 * tileRows);
+      } else if (fp8) {
+        dequantizeE4m3Line(codes + line * 64, scale, four);
       } else {
         dequantizeLine(codes + line * 64, 0, 255, scale, zero, four);
       }

@@ -41,7 +41,7 @@ static float floatAt(ElementType type, const uint8_t *values, int64_t index) {
                                   : quant::bfloat16ToFloat(bits);
 }
 
-/// The unsigned code of column k in row r of a tile.
+/// The code of column k, of integers without sign, in row r of a tile.
 static int codeAt(const LinearLayout &layout, const uint8_t *tile, int64_t r,
                   int64_t k) {
   int64_t within = k % blockColumns;
@@ -57,7 +57,9 @@ static float zeroAt(const LinearLayout &layout, const uint8_t *zeros,
                     int64_t index) {
   switch (layout.format.zero) {
   case quant::ZeroType::None:
-    return layout.format.element == ElementType::Int4 ? 8 : 128;
+    return layout.format.element == ElementType::Int4   ? 8
+           : layout.format.element == ElementType::Int8 ? 128
+                                                        : 0;
   case quant::ZeroType::U8:
     return zeros[index];
   case quant::ZeroType::Float:
@@ -79,6 +81,7 @@ static void packedRow(const EmbeddingArguments &a, const LinearLayout &layout,
                        k / step * step * tileRows + r * step + k % step);
     return;
   }
+  bool fp8 = layout.format.element == ElementType::Fp8E4m3;
   int64_t groupColumns = layout.blocksPerGroup() * blockColumns;
   for (int64_t from = 0, group = 0; from < a.columns;
        from += groupColumns, ++group) {
@@ -87,8 +90,12 @@ static void packedRow(const EmbeddingArguments &a, const LinearLayout &layout,
         quant::loadScale(layout.format, tile + layout.scaleOffset(), index);
     float zero = zeroAt(layout, tile + layout.zeroOffset(), index);
     int64_t end = std::min(from + groupColumns, a.columns);
-    for (int64_t k = from; k < end; ++k)
-      out[k] = scale * (static_cast<float>(codeAt(layout, tile, r, k)) - zero);
+    for (int64_t k = from; k < end; ++k) {
+      int code = codeAt(layout, tile, r, k);
+      float number = fp8 ? quant::e4m3ToFloat(static_cast<uint8_t>(code))
+                         : static_cast<float>(code);
+      out[k] = scale * (number - zero);
+    }
   }
 }
 

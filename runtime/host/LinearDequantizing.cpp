@@ -1,6 +1,6 @@
-// f32 activations × integer weights: a tile is dequantized into lines of f32,
-// W = scale · (code − zero), and multiplied like a tile of f32; for a row or
-// two that happens in registers.
+// f32 activations × weights with scales: a tile is dequantized into lines of
+// f32, W = scale · (code − zero), and multiplied like a tile of f32; for a row
+// or two that happens in registers.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/LinearKernels.h"
 #include "runtime/host/Scratch.h"
@@ -19,10 +19,12 @@ using quant::ElementType;
 
 /// Lane by lane the value of a code less its zero point; `word` has it in the
 /// lowest bits. Symmetric int4 is one table look-up where there is such.
-template <bool int4, bool symmetric>
-HWY_INLINE FloatVector codeValue(hn::Vec<hn::RebindToUnsigned<FloatTag>> word,
-                                 FloatVector zero) {
+template <ElementType element, bool symmetric>
+HWY_INLINE FloatVector codeValue(Words word, FloatVector zero) {
   const FloatTag d;
+  constexpr bool int4 = element == ElementType::Int4;
+  if constexpr (element == ElementType::Fp8E4m3)
+    return e4m3Values(word);
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
   if constexpr (int4) { // the look-up reads four bits
     constexpr float z = symmetric ? 8 : 0;
@@ -59,7 +61,7 @@ template <int64_t tiles> struct GroupLines {
 };
 
 /// Adds x · W for the four columns of one line (of nibbles: `shift` 0 or 4).
-template <bool int4, bool symmetric, int64_t tiles>
+template <ElementType element, bool symmetric, int64_t tiles>
 HWY_INLINE void addCodeLine(const uint8_t *line, int64_t tileBytes, int shift,
                             const float *x, const GroupLines<tiles> &group,
                             FloatVector (&sums)[tiles][lineVectors]) {
@@ -74,7 +76,7 @@ HWY_INLINE void addCodeLine(const uint8_t *line, int64_t tileBytes, int shift,
         word = hn::ShiftRight<4>(word);
       for (int64_t i = 0; i < 4; ++i) {
         const auto value =
-            codeValue<int4, symmetric>(word, group.zero[t][part]);
+            codeValue<element, symmetric>(word, group.zero[t][part]);
         sums[t][part] =
             hn::MulAdd(hn::Set(d, x[i]), hn::Mul(group.scale[t][part], value),
                        sums[t][part]);
@@ -86,13 +88,14 @@ HWY_INLINE void addCodeLine(const uint8_t *line, int64_t tileBytes, int shift,
 /// One row of x times `tiles` tiles, straight from the codes; the same sums in
 /// the same order as by way of dequantized lines. `x` is filled up with zeros
 /// to whole blocks.
-template <bool int4, bool symmetric, int64_t tiles>
+template <ElementType element, bool symmetric, int64_t tiles>
 HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
                               const float *x, int64_t row, int64_t tile) {
   const LinearLayout &layout = a.layout;
   const int64_t tileBytes = sizes.tileBytes, blocks = sizes.blocks;
   const uint8_t *codes =
       static_cast<const uint8_t *>(a.weight) + tile * tileBytes;
+  constexpr bool int4 = element == ElementType::Int4;
   constexpr int64_t lines = int4 ? 4 : 8, halves = int4 ? 2 : 1;
   FloatVector sums[tiles][lineVectors];
   for (auto &line : sums)
@@ -106,7 +109,7 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
     for (; block < end; ++block, x += blockColumns)
       for (int64_t half = 0; half < halves; ++half)
         for (int64_t line = 0; line < lines; ++line)
-          addCodeLine<int4, symmetric, tiles>(
+          addCodeLine<element, symmetric, tiles>(
               codes + (block * lines + line) * 64, tileBytes,
               static_cast<int>(4 * half), x + 16 * half + 4 * line, group,
               sums);
@@ -115,7 +118,7 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
     storeTileRow(a, row, tile + t, sums[t]);
 }
 
-template <bool int4, bool symmetric>
+template <ElementType element, bool symmetric>
 void multiplyFewRows(const LinearArguments &a, int64_t begin, int64_t end) {
   const TileSizes sizes(a.layout);
   const int64_t padded = sizes.blocks * blockColumns;
@@ -125,9 +128,9 @@ void multiplyFewRows(const LinearArguments &a, int64_t begin, int64_t end) {
     std::memset(x + a.layout.columns, 0, (padded - a.layout.columns) * 4);
     int64_t tile = begin;
     for (; tile + sideBySide <= end; tile += sideBySide)
-      multiplyCodes<int4, symmetric, sideBySide>(a, sizes, x, row, tile);
+      multiplyCodes<element, symmetric, sideBySide>(a, sizes, x, row, tile);
     for (; tile < end; ++tile)
-      multiplyCodes<int4, symmetric, 1>(a, sizes, x, row, tile);
+      multiplyCodes<element, symmetric, 1>(a, sizes, x, row, tile);
   }
 }
 
@@ -159,11 +162,16 @@ LinearBody chooseDequantizing(const LinearArguments &a) {
   const bool symmetric = a.layout.format.isSymmetric();
   if (a.rows > fewRows)
     return multiplyDequantized;
-  if (a.layout.format.element == ElementType::Int4)
-    return symmetric ? multiplyFewRows<true, true>
-                     : multiplyFewRows<true, false>;
-  return symmetric ? multiplyFewRows<false, true>
-                   : multiplyFewRows<false, false>;
+  switch (a.layout.format.element) {
+  case ElementType::Fp8E4m3:
+    return multiplyFewRows<ElementType::Fp8E4m3, true>;
+  case ElementType::Int4:
+    return symmetric ? multiplyFewRows<ElementType::Int4, true>
+                     : multiplyFewRows<ElementType::Int4, false>;
+  default:
+    return symmetric ? multiplyFewRows<ElementType::Int8, true>
+                     : multiplyFewRows<ElementType::Int8, false>;
+  }
 }
 
 } // namespace qopt::host::HWY_NAMESPACE

@@ -304,8 +304,9 @@ void multiplyFloatAmx(const LinearArguments &a, int64_t begin, int64_t end) {
 LinearBody chooseFloatAmx(const quant::Format &format) {
   if (format.element == ElementType::BF16)
     return multiplyFloatAmx<1>;
-  const bool shortProduct = format.element == ElementType::Int4 &&
-                            format.scale == quant::ScaleType::F16 &&
+  const bool fourBits = format.element == ElementType::Int4 ||
+                        format.element == ElementType::Fp8E4m3;
+  const bool shortProduct = fourBits && format.scale == quant::ScaleType::F16 &&
                             format.zero != quant::ZeroType::Float;
   if (format.element == ElementType::F16 || shortProduct)
     return multiplyFloatAmx<2>;

@@ -38,6 +38,7 @@ int64_t LinearLayout::codeBytes() const {
   case ElementType::BF16:
     return roundUp(columns, 2) * tileRows * 2;
   case ElementType::Int8:
+  case ElementType::Fp8E4m3:
     return blocks() * blockColumns * tileRows;
   case ElementType::Int4:
     return blocks() * blockColumns * tileRows / 2;
@@ -70,7 +71,7 @@ StatusOr<LinearLayout> linearLayout(const quant::Format &format, int64_t rows,
   if (format.granularity == Granularity::Group &&
       (format.groupSize < blockColumns || format.groupSize % blockColumns))
     return Status(StatusCode::Unsupported,
-                  "the host's integer kernels need a group size that is a "
+                  "the host's kernels need a group size that is a "
                   "multiple of 32, got format \"" +
                       quant::spell(format) + "\"");
   return LinearLayout{format, rows, columns};
@@ -91,7 +92,9 @@ static void packFloatRow(const LinearLayout &layout, const uint8_t *values,
 static void packCodes(const LinearLayout &layout, const int16_t *codes,
                       int64_t row, uint8_t *tile) {
   bool int4 = layout.format.element == ElementType::Int4;
-  int offset = !layout.format.isSymmetric() ? 0 : int4 ? 8 : 128;
+  bool offsets = layout.format.isSymmetric() &&
+                 layout.format.element != ElementType::Fp8E4m3;
+  int offset = !offsets ? 0 : int4 ? 8 : 128;
   int64_t blockBytes = blockColumns * tileRows / (int4 ? 2 : 1);
   for (int64_t k = 0; k < layout.columns; ++k) {
     uint8_t code = static_cast<uint8_t>(codes[k] + offset);
@@ -113,15 +116,18 @@ static void packGroupValues(const LinearLayout &layout, const uint8_t *values,
   }
 }
 
-static void packIntegerRow(const LinearLayout &layout,
-                           const quant::StoredRows &stored, int64_t row,
-                           std::vector<int16_t> &codes, uint8_t *tile) {
+static void packCodedRow(const LinearLayout &layout,
+                         const quant::StoredRows &stored, int64_t row,
+                         std::vector<int16_t> &codes, uint8_t *tile) {
   const quant::Format &format = layout.format;
   const quant::Element &element = quant::elementOf(format.element);
   const uint8_t *bytes =
       stored.codes + row * quant::bytesPerRow(format, layout.columns);
-  (format.isSymmetric() ? element.unpackSigned : element.unpackUnsigned)(
-      bytes, layout.columns, codes.data());
+  if (element.isInteger())
+    (format.isSymmetric() ? element.unpackSigned : element.unpackUnsigned)(
+        bytes, layout.columns, codes.data());
+  else
+    std::copy_n(bytes, layout.columns, codes.data());
   packCodes(layout, codes.data(), row % tileRows, tile);
   int64_t scaleSize = quant::bytesPerScale(format);
   packGroupValues(layout, stored.scales, scaleSize, row,
@@ -146,7 +152,7 @@ void packTiles(const LinearLayout &layout, const quant::StoredRows &stored,
                        row * quant::bytesPerRow(layout.format, layout.columns),
                    row % tileRows, tile);
     else
-      packIntegerRow(layout, stored, row, codes, tile);
+      packCodedRow(layout, stored, row, codes, tile);
   }
 }
 

@@ -6,7 +6,7 @@
 // are zero. A tile is contiguous and a multiple of 64 bytes:
 //
 //   floating point    | values                        |
-//   integers          | codes | scales | zero points  |   each padded to 64
+//   with scales       | codes | scales | zero points  |   each padded to 64
 //
 // f32, f16: one line of 16 values (one for each row r) for every column k
 //
@@ -28,7 +28,9 @@
 //
 //   line j: [ r0: (4j, 16+4j) (4j+1, 17+4j) (4j+2, 18+4j) (4j+3, 19+4j) | … ]
 //
-// Codes are unsigned in either: a symmetric code q is stored as q + 128 (int8)
+// fp8: the lines of int8, each byte as it is.
+//
+// Integer codes are unsigned: a symmetric code q is stored as q + 128 (int8)
 // or q + 8 (int4), so that every integer weight is scale · (code − zero).
 // Columns beyond K hold code 0; the activations there are zero.
 //

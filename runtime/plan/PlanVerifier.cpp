@@ -28,9 +28,14 @@ bool knownFormat(const plan::Format *format) {
   if (!format)
     return true;
   bool grouped = format->granularity() == plan::Granularity::Group;
+  bool integer = format->element() == plan::Element::Int8 ||
+                 format->element() == plan::Element::Int4;
+  bool scaled = integer || format->element() == plan::Element::Fp8E4m3;
   return known(format->element()) && known(format->granularity()) &&
          known(format->zero()) && known(format->scale()) &&
-         grouped == (format->group() > 0);
+         grouped == (format->group() > 0) &&
+         scaled == (format->granularity() != plan::Granularity::None) &&
+         (integer || format->zero() == plan::ZeroPoint::None);
 }
 
 bool isCode(const plan::Plan &plan, uint32_t segment) {

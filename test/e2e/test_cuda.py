@@ -56,8 +56,11 @@ def divergence(expected, found):
     return (np.exp(p) * (p - q)).sum(-1).mean()
 
 
-@pytest.mark.parametrize("kv", ["f16", "int8", "int8,int4"])
-@pytest.mark.parametrize("weights", ["f16", "int8"])
+@pytest.mark.parametrize(
+    ("weights", "kv"),
+    [(weights, kv) for weights in ("f16", "int8") for kv in ("f16", "int8", "int8,int4")]
+    + [("fp8_e4m3", "f16"), ("f16", "fp8_e4m3"), ("fp8_e4m3", "fp8_e4m3")],
+)
 def test_formats(tool, stories, tmp_path, weights, kv):
     """A story of 100 tokens in one step and past a page, against the f32 model on the host: as far as the formats round, no further."""
     tool("qopt-compile", stories, "-o", tmp_path / "host.qopt")
@@ -66,8 +69,21 @@ def test_formats(tool, stories, tmp_path, weights, kv):
     np.save(tmp_path / "t.npy", np.array([tokens], np.int32))
     expected = logits_of(tool, tmp_path / "host.qopt", tmp_path / "t.npy", tmp_path)
     found = logits_of(tool, tmp_path / "gpu.qopt", tmp_path / "t.npy", tmp_path, "--device", "emulator")
-    limit = {"f16": 1e-5, "int8": 1e-3}[weights] + {"f16": 0, "int8": 2e-3, "int8,int4": 5e-3}[kv]
+    limit = {"f16": 1e-5, "int8": 1e-3, "fp8_e4m3": 1e-2}[weights]
+    limit += {"f16": 0, "int8": 2e-3, "int8,int4": 5e-3, "fp8_e4m3": 5e-3}[kv]
     assert divergence(expected, found) <= limit
+
+
+def test_fp8_weights_are_those_of_the_host(tool, stories, tmp_path):
+    """Codes of layers, head and embedding mean the same on both, so that only the rounding of f16 is between them."""
+    for target, options in (("host", ("--activations", "f32")), ("cuda", ())):
+        formats = ("--weights", "fp8_e4m3", "--embedding", "fp8_e4m3")
+        tool("qopt-compile", stories, "--target", target, *formats, *options, "-o", tmp_path / f"{target}.qopt")
+    tokens = generated(tool, tmp_path / "host.qopt", 60)
+    np.save(tmp_path / "t.npy", np.array([tokens], np.int32))
+    expected = logits_of(tool, tmp_path / "host.qopt", tmp_path / "t.npy", tmp_path)
+    found = logits_of(tool, tmp_path / "cuda.qopt", tmp_path / "t.npy", tmp_path, "--device", "emulator")
+    assert divergence(expected, found) <= 1e-5
 
 
 def test_an_artifact_runs_on_its_own_kind_of_device(tool, stories_cuda, stories_artifact):

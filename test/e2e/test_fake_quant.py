@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from round_to_nearest import round_to_nearest
+from round_to_nearest import round_to_e4m3, round_to_nearest
 
 # element, zero points, scale type; one scale a row, because 172 columns have no groups
 FORMATS = {
@@ -18,12 +18,15 @@ FORMATS = {
     "int4_asym": ("int4", "integer", np.float32),
     "int8_asym": ("int8", "integer", np.float32),
     "int4_sf16": ("int4", None, np.float16),
+    "fp8_e4m3": ("fp8_e4m3", None, np.float32),
 }
 
 
 def fake_quantize(weight, name):
     """What the codes of W [N, K] stand for."""
     element, zero, scale_type = FORMATS[name]
+    if element == "fp8_e4m3":
+        return round_to_e4m3(weight, weight.shape[1], scale_type)[2]
     return round_to_nearest(weight, element, weight.shape[1], zero, scale_type)[3]
 
 

@@ -229,6 +229,30 @@ TEST_F(PlanVerifierTest, RefusesAGroupWithoutASize) {
       "cache layer 0 is not valid"));
 }
 
+TEST_F(PlanVerifierTest, RefusesScalesThatAnElementHasNot) {
+  using plan::Element, plan::Granularity, plan::ZeroPoint;
+  auto key = [](Element element, Granularity granularity, ZeroPoint zero) {
+    return [=](plan::PlanT &plan) {
+      plan::FormatT &format = *plan.decoder->layers[0]->key;
+      format.element = element;
+      format.granularity = granularity;
+      format.zero = zero;
+    };
+  };
+  const char *message = "cache layer 0 is not valid";
+  EXPECT_EQ(messageAfter(key(Element::Fp8E4m3, Granularity::Channel,
+                             ZeroPoint::None)),
+            "");
+  EXPECT_TRUE(refuses(
+      key(Element::Fp8E4m3, Granularity::None, ZeroPoint::None), message));
+  EXPECT_TRUE(refuses(
+      key(Element::Fp8E4m3, Granularity::Channel, ZeroPoint::U8), message));
+  EXPECT_TRUE(refuses(key(Element::F16, Granularity::Channel, ZeroPoint::None),
+                      message));
+  EXPECT_TRUE(
+      refuses(key(Element::Int8, Granularity::None, ZeroPoint::None), message));
+}
+
 /// Bytes of the plan replaced at random, with digests to match; what opens is
 /// given to `run`. How many opened.
 int damagePlans(

@@ -45,7 +45,7 @@ void declare(CLI::App &app, Arguments &arguments) {
       ->check(CLI::IsMember(kinds));
   app.add_option("--weights", o.weights,
                  "format of weights: f32 f16 bf16 int8 int8_g128 int4_g32 "
-                 "int4_asym_g64 …; default: as in the file");
+                 "int4_asym_g64 fp8_e4m3 …; default: as in the file");
   app.add_option("--lm-head", o.lmHead,
                  "format of the head; default: --weights");
   app.add_option("--embedding", o.embedding,
@@ -59,8 +59,8 @@ void declare(CLI::App &app, Arguments &arguments) {
       ->check(CLI::IsMember({"int8", "f32", "f16", "bf16"}));
   app.add_option("--kv", o.cache,
                  "format of keys and values in the cache, or KEY,VALUE: f32 "
-                 "f16 bf16, on a GPU f16 bf16 int8 int4; default: as in the "
-                 "model");
+                 "f16 bf16, on a GPU f16 bf16 int8 int4 fp8_e4m3; default: "
+                 "as in the model");
   app.add_option("--target", arguments.target,
                  "what it runs on: host or cuda [host]")
       ->check(CLI::IsMember(targetNames));

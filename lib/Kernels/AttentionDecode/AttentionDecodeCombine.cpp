@@ -20,6 +20,7 @@ constexpr int splitsAtOnce = 4; // loads in flight of a thread
 static Int channelOf(const Problem &problem, int tile, int half, Int g) {
   switch (problem.cache.value.element) {
   case ElementType::Int8:
+  case ElementType::Fp8E4m3:
     return g * 2 + (tile * 16 + half);
   case ElementType::Int4:
     return g * 4 + (tile / 2 * 32 + tile % 2 * 2 + half);

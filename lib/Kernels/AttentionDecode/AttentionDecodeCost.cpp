@@ -23,6 +23,8 @@ static double instructionsOf(const quant::Format &format) {
   switch (format.element) {
   case quant::ElementType::Int8:
     return 2.56;
+  case quant::ElementType::Fp8E4m3:
+    return 2.56;
   case quant::ElementType::Int4:
     return 2.07;
   default:

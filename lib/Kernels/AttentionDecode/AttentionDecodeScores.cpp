@@ -2,6 +2,8 @@
 // softmax in base 2.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/AttentionDecode/AttentionDecodeBody.h"
+#include "lib/Kernels/Builder/Fp8.h"
+#include "lib/Quant/Element.h"
 
 #include <limits>
 #include <numbers>
@@ -90,6 +92,9 @@ void Body::findRows() {
 /// products: {product 0, product 1} × {first, second half of k}.
 std::vector<std::array<Int, 2>> Body::unpackKeys(std::vector<Int> words) {
   switch (problem.cache.key.element) {
+  case ElementType::Fp8E4m3:
+    return {unpackE4m3(k, words[0], activation, BytePairs::Neighbours),
+            unpackE4m3(k, words[1], activation, BytePairs::Neighbours)};
   case ElementType::Int8:
     return {unpackInt8(k, words[0], activation),
             unpackInt8(k, words[1], activation)};
@@ -103,11 +108,7 @@ std::vector<std::array<Int, 2>> Body::unpackKeys(std::vector<Int> words) {
 }
 
 Body::Scores Body::multiplyKeys(Int stage) {
-  int64_t bits = 16;
-  if (problem.cache.key.element == ElementType::Int8)
-    bits = 8;
-  if (problem.cache.key.element == ElementType::Int4)
-    bits = 4;
+  int64_t bits = quant::elementOf(problem.cache.key.element).bits;
   int64_t stride = plan.keyStride, stepChunks = bits / 4;
   Int row = stage + g * stride;
   // The lane's bytes of a step: chunk and place in it.

@@ -2,6 +2,7 @@
 // from how a format's codes lie in a chunk, see channelOf.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/AttentionDecode/AttentionDecodeBody.h"
+#include "lib/Kernels/Builder/Fp8.h"
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -56,7 +57,7 @@ std::vector<std::array<Int, 2>> Body::turnProbabilities(Int stage,
 /// 2t and 2t+1:
 ///
 ///   f16   channel g of a chunk:    chunk 2·pair has rows g, the other rows g+8
-///   int8  channels 2g, 2g+1:       rows g and g+8; a tile is a chunk
+///   int8, fp8  channels 2g, 2g+1:  rows g and g+8; a tile is a chunk
 ///   int4  channels 4g … 4g+3:      rows g and g+8 of two tiles a chunk
 std::vector<std::array<Int, 4>> Body::valueFragments(Int stage, int block,
                                                      int pair) {
@@ -68,13 +69,17 @@ std::vector<std::array<Int, 4>> Body::valueFragments(Int stage, int block,
                 (plan.keyBytes + block * 16 * stride);
   std::vector<Int> m = loadTransposed(address, 4);
   ElementType element = problem.cache.value.element;
-  if (element != ElementType::Int8 && element != ElementType::Int4)
+  if (problem.cache.value.isFloat())
     return {{m[0], m[1], m[2], m[3]}};
+  auto unpackBytes = [&](Int word) {
+    return element == ElementType::Fp8E4m3
+               ? unpackE4m3(k, word, activation, BytePairs::EveryOther)
+               : unpackInt8(k, word, activation);
+  };
   std::vector<std::array<Int, 4>> tiles;
   for (int c = 0; c < 2; ++c) {
-    if (element == ElementType::Int8) {
-      std::array<Int, 2> low = unpackInt8(k, m[c], activation),
-                         high = unpackInt8(k, m[c + 2], activation);
+    if (element != ElementType::Int4) {
+      std::array<Int, 2> low = unpackBytes(m[c]), high = unpackBytes(m[c + 2]);
       tiles.push_back({low[0], low[1], high[0], high[1]});
       continue;
     }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/GatherRows/GatherRowsGenerator.h"
 #include "lib/Kernels/Builder/Elements.h"
+#include "lib/Kernels/Builder/Fp8.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
 
@@ -22,7 +23,7 @@ struct Body {
   Type typeOf(ElementType type) { return kernels::typeOf(k, type); }
   Global argument(int index) { return k.pointer(unsigned(index)); }
 
-  /// `width` codes from `column` on, as integers in their order.
+  /// `width` codes from `column` on in their order: integers, or bits of fp8.
   std::vector<Int> loadCodes(Int row, Int column) {
     bool narrow = problem.format.element == ElementType::Int4;
     int bits = narrow ? 4 : 8;
@@ -46,7 +47,7 @@ struct Body {
   }
 
   Int extract(Int word, int at, int bits) {
-    if (!problem.format.isSymmetric())
+    if (!problem.format.isSymmetric() || isFp8())
       return (word >> int64_t(at)) & ((int64_t(1) << bits) - 1);
     // Up to the sign, and down again with it.
     return shiftSigned(word << int64_t(32 - bits - at), 32 - bits);
@@ -68,6 +69,8 @@ struct Body {
     return k.loadReal(argument(zeros).at(group, scaleBytes()), typeOf(scale));
   }
 
+  bool isFp8() { return problem.format.element == ElementType::Fp8E4m3; }
+
   int64_t scaleBytes() { return quant::bytesPerScale(problem.format); }
 
   Run loadValues(Int row, Int column) {
@@ -86,7 +89,7 @@ struct Body {
         k.loadReal(argument(scales).at(group, scaleBytes()), typeOf(scaleType));
     Run run;
     for (Int code : loadCodes(row, column))
-      run.push_back(toReal(code));
+      run.push_back(isFp8() ? e4m3ToReal(code) : toReal(code));
     if (!format.isSymmetric()) {
       Real zero = zeroOf(group, scaleType);
       for (Real &value : run)

@@ -13,11 +13,11 @@
 // `width` consecutive channels, of longer heads every 32 · width once more.
 //
 // Queries are rounded once to the activation's type. Keys and values are not
-// rounded before they are stored. f16 and bf16 round to nearest even. Integer
-// codes have one scale for each position and head:
+// rounded before they are stored. f16 and bf16 round to nearest even. Codes
+// have one scale for each position and head:
 //
-//   scale = f16(max|x| / 127), int4: / 7; at most 65504
-//   code  = x · (1 / scale) to the nearest, ties to even, within ±127, ±7
+//   scale = f16(max|x| / 127), int4: / 7, fp8: / 448; at most 65504
+//   code  = x · (1 / scale) to the nearest, ties to even, within ±127, ±7, ±448
 //
 // with that very f16 scale, so that code · scale is the nearest x that the
 // scale allows; codes are 0 where the scale is 0. int4: two codes a byte in

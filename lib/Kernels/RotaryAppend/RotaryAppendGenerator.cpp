@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/RotaryAppend/RotaryAppendGenerator.h"
 #include "lib/Kernels/Builder/Angles.h"
+#include "lib/Kernels/Builder/Fp8.h"
 #include "lib/Quant/Element.h"
 
 using namespace mlir;
@@ -92,7 +93,9 @@ private:
   void append(const Head &head, Global run, const Place &place, int64_t size,
               const quant::Format &format);
   void appendCodes(const Head &head, Global codes, Global scale, int64_t size,
-                   int bits);
+                   const quant::Element &element);
+  std::vector<Int> codesOf(const Run &run, Real inverse,
+                           const quant::Element &element);
 
   Kernel &k;
   const Problem &problem;
@@ -253,34 +256,47 @@ void Body::storeQuery(const Head &head, Int index) {
     });
 }
 
+/// The codes of a run, the first one in the lowest bits of the first word.
+std::vector<Int> Body::codesOf(const Run &run, Real inverse,
+                               const quant::Element &element) {
+  int64_t bits = element.bits, perWord = 32 / bits, most = element.maxCode;
+  bool integers = element.isInteger();
+  std::vector<Int> words;
+  for (size_t i = 0; i < run.size(); i += integers ? 1 : 2) {
+    Int code = k.constant(0);
+    if (integers) {
+      code = roundToInt(run[i] * inverse);
+      code = max(min(code, k.constant(most)), k.constant(-most));
+      code = code & ((int64_t(1) << bits) - 1);
+    } else {
+      code = packE4m3(run[i] * inverse, run[i + 1] * inverse);
+    }
+    int64_t place = int64_t(i) % perWord;
+    if (place == 0)
+      words.push_back(code);
+    else
+      words.back() = words.back() | code << place * bits;
+  }
+  return words;
+}
+
 void Body::appendCodes(const Head &head, Global codes, Global scale,
-                       int64_t size, int bits) {
-  int64_t most = (int64_t(1) << (bits - 1)) - 1;
+                       int64_t size, const quant::Element &element) {
+  int64_t bits = element.bits;
   Real largest = k.real(0);
   for (const Run &run : head)
     for (Real value : run)
       largest = max(largest, absolute(value));
   largest = reduceWarp(k, largest, Reduction::Max);
   constexpr double largestHalf = 65504;
-  Real step = largest / k.real(double(most));
+  Real step = largest / k.real(double(element.maxCode));
   step = select(step > k.real(largestHalf), k.real(largestHalf), step);
   step = roundRun(k, {step}, k.builder().getF16Type()).front();
   Real inverse = select(step > k.real(0), k.real(1) / step, k.real(0));
-  int perWord = 32 / bits;
   for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
     where(chunk, size, [&] {
-      std::vector<Int> words;
-      for (int i = 0; i < schedule.width; ++i) {
-        Int code = roundToInt(head[size_t(chunk)][size_t(i)] * inverse);
-        code = max(min(code, k.constant(most)), k.constant(-most));
-        code = (code & ((int64_t(1) << bits) - 1))
-               << int64_t(i % perWord * bits);
-        if (i % perWord == 0)
-          words.push_back(code);
-        else
-          words.back() = words.back() | code;
-      }
-      int bytes = schedule.width * bits / 8;
+      std::vector<Int> words = codesOf(head[size_t(chunk)], inverse, element);
+      int bytes = int(schedule.width * bits / 8);
       Global address =
           codes.at(channel(chunk) >> int64_t(bits == 4 ? 1 : 0), 1);
       if (bytes < 4)
@@ -295,12 +311,13 @@ void Body::appendCodes(const Head &head, Global codes, Global scale,
 /// `run`: the head's codes in the page, with its scales behind.
 void Body::append(const Head &head, Global run, const Place &place,
                   int64_t size, const quant::Format &format) {
-  int64_t bits = quant::elementOf(format.element).bits;
+  const quant::Element &element = quant::elementOf(format.element);
+  int64_t bits = element.bits;
   Global codes = run.at(place.slot, size * bits / 8);
   if (!format.isFloat())
     return appendCodes(head, codes,
                        run.at(cache.page * size * bits / 8).at(place.slot, 2),
-                       size, int(bits));
+                       size, element);
   for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
     where(chunk, size, [&] {
       storeRun(k, codes.at(channel(chunk), 2), head[size_t(chunk)],

@@ -36,11 +36,13 @@
 //          h        0   0   0   0   1   1   1   1
 //          e        0   1   0   1   0   1   0   1
 //   int8   one word a product and h;    byte 0: g, 1: g+8 (e = 0), 2: g, 3: g+8
+//   fp8    the same words;              byte 0: g (e = 0), 1: g, 2: g+8, 3: g+8
 //   f16, bf16   four words a product: (g, h=0) (g+8, h=0) (g, h=1) (g+8, h=1)
 //
 // (e: the even or odd column of a pair.) Integer codes are stored without sign:
-// symmetric ones plus 8 or 128. A plane holds, for g = 0…7, the values of rows
-// g and g+8, f16 each: one word a lane, the same for four lanes.
+// symmetric ones plus 8 or 128; fp8 codes as they are. A plane holds, for g =
+// 0…7, the values of rows g and g+8, f16 each: one word a lane, the same for
+// four lanes.
 //
 // # Numerics
 //

@@ -29,27 +29,38 @@ static std::string spell(const Figure &figure, std::string_view what) {
 
 /// Instructions that unpack the eight codes of a lane and product.
 static double unpackInstructions(const quant::Format &format,
-                                 ElementType activation) {
+                                 ElementType activation,
+                                 const target::Target &target) {
   bool bf16 = activation == ElementType::BF16;
   if (format.element == ElementType::Int4)
     return bf16 ? 3 + 4 : 1 + 4; // shifts, lop3
   if (format.element == ElementType::Int8)
     return bf16 ? 2 * (1 + 4 + 2) : 4; // shift, lop3, fma; prmt
+  if (format.element == ElementType::Fp8E4m3)
+    // Conversions have half of the rate; else prmt, and, shift, lop3, fma.
+    return !bf16 && target.features.fp8Convert ? 4 * 2 : 4 * 5;
   return 0;
 }
 
 /// Lane instructions of the main loop for one weight of a segment.
 static double instructionsPerWeight(const Problem &problem,
-                                    const Schedule &schedule, size_t segment) {
+                                    const Schedule &schedule, size_t segment,
+                                    const target::Target &target) {
   const quant::Format &format = problem.segments[segment].weight;
   double tiles = double((problem.tokens + 7) / 8);
   double bits = quant::elementOf(format.element).bits;
-  double perProduct = unpackInstructions(format, problem.activation) + tiles +
-                      8 * bits / 128 + tiles / 2 / schedule.stripsPerWarp;
-  // A group: scales (load, two conversions, a factor), Σx, and four sums.
+  double perProduct = unpackInstructions(format, problem.activation, target) +
+                      tiles + 8 * bits / 128 +
+                      tiles / 2 / schedule.stripsPerWarp;
+  // A group: scales (load, two conversions, a factor), Σx of integers, and four
+  // sums.
   int64_t groups = std::max<int64_t>(groupsPerUnit(format), 1);
   double lanes = problem.tokens == 1 ? 2 : 4;
-  double perGroup = format.isFloat() ? 0 : 4 + tiles * (1 + 2 * lanes);
+  double perGroup = 0;
+  if (quant::elementOf(format.element).isInteger())
+    perGroup = 4 + tiles * (1 + 2 * lanes);
+  else if (groupsPerUnit(format))
+    perGroup = 4 + tiles * lanes;
   double perUnit = double(groups) * perGroup + 4; // and addresses
   // A stage: wait, release, next cursor, loop.
   double perStage = 16;
@@ -89,7 +100,7 @@ static double arithmeticOf(const Problem &problem, const Schedule &schedule,
   double tiles = double((problem.tokens + 7) / 8);
   for (size_t i = 0; i < problem.segments.size(); ++i) {
     double count = double(problem.segments[i].rows) * double(problem.columns);
-    instructions += count * instructionsPerWeight(problem, schedule, i);
+    instructions += count * instructionsPerWeight(problem, schedule, i, target);
     weights += count;
     // A token needs 16 bytes a lane for the 16 weights of two products; one
     // token alone is the same for all rows and read once.

@@ -6,6 +6,7 @@
 #include "lib/Quant/Element.h"
 #include "lib/Quant/FloatConversion.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace qopt;
@@ -73,16 +74,19 @@ namespace {
 /// codes of its unit: a bit offset.
 struct CodePlace {
   int64_t bits;
-  CodePlace(int64_t elementBits, int64_t row, int64_t column) {
-    int64_t chunk = column / 32, t = column % 32 / 8, j = column % 8 / 4,
-            h = column % 4 / 2, e = column % 2, g = row % 8, high = row / 8;
+  CodePlace(const quant::Format &format, int64_t row, int64_t column) {
+    int64_t elementBits = bitsOf(format), chunk = column / 32,
+            t = column % 32 / 8, j = column % 8 / 4, h = column % 4 / 2,
+            e = column % 2, g = row % 8, high = row / 8;
     int64_t lane = 4 * g + t, product = 2 * chunk + j;
     if (elementBits == 4) // four products a block, one word each
       bits = (product / 4 * 512 + lane * 16 + product % 4 * 4) * 8 +
              (high + 2 * h + 4 * e) * 4;
     else if (elementBits == 8) // two products a block, one word a half
       bits = (product / 2 * 512 + lane * 16 + (product % 2 * 2 + h) * 4) * 8 +
-             (high + 2 * e) * 8;
+             (format.element == ElementType::Fp8E4m3 ? e + 2 * high
+                                                     : high + 2 * e) *
+                 8;
     else // one product a block
       bits = (product * 512 + lane * 16 + (high + 2 * h) * 4) * 8 + e * 16;
   }
@@ -105,11 +109,13 @@ static void writeBits16(uint8_t *bytes, uint16_t bits) {
 static int codeOffset(const quant::Format &format) {
   if (!format.isSymmetric())
     return 0;
-  return format.element == ElementType::Int4 ? 8 : 128;
+  return format.element == ElementType::Int4   ? 8
+         : format.element == ElementType::Int8 ? 128
+                                               : 0;
 }
 
 /// One row of canonical storage as numbers: the bits of floating point values,
-/// or codes without sign.
+/// codes without sign, or those of fp8.
 static std::vector<uint16_t> readRow(const quant::Format &format,
                                      const uint8_t *bytes, int64_t columns) {
   std::vector<uint16_t> values(columns);
@@ -118,6 +124,10 @@ static std::vector<uint16_t> readRow(const quant::Format &format,
     return values;
   }
   const quant::Element &element = quant::elementOf(format.element);
+  if (!element.isInteger()) {
+    std::copy_n(bytes, columns, values.begin());
+    return values;
+  }
   std::vector<int16_t> codes(columns);
   if (format.isSymmetric())
     element.unpackSigned(bytes, columns, codes.data());
@@ -133,6 +143,10 @@ static void writeRow(const quant::Format &format,
   int64_t columns = int64_t(values.size());
   if (format.isFloat()) {
     std::memcpy(bytes, values.data(), columns * 2);
+    return;
+  }
+  if (!quant::elementOf(format.element).isInteger()) {
+    std::copy(values.begin(), values.end(), bytes);
     return;
   }
   std::vector<int16_t> codes(columns);
@@ -250,7 +264,7 @@ void skinny_linear::packSegment(const Segment &segment, int64_t columns,
     std::vector<uint16_t> values =
         readRow(segment.weight, stored.codes + row * rowBytes, columns);
     for (int64_t k = 0; k < columns; ++k)
-      writeCode(bits, CodePlace(bits, r, k % unitColumns), values[k],
+      writeCode(bits, CodePlace(segment.weight, r, k % unitColumns), values[k],
                 packed + place.unitAt(strip, k / unitColumns));
     packScales(place, strip, r, row, stored, packed);
   });
@@ -293,7 +307,7 @@ void skinny_linear::unpackSegment(const Segment &segment, int64_t columns,
       return;
     std::vector<uint16_t> values(columns);
     for (int64_t k = 0; k < columns; ++k)
-      values[k] = readCode(bits, CodePlace(bits, r, k % unitColumns),
+      values[k] = readCode(bits, CodePlace(segment.weight, r, k % unitColumns),
                            packed + place.unitAt(strip, k / unitColumns));
     writeRow(segment.weight, values, codes + row * rowBytes);
     unpackScales(place, strip, r, row, packed, scales, zeros);

@@ -10,9 +10,12 @@
 //         nibble stands four bits higher)
 //   bf16: 128 + code (int4);  code − 128 exactly (int8: seven bits of the code
 //         and, from its eighth, −128 or −256)
+//
+// fp8 codes are converted, exactly.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
 
+#include "lib/Kernels/Builder/Fp8.h"
 #include "lib/Quant/Element.h"
 
 using namespace qopt;
@@ -25,7 +28,7 @@ constexpr uint8_t notAndOr = 0xAE; // (~a & b) | c
 
 Numbers skinny_linear::numbersOf(const quant::Format &format,
                                  mlir::Type activation) {
-  if (format.isFloat())
+  if (!quant::elementOf(format.element).isInteger())
     return {{0, 0}, {1, 1}, 0};
   bool bf16 = activation.isBF16();
   if (format.element == ElementType::Int4)
@@ -79,7 +82,12 @@ Fragment skinny_linear::unpackProduct(Kernel &k, const quant::Format &format,
     return unpackInt4(k, block[product], type);
   if (bits == 16)
     return {block[0], block[1], block[2], block[3]};
-  auto first = unpackInt8(k, block[product * 2], type);
-  auto second = unpackInt8(k, block[product * 2 + 1], type);
+  auto unpackWord = [&](Int word) {
+    return format.element == ElementType::Fp8E4m3
+               ? unpackE4m3(k, word, type, BytePairs::Neighbours)
+               : unpackInt8(k, word, type);
+  };
+  auto first = unpackWord(block[product * 2]);
+  auto second = unpackWord(block[product * 2 + 1]);
   return {first[0], first[1], second[0], second[1]};
 }

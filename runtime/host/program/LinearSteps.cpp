@@ -1,6 +1,7 @@
 // Steps on weights: linear layers, embeddings, and the quantization of
 // activations between them.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/Element.h"
 #include "runtime/host/Embedding.h"
 #include "runtime/host/Linear.h"
 #include "runtime/host/QuantizedActivations.h"
@@ -76,7 +77,7 @@ BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
   arguments.layout = *layout;
   arguments.rows = x.elements / step.k();
   if (x.quantized) {
-    if (format.isFloat())
+    if (!quant::elementOf(format.element).isInteger())
       return binder.fail("quantized activations need an integer weight, got " +
                          quant::spell(format));
     if (x.elements > 0 && x.columns() != step.k())

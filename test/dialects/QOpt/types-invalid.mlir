@@ -14,7 +14,7 @@ func.func private @f(!qopt.weight<64, f16>)
 // -----
 
 // format
-// expected-error @+1 {{format "int5_g32": unknown element type "int5"; expected one of f32, f16, bf16, int8, int4}}
+// expected-error @+1 {{format "int5_g32": unknown element type "int5"; expected one of f32, f16, bf16, int8, int4, fp8_e4m3}}
 func.func private @f(!qopt.weight<8x64, int5_g32>)
 
 // -----
@@ -31,6 +31,18 @@ func.func private @f(!qopt.quantized<4x64, int8_g32>)
 
 // -----
 
+// quantized (C2)
+// expected-error @+1 {{quantized activations have a symmetric integer format with one f32 scale per row or group, for example "int8" or "int8_g32_sf32"; got "fp8_e4m3"}}
+func.func private @f(!qopt.quantized<4x64, fp8_e4m3>)
+
+// -----
+
+// format
+// expected-error @+1 {{format "fp8_e4m3_asym": fp8_e4m3 has no zero points}}
+func.func private @f(!qopt.weight<8x64, fp8_e4m3_asym>)
+
+// -----
+
 // kv_cache (C1)
 // expected-error @+1 {{layers of a cache is positive; got 0}}
 func.func private @f(!qopt.kv_cache<layers = 0, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>)
@@ -38,5 +50,5 @@ func.func private @f(!qopt.kv_cache<layers = 0, kv_heads = 4, head_size = 64, ke
 // -----
 
 // kv_cache (C2)
-// expected-error @+1 {{keys and values of a cache are f32, f16, bf16, int8 or int4; got "int8_g32"}}
+// expected-error @+1 {{keys and values of a cache are f32, f16, bf16, int8, int4 or fp8_e4m3; got "int8_g32"}}
 func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int8_g32, value = f16, page = 16>)

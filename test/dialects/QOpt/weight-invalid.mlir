@@ -70,3 +70,12 @@ func.func @transposed() {
   %w = qopt.weight "w" codes(dense<1> : tensor<8x4xi8>) scales(dense<0.5> : tensor<8x1xf32>) transposed : !qopt.weight<8x4, int8>
   return
 }
+
+// -----
+
+// (C7)
+func.func @integers() {
+  // expected-error @+1 {{the encoding of "w" is matmul_nbits, which holds integers; got the format "fp8_e4m3_g32"}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x1x32xi8>) scales(dense<0.5> : tensor<8x1xf16>) encoding matmul_nbits : !qopt.weight<8x32, fp8_e4m3_g32>
+  return
+}

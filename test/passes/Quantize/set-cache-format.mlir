@@ -1,11 +1,13 @@
 // RUN: qopt-opt %s -qopt-set-cache-format='key=int8 value=int4 page=64' | FileCheck %s
+// RUN: qopt-opt %s -qopt-set-cache-format='key=int8 value=fp8_e4m3' | FileCheck %s --check-prefix=FP8
 // RUN: not qopt-opt %s -qopt-set-cache-format='key=int5' 2>&1 | FileCheck %s --check-prefix=FORMAT
 // RUN: not qopt-opt %s -qopt-set-cache-format='page=20' 2>&1 | FileCheck %s --check-prefix=PAGE
 // RUN: not qopt-opt %s -qopt-set-cache-format='key=int8_g32' 2>&1 | FileCheck %s --check-prefix=GROUP
 // The cache has another type wherever it stands.
 
 // FORMAT: error: option "key": format "int5": unknown element type "int5"
-// GROUP: error: keys and values of a cache are f32, f16, bf16, int8 or int4; got "int8_g32"
+// GROUP: error: keys and values of a cache are f32, f16, bf16, int8, int4 or fp8_e4m3; got "int8_g32"
+// FP8: key = int8, value = fp8_e4m3, page = 16
 // PAGE: error: option "page" is 20; expected a multiple of 16
 
 !cache = !qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>

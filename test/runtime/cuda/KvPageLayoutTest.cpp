@@ -20,8 +20,8 @@ static KvPageLayout layoutOf(const std::string &key, const std::string &value) {
 }
 
 TEST(KvPageLayout, PlacesRunsBehindEachOther) {
-  for (const char *key : {"f16", "bf16", "int8", "int4"})
-    for (const char *value : {"f16", "int8", "int4"}) {
+  for (const char *key : {"f16", "bf16", "int8", "int4", "fp8_e4m3"})
+    for (const char *value : {"f16", "int8", "int4", "fp8_e4m3"}) {
       KvPageLayout layout = layoutOf(key, value);
       ASSERT_TRUE(layout.check().ok());
       int64_t end = 0;
@@ -46,13 +46,16 @@ TEST(KvPageLayout, HasTheBytesOfItsFormats) {
   EXPECT_EQ(layout.keyCodeBytes(), 16 * 72);
   EXPECT_EQ(layout.valueCodeBytes(), 16 * 64 / 2);
   EXPECT_EQ(layout.keyScaleBytes(), 32);
+  EXPECT_EQ(layoutOf("fp8_e4m3", "f16").keyCodeBytes(), 16 * 72);
+  EXPECT_EQ(layoutOf("fp8_e4m3", "f16").keyScaleBytes(), 32);
   EXPECT_EQ(layoutOf("f16", "f16").keyCodeBytes(), 16 * 72 * 2);
   EXPECT_EQ(layoutOf("f16", "f16").keyScaleBytes(), 0);
 }
 
 TEST(KvPageLayout, RefusesWhatNoKernelReads) {
   EXPECT_EQ(layoutOf("f32", "f16").check().message(),
-            "a GPU keeps its cache in f16, bf16, int8 or int4, got f32");
+            "a GPU keeps its cache in f16, bf16, int8, int4 or fp8_e4m3, got "
+            "f32");
   KvPageLayout layout = layoutOf("f16", "f16");
   layout.keySize = 12;
   EXPECT_EQ(layout.check().message(), "heads of 12 channels; a GPU's cache "

@@ -178,7 +178,8 @@ INSTANTIATE_TEST_SUITE_P(
         LinearCase{"int4_asym_g32", true}, LinearCase{"int4_asym_g32_zf", true},
         LinearCase{"int4_asym_g32_zf", false},
         LinearCase{"int8_asym_g32_zf", true},
-        LinearCase{"int4_asym_g128", false}, LinearCase{"int8_tensor", true}),
+        LinearCase{"int4_asym_g128", false}, LinearCase{"int8_tensor", true},
+        LinearCase{"fp8_e4m3", false}, LinearCase{"fp8_e4m3_g64", false}),
     [](const auto &info) {
       return info.param.format + (info.param.int8Activations ? "_a8" : "_a32");
     });
@@ -194,8 +195,9 @@ TEST(LinearLayout, saysWhyNot) {
 /// Embedding rows from canonical and from packed storage are the dequantized
 /// rows.
 TEST(Embedding, readsRowsOfEveryFormat) {
-  for (const char *format : {"f32", "f16", "bf16", "int8", "int8_asym_g32",
-                             "int4_g32", "int4_asym_g64", "int4_asym_g32_zf"}) {
+  for (const char *format :
+       {"f32", "f16", "bf16", "int8", "int8_asym_g32", "int4_g32",
+        "int4_asym_g64", "int4_asym_g32_zf", "fp8_e4m3", "fp8_e4m3_g32"}) {
     SCOPED_TRACE(format);
     const int64_t rows = 37, columns = 172;
     StoredWeight weight(format, rows, columns);

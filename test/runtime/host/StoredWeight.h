@@ -44,6 +44,9 @@ private:
     std::mt19937 generator(2);
     for (uint8_t &byte : codes)
       byte = static_cast<uint8_t>(generator());
+    if (format.element == quant::ElementType::Fp8E4m3)
+      for (uint8_t &byte : codes) // a weight has no NaN
+        byte = (byte & 127) == 127 ? 0 : byte;
     int levels = format.element == quant::ElementType::Int4 ? 16 : 256;
     bool fraction = format.zero == quant::ZeroType::Float;
     int64_t count = quant::scaleCount(format, rows, columns);

@@ -29,6 +29,8 @@ static const char *const formats[] = {
     "key=int8 value=int8",
     "key=int4 value=int4",
     "key=int8 value=int4 act=bf16",
+    "key=fp8_e4m3 value=fp8_e4m3",
+    "key=fp8_e4m3 value=fp8_e4m3 act=bf16",
 };
 
 TEST(AttentionAssembled, withoutSpills) {

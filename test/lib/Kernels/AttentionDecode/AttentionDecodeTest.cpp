@@ -60,7 +60,7 @@ TEST(AttentionDecode, aWindowBoundsTheSplits) {
 
 TEST(AttentionDecode, everyFormatAndHeadSizeHasASchedule) {
   for (const target::Target *target : target::allTargets())
-    for (std::string_view format : {"f16", "int8", "int4"})
+    for (std::string_view format : {"f16", "int8", "int4", "fp8_e4m3"})
       for (int64_t size = 8; size <= 256; size += 8)
         for (int64_t page : {16, 64, 256}) {
           Problem problem = problemOf(format);
@@ -76,7 +76,7 @@ TEST(AttentionDecode, everyFormatAndHeadSizeHasASchedule) {
 }
 
 TEST(AttentionDecode, enoughBytesAreInFlight) {
-  for (std::string_view format : {"f16", "int8", "int4"}) {
+  for (std::string_view format : {"f16", "int8", "int4", "fp8_e4m3"}) {
     Problem problem = problemOf(format);
     Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
     Plan plan = planOf(problem, schedule);
@@ -94,6 +94,7 @@ TEST(AttentionDecode, narrowCachesCostLess) {
     return costOf(problem, schedule, target::sm90a(), 32, 1, 8192).seconds;
   };
   EXPECT_LT(seconds("int8"), 0.6 * seconds("f16"));
+  EXPECT_LT(seconds("fp8_e4m3"), 0.6 * seconds("f16"));
   EXPECT_LT(seconds("int4"), 0.35 * seconds("f16"));
 }
 

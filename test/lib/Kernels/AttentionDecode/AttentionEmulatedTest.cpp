@@ -73,12 +73,14 @@ INSTANTIATE_TEST_SUITE_P(
                     "key=int8 value=int8", "key=int4 value=int4",
                     "key=int8 value=int8 act=bf16",
                     "key=int4 value=int4 act=bf16", "key=f16 value=int4",
-                    "key=int4 value=int8"));
+                    "key=int4 value=int8", "key=fp8_e4m3 value=fp8_e4m3",
+                    "key=fp8_e4m3 value=fp8_e4m3 act=bf16",
+                    "key=fp8_e4m3 value=int4", "key=f16 value=fp8_e4m3"));
 
 class HeadSizes : public testing::TestWithParam<int> {};
 
 TEST_P(HeadSizes, everyFormat) {
-  for (const char *format : {"f16", "int8", "int4"}) {
+  for (const char *format : {"f16", "int8", "int4", "fp8_e4m3"}) {
     std::string text = "heads=2 kv=1 d=" + std::to_string(GetParam()) +
                        " key=" + format + " value=" + format;
     expectRight(text + " sequences=1:36,2:3");
@@ -121,6 +123,12 @@ TEST(Attention, olderArchitecture) {
   expectRight("arch=sm_80 heads=4 kv=2 d=64 sequences=1:90,2:3 splits=2");
   expectRight("arch=sm_80 heads=4 kv=2 d=64 key=int8 value=int4 prefill "
               "sequences=40:3");
+  for (const char *act : {"f16", "bf16"}) {
+    std::string text = std::string("arch=sm_80 heads=4 kv=2 d=40 act=") + act +
+                       " key=fp8_e4m3 value=fp8_e4m3";
+    expectRight(text + " sequences=1:90,2:3 splits=2");
+    expectRight(text + " prefill sequences=40:3");
+  }
 }
 
 /// The order in which splits arrive does not show in the result.
@@ -141,7 +149,7 @@ TEST(Attention, everyOrderGivesTheSameBits) {
 
 /// A long walk reads its cache once, and its main loop meets no bank twice.
 TEST(Attention, trafficAndBanks) {
-  for (const char *format : {"f16", "int8", "int4"}) {
+  for (const char *format : {"f16", "int8", "int4", "fp8_e4m3"}) {
     SCOPED_TRACE(format);
     StatusOr<Case> test =
         parseCase(std::string("heads=4 kv=1 d=128 page=64 sequences=1:1023 "

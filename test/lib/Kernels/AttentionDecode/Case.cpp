@@ -162,6 +162,15 @@ static void storeVector(const quant::Format &format, float *values,
   uint16_t bits = quant::floatToHalf(largest / float(element.maxCode));
   std::memcpy(scale, &bits, 2);
   float step = decodeHalf(ElementType::F16, bits);
+  if (!element.isInteger()) {
+    for (int64_t i = 0; i < size; ++i)
+      values[i] /= step;
+    element.encode(values, size, codes);
+    element.decode(codes, size, values);
+    for (int64_t i = 0; i < size; ++i)
+      values[i] *= step;
+    return;
+  }
   std::vector<int16_t> numbers(size);
   for (int64_t i = 0; i < size; ++i) {
     float code = std::nearbyint(values[i] / step);

@@ -38,7 +38,7 @@ TEST(AttentionPrefill, blocksHoldAllRows) {
 
 TEST(AttentionPrefill, everyFormatAndHeadSizeHasASchedule) {
   for (const target::Target *target : target::allTargets())
-    for (std::string_view format : {"f16", "int8", "int4"})
+    for (std::string_view format : {"f16", "int8", "int4", "fp8_e4m3"})
       for (int64_t size = 8; size <= 256; size += 8) {
         Problem problem = problemOf(format);
         problem.cache.keySize = problem.cache.valueSize = size;

@@ -36,6 +36,9 @@ static Stored randomTable(const quant::Format &format, int64_t rows,
   }
   for (uint8_t &byte : stored.codes)
     byte = uint8_t(random());
+  if (format.element == ElementType::Fp8E4m3)
+    for (uint8_t &byte : stored.codes) // a weight has no NaN
+      byte = (byte & 127) == 127 ? 0 : byte;
   stored.scales.resize(size_t(quant::scaleBytes(format, rows, columns)));
   stored.zeros.resize(size_t(quant::zeroBytes(format, rows, columns)));
   for (int64_t i = 0; i < quant::scaleCount(format, rows, columns); ++i) {
@@ -125,6 +128,14 @@ TEST(GatherRows, DequantizesInt4) {
   runCase("int4_asym_g128", 4, 300, ElementType::BF16);
   runCase("int4_asym_g32_zf", 4, 96, ElementType::F16);
   runCase("int4_g32_sf32", 4, 65, ElementType::F32);
+}
+
+TEST(GatherRows, DequantizesFp8) {
+  for (int64_t columns : {1, 31, 64, 130, 1024})
+    runCase("fp8_e4m3", 5, columns, ElementType::F16);
+  runCase("fp8_e4m3_tensor", 4, 64, ElementType::BF16);
+  runCase("fp8_e4m3_g32", 4, 80, ElementType::F32, Table::Weight,
+          target::sm80());
 }
 
 TEST(GatherRows, SelectsRowsOfATensor) {

@@ -88,19 +88,25 @@ static void store(const quant::Format &format, int64_t page, int64_t slot,
   uint8_t *codes = run + slot * size * element.bits / 8;
   if (format.isFloat())
     return element.encode(head.data(), size, codes);
-  int most = format.element == ElementType::Int8 ? 127 : 7;
+  int most = element.maxCode;
   float largest = 0;
   for (float value : head)
     largest = std::max(largest, std::abs(value));
   uint16_t half = quant::floatToHalf(std::min(largest / float(most), 65504.0f));
   float scale = quant::halfToFloat(half);
   float inverse = scale > 0 ? 1 / scale : 0;
+  std::memcpy(run + page * size * element.bits / 8 + slot * 2, &half, 2);
+  if (!element.isInteger()) {
+    std::vector<float> quotients;
+    for (float value : head)
+      quotients.push_back(value * inverse);
+    return element.encode(quotients.data(), size, codes);
+  }
   std::vector<int16_t> integers;
   for (float value : head)
     integers.push_back(
         int16_t(std::clamp(int(std::nearbyint(value * inverse)), -most, most)));
   element.pack(integers.data(), size, codes);
-  std::memcpy(run + page * size * element.bits / 8 + slot * 2, &half, 2);
 }
 
 namespace {
@@ -209,6 +215,8 @@ TEST(RotaryAppend, AppendsHalves) {
 TEST(RotaryAppend, AppendsCodes) {
   runCase(problemOf({.key = "int8", .value = "int8"}), {{0, 5}, {30, 4}});
   runCase(problemOf({.key = "int4", .value = "int4"}), {{0, 5}, {30, 4}});
+  runCase(problemOf({.key = "fp8_e4m3", .value = "fp8_e4m3"}),
+          {{0, 5}, {30, 4}});
   runCase(problemOf(
               {.size = 128, .valueSize = 128, .key = "int8", .value = "int4"}),
           {{3, 2}});
@@ -216,7 +224,7 @@ TEST(RotaryAppend, AppendsCodes) {
 
 TEST(RotaryAppend, TakesEveryHeadSize) {
   for (int64_t size : {8, 16, 40, 72, 80, 96, 128, 192, 256})
-    for (const char *format : {"f16", "int8", "int4"})
+    for (const char *format : {"f16", "int8", "int4", "fp8_e4m3"})
       runCase(problemOf({.heads = 2,
                          .keyHeads = 1,
                          .size = size,
@@ -256,6 +264,8 @@ TEST(RotaryAppend, RunsOnSm80) {
   Problem problem = problemOf({.key = "int8", .value = "int4"});
   problem.activation = ElementType::BF16;
   runCase(problem, {{5, 2}}, 0, target::sm80());
+  problem = problemOf({.size = 128, .key = "fp8_e4m3", .value = "fp8_e4m3"});
+  runCase(problem, {{5, 9}}, 0, target::sm80());
 }
 
 TEST(RotaryAppend, ComputesAngles) {

@@ -197,6 +197,22 @@ static std::vector<float> randomValues(std::mt19937 &random, int64_t count,
   return decode(type, bytes.data(), count);
 }
 
+/// One row of codes of every value that a weight may have.
+static void randomCodes(std::mt19937 &random, const quant::Format &format,
+                        int64_t columns, uint8_t *row) {
+  const quant::Element &element = quant::elementOf(format.element);
+  if (!element.isInteger()) {
+    for (int64_t k = 0; k < columns; ++k)
+      row[k] = uint8_t(random() % 127 + random() % 2 * 128); // no NaN
+    return;
+  }
+  std::vector<int16_t> codes(columns);
+  for (int16_t &code : codes)
+    code = int16_t(random() % (element.unsignedMax + 1)) -
+           (format.isSymmetric() ? (element.unsignedMax + 1) / 2 : 0);
+  element.pack(codes.data(), columns, row);
+}
+
 static Stored randomWeights(std::mt19937 &random, const Segment &segment,
                             int64_t columns) {
   const quant::Format &format = segment.weight;
@@ -210,13 +226,8 @@ static Stored randomWeights(std::mt19937 &random, const Segment &segment,
   int64_t rowBytes = quant::bytesPerRow(format, columns);
   stored.codes.resize(segment.rows * rowBytes);
   const quant::Element &element = quant::elementOf(format.element);
-  std::vector<int16_t> codes(columns);
-  for (int64_t row = 0; row < segment.rows; ++row) {
-    for (int16_t &code : codes)
-      code = int16_t(random() % (element.unsignedMax + 1)) -
-             (format.isSymmetric() ? (element.unsignedMax + 1) / 2 : 0);
-    element.pack(codes.data(), columns, stored.codes.data() + row * rowBytes);
-  }
+  for (int64_t row = 0; row < segment.rows; ++row)
+    randomCodes(random, format, columns, stored.codes.data() + row * rowBytes);
   int64_t scales = quant::scaleCount(format, segment.rows, columns);
   stored.scales.resize(quant::scaleBytes(format, segment.rows, columns));
   stored.zeros.resize(quant::zeroBytes(format, segment.rows, columns));
@@ -310,6 +321,8 @@ struct Product {
 static double largestNumber(const quant::Format &format, ElementType act) {
   if (format.isFloat())
     return 1;
+  if (format.element == ElementType::Fp8E4m3)
+    return 448;
   return act == ElementType::F16 ? 1024 + 255 : 256;
 }
 

@@ -69,13 +69,13 @@ TEST_P(PackFormats, unpackIsTheInverse) {
       }
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, PackFormats,
-                         testing::Values("f16", "bf16", "int8", "int8_tensor",
-                                         "int8_g32", "int8_g128", "int4",
-                                         "int4_g32", "int4_g64", "int4_g128",
-                                         "int4_g256", "int4_asym_g32",
-                                         "int4_asym_g128", "int8_asym_g64",
-                                         "int4_asym_g128_zf"));
+INSTANTIATE_TEST_SUITE_P(
+    Formats, PackFormats,
+    testing::Values("f16", "bf16", "int8", "int8_tensor", "int8_g32",
+                    "int8_g128", "int4", "int4_g32", "int4_g64", "int4_g128",
+                    "int4_g256", "int4_asym_g32", "int4_asym_g128",
+                    "int8_asym_g64", "int4_asym_g128_zf", "fp8_e4m3",
+                    "fp8_e4m3_tensor", "fp8_e4m3_g32", "fp8_e4m3_g128"));
 
 TEST(Pack, unitsAreAlignedRuns) {
   EXPECT_EQ(unitBytes(formatOf("int4_g128")), 1024 + 32);
@@ -99,6 +99,21 @@ TEST(Pack, aCodeLiesWhereTheDrawingSays) {
               packed.data());
   for (int64_t byte = 0; byte < 1024; ++byte)
     EXPECT_EQ(packed[byte], byte == 13 * 16 + 3 * 4 + 2 ? 0xd8 : 0x88) << byte;
+}
+
+// The same place in words of fp8: the block of products 2 and 3, of product 3
+// the word h = 0, and there byte 3, of row g+8 the odd column.
+TEST(Pack, anFp8CodeLiesBesideItsPair) {
+  Segment segment{16, formatOf("fp8_e4m3")};
+  Matrix matrix(segment, 128);
+  matrix.codes[11 * 128 + 45] = 0x7e;
+  std::vector<uint8_t> packed(packedBytes(segment, 128, false));
+  packSegment(segment, 128, false,
+              {matrix.codes.data(), matrix.scales.data(), nullptr},
+              packed.data());
+  for (int64_t byte = 0; byte < 2048; ++byte)
+    EXPECT_EQ(packed[byte], byte == 512 + 13 * 16 + 2 * 4 + 3 ? 0x7e : 0)
+        << byte;
 }
 
 TEST(Pack, pairedStripsHoldGateAndUpRows) {

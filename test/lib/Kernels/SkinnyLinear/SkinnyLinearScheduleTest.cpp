@@ -31,7 +31,8 @@ const Shape shapes[] = {
 TEST(Schedule, everyBucketAndFormatFits) {
   for (const target::Target *target : target::allTargets())
     for (int64_t tokens : {1, 8, 16, 32, 64})
-      for (const char *format : {"int4_g128", "int4_asym_g32", "int8", "f16"})
+      for (const char *format : {"int4_g128", "int4_asym_g32", "int8", "f16",
+                                 "fp8_e4m3", "fp8_e4m3_g32"})
         for (Shape shape : shapes) {
           Problem problem =
               problemOf(tokens, shape.rows, shape.columns, format);
@@ -116,6 +117,19 @@ TEST(Cost, moreBitsAndMoreTokensCostMore) {
             seconds(problemOf(1, 28672, 4096, "int8")));
   EXPECT_LT(seconds(problemOf(1, 28672, 4096)),
             seconds(problemOf(64, 28672, 4096)));
+}
+
+// Where there is no conversion, unpacking takes more instructions.
+TEST(Cost, fp8IsConvertedWherePossible) {
+  auto instructions = [](const target::Target &target, const char *format) {
+    Problem problem = problemOf(1, 4096, 4096, format);
+    return costOf(problem, *chooseSchedule(problem, target), target)
+        .instructionsPerWeight;
+  };
+  EXPECT_LT(instructions(target::sm90a(), "fp8_e4m3"),
+            0.8 * instructions(target::sm80(), "fp8_e4m3"));
+  EXPECT_LT(instructions(target::sm90a(), "fp8_e4m3"),
+            instructions(target::sm90a(), "fp8_e4m3_g32"));
 }
 
 TEST(Symbol, namesWhatIsComputed) {

@@ -46,6 +46,20 @@ tokens=8 k=1408 rows=64:int4_g128 slices=2 grid=8 units=8 columnwarps=2
 k=2048 rows=80:int4_g128 grid=9 whole=0
 k=4096 rows=32:int4_g128 grid=4 units=8 whole=0
 tokens=64 k=1024 rows=256:int4_g128 slices=4 grid=8
+k=1024 rows=96:fp8_e4m3
+k=127 rows=15:fp8_e4m3
+k=257 rows=33:fp8_e4m3_tensor
+tokens=8 k=512 rows=96:fp8_e4m3_g32 norm epilogue=bias+residual
+tokens=13 k=768 rows=130:fp8_e4m3_g64
+tokens=17 k=129 rows=65:fp8_e4m3
+tokens=64 k=512 rows=300:fp8_e4m3_g128
+act=bf16 out=bf16 tokens=5 k=512 rows=96:fp8_e4m3
+act=bf16 out=f32 tokens=33 k=384 rows=96:fp8_e4m3_g32
+tokens=3 k=1024 rows=64:int4_g128,32:fp8_e4m3,48:f16
+tokens=5 k=512 rows=104:fp8_e4m3 epilogue=gated+residual
+arch=sm_80 k=1024 rows=64:fp8_e4m3
+arch=sm_80 act=bf16 out=bf16 tokens=8 k=512 rows=64:fp8_e4m3_g32
+arch=sm_80 tokens=64 k=512 rows=80:fp8_e4m3
 arch=sm_80 k=1024 rows=64:int4_g128
 arch=sm_80 tokens=8 k=1024 rows=64:int8 norm epilogue=residual
 arch=sm_80 tokens=64 k=512 rows=300:int4_g32
@@ -130,13 +144,22 @@ def test_main_loop_is_lean(tool, tmp_path, tokens, most):
 
 @pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
 @pytest.mark.parametrize("tokens", [1, 8, 16, 32, 64])
-def test_nothing_spills(tool, tmp_path, arch, tokens):
-    case = f"arch={arch} tokens={tokens} k=1024 rows=256:int4_g128"
+@pytest.mark.parametrize("format", ["int4_g128", "fp8_e4m3", "fp8_e4m3_g32"])
+def test_nothing_spills(tool, tmp_path, arch, tokens, format):
+    case = f"arch={arch} tokens={tokens} k=1024 rows=256:{format}"
     tool("skinny-linear", "make", case, tmp_path)
     counted = tool("skinny-linear", "loop", case, tmp_path / "kernel.ptx", check=False)
     if counted.returncode == 77:
         pytest.skip(counted.stderr)
     assert counted.returncode == 0, counted.stderr
+
+
+def test_fp8_is_converted(tool, tmp_path):
+    """One conversion for two codes where the architecture has it, none where it has not."""
+    for arch, name in (("sm_90a", "cvt.rn.f16x2.e4m3x2"), ("sm_80", None)):
+        tool("skinny-linear", "make", f"arch={arch} k=1024 rows=64:fp8_e4m3", tmp_path)
+        text = (tmp_path / "kernel.ptx").read_text()
+        assert name in text if name else "e4m3x2" not in text
 
 
 @pytest.mark.parametrize("case", ["k=4096 rows=512:int4_g128", "tokens=8 k=2048 rows=64:int4_g128 slices=4 grid=8"])
