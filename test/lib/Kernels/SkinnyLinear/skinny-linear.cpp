@@ -3,8 +3,10 @@
 //                                   launch.txt: how the kernel is launched
 // skinny-linear check CASE OUT.npz  compares what a launch left with the double
 //                                   product of the canonical codes
-// skinny-linear loop CASE KERNEL.ptx  assembles it and counts the instructions
-//                                   of its main loop; 77 where no tool can
+// skinny-linear assemble CASE KERNEL.ptx  without spills or advice; 77 where no
+//                                   tool can
+// skinny-linear loop CASE KERNEL.ptx  also counts the instructions of its main
+//                                   loop
 // skinny-linear plan CASE           prints the schedule and its predicted cost
 // A program for tests on an emulator or a GPU; Case.h says what a CASE is.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -190,9 +192,12 @@ static const codegen::SassLoop *mainLoopOf(const codegen::SassKernel &kernel) {
   return longest;
 }
 
-/// Lane instructions a weight, and lop3 a product, of the main loop.
-static int countLoop(const Case &test, const std::string &path) {
-  constexpr int skipped = 77;
+constexpr int skipped = 77;
+
+/// Assembles the kernel, which spills nothing and gets no advice; the exit
+/// code.
+static int assemble(const Case &test, const std::string &path,
+                    codegen::Assembly &code) {
   std::ifstream file(path, std::ios::binary);
   std::string ptx((std::istreambuf_iterator<char>(file)), {});
   auto ptxas = codegen::Ptxas::find();
@@ -202,11 +207,19 @@ static int countLoop(const Case &test, const std::string &path) {
       ptxas->assemble({{ptx, test.target}}, codegen::CubinCache::inHome(), 1);
   if (!assembled)
     return fail(assembled.status().message());
-  const codegen::Assembly &code = assembled->front();
+  code = assembled->front();
   if (Status status = codegen::requireClean(
           code.kernels, [](llvm::StringRef) { return true; });
       !status)
     return fail(status.message());
+  return 0;
+}
+
+/// Lane instructions a weight, and lop3 a product, of the main loop.
+static int countLoop(const Case &test, const std::string &path) {
+  codegen::Assembly code;
+  if (int exitCode = assemble(test, path, code))
+    return exitCode;
   auto text = codegen::disassemble(code.cubin);
   if (!text)
     return fail(text.status().message()), skipped;
@@ -251,12 +264,14 @@ static int plan(const Case &test) {
 int main(int argc, char **argv) {
   std::string verb = argc > 2 ? argv[1] : "";
   if (verb.empty() || (verb != "plan" && argc != 4))
-    return fail("expected make|check|loop CASE PATH or plan CASE");
+    return fail("expected make|check|assemble|loop CASE PATH or plan CASE");
   auto test = parseCase(argv[2]);
   if (!test)
     return fail(test.status().message());
   if (verb == "plan")
     return plan(*test);
+  if (codegen::Assembly code; verb == "assemble")
+    return assemble(*test, argv[3], code);
   if (verb == "loop")
     return countLoop(*test, argv[3]);
   return verb == "make" ? make(*test, argv[3]) : check(*test, argv[3]);
