@@ -2,7 +2,7 @@
 
 Every case compiles a model, then measures qopt and its peer in turns, each in a process of its own with the same
 threads, prompt and context; a figure is the median over all turns. The models are made here with seeded random weights
-(bench/make_llama.py): a Llama of 28 million and one of 1.1 billion parameters. --books and --books-int4 name exports of
+(bench/synthetic.py): a Llama of 28 million and one of 1.1 billion parameters. --books and --books-int4 name exports of
 the real 28M model, which are then measured in their place. Models stay in the work folder for the next run.
 
 examples:
@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 SOURCE = pathlib.Path(__file__).resolve().parents[1]
 SHAPES = {
     "28m": ["--layers=8", "--hidden=512", "--heads=8", "--kv-heads=4", "--ffn=1408", "--vocabulary=8192"],
-    "1b": [],  # make_llama.py's default, TinyLlama's shapes
+    "1b": [],  # synthetic.py's default, TinyLlama's shapes
 }
 
 
@@ -97,7 +97,7 @@ class Bench:
         folder = self.work / f"{model}-{precision}"
         if not (folder / "model.onnx").exists():
             self.say(f"making {folder}")
-            self.run(sys.executable, SOURCE / "bench/make_llama.py", folder, "--precision", precision, *SHAPES[model])
+            self.run(sys.executable, SOURCE / "bench/synthetic.py", folder, "--precision", precision, *SHAPES[model])
         return folder
 
     def artifact(self, case):

@@ -38,7 +38,7 @@ def prepared(tool, stories, artifacts, tmp_path_factory):
     """A folder with the files that the examples name."""
     folder = tmp_path_factory.mktemp("examples")
     shape = [f"--{name}={size}" for name, size in SIZES.items()]
-    subprocess.run([sys.executable, SOURCE / "bench/make_llama.py", folder, *shape], check=True)
+    subprocess.run([sys.executable, SOURCE / "bench/synthetic.py", folder, *shape], check=True)
     shutil.copy(stories / "tokenizer.json", folder)
     shutil.copy(folder / "model.onnx", folder / "encoder.onnx")
     tool("qopt-compile", folder / "model.onnx", "-o", folder / "model.qopt")

@@ -318,7 +318,7 @@ def test_printing_a_stage_takes_no_output(tool, stories, tmp_path):
 @pytest.mark.parametrize("layers", [1, 8, 33])
 def test_models_of_any_depth(tool, tmp_path, layers):
     sizes = ["--hidden", 64, "--heads", 4, "--kv-heads", 2, "--ffn", 128, "--vocabulary", 256, "--layers", layers]
-    script = [sys.executable, SOURCE / "bench/make_llama.py", tmp_path / "llama"]
+    script = [sys.executable, SOURCE / "bench/synthetic.py", tmp_path / "llama"]
     subprocess.run([str(word) for word in script + sizes], check=True)
     summary = json.loads(tool("qopt-compile", tmp_path / "llama", "-o", tmp_path / "m.qopt", "--json").stdout)
     assert summary["raised_layers"] == summary["layers"] == layers

@@ -1,0 +1,82 @@
+"""bench/synthetic.py: valid models of the shapes that were asked for, the same bytes for the same seed."""
+
+import json
+import subprocess
+import sys
+
+import conftest
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+UNSUPPORTED = 4
+SMALL = ["--layers=2", "--hidden=256", "--heads=4", "--kv-heads=2", "--ffn=512", "--vocabulary=512", "--context=256"]
+
+
+def write(folder, *options):
+    command = [sys.executable, conftest.SOURCE / "bench/synthetic.py", folder, *SMALL, *options]
+    subprocess.run([str(word) for word in command], check=True)
+    return folder / "model.onnx"
+
+
+def compiled(tool, folder, *options):
+    return json.loads(tool("qopt-compile", folder, "-o", folder / "m.qopt", "--json", *options).stdout)
+
+
+@pytest.mark.parametrize("precision", ["f16", "int4"])
+@pytest.mark.parametrize("model", ["llama-3-8b", "llama-3.2-1b", "qwen3-8b"])
+def test_decoders(tool, tmp_path, model, precision):
+    path = write(tmp_path, "--model", model, "--precision", precision)
+    onnx.checker.check_model(str(path), full_check=True)
+    summary = compiled(tool, tmp_path)
+    assert summary["kind"] == "decoder" and summary["layers"] == summary["raised_layers"] == 2
+    weights = {weight["name"] for weight in summary["weights"]}
+    assert any("qkv_proj" in name for name in weights) == (model != "qwen3-8b")
+
+
+def test_experts(tool, tmp_path):
+    """A model of experts is valid ONNX; qopt says at which nodes it ends."""
+    path = write(tmp_path, "--model", "mixtral-like", "--experts", 4)
+    onnx.checker.check_model(str(path), full_check=True)
+    (gate,) = (t for t in onnx.load(path).graph.initializer if t.name == "model.layers.1.moe.experts.gate")
+    assert numpy_helper.to_array(gate, str(tmp_path)).shape == (4, 512, 256)
+    refused = tool("qopt-compile", tmp_path, "-o", tmp_path / "m.qopt", check=False)
+    assert refused.returncode == UNSUPPORTED and "MoE (com.microsoft 1)" in refused.stderr
+
+
+def test_a_hole_compiles_like_data(tool, tmp_path):
+    """--sparse: the same model but for its numbers, and nothing of the weights is stored."""
+    dense, sparse = tmp_path / "dense", tmp_path / "sparse"
+    for folder, options in ((dense, ()), (sparse, ("--sparse",))):
+        write(folder, *options)
+    assert (dense / "model.onnx").read_bytes() == (sparse / "model.onnx").read_bytes()
+    sizes = [(folder / "model.onnx.data").stat() for folder in (dense, sparse)]
+    assert sizes[0].st_size == sizes[1].st_size and sizes[1].st_blocks < sizes[0].st_blocks / 4
+    found = compiled(tool, sparse, "--target", "cuda", "--weights", "int4_g128")
+    assert found["weight_bytes"] == compiled(tool, dense, "--target", "cuda", "--weights", "int4_g128")["weight_bytes"]
+
+
+def test_the_seed_decides(tmp_path):
+    bytes_of = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        write(tmp_path / name, "--seed", seed)
+        bytes_of.append((tmp_path / name / "model.onnx.data").read_bytes())
+    assert bytes_of[0] == bytes_of[1] and bytes_of[0] != bytes_of[2]
+
+
+def test_precisions_have_the_same_weights(tmp_path):
+    """The 4-bit blocks are those of the f16 matrix, within half a step."""
+    arrays = {}
+    for precision in ("f16", "int4"):
+        model = onnx.load(write(tmp_path / precision, "--precision", precision))
+        for tensor in model.graph.initializer:
+            arrays[tensor.name] = numpy_helper.to_array(tensor, str(tmp_path / precision))
+    name = "model.layers.1.mlp.down_proj.MatMul.weight"
+    codes, scales = arrays[name + "_Q4"], arrays[name + "_scales"]
+    values = np.stack([codes & 15, codes >> 4], -1).reshape(*codes.shape[:2], 32).astype(np.float32) - 8
+    found = (values * scales[..., None]).reshape(256, 512)
+    steps = np.repeat(np.abs(scales), 32, axis=1)
+    # The block's largest number is a code of its own; on the other side of zero the codes end at 7.
+    assert (np.abs(found - arrays[name].T.astype(np.float32)) <= 1.01 * steps).all()
+    assert np.mean(np.abs(found - arrays[name].T.astype(np.float32)) / steps) < 0.3
