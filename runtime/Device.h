@@ -1,12 +1,13 @@
-// What the runtime asks of a device: memory, copies, code modules, and
-// programs. A program is a bound function made ready to launch: on the host a
-// list of kernel calls with their pointers filled in, on a GPU what will be a
-// captured graph for one bucket of sizes. Nothing here knows a model or a
-// schedule.
+// What the runtime asks of a device: memory, code, queues and programs. A
+// program is a bound function made ready to launch: on the host a list of
+// kernel calls with their pointers filled in, on a GPU a graph that was
+// recorded for one bucket of sizes. Nothing here knows a model or a schedule.
+// Devices are shared by sessions on several threads.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_DEVICE_H
 #define QOPT_RUNTIME_DEVICE_H
 
+#include "qopt/Sampling.h"
 #include "qopt/Status.h"
 #include "runtime/BoundFunction.h"
 
@@ -15,6 +16,8 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace qopt::runtime {
 
@@ -37,6 +40,43 @@ protected:
   size_t bytes = 0;
 };
 
+/// The order of one session's work: a program starts when the one before it has
+/// ended. Used by one thread at a time.
+class DeviceQueue {
+public:
+  virtual ~DeviceQueue() = default;
+  /// Waits for all of it.
+  virtual Status synchronise() = 0;
+};
+
+/// Bytes that a launch works in.
+struct WorkingMemory {
+  size_t device = 0;
+  size_t host = 0; ///< that copies go through
+};
+
+/// Bytes that a session will take, for what, and what makes them fewer.
+struct MemoryPart {
+  size_t bytes;
+  std::string what;   ///< "KV cache (4096 positions)"
+  std::string remedy; ///< "fewer cache tokens"; may be empty
+};
+
+/// How the token after one row of logits is chosen.
+struct TokenChoice {
+  SamplingOptions options;
+  uint64_t index = 0; ///< of the draw
+  /// A bit for each token of the vocabulary that prompt or text have; may be
+  /// empty where there is no repetition penalty.
+  std::span<const uint32_t> seen;
+
+  /// Whether the largest logit decides.
+  bool isGreedy() const {
+    return options.repetitionPenalty == 1 &&
+           (options.temperature == 0 || options.topK == 1);
+  }
+};
+
 /// The ragged batch of one decoder step, in host memory; it stays unchanged
 /// until the launch is done. A sequence has new tokens
 /// `tokenStarts[s]` … `tokenStarts[s+1]` at positions from `contextStarts[s]`
@@ -51,12 +91,18 @@ struct DecoderState {
   const int32_t *logitRows = nullptr; ///< [logit rows]: tokens that were asked
   int64_t pages = 0;                  ///< in each layer
   std::span<void *const> layers;      ///< each layer's pages, on the device
+  /// [logit rows], where the tokens that follow are asked.
+  std::span<const TokenChoice> choices;
 };
 
-/// Where a launch finds its data. The arena is the device's, what the caller
-/// gives and gets lies in host memory; a device with memory of its own copies.
+/// Where a launch finds its data. The arena is the device's, zeroed before the
+/// first launch and after a failed one; what the caller gives and gets lies in
+/// host memory, and a device with memory of its own copies. What an output that
+/// is null needs alone is not computed, where the plan says so.
 struct LaunchMemory {
-  void *arena = nullptr; ///< at least BoundFunction::arenaBytes()
+  DeviceQueue *queue = nullptr;
+  void *arena = nullptr;   ///< WorkingMemory::device bytes
+  void *staging = nullptr; ///< WorkingMemory::host bytes, of allocateHost
   std::span<void *const> inputs;
   std::span<void *const> outputs;
   const DecoderState *state = nullptr; ///< of a decoder
@@ -65,9 +111,9 @@ struct LaunchMemory {
 class Program {
 public:
   virtual ~Program() = default;
-  /// Starts the program; the results are there after Device::synchronise.
-  /// Errors that depend on values, such as a token id outside the vocabulary,
-  /// name the step. One launch at a time.
+  /// Runs the program and waits for its results. Errors that depend on values,
+  /// such as a token id outside the vocabulary, name the step. One launch at a
+  /// time.
   virtual Status launch(const LaunchMemory &memory) = 0;
 };
 
@@ -80,18 +126,35 @@ public:
   /// Host memory that copies to and from the device are fast with.
   virtual StatusOr<std::unique_ptr<DeviceMemory>>
   allocateHost(size_t bytes) = 0;
+  virtual StatusOr<std::unique_ptr<DeviceQueue>> makeQueue() = 0;
   virtual StatusOr<std::shared_ptr<Module>>
   load(std::span<const uint8_t> code) = 0;
 
   /// Finds the module of a code segment.
   using ModuleLookup =
       std::function<StatusOr<std::shared_ptr<Module>>(uint32_t segment)>;
+  /// The code of all steps. Unsupported where there is none for this device.
+  virtual StatusOr<std::vector<std::shared_ptr<Module>>>
+  loadCode(const plan::Function &function, const ModuleLookup &modules) = 0;
+
+  /// Whether constants are copied to the device and working memory is better
+  /// taken before the first step; else all of it is the system's.
+  virtual bool hasOwnMemory() const = 0;
+  /// OutOfResources lists the parts where they are more than what is free.
+  virtual Status requireMemory(std::span<const MemoryPart> parts) = 0;
+  /// Bytes that loadConstants would copy now.
+  virtual size_t constantBytes(const ArtifactFile &file,
+                               const plan::Function &function) = 0;
+  /// The function's constants, on the device for as long as they are held.
+  virtual StatusOr<std::vector<std::shared_ptr<DeviceMemory>>>
+  loadConstants(const ArtifactFile &file, const plan::Function &function) = 0;
+  virtual WorkingMemory workingMemory(const BoundFunction &function) const = 0;
+
   /// Checks every step's operands against its kernel's rules and resolves what
   /// can be resolved.
   virtual StatusOr<std::unique_ptr<Program>>
   prepare(std::shared_ptr<const BoundFunction> function,
           const ModuleLookup &modules) = 0;
-  virtual Status synchronise() = 0;
 
   /// Bytes of a row of quantized activations in this device's layout.
   virtual QuantizedRowBytes quantizedRowBytes() const = 0;

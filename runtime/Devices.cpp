@@ -2,7 +2,7 @@
 #include "runtime/Devices.h"
 
 #include "runtime/cuda/CudaDevice.h"
-#include "runtime/cuda/CudaLibrary.h"
+#include "runtime/cuda/CudaDriver.h"
 #include "runtime/emulator/EmulatorDriver.h"
 #include "runtime/host/program/CacheLayout.h"
 #include "runtime/host/program/HostDevice.h"

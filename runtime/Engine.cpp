@@ -23,6 +23,10 @@ public:
         options(options) {}
 
   StatusOr<std::vector<TokenEvent>> step();
+  template <typename Result>
+  Status finish(std::span<const runtime::TokenSlice> slices,
+                const StatusOr<std::span<const Result>> &results,
+                std::vector<TokenEvent> &events);
   Status evaluate(std::span<const int32_t> tokens,
                   const LogitsCallback &callback, int64_t chunk);
   Status evaluateChunks(runtime::CachedSequence &sequence,
@@ -86,14 +90,19 @@ Engine::create(std::shared_ptr<const Artifact> artifact,
     int64_t tokens = options.cacheTokens
                          ? options.cacheTokens
                          : defaultCacheTokens(artifact->decoder(), options);
+    EngineOptions chosen = options;
+    if (int64_t most = artifact->model()->plan().decoder()->step_tokens()) {
+      chosen.chunkTokens = std::min(chosen.chunkTokens, most);
+      chosen.maxSequences = std::min(chosen.maxSequences, most);
+    }
+    // One token of each sequence that generates goes beyond a smaller chunk.
+    runtime::StepLimits limits = {
+        std::max(chosen.chunkTokens, chosen.maxSequences), chosen.maxSequences};
     StatusOr<std::unique_ptr<runtime::RaggedDecoder>> decoder =
         runtime::RaggedDecoder::create(artifact->model(), std::move(*device),
-                                       tokens);
+                                       tokens, limits);
     if (!decoder.ok())
       return decoder.status();
-    EngineOptions chosen = options;
-    if (int64_t most = (*decoder)->stepTokens())
-      chosen.chunkTokens = std::min(chosen.chunkTokens, most);
     return std::unique_ptr<Engine>(new Engine(std::make_unique<Implementation>(
         std::move(artifact), std::move(*decoder), chosen)));
   } catch (const std::bad_alloc &) {
@@ -144,14 +153,26 @@ StatusOr<std::vector<TokenEvent>> Engine::Implementation::step() {
   if (slices.empty())
     return events;
   lock.unlock();
-  StatusOr<std::span<const float>> logits = decoder->step(slices);
-  lock.lock();
-  if (!logits.ok()) {
-    scheduler.fail();
-    return logits.status();
-  }
-  scheduler.advance(slices, *logits, events);
+  QOPT_RETURN_IF_ERROR(
+      decoder->choosesTokens()
+          ? finish<int32_t>(slices, decoder->chooseTokens(slices), events)
+          : finish<float>(slices, decoder->step(slices), events));
   return events;
+}
+
+/// With the decoder's results, tokens or logits.
+template <typename Result>
+Status
+Engine::Implementation::finish(std::span<const runtime::TokenSlice> slices,
+                               const StatusOr<std::span<const Result>> &results,
+                               std::vector<TokenEvent> &events) {
+  std::lock_guard lock(state);
+  if (!results.ok()) {
+    scheduler.fail();
+    return results.status();
+  }
+  scheduler.advance(slices, *results, events);
+  return {};
 }
 
 StatusOr<GenerateResult> Engine::generate(Request request,

@@ -1,4 +1,4 @@
-// The cache of programs by sizes, and the arena.
+// The cache of programs by sizes, and working memory.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/Executor.h"
 
@@ -19,13 +19,73 @@ Executor::Executor(std::shared_ptr<const LoadedModel> model,
       planFunction(this->model->plan().functions()->Get(function)) {}
 
 Status Executor::loadCode() {
-  if (const auto *steps = planFunction->steps())
-    for (const plan::Step *step : *steps)
-      if (const plan::Generated *generated = step->operation_as_Generated())
-        if (auto module = model->module(*target, generated->segment());
-            !module.ok())
-          return module.status();
+  auto loaded = target->loadCode(*planFunction, [this](uint32_t segment) {
+    return model->module(*target, segment);
+  });
+  if (!loaded.ok())
+    return loaded.status();
+  code = std::move(*loaded);
   return {};
+}
+
+Status Executor::loadConstants() {
+  auto made = target->makeQueue();
+  if (!made.ok())
+    return made.status();
+  queue = std::move(*made);
+  auto loaded = target->loadConstants(*model->file(), *planFunction);
+  if (!loaded.ok())
+    return loaded.status();
+  constants = std::move(*loaded);
+  return {};
+}
+
+StatusOr<WorkingMemory>
+Executor::workingMemory(std::span<const SymbolInputs> sizes) const {
+  WorkingMemory most;
+  for (const SymbolInputs &inputs : sizes) {
+    auto bound = BoundFunction::bind(model->file(), *planFunction, inputs,
+                                     target->quantizedRowBytes());
+    if (!bound.ok())
+      return bound.status();
+    WorkingMemory memory = target->workingMemory(**bound);
+    most.device = std::max(most.device, memory.device);
+    most.host = std::max(most.host, memory.host);
+  }
+  return most;
+}
+
+Status Executor::reserve(const WorkingMemory &memory) {
+  needed.device = std::max(needed.device, memory.device);
+  needed.host = std::max(needed.host, memory.host);
+  return growMemory();
+}
+
+Status Executor::growMemory() {
+  if (!arena || arena->size() < needed.device) {
+    arena.reset(); // before the larger one, so that both never live
+    StatusOr<std::unique_ptr<DeviceMemory>> larger =
+        target->allocate(needed.device);
+    if (!larger.ok())
+      return larger.status();
+    arena = std::move(*larger);
+  }
+  if (!staging || staging->size() < needed.host) {
+    staging.reset();
+    StatusOr<std::unique_ptr<DeviceMemory>> larger =
+        target->allocateHost(needed.host);
+    if (!larger.ok())
+      return larger.status();
+    staging = std::move(*larger);
+  }
+  return {};
+}
+
+void Executor::startAnew() {
+  (void)queue->synchronise().ok(); // what failed was reported
+  entries.clear();
+  arena.reset();
+  staging.reset();
 }
 
 /// A failure whose cause may be an input without elements names it.
@@ -87,17 +147,14 @@ StatusOr<const BoundFunction *> Executor::bind(const SymbolInputs &inputs) {
 
 Status Executor::run(LaunchMemory memory) {
   Entry &entry = entries.front();
-  auto needed = size_t(entry.bound->arenaBytes());
-  if (!arena || arena->size() < needed) {
-    arena.reset(); // before the larger one, so that both never live
-    StatusOr<std::unique_ptr<DeviceMemory>> larger = target->allocate(needed);
-    if (!larger.ok())
-      return larger.status();
-    arena = std::move(*larger);
-  }
+  QOPT_RETURN_IF_ERROR(reserve(target->workingMemory(*entry.bound)));
+  memory.queue = queue.get();
   memory.arena = arena->data();
-  QOPT_RETURN_IF_ERROR(entry.program->launch(memory));
-  return target->synchronise();
+  memory.staging = staging->data();
+  Status status = entry.program->launch(memory);
+  if (!status.ok() && target->hasOwnMemory())
+    startAnew();
+  return status;
 }
 
 } // namespace qopt::runtime

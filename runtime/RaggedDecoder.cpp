@@ -3,6 +3,7 @@
 #include "runtime/RaggedDecoder.h"
 
 #include <algorithm>
+#include <string>
 
 namespace qopt::runtime {
 
@@ -10,12 +11,25 @@ static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 StatusOr<std::unique_ptr<RaggedDecoder>>
 RaggedDecoder::create(std::shared_ptr<const LoadedModel> model,
-                      std::shared_ptr<Device> device, int64_t cacheTokens) {
+                      std::shared_ptr<Device> device, int64_t cacheTokens,
+                      StepLimits limits) {
   int64_t pages = ceilDiv(cacheTokens, model->plan().decoder()->page());
   auto decoder = std::unique_ptr<RaggedDecoder>(
       new RaggedDecoder(std::move(model), std::move(device), pages));
-  QOPT_RETURN_IF_ERROR(decoder->executor.loadCode());
+  Executor &executor = decoder->executor;
+  QOPT_RETURN_IF_ERROR(executor.loadCode());
+  QOPT_RETURN_IF_ERROR(decoder->placeCache());
+  WorkingMemory working;
+  if (executor.device().hasOwnMemory()) {
+    StatusOr<WorkingMemory> most = decoder->workingMemory(limits);
+    if (!most.ok())
+      return most.status();
+    working = *most;
+    QOPT_RETURN_IF_ERROR(decoder->checkBudget(working, limits));
+  }
+  QOPT_RETURN_IF_ERROR(executor.loadConstants());
   QOPT_RETURN_IF_ERROR(decoder->allocateCache());
+  QOPT_RETURN_IF_ERROR(executor.reserve(working));
   return decoder;
 }
 
@@ -27,32 +41,67 @@ RaggedDecoder::RaggedDecoder(std::shared_ptr<const LoadedModel> model,
 
 // Layer after layer, each aligned to 4 KiB; all layers have the same number of
 // pages and share the page table.
+Status RaggedDecoder::placeCache() {
+  if (!decoder->layers())
+    return {};
+  for (const plan::CacheLayer *layer : *decoder->layers()) {
+    StatusOr<int64_t> page =
+        executor.device().cachePageBytes(*layer, decoder->page());
+    if (!page.ok())
+      return page.status();
+    size_t layerBytes;
+    layerOffsets.push_back(cacheBytes);
+    pageBytes += *page;
+    if (__builtin_mul_overflow(size_t(*page), size_t(pool.pages()),
+                               &layerBytes) ||
+        __builtin_add_overflow(cacheBytes, (layerBytes + 4095) & ~size_t(4095),
+                               &cacheBytes))
+      return Status(StatusCode::OutOfResources,
+                    "a cache of " + std::to_string(pool.pages()) +
+                        " pages is too large");
+  }
+  return {};
+}
+
+/// The largest of the steps that generate and of those that read prompts.
+StatusOr<WorkingMemory> RaggedDecoder::workingMemory(StepLimits limits) const {
+  auto sizesOf = [](int64_t tokens, int64_t sequences) {
+    SymbolInputs sizes;
+    sizes.tokens = tokens;
+    sizes.sequences = sizes.logitRows = sequences;
+    return sizes;
+  };
+  int64_t sequences = std::min(limits.sequences, limits.tokens);
+  return executor.workingMemory(std::vector{
+      sizesOf(1, 1), sizesOf(sequences, sequences), sizesOf(limits.tokens, 1),
+      sizesOf(limits.tokens, sequences)});
+}
+
+Status RaggedDecoder::checkBudget(const WorkingMemory &working,
+                                  StepLimits limits) {
+  Device &device = executor.device();
+  size_t weights =
+      device.constantBytes(executor.artifact(), executor.function());
+  int64_t positions = pool.pages() * page();
+  return device.requireMemory(std::vector<MemoryPart>{
+      {weights, "weights", "weights of fewer bits (--weights)"},
+      {cacheBytes, "KV cache of " + std::to_string(positions) + " positions",
+       positions > context()
+           ? "fewer cache tokens or sequences, or a cache of fewer bits (--kv)"
+           : "a shorter context (--context) or a cache of fewer bits (--kv)"},
+      {working.device,
+       "steps of " + std::to_string(limits.tokens) + " tokens and " +
+           std::to_string(limits.sequences) + " sequences",
+       ""}});
+}
+
 Status RaggedDecoder::allocateCache() {
-  size_t bytes = 0;
-  std::vector<size_t> offsets;
-  if (decoder->layers())
-    for (const plan::CacheLayer *layer : *decoder->layers()) {
-      StatusOr<int64_t> page =
-          executor.device().cachePageBytes(*layer, decoder->page());
-      if (!page.ok())
-        return page.status();
-      size_t layerBytes;
-      offsets.push_back(bytes);
-      pageBytes += *page;
-      if (__builtin_mul_overflow(size_t(*page), size_t(pool.pages()),
-                                 &layerBytes) ||
-          __builtin_add_overflow(bytes, (layerBytes + 4095) & ~size_t(4095),
-                                 &bytes))
-        return Status(StatusCode::OutOfResources,
-                      "a cache of " + std::to_string(pool.pages()) +
-                          " pages is too large");
-    }
   StatusOr<std::unique_ptr<DeviceMemory>> memory =
-      executor.device().allocate(bytes);
+      executor.device().allocate(cacheBytes);
   if (!memory.ok())
     return memory.status();
   cache = std::move(*memory);
-  for (size_t offset : offsets)
+  for (size_t offset : layerOffsets)
     layers.push_back(cache->data() + offset);
   return {};
 }
@@ -96,6 +145,7 @@ Status RaggedDecoder::checkSlices(std::span<const TokenSlice> slices) const {
 
 void RaggedDecoder::describeBatch(std::span<const TokenSlice> slices) {
   tokens.clear(), contextStarts.clear(), positions.clear(), logitRows.clear();
+  choices.clear();
   tokenStarts.assign(1, 0);
   pageTableStride = 1;
   for (const TokenSlice &slice : slices) {
@@ -108,8 +158,10 @@ void RaggedDecoder::describeBatch(std::span<const TokenSlice> slices) {
     contextStarts.push_back(int32_t(sequence.length));
     for (int64_t i = 0; i < count; ++i) {
       if (slice.rows == LogitRows::All ||
-          (slice.rows == LogitRows::Last && i + 1 == count))
+          (slice.rows == LogitRows::Last && i + 1 == count)) {
         logitRows.push_back(int32_t(tokens.size()));
+        choices.push_back(slice.choice);
+      }
       tokens.push_back(slice.tokens[size_t(i)]);
       positions.push_back(int32_t(sequence.length + i));
     }
@@ -138,10 +190,13 @@ Status RaggedDecoder::growLogits(int64_t rows) {
 // The buffers behind the signature are made here, so their sizes must be what
 // the function thinks they are.
 Status RaggedDecoder::checkSignature(const BoundFunction &bound) const {
-  const BoundValue &ids = bound.input(0), &result = bound.output(0);
-  if (ids.type == plan::DType::I32 && ids.elements == bound.inputs().tokens &&
-      !ids.quantized && result.type == plan::DType::F32 && !result.quantized &&
-      result.elements == bound.inputs().logitRows * vocabulary())
+  auto is = [](const BoundValue &value, plan::DType type, int64_t elements) {
+    return value.type == type && value.elements == elements && !value.quantized;
+  };
+  int64_t rows = bound.inputs().logitRows;
+  if (is(bound.input(0), plan::DType::I32, bound.inputs().tokens) &&
+      is(bound.output(0), plan::DType::F32, rows * vocabulary()) &&
+      (!choosesTokens() || is(bound.output(1), plan::DType::I32, rows)))
     return {};
   return Status(StatusCode::BadArtifact,
                 "the decoder's function does not take token ids and give "
@@ -153,15 +208,34 @@ RaggedDecoder::step(std::span<const TokenSlice> slices) {
   QOPT_RETURN_IF_ERROR(checkSlices(slices));
   describeBatch(slices);
   auto rows = int64_t(logitRows.size());
+  QOPT_RETURN_IF_ERROR(growLogits(rows));
+  void *outputs[] = {logits->data(), nullptr};
+  QOPT_RETURN_IF_ERROR(
+      runStep(slices, std::span(outputs).first(choosesTokens() ? 2 : 1)));
+  return std::span<const float>(reinterpret_cast<const float *>(logits->data()),
+                                size_t(rows * vocabulary()));
+}
+
+StatusOr<std::span<const int32_t>>
+RaggedDecoder::chooseTokens(std::span<const TokenSlice> slices) {
+  QOPT_RETURN_IF_ERROR(checkSlices(slices));
+  describeBatch(slices);
+  nextTokens.resize(logitRows.size());
+  void *outputs[] = {nullptr, nextTokens.data()};
+  QOPT_RETURN_IF_ERROR(runStep(slices, outputs));
+  return std::span<const int32_t>(nextTokens);
+}
+
+Status RaggedDecoder::runStep(std::span<const TokenSlice> slices,
+                              std::span<void *const> outputs) {
   SymbolInputs sizes;
   sizes.tokens = int64_t(tokens.size());
   sizes.sequences = int64_t(slices.size());
-  sizes.logitRows = rows;
+  sizes.logitRows = int64_t(logitRows.size());
   StatusOr<const BoundFunction *> bound = executor.bind(sizes);
   if (!bound.ok())
     return bound.status();
   QOPT_RETURN_IF_ERROR(checkSignature(**bound));
-  QOPT_RETURN_IF_ERROR(growLogits(rows));
 
   DecoderState state;
   state.sequences = int64_t(slices.size());
@@ -173,17 +247,16 @@ RaggedDecoder::step(std::span<const TokenSlice> slices) {
   state.logitRows = logitRows.data();
   state.pages = pool.pages();
   state.layers = layers;
+  state.choices = choices;
   void *input = tokens.data();
-  void *output = logits->data();
   LaunchMemory memory;
   memory.inputs = {&input, 1};
-  memory.outputs = {&output, 1};
+  memory.outputs = outputs;
   memory.state = &state;
   QOPT_RETURN_IF_ERROR(executor.run(memory));
   for (const TokenSlice &slice : slices)
     slice.sequence->length += int64_t(slice.tokens.size());
-  return std::span<const float>(reinterpret_cast<const float *>(logits->data()),
-                                size_t(rows * vocabulary()));
+  return {};
 }
 
 size_t RaggedDecoder::memory() const {

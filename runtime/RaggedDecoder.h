@@ -1,6 +1,7 @@
 // The ragged step of a decoder artifact: new tokens of several sequences in one
-// flat batch go in, logits of the rows that were asked come out, the KV cache
-// grows. Knows no requests, sampling or text; Scheduler.h does.
+// flat batch go in, logits of the rows that were asked come out, or the tokens
+// that follow where the device chooses them, and the KV cache grows. Knows no
+// requests or text; Scheduler.h does.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_RAGGEDDECODER_H
 #define QOPT_RUNTIME_RAGGEDDECODER_H
@@ -31,15 +32,24 @@ struct TokenSlice {
   CachedSequence *sequence;
   std::span<const int32_t> tokens; ///< at least one
   LogitRows rows;
+  TokenChoice choice = {}; ///< after the last row, where tokens are asked
+};
+
+/// Sizes that steps will not exceed, for what is taken before the first one.
+struct StepLimits {
+  int64_t tokens = 1;
+  int64_t sequences = 1;
 };
 
 class RaggedDecoder {
 public:
   /// A cache of at least `cacheTokens` positions (rounded up to pages) on
-  /// `device`.
+  /// `device`. OutOfResources, before anything is loaded, where weights, cache
+  /// and working memory do not fit it.
   static StatusOr<std::unique_ptr<RaggedDecoder>>
   create(std::shared_ptr<const LoadedModel> model,
-         std::shared_ptr<Device> device, int64_t cacheTokens);
+         std::shared_ptr<Device> device, int64_t cacheTokens,
+         StepLimits limits);
 
   int64_t vocabulary() const { return decoder->vocabulary(); }
   int64_t context() const { return decoder->context(); }
@@ -47,6 +57,10 @@ public:
   /// Most tokens of a step; 0: any number.
   int64_t stepTokens() const { return decoder->step_tokens(); }
   const PagePool &pages() const { return pool; }
+  /// Whether steps can give tokens.
+  bool choosesTokens() const {
+    return executor.function().outputs()->size() > 1;
+  }
 
   /// Sets aside pages for a sequence of up to `tokens` positions; false when
   /// there are too few.
@@ -58,6 +72,10 @@ public:
   /// valid until the next step. Every slice must fit what its sequence
   /// reserved. After an error the sequences are as before.
   StatusOr<std::span<const float>> step(std::span<const TokenSlice> slices);
+  /// One step that gives, instead of logits, the token after each row; -1 after
+  /// one whose logits have no finite number.
+  StatusOr<std::span<const int32_t>>
+  chooseTokens(std::span<const TokenSlice> slices);
 
   /// Bytes of working memory beyond artifact and cache.
   size_t memory() const;
@@ -67,22 +85,31 @@ public:
 private:
   RaggedDecoder(std::shared_ptr<const LoadedModel> model,
                 std::shared_ptr<Device> device, int64_t pages);
+  Status placeCache();
+  Status checkBudget(const WorkingMemory &working, StepLimits limits);
+  StatusOr<WorkingMemory> workingMemory(StepLimits limits) const;
   Status allocateCache();
   Status checkSlices(std::span<const TokenSlice> slices) const;
   void describeBatch(std::span<const TokenSlice> slices);
   Status checkSignature(const BoundFunction &bound) const;
   Status growLogits(int64_t rows);
+  /// Runs the batch of `describeBatch`.
+  Status runStep(std::span<const TokenSlice> slices,
+                 std::span<void *const> outputs);
 
   const plan::Decoder *decoder;
   Executor executor;
   PagePool pool;
   std::unique_ptr<DeviceMemory> cache;
+  size_t cacheBytes = 0;
+  std::vector<size_t> layerOffsets;
   std::vector<void *> layers; ///< first byte of each layer's pages
   int64_t pageBytes = 0;      ///< of all layers
 
   // The batch of the step, and what comes back, in host memory.
   std::vector<int32_t> tokens, tokenStarts, contextStarts, pageTable, positions,
-      logitRows;
+      logitRows, nextTokens;
+  std::vector<TokenChoice> choices;
   int64_t pageTableStride = 0;
   std::unique_ptr<DeviceMemory> logits;
 };

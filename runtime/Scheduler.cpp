@@ -12,6 +12,17 @@ static int64_t positionsOf(const ActiveRequest &active) {
          std::max<int64_t>(active.limit, 1) - 1;
 }
 
+TokenChoice ActiveRequest::choice(int64_t vocabulary) {
+  if (request.sampling.repetitionPenalty != 1) {
+    seen.resize(size_t(vocabulary + 31) / 32);
+    for (; seenCount < history.size(); ++seenCount) {
+      auto token = uint32_t(history[seenCount]);
+      seen[token / 32] |= 1u << token % 32;
+    }
+  }
+  return {request.sampling, uint64_t(generated()), seen};
+}
+
 Status Scheduler::check(const Request &request) const {
   QOPT_RETURN_IF_ERROR(checkSampling(request.sampling));
   if (request.prompt.empty())
@@ -109,6 +120,8 @@ std::vector<TokenSlice> Scheduler::schedule(std::vector<TokenEvent> &events) {
     slices.push_back({&active.sequence,
                       std::span(active.history).subspan(fed, size_t(count)),
                       whole ? LogitRows::Last : LogitRows::None});
+    if (whole && decoder.choosesTokens())
+      slices.back().choice = active.choice(decoder.vocabulary());
     budget -= count;
   };
   auto isDecoding = [](const ActiveRequest &active) {
@@ -135,9 +148,33 @@ FinishReason Scheduler::finishOf(const ActiveRequest &active) const {
 }
 
 void Scheduler::advance(std::span<const TokenSlice> slices,
+                        std::span<const int32_t> tokens,
+                        std::vector<TokenEvent> &events) {
+  auto next = [&](const ActiveRequest &active,
+                  size_t row) -> StatusOr<int32_t> {
+    if (tokens[row] >= 0)
+      return tokens[row];
+    // The host's words for a row without a finite number.
+    return sampleToken({}, active.request.sampling, {}, 0);
+  };
+  advanceWith(slices, next, events);
+}
+
+void Scheduler::advance(std::span<const TokenSlice> slices,
                         std::span<const float> logits,
                         std::vector<TokenEvent> &events) {
   auto vocabulary = size_t(decoder.vocabulary());
+  auto next = [&](const ActiveRequest &active, size_t row) {
+    return sampleToken(logits.subspan(row * vocabulary, vocabulary),
+                       active.request.sampling, active.history,
+                       uint64_t(active.generated()));
+  };
+  advanceWith(slices, next, events);
+}
+
+void Scheduler::advanceWith(std::span<const TokenSlice> slices,
+                            const NextToken &next,
+                            std::vector<TokenEvent> &events) {
   size_t row = 0;
   for (const TokenSlice &slice : slices) {
     if (slice.rows == LogitRows::None)
@@ -149,9 +186,7 @@ void Scheduler::advance(std::span<const TokenSlice> slices,
     ActiveRequest &active = **owner;
     TokenEvent event;
     event.request = active.id;
-    StatusOr<int32_t> token = sampleToken(
-        logits.subspan(row++ * vocabulary, vocabulary), active.request.sampling,
-        active.history, uint64_t(active.generated()));
+    StatusOr<int32_t> token = next(active, row++);
     if (token.ok()) {
       event.token = *token;
       active.history.push_back(*token);

@@ -10,6 +10,7 @@
 #include "runtime/RaggedDecoder.h"
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,10 +24,14 @@ struct ActiveRequest {
   int64_t limit = 0;            ///< new tokens that context and request allow
   bool cancelled = false;
   CachedSequence sequence;
+  std::vector<uint32_t> seen; ///< bits of the first `seenCount` of `history`
+  size_t seenCount = 0;
 
   int64_t generated() const {
     return int64_t(history.size() - request.prompt.size());
   }
+  /// How a decoder that chooses tokens is to choose the next one.
+  TokenChoice choice(int64_t vocabulary);
 };
 
 class Scheduler {
@@ -42,7 +47,11 @@ public:
   /// Ends cancelled requests (into `events`), admits, and returns the slices of
   /// the next step.
   std::vector<TokenSlice> schedule(std::vector<TokenEvent> &events);
-  /// Samples from the step's logits, ends what is finished.
+  /// Takes the step's tokens, or samples them from its logits, and ends what is
+  /// finished.
+  void advance(std::span<const TokenSlice> slices,
+               std::span<const int32_t> tokens,
+               std::vector<TokenEvent> &events);
   void advance(std::span<const TokenSlice> slices,
                std::span<const float> logits, std::vector<TokenEvent> &events);
   /// Ends every running request with Failed.
@@ -53,6 +62,10 @@ private:
   void removeCancelled(std::vector<TokenEvent> &events);
   void admit();
   FinishReason finishOf(const ActiveRequest &active) const;
+  using NextToken =
+      std::function<StatusOr<int32_t>(const ActiveRequest &active, size_t row)>;
+  void advanceWith(std::span<const TokenSlice> slices, const NextToken &next,
+                   std::vector<TokenEvent> &events);
 
   RaggedDecoder &decoder;
   EngineOptions options;

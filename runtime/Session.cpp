@@ -127,7 +127,14 @@ Session::create(std::shared_ptr<const Artifact> artifact,
       return device.status();
     auto session = std::make_unique<Implementation>(std::move(artifact),
                                                     std::move(*device));
-    QOPT_RETURN_IF_ERROR(session->executor.loadCode());
+    runtime::Executor &executor = session->executor;
+    QOPT_RETURN_IF_ERROR(executor.loadCode());
+    size_t weights = executor.device().constantBytes(executor.artifact(),
+                                                     executor.function());
+    QOPT_RETURN_IF_ERROR(
+        executor.device().requireMemory(std::vector<runtime::MemoryPart>{
+            {weights, "weights", "weights of fewer bits (--weights)"}}));
+    QOPT_RETURN_IF_ERROR(executor.loadConstants());
     return std::unique_ptr<Session>(new Session(std::move(session)));
   } catch (const std::bad_alloc &) {
     return noMemory();

@@ -78,6 +78,8 @@ def QOpt_KernelFamily : QOpt_Enum<"KernelFamily", "family of GPU kernels, a fold
   I32EnumAttrCase<"GatedActivation", 6, "gated_activation">,
   I32EnumAttrCase<"GatherRows", 7, "gather_rows">,
   I32EnumAttrCase<"Gemm", 8, "gemm">,
+  I32EnumAttrCase<"Argmax", 9, "argmax">,
+  I32EnumAttrCase<"Sampling", 10, "sampling">,
 ]>;
 
 def QOpt_ArchitectureParameter : StringRefParameter<"an architecture, spelt by lib/Target"> {
@@ -91,7 +93,7 @@ def QOpt_KernelAttr : QOpt_Attr<"Kernel", "kernel"> {
     Family and schedule for one architecture and launches of at most `most` tokens; without `most`, of any number. The
     numbers of the schedule are those that the family's Schedule names (`visitFields` in lib/Kernels), integers or lists of
     them. What the kernel computes is not said here: it follows from the op. An op carries all its kernels as the list
-    `qopt.kernels`, those of one architecture by rising `most`; the pass SelectCudaKernels writes it and code generation
+    `qopt.kernels`, those of one architecture by rising `most` (and `sampling`, which other calls need than `argmax`, last); the pass SelectCudaKernels writes it and code generation
     obeys it. For example `#qopt.kernel<norm, sm_90a, {rows_per_block = 1, threads = 512, width = 8}>`.
   }];
   let parameters = (ins EnumParameter<QOpt_KernelFamily>:$family, QOpt_ArchitectureParameter:$architecture,

@@ -5,6 +5,7 @@
 #include "dialects/Onnx/NodeLocation.h"
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Driver/ArtifactConstants.h"
+#include "lib/Driver/CudaSampling.h"
 #include "lib/Driver/CudaSteps.h"
 #include "lib/Driver/ModelChecks.h"
 #include "lib/Driver/PlanBuilder.h"
@@ -210,6 +211,12 @@ static FunctionPlan buildGpuFunction(func::FuncOp func,
   FunctionPlan plan = planOf(PlanBuilder(constants, kernels, func), constants);
   if (!plan.ok())
     return plan;
+  auto end = cast<func::ReturnOp>(func.getBody().front().getTerminator());
+  if (end->hasAttr(ir::kernelsAttribute))
+    QOPT_RETURN_IF_ERROR(addSampling(**plan, end, kernels));
+  else if (func->hasAttr("qopt.decoder"))
+    summary.remarks.push_back("tokens are chosen on the host: no kernel "
+                              "chooses among so many");
   QOPT_RETURN_IF_ERROR(kernels.write(writer, **plan, summary));
   return plan;
 }

@@ -206,4 +206,23 @@ rotary_append::Problem problemOf(const ir::RotaryAppendBody &body) {
   return problem;
 }
 
+std::optional<argmax::Problem> problemOf(func::ReturnOp op) {
+  if (!op->getParentOp()->hasAttr("qopt.decoder") || op.getNumOperands() == 0)
+    return std::nullopt;
+  auto logits = dyn_cast<RankedTensorType>(op.getOperand(0).getType());
+  if (!logits || logits.getRank() != 2 || !logits.getElementType().isF32() ||
+      logits.isDynamicDim(1))
+    return std::nullopt;
+  return argmax::Problem{logits.getDimSize(1)};
+}
+
+std::optional<sampling::Problem> samplingProblemOf(func::ReturnOp op) {
+  std::optional<argmax::Problem> greedy = problemOf(op);
+  if (!greedy)
+    return std::nullopt;
+  sampling::Problem problem{greedy->columns};
+  return sampling::isValid(problem).ok() ? std::optional(problem)
+                                         : std::nullopt;
+}
+
 } // namespace qopt::passes

@@ -6,6 +6,7 @@
 #define QOPT_PASSES_SCHEDULE_KERNELPROBLEMS_H
 
 #include "dialects/QOpt/QOptOps.h"
+#include "lib/Kernels/Argmax/Argmax.h"
 #include "lib/Kernels/AttentionDecode/AttentionDecode.h"
 #include "lib/Kernels/GatedActivation/GatedActivation.h"
 #include "lib/Kernels/GatherRows/GatherRows.h"
@@ -13,7 +14,11 @@
 #include "lib/Kernels/Norm/Norm.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppend.h"
 #include "lib/Kernels/RotaryTable/RotaryTable.h"
+#include "lib/Kernels/Sampling/Sampling.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <optional>
 
 namespace qopt::passes {
 
@@ -47,6 +52,14 @@ kernels::skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens);
 kernels::rotary_append::Problem problemOf(ir::KVAppendOp op);
 /// Rotation and append in one launch.
 kernels::rotary_append::Problem problemOf(const ir::RotaryAppendBody &body);
+
+/// The choice of the tokens that follow a decoder's logits; none where `op`
+/// returns no logits.
+std::optional<kernels::argmax::Problem> problemOf(mlir::func::ReturnOp op);
+/// The same with the options of requests; none, too, where the vocabulary is
+/// more than a kernel chooses from.
+std::optional<kernels::sampling::Problem>
+samplingProblemOf(mlir::func::ReturnOp op);
 
 } // namespace qopt::passes
 

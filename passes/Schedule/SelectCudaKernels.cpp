@@ -28,6 +28,9 @@ using qopt::passes::problemOf;
 constexpr int64_t skinnyBuckets[] = {1, 8, 16, 32,
                                      skinny_linear::largestBucket};
 constexpr int64_t gemmBuckets[] = {128, 256, 512, 0};
+/// Most rows of logits for which several blocks share one; more fill a GPU with
+/// a block each, which need not count who is last.
+constexpr int64_t fewRows = 64;
 /// Most new tokens of a sequence that attention_decode takes; attention_prefill
 /// has no limit.
 constexpr int64_t decodeBuckets[] = {1, 8};
@@ -64,7 +67,8 @@ public:
             .Case([&](ir::RotaryTableOp table) {
               return selectOne(table, KernelFamily::RotaryTable);
             })
-            .Case<ir::LinearOp, ir::CachedAttentionOp, ir::FusedOp>(
+            .Case<ir::LinearOp, ir::CachedAttentionOp, ir::FusedOp,
+                  func::ReturnOp>(
                 [&](auto kernel) { return selectKernels(kernel); })
             .Case([&](ir::KVAppendOp append) {
               return append->getParentOfType<ir::FusedOp>()
@@ -126,6 +130,33 @@ private:
                 : success();
   }
 
+  /// How a decoder's next tokens are chosen: both ways or none.
+  LogicalResult selectKernels(func::ReturnOp op) {
+    std::optional<sampling::Problem> drawn = passes::samplingProblemOf(op);
+    if (!drawn)
+      return success();
+    auto alone = [](auto &problem, auto &target) {
+      auto schedule = argmax::chooseSchedule(problem, target);
+      if (schedule.ok())
+        schedule->blocksPerRow = 1;
+      return schedule;
+    };
+    auto shared = [](auto &...arguments) {
+      return argmax::chooseSchedule(arguments...);
+    };
+    auto draw = [](auto &...arguments) {
+      return sampling::chooseSchedule(arguments...);
+    };
+    argmax::Problem largest = *problemOf(op);
+    for (const target::Target *target : targets)
+      if (failed(add(op, KernelFamily::Argmax, fewRows, largest, *target,
+                     shared)) ||
+          failed(add(op, KernelFamily::Argmax, 0, largest, *target, alone)) ||
+          failed(add(op, KernelFamily::Sampling, 0, *drawn, *target, draw)))
+        return failure();
+    return success();
+  }
+
   template <typename Op> LogicalResult selectOne(Op op, KernelFamily family) {
     return selectOne(op, family, problemOf(op));
   }
@@ -175,7 +206,9 @@ private:
              std::vector<Chosen<rotary_table::Problem>>,
              std::vector<Chosen<norm::Problem>>,
              std::vector<Chosen<gated_activation::Problem>>,
-             std::vector<Chosen<gather_rows::Problem>>>
+             std::vector<Chosen<gather_rows::Problem>>,
+             std::vector<Chosen<argmax::Problem>>,
+             std::vector<Chosen<sampling::Problem>>>
       chosen;
 };
 

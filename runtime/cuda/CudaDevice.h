@@ -18,6 +18,8 @@ class CudaMemory : public DeviceMemory {
 public:
   enum class Place : uint8_t { Device, Host };
 
+  /// On the device its content is not defined. OutOfResources names what was
+  /// asked and what is free.
   static StatusOr<std::unique_ptr<CudaMemory>>
   allocate(std::shared_ptr<cuda::Driver> driver, size_t bytes, Place place);
   ~CudaMemory() override;
@@ -47,6 +49,18 @@ private:
   std::unique_ptr<cuda::DriverModule> module;
 };
 
+/// A stream of the device.
+class CudaQueue : public DeviceQueue {
+public:
+  explicit CudaQueue(std::unique_ptr<cuda::DriverStream> stream)
+      : work(std::move(stream)) {}
+  Status synchronise() override { return work->synchronise(); }
+  cuda::DriverStream &stream() { return *work; }
+
+private:
+  std::unique_ptr<cuda::DriverStream> work;
+};
+
 /// Bytes of one page of a cache layer on any GPU (KvPageLayout.h).
 StatusOr<int64_t> cudaCachePageBytes(const plan::CacheLayer &layer,
                                      int64_t page);
@@ -57,27 +71,42 @@ public:
       : driver(std::move(driver)) {}
 
   const char *name() const override { return driver->name(); }
-  /// OutOfResources names what was asked and what is free.
   StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) override;
   StatusOr<std::unique_ptr<DeviceMemory>> allocateHost(size_t bytes) override;
+  StatusOr<std::unique_ptr<DeviceQueue>> makeQueue() override;
   StatusOr<std::shared_ptr<Module>>
   load(std::span<const uint8_t> code) override;
+  StatusOr<std::vector<std::shared_ptr<Module>>>
+  loadCode(const plan::Function &function,
+           const ModuleLookup &modules) override;
+  bool hasOwnMemory() const override { return true; }
+  Status requireMemory(std::span<const MemoryPart> parts) override;
+  size_t constantBytes(const ArtifactFile &file,
+                       const plan::Function &function) override;
+  StatusOr<std::vector<std::shared_ptr<DeviceMemory>>>
+  loadConstants(const ArtifactFile &file,
+                const plan::Function &function) override;
+  WorkingMemory workingMemory(const BoundFunction &function) const override;
   StatusOr<std::unique_ptr<Program>>
   prepare(std::shared_ptr<const BoundFunction> function,
           const ModuleLookup &modules) override;
-  Status synchronise() override { return driver->synchronise(); }
   QuantizedRowBytes quantizedRowBytes() const override;
   StatusOr<int64_t> cachePageBytes(const plan::CacheLayer &layer,
                                    int64_t page) const override;
 
 private:
   using Constants = std::map<uint32_t, std::shared_ptr<CudaMemory>>;
+  using Bytes = std::span<const uint8_t>;
   /// The segments that the function's constants lie in, on the device.
-  StatusOr<Constants> constantsOf(const BoundFunction &function);
+  StatusOr<Constants> constantsOf(const ArtifactFile &file,
+                                  const plan::Function &function);
+  std::weak_ptr<CudaMemory> &known(Bytes segment) {
+    return segments[{segment.data(), segment.size()}];
+  }
 
   std::shared_ptr<cuda::Driver> driver;
   std::mutex mutex; ///< of `segments`
-  /// Segments on the device for as long as a program uses them.
+  /// Segments on the device for as long as somebody holds them.
   std::map<std::pair<const uint8_t *, size_t>, std::weak_ptr<CudaMemory>>
       segments;
 };

@@ -1,10 +1,15 @@
-// The CUDA driver, loaded when it is asked for: no toolkit and no GPU is needed
-// to build or to start a program that could use one.
+// The CUDA driver library, loaded when it is asked for: no toolkit and no GPU
+// is needed to build or to start a program that could use one. What its calls
+// answer becomes a Status here.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_CUDA_CUDALIBRARY_H
 #define QOPT_RUNTIME_CUDA_CUDALIBRARY_H
 
-#include "runtime/cuda/Driver.h"
+#include "qopt/Status.h"
+#include "runtime/cuda/CudaApi.h"
+
+#include <memory>
+#include <string>
 
 namespace qopt::cuda {
 
@@ -12,10 +17,22 @@ namespace qopt::cuda {
 /// dependent launches inside graphs.
 inline constexpr int oldestDriver = 12030;
 
-/// Opens device `ordinal` of the driver library (QOPT_CUDA_DRIVER names another
-/// file than libcuda.so.1). Unsupported where there is no driver, no such
-/// device, or the driver is too old; the message says what is needed.
-StatusOr<std::shared_ptr<Driver>> openCudaDriver(int ordinal = 0);
+/// "12.3" of 12030.
+std::string spellDriver(int version);
+
+/// The functions of the library, which stays loaded for the process's life, as
+/// the driver's own threads may.
+struct CudaLibrary {
+  api::Functions functions = {};
+
+  /// QOPT_CUDA_DRIVER names another file than libcuda.so.1. Unsupported where
+  /// there is none or one that lacks a function.
+  static StatusOr<std::shared_ptr<const CudaLibrary>> open();
+  /// What `call` answered. OutOfResources: memory; NotFound: a name; Internal:
+  /// all else. The message names call and error, and says when the process
+  /// cannot use the GPU any more.
+  Status check(api::Result result, const char *call) const;
+};
 
 } // namespace qopt::cuda
 

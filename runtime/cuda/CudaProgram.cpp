@@ -1,19 +1,14 @@
-// Lays out arguments and the step block, launches, records.
+// Lays out arguments, gathers the step block, launches, records.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/cuda/CudaProgram.h"
 
+#include "runtime/cuda/SamplingRecord.h"
 #include "runtime/plan/StepOperands.h"
 
 #include <algorithm>
 #include <cstring>
 
 namespace qopt::runtime {
-
-static constexpr size_t partAlignment = 256;
-
-static size_t aligned(size_t bytes) {
-  return (bytes + partAlignment - 1) & ~(partAlignment - 1);
-}
 
 static Status failStep(const plan::Step &step, const std::string &what,
                        StatusCode code = StatusCode::InvalidArgument) {
@@ -29,26 +24,36 @@ CudaProgram::create(std::shared_ptr<const BoundFunction> function,
   if (const auto *steps = program->function->function().steps())
     for (const plan::Step *step : *steps)
       QOPT_RETURN_IF_ERROR(program->addLaunch(*step, modules));
-  QOPT_RETURN_IF_ERROR(program->allocateBlocks());
   return std::unique_ptr<Program>(std::move(program));
 }
 
-/// The variant for this device and size: the closest architecture, then the
-/// first that is large enough. Null where there is none.
-static const plan::Variant *findVariant(const plan::Launch &launch,
-                                        int64_t size,
-                                        const cuda::DeviceFacts &facts) {
+std::vector<const plan::Variant *> variantsFor(const plan::Launch &launch,
+                                               const cuda::DeviceFacts &facts) {
   auto device = uint32_t(10 * facts.major + facts.minor);
-  const plan::Variant *chosen = nullptr;
+  std::vector<const plan::Variant *> chosen;
   for (const plan::Variant *variant : *launch.variants()) {
     bool runs = variant->specific() ? variant->architecture() == device
                                     : variant->architecture() <= device;
-    bool fits = variant->most() == 0 || size <= int64_t(variant->most());
-    if (runs && fits &&
-        (!chosen || variant->architecture() > chosen->architecture()))
-      chosen = variant;
+    if (!runs)
+      continue;
+    if (!chosen.empty() &&
+        variant->architecture() > chosen.front()->architecture())
+      chosen.clear();
+    if (chosen.empty() ||
+        variant->architecture() == chosen.front()->architecture())
+      chosen.push_back(variant);
   }
   return chosen;
+}
+
+/// The first that is large enough; null where there is none.
+static const plan::Variant *findVariant(const plan::Launch &launch,
+                                        int64_t size,
+                                        const cuda::DeviceFacts &facts) {
+  for (const plan::Variant *variant : variantsFor(launch, facts))
+    if (variant->most() == 0 || size <= int64_t(variant->most()))
+      return variant;
+  return nullptr;
 }
 
 Status CudaProgram::chooseVariant(const plan::Step &step, Call &call,
@@ -60,8 +65,7 @@ Status CudaProgram::chooseVariant(const plan::Step &step, Call &call,
     return failStep(step,
                     "it has no kernel for a size of " + std::to_string(size) +
                         " on a GPU of compute capability " +
-                        std::to_string(driver->facts().major) + "." +
-                        std::to_string(driver->facts().minor),
+                        driver->facts().capability(),
                     StatusCode::Unsupported);
   StatusOr<std::shared_ptr<Module>> module = modules(chosen->segment());
   if (!module.ok())
@@ -92,6 +96,7 @@ Status CudaProgram::addLaunch(const plan::Step &step,
     return failStep(step, "has no kernel on a GPU; compile with --target cuda",
                     StatusCode::Unsupported);
   Call call;
+  call.step = &step;
   QOPT_RETURN_IF_ERROR(chooseVariant(step, call, modules));
   if (launch->arguments())
     for (const plan::Argument *argument : *launch->arguments()) {
@@ -112,104 +117,77 @@ Status CudaProgram::addLaunch(const plan::Step &step,
   return {};
 }
 
-int64_t CudaProgram::pageTableStride() const {
-  const plan::Decoder &decoder = *function->file().plan().decoder();
-  return (int64_t(decoder.context()) + decoder.page() - 1) / decoder.page();
-}
-
-Status CudaProgram::allocateBlocks() {
-  auto place = [](size_t &total, size_t bytes) {
-    size_t begin = total;
-    total += aligned(bytes);
-    return begin;
-  };
-  const plan::Function &f = function->function();
-  const SymbolInputs &sizes = function->inputs();
-  for (uint32_t i = 0; f.inputs() && i < f.inputs()->size(); ++i)
-    layout.inputs.push_back(
-        place(layout.inputBytes, size_t(function->input(i).bytes)));
-  for (uint32_t i = 0; f.outputs() && i < f.outputs()->size(); ++i)
-    layout.outputs.push_back(
-        place(layout.outputBytes, size_t(function->output(i).bytes)));
-  if (f.kind() == plan::FunctionKind::Decoder) {
-    auto sequences = size_t(sizes.sequences);
-    layout.tokenStarts = place(layout.inputBytes, (sequences + 1) * 4);
-    layout.contextStarts = place(layout.inputBytes, sequences * 4);
-    layout.pageTable =
-        place(layout.inputBytes, sequences * size_t(pageTableStride()) * 4);
-    layout.positions = place(layout.inputBytes, size_t(sizes.tokens) * 4);
-    layout.logitRows = place(layout.inputBytes, size_t(sizes.logitRows) * 4);
-  }
-  size_t counterBytes = 0;
-  if (f.steps())
-    for (const plan::Step *step : *f.steps())
-      counterBytes = std::max<size_t>(
-          counterBytes, step->operation_as_Launch()->counter_bytes());
-  using Place = CudaMemory::Place;
-  struct Part {
-    std::unique_ptr<CudaMemory> &memory;
-    size_t bytes;
-    Place place;
-  };
-  for (const Part &part : {Part{staging, layout.inputBytes, Place::Host},
-                           Part{stepBlock, layout.inputBytes, Place::Device},
-                           Part{stagedResults, layout.outputBytes, Place::Host},
-                           Part{results, layout.outputBytes, Place::Device},
-                           Part{counters, counterBytes, Place::Device}}) {
-    auto memory = CudaMemory::allocate(driver, part.bytes, part.place);
-    if (!memory.ok())
-      return memory.status();
-    part.memory = std::move(*memory);
-  }
-  return {};
-}
-
-void CudaProgram::gatherInputs(const LaunchMemory &memory) {
+size_t CudaProgram::gather(const LaunchMemory &memory, plan::StepUse use) {
+  auto *block = static_cast<uint8_t *>(memory.staging);
   for (uint32_t i = 0; i < layout.inputs.size(); ++i)
     if (int64_t bytes = function->input(i).bytes)
-      std::memcpy(staging->data() + layout.inputs[i], memory.inputs[i],
-                  size_t(bytes));
-  if (memory.state)
-    gatherBatch(*memory.state);
+      std::memcpy(block + layout.inputs[i], memory.inputs[i], size_t(bytes));
+  if (!memory.state)
+    return layout.records;
+  gatherBatch(block, *memory.state);
+  return use == plan::StepUse::Sampling ? gatherChoices(block, *memory.state)
+                                        : layout.records;
 }
 
-void CudaProgram::gatherBatch(const DecoderState &state) {
+void CudaProgram::gatherBatch(uint8_t *block, const DecoderState &state) {
   const SymbolInputs &sizes = function->inputs();
   auto put = [&](size_t offset, const int32_t *from, int64_t count) {
     if (count > 0)
-      std::memcpy(staging->data() + offset, from, size_t(count) * 4);
+      std::memcpy(block + offset, from, size_t(count) * 4);
   };
   put(layout.tokenStarts, state.tokenStarts, sizes.sequences + 1);
   put(layout.contextStarts, state.contextStarts, sizes.sequences);
   put(layout.positions, state.positions, sizes.tokens);
   put(layout.logitRows, state.logitRows, sizes.logitRows);
-  int64_t stride = pageTableStride();
+  int64_t stride = layout.pageTableStride;
   int64_t used = std::min(stride, state.pageTableStride);
   for (int64_t s = 0; s < sizes.sequences; ++s)
     put(layout.pageTable + size_t(s * stride) * 4,
         state.pageTable + s * state.pageTableStride, used);
 }
 
+size_t CudaProgram::gatherChoices(uint8_t *block, const DecoderState &state) {
+  int32_t penalised = 0;
+  for (size_t row = 0; row < state.choices.size(); ++row) {
+    const TokenChoice &choice = state.choices[row];
+    const SamplingOptions &options = choice.options;
+    cuda::SamplingRecord record = {
+        options.temperature, options.topP,
+        options.minP,        options.repetitionPenalty,
+        options.topK,        options.repetitionPenalty == 1 ? -1 : penalised,
+        options.seed,        choice.index};
+    std::memcpy(block + layout.records + row * sizeof(record), &record,
+                sizeof(record));
+    if (record.seenRow >= 0)
+      std::memcpy(block + layout.seen + size_t(penalised++) * layout.seenBytes,
+                  choice.seen.data(), layout.seenBytes);
+  }
+  return layout.seen + size_t(penalised) * layout.seenBytes;
+}
+
 uint64_t CudaProgram::addressOf(const Parameter &parameter,
                                 const LaunchMemory &memory) const {
-  auto block = [&](size_t offset) {
-    return stepBlock->deviceAddress() + offset;
-  };
+  auto base = reinterpret_cast<uint64_t>(memory.arena);
+  uint64_t block = base + layout.block;
   switch (parameter.kind) {
   case plan::ArgumentKind::Symbol:
     return parameter.value;
   case plan::ArgumentKind::Counters:
-    return counters->deviceAddress() + parameter.index;
+    return base + parameter.index;
   case plan::ArgumentKind::TokenStarts:
-    return block(layout.tokenStarts);
+    return block + layout.tokenStarts;
   case plan::ArgumentKind::ContextStarts:
-    return block(layout.contextStarts);
+    return block + layout.contextStarts;
   case plan::ArgumentKind::PageTable:
-    return block(layout.pageTable);
+    return block + layout.pageTable;
   case plan::ArgumentKind::Positions:
-    return block(layout.positions);
+    return block + layout.positions;
   case plan::ArgumentKind::LogitRows:
-    return block(layout.logitRows);
+    return block + layout.logitRows;
+  case plan::ArgumentKind::SamplingRecords:
+    return block + layout.records;
+  case plan::ArgumentKind::SeenTokens:
+    return block + layout.seen;
   case plan::ArgumentKind::CachePages:
     return reinterpret_cast<uint64_t>(memory.state->layers[parameter.index]);
   case plan::ArgumentKind::Value:
@@ -223,11 +201,11 @@ uint64_t CudaProgram::addressOf(const Parameter &parameter,
            uint64_t(value.address - segment);
   }
   case Slot::Arena:
-    return reinterpret_cast<uint64_t>(memory.arena) + uint64_t(value.offset);
+    return base + layout.arena + uint64_t(value.offset);
   case Slot::Input:
-    return block(layout.inputs[value.index]) + uint64_t(value.offset);
+    return block + layout.inputs[value.index] + uint64_t(value.offset);
   case Slot::Output:
-    return results->deviceAddress() + layout.outputs[value.index] +
+    return base + layout.results + layout.outputs[value.index] +
            uint64_t(value.offset);
   }
   return 0;
@@ -244,56 +222,79 @@ bool CudaProgram::fillArguments(const LaunchMemory &memory) {
   return changed;
 }
 
-Status CudaProgram::launchAll() {
+Status CudaProgram::launchAll(cuda::DriverStream &stream, plan::StepUse use) {
   std::vector<void *> arguments;
   for (Call &call : calls) {
+    if (call.step->use() != plan::StepUse::Always && call.step->use() != use)
+      continue;
     arguments.clear();
     for (Parameter &parameter : call.parameters)
       arguments.push_back(&parameter.value);
-    QOPT_RETURN_IF_ERROR(driver->launch(call.function, call.shape, arguments));
+    Status started = stream.launch(call.function, call.shape, arguments);
+    if (!started.ok())
+      return failStep(*call.step, started.message(), started.code());
   }
-  return {};
-}
-
-Status CudaProgram::copyOutputs(const LaunchMemory &memory) {
-  if (layout.outputBytes == 0)
-    return {};
-  QOPT_RETURN_IF_ERROR(driver->copyOut(
-      stagedResults->data(), results->deviceAddress(), layout.outputBytes));
-  QOPT_RETURN_IF_ERROR(driver->synchronise());
-  for (uint32_t i = 0; i < layout.outputs.size(); ++i)
-    if (int64_t bytes = function->output(i).bytes)
-      std::memcpy(memory.outputs[i], stagedResults->data() + layout.outputs[i],
-                  size_t(bytes));
   return {};
 }
 
 // The first call launches one by one, the second records: a size that comes
 // once is not worth a graph.
-Status CudaProgram::launch(const LaunchMemory &memory) {
-  gatherInputs(memory);
-  if (layout.inputBytes > 0)
-    QOPT_RETURN_IF_ERROR(driver->copyIn(stepBlock->deviceAddress(),
-                                        staging->data(), layout.inputBytes));
-  bool changed = fillArguments(memory);
-  if (changed)
-    graph.reset();
-  if (graph) {
-    QOPT_RETURN_IF_ERROR(graph->launch());
-  } else if (launched && !changed) {
-    QOPT_RETURN_IF_ERROR(driver->beginRecording());
-    Status recorded = launchAll();
-    StatusOr<std::unique_ptr<cuda::DriverGraph>> made = driver->endRecording();
-    QOPT_RETURN_IF_ERROR(recorded);
+Status CudaProgram::launchRecorded(cuda::DriverStream &stream,
+                                   plan::StepUse use) {
+  Recorded &mine = recorded[size_t(use)];
+  if (!mine.graph && mine.launched) {
+    QOPT_RETURN_IF_ERROR(stream.beginRecording());
+    Status launches = launchAll(stream, use);
+    StatusOr<std::unique_ptr<cuda::DriverGraph>> made = stream.endRecording();
+    QOPT_RETURN_IF_ERROR(launches);
     if (!made.ok())
       return made.status();
-    graph = std::move(*made);
-    QOPT_RETURN_IF_ERROR(graph->launch());
-  } else {
-    QOPT_RETURN_IF_ERROR(launchAll());
+    mine.graph = std::move(*made);
   }
-  launched = true;
-  return copyOutputs(memory);
+  mine.launched = true;
+  return mine.graph ? stream.launch(*mine.graph) : launchAll(stream, use);
+}
+
+Status CudaProgram::copyOutputs(cuda::DriverStream &stream,
+                                const LaunchMemory &memory) {
+  auto *staged = static_cast<uint8_t *>(memory.staging) + layout.blockBytes;
+  uint64_t results = reinterpret_cast<uint64_t>(memory.arena) + layout.results;
+  auto bytesOf = [&](uint32_t i) {
+    return memory.outputs[i] ? size_t(function->output(i).bytes) : 0;
+  };
+  for (uint32_t i = 0; i < layout.outputs.size(); ++i)
+    if (size_t bytes = bytesOf(i))
+      QOPT_RETURN_IF_ERROR(stream.copyOut(staged + layout.outputs[i],
+                                          results + layout.outputs[i], bytes));
+  QOPT_RETURN_IF_ERROR(stream.synchronise());
+  for (uint32_t i = 0; i < layout.outputs.size(); ++i)
+    if (size_t bytes = bytesOf(i))
+      std::memcpy(memory.outputs[i], staged + layout.outputs[i], bytes);
+  return {};
+}
+
+/// The steps besides those that always run.
+static plan::StepUse useOf(const LaunchMemory &memory) {
+  if (!memory.state || memory.state->choices.empty() ||
+      memory.outputs.size() < 2 || !memory.outputs[1])
+    return plan::StepUse::Always;
+  auto greedy = [](const TokenChoice &choice) { return choice.isGreedy(); };
+  return std::ranges::all_of(memory.state->choices, greedy)
+             ? plan::StepUse::Greedy
+             : plan::StepUse::Sampling;
+}
+
+Status CudaProgram::launch(const LaunchMemory &memory) {
+  cuda::DriverStream &stream = static_cast<CudaQueue &>(*memory.queue).stream();
+  plan::StepUse use = useOf(memory);
+  if (size_t bytes = gather(memory, use))
+    QOPT_RETURN_IF_ERROR(
+        stream.copyIn(reinterpret_cast<uint64_t>(memory.arena) + layout.block,
+                      memory.staging, bytes));
+  if (fillArguments(memory))
+    recorded = {};
+  QOPT_RETURN_IF_ERROR(launchRecorded(stream, use));
+  return copyOutputs(stream, memory);
 }
 
 } // namespace qopt::runtime

@@ -1,19 +1,24 @@
 // A bound function as kernel launches. The arguments of every launch are laid
 // out once; what a call brings (inputs, the ragged batch) is gathered in pinned
-// memory and copied in one piece to a fixed place, so that the launches are the
-// same from call to call and are recorded as a graph at the second one.
-//
-//   step block:  | inputs … | token starts | context starts | page table |
-//                | positions | logit rows |     each at a multiple of 256 bytes
+// memory and copied in one piece to a fixed place (StepLayout.h), so that the
+// launches are the same from call to call and are recorded as a graph at the
+// second one. Nothing is allocated here: sessions lend working memory.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_CUDA_CUDAPROGRAM_H
 #define QOPT_RUNTIME_CUDA_CUDAPROGRAM_H
 
 #include "runtime/cuda/CudaDevice.h"
+#include "runtime/cuda/StepLayout.h"
 
+#include <array>
 #include <vector>
 
 namespace qopt::runtime {
+
+/// The variants of a step that this device can run, of the closest
+/// architecture; empty where there are none.
+std::vector<const plan::Variant *> variantsFor(const plan::Launch &launch,
+                                               const cuda::DeviceFacts &facts);
 
 class CudaProgram : public Program {
 public:
@@ -33,48 +38,46 @@ private:
     uint64_t value = 0; ///< what the kernel gets: an address or an i32
   };
   struct Call {
+    const plan::Step *step;
     cuda::Function function;
     cuda::LaunchShape shape;
     std::vector<Parameter> parameters;
     std::shared_ptr<Module> module;
   };
-  /// Bytes of the step block, and where each part begins.
-  struct Block {
-    std::vector<size_t> inputs, outputs;
-    size_t tokenStarts = 0, contextStarts = 0, pageTable = 0, positions = 0,
-           logitRows = 0;
-    size_t inputBytes = 0;  ///< what is copied in
-    size_t outputBytes = 0; ///< what is copied out, a block of its own
+  /// The launches of calls that ask for the same: tokens, drawn or not, or
+  /// logits.
+  struct Recorded {
+    bool launched = false;
+    std::unique_ptr<cuda::DriverGraph> graph;
   };
 
   CudaProgram(std::shared_ptr<const BoundFunction> function,
               std::shared_ptr<cuda::Driver> driver, Constants constants)
       : function(std::move(function)), driver(std::move(driver)),
-        constants(std::move(constants)) {}
+        constants(std::move(constants)),
+        layout(StepLayout::of(*this->function)) {}
 
   Status addLaunch(const plan::Step &step, const Device::ModuleLookup &modules);
   Status chooseVariant(const plan::Step &step, Call &call,
                        const Device::ModuleLookup &modules);
-  Status allocateBlocks();
-  void gatherInputs(const LaunchMemory &memory);
-  void gatherBatch(const DecoderState &state);
+  /// Fills the staged step block; the bytes to copy of it.
+  size_t gather(const LaunchMemory &memory, plan::StepUse use);
+  void gatherBatch(uint8_t *block, const DecoderState &state);
+  size_t gatherChoices(uint8_t *block, const DecoderState &state);
   /// Fills the addresses; true when one differs from the last call.
   bool fillArguments(const LaunchMemory &memory);
   uint64_t addressOf(const Parameter &parameter,
                      const LaunchMemory &memory) const;
-  Status launchAll();
-  Status copyOutputs(const LaunchMemory &memory);
-  int64_t pageTableStride() const;
+  Status launchAll(cuda::DriverStream &stream, plan::StepUse use);
+  Status launchRecorded(cuda::DriverStream &stream, plan::StepUse use);
+  Status copyOutputs(cuda::DriverStream &stream, const LaunchMemory &memory);
 
   std::shared_ptr<const BoundFunction> function;
   std::shared_ptr<cuda::Driver> driver;
   Constants constants;
+  StepLayout layout;
   std::vector<Call> calls;
-  Block layout;
-  std::unique_ptr<CudaMemory> staging, stepBlock, results, stagedResults,
-      counters;
-  std::unique_ptr<cuda::DriverGraph> graph;
-  bool launched = false;
+  std::array<Recorded, 3> recorded; ///< by plan::StepUse
 };
 
 } // namespace qopt::runtime

@@ -1,8 +1,8 @@
-// What the GPU device needs of a driver, and no more: memory, copies, modules,
-// launches in one stream, and launches recorded as a graph. The CUDA driver is
-// one implementation (CudaLibrary.h), the emulator another
-// (runtime/emulator/EmulatorDriver.h). All calls of one driver object come from
-// one thread at a time; errors name the driver's call and its code.
+// What the GPU device needs of a driver, and no more: memory, modules, and
+// streams of copies and launches, which may be recorded as a graph. The CUDA
+// driver is one implementation (CudaLibrary.h), the emulator another
+// (runtime/emulator/EmulatorDriver.h). A driver may be called from any thread,
+// a stream from one at a time; errors name the driver's call and its code.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_CUDA_DRIVER_H
 #define QOPT_RUNTIME_CUDA_DRIVER_H
@@ -28,6 +28,11 @@ struct DeviceFacts {
   int multiprocessors = 0;
   size_t memory = 0;         ///< bytes, all of it
   size_t sharedPerBlock = 0; ///< bytes that a kernel may ask for
+
+  /// "9.0"
+  std::string capability() const {
+    return std::to_string(major) + "." + std::to_string(minor);
+  }
 };
 
 /// A kernel of a loaded module; owned by the module.
@@ -50,11 +55,29 @@ public:
   virtual StatusOr<Function> function(const std::string &name) = 0;
 };
 
-/// Launches that were recorded; starts them again, with the same arguments.
+/// Launches that were recorded, with the arguments that they had then.
 class DriverGraph {
 public:
   virtual ~DriverGraph() = default;
-  virtual Status launch() = 0;
+};
+
+/// Copies and launches that happen in the order of the calls; other streams do
+/// not wait for them. Host memory of a copy must live until `synchronise`.
+class DriverStream {
+public:
+  virtual ~DriverStream() = default;
+  virtual Status copyIn(Address to, const void *from, size_t bytes) = 0;
+  virtual Status copyOut(void *to, Address from, size_t bytes) = 0;
+  virtual Status clear(Address address, size_t bytes) = 0;
+  virtual Status launch(Function function, const LaunchShape &shape,
+                        std::span<void *const> arguments) = 0;
+  /// What follows is recorded, not run, until `endRecording`, which must come
+  /// whatever fails in between.
+  virtual Status beginRecording() = 0;
+  virtual StatusOr<std::unique_ptr<DriverGraph>> endRecording() = 0;
+  virtual Status launch(DriverGraph &graph) = 0;
+  /// Waits for all of it; what failed meanwhile is said here.
+  virtual Status synchronise() = 0;
 };
 
 class Driver {
@@ -71,18 +94,7 @@ public:
   /// Host memory that copies are fast with, 4 KiB-aligned.
   virtual StatusOr<void *> allocateHost(size_t bytes) = 0;
   virtual void releaseHost(void *memory) = 0;
-
-  // In the stream's order. Host memory of a copy must live until
-  // `synchronise`.
-  virtual Status copyIn(Address to, const void *from, size_t bytes) = 0;
-  virtual Status copyOut(void *to, Address from, size_t bytes) = 0;
-  virtual Status clear(Address address, size_t bytes) = 0;
-  virtual Status launch(Function function, const LaunchShape &shape,
-                        std::span<void *const> arguments) = 0;
-  /// What follows is recorded, not run, until `endRecording`.
-  virtual Status beginRecording() = 0;
-  virtual StatusOr<std::unique_ptr<DriverGraph>> endRecording() = 0;
-  virtual Status synchronise() = 0;
+  virtual StatusOr<std::unique_ptr<DriverStream>> createStream() = 0;
 
   /// Whether machine code is run; else only PTX text.
   virtual bool runsMachineCode() const { return true; }

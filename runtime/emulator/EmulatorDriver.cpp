@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/EmulatorDriver.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <vector>
 
 namespace qopt::emulator {
@@ -38,20 +40,14 @@ private:
 
 using Work = std::function<Status()>;
 
-class RecordedWork : public cuda::DriverGraph {
-public:
+struct RecordedWork : cuda::DriverGraph {
   explicit RecordedWork(std::vector<Work> work) : work(std::move(work)) {}
-  Status launch() override {
-    for (const Work &part : work)
-      QOPT_RETURN_IF_ERROR(part());
-    return {};
-  }
-
-private:
   std::vector<Work> work;
 };
 
-class EmulatorDriver : public cuda::Driver {
+/// The device. One thing happens at a time: a launch needs its memory to stay.
+class EmulatorDriver : public cuda::Driver,
+                       public std::enable_shared_from_this<EmulatorDriver> {
 public:
   explicit EmulatorDriver(EmulatorOptions options)
       : options(std::move(options)) {
@@ -66,8 +62,15 @@ public:
   const char *name() const override { return "emulator"; }
   const cuda::DeviceFacts &facts() const override { return deviceFacts; }
 
-  StatusOr<size_t> freeMemory() override { return deviceFacts.memory - used; }
+  StatusOr<size_t> freeMemory() override {
+    std::lock_guard lock(mutex);
+    return deviceFacts.memory - used;
+  }
   StatusOr<cuda::Address> allocate(size_t bytes) override {
+    std::lock_guard lock(mutex);
+    if (bytes > deviceFacts.memory - used)
+      return Status(StatusCode::OutOfResources,
+                    "the emulated memory is used up");
     StatusOr<uint64_t> address = memory.allocate(bytes);
     if (!address.ok())
       return address.status();
@@ -76,6 +79,7 @@ public:
     return cuda::Address(*address);
   }
   void release(cuda::Address address) override {
+    std::lock_guard lock(mutex);
     auto found = sizes.find(address);
     if (found == sizes.end())
       return;
@@ -93,36 +97,16 @@ public:
   }
   void releaseHost(void *host) override { std::free(host); }
 
-  Status copyIn(cuda::Address to, const void *from, size_t bytes) override {
-    return perform([this, to, from, bytes] {
-      return bytes ? memory.write(to, from, bytes) : Status();
-    });
+  StatusOr<std::unique_ptr<cuda::DriverStream>> createStream() override;
+  /// Runs something now.
+  Status perform(const Work &work) {
+    std::lock_guard lock(mutex);
+    return work();
   }
-  Status copyOut(void *to, cuda::Address from, size_t bytes) override {
-    return perform([this, to, from, bytes] {
-      return bytes ? memory.read(to, from, bytes) : Status();
-    });
-  }
-  Status clear(cuda::Address address, size_t bytes) override {
-    return perform([this, address, zeros = std::vector<uint8_t>(bytes)] {
-      return memory.write(address, zeros.data(), zeros.size());
-    });
-  }
-
-  Status launch(cuda::Function function, const cuda::LaunchShape &shape,
-                std::span<void *const> arguments) override;
-
-  Status beginRecording() override {
-    recording = true;
-    recorded.clear();
-    return {};
-  }
-  StatusOr<std::unique_ptr<cuda::DriverGraph>> endRecording() override {
-    recording = false;
-    return std::unique_ptr<cuda::DriverGraph>(
-        std::make_unique<RecordedWork>(std::move(recorded)));
-  }
-  Status synchronise() override { return {}; }
+  /// The launch of a kernel with the arguments' values of now.
+  StatusOr<Work> prepare(cuda::Function function,
+                         const cuda::LaunchShape &shape,
+                         std::span<void *const> arguments);
 
   bool runsMachineCode() const override { return false; }
   StatusOr<std::unique_ptr<cuda::DriverModule>>
@@ -136,27 +120,85 @@ public:
                       std::to_string(deviceFacts.sharedPerBlock));
   }
 
+  EmulatorOptions options;
+  Memory memory;
+
 private:
-  /// Everything is done at once, or kept for the graph.
+  std::mutex mutex;
+  cuda::DeviceFacts deviceFacts;
+  std::map<uint64_t, size_t> sizes; ///< of allocations
+  size_t used = 0;
+};
+
+/// Everything is done at once, or kept for the graph.
+class EmulatedStream : public cuda::DriverStream {
+public:
+  explicit EmulatedStream(std::shared_ptr<EmulatorDriver> driver)
+      : driver(std::move(driver)) {}
+
+  Status copyIn(cuda::Address to, const void *from, size_t bytes) override {
+    return perform([&memory = driver->memory, to, from, bytes] {
+      return bytes ? memory.write(to, from, bytes) : Status();
+    });
+  }
+  Status copyOut(void *to, cuda::Address from, size_t bytes) override {
+    return perform([&memory = driver->memory, to, from, bytes] {
+      return bytes ? memory.read(to, from, bytes) : Status();
+    });
+  }
+  Status clear(cuda::Address address, size_t bytes) override {
+    return perform([&memory = driver->memory, address, bytes] {
+      const std::vector<uint8_t> zeros(std::min<size_t>(bytes, 1 << 20));
+      for (size_t done = 0; done < bytes; done += zeros.size())
+        QOPT_RETURN_IF_ERROR(
+            memory.write(address + done, zeros.data(),
+                         std::min(zeros.size(), bytes - done)));
+      return Status();
+    });
+  }
+  Status launch(cuda::Function function, const cuda::LaunchShape &shape,
+                std::span<void *const> arguments) override {
+    StatusOr<Work> work = driver->prepare(function, shape, arguments);
+    return work.ok() ? perform(std::move(*work)) : work.status();
+  }
+  Status beginRecording() override {
+    recording = true;
+    recorded.clear();
+    return {};
+  }
+  StatusOr<std::unique_ptr<cuda::DriverGraph>> endRecording() override {
+    recording = false;
+    return std::unique_ptr<cuda::DriverGraph>(
+        std::make_unique<RecordedWork>(std::move(recorded)));
+  }
+  Status launch(cuda::DriverGraph &graph) override {
+    for (const Work &part : static_cast<RecordedWork &>(graph).work)
+      QOPT_RETURN_IF_ERROR(driver->perform(part));
+    return {};
+  }
+  Status synchronise() override { return {}; }
+
+private:
   Status perform(Work work) {
     if (!recording)
-      return work();
+      return driver->perform(work);
     recorded.push_back(std::move(work));
     return {};
   }
 
-  EmulatorOptions options;
-  cuda::DeviceFacts deviceFacts;
-  Memory memory;
-  std::map<uint64_t, size_t> sizes; ///< of allocations
-  size_t used = 0;
+  std::shared_ptr<EmulatorDriver> driver;
   bool recording = false;
   std::vector<Work> recorded;
 };
 
-Status EmulatorDriver::launch(cuda::Function function,
-                              const cuda::LaunchShape &shape,
-                              std::span<void *const> arguments) {
+StatusOr<std::unique_ptr<cuda::DriverStream>> EmulatorDriver::createStream() {
+  return std::unique_ptr<cuda::DriverStream>(
+      std::make_unique<EmulatedStream>(shared_from_this()));
+}
+
+StatusOr<Work> EmulatorDriver::prepare(cuda::Function function,
+                                       const cuda::LaunchShape &shape,
+                                       std::span<void *const> arguments) {
   const Kernel &kernel = static_cast<LoadedKernel *>(function.handle)->kernel;
   if (kernel.parameters() != arguments.size())
     return Status(StatusCode::Internal,
@@ -169,7 +211,7 @@ Status EmulatorDriver::launch(cuda::Function function,
     std::memcpy(buffer.data() + kernel.parameterOffset(i), arguments[i],
                 kernel.parameterBytes(i));
   Extent grid = {shape.grid[0], shape.grid[1], shape.grid[2]};
-  return perform([this, &kernel, grid, shape, buffer = std::move(buffer)] {
+  return Work([this, &kernel, grid, shape, buffer = std::move(buffer)] {
     StatusOr<Statistics> statistics = qopt::emulator::launch(
         kernel, grid, {shape.block, 1, 1}, shape.sharedBytes, buffer, memory,
         options.launch);
@@ -186,6 +228,7 @@ EmulatorDriver::load(std::span<const uint8_t> image) {
     return Status(StatusCode::Unsupported,
                   "the emulator runs PTX, not machine code");
   std::string text(image.begin(), image.end());
+  std::lock_guard lock(mutex);
   StatusOr<std::unique_ptr<Module>> module =
       Module::parse(std::move(text), memory);
   if (!module.ok())

@@ -314,7 +314,9 @@ private:
                     what);
       };
       // The table must be there before operands are read from it.
+      bool always = step.use() == plan::StepUse::Always;
       if (!known(step.operation_type()) || !step.operation() ||
+          !known(step.use()) || (!always && !isDecoder()) ||
           !verifyAttributes(step))
         return failStep("is not valid");
       std::vector<StepOperand> operands = operandsOf(step);
@@ -330,8 +332,10 @@ private:
             !written[roots[operand.value]])
           return failStep("reads what no step has written");
       }
+      // What a step writes that may not run is for the caller alone.
       for (StepOperand operand : operands)
-        if (operand.access == Access::Write)
+        if (operand.access == Access::Write &&
+            (always || rootStorage(operand.value) == plan::Storage::Output))
           written[roots[operand.value]] = true;
     }
     for (uint32_t i = 0; i < sizeOf(function.outputs()); ++i)
@@ -354,8 +358,9 @@ Status verifyDecoder(const plan::Plan &plan) {
   if (decoder.function() >= sizeOf(plan.functions()))
     return bad("the decoder names a function that does not exist");
   const plan::Function &function = *plan.functions()->Get(decoder.function());
+  uint32_t outputs = sizeOf(function.outputs());
   if (function.kind() != plan::FunctionKind::Decoder ||
-      sizeOf(function.inputs()) != 1 || sizeOf(function.outputs()) != 1)
+      sizeOf(function.inputs()) != 1 || outputs < 1 || outputs > 2)
     return bad("the decoder's function has the wrong signature");
   if (decoder.page() == 0 || decoder.page() > 4096 || decoder.context() == 0 ||
       decoder.vocabulary() == 0)

@@ -31,6 +31,12 @@ public:
   }
 };
 
+/// A launch has ended when it returns.
+class HostQueue : public DeviceQueue {
+public:
+  Status synchronise() override { return {}; }
+};
+
 int64_t rowBytes(int64_t columns) {
   return host::QuantizedLayout{columns}.rowBytes();
 }
@@ -79,6 +85,25 @@ HostDevice::load(std::span<const uint8_t> code) {
     return object.status();
   return std::shared_ptr<Module>(
       std::make_shared<HostModule>(std::move(*object)));
+}
+
+StatusOr<std::unique_ptr<DeviceQueue>> HostDevice::makeQueue() {
+  return std::unique_ptr<DeviceQueue>(std::make_unique<HostQueue>());
+}
+
+StatusOr<std::vector<std::shared_ptr<Module>>>
+HostDevice::loadCode(const plan::Function &function,
+                     const ModuleLookup &modules) {
+  std::vector<std::shared_ptr<Module>> loaded;
+  if (const auto *steps = function.steps())
+    for (const plan::Step *step : *steps)
+      if (const plan::Generated *generated = step->operation_as_Generated()) {
+        auto module = modules(generated->segment());
+        if (!module.ok())
+          return module.status();
+        loaded.push_back(std::move(*module));
+      }
+  return loaded;
 }
 
 StatusOr<std::unique_ptr<Program>>

@@ -31,12 +31,27 @@ public:
   StatusOr<std::unique_ptr<DeviceMemory>> allocateHost(size_t bytes) override {
     return allocate(bytes);
   }
+  StatusOr<std::unique_ptr<DeviceQueue>> makeQueue() override;
   StatusOr<std::shared_ptr<Module>>
   load(std::span<const uint8_t> code) override;
+  StatusOr<std::vector<std::shared_ptr<Module>>>
+  loadCode(const plan::Function &function,
+           const ModuleLookup &modules) override;
+  bool hasOwnMemory() const override { return false; }
+  Status requireMemory(std::span<const MemoryPart>) override { return {}; }
+  size_t constantBytes(const ArtifactFile &, const plan::Function &) override {
+    return 0;
+  }
+  StatusOr<std::vector<std::shared_ptr<DeviceMemory>>>
+  loadConstants(const ArtifactFile &, const plan::Function &) override {
+    return std::vector<std::shared_ptr<DeviceMemory>>();
+  }
+  WorkingMemory workingMemory(const BoundFunction &function) const override {
+    return {size_t(function.arenaBytes()), 0};
+  }
   StatusOr<std::unique_ptr<Program>>
   prepare(std::shared_ptr<const BoundFunction> function,
           const ModuleLookup &modules) override;
-  Status synchronise() override { return {}; }
   QuantizedRowBytes quantizedRowBytes() const override;
   StatusOr<int64_t> cachePageBytes(const plan::CacheLayer &layer,
                                    int64_t page) const override;

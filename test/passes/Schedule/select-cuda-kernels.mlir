@@ -62,6 +62,31 @@ func.func @step(%q: tensor<?x8x64xf16>, %k: tensor<?x4x64xf16>, %v: tensor<?x4x6
 
 // -----
 
+// The end of a decoder chooses tokens: the largest logit, shared by blocks where rows are few, and draws.
+// CHECK-LABEL: func @logits
+// CHECK: return
+// CHECK-SAME: qopt.kernels = [#qopt.kernel<argmax, sm_90a, most = 64, {blocks_per_row = 8, threads = 256}>,
+// CHECK-SAME: #qopt.kernel<argmax, sm_90a, {blocks_per_row = 1, threads = 256}>, #qopt.kernel<sampling, sm_90a, {threads = 1024}>
+func.func @logits(%x: tensor<?x32000xf32>) -> tensor<?x32000xf32> attributes {qopt.decoder} {
+  return %x : tensor<?x32000xf32>
+}
+
+// -----
+
+// A graph gives its logits, and a vocabulary beyond what a kernel draws from leaves the choice to the host.
+// CHECK-LABEL: func @graph
+// CHECK-NOT: qopt.kernels
+// CHECK-LABEL: func @large
+// CHECK-NOT: qopt.kernels
+func.func @graph(%x: tensor<?x32000xf32>) -> tensor<?x32000xf32> {
+  return %x : tensor<?x32000xf32>
+}
+func.func @large(%x: tensor<?x300000xf32>) -> tensor<?x300000xf32> attributes {qopt.decoder} {
+  return %x : tensor<?x300000xf32>
+}
+
+// -----
+
 func.func @wide(%x: tensor<?x4096xf32>, %scale: tensor<4096xf32>) -> tensor<?x4096xf32> {
   // expected-error @+1 {{activations are f16 or bf16}}
   %y = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x4096xf32>, tensor<4096xf32> -> tensor<?x4096xf32>

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/cuda/StepLayout.h"
+
+#include "runtime/cuda/SamplingRecord.h"
+
+#include <algorithm>
+
+namespace qopt::runtime {
+
+static size_t aligned(size_t bytes) {
+  constexpr size_t alignment = 256;
+  return (bytes + alignment - 1) & ~(alignment - 1);
+}
+
+/// Sets a part aside.
+static size_t place(size_t &total, size_t bytes) {
+  size_t begin = total;
+  total += aligned(bytes);
+  return begin;
+}
+
+static void placeBatch(StepLayout &layout, const BoundFunction &function) {
+  const plan::Decoder &decoder = *function.file().plan().decoder();
+  const SymbolInputs &sizes = function.inputs();
+  auto sequences = size_t(sizes.sequences), rows = size_t(sizes.logitRows);
+  layout.pageTableStride =
+      (int64_t(decoder.context()) + decoder.page() - 1) / decoder.page();
+  layout.seenBytes = (size_t(decoder.vocabulary()) + 31) / 32 * 4;
+  size_t &total = layout.blockBytes;
+  layout.tokenStarts = place(total, (sequences + 1) * 4);
+  layout.contextStarts = place(total, sequences * 4);
+  layout.pageTable =
+      place(total, sequences * size_t(layout.pageTableStride) * 4);
+  layout.positions = place(total, size_t(sizes.tokens) * 4);
+  layout.logitRows = place(total, rows * 4);
+  bool chooses = layout.outputs.size() > 1;
+  layout.records =
+      place(total, chooses ? rows * sizeof(cuda::SamplingRecord) : 0);
+  layout.seen = place(total, chooses ? rows * layout.seenBytes : 0);
+}
+
+StepLayout StepLayout::of(const BoundFunction &function) {
+  StepLayout layout;
+  const plan::Function &f = function.function();
+  for (uint32_t i = 0; f.inputs() && i < f.inputs()->size(); ++i)
+    layout.inputs.push_back(
+        place(layout.blockBytes, size_t(function.input(i).bytes)));
+  for (uint32_t i = 0; f.outputs() && i < f.outputs()->size(); ++i)
+    layout.outputs.push_back(
+        place(layout.resultBytes, size_t(function.output(i).bytes)));
+  layout.records = layout.seen = layout.blockBytes;
+  if (f.kind() == plan::FunctionKind::Decoder)
+    placeBatch(layout, function);
+  if (f.steps())
+    for (const plan::Step *step : *f.steps())
+      if (const plan::Launch *launch = step->operation_as_Launch())
+        layout.counterBytes =
+            std::max<size_t>(layout.counterBytes, launch->counter_bytes());
+  layout.total.host = layout.blockBytes + layout.resultBytes;
+  size_t &total = layout.total.device;
+  place(total, layout.counterBytes);
+  layout.block = place(total, layout.blockBytes);
+  layout.results = place(total, layout.resultBytes);
+  layout.arena = place(total, size_t(function.arenaBytes()));
+  return layout;
+}
+
+} // namespace qopt::runtime

@@ -1,0 +1,100 @@
+"""GPU artifacts through the CUDA device, with a driver that needs no GPU: it runs PTX on the emulator, records every call,
+and fails where a test asks for it (standin/Standin.h)."""
+
+import json
+import os
+import pathlib
+
+import pytest
+
+UNSUPPORTED, RESOURCES, BAD_ARTIFACT, INTERNAL = 4, 7, 8, 70
+BUILD = pathlib.Path(os.environ.get("QOPT_BUILD", pathlib.Path(__file__).resolve().parents[3] / "build"))
+STANDIN = BUILD / "test/bin/libqopt_standin.so"
+PROMPT = ("--prompt", "Once upon a time", "--max-tokens", 6, "--json")
+
+
+@pytest.fixture(scope="module")
+def compiled(tool, stories, tmp_path_factory):
+    """compiled("sm_90a") is the model's artifact for an architecture, as PTX alone."""
+    folder, made = tmp_path_factory.mktemp("standin"), {}
+
+    def compile_once(arch):
+        if arch not in made:
+            made[arch] = folder / f"{arch}.qopt"
+            options = ("--target", "cuda", "--arch", arch, "-o", made[arch])
+            tool("qopt-compile", stories, *options, environment={"QOPT_PTXAS": "no-such-ptxas"})
+        return made[arch]
+
+    return compile_once
+
+
+def environment(settings="", **more):
+    return {"QOPT_CUDA_DRIVER": str(STANDIN), "QOPT_STANDIN": settings, **more}
+
+
+def test_the_engine(tool, compiled):
+    """Every case of cuda-engine.cpp."""
+    done = tool(
+        "cuda-engine", environment={**environment(), "QOPT_ARTIFACT": str(compiled("sm_90a"))}, check=False
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90a"])
+def test_text_equals_the_host(tool, compiled, stories_artifact, arch):
+    expected = json.loads(tool("qopt-run", stories_artifact, *PROMPT).stdout)["tokens"]
+    found = tool("qopt-run", compiled(arch), *PROMPT, environment=environment())
+    assert json.loads(found.stdout)["tokens"] == expected
+
+
+def test_every_call_is_paired(tool, compiled, tmp_path):
+    log = tmp_path / "calls"
+    tool("qopt-run", compiled("sm_90a"), *PROMPT, environment=environment(QOPT_STANDIN_LOG=str(log)))
+    calls = [line.split()[0] for line in log.read_text().splitlines()]
+    for made, released in (
+        ("cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2"),
+        ("cuMemAlloc_v2", "cuMemFree_v2"),
+        ("cuMemAllocHost_v2", "cuMemFreeHost"),
+        ("cuModuleLoadDataEx", "cuModuleUnload"),
+        ("cuStreamCreate", "cuStreamDestroy_v2"),
+        ("cuStreamBeginCapture_v2", "cuStreamEndCapture"),
+        ("cuGraphInstantiateWithFlags", "cuGraphExecDestroy"),
+    ):
+        assert calls.count(made) == calls.count(released) > 0, made
+
+
+@pytest.mark.parametrize(
+    ("settings", "arch", "code", "message"),
+    [
+        ("version=12020", "sm_90a", UNSUPPORTED, "the CUDA driver is for CUDA 12.2; expected 12.3 or later: update"),
+        ("devices=0", "sm_90a", UNSUPPORTED, "the CUDA driver does not start: cuInit failed: CUDA_ERROR_NO_DEVICE"),
+        ("capability=7.5", "sm_80", UNSUPPORTED, "compute capability 7.5; expected 8.0 or later"),
+        ("capability=8.6", "sm_90a", UNSUPPORTED, "kernels for sm_90a; the GPU (stand-in GPU) has compute capability"),
+        ("capability=10.0", "sm_90a", UNSUPPORTED, "compile the model again with --arch sm_100"),
+        ("memory=200000", "sm_90a", RESOURCES, "the GPU (stand-in GPU) has 200.00 kB free and "),
+        ("fail=cuModuleLoadDataEx:1:218", "sm_90a", BAD_ARTIFACT, "CUDA_ERROR_INVALID_PTX (as the test asked); compile"),
+        ("fail=cuModuleLoadDataEx:1:222", "sm_90a", UNSUPPORTED, "update the NVIDIA driver, or compile the model where"),
+        ("fail=cuLaunchKernelEx:30:701", "sm_90a", INTERNAL, "cuLaunchKernelEx failed: CUDA_ERROR_LAUNCH_OUT_OF_RES"),
+        ("fault=30:700", "sm_90a", INTERNAL, "cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS"),
+    ],
+)
+def test_errors(tool, compiled, settings, arch, code, message):
+    """Each failure is one line that names what, expected and got, and has its exit code."""
+    failed = tool("qopt-run", compiled(arch), *PROMPT, environment=environment(settings), check=False)
+    assert (failed.returncode, failed.stdout) == (code, ""), failed.stderr
+    assert message in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1 and failed.stderr.startswith("error: ")
+
+
+def test_machine_code_that_does_not_load_is_an_error(tool, stories, tmp_path):
+    """The PTX beside it is not taken in silence: what a user measured would be other code than what was assembled."""
+    compiled = tool("qopt-compile", stories, "--target", "cuda", "-o", tmp_path / "m.qopt")
+    if "PTX only" in compiled.stderr:
+        pytest.skip("there is no ptxas here")
+    log = tmp_path / "calls"
+    options = environment("fail=cuModuleLoadDataEx:1:200", QOPT_STANDIN_LOG=str(log))
+    failed = tool("qopt-run", tmp_path / "m.qopt", *PROMPT, environment=options, check=False)
+    assert failed.returncode == BAD_ARTIFACT
+    assert "cubin for sm_90a: cuModuleLoadDataEx failed: CUDA_ERROR_INVALID_IMAGE" in failed.stderr
+    loads = [line for line in log.read_text().splitlines() if line.startswith("cuModuleLoadDataEx")]
+    assert loads == ["cuModuleLoadDataEx cubin result=200"]
