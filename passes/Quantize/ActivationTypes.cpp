@@ -26,11 +26,14 @@ private:
   ElementsAttr changed(ElementsAttr value) const;
   void castUses(Value value);
   void changeOperation(Operation *op);
+  void castOperands();
   void castResults();
 
   func::FuncOp function;
   const passes::TypeChange &change;
   OpBuilder builder;
+  /// Operands of kept operations that changed, and their types before.
+  SmallVector<std::pair<OpOperand *, Type>> keptOperands;
 };
 
 } // namespace
@@ -58,12 +61,14 @@ ElementsAttr Rewriter::changed(ElementsAttr value) const {
 }
 
 /// True where an operation of the qopt dialect reads a vector of parameters (a
-/// scale, a bias, frequencies) or a rotary table, which kernels take in any
-/// type.
+/// scale, a bias, frequencies), a rotary table or a mask, which kernels take in
+/// any type.
 static bool readsParameters(OpOperand &use) {
   auto type = dyn_cast<RankedTensorType>(use.get().getType());
   if (auto rotary = dyn_cast<ir::RotaryOp>(use.getOwner()))
     return use.getOperandNumber() > 0;
+  if (auto attention = dyn_cast<ir::AttentionOp>(use.getOwner()))
+    return use.get() == attention.getMask();
   return type && type.getRank() == 1 &&
          isa<ir::QOptDialect>(use.getOwner()->getDialect());
 }
@@ -73,7 +78,8 @@ static bool readsParameters(OpOperand &use) {
 void Rewriter::castUses(Value value) {
   SmallVector<OpOperand *> uses;
   for (OpOperand &use : value.getUses())
-    if (!readsParameters(use))
+    if (!readsParameters(use) && !isa<func::ReturnOp>(use.getOwner()) &&
+        !change.keeps(use.getOwner()))
       uses.push_back(&use);
   if (uses.empty())
     return;
@@ -110,6 +116,17 @@ void Rewriter::changeOperation(Operation *op) {
   }
 }
 
+/// What a kept operation reads has the type that it had.
+void Rewriter::castOperands() {
+  for (auto [operand, type] : keptOperands)
+    if (operand->get().getType() != type) {
+      Operation *op = operand->getOwner();
+      builder.setInsertionPoint(op);
+      operand->set(
+          onnx::CastOp::create(builder, op->getLoc(), type, operand->get()));
+    }
+}
+
 /// A function gives its results in the types of its signature.
 void Rewriter::castResults() {
   for (Block &block : function.getBody())
@@ -131,10 +148,14 @@ void Rewriter::run() {
     if (op == function || isa<ir::WeightOp>(op) ||
         op->hasTrait<OpTrait::IsTerminator>())
       return;
-    if (op->hasTrait<OpTrait::ConstantLike>() || change.keeps(op))
+    if (op->hasTrait<OpTrait::ConstantLike>() || change.keeps(op)) {
       llvm::append_range(kept, op->getResults());
-    else
+      for (OpOperand &operand : op->getOpOperands())
+        if (isChanged(operand.get()))
+          keptOperands.emplace_back(&operand, operand.get().getType());
+    } else {
       operations.push_back(op);
+    }
   });
   for (Value value : kept)
     if (isChanged(value)) {
@@ -143,6 +164,7 @@ void Rewriter::run() {
     }
   for (Operation *op : operations)
     changeOperation(op);
+  castOperands();
   castResults();
 }
 

@@ -9,7 +9,8 @@
 
 namespace qopt::passes {
 
-/// Which types change, to which, and the operations whose results do not.
+/// Which types change, to which, and the operations that go on reading and
+/// writing what they did.
 struct TypeChange {
   llvm::function_ref<bool(mlir::Type element)> changes;
   mlir::FloatType to;
@@ -17,7 +18,8 @@ struct TypeChange {
 };
 
 /// Weights, caches, and vectors that a kernel reads as parameters stay as they
-/// are; casts at both ends keep the signature.
+/// are; casts at both ends keep the signature, and casts around operations that
+/// are kept give them their types.
 void changeActivations(mlir::func::FuncOp function, const TypeChange &change);
 
 } // namespace qopt::passes

@@ -67,10 +67,11 @@ def WidenActivationsPass : Pass<"qopt-widen-activations", "::mlir::func::FuncOp"
 def NarrowActivationsPass : Pass<"qopt-narrow-activations", "::mlir::func::FuncOp"> {
   let summary = "compute in 16 bits";
   let description = [{
-    Before: a function that computes in f32 (WidenActivations). After: its values are f16 or bf16 between the inputs and the
-    outputs; angles of rotary embeddings stay f32, and a linear whose result is converted to f32 gives f32 itself.
-    Numerics: changes results: every value is rounded to 16 bits where it is written. Method: types of values are replaced
-    in place. Example: test/passes/Quantize/narrow-activations.mlir.
+    Before: a function that computes in f32 (WidenActivations). After: what qopt ops read and write is f16 or bf16, and what
+    onnx ops merely move, add or scale of it; all other onnx ops and the angles of rotary embeddings stay f32, and a linear
+    whose result is converted to f32 gives f32 itself. Numerics: changes results: every value of a kernel is rounded to 16
+    bits where it is written. Method: types of values are replaced in place. Example:
+    test/passes/Quantize/narrow-activations.mlir.
   }];
   let options = [Option<"type", "type", "std::string", /*default=*/"\"f32\"", "f16 or bf16; f32: nothing changes">];
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];

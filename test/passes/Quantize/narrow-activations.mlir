@@ -35,3 +35,28 @@ func.func @logits(%x: tensor<?x16xf32>) -> tensor<?x8xf32> {
   %y = qopt.linear %x, %w : tensor<?x16xf32>, !qopt.weight<8x16, f32> -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
+
+// Sums and moves of what kernels exchange stay as narrow as it is; other arithmetic is done in f32.
+// CHECK-LABEL: @others
+func.func @others(%ids: tensor<?xi32>, %m: tensor<?x16xf32>) -> tensor<?x16xf32> {
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<16x16xf32>) : !qopt.weight<16x16, f32>
+  %lowest = onnx.Constant dense<-3.4e+38> : tensor<f32>
+  %half = onnx.Constant dense<0.5> : tensor<f32>
+  // CHECK: %[[H:.*]] = qopt.embedding {{.*}} -> tensor<?x16xf16>
+  %h = qopt.embedding %ids, %w : tensor<?xi32>, !qopt.weight<16x16, f32> -> tensor<?x16xf32>
+  // CHECK: %[[SCALED:.*]] = onnx.Mul %[[H]], {{.*}} -> tensor<?x16xf16>
+  %scaled = onnx.Mul %h, %half : (tensor<?x16xf32>, tensor<f32>) -> tensor<?x16xf32>
+  // CHECK: %[[SUM:.*]] = onnx.Add %[[SCALED]], %[[H]] {{.*}} -> tensor<?x16xf16>
+  %sum = onnx.Add %scaled, %h : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  // CHECK: %[[MASK:.*]] = onnx.Mul %arg1, {{.*}} -> tensor<?x16xf32>
+  %mask = onnx.Mul %m, %lowest : (tensor<?x16xf32>, tensor<f32>) -> tensor<?x16xf32>
+  // CHECK: %[[WIDE:.*]] = onnx.Cast %[[SUM]] : (tensor<?x16xf16>) -> tensor<?x16xf32>
+  // CHECK: %[[MASKED:.*]] = onnx.Add %[[WIDE]], %[[MASK]] {{.*}} -> tensor<?x16xf32>
+  %masked = onnx.Add %sum, %mask : (tensor<?x16xf32>, tensor<?x16xf32>) -> tensor<?x16xf32>
+  // CHECK: %[[SOFT:.*]] = onnx.Softmax %[[MASKED]] {{.*}} -> tensor<?x16xf32>
+  %soft = onnx.Softmax %masked : (tensor<?x16xf32>) -> tensor<?x16xf32>
+  // CHECK: %[[X:.*]] = onnx.Cast %[[SOFT]] : (tensor<?x16xf32>) -> tensor<?x16xf16>
+  // CHECK: qopt.linear %[[X]]
+  %y = qopt.linear %soft, %w : tensor<?x16xf32>, !qopt.weight<16x16, f32> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
