@@ -95,6 +95,11 @@ void addLowerStage(OpPassManager &manager) {
   manager.addPass(createCanonicalizerPass());
 }
 
+void addCudaLowerStage(OpPassManager &manager) {
+  manager.addNestedPass<func::FuncOp>(createLowerGenericPass());
+  addLowerStage(manager);
+}
+
 void addHostScheduleStage(OpPassManager &manager) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createSelectFusedKernelsPass());
@@ -161,6 +166,8 @@ void registerPasses() {
   PassPipelineRegistration<>("qopt-lower-stage",
                              "from onnx and qopt to kernels and their calls",
                              addLowerStage);
+  PassPipelineRegistration<>("qopt-cuda-lower-stage", "the same, for GPUs",
+                             addCudaLowerStage);
   PassPipelineRegistration<RaiseOptions>(
       "qopt-raise-stage", "from onnx to what the model means",
       [](OpPassManager &manager, const RaiseOptions &options) {

@@ -46,6 +46,8 @@ void addFuseStage(mlir::OpPassManager &manager);
 /// What is left of onnx → calls of generated kernels and the kernels, in the
 /// nested module `kernels`.
 void addLowerStage(mlir::OpPassManager &manager);
+/// The same for GPUs, where fewer qopt ops have a kernel of their own.
+void addCudaLowerStage(mlir::OpPassManager &manager);
 /// Which kernel and which layout, for the host or for GPUs (`sm_90a,sm_80`).
 void addHostScheduleStage(mlir::OpPassManager &manager);
 void addCudaScheduleStage(mlir::OpPassManager &manager,

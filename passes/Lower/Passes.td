@@ -5,6 +5,19 @@
 
 include "mlir/Pass/PassBase.td"
 
+def LowerGenericPass : Pass<"qopt-lower-generic", "::mlir::func::FuncOp"> {
+  let summary = "write what no kernel family of a GPU runs with linalg";
+  let description = [{
+    Before: a function with qopt ops, for a GPU. After: qopt.attention and qopt.rotary outside of qopt.fused are
+    linalg.generic; token ids and positions that families read are i32, and ids that nobody has checked pass a
+    qopt.check_indices. Numerics: exact but for the order of sums; scores and weights of attention are f32. Method: seven
+    generics an attention (scores, mask, largest, exponentials, sum, weighted values, division), one a rotation. Example:
+    test/passes/Lower/lower-generic.mlir.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect", "::qopt::ir::QOptDialect"];
+}
+
 def LowerOnnxPass : Pass<"qopt-lower-onnx", "::mlir::func::FuncOp"> {
   let summary = "write what raising left of the onnx dialect with linalg";
   let description = [{
