@@ -267,18 +267,27 @@ std::vector<Int> Kernel::load(Global address, unsigned words) {
   return loadWords(*this, address.value, words, false);
 }
 
+/// One value of the words, a vector where they are several.
+static Value joined(Kernel &k, ArrayRef<Int> words) {
+  if (words.size() == 1)
+    return words.front().value;
+  OpBuilder &builder = k.builder();
+  Value value = LLVM::PoisonOp::create(
+      builder, k.loc(),
+      VectorType::get(int64_t(words.size()), builder.getI32Type()));
+  for (auto [index, word] : llvm::enumerate(words))
+    value = LLVM::InsertElementOp::create(builder, k.loc(), value, word.value,
+                                          k.constant(int64_t(index)).value);
+  return value;
+}
+
+void Kernel::store(Global address, ArrayRef<Int> words) {
+  LLVM::StoreOp::create(opBuilder, location, joined(*this, words),
+                        address.value, words.size() * 4);
+}
+
 void Kernel::storeShared(Int address, int64_t offset, ArrayRef<Int> words) {
-  Value value = words.front().value;
-  if (words.size() > 1) {
-    value = LLVM::PoisonOp::create(
-        opBuilder, location,
-        VectorType::get(int64_t(words.size()), opBuilder.getI32Type()));
-    for (auto [index, word] : llvm::enumerate(words))
-      value =
-          LLVM::InsertElementOp::create(opBuilder, location, value, word.value,
-                                        constant(int64_t(index)).value);
-  }
-  LLVM::StoreOp::create(opBuilder, location, value,
+  LLVM::StoreOp::create(opBuilder, location, joined(*this, words),
                         sharedPointer(address, offset), words.size() * 4);
 }
 

@@ -97,6 +97,7 @@ public:
   /// Words that nobody writes while the kernel runs.
   std::vector<Int> loadConstant(Global address, unsigned words);
   std::vector<Int> load(Global address, unsigned words);
+  void store(Global address, llvm::ArrayRef<Int> words);
   /// An element of f32, f16, bf16 as f32, and back with rounding.
   Real loadReal(Global address, mlir::Type type);
   void storeReal(Global address, Real value, mlir::Type type);

@@ -110,6 +110,9 @@ static Status isValidSplit(const Problem &problem, const Schedule &schedule) {
   Plan plan = planOf(problem, schedule);
   if (schedule.grid % schedule.slices)
     return infeasible("the slices do not divide the grid");
+  if (schedule.slices > 1 && (schedule.columnWarps > 1 || !schedule.wholeTiles))
+    return infeasible("slices of the columns need whole tiles and warps that "
+                      "have strips of their own");
   int64_t lastSlice = plan.units - (schedule.slices - 1) * plan.unitsPerSlice;
   for (size_t i = 0; i < problem.segments.size(); ++i) {
     int64_t units = schedule.unitsPerStage[i];
@@ -198,8 +201,14 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   plan.correctionBytes = plan.unitsPerSlice * unitColumns /
                          correctionColumns(problem) * plan.tokenTiles * 8 * 4;
   int64_t partialTokens = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
-  plan.partialBytes = schedule.columnWarps * schedule.tileStrips() *
-                      partialTokens * partialStride * 4;
+  bool sliced = schedule.slices > 1;
+  if (!sliced)
+    plan.partialBytes = schedule.columnWarps * schedule.tileStrips() *
+                        partialTokens * partialStride * 4;
+  if (sliced) // whole fragments of 8 tokens
+    partialTokens = plan.tokenTiles * 8;
+  plan.partFlagBytes =
+      sliced ? 4 * schedule.slices * int64_t(problem.segments.size()) : 0;
   int64_t tileFloats = schedule.tileStrips() * partialTokens * stripRows;
   int64_t tiles = 0;
   for (size_t i = 0; i < problem.segments.size(); ++i) {
@@ -216,11 +225,13 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
     plan.counters = tiles;
   }
   constexpr int64_t align = 128;
+  int64_t partials = sliced ? 0 : schedule.partials;
   int64_t barriers = roundUp(16 * schedule.stages, align) +
-                     roundUp(16 * schedule.partials, align) + align;
-  plan.sharedBytes = barriers + roundUp(plan.correctionBytes, align) +
+                     roundUp(16 * partials, align) + align;
+  plan.sharedBytes = barriers + roundUp(plan.partFlagBytes, align) +
+                     roundUp(plan.correctionBytes, align) +
                      roundUp(plan.activationBytes, align) +
-                     roundUp(schedule.partials * plan.partialBytes, align) +
+                     roundUp(partials * plan.partialBytes, align) +
                      roundUp(schedule.stages * plan.stageBytes, align);
   return plan;
 }

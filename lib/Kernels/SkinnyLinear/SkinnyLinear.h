@@ -146,8 +146,8 @@ struct Schedule {
 
   int tileStrips() const { return rowWarps * stripsPerWarp; }
   int consumers() const { return columnWarps * rowWarps; }
-  /// Consumers, the loader's warp and the epilogue's.
-  int threads() const { return 32 * (consumers() + 2); }
+  /// Consumers, the loader's warp and, without slices, the epilogue's.
+  int threads() const { return 32 * (consumers() + (slices == 1 ? 2 : 1)); }
 
   /// Names every number, for the IR and for reports: visit(name, member).
   template <typename Self, typename Visit>
@@ -173,6 +173,7 @@ struct Plan {
   int64_t tokenTiles;                       ///< of 8 tokens
   int64_t activationRows, activationStride; ///< of x in shared memory; bytes
   int64_t activationBytes, correctionBytes, stageBytes, partialBytes;
+  int64_t partFlagBytes;  ///< of the parts that slices share
   int64_t sharedBytes;    ///< of a block, everything
   int contributors;       ///< most blocks of a slice that share a tile
   int64_t slots;          ///< partial sums that a tile has in the workspace

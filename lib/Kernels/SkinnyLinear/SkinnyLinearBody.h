@@ -13,9 +13,10 @@
 
 namespace qopt::kernels::skinny_linear {
 
-/// The steps of a tile that this block works on.
+/// The steps of a tile that this block works on, and the tiles of its range.
 struct TileSteps {
   Int tile, from, to;
+  Int first, count;
 };
 
 class Body {
@@ -37,6 +38,8 @@ private:
     Int from, to;
   };
   Range rangeOf(const SegmentPlan &segment);
+  /// The range in tiles: the first, and how many.
+  std::pair<Int, Int> tilesOf(const SegmentPlan &segment);
   Kernel::Values
   forTiles(const SegmentPlan &segment, Kernel::Values carried,
            llvm::function_ref<Kernel::Values(TileSteps, Kernel::Values)> body);
@@ -73,6 +76,8 @@ private:
   Int activationLane();
   Kernel::Values consumeTile(size_t segment, TileSteps tile,
                              Kernel::Values values);
+  /// The block's sums of a tile; `values` are the ring's cursor.
+  Sums multiplyTile(size_t segment, TileSteps tile, Kernel::Values &values);
   Sums multiplyStage(size_t segment, Int stage, Int step, Sums sums);
   Sums multiplyUnit(size_t segment, Int unitAddress, Int unit, Sums sums);
   /// Columns of a unit that share a scale.
@@ -82,10 +87,8 @@ private:
     Int unit;          ///< of the slice
     Int unitAddress;
   };
-  std::vector<Fragment> unpackGroup(const Group &part);
-  void multiplyGroup(const Group &part, int tile, Int x,
-                     const std::vector<Fragment> &a,
-                     std::vector<Accumulator> &products);
+  std::vector<Fragment> unpackProducts(const Group &part, int product);
+  void multiplyGroup(const Group &part, Int x, std::vector<Sums> &products);
   std::vector<Accumulator>
   beginGroup(const Group &part, int tile,
              const std::vector<std::array<Real, 2>> &shifts, const Sums &sums);
@@ -99,6 +102,16 @@ private:
   std::vector<Int> loadBlock(Int unitAddress, int64_t offset);
   void storeSums(Int stage, const Sums &sums);
   int64_t stripOffset(size_t segment, int strip) const;
+
+  // Slices.
+  void consumeSlices();
+  int64_t sliceBytes() const;
+  Global sliceOf(size_t segment, Int tile, Int slice);
+  void storeSlice(size_t segment, TileSteps tile, const Sums &sums);
+  void endPart(size_t segment, TileSteps tile);
+  void finishParts(size_t segment);
+  void addSlices(size_t segment, Int firstTile, Int count);
+  void addSlicesOf(size_t segment, Int tile, Int strip, Int tokenTile);
 
   // Epilogue.
   struct Element {
@@ -127,7 +140,7 @@ private:
   std::vector<SegmentPlan> segments;
   mlir::Type activation;
   Int slice, blockOfSlice, tokens;
-  Int corrections, activations;
+  Int corrections, activations, lastParts;
   std::map<int64_t, std::vector<Int>> blocks; ///< of the unit, by offset
   std::vector<Ring> rings;                    ///< weights, then partial sums
   Ring &weights() { return rings[0]; }

@@ -18,6 +18,10 @@ constexpr double issuePart = 0.6;
 /// Of a trip to the second-level cache while weights stream, seconds.
 constexpr double loadedLatency = 0.6e-6;
 
+/// What a chain of kernels takes longer where two blocks fit an SM and some SM
+/// has none: the next kernel's come two by two there.
+constexpr double unevenPlacement = 0.2;
+
 static int64_t elementBytes(ElementType type) {
   return quant::elementOf(type).bits / 8;
 }
@@ -121,6 +125,27 @@ static double arithmeticOf(const Problem &problem, const Schedule &schedule,
       {issue, tensor, sharedBytes / (sharedBytesPerClock * clocks)});
 }
 
+/// Trips to memory, one after the other, behind a block's last products. Slices
+/// are written, counted and read by all warps, some reads at a time; tiles that
+/// blocks share by steps one round of elements after the other by one warp.
+static double lastBlockTrips(const Problem &problem, const Schedule &schedule,
+                             const Plan &plan) {
+  if (schedule.slices > 1) {
+    double tiles = 0;
+    for (size_t i = 0; i < problem.segments.size(); ++i) {
+      SegmentPlan segment = segmentPlanOf(problem, schedule, i);
+      tiles += double(segment.tiles) / segment.blocks / schedule.slices;
+    }
+    return 2 +
+           std::max(1.0, tiles * schedule.tileStrips() *
+                             double(plan.tokenTiles) / schedule.consumers());
+  }
+  if (plan.contributors == 1)
+    return 0;
+  double rounds = problem.tokens == 1 ? 1 : double(plan.tokenTiles) * 2;
+  return 2 + schedule.tileStrips() * rounds;
+}
+
 Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
                            const target::Target &target) {
   Plan plan = planOf(problem, schedule);
@@ -141,6 +166,11 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
   add(cost, "tail", stream * imbalance,
       "the fullest block has " + std::to_string(imbalance * 100) +
           " % more than the mean of all SMs");
+  bool uneven =
+      schedule.blocksPerSm > 1 && schedule.grid < target.multiprocessors;
+  add(cost, "placement", uneven ? stream * unevenPlacement : 0,
+      "with SMs left free, two blocks of the next kernel meet on one (measured "
+      "on an H200: a tenth to a quarter longer)");
   double ring = double(schedule.stages * plan.stageBytes);
   add(cost, "ring",
       stream * std::max(0.0, rates.bytesInFlight.value / ring - 1),
@@ -164,9 +194,11 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
       double(cost.partialBytes) / rates.copyBandwidth.value,
       std::to_string(cost.partialBytes) + " bytes written and read, at the " +
           spell(rates.copyBandwidth, "copy bandwidth"));
-  add(cost, "last block", plan.slots > 1 ? 3 * loadedLatency : 0,
-      "a shared tile is written, counted and read: three trips of 0.6 us (from "
-      "memory, not measured)");
+  double trips = lastBlockTrips(problem, schedule, plan);
+  add(cost, "last block", trips * loadedLatency,
+      "what blocks share is written, counted and read: " +
+          std::to_string(int(trips)) +
+          " trips of 0.6 us (from memory, not measured)");
   add(cost, "dependency", rates.dependencyGap.value,
       spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = stream / cost.seconds;

@@ -1,6 +1,6 @@
 // The epilogue's warp: sums of the consumer warps, of the blocks that share a
 // tile, and what is done to each element before it is stored. All sums have one
-// order, whatever arrives first: warps by index, then slices, then blocks.
+// order, whatever arrives first: warps by index, then blocks.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Builder/Region.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
@@ -77,16 +77,12 @@ void Body::finishTile(size_t segment, TileSteps tile, Int stage) {
       writeElement(segment, tile.tile, element, sumOfWarps(stage, element));
     });
   };
-  if (schedule.slices == 1 && part.contributors == 1)
-    return alone();
   if (part.contributors == 1)
-    return shareTile(segment, tile, stage, blockOfSlice, k.constant(1));
+    return alone();
   Int begin = tile.tile * part.steps;
   Int first = ownerOf(part, begin),
       last = ownerOf(part, begin + (part.steps - 1));
   Int blocks = last - first + 1;
-  if (schedule.slices > 1)
-    return shareTile(segment, tile, stage, first, blocks);
   k.when(blocks == 1, alone);
   k.when(k.constant(1) < blocks,
          [&] { shareTile(segment, tile, stage, first, blocks); });
@@ -100,8 +96,7 @@ void Body::shareTile(size_t segment, TileSteps tile, Int stage, Int first,
   int64_t slotBytes = plan.workspaceBytes / (plan.counters * plan.slots);
   Int index = tile.tile + part.firstTile;
   Global slots = k.pointer(Workspace).at(index, plan.slots * slotBytes);
-  Int slot = slice * plan.contributors + (blockOfSlice - first);
-  Global mine = slots.at(slot, slotBytes);
+  Global mine = slots.at(blockOfSlice - first, slotBytes);
   forElements([&](Element element) {
     std::array<Real, 2> sum = sumOfWarps(stage, element);
     Global address = mine.at(element.position, 4);
@@ -109,16 +104,15 @@ void Body::shareTile(size_t segment, TileSteps tile, Int stage, Int first,
     k.storeReal(address.at(4), sum[1], k.builder().getF32Type());
   });
   k.syncWarp();
-  Int all = blocks * int64_t(schedule.slices);
   Kernel::Values before =
       k.when(k.lane() == 0, {k.constant(0).value}, [&](Kernel::Values) {
         Global counter = k.pointer(Counters).at(index, 4);
-        return Kernel::Values{k.arriveAt(counter, all - 1).value};
+        return Kernel::Values{k.arriveAt(counter, blocks - 1).value};
       });
   Int arrived = k.fromLane({{&k, before[0]}}, 0);
   // What the first lane acquired, the others may read behind this.
   k.syncWarp();
-  k.when(arrived == all - 1, [&] {
+  k.when(arrived == blocks - 1, [&] {
     forElements([&](Element element) {
       writeElement(segment, tile.tile, element,
                    sumOfBlocks(slots, slotBytes, blocks, element));
@@ -130,20 +124,17 @@ std::array<Real, 2> Body::sumOfBlocks(Global slots, int64_t slotBytes,
                                       Int blocks, Element element) {
   mlir::Type f32 = k.builder().getF32Type();
   Kernel::Values sums = {k.real(0).value, k.real(0).value};
-  for (int s = 0; s < schedule.slices; ++s) {
-    Global slot = slots.at(int64_t(s) * plan.contributors * slotBytes);
-    sums = k.loop(k.constant(0), blocks, k.constant(1), sums,
-                  [&](Int block, Kernel::Values values) {
-                    Global address =
-                        slot.at(block, slotBytes).at(element.position, 4);
-                    for (int half = 0; half < 2; ++half) {
-                      Real sum{{&k, values[half]}};
-                      sum = sum + k.loadReal(address.at(4 * half), f32);
-                      values[half] = sum.value;
-                    }
-                    return values;
-                  });
-  }
+  sums = k.loop(k.constant(0), blocks, k.constant(1), sums,
+                [&](Int block, Kernel::Values values) {
+                  Global address =
+                      slots.at(block, slotBytes).at(element.position, 4);
+                  for (int half = 0; half < 2; ++half) {
+                    Real sum{{&k, values[half]}};
+                    sum = sum + k.loadReal(address.at(4 * half), f32);
+                    values[half] = sum.value;
+                  }
+                  return values;
+                });
   return {Real{{&k, sums[0]}}, Real{{&k, sums[1]}}};
 }
 

@@ -3,6 +3,9 @@
 //   loader    ── weights ──▶ ring ──▶ consumers ── sums ──▶ ring ──▶ epilogue
 //   one thread                        x in shared memory               one warp
 //   before the dependency point ┊ behind it
+//
+// With slices of the columns, the consumers bring their sums together through
+// the workspace, and there is no epilogue's warp.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
 #include "lib/Kernels/Builder/Region.h"
@@ -57,8 +60,11 @@ Type Body::typeOf(ElementType type) {
 void Body::build() {
   rings.emplace_back(k, schedule.stages, plan.stageBytes, Fillers{},
                      schedule.consumers());
-  rings.emplace_back(k, schedule.partials, plan.partialBytes,
-                     Fillers{schedule.consumers()}, 1);
+  if (schedule.slices == 1)
+    rings.emplace_back(k, schedule.partials, plan.partialBytes,
+                       Fillers{schedule.consumers()}, 1);
+  else
+    lastParts = k.shared(plan.partFlagBytes);
   corrections = k.shared(plan.correctionBytes);
   activations = k.shared(plan.activationBytes);
 
@@ -80,7 +86,8 @@ void Body::build() {
 
   Int warp = k.warp();
   k.when(warp == schedule.consumers(), [&] { load(); });
-  k.when(warp == schedule.consumers() + 1, [&] { finish(); });
+  if (schedule.slices == 1)
+    k.when(warp == schedule.consumers() + 1, [&] { finish(); });
   k.when(warp < schedule.consumers(), [&] { consume(); });
 }
 
@@ -103,15 +110,31 @@ Kernel::Values Body::forTiles(
     const SegmentPlan &segment, Kernel::Values carried,
     llvm::function_ref<Kernel::Values(TileSteps, Kernel::Values)> body) {
   Range range = rangeOf(segment);
-  Int firstTile = range.from / segment.steps;
-  Int lastTile = (range.to + (segment.steps - 1)) / segment.steps;
-  return k.loop(firstTile, lastTile, k.constant(1), std::move(carried),
-                [&](Int tile, Kernel::Values values) {
-                  Int begin = tile * segment.steps;
-                  Int from = max(range.from - begin, k.constant(0));
-                  Int to = min(range.to - begin, k.constant(segment.steps));
-                  return body({tile, from, to}, std::move(values));
-                });
+  auto [first, count] = tilesOf(segment);
+  Int end = first + count;
+  // Each slice begins with another part: see SkinnyLinearSlices.cpp.
+  Int shift = k.constant(0);
+  if (schedule.slices > 1)
+    shift = slice * count / int64_t(schedule.slices);
+  return k.loop(
+      first, end, k.constant(1), std::move(carried),
+      [&, first = first, count = count](Int i, Kernel::Values values) {
+        Int tile = i;
+        if (schedule.slices > 1) {
+          tile = i + shift;
+          tile = select(tile < end, tile, tile - count);
+        }
+        Int begin = tile * segment.steps;
+        Int from = max(range.from - begin, k.constant(0));
+        Int to = min(range.to - begin, k.constant(segment.steps));
+        return body({tile, from, to, first, count}, std::move(values));
+      });
+}
+
+std::pair<Int, Int> Body::tilesOf(const SegmentPlan &segment) {
+  Range range = rangeOf(segment);
+  Int first = range.from / segment.steps;
+  return {first, (range.to + (segment.steps - 1)) / segment.steps - first};
 }
 
 // floor(b · steps / blocks) ≤ step for the largest such b.

@@ -35,6 +35,8 @@ Body::Sums Body::zeroSums() {
 void Body::consume() {
   k.waitForPredecessor();
   stageActivations();
+  if (schedule.slices > 1)
+    return consumeSlices();
   Kernel::Values carried;
   Ring::push(carried, weights().start());
   Ring::push(carried, partials().start());
@@ -45,9 +47,8 @@ void Body::consume() {
                        });
 }
 
-Kernel::Values Body::consumeTile(size_t segment, TileSteps tile,
-                                 Kernel::Values values) {
-  Ring::Cursor out = partials().pop(values);
+Body::Sums Body::multiplyTile(size_t segment, TileSteps tile,
+                              Kernel::Values &values) {
   size_t count = zeroSums().size();
   push(values, zeroSums());
   values = k.loop(tile.from, tile.to, k.constant(1), std::move(values),
@@ -62,7 +63,13 @@ Kernel::Values Body::consumeTile(size_t segment, TileSteps tile,
                     push(state, sums);
                     return state;
                   });
-  Sums sums = pop(k, values, count);
+  return pop(k, values, count);
+}
+
+Kernel::Values Body::consumeTile(size_t segment, TileSteps tile,
+                                 Kernel::Values values) {
+  Ring::Cursor out = partials().pop(values);
+  Sums sums = multiplyTile(segment, tile, values);
   partials().waitEmpty(out);
   storeSums(partials().stage(out), sums);
   partials().publish(out);
@@ -123,39 +130,37 @@ Body::Sums Body::multiplyUnit(size_t segment, Int unitAddress, Int unit,
   int groups = int(std::max<int64_t>(groupsPerUnit(format), 1));
   for (int group = 0; group < groups; ++group) {
     Group part{segment, group, groups, unit, unitAddress};
-    std::vector<Fragment> a = unpackGroup(part);
     std::vector<std::array<Real, 2>> shifts, scales;
     for (int s = 0; s < schedule.stripsPerWarp; ++s) {
       shifts.push_back(shiftOf(part, s));
       scales.push_back(scaleOf(part, s));
     }
-    // Tokens outside, so that few sums of products live at once.
-    for (int tile = 0; tile < plan.tokenTiles; ++tile) {
-      std::vector<Accumulator> products = beginGroup(part, tile, shifts, sums);
-      multiplyGroup(part, tile, x, a, products);
-      endGroup(part, tile, scales, products, sums);
-    }
+    // All tiles of tokens in turns: their products do not wait for each other,
+    // and an unpacked fragment is needed no longer than that.
+    std::vector<Sums> products;
+    for (int tile = 0; tile < plan.tokenTiles; ++tile)
+      products.push_back(beginGroup(part, tile, shifts, sums));
+    multiplyGroup(part, x, products);
+    for (int tile = 0; tile < plan.tokenTiles; ++tile)
+      endGroup(part, tile, scales, products[tile], sums);
   }
   return sums;
 }
 
-/// The fragments of a group: [product of 16 columns][strip].
-std::vector<Fragment> Body::unpackGroup(const Group &part) {
+/// The fragments of product `product` of a group, of each strip.
+std::vector<Fragment> Body::unpackProducts(const Group &part, int product) {
   const quant::Format &format = problem.segments[part.segment].weight;
   Int codes = part.unitAddress + k.lane() * 16;
   int products = int(unitColumns / 16) / part.groups;
   int perBlock = productsPerBlock(format);
   std::vector<Fragment> a;
-  for (int i = 0; i < products; ++i)
-    for (int s = 0; s < schedule.stripsPerWarp; ++s) {
-      int product = part.group * products + i;
-      // The loads of one block are the same load.
-      std::vector<Int> block =
-          loadBlock(codes, stripOffset(part.segment, s) +
-                               product / perBlock * blockBytes);
-      a.push_back(
-          unpackProduct(k, format, activation, block, product % perBlock));
-    }
+  for (int s = 0; s < schedule.stripsPerWarp; ++s) {
+    int of = part.group * products + product;
+    // The loads of one block are the same load.
+    std::vector<Int> block = loadBlock(codes, stripOffset(part.segment, s) +
+                                                  of / perBlock * blockBytes);
+    a.push_back(unpackProduct(k, format, activation, block, of % perBlock));
+  }
   return a;
 }
 
@@ -166,29 +171,35 @@ std::vector<Int> Body::loadBlock(Int unitAddress, int64_t offset) {
   return place->second;
 }
 
-void Body::multiplyGroup(const Group &part, int tile, Int x,
-                         const std::vector<Fragment> &a,
-                         std::vector<Accumulator> &products) {
+/// products[tile][strip]: the sums of a group, brought up to date.
+void Body::multiplyGroup(const Group &part, Int x,
+                         std::vector<Sums> &products) {
   int strips = schedule.stripsPerWarp;
   int chunks = int(unitColumns / chunkColumns) / part.groups;
   // Where a warp has one product in flight only, a second chain of sums hides
   // half of its latency.
-  bool alone = strips * plan.tokenTiles == 1;
+  bool alone = strips * products.size() == 1;
   Accumulator second = zeroSums()[0];
   for (int chunk = 0; chunk < chunks; ++chunk) {
-    int64_t offset = (part.group * chunks + chunk) * chunkColumns * 2 +
-                     tile * 8 * plan.activationStride;
-    std::vector<Int> b = k.loadShared(x, offset, 4);
-    for (int s = 0; s < strips; ++s) {
-      const Fragment &a0 = a[2 * chunk * strips + s];
-      const Fragment &a1 = a[(2 * chunk + 1) * strips + s];
-      products[s] = k.mma(activation, a0, {b[0], b[1]}, products[s]);
-      Accumulator &sum = alone ? second : products[s];
-      sum = k.mma(activation, a1, {b[2], b[3]}, sum);
+    std::vector<std::vector<Int>> b;
+    for (size_t tile = 0; tile < products.size(); ++tile)
+      b.push_back(
+          k.loadShared(x,
+                       (part.group * chunks + chunk) * chunkColumns * 2 +
+                           int64_t(tile) * 8 * plan.activationStride,
+                       4));
+    for (int half = 0; half < 2; ++half) {
+      std::vector<Fragment> a = unpackProducts(part, 2 * chunk + half);
+      for (size_t tile = 0; tile < products.size(); ++tile)
+        for (int s = 0; s < strips; ++s) {
+          Accumulator &sum = alone && half ? second : products[tile][s];
+          sum = k.mma(activation, a[s],
+                      {b[tile][2 * half], b[tile][2 * half + 1]}, sum);
+        }
     }
   }
   for (int i = 0; alone && i < 4; ++i)
-    products[0][i] = products[0][i] + second[i];
+    products[0][0][i] = products[0][0][i] + second[i];
 }
 
 int64_t Body::stripOffset(size_t segment, int strip) const {

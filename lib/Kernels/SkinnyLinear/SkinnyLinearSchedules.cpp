@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -33,26 +34,32 @@ struct Choice {
 };
 } // namespace
 
-// One or two of these rows decide everything that registers limit. Up to 8
-// tokens a block leaves room for the next kernel's, whose weights then stream
-// in while this one ends; from 16 tokens on x needs the space.
+// Measured on an H200 at the shapes of an 8B decoder. One token leaves room for
+// the next kernel's block, whose weights then stream in while this one ends;
+// from 8 tokens on x needs the space. Two strips a warp halve the reads of x.
 static constexpr Row rows[] = {
     {1, 8, 1, 1, 1, 2, "8 warps share a strip; two kernels fit an SM"},
-    {8, 8, 1, 1, 1, 2, "8 warps share a strip; two kernels fit an SM"},
-    {16, 8, 1, 1, 1, 1,
-     "8 warps share a strip; x takes the space of a second "
-     "block"},
+    {8, 8, 1, 1, 1, 1, "8 warps share a strip; x takes the space of a block"},
+    {16, 8, 1, 2, 1, 1, "8 warps share two strips, which share a read of x"},
     {32, 4, 2, 2, 1, 1, "two strips share a read of x, which limits"},
-    {64, 1, 6, 1, 1, 1,
-     "a strip a warp: the sums of 64 tokens fill the registers; they are too "
-     "large to split columns between warps"},
+    {64, 1, 6, 1, 1, 1, "a strip a warp: the sums fill the registers"},
 };
 
-static const Row &rowOf(int64_t tokens) {
-  for (const Row &row : rows)
-    if (tokens <= row.tokens)
-      return row;
-  return std::end(rows)[-1];
+// With slices of the columns a warp has strips of its own.
+static constexpr Row slicedRows[] = {
+    {16, 1, 8, 1, 1, 1, "slices of x fit; a strip a warp"},
+    {32, 1, 8, 2, 1, 1, "slices of x fit; two strips share a read of it"},
+    {64, 1, 8, 1, 1, 1, "slices of x fit; the sums fill the registers"},
+};
+
+static const Row &rowOf(int64_t tokens, bool sliced) {
+  auto find = [&](std::span<const Row> rows) -> const Row & {
+    for (const Row &row : rows)
+      if (tokens <= row.tokens)
+        return row;
+    return rows.back();
+  };
+  return sliced ? find(slicedRows) : find(rows);
 }
 
 static Sizes sizesOf(const Row &row, const target::Target &target) {
@@ -80,17 +87,29 @@ static std::vector<int> unitsOfStages(const Problem &problem,
   return units;
 }
 
-/// Fewer warps side by side where one turn of them is more than a stage.
-static int columnWarpsOf(const Problem &problem, const Row &row,
-                         int64_t stageBytes) {
-  int warps = row.columnWarps;
+/// Fewer warps where one turn of them is more than a stage.
+static void setWarps(Schedule &schedule, const Problem &problem, const Row &row,
+                     int64_t stageBytes) {
   int64_t widest = 0;
   for (const Segment &segment : problem.segments)
     widest = std::max(widest, unitBytes(segment.weight));
-  while (warps > 1 &&
-         warps * row.rowWarps * row.stripsPerWarp * widest > stageBytes)
-    warps /= 2;
-  return warps;
+  schedule.columnWarps = row.columnWarps;
+  schedule.rowWarps = row.rowWarps;
+  schedule.stripsPerWarp = row.stripsPerWarp;
+  // Eight warps and the loader's have 168 registers each, seven have 255: sums
+  // and scales of small groups need them.
+  bool smallGroups = false;
+  for (const Segment &segment : problem.segments)
+    smallGroups |= groupsPerUnit(segment.weight) > 1;
+  if (schedule.slices > 1 && problem.tokens >= 32 && smallGroups)
+    schedule.rowWarps = std::min(schedule.rowWarps, 7);
+  auto tooLarge = [&] {
+    return schedule.columnWarps * schedule.tileStrips() * widest > stageBytes;
+  };
+  while (schedule.columnWarps > 1 && tooLarge())
+    schedule.columnWarps /= 2;
+  while (schedule.slices > 1 && schedule.rowWarps > 1 && tooLarge())
+    schedule.rowWarps /= 2;
 }
 
 /// Blocks of a slice: at most one an SM, and as few as do not prolong the work
@@ -114,14 +133,12 @@ static int64_t blocksOf(const Problem &problem, const Schedule &schedule,
 
 static std::optional<Schedule>
 candidate(const Problem &problem, const target::Target &target, Choice choice) {
-  const Row &row = rowOf(problem.tokens);
+  const Row &row = rowOf(problem.tokens, choice.slices > 1);
   Sizes sizes = sizesOf(row, target);
   Schedule schedule;
   schedule.grid = schedule.slices = choice.slices;
   schedule.wholeTiles = choice.wholeTiles;
-  schedule.columnWarps = columnWarpsOf(problem, row, choice.stageBytes);
-  schedule.rowWarps = row.rowWarps;
-  schedule.stripsPerWarp = row.stripsPerWarp;
+  setWarps(schedule, problem, row, choice.stageBytes);
   schedule.partials = row.partials;
   schedule.blocksPerSm = row.blocksPerSm;
   schedule.why = row.why;
@@ -142,18 +159,21 @@ candidate(const Problem &problem, const target::Target &target, Choice choice) {
   return schedule;
 }
 
+/// More of them would be read by one warp at once.
+constexpr int64_t mostSlices = 16;
+
 StatusOr<Schedule> skinny_linear::chooseSchedule(const Problem &problem,
                                                  const target::Target &target) {
   QOPT_RETURN_IF_ERROR(isValid(problem));
   int64_t units = ceilDiv(problem.columns, unitColumns);
   std::optional<Schedule> best;
   double bestSeconds = 0;
-  for (int64_t slices = 1;
-       slices <= std::min<int64_t>(units, target.multiprocessors); ++slices)
+  for (int64_t slices = 1; slices <= std::min(units, mostSlices); ++slices)
     for (Choice choice : {Choice{int(slices), 17 << 10, true},
                           Choice{int(slices), 17 << 10, false},
                           Choice{int(slices), 9 << 10, true},
                           Choice{int(slices), 9 << 10, false},
+                          Choice{int(slices), 34 << 10, true},
                           Choice{int(slices), 34 << 10, false}}) {
       std::optional<Schedule> next = candidate(problem, target, choice);
       if (!next)

@@ -125,6 +125,14 @@ StatusOr<Case> skinny_linear::parseCase(const std::string &text) {
   Schedule &changed = test.schedule;
   changed.wholeTiles = number(options, "whole", changed.wholeTiles);
   changed.slices = int(number(options, "slices", changed.slices));
+  if (options.contains("slices")) { // the warps need strips of their own
+    changed.wholeTiles = true;
+    changed.columnWarps = 1;
+    changed.rowWarps = 8;
+    changed.stripsPerWarp = 1;
+    changed.unitsPerStage.assign(changed.unitsPerStage.size(), 2);
+    changed.stages = 3;
+  }
   changed.grid = int(number(options, "grid", changed.grid));
   changed.stages = int(number(options, "stages", changed.stages));
   changed.columnWarps =

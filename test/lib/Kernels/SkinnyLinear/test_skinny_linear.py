@@ -41,8 +41,9 @@ tokens=8 k=512 rows=128:int4_g128 epilogue=gated
 tokens=5 k=512 rows=104:int8 epilogue=gated+residual norm
 k=512 rows=128:int4_g128 epilogue=silu
 k=2048 rows=64:int4_g128 slices=4 grid=8
+k=1024 rows=272:int4_g128 slices=2 grid=2
 tokens=8 k=2048 rows=64:int4_g128 slices=4 grid=12
-tokens=8 k=1408 rows=64:int4_g128 slices=2 grid=8 units=8 columnwarps=2
+tokens=8 k=1408 rows=64:int4_g128 slices=2 grid=8 units=2
 k=2048 rows=80:int4_g128 grid=9 whole=0
 k=4096 rows=32:int4_g128 grid=4 units=8 whole=0
 tokens=64 k=1024 rows=256:int4_g128 slices=4 grid=8
@@ -60,6 +61,8 @@ tokens=5 k=512 rows=104:fp8_e4m3 epilogue=gated+residual
 arch=sm_80 k=1024 rows=64:fp8_e4m3
 arch=sm_80 act=bf16 out=bf16 tokens=8 k=512 rows=64:fp8_e4m3_g32
 arch=sm_80 tokens=64 k=512 rows=80:fp8_e4m3
+tokens=11 k=1024 rows=640:int4_g128,48:int8 slices=4 grid=8 units=1 epilogue=bias
+tokens=32 k=1024 rows=512:int8 slices=2 grid=4 norm epilogue=gated
 arch=sm_80 k=1024 rows=64:int4_g128
 arch=sm_80 tokens=8 k=1024 rows=64:int8 norm epilogue=residual
 arch=sm_80 tokens=64 k=512 rows=300:int4_g32
