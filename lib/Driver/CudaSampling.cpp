@@ -9,7 +9,7 @@
 
 using namespace mlir;
 using namespace qopt::kernels;
-using ir::KernelFamily;
+using qopt::ir::KernelFamily;
 
 namespace qopt::driver {
 namespace {
