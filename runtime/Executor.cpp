@@ -10,8 +10,9 @@
 namespace qopt::runtime {
 
 /// A server sees few sizes again and again (one token for each of n sequences,
-/// a full chunk); more only cost memory.
-static constexpr size_t programLimit = 24;
+/// a full chunk); more only cost memory. On a GPU a program is a graph, which
+/// costs more to make than to keep.
+static constexpr size_t programLimit = 24, graphLimit = 128;
 
 Executor::Executor(std::shared_ptr<const LoadedModel> model,
                    std::shared_ptr<Device> device, uint32_t function)
@@ -139,7 +140,7 @@ StatusOr<const BoundFunction *> Executor::bind(const SymbolInputs &inputs) {
     if (!entry.ok())
       return entry.status();
     entries.push_front(std::move(*entry));
-    if (entries.size() > programLimit)
+    if (entries.size() > (target->hasOwnMemory() ? graphLimit : programLimit))
       entries.pop_back();
   }
   return entries.front().bound.get();

@@ -17,6 +17,10 @@ RaggedDecoder::create(std::shared_ptr<const LoadedModel> model,
   auto decoder = std::unique_ptr<RaggedDecoder>(
       new RaggedDecoder(std::move(model), std::move(device), pages));
   Executor &executor = decoder->executor;
+  if (decoder->choosesTokens() && !executor.device().hasOwnMemory())
+    return Status(StatusCode::BadArtifact,
+                  "the decoder's function gives tokens; those of the host give "
+                  "logits alone");
   QOPT_RETURN_IF_ERROR(executor.loadCode());
   QOPT_RETURN_IF_ERROR(decoder->placeCache());
   WorkingMemory working;

@@ -141,6 +141,83 @@ TEST_F(PlanVerifierTest, AcceptsALaunch) {
             "");
 }
 
+/// A second output that a step of this use casts from the logits.
+static void addTokens(plan::PlanT &plan, plan::StepUse use) {
+  plan::FunctionT &function = *plan.functions[0];
+  auto tokens = std::make_unique<plan::ValueT>(
+      *function.values[size_t(function.outputs[0])]);
+  tokens->index = 1;
+  function.values.push_back(std::move(tokens));
+  function.outputs.push_back(uint32_t(function.values.size() - 1));
+  plan::CastT cast;
+  cast.x = function.outputs[0];
+  cast.y = function.outputs[1];
+  function.steps.push_back(std::make_unique<plan::StepT>());
+  function.steps.back()->operation.Set(std::move(cast));
+  function.steps.back()->use = use;
+}
+
+TEST_F(PlanVerifierTest, AcceptsStepsThatChooseTokens) {
+  EXPECT_EQ(messageAfter([](plan::PlanT &plan) {
+              addTokens(plan, plan::StepUse::Greedy);
+            }),
+            "");
+}
+
+TEST_F(PlanVerifierTest, RefusesStepsOfAnotherUse) {
+  EXPECT_TRUE(
+      refuses([](plan::PlanT &plan) { addTokens(plan, plan::StepUse(3)); },
+              "is not valid"));
+}
+
+TEST_F(PlanVerifierTest, RefusesToReadWhatMayNotBeWritten) {
+  EXPECT_TRUE(refuses(
+      [](plan::PlanT &plan) {
+        plan.functions[0]->steps[0]->use = plan::StepUse::Greedy;
+      },
+      "reads what no step has written"));
+}
+
+TEST_F(PlanVerifierTest, RefusesAThirdOutput) {
+  EXPECT_TRUE(refuses(
+      [](plan::PlanT &plan) {
+        addTokens(plan, plan::StepUse::Greedy);
+        plan::FunctionT &function = *plan.functions[0];
+        auto third = std::make_unique<plan::ValueT>(*function.values.back());
+        third->index = 2;
+        function.values.push_back(std::move(third));
+        function.outputs.push_back(uint32_t(function.values.size() - 1));
+        plan::CastT cast;
+        cast.x = function.outputs[0];
+        cast.y = function.outputs[2];
+        function.steps.push_back(std::make_unique<plan::StepT>());
+        function.steps.back()->operation.Set(std::move(cast));
+      },
+      "wrong signature"));
+}
+
+// The host has no steps that choose.
+TEST_F(PlanVerifierTest, ADecoderOfTheHostGivesLogitsAlone) {
+  qopt::test::FunctionBuilder f("step", plan::FunctionKind::Decoder);
+  uint32_t ids = f.value(plan::DType::I32, {f.symbol(plan::SymbolKind::Tokens)},
+                         plan::Storage::Input, "tokens");
+  uint32_t rows = f.symbol(plan::SymbolKind::LogitRows);
+  for (plan::DType type : {plan::DType::F32, plan::DType::I32}) {
+    plan::CastT cast;
+    cast.x = ids;
+    cast.y = f.value(type, {rows}, plan::Storage::Output, "output");
+    f.step(std::move(cast));
+  }
+  auto decoder = std::make_unique<plan::DecoderT>();
+  decoder->vocabulary = 1;
+  decoder->context = 8;
+  ASSERT_TRUE(f.write(path, std::move(decoder)).ok());
+  auto artifact = Artifact::open(path);
+  ASSERT_TRUE(artifact.ok()) << artifact.status().message();
+  auto engine = Engine::create(*artifact);
+  EXPECT_EQ(engine.status().code(), StatusCode::BadArtifact);
+}
+
 TEST_F(PlanVerifierTest, RefusesALaunchThatNamesWhatIsNotThere) {
   std::function<void(plan::LaunchT &)> changes[] = {
       [](plan::LaunchT &launch) { launch.size = 1000; },

@@ -276,7 +276,7 @@ TEST_F(CudaEngine, ChecksMemoryBeforeItLoads) {
   for (const char *part :
        {"the GPU (stand-in GPU) has 1.00 MB free and ",
         " are needed: ", "weights ", "KV cache of 256 positions ",
-        "steps of 64 tokens and 16 sequences ", "(--weights)"})
+        "steps of 512 tokens and 16 sequences ", "(--weights)"})
     EXPECT_NE(message.find(part), std::string::npos) << message;
 }
 
