@@ -52,6 +52,7 @@ def product(tokens, weights, shapes=SHAPES):
     for shape in shapes:
         rows, columns = SHAPES[shape]
         words = f"tokens={tokens} rows={rows} columns={columns} weights={weights}"
+        words = words.replace("weights=w8a8", "weights=int8 int8=1")
         yield Entry(f"gemm-{shape}-{weights}-m{tokens}", "gemm", words, tokens == 4096 and shape == "gate_up")
 
 
@@ -63,6 +64,7 @@ def entries():
     listed += [*linear(8), *linear(64), prefill(4)]
     for tokens in (4096, 2048, 256):
         listed += [*product(tokens, "f16", layers), *product(tokens, "int4_g128", layers)]
+        listed += product(tokens, "w8a8", layers)
     listed += [decode(sequences, 32, cache) for sequences in (1, 32) for cache in CACHES]
     listed += [*linear(2), *linear(4), *linear(32), prefill(16)]
     listed += [*linear(1, "int8"), *linear(16, "int8"), *linear(1, "f16", layers)]
@@ -77,6 +79,9 @@ skinny_linear rows=4096 columns=256 tokens=8 weights=int8
 skinny_linear rows=64 columns=512 tokens=16 weights=int4_g256 activation=bf16 output=f32
 skinny_linear rows=64 columns=512 tokens=64 weights=bf16 activation=bf16
 skinny_linear rows=64 columns=2048 tokens=8 --schedule slices=4,grid=8
+gemm rows=100 columns=320 tokens=70 weights=int4_g64
+gemm rows=64 columns=512 tokens=130 weights=f16 --schedule slices=4
+gemm rows=64 columns=256 tokens=66 weights=int8 int8=1 output=f32
 attention_decode heads=8 key_heads=2 head_size=64 context=300
 attention_decode heads=8 key_heads=2 head_size=64 context=300 sequences=3 key=int8 value=int4
 attention_decode heads=8 key_heads=2 head_size=128 context=70 key=int4 value=int8 window=50 activation=bf16

@@ -1,12 +1,17 @@
 """From a record to its random arguments and the check of its result."""
 
 from .attention import Attention
-from .linear import SkinnyLinear
+from .linear import Gemm, SkinnyLinear
 from .record import Record
 
-FAMILIES = {"skinny_linear": SkinnyLinear, "attention_decode": Attention, "attention_prefill": Attention}
+FAMILIES = {
+    "skinny_linear": SkinnyLinear,
+    "gemm": Gemm,
+    "attention_decode": Attention,
+    "attention_prefill": Attention,
+}
 #: The argument that takes the time to read.
-STREAMED = {"skinny_linear": "weights", "attention_decode": "pages", "attention_prefill": "pages"}
+STREAMED = {"skinny_linear": "weights", "gemm": "weights", "attention_decode": "pages", "attention_prefill": "pages"}
 
 
 def case_of(path, seed=0):

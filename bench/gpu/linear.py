@@ -1,4 +1,4 @@
-"""skinny_linear: random weights packed by the record's tables, and the product that a launch must give.
+"""skinny_linear and gemm: random weights packed by the record's tables, and the product that a launch must give.
 
 A matrix is a slab of at most 2048 rows, repeated; 64 of its rows, the last among them, are compared for every token.
 """
@@ -21,10 +21,17 @@ class SkinnyLinear:
         self.strips, self.units = -(-self.rows // self.strip), -(-self.columns // self.unit)
         self.times = 1 if self.rows % self.strip else self.strips // divisor(self.strips, SLAB_STRIPS)
         self.slab_rows = self.rows if self.times == 1 else self.strips // self.times * self.strip
-        self.x = encode(self.problem["activation"], self.random.uniform(-1, 1, (self.tokens, self.columns)))
+        self._make_activations()
         if "asym" in self.problem["weights"]:
             raise ValueError(f"{record.name}: zero points are not made here")
         self._make_weights()
+
+    def _make_activations(self):
+        self.x = encode(self.problem["activation"], self.random.uniform(-1, 1, (self.tokens, self.columns)))
+
+    def activations(self):
+        """x as numbers."""
+        return decode(self.problem["activation"], self.x)
 
     def _make_weights(self):
         bits, group = self.layout["element_bits"], self.layout["group_columns"]
@@ -98,11 +105,42 @@ class SkinnyLinear:
         rows = np.sort(self.random.choice(self.rows, count, replace=False))
         rows[-1] = self.rows - 1
         weights, scales = self.weights(rows % self.slab_rows)
-        x = decode(self.problem["activation"], self.x)
+        x = self.activations()
         expected = x @ weights.T
-        # Codes are unpacked to numbers of this size, products of which the sums are rounded at.
-        number = 1 if self.scales is None else 1279 if self.problem["activation"] == "f16" else 256
         kind = self.problem["output"]
-        bound = 2.0**-22 * number * (np.abs(x) @ scales.T) + HALF_UNIT[kind] * np.abs(expected) + 2.0**-24
+        bound = self._bound(np.abs(x), weights, scales) + HALF_UNIT[kind] * np.abs(expected) + 2.0**-24
         got = decode(kind, outputs["y"].reshape(self.tokens, self.rows)[:, rows])
         return compare("y", got, expected, bound)
+
+    def _bound(self, x, weights, scales):
+        # Codes are unpacked to numbers of this size, products of which the sums are rounded at.
+        number = 1 if self.scales is None else 1279 if self.problem["activation"] == "f16" else 256
+        return 2.0**-22 * number * (x @ scales.T)
+
+
+class Gemm(SkinnyLinear):
+    """Weights are rounded to the activation's type, or both sides are int8."""
+
+    def _make_activations(self):
+        if self.problem["int8"]:
+            self.x = self.random.integers(-127, 128, (self.tokens, self.columns), np.int8)
+            self.token_scales = self.random.uniform(0.004, 0.01, self.tokens).astype(np.float32)
+        else:
+            super()._make_activations()
+
+    def activations(self):
+        if not self.problem["int8"]:
+            return super().activations()
+        return self.x * self.token_scales.astype(np.float64)[:, None]
+
+    def inputs(self):
+        scales = {"token_scales": [Part(self.token_scales)]} if self.problem["int8"] else {}
+        return super().inputs() | scales
+
+    def _bound(self, x, weights, scales):
+        size = x @ np.abs(weights).T
+        if self.problem["int8"]:
+            return 2.0**-22 * size
+        grouped = self.scales is not None and self.layout["row_scales_at"] < 0
+        rounding = 2 * HALF_UNIT[self.problem["activation"]] if grouped else 0
+        return (rounding + 2.0**-23 * (self.columns / 16 + 8)) * size

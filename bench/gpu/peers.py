@@ -18,6 +18,15 @@ def cublas_bf16(problem, copies):
     return [lambda w=w: functional.linear(x, w) for w in weights]
 
 
+def torch_int8(problem, copies):
+    """The product of int8 and int8, in i32, without scales."""
+    rows, columns, tokens = (problem[key] for key in ("rows", "columns", "tokens"))
+    x = torch.randint(-127, 128, (tokens, columns), device="cuda", dtype=torch.int8)
+    count = copies(rows * columns)
+    weights = [torch.randint(-127, 128, (rows, columns), device="cuda", dtype=torch.int8) for _ in range(count)]
+    return [lambda w=w: torch._int_mm(x, w.t()) for w in weights]
+
+
 def torch_int4(problem, copies):
     """PyTorch's product with int4 weights in groups of 128."""
     rows, columns, tokens = (problem[key] for key in ("rows", "columns", "tokens"))
@@ -47,17 +56,19 @@ def attention(problem, copies):
 #: What runs beside a family.
 PEERS = {
     "skinny_linear": {"cublas_bf16": cublas_bf16, "torch_int4": torch_int4},
-    "gemm": {"cublas_bf16": cublas_bf16},
+    "gemm": {"cublas_bf16": cublas_bf16, "torch_int8": torch_int8},
     "attention_decode": {"sdpa_bf16": attention},
     "attention_prefill": {"sdpa_bf16": attention},
 }
 
 
 def peers_of(record):
-    """The peers that run the record's problem; a product with int4 weights only where ours has such."""
+    """The peers that run the record's problem; products of integers only where ours has such."""
     names = dict(PEERS.get(record.family, {}))
     if not record.problem.get("weights", "").startswith("int4"):
         names.pop("torch_int4", None)
+    if not record.problem.get("int8"):
+        names.pop("torch_int8", None)
     return names
 
 

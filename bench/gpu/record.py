@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 #: Bits are what a launch moves; halves have no type of their own in NumPy.
-TYPES = {"f16": np.uint16, "bf16": np.uint16, "f32": np.float32, "i32": np.int32, "u32": np.uint32, "u8": np.uint8}
+TYPES = {
+    "f16": np.uint16,
+    "bf16": np.uint16,
+    "f32": np.float32,
+    "int8": np.int8,
+    "i32": np.int32,
+    "u32": np.uint32,
+    "u8": np.uint8,
+}
 
 
 @dataclass

@@ -9,6 +9,7 @@ import pytest
 USAGE, UNSUPPORTED = 2, 4
 PROMPT = ("--prompt", "Once upon a time")
 
+
 def generated(tool, artifact, count, *options, prompt=PROMPT):
     return json.loads(tool("qopt-run", artifact, *prompt, "--max-tokens", count, "--json", *options).stdout)["tokens"]
 
@@ -62,7 +63,7 @@ def divergence(expected, found):
     + [("fp8_e4m3", "f16"), ("f16", "fp8_e4m3"), ("fp8_e4m3", "fp8_e4m3")],
 )
 def test_formats(tool, stories, tmp_path, weights, kv):
-    """A story of 100 tokens in one step and past a page, against the f32 model on the host: as far as the formats round, no further."""
+    """A story in one step and past a page, against the f32 model on the host: as far as the formats round."""
     tool("qopt-compile", stories, "-o", tmp_path / "host.qopt")
     tool("qopt-compile", stories, "--target", "cuda", "--weights", weights, "--kv", kv, "-o", tmp_path / "gpu.qopt")
     tokens = generated(tool, tmp_path / "host.qopt", 100)

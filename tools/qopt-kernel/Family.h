@@ -4,6 +4,7 @@
 #ifndef QOPT_TOOLS_QOPTKERNEL_FAMILY_H
 #define QOPT_TOOLS_QOPTKERNEL_FAMILY_H
 
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 #include "lib/Target/Target.h"
 #include "tools/qopt-kernel/Words.h"
 
@@ -58,6 +59,8 @@ struct Family {
 
 StatusOr<Description> describeSkinnyLinear(Words &problem, Words &schedule,
                                            const target::Target &target);
+StatusOr<Description> describeGemm(Words &problem, Words &schedule,
+                                   const target::Target &target);
 StatusOr<Description> describeAttentionDecode(Words &problem, Words &schedule,
                                               const target::Target &target);
 StatusOr<Description> describeAttentionPrefill(Words &problem, Words &schedule,
@@ -78,6 +81,11 @@ void changeSchedule(Words &words, Schedule &schedule) {
     }
   });
 }
+
+/// Where the elements of a packed matrix lie, and its rows' scales.
+llvm::json::Object
+describeWeights(const kernels::skinny_linear::Problem &problem,
+                int64_t scaleOffset);
 
 /// The name of an element type in a record.
 std::string nameOf(quant::ElementType type);

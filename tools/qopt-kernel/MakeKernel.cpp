@@ -18,6 +18,7 @@ namespace qopt::kernel_tool {
 
 static constexpr Family families[] = {
     {"skinny_linear", describeSkinnyLinear},
+    {"gemm", describeGemm},
     {"attention_decode", describeAttentionDecode},
     {"attention_prefill", describeAttentionPrefill},
 };

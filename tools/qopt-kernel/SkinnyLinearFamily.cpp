@@ -77,13 +77,12 @@ static llvm::json::Array planePlaces(const Unit &empty,
   return places;
 }
 
-static llvm::json::Object layoutOf(const Problem &problem,
-                                   const Schedule &schedule) {
+llvm::json::Object describeWeights(const Problem &problem,
+                                   int64_t scaleOffset) {
   const quant::Format &format = problem.segments.front().weight;
   Unit empty(format);
   int64_t bits = quant::elementOf(format.element).bits;
   bool centred = !format.isFloat() && format.isSymmetric();
-  SegmentPlan plan = segmentPlanOf(problem, schedule, 0);
   llvm::json::Object layout{
       {"strip_rows", stripRows},
       {"unit_columns", unitColumns},
@@ -93,7 +92,7 @@ static llvm::json::Object layoutOf(const Problem &problem,
       {"code_places", codePlaces(empty)},
       {"group_columns",
        format.isFloat() ? 0 : quant::groupColumns(format, problem.columns)},
-      {"row_scales_at", hasRowScales(format) ? plan.scaleOffset : -1}};
+      {"row_scales_at", hasRowScales(format) ? scaleOffset : -1}};
   if (!format.isFloat() && !hasRowScales(format))
     layout["scale_places"] =
         planePlaces(empty, &Unit::scales, quant::bytesPerScale(format));
@@ -165,7 +164,8 @@ StatusOr<Description> describeSkinnyLinear(Words &words, Words &scheduleWords,
   result.threads = schedule.threads();
   result.sharedBytes = plan.sharedBytes;
   result.schedule = describe(scheduleWords, plan, schedule);
-  result.layout = layoutOf(problem, schedule);
+  result.layout =
+      describeWeights(problem, segmentPlanOf(problem, schedule, 0).scaleOffset);
   Cost cost = costOf(problem, schedule, target);
   result.cost = describeCost(
       cost, cost.weightBytes + cost.activationBytes + cost.outputBytes,

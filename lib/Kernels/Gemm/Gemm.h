@@ -39,15 +39,15 @@
 // # Numerics
 //
 // With f16 and bf16 activations a weight is what its code stands for, rounded
-// to the activation's type: code − zero is exact, and its product with the
-// group's scale (in the activation's type) is rounded once; zero points that
-// are fractions add one rounding of (nearest integer − zero) · scale. Formats
-// with one scale a row stay exact and are scaled in the epilogue. Products are
-// summed in f32 by the tensor cores by rising columns. With int8 activations
-// all sums are exact in i32; then come the token's scale and the row's, in f32.
-// Slices are added in their order; after that the epilogue, in f32, and one
-// rounding to the output's type. No sum depends on what arrives first, nor on
-// the number of tokens.
+// to the activation's type: code − zero (or the fp8 number) is exact, and its
+// product with the group's scale (in the activation's type) is rounded once;
+// zero points that are fractions add one rounding of (nearest integer − zero) ·
+// scale. Formats with one scale a row stay exact and are scaled in the
+// epilogue. Products are summed in f32 by the tensor cores by rising columns.
+// With int8 activations all sums are exact in i32; then come the token's scale
+// and the row's, in f32. Slices are added in their order; after that the
+// epilogue, in f32, and one rounding to the output's type. No sum depends on
+// what arrives first, nor on the number of tokens.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_KERNELS_GEMM_GEMM_H
 #define QOPT_LIB_KERNELS_GEMM_GEMM_H

@@ -32,13 +32,17 @@ static std::string spell(const Figure &figure, std::string_view what) {
 
 /// Instructions that make the fragment of one product from its codes.
 static double fragmentInstructions(const quant::Format &format,
-                                   ElementType activation) {
+                                   ElementType activation,
+                                   const target::Target &target) {
   if (activation == ElementType::Int8)
     return 4 + 4; // prmt, sign
   bool bf16 = activation == ElementType::BF16;
   double scaled = format.granularity == quant::Granularity::Group ? 4 : 0;
   if (format.element == ElementType::Int4)
     return (bf16 ? 3 + 4 : 1 + 4) + 4 + scaled; // shifts, lop3, zero, scale
+  if (format.element == ElementType::Fp8E4m3)
+    // Conversions have half of the rate; else prmt, and, shift, lop3, fma.
+    return (!bf16 && target.features.fp8Convert ? 4 * 2 : 4 * 5) + scaled;
   if (format.element == ElementType::Int8)
     return (bf16 ? 2 * (1 + 4 + 2) : 4 + 4) + scaled;
   return 0;
@@ -46,18 +50,20 @@ static double fragmentInstructions(const quant::Format &format,
 
 /// Warp instructions of a stage, of one warp.
 static double stageInstructions(const Problem &problem,
-                                const Schedule &schedule, size_t segment) {
+                                const Schedule &schedule,
+                                const target::Target &target, size_t segment) {
   const quant::Format &format = problem.segments[segment].weight;
   SegmentPlan part = segmentPlanOf(problem, schedule, segment);
   double strips = schedule.stripsPerWarp, tiles = schedule.tilesPerWarp;
   double products = 4; // of a stage, strip and tile
   double loads = double(part.codeBytes) / 512 * strips +
                  tiles * (problem.activation == ElementType::Int8 ? 4 : 2);
-  double perGroup = format.isFloat() ? 0 : format.isSymmetric() ? 5 : 14;
+  double perGroup = format.isSymmetric() ? 5 : 14;
   double copies = double(planOf(problem, schedule).stageBytes) / 16 /
                   double(schedule.threads());
   return products * strips *
-             (tiles + fragmentInstructions(format, problem.activation)) +
+             (tiles +
+              fragmentInstructions(format, problem.activation, target)) +
          loads + double(part.groups) * strips * perGroup + 3 * copies + 24;
 }
 
@@ -87,7 +93,7 @@ static StageClocks clocksOf(const Problem &problem, const Schedule &schedule,
       warps * (schedule.stripsPerWarp * double(part.stripBytes) +
                double(schedule.tilesPerWarp) * 8 * stageRowBytes);
   return {flops / rate * smClocks,
-          stageInstructions(problem, schedule, segment) * warps * 32 /
+          stageInstructions(problem, schedule, target, segment) * warps * 32 /
               (rates.issue.value * issuePart),
           (bytes + fragments) / sharedBytesPerClock,
           bytes / cacheBytesPerClock};
@@ -133,7 +139,7 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
     clocks += part * stage.slowest();
     tensor += part * stage.tensor;
     cost.instructionsPerProduct +=
-        part * stageInstructions(problem, schedule, i) /
+        part * stageInstructions(problem, schedule, target, i) /
         (4.0 * schedule.stripsPerWarp * schedule.tilesPerWarp);
   }
   double stages =
