@@ -14,10 +14,11 @@
 //
 //   stage:  | x: 128 bytes a token | strip 0: codes, scales, zeros | strip 1 …
 //
-//   step i     wait for stage i ─ barrier ─ start copies into stage i + S − 1
-//              (it was read in step i − 1) ─ multiply stage i
+//   step i     multiply stage i ─ wait for stage i + 1 ─ barrier ─ start the
+//              copies of step i + S into it ─ first operands of stage i + 1
 //
-// Copies are cp.async of 16 bytes by all threads, on every architecture: rows
+// Copies are cp.async of 16 bytes by all threads, on every architecture (fewer
+// where rows of x are not so aligned): rows
 // of x have to be swizzled on the way, and the codes of a strip and stage are
 // 512 to 2048 bytes, shorter than the bulk copies that reach the roof. Those of
 // weights that the first stages need start before the dependency point.

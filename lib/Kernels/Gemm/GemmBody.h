@@ -39,23 +39,38 @@ private:
   void copyWeights(Int stage, Int step);
   void copyCodes(Int stage, Global unit, Int part);
   void copyPlanes(Int stage, Global unit, Int part);
-  void startStage(Int stage, Int step);
+  void copyStage(Int stage, Int step);
   /// Runs `body` where step `step` of the slice is one.
   void ifStep(Int step, llvm::function_ref<void()> body);
 
   // Products. Sums are carried as values: [strip][tile of tokens][4].
+  /// What a product needs, as it lies in shared memory.
+  struct Operands {
+    std::vector<std::vector<Int>> b;      ///< [tile of tokens]
+    std::vector<std::vector<Int>> block;  ///< [strip]: codes
+    std::vector<std::vector<Int>> planes; ///< [strip]: scales, zero points
+    void push(Kernel::Values &values) const;
+    void pop(Kernel &k, Kernel::Values &values);
+  };
   Kernel::Values multiplyColumns();
-  Kernel::Values multiplyStage(Int stage, Kernel::Values sums);
-  Kernel::Values multiplyStageInt8(Int stage, Kernel::Values sums);
+  void multiplyStage(Int stage, Int next, Int step, Operands &operands,
+                     Kernel::Values &sums);
+  void load(Int stage, int64_t product, Operands &operands);
+  void multiply(const skinny_linear::Fragment &a, std::array<Int, 2> b,
+                mlir::Value *sums);
+  std::vector<std::array<Int, 2>> activationsOf(const Operands &operands,
+                                                int64_t product);
   /// What makes weights of a group's numbers, for rows g and g+8 of a strip:
   /// pairs of halves.
   struct Group {
     std::array<Int, 2> shift, scale, rest;
     bool shifted = false, scaled = false, fraction = false;
   };
-  Group groupOf(Int planes, int64_t strip, int64_t group);
-  skinny_linear::Fragment weightsOf(const std::vector<Int> &block, int product,
-                                    const Group &group);
+  Group groupOf(const std::vector<Int> &planes);
+  skinny_linear::Fragment weightsOf(const std::vector<Int> &block,
+                                    int64_t product,
+                                    const std::vector<Int> &planes);
+  skinny_linear::Fragment codesOf(const std::vector<Int> &block);
 
   // Epilogue.
   void finish(const Kernel::Values &sums);
@@ -77,7 +92,7 @@ private:
   Plan plan;
   mlir::Type activation;
   int64_t elementBytes; ///< of x
-  bool chunked;         ///< every row of x consists of whole chunks
+  int64_t pieceBytes;   ///< of a copy of x: 16, 8 or 4, or 0 for elements
 
   // The block.
   Int tokens, firstToken, rowTile, slice, tileIndex;

@@ -21,12 +21,9 @@ void Body::ifStep(Int step, llvm::function_ref<void()> body) {
     body();
 }
 
-void Body::startStage(Int stage, Int step) {
-  ifStep(step, [&] {
-    copyWeights(stage, firstStep + step);
-    copyActivations(stage, firstStep + step);
-  });
-  commitCopies(k);
+void Body::copyStage(Int stage, Int step) {
+  copyWeights(stage, step);
+  copyActivations(stage, step);
 }
 
 // Activations -----------------------------------------------------------------
@@ -42,27 +39,32 @@ void Body::copyActivations(Int stage, Int step) {
                       .at(firstToken + row, rowBytes)
                       .at(chunk, chunkBytes)
                       .at(step, stageRowBytes);
-  if (chunked)
+  if (pieceBytes)
     copyChunks(destination, source, column);
   else
     copyElements(destination, source, column);
 }
 
+/// A chunk in pieces as large as the rows are aligned.
 void Body::copyChunks(Int destination, Global source, Int column) {
   int64_t rows = schedule.threads() / chunksOfRow;
   Int limit = tokens - firstToken - k.thread() / chunksOfRow;
-  if (problem.columns % plan.columnsPerStep)
-    limit = select(column < problem.columns, limit, k.constant(0));
-  for (int64_t row = 0; row < schedule.blockTokens(); row += rows) {
-    Int present =
-        select(k.constant(row) < limit, k.constant(chunkBytes), k.constant(0));
-    copyAsync(destination + row * stageRowBytes,
-              source.at(row * problem.columns * elementBytes), present,
-              chunkBytes);
+  for (int64_t at = 0; at < chunkBytes; at += pieceBytes) {
+    Int there = limit;
+    if (problem.columns % plan.columnsPerStep)
+      there = select(column + at / elementBytes < k.constant(problem.columns),
+                     limit, k.constant(0));
+    for (int64_t row = 0; row < schedule.blockTokens(); row += rows) {
+      Int present = select(k.constant(row) < there, k.constant(pieceBytes),
+                           k.constant(0));
+      copyAsync(destination + (row * stageRowBytes + at),
+                source.at(row * problem.columns * elementBytes + at), present,
+                unsigned(pieceBytes));
+    }
   }
 }
 
-/// Rows that start anywhere: one element at a time, stored by the thread.
+/// Rows that start at any element: one element at a time, stored by the thread.
 void Body::copyElements(Int destination, Global source, Int column) {
   int64_t rows = schedule.threads() / chunksOfRow;
   int64_t perWord = 4 / elementBytes, rowBytes = problem.columns * elementBytes;

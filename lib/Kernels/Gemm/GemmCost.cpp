@@ -19,9 +19,9 @@ constexpr double issuePart = 0.6;
 /// the latter is what the published bf16 ladder's 128 x 256 tiles took at 777
 /// TFLOP/s without multicast.
 constexpr double sharedBytesPerClock = 128, cacheBytesPerClock = 46;
-/// Clocks from a stage's barrier to its first products: the barrier, loads of
-/// fragments by all warps at once. Not measured.
-constexpr double barrierClocks = 100;
+/// Clocks of a stage in which its barrier keeps the tensor cores waiting,
+/// beyond the products that are under way. Not measured.
+constexpr double barrierClocks = 40;
 /// Of a trip to the second-level cache under load, seconds.
 constexpr double loadedLatency = 0.6e-6;
 
@@ -162,7 +162,7 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
           " instructions a product at 60 % issue, shared memory at 128 and the "
           "second-level cache at 46 bytes a clock: what exceeds the products");
   add(cost, "barriers", stages * barrierClocks / schedule.blocksPerSm / clock,
-      "100 clocks a stage (not measured), hidden by a second block");
+      "40 clocks a stage (not measured), hidden by a second block");
   add(cost, "weights",
       std::max(0.0, double(cost.weightBytes) / rates.streamBandwidth.value -
                         cost.seconds),

@@ -1,7 +1,7 @@
 // Setup and the division of work of a `gemm` kernel.
 //
 //   weights of the first stages ┊ dependency point ┊ x of the first stages
-//   loop: wait, barrier, copies of a later stage, products of this one
+//   loop: products of a stage, wait, barrier, copies into it
 //   sums ──▶ slices added ──▶ shared memory ──▶ epilogue, runs of 8 columns
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Gemm/GemmGenerator.h"
@@ -31,12 +31,20 @@ std::vector<Argument> gemm::argumentsOf(const Problem &problem) {
   return arguments;
 }
 
+/// The largest asynchronous copy that rows of so many bytes are aligned to.
+static int64_t pieceOf(int64_t rowBytes) {
+  for (int64_t bytes : {16, 8, 4})
+    if (rowBytes % bytes == 0)
+      return bytes;
+  return 0;
+}
+
 Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
            Block *epilogue)
     : k(kernel), problem(problem), schedule(schedule), epilogue(epilogue),
       plan(planOf(problem, schedule)),
       elementBytes(quant::elementOf(problem.activation).bits / 8),
-      chunked(problem.columns * elementBytes % 16 == 0) {
+      pieceBytes(pieceOf(problem.columns * elementBytes)) {
   if (!isInt8())
     activation = typeOf(k, problem.activation);
 }

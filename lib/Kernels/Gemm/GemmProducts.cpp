@@ -1,6 +1,10 @@
 // The main loop: stages of columns, of which each warp multiplies its strips by
 // its tiles of tokens. A fragment of weights is made once and serves all tiles
-// of the warp, one of activations all strips.
+// of the warp, one of activations all strips. What a product needs is loaded
+// while the one before is computed, from one stage to the next, too:
+//
+//   load 1, multiply 0 ─ load 2, multiply 1 ─ load 3, multiply 2 ─
+//   wait for the next stage ─ barrier ─ refill this one ─ load 0, multiply 3
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Builder/Fragments.h"
 #include "lib/Kernels/Gemm/GemmBody.h"
@@ -14,112 +18,191 @@ using skinny_linear::Fragment;
 using skinny_linear::Numbers;
 
 constexpr int64_t tileBytes = 8 * stageRowBytes; // of 8 tokens in a stage
+constexpr int64_t products = 4;                  // of a stage, strip and tile
 
 Kernel::Values Body::multiplyColumns() {
-  int ahead = schedule.stages - 1;
   auto stageAt = [&](int i) { return stages + i * plan.stageBytes; };
-  for (int i = 0; i < ahead; ++i)
+  for (int i = 0; i < schedule.stages; ++i)
     ifStep(k.constant(i),
            [&] { copyWeights(stageAt(i), firstStep + int64_t(i)); });
   k.waitForPredecessor();
-  for (int i = 0; i < ahead; ++i) {
+  for (int i = 0; i < schedule.stages; ++i) {
     ifStep(k.constant(i),
            [&] { copyActivations(stageAt(i), firstStep + int64_t(i)); });
     commitCopies(k);
   }
+  waitForCopies(k, unsigned(schedule.stages - 1));
+  k.syncBlock();
+  Operands operands;
+  load(stages, 0, operands);
   mlir::Value zero = isInt8() ? k.constant(0).value : k.real(0).value;
   Kernel::Values carried(size_t(sumsOfThread()), zero);
-  carried.push_back(stageAt(0).value);
-  carried.push_back(stageAt(ahead).value);
-  Int last = stageAt(ahead);
-  auto next = [&](Int stage) {
-    return select(stage == last, stages, stage + plan.stageBytes).value;
-  };
+  carried.push_back(stages.value);
+  operands.push(carried);
   carried = k.loop(k.constant(0), steps, k.constant(1), std::move(carried),
                    [&](Int step, Kernel::Values values) {
-                     Int write{{&k, values.back()}};
+                     Operands now = operands; // of the same shape
+                     now.pop(k, values);
+                     Int stage{{&k, values.back()}};
                      values.pop_back();
-                     Int read{{&k, values.back()}};
-                     values.pop_back();
-                     waitForCopies(k, unsigned(ahead - 1));
-                     k.syncBlock();
-                     startStage(write, step + int64_t(ahead));
-                     values = isInt8()
-                                  ? multiplyStageInt8(read, std::move(values))
-                                  : multiplyStage(read, std::move(values));
-                     values.push_back(next(read));
-                     values.push_back(next(write));
+                     Int last = stageAt(schedule.stages - 1);
+                     Int next =
+                         select(stage == last, stages, stage + plan.stageBytes);
+                     multiplyStage(stage, next, step, now, values);
+                     values.push_back(next.value);
+                     now.push(values);
                      return values;
                    });
   carried.resize(size_t(sumsOfThread()));
   return carried;
 }
 
-// Half precision --------------------------------------------------------------
+/// Multiplies a stage, whose first operands are loaded, and refills it; leaves
+/// the first operands of the next one.
+void Body::multiplyStage(Int stage, Int next, Int step, Operands &operands,
+                         Kernel::Values &sums) {
+  for (int64_t product = 0; product < products; ++product) {
+    if (product)
+      load(stage, product, operands);
+    std::vector<Fragment> a;
+    for (int64_t s = 0; s < strips(); ++s)
+      a.push_back(
+          isInt8() ? codesOf(operands.block[s])
+                   : weightsOf(operands.block[s], product, operands.planes[s]));
+    std::vector<std::array<Int, 2>> b = activationsOf(operands, product);
+    if (product + 1 == products) {
+      // All of the stage is in registers.
+      waitForCopies(k, unsigned(schedule.stages - 2));
+      k.syncBlock();
+      Int later = step + int64_t(schedule.stages);
+      ifStep(later, [&] { copyStage(stage, firstStep + later); });
+      // Behind the last stage once more its own: no branch around loads.
+      load(select(step + 1 < steps, next, stage), 0, operands);
+      // Behind the loads, which LLVM else moves to the begin of the loop.
+      commitCopies(k);
+    }
+    for (int64_t s = 0; s < strips(); ++s)
+      for (int64_t tile = 0; tile < tiles(); ++tile)
+        multiply(a[s], b[tile], &sums[(s * tiles() + tile) * 4]);
+  }
+}
 
-static void multiply(Kernel &k, mlir::Type type, const Fragment &a,
-                     std::array<Int, 2> b, mlir::Value *sums) {
+void Body::multiply(const Fragment &a, std::array<Int, 2> b,
+                    mlir::Value *sums) {
+  if (isInt8()) {
+    IntAccumulator sum;
+    for (int i = 0; i < 4; ++i)
+      sum[i] = {{&k, sums[i]}};
+    sum = mmaInt8(a, b, sum);
+    for (int i = 0; i < 4; ++i)
+      sums[i] = sum[i].value;
+    return;
+  }
   Accumulator sum;
   for (int i = 0; i < 4; ++i)
     sum[i] = {{&k, sums[i]}};
-  sum = k.mma(type, a, b, sum);
+  sum = k.mma(activation, a, b, sum);
   for (int i = 0; i < 4; ++i)
     sums[i] = sum[i].value;
 }
 
-Kernel::Values Body::multiplyStage(Int stage, Kernel::Values sums) {
-  constexpr int64_t chunkColumns = 32, chunks = 2, products = 4;
+// Operands --------------------------------------------------------------------
+
+static void push(Kernel::Values &values,
+                 const std::vector<std::vector<Int>> &words) {
+  for (const std::vector<Int> &row : words)
+    for (Int word : row)
+      values.push_back(word.value);
+}
+
+static void pop(Kernel &k, Kernel::Values &values,
+                std::vector<std::vector<Int>> &words) {
+  for (auto row = words.rbegin(); row != words.rend(); ++row)
+    for (auto word = row->rbegin(); word != row->rend(); ++word) {
+      *word = {{&k, values.back()}};
+      values.pop_back();
+    }
+}
+
+void Body::Operands::push(Kernel::Values &values) const {
+  ::push(values, b);
+  ::push(values, block);
+  ::push(values, planes);
+}
+
+void Body::Operands::pop(Kernel &k, Kernel::Values &values) {
+  ::pop(k, values, planes);
+  ::pop(k, values, block);
+  ::pop(k, values, b);
+}
+
+/// Loads what product `product` of a stage needs and the one before did not.
+void Body::load(Int stage, int64_t product, Operands &operands) {
   Int lane = k.lane(), g = lane >> 2, t = lane & 3;
   Int tokenWarp = k.warp() / schedule.rowWarps,
       rowWarp = k.warp() % schedule.rowWarps;
-  Int x = stage + tokenWarp * (tiles() * tileBytes) + g * stageRowBytes +
-          t * 16 + (g & 1) * 64;
-  Int w = stage + plan.activationBytes + rowWarp * (strips() * part.stripBytes);
-  Int codes = w + lane * 16, planes = w + part.codeBytes + g * 4;
-  int64_t perGroup = products / std::max<int64_t>(part.groups, 1);
-  int perBlock = skinny_linear::productsPerBlock(format());
-  std::vector<std::vector<Int>> b(tiles()), block(strips());
-  std::vector<Group> groups(strips());
-  for (int64_t product = 0; product < products; ++product) {
-    int64_t j = product % (products / chunks);
-    Int chunk = x ^ (product / chunks * chunkColumns * 2);
-    for (int64_t tile = 0; tile < tiles() && j == 0; ++tile)
-      b[tile] = k.loadShared(chunk, tile * tileBytes, 4);
-    for (int64_t s = 0; s < strips(); ++s) {
-      int64_t strip = s * part.stripBytes;
-      if (product % perGroup == 0)
-        groups[s] = groupOf(planes, strip, product / perGroup);
-      if (product % perBlock == 0)
-        block[s] =
-            k.loadShared(codes, strip + product / perBlock * blockBytes, 4);
-      Fragment a = weightsOf(block[s], int(product % perBlock), groups[s]);
-      for (int64_t tile = 0; tile < tiles(); ++tile)
-        multiply(k, activation, a, {b[tile][2 * j], b[tile][2 * j + 1]},
-                 &sums[(s * tiles() + tile) * 4]);
-    }
+  // int8: a chunk of 32 bytes a product; else of 64 bytes, for two.
+  int64_t perChunk = isInt8() ? 1 : 2;
+  if (product % perChunk == 0) {
+    Int swizzled = isInt8() ? (g & 3) * 32 + t * 8 : (g & 1) * 64 + t * 16;
+    Int x = stage + tokenWarp * (tiles() * tileBytes) + g * stageRowBytes +
+            swizzled;
+    operands.b.clear();
+    for (int64_t tile = 0; tile < tiles(); ++tile)
+      operands.b.push_back(
+          k.loadShared(x ^ (product * 32), tile * tileBytes, isInt8() ? 2 : 4));
   }
-  return sums;
+  Int w = stage + plan.activationBytes + rowWarp * (strips() * part.stripBytes);
+  // int8: a block is two products of 16 columns, one of 32.
+  int64_t perBlock = isInt8() ? 1 : skinny_linear::productsPerBlock(format());
+  if (product % perBlock == 0) {
+    operands.block.clear();
+    for (int64_t s = 0; s < strips(); ++s)
+      operands.block.push_back(k.loadShared(
+          w + lane * 16, s * part.stripBytes + product / perBlock * blockBytes,
+          4));
+  }
+  int64_t perGroup = products / std::max<int64_t>(part.groups, 1);
+  if (product % perGroup == 0) {
+    operands.planes.assign(size_t(strips()), {});
+    int64_t kinds = !part.groups ? 0 : format().isSymmetric() ? 1 : 2;
+    for (int64_t s = 0; s < strips(); ++s)
+      for (int64_t kind = 0; kind < kinds; ++kind)
+        operands.planes[size_t(s)].push_back(
+            k.loadShared(w + g * 4,
+                         s * part.stripBytes + part.codeBytes +
+                             (kind * part.groups + product / perGroup) * 32,
+                         1)[0]);
+  }
+}
+
+std::vector<std::array<Int, 2>> Body::activationsOf(const Operands &operands,
+                                                    int64_t product) {
+  size_t first = isInt8() ? 0 : size_t(product % 2 * 2);
+  std::vector<std::array<Int, 2>> b;
+  for (const std::vector<Int> &words : operands.b)
+    b.push_back({words[first], words[first + 1]});
+  return b;
 }
 
 /// For rows g and g+8:
 ///   weight = (number / factor + shift) · scale + rest
 ///   shift = −(base / factor + nearest integer of zero)
-Body::Group Body::groupOf(Int planes, int64_t strip, int64_t group) {
+Body::Group Body::groupOf(const std::vector<Int> &planes) {
   Group result;
   Numbers numbers = skinny_linear::numbersOf(format(), activation);
   result.shifted = !format().isSymmetric() || numbers.needsCorrection();
   result.scaled = part.groups > 0;
   result.fraction = format().zero == quant::ZeroType::Float;
   mlir::Type f16 = k.builder().getF16Type();
-  auto valuesOf = [&](int64_t plane) -> std::array<Real, 2> {
-    Int word = k.loadShared(planes, strip + plane * 32, 1)[0];
+  auto valuesOf = [&](Int word) -> std::array<Real, 2> {
     return {k.lowHalf(word, f16), k.highHalf(word, f16)};
   };
   std::array<Real, 2> scale, zero;
   if (result.scaled)
-    scale = valuesOf(group);
+    scale = valuesOf(planes[0]);
   if (!format().isSymmetric())
-    zero = valuesOf(part.groups + group);
+    zero = valuesOf(planes[1]);
   for (int i = 0; i < 2; ++i) {
     double base = numbers.base[i] / numbers.factor[i];
     Real whole;
@@ -137,10 +220,12 @@ Body::Group Body::groupOf(Int planes, int64_t strip, int64_t group) {
   return result;
 }
 
-Fragment Body::weightsOf(const std::vector<Int> &block, int product,
-                         const Group &group) {
-  Fragment words =
-      skinny_linear::unpackProduct(k, format(), activation, block, product);
+Fragment Body::weightsOf(const std::vector<Int> &block, int64_t product,
+                         const std::vector<Int> &planes) {
+  Group group = groupOf(planes);
+  int perBlock = skinny_linear::productsPerBlock(format());
+  Fragment words = skinny_linear::unpackProduct(k, format(), activation, block,
+                                                int(product % perBlock));
   Numbers numbers = skinny_linear::numbersOf(format(), activation);
   for (int i = 0; i < 4; ++i) {
     int row = i % 2; // of rows g and g+8
@@ -156,39 +241,12 @@ Fragment Body::weightsOf(const std::vector<Int> &block, int product,
   return words;
 }
 
-// Eight bits ------------------------------------------------------------------
-
-Kernel::Values Body::multiplyStageInt8(Int stage, Kernel::Values sums) {
-  constexpr int64_t chunks = 4; // of 32 columns, one product each
-  Int lane = k.lane(), g = lane >> 2, t = lane & 3;
-  Int tokenWarp = k.warp() / schedule.rowWarps,
-      rowWarp = k.warp() % schedule.rowWarps;
-  Int x = stage + tokenWarp * (tiles() * tileBytes) + g * stageRowBytes +
-          (g & 3) * 32 + t * 8;
-  Int codes = stage + plan.activationBytes +
-              rowWarp * (strips() * part.stripBytes) + lane * 16;
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-    std::vector<std::vector<Int>> b;
-    for (int64_t tile = 0; tile < tiles(); ++tile)
-      b.push_back(k.loadShared(x ^ (chunk * 32), tile * tileBytes, 2));
-    for (int64_t s = 0; s < strips(); ++s) {
-      std::vector<Int> words =
-          k.loadShared(codes, s * part.stripBytes + chunk * blockBytes, 4);
-      std::array<Int, 4> a;
-      for (int i = 0; i < 4; ++i) // rows g: bytes 0 and 2; then without +128
-        a[i] = k.prmt(words[i / 2 * 2], words[i / 2 * 2 + 1],
-                      i % 2 ? 0x7531 : 0x6420) ^
-               int64_t(int32_t(0x80808080));
-      for (int64_t tile = 0; tile < tiles(); ++tile) {
-        mlir::Value *sum = &sums[(s * tiles() + tile) * 4];
-        IntAccumulator total;
-        for (int i = 0; i < 4; ++i)
-          total[i] = {{&k, sum[i]}};
-        total = mmaInt8(a, {b[tile][0], b[tile][1]}, total);
-        for (int i = 0; i < 4; ++i)
-          sum[i] = total[i].value;
-      }
-    }
-  }
-  return sums;
+/// The signed codes of 32 columns.
+Fragment Body::codesOf(const std::vector<Int> &block) {
+  Fragment a;
+  for (size_t i = 0; i < 4; ++i) // rows g: bytes 0 and 2; then without +128
+    a[i] = k.prmt(block[i / 2 * 2], block[i / 2 * 2 + 1],
+                  i % 2 ? 0x7531 : 0x6420) ^
+           int64_t(int32_t(0x80808080));
+  return a;
 }

@@ -173,6 +173,53 @@ TEST(Gemm, aWrongWeightIsSeen) {
   EXPECT_NE(difference(*test, *y, arrays), "");
 }
 
+namespace {
+/// A change of the `nth` place of `from` in a kernel's PTX, and the kinds of
+/// finding that tell of it.
+struct Defect {
+  const char *name, *text, *from, *to;
+  int nth;
+};
+} // namespace
+
+static const char *const one = "tokens=70 k=704 rows=72:int4_g64 slices=1";
+static const char *const sliced = "tokens=70 k=704 rows=72:int4_g64 slices=4";
+
+static const Defect defects[] = {
+    {"first stage read early", one, "bar.sync", "//", 0},
+    {"stages reused early", one, "bar.sync", "//", 1},
+    {"stages read early", one, "cp.async.wait_group \t2",
+     "cp.async.wait_group 7", 0},
+    {"copies of another stage", one, "cp.async.commit_group", "//", 1},
+    {"sums counted before they are stored", sliced, "bar.sync", "//", 3},
+    {"sums read without a fence", sliced, "atom.acq_rel", "atom.relaxed", 0},
+    {"count read before it is there", sliced, "bar.sync", "//", 4},
+};
+
+/// Every wait and barrier is needed: without it, the emulator reports a race or
+/// what comes of one.
+TEST(Gemm, defectsAreSeen) {
+  for (const Defect &defect : defects) {
+    auto test = gemm::parseCase(defect.text);
+    ASSERT_TRUE(test.ok());
+    auto kernel = compileCase(*test);
+    ASSERT_TRUE(kernel.ok());
+    size_t at = kernel->ptx.find(defect.from);
+    for (int i = 0; i < defect.nth; ++i)
+      at = kernel->ptx.find(defect.from, at + 1);
+    ASSERT_NE(at, std::string::npos) << defect.name;
+    kernel->ptx.replace(at, std::string(defect.from).size(), defect.to);
+    skinny_linear::Arrays arrays = makeArrays(test->layer);
+    std::string found;
+    for (uint64_t seed = 1; seed <= 4 && found.empty(); ++seed)
+      found = runCase(*test, *kernel, arrays, seed).status().message();
+    EXPECT_TRUE(found.find("race") != std::string::npos ||
+                found.find("uninitialised") != std::string::npos ||
+                found.find("async copy") != std::string::npos)
+        << defect.name << ": " << found;
+  }
+}
+
 /// No bank conflict where fragments are read and copies arrive; each line of
 /// memory is moved once for each block that needs it.
 TEST(Gemm, sharedMemoryHasNoConflicts) {
