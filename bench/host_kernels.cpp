@@ -241,6 +241,7 @@ int main(int count, char **arguments) {
   program.linearLayers("int4_asym_g32", true);
   program.linearLayers("int8", true);
   program.linearLayers("int4_g32", false);
+  program.linearLayers("fp8_e4m3", false);
   program.linearLayers("f32", false);
   program.linearLayers("f16", false);
   program.linearLayers("bf16", false);

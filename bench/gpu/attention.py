@@ -44,6 +44,10 @@ class Attention:
             stored = codes.view(np.uint8)
             if bits == 4:
                 stored = stored[..., 0::2] & 15 | stored[..., 1::2] << 4
+        elif kind == "fp8_e4m3":
+            scales = (np.abs(numbers).max(-1, keepdims=True) / 448).astype(np.float16)
+            stored = encode(kind, numbers / scales.astype(np.float32))
+            numbers = decode(kind, stored) * scales.astype(np.float64)
         else:
             halves = encode(kind, numbers)
             numbers, stored, scales = decode(kind, halves), halves.view(np.uint8), None

@@ -67,7 +67,7 @@ def entries():
         listed += product(tokens, "w8a8", layers)
     listed += [decode(sequences, 32, cache) for sequences in (1, 32) for cache in CACHES]
     listed += [*linear(2), *linear(4), *linear(32), prefill(16)]
-    listed += [*linear(1, "int8"), *linear(16, "int8"), *linear(1, "f16", layers)]
+    listed += [*linear(1, "int8"), *linear(16, "int8"), *linear(1, "fp8_e4m3"), *linear(1, "f16", layers)]
     return listed
 
 
@@ -76,6 +76,8 @@ CHECKS = """
 skinny_linear rows=256 columns=512
 skinny_linear rows=100 columns=300 tokens=3 weights=int4_g32
 skinny_linear rows=4096 columns=256 tokens=8 weights=int8
+skinny_linear rows=96 columns=512 tokens=1 weights=fp8_e4m3
+skinny_linear rows=40 columns=300 tokens=5 weights=fp8_e4m3_g32 activation=bf16
 skinny_linear rows=64 columns=512 tokens=16 weights=int4_g256 activation=bf16 output=f32
 skinny_linear rows=64 columns=512 tokens=64 weights=bf16 activation=bf16
 skinny_linear rows=64 columns=2048 tokens=8 --schedule slices=4,grid=8
@@ -84,6 +86,7 @@ gemm rows=64 columns=512 tokens=130 weights=f16 --schedule slices=4
 gemm rows=64 columns=256 tokens=66 weights=int8 int8=1 output=f32
 attention_decode heads=8 key_heads=2 head_size=64 context=300
 attention_decode heads=8 key_heads=2 head_size=64 context=300 sequences=3 key=int8 value=int4
+attention_decode heads=8 key_heads=2 head_size=64 context=100 key=fp8_e4m3 value=fp8_e4m3 activation=bf16
 attention_decode heads=8 key_heads=2 head_size=128 context=70 key=int4 value=int8 window=50 activation=bf16
 attention_decode heads=8 key_heads=2 head_size=64 context=300 --schedule splits=2
 attention_prefill heads=8 key_heads=2 head_size=64 tokens=70 context=100 sequences=2 key=int8

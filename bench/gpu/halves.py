@@ -1,9 +1,22 @@
-"""f16, bf16 and f32 as bits and as numbers."""
+"""f16, bf16, f32 and fp8 e4m3 as bits and as numbers."""
 
 import numpy as np
 
 #: Half the distance of two numbers beside 1, which is what rounding to the type may change.
 HALF_UNIT = {"f16": 2.0**-11, "bf16": 2.0**-8, "f32": 2.0**-24}
+
+
+#: The numbers of e4m3 codes without a sign; 127 would be NaN.
+E4M3 = np.array([2.0**-9 * (c if c < 8 else (8 + c % 8) * 2 ** (c // 8 - 1)) for c in range(127)])
+
+
+def _encode_e4m3(values):
+    """To nearest, ties to even, saturated."""
+    magnitude = np.minimum(np.abs(values), E4M3[-1]).astype(np.float64)
+    middles = (E4M3[1:] + E4M3[:-1]) / 2
+    code = np.searchsorted(middles, magnitude)
+    code += (code % 2 == 1) & (magnitude == middles[np.minimum(code, len(middles) - 1)])
+    return (code | np.signbit(values) << 7).astype(np.uint8)
 
 
 def encode(kind, values):
@@ -14,8 +27,10 @@ def encode(kind, values):
     if kind == "bf16":
         bits = values.view(np.uint32)
         return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+    if kind == "fp8_e4m3":
+        return _encode_e4m3(values)
     if kind != "f32":
-        raise ValueError(f"{kind} is none of f16, bf16 and f32")
+        raise ValueError(f"{kind} is none of f16, bf16, f32 and fp8_e4m3")
     return values
 
 
@@ -25,6 +40,9 @@ def decode(kind, bits):
         return np.asarray(bits, np.uint16).view(np.float16).astype(np.float64)
     if kind == "bf16":
         return (np.asarray(bits, np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    if kind == "fp8_e4m3":
+        bits = np.asarray(bits, np.uint8)
+        return np.where(bits & 128, -1.0, 1.0) * E4M3[bits & 127]
     return np.asarray(bits, np.float32).astype(np.float64)
 
 

@@ -24,6 +24,7 @@ class SkinnyLinear:
         self._make_activations()
         if "asym" in self.problem["weights"]:
             raise ValueError(f"{record.name}: zero points are not made here")
+        self.fp8 = self.problem["weights"].startswith("fp8_e4m3")
         self._make_weights()
 
     def _make_activations(self):
@@ -43,6 +44,8 @@ class SkinnyLinear:
         offset = self.layout["code_offset"]
         low, high = (1 - offset, offset) if offset else (0, 1 << bits)
         self.codes = self.random.integers(low, high, shape, np.int16)
+        if self.fp8:
+            self.codes = encode("fp8_e4m3", self.random.uniform(-448, 448, shape))
         scales = self.random.uniform(0.01, 0.02, (self.slab_rows, -(-self.columns // group)))
         self.scales = scales.astype(np.float32 if self.layout["row_scales_at"] >= 0 else np.float16)
 
@@ -52,7 +55,8 @@ class SkinnyLinear:
             return decode(self.problem["weights"], self.codes[rows]), np.ones((len(rows), self.columns))
         group = self.layout["group_columns"]
         scales = self.scales[rows].astype(np.float64).repeat(group, 1)[:, : self.columns]
-        return self.codes[rows] * scales, scales
+        numbers = decode("fp8_e4m3", self.codes[rows]) if self.fp8 else self.codes[rows]
+        return numbers * scales, scales
 
     def inputs(self):
         return {"x": [Part(self.x)], "weights": self._packed()}
@@ -115,6 +119,7 @@ class SkinnyLinear:
     def _bound(self, x, weights, scales):
         # Codes are unpacked to numbers of this size, products of which the sums are rounded at.
         number = 1 if self.scales is None else 1279 if self.problem["activation"] == "f16" else 256
+        number = 448 if self.fp8 else number
         return 2.0**-22 * number * (x @ scales.T)
 
 

@@ -82,7 +82,8 @@ llvm::json::Object describeWeights(const Problem &problem,
   const quant::Format &format = problem.segments.front().weight;
   Unit empty(format);
   int64_t bits = quant::elementOf(format.element).bits;
-  bool centred = !format.isFloat() && format.isSymmetric();
+  bool centred =
+      quant::elementOf(format.element).isInteger() && format.isSymmetric();
   llvm::json::Object layout{
       {"strip_rows", stripRows},
       {"unit_columns", unitColumns},
