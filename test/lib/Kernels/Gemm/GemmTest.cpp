@@ -87,7 +87,12 @@ INSTANTIATE_TEST_SUITE_P(
         "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_g128",
         "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_asym_g32",
         "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_asym_g32_zf",
-        "tokens=70 k=192 rows=64:int4_g128,32:int8,50:f16"));
+        "tokens=70 k=320 rows=80:fp8_e4m3",
+        "tokens=70 k=320 rows=80:fp8_e4m3_g32",
+        "arch=sm_80 tokens=70 k=320 rows=80:fp8_e4m3",
+        "act=bf16 out=bf16 tokens=70 k=320 rows=80:fp8_e4m3_g64",
+        "tokens=70 k=192 rows=64:int4_g128,32:int8,50:f16",
+        "tokens=70 k=192 rows=64:fp8_e4m3,32:int8,50:f16"));
 
 INSTANTIATE_TEST_SUITE_P(
     Int8Activations, Product,
