@@ -15,6 +15,7 @@
 #include "runtime/ArtifactWriter.h"
 #include "runtime/Sha256.h"
 #include "runtime/plan/PlanFormat.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -130,20 +131,25 @@ static uint64_t countElements(func::FuncOp func) {
   return total;
 }
 
-/// The nodes whose work no kernel family does, or an error where that is
-/// refused.
+/// The nodes whose work no kernel family does, each once, or an error where
+/// that is refused.
 static Status checkStrict(ModuleOp module, const CompileOptions &options) {
-  std::string nodes;
+  std::vector<std::string> nodes;
   module.walk([&](ir::GeneratedOp op) {
-    nodes +=
-        (nodes.empty() ? "\"" : ", \"") + onnx::nodeName(op.getLoc()) + "\"";
+    std::string node = onnx::describeNode(op.getLoc());
+    if (node.empty())
+      node = op.getKernel().getLeafReference().str();
+    if (!llvm::is_contained(nodes, node))
+      nodes.push_back(node);
   });
   if (!options.strict || nodes.empty())
     return Status();
   return Status(StatusCode::Unsupported,
-                "these nodes have no kernel family and would run as generic "
-                "code: " +
-                    nodes + "; compile without --strict to allow that");
+                std::to_string(nodes.size()) +
+                    " of the model's nodes have no kernel family and would run "
+                    "as generic code; compile without --strict to allow that:\n"
+                    "  " +
+                    llvm::join(nodes, "\n  "));
 }
 
 /// Machine code of the nested module `kernels`, as the first segment.
@@ -217,6 +223,7 @@ static FunctionPlan buildGpuFunction(func::FuncOp func,
   else if (func->hasAttr("qopt.decoder"))
     summary.remarks.push_back("tokens are chosen on the host: no kernel "
                               "chooses among so many");
+  summary.genericKernels = kernels.genericKernels();
   QOPT_RETURN_IF_ERROR(kernels.write(writer, **plan, summary));
   return plan;
 }

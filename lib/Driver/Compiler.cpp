@@ -132,7 +132,9 @@ public:
         {Stage::Fused, passes::addFuseStage, StatusCode::Internal},
         {Stage::Scheduled, [&](OpPassManager &m) { addScheduleStage(m); },
          StatusCode::Unsupported},
-        {Stage::Kernels, passes::addLowerStage, StatusCode::Unsupported},
+        {Stage::Kernels,
+         forGpu() ? passes::addCudaLowerStage : passes::addLowerStage,
+         StatusCode::Unsupported},
     };
     for (const Step &step : steps) {
       if (step.stage > last)

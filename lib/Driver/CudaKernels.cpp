@@ -45,6 +45,23 @@ Status CudaKernels::add(size_t target, StringRef symbol, Build build) {
   return Status();
 }
 
+FailureOr<codegen::ThreadRange>
+CudaKernels::addGeneric(size_t target, StringRef symbol, func::FuncOp kernel) {
+  Architecture &architecture = architectures[target];
+  auto known = architecture.generic.find(symbol);
+  if (known != architecture.generic.end())
+    return known->second;
+  OwningOpRef<ModuleOp> around(ModuleOp::create(kernel.getLoc()));
+  func::FuncOp copy = kernel.clone();
+  around->push_back(copy);
+  copy.setSymName(symbol);
+  FailureOr<codegen::ThreadRange> range =
+      codegen::lowerToThreads(copy, architecture.kernels);
+  if (succeeded(range))
+    architecture.generic[symbol] = *range;
+  return range;
+}
+
 static StatusOr<codegen::PtxModule> ptxOf(gpu::GPUModuleOp kernels,
                                           const target::Target &target) {
   FailureOr<codegen::PtxModule> ptx = codegen::generatePtx(kernels, target);
@@ -89,8 +106,10 @@ CudaKernels::imagesOf(const Architecture &architecture,
     if (!done.ok())
       return done.status();
     assembled = std::move(*done);
-    QOPT_RETURN_IF_ERROR(codegen::requireClean(assembled[0].kernels,
-                                               [](StringRef) { return true; }));
+    QOPT_RETURN_IF_ERROR(
+        codegen::requireClean(assembled[0].kernels, [&](StringRef symbol) {
+          return !architecture.generic.contains(symbol);
+        }));
     images.push_back({cuda::ImageKind::Cubin, number, specific,
                       bytesOf(assembled[0].cubin)});
   } else {

@@ -5,7 +5,9 @@
 #ifndef QOPT_LIB_DRIVER_CUDAKERNELS_H
 #define QOPT_LIB_DRIVER_CUDAKERNELS_H
 
+#include "lib/Codegen/Cuda/ThreadLoops.h"
 #include "lib/Target/Target.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -32,6 +34,16 @@ public:
       mlir::gpu::GPUModuleOp)>;
   /// Makes the kernel `symbol` for an architecture, unless it is there already.
   Status add(size_t target, llvm::StringRef symbol, Build build);
+  /// Makes the kernel `symbol` of a function of linalg (KernelLoops.h draws its
+  /// form), which stays as it is, and says how it is launched. Fails with a
+  /// diagnostic at the function.
+  mlir::FailureOr<codegen::ThreadRange>
+  addGeneric(size_t target, llvm::StringRef symbol, mlir::func::FuncOp kernel);
+
+  /// How many kernels addGeneric has made for one architecture.
+  int64_t genericKernels() const {
+    return int64_t(architectures.front().generic.size());
+  }
 
   /// PTX of all architectures, one after the other.
   StatusOr<std::string> ptx() const;
@@ -47,6 +59,7 @@ private:
     mlir::OwningOpRef<mlir::ModuleOp> module;
     mlir::gpu::GPUModuleOp kernels;
     llvm::StringSet<> symbols;
+    llvm::StringMap<codegen::ThreadRange> generic;
   };
   StatusOr<std::vector<uint8_t>> imagesOf(const Architecture &architecture,
                                           CompileSummary &summary) const;

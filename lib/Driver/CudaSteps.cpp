@@ -140,7 +140,8 @@ LogicalResult CudaSteps::add(Operation *op) {
       .Case<ir::EmbeddingOp, ir::RmsNormOp, ir::LayerNormOp, ir::LinearOp,
             ir::SelectRowsOp, ir::ActivationOp, ir::GatedActivationOp,
             ir::PositionsOp, ir::RotaryTableOp, ir::KVAppendOp, ir::FusedOp,
-            ir::CachedAttentionOp>([&](auto kernel) { return add(kernel); })
+            ir::CachedAttentionOp, ir::GeneratedOp, ir::CheckIndicesOp>(
+          [&](auto kernel) { return add(kernel); })
       .Default([](Operation *other) {
         return other->emitError("no kernel runs \"")
                << other->getName() << "\" on a GPU";

@@ -5,6 +5,7 @@
 #define QOPT_LIB_DRIVER_CUDASTEPS_H
 
 #include "lib/Driver/LaunchSteps.h"
+#include "lib/Kernels/CheckIndices/CheckIndices.h"
 #include "lib/Kernels/LaunchShape.h"
 #include "passes/Schedule/KernelProblems.h"
 #include "passes/Schedule/SelectedKernels.h"
@@ -19,6 +20,16 @@ public:
   /// An error at the op where no family runs it.
   mlir::LogicalResult add(mlir::Operation *op);
 
+  /// Rows of so many elements each, `stride` elements apart from `offset` on.
+  struct Rows {
+    uint32_t count, elements, stride, offset; ///< symbols
+  };
+  /// Copies `rows` of value `from` to value `to`, where they lie without gaps.
+  mlir::LogicalResult copyRows(mlir::Operation *op, uint32_t from, uint32_t to,
+                               const Rows &rows);
+  /// Copies value `from` to value `to`, which has as many elements.
+  mlir::LogicalResult copy(mlir::Operation *op, uint32_t from, uint32_t to);
+
 private:
   // CudaSteps.cpp
   mlir::LogicalResult add(ir::EmbeddingOp op);
@@ -27,8 +38,6 @@ private:
   mlir::LogicalResult add(ir::SelectRowsOp op);
   mlir::LogicalResult add(ir::ActivationOp op);
   mlir::LogicalResult add(ir::GatedActivationOp op);
-  /// The positions are part of the batch that every step brings.
-  mlir::LogicalResult add(ir::PositionsOp) { return mlir::success(); }
   // CudaLinearSteps.cpp
   mlir::LogicalResult add(ir::LinearOp op);
   // CudaAttentionSteps.cpp
@@ -36,6 +45,24 @@ private:
   mlir::LogicalResult add(ir::KVAppendOp op);
   mlir::LogicalResult add(ir::FusedOp op);
   mlir::LogicalResult add(ir::CachedAttentionOp op);
+  // CudaGenericSteps.cpp
+  mlir::LogicalResult add(ir::GeneratedOp op);
+  mlir::LogicalResult add(ir::CheckIndicesOp op);
+  mlir::LogicalResult add(ir::PositionsOp op);
+
+  /// Ends the step with a kernel of linalg, whose size arguments are `sizes`.
+  mlir::LogicalResult finishGeneric(mlir::Operation *op, LaunchStep step,
+                                    mlir::func::FuncOp kernel,
+                                    llvm::ArrayRef<uint32_t> sizes);
+  /// Ends the step with a check, which lowering makes behind the selection of
+  /// kernels: there is but one for each architecture.
+  mlir::LogicalResult
+  finishCheck(ir::CheckIndicesOp op, LaunchStep step,
+              const kernels::check_indices::Problem &problem);
+  mlir::LogicalResult finishCopy(mlir::Operation *op, LaunchStep step,
+                                 unsigned elementBytes, const Rows &rows);
+  /// The product of a value's sizes.
+  uint32_t elementsOf(uint32_t value);
 
   /// Rows of a tensor: the product of all its dimensions but the last `inner`.
   uint32_t rowsOf(mlir::Value tensor, int64_t inner = 1);
@@ -52,6 +79,11 @@ private:
   template <typename Problem>
   mlir::LogicalResult finish(mlir::Operation *op, LaunchStep step,
                              const Problem &problem, uint32_t rows);
+  /// Generates the kernel of one architecture and adds it to the step.
+  template <typename Problem, typename Schedule>
+  Status addVariant(LaunchStep &step, size_t architecture,
+                    const Problem &problem, const Schedule &schedule,
+                    uint32_t rows);
   uint32_t gridOf(const kernels::LaunchShape &shape, uint32_t rows);
 
   /// `architecture`: index of the target that `kernel` is for.
@@ -84,29 +116,38 @@ private:
   CudaKernels &kernels;
 };
 
+template <typename Problem, typename Schedule>
+Status CudaSteps::addVariant(LaunchStep &step, size_t architecture,
+                             const Problem &problem, const Schedule &schedule,
+                             uint32_t rows) {
+  // The family's functions are found through the problem's namespace.
+  const target::Target &target = kernels.target(architecture);
+  std::string symbol = symbolOf(problem, target);
+  QOPT_RETURN_IF_ERROR(
+      kernels.add(architecture, symbol, [&](mlir::gpu::GPUModuleOp module) {
+        return buildKernel(module, problem, schedule, target);
+      }));
+  kernels::LaunchShape shape = launchOf(problem, schedule);
+  step.variant(target, architecture, 0, symbol, {gridOf(shape, rows)},
+               shape.threads, shape.sharedBytes);
+  return {};
+}
+
 template <typename Problem>
 mlir::LogicalResult CudaSteps::finish(mlir::Operation *op, LaunchStep step,
                                       const Problem &problem, uint32_t rows) {
-  // The family's functions are found through the problem's namespace.
   using Schedule = std::remove_cvref_t<decltype(*chooseSchedule(
       problem, std::declval<const target::Target &>()))>;
   for (size_t i = 0; i < kernels.targets(); ++i) {
-    const target::Target &target = kernels.target(i);
-    auto selected = passes::selectedKernels(op, target);
+    auto selected = passes::selectedKernels(op, kernels.target(i));
     if (failed(selected))
       return mlir::failure();
     auto schedule = passes::scheduleOf<Schedule>(op, selected->front());
     if (failed(schedule))
       return mlir::failure();
-    std::string symbol = symbolOf(problem, target);
-    Status added = kernels.add(i, symbol, [&](mlir::gpu::GPUModuleOp module) {
-      return buildKernel(module, problem, *schedule, target);
-    });
+    Status added = addVariant(step, i, problem, *schedule, rows);
     if (!added.ok())
       return op->emitError() << added.message();
-    kernels::LaunchShape shape = launchOf(problem, *schedule);
-    step.variant(target, i, 0, symbol, {gridOf(shape, rows)}, shape.threads,
-                 shape.sharedBytes);
   }
   b.addStep<plan::LaunchT>(op) = step.take();
   return mlir::success();

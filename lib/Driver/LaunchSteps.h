@@ -21,6 +21,10 @@ public:
   }
   /// An i32.
   void symbol(uint32_t symbol) { argument(plan::ArgumentKind::Symbol, symbol); }
+  /// An i64.
+  void longSymbol(uint32_t symbol) {
+    argument(plan::ArgumentKind::Size, symbol);
+  }
   void state(plan::ArgumentKind kind) { argument(kind, 0); }
   void cachePages(uint32_t layer) {
     argument(plan::ArgumentKind::CachePages, layer);
@@ -32,10 +36,21 @@ public:
         std::max<uint32_t>({launch.counter_bytes, uint32_t(bytes), 4u});
   }
 
+  /// The kernel checks indices and writes what it finds to its next argument.
+  void checksIndices(std::vector<uint32_t> limits, bool fromZero) {
+    launch.check = std::make_unique<plan::IndexCheckT>();
+    launch.check->limits = std::move(limits);
+    launch.check->from_zero = fromZero;
+    argument(plan::ArgumentKind::IndexReport, 0);
+  }
+
   /// `most`: the largest size it serves, 0 any; smaller ones first.
   void variant(const target::Target &target, size_t index, uint64_t most,
                llvm::StringRef symbol, llvm::ArrayRef<uint32_t> grid,
                int64_t block, int64_t sharedBytes);
+
+  /// The last variant has no dependency point: it starts when all is done.
+  void waitsForPredecessors() { launch.variants.back()->early = false; }
 
   plan::LaunchT take() { return std::move(launch); }
 

@@ -4,6 +4,7 @@
 #include "lib/Driver/PlanBuilder.h"
 #include "dialects/Onnx/NodeLocation.h"
 #include "dialects/QOpt/StoredElements.h"
+#include "lib/Driver/CudaSteps.h"
 #include "lib/Driver/InputSizes.h"
 #include "lib/Driver/WeightEvaluator.h"
 #include "lib/Quant/FloatConversion.h"
@@ -340,15 +341,18 @@ LogicalResult PlanBuilder::addSlice(tensor::ExtractSliceOp op) {
     view.row_stride = width;
     return success();
   }
-  if (kernels)
-    return op.emitError("no kernel of a GPU copies columns out of rows");
-  auto &copy = addStep<plan::CopyT>(op);
-  copy.x = source;
-  copy.y = id;
   uint32_t rows = symbols.constant(1);
   for (int64_t axis = 0; axis < last; ++axis)
     rows = symbols.binary(plan::SymbolKind::Mul, rows,
                           sizes[op.getResult()][axis]);
+  if (kernels)
+    return CudaSteps(*this, *kernels)
+        .copyRows(op, source, id,
+                  {rows, symbols.constant(size), symbols.constant(width),
+                   symbols.constant(offsets[last])});
+  auto &copy = addStep<plan::CopyT>(op);
+  copy.x = source;
+  copy.y = id;
   uint32_t one = symbols.constant(1);
   copy.shape = {rows, symbols.constant(size)};
   copy.x_strides = {symbols.constant(width), one};
@@ -390,6 +394,15 @@ LogicalResult PlanBuilder::addRequirement(ir::RequireOp op) {
   return success();
 }
 
+LogicalResult PlanBuilder::addCopy(Operation *op, uint32_t from, uint32_t to) {
+  if (kernels)
+    return CudaSteps(*this, *kernels).copy(op, from, to);
+  auto &cast = addStep<plan::CastT>(op);
+  cast.x = from;
+  cast.y = to;
+  return success();
+}
+
 LogicalResult PlanBuilder::addOutputs(Operation *terminator) {
   uint32_t index = 0;
   for (auto [number, result] : llvm::enumerate(terminator->getOperands())) {
@@ -401,9 +414,8 @@ LogicalResult PlanBuilder::addOutputs(Operation *terminator) {
     if (plan->values[id]->storage != plan::Storage::Arena) {
       uint32_t source = id;
       id = newValue(result, plan::Storage::Output);
-      auto &cast = addStep<plan::CastT>(terminator);
-      cast.x = source;
-      cast.y = id;
+      if (failed(addCopy(terminator, source, id)))
+        return failure();
     }
     plan::ValueT &output = *plan->values[id];
     output.storage = plan::Storage::Output;

@@ -64,6 +64,8 @@ private:
   /// Whether an operand's kernel reads rows that lie apart (Plan.fbs, Value).
   bool readsSeparateRows(mlir::OpOperand &use) const;
   mlir::LogicalResult addRequirement(ir::RequireOp op);
+  /// The elements of value `from` as those of `to`, of the same type and shape.
+  mlir::LogicalResult addCopy(mlir::Operation *op, uint32_t from, uint32_t to);
   mlir::LogicalResult addOutputs(mlir::Operation *terminator);
 
   /// Finds the sizes of an op's results.

@@ -3,6 +3,7 @@
 #include "runtime/cuda/CudaProgram.h"
 
 #include "runtime/cuda/SamplingRecord.h"
+#include "runtime/plan/IndexCheck.h"
 #include "runtime/plan/StepOperands.h"
 
 #include <algorithm>
@@ -98,22 +99,35 @@ Status CudaProgram::addLaunch(const plan::Step &step,
   Call call;
   call.step = &step;
   QOPT_RETURN_IF_ERROR(chooseVariant(step, call, modules));
-  if (launch->arguments())
-    for (const plan::Argument *argument : *launch->arguments()) {
-      Parameter parameter = {argument->kind(), argument->index()};
-      if (argument->kind() == plan::ArgumentKind::Symbol) {
-        int64_t value = function->symbol(argument->index());
-        if (value < INT32_MIN || value > INT32_MAX)
-          return failStep(step, "a size of " + std::to_string(value) +
-                                    " does not fit 32 bits");
-        parameter.value = uint32_t(value);
-      }
-      call.parameters.push_back(parameter);
-    }
+  if (launch->check())
+    checks.push_back(&step);
+  QOPT_RETURN_IF_ERROR(addParameters(step, call));
   // A launch without blocks is none: its tensors are empty.
   const uint32_t *grid = call.shape.grid;
   if (grid[0] > 0 && grid[1] > 0 && grid[2] > 0)
     calls.push_back(std::move(call));
+  return {};
+}
+
+Status CudaProgram::addParameters(const plan::Step &step, Call &call) {
+  const plan::Launch &launch = *step.operation_as_Launch();
+  if (!launch.arguments())
+    return {};
+  for (const plan::Argument *argument : *launch.arguments()) {
+    Parameter parameter = {argument->kind(), argument->index()};
+    if (argument->kind() == plan::ArgumentKind::Symbol) {
+      int64_t value = function->symbol(argument->index());
+      if (value < INT32_MIN || value > INT32_MAX)
+        return failStep(step, "a size of " + std::to_string(value) +
+                                  " does not fit 32 bits");
+      parameter.value = uint32_t(value);
+    } else if (argument->kind() == plan::ArgumentKind::Size) {
+      parameter.value = uint64_t(function->symbol(argument->index()));
+    } else if (argument->kind() == plan::ArgumentKind::IndexReport) {
+      parameter.index = uint32_t(checks.size() - 1);
+    }
+    call.parameters.push_back(parameter);
+  }
   return {};
 }
 
@@ -171,7 +185,11 @@ uint64_t CudaProgram::addressOf(const Parameter &parameter,
   uint64_t block = base + layout.block;
   switch (parameter.kind) {
   case plan::ArgumentKind::Symbol:
+  case plan::ArgumentKind::Size:
     return parameter.value;
+  case plan::ArgumentKind::IndexReport:
+    return base + layout.results + layout.reports +
+           parameter.index * StepLayout::reportBytes;
   case plan::ArgumentKind::Counters:
     return base + parameter.index;
   case plan::ArgumentKind::TokenStarts:
@@ -237,6 +255,25 @@ Status CudaProgram::launchAll(cuda::DriverStream &stream, plan::StepUse use) {
   return {};
 }
 
+Status CudaProgram::readReports(const uint8_t *reports) const {
+  for (size_t i = 0; i < checks.size(); ++i) {
+    const uint8_t *report = reports + i * StepLayout::reportBytes;
+    int64_t index;
+    int32_t place;
+    std::memcpy(&index, report, 8);
+    std::memcpy(&place, report + 8, 4);
+    if (place < 0)
+      continue;
+    const plan::IndexCheck &check = *checks[i]->operation_as_Launch()->check();
+    uint32_t limit =
+        check.limits()->Get(uint32_t(place) % check.limits()->size());
+    Status outside =
+        outsideOfAxis(index, place, function->symbol(limit), check.from_zero());
+    return failStep(*checks[i], outside.message(), outside.code());
+  }
+  return {};
+}
+
 // The first call launches one by one, the second records: a size that comes
 // once is not worth a graph.
 Status CudaProgram::launchRecorded(cuda::DriverStream &stream,
@@ -266,7 +303,12 @@ Status CudaProgram::copyOutputs(cuda::DriverStream &stream,
     if (size_t bytes = bytesOf(i))
       QOPT_RETURN_IF_ERROR(stream.copyOut(staged + layout.outputs[i],
                                           results + layout.outputs[i], bytes));
+  if (!checks.empty())
+    QOPT_RETURN_IF_ERROR(
+        stream.copyOut(staged + layout.reports, results + layout.reports,
+                       checks.size() * StepLayout::reportBytes));
   QOPT_RETURN_IF_ERROR(stream.synchronise());
+  QOPT_RETURN_IF_ERROR(readReports(staged + layout.reports));
   for (uint32_t i = 0; i < layout.outputs.size(); ++i)
     if (size_t bytes = bytesOf(i))
       std::memcpy(memory.outputs[i], staged + layout.outputs[i], bytes);

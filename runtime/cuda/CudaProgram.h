@@ -35,7 +35,7 @@ private:
   struct Parameter {
     plan::ArgumentKind kind;
     uint32_t index;
-    uint64_t value = 0; ///< what the kernel gets: an address or an i32
+    uint64_t value = 0; ///< what the kernel gets: an address, an i32 or an i64
   };
   struct Call {
     const plan::Step *step;
@@ -58,6 +58,7 @@ private:
         layout(StepLayout::of(*this->function)) {}
 
   Status addLaunch(const plan::Step &step, const Device::ModuleLookup &modules);
+  Status addParameters(const plan::Step &step, Call &call);
   Status chooseVariant(const plan::Step &step, Call &call,
                        const Device::ModuleLookup &modules);
   /// Fills the staged step block; the bytes to copy of it.
@@ -70,6 +71,8 @@ private:
                      const LaunchMemory &memory) const;
   Status launchAll(cuda::DriverStream &stream, plan::StepUse use);
   Status launchRecorded(cuda::DriverStream &stream, plan::StepUse use);
+  /// The error of the first launch that found an index outside.
+  Status readReports(const uint8_t *reports) const;
   Status copyOutputs(cuda::DriverStream &stream, const LaunchMemory &memory);
 
   std::shared_ptr<const BoundFunction> function;
@@ -77,7 +80,8 @@ private:
   Constants constants;
   StepLayout layout;
   std::vector<Call> calls;
-  std::array<Recorded, 3> recorded; ///< by plan::StepUse
+  std::vector<const plan::Step *> checks; ///< launches that check indices
+  std::array<Recorded, 3> recorded;       ///< by plan::StepUse
 };
 
 } // namespace qopt::runtime

@@ -39,6 +39,19 @@ static void placeBatch(StepLayout &layout, const BoundFunction &function) {
   layout.seen = place(total, chooses ? rows * layout.seenBytes : 0);
 }
 
+/// What launches ask for besides their values.
+static void placeLaunches(StepLayout &layout, const plan::Function &function) {
+  size_t checks = 0;
+  if (function.steps())
+    for (const plan::Step *step : *function.steps())
+      if (const plan::Launch *launch = step->operation_as_Launch()) {
+        checks += launch->check() != nullptr;
+        layout.counterBytes =
+            std::max<size_t>(layout.counterBytes, launch->counter_bytes());
+      }
+  layout.reports = place(layout.resultBytes, checks * StepLayout::reportBytes);
+}
+
 StepLayout StepLayout::of(const BoundFunction &function) {
   StepLayout layout;
   const plan::Function &f = function.function();
@@ -51,11 +64,7 @@ StepLayout StepLayout::of(const BoundFunction &function) {
   layout.records = layout.seen = layout.blockBytes;
   if (f.kind() == plan::FunctionKind::Decoder)
     placeBatch(layout, function);
-  if (f.steps())
-    for (const plan::Step *step : *f.steps())
-      if (const plan::Launch *launch = step->operation_as_Launch())
-        layout.counterBytes =
-            std::max<size_t>(layout.counterBytes, launch->counter_bytes());
+  placeLaunches(layout, f);
   layout.total.host = layout.blockBytes + layout.resultBytes;
   size_t &total = layout.total.device;
   place(total, layout.counterBytes);

@@ -37,7 +37,9 @@ struct StepLayout {
 
   // From the results' begin.
   std::vector<size_t> outputs;
+  size_t reports = 0; ///< of launches that check indices, in their order
   size_t resultBytes = 0;
+  static constexpr size_t reportBytes = 16; ///< IndexCheck of Plan.fbs
 
   // From the begin of the device's piece; the counters are first.
   size_t counterBytes = 0, block = 0, results = 0, arena = 0;

@@ -58,9 +58,9 @@ public:
       if (!verifyVariant(*launch.variants()->Get(i)))
         return false;
     for (uint32_t i = 0; i < sizeOf(launch.arguments()); ++i)
-      if (!verifyArgument(*launch.arguments()->Get(i), launch.counter_bytes()))
+      if (!verifyArgument(*launch.arguments()->Get(i), launch))
         return false;
-    return true;
+    return !launch.check() || verifyCheck(*launch.check());
   }
 
 private:
@@ -77,16 +77,27 @@ private:
     return true;
   }
 
+  bool verifyCheck(const plan::IndexCheck &check) const {
+    for (uint32_t i = 0; i < sizeOf(check.limits()); ++i)
+      if (!hasSymbol(check.limits()->Get(i)))
+        return false;
+    return sizeOf(check.limits()) > 0;
+  }
+
   bool verifyArgument(const plan::Argument &argument,
-                      uint32_t counterBytes) const {
+                      const plan::Launch &launch) const {
     bool decoder = function.kind() == plan::FunctionKind::Decoder;
     switch (argument.kind()) {
     case plan::ArgumentKind::Value:
       return true; // the step's operands are checked as those of any other
     case plan::ArgumentKind::Symbol:
+    case plan::ArgumentKind::Size:
       return hasSymbol(argument.index());
+    case plan::ArgumentKind::IndexReport:
+      return launch.check() != nullptr;
     case plan::ArgumentKind::Counters:
-      return argument.index() < counterBytes && argument.index() % 4 == 0;
+      return argument.index() < launch.counter_bytes() &&
+             argument.index() % 4 == 0;
     case plan::ArgumentKind::CachePages:
       return decoder && plan.decoder() &&
              argument.index() < sizeOf(plan.decoder()->layers());

@@ -164,6 +164,9 @@ std::vector<StepOperand> operandsOf(const plan::Step &step) {
 
 std::string describe(const plan::Step &step) {
   std::string text = plan::EnumNameOperation(step.operation_type());
+  if (const plan::Launch *launch = step.operation_as_Launch();
+      launch && launch->check())
+    text = plan::EnumNameOperation(plan::Operation::CheckIndices);
   if (step.origin() && step.origin()->size() > 0)
     text += " of '" + step.origin()->str() + "'";
   return text;

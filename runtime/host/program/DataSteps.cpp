@@ -4,6 +4,7 @@
 #include "lib/Quant/FloatConversion.h"
 #include "runtime/host/program/HostDevice.h"
 #include "runtime/host/program/HostSteps.h"
+#include "runtime/plan/IndexCheck.h"
 #include "runtime/plan/PlanFormat.h"
 
 #include <algorithm>
@@ -44,12 +45,7 @@ public:
       int64_t index = indices ? indices[i] : wideIndices[i];
       int64_t limit = limits[size_t(i) % limits.size()];
       if (index < (fromZero ? 0 : -limit) || index >= limit)
-        return Status(StatusCode::InvalidArgument,
-                      "index " + std::to_string(index) + " at place " +
-                          std::to_string(i) +
-                          (fromZero ? " is not one of the first places, "
-                                    : " is outside of an axis of size ") +
-                          std::to_string(limit));
+        return outsideOfAxis(index, i, limit, fromZero);
     }
     return {};
   }
