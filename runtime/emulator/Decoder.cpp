@@ -302,7 +302,12 @@ bool Decoder::decodeFromTable() {
   for (const std::string &modifier : current->modifiers)
     if (modifier != "uni" && modifier != "to")
       name += "." + modifier;
-  const OpEntry *entry = OpTable::get().find(name);
+  const OpEntry *entry = nullptr;
+  if (current->opcode == "cvt" && operands() == 2 &&
+      registerBytes(operand(1)) == 8)
+    entry = OpTable::get().find(name + " of b64");
+  if (!entry)
+    entry = OpTable::get().find(name);
   if (!entry)
     return unknown();
   if (operands() != entry->operands)

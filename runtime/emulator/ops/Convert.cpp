@@ -21,6 +21,9 @@ template <typename To, typename From> void addBetweenInts(OpTable &table) {
   t.append(intName<To>()).append(".").append(intName<From>());
   table.add<[](From a) { return To(a); }>("cvt" + t);
   table.add<&saturateInteger<To, From>>("cvt.sat" + t);
+  // From a wider register, of which the lower bits count.
+  if constexpr (sizeof(From) < 8)
+    table.add<[](uint64_t a) { return To(From(a)); }>("cvt" + t + " of b64");
 }
 
 template <Rounding R, typename Int>

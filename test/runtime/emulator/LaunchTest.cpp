@@ -36,6 +36,23 @@ TEST(Launch, EveryThreadRunsOnce) {
   EXPECT_EQ(run.statistics.bytes["global"].read, 800u);
 }
 
+TEST(Launch, ConversionsTakeTheLowBitsOfWiderRegisters) {
+  KernelRun run(R"(
+.reg .b64 %rd<5>;
+ld.param.u64 %rd1, [p0];
+mov.u64 %rd2, 0x1fffffffe;
+cvt.s64.s32 %rd3, %rd2;
+cvt.u64.u8 %rd4, %rd2;
+st.global.u64 [%rd1], %rd3;
+st.global.u64 [%rd1+8], %rd4;
+ret;
+)");
+  uint64_t address = run.array(std::vector<int64_t>(2));
+  Status status = run.launch({1}, {1});
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(run.fetch<int64_t>(address, 2), (std::vector<int64_t>{-2, 0xfe}));
+}
+
 TEST(Launch, FailedLaunchLeavesAllUsable) {
   KernelRun run(addIndex);
   uint64_t address = run.array(std::vector<uint32_t>(64));
