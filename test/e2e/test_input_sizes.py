@@ -261,7 +261,7 @@ def test_nothing_with_one_is_refused(tool, tmp_path):
 
 @pytest.mark.parametrize("name", ["gather", "gather nd", "tensor scatter", "split"])
 def test_devices_say_the_same(tool, tmp_path, name):
-    """Indices outside are found by a kernel, sizes by the runtime; who reads the message cannot tell by which device."""
+    """Indices outside are found by a kernel, sizes by the runtime; the message does not depend on the device."""
     case = CASES[name]
     host, gpu = (Compiled(tool, tmp_path / device, case.model(), device) for device in DEVICES)
     for call in case.bad:

@@ -122,12 +122,15 @@ static void addLaunch(plan::PlanT &plan,
   variant->block = 128;
   launch.variants.push_back(std::move(variant));
   for (auto kind : {plan::ArgumentKind::Symbol, plan::ArgumentKind::Counters,
-                    plan::ArgumentKind::CachePages}) {
+                    plan::ArgumentKind::CachePages, plan::ArgumentKind::Size,
+                    plan::ArgumentKind::IndexReport}) {
     auto argument = std::make_unique<plan::ArgumentT>();
     argument->kind = kind;
     launch.arguments.push_back(std::move(argument));
   }
   launch.counter_bytes = 8;
+  launch.check = std::make_unique<plan::IndexCheckT>();
+  launch.check->limits = {0};
   change(launch);
   auto step = std::make_unique<plan::StepT>();
   step->operation.Set(std::move(launch));
@@ -231,6 +234,10 @@ TEST_F(PlanVerifierTest, RefusesALaunchThatNamesWhatIsNotThere) {
       [](plan::LaunchT &launch) { launch.arguments[1]->index = 8; },
       [](plan::LaunchT &launch) { launch.arguments[1]->index = 2; },
       [](plan::LaunchT &launch) { launch.arguments[2]->index = 7; },
+      [](plan::LaunchT &launch) { launch.arguments[3]->index = 1000; },
+      [](plan::LaunchT &launch) { launch.check.reset(); },
+      [](plan::LaunchT &launch) { launch.check->limits.clear(); },
+      [](plan::LaunchT &launch) { launch.check->limits = {1000}; },
   };
   for (size_t i = 0; i < std::size(changes); ++i) {
     SCOPED_TRACE(i);
