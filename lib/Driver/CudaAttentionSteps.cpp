@@ -27,6 +27,18 @@ LogicalResult CudaSteps::add(ir::RotaryTableOp op) {
   return finish(op, std::move(step), problemOf(op), rows);
 }
 
+LogicalResult CudaSteps::readHeads(LaunchStep &step, Operation *op,
+                                   Value heads) {
+  const plan::ValueT &value = *b.plan->values[b.valueOf(heads)];
+  auto shape = cast<ShapedType>(heads.getType()).getShape();
+  int64_t stride = value.row_stride ? value.row_stride : shape[1] * shape[2];
+  if (stride != passes::rowStrideOf(heads))
+    return op->emitError("its heads are columns of a tensor that another "
+                         "operation needs without the others");
+  read(step, heads);
+  return success();
+}
+
 LogicalResult CudaSteps::addAppend(Operation *op,
                                    const rotary_append::Problem &problem,
                                    const ir::RotaryAppendBody &body) {
@@ -35,9 +47,10 @@ LogicalResult CudaSteps::addAppend(Operation *op,
   Value k = keys ? keys.getX() : append.getK(), v = append.getV();
   uint32_t tokens = b.symbols.batchSize(plan::SymbolKind::Tokens);
   LaunchStep step(tokens);
-  read(step, queries ? queries.getX() : k); // a kernel without any reads none
-  read(step, k);
-  read(step, v);
+  // A kernel without queries reads none.
+  for (Value heads : {queries ? queries.getX() : k, k, v})
+    if (failed(readHeads(step, op, heads)))
+      return failure();
   if (queries)
     step.write(b.valueOf(queries.getResult()));
   if (keys) {
@@ -188,7 +201,8 @@ LogicalResult CudaSteps::add(ir::CachedAttentionOp op) {
       if (failed(addAttentionVariant(op, step, i, kernel, bytes)))
         return failure();
   }
-  read(step, op.getQ());
+  if (failed(readHeads(step, op, op.getQ())))
+    return failure();
   step.write(b.valueOf(op.getResult()));
   step.cachePages(op.getLayer());
   step.state(plan::ArgumentKind::PageTable);

@@ -70,6 +70,10 @@ private:
   uint32_t newTokens();
   /// Reads an operand, which may be the batch's positions.
   void read(LaunchStep &step, mlir::Value value);
+  /// Reads heads [T, heads, size], whose rows must lie as far apart as their
+  /// kernel was selected for.
+  mlir::LogicalResult readHeads(LaunchStep &step, mlir::Operation *op,
+                                mlir::Value heads);
   /// Part of a constant: `bytes` from `offset` on.
   uint32_t partOf(uint32_t constant, int64_t offset, int64_t bytes);
   /// A value of so many bytes that only this step uses.
