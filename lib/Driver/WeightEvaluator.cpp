@@ -78,7 +78,16 @@ private:
   Status first;
 };
 
-Status checkFinite(const CanonicalWeight &weight, StringRef name,
+Status notFinite(StringRef name, StringRef what, float value, int64_t row,
+                 const std::string &place) {
+  return Status(StatusCode::BadModel,
+                "weight \"" + name.str() + "\" has the " + what.str() + " " +
+                    (std::isnan(value) ? "nan" : "infinity") + " at row " +
+                    std::to_string(row) + ", " + place +
+                    "; export the model again with finite weights");
+}
+
+Status checkValues(const CanonicalWeight &weight, StringRef name,
                    unsigned threads) {
   FirstFailure failure;
   quant::StoredRows stored = weight.stored();
@@ -90,18 +99,34 @@ Status checkFinite(const CanonicalWeight &weight, StringRef name,
       quant::dequantizeRows(weight.format, one, 1, weight.columns, row.data());
       for (int64_t c = 0; c < weight.columns; ++c)
         if (!std::isfinite(row[c])) {
-          failure.report(
-              r, Status(StatusCode::BadModel,
-                        "weight \"" + name.str() + "\" has the value " +
-                            (std::isnan(row[c]) ? "nan" : "infinity") +
-                            " at row " + std::to_string(r) + ", column " +
-                            std::to_string(c) +
-                            "; export the model again with finite weights"));
+          failure.report(r, notFinite(name, "value", row[c], r,
+                                      "column " + std::to_string(c)));
           break;
         }
     }
   });
   return failure.status();
+}
+
+/// Of a weight that the file has quantized: its scales and its zero points,
+/// where these are fractions.
+Status checkParameters(const CanonicalWeight &weight, StringRef name) {
+  const quant::Format &format = weight.format;
+  int64_t groups = quant::groupsPerRow(format, weight.columns);
+  int64_t count = quant::scaleCount(format, weight.rows, weight.columns);
+  auto check = [&](StringRef what, const uint8_t *numbers) {
+    for (int64_t i = 0; i < count; ++i)
+      if (float value = quant::loadScale(format, numbers, i);
+          !std::isfinite(value))
+        return notFinite(name, what, value, i / groups,
+                         "group " + std::to_string(i % groups));
+    return Status();
+  };
+  quant::StoredRows stored = weight.stored();
+  QOPT_RETURN_IF_ERROR(check("scale", stored.scales));
+  return format.zero == quant::ZeroType::Float
+             ? check("zero point", stored.zeros)
+             : Status();
 }
 
 /// Rows of a float matrix that the file stores column by column.
@@ -145,8 +170,9 @@ StatusOr<CanonicalWeight> evaluateSource(ir::WeightOp op, unsigned threads) {
   } else {
     weight.refer({source.codes, source.scales, source.zeros});
   }
-  if (weight.format.isFloat())
-    QOPT_RETURN_IF_ERROR(checkFinite(weight, op.getName(), threads));
+  QOPT_RETURN_IF_ERROR(weight.format.isFloat()
+                           ? checkValues(weight, op.getName(), threads)
+                           : checkParameters(weight, op.getName()));
   return weight;
 }
 

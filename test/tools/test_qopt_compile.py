@@ -190,6 +190,22 @@ def test_weights_that_are_quantized_already(tool, tmp_path):
     assert summary["weights"] == [weight] and len(summary["warnings"]) == 1
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", ["scale", "zero point"])
+def test_quantized_weight_that_is_not_finite(tool, tmp_path, kind, value):
+    model = onnx.load(quantized_linear(tmp_path))
+    numbers = np.full(16, 0.5, np.float32)
+    if kind == "zero point":
+        model.graph.node[0].input.append("zeros")
+        model.graph.initializer.append(numpy_helper.from_array(numbers, "zeros"))
+    numbers[7] = value
+    model.graph.initializer[-1].CopyFrom(numpy_helper.from_array(numbers, model.graph.initializer[-1].name))
+    onnx.save(model, tmp_path / "model.onnx")
+    message = refused(tool, BAD_MODEL, tmp_path / "model.onnx", "-o", tmp_path / "m.qopt")
+    word = "nan" if np.isnan(value) else "infinity"
+    assert f'weight "codes" has the {kind} {word} at row 7, group 0' in message
+
+
 def test_context_beyond_the_model(tool, stories, tmp_path):
     message = refused(tool, INFEASIBLE, stories, "--context", 99999, "-o", tmp_path / "m.qopt")
     assert "99999" in message and 'config.json" says max_position_embeddings 512' in message
