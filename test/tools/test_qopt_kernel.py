@@ -26,7 +26,8 @@ def test_record(tool, tmp_path):
 def test_schedule(tool):
     """What --schedule changes is in the launch, and what does not fit is refused with the family's reason."""
     command = ("qopt-kernel", "skinny_linear", "columns=2048", "--ptx-only", "--schedule")
-    record = json.loads(tool(*command, "slices=4,grid=8,stages=3").stdout)
+    sliced = "slices=4,grid=8,stages=3,whole_tiles=1,column_warps=1,row_warps=8,units_per_stage=2"
+    record = json.loads(tool(*command, sliced).stdout)
     assert record["grid"] == [8, 1, 1] and record["schedule"]["stages"] == 3
     refused = tool(*command, "slices=3,grid=8", check=False)
     assert "the slices do not divide the grid" in refused.stderr

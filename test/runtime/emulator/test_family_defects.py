@@ -6,6 +6,7 @@ import pytest
 from conftest import BUILD
 
 SPLIT = "tokens=5 k=4096 rows=192:int4_g128 slices=2 grid=4"  # bulk copies, sums of several blocks
+WHOLE = "tokens=5 k=1024 rows=768:int4_g128 slices=1 grid=4 whole=1"  # bulk copies, sums of warps in a ring
 ATTENTION = "attention heads=8 kv=2 d=64 key=int8 value=f16 sequences=1:300,1:90"  # paged cache, parts of a context
 PLAIN = "arch=sm_80 tokens=8 k=2048 rows=160:int8 slices=1 grid=3"  # cp.async
 
@@ -99,7 +100,7 @@ DEFECTS = {
         "out of bounds|race",
         MEMORY,
     ),
-    "weights used before they are there": (SPLIT, no_wait_before(r"mma\.sync"), EARLY, r"ld\.shared"),
+    "weights used before they are there": (WHOLE, no_wait_before(r"mma\.sync"), EARLY, r"ld\.shared"),
     "first stage reused early": (SPLIT, no_wait(0), EARLY, SHARED + "|expect_tx"),
     "second stage reused early": (SPLIT, no_wait(1), EARLY, SHARED + "|expect_tx"),
     "weights that never come": (SPLIT, drop(r"cp\.async\.bulk"), "deadlock", WAIT),
@@ -116,10 +117,10 @@ DEFECTS = {
         r"cp\.async\.bulk",
     ),
     "stage never given back": (SPLIT, drop(r"mbarrier\.arrive\.shared", -1), "deadlock", WAIT),
-    "sums read before they are there": (SPLIT, no_wait(2), EARLY, SHARED),
-    "sums overwritten while they are read": (SPLIT, no_wait(3), EARLY, SHARED),
+    "sums read before they are there": (WHOLE, no_wait(1), EARLY, SHARED),
+    "sums overwritten while they are read": (WHOLE, no_wait(2), EARLY, SHARED),
     "sums never announced": (
-        SPLIT,
+        WHOLE,
         drop(r"mbarrier\.arrive\.shared\S*\s+%rd\d+, \[shared\+\d+\]", -1),
         "deadlock",
         WAIT,
