@@ -78,6 +78,15 @@ void addFuseStage(OpPassManager &manager) {
   function.addPass(createCSEPass());
 }
 
+void addCudaFuseStage(OpPassManager &manager) {
+  addFuseStage(manager);
+  // After all that make a linear's surroundings what they stay.
+  OpPassManager &function = manager.nest<func::FuncOp>();
+  function.addPass(createFuseLinearPass());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
+}
+
 void addLowerStage(OpPassManager &manager) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createLowerOnnxPass());
@@ -109,7 +118,9 @@ void addHostScheduleStage(OpPassManager &manager) {
 void addCudaScheduleStage(OpPassManager &manager,
                           const std::string &architectures) {
   OpPassManager &function = manager.nest<func::FuncOp>();
-  // First: a weight that no kernel reads has one error, which names it.
+  // Before the layouts: rows that meet in a gate lie in pairs.
+  function.addPass(createSelectCudaFusionsPass());
+  // Before the kernels: a weight that none reads has one error, which names it.
   function.addPass(createSelectCudaLayoutsPass());
   function.addPass(
       createSelectCudaKernelsPass({.architectures = architectures}));
@@ -197,6 +208,9 @@ void registerPasses() {
   PassPipelineRegistration<>("qopt-fuse-stage",
                              "fewer, larger launches, the same numbers",
                              addFuseStage);
+  PassPipelineRegistration<>("qopt-cuda-fuse-stage",
+                             "the same, and regions around linears for GPUs",
+                             addCudaFuseStage);
 }
 
 } // namespace qopt::passes

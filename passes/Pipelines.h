@@ -42,6 +42,8 @@ void addQuantizeStage(mlir::OpPassManager &manager,
 
 /// qopt → qopt with fewer operations that compute the same.
 void addFuseStage(mlir::OpPassManager &manager);
+/// The same, and what GPUs do in one launch as regions.
+void addCudaFuseStage(mlir::OpPassManager &manager);
 
 /// What is left of onnx → calls of generated kernels and the kernels, in the
 /// nested module `kernels`.

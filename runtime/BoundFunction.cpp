@@ -209,6 +209,15 @@ Status BoundFunction::placeAlias(uint32_t id, BoundValue &bound) const {
   return {};
 }
 
+bool BoundFunction::runs(const plan::Step &step) const {
+  const plan::Launch *launch = step.operation_as_Launch();
+  if (!launch)
+    return true;
+  auto size = uint64_t(std::max<int64_t>(symbol(launch->size()), 0));
+  return size > launch->after() &&
+         (!launch->until() || size <= launch->until());
+}
+
 void BoundFunction::planArenaOffsets() {
   // The value that each alias finally lies in.
   std::vector<uint32_t> root(values.size());
@@ -220,7 +229,9 @@ void BoundFunction::planArenaOffsets() {
   std::vector<Lifetime> lifetimes;
   std::vector<int32_t> lifetimeOf(values.size(), -1);
   uint32_t steps = plan->steps() ? plan->steps()->size() : 0;
-  for (uint32_t step = 0; step < steps; ++step)
+  for (uint32_t step = 0; step < steps; ++step) {
+    if (!runs(*plan->steps()->Get(step)))
+      continue;
     for (StepOperand operand : operandsOf(*plan->steps()->Get(step))) {
       uint32_t id = root[operand.value];
       if (plan->values()->Get(id)->storage() != plan::Storage::Arena)
@@ -231,6 +242,7 @@ void BoundFunction::planArenaOffsets() {
       }
       lifetimes[lifetimeOf[id]].last = step;
     }
+  }
   ArenaPlan packed = planArena(lifetimes);
   arena = packed.bytes;
   lowerBound = arenaLowerBound(lifetimes);

@@ -63,6 +63,9 @@ public:
   const SymbolInputs &inputs() const { return symbolInputs; }
   int64_t symbol(uint32_t id) const { return symbols[id]; }
   const BoundValue &value(uint32_t id) const { return values[id]; }
+  /// Whether a step has work at these sizes; of launches for other sizes other
+  /// steps do it.
+  bool runs(const plan::Step &step) const;
   /// Value ids of the signature.
   const BoundValue &input(uint32_t index) const {
     return values[plan->inputs()->Get(index)];

@@ -57,20 +57,30 @@ void FusedOp::print(OpAsmPrinter &printer) {
                                 {getKernelAttrName().getValue()});
 }
 
-std::optional<RotaryAppendBody> qopt::ir::matchRotaryAppend(FusedOp op) {
+/// The operations of a region without those that compute sizes.
+static SmallVector<Operation *> operationsOf(FusedOp region) {
+  SmallVector<Operation *> ops;
+  for (Operation &op : region.getBody().front())
+    if (op.getNumResults() == 0 || !op.getResult(0).getType().isIndex())
+      ops.push_back(&op);
+  return ops;
+}
+
+/// `ops` as rotary_append and the end of the body.
+static std::optional<RotaryAppendBody> matchAppend(ArrayRef<Operation *> ops) {
   RotaryAppendBody body;
-  Operation *next = &op.getBody().front().front();
-  auto first = dyn_cast<RotaryOp>(next);
-  if (first && isa<RotaryOp>(next->getNextNode())) {
-    body.queries = first;
-    next = next->getNextNode();
+  if (ops.size() == 4) {
+    body.queries = dyn_cast<RotaryOp>(ops.front());
+    if (!body.queries)
+      return std::nullopt;
+    ops = ops.drop_front();
   }
-  body.keys = dyn_cast<RotaryOp>(next);
-  if (!body.keys)
+  if (ops.size() != 3)
     return std::nullopt;
-  body.append = dyn_cast<KVAppendOp>(next->getNextNode());
-  if (!body.append || body.append.getK() != body.keys.getResult() ||
-      !body.keys->hasOneUse() || !isa<YieldOp>(body.append->getNextNode()))
+  body.keys = dyn_cast<RotaryOp>(ops[0]);
+  body.append = dyn_cast<KVAppendOp>(ops[1]);
+  if (!body.keys || !body.append ||
+      body.append.getK() != body.keys.getResult() || !body.keys->hasOneUse())
     return std::nullopt;
   RotaryOp queries = body.queries;
   if (queries && (queries.getCos() != body.keys.getCos() ||
@@ -80,10 +90,107 @@ std::optional<RotaryAppendBody> qopt::ir::matchRotaryAppend(FusedOp op) {
   return body;
 }
 
+std::optional<RotaryAppendBody> qopt::ir::matchRotaryAppend(FusedOp op) {
+  return matchAppend(operationsOf(op));
+}
+
+/// The column of `source` where heads [T, heads, size] begin that are a slice
+/// of its columns.
+static std::optional<int64_t> firstColumnOf(Value heads, Value source) {
+  auto expanded = heads.getDefiningOp<tensor::ExpandShapeOp>();
+  auto slice = expanded
+                   ? expanded.getSrc().getDefiningOp<tensor::ExtractSliceOp>()
+                   : tensor::ExtractSliceOp();
+  if (!slice || slice.getSource() != source || !slice.hasUnitStride() ||
+      slice.getSourceType().getRank() != 2 || slice.getType().getRank() != 2)
+    return std::nullopt;
+  ArrayRef<int64_t> offsets = slice.getStaticOffsets();
+  if (offsets[0] != 0 || ShapedType::isDynamic(offsets[1]))
+    return std::nullopt;
+  return offsets[1];
+}
+
+/// `ops` as the append of slices of the linear's result.
+static bool matchTail(LinearBody &body, ArrayRef<Operation *> ops) {
+  while (isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp>(ops.front()))
+    ops = ops.drop_front();
+  body.append = matchAppend(ops);
+  if (!body.append || !body.append->queries || body.linear.getResidual())
+    return false;
+  Value whole = body.linear.getResult();
+  auto query = firstColumnOf(body.append->queries.getX(), whole),
+       key = firstColumnOf(body.append->keys.getX(), whole),
+       value = firstColumnOf(body.append->append.getV(), whole);
+  if (!query || !key || !value)
+    return false;
+  body.query = *query;
+  body.key = *key;
+  body.value = *value;
+  auto yield = cast<YieldOp>(ops.back());
+  return llvm::equal(yield.getValues(),
+                     ValueRange{body.append->queries.getResult(),
+                                body.append->append.getResult()});
+}
+
+std::optional<LinearBody> qopt::ir::matchLinear(FusedOp op) {
+  SmallVector<Operation *> ops = operationsOf(op);
+  ArrayRef<Operation *> rest = ops;
+  LinearBody body;
+  body.norm = dyn_cast<RmsNormOp>(rest.front());
+  if (body.norm)
+    rest = rest.drop_front();
+  body.linear = dyn_cast<LinearOp>(rest.front());
+  if (!body.linear ||
+      (body.norm && (!body.norm->hasOneUse() ||
+                     body.linear.getX() != body.norm.getResult())))
+    return std::nullopt;
+  rest = rest.drop_front();
+  auto yields = [](Operation *op, Value value) {
+    auto yield = dyn_cast<YieldOp>(op);
+    return yield && llvm::equal(yield.getValues(), ValueRange{value});
+  };
+  if (yields(rest.front(), body.linear.getResult()))
+    return body;
+  body.gated = dyn_cast<GatedActivationOp>(rest.front());
+  if (!body.gated)
+    return matchTail(body, rest) ? std::optional(body) : std::nullopt;
+  bool halves = !body.gated.getUp() &&
+                body.gated.getGate() == body.linear.getResult() &&
+                isa<RankedTensorType>(body.gated.getResult().getType());
+  bool plain = !body.linear.getBias() && !body.linear.getResidual();
+  if (halves && plain && yields(rest[1], body.gated.getResult()))
+    return body;
+  return std::nullopt;
+}
+
+/// (C4)
+static bool doesWhat(FusedKernel kernel, FusedOp op) {
+  switch (kernel) {
+  case FusedKernel::RotaryAppend:
+    return matchRotaryAppend(op).has_value();
+  case FusedKernel::Linear:
+    return matchLinear(op).has_value();
+  }
+  llvm_unreachable("every kernel has a contract");
+}
+
+static StringRef contractOf(FusedKernel kernel) {
+  return kernel == FusedKernel::Linear
+             ? "rms_norm (or none), linear, gated_activation of its halves or "
+               "rotary and kv_append of its columns (or nothing)"
+             : "rotary of queries (or none), rotary of keys, kv_append";
+}
+
 LogicalResult FusedOp::verify() {
   if (getBody().getArgumentTypes() != getInputs().getTypes()) // (C1)
     return emitOpError(
         "the arguments of the body do not have the types of the inputs");
+  for (std::optional<uint64_t> tokens :
+       {getPrologueTokens(), getEpilogueTokens()})
+    if (tokens &&
+        (getKernel() != FusedKernel::Linear || int64_t(*tokens) < 0)) // (C5)
+      return emitOpError("numbers of tokens are those of kernel \"linear\" and "
+                         "not negative");
   return success();
 }
 
@@ -106,10 +213,9 @@ LogicalResult FusedOp::verifyRegions() {
     error.attachNote(op.getLoc()) << "found \"" << op.getName() << "\"";
     return error;
   }
-  if (getKernel() && !matchRotaryAppend(*this)) // (C4)
+  if (getKernel() && !doesWhat(*getKernel(), *this)) // (C4)
     return emitOpError("the body is not what kernel \"")
-           << stringifyFusedKernel(*getKernel())
-           << "\" does; expected rotary of queries (or none), rotary of keys, "
-              "kv_append";
+           << stringifyFusedKernel(*getKernel()) << "\" does; expected "
+           << contractOf(*getKernel());
   return success();
 }

@@ -18,8 +18,9 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
     lowering asks `kernel` for a kernel of that contract or, without one, runs the operations one by one. It is isolated
     from above, so two regions can be compared, costed and outlined by themselves.
 
-    `inputs` are what the body reads, in the order of its arguments. `kernel` is the kernel that was chosen; its contract
-    is the sequence of operations listed beside its name in QOptAttrs.td.
+    `inputs` are what the body reads, in the order of its arguments. `kernel` is the kernel that was chosen. With kernel
+    `linear`, `prologue_tokens` and `epilogue_tokens` say for how many tokens of a step what is ahead of the linear, and
+    what is behind it, is part of its launch; in longer steps, or without the attribute, it is a launch of its own.
 
     Constraints:
 
@@ -27,7 +28,11 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
     - (C2) The body yields the types of the results.
     - (C3) The body has operations of the qopt, tensor and arith dialects only, and no region of its own.
     - (C4) With `kernel`, the body is what that kernel does. `rotary_append`: rotary of the queries, which may be absent,
-      rotary of the keys with the same table and pairing, kv_append of the rotated keys.
+      rotary of the keys with the same table and pairing, kv_append of the rotated keys. `linear`: rms_norm, which may be
+      absent; linear of its result, which nothing else reads; then nothing, or gated_activation of both halves of a linear
+      without bias and residual, or the operations of rotary_append with queries, on slices of the columns of a linear
+      without residual. Sizes may be computed between.
+    - (C5) Numbers of tokens stand beside kernel `linear` and are not negative.
 
     Example:
 
@@ -38,7 +43,8 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
     }
     ```
   }];
-  let arguments = (ins Variadic<AnyType>:$inputs, OptionalAttr<QOpt_FusedKernelAttr>:$kernel);
+  let arguments = (ins Variadic<AnyType>:$inputs, OptionalAttr<QOpt_FusedKernelAttr>:$kernel,
+                       OptionalAttr<I64Attr>:$prologue_tokens, OptionalAttr<I64Attr>:$epilogue_tokens);
   let results = (outs Variadic<AnyType>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;

@@ -32,6 +32,7 @@ def QOpt_Layout : QOpt_Enum<"Layout", "how a weight lies in memory", [
   I32EnumAttrCase<"Canonical", 0, "canonical">, // row after row: lib/Quant/Storage.h
   I32EnumAttrCase<"HostTiled", 1, "host_tiled">, // tiles of 16 rows for the host's dot products
   I32EnumAttrCase<"CudaStrips", 2, "cuda_strips">, // strips of 16 rows in the order of tensor cores: lib/Kernels/SkinnyLinear
+  I32EnumAttrCase<"CudaStripPairs", 3, "cuda_strip_pairs">, // the same, 8 rows and those that are N/2 behind them in a strip
 ]>;
 
 def QOpt_Encoding : QOpt_Enum<"Encoding", "how a source file stores a weight", [
@@ -65,6 +66,7 @@ def QOpt_BatchDimAttr : QOpt_EnumAttr<QOpt_BatchDim, "batch_dim">;
 
 def QOpt_FusedKernel : QOpt_Enum<"FusedKernel", "kernel that runs a fused region in one launch", [
   I32EnumAttrCase<"RotaryAppend", 0, "rotary_append">, // rotary of queries and keys, then kv_append
+  I32EnumAttrCase<"Linear", 1, "linear">, // a linear with what is ahead of it and behind it
 ]>;
 def QOpt_FusedKernelAttr : QOpt_EnumAttr<QOpt_FusedKernel, "fused_kernel">;
 

@@ -37,6 +37,22 @@ struct RotaryAppendBody {
 /// keys with the same table, and the append of these keys, in this order.
 std::optional<RotaryAppendBody> matchRotaryAppend(FusedOp op);
 
+/// The operations of a region that the kernel linear runs. At most one of
+/// `gated` and `append` is there.
+struct LinearBody {
+  RmsNormOp norm; ///< of the linear's x, or null
+  LinearOp linear;
+  GatedActivationOp gated; ///< of both halves of the linear's result, or null
+  /// Rotary of queries and keys and the append, of columns of the result.
+  std::optional<RotaryAppendBody> append;
+  int64_t query = 0, key = 0, value = 0; ///< first column of each
+
+  bool hasTail() const { return gated || append; }
+};
+
+/// The parts of `op`'s body, if that is what (C4) says of the kernel linear.
+std::optional<LinearBody> matchLinear(FusedOp op);
+
 } // namespace qopt::ir
 
 #endif // QOPT_DIALECTS_QOPT_QOPTOPS_H

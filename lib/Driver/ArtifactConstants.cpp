@@ -22,6 +22,8 @@ plan::WeightLayout planLayout(ir::Layout layout) {
     return plan::WeightLayout::HostTiled;
   case ir::Layout::CudaStrips:
     return plan::WeightLayout::CudaStrips;
+  case ir::Layout::CudaStripPairs:
+    return plan::WeightLayout::CudaStripPairs;
   }
   llvm_unreachable("every layout has a name in the plan");
 }
@@ -91,16 +93,19 @@ Status ArtifactConstants::writeAs(ir::Layout layout,
   case ir::Layout::HostTiled:
     return writePacked(weight);
   case ir::Layout::CudaStrips:
-    return writeStrips(weight);
+    return writeStrips(weight, /*paired=*/false);
+  case ir::Layout::CudaStripPairs:
+    return writeStrips(weight, /*paired=*/true);
   }
   llvm_unreachable("every layout has a writer");
 }
 
-Status ArtifactConstants::writeStrips(const CanonicalWeight &weight) {
+Status ArtifactConstants::writeStrips(const CanonicalWeight &weight,
+                                      bool paired) {
   kernels::skinny_linear::Segment segment = {weight.rows, weight.format};
-  std::vector<uint8_t> packed(kernels::skinny_linear::packedBytes(
-      segment, weight.columns, /*paired=*/false));
-  kernels::skinny_linear::packSegment(segment, weight.columns, /*paired=*/false,
+  std::vector<uint8_t> packed(
+      kernels::skinny_linear::packedBytes(segment, weight.columns, paired));
+  kernels::skinny_linear::packSegment(segment, weight.columns, paired,
                                       weight.stored(), packed.data());
   return writer.append(packed);
 }

@@ -40,7 +40,7 @@ private:
   StatusOr<ConstantPlace> writeWeight(mlir::Value weight);
   Status writeAs(ir::Layout layout, const CanonicalWeight &weight);
   Status writePacked(const CanonicalWeight &weight);
-  Status writeStrips(const CanonicalWeight &weight);
+  Status writeStrips(const CanonicalWeight &weight, bool paired);
   Status writeCanonical(const CanonicalWeight &weight);
 
   runtime::ArtifactWriter &writer;

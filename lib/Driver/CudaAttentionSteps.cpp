@@ -39,6 +39,22 @@ LogicalResult CudaSteps::readHeads(LaunchStep &step, Operation *op,
   return success();
 }
 
+/// What rotary_append takes behind its value.
+void CudaSteps::readAppend(LaunchStep &step, const ir::RotaryAppendBody &body) {
+  ir::RotaryOp queries = body.queries, keys = body.keys;
+  if (queries)
+    step.write(b.valueOf(queries.getResult()));
+  if (keys) {
+    read(step, keys.getCos());
+    read(step, keys.getSin());
+  }
+  step.state(plan::ArgumentKind::TokenStarts);
+  step.state(plan::ArgumentKind::ContextStarts);
+  step.state(plan::ArgumentKind::PageTable);
+  step.cachePages(ir::KVAppendOp(body.append).getLayer());
+  step.symbol(b.symbols.batchSize(plan::SymbolKind::Sequences));
+}
+
 LogicalResult CudaSteps::addAppend(Operation *op,
                                    const rotary_append::Problem &problem,
                                    const ir::RotaryAppendBody &body) {
@@ -51,17 +67,7 @@ LogicalResult CudaSteps::addAppend(Operation *op,
   for (Value heads : {queries ? queries.getX() : k, k, v})
     if (failed(readHeads(step, op, heads)))
       return failure();
-  if (queries)
-    step.write(b.valueOf(queries.getResult()));
-  if (keys) {
-    read(step, keys.getCos());
-    read(step, keys.getSin());
-  }
-  step.state(plan::ArgumentKind::TokenStarts);
-  step.state(plan::ArgumentKind::ContextStarts);
-  step.state(plan::ArgumentKind::PageTable);
-  step.cachePages(append.getLayer());
-  step.symbol(b.symbols.batchSize(plan::SymbolKind::Sequences));
+  readAppend(step, body);
   return finish(op, std::move(step), problem, tokens);
 }
 
@@ -70,21 +76,37 @@ LogicalResult CudaSteps::add(ir::KVAppendOp op) {
 }
 
 LogicalResult CudaSteps::add(ir::FusedOp op) {
-  std::optional<ir::RotaryAppendBody> body = ir::matchRotaryAppend(op);
-  if (!body)
-    return op.emitError("no kernel of a GPU does what this region does");
   Block &block = op.getBody().front();
   for (auto [argument, input] :
-       llvm::zip_equal(block.getArguments(), op.getInputs()))
+       llvm::zip_equal(block.getArguments(), op.getInputs())) {
     b.shareValue(argument, input);
-  if (body->queries && failed(b.resolveSizes(body->queries)))
-    return failure();
-  if (failed(addAppend(op, problemOf(*body), *body)))
+    if (!isa<ir::WeightType>(input.getType()))
+      continue;
+    FailureOr<uint32_t> weight = b.weightOf(input);
+    if (failed(weight))
+      return failure();
+    b.values[argument] = *weight;
+  }
+  if (failed(addBody(op)))
     return failure();
   for (auto [result, value] :
        llvm::zip_equal(op.getOutputs(), block.getTerminator()->getOperands()))
     b.shareValue(result, value);
   return success();
+}
+
+LogicalResult CudaSteps::addBody(ir::FusedOp op) {
+  if (op.getKernel() == ir::FusedKernel::Linear)
+    return addLinearRegion(op);
+  if (std::optional<ir::RotaryAppendBody> body = ir::matchRotaryAppend(op)) {
+    if (body->queries && failed(b.resolveSizes(body->queries)))
+      return failure();
+    return addAppend(op, problemOf(*body), *body);
+  }
+  std::optional<ir::LinearBody> body = ir::matchLinear(op);
+  if (!body)
+    return op.emitError("no kernel of a GPU does what this region does");
+  return addLinearRegion(op);
 }
 
 /// Bytes of counters for the worst division of a step's tokens into sequences.
@@ -216,8 +238,7 @@ LogicalResult CudaSteps::add(ir::CachedAttentionOp op) {
       return failure();
     step.read(*constant);
   }
-  b.addStep<plan::LaunchT>(op) = step.take();
-  return success();
+  return finish(op, std::move(step));
 }
 
 } // namespace qopt::driver

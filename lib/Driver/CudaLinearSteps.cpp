@@ -6,6 +6,7 @@
 
 #include "lib/Kernels/Gemm/GemmGenerator.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
+#include "lib/Quant/Element.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -29,13 +30,19 @@ static void fillSum(Block &block, size_t operands, OpBuilder builder,
 
 /// The name within the artifact: the family's, the shape, and what is added.
 static std::string linearSymbol(const skinny_linear::Problem &problem,
+                                const target::Target &target,
                                 std::string symbol) {
   symbol += "_" + std::to_string(problem.rows()) + "x" +
             std::to_string(problem.columns);
+  for (const skinny_linear::RmsNorm &norm : problem.norm)
+    symbol += "_n" + llvm::utohexstr(llvm::bit_cast<uint32_t>(norm.epsilon)) +
+              "_" + std::string(quant::elementOf(norm.scale).name);
   for (const skinny_linear::Operand &operand : problem.operands)
     symbol += operand.shape == skinny_linear::OperandShape::Column
                   ? "_bias"
                   : "_residual";
+  if (problem.append)
+    symbol += "_" + rotary_append::symbolOf(*problem.append, target);
   return symbol;
 }
 
@@ -53,7 +60,7 @@ LogicalResult CudaSteps::addLinearVariant(ir::LinearOp op, LaunchStep &step,
   if (failed(schedule))
     return failure();
   std::string symbol =
-      linearSymbol(problem, skinny_linear::symbolOf(problem, target));
+      linearSymbol(problem, target, skinny_linear::symbolOf(problem, target));
   Status added =
       kernels.add(architecture, symbol, [&](gpu::GPUModuleOp module) {
         return skinny_linear::buildKernel(module, problem, *schedule, target,
@@ -82,7 +89,7 @@ LogicalResult CudaSteps::addGemmVariant(ir::LinearOp op, LaunchStep &step,
   if (failed(schedule))
     return failure();
   std::string symbol =
-      linearSymbol(problem, gemm::symbolOf(problem, *schedule, target));
+      linearSymbol(problem, target, gemm::symbolOf(problem, *schedule, target));
   Status added =
       kernels.add(architecture, symbol, [&](gpu::GPUModuleOp module) {
         return gemm::buildKernel(module, problem, *schedule, target, epilogue);
@@ -115,6 +122,22 @@ LogicalResult CudaSteps::addGemmVariant(ir::LinearOp op, LaunchStep &step,
 }
 
 LogicalResult CudaSteps::add(ir::LinearOp op) {
+  ir::LinearBody alone;
+  alone.linear = op;
+  return addLinear(alone, {});
+}
+
+bool CudaSteps::isInRange(ir::KernelAttr kernel) const {
+  int64_t most = kernel.getMost() ? kernel.getMost() : passes::cudaStepTokens;
+  return most > range.after && (!range.until || most <= range.until);
+}
+
+LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
+                                   passes::LinearParts parts) {
+  ir::LinearOp op = body.linear;
+  ir::RmsNormOp norm = parts.norm ? body.norm : ir::RmsNormOp();
+  ir::GatedActivationOp gated =
+      parts.tail ? body.gated : ir::GatedActivationOp();
   FailureOr<uint32_t> weight = b.weightOf(op.getWeight());
   if (failed(weight))
     return failure();
@@ -122,7 +145,8 @@ LogicalResult CudaSteps::add(ir::LinearOp op) {
   size_t operands = bool(op.getBias()) + bool(op.getResidual());
   if (operands)
     fillSum(block, operands, OpBuilder(op.getContext()), op.getLoc());
-  uint32_t tokens = rowsOf(op.getX());
+  Value x = norm ? norm.getX() : op.getX();
+  uint32_t tokens = rowsOf(x);
   LaunchStep step(tokens);
   uint32_t workspaceBytes = b.symbols.constant(16);
   for (size_t i = 0; i < kernels.targets(); ++i) {
@@ -130,22 +154,65 @@ LogicalResult CudaSteps::add(ir::LinearOp op) {
     if (failed(selected))
       return failure();
     for (ir::KernelAttr kernel : *selected)
-      if (failed(addLinearVariant(op, step, i, kernel,
+      if (isInRange(kernel) &&
+          failed(addLinearVariant(op, step, i, kernel,
                                   operands ? &block : nullptr, workspaceBytes)))
         return failure();
   }
-  read(step, op.getX());
+  read(step, x);
   step.read(*weight);
-  step.write(b.valueOf(op.getResult()));
+  step.write(b.valueOf(gated ? gated.getResult() : op.getResult()));
   step.write(workspaceOf(workspaceBytes));
   step.counters();
+  if (norm)
+    read(step, norm.getScale());
   if (op.getBias())
     read(step, op.getBias());
   if (op.getResidual())
     read(step, op.getResidual());
+  if (parts.tail && body.append)
+    readAppend(step, *body.append);
   step.symbol(tokens);
-  b.addStep<plan::LaunchT>(op) = step.take();
+  return finish(op, std::move(step));
+}
+
+LogicalResult CudaSteps::addLinearRegion(ir::FusedOp op) {
+  ir::LinearBody body = *ir::matchLinear(op);
+  for (Operation &inner :
+       llvm::make_early_inc_range(op.getBody().front().without_terminator())) {
+    bool view = isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp>(inner);
+    if (failed(view ? b.addWithSizes(&inner) : b.resolveSizes(&inner)))
+      return failure();
+  }
+  int64_t most = passes::cudaStepTokens;
+  int64_t ends[] = {
+      body.norm ? int64_t(op.getPrologueTokens().value_or(0)) : 0,
+      body.hasTail() ? int64_t(op.getEpilogueTokens().value_or(0)) : 0, most};
+  llvm::sort(ends);
+  for (int64_t end : ends) {
+    if (end <= range.after)
+      continue;
+    range.until = end == most ? 0 : end;
+    if (failed(addLinearRange(body, passes::partsOf(op, end))))
+      return failure();
+    range.after = end;
+  }
+  range = {};
   return success();
+}
+
+LogicalResult CudaSteps::addLinearRange(const ir::LinearBody &body,
+                                        passes::LinearParts parts) {
+  if (body.norm && !parts.norm && failed(add(body.norm)))
+    return failure();
+  if (failed(addLinear(body, parts)))
+    return failure();
+  if (parts.tail || !body.hasTail())
+    return success();
+  if (body.gated)
+    return add(body.gated);
+  return addAppend(body.append->append, passes::problemOf(*body.append),
+                   *body.append);
 }
 
 } // namespace qopt::driver

@@ -15,6 +15,12 @@ using qopt::passes::problemOf;
 
 namespace qopt::driver {
 
+LogicalResult CudaSteps::finish(Operation *op, LaunchStep step) {
+  step.only(uint64_t(range.after), uint64_t(range.until));
+  b.addStep<plan::LaunchT>(op) = step.take();
+  return success();
+}
+
 uint32_t CudaSteps::rowsOf(Value tensor, int64_t inner) {
   PlanBuilder::Sizes &sizes = b.sizes[tensor];
   uint32_t rows = b.symbols.constant(1);

@@ -40,6 +40,8 @@ private:
   mlir::LogicalResult add(ir::GatedActivationOp op);
   // CudaLinearSteps.cpp
   mlir::LogicalResult add(ir::LinearOp op);
+  /// A linear and what is ahead of it and behind it.
+  mlir::LogicalResult addLinearRegion(ir::FusedOp op);
   // CudaAttentionSteps.cpp
   mlir::LogicalResult add(ir::RotaryTableOp op);
   mlir::LogicalResult add(ir::KVAppendOp op);
@@ -79,6 +81,8 @@ private:
   /// A value of so many bytes that only this step uses.
   uint32_t workspaceOf(uint32_t bytes);
 
+  /// Ends the step.
+  mlir::LogicalResult finish(mlir::Operation *op, LaunchStep step);
   /// Ends the step with the kernel of a family whose launches count rows.
   template <typename Problem>
   mlir::LogicalResult finish(mlir::Operation *op, LaunchStep step,
@@ -90,6 +94,13 @@ private:
                     uint32_t rows);
   uint32_t gridOf(const kernels::LaunchShape &shape, uint32_t rows);
 
+  /// The launches for the range of sizes at hand.
+  mlir::LogicalResult addLinearRange(const ir::LinearBody &body,
+                                     passes::LinearParts parts);
+  /// The launch of the linear with these parts.
+  mlir::LogicalResult addLinear(const ir::LinearBody &body,
+                                passes::LinearParts parts);
+  bool isInRange(ir::KernelAttr kernel) const;
   /// `architecture`: index of the target that `kernel` is for.
   mlir::LogicalResult addLinearVariant(ir::LinearOp op, LaunchStep &step,
                                        size_t architecture,
@@ -104,6 +115,8 @@ private:
   mlir::LogicalResult addAppend(mlir::Operation *op,
                                 const kernels::rotary_append::Problem &problem,
                                 const ir::RotaryAppendBody &body);
+  mlir::LogicalResult addBody(ir::FusedOp op);
+  void readAppend(LaunchStep &step, const ir::RotaryAppendBody &body);
   /// Symbols of a grid and of the bytes that its splits need.
   struct AttentionGrid {
     uint32_t x, y, z, workspace;
@@ -118,6 +131,11 @@ private:
 
   PlanBuilder &b;
   CudaKernels &kernels;
+  /// Sizes for which the steps that are added are launches: above `after`, at
+  /// most `until`; 0: any.
+  struct {
+    int64_t after = 0, until = 0;
+  } range;
 };
 
 template <typename Problem, typename Schedule>
@@ -153,8 +171,7 @@ mlir::LogicalResult CudaSteps::finish(mlir::Operation *op, LaunchStep step,
     if (!added.ok())
       return op->emitError() << added.message();
   }
-  b.addStep<plan::LaunchT>(op) = step.take();
-  return mlir::success();
+  return finish(op, std::move(step));
 }
 
 } // namespace qopt::driver

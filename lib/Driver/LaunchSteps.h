@@ -51,6 +51,11 @@ public:
 
   /// The last variant has no dependency point: it starts when all is done.
   void waitsForPredecessors() { launch.variants.back()->early = false; }
+  /// The step is a launch for sizes above `after`, at most `until`; 0: any.
+  void only(uint64_t after, uint64_t until) {
+    launch.after = after;
+    launch.until = until;
+  }
 
   plan::LaunchT take() { return std::move(launch); }
 

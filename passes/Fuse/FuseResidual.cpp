@@ -34,7 +34,8 @@ static LogicalResult fuseSum(Operation *op, Value a, Value b,
                              Pass::Statistic &count) {
   auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
   if (!type || !isa<FloatType>(type.getElementType()))
-    return rewriter.notifyMatchFailure(op, "not a sum of floating point tensors");
+    return rewriter.notifyMatchFailure(op,
+                                       "not a sum of floating point tensors");
   LinearOp left = linearToExtend(a, b), right = linearToExtend(b, a);
   LinearOp linear = left ? left : right;
   if (left && right && left->getBlock() == right->getBlock() &&

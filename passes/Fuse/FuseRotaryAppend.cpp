@@ -45,7 +45,8 @@ static FusedOp makeRegion(ArrayRef<Operation *> ops, ArrayRef<Value> results,
 
   Location loc = ops.back()->getLoc();
   auto fused = FusedOp::create(rewriter, loc, ValueRange(results).getTypes(),
-                               inputs.getArrayRef(), FusedKernelAttr());
+                               inputs.getArrayRef(), FusedKernelAttr(),
+                               IntegerAttr(), IntegerAttr());
   Block *body = rewriter.createBlock(
       &fused.getBody(), {}, ValueRange(inputs.getArrayRef()).getTypes(),
       SmallVector<Location>(inputs.size(), loc));

@@ -58,4 +58,18 @@ def FuseRotaryAppendPass : Pass<"qopt-fuse-rotary-append", "::mlir::func::FuncOp
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
+def FuseLinearPass : Pass<"qopt-fuse-linear", "::mlir::func::FuncOp"> {
+  let summary = "a linear with what is ahead of it and behind it in one region";
+  let description = [{
+    Before: a linear whose x is an rms_norm that only linears read; or whose result only a gated activation reads, or only
+    the queries, keys and values of one region of rotary and append. After: one `qopt.fused` of these operations; a norm
+    of several linears is in the region of each. Numerics: exact: the operations stay what they are. Method: prologue and
+    epilogue fusion; what a region becomes is for SelectCudaFusions. Example: test/passes/Fuse/fuse-linear.mlir.
+
+    For GPUs, whose linear kernels can do this work.
+  }];
+  let statistics = [Statistic<"fused", "fused", "linears that got a region">];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
 #endif // QOPT_PASSES_FUSE_PASSES

@@ -59,8 +59,8 @@ static cuda::KvPageLayout layoutOf(ir::KVCacheType cache) {
   return layout;
 }
 
-static gated_activation::Function functionOf(ir::Function function) {
-  using To = gated_activation::Function;
+static Function functionOf(ir::Function function) {
+  using To = Function;
   switch (function) {
   case ir::Function::Silu:
     return To::Silu;
@@ -159,23 +159,6 @@ attention_decode::Problem problemOf(ir::CachedAttentionOp op) {
   return problem;
 }
 
-skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens) {
-  ir::WeightType type = op.getWeight().getType();
-  skinny_linear::Problem problem;
-  problem.tokens = tokens;
-  problem.columns = type.getColumns();
-  problem.segments = {{type.getRows(), type.getFormat()}};
-  problem.activation = elementOf(op.getX());
-  problem.output = elementOf(op.getResult());
-  if (op.getBias())
-    problem.operands.push_back(
-        {skinny_linear::OperandShape::Column, elementOf(op.getBias())});
-  if (op.getResidual())
-    problem.operands.push_back(
-        {skinny_linear::OperandShape::Element, elementOf(op.getResidual())});
-  return problem;
-}
-
 static rotary_append::Problem appendProblem(ir::KVAppendOp append, Value keys) {
   rotary_append::Problem problem;
   problem.cache = layoutOf(append.getCache().getType());
@@ -204,6 +187,53 @@ rotary_append::Problem problemOf(const ir::RotaryAppendBody &body) {
     problem.queries = rotary_append::Queries::Elsewhere;
   }
   return problem;
+}
+
+LinearParts partsOf(ir::FusedOp op, int64_t tokens) {
+  return {int64_t(op.getPrologueTokens().value_or(0)) >= tokens,
+          int64_t(op.getEpilogueTokens().value_or(0)) >= tokens};
+}
+
+skinny_linear::Problem problemOf(const ir::LinearBody &body, LinearParts parts,
+                                 int64_t tokens) {
+  ir::LinearOp op = body.linear;
+  ir::WeightType type = op.getWeight().getType();
+  skinny_linear::Problem problem;
+  problem.tokens = tokens;
+  problem.columns = type.getColumns();
+  problem.segments = {{type.getRows(), type.getFormat()}};
+  problem.activation = elementOf(op.getX());
+  problem.output = elementOf(op.getResult());
+  problem.paired = type.getLayout() == ir::Layout::CudaStripPairs;
+  if (op.getBias())
+    problem.operands.push_back(
+        {skinny_linear::OperandShape::Column, elementOf(op.getBias())});
+  if (op.getResidual())
+    problem.operands.push_back(
+        {skinny_linear::OperandShape::Element, elementOf(op.getResidual())});
+  if (ir::RmsNormOp norm = body.norm; norm && parts.norm)
+    problem.norm = {
+        {norm.getEpsilon().convertToFloat(), elementOf(norm.getScale())}};
+  if (ir::GatedActivationOp gated = body.gated; gated && parts.tail) {
+    problem.paired = true;
+    problem.gate = functionOf(gated.getFunction());
+  }
+  if (body.append && parts.tail) {
+    problem.append = problemOf(*body.append);
+    problem.append->query.first = body.query;
+    problem.append->key.first = body.key;
+    problem.append->value.first = body.value;
+  }
+  return problem;
+}
+
+skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens) {
+  auto region = op->getParentOfType<ir::FusedOp>();
+  if (region && region.getKernel() == ir::FusedKernel::Linear)
+    return problemOf(*ir::matchLinear(region), partsOf(region, tokens), tokens);
+  ir::LinearBody alone;
+  alone.linear = op;
+  return problemOf(alone, {}, tokens);
 }
 
 std::optional<argmax::Problem> problemOf(func::ReturnOp op) {

@@ -28,6 +28,12 @@ namespace qopt::passes {
 /// token, 225 MB), and requests that generate wait for the step of a prompt.
 constexpr int64_t cudaStepTokens = 2048;
 
+/// Most tokens of a launch, of the kernels of a linear: skinny_linear's, then
+/// gemm's, whose last one has no limit.
+constexpr int64_t skinnyBuckets[] = {1, 8, 16, 32,
+                                     kernels::skinny_linear::largestBucket};
+constexpr int64_t gemmBuckets[] = {128, 256, 512, 0};
+
 /// The element type of a tensor that a GPU kernel reads or writes.
 quant::ElementType elementOf(mlir::Value tensor);
 /// The last dimension.
@@ -46,7 +52,19 @@ kernels::gated_activation::Problem problemOf(ir::ActivationOp op);
 kernels::gated_activation::Problem problemOf(ir::GatedActivationOp op);
 kernels::rotary_table::Problem problemOf(ir::RotaryTableOp op);
 kernels::attention_decode::Problem problemOf(ir::CachedAttentionOp op);
-/// For launches of at most `tokens` tokens, of skinny_linear or gemm.
+
+/// Which parts of a region are in the launch of its linear.
+struct LinearParts {
+  bool norm = false, tail = false;
+};
+/// Those that a region's attributes say, for launches of at most `tokens`
+/// tokens.
+LinearParts partsOf(ir::FusedOp op, int64_t tokens);
+/// The launch of the linear of `body` with these parts.
+kernels::skinny_linear::Problem problemOf(const ir::LinearBody &body,
+                                          LinearParts parts, int64_t tokens);
+/// For launches of at most `tokens` tokens, of skinny_linear or gemm, with what
+/// is in its launch of the region that it is in.
 kernels::skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens);
 
 kernels::rotary_append::Problem problemOf(ir::KVAppendOp op);

@@ -21,8 +21,8 @@ def SelectCudaLayoutsPass : Pass<"qopt-select-cuda-layouts", "::mlir::func::Func
   let summary = "layout of every weight for GPU kernels";
   let description = [{
     Before: weights in canonical layout. After: the weight of each linear is packed as cuda_strips, which serves any number
-    of tokens; that of a look-up stays canonical. A weight that the kernels cannot hold is an error that says why.
-    Numerics: exact. Method: lib/Kernels/SkinnyLinear draws the layout. Example:
+    of tokens, and as cuda_strip_pairs where a gate is part of the launch; that of a look-up stays canonical. A weight that
+    the kernels cannot hold is an error that says why. Numerics: exact. Method: lib/Kernels/SkinnyLinear draws the layout. Example:
     test/passes/Schedule/select-cuda-layouts.mlir.
   }];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
@@ -41,6 +41,19 @@ def SelectCudaKernelsPass : Pass<"qopt-select-cuda-kernels", "::mlir::func::Func
     Option<"architectures", "arch", "std::string", /*default=*/"\"sm_90a\"", "architectures, as --arch of qopt-compile">,
   ];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+def SelectCudaFusionsPass : Pass<"qopt-select-cuda-fusions", "::mlir::func::FuncOp"> {
+  let summary = "what is part of a linear's launch on a GPU, and for how many tokens";
+  let description = [{
+    Before: regions of FuseLinear. After: a region has the kernel `linear` and says up to how many tokens of a step the norm
+    ahead of the linear is part of its launch, and up to how many the tail behind it; a region where neither pays or is
+    possible stays as it is, and its operations are launches of their own. Numerics: reassociates: the norm's sum of
+    squares has another order; every value is rounded where it was. Method: the cost models of both ways, closed form: a
+    launch costs a dependency gap, a norm in every block costs instructions of each, the tail of queries, keys and values
+    costs trips of one warp for every token, a gate costs nothing. Example: test/passes/Schedule/select-cuda-fusions.mlir.
+  }];
+  let statistics = [Statistic<"selected", "selected", "regions with a fused launch">];
 }
 
 def SelectFusedKernelsPass : Pass<"qopt-select-fused-kernels", "::mlir::func::FuncOp"> {

@@ -21,13 +21,10 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::kernels;
 using ir::KernelFamily;
+using qopt::passes::gemmBuckets;
 using qopt::passes::problemOf;
+using qopt::passes::skinnyBuckets;
 
-/// Most tokens of a launch, of the kernels of a linear: skinny_linear's, then
-/// gemm's, whose last one has no limit.
-constexpr int64_t skinnyBuckets[] = {1, 8, 16, 32,
-                                     skinny_linear::largestBucket};
-constexpr int64_t gemmBuckets[] = {128, 256, 512, 0};
 /// Most rows of logits for which several blocks share one; more fill a GPU with
 /// a block each, which need not count who is last.
 constexpr int64_t fewRows = 64;
@@ -70,11 +67,7 @@ public:
             .Case<ir::LinearOp, ir::CachedAttentionOp, ir::FusedOp,
                   func::ReturnOp>(
                 [&](auto kernel) { return selectKernels(kernel); })
-            .Case([&](ir::KVAppendOp append) {
-              return append->getParentOfType<ir::FusedOp>()
-                         ? success()
-                         : selectOne(append, KernelFamily::RotaryAppend);
-            })
+            .Case([&](ir::KVAppendOp append) { return selectKernels(append); })
             .Default([](Operation *) { return success(); });
     if (succeeded(result) && !kernels.empty())
       op->setAttr(ir::kernelsAttribute,
@@ -122,6 +115,18 @@ private:
         return failure();
     }
     return success();
+  }
+
+  /// In the region of a linear, a launch of its own in long steps.
+  LogicalResult selectKernels(ir::KVAppendOp op) {
+    auto region = op->getParentOfType<ir::FusedOp>();
+    std::optional<ir::LinearBody> body;
+    if (region)
+      body = ir::matchLinear(region);
+    if (body && body->append)
+      return selectOne(op, KernelFamily::RotaryAppend,
+                       problemOf(*body->append));
+    return region ? success() : selectOne(op, KernelFamily::RotaryAppend);
   }
 
   LogicalResult selectKernels(ir::FusedOp op) {

@@ -15,6 +15,16 @@ namespace qopt::passes {
 using namespace mlir;
 using namespace qopt;
 
+/// A gate that is part of the launch wants its pairs of rows side by side.
+static ir::Layout layoutOf(Operation *user) {
+  auto region = user->getParentOfType<ir::FusedOp>();
+  if (!region || region.getKernel() != ir::FusedKernel::Linear ||
+      !region.getEpilogueTokens())
+    return ir::Layout::CudaStrips;
+  return ir::matchLinear(region)->gated ? ir::Layout::CudaStripPairs
+                                        : ir::Layout::CudaStrips;
+}
+
 namespace {
 
 struct SelectCudaLayouts
@@ -30,7 +40,7 @@ struct SelectCudaLayouts
     WalkResult result =
         getOperation().walk([&](ir::WeightUserOpInterface user) {
           bool done = user.looksUpRows() ||
-                      succeeded(packer.pack(user, ir::Layout::CudaStrips, check,
+                      succeeded(packer.pack(user, layoutOf(user), check,
                                             "no GPU kernel reads its weight "));
           return done ? WalkResult::advance() : WalkResult::interrupt();
         });

@@ -38,7 +38,7 @@ struct SelectHostLayouts
     // look-up takes its rows out of the tiles.
     for (ir::WeightUserOpInterface user : lookUps) {
       OpOperand &operand = user.getWeightOperand();
-      if (Value weight = packer.lookup(operand.get()))
+      if (Value weight = packer.lookup(operand.get(), ir::Layout::HostTiled))
         operand.set(weight);
     }
   }

@@ -19,29 +19,41 @@ public:
   /// begins with `refusal`.
   mlir::LogicalResult pack(ir::WeightUserOpInterface user, ir::Layout layout,
                            Check check, llvm::StringRef refusal) {
-    mlir::OpOperand &operand = user.getWeightOperand();
-    auto type = mlir::cast<ir::WeightType>(operand.get().getType());
+    mlir::OpOperand *operand = &user.getWeightOperand();
+    auto type = mlir::cast<ir::WeightType>(operand->get().getType());
     if (type.getLayout() != ir::Layout::Canonical)
       return mlir::success();
     if (Status valid = check(type); !valid.ok())
       return user.emitError(refusal) << type << ": " << valid.message();
-    mlir::Value &weight = packed[operand.get()];
+    // Inside a region a weight is the region's input.
+    auto argument = mlir::dyn_cast<mlir::BlockArgument>(operand->get());
+    auto region =
+        argument
+            ? mlir::dyn_cast<ir::FusedOp>(argument.getOwner()->getParentOp())
+            : ir::FusedOp();
+    if (region)
+      operand = &region.getInputsMutable()[argument.getArgNumber()];
+    mlir::Value &weight = packed[{operand->get(), layout}];
     if (!weight) {
       mlir::OpBuilder builder(user.getContext());
-      builder.setInsertionPointAfterValue(operand.get());
-      weight = ir::PackWeightOp::create(builder, user.getLoc(),
-                                        type.withLayout(layout), operand.get());
+      builder.setInsertionPointAfterValue(operand->get());
+      weight = ir::PackWeightOp::create(
+          builder, user.getLoc(), type.withLayout(layout), operand->get());
     }
-    operand.set(weight);
+    operand->set(weight);
+    if (region)
+      argument.setType(weight.getType());
     return mlir::success();
   }
 
   /// The packed form of a weight; null if nobody asked for it.
-  mlir::Value lookup(mlir::Value weight) const { return packed.lookup(weight); }
+  mlir::Value lookup(mlir::Value weight, ir::Layout layout) const {
+    return packed.lookup({weight, layout});
+  }
 
 private:
-  /// Canonical weight → the packed one.
-  llvm::DenseMap<mlir::Value, mlir::Value> packed;
+  /// Canonical weight and layout → the packed one.
+  llvm::DenseMap<std::pair<mlir::Value, ir::Layout>, mlir::Value> packed;
 };
 
 } // namespace qopt::passes

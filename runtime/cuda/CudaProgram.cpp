@@ -96,6 +96,8 @@ Status CudaProgram::addLaunch(const plan::Step &step,
   if (!launch)
     return failStep(step, "has no kernel on a GPU; compile with --target cuda",
                     StatusCode::Unsupported);
+  if (!function->runs(step))
+    return {};
   Call call;
   call.step = &step;
   QOPT_RETURN_IF_ERROR(chooseVariant(step, call, modules));

@@ -52,7 +52,8 @@ public:
 
   bool verify(const plan::Launch &launch) const {
     if (!hasSymbol(launch.size()) || sizeOf(launch.variants()) == 0 ||
-        launch.counter_bytes() % 4 != 0)
+        launch.counter_bytes() % 4 != 0 ||
+        (launch.until() && launch.until() <= launch.after()))
       return false;
     for (uint32_t i = 0; i < sizeOf(launch.variants()); ++i)
       if (!verifyVariant(*launch.variants()->Get(i)))

@@ -46,6 +46,19 @@ def test_books_write_the_same(tool, shared, tmp_path):
     assert generated(tool, tmp_path / "gpu.qopt", 16, "--device", "emulator") == expected
 
 
+def launches(tool, artifact, tokens):
+    (function,) = json.loads(tool("qopt-inspect", artifact, "--json", "--tokens", tokens).stdout)["functions"]
+    return function["kernels"]["Launch"]
+
+
+def test_launches_of_a_layer(tool, stories_cuda):
+    """At one token: norm to append, attention, output, norm to gate, down. Beside the layers: embedding, rotary table,
+    rows of the logits, head with its norm. With many tokens appends are launches."""
+    layers = 5
+    assert launches(tool, stories_cuda, 1) == 4 + 5 * layers
+    assert launches(tool, stories_cuda, 64) == 4 + 6 * layers
+
+
 def divergence(expected, found):
     """Mean KL in nats from the expected to the found next-token distributions."""
 

@@ -224,6 +224,7 @@ TEST_F(PlanVerifierTest, ADecoderOfTheHostGivesLogitsAlone) {
 TEST_F(PlanVerifierTest, RefusesALaunchThatNamesWhatIsNotThere) {
   std::function<void(plan::LaunchT &)> changes[] = {
       [](plan::LaunchT &launch) { launch.size = 1000; },
+      [](plan::LaunchT &launch) { launch.after = launch.until = 8; },
       [](plan::LaunchT &launch) { launch.variants.clear(); },
       [](plan::LaunchT &launch) { launch.variants[0]->segment = 0; },
       [](plan::LaunchT &launch) { launch.variants[0]->grid = {}; },

@@ -132,6 +132,8 @@ StatusOr<Json> describeFunctions(const Artifact &artifact,
     Json steps = Json::array();
     if (function->steps())
       for (const plan::Step *step : *function->steps()) {
+        if (!(*bound)->runs(*step))
+          continue;
         ++kernels[plan::EnumNameOperation(step->operation_type())];
         steps.push_back(describeStep(**bound, *step));
       }

@@ -54,3 +54,28 @@ Real kernels::geluTanh(Real x) {
   Real cubic = x * x * (x * 0.044715);
   return x * sigmoid((x + cubic) * (2 * 0.79788456080286536));
 }
+
+Real kernels::activate(Function function, Real x) {
+  switch (function) {
+  case Function::Silu:
+    return x * sigmoid(x);
+  case Function::GeluErf:
+    return gelu(x);
+  case Function::GeluTanh:
+    return geluTanh(x);
+  case Function::GeluQuick:
+    return x * sigmoid(x * 1.702);
+  case Function::Relu:
+    return max(x, x.kernel->real(0));
+  case Function::Tanh:
+    return hyperbolicTangent(x);
+  case Function::Sigmoid:
+    break;
+  }
+  return sigmoid(x);
+}
+
+Real kernels::gated(Function function, Real gate, Real up, mlir::Type type) {
+  Run rounded = roundRun(*gate.kernel, {gate, up}, type);
+  return activate(function, rounded[0]) * rounded[1];
+}

@@ -4,6 +4,7 @@
 #define QOPT_LIB_KERNELS_BUILDER_FUNCTIONS_H
 
 #include "lib/Kernels/Builder/Elements.h"
+#include "lib/Kernels/Function.h"
 
 namespace qopt::kernels {
 
@@ -17,6 +18,10 @@ Real complementaryError(Real x);
 Real gelu(Real x);
 /// x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))).
 Real geluTanh(Real x);
+Real activate(Function function, Real x);
+/// function(gate) · up of values that are rounded to `type` first, as those of
+/// a tensor between two launches would be.
+Real gated(Function function, Real gate, Real up, mlir::Type type);
 
 } // namespace qopt::kernels
 

@@ -12,6 +12,7 @@
 #ifndef QOPT_LIB_KERNELS_GATEDACTIVATION_GATEDACTIVATION_H
 #define QOPT_LIB_KERNELS_GATEDACTIVATION_GATEDACTIVATION_H
 
+#include "lib/Kernels/Function.h"
 #include "lib/Kernels/RowShape.h"
 #include "lib/Kernels/StreamCost.h"
 #include "lib/Quant/Format.h"
@@ -20,15 +21,7 @@
 
 namespace qopt::kernels::gated_activation {
 
-enum class Function : uint8_t {
-  Silu,      ///< x · σ(x)
-  GeluErf,   ///< x/2 · (1 + erf(x/√2))
-  GeluTanh,  ///< x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³)))
-  GeluQuick, ///< x · σ(1.702 x)
-  Relu,
-  Tanh,
-  Sigmoid,
-};
+using kernels::Function;
 
 enum class Form : uint8_t {
   Halves, ///< one tensor [rows, 2 · columns]

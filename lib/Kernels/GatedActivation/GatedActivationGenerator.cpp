@@ -9,31 +9,10 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::gated_activation;
 
-static Real apply(Function function, Real x) {
-  Kernel &k = *x.kernel;
-  switch (function) {
-  case Function::Silu:
-    return x * sigmoid(x);
-  case Function::GeluErf:
-    return gelu(x);
-  case Function::GeluTanh:
-    return geluTanh(x);
-  case Function::GeluQuick:
-    return x * sigmoid(x * 1.702);
-  case Function::Relu:
-    return max(x, k.real(0));
-  case Function::Tanh:
-    return hyperbolicTangent(x);
-  case Function::Sigmoid:
-    break;
-  }
-  return sigmoid(x);
-}
-
 static Run activate(const Problem &problem, const Run &gate, const Run &up) {
   Run result;
   for (size_t i = 0; i < gate.size(); ++i) {
-    Real value = apply(problem.function, gate[i]);
+    Real value = kernels::activate(problem.function, gate[i]);
     result.push_back(problem.form == Form::Alone ? value : value * up[i]);
   }
   return result;

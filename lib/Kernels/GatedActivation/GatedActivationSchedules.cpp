@@ -70,26 +70,6 @@ LaunchShape gated_activation::launchOf(const Problem &problem,
   return launch;
 }
 
-static std::string_view nameOf(Function function) {
-  switch (function) {
-  case Function::Silu:
-    return "silu";
-  case Function::GeluErf:
-    return "gelu_erf";
-  case Function::GeluTanh:
-    return "gelu_tanh";
-  case Function::GeluQuick:
-    return "gelu_quick";
-  case Function::Relu:
-    return "relu";
-  case Function::Tanh:
-    return "tanh";
-  case Function::Sigmoid:
-    break;
-  }
-  return "sigmoid";
-}
-
 std::string gated_activation::symbolOf(const Problem &problem,
                                        const target::Target &target) {
   std::string type(quant::elementOf(problem.activation).name);

@@ -45,6 +45,8 @@ Status gemm::isValid(const Problem &problem) {
     return Status(StatusCode::InvalidArgument, "a product without tokens");
   if (!problem.norm.empty())
     return unsupported("gemm has no norm ahead of its products");
+  if (problem.append)
+    return unsupported("gemm appends nothing behind its products");
   // What skinny_linear refuses for another reason than its buckets.
   Problem same = problem;
   same.tokens = skinny_linear::largestBucket;
@@ -198,5 +200,7 @@ std::string gemm::symbolOf(const Problem &problem, const Schedule &schedule,
           "x" + std::to_string(schedule.blockTokens());
   if (schedule.slices > 1)
     name += "_s" + std::to_string(schedule.slices);
-  return name + (problem.paired ? "_paired" : "");
+  if (problem.paired)
+    name += "_paired";
+  return problem.gate ? name + "_" + std::string(nameOf(*problem.gate)) : name;
 }

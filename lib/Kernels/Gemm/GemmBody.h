@@ -80,8 +80,7 @@ private:
   void writeSums();
   void writeRun(Int token, Int run);
   Real sumAt(Int address, int64_t offset);
-  void writeValues(Int token, Int column,
-                   const std::vector<std::vector<Real>> &values);
+  void writeValues(Int token, Int column, const Run &values);
   bool hasWholeRuns() const;
   int64_t segmentOutputs() const; ///< columns of y that the segment has
 

@@ -3,6 +3,7 @@
 // that a lane has eight neighbouring columns of a token.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Builder/Fragments.h"
+#include "lib/Kernels/Builder/Functions.h"
 #include "lib/Kernels/Builder/Region.h"
 #include "lib/Kernels/Gemm/GemmBody.h"
 
@@ -119,7 +120,7 @@ void Body::writeRun(Int inWarp, Int run) {
   Int packedRow =
       (firstStrip + rowWarp * strips()) * stripRows + run * rowsOfRun;
   Int output = problem.paired ? packedRow >> 1 : packedRow;
-  Int column = output + part.firstRow / (problem.paired ? 2 : 1);
+  Int column = output + part.firstRow / (problem.gate ? 2 : 1);
   Int address = slab + inWarp * (plan.slabStride * 4) + run * (rowsOfRun * 4);
   Global scales = k.pointer(Weights).at(part.scaleOffset).at(packedRow, 4);
   mlir::Type f32 = k.builder().getF32Type();
@@ -136,26 +137,35 @@ void Body::writeRun(Int inWarp, Int run) {
     }
     return values;
   };
+  // Of paired rows without a gate the second halves are columns further on.
+  auto write = [&](Int column, const std::vector<std::vector<Real>> &values) {
+    for (int half = 0; half < (problem.gate ? 1 : halves); ++half) {
+      Run run;
+      for (const std::vector<Real> &pair : values)
+        run.push_back(problem.gate ? gated(*problem.gate, pair[0], pair[1],
+                                           typeOf(k, problem.output))
+                                   : pair[size_t(half)]);
+      writeValues(token, column + half * segmentOutputs(), run);
+    }
+  };
   Flag there = token < tokens && output < k.constant(segmentOutputs());
   k.when(there, [&] {
     if (hasWholeRuns()) {
       std::vector<std::vector<Real>> values;
       for (int64_t i = 0; i < runColumns; ++i)
         values.push_back(valuesAt(address, scales, i));
-      return writeValues(token, column, values);
+      return write(column, values);
     }
     Int count =
         min(k.constant(segmentOutputs()) - output, k.constant(runColumns));
     k.loop(k.constant(0), count, k.constant(1), {}, [&](Int i, Kernel::Values) {
-      writeValues(token, column + i,
-                  {valuesAt(address + i * 4, scales.at(i, 4), 0)});
+      write(column + i, {valuesAt(address + i * 4, scales.at(i, 4), 0)});
       return Kernel::Values();
     });
   });
 }
 
-void Body::writeValues(Int token, Int column,
-                       const std::vector<std::vector<Real>> &values) {
+void Body::writeValues(Int token, Int column, const Run &values) {
   int count = int(values.size());
   auto elementAt = [&](Global base, mlir::Type type) {
     int64_t bytes = type.getIntOrFloatBitWidth() / 8;
@@ -173,7 +183,7 @@ void Body::writeValues(Int token, Int column,
   }
   Run results;
   for (int i = 0; i < count; ++i) {
-    std::vector<Real> arguments = values[size_t(i)];
+    std::vector<Real> arguments = {values[size_t(i)]};
     for (const Run &operand : operands)
       arguments.push_back(operand[size_t(i)]);
     results.push_back(inlineRegion(k, epilogue, arguments));

@@ -100,9 +100,8 @@ StatusOr<gpu::GPUFuncOp> gemm::buildKernel(gpu::GPUModuleOp module,
                                            const target::Target &target,
                                            Block *epilogue) {
   QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
-  QOPT_RETURN_IF_ERROR(isValidRegion(
-      epilogue, (problem.paired ? 2 : 1) + problem.operands.size(),
-      problem.operands.size()));
+  QOPT_RETURN_IF_ERROR(isValidRegion(epilogue, 1 + problem.operands.size(),
+                                     problem.operands.size()));
   LaunchBounds bounds{schedule.threads(), schedule.blocksPerSm};
   Kernel kernel(module, symbolOf(problem, schedule, target),
                 argumentsOf(problem), bounds, target);

@@ -18,7 +18,7 @@ namespace qopt::kernels::gemm {
 ///   in f32, the epilogue's operands, tokens : i32
 ///
 /// which without int8 are skinny_linear's. `epilogue` is null or a block whose
-/// arguments are the f32 value of the product (two when paired: gate and up)
+/// arguments are the f32 value of the product, behind the gate if there is one,
 /// and one f32 for each operand, and whose terminator's operand is what is
 /// stored.
 StatusOr<mlir::gpu::GPUFuncOp> buildKernel(mlir::gpu::GPUModuleOp module,

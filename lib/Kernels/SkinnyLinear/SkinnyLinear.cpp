@@ -22,7 +22,11 @@ int64_t Problem::rows() const {
   return rows;
 }
 
-int64_t Problem::outputColumns() const { return paired ? rows() / 2 : rows(); }
+int64_t Problem::outputColumns() const { return gate ? rows() / 2 : rows(); }
+
+int64_t Problem::heads() const {
+  return append ? append->heads + 2 * append->cache.keyHeads : 0;
+}
 
 int64_t skinny_linear::bucketOf(int64_t tokens) {
   for (int64_t bucket : {1, 8, 16, 32})
@@ -73,6 +77,31 @@ static bool isHalf(ElementType type) {
   return type == ElementType::F16 || type == ElementType::BF16;
 }
 
+/// Heads are all rows of y, in the order of rotary_append's work.
+static Status isValidAppend(const Problem &problem) {
+  const rotary_append::Problem &append = *problem.append;
+  QOPT_RETURN_IF_ERROR(rotary_append::isValid(append));
+  int64_t size = append.cache.keySize, keys = append.heads * size,
+          values = keys + append.cache.keyHeads * size, rows = problem.rows();
+  bool whole = append.query == rotary_append::Columns{0, rows} &&
+               append.key == rotary_append::Columns{keys, rows} &&
+               append.value == rotary_append::Columns{values, rows};
+  if (!whole || append.cache.valueSize != size ||
+      rows != problem.heads() * size)
+    return unsupported("an append of other rows than queries, keys and values "
+                       "of one size");
+  if (append.queries != rotary_append::Queries::Elsewhere || problem.paired ||
+      problem.output != append.activation)
+    return unsupported("an append of paired rows, of another type or over y");
+  int64_t first = 0;
+  for (const Segment &segment : problem.segments) {
+    if (first % size)
+      return unsupported("a head in two segments");
+    first += segment.rows;
+  }
+  return Status();
+}
+
 Status skinny_linear::isValid(const Problem &problem) {
   if (problem.segments.empty() || problem.columns < 1)
     return Status(StatusCode::InvalidArgument,
@@ -99,7 +128,9 @@ Status skinny_linear::isValid(const Problem &problem) {
                     "paired rows need an even number of rows");
     QOPT_RETURN_IF_ERROR(isValidFormat(segment.weight, problem.activation));
   }
-  return Status();
+  if (problem.gate && !problem.paired)
+    return Status(StatusCode::InvalidArgument, "a gate needs paired rows");
+  return problem.append ? isValidAppend(problem) : Status();
 }
 
 static Status infeasible(std::string message) {
@@ -113,6 +144,8 @@ static Status isValidSplit(const Problem &problem, const Schedule &schedule) {
   if (schedule.slices > 1 && (schedule.columnWarps > 1 || !schedule.wholeTiles))
     return infeasible("slices of the columns need whole tiles and warps that "
                       "have strips of their own");
+  if (schedule.slices > 1 && problem.append)
+    return infeasible("an append needs sums that one warp has");
   int64_t lastSlice = plan.units - (schedule.slices - 1) * plan.unitsPerSlice;
   for (size_t i = 0; i < problem.segments.size(); ++i) {
     int64_t units = schedule.unitsPerStage[i];
@@ -210,20 +243,20 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   plan.partFlagBytes =
       sliced ? 4 * schedule.slices * int64_t(problem.segments.size()) : 0;
   int64_t tileFloats = schedule.tileStrips() * partialTokens * stripRows;
-  int64_t tiles = 0;
   for (size_t i = 0; i < problem.segments.size(); ++i) {
     SegmentPlan segment = segmentPlanOf(problem, schedule, i);
     plan.stageBytes = std::max(plan.stageBytes, schedule.tileStrips() *
                                                     schedule.unitsPerStage[i] *
                                                     segment.unitBytes);
-    tiles += segment.tiles;
+    plan.tiles += segment.tiles;
     plan.contributors = std::max(plan.contributors, segment.contributors);
   }
   plan.slots = int64_t(plan.contributors) * schedule.slices;
   if (plan.slots > 1) {
-    plan.workspaceBytes = tiles * plan.slots * tileFloats * 4;
-    plan.counters = tiles;
+    plan.workspaceBytes = plan.tiles * plan.slots * tileFloats * 4;
+    plan.counters = plan.tiles;
   }
+  plan.counters += problem.heads();
   constexpr int64_t align = 128;
   int64_t partials = sliced ? 0 : schedule.partials;
   int64_t barriers = roundUp(16 * schedule.stages, align) +
@@ -248,5 +281,9 @@ std::string skinny_linear::symbolOf(const Problem &problem,
   name += "_m" + std::to_string(problem.tokens);
   if (!problem.norm.empty())
     name += "_norm";
-  return name + (problem.paired ? "_paired" : "");
+  if (problem.paired)
+    name += "_paired";
+  if (problem.gate)
+    name += "_" + std::string(nameOf(*problem.gate));
+  return name + (problem.append ? "_append" : "");
 }

@@ -60,15 +60,29 @@
 // With paired rows (a gated activation) a strip holds rows i…i+7 of the first
 // half of the matrix as g and the same rows of the second half as g+8, so that
 // a gate and its up value meet in one lane.
+//
+// # What is done ahead of the product and behind it
+//
+// A norm is computed by every block for itself, of the rows of x that it reads
+// anyway; what is stored in shared memory is rounded once, as the norm's result
+// would be. A gate is applied to values that are rounded to the output's type
+// first, as two launches would. With an append, rows of y are the heads of
+// queries, keys and values: whoever stores the last rows of a head rotates it
+// and puts it where rotary_append would, from y and bit by bit the same.
+//
+//   strips of a head:  store, count … store, count, last: read the head, rotate
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEAR_H
 #define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEAR_H
 
+#include "lib/Kernels/Function.h"
+#include "lib/Kernels/RotaryAppend/RotaryAppend.h"
 #include "lib/Quant/Format.h"
 #include "lib/Quant/Storage.h"
 #include "lib/Target/Target.h"
 #include "qopt/Status.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -114,14 +128,18 @@ struct Problem {
   std::vector<Segment> segments;
   quant::ElementType activation = quant::ElementType::F16;
   quant::ElementType output = quant::ElementType::F16;
-  std::vector<RmsNorm> norm;     ///< none or one
-  std::vector<Operand> operands; ///< of the epilogue, in the region's order
-  bool paired =
-      false; ///< the epilogue makes one value of rows i and rows/2 + i
+  std::vector<RmsNorm> norm;         ///< none or one
+  std::vector<Operand> operands;     ///< of the epilogue, in the region's order
+  bool paired = false;               ///< the rows lie in pairs: i, rows/2 + i
+  std::optional<Function> gate = {}; ///< of paired rows: y = gate(i) · other
+  /// Where y's rows go that are heads: its query, key and value are columns of
+  /// y, its queries are stored elsewhere.
+  std::optional<rotary_append::Problem> append = {};
   bool operator==(const Problem &) const = default;
 
   int64_t rows() const;          ///< N: rows of all segments
-  int64_t outputColumns() const; ///< N, or half of it when paired
+  int64_t outputColumns() const; ///< N, or half of it with a gate
+  int64_t heads() const;         ///< of the append: queries, keys and values
 };
 
 /// The smallest bucket that holds `tokens`: 1, 8, 16, 32 or 64.
@@ -178,7 +196,9 @@ struct Plan {
   int contributors;       ///< most blocks of a slice that share a tile
   int64_t slots;          ///< partial sums that a tile has in the workspace
   int64_t workspaceBytes; ///< f32 partial sums of tiles that blocks share
-  int64_t counters;       ///< u32, zero before the first launch
+  int64_t tiles;          ///< of all segments
+  int64_t counters;       ///< u32, zero before the first launch: of shared
+                          ///< tiles, then of the append's heads
 };
 
 /// One segment's place in the plan.
@@ -209,8 +229,8 @@ Plan planOf(const Problem &problem, const Schedule &schedule);
 SegmentPlan segmentPlanOf(const Problem &problem, const Schedule &schedule,
                           size_t segment);
 
-/// `skinny_linear_<arch>_<act>_<weight>_<out>[_m<tokens>][_norm][_paired]`; the
-/// formats of several segments are joined by "_x_".
+/// `skinny_linear_<arch>_<act>_<weight>_<out>_m<tokens>[_norm][_paired][_<gate>]
+/// [_append]`; the formats of several segments are joined by "_x_".
 std::string symbolOf(const Problem &problem, const target::Target &target);
 
 // Pack ------------------------------------------------------------------------

@@ -1,7 +1,6 @@
-// The consumers' activations: the block's slice of x, normalised on the way if
-// there is a norm, in shared memory as rows of halves, and the sums that
-// products of unsigned codes are corrected by. Columns behind the last one are
-// zero; tokens behind the last one repeat it.
+// The consumers' activations: the block's slice of x in shared memory as rows
+// of halves, and the sums that products of unsigned codes are corrected by.
+// Columns behind the last one are zero; tokens behind the last one repeat it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
 
@@ -9,10 +8,7 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
 
-constexpr int consumerBarrier = 1;
-constexpr int64_t chunkElements = 8; // 16 bytes, what a thread moves at once
 constexpr int64_t loadsInFlight = 8; // of a thread
-enum { X = 0, NormScale = 5 };       // arguments
 
 void Body::stageActivations() {
   if (problem.norm.empty())
@@ -37,7 +33,7 @@ Int Body::activationAddress(Int row, Int chunk) {
 /// Elements column … column+7 of a token of x, or zeros behind the last column.
 std::vector<Int> Body::loadChunk(Int row, Int column) {
   Int token = problem.tokens == 1 ? row : min(row, tokens - 1);
-  Global rowStart = k.pointer(X).at(token, problem.columns * 2);
+  Global rowStart = k.pointer(Arguments::X).at(token, problem.columns * 2);
   Kernel::Values zeros;
   for (int64_t i = 0; i < chunkElements / 2; ++i)
     zeros.push_back(k.constant(0).value);
@@ -124,111 +120,6 @@ void Body::copyActivations() {
     copyChunks(k.thread() + done * threads, rounds - done, false);
   if (rounds * threads < all)
     copyChunks(k.thread() + rounds * threads, 1, true);
-}
-
-// Norm ------------------------------------------------------------------------
-
-/// Each row belongs to a team of warps: all of them for one token, one each for
-/// many. The statistic is of the whole row, the stored part the block's slice.
-void Body::normaliseActivations() {
-  int teamWarps = problem.tokens == 1 ? schedule.consumers() : 1;
-  int teams = schedule.consumers() / teamWarps;
-  Int teamThread = teamWarps == 1 ? k.lane() : k.thread();
-  Int firstRow = teamWarps == 1 ? k.warp() : k.constant(0);
-  if (plan.activationRows == teams)
-    return normaliseRow(firstRow, teamThread, teamWarps);
-  k.loop(firstRow, k.constant(plan.activationRows), k.constant(teams), {},
-         [&](Int row, Kernel::Values) {
-           normaliseRow(row, teamThread, teamWarps);
-           return Kernel::Values();
-         });
-}
-
-void Body::normaliseRow(Int row, Int teamThread, int teamWarps) {
-  Real squares = sumOfSquares(row, teamThread, 32 * teamWarps);
-  Real mean = sumOverTeam(squares, teamWarps) * (1.0 / double(problem.columns));
-  Real scale = k.reciprocalRoot(mean + k.real(problem.norm.front().epsilon));
-  scaleRow(row, teamThread, 32 * teamWarps, scale);
-}
-
-/// Runs `body` on a thread's chunks of a row: index in the row, and in the
-/// block's slice, where `stored` says that it lies.
-void Body::forRowChunks(
-    Int teamThread, int teamThreads, Kernel::Values &carried,
-    llvm::function_ref<Kernel::Values(Int, Int, Flag, Kernel::Values)> body) {
-  int64_t chunks = plan.units * unitColumns / chunkElements;
-  int64_t sliceChunks = plan.unitsPerSlice * unitColumns / chunkElements;
-  carried = k.loop(teamThread, k.constant(chunks), k.constant(teamThreads),
-                   carried, [&](Int chunk, Kernel::Values values) {
-                     Int inSlice = chunk - slice * sliceChunks;
-                     Flag stored =
-                         inSlice >= 0 && inSlice < k.constant(sliceChunks);
-                     return body(chunk, inSlice, stored, std::move(values));
-                   });
-}
-
-Real Body::sumOfSquares(Int row, Int teamThread, int teamThreads) {
-  Kernel::Values sum = {k.real(0).value};
-  forRowChunks(teamThread, teamThreads, sum,
-               [&](Int chunk, Int inSlice, Flag stored, Kernel::Values values) {
-                 std::vector<Int> words = loadChunk(row, chunk * chunkElements);
-                 k.when(stored, [&] {
-                   k.storeShared(activationAddress(row, inSlice), 0, words);
-                 });
-                 Real total{{&k, values[0]}};
-                 for (Int word : words) {
-                   Real low = k.lowHalf(word, activation),
-                        high = k.highHalf(word, activation);
-                   total = fma(high, high, fma(low, low, total));
-                 }
-                 return Kernel::Values{total.value};
-               });
-  return {{&k, sum[0]}};
-}
-
-Real Body::sumOverTeam(Real value, int teamWarps) {
-  for (int distance = 16; distance; distance /= 2)
-    value = k.addFromLane(value, distance);
-  if (teamWarps == 1)
-    return value;
-  // The corrections are not there yet: their place holds the warps' sums.
-  k.storeSharedReal(corrections + k.warp() * 4, 0, value);
-  k.syncThreads(consumerBarrier, 32 * teamWarps);
-  Real sum = k.loadSharedReal(corrections, 0);
-  for (int i = 1; i < teamWarps; ++i)
-    sum = sum + k.loadSharedReal(corrections, 4 * i);
-  return sum;
-}
-
-/// A thread scales the chunks that it stored.
-void Body::scaleRow(Int row, Int teamThread, int teamThreads, Real scale) {
-  Kernel::Values none;
-  forRowChunks(teamThread, teamThreads, none,
-               [&](Int chunk, Int inSlice, Flag stored, Kernel::Values) {
-                 k.when(stored, [&] {
-                   Int address = activationAddress(row, inSlice);
-                   std::vector<Int> words = k.loadShared(address, 0, 4);
-                   for (int64_t i = 0; i < chunkElements / 2; ++i)
-                     words[i] = scaleWord(words[i],
-                                          chunk * chunkElements + 2 * i, scale);
-                   k.storeShared(address, 0, words);
-                 });
-                 return Kernel::Values();
-               });
-}
-
-Int Body::scaleWord(Int word, Int column, Real scale) {
-  mlir::Type type = typeOf(problem.norm.front().scale);
-  std::array<Real, 2> value = {k.lowHalf(word, activation),
-                               k.highHalf(word, activation)};
-  for (int64_t e = 0; e < 2; ++e) {
-    Int at = column + e;
-    if (problem.columns % unitColumns) // zeros behind the last column
-      at = min(at, k.constant(problem.columns - 1));
-    Global weight = k.pointer(NormScale).at(at, type.isF32() ? 4 : 2);
-    value[e] = value[e] * scale * k.loadReal(weight, type);
-  }
-  return k.packHalves(value[0], value[1], activation);
 }
 
 // Corrections -----------------------------------------------------------------

@@ -6,6 +6,7 @@
 
 #include "lib/Kernels/Builder/Kernel.h"
 #include "lib/Kernels/Builder/Ring.h"
+#include "lib/Kernels/RotaryAppend/RotaryAppendBody.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
 
@@ -13,16 +14,31 @@
 
 namespace qopt::kernels::skinny_linear {
 
+/// Barrier of the consumers' warps.
+constexpr int consumerBarrier = 1;
+constexpr int64_t chunkElements = 8; ///< of x, what a thread moves at once
+
 /// The steps of a tile that this block works on, and the tiles of its range.
 struct TileSteps {
   Int tile, from, to;
   Int first, count;
 };
 
+/// Arguments of a problem's kernel; those that are always there come first.
+struct Arguments {
+  enum { X, Weights, Y, Workspace, Counters, FirstOptional };
+  std::vector<Argument> list;
+  unsigned operands; ///< index of the first operand
+  std::optional<rotary_append::Places> append;
+  unsigned tokens;
+
+  explicit Arguments(const Problem &problem);
+};
+
 class Body {
 public:
   Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
-       mlir::Block *epilogue);
+       mlir::Block *epilogue, const Arguments &arguments);
 
   void build();
 
@@ -54,6 +70,12 @@ private:
   void stageActivations();
   void copyActivations();
   void copyChunks(Int first, int64_t count, bool checked);
+  int64_t rowChunks() const;
+  int64_t heldChunks() const;
+  Int heldChunk(int64_t index);
+  void loadNormScales();
+  void normaliseHeld();
+  Real normFactor(Real squares);
   void normaliseActivations();
   void normaliseRow(Int row, Int teamThread, int teamWarps);
   std::vector<Int> loadChunk(Int row, Int column);
@@ -122,25 +144,32 @@ private:
   int64_t roundFloats() const;
   void forElements(llvm::function_ref<void(Element)> body);
   std::array<Real, 2> sumOfWarps(Int stage, Element element);
+  /// Whether blocks add their sums of a tile.
+  bool sharesTiles(size_t segment) const;
   void finishTile(size_t segment, TileSteps tile, Int stage);
   void shareTile(size_t segment, TileSteps tile, Int stage, Int first,
                  Int blocks);
   std::array<Real, 2> sumOfBlocks(Global slots, int64_t slotBytes, Int blocks,
                                   Element element);
+  void finishHeads(size_t segment, Int tile);
+  void appendHead(Int head);
   void writeElement(size_t segment, Int tile, Element element,
                     std::array<Real, 2> sums);
-  void writeValue(Int token, Int column, llvm::ArrayRef<Real> values);
+  void writeValue(Int token, Int column, Real result);
   mlir::Type typeOf(quant::ElementType type);
 
   Kernel &k;
   const Problem &problem;
   const Schedule &schedule;
   mlir::Block *epilogue;
+  const Arguments &arguments;
+  std::optional<rotary_append::Body> appender;
   Plan plan;
   std::vector<SegmentPlan> segments;
   mlir::Type activation;
   Int slice, blockOfSlice, tokens;
   Int corrections, activations, lastParts;
+  std::vector<Run> normScales; ///< of the chunks that a thread holds
   std::map<int64_t, std::vector<Int>> blocks; ///< of the unit, by offset
   std::vector<Ring> rings;                    ///< weights, then partial sums
   Ring &weights() { return rings[0]; }

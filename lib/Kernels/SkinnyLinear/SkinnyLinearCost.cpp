@@ -17,6 +17,9 @@ using target::Figure;
 constexpr double issuePart = 0.6;
 /// Of a trip to the second-level cache while weights stream, seconds.
 constexpr double loadedLatency = 0.6e-6;
+/// Lane instructions for an element of x that a norm reads: two conversions'
+/// halves, a square, two factors, a conversion back, and loads and stores.
+constexpr double normInstructions = 8;
 
 /// What a chain of kernels takes longer where two blocks fit an SM and some SM
 /// has none: the next kernel's come two by two there.
@@ -146,6 +149,32 @@ static double lastBlockTrips(const Problem &problem, const Schedule &schedule,
   return 2 + schedule.tileStrips() * rounds;
 }
 
+/// What every block does for itself ahead of the product.
+static void addNorm(const Problem &problem, const Schedule &schedule,
+                    const target::Target &target, Cost &cost) {
+  const target::Rates &rates = target.rates;
+  double elements = double(problem.tokens) * double(problem.columns);
+  double issue = rates.issue.value * issuePart * rates.clock.value;
+  // Slices read the whole rows for their statistic.
+  double more = double(schedule.grid) * elements *
+                double(elementBytes(problem.activation)) *
+                (1 - 1.0 / schedule.slices) / rates.copyBandwidth.value;
+  add(cost, "norm", elements * normInstructions / issue + more,
+      std::to_string(int64_t(normInstructions)) +
+          " instructions an element of x in each block at 60 % issue, and what "
+          "is read for the statistic alone, at the " +
+          spell(rates.clock, "clock"));
+}
+
+/// What the warp that stores the last rows of a head does, a token after the
+/// other.
+static void addAppend(const Problem &problem, Cost &cost) {
+  add(cost, "append", double(1 + problem.tokens) * loadedLatency,
+      "the last head is counted, then read token by token: " +
+          std::to_string(1 + problem.tokens) +
+          " trips of 0.6 us (from memory, not measured)");
+}
+
 Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
                            const target::Target &target) {
   Plan plan = planOf(problem, schedule);
@@ -199,6 +228,10 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
       "what blocks share is written, counted and read: " +
           std::to_string(int(trips)) +
           " trips of 0.6 us (from memory, not measured)");
+  if (!problem.norm.empty())
+    addNorm(problem, schedule, target, cost);
+  if (problem.append)
+    addAppend(problem, cost);
   add(cost, "dependency", rates.dependencyGap.value,
       spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = stream / cost.seconds;

@@ -2,6 +2,7 @@
 // tile, and what is done to each element before it is stored. All sums have one
 // order, whatever arrives first: warps by index, then blocks.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/Builder/Functions.h"
 #include "lib/Kernels/Builder/Region.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
 
@@ -9,9 +10,11 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
 
-enum { Weights = 1, Y, Workspace, Counters, FirstOptional }; // arguments
-
 void Body::finish() {
+  if (appender && problem.tokens == 1) {
+    appender->setToken(k.constant(0));
+    appender->locate();
+  }
   k.waitForPredecessor();
   Kernel::Values carried;
   Ring::push(carried, partials().start());
@@ -22,6 +25,9 @@ void Body::finish() {
                          partials().waitFull(cursor);
                          finishTile(i, tile, partials().stage(cursor));
                          partials().release(cursor);
+                         // The consumers need not wait for the heads.
+                         if (!sharesTiles(i))
+                           finishHeads(i, tile.tile);
                          Ring::push(values, partials().next(cursor));
                          return values;
                        });
@@ -70,6 +76,10 @@ std::array<Real, 2> Body::sumOfWarps(Int stage, Element element) {
   return sum;
 }
 
+bool Body::sharesTiles(size_t segment) const {
+  return segments[segment].contributors > 1;
+}
+
 void Body::finishTile(size_t segment, TileSteps tile, Int stage) {
   const SegmentPlan &part = segments[segment];
   auto alone = [&] {
@@ -83,7 +93,10 @@ void Body::finishTile(size_t segment, TileSteps tile, Int stage) {
   Int first = ownerOf(part, begin),
       last = ownerOf(part, begin + (part.steps - 1));
   Int blocks = last - first + 1;
-  k.when(blocks == 1, alone);
+  k.when(blocks == 1, [&] {
+    alone();
+    finishHeads(segment, tile.tile);
+  });
   k.when(k.constant(1) < blocks,
          [&] { shareTile(segment, tile, stage, first, blocks); });
 }
@@ -93,9 +106,10 @@ void Body::finishTile(size_t segment, TileSteps tile, Int stage) {
 void Body::shareTile(size_t segment, TileSteps tile, Int stage, Int first,
                      Int blocks) {
   const SegmentPlan &part = segments[segment];
-  int64_t slotBytes = plan.workspaceBytes / (plan.counters * plan.slots);
+  int64_t slotBytes = plan.workspaceBytes / (plan.tiles * plan.slots);
   Int index = tile.tile + part.firstTile;
-  Global slots = k.pointer(Workspace).at(index, plan.slots * slotBytes);
+  Global slots =
+      k.pointer(Arguments::Workspace).at(index, plan.slots * slotBytes);
   Global mine = slots.at(blockOfSlice - first, slotBytes);
   forElements([&](Element element) {
     std::array<Real, 2> sum = sumOfWarps(stage, element);
@@ -106,7 +120,7 @@ void Body::shareTile(size_t segment, TileSteps tile, Int stage, Int first,
   k.syncWarp();
   Kernel::Values before =
       k.when(k.lane() == 0, {k.constant(0).value}, [&](Kernel::Values) {
-        Global counter = k.pointer(Counters).at(index, 4);
+        Global counter = k.pointer(Arguments::Counters).at(index, 4);
         return Kernel::Values{k.arriveAt(counter, blocks - 1).value};
       });
   Int arrived = k.fromLane({{&k, before[0]}}, 0);
@@ -117,6 +131,7 @@ void Body::shareTile(size_t segment, TileSteps tile, Int stage, Int first,
       writeElement(segment, tile.tile, element,
                    sumOfBlocks(slots, slotBytes, blocks, element));
     });
+    finishHeads(segment, tile.tile);
   });
 }
 
@@ -138,6 +153,54 @@ std::array<Real, 2> Body::sumOfBlocks(Global slots, int64_t slotBytes,
   return {Real{{&k, sums[0]}}, Real{{&k, sums[1]}}};
 }
 
+// Heads -----------------------------------------------------------------------
+
+/// Counts the tile at each head that has rows in it. The last tile of a head
+/// sees all of it in y, and goes on with it.
+void Body::finishHeads(size_t segment, Int tile) {
+  if (!appender)
+    return;
+  const SegmentPlan &part = segments[segment];
+  int64_t size = problem.append->cache.keySize,
+          rows = schedule.tileStrips() * 16,
+          last = problem.segments[segment].rows / size - 1;
+  Int begin = tile * rows;
+  Int end = min((begin + (rows - 1)) / size, k.constant(last));
+  // The lanes have stored the rows.
+  k.syncWarp();
+  k.loop(
+      begin / size, end + 1, k.constant(1), {}, [&](Int head, Kernel::Values) {
+        Int tiles = (head * size + (size - 1)) / rows - head * size / rows;
+        Int index = head + part.firstRow / size;
+        int64_t firstCounter = plan.counters - problem.heads();
+        Kernel::Values before =
+            k.when(k.lane() == 0, {k.constant(0).value}, [&](Kernel::Values) {
+              Global counter = k.pointer(Arguments::Counters)
+                                   .at(firstCounter * 4)
+                                   .at(index, 4);
+              return Kernel::Values{k.arriveAt(counter, tiles).value};
+            });
+        Int arrived = k.fromLane({{&k, before[0]}}, 0);
+        k.syncWarp();
+        k.when(arrived == tiles, [&] { appendHead(index); });
+        return Kernel::Values();
+      });
+}
+
+void Body::appendHead(Int head) {
+  if (problem.tokens == 1)
+    return k.when(appender->isPresent(), [&] { appender->run(head); });
+  k.loop(k.constant(0), tokens, k.constant(1), {},
+         [&](Int token, Kernel::Values) {
+           appender->setToken(token);
+           k.when(appender->isPresent(), [&] {
+             appender->locate();
+             appender->run(head);
+           });
+           return Kernel::Values();
+         });
+}
+
 // Elements --------------------------------------------------------------------
 
 void Body::writeElement(size_t segment, Int tile, Element element,
@@ -149,8 +212,9 @@ void Body::writeElement(size_t segment, Int tile, Element element,
     Numbers numbers = numbersOf(rows.weight, activation);
     // Tiles may end behind the last strip.
     Int stored = min(strip, k.constant(part.strips - 1));
-    Global scales =
-        k.pointer(Weights).at(part.scaleOffset).at(stored * 16 + element.g, 4);
+    Global scales = k.pointer(Arguments::Weights)
+                        .at(part.scaleOffset)
+                        .at(stored * 16 + element.g, 4);
     for (int half = 0; half < 2; ++half) {
       Real scale = k.loadReal(scales.at(32 * half), k.builder().getF32Type());
       sums[half] = sums[half] * (1 / numbers.factor[half]) * scale;
@@ -159,7 +223,13 @@ void Body::writeElement(size_t segment, Int tile, Element element,
   if (problem.paired) {
     Int row = strip * 8 + element.g;
     return k.when(row < rows.rows / 2, [&] {
-      writeValue(element.token, row + part.firstRow / 2, sums);
+      if (problem.gate)
+        return writeValue(
+            element.token, row + part.firstRow / 2,
+            gated(*problem.gate, sums[0], sums[1], typeOf(problem.output)));
+      for (int64_t half = 0; half < 2; ++half)
+        writeValue(element.token, row + (part.firstRow + half * rows.rows / 2),
+                   sums[size_t(half)]);
     });
   }
   for (int half = 0; half < 2; ++half) {
@@ -175,23 +245,23 @@ void Body::writeElement(size_t segment, Int tile, Element element,
   }
 }
 
-void Body::writeValue(Int token, Int column, llvm::ArrayRef<Real> values) {
+void Body::writeValue(Int token, Int column, Real result) {
   int64_t columns = problem.outputColumns();
   mlir::Type type = typeOf(problem.output);
   auto elementAt = [&](Global base, mlir::Type type) {
     int64_t bytes = type.isF32() ? 4 : 2;
     return base.at(token, columns * bytes).at(column, bytes);
   };
-  std::vector<Real> arguments(values.begin(), values.end());
-  unsigned pointer = FirstOptional + unsigned(problem.norm.size());
+  std::vector<Real> values = {result};
+  unsigned pointer = arguments.operands;
   for (const Operand &operand : problem.operands) {
     mlir::Type operandType = typeOf(operand.type);
     Global base = k.pointer(pointer++);
     Global address = operand.shape == OperandShape::Element
                          ? elementAt(base, operandType)
                          : base.at(column, operandType.isF32() ? 4 : 2);
-    arguments.push_back(k.loadReal(address, operandType));
+    values.push_back(k.loadReal(address, operandType));
   }
-  Real result = inlineRegion(k, epilogue, arguments);
-  k.storeReal(elementAt(k.pointer(Y), type), result, type);
+  result = inlineRegion(k, epilogue, values);
+  k.storeReal(elementAt(k.pointer(Arguments::Y), type), result, type);
 }

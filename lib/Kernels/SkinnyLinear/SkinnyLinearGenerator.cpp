@@ -20,30 +20,40 @@ using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
 using quant::ElementType;
 
-// Arguments that are always there; see SkinnyLinearGenerator.h.
-enum { X, Weights, Y, Workspace, Counters, FirstOptional };
-
-static std::vector<Argument> argumentsOf(const Problem &problem) {
-  std::vector<Argument> arguments = {
-      {Argument::Dependent, "x"},        {Argument::Constant, "weights"},
-      {Argument::Dependent, "y"},        {Argument::Dependent, "workspace"},
-      {Argument::Dependent, "counters"},
-  };
+Arguments::Arguments(const Problem &problem)
+    : list({{Argument::Dependent, "x"},
+            {Argument::Constant, "weights"},
+            {Argument::Dependent, "y"},
+            {Argument::Dependent, "workspace"},
+            {Argument::Dependent, "counters"}}) {
   if (!problem.norm.empty())
-    arguments.push_back({Argument::Constant, "scale"});
+    list.push_back({Argument::Constant, "scale"});
+  operands = unsigned(list.size());
   for (const Operand &operand : problem.operands)
-    arguments.push_back({operand.shape == OperandShape::Column
-                             ? Argument::Constant
-                             : Argument::Dependent,
-                         "operand"});
-  arguments.push_back({Argument::Integer, "tokens"});
-  return arguments;
+    list.push_back({operand.shape == OperandShape::Column ? Argument::Constant
+                                                          : Argument::Dependent,
+                    "operand"});
+  if (problem.append)
+    append.emplace(*problem.append, list, Y);
+  tokens = unsigned(list.size());
+  list.push_back({Argument::Integer, "tokens"});
+}
+
+/// Channels of a head that a lane has, as where the append is all there is.
+static int appendWidth(const rotary_append::Problem &append,
+                       const target::Target &target) {
+  auto schedule = rotary_append::chooseSchedule(append, target);
+  return schedule.ok() ? schedule->width : 2;
 }
 
 Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
-           Block *epilogue)
+           Block *epilogue, const Arguments &arguments)
     : k(kernel), problem(problem), schedule(schedule), epilogue(epilogue),
-      plan(planOf(problem, schedule)) {
+      arguments(arguments), plan(planOf(problem, schedule)) {
+  if (problem.append)
+    appender.emplace(k, *problem.append,
+                     appendWidth(*problem.append, k.target()),
+                     *arguments.append);
   for (size_t i = 0; i < problem.segments.size(); ++i)
     segments.push_back(segmentPlanOf(problem, schedule, i));
   activation = typeOf(problem.activation);
@@ -80,9 +90,7 @@ void Body::build() {
   int blocksOfSlice = schedule.grid / schedule.slices;
   slice = schedule.slices == 1 ? k.constant(0) : block / blocksOfSlice;
   blockOfSlice = schedule.slices == 1 ? block : block % blocksOfSlice;
-  tokens = problem.tokens == 1
-               ? k.constant(1)
-               : k.integer(unsigned(argumentsOf(problem).size()) - 1);
+  tokens = problem.tokens == 1 ? k.constant(1) : k.integer(arguments.tokens);
 
   Int warp = k.warp();
   k.when(warp == schedule.consumers(), [&] { load(); });
@@ -164,7 +172,7 @@ Int Body::unitsHere() {
 void Body::load() {
   weights().load([&] {
     Value policy = evictFirst(k);
-    Global packed = k.pointer(Weights);
+    Global packed = k.pointer(Arguments::Weights);
     Kernel::Values carried;
     Ring::push(carried, weights().start());
     for (size_t i = 0; i < segments.size(); ++i)
@@ -212,12 +220,12 @@ skinny_linear::buildKernel(gpu::GPUModuleOp module, const Problem &problem,
                            const Schedule &schedule,
                            const target::Target &target, Block *epilogue) {
   QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
-  QOPT_RETURN_IF_ERROR(isValidRegion(
-      epilogue, (problem.paired ? 2 : 1) + problem.operands.size(),
-      problem.operands.size()));
+  QOPT_RETURN_IF_ERROR(isValidRegion(epilogue, 1 + problem.operands.size(),
+                                     problem.operands.size()));
   LaunchBounds bounds{schedule.threads(), schedule.blocksPerSm};
-  Kernel kernel(module, symbolOf(problem, target), argumentsOf(problem), bounds,
+  Arguments arguments(problem);
+  Kernel kernel(module, symbolOf(problem, target), arguments.list, bounds,
                 target);
-  Body(kernel, problem, schedule, epilogue).build();
+  Body(kernel, problem, schedule, epilogue, arguments).build();
   return kernel.finish();
 }

@@ -15,10 +15,11 @@ namespace qopt::kernels::skinny_linear {
 ///   x [tokens, K], packed weights, y [tokens, output columns], workspace
 ///   (Plan::workspaceBytes), counters (Plan::counters, zero before the first
 ///   launch and after each), the norm's scale [K] if there is a norm, the
-///   epilogue's operands, tokens : i32 (1 … problem.tokens)
+///   epilogue's operands, what rotary_append takes behind its value if there is
+///   an append, tokens : i32 (1 … problem.tokens)
 ///
 /// `epilogue` is null or a block whose arguments are the f32 value of the
-/// product (two when paired: gate and up) and one f32 for each operand, and
+/// product, behind the gate if there is one, and one f32 for each operand, and
 /// whose terminator's operand is what is stored.
 StatusOr<mlir::gpu::GPUFuncOp> buildKernel(mlir::gpu::GPUModuleOp module,
                                            const Problem &problem,

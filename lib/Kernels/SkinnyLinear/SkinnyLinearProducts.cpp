@@ -33,6 +33,8 @@ Body::Sums Body::zeroSums() {
 }
 
 void Body::consume() {
+  if (!problem.norm.empty())
+    loadNormScales();
   k.waitForPredecessor();
   stageActivations();
   if (schedule.slices > 1)

@@ -18,7 +18,6 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
 
-constexpr int consumerBarrier = 1;
 constexpr int64_t tileBytes = 32 * 16; // 16 rows × 8 tokens of f32
 enum { Workspace = 3, Counters };      // arguments
 

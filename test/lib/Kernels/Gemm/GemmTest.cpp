@@ -111,6 +111,8 @@ INSTANTIATE_TEST_SUITE_P(
         "tokens=70 k=128 rows=72:int8 epilogue=silu",
         "tokens=70 k=128 rows=208:int4_g128 epilogue=gated",
         "tokens=70 k=128 rows=74:int8 epilogue=gated+residual",
+        "tokens=70 k=128 rows=80:int8 epilogue=pairs+bias",
+        "tokens=70 k=128 rows=74:int8 epilogue=pairs+residual",
         "tokens=70 k=128 rows=96:int4_g128,48:int8 epilogue=gated",
         "act=bf16 out=f32 tokens=70 k=128 rows=72:bf16 epilogue=bias"));
 

@@ -53,7 +53,10 @@ static Status parseEpilogue(const std::string &text, Case &test) {
       test.problem.operands.push_back({OperandShape::Column, type});
     else if (name == "residual")
       test.problem.operands.push_back({OperandShape::Element, type});
-    else if (name == "gated")
+    else if (name == "gated") {
+      test.problem.paired = true;
+      test.problem.gate = Function::Silu;
+    } else if (name == "pairs")
       test.problem.paired = true;
     else if (name != "silu")
       return bad("unknown epilogue " + name);
@@ -146,18 +149,23 @@ StatusOr<Case> skinny_linear::parseCase(const std::string &text) {
 }
 
 std::string skinny_linear::epilogueText(const Case &test) {
-  if (test.epilogue.empty())
+  auto isInRegion = [](const std::string &name) {
+    return name != "gated" && name != "pairs";
+  };
+  if (std::ranges::none_of(test.epilogue, isInRegion))
     return {};
   std::string arguments = "%a0: f32", body, value = "%a0";
   int next = 1;
   for (const std::string &name : test.epilogue)
-    if (name != "silu")
+    if (name == "bias" || name == "residual")
       arguments += ", %a" + std::to_string(next++) + ": f32";
   next = 1;
   int step = 0;
   for (const std::string &name : test.epilogue) {
     std::string id = std::to_string(step++);
-    if (name == "silu" || name == "gated") {
+    if (!isInRegion(name))
+      continue;
+    if (name == "silu") {
       body += "  %one" + id + " = arith.constant 1.0 : f32\n";
       body += "  %n" + id + " = arith.negf " + value + " : f32\n";
       body += "  %e" + id + " = math.exp %n" + id + " : f32\n";
@@ -168,9 +176,8 @@ std::string skinny_linear::epilogueText(const Case &test) {
     }
     if (name == "silu")
       continue;
-    std::string op = name == "gated" ? "arith.mulf " : "arith.addf ";
-    body += "  %v" + id + " = " + op + value + ", %a" + std::to_string(next++) +
-            " : f32\n";
+    body += "  %v" + id + " = arith.addf " + value + ", %a" +
+            std::to_string(next++) + " : f32\n";
     value = "%v" + id;
   }
   return "func.func @epilogue(" + arguments + ") -> f32 {\n" + body +
@@ -392,13 +399,22 @@ static Product dot(const Case &test, const Segment &segment,
   return product;
 }
 
+/// A value in the output's type.
+static void roundOutput(const Problem &problem, Product &product) {
+  product.bound += halfUnit(problem.output) * std::fabs(product.value);
+}
+
 static Product finish(const Case &test, const Arrays &arrays, Product value,
-                      const Product *up, int64_t m, int64_t column) {
+                      Product *up, int64_t m, int64_t column) {
   for (const std::string &name : test.epilogue) {
     if (name == "bias")
       value.value += arrays.bias[column];
     if (name == "residual")
       value.value += arrays.residual[m * test.problem.outputColumns() + column];
+    if (name == "gated") {
+      roundOutput(test.problem, value);
+      roundOutput(test.problem, *up);
+    }
     if (name == "silu" || name == "gated") {
       value.value = value.value / (1 + std::exp(-value.value));
       value.bound = 1.1 * value.bound + 0x1p-18 * std::fabs(value.value);
@@ -425,14 +441,14 @@ Expected skinny_linear::expectedOf(const Case &test, const Arrays &arrays) {
     int64_t column = 0;
     for (size_t s = 0; s < problem.segments.size(); ++s) {
       const Segment &segment = problem.segments[s];
-      int64_t rows = problem.paired ? segment.rows / 2 : segment.rows;
+      int64_t rows = problem.gate ? segment.rows / 2 : segment.rows;
       for (int64_t row = 0; row < rows; ++row, ++column) {
         const float *token = x.data() + m * problem.columns;
         auto product = [&](int64_t row) {
           return dot(test, segment, arrays.segments[s], row, token);
         };
         Product value = product(row), up{};
-        if (problem.paired)
+        if (problem.gate)
           up = product(row + rows);
         value = finish(test, arrays, value, &up, m, column);
         expected.y[m * columns + column] = value.value;

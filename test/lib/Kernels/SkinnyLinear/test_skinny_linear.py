@@ -37,8 +37,12 @@ k=1024 rows=64:int4_g128,32:int8,48:f16
 tokens=8 k=1024 rows=64:int4_g128 norm epilogue=bias+residual
 k=768 rows=64:int4_g128 norm
 k=300 rows=64:int4_g128 norm
+k=16640 rows=16:int4_g128 norm
+tokens=3 k=1408 rows=64:int4_g128 norm slices=2 grid=8 units=2
+k=1408 rows=64:int4_g128 norm slices=2 grid=8 units=2
 tokens=8 k=512 rows=128:int4_g128 epilogue=gated
 tokens=5 k=512 rows=104:int8 epilogue=gated+residual norm
+tokens=5 k=512 rows=104:int8 epilogue=pairs+bias
 k=512 rows=128:int4_g128 epilogue=silu
 k=2048 rows=64:int4_g128 slices=4 grid=8
 k=1024 rows=272:int4_g128 slices=2 grid=2
@@ -125,9 +129,10 @@ def conflicts_of(report):
 
 
 @pytest.mark.parametrize("tokens, most", [(1, 1.6), (8, 2.0)])
-def test_main_loop_is_lean(tool, tmp_path, tokens, most):
+@pytest.mark.parametrize("fused", ["", " norm epilogue=gated"])
+def test_main_loop_is_lean(tool, tmp_path, tokens, most, fused):
     """Few instructions a weight, four lop3 a product and none that divides; no bank conflict where products are."""
-    case = f"tokens={tokens} k=4096 rows=256:int4_g128"
+    case = f"tokens={tokens} k=4096 rows=256:int4_g128{fused}"
     tool("skinny-linear", "make", case, tmp_path)
     lines = (tmp_path / "kernel.ptx").read_text().splitlines()
     assert not [line for line in lines if re.search(r"\s(div|rem)\.|\.local", line)]
@@ -147,9 +152,9 @@ def test_main_loop_is_lean(tool, tmp_path, tokens, most):
 
 @pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
 @pytest.mark.parametrize("tokens", [1, 8, 16, 32, 64])
-@pytest.mark.parametrize("format", ["int4_g128", "fp8_e4m3", "fp8_e4m3_g32"])
-def test_nothing_spills(tool, tmp_path, arch, tokens, format):
-    case = f"arch={arch} tokens={tokens} k=4096 rows=256:{format}"
+@pytest.mark.parametrize("rows", ["int4_g128", "int4_g128 norm epilogue=gated", "fp8_e4m3", "fp8_e4m3_g32"])
+def test_nothing_spills(tool, tmp_path, arch, tokens, rows):
+    case = f"arch={arch} tokens={tokens} k=4096 rows=256:{rows}"
     tool("skinny-linear", "make", case, tmp_path)
     assembled = tool("skinny-linear", "assemble", case, tmp_path / "kernel.ptx", check=False)
     if assembled.returncode == 77:

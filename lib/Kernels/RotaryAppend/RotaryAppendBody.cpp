@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/RotaryAppend/RotaryAppendBody.h"
+#include "lib/Kernels/Builder/Fp8.h"
+#include "lib/Quant/Element.h"
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::rotary_append;
+
+Run Body::change(Flag condition, const Run &run,
+                 llvm::function_ref<Run()> body) {
+  Kernel::Values values;
+  for (Real value : run)
+    values.push_back(value.value);
+  values = k.when(condition, values, [&](Kernel::Values) {
+    Kernel::Values changed;
+    for (Real value : body())
+      changed.push_back(value.value);
+    return changed;
+  });
+  Run result;
+  for (Value value : values)
+    result.push_back({{&k, value}});
+  return result;
+}
+
+// Places ----------------------------------------------------------------------
+
+Places::Places(const Problem &problem, std::vector<Argument> &arguments,
+               int merged) {
+  auto add = [&](Argument::Kind kind, const char *name) {
+    arguments.push_back({kind, name});
+    return int(arguments.size()) - 1;
+  };
+  query = key = value = merged;
+  if (merged < 0) {
+    query = add(Argument::Dependent, "query");
+    key = add(Argument::Dependent, "key");
+    value = add(Argument::Dependent, "value");
+  }
+  queries = problem.queries == Queries::Elsewhere
+                ? add(Argument::Dependent, "queries")
+                : query;
+  if (problem.rotated && problem.angles == Angles::Table) {
+    cos = add(Argument::Dependent, "cos");
+    sin = add(Argument::Dependent, "sin");
+  } else if (problem.rotated) {
+    frequencies = add(Argument::Constant, "inverse_frequencies");
+  }
+  tokenStarts = add(Argument::Constant, "token_starts");
+  contextStarts = add(Argument::Constant, "context_starts");
+  pageTable = add(Argument::Constant, "page_table");
+  pages = add(Argument::Dependent, "pages");
+  sequences = add(Argument::Integer, "sequences");
+}
+
+/// How many sequences end at or before the token: the index of its sequence, or
+/// the number of sequences for a token behind all of them.
+void Body::setToken(Int index) {
+  token = index;
+  Int sequences = k.integer(unsigned(places.sequences));
+  Kernel::Values count = k.loop(
+      k.constant(0), sequences, k.constant(32), {k.constant(0).value},
+      [&](Int first, Kernel::Values values) -> Kernel::Values {
+        Int index = first + k.lane();
+        values = k.when(
+            index < sequences, values, [&](Kernel::Values) -> Kernel::Values {
+              Int end = k.loadConstant(
+                  argument(places.tokenStarts).at(index, 4).at(4), 1)[0];
+              Int ended = select(token < end, k.constant(0), k.constant(1));
+              return {(Int{{&k, values[0]}} + ended).value};
+            });
+        return values;
+      });
+  sequence = sumWarp(k, {{&k, count[0]}});
+}
+
+Flag Body::isPresent() {
+  return sequence < k.integer(unsigned(places.sequences));
+}
+
+void Body::locate() {
+  // One that is there even for a token behind all of them.
+  Int sequence = min(this->sequence, k.integer(unsigned(places.sequences)) - 1);
+  auto number = [&](int index, Int at) {
+    return k.loadConstant(argument(index).at(at, 4), 1).front();
+  };
+  position = number(places.contextStarts, sequence) + token -
+             number(places.tokenStarts, sequence);
+  Int index = number(places.pageTable, sequence * problem.pageTableStride +
+                                           position / cache.page);
+  slot = position % cache.page;
+  page = argument(places.pages).at(index, cache.pageBytes());
+}
+
+Global Body::headOf(int tensor, const Columns &columns, Int head,
+                    int64_t size) {
+  return argument(tensor)
+      .at(token, columns.stride * 2)
+      .at(head, size * 2)
+      .at(columns.first * 2);
+}
+
+// Rotation --------------------------------------------------------------------
+
+Body::Head Body::load(Global source, int64_t size) {
+  Run zeros(size_t(width), k.real(0));
+  Head head;
+  for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
+    head.push_back(change(channel(chunk) < k.constant(size), zeros, [&] {
+      return loadRun(k, source.at(channel(chunk), 2), activation, width);
+    }));
+  return head;
+}
+
+/// The angles of `count` pairs from `first` on.
+std::vector<Rotation> Body::rotationsOf(Int first, int count) {
+  std::vector<Rotation> rotations;
+  int64_t half = problem.rotated / 2;
+  if (problem.angles == Angles::Computed) {
+    Run frequencies =
+        loadRun(k, argument(places.frequencies).at(first, 4), f32, count);
+    for (Real frequency : frequencies)
+      rotations.push_back(rotationOf(position, frequency, problem.angleScale));
+    return rotations;
+  }
+  auto table = [&](int index) {
+    return loadRun(k, argument(index).at(token, half * 4).at(first, 4), f32,
+                   count);
+  };
+  Run cos = table(places.cos), sin = table(places.sin);
+  for (int i = 0; i < count; ++i)
+    rotations.push_back({cos[size_t(i)], sin[size_t(i)]});
+  return rotations;
+}
+
+/// Two products and a sum, each rounded, as on the host.
+Run Body::rotateRun(const Run &run, Global source, Int channel) {
+  Run result;
+  if (problem.pairs == Pairs::Interleaved) {
+    std::vector<Rotation> rotations =
+        rotationsOf(channel >> int64_t(1), width / 2);
+    for (size_t i = 0; i < rotations.size(); ++i) {
+      auto [cos, sin] = rotations[i];
+      Real a = run[2 * i], b = run[2 * i + 1];
+      result.push_back(a * cos - b * sin);
+      result.push_back(a * sin + b * cos);
+    }
+    return result;
+  }
+  Int half = k.constant(problem.rotated / 2);
+  Flag first = channel < half;
+  Int pair = select(first, channel, channel - half);
+  Int partner = select(first, channel + half, pair);
+  std::vector<Rotation> rotations = rotationsOf(pair, width);
+  Run others = loadRun(k, source.at(partner, 2), activation, width);
+  for (size_t i = 0; i < run.size(); ++i) {
+    Real other = others[i] * rotations[i].sine;
+    other = select(first, other * -1, other);
+    result.push_back(run[i] * rotations[i].cosine + other);
+  }
+  return result;
+}
+
+void Body::rotate(Head &head, Global source) {
+  for (int64_t chunk = 0; chunk * 32 * width < problem.rotated; ++chunk) {
+    Run &run = head[size_t(chunk)];
+    Int at = channel(chunk);
+    run = change(at < k.constant(problem.rotated), run,
+                 [&] { return rotateRun(run, source, at); });
+  }
+}
+
+// Stores ----------------------------------------------------------------------
+
+void Body::storeQuery(const Head &head, Int index) {
+  bool inPlace = problem.queries == Queries::InPlace;
+  Columns elsewhere{0, problem.heads * cache.keySize};
+  Global destination =
+      headOf(places.queries, inPlace ? problem.query : elsewhere, index,
+             cache.keySize);
+  // Lanes have read each other's channels.
+  k.syncWarp();
+  for (int64_t chunk = 0; chunk < chunks(cache.keySize); ++chunk)
+    where(chunk, cache.keySize, [&] {
+      storeRun(k, destination.at(channel(chunk), 2), head[size_t(chunk)],
+               activation);
+    });
+}
+
+/// The codes of a run, the first one in the lowest bits of the first word.
+std::vector<Int> Body::codesOf(const Run &run, Real inverse,
+                               const quant::Element &element) {
+  int64_t bits = element.bits, perWord = 32 / bits, most = element.maxCode;
+  bool integers = element.isInteger();
+  std::vector<Int> words;
+  for (size_t i = 0; i < run.size(); i += integers ? 1 : 2) {
+    Int code = k.constant(0);
+    if (integers) {
+      code = roundToInt(run[i] * inverse);
+      code = max(min(code, k.constant(most)), k.constant(-most));
+      code = code & ((int64_t(1) << bits) - 1);
+    } else {
+      code = packE4m3(run[i] * inverse, run[i + 1] * inverse);
+    }
+    int64_t place = int64_t(i) % perWord;
+    if (place == 0)
+      words.push_back(code);
+    else
+      words.back() = words.back() | code << place * bits;
+  }
+  return words;
+}
+
+void Body::appendCodes(const Head &head, Global codes, Global scale,
+                       int64_t size, const quant::Element &element) {
+  int64_t bits = element.bits;
+  Real largest = k.real(0);
+  for (const Run &run : head)
+    for (Real value : run)
+      largest = max(largest, absolute(value));
+  largest = reduceWarp(k, largest, Reduction::Max);
+  constexpr double largestHalf = 65504;
+  Real step = largest / k.real(double(element.maxCode));
+  step = select(step > k.real(largestHalf), k.real(largestHalf), step);
+  step = roundRun(k, {step}, k.builder().getF16Type()).front();
+  Real inverse = select(step > k.real(0), k.real(1) / step, k.real(0));
+  for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
+    where(chunk, size, [&] {
+      std::vector<Int> words = codesOf(head[size_t(chunk)], inverse, element);
+      int bytes = int(width * bits / 8);
+      Global address =
+          codes.at(channel(chunk) >> int64_t(bits == 4 ? 1 : 0), 1);
+      if (bytes < 4)
+        storeBytes(k, address, words.front(), bytes);
+      else
+        storeWords(k, address, words);
+    });
+  k.when(k.lane() == 0,
+         [&] { k.storeReal(scale, step, k.builder().getF16Type()); });
+}
+
+/// `run`: the head's codes in the page, with its scales behind.
+void Body::append(const Head &head, Global run, int64_t size,
+                  const quant::Format &format) {
+  const quant::Element &element = quant::elementOf(format.element);
+  int64_t bits = element.bits;
+  Global codes = run.at(slot, size * bits / 8);
+  if (!format.isFloat())
+    return appendCodes(head, codes,
+                       run.at(cache.page * size * bits / 8).at(slot, 2), size,
+                       element);
+  for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
+    where(chunk, size, [&] {
+      storeRun(k, codes.at(channel(chunk), 2), head[size_t(chunk)],
+               typeOf(k, format.element));
+    });
+}
+
+void Body::run(Int job) {
+  int64_t firstValue = problem.heads + cache.keyHeads;
+  int64_t headBytes = cache.keyOffset(1) - cache.keyOffset(0);
+  k.when(job < k.constant(problem.heads), [&] {
+    Global source = headOf(places.query, problem.query, job, cache.keySize);
+    Head head = load(source, cache.keySize);
+    rotate(head, source);
+    storeQuery(head, job);
+  });
+  k.when(job >= problem.heads && job < k.constant(firstValue), [&] {
+    Int index = job - problem.heads;
+    Global source = headOf(places.key, problem.key, index, cache.keySize);
+    Head head = load(source, cache.keySize);
+    rotate(head, source);
+    append(head, page.at(index, headBytes), cache.keySize, cache.key);
+  });
+  k.when(job >= firstValue && job < k.constant(firstValue + cache.keyHeads),
+         [&] {
+           Int index = job - firstValue;
+           Global source =
+               headOf(places.value, problem.value, index, cache.valueSize);
+           append(load(source, cache.valueSize),
+                  page.at(index, headBytes).at(cache.valueOffset(0)),
+                  cache.valueSize, cache.value);
+         });
+}

@@ -1,0 +1,201 @@
+// A norm ahead of the product: every block normalises the rows of x that it
+// reads, on their way to shared memory. One token's row stays in registers
+// between its read and its result, beside scales that were read before the
+// dependency point; rows of many tokens lie in shared memory meanwhile.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::skinny_linear;
+
+constexpr int64_t mostHeld = 4; // chunks of a thread: 32 registers with scales
+
+/// Chunks of a row with the zeros that the slices end with.
+int64_t Body::rowChunks() const {
+  return plan.unitsPerSlice * schedule.slices * unitColumns / chunkElements;
+}
+
+// One token -------------------------------------------------------------------
+
+/// Chunks of the row that each thread holds; 0 where that is not done.
+int64_t Body::heldChunks() const {
+  int64_t threads = 32 * schedule.consumers(),
+          held = (rowChunks() + threads - 1) / threads;
+  bool fits = problem.tokens == 1 && problem.columns % chunkElements == 0 &&
+              held <= mostHeld;
+  return fits ? held : 0;
+}
+
+Int Body::heldChunk(int64_t index) {
+  return k.thread() + index * 32 * schedule.consumers();
+}
+
+/// Before the dependency point. Behind the last column the last scales are read
+/// once more: they are factors of zeros.
+void Body::loadNormScales() {
+  mlir::Type type = typeOf(problem.norm.front().scale);
+  for (int64_t i = 0; i < heldChunks(); ++i) {
+    Int chunk =
+        min(heldChunk(i), k.constant(problem.columns / chunkElements - 1));
+    normScales.push_back(
+        loadRun(k,
+                k.pointer(Arguments::FirstOptional)
+                    .at(chunk, chunkElements * (type.isF32() ? 4 : 2)),
+                type, int(chunkElements)));
+  }
+}
+
+void Body::normaliseHeld() {
+  int64_t chunks = rowChunks(), threads = 32 * schedule.consumers(),
+          sliceChunks = plan.unitsPerSlice * unitColumns / chunkElements;
+  bool whole = heldChunks() * threads == chunks;
+  std::vector<std::vector<Int>> words;
+  for (int64_t i = 0; i < heldChunks(); ++i) {
+    Int chunk =
+        whole ? heldChunk(i) : min(heldChunk(i), k.constant(chunks - 1));
+    words.push_back(loadChunk(k.constant(0), chunk * chunkElements));
+  }
+  Real sum = k.real(0);
+  for (int64_t i = 0; i < heldChunks(); ++i)
+    for (Int &word : words[size_t(i)]) {
+      if (!whole)
+        word = select(heldChunk(i) < k.constant(chunks), word, k.constant(0));
+      Real low = k.lowHalf(word, activation),
+           high = k.highHalf(word, activation);
+      sum = fma(high, high, fma(low, low, sum));
+    }
+  Real factor = normFactor(sumOverTeam(sum, schedule.consumers()));
+  for (int64_t i = 0; i < heldChunks(); ++i) {
+    Int inSlice = heldChunk(i) - slice * sliceChunks;
+    Flag stored = inSlice >= 0 && inSlice < k.constant(sliceChunks);
+    auto store = [&] {
+      const Run &scales = normScales[size_t(i)];
+      std::vector<Int> scaled = words[size_t(i)];
+      for (size_t w = 0; w < scaled.size(); ++w)
+        scaled[w] = k.packHalves(
+            k.lowHalf(scaled[w], activation) * factor * scales[2 * w],
+            k.highHalf(scaled[w], activation) * factor * scales[2 * w + 1],
+            activation);
+      k.storeShared(activationAddress(k.constant(0), inSlice), 0, scaled);
+    };
+    if (whole && schedule.slices == 1)
+      store();
+    else
+      k.when(stored, store);
+  }
+}
+
+/// rsqrt(mean + epsilon) of a sum of squares.
+Real Body::normFactor(Real squares) {
+  Real mean = squares * (1.0 / double(problem.columns));
+  return k.reciprocalRoot(mean + k.real(problem.norm.front().epsilon));
+}
+
+// Many tokens -----------------------------------------------------------------
+
+/// Each row belongs to a team of warps: all of them for one token, one each for
+/// many. The statistic is of the whole row, the stored part the block's slice.
+void Body::normaliseActivations() {
+  if (heldChunks())
+    return normaliseHeld();
+  int teamWarps = problem.tokens == 1 ? schedule.consumers() : 1;
+  int teams = schedule.consumers() / teamWarps;
+  Int teamThread = teamWarps == 1 ? k.lane() : k.thread();
+  Int firstRow = teamWarps == 1 ? k.warp() : k.constant(0);
+  if (plan.activationRows == teams)
+    return normaliseRow(firstRow, teamThread, teamWarps);
+  k.loop(firstRow, k.constant(plan.activationRows), k.constant(teams), {},
+         [&](Int row, Kernel::Values) {
+           normaliseRow(row, teamThread, teamWarps);
+           return Kernel::Values();
+         });
+}
+
+void Body::normaliseRow(Int row, Int teamThread, int teamWarps) {
+  Real squares = sumOfSquares(row, teamThread, 32 * teamWarps);
+  scaleRow(row, teamThread, 32 * teamWarps,
+           normFactor(sumOverTeam(squares, teamWarps)));
+}
+
+/// Runs `body` on a thread's chunks of a row: index in the row, and in the
+/// block's slice, where `stored` says that it lies.
+void Body::forRowChunks(
+    Int teamThread, int teamThreads, Kernel::Values &carried,
+    llvm::function_ref<Kernel::Values(Int, Int, Flag, Kernel::Values)> body) {
+  int64_t chunks = rowChunks();
+  int64_t sliceChunks = plan.unitsPerSlice * unitColumns / chunkElements;
+  carried = k.loop(teamThread, k.constant(chunks), k.constant(teamThreads),
+                   carried, [&](Int chunk, Kernel::Values values) {
+                     Int inSlice = chunk - slice * sliceChunks;
+                     Flag stored =
+                         inSlice >= 0 && inSlice < k.constant(sliceChunks);
+                     return body(chunk, inSlice, stored, std::move(values));
+                   });
+}
+
+Real Body::sumOfSquares(Int row, Int teamThread, int teamThreads) {
+  Kernel::Values sum = {k.real(0).value};
+  forRowChunks(teamThread, teamThreads, sum,
+               [&](Int chunk, Int inSlice, Flag stored, Kernel::Values values) {
+                 std::vector<Int> words = loadChunk(row, chunk * chunkElements);
+                 k.when(stored, [&] {
+                   k.storeShared(activationAddress(row, inSlice), 0, words);
+                 });
+                 Real total{{&k, values[0]}};
+                 for (Int word : words) {
+                   Real low = k.lowHalf(word, activation),
+                        high = k.highHalf(word, activation);
+                   total = fma(high, high, fma(low, low, total));
+                 }
+                 return Kernel::Values{total.value};
+               });
+  return {{&k, sum[0]}};
+}
+
+Real Body::sumOverTeam(Real value, int teamWarps) {
+  for (int distance = 16; distance; distance /= 2)
+    value = k.addFromLane(value, distance);
+  if (teamWarps == 1)
+    return value;
+  // The corrections are not there yet: their place holds the warps' sums.
+  k.storeSharedReal(corrections + k.warp() * 4, 0, value);
+  k.syncThreads(consumerBarrier, 32 * teamWarps);
+  Real sum = k.loadSharedReal(corrections, 0);
+  for (int i = 1; i < teamWarps; ++i)
+    sum = sum + k.loadSharedReal(corrections, 4 * i);
+  return sum;
+}
+
+/// A thread scales the chunks that it stored.
+void Body::scaleRow(Int row, Int teamThread, int teamThreads, Real scale) {
+  Kernel::Values none;
+  forRowChunks(teamThread, teamThreads, none,
+               [&](Int chunk, Int inSlice, Flag stored, Kernel::Values) {
+                 k.when(stored, [&] {
+                   Int address = activationAddress(row, inSlice);
+                   std::vector<Int> words = k.loadShared(address, 0, 4);
+                   for (int64_t i = 0; i < chunkElements / 2; ++i)
+                     words[i] = scaleWord(words[i],
+                                          chunk * chunkElements + 2 * i, scale);
+                   k.storeShared(address, 0, words);
+                 });
+                 return Kernel::Values();
+               });
+}
+
+Int Body::scaleWord(Int word, Int column, Real scale) {
+  mlir::Type type = typeOf(problem.norm.front().scale);
+  std::array<Real, 2> value = {k.lowHalf(word, activation),
+                               k.highHalf(word, activation)};
+  for (int64_t e = 0; e < 2; ++e) {
+    Int at = column + e;
+    if (problem.columns <
+        rowChunks() * chunkElements) // zeros behind the last column
+      at = min(at, k.constant(problem.columns - 1));
+    Global weight =
+        k.pointer(Arguments::FirstOptional).at(at, type.isF32() ? 4 : 2);
+    value[e] = value[e] * scale * k.loadReal(weight, type);
+  }
+  return k.packHalves(value[0], value[1], activation);
+}

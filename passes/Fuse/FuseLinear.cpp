@@ -1,0 +1,254 @@
+// Most of a decoder's launches at one token are a linear, what computes its
+// input and what is done to its output. As one region they can be one launch:
+// which parts are, and for how many tokens, is the stage schedule's business.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Remarks.h"
+#include "passes/Fuse/Passes.h"
+
+#define DEBUG_TYPE "qopt-fuse-linear"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_FUSELINEARPASS
+#include "passes/Fuse/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::ir;
+
+/// Lets questions for the sizes of `from` be answered by `to`, of equal shape
+/// in all dimensions but the last, which is static.
+static void moveSizes(Value from, Value to) {
+  for (OpOperand &use : llvm::make_early_inc_range(from.getUses()))
+    if (isa<tensor::DimOp>(use.getOwner()))
+      use.set(to);
+}
+
+/// The norm that makes the linear's x, if all that reads it are linears, which
+/// then compute it for themselves.
+static RmsNormOp normOf(LinearOp linear) {
+  auto norm = linear.getX().getDefiningOp<RmsNormOp>();
+  if (!norm || norm->getBlock() != linear->getBlock() ||
+      !isa<RankedTensorType>(norm.getResult().getType()))
+    return {};
+  for (Operation *user : norm->getUsers())
+    if (!isa<LinearOp, tensor::DimOp>(user))
+      return {};
+  return norm;
+}
+
+/// Whether `size` is certain to be the number of rows of `tensor`.
+static bool isRowsOf(OpFoldResult size, LinearOp linear) {
+  OpBuilder builder(linear);
+  ReifiedRankedShapedTypeDims shapes;
+  if (failed(linear.reifyResultShapes(builder, shapes)))
+    return false;
+  OpFoldResult rows = shapes.front().front();
+  if (size == rows)
+    return true;
+  auto a = dyn_cast<Value>(size), b = dyn_cast<Value>(rows);
+  auto left = a ? a.getDefiningOp<tensor::DimOp>() : tensor::DimOp(),
+       right = b ? b.getDefiningOp<tensor::DimOp>() : tensor::DimOp();
+  return left && right && left.getSource() == right.getSource() &&
+         left.getConstantIndex() &&
+         left.getConstantIndex() == right.getConstantIndex();
+}
+
+namespace {
+
+/// The operations that become one region, in their order.
+struct Parts {
+  RmsNormOp norm;
+  LinearOp linear;
+  SmallVector<Operation *> views; ///< slices and heads of the linear's result
+  GatedActivationOp gated;
+  FusedOp append; ///< a region of its own so far
+
+  Operation *last() {
+    return append  ? append.getOperation()
+           : gated ? gated.getOperation()
+                   : linear.getOperation();
+  }
+};
+
+/// Copies the parts into a region.
+class RegionBuilder {
+public:
+  explicit RegionBuilder(Parts &parts) : parts(parts) {
+    if (parts.norm)
+      ops.push_back(parts.norm);
+    ops.push_back(parts.linear);
+    llvm::append_range(ops, parts.views);
+    if (parts.gated)
+      ops.push_back(parts.gated);
+  }
+
+  FusedOp build() {
+    for (Operation *op : ops)
+      addInputs(op);
+    if (parts.append)
+      addInputs(parts.append);
+    OpBuilder builder(parts.last());
+    Location loc = parts.linear.getLoc();
+    auto fused = FusedOp::create(builder, loc, parts.last()->getResultTypes(),
+                                 inputs.getArrayRef(), FusedKernelAttr(),
+                                 IntegerAttr(), IntegerAttr());
+    Block *body = builder.createBlock(
+        &fused.getBody(), {}, ValueRange(inputs.getArrayRef()).getTypes(),
+        SmallVector<Location>(inputs.size(), loc));
+    mapping.map(inputs.getArrayRef(), body->getArguments());
+    mapSizes(builder, loc);
+    for (Operation *op : ops)
+      builder.clone(*op, mapping);
+    SmallVector<Value> results = addTail(builder);
+    YieldOp::create(builder, loc, results);
+    return fused;
+  }
+
+private:
+  void addInputs(Operation *op) {
+    for (Value operand : op->getOperands()) {
+      Operation *source = operand.getDefiningOp();
+      if (operand.getType().isIndex())
+        sizes.insert(operand);
+      else if (!source || !llvm::is_contained(ops, source))
+        inputs.insert(operand);
+    }
+  }
+
+  /// The sizes of the views are the rows of x.
+  void mapSizes(OpBuilder &builder, Location loc) {
+    if (sizes.empty())
+      return;
+    Value x = parts.norm ? parts.norm.getX() : parts.linear.getX();
+    Value rows = tensor::DimOp::create(builder, loc, mapping.lookup(x), 0);
+    for (Value size : sizes)
+      mapping.map(size, rows);
+  }
+
+  SmallVector<Value> addTail(OpBuilder &builder) {
+    SmallVector<Value> results;
+    if (!parts.append) {
+      for (Value result : parts.last()->getResults())
+        results.push_back(mapping.lookup(result));
+      return results;
+    }
+    FusedOp region = parts.append;
+    Block &block = region.getBody().front();
+    for (auto [argument, input] :
+         llvm::zip_equal(block.getArguments(), region.getInputs()))
+      mapping.map(argument, mapping.lookup(input));
+    for (Operation &op : block.without_terminator())
+      builder.clone(op, mapping);
+    for (Value value : block.getTerminator()->getOperands())
+      results.push_back(mapping.lookup(value));
+    return results;
+  }
+
+  Parts &parts;
+  SmallVector<Operation *> ops;
+  llvm::SetVector<Value> inputs, sizes;
+  IRMapping mapping;
+};
+
+struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
+  void runOnOperation() override {
+    SmallVector<LinearOp> linears;
+    getOperation().walk([&](LinearOp linear) {
+      if (!linear->getParentOfType<FusedOp>())
+        linears.push_back(linear);
+    });
+    // From the last one on: sizes are asked of what is ahead of a linear.
+    for (LinearOp linear : llvm::reverse(linears))
+      fuse(linear);
+  }
+
+  void fuse(LinearOp linear) {
+    Parts parts;
+    parts.linear = linear;
+    if ((parts.norm = normOf(linear)))
+      moveSizes(parts.norm.getResult(), parts.norm.getX());
+    moveSizes(linear.getResult(), linear.getX());
+    if (!addGated(parts))
+      addAppend(parts);
+    if (!parts.norm && parts.last() == linear) {
+      remark::missed(linear.getLoc(),
+                     remark::RemarkOpts::name("NotFused").category(DEBUG_TYPE))
+          << remark::reason("neither its input nor its result is computed by "
+                            "what one launch could do");
+      return;
+    }
+    FusedOp region = RegionBuilder(parts).build();
+    parts.last()->replaceAllUsesWith(region.getResults());
+    erase(parts);
+    ++fused;
+  }
+
+  /// The gated activation that alone reads a linear without bias and residual.
+  bool addGated(Parts &parts) {
+    LinearOp linear = parts.linear;
+    if (!linear->hasOneUse() || linear.getBias() || linear.getResidual())
+      return false;
+    auto gated = dyn_cast<GatedActivationOp>(*linear->user_begin());
+    if (!gated || gated.getUp() || gated->getBlock() != linear->getBlock() ||
+        !isa<RankedTensorType>(gated.getResult().getType()))
+      return false;
+    parts.gated = gated;
+    return true;
+  }
+
+  /// The region of rotary_append whose queries, keys and values are all there
+  /// is of the linear's result.
+  void addAppend(Parts &parts) {
+    LinearOp linear = parts.linear;
+    if (linear.getResidual())
+      return;
+    SmallVector<Operation *> slices, heads;
+    FusedOp region;
+    for (Operation *user : linear->getUsers()) {
+      auto slice = dyn_cast<tensor::ExtractSliceOp>(user);
+      if (!slice || !slice->hasOneUse() || slice.getType().getRank() != 2 ||
+          !isRowsOf(slice.getMixedSizes().front(), linear))
+        return;
+      auto expanded = dyn_cast<tensor::ExpandShapeOp>(*slice->user_begin());
+      auto fused = expanded && expanded->hasOneUse()
+                       ? dyn_cast<FusedOp>(*expanded->user_begin())
+                       : FusedOp();
+      if (!fused || (region && fused != region) || fused.getKernel() ||
+          fused->getBlock() != linear->getBlock())
+        return;
+      region = fused;
+      slices.push_back(slice);
+      heads.push_back(expanded);
+    }
+    std::optional<RotaryAppendBody> body;
+    if (region)
+      body = matchRotaryAppend(region);
+    if (!body || !body->queries || region.getNumResults() != 2)
+      return;
+    // Users are listed last first.
+    llvm::append_range(parts.views, llvm::reverse(slices));
+    llvm::append_range(parts.views, llvm::reverse(heads));
+    parts.append = region;
+  }
+
+  void erase(const Parts &parts) {
+    if (parts.append)
+      parts.append->erase();
+    if (parts.gated)
+      parts.gated->erase();
+    for (Operation *view : llvm::reverse(parts.views))
+      view->erase();
+    RmsNormOp norm = parts.norm;
+    LinearOp linear = parts.linear;
+    linear->erase();
+    if (norm && norm->use_empty())
+      norm->erase();
+  }
+};
+
+} // namespace

@@ -1,0 +1,130 @@
+// What is ahead of a linear and behind it costs a launch each, or is work that
+// every block of the linear, or one warp of it, does besides. Which is less
+// depends on the tokens of a step; one artifact holds both.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "mlir/IR/Remarks.h"
+#include "passes/Schedule/KernelProblems.h"
+#include "passes/Schedule/Passes.h"
+
+#define DEBUG_TYPE "qopt-select-cuda-fusions"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_SELECTCUDAFUSIONSPASS
+#include "passes/Schedule/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::kernels;
+using qopt::passes::problemOf;
+
+namespace {
+
+/// Predictions for the architecture that schedules are tuned for.
+class Predictor {
+public:
+  /// Seconds of a linear; nothing where no schedule fits an architecture.
+  std::optional<double> secondsOf(const skinny_linear::Problem &problem) {
+    for (const auto &[known, seconds] : linears)
+      if (known == problem)
+        return seconds;
+    std::optional<double> seconds = predict(problem);
+    linears.push_back({problem, seconds});
+    return seconds;
+  }
+
+  /// Seconds of a launch of its own for so many rows.
+  template <typename Problem>
+  double launchOf(const Problem &problem, int64_t rows) const {
+    auto schedule = chooseSchedule(problem, target);
+    return schedule.ok() ? costOf(problem, *schedule, rows, target).seconds
+                         : std::numeric_limits<double>::infinity();
+  }
+
+private:
+  std::optional<double> predict(const skinny_linear::Problem &problem) const {
+    if (problem.tokens <= skinny_linear::largestBucket)
+      return predict(problem, [](auto &...arguments) {
+        return skinny_linear::chooseSchedule(arguments...);
+      });
+    return predict(gemm::Problem{problem}, [](auto &...arguments) {
+      return gemm::chooseSchedule(arguments...);
+    });
+  }
+
+  template <typename Problem, typename Choose>
+  std::optional<double> predict(const Problem &problem, Choose choose) const {
+    std::optional<double> seconds;
+    for (const target::Target *each : target::allTargets()) {
+      auto schedule = choose(problem, *each);
+      if (!schedule.ok())
+        return std::nullopt;
+      if (each == &target)
+        seconds = costOf(problem, *schedule, target).seconds;
+    }
+    return seconds;
+  }
+
+  const target::Target &target = target::sm90a();
+  std::vector<std::pair<skinny_linear::Problem, std::optional<double>>> linears;
+};
+
+struct SelectCudaFusions
+    : qopt::passes::impl::SelectCudaFusionsPassBase<SelectCudaFusions> {
+  void runOnOperation() override {
+    Predictor predictor;
+    getOperation().walk([&](ir::FusedOp op) {
+      std::optional<ir::LinearBody> body = ir::matchLinear(op);
+      if (op.getKernel() || !body)
+        return;
+      int64_t norm =
+                  body->norm ? mostTokens(predictor, *body, {true, false}) : 0,
+              tail = body->hasTail()
+                         ? mostTokens(predictor, *body, {false, true})
+                         : 0;
+      remark::passed(op.getLoc(),
+                     remark::RemarkOpts::name("Fusion").category(DEBUG_TYPE))
+          << "norm up to " << std::to_string(norm) << " tokens, tail up to "
+          << std::to_string(tail);
+      if (norm == 0 && tail == 0)
+        return;
+      Builder builder(&getContext());
+      op.setKernel(ir::FusedKernel::Linear);
+      if (norm)
+        op.setPrologueTokensAttr(builder.getI64IntegerAttr(norm));
+      if (tail)
+        op.setEpilogueTokensAttr(builder.getI64IntegerAttr(tail));
+      ++selected;
+    });
+  }
+
+  /// Most tokens for which the part is cheaper in the linear's launch than as
+  /// one of its own; in all shorter steps it is, too.
+  int64_t mostTokens(Predictor &predictor, const ir::LinearBody &body,
+                     passes::LinearParts parts) {
+    SmallVector<int64_t> buckets(std::begin(passes::skinnyBuckets),
+                                 std::end(passes::skinnyBuckets));
+    llvm::append_range(buckets, passes::gemmBuckets);
+    int64_t most = 0;
+    for (int64_t bucket : buckets) {
+      int64_t tokens = bucket ? bucket : passes::cudaStepTokens;
+      auto together = predictor.secondsOf(problemOf(body, parts, tokens)),
+           alone = predictor.secondsOf(problemOf(body, {}, tokens));
+      if (!together || (alone && *together > *alone + ownLaunch(predictor, body,
+                                                                parts, tokens)))
+        break;
+      most = tokens;
+    }
+    return most;
+  }
+
+  double ownLaunch(const Predictor &predictor, const ir::LinearBody &body,
+                   passes::LinearParts parts, int64_t tokens) {
+    if (parts.norm)
+      return predictor.launchOf(problemOf(body.norm), tokens);
+    return body.gated ? predictor.launchOf(problemOf(body.gated), tokens)
+                      : predictor.launchOf(problemOf(*body.append), tokens);
+  }
+};
+
+} // namespace

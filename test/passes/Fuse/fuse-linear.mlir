@@ -1,0 +1,72 @@
+// RUN: qopt-opt %s -pass-pipeline='builtin.module(func.func(qopt-fuse-linear,canonicalize,cse))' | FileCheck %s
+// A linear, the norm ahead of it and what is behind it are one region; what somebody else reads, too, stays outside.
+
+!cache = !qopt.kv_cache<layers = 1, kv_heads = 2, head_size = 16, key = f16, value = f16, page = 16>
+!region = (tensor<?x2x16xf16>, tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2x16xf16>, !cache, tensor<?x2x16xf16>, !qopt.batch) -> (tensor<?x2x16xf16>, !cache)
+
+// CHECK-LABEL: @gated
+// CHECK: %[[R:.*]] = qopt.fused (%[[X:.*]] = %arg0, %[[S:.*]] = %arg1, %[[W:.*]] = %{{.*}}) : ({{.*}}) -> tensor<?x32xf16> {
+// CHECK-NEXT: %[[N:.*]] = qopt.rms_norm %[[X]], %[[S]]
+// CHECK-NEXT: %[[Y:.*]] = qopt.linear %[[N]], %[[W]]
+// CHECK-NEXT: %[[G:.*]] = qopt.gated_activation silu %[[Y]]
+// CHECK-NEXT: qopt.yield %[[G]]
+func.func @gated(%x: tensor<?x64xf16>, %scale: tensor<64xf16>) -> tensor<?x32xf16> {
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<64x64xf16>) : !qopt.weight<64x64, f16>
+  %n = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
+  %y = qopt.linear %n, %w : tensor<?x64xf16>, !qopt.weight<64x64, f16> -> tensor<?x64xf16>
+  %g = qopt.gated_activation silu %y : tensor<?x64xf16> -> tensor<?x32xf16>
+  return %g : tensor<?x32xf16>
+}
+
+// CHECK-LABEL: @shared_norm
+// CHECK-COUNT-2: qopt.fused
+// CHECK-NOT: qopt.rms_norm %arg0
+// CHECK: return
+func.func @shared_norm(%x: tensor<?x64xf16>, %scale: tensor<64xf16>) -> (tensor<?x32xf16>, tensor<?x32xf16>) {
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<32x64xf16>) : !qopt.weight<32x64, f16>
+  %u = qopt.weight "u" codes(dense<0.25> : tensor<32x64xf16>) : !qopt.weight<32x64, f16>
+  %n = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
+  %y = qopt.linear %n, %w : tensor<?x64xf16>, !qopt.weight<32x64, f16> -> tensor<?x32xf16>
+  %z = qopt.linear %n, %u : tensor<?x64xf16>, !qopt.weight<32x64, f16> -> tensor<?x32xf16>
+  return %y, %z : tensor<?x32xf16>, tensor<?x32xf16>
+}
+
+// A norm that somebody else reads is computed once; a gate whose linear has a bias stays a launch.
+// CHECK-LABEL: @alone
+// CHECK-NOT: qopt.fused
+func.func @alone(%x: tensor<?x64xf16>, %scale: tensor<64xf16>, %bias: tensor<64xf16>) -> (tensor<?x32xf16>, tensor<?x64xf16>) {
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<64x64xf16>) : !qopt.weight<64x64, f16>
+  %n = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
+  %y = qopt.linear %n, %w bias(%bias : tensor<64xf16>) : tensor<?x64xf16>, !qopt.weight<64x64, f16> -> tensor<?x64xf16>
+  %g = qopt.gated_activation silu %y : tensor<?x64xf16> -> tensor<?x32xf16>
+  return %g, %n : tensor<?x32xf16>, tensor<?x64xf16>
+}
+
+// CHECK-LABEL: @append
+// CHECK: %[[R:.*]]:2 = qopt.fused (%[[X:.*]] = %arg0,
+// CHECK: tensor.dim %[[X]]
+// CHECK: %[[Y:.*]] = qopt.linear %[[X]]
+// CHECK-COUNT-3: tensor.extract_slice %[[Y]]
+// CHECK-COUNT-2: qopt.rotary
+// CHECK-NEXT: qopt.kv_append
+// CHECK-NEXT: qopt.yield
+// CHECK: return %[[R]]#0, %[[R]]#1
+func.func @append(%x: tensor<?x64xf16>, %cos: tensor<?x8xf32>, %sin: tensor<?x8xf32>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x2x16xf16>, !cache) {
+  %c0 = arith.constant 0 : index
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<96x64xf16>) : !qopt.weight<96x64, f16>
+  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<96x64, f16> -> tensor<?x96xf16>
+  %t = tensor.dim %x, %c0 : tensor<?x64xf16>
+  %qs = tensor.extract_slice %y[0, 0] [%t, 32] [1, 1] : tensor<?x96xf16> to tensor<?x32xf16>
+  %ks = tensor.extract_slice %y[0, 32] [%t, 32] [1, 1] : tensor<?x96xf16> to tensor<?x32xf16>
+  %vs = tensor.extract_slice %y[0, 64] [%t, 32] [1, 1] : tensor<?x96xf16> to tensor<?x32xf16>
+  %q = tensor.expand_shape %qs [[0], [1, 2]] output_shape [%t, 2, 16] : tensor<?x32xf16> into tensor<?x2x16xf16>
+  %k = tensor.expand_shape %ks [[0], [1, 2]] output_shape [%t, 2, 16] : tensor<?x32xf16> into tensor<?x2x16xf16>
+  %v = tensor.expand_shape %vs [[0], [1, 2]] output_shape [%t, 2, 16] : tensor<?x32xf16> into tensor<?x2x16xf16>
+  %r:2 = qopt.fused (%a = %q, %c = %cos, %s = %sin, %b = %k, %h = %cache, %d = %v, %e = %batch) : !region {
+    %rq = qopt.rotary %a, %c, %s : tensor<?x2x16xf16>, tensor<?x8xf32>
+    %rk = qopt.rotary %b, %c, %s : tensor<?x2x16xf16>, tensor<?x8xf32>
+    %next = qopt.kv_append %h, %rk, %d, %e layer 0 : !cache, tensor<?x2x16xf16>
+    qopt.yield %rq, %next : tensor<?x2x16xf16>, !cache
+  }
+  return %r#0, %r#1 : tensor<?x2x16xf16>, !cache
+}
