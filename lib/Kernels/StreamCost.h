@@ -4,10 +4,8 @@
 #ifndef QOPT_LIB_KERNELS_STREAMCOST_H
 #define QOPT_LIB_KERNELS_STREAMCOST_H
 
+#include "lib/Kernels/Cost.h"
 #include "lib/Kernels/RowShape.h"
-
-#include <string>
-#include <vector>
 
 namespace qopt::kernels {
 
@@ -17,17 +15,13 @@ struct StreamTraffic {
   int64_t passes = 1; ///< over the data, one after the other
 };
 
-struct StreamTerm {
-  std::string_view name;
-  double seconds;
-  std::string why;
-};
-
-struct StreamCost {
+struct StreamCost : Estimate {
   StreamTraffic traffic;
-  std::vector<StreamTerm> terms;
-  double seconds = 0;  ///< their sum
-  double roofPart = 0; ///< seconds of the traffic at the roof / seconds
+
+  int64_t bytes() const {
+    return (traffic.read + traffic.written) * traffic.passes;
+  }
+  double flops() const { return 0; } ///< next to none
 };
 
 StreamCost streamCostOf(const StreamTraffic &traffic,

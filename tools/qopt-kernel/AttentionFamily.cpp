@@ -154,7 +154,7 @@ static StatusOr<Description> describe(Words &words, Words &scheduleWords,
   attention_decode::Cost cost = predict(
       problem, schedule, target, batch.sequences, batch.tokens, batch.context);
   result.cost =
-      describeCost(cost, cost.cacheBytes + cost.activationBytes, cost.flops);
+      describeCost(cost, cost.cacheBytes + cost.activationBytes, cost.flops());
   auto generate =
       rows ? attention_prefill::buildKernel : attention_decode::buildKernel;
   result.build = [=, &target](mlir::gpu::GPUModuleOp module) {

@@ -116,25 +116,31 @@ Plan attention_decode::planOf(const Problem &problem,
   return plan;
 }
 
+namespace {
+/// Arithmetic of gridOf on integers.
+struct IntegerMath {
+  int64_t number(int64_t value) { return value; }
+  int64_t add(int64_t a, int64_t b) { return a + b; }
+  int64_t mul(int64_t a, int64_t b) { return a * b; }
+  int64_t floorDiv(int64_t a, int64_t b) { return a / b; } // of sizes
+  int64_t ceilDiv(int64_t a, int64_t b) { return ::ceilDiv(a, b); }
+  int64_t min(int64_t a, int64_t b) { return std::min(a, b); }
+  int64_t max(int64_t a, int64_t b) { return std::max(a, b); }
+};
+} // namespace
+
 Launch attention_decode::launchOf(const Problem &problem,
                                   const Schedule &schedule,
                                   const target::Target &target,
                                   int64_t sequences, int64_t tokens,
                                   int64_t context) {
   Plan plan = planOf(problem, schedule);
-  int64_t rowBlocks = ceilDiv(tokens * problem.sharing(), schedule.blockRows());
+  Grid<int64_t> grid = gridOf(IntegerMath(), problem, schedule, target,
+                              sequences, tokens, context);
   Launch launch{};
-  launch.y = problem.cache.keyHeads * rowBlocks;
-  launch.z = sequences;
-  int64_t room = int64_t(target.multiprocessors) * schedule.blocksPerSm;
-  int64_t seen =
-      problem.window ? std::min(context, problem.window + tokens - 1) : context;
-  int64_t least =
-      int64_t(schedule.warps) * schedule.tilesPerWarp * schedule.tile;
-  launch.x = 1;
-  if (schedule.division == Division::Positions)
-    launch.x = std::max<int64_t>(
-        std::min(room / (launch.y * launch.z), ceilDiv(seen, least)), 1);
+  launch.x = grid.x;
+  launch.y = grid.y;
+  launch.z = grid.z;
   launch.threads = schedule.threads();
   launch.sharedBytes = plan.sharedBytes;
   if (launch.x > 1) {

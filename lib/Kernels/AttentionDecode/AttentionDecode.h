@@ -50,6 +50,7 @@
 #ifndef QOPT_LIB_KERNELS_ATTENTIONDECODE_ATTENTIONDECODE_H
 #define QOPT_LIB_KERNELS_ATTENTIONDECODE_ATTENTIONDECODE_H
 
+#include "lib/Kernels/Cost.h"
 #include "lib/Quant/Format.h"
 #include "lib/Target/Target.h"
 #include "qopt/Status.h"
@@ -147,6 +148,34 @@ Status isValid(const Problem &problem, const Schedule &schedule,
 
 Plan planOf(const Problem &problem, const Schedule &schedule);
 
+template <typename Number> struct Grid {
+  Number x, y, z; ///< as Launch's
+};
+
+/// The grid of a launch as a formula, over integers or over a plan's symbols:
+/// `math` makes numbers and computes with them.
+template <typename Math, typename Number>
+Grid<Number> gridOf(Math math, const Problem &problem, const Schedule &schedule,
+                    const target::Target &target, Number sequences,
+                    Number tokens, Number context) {
+  Number rowBlocks =
+      math.ceilDiv(math.mul(tokens, math.number(problem.sharing())),
+                   math.number(schedule.blockRows()));
+  Number y = math.mul(math.number(problem.cache.keyHeads), rowBlocks);
+  if (schedule.division == Division::Rows)
+    return {math.number(1), y, sequences};
+  Number room =
+      math.number(int64_t(target.multiprocessors) * schedule.blocksPerSm);
+  Number seen = context;
+  if (problem.window)
+    seen = math.min(context, math.add(math.number(problem.window - 1), tokens));
+  Number least = math.number(int64_t(schedule.warps) * schedule.tilesPerWarp *
+                             schedule.tile);
+  Number splits = math.min(math.floorDiv(room, math.mul(y, sequences)),
+                           math.ceilDiv(seen, least));
+  return {math.max(splits, math.number(1)), y, sequences};
+}
+
 /// The launch for `sequences` sequences with at most `tokens` new tokens and
 /// `context` positions each: as many splits as fill the SMs.
 Launch launchOf(const Problem &problem, const Schedule &schedule,
@@ -163,19 +192,15 @@ std::string symbolOf(const Problem &problem, const Schedule &schedule,
 StatusOr<Schedule> chooseSchedule(const Problem &problem, int64_t tokens,
                                   const target::Target &target);
 
-/// One summand of a prediction and where its figure comes from.
-struct CostTerm {
-  std::string_view name;
-  double seconds;
-  std::string why;
-};
+using kernels::CostTerm;
 
-struct Cost {
-  int64_t cacheBytes, activationBytes, partialBytes;
-  double flops;
-  std::vector<CostTerm> terms;
-  double seconds;  ///< their sum
-  double roofPart; ///< seconds that the cache takes at the roof / seconds
+/// The roof is that of the cache.
+struct Cost : Estimate {
+  int64_t cacheBytes = 0, activationBytes = 0, partialBytes = 0;
+  double products = 0; ///< flops, padding of rows included
+
+  int64_t bytes() const { return cacheBytes + activationBytes + partialBytes; }
+  double flops() const { return products; }
 };
 
 /// What a launch for sequences that all have `tokens` new tokens and `context`

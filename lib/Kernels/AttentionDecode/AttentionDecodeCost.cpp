@@ -11,11 +11,6 @@ using namespace qopt::kernels::attention_decode;
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-static std::string spell(const target::Figure &figure) {
-  return std::string(target::spell(figure.basis)) + ": " +
-         std::string(figure.source);
-}
-
 /// Lane instructions of the main loop for a stored element, over all rows of a
 /// tile of 8: counted in the assembled sm_90a kernels for heads of 128
 /// channels.
@@ -30,12 +25,6 @@ static double instructionsOf(const quant::Format &format) {
   default:
     return 1.99;
   }
-}
-
-static void add(Cost &cost, std::string_view name, double seconds,
-                std::string why) {
-  cost.terms.push_back({name, seconds, std::move(why)});
-  cost.seconds += seconds;
 }
 
 namespace {
@@ -66,24 +55,24 @@ struct Work {
 static double addStream(Cost &cost, const Work &work, double bytes) {
   const target::Rates &rates = work.target.rates;
   double stream = bytes / rates.streamBandwidth.value;
-  add(cost, "cache", stream,
-      std::to_string(int64_t(bytes)) +
-          " bytes, those of the cache once for each block of rows; " +
-          spell(rates.streamBandwidth));
+  cost.add("cache", stream,
+           std::to_string(int64_t(bytes)) +
+               " bytes, those of the cache once for each block of rows; " +
+               spell(rates.streamBandwidth, "stream bandwidth"));
   double tail = stream * (work.waves() - 1);
-  add(cost, "tail", tail,
-      std::to_string(work.blocks()) + " equal blocks in " +
-          std::to_string(work.room()) + " places");
+  cost.add("tail", tail,
+           std::to_string(work.blocks()) + " equal blocks in " +
+               std::to_string(work.room()) + " places");
   // Little's law, where there are few blocks.
   double inFlight =
       double(std::min(work.blocks(), work.room()) * work.schedule.warps *
              (work.schedule.stages - 1) * work.plan.stageBytes);
   double limited = bytes * work.latency / inFlight;
   double excess = std::max(0.0, limited - stream - tail);
-  add(cost, "latency", excess,
-      std::to_string(int64_t(inFlight)) +
-          " bytes in flight, what exceeds the stream; " +
-          spell(rates.bytesInFlight));
+  cost.add("latency", excess,
+           std::to_string(int64_t(inFlight)) +
+               " bytes in flight, what exceeds the stream; " +
+               spell(rates.bytesInFlight, "bytes in flight"));
   return stream + tail + excess;
 }
 
@@ -91,7 +80,7 @@ static void addArithmetic(Cost &cost, const Work &work, double streamed) {
   const target::Rates &rates = work.target.rates;
   const cuda::KvPageLayout &cache = work.problem.cache;
   double tensor =
-      cost.flops / (rates.tensorHalf.value * rates.mmaSyncPart.value);
+      cost.products / (rates.tensorHalf.value * rates.mmaSyncPart.value);
   constexpr double issuePart = 0.6; // that a main loop reaches
   double issue = double(work.positions) *
                  (double(cache.keySize) * instructionsOf(cache.key) +
@@ -102,9 +91,10 @@ static void addArithmetic(Cost &cost, const Work &work, double streamed) {
   double idle =
       std::max(1.0, work.target.multiprocessors / double(work.blocks()));
   double arithmetic = std::max(tensor, issue) * work.waves() * idle;
-  add(cost, "arithmetic", std::max(0.0, arithmetic - streamed),
+  cost.add(
+      "arithmetic", std::max(0.0, arithmetic - streamed),
       std::string(issue > tensor ? "instructions at 60 % issue" : "products") +
-          ", what exceeds the stream; " + spell(rates.clock));
+          ", what exceeds the stream; " + spell(rates.clock, "clock"));
 }
 
 Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
@@ -128,31 +118,31 @@ Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
                  rates.streamBandwidth.value;
   int64_t scales =
       (work.plan.keyScaleBytes ? 2 : 0) + (work.plan.valueScaleBytes ? 2 : 0);
-  Cost cost{};
+  Cost cost;
   cost.cacheBytes = work.positions / rowBlocks *
                     (work.plan.keyRow + work.plan.valueRow + scales);
   cost.activationBytes = sequences * tokens * problem.heads *
                          (cache.keySize + cache.valueSize) * 2;
   cost.partialBytes = 2 * work.launch.workspaceBytes;
-  cost.flops = 2.0 * double(work.positions) *
-               double(schedule.rows() * (cache.keySize + cache.valueSize));
+  cost.products = 2.0 * double(work.positions) *
+                  double(schedule.rows() * (cache.keySize + cache.valueSize));
 
   double streamed = addStream(cost, work, double(cost.cacheBytes * rowBlocks));
   addArithmetic(cost, work, streamed);
   // The first tile comes after the page table and its own latency.
-  add(cost, "ramp", 2 * work.latency,
-      "page table, then the first tile, a loaded latency each; " +
-          spell(rates.bytesInFlight));
+  cost.add("ramp", 2 * work.latency,
+           "page table, then the first tile, a loaded latency each; " +
+               spell(rates.bytesInFlight, "bytes in flight"));
   if (work.launch.x > 1)
-    add(cost, "combine",
-        double(cost.partialBytes) / rates.copyBandwidth.value +
-            2 * work.latency,
-        std::to_string(work.launch.x) +
-            " splits through the workspace, its counter and its reads a "
-            "latency each; " +
-            spell(rates.copyBandwidth));
-  add(cost, "dependency", rates.dependencyGap.value,
-      spell(rates.dependencyGap));
+    cost.add("combine",
+             double(cost.partialBytes) / rates.copyBandwidth.value +
+                 2 * work.latency,
+             std::to_string(work.launch.x) +
+                 " splits through the workspace, its counter and its reads a "
+                 "latency each; " +
+                 spell(rates.copyBandwidth, "copy bandwidth"));
+  cost.add("dependency", rates.dependencyGap.value,
+           spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart =
       double(cost.cacheBytes) / rates.streamBandwidth.value / cost.seconds;
   return cost;

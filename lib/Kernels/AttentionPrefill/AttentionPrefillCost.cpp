@@ -9,17 +9,6 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::attention_prefill;
 
-static std::string spell(const target::Figure &figure) {
-  return std::string(target::spell(figure.basis)) + ": " +
-         std::string(figure.source);
-}
-
-static void add(Cost &cost, std::string_view name, double seconds,
-                std::string why) {
-  cost.terms.push_back({name, seconds, std::move(why)});
-  cost.seconds += seconds;
-}
-
 Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
                                const target::Target &target, int64_t sequences,
                                int64_t tokens, int64_t context) {
@@ -36,38 +25,41 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
       (plan.keyScaleBytes ? 2 : 0) + (plan.valueScaleBytes ? 2 : 0);
   double heads = double(sequences * cache.keyHeads);
   double rows = double(launch.y / cache.keyHeads * schedule.blockRows());
-  Cost cost{};
+  Cost cost;
   cost.cacheBytes =
       int64_t(heads * double(context)) * (plan.keyRow + plan.valueRow + scales);
   cost.activationBytes = sequences * tokens * problem.heads *
                          (cache.keySize + cache.valueSize) * 2;
-  cost.flops =
+  cost.products =
       2 * heads * rows * seen * double(cache.keySize + plan.valueTiles * 16);
 
   double stream = double(cost.cacheBytes + cost.activationBytes) /
                   rates.streamBandwidth.value;
-  add(cost, "cache", stream,
-      std::to_string(cost.cacheBytes + cost.activationBytes) +
-          " bytes, read from memory once; " + spell(rates.streamBandwidth));
+  cost.add("cache", stream,
+           std::to_string(cost.cacheBytes + cost.activationBytes) +
+               " bytes, read from memory once; " +
+               spell(rates.streamBandwidth, "stream bandwidth"));
   double tensor =
-      cost.flops / (rates.tensorHalf.value * rates.mmaSyncPart.value);
+      cost.products / (rates.tensorHalf.value * rates.mmaSyncPart.value);
   // A fragment of a tile is 512 bytes of shared memory and serves a warp's row
   // tiles, 4096 flops each.
   constexpr double sharedBytesPerClock = 128;
   double shared =
-      cost.flops / 4096 * 512 / schedule.rowTiles /
+      cost.products / 4096 * 512 / schedule.rowTiles /
       (sharedBytesPerClock * rates.clock.value * target.multiprocessors);
   double products = std::max(tensor, shared);
-  add(cost, "products", std::max(0.0, products - stream),
+  cost.add(
+      "products", std::max(0.0, products - stream),
       std::string(shared > tensor ? "reads of shared memory" : "tensor cores") +
-          ", what exceeds the stream; " + spell(rates.tensorHalf));
+          ", what exceeds the stream; " +
+          spell(rates.tensorHalf, "tensor cores"));
   double room = double(target.multiprocessors) * schedule.blocksPerSm;
   double blocks = double(launch.y * launch.z);
-  add(cost, "tail", products * std::max(0.0, room / blocks - 1),
-      std::to_string(launch.y * launch.z) + " blocks on the SMs' " +
-          std::to_string(int64_t(room)) + " places");
-  add(cost, "dependency", rates.dependencyGap.value,
-      spell(rates.dependencyGap));
+  cost.add("tail", products * std::max(0.0, room / blocks - 1),
+           std::to_string(launch.y * launch.z) + " blocks on the SMs' " +
+               std::to_string(int64_t(room)) + " places");
+  cost.add("dependency", rates.dependencyGap.value,
+           spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = stream / cost.seconds;
   return cost;
 }

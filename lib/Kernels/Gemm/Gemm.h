@@ -155,13 +155,17 @@ int64_t bucketOf(int64_t tokens);
 StatusOr<Schedule> chooseSchedule(const Problem &problem,
                                   const target::Target &target);
 
-struct Cost {
-  int64_t weightBytes, activationBytes, outputBytes, partialBytes;
-  double flops;                  ///< of products, padding not counted
-  double instructionsPerProduct; ///< of the main loop, for one mma
-  std::vector<CostTerm> terms;
-  double seconds;  ///< their sum
-  double roofPart; ///< seconds of the products at mma.sync's rate / seconds
+/// The roof is mma.sync's rate.
+struct Cost : Estimate {
+  int64_t weightBytes = 0, activationBytes = 0, outputBytes = 0,
+          partialBytes = 0;
+  double products = 0;               ///< flops, padding not counted
+  double instructionsPerProduct = 0; ///< of the main loop, for one mma
+
+  int64_t bytes() const {
+    return weightBytes + activationBytes + outputBytes + partialBytes;
+  }
+  double flops() const { return products; }
 };
 
 Cost costOf(const Problem &problem, const Schedule &schedule,

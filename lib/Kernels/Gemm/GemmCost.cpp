@@ -11,7 +11,6 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::gemm;
 using quant::ElementType;
-using target::Figure;
 
 /// Part of the issue slots that such loops were seen to use: GPU.md's budget.
 constexpr double issuePart = 0.6;
@@ -24,11 +23,6 @@ constexpr double sharedBytesPerClock = 128, cacheBytesPerClock = 46;
 constexpr double barrierClocks = 40;
 /// Of a trip to the second-level cache under load, seconds.
 constexpr double loadedLatency = 0.6e-6;
-
-static std::string spell(const Figure &figure, std::string_view what) {
-  return std::string(what) + " (" + std::string(target::spell(figure.basis)) +
-         ": " + std::string(figure.source) + ")";
-}
 
 /// Instructions that make the fragment of one product from its codes.
 static double fragmentInstructions(const quant::Format &format,
@@ -99,12 +93,6 @@ static StageClocks clocksOf(const Problem &problem, const Schedule &schedule,
           bytes / cacheBytesPerClock};
 }
 
-static void add(Cost &cost, std::string_view name, double seconds,
-                std::string why) {
-  cost.terms.push_back({name, seconds, std::move(why)});
-  cost.seconds += seconds;
-}
-
 /// Blocks that the fullest SM works on, one after the other.
 static double roundsOf(const Schedule &schedule, const target::Target &target,
                        int64_t grid) {
@@ -119,7 +107,7 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
   const target::Rates &rates = target.rates;
   Plan plan = planOf(problem, schedule);
   Launch launch = launchOf(problem, schedule, problem.tokens);
-  Cost cost{};
+  Cost cost;
   cost.weightBytes = skinny_linear::packedBytes(problem);
   auto bytes = [](ElementType type) { return quant::elementOf(type).bits / 8; };
   cost.activationBytes =
@@ -127,8 +115,8 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
   cost.outputBytes =
       problem.tokens * problem.outputColumns() * bytes(problem.output);
   cost.partialBytes = 2 * launch.workspaceBytes;
-  cost.flops = 2.0 * double(problem.tokens) * double(problem.rows()) *
-               double(problem.columns);
+  cost.products = 2.0 * double(problem.tokens) * double(problem.rows()) *
+                  double(problem.columns);
 
   // Tiles of segments take different times; the mean counts.
   double clocks = 0, tensor = 0;
@@ -147,39 +135,43 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
   double clock = rates.clock.value;
   bool int8 = problem.activation == ElementType::Int8;
   double products =
-      cost.flops / ((int8 ? rates.tensorInt8 : rates.tensorHalf).value *
-                    rates.mmaSyncPart.value);
-  add(cost, "products", products,
+      cost.products / ((int8 ? rates.tensorInt8 : rates.tensorHalf).value *
+                       rates.mmaSyncPart.value);
+  cost.add(
+      "products", products,
       "all products at " + spell(rates.mmaSyncPart, "mma.sync's part") +
           " of the " +
           spell(int8 ? rates.tensorInt8 : rates.tensorHalf, "tensor cores"));
-  add(cost, "waves", std::max(0.0, stages * tensor / clock - products),
-      std::to_string(launch.grid) + " blocks on " +
-          std::to_string(target.multiprocessors) +
-          " SMs: padding of tiles and SMs without work");
-  add(cost, "arithmetic", stages * (clocks - tensor) / clock,
+  cost.add("waves", std::max(0.0, stages * tensor / clock - products),
+           std::to_string(launch.grid) + " blocks on " +
+               std::to_string(target.multiprocessors) +
+               " SMs: padding of tiles and SMs without work");
+  cost.add(
+      "arithmetic", stages * (clocks - tensor) / clock,
       std::to_string(cost.instructionsPerProduct) +
           " instructions a product at 60 % issue, shared memory at 128 and the "
           "second-level cache at 46 bytes a clock: what exceeds the products");
-  add(cost, "barriers", stages * barrierClocks / schedule.blocksPerSm / clock,
-      "40 clocks a stage (not measured), hidden by a second block");
-  add(cost, "weights",
+  cost.add("barriers", stages * barrierClocks / schedule.blocksPerSm / clock,
+           "40 clocks a stage (not measured), hidden by a second block");
+  cost.add(
+      "weights",
       std::max(0.0, double(cost.weightBytes) / rates.streamBandwidth.value -
                         cost.seconds),
       std::to_string(cost.weightBytes) + " bytes at the " +
           spell(rates.streamBandwidth, "stream bandwidth") +
           ": what exceeds the terms above");
-  add(cost, "output", double(cost.outputBytes) / rates.copyBandwidth.value,
-      std::to_string(cost.outputBytes) + " bytes at the " +
-          spell(rates.copyBandwidth, "copy bandwidth"));
-  add(cost, "partial sums",
+  cost.add("output", double(cost.outputBytes) / rates.copyBandwidth.value,
+           std::to_string(cost.outputBytes) + " bytes at the " +
+               spell(rates.copyBandwidth, "copy bandwidth"));
+  cost.add(
+      "partial sums",
       double(cost.partialBytes) / rates.copyBandwidth.value +
           (schedule.slices > 1 ? 3 * loadedLatency : 0),
       std::to_string(cost.partialBytes) +
           " bytes written and read, and three trips of 0.6 us (from memory, "
           "not measured)");
-  add(cost, "dependency", rates.dependencyGap.value,
-      spell(rates.dependencyGap, "gap of a dependent kernel"));
+  cost.add("dependency", rates.dependencyGap.value,
+           spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = products / cost.seconds;
   return cost;
 }

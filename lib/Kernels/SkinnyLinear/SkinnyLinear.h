@@ -75,6 +75,7 @@
 #ifndef QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEAR_H
 #define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEAR_H
 
+#include "lib/Kernels/Cost.h"
 #include "lib/Kernels/Function.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppend.h"
 #include "lib/Quant/Format.h"
@@ -265,20 +266,19 @@ void unpackSegment(const Segment &segment, int64_t columns, bool paired,
 StatusOr<Schedule> chooseSchedule(const Problem &problem,
                                   const target::Target &target);
 
-/// One summand of a prediction and where its figure comes from.
-struct CostTerm {
-  std::string_view name;
-  double seconds;
-  std::string why;
-};
+using kernels::CostTerm;
 
-struct Cost {
-  int64_t weightBytes, activationBytes, outputBytes, partialBytes;
-  double flops;
-  double instructionsPerWeight; ///< lane instructions of the main loop
-  std::vector<CostTerm> terms;
-  double seconds;  ///< their sum
-  double roofPart; ///< seconds that the weights take at the roof / seconds
+/// The roof is that of the weights.
+struct Cost : Estimate {
+  int64_t weightBytes = 0, activationBytes = 0, outputBytes = 0,
+          partialBytes = 0;
+  double products = 0;              ///< flops, padding of tokens included
+  double instructionsPerWeight = 0; ///< lane instructions of the main loop
+
+  int64_t bytes() const {
+    return weightBytes + activationBytes + outputBytes + partialBytes;
+  }
+  double flops() const { return products; }
 };
 
 Cost costOf(const Problem &problem, const Schedule &schedule,

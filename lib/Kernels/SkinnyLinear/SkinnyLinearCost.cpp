@@ -11,7 +11,6 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
 using quant::ElementType;
-using target::Figure;
 
 /// Part of the issue slots that such loops were seen to use: GPU.md's budget.
 constexpr double issuePart = 0.6;
@@ -27,11 +26,6 @@ constexpr double unevenPlacement = 0.2;
 
 static int64_t elementBytes(ElementType type) {
   return quant::elementOf(type).bits / 8;
-}
-
-static std::string spell(const Figure &figure, std::string_view what) {
-  return std::string(what) + " (" + std::string(target::spell(figure.basis)) +
-         ": " + std::string(figure.source) + ")";
 }
 
 /// Instructions that unpack the eight codes of a lane and product.
@@ -76,12 +70,6 @@ static double instructionsPerWeight(const Problem &problem,
   return perProduct / 8 + (perUnit + perStage / units) / 64;
 }
 
-static void add(Cost &cost, std::string_view name, double seconds,
-                std::string why) {
-  cost.terms.push_back({name, seconds, std::move(why)});
-  cost.seconds += seconds;
-}
-
 /// How much more the fullest block has than the mean, weighted by bytes.
 static double imbalanceOf(const Problem &problem, const Schedule &schedule,
                           const target::Target &target) {
@@ -117,12 +105,12 @@ static double arithmeticOf(const Problem &problem, const Schedule &schedule,
                                       problem.paired));
   }
   cost.instructionsPerWeight = instructions / weights;
-  cost.flops = 2 * weights * tiles * 8;
+  cost.products = 2 * weights * tiles * 8;
   const target::Rates &rates = target.rates;
   double clocks = rates.clock.value * target.multiprocessors;
   double issue = instructions / (rates.issue.value * issuePart * clocks);
   double tensor =
-      cost.flops / (rates.tensorHalf.value * rates.mmaSyncPart.value);
+      cost.products / (rates.tensorHalf.value * rates.mmaSyncPart.value);
   constexpr double sharedBytesPerClock = 128;
   return std::max(
       {issue, tensor, sharedBytes / (sharedBytesPerClock * clocks)});
@@ -159,7 +147,8 @@ static void addNorm(const Problem &problem, const Schedule &schedule,
   double more = double(schedule.grid) * elements *
                 double(elementBytes(problem.activation)) *
                 (1 - 1.0 / schedule.slices) / rates.copyBandwidth.value;
-  add(cost, "norm", elements * normInstructions / issue + more,
+  cost.add(
+      "norm", elements * normInstructions / issue + more,
       std::to_string(int64_t(normInstructions)) +
           " instructions an element of x in each block at 60 % issue, and what "
           "is read for the statistic alone, at the " +
@@ -169,17 +158,17 @@ static void addNorm(const Problem &problem, const Schedule &schedule,
 /// What the warp that stores the last rows of a head does, a token after the
 /// other.
 static void addAppend(const Problem &problem, Cost &cost) {
-  add(cost, "append", double(1 + problem.tokens) * loadedLatency,
-      "the last head is counted, then read token by token: " +
-          std::to_string(1 + problem.tokens) +
-          " trips of 0.6 us (from memory, not measured)");
+  cost.add("append", double(1 + problem.tokens) * loadedLatency,
+           "the last head is counted, then read token by token: " +
+               std::to_string(1 + problem.tokens) +
+               " trips of 0.6 us (from memory, not measured)");
 }
 
 Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
                            const target::Target &target) {
   Plan plan = planOf(problem, schedule);
   const target::Rates &rates = target.rates;
-  Cost cost{};
+  Cost cost;
   cost.weightBytes = packedBytes(problem);
   cost.activationBytes =
       problem.tokens * problem.columns * elementBytes(problem.activation);
@@ -188,52 +177,54 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
   cost.partialBytes = 2 * plan.workspaceBytes;
 
   double stream = double(cost.weightBytes) / rates.streamBandwidth.value;
-  add(cost, "weights", stream,
-      std::to_string(cost.weightBytes) + " bytes at the " +
-          spell(rates.streamBandwidth, "stream bandwidth"));
+  cost.add("weights", stream,
+           std::to_string(cost.weightBytes) + " bytes at the " +
+               spell(rates.streamBandwidth, "stream bandwidth"));
   double imbalance = imbalanceOf(problem, schedule, target);
-  add(cost, "tail", stream * imbalance,
-      "the fullest block has " + std::to_string(imbalance * 100) +
-          " % more than the mean of all SMs");
+  cost.add("tail", stream * imbalance,
+           "the fullest block has " + std::to_string(imbalance * 100) +
+               " % more than the mean of all SMs");
   bool uneven =
       schedule.blocksPerSm > 1 && schedule.grid < target.multiprocessors;
-  add(cost, "placement", uneven ? stream * unevenPlacement : 0,
+  cost.add(
+      "placement", uneven ? stream * unevenPlacement : 0,
       "with SMs left free, two blocks of the next kernel meet on one (measured "
       "on an H200: a tenth to a quarter longer)");
   double ring = double(schedule.stages * plan.stageBytes);
-  add(cost, "ring",
-      stream * std::max(0.0, rates.bytesInFlight.value / ring - 1),
-      std::to_string(schedule.stages) + " stages of " +
-          std::to_string(plan.stageBytes) + " bytes in flight, of the " +
-          spell(rates.bytesInFlight, "bytes that the roof needs"));
+  cost.add("ring", stream * std::max(0.0, rates.bytesInFlight.value / ring - 1),
+           std::to_string(schedule.stages) + " stages of " +
+               std::to_string(plan.stageBytes) + " bytes in flight, of the " +
+               spell(rates.bytesInFlight, "bytes that the roof needs"));
   double arithmetic = arithmeticOf(problem, schedule, target, cost);
-  add(cost, "arithmetic",
+  cost.add(
+      "arithmetic",
       std::max(0.0, arithmetic * (1 + imbalance) - stream * (1 + imbalance)),
       std::to_string(cost.instructionsPerWeight) +
           " instructions a weight at 60 % issue, products and reads of shared "
           "memory: what exceeds the stream, at the " +
           spell(rates.clock, "clock"));
-  add(cost, "ramp",
+  cost.add(
+      "ramp",
       double(schedule.grid) * double(plan.activationBytes) /
           rates.copyBandwidth.value,
       "each block reads its slice of x behind the dependency point, at no less "
       "than the " +
           spell(rates.copyBandwidth, "copy bandwidth"));
-  add(cost, "partial sums",
-      double(cost.partialBytes) / rates.copyBandwidth.value,
+  cost.add(
+      "partial sums", double(cost.partialBytes) / rates.copyBandwidth.value,
       std::to_string(cost.partialBytes) + " bytes written and read, at the " +
           spell(rates.copyBandwidth, "copy bandwidth"));
   double trips = lastBlockTrips(problem, schedule, plan);
-  add(cost, "last block", trips * loadedLatency,
-      "what blocks share is written, counted and read: " +
-          std::to_string(int(trips)) +
-          " trips of 0.6 us (from memory, not measured)");
+  cost.add("last block", trips * loadedLatency,
+           "what blocks share is written, counted and read: " +
+               std::to_string(int(trips)) +
+               " trips of 0.6 us (from memory, not measured)");
   if (!problem.norm.empty())
     addNorm(problem, schedule, target, cost);
   if (problem.append)
     addAppend(problem, cost);
-  add(cost, "dependency", rates.dependencyGap.value,
-      spell(rates.dependencyGap, "gap of a dependent kernel"));
+  cost.add("dependency", rates.dependencyGap.value,
+           spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = stream / cost.seconds;
   return cost;
 }

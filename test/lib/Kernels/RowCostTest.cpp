@@ -27,7 +27,7 @@ trafficOf(const Problem &problem,
   EXPECT_TRUE(schedule.ok()) << schedule.status().message();
   StreamCost result = cost(problem, *schedule, rows, target);
   double sum = 0;
-  for (const StreamTerm &term : result.terms) {
+  for (const CostTerm &term : result.terms) {
     sum += term.seconds;
     EXPECT_FALSE(term.why.empty());
   }

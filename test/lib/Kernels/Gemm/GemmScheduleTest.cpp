@@ -112,7 +112,7 @@ TEST(GemmCost, termsAddUpAndNameTheirSource) {
       EXPECT_FALSE(term.why.empty());
     }
     EXPECT_DOUBLE_EQ(sum, cost.seconds);
-    EXPECT_DOUBLE_EQ(cost.flops, 2.0 * double(tokens) * 4096 * 4096);
+    EXPECT_DOUBLE_EQ(cost.flops(), 2.0 * double(tokens) * 4096 * 4096);
     EXPECT_NE(cost.terms[0].why.find("measured"), std::string::npos);
   }
 }
