@@ -41,12 +41,19 @@ static Value sourceOf(Value value) {
              : Value();
 }
 
-int64_t rowStrideOf(Value heads) {
-  auto shape = cast<ShapedType>(heads.getType()).getShape();
-  for (Value value = heads; value; value = sourceOf(value))
+/// Elements from row to row of the tensor that `value` is columns of; 0 where
+/// it is none.
+static int64_t sliceStrideOf(Value value) {
+  for (; value; value = sourceOf(value))
     if (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>())
       return slice.getSourceType().getShape().back();
-  return shape[1] * shape[2];
+  return 0;
+}
+
+int64_t rowStrideOf(Value heads) {
+  auto shape = cast<ShapedType>(heads.getType()).getShape();
+  int64_t stride = sliceStrideOf(heads);
+  return stride ? stride : shape[1] * shape[2];
 }
 
 static cuda::KvPageLayout layoutOf(ir::KVCacheType cache) {
@@ -105,6 +112,10 @@ norm::Problem problemOf(ir::RmsNormOp op) {
   problem.epsilon = op.getEpsilon().convertToFloat();
   problem.activation = elementOf(op.getX());
   problem.scale = elementOf(op.getScale());
+  auto shape = cast<ShapedType>(op.getX().getType()).getShape();
+  problem.stride = sliceStrideOf(op.getX());
+  if (problem.stride && shape.size() == 3)
+    problem.heads = shape[1];
   return problem;
 }
 

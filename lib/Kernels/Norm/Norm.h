@@ -34,6 +34,9 @@ struct Problem {
   bool residual = false; ///< added first; the sum is an output, too
   bool bias = false;     ///< layer_norm only
   Result result = Result::Activation;
+  /// Heads: of the input, so many rows are columns side by side of a row that
+  /// begins `stride` elements behind the one before. 0: as if one were alone.
+  int64_t heads = 1, stride = 0;
   bool operator==(const Problem &) const = default;
 };
 
@@ -58,8 +61,8 @@ StatusOr<Schedule> chooseSchedule(const Problem &problem,
 
 LaunchShape launchOf(const Problem &problem, const Schedule &schedule);
 
-/// `norm_<arch>_<act>_<scale>_<out>_<kind><columns>[_residual][_bias]` and
-/// epsilon's bits.
+/// `norm_<arch>_<act>_<scale>_<out>_<kind><columns>[_residual][_bias]
+/// [_h<heads>x<stride>]` and epsilon's bits.
 std::string symbolOf(const Problem &problem, const target::Target &target);
 
 /// What a launch for `rows` rows is predicted to take.

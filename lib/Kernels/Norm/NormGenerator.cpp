@@ -50,9 +50,17 @@ struct Body {
     return k.pointer(unsigned(argument)).at(team.row(), bytes);
   }
 
+  Global inputRow() {
+    if (!problem.stride)
+      return rowOf(places.input, problem.columns * 2);
+    Global row = k.pointer(unsigned(places.input))
+                     .at(team.row() / problem.heads, problem.stride * 2);
+    return row.at(team.row() % problem.heads, problem.columns * 2);
+  }
+
   RowPart loadInput() {
     int64_t bytes = problem.columns * 2;
-    RowPart part = team.load(rowOf(places.input, bytes), activation);
+    RowPart part = team.load(inputRow(), activation);
     if (!problem.residual)
       return part;
     RowPart other = team.load(rowOf(places.residual, bytes), activation);

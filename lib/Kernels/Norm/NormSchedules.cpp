@@ -21,6 +21,10 @@ Status norm::isValid(const Problem &problem) {
     return Status(StatusCode::Unsupported, "scales are f32, f16 or bf16");
   if (problem.bias && problem.kind == Kind::Rms)
     return Status(StatusCode::InvalidArgument, "an rms_norm has no bias");
+  if (problem.stride && (problem.residual || problem.heads < 1 ||
+                         problem.stride < problem.heads * problem.columns))
+    return Status(StatusCode::InvalidArgument,
+                  "heads have no residual and rows that hold them all");
   if (!(problem.epsilon >= 0))
     return Status(StatusCode::InvalidArgument, "epsilon is negative");
   return Status();
@@ -29,6 +33,11 @@ Status norm::isValid(const Problem &problem) {
 Status norm::isValid(const Problem &problem, const Schedule &schedule,
                      const target::Target &target) {
   QOPT_RETURN_IF_ERROR(isValid(problem));
+  if (problem.stride % schedule.row.width)
+    return Status(StatusCode::Infeasible,
+                  "rows " + std::to_string(problem.stride) +
+                      " elements apart are not read " +
+                      std::to_string(schedule.row.width) + " at a time");
   return isValid(schedule.row, problem.columns, target);
 }
 
@@ -65,5 +74,8 @@ std::string norm::symbolOf(const Problem &problem,
   name += std::to_string(problem.columns);
   name += problem.residual ? "_residual" : "";
   name += problem.bias ? "_bias" : "";
+  if (problem.stride)
+    name += "_h" + std::to_string(problem.heads) + "x" +
+            std::to_string(problem.stride);
   return name + "_e" + std::to_string(std::bit_cast<uint32_t>(problem.epsilon));
 }

@@ -78,6 +78,19 @@ static void check(const Problem &problem, const std::vector<int8_t> &codes,
   }
 }
 
+/// Rows side by side by heads, and 7 between what belongs to two tokens.
+static std::vector<uint16_t> spread(const Problem &problem,
+                                    const std::vector<uint16_t> &rows) {
+  if (!problem.stride)
+    return rows;
+  size_t together = size_t(problem.heads * problem.columns);
+  std::vector<uint16_t> result(rows.size() / together * size_t(problem.stride),
+                               0x4700);
+  for (size_t i = 0; i < rows.size(); ++i)
+    result[i / together * size_t(problem.stride) + i % together] = rows[i];
+  return result;
+}
+
 static void runCase(Problem problem, int64_t rows,
                     const target::Target &target = target::sm90a()) {
   auto schedule = chooseSchedule(problem, target);
@@ -92,7 +105,7 @@ static void runCase(Problem problem, int64_t rows,
            rounded(problem.scale, normals(size_t(problem.columns), 3)),
            rounded(problem.scale, normals(size_t(problem.columns), 4))};
   Expected expected = expectedOf(problem, a, rows);
-  std::vector<uint16_t> input = encode(type, a.input),
+  std::vector<uint16_t> input = spread(problem, encode(type, a.input)),
                         residual = encode(type, a.residual), y(count);
   std::vector<int8_t> codes(count);
   std::vector<float> scales(static_cast<size_t>(rows));
@@ -130,6 +143,17 @@ TEST(Norm, NormalisesRowsOfOneBlock) { runCase({.columns = 1024}, 3); }
 TEST(Norm, NormalisesShortRowsByWarps) {
   for (int64_t columns : {1, 2, 31, 63, 64, 66, 264, 512})
     runCase({.columns = columns}, 5);
+}
+
+TEST(Norm, NormalisesHeadsOfAMergedProjection) {
+  runCase({.columns = 64, .heads = 3, .stride = 320}, 12);
+  runCase({.columns = 1024, .heads = 2, .stride = 2056}, 4);
+}
+
+TEST(Norm, RefusesHeadsThatDoNotFitTheirRow) {
+  EXPECT_FALSE(isValid(Problem{.columns = 64, .heads = 3, .stride = 128}).ok());
+  Problem problem{.columns = 64, .heads = 1, .stride = 67};
+  EXPECT_FALSE(chooseSchedule(problem, target::sm90a()).ok());
 }
 
 TEST(Norm, NormalisesWhereNothingDivides) {
