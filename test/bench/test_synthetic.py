@@ -33,6 +33,8 @@ def test_decoders(tool, tmp_path, model, precision):
     assert summary["kind"] == "decoder" and summary["layers"] == summary["raised_layers"] == 2
     weights = {weight["name"] for weight in summary["weights"]}
     assert any("qkv_proj" in name for name in weights) == (model != "qwen3-8b")
+    if precision == "f16":
+        compiled(tool, tmp_path, "--target", "cuda")
 
 
 def test_experts(tool, tmp_path):
