@@ -125,7 +125,8 @@ StatusOr<Executor::Entry> Executor::prepareSizes(const SymbolInputs &inputs) {
       });
   if (!program.ok())
     return program.status();
-  return Entry{std::move(*bound), std::move(*program)};
+  WorkingMemory memory = target->workingMemory(**bound);
+  return Entry{std::move(*bound), std::move(*program), memory};
 }
 
 StatusOr<const BoundFunction *> Executor::bind(const SymbolInputs &inputs) {
@@ -148,7 +149,7 @@ StatusOr<const BoundFunction *> Executor::bind(const SymbolInputs &inputs) {
 
 Status Executor::run(LaunchMemory memory) {
   Entry &entry = entries.front();
-  QOPT_RETURN_IF_ERROR(reserve(target->workingMemory(*entry.bound)));
+  QOPT_RETURN_IF_ERROR(reserve(entry.memory));
   memory.queue = queue.get();
   memory.arena = arena->data();
   memory.staging = staging->data();

@@ -53,6 +53,7 @@ private:
   struct Entry {
     std::shared_ptr<const BoundFunction> bound;
     std::unique_ptr<Program> program;
+    WorkingMemory memory;
   };
   /// A program of these sizes; a failure with an empty input names it.
   StatusOr<Entry> prepare(const SymbolInputs &inputs);

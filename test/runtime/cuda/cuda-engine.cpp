@@ -5,6 +5,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "StandinLibrary.h"
 #include "qopt/Engine.h"
+#include "runtime/cuda/CudaDriver.h"
+#include "runtime/cuda/Upload.h"
 
 #include <gtest/gtest.h>
 #include <thread>
@@ -278,6 +280,33 @@ TEST_F(CudaEngine, ChecksMemoryBeforeItLoads) {
         " are needed: ", "weights ", "KV cache of 256 positions ",
         "steps of 512 tokens and 16 sequences ", "(--weights)"})
     EXPECT_NE(message.find(part), std::string::npos) << message;
+}
+
+// More pieces than lanes, the last one short; nothing is copied before a wait.
+TEST_F(CudaEngine, UploadsLargeWeightsInPieces) {
+  auto gpu = cuda::openCudaDriver();
+  ASSERT_TRUE(gpu.ok()) << gpu.status().message();
+  std::vector<uint8_t> bytes((size_t(25) << 20) + 5), back(bytes.size());
+  for (size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = uint8_t(i * 2654435761u >> 13);
+  using runtime::CudaMemory;
+  auto memory =
+      CudaMemory::allocate(*gpu, bytes.size(), CudaMemory::Place::Device);
+  ASSERT_TRUE(memory.ok()) << memory.status().message();
+  auto upload = runtime::Upload::create(*gpu);
+  ASSERT_TRUE(upload.ok()) << upload.status().message();
+  ASSERT_TRUE(upload->copy((*memory)->deviceAddress(), bytes).ok());
+  ASSERT_TRUE(upload->finish().ok());
+  auto stream = (*gpu)->createStream();
+  ASSERT_TRUE(stream.ok());
+  ASSERT_TRUE(
+      (*stream)
+          ->copyOut(back.data(), (*memory)->deviceAddress(), back.size())
+          .ok());
+  EXPECT_TRUE(back == bytes);
+  for (const std::string &call : driver.calls())
+    if (call.rfind("cuMemcpyHtoD", 0) == 0)
+      EXPECT_EQ(call.find("pageable"), std::string::npos) << call;
 }
 
 TEST_F(CudaEngine, RefusesAnotherDevice) {
