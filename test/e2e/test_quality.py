@@ -60,14 +60,16 @@ def test_int4_of_the_file_as_onnxruntime_runs_it(shared, tool, tokens, tmp_path)
     assert report["kl"]["mean"] <= 0.0005
 
 
-@pytest.mark.parametrize("activations", ["f32", "int8"])
-def test_int8_weights_are_close_to_the_model(shared, tool, tokens, tmp_path, activations):
+@pytest.mark.parametrize(
+    ("weights", "activations", "most"), [("int8", "f32", 0.002), ("int8", "int8", 0.002), ("fp8_e4m3", "f32", 0.006)]
+)
+def test_eight_bit_weights_are_close_to_the_model(shared, tool, tokens, tmp_path, weights, activations, most):
     folder = shared / "models/books-llama-28m"
     tool("qopt-compile", folder, "-o", tmp_path / "f.qopt")
-    tool("qopt-compile", folder, "--weights", "int8", "--activations", activations, "-o", tmp_path / "q.qopt")
+    tool("qopt-compile", folder, "--weights", weights, "--activations", activations, "-o", tmp_path / "q.qopt")
     tokens_file = saved(tokens[:8], tmp_path / "t.npy")
     report = evaluate(tool, tmp_path / "q.qopt", tokens_file, "--reference", tmp_path / "f.qopt")
-    assert report["kl"]["mean"] <= 0.002
+    assert report["kl"]["mean"] <= most
 
 
 @pytest.mark.parametrize(
