@@ -199,6 +199,64 @@ StatusOr<quant::ValueRange> rangeOf(const CanonicalWeight &source) {
   return range;
 }
 
+/// The largest value that tasks, in any order, have lost.
+class LargestLoss {
+public:
+  void report(const quant::LostValue &found) {
+    std::lock_guard lock(mutex);
+    float now = std::fabs(found.value), before = std::fabs(lost.value);
+    bool earlier =
+        std::pair(found.row, found.column) < std::pair(lost.row, lost.column);
+    if (now > before || (now == before && earlier))
+      lost = found;
+  }
+  const quant::LostValue &value() const { return lost; }
+
+private:
+  std::mutex mutex;
+  quant::LostValue lost;
+};
+
+/// Fills `weight` from `source`. `range` is that of the matrix where the format
+/// has one scale for all of it.
+Status quantizeInto(CanonicalWeight &weight, const CanonicalWeight &source,
+                    const quant::Algorithm &algorithm,
+                    const quant::ValueRange &range, unsigned threads) {
+  const quant::Format &format = weight.format;
+  bool perTensor = format.granularity == quant::Granularity::Tensor;
+  auto perRow = [&](int64_t bytes) {
+    return perTensor ? 0 : bytes / weight.rows;
+  };
+  int64_t to = quant::bytesPerRow(format, weight.columns);
+  int64_t scaleBytes =
+      perRow(quant::scaleBytes(format, weight.rows, weight.columns));
+  int64_t zeroBytes =
+      perRow(quant::zeroBytes(format, weight.rows, weight.columns));
+  FirstFailure failure;
+  LargestLoss loss;
+  // With one scale every block of rows writes it.
+  forRows(
+      perTensor ? 1 : threads, weight.rows, [&](int64_t first, int64_t last) {
+        std::vector<float> values = rowsOf(source, first, last);
+        quant::RowBlock block{values.data(), first, last - first,
+                              weight.columns};
+        quant::QuantizedRows result{weight.codes() + first * to,
+                                    weight.scales() + first * scaleBytes,
+                                    weight.zeros() + first * zeroBytes};
+        Status status = algorithm.quantizeRows(format, block, range, result);
+        if (status.ok())
+          loss.report(quant::largestLost(format, block, result));
+        else
+          failure.report(first, std::move(status));
+      });
+  QOPT_RETURN_IF_ERROR(failure.status());
+  if (loss.value().value == 0)
+    return Status();
+  StatusOr<quant::ValueRange> whole = rangeOf(source);
+  return whole ? quant::checkLost(format, loss.value(), *whole)
+               : whole.status();
+}
+
 StatusOr<CanonicalWeight> evaluateQuantized(ir::QuantizeWeightOp op,
                                             unsigned threads) {
   auto source = evaluateWeight(op.getSource(), threads);
@@ -214,38 +272,19 @@ StatusOr<CanonicalWeight> evaluateQuantized(ir::QuantizeWeightOp op,
   if (!algorithm)
     return Status(StatusCode::Internal, "unknown quantization algorithm");
   quant::ValueRange range;
-  bool perTensor = weight.format.granularity == quant::Granularity::Tensor;
-  if (perTensor) {
+  if (weight.format.granularity == quant::Granularity::Tensor) {
     StatusOr<quant::ValueRange> whole = rangeOf(*source);
     if (!whole)
       return whole.status();
     range = *whole;
-    threads = 1; // every block of rows writes the one scale
   }
-  int64_t to = quant::bytesPerRow(weight.format, weight.columns);
-  auto perRow = [&](int64_t bytes) {
-    return perTensor ? 0 : bytes / weight.rows;
-  };
-  int64_t scaleBytes =
-      perRow(quant::scaleBytes(weight.format, weight.rows, weight.columns));
-  int64_t zeroBytes =
-      perRow(quant::zeroBytes(weight.format, weight.rows, weight.columns));
-  FirstFailure failure;
-  forRows(threads, weight.rows, [&](int64_t first, int64_t last) {
-    std::vector<float> values = rowsOf(*source, first, last);
-    quant::QuantizedRows result{weight.codes() + first * to,
-                                weight.scales() + first * scaleBytes,
-                                weight.zeros() + first * zeroBytes};
-    Status status = algorithm->quantizeRows(
-        weight.format, {values.data(), first, last - first, weight.columns},
-        range, result);
-    if (!status.ok())
-      failure.report(first, Status(StatusCode::BadModel,
-                                   "weight \"" + weightNameOf(op.getSource()) +
-                                       "\": " + status.message()));
-  });
-  QOPT_RETURN_IF_ERROR(failure.status());
-  return weight;
+  Status status = quantizeInto(weight, *source, *algorithm, range, threads);
+  if (status.ok())
+    return weight;
+  return Status(status.code() == StatusCode::Infeasible ? status.code()
+                                                        : StatusCode::BadModel,
+                "weight \"" + weightNameOf(op.getSource()) +
+                    "\": " + status.message());
 }
 
 StatusOr<CanonicalWeight> evaluateConcat(ir::ConcatWeightsOp op,

@@ -46,8 +46,8 @@ void forRows(unsigned threads, int64_t rows,
              const std::function<void(int64_t first, int64_t last)> &body);
 
 /// The canonical storage of the weight that `value` stands for, without layout.
-/// Fails with BadModel on NaN and infinity, naming weight, row and column or
-/// group.
+/// Fails with BadModel on NaN and infinity, and with Infeasible on values that
+/// a format cannot hold, naming weight, row and column or group.
 StatusOr<CanonicalWeight> evaluateWeight(mlir::Value value, unsigned threads);
 
 /// Tells the system that the mapped bytes below `value` are no longer needed in

@@ -26,8 +26,9 @@
 // Codes are computed with the stored scale, so rounding the scale costs nothing
 // twice. In the full range the scale has the sign opposite to m's, so that the
 // largest magnitude itself is exact. A group that is all zero, or so small that
-// its scale is stored as zero, has scale 0 and codes q = zero = 0. A scale
-// beyond the largest f16 is an error.
+// its scale is stored as zero, has scale 0 and codes q = zero = 0; what that
+// loses `largestLost` tells. A value or a scale beyond the largest of its type
+// is an error.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_ALGORITHM_H
 #define QOPT_LIB_QUANT_ALGORITHM_H
@@ -70,10 +71,32 @@ struct Algorithm {
   std::string_view name; ///< as on the command line and in the IR
   /// Quantizes the rows of `block`; `range` is read with Granularity::Tensor
   /// only. Fails with InvalidArgument on NaN and infinity, naming row and
-  /// column, and on scales that their type cannot hold.
+  /// column, and with Infeasible on values and scales beyond their type.
   Status (*quantizeRows)(const Format &format, const RowBlock &block,
                          const ValueRange &range, const QuantizedRows &result);
 };
+
+/// The error of values that a format's type, or its scales' type, is too small
+/// for. They begin at `row` and `column`; `value` is the largest.
+Status beyondType(const Format &format, float value, int64_t row,
+                  int64_t column);
+
+/// A value that is stored as zero and is none: it, or the scale of its group,
+/// is too small for its type. 0 where there is no such value.
+struct LostValue {
+  float value = 0;
+  int64_t row = 0, column = 0;
+};
+
+/// The lost value of the largest magnitude among rows that were quantized.
+LostValue largestLost(const Format &format, const RowBlock &block,
+                      const QuantizedRows &result);
+
+/// Fails with Infeasible where a lost value is more than 1/1024 of the matrix's
+/// largest magnitude. Smaller ones are noise beside what is kept, such as the
+/// rows of tokens that were never trained.
+Status checkLost(const Format &format, const LostValue &lost,
+                 const ValueRange &matrix);
 
 extern const Algorithm roundToNearest; // algorithms/RoundToNearest.cpp
 

@@ -206,6 +206,24 @@ def test_quantized_weight_that_is_not_finite(tool, tmp_path, kind, value):
     assert f'weight "codes" has the {kind} {word} at row 7, group 0' in message
 
 
+@pytest.mark.parametrize(
+    ("size", "asked", "message"),
+    [
+        (1e20, "f16", "the value 1e+20 at row 0, column 0 is beyond f16, whose largest is 65504; use bf16 or f32"),
+        (1e20, "int4_g32", "the values from row 0, column 0 on, up to 1e+20, need a scale in"),
+        (1e-8, "f16", "the value 1e-08 at row 0, column 0 would become zero: f16 ends at 6e-08; use bf16 or f32"),
+        (1e-8, "int4_g32", "use a format with f32 scales (int4_g32_sf32)"),
+    ],
+)
+def test_weight_beyond_the_asked_format(tool, tmp_path, size, asked, message):
+    """Too large or too small: neither infinities nor zeros come of it in silence."""
+    model = save_linear(tmp_path, np.full((32, 16), size, np.float32))
+    why = refused(tool, INFEASIBLE, model, "--weights", asked, "-o", tmp_path / "m.qopt")
+    assert 'weight "w": ' in why and message in why
+    wider = "int4_g32_sf32" if asked.startswith("int4") else "bf16"
+    tool("qopt-compile", model, "--weights", wider, "-o", tmp_path / "m.qopt")
+
+
 def test_context_beyond_the_model(tool, stories, tmp_path):
     message = refused(tool, INFEASIBLE, stories, "--context", 99999, "-o", tmp_path / "m.qopt")
     assert "99999" in message and 'config.json" says max_position_embeddings 512' in message

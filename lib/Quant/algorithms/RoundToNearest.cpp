@@ -106,24 +106,34 @@ static void divideGroup(const float *values, int64_t count, float scale,
     quotients[i] = scale == 0 ? 0 : values[i] / scale;
 }
 
-static Status scaleOverflow(const Format &format, int64_t row, int64_t column) {
-  bool half = format.scale == ScaleType::F16;
-  return Status(StatusCode::InvalidArgument,
-                "the scale of the values from row " + std::to_string(row) +
-                    ", column " + std::to_string(column) + " on is beyond " +
-                    (half ? "f16" : "f32") + " in format \"" + spell(format) +
-                    "\"" +
-                    (half ? "; use a format with f32 scales (_sf32)" : ""));
+/// Values that are stored as they are, rounded.
+static Status convertRows(const Format &format, const RowBlock &block,
+                          const QuantizedRows &result) {
+  const Element &element = elementOf(format.element);
+  element.encode(block.values, block.rows * block.columns, result.codes);
+  std::vector<float> stored(static_cast<size_t>(block.columns));
+  for (int64_t row = 0; row < block.rows; ++row) {
+    const float *values = block.values + row * block.columns;
+    element.decode(result.codes + row * bytesPerRow(format, block.columns),
+                   block.columns, stored.data());
+    if (allFinite(stored.data(), block.columns))
+      continue;
+    ValueRange ignored;
+    QOPT_RETURN_IF_ERROR(observeRange(
+        {values, block.firstRow + row, 1, block.columns}, ignored));
+    for (int64_t column = 0; column < block.columns; ++column)
+      if (!std::isfinite(stored[column]))
+        return beyondType(format, values[column], block.firstRow + row, column);
+  }
+  return {};
 }
 
 static Status quantizeRows(const Format &format, const RowBlock &block,
                            const ValueRange &range,
                            const QuantizedRows &result) {
   const Element &element = elementOf(format.element);
-  if (element.isFloat) {
-    element.encode(block.values, block.rows * block.columns, result.codes);
-    return {};
-  }
+  if (element.isFloat)
+    return convertRows(format, block, result);
   if (!allFinite(block.values, block.rows * block.columns)) {
     ValueRange ignored;
     return observeRange(block, ignored);
@@ -138,11 +148,12 @@ static Status quantizeRows(const Format &format, const RowBlock &block,
       int64_t begin = group * size,
               count = std::min(size, block.columns - begin);
       const float *values = block.values + row * block.columns + begin;
-      GroupParameters parameters =
-          chooseParameters(format, perTensor ? range : rangeOf(values, count),
-                           result, perTensor ? 0 : row * groups + group);
+      ValueRange groupRange = perTensor ? range : rangeOf(values, count);
+      GroupParameters parameters = chooseParameters(
+          format, groupRange, result, perTensor ? 0 : row * groups + group);
       if (!std::isfinite(parameters.scale))
-        return scaleOverflow(format, block.firstRow + row, begin);
+        return beyondType(format, groupRange.largestMagnitude,
+                          block.firstRow + row, begin);
       if (element.isInteger())
         quantizeGroup(format, values, count, parameters, codes.data() + begin);
       else

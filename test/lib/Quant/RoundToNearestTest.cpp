@@ -178,9 +178,32 @@ TEST(RoundToNearest, valuesThatAreNotFiniteAreNamed) {
 
 TEST(RoundToNearest, scalesBeyondTheirType) {
   auto q = quantize("int4_g8", std::vector<float>(8, 1e6f), 8);
+  EXPECT_EQ(q.status.code(), StatusCode::Infeasible);
   EXPECT_EQ(q.status.message(),
-            "the scale of the values from row 0, column 0 on is beyond f16 in "
-            "format \"int4_g8\"; use a format with f32 scales (_sf32)");
+            "the values from row 0, column 0 on, up to 1e+06, need a scale in "
+            "\"int4_g8\" beyond f16, whose largest is 65504; use a format with "
+            "f32 scales (int4_g8_sf32)");
   EXPECT_TRUE(
       quantize("int4_g8_sf32", std::vector<float>(8, 1e6f), 8).status.ok());
+}
+
+TEST(RoundToNearest, valuesBeyondTheirType) {
+  std::vector<float> values = {1, 65504, 65519, -65520};
+  auto half = quantize("f16", values, 2);
+  EXPECT_EQ(half.status.code(), StatusCode::Infeasible);
+  EXPECT_EQ(half.status.message(),
+            "the value -65520 at row 1, column 1 is beyond f16, whose "
+            "largest is 65504; use bf16 or f32");
+  values.back() = -65519;
+  EXPECT_EQ(quantize("f16", values, 2).values,
+            (std::vector<float>{1, 65504, 65504, -65504}));
+  values[0] = 3.4e38f;
+  EXPECT_EQ(
+      quantize("bf16", values, 2).status.message(),
+      "the value 3.4e+38 at row 0, column 0 is beyond bf16, whose largest "
+      "is 3.39e+38; use f32");
+  EXPECT_TRUE(quantize("f32", values, 2).status.ok());
+  values[1] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(quantize("f16", values, 2, 2).status.message(),
+            "infinity at row 0, column 1; expected finite values");
 }
