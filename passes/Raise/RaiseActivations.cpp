@@ -41,7 +41,7 @@ const Candidate candidates[] = {
        return x / 2 * (1 + std::tanh(inner));
      }},
     {ir::Function::GeluQuick, [](double x) { return x * sigmoid(1.702 * x); }},
-    {ir::Function::Relu, [](double x) { return x > 0 ? x : 0; }},
+    {ir::Function::Relu, [](double x) { return x < 0 ? 0 : x; }},
     {ir::Function::Tanh, [](double x) { return std::tanh(x); }},
     {ir::Function::Sigmoid, [](double x) { return sigmoid(x); }},
 };
@@ -117,7 +117,7 @@ private:
         .Case([&](ErfOp) { return std::erf(in[0]); })
         .Case([&](TanhOp) { return std::tanh(in[0]); })
         .Case([&](SigmoidOp) { return sigmoid(in[0]); })
-        .Case([&](ReluOp) { return in[0] > 0 ? in[0] : 0; })
+        .Case([&](ReluOp) { return in[0] < 0 ? 0 : in[0]; })
         .Case([&](CastOp) { return in[0]; })
         .Case([&](SwishOp swish) {
           return in[0] * sigmoid(swish.getAlpha().convertToFloat() * in[0]);

@@ -39,6 +39,11 @@ HWY_INLINE FloatVector geluTanh(FloatTag d, FloatVector x) {
   return hn::Mul(x, sigmoidOf(d, u));
 }
 
+/// f(x), where f gives NaN no particular value.
+HWY_INLINE FloatVector orNaN(FloatVector x, FloatVector y) {
+  return hn::IfThenElse(hn::IsNaN(x), x, y);
+}
+
 template <ActivationKind kind>
 HWY_INLINE FloatVector apply(FloatTag d, FloatVector x) {
   if constexpr (kind == ActivationKind::Silu)
@@ -50,11 +55,11 @@ HWY_INLINE FloatVector apply(FloatTag d, FloatVector x) {
   else if constexpr (kind == ActivationKind::GeluQuick)
     return hn::Mul(x, sigmoidOf(d, hn::Mul(x, hn::Set(d, 1.702f))));
   else if constexpr (kind == ActivationKind::Relu)
-    return hn::Max(x, hn::Zero(d));
+    return hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x); // NaN is not less
   else if constexpr (kind == ActivationKind::Tanh)
-    return tanhOf(d, x);
+    return orNaN(x, tanhOf(d, x));
   else
-    return sigmoidOf(d, x);
+    return orNaN(x, sigmoidOf(d, x));
 }
 
 /// kind(x) · up, or kind(x) where `up` is null.

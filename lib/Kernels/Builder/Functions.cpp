@@ -1,6 +1,7 @@
 // Formulas in which nothing cancels.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Builder/Functions.h"
+#include "lib/Kernels/Builder/Elements.h"
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -56,6 +57,7 @@ Real kernels::geluTanh(Real x) {
 }
 
 Real kernels::activate(Function function, Real x) {
+  Kernel &k = *x.kernel;
   switch (function) {
   case Function::Silu:
     return x * sigmoid(x);
@@ -66,7 +68,7 @@ Real kernels::activate(Function function, Real x) {
   case Function::GeluQuick:
     return x * sigmoid(x * 1.702);
   case Function::Relu:
-    return max(x, x.kernel->real(0));
+    return select(k.real(0) > x, k.real(0), x); // max would lose NaN
   case Function::Tanh:
     return hyperbolicTangent(x);
   case Function::Sigmoid:

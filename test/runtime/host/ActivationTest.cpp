@@ -4,6 +4,7 @@
 #include "runtime/host/QuantizedActivations.h"
 #include "runtime/host/Rotary.h"
 #include "test/runtime/host/EveryTarget.h"
+#include <limits>
 
 namespace qopt::host {
 
@@ -49,6 +50,24 @@ TEST_P(ActivationTest, isAccurate) {
       ASSERT_LE(error, 5e-7 * std::max(1.0, std::abs(expected)))
           << x[i] << ": got " << y[i] << ", expected " << expected;
     }
+  });
+}
+
+TEST_P(ActivationTest, keepsWhatIsNotANumber) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> x(37, 1.0f);
+  for (size_t i : {size_t(0), size_t(5), size_t(31), size_t(36)})
+    x[i] = nan;
+  forEveryTarget([&] {
+    std::vector<float> y = withThreads([&](ThreadPool &pool) {
+      std::vector<float> out(x.size());
+      activation(GetParam(), x.data(), out.data(), int64_t(x.size()), pool);
+      for (float &value : out) // NaN equals nothing, not even itself
+        value = std::isnan(value) ? -1.0f : 0.0f;
+      return out;
+    });
+    for (size_t i = 0; i < x.size(); ++i)
+      ASSERT_EQ(y[i] != 0, std::isnan(x[i])) << i;
   });
 }
 

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -106,6 +107,31 @@ TEST(GatedActivation, HasEveryFunction) {
        {Function::Silu, Function::GeluErf, Function::GeluTanh,
         Function::GeluQuick, Function::Relu, Function::Tanh, Function::Sigmoid})
     runCase({.function = function, .form = Form::Alone, .columns = 1024}, 2);
+}
+
+TEST(GatedActivation, KeepsWhatIsNotANumber) {
+  for (Function function :
+       {Function::Silu, Function::GeluErf, Function::GeluTanh,
+        Function::GeluQuick, Function::Relu, Function::Tanh,
+        Function::Sigmoid}) {
+    Problem problem{.function = function, .form = Form::Alone, .columns = 64};
+    auto schedule = chooseSchedule(problem, target::sm90a());
+    ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+    auto kernel =
+        compileClean(problem, chooseSchedule, buildKernel, target::sm90a());
+    ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+    SCOPED_TRACE(kernel->symbol);
+    std::vector<float> x(128, 1.0f);
+    x[3] = x[100] = std::numeric_limits<float>::quiet_NaN();
+    std::vector<uint16_t> in = encode(problem.activation, x), y(x.size());
+    Launch launch;
+    launch.in(in).out(y).integer(2);
+    Status ran = launch.run(*kernel, launchOf(problem, *schedule), 2);
+    ASSERT_TRUE(ran.ok()) << ran.message();
+    std::vector<float> result = decode(problem.activation, y);
+    for (size_t i = 0; i < x.size(); ++i)
+      ASSERT_EQ(std::isnan(result[i]), std::isnan(x[i])) << i;
+  }
 }
 
 TEST(GatedActivation, TakesEveryWidth) {
