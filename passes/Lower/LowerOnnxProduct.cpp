@@ -62,28 +62,80 @@ static LogicalResult finishProduct(LoweringContext &context, Value product,
   return context.finish(result, product);
 }
 
-/// The iteration dimensions of a batched product: those of the result's batch
-/// axes, then row, column, inner.
-static AffineMap operandMap(LoweringContext &context, Value operand,
-                            Value result, int64_t batch, AffineExpr row,
-                            AffineExpr column, int64_t dims) {
-  int64_t rank = context.rankOf(operand);
-  SmallVector<AffineExpr> exprs;
-  int64_t own = std::max<int64_t>(rank - 2, 0);
-  for (int64_t dim = 0; dim < own; ++dim) {
-    int64_t place = batch - own + dim;
-    if (context.isOne(operand, dim) && !context.isOne(result, place))
-      exprs.push_back(context.b.getAffineConstantExpr(0));
-    else if (context.isSame(operand, dim, result, place))
-      exprs.push_back(context.b.getAffineDimExpr(place));
-    else
+/// A copy of `operand` that has the result's sizes in these batch axes, of
+/// which only a call knows whether they are that or 1. Null where sizes depend
+/// on data.
+static Value repeated(LoweringContext &context, Value operand, Value result,
+                      int64_t batch, ArrayRef<int64_t> axes) {
+  OpBuilder &b = context.b;
+  Location loc = context.loc;
+  int64_t rank = context.rankOf(operand), offset = batch - (rank - 2);
+  SmallVector<OpFoldResult> sizes;
+  for (int64_t dim = 0; dim < rank; ++dim) {
+    sizes.push_back(llvm::is_contained(axes, dim)
+                        ? context.size(result, offset + dim)
+                        : context.size(operand, dim));
+    if (!sizes.back())
       return {};
   }
-  if (row)
-    exprs.push_back(row);
-  if (column)
-    exprs.push_back(column);
-  return AffineMap::get(dims, 0, exprs, context.b.getContext());
+  SmallVector<Value> own;
+  for (int64_t axis : axes) {
+    own.push_back(context.sizeValue(operand, axis));
+    if (!own.back())
+      return {};
+  }
+  Value init =
+      tensor::EmptyOp::create(b, loc, sizes, context.elementOf(operand));
+  SmallVector<utils::IteratorType> kinds(rank, utils::IteratorType::parallel);
+  auto op =
+      linalg::GenericOp::create(b, loc, init.getType(), ValueRange(), init,
+                                b.getMultiDimIdentityMap(rank), kinds,
+                                [](OpBuilder &, Location, ValueRange) {});
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(op.getBody());
+  SmallVector<Value> place;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    place.push_back(linalg::IndexOp::create(b, loc, dim));
+  for (auto [axis, size] : llvm::zip(axes, own)) {
+    Value isOne = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, size,
+                                        context.index(1));
+    place[axis] =
+        arith::SelectOp::create(b, loc, isOne, context.index(0), place[axis]);
+  }
+  Value element = context.element(operand, place);
+  linalg::YieldOp::create(b, loc,
+                          context.store(element, context.elementOf(operand)));
+  return op.getResult(0);
+}
+
+/// Adds an operand [batch axes, row, column] of a batched product, whose
+/// iteration dimensions are the result's batch axes, row, column, inner.
+static LogicalResult addOperand(LoweringContext &context, Product &product,
+                                Value operand, Value result, int64_t batch,
+                                ArrayRef<AffineExpr> matrix, int64_t dims) {
+  int64_t own = std::max<int64_t>(context.rankOf(operand) - 2, 0);
+  SmallVector<AffineExpr> exprs;
+  SmallVector<int64_t> uncertain;
+  for (int64_t dim = 0; dim < own; ++dim) {
+    int64_t place = batch - own + dim;
+    bool repeats = context.isOne(operand, dim) && !context.isOne(result, place);
+    if (!repeats && !context.isSame(operand, dim, result, place))
+      uncertain.push_back(dim);
+    exprs.push_back(repeats ? context.b.getAffineConstantExpr(0)
+                            : context.b.getAffineDimExpr(place));
+  }
+  llvm::append_range(exprs, llvm::make_filter_range(matrix, [](AffineExpr dim) {
+                       return bool(dim);
+                     }));
+  Value value = uncertain.empty()
+                    ? context.lowered(operand)
+                    : repeated(context, operand, result, batch, uncertain);
+  if (!value)
+    return context.fail("the size of its result depends on data");
+  product.operands.push_back(value);
+  product.maps.push_back(
+      AffineMap::get(dims, 0, exprs, context.b.getContext()));
+  return success();
 }
 
 static LogicalResult lowerMatMul(onnx::MatMulOp op, LoweringContext &context) {
@@ -100,11 +152,9 @@ static LogicalResult lowerMatMul(onnx::MatMulOp op, LoweringContext &context) {
     column = b.getAffineDimExpr(dims++);
   AffineExpr inner = b.getAffineDimExpr(dims++);
   Product product;
-  product.operands = {context.lowered(a), context.lowered(w)};
-  product.maps = {operandMap(context, a, y, batch, row, inner, dims),
-                  operandMap(context, w, y, batch, inner, column, dims)};
-  if (llvm::is_contained(product.maps, AffineMap()))
-    return context.fail("it is not known whether its batch sizes are equal");
+  if (failed(addOperand(context, product, a, y, batch, {row, inner}, dims)) ||
+      failed(addOperand(context, product, w, y, batch, {inner, column}, dims)))
+    return failure();
   SmallVector<AffineExpr> result;
   for (int64_t dim = 0; dim + 1 < dims; ++dim)
     result.push_back(b.getAffineDimExpr(dim));

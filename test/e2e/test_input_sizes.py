@@ -73,6 +73,17 @@ CASES = {
         good=[(floats(2, 2, 3), floats(2, 3, 4))],
         bad=[(floats(2, 2, 3), floats(3, 3, 4)), (floats(2, 2, 3), floats(2, 2, 4))],
     ),
+    "matmul of two batches": Case(
+        "MatMul",
+        {"a": ["p", "n", "k"], "b": ["q", "k", "m"]},
+        good=[
+            (floats(2, 2, 3), floats(2, 3, 4)),
+            (floats(1, 2, 3), floats(2, 3, 4)),
+            (floats(3, 2, 3), floats(1, 3, 4)),
+            (floats(1, 2, 3), floats(1, 3, 4)),
+        ],
+        bad=[(floats(2, 2, 3), floats(3, 3, 4)), (floats(0, 2, 3), floats(3, 3, 4))],
+    ),
     "gemm": Case(
         "Gemm",
         {"a": ["n", 4], "b": ["k", 4]},

@@ -31,7 +31,9 @@ DECODERS = {
     "zoo/families/gptj-dynamo": F32,
     "zoo/families/stablelm-dynamo": F32,
 }
-ENCODERS = {"zoo/families/bert-optimum": F32, "zoo/families/bert-dynamo": F32}
+ENCODERS = {
+    f"zoo/families/{family}-{exporter}": F32 for family in ("bert", "deberta-v2") for exporter in ("optimum", "dynamo")
+}
 # Files that are quantized already: their own codes, scales and zero points, multiplied in f32. Their goldens are
 # onnxruntime's with f32 activations; the pasts of most are another model's, so they are compared as graphs only.
 QUANTIZED = {
