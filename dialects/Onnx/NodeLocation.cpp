@@ -1,6 +1,7 @@
 // Locations that name ONNX nodes, written and read.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/NodeLocation.h"
+#include "dialects/Onnx/PrintableNames.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
 
@@ -67,9 +68,11 @@ std::string nodeName(Location location) {
 }
 
 std::string describe(const NodeOrigin &origin) {
-  std::string domain = origin.domain.empty() ? "opset" : origin.domain;
-  return "node \"" + origin.name + "\" (" + origin.opType + ", " + domain +
-         " " + std::to_string(origin.opset) + ")";
+  std::string domain =
+      origin.domain.empty() ? "opset" : printableName(origin.domain);
+  return "node \"" + printableName(origin.name) + "\" (" +
+         printableName(origin.opType) + ", " + domain + " " +
+         std::to_string(origin.opset) + ")";
 }
 
 std::string describeNode(Location location) {

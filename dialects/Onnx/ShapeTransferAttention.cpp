@@ -142,8 +142,38 @@ static void requireRows(ShapeTransfer &transfer, unsigned rows) {
   transfer.require(ir::SizeRelation::Equal, own[1], x[x.size() == 4 ? 2 : 1]);
 }
 
-static Status inferRotary(ShapeTransfer &transfer) {
+/// The rotated channels, two for each column of a table, lie within a head.
+static Status checkRotated(ShapeTransfer &transfer, RotaryEmbeddingOp op) {
+  AffineExpr channels = transfer.facts(0).dims.back();
+  if (std::optional<int64_t> heads = op.getNumHeads();
+      heads && transfer.rank(0) == 3) {
+    StatusOr<AffineExpr> size = headSize(transfer, channels, *heads);
+    if (!size)
+      return size.status();
+    channels = *size;
+  }
+  std::optional<int64_t> fixed = constantValue(channels);
+  int64_t rotated = op.getRotaryEmbeddingDim();
+  if (rotated < 0 || rotated % 2 || rotated > fixed.value_or(INT64_MAX))
+    return transfer.error("rotary_embedding_dim is " + Twine(rotated) +
+                          "; expected an even number of the " +
+                          transfer.dims.spell(channels) +
+                          " channels of a head");
+  for (unsigned table : {1, 2}) {
+    const Dims &rows = transfer.facts(table).dims;
+    auto columns = rows.empty() ? std::nullopt : constantValue(rows.back());
+    if (fixed && columns && *columns > *fixed / 2)
+      return transfer.error(
+          (table == 1 ? "cos_cache" : "sin_cache") + Twine(" has shape ") +
+          transfer.spell(rows) + "; expected at most " + Twine(*fixed / 2) +
+          " columns for the " + Twine(*fixed) + " channels of a head");
+  }
+  return {};
+}
+
+static Status inferRotary(ShapeTransfer &transfer, RotaryEmbeddingOp op) {
   QOPT_RETURN_IF_ERROR(expectRank(transfer, 0, {4, 3}));
+  QOPT_RETURN_IF_ERROR(checkRotated(transfer, op));
   const TensorFacts &x = transfer.facts(0);
   if (transfer.present(3))
     requireRows(transfer, 3);
@@ -157,7 +187,7 @@ std::optional<Status> inferAttention(ShapeTransfer &t) {
   return TypeSwitch<Operation *, std::optional<Status>>(t.op)
       .Case([&](AttentionOp op) { return inferAttentionOp(t, op); })
       .Case([&](LinearAttentionOp op) { return inferLinearAttention(t, op); })
-      .Case([&](RotaryEmbeddingOp) { return inferRotary(t); })
+      .Case([&](RotaryEmbeddingOp op) { return inferRotary(t, op); })
       .Default([](Operation *) { return std::nullopt; });
 }
 

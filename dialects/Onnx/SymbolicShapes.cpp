@@ -171,6 +171,17 @@ Status SymbolicShapes::infer(Operation *op) {
   return inferResults(op);
 }
 
+/// What every norm asks of its attribute.
+static Status checkEpsilon(const ShapeTransfer &transfer) {
+  auto epsilon = transfer.op->getAttrOfType<FloatAttr>("epsilon");
+  if (!epsilon ||
+      (epsilon.getValue().isFinite() && !epsilon.getValue().isNegative()))
+    return {};
+  return transfer.error("epsilon is " +
+                        std::to_string(epsilon.getValueAsDouble()) +
+                        "; expected a finite number that is not negative");
+}
+
 Status SymbolicShapes::inferResults(Operation *op) {
   if (auto constant = dyn_cast<ConstantOp>(op)) {
     ShapedType type = constant.getValue().getShapedType();
@@ -188,6 +199,7 @@ Status SymbolicShapes::inferResults(Operation *op) {
     for (Value operand : op->getOperands())
       if (!isAbsent(operand) && !lookup(operand))
         return transfer.error("an operand is no ranked tensor");
+    QOPT_RETURN_IF_ERROR(checkEpsilon(transfer));
     for (auto *family :
          {inferElementwise, inferShapeOp, inferSlicing, inferGather,
           inferReduceOrNorm, inferMatMul, inferAttention, inferMicrosoft})

@@ -4,6 +4,7 @@
 #include "qopt/Compiler.h"
 #include "dialects/AllDialects.h"
 #include "dialects/Onnx/NodeLocation.h"
+#include "dialects/Onnx/PrintableNames.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Host/HostCodegen.h"
@@ -34,9 +35,9 @@ class DiagnosticCollector {
 public:
   DiagnosticCollector(MLIRContext &context, CompileSummary &summary)
       : handler(&context, [this, &summary](Diagnostic &diagnostic) {
-          std::string text = describe(diagnostic);
+          std::string text = onnx::printable(describe(diagnostic));
           if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
-            errors.push_back(text);
+            errors.push_back(std::move(text));
           else if (diagnostic.getSeverity() == DiagnosticSeverity::Warning)
             summary.warnings.push_back(text);
           else
@@ -56,21 +57,29 @@ public:
     for (const std::string &remark : remarks)
       if (remark.find("not a decoder: ") != std::string::npos)
         text += "\n  " + remark;
-    return Status(code, text);
+    return Status(code, onnx::printable(text));
   }
 
 private:
   static std::string describe(Diagnostic &diagnostic) {
-    std::string node = onnx::nodeName(diagnostic.getLocation());
+    std::string node =
+        "\"" + onnx::printableName(onnx::nodeName(diagnostic.getLocation())) +
+        "\"";
     std::string text = diagnostic.str();
-    if (!node.empty() && text.find(node) == std::string::npos) {
+    if (node != "\"\"" && text.find(node) == std::string::npos) {
       auto origin = onnx::nodeOrigin(diagnostic.getLocation());
-      text = (origin ? onnx::describe(*origin) : "node \"" + node + "\"") +
-             ": " + text;
+      text = (origin ? onnx::describe(*origin) : "node " + node) + ": " +
+             withoutOperation(text);
     }
     for (Diagnostic &note : diagnostic.getNotes())
       text += "\n  " + note.str();
     return text;
+  }
+
+  /// Verifiers begin with the operation of the IR, where the node says more.
+  static std::string withoutOperation(StringRef text) {
+    size_t end = text.starts_with("'qopt.") ? text.find("' op ") : text.npos;
+    return end == text.npos ? text.str() : text.substr(end + 5).str();
   }
 
   static std::string indented(const std::string &text) {

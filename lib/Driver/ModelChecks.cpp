@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ModelChecks.h"
 #include "dialects/Onnx/NodeLocation.h"
+#include "dialects/Onnx/PrintableNames.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "dialects/QOpt/StoredElements.h"
 #include "lib/Quant/FloatConversion.h"
@@ -59,7 +60,8 @@ static Status checkConstant(arith::ConstantOp constant) {
     if (std::isfinite(value) || (std::isinf(value) && !parameter))
       continue;
     return Status(StatusCode::BadModel,
-                  "the constant \"" + onnx::nodeName(constant.getLoc()) +
+                  "the constant \"" +
+                      onnx::printableName(onnx::nodeName(constant.getLoc())) +
                       "\" has the value " +
                       (std::isnan(value) ? "nan" : "infinity") +
                       " at element " + std::to_string(i) +

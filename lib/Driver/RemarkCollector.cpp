@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/RemarkCollector.h"
 #include "dialects/Onnx/NodeLocation.h"
+#include "dialects/Onnx/PrintableNames.h"
 #include "mlir/IR/Location.h"
 #include "mlir/IR/Remarks.h"
 #include <mutex>
@@ -23,7 +24,7 @@ public:
     if (!node.empty() && line.find(node) == std::string::npos)
       line = "node \"" + node + "\": " + line;
     std::lock_guard lock(mutex);
-    lines.push_back(line);
+    lines.push_back(onnx::printable(line));
   }
 
 private:

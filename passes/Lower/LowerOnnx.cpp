@@ -5,6 +5,7 @@
 // every obstacle of a model in one run.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/NodeLocation.h"
+#include "dialects/Onnx/PrintableNames.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -174,7 +175,8 @@ void LowerOnnxPass::reportRemaining(
                              << " of the model's nodes";
   for (Operation *op : remaining)
     error.attachNote(op->getLoc())
-        << "node \"" << onnx::nodeName(op->getLoc()) << "\" ("
-        << op->getName().stripDialect() << "): " << reasons.lookup(op);
+        << "node \"" << onnx::printableName(onnx::nodeName(op->getLoc()))
+        << "\" (" << op->getName().stripDialect()
+        << "): " << reasons.lookup(op);
   signalPassFailure();
 }

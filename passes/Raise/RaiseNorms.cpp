@@ -94,6 +94,8 @@ std::optional<std::pair<Value, double>> matchRms(Value value) {
   auto [variance, epsilon] = plusEpsilon(deviation);
   if (!variance || meanOfSquares(variance) != x)
     return std::nullopt;
+  if (!std::isfinite(epsilon) || std::signbit(epsilon))
+    return std::nullopt;
   return std::pair(x, epsilon);
 }
 

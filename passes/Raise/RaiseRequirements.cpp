@@ -23,12 +23,26 @@ namespace qopt::passes {
 using namespace mlir;
 using namespace qopt;
 
+static StringRef wordsOf(ir::SizeRelation relation) {
+  switch (relation) {
+  case ir::SizeRelation::Equal:
+    return "equal sizes";
+  case ir::SizeRelation::Broadcast:
+    return "equal sizes, or 1 and any but 0";
+  case ir::SizeRelation::AtMost:
+    return "the first to be at most the second";
+  case ir::SizeRelation::MultipleOf:
+    return "a multiple of the second";
+  }
+  llvm_unreachable("every relation has words");
+}
+
 /// Sizes that are numbers and do not fit: no input could run.
 static LogicalResult reportNever(const onnx::SizeRequirement &needed) {
   return mlir::emitError(needed.op->getLoc())
          << "the sizes " << *onnx::constantValue(needed.lhs) << " and "
          << *onnx::constantValue(needed.rhs) << " do not fit; expected "
-         << ir::stringifySizeRelation(needed.relation);
+         << wordsOf(needed.relation);
 }
 
 namespace {

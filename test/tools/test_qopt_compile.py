@@ -224,6 +224,23 @@ def test_weight_beyond_the_asked_format(tool, tmp_path, size, asked, message):
     tool("qopt-compile", model, "--weights", wider, "-o", tmp_path / "m.qopt")
 
 
+def test_an_error_of_a_later_stage_names_the_node(tool, tmp_path):
+    """Tables of two shapes, which raising finds; the node's name is a letter of the message."""
+    info = helper.make_tensor_value_info
+    sizes = {"x": [1, "s", 16], "c": [1, "s", 2], "d": [1, "s", 1]}
+    graph = helper.make_graph(
+        [helper.make_node("RotaryEmbedding", ["x", "c", "d"], ["y"], name="a", num_heads=4)],
+        "main",
+        [info(name, TensorProto.FLOAT, size) for name, size in sizes.items()],
+        [info("y", TensorProto.FLOAT, sizes["x"])],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=10), tmp_path / "model.onnx"
+    )
+    message = refused(tool, UNSUPPORTED, tmp_path / "model.onnx", "-o", tmp_path / "m.qopt")
+    assert 'node "a" (RotaryEmbedding, opset 23): ' in message and "qopt." not in message, message
+
+
 def test_context_beyond_the_model(tool, stories, tmp_path):
     message = refused(tool, INFEASIBLE, stories, "--context", 99999, "-o", tmp_path / "m.qopt")
     assert "99999" in message and 'config.json" says max_position_embeddings 512' in message

@@ -2,12 +2,11 @@
 // table, its graph is walked, the result verified.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Onnx/Importer.h"
+#include "dialects/Onnx/PrintableNames.h"
 #include "lib/Import/Onnx/CallLimits.h"
 #include "lib/Import/Onnx/GraphImporter.h"
 #include "lib/Import/Onnx/OpTable.h"
 #include "mlir/IR/Verifier.h"
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/JSON.h"
 #include <map>
 #include <set>
 
@@ -98,9 +97,10 @@ private:
     auto found = opsets.find(domain);
     std::string version =
         found == opsets.end() ? "?" : std::to_string(found->second);
-    std::string what = node.op_type() + " (" +
-                       (domain.empty() ? "opset" : domain.str()) + " " +
-                       version + ")";
+    std::string what =
+        onnx::printableName(node.op_type()) + " (" +
+        (domain.empty() ? "opset" : onnx::printableName(domain)) + " " +
+        version + ")";
     const OpRow *row = findOp(domain, node.op_type());
     if (row && (!domain.empty() || found == opsets.end() ||
                 found->second < oldestOpset || found->second >= row->since))
@@ -109,9 +109,9 @@ private:
       what += ", which exists from opset " + std::to_string(row->since);
     else if (llvm::StringRef hint = hintFor(node.op_type()); !hint.empty())
       what += ", " + hint.str();
-    missing[what].push_back(node.name().empty() && node.output_size()
-                                ? node.output(0)
-                                : node.name());
+    missing[what].push_back(onnx::printableName(
+        node.name().empty() && node.output_size() ? node.output(0)
+                                                  : node.name()));
   }
 
   void checkOpset(const Opsets &opsets, const std::string &who) {
@@ -140,18 +140,6 @@ Status checkSupported(const ModelFile &file) {
   if (check.complete())
     return {};
   return Status(StatusCode::Unsupported, check.message(file.path()));
-}
-
-/// A message with names of the file in it, fit for a terminal and for JSON.
-static Status printable(const Status &status) {
-  std::string text;
-  for (char c : llvm::json::fixUTF8(status.message())) {
-    if ((c >= 0 && c < 0x20 && c != '\n') || c == 0x7f)
-      text += "\\x" + llvm::utohexstr(c, /*LowerCase=*/true, 2);
-    else
-      text += c;
-  }
-  return Status(status.code(), text);
 }
 
 static StatusOr<OwningOpRef<ModuleOp>>
@@ -186,7 +174,8 @@ StatusOr<OwningOpRef<ModuleOp>> importOnnx(const std::string &path,
                                            MLIRContext &context) {
   auto module = importUnchecked(path, options, context);
   if (!module)
-    return printable(module.status());
+    return Status(module.status().code(),
+                  onnx::printable(module.status().message()));
   return module;
 }
 

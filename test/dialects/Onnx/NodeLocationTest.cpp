@@ -1,6 +1,7 @@
 // A node's location says what the node was, through fusion too.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/NodeLocation.h"
+#include "dialects/Onnx/PrintableNames.h"
 #include "mlir/IR/MLIRContext.h"
 #include "gtest/gtest.h"
 
@@ -22,6 +23,31 @@ TEST(NodeLocation, SaysWhatTheNodeWas) {
 TEST(NodeLocation, NamesOtherDomains) {
   NodeOrigin origin{"q", "MatMulNBits", "com.microsoft", 1, {}};
   EXPECT_EQ(describe(origin), "node \"q\" (MatMulNBits, com.microsoft 1)");
+}
+
+TEST(NodeLocation, NamesAreOneShortLine) {
+  EXPECT_EQ(printableName("encoder.0/größe"), "encoder.0/größe");
+  EXPECT_EQ(printableName("a\n\x1b[2Jb\x7f"), "a\\x0a\\x1b[2Jb\\x7f");
+  EXPECT_EQ(printableName(std::string(120, 'x')), std::string(120, 'x'));
+  EXPECT_EQ(printableName(std::string(121, 'x')),
+            std::string(120, 'x') + "... (121 bytes)");
+  // No character of two bytes is cut in two.
+  std::string wide = "x";
+  for (int i = 0; i < 100; ++i)
+    wide += "é";
+  EXPECT_EQ(printableName(wide), wide.substr(0, 119) + "... (201 bytes)");
+  EXPECT_EQ(printableName(std::string(1 << 20, 'x')),
+            std::string(120, 'x') + "... (1048576 bytes)");
+  EXPECT_EQ(describe({"a\nb", "Add\t", "", 17, {}}),
+            "node \"a\\x0ab\" (Add\\x09, opset 17)");
+}
+
+TEST(NodeLocation, MessagesKeepTheirLines) {
+  EXPECT_EQ(printable("2 errors:\n  a\x1b\n\n  b"),
+            "2 errors:\n  a\\x1b\n\n  b");
+  EXPECT_EQ(printable("line\n"), "line\n");
+  EXPECT_EQ(printable(std::string(3000, 'x') + "\ny"),
+            std::string(2000, 'x') + "... (3000 bytes)\ny");
 }
 
 TEST(NodeLocation, OfFusedOpsIsTheFirstNode) {

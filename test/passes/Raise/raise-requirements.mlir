@@ -57,7 +57,7 @@ func.func @topk(%x: tensor<?xf32> {onnx.dims = ["n"]}) -> tensor<5xf32> {
 
 func.func @never(%x: tensor<4x2xf32>) -> tensor<2xf32> {
   %i = onnx.Constant dense<4> : tensor<i64>
-  // expected-error @+1 {{the sizes 5 and 4 do not fit; expected at_most}}
+  // expected-error @+1 {{the sizes 5 and 4 do not fit; expected the first to be at most the second}}
   %y = onnx.Gather %x, %i : (tensor<4x2xf32>, tensor<i64>) -> tensor<2xf32>
   return %y : tensor<2xf32>
 }

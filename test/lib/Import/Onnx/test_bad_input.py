@@ -38,6 +38,17 @@ def ints(name, *values):
     return numpy_helper.from_array(np.array(values, dtype=np.int64), name)
 
 
+# -- names
+
+
+@pytest.mark.parametrize("op", ["Frob\nnicate\x1b[2J", "Frob" * 250_000])
+def test_names_are_one_short_line(refused, op):
+    """An operator's name may have any bytes; a message shows them escaped and cut."""
+    message = refused(one(op))
+    assert "Frob" in message and len(message) < 1000 and message.count("\n") == 2, message
+    assert "\x1b" not in message and "Frob\nnicate" not in message
+
+
 # -- files
 
 
@@ -273,6 +284,8 @@ def test_opsets(refused, opset):
         (one("Expand", ["x", "s"], initializers=[ints("s", 2, 3)]), "does not expand"),
         (one("Slice", ["x", "a", "a"], initializers=[ints("a", 0, 0, 0)]), "starts"),
         (one("LayerNormalization", ["x", "x"], axis=3), "axis 3"),
+        (one("LayerNormalization", ["x", "x"], epsilon=float("nan")), "epsilon is nan; expected a finite number"),
+        (one("RMSNormalization", ["x", "x"], opset=23, epsilon=-1.0), "epsilon is -1"),
         (one("ConstantOfShape", ["s"], initializers=[ints("s", 2**40, 2**40)]), "too large to address"),
         (one("ConstantOfShape", ["s"], initializers=[ints("s", -5)]), "negative"),
         (one("Dropout", ["x", "", "t"], initializers=[numpy_helper.from_array(np.array(True), "t")]), "training"),
@@ -284,6 +297,24 @@ def test_nodes(refused, tool, tmp_path, model, message):
         return
     text = refused(model)
     assert message in text and f'node "n" ({model.graph.node[0].op_type}, opset' in text
+
+
+@pytest.mark.parametrize(
+    "sizes, attributes, message",
+    [
+        ((16, 4), {"num_heads": 7}, "the hidden size 16 is not divisible by the number of heads, 7"),
+        ((16, 4), {"num_heads": 4}, "cos_cache has shape [1, s, 4]; expected at most 2 columns"),
+        ((16, 4), {"num_heads": 2, "rotary_embedding_dim": 10}, "rotary_embedding_dim is 10; expected an even number"),
+        ((16, 4), {"num_heads": 2, "rotary_embedding_dim": 3}, "rotary_embedding_dim is 3; expected an even number"),
+    ],
+)
+def test_rotary_within_a_head(refused, sizes, attributes, message):
+    hidden, columns = sizes
+    inputs = [tiny_models.value("x", [1, "s", hidden])]
+    inputs += [tiny_models.value(name, [1, "s", columns]) for name in ("c", "d")]
+    model = tiny_models.model_of([node("RotaryEmbedding", "xcd", **attributes)], inputs, ["y"], opset=23)
+    text = refused(model)
+    assert message in text and 'node "n" (RotaryEmbedding, opset 23)' in text, text
 
 
 def test_packed_weights_agree_with_attributes(refused):
