@@ -56,7 +56,10 @@ def valid_rows(golden):
 
 
 def continuations(folder):
-    """For each row of the batch: token ids from the first on, and the golden logits of the last ones."""
+    """For each row of the batch: token ids from the first on, the golden logits of the last, and tokens a step.
+
+    A decode goes token by token through the cache; what a chunk has at once, the tokens before it have too.
+    """
     prefill = load(folder / "golden_prefill.npz")
     for call in CALLS:
         golden = load(folder / f"golden_{call}.npz")
@@ -65,11 +68,12 @@ def continuations(folder):
         rows = valid_rows(golden)
         for row in range(rows.shape[0]):
             ids = golden["in.input_ids"][row][rows[row]]
+            step = ids.size
             kept = golden["out.logits"].shape[1]  # some goldens keep the last positions only
             logits = golden["out.logits"][row][rows[row][-kept:]]
             if call != "prefill":
                 ids = np.concatenate([prefill["in.input_ids"][row][valid_rows(prefill)[row]], ids])
-            yield call, row, ids, logits
+            yield call, row, ids, logits, step
 
 
 def largest_difference(got, golden):
@@ -81,12 +85,13 @@ def test_decoder(model, shared, tool, tmp_path):
     artifact = tmp_path / "model.qopt"
     tool("qopt-compile", shared / model, "--as", "decoder", "-o", artifact)
     compared = set()
-    for call, row, ids, golden in continuations(shared / model):
+    for call, row, ids, golden, step in continuations(shared / model):
+        assert call != "decode" or step == 1
         compared.add(call)
         tokens = tmp_path / "tokens.npy"
         np.save(tokens, ids[None].astype(np.int32))
         logits = tmp_path / "logits.npy"
-        tool("qopt-eval", artifact, "--tokens", tokens, "--save-logits", logits)
+        tool("qopt-eval", artifact, "--tokens", tokens, "--chunk", step, "--save-logits", logits)
         difference = largest_difference(np.load(logits)[0, -len(golden) :], golden)
         assert difference <= DECODERS[model], f"{call}, row {row}"
     assert {"prefill", "decode"} <= compared

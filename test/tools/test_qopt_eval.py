@@ -58,6 +58,14 @@ def test_windows_do_not_depend_on_each_other(tool, artifacts, saved, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy")[0], np.load(saved / "decoder.npy")[5], atol=1e-5)
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 40])
+def test_steps_of_any_size(tool, artifacts, saved, tmp_path, chunk):
+    """Token by token from the cache or all at once: the logits are the same."""
+    run = ("--tokens", saved / "tokens.npy", "--save-logits", tmp_path / "logits.npy", "--chunk", chunk)
+    tool("qopt-eval", artifacts / "decoder.qopt", *run)
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), np.load(saved / "decoder.npy"), atol=1e-5)
+
+
 @pytest.mark.parametrize("reference", ["decoder.npy", "decoder.qopt", "half.npy"])
 def test_divergence(tool, artifacts, saved, reference):
     ours, theirs = (np.load(saved / f"{name}.npy") for name in ("other", "decoder"))
@@ -122,6 +130,7 @@ def test_errors(tool, artifacts, saved, tmp_path):
         ((decoder, "--tokens", tmp_path / "floats.npy"), USAGE, "expected token ids"),
         ((decoder, "--tokens", tmp_path / "none.npy"), NOT_FOUND, "cannot read"),
         ((decoder, "--tokens", saved / "tokens.npy", "--window", 1), USAGE, "expected a number from 2"),
+        ((decoder, "--tokens", saved / "tokens.npy", "--chunk", 0), USAGE, "expected a number from 1"),
         ((decoder, "--tokens", saved / "tokens.npy", "--window", 20), USAGE, "has windows of 40 tokens; leave it out"),
         ((decoder, "--tokens", saved / "tokens.npy", "--tokenizer", "x"), USAGE, "--tokenizer requires --text"),
         ((decoder, "--text", __file__, "--max-perplexity", -1), USAGE, "expected a number from 1 or above"),

@@ -108,11 +108,12 @@ Status Evaluator::addWindow(int64_t window) {
       return logits.status();
     expected = *logits;
   }
-  QOPT_RETURN_IF_ERROR(
-      engine.evaluate(inputs.windows[window],
-                      [&](int64_t first, std::span<const float> logits) {
-                        return addRows(first, logits);
-                      }));
+  QOPT_RETURN_IF_ERROR(engine.evaluate(
+      inputs.windows[window],
+      [&](int64_t first, std::span<const float> logits) {
+        return addRows(first, logits);
+      },
+      inputs.chunk));
   sumUpWindow();
   return {};
 }

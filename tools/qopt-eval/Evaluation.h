@@ -35,6 +35,7 @@ struct EvaluationInputs {
   ReferenceLogits *reference = nullptr; ///< optional
   io::NpyWriter *logits = nullptr;      ///< optional: receives all logits
   int threads = 0;
+  int64_t chunk = 0; ///< tokens of a step, as for Engine::evaluate
   uint64_t seed = 0; ///< of the intervals
 };
 

@@ -19,7 +19,7 @@ struct EvalOptions {
   std::string device;
   std::string model, text, tokens, tokenizer, reference, saveLogits, report;
   std::optional<int64_t> window;
-  int64_t windows = 0;
+  int64_t windows = 0, chunk = 0;
   int threads = 0;
   uint64_t seed = 0;
   bool beginEach = false, trust = false, json = false;
@@ -210,6 +210,7 @@ static Status work(const EvalOptions &options) {
   int64_t vocabulary = (*artifact)->decoder().vocabulary;
   eval::EvaluationInputs inputs{*windows};
   inputs.threads = options.threads;
+  inputs.chunk = options.chunk;
   inputs.seed = options.seed;
   std::unique_ptr<eval::ReferenceLogits> reference;
   if (!options.reference.empty()) {
@@ -266,6 +267,10 @@ static void addOptions(CLI::App &app, EvalOptions &options) {
                  "tokens of a window [512, or the context if that is less]")
       ->check(cli::between(2, int64_t(1) << 31));
   app.add_option("--windows", options.windows, "most windows [all]")
+      ->check(cli::between(1, int64_t(1) << 31));
+  app.add_option("--chunk", options.chunk,
+                 "most tokens of a step: 1 decodes token by token from the "
+                 "cache [what 16 MB of logits allow]")
       ->check(cli::between(1, int64_t(1) << 31));
   app.add_flag("--begin-each", options.beginEach,
                "with --text: each window starts with the model's begin token")
