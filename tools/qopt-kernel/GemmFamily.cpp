@@ -86,7 +86,7 @@ StatusOr<Description> describeGemm(Words &words, Words &scheduleWords,
       describeWeights(problem, segmentPlanOf(problem, schedule, 0).scaleOffset);
   result.cost = describeCost(
       cost, cost.weightBytes + cost.activationBytes + cost.outputBytes,
-      cost.flops);
+      cost.flops());
   result.build = [=, &target](mlir::gpu::GPUModuleOp module) {
     return buildKernel(module, problem, schedule, target, nullptr);
   };
