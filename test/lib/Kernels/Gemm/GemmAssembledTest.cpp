@@ -17,13 +17,15 @@ namespace {
 struct Loop {
   const char *text, *product; ///< opcode of the products
   double most;                ///< instructions a product
+  double tolerance = 0.1;     ///< of the cost's count
 };
 } // namespace
 
 static const Loop loops[] = {
     {"rows=4096:f16", "HMMA", 2.0},
     {"rows=4096:int8", "HMMA", 2.8},
-    {"rows=4096:fp8_e4m3", "HMMA", 2.8},
+    // sm_80 converts by integers; sm_90a at half rate, which costs two.
+    {"rows=4096:fp8_e4m3", "HMMA", 4.3, 0.2},
     {"rows=4096:int4_g128", "HMMA", 3.7},
     {"rows=4096:int4_asym_g32", "HMMA", 4.3},
     {"act=bf16 rows=4096:int4_g128", "HMMA", 3.9},
@@ -80,6 +82,6 @@ TEST(GemmAssembled, withoutSpillsAndLean) {
         continue;
       EXPECT_LE(counted, loop.most) << text;
       Cost cost = costOf(test->problem, test->schedule, *target);
-      EXPECT_NEAR(cost.instructionsPerProduct, counted, 0.1 * counted) << text;
+      EXPECT_NEAR(cost.instructionsPerProduct, counted, loop.tolerance * counted) << text;
     }
 }
