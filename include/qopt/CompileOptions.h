@@ -25,11 +25,13 @@ enum class Stage {
   Fused,     ///< fewer, larger operations
   Scheduled, ///< with kernels and layouts chosen
   Kernels,   ///< the remainder as kernels
+  Ptx,       ///< GPU: the kernels as PTX
+  Sass,      ///< GPU: the kernels' machine code, disassembled
   Artifact,  ///< the file that the runtime loads
 };
 
 /// The stage that a command line names ("onnx", "qopt", "quantized", "fused",
-/// "scheduled", "kernels", "artifact").
+/// "scheduled", "kernels", "ptx", "sass", "artifact").
 struct StageName {
   const char *name;
   Stage stage;
@@ -42,6 +44,8 @@ constexpr StageName stageNames[] = {
     {"fused", Stage::Fused, "fewer, larger operations"},
     {"scheduled", Stage::Scheduled, "with kernels and layouts chosen"},
     {"kernels", Stage::Kernels, "the remainder as kernels"},
+    {"ptx", Stage::Ptx, "GPU: the kernels as PTX"},
+    {"sass", Stage::Sass, "GPU: the kernels' machine code, disassembled"},
     {"artifact", Stage::Artifact, "the file that the runtime loads"},
 };
 

@@ -5,6 +5,7 @@
 #define QOPT_COMPILER_H
 
 #include "qopt/CompileOptions.h"
+#include "qopt/KernelSummary.h"
 #include "qopt/Status.h"
 #include <functional>
 #include <string>
@@ -29,7 +30,9 @@ struct CompileSummary {
   /// What was asked for and not done.
   std::vector<std::string> warnings;
   std::vector<WeightSummary> weights;
-  uint64_t parameters = 0;  ///< elements of all weights
+  std::vector<KernelSummary> kernels; ///< of GPUs
+  std::vector<StepSummary> steps;     ///< of a decoder, one an architecture
+  uint64_t parameters = 0;            ///< elements of all weights
   uint64_t weightBytes = 0; ///< as stored, scales and zero points included
   uint64_t artifactBytes = 0;
 };
@@ -46,6 +49,10 @@ StatusOr<CompileSummary> compile(const CompileOptions &options,
 /// `summary`, where given, receives the layers, remarks and warnings.
 StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
                                 CompileSummary *summary = nullptr);
+
+/// The kernels that an artifact for GPUs would have, and what a decode step is
+/// predicted to take. No weight is read and nothing is written.
+StatusOr<CompileSummary> describeKernels(const CompileOptions &options);
 
 } // namespace qopt
 

@@ -5,6 +5,7 @@
 #include "dialects/Onnx/NodeLocation.h"
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Driver/ArtifactConstants.h"
+#include "lib/Driver/CudaEmission.h"
 #include "lib/Driver/CudaSampling.h"
 #include "lib/Driver/CudaSteps.h"
 #include "lib/Driver/ModelChecks.h"
@@ -20,7 +21,6 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include <algorithm>
-#include <thread>
 
 using namespace mlir;
 
@@ -205,11 +205,10 @@ static FunctionPlan buildHostFunction(ModuleOp module, func::FuncOp func,
   return planOf(PlanBuilder(constants, *code, func), constants);
 }
 
-static FunctionPlan buildGpuFunction(func::FuncOp func,
-                                     const CompileOptions &options,
-                                     ArtifactConstants &constants,
-                                     runtime::ArtifactWriter &writer,
-                                     CompileSummary &summary) {
+static FunctionPlan
+buildGpuFunction(func::FuncOp func, const CompileOptions &options,
+                 ArtifactConstants &constants, runtime::ArtifactWriter &writer,
+                 plan::ManifestT &manifest, CompileSummary &summary) {
   auto targets = target::parseArchitectures(options.architectures);
   if (!targets.ok())
     return targets.status();
@@ -217,14 +216,11 @@ static FunctionPlan buildGpuFunction(func::FuncOp func,
   FunctionPlan plan = planOf(PlanBuilder(constants, kernels, func), constants);
   if (!plan.ok())
     return plan;
-  auto end = cast<func::ReturnOp>(func.getBody().front().getTerminator());
-  if (end->hasAttr(ir::kernelsAttribute))
-    QOPT_RETURN_IF_ERROR(addSampling(**plan, end, kernels));
-  else if (func->hasAttr("qopt.decoder"))
-    summary.remarks.push_back("tokens are chosen on the host: no kernel "
-                              "chooses among so many");
+  QOPT_RETURN_IF_ERROR(addSampling(**plan, func, kernels, summary));
   summary.genericKernels = kernels.genericKernels();
-  QOPT_RETURN_IF_ERROR(kernels.write(writer, **plan, summary));
+  QOPT_RETURN_IF_ERROR(kernels.assemble(threadsOf(options), summary));
+  kernels.summarize(**plan, predictedContextOf(func), summary);
+  QOPT_RETURN_IF_ERROR(kernels.write(writer, **plan, manifest.kernels));
   return plan;
 }
 
@@ -249,14 +245,13 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
   auto writer = runtime::ArtifactWriter::create(options.output);
   if (!writer)
     return writer.status();
-  unsigned threads =
-      options.threads ? options.threads : std::thread::hardware_concurrency();
-  ArtifactConstants constants(**writer, threads, progress, countElements(func));
-  auto function =
-      options.target == TargetDevice::Cuda
-          ? buildGpuFunction(func, options, constants, **writer, summary)
-          : buildHostFunction(module, func, options, constants, **writer,
-                              summary);
+  ArtifactConstants constants(**writer, threadsOf(options), progress,
+                              countElements(func));
+  auto function = options.target == TargetDevice::Cuda
+                      ? buildGpuFunction(func, options, constants, **writer,
+                                         *plan.manifest, summary)
+                      : buildHostFunction(module, func, options, constants,
+                                          **writer, summary);
   if (!function)
     return function.status();
   QOPT_RETURN_IF_ERROR(constants.finish(**function));

@@ -11,6 +11,7 @@
 #include "lib/Codegen/Host/HostTarget.h"
 #include "lib/Driver/ArtifactBuilder.h"
 #include "lib/Driver/Companions.h"
+#include "lib/Driver/CudaEmission.h"
 #include "lib/Driver/DecoderContext.h"
 #include "lib/Driver/RemarkCollector.h"
 #include "lib/Import/Onnx/Importer.h"
@@ -28,6 +29,21 @@ namespace {
 
 /// Resources and attributes beyond this size are not printed.
 constexpr int64_t printedBytes = 256;
+/// Of all resources together, while the small ones of them are printed.
+constexpr int64_t mostPrintedBytes = int64_t(1) << 28;
+
+/// Bytes of all weights as the file stores them.
+int64_t sourceBytes(ModuleOp module) {
+  int64_t bytes = 0;
+  module.walk([&](Operation *op) {
+    for (NamedAttribute attribute : op->getAttrs())
+      if (auto elements = dyn_cast<ElementsAttr>(attribute.getValue()))
+        if (elements.getElementType().isIntOrFloat())
+          bytes += elements.getNumElements() *
+                   elements.getElementType().getIntOrFloatBitWidth() / 8;
+  });
+  return bytes;
+}
 
 /// Collects errors as one message, warnings and remarks one by one. A
 /// diagnostic at an ONNX node names it.
@@ -171,10 +187,23 @@ public:
     return status;
   }
 
+  /// Of a stage behind Kernels.
+  StatusOr<std::string> emitCode(Stage stage) {
+    StatusOr<std::string> text =
+        driver::emitCuda(*module, stage, options, summary);
+    if (!text.ok())
+      return diagnostics.status(text.status().code(), text.status().message());
+    return text;
+  }
+
   std::string print() {
     OpPrintingFlags flags;
     flags.elideLargeElementsAttrs(printedBytes);
     flags.elideLargeResourceString(printedBytes);
+    // The printer makes text of all bytes before it leaves them out, which
+    // takes minutes for a large model; in local scope it has no resources.
+    if (sourceBytes(*module) > mostPrintedBytes)
+      flags.useLocalScope();
     std::string text;
     llvm::raw_string_ostream stream(text);
     module->print(stream, flags);
@@ -318,19 +347,46 @@ StatusOr<CompileSummary> compile(const CompileOptions &options,
   return summary;
 }
 
-StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
-                                CompileSummary *result) {
-  QOPT_RETURN_IF_ERROR(checkOptions(options));
-  CompileSummary summary;
+/// Whether a stage is one of the options' target.
+static Status checkStage(const CompileOptions &options, Stage stage) {
+  bool gpu = options.target == TargetDevice::Cuda;
   if (stage == Stage::Artifact)
     return Status(
         StatusCode::InvalidArgument,
         "an artifact cannot be printed; inspect it with qopt-inspect");
+  if ((stage == Stage::Ptx || stage == Stage::Sass) && !gpu)
+    return Status(StatusCode::InvalidArgument,
+                  "the stages ptx and sass are for the target cuda");
+  return Status();
+}
+
+StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
+                                CompileSummary *result) {
+  QOPT_RETURN_IF_ERROR(checkOptions(options));
+  QOPT_RETURN_IF_ERROR(checkStage(options, stage));
+  CompileSummary summary;
   Compilation compilation(options, summary);
   QOPT_RETURN_IF_ERROR(compilation.run(stage));
+  StatusOr<std::string> text = stage > Stage::Kernels
+                                   ? compilation.emitCode(stage)
+                                   : compilation.print();
   if (result)
     *result = std::move(summary);
-  return compilation.print();
+  return text;
+}
+
+StatusOr<CompileSummary> describeKernels(const CompileOptions &options) {
+  QOPT_RETURN_IF_ERROR(checkOptions(options));
+  if (options.target != TargetDevice::Cuda)
+    return Status(StatusCode::InvalidArgument,
+                  "kernels are described for the target cuda");
+  CompileSummary summary;
+  Compilation compilation(options, summary);
+  QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));
+  StatusOr<std::string> text = compilation.emitCode(Stage::Kernels);
+  if (!text.ok())
+    return text.status();
+  return summary;
 }
 
 } // namespace qopt

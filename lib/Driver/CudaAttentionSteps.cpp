@@ -95,6 +95,31 @@ LogicalResult CudaSteps::add(ir::FusedOp op) {
   return success();
 }
 
+/// A sequence with as many new tokens as the kernel serves, at most a step's.
+static KernelSummary describe(const attention_decode::Problem &problem,
+                              const attention_decode::Schedule &schedule,
+                              ir::KernelAttr kernel,
+                              const target::Target &target) {
+  bool rows = schedule.division == attention_decode::Division::Rows;
+  KernelSummary summary;
+  summary.threads = schedule.threads();
+  summary.sharedBytes = attention_decode::planOf(problem, schedule).sharedBytes;
+  summary.tokens = rows ? std::min(passes::cudaStepTokens, problem.context)
+                        : kernel.getMost();
+  int64_t seen =
+      std::min(problem.context, std::max(predictedContext, summary.tokens));
+  summary.why = reasonOf(
+      rows ? attention_prefill::chooseSchedule(problem, target)
+           : attention_decode::chooseSchedule(problem, summary.tokens, target),
+      kernel.getSchedule());
+  summary.predicted =
+      predictionOf(rows ? attention_prefill::costOf(problem, schedule, target,
+                                                    1, summary.tokens, seen)
+                        : attention_decode::costOf(problem, schedule, target, 1,
+                                                   summary.tokens, seen));
+  return summary;
+}
+
 LogicalResult CudaSteps::addBody(ir::FusedOp op) {
   if (op.getKernel() == ir::FusedKernel::Linear)
     return addLinearRegion(op);
@@ -124,44 +149,46 @@ static int64_t counterBytes(const attention_decode::Problem &problem,
   return most;
 }
 
+namespace {
+/// Arithmetic of attention_decode::gridOf on symbols.
+struct SymbolMath {
+  SizeSymbols &symbols;
+
+  uint32_t number(int64_t value) { return symbols.constant(value); }
+  uint32_t add(uint32_t a, uint32_t b) {
+    return symbols.binary(plan::SymbolKind::Add, a, b);
+  }
+  uint32_t mul(uint32_t a, uint32_t b) {
+    return symbols.binary(plan::SymbolKind::Mul, a, b);
+  }
+  uint32_t floorDiv(uint32_t a, uint32_t b) {
+    return symbols.binary(plan::SymbolKind::FloorDiv, a, b);
+  }
+  uint32_t ceilDiv(uint32_t a, uint32_t b) {
+    return symbols.binary(plan::SymbolKind::CeilDiv, a, b);
+  }
+  uint32_t min(uint32_t a, uint32_t b) {
+    return symbols.binary(plan::SymbolKind::Min, a, b);
+  }
+  uint32_t max(uint32_t a, uint32_t b) {
+    return symbols.binary(plan::SymbolKind::Max, a, b);
+  }
+};
+} // namespace
+
 CudaSteps::AttentionGrid
 CudaSteps::gridOf(const attention_decode::Problem &problem,
                   const attention_decode::Schedule &schedule,
                   const target::Target &target) {
-  using plan::SymbolKind;
-  auto number = [&](int64_t value) { return b.symbols.constant(value); };
-  auto binary = [&](SymbolKind kind, uint32_t lhs, uint32_t rhs) {
-    return b.symbols.binary(kind, lhs, rhs);
-  };
-  uint32_t sequences = b.symbols.batchSize(SymbolKind::Sequences);
-  AttentionGrid grid;
-  // attention_decode::launchOf as an expression of the batch's sizes.
-  grid.y = binary(
-      SymbolKind::Mul, number(problem.cache.keyHeads),
-      binary(SymbolKind::CeilDiv,
-             binary(SymbolKind::Mul, newTokens(), number(problem.sharing())),
-             number(schedule.blockRows())));
-  grid.z = sequences;
-  grid.x = number(1);
-  uint32_t blocks = binary(SymbolKind::Mul, grid.y, grid.z);
-  if (schedule.division == attention_decode::Division::Positions) {
-    int64_t room = int64_t(target.multiprocessors) * schedule.blocksPerSm;
-    int64_t least =
-        int64_t(schedule.warps) * schedule.tilesPerWarp * schedule.tile;
-    uint32_t seen = number(problem.context);
-    if (problem.window)
-      seen = binary(
-          SymbolKind::Min, seen,
-          binary(SymbolKind::Add, number(problem.window - 1), newTokens()));
-    grid.x = binary(SymbolKind::Max, number(1),
-                    binary(SymbolKind::Min,
-                           binary(SymbolKind::FloorDiv, number(room), blocks),
-                           binary(SymbolKind::CeilDiv, seen, number(least))));
-  }
-  grid.workspace = binary(
-      SymbolKind::Mul, binary(SymbolKind::Mul, grid.x, blocks),
-      number(attention_decode::planOf(problem, schedule).slotFloats * 4));
-  return grid;
+  SymbolMath math{b.symbols};
+  auto grid =
+      attention_decode::gridOf(math, problem, schedule, target,
+                               b.symbols.batchSize(plan::SymbolKind::Sequences),
+                               newTokens(), math.number(problem.context));
+  uint32_t slots = math.mul(grid.x, math.mul(grid.y, grid.z));
+  int64_t slotBytes =
+      attention_decode::planOf(problem, schedule).slotFloats * 4;
+  return {grid.x, grid.y, grid.z, math.mul(slots, math.number(slotBytes))};
 }
 
 uint32_t CudaSteps::newTokens() {
@@ -193,8 +220,10 @@ LogicalResult CudaSteps::addAttentionVariant(ir::CachedAttentionOp op,
       llvm::utohexstr(llvm::bit_cast<uint32_t>(problem.scale)) + "_w" +
       std::to_string(problem.window) + "_q" +
       std::to_string(problem.queryStride);
-  Status added =
-      kernels.add(architecture, symbol, [&](gpu::GPUModuleOp module) {
+  Status added = kernels.add(
+      architecture, CudaKernels::selectedBy(kernel), symbol,
+      [&] { return describe(problem, *schedule, kernel, target); },
+      [&](gpu::GPUModuleOp module) {
         return rows ? attention_prefill::buildKernel(module, problem, *schedule,
                                                      target)
                     : attention_decode::buildKernel(module, problem, *schedule,

@@ -96,9 +96,11 @@ LogicalResult CudaSteps::finishCheck(ir::CheckIndicesOp op, LaunchStep step,
                                      const check_indices::Problem &problem) {
   for (size_t i = 0; i < kernels.targets(); ++i) {
     auto schedule = check_indices::chooseSchedule(problem, kernels.target(i));
-    Status added = schedule.ok() ? addVariant(step, i, problem, *schedule,
-                                              b.symbols.constant(1))
-                                 : schedule.status();
+    if (!schedule.ok())
+      return op.emitError() << schedule.status().message();
+    Status added = addVariant(
+        step, i, problem, *schedule, b.symbols.constant(1),
+        {"check_indices", passes::numbersOf(*schedule, op.getContext())});
     if (!added.ok())
       return op.emitError() << added.message();
   }

@@ -3,7 +3,8 @@
 
 #include "dialects/Ptx/PtxDialect.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
-#include "lib/Codegen/Cuda/Ptxas.h"
+#include "lib/Codegen/Cuda/Sass.h"
+#include "lib/Driver/KernelSummaries.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -11,6 +12,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "runtime/cuda/CodeImage.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 
@@ -33,15 +35,33 @@ CudaKernels::CudaKernels(MLIRContext &context,
   }
 }
 
-Status CudaKernels::add(size_t target, StringRef symbol, Build build) {
+Status CudaKernels::add(size_t target, const Selected &selected,
+                        StringRef symbol, Describe describe, Build build) {
   Architecture &architecture = architectures[target];
-  if (!architecture.symbols.insert(symbol).second)
+  auto [known, isNew] =
+      architecture.symbols.try_emplace(symbol, architecture.summaries.size());
+  std::string prefix = "kernel " + symbol.str() + ": ";
+  if (!isNew) {
+    if (architecture.schedules[known->second] != selected.schedule)
+      return Status(StatusCode::Unsupported,
+                    prefix + "it was selected with two schedules");
+    int64_t &most = architecture.summaries[known->second].most;
+    most = most && selected.most ? std::max(most, selected.most) : 0;
     return Status();
-  StatusOr<gpu::GPUFuncOp> kernel = build(architecture.kernels);
-  if (!kernel.ok())
-    return Status(kernel.status().code(),
-                  "kernel " + symbol.str() + ": " + kernel.status().message());
-  kernel->setName(symbol);
+  }
+  StatusOr<gpu::GPUFuncOp> function = build(architecture.kernels);
+  if (!function.ok())
+    return Status(function.status().code(),
+                  prefix + function.status().message());
+  function->setName(symbol);
+  KernelSummary summary = describe();
+  summary.architecture = architecture.target->name;
+  summary.symbol = symbol.str();
+  summary.family = selected.family;
+  summary.schedule = spellSchedule(selected.schedule);
+  summary.most = selected.most;
+  architecture.schedules.push_back(selected.schedule);
+  architecture.summaries.push_back(std::move(summary));
   return Status();
 }
 
@@ -57,39 +77,122 @@ CudaKernels::addGeneric(size_t target, StringRef symbol, func::FuncOp kernel) {
   copy.setSymName(symbol);
   FailureOr<codegen::ThreadRange> range =
       codegen::lowerToThreads(copy, architecture.kernels);
-  if (succeeded(range))
-    architecture.generic[symbol] = *range;
+  if (failed(range))
+    return failure();
+  architecture.generic[symbol] = *range;
+  architecture.symbols[symbol] = architecture.summaries.size();
+  architecture.schedules.emplace_back();
+  KernelSummary summary;
+  summary.architecture = architecture.target->name;
+  summary.symbol = symbol.str();
+  summary.family = "generic";
+  summary.why = "no family does it; nothing is predicted";
+  summary.threads = range->threads;
+  architecture.summaries.push_back(std::move(summary));
   return range;
 }
 
-static StatusOr<codegen::PtxModule> ptxOf(gpu::GPUModuleOp kernels,
-                                          const target::Target &target) {
-  FailureOr<codegen::PtxModule> ptx = codegen::generatePtx(kernels, target);
-  if (failed(ptx))
-    return Status(StatusCode::Internal,
-                  "PTX for " + std::string(target.name) + " could not be made");
-  return std::move(*ptx);
+/// What the assembler says of each kernel.
+void CudaKernels::addResources(Architecture &architecture) {
+  for (const codegen::KernelResources &kernel :
+       architecture.assembly->kernels) {
+    auto known = architecture.symbols.find(kernel.symbol);
+    if (known == architecture.symbols.end())
+      continue;
+    KernelSummary &summary = architecture.summaries[known->second];
+    summary.registers = kernel.registers;
+    summary.codeBytes = kernel.codeBytes;
+    summary.sharedBytes += kernel.sharedBytes;
+  }
 }
 
-StatusOr<std::string> CudaKernels::ptx() const {
+Status CudaKernels::assemble(unsigned threads, CompileSummary &summary) {
+  std::vector<codegen::AssemblyJob> jobs;
+  for (Architecture &architecture : architectures) {
+    FailureOr<codegen::PtxModule> ptx =
+        codegen::generatePtx(architecture.kernels, *architecture.target);
+    if (failed(ptx))
+      return Status(StatusCode::Internal,
+                    "PTX for " + std::string(architecture.target->name) +
+                        " could not be made");
+    architecture.ptx = std::move(ptx->text);
+    jobs.push_back({architecture.ptx, architecture.target});
+  }
+  StatusOr<codegen::Ptxas> assembler = codegen::Ptxas::find();
+  if (!assembler.ok()) {
+    noAssembler = assembler.status();
+    for (const Architecture &architecture : architectures)
+      summary.remarks.push_back("no machine code for " +
+                                std::string(architecture.target->name) +
+                                ", PTX only: " + noAssembler.message());
+    return Status();
+  }
+  auto done = assembler->assemble(jobs, codegen::CubinCache::inHome(), threads);
+  if (!done.ok())
+    return done.status();
+  for (auto [architecture, assembly] : llvm::zip_equal(architectures, *done)) {
+    auto isHot = [&generic = architecture.generic](StringRef symbol) {
+      return !generic.contains(symbol);
+    };
+    QOPT_RETURN_IF_ERROR(codegen::requireClean(assembly.kernels, isHot));
+    architecture.assembly = std::move(assembly);
+    addResources(architecture);
+  }
+  return Status();
+}
+
+std::string CudaKernels::ptx() const {
+  std::string text;
+  for (const Architecture &architecture : architectures)
+    text += architecture.ptx;
+  return text;
+}
+
+StatusOr<std::string> CudaKernels::sass() const {
+  if (!noAssembler.ok())
+    return noAssembler;
   std::string text;
   for (const Architecture &architecture : architectures) {
-    StatusOr<codegen::PtxModule> ptx =
-        ptxOf(architecture.kernels, *architecture.target);
-    if (!ptx.ok())
-      return ptx.status();
-    text += ptx->text;
+    auto code = codegen::disassemble(architecture.assembly->cubin);
+    if (!code.ok())
+      return code.status();
+    text += *code;
   }
   return text;
 }
 
-StatusOr<std::vector<uint8_t>>
-CudaKernels::imagesOf(const Architecture &architecture,
-                      CompileSummary &summary) const {
-  const target::Target &target = *architecture.target;
-  StatusOr<codegen::PtxModule> ptx = ptxOf(architecture.kernels, target);
-  if (!ptx.ok())
-    return ptx.status();
+void CudaKernels::summarize(const plan::FunctionT &plan, int64_t context,
+                            CompileSummary &summary) const {
+  for (auto [index, architecture] : llvm::enumerate(architectures)) {
+    std::vector<KernelSummary> kernels = architecture.summaries;
+    StepSummary decode;
+    decode.architecture = architecture.target->name;
+    decode.part = architecture.target->part;
+    decode.context = context;
+    for (const auto &step : plan.steps) {
+      const plan::LaunchT *launch = step->operation.AsLaunch();
+      llvm::StringSet<> seen; // the first serves one token
+      for (size_t i = 0; launch && i < launch->variants.size(); ++i) {
+        const plan::VariantT &variant = *launch->variants[i];
+        if (variant.segment != index || !seen.insert(variant.symbol).second)
+          continue;
+        KernelSummary &kernel =
+            kernels[architecture.symbols.lookup(variant.symbol)];
+        ++kernel.launches;
+        if (seen.size() == 1 && step->use != plan::StepUse::Sampling)
+          addLaunches(decode, kernel.predicted, 1);
+      }
+    }
+    llvm::append_range(summary.kernels, kernels);
+    if (context)
+      summary.steps.push_back(std::move(decode));
+  }
+}
+
+/// PTX and, where there is one, the machine code.
+static std::vector<uint8_t> imagesOf(const target::Target &target,
+                                     const std::string &ptx,
+                                     const std::string *cubin) {
   auto bytesOf = [](const std::string &text) {
     return std::span<const uint8_t>(
         reinterpret_cast<const uint8_t *>(text.data()), text.size());
@@ -97,43 +200,42 @@ CudaKernels::imagesOf(const Architecture &architecture,
   auto number = uint32_t(target.capability);
   bool specific = target.name.ends_with("a");
   std::vector<cuda::CodeImage> images = {
-      {cuda::ImageKind::Ptx, number, specific, bytesOf(ptx->text)}};
-  StatusOr<codegen::Ptxas> assembler = codegen::Ptxas::find();
-  std::vector<codegen::Assembly> assembled;
-  if (assembler.ok()) {
-    auto done = assembler->assemble({{ptx->text, &target}},
-                                    codegen::CubinCache::inHome(), 1);
-    if (!done.ok())
-      return done.status();
-    assembled = std::move(*done);
-    QOPT_RETURN_IF_ERROR(
-        codegen::requireClean(assembled[0].kernels, [&](StringRef symbol) {
-          return !architecture.generic.contains(symbol);
-        }));
-    images.push_back({cuda::ImageKind::Cubin, number, specific,
-                      bytesOf(assembled[0].cubin)});
-  } else {
-    summary.remarks.push_back("no machine code for " +
-                              std::string(target.name) +
-                              ", PTX only: " + assembler.status().message());
-  }
+      {cuda::ImageKind::Ptx, number, specific, bytesOf(ptx)}};
+  if (cubin)
+    images.push_back(
+        {cuda::ImageKind::Cubin, number, specific, bytesOf(*cubin)});
   return cuda::writeCodeImages(images);
 }
 
-Status CudaKernels::write(runtime::ArtifactWriter &writer,
-                          plan::FunctionT &plan,
-                          CompileSummary &summary) const {
+static std::unique_ptr<plan::KernelRecordT>
+recordOf(const KernelSummary &kernel, uint32_t segment) {
+  auto record = std::make_unique<plan::KernelRecordT>();
+  record->symbol = kernel.symbol;
+  record->family = kernel.family;
+  record->schedule = kernel.schedule;
+  record->segment = segment;
+  record->threads = uint32_t(kernel.threads);
+  record->registers = uint32_t(kernel.registers);
+  record->shared_bytes = uint32_t(kernel.sharedBytes);
+  record->code_bytes = uint32_t(kernel.codeBytes);
+  return record;
+}
+
+Status CudaKernels::write(
+    runtime::ArtifactWriter &writer, plan::FunctionT &plan,
+    std::vector<std::unique_ptr<plan::KernelRecordT>> &records) const {
   std::vector<uint32_t> segments;
   for (const Architecture &architecture : architectures) {
-    StatusOr<std::vector<uint8_t>> images = imagesOf(architecture, summary);
-    if (!images.ok())
-      return images.status();
-    StatusOr<uint32_t> segment =
-        writer.addSegment(plan::SegmentKind::Code,
-                          std::string(architecture.target->name), *images);
+    const auto &assembly = architecture.assembly;
+    StatusOr<uint32_t> segment = writer.addSegment(
+        plan::SegmentKind::Code, std::string(architecture.target->name),
+        imagesOf(*architecture.target, architecture.ptx,
+                 assembly ? &assembly->cubin : nullptr));
     if (!segment.ok())
       return segment.status();
     segments.push_back(*segment);
+    for (const KernelSummary &kernel : architecture.summaries)
+      records.push_back(recordOf(kernel, *segment));
   }
   for (auto &step : plan.steps)
     if (plan::LaunchT *launch = step->operation.AsLaunch())

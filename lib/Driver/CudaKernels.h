@@ -1,10 +1,12 @@
 // The GPU kernels of one artifact while its plan is built: each is generated
-// once for each architecture, and written as one code segment an architecture
-// at the end, as PTX and as machine code where there is an assembler.
+// once for each architecture; then all are made PTX and, where there is an
+// assembler, machine code, and written as one code segment an architecture.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_CUDAKERNELS_H
 #define QOPT_LIB_DRIVER_CUDAKERNELS_H
 
+#include "dialects/QOpt/QOptAttrs.h"
+#include "lib/Codegen/Cuda/Ptxas.h"
 #include "lib/Codegen/Cuda/ThreadLoops.h"
 #include "lib/Target/Target.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -14,8 +16,9 @@
 #include "qopt/Compiler.h"
 #include "runtime/ArtifactWriter.h"
 #include "runtime/plan/Plan_generated.h"
-#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/StringMap.h"
 
+#include <optional>
 #include <vector>
 
 namespace qopt::driver {
@@ -32,8 +35,21 @@ public:
 
   using Build = llvm::function_ref<StatusOr<mlir::gpu::GPUFuncOp>(
       mlir::gpu::GPUModuleOp)>;
+  /// A family, its schedule and the most tokens that this is for.
+  struct Selected {
+    std::string family;
+    mlir::DictionaryAttr schedule;
+    int64_t most = 0;
+  };
+  static Selected selectedBy(ir::KernelAttr kernel) {
+    return {ir::stringifyKernelFamily(kernel.getFamily()).str(),
+            kernel.getSchedule(), kernel.getMost()};
+  }
+  /// Block, reason, prediction and its tokens.
+  using Describe = llvm::function_ref<KernelSummary()>;
   /// Makes the kernel `symbol` for an architecture, unless it is there already.
-  Status add(size_t target, llvm::StringRef symbol, Build build);
+  Status add(size_t target, const Selected &selected, llvm::StringRef symbol,
+             Describe describe, Build build);
   /// Makes the kernel `symbol` of a function of linalg (KernelLoops.h draws its
   /// form), which stays as it is, and says how it is launched. Fails with a
   /// diagnostic at the function.
@@ -45,26 +61,43 @@ public:
     return int64_t(architectures.front().generic.size());
   }
 
-  /// PTX of all architectures, one after the other.
-  StatusOr<std::string> ptx() const;
+  /// Makes PTX and, with an assembler, machine code, which must be clean: no
+  /// spill, no local memory. A remark says where there is no assembler.
+  Status assemble(unsigned threads, CompileSummary &summary);
+
+  // After assemble:
+
+  /// PTX, or the disassembly of the machine code, of all architectures.
+  std::string ptx() const;
+  StatusOr<std::string> sass() const;
+
+  /// What is known of all kernels, and of a decode step at `context` positions
+  /// where that is not 0. `plan` is as it was built, not yet written.
+  void summarize(const plan::FunctionT &plan, int64_t context,
+                 CompileSummary &summary) const;
 
   /// Writes the code segments and sets those of the variants in `plan`, which
   /// have the architecture's index so far.
-  Status write(runtime::ArtifactWriter &writer, plan::FunctionT &plan,
-               CompileSummary &summary) const;
+  Status
+  write(runtime::ArtifactWriter &writer, plan::FunctionT &plan,
+        std::vector<std::unique_ptr<plan::KernelRecordT>> &records) const;
 
 private:
   struct Architecture {
     const target::Target *target;
     mlir::OwningOpRef<mlir::ModuleOp> module;
     mlir::gpu::GPUModuleOp kernels;
-    llvm::StringSet<> symbols;
+    llvm::StringMap<size_t> symbols; ///< index of what follows
+    std::vector<mlir::DictionaryAttr> schedules;
+    std::vector<KernelSummary> summaries;
     llvm::StringMap<codegen::ThreadRange> generic;
+    std::string ptx;
+    std::optional<codegen::Assembly> assembly;
   };
-  StatusOr<std::vector<uint8_t>> imagesOf(const Architecture &architecture,
-                                          CompileSummary &summary) const;
+  static void addResources(Architecture &architecture);
 
   std::vector<Architecture> architectures;
+  Status noAssembler; ///< why there is no machine code; ok where there is
 };
 
 } // namespace qopt::driver

@@ -61,11 +61,23 @@ LogicalResult CudaSteps::addLinearVariant(ir::LinearOp op, LaunchStep &step,
     return failure();
   std::string symbol =
       linearSymbol(problem, target, skinny_linear::symbolOf(problem, target));
+  auto describe = [&] {
+    KernelSummary summary;
+    summary.tokens = problem.tokens;
+    summary.threads = schedule->threads();
+    summary.sharedBytes = skinny_linear::planOf(problem, *schedule).sharedBytes;
+    summary.why = reasonOf(skinny_linear::chooseSchedule(problem, target),
+                           kernel.getSchedule());
+    summary.predicted =
+        predictionOf(skinny_linear::costOf(problem, *schedule, target));
+    return summary;
+  };
   Status added =
-      kernels.add(architecture, symbol, [&](gpu::GPUModuleOp module) {
-        return skinny_linear::buildKernel(module, problem, *schedule, target,
-                                          epilogue);
-      });
+      kernels.add(architecture, CudaKernels::selectedBy(kernel), symbol,
+                  describe, [&](gpu::GPUModuleOp module) {
+                    return skinny_linear::buildKernel(
+                        module, problem, *schedule, target, epilogue);
+                  });
   if (!added.ok())
     return op.emitError() << added.message();
   skinny_linear::Plan plan = skinny_linear::planOf(problem, *schedule);
@@ -90,8 +102,19 @@ LogicalResult CudaSteps::addGemmVariant(ir::LinearOp op, LaunchStep &step,
     return failure();
   std::string symbol =
       linearSymbol(problem, target, gemm::symbolOf(problem, *schedule, target));
-  Status added =
-      kernels.add(architecture, symbol, [&](gpu::GPUModuleOp module) {
+  auto describe = [&] {
+    KernelSummary summary;
+    summary.tokens = problem.tokens;
+    summary.threads = schedule->threads();
+    summary.sharedBytes = gemm::planOf(problem, *schedule).sharedBytes;
+    summary.why =
+        reasonOf(gemm::chooseSchedule(problem, target), kernel.getSchedule());
+    summary.predicted = predictionOf(gemm::costOf(problem, *schedule, target));
+    return summary;
+  };
+  Status added = kernels.add(
+      architecture, CudaKernels::selectedBy(kernel), symbol, describe,
+      [&](gpu::GPUModuleOp module) {
         return gemm::buildKernel(module, problem, *schedule, target, epilogue);
       });
   if (!added.ok())

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/CudaSampling.h"
 
+#include "lib/Driver/KernelSummaries.h"
 #include "lib/Driver/LaunchSteps.h"
 #include "lib/Kernels/Argmax/ArgmaxGenerator.h"
 #include "lib/Kernels/Sampling/SamplingGenerator.h"
@@ -85,11 +86,21 @@ Status SamplingSteps::addVariants(
       std::string symbol = symbolOf(problem, target);
       if (kernel.getMost())
         symbol += "_most_" + std::to_string(kernel.getMost());
-      QOPT_RETURN_IF_ERROR(
-          kernels.add(index, symbol, [&](gpu::GPUModuleOp module) {
-            return buildKernel(module, problem, *schedule, target);
-          }));
       LaunchShape shape = launchOf(problem, *schedule);
+      auto describe = [&] {
+        KernelSummary summary;
+        summary.threads = shape.threads;
+        summary.sharedBytes = shape.sharedBytes;
+        summary.why =
+            reasonOf(chooseSchedule(problem, target), kernel.getSchedule());
+        summary.predicted = predictionOf(costOf(problem, *schedule, 1, target));
+        return summary;
+      };
+      QOPT_RETURN_IF_ERROR(
+          kernels.add(index, CudaKernels::selectedBy(kernel), symbol, describe,
+                      [&](gpu::GPUModuleOp module) {
+                        return buildKernel(module, problem, *schedule, target);
+                      }));
       step.variant(target, index, uint64_t(kernel.getMost()), symbol,
                    {perRow(shape.blocksPerRow)}, shape.threads,
                    shape.sharedBytes);
@@ -162,9 +173,15 @@ Status SamplingSteps::add() {
   return addDraw(*drawn);
 }
 
-Status addSampling(plan::FunctionT &plan, func::ReturnOp end,
-                   CudaKernels &kernels) {
-  return SamplingSteps(plan, end, kernels).add();
+Status addSampling(plan::FunctionT &plan, func::FuncOp func,
+                   CudaKernels &kernels, CompileSummary &summary) {
+  auto end = cast<func::ReturnOp>(func.getBody().front().getTerminator());
+  if (end->hasAttr(ir::kernelsAttribute))
+    return SamplingSteps(plan, end, kernels).add();
+  if (func->hasAttr("qopt.decoder"))
+    summary.remarks.push_back("tokens are chosen on the host: no kernel "
+                              "chooses among so many");
+  return {};
 }
 
 } // namespace qopt::driver

@@ -11,8 +11,9 @@ namespace qopt::driver {
 
 /// Adds the output `tokens` and the launches of argmax and sampling that were
 /// selected for a decoder's end to its plan, whose only output are the logits.
-Status addSampling(plan::FunctionT &plan, mlir::func::ReturnOp end,
-                   CudaKernels &kernels);
+/// A decoder without any gets a remark.
+Status addSampling(plan::FunctionT &plan, mlir::func::FuncOp func,
+                   CudaKernels &kernels, CompileSummary &summary);
 
 } // namespace qopt::driver
 

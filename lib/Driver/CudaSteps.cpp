@@ -94,7 +94,14 @@ LogicalResult CudaSteps::add(ir::RmsNormOp op) {
   read(step, op.getScale());
   step.write(b.valueOf(op.getResult()));
   step.symbol(rows);
-  return finish(op, std::move(step), problemOf(op), rows);
+  norm::Problem problem = problemOf(op);
+  // Columns that something else needs alone were copied; the schedule serves
+  // rows of both kinds.
+  if (!b.plan->values[b.valueOf(op.getX())]->row_stride) {
+    problem.heads = 1;
+    problem.stride = 0;
+  }
+  return finish(op, std::move(step), problem, rows);
 }
 
 LogicalResult CudaSteps::add(ir::LayerNormOp op) {

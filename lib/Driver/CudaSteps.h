@@ -4,6 +4,7 @@
 #ifndef QOPT_LIB_DRIVER_CUDASTEPS_H
 #define QOPT_LIB_DRIVER_CUDASTEPS_H
 
+#include "lib/Driver/KernelSummaries.h"
 #include "lib/Driver/LaunchSteps.h"
 #include "lib/Kernels/CheckIndices/CheckIndices.h"
 #include "lib/Kernels/LaunchShape.h"
@@ -91,7 +92,7 @@ private:
   template <typename Problem, typename Schedule>
   Status addVariant(LaunchStep &step, size_t architecture,
                     const Problem &problem, const Schedule &schedule,
-                    uint32_t rows);
+                    uint32_t rows, const CudaKernels::Selected &selected);
   uint32_t gridOf(const kernels::LaunchShape &shape, uint32_t rows);
 
   /// The launches for the range of sizes at hand.
@@ -141,15 +142,25 @@ private:
 template <typename Problem, typename Schedule>
 Status CudaSteps::addVariant(LaunchStep &step, size_t architecture,
                              const Problem &problem, const Schedule &schedule,
-                             uint32_t rows) {
+                             uint32_t rows,
+                             const CudaKernels::Selected &selected) {
   // The family's functions are found through the problem's namespace.
   const target::Target &target = kernels.target(architecture);
   std::string symbol = symbolOf(problem, target);
-  QOPT_RETURN_IF_ERROR(
-      kernels.add(architecture, symbol, [&](mlir::gpu::GPUModuleOp module) {
-        return buildKernel(module, problem, schedule, target);
-      }));
   kernels::LaunchShape shape = launchOf(problem, schedule);
+  auto describe = [&] {
+    KernelSummary summary;
+    summary.why = reasonOf(chooseSchedule(problem, target), selected.schedule);
+    summary.threads = shape.threads;
+    summary.sharedBytes = shape.sharedBytes;
+    summary.predicted = predictionOf(costOf(problem, schedule, 1, target));
+    return summary;
+  };
+  QOPT_RETURN_IF_ERROR(kernels.add(architecture, selected, symbol, describe,
+                                   [&](mlir::gpu::GPUModuleOp module) {
+                                     return buildKernel(module, problem,
+                                                        schedule, target);
+                                   }));
   step.variant(target, architecture, 0, symbol, {gridOf(shape, rows)},
                shape.threads, shape.sharedBytes);
   return {};
@@ -164,10 +175,12 @@ mlir::LogicalResult CudaSteps::finish(mlir::Operation *op, LaunchStep step,
     auto selected = passes::selectedKernels(op, kernels.target(i));
     if (failed(selected))
       return mlir::failure();
-    auto schedule = passes::scheduleOf<Schedule>(op, selected->front());
+    ir::KernelAttr kernel = selected->front();
+    auto schedule = passes::scheduleOf<Schedule>(op, kernel);
     if (failed(schedule))
       return mlir::failure();
-    Status added = addVariant(step, i, problem, *schedule, rows);
+    Status added = addVariant(step, i, problem, *schedule, rows,
+                              CudaKernels::selectedBy(kernel));
     if (!added.ok())
       return op->emitError() << added.message();
   }

@@ -41,19 +41,18 @@ static Value sourceOf(Value value) {
              : Value();
 }
 
-/// Elements from row to row of the tensor that `value` is columns of; 0 where
-/// it is none.
-static int64_t sliceStrideOf(Value value) {
+/// The columns of another tensor's rows that `value` is, if it is such.
+static tensor::ExtractSliceOp sliceOf(Value value) {
   for (; value; value = sourceOf(value))
     if (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>())
-      return slice.getSourceType().getShape().back();
-  return 0;
+      return slice;
+  return {};
 }
 
 int64_t rowStrideOf(Value heads) {
   auto shape = cast<ShapedType>(heads.getType()).getShape();
-  int64_t stride = sliceStrideOf(heads);
-  return stride ? stride : shape[1] * shape[2];
+  tensor::ExtractSliceOp slice = sliceOf(heads);
+  return slice ? slice.getSourceType().getShape().back() : shape[1] * shape[2];
 }
 
 static cuda::KvPageLayout layoutOf(ir::KVCacheType cache) {
@@ -112,10 +111,10 @@ norm::Problem problemOf(ir::RmsNormOp op) {
   problem.epsilon = op.getEpsilon().convertToFloat();
   problem.activation = elementOf(op.getX());
   problem.scale = elementOf(op.getScale());
-  auto shape = cast<ShapedType>(op.getX().getType()).getShape();
-  problem.stride = sliceStrideOf(op.getX());
-  if (problem.stride && shape.size() == 3)
-    problem.heads = shape[1];
+  if (tensor::ExtractSliceOp slice = sliceOf(op.getX())) {
+    problem.stride = slice.getSourceType().getShape().back();
+    problem.heads = slice.getType().getShape().back() / problem.columns;
+  }
   return problem;
 }
 

@@ -400,6 +400,9 @@ Status verifyManifest(const plan::Plan &plan) {
         !weight.format() || !knownFormat(weight.format()))
       return bad("weight record " + std::to_string(i) + " is not valid");
   }
+  for (uint32_t i = 0; i < sizeOf(manifest.kernels()); ++i)
+    if (!isCode(plan, manifest.kernels()->Get(i)->segment()))
+      return bad("kernel record " + std::to_string(i) + " is not valid");
   return {};
 }
 

@@ -247,12 +247,31 @@ def test_context_beyond_the_model(tool, stories, tmp_path):
     tool("qopt-compile", stories, "--context", 512, "-o", tmp_path / "m.qopt")
 
 
-EMIT = [("--cpu", "x86-64-v4"), ("--json",), ("--threads", 1), ("--strict",), ("--context", 64), ("--tokenizer", "x")]
+EMIT = [
+    ("--cpu", "x86-64-v4"),
+    ("--json",),
+    ("--threads", "1"),
+    ("--strict",),
+    ("--context", "64"),
+    ("--tokenizer", "x"),
+]
+EMIT += [("--arch", "sm_80"), ("--arch", "sm_80", "--target", "cuda"), ("--report",)]
 
 
-@pytest.mark.parametrize("option", EMIT, ids=lambda option: option[0])
+@pytest.mark.parametrize("option", EMIT, ids=" ".join)
 def test_options_that_a_stage_has_no_use_for(tool, stories, option):
-    assert f"{option[0]} is for artifacts" in refused(tool, USAGE, stories, "--emit", "qopt", *option)
+    message = refused(tool, USAGE, stories, "--emit", "qopt", *option)
+    assert (
+        message.startswith(f"error: {option[0]} is for ") and "--emit qopt has no use for it, leave it out" in message
+    )
+
+
+def test_options_that_a_target_has_no_use_for(tool, stories, tmp_path):
+    output = ("-o", tmp_path / "m.qopt")
+    for option in (("--arch", "sm_80"), ("--report",)):
+        assert f"{option[0]} is for --target cuda" in refused(tool, USAGE, stories, *option, *output)
+    for stage in ("ptx", "sass"):
+        assert "for the target cuda" in refused(tool, USAGE, stories, "--emit", stage)
 
 
 def test_unknown_processor(tool, stories, tmp_path):

@@ -4,6 +4,7 @@
 #include "qopt/Compiler.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/Progress.h"
+#include "tools/qopt-compile/PrintReport.h"
 
 #include <cstdio>
 #include <map>
@@ -16,9 +17,30 @@ struct Arguments {
   std::string emit = "artifact";
   std::string kind = "automatic";
   std::string target = "host";
-  bool json = false, remarks = false;
-  std::vector<CLI::Option *> ofArtifacts; ///< those that --emit has no use for
+  bool json = false, remarks = false, report = false;
+  /// Options that only some stages have a use for, and which.
+  struct Use {
+    CLI::Option *option;
+    bool (*has)(TargetDevice target, Stage stage);
+    const char *what;
+  };
+  std::vector<Use> uses;
 };
+
+bool ofArtifacts(TargetDevice, Stage stage) { return stage == Stage::Artifact; }
+bool ofSchedules(TargetDevice, Stage stage) {
+  return stage >= Stage::Scheduled;
+}
+bool ofGpuSchedules(TargetDevice target, Stage stage) {
+  return target == TargetDevice::Cuda && stage >= Stage::Scheduled;
+}
+bool ofGpuKernels(TargetDevice target, Stage stage) {
+  return target == TargetDevice::Cuda &&
+         (stage == Stage::Kernels || stage == Stage::Artifact);
+}
+bool ofSummaries(TargetDevice target, Stage stage) {
+  return stage == Stage::Artifact || ofGpuKernels(target, stage);
+}
 
 const std::map<std::string, ModelKind> kinds = {
     {"automatic", ModelKind::Automatic},
@@ -86,8 +108,22 @@ void declare(CLI::App &app, Arguments &arguments) {
                "print why what was done or not done");
   auto *json =
       app.add_flag("--json", arguments.json, "print the summary as JSON");
-  arguments.ofArtifacts = {tokenizer, context, arch, cpu,
-                           threads,   strict,  json};
+  auto *report = app.add_flag(
+      "--report", arguments.report,
+      "with --target cuda: print what each kernel and a decode step are "
+      "predicted to take, and why");
+  const char *artifacts = "for artifacts";
+  arguments.uses = {
+      {tokenizer, ofArtifacts, artifacts},
+      {cpu, ofArtifacts, artifacts},
+      {threads, ofArtifacts, artifacts},
+      {strict, ofArtifacts, artifacts},
+      {context, ofSchedules, "for the stages from scheduled on"},
+      {arch, ofGpuSchedules,
+       "for --target cuda and its stages from scheduled on"},
+      {json, ofSummaries, "for artifacts, and for the kernels of GPUs"},
+      {report, ofGpuKernels,
+       "for --target cuda, its artifacts and its stage kernels"}};
   cli::addExamples(
       app, {"qopt-compile model.onnx -o model.qopt",
             "qopt-compile model.onnx --weights int4_g32 --lm-head int8 -o "
@@ -95,7 +131,9 @@ void declare(CLI::App &app, Arguments &arguments) {
             "qopt-compile model.onnx --format 're:.*down_proj=int8' --weights "
             "int4_g64 -o model.qopt",
             "qopt-compile encoder.onnx --as graph -o encoder.qopt",
-            "qopt-compile model.onnx --emit qopt"});
+            "qopt-compile model.onnx --emit qopt",
+            "qopt-compile model.onnx --target cuda --weights int4_g128 --emit "
+            "kernels --report"});
 }
 
 Status printSummary(const CompileSummary &s, const Arguments &arguments) {
@@ -113,6 +151,8 @@ Status printSummary(const CompileSummary &s, const Arguments &arguments) {
     json["artifact_bytes"] = s.artifactBytes;
     json["remarks"] = s.remarks;
     json["warnings"] = s.warnings;
+    if (!s.kernels.empty())
+      describeKernels(s, json);
     for (const WeightSummary &weight : s.weights)
       json["weights"].push_back({{"name", weight.name},
                                  {"format", weight.format},
@@ -129,6 +169,8 @@ Status printSummary(const CompileSummary &s, const Arguments &arguments) {
   std::printf("%.1f M weights at %.2f bits (%.1f MB), artifact %.1f MB\n",
               s.parameters / 1e6, bits, s.weightBytes / 1e6,
               s.artifactBytes / 1e6);
+  if (arguments.report)
+    printReport(s);
   return cli::flushOutput();
 }
 
@@ -141,12 +183,6 @@ void printMessages(const CompileSummary &summary, bool remarks) {
 }
 
 Status printStage(const Arguments &arguments, Stage stage) {
-  for (const CLI::Option *option : arguments.ofArtifacts)
-    if (option->count())
-      return Status(StatusCode::InvalidArgument,
-                    option->get_name() +
-                        " is for artifacts; --emit prints a stage before "
-                        "that, leave it out");
   CompileSummary summary;
   StatusOr<std::string> text = emitStage(arguments.options, stage, &summary);
   if (!text.ok())
@@ -156,6 +192,36 @@ Status printStage(const Arguments &arguments, Stage stage) {
   return cli::flushOutput();
 }
 
+/// The stage kernels of a GPU: no text of the IR, but what is known of them.
+Status printGpuKernels(const Arguments &arguments) {
+  StatusOr<CompileSummary> summary = describeKernels(arguments.options);
+  if (!summary.ok())
+    return summary.status();
+  printMessages(*summary, arguments.remarks && !arguments.json);
+  if (arguments.json) {
+    nlohmann::ordered_json json;
+    describeKernels(*summary, json);
+    json["remarks"] = summary->remarks;
+    json["warnings"] = summary->warnings;
+    return cli::printJson(json);
+  }
+  printKernels(*summary);
+  if (arguments.report)
+    printReport(*summary);
+  return cli::flushOutput();
+}
+
+/// One error for an option that would do nothing.
+Status checkUses(const Arguments &arguments, Stage stage) {
+  for (const Arguments::Use &use : arguments.uses)
+    if (use.option->count() && !use.has(arguments.options.target, stage))
+      return Status(StatusCode::InvalidArgument,
+                    use.option->get_name() + " is " + use.what + "; --target " +
+                        arguments.target + " --emit " + arguments.emit +
+                        " has no use for it, leave it out");
+  return Status();
+}
+
 Status work(Arguments &arguments) {
   arguments.options.kind = kinds.at(arguments.kind);
   arguments.options.target = targetNames.at(arguments.target);
@@ -163,9 +229,12 @@ Status work(Arguments &arguments) {
   for (const StageName &name : stageNames)
     if (arguments.emit == name.name)
       stage = name.stage;
+  QOPT_RETURN_IF_ERROR(checkUses(arguments, stage));
   if (stage != Stage::Artifact && !arguments.options.output.empty())
     return Status(StatusCode::InvalidArgument,
                   "--emit prints to standard output; leave out -o");
+  if (stage == Stage::Kernels && arguments.options.target == TargetDevice::Cuda)
+    return printGpuKernels(arguments);
   if (stage != Stage::Artifact)
     return printStage(arguments, stage);
   if (arguments.options.output.empty())

@@ -146,6 +146,21 @@ Json describeWeights(const plan::Plan &plan) {
   return json;
 }
 
+Json describeKernels(const plan::Plan &plan) {
+  Json list = Json::array();
+  if (const auto *kernels = plan.manifest()->kernels())
+    for (const plan::KernelRecord *kernel : *kernels)
+      list.push_back({{"symbol", text(kernel->symbol())},
+                      {"family", text(kernel->family())},
+                      {"schedule", text(kernel->schedule())},
+                      {"segment", kernel->segment()},
+                      {"threads", kernel->threads()},
+                      {"registers", kernel->registers()},
+                      {"shared_bytes", kernel->shared_bytes()},
+                      {"code_bytes", kernel->code_bytes()}});
+  return list;
+}
+
 Json describeSegments(const plan::Plan &plan) {
   Json segments = Json::array();
   if (plan.segments())

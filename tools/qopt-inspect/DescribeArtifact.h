@@ -25,6 +25,10 @@ Json describeModel(const Artifact &artifact);
 /// per weight: of the codes alone (payload) and of everything that is stored.
 Json describeWeights(const plan::Plan &plan);
 
+/// Every GPU kernel of the code segments: what it is and what it needs of an
+/// SM; registers and code are 0 where a segment is PTX alone.
+Json describeKernels(const plan::Plan &plan);
+
 Json describeSegments(const plan::Plan &plan);
 
 /// Sizes that make a plan's dimensions numbers.

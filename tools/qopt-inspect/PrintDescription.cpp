@@ -157,6 +157,26 @@ static void printFunction(const Json &function, bool list) {
       printStep(index++, step);
 }
 
+static void printKernels(const Json &kernels, const Json &segments, bool list) {
+  int64_t bytes = 0;
+  for (const Json &kernel : kernels)
+    bytes += kernel["code_bytes"].get<int64_t>();
+  if (!kernels.empty())
+    std::printf("GPU kernels: %zu, %s bytes of machine code\n", kernels.size(),
+                grouped(bytes).c_str());
+  if (list)
+    for (const Json &kernel : kernels)
+      std::printf(
+          "  %s for %s: %s {%s}, %s threads, %s registers, %s bytes "
+          "shared, %s bytes of code\n",
+          textOf(kernel["symbol"]).c_str(),
+          textOf(segments[kernel["segment"].get<size_t>()]["name"]).c_str(),
+          textOf(kernel["family"]).c_str(), textOf(kernel["schedule"]).c_str(),
+          kernel["threads"].dump().c_str(), kernel["registers"].dump().c_str(),
+          grouped(kernel["shared_bytes"]).c_str(),
+          grouped(kernel["code_bytes"]).c_str());
+}
+
 static void printSegments(const Json &segments, bool list) {
   int64_t bytes = 0;
   for (const Json &segment : segments)
@@ -179,6 +199,8 @@ void print(const Json &description, unsigned details) {
   printWeights(description["weights"], wants(Detail::Weights));
   for (const Json &function : description["functions"])
     printFunction(function, wants(Detail::Plan));
+  printKernels(description["kernels"], description["segments"],
+               wants(Detail::Kernels));
   printSegments(description["segments"], wants(Detail::Segments));
 }
 

@@ -7,7 +7,12 @@
 
 namespace qopt::inspect {
 
-enum class Detail : unsigned { Weights = 1, Plan = 2, Segments = 4 };
+enum class Detail : unsigned {
+  Weights = 1,
+  Plan = 2,
+  Segments = 4,
+  Kernels = 8
+};
 
 /// Prints to standard output: always the summary, and the lists that `details`
 /// (bits of Detail) asks for.

@@ -14,7 +14,8 @@ namespace {
 
 struct InspectOptions {
   std::string model;
-  bool weights = false, plan = false, segments = false, json = false;
+  bool weights = false, plan = false, kernels = false, segments = false;
+  bool json = false;
   bool trust = false;
   std::optional<int64_t> tokens, sequences; ///< of a decoder
   inspect::PlanSizes sizes;
@@ -72,6 +73,7 @@ static Status work(InspectOptions &options) {
       {"model", inspect::describeModel(**artifact)},
       {"weights", inspect::describeWeights(plan)},
       {"functions", std::move(*functions)},
+      {"kernels", inspect::describeKernels(plan)},
       {"segments", inspect::describeSegments(plan)}};
   if (options.json)
     return cli::printJson(description);
@@ -82,6 +84,7 @@ static Status work(InspectOptions &options) {
   add(options.weights, inspect::Detail::Weights);
   add(options.plan, inspect::Detail::Plan);
   add(options.segments, inspect::Detail::Segments);
+  add(options.kernels, inspect::Detail::Kernels);
   inspect::print(description, details);
   return cli::flushOutput();
 }
@@ -98,6 +101,9 @@ int main(int argc, char **argv) {
                "list every weight with its format and bytes");
   app.add_flag("--plan", options.plan,
                "list every step with its kernel, operands and bytes");
+  app.add_flag("--kernels", options.kernels,
+               "list every GPU kernel with its schedule, registers, shared "
+               "memory and code");
   app.add_flag("--segments", options.segments,
                "list the parts of the file with their digests");
   app.add_flag("--json", options.json, "everything as JSON");

@@ -30,6 +30,12 @@ struct Problem {
 struct Schedule {
   int threads = 256;
   std::string_view why;
+
+  /// Names every number, for the IR and for reports: visit(name, member).
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("threads", self.threads);
+  }
 };
 
 Status isValid(const Problem &problem);

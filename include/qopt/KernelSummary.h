@@ -1,0 +1,55 @@
+// The GPU kernels of a compilation: what each is, what the assembler made of it
+// and what a launch is predicted to take, with the reasons.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_KERNELSUMMARY_H
+#define QOPT_KERNELSUMMARY_H
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace qopt {
+
+/// A summand of a predicted time and the figure that it rests on.
+struct PredictedTerm {
+  std::string name;
+  double seconds = 0;
+  std::string why;
+};
+
+/// A sum of terms. Nothing of it is measured where it stands: the terms name
+/// what was measured, published or derived.
+struct Prediction {
+  double seconds = 0;
+  double bytes = 0, flops = 0; ///< read and written; padding included
+  double roofPart = 0; ///< what must be read at the memory's roof / seconds
+  std::vector<PredictedTerm> terms;
+};
+
+/// One kernel for one architecture.
+struct KernelSummary {
+  std::string architecture; ///< sm_90a
+  std::string symbol, family;
+  std::string schedule; ///< "grid = 132, slices = 4, …"
+  std::string why;      ///< why that schedule
+  int64_t most = 0;     ///< tokens of a launch it serves at most; 0: any number
+  int64_t launches = 0; ///< in a step of its size
+  int64_t threads = 0;  ///< of a block
+  int64_t sharedBytes = 0; ///< of a block, static and dynamic
+  int64_t registers = 0;   ///< of a thread; 0: there was no assembler
+  int64_t codeBytes = 0;   ///< 0: there was no assembler
+  int64_t tokens = 1;      ///< of the launch that is predicted
+  Prediction predicted;
+};
+
+/// One sequence decodes one token: all that is launched for it.
+struct StepSummary {
+  std::string architecture, part; ///< sm_90a, H200 SXM
+  int64_t context = 0;            ///< positions of the sequence
+  int64_t launches = 0;
+  Prediction predicted; ///< a term is the sum of the kernels' of its name
+};
+
+} // namespace qopt
+
+#endif // QOPT_KERNELSUMMARY_H

@@ -1,0 +1,60 @@
+// The plan is built as for an artifact, over a pool that gives constants sizes
+// and no place.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/CudaEmission.h"
+
+#include "lib/Driver/CudaSampling.h"
+#include "lib/Driver/CudaSteps.h"
+
+#include <thread>
+
+using namespace mlir;
+
+namespace qopt::driver {
+
+namespace {
+/// Nothing is stored: only the plan's kernels are wanted.
+class NoConstants : public ConstantPool {
+public:
+  StatusOr<ConstantPlace> addWeight(Value) override { return ConstantPlace{}; }
+  StatusOr<ConstantPlace> addBytes(ArrayRef<char> bytes) override {
+    return ConstantPlace{0, 0, bytes.size()};
+  }
+};
+} // namespace
+
+unsigned threadsOf(const CompileOptions &options) {
+  return options.threads ? options.threads
+                         : std::thread::hardware_concurrency();
+}
+
+int64_t predictedContextOf(func::FuncOp func) {
+  auto context = func->getAttrOfType<IntegerAttr>(ir::contextAttribute);
+  return context ? std::min(context.getInt(), predictedContext) : 0;
+}
+
+StatusOr<std::string> emitCuda(ModuleOp module, Stage stage,
+                               const CompileOptions &options,
+                               CompileSummary &summary) {
+  auto targets = target::parseArchitectures(options.architectures);
+  if (!targets.ok())
+    return targets.status();
+  auto functions = llvm::to_vector(module.getOps<func::FuncOp>());
+  if (functions.size() != 1)
+    return Status(StatusCode::Internal, "a module has one function");
+  NoConstants constants;
+  CudaKernels kernels(*module.getContext(), *targets);
+  auto plan = PlanBuilder(constants, kernels, functions.front()).build();
+  if (failed(plan))
+    return Status(StatusCode::Unsupported, "the plan could not be built");
+  QOPT_RETURN_IF_ERROR(
+      addSampling(**plan, functions.front(), kernels, summary));
+  summary.genericKernels = kernels.genericKernels();
+  QOPT_RETURN_IF_ERROR(kernels.assemble(threadsOf(options), summary));
+  kernels.summarize(**plan, predictedContextOf(functions.front()), summary);
+  if (stage == Stage::Ptx)
+    return kernels.ptx();
+  return stage == Stage::Sass ? kernels.sass() : std::string();
+}
+
+} // namespace qopt::driver

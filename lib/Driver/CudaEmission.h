@@ -1,0 +1,26 @@
+// What can be seen of the kernels of a GPU artifact without writing it: PTX,
+// machine code, and what is predicted. No weight is read for it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_DRIVER_CUDAEMISSION_H
+#define QOPT_LIB_DRIVER_CUDAEMISSION_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "qopt/Compiler.h"
+
+namespace qopt::driver {
+
+/// As many threads as were asked for, else as the machine has.
+unsigned threadsOf(const CompileOptions &options);
+
+/// Positions that the prediction of a decode step is made for; 0 for a graph.
+int64_t predictedContextOf(mlir::func::FuncOp func);
+
+/// The text of Stage::Ptx or Stage::Sass, and of a module that consists of
+/// kernels all that is known of them; the text of other stages is empty.
+StatusOr<std::string> emitCuda(mlir::ModuleOp module, Stage stage,
+                               const CompileOptions &options,
+                               CompileSummary &summary);
+
+} // namespace qopt::driver
+
+#endif // QOPT_LIB_DRIVER_CUDAEMISSION_H

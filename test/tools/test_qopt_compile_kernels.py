@@ -1,0 +1,151 @@
+"""qopt-compile --target cuda --emit=kernels|ptx|sass and --report: what is said of kernels is what the artifact has."""
+
+import json
+import re
+import resource
+import subprocess
+import sys
+
+import conftest
+import pytest
+
+NOTFOUND = 9
+NO_ASSEMBLER = {"QOPT_PTXAS": "/nonexistent/ptxas"}
+FAMILIES = {"skinny_linear", "attention_decode", "attention_prefill", "rotary_append", "norm", "gather_rows"}
+
+
+def kernels_of(tool, model, *options, **keywords):
+    done = tool("qopt-compile", model, "--target", "cuda", "--emit", "kernels", "--json", *options, **keywords)
+    return json.loads(done.stdout)
+
+
+def synthetic(folder, *options):
+    command = [sys.executable, conftest.SOURCE / "bench/synthetic.py", folder, "--sparse", *options]
+    subprocess.run([str(word) for word in command], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stories_kernels(tool, stories):
+    return kernels_of(tool, stories, "--arch", "sm_90a,sm_80")
+
+
+def test_kernels(stories_kernels):
+    for architecture in ("sm_90a", "sm_80"):
+        kernels = [k for k in stories_kernels["kernels"] if k["architecture"] == architecture]
+        assert {k["family"] for k in kernels} >= FAMILIES
+        assert all(architecture in k["symbol"] and k["launches"] > 0 and k["threads"] >= 32 for k in kernels)
+        buckets = {k["most_tokens"] for k in kernels if k["family"] == "skinny_linear"}
+        assert buckets == {1, 8, 16, 32, 64}
+
+
+def of_one_token(kernels, architecture):
+    """The kernels that a step of one token launches, the likeliest token chosen."""
+    buckets = {"skinny_linear": {1}, "attention_decode": {1}, "gemm": (), "attention_prefill": (), "sampling": ()}
+    kernels = [k for k in kernels if k["architecture"] == architecture]
+    buckets["argmax"] = {k["most_tokens"] for k in kernels if k["family"] == "argmax"} - {0}
+    return [k for k in kernels if k["most_tokens"] in buckets.get(k["family"], {0})]
+
+
+def test_predictions_add_up(stories_kernels):
+    """A time is the sum of its terms; a step is the sum of what it launches for one token."""
+    for kernel in stories_kernels["kernels"]:
+        predicted = kernel["predicted"]
+        assert predicted["seconds"] == pytest.approx(sum(term["seconds"] for term in predicted["terms"]))
+        assert all(term["why"] for term in predicted["terms"]) and kernel["why"]
+        assert predicted["bytes"] > 0 and 0 <= predicted["roof_part"] <= 1
+    for step in stories_kernels["steps"]:
+        first = of_one_token(stories_kernels["kernels"], step["architecture"])
+        seconds = sum(k["launches"] * k["predicted"]["seconds"] for k in first)
+        assert step["predicted"]["seconds"] == pytest.approx(seconds)
+        assert step["launches"] == sum(k["launches"] for k in first)
+        terms = {term["name"]: term for term in step["predicted"]["terms"]}
+        assert sum(term["seconds"] for term in terms.values()) == pytest.approx(seconds)
+        assert step["tokens_per_second"] == pytest.approx(1 / seconds)
+    h200 = next(step for step in stories_kernels["steps"] if step["architecture"] == "sm_90a")
+    gaps = next(term for term in h200["predicted"]["terms"] if term["name"] == "dependency")
+    assert gaps["seconds"] == pytest.approx(h200["launches"] * 1.45e-6) and "measured" in gaps["why"]
+
+
+def test_the_artifact_has_what_was_shown(tool, stories, stories_kernels, tmp_path):
+    """Registers, shared memory and code size of each kernel are stored; a step launches what was said."""
+    path = tmp_path / "m.qopt"
+    tool("qopt-compile", stories, "--target", "cuda", "--arch", "sm_90a,sm_80", "-o", path)
+    found = json.loads(tool("qopt-inspect", path, "--json").stdout)
+    keys = ("symbol", "family", "schedule", "threads", "registers", "shared_bytes", "code_bytes")
+    shown = [{key: kernel[key] for key in keys} for kernel in stories_kernels["kernels"]]
+    assert [{key: kernel[key] for key in keys} for kernel in found["kernels"]] == shown
+    names = [found["segments"][kernel["segment"]]["name"] for kernel in found["kernels"]]
+    assert names == [kernel["architecture"] for kernel in stories_kernels["kernels"]]
+    (function,) = found["functions"]
+    # A step chooses the likeliest token or samples one.
+    assert {step["launches"] for step in stories_kernels["steps"]} == {function["kernels"]["Launch"] - 1}
+    text = tool("qopt-inspect", path, "--kernels").stdout
+    for kernel in shown:
+        assert f"{kernel['symbol']} for " in text and f"{{{kernel['schedule']}}}, {kernel['threads']} threads" in text
+
+
+def test_an_assembler_tells_resources(tool, stories, stories_kernels):
+    """What ptxas says where there is one; without any the numbers are 0 and a remark says why."""
+    for kernel in kernels_of(tool, stories, environment=NO_ASSEMBLER)["kernels"]:
+        assert kernel["registers"] == kernel["code_bytes"] == 0
+    remarks = kernels_of(tool, stories, environment=NO_ASSEMBLER)["remarks"]
+    assert any("no machine code for sm_90a, PTX only" in remark for remark in remarks)
+    if not any("PTX only" in remark for remark in stories_kernels["remarks"]):
+        for kernel in stories_kernels["kernels"]:
+            assert 8 <= kernel["registers"] <= 255 and kernel["code_bytes"] > 128
+
+
+def test_tables(tool, stories):
+    text = tool("qopt-compile", stories, "--target", "cuda", "--emit", "kernels", "--report").stdout
+    assert re.search(r"^sm_90a +5 +1 .*: skinny_linear \{blocks_per_sm = ", text, re.MULTILINE)
+    assert re.search(r"^decode step on sm_90a \(H200 SXM\), 1 sequence of 512 positions: predicted", text, re.MULTILINE)
+    assert "us  dependency: gap of a dependent kernel (measured: " in text
+
+
+def test_report_of_an_artifact(tool, stories, tmp_path):
+    done = tool("qopt-compile", stories, "--target", "cuda", "--report", "-o", tmp_path / "m.qopt")
+    assert "decode step on sm_90a" in done.stdout
+
+
+def test_ptx(tool, stories, stories_kernels):
+    text = tool("qopt-compile", stories, "--target", "cuda", "--arch", "sm_80", "--emit", "ptx").stdout
+    shown = [k["symbol"] for k in stories_kernels["kernels"] if k["architecture"] == "sm_80"]
+    assert re.findall(r"^\.visible \.entry (\w+)\(", text, re.MULTILINE) == shown
+
+
+def test_sass(tool, stories, stories_kernels):
+    """The disassembly of every kernel, or one error that says which tool is missing."""
+    command = ("qopt-compile", stories, "--target", "cuda", "--emit", "sass")
+    for variable, name in (("QOPT_PTXAS", "ptxas"), ("QOPT_NVDISASM", "nvdisasm")):
+        refused = tool(*command, check=False, environment={variable: "/nonexistent/tool"})
+        assert refused.returncode == NOTFOUND and name.upper() in refused.stderr.upper()
+        assert refused.stderr.count("error:") == 1 and not refused.stdout
+    done = tool(*command, check=False)
+    if done.returncode == NOTFOUND:
+        pytest.skip(done.stderr)
+    for kernel in stories_kernels["kernels"]:
+        if kernel["architecture"] == "sm_90a":
+            assert f".text.{kernel['symbol']}:" in done.stdout
+
+
+def test_the_context_of_a_stage(tool, stories):
+    for stage in ("scheduled", "kernels"):
+        text = tool("qopt-compile", stories, "--context", 64, "--emit", stage).stdout
+        assert "qopt.context = 64" in text
+
+
+def test_llama_3_8b_is_predicted_without_its_weights(tool, tmp_path):
+    """16 GB of weights are neither read nor allocated; the H200 is predicted to write 500 tokens a second or more."""
+    model = synthetic(tmp_path, "--model", "llama-3-8b")
+    formats = ("--weights", "int4_g128", "--lm-head", "int8")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    found = kernels_of(tool, model, *formats, environment=NO_ASSEMBLER)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert peak == before or peak < 1 << 20  # KiB
+    (step,) = found["steps"]
+    # Weights of the layers and the head, scales included, and 3 % for the cache; the embedding is one row.
+    layers = 32 * (6144 * 4096 + 4096 * 4096 + 3 * 14336 * 4096) * 4.125 / 8
+    weights = layers + 128256 * 4096
+    assert weights <= step["predicted"]["bytes"] <= 1.06 * weights
+    assert step["tokens_per_second"] >= 500

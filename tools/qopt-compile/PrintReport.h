@@ -1,0 +1,27 @@
+// Tables of a GPU artifact's kernels and of what they are predicted to take, as
+// text and as JSON.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TOOLS_QOPTCOMPILE_PRINTREPORT_H
+#define QOPT_TOOLS_QOPTCOMPILE_PRINTREPORT_H
+
+#include "qopt/Compiler.h"
+
+#include <nlohmann/json.hpp>
+
+namespace qopt {
+
+/// Every kernel: how often it is launched, what it needs of an SM, its family
+/// and schedule.
+void printKernels(const CompileSummary &summary);
+
+/// Every kernel's bytes, flops, predicted time and reasons, then the sum over a
+/// decode step.
+void printReport(const CompileSummary &summary);
+
+/// `kernels` and `steps`, everything of both tables.
+void describeKernels(const CompileSummary &summary,
+                     nlohmann::ordered_json &json);
+
+} // namespace qopt
+
+#endif // QOPT_TOOLS_QOPTCOMPILE_PRINTREPORT_H
