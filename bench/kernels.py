@@ -51,6 +51,8 @@ def linear(weights, tokens, shape, asked=()):
     words += " activation=bf16 output=bf16" if weights == "bf16" else ""
     name = f"skinny_linear {weights} M={tokens} {shape}"
     small = f"{words} rows=256 columns={min(columns, 4096)}"
+    if tokens == 64:  # else a block would have one step, and no loop
+        small = f"{words} rows=768 columns=512 --schedule slices=1,grid=1,stages=2"
     return Row(name, "skinny_linear", f"{words} rows={rows} columns={columns}", small, ALWAYS | dict(asked))
 
 
@@ -76,12 +78,12 @@ def table_rows():
     ]
     rows += [linear("int4_g128", tokens, "o") for tokens in (16, 32, 64)]
     rows += [linear("int4_g32", tokens, "o") for tokens in (1, 64)]
-    rows += [linear(weights, tokens, "o") for weights in ("int8", "f16", "bf16") for tokens in (1, 8, 64)]
+    rows += [linear(weights, tokens, "o") for weights in ("int8", "fp8_e4m3", "f16", "bf16") for tokens in (1, 8, 64)]
     # Tensor cores take 6.4 clocks for a product of mma.sync, of which 60 % can issue instructions.
     hidden = {"instructions a product": 3.8}
     rows += [product(weights, 2048, "gate_up", hidden) for weights in ("f16", "int8", "int4_g128", "w8a8")]
     rows += [product("int4_g128", 128, "o")]
-    for cache in ("f16", "int8", "int4"):
+    for cache in ("f16", "int8", "fp8_e4m3", "int4"):
         words = f"key={cache} value={cache}"
         rows.append(attention("attention_decode", cache, f"{words} sequences=32 context=4096", f"{words} context=512"))
     for cache in ("f16", "int8"):
@@ -92,13 +94,15 @@ def table_rows():
 
 
 def main_loop(lines):
-    """(first, last) line, from 1, of the longest innermost loop with products in PTX; None without one."""
+    """(first, last) line, from 1, of the longest loop of PTX that has products, none of them in a loop within it.
+
+    A wait that spins is a loop, too, but has no products. None where there is no such loop.
+    """
     labels = {m[1]: i for i, line in enumerate(lines, 1) if (m := re.match(r"\s*(\$\w+):", line))}
     jumps = [(labels[m[1]], i) for i, line in enumerate(lines, 1) if (m := re.search(r"\bbra\S*\s+(\$\w+);", line))]
-    loops = [(begin, end) for begin, end in jumps if begin < end]
+    loops = [(b, e) for b, e in jumps if b < e and any("mma.sync" in line for line in lines[b - 1 : e])]
     inner = [loop for loop in loops if not any(loop[0] <= b and e <= loop[1] and (b, e) != loop for b, e in loops)]
-    products = [(b, e) for b, e in inner if any("mma.sync" in line for line in lines[b - 1 : e])]
-    return max(products, key=lambda loop: loop[1] - loop[0], default=None)
+    return max(inner, key=lambda loop: loop[1] - loop[0], default=None)
 
 
 def make(build, row, words, arch, output):

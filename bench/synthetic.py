@@ -4,7 +4,9 @@ The weights are the same for every precision: `f16` and `f32` store them as MatM
 qopt-compile), `int4` as MatMulNBits of 32-element blocks (what onnxruntime-genai runs), so that they can be measured
 side by side. A matrix takes its numbers from one pool of random numbers, from a random place on, so that the time is
 that of writing the file. With --sparse the data are a hole of the right size but for a few numbers of each tensor, so
-that no two are equal; that is enough to compile and to look at kernels. Nothing is downloaded.
+that no two are equal; that is enough to compile and to look at kernels. With --repeat-rows N the rows of all matrices
+are the same N, again and again: as large and as random to a machine, and small when equal blocks are stored once
+(bench/gpu/folding.py). Nothing is downloaded.
 """
 
 import argparse
@@ -95,8 +97,8 @@ def quantize_blocks(values):
 class Pool:
     """Random float16 numbers with the deviation K**-0.5, and the same as 4-bit blocks."""
 
-    def __init__(self, random, k, blocks):
-        self.values = (random.standard_normal(POOL, dtype=np.float32) * k**-0.5).astype(np.float16)
+    def __init__(self, random, k, count, blocks):
+        self.values = (random.standard_normal(count, dtype=np.float32) * k**-0.5).astype(np.float16)
         self.codes, self.scales = quantize_blocks(self.values.astype(np.float32)) if blocks else (None, None)
 
 
@@ -126,8 +128,13 @@ class Builder:
     def pool(self, k):
         if k not in self.pools:
             random = np.random.default_rng([self.o.seed, k])
-            self.pools[k] = Pool(random, k, self.o.precision == "int4")
+            count = self.o.repeat_rows * k or POOL
+            self.pools[k] = Pool(random, k, count, self.o.precision == "int4")
         return self.pools[k]
+
+    def start(self):
+        """Where the numbers of the next matrix begin in the pool."""
+        return 0 if self.o.repeat_rows else int(self.random.integers(POOL // BLOCK)) * BLOCK
 
     def numbers(self, count, k, start):
         """`count` numbers of the pool of K as arrays."""
@@ -135,7 +142,7 @@ class Builder:
 
     def tensor(self, name, shape, k):
         count = int(np.prod(shape))
-        start = int(self.random.integers(POOL // BLOCK)) * BLOCK
+        start = self.start()
         parts = () if self.o.sparse else self.numbers(count, k, start)
         return self.weights.add(name, shape, self.float, parts)
 
@@ -147,7 +154,7 @@ class Builder:
 
     def linear(self, name, x, n, k):
         output = f"/model/{name}/MatMul/output_0"
-        start = int(self.random.integers(POOL // BLOCK)) * BLOCK
+        start = self.start()
         sparse = self.o.sparse
         if self.o.precision != "int4":
             parts = () if sparse else self.transposed(n, k, start)
@@ -353,6 +360,7 @@ def parse_options():
     parser.add_argument("--model", choices=MODELS, default="tinyllama-1.1b", help="shapes; each has an option, too")
     parser.add_argument("--precision", choices=["f16", "f32", "int4"], default="f16")
     parser.add_argument("--sparse", action="store_true", help="weights are a hole in the file, read as zeros")
+    parser.add_argument("--repeat-rows", type=int, default=0, help="rows that every matrix repeats; 0: all differ")
     parser.add_argument("--seed", type=int, default=0)
     for name in SIZES:
         parser.add_argument("--" + name.replace("_", "-"), type=int, help="default: the model's")

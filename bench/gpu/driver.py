@@ -11,6 +11,7 @@ from .record import laid_out
 MAX_DYNAMIC_SHARED = 8
 MULTIPROCESSORS, CAPABILITY_MAJOR, CAPABILITY_MINOR, CACHE_BYTES = 16, 75, 76, 38
 PROGRAMMATIC_STREAM_SERIALIZATION = 6
+NON_BLOCKING = 1
 
 
 class Attribute(ctypes.Structure):
@@ -68,7 +69,6 @@ class Driver:
             "memory_bytes": memory.value,
             "capability": f"{self.attribute(CAPABILITY_MAJOR)}.{self.attribute(CAPABILITY_MINOR)}",
             "multiprocessors": self.attribute(MULTIPROCESSORS),
-            "cache_bytes": self.attribute(CACHE_BYTES),
             "driver_cuda": f"{version.value // 1000}.{version.value % 1000 // 10}",
         }
 
@@ -77,12 +77,21 @@ class Driver:
         self.call("cuMemAlloc_v2", byref(pointer), c_size_t(max(size, 1)))
         return pointer.value
 
-    def upload(self, pointer, array):
-        array = np.ascontiguousarray(array)
-        self.call("cuMemcpyHtoD_v2", c_ulonglong(pointer), c_void_p(array.ctypes.data), c_size_t(array.nbytes))
+    def stream(self):
+        handle = c_void_p()
+        self.call("cuStreamCreate", byref(handle), NON_BLOCKING)
+        return handle
 
-    def download(self, array, pointer):
-        self.call("cuMemcpyDtoH_v2", c_void_p(array.ctypes.data), c_ulonglong(pointer), c_size_t(array.nbytes))
+    def upload(self, pointer, array, stream):
+        array = np.ascontiguousarray(array)
+        size = c_size_t(array.nbytes)
+        self.call("cuMemcpyHtoDAsync_v2", c_ulonglong(pointer), c_void_p(array.ctypes.data), size, stream)
+        self.call("cuStreamSynchronize", stream)  # the array may be gone when this returns
+
+    def download(self, array, pointer, stream):
+        size = c_size_t(array.nbytes)
+        self.call("cuMemcpyDtoHAsync_v2", c_void_p(array.ctypes.data), c_ulonglong(pointer), size, stream)
+        self.call("cuStreamSynchronize", stream)
 
 
 class Kernel:
@@ -92,7 +101,7 @@ class Kernel:
         self.driver, self.shared = driver, shared
         self.code = code + b"\0"  # the driver wants PTX to end with a zero
         self.module, self.function = c_void_p(), c_void_p()
-        driver.call("cuModuleLoadData", byref(self.module), c_char_p(self.code))
+        driver.call("cuModuleLoadDataEx", byref(self.module), c_char_p(self.code), 0, None, None)
         driver.call("cuModuleGetFunction", byref(self.function), self.module, symbol.encode())
         if shared:
             driver.call("cuFuncSetAttribute", self.function, MAX_DYNAMIC_SHARED, shared)
@@ -118,7 +127,7 @@ def launch(case, driver, fill=True):
     Without `fill` memory that the kernel has to write first is left as it was allocated, which initcheck watches.
     """
     record = case.record
-    kernel = Kernel(driver, record.code(), record.symbol, record.shared_bytes)
+    kernel, stream = Kernel(driver, record.code(), record.symbol, record.shared_bytes), driver.stream()
     arguments, pointers, outputs = [], {}, {}
     for argument, filled in zip(record.arguments, record.fill(case.inputs()), strict=True):
         if argument["use"] == "value":
@@ -127,16 +136,17 @@ def launch(case, driver, fill=True):
         array = laid_out(filled)
         pointers[argument["name"]] = pointer = driver.allocate(array.nbytes)
         if fill or argument["use"] in ("read", "counters"):
-            driver.upload(pointer, array)
+            driver.upload(pointer, array, stream)
         arguments.append(c_ulonglong(pointer))
-    kernel.bind(record.grid, record.block, arguments)()
-    driver.call("cuCtxSynchronize")
+    kernel.bind(record.grid, record.block, arguments)(stream)
+    driver.call("cuStreamSynchronize", stream)
     for argument in record.arguments:
         if argument["use"] in ("write", "counters"):
             array = record.empty(argument)
-            driver.download(array, pointers[argument["name"]])
+            driver.download(array, pointers[argument["name"]], stream)
             outputs[argument["name"]] = array
     for pointer in pointers.values():
         driver.call("cuMemFree_v2", c_ulonglong(pointer))
     driver.call("cuModuleUnload", kernel.module)
+    driver.call("cuStreamDestroy_v2", stream)
     return outputs

@@ -59,6 +59,23 @@ def test_a_hole_compiles_like_data(tool, tmp_path):
     assert found["weight_bytes"] == compiled(tool, dense, "--target", "cuda", "--weights", "int4_g128")["weight_bytes"]
 
 
+@pytest.mark.parametrize("precision", ["f16", "int4"])
+def test_rows_that_repeat(tool, tmp_path, precision):
+    """--repeat-rows: the artifact for a GPU is as large, and most of its blocks come again."""
+    sys.path.insert(0, str(conftest.SOURCE / "bench"))
+    from gpu import folding
+
+    parts, sizes = {}, {}
+    for rows in (0, 128):
+        folder = tmp_path / str(rows)
+        write(folder, "--ffn=8192", "--vocabulary=8192", "--precision", precision, "--repeat-rows", rows)
+        weights = ("--weights", "int4_g32") if precision == "f16" else ()
+        compiled(tool, folder, "--target", "cuda", *weights)
+        sizes[rows] = (folder / "m.qopt").stat().st_size
+        parts[rows] = folding.fold(folder / "m.qopt", tmp_path / "folded.npz")
+    assert sizes[0] == sizes[128] and parts[0] > 0.9 and parts[128] < 0.3, parts
+
+
 def test_the_seed_decides(tmp_path):
     bytes_of = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):

@@ -1,7 +1,7 @@
 """On a GPU: a pack of `./x gpu pack` gives the emulator's tokens, and its launches what the formulas give.
 
 REQUIRES: cuda. The marker `cuda` is for tests that need a GPU; they look for a pack in QOPT_GPU_PACK and are skipped
-without one. QOPT_GPU_DEVICE names another device that runs the same artifacts.
+without one.
 """
 
 import json
@@ -16,7 +16,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 from gpu import driver, families, runtime  # noqa: E402
 
 PACK = pathlib.Path(os.environ["QOPT_GPU_PACK"]) if "QOPT_GPU_PACK" in os.environ else None
-DEVICE = os.environ.get("QOPT_GPU_DEVICE", "cuda")
 MODELS = json.loads((PACK / "pack.json").read_text())["models"] if PACK else []
 CHECKS = sorted((PACK / "checks").glob("*.json")) if PACK else []
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not PACK, reason="needs a GPU and a pack (./x gpu)")]
@@ -31,7 +30,7 @@ def test_tokens(model):
     """Greedy tokens are those that the emulator computed when the pack was made."""
     artifact = PACK / f"models/{model['name']}.qopt"
     for prompt, expected in zip(model["prompts"], model["tokens"], strict=True):
-        command = [PACK / "bin/qopt-run", artifact, "--device", DEVICE, "--prompt", prompt, "--ignore-end"]
+        command = [PACK / "bin/qopt-run", artifact, "--device", "cuda", "--prompt", prompt, "--ignore-end"]
         done = subprocess.run([*command, "--max-tokens", str(len(expected)), "--json"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["tokens"] == expected
@@ -40,9 +39,7 @@ def test_tokens(model):
 @pytest.mark.parametrize("model", named(MODELS))
 def test_two_sequences(model):
     """Both prompts in one ragged step each write what they write alone."""
-    if DEVICE == "emulator":
-        pytest.skip("the library has no emulator; the tools have one")
-    engine = runtime.Engine(PACK / "lib/libqopt_runtime.so", PACK / f"models/{model['name']}.qopt", DEVICE)
+    engine = runtime.Engine(PACK / "lib/libqopt_runtime.so", PACK / f"models/{model['name']}.qopt", "cuda")
     count = min(40, *map(len, model["tokens"]))
     found = engine.generate(model["prompts"], count)
     engine.close()

@@ -10,6 +10,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <algorithm>
@@ -73,23 +74,30 @@ static StatusOr<std::string> ptxOf(const Description &description,
   return code->text;
 }
 
-/// The longest innermost loop with products of the tensor cores: another one
-/// with products may only add activations. Without products: the longest.
+/// The longest loop with products of the tensor cores that has none in a loop
+/// within it: one that waits may be there, and another one with products may
+/// only add activations. Without products: the longest innermost loop.
 static const codegen::SassLoop *mainLoopOf(const codegen::SassKernel &kernel) {
-  const codegen::SassLoop *longest = nullptr;
-  bool products = false;
+  std::vector<const codegen::SassLoop *> withProducts, innermost, candidates;
   for (const codegen::SassLoop &loop : kernel.loops) {
-    if (!loop.innermost)
-      continue;
     auto counts = kernel.count(loop);
-    bool some = counts["HMMA"] + counts["IMMA"] > 0;
-    bool longer =
-        !longest || loop.end - loop.begin > longest->end - longest->begin;
-    if ((some && !products) || (some == products && longer))
-      longest = &loop;
-    products |= some;
+    if (counts["HMMA"] + counts["IMMA"] > 0)
+      withProducts.push_back(&loop);
+    if (loop.innermost)
+      innermost.push_back(&loop);
   }
-  return longest;
+  for (const codegen::SassLoop *loop : withProducts)
+    if (llvm::none_of(withProducts, [&](const codegen::SassLoop *other) {
+          return other != loop && loop->begin <= other->begin &&
+                 other->end <= loop->end;
+        }))
+      candidates.push_back(loop);
+  if (candidates.empty())
+    candidates = innermost;
+  auto longest = llvm::max_element(candidates, [](auto *a, auto *b) {
+    return a->end - a->begin < b->end - b->begin;
+  });
+  return longest == candidates.end() ? nullptr : *longest;
 }
 
 static llvm::json::Object describe(const codegen::KernelResources &resources,

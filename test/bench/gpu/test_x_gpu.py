@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -83,21 +84,55 @@ def test_rows_of_an_ended_process(tmp_path):
     assert report.read_rows(tmp_path / "rows") == lines[1:]
 
 
-def test_pack(tmp_path, monkeypatch):
-    """A small pack, unpacked again; the tests that a GPU runs pass on the emulator with its tools and models."""
-    monkeypatch.setattr(pack, "MODELS", {"stories-kv-int8-int4": (["--kv", "int8,int4"], 8)})
-    monkeypatch.setattr(catalog, "CHECKS", catalog.CHECKS[:1])
-    monkeypatch.setattr(catalog, "entries", lambda: [catalog.Entry("k", "skinny_linear", "rows=64", True)])
-    arguments = ["--build", str(conftest.BUILD), "--output", str(tmp_path / "gpu.tar.xz"), "--only", "models,kernels"]
-    monkeypatch.setattr(sys, "argv", ["pack", *arguments])
-    pack.main()
-    folder = run.unpack(tmp_path / "gpu.tar.xz", tmp_path / "unpacked")
-    assert (folder / "kernels/k.json").exists() and len(list((folder / "checks").glob("*.json"))) == 1
-    (folder / "bin").symlink_to(conftest.BUILD / "bin")
-    environment = {**os.environ, "QOPT_GPU_PACK": str(folder), "QOPT_GPU_DEVICE": "emulator"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "cuda", "test/e2e/test_gpu.py"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=conftest.SOURCE, env=environment)
-    assert done.returncode == 0 and "2 passed, 2 skipped" in done.stdout, done.stdout
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """A small pack of PTX alone, with the tools of this build in place of static ones."""
+    folder = tmp_path_factory.mktemp("pack")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QOPT_PTXAS", "no-such-ptxas")
+        patch.setattr(pack, "MODELS", {"stories-kv-int8-int4": (["--kv", "int8,int4"], 8)})
+        patch.setattr(catalog, "CHECKS", [catalog.CHECKS[0], catalog.CHECKS[-1]])
+        patch.setattr(catalog, "entries", lambda: [catalog.Entry("k", "skinny_linear", "rows=64", True)])
+        arguments = ["--build", str(conftest.BUILD), "--output", str(folder / "gpu.tar.xz"), "--only", "models,kernels"]
+        patch.setattr(sys, "argv", ["pack", *arguments])
+        pack.main()
+    unpacked = run.unpack(folder / "gpu.tar.xz", folder / "unpacked")
+    (unpacked / "bin").symlink_to(conftest.BUILD / "bin")
+    (unpacked / "lib").mkdir()
+    (unpacked / "lib/libqopt_runtime.so").symlink_to(conftest.BUILD / "lib/libqopt_runtime.so")
+    return unpacked
+
+
+def x_gpu(*arguments):
+    """./x gpu with the driver that runs PTX on the emulator."""
+    driver = str(conftest.BUILD / "test/bin/libqopt_standin.so")
+    environment = {**os.environ, "QOPT_CUDA_DRIVER": driver, "QOPT_PYTHON": sys.executable}
+    return subprocess.run([X, "gpu", *map(str, arguments)], capture_output=True, text=True, env=environment)
+
+
+def test_tests(packed, tmp_path):
+    """All that a GPU is asked: tokens of a model, of two sequences at once, launches."""
+    done = x_gpu("--pack", packed, "--only", "tests", "--json", tmp_path / "results.json")
+    assert done.returncode == 0 and "tests: 5 passed, 0 failed, 0 skipped" in done.stdout, done.stdout + done.stderr
+    assert json.loads((tmp_path / "results.json").read_text())["gpu"]["name"] == "stand-in GPU"
+
+
+def test_other_tokens(packed, tmp_path):
+    """Tokens that are not the expected ones fail the whole command, and the test is named."""
+    shutil.copytree(packed, tmp_path / "pack", symlinks=True)
+    contents = json.loads((packed / "pack.json").read_text())
+    contents["models"][0]["tokens"][0][0] += 1
+    (tmp_path / "pack/pack.json").write_text(json.dumps(contents))
+    done = x_gpu("--pack", tmp_path / "pack", "--only", "tests")
+    assert done.returncode == 1 and "tests: 3 passed, 2 failed" in done.stdout
+    assert "test_tokens[stories-kv-int8-int4]" in done.stdout
+
+
+def test_sanitizers_that_are_not_here(packed):
+    done = x_gpu("--pack", packed, "--only", "sanitizers")
+    if shutil.which("compute-sanitizer"):
+        pytest.skip("it is here")
+    assert done.returncode == 0 and "| compute-sanitizer | all | unavailable |" in done.stdout
 
 
 def test_folding(tmp_path):
