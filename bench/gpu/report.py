@@ -13,7 +13,9 @@ ASKED_MICROSECONDS = {
 ASKED_CUBLAS = {16: (2.5, 3.6), 64: (1.3, 2.3)}
 ASKED_TORCH_INT4 = (1.5, 2.5)
 ASKED_GEMM = (0.60, 0.70)
-ASKED_PREDICTION = 0.15
+#: Tokens a second of the 8B model's decoding by batch, and its ratio to PyTorch's loop in the same run.
+ASKED_STEPS = {1: (450, 650), 16: (3000, 6000)}
+ASKED_STEP_RATIO = (1.6, 2.3)
 
 
 def read_rows(path):
@@ -69,14 +71,37 @@ def kernel_table(rows, what):
     return table(headings, lines)
 
 
+def figure(name, value, must, aim, spell):
+    met = value >= must if must < aim else value <= must
+    return {"figure": name, "value": value, "must": must, "aim": aim, "met": met, "text": spell(value)}
+
+
+def figure_table(found):
+    lines = [[f["figure"], f["text"], f["must"], f["aim"], "yes" if f["met"] else "no"] for f in found]
+    return table(["figure", "measured", "must", "aim", "met"], lines)
+
+
+def step_figures(steps):
+    """What is asked of whole steps: tokens a second of the model whose name has 8b, and the ratio to the peer."""
+    speeds = {row["name"]: row["tokens_per_second"] for row in steps if row.get("tokens_per_second")}
+    found = []
+    for batch, asked in ASKED_STEPS.items():
+        peer = speeds.get(f"torch.compile int4 8B, batch {batch}")
+        for name, speed in speeds.items():
+            if "8b" in name and name.endswith(f", batch {batch}"):
+                found.append(figure(f"{name}: tokens/s", speed, *asked, "{:,.0f}".format))
+                if peer:
+                    found.append(figure(f"{name}, beside torch int4", speed / peer, *ASKED_STEP_RATIO, "{:.2f}".format))
+    return found
+
+
 def figures(rows):
-    """Each figure that is asked for and could be formed: name, value, must, aim, met."""
+    """Each figure of a kernel that is asked for and could be formed: name, value, must, aim, met."""
     kernels = {row["name"]: row for row in rows if "seconds" in row}
     found = []
 
-    def add(name, value, must, aim, spell):
-        met = value >= must if must < aim else value <= must
-        found.append({"figure": name, "value": value, "must": must, "aim": aim, "met": met, "text": spell(value)})
+    def add(*of):
+        found.append(figure(*of))
 
     for shape, (must, aim) in ASKED_ROOF.items():
         row = kernels.get(f"{shape}-int4_g128-m1")
@@ -119,9 +144,7 @@ def print_rows(rows):
         text = kernel_table([row for row in rows if "seconds" in row], what)
         if text:
             print(f"{what}\n\n{text}")
-    asked = figures(rows)
-    lines = [[f["figure"], f["text"], f["must"], f["aim"], "yes" if f["met"] else "no"] for f in asked]
-    print(table(["figure", "measured", "must", "aim", "met"], lines))
+    print(figure_table(figures(rows)))
     for row in rows:
         if "error" in row:
             print(f"{row['name']}: {row['error']}")

@@ -167,6 +167,7 @@ def show(results):
             rows.append([row["name"], f"{speed:,.0f}" if speed else "—", row.get("process_seconds", "")])
             rows[-1].append(row.get("error", ""))
         print(report.table(["whole step", "tokens/s", "process s", "error"], rows))
+        print(report.figure_table(report.step_figures(results["steps"])))
 
 
 def failed(results):
@@ -219,8 +220,7 @@ def main():
             sys.stdout.flush()
             if options.json:
                 options.json.write_text(json.dumps(results, indent=1) + "\n")
-    if "bench" in results:
-        results["figures"] = report.figures(results["bench"])
+    results["figures"] = report.figures(results.get("bench", [])) + report.step_figures(results.get("steps", []))
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
     else:

@@ -77,6 +77,14 @@ def test_report(capsys):
     assert "qkv-int4_g128-m1: MismatchError: y [0]" in text
 
 
+def test_step_figures():
+    """The 8B model's speed and its ratio to PyTorch's loop of the same batch; other models are not asked about."""
+    speeds = {"llama-3-8b, batch 1": 600, "torch.compile int4 8B, batch 1": 300, "books-int4, batch 1": 5000}
+    steps = [{"name": name, "tokens_per_second": speed} for name, speed in speeds.items()]
+    found = report.step_figures([*steps, {"name": "llama-3-8b, batch 16", "error": "no"}])
+    assert [(f["value"], f["must"], f["met"]) for f in found] == [(600, 450, True), (2.0, 1.6, True)]
+
+
 def test_rows_of_an_ended_process(tmp_path):
     """The last line of an entry counts; one that began and never ended is an error."""
     lines = [{"name": "a", "error": "the process ended"}, {"name": "a", "seconds": 1.0}, {"name": "b", "error": "x"}]
