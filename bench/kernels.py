@@ -109,7 +109,7 @@ def make(build, row, words, arch, output):
     command = [build / "bin/qopt-kernel", row.family, *words.split(), "--arch", arch, "-o", output]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode or done.stderr:
-        sys.exit(f"error: {row.name}: {done.stderr.strip()}")
+        raise RuntimeError(done.stderr.strip())
     return json.loads(output.with_suffix(".json").read_text())
 
 
@@ -121,11 +121,11 @@ def conflicts(build, row, arch, output):
     lines = output.with_suffix(".ptx").read_text().splitlines()
     loop = main_loop(lines)
     if not loop:
-        sys.exit(f"error: {row.name}: its PTX has no loop with products")
+        raise RuntimeError("the PTX of its smaller problem has no loop with products")
     counts = {int(line): entry["conflicts"] for line, entry in json.loads(text).get("bank_conflicts", {}).items()}
     reads = [i for i in counts if loop[0] <= i <= loop[1] and re.search(r"\bld(matrix|\.shared)", lines[i - 1])]
     if not reads:
-        sys.exit(f"error: {row.name}: the main loop of its smaller problem did not run")
+        raise RuntimeError("the main loop of its smaller problem did not run")
     return sum(counts[i] for i in reads), lines[loop[0] - 1 : loop[1]]
 
 
@@ -152,6 +152,19 @@ def figures_of(build, row, arch):
         products = counts["opcodes"].get("HMMA", 0) + counts["opcodes"].get("IMMA", 0)
         figures["instructions a product"] = counts["instructions"] / products
     return figures
+
+
+def result_of(build, row, arch):
+    """A line of the table; a kernel that cannot be made or counted meets nothing."""
+    # The hot loop is asked about on the architecture that it is tuned for.
+    asked = row.asked if arch == "sm_90a" else ALWAYS
+    result = {"name": f"{row.name}, {arch}", "asked": asked, "figures": {}}
+    try:
+        result["figures"] = figures_of(build, row, arch)
+        missed = [name for name, most in asked.items() if not holds(name, result["figures"][name], most)]
+    except Exception as error:
+        missed = [f"{type(error).__name__}: {error}"]
+    return {**result, "missed": missed, "met": not missed}
 
 
 def holds(name, value, asked):
@@ -198,14 +211,7 @@ def main():
         parser.error(f'no kernel matches "{options.only}"')
     wanted = [(row, arch) for arch in options.arch.split(",") for row in rows]
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(lambda job: figures_of(options.build, *job), wanted)
-        results = []
-        for (row, arch), figures in zip(wanted, found, strict=True):
-            # The hot loop is asked about on the architecture that it is tuned for.
-            asked = row.asked if arch == "sm_90a" else ALWAYS
-            missed = [name for name, most in asked.items() if not holds(name, figures[name], most)]
-            results.append({"name": f"{row.name}, {arch}", "figures": figures, "asked": asked, "missed": missed})
-            results[-1]["met"] = not missed
+        results = list(pool.map(lambda job: result_of(options.build, *job), wanted))
     print_table(results)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
