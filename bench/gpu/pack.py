@@ -35,8 +35,8 @@ MODELS = {
 }
 BOOKS = (["--weights", "int4_g128", "--lm-head", "int8"], 16)
 BOOKS_PROMPTS = ["It was a dark", "She looked at"]
-#: The C library's, which every Linux has.
-SYSTEM = re.compile(r"lib(c|m|dl|rt|pthread)\.so|ld-linux|linux-vdso")
+#: Libraries of the C and C++ compilers, which every machine with PyTorch has, in versions that its own programs need.
+SYSTEM = re.compile(r"lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+)\.so|ld-linux|linux-vdso")
 
 
 def say(text):
@@ -55,6 +55,8 @@ def add_tools(folder, build):
     static = build / "gpu-build"
     compilers = ["-DCMAKE_C_COMPILER=clang-22", "-DCMAKE_CXX_COMPILER=clang++-22", "-DCMAKE_BUILD_TYPE=Release"]
     options = ["-DQOPT_STATIC=ON", "-DQOPT_COMPILER=OFF", "-DQOPT_PYTHON=OFF"]
+    # What lies in lib/ is found from bin/ and from lib/, and by nothing else of that machine.
+    options += ["-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON", "-DCMAKE_INSTALL_RPATH=$ORIGIN/../lib;$ORIGIN"]
     if shutil.which("ccache"):
         options += [f"-DCMAKE_{language}_COMPILER_LAUNCHER=ccache" for language in ("C", "CXX")]
     run("cmake", "-S", SOURCE, "-B", static, "-G", "Ninja", *compilers, *options)

@@ -38,10 +38,9 @@ def unpack(pack, folder):
 
 
 def environment_of(pack):
-    """What programs of the pack and modules of this folder need."""
-    libraries = [str(pack / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    """What modules of this folder and the tests need."""
     paths = [str(SOURCE / "bench"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"LD_LIBRARY_PATH": ":".join(libraries), "PYTHONPATH": ":".join(paths), "QOPT_GPU_PACK": str(pack)}
+    return {"PYTHONPATH": ":".join(paths), "QOPT_GPU_PACK": str(pack)}
 
 
 def call(command, seconds, environment):
