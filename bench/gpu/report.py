@@ -1,6 +1,7 @@
 """Tables of what was measured: times, peers, ratios, parts of the roof, and the figures that are asked for."""
 
 import json
+import math
 import statistics
 
 #: name of the figure, the least ratio or the most seconds that must hold, and what is aimed at
@@ -13,6 +14,8 @@ ASKED_MICROSECONDS = {
 ASKED_CUBLAS = {16: (2.5, 3.6), 64: (1.3, 2.3)}
 ASKED_TORCH_INT4 = (1.5, 2.5)
 ASKED_GEMM = (0.60, 0.70)
+#: How far a prediction may be from what was measured.
+ASKED_PREDICTION = 0.15
 #: Tokens a second of the 8B model's decoding by batch, and its ratio to PyTorch's loop in the same run.
 ASKED_STEPS = {1: (450, 650), 16: (3000, 6000)}
 ASKED_STEP_RATIO = (1.6, 2.3)
@@ -129,6 +132,17 @@ def figures(rows):
     return found
 
 
+def prediction(rows):
+    """A sentence on how many kernels took about what the cost model says, and which of them did least."""
+    kernels = [row for row in rows if "predicted_part" in row]
+    if not kernels:
+        return ""
+    close = sum(abs(row["predicted_part"] - 1) <= ASKED_PREDICTION for row in kernels)
+    worst = max(kernels, key=lambda row: abs(math.log(row["predicted_part"])))
+    text = f"predicted within {percent(ASKED_PREDICTION)} of measured: {close} of {len(kernels)} kernels"
+    return f"{text}; the farthest is {worst['name']}, predicted at {percent(worst['predicted_part'])} of its time\n"
+
+
 def print_rows(rows):
     """Everything, as short as it can be."""
     add_ratios(rows)
@@ -145,6 +159,7 @@ def print_rows(rows):
         if text:
             print(f"{what}\n\n{text}")
     print(figure_table(figures(rows)))
+    print(prediction(rows))
     for row in rows:
         if "error" in row:
             print(f"{row['name']}: {row['error']}")
