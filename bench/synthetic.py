@@ -5,8 +5,8 @@ qopt-compile), `int4` as MatMulNBits of 32-element blocks (what onnxruntime-gena
 side by side. A matrix takes its numbers from one pool of random numbers, from a random place on, so that the time is
 that of writing the file. With --sparse the data are a hole of the right size but for a few numbers of each tensor, so
 that no two are equal; that is enough to compile and to look at kernels. With --repeat-rows N the rows of all matrices
-are the same N, again and again: as large and as random to a machine, and small when equal blocks are stored once
-(bench/gpu/folding.py). Nothing is downloaded.
+are the same N, again and again, but for a few numbers: as large and as random to a machine, and small when equal blocks
+are stored once (bench/gpu/folding.py). Nothing is downloaded.
 """
 
 import argparse
@@ -132,6 +132,15 @@ class Builder:
             self.pools[k] = Pool(random, k, count, self.o.precision == "int4")
         return self.pools[k]
 
+    def distinct(self, parts):
+        """The same with eight numbers of its own where rows repeat: equal matrices would be stored once."""
+        for number, part in enumerate(parts):
+            if number == 0 and self.o.repeat_rows:
+                part = part.copy()
+                own = self.random.random(8) * 15 if part.dtype == np.uint8 else self.random.random(8) * 0.01
+                part.reshape(-1)[:8] = own.astype(part.dtype)
+            yield part
+
     def start(self):
         """Where the numbers of the next matrix begin in the pool."""
         return 0 if self.o.repeat_rows else int(self.random.integers(POOL // BLOCK)) * BLOCK
@@ -143,7 +152,7 @@ class Builder:
     def tensor(self, name, shape, k):
         count = int(np.prod(shape))
         start = self.start()
-        parts = () if self.o.sparse else self.numbers(count, k, start)
+        parts = () if self.o.sparse else self.distinct(self.numbers(count, k, start))
         return self.weights.add(name, shape, self.float, parts)
 
     def transposed(self, n, k, start):
@@ -157,11 +166,11 @@ class Builder:
         start = self.start()
         sparse = self.o.sparse
         if self.o.precision != "int4":
-            parts = () if sparse else self.transposed(n, k, start)
+            parts = () if sparse else self.distinct(self.transposed(n, k, start))
             stored = self.weights.add(f"model.{name}.MatMul.weight", [k, n], self.float, parts)
             return self.node("MatMul", [x, stored], [output])
         blocks, first = n * k // BLOCK, start // BLOCK
-        codes = () if sparse else pieces(self.pool(k).codes, first, blocks)
+        codes = () if sparse else self.distinct(pieces(self.pool(k).codes, first, blocks))
         scales = () if sparse else pieces(self.pool(k).scales, first, blocks)
         name = f"model.{name}.MatMul.weight"
         codes = self.weights.add(f"{name}_Q4", [n, k // BLOCK, BLOCK // 2], np.uint8, codes)
