@@ -51,6 +51,8 @@ def linear(weights, tokens, shape, asked=()):
     words += " activation=bf16 output=bf16" if weights == "bf16" else ""
     name = f"skinny_linear {weights} M={tokens} {shape}"
     small = f"{words} rows=256 columns={min(columns, 4096)}"
+    if tokens <= 8:
+        small += " --schedule slices=1,grid=2"
     if tokens == 64:  # else a block would have one step, and no loop
         small = f"{words} rows=768 columns=512 --schedule slices=1,grid=1,stages=2"
     return Row(name, "skinny_linear", f"{words} rows={rows} columns={columns}", small, ALWAYS | dict(asked))
@@ -94,15 +96,21 @@ def table_rows():
 
 
 def main_loop(lines):
-    """(first, last) line, from 1, of the longest loop of PTX that has products, none of them in a loop within it.
+    """(first, last) line, from 1, of the main loop of PTX; None where there is none.
 
-    A wait that spins is a loop, too, but has no products. None where there is no such loop.
+    Of the loops with products, none of them in a loop within it, it is the one that does most besides products and
+    reads of shared memory: others only add activations. A wait that spins is a loop, too, but has no products.
     """
     labels = {m[1]: i for i, line in enumerate(lines, 1) if (m := re.match(r"\s*(\$\w+):", line))}
     jumps = [(labels[m[1]], i) for i, line in enumerate(lines, 1) if (m := re.search(r"\bbra\S*\s+(\$\w+);", line))]
     loops = [(b, e) for b, e in jumps if b < e and any("mma.sync" in line for line in lines[b - 1 : e])]
     inner = [loop for loop in loops if not any(loop[0] <= b and e <= loop[1] and (b, e) != loop for b, e in loops)]
-    return max(inner, key=lambda loop: loop[1] - loop[0], default=None)
+
+    def work(loop):
+        instructions = [line for line in lines[loop[0] - 1 : loop[1]] if re.match(r"\s+(@\S+\s+)?[a-z]\w*\.", line)]
+        return sum(not re.search(r"\bmma\.sync|\bld(matrix|\.shared)", line) for line in instructions)
+
+    return max(inner, key=work, default=None)
 
 
 def make(build, row, words, arch, output):

@@ -74,30 +74,48 @@ static StatusOr<std::string> ptxOf(const Description &description,
   return code->text;
 }
 
-/// The longest loop with products of the tensor cores that has none in a loop
-/// within it: one that waits may be there, and another one with products may
-/// only add activations. Without products: the longest innermost loop.
-static const codegen::SassLoop *mainLoopOf(const codegen::SassKernel &kernel) {
-  std::vector<const codegen::SassLoop *> withProducts, innermost, candidates;
-  for (const codegen::SassLoop &loop : kernel.loops) {
-    auto counts = kernel.count(loop);
-    if (counts["HMMA"] + counts["IMMA"] > 0)
-      withProducts.push_back(&loop);
-    if (loop.innermost)
-      innermost.push_back(&loop);
-  }
-  for (const codegen::SassLoop *loop : withProducts)
-    if (llvm::none_of(withProducts, [&](const codegen::SassLoop *other) {
-          return other != loop && loop->begin <= other->begin &&
-                 other->end <= loop->end;
-        }))
-      candidates.push_back(loop);
-  if (candidates.empty())
-    candidates = innermost;
-  auto longest = llvm::max_element(candidates, [](auto *a, auto *b) {
-    return a->end - a->begin < b->end - b->begin;
+/// Whether a loop begins within another and ends behind it: a jump back from
+/// code that was moved out of a loop, and no loop of its own.
+static bool isJumpBack(const codegen::SassLoop &loop,
+                       const std::vector<codegen::SassLoop> &loops) {
+  return llvm::any_of(loops, [&](const codegen::SassLoop &other) {
+    return other.begin < loop.begin && loop.begin <= other.end &&
+           other.end < loop.end;
   });
-  return longest == candidates.end() ? nullptr : *longest;
+}
+
+/// Of the loops with products of the tensor cores, none of them in a loop
+/// within it (one that waits may be there), the one that does most besides
+/// products and reads of shared memory: others only add activations. Without
+/// products: the innermost loop that does most.
+static const codegen::SassLoop *mainLoopOf(const codegen::SassKernel &kernel) {
+  const codegen::SassLoop *best = nullptr, *holder = nullptr;
+  std::pair<bool, int> bestRank;
+  for (const codegen::SassLoop &loop : llvm::reverse(kernel.loops)) {
+    if (isJumpBack(loop, kernel.loops))
+      continue;
+    auto counts = kernel.count(loop);
+    bool products = counts["HMMA"] + counts["IMMA"] > 0;
+    // Loops are visited from the last begin on, so inner before outer.
+    bool outer = products ? holder && holder->begin >= loop.begin &&
+                                holder->end <= loop.end
+                          : !loop.innermost;
+    if (products)
+      holder = &loop;
+    if (outer)
+      continue;
+    int rest = 0;
+    for (const auto &[opcode, count] : counts)
+      if (opcode != "HMMA" && opcode != "IMMA" && opcode != "LDS" &&
+          opcode != "LDSM")
+        rest += count;
+    std::pair rank(products, rest);
+    if (!best || rank > bestRank) {
+      best = &loop;
+      bestRank = rank;
+    }
+  }
+  return best;
 }
 
 static llvm::json::Object describe(const codegen::KernelResources &resources,
