@@ -179,7 +179,8 @@ void CudaKernels::summarize(const plan::FunctionT &plan, int64_t context,
         KernelSummary &kernel =
             kernels[architecture.symbols.lookup(variant.symbol)];
         ++kernel.launches;
-        if (seen.size() == 1 && step->use != plan::StepUse::Sampling)
+        bool ofOneToken = seen.size() == 1 && launch->after == 0;
+        if (ofOneToken && step->use != plan::StepUse::Sampling)
           addLaunches(decode, kernel.predicted, 1);
       }
     }

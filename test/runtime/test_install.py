@@ -71,7 +71,11 @@ def test_only_the_public_interface_is_exported(prefix):
 
 def test_the_compiler_has_no_header_there(prefix):
     names = {path.name for path in (prefix / "include/qopt").iterdir()}
-    assert {"Engine.h", "Session.h", "qopt.h"} <= names and not {"Compiler.h", "CompileOptions.h", "KernelSummary.h"} & names
+    assert {"Engine.h", "Session.h", "qopt.h"} <= names and not {
+        "Compiler.h",
+        "CompileOptions.h",
+        "KernelSummary.h",
+    } & names
 
 
 def test_the_library_is_small(prefix, tmp_path):

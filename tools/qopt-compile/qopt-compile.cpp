@@ -132,7 +132,7 @@ void declare(CLI::App &app, Arguments &arguments) {
             "int4_g64 -o model.qopt",
             "qopt-compile encoder.onnx --as graph -o encoder.qopt",
             "qopt-compile model.onnx --emit qopt",
-            "qopt-compile model.onnx --target cuda --weights int4_g128 --emit "
+            "qopt-compile model.onnx --target cuda --weights int4_g32 --emit "
             "kernels --report"});
 }
 

@@ -34,9 +34,7 @@ def environment(settings="", **more):
 
 def test_the_engine(tool, compiled):
     """Every case of cuda-engine.cpp."""
-    done = tool(
-        "cuda-engine", environment={**environment(), "QOPT_ARTIFACT": str(compiled("sm_90a"))}, check=False
-    )
+    done = tool("cuda-engine", environment={**environment(), "QOPT_ARTIFACT": str(compiled("sm_90a"))}, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
@@ -72,8 +70,18 @@ def test_every_call_is_paired(tool, compiled, tmp_path):
         ("capability=8.6", "sm_90a", UNSUPPORTED, "kernels for sm_90a; the GPU (stand-in GPU) has compute capability"),
         ("capability=10.0", "sm_90a", UNSUPPORTED, "compile the model again with --arch sm_100"),
         ("memory=200000", "sm_90a", RESOURCES, "the GPU (stand-in GPU) has 200.00 kB free and "),
-        ("fail=cuModuleLoadDataEx:1:218", "sm_90a", BAD_ARTIFACT, "CUDA_ERROR_INVALID_PTX (as the test asked); compile"),
-        ("fail=cuModuleLoadDataEx:1:222", "sm_90a", UNSUPPORTED, "update the NVIDIA driver, or compile the model where"),
+        (
+            "fail=cuModuleLoadDataEx:1:218",
+            "sm_90a",
+            BAD_ARTIFACT,
+            "CUDA_ERROR_INVALID_PTX (as the test asked); compile",
+        ),
+        (
+            "fail=cuModuleLoadDataEx:1:222",
+            "sm_90a",
+            UNSUPPORTED,
+            "update the NVIDIA driver, or compile the model where",
+        ),
         ("fail=cuLaunchKernelEx:30:701", "sm_90a", INTERNAL, "cuLaunchKernelEx failed: CUDA_ERROR_LAUNCH_OUT_OF_RES"),
         ("fault=30:700", "sm_90a", INTERNAL, "cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS"),
     ],
