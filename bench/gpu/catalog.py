@@ -80,7 +80,7 @@ skinny_linear rows=96 columns=512 tokens=1 weights=fp8_e4m3
 skinny_linear rows=40 columns=300 tokens=5 weights=fp8_e4m3_g32 activation=bf16
 skinny_linear rows=64 columns=512 tokens=16 weights=int4_g256 activation=bf16 output=f32
 skinny_linear rows=64 columns=512 tokens=64 weights=bf16 activation=bf16
-skinny_linear rows=64 columns=2048 tokens=8 --schedule slices=4,grid=8,whole_tiles=1,column_warps=1,row_warps=8,units_per_stage=2
+skinny_linear rows=64 columns=2048 tokens=8 --schedule slices=4,grid=8,column_warps=1,row_warps=8,units_per_stage=2
 gemm rows=100 columns=320 tokens=70 weights=int4_g64
 gemm rows=64 columns=512 tokens=130 weights=f16 --schedule slices=4
 gemm rows=64 columns=256 tokens=66 weights=int8 int8=1 output=f32

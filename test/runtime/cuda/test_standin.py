@@ -1,5 +1,6 @@
-"""GPU artifacts through the CUDA device, with a driver that needs no GPU: it runs PTX on the emulator, records every call,
-and fails where a test asks for it (standin/Standin.h)."""
+"""GPU artifacts through the CUDA device, with a driver that needs no GPU: it runs PTX on the emulator, records every
+call, and fails where a test asks for it (standin/Standin.h).
+"""
 
 import json
 import os
