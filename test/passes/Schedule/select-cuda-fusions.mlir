@@ -6,7 +6,7 @@
 // CHECK: %[[P:.*]] = qopt.pack_weight %{{.*}} : !qopt.weight<256x4096, int8> -> !qopt.weight<256x4096, int8, layout = cuda_strip_pairs>
 // CHECK: qopt.fused kernel linear (%{{.*}} = %arg0, %{{.*}} = %arg1, %[[W:.*]] = %[[P]])
 // CHECK: qopt.linear %{{.*}}, %[[W]] : {{.*}}layout = cuda_strip_pairs
-// CHECK: {epilogue_tokens = 64 : i64, prologue_tokens = 8 : i64}
+// CHECK: {epilogue_tokens = 2048 : i64, prologue_tokens = 8 : i64}
 func.func @gated(%x: tensor<?x4096xf16>, %scale: tensor<4096xf16>) -> tensor<?x128xf16> {
   %w = qopt.weight "w" codes(dense<1> : tensor<256x4096xi8>) scales(dense<0.5> : tensor<256x1xf32>) : !qopt.weight<256x4096, int8>
   %r = qopt.fused (%a = %x, %s = %scale, %v = %w) : (tensor<?x4096xf16>, tensor<4096xf16>, !qopt.weight<256x4096, int8>) -> tensor<?x128xf16> {
