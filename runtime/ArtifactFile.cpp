@@ -23,7 +23,7 @@ namespace qopt::runtime {
 
 StatusOr<std::shared_ptr<const ArtifactFile>>
 ArtifactFile::open(const std::string &path, Integrity integrity) {
-  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0)
     return Status(StatusCode::NotFound,
                   "cannot open '" + path + "': " + std::strerror(errno));

@@ -10,12 +10,35 @@ using namespace llvm;
 
 namespace qopt::driver {
 
+/// Only of a file: opening a pipe would wait for somebody to write.
 static StatusOr<std::string> readFile(const std::string &path) {
+  if (sys::fs::exists(path) && !sys::fs::is_regular_file(path))
+    return Status(StatusCode::NotFound, "\"" + path + "\" is not a file");
   auto buffer = MemoryBuffer::getFile(path);
   if (!buffer)
     return Status(StatusCode::NotFound, "cannot read \"" + path + "\": " +
                                             buffer.getError().message());
   return (*buffer)->getBuffer().str();
+}
+
+/// Whether objects and lists lie in each other deeper than a parser that calls
+/// itself should follow.
+static bool isTooDeep(StringRef text) {
+  constexpr int deepest = 64;
+  int depth = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (quoted && c == '\\')
+      ++i;
+    else if (c == '"')
+      quoted = !quoted;
+    else if (!quoted && (c == '{' || c == '[') && ++depth > deepest)
+      return true;
+    else if (!quoted && (c == '}' || c == ']'))
+      --depth;
+  }
+  return false;
 }
 
 /// The JSON object in a file; nothing where the file does not exist.
@@ -26,6 +49,10 @@ static StatusOr<std::optional<json::Object>> readJson(const std::string &path) {
   auto text = readFile(path);
   if (!text)
     return text.status();
+  if (isTooDeep(*text))
+    return Status(StatusCode::BadModel,
+                  "\"" + path +
+                      "\" has values more than 64 levels deep in each other");
   Expected<json::Value> value = json::parse(*text);
   if (!value)
     return Status(StatusCode::BadModel, "\"" + path + "\" is not JSON: " +
@@ -48,19 +75,28 @@ static Status checkRange(const std::string &path, StringRef key, int64_t value,
                     std::to_string(least) + " to " + std::to_string(most));
 }
 
+/// A value that is there and not null, refused where it is of the wrong kind.
+static Status wrongKind(const std::string &path, StringRef key,
+                        StringRef expected) {
+  return Status(StatusCode::BadModel,
+                "\"" + path + "\": " + key.str() + " is no " + expected.str());
+}
+
 /// One token id or a list of them.
 static Status readTokens(const std::string &path, StringRef key,
                          const json::Value *value,
                          std::vector<int32_t> &tokens) {
-  if (!value)
+  if (!value || value->getAsNull())
     return Status();
+  json::Array single{*value};
+  const json::Array *list = value->getAsArray();
   std::vector<int64_t> numbers;
-  if (auto single = value->getAsInteger())
-    numbers.push_back(*single);
-  if (const json::Array *list = value->getAsArray())
-    for (const json::Value &entry : *list)
-      if (auto token = entry.getAsInteger())
-        numbers.push_back(*token);
+  for (const json::Value &entry : list ? *list : single) {
+    auto token = entry.getAsInteger();
+    if (!token)
+      return wrongKind(path, key, "token id or list of them");
+    numbers.push_back(*token);
+  }
   if (!numbers.empty())
     tokens.clear();
   for (int64_t number : numbers) {
@@ -73,13 +109,22 @@ static Status readTokens(const std::string &path, StringRef key,
 static Status readConfig(const std::string &path, const json::Object &config,
                          Companions &result) {
   for (StringRef key : {"max_position_embeddings", "n_positions",
-                        "max_sequence_length", "context_length"})
-    if (auto context = config.getInteger(key)) {
-      QOPT_RETURN_IF_ERROR(checkRange(path, key, *context, 1, longestContext));
-      result.context = *context;
-      result.contextSource = ("\"" + path + "\" says " + key).str();
-    }
-  if (auto token = config.getInteger("bos_token_id")) {
+                        "max_sequence_length", "context_length"}) {
+    const json::Value *value = config.get(key);
+    if (!value || value->getAsNull())
+      continue;
+    auto context = value->getAsInteger();
+    if (!context)
+      return wrongKind(path, key, "whole number");
+    QOPT_RETURN_IF_ERROR(checkRange(path, key, *context, 1, longestContext));
+    result.context = *context;
+    result.contextSource = ("\"" + path + "\" says " + key).str();
+  }
+  const json::Value *begin = config.get("bos_token_id");
+  if (begin && !begin->getAsNull()) {
+    auto token = begin->getAsInteger();
+    if (!token)
+      return wrongKind(path, "bos_token_id", "token id");
     QOPT_RETURN_IF_ERROR(
         checkRange(path, "bos_token_id", *token, -1, INT32_MAX));
     result.beginToken = *token;
@@ -118,6 +163,10 @@ StatusOr<Companions> findCompanions(const CompileOptions &options) {
     auto text = readFile(tokenizer);
     if (!text)
       return text.status();
+    if (text->empty())
+      return Status(StatusCode::BadModel, "\"" + tokenizer +
+                                              "\" is empty; expected a "
+                                              "tokenizer.json");
     result.tokenizer = std::move(*text);
   }
   return result;

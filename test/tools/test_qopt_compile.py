@@ -1,6 +1,7 @@
 """What qopt-compile promises: the same bytes for the same inputs, one clear error for bad ones, whole files only."""
 
 import json
+import os
 import pathlib
 import resource
 import shutil
@@ -371,14 +372,38 @@ def test_the_reason_is_told_where_a_model_is_no_decoder(tool, tmp_path):
     assert "it has no input of token ids" in remarks
 
 
-@pytest.mark.parametrize(("key", "value"), [("max_position_embeddings", -7), ("eos_token_id", 99999)])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_position_embeddings", -7),
+        ("eos_token_id", 99999),
+        ("max_position_embeddings", "many"),
+        ("eos_token_id", "end"),
+        ("eos_token_id", [2, 2.5]),
+        ("bos_token_id", {}),
+    ],
+)
 def test_configuration_out_of_range(tool, stories, tmp_path, key, value):
     folder = tmp_path / "model"
     shutil.copytree(stories, folder)
     config = json.loads((folder / "config.json").read_text())
     (folder / "generation_config.json").unlink()
     (folder / "config.json").write_text(json.dumps(config | {key: value}))
-    assert str(value) in refused(tool, BAD_MODEL, folder, "-o", tmp_path / "m.qopt")
+    message = refused(tool, BAD_MODEL, folder, "-o", tmp_path / "m.qopt")
+    assert (str(value) if isinstance(value, int) else key) in message
+
+
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer.json"])
+def test_hostile_files_beside_a_model(tool, stories, tmp_path, name):
+    """Values deep in each other, a pipe that nobody writes to, nothing at all: one error that names the file."""
+    folder = tmp_path / "model"
+    shutil.copytree(stories, folder)
+    for text in ("[" * 50000 + "]" * 50000, ""):
+        (folder / name).write_text(text)
+        assert name.removesuffix(".json") in refused(tool, BAD_MODEL, folder, "-o", tmp_path / "m.qopt")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    assert "is not a file" in refused(tool, NOT_FOUND, folder, "-o", tmp_path / "m.qopt")
 
 
 def test_printing_a_stage_takes_no_output(tool, stories, tmp_path):
