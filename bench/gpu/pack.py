@@ -31,7 +31,7 @@ MODELS = {
     "stories-int8": (["--weights", "int8"], 60),
     "stories-kv-int8": (["--kv", "int8"], 60),
     "stories-kv-int8-int4": (["--kv", "int8,int4"], 60),
-    "stories-int4": (["--weights", "int4_g32", "--kv", "int8"], 60),
+    "stories-int4": (["--weights", "int4", "--kv", "int8"], 60),
 }
 BOOKS = (["--weights", "int4_g128", "--lm-head", "int8"], 16)
 BOOKS_PROMPTS = ["It was a dark", "She looked at"]
