@@ -115,9 +115,15 @@ def add_kernels(folder, options):
 
 
 def compress(folder, output):
-    with tarfile.open(output, "w:xz", preset=6) as archive:
-        for path in sorted(folder.rglob("*")):
-            archive.add(path, path.relative_to(folder), recursive=False)
+    """A file that is there is whole: it has another name until then."""
+    unfinished = output.with_name(output.name + ".unfinished")
+    try:
+        with tarfile.open(unfinished, "w:xz", preset=6) as archive:
+            for path in sorted(folder.rglob("*")):
+                archive.add(path, path.relative_to(folder), recursive=False)
+        unfinished.replace(output)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def pack(options):
