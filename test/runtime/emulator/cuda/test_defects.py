@@ -242,7 +242,8 @@ DEFECTS = {
         "race",
         r"(ld|st)\.global",
     ),
-    "lock never released": ("lockBlocks", drop(r"atom\.global\.exch"), "deadlock|watchdog", r"atom|bra|setp|ret"),
+    # A watchdog ends a warp anywhere in the loop that waits.
+    "lock never released": ("lockBlocks", drop(r"atom\.global\.exch"), "deadlock|watchdog", r"atom|bra|setp|ret|mov"),
     "lanes of a warp not in step": ("mmaLdmatrix", drop("bar.warp.sync"), "race", r"ldmatrix|st\.shared"),
     "sort without a barrier": ("bitonicSort", drop("bar.sync"), "race", r"(ld|st)\.shared"),
 }
