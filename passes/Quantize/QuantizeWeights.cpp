@@ -6,6 +6,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Quant/Storage.h"
 #include "mlir/IR/Remarks.h"
+#include "passes/Quantize/FormatOption.h"
 #include "passes/Quantize/FormatOverrides.h"
 #include "passes/Quantize/Passes.h"
 #include "llvm/ADT/SetVector.h"
@@ -180,17 +181,9 @@ struct QuantizeWeights
     : passes::impl::QuantizeWeightsPassBase<QuantizeWeights> {
   using QuantizeWeightsPassBase::QuantizeWeightsPassBase;
 
-  /// Reads one option; an empty one is no format.
   LogicalResult readFormat(StringRef option, const std::string &text,
                            std::optional<quant::Format> &format) {
-    if (text.empty())
-      return success();
-    StatusOr<quant::Format> parsed = quant::parseFormat(text);
-    if (!parsed.ok())
-      return getOperation().emitError()
-             << "option \"" << option << "\": " << parsed.status().message();
-    format = *parsed;
-    return success();
+    return passes::readFormat(getOperation(), option, text, format);
   }
 
   /// Whether an option for one role finds a weight that has it.

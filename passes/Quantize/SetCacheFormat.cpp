@@ -4,6 +4,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Quant/Format.h"
 #include "mlir/IR/AttrTypeSubElements.h"
+#include "passes/Quantize/FormatOption.h"
 #include "passes/Quantize/Passes.h"
 
 namespace qopt::passes {
@@ -19,21 +20,10 @@ namespace {
 struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
   using SetCacheFormatPassBase::SetCacheFormatPassBase;
 
-  LogicalResult read(StringRef option, const std::string &text,
-                     std::optional<quant::Format> &format) {
-    if (text.empty())
-      return success();
-    StatusOr<quant::Format> parsed = quant::parseFormat(text);
-    if (!parsed.ok())
-      return getOperation().emitError()
-             << "option \"" << option << "\": " << parsed.status().message();
-    format = *parsed;
-    return success();
-  }
-
   void runOnOperation() override {
     std::optional<quant::Format> keys, values;
-    if (failed(read("key", key, keys)) || failed(read("value", value, values)))
+    if (failed(passes::readFormat(getOperation(), "key", key, keys)) ||
+        failed(passes::readFormat(getOperation(), "value", value, values)))
       return signalPassFailure();
     if (page < 0 || page % 16 != 0) {
       getOperation().emitError() << "option \"page\" is " << int64_t(page)

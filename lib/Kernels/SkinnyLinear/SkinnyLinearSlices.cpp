@@ -19,7 +19,6 @@ using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
 
 constexpr int64_t tileBytes = 32 * 16; // 16 rows × 8 tokens of f32
-enum { Workspace = 3, Counters };      // arguments
 
 void Body::consumeSlices() {
   Kernel::Values carried;
@@ -44,7 +43,7 @@ int64_t Body::sliceBytes() const {
 /// The lane's first sums of a slice of a tile.
 Global Body::sliceOf(size_t segment, Int tile, Int slice) {
   Int index = tile + segments[segment].firstTile;
-  return k.pointer(Workspace)
+  return k.pointer(Arguments::Workspace)
       .at(index, schedule.slices * sliceBytes())
       .at(slice, sliceBytes())
       .at(k.lane(), 16);
@@ -72,8 +71,8 @@ void Body::endPart(size_t segment, TileSteps tile) {
     k.syncThreads(consumerBarrier, 32 * schedule.consumers());
     k.when(k.thread() == 0, [&] {
       Int index = tile.tile + segments[segment].firstTile;
-      Int before =
-          k.arriveAt(k.pointer(Counters).at(index, 4), k.constant(slices - 1));
+      Int before = k.arriveAt(k.pointer(Arguments::Counters).at(index, 4),
+                              k.constant(slices - 1));
       k.storeShared(lastParts + part * 4, int64_t(segment) * slices * 4,
                     {before});
     });
