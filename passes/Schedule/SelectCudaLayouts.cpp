@@ -4,6 +4,7 @@
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "passes/Schedule/KernelProblems.h"
 #include "passes/Schedule/Passes.h"
 #include "passes/Schedule/WeightPacker.h"
 
@@ -25,20 +26,28 @@ static ir::Layout layoutOf(Operation *user) {
                                         : ir::Layout::CudaStrips;
 }
 
+/// The product without what surrounds it: whether a kernel reads the weight.
+static kernels::skinny_linear::Problem problemOf(Operation *user,
+                                                 ir::WeightType type) {
+  kernels::skinny_linear::Problem problem;
+  problem.columns = type.getColumns();
+  problem.segments = {{type.getRows(), type.getFormat()}};
+  if (auto linear = dyn_cast<ir::LinearOp>(user))
+    problem.activation = passes::elementOf(linear.getX());
+  return problem;
+}
+
 namespace {
 
 struct SelectCudaLayouts
     : qopt::passes::impl::SelectCudaLayoutsPassBase<SelectCudaLayouts> {
   void runOnOperation() override {
     passes::WeightPacker packer;
-    auto check = [](ir::WeightType type) {
-      kernels::skinny_linear::Problem problem;
-      problem.columns = type.getColumns();
-      problem.segments = {{type.getRows(), type.getFormat()}};
-      return kernels::skinny_linear::isValid(problem);
-    };
     WalkResult result =
         getOperation().walk([&](ir::WeightUserOpInterface user) {
+          auto check = [&](ir::WeightType type) {
+            return isValid(problemOf(user, type));
+          };
           bool done = user.looksUpRows() ||
                       succeeded(packer.pack(user, layoutOf(user), check,
                                             "no GPU kernel reads its weight "));
