@@ -66,10 +66,14 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
   function.addPass(createCSEPass());
 }
 
-void addFuseStage(OpPassManager &manager) {
+/// What both targets fuse. `round`: values of 16 bits become rounded f32.
+static void addCommonFuseStage(OpPassManager &manager, bool round) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   // Before projections are merged: a linear with a residual stays alone.
   function.addPass(createFuseResidualPass());
+  // After the residuals: a sum in a linear's epilogue is rounded once.
+  if (round)
+    function.addPass(createRoundActivationsPass());
   function.addPass(createFuseProjectionsPass());
   // After the projections: a gated activation may have become one tensor.
   function.addPass(createFuseNormQuantizePass());
@@ -78,8 +82,12 @@ void addFuseStage(OpPassManager &manager) {
   function.addPass(createCSEPass());
 }
 
+void addFuseStage(OpPassManager &manager) {
+  addCommonFuseStage(manager, /*round=*/true);
+}
+
 void addCudaFuseStage(OpPassManager &manager) {
-  addFuseStage(manager);
+  addCommonFuseStage(manager, /*round=*/false);
   // After all that make a linear's surroundings what they stay.
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createFuseLinearPass());

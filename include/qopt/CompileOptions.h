@@ -71,8 +71,9 @@ struct CompileOptions {
   /// "NAME=FORMAT" or "re:PATTERN=FORMAT", the first that matches a weight's
   /// name wins.
   std::vector<std::string> formats;
-  /// What linears read. Host: "int8" (blocks of 32, of integer weights) or
-  /// "f32"; empty means int8. GPU: "f16" or "bf16"; empty means f16.
+  /// What linears read: "f16" or "bf16", in which all values are between
+  /// kernels; on the host also "int8" (blocks of 32, of integer weights) or
+  /// "f32". Empty means int8 on the host, f16 on a GPU.
   std::string activations;
   /// Formats of keys and values in the cache, "int8" or "key,value"; empty: as
   /// in the model, on a GPU at most 16 bits.

@@ -241,15 +241,18 @@ private:
     auto [keys, values] = cacheFormats(options);
     formats.keys = keys;
     formats.values = values;
-    if (options.activations == "f32" || forGpu())
+    StringRef activations = options.activations;
+    if (activations.empty())
+      activations = forGpu() ? "f16" : "int8";
+    if (activations != "int8")
       formats.activations = "f32";
-    if (forGpu()) {
-      formats.type = options.activations.empty() ? "f16" : options.activations;
-      formats.widest = formats.type;
-      formats.page = cudaPage;
+    if (activations == "f16" || activations == "bf16") {
+      formats.type = formats.widest = activations;
       if (formats.keys.empty())
         formats.keys = formats.values = formats.type;
     }
+    if (forGpu())
+      formats.page = cudaPage;
     return formats;
   }
 
@@ -287,10 +290,10 @@ private:
 /// What belongs to one target only.
 static Status checkTarget(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
-  StringRef expected = gpu ? "f16 or bf16" : "int8 or f32";
+  StringRef expected = gpu ? "f16 or bf16" : "int8, f32, f16 or bf16";
   StringRef given = options.activations;
-  bool fits = given.empty() || (gpu ? given == "f16" || given == "bf16"
-                                    : given == "int8" || given == "f32");
+  bool fits = given.empty() || given == "f16" || given == "bf16" ||
+              (!gpu && (given == "int8" || given == "f32"));
   if (!fits)
     return Status(StatusCode::InvalidArgument,
                   "option activations is \"" + options.activations +

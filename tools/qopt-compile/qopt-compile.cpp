@@ -76,8 +76,9 @@ void declare(CLI::App &app, Arguments &arguments) {
                  "format of single weights: name=FORMAT or re:PATTERN=FORMAT; "
                  "the first match wins");
   app.add_option("--activations", o.activations,
-                 "what linears read; host: int8 (of integer weights) or f32 "
-                 "[int8], GPU: f16 or bf16 [f16]")
+                 "what linears read: f16 or bf16 [GPU: f16], on the host also "
+                 "int8 (of integer weights) or f32 [int8]; f16 on the host "
+                 "rounds where a GPU does")
       ->check(CLI::IsMember({"int8", "f32", "f16", "bf16"}));
   app.add_option("--kv", o.cache,
                  "format of keys and values in the cache, or KEY,VALUE: f32 "
