@@ -16,7 +16,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
+
+import numpy
+import tokenizers
 
 from . import catalog, folding, make
 
@@ -75,6 +79,24 @@ def add_tools(folder, build):
             shutil.copy(path.split()[0], folder / "lib" / name)
 
 
+def certain(build, artifact, source, prompt, tokens):
+    """How many tokens, from the first, are further ahead of the next best than steps of other lengths move a logit: by
+    kernels for other numbers of tokens, whose sums have another order, the emulator chooses the same.
+    """
+    given = tokenizers.Tokenizer.from_file(str(source / "tokenizer.json")).encode(prompt).ids
+    found = []
+    with tempfile.TemporaryDirectory() as scratch:
+        window, logits = pathlib.Path(scratch, "t.npy"), pathlib.Path(scratch, "l.npy")
+        numpy.save(window, numpy.array([given + tokens], numpy.int32))
+        for chunk in (8, 64):
+            command = [build / "bin/qopt-eval", artifact, "--device", "emulator", "--tokens", window, "--chunk", chunk]
+            run(*command, "--save-logits", logits)
+            found.append(numpy.load(logits)[0, len(given) - 1 : -1])
+    moved = numpy.maximum.accumulate(abs(found[0] - found[1]).max(-1))
+    second, first = numpy.sort(found[0], -1)[:, -2:].T
+    return next((i for i, near in enumerate(first - second <= 2 * moved) if near), len(tokens))
+
+
 def add_model(folder, build, arch, name, source, model, prompts):
     """An artifact, and the tokens that the emulator writes with it: what the kernels compute, without a GPU."""
     options, count = model
@@ -84,7 +106,8 @@ def add_model(folder, build, arch, name, source, model, prompts):
     for prompt in prompts:
         command = [build / "bin/qopt-run", artifact, "--device", "emulator", "--prompt", prompt, "--ignore-end"]
         expected.append(json.loads(run(*command, "--max-tokens", count, "--json"))["tokens"])
-    return {"name": name, "prompts": prompts, "tokens": expected}
+    sure = [certain(build, artifact, source, *pair) for pair in zip(prompts, expected, strict=True)]
+    return {"name": name, "prompts": prompts, "tokens": expected, "certain": sure}
 
 
 def add_models(folder, options):

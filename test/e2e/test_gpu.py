@@ -38,12 +38,13 @@ def test_tokens(model):
 
 @pytest.mark.parametrize("model", named(MODELS))
 def test_two_sequences(model):
-    """Both prompts in one ragged step each write what they write alone."""
+    """Both prompts in one ragged step each write what they write alone, up to a choice between equals."""
     engine = runtime.Engine(PACK / "lib/libqopt_runtime.so", PACK / f"models/{model['name']}.qopt", "cuda")
     count = min(40, *map(len, model["tokens"]))
     found = engine.generate(model["prompts"], count)
     engine.close()
-    assert found == [tokens[:count] for tokens in model["tokens"]]
+    for tokens, expected, certain in zip(found, model["tokens"], model["certain"], strict=True):
+        assert min(count, certain) > 0 and tokens[: min(count, certain)] == expected[: min(count, certain)]
 
 
 @pytest.fixture(scope="session")
