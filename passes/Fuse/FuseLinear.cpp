@@ -185,7 +185,6 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
     FusedOp region = RegionBuilder(parts).build();
     parts.last()->replaceAllUsesWith(region.getResults());
     erase(parts);
-    ++fused;
   }
 
   /// The gated activation that alone reads a linear without bias and residual.

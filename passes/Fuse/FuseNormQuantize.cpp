@@ -16,8 +16,7 @@ using namespace qopt::ir;
 namespace {
 
 struct FuseQuantize : OpRewritePattern<QuantizeOp> {
-  FuseQuantize(MLIRContext *context, Pass::Statistic &count)
-      : OpRewritePattern(context), count(count) {}
+  using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(QuantizeOp op,
                                 PatternRewriter &rewriter) const override {
@@ -36,18 +35,15 @@ struct FuseQuantize : OpRewritePattern<QuantizeOp> {
     });
     for (Operation *quantize : quantizations)
       rewriter.replaceOp(quantize, producer.getQuantizableResult());
-    ++count;
     return success();
   }
-
-  Pass::Statistic &count;
 };
 
 struct FuseNormQuantize
     : qopt::passes::impl::FuseNormQuantizePassBase<FuseNormQuantize> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FuseQuantize>(&getContext(), fused);
+    patterns.add<FuseQuantize>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -189,17 +189,14 @@ struct FuseProjections
                   llvm::is_contained(linears, other);
       if (pair && mergeGate(gated)) {
         done.insert(other);
-        ++merged;
       } else {
         rest.push_back(linear);
       }
     }
     if (rest.size() < 2)
       return;
-    if (LinearOp whole = mergeLinears(rest)) {
-      merged += rest.size() - 1;
+    if (LinearOp whole = mergeLinears(rest))
       replaceBySlices(rest, whole);
-    }
   }
 
   void runOnOperation() override {

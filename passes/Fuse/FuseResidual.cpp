@@ -30,8 +30,7 @@ static LinearOp linearToExtend(Value value, Value other) {
 /// Replaces the sum `op` of `a` and `b` by a linear with a residual. The new
 /// linear stands where the sum stood, so both terms are there.
 static LogicalResult fuseSum(Operation *op, Value a, Value b,
-                             PatternRewriter &rewriter,
-                             Pass::Statistic &count) {
+                             PatternRewriter &rewriter) {
   auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
   if (!type || !isa<FloatType>(type.getElementType()))
     return rewriter.notifyMatchFailure(op,
@@ -48,7 +47,6 @@ static LogicalResult fuseSum(Operation *op, Value a, Value b,
   rewriter.replaceOpWithNewOp<LinearOp>(
       op, type, linear.getX(), linear.getWeight(), linear.getBias(), residual);
   rewriter.eraseOp(linear);
-  ++count;
   return success();
 }
 
@@ -72,34 +70,30 @@ static llvm::DenseSet<Operation *> findPlainSums(func::FuncOp function) {
 namespace {
 
 struct FuseAddition : OpRewritePattern<arith::AddFOp> {
-  FuseAddition(MLIRContext *context, Pass::Statistic &count)
-      : OpRewritePattern(context), count(count) {}
+  using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(arith::AddFOp op,
                                 PatternRewriter &rewriter) const override {
-    return fuseSum(op, op.getLhs(), op.getRhs(), rewriter, count);
+    return fuseSum(op, op.getLhs(), op.getRhs(), rewriter);
   }
-  Pass::Statistic &count;
 };
 
 /// The same sum as the file wrote it, where it is certain not to broadcast.
 struct FuseOnnxAddition : OpRewritePattern<onnx::AddOp> {
-  FuseOnnxAddition(MLIRContext *context, Pass::Statistic &count,
+  FuseOnnxAddition(MLIRContext *context,
                    const llvm::DenseSet<Operation *> &plain)
-      : OpRewritePattern(context), count(count), plain(plain) {}
+      : OpRewritePattern(context), plain(plain) {}
   LogicalResult matchAndRewrite(onnx::AddOp op,
                                 PatternRewriter &rewriter) const override {
     if (!plain.contains(op))
       return rewriter.notifyMatchFailure(op, "a term may be broadcast");
-    return fuseSum(op, op.getA(), op.getB(), rewriter, count);
+    return fuseSum(op, op.getA(), op.getB(), rewriter);
   }
-  Pass::Statistic &count;
   const llvm::DenseSet<Operation *> &plain;
 };
 
 /// The same sum as a linalg operation on every element.
 struct FuseElementwiseAddition : OpRewritePattern<linalg::GenericOp> {
-  FuseElementwiseAddition(MLIRContext *context, Pass::Statistic &count)
-      : OpRewritePattern(context), count(count) {}
+  using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(linalg::GenericOp op,
                                 PatternRewriter &rewriter) const override {
     bool elementwise =
@@ -118,18 +112,16 @@ struct FuseElementwiseAddition : OpRewritePattern<linalg::GenericOp> {
     if (!(isInput(sum->getOperand(0), 0) && isInput(sum->getOperand(1), 1)) &&
         !(isInput(sum->getOperand(0), 1) && isInput(sum->getOperand(1), 0)))
       return rewriter.notifyMatchFailure(op, "not a sum of both inputs");
-    return fuseSum(op, op.getDpsInputs()[0], op.getDpsInputs()[1], rewriter,
-                   count);
+    return fuseSum(op, op.getDpsInputs()[0], op.getDpsInputs()[1], rewriter);
   }
-  Pass::Statistic &count;
 };
 
 struct FuseResidual : qopt::passes::impl::FuseResidualPassBase<FuseResidual> {
   void runOnOperation() override {
     llvm::DenseSet<Operation *> plain = findPlainSums(getOperation());
     RewritePatternSet patterns(&getContext());
-    patterns.add<FuseAddition, FuseElementwiseAddition>(&getContext(), fused);
-    patterns.add<FuseOnnxAddition>(&getContext(), fused, plain);
+    patterns.add<FuseAddition, FuseElementwiseAddition>(&getContext());
+    patterns.add<FuseOnnxAddition>(&getContext(), plain);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -64,8 +64,7 @@ static FusedOp makeRegion(ArrayRef<Operation *> ops, ArrayRef<Value> results,
 namespace {
 
 struct FuseAppend : OpRewritePattern<KVAppendOp> {
-  FuseAppend(MLIRContext *context, Pass::Statistic &count)
-      : OpRewritePattern(context), count(count) {}
+  using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(KVAppendOp op,
                                 PatternRewriter &rewriter) const override {
@@ -89,18 +88,15 @@ struct FuseAppend : OpRewritePattern<KVAppendOp> {
       rewriter.replaceAllUsesWith(old, result);
     for (Operation *done : llvm::reverse(ops))
       rewriter.eraseOp(done);
-    ++count;
     return success();
   }
-
-  Pass::Statistic &count;
 };
 
 struct FuseRotaryAppend
     : qopt::passes::impl::FuseRotaryAppendPassBase<FuseRotaryAppend> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FuseAppend>(&getContext(), fused);
+    patterns.add<FuseAppend>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -16,7 +16,6 @@ def FuseProjectionsPass : Pass<"qopt-fuse-projections", "::mlir::func::FuncOp"> 
     Biases are merged when each linear has one that is constant. A linear with a residual, or in another format than its
     neighbours, stays alone.
   }];
-  let statistics = [Statistic<"merged", "merged", "linears that became part of another">];
   let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }
 
@@ -29,7 +28,6 @@ def FuseNormQuantizePass : Pass<"qopt-fuse-norm-quantize", "::mlir::func::FuncOp
 
     Where the tensor itself has another use, both stay.
   }];
-  let statistics = [Statistic<"fused", "fused", "quantizations that moved into their producer">];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
@@ -43,7 +41,6 @@ def FuseResidualPass : Pass<"qopt-fuse-residual", "::mlir::func::FuncOp"> {
 
     The linear must have no other use and no residual yet. Where both terms are such linears the later one takes the other.
   }];
-  let statistics = [Statistic<"fused", "fused", "sums that became a residual">];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
@@ -54,7 +51,6 @@ def FuseRotaryAppendPass : Pass<"qopt-fuse-rotary-append", "::mlir::func::FuncOp
     of the three (of two, where the queries are not rotated with the same table). Numerics: exact: the operations stay
     what they are. Method: fusion of small launches around the cache. Example: test/passes/Fuse/fuse-rotary-append.mlir.
   }];
-  let statistics = [Statistic<"fused", "fused", "appends that became part of a region">];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
@@ -68,7 +64,6 @@ def FuseLinearPass : Pass<"qopt-fuse-linear", "::mlir::func::FuncOp"> {
 
     For GPUs, whose linear kernels can do this work.
   }];
-  let statistics = [Statistic<"fused", "fused", "linears that got a region">];
   let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }
 

@@ -31,7 +31,6 @@ def QuantizeWeightsPass : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> 
     ListOption<"overrides", "overrides", "std::string",
                "name=format or re:pattern=format; a pattern may match any part of a name; the first match wins">,
   ];
-  let statistics = [Statistic<"quantized", "quantized", "weights that got another format">];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
@@ -49,7 +48,6 @@ def QuantizeActivationsPass : Pass<"qopt-quantize-activations", "::mlir::func::F
     Option<"format", "format", "std::string", /*default=*/"\"int8_g32_sf32\"",
            "format of the activations; f32: none is quantized">,
   ];
-  let statistics = [Statistic<"quantized", "quantized", "linears that read quantized activations">];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 

@@ -73,7 +73,6 @@ struct QuantizeActivations
                                          linear.getX(), *parsed);
       }
       linear.getXMutable().assign(activations);
-      ++quantized;
     });
   }
 };

@@ -301,7 +301,6 @@ struct QuantizeWeights
       return signalPassFailure();
     for (const Change &change : changes)
       quantizeUse(change);
-    quantized += changes.size();
   }
 };
 

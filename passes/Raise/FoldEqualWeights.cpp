@@ -88,7 +88,6 @@ private:
     user.getWeightOperand().set(table.getResult());
     if (weight->use_empty())
       weight->erase();
-    ++folded;
     return true;
   }
 };

@@ -47,7 +47,6 @@ def FoldEqualWeightsPass : Pass<"qopt-fold-equal-weights", "::mlir::func::FuncOp
     looked up, transposed or not, reads that table. Numerics: exact. Method: elements are compared bit for bit, up to the
     first that differs. Example: test/passes/Raise/fold-equal-weights.mlir.
   }];
-  let statistics = [Statistic<"folded", "folded", "linears that read a table instead of its copy">];
 }
 
 def RaiseNormsPass : Pass<"qopt-raise-norms", "::mlir::func::FuncOp"> {

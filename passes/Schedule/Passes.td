@@ -53,7 +53,6 @@ def SelectCudaFusionsPass : Pass<"qopt-select-cuda-fusions", "::mlir::func::Func
     launch costs a dependency gap, a norm in every block costs instructions of each, the tail of queries, keys and values
     costs trips of one warp for every token, a gate costs nothing. Example: test/passes/Schedule/select-cuda-fusions.mlir.
   }];
-  let statistics = [Statistic<"selected", "selected", "regions with a fused launch">];
 }
 
 def SelectFusedKernelsPass : Pass<"qopt-select-fused-kernels", "::mlir::func::FuncOp"> {
@@ -63,7 +62,6 @@ def SelectFusedKernelsPass : Pass<"qopt-select-fused-kernels", "::mlir::func::Fu
     rotary_append`) and becomes one launch; the others run one operation after the other. Numerics: exact. Method: the
     contract of each kernel is (C4) of qopt.fused. Example: test/passes/Schedule/select-fused-kernels.mlir.
   }];
-  let statistics = [Statistic<"selected", "selected", "regions that became one launch">];
 }
 
 #endif // QOPT_PASSES_SCHEDULE_PASSES

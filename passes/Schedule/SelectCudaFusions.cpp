@@ -94,7 +94,6 @@ struct SelectCudaFusions
         op.setPrologueTokensAttr(builder.getI64IntegerAttr(norm));
       if (tail)
         op.setEpilogueTokensAttr(builder.getI64IntegerAttr(tail));
-      ++selected;
     });
   }
 

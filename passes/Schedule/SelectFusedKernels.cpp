@@ -34,7 +34,6 @@ struct SelectFusedKernels
       if (op.getKernel() || !body || !hostRuns(*body))
         return;
       op.setKernel(ir::FusedKernel::RotaryAppend);
-      ++selected;
     });
   }
 };

@@ -36,3 +36,9 @@ def test_description_has_the_five_words(stage, name, argument, text):
 @pytest.mark.parametrize("stage, name, argument, text", records())
 def test_pipeline_page_names_the_pass(stage, name, argument, text):
     assert re.search(rf"\b{name}\b", (SOURCE / "passes/README.md").read_text())
+
+
+@pytest.mark.parametrize("stage, name, argument, text", records())
+def test_counts_nothing_that_assertions_move(stage, name, argument, text):
+    """Statistics are nothing in a release LLVM, and `Pass::Statistic` has another layout beside assertions."""
+    assert "let statistics" not in text and "Pass::Statistic" not in (stage / f"{name}.cpp").read_text()
