@@ -108,6 +108,10 @@ static bool lowerOp(Operation *op, const OnnxLoweringTable &table,
     if (!isa<RankedTensorType, NoneType>(value.getType())) {
       context.reason = "has an operand of unknown rank";
       return false;
+    } else if (!onnx::isAbsent(value) && !context.hasSizes(value)) {
+      context.reason =
+          "the size of an operand depends on the contents of a tensor";
+      return false;
     }
   return succeeded(lower->second(op, context));
 }

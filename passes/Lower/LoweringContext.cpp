@@ -33,6 +33,17 @@ OpFoldResult LoweringContext::size(Value original, unsigned dim) {
   return b.createOrFold<tensor::DimOp>(loc, value, dim);
 }
 
+bool LoweringContext::hasSizes(Value original) {
+  Operation *source = lowered(original).getDefiningOp();
+  if (!source || !isa<onnx::OnnxDialect>(source->getDialect()))
+    return true;
+  RankedTensorType type = typeOf(original);
+  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    if (type.isDynamicDim(dim) && !sizes.canBuild(b, shapes.dim(original, dim)))
+      return false;
+  return true;
+}
+
 Value LoweringContext::sizeValue(Value original, unsigned dim) {
   OpFoldResult known = size(original, dim);
   return known ? index(known) : Value();

@@ -86,6 +86,8 @@ public:
   /// The size of a dimension as code; null when it depends on data.
   mlir::OpFoldResult size(mlir::Value original, unsigned dim);
   mlir::Value sizeValue(mlir::Value original, unsigned dim);
+  /// Whether there is code for every size.
+  bool hasSizes(mlir::Value original);
   /// Whether the dimension is 1 (broadcasts), is the same as that of `other`,
   /// or is not known to be either.
   bool isOne(mlir::Value original, unsigned dim) const;

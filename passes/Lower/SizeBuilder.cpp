@@ -77,6 +77,34 @@ OpFoldResult SizeBuilder::build(OpBuilder &builder, Location loc,
   return value ? OpFoldResult(value) : OpFoldResult();
 }
 
+/// Whether `value` is there where the builder writes.
+static bool isDefined(OpBuilder &builder, Value value) {
+  Operation *source = value.getDefiningOp();
+  Block *block = builder.getInsertionBlock();
+  if (!source || source->getBlock() != block ||
+      builder.getInsertionPoint() == block->end())
+    return true;
+  return source->isBeforeInBlock(&*builder.getInsertionPoint());
+}
+
+bool SizeBuilder::canBuild(OpBuilder &builder, AffineExpr expr) {
+  if (!expr || isa<AffineConstantExpr>(expr))
+    return expr != nullptr;
+  if (auto binary = dyn_cast<AffineBinaryOpExpr>(expr))
+    return canBuild(builder, binary.getLHS()) &&
+           canBuild(builder, binary.getRHS());
+  auto symbol = dyn_cast<AffineSymbolExpr>(expr);
+  if (!symbol)
+    return false;
+  if (auto found = sources.find(symbol.getPosition()); found != sources.end()) {
+    Value tensor = found->second.tensor;
+    return isDefined(builder, current ? current(tensor) : tensor) &&
+           canBuild(builder, found->second.rest);
+  }
+  DimSymbol definition = shapes.dims().symbol(symbol.getPosition());
+  return canBuild(builder, definition.lhs) && canBuild(builder, definition.rhs);
+}
+
 Value SizeBuilder::buildValue(OpBuilder &builder, Location loc,
                               AffineExpr expr) {
   if (auto constant = dyn_cast<AffineConstantExpr>(expr))
@@ -111,16 +139,6 @@ Value SizeBuilder::buildBinary(OpBuilder &builder, Location loc,
   default:
     return {};
   }
-}
-
-/// Whether `value` is there where the builder writes.
-static bool isDefined(OpBuilder &builder, Value value) {
-  Operation *source = value.getDefiningOp();
-  Block *block = builder.getInsertionBlock();
-  if (!source || source->getBlock() != block ||
-      builder.getInsertionPoint() == block->end())
-    return true;
-  return source->isBeforeInBlock(&*builder.getInsertionPoint());
 }
 
 Value SizeBuilder::buildSymbol(OpBuilder &builder, Location loc,

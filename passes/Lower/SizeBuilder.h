@@ -26,6 +26,9 @@ public:
   mlir::OpFoldResult build(mlir::OpBuilder &builder, mlir::Location loc,
                            mlir::AffineExpr expr);
 
+  /// Whether `build` at the builder's place has a value to give.
+  bool canBuild(mlir::OpBuilder &builder, mlir::AffineExpr expr);
+
   /// Where values were replaced since: what stands for `value` now.
   void setCurrent(std::function<mlir::Value(mlir::Value)> lookup) {
     current = std::move(lookup);

@@ -9,3 +9,14 @@ func.func @several(%x: tensor<4x4xf32>, %n: tensor<1xi64>) -> (tensor<2x?xi64>, 
   %b = onnx.CumSum %x, %n : (tensor<4x4xf32>, tensor<1xi64>) -> tensor<4x4xf32> loc("/sum")
   return %a, %b : tensor<2x?xi64>, tensor<4x4xf32>
 }
+
+// What reads a tensor whose size only its data tells, too.
+// CHECK: error: cannot compile 2 of the model's nodes
+// CHECK: node "/part" (Slice): the size of its result depends on the contents of a tensor
+// CHECK: node "/total" (ReduceSum): the size of an operand depends on the contents of a tensor
+func.func @readers(%x: tensor<?xf32>, %from: tensor<1xi64>, %to: tensor<1xi64>) -> tensor<f32> {
+  %none = onnx.None
+  %a = onnx.Slice %x, %from, %to, %none, %none : (tensor<?xf32>, tensor<1xi64>, tensor<1xi64>, none, none) -> tensor<?xf32> loc("/part")
+  %b = onnx.ReduceSum %a, %none {keepdims = false} : (tensor<?xf32>, none) -> tensor<f32> loc("/total")
+  return %b : tensor<f32>
+}
