@@ -125,7 +125,8 @@ HostTensor transposed(const HostTensor &tensor) {
 }
 
 /// alpha · A' · B' + beta · C, with C broadcast to the product.
-KernelResult scaledProduct(const Call &call, HostTensor a, HostTensor b) {
+KernelResult scaledProduct(const Call &call, const HostTensor &a,
+                           const HostTensor &b) {
   StatusOr<Product> product = productOf(Shape(a.shape()), Shape(b.shape()));
   if (!product)
     return product.status();
