@@ -325,11 +325,11 @@ TEST_F(PlanVerifierTest, RefusesScalesThatAnElementHasNot) {
     };
   };
   const char *message = "cache layer 0 is not valid";
-  EXPECT_EQ(messageAfter(key(Element::Fp8E4m3, Granularity::Channel,
-                             ZeroPoint::None)),
+  EXPECT_EQ(messageAfter(
+                key(Element::Fp8E4m3, Granularity::Channel, ZeroPoint::None)),
             "");
-  EXPECT_TRUE(refuses(
-      key(Element::Fp8E4m3, Granularity::None, ZeroPoint::None), message));
+  EXPECT_TRUE(refuses(key(Element::Fp8E4m3, Granularity::None, ZeroPoint::None),
+                      message));
   EXPECT_TRUE(refuses(
       key(Element::Fp8E4m3, Granularity::Channel, ZeroPoint::U8), message));
   EXPECT_TRUE(refuses(key(Element::F16, Granularity::Channel, ZeroPoint::None),

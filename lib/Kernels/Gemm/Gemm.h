@@ -142,8 +142,8 @@ Launch launchOf(const Problem &problem, const Schedule &schedule,
                 int64_t tokens);
 
 /// `gemm_<arch>_<act>_<weight>_<out>_<rows>x<tokens>[_s<slices>][_paired]
-/// [_<gate>]`, the block's tile; the formats of several segments are joined by "_x_". Problems
-/// that differ in `tokens` alone share a kernel.
+/// [_<gate>]`, the block's tile; the formats of several segments are joined by
+/// "_x_". Problems that differ in `tokens` alone share a kernel.
 std::string symbolOf(const Problem &problem, const Schedule &schedule,
                      const target::Target &target);
 

@@ -82,6 +82,8 @@ TEST(GemmAssembled, withoutSpillsAndLean) {
         continue;
       EXPECT_LE(counted, loop.most) << text;
       Cost cost = costOf(test->problem, test->schedule, *target);
-      EXPECT_NEAR(cost.instructionsPerProduct, counted, loop.tolerance * counted) << text;
+      EXPECT_NEAR(cost.instructionsPerProduct, counted,
+                  loop.tolerance * counted)
+          << text;
     }
 }
