@@ -99,6 +99,11 @@ static bool lowerOp(Operation *op, const OnnxLoweringTable &table,
   if (isSizes(op, context) &&
       succeeded(lowerContent(op->getResult(0), context)))
     return true;
+  if (isa<onnx::IfOp>(op)) {
+    context.reason = "its condition is no constant; a branch is chosen before "
+                     "the model runs";
+    return false;
+  }
   auto lower = table.find(op->getName().getStringRef());
   if (lower == table.end()) {
     context.reason = "is not supported outside of what raising recognises";

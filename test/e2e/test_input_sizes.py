@@ -287,6 +287,43 @@ def test_message_names_the_sizes(tool, tmp_path):
     assert 'node "the_node" (Add, opset 24): these inputs make the sizes n = 3 and m = 4' in why
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_branch_that_runs(tool, tmp_path, device):
+    """What the branch of a constant condition asks is checked, within another branch too, and of the other nothing."""
+    a, b = (helper.make_tensor_value_info(name, T.FLOAT, [size]) for name, size in (("a", "n"), ("b", "m")))
+    y = onnx.ValueInfoProto(name="y")
+
+    def branch(name, *nodes):
+        return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(name, T.FLOAT, None)])
+
+    inner = helper.make_node(
+        "If",
+        ["no"],
+        ["outer_then"],
+        then_branch=branch("unused", helper.make_node("Mul", ["a", "b"], ["unused"], name="never")),
+        else_branch=branch("used", helper.make_node("TopK", ["b", "three"], ["used", "places"], name="the_node")),
+    )
+    outer = helper.make_node(
+        "If",
+        ["yes"],
+        ["y"],
+        then_branch=branch("outer_then", inner),
+        else_branch=branch("outer_else", helper.make_node("Add", ["a", "b"], ["outer_else"], name="never_either")),
+    )
+    constants = {"yes": np.array(True), "no": np.array(False), "three": ints(3)}
+    initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph([outer], "case", [a, b], [y], initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)], ir_version=10)
+    compiled = Compiled(tool, tmp_path / "case", model, device)
+    for sizes in ((2, 3), (5, 4)):  # which the other branches would refuse
+        inputs = {"a": floats(sizes[0]), "b": floats(sizes[1])}
+        got, why = compiled.run(inputs)
+        assert got is not None, why
+        np.testing.assert_array_equal(got["y"], compiled.reference.run(None, inputs)[0])
+    got, why = compiled.run({"a": floats(2), "b": floats(2)})
+    assert got is None and "the_node" in why and "sizes 3 and m = 2" in why
+
+
 def test_inspect_lists_what_is_required(tool, tmp_path):
     """No sizes are asked for, and the sizes of 1 that stand for them need not fit."""
     compiled = Compiled(tool, tmp_path / "case", CASES["split"].model())

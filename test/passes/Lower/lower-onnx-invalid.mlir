@@ -20,3 +20,16 @@ func.func @readers(%x: tensor<?xf32>, %from: tensor<1xi64>, %to: tensor<1xi64>) 
   %b = onnx.ReduceSum %a, %none {keepdims = false} : (tensor<?xf32>, none) -> tensor<f32> loc("/total")
   return %b : tensor<f32>
 }
+
+// Simplification takes the branch of a constant condition; no other is left.
+// CHECK: error: cannot compile 1 of the model's nodes
+// CHECK: node "/choice" (If): its condition is no constant; a branch is chosen before the model runs
+func.func @choice(%flag: tensor<i1>, %x: tensor<4xf32>) -> tensor<4xf32> {
+  %y = onnx.If %flag : (tensor<i1>) -> tensor<4xf32> {
+    %a = onnx.Neg %x : (tensor<4xf32>) -> tensor<4xf32>
+    onnx.Yield %a : tensor<4xf32>
+  } else {
+    onnx.Yield %x : tensor<4xf32>
+  } loc("/choice")
+  return %y : tensor<4xf32>
+}
