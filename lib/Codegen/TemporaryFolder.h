@@ -26,8 +26,8 @@ public:
   TemporaryFolder(const TemporaryFolder &) = delete;
   TemporaryFolder &operator=(const TemporaryFolder &) = delete;
   ~TemporaryFolder() {
-    if (!error)
-      llvm::sys::fs::remove_directories(path);
+    if (!error) // nobody could do anything about what stays
+      (void)llvm::sys::fs::remove_directories(path);
   }
 
   /// The path of a file of that name in it.

@@ -79,5 +79,5 @@ void CubinCache::store(llvm::StringRef key, const CubinEntry &entry) const {
   Status written =
       writeFile(std::string(temporary), digestOf(content) + content);
   if (!written.ok() || llvm::sys::fs::rename(temporary, path))
-    llvm::sys::fs::remove(temporary);
+    (void)llvm::sys::fs::remove(temporary);
 }
