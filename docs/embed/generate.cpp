@@ -26,7 +26,7 @@ int main(int argc, char **argv) {
   auto engine = qopt::Engine::create(*artifact);
   if (!engine.ok())
     return fail(engine.status());
-  auto prompt = tokenizer->encode(argv[2]);
+  auto prompt = tokenizer->encodeWhole(argv[2]);
   if (!prompt.ok())
     return fail(prompt.status());
 

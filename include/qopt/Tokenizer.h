@@ -35,15 +35,24 @@ struct AddedToken {
 class QOPT_API Tokenizer {
 public:
   /// `json`: the bytes of a tokenizer.json. `BadModel` where they are damaged,
-  /// `Unsupported` where they name a part that is not known. Truncation and
-  /// padding of the file are not applied: they are the caller's business.
+  /// `Unsupported` where they name a part that is not known.
   static StatusOr<Tokenizer> create(std::string_view json);
 
-  /// The ids of `text`. Bytes that are not valid UTF-8 count as U+FFFD,
-  /// replaced as Python's errors="replace" does.
+  /// The ids of `text`, cut and padded as the file's "truncation" and "padding"
+  /// say: what a model of a fixed or longest length reads. Bytes that are not
+  /// valid UTF-8 count as U+FFFD, replaced as Python's errors="replace" does.
+  /// `Unsupported` where truncation has no answer for one text.
   StatusOr<std::vector<std::int32_t>>
   encode(std::string_view text,
          SpecialTokens special = SpecialTokens::Include) const;
+
+  /// The ids of all of `text` and no others: what a model reads that continues
+  /// the text. Cut, a prompt would lose its words without a sign, where one too
+  /// long for the model is an error; padded, the model would continue the
+  /// padding.
+  StatusOr<std::vector<std::int32_t>>
+  encodeWhole(std::string_view text,
+              SpecialTokens special = SpecialTokens::Include) const;
 
   /// Valid UTF-8. Ids that the vocabulary lacks are left out.
   std::string decode(std::span<const std::int32_t> ids,

@@ -259,7 +259,8 @@ QOPT_C_API qopt_status qopt_engine_evaluate(qopt_engine *engine,
                                             qopt_logits_callback callback,
                                             void *user);
 
-/* Text to ids and back with the artifact's tokenizer. Results belong to the
+/* Text to ids and back with the artifact's tokenizer; as a prompt, so neither
+ * cut nor padded whatever the tokenizer's file says. Results belong to the
  * engine until its next call of the same function. */
 QOPT_C_API qopt_status qopt_engine_encode(qopt_engine *engine, const char *text,
                                           size_t text_size,

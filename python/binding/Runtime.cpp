@@ -231,7 +231,16 @@ void bindTokenizer(nb::module_ &m) {
             return valueOf(tokenizer.encode(text, include(specialTokens)));
           },
           "text"_a, "special_tokens"_a = true,
-          "The ids of a text, with the model's own tokens around it.")
+          "The ids of a text, with the model's own tokens around it, cut and "
+          "padded as the file's truncation and padding say.")
+      .def(
+          "encode_whole",
+          [](const Tokenizer &tokenizer, std::string_view text,
+             bool specialTokens) {
+            return valueOf(tokenizer.encodeWhole(text, include(specialTokens)));
+          },
+          "text"_a, "special_tokens"_a = true,
+          "The ids of all of a text, neither cut nor padded: a prompt.")
       .def(
           "decode",
           [](const Tokenizer &tokenizer, const std::vector<int32_t> &ids,

@@ -174,7 +174,7 @@ class Model:
             message = f"'{self._artifact.path}' has no tokenizer: give ids, or load it with tokenizer="
             raise Error(message, ErrorCode.INVALID_ARGUMENT)
         else:
-            ids = self.tokenizer.encode(prompt)
+            ids = self.tokenizer.encode_whole(prompt)
         if not ids and self._artifact.begin_token >= 0:
             ids = [self._artifact.begin_token]
         return ids

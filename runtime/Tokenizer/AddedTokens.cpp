@@ -48,7 +48,7 @@ Status AddedTokens::add(const json &spec, const Vocabulary &vocabulary,
     token.id = std::max(end, static_cast<std::int32_t>(vocabulary.size()));
   }
   end = std::max(end, token.id + 1);
-  NormalizedText text{token.content};
+  NormalizedText text(token.content);
   if (token.normalized && normalizer)
     QOPT_RETURN_IF_ERROR(normalizer->apply(text));
   token.spelling = std::move(text.text);

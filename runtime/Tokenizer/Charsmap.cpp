@@ -119,7 +119,8 @@ public:
     }
   }
 
-  NormalizedText finish() { return {std::move(result), start}; }
+  std::size_t size() const { return result.size(); }
+  void finish(NormalizedText &text) { text.become(std::move(result), start); }
 
 private:
   void skipCharacter() {
@@ -139,7 +140,8 @@ private:
 void Charsmap::apply(NormalizedText &text) const {
   Rewriting rewriting(text);
   std::string_view rest = text.text;
-  while (!rest.empty()) {
+  // What outgrows its limit is refused: no need to finish it.
+  while (!rest.empty() && rewriting.size() <= text.limit.most()) {
     std::string_view cluster = rest.substr(0, graphemeLength(rest));
     rest.remove_prefix(cluster.size());
     auto whole = cluster.size() < 6 ? replacement(cluster) : std::nullopt;
@@ -155,7 +157,7 @@ void Charsmap::apply(NormalizedText &text) const {
       cluster.remove_prefix(length);
     }
   }
-  text = rewriting.finish();
+  rewriting.finish(text);
 }
 
 } // namespace qopt::runtime

@@ -102,8 +102,13 @@ void StripStep::endToken() {
 
 void ReplaceStep::token(std::string text) {
   std::vector<Match> matches;
-  // A pattern that gives up leaves the token as it is: decoding goes on.
-  if (!pattern->findAll(text, matches))
+  // A pattern that gives up leaves the token as it is: decoding goes on. So
+  // does one that makes texts no token has, as replacements of replacements
+  // may.
+  constexpr std::size_t longest = std::size_t(1) << 20;
+  if (!pattern->findAll(text, matches) ||
+      replacedSize(text.size(), matches, content.size()) >
+          std::max(longest, text.size()))
     matches.clear();
   std::string result;
   std::size_t at = 0;

@@ -30,20 +30,20 @@ template <typename Each> void rewrite(NormalizedText &text, Each each) {
     if (first)
       start = result.size();
   }
-  text = {std::move(result), start};
+  text.become(std::move(result), start);
 }
 
 /// Replaces the text by `whole(text)`.
 template <typename Whole> void transform(NormalizedText &text, Whole whole) {
   std::string_view first = std::string_view(text.text).substr(0, text.start);
   std::size_t start = whole(first).size();
-  text = {whole(text.text), start};
+  text.become(whole(text.text), start);
 }
 
 class Unicode : public Normalizer {
 public:
   explicit Unicode(NormalForm form) : form(form) {}
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     transform(text,
               [&](std::string_view part) { return normalize(part, form); });
     return {};
@@ -55,7 +55,7 @@ private:
 
 class Lowercase : public Normalizer {
 public:
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     rewrite(text,
             [](char32_t c, std::string &out) { appendLowercase(out, c); });
     return {};
@@ -64,7 +64,7 @@ public:
 
 class StripAccents : public Normalizer {
 public:
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     rewrite(text, [](char32_t c, std::string &out) {
       if (!isCombiningMark(c))
         appendUtf8(out, c);
@@ -77,7 +77,7 @@ public:
 /// spaces become one kind.
 class Nmt : public Normalizer {
 public:
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     rewrite(text, [](char32_t c, std::string &out) {
       bool removed = (c >= 0x1 && c <= 0x8) || c == 0xB ||
                      (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F ||
@@ -94,7 +94,7 @@ public:
 
 class ByteLevel : public Normalizer {
 public:
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     transform(text, spellBytes);
     return {};
   }
@@ -103,7 +103,7 @@ public:
 class Prepend : public Normalizer {
 public:
   explicit Prepend(std::string prefix) : prefix(std::move(prefix)) {}
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     if (text.text.empty())
       return {};
     text.text.insert(0, prefix);
@@ -118,7 +118,7 @@ private:
 class Strip : public Normalizer {
 public:
   Strip(bool left, bool right) : left(left), right(right) {}
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     std::string_view rest = text.text;
     std::size_t begin = 0, end = 0;
     bool seen = false;
@@ -133,8 +133,8 @@ public:
       begin = left ? rest.size() : 0;
     begin = left ? begin : 0;
     end = right ? std::max(begin, end) : rest.size();
-    text = {std::string(rest.substr(begin, end - begin)),
-            text.start - std::min(text.start, begin)};
+    text.become(std::string(rest.substr(begin, end - begin)),
+                text.start - std::min(text.start, begin));
     return {};
   }
 
@@ -146,11 +146,13 @@ class Replace : public Normalizer {
 public:
   Replace(Pattern pattern, std::string content)
       : pattern(std::move(pattern)), content(std::move(content)) {}
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     std::vector<Match> matches;
     QOPT_RETURN_IF_ERROR(pattern.findAll(text.text, matches));
     if (matches.empty())
       return {};
+    QOPT_RETURN_IF_ERROR(text.limit.check(
+        replacedSize(text.text.size(), matches, content.size()), name));
     std::string result;
     std::size_t at = 0, start = 0;
     auto keep = [&](std::size_t end) {
@@ -166,7 +168,7 @@ public:
       at = match.end;
     }
     keep(text.text.size());
-    text = {std::move(result), start};
+    text.become(std::move(result), start);
     return {};
   }
 
@@ -180,7 +182,7 @@ public:
   bool cleanText = true, chineseCharacters = true, lowercase = true;
   bool stripAccents = true;
 
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     if (cleanText)
       rewrite(text, [](char32_t c, std::string &out) {
         if (c != 0 && c != 0xFFFD && !isControl(c))
@@ -212,7 +214,7 @@ public:
 class Precompiled : public Normalizer {
 public:
   explicit Precompiled(Charsmap map) : map(std::move(map)) {}
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     map.apply(text);
     return {};
   }
@@ -224,7 +226,7 @@ private:
 class Sequence : public Normalizer {
 public:
   std::vector<std::unique_ptr<Normalizer>> steps;
-  Status apply(NormalizedText &text) const override {
+  Status change(NormalizedText &text) const override {
     for (const auto &step : steps)
       QOPT_RETURN_IF_ERROR(step->apply(text));
     return {};
@@ -288,6 +290,8 @@ Made makeSequence(const Part &part, const json &) {
   auto sequence = std::make_unique<Sequence>();
   QOPT_RETURN_IF_ERROR(
       makeSteps(part, "normalizers", makeNormalizer, [&](auto step) {
+        step->name += ", step " + std::to_string(sequence->steps.size() + 1) +
+                      " of a sequence,";
         sequence->steps.push_back(std::move(step));
       }));
   return Made(std::move(sequence));
@@ -317,7 +321,10 @@ constexpr Row table[] = {
 } // namespace
 
 StatusOr<std::unique_ptr<Normalizer>> makeNormalizer(const json &spec) {
-  return makePart<std::unique_ptr<Normalizer>>("normalizer", spec, table);
+  Made made = makePart<std::unique_ptr<Normalizer>>("normalizer", spec, table);
+  if (made)
+    (*made)->name = titleOf("normalizer", spec);
+  return made;
 }
 
 } // namespace qopt::runtime

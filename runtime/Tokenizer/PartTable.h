@@ -10,6 +10,13 @@
 
 namespace qopt::runtime {
 
+/// A part in messages: `normalizer "Strip"`.
+inline std::string titleOf(const char *kind, const nlohmann::json &spec) {
+  std::string type;
+  (void)Part(spec, kind).type(type); // whoever reads the part reports that
+  return std::string(kind) + " \"" + type + "\"";
+}
+
 /// `table` has rows with `type` and `make(part, spec)`; `kind` is the stage as
 /// the file spells it.
 template <typename Made, typename Row, std::size_t N>
@@ -20,8 +27,7 @@ StatusOr<Made> makePart(const char *kind, const nlohmann::json &spec,
   std::string supported;
   for (const Row &row : table) {
     if (type == row.type)
-      return row.make(Part(spec, std::string(kind) + " \"" + type + "\""),
-                      spec);
+      return row.make(Part(spec, titleOf(kind, spec)), spec);
     supported += (supported.empty() ? "" : ", ") + std::string(row.type);
   }
   return unsupportedPart(kind, type, supported);

@@ -60,7 +60,7 @@ class ByteLevel : public PreTokenizer {
 public:
   ByteLevel(bool addSpace, std::optional<Pattern> words)
       : addSpace(addSpace), words(std::move(words)) {}
-  Status apply(Pieces &pieces) const override {
+  Status change(Pieces &pieces) const override {
     if (addSpace)
       rewritePieces(pieces, [](std::string_view text, bool, std::string &out) {
         if (!text.starts_with(' '))
@@ -87,7 +87,7 @@ private:
 class MetaspacePieces : public PreTokenizer {
 public:
   explicit MetaspacePieces(Metaspace metaspace) : space(std::move(metaspace)) {}
-  Status apply(Pieces &pieces) const override {
+  Status change(Pieces &pieces) const override {
     rewritePieces(pieces, [&](std::string_view text, bool atStart,
                               std::string &out) {
       bool prefix = space.prepend == Metaspace::Prepend::Always ||
@@ -124,7 +124,7 @@ class Split : public PreTokenizer {
 public:
   Split(Pattern pattern, Splitting splitting)
       : pattern(std::move(pattern)), splitting(splitting) {}
-  Status apply(Pieces &pieces) const override {
+  Status change(Pieces &pieces) const override {
     return splitAll(pieces, splitting,
                     [&](std::string_view text, std::vector<Match> &matches) {
                       return pattern.findAll(text, matches);
@@ -141,7 +141,7 @@ class SplitClass : public PreTokenizer {
 public:
   SplitClass(bool (*is)(char32_t), Delimiter delimiter)
       : is(is), delimiter(delimiter) {}
-  Status apply(Pieces &pieces) const override {
+  Status change(Pieces &pieces) const override {
     return splitAtCharacters(pieces, {delimiter}, is);
   }
 
@@ -153,7 +153,7 @@ private:
 /// Runs of word characters and runs of other characters that are no space.
 class Whitespace : public PreTokenizer {
 public:
-  Status apply(Pieces &pieces) const override {
+  Status change(Pieces &pieces) const override {
     auto kind = [](char32_t c) {
       return isWordCharacter(c) ? 2 : isWhitespace(c) ? 0 : 1;
     };
@@ -177,7 +177,7 @@ public:
 class CharacterDelimiter : public PreTokenizer {
 public:
   explicit CharacterDelimiter(char32_t delimiter) : delimiter(delimiter) {}
-  Status apply(Pieces &pieces) const override {
+  Status change(Pieces &pieces) const override {
     return splitAtCharacters(pieces, {Delimiter::Removed},
                              [&](char32_t c) { return c == delimiter; });
   }
@@ -189,7 +189,7 @@ private:
 class Sequence : public PreTokenizer {
 public:
   std::vector<std::unique_ptr<PreTokenizer>> steps;
-  Status apply(Pieces &pieces) const override {
+  Status change(Pieces &pieces) const override {
     for (const auto &step : steps)
       QOPT_RETURN_IF_ERROR(step->apply(pieces));
     return {};
@@ -298,6 +298,8 @@ Made makeSequence(const Part &part, const json &) {
   auto sequence = std::make_unique<Sequence>();
   QOPT_RETURN_IF_ERROR(
       makeSteps(part, "pretokenizers", makePreTokenizer, [&](auto step) {
+        step->name += ", step " + std::to_string(sequence->steps.size() + 1) +
+                      " of a sequence,";
         sequence->steps.push_back(std::move(step));
       }));
   return Made(std::move(sequence));
@@ -323,7 +325,11 @@ constexpr Row table[] = {
 } // namespace
 
 StatusOr<std::unique_ptr<PreTokenizer>> makePreTokenizer(const json &spec) {
-  return makePart<std::unique_ptr<PreTokenizer>>("pre_tokenizer", spec, table);
+  Made made =
+      makePart<std::unique_ptr<PreTokenizer>>("pre_tokenizer", spec, table);
+  if (made)
+    (*made)->name = titleOf("pre_tokenizer", spec);
+  return made;
 }
 
 } // namespace qopt::runtime

@@ -4,6 +4,7 @@
 #ifndef QOPT_RUNTIME_TOKENIZER_PRETOKENIZER_H
 #define QOPT_RUNTIME_TOKENIZER_PRETOKENIZER_H
 
+#include "runtime/Tokenizer/GrowthLimit.h"
 #include "runtime/Tokenizer/Regex.h"
 #include "runtime/Tokenizer/TokenizerFile.h"
 
@@ -22,6 +23,7 @@ struct Piece {
 struct Pieces {
   std::string text;
   std::vector<Piece> pieces; ///< in order
+  GrowthLimit limit;         ///< of the text
 
   std::string_view view(const Piece &piece) const {
     return std::string_view(text).substr(piece.begin, piece.end - piece.begin);
@@ -31,7 +33,17 @@ struct Pieces {
 class PreTokenizer {
 public:
   virtual ~PreTokenizer() = default;
-  virtual Status apply(Pieces &pieces) const = 0;
+  /// BadModel where the text outgrows its limit; the message names the
+  /// pre-tokenizer.
+  Status apply(Pieces &pieces) const {
+    QOPT_RETURN_IF_ERROR(change(pieces));
+    return pieces.limit.check(pieces.text.size(), name);
+  }
+
+  std::string name; ///< for messages
+
+protected:
+  virtual Status change(Pieces &pieces) const = 0;
 };
 
 /// From the file's "pre_tokenizer"; a sequence becomes one.

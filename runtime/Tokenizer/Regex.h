@@ -21,6 +21,16 @@ struct Match {
   std::size_t begin, end;
 };
 
+/// Bytes of a text of `size` whose `matches` were replaced by `content` bytes
+/// each.
+inline std::size_t replacedSize(std::size_t size,
+                                const std::vector<Match> &matches,
+                                std::size_t content) {
+  for (Match match : matches)
+    size -= match.end - match.begin;
+  return size + matches.size() * content;
+}
+
 /// `pattern` in Oniguruma's syntax → the same in PCRE2's (with UTF, UCP and
 /// MULTILINE). `Unsupported` for a construct that has no equal there.
 StatusOr<std::string> translateRegex(std::string_view pattern);

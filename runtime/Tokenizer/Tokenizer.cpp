@@ -4,6 +4,7 @@
 #include "qopt/Tokenizer.h"
 #include "runtime/Tokenizer/AddedTokens.h"
 #include "runtime/Tokenizer/Decoder.h"
+#include "runtime/Tokenizer/Lengths.h"
 #include "runtime/Tokenizer/Model.h"
 #include "runtime/Tokenizer/PostProcessor.h"
 #include "runtime/Tokenizer/PreTokenizer.h"
@@ -16,18 +17,25 @@ namespace qopt {
 
 using namespace runtime;
 
+/// What of a text is encoded: as much as the file says, or all.
+enum class Extent { AsTheFileSays, Whole };
+
 struct Tokenizer::State {
   std::unique_ptr<Normalizer> normalizer;     ///< null: none
   std::unique_ptr<PreTokenizer> preTokenizer; ///< null: none
   std::unique_ptr<Model> model;
   AddedTokens added;
   Surroundings surroundings;
+  std::optional<Truncation> truncation;
+  std::optional<Padding> padding;
   std::vector<DecodeStepMaker> decoder;
 
   Status read(std::string_view json);
+  Status readLengths(const Part &top);
+  StatusOr<std::vector<std::int32_t>>
+  encode(std::string_view text, SpecialTokens special, Extent extent) const;
   Status encode(std::string_view text, std::vector<std::int32_t> &ids) const;
-  Status encodePart(std::string_view text, std::size_t start,
-                    std::vector<std::int32_t> &ids) const;
+  Status encodePart(Pieces pieces, std::vector<std::int32_t> &ids) const;
   /// The token that decoding starts from, unless it is left out.
   std::optional<std::string_view> spelling(std::int32_t id,
                                            SpecialTokens special) const;
@@ -68,6 +76,22 @@ Status Tokenizer::State::read(std::string_view json) {
   if (!tokens)
     return tokens.status();
   added = std::move(*tokens);
+  return readLengths(top);
+}
+
+Status Tokenizer::State::readLengths(const Part &top) {
+  if (const auto *spec = top.find("truncation")) {
+    auto read = Truncation::read(*spec);
+    if (!read)
+      return read.status();
+    truncation = *read;
+  }
+  if (const auto *spec = top.find("padding")) {
+    auto read = Padding::read(*spec);
+    if (!read)
+      return read.status();
+    padding = *read;
+  }
   return {};
 }
 
@@ -79,8 +103,8 @@ Status Tokenizer::State::encode(std::string_view text,
       ids.push_back(raw.id);
       continue;
     }
-    NormalizedText part{
-        std::string(text.substr(raw.begin, raw.end - raw.begin)), 0};
+    NormalizedText part(
+        std::string(text.substr(raw.begin, raw.end - raw.begin)));
     if (raw.begin == 0)
       (void)firstCharacter(part.text, part.start);
     if (normalizer)
@@ -91,16 +115,19 @@ Status Tokenizer::State::encode(std::string_view text,
       if (segment.id >= 0)
         ids.push_back(segment.id);
       else
-        QOPT_RETURN_IF_ERROR(encodePart(
-            view, part.start - std::min(part.start, segment.begin), ids));
+        QOPT_RETURN_IF_ERROR(
+            encodePart({std::string(view),
+                        {{0, view.size(),
+                          part.start - std::min(part.start, segment.begin)}},
+                        part.limit},
+                       ids));
     }
   }
   return {};
 }
 
-Status Tokenizer::State::encodePart(std::string_view text, std::size_t start,
+Status Tokenizer::State::encodePart(Pieces pieces,
                                     std::vector<std::int32_t> &ids) const {
-  Pieces pieces{std::string(text), {{0, text.size(), start}}};
   if (preTokenizer)
     QOPT_RETURN_IF_ERROR(preTokenizer->apply(pieces));
   for (const Piece &piece : pieces.pieces)
@@ -138,21 +165,36 @@ StatusOr<Tokenizer> Tokenizer::create(std::string_view json) {
 }
 
 StatusOr<std::vector<std::int32_t>>
-Tokenizer::encode(std::string_view text, SpecialTokens special) const {
+Tokenizer::State::encode(std::string_view text, SpecialTokens special,
+                         Extent extent) const {
   try {
-    std::vector<std::int32_t> ids;
-    if (special == SpecialTokens::Include)
-      ids = state->surroundings.before;
-    QOPT_RETURN_IF_ERROR(state->encode(toValidUtf8(text), ids));
-    if (special == SpecialTokens::Include)
-      ids.insert(ids.end(), state->surroundings.behind.begin(),
-                 state->surroundings.behind.end());
+    Surroundings around =
+        special == SpecialTokens::Include ? surroundings : Surroundings();
+    std::vector<std::int32_t> ids = around.before;
+    QOPT_RETURN_IF_ERROR(encode(toValidUtf8(text), ids));
+    if (truncation && extent == Extent::AsTheFileSays)
+      QOPT_RETURN_IF_ERROR(
+          truncation->apply(ids, around.before.size(),
+                            around.before.size() + around.behind.size()));
+    ids.insert(ids.end(), around.behind.begin(), around.behind.end());
+    if (padding && extent == Extent::AsTheFileSays)
+      padding->apply(ids);
     return ids;
   } catch (const std::bad_alloc &) {
     return Status(StatusCode::OutOfResources,
                   "tokenizer: not enough memory for a text of " +
                       std::to_string(text.size()) + " bytes");
   }
+}
+
+StatusOr<std::vector<std::int32_t>>
+Tokenizer::encode(std::string_view text, SpecialTokens special) const {
+  return state->encode(text, special, Extent::AsTheFileSays);
+}
+
+StatusOr<std::vector<std::int32_t>>
+Tokenizer::encodeWhole(std::string_view text, SpecialTokens special) const {
+  return state->encode(text, special, Extent::Whole);
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids,

@@ -257,6 +257,16 @@ Status Part::read(const char *key, bool &value) const {
   return {};
 }
 
+Status Part::read(const char *key, std::uint64_t &value) const {
+  const json *field = find(key);
+  const auto *number =
+      field ? field->get_ptr<const json::number_unsigned_t *>() : nullptr;
+  if (!number)
+    return wrong(key, "a whole number");
+  value = *number;
+  return {};
+}
+
 Status Part::readOptional(const char *key, std::string &value) const {
   return find(key) ? read(key, value) : Status();
 }

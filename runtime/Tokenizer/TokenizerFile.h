@@ -52,6 +52,7 @@ public:
   /// A field that must be there.
   Status read(const char *key, std::string &value) const;
   Status read(const char *key, bool &value) const;
+  Status read(const char *key, std::uint64_t &value) const;
   /// A field that keeps its default where it is absent or null.
   Status readOptional(const char *key, std::string &value) const;
   Status readOptional(const char *key, bool &value) const;

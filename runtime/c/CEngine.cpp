@@ -102,7 +102,7 @@ static StatusOr<Request> requestOf(qopt_engine &engine,
   } else if (given.text) {
     QOPT_RETURN_IF_ERROR(loadTokenizer(engine));
     StatusOr<std::vector<int32_t>> ids =
-        engine.tokenizer->encode({given.text, given.text_size});
+        engine.tokenizer->encodeWhole({given.text, given.text_size});
     if (!ids.ok())
       return ids.status();
     request.prompt = std::move(*ids);
@@ -260,7 +260,7 @@ qopt_status qopt_engine_encode(qopt_engine *engine, const char *text,
       return missing(!engine ? "engine" : !text ? "text" : "tokens and count");
     QOPT_RETURN_IF_ERROR(loadTokenizer(*engine));
     StatusOr<std::vector<int32_t>> ids =
-        engine->tokenizer->encode({text, text_size});
+        engine->tokenizer->encodeWhole({text, text_size});
     if (!ids.ok())
       return ids.status();
     engine->encoded = std::move(*ids);

@@ -46,8 +46,8 @@ static StatusOr<eval::TokenWindows> windowsOfText(const Artifact &artifact,
     return text.status();
   StatusOr<std::vector<int32_t>> tokens =
       (*tokenizer)
-          ->encode(*text, options.beginEach ? SpecialTokens::Exclude
-                                            : SpecialTokens::Include);
+          ->encodeWhole(*text, options.beginEach ? SpecialTokens::Exclude
+                                                 : SpecialTokens::Include);
   if (!tokens.ok())
     return tokens.status();
   if (!options.beginEach)

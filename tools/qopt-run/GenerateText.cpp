@@ -81,7 +81,7 @@ static StatusOr<Prompt> readPrompt(const Artifact &artifact,
                                      : StatusOr<std::string>(*options.prompt);
     if (!text.ok())
       return text.status();
-    tokens = prompt.tokenizer->encode(*text);
+    tokens = prompt.tokenizer->encodeWhole(*text);
   } else {
     return Status(StatusCode::InvalidArgument,
                   "artifact '" + artifact.path() +

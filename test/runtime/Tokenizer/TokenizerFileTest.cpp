@@ -93,6 +93,104 @@ TEST(TokenizerFile, VocabulariesAndMerges) {
             "has 1 tokens");
 }
 
+TEST(TokenizerFile, LengthsAreChecked) {
+  auto truncation = [](const char *fields) {
+    return errorOf(with("\"truncation\": {" + std::string(fields) + "}"));
+  };
+  auto padding = [](const char *fields) {
+    return errorOf(with("\"padding\": {\"direction\": \"Left\", " +
+                        std::string(fields) + "}"));
+  };
+  EXPECT_EQ(truncation(R"("strategy": "LongestFirst", "stride": 0)"),
+            "tokenizer: truncation: field \"max_length\" is missing; expected "
+            "a whole number");
+  EXPECT_EQ(truncation(R"("max_length": -1, "stride": 0)"),
+            "tokenizer: truncation: field \"max_length\" is a number; expected "
+            "a whole number");
+  EXPECT_EQ(truncation(R"("max_length": 3, "stride": 0, "strategy": "All")"),
+            "tokenizer: truncation: field \"strategy\" is a string; expected "
+            "\"LongestFirst\", \"OnlyFirst\" or \"OnlySecond\"");
+  EXPECT_EQ(truncation(R"("max_length": 3, "stride": 0, "direction": "Up",
+                          "strategy": "OnlyFirst")"),
+            "tokenizer: truncation: field \"direction\" is a string; expected "
+            "\"Left\" or \"Right\"");
+  EXPECT_EQ(padding(R"("strategy": "Fixed", "pad_id": 0)"),
+            "tokenizer: padding: field \"strategy\" is a string; expected "
+            "\"BatchLongest\" or {\"Fixed\": length}");
+  EXPECT_EQ(padding(R"("strategy": {"Fixed": 1e9}, "pad_id": 0)"),
+            "tokenizer: padding strategy: field \"Fixed\" is a number; "
+            "expected a whole number");
+  EXPECT_EQ(padding(R"("strategy": "BatchLongest", "pad_id": 4294967296)"),
+            "tokenizer: padding: to 0 tokens and a multiple of 0 with the id "
+            "4294967296; expected numbers below 16777216");
+  EXPECT_EQ(padding(R"("strategy": {"Fixed": 1152921504606846976},
+                       "pad_id": 0)"),
+            "tokenizer: padding: to 1152921504606846976 tokens and a multiple "
+            "of 0 with the id 0; expected numbers below 16777216");
+}
+
+/// `count` steps of one kind.
+static std::string repeated(const char *kind, const char *list,
+                            const std::string &step, int count) {
+  std::string steps;
+  for (int i = 0; i < count; ++i)
+    steps += (i ? ", " : "") + step;
+  return "\"" + std::string(kind) + R"(": {"type": "Sequence", ")" + list +
+         "\": [" + steps + "]}";
+}
+
+/// What a text gives that a file makes longer and longer.
+static std::string encodingError(const std::string &json) {
+  StatusOr<Tokenizer> tokenizer = Tokenizer::create(json);
+  if (!tokenizer)
+    return tokenizer.status().message();
+  auto ids = tokenizer->encode("a\u00E9");
+  return ids ? "" : ids.status().message();
+}
+
+TEST(TokenizerFile, TextsDoNotGrowWithoutBound) {
+  const std::string limit = " makes more than 65728 bytes of a text of 3; a "
+                            "text may become 64 times as long and 65536 bytes "
+                            "longer";
+  const std::string doubling =
+      R"({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"})";
+  EXPECT_EQ(
+      encodingError(with(repeated("normalizer", "normalizers", doubling, 60))),
+      "tokenizer: normalizer \"Replace\", step 17 of a sequence," + limit);
+  const std::string bytes = R"({"type": "ByteLevel"})";
+  EXPECT_EQ(
+      encodingError(with(repeated("normalizer", "normalizers", bytes, 60))),
+      "tokenizer: normalizer \"ByteLevel\", step 16 of a sequence," + limit);
+  const std::string again = R"({"type": "ByteLevel", "use_regex": false,
+                                "add_prefix_space": false})";
+  EXPECT_EQ(encodingError(
+                with(repeated("pre_tokenizer", "pretokenizers", again, 60))),
+            "tokenizer: pre_tokenizer \"ByteLevel\", step 16 of a sequence," +
+                limit);
+  const std::string once = R"({"type": "Replace", "pattern": {"String": "a"},
+                               "content": ")" +
+                           std::string(70000, 'x') + "\"}";
+  EXPECT_EQ(encodingError(with("\"normalizer\": " + once)),
+            "tokenizer: normalizer \"Replace\"" + limit);
+  // Added tokens are normalized when the file is read.
+  EXPECT_EQ(errorOf(with(R"("added_tokens": [{"content": "aab",
+                            "normalized": true}], )" +
+                         repeated("normalizer", "normalizers", doubling, 60))),
+            "tokenizer: normalizer \"Replace\", step 16 of a sequence," +
+                limit);
+}
+
+TEST(TokenizerFile, DecodedTokensDoNotGrowWithoutBound) {
+  StatusOr<Tokenizer> tokenizer = Tokenizer::create(
+      with(repeated("decoder", "decoders",
+                    R"({"type": "Replace", "pattern": {"Regex": "a"},
+                        "content": "aa"})",
+                    60)));
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->decode(std::vector<std::int32_t>{0}).size(),
+            std::size_t(1) << 20);
+}
+
 /// Every kind of part once.
 static constexpr std::string_view everything = R"({"added_tokens": [
   {"id": 9, "content": "<s>", "special": true, "normalized": false},

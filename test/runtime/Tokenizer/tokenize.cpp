@@ -2,6 +2,7 @@
 // JSON object a line from stdin and writes one a line to stdout. Texts are
 // base64, because they may be any bytes.
 //   {"encode": text, "special": bool}  → {"ids": […]}
+//   {"whole": text, "special": bool}   → as above, neither cut nor padded
 //   {"decode": […], "special": bool}   → {"text": …, "stream": [text of each
 //                                         push and of finish]}
 //   {"about": true}                    → {"size": …, "end": …, "tokens": {…}}
@@ -67,9 +68,13 @@ static json answer(const Tokenizer &tokenizer, const json &request) {
   SpecialTokens special = request.value("special", false)
                               ? SpecialTokens::Include
                               : SpecialTokens::Exclude;
-  if (request.contains("encode")) {
-    auto ids = tokenizer.encode(
-        decodeBase64(request["encode"].get<std::string>()), special);
+  for (const char *kind : {"encode", "whole"}) {
+    if (!request.contains(kind))
+      continue;
+    std::string text = decodeBase64(request[kind].get<std::string>());
+    auto ids = kind == std::string("encode")
+                   ? tokenizer.encode(text, special)
+                   : tokenizer.encodeWhole(text, special);
     if (!ids)
       return {{"error", ids.status().message()}};
     return {{"ids", *ids}};
