@@ -41,8 +41,8 @@ class Engine:
         self.library.qopt_last_error.restype = c_char_p
         self.artifact, self.engine = c_void_p(), c_void_p()
         self._call("qopt_artifact_open", str(artifact).encode(), 0, byref(self.artifact))
-        options = EngineOptions(ctypes.sizeof(EngineOptions))
-        self.library.qopt_engine_options_defaults(byref(options))
+        options = EngineOptions()
+        self._call("qopt_engine_options_fill", byref(options), c_size_t(ctypes.sizeof(options)))
         options.device = device.encode()
         self._call("qopt_engine_create", self.artifact, byref(options), byref(self.engine))
 
@@ -54,8 +54,8 @@ class Engine:
         """The tokens that follow each prompt; all run together, whatever their lengths."""
         found = {}
         for prompt in prompts:
-            request = Request(ctypes.sizeof(Request))
-            self.library.qopt_request_defaults(byref(request))
+            request = Request()
+            self._call("qopt_request_fill", byref(request), c_size_t(ctypes.sizeof(request)))
             text = prompt.encode()
             request.text, request.text_size, request.max_tokens, request.ignore_end = text, len(text), count, 1
             number = c_uint64()

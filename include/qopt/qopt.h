@@ -9,8 +9,15 @@
  * thread at a time (qopt_engine_submit and qopt_engine_cancel excepted).
  * Sessions and engines keep what they need of their artifact alive.
  *
- * Structs start with `struct_size`, which the ..._defaults function fills in,
- * so that later versions can add fields.
+ * Structs start with `struct_size`, the caller's sizeof, so that later versions
+ * can add fields behind those that are there. What the caller passes: fields
+ * that an older, smaller struct lacks have their defaults; a newer, larger one
+ * is taken where the fields that this library does not know are zero, and
+ * refused (QOPT_UNSUPPORTED) where they are not. What the library fills:
+ * `struct_size` is set before the call; no more than so many bytes are written,
+ * and what this library does not know becomes zero. A struct_size that no
+ * version has is QOPT_INVALID_ARGUMENT. The ..._defaults functions set
+ * it; elsewhere: `spec.struct_size = sizeof(spec);`.
  * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  */
 #ifndef QOPT_QOPT_H
@@ -82,6 +89,7 @@ typedef enum qopt_dtype {
 /* What an input or output must be. `dimensions` are spelt as in the model
  * ("64", "batch"). Strings live as long as the artifact. */
 typedef struct qopt_tensor_spec {
+  size_t struct_size;
   const char *name;
   qopt_dtype dtype;
   size_t rank;
@@ -99,6 +107,7 @@ QOPT_C_API qopt_status qopt_artifact_output(const qopt_artifact *artifact,
 
 /* Sizes of a decoder; zeros for a graph. */
 typedef struct qopt_decoder_spec {
+  size_t struct_size;
   int64_t layers;
   int64_t vocabulary;
   int64_t context;
@@ -112,8 +121,11 @@ QOPT_C_API qopt_status qopt_artifact_decoder(const qopt_artifact *artifact,
 /* ---- Graphs ----------------------------------------------------------- */
 
 /* A contiguous row-major tensor on the host. `data` may be NULL when the shape
- * has no elements. */
+ * has no elements. In an array all tensors have the same struct_size, which is
+ * the distance from one to the next. `shape` is read only where `rank` is what
+ * the model says of the name. */
 typedef struct qopt_tensor {
+  size_t struct_size;
   const char *name;
   qopt_dtype dtype;
   size_t rank;
@@ -165,7 +177,13 @@ typedef struct qopt_engine_options {
   int64_t max_queue;
 } qopt_engine_options;
 
-QOPT_C_API void qopt_engine_options_defaults(qopt_engine_options *options);
+/* `size`: sizeof(qopt_engine_options), which becomes its struct_size. */
+QOPT_C_API qopt_status qopt_engine_options_fill(qopt_engine_options *options,
+                                                size_t size);
+static inline qopt_status
+qopt_engine_options_defaults(qopt_engine_options *options) {
+  return qopt_engine_options_fill(options, sizeof(qopt_engine_options));
+}
 /* `options` NULL: defaults. */
 QOPT_C_API qopt_status qopt_engine_create(const qopt_artifact *artifact,
                                           const qopt_engine_options *options,
@@ -189,7 +207,11 @@ typedef struct qopt_request {
   int ignore_end; /* not 0: go on after the model's end tokens */
 } qopt_request;
 
-QOPT_C_API void qopt_request_defaults(qopt_request *request);
+/* `size`: sizeof(qopt_request), which becomes its struct_size. */
+QOPT_C_API qopt_status qopt_request_fill(qopt_request *request, size_t size);
+static inline qopt_status qopt_request_defaults(qopt_request *request) {
+  return qopt_request_fill(request, sizeof(qopt_request));
+}
 
 typedef enum qopt_finish {
   QOPT_FINISH_NONE = 0,
@@ -202,7 +224,8 @@ typedef enum qopt_finish {
 
 /* Called with each new token and the text that became certain with it: whole
  * UTF-8 characters, not terminated, possibly empty. A last call with token -1
- * brings what is left of the text, if anything. Return 0 to stop. */
+ * brings what is left of the text, if anything. Return 0 to stop. A callback
+ * must not throw; one of C++ that does ends the call with QOPT_INTERNAL. */
 typedef int (*qopt_token_callback)(void *user, int32_t token, const char *text,
                                    size_t text_size);
 
@@ -229,7 +252,8 @@ qopt_generation_prefill_seconds(const qopt_generation *generation);
 QOPT_C_API double
 qopt_generation_decode_seconds(const qopt_generation *generation);
 
-/* Several requests at once: submit, then step until idle. */
+/* Several requests at once: submit, then step until idle. The library makes
+ * arrays of events; this struct never changes. */
 typedef struct qopt_event {
   uint64_t request;
   int32_t token; /* -1: none */
@@ -260,8 +284,9 @@ QOPT_C_API qopt_status qopt_engine_evaluate(qopt_engine *engine,
                                             void *user);
 
 /* Text to ids and back with the artifact's tokenizer; as a prompt, so neither
- * cut nor padded whatever the tokenizer's file says. Results belong to the
- * engine until its next call of the same function. */
+ * cut nor padded whatever the tokenizer's file says. Ids that the model lacks
+ * are QOPT_INVALID_ARGUMENT; those that only the tokenizer lacks have no text.
+ * Results belong to the engine until its next call of the same function. */
 QOPT_C_API qopt_status qopt_engine_encode(qopt_engine *engine, const char *text,
                                           size_t text_size,
                                           const int32_t **tokens,

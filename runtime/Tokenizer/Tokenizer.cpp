@@ -167,6 +167,10 @@ StatusOr<Tokenizer> Tokenizer::create(std::string_view json) {
 StatusOr<std::vector<std::int32_t>>
 Tokenizer::State::encode(std::string_view text, SpecialTokens special,
                          Extent extent) const {
+  if (text.size() > sizeLimit)
+    return Status(StatusCode::InvalidArgument,
+                  "tokenizer: the text has " + std::to_string(text.size()) +
+                      " bytes; expected at most 1 GiB");
   try {
     Surroundings around =
         special == SpecialTokens::Include ? surroundings : Surroundings();

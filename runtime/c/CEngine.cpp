@@ -2,8 +2,7 @@
 // NOLINTBEGIN(readability-identifier-naming): the names are those of qopt.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/c/Handles.h"
-
-#include <cstring>
+#include "runtime/c/Structs.h"
 
 using namespace qopt;
 using namespace qopt::c;
@@ -11,40 +10,51 @@ using namespace qopt::c;
 static_assert(int(FinishReason::Failed) == QOPT_FINISH_FAILED &&
               int(FinishReason::Context) == QOPT_FINISH_CONTEXT);
 
-void qopt_engine_options_defaults(qopt_engine_options *options) {
+static qopt_engine_options defaultOptions() {
   const EngineOptions defaults;
-  if (options)
-    *options = {
-        sizeof(*options),     defaults.threads,      nullptr,
-        defaults.cacheTokens, defaults.maxSequences, defaults.chunkTokens,
-        defaults.maxQueue};
+  return {sizeof(qopt_engine_options),
+          defaults.threads,
+          nullptr,
+          defaults.cacheTokens,
+          defaults.maxSequences,
+          defaults.chunkTokens,
+          defaults.maxQueue};
 }
 
-void qopt_request_defaults(qopt_request *request) {
-  if (!request)
-    return;
+static qopt_request defaultRequest() {
   const Request defaults;
-  std::memset(request, 0, sizeof(*request));
-  request->struct_size = sizeof(*request);
-  request->max_tokens = defaults.maxTokens;
-  request->temperature = defaults.sampling.temperature;
-  request->top_k = defaults.sampling.topK;
-  request->top_p = defaults.sampling.topP;
-  request->min_p = defaults.sampling.minP;
-  request->repetition_penalty = defaults.sampling.repetitionPenalty;
-  request->seed = defaults.sampling.seed;
+  qopt_request request = {};
+  request.struct_size = sizeof(request);
+  request.max_tokens = defaults.maxTokens;
+  request.temperature = defaults.sampling.temperature;
+  request.top_k = defaults.sampling.topK;
+  request.top_p = defaults.sampling.topP;
+  request.min_p = defaults.sampling.minP;
+  request.repetition_penalty = defaults.sampling.repetitionPenalty;
+  request.seed = defaults.sampling.seed;
+  return request;
 }
 
-/// A struct of this version; the defaults functions say so.
+/// Fills a struct of the caller, whose size is `size`, with defaults.
 template <typename Struct>
-static Status checkSize(const char *name, const Struct &given) {
-  if (given.struct_size == sizeof(Struct))
-    return {};
-  return Status(StatusCode::InvalidArgument,
-                std::string(name) + " has struct_size " +
-                    std::to_string(given.struct_size) + "; expected " +
-                    std::to_string(sizeof(Struct)) +
-                    ", which its defaults function sets");
+static qopt_status fill(const char *name, const Struct &defaults, Struct *given,
+                        size_t size) {
+  return guarded([&]() -> Status {
+    if (!given)
+      return missing(name);
+    QOPT_RETURN_IF_ERROR(checkStructSize(name, size, sizeof(Struct)));
+    given->struct_size = size;
+    return writeStruct(name, defaults, given);
+  });
+}
+
+qopt_status qopt_engine_options_fill(qopt_engine_options *options,
+                                     size_t size) {
+  return fill("the engine's options", defaultOptions(), options, size);
+}
+
+qopt_status qopt_request_fill(qopt_request *request, size_t size) {
+  return fill("the request", defaultRequest(), request, size);
 }
 
 qopt_status qopt_engine_create(const qopt_artifact *artifact,
@@ -55,10 +65,13 @@ qopt_status qopt_engine_create(const qopt_artifact *artifact,
       return missing(artifact ? "engine" : "artifact");
     EngineOptions chosen;
     if (options) {
-      QOPT_RETURN_IF_ERROR(checkSize("the engine's options", *options));
-      chosen = {options->threads,      options->device ? options->device : "",
-                options->cache_tokens, options->max_sequences,
-                options->chunk_tokens, options->max_queue};
+      StatusOr<qopt_engine_options> given =
+          readStruct("the engine's options", options, defaultOptions());
+      if (!given.ok())
+        return given.status();
+      chosen = {given->threads,      given->device ? given->device : "",
+                given->cache_tokens, given->max_sequences,
+                given->chunk_tokens, given->max_queue};
     }
     StatusOr<std::unique_ptr<Engine>> created =
         Engine::create(artifact->artifact, chosen);
@@ -90,28 +103,46 @@ static Status loadTokenizer(qopt_engine &engine) {
   return {};
 }
 
-static StatusOr<Request> requestOf(qopt_engine &engine,
-                                   const qopt_request &given) {
-  QOPT_RETURN_IF_ERROR(checkSize("the request", given));
-  Request request;
+/// The tokens of a request, all of which the model must have.
+static StatusOr<std::vector<int32_t>> promptOf(qopt_engine &engine,
+                                               const qopt_request &given) {
   if (given.text && given.tokens)
     return Status(StatusCode::InvalidArgument,
                   "the request has tokens and text; give one of them");
-  if (given.tokens) {
-    request.prompt.assign(given.tokens, given.tokens + given.token_count);
-  } else if (given.text) {
+  if (!given.tokens && given.token_count > 0)
+    return missing("the request's tokens");
+  if (!given.text && given.text_size > 0)
+    return missing("the request's text");
+  if (given.text) {
     QOPT_RETURN_IF_ERROR(loadTokenizer(engine));
-    StatusOr<std::vector<int32_t>> ids =
-        engine.tokenizer->encodeWhole({given.text, given.text_size});
-    if (!ids.ok())
-      return ids.status();
-    request.prompt = std::move(*ids);
+    return engine.tokenizer->encodeWhole({given.text, given.text_size});
   }
-  request.maxTokens = given.max_tokens;
+  // Before so many are copied.
+  const DecoderSpec &decoder = engine.engine->artifact().decoder();
+  if (given.token_count > uint64_t(decoder.context))
+    return Status(StatusCode::Infeasible,
+                  "the prompt has " + std::to_string(given.token_count) +
+                      " tokens; the model's context is " +
+                      std::to_string(decoder.context) + "; shorten the prompt");
+  return std::vector<int32_t>(given.tokens, given.tokens + given.token_count);
+}
+
+static StatusOr<Request> requestOf(qopt_engine &engine,
+                                   const qopt_request *asked) {
+  StatusOr<qopt_request> given =
+      readStruct("the request", asked, defaultRequest());
+  if (!given.ok())
+    return given.status();
+  StatusOr<std::vector<int32_t>> prompt = promptOf(engine, *given);
+  if (!prompt.ok())
+    return prompt.status();
+  Request request;
+  request.prompt = std::move(*prompt);
+  request.maxTokens = given->max_tokens;
   request.sampling = {
-      given.temperature,        given.top_k, given.top_p, given.min_p,
-      given.repetition_penalty, given.seed};
-  request.ignoreEnd = given.ignore_end != 0;
+      given->temperature,        given->top_k, given->top_p, given->min_p,
+      given->repetition_penalty, given->seed};
+  request.ignoreEnd = given->ignore_end != 0;
   return request;
 }
 
@@ -122,7 +153,7 @@ qopt_status qopt_engine_generate(qopt_engine *engine,
   return guarded([&]() -> Status {
     if (!engine || !request)
       return missing(engine ? "request" : "engine");
-    StatusOr<Request> prepared = requestOf(*engine, *request);
+    StatusOr<Request> prepared = requestOf(*engine, request);
     if (!prepared.ok())
       return prepared.status();
     // Tokens alone need no tokenizer; where the artifact has one they are
@@ -135,9 +166,14 @@ qopt_status qopt_engine_generate(qopt_engine *engine,
     }
     auto handle = std::make_unique<qopt_generation>();
     handle->promptTokens = prepared->prompt.size();
+    Status stopped; // by an exception, which must not pass the engine
     auto give = [&](int32_t token, const std::string &piece) {
       handle->text += piece;
-      return !callback || callback(user, token, piece.data(), piece.size());
+      StatusOr<int> goesOn = answerOf([&] {
+        return !callback || callback(user, token, piece.data(), piece.size());
+      });
+      stopped = goesOn.status();
+      return goesOn.ok() && *goesOn != 0;
     };
     StatusOr<GenerateResult> result =
         engine->engine->generate(std::move(*prepared), [&](int32_t token) {
@@ -145,9 +181,11 @@ qopt_status qopt_engine_generate(qopt_engine *engine,
         });
     if (!result.ok())
       return result.status();
+    QOPT_RETURN_IF_ERROR(stopped);
     if (stream)
       if (std::string rest = stream->finish(); !rest.empty())
-        give(-1, rest);
+        (void)give(-1, rest);
+    QOPT_RETURN_IF_ERROR(stopped);
     handle->result = std::move(*result);
     if (generation)
       *generation = handle.release();
@@ -192,7 +230,7 @@ qopt_status qopt_engine_submit(qopt_engine *engine, const qopt_request *request,
   return guarded([&]() -> Status {
     if (!engine || !request || !id)
       return missing(!engine ? "engine" : !request ? "request" : "id");
-    StatusOr<Request> prepared = requestOf(*engine, *request);
+    StatusOr<Request> prepared = requestOf(*engine, request);
     if (!prepared.ok())
       return prepared.status();
     StatusOr<RequestId> submitted =
@@ -244,10 +282,15 @@ qopt_status qopt_engine_evaluate(qopt_engine *engine, const int32_t *tokens,
     return engine->engine->evaluate(
         {tokens, token_count},
         [&](int64_t first, std::span<const float> logits) -> Status {
-          if (callback(user, first, logits.data(),
-                       int64_t(logits.size()) / vocabulary))
-            return {};
-          return Status(StatusCode::Cancelled, "stopped by the callback");
+          StatusOr<int> goesOn = answerOf([&] {
+            return callback(user, first, logits.data(),
+                            int64_t(logits.size()) / vocabulary);
+          });
+          if (!goesOn.ok())
+            return goesOn.status();
+          return *goesOn
+                     ? Status()
+                     : Status(StatusCode::Cancelled, "stopped by the callback");
         });
   });
 }
@@ -277,6 +320,13 @@ qopt_status qopt_engine_decode(qopt_engine *engine, const int32_t *tokens,
     if (!engine || (!tokens && token_count > 0) || !text || !text_size)
       return missing(!engine ? "engine" : "tokens, text and text_size");
     QOPT_RETURN_IF_ERROR(loadTokenizer(*engine));
+    int64_t vocabulary = engine->engine->artifact().decoder().vocabulary;
+    for (size_t i = 0; i < token_count; ++i)
+      if (tokens[i] < 0 || tokens[i] >= vocabulary)
+        return Status(
+            StatusCode::InvalidArgument,
+            "token " + std::to_string(i) + " is " + std::to_string(tokens[i]) +
+                ", outside the vocabulary of " + std::to_string(vocabulary));
     engine->decoded = engine->tokenizer->decode({tokens, token_count});
     *text = engine->decoded.c_str();
     *text_size = engine->decoded.size();

@@ -2,6 +2,9 @@
 // NOLINTBEGIN(readability-identifier-naming): the names are those of qopt.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/c/Handles.h"
+#include "runtime/c/Structs.h"
+
+#include <algorithm>
 
 using namespace qopt;
 using namespace qopt::c;
@@ -85,9 +88,12 @@ static Status fillSpec(const std::vector<TensorSpec> &specs,
     return Status(StatusCode::InvalidArgument,
                   "index " + std::to_string(index) + " of " +
                       std::to_string(specs.size()) + " tensors");
-  *spec = {specs[index].name.c_str(), qopt_dtype(specs[index].type),
-           dimensions[index].size(), dimensions[index].data()};
-  return {};
+  return writeStruct<qopt_tensor_spec>(
+      "the specification",
+      {sizeof(qopt_tensor_spec), specs[index].name.c_str(),
+       qopt_dtype(specs[index].type), dimensions[index].size(),
+       dimensions[index].data()},
+      spec);
 }
 
 qopt_status qopt_artifact_input(const qopt_artifact *artifact, size_t index,
@@ -116,9 +122,11 @@ qopt_status qopt_artifact_decoder(const qopt_artifact *artifact,
     if (!artifact || !spec)
       return missing(artifact ? "spec" : "artifact");
     const DecoderSpec &decoder = artifact->artifact->decoder();
-    *spec = {decoder.layers, decoder.vocabulary, decoder.context,
-             decoder.cacheBytesPerToken, decoder.beginToken};
-    return {};
+    return writeStruct<qopt_decoder_spec>(
+        "the specification",
+        {sizeof(qopt_decoder_spec), decoder.layers, decoder.vocabulary,
+         decoder.context, decoder.cacheBytesPerToken, decoder.beginToken},
+        spec);
   });
 }
 
@@ -141,24 +149,63 @@ qopt_status qopt_session_create(const qopt_artifact *artifact, int threads,
 
 void qopt_session_release(qopt_session *session) { delete session; }
 
-static StatusOr<std::vector<TensorView>> viewsOf(const qopt_tensor *tensors,
-                                                 size_t count) {
+/// One tensor of an array. The shape is read when the rank is known to be the
+/// model's; of a name that the model lacks nothing is read.
+static StatusOr<TensorView> viewOf(const qopt_tensor &tensor,
+                                   const std::vector<TensorSpec> &specs) {
+  if (!tensor.name)
+    return missing("a tensor's name");
+  TensorView view;
+  view.name = tensor.name;
+  auto spec =
+      std::find_if(specs.begin(), specs.end(), [&](const TensorSpec &known) {
+        return known.name == view.name;
+      });
+  if (spec == specs.end())
+    return view;
+  std::string named = "tensor \"" + view.name + "\"";
+  if (int(tensor.dtype) < QOPT_F32 || int(tensor.dtype) > QOPT_BOOL)
+    return Status(StatusCode::InvalidArgument,
+                  named + " has the unknown type " +
+                      std::to_string(int(tensor.dtype)));
+  if (tensor.rank != spec->shape.size())
+    return Status(StatusCode::InvalidArgument,
+                  named + " has rank " + std::to_string(tensor.rank) +
+                      "; expected " + std::to_string(spec->shape.size()));
+  if (!tensor.shape && tensor.rank > 0)
+    return missing(("the shape of " + named).c_str());
+  view.type = DType(tensor.dtype);
+  view.shape.assign(tensor.shape, tensor.shape + tensor.rank);
+  view.data = tensor.data;
+  return view;
+}
+
+/// The tensors of an array, by no more than one beyond what the model has: that
+/// one is a mistake, which the session names.
+static StatusOr<std::vector<TensorView>>
+viewsOf(const qopt_tensor *tensors, size_t count,
+        const std::vector<TensorSpec> &specs) {
   std::vector<TensorView> views;
   if (!tensors && count > 0)
     return missing("tensors");
-  for (size_t i = 0; i < count; ++i) {
-    const qopt_tensor &tensor = tensors[i];
-    if (!tensor.name || (!tensor.shape && tensor.rank > 0))
-      return missing(tensor.name ? "a tensor's shape" : "a tensor's name");
-    if (int(tensor.dtype) < QOPT_F32 || int(tensor.dtype) > QOPT_BOOL)
+  const auto *bytes = reinterpret_cast<const unsigned char *>(tensors);
+  for (size_t i = 0; i < std::min(count, specs.size() + 1); ++i) {
+    const auto *given =
+        reinterpret_cast<const qopt_tensor *>(bytes + i * tensors->struct_size);
+    if (given->struct_size != tensors->struct_size)
       return Status(StatusCode::InvalidArgument,
-                    std::string("tensor \"") + tensor.name +
-                        "\" has the unknown type " +
-                        std::to_string(int(tensor.dtype)));
-    views.push_back(
-        {tensor.name, DType(tensor.dtype),
-         std::vector<int64_t>(tensor.shape, tensor.shape + tensor.rank),
-         tensor.data});
+                    "tensor " + std::to_string(i) + " has struct_size " +
+                        std::to_string(given->struct_size) +
+                        "; expected that of the first, " +
+                        std::to_string(tensors->struct_size));
+    StatusOr<qopt_tensor> tensor =
+        readStruct<qopt_tensor>("a tensor", given, {});
+    if (!tensor.ok())
+      return tensor.status();
+    StatusOr<TensorView> view = viewOf(*tensor, specs);
+    if (!view.ok())
+      return view.status();
+    views.push_back(std::move(*view));
   }
   return views;
 }
@@ -168,7 +215,8 @@ qopt_status qopt_session_run(qopt_session *session, const qopt_tensor *inputs,
   return guarded([&]() -> Status {
     if (!session || !results)
       return missing(session ? "results" : "session");
-    StatusOr<std::vector<TensorView>> views = viewsOf(inputs, input_count);
+    StatusOr<std::vector<TensorView>> views =
+        viewsOf(inputs, input_count, session->session->artifact().inputs());
     if (!views.ok())
       return views.status();
     StatusOr<std::vector<Tensor>> tensors = session->session->run(*views);
@@ -186,10 +234,12 @@ qopt_status qopt_session_run_into(qopt_session *session,
   return guarded([&]() -> Status {
     if (!session)
       return missing("session");
-    StatusOr<std::vector<TensorView>> from = viewsOf(inputs, input_count);
+    StatusOr<std::vector<TensorView>> from =
+        viewsOf(inputs, input_count, session->session->artifact().inputs());
     if (!from.ok())
       return from.status();
-    StatusOr<std::vector<TensorView>> to = viewsOf(outputs, output_count);
+    StatusOr<std::vector<TensorView>> to =
+        viewsOf(outputs, output_count, session->session->artifact().outputs());
     if (!to.ok())
       return to.status();
     return session->session->run(*from, *to);
@@ -210,9 +260,11 @@ qopt_status qopt_results_get(const qopt_results *results, size_t index,
                     "index " + std::to_string(index) + " of " +
                         std::to_string(results->tensors.size()) + " results");
     const Tensor &result = results->tensors[index];
-    *tensor = {result.name().c_str(), qopt_dtype(result.type()),
-               result.shape().size(), result.shape().data(), result.data()};
-    return {};
+    return writeStruct<qopt_tensor>(
+        "the tensor",
+        {sizeof(qopt_tensor), result.name().c_str(), qopt_dtype(result.type()),
+         result.shape().size(), result.shape().data(), result.data()},
+        tensor);
   });
 }
 

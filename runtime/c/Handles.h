@@ -67,6 +67,16 @@ template <typename Body> qopt_status guarded(const Body &body) {
   }
 }
 
+/// What a caller's callback returns; where it throws, the status that ends the
+/// call.
+template <typename Callback> StatusOr<int> answerOf(const Callback &callback) {
+  try {
+    return callback();
+  } catch (...) {
+    return Status(StatusCode::Internal, "the callback threw an exception");
+  }
+}
+
 /// The error of a null argument.
 inline Status missing(const char *name) {
   return Status(StatusCode::InvalidArgument,

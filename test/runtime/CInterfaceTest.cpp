@@ -1,49 +1,13 @@
 // The C interface gives what the C++ one gives, and answers wrong calls with a
 // status and a message, never with a crash.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "qopt/qopt.h"
-
+#include "CInterfaceFixture.h"
 #include "FunctionBuilder.h"
-#include "TemporaryFolder.h"
-#include "TinyDecoder.h"
-
-#include <gtest/gtest.h>
-
-using qopt::test::TinyDecoder;
 
 namespace {
 
-class CInterface : public ::testing::Test {
-protected:
-  void SetUp() override {
-    path = folder.file("tiny.qopt");
-    ASSERT_TRUE(model.write(path).ok());
-    ASSERT_EQ(qopt_artifact_open(path.c_str(), QOPT_OPEN_CHECKED, &artifact),
-              QOPT_OK)
-        << qopt_last_error();
-    ASSERT_EQ(qopt_engine_create(artifact, nullptr, &engine), QOPT_OK)
-        << qopt_last_error();
-  }
-  void TearDown() override {
-    qopt_engine_release(engine);
-    qopt_artifact_release(artifact);
-  }
-  static qopt_request request(const std::vector<int32_t> &prompt,
-                              int64_t maxTokens) {
-    qopt_request result;
-    qopt_request_defaults(&result);
-    result.tokens = prompt.data();
-    result.token_count = prompt.size();
-    result.max_tokens = maxTokens;
-    return result;
-  }
-
-  qopt::test::TemporaryFolder folder;
-  TinyDecoder model;
-  std::string path;
-  qopt_artifact *artifact = nullptr;
-  qopt_engine *engine = nullptr;
-};
+using CInterface = qopt::test::CInterfaceFixture;
+using qopt::test::says;
 
 TEST_F(CInterface, Generates) {
   std::vector<int32_t> prompt = {3, 1, 4}, seen;
@@ -68,29 +32,8 @@ TEST_F(CInterface, Generates) {
   qopt_generation_release(generation);
 }
 
-/// A tokenizer of 50 letters: id 0 is "a", id 26 "A".
-std::string letters() {
-  std::string vocabulary;
-  for (int i = 0; i < 50; ++i)
-    vocabulary += (i ? ", \"" : "\"") +
-                  std::string(1, char(i < 26 ? 'a' + i : 'A' + i - 26)) +
-                  "\": " + std::to_string(i);
-  return R"({"version": "1.0", "added_tokens": [], "normalizer": null,
-    "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"},
-    "model": {"type": "BPE", "dropout": null, "unk_token": null,
-      "continuing_subword_prefix": null, "end_of_word_suffix": null,
-      "fuse_unk": false, "byte_fallback": false, "merges": [],
-      "vocab": {)" +
-         vocabulary + "}}}";
-}
-
 TEST_F(CInterface, GeneratesTextFromText) {
-  qopt_engine_release(engine);
-  qopt_artifact_release(artifact);
-  engine = nullptr, artifact = nullptr;
-  ASSERT_TRUE(model.write(path, -1, letters()).ok());
-  ASSERT_EQ(qopt_artifact_open(path.c_str(), 0, &artifact), QOPT_OK);
-  ASSERT_EQ(qopt_engine_create(artifact, nullptr, &engine), QOPT_OK);
+  open(qopt::test::letters());
   qopt_request asked;
   qopt_request_defaults(&asked);
   asked.text = "dAb";
@@ -131,6 +74,7 @@ TEST_F(CInterface, RunsAGraph) {
             QOPT_OK);
   ASSERT_EQ(qopt_session_create(graph, 1, nullptr, &session), QOPT_OK);
   qopt_tensor_spec spec;
+  spec.struct_size = sizeof(spec);
   ASSERT_EQ(qopt_artifact_input(graph, 0, &spec), QOPT_OK);
   EXPECT_STREQ(spec.name, "x");
   EXPECT_STREQ(spec.dimensions[0], "n");
@@ -139,19 +83,20 @@ TEST_F(CInterface, RunsAGraph) {
 
   float x[3] = {-1, 2, -3};
   const int64_t shape[1] = {3};
-  qopt_tensor input = {"x", QOPT_F32, 1, shape, x};
+  qopt_tensor input = {sizeof(input), "x", QOPT_F32, 1, shape, x};
   qopt_results *results = nullptr;
   ASSERT_EQ(qopt_session_run(session, &input, 1, &results), QOPT_OK)
       << qopt_last_error();
   ASSERT_EQ(qopt_results_count(results), 1u);
   qopt_tensor y;
+  y.struct_size = sizeof(y);
   ASSERT_EQ(qopt_results_get(results, 0, &y), QOPT_OK);
   EXPECT_EQ(y.shape[0], 3);
   EXPECT_EQ(static_cast<float *>(y.data)[1], 2.f);
   EXPECT_EQ(static_cast<float *>(y.data)[2], 0.f);
   qopt_results_release(results);
   float z[3];
-  qopt_tensor output = {"y", QOPT_F32, 1, shape, z};
+  qopt_tensor output = {sizeof(output), "y", QOPT_F32, 1, shape, z};
   ASSERT_EQ(qopt_session_run_into(session, &input, 1, &output, 1), QOPT_OK);
   EXPECT_EQ(z[1], 2.f);
   output.data = nullptr;
@@ -204,6 +149,7 @@ TEST_F(CInterface, EvaluatesEveryPosition) {
 TEST_F(CInterface, DescribesADecoder) {
   EXPECT_EQ(qopt_artifact_is_decoder(artifact), 1);
   qopt_decoder_spec spec;
+  spec.struct_size = sizeof(spec);
   ASSERT_EQ(qopt_artifact_decoder(artifact, &spec), QOPT_OK);
   EXPECT_EQ(spec.layers, 1);
   EXPECT_EQ(spec.vocabulary, 50);
@@ -213,9 +159,6 @@ TEST_F(CInterface, DescribesADecoder) {
 }
 
 TEST_F(CInterface, WrongCallsGiveAStatusAndAMessage) {
-  auto says = [](const char *part) {
-    return std::string(qopt_last_error()).find(part) != std::string::npos;
-  };
   qopt_artifact *none = nullptr;
   EXPECT_EQ(qopt_artifact_open("/no/such.qopt", 0, &none), QOPT_NOT_FOUND);
   EXPECT_TRUE(says("/no/such.qopt"));
