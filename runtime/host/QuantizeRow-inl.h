@@ -4,6 +4,8 @@
 #include "runtime/host/QuantizedActivations.h"
 #include "runtime/host/Simd-inl.h"
 
+#include <limits>
+
 #if defined(QOPT_RUNTIME_HOST_QUANTIZEROW_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef QOPT_RUNTIME_HOST_QUANTIZEROW_INL_H
 #undef QOPT_RUNTIME_HOST_QUANTIZEROW_INL_H
@@ -21,17 +23,31 @@ HWY_INLINE void quantizeBlock(const float *x, int8_t *codes, float *scale,
   const hn::RebindToSigned<FloatTag> di;
   const hn::Rebind<int8_t, FloatTag> d8;
   constexpr int64_t lanes = hn::MaxLanes(FloatTag());
-  auto largest = hn::Abs(hn::LoadU(d, x));
+  // Compared as integers, magnitudes have the order of their values and what is
+  // not finite comes last; a maximum of floats would drop NaN.
+  auto magnitude = [&](int64_t i) HWY_ATTR {
+    return hn::BitCast(di, hn::Abs(hn::LoadU(d, x + i)));
+  };
+  auto largest = magnitude(0);
   for (int64_t i = lanes; i < blockColumns; i += lanes)
-    largest = hn::Max(largest, hn::Abs(hn::LoadU(d, x + i)));
-  const float s = maxOf(d, largest) / 127.0f;
-  const auto inverse = hn::Set(d, s > 0 ? 1.0f / s : 0.0f);
-  const auto limit = hn::Set(di, 127);
+    largest = hn::Max(largest, magnitude(i));
+  const int32_t bits = hn::GetLane(hn::MaxOfLanes(di, largest));
+  constexpr int32_t infinity = 0x7F800000;
+  if (HWY_UNLIKELY(bits >= infinity)) {
+    std::memset(codes, 0, blockColumns);
+    *scale = std::numeric_limits<float>::quiet_NaN();
+    *sum = 0;
+    return;
+  }
+  float most;
+  std::memcpy(&most, &bits, sizeof(most));
+  const float s = most / 127.0f;
+  // 1/s of a subnormal s may be infinite; bounded, no code is beyond ±127.
+  const auto inverse = hn::Set(
+      d, s > 0 ? HWY_MIN(1.0f / s, std::numeric_limits<float>::max()) : 0.0f);
   auto total = hn::Zero(di);
   for (int64_t i = 0; i < blockColumns; i += lanes) {
-    auto code = hn::NearestInt(hn::Mul(hn::LoadU(d, x + i), inverse));
-    // 1/s of a subnormal s may be infinite.
-    code = hn::Max(hn::Min(code, limit), hn::Neg(limit));
+    const auto code = hn::NearestInt(hn::Mul(hn::LoadU(d, x + i), inverse));
     total = hn::Add(total, code);
     hn::StoreU(hn::DemoteTo(d8, code), d8, codes + i);
   }

@@ -11,7 +11,8 @@
 // scale) rounded to the nearest, ties to even (0 when max|x| is 0); sum = the
 // sum of the block's codes, which turns Σ (w − zero)·x into Σ w·x − zero·sum.
 // The short last block is filled with zero codes. x ≈ scale · code to within
-// scale / 2.
+// scale / 2. A block with a NaN or an infinity, which no code can hold, has the
+// scale NaN and zero codes: whatever is computed from it is NaN, too.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_QUANTIZEDACTIVATIONS_H
 #define QOPT_RUNTIME_HOST_QUANTIZEDACTIVATIONS_H
@@ -33,7 +34,7 @@ struct QuantizedLayout {
 };
 
 /// input [rows, columns] f32, `stride` elements from row to row, into `rows`
-/// records at `output`. NaN and infinities give codes without meaning.
+/// records at `output`.
 void quantizeActivations(const float *input, int64_t stride, int64_t rows,
                          int64_t columns, void *output, ThreadPool &pool);
 

@@ -26,13 +26,14 @@ HWY_INLINE FloatVector polynomial(FloatTag d, FloatVector x,
 
 /// e^x: x = n·ln 2 + r, and e^r = 1 + r + r²·P(r) on |r| ≤ ln 2 / 2 (5e-11
 /// relative). 0 below −87.3, where f32 becomes subnormal; x above 88.3 counts
-/// as 88.3 (2.2e38). NaN gives no particular value.
+/// as 88.3 (2.2e38). NaN stays NaN.
 HWY_INLINE FloatVector exponential(FloatTag d, FloatVector x) {
   static constexpr float c[] = {5.000000068e-01f, 1.666666587e-01f,
                                 4.166629455e-02f, 8.333497246e-03f,
                                 1.394468934e-03f, 1.979031755e-04f};
   const auto vanishes = hn::Lt(x, hn::Set(d, -87.3f));
-  x = hn::Min(hn::Max(x, hn::Set(d, -87.3f)), hn::Set(d, 88.3f));
+  // On x86 the second operand is the result where one of them is NaN.
+  x = hn::Min(hn::Set(d, 88.3f), hn::Max(hn::Set(d, -87.3f), x));
   const auto n = hn::NearestInt(hn::Mul(x, hn::Set(d, 1.44269504f)));
   const auto whole = hn::ConvertTo(d, n);
   // ln 2 in two parts; the first has so few digits that its product is exact.

@@ -266,6 +266,21 @@ protected:
   std::vector<float> query[2], key[2], value[2];
 };
 
+/// A query with a NaN has no answer, and its neighbours have theirs.
+TEST_P(CachedAttentionTest, aQueryThatIsNoNumberGivesNone) {
+  query[1][size_t((290 * heads + 2) * size + 5)] =
+      std::numeric_limits<float>::quiet_NaN();
+  forEveryTarget([&] {
+    std::vector<float> y =
+        step({0, 0}, {1, 300}, options(0.2f, true, 0, 0), nullptr);
+    for (size_t i = 0; i < y.size(); ++i)
+      ASSERT_EQ(std::isnan(y[i]), i / size == (1 + 290) * heads + 2) << i;
+    y = step({1, 290}, {1, 1}, options(0.2f, true, 0, 5), nullptr);
+    for (size_t i = 0; i < y.size(); ++i)
+      ASSERT_EQ(std::isnan(y[i]), i / size == heads + 2) << i;
+  });
+}
+
 TEST_P(CachedAttentionTest, prefillAndDecode) {
   forEveryTarget([&] { check(options(0.2f, true, 0, 0), nullptr); });
 }

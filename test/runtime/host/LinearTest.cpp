@@ -7,6 +7,8 @@
 #include "test/runtime/host/EveryTarget.h"
 #include "test/runtime/host/StoredWeight.h"
 
+#include <limits>
+
 namespace qopt::host {
 
 static std::vector<uint8_t> quantized(const std::vector<float> &x, int64_t rows,
@@ -164,6 +166,45 @@ TEST_P(LinearTest, rowsAreIndependent) {
         EXPECT_NEAR(alone[size_t(i)], all[size_t(row * n + i)], 2e-5);
     }
   });
+}
+
+/// One value of a row that is not finite makes no result of the row finite,
+/// whatever the weights are, and leaves the other rows as they were.
+TEST_P(LinearTest, whatIsNotFiniteSpreads) {
+  const int64_t n = 40, k = 172;
+  StoredWeight weight(GetParam().format, n, k);
+  PackedWeight packed(weight);
+  ThreadPool pool(1);
+  auto run = [&](const std::vector<float> &x) {
+    const auto m = int64_t(x.size()) / k;
+    std::vector<uint8_t> records = quantized(x, m, k);
+    std::vector<float> out(static_cast<size_t>(m * n));
+    LinearArguments a;
+    a.layout = packed.layout;
+    a.weight = packed.data();
+    a.rows = m;
+    a.quantized = GetParam().int8Activations ? records.data() : nullptr;
+    a.input = GetParam().int8Activations ? nullptr : x.data();
+    a.inputStride = k;
+    a.output = out.data();
+    a.outputStride = n;
+    linear(a, pool);
+    return out;
+  };
+  for (int64_t m : {1, 3, 37}) // one row, a few, and enough for tiles
+    forEveryTarget([&] {
+      std::vector<float> x = randomValues(m * k, 7), finite = run(x);
+      for (float odd : {std::numeric_limits<float>::quiet_NaN(),
+                        std::numeric_limits<float>::infinity()}) {
+        std::vector<float> changed = x;
+        changed[size_t(m / 2 * k + 170)] = odd;
+        std::vector<float> y = run(changed);
+        for (int64_t i = 0; i < m * n; ++i)
+          ASSERT_TRUE(i / n == m / 2 ? !std::isfinite(y[size_t(i)])
+                                     : y[size_t(i)] == finite[size_t(i)])
+              << m << " rows, " << odd << " gives " << y[size_t(i)];
+      }
+    });
 }
 
 INSTANTIATE_TEST_SUITE_P(

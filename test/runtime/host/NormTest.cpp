@@ -5,6 +5,8 @@
 #include "runtime/host/QuantizedActivations.h"
 #include "test/runtime/host/EveryTarget.h"
 
+#include <limits>
+
 namespace qopt::host {
 
 static std::vector<double> reference(const std::vector<float> &x, int64_t rows,
@@ -128,6 +130,57 @@ TEST(QuantizeActivations, followsTheFormula) {
       }
     }
   });
+}
+
+/// The records of one row, and what they stand for.
+static std::vector<float> throughInt8(const std::vector<float> &x) {
+  ThreadPool pool(1);
+  const auto columns = int64_t(x.size());
+  std::vector<uint8_t> records(size_t(QuantizedLayout{columns}.rowBytes()));
+  quantizeActivations(x.data(), columns, 1, columns, records.data(), pool);
+  std::vector<float> y(x.size());
+  dequantizeActivations(records.data(), 1, columns, y.data(), pool);
+  return y;
+}
+
+/// No code stands for it, so the scale does: at any place of a block its 32
+/// values are NaN and no others.
+TEST(QuantizeActivations, whatIsNotFiniteMakesItsBlockNaN) {
+  using Limits = std::numeric_limits<float>;
+  const std::vector<float> x = randomValues(76, 2);
+  forEveryTarget([&] {
+    const std::vector<float> finite = throughInt8(x);
+    for (float odd :
+         {Limits::quiet_NaN(), -Limits::quiet_NaN(), Limits::signaling_NaN(),
+          Limits::infinity(), -Limits::infinity()})
+      for (size_t at = 32; at < x.size(); ++at) {
+        std::vector<float> changed = x;
+        changed[at] = odd;
+        std::vector<float> y = throughInt8(changed);
+        for (size_t i = 0; i < y.size(); ++i)
+          ASSERT_TRUE(i / 32 == at / 32 ? std::isnan(y[i]) : y[i] == finite[i])
+              << odd << " at " << at << " gives " << y[i] << " at " << i;
+      }
+  });
+}
+
+/// The largest and the smallest values that there are.
+TEST(QuantizeActivations, extremesStayInRange) {
+  using Limits = std::numeric_limits<float>;
+  for (float most :
+       {3e38f, Limits::min(), 1e-38f, 3e-39f, 1e-42f, Limits::denorm_min()}) {
+    std::vector<float> x(32, 0.0f);
+    x[3] = most;
+    x[7] = -most;
+    x[9] = most / 2;
+    forEveryTarget([&] {
+      std::vector<float> y = throughInt8(x);
+      for (size_t i = 0; i < x.size(); ++i)
+        // Scales below 2^-128 have no inverse: their values may be lost.
+        ASSERT_LE(std::abs(y[i] - x[i]), std::max(most / 127, 4e-37f))
+            << most << " at " << i;
+    });
+  }
 }
 
 } // namespace qopt::host
