@@ -8,20 +8,27 @@
 // where the format says so), with all arithmetic in f32, rint = to the nearest
 // integer, ties to even, and store() = rounded to the scale's storage type:
 //
-//   symmetric, full range (int4: −8…7)       m = the w of the largest
-//   magnitude, the first such
-//                                            scale = store(m / −8),    q =
-//                                            clamp(rint(w / scale), −8, 7)
-//   symmetric, equal range (int8: −127…127)  scale = store(max |w| / 127),  q =
-//   clamp(rint(w / scale), −127, 127) asymmetric (int4: 0…15, int8: 0…255) lo =
-//   min(w, 0), hi = max(w, 0), scale = store((hi − lo) / 15),
-//                                            zero = clamp(rint(−lo / scale), 0,
-//                                            15), q = clamp(rint(w / scale) +
-//                                            zero, 0, 15)
-//   asymmetric, fractional zero              zero = store(−lo / scale), q =
-//   clamp(rint(w / scale + zero), 0, 15)
-//   fp8 e4m3 (±448)                          scale = store(max |w| / 448),
-//                                            q = e4m3(w / scale), saturated
+//   symmetric, full range (int4: −8…7), m = the w of the largest magnitude,
+//   the first such:
+//     scale = store(m / −8)
+//     q = clamp(rint(w / scale), −8, 7)
+//
+//   symmetric, equal range (int8: −127…127):
+//     scale = store(max |w| / 127)
+//     q = clamp(rint(w / scale), −127, 127)
+//
+//   asymmetric (int4: 0…15, int8: 0…255), lo = min(w, 0), hi = max(w, 0):
+//     scale = store((hi − lo) / 15)
+//     zero = clamp(rint(−lo / scale), 0, 15)
+//     q = clamp(rint(w / scale) + zero, 0, 15)
+//
+//   asymmetric, fractional zero:
+//     zero = store(−lo / scale)
+//     q = clamp(rint(w / scale + zero), 0, 15)
+//
+//   fp8 e4m3 (±448):
+//     scale = store(max |w| / 448)
+//     q = e4m3(w / scale), saturated
 //
 // Codes are computed with the stored scale, so rounding the scale costs nothing
 // twice. In the full range the scale has the sign opposite to m's, so that the

@@ -1,11 +1,12 @@
 // Canonical storage of a matrix W [rows, columns] in a format: what a model
 // file is read into and what packed layouts are made from. It has three arrays.
 //
-//   codes   one row after the other, each padded to whole bytes (Element.h says
-//   how codes lie in bytes) scales  [rows, groups] in the format's scale type;
-//   one value alone with Granularity::Tensor zeros   the same shape: bytes
-//   (ZeroType::U8) or values of the scale type (ZeroType::Float); absent when
-//   symmetric
+//   codes   one row after the other, each padded to whole bytes (Element.h
+//           says how codes lie in bytes)
+//   scales  [rows, groups] in the format's scale type; one value alone with
+//           Granularity::Tensor
+//   zeros   the same shape: bytes (ZeroType::U8) or values of the scale type
+//           (ZeroType::Float); absent when symmetric
 //
 //   symmetric:   w = scale · q,            q in two's complement, or e4m3
 //   asymmetric:  w = scale · (q − zero),   q unsigned
