@@ -4,50 +4,35 @@
 #include "runtime/ArtifactFile.h"
 
 #include "runtime/ArtifactFormat.h"
+#include "runtime/InputFile.h"
 #include "runtime/Sha256.h"
 #include "runtime/plan/PlanVerifier.h"
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <system_error>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 namespace qopt::runtime {
 
 StatusOr<std::shared_ptr<const ArtifactFile>>
 ArtifactFile::open(const std::string &path, Integrity integrity) {
-  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0)
-    return Status(StatusCode::NotFound,
-                  "cannot open '" + path + "': " + std::strerror(errno));
-  struct stat info;
-  if (::fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(file);
-    return Status(StatusCode::NotFound, "'" + path + "' is not a file");
-  }
-  auto size = size_t(info.st_size);
-  if (size < segmentAlignment) {
-    ::close(file);
+  StatusOr<InputFile> file = InputFile::open(path);
+  if (!file.ok())
+    return file.status();
+  if (file->size() < segmentAlignment)
     return Status(StatusCode::BadArtifact,
                   "'" + path + "' is not an artifact: expected at least " +
                       std::to_string(segmentAlignment) + " bytes, got " +
-                      std::to_string(size));
-  }
-  void *address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
-  int mapError = errno;
-  ::close(file);
-  if (address == MAP_FAILED)
-    return Status(StatusCode::OutOfResources,
-                  "cannot map '" + path + "': " + std::strerror(mapError));
-  auto artifact = std::shared_ptr<ArtifactFile>(
-      new ArtifactFile(path, {static_cast<const uint8_t *>(address), size}));
+                      std::to_string(file->size()));
+  StatusOr<std::span<const uint8_t>> mapped = file->map();
+  if (!mapped.ok())
+    return mapped.status();
+  auto artifact =
+      std::shared_ptr<ArtifactFile>(new ArtifactFile(path, *mapped));
   QOPT_RETURN_IF_ERROR(artifact->check(integrity));
   return std::shared_ptr<const ArtifactFile>(std::move(artifact));
 }

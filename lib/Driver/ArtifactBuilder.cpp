@@ -90,13 +90,7 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
       uint32_t(step->getAttrOfType<IntegerAttr>(ir::contextAttribute).getInt());
   if (options.target == TargetDevice::Cuda)
     decoder->step_tokens = passes::cudaStepTokens;
-  for (int64_t token : companions.endTokens)
-    if (token >= decoder->vocabulary)
-      return Status(StatusCode::BadModel,
-                    "the end token " + std::to_string(token) +
-                        " of the model's configuration is not below its "
-                        "vocabulary of " +
-                        std::to_string(decoder->vocabulary));
+  QOPT_RETURN_IF_ERROR(checkTokens(companions, decoder->vocabulary));
   decoder->begin_token = companions.beginToken;
   decoder->end_tokens = companions.endTokens;
   return decoder;

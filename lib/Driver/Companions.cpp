@@ -1,24 +1,18 @@
 // Each file is optional; one that is there must be readable.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Companions.h"
+#include "runtime/InputFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
 using namespace llvm;
 
 namespace qopt::driver {
 
-/// Only of a file: opening a pipe would wait for somebody to write.
 static StatusOr<std::string> readFile(const std::string &path) {
-  if (sys::fs::exists(path) && !sys::fs::is_regular_file(path))
-    return Status(StatusCode::NotFound, "\"" + path + "\" is not a file");
-  auto buffer = MemoryBuffer::getFile(path);
-  if (!buffer)
-    return Status(StatusCode::NotFound, "cannot read \"" + path + "\": " +
-                                            buffer.getError().message());
-  return (*buffer)->getBuffer().str();
+  StatusOr<runtime::InputFile> file = runtime::InputFile::open(path);
+  return file.ok() ? file->text() : file.status();
 }
 
 /// Whether objects and lists lie in each other deeper than a parser that calls
@@ -97,12 +91,26 @@ static Status readTokens(const std::string &path, StringRef key,
       return wrongKind(path, key, "token id or list of them");
     numbers.push_back(*token);
   }
-  if (!numbers.empty())
-    tokens.clear();
   for (int64_t number : numbers) {
     QOPT_RETURN_IF_ERROR(checkRange(path, key, number, 0, INT32_MAX));
     tokens.push_back(static_cast<int32_t>(number));
   }
+  return Status();
+}
+
+/// A token id that may be missing; -1 says so.
+static Status readToken(const std::string &path, StringRef key,
+                        const json::Object &config, Companions &result) {
+  const json::Value *value = config.get(key);
+  if (!value || value->getAsNull())
+    return Status();
+  auto token = value->getAsInteger();
+  if (!token)
+    return wrongKind(path, key, "token id");
+  QOPT_RETURN_IF_ERROR(checkRange(path, key, *token, -1, INT32_MAX));
+  result.tokens.push_back({path, key.str(), *token});
+  if (key == "bos_token_id")
+    result.beginToken = *token;
   return Status();
 }
 
@@ -120,17 +128,28 @@ static Status readConfig(const std::string &path, const json::Object &config,
     result.context = *context;
     result.contextSource = ("\"" + path + "\" says " + key).str();
   }
-  const json::Value *begin = config.get("bos_token_id");
-  if (begin && !begin->getAsNull()) {
-    auto token = begin->getAsInteger();
-    if (!token)
-      return wrongKind(path, "bos_token_id", "token id");
-    QOPT_RETURN_IF_ERROR(
-        checkRange(path, "bos_token_id", *token, -1, INT32_MAX));
-    result.beginToken = *token;
-  }
-  return readTokens(path, "eos_token_id", config.get("eos_token_id"),
-                    result.endTokens);
+  QOPT_RETURN_IF_ERROR(readToken(path, "bos_token_id", config, result));
+  QOPT_RETURN_IF_ERROR(readToken(path, "pad_token_id", config, result));
+  std::vector<int32_t> end;
+  QOPT_RETURN_IF_ERROR(
+      readTokens(path, "eos_token_id", config.get("eos_token_id"), end));
+  for (int32_t token : end)
+    result.tokens.push_back({path, "eos_token_id", token});
+  if (!end.empty())
+    result.endTokens = std::move(end);
+  return Status();
+}
+
+Status checkTokens(const Companions &companions, int64_t vocabulary) {
+  for (const NamedToken &token : companions.tokens)
+    if (token.id >= vocabulary)
+      return Status(StatusCode::BadModel,
+                    "\"" + token.file + "\": " + token.key + " is " +
+                        std::to_string(token.id) +
+                        ", outside the model's vocabulary of " +
+                        std::to_string(vocabulary) +
+                        " tokens; give the file of this model");
+  return Status();
 }
 
 StatusOr<Companions> findCompanions(const CompileOptions &options) {

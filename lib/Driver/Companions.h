@@ -9,6 +9,12 @@
 
 namespace qopt::driver {
 
+/// A token id as a file has it.
+struct NamedToken {
+  std::string file, key;
+  int64_t id;
+};
+
 struct Companions {
   std::string model;     ///< path of the ONNX file
   std::string tokenizer; ///< contents of tokenizer.json; empty: there is none
@@ -16,11 +22,17 @@ struct Companions {
   std::string contextSource; ///< where that is said, for messages
   int64_t beginToken = -1;
   std::vector<int32_t> endTokens;
+  /// All of every file: begin, end and padding.
+  std::vector<NamedToken> tokens;
 };
 
 /// Reads what lies beside `options.model`: config.json, generation_config.json,
 /// genai_config.json, tokenizer.json (or `options.tokenizer`).
 StatusOr<Companions> findCompanions(const CompileOptions &options);
+
+/// BadModel, naming file and key, where one of the files' tokens is none of the
+/// model's `vocabulary`.
+Status checkTokens(const Companions &companions, int64_t vocabulary);
 
 } // namespace qopt::driver
 

@@ -195,6 +195,8 @@ def load(
     if tokenizer is not None:
         file = pathlib.Path(tokenizer)
         file = file / "tokenizer.json" if file.is_dir() else file
+        if file.exists() and not file.is_file():  # opening a pipe would wait for somebody to write
+            raise Error(f"cannot read '{file}': it is not a file", ErrorCode.NOT_FOUND)
         try:
             json = file.read_text(encoding="utf-8")
         except OSError as error:

@@ -81,7 +81,7 @@ def test_other_version(tool, damaged):
 
 def test_not_an_artifact(tool, stories, tmp_path):
     for name in CALLS:
-        assert "cannot open 'none.qopt'" in refused(tool, NOT_FOUND, name, "none.qopt", *CALLS[name])
+        assert "cannot read 'none.qopt'" in refused(tool, NOT_FOUND, name, "none.qopt", *CALLS[name])
         assert "holds neither an artifact" in refused(tool, NOT_FOUND, name, tmp_path, *CALLS[name])
         (tmp_path / "model.onnx").write_text("no model")
         assert "error: " in refused(tool, BAD_MODEL, name, tmp_path / "model.onnx", *CALLS[name])

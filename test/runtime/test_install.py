@@ -58,7 +58,7 @@ def test_a_program_outside_writes_a_story(programs, artifact, program):
 @pytest.mark.parametrize("program", ["generate", "generate_c", "generate_static"])
 def test_a_missing_artifact_is_an_error(programs, program):
     done = run(programs / program, "missing.qopt", "Once", check=False)
-    assert done.returncode == 1 and "error: cannot open 'missing.qopt'" in done.stderr
+    assert done.returncode == 1 and "error: cannot read 'missing.qopt'" in done.stderr
 
 
 def test_only_the_public_interface_is_exported(prefix):

@@ -381,6 +381,8 @@ def test_the_reason_is_told_where_a_model_is_no_decoder(tool, tmp_path):
         ("eos_token_id", "end"),
         ("eos_token_id", [2, 2.5]),
         ("bos_token_id", {}),
+        ("pad_token_id", "[PAD]"),
+        ("pad_token_id", -2),
     ],
 )
 def test_configuration_out_of_range(tool, stories, tmp_path, key, value):
@@ -391,6 +393,22 @@ def test_configuration_out_of_range(tool, stories, tmp_path, key, value):
     (folder / "config.json").write_text(json.dumps(config | {key: value}))
     message = refused(tool, BAD_MODEL, folder, "-o", tmp_path / "m.qopt")
     assert (str(value) if isinstance(value, int) else key) in message
+
+
+@pytest.mark.parametrize("file", ["config.json", "generation_config.json", "genai_config.json"])
+@pytest.mark.parametrize(("key", "value"), [("bos_token_id", 512), ("eos_token_id", [2, 600]), ("pad_token_id", 99999)])
+def test_tokens_that_the_vocabulary_lacks(tool, stories, tmp_path, file, key, value):
+    """Whichever file says so, and whether or not another file takes its place."""
+    folder = tmp_path / "model"
+    shutil.copytree(stories, folder)
+    path = folder / file
+    config = json.loads(path.read_text()) if path.exists() else {}
+    wrong = {key: value}
+    path.write_text(json.dumps({"model": wrong} if file.startswith("genai") else config | wrong))
+    message = refused(tool, BAD_MODEL, folder, "-o", tmp_path / "m.qopt")
+    token = value[-1] if isinstance(value, list) else value
+    assert f'{file}": {key} is {token}, outside the model\'s vocabulary of 512 tokens' in message
+    assert not (tmp_path / "m.qopt").exists()
 
 
 @pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer.json"])

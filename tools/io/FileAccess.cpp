@@ -1,41 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/io/FileAccess.h"
+#include "runtime/InputFile.h"
 
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace qopt::io {
 
-static Status cannotRead(const std::string &path, const char *why) {
-  return {StatusCode::NotFound, "cannot read '" + path + "': " + why};
-}
-
 StatusOr<std::shared_ptr<const MappedFile>>
 MappedFile::open(const std::string &path) {
-  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0)
-    return cannotRead(path, std::strerror(errno));
-  struct stat info;
-  if (::fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(file);
-    return cannotRead(path, "not an ordinary file");
-  }
-  size_t size = size_t(info.st_size);
-  void *memory = nullptr;
-  if (size > 0)
-    memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
-  int failed = errno;
-  ::close(file);
-  if (memory == MAP_FAILED)
-    return cannotRead(path, std::strerror(failed));
-  return std::shared_ptr<const MappedFile>(
-      new MappedFile({static_cast<const uint8_t *>(memory), size}));
+  StatusOr<runtime::InputFile> file = runtime::InputFile::open(path);
+  if (!file.ok())
+    return file.status();
+  StatusOr<std::span<const uint8_t>> mapped = file->map();
+  if (!mapped.ok())
+    return mapped.status();
+  return std::shared_ptr<const MappedFile>(new MappedFile(*mapped));
 }
 
 MappedFile::~MappedFile() {
@@ -44,15 +25,8 @@ MappedFile::~MappedFile() {
 }
 
 StatusOr<std::string> readText(const std::string &path) {
-  StatusOr<std::shared_ptr<const MappedFile>> file = MappedFile::open(path);
-  if (!file.ok())
-    return file.status();
-  std::span<const uint8_t> bytes = (*file)->bytes();
-  if (bytes.size() > (size_t(1) << 30))
-    return Status(StatusCode::Unsupported,
-                  "'" + path + "' is larger than 1 GiB, too long for a text");
-  return std::string(reinterpret_cast<const char *>(bytes.data()),
-                     bytes.size());
+  StatusOr<runtime::InputFile> file = runtime::InputFile::open(path);
+  return file.ok() ? file->text() : file.status();
 }
 
 StatusOr<std::unique_ptr<FileWriter>>

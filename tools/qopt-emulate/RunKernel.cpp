@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/CommandLine.h"
+#include "tools/io/FileAccess.h"
 #include "tools/io/Npz.h"
 #include "tools/qopt-emulate/EmulateOptions.h"
 
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 namespace qopt::emulate {
 namespace {
@@ -13,15 +12,6 @@ namespace {
 using emulator::Kernel;
 using emulator::Memory;
 using emulator::Statistics;
-
-StatusOr<std::string> readText(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)),
-                   std::istreambuf_iterator<char>());
-  if (!file.is_open() || file.bad())
-    return Status(StatusCode::NotFound, "cannot read '" + path + "'");
-  return text;
-}
 
 /// The file's arrays in the order of the parameters.
 StatusOr<std::vector<Tensor>> readArguments(const EmulateOptions &options,
@@ -154,7 +144,7 @@ Status write(const std::string &path, const std::vector<Tensor> &arrays) {
 } // namespace
 
 Status runKernel(const EmulateOptions &options) {
-  StatusOr<std::string> text = readText(options.ptx);
+  StatusOr<std::string> text = io::readText(options.ptx);
   if (!text.ok())
     return text.status();
   Memory memory;
