@@ -31,7 +31,7 @@ BoundFunction::bind(std::shared_ptr<const ArtifactFile> file,
   if (unfit == UnfitSizes::Refuse)
     QOPT_RETURN_IF_ERROR(bound->checkRequirements());
   QOPT_RETURN_IF_ERROR(bound->placeValues(quantizedRowBytes));
-  bound->planArenaOffsets();
+  QOPT_RETURN_IF_ERROR(bound->planArenaOffsets());
   return std::shared_ptr<const BoundFunction>(std::move(bound));
 }
 
@@ -218,7 +218,7 @@ bool BoundFunction::runs(const plan::Step &step) const {
          (!launch->until() || size <= launch->until());
 }
 
-void BoundFunction::planArenaOffsets() {
+Status BoundFunction::planArenaOffsets() {
   // The value that each alias finally lies in.
   std::vector<uint32_t> root(values.size());
   for (uint32_t id = 0; id < root.size(); ++id) {
@@ -228,6 +228,8 @@ void BoundFunction::planArenaOffsets() {
   }
   std::vector<Lifetime> lifetimes;
   std::vector<int32_t> lifetimeOf(values.size(), -1);
+  constexpr int64_t mostBytes = int64_t(1) << 60; // sums do not overflow
+  int64_t total = 0;
   uint32_t steps = plan->steps() ? plan->steps()->size() : 0;
   for (uint32_t step = 0; step < steps; ++step) {
     if (!runs(*plan->steps()->Get(step)))
@@ -237,6 +239,9 @@ void BoundFunction::planArenaOffsets() {
       if (plan->values()->Get(id)->storage() != plan::Storage::Arena)
         continue;
       if (lifetimeOf[id] < 0) {
+        total += values[id].bytes;
+        if (total > mostBytes)
+          return fail(id, "makes the working memory too large");
         lifetimeOf[id] = int32_t(lifetimes.size());
         lifetimes.push_back({values[id].bytes, step, step});
       }
@@ -249,6 +254,7 @@ void BoundFunction::planArenaOffsets() {
   for (uint32_t id = 0; id < values.size(); ++id)
     if (values[id].slot == Slot::Arena && lifetimeOf[root[id]] >= 0)
       values[id].offset += packed.offsets[lifetimeOf[root[id]]];
+  return {};
 }
 
 } // namespace qopt::runtime

@@ -82,7 +82,7 @@ private:
   Status placeValues(QuantizedRowBytes quantizedRowBytes);
   Status placeValue(uint32_t id, QuantizedRowBytes quantizedRowBytes);
   Status placeAlias(uint32_t id, BoundValue &bound) const;
-  void planArenaOffsets();
+  Status planArenaOffsets();
   std::string describeValue(uint32_t value) const;
   Status fail(uint32_t value, const std::string &what) const;
 

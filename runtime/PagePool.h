@@ -14,12 +14,10 @@ namespace qopt::runtime {
 
 class PagePool {
 public:
-  explicit PagePool(int64_t pages)
-      : total(pages), unpromised(pages), freePages(size_t(pages)) {
-    // The lowest numbers are on top: memory is touched from the front.
-    for (int64_t page = 0; page < pages; ++page)
-      freePages[size_t(page)] = int32_t(pages - 1 - page);
-  }
+  /// Pages have numbers of 32 bits.
+  static constexpr int64_t mostPages = INT32_MAX;
+
+  explicit PagePool(int64_t pages) : total(pages), unpromised(pages) {}
 
   int64_t pages() const { return total; }
   /// Pages that are neither used nor promised. May be asked from any thread.
@@ -36,7 +34,10 @@ public:
   void unreserve(int64_t count) { unpromised += count; }
   /// Takes one page that was reserved before.
   int32_t take() {
-    assert(!freePages.empty());
+    if (freePages.empty()) {
+      assert(untouched < total);
+      return int32_t(untouched++);
+    }
     int32_t page = freePages.back();
     freePages.pop_back();
     return page;
@@ -49,7 +50,9 @@ public:
 private:
   int64_t total;
   std::atomic<int64_t> unpromised;
-  std::vector<int32_t> freePages;
+  int64_t untouched = 0; ///< the first page that was never used: memory is
+                         ///< touched from the front
+  std::vector<int32_t> freePages; ///< that were used before, the last on top
 };
 
 } // namespace qopt::runtime

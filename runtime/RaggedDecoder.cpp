@@ -14,6 +14,12 @@ RaggedDecoder::create(std::shared_ptr<const LoadedModel> model,
                       std::shared_ptr<Device> device, int64_t cacheTokens,
                       StepLimits limits) {
   int64_t pages = ceilDiv(cacheTokens, model->plan().decoder()->page());
+  if (pages > PagePool::mostPages)
+    return Status(StatusCode::Infeasible,
+                  "a cache of " + std::to_string(cacheTokens) +
+                      " positions has more than " +
+                      std::to_string(PagePool::mostPages) +
+                      " pages; ask for fewer positions");
   auto decoder = std::unique_ptr<RaggedDecoder>(
       new RaggedDecoder(std::move(model), std::move(device), pages));
   Executor &executor = decoder->executor;

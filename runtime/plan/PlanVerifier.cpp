@@ -38,6 +38,12 @@ bool knownFormat(const plan::Format *format) {
          (integer || format->zero() == plan::ZeroPoint::None);
 }
 
+/// Whether a weight's bytes can be counted in 64 bits, whatever its format.
+bool isCountable(uint64_t rows, uint64_t columns) {
+  constexpr uint64_t most = uint64_t(1) << 48;
+  return rows > 0 && columns > 0 && rows <= most / columns;
+}
+
 bool isCode(const plan::Plan &plan, uint32_t segment) {
   return segment < sizeOf(plan.segments()) &&
          plan.segments()->Get(segment)->kind() == plan::SegmentKind::Code;
@@ -121,6 +127,11 @@ public:
   Status verify() {
     if (!known(function.kind()))
       return fail("its kind is unknown");
+    // A decoder's steps read the state that only the plan's decoder has.
+    if (isDecoder() &&
+        (!plan.decoder() ||
+         plan.functions()->Get(plan.decoder()->function()) != &function))
+      return fail("it is a decoder, but not the plan's");
     QOPT_RETURN_IF_ERROR(verifySymbols());
     QOPT_RETURN_IF_ERROR(verifyValues());
     QOPT_RETURN_IF_ERROR(
@@ -263,11 +274,15 @@ private:
   bool verifyAttributes(const plan::Step &step) const {
     switch (step.operation_type()) {
     case plan::Operation::Linear:
-      return step.operation_as_Linear()->format() &&
+      return isCountable(step.operation_as_Linear()->n(),
+                         step.operation_as_Linear()->k()) &&
+             step.operation_as_Linear()->format() &&
              knownFormat(step.operation_as_Linear()->format()) &&
              known(step.operation_as_Linear()->layout());
     case plan::Operation::Embedding:
-      return step.operation_as_Embedding()->format() &&
+      return isCountable(step.operation_as_Embedding()->rows(),
+                         step.operation_as_Embedding()->columns()) &&
+             step.operation_as_Embedding()->format() &&
              knownFormat(step.operation_as_Embedding()->format()) &&
              known(step.operation_as_Embedding()->layout());
     case plan::Operation::Activation:
@@ -365,23 +380,45 @@ private:
   std::vector<uint32_t> roots; ///< the value an alias finally lies in
 };
 
+Status verifyTokens(const plan::Decoder &decoder) {
+  auto check = [&](const char *name, int64_t token, int64_t least) {
+    if (token >= least && token < int64_t(decoder.vocabulary()))
+      return Status();
+    return bad(std::string("the decoder's ") + name + " is " +
+               std::to_string(token) + ", outside its vocabulary of " +
+               std::to_string(decoder.vocabulary()));
+  };
+  QOPT_RETURN_IF_ERROR(check("begin token", decoder.begin_token(), -1));
+  for (uint32_t i = 0; i < sizeOf(decoder.end_tokens()); ++i)
+    QOPT_RETURN_IF_ERROR(check("end token", decoder.end_tokens()->Get(i), 0));
+  return {};
+}
+
 Status verifyDecoder(const plan::Plan &plan) {
   const plan::Decoder &decoder = *plan.decoder();
-  if (decoder.function() >= sizeOf(plan.functions()))
-    return bad("the decoder names a function that does not exist");
   const plan::Function &function = *plan.functions()->Get(decoder.function());
   uint32_t outputs = sizeOf(function.outputs());
   if (function.kind() != plan::FunctionKind::Decoder ||
       sizeOf(function.inputs()) != 1 || outputs < 1 || outputs > 2)
     return bad("the decoder's function has the wrong signature");
+  constexpr uint32_t longestContext = 1 << 24, mostTokens = 1 << 30;
   if (decoder.page() == 0 || decoder.page() > 4096 || decoder.context() == 0 ||
-      decoder.vocabulary() == 0)
-    return bad("the decoder's page, context and vocabulary must be positive");
+      decoder.context() > longestContext || decoder.vocabulary() == 0 ||
+      decoder.vocabulary() > mostTokens || decoder.step_tokens() > mostTokens)
+    return bad("the decoder's page, context or vocabulary is out of range");
+  QOPT_RETURN_IF_ERROR(verifyTokens(decoder));
+  constexpr uint32_t mostLayers = 1 << 16, mostChannels = 1 << 24;
+  if (sizeOf(decoder.layers()) > mostLayers)
+    return bad("the decoder has more than " + std::to_string(mostLayers) +
+               " cache layers");
   for (uint32_t i = 0; i < sizeOf(decoder.layers()); ++i) {
     const plan::CacheLayer &layer = *decoder.layers()->Get(i);
     if (layer.kv_heads() == 0 || layer.key_size() == 0 ||
-        layer.value_size() == 0 || !layer.key() || !layer.value() ||
-        !knownFormat(layer.key()) || !knownFormat(layer.value()))
+        layer.value_size() == 0 ||
+        layer.kv_heads() > mostChannels / layer.key_size() ||
+        layer.kv_heads() > mostChannels / layer.value_size() || !layer.key() ||
+        !layer.value() || !knownFormat(layer.key()) ||
+        !knownFormat(layer.value()))
       return bad("cache layer " + std::to_string(i) + " is not valid");
   }
   return {};
@@ -415,6 +452,8 @@ Status verifyPlan(const plan::Plan &plan) {
     if (!known(plan.segments()->Get(i)->kind()))
       return bad("segment " + std::to_string(i) + " is of an unknown kind");
   QOPT_RETURN_IF_ERROR(verifyManifest(plan));
+  if (plan.decoder() && plan.decoder()->function() >= sizeOf(plan.functions()))
+    return bad("the decoder names a function that does not exist");
   for (uint32_t i = 0; i < sizeOf(plan.functions()); ++i)
     QOPT_RETURN_IF_ERROR(
         FunctionVerifier(plan, *plan.functions()->Get(i)).verify());

@@ -89,6 +89,17 @@ TEST_F(EngineTest, LogitsEqualPlainLoopsInEveryChunking) {
   EXPECT_EQ(engine->freeCacheTokens(), engine->cacheTokens());
 }
 
+/// The numbers of pages have 32 bits; nothing is allocated to find that out.
+TEST_F(EngineTest, RefusesACacheOfTooManyPages) {
+  EngineOptions options;
+  options.cacheTokens = int64_t(1) << 40;
+  auto refused = Engine::create(artifact(), options);
+  EXPECT_EQ(refused.status().code(), StatusCode::Infeasible);
+  EXPECT_EQ(refused.status().message(),
+            "a cache of 1099511627776 positions has more than 2147483647 "
+            "pages; ask for fewer positions");
+}
+
 TEST_F(EngineTest, GeneratesWhatPlainLoopsGenerate) {
   auto engine = this->engine();
   std::vector<int32_t> seen;

@@ -306,6 +306,76 @@ TEST_F(PlanVerifierTest, RefusesALayerThatTheCacheLacks) {
       "KvAppend) is not valid"));
 }
 
+/// Sizes whose products would wrap around and then fit what is there.
+TEST_F(PlanVerifierTest, RefusesSizesThatCannotBeCounted) {
+  std::function<void(plan::PlanT &)> layers[] = {
+      [](plan::PlanT &plan) { plan.decoder->layers[0]->kv_heads = 1u << 31; },
+      [](plan::PlanT &plan) { plan.decoder->layers[0]->key_size = UINT32_MAX; },
+      [](plan::PlanT &plan) { plan.decoder->layers[0]->value_size = 1u << 31; },
+  };
+  for (auto &change : layers) {
+    SetUp();
+    EXPECT_TRUE(refuses(change, "cache layer 0 is not valid"));
+  }
+  std::function<void(plan::DecoderT &)> decoders[] = {
+      [](plan::DecoderT &decoder) { decoder.context = UINT32_MAX; },
+      [](plan::DecoderT &decoder) { decoder.vocabulary = UINT32_MAX; },
+      [](plan::DecoderT &decoder) { decoder.step_tokens = UINT32_MAX; },
+  };
+  for (auto &change : decoders) {
+    SetUp();
+    EXPECT_TRUE(
+        refuses([&](plan::PlanT &plan) { change(*plan.decoder); },
+                "the decoder's page, context or vocabulary is out of range"));
+  }
+  SetUp();
+  EXPECT_TRUE(refuses(
+      [](plan::PlanT &plan) {
+        for (auto &step : plan.functions[0]->steps)
+          if (auto *linear = step->operation.AsLinear())
+            linear->n = linear->k = 1u << 31;
+      },
+      "step 2 (Linear of 'qkv') is not valid"));
+  SetUp();
+  EXPECT_TRUE(refuses(
+      [](plan::PlanT &plan) {
+        for (auto &step : plan.functions[0]->steps)
+          if (auto *embedding = step->operation.AsEmbedding())
+            embedding->rows = embedding->columns = 1u << 31;
+      },
+      "step 0 (Embedding of 'embed') is not valid"));
+}
+
+/// Its steps would read a state that nobody has.
+TEST_F(PlanVerifierTest, RefusesADecoderThatIsNotThePlans) {
+  EXPECT_TRUE(refuses([](plan::PlanT &plan) { plan.decoder.reset(); },
+                      "it is a decoder, but not the plan's"));
+  SetUp();
+  EXPECT_TRUE(refuses([](plan::PlanT &plan) { plan.decoder->function = 1; },
+                      "names a function that does not exist"));
+  SetUp();
+  EXPECT_TRUE(refuses([](plan::PlanT &plan) { plan.functions.clear(); },
+                      "names a function that does not exist"));
+}
+
+TEST_F(PlanVerifierTest, RefusesTokensOutsideTheVocabulary) {
+  for (int32_t token : {50, -2, INT32_MAX, INT32_MIN}) {
+    SetUp();
+    EXPECT_TRUE(
+        refuses([&](plan::PlanT &plan) { plan.decoder->begin_token = token; },
+                "the decoder's begin token is " + std::to_string(token) +
+                    ", outside its vocabulary of 50"));
+    SetUp();
+    EXPECT_TRUE(refuses(
+        [&](plan::PlanT &plan) { plan.decoder->end_tokens = {2, token}; },
+        "the decoder's end token is " + std::to_string(token) +
+            ", outside its vocabulary of 50"));
+  }
+  SetUp();
+  EXPECT_TRUE(refuses(
+      [](plan::PlanT &plan) { plan.decoder->end_tokens = {-1}; }, "end token"));
+}
+
 TEST_F(PlanVerifierTest, RefusesAGroupWithoutASize) {
   EXPECT_TRUE(refuses(
       [](plan::PlanT &plan) {

@@ -83,6 +83,28 @@ protected:
   qopt::test::TemporaryFolder folder;
 };
 
+/// 2^32 positions times 2^32 frequencies are no element in 64 bits; nothing of
+/// the inputs is read.
+TEST_F(StepsTest, SizesThatWrapAroundAreRefused) {
+  plan::RotaryTableT table;
+  uint32_t columns = f.symbol(plan::SymbolKind::InputDim, 1, 0, 0, "columns");
+  table.positions =
+      f.value(plan::DType::I32, {rows}, plan::Storage::Input, "p");
+  table.inverse_frequencies = input({columns}, "f");
+  table.cos = output({f.constant(0)});
+  table.sin = output({f.constant(0)});
+  f.step(std::move(table));
+  std::vector<int64_t> large = {int64_t(1) << 32};
+  int32_t nothing = 0;
+  auto results = run(
+      {{"p", DType::I32, large, &nothing}, {"f", DType::F32, large, &nothing}});
+  EXPECT_EQ(results.status().code(), StatusCode::InvalidArgument);
+  EXPECT_NE(
+      results.status().message().find("more elements than can be counted"),
+      std::string::npos)
+      << results.status().message();
+}
+
 TEST_F(StepsTest, QuantizeAndDequantize) {
   uint32_t columns = f.constant(50);
   uint32_t x = input({rows, columns}), y = output({rows, columns});

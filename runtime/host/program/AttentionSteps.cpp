@@ -198,9 +198,9 @@ BoundCommand bindRotary(StepBinder &binder, const plan::Rotary &step) {
   arguments.headSize = step.head_size();
   arguments.rotated = step.rotated();
   arguments.interleaved = step.interleaved();
-  int64_t row = arguments.heads * arguments.headSize;
-  if (row == 0)
-    return binder.fail("its heads are empty");
+  int64_t row = binder.product({arguments.heads, arguments.headSize});
+  if (row <= 0)
+    return binder.fail("its heads are empty or too many");
   arguments.tokens = binder.value(step.x()).elements / row;
   QOPT_RETURN_IF_ERROR(fillRotation(binder, arguments, step.cos(), step.sin()));
   QOPT_RETURN_IF_ERROR(binder.expectRows(
@@ -238,7 +238,7 @@ BoundCommand bindRotaryAppend(StepBinder &binder,
     return binder.fail("queries, their heads and their result come together");
   if (step.q() >= 0) {
     queries.heads = step.heads();
-    int64_t queryRow = queries.heads * queries.headSize;
+    int64_t queryRow = binder.product({queries.heads, queries.headSize});
     QOPT_RETURN_IF_ERROR(binder.expectRows("q", uint32_t(step.q()), tokens,
                                            queryRow, queries.inputStride));
     QOPT_RETURN_IF_ERROR(binder.expectRows("its result", uint32_t(step.y()),
@@ -257,7 +257,7 @@ BoundCommand bindRotaryTable(StepBinder &binder,
   arguments.tokens = binder.value(step.positions()).elements;
   arguments.count = binder.value(step.inverse_frequencies()).elements;
   arguments.scale = step.scale();
-  int64_t elements = arguments.tokens * arguments.count;
+  int64_t elements = binder.product({arguments.tokens, arguments.count});
   bool wide = binder.value(step.positions()).type == plan::DType::I64;
   QOPT_RETURN_IF_ERROR(binder.expect("positions", step.positions(),
                                      wide ? plan::DType::I64 : plan::DType::I32,
@@ -312,8 +312,8 @@ BoundCommand bindAttention(StepBinder &binder, const plan::Attention &step) {
       binder.expect("v", step.v(), plan::DType::F32, v.elements));
   QOPT_RETURN_IF_ERROR(
       binder.expect("its result", step.y(), plan::DType::F32,
-                    arguments.batch * arguments.queries * arguments.heads *
-                        arguments.valueSize));
+                    binder.product({arguments.batch, arguments.queries,
+                                    arguments.heads, arguments.valueSize})));
   if (step.mask() >= 0)
     QOPT_RETURN_IF_ERROR(fillMask(binder, uint32_t(step.mask()), arguments));
   binder.point(arguments.query, step.q());
@@ -386,10 +386,12 @@ BoundCommand bindSelectRows(StepBinder &binder, const plan::SelectRows &step) {
   int64_t tokens = binder.function.inputs().tokens;
   command->rows = binder.function.inputs().logitRows;
   command->columns = x.columns();
-  QOPT_RETURN_IF_ERROR(binder.expect("its input", step.x(), plan::DType::F32,
-                                     tokens * command->columns));
-  QOPT_RETURN_IF_ERROR(binder.expect("its result", step.y(), plan::DType::F32,
-                                     command->rows * command->columns));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its input", step.x(), plan::DType::F32,
+                    binder.product({tokens, command->columns})));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its result", step.y(), plan::DType::F32,
+                    binder.product({command->rows, command->columns})));
   binder.point(command->input, step.x());
   binder.point(command->output, step.y());
   return std::unique_ptr<HostCommand>(std::move(command));

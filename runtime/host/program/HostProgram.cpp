@@ -52,6 +52,14 @@ Status StepBinder::fail(const std::string &what) const {
                     function.function().name()->str() + "': " + what);
 }
 
+int64_t StepBinder::product(std::initializer_list<int64_t> sizes) {
+  int64_t result = 1;
+  for (int64_t size : sizes)
+    if (size < 0 || __builtin_mul_overflow(result, size, &result))
+      return -1;
+  return result;
+}
+
 Status StepBinder::expect(const char *operand, uint32_t id, plan::DType type,
                           int64_t elements) const {
   const BoundValue &bound = value(id);
@@ -61,7 +69,8 @@ Status StepBinder::expect(const char *operand, uint32_t id, plan::DType type,
     return fail(std::string(operand) + " is " +
                 plan::EnumNameDType(bound.type) + " " + spell(bound.shape) +
                 "; expected " + plan::EnumNameDType(type) + " with " +
-                std::to_string(elements) + " elements");
+                (elements < 0 ? std::string("more elements than can be counted")
+                              : std::to_string(elements) + " elements"));
   return {};
 }
 
@@ -69,7 +78,7 @@ Status StepBinder::expectRows(const char *operand, uint32_t id, int64_t rows,
                               int64_t columns, int64_t &stride) const {
   const BoundValue &bound = value(id);
   if (bound.quantized || bound.type != plan::DType::F32 ||
-      bound.elements != rows * columns)
+      bound.elements != product({rows, columns}))
     return fail(std::string(operand) + " is " +
                 plan::EnumNameDType(bound.type) + " " + spell(bound.shape) +
                 "; expected F32 with " + std::to_string(rows) + " rows of " +
@@ -86,8 +95,8 @@ Status StepBinder::expectResult(uint32_t id, int64_t rows,
                                 int64_t columns) const {
   const BoundValue &bound = value(id);
   if (!bound.quantized)
-    return expect("its result", id, plan::DType::F32, rows * columns);
-  if (bound.elements != rows * columns ||
+    return expect("its result", id, plan::DType::F32, product({rows, columns}));
+  if (bound.elements != product({rows, columns}) ||
       (rows > 0 && bound.columns() != columns))
     return fail("its quantized result is " + spell(bound.shape) +
                 "; expected " + std::to_string(rows) + " rows of " +

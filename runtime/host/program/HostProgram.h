@@ -10,6 +10,7 @@
 #include "runtime/Device.h"
 #include "runtime/host/ThreadPool.h"
 
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -74,6 +75,9 @@ public:
   }
 
   Status fail(const std::string &what) const;
+  /// How many elements such sizes make; -1, which no value has, where that is
+  /// not countable.
+  static int64_t product(std::initializer_list<int64_t> sizes);
   /// The operand is a plain tensor of this type and number of elements,
   /// contiguous.
   Status expect(const char *operand, uint32_t id, plan::DType type,

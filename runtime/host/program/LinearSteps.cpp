@@ -138,8 +138,9 @@ BoundCommand bindEmbedding(StepBinder &binder, const plan::Embedding &step) {
     binder.point(arguments.wideIds, step.ids());
   else
     binder.point(arguments.ids, step.ids());
-  QOPT_RETURN_IF_ERROR(binder.expect("its result", step.y(), plan::DType::F32,
-                                     ids.elements * int64_t(step.columns())));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its result", step.y(), plan::DType::F32,
+                    binder.product({ids.elements, int64_t(step.columns())})));
   binder.point(arguments.output, step.y());
   return std::unique_ptr<HostCommand>(std::move(command));
 }
