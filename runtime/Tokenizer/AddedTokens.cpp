@@ -122,6 +122,9 @@ std::vector<Segment> AddedTokens::cut(std::string_view text,
     while (token->stripLeft && begin > done &&
            isWhitespace(lastCharacter(text.substr(0, begin), length)))
       begin -= length;
+    // What the token before took on its right is space: not to be read again.
+    if (token->stripRight)
+      end = std::max(end, done);
     while (token->stripRight && end < text.size() &&
            isWhitespace(firstCharacter(text.substr(end), length)))
       end += length;

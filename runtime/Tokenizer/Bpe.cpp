@@ -46,8 +46,8 @@ Status Bpe::read(const Part &part) {
                       ": \"dropout\" makes the ids random and is not "
                       "supported; set it to null");
   QOPT_RETURN_IF_ERROR(part.readOptional("unk_token", unknown));
-  QOPT_RETURN_IF_ERROR(part.readOptional("continuing_subword_prefix", prefix));
-  QOPT_RETURN_IF_ERROR(part.readOptional("end_of_word_suffix", suffix));
+  QOPT_RETURN_IF_ERROR(part.readAffix("continuing_subword_prefix", prefix));
+  QOPT_RETURN_IF_ERROR(part.readAffix("end_of_word_suffix", suffix));
   QOPT_RETURN_IF_ERROR(part.readOptional("fuse_unk", fuseUnknown));
   QOPT_RETURN_IF_ERROR(part.readOptional("byte_fallback", byteFallback));
   QOPT_RETURN_IF_ERROR(part.readOptional("ignore_merges", ignoreMerges));

@@ -13,9 +13,15 @@ namespace qopt::runtime {
 /// Replaces every `from` (not empty) in `text`.
 static void replaceAll(std::string &text, std::string_view from,
                        std::string_view to) {
-  for (std::size_t at = text.find(from); at != std::string::npos;
-       at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
+  std::size_t at = text.find(from), done = 0;
+  if (at == std::string::npos)
+    return;
+  std::string result;
+  for (; at != std::string::npos; at = text.find(from, done)) {
+    result.append(text, done, at - done).append(to);
+    done = at + from.size();
+  }
+  text = result.append(text, done);
 }
 
 void JoinStep::token(std::string text) { pass(index > 0 ? " " + text : text); }

@@ -33,7 +33,13 @@ Status appendSpecial(const Part &part, const std::string &name,
       return part.wrong("special_tokens", "lists of ids");
     ids.push_back(id.get<std::int32_t>());
   }
-  return {};
+  if (ids.size() < affixLimit)
+    return {};
+  return Status(StatusCode::BadModel,
+                "tokenizer: " + part.title() + " puts " +
+                    std::to_string(ids.size()) +
+                    " tokens at one end of a text; expected less than " +
+                    std::to_string(affixLimit));
 }
 
 Made makeTemplate(const Part &part, const json &) {

@@ -52,9 +52,8 @@ StatusOr<Pattern> Pattern::regex(std::string_view expression) {
       PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
       &offset, context.get());
   if (!code->compiled)
-    return Status(StatusCode::Unsupported, "regular expression \"" +
-                                               std::string(expression) +
-                                               "\": " + messageOf(error));
+    return Status(StatusCode::Unsupported,
+                  titleOfRegex(expression) + ": " + messageOf(error));
   // Without it (a processor or a policy that forbids it) the interpreter runs.
   (void)pcre2_jit_compile(code->compiled, PCRE2_JIT_COMPLETE);
   Pattern pattern;
@@ -135,7 +134,7 @@ Status Pattern::findRegex(std::string_view text,
       return {};
     if (result < 0)
       return Status(StatusCode::OutOfResources,
-                    "regular expression \"" + source + "\" on a text of " +
+                    titleOfRegex(source) + " on a text of " +
                         std::to_string(text.size()) +
                         " bytes: " + messageOf(result));
     Match match = search.match();

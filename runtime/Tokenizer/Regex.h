@@ -31,6 +31,9 @@ inline std::size_t replacedSize(std::size_t size,
   return size + matches.size() * content;
 }
 
+/// The expression as messages have it: its first hundred bytes.
+std::string titleOfRegex(std::string_view expression);
+
 /// `pattern` in Oniguruma's syntax → the same in PCRE2's (with UTF, UCP and
 /// MULTILINE). `Unsupported` for a construct that has no equal there.
 StatusOr<std::string> translateRegex(std::string_view pattern);

@@ -40,9 +40,8 @@ public:
     while (!failed() && at < pattern.size())
       step();
     if (failed())
-      return Status(StatusCode::Unsupported, "regular expression \"" +
-                                                 std::string(pattern) +
-                                                 "\": " + problem);
+      return Status(StatusCode::Unsupported,
+                    titleOfRegex(pattern) + ": " + problem);
     return out;
   }
 
@@ -434,6 +433,15 @@ std::string Translator::parseClass() {
 }
 
 } // namespace
+
+std::string titleOfRegex(std::string_view expression) {
+  std::string_view shown = expression.substr(0, 100);
+  while (!shown.empty() && shown.size() < expression.size() &&
+         (static_cast<unsigned char>(expression[shown.size()]) & 0xC0) == 0x80)
+    shown.remove_suffix(1); // not within a character
+  return "regular expression \"" + std::string(shown) +
+         (shown.size() < expression.size() ? "…\"" : "\"");
+}
 
 StatusOr<std::string> translateRegex(std::string_view pattern) {
   return Translator(pattern).run();

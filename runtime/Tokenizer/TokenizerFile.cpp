@@ -286,6 +286,16 @@ Status Part::readOptional(const char *key, std::uint32_t &value) const {
   return {};
 }
 
+Status Part::readAffix(const char *key, std::string &value) const {
+  QOPT_RETURN_IF_ERROR(readOptional(key, value));
+  if (value.size() < affixLimit)
+    return {};
+  return Status(StatusCode::BadModel,
+                "tokenizer: " + name + ": field \"" + key + "\" has " +
+                    std::to_string(value.size()) +
+                    " bytes; expected less than " + std::to_string(affixLimit));
+}
+
 Status unsupportedPart(std::string_view kind, std::string_view type,
                        std::string_view supported) {
   return Status(

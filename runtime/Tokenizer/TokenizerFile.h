@@ -34,6 +34,10 @@ struct TokenizerFile {
 /// allocate.
 inline constexpr std::uint32_t idLimit = 1u << 24;
 
+/// What a file puts before, behind or between the tokens of every text, in
+/// bytes or ids, is shorter than this: it multiplies.
+inline constexpr std::size_t affixLimit = 4096;
+
 /// And files are smaller than this, so that 32 bits count their bytes.
 inline constexpr std::size_t sizeLimit = std::size_t(1) << 30;
 
@@ -57,6 +61,8 @@ public:
   Status readOptional(const char *key, std::string &value) const;
   Status readOptional(const char *key, bool &value) const;
   Status readOptional(const char *key, std::uint32_t &value) const;
+  /// A text that every word gets; below affixLimit.
+  Status readAffix(const char *key, std::string &value) const;
 
   /// The field, or null.
   const nlohmann::json *find(const char *key) const;

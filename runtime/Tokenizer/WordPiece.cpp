@@ -19,8 +19,7 @@ public:
 
   Status read(const Part &part) {
     QOPT_RETURN_IF_ERROR(part.readOptional("unk_token", unknown));
-    QOPT_RETURN_IF_ERROR(
-        part.readOptional("continuing_subword_prefix", prefix));
+    QOPT_RETURN_IF_ERROR(part.readAffix("continuing_subword_prefix", prefix));
     return part.readOptional("max_input_chars_per_word", longestWord);
   }
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -166,6 +167,34 @@ def test_errors_have_codes(graph, decoder, artifacts, tmp_path):
         with pytest.raises(qopt.Error, match=message) as caught:
             call()
         assert caught.value.code == expected, caught.value
+
+
+def test_a_pipe_is_no_file(artifacts, tmp_path):
+    """Nobody writes to it; nothing waits for that."""
+    os.mkfifo(tmp_path / "pipe")
+    for call in (
+        lambda: qopt.load(tmp_path / "pipe"),
+        lambda: qopt.load(artifacts / "decoder.qopt", tokenizer=tmp_path / "pipe"),
+    ):
+        with pytest.raises(qopt.Error, match="pipe': it is not a file") as caught:
+            call()
+        assert caught.value.code == qopt.ErrorCode.NOT_FOUND
+
+
+def test_a_prompt_is_neither_cut_nor_padded(stories, stories_artifact, tmp_path):
+    """What the tokenizer's file says of lengths holds where a text is encoded for its own sake."""
+    tokenizer = json.loads((stories / "tokenizer.json").read_text())
+    whole = qopt.load(stories_artifact)
+    prompt = "Once upon a time there was a little girl"
+    ids = whole.tokenizer.encode(prompt)
+    padding = {"strategy": {"Fixed": 40}, "direction": "Right", "pad_id": 0, "pad_type_id": 0, "pad_token": "<unk>"}
+    tokenizer["truncation"] = {"max_length": 4, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}
+    tokenizer["padding"] = padding
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    model = qopt.load(stories_artifact, tokenizer=tmp_path)
+    assert len(ids) > 4 and model.tokenizer.encode(prompt) == ids[:4] + [0] * 36
+    assert model.tokenizer.encode_whole(prompt) == ids
+    assert model.generate(prompt, max_tokens=20).text == whole.generate(prompt, max_tokens=20).text
 
 
 def test_a_tokenizer_must_fit_the_model(artifacts, stories):

@@ -1,4 +1,4 @@
-"""What is no ordinary file in the place of one, a pipe that nobody writes to, a folder, a device, is an error at once."""
+"""What is no ordinary file in place of one, a pipe nobody writes to, a folder, a device, is an error at once."""
 
 import os
 

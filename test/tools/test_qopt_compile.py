@@ -407,7 +407,7 @@ def test_tokens_that_the_vocabulary_lacks(tool, stories, tmp_path, file, key, va
     path.write_text(json.dumps({"model": wrong} if file.startswith("genai") else config | wrong))
     message = refused(tool, BAD_MODEL, folder, "-o", tmp_path / "m.qopt")
     token = value[-1] if isinstance(value, list) else value
-    assert f'{file}": {key} is {token}, outside the model\'s vocabulary of 512 tokens' in message
+    assert f"{file}\": {key} is {token}, outside the model's vocabulary of 512 tokens" in message
     assert not (tmp_path / "m.qopt").exists()
 
 

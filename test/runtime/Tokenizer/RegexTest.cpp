@@ -83,3 +83,9 @@ TEST(Regex, LongTextsNeedNoStack) {
   std::string text(1'000'000, 'a');
   EXPECT_EQ(matches(R"((?:a|b)+)", text).size(), text.size());
 }
+
+TEST(Regex, AMessageShowsTheBeginningOfALongExpression) {
+  EXPECT_EQ(matches("\\y" + std::string(97, 'a') + "\u00E9" + "b", "x"),
+            "regular expression \"\\y" + std::string(97, 'a') +
+                "…\": escape \"\\y\" is not supported");
+}

@@ -180,6 +180,46 @@ TEST(TokenizerFile, TextsDoNotGrowWithoutBound) {
                 limit);
 }
 
+TEST(TokenizerFile, WhatEveryWordGetsIsShort) {
+  for (const char *key : {"continuing_subword_prefix", "end_of_word_suffix"})
+    EXPECT_EQ(errorOf(R"({"model": {"type": "BPE", "vocab": {"a": 0}, ")" +
+                      std::string(key) + "\": \"" + std::string(4096, 'p') +
+                      "\"}}"),
+              "tokenizer: model \"BPE\": field \"" + std::string(key) +
+                  "\" has 4096 bytes; expected less than 4096");
+  std::string pieces, ids;
+  for (int i = 0; i < 100; ++i) {
+    pieces += R"({"SpecialToken": {"id": "x"}}, )";
+    ids += i ? ", 1" : "1";
+  }
+  EXPECT_EQ(
+      errorOf(with(
+          R"("post_processor": {"type": "TemplateProcessing", "single": [)" +
+          pieces +
+          R"({"Sequence": {"id": "A"}}], "special_tokens": {"x": {"ids": [)" +
+          ids + "]}}}")),
+      "tokenizer: post_processor \"TemplateProcessing\" puts 4100 tokens "
+      "at one end of a text; expected less than 4096");
+}
+
+/// Time that grows with the square of the text would be minutes.
+TEST(TokenizerFile, LongRunsOfSpacesAreFast) {
+  StatusOr<Tokenizer> tokenizer = Tokenizer::create(
+      with(R"("added_tokens": [{"content": " ", "normalized": false,
+                                "lstrip": true, "rstrip": true}],
+              "decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"},
+                {"type": "Metaspace", "replacement": "a",
+                 "prepend_scheme": "never"}]})"));
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  auto ids = tokenizer->encode(std::string(500'000, ' ') + "b");
+  ASSERT_TRUE(ids.ok());
+  EXPECT_EQ(ids->size(), 500'001u);
+  EXPECT_EQ(ids->back(), 1);
+  std::vector<std::int32_t> letters(500'000, 0);
+  letters.push_back(1);
+  EXPECT_EQ(tokenizer->decode(letters), std::string(500'000, ' ') + "b");
+}
+
 TEST(TokenizerFile, DecodedTokensDoNotGrowWithoutBound) {
   StatusOr<Tokenizer> tokenizer = Tokenizer::create(
       with(repeated("decoder", "decoders",
