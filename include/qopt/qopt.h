@@ -9,15 +9,13 @@
  * thread at a time (qopt_engine_submit and qopt_engine_cancel excepted).
  * Sessions and engines keep what they need of their artifact alive.
  *
- * Structs start with `struct_size`, the caller's sizeof, so that later versions
- * can add fields behind those that are there. What the caller passes: fields
- * that an older, smaller struct lacks have their defaults; a newer, larger one
- * is taken where the fields that this library does not know are zero, and
- * refused (QOPT_UNSUPPORTED) where they are not. What the library fills:
- * `struct_size` is set before the call; no more than so many bytes are written,
- * and what this library does not know becomes zero. A struct_size that no
- * version has is QOPT_INVALID_ARGUMENT. The ..._defaults functions set
- * it; elsewhere: `spec.struct_size = sizeof(spec);`.
+ * Structs start with `struct_size`, so that later versions can add fields; the
+ * ..._defaults functions set it, elsewhere it is `x.struct_size = sizeof(x);`.
+ * What the caller passes: fields that an older, smaller struct lacks have their
+ * defaults; a newer, larger one is taken where the fields that this library
+ * does not know are zero, and is QOPT_UNSUPPORTED where not. What the library
+ * fills: no more than struct_size bytes are written; what it does not know
+ * becomes zero. A struct_size that no version has is QOPT_INVALID_ARGUMENT.
  * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  */
 #ifndef QOPT_QOPT_H
@@ -177,7 +175,7 @@ typedef struct qopt_engine_options {
   int64_t max_queue;
 } qopt_engine_options;
 
-/* `size`: sizeof(qopt_engine_options), which becomes its struct_size. */
+/* ..._fill: for languages without this header; `size` is the struct's. */
 QOPT_C_API qopt_status qopt_engine_options_fill(qopt_engine_options *options,
                                                 size_t size);
 static inline qopt_status
@@ -207,7 +205,6 @@ typedef struct qopt_request {
   int ignore_end; /* not 0: go on after the model's end tokens */
 } qopt_request;
 
-/* `size`: sizeof(qopt_request), which becomes its struct_size. */
 QOPT_C_API qopt_status qopt_request_fill(qopt_request *request, size_t size);
 static inline qopt_status qopt_request_defaults(qopt_request *request) {
   return qopt_request_fill(request, sizeof(qopt_request));
@@ -224,8 +221,8 @@ typedef enum qopt_finish {
 
 /* Called with each new token and the text that became certain with it: whole
  * UTF-8 characters, not terminated, possibly empty. A last call with token -1
- * brings what is left of the text, if anything. Return 0 to stop. A callback
- * must not throw; one of C++ that does ends the call with QOPT_INTERNAL. */
+ * brings what is left of the text, if anything. Return 0 to stop. What a
+ * callback throws ends the call with QOPT_INTERNAL. */
 typedef int (*qopt_token_callback)(void *user, int32_t token, const char *text,
                                    size_t text_size);
 
@@ -252,8 +249,8 @@ qopt_generation_prefill_seconds(const qopt_generation *generation);
 QOPT_C_API double
 qopt_generation_decode_seconds(const qopt_generation *generation);
 
-/* Several requests at once: submit, then step until idle. The library makes
- * arrays of events; this struct never changes. */
+/* Several requests at once: submit, then step until idle. Arrays of events are
+ * the library's: this struct never changes. */
 typedef struct qopt_event {
   uint64_t request;
   int32_t token; /* -1: none */
@@ -266,8 +263,7 @@ QOPT_C_API qopt_status qopt_engine_submit(qopt_engine *engine,
 QOPT_C_API qopt_status qopt_engine_cancel(qopt_engine *engine, uint64_t id);
 QOPT_C_API int qopt_engine_idle(const qopt_engine *engine);
 /* One ragged step; `events` point into the engine until its next step. Where
- * one has failed, qopt_last_error() says why.
- */
+ * one has failed, qopt_last_error() says why. */
 QOPT_C_API qopt_status qopt_engine_step(qopt_engine *engine,
                                         const qopt_event **events,
                                         size_t *count);
