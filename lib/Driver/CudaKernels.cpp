@@ -19,7 +19,7 @@ using namespace mlir;
 namespace qopt::driver {
 
 CudaKernels::CudaKernels(MLIRContext &context,
-                         std::vector<const target::Target *> targets) {
+                         ArrayRef<const target::Target *> targets) {
   context.loadDialect<arith::ArithDialect, gpu::GPUDialect, math::MathDialect,
                       LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect,
                       vector::VectorDialect, ptx::PtxDialect>();

@@ -26,7 +26,7 @@ namespace qopt::driver {
 class CudaKernels {
 public:
   CudaKernels(mlir::MLIRContext &context,
-              std::vector<const target::Target *> targets);
+              llvm::ArrayRef<const target::Target *> targets);
 
   size_t targets() const { return architectures.size(); }
   const target::Target &target(size_t index) const {
