@@ -27,8 +27,9 @@ Int attention_decode::swizzleOf(Int position, int64_t stride) {
     return (position & 2) | ((position >> 2) & 1);
   case 2:
     return (position >> 2) & 1;
+  default:
+    return k.constant(0);
   }
-  return k.constant(0);
 }
 
 Int Body::chunk(Int lane, int64_t constant, int64_t stride) {

@@ -24,7 +24,8 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
   int64_t scales =
       (plan.keyScaleBytes ? 2 : 0) + (plan.valueScaleBytes ? 2 : 0);
   double heads = double(sequences * cache.keyHeads);
-  double rows = double(launch.y / cache.keyHeads * schedule.blockRows());
+  int64_t blocksOfHead = launch.y / cache.keyHeads;
+  double rows = double(blocksOfHead * schedule.blockRows());
   Cost cost;
   cost.cacheBytes =
       int64_t(heads * double(context)) * (plan.keyRow + plan.valueRow + scales);

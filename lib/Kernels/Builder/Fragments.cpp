@@ -55,6 +55,7 @@ std::vector<Int> kernels::loadTransposed(Int address, unsigned count) {
   if (count == 1)
     return {{{&kernel, loaded}}};
   std::vector<Int> words;
+  words.reserve(count);
   for (int64_t i = 0; i < count; ++i)
     words.push_back({{&kernel, LLVM::ExtractValueOp::create(
                                    builder, kernel.loc(), loaded, i)}});
