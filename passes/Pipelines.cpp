@@ -66,15 +66,15 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
   function.addPass(createCSEPass());
 }
 
-/// What both targets fuse. `round`: values of 16 bits become rounded f32.
-static void addCommonFuseStage(OpPassManager &manager, bool round) {
+/// What both targets fuse, each as its kernels can.
+static void addCommonFuseStage(OpPassManager &manager, bool gpu) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   // Before projections are merged: a linear with a residual stays alone.
   function.addPass(createFuseResidualPass());
   // After the residuals: a sum in a linear's epilogue is rounded once.
-  if (round)
+  if (!gpu)
     function.addPass(createRoundActivationsPass());
-  function.addPass(createFuseProjectionsPass());
+  function.addPass(createFuseProjectionsPass({.mixed = gpu}));
   // After the projections: a gated activation may have become one tensor.
   function.addPass(createFuseNormQuantizePass());
   function.addPass(createFuseRotaryAppendPass());
@@ -83,11 +83,11 @@ static void addCommonFuseStage(OpPassManager &manager, bool round) {
 }
 
 void addFuseStage(OpPassManager &manager) {
-  addCommonFuseStage(manager, /*round=*/true);
+  addCommonFuseStage(manager, /*gpu=*/false);
 }
 
 void addCudaFuseStage(OpPassManager &manager) {
-  addCommonFuseStage(manager, /*round=*/false);
+  addCommonFuseStage(manager, /*gpu=*/true);
   // After all that make a linear's surroundings what they stay.
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createFuseLinearPass());

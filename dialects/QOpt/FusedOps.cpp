@@ -157,7 +157,8 @@ std::optional<LinearBody> qopt::ir::matchLinear(FusedOp op) {
   bool halves = !body.gated.getUp() &&
                 body.gated.getGate() == body.linear.getResult() &&
                 isa<RankedTensorType>(body.gated.getResult().getType());
-  bool plain = !body.linear.getBias() && !body.linear.getResidual();
+  bool plain = !body.linear.getBias() && !body.linear.getResidual() &&
+               body.linear.getWeight().getType().hasOneFormat();
   if (halves && plain && yields(rest[1], body.gated.getResult()))
     return body;
   return std::nullopt;

@@ -61,6 +61,10 @@ int64_t LinearOp::getResultFeatureRank() { return 1; }
 //===- embedding ----------------------------------------------------------===//
 
 LogicalResult EmbeddingOp::verify() {
+  if (!getWeight().getType().hasOneFormat()) // (C2)
+    return emitOpError() << "the weight has the formats "
+                         << getWeight().getType().spellFormats()
+                         << "; expected one for all rows";
   SmallVector<int64_t> expected(shapeOf(getIds()));
   expected.push_back(getWeight().getType().getColumns());
   return verifyShape(*this, "the result", shapeOf(getResult()),

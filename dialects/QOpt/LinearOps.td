@@ -63,6 +63,7 @@ def QOpt_EmbeddingOp : QOpt_Op<"embedding", [Pure, QOpt_Reify, DeclareOpInterfac
     Constraints:
 
     - (C1) The result is [t…, hidden], with the dimensions of ids.
+    - (C2) All rows of the weight have one format.
 
     Example:
 

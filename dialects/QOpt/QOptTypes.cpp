@@ -24,12 +24,52 @@ void QOptDialect::registerTypes() {
 
 //===- !qopt.weight -------------------------------------------------------===//
 
+quant::Format WeightType::getFormat() const {
+  assert(hasOneFormat() && "rows of several formats");
+  return getRanges().front().format;
+}
+
+std::string WeightType::spellFormats() const {
+  if (hasOneFormat())
+    return quant::spell(getFormat());
+  std::string text = "[";
+  for (const RowRange &range : getRanges())
+    text += (text.size() > 1 ? ", " : "") + std::to_string(range.rows) + ": " +
+            quant::spell(range.format);
+  return text + "]";
+}
+
 WeightType WeightType::withFormat(quant::Format format) const {
-  return get(getContext(), getRows(), getColumns(), format, getLayout());
+  return get(getContext(), getRows(), getColumns(), RowRange{getRows(), format},
+             getLayout());
 }
 
 WeightType WeightType::withLayout(Layout layout) const {
-  return get(getContext(), getRows(), getColumns(), getFormat(), layout);
+  return get(getContext(), getRows(), getColumns(), getRanges(), layout);
+}
+
+/// A format for all `rows`, or a list of ranges.
+static ParseResult parseRanges(AsmParser &parser, int64_t rows,
+                               SmallVectorImpl<RowRange> &ranges) {
+  auto parseRange = [&]() -> ParseResult {
+    RowRange range;
+    if (parser.parseInteger(range.rows) || parser.parseColon())
+      return failure();
+    FailureOr<quant::Format> format = parseFormat(parser);
+    if (failed(format))
+      return failure();
+    range.format = *format;
+    ranges.push_back(range);
+    return success();
+  };
+  if (succeeded(parser.parseOptionalLSquare()))
+    return failure(parser.parseCommaSeparatedList(parseRange) ||
+                   parser.parseRSquare());
+  FailureOr<quant::Format> format = parseFormat(parser);
+  if (failed(format))
+    return failure();
+  ranges.push_back({rows, *format});
+  return success();
 }
 
 Type WeightType::parse(AsmParser &parser) {
@@ -46,8 +86,8 @@ Type WeightType::parse(AsmParser &parser) {
                           << shape.size();
     return {};
   }
-  FailureOr<quant::Format> format = parseFormat(parser);
-  if (failed(format))
+  SmallVector<RowRange> ranges;
+  if (parseRanges(parser, shape[0], ranges))
     return {};
   Layout layout = Layout::Canonical;
   if (succeeded(parser.parseOptionalComma())) {
@@ -61,23 +101,36 @@ Type WeightType::parse(AsmParser &parser) {
   if (parser.parseGreater())
     return {};
   return parser.getChecked<WeightType>(loc, parser.getContext(), shape[0],
-                                       shape[1], *format, layout);
+                                       shape[1], ranges, layout);
 }
 
 void WeightType::print(AsmPrinter &printer) const {
-  printer << "<" << getRows() << "x" << getColumns() << ", "
-          << quant::spell(getFormat());
+  printer << "<" << getRows() << "x" << getColumns() << ", " << spellFormats();
   if (getLayout() != Layout::Canonical)
     printer << ", layout = " << stringifyLayout(getLayout());
   printer << ">";
 }
 
 LogicalResult WeightType::verify(function_ref<InFlightDiagnostic()> emitError,
-                                 int64_t rows, int64_t columns, quant::Format,
-                                 Layout) {
+                                 int64_t rows, int64_t columns,
+                                 ArrayRef<RowRange> ranges, Layout) {
   if (rows <= 0 || columns <= 0) // (C1)
     return emitError() << "a weight has positive dimensions; got " << rows
                        << "x" << columns;
+  int64_t sum = 0;
+  for (size_t i = 0; i < ranges.size(); ++i) { // (C2)
+    if (ranges[i].rows <= 0)
+      return emitError() << "a range of a weight has " << ranges[i].rows
+                         << " rows; expected at least one";
+    if (i && ranges[i].format == ranges[i - 1].format)
+      return emitError() << "neighbouring ranges of a weight have one format, "
+                         << quant::spell(ranges[i].format)
+                         << "; expected one range of both";
+    sum += ranges[i].rows;
+  }
+  if (sum != rows)
+    return emitError() << "the ranges of a weight have " << sum
+                       << " rows; expected " << rows;
   return success();
 }
 

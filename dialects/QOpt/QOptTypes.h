@@ -6,6 +6,21 @@
 #include "dialects/QOpt/QOptAttrs.h"
 #include "mlir/IR/BuiltinTypes.h"
 
+namespace qopt::ir {
+
+/// Neighbouring rows of a weight that are stored in one format.
+struct RowRange {
+  int64_t rows;
+  quant::Format format;
+  bool operator==(const RowRange &) const = default;
+};
+
+inline llvm::hash_code hash_value(const RowRange &range) {
+  return llvm::hash_combine(range.rows, range.format);
+}
+
+} // namespace qopt::ir
+
 #define GET_TYPEDEF_CLASSES
 #include "dialects/QOpt/QOptTypes.h.inc"
 

@@ -13,21 +13,32 @@ def QOpt_WeightType : QOpt_Type<"Weight", "weight"> {
     A matrix W of N rows (output channels; vocabulary entries of an embedding) and K columns. One value stands for codes,
     scales and zero points, so that no pass can drop or mismatch one of them. Constraints:
 
-    - (C1) N and K are positive.
+    Rows of several formats, as projections of unequal precision have when they are merged, are told from the first row on:
+    `[64: int8, 32: int4_g32]` are 64 rows of int8 above 32 of int4_g32, each range stored for itself.
 
-    Example: `!qopt.weight<512x1408, int4_g32>`, `!qopt.weight<512x1408, int8, layout = host_tiled>`.
+    - (C1) N and K are positive.
+    - (C2) Ranges have rows, N in all, and another format than their neighbours.
+
+    Example: `!qopt.weight<512x1408, int4_g32>`, `!qopt.weight<512x1408, int8, layout = host_tiled>`,
+    `!qopt.weight<96x64, [64: int8, 32: int4_g32]>`.
   }];
-  let parameters = (ins "int64_t":$rows, "int64_t":$columns, QOpt_FormatParameter:$format,
+  let parameters = (ins "int64_t":$rows, "int64_t":$columns, ArrayRefParameter<"::qopt::ir::RowRange">:$ranges,
                         EnumParameter<QOpt_Layout>:$layout);
   let builders = [
     TypeBuilder<(ins "int64_t":$rows, "int64_t":$columns, "::qopt::quant::Format":$format), [{
-      return $_get($_ctxt, rows, columns, format, ::qopt::ir::Layout::Canonical);
+      return $_get($_ctxt, rows, columns, ::qopt::ir::RowRange{rows, format}, ::qopt::ir::Layout::Canonical);
     }]>,
   ];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// The same matrix in another format or layout.
+    /// True where all rows have one format.
+    bool hasOneFormat() const { return getRanges().size() == 1; }
+    /// The format of all rows, which must be one.
+    ::qopt::quant::Format getFormat() const;
+    /// The formats as they are printed: one, or each with its rows.
+    std::string spellFormats() const;
+    /// The same matrix in one other format, or in another layout.
     WeightType withFormat(::qopt::quant::Format format) const;
     WeightType withLayout(::qopt::ir::Layout layout) const;
   }];

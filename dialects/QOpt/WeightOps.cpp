@@ -94,6 +94,10 @@ static LogicalResult verifyScales(WeightOp op) {
 
 LogicalResult WeightOp::verify() {
   WeightType type = getResult().getType();
+  if (!type.hasOneFormat()) // (C8)
+    return emitOpError() << "\"" << getName() << "\" has the formats "
+                         << type.spellFormats()
+                         << "; expected one for all rows";
   quant::Format format = type.getFormat();
   if (type.getLayout() != Layout::Canonical) // (C1)
     return emitOpError() << "the layout of \"" << getName() << "\" is "
@@ -139,10 +143,13 @@ LogicalResult QuantizeWeightOp::verify() {
     return emitOpError() << "the result has type " << result
                          << "; expected the dimensions of " << source
                          << ", both in the canonical layout";
-  if (!source.getFormat().isFloat()) // (C2)
-    return emitOpError() << "the source has format \""
-                         << quant::spell(source.getFormat())
+  if (!source.hasOneFormat() || !source.getFormat().isFloat()) // (C2)
+    return emitOpError() << "the source has format \"" << source.spellFormats()
                          << "\"; expected one without scales";
+  if (!result.hasOneFormat()) // (C4)
+    return emitOpError() << "the result has the formats "
+                         << result.spellFormats()
+                         << "; expected one for all rows";
   if (int64_t group =
           quant::groupColumns(result.getFormat(), result.getColumns());
       result.getColumns() % group) // (C3)
@@ -159,6 +166,19 @@ OpFoldResult QuantizeWeightOp::fold(FoldAdaptor) {
 
 //===- concat_weights -----------------------------------------------------===//
 
+/// The ranges of the sources, one below the other.
+static SmallVector<RowRange> rangesOf(ValueRange sources) {
+  SmallVector<RowRange> ranges;
+  for (Type type : sources.getTypes())
+    for (const RowRange &range : cast<WeightType>(type).getRanges()) {
+      if (!ranges.empty() && ranges.back().format == range.format)
+        ranges.back().rows += range.rows;
+      else
+        ranges.push_back(range);
+    }
+  return ranges;
+}
+
 void ConcatWeightsOp::build(OpBuilder &builder, OperationState &state,
                             ValueRange sources) {
   auto first = cast<WeightType>(sources.front().getType());
@@ -167,7 +187,7 @@ void ConcatWeightsOp::build(OpBuilder &builder, OperationState &state,
     rows += cast<WeightType>(type).getRows();
   build(builder, state,
         WeightType::get(builder.getContext(), rows, first.getColumns(),
-                        first.getFormat(), first.getLayout()),
+                        rangesOf(sources), first.getLayout()),
         sources);
 }
 
@@ -176,26 +196,35 @@ LogicalResult ConcatWeightsOp::verify() {
   if (getSources().empty()) // (C1)
     return emitOpError("has no sources; expected at least one");
   int64_t rows = 0;
+  const RowRange *last = nullptr;
   for (Value source : getSources()) {
     auto type = cast<WeightType>(source.getType());
     if (type.getColumns() != result.getColumns() ||
-        type.getFormat() != result.getFormat() ||
         type.getLayout() != Layout::Canonical ||
         result.getLayout() != Layout::Canonical) // (C2)
       return emitOpError() << "a source has type " << type << " and the result "
                            << result
-                           << "; expected the same columns and format, both in "
-                              "the canonical layout";
+                           << "; expected the same columns, both in the "
+                              "canonical layout";
+    const RowRange &range = type.getRanges().front();
+    if (last && last->format == range.format &&
+        range.format.granularity == quant::Granularity::Tensor) // (C3)
+      return emitOpError()
+             << "format \"" << quant::spell(range.format)
+             << "\" has one scale for all rows, which the sources do not share";
+    last = &type.getRanges().back();
     rows += type.getRows();
   }
-  if (result.getFormat().granularity == quant::Granularity::Tensor) // (C3)
-    return emitOpError()
-           << "format \"" << quant::spell(result.getFormat())
-           << "\" has one scale for all rows, which the sources do not share";
   if (rows != result.getRows()) // (C4)
     return emitOpError() << "the result has " << result.getRows()
                          << " rows; expected " << rows
                          << ", the sum of the sources'";
+  auto expected = WeightType::get(getContext(), rows, result.getColumns(),
+                                  rangesOf(getSources()), Layout::Canonical);
+  if (expected != result) // (C5)
+    return emitOpError() << "the result has the formats "
+                         << result.spellFormats() << "; expected "
+                         << expected.spellFormats() << ", the sources'";
   return success();
 }
 

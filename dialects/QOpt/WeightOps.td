@@ -34,6 +34,7 @@ def QOpt_WeightOp : QOpt_Op<"weight", [Pure]> {
     - (C5) `scales` has the number of elements and a floating point type as the result type and the encoding imply.
     - (C6) A canonical weight with scales is not `transposed`, nor is one of encoding `matmul_nbits`.
     - (C7) The elements of another encoding than `canonical` are integers.
+    - (C8) All rows have one format.
 
     Example:
 
@@ -69,6 +70,7 @@ def QOpt_QuantizeWeightOp : QOpt_Op<"quantize_weight", [Pure]> {
     - (C1) Source and result have the same N and K, and the canonical layout.
     - (C2) The source has a format without scales.
     - (C3) The group size of the result's format divides K.
+    - (C4) All rows of the result have one format.
 
     Folds to its source when the formats are equal.
 
@@ -100,9 +102,10 @@ def QOpt_ConcatWeightsOp : QOpt_Op<"concat_weights", [Pure]> {
     Constraints:
 
     - (C1) At least one source.
-    - (C2) All sources have the result's K, format and layout, and the layout is canonical.
-    - (C3) The format has no scale that is shared by all rows.
+    - (C2) All sources have the result's K, and the layouts are canonical.
+    - (C3) No neighbours of one format have a scale that is shared by all rows.
     - (C4) N of the result is the sum of the sources' N.
+    - (C5) The formats of the result are those of the sources, neighbours of one format as one range.
 
     Folds to its source when there is only one; a concatenation of concatenations becomes one.
 

@@ -59,30 +59,43 @@ StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
   std::string name = weightNameOf(weight);
   if (progress)
     progress(name, total ? static_cast<double>(done) / total : 0);
-  auto canonical = evaluateWeight(weight, threads);
-  if (!canonical)
-    return canonical.status();
   auto segment = writer.beginSegment(plan::SegmentKind::Weight, name);
   if (!segment)
     return segment.status();
-  QOPT_RETURN_IF_ERROR(writeAs(type.getLayout(), *canonical));
+  for (const WeightPart &part : partsOf(weight))
+    QOPT_RETURN_IF_ERROR(writePart(part, type, *segment));
   uint64_t bytes = writer.segmentSize();
   QOPT_RETURN_IF_ERROR(writer.endSegment());
   releaseSources(weight);
-  done += type.getRows() * type.getColumns();
+  return ConstantPlace{*segment, 0, bytes};
+}
+
+Status ArtifactConstants::writePart(const WeightPart &part, ir::WeightType type,
+                                    uint32_t segment) {
+  auto canonical = evaluatePart(part, threads);
+  if (!canonical)
+    return canonical.status();
+  uint64_t offset = writer.segmentSize();
+  QOPT_RETURN_IF_ERROR(writeAs(type.getLayout(), *canonical));
+  uint64_t bytes = writer.segmentSize() - offset;
+  std::string name;
+  for (Value source : part.sources)
+    name += (name.empty() ? "" : "+") + weightNameOf(source);
+  done += part.range.rows * type.getColumns();
   auto record = std::make_unique<plan::WeightRecordT>();
   record->name = name;
-  record->rows = type.getRows();
+  record->rows = part.range.rows;
   record->columns = type.getColumns();
-  record->format = runtime::fromFormat(type.getFormat());
+  record->format = runtime::fromFormat(part.range.format);
   record->layout = planLayout(type.getLayout());
-  record->segment = *segment;
+  record->segment = segment;
+  record->offset = offset;
   record->bytes = bytes;
-  record->reason = reasonOf(weight);
+  record->reason = reasonOf(part.sources.front());
   records.push_back(std::move(record));
-  summaries.push_back({name, quant::spell(type.getFormat()), type.getRows(),
+  summaries.push_back({name, quant::spell(part.range.format), part.range.rows,
                        type.getColumns(), bytes});
-  return ConstantPlace{*segment, 0, bytes};
+  return Status();
 }
 
 Status ArtifactConstants::writeAs(ir::Layout layout,

@@ -38,6 +38,9 @@ public:
 
 private:
   StatusOr<ConstantPlace> writeWeight(mlir::Value weight);
+  /// Rows of one format, behind those before them in the segment.
+  Status writePart(const WeightPart &part, ir::WeightType type,
+                   uint32_t segment);
   Status writeAs(ir::Layout layout, const CanonicalWeight &weight);
   Status writePacked(const CanonicalWeight &weight);
   Status writeStrips(const CanonicalWeight &weight, bool paired);

@@ -287,32 +287,32 @@ StatusOr<CanonicalWeight> evaluateQuantized(ir::QuantizeWeightOp op,
                     "\": " + status.message());
 }
 
-StatusOr<CanonicalWeight> evaluateConcat(ir::ConcatWeightsOp op,
-                                         unsigned threads) {
-  ir::WeightType type = op.getType();
+/// Sources of one format, one below the other.
+StatusOr<CanonicalWeight> concatenate(const WeightPart &part, int64_t columns,
+                                      unsigned threads) {
   CanonicalWeight weight;
-  weight.format = type.getFormat();
-  weight.rows = type.getRows();
-  weight.columns = type.getColumns();
+  weight.format = part.range.format;
+  weight.rows = part.range.rows;
+  weight.columns = columns;
   weight.allocate();
   uint8_t *codes = weight.codes(), *scales = weight.scales(),
           *zeros = weight.zeros();
-  for (Value source : op.getSources()) {
-    auto part = evaluateWeight(source, threads);
-    if (!part)
-      return part.status();
+  for (Value source : part.sources) {
+    auto rows = evaluateWeight(source, threads);
+    if (!rows)
+      return rows.status();
     auto take = [](uint8_t *&to, const uint8_t *from, int64_t bytes) {
       if (from && bytes)
         std::memcpy(to, from, bytes);
       to += bytes;
     };
     const quant::Format &format = weight.format;
-    take(codes, part->stored().codes,
-         quant::codeBytes(format, part->rows, part->columns));
-    take(scales, part->stored().scales,
-         quant::scaleBytes(format, part->rows, part->columns));
-    take(zeros, part->stored().zeros,
-         quant::zeroBytes(format, part->rows, part->columns));
+    take(codes, rows->stored().codes,
+         quant::codeBytes(format, rows->rows, rows->columns));
+    take(scales, rows->stored().scales,
+         quant::scaleBytes(format, rows->rows, rows->columns));
+    take(zeros, rows->stored().zeros,
+         quant::zeroBytes(format, rows->rows, rows->columns));
   }
   return weight;
 }
@@ -326,13 +326,45 @@ StatusOr<CanonicalWeight> evaluateWeight(Value value, unsigned threads) {
       .Case([&](ir::QuantizeWeightOp op) {
         return evaluateQuantized(op, threads);
       })
-      .Case([&](ir::ConcatWeightsOp op) { return evaluateConcat(op, threads); })
+      .Case([&](ir::ConcatWeightsOp op) {
+        return evaluatePart(partsOf(op.getResult()).front(), threads);
+      })
       .Case([&](ir::PackWeightOp op) {
         return evaluateWeight(op.getSource(), threads);
       })
       .Default([](Operation *) -> Result {
         return Status(StatusCode::Internal, "a weight is no weight expression");
       });
+}
+
+static void collectParts(Value weight, std::vector<WeightPart> &parts) {
+  if (auto pack = weight.getDefiningOp<ir::PackWeightOp>())
+    return collectParts(pack.getSource(), parts);
+  if (auto concat = weight.getDefiningOp<ir::ConcatWeightsOp>()) {
+    for (Value source : concat.getSources())
+      collectParts(source, parts);
+    return;
+  }
+  ir::RowRange range = cast<ir::WeightType>(weight.getType()).getRanges()[0];
+  if (parts.empty() || parts.back().range.format != range.format)
+    parts.push_back({{0, range.format}, {}});
+  parts.back().range.rows += range.rows;
+  parts.back().sources.push_back(weight);
+}
+
+std::vector<WeightPart> partsOf(Value weight) {
+  std::vector<WeightPart> parts;
+  collectParts(weight, parts);
+  return parts;
+}
+
+StatusOr<CanonicalWeight> evaluatePart(const WeightPart &part,
+                                       unsigned threads) {
+  Value first = part.sources.front();
+  if (part.sources.size() == 1)
+    return evaluateWeight(first, threads);
+  return concatenate(part, cast<ir::WeightType>(first.getType()).getColumns(),
+                     threads);
 }
 
 void releaseSources(Value value) {

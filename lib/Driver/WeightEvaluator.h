@@ -45,10 +45,22 @@ private:
 void forRows(unsigned threads, int64_t rows,
              const std::function<void(int64_t first, int64_t last)> &body);
 
-/// The canonical storage of the weight that `value` stands for, without layout.
-/// Fails with BadModel on NaN and infinity, and with Infeasible on values that
-/// a format cannot hold, naming weight, row and column or group.
+/// The canonical storage of the weight of one format that `value` stands for,
+/// without layout. Fails with BadModel on NaN and infinity, and with Infeasible
+/// on values that a format cannot hold, naming weight, row and column or group.
 StatusOr<CanonicalWeight> evaluateWeight(mlir::Value value, unsigned threads);
+
+/// The weights below a value that lie one below the other: itself, or what it
+/// concatenates, neighbours of one format together.
+struct WeightPart {
+  ir::RowRange range;
+  std::vector<mlir::Value> sources; ///< their rows are the range's
+};
+std::vector<WeightPart> partsOf(mlir::Value weight);
+
+/// The canonical storage of a part; fails as evaluateWeight does.
+StatusOr<CanonicalWeight> evaluatePart(const WeightPart &part,
+                                       unsigned threads);
 
 /// Tells the system that the mapped bytes below `value` are no longer needed in
 /// memory.

@@ -188,9 +188,11 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
   }
 
   /// The gated activation that alone reads a linear without bias and residual.
+  /// Its halves are rows that lie in pairs, which have one format.
   bool addGated(Parts &parts) {
     LinearOp linear = parts.linear;
-    if (!linear->hasOneUse() || linear.getBias() || linear.getResidual())
+    if (!linear->hasOneUse() || linear.getBias() || linear.getResidual() ||
+        !linear.getWeight().getType().hasOneFormat())
       return false;
     auto gated = dyn_cast<GatedActivationOp>(*linear->user_begin());
     if (!gated || gated.getUp() || gated->getBlock() != linear->getBlock() ||

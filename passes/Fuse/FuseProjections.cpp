@@ -91,6 +91,25 @@ static LinearOp mergeLinears(ArrayRef<LinearOp> linears) {
                           bias, Value());
 }
 
+/// Whether rows of another format follow whole strips of 16 rows alone, which
+/// is what a segment of a kernel ends with.
+static bool endWithStrips(ArrayRef<LinearOp> linears) {
+  constexpr int64_t strip = 16;
+  int64_t rows = 0; // of the format so far
+  std::optional<quant::Format> before;
+  for (LinearOp linear : linears) {
+    WeightType type = linear.getWeight().getType();
+    if (before != type.getFormat()) {
+      if (rows % strip)
+        return false;
+      rows = 0;
+    }
+    rows += type.getRows();
+    before = type.getFormat();
+  }
+  return true;
+}
+
 /// Replaces the linears by slices of the merged one's last dimension.
 static void replaceBySlices(ArrayRef<LinearOp> linears, LinearOp merged) {
   OpBuilder builder(merged->getContext());
@@ -133,12 +152,12 @@ static bool mergeGate(GatedActivationOp gated) {
 
 namespace {
 
-/// What linears must share to be merged: what they read, the storage of their
-/// weights and whether they have a bias.
+/// What linears must share to be merged: what they read, whether they have a
+/// bias, and, where kernels have no segments, the format of their weights.
 struct Site {
   Block *block;
   Value x;
-  quant::Format format;
+  std::optional<quant::Format> format;
   bool bias;
   Type element;
   bool operator==(const Site &) const = default;
@@ -146,12 +165,15 @@ struct Site {
 
 struct FuseProjections
     : passes::impl::FuseProjectionsPassBase<FuseProjections> {
+  using FuseProjectionsPassBase::FuseProjectionsPassBase;
+
   /// Linears that may be merged, by site, in the order of the program.
   SmallVector<std::pair<Site, SmallVector<LinearOp>>> collectSites() {
     SmallVector<std::pair<Site, SmallVector<LinearOp>>> sites;
     getOperation().walk([&](LinearOp linear) {
       WeightType weight = linear.getWeight().getType();
       if (linear.getResidual() || weight.getLayout() != Layout::Canonical ||
+          !weight.hasOneFormat() ||
           weight.getFormat().granularity == quant::Granularity::Tensor) {
         remark::missed(
             linear.getLoc(),
@@ -160,7 +182,8 @@ struct FuseProjections
                               "layout is not by row");
         return;
       }
-      Site site{linear->getBlock(), linear.getX(), weight.getFormat(),
+      Site site{linear->getBlock(), linear.getX(),
+                mixed ? std::nullopt : std::optional(weight.getFormat()),
                 bool(linear.getBias()),
                 linear.getResult().getType().getElementType()};
       auto *found = llvm::find_if(
@@ -187,16 +210,30 @@ struct FuseProjections
                 : LinearOp();
       bool pair = other && other != linear && other->hasOneUse() &&
                   llvm::is_contained(linears, other);
-      if (pair && mergeGate(gated)) {
+      if (pair &&
+          endWithStrips({gated.getGate().getDefiningOp<LinearOp>(),
+                         gated.getUp().getDefiningOp<LinearOp>()}) &&
+          mergeGate(gated))
         done.insert(other);
-      } else {
+      else
         rest.push_back(linear);
-      }
     }
-    if (rest.size() < 2)
+    if (endWithStrips(rest))
+      return mergeRest(rest);
+    llvm::MapVector<Attribute, SmallVector<LinearOp>> formats;
+    for (LinearOp linear : rest) {
+      quant::Format format = linear.getWeight().getType().getFormat();
+      formats[FormatAttr::get(&getContext(), format)].push_back(linear);
+    }
+    for (auto &[format, linears] : formats)
+      mergeRest(linears);
+  }
+
+  void mergeRest(ArrayRef<LinearOp> linears) {
+    if (linears.size() < 2)
       return;
-    if (LinearOp whole = mergeLinears(rest))
-      replaceBySlices(rest, whole);
+    if (LinearOp whole = mergeLinears(linears))
+      replaceBySlices(linears, whole);
   }
 
   void runOnOperation() override {

@@ -8,14 +8,19 @@ include "mlir/Pass/PassBase.td"
 def FuseProjectionsPass : Pass<"qopt-fuse-projections", "::mlir::func::FuncOp"> {
   let summary = "one linear for projections that read the same activations";
   let description = [{
-    Before: several linears of one `x` (query, key and value; gate and up), with weights of one format. After: one linear
-    of the concatenated weights, whose result is sliced; a gated activation of both halves of one linear takes the whole.
+    Before: several linears of one `x` (query, key and value; gate and up), with weights of one format, or with `mixed` of
+    any. After: one linear of the concatenated weights, whose result is sliced; a gated activation of both halves of one
+    linear takes the whole.
     Numerics: exact: every output channel is the same sum over the same weights in the same order. Method: the horizontal
     merge that every serving engine does when it loads a model. Example: test/passes/Fuse/fuse-projections.mlir.
 
-    Biases are merged when each linear has one that is constant. A linear with a residual, or in another format than its
-    neighbours, stays alone.
+    Biases are merged when each linear has one that is constant. A linear with a residual stays alone; so, without `mixed`,
+    does one in another format than its neighbours, and with it one whose rows do not end with a strip of 16, where rows of
+    another format would follow.
   }];
+  let options = [
+    Option<"mixed", "mixed", "bool", /*default=*/"false", "merge weights of different formats: GPU kernels have segments">,
+  ];
   let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }
 

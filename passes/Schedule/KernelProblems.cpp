@@ -199,6 +199,13 @@ rotary_append::Problem problemOf(const ir::RotaryAppendBody &body) {
   return problem;
 }
 
+std::vector<skinny_linear::Segment> segmentsOf(ir::WeightType type) {
+  std::vector<skinny_linear::Segment> segments;
+  for (const ir::RowRange &range : type.getRanges())
+    segments.push_back({range.rows, range.format});
+  return segments;
+}
+
 LinearParts partsOf(ir::FusedOp op, int64_t tokens) {
   return {int64_t(op.getPrologueTokens().value_or(0)) >= tokens,
           int64_t(op.getEpilogueTokens().value_or(0)) >= tokens};
@@ -211,7 +218,7 @@ skinny_linear::Problem problemOf(const ir::LinearBody &body, LinearParts parts,
   skinny_linear::Problem problem;
   problem.tokens = tokens;
   problem.columns = type.getColumns();
-  problem.segments = {{type.getRows(), type.getFormat()}};
+  problem.segments = segmentsOf(type);
   problem.activation = elementOf(op.getX());
   problem.output = elementOf(op.getResult());
   problem.paired = type.getLayout() == ir::Layout::CudaStripPairs;

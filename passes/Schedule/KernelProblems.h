@@ -36,6 +36,9 @@ constexpr int64_t gemmBuckets[] = {128, 256, 512, 0};
 
 /// The element type of a tensor that a GPU kernel reads or writes.
 quant::ElementType elementOf(mlir::Value tensor);
+
+/// The ranges of a weight as segments of a linear's launch.
+std::vector<kernels::skinny_linear::Segment> segmentsOf(ir::WeightType type);
 /// The last dimension.
 int64_t lastOf(mlir::Value tensor);
 /// Elements from row to row of heads [T, heads, size], which may be columns of

@@ -31,7 +31,7 @@ static kernels::skinny_linear::Problem problemOf(Operation *user,
                                                  ir::WeightType type) {
   kernels::skinny_linear::Problem problem;
   problem.columns = type.getColumns();
-  problem.segments = {{type.getRows(), type.getFormat()}};
+  problem.segments = passes::segmentsOf(type);
   if (auto linear = dyn_cast<ir::LinearOp>(user))
     problem.activation = passes::elementOf(linear.getX());
   return problem;

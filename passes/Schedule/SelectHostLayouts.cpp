@@ -26,6 +26,8 @@ struct SelectHostLayouts
     });
     passes::WeightPacker packer;
     auto check = [](ir::WeightType type) {
+      if (!type.hasOneFormat())
+        return Status(StatusCode::Unsupported, "its rows have several formats");
       return host::linearLayout(type.getFormat(), type.getRows(),
                                 type.getColumns())
           .status();

@@ -113,27 +113,42 @@ def test_operations_round_alike(tool, tmp_path, operation, activations, weights)
     assert (np.load(tmp_path / "y.npz")["y"] != host).mean() > 0.5
 
 
+def first_logits(tool, source, folder, target, device, *options):
+    """Logits of the first token of 64 sequences, in 16 bits or as `options` say."""
+    np.save(folder / "t.npy", np.array([[token, 1] for token in range(300, 364)], np.int32))
+    artifact = folder / f"{target}.qopt"
+    tool("qopt-compile", source, "--target", target, *options, "-o", artifact)
+    saved = ("--tokens", folder / "t.npy", "--save-logits", folder / "l.npy", "--device", device)
+    tool("qopt-eval", artifact, *saved)
+    return np.load(folder / "l.npy")[:, 0]
+
+
+def distance(found, expected):
+    """Of each token's logits, as a part of the largest."""
+    return np.abs(found - expected).max(-1) / np.abs(expected).max(-1)
+
+
 def test_a_decoder_rounds_alike(tool, stories, tmp_path):
-    """The first token of 64 sequences: attention to one position is exact, so that a step has the GPU's roundings and
-    no other. Most results then differ as sums in f32 do; in the others a sum fell on the other side of a tie.
+    """Attention to one position is exact, so that a step has the GPU's roundings and no other. Most results then differ
+    as sums in f32 do; in the others a sum fell on the other side of a tie.
     """
-    np.save(tmp_path / "t.npy", np.array([[token, 1] for token in range(300, 364)], np.int32))
-    logits = {}
-    for name, target, activations, device in (
-        ("gpu", "cuda", "f16", "emulator"),
-        ("host", "host", "f16", "host"),
-        ("f32", "host", "f32", "host"),
-    ):
-        artifact = tmp_path / f"{name}.qopt"
-        tool("qopt-compile", stories, "--target", target, "--activations", activations, "-o", artifact)
-        options = ("--tokens", tmp_path / "t.npy", "--save-logits", tmp_path / "l.npy", "--device", device)
-        tool("qopt-eval", artifact, *options)
-        logits[name] = np.load(tmp_path / "l.npy")[:, 0]
+    gpu = first_logits(tool, stories, tmp_path, "cuda", "emulator", "--activations", "f16")
+    host = first_logits(tool, stories, tmp_path, "host", "host", "--activations", "f16")
+    wide = first_logits(tool, stories, tmp_path, "host", "host", "--activations", "f32")
+    assert np.median(distance(host, gpu)) <= 2e-6
+    assert distance(host, gpu).max() <= 2e-3
+    assert np.median(distance(wide, gpu)) > 1e-4
 
-    def distance(name):
-        """Of each token's logits from the GPU's, as a part of the largest."""
-        return np.abs(logits[name] - logits["gpu"]).max(-1) / np.abs(logits["gpu"]).max(-1)
 
-    assert np.median(distance("host")) <= 2e-6
-    assert distance("host").max() <= 2e-3
-    assert np.median(distance("f32")) > 1e-4
+def test_projections_of_several_formats(tool, stories, tmp_path):
+    """Queries and keys in f16, values in int8: one launch on a GPU, with norm and append, of the host's numbers."""
+    options = ("--activations", "f16", "--format", "re:^node_linear_(2|9|16|23|30)$=int8")
+    gpu = first_logits(tool, stories, tmp_path, "cuda", "emulator", *options)
+    host = first_logits(tool, stories, tmp_path, "host", "host", *options)
+    assert np.quantile(distance(host, gpu), 0.25) <= 2e-6  # int8 codes are unpacked with an offset, too
+    assert distance(host, gpu).max() <= 2e-3
+    kernels = tool("qopt-inspect", tmp_path / "cuda.qopt", "--kernels").stdout
+    assert "f16_f16_x_int8_f16_m1_norm_append_128x64" in kernels
+    weights = tool("qopt-inspect", tmp_path / "cuda.qopt", "--weights").stdout
+    assert "node_linear+node_linear_1: 96 x 64 f16" in weights
+    assert "node_linear_2: 32 x 64 int8" in weights

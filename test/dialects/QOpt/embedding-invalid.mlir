@@ -7,3 +7,12 @@ func.func @result(%ids: tensor<?x?xi64>, %w: !qopt.weight<512x64, f16>) {
   %h = qopt.embedding %ids, %w : tensor<?x?xi64>, !qopt.weight<512x64, f16> -> tensor<?x64xf32>
   return
 }
+
+// -----
+
+// (C2)
+func.func @formats(%ids: tensor<?xi32>, %w: !qopt.weight<8x64, [4: int8, 4: int4]>) {
+  // expected-error @+1 {{the weight has the formats [4: int8, 4: int4]; expected one for all rows}}
+  %h = qopt.embedding %ids, %w : tensor<?xi32>, !qopt.weight<8x64, [4: int8, 4: int4]> -> tensor<?x64xf32>
+  return
+}

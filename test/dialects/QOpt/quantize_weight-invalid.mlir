@@ -25,3 +25,12 @@ func.func @group(%w: !qopt.weight<8x48, f16>) {
   %q = qopt.quantize_weight %w rtn : !qopt.weight<8x48, f16> -> !qopt.weight<8x48, int4_g32>
   return
 }
+
+// -----
+
+// (C4)
+func.func @formats(%w: !qopt.weight<8x64, f16>) {
+  // expected-error @+1 {{the result has the formats [4: int8, 4: int4]; expected one for all rows}}
+  %q = qopt.quantize_weight %w rtn : !qopt.weight<8x64, f16> -> !qopt.weight<8x64, [4: int8, 4: int4]>
+  return
+}

@@ -7,6 +7,24 @@ func.func private @f(!qopt.weight<0x64, f16>)
 
 // -----
 
+// weight (C2)
+// expected-error @+1 {{neighbouring ranges of a weight have one format, f16; expected one range of both}}
+func.func private @f(!qopt.weight<8x64, [4: f16, 4: f16]>)
+
+// -----
+
+// weight (C2)
+// expected-error @+1 {{a range of a weight has 0 rows; expected at least one}}
+func.func private @f(!qopt.weight<8x64, [8: f16, 0: int8]>)
+
+// -----
+
+// weight (C2)
+// expected-error @+1 {{the ranges of a weight have 12 rows; expected 8}}
+func.func private @f(!qopt.weight<8x64, [4: f16, 8: int8]>)
+
+// -----
+
 // weight
 // expected-error @+1 {{a weight has two dimensions, rows x columns; got 1}}
 func.func private @f(!qopt.weight<64, f16>)

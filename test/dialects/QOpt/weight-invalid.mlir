@@ -79,3 +79,12 @@ func.func @integers() {
   %w = qopt.weight "w" codes(dense<1> : tensor<8x1x32xi8>) scales(dense<0.5> : tensor<8x1xf16>) encoding matmul_nbits : !qopt.weight<8x32, fp8_e4m3_g32>
   return
 }
+
+// -----
+
+// (C8)
+func.func @formats() {
+  // expected-error @+1 {{"w" has the formats [4: f16, 4: int8]; expected one for all rows}}
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<8x4xf16>) : !qopt.weight<8x4, [4: f16, 4: int8]>
+  return
+}

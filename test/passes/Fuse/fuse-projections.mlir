@@ -1,5 +1,6 @@
 // RUN: qopt-opt %s -qopt-fuse-projections | FileCheck %s
-// Linears that read the same activations in weights of one format become one.
+// RUN: qopt-opt %s -qopt-fuse-projections=mixed | FileCheck %s --check-prefix=MIXED
+// Linears that read the same activations in weights of one format become one; for kernels with segments, of any.
 
 // CHECK-LABEL: @query_key_value
 func.func @query_key_value(%x: tensor<?x64xf32>, %q: !qopt.weight<64x64, f16>, %k: !qopt.weight<32x64, f16>, %v: !qopt.weight<32x64, f16>) -> (tensor<?x64xf32>, tensor<?x32xf32>, tensor<?x32xf32>) {
@@ -41,11 +42,27 @@ func.func @biases(%x: tensor<4x64xf32>, %q: !qopt.weight<2x64, f16>, %k: !qopt.w
 }
 
 // CHECK-LABEL: @other_format
+// MIXED-LABEL: @other_format
 func.func @other_format(%x: tensor<?x64xf32>, %q: !qopt.weight<64x64, f16>, %k: !qopt.weight<32x64, int8>) -> (tensor<?x64xf32>, tensor<?x32xf32>) {
   // CHECK-NOT: qopt.concat_weights
+  // MIXED: %[[W:.*]] = qopt.concat_weights %arg1, %arg2 : {{.*}} -> !qopt.weight<96x64, [64: f16, 32: int8]>
+  // MIXED: %[[Y:.*]] = qopt.linear %arg0, %[[W]]
+  // MIXED: tensor.extract_slice %[[Y]][0, 64]
   %a = qopt.linear %x, %q : tensor<?x64xf32>, !qopt.weight<64x64, f16> -> tensor<?x64xf32>
   %b = qopt.linear %x, %k : tensor<?x64xf32>, !qopt.weight<32x64, int8> -> tensor<?x32xf32>
   return %a, %b : tensor<?x64xf32>, tensor<?x32xf32>
+}
+
+// Rows of another format follow whole strips only; those of one format are merged without them.
+// CHECK-LABEL: @odd_rows
+// MIXED-LABEL: @odd_rows
+func.func @odd_rows(%x: tensor<4x64xf32>, %q: !qopt.weight<24x64, f16>, %k: !qopt.weight<32x64, int8>, %v: !qopt.weight<8x64, int8>) -> (tensor<4x24xf32>, tensor<4x32xf32>, tensor<4x8xf32>) {
+  // MIXED: qopt.linear %arg0, %arg1 :
+  // MIXED: qopt.concat_weights %arg2, %arg3 : {{.*}} -> !qopt.weight<40x64, int8>
+  %a = qopt.linear %x, %q : tensor<4x64xf32>, !qopt.weight<24x64, f16> -> tensor<4x24xf32>
+  %b = qopt.linear %x, %k : tensor<4x64xf32>, !qopt.weight<32x64, int8> -> tensor<4x32xf32>
+  %c = qopt.linear %x, %v : tensor<4x64xf32>, !qopt.weight<8x64, int8> -> tensor<4x8xf32>
+  return %a, %b, %c : tensor<4x24xf32>, tensor<4x32xf32>, tensor<4x8xf32>
 }
 
 // Sizes are those of what comes before the norm, which so keeps its one use.
