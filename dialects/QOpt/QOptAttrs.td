@@ -82,6 +82,7 @@ def QOpt_KernelFamily : QOpt_Enum<"KernelFamily", "family of GPU kernels, a fold
   I32EnumAttrCase<"Gemm", 8, "gemm">,
   I32EnumAttrCase<"Argmax", 9, "argmax">,
   I32EnumAttrCase<"Sampling", 10, "sampling">,
+  I32EnumAttrCase<"Quantize", 11, "quantize">,
 ]>;
 
 def QOpt_ArchitectureParameter : StringRefParameter<"an architecture, spelt by lib/Target"> {

@@ -11,12 +11,13 @@ def QOpt_QuantizeOp : QOpt_Op<"quantize", [Pure, QOpt_Reify, DeclareOpInterfaceM
   let description = [{
     ```
     scale[t…, g] = max over the group of |x| / 127            (int8; the largest code in general)
-    code[t…, k]  = clamp(rint(x[t…, k] / scale[t…, g]), −127, 127)
+    code[t…, k]  = clamp(rint(x[t…, k] · (1 / scale[t…, g])), −127, 127)
     ```
 
-    Scales are chosen from the values themselves at run time, one for each row and group, in f32; rint rounds ties to even;
-    a group of zeros has scale 0 and codes 0. The stage "quantize" makes it before linears with integer weights; the stage
-    "fuse" moves it into the operation that computes x.
+    Scales are chosen from the values themselves at run time, one for each row and group, in f32, to which 1 / scale is
+    rounded, too; rint rounds ties to even; a group of zeros has scale 0 and codes 0. A NaN or an infinity is its group's
+    scale on GPUs, so that it reaches the result, and gives codes without meaning on the host. The stage "quantize" makes it
+    before linears with integer weights; the stage "fuse" moves it into the operation that computes x.
 
     `x` is [t…, K].
 

@@ -118,14 +118,17 @@ void kernels::storeBytes(Kernel &kernel, Global address, Int word, int bytes) {
 // Numbers ---------------------------------------------------------------------
 
 /// As an intrinsic by name: the operation of arith would become a call.
-Real kernels::max(Real a, Real b) {
+static Real larger(Real a, Real b, StringRef intrinsic) {
   Kernel &k = *a.kernel;
   return {{&k, LLVM::CallIntrinsicOp::create(
                    k.builder(), k.loc(), a.value.getType(),
-                   k.builder().getStringAttr("llvm.maxnum"),
+                   k.builder().getStringAttr(intrinsic),
                    ValueRange{a.value, b.value})
                    .getResult(0)}};
 }
+
+Real kernels::max(Real a, Real b) { return larger(a, b, "llvm.maxnum"); }
+Real kernels::largest(Real a, Real b) { return larger(a, b, "llvm.maximum"); }
 
 Real kernels::absolute(Real value) {
   Kernel &k = *value.kernel;
@@ -206,7 +209,15 @@ Real kernels::reciprocal(Real x) {
 // Warps and blocks ------------------------------------------------------------
 
 static Real combine(Real a, Real b, Reduction reduction) {
-  return reduction == Reduction::Sum ? a + b : max(a, b);
+  switch (reduction) {
+  case Reduction::Sum:
+    return a + b;
+  case Reduction::Max:
+    return max(a, b);
+  case Reduction::Largest:
+    return largest(a, b);
+  }
+  llvm_unreachable("every reduction combines");
 }
 
 static Value shuffleAcross(Kernel &kernel, Value value, int distance) {

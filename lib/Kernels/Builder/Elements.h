@@ -33,7 +33,8 @@ void storeWords(Kernel &kernel, Global address, llvm::ArrayRef<Int> words);
 
 // Numbers. --------------------------------------------------------------------
 
-Real max(Real a, Real b); ///< the other where one is not a number
+Real max(Real a, Real b);     ///< the other where one is not a number
+Real largest(Real a, Real b); ///< not a number where one is not
 Real absolute(Real value);
 Real operator/(Real a, Real b); ///< rounded correctly
 Real select(Flag condition, Real a, Real b);
@@ -56,7 +57,7 @@ Real reciprocal(Real x);
 Real fromLaneAcross(Kernel &kernel, Real value, int distance);
 Int fromLaneAcross(Kernel &kernel, Int value, int distance);
 
-enum class Reduction : uint8_t { Sum, Max };
+enum class Reduction : uint8_t { Sum, Max, Largest };
 
 /// The same result in all lanes, whatever the lane.
 Real reduceWarp(Kernel &kernel, Real value, Reduction reduction);

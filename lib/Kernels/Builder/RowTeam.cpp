@@ -93,12 +93,12 @@ static std::vector<Int> encode(Kernel &k, const Run &run, Real inverse) {
 }
 
 void RowTeam::quantize(Global codes, Global scale, const RowPart &part) {
-  Real largest = k.real(0);
+  Real most = k.real(0);
   for (const Run &run : part)
     for (Real value : run)
-      largest = max(largest, absolute(value));
-  largest = reduce(largest, Reduction::Max);
-  Real step = largest / k.real(127);
+      most = largest(most, absolute(value));
+  most = reduce(most, Reduction::Largest);
+  Real step = most / k.real(127);
   Real inverse = select(step > k.real(0), k.real(1) / step, k.real(0));
   for (int64_t i = 0; i < steps(); ++i)
     where(i, [&] {

@@ -27,7 +27,8 @@ public:
   Run loadStep(Global address, mlir::Type type, int64_t step);
   void store(Global address, const RowPart &part, mlir::Type type);
   /// int8 codes at `codes` with one f32 scale at `scale`:
-  /// scale = max|x| / 127, code = x · (1 / scale) to the nearest, ties to even.
+  /// scale = max|x| / 127, code = x · (1 / scale) to the nearest, ties to even;
+  /// not a number where one is not.
   void quantize(Global codes, Global scale, const RowPart &part);
 
   /// Σ or max of `value` of all threads of the row.

@@ -27,19 +27,6 @@ static Status unsupported(std::string message) {
   return Status(StatusCode::Unsupported, std::move(message));
 }
 
-/// int8 activations need weights whose sums in i32 have one scale a row.
-static Status isValidForInt8(const Problem &problem) {
-  for (const Segment &segment : problem.segments) {
-    const quant::Format &format = segment.weight;
-    if (format.element != ElementType::Int8 || !format.isSymmetric() ||
-        format.granularity == Granularity::Group)
-      return unsupported("int8 activations need weights in int8 with one "
-                         "scale a row; got \"" +
-                         quant::spell(format) + "\"");
-  }
-  return Status();
-}
-
 Status gemm::isValid(const Problem &problem) {
   if (problem.tokens < 1)
     return Status(StatusCode::InvalidArgument, "a product without tokens");
@@ -50,10 +37,6 @@ Status gemm::isValid(const Problem &problem) {
   // What skinny_linear refuses for another reason than its buckets.
   Problem same = problem;
   same.tokens = skinny_linear::largestBucket;
-  if (problem.activation == ElementType::Int8) {
-    QOPT_RETURN_IF_ERROR(isValidForInt8(problem));
-    same.activation = ElementType::F16;
-  }
   return skinny_linear::isValid(same);
 }
 

@@ -70,7 +70,6 @@ private:
   skinny_linear::Fragment weightsOf(const std::vector<Int> &block,
                                     int64_t product,
                                     const std::vector<Int> &planes);
-  skinny_linear::Fragment codesOf(const std::vector<Int> &block);
 
   // Epilogue.
   void finish(const Kernel::Values &sums);

@@ -67,7 +67,7 @@ void Body::multiplyStage(Int stage, Int next, Int step, Operands &operands,
     std::vector<Fragment> a;
     for (int64_t s = 0; s < strips(); ++s)
       a.push_back(
-          isInt8() ? codesOf(operands.block[s])
+          isInt8() ? skinny_linear::unpackCodes(k, operands.block[s])
                    : weightsOf(operands.block[s], product, operands.planes[s]));
     std::vector<std::array<Int, 2>> b = activationsOf(operands, product);
     if (product + 1 == products) {
@@ -239,14 +239,4 @@ Fragment Body::weightsOf(const std::vector<Int> &block, int64_t product,
       words[i] = mulHalves(words[i], group.scale[row], activation);
   }
   return words;
-}
-
-/// The signed codes of 32 columns.
-Fragment Body::codesOf(const std::vector<Int> &block) {
-  Fragment a;
-  for (size_t i = 0; i < 4; ++i) // rows g: bytes 0 and 2; then without +128
-    a[i] = k.prmt(block[i / 2 * 2], block[i / 2 * 2 + 1],
-                  i % 2 ? 0x7531 : 0x6420) ^
-           int64_t(int32_t(0x80808080));
-  return a;
 }

@@ -73,6 +73,15 @@ static Status isValidFormat(const quant::Format &format,
   return Status();
 }
 
+Status skinny_linear::isValidForCodes(const quant::Format &weight) {
+  if (weight.element == ElementType::Int8 && weight.isSymmetric() &&
+      weight.granularity != Granularity::Group)
+    return Status();
+  return unsupported("int8 activations need weights in int8 with one scale a "
+                     "row; got \"" +
+                     quant::spell(weight) + "\"");
+}
+
 static bool isHalf(ElementType type) {
   return type == ElementType::F16 || type == ElementType::BF16;
 }
@@ -110,12 +119,14 @@ Status skinny_linear::isValid(const Problem &problem) {
     return Status(StatusCode::InvalidArgument,
                   std::to_string(problem.tokens) +
                       " tokens are no bucket; expected 1, 8, 16, 32 or 64");
-  if (!isHalf(problem.activation))
-    return unsupported("activations are f16 or bf16");
+  if (!isHalf(problem.activation) && !problem.hasCodes())
+    return unsupported("activations are f16, bf16 or int8");
   if (!isHalf(problem.output) && problem.output != ElementType::F32)
     return unsupported("outputs are f16, bf16 or f32");
   if (problem.norm.size() > 1)
     return Status(StatusCode::InvalidArgument, "more than one norm");
+  if (problem.hasCodes() && !problem.norm.empty())
+    return unsupported("codes have no norm ahead of them");
   for (const Segment &segment : problem.segments) {
     if (segment.rows < 1)
       return Status(StatusCode::InvalidArgument, "a segment without rows");
@@ -126,7 +137,9 @@ Status skinny_linear::isValid(const Problem &problem) {
     if (problem.paired && segment.rows % 2)
       return Status(StatusCode::InvalidArgument,
                     "paired rows need an even number of rows");
-    QOPT_RETURN_IF_ERROR(isValidFormat(segment.weight, problem.activation));
+    QOPT_RETURN_IF_ERROR(
+        problem.hasCodes() ? isValidForCodes(segment.weight)
+                           : isValidFormat(segment.weight, problem.activation));
   }
   if (problem.gate && !problem.paired)
     return Status(StatusCode::InvalidArgument, "a gate needs paired rows");
@@ -227,12 +240,16 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   plan.tokenTiles = ceilDiv(problem.tokens, 8);
   plan.activationRows = problem.tokens;
   // Half a round of the banks more than a row: the lanes of two tokens then
-  // read different ones.
-  plan.activationStride =
-      plan.unitsPerSlice * unitColumns * 2 + (problem.tokens > 1 ? 64 : 0);
+  // read different ones; a quarter where four rows are read at once.
+  bool codes = problem.hasCodes();
+  plan.activationStride = plan.unitsPerSlice * unitColumns * (codes ? 1 : 2) +
+                          (problem.tokens == 1 ? 0
+                           : codes             ? 32
+                                               : 64);
   plan.activationBytes = plan.activationRows * plan.activationStride;
-  plan.correctionBytes = plan.unitsPerSlice * unitColumns /
-                         correctionColumns(problem) * plan.tokenTiles * 8 * 4;
+  if (!codes)
+    plan.correctionBytes = plan.unitsPerSlice * unitColumns /
+                           correctionColumns(problem) * plan.tokenTiles * 8 * 4;
   int64_t partialTokens = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
   bool sliced = schedule.slices > 1;
   if (!sliced)

@@ -55,6 +55,11 @@
 // epilogue; one rounding to the output's type. No sum depends on what arrives
 // first.
 //
+// Activations may be int8 codes with one f32 scale a token, of weights that are
+// int8 codes with one scale a row. A product then has 32 columns, and all sums,
+// of warps, slices and blocks, are exact in i32; behind them come the token's
+// scale and the row's, in f32. So every family gives the same bits.
+//
 // # Paired rows
 //
 // With paired rows (a gated activation) a strip holds rows i…i+7 of the first
@@ -127,7 +132,7 @@ struct Problem {
   int64_t tokens = 1;  ///< most tokens of a launch: 1, 8, 16, 32 or 64
   int64_t columns = 0; ///< K
   std::vector<Segment> segments;
-  quant::ElementType activation = quant::ElementType::F16;
+  quant::ElementType activation = quant::ElementType::F16; ///< bf16, int8
   quant::ElementType output = quant::ElementType::F16;
   std::vector<RmsNorm> norm;         ///< none or one
   std::vector<Operand> operands;     ///< of the epilogue, in the region's order
@@ -141,6 +146,7 @@ struct Problem {
   int64_t rows() const;          ///< N: rows of all segments
   int64_t outputColumns() const; ///< N, or half of it with a gate
   int64_t heads() const;         ///< of the append: queries, keys and values
+  bool hasCodes() const { return activation == quant::ElementType::Int8; }
 };
 
 /// The smallest bucket that holds `tokens`: 1, 8, 16, 32 or 64.
@@ -220,6 +226,10 @@ constexpr int64_t partialStride = 20;
 /// Columns whose sum the products need (zero points and unsigned codes): the
 /// smallest group, at most a unit.
 int64_t correctionColumns(const Problem &problem);
+
+/// Whether activations in int8 can be multiplied by such weights: by codes in
+/// int8 with one scale a row, whose sums are in i32.
+Status isValidForCodes(const quant::Format &weight);
 
 /// Why a problem, or a schedule for it, cannot be built; ok if it can.
 Status isValid(const Problem &problem);

@@ -1,6 +1,7 @@
 // The consumers' activations: the block's slice of x in shared memory as rows
-// of halves, and the sums that products of unsigned codes are corrected by.
-// Columns behind the last one are zero; tokens behind the last one repeat it.
+// of halves or codes, and the sums that products of unsigned codes are
+// corrected by. Columns behind the last one are zero; tokens behind the last
+// one repeat it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
 
@@ -18,8 +19,9 @@ void Body::stageActivations() {
   k.syncThreads(consumerBarrier, 32 * schedule.consumers());
   bool needed = false;
   for (const Segment &segment : problem.segments)
-    needed |= !segment.weight.isSymmetric() ||
-              numbersOf(segment.weight, activation).needsCorrection();
+    needed |= !problem.hasCodes() &&
+              (!segment.weight.isSymmetric() ||
+               numbersOf(segment.weight, activation).needsCorrection());
   if (!needed)
     return;
   sumActivations();
@@ -27,28 +29,31 @@ void Body::stageActivations() {
 }
 
 Int Body::activationAddress(Int row, Int chunk) {
-  return activations + row * plan.activationStride + chunk * 16;
+  return activations + row * plan.activationStride + chunk * chunkBytes;
 }
 
-/// Elements column … column+7 of a token of x, or zeros behind the last column.
+/// A chunk of a token of x from `column` on, zeros behind the last column.
 std::vector<Int> Body::loadChunk(Int row, Int column) {
-  Int token = problem.tokens == 1 ? row : min(row, tokens - 1);
-  Global rowStart = k.pointer(Arguments::X).at(token, problem.columns * 2);
-  Kernel::Values zeros;
-  for (int64_t i = 0; i < chunkElements / 2; ++i)
-    zeros.push_back(k.constant(0).value);
+  int64_t bytes = elementBytes();
+  // Of single bytes at an address that it knows to be aligned, LLVM makes one
+  // load that goes on behind the last column.
+  bool aligned = bytes > 1 || problem.columns % chunkBytes == 0;
+  Int last = aligned ? tokens - 1 : k.integer(arguments.tokens) - 1;
+  Int token = problem.tokens == 1 && aligned ? row : min(row, last);
+  Global rowStart = k.pointer(Arguments::X).at(token, problem.columns * bytes);
+  Kernel::Values zeros(chunkBytes / 4, k.constant(0).value);
   auto asInts = [&](const Kernel::Values &values) {
     std::vector<Int> words;
     for (mlir::Value value : values)
       words.push_back({{&k, value}});
     return words;
   };
-  if (problem.columns % chunkElements == 0) {
+  if (problem.columns % elementsOfChunk() == 0) {
     if (plan.units * unitColumns == problem.columns && !isRagged())
-      return k.load(rowStart.at(column, 2), 4);
+      return k.load(rowStart.at(column, bytes), 4);
     return asInts(k.when(column < problem.columns, zeros, [&](Kernel::Values) {
       Kernel::Values loaded;
-      for (Int word : k.load(rowStart.at(column, 2), 4))
+      for (Int word : k.load(rowStart.at(column, bytes), 4))
         loaded.push_back(word.value);
       return loaded;
     }));
@@ -59,15 +64,19 @@ std::vector<Int> Body::loadChunk(Int row, Int column) {
 /// Rows that start anywhere: one element at a time.
 std::vector<Int> Body::loadElements(Global rowStart, Int column) {
   std::vector<Int> words;
-  for (int64_t i = 0; i < chunkElements; ++i) {
+  int64_t bytes = elementBytes(), perWord = 4 / bytes;
+  for (int64_t i = 0; i < elementsOfChunk(); ++i) {
     Int at = column + i;
-    Kernel::Values half = k.when(
+    Kernel::Values element = k.when(
         at < problem.columns, {k.constant(0).value}, [&](Kernel::Values) {
-          return Kernel::Values{k.loadHalfWord(rowStart.at(at, 2)).value};
+          Global address = rowStart.at(at, bytes);
+          Int loaded =
+              bytes == 1 ? loadBytes(k, address, 1) : k.loadHalfWord(address);
+          return Kernel::Values{loaded.value};
         });
-    Int bits{{&k, half[0]}};
-    if (i % 2)
-      words.back() = words.back() | (bits << 16);
+    Int bits{{&k, element[0]}};
+    if (i % perWord)
+      words.back() = words.back() | (bits << (i % perWord * bytes * 8));
     else
       words.push_back(bits);
   }
@@ -77,7 +86,7 @@ std::vector<Int> Body::loadElements(Global rowStart, Int column) {
 /// `count` chunks of a thread, the first one at index `first`, loaded before
 /// any of them is stored.
 void Body::copyChunks(Int first, int64_t count, bool checked) {
-  int64_t rowChunks = plan.unitsPerSlice * unitColumns / chunkElements;
+  int64_t rowChunks = plan.unitsPerSlice * unitColumns / elementsOfChunk();
   int64_t all = plan.activationRows * rowChunks;
   int64_t threads = 32 * schedule.consumers();
   std::vector<std::vector<Int>> loaded;
@@ -88,7 +97,7 @@ void Body::copyChunks(Int first, int64_t count, bool checked) {
     Int safe = checked ? min(index, k.constant(all - 1)) : index;
     Int row = plan.activationRows == 1 ? k.constant(0) : safe / rowChunks;
     Int chunk = plan.activationRows == 1 ? safe : safe % rowChunks;
-    Int column = (slice * rowChunks + chunk) * chunkElements;
+    Int column = (slice * rowChunks + chunk) * elementsOfChunk();
     loaded.push_back(loadChunk(row, column));
     addresses.push_back(activationAddress(row, chunk));
   }
@@ -102,8 +111,8 @@ void Body::copyChunks(Int first, int64_t count, bool checked) {
 }
 
 void Body::copyActivations() {
-  int64_t all =
-      plan.activationRows * plan.unitsPerSlice * unitColumns / chunkElements;
+  int64_t all = plan.activationRows * plan.unitsPerSlice * unitColumns /
+                elementsOfChunk();
   int64_t threads = 32 * schedule.consumers();
   int64_t rounds = all / threads, whole = rounds / loadsInFlight;
   if (whole > 1)

@@ -16,7 +16,8 @@ namespace qopt::kernels::skinny_linear {
 
 /// Barrier of the consumers' warps.
 constexpr int consumerBarrier = 1;
-constexpr int64_t chunkElements = 8; ///< of x, what a thread moves at once
+constexpr int64_t chunkBytes = 16;   ///< of x, what a thread moves at once
+constexpr int64_t chunkElements = 8; ///< of them in 16 bits
 
 /// The steps of a tile that this block works on, and the tiles of its range.
 struct TileSteps {
@@ -89,9 +90,13 @@ private:
       llvm::function_ref<Kernel::Values(Int, Int, Flag, Kernel::Values)> body);
   void sumActivations();
   Int activationAddress(Int row, Int chunk);
+  int64_t elementBytes() const { return problem.hasCodes() ? 1 : 2; }
+  int64_t elementsOfChunk() const { return chunkBytes / elementBytes(); }
 
   // Products.
-  using Sums = std::vector<Accumulator>; ///< [strip of the warp][token tile]
+  /// [strip of the warp][token tile]; with codes their values are i32, which
+  /// only multiplyCodes and wordOf look at.
+  using Sums = std::vector<Accumulator>;
   Sums zeroSums();
   Int columnWarp();
   Int firstStrip();
@@ -122,7 +127,12 @@ private:
   std::array<Real, 2> shiftOf(const Group &part, int strip);
   std::array<Real, 2> scaleOf(const Group &part, int strip);
   std::vector<Int> loadBlock(Int unitAddress, int64_t offset);
+  Sums multiplyCodes(size_t segment, Int unitAddress, Int unit, Sums sums);
   void storeSums(Int stage, const Sums &sums);
+  // Sums on their way to the epilogue, as words.
+  Int wordOf(Real sum);
+  Int addWords(Int a, Int b);
+  Real valueOf(Int word);
   int64_t stripOffset(size_t segment, int strip) const;
 
   // Slices.
@@ -143,18 +153,20 @@ private:
   };
   int64_t roundFloats() const;
   void forElements(llvm::function_ref<void(Element)> body);
-  std::array<Real, 2> sumOfWarps(Int stage, Element element);
+  std::array<Int, 2> sumOfWarps(Int stage, Element element);
   /// Whether blocks add their sums of a tile.
   bool sharesTiles(size_t segment) const;
   void finishTile(size_t segment, TileSteps tile, Int stage);
   void shareTile(size_t segment, TileSteps tile, Int stage, Int first,
                  Int blocks);
-  std::array<Real, 2> sumOfBlocks(Global slots, int64_t slotBytes, Int blocks,
-                                  Element element);
+  std::array<Int, 2> sumOfBlocks(Global slots, int64_t slotBytes, Int blocks,
+                                 Element element);
   void finishHeads(size_t segment, Int tile);
   void appendHead(Int head);
   void writeElement(size_t segment, Int tile, Element element,
-                    std::array<Real, 2> sums);
+                    std::array<Int, 2> words);
+  std::array<Real, 2> scaled(size_t segment, Int strip, Element element,
+                             std::array<Int, 2> words);
   void writeValue(Int token, Int column, Real result);
   mlir::Type typeOf(quant::ElementType type);
 

@@ -58,7 +58,10 @@ static double instructionsPerWeight(const Problem &problem,
   int64_t groups = std::max<int64_t>(groupsPerUnit(format), 1);
   double lanes = problem.tokens == 1 ? 2 : 4;
   double perGroup = 0;
-  if (quant::elementOf(format.element).isInteger())
+  if (problem.hasCodes()) // of 32 columns: prmt and sign, products
+    perProduct = (4 + 4 + tiles) / 2 + 8 * bits / 128 +
+                 tiles / 2 / schedule.stripsPerWarp;
+  else if (quant::elementOf(format.element).isInteger())
     perGroup = 4 + tiles * (1 + 2 * lanes);
   else if (groupsPerUnit(format))
     perGroup = 4 + tiles * lanes;
@@ -97,9 +100,12 @@ static double arithmeticOf(const Problem &problem, const Schedule &schedule,
     double count = double(problem.segments[i].rows) * double(problem.columns);
     instructions += count * instructionsPerWeight(problem, schedule, i, target);
     weights += count;
-    // A token needs 16 bytes a lane for the 16 weights of two products; one
-    // token alone is the same for all rows and read once.
+    // A token needs 16 bytes a lane for the 16 weights of two products, half of
+    // them where it has codes; one token alone is the same for all rows and
+    // read once.
     double activationBytes = problem.tokens == 1 ? 0.25 : tiles;
+    if (problem.hasCodes())
+      activationBytes /= 2;
     sharedBytes += count * activationBytes / schedule.stripsPerWarp +
                    double(packedBytes(problem.segments[i], problem.columns,
                                       problem.paired));
@@ -110,7 +116,9 @@ static double arithmeticOf(const Problem &problem, const Schedule &schedule,
   double clocks = rates.clock.value * target.multiprocessors;
   double issue = instructions / (rates.issue.value * issuePart * clocks);
   double tensor =
-      cost.products / (rates.tensorHalf.value * rates.mmaSyncPart.value);
+      cost.products /
+      ((problem.hasCodes() ? rates.tensorInt8 : rates.tensorHalf).value *
+       rates.mmaSyncPart.value);
   constexpr double sharedBytesPerClock = 128;
   return std::max(
       {issue, tensor, sharedBytes / (sharedBytesPerClock * clocks)});

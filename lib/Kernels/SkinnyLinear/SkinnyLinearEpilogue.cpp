@@ -59,19 +59,20 @@ void Body::forElements(llvm::function_ref<void(Element)> body) {
          });
 }
 
-std::array<Real, 2> Body::sumOfWarps(Int stage, Element element) {
+std::array<Int, 2> Body::sumOfWarps(Int stage, Element element) {
   int64_t tokenRows = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
   int64_t tokenBytes = partialStride * 4, stripBytes = tokenRows * tokenBytes;
   Int address = stage + element.strip * stripBytes +
                 element.token * tokenBytes + element.g * 4;
-  std::array<Real, 2> sum;
+  std::array<Int, 2> sum;
   for (int half = 0; half < 2; ++half) {
-    sum[half] = k.loadSharedReal(address, half * 32);
+    sum[half] = k.loadShared(address, half * 32, 1)[0];
     for (int w = 1; w < schedule.columnWarps; ++w)
-      sum[half] =
-          sum[half] +
-          k.loadSharedReal(address,
-                           w * schedule.tileStrips() * stripBytes + half * 32);
+      sum[half] = addWords(
+          sum[half],
+          k.loadShared(address,
+                       w * schedule.tileStrips() * stripBytes + half * 32,
+                       1)[0]);
   }
   return sum;
 }
@@ -112,10 +113,10 @@ void Body::shareTile(size_t segment, TileSteps tile, Int stage, Int first,
       k.pointer(Arguments::Workspace).at(index, plan.slots * slotBytes);
   Global mine = slots.at(blockOfSlice - first, slotBytes);
   forElements([&](Element element) {
-    std::array<Real, 2> sum = sumOfWarps(stage, element);
+    std::array<Int, 2> sum = sumOfWarps(stage, element);
     Global address = mine.at(element.position, 4);
-    k.storeReal(address, sum[0], k.builder().getF32Type());
-    k.storeReal(address.at(4), sum[1], k.builder().getF32Type());
+    storeWords(k, address, sum[0]);
+    storeWords(k, address.at(4), sum[1]);
   });
   k.syncWarp();
   Kernel::Values before =
@@ -135,22 +136,20 @@ void Body::shareTile(size_t segment, TileSteps tile, Int stage, Int first,
   });
 }
 
-std::array<Real, 2> Body::sumOfBlocks(Global slots, int64_t slotBytes,
-                                      Int blocks, Element element) {
-  mlir::Type f32 = k.builder().getF32Type();
-  Kernel::Values sums = {k.real(0).value, k.real(0).value};
+std::array<Int, 2> Body::sumOfBlocks(Global slots, int64_t slotBytes,
+                                     Int blocks, Element element) {
+  Kernel::Values sums(2, k.constant(0).value);
   sums = k.loop(k.constant(0), blocks, k.constant(1), sums,
                 [&](Int block, Kernel::Values values) {
                   Global address =
                       slots.at(block, slotBytes).at(element.position, 4);
                   for (int half = 0; half < 2; ++half) {
-                    Real sum{{&k, values[half]}};
-                    sum = sum + k.loadReal(address.at(4 * half), f32);
-                    values[half] = sum.value;
+                    Int word = k.load(address.at(4 * half), 1)[0];
+                    values[half] = addWords({{&k, values[half]}}, word).value;
                   }
                   return values;
                 });
-  return {Real{{&k, sums[0]}}, Real{{&k, sums[1]}}};
+  return {Int{{&k, sums[0]}}, Int{{&k, sums[1]}}};
 }
 
 // Heads -----------------------------------------------------------------------
@@ -203,23 +202,41 @@ void Body::appendHead(Int head) {
 
 // Elements --------------------------------------------------------------------
 
+/// The sums of rows g and g+8 with the scales of rows and tokens.
+std::array<Real, 2> Body::scaled(size_t segment, Int strip, Element element,
+                                 std::array<Int, 2> words) {
+  const SegmentPlan &part = segments[segment];
+  const quant::Format &format = problem.segments[segment].weight;
+  mlir::Type f32 = k.builder().getF32Type();
+  std::array<Real, 2> values = {valueOf(words[0]), valueOf(words[1])};
+  if (!hasRowScales(format))
+    return values;
+  Numbers numbers = numbersOf(format, activation);
+  // Tiles may end behind the last strip.
+  Int stored = min(strip, k.constant(part.strips - 1));
+  Global scales = k.pointer(Arguments::Weights)
+                      .at(part.scaleOffset)
+                      .at(stored * 16 + element.g, 4);
+  for (int half = 0; half < 2; ++half) {
+    Real scale = k.loadReal(scales.at(32 * half), f32);
+    if (problem.hasCodes())
+      values[half] =
+          values[half] *
+          k.loadReal(k.pointer(Arguments::FirstOptional).at(element.token, 4),
+                     f32);
+    else
+      values[half] = values[half] * (1 / numbers.factor[half]);
+    values[half] = values[half] * scale;
+  }
+  return values;
+}
+
 void Body::writeElement(size_t segment, Int tile, Element element,
-                        std::array<Real, 2> sums) {
+                        std::array<Int, 2> words) {
   const SegmentPlan &part = segments[segment];
   const Segment &rows = problem.segments[segment];
   Int strip = tile * schedule.tileStrips() + element.strip;
-  if (hasRowScales(rows.weight)) {
-    Numbers numbers = numbersOf(rows.weight, activation);
-    // Tiles may end behind the last strip.
-    Int stored = min(strip, k.constant(part.strips - 1));
-    Global scales = k.pointer(Arguments::Weights)
-                        .at(part.scaleOffset)
-                        .at(stored * 16 + element.g, 4);
-    for (int half = 0; half < 2; ++half) {
-      Real scale = k.loadReal(scales.at(32 * half), k.builder().getF32Type());
-      sums[half] = sums[half] * (1 / numbers.factor[half]) * scale;
-    }
-  }
+  std::array<Real, 2> sums = scaled(segment, strip, element, words);
   if (problem.paired) {
     Int row = strip * 8 + element.g;
     return k.when(row < rows.rows / 2, [&] {

@@ -26,6 +26,8 @@ Arguments::Arguments(const Problem &problem)
             {Argument::Dependent, "y"},
             {Argument::Dependent, "workspace"},
             {Argument::Dependent, "counters"}}) {
+  if (problem.hasCodes())
+    list.push_back({Argument::Dependent, "scales"});
   if (!problem.norm.empty())
     list.push_back({Argument::Constant, "scale"});
   operands = unsigned(list.size());
@@ -56,7 +58,7 @@ Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
                      *arguments.append);
   for (size_t i = 0; i < problem.segments.size(); ++i)
     segments.push_back(segmentPlanOf(problem, schedule, i));
-  activation = typeOf(problem.activation);
+  activation = typeOf(problem.hasCodes() ? problem.output : problem.activation);
 }
 
 Type Body::typeOf(ElementType type) {
@@ -75,7 +77,8 @@ void Body::build() {
                        Fillers{schedule.consumers()}, 1);
   else
     lastParts = k.shared(plan.partFlagBytes);
-  corrections = k.shared(plan.correctionBytes);
+  if (!problem.hasCodes())
+    corrections = k.shared(plan.correctionBytes);
   activations = k.shared(plan.activationBytes);
 
   k.when(k.thread() == 0, [&] {

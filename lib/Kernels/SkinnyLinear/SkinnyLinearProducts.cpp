@@ -27,7 +27,7 @@ static std::vector<Accumulator> pop(Kernel &k, Kernel::Values &values,
 }
 
 Body::Sums Body::zeroSums() {
-  Real zero = k.real(0);
+  Real zero = problem.hasCodes() ? Real{{&k, k.constant(0).value}} : k.real(0);
   return Sums(schedule.stripsPerWarp * plan.tokenTiles,
               Accumulator{zero, zero, zero, zero});
 }
@@ -118,7 +118,7 @@ Body::Sums Body::multiplyStage(size_t segment, Int stage, Int step, Sums sums) {
 
 Int Body::activationLane() {
   Int t = k.lane() & 3;
-  Int address = activations + t * 16;
+  Int address = activations + t * (8 * elementBytes());
   return problem.tokens == 1
              ? address
              : address + (k.lane() >> 2) * plan.activationStride;
@@ -126,6 +126,8 @@ Int Body::activationLane() {
 
 Body::Sums Body::multiplyUnit(size_t segment, Int unitAddress, Int unit,
                               Sums sums) {
+  if (problem.hasCodes())
+    return multiplyCodes(segment, unitAddress, unit, std::move(sums));
   const quant::Format &format = problem.segments[segment].weight;
   blocks.clear();
   Int x = activationLane() + unit * (unitColumns * 2);
@@ -325,7 +327,7 @@ void Body::storeSums(Int stage, const Sums &sums) {
         int64_t offset = int64_t(i) / plan.tokenTiles * stripBytes +
                          int64_t(i) % plan.tokenTiles * 8 * tokenBytes +
                          j % 2 * tokenBytes + j / 2 * 32;
-        k.storeSharedReal(address, offset, sums[i][j]);
+        k.storeShared(address, offset, {wordOf(sums[i][j])});
       }
   };
   if (problem.tokens == 1) // all lanes of a row hold the same token

@@ -55,7 +55,7 @@ void Body::storeSlice(size_t segment, TileSteps tile, const Sums &sums) {
   for (size_t i = 0; i < sums.size(); ++i) {
     std::vector<Int> words;
     for (Real value : sums[i])
-      words.push_back(k.bits(value));
+      words.push_back(wordOf(value));
     k.store(mine.at(int64_t(i) * tileBytes), words);
   }
 }
@@ -113,18 +113,16 @@ void Body::addSlicesOf(size_t segment, Int tile, Int strip, Int tokenTile) {
   std::vector<std::vector<Int>> loaded;
   for (int s = 0; s < schedule.slices; ++s)
     loaded.push_back(k.load(first.at(s * sliceBytes()), 4));
-  Accumulator sum;
-  for (int i = 0; i < 4; ++i) {
-    sum[i] = k.asReal(loaded[0][i]);
-    for (int s = 1; s < schedule.slices; ++s)
-      sum[i] = sum[i] + k.asReal(loaded[s][i]);
-  }
+  std::vector<Int> sum = loaded[0];
+  for (int s = 1; s < schedule.slices; ++s)
+    for (size_t i = 0; i < 4; ++i)
+      sum[i] = addWords(sum[i], loaded[s][i]);
   Int g = k.lane() >> 2, t = k.lane() & 3;
   for (int e = 0; e < 2; ++e) {
     Int token = tokenTile * 8 + (t * 2 + e);
     k.when(token < tokens, [&] {
       writeElement(segment, tile, {strip, token, g, k.constant(0)},
-                   {sum[e], sum[2 + e]});
+                   {sum[size_t(e)], sum[size_t(2 + e)]});
     });
   }
 }

@@ -91,3 +91,12 @@ Fragment skinny_linear::unpackProduct(Kernel &k, const quant::Format &format,
   auto second = unpackWord(block[product * 2 + 1]);
   return {first[0], first[1], second[0], second[1]};
 }
+
+Fragment skinny_linear::unpackCodes(Kernel &k, const std::vector<Int> &block) {
+  Fragment a;
+  for (size_t i = 0; i < 4; ++i) // rows g: bytes 0 and 2; then without +128
+    a[i] = k.prmt(block[i / 2 * 2], block[i / 2 * 2 + 1],
+                  i % 2 ? 0x7531 : 0x6420) ^
+           int64_t(int32_t(0x80808080));
+  return a;
+}

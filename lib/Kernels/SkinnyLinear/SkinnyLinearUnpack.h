@@ -33,6 +33,9 @@ int productsPerBlock(const quant::Format &format);
 Fragment unpackProduct(Kernel &kernel, const quant::Format &format,
                        mlir::Type activation, const std::vector<Int> &block,
                        int product);
+/// The codes of a block of int8, with their signs, for a product of 32 columns
+/// with codes: rows g of columns 8t…8t+3, g+8 of these, then of 8t+4…8t+7.
+Fragment unpackCodes(Kernel &kernel, const std::vector<Int> &block);
 
 } // namespace qopt::kernels::skinny_linear
 

@@ -347,14 +347,33 @@ static double largestNumber(const quant::Format &format, ElementType act) {
 static double roundedBound(ElementType act, const quant::Format &format,
                            double scale, double weight, int64_t columns) {
   double sums = 0x1p-23 * (double(columns) / 16 + 8) * std::fabs(weight);
-  if (act == ElementType::Int8)
-    return 0x1p-22 * std::fabs(weight);
   if (format.granularity != quant::Granularity::Group)
     return sums;
   double unit = halfUnit(act);
   double fraction =
       format.zero == quant::ZeroType::Float ? 2 * unit * scale : 0;
   return sums + 2 * unit * std::fabs(weight) + fraction;
+}
+
+/// Of codes with codes, what a kernel must give to the bit: an integer, then
+/// two factors in f32.
+static Product dotOfCodes(const Segment &segment, const Stored &stored,
+                          int64_t row, const std::vector<int8_t> &x,
+                          float tokenScale) {
+  const quant::Format &format = segment.weight;
+  auto columns = int64_t(x.size());
+  std::vector<int16_t> codes(x.size());
+  quant::elementOf(format.element)
+      .unpackSigned(stored.codes.data() +
+                        row * quant::bytesPerRow(format, columns),
+                    columns, codes.data());
+  int64_t sum = 0;
+  for (size_t k = 0; k < x.size(); ++k)
+    sum += int64_t(codes[k]) * x[k];
+  bool tensor = format.granularity == quant::Granularity::Tensor;
+  float scale =
+      quant::loadScale(format, stored.scales.data(), tensor ? 0 : row);
+  return {float(sum) * tokenScale * scale, 0};
 }
 
 static Product dot(const Case &test, const Segment &segment,
@@ -445,6 +464,12 @@ Expected skinny_linear::expectedOf(const Case &test, const Arrays &arrays) {
       for (int64_t row = 0; row < rows; ++row, ++column) {
         const float *token = x.data() + m * problem.columns;
         auto product = [&](int64_t row) {
+          if (problem.hasCodes())
+            return dotOfCodes(
+                segment, arrays.segments[s], row,
+                {arrays.xCodes.begin() + m * problem.columns,
+                 arrays.xCodes.begin() + (m + 1) * problem.columns},
+                arrays.tokenScales[size_t(m)]);
           return dot(test, segment, arrays.segments[s], row, token);
         };
         Product value = product(row), up{};

@@ -70,6 +70,19 @@ tokens=32 k=1024 rows=512:int8 slices=2 grid=4 norm epilogue=gated
 arch=sm_80 k=1024 rows=64:int4_g128
 arch=sm_80 tokens=8 k=1024 rows=64:int8 norm epilogue=residual
 arch=sm_80 tokens=64 k=512 rows=300:int4_g32
+act=int8 k=1 rows=1:int8
+act=int8 out=f32 k=4096 rows=256:int8
+act=int8 out=f32 k=127 rows=15:int8
+act=int8 out=f32 tokens=3 k=129 rows=33:int8_tensor
+act=int8 out=f32 tokens=8 k=1024 rows=64:int8
+act=int8 tokens=13 k=271 rows=65:int8 epilogue=bias+residual
+act=int8 out=bf16 tokens=17 k=384 rows=48:int8,32:int8
+act=int8 out=f32 tokens=33 k=640 rows=127:int8
+act=int8 tokens=64 k=512 rows=104:int8 epilogue=gated
+act=int8 out=f32 tokens=1 k=2048 rows=80:int8 grid=9 whole=0
+act=int8 out=f32 tokens=5 k=1408 rows=64:int8 slices=2 grid=8 units=2
+act=int8 out=f32 tokens=64 k=1024 rows=256:int8 slices=4 grid=8
+arch=sm_80 act=int8 out=f32 tokens=16 k=320 rows=100:int8
 """.strip().splitlines()
 
 
@@ -150,9 +163,23 @@ def test_main_loop_is_lean(tool, tmp_path, tokens, most, fused):
     assert int(figures["registers"]) <= 96
 
 
+@pytest.mark.parametrize("tokens", [1, 8, 64])
+def test_codes_have_no_conflicts(tool, tmp_path, tokens):
+    """Reads of codes, of weights and of several tokens, find every bank free where products are."""
+    tool("skinny-linear", "make", f"act=int8 tokens={tokens} k=1024 rows=256:int8", tmp_path)
+    lines = (tmp_path / "kernel.ptx").read_text().splitlines()
+    conflicts = conflicts_of(emulate(tool, tmp_path, "--stats").stdout)
+    products = [i for i, line in enumerate(lines, 1) if "mma.sync" in line]
+    assert all("m16n8k32" in lines[i - 1] and "s32.s8.s8.s32" in lines[i - 1] for i in products)
+    loads = [i for i in conflicts if products[0] - 40 < i <= products[-1] and "ld.shared" in lines[i - 1]]
+    assert len(loads) >= 4 and not any(conflicts[i] for i in loads)
+
+
 @pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
 @pytest.mark.parametrize("tokens", [1, 8, 16, 32, 64])
-@pytest.mark.parametrize("rows", ["int4_g128", "int4_g128 norm epilogue=gated", "fp8_e4m3", "fp8_e4m3_g32"])
+@pytest.mark.parametrize(
+    "rows", ["int4_g128", "int4_g128 norm epilogue=gated", "fp8_e4m3", "fp8_e4m3_g32", "int8 act=int8"]
+)
 def test_nothing_spills(tool, tmp_path, arch, tokens, rows):
     case = f"arch={arch} tokens={tokens} k=4096 rows=256:{rows}"
     tool("skinny-linear", "make", case, tmp_path)
