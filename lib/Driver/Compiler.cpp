@@ -175,6 +175,8 @@ public:
                                   summary.remarks);
       if (step.stage == Stage::Raised)
         countLayers();
+      if (step.stage == Stage::Quantized)
+        QOPT_RETURN_IF_ERROR(checkActivations());
     }
     return Status();
   }
@@ -246,14 +248,29 @@ private:
       activations = forGpu() ? "f16" : "int8";
     if (activations != "int8")
       formats.activations = "f32";
-    if (activations == "f16" || activations == "bf16") {
-      formats.type = formats.widest = activations;
+    else if (forGpu())
+      formats.activations = "int8"; // one scale a token
+    if (forGpu() || activations == "f16" || activations == "bf16") {
+      formats.type = formats.widest = activations == "bf16" ? "bf16" : "f16";
       if (formats.keys.empty())
         formats.keys = formats.values = formats.type;
     }
     if (forGpu())
       formats.page = cudaPage;
     return formats;
+  }
+
+  /// Whoever asks a GPU for int8 activations has linears that read them.
+  Status checkActivations() {
+    if (!forGpu() || options.activations != "int8")
+      return Status();
+    WalkResult found =
+        module->walk([](ir::QuantizeOp) { return WalkResult::interrupt(); });
+    if (found.wasInterrupted())
+      return Status();
+    return Status(StatusCode::InvalidArgument,
+                  "option activations is \"int8\", but no linear has a weight "
+                  "of integers; expected --weights int8 beside it");
   }
 
   void addScheduleStage(OpPassManager &manager) const {
@@ -290,10 +307,10 @@ private:
 /// What belongs to one target only.
 static Status checkTarget(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
-  StringRef expected = gpu ? "f16 or bf16" : "int8, f32, f16 or bf16";
+  StringRef expected = gpu ? "f16, bf16 or int8" : "int8, f32, f16 or bf16";
   StringRef given = options.activations;
   bool fits = given.empty() || given == "f16" || given == "bf16" ||
-              (!gpu && (given == "int8" || given == "f32"));
+              given == "int8" || (!gpu && given == "f32");
   if (!fits)
     return Status(StatusCode::InvalidArgument,
                   "option activations is \"" + options.activations +

@@ -187,6 +187,8 @@ LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
   step.write(b.valueOf(gated ? gated.getResult() : op.getResult()));
   step.write(workspaceOf(workspaceBytes));
   step.counters();
+  if (passes::isQuantized(x))
+    step.read(b.scalesOf(x));
   if (norm)
     read(step, norm.getScale());
   if (op.getBias())

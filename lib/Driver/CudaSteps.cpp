@@ -4,6 +4,7 @@
 #include "lib/Kernels/GatedActivation/GatedActivationGenerator.h"
 #include "lib/Kernels/GatherRows/GatherRowsGenerator.h"
 #include "lib/Kernels/Norm/NormGenerator.h"
+#include "lib/Kernels/Quantize/QuantizeGenerator.h"
 #include "lib/Quant/Storage.h"
 #include "runtime/plan/PlanFormat.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -34,6 +35,12 @@ void CudaSteps::read(LaunchStep &step, Value value) {
     step.state(plan::ArgumentKind::Positions);
   else
     step.read(b.valueOf(value));
+}
+
+void CudaSteps::write(LaunchStep &step, Value result) {
+  step.write(b.valueOf(result));
+  if (passes::isQuantized(result))
+    step.write(b.scalesOf(result));
 }
 
 uint32_t CudaSteps::partOf(uint32_t constant, int64_t offset, int64_t bytes) {
@@ -92,7 +99,7 @@ LogicalResult CudaSteps::add(ir::RmsNormOp op) {
   LaunchStep step(rows);
   read(step, op.getX());
   read(step, op.getScale());
-  step.write(b.valueOf(op.getResult()));
+  write(step, op.getResult());
   step.symbol(rows);
   norm::Problem problem = problemOf(op);
   // Columns that something else needs alone were copied; the schedule serves
@@ -113,7 +120,16 @@ LogicalResult CudaSteps::add(ir::LayerNormOp op) {
   read(step, op.getScale());
   if (op.getBias())
     read(step, op.getBias());
-  step.write(b.valueOf(op.getResult()));
+  write(step, op.getResult());
+  step.symbol(rows);
+  return finish(op, std::move(step), problemOf(op), rows);
+}
+
+LogicalResult CudaSteps::add(ir::QuantizeOp op) {
+  uint32_t rows = rowsOf(op.getX());
+  LaunchStep step(rows);
+  read(step, op.getX());
+  write(step, op.getResult());
   step.symbol(rows);
   return finish(op, std::move(step), problemOf(op), rows);
 }
@@ -123,7 +139,7 @@ LogicalResult CudaSteps::add(ir::SelectRowsOp op) {
   LaunchStep step(rows);
   step.state(plan::ArgumentKind::LogitRows);
   read(step, op.getX());
-  step.write(b.valueOf(op.getResult()));
+  write(step, op.getResult());
   step.symbol(rowsOf(op.getX()));
   return finish(op, std::move(step), problemOf(op), rows);
 }
@@ -132,7 +148,7 @@ LogicalResult CudaSteps::add(ir::ActivationOp op) {
   uint32_t rows = rowsOf(op.getX());
   LaunchStep step(rows);
   read(step, op.getX());
-  step.write(b.valueOf(op.getResult()));
+  write(step, op.getResult());
   step.symbol(rows);
   return finish(op, std::move(step), problemOf(op), rows);
 }
@@ -143,7 +159,7 @@ LogicalResult CudaSteps::add(ir::GatedActivationOp op) {
   read(step, op.getGate());
   if (op.getUp())
     read(step, op.getUp());
-  step.write(b.valueOf(op.getResult()));
+  write(step, op.getResult());
   step.symbol(rows);
   return finish(op, std::move(step), problemOf(op), rows);
 }
@@ -151,10 +167,10 @@ LogicalResult CudaSteps::add(ir::GatedActivationOp op) {
 LogicalResult CudaSteps::add(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<ir::EmbeddingOp, ir::RmsNormOp, ir::LayerNormOp, ir::LinearOp,
-            ir::SelectRowsOp, ir::ActivationOp, ir::GatedActivationOp,
-            ir::PositionsOp, ir::RotaryTableOp, ir::KVAppendOp, ir::FusedOp,
-            ir::CachedAttentionOp, ir::GeneratedOp, ir::CheckIndicesOp>(
-          [&](auto kernel) { return add(kernel); })
+            ir::QuantizeOp, ir::SelectRowsOp, ir::ActivationOp,
+            ir::GatedActivationOp, ir::PositionsOp, ir::RotaryTableOp,
+            ir::KVAppendOp, ir::FusedOp, ir::CachedAttentionOp, ir::GeneratedOp,
+            ir::CheckIndicesOp>([&](auto kernel) { return add(kernel); })
       .Default([](Operation *other) {
         return other->emitError("no kernel runs \"")
                << other->getName() << "\" on a GPU";

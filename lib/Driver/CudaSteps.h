@@ -36,6 +36,7 @@ private:
   mlir::LogicalResult add(ir::EmbeddingOp op);
   mlir::LogicalResult add(ir::RmsNormOp op);
   mlir::LogicalResult add(ir::LayerNormOp op);
+  mlir::LogicalResult add(ir::QuantizeOp op);
   mlir::LogicalResult add(ir::SelectRowsOp op);
   mlir::LogicalResult add(ir::ActivationOp op);
   mlir::LogicalResult add(ir::GatedActivationOp op);
@@ -73,6 +74,8 @@ private:
   uint32_t newTokens();
   /// Reads an operand, which may be the batch's positions.
   void read(LaunchStep &step, mlir::Value value);
+  /// Writes a result, codes and then their scales where it is quantized.
+  void write(LaunchStep &step, mlir::Value result);
   /// Reads heads [T, heads, size], whose rows must lie as far apart as their
   /// kernel was selected for.
   mlir::LogicalResult readHeads(LaunchStep &step, mlir::Operation *op,

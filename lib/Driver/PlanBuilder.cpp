@@ -91,6 +91,8 @@ void PlanBuilder::shareValue(Value value, Value other) {
   sizes[value] = std::move(shape);
   if (isBuffer(other))
     values[value] = valueOf(other);
+  if (kernels && isa<ir::QuantizedType>(other.getType()))
+    scales[value] = scalesOf(other);
 }
 
 LogicalResult PlanBuilder::addArguments() {
@@ -173,8 +175,9 @@ uint32_t PlanBuilder::newValue(Value like, plan::Storage storage) {
   value->shape.assign(sizes[like].begin(), sizes[like].end());
   value->storage = storage;
   if (auto quantized = dyn_cast<ir::QuantizedType>(like.getType())) {
-    value->dtype = plan::DType::U8;
-    value->quantized = runtime::fromFormat(quantized.getFormat());
+    value->dtype = kernels ? plan::DType::I8 : plan::DType::U8;
+    if (!kernels)
+      value->quantized = runtime::fromFormat(quantized.getFormat());
   }
   plan->values.push_back(std::move(value));
   return plan->values.size() - 1;
@@ -188,6 +191,19 @@ uint32_t PlanBuilder::valueOf(Value value) {
   auto found = values.find(value);
   return found != values.end() ? found->second
                                : addValue(value, plan::Storage::Arena);
+}
+
+uint32_t PlanBuilder::scalesOf(Value quantized) {
+  auto [place, isNew] = scales.try_emplace(quantized, 0);
+  if (!isNew)
+    return place->second;
+  auto value = std::make_unique<plan::ValueT>();
+  value->dtype = plan::DType::F32;
+  Sizes &shape = sizes[quantized];
+  value->shape.assign(shape.begin(), shape.end() - 1);
+  value->storage = plan::Storage::Arena;
+  plan->values.push_back(std::move(value));
+  return place->second = uint32_t(plan->values.size() - 1);
 }
 
 FailureOr<uint32_t> PlanBuilder::widenedConstant(Value value) {

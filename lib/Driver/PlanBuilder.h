@@ -76,6 +76,9 @@ private:
   /// The plan's value of a tensor operand; vectors of norms and biases are
   /// widened to f32.
   uint32_t valueOf(mlir::Value value);
+  /// On a GPU, where quantized activations are plain tensors: the scales beside
+  /// the codes that valueOf gives, one f32 a row.
+  uint32_t scalesOf(mlir::Value quantized);
   mlir::FailureOr<uint32_t> widenedConstant(mlir::Value value);
   mlir::FailureOr<uint32_t> weightOf(mlir::Value value);
   /// A constant vector of the plan that no op of the IR holds.
@@ -92,6 +95,7 @@ private:
   SizeSymbols symbols;
   llvm::DenseMap<mlir::Value, uint32_t> values;
   llvm::DenseMap<mlir::Value, uint32_t> widened;
+  llvm::DenseMap<mlir::Value, uint32_t> scales;
   llvm::DenseMap<mlir::Value, Sizes> sizes;
 };
 

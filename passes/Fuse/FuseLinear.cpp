@@ -32,8 +32,7 @@ static void moveSizes(Value from, Value to) {
 /// then compute it for themselves.
 static RmsNormOp normOf(LinearOp linear) {
   auto norm = linear.getX().getDefiningOp<RmsNormOp>();
-  if (!norm || norm->getBlock() != linear->getBlock() ||
-      !isa<RankedTensorType>(norm.getResult().getType()))
+  if (!norm || norm->getBlock() != linear->getBlock())
     return {};
   for (Operation *user : norm->getUsers())
     if (!isa<LinearOp, tensor::DimOp>(user))
@@ -73,6 +72,8 @@ struct Parts {
            : gated ? gated.getOperation()
                    : linear.getOperation();
   }
+  /// What has the linear's rows: codes are no tensor that has sizes.
+  Value source() { return norm ? norm.getX() : linear.getX(); }
 };
 
 /// Copies the parts into a region.
@@ -124,8 +125,8 @@ private:
   void mapSizes(OpBuilder &builder, Location loc) {
     if (sizes.empty())
       return;
-    Value x = parts.norm ? parts.norm.getX() : parts.linear.getX();
-    Value rows = tensor::DimOp::create(builder, loc, mapping.lookup(x), 0);
+    Value rows =
+        tensor::DimOp::create(builder, loc, mapping.lookup(parts.source()), 0);
     for (Value size : sizes)
       mapping.map(size, rows);
   }
@@ -172,9 +173,11 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
     parts.linear = linear;
     if ((parts.norm = normOf(linear)))
       moveSizes(parts.norm.getResult(), parts.norm.getX());
-    moveSizes(linear.getResult(), linear.getX());
-    if (!addGated(parts))
-      addAppend(parts);
+    if (isa<RankedTensorType>(parts.source().getType())) {
+      moveSizes(linear.getResult(), parts.source());
+      if (!addGated(parts))
+        addAppend(parts);
+    }
     if (!parts.norm && parts.last() == linear) {
       remark::missed(linear.getLoc(),
                      remark::RemarkOpts::name("NotFused").category(DEBUG_TYPE))

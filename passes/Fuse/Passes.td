@@ -28,8 +28,8 @@ def FuseNormQuantizePass : Pass<"qopt-fuse-norm-quantize", "::mlir::func::FuncOp
   let summary = "norms and activations write quantized results";
   let description = [{
     Before: `qopt.quantize` of the result of an operation that can write quantized activations (a norm, an activation, a
-    gated activation). After: that operation writes them. Numerics: exact: the same values are rounded by the same rule.
-    Method: one pattern on QuantizingOpInterface. Example: test/passes/Fuse/fuse-norm-quantize.mlir.
+    gated activation). After: that operation writes them. Numerics: exact in f32: the same values are rounded by the same
+    rule; in 16 bits they are no longer rounded to these first. Method: one pattern on QuantizingOpInterface. Example: test/passes/Fuse/fuse-norm-quantize.mlir.
 
     Where the tensor itself has another use, both stay.
   }];
@@ -62,7 +62,7 @@ def FuseRotaryAppendPass : Pass<"qopt-fuse-rotary-append", "::mlir::func::FuncOp
 def FuseLinearPass : Pass<"qopt-fuse-linear", "::mlir::func::FuncOp"> {
   let summary = "a linear with what is ahead of it and behind it in one region";
   let description = [{
-    Before: a linear whose x is an rms_norm that only linears read; or whose result only a gated activation reads, or only
+    Before: a linear whose x is an rms_norm, a tensor or codes, that only linears read; or whose result only a gated activation reads, or only
     the queries, keys and values of one region of rotary and append. After: one `qopt.fused` of these operations; a norm
     of several linears is in the region of each. Numerics: exact: the operations stay what they are. Method: prologue and
     epilogue fusion; what a region becomes is for SelectCudaFusions. Example: test/passes/Fuse/fuse-linear.mlir.

@@ -11,7 +11,25 @@ using namespace qopt::kernels;
 
 namespace qopt::passes {
 
+bool isQuantized(Value value) {
+  return isa<ir::QuantizedType>(value.getType());
+}
+
+LogicalResult verifyQuantized(Operation *op) {
+  for (Value result : op->getResults()) {
+    auto type = dyn_cast<ir::QuantizedType>(result.getType());
+    if (type && (type.getFormat().element != quant::ElementType::Int8 ||
+                 type.getFormat().granularity != quant::Granularity::Channel))
+      return op->emitError("GPU kernels write activations in int8 with one "
+                           "scale a row; got \"")
+             << quant::spell(type.getFormat()) << "\"";
+  }
+  return success();
+}
+
 quant::ElementType elementOf(Value tensor) {
+  if (isQuantized(tensor))
+    return quant::ElementType::Int8;
   Type element = getElementTypeOrSelf(tensor.getType());
   return element.isF16()    ? quant::ElementType::F16
          : element.isBF16() ? quant::ElementType::BF16
@@ -111,6 +129,8 @@ norm::Problem problemOf(ir::RmsNormOp op) {
   problem.epsilon = op.getEpsilon().convertToFloat();
   problem.activation = elementOf(op.getX());
   problem.scale = elementOf(op.getScale());
+  if (isQuantized(op.getResult()))
+    problem.result = norm::Result::Int8;
   if (tensor::ExtractSliceOp slice = sliceOf(op.getX())) {
     problem.stride = slice.getSourceType().getShape().back();
     problem.heads = slice.getType().getShape().back() / problem.columns;
@@ -126,7 +146,13 @@ norm::Problem problemOf(ir::LayerNormOp op) {
   problem.activation = elementOf(op.getX());
   problem.scale = elementOf(op.getScale());
   problem.bias = bool(op.getBias());
+  if (isQuantized(op.getResult()))
+    problem.result = norm::Result::Int8;
   return problem;
+}
+
+quantize::Problem problemOf(ir::QuantizeOp op) {
+  return {lastOf(op.getX()), elementOf(op.getX())};
 }
 
 gated_activation::Problem problemOf(ir::ActivationOp op) {
@@ -135,6 +161,8 @@ gated_activation::Problem problemOf(ir::ActivationOp op) {
   problem.form = gated_activation::Form::Alone;
   problem.columns = lastOf(op.getX());
   problem.activation = elementOf(op.getX());
+  if (isQuantized(op.getResult()))
+    problem.result = gated_activation::Result::Int8;
   return problem;
 }
 
@@ -145,6 +173,8 @@ gated_activation::Problem problemOf(ir::GatedActivationOp op) {
       op.getUp() ? gated_activation::Form::Two : gated_activation::Form::Halves;
   problem.columns = lastOf(op.getResult());
   problem.activation = elementOf(op.getGate());
+  if (isQuantized(op.getResult()))
+    problem.result = gated_activation::Result::Int8;
   return problem;
 }
 

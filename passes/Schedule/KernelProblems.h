@@ -12,6 +12,7 @@
 #include "lib/Kernels/GatherRows/GatherRows.h"
 #include "lib/Kernels/Gemm/Gemm.h"
 #include "lib/Kernels/Norm/Norm.h"
+#include "lib/Kernels/Quantize/Quantize.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppend.h"
 #include "lib/Kernels/RotaryTable/RotaryTable.h"
 #include "lib/Kernels/Sampling/Sampling.h"
@@ -34,9 +35,13 @@ constexpr int64_t skinnyBuckets[] = {1, 8, 16, 32,
                                      kernels::skinny_linear::largestBucket};
 constexpr int64_t gemmBuckets[] = {128, 256, 512, 0};
 
-/// The element type of a tensor that a GPU kernel reads or writes.
+/// The element type of a tensor that a GPU kernel reads or writes; Int8 for
+/// quantized activations.
 quant::ElementType elementOf(mlir::Value tensor);
-
+/// Whether a value is codes with their scales, and ok where it is such that GPU
+/// kernels have: int8 with one scale a row.
+bool isQuantized(mlir::Value value);
+mlir::LogicalResult verifyQuantized(mlir::Operation *op);
 /// The ranges of a weight as segments of a linear's launch.
 std::vector<kernels::skinny_linear::Segment> segmentsOf(ir::WeightType type);
 /// The last dimension.
@@ -51,6 +56,7 @@ kernels::gather_rows::Problem problemOf(ir::EmbeddingOp op);
 kernels::gather_rows::Problem problemOf(ir::SelectRowsOp op);
 kernels::norm::Problem problemOf(ir::RmsNormOp op);
 kernels::norm::Problem problemOf(ir::LayerNormOp op);
+kernels::quantize::Problem problemOf(ir::QuantizeOp op);
 kernels::gated_activation::Problem problemOf(ir::ActivationOp op);
 kernels::gated_activation::Problem problemOf(ir::GatedActivationOp op);
 kernels::rotary_table::Problem problemOf(ir::RotaryTableOp op);

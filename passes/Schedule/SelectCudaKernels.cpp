@@ -50,6 +50,8 @@ public:
 
   /// Writes the kernels of `op`, if a family has any.
   LogicalResult select(Operation *op) {
+    if (failed(passes::verifyQuantized(op)))
+      return failure();
     kernels.clear();
     LogicalResult result =
         llvm::TypeSwitch<Operation *, LogicalResult>(op)
@@ -60,6 +62,9 @@ public:
                 [&](auto norm) { return selectOne(norm, KernelFamily::Norm); })
             .Case<ir::ActivationOp, ir::GatedActivationOp>([&](auto function) {
               return selectOne(function, KernelFamily::GatedActivation);
+            })
+            .Case([&](ir::QuantizeOp quantize) {
+              return selectOne(quantize, KernelFamily::Quantize);
             })
             .Case([&](ir::RotaryTableOp table) {
               return selectOne(table, KernelFamily::RotaryTable);
@@ -210,6 +215,7 @@ private:
              std::vector<Chosen<rotary_append::Problem>>,
              std::vector<Chosen<rotary_table::Problem>>,
              std::vector<Chosen<norm::Problem>>,
+             std::vector<Chosen<quantize::Problem>>,
              std::vector<Chosen<gated_activation::Problem>>,
              std::vector<Chosen<gather_rows::Problem>>,
              std::vector<Chosen<argmax::Problem>>,

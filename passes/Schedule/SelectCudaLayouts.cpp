@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 #include "passes/Schedule/KernelProblems.h"
 #include "passes/Schedule/Passes.h"
 #include "passes/Schedule/WeightPacker.h"
@@ -15,6 +14,7 @@ namespace qopt::passes {
 
 using namespace mlir;
 using namespace qopt;
+using namespace qopt::kernels;
 
 /// A gate that is part of the launch wants its pairs of rows side by side.
 static ir::Layout layoutOf(Operation *user) {
@@ -26,15 +26,18 @@ static ir::Layout layoutOf(Operation *user) {
                                         : ir::Layout::CudaStrips;
 }
 
-/// The product without what surrounds it: whether a kernel reads the weight.
-static kernels::skinny_linear::Problem problemOf(Operation *user,
-                                                 ir::WeightType type) {
-  kernels::skinny_linear::Problem problem;
+/// Why no kernel multiplies what `user` reads by such a weight.
+static Status canRead(Operation *user, ir::WeightType type) {
+  skinny_linear::Problem problem;
   problem.columns = type.getColumns();
   problem.segments = passes::segmentsOf(type);
   if (auto linear = dyn_cast<ir::LinearOp>(user))
     problem.activation = passes::elementOf(linear.getX());
-  return problem;
+  if (problem.hasCodes())
+    if (Status fits = skinny_linear::isValidForCodes(type.getFormat()); !fits)
+      return Status(fits.code(), fits.message() + "; store it as int8 or keep "
+                                                  "activations in 16 bits");
+  return isValid(problem);
 }
 
 namespace {
@@ -45,9 +48,7 @@ struct SelectCudaLayouts
     passes::WeightPacker packer;
     WalkResult result =
         getOperation().walk([&](ir::WeightUserOpInterface user) {
-          auto check = [&](ir::WeightType type) {
-            return isValid(problemOf(user, type));
-          };
+          auto check = [&](ir::WeightType type) { return canRead(user, type); };
           bool done = user.looksUpRows() ||
                       succeeded(packer.pack(user, layoutOf(user), check,
                                             "no GPU kernel reads its weight "));

@@ -76,9 +76,9 @@ void declare(CLI::App &app, Arguments &arguments) {
                  "format of single weights: name=FORMAT or re:PATTERN=FORMAT; "
                  "the first match wins");
   app.add_option("--activations", o.activations,
-                 "what linears read: f16 or bf16 [GPU: f16], on the host also "
-                 "int8 (of integer weights) or f32 [int8]; f16 on the host "
-                 "rounds where a GPU does")
+                 "what linears read: f16 or bf16 [GPU: f16]; int8: of integer "
+                 "weights [host], on a GPU of int8 ones with a scale a row; on "
+                 "the host also f32; f16 on the host rounds where a GPU does")
       ->check(CLI::IsMember({"int8", "f32", "f16", "bf16"}));
   app.add_option("--kv", o.cache,
                  "format of keys and values in the cache, or KEY,VALUE: f32 "

@@ -1,9 +1,12 @@
 // RUN: qopt-opt %s -qopt-quantize-activations | FileCheck %s
 // RUN: qopt-opt %s -qopt-quantize-activations='format=f32' | FileCheck %s --check-prefix=OFF
+// RUN: qopt-opt %s -qopt-quantize-activations='format=int8' | FileCheck %s --check-prefix=TOKEN
 // RUN: not qopt-opt %s -qopt-quantize-activations='format=int8_g32' 2>&1 | FileCheck %s --check-prefix=SCALE
 // Linears with integer weights read quantized activations, made once for each tensor.
 
 // OFF-NOT: qopt.quantize
+// TOKEN-LABEL: @linears
+// TOKEN: qopt.quantize %arg0 : tensor<?x64xf32> -> !qopt.quantized<?x64, int8>
 // SCALE: error: quantized activations have a symmetric integer format with one f32 scale per row or group
 
 // CHECK-LABEL: @linears

@@ -92,3 +92,31 @@ func.func @wide(%x: tensor<?x4096xf32>, %scale: tensor<4096xf32>) -> tensor<?x40
   %y = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x4096xf32>, tensor<4096xf32> -> tensor<?x4096xf32>
   return %y : tensor<?x4096xf32>
 }
+
+// -----
+
+!codes = !qopt.quantized<?x1024, int8>
+
+// Codes are written by a norm, or by a kernel of their own, and multiplied by both families of linears.
+// CHECK-LABEL: func @codes
+// CHECK: qopt.rms_norm
+// CHECK-SAME: #qopt.kernel<norm, sm_90a, {
+// CHECK: qopt.linear
+// CHECK-SAME: #qopt.kernel<skinny_linear, sm_90a, most = 1, {
+// CHECK-SAME: #qopt.kernel<gemm, sm_90a, most = 128, {
+// CHECK: qopt.quantize
+// CHECK-SAME: #qopt.kernel<quantize, sm_90a, {rows_per_block = 1, threads = 128, width = 8}>
+func.func @codes(%x: tensor<?x1024xf16>, %scale: tensor<1024xf16>, %w: !qopt.weight<1024x1024, int8, layout = cuda_strips>) -> !codes {
+  %n = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x1024xf16>, tensor<1024xf16> -> !codes
+  %y = qopt.linear %n, %w : !codes, !qopt.weight<1024x1024, int8, layout = cuda_strips> -> tensor<?x1024xf16>
+  %q = qopt.quantize %y : tensor<?x1024xf16> -> !codes
+  return %q : !codes
+}
+
+// -----
+
+func.func @blocks(%x: tensor<?x64xf16>) -> !qopt.quantized<?x64, int8_g32_sf32> {
+  // expected-error @+1 {{GPU kernels write activations in int8 with one scale a row; got "int8_g32_sf32"}}
+  %q = qopt.quantize %x : tensor<?x64xf16> -> !qopt.quantized<?x64, int8_g32_sf32>
+  return %q : !qopt.quantized<?x64, int8_g32_sf32>
+}

@@ -1,0 +1,225 @@
+"""Decoders whose linears multiply int8 activations by int8 weights on a GPU, run by the emulator with every check.
+
+The reference is onnxruntime running the model in f32 with the same rounding written out: weights to the nearest of 255
+levels a row, ahead of every linear x to the nearest of 255 levels a token, and f16 wherever kernels exchange values.
+"""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from e2e.test_fake_quant import fake_quantized_copy
+from onnx import helper, numpy_helper
+
+USAGE, UNSUPPORTED = 2, 4
+CODES = ("--weights", "int8", "--activations", "int8")
+
+
+def generated(tool, artifact, tokens, count):
+    """What follows `tokens`, greedily."""
+    prompt = ("--tokens", ",".join(map(str, tokens)))
+    done = tool("qopt-run", artifact, *prompt, "--max-tokens", count, "--json", "--device", "emulator")
+    return json.loads(done.stdout)["tokens"]
+
+
+def widened(model):
+    """The model in f32 where it is f16."""
+    f16, f32 = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    for initializer in model.graph.initializer:
+        if initializer.data_type == f16:
+            wide = numpy_helper.to_array(initializer).astype(np.float32)
+            initializer.CopyFrom(numpy_helper.from_array(wide, initializer.name))
+    for value in [*model.graph.input, *model.graph.output]:
+        if value.type.tensor_type.elem_type == f16:
+            value.type.tensor_type.elem_type = f32
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == f16:
+                attribute.i = f32
+    del model.graph.value_info[:]
+    return model
+
+
+def is_linear(node):
+    return node is not None and node.op_type == "MatMul" and node.name.startswith("node_linear")
+
+
+def f16_results(graph):
+    """What kernels leave in f16: embedding, linears (with their residual), rotated heads, attention; not norms and gates."""
+    nodes = graph.node
+    producers = {name: node for node in nodes for name in node.output}
+    residual_sums, rotated = set(), set()
+    for node in nodes:
+        sources = [producers.get(name) for name in node.input]
+        if node.op_type == "Add" and any(map(is_linear, sources)):
+            residual_sums.add(node.output[0])
+        if node.op_type == "Add" and all(source is not None and source.op_type == "Mul" for source in sources):
+            rotated.add(node.output[0])
+    in_sums = {name for node in nodes if node.output[0] in residual_sums for name in node.input}
+    alone = {node.output[0] for node in nodes if is_linear(node) and node.output[0] not in in_sums | {"logits"}}
+    others = {n.output[0] for n in nodes if n.op_type in ("Gather", "RotaryEmbedding", "Attention")}
+    return residual_sums | rotated | alone | others
+
+
+def rounded_activations(model, path):
+    """Rounds what every linear of an exported model reads: x to scale · rint(x / scale), scale = max|x| / 127 a token."""
+    model = widened(onnx.load(model))
+    halves = f16_results(model.graph)
+    numbers = {"axis": np.array([-1]), "levels": np.float32(127), "least": np.float32(1e-30)}
+    for name, value in numbers.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), f"rounding_{name}"))
+    made, nodes = {}, []
+    for node in model.graph.node:
+        if node.op_type == "MatMul" and node.name.startswith("node_linear"):
+            x = node.input[0]
+            if x not in made:
+                made[x] = f"{x}_rounded"
+                steps = [
+                    ("Abs", [x], "abs"),
+                    ("ReduceMax", [f"{x}_abs", "rounding_axis"], "max"),
+                    ("Div", [f"{x}_max", "rounding_levels"], "step"),
+                    ("Max", [f"{x}_step", "rounding_least"], "scale"),
+                    ("Div", [x, f"{x}_scale"], "ratio"),
+                    ("Round", [f"{x}_ratio"], "code"),
+                    ("Mul", [f"{x}_code", f"{x}_scale"], "rounded"),
+                ]
+                nodes += [helper.make_node(op, inputs, [f"{x}_{to}"]) for op, inputs, to in steps]
+            node.input[0] = made[x]
+        nodes.append(node)
+        for name in [name for name in node.output if name in halves]:
+            node.output[list(node.output).index(name)] = f"{name}_wide"
+            nodes.append(helper.make_node("Cast", [f"{name}_wide"], [f"{name}_half"], to=onnx.TensorProto.FLOAT16))
+            nodes.append(helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    assert len(made) >= 4 * 5 + 1
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, path)
+
+
+def reference_logits(folder, tokens, path):
+    """[tokens, vocabulary] of one sequence."""
+    runtime = pytest.importorskip("onnxruntime")
+    fake_quantized_copy(folder / "model.onnx", "int8", path)
+    rounded_activations(path, path)
+    session = runtime.InferenceSession(path)
+    feeds = {
+        "input_ids": np.array([tokens], np.int64),
+        "attention_mask": np.ones((1, len(tokens)), np.int64),
+        "position_ids": np.arange(len(tokens), dtype=np.int64)[None],
+    }
+    for entry in session.get_inputs():
+        if entry.name.startswith("past"):
+            feeds[entry.name] = np.zeros((1, entry.shape[1], 0, entry.shape[3]), np.float32)
+    names = {entry.name for entry in session.get_inputs()}
+    return session.run(["logits"], {k: v for k, v in feeds.items() if k in names})[0][0]
+
+
+def gaps_of(folder, tokens, first, path):
+    """By how much the reference's choice is better than each token that was chosen, in parts of the logits' spread."""
+    logits = reference_logits(folder, tokens, path)[first - 1 : len(tokens) - 1].astype(np.float64)
+    chosen = logits[np.arange(len(logits)), tokens[first:]]
+    return (logits.max(-1) - chosen) / (logits.max(-1) - logits.min(-1))
+
+
+def prompt_tokens(folder):
+    return json.loads((folder / "generate.json").read_text())["prompt_ids"]
+
+
+@pytest.fixture(scope="module")
+def stories_codes(tool, stories, tmp_path_factory):
+    path = tmp_path_factory.mktemp("codes") / "s.qopt"
+    tool("qopt-compile", stories, "--target", "cuda", *CODES, "-o", path)
+    return path
+
+
+# A value that is a little above the middle of two levels on one side and a little below on the other is a code more or
+# less. Attention sums in f16 on a GPU, so such values are some of a hundred, and logits differ by parts of a hundred.
+NEAR_TIE = 0.02
+
+
+def test_stories_write_what_the_reference_does(tool, stories, stories_codes, tmp_path):
+    prompt = prompt_tokens(stories)
+    tokens = generated(tool, stories_codes, prompt, 200)
+    assert len(tokens) == 200
+    gaps = gaps_of(stories, [*prompt, *tokens], len(prompt), tmp_path / "m.onnx")
+    assert gaps.max() <= NEAR_TIE and (gaps == 0).mean() >= 0.9, gaps
+
+
+def test_books_write_what_the_reference_does(tool, shared, tmp_path):
+    folder = shared / "models/books-llama-28m"
+    tool("qopt-compile", folder, "--target", "cuda", *CODES, "-o", tmp_path / "m.qopt")
+    prompt = prompt_tokens(folder)
+    tokens = generated(tool, tmp_path / "m.qopt", prompt, 16)
+    gaps = gaps_of(folder, [*prompt, *tokens], len(prompt), tmp_path / "m.onnx")
+    assert gaps.max() == 0, gaps
+
+
+def test_tokens_alone_have_the_logits_of_the_formula(tool, stories, stories_codes, tmp_path):
+    """A token that attends to nothing but itself: what is left is norms, codes, products and gates, and they agree."""
+    tokens = np.arange(3, 35, dtype=np.int32)
+    np.save(tmp_path / "t.npy", np.stack([tokens, tokens[::-1]], 1))
+    options = ("--tokens", tmp_path / "t.npy", "--save-logits", tmp_path / "l.npy", "--device", "emulator")
+    tool("qopt-eval", stories_codes, *options)
+    found = np.load(tmp_path / "l.npy")[:, 0].astype(np.float64)
+    expected = [reference_logits(stories, [int(token)], tmp_path / "m.onnx")[0] for token in tokens]
+    error = np.abs(found - expected).max(-1) / np.ptp(expected, axis=-1)
+    assert (error <= 1e-6).mean() >= 0.9 and error.max() <= NEAR_TIE, error
+
+
+def test_steps_of_any_length_compute_the_same(tool, stories, stories_codes):
+    """gemm's codes of a long prompt and skinny_linear's of one token a step: the same story goes on."""
+    prompt = prompt_tokens(stories)
+    story = [*prompt, *generated(tool, stories_codes, prompt, 110)]
+    assert generated(tool, stories_codes, story[:100], 15) == story[100:115]
+    assert generated(tool, stories_codes, story[:40], 8) == story[40:48]
+
+
+def test_the_rounding_is_that_of_tokens(tool, stories, stories_codes, tmp_path):
+    """Of a text, logits are nearer to the reference than the reference is to the model without rounding."""
+    tokens = np.random.default_rng(7).integers(3, 512, 96).astype(np.int32)
+    np.save(tmp_path / "t.npy", tokens[None])
+    options = ("--tokens", tmp_path / "t.npy", "--save-logits", tmp_path / "l.npy")
+    tool("qopt-eval", stories_codes, *options, "--device", "emulator")
+    found = np.load(tmp_path / "l.npy")[0]
+    tool("qopt-compile", stories, "-o", tmp_path / "f.qopt")
+    tool("qopt-eval", tmp_path / "f.qopt", *options)
+    exact = np.load(tmp_path / "l.npy")[0]
+    expected = reference_logits(stories, tokens.tolist(), tmp_path / "m.onnx")
+    near, far = (np.square(a - expected).mean() for a in (found, exact))
+    assert near <= 0.8 * far
+
+
+def test_the_report_names_the_families(tool, stories, tmp_path):
+    kernels = tool("qopt-compile", stories, "--target", "cuda", *CODES, "--emit", "kernels").stdout
+    for kernel in (
+        "quantize_sm_90a_f16_int8_64: quantize {",
+        "norm_sm_90a_f16_f32_int8_rms64",
+        "gated_activation_sm_90a_f16_int8_silu_halves172: gated_activation {",
+        "skinny_linear_sm_90a_int8_int8_f16_m1_64x172_residual: skinny_linear {",
+        "skinny_linear_sm_90a_int8_int8_f32_m64_512x64: skinny_linear {",
+        "gemm_sm_90a_int8_int8_f16_64x128_64x172_residual: gemm {",
+    ):
+        assert kernel in kernels, kernel
+    report = tool("qopt-compile", stories, "--target", "cuda", *CODES, "--report", "-o", tmp_path / "m.qopt").stdout
+    assert "quantize_sm_90a_f16_int8_64: quantize {" in report
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "messages"),
+    [
+        (
+            ("--weights", "int4"),
+            UNSUPPORTED,
+            ("node_linear", 'need weights in int8 with one scale a row; got "int4"', "store it as int8"),
+        ),
+        ((*CODES[:2], "--lm-head", "int8_g64"), UNSUPPORTED, ('got "int8_g64"',)),
+        ((), USAGE, ('option activations is "int8", but no linear has a weight of integers', "--weights int8")),
+    ],
+)
+def test_refused(tool, stories, tmp_path, options, code, messages):
+    command = ("--target", "cuda", "--activations", "int8", *options, "-o", tmp_path / "m.qopt")
+    refused = tool("qopt-compile", stories, *command, check=False)
+    assert refused.returncode == code, refused.stderr
+    assert all(message in refused.stderr for message in messages), refused.stderr
+    assert list(tmp_path.iterdir()) == []
