@@ -104,7 +104,7 @@ func.func @wide(%x: tensor<?x4096xf32>, %scale: tensor<4096xf32>) -> tensor<?x40
 // CHECK: qopt.linear
 // CHECK-SAME: #qopt.kernel<skinny_linear, sm_90a, most = 1, {
 // CHECK-SAME: #qopt.kernel<gemm, sm_90a, most = 128, {
-// CHECK: qopt.quantize
+// CHECK: qopt.quantize %
 // CHECK-SAME: #qopt.kernel<quantize, sm_90a, {rows_per_block = 1, threads = 128, width = 8}>
 func.func @codes(%x: tensor<?x1024xf16>, %scale: tensor<1024xf16>, %w: !qopt.weight<1024x1024, int8, layout = cuda_strips>) -> !codes {
   %n = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x1024xf16>, tensor<1024xf16> -> !codes
