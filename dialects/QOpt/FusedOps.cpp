@@ -132,17 +132,27 @@ static bool matchTail(LinearBody &body, ArrayRef<Operation *> ops) {
                                 body.append->append.getResult()});
 }
 
+Value qopt::ir::LinearBody::source() const {
+  // Accessors of operations are not const.
+  RmsNormOp first = norm;
+  QuantizeOp rounding = quantize;
+  LinearOp product = linear;
+  return first ? first.getX() : rounding ? rounding.getX() : product.getX();
+}
+
 std::optional<LinearBody> qopt::ir::matchLinear(FusedOp op) {
   SmallVector<Operation *> ops = operationsOf(op);
   ArrayRef<Operation *> rest = ops;
   LinearBody body;
   body.norm = dyn_cast<RmsNormOp>(rest.front());
-  if (body.norm)
+  body.quantize = dyn_cast<QuantizeOp>(rest.front());
+  Operation *prologue = body.hasPrologue() ? rest.front() : nullptr;
+  if (prologue)
     rest = rest.drop_front();
   body.linear = dyn_cast<LinearOp>(rest.front());
   if (!body.linear ||
-      (body.norm && (!body.norm->hasOneUse() ||
-                     body.linear.getX() != body.norm.getResult())))
+      (prologue && (!prologue->hasOneUse() ||
+                    body.linear.getX() != prologue->getResult(0))))
     return std::nullopt;
   rest = rest.drop_front();
   auto yields = [](Operation *op, Value value) {
@@ -177,7 +187,8 @@ static bool doesWhat(FusedKernel kernel, FusedOp op) {
 
 static StringRef contractOf(FusedKernel kernel) {
   return kernel == FusedKernel::Linear
-             ? "rms_norm (or none), linear, gated_activation of its halves or "
+             ? "rms_norm or quantize (or neither), linear, gated_activation of "
+               "its halves or "
                "rotary and kv_append of its columns (or nothing)"
              : "rotary of queries (or none), rotary of keys, kv_append";
 }

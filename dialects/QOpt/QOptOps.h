@@ -40,13 +40,17 @@ std::optional<RotaryAppendBody> matchRotaryAppend(FusedOp op);
 /// The operations of a region that the kernel linear runs. At most one of
 /// `gated` and `append` is there.
 struct LinearBody {
-  RmsNormOp norm; ///< of the linear's x, or null
+  RmsNormOp norm;      ///< makes the linear's x, or null
+  QuantizeOp quantize; ///< the same; at most one of both
   LinearOp linear;
   GatedActivationOp gated; ///< of both halves of the linear's result, or null
   /// Rotary of queries and keys and the append, of columns of the result.
   std::optional<RotaryAppendBody> append;
   int64_t query = 0, key = 0, value = 0; ///< first column of each
 
+  bool hasPrologue() const { return norm || quantize; }
+  /// What the launch reads where the prologue is part of it.
+  mlir::Value source() const;
   bool hasTail() const { return gated || append; }
 };
 

@@ -15,9 +15,9 @@ def QOpt_QuantizeOp : QOpt_Op<"quantize", [Pure, QOpt_Reify, DeclareOpInterfaceM
     ```
 
     Scales are chosen from the values themselves at run time, one for each row and group, in f32, to which 1 / scale is
-    rounded, too; rint rounds ties to even; a group of zeros has scale 0 and codes 0. A NaN or an infinity is its group's
-    scale on GPUs, so that it reaches the result, and gives codes without meaning on the host. The stage "quantize" makes it
-    before linears with integer weights; the stage "fuse" moves it into the operation that computes x.
+    rounded, too; rint rounds ties to even; a group of zeros has scale 0 and codes 0. A group with a NaN or an infinity has
+    codes 0 and a scale that is no finite number, so that what is computed of it is NaN. The stage "quantize" makes it before
+    linears with integer weights; the stage "fuse" moves it into the operation that computes x.
 
     `x` is [t…, K].
 

@@ -158,7 +158,7 @@ bool CudaSteps::isInRange(ir::KernelAttr kernel) const {
 LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
                                    passes::LinearParts parts) {
   ir::LinearOp op = body.linear;
-  ir::RmsNormOp norm = parts.norm ? body.norm : ir::RmsNormOp();
+  ir::RmsNormOp norm = parts.prologue ? body.norm : ir::RmsNormOp();
   ir::GatedActivationOp gated =
       parts.tail ? body.gated : ir::GatedActivationOp();
   FailureOr<uint32_t> weight = b.weightOf(op.getWeight());
@@ -168,7 +168,7 @@ LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
   size_t operands = bool(op.getBias()) + bool(op.getResidual());
   if (operands)
     fillSum(block, operands, OpBuilder(op.getContext()), op.getLoc());
-  Value x = norm ? norm.getX() : op.getX();
+  Value x = parts.prologue ? body.source() : Value(op.getX());
   uint32_t tokens = rowsOf(x);
   LaunchStep step(tokens);
   uint32_t workspaceBytes = b.symbols.constant(16);
@@ -211,7 +211,7 @@ LogicalResult CudaSteps::addLinearRegion(ir::FusedOp op) {
   }
   int64_t most = passes::cudaStepTokens;
   int64_t ends[] = {
-      body.norm ? int64_t(op.getPrologueTokens().value_or(0)) : 0,
+      body.hasPrologue() ? int64_t(op.getPrologueTokens().value_or(0)) : 0,
       body.hasTail() ? int64_t(op.getEpilogueTokens().value_or(0)) : 0, most};
   llvm::sort(ends);
   for (int64_t end : ends) {
@@ -228,7 +228,9 @@ LogicalResult CudaSteps::addLinearRegion(ir::FusedOp op) {
 
 LogicalResult CudaSteps::addLinearRange(const ir::LinearBody &body,
                                         passes::LinearParts parts) {
-  if (body.norm && !parts.norm && failed(add(body.norm)))
+  if (body.norm && !parts.prologue && failed(add(body.norm)))
+    return failure();
+  if (body.quantize && !parts.prologue && failed(add(body.quantize)))
     return failure();
   if (failed(addLinear(body, parts)))
     return failure();

@@ -28,16 +28,17 @@ static void moveSizes(Value from, Value to) {
       use.set(to);
 }
 
-/// The norm that makes the linear's x, if all that reads it are linears, which
-/// then compute it for themselves.
-static RmsNormOp normOf(LinearOp linear) {
-  auto norm = linear.getX().getDefiningOp<RmsNormOp>();
-  if (!norm || norm->getBlock() != linear->getBlock())
-    return {};
-  for (Operation *user : norm->getUsers())
+/// The norm or quantization that makes the linear's x, if all that reads it are
+/// linears, which then compute it for themselves.
+static Operation *prologueOf(LinearOp linear) {
+  Operation *source = linear.getX().getDefiningOp();
+  if (!source || !isa<RmsNormOp, QuantizeOp>(source) ||
+      source->getBlock() != linear->getBlock())
+    return nullptr;
+  for (Operation *user : source->getUsers())
     if (!isa<LinearOp, tensor::DimOp>(user))
-      return {};
-  return norm;
+      return nullptr;
+  return source;
 }
 
 /// Whether `size` is certain to be the number of rows of `tensor`.
@@ -61,7 +62,7 @@ namespace {
 
 /// The operations that become one region, in their order.
 struct Parts {
-  RmsNormOp norm;
+  Operation *prologue = nullptr; ///< norm or quantization
   LinearOp linear;
   SmallVector<Operation *> views; ///< slices and heads of the linear's result
   GatedActivationOp gated;
@@ -73,15 +74,15 @@ struct Parts {
                    : linear.getOperation();
   }
   /// What has the linear's rows: codes are no tensor that has sizes.
-  Value source() { return norm ? norm.getX() : linear.getX(); }
+  Value source() { return prologue ? prologue->getOperand(0) : linear.getX(); }
 };
 
 /// Copies the parts into a region.
 class RegionBuilder {
 public:
   explicit RegionBuilder(Parts &parts) : parts(parts) {
-    if (parts.norm)
-      ops.push_back(parts.norm);
+    if (parts.prologue)
+      ops.push_back(parts.prologue);
     ops.push_back(parts.linear);
     llvm::append_range(ops, parts.views);
     if (parts.gated)
@@ -171,14 +172,14 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
   void fuse(LinearOp linear) {
     Parts parts;
     parts.linear = linear;
-    if ((parts.norm = normOf(linear)))
-      moveSizes(parts.norm.getResult(), parts.norm.getX());
+    if ((parts.prologue = prologueOf(linear)))
+      moveSizes(parts.prologue->getResult(0), parts.source());
     if (isa<RankedTensorType>(parts.source().getType())) {
       moveSizes(linear.getResult(), parts.source());
       if (!addGated(parts))
         addAppend(parts);
     }
-    if (!parts.norm && parts.last() == linear) {
+    if (!parts.prologue && parts.last() == linear) {
       remark::missed(linear.getLoc(),
                      remark::RemarkOpts::name("NotFused").category(DEBUG_TYPE))
           << remark::reason("neither its input nor its result is computed by "
@@ -247,11 +248,10 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
       parts.gated->erase();
     for (Operation *view : llvm::reverse(parts.views))
       view->erase();
-    RmsNormOp norm = parts.norm;
     LinearOp linear = parts.linear;
     linear->erase();
-    if (norm && norm->use_empty())
-      norm->erase();
+    if (parts.prologue && parts.prologue->use_empty())
+      parts.prologue->erase();
   }
 };
 

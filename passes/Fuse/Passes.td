@@ -62,9 +62,9 @@ def FuseRotaryAppendPass : Pass<"qopt-fuse-rotary-append", "::mlir::func::FuncOp
 def FuseLinearPass : Pass<"qopt-fuse-linear", "::mlir::func::FuncOp"> {
   let summary = "a linear with what is ahead of it and behind it in one region";
   let description = [{
-    Before: a linear whose x is an rms_norm, a tensor or codes, that only linears read; or whose result only a gated activation reads, or only
+    Before: a linear whose x is an rms_norm, or a quantization, that only linears read; or whose result only a gated activation reads, or only
     the queries, keys and values of one region of rotary and append. After: one `qopt.fused` of these operations; a norm
-    of several linears is in the region of each. Numerics: exact: the operations stay what they are. Method: prologue and
+    or quantization of several linears is in the region of each. Numerics: exact: the operations stay what they are. Method: prologue and
     epilogue fusion; what a region becomes is for SelectCudaFusions. Example: test/passes/Fuse/fuse-linear.mlir.
 
     For GPUs, whose linear kernels can do this work.

@@ -258,7 +258,9 @@ skinny_linear::Problem problemOf(const ir::LinearBody &body, LinearParts parts,
   if (op.getResidual())
     problem.operands.push_back(
         {skinny_linear::OperandShape::Element, elementOf(op.getResidual())});
-  if (ir::RmsNormOp norm = body.norm; norm && parts.norm)
+  if (parts.prologue && problem.hasCodes())
+    problem.source = elementOf(body.source());
+  if (ir::RmsNormOp norm = body.norm; norm && parts.prologue)
     problem.norm = {
         {norm.getEpsilon().convertToFloat(), elementOf(norm.getScale())}};
   if (ir::GatedActivationOp gated = body.gated; gated && parts.tail) {

@@ -64,7 +64,7 @@ kernels::attention_decode::Problem problemOf(ir::CachedAttentionOp op);
 
 /// Which parts of a region are in the launch of its linear.
 struct LinearParts {
-  bool norm = false, tail = false;
+  bool prologue = false, tail = false;
 };
 /// Those that a region's attributes say, for launches of at most `tokens`
 /// tokens.

@@ -77,21 +77,23 @@ struct SelectCudaFusions
       std::optional<ir::LinearBody> body = ir::matchLinear(op);
       if (op.getKernel() || !body)
         return;
-      int64_t norm =
-                  body->norm ? mostTokens(predictor, *body, {true, false}) : 0,
+      int64_t prologue = body->hasPrologue()
+                             ? mostTokens(predictor, *body, {true, false})
+                             : 0,
               tail = body->hasTail()
                          ? mostTokens(predictor, *body, {false, true})
                          : 0;
       remark::passed(op.getLoc(),
                      remark::RemarkOpts::name("Fusion").category(DEBUG_TYPE))
-          << "norm up to " << std::to_string(norm) << " tokens, tail up to "
+          << (body->quantize ? "codes up to " : "norm up to ")
+          << std::to_string(prologue) << " tokens, tail up to "
           << std::to_string(tail);
-      if (norm == 0 && tail == 0)
+      if (prologue == 0 && tail == 0)
         return;
       Builder builder(&getContext());
       op.setKernel(ir::FusedKernel::Linear);
-      if (norm)
-        op.setPrologueTokensAttr(builder.getI64IntegerAttr(norm));
+      if (prologue)
+        op.setPrologueTokensAttr(builder.getI64IntegerAttr(prologue));
       if (tail)
         op.setEpilogueTokensAttr(builder.getI64IntegerAttr(tail));
     });
@@ -119,8 +121,9 @@ struct SelectCudaFusions
 
   double ownLaunch(const Predictor &predictor, const ir::LinearBody &body,
                    passes::LinearParts parts, int64_t tokens) {
-    if (parts.norm)
-      return predictor.launchOf(problemOf(body.norm), tokens);
+    if (parts.prologue)
+      return body.norm ? predictor.launchOf(problemOf(body.norm), tokens)
+                       : predictor.launchOf(problemOf(body.quantize), tokens);
     return body.gated ? predictor.launchOf(problemOf(body.gated), tokens)
                       : predictor.launchOf(problemOf(*body.append), tokens);
   }

@@ -9,6 +9,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+from e2e.test_cuda import launches
 from e2e.test_fake_quant import fake_quantized_copy
 from onnx import helper, numpy_helper
 
@@ -155,12 +156,14 @@ def test_books_write_what_the_reference_does(tool, shared, tmp_path):
     assert gaps.max() == 0, gaps
 
 
-def test_tokens_alone_have_the_logits_of_the_formula(tool, stories, stories_codes, tmp_path):
-    """A token that attends to nothing but itself: what is left is norms, codes, products and gates, and they agree."""
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_tokens_alone_have_the_logits_of_the_formula(tool, stories, stories_codes, tmp_path, chunk):
+    """A token that attends to nothing but itself: what is left is norms, codes, products and gates, and they agree.
+    In steps of one token blocks make the codes, in steps of two launches do."""
     tokens = np.arange(3, 35, dtype=np.int32)
     np.save(tmp_path / "t.npy", np.stack([tokens, tokens[::-1]], 1))
     options = ("--tokens", tmp_path / "t.npy", "--save-logits", tmp_path / "l.npy", "--device", "emulator")
-    tool("qopt-eval", stories_codes, *options)
+    tool("qopt-eval", stories_codes, *options, "--chunk", chunk)
     found = np.load(tmp_path / "l.npy")[:, 0].astype(np.float64)
     expected = [reference_logits(stories, [int(token)], tmp_path / "m.onnx")[0] for token in tokens]
     error = np.abs(found - expected).max(-1) / np.ptp(expected, axis=-1)
@@ -190,6 +193,15 @@ def test_the_rounding_is_that_of_tokens(tool, stories, stories_codes, tmp_path):
     assert near <= 0.8 * far
 
 
+def test_launches_of_a_layer(tool, stories_codes):
+    """At one token: norm, codes, linear and append; attention; codes and output; norm, codes, gate and up; the gate's
+    codes; down. Beside the layers: embedding, rotary table, rows of the logits, head with its norm, and two of which one
+    chooses a token. With more tokens norms and codes are launches."""
+    layers = 5
+    assert launches(tool, stories_codes, 1) == 7 + 6 * layers
+    assert launches(tool, stories_codes, 8) == 8 + 9 * layers
+
+
 def test_the_report_names_the_families(tool, stories, tmp_path):
     kernels = tool("qopt-compile", stories, "--target", "cuda", *CODES, "--emit", "kernels").stdout
     for kernel in (
@@ -197,6 +209,7 @@ def test_the_report_names_the_families(tool, stories, tmp_path):
         "norm_sm_90a_f16_f32_int8_rms64",
         "gated_activation_sm_90a_f16_int8_silu_halves172: gated_activation {",
         "skinny_linear_sm_90a_int8_int8_f16_m1_64x172_residual: skinny_linear {",
+        "skinny_linear_sm_90a_int8_int8_f16_m1_from_f16_64x64_residual: skinny_linear {",
         "skinny_linear_sm_90a_int8_int8_f32_m64_512x64: skinny_linear {",
         "gemm_sm_90a_int8_int8_f16_64x128_64x172_residual: gemm {",
     ):

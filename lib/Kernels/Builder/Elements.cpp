@@ -206,6 +206,27 @@ Real kernels::reciprocal(Real x) {
   return {{&k, ptx::RcpOp::create(k.builder(), k.loc(), x.value)}};
 }
 
+CodeScale kernels::codeScaleOf(Real largest) {
+  Kernel &k = *largest.kernel;
+  Real step = largest / k.real(127);
+  return {step, select(step > k.real(0), k.real(1) / step, k.real(0))};
+}
+
+std::vector<Int> kernels::encodeRun(Kernel &k, const Run &run, Real inverse) {
+  std::vector<Int> words;
+  for (size_t i = 0; i < run.size(); ++i) {
+    // 1/scale of a subnormal scale may be infinite.
+    Int code = max(min(roundToInt(run[i] * inverse), k.constant(127)),
+                   k.constant(-127));
+    Int byte = (code & 255) << int64_t(i % 4 * 8);
+    if (i % 4 == 0)
+      words.push_back(byte);
+    else
+      words.back() = words.back() | byte;
+  }
+  return words;
+}
+
 // Warps and blocks ------------------------------------------------------------
 
 static Real combine(Real a, Real b, Reduction reduction) {

@@ -47,6 +47,15 @@ Real toReal(Int value);                   ///< signed
 Int shiftSigned(Int value, int64_t bits); ///< to the right
 /// The nearest integer, ties to even; saturated.
 Int roundToInt(Real value);
+/// What int8 codes of values up to `largest` are worth: largest / 127 and its
+/// reciprocal, or 0 where that is none.
+struct CodeScale {
+  Real step, inverse;
+};
+CodeScale codeScaleOf(Real largest);
+/// `run` · inverse as int8 codes, to the nearest, ties to even; the first in
+/// the lowest byte of the first word.
+std::vector<Int> encodeRun(Kernel &kernel, const Run &run, Real inverse);
 /// 2^x and 1/x by the approximating instructions of f32.
 Real exp2(Real x);
 Real reciprocal(Real x);

@@ -76,33 +76,16 @@ Real RowTeam::reduce(Real value, Reduction reduction) {
              : reduceBlock(k, value, reduction, shape.threads / 32);
 }
 
-/// `run` as int8 codes, the first in the lowest byte of the first word.
-static std::vector<Int> encode(Kernel &k, const Run &run, Real inverse) {
-  std::vector<Int> words;
-  for (size_t i = 0; i < run.size(); ++i) {
-    // 1/scale of a subnormal scale may be infinite.
-    Int code = max(min(roundToInt(run[i] * inverse), k.constant(127)),
-                   k.constant(-127));
-    Int byte = (code & 255) << int64_t(i % 4 * 8);
-    if (i % 4 == 0)
-      words.push_back(byte);
-    else
-      words.back() = words.back() | byte;
-  }
-  return words;
-}
-
 void RowTeam::quantize(Global codes, Global scale, const RowPart &part) {
   Real most = k.real(0);
   for (const Run &run : part)
     for (Real value : run)
       most = largest(most, absolute(value));
   most = reduce(most, Reduction::Largest);
-  Real step = most / k.real(127);
-  Real inverse = select(step > k.real(0), k.real(1) / step, k.real(0));
+  CodeScale of = codeScaleOf(most);
   for (int64_t i = 0; i < steps(); ++i)
     where(i, [&] {
-      std::vector<Int> words = encode(k, part[size_t(i)], inverse);
+      std::vector<Int> words = encodeRun(k, part[size_t(i)], of.inverse);
       Global address = codes.at(column(i), 1);
       if (shape.width < 4)
         storeBytes(k, address, words.front(), shape.width);
@@ -110,5 +93,5 @@ void RowTeam::quantize(Global codes, Global scale, const RowPart &part) {
         storeWords(k, address, words);
     });
   k.when(threadOfRow == 0,
-         [&] { k.storeReal(scale, step, k.builder().getF32Type()); });
+         [&] { k.storeReal(scale, of.step, k.builder().getF32Type()); });
 }

@@ -32,6 +32,8 @@ Status gemm::isValid(const Problem &problem) {
     return Status(StatusCode::InvalidArgument, "a product without tokens");
   if (!problem.norm.empty())
     return unsupported("gemm has no norm ahead of its products");
+  if (problem.source)
+    return unsupported("gemm reads codes and makes none");
   if (problem.append)
     return unsupported("gemm appends nothing behind its products");
   // What skinny_linear refuses for another reason than its buckets.

@@ -111,6 +111,21 @@ static Status isValidAppend(const Problem &problem) {
   return Status();
 }
 
+/// Who makes codes of x.
+static Status isValidSource(const Problem &problem) {
+  if (problem.readsCodes() && !problem.norm.empty())
+    return unsupported("codes have no norm ahead of them");
+  if (!problem.source)
+    return Status();
+  if (!problem.hasCodes() || !isHalf(*problem.source))
+    return Status(StatusCode::InvalidArgument,
+                  "codes are made of x in f16 or bf16");
+  if (problem.tokens > 1 || problem.columns % 8)
+    return unsupported("blocks make codes of one token with a multiple of 8 "
+                       "columns");
+  return Status();
+}
+
 Status skinny_linear::isValid(const Problem &problem) {
   if (problem.segments.empty() || problem.columns < 1)
     return Status(StatusCode::InvalidArgument,
@@ -125,8 +140,7 @@ Status skinny_linear::isValid(const Problem &problem) {
     return unsupported("outputs are f16, bf16 or f32");
   if (problem.norm.size() > 1)
     return Status(StatusCode::InvalidArgument, "more than one norm");
-  if (problem.hasCodes() && !problem.norm.empty())
-    return unsupported("codes have no norm ahead of them");
+  QOPT_RETURN_IF_ERROR(isValidSource(problem));
   for (const Segment &segment : problem.segments) {
     if (segment.rows < 1)
       return Status(StatusCode::InvalidArgument, "a segment without rows");
@@ -187,6 +201,10 @@ Status skinny_linear::isValid(const Problem &problem, const Schedule &schedule,
                       std::string(target.name) + " has blocks of " +
                       std::to_string(target.limits.threadsPerBlock));
   QOPT_RETURN_IF_ERROR(isValidSplit(problem, schedule));
+  if (problem.source && !heldChunks(problem, schedule))
+    return infeasible("a row of " + std::to_string(problem.columns) +
+                      " elements does not fit the registers of " +
+                      std::to_string(32 * schedule.consumers()) + " threads");
   Plan plan = planOf(problem, schedule);
   if (plan.sharedBytes > target.limits.sharedPerBlock)
     return infeasible(std::to_string(plan.sharedBytes) +
@@ -197,6 +215,20 @@ Status skinny_linear::isValid(const Problem &problem, const Schedule &schedule,
 }
 
 // Sizes -----------------------------------------------------------------------
+
+int64_t skinny_linear::heldChunks(const Problem &problem,
+                                  const Schedule &schedule) {
+  // 32 registers of x and of what it is multiplied by.
+  int64_t most = problem.norm.empty() ? 8 : 4, chunkElements = 8;
+  int64_t units =
+      ceilDiv(ceilDiv(problem.columns, unitColumns), schedule.slices) *
+      schedule.slices;
+  int64_t held =
+      ceilDiv(units * unitColumns / chunkElements, 32 * schedule.consumers());
+  bool fits = problem.tokens == 1 && problem.columns % chunkElements == 0 &&
+              held <= most;
+  return fits ? held : 0;
+}
 
 SegmentPlan skinny_linear::segmentPlanOf(const Problem &problem,
                                          const Schedule &schedule,
@@ -247,10 +279,14 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
                            : codes             ? 32
                                                : 64);
   plan.activationBytes = plan.activationRows * plan.activationStride;
-  if (!codes)
+  if (codes) // a norm's sums of each warp
+    plan.correctionBytes = problem.norm.empty() ? 0 : 4 * schedule.consumers();
+  else
     plan.correctionBytes = plan.unitsPerSlice * unitColumns /
                            correctionColumns(problem) * plan.tokenTiles * 8 * 4;
   int64_t partialTokens = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
+  if (problem.source)
+    plan.quantizeBytes = 4 * (schedule.consumers() + 1);
   bool sliced = schedule.slices > 1;
   if (!sliced)
     plan.partialBytes = schedule.columnWarps * schedule.tileStrips() *
@@ -279,6 +315,7 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   int64_t barriers = roundUp(16 * schedule.stages, align) +
                      roundUp(16 * partials, align) + align;
   plan.sharedBytes = barriers + roundUp(plan.partFlagBytes, align) +
+                     roundUp(plan.quantizeBytes, align) +
                      roundUp(plan.correctionBytes, align) +
                      roundUp(plan.activationBytes, align) +
                      roundUp(partials * plan.partialBytes, align) +
@@ -296,6 +333,8 @@ std::string skinny_linear::symbolOf(const Problem &problem,
             quant::spell(segment.weight);
   name += "_" + std::string(quant::elementOf(problem.output).name);
   name += "_m" + std::to_string(problem.tokens);
+  if (problem.source)
+    name += "_from_" + std::string(quant::elementOf(*problem.source).name);
   if (!problem.norm.empty())
     name += "_norm";
   if (problem.paired)

@@ -70,7 +70,8 @@
 //
 // A norm is computed by every block for itself, of the rows of x that it reads
 // anyway; what is stored in shared memory is rounded once, as the norm's result
-// would be. A gate is applied to values that are rounded to the output's type
+// would be. So are codes of one token's x or of its norm: the largest value is
+// the whole row's, which a block reads even if it needs a slice. A gate is applied to values that are rounded to the output's type
 // first, as two launches would. With an append, rows of y are the heads of
 // queries, keys and values: whoever stores the last rows of a head rotates it
 // and puts it where rotary_append would, from y and bit by bit the same.
@@ -134,7 +135,10 @@ struct Problem {
   std::vector<Segment> segments;
   quant::ElementType activation = quant::ElementType::F16; ///< bf16, int8
   quant::ElementType output = quant::ElementType::F16;
-  std::vector<RmsNorm> norm;         ///< none or one
+  std::vector<RmsNorm> norm; ///< none or one
+  /// With int8 activations: x comes in this type, and every block makes the
+  /// codes, behind the norm if there is one. For one token.
+  std::optional<quant::ElementType> source = {};
   std::vector<Operand> operands;     ///< of the epilogue, in the region's order
   bool paired = false;               ///< the rows lie in pairs: i, rows/2 + i
   std::optional<Function> gate = {}; ///< of paired rows: y = gate(i) · other
@@ -147,6 +151,7 @@ struct Problem {
   int64_t outputColumns() const; ///< N, or half of it with a gate
   int64_t heads() const;         ///< of the append: queries, keys and values
   bool hasCodes() const { return activation == quant::ElementType::Int8; }
+  bool readsCodes() const { return hasCodes() && !source; }
 };
 
 /// The smallest bucket that holds `tokens`: 1, 8, 16, 32 or 64.
@@ -198,6 +203,7 @@ struct Plan {
   int64_t tokenTiles;                       ///< of 8 tokens
   int64_t activationRows, activationStride; ///< of x in shared memory; bytes
   int64_t activationBytes, correctionBytes, stageBytes, partialBytes;
+  int64_t quantizeBytes;  ///< of the warps' largest values and the scale
   int64_t partFlagBytes;  ///< of the parts that slices share
   int64_t sharedBytes;    ///< of a block, everything
   int contributors;       ///< most blocks of a slice that share a tile
@@ -227,6 +233,11 @@ constexpr int64_t partialStride = 20;
 /// smallest group, at most a unit.
 int64_t correctionColumns(const Problem &problem);
 
+/// Chunks of 8 elements of x's only row that each thread of the consumers holds
+/// in registers where that is normalised or made codes; 0 where that is too
+/// much for them.
+int64_t heldChunks(const Problem &problem, const Schedule &schedule);
+
 /// Whether activations in int8 can be multiplied by such weights: by codes in
 /// int8 with one scale a row, whose sums are in i32.
 Status isValidForCodes(const quant::Format &weight);
@@ -240,8 +251,9 @@ Plan planOf(const Problem &problem, const Schedule &schedule);
 SegmentPlan segmentPlanOf(const Problem &problem, const Schedule &schedule,
                           size_t segment);
 
-/// `skinny_linear_<arch>_<act>_<weight>_<out>_m<tokens>[_norm][_paired][_<gate>]
-/// [_append]`; the formats of several segments are joined by "_x_".
+/// `skinny_linear_<arch>_<act>_<weight>_<out>_m<tokens>[_from_<x>][_norm]
+/// [_paired][_<gate>][_append]`; the formats of several segments are joined by
+/// "_x_".
 std::string symbolOf(const Problem &problem, const target::Target &target);
 
 // Pack ------------------------------------------------------------------------

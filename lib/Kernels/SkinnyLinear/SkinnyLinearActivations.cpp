@@ -12,7 +12,9 @@ using namespace qopt::kernels::skinny_linear;
 constexpr int64_t loadsInFlight = 8; // of a thread
 
 void Body::stageActivations() {
-  if (problem.norm.empty())
+  if (problem.source)
+    quantizeHeld();
+  else if (problem.norm.empty())
     copyActivations();
   else
     normaliseActivations();

@@ -73,6 +73,14 @@ private:
   void copyChunks(Int first, int64_t count, bool checked);
   int64_t rowChunks() const;
   int64_t heldChunks() const;
+  std::vector<std::vector<Int>> loadHeld();
+  bool holdsWhole() const;
+  Real heldNormFactor(std::vector<std::vector<Int>> &words);
+  Run heldRun(const std::vector<Int> &words, int64_t index,
+              std::optional<Real> factor);
+  void storeHeld(int64_t index, int64_t bytes,
+                 llvm::function_ref<void(Int)> store);
+  void quantizeHeld();
   Int heldChunk(int64_t index);
   void loadNormScales();
   void normaliseHeld();
@@ -90,7 +98,7 @@ private:
       llvm::function_ref<Kernel::Values(Int, Int, Flag, Kernel::Values)> body);
   void sumActivations();
   Int activationAddress(Int row, Int chunk);
-  int64_t elementBytes() const { return problem.hasCodes() ? 1 : 2; }
+  int64_t elementBytes() const { return problem.readsCodes() ? 1 : 2; }
   int64_t elementsOfChunk() const { return chunkBytes / elementBytes(); }
 
   // Products.
@@ -181,7 +189,8 @@ private:
   mlir::Type activation;
   Int slice, blockOfSlice, tokens;
   Int corrections, activations, lastParts;
-  std::vector<Run> normScales; ///< of the chunks that a thread holds
+  Int warpsLargest, tokenScale; ///< of codes that the block makes
+  std::vector<Run> normScales;  ///< of the chunks that a thread holds
   std::map<int64_t, std::vector<Int>> blocks; ///< of the unit, by offset
   std::vector<Ring> rings;                    ///< weights, then partial sums
   Ring &weights() { return rings[0]; }

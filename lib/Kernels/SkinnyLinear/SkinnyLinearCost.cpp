@@ -17,8 +17,9 @@ constexpr double issuePart = 0.6;
 /// Of a trip to the second-level cache while weights stream, seconds.
 constexpr double loadedLatency = 0.6e-6;
 /// Lane instructions for an element of x that a norm reads: two conversions'
-/// halves, a square, two factors, a conversion back, and loads and stores.
-constexpr double normInstructions = 8;
+/// halves, a square, two factors, a conversion back, and loads and stores; and
+/// for one that becomes a code: largest, factor, rounding, limits, its byte.
+constexpr double normInstructions = 8, codeInstructions = 8;
 
 /// What a chain of kernels takes longer where two blocks fit an SM and some SM
 /// has none: the next kernel's come two by two there.
@@ -146,18 +147,22 @@ static double lastBlockTrips(const Problem &problem, const Schedule &schedule,
 }
 
 /// What every block does for itself ahead of the product.
-static void addNorm(const Problem &problem, const Schedule &schedule,
-                    const target::Target &target, Cost &cost) {
+static void addPrologue(const Problem &problem, const Schedule &schedule,
+                        const target::Target &target, Cost &cost) {
   const target::Rates &rates = target.rates;
   double elements = double(problem.tokens) * double(problem.columns);
   double issue = rates.issue.value * issuePart * rates.clock.value;
   // Slices read the whole rows for their statistic.
-  double more = double(schedule.grid) * elements *
-                double(elementBytes(problem.activation)) *
-                (1 - 1.0 / schedule.slices) / rates.copyBandwidth.value;
+  double more =
+      double(schedule.grid) * elements *
+      double(elementBytes(problem.source.value_or(problem.activation))) *
+      (1 - 1.0 / schedule.slices) / rates.copyBandwidth.value;
+  double instructions = (problem.norm.empty() ? 0 : normInstructions) +
+                        (problem.source ? codeInstructions : 0);
   cost.add(
-      "norm", elements * normInstructions / issue + more,
-      std::to_string(int64_t(normInstructions)) +
+      problem.norm.empty() ? "codes" : "norm",
+      elements * instructions / issue + more,
+      std::to_string(int64_t(instructions)) +
           " instructions an element of x in each block at 60 % issue, and what "
           "is read for the statistic alone, at the " +
           spell(rates.clock, "clock"));
@@ -178,8 +183,8 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
   const target::Rates &rates = target.rates;
   Cost cost;
   cost.weightBytes = packedBytes(problem);
-  cost.activationBytes =
-      problem.tokens * problem.columns * elementBytes(problem.activation);
+  ElementType x = problem.source.value_or(problem.activation);
+  cost.activationBytes = problem.tokens * problem.columns * elementBytes(x);
   cost.outputBytes =
       problem.tokens * problem.outputColumns() * elementBytes(problem.output);
   cost.partialBytes = 2 * plan.workspaceBytes;
@@ -227,8 +232,8 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
            "what blocks share is written, counted and read: " +
                std::to_string(int(trips)) +
                " trips of 0.6 us (from memory, not measured)");
-  if (!problem.norm.empty())
-    addNorm(problem, schedule, target, cost);
+  if (!problem.norm.empty() || problem.source)
+    addPrologue(problem, schedule, target, cost);
   if (problem.append)
     addAppend(problem, cost);
   cost.add("dependency", rates.dependencyGap.value,

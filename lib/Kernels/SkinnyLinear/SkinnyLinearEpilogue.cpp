@@ -219,7 +219,9 @@ std::array<Real, 2> Body::scaled(size_t segment, Int strip, Element element,
                       .at(stored * 16 + element.g, 4);
   for (int half = 0; half < 2; ++half) {
     Real scale = k.loadReal(scales.at(32 * half), f32);
-    if (problem.hasCodes())
+    if (problem.source)
+      values[half] = values[half] * k.loadSharedReal(tokenScale, 0);
+    else if (problem.hasCodes())
       values[half] =
           values[half] *
           k.loadReal(k.pointer(Arguments::FirstOptional).at(element.token, 4),

@@ -26,7 +26,7 @@ Arguments::Arguments(const Problem &problem)
             {Argument::Dependent, "y"},
             {Argument::Dependent, "workspace"},
             {Argument::Dependent, "counters"}}) {
-  if (problem.hasCodes())
+  if (problem.readsCodes())
     list.push_back({Argument::Dependent, "scales"});
   if (!problem.norm.empty())
     list.push_back({Argument::Constant, "scale"});
@@ -58,7 +58,9 @@ Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
                      *arguments.append);
   for (size_t i = 0; i < problem.segments.size(); ++i)
     segments.push_back(segmentPlanOf(problem, schedule, i));
-  activation = typeOf(problem.hasCodes() ? problem.output : problem.activation);
+  activation = typeOf(problem.source       ? *problem.source
+                      : problem.hasCodes() ? problem.output
+                                           : problem.activation);
 }
 
 Type Body::typeOf(ElementType type) {
@@ -77,7 +79,11 @@ void Body::build() {
                        Fillers{schedule.consumers()}, 1);
   else
     lastParts = k.shared(plan.partFlagBytes);
-  if (!problem.hasCodes())
+  if (problem.source) {
+    warpsLargest = k.shared(plan.quantizeBytes);
+    tokenScale = warpsLargest + 4 * int64_t(schedule.consumers());
+  }
+  if (plan.correctionBytes)
     corrections = k.shared(plan.correctionBytes);
   activations = k.shared(plan.activationBytes);
 

@@ -1,15 +1,14 @@
-// A norm ahead of the product: every block normalises the rows of x that it
-// reads, on their way to shared memory. One token's row stays in registers
-// between its read and its result, beside scales that were read before the
-// dependency point; rows of many tokens lie in shared memory meanwhile.
+// What is ahead of the product: every block normalises the rows of x that it
+// reads, or makes codes of them, on their way to shared memory. One token's row
+// stays in registers between its read and its result, beside scales that were
+// read before the dependency point; rows of many tokens lie in shared memory
+// meanwhile.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
 
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
-
-constexpr int64_t mostHeld = 4; // chunks of a thread: 32 registers with scales
 
 /// Chunks of a row with the zeros that the slices end with.
 int64_t Body::rowChunks() const {
@@ -18,13 +17,8 @@ int64_t Body::rowChunks() const {
 
 // One token -------------------------------------------------------------------
 
-/// Chunks of the row that each thread holds; 0 where that is not done.
 int64_t Body::heldChunks() const {
-  int64_t threads = 32 * schedule.consumers(),
-          held = (rowChunks() + threads - 1) / threads;
-  bool fits = problem.tokens == 1 && problem.columns % chunkElements == 0 &&
-              held <= mostHeld;
-  return fits ? held : 0;
+  return skinny_linear::heldChunks(problem, schedule);
 }
 
 Int Body::heldChunk(int64_t index) {
@@ -46,44 +40,104 @@ void Body::loadNormScales() {
   }
 }
 
-void Body::normaliseHeld() {
-  int64_t chunks = rowChunks(), threads = 32 * schedule.consumers(),
-          sliceChunks = plan.unitsPerSlice * unitColumns / chunkElements;
-  bool whole = heldChunks() * threads == chunks;
+/// Whether the threads' chunks are the row's and no more.
+bool Body::holdsWhole() const {
+  return heldChunks() * 32 * schedule.consumers() == rowChunks();
+}
+
+/// The thread's chunks; behind the last one of the row its last once more.
+std::vector<std::vector<Int>> Body::loadHeld() {
   std::vector<std::vector<Int>> words;
   for (int64_t i = 0; i < heldChunks(); ++i) {
-    Int chunk =
-        whole ? heldChunk(i) : min(heldChunk(i), k.constant(chunks - 1));
+    Int chunk = holdsWhole() ? heldChunk(i)
+                             : min(heldChunk(i), k.constant(rowChunks() - 1));
     words.push_back(loadChunk(k.constant(0), chunk * chunkElements));
   }
+  return words;
+}
+
+/// Of the row, whose chunks are zero behind its last one from here on.
+Real Body::heldNormFactor(std::vector<std::vector<Int>> &words) {
   Real sum = k.real(0);
   for (int64_t i = 0; i < heldChunks(); ++i)
     for (Int &word : words[size_t(i)]) {
-      if (!whole)
-        word = select(heldChunk(i) < k.constant(chunks), word, k.constant(0));
+      if (!holdsWhole())
+        word =
+            select(heldChunk(i) < k.constant(rowChunks()), word, k.constant(0));
       Real low = k.lowHalf(word, activation),
            high = k.highHalf(word, activation);
       sum = fma(high, high, fma(low, low, sum));
     }
-  Real factor = normFactor(sumOverTeam(sum, schedule.consumers()));
-  for (int64_t i = 0; i < heldChunks(); ++i) {
-    Int inSlice = heldChunk(i) - slice * sliceChunks;
-    Flag stored = inSlice >= 0 && inSlice < k.constant(sliceChunks);
-    auto store = [&] {
-      const Run &scales = normScales[size_t(i)];
-      std::vector<Int> scaled = words[size_t(i)];
-      for (size_t w = 0; w < scaled.size(); ++w)
-        scaled[w] = k.packHalves(
-            k.lowHalf(scaled[w], activation) * factor * scales[2 * w],
-            k.highHalf(scaled[w], activation) * factor * scales[2 * w + 1],
-            activation);
-      k.storeShared(activationAddress(k.constant(0), inSlice), 0, scaled);
-    };
-    if (whole && schedule.slices == 1)
-      store();
-    else
-      k.when(stored, store);
+  return normFactor(sumOverTeam(sum, schedule.consumers()));
+}
+
+/// The elements of chunk `index`, normalised where there is a factor.
+Run Body::heldRun(const std::vector<Int> &words, int64_t index,
+                  std::optional<Real> factor) {
+  Run run;
+  for (Int word : words) {
+    run.push_back(k.lowHalf(word, activation));
+    run.push_back(k.highHalf(word, activation));
   }
+  if (factor)
+    for (size_t i = 0; i < run.size(); ++i)
+      run[i] = run[i] * *factor * normScales[size_t(index)][i];
+  return run;
+}
+
+/// Runs `store` with the place in shared memory of chunk `index`, which has so
+/// many bytes there, where it is in the block's slice.
+void Body::storeHeld(int64_t index, int64_t bytes,
+                     llvm::function_ref<void(Int)> store) {
+  int64_t sliceChunks = plan.unitsPerSlice * unitColumns / chunkElements;
+  Int inSlice = heldChunk(index) - slice * sliceChunks;
+  auto here = [&] { store(activations + inSlice * bytes); };
+  if (holdsWhole() && schedule.slices == 1)
+    here();
+  else
+    k.when(inSlice >= 0 && inSlice < k.constant(sliceChunks), here);
+}
+
+void Body::normaliseHeld() {
+  std::vector<std::vector<Int>> words = loadHeld();
+  Real factor = heldNormFactor(words);
+  for (int64_t i = 0; i < heldChunks(); ++i)
+    storeHeld(i, chunkBytes, [&](Int place) {
+      Run run = heldRun(words[size_t(i)], i, factor);
+      std::vector<Int> halves;
+      for (size_t e = 0; e < run.size(); e += 2)
+        halves.push_back(k.packHalves(run[e], run[e + 1], activation));
+      k.storeShared(place, 0, halves);
+    });
+}
+
+/// The codes of the slice, and the scale of the row for the epilogue.
+void Body::quantizeHeld() {
+  std::vector<std::vector<Int>> words = loadHeld();
+  std::optional<Real> factor;
+  if (!problem.norm.empty())
+    factor = heldNormFactor(words);
+  // Chunks behind the row's last repeat it, or are zero.
+  Real most = k.real(0);
+  std::vector<Run> runs;
+  for (int64_t i = 0; i < heldChunks(); ++i) {
+    runs.push_back(heldRun(words[size_t(i)], i, factor));
+    for (Real value : runs.back())
+      most = largest(most, absolute(value));
+  }
+  most = reduceWarp(k, most, Reduction::Largest);
+  k.storeSharedReal(warpsLargest + k.warp() * 4, 0, most);
+  k.syncThreads(consumerBarrier, 32 * schedule.consumers());
+  most = k.loadSharedReal(warpsLargest, 0);
+  for (int64_t i = 1; i < schedule.consumers(); ++i)
+    most = largest(most, k.loadSharedReal(warpsLargest, 4 * i));
+  CodeScale scale = codeScaleOf(most);
+  k.when(k.thread() == 0,
+         [&] { k.storeSharedReal(tokenScale, 0, scale.step); });
+  for (int64_t i = 0; i < heldChunks(); ++i)
+    storeHeld(i, chunkElements, [&](Int place) {
+      k.storeShared(place, 0, encodeRun(k, runs[size_t(i)], scale.inverse));
+    });
 }
 
 /// rsqrt(mean + epsilon) of a sum of squares.

@@ -118,7 +118,7 @@ Body::Sums Body::multiplyStage(size_t segment, Int stage, Int step, Sums sums) {
 
 Int Body::activationLane() {
   Int t = k.lane() & 3;
-  Int address = activations + t * (8 * elementBytes());
+  Int address = activations + t * (problem.hasCodes() ? 8 : 16);
   return problem.tokens == 1
              ? address
              : address + (k.lane() >> 2) * plan.activationStride;

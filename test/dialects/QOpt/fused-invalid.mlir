@@ -51,7 +51,7 @@ func.func @kernel(%x: tensor<4xf32>) {
 
 // (C4)
 func.func @linear(%x: tensor<?x64xf16>, %scale: tensor<64xf16>, %w: !qopt.weight<64x64, f16>) {
-  // expected-error @+1 {{the body is not what kernel "linear" does; expected rms_norm (or none), linear, gated_activation of its halves or rotary and kv_append of its columns (or nothing)}}
+  // expected-error @+1 {{the body is not what kernel "linear" does; expected rms_norm or quantize (or neither), linear, gated_activation of its halves or rotary and kv_append of its columns (or nothing)}}
   %r:2 = qopt.fused kernel linear (%a = %x, %s = %scale, %v = %w) : (tensor<?x64xf16>, tensor<64xf16>, !qopt.weight<64x64, f16>) -> (tensor<?x64xf16>, tensor<?x64xf16>) {
     %n = qopt.rms_norm %a, %s epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
     %y = qopt.linear %n, %v : tensor<?x64xf16>, !qopt.weight<64x64, f16> -> tensor<?x64xf16>

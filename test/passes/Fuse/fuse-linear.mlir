@@ -18,16 +18,21 @@ func.func @gated(%x: tensor<?x64xf16>, %scale: tensor<64xf16>) -> tensor<?x32xf1
   return %g : tensor<?x32xf16>
 }
 
-// A norm that writes codes is part of the region, a gate that writes them is not.
+// A norm or a quantization that writes codes is part of the region, a gate that writes them is not.
 // CHECK-LABEL: @codes
-// CHECK: %[[R:.*]] = qopt.fused (%[[X:.*]] = %arg0,
+// CHECK: %[[A:.*]] = qopt.fused (%[[F:.*]] = %arg0,
+// CHECK-NEXT: %[[Q:.*]] = qopt.quantize %[[F]]
+// CHECK-NEXT: qopt.linear %[[Q]]
+// CHECK: %[[R:.*]] = qopt.fused (%[[X:.*]] = %[[A]],
 // CHECK-NEXT: %[[N:.*]] = qopt.rms_norm %[[X]], {{.*}} -> !qopt.quantized<?x64, int8>
 // CHECK-NEXT: %[[Y:.*]] = qopt.linear %[[N]]
 // CHECK-NEXT: qopt.yield %[[Y]]
 // CHECK: %[[G:.*]] = qopt.gated_activation silu %[[R]]
 // CHECK: qopt.linear %[[G]]
 func.func @codes(%x: tensor<?x64xf16>, %scale: tensor<64xf16>, %w: !qopt.weight<64x64, int8>, %d: !qopt.weight<64x32, int8>) -> tensor<?x64xf16> {
-  %n = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> !qopt.quantized<?x64, int8>
+  %q = qopt.quantize %x : tensor<?x64xf16> -> !qopt.quantized<?x64, int8>
+  %a = qopt.linear %q, %w : !qopt.quantized<?x64, int8>, !qopt.weight<64x64, int8> -> tensor<?x64xf16>
+  %n = qopt.rms_norm %a, %scale epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> !qopt.quantized<?x64, int8>
   %y = qopt.linear %n, %w : !qopt.quantized<?x64, int8>, !qopt.weight<64x64, int8> -> tensor<?x64xf16>
   %g = qopt.gated_activation silu %y : tensor<?x64xf16> -> !qopt.quantized<?x32, int8>
   %z = qopt.linear %g, %d : !qopt.quantized<?x32, int8>, !qopt.weight<64x32, int8> -> tensor<?x64xf16>

@@ -17,3 +17,35 @@ func.func @gated(%x: tensor<?x4096xf16>, %scale: tensor<4096xf16>) -> tensor<?x1
   }
   return %r : tensor<?x128xf16>
 }
+
+// Codes of one token are made by every block, of more by a launch; a row that is not eight by eight always by a launch.
+// CHECK-LABEL: @codes
+// CHECK: qopt.fused kernel linear
+// CHECK: qopt.quantize
+// CHECK: {prologue_tokens = 1 : i64}
+// CHECK: qopt.fused kernel linear
+// CHECK: qopt.rms_norm
+// CHECK: {prologue_tokens = 1 : i64}
+// CHECK: qopt.fused (
+// CHECK-NOT: prologue_tokens
+// CHECK: return
+!codes = !qopt.quantized<?x1024, int8>
+!odd = !qopt.quantized<?x1023, int8>
+func.func @codes(%x: tensor<?x1024xf16>, %scale: tensor<1024xf16>, %w: !qopt.weight<1024x1024, int8>, %z: tensor<?x1023xf16>, %v: !qopt.weight<64x1023, int8>) -> (tensor<?x1024xf16>, tensor<?x64xf16>) {
+  %a = qopt.fused (%b = %x, %c = %w) : (tensor<?x1024xf16>, !qopt.weight<1024x1024, int8>) -> tensor<?x1024xf16> {
+    %q = qopt.quantize %b : tensor<?x1024xf16> -> !codes
+    %y = qopt.linear %q, %c : !codes, !qopt.weight<1024x1024, int8> -> tensor<?x1024xf16>
+    qopt.yield %y : tensor<?x1024xf16>
+  }
+  %d = qopt.fused (%b = %a, %s = %scale, %c = %w) : (tensor<?x1024xf16>, tensor<1024xf16>, !qopt.weight<1024x1024, int8>) -> tensor<?x1024xf16> {
+    %n = qopt.rms_norm %b, %s epsilon 1.0e-05 : tensor<?x1024xf16>, tensor<1024xf16> -> !codes
+    %y = qopt.linear %n, %c : !codes, !qopt.weight<1024x1024, int8> -> tensor<?x1024xf16>
+    qopt.yield %y : tensor<?x1024xf16>
+  }
+  %e = qopt.fused (%b = %z, %c = %v) : (tensor<?x1023xf16>, !qopt.weight<64x1023, int8>) -> tensor<?x64xf16> {
+    %q = qopt.quantize %b : tensor<?x1023xf16> -> !odd
+    %y = qopt.linear %q, %c : !odd, !qopt.weight<64x1023, int8> -> tensor<?x64xf16>
+    qopt.yield %y : tensor<?x64xf16>
+  }
+  return %d, %e : tensor<?x1024xf16>, tensor<?x64xf16>
+}

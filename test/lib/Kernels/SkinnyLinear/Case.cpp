@@ -45,9 +45,8 @@ static Status parseRows(const std::string &text, Problem &problem) {
 
 static Status parseEpilogue(const std::string &text, Case &test) {
   test.epilogue = split(text, '+');
-  ElementType type = test.problem.activation == ElementType::Int8
-                         ? ElementType::F16
-                         : test.problem.activation;
+  ElementType type = test.problem.source.value_or(
+      test.problem.hasCodes() ? ElementType::F16 : test.problem.activation);
   for (const std::string &name : test.epilogue) {
     if (name == "bias")
       test.problem.operands.push_back({OperandShape::Column, type});
@@ -84,8 +83,11 @@ static Status parseProblem(const Options &options, Case &test) {
   };
   type("act", problem.activation);
   type("out", problem.output);
+  if (options.count("source"))
+    type("source", problem.source.emplace());
   if (options.count("norm"))
-    problem.norm.push_back({1e-5f, problem.activation});
+    problem.norm.push_back(
+        {1e-5f, problem.source.value_or(problem.activation)});
   if (options.count("rows"))
     QOPT_RETURN_IF_ERROR(parseRows(options.at("rows"), problem));
   if (options.count("epilogue"))
@@ -283,9 +285,11 @@ Arrays skinny_linear::makeArrays(const Case &test) {
   bool codes = problem.activation == ElementType::Int8;
   auto values = [&](int64_t count) {
     return randomValues(random, count,
-                        codes ? ElementType::F16 : problem.activation);
+                        problem.source ? *problem.source
+                        : codes        ? ElementType::F16
+                                       : problem.activation);
   };
-  if (codes)
+  if (problem.readsCodes())
     addCodes(random, test, arrays);
   else
     arrays.x = values(test.tokens * problem.columns);
@@ -321,6 +325,8 @@ static std::vector<float> activationsOf(const Case &test,
       x[m * columns + k] =
           float(arrays.x[m * columns + k] * scale * arrays.scale[k]);
   }
+  if (problem.source) // codes are made of what is not rounded
+    return x;
   std::vector<uint8_t> bytes = encode(problem.activation, x);
   return decode(problem.activation, bytes.data(), int64_t(x.size()));
 }
@@ -374,6 +380,28 @@ static Product dotOfCodes(const Segment &segment, const Stored &stored,
   float scale =
       quant::loadScale(format, stored.scales.data(), tensor ? 0 : row);
   return {float(sum) * tokenScale * scale, 0};
+}
+
+/// The same of codes that the kernel makes of x. Behind a norm, whose last bits
+/// depend on the order of its sum, two of them may fall to the other side.
+static Product dotOfMadeCodes(const Case &test, const Segment &segment,
+                              const Stored &stored, int64_t row,
+                              const float *x) {
+  const Problem &problem = test.problem;
+  float largest = 0;
+  for (int64_t k = 0; k < problem.columns; ++k)
+    largest = std::max(largest, std::fabs(x[k]));
+  float step = largest / 127, inverse = step > 0 ? 1 / step : 0;
+  std::vector<int8_t> codes;
+  for (int64_t k = 0; k < problem.columns; ++k)
+    codes.push_back(int8_t(std::nearbyint(x[k] * inverse)));
+  Product product = dotOfCodes(segment, stored, row, codes, step);
+  if (!problem.norm.empty())
+    product.bound =
+        2 * 128 * double(step) *
+            quant::loadScale(segment.weight, stored.scales.data(), row) +
+        0x1p-20 * std::fabs(product.value);
+  return product;
 }
 
 static Product dot(const Case &test, const Segment &segment,
@@ -464,6 +492,9 @@ Expected skinny_linear::expectedOf(const Case &test, const Arrays &arrays) {
       for (int64_t row = 0; row < rows; ++row, ++column) {
         const float *token = x.data() + m * problem.columns;
         auto product = [&](int64_t row) {
+          if (problem.source)
+            return dotOfMadeCodes(test, segment, arrays.segments[s], row,
+                                  token);
           if (problem.hasCodes())
             return dotOfCodes(
                 segment, arrays.segments[s], row,

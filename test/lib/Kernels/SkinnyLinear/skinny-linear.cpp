@@ -58,14 +58,15 @@ static std::vector<Tensor> argumentsOf(const Case &test, const Arrays &arrays) {
                  const std::vector<uint8_t> &bytes) {
     list.push_back(tensor(int(list.size()), type, std::move(shape), bytes));
   };
-  quant::ElementType type =
-      problem.hasCodes() ? quant::ElementType::F16 : problem.activation;
+  quant::ElementType type = problem.source       ? *problem.source
+                            : problem.hasCodes() ? quant::ElementType::F16
+                                                 : problem.activation;
   auto activations = [&](const std::vector<float> &values,
                          std::vector<int64_t> shape) {
     add(typeOf(type), std::move(shape), encode(type, values));
   };
   int64_t columns = problem.outputColumns();
-  if (problem.hasCodes())
+  if (problem.readsCodes())
     add(DType::U8, {test.tokens, problem.columns},
         {arrays.xCodes.begin(), arrays.xCodes.end()});
   else
@@ -76,7 +77,7 @@ static std::vector<Tensor> argumentsOf(const Case &test, const Arrays &arrays) {
   int64_t floats = std::max<int64_t>(plan.workspaceBytes / 4, 1);
   add(DType::F32, {floats}, std::vector<uint8_t>(size_t(floats) * 4, 0xff));
   add(DType::U32, {std::max<int64_t>(plan.counters, 1)}, {});
-  if (problem.hasCodes())
+  if (problem.readsCodes())
     add(DType::F32, {test.tokens},
         encode(quant::ElementType::F32, arrays.tokenScales));
   if (!problem.norm.empty())
@@ -99,7 +100,7 @@ static std::string launchText(const Case &test) {
   text += "block " + std::to_string(test.schedule.threads()) + ",1,1\n";
   text += "shared " + std::to_string(plan.sharedBytes) + "\n";
   text += "arguments x weights y workspace counters";
-  if (test.problem.hasCodes())
+  if (test.problem.readsCodes())
     text += " scales";
   if (!test.problem.norm.empty())
     text += " scale";

@@ -83,6 +83,16 @@ act=int8 out=f32 tokens=1 k=2048 rows=80:int8 grid=9 whole=0
 act=int8 out=f32 tokens=5 k=1408 rows=64:int8 slices=2 grid=8 units=2
 act=int8 out=f32 tokens=64 k=1024 rows=256:int8 slices=4 grid=8
 arch=sm_80 act=int8 out=f32 tokens=16 k=320 rows=100:int8
+act=int8 source=f16 out=f32 k=8 rows=1:int8
+act=int8 source=f16 out=f32 k=4096 rows=64:int8
+act=int8 source=f16 out=f32 k=14336 rows=16:int8 epilogue=residual
+act=int8 source=bf16 out=f32 k=1352 rows=47:int8_tensor
+act=int8 source=f16 k=768 rows=104:int8 epilogue=gated
+act=int8 source=f16 out=f32 k=1408 rows=64:int8 slices=2 grid=8 units=2
+act=int8 source=f16 norm out=f32 k=4096 rows=64:int8
+act=int8 source=f16 norm out=f32 k=1000 rows=33:int8
+act=int8 source=f16 norm out=f32 k=1408 rows=64:int8 slices=2 grid=8 units=2
+arch=sm_80 act=int8 source=bf16 norm out=f32 k=520 rows=65:int8 epilogue=bias
 """.strip().splitlines()
 
 
@@ -163,6 +173,14 @@ def test_main_loop_is_lean(tool, tmp_path, tokens, most, fused):
     assert int(figures["registers"]) <= 96
 
 
+def assemble(tool, folder, case):
+    tool("skinny-linear", "make", case, folder)
+    assembled = tool("skinny-linear", "assemble", case, folder / "kernel.ptx", check=False)
+    if assembled.returncode == 77:
+        pytest.skip(assembled.stderr)
+    assert assembled.returncode == 0, assembled.stderr
+
+
 @pytest.mark.parametrize("tokens", [1, 8, 64])
 def test_codes_have_no_conflicts(tool, tmp_path, tokens):
     """Reads of codes, of weights and of several tokens, find every bank free where products are."""
@@ -181,12 +199,13 @@ def test_codes_have_no_conflicts(tool, tmp_path, tokens):
     "rows", ["int4_g128", "int4_g128 norm epilogue=gated", "fp8_e4m3", "fp8_e4m3_g32", "int8 act=int8"]
 )
 def test_nothing_spills(tool, tmp_path, arch, tokens, rows):
-    case = f"arch={arch} tokens={tokens} k=4096 rows=256:{rows}"
-    tool("skinny-linear", "make", case, tmp_path)
-    assembled = tool("skinny-linear", "assemble", case, tmp_path / "kernel.ptx", check=False)
-    if assembled.returncode == 77:
-        pytest.skip(assembled.stderr)
-    assert assembled.returncode == 0, assembled.stderr
+    assemble(tool, tmp_path, f"arch={arch} tokens={tokens} k=4096 rows=256:{rows}")
+
+
+@pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
+@pytest.mark.parametrize("problem", ["k=4096 rows=256:int8 norm", "k=14336 rows=64:int8"])
+def test_making_codes_spills_nothing(tool, tmp_path, arch, problem):
+    assemble(tool, tmp_path, f"arch={arch} act=int8 source=f16 {problem}")
 
 
 def test_fp8_is_converted(tool, tmp_path):
