@@ -5,6 +5,9 @@ threads, prompt and context; a figure is the median over all turns. The models a
 (bench/synthetic.py): a Llama of 28 million and one of 1.1 billion parameters. --books and --books-int4 name exports of
 the real 28M model, which are then measured in their place. Models stay in the work folder for the next run.
 
+Beside the ratios stand figures with limits of their own: loading with digests checked and with --trust, compiling, and
+the memory of both. The status is 6 where a ratio or figure that is asked for is missed.
+
 examples:
   ./x bench                                     every case
   ./x bench --cases tiny-f32,tiny-int8          the small model of the repository, a minute
@@ -24,6 +27,7 @@ import time
 from dataclasses import dataclass, field
 
 SOURCE = pathlib.Path(__file__).resolve().parents[1]
+MISSED = 6  # a tool's status where a limit that was asked for is not met
 SHAPES = {
     "28m": ["--layers=8", "--hidden=512", "--heads=8", "--kv-heads=4", "--ffn=1408", "--vocabulary=8192"],
     "1b": [],  # synthetic.py's default, TinyLlama's shapes
@@ -45,6 +49,21 @@ class Case:
     fraction: float | None = None  #: least fraction of the read bandwidth
 
 
+@dataclass
+class Load:
+    """How long opening an artifact takes: a median, with its digests checked and with --trust."""
+
+    name: str
+    model: str
+    options: list[str]
+    source: str
+    gigabyte_seconds: float | None  #: at most, with digests; None: the file is too small for that to mean anything
+    trusted_seconds: float = 0.050  #: at most, with --trust
+
+
+#: Seconds of compiling and bytes at its peak, by model and format; bytes of a session beyond file and cache, by model.
+COMPILE_LIMITS = {("1b", "int4_g32"): (60, 1e9)}
+SESSION_LIMITS = {"28m": 64e6, "1b": 200e6}
 INT4 = ["--weights", "int4_g32"]
 INT8 = ["--weights", "int8"]
 CASES = [
@@ -58,6 +77,9 @@ CASES = [
     Case("prefill-1b-int4", "1b", "prefill", INT4, "f16", "genai", "int4", 1.5),
     Case("prefill-1b-int8", "1b", "prefill", INT8, "f16", "genai", "int4", 1.5),
     Case("prefill-1b-f32", "1b", "prefill", [], "f32", "genai", "f32", 1.0),
+    Load("load-tiny", "tiny", [], "f32", None),
+    Load("load-28m-int4", "28m", INT4, "f16", None),
+    Load("load-1b-int4", "1b", INT4, "f16", 1.5),
 ]
 
 
@@ -66,6 +88,8 @@ class Compiled:
     """An artifact, and what making it took."""
 
     path: pathlib.Path
+    model: str
+    format: str  #: of the weights; "": the file's own
     seconds: float
     peak_bytes: int
     bench: dict = field(default_factory=dict)  #: the last output of qopt-bench
@@ -114,7 +138,9 @@ class Bench:
             process.returncode = os.waitstatus_to_exitcode(status)
             if process.returncode:
                 sys.exit(f"error: qopt-compile ended with status {process.returncode}")
-            self.artifacts[key] = Compiled(path, time.perf_counter() - start, usage.ru_maxrss * 1024)
+            self.artifacts[key] = Compiled(
+                path, case.model, (case.options or [""])[-1], time.perf_counter() - start, usage.ru_maxrss * 1024
+            )
         return self.artifacts[key]
 
     def sizes(self, case):
@@ -152,6 +178,40 @@ class Bench:
         row["met"] = row["ratio"] >= case.asked and row["fraction"] >= (case.fraction or 0)
         return row
 
+    def load(self, case):
+        """The figures of one artifact."""
+        compiled = self.artifact(case)
+        words = [self.tools / "qopt-bench", compiled.path, "--prompt", 1, "--tokens", 0, "--repeats", 1, "--json"]
+        words += ["--threads", self.options.threads]
+        seconds = {}
+        for trust in ([], ["--trust"]):
+            self.say(" ".join([case.name, *trust]))
+            found = [json.loads(self.run(*words, *trust)) for _ in range(max(3, self.options.repeats))]
+            compiled.bench = compiled.bench or found[-1]
+            seconds[bool(trust)] = statistics.median(run["load_seconds"] for run in found)
+        checked = seconds[False] / (compiled.path.stat().st_size / 1e9)
+        return [
+            limit(f"{case.name}: digests checked, s per GB", checked, case.gigabyte_seconds),
+            limit(f"{case.name}: --trust, ms", 1e3 * seconds[True], 1e3 * case.trusted_seconds),
+        ]
+
+    def limits(self):
+        """What making and using the artifacts of this run took, where something is asked of it."""
+        rows = []
+        for compiled in self.artifacts.values():
+            if most := COMPILE_LIMITS.get((compiled.model, compiled.format)):
+                rows.append(limit(f"{compiled.path.name}: compiled in s", compiled.seconds, most[0]))
+                rows.append(limit(f"{compiled.path.name}: peak memory, MB", compiled.peak_bytes / 1e6, most[1] / 1e6))
+            if most := SESSION_LIMITS.get(compiled.model):
+                memory = compiled.bench["session_bytes"] / 1e6
+                rows.append(limit(f"{compiled.path.name}: working memory, MB", memory, most / 1e6))
+        return rows
+
+
+def limit(name, measured, most):
+    """A figure that must not be larger than `most`, if that is asked at all."""
+    return {"figure": name, "measured": measured, "most": most, "met": most is None or measured <= most}
+
 
 def processor():
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
@@ -160,9 +220,14 @@ def processor():
     return platform.machine()
 
 
-def markdown(rows, artifacts, threads):
-    lines = [f"Measured on {processor()} with {threads} threads; tokens/s, medians.", ""]
-    lines += ["| case | qopt | peer | tokens/s of the peer | ratio | asked | met |", "|---|---|---|---|---|---|---|"]
+def markdown(rows, limits, artifacts, threads):
+    lines = [f"Measured on {processor()} with {threads} threads; tokens/s, medians."]
+    if rows:
+        lines += [
+            "",
+            "| case | qopt | peer | tokens/s of the peer | ratio | asked | met |",
+            "|---|---|---|---|---|---|---|",
+        ]
     for row in rows:
         met = "yes" if row["met"] else "no"
         lines.append(
@@ -173,6 +238,12 @@ def markdown(rows, artifacts, threads):
         if row["fraction_asked"]:
             lines += ["", f"{row['case']} uses {100 * row['fraction']:.0f} % of the read bandwidth measured beside it"]
             lines[-1] += f" ({100 * row['fraction_asked']:.0f} % asked)."
+    if limits:
+        lines += ["", "| figure | measured | at most | met |", "|---|---|---|---|"]
+    for row in limits:
+        most = "" if row["most"] is None else f"{row['most']:,.4g}"
+        met = "" if row["most"] is None else "yes" if row["met"] else "no"
+        lines.append(f"| {row['figure']} | {row['measured']:,.3g} | {most} | {met} |")
     lines += ["", "| artifact | MB | compiled in s | peak memory MB | loaded in ms | working memory MB |"]
     lines.append("|---|---|---|---|---|---|")
     for compiled in artifacts.values():
@@ -215,14 +286,19 @@ def main():
         parser.error(f'no case matches "{options.cases}"; the cases are {names}')
     bench = Bench(options)
     bench.work.mkdir(parents=True, exist_ok=True)
-    rows = [bench.compare(case) for case in cases]
-    text = markdown(rows, bench.artifacts, options.threads)
+    rows = [bench.compare(case) for case in cases if isinstance(case, Case)]
+    limits = [row for case in cases if isinstance(case, Load) for row in bench.load(case)] + bench.limits()
+    text = markdown(rows, limits, bench.artifacts, options.threads)
     print(text, end="")
     if options.output:
         options.output.write_text(text)
     if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        options.json.write_text(json.dumps(rows + limits, indent=1) + "\n")
+    missed = [row.get("case") or row["figure"] for row in rows + limits if not row["met"]]
+    if missed:
+        bench.say(f"error: missed what is asked: {'; '.join(missed)}")
+    return MISSED if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
