@@ -47,6 +47,13 @@ class SupportCheck {
 public:
   explicit SupportCheck(const onnx_file::ModelProto &model)
       : functions(functionsOf(model)) {
+    static_assert(newestIr == onnx_file::IR_VERSION);
+    if (model.ir_version() < oldestIr || model.ir_version() > newestIr)
+      opsetLines.insert("ir_version " + std::to_string(model.ir_version()) +
+                        " of the file; expected " + std::to_string(oldestIr) +
+                        " to " + std::to_string(newestIr) +
+                        ", save the model with an onnx package that writes "
+                        "one of these");
     Opsets opsets = opsetsOf(model.opset_import());
     checkOpset(opsets, "the model");
     checkNodes(model.graph().node(), opsets);
@@ -102,10 +109,13 @@ private:
         (domain.empty() ? "opset" : onnx::printableName(domain)) + " " +
         version + ")";
     const OpRow *row = findOp(domain, node.op_type());
-    if (row && (!domain.empty() || found == opsets.end() ||
-                found->second < oldestOpset || found->second >= row->since))
+    bool imported = !domain.empty() || found != opsets.end();
+    if (row && (!domain.empty() || (imported && (found->second < oldestOpset ||
+                                                 found->second >= row->since))))
       return;
-    if (row)
+    if (!imported)
+      what += ", whose opset the model does not name";
+    else if (row)
       what += ", which exists from opset " + std::to_string(row->since);
     else if (llvm::StringRef hint = hintFor(node.op_type()); !hint.empty())
       what += ", " + hint.str();

@@ -1,6 +1,7 @@
 // The walk over the wire format of an ONNX file, and its parsing.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Onnx/ModelFile.h"
+#include "lib/Import/Onnx/OpTable.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/FileSystem.h"
@@ -248,6 +249,9 @@ StatusOr<ModelFile> ModelFile::open(const std::string &path) {
                looksLike(llvm::StringRef(data, size)));
   if (!result.proto->has_graph() || result.proto->opset_import_size() == 0)
     return bad("is no ONNX file: it has no graph or names no opset");
+  if (result.proto->ir_version() <= 0)
+    return bad("has no ir_version; expected " + std::to_string(oldestIr) +
+               " to " + std::to_string(newestIr));
   return result;
 }
 

@@ -15,6 +15,10 @@ class NodeContext;
 /// Opsets of the default domain that can be read.
 constexpr int64_t oldestOpset = 11, newestOpset = 28;
 
+/// Versions of the file format (ir_version): from the first with opsets to that
+/// of the onnx package whose onnx.proto this build has.
+constexpr int64_t oldestIr = 3, newestIr = 14;
+
 constexpr int any = -1;
 
 struct OpRow {
