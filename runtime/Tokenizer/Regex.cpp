@@ -26,6 +26,25 @@ static std::string messageOf(int error) {
   return reinterpret_cast<const char *>(buffer);
 }
 
+/// What PCRE2 refuses although Oniguruma may take it, apart from what is no
+/// expression at all.
+static StatusCode codeOf(int error) {
+  constexpr int unknownProperty = 147; // PCRE2_ERROR_UNKNOWN_PROPERTY has had
+                                       // other names
+  switch (error) {
+  case unknownProperty:
+  case PCRE2_ERROR_PARENTHESES_NEST_TOO_DEEP:
+  case PCRE2_ERROR_PATTERN_TOO_LARGE:
+  case PCRE2_ERROR_LOOKBEHIND_NOT_FIXED_LENGTH:
+  case PCRE2_ERROR_LOOKBEHIND_TOO_COMPLICATED:
+  case PCRE2_ERROR_LOOKBEHIND_TOO_LONG:
+  case PCRE2_ERROR_PATTERN_TOO_COMPLICATED:
+    return StatusCode::Unsupported;
+  default:
+    return StatusCode::BadModel;
+  }
+}
+
 StatusOr<Pattern> Pattern::literal(std::string_view text) {
   if (text.empty()) // matches between all characters, as the expression does
     return regex("");
@@ -52,7 +71,7 @@ StatusOr<Pattern> Pattern::regex(std::string_view expression) {
       PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
       &offset, context.get());
   if (!code->compiled)
-    return Status(StatusCode::Unsupported,
+    return Status(codeOf(error),
                   titleOfRegex(expression) + ": " + messageOf(error));
   // Without it (a processor or a policy that forbids it) the interpreter runs.
   (void)pcre2_jit_compile(code->compiled, PCRE2_JIT_COMPLETE);

@@ -40,16 +40,23 @@ public:
     while (!failed() && at < pattern.size())
       step();
     if (failed())
-      return Status(StatusCode::Unsupported,
-                    titleOfRegex(pattern) + ": " + problem);
+      return Status(code, titleOfRegex(pattern) + ": " + problem);
     return out;
   }
 
 private:
   bool failed() const { return !problem.empty(); }
-  void fail(std::string what) {
-    if (problem.empty())
-      problem = std::move(what);
+  /// An expression that is none.
+  void fail(std::string what) { fail(std::move(what), StatusCode::BadModel); }
+  /// One that has no equal here.
+  void refuse(std::string what) {
+    fail(std::move(what), StatusCode::Unsupported);
+  }
+  void fail(std::string what, StatusCode why) {
+    if (failed())
+      return;
+    problem = std::move(what);
+    code = why;
   }
   bool next(std::string_view text) const {
     return pattern.substr(at, text.size()) == text;
@@ -88,6 +95,7 @@ private:
   std::size_t at = 0;
   std::string out;
   std::string problem;
+  StatusCode code = StatusCode::Ok;    ///< of the problem
   std::size_t lastAtom = 0;            ///< where in `out` the last atom begins
   std::vector<std::size_t> openGroups; ///< where in `out` they begin
   unsigned classDepth = 0;
@@ -175,8 +183,8 @@ void Translator::groupFlags() {
     out += "(?" + flags + ")";
     openGroups.pop_back();
   } else {
-    fail("group \"" + std::string(pattern.substr(begin, at + 1 - begin)) +
-         "\" is not supported");
+    refuse("group \"" + std::string(pattern.substr(begin, at + 1 - begin)) +
+           "\" is not supported");
   }
 }
 
@@ -306,8 +314,8 @@ Item Translator::escapedItem() {
     return {'\b', {}, {}};
   default:
     if (letter < 0x80 && std::isalnum(static_cast<int>(letter)))
-      fail(std::string("escape \"\\") + static_cast<char>(letter) +
-           "\" is not supported");
+      refuse(std::string("escape \"\\") + static_cast<char>(letter) +
+             "\" is not supported");
     return {letter, {}, {}};
   }
 }
@@ -358,7 +366,7 @@ Item Translator::posixClass() {
   if (auto contents = posixContents(name))
     return negated ? Item{{}, {}, bracketNot(*contents)}
                    : Item{{}, std::move(*contents), {}};
-  fail("class \"[:" + name + ":]\" is not supported");
+  refuse("class \"[:" + name + ":]\" is not supported");
   return {};
 }
 
@@ -376,7 +384,7 @@ Item Translator::classItem() {
 /// character.
 std::string Translator::parseClass() {
   if (++classDepth > 32)
-    fail("classes are nested too deeply");
+    refuse("classes are nested too deeply");
   bool negated = take("^");
   std::vector<std::string> operands; // of &&
   std::string contents, others;      // of the union being read
