@@ -13,6 +13,13 @@
 
 namespace qopt::runtime {
 
+Status blameOfUnfit(const plan::Function &function, const Status &status) {
+  bool sizesAreGiven = function.kind() == plan::FunctionKind::Graph;
+  return status.code() != StatusCode::InvalidArgument || sizesAreGiven
+             ? status
+             : Status(StatusCode::BadArtifact, status.message());
+}
+
 StatusOr<std::shared_ptr<const BoundFunction>>
 BoundFunction::bind(std::shared_ptr<const ArtifactFile> file,
                     const plan::Function &function, SymbolInputs inputs,
@@ -21,18 +28,24 @@ BoundFunction::bind(std::shared_ptr<const ArtifactFile> file,
   bound->artifact = std::move(file);
   bound->plan = &function;
   bound->symbolInputs = std::move(inputs);
-  StatusOr<std::vector<int64_t>> symbols =
-      evaluateSymbols(function, bound->symbolInputs);
-  if (!symbols.ok())
-    return symbols.status();
-  bound->symbols = std::move(*symbols);
-  if (function.kind() == plan::FunctionKind::Graph)
-    QOPT_RETURN_IF_ERROR(bound->checkInputs());
-  if (unfit == UnfitSizes::Refuse)
-    QOPT_RETURN_IF_ERROR(bound->checkRequirements());
-  QOPT_RETURN_IF_ERROR(bound->placeValues(quantizedRowBytes));
-  QOPT_RETURN_IF_ERROR(bound->planArenaOffsets());
+  if (Status placed = bound->place(quantizedRowBytes, unfit); !placed.ok())
+    return blameOfUnfit(function, placed);
   return std::shared_ptr<const BoundFunction>(std::move(bound));
+}
+
+Status BoundFunction::place(QuantizedRowBytes quantizedRowBytes,
+                            UnfitSizes unfit) {
+  StatusOr<std::vector<int64_t>> evaluated =
+      evaluateSymbols(*plan, symbolInputs);
+  if (!evaluated.ok())
+    return evaluated.status();
+  symbols = std::move(*evaluated);
+  if (plan->kind() == plan::FunctionKind::Graph)
+    QOPT_RETURN_IF_ERROR(checkInputs());
+  if (unfit == UnfitSizes::Refuse)
+    QOPT_RETURN_IF_ERROR(checkRequirements());
+  QOPT_RETURN_IF_ERROR(placeValues(quantizedRowBytes));
+  return planArenaOffsets();
 }
 
 Status BoundFunction::checkInputs() const {

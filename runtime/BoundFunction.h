@@ -48,6 +48,10 @@ using QuantizedRowBytes = int64_t (*)(int64_t columns);
 /// refused; who only looks at the plan may see it all the same.
 enum class UnfitSizes : uint8_t { Refuse, Show };
 
+/// Who is to blame where values do not fit their steps: the caller, who gives a
+/// graph its sizes, but for a decoder the artifact.
+Status blameOfUnfit(const plan::Function &function, const Status &status);
+
 class BoundFunction {
 public:
   /// Evaluates symbols, checks the inputs' shapes against the signature and
@@ -77,6 +81,7 @@ public:
   int64_t arenaBound() const { return lowerBound; }
 
 private:
+  Status place(QuantizedRowBytes quantizedRowBytes, UnfitSizes unfit);
   Status checkInputs() const;
   Status checkRequirements() const;
   Status placeValues(QuantizedRowBytes quantizedRowBytes);

@@ -124,7 +124,7 @@ StatusOr<Executor::Entry> Executor::prepareSizes(const SymbolInputs &inputs) {
         return model->module(*target, segment);
       });
   if (!program.ok())
-    return program.status();
+    return blameOfUnfit(*planFunction, program.status());
   WorkingMemory memory = target->workingMemory(**bound);
   return Entry{std::move(*bound), std::move(*program), memory};
 }

@@ -47,9 +47,9 @@ StatusOr<int32_t> greedy(std::span<const float> logits) {
   float most = largest(logits);
   auto found = std::find(logits.begin(), logits.end(), most);
   if (found == logits.end() || !std::isfinite(most))
-    return Status(StatusCode::Internal,
-                  "the logits have no finite number; the model or its "
-                  "quantization is broken");
+    return Status(StatusCode::BadArtifact,
+                  "the logits have no finite number; the artifact is damaged, "
+                  "or the model or its quantization broken");
   return int32_t(found - logits.begin());
 }
 
