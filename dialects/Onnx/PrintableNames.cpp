@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/PrintableNames.h"
-#include "llvm/ADT/StringExtras.h"
+#include "runtime/PrintableText.h"
 #include "llvm/ADT/Twine.h"
-#include "llvm/Support/JSON.h"
 
 using namespace llvm;
 
@@ -19,24 +18,19 @@ static std::string cut(StringRef text, size_t most) {
       .str();
 }
 
-static std::string escaped(StringRef text) {
-  std::string result;
-  for (char c : llvm::json::fixUTF8(text)) {
-    if ((c >= 0 && c < 0x20) || c == 0x7F)
-      result += "\\x" + llvm::utohexstr(c, /*LowerCase=*/true, 2);
-    else
-      result += c;
-  }
-  return result;
+std::string printableName(StringRef name) {
+  return cut(runtime::printable(name), 120);
 }
 
-std::string printableName(StringRef name) { return cut(escaped(name), 120); }
+std::string printableLine(StringRef line) {
+  return cut(runtime::printable(line), 2000);
+}
 
 std::string printable(StringRef message) {
   std::string result;
   for (StringRef rest = message; !rest.empty();) {
     auto [line, others] = rest.split('\n');
-    result += cut(escaped(line), 2000);
+    result += printableLine(line);
     if (line.size() < rest.size())
       result += '\n';
     rest = others;

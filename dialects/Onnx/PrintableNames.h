@@ -13,6 +13,8 @@ namespace qopt::onnx {
 /// A name of the model for a message: one line of at most 120 bytes, with
 /// control characters and what is no UTF-8 escaped.
 std::string printableName(llvm::StringRef name);
+/// The same of a line with such names in it, of at most 2000 bytes.
+std::string printableLine(llvm::StringRef line);
 /// The same for a whole message, whose own line breaks stay and whose lines are
 /// cut at 2000 bytes.
 std::string printable(llvm::StringRef message);

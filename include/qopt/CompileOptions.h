@@ -60,7 +60,7 @@ enum class TargetDevice {
 
 struct CompileOptions {
   std::string model;     ///< model.onnx, or the folder that holds it
-  std::string output;    ///< the artifact
+  std::string output;    ///< the artifact; empty: see defaultOutput
   std::string tokenizer; ///< tokenizer.json; empty: the one beside the model
   ModelKind kind = ModelKind::Automatic;
 

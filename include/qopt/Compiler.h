@@ -22,6 +22,7 @@ struct WeightSummary {
 
 /// What a compilation did, for people and reports.
 struct CompileSummary {
+  std::string output; ///< the artifact that was written
   ModelKind kind = ModelKind::Graph;
   int64_t layers = 0;               ///< attentions in the model
   int64_t raisedLayers = 0;         ///< those that became one operation
@@ -40,8 +41,13 @@ struct CompileSummary {
 /// Called while weights are written: a name and the share done, 0 to 1.
 using Progress = std::function<void(const std::string &what, double done)>;
 
-/// Compiles `options.model` into `options.output`, which appears only when it
-/// is complete.
+/// The artifact of a model where none is named: in the current folder, called
+/// like the file, or like the folder that was given: "models/tiny" becomes
+/// "tiny.qopt".
+std::string defaultOutput(const std::string &model);
+
+/// Compiles `options.model` into `options.output`, by default the one above,
+/// which appears only when it is complete.
 StatusOr<CompileSummary> compile(const CompileOptions &options,
                                  const Progress &progress = {});
 

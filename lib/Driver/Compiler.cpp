@@ -5,6 +5,7 @@
 #include "dialects/AllDialects.h"
 #include "dialects/Onnx/NodeLocation.h"
 #include "dialects/Onnx/PrintableNames.h"
+#include "dialects/QOpt/ErrorCode.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Host/HostCodegen.h"
@@ -20,6 +21,8 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -52,9 +55,10 @@ public:
   DiagnosticCollector(MLIRContext &context, CompileSummary &summary)
       : handler(&context, [this, &summary](Diagnostic &diagnostic) {
           std::string text = onnx::printable(describe(diagnostic));
-          if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
             errors.push_back(std::move(text));
-          else if (diagnostic.getSeverity() == DiagnosticSeverity::Warning)
+            codes.push_back(ir::codeOf(diagnostic));
+          } else if (diagnostic.getSeverity() == DiagnosticSeverity::Warning)
             summary.warnings.push_back(text);
           else
             summary.remarks.push_back(text);
@@ -62,6 +66,7 @@ public:
         }) {}
 
   /// The errors so far, and why the model is no decoder where that was said.
+  /// The code is that of the errors where they have one, all the same.
   Status status(StatusCode code, const std::string &fallback,
                 const std::vector<std::string> &remarks = {}) const {
     std::string text = errors.empty() ? fallback : errors.front();
@@ -73,6 +78,9 @@ public:
     for (const std::string &remark : remarks)
       if (remark.find("not a decoder: ") != std::string::npos)
         text += "\n  " + remark;
+    if (!codes.empty() && codes.front() != StatusCode::Ok &&
+        llvm::all_equal(codes))
+      code = codes.front();
     return Status(code, onnx::printable(text));
   }
 
@@ -106,6 +114,7 @@ private:
   }
 
   std::vector<std::string> errors;
+  std::vector<StatusCode> codes; ///< of the errors; Ok: that of the stage
   ScopedDiagnosticHandler handler;
 };
 
@@ -113,7 +122,7 @@ private:
 /// much as one bulk copy wants.
 constexpr int64_t cudaPage = 64;
 
-/// Formats of keys and values: "int8" or "key,value".
+/// Formats of keys and values: "int8" or "key,value", both empty by default.
 std::pair<std::string, std::string>
 cacheFormats(const CompileOptions &options) {
   auto [keys, values] = StringRef(options.cache).split(',');
@@ -173,8 +182,10 @@ public:
       if (failed(manager.run(*module)))
         return diagnostics.status(step.failure, "a pass failed",
                                   summary.remarks);
-      if (step.stage == Stage::Raised)
+      if (step.stage == Stage::Raised) {
         countLayers();
+        QOPT_RETURN_IF_ERROR(checkKind());
+      }
       if (step.stage == Stage::Quantized)
         QOPT_RETURN_IF_ERROR(checkActivations());
     }
@@ -260,9 +271,9 @@ private:
     return formats;
   }
 
-  /// Whoever asks a GPU for int8 activations has linears that read them.
+  /// Whoever asks for int8 activations has linears that read them.
   Status checkActivations() {
-    if (!forGpu() || options.activations != "int8")
+    if (options.activations != "int8")
       return Status();
     WalkResult found =
         module->walk([](ir::QuantizeOp) { return WalkResult::interrupt(); });
@@ -278,6 +289,25 @@ private:
       passes::addCudaScheduleStage(manager, options.architectures);
     else
       passes::addHostScheduleStage(manager);
+  }
+
+  /// Options of decoders, where the model became a graph.
+  Status checkKind() const {
+    if (summary.kind == ModelKind::Decoder)
+      return Status();
+    std::string given;
+    if (options.context)
+      given = "context is " + std::to_string(options.context);
+    else if (!options.cache.empty())
+      given = "kv is \"" + options.cache + "\"";
+    else
+      return Status();
+    return diagnostics.status(
+        StatusCode::InvalidArgument,
+        "option " + given + ", but the model is compiled as a graph, which " +
+            "has no " + (options.context ? "context" : "cache") +
+            "; leave it out",
+        summary.remarks);
   }
 
   bool forGpu() const { return options.target == TargetDevice::Cuda; }
@@ -307,6 +337,12 @@ private:
 /// What belongs to one target only.
 static Status checkTarget(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
+  auto [keys, values] = cacheFormats(options);
+  if (!options.cache.empty() && (keys.empty() || values.empty()))
+    return Status(StatusCode::InvalidArgument,
+                  "option kv is \"" + options.cache +
+                      "\"; expected a format, or one of keys and one of "
+                      "values with a comma between");
   StringRef expected = gpu ? "f16, bf16 or int8" : "int8, f32, f16 or bf16";
   StringRef given = options.activations;
   bool fits = given.empty() || given == "f16" || given == "bf16" ||
@@ -322,7 +358,6 @@ static Status checkTarget(const CompileOptions &options) {
                     "option arch: " + targets.status().message());
     return Status();
   }
-  auto [keys, values] = cacheFormats(options);
   for (const std::string &format : {keys, values})
     if (!format.empty() && format != "f32" && format != "f16" &&
         format != "bf16")
@@ -350,19 +385,29 @@ static Status checkOptions(const CompileOptions &options) {
   return Status();
 }
 
-StatusOr<CompileSummary> compile(const CompileOptions &options,
+std::string defaultOutput(const std::string &model) {
+  SmallString<256> path(model);
+  bool isFolder = llvm::sys::fs::is_directory(path);
+  if (isFolder) // "." and "a/.." have names too
+    if (SmallString<256> real; !llvm::sys::fs::real_path(path, real))
+      path = real;
+  StringRef name =
+      isFolder ? llvm::sys::path::filename(path) : llvm::sys::path::stem(path);
+  if (name.empty() || name == "/")
+    name = "model";
+  return (name + ".qopt").str();
+}
+
+StatusOr<CompileSummary> compile(const CompileOptions &asked,
                                  const Progress &progress) {
-  QOPT_RETURN_IF_ERROR(checkOptions(options));
-  CompileSummary summary;
+  QOPT_RETURN_IF_ERROR(checkOptions(asked));
+  CompileOptions options = asked;
   if (options.output.empty())
-    return Status(StatusCode::InvalidArgument, "no output file was given");
+    options.output = defaultOutput(options.model);
+  CompileSummary summary;
+  summary.output = options.output;
   Compilation compilation(options, summary);
   QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));
-  if (options.context && summary.kind == ModelKind::Graph)
-    return Status(StatusCode::InvalidArgument,
-                  "option context is " + std::to_string(options.context) +
-                      ", but the model is compiled as a graph, which has no "
-                      "context; leave it out");
   QOPT_RETURN_IF_ERROR(compilation.write(progress));
   return summary;
 }

@@ -24,7 +24,7 @@ public:
     if (!node.empty() && line.find(node) == std::string::npos)
       line = "node \"" + node + "\": " + line;
     std::lock_guard lock(mutex);
-    lines.push_back(onnx::printable(line));
+    lines.push_back(onnx::printableLine(line));
   }
 
 private:

@@ -39,8 +39,10 @@ std::optional<quant::Format> FormatOverrides::lookup(StringRef name) {
     if (entry.pattern ? !entry.pattern->match(name) : entry.name != name)
       continue;
     entry.matched = true;
-    if (!found)
-      found = entry.format;
+    if (found)
+      continue;
+    entry.won = true;
+    found = entry.format;
   }
   return found;
 }
@@ -49,6 +51,14 @@ SmallVector<StringRef> FormatOverrides::unmatched() const {
   SmallVector<StringRef> names;
   for (const Entry &entry : entries)
     if (!entry.matched)
+      names.push_back(entry.text);
+  return names;
+}
+
+SmallVector<StringRef> FormatOverrides::hidden() const {
+  SmallVector<StringRef> names;
+  for (const Entry &entry : entries)
+    if (entry.matched && !entry.won)
       names.push_back(entry.text);
   return names;
 }

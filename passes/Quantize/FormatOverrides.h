@@ -25,19 +25,21 @@ public:
   /// invalid pattern or an unknown format.
   static StatusOr<FormatOverrides> parse(llvm::ArrayRef<std::string> entries);
 
-  /// The format of the first entry that matches, or nothing. Later entries
-  /// that match as well count as used: they are shadowed, not mistaken.
+  /// The format of the first entry that matches, or nothing.
   std::optional<quant::Format> lookup(llvm::StringRef name);
 
   /// The entries that no name matched so far.
   llvm::SmallVector<llvm::StringRef> unmatched() const;
+  /// The entries that names matched, but always an earlier entry too.
+  llvm::SmallVector<llvm::StringRef> hidden() const;
 
 private:
   struct Entry {
     std::string text, name;             // as written; what is before `=`
     std::optional<llvm::Regex> pattern; // where `name` begins with re:
     quant::Format format;
-    bool matched = false;
+    bool matched = false; // by a name
+    bool won = false;     // before all others
   };
   std::vector<Entry> entries;
 };

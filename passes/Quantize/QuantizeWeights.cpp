@@ -3,6 +3,7 @@
 // when the artifact is written, one weight at a time. What a user may question,
 // which weight got which format and why, is a remark.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/ErrorCode.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Quant/Storage.h"
 #include "mlir/IR/Remarks.h"
@@ -246,7 +247,8 @@ struct QuantizeWeights
     for (auto &[what, weights] : misfits) {
       auto &[format, columns] = what;
       int64_t group = quant::groupColumns(*quant::parseFormat(format), columns);
-      weights.front().emitError()
+      withCode(weights.front().emitError(), &getContext(),
+               StatusCode::Infeasible)
           << "the group size " << group << " of \"" << format
           << "\" does not divide the " << columns << " columns of "
           << listNames(weights)
@@ -293,6 +295,13 @@ struct QuantizeWeights
       getOperation().emitError()
           << "--format \"" << entry
           << "\" matches no weight of a linear or embedding";
+      allFit = false;
+    }
+    for (StringRef entry : named->hidden()) {
+      getOperation().emitError()
+          << "--format \"" << entry
+          << "\" has no effect: all that it matches, an earlier one matches "
+             "too; put it before that or leave it out";
       allFit = false;
     }
     allFit &= succeeded(leaveQuantized(changes));

@@ -15,7 +15,8 @@ LAYERS = {
     "lib/Target": ["include/qopt", "lib/Target"],
     # The serving process: of the compiler it sees nothing but the formats' numerics.
     "runtime": ["include/qopt", "lib/Quant", "runtime"],
-    "dialects": ["include/qopt", "lib/Quant", "dialects"],
+    # A model's names are made printable by one function, in errors of the compiler and by the tools.
+    "dialects": ["include/qopt", "lib/Quant", "runtime/PrintableText.h", "dialects"],
     "lib/Import": ["include/qopt", "lib/Quant", "dialects", "lib/Import"],
     "lib/Codegen": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "lib/Codegen"],
     # Kernels and the serving process agree on what lies in a GPU's memory.

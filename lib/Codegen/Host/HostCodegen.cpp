@@ -2,6 +2,7 @@
 // calls, LLVM dialect, LLVM IR, entry points, -O3, object, link.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Host/HostCodegen.h"
+#include "dialects/QOpt/ErrorCode.h"
 
 #include "lib/Codegen/Host/HostMathCalls.h"
 #include "lib/Codegen/Host/SharedObject.h"
@@ -184,7 +185,8 @@ FailureOr<HostCode> codegen::generateHostCode(ModuleOp kernels,
     return kernels.emitError("cannot translate the kernels to LLVM IR");
   StatusOr<std::string> object = compile(*translated, code, target);
   if (!object)
-    return kernels.emitError(object.status().message());
+    return ir::withCode(kernels.emitError(object.status().message()),
+                        kernels.getContext(), object.status().code());
   code.object = std::move(*object);
   return code;
 }
