@@ -18,17 +18,23 @@ void bindOptions(nb::module_ &m) {
       .value("Automatic", ModelKind::Automatic)
       .value("Decoder", ModelKind::Decoder)
       .value("Graph", ModelKind::Graph);
+  nb::enum_<TargetDevice>(m, "TargetDevice")
+      .value("Host", TargetDevice::Host)
+      .value("Cuda", TargetDevice::Cuda);
   nb::class_<CompileOptions>(m, "CompileOptions")
       .def(nb::init<>())
       .def_rw("model", &CompileOptions::model)
       .def_rw("output", &CompileOptions::output)
       .def_rw("tokenizer", &CompileOptions::tokenizer)
-      .def_rw("kind", &CompileOptions::kind)
+      .def_rw("as_", &CompileOptions::kind)
       .def_rw("weights", &CompileOptions::weights)
-      .def_rw("lmHead", &CompileOptions::lmHead)
+      .def_rw("lm_head", &CompileOptions::lmHead)
       .def_rw("embedding", &CompileOptions::embedding)
-      .def_rw("formats", &CompileOptions::formats)
+      .def_rw("format", &CompileOptions::formats)
       .def_rw("activations", &CompileOptions::activations)
+      .def_rw("kv", &CompileOptions::cache)
+      .def_rw("target", &CompileOptions::target)
+      .def_rw("arch", &CompileOptions::architectures)
       .def_rw("cpu", &CompileOptions::cpu)
       .def_rw("context", &CompileOptions::context)
       .def_rw("threads", &CompileOptions::threads)
@@ -43,6 +49,55 @@ nb::list describe(const std::vector<WeightSummary> &weights) {
   return list;
 }
 
+nb::dict describe(const Prediction &predicted) {
+  nb::list terms;
+  for (const PredictedTerm &term : predicted.terms)
+    terms.append(nb::make_tuple(term.name, term.seconds, term.why));
+  nb::dict dict;
+  dict["seconds"] = predicted.seconds;
+  dict["bytes"] = predicted.bytes;
+  dict["flops"] = predicted.flops;
+  dict["roof_part"] = predicted.roofPart;
+  dict["terms"] = terms;
+  return dict;
+}
+
+nb::list describe(const std::vector<KernelSummary> &kernels) {
+  nb::list list;
+  for (const KernelSummary &kernel : kernels) {
+    nb::dict dict;
+    dict["architecture"] = kernel.architecture;
+    dict["symbol"] = kernel.symbol;
+    dict["family"] = kernel.family;
+    dict["schedule"] = kernel.schedule;
+    dict["why"] = kernel.why;
+    dict["most_tokens"] = kernel.most;
+    dict["launches"] = kernel.launches;
+    dict["threads"] = kernel.threads;
+    dict["registers"] = kernel.registers;
+    dict["shared_bytes"] = kernel.sharedBytes;
+    dict["code_bytes"] = kernel.codeBytes;
+    dict["predicted_tokens"] = kernel.tokens;
+    dict["predicted"] = describe(kernel.predicted);
+    list.append(dict);
+  }
+  return list;
+}
+
+nb::list describe(const std::vector<StepSummary> &steps) {
+  nb::list list;
+  for (const StepSummary &step : steps) {
+    nb::dict dict;
+    dict["architecture"] = step.architecture;
+    dict["part"] = step.part;
+    dict["context"] = step.context;
+    dict["launches"] = step.launches;
+    dict["predicted"] = describe(step.predicted);
+    list.append(dict);
+  }
+  return list;
+}
+
 nb::dict compileModel(const CompileOptions &options) {
   StatusOr<CompileSummary> outcome = Status();
   {
@@ -51,6 +106,7 @@ nb::dict compileModel(const CompileOptions &options) {
   }
   CompileSummary summary = valueOf(std::move(outcome));
   nb::dict dict;
+  dict["output"] = summary.output;
   dict["kind"] = summary.kind == ModelKind::Decoder ? "decoder" : "graph";
   dict["layers"] = summary.layers;
   dict["raised_layers"] = summary.raisedLayers;
@@ -58,6 +114,8 @@ nb::dict compileModel(const CompileOptions &options) {
   dict["remarks"] = summary.remarks;
   dict["warnings"] = summary.warnings;
   dict["weights"] = describe(summary.weights);
+  dict["kernels"] = describe(summary.kernels);
+  dict["steps"] = describe(summary.steps);
   dict["parameters"] = summary.parameters;
   dict["weight_bytes"] = summary.weightBytes;
   dict["artifact_bytes"] = summary.artifactBytes;
@@ -84,6 +142,8 @@ NB_MODULE(_compiler, m) {
   m.doc() = "The compiler of qopt; use qopt.compile.";
   qopt::python::registerStatusError();
   qopt::python::bindOptions(m);
-  m.def("compile", &qopt::python::compileModel, "options"_a);
+  m.def("compile", &qopt::python::compileModel, "options"_a,
+        nb::sig("def compile(options: CompileOptions) -> "
+                "dict[str, typing.Any]"));
   m.def("emit", &qopt::python::emit, "options"_a, "stage"_a);
 }

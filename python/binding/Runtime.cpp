@@ -13,7 +13,6 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
@@ -54,10 +53,14 @@ void bindArtifact(nb::module_ &m) {
           [](const OpenArtifact &o) { return o.artifact->isDecoder(); })
       .def_prop_ro(
           "inputs",
-          [](const OpenArtifact &o) { return describe(o.artifact->inputs()); })
+          [](const OpenArtifact &o) { return describe(o.artifact->inputs()); },
+          nb::sig("def inputs(self) -> "
+                  "list[tuple[str, str, tuple[str, ...]]]"))
       .def_prop_ro(
           "outputs",
-          [](const OpenArtifact &o) { return describe(o.artifact->outputs()); })
+          [](const OpenArtifact &o) { return describe(o.artifact->outputs()); },
+          nb::sig("def outputs(self) -> "
+                  "list[tuple[str, str, tuple[str, ...]]]"))
       .def_prop_ro("vocabulary",
                    [](const OpenArtifact &o) {
                      return o.artifact->decoder().vocabulary;
@@ -112,7 +115,10 @@ void bindSession(nb::module_ &m) {
               result[tensor.name().c_str()] = arrayOf(tensor);
             return result;
           },
-          "inputs"_a)
+          "inputs"_a,
+          nb::sig("def run(self, inputs: "
+                  "collections.abc.Sequence[tuple[str, object]]) -> "
+                  "dict[str, numpy.typing.NDArray[typing.Any]]"))
       .def_prop_ro("memory", &Session::memory);
   m.def(
       "create_session",
@@ -198,8 +204,15 @@ void bindEngine(nb::module_ &m) {
                             callback);
           },
           "prompt"_a, "max_tokens"_a, "sampling"_a, "ignore_end"_a,
-          "callback"_a.none())
-      .def("logits", &logits, "tokens"_a)
+          "callback"_a.none(),
+          nb::sig("def generate(self, prompt: collections.abc.Sequence[int], "
+                  "max_tokens: int, sampling: SamplingOptions, "
+                  "ignore_end: bool, "
+                  "callback: collections.abc.Callable[[int], bool] | None) -> "
+                  "dict[str, typing.Any]"))
+      .def("logits", &logits, "tokens"_a,
+           nb::sig("def logits(self, tokens: collections.abc.Sequence[int]) "
+                   "-> numpy.typing.NDArray[typing.Any]"))
       .def_prop_ro("memory", &Engine::memory);
   m.def(
       "create_engine",
@@ -220,24 +233,24 @@ void bindTokenizer(nb::module_ &m) {
   nb::class_<Tokenizer>(m, "Tokenizer", "Text to token ids and back.")
       .def_static(
           "from_json",
-          [](const std::string &json) {
-            return valueOf(Tokenizer::create(json));
+          [](nb::str json) {
+            return valueOf(Tokenizer::create(textOf(json, "json")));
           },
           "json"_a, "The text of a tokenizer.json.")
       .def(
           "encode",
-          [](const Tokenizer &tokenizer, std::string_view text,
-             bool specialTokens) {
-            return valueOf(tokenizer.encode(text, include(specialTokens)));
+          [](const Tokenizer &tokenizer, nb::str text, bool specialTokens) {
+            return valueOf(
+                tokenizer.encode(textOf(text, "text"), include(specialTokens)));
           },
           "text"_a, "special_tokens"_a = true,
           "The ids of a text, with the model's own tokens around it, cut and "
           "padded as the file's truncation and padding say.")
       .def(
           "encode_whole",
-          [](const Tokenizer &tokenizer, std::string_view text,
-             bool specialTokens) {
-            return valueOf(tokenizer.encodeWhole(text, include(specialTokens)));
+          [](const Tokenizer &tokenizer, nb::str text, bool specialTokens) {
+            return valueOf(tokenizer.encodeWhole(textOf(text, "text"),
+                                                 include(specialTokens)));
           },
           "text"_a, "special_tokens"_a = true,
           "The ids of all of a text, neither cut nor padded: a prompt.")
@@ -257,7 +270,12 @@ void bindTokenizer(nb::module_ &m) {
           "size"_a,
           "Raises qopt.Error for an id that a model of this size lacks.")
       .def_prop_ro("vocabulary_size", &Tokenizer::vocabularySize)
-      .def("token_to_id", &Tokenizer::tokenToId, "token"_a)
+      .def(
+          "token_to_id",
+          [](const Tokenizer &tokenizer, nb::str token) {
+            return tokenizer.tokenToId(textOf(token, "token"));
+          },
+          "token"_a)
       .def("id_to_token", &Tokenizer::idToToken, "id"_a);
   nb::class_<TokenStream>(m, "TokenStream",
                           "Decodes token by token, never half a character.")
@@ -275,7 +293,7 @@ void bindTokenizer(nb::module_ &m) {
 
 NB_MODULE(_runtime, m) {
   m.doc() = "The runtime of qopt; use the package qopt.";
-  m.attr("__version__") = qopt::versionString;
+  m.attr("version") = qopt::versionString;
   qopt::python::registerStatusError();
   qopt::python::bindArtifact(m);
   qopt::python::bindSession(m);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,31 @@ _NUMPY_TYPES |= {
 }
 
 
-def _refuse(message: str) -> Error:
+def refuse(message: str) -> Error:
     return Error(message, ErrorCode.INVALID_ARGUMENT)
+
+
+def text(name: str, value: Any) -> str:
+    """A text that UTF-8 can hold."""
+    if not isinstance(value, str):
+        raise refuse(f"{name} is {value!r:.60}; expected a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        found = f"it has the surrogate U+{ord(value[error.start]):04X} at {error.start}"
+        raise refuse(f"{name} is no text in Unicode: {found}") from None
+    return value
+
+
+def path(name: str, value: Any) -> str:
+    try:
+        given = os.fspath(value)
+    except TypeError:
+        raise refuse(f"{name} is {value!r:.60}; expected a path") from None
+    given = text(name, os.fsdecode(given))
+    if not given:
+        raise refuse(f"{name} is empty; expected a path")
+    return given
 
 
 def whole(name: str, value: Any, least: int, most: int) -> int:
@@ -27,9 +51,9 @@ def whole(name: str, value: Any, least: int, most: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise _refuse(f"{name} must be a whole number, got {value!r}") from None
+        raise refuse(f"{name} must be a whole number, got {value!r}") from None
     if not least <= number <= most:
-        raise _refuse(f"{name} must be from {least} to {most}, got {number}")
+        raise refuse(f"{name} must be from {least} to {most}, got {number}")
     return number
 
 
@@ -37,28 +61,29 @@ def real(name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise _refuse(f"{name} must be a number, got {value!r}") from None
+        raise refuse(f"{name} must be a number, got {value!r}") from None
 
 
 def token_ids(prompt: Any, vocabulary: int) -> list[int]:
     try:
         ids = [operator.index(token) for token in prompt]
     except TypeError:
-        raise _refuse(f"the prompt must be a text or a sequence of token ids, got {prompt!r:.60}") from None
+        raise refuse(f"the prompt must be a text or a sequence of token ids, got {prompt!r:.60}") from None
     for token in ids:
         if not 0 <= token < vocabulary:
-            raise _refuse(f"token {token} is outside the vocabulary of {vocabulary}")
+            raise refuse(f"token {token} is outside the vocabulary of {vocabulary}")
     return ids
 
 
 def arrays(inputs: Any, signature: Sequence[TensorSpec]) -> list[tuple[str, Any]]:
     """The inputs of a graph as pairs."""
     if not isinstance(inputs, Mapping):
-        raise _refuse(f"inputs must be a mapping from names to arrays, got {type(inputs).__name__}")
+        raise refuse(f"inputs must be a mapping from names to arrays, got {type(inputs).__name__}")
     types = {spec.name: spec.type for spec in signature}
     for name in inputs:
         if not isinstance(name, str):
-            raise _refuse(f"inputs must have names as keys, got {name!r}")
+            raise refuse(f"inputs must have names as keys, got {name!r}")
+        text("the name of an input", name)
     return [(name, _array(name, value, types.get(name, ""))) for name, value in inputs.items()]
 
 
@@ -72,20 +97,20 @@ def _array(name: str, value: Any, wanted: str) -> Any:
         except (BufferError, RuntimeError, TypeError):  # of a type that NumPy lacks, or of another memory
             if _runtime.is_input(value):
                 return value
-            raise _refuse(f"input '{name}' is no contiguous array in the memory of the host") from None
+            raise refuse(f"input '{name}' is no contiguous array in the memory of the host") from None
     try:
         array = numpy.asarray(value, order="C")
     except (TypeError, ValueError, RuntimeError) as error:
-        raise _refuse(f"input '{name}' cannot be made an array: {error}") from None
+        raise refuse(f"input '{name}' cannot be made an array: {error}") from None
     if array.dtype.hasobject or array.dtype.kind in "SUV":
-        raise _refuse(f"input '{name}' cannot be made an array of numbers: it has elements of type {array.dtype}")
+        raise refuse(f"input '{name}' cannot be made an array of numbers: it has elements of type {array.dtype}")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if not isinstance(value, (list, tuple, int, float)) or wanted not in _NUMPY_TYPES:
         return array
     typed = numpy.dtype(_NUMPY_TYPES[wanted])
     if array.size and not numpy.can_cast(array.dtype, typed, "same_kind"):
-        raise _refuse(f"input '{name}' has elements of type {array.dtype}, expected {wanted}")
+        raise refuse(f"input '{name}' has elements of type {array.dtype}, expected {wanted}")
     converted = array.astype(typed)
     if typed.kind in "iu" and not numpy.array_equal(converted, array):
-        raise _refuse(f"input '{name}' has numbers that {wanted} cannot hold")
+        raise refuse(f"input '{name}' has numbers that {wanted} cannot hold")
     return converted

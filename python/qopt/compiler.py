@@ -4,12 +4,19 @@ needs LLVM, which running an artifact does not."""
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from .errors import Error, ErrorCode
+from .arguments import path, text
+from .options import CompileOptions, fill
+
+if sys.version_info >= (3, 11):  # noqa: UP036
+    from typing import Unpack
+elif TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class WeightSummary:
 class CompileSummary:
     """What a compilation did."""
 
+    output: str  #: the artifact
     kind: str  #: "decoder" or "graph"
     layers: int  #: attentions in the model
     raised_layers: int  #: those that became one operation
@@ -34,6 +42,8 @@ class CompileSummary:
     remarks: list[str]
     warnings: list[str]  #: what was asked for and not done
     weights: list[WeightSummary]
+    kernels: list[dict[str, Any]]  #: of GPUs: what qopt-compile --report and --json say of each
+    steps: list[dict[str, Any]]  #: of GPUs: what a decode step is predicted to take
     parameters: int
     weight_bytes: int
     artifact_bytes: int
@@ -43,78 +53,72 @@ class CompileSummary:
         return 8 * self.weight_bytes / self.parameters if self.parameters else 0.0
 
 
-_EXPECTED = {
-    "threads": "a number from 0 to 1024",
-    "context": "a number of tokens, or 0 for the model's own",
-    "strict": "True or False",
-    "formats": 'a list of texts "NAME=FORMAT"',
-}
-
-
-def _options(compiler: Any, model: str | os.PathLike[str], settings: dict[str, Any]) -> Any:
-    options = compiler.CompileOptions()
-    options.model = os.fspath(model)
-    kinds = {"automatic": "Automatic", "decoder": "Decoder", "graph": "Graph"}
-    kind = settings.pop("kind")
-    if kind not in kinds:
-        raise Error(f'kind "{kind}" is not one of automatic, decoder, graph', ErrorCode.INVALID_ARGUMENT)
-    options.kind = getattr(compiler.ModelKind, kinds[kind])
-    for name, value in settings.items():
-        try:
-            setattr(options, name, value)
-        except (TypeError, ValueError, OverflowError, RuntimeError):
-            public, expected = name.replace("lmHead", "lm_head"), _EXPECTED.get(name, "a text")
-            raise Error(f"{public} is {value!r}; expected {expected}", ErrorCode.INVALID_ARGUMENT) from None
-    return options
-
-
 def compile(
     model: str | os.PathLike[str],
-    output: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
     *,
-    kind: str = "automatic",
-    weights: str = "",
-    lm_head: str = "",
-    embedding: str = "",
-    formats: Sequence[str] = (),
-    activations: str = "",
-    tokenizer: str | os.PathLike[str] = "",
-    context: int = 0,
-    cpu: str = "x86-64-v3",
-    threads: int = 0,
+    as_: str | None = None,
+    weights: str | None = None,
+    lm_head: str | None = None,
+    embedding: str | None = None,
+    format: str | Sequence[str] | None = None,
+    activations: str | None = None,
+    kv: str | None = None,
+    target: str | None = None,
+    arch: str | None = None,
+    tokenizer: str | os.PathLike[str] | None = None,
+    context: int | None = None,
+    cpu: str | None = None,
+    threads: int | None = None,
     strict: bool = False,
+    **unknown: NoReturn,
 ) -> CompileSummary:
-    """Compiles `model` (a file or its folder) into the artifact `output`.
+    """Compiles `model` (a file or its folder) into the artifact `output`: without one, NAME.qopt in the current folder,
+    of the model's or its folder's name. The options are those of qopt-compile:
 
-    `weights`, `lm_head` and `embedding` are formats ("int4_g32"; empty: as in the file), `formats` a list of
-    "NAME=FORMAT" or "re:PATTERN=FORMAT" for single weights, `activations` what integer weights are multiplied with:
-    "int8" (default) or "f32".
+    as_          "automatic" (a decoder where the model is one), "decoder" or "graph"
+    weights      format of weights, "int4_g32"; default: as in the file
+    lm_head      format of the head; default: `weights`
+    embedding    format of the token embedding; default: as in the file
+    format       of single weights, "NAME=FORMAT" or "re:PATTERN=FORMAT", or a list of those
+    activations  what linears read; host: "int8" (of integer weights) or "f32", GPU: "f16" or "bf16"
+    kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"
+    target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
+    tokenizer    tokenizer.json; default: the one beside the model
+    context      longest sequence; default and limit: as the model says
+    threads      for writing weights; default: all processors
+    strict       an error where an operation has no kernel family
     """
     from . import _compiler
 
-    settings = {
-        "kind": kind,
-        "output": os.fspath(output),
-        "weights": weights,
-        "lmHead": lm_head,
-        "embedding": embedding,
-        "formats": list(formats) if isinstance(formats, (list, tuple)) else formats,
-        "activations": activations,
-        "tokenizer": os.fspath(tokenizer),
-        "context": context,
-        "cpu": cpu,
-        "threads": threads,
-        "strict": strict,
-    }
-    result = _compiler.compile(_options(_compiler, model, settings))
+    options = CompileOptions(
+        as_=as_,
+        weights=weights,
+        lm_head=lm_head,
+        embedding=embedding,
+        format=format,
+        activations=activations,
+        kv=kv,
+        target=target,
+        arch=arch,
+        tokenizer=tokenizer,
+        context=context,
+        cpu=cpu,
+        threads=threads,
+        strict=strict,
+    )
+    filled = fill(_compiler, model, {**options, **unknown})
+    if output is not None:
+        filled.output = path("output", output)
+    result = _compiler.compile(filled)
     for warning in result["warnings"]:
         warnings.warn(warning, stacklevel=2)
     result["weights"] = [WeightSummary(*weight) for weight in result["weights"]]
     return CompileSummary(**result)
 
 
-def emit(model: str | os.PathLike[str], stage: str, *, kind: str = "automatic", weights: str = "") -> str:
-    """The IR of a stage ("onnx", "qopt", "quantized", …) as text."""
+def emit(model: str | os.PathLike[str], stage: str, **options: Unpack[CompileOptions]) -> str:
+    """The IR of a stage ("onnx", "qopt", "quantized", …) as text; the options are those of `compile`."""
     from . import _compiler
 
-    return _compiler.emit(_options(_compiler, model, {"kind": kind, "weights": weights}), stage)
+    return _compiler.emit(fill(_compiler, model, options), text("stage", stage))

@@ -174,7 +174,7 @@ class Model:
             message = f"'{self._artifact.path}' has no tokenizer: give ids, or load it with tokenizer="
             raise Error(message, ErrorCode.INVALID_ARGUMENT)
         else:
-            ids = self.tokenizer.encode_whole(prompt)
+            ids = self.tokenizer.encode_whole(arguments.text("the prompt", prompt))
         if not ids and self._artifact.begin_token >= 0:
             ids = [self._artifact.begin_token]
         return ids
@@ -189,11 +189,11 @@ def load(
 ) -> Model:
     """Opens an artifact. `threads` 0 means one for each processor; `trust` leaves out the digests of weights and code;
     `tokenizer` is a tokenizer.json, or its folder, instead of the artifact's own."""
-    artifact = _runtime.open(os.fspath(path), trust)
+    artifact = _runtime.open(arguments.path("path", path), trust)
     threads = arguments.whole("threads", threads, 0, 1024)
     json, where = artifact.tokenizer_json, f"the tokenizer of '{artifact.path}'"
     if tokenizer is not None:
-        file = pathlib.Path(tokenizer)
+        file = pathlib.Path(arguments.path("tokenizer", tokenizer))
         file = file / "tokenizer.json" if file.is_dir() else file
         if file.exists() and not file.is_file():  # opening a pipe would wait for somebody to write
             raise Error(f"cannot read '{file}': it is not a file", ErrorCode.NOT_FOUND)
@@ -204,15 +204,16 @@ def load(
         except UnicodeDecodeError as error:
             raise Error(f"'{file}' is no text in UTF-8: {error.reason}", ErrorCode.BAD_MODEL) from error
         where = f"'{file}'"
-    return Model(artifact, threads, _tokenizer(json, where, artifact) if json else None)
+    damaged = ErrorCode.BAD_ARTIFACT if tokenizer is None else ErrorCode.BAD_MODEL
+    return Model(artifact, threads, _tokenizer(json, where, artifact, damaged) if json else None)
 
 
-def _tokenizer(json: str, where: str, artifact: _runtime.Artifact) -> _runtime.Tokenizer:
+def _tokenizer(json: str, where: str, artifact: _runtime.Artifact, damaged: ErrorCode) -> _runtime.Tokenizer:
     """The tokenizer, whose ids a decoder must have."""
     try:
         tokenizer = _runtime.Tokenizer.from_json(json)
         if artifact.is_decoder:
             tokenizer.check_vocabulary(artifact.vocabulary)
     except Error as error:
-        raise Error(f"{where}: {error}", error.code) from None
+        raise Error(f"{where}: {error}", damaged if error.code == ErrorCode.BAD_MODEL else error.code) from None
     return tokenizer

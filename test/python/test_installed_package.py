@@ -53,6 +53,25 @@ def test_compiles_loads_and_writes(installed, tmp_path, stories, tool):
     assert result["text"] == json.loads(tool("qopt-run", tmp_path / "model.qopt", *run_options).stdout)["text"]
 
 
+def test_options_and_default_output(installed, tmp_path, stories):
+    if not any(installed.glob("qopt/_compiler*.so")):
+        pytest.skip("built without LLVM")
+    program = (
+        "import json, os, sys, qopt\n"
+        "os.chdir(sys.argv[2])\n"
+        "made = qopt.compile(sys.argv[1], weights='int8', lm_head='f16', kv='f16', context=64)\n"
+        "model = qopt.load(made.output)\n"
+        "try:\n"
+        "    qopt.compile(sys.argv[1], wieghts='int8')\n"
+        "except qopt.Error as error:\n"
+        "    said = str(error)\n"
+        "print(json.dumps({'output': made.output, 'context': model.context, 'said': said}))"
+    )
+    result = run(installed, program, stories, tmp_path)
+    assert result["output"] == "stories260k.qopt" and (tmp_path / "stories260k.qopt").is_file()
+    assert result["context"] == 64 and result["said"].startswith('there is no option "wieghts"')
+
+
 def test_loading_needs_no_llvm(installed):
     (runtime,) = installed.glob("qopt/_runtime*.so")
     needed = subprocess.run(["ldd", runtime], check=True, capture_output=True, text=True).stdout

@@ -1,6 +1,9 @@
 """The Python package: arrays and text in and out, errors with codes, threads and types."""
 
+import ast
+import importlib
 import importlib.util
+import inspect
 import json
 import os
 import pathlib
@@ -8,12 +11,15 @@ import re
 import subprocess
 import sys
 import threading
+import typing
 
 import numpy as np
 import pytest
 
 qopt = pytest.importorskip("qopt", reason="the Python module was not built")
 needs_compiler = pytest.mark.skipif(importlib.util.find_spec("qopt._compiler") is None, reason="built without LLVM")
+if importlib.util.find_spec("qopt.options"):
+    from qopt.options import CompileOptions
 X = np.arange(24, dtype=np.float32).reshape(3, 8) - 7
 
 
@@ -244,6 +250,112 @@ def test_compile_and_generate(stories, tmp_path):
 
 
 @needs_compiler
+def test_output_is_called_like_the_model(stories, tmp_path, monkeypatch):
+    """The default of qopt-compile too: the file's name, or its folder's, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    for model, name in ((stories / "model.onnx", "model.qopt"), (f"{stories}/", "stories260k.qopt")):
+        assert qopt.compile(model).output == name
+        assert (tmp_path / name).is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.qopt", "stories260k.qopt"]
+
+
+@needs_compiler
+def test_options_are_those_of_the_tool(tool):
+    """Every option of qopt-compile but those that print, under its name; and the typed dictionary has the same."""
+    listed = set(re.findall(r"^ +(?:-\w,)?--([a-z-]+)", tool("qopt-compile", "--help").stdout, re.MULTILINE))
+    printed = {"help", "version", "emit", "json", "remarks", "report"}
+    names = {name.replace("-", "_").replace("as", "as_") if name == "as" else name.replace("-", "_") for name in listed}
+    parameters = inspect.signature(qopt.compile).parameters
+    assert len(listed) > 15
+    assert names - printed == set(parameters) - {"model", "unknown"}
+    assert set(typing.get_type_hints(CompileOptions)) == set(parameters) - {"model", "output", "unknown"}
+
+
+@needs_compiler
+def test_options_reach_the_compiler(stories, tmp_path, tool):
+    """Each of them: the artifact has the bytes of the tool's with the same options."""
+    options = {
+        "weights": ("int8", ["--weights", "int8"]),
+        "lm_head": ("f16", ["--lm-head", "f16"]),
+        "embedding": ("bf16", ["--embedding", "bf16"]),
+        "format": (["re:^node_linear_3$=int8", "re:^node_linear_4$=f16"], []),
+        "activations": ("f32", ["--activations", "f32"]),
+        "kv": ("f16", ["--kv", "f16"]),
+        "context": (64, ["--context", 64]),
+        "cpu": ("x86-64-v2", ["--cpu", "x86-64-v2"]),
+        "tokenizer": (stories / "tokenizer.json", ["--tokenizer", stories / "tokenizer.json"]),
+        "threads": (1, ["--threads", 1]),
+    }
+    arguments = [word for _, words in options.values() for word in words]
+    for entry in options["format"][0]:
+        arguments += ["--format", entry]
+    tool("qopt-compile", stories, *arguments, "-o", tmp_path / "tool.qopt")
+    qopt.compile(stories, tmp_path / "python.qopt", **{name: value for name, (value, _) in options.items()})
+    assert (tmp_path / "python.qopt").read_bytes() == (tmp_path / "tool.qopt").read_bytes()
+    graph = qopt.compile(stories, tmp_path / "graph.qopt", as_="graph", format="re:^node_linear_3$=int8")
+    assert graph.kind == "graph" and sum(weight.format == "int8" for weight in graph.weights) == 1
+    with pytest.raises(qopt.Error, match="generic"):
+        qopt.compile(stories, tmp_path / "strict.qopt", as_="graph", strict=True)
+
+
+@needs_compiler
+def test_compile_for_gpus(stories, tmp_path, tool):
+    options = ["--target", "cuda", "--arch", "sm_80", "--kv", "int8,int4", "-o", tmp_path / "tool.qopt", "--json"]
+    told = json.loads(tool("qopt-compile", stories, *options).stdout)
+    summary = qopt.compile(stories, tmp_path / "python.qopt", target="cuda", arch="sm_80", kv="int8,int4")
+    assert (tmp_path / "python.qopt").read_bytes() == (tmp_path / "tool.qopt").read_bytes()
+    assert [kernel["symbol"] for kernel in summary.kernels] == [kernel["symbol"] for kernel in told["kernels"]]
+    (step,) = summary.steps
+    assert step["predicted"]["seconds"] == told["steps"][0]["predicted"]["seconds"]
+    assert "qopt.decoder" in qopt.emit(stories, "scheduled", target="cuda", arch="sm_80")
+
+
+def test_text_that_is_no_unicode(graph, decoder, stories, artifacts):
+    """Surrogates alone are no characters: qopt.Error says so wherever a text is given."""
+    tokenizer = qopt.Tokenizer.from_json((stories / "tokenizer.json").read_text())
+    model = qopt.load(artifacts / "decoder.qopt", threads=1)
+    model.tokenizer = tokenizer
+    lone = "a\ud83d"
+    for call in (
+        lambda: model.generate(lone),
+        lambda: list(model.stream(lone)),
+        lambda: model.logits(lone),
+        lambda: tokenizer.encode(lone),
+        lambda: tokenizer.token_to_id(lone),
+        lambda: qopt.Tokenizer.from_json(lone),
+        lambda: graph.run({lone: X}),
+        lambda: qopt.load(lone),
+        lambda: qopt.load(artifacts / "decoder.qopt", tokenizer=lone),
+    ):
+        with pytest.raises(qopt.Error, match="is no text in Unicode") as caught:
+            call()
+        assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
+
+
+def test_hints_can_be_read():
+    """What an editor asks for: the hints of every public name, and stubs with the members that the modules have."""
+    for name in qopt.__all__:
+        value = getattr(qopt, name)
+        if inspect.isclass(value):
+            for member in vars(value).values():
+                if inspect.isfunction(member):
+                    typing.get_type_hints(member, vars(inspect.getmodule(value)) | {"numpy": np})
+        elif inspect.isfunction(value):
+            assert "return" in typing.get_type_hints(value)
+    package = pathlib.Path(qopt.__file__).parent
+    assert (package / "py.typed").exists()
+    for stub in package.glob("*.pyi"):
+        module = importlib.import_module(f"qopt.{stub.stem}")
+        tree = ast.parse(stub.read_text())
+        stubbed = {node.name: node for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+        present = {name for name, value in vars(module).items() if callable(value)}
+        assert set(stubbed) == present, stub.name
+        for name, node in stubbed.items():
+            members = {n.name for n in getattr(node, "body", []) if isinstance(n, ast.FunctionDef)}
+            assert all(hasattr(getattr(module, name), member) for member in members)
+
+
+@needs_compiler
 def test_compile_warns(shared, tmp_path):
     with pytest.warns(UserWarning, match="--weights int8 leaves weights as the file has quantized them"):
         summary = qopt.compile(shared / "zoo/stories260k-matmulnbits4", tmp_path / "model.qopt", weights="int8")
@@ -255,14 +367,40 @@ def test_compile_errors(stories, tmp_path):
     with pytest.raises(qopt.Error, match="int5") as caught:
         qopt.compile(stories / "model.onnx", tmp_path / "model.qopt", weights="int5")
     assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
-    for option, message in {
-        "threads": "threads is -1; expected a number from 0 to 1024",
-        "weights": "weights is -1; expected a text",
-        "lm_head": "lm_head is -1; expected a text",
-        "formats": "formats is -1; expected a list",
-    }.items():
-        with pytest.raises(qopt.Error, match=message):
-            qopt.compile(stories / "model.onnx", tmp_path / "model.qopt", **{option: -1})
+    lone = "int8\ud800"
+    for option, value, message in (
+        ("threads", -1, "threads must be from 0 to 1024, got -1"),
+        ("threads", "2", "threads must be a whole number, got '2'"),
+        ("context", 2**40, "context must be from 0 to"),
+        ("weights", -1, "weights is -1; expected a text"),
+        ("lm_head", -1, "lm_head is -1; expected a text"),
+        ("embedding", "", "embedding is empty; expected a value, or leave it out"),
+        ("weights", lone, "weights is no text in Unicode: it has the surrogate U\\+D800 at 4"),
+        ("format", -1, 'format is -1; expected a list of texts "NAME=FORMAT"'),
+        ("format", [lone], "format is no text in Unicode"),
+        ("strict", 1, "strict is 1; expected True or False"),
+        ("as_", "encoder", "as_ is 'encoder'; expected one of automatic, decoder, graph"),
+        ("target", "tpu", "target is 'tpu'; expected one of host, cuda"),
+        ("arch", "sm_80", 'arch is for target="cuda"; leave it out'),
+        ("kv", ",", 'option kv is ","; expected a format, or one of keys and one of values'),
+        ("tokenizer", 3, "tokenizer is 3; expected a path"),
+        ("wieghts", "int8", 'there is no option "wieghts"; the options are activations, arch'),
+        ("as", "graph", 'there is no option "as"; it is called as_ here'),
+    ):
+        for call in (
+            lambda given: qopt.compile(stories / "model.onnx", tmp_path / "model.qopt", **given),
+            lambda given: qopt.emit(stories / "model.onnx", "quantized", **given),
+        ):
+            with pytest.raises(qopt.Error, match=message) as caught:
+                call({option: value})
+            assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
+    with pytest.raises(qopt.Error, match='cpu is for target="host"'):
+        qopt.compile(stories, target="cuda", cpu="x86-64-v3")
+    for model, output in (("a\ud800.onnx", None), (stories, "b\ud800.qopt")):
+        with pytest.raises(qopt.Error, match="is no text in Unicode"):
+            qopt.compile(model, output)
+    with pytest.raises(qopt.Error, match="stage is no text in Unicode"):
+        qopt.emit(stories, "\udc80")
     with pytest.raises(qopt.Error, match="no.onnx"):
         qopt.compile(tmp_path / "no.onnx", tmp_path / "model.qopt")
     assert list(tmp_path.iterdir()) == []
