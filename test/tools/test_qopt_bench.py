@@ -37,14 +37,28 @@ def test_csv_and_markdown(tool, artifacts, tmp_path):
 
 
 def test_parts_can_be_left_out(tool, artifacts):
-    run = ("qopt-bench", artifacts / "decoder.qopt", "--repeats", 1, "--bandwidth-mib", 8, "--json")
-    assert "prefill" not in json.loads(tool(*run, "--prompt", 0).stdout)
+    run = ("qopt-bench", artifacts / "decoder.qopt", "--repeats", 1, "--json")
+    assert "prefill" not in json.loads(tool(*run, "--prompt", 0, "--bandwidth-mib", 8).stdout)
     assert "decode" not in json.loads(tool(*run, "--tokens", 0).stdout)
 
 
 def test_nothing_to_measure(tool, artifacts):
     failed = tool("qopt-bench", artifacts / "decoder.qopt", "--prompt", 0, "--tokens", 0, check=False)
     assert failed.returncode == 2 and "--prompt and --tokens are both 0" in failed.stderr
+
+
+def test_no_row_is_left_out_in_silence(tool, artifacts):
+    """A context that has no position for a token to measure, whatever else is asked."""
+    for context in (100, 600):
+        for more in ((), ("--prompt", 1)):
+            failed = tool("qopt-bench", artifacts / "decoder.qopt", "--context", context, *more, check=False)
+            assert failed.returncode == INFEASIBLE and failed.stdout == ""
+            expected = (
+                f"--context {context} leaves no position for a token to measure, the model has 100; take at most 99"
+            )
+            assert expected in failed.stderr
+    run = ("qopt-bench", artifacts / "decoder.qopt", "--context", 99, "--prompt", 0, "--repeats", 1, "--json")
+    assert json.loads(tool(*run, "--bandwidth-mib", 8).stdout)["decode"]["tokens"] == 1
 
 
 def test_longer_than_the_context(tool, artifacts):

@@ -151,6 +151,81 @@ def test_parameter_that_is_not_finite(tool, tmp_path, kind, value):
     assert 'the constant "v" has the value' in message and "at element 3" in message
 
 
+@pytest.mark.parametrize(
+    ("version", "code", "message"),
+    [
+        (0, BAD_MODEL, "has no ir_version; expected 3 to 14"),
+        (None, BAD_MODEL, "has no ir_version; expected 3 to 14"),
+        (-1, BAD_MODEL, "has no ir_version; expected 3 to 14"),
+        (2, UNSUPPORTED, "ir_version 2 of the file; expected 3 to 14, save the model with an onnx package"),
+        (15, UNSUPPORTED, "ir_version 15 of the file; expected 3 to 14"),
+        (2**40, UNSUPPORTED, f"ir_version {2**40} of the file; expected 3 to 14"),
+    ],
+)
+def test_version_of_the_file(tool, tmp_path, version, code, message):
+    model = onnx.load(save_linear(tmp_path, np.ones((32, 16), np.float32)))
+    model.ClearField("ir_version")
+    if version is not None:
+        model.ir_version = version
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    assert message in refused(tool, code, tmp_path / "model.onnx", "-o", tmp_path / "m.qopt")
+
+
+@pytest.mark.parametrize("version", [3, 14])
+def test_versions_of_the_file_that_are_read(tool, tmp_path, version):
+    model = onnx.load(save_linear(tmp_path, np.ones((32, 16), np.float32)))
+    model.ir_version = version
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    tool("qopt-compile", tmp_path / "model.onnx", "-o", tmp_path / "m.qopt")
+
+
+def test_all_that_is_unknown_is_one_list(tool, tmp_path):
+    """The file's version, domains, operators and opsets, in functions and branches too, each with its nodes. A domain
+    that is imported and that no node is of is none of this."""
+    info = helper.make_tensor_value_info
+    branch = helper.make_graph(
+        [helper.make_node("Deep", ["x"], ["b"], name="within", domain="org.branch")],
+        "branch",
+        [],
+        [info("b", TensorProto.FLOAT, [2])],
+    )
+    nodes = [
+        helper.make_node("Twiddle", ["x"], ["a"], name="one", domain="org.example"),
+        helper.make_node("Twiddle", ["a"], ["c"], name="two", domain="org.example"),
+        helper.make_node("Twist", ["c"], ["d"], name="three", domain="net.example"),
+        helper.make_node("Wrapped", ["d"], ["e"], name="call", domain="local"),
+        helper.make_node("If", ["t"], ["y"], name="branches", then_branch=branch, else_branch=branch),
+    ]
+    function = helper.make_function(
+        "local",
+        "Wrapped",
+        ["p"],
+        ["q"],
+        [helper.make_node("Inner", ["p"], ["q"], name="inside", domain="org.inner")],
+        [helper.make_opsetid("org.inner", 3)],
+    )
+    inputs = [info("x", TensorProto.FLOAT, [2]), info("t", TensorProto.BOOL, [])]
+    graph = helper.make_graph(nodes, "main", inputs, [info("y", TensorProto.FLOAT, [2])])
+    domains = ["org.example", "net.example", "local", "org.branch", "org.unused"]
+    opsets = [helper.make_opsetid("", 21), *(helper.make_opsetid(domain, 2) for domain in domains)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=99, functions=[function])
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    message = refused(tool, UNSUPPORTED, tmp_path / "model.onnx", "-o", tmp_path / "m.qopt")
+    for line in (
+        "ir_version 99 of the file; expected 3 to 14",
+        'Twiddle (org.example 2): node "one", "two"',
+        'Twist (net.example 2): node "three"',
+        'Inner (org.inner 3): node "inside"',
+        'Deep (org.branch 2): node "within", "within"',
+    ):
+        assert f"\n  {line}" in message, message
+    assert "org.unused" not in message
+    del model.opset_import[0]  # the default domain's
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    message = refused(tool, UNSUPPORTED, tmp_path / "model.onnx", "-o", tmp_path / "m.qopt")
+    assert 'If (opset ?), whose opset the model does not name: node "branches"' in message
+
+
 def test_infinities_of_a_mask_are_allowed(tool, tmp_path):
     model = onnx.load(save_linear(tmp_path, np.ones((16, 16), np.float32)))
     model.graph.node[0].output[0] = "z"
@@ -282,12 +357,12 @@ def test_unknown_processor(tool, stories, tmp_path):
 
 def test_group_that_does_not_divide(tool, tmp_path):
     model = save_linear(tmp_path, np.ones((48, 16), np.float32))
-    message = refused(tool, USAGE, model, "--weights", "int4_g32", "-o", tmp_path / "m.qopt")
+    message = refused(tool, INFEASIBLE, model, "--weights", "int4_g32", "-o", tmp_path / "m.qopt")
     assert "32" in message and "48" in message and "--format 'w=int8'" in message
 
 
 def test_several_errors_are_one_list(tool, stories, tmp_path):
-    message = refused(tool, USAGE, stories, "--weights", "int4_g32", "-o", tmp_path / "m.qopt")
+    message = refused(tool, INFEASIBLE, stories, "--weights", "int4_g32", "-o", tmp_path / "m.qopt")
     assert message.startswith(
         'error: the group size 32 of "int4_g32" does not divide the 172 columns of "node_linear_6", '
     )

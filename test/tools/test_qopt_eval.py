@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-USAGE, INFEASIBLE, GATE, NOT_FOUND = 2, 5, 6, 9
+USAGE, BAD_MODEL, INFEASIBLE, GATE, NOT_FOUND = 2, 3, 5, 6, 9
 TOKENS = np.random.default_rng(0).integers(0, 50, (6, 40)).astype(np.int32)
 
 
@@ -82,6 +82,35 @@ def test_divergence(tool, artifacts, saved, reference):
     same = 100 * (ours.argmax(-1) == theirs.argmax(-1)).mean()
     assert found["same_top1_percent"]["mean"] == pytest.approx(same, abs=0.5)
     assert found["reference"]["perplexity"] == pytest.approx(np.exp(nll(theirs)), rel=tolerance)
+
+
+def test_one_window_has_no_interval(tool, artifacts, saved):
+    """There is nothing to draw from: bounds are null in JSON and left out of the text, and both say why."""
+    run = ("qopt-eval", artifacts / "other.qopt", "--tokens", saved / "tokens.npy", "--windows", 1)
+    run += ("--reference", saved / "decoder.npy")
+    found = json.loads(tool(*run, "--json").stdout)
+    assert found["perplexity_low"] is found["perplexity_high"] is None and found["perplexity"] > 1
+    why = "intervals are drawn from windows, and there is one"
+    assert found["no_interval"] == why
+    for estimate in (found["kl"], found["same_top1_percent"]):
+        assert estimate["low"] is estimate["high"] is None and estimate["mean"] >= 0
+    assert found["reference"]["perplexity_low"] is None
+    text = tool(*run).stdout
+    assert "95 %:" not in text and f"no intervals: {why}" in text
+    two = tool(*run[:-3], 2, *run[-2:]).stdout
+    assert two.count("95 %:") == 4 and "no intervals" not in two
+    assert "no_interval" not in json.loads(tool(*run[:-3], 2, "--json").stdout)
+
+
+def test_logits_that_are_no_numbers(tool, artifacts, saved, tmp_path):
+    """A reference in a file is a damaged array file."""
+    logits = np.load(saved / "decoder.npy")
+    logits[3, 7, 11] = np.nan
+    np.save(tmp_path / "nan.npy", logits)
+    run = ("qopt-eval", artifacts / "other.qopt", "--tokens", saved / "tokens.npy")
+    failed = tool(*run, "--reference", tmp_path / "nan.npy", check=False)
+    assert failed.returncode == BAD_MODEL
+    assert failed.stderr == "error: the reference's logits of position 7 in window 3 are not numbers\n"
 
 
 def test_same_seed_same_interval(tool, artifacts, saved):

@@ -16,7 +16,7 @@ def normed(x):
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("prefix", ["", "in."])
 def test_graph_reads_and_writes_numpy(tool, artifacts, tmp_path, save, prefix):
-    save(tmp_path / "in.npz", **{prefix + "x": X, "unused": np.zeros(3)})
+    save(tmp_path / "in.npz", **{prefix + "x": X})
     tool("qopt-run", artifacts / "graph.qopt", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
     out = np.load(tmp_path / "out.npz")
     np.testing.assert_allclose(out["y"], normed(X), rtol=1e-5)

@@ -3,7 +3,9 @@
 #include "tools/cli/CommandLine.h"
 
 #include "qopt/Version.h"
+#include "runtime/PrintableText.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -30,11 +32,15 @@ Exit codes:
   70   a defect of qopt
   130  stopped by the user)";
 
-static int report(const Status &status) {
+/// Whatever the work printed must have arrived, or the run has failed.
+static int report(Status status) {
+  Status flushed = flushOutput();
+  if (status.ok())
+    status = std::move(flushed);
   if (status.ok())
     return int(ExitCode::Ok);
-  std::fflush(stdout);
-  std::fprintf(stderr, "error: %s\n", status.message().c_str());
+  std::fprintf(stderr, "error: %s\n",
+               runtime::printableLines(status.message()).c_str());
   return int(exitCodeOf(status.code()));
 }
 
@@ -49,6 +55,40 @@ static Status usageError(const CLI::App &app, const CLI::ParseError &error) {
           text + "; \"" + app.get_name() + " --help\" lists the options"};
 }
 
+/// The options whose value may be empty: few, in one program.
+static std::vector<const CLI::Option *> &optionsMayBeEmpty() {
+  static std::vector<const CLI::Option *> options;
+  return options;
+}
+
+void mayBeEmpty(CLI::Option *option) { optionsMayBeEmpty().push_back(option); }
+
+void oneValueEach(CLI::Option *option) { option->allow_extra_args(false); }
+
+/// An error for the first option that has "" as a value.
+static Status checkValues(const CLI::App &app) {
+  const auto &exempt = optionsMayBeEmpty();
+  for (const CLI::Option *option : app.get_options()) {
+    if (std::find(exempt.begin(), exempt.end(), option) != exempt.end())
+      continue;
+    for (const std::string &value : option->results())
+      if (value.empty())
+        return {StatusCode::InvalidArgument,
+                option->get_name() + " is empty; expected a value, or leave " +
+                    "the option out"};
+  }
+  return {};
+}
+
+Status refuseGiven(std::initializer_list<const CLI::Option *> options,
+                   const std::string &why) {
+  for (const CLI::Option *option : options)
+    if (option->count())
+      return {StatusCode::InvalidArgument,
+              option->get_name() + " " + why + "; leave it out"};
+  return {};
+}
+
 int run(CLI::App &app, int argc, char **argv,
         const std::function<Status()> &work) {
   try {
@@ -58,13 +98,14 @@ int run(CLI::App &app, int argc, char **argv,
                          app.get_name() + " " + std::string(versionString),
                          "print the release and exit");
     app.parse(argc, argv);
-    return report(work());
+    Status status = checkValues(app);
+    return report(status.ok() ? work() : status);
   } catch (const CLI::CallForHelp &) {
     std::fputs(app.help().c_str(), stdout);
-    return int(ExitCode::Ok);
+    return report({});
   } catch (const CLI::CallForVersion &version) {
     std::printf("%s\n", version.what());
-    return int(ExitCode::Ok);
+    return report({});
   } catch (const CLI::ParseError &error) {
     return report(usageError(app, error));
   } catch (const std::bad_alloc &) {
@@ -114,22 +155,30 @@ CLI::Validator realBetween(double least, double most) {
 
 StatusOr<std::vector<int32_t>> parseTokens(const std::string &text) {
   std::vector<int32_t> tokens;
-  for (size_t at = 0; at < text.size();) {
-    if (text[at] == ',' || std::isspace(static_cast<unsigned char>(text[at]))) {
+  const char *at = text.data(), *last = at + text.size();
+  auto skipSpace = [&] {
+    while (at != last && std::isspace(static_cast<unsigned char>(*at)))
       ++at;
-      continue;
-    }
+  };
+  skipSpace();
+  for (bool more = true; more;) {
     int32_t token = 0;
-    const char *first = text.data() + at, *last = text.data() + text.size();
-    auto [end, failed] = std::from_chars(first, last, token);
-    if (failed != std::errc() || token < 0 ||
-        (end != last && *end != ',' &&
-         !std::isspace(static_cast<unsigned char>(*end))))
+    auto [end, failed] = std::from_chars(at, last, token);
+    bool ends = end == last || *end == ',' ||
+                std::isspace(static_cast<unsigned char>(*end));
+    if (failed != std::errc() || token < 0 || !ends)
       return Status(StatusCode::InvalidArgument,
                     "\"" + text + "\" is no list of token ids; expected " +
-                        "numbers with commas or spaces between, \"1,403,407\"");
+                        "numbers with a comma or spaces between, " +
+                        "\"1,403,407\"");
     tokens.push_back(token);
-    at += size_t(end - first);
+    at = end;
+    skipSpace();
+    more = at != last;
+    if (more && *at == ',') {
+      ++at;
+      skipSpace();
+    }
   }
   return tokens;
 }

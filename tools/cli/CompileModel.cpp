@@ -48,10 +48,11 @@ public:
 
 /// The status behind an exit code of a tool.
 static StatusCode statusOf(int exitCode) {
-  for (StatusCode code : {StatusCode::InvalidArgument, StatusCode::NotFound,
-                          StatusCode::BadModel, StatusCode::Unsupported,
-                          StatusCode::Infeasible, StatusCode::OutOfResources,
-                          StatusCode::Unwritable, StatusCode::Cancelled})
+  for (StatusCode code :
+       {StatusCode::InvalidArgument, StatusCode::NotFound, StatusCode::BadModel,
+        StatusCode::Unsupported, StatusCode::Infeasible,
+        StatusCode::BadArtifact, StatusCode::OutOfResources,
+        StatusCode::GateFailed, StatusCode::Unwritable, StatusCode::Cancelled})
     if (int(exitCodeOf(code)) == exitCode)
       return code;
   return StatusCode::Internal;
@@ -104,7 +105,7 @@ static StatusOr<int> spawn(std::vector<std::string> arguments,
 }
 
 StatusOr<std::shared_ptr<const Artifact>>
-compileAndOpen(const std::string &model) {
+compileAndOpen(const std::string &model, const OpenOptions &options) {
   std::error_code error;
   fs::path compiler =
       fs::read_symlink("/proc/self/exe", error).parent_path() / "qopt-compile";
@@ -135,7 +136,7 @@ compileAndOpen(const std::string &model) {
       text.pop_back();
     return Status(statusOf(*exitCode), text);
   }
-  return Artifact::open(artifact, {.trust = false, .name = model});
+  return Artifact::open(artifact, {.trust = options.trust, .name = model});
 }
 
 } // namespace qopt::cli

@@ -12,11 +12,12 @@
 
 namespace qopt::cli {
 
-/// Compiles `model` (an .onnx file or its folder) with default options and
-/// opens the result, of which no file remains. Fails with NotFound where there
-/// is no qopt-compile beside this program, else as qopt-compile does.
+/// Compiles `model` (an .onnx file or its folder) as qopt-compile does by
+/// itself and opens the result as `options` says, of which no file remains.
+/// Fails with NotFound where there is no qopt-compile beside this program, else
+/// as qopt-compile does.
 StatusOr<std::shared_ptr<const Artifact>>
-compileAndOpen(const std::string &model);
+compileAndOpen(const std::string &model, const OpenOptions &options);
 
 } // namespace qopt::cli
 

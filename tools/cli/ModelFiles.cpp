@@ -30,7 +30,7 @@ openFolder(const std::string &folder, const OpenOptions &options) {
   if (found.size() == 1)
     return Artifact::open(found.front(), options);
   if (found.empty() && model)
-    return compileAndOpen(folder);
+    return compileAndOpen(folder, options);
   if (found.empty())
     return Status(StatusCode::NotFound, "the folder '" + folder +
                                             "' holds neither an artifact "
@@ -47,13 +47,19 @@ openArtifact(const std::string &path, const OpenOptions &options) {
   if (fs::is_directory(path, error))
     return openFolder(path, options);
   if (fs::path(path).extension() == ".onnx" && fs::exists(path, error))
-    return compileAndOpen(path);
+    return compileAndOpen(path, options);
   return Artifact::open(path, options);
 }
 
 StatusOr<std::optional<Tokenizer>> openTokenizer(const Artifact &artifact,
                                                  const std::string &override) {
   std::string text, where = "the tokenizer of '" + artifact.path() + "'";
+  // A tokenizer that was whole when the artifact was written.
+  auto blame = [&](const Status &status) {
+    bool own = override.empty() && status.code() == StatusCode::BadModel;
+    return Status(own ? StatusCode::BadArtifact : status.code(),
+                  where + ": " + status.message());
+  };
   if (!override.empty()) {
     std::error_code error;
     fs::path path = override;
@@ -71,13 +77,12 @@ StatusOr<std::optional<Tokenizer>> openTokenizer(const Artifact &artifact,
   }
   StatusOr<Tokenizer> tokenizer = Tokenizer::create(text);
   if (!tokenizer.ok())
-    return Status(tokenizer.status().code(),
-                  where + ": " + tokenizer.status().message());
+    return blame(tokenizer.status());
   if (artifact.isDecoder())
     if (Status fits =
             tokenizer->checkVocabulary(size_t(artifact.decoder().vocabulary));
         !fits.ok())
-      return Status(fits.code(), where + ": " + fits.message());
+      return blame(fits);
   return std::optional<Tokenizer>(std::move(*tokenizer));
 }
 

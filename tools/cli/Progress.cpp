@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/Progress.h"
 
+#include "runtime/PrintableText.h"
+
 #include <cstdio>
 #include <unistd.h>
 
@@ -16,10 +18,11 @@ Progress::~Progress() {
     std::fputs("\r\033[K", stderr);
 }
 
-void Progress::show(const std::string &what, double done) {
+void Progress::show(const std::string &name, double done) {
   auto now = std::chrono::steady_clock::now();
   if (!watched() || (shown && now - last < std::chrono::milliseconds(100)))
     return;
+  std::string what = runtime::printable(name);
   last = now;
   shown = true;
   if (done < 0)

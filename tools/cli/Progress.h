@@ -20,9 +20,9 @@ public:
   Progress(const Progress &) = delete;
   Progress &operator=(const Progress &) = delete;
 
-  /// Shows `what` and, for a `done` of 0 to 1, the share; at most ten times a
+  /// Shows `name` and, for a `done` of 0 to 1, the share; at most ten times a
   /// second.
-  void show(const std::string &what, double done = -1);
+  void show(const std::string &name, double done = -1);
 
 private:
   std::chrono::steady_clock::time_point last{};

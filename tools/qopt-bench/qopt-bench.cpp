@@ -56,8 +56,15 @@ static Status fitWorkload(const Artifact &artifact, bench::Workload &workload) {
   if (workload.context < 0)
     workload.context =
         std::min<int64_t>(128, std::max<int64_t>(context / 2, 1));
-  if (workload.tokens < 0)
+  if (workload.tokens < 0) {
+    if (workload.context >= context)
+      return {StatusCode::Infeasible,
+              "--context " + std::to_string(workload.context) +
+                  " leaves no position for a token to measure, the model has " +
+                  std::to_string(context) + "; take at most " +
+                  std::to_string(context - 1) + ", or --tokens 0"};
     workload.tokens = std::min<int64_t>(64, context - workload.context);
+  }
   int64_t longest =
       std::max(workload.prompt,
                workload.tokens ? workload.context + workload.tokens : 0);
@@ -256,25 +263,29 @@ int main(int argc, char **argv) {
       ->check(cli::between(0, 1024));
   auto number = [&](const char *name, int64_t &value, const char *what,
                     int64_t least) {
-    app.add_option(name, value, what)->check(cli::between(least, 1 << 24));
+    return app.add_option(name, value, what)
+        ->check(cli::between(least, 1 << 24));
   };
   number("--prompt", workload.prompt,
          "prompt to measure; 0: none [512 or what fits]", 0);
-  number("--context", workload.context,
-         "positions before the first measured token [128 or what fits]", 1);
+  auto *context =
+      number("--context", workload.context,
+             "positions before the first measured token [128 or what fits]", 1);
   number("--tokens", workload.tokens,
          "tokens to write in each repeat; 0: none [64 or what fits]", 0);
   number("--batch", workload.batch, "sequences at once [1]", 1);
   number("--repeats", workload.repeats,
          "measurements, after one that is not counted [5]", 1);
-  number("--bandwidth-mib", options.bandwidthMebibytes,
-         "buffer for the read bandwidth, in MiB [1024]", 1);
+  auto *bandwidth = number("--bandwidth-mib", options.bandwidthMebibytes,
+                           "buffer for the read bandwidth, in MiB [1024]", 1);
   app.add_option("--seed", workload.seed, "of the random prompts [0]")
       ->check(cli::between(0, INT64_MAX));
-  app.add_option("--format", options.format, "md, csv or json [md]")
-      ->check(CLI::IsMember({"md", "csv", "json"}));
+  auto *format =
+      app.add_option("--format", options.format, "md, csv or json [md]")
+          ->check(CLI::IsMember({"md", "csv", "json"}));
   app.add_flag_callback(
-      "--json", [&] { options.format = "json"; }, "as --format json");
+         "--json", [&] { options.format = "json"; }, "as --format json")
+      ->excludes(format);
   app.add_option("--report", options.report, "file for the same text");
   app.add_flag("--trust", options.trust,
                "skip the digests of weights and code");
@@ -283,5 +294,11 @@ int main(int argc, char **argv) {
                          "--tokens 16 --threads 1",
                          "qopt-bench model.qopt --prompt 32 --context 32 "
                          "--batch 4 --json"});
-  return cli::run(app, argc, argv, [&] { return work(options); });
+  return cli::run(app, argc, argv, [&] {
+    if (workload.tokens == 0)
+      QOPT_RETURN_IF_ERROR(cli::refuseGiven(
+          {context, bandwidth}, "is for tokens that are written, and --tokens "
+                                "is 0"));
+    return work(options);
+  });
 }

@@ -27,7 +27,12 @@ struct Arguments {
   std::vector<Use> uses;
 };
 
+bool ofMeanings(TargetDevice, Stage stage) { return stage >= Stage::Raised; }
+bool ofFormats(TargetDevice, Stage stage) { return stage >= Stage::Quantized; }
 bool ofArtifacts(TargetDevice, Stage stage) { return stage == Stage::Artifact; }
+bool ofHostArtifacts(TargetDevice target, Stage stage) {
+  return target == TargetDevice::Host && stage == Stage::Artifact;
+}
 bool ofSchedules(TargetDevice, Stage stage) {
   return stage >= Stage::Scheduled;
 }
@@ -54,39 +59,48 @@ void declare(CLI::App &app, Arguments &arguments) {
   CompileOptions &o = arguments.options;
   app.add_option("model", o.model, "model.onnx, or the folder that holds it")
       ->required();
-  app.add_option("-o,--output", o.output, "the artifact to write");
+  app.add_option("-o,--output", o.output,
+                 "the artifact to write [NAME.qopt in the current folder, of "
+                 "the model's or its folder's name]");
   std::vector<std::string> stages;
   for (const StageName &stage : stageNames)
     stages.push_back(stage.name);
   app.add_option("--emit", arguments.emit,
                  "print the result of a stage instead of writing an artifact")
       ->check(CLI::IsMember(stages));
-  app.add_option("--as", arguments.kind,
-                 "what the model is compiled as; automatic: a decoder where it "
-                 "is one")
-      ->check(CLI::IsMember(kinds));
-  app.add_option("--weights", o.weights,
-                 "format of weights: f32 f16 bf16 int8 int8_g128 int4_g32 "
-                 "int4_asym_g64 fp8_e4m3 …; default: as in the file");
-  app.add_option("--lm-head", o.lmHead,
-                 "format of the head; default: --weights");
-  app.add_option("--embedding", o.embedding,
-                 "format of the token embedding; default: as in the file");
-  app.add_option("--format", o.formats,
-                 "format of single weights: name=FORMAT or re:PATTERN=FORMAT; "
-                 "the first match wins");
-  app.add_option("--activations", o.activations,
-                 "what linears read: f16 or bf16 [GPU: f16]; int8: of integer "
-                 "weights [host], on a GPU of int8 ones with a scale a row; on "
-                 "the host also f32; f16 on the host rounds where a GPU does")
-      ->check(CLI::IsMember({"int8", "f32", "f16", "bf16"}));
-  app.add_option("--kv", o.cache,
-                 "format of keys and values in the cache, or KEY,VALUE: f32 "
-                 "f16 bf16, on a GPU f16 bf16 int8 int4 fp8_e4m3; default: "
-                 "as in the model");
-  app.add_option("--target", arguments.target,
-                 "what it runs on: host or cuda [host]")
-      ->check(CLI::IsMember(targetNames));
+  auto *as =
+      app.add_option("--as", arguments.kind,
+                     "what the model is compiled as; automatic: a decoder "
+                     "where it is one")
+          ->check(CLI::IsMember(kinds));
+  auto *weights =
+      app.add_option("--weights", o.weights,
+                     "format of weights: f32 f16 bf16 int8 int8_g128 int4_g32 "
+                     "int4_asym_g64 fp8_e4m3 …; default: as in the file");
+  auto *head = app.add_option("--lm-head", o.lmHead,
+                              "format of the head; default: --weights");
+  auto *embedding =
+      app.add_option("--embedding", o.embedding,
+                     "format of the token embedding; default: as in the file");
+  auto *format = app.add_option(
+      "--format", o.formats,
+      "format of single weights: name=FORMAT or re:PATTERN=FORMAT; the first "
+      "match wins");
+  cli::oneValueEach(format);
+  auto *activations =
+      app.add_option("--activations", o.activations,
+                     "what linears read: f16 or bf16 [GPU: f16]; int8: of "
+                     "integer weights [host], on a GPU of int8 ones with a "
+                     "scale a row; on the host also f32; f16 on the host "
+                     "rounds where a GPU does")
+          ->check(CLI::IsMember({"int8", "f32", "f16", "bf16"}));
+  auto *cache = app.add_option(
+      "--kv", o.cache,
+      "format of keys and values in a decoder's cache, or KEY,VALUE: f32 f16 "
+      "bf16, on a GPU f16 bf16 int8 int4 fp8_e4m3; default: as in the model");
+  auto *target = app.add_option("--target", arguments.target,
+                                "what it runs on: host or cuda [host]")
+                     ->check(CLI::IsMember(targetNames));
   auto *arch =
       app.add_option("--arch", o.architectures,
                      "with --target cuda: GPUs that machine code is made for")
@@ -114,9 +128,17 @@ void declare(CLI::App &app, Arguments &arguments) {
       "with --target cuda: print what each kernel and a decode step are "
       "predicted to take, and why");
   const char *artifacts = "for artifacts";
+  const char *formats = "for the stages from quantized on";
   arguments.uses = {
+      {as, ofMeanings, "for the stages from qopt on"},
+      {weights, ofFormats, formats},
+      {head, ofFormats, formats},
+      {embedding, ofFormats, formats},
+      {format, ofFormats, formats},
+      {activations, ofFormats, formats},
+      {cache, ofFormats, formats},
       {tokenizer, ofArtifacts, artifacts},
-      {cpu, ofArtifacts, artifacts},
+      {cpu, ofHostArtifacts, "for artifacts of the host"},
       {threads, ofArtifacts, artifacts},
       {strict, ofArtifacts, artifacts},
       {context, ofSchedules, "for the stages from scheduled on"},
@@ -124,7 +146,8 @@ void declare(CLI::App &app, Arguments &arguments) {
        "for --target cuda and its stages from scheduled on"},
       {json, ofSummaries, "for artifacts, and for the kernels of GPUs"},
       {report, ofGpuKernels,
-       "for --target cuda, its artifacts and its stage kernels"}};
+       "for --target cuda, its artifacts and its stage kernels"},
+      {target, ofFormats, formats}};
   cli::addExamples(
       app, {"qopt-compile model.onnx -o model.qopt",
             "qopt-compile model.onnx --weights int4_g32 --lm-head int8 -o "
@@ -142,6 +165,7 @@ Status printSummary(const CompileSummary &s, const Arguments &arguments) {
   bool decoder = s.kind == ModelKind::Decoder;
   if (arguments.json) {
     nlohmann::ordered_json json;
+    json["output"] = s.output;
     json["kind"] = decoder ? "decoder" : "graph";
     json["layers"] = s.layers;
     json["raised_layers"] = s.raisedLayers;
@@ -163,7 +187,7 @@ Status printSummary(const CompileSummary &s, const Arguments &arguments) {
     return cli::printJson(json);
   }
   std::printf("%s: %s, raised %lld of %lld layers, %lld generic kernels\n",
-              arguments.options.output.c_str(), decoder ? "decoder" : "graph",
+              s.output.c_str(), decoder ? "decoder" : "graph",
               static_cast<long long>(s.raisedLayers),
               static_cast<long long>(s.layers),
               static_cast<long long>(s.genericKernels));
@@ -198,7 +222,7 @@ Status printGpuKernels(const Arguments &arguments) {
   StatusOr<CompileSummary> summary = describeKernels(arguments.options);
   if (!summary.ok())
     return summary.status();
-  printMessages(*summary, arguments.remarks && !arguments.json);
+  printMessages(*summary, arguments.remarks);
   if (arguments.json) {
     nlohmann::ordered_json json;
     describeKernels(*summary, json);
@@ -238,9 +262,6 @@ Status work(Arguments &arguments) {
     return printGpuKernels(arguments);
   if (stage != Stage::Artifact)
     return printStage(arguments, stage);
-  if (arguments.options.output.empty())
-    return Status(StatusCode::InvalidArgument,
-                  "no output was named; add -o model.qopt");
   StatusOr<CompileSummary> summary = [&] {
     cli::Progress progress;
     return compile(arguments.options,
@@ -250,7 +271,7 @@ Status work(Arguments &arguments) {
   }();
   if (!summary.ok())
     return summary.status();
-  printMessages(*summary, arguments.remarks && !arguments.json);
+  printMessages(*summary, arguments.remarks);
   return printSummary(*summary, arguments);
 }
 

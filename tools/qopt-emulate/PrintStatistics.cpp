@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/PrintableText.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/qopt-emulate/EmulateOptions.h"
 
@@ -20,8 +21,8 @@ void printStatistics(const Statistics &statistics) {
   });
   std::printf("%-40s %16s %18s\n", "instruction", "by warps", "by lanes");
   for (const auto &[name, count] : opcodes)
-    std::printf("%-40s %16llu %18llu\n", name.c_str(), number(count.warps),
-                number(count.lanes));
+    std::printf("%-40s %16llu %18llu\n", runtime::printable(name).c_str(),
+                number(count.warps), number(count.lanes));
   std::printf("%-40s %16llu %18llu\n", "all",
               number(statistics.warpInstructions),
               number(statistics.laneInstructions));

@@ -29,11 +29,13 @@ StatusOr<std::vector<Tensor>> readArguments(const EmulateOptions &options,
     for (const Tensor &tensor : all)
       found = tensor.name() == name ? &tensor : found;
     if (!found)
-      return Status(StatusCode::InvalidArgument,
-                    "kernel '" + kernel.name() + "' has " +
-                        std::to_string(kernel.parameters()) +
-                        " parameters, but '" + options.arguments +
-                        "' has no '" + name + "'");
+      return Status(
+          StatusCode::InvalidArgument,
+          "kernel '" + kernel.name() + "' has " +
+              std::to_string(kernel.parameters()) + " parameters, but " +
+              (options.arguments.empty()
+                   ? "there are no --args; give --args args.npz"
+                   : "'" + options.arguments + "' has no '" + name + "'"));
     size_t bytes = found->shape().empty() ? sizeOf(found->type()) : 8;
     if (bytes != kernel.parameterBytes(i))
       return Status(StatusCode::InvalidArgument,

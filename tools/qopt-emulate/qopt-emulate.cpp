@@ -4,6 +4,7 @@
 #include "tools/cli/OutputFiles.h"
 #include "tools/qopt-emulate/EmulateOptions.h"
 
+#include <algorithm>
 #include <charconv>
 
 using namespace qopt;
@@ -31,20 +32,25 @@ static Status parseExtent(const std::string &option, const std::string &text,
 }
 
 /// "all", "none", or a list such as "races,initialised".
-static Status parseChecks(const std::vector<std::string> &names,
-                          emulator::Checks &checks) {
-  if (names.empty() || names == std::vector<std::string>{"all"})
+static Status parseChecks(const std::string &names, emulator::Checks &checks) {
+  if (names == "all")
     return {};
   checks = emulator::Checks::none();
-  if (names == std::vector<std::string>{"none"})
+  if (names == "none")
     return {};
-  for (const std::string &name : names) {
+  for (size_t at = 0; at <= names.size();) {
+    size_t end = std::min(names.find(',', at), names.size());
+    std::string name = names.substr(at, end - at);
+    at = end + 1;
     bool *check = name == "alignment"     ? &checks.alignment
                   : name == "initialised" ? &checks.initialised
                   : name == "races"       ? &checks.races
                   : name == "barriers"    ? &checks.barriers
                   : name == "copies"      ? &checks.copies
                                           : nullptr;
+    if (check && *check)
+      return {StatusCode::InvalidArgument,
+              "--checks names \"" + name + "\" twice; leave one out"};
     if (!check)
       return {StatusCode::InvalidArgument,
               "--checks: expected all, none, or some of alignment, "
@@ -60,8 +66,7 @@ int main(int argc, char **argv) {
                "access.\n",
                "qopt-emulate");
   emulate::EmulateOptions options;
-  std::string grid = "1", block = "32";
-  std::vector<std::string> checks;
+  std::string grid = "1", block = "32", checks = "all";
   app.add_option("ptx", options.ptx, "file of PTX text")->required();
   app.add_option("--kernel", options.kernel,
                  "name of the kernel [the file's only one]");
@@ -82,8 +87,8 @@ int main(int argc, char **argv) {
   app.add_option("--seed", options.launch.seed, "of the first schedule [0]");
   app.add_option("--checks", checks,
                  "all, none, or some of alignment, initialised, races, "
-                 "barriers, copies; bounds are always checked [all]")
-      ->delimiter(',');
+                 "barriers, copies with commas between; bounds are always "
+                 "checked [all]");
   app.add_option("--findings", options.launch.maximumFindings,
                  "findings to report before the kernel is stopped [1]")
       ->check(cli::between(1, 1000000));
@@ -92,12 +97,15 @@ int main(int argc, char **argv) {
   app.add_option("--threads", options.launch.threads,
                  "of the host; 0: one for each processor [0]")
       ->check(cli::between(0, 1024));
-  app.add_flag("--stats", options.statistics,
-               "print instructions by kind, bytes by space, bank conflicts");
-  app.add_flag("--json", options.json, "the same as JSON");
+  auto *statistics = app.add_flag(
+      "--stats", options.statistics,
+      "print instructions by kind, bytes by space, bank conflicts");
+  auto *json = app.add_flag("--json", options.json, "the same as JSON");
   app.add_flag("--time", options.time,
                "print lane instructions and processor seconds of the launch "
-               "as JSON");
+               "as JSON")
+      ->excludes(statistics)
+      ->excludes(json);
   cli::addExamples(
       app, {"qopt-emulate scale.ptx --kernel scale --grid 4 --block 64 "
             "--args args.npz --out out.npz",

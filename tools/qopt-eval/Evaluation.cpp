@@ -30,6 +30,8 @@ public:
 private:
   Status addRows(int64_t first, std::span<const float> logits);
   void sumUpWindow();
+  Status notNumbers(StatusCode code, const std::string &whose,
+                    int64_t position) const;
 
   Engine &engine;
   const EvaluationInputs &inputs;
@@ -48,7 +50,7 @@ Status Evaluator::addRows(int64_t first, std::span<const float> logits) {
         inputs.logits->append({reinterpret_cast<const uint8_t *>(logits.data()),
                                logits.size_bytes()}));
   std::span<const int32_t> tokens = inputs.windows[current];
-  std::atomic<int64_t> bad{-1};
+  std::atomic<int64_t> bad{-1}, badReference{-1};
   auto work = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       auto position = size_t(first + i);
@@ -66,7 +68,7 @@ Status Evaluator::addRows(int64_t first, std::span<const float> logits) {
       std::span<const float> want = expected.subspan(position * width, width);
       RowSummary reference = summarize(want);
       if (!reference.finite)
-        bad = first + i;
+        badReference = first + i;
       if (!last)
         row.referenceNll = surprise(want, reference, tokens[position + 1]);
       row.divergence = eval::divergence(want, reference, got, summary);
@@ -74,11 +76,19 @@ Status Evaluator::addRows(int64_t first, std::span<const float> logits) {
     }
   };
   pool.parallelFor(int64_t(logits.size()) / vocabulary, 1, work);
+  if (badReference >= 0)
+    return notNumbers(inputs.reference->brokenCode(), "the reference's logits",
+                      badReference);
   if (bad >= 0)
-    return {StatusCode::Internal,
-            "the logits of position " + std::to_string(bad) + " in window " +
-                std::to_string(current) + " are not numbers"};
+    return notNumbers(StatusCode::BadArtifact, "the logits", bad);
   return {};
+}
+
+Status Evaluator::notNumbers(StatusCode code, const std::string &whose,
+                             int64_t position) const {
+  return {code, whose + " of position " + std::to_string(position) +
+                    " in window " + std::to_string(current) +
+                    " are not numbers"};
 }
 
 void Evaluator::sumUpWindow() {
@@ -121,8 +131,10 @@ Status Evaluator::addWindow(int64_t window) {
 Evaluation Evaluator::result() {
   Evaluation evaluation;
   evaluation.model.nll = bootstrap(nll, inputs.seed);
-  evaluation.reference.nll = bootstrap(referenceNll, inputs.seed);
-  Agreement &agreement = evaluation.agreement;
+  if (!inputs.reference)
+    return evaluation;
+  Agreement &agreement = evaluation.agreement.emplace();
+  agreement.reference.nll = bootstrap(referenceNll, inputs.seed);
   agreement.divergence = bootstrap(divergence, inputs.seed);
   agreement.sameTop = bootstrap(sameTop, inputs.seed);
   agreement.median = quantile(divergences, 0.5);

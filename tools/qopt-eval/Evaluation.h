@@ -19,14 +19,15 @@ struct Prediction {
 
 /// Of the model beside the reference, over every position.
 struct Agreement {
+  Prediction reference;
   Estimate divergence; ///< KL(reference || model) in nats
   double median = 0, p99 = 0, most = 0;
   Estimate sameTop; ///< share of positions with the same first choice, 0 to 1
 };
 
 struct Evaluation {
-  Prediction model, reference;
-  Agreement agreement;
+  Prediction model;
+  std::optional<Agreement> agreement; ///< where there is a reference
   double seconds = 0;
 };
 

@@ -25,6 +25,11 @@ public:
   /// Logits [length, vocabulary] of a window, valid until the next call.
   StatusOr<std::span<const float>> window(int64_t index);
 
+  /// What logits that are no numbers make of where they come from.
+  StatusCode brokenCode() const {
+    return array ? StatusCode::BadModel : StatusCode::BadArtifact;
+  }
+
 private:
   ReferenceLogits(const TokenWindows &windows, int64_t vocabulary)
       : windows(windows), vocabulary(vocabulary),

@@ -15,6 +15,8 @@ Estimate bootstrap(std::span<const double> windowMeans, uint64_t seed) {
   size_t count = windowMeans.size();
   for (double value : windowMeans)
     estimate.mean += value / double(count);
+  if (count < 2)
+    return estimate;
   // The standard says what mt19937_64 gives, but not what a distribution makes
   // of it; the high half of a product is a fair enough index.
   std::mt19937_64 random(seed);
@@ -25,8 +27,8 @@ Estimate bootstrap(std::span<const double> windowMeans, uint64_t seed) {
     mean /= double(count);
   }
   std::sort(means.begin(), means.end());
-  estimate.low = means[size_t(0.025 * draws)];
-  estimate.high = means[size_t(0.975 * draws)];
+  estimate.interval = {means[size_t(0.025 * draws)],
+                       means[size_t(0.975 * draws)]};
   return estimate;
 }
 

@@ -6,15 +6,21 @@
 #define QOPT_TOOLS_QOPTEVAL_STATISTICS_H
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 namespace qopt::eval {
 
-/// A mean and the interval that holds 95 % of the resampled means. `low` and
-/// `high` are the mean where one window alone leaves nothing to draw from.
+struct Interval {
+  double low = 0, high = 0;
+};
+
+/// A mean and the interval that holds 95 % of the resampled means; none where
+/// one window alone leaves nothing to draw from.
 struct Estimate {
-  double mean = 0, low = 0, high = 0;
+  double mean = 0;
+  std::optional<Interval> interval;
 };
 
 /// Of values of equally large windows. The same seed gives the same interval.

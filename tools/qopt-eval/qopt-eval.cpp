@@ -4,7 +4,7 @@
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
 #include "tools/cli/OutputFiles.h"
-#include "tools/qopt-eval/Evaluation.h"
+#include "tools/qopt-eval/PrintEvaluation.h"
 
 #include <algorithm>
 #include <cmath>
@@ -88,68 +88,6 @@ static StatusOr<eval::TokenWindows> readWindows(const Artifact &artifact,
   return windows;
 }
 
-static Json spellEstimate(const eval::Estimate &estimate, double factor) {
-  return {{"mean", factor * estimate.mean},
-          {"low", factor * estimate.low},
-          {"high", factor * estimate.high}};
-}
-
-static Json spellPrediction(const eval::Prediction &prediction) {
-  const eval::Estimate &nll = prediction.nll;
-  return {{"perplexity", std::exp(nll.mean)},
-          {"perplexity_low", std::exp(nll.low)},
-          {"perplexity_high", std::exp(nll.high)},
-          {"nll", nll.mean}};
-}
-
-static Json describe(const eval::Evaluation &evaluation,
-                     const eval::TokenWindows &windows,
-                     const EvalOptions &options) {
-  double tokens = double(windows.count() * windows.length());
-  Json json = {{"tool", "qopt-eval"},
-               {"model", options.model},
-               {"windows", windows.count()},
-               {"window_length", windows.length()}};
-  json.update(spellPrediction(evaluation.model));
-  json["tokens_per_second"] = tokens / evaluation.seconds;
-  json["seed"] = options.seed;
-  if (options.reference.empty())
-    return json;
-  const eval::Agreement &agreement = evaluation.agreement;
-  json["reference"] = {{"model", options.reference}};
-  json["reference"].update(spellPrediction(evaluation.reference));
-  json["kl"] = spellEstimate(agreement.divergence, 1);
-  json["kl"].update({{"median", agreement.median},
-                     {"p99", agreement.p99},
-                     {"max", agreement.most}});
-  json["same_top1_percent"] = spellEstimate(agreement.sameTop, 100);
-  return json;
-}
-
-static void printText(const eval::Evaluation &evaluation,
-                      const eval::TokenWindows &windows,
-                      const EvalOptions &options) {
-  auto perplexity = [](const char *who, const eval::Estimate &nll) {
-    std::printf("%s perplexity %.4f (95 %%: %.4f to %.4f)\n", who,
-                std::exp(nll.mean), std::exp(nll.low), std::exp(nll.high));
-  };
-  std::printf("%lld windows of %lld tokens\n", (long long)windows.count(),
-              (long long)windows.length());
-  perplexity("model:    ", evaluation.model.nll);
-  if (options.reference.empty())
-    return;
-  const eval::Agreement &agreement = evaluation.agreement;
-  perplexity("reference:", evaluation.reference.nll);
-  std::printf("KL(reference || model): mean %.3g (95 %%: %.3g to %.3g), median "
-              "%.3g, 99 %% %.3g, max %.3g nats\n",
-              agreement.divergence.mean, agreement.divergence.low,
-              agreement.divergence.high, agreement.median, agreement.p99,
-              agreement.most);
-  std::printf("same first choice: %.3f %% (95 %%: %.3f to %.3f)\n",
-              100 * agreement.sameTop.mean, 100 * agreement.sameTop.low,
-              100 * agreement.sameTop.high);
-}
-
 static Status checkGates(const eval::Evaluation &evaluation,
                          const EvalOptions &options) {
   auto fail = [](const char *what, double got, const char *limit, double want) {
@@ -162,11 +100,13 @@ static Status checkGates(const eval::Evaluation &evaluation,
   if (options.mostPerplexity && !(perplexity <= *options.mostPerplexity))
     return fail("perplexity", perplexity, "above the limit",
                 *options.mostPerplexity);
-  double divergence = evaluation.agreement.divergence.mean;
+  if (!evaluation.agreement)
+    return {};
+  double divergence = evaluation.agreement->divergence.mean;
   if (options.mostDivergence && !(divergence <= *options.mostDivergence))
     return fail("mean KL", divergence, "above the limit",
                 *options.mostDivergence);
-  double same = 100 * evaluation.agreement.sameTop.mean;
+  double same = 100 * evaluation.agreement->sameTop.mean;
   if (options.leastSameTop && !(same >= *options.leastSameTop))
     return fail("same-top-1 percentage", same, "below the limit",
                 *options.leastSameTop);
@@ -237,13 +177,14 @@ static Status work(const EvalOptions &options) {
     return evaluation.status();
   if (logits)
     QOPT_RETURN_IF_ERROR(logits->finish());
-  Json json = describe(*evaluation, *windows, options);
+  Json json = eval::describe(*evaluation, *windows,
+                             {options.model, options.reference, options.seed});
   if (!options.report.empty())
     QOPT_RETURN_IF_ERROR(writeReport(options.report, json));
   if (options.json)
     QOPT_RETURN_IF_ERROR(cli::printJson(json));
   else
-    printText(*evaluation, *windows, options);
+    eval::print(*evaluation, *windows);
   QOPT_RETURN_IF_ERROR(cli::flushOutput());
   return checkGates(*evaluation, options);
 }

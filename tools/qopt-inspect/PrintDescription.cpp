@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-inspect/PrintDescription.h"
 
+#include "runtime/PrintableText.h"
+
 #include <cstdio>
 
 namespace qopt::inspect {
@@ -13,7 +15,10 @@ static std::string grouped(const Json &number) {
   return digits;
 }
 
-static std::string textOf(const Json &json) { return json.get<std::string>(); }
+/// A text of the file, as a terminal may have it.
+static std::string textOf(const Json &json) {
+  return runtime::printable(json.get<std::string>());
+}
 
 static void printManifest(const Json &json) {
   std::printf("%s: %s bytes, made by qopt %s for %s\n",
@@ -26,7 +31,8 @@ static void printManifest(const Json &json) {
   if (!json["options"].empty()) {
     std::printf("  options:");
     for (const auto &[name, value] : json["options"].items())
-      std::printf(" %s=%s", name.c_str(), textOf(value).c_str());
+      std::printf(" %s=%s", runtime::printable(name).c_str(),
+                  textOf(value).c_str());
     std::printf("\n");
   }
   if (json["tokenizer_bytes"].get<int64_t>() == 0)
@@ -161,7 +167,7 @@ static void printKernels(const Json &kernels, const Json &segments, bool list) {
   int64_t bytes = 0;
   for (const Json &kernel : kernels)
     bytes += kernel["code_bytes"].get<int64_t>();
-  if (!kernels.empty())
+  if (!kernels.empty() || list)
     std::printf("GPU kernels: %zu, %s bytes of machine code\n", kernels.size(),
                 grouped(bytes).c_str());
   if (list)

@@ -39,7 +39,11 @@ static Status parseDimensions(InspectOptions &options) {
     if (!valid)
       return {StatusCode::InvalidArgument,
               "--size: expected NAME=NUMBER, got \"" + text + "\""};
-    options.sizes.dimensions[text.substr(0, equals)] = size;
+    std::string name = text.substr(0, equals);
+    if (!options.sizes.dimensions.emplace(name, size).second)
+      return {StatusCode::InvalidArgument,
+              "--size gives \"" + name + "\" twice; expected one size for " +
+                  "each dimension, leave one out"};
   }
   return {};
 }
@@ -115,8 +119,9 @@ int main(int argc, char **argv) {
   app.add_option("--sequences", options.sequences,
                  "sequences in a decoder's step [1]")
       ->check(cli::between(1, 1 << 20));
-  app.add_option("--size", options.dimensions,
-                 "size of a graph's dimension, \"batch=2\" [1]");
+  cli::oneValueEach(
+      app.add_option("--size", options.dimensions,
+                     "size of a graph's dimension, \"batch=2\" [1]"));
   cli::addExamples(app, {"qopt-inspect model.qopt",
                          "qopt-inspect model.qopt --weights",
                          "qopt-inspect model.qopt --plan --tokens 16",

@@ -239,7 +239,9 @@ StatusOr<MadeKernel> makeKernel(const KernelRequest &request,
                   "--arch");
   const target::Target &target = *targets->front();
   llvm::SmallVector<llvm::StringRef> changes;
-  llvm::StringRef(request.schedule).split(changes, ',', -1, false);
+  llvm::StringRef(request.schedule).split(changes, ',');
+  if (request.schedule.empty())
+    changes.clear();
   auto problem = Words::parse(request.problem);
   auto schedule = Words::parse({changes.begin(), changes.end()});
   if (!problem || !schedule)

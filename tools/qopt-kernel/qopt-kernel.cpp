@@ -61,17 +61,20 @@ int main(int argc, char **argv) {
                  "a family of kernels, or \"list\" for all of them with their "
                  "words")
       ->required();
-  app.add_option("problem", request.problem,
-                 "what differs from the family's example, as key=value");
-  app.add_option("--schedule", request.schedule,
-                 "what differs from the chosen schedule, as "
-                 "key=value,key=value");
-  app.add_option("--arch", request.arch, "architecture of the kernel")
-      ->capture_default_str();
-  app.add_flag("--ptx-only", ptxOnly, "do not look for an assembler");
-  app.add_option("-o,--output", output,
-                 "writes OUTPUT.json, OUTPUT.ptx and OUTPUT.cubin [the record "
-                 "on standard output]");
+  auto *problem =
+      app.add_option("problem", request.problem,
+                     "what differs from the family's example, as key=value");
+  auto *schedule = app.add_option("--schedule", request.schedule,
+                                  "what differs from the chosen schedule, as "
+                                  "key=value,key=value");
+  auto *arch =
+      app.add_option("--arch", request.arch, "architecture of the kernel")
+          ->capture_default_str();
+  auto *only =
+      app.add_flag("--ptx-only", ptxOnly, "do not look for an assembler");
+  auto *to = app.add_option("-o,--output", output,
+                            "writes OUTPUT.json, OUTPUT.ptx and OUTPUT.cubin "
+                            "[the record on standard output]");
   cli::addExamples(
       app,
       {"qopt-kernel list",
@@ -81,6 +84,9 @@ int main(int argc, char **argv) {
        "qopt-kernel attention_decode sequences=32 key=int4 value=int4 --arch "
        "sm_80 --ptx-only -o decode"});
   return cli::run(app, argc, argv, [&] {
+    if (request.family == "list")
+      QOPT_RETURN_IF_ERROR(cli::refuseGiven({problem, schedule, arch, only, to},
+                                            "is for a kernel, not for list"));
     request.assemble = !ptxOnly;
     return work(request, output);
   });

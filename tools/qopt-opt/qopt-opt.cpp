@@ -6,10 +6,14 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "passes/Pipelines.h"
 #include "qopt/Version.h"
+#include "tools/cli/ExitCode.h"
 #include "tools/cli/OutputFiles.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/FileSystem.h"
+#include <cstdio>
+#include <unistd.h>
 
 namespace cl = llvm::cl;
 
@@ -43,15 +47,33 @@ static void hideOptionsOfLLVM() {
   }
 }
 
+/// LLVM's streams end a program that cannot write; here it is with the code and
+/// message of the other tools.
+static void failedInLLVM(void *, const char *reason, bool) {
+  using namespace qopt;
+  bool output = llvm::StringRef(reason).starts_with("IO failure on output");
+  Status status(output ? StatusCode::OutOfResources : StatusCode::Internal,
+                output ? "cannot write to standard output" : reason);
+  std::fprintf(stderr, "error: %s\n", status.message().c_str());
+  _exit(int(cli::exitCodeOf(status.code())));
+}
+
 static const cl::extrahelp examples(
     "\nExamples:\n"
     "  qopt-opt model.mlir --qopt-raise-stage\n"
     "  qopt-opt model.mlir --qopt-raise-stage=as=graph "
     "--qopt-quantize-stage=weights=int8 -o quantized.mlir\n"
     "  qopt-opt model.mlir "
-    "--pass-pipeline='builtin.module(func.func(qopt-simplify-onnx,cse))'\n");
+    "--pass-pipeline='builtin.module(func.func(qopt-simplify-onnx,cse))'\n"
+    "\nExit codes:\n"
+    "  0    done\n"
+    "  1    an option, a module that is not valid, or a pass that failed\n"
+    "  2    an output that is somebody's file\n"
+    "  7    out of memory or disk space\n"
+    "  70   a defect of qopt\n");
 
 int main(int argc, char **argv) {
+  llvm::install_fatal_error_handler(failedInLLVM);
   mlir::DialectRegistry registry;
   qopt::registerAllDialects(registry);
   qopt::passes::registerPasses();
@@ -68,7 +90,7 @@ int main(int argc, char **argv) {
             "-o", output, qopt::cli::OutputKind::Mlir, {input});
         !status) {
       llvm::errs() << "error: " << status.message() << "\n";
-      return EXIT_FAILURE;
+      return int(qopt::cli::exitCodeOf(status.code()));
     }
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, input, output, registry));

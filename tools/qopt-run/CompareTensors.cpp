@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-run/CompareTensors.h"
 
+#include "runtime/PrintableText.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/io/Npz.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <set>
 
 namespace qopt::run {
 namespace {
@@ -70,6 +72,37 @@ const Tensor *findArray(const std::vector<Tensor> &arrays,
   return nullptr;
 }
 
+Status refuseOthers(const std::vector<Tensor> &arrays,
+                    const std::string &prefix,
+                    const std::vector<std::string> &names,
+                    const std::string &path, const std::string &what) {
+  bool prefixed =
+      std::any_of(arrays.begin(), arrays.end(), [&](const Tensor &array) {
+        return array.name().starts_with(prefix);
+      });
+  std::set<std::string> seen;
+  for (const Tensor &array : arrays) {
+    std::string name = array.name();
+    if (prefixed && !name.starts_with(prefix))
+      continue;
+    if (prefixed)
+      name.erase(0, prefix.size());
+    bool known = std::find(names.begin(), names.end(), name) != names.end();
+    if (known && seen.insert(name).second)
+      continue;
+    std::string expected;
+    for (const std::string &other : names)
+      expected += (expected.empty() ? "'" : ", '") + other + "'";
+    return {StatusCode::InvalidArgument,
+            "'" + path + "' has the array '" + array.name() + "', which is " +
+                (known ? "there twice" : "no " + what + " of the artifact") +
+                "; expected " + (expected.empty() ? "none" : expected) +
+                (prefixed ? "" : ", or \"" + prefix + "\" before their names") +
+                "; leave it out"};
+  }
+  return {};
+}
+
 Status compareTensors(const std::vector<Tensor> &outputs,
                       const std::vector<Tensor> &expected,
                       const RunOptions &options) {
@@ -102,7 +135,8 @@ Status compareTensors(const std::vector<Tensor> &outputs,
                                  {"not_numbers", distance.notNumbers}});
     else
       std::printf("%s: max abs %.3g, relative to the largest %.3g%s\n",
-                  output.name().c_str(), distance.absolute, distance.relative,
+                  runtime::printable(output.name()).c_str(), distance.absolute,
+                  distance.relative,
                   distance.notNumbers ? ", elements that are no numbers differ"
                                       : "");
     char text[200];

@@ -22,6 +22,13 @@ StatusOr<std::vector<Tensor>> readArrays(const std::string &path);
 const Tensor *findArray(const std::vector<Tensor> &arrays,
                         const std::string &prefix, const std::string &name);
 
+/// InvalidArgument names the first array of `path` that is none of `names`: in
+/// a file that has names behind `prefix`, of those; in another, of all.
+Status refuseOthers(const std::vector<Tensor> &arrays,
+                    const std::string &prefix,
+                    const std::vector<std::string> &names,
+                    const std::string &path, const std::string &what);
+
 /// Prints, for each of `outputs` that `expected` has, max |difference| and that
 /// over max |expected|. GateFailed where this exceeds `options.tolerance`, a
 /// shape differs, or nothing can be compared.

@@ -2,6 +2,7 @@
 #include "tools/qopt-run/RunGraph.h"
 
 #include "qopt/Session.h"
+#include "runtime/PrintableText.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
 #include "tools/io/Npz.h"
@@ -26,24 +27,31 @@ static StatusOr<std::vector<TensorView>>
 chooseInputs(const Artifact &artifact, const std::vector<Tensor> &arrays,
              const std::string &path) {
   std::vector<TensorView> inputs;
+  std::vector<std::string> names;
+  for (const TensorSpec &spec : artifact.inputs())
+    names.push_back(spec.name);
   for (const TensorSpec &spec : artifact.inputs()) {
     const Tensor *found = findArray(arrays, "in.", spec.name);
     if (!found && arrays.size() == 1 && artifact.inputs().size() == 1 &&
         path.ends_with(".npy"))
       found = &arrays.front();
     if (!found) {
-      std::string names;
+      std::string has;
       for (const Tensor &array : arrays)
-        names += (names.empty() ? "'" : ", '") + array.name() + "'";
+        has += (has.empty() ? "'" : ", '") + array.name() + "'";
       return Status(StatusCode::InvalidArgument,
                     "'" + path + "' lacks the input '" + spec.name + "' (" +
                         spell(spec) + "); it has " +
-                        (names.empty() ? "no arrays" : names));
+                        (has.empty() ? "no arrays" : has));
     }
     TensorView view = found->view();
     view.name = spec.name;
     inputs.push_back(view);
   }
+  if (path.ends_with(".npz"))
+    if (Status only = refuseOthers(arrays, "in.", names, path, "input");
+        !only.ok())
+      return only;
   return inputs;
 }
 
@@ -88,10 +96,11 @@ static Status printOutputs(const std::vector<Tensor> &outputs, double seconds,
       json["outputs"].push_back(entry);
     } else if (output.elements()) {
       std::printf("%s: %s%s, from %.6g to %.6g, mean %.6g\n",
-                  output.name().c_str(), qopt::spell(output.type()),
+                  runtime::printable(output.name()).c_str(),
+                  qopt::spell(output.type()),
                   qopt::spell(output.shape()).c_str(), least, most, mean);
     } else {
-      std::printf("%s: %s%s\n", output.name().c_str(),
+      std::printf("%s: %s%s\n", runtime::printable(output.name()).c_str(),
                   qopt::spell(output.type()),
                   qopt::spell(output.shape()).c_str());
     }
@@ -145,8 +154,15 @@ Status runGraph(std::shared_ptr<const Artifact> artifact,
     return printOutputs(*outputs, seconds, options);
   if (isArrayFile(options.compare)) {
     StatusOr<std::vector<Tensor>> expected = readArrays(options.compare);
-    return expected.ok() ? compareTensors(*outputs, *expected, options)
-                         : expected.status();
+    if (!expected.ok())
+      return expected.status();
+    std::vector<std::string> names;
+    for (const Tensor &output : *outputs)
+      names.push_back(output.name());
+    if (options.compare.ends_with(".npz"))
+      QOPT_RETURN_IF_ERROR(
+          refuseOthers(*expected, "out.", names, options.compare, "output"));
+    return compareTensors(*outputs, *expected, options);
   }
   StatusOr<std::shared_ptr<const Artifact>> other =
       cli::openArtifact(options.compare, {options.trust});

@@ -15,7 +15,9 @@ static constexpr const char *textGroup = "Text (decoder artifacts)";
 static constexpr const char *samplingGroup =
     "Choice of tokens (decoder artifacts)";
 
-static void addTextOptions(CLI::App &app, run::RunOptions &options) {
+/// Those of them that say how to go on behind the prompt.
+static std::vector<CLI::Option *> addTextOptions(CLI::App &app,
+                                                 run::RunOptions &options) {
   const char *group = textGroup;
   auto *prompt =
       app.add_option("--prompt", options.prompt, "the text to go on with");
@@ -23,6 +25,7 @@ static void addTextOptions(CLI::App &app, run::RunOptions &options) {
                               "the same, from a file");
   auto *tokens = app.add_option("--tokens", options.tokens,
                                 "the same, as token ids: \"1,403,407\"");
+  cli::mayBeEmpty(prompt); // the model's begin token alone
   for (auto *option : {prompt, file, tokens})
     option->group(group);
   prompt->excludes(file)->excludes(tokens);
@@ -30,13 +33,14 @@ static void addTextOptions(CLI::App &app, run::RunOptions &options) {
   app.add_option("--tokenizer", options.tokenizer,
                  "tokenizer.json or its folder, instead of the artifact's own")
       ->group(group);
-  app.add_option("--max-tokens", options.maxTokens,
-                 "most tokens to write [128]")
-      ->check(cli::between(1, int64_t(1) << 31))
-      ->group(group);
-  app.add_flag("--ignore-end", options.ignoreEnd,
-               "go on after the model's end of text")
-      ->group(group);
+  auto *most = app.add_option("--max-tokens", options.maxTokens,
+                              "most tokens to write [128]")
+                   ->check(cli::between(1, int64_t(1) << 31))
+                   ->group(group);
+  auto *ignore = app.add_flag("--ignore-end", options.ignoreEnd,
+                              "go on after the model's end of text")
+                     ->group(group);
+  return {most, ignore};
 }
 
 static void addSamplingOptions(CLI::App &app, SamplingOptions &sampling) {
@@ -64,8 +68,8 @@ static void addSamplingOptions(CLI::App &app, SamplingOptions &sampling) {
 static void addGraphOptions(CLI::App &app, run::RunOptions &options) {
   const char *group = "Arrays (graph artifacts)";
   app.add_option("--inputs", options.inputs,
-                 ".npz with the inputs by name, with or without \"in.\" before "
-                 "it; one input may be a .npy")
+                 ".npz with the inputs by name and nothing else, or with "
+                 "\"in.\" before the names of inputs; one input may be a .npy")
       ->group(group);
   app.add_option("--outputs", options.outputs, ".npz to write the outputs to")
       ->group(group);
@@ -100,15 +104,16 @@ int main(int argc, char **argv) {
   app.add_flag("--trust", options.trust,
                "skip the digests of weights and code: loads at once");
   app.add_flag("--json", options.json, "results as JSON on standard output");
-  app.add_option("--compare", options.compare,
-                 "an artifact or a .npz (names with or without \"out.\"): how "
-                 "far outputs, or logits of the prompt, are from it");
+  auto *compare = app.add_option(
+      "--compare", options.compare,
+      "an artifact or a .npz (names with or without \"out.\"): how "
+      "far outputs, or logits of the prompt, are from it");
   app.add_option("--tolerance", options.tolerance,
                  "with --compare: fail if max abs exceeds this times the "
                  "largest expected value")
       ->needs("--compare")
       ->check(cli::realBetween(0, HUGE_VAL));
-  addTextOptions(app, options);
+  std::vector<CLI::Option *> goingOn = addTextOptions(app, options);
   addSamplingOptions(app, options.sampling);
   addGraphOptions(app, options);
   cli::addExamples(
@@ -120,10 +125,18 @@ int main(int argc, char **argv) {
             "qopt-run encoder.qopt --inputs in.npz --compare expected.npz "
             "--tolerance 1e-4"});
   return cli::run(app, argc, argv, [&] {
-    for (const CLI::Option *option : app.get_options())
-      if (option->count() && (option->get_group() == textGroup ||
-                              option->get_group() == samplingGroup))
+    for (CLI::Option *option : app.get_options()) {
+      bool samples = option->get_group() == samplingGroup;
+      if (option->count() && (option->get_group() == textGroup || samples))
         options.textOptions.push_back(option->get_name());
+      if (samples)
+        goingOn.push_back(option);
+    }
+    for (const CLI::Option *option : goingOn)
+      if (compare->count())
+        QOPT_RETURN_IF_ERROR(cli::refuseGiven(
+            {option}, "is for text that is written, and --compare writes "
+                      "none"));
     return work(options);
   });
 }

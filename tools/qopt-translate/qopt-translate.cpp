@@ -61,8 +61,9 @@ int main(int argc, char **argv) {
                "qopt-translate");
   Arguments arguments;
   translate::TranslateOptions &options = arguments.options;
-  app.add_option("model", options.model,
-                 "model.onnx or its folder, or a file of kernels");
+  auto *model = app.add_option("model", options.model,
+                               "model.onnx or its folder, or a file of "
+                               "kernels");
   auto *import = app.add_flag("--import-onnx", arguments.importOnnx,
                               "from ONNX to the onnx dialect");
   auto *output = app.add_option("-o,--output", arguments.output,
@@ -87,7 +88,8 @@ int main(int argc, char **argv) {
                "list the operators that can be read, as Markdown")
       ->excludes(import)
       ->excludes(toPtx)
-      ->excludes(output);
+      ->excludes(output)
+      ->excludes(model);
   cli::addExamples(
       app, {"qopt-translate --import-onnx model.onnx -o model.mlir",
             "qopt-translate --import-onnx --sizes --locations model.onnx",
