@@ -4,6 +4,8 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
+import textwrap
 
 import conftest
 import pytest
@@ -14,6 +16,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 def transcript():
     """Pairs of a command and what the README shows of its output; "…" stands for what it leaves out."""
     (section,) = re.findall(r"^## What it looks like\n(.*?)^## ", (SOURCE / "README.md").read_text(), re.M | re.S)
+    section = section.partition("The bits per weight")[0]
     lines = [line[4:] for line in section.splitlines() if line.startswith("    ")]
     commands = []
     for line in lines:
@@ -34,6 +37,23 @@ def place(tmp_path_factory):
     return folder
 
 
+def test_models_that_work_are_tested():
+    """Each family that the table names has an export in the end-to-end tests, of the kind that the table says."""
+    from e2e.test_zoo import DECODERS, ENCODERS
+
+    (row,) = re.findall(r"^\| models \| (.*?) \|", (SOURCE / "README.md").read_text(), re.MULTILINE)
+    decoders, graphs = re.fullmatch(
+        r"causal language models \((.*)\) as decoders; these, (.*) as graphs .*", row
+    ).groups()
+    for names, tested in ((decoders, DECODERS), (graphs, ENCODERS)):
+        tested = {re.sub("[^a-z0-9]", "", pathlib.Path(name).name.rpartition("-")[0]) for name in tested}
+        tested = {name.replace("llama3rope", "llama3") for name in tested}
+        named = names.replace("Qwen 2 and 3", "Qwen 2, Qwen 3").replace(" and ", ", ").split(", ")
+        assert len(named) >= 2
+        for name in named:
+            assert re.sub("[^a-z0-9]", "", name.lower()) in tested, (name, tested)
+
+
 def test_transcript(place):
     pairs = transcript()
     assert len(pairs) >= 5
@@ -43,3 +63,16 @@ def test_transcript(place):
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         expected = ".*".join(re.escape(part.strip()) for part in shown.split("…"))
         assert shown and re.fullmatch(expected, " ".join(done.stdout.split()), re.S), f"{command}\n{done.stdout}"
+
+
+def test_python_example(place):
+    """The lines that follow `import qopt`, with the package that was built."""
+    text = (SOURCE / "README.md").read_text()
+    (example,) = re.findall(r"^    import qopt\n(?:    .*\n)+", text, re.MULTILINE)
+    if not list((conftest.BUILD / "python/qopt").glob("_compiler*.so")):
+        pytest.skip("the Python module was not built")
+    environment = {**os.environ, "PYTHONPATH": str(conftest.BUILD / "python")}
+    program = textwrap.dedent(example)
+    done = subprocess.run([sys.executable, "-c", program], cwd=place, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Once upon a time, there was a little girl named Lily.")
