@@ -73,6 +73,15 @@ TEST(Regex, WhatHasNoEqualIsAnError) {
             std::string::npos);
 }
 
+TEST(Regex, AnErrorSaysWhoseItIs) {
+  for (const char *none : {"(", "[a", "a)", "*", "(?#", "\\p{L", "\\x", "a\\"})
+    EXPECT_EQ(Pattern::regex(none).status().code(), StatusCode::BadModel)
+        << none;
+  for (const char *other : {"(?~a)", "a\\y", "[[:none:]]", "(?<=a+)b"})
+    EXPECT_EQ(Pattern::regex(other).status().code(), StatusCode::Unsupported)
+        << other;
+}
+
 TEST(Regex, BacktrackingWithoutEndIsAnError) {
   std::string text(60, 'a');
   EXPECT_NE(matches(R"((?:a|a)*[bd])", text + "c").find("limit"),
