@@ -93,6 +93,7 @@ class Compiled:
     seconds: float
     peak_bytes: int
     bench: dict = field(default_factory=dict)  #: the last output of qopt-bench
+    used: bool = False  #: by a session of a case's size, not only to load it
 
 
 class Bench:
@@ -152,6 +153,7 @@ class Bench:
     def measure_qopt(self, case):
         compiled = self.artifact(case)
         compiled.bench = json.loads(self.run(self.tools / "qopt-bench", compiled.path, *self.sizes(case), "--json"))
+        compiled.used = True
         return compiled.bench[case.what]
 
     def measure_peer(self, case):
@@ -202,7 +204,7 @@ class Bench:
             if most := COMPILE_LIMITS.get((compiled.model, compiled.format)):
                 rows.append(limit(f"{compiled.path.name}: compiled in s", compiled.seconds, most[0]))
                 rows.append(limit(f"{compiled.path.name}: peak memory, MB", compiled.peak_bytes / 1e6, most[1] / 1e6))
-            if most := SESSION_LIMITS.get(compiled.model):
+            if (most := SESSION_LIMITS.get(compiled.model)) and compiled.used:
                 memory = compiled.bench["session_bytes"] / 1e6
                 rows.append(limit(f"{compiled.path.name}: working memory, MB", memory, most / 1e6))
         return rows
