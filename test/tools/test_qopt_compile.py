@@ -549,3 +549,16 @@ def test_full_disk(stories, tmp_path):
     )
     assert done.stderr == expected
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4_g32"])
+def test_what_is_not_finite_reaches_the_result(tool, tmp_path, weights):
+    """Activations of integer weights are codes of eight bits, and no code is NaN: the row has no finite result."""
+    model = save_linear(tmp_path / "model", np.random.default_rng(3).standard_normal((64, 24)).astype(np.float32))
+    tool("qopt-compile", model, "--weights", weights, "-o", tmp_path / "m.qopt")
+    x = np.ones((3, 64), np.float32)
+    x[0, 40], x[2, 5] = np.nan, np.inf
+    np.savez(tmp_path / "in.npz", x=x)
+    tool("qopt-run", tmp_path / "m.qopt", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
+    y = np.load(tmp_path / "out.npz")["y"]
+    assert np.isfinite(y[1]).all() and np.isnan(y[[0, 2]]).all()
