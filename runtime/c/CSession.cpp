@@ -5,6 +5,7 @@
 #include "runtime/c/Structs.h"
 
 #include <algorithm>
+#include <cstring>
 
 using namespace qopt;
 using namespace qopt::c;
@@ -164,17 +165,19 @@ static StatusOr<TensorView> viewOf(const qopt_tensor &tensor,
   if (spec == specs.end())
     return view;
   std::string named = "tensor \"" + view.name + "\"";
-  if (int(tensor.dtype) < QOPT_F32 || int(tensor.dtype) > QOPT_BOOL)
+  int dtype; // a caller of C may have written any number
+  static_assert(sizeof(dtype) == sizeof(tensor.dtype));
+  std::memcpy(&dtype, &tensor.dtype, sizeof(dtype));
+  if (dtype < QOPT_F32 || dtype > QOPT_BOOL)
     return Status(StatusCode::InvalidArgument,
-                  named + " has the unknown type " +
-                      std::to_string(int(tensor.dtype)));
+                  named + " has the unknown type " + std::to_string(dtype));
   if (tensor.rank != spec->shape.size())
     return Status(StatusCode::InvalidArgument,
                   named + " has rank " + std::to_string(tensor.rank) +
                       "; expected " + std::to_string(spec->shape.size()));
   if (!tensor.shape && tensor.rank > 0)
     return missing(("the shape of " + named).c_str());
-  view.type = DType(tensor.dtype);
+  view.type = DType(dtype);
   view.shape.assign(tensor.shape, tensor.shape + tensor.rank);
   view.data = tensor.data;
   return view;
