@@ -45,9 +45,13 @@ ALWAYS = {"divisions": 0, "bank conflicts": 0, "spilled bytes": 0, "advisories":
 LEAST = ("KiB in flight", "blocks an SM")
 
 
+def words_of(weights):
+    return "weights=int8 int8=1" if weights == "w8a8" else f"weights={weights}"
+
+
 def linear(weights, tokens, shape, asked=()):
     rows, columns = catalog.SHAPES[shape]
-    words = f"tokens={tokens} weights={weights}"
+    words = f"tokens={tokens} {words_of(weights)}"
     words += " activation=bf16 output=bf16" if weights == "bf16" else ""
     name = f"skinny_linear {weights} M={tokens} {shape}"
     small = f"{words} rows=256 columns={min(columns, 4096)}"
@@ -60,7 +64,7 @@ def linear(weights, tokens, shape, asked=()):
 
 def product(weights, tokens, shape, asked=()):
     rows, columns = catalog.SHAPES[shape]
-    words = f"tokens={tokens} " + ("weights=int8 int8=1" if weights == "w8a8" else f"weights={weights}")
+    words = f"tokens={tokens} {words_of(weights)}"
     small = f"{words} rows=256 columns=512"
     name = f"gemm {weights} M={tokens} {shape}"
     return Row(name, "gemm", f"{words} rows={rows} columns={columns}", small, ALWAYS | dict(asked))
@@ -80,7 +84,8 @@ def table_rows():
     ]
     rows += [linear("int4_g128", tokens, "o") for tokens in (16, 32, 64)]
     rows += [linear("int4_g32", tokens, "o") for tokens in (1, 64)]
-    rows += [linear(weights, tokens, "o") for weights in ("int8", "fp8_e4m3", "f16", "bf16") for tokens in (1, 8, 64)]
+    others = ("int8", "w8a8", "fp8_e4m3", "f16", "bf16")
+    rows += [linear(weights, tokens, "o") for weights in others for tokens in (1, 8, 64)]
     # Tensor cores take 6.4 clocks for a product of mma.sync, of which 60 % can issue instructions.
     hidden = {"instructions a product": 3.8}
     rows += [product(weights, 2048, "gate_up", hidden) for weights in ("f16", "int8", "int4_g128", "w8a8")]

@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Remarks.h"
+#include "passes/Fuse/Gates.h"
 #include "passes/Fuse/Passes.h"
 
 #define DEBUG_TYPE "qopt-fuse-linear"
@@ -19,6 +20,7 @@ namespace qopt::passes {
 using namespace mlir;
 using namespace qopt;
 using namespace qopt::ir;
+using passes::linearOfGate;
 
 /// Lets questions for the sizes of `from` be answered by `to`, of equal shape
 /// in all dimensions but the last, which is static.
@@ -191,15 +193,13 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
     erase(parts);
   }
 
-  /// The gated activation that alone reads a linear without bias and residual.
-  /// Its halves are rows that lie in pairs, which have one format.
+  /// The gated activation that alone reads the linear.
   bool addGated(Parts &parts) {
     LinearOp linear = parts.linear;
-    if (!linear->hasOneUse() || linear.getBias() || linear.getResidual() ||
-        !linear.getWeight().getType().hasOneFormat())
-      return false;
-    auto gated = dyn_cast<GatedActivationOp>(*linear->user_begin());
-    if (!gated || gated.getUp() || gated->getBlock() != linear->getBlock() ||
+    auto gated = linear->hasOneUse()
+                     ? dyn_cast<GatedActivationOp>(*linear->user_begin())
+                     : GatedActivationOp();
+    if (!gated || linearOfGate(gated) != linear ||
         !isa<RankedTensorType>(gated.getResult().getType()))
       return false;
     parts.gated = gated;

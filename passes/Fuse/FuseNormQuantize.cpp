@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Fuse/Gates.h"
 #include "passes/Fuse/Passes.h"
 
 namespace qopt::passes {
@@ -12,6 +13,15 @@ namespace qopt::passes {
 
 using namespace mlir;
 using namespace qopt::ir;
+using qopt::passes::linearOfGate;
+
+/// Kernels of 16-bit values apply a gate ahead of their linear's only store,
+/// where codes of a whole row cannot be made.
+static bool isPartOfLinear(Operation *producer) {
+  auto gated = dyn_cast<GatedActivationOp>(producer);
+  return gated && linearOfGate(gated) &&
+         !getElementTypeOrSelf(gated.getGate().getType()).isF32();
+}
 
 namespace {
 
@@ -24,6 +34,9 @@ struct FuseQuantize : OpRewritePattern<QuantizeOp> {
     if (!producer || producer.getQuantizableResult() != op.getX())
       return rewriter.notifyMatchFailure(
           op, "what computes the tensor cannot write quantized activations");
+    if (isPartOfLinear(producer))
+      return rewriter.notifyMatchFailure(
+          op, "the linear's launch applies the gate");
     for (Operation *user : op.getX().getUsers())
       if (!isa<QuantizeOp>(user) ||
           user->getResultTypes() != op->getResultTypes())

@@ -29,9 +29,11 @@ def FuseNormQuantizePass : Pass<"qopt-fuse-norm-quantize", "::mlir::func::FuncOp
   let description = [{
     Before: `qopt.quantize` of the result of an operation that can write quantized activations (a norm, an activation, a
     gated activation). After: that operation writes them. Numerics: exact in f32: the same values are rounded by the same
-    rule; in 16 bits they are no longer rounded to these first. Method: one pattern on QuantizingOpInterface. Example: test/passes/Fuse/fuse-norm-quantize.mlir.
+    rule; in 16 bits they are no longer rounded to these first. Method: one pattern on QuantizingOpInterface. Example:
+    test/passes/Fuse/fuse-norm-quantize.mlir.
 
-    Where the tensor itself has another use, both stay.
+    Where the tensor itself has another use, both stay. So do a gate of 16-bit values and the quantization of its result
+    where the gate can be part of the launch of the linear ahead of it (FuseLinear), which then stores half as much.
   }];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }

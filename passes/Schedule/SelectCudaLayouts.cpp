@@ -33,8 +33,9 @@ static Status canRead(Operation *user, ir::WeightType type) {
   problem.segments = passes::segmentsOf(type);
   if (auto linear = dyn_cast<ir::LinearOp>(user))
     problem.activation = passes::elementOf(linear.getX());
-  if (problem.hasCodes())
-    if (Status fits = skinny_linear::isValidForCodes(type.getFormat()); !fits)
+  for (const skinny_linear::Segment &segment : problem.segments)
+    if (Status fits = skinny_linear::isValidForCodes(segment.weight);
+        problem.hasCodes() && !fits)
       return Status(fits.code(), fits.message() + "; store it as int8 or keep "
                                                   "activations in 16 bits");
   return isValid(problem);

@@ -23,6 +23,14 @@ def test_record(tool, tmp_path):
     assert (tmp_path / "k.cubin").read_bytes().startswith(b"\x7fELF")
 
 
+def test_codes_have_a_scale_a_token(tool):
+    for family in ("skinny_linear", "gemm"):
+        words = ("tokens=5", "weights=int8", "int8=1", "rows=64", "columns=512")
+        record = json.loads(tool("qopt-kernel", family, *words, "--ptx-only").stdout)
+        shapes = {argument["name"]: argument["shape"] for argument in record["arguments"]}
+        assert shapes["token_scales"] == [5] and f"{family}_sm_90a_int8_int8_f16" in record["symbol"]
+
+
 def test_schedule(tool):
     """What --schedule changes is in the launch, and what does not fit is refused with the family's reason."""
     command = ("qopt-kernel", "skinny_linear", "columns=2048", "--ptx-only", "--schedule")

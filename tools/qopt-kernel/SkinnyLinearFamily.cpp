@@ -1,6 +1,7 @@
 // skinny_linear in words, and its packed layout as tables: where each element
 // of a unit lies is found by packing units that differ in one bit, so that a
-// reader of the record packs as lib/Kernels does.
+// reader of the record packs as lib/Kernels does. With int8=1 the activations
+// are codes, with a scale a token.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
 #include "lib/Quant/Element.h"
@@ -116,6 +117,8 @@ static std::vector<Argument> argumentsOf(const Problem &problem,
        Use::Counters,
        "u32",
        {std::max<int64_t>(plan.counters, 1)}}};
+  if (problem.readsCodes())
+    list.push_back({"token_scales", Use::Read, "f32", {tokens}});
   if (!problem.norm.empty())
     list.push_back({"norm_scale", Use::Read, activation, {problem.columns}});
   list.push_back({"tokens", Use::Value, "i32", {}, tokens});
@@ -142,6 +145,8 @@ StatusOr<Description> describeSkinnyLinear(Words &words, Words &scheduleWords,
   problem.segments = {{rows, words.format("weights", "int4_g128")}};
   problem.activation = words.element("activation", "f16");
   problem.output = words.element("output", "f16");
+  if (words.flag("int8", false))
+    problem.activation = quant::ElementType::Int8;
   if (words.flag("norm", false))
     problem.norm = {{1e-5f, problem.activation}};
   Status wrong = words.finish();

@@ -71,8 +71,9 @@
 // A norm is computed by every block for itself, of the rows of x that it reads
 // anyway; what is stored in shared memory is rounded once, as the norm's result
 // would be. So are codes of one token's x or of its norm: the largest value is
-// the whole row's, which a block reads even if it needs a slice. A gate is applied to values that are rounded to the output's type
-// first, as two launches would. With an append, rows of y are the heads of
+// the whole row's, which a block reads even if it needs a slice. A gate is
+// applied to values that are rounded to the output's type first, as two
+// launches would. With an append, rows of y are the heads of
 // queries, keys and values: whoever stores the last rows of a head rotates it
 // and puts it where rotary_append would, from y and bit by bit the same.
 //

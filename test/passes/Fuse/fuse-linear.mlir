@@ -18,7 +18,7 @@ func.func @gated(%x: tensor<?x64xf16>, %scale: tensor<64xf16>) -> tensor<?x32xf1
   return %g : tensor<?x32xf16>
 }
 
-// A norm or a quantization that writes codes is part of the region, a gate that writes them is not.
+// A norm or a quantization that makes codes is part of the region, a gate that writes them is not.
 // CHECK-LABEL: @codes
 // CHECK: %[[A:.*]] = qopt.fused (%[[F:.*]] = %arg0,
 // CHECK-NEXT: %[[Q:.*]] = qopt.quantize %[[F]]

@@ -38,3 +38,18 @@ func.func @linear_cannot(%x: tensor<?x64xf32>, %w: !qopt.weight<64x64, f32>) -> 
   %q = qopt.quantize %y : tensor<?x64xf32> -> !q
   return %q : !q
 }
+
+// What a linear's launch can gate, it stores in 16 bits; a gate with a bias ahead of it writes codes.
+// CHECK-LABEL: @gate_of_linear
+func.func @gate_of_linear(%x: tensor<?x64xf16>, %w: !qopt.weight<128x64, int8>, %bias: tensor<128xf16>) -> (!qopt.quantized<?x64, int8>, !qopt.quantized<?x64, int8>) {
+  // CHECK: qopt.gated_activation silu {{.*}} -> tensor<?x64xf16>
+  // CHECK: qopt.quantize
+  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<128x64, int8> -> tensor<?x128xf16>
+  %g = qopt.gated_activation silu %y : tensor<?x128xf16> -> tensor<?x64xf16>
+  %q = qopt.quantize %g : tensor<?x64xf16> -> !qopt.quantized<?x64, int8>
+  // CHECK: qopt.gated_activation silu {{.*}} -> !qopt.quantized<?x64, int8>
+  %z = qopt.linear %x, %w bias(%bias : tensor<128xf16>) : tensor<?x64xf16>, !qopt.weight<128x64, int8> -> tensor<?x128xf16>
+  %h = qopt.gated_activation silu %z : tensor<?x128xf16> -> tensor<?x64xf16>
+  %r = qopt.quantize %h : tensor<?x64xf16> -> !qopt.quantized<?x64, int8>
+  return %q, %r : !qopt.quantized<?x64, int8>, !qopt.quantized<?x64, int8>
+}
