@@ -45,13 +45,9 @@ ALWAYS = {"divisions": 0, "bank conflicts": 0, "spilled bytes": 0, "advisories":
 LEAST = ("KiB in flight", "blocks an SM")
 
 
-def words_of(weights):
-    return "weights=int8 int8=1" if weights == "w8a8" else f"weights={weights}"
-
-
 def linear(weights, tokens, shape, asked=()):
     rows, columns = catalog.SHAPES[shape]
-    words = f"tokens={tokens} {words_of(weights)}"
+    words = f"tokens={tokens} {catalog.words_of(weights)}"
     words += " activation=bf16 output=bf16" if weights == "bf16" else ""
     name = f"skinny_linear {weights} M={tokens} {shape}"
     small = f"{words} rows=256 columns={min(columns, 4096)}"
@@ -64,7 +60,7 @@ def linear(weights, tokens, shape, asked=()):
 
 def product(weights, tokens, shape, asked=()):
     rows, columns = catalog.SHAPES[shape]
-    words = f"tokens={tokens} {words_of(weights)}"
+    words = f"tokens={tokens} {catalog.words_of(weights)}"
     small = f"{words} rows=256 columns=512"
     name = f"gemm {weights} M={tokens} {shape}"
     return Row(name, "gemm", f"{words} rows={rows} columns={columns}", small, ALWAYS | dict(asked))

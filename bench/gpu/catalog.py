@@ -25,10 +25,14 @@ class Entry:
     quick: bool = False  #: part of a quick look
 
 
+def words_of(weights):
+    return "weights=int8 int8=1" if weights == "w8a8" else f"weights={weights}"
+
+
 def linear(tokens, weights="int4_g128", shapes=SHAPES):
     for shape in shapes:
         rows, columns = SHAPES[shape]
-        words = f"tokens={tokens} rows={rows} columns={columns} weights={weights}"
+        words = f"tokens={tokens} rows={rows} columns={columns} {words_of(weights)}"
         if weights == "bf16":
             words += " activation=bf16 output=bf16"
         quick = tokens in (1, 16) and weights == "int4_g128"
@@ -51,8 +55,7 @@ def prefill(context, cache="bf16"):
 def product(tokens, weights, shapes=SHAPES):
     for shape in shapes:
         rows, columns = SHAPES[shape]
-        words = f"tokens={tokens} rows={rows} columns={columns} weights={weights}"
-        words = words.replace("weights=w8a8", "weights=int8 int8=1")
+        words = f"tokens={tokens} rows={rows} columns={columns} {words_of(weights)}"
         yield Entry(f"gemm-{shape}-{weights}-m{tokens}", "gemm", words, tokens == 4096 and shape == "gate_up")
 
 
@@ -67,7 +70,9 @@ def entries():
         listed += product(tokens, "w8a8", layers)
     listed += [decode(sequences, 32, cache) for sequences in (1, 32) for cache in CACHES]
     listed += [*linear(2), *linear(4), *linear(32), prefill(16)]
-    listed += [*linear(1, "int8"), *linear(16, "int8"), *linear(1, "fp8_e4m3"), *linear(1, "f16", layers)]
+    for weights in ("int8", "w8a8"):
+        listed += [*linear(1, weights), *linear(16, weights)]
+    listed += [*linear(1, "fp8_e4m3"), *linear(1, "f16", layers)]
     return listed
 
 
@@ -89,6 +94,8 @@ attention_decode heads=8 key_heads=2 head_size=64 context=300 sequences=3 key=in
 attention_decode heads=8 key_heads=2 head_size=64 context=100 key=fp8_e4m3 value=fp8_e4m3 activation=bf16
 attention_decode heads=8 key_heads=2 head_size=128 context=70 key=int4 value=int8 window=50 activation=bf16
 attention_decode heads=8 key_heads=2 head_size=64 context=300 --schedule splits=2
+skinny_linear rows=100 columns=320 tokens=1 weights=int8 int8=1 output=f32
+skinny_linear rows=64 columns=515 tokens=13 weights=int8 int8=1 output=f32
 attention_prefill heads=8 key_heads=2 head_size=64 tokens=70 context=100 sequences=2 key=int8
 """.strip().splitlines()
 

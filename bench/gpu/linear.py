@@ -28,10 +28,17 @@ class SkinnyLinear:
         self._make_weights()
 
     def _make_activations(self):
-        self.x = encode(self.problem["activation"], self.random.uniform(-1, 1, (self.tokens, self.columns)))
+        shape = self.tokens, self.columns
+        if self.problem["int8"]:  # codes, with a scale a token
+            self.x = self.random.integers(-127, 128, shape, np.int8)
+            self.token_scales = self.random.uniform(0.004, 0.01, self.tokens).astype(np.float32)
+        else:
+            self.x = encode(self.problem["activation"], self.random.uniform(-1, 1, shape))
 
     def activations(self):
         """x as numbers."""
+        if self.problem["int8"]:
+            return self.x * self.token_scales.astype(np.float64)[:, None]
         return decode(self.problem["activation"], self.x)
 
     def _make_weights(self):
@@ -59,7 +66,8 @@ class SkinnyLinear:
         return numbers * scales, scales
 
     def inputs(self):
-        return {"x": [Part(self.x)], "weights": self._packed()}
+        scales = {"token_scales": [Part(self.token_scales)]} if self.problem["int8"] else {}
+        return {"x": [Part(self.x)], "weights": self._packed()} | scales
 
     def _packed(self):
         strips, rows = self.strips // self.times, self.strips // self.times * self.strip
@@ -117,6 +125,11 @@ class SkinnyLinear:
         return compare("y", got, expected, bound)
 
     def _bound(self, x, weights, scales):
+        if self.problem["int8"]:  # sums are exact
+            return 2.0**-22 * (x @ np.abs(weights).T)
+        return self._half_bound(x, weights, scales)
+
+    def _half_bound(self, x, weights, scales):
         # Codes are unpacked to numbers of this size, products of which the sums are rounded at.
         number = 1 if self.scales is None else 1279 if self.problem["activation"] == "f16" else 256
         number = 448 if self.fp8 else number
@@ -124,28 +137,10 @@ class SkinnyLinear:
 
 
 class Gemm(SkinnyLinear):
-    """Weights are rounded to the activation's type, or both sides are int8."""
+    """Weights are rounded to the activation's type."""
 
-    def _make_activations(self):
-        if self.problem["int8"]:
-            self.x = self.random.integers(-127, 128, (self.tokens, self.columns), np.int8)
-            self.token_scales = self.random.uniform(0.004, 0.01, self.tokens).astype(np.float32)
-        else:
-            super()._make_activations()
-
-    def activations(self):
-        if not self.problem["int8"]:
-            return super().activations()
-        return self.x * self.token_scales.astype(np.float64)[:, None]
-
-    def inputs(self):
-        scales = {"token_scales": [Part(self.token_scales)]} if self.problem["int8"] else {}
-        return super().inputs() | scales
-
-    def _bound(self, x, weights, scales):
+    def _half_bound(self, x, weights, scales):
         size = x @ np.abs(weights).T
-        if self.problem["int8"]:
-            return 2.0**-22 * size
         grouped = self.scales is not None and self.layout["row_scales_at"] < 0
         rounding = 2 * HALF_UNIT[self.problem["activation"]] if grouped else 0
         return (rounding + 2.0**-23 * (self.columns / 16 + 8)) * size

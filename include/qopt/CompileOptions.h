@@ -73,9 +73,9 @@ struct CompileOptions {
   std::vector<std::string> formats;
   /// What linears read: "f16" or "bf16", in which all values are between
   /// kernels; on the host also "int8" (blocks of 32, of integer weights) or
-  /// "f32". On a GPU also "int8": one scale a token, of int8 weights with one
-  /// scale a row, and f16 elsewhere. Empty means int8 on the host, f16 on a
-  /// GPU.
+  /// "f32". On a GPU also "int8", with one scale a token, where weights are
+  /// int8 with one scale a row: beside it stands what values are elsewhere, as
+  /// in "bf16,int8", else f16. Empty means int8 on the host, f16 on a GPU.
   std::string activations;
   /// Formats of keys and values in the cache, "int8" or "key,value"; empty: as
   /// in the model, on a GPU at most 16 bits.

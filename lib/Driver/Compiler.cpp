@@ -257,10 +257,13 @@ private:
     StringRef activations = options.activations;
     if (activations.empty())
       activations = forGpu() ? "f16" : "int8";
-    if (activations != "int8")
+    bool codes = activations.consume_back("int8");
+    activations.consume_back(",");
+    if (!codes)
       formats.activations = "f32";
     else if (forGpu())
       formats.activations = "int8"; // one scale a token
+    // What is left is the type between kernels.
     if (forGpu() || activations == "f16" || activations == "bf16") {
       formats.type = formats.widest = activations == "bf16" ? "bf16" : "f16";
       if (formats.keys.empty())
@@ -273,15 +276,16 @@ private:
 
   /// Whoever asks for int8 activations has linears that read them.
   Status checkActivations() {
-    if (options.activations != "int8")
+    if (!StringRef(options.activations).ends_with("int8"))
       return Status();
     WalkResult found =
         module->walk([](ir::QuantizeOp) { return WalkResult::interrupt(); });
     if (found.wasInterrupted())
       return Status();
     return Status(StatusCode::InvalidArgument,
-                  "option activations is \"int8\", but no linear has a weight "
-                  "of integers; expected --weights int8 beside it");
+                  "option activations is \"" + options.activations +
+                      "\", but no linear has a weight of integers; expected "
+                      "--weights int8 beside it");
   }
 
   void addScheduleStage(OpPassManager &manager) const {
@@ -343,10 +347,11 @@ static Status checkTarget(const CompileOptions &options) {
                   "option kv is \"" + options.cache +
                       "\"; expected a format, or one of keys and one of "
                       "values with a comma between");
-  StringRef expected = gpu ? "f16, bf16 or int8" : "int8, f32, f16 or bf16";
+  StringRef expected =
+      gpu ? "f16, bf16, int8 or bf16,int8" : "int8, f32, f16 or bf16";
   StringRef given = options.activations;
   bool fits = given.empty() || given == "f16" || given == "bf16" ||
-              given == "int8" || (!gpu && given == "f32");
+              given == "int8" || given == (gpu ? "bf16,int8" : "f32");
   if (!fits)
     return Status(StatusCode::InvalidArgument,
                   "option activations is \"" + options.activations +

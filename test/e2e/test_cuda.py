@@ -123,7 +123,7 @@ def test_no_driver(tool, stories_cuda):
     ("options", "code", "message"),
     [
         (("--arch", "sm_70"), USAGE, "sm_70"),
-        (("--activations", "f32"), USAGE, "expected f16, bf16 or int8"),
+        (("--activations", "f32"), USAGE, "expected f16, bf16, int8 or bf16,int8"),
         (("--kv", "int8_g32"), USAGE, "int8_g32"),
         (("--weights", "f32"), UNSUPPORTED, "no GPU kernel reads its weight"),
     ],

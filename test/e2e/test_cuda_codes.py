@@ -196,6 +196,18 @@ def test_the_rounding_is_that_of_tokens(tool, stories, stories_codes, tmp_path):
     assert near <= 0.8 * far
 
 
+def test_values_may_be_bf16_elsewhere(tool, stories, stories_codes, tmp_path):
+    """The text begins as in f16; both halves of the option are asked for, and only of a GPU."""
+    command = ("--target", "cuda", *CODES[:3], "bf16,int8")
+    kernels = tool("qopt-compile", stories, *command, "--emit", "kernels").stdout
+    assert "skinny_linear_sm_90a_int8_int8_bf16_m1_from_bf16_norm" in kernels and "_f16_int8" not in kernels
+    tool("qopt-compile", stories, *command, "-o", tmp_path / "b.qopt")
+    prompt = prompt_tokens(stories)
+    assert generated(tool, tmp_path / "b.qopt", prompt, 12) == generated(tool, stories_codes, prompt, 12)
+    refused = tool("qopt-compile", stories, *CODES[:3], "bf16,int8", "-o", tmp_path / "h.qopt", check=False)
+    assert refused.returncode == USAGE and "expected int8, f32, f16 or bf16 for this target" in refused.stderr
+
+
 def test_launches_of_a_layer(tool, stories_codes):
     """At one token: norm, codes, linear and append; attention; codes and output; norm, codes and gate; codes, and down,
     whose rows are not eight by eight. Beside the layers: embedding, rotary table, rows of the logits, head with its
