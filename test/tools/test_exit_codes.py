@@ -206,6 +206,15 @@ def test_output_to_a_full_device(files, command):
     assert (done.returncode, done.stderr) == (RESOURCES, "error: cannot write to standard output\n")
 
 
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_device_as_output(files):
+    """What is written beside and renamed takes no device; what is written in place says which is full."""
+    done = run(files, ["qopt-compile", "linear.onnx", "-o", "/dev/full"])
+    assert done.returncode == UNWRITABLE and "it exists and is not a regular file" in done.stderr
+    done = run(files, ["qopt-opt", "/dev/null", "-o", "/dev/full"])
+    assert (done.returncode, done.stderr) == (RESOURCES, "error: cannot write to '/dev/full'\n")
+
+
 def test_stopped_by_the_user(files):
     """A shell's code for a program that its signal ended."""
     words = [BUILD / "bin/qopt-bench", "stories.qopt", "--repeats", "100000"]

@@ -49,11 +49,12 @@ static void hideOptionsOfLLVM() {
 
 /// LLVM's streams end a program that cannot write; here it is with the code and
 /// message of the other tools.
-static void failedInLLVM(void *, const char *reason, bool) {
+static void failedInLLVM(void *name, const char *reason, bool) {
   using namespace qopt;
   bool output = llvm::StringRef(reason).starts_with("IO failure on output");
   Status status(output ? StatusCode::OutOfResources : StatusCode::Internal,
-                output ? "cannot write to standard output" : reason);
+                output ? "cannot write to " + *static_cast<std::string *>(name)
+                       : reason);
   std::fprintf(stderr, "error: %s\n", status.message().c_str());
   _exit(int(cli::exitCodeOf(status.code())));
 }
@@ -73,7 +74,9 @@ static const cl::extrahelp examples(
     "  70   a defect of qopt\n");
 
 int main(int argc, char **argv) {
-  llvm::install_fatal_error_handler(failedInLLVM);
+  // Lives as long as LLVM's streams, which end after everything else.
+  static auto *outputName = new std::string("standard output");
+  llvm::install_fatal_error_handler(failedInLLVM, outputName);
   mlir::DialectRegistry registry;
   qopt::registerAllDialects(registry);
   qopt::passes::registerPasses();
@@ -84,6 +87,8 @@ int main(int argc, char **argv) {
   });
   hideOptionsOfLLVM();
   auto [input, output] = mlir::parseCLIOptions(argc, argv, header);
+  if (output != "-")
+    *outputName = "'" + output + "'";
   // Written in place, so that a device may be one.
   if (output != "-" && llvm::sys::fs::is_regular_file(output))
     if (qopt::Status status = qopt::cli::checkOutput(
