@@ -147,7 +147,8 @@ endfunction()
 
 # Every program brings its sanitizers' options.
 if(QOPT_SANITIZE)
-  set(qopt_program_sources ${CMAKE_SOURCE_DIR}/cmake/SanitizerOptions.cpp)
+  add_library(qopt_sanitizer_options OBJECT ${CMAKE_SOURCE_DIR}/cmake/SanitizerOptions.cpp)
+  set(qopt_program_sources $<TARGET_OBJECTS:qopt_sanitizer_options>)
 endif()
 
 function(qopt_tool name)
