@@ -98,8 +98,9 @@ static double roundsOf(const Schedule &schedule, const target::Target &target,
                        int64_t grid) {
   int64_t wave = int64_t(target.multiprocessors) * schedule.blocksPerSm;
   int64_t rest = grid % wave;
-  return double(grid / wave * schedule.blocksPerSm +
-                (rest + target.multiprocessors - 1) / target.multiprocessors);
+  int64_t whole = grid / wave * schedule.blocksPerSm;
+  int64_t last = (rest + target.multiprocessors - 1) / target.multiprocessors;
+  return double(whole + last);
 }
 
 Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
