@@ -1,7 +1,7 @@
 // The layouts of a weight and the segment of small constants.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ArtifactConstants.h"
-#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "runtime/host/LinearLayout.h"
 #include "runtime/plan/PlanFormat.h"
 

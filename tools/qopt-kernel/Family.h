@@ -4,7 +4,7 @@
 #ifndef QOPT_TOOLS_QOPTKERNEL_FAMILY_H
 #define QOPT_TOOLS_QOPTKERNEL_FAMILY_H
 
-#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Target/Target.h"
 #include "tools/qopt-kernel/Words.h"
 

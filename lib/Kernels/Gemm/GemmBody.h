@@ -6,6 +6,7 @@
 
 #include "lib/Kernels/Builder/Elements.h"
 #include "lib/Kernels/Gemm/Gemm.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
 
 namespace qopt::kernels::gemm {

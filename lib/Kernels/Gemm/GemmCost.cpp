@@ -3,6 +3,7 @@
 // come in waves. Every term names the figure that it rests on.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Gemm/Gemm.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Quant/Element.h"
 
 #include <algorithm>

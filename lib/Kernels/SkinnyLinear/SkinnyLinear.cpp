@@ -2,6 +2,7 @@
 // be built. No MLIR.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Quant/Element.h"
 
 #include <algorithm>

@@ -86,7 +86,6 @@
 #include "lib/Kernels/Function.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppend.h"
 #include "lib/Quant/Format.h"
-#include "lib/Quant/Storage.h"
 #include "lib/Target/Target.h"
 #include "qopt/Status.h"
 
@@ -256,32 +255,6 @@ SegmentPlan segmentPlanOf(const Problem &problem, const Schedule &schedule,
 /// [_paired][_<gate>][_append]`; the formats of several segments are joined by
 /// "_x_".
 std::string symbolOf(const Problem &problem, const target::Target &target);
-
-// Pack ------------------------------------------------------------------------
-
-/// Bytes of one unit: codes, scales and zero points of 16 rows × 128 columns.
-int64_t unitBytes(const quant::Format &format);
-/// Groups that have their scale in a unit; 0 for formats with a scale a row.
-int64_t groupsPerUnit(const quant::Format &format);
-/// Whether the scales of the rows stand behind the units.
-bool hasRowScales(const quant::Format &format);
-/// Row of the segment that is row `r` of strip `strip`, or −1 for padding.
-int64_t rowOfStrip(int64_t rows, bool paired, int64_t strip, int64_t r);
-
-/// Bytes of a packed segment (a multiple of 16) and of a whole matrix.
-int64_t packedBytes(const Segment &segment, int64_t columns, bool paired);
-int64_t packedBytes(const Problem &problem);
-
-/// Canonical storage (lib/Quant/Storage.h) of a segment's rows into
-/// `packed[packedBytes(…)]`.
-void packSegment(const Segment &segment, int64_t columns, bool paired,
-                 const quant::StoredRows &stored, uint8_t *packed);
-
-/// The inverse: codes, scales and zeros as packSegment got them. Arrays that
-/// the format lacks may be null.
-void unpackSegment(const Segment &segment, int64_t columns, bool paired,
-                   const uint8_t *packed, uint8_t *codes, uint8_t *scales,
-                   uint8_t *zeros);
 
 // Schedules and cost ----------------------------------------------------------
 

@@ -8,6 +8,7 @@
 #include "lib/Kernels/Builder/Ring.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppendBody.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
 
 #include <map>

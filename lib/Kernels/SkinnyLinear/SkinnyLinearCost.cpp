@@ -3,6 +3,7 @@
 // there.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Quant/Element.h"
 
 #include <algorithm>

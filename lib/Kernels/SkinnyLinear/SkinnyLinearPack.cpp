@@ -2,7 +2,7 @@
 // the layout. Both directions walk the same places, so that each is a
 // description of the other.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/FloatConversion.h"
 

@@ -3,6 +3,7 @@
 // fit, the cost model takes the cheapest; where they cost the same, the first.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 
 #include <algorithm>
 #include <optional>

@@ -4,7 +4,7 @@
 #ifndef QOPT_TEST_LIB_KERNELS_SKINNYLINEAR_CASE_H
 #define QOPT_TEST_LIB_KERNELS_SKINNYLINEAR_CASE_H
 
-#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 
 #include <map>
 #include <string>

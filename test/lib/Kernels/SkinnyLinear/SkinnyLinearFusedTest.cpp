@@ -5,6 +5,7 @@
 #include "lib/Kernels/GatedActivation/GatedActivationGenerator.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppendGenerator.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 // at sizes around strips, units and groups; and each weight lies where the
 // layout's drawing says.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 
 #include <gtest/gtest.h>
 #include <random>

@@ -1,0 +1,38 @@
+// Sizes of packed weights, and packing on the host; SkinnyLinear.h draws the
+// layout, SkinnyLinearUnpack.h is the device's side.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARPACK_H
+#define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARPACK_H
+
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Quant/Storage.h"
+
+namespace qopt::kernels::skinny_linear {
+
+/// Bytes of one unit: codes, scales and zero points of 16 rows × 128 columns.
+int64_t unitBytes(const quant::Format &format);
+/// Groups that have their scale in a unit; 0 for formats with a scale a row.
+int64_t groupsPerUnit(const quant::Format &format);
+/// Whether the scales of the rows stand behind the units.
+bool hasRowScales(const quant::Format &format);
+/// Row of the segment that is row `r` of strip `strip`, or −1 for padding.
+int64_t rowOfStrip(int64_t rows, bool paired, int64_t strip, int64_t r);
+
+/// Bytes of a packed segment (a multiple of 16) and of a whole matrix.
+int64_t packedBytes(const Segment &segment, int64_t columns, bool paired);
+int64_t packedBytes(const Problem &problem);
+
+/// Canonical storage (lib/Quant/Storage.h) of a segment's rows into
+/// `packed[packedBytes(…)]`.
+void packSegment(const Segment &segment, int64_t columns, bool paired,
+                 const quant::StoredRows &stored, uint8_t *packed);
+
+/// The inverse: codes, scales and zeros as packSegment got them. Arrays that
+/// the format lacks may be null.
+void unpackSegment(const Segment &segment, int64_t columns, bool paired,
+                   const uint8_t *packed, uint8_t *codes, uint8_t *scales,
+                   uint8_t *zeros);
+
+} // namespace qopt::kernels::skinny_linear
+
+#endif // QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARPACK_H
