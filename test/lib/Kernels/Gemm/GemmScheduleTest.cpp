@@ -84,6 +84,9 @@ TEST(GemmSchedule, refusalsSayWhy) {
   EXPECT_EQ(message(isValid(problem)),
             "gemm has no norm ahead of its products");
   problem.norm.clear();
+  problem.source = quant::ElementType::F16;
+  EXPECT_EQ(message(isValid(problem)), "gemm reads codes and makes none");
+  problem.source.reset();
   Schedule schedule = *chooseSchedule(problem, target);
   Schedule changed = schedule;
   changed.stripsPerWarp = 8;

@@ -93,6 +93,55 @@ TEST(Schedule, refusalsSayWhy) {
             std::string::npos);
 }
 
+TEST(Schedule, refusalsOfCodesSayWhy) {
+  const target::Target &target = target::sm90a();
+  auto message = [](const Status &status) { return status.message(); };
+  Problem problem = problemOf(1, 4096, 4096, "int8_g64");
+  problem.activation = quant::ElementType::Int8;
+  EXPECT_EQ(message(isValid(problem)),
+            "int8 activations need weights in int8 "
+            "with one scale a row; got \"int8_g64\"");
+  problem.segments = problemOf(1, 4096, 4096, "int8").segments;
+  problem.norm.push_back({});
+  EXPECT_EQ(message(isValid(problem)), "codes have no norm ahead of them");
+  problem.source = quant::ElementType::F16;
+  EXPECT_TRUE(isValid(problem).ok());
+  Schedule schedule = *chooseSchedule(problem, target);
+  EXPECT_GT(heldChunks(problem, schedule), 0);
+  schedule.columnWarps = 2;
+  EXPECT_EQ(message(isValid(problem, schedule, target)),
+            "a row of 4096 elements does not fit the registers of 64 threads");
+  problem.columns = 4100;
+  EXPECT_EQ(message(isValid(problem)),
+            "blocks make codes of one token with a multiple of 8 columns");
+  problem.columns = 4096;
+  problem.tokens = 8;
+  EXPECT_EQ(message(isValid(problem)),
+            "blocks make codes of one token with a multiple of 8 columns");
+  problem.activation = quant::ElementType::F16;
+  EXPECT_EQ(message(isValid(problem)), "codes are made of x in f16 or bf16");
+}
+
+/// With codes all shapes of an 8B decoder fit, whoever makes them; reading
+/// them costs no more than reading halves.
+TEST(Schedule, codesFit) {
+  for (const target::Target *target : target::allTargets())
+    for (int64_t tokens : {1, 8, 16, 32, 64})
+      for (Shape shape : shapes) {
+        Problem halves = problemOf(tokens, shape.rows, shape.columns, "int8"),
+                codes = halves;
+        codes.activation = quant::ElementType::Int8;
+        auto one = chooseSchedule(halves, *target),
+             other = chooseSchedule(codes, *target);
+        ASSERT_TRUE(one.ok() && other.ok()) << other.status().message();
+        EXPECT_LE(costOf(codes, *other, *target).seconds,
+                  1.01 * costOf(halves, *one, *target).seconds)
+            << tokens << " " << shape.rows;
+        codes.source = quant::ElementType::BF16;
+        EXPECT_EQ(chooseSchedule(codes, *target).ok(), tokens == 1);
+      }
+}
+
 TEST(Cost, termsAddUpAndNameTheirSource) {
   const target::Target &target = target::sm90a();
   Problem problem = problemOf(1, 4096, 4096);
@@ -138,4 +187,9 @@ TEST(Symbol, namesWhatIsComputed) {
   problem.norm.push_back({});
   EXPECT_EQ(symbolOf(problem, target::sm90a()),
             "skinny_linear_sm_90a_f16_int4_g128_x_int8_f16_m8_norm");
+  problem = problemOf(1, 16, 128, "int8");
+  problem.activation = quant::ElementType::Int8;
+  problem.source = quant::ElementType::BF16;
+  EXPECT_EQ(symbolOf(problem, target::sm90a()),
+            "skinny_linear_sm_90a_int8_int8_f16_m1_from_bf16");
 }
