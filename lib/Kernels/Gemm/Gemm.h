@@ -17,6 +17,8 @@
 //   step i     multiply stage i ─ wait for stage i + 1 ─ barrier ─ start the
 //              copies of step i + S into it ─ first operands of stage i + 1
 //
+// or, spread, the copies of step i + S − 1 into stage i − 1 between products.
+//
 // Copies are cp.async of 16 bytes by all threads, on every architecture (fewer
 // where rows of x are not so aligned): rows
 // of x have to be swizzled on the way, and the codes of a strip and stage are
@@ -82,6 +84,8 @@ struct Schedule {
   int tilesPerWarp = 8;
   int stages = 3;
   int slices = 1; ///< parts of the columns; blocks of a tile add their sums
+  bool spread = false; ///< copies of a stage lie between products, a quarter
+                       ///< each; else all behind the barrier
   int blocksPerSm = 1;
   std::string_view why; ///< a sentence for the report
 
@@ -98,6 +102,7 @@ struct Schedule {
     visit("tiles_per_warp", self.tilesPerWarp);
     visit("stages", self.stages);
     visit("slices", self.slices);
+    visit("spread", self.spread);
     visit("blocks_per_sm", self.blocksPerSm);
   }
 };

@@ -9,11 +9,16 @@
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
 
+#include <optional>
+
 namespace qopt::kernels::gemm {
 
 /// Arguments that are always there; see GemmGenerator.h.
 enum { X, Weights, Y, Workspace, Counters, FirstOptional };
 std::vector<Argument> argumentsOf(const Problem &problem);
+
+/// Parts of a stage's copies, between which products are computed.
+constexpr int64_t copyParts = 4;
 
 class Body {
 public:
@@ -33,14 +38,27 @@ private:
   int64_t tiles() const { return schedule.tilesPerWarp; }
   int64_t sumsOfThread() const { return 4 * strips() * tiles(); }
 
-  // Copies of step `step` of all columns into a stage.
-  void copyActivations(Int stage, Int step);
-  void copyChunks(Int destination, Global source, Int column);
-  void copyElements(Int destination, Global source, Int column);
-  void copyWeights(Int stage, Int step);
-  void copyCodes(Int stage, Global unit, Int part);
-  void copyPlanes(Int stage, Global unit, Int part);
-  void copyStage(Int stage, Int step);
+  /// Copies of a step of all columns into a stage, all or one of `copyParts`
+  /// parts of them. What does not exist is zero in the stage.
+  struct Copy {
+    Int stage, step;
+    std::optional<Flag> exists; ///< the step; without it, it does
+    std::optional<int64_t> part;
+    /// Whether copy `i` of `count` is one of the part's.
+    bool has(int64_t i, int64_t count) const {
+      return !part || i * copyParts / count == *part;
+    }
+  };
+  Copy copyOf(Int stage, int step);
+  /// `bytes`, or none where the step does not exist.
+  Int presentIn(const Copy &copy, Int bytes);
+  void copyActivations(const Copy &copy);
+  void copyChunks(const Copy &copy, Int destination, Global source, Int column);
+  void copyElements(const Copy &copy, Int destination, Global source,
+                    Int column);
+  void copyWeights(const Copy &copy);
+  void copyCodes(const Copy &copy, Global unit, Int inUnit);
+  void copyPlanes(const Copy &copy, Global unit, Int inUnit);
   /// Runs `body` where step `step` of the slice is one.
   void ifStep(Int step, llvm::function_ref<void()> body);
 
@@ -54,7 +72,7 @@ private:
     void pop(Kernel &k, Kernel::Values &values);
   };
   Kernel::Values multiplyColumns();
-  void multiplyStage(Int stage, Int next, Int step, Operands &operands,
+  void multiplyStage(Int stage, Int next, Copy refill, Operands &operands,
                      Kernel::Values &sums);
   void load(Int stage, int64_t product, Operands &operands);
   void multiply(const skinny_linear::Fragment &a, std::array<Int, 2> b,

@@ -21,40 +21,47 @@ void Body::ifStep(Int step, llvm::function_ref<void()> body) {
     body();
 }
 
-void Body::copyStage(Int stage, Int step) {
-  copyWeights(stage, step);
-  copyActivations(stage, step);
+Body::Copy Body::copyOf(Int stage, int step) {
+  return {stage, firstStep + int64_t(step), std::nullopt, std::nullopt};
+}
+
+Int Body::presentIn(const Copy &copy, Int bytes) {
+  return copy.exists ? select(*copy.exists, bytes, k.constant(0)) : bytes;
 }
 
 // Activations -----------------------------------------------------------------
 
 /// Thread i has chunk i mod 8 of tokens i/8, i/8 + threads/8, …
-void Body::copyActivations(Int stage, Int step) {
+void Body::copyActivations(const Copy &copy) {
   Int row = k.thread() / chunksOfRow, chunk = k.thread() % chunksOfRow;
   Int place = isInt8() ? chunk ^ ((row & 3) << 1) : chunk ^ ((row & 1) << 2);
-  Int destination = stage + row * stageRowBytes + place * chunkBytes;
+  Int destination = copy.stage + row * stageRowBytes + place * chunkBytes;
   int64_t rowBytes = problem.columns * elementBytes;
-  Int column = step * plan.columnsPerStep + chunk * (chunkBytes / elementBytes);
+  Int column =
+      copy.step * plan.columnsPerStep + chunk * (chunkBytes / elementBytes);
   Global source = k.pointer(X)
                       .at(firstToken + row, rowBytes)
                       .at(chunk, chunkBytes)
-                      .at(step, stageRowBytes);
+                      .at(copy.step, stageRowBytes);
   if (pieceBytes)
-    copyChunks(destination, source, column);
-  else
-    copyElements(destination, source, column);
+    copyChunks(copy, destination, source, column);
+  else if (copy.has(0, 1))
+    copyElements(copy, destination, source, column);
 }
 
 /// A chunk in pieces as large as the rows are aligned.
-void Body::copyChunks(Int destination, Global source, Int column) {
+void Body::copyChunks(const Copy &copy, Int destination, Global source,
+                      Int column) {
   int64_t rows = schedule.threads() / chunksOfRow;
-  Int limit = tokens - firstToken - k.thread() / chunksOfRow;
+  Int limit = presentIn(copy, tokens - firstToken - k.thread() / chunksOfRow);
   for (int64_t at = 0; at < chunkBytes; at += pieceBytes) {
     Int there = limit;
     if (problem.columns % plan.columnsPerStep)
       there = select(column + at / elementBytes < k.constant(problem.columns),
                      limit, k.constant(0));
     for (int64_t row = 0; row < schedule.blockTokens(); row += rows) {
+      if (!copy.has(row, schedule.blockTokens()))
+        continue;
       Int present = select(k.constant(row) < there, k.constant(pieceBytes),
                            k.constant(0));
       copyAsync(destination + (row * stageRowBytes + at),
@@ -65,10 +72,11 @@ void Body::copyChunks(Int destination, Global source, Int column) {
 }
 
 /// Rows that start at any element: one element at a time, stored by the thread.
-void Body::copyElements(Int destination, Global source, Int column) {
+void Body::copyElements(const Copy &copy, Int destination, Global source,
+                        Int column) {
   int64_t rows = schedule.threads() / chunksOfRow;
   int64_t perWord = 4 / elementBytes, rowBytes = problem.columns * elementBytes;
-  Int limit = tokens - firstToken - k.thread() / chunksOfRow;
+  Int limit = presentIn(copy, tokens - firstToken - k.thread() / chunksOfRow);
   k.loop(k.constant(0), k.constant(schedule.blockTokens()), k.constant(rows),
          {}, [&](Int row, Kernel::Values) {
            Global start = source.at(row, rowBytes);
@@ -97,36 +105,38 @@ void Body::copyElements(Int destination, Global source, Int column) {
 
 // Weights ---------------------------------------------------------------------
 
-void Body::copyWeights(Int stage, Int step) {
+void Body::copyWeights(const Copy &copy) {
   int64_t stepsPerUnit = unitColumns / plan.columnsPerStep;
   int64_t units = (problem.columns + unitColumns - 1) / unitColumns;
-  Int unit = step / stepsPerUnit, inUnit = step % stepsPerUnit;
+  Int unit = copy.step / stepsPerUnit, inUnit = copy.step % stepsPerUnit;
   Global source = k.pointer(Weights)
                       .at(part.packedOffset)
                       .at(firstStrip, units * part.unitBytes)
                       .at(unit, part.unitBytes);
-  copyCodes(stage, source, inUnit);
-  if (part.groups)
-    copyPlanes(stage, source, inUnit);
+  copyCodes(copy, source, inUnit);
+  if (part.groups && copy.has(0, 1))
+    copyPlanes(copy, source, inUnit);
 }
 
 /// Strips' codes: a power of two of chunks each, so that a thread has the same
 /// chunk of every threads/chunks-th strip.
-void Body::copyCodes(Int stage, Global unit, Int inUnit) {
+void Body::copyCodes(const Copy &copy, Global unit, Int inUnit) {
   int64_t chunks = part.codeBytes / chunkBytes;
   int64_t each = schedule.threads() / chunks;
   int64_t stripStride =
       (problem.columns + unitColumns - 1) / unitColumns * part.unitBytes;
   Int strip = k.thread() / chunks, chunk = k.thread() % chunks;
-  Int destination = stage + plan.activationBytes + strip * part.stripBytes +
-                    chunk * chunkBytes;
+  Int destination = copy.stage + plan.activationBytes +
+                    strip * part.stripBytes + chunk * chunkBytes;
   Global source = unit.at(strip, stripStride)
                       .at(inUnit, part.codeBytes)
                       .at(chunk, chunkBytes);
   bool padded = part.strips % schedule.blockStrips() != 0;
   Int limit = k.constant(part.strips) - firstStrip - strip;
   for (int64_t i = 0; i < schedule.blockStrips(); i += each) {
-    Int present = k.constant(chunkBytes);
+    if (!copy.has(i, schedule.blockStrips()))
+      continue;
+    Int present = presentIn(copy, k.constant(chunkBytes));
     if (padded)
       present = select(k.constant(i) < limit, present, k.constant(0));
     copyAsync(destination + i * part.stripBytes, source.at(i * stripStride),
@@ -135,7 +145,7 @@ void Body::copyCodes(Int stage, Global unit, Int inUnit) {
 }
 
 /// Scales and zero points of the groups that the stage's columns belong to.
-void Body::copyPlanes(Int stage, Global unit, Int inUnit) {
+void Body::copyPlanes(const Copy &copy, Global unit, Int inUnit) {
   int64_t groupsOfUnit = skinny_linear::groupsPerUnit(format());
   int64_t stripStride =
       (problem.columns + unitColumns - 1) / unitColumns * part.unitBytes;
@@ -144,7 +154,7 @@ void Body::copyPlanes(Int stage, Global unit, Int inUnit) {
   int64_t all = schedule.blockStrips() * chunks;
   Int firstGroup = groupsOfUnit > 1 ? inUnit * part.groups : k.constant(0);
   int64_t planes = part.unitBytes - groupsOfUnit * kinds * planeBytes;
-  auto copy = [&](Int i) {
+  auto copyChunk = [&](Int i) {
     Int strip = i / chunks, chunk = i % chunks;
     Int kind = chunk / (part.groups * 2), inKind = chunk % (part.groups * 2);
     Global source = unit.at(strip, stripStride)
@@ -153,16 +163,16 @@ void Body::copyPlanes(Int stage, Global unit, Int inUnit) {
                         .at(firstGroup, planeBytes)
                         .at(inKind, chunkBytes);
     Flag there = firstStrip + strip < k.constant(part.strips);
-    copyAsync(stage + plan.activationBytes + strip * part.stripBytes +
+    Int present = presentIn(copy, k.constant(chunkBytes));
+    copyAsync(copy.stage + plan.activationBytes + strip * part.stripBytes +
                   part.codeBytes + chunk * chunkBytes,
-              source, select(there, k.constant(chunkBytes), k.constant(0)),
-              chunkBytes);
+              source, select(there, present, k.constant(0)), chunkBytes);
   };
   if (all <= schedule.threads())
-    return k.when(k.thread() < all, [&] { copy(k.thread()); });
+    return k.when(k.thread() < all, [&] { copyChunk(k.thread()); });
   k.loop(k.thread(), k.constant(all), k.constant(schedule.threads()), {},
          [&](Int i, Kernel::Values) {
-           copy(i);
+           copyChunk(i);
            return Kernel::Values();
          });
 }

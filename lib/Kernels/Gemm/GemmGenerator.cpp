@@ -1,7 +1,7 @@
 // Setup and the division of work of a `gemm` kernel.
 //
 //   weights of the first stages ┊ dependency point ┊ x of the first stages
-//   loop: products of a stage, wait, barrier, copies into it
+//   loop: products of a stage, copies into the one before, wait, barrier
 //   sums ──▶ slices added ──▶ shared memory ──▶ epilogue, runs of 8 columns
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Gemm/GemmGenerator.h"
@@ -55,7 +55,6 @@ void Body::build() {
     flag = k.shared(16);
   stages = k.shared(plan.sharedBytes - (schedule.slices > 1 ? 128 : 0));
   slab = stages + k.warp() * plan.slabBytes;
-  k.launchSuccessor();
   locate();
   if (problem.segments.size() == 1)
     return workOn(0, rowTile);
@@ -91,7 +90,11 @@ void Body::workOn(size_t segment, Int tile) {
   index = segment;
   part = segmentPlanOf(problem, schedule, segment);
   firstStrip = tile * int64_t(schedule.blockStrips());
-  finish(multiplyColumns());
+  Kernel::Values sums = multiplyColumns();
+  // Not sooner: with SMs left free, blocks of the next kernel would gather on
+  // them two by two, and stay there when this one has ended.
+  k.launchSuccessor();
+  finish(sums);
 }
 
 StatusOr<gpu::GPUFuncOp> gemm::buildKernel(gpu::GPUModuleOp module,

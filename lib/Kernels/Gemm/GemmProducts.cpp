@@ -5,6 +5,9 @@
 //
 //   load 1, multiply 0 ─ load 2, multiply 1 ─ load 3, multiply 2 ─
 //   wait for the next stage ─ barrier ─ refill this one ─ load 0, multiply 3
+//
+// or, spread, with a quarter of the stage before refilled at each product, so
+// that loads do not wait behind all copies.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Builder/Fragments.h"
 #include "lib/Kernels/Gemm/GemmBody.h"
@@ -19,19 +22,19 @@ using skinny_linear::Numbers;
 
 constexpr int64_t tileBytes = 8 * stageRowBytes; // of 8 tokens in a stage
 constexpr int64_t products = 4;                  // of a stage, strip and tile
+static_assert(products == copyParts);
 
 Kernel::Values Body::multiplyColumns() {
   auto stageAt = [&](int i) { return stages + i * plan.stageBytes; };
-  for (int i = 0; i < schedule.stages; ++i)
-    ifStep(k.constant(i),
-           [&] { copyWeights(stageAt(i), firstStep + int64_t(i)); });
+  int filled = schedule.stages - schedule.spread;
+  for (int i = 0; i < filled; ++i)
+    ifStep(k.constant(i), [&] { copyWeights(copyOf(stageAt(i), i)); });
   k.waitForPredecessor();
-  for (int i = 0; i < schedule.stages; ++i) {
-    ifStep(k.constant(i),
-           [&] { copyActivations(stageAt(i), firstStep + int64_t(i)); });
+  for (int i = 0; i < filled; ++i) {
+    ifStep(k.constant(i), [&] { copyActivations(copyOf(stageAt(i), i)); });
     commitCopies(k);
   }
-  waitForCopies(k, unsigned(schedule.stages - 1));
+  waitForCopies(k, unsigned(filled - 1));
   k.syncBlock();
   Operands operands;
   load(stages, 0, operands);
@@ -48,7 +51,18 @@ Kernel::Values Body::multiplyColumns() {
                      Int last = stageAt(schedule.stages - 1);
                      Int next =
                          select(stage == last, stages, stage + plan.stageBytes);
-                     multiplyStage(stage, next, step, now, values);
+                     Copy refill;
+                     refill.stage = !schedule.spread
+                                        ? stage
+                                        : select(stage == stages, last,
+                                                 stage - plan.stageBytes);
+                     Int later = step + filled;
+                     refill.step = firstStep + later;
+                     refill.exists = later < steps;
+                     // Behind the last stage once more its own: no branch
+                     // around loads.
+                     Int ahead = select(step + 1 < steps, next, stage);
+                     multiplyStage(stage, ahead, refill, now, values);
                      values.push_back(next.value);
                      now.push(values);
                      return values;
@@ -57,13 +71,18 @@ Kernel::Values Body::multiplyColumns() {
   return carried;
 }
 
-/// Multiplies a stage, whose first operands are loaded, and refills it; leaves
-/// the first operands of the next one.
-void Body::multiplyStage(Int stage, Int next, Int step, Operands &operands,
+/// Multiplies a stage, whose first operands are loaded, and refills another;
+/// leaves the first operands of the next one.
+void Body::multiplyStage(Int stage, Int next, Copy refill, Operands &operands,
                          Kernel::Values &sums) {
   for (int64_t product = 0; product < products; ++product) {
     if (product)
       load(stage, product, operands);
+    if (schedule.spread) {
+      refill.part = product;
+      copyWeights(refill);
+      copyActivations(refill);
+    }
     std::vector<Fragment> a;
     for (int64_t s = 0; s < strips(); ++s)
       a.push_back(
@@ -72,14 +91,22 @@ void Body::multiplyStage(Int stage, Int next, Int step, Operands &operands,
     std::vector<std::array<Int, 2>> b = activationsOf(operands, product);
     if (product + 1 == products) {
       // All of the stage is in registers.
+      if (schedule.spread)
+        commitCopies(k);
       waitForCopies(k, unsigned(schedule.stages - 2));
       k.syncBlock();
-      Int later = step + int64_t(schedule.stages);
-      ifStep(later, [&] { copyStage(stage, firstStep + later); });
-      // Behind the last stage once more its own: no branch around loads.
-      load(select(step + 1 < steps, next, stage), 0, operands);
+      if (!schedule.spread) {
+        Flag exists = *refill.exists;
+        refill.exists.reset();
+        k.when(exists, [&] {
+          copyWeights(refill);
+          copyActivations(refill);
+        });
+      }
+      load(next, 0, operands);
       // Behind the loads, which LLVM else moves to the begin of the loop.
-      commitCopies(k);
+      if (!schedule.spread)
+        commitCopies(k);
     }
     for (int64_t s = 0; s < strips(); ++s)
       for (int64_t tile = 0; tile < tiles(); ++tile)
