@@ -52,6 +52,13 @@ Ring::Cursor Ring::next(Cursor cursor) {
           select(wraps, cursor.parity ^ 1, cursor.parity)};
 }
 
+Ring::Cursor Ring::before(Cursor cursor, int steps) {
+  Int stage = cursor.stage - int64_t(steps);
+  Flag wraps = stage < 0;
+  return {select(wraps, stage + int64_t(stages), stage),
+          select(wraps, cursor.parity ^ 1, cursor.parity)};
+}
+
 void Ring::push(Kernel::Values &values, Cursor cursor) {
   values.push_back(cursor.stage.value);
   values.push_back(cursor.parity.value);

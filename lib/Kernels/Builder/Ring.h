@@ -40,6 +40,9 @@ public:
 
   Cursor start();
   Cursor next(Cursor cursor);
+  /// Where the warp stood `steps` < stages steps before; ahead of the first
+  /// round, a stage that counts as full.
+  Cursor before(Cursor cursor, int steps);
   /// A cursor as carried values of a loop: two, at the end of `values`.
   static void push(Kernel::Values &values, Cursor cursor);
   Cursor pop(Kernel::Values &values);

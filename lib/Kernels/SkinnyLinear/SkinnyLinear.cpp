@@ -194,7 +194,7 @@ Status skinny_linear::isValid(const Problem &problem, const Schedule &schedule,
     return unsupported(std::string(target.name) + " has no asynchronous copy");
   if (schedule.grid < 1 || schedule.slices < 1 || schedule.columnWarps < 1 ||
       schedule.rowWarps < 1 || schedule.stripsPerWarp < 1 ||
-      schedule.stages < 1 || schedule.partials < 1 ||
+      schedule.stages < 1 || schedule.inFlight < 1 || schedule.partials < 1 ||
       schedule.unitsPerStage.size() != problem.segments.size())
     return infeasible("a schedule without blocks, warps or stages");
   if (schedule.threads() > target.limits.threadsPerBlock)
@@ -280,12 +280,13 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
                            : codes             ? 32
                                                : 64);
   plan.activationBytes = plan.activationRows * plan.activationStride;
-  if (codes) // a norm's sums of each warp
-    plan.correctionBytes = problem.norm.empty() ? 0 : 4 * schedule.consumers();
-  else
-    plan.correctionBytes = plan.unitsPerSlice * unitColumns /
-                           correctionColumns(problem) * plan.tokenTiles * 8 * 4;
   int64_t partialTokens = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
+  plan.correctionStride = partialTokens * 4;
+  if (!codes)
+    plan.correctionBytes = plan.unitsPerSlice * unitColumns /
+                           correctionColumns(problem) * plan.correctionStride;
+  if (!problem.norm.empty())
+    plan.normBytes = 4 * schedule.consumers();
   if (problem.source)
     plan.quantizeBytes = 4 * (schedule.consumers() + 1);
   bool sliced = schedule.slices > 1;
@@ -317,6 +318,7 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
                      roundUp(16 * partials, align) + align;
   plan.sharedBytes = barriers + roundUp(plan.partFlagBytes, align) +
                      roundUp(plan.quantizeBytes, align) +
+                     roundUp(plan.normBytes, align) +
                      roundUp(plan.correctionBytes, align) +
                      roundUp(plan.activationBytes, align) +
                      roundUp(partials * plan.partialBytes, align) +

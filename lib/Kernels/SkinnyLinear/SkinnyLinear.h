@@ -73,9 +73,9 @@
 // would be. So are codes of one token's x or of its norm: the largest value is
 // the whole row's, which a block reads even if it needs a slice. A gate is
 // applied to values that are rounded to the output's type first, as two
-// launches would. With an append, rows of y are the heads of
-// queries, keys and values: whoever stores the last rows of a head rotates it
-// and puts it where rotary_append would, from y and bit by bit the same.
+// launches would. With an append, rows of y are the heads of queries, keys and
+// values: whoever stores the last rows of a head rotates it and puts it where
+// rotary_append would, from y and bit by bit the same.
 //
 //   strips of a head:  store, count … store, count, last: read the head, rotate
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -170,6 +170,7 @@ struct Schedule {
   int stripsPerWarp = 1;   ///< strips that share one read of the activations
   std::vector<int> unitsPerStage; ///< of each segment
   int stages = 4;
+  int inFlight = 4;    ///< stages whose copies are on their way at once
   int partials = 2;    ///< buffers of partial sums on their way to the epilogue
   int blocksPerSm = 1; ///< that registers and shared memory are planned for
   std::string_view why; ///< a sentence for the report
@@ -190,6 +191,7 @@ struct Schedule {
     visit("strips_per_warp", self.stripsPerWarp);
     visit("units_per_stage", self.unitsPerStage);
     visit("stages", self.stages);
+    visit("in_flight", self.inFlight);
     visit("partials", self.partials);
     visit("blocks_per_sm", self.blocksPerSm);
   }
@@ -203,15 +205,17 @@ struct Plan {
   int64_t tokenTiles;                       ///< of 8 tokens
   int64_t activationRows, activationStride; ///< of x in shared memory; bytes
   int64_t activationBytes, correctionBytes, stageBytes, partialBytes;
-  int64_t quantizeBytes;  ///< of the warps' largest values and the scale
-  int64_t partFlagBytes;  ///< of the parts that slices share
-  int64_t sharedBytes;    ///< of a block, everything
-  int contributors;       ///< most blocks of a slice that share a tile
-  int64_t slots;          ///< partial sums that a tile has in the workspace
-  int64_t workspaceBytes; ///< f32 partial sums of tiles that blocks share
-  int64_t tiles;          ///< of all segments
-  int64_t counters;       ///< u32, zero before the first launch: of shared
-                          ///< tiles, then of the append's heads
+  int64_t correctionStride; ///< bytes of a group's sums of x: of all tokens
+  int64_t normBytes;        ///< a norm's sums of each warp
+  int64_t quantizeBytes;    ///< of the warps' largest values and the scale
+  int64_t partFlagBytes;    ///< of the parts that slices share
+  int64_t sharedBytes;      ///< of a block, everything
+  int contributors;         ///< most blocks of a slice that share a tile
+  int64_t slots;            ///< partial sums that a tile has in the workspace
+  int64_t workspaceBytes;   ///< f32 partial sums of tiles that blocks share
+  int64_t tiles;            ///< of all segments
+  int64_t counters;         ///< u32, zero before the first launch: of shared
+                            ///< tiles, then of the append's heads
 };
 
 /// One segment's place in the plan.

@@ -19,12 +19,7 @@ void Body::stageActivations() {
   else
     normaliseActivations();
   k.syncThreads(consumerBarrier, 32 * schedule.consumers());
-  bool needed = false;
-  for (const Segment &segment : problem.segments)
-    needed |= !problem.hasCodes() &&
-              (!segment.weight.isSymmetric() ||
-               numbersOf(segment.weight, activation).needsCorrection());
-  if (!needed)
+  if (!needsSums() || sumsWhileStaging())
     return;
   sumActivations();
   k.syncThreads(consumerBarrier, 32 * schedule.consumers());
@@ -109,6 +104,12 @@ void Body::copyChunks(Int first, int64_t count, bool checked) {
       k.when(first + i * threads < k.constant(all), store);
     else
       store();
+    if (sumsWhileStaging()) {
+      std::optional<Flag> stored;
+      if (checked)
+        stored = first + i * threads < k.constant(all);
+      sumChunk(loaded[i], first + i * threads, stored);
+    }
   }
 }
 
@@ -135,28 +136,67 @@ void Body::copyActivations() {
 
 // Corrections -----------------------------------------------------------------
 
+bool Body::needsSums() const {
+  if (problem.hasCodes())
+    return false;
+  for (const Segment &segment : problem.segments)
+    if (!segment.weight.isSymmetric() ||
+        numbersOf(segment.weight, activation).needsCorrection())
+      return true;
+  return false;
+}
+
+/// Of one token a thread has few chunks, in registers, and each belongs to one
+/// group: their sums need neither products nor another barrier.
+bool Body::sumsWhileStaging() const {
+  return needsSums() && problem.tokens == 1 &&
+         (problem.norm.empty() || heldChunks() > 0);
+}
+
+/// Adds a chunk of the slice to those of its group, which neighbouring lanes
+/// have; the first of them stores the sum if the chunk is one of the slice's.
+void Body::sumChunk(const std::vector<Int> &words, Int chunk,
+                    std::optional<Flag> stored) {
+  int64_t lanes = correctionColumns(problem) / chunkElements;
+  Real sum = k.lowHalf(words[0], activation) + k.highHalf(words[0], activation);
+  for (size_t i = 1; i < words.size(); ++i)
+    sum = sum +
+          (k.lowHalf(words[i], activation) + k.highHalf(words[i], activation));
+  for (int64_t distance = lanes / 2; distance; distance /= 2)
+    sum = k.addFromLane(sum, int(distance));
+  Flag isFirst = (chunk & (lanes - 1)) == 0;
+  k.when(stored ? *stored && isFirst : isFirst, [&] {
+    k.storeSharedReal(corrections + chunk / lanes * plan.correctionStride, 0,
+                      sum);
+  });
+}
+
 /// Σx of every group and token as a product with ones, whose result lies in the
-/// lanes that will ask for it.
+/// lanes that will ask for it. Two sums, so that products wait for each other
+/// half as long.
 void Body::sumActivations() {
   int64_t columns = correctionColumns(problem);
   int64_t groups = plan.unitsPerSlice * unitColumns / columns;
-  int64_t rowBytes = plan.tokenTiles * 8 * 4;
+  int64_t rowBytes = plan.correctionStride;
   Int one = k.constant(activation.isBF16() ? 0x3f803f80 : 0x3c003c00);
   k.loop(k.warp(), k.constant(groups), k.constant(schedule.consumers()), {},
          [&](Int group, Kernel::Values) {
            Int x = activationLane() + group * (columns * 2);
            Int out = corrections + group * rowBytes + (k.lane() & 3) * 8;
            for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
-             Accumulator sum = zeroSums()[0];
+             Accumulator sum = zeroSums()[0], second = sum;
              for (int64_t column = 0; column < columns; column += 32) {
                std::vector<Int> b = k.loadShared(
                    x, column * 2 + tile * 8 * plan.activationStride, 4);
                sum = k.mma(activation, {one, one, one, one}, {b[0], b[1]}, sum);
-               sum = k.mma(activation, {one, one, one, one}, {b[2], b[3]}, sum);
+               second = k.mma(activation, {one, one, one, one}, {b[2], b[3]},
+                              second);
              }
-             k.when(k.lane() < 4, [&] {
-               k.storeShared(out, tile * 32, {k.bits(sum[0]), k.bits(sum[1])});
-             });
+             std::vector<Int> sums;
+             for (int i = 0; i < (problem.tokens == 1 ? 1 : 2); ++i)
+               sums.push_back(k.bits(sum[i] + second[i]));
+             k.when(k.lane() < (problem.tokens == 1 ? 1 : 4),
+                    [&] { k.storeShared(out, tile * 32, sums); });
            }
            return Kernel::Values();
          });

@@ -97,6 +97,10 @@ private:
   void forRowChunks(
       Int teamThread, int teamThreads, Kernel::Values &carried,
       llvm::function_ref<Kernel::Values(Int, Int, Flag, Kernel::Values)> body);
+  bool needsSums() const; ///< whether products are corrected by sums of x
+  bool sumsWhileStaging() const;
+  void sumChunk(const std::vector<Int> &words, Int chunk,
+                std::optional<Flag> stored);
   void sumActivations();
   Int activationAddress(Int row, Int chunk);
   int64_t elementBytes() const { return problem.readsCodes() ? 1 : 2; }
@@ -189,7 +193,7 @@ private:
   std::vector<SegmentPlan> segments;
   mlir::Type activation;
   Int slice, blockOfSlice, tokens;
-  Int corrections, activations, lastParts;
+  Int corrections, activations, lastParts, normSums;
   Int warpsLargest, tokenScale; ///< of codes that the block makes
   std::vector<Run> normScales;  ///< of the chunks that a thread holds
   std::map<int64_t, std::vector<Int>> blocks; ///< of the unit, by offset

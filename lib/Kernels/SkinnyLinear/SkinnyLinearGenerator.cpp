@@ -83,6 +83,8 @@ void Body::build() {
     warpsLargest = k.shared(plan.quantizeBytes);
     tokenScale = warpsLargest + 4 * int64_t(schedule.consumers());
   }
+  if (plan.normBytes)
+    normSums = k.shared(plan.normBytes);
   if (plan.correctionBytes)
     corrections = k.shared(plan.correctionBytes);
   activations = k.shared(plan.activationBytes);
@@ -177,7 +179,8 @@ Int Body::unitsHere() {
 
 // Loader ----------------------------------------------------------------------
 
-/// Weights do not depend on the kernel before: no dependency point here.
+/// Weights do not depend on the kernel before: no dependency point here. What
+/// the kernel before reads meanwhile waits behind all that is on its way.
 void Body::load() {
   weights().load([&] {
     Value policy = evictFirst(k);
@@ -203,24 +206,26 @@ Kernel::Values Body::loadSegment(size_t index, Global packed, Value policy,
       strips.push_back(packed.at(strip, plan.units * segment.unitBytes)
                            .at(slice, plan.unitsPerSlice * segment.unitBytes));
     }
-    return k.loop(tile.from, tile.to, k.constant(1), state,
-                  [&](Int step, Kernel::Values values) {
-                    Ring::Cursor cursor = weights().pop(values);
-                    Int count = min(here - step * units, k.constant(units));
-                    if (!isRagged())
-                      count = k.constant(units);
-                    Int bytes = count * segment.unitBytes;
-                    weights().waitEmpty(cursor);
-                    weights().expect(cursor, bytes * schedule.tileStrips());
-                    for (int s = 0; s < schedule.tileStrips(); ++s)
-                      weights().copy(
-                          cursor, s * units * segment.unitBytes,
-                          strips[s].at(step, units * segment.unitBytes), bytes,
-                          policy);
-                    weights().commit(cursor);
-                    Ring::push(values, weights().next(cursor));
-                    return values;
-                  });
+    return k.loop(
+        tile.from, tile.to, k.constant(1), state,
+        [&](Int step, Kernel::Values values) {
+          Ring::Cursor cursor = weights().pop(values);
+          Int count = min(here - step * units, k.constant(units));
+          if (!isRagged())
+            count = k.constant(units);
+          Int bytes = count * segment.unitBytes;
+          weights().waitEmpty(cursor);
+          weights().expect(cursor, bytes * schedule.tileStrips());
+          for (int s = 0; s < schedule.tileStrips(); ++s)
+            weights().copy(cursor, s * units * segment.unitBytes,
+                           strips[s].at(step, units * segment.unitBytes), bytes,
+                           policy);
+          weights().commit(cursor);
+          if (schedule.inFlight < schedule.stages)
+            weights().waitFull(weights().before(cursor, schedule.inFlight));
+          Ring::push(values, weights().next(cursor));
+          return values;
+        });
   });
 }
 

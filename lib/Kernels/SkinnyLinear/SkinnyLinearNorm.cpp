@@ -101,14 +101,19 @@ void Body::storeHeld(int64_t index, int64_t bytes,
 void Body::normaliseHeld() {
   std::vector<std::vector<Int>> words = loadHeld();
   Real factor = heldNormFactor(words);
-  for (int64_t i = 0; i < heldChunks(); ++i)
-    storeHeld(i, chunkBytes, [&](Int place) {
-      Run run = heldRun(words[size_t(i)], i, factor);
-      std::vector<Int> halves;
-      for (size_t e = 0; e < run.size(); e += 2)
-        halves.push_back(k.packHalves(run[e], run[e + 1], activation));
-      k.storeShared(place, 0, halves);
-    });
+  int64_t sliceChunks = plan.unitsPerSlice * unitColumns / chunkElements;
+  for (int64_t i = 0; i < heldChunks(); ++i) {
+    Run run = heldRun(words[size_t(i)], i, factor);
+    std::vector<Int> halves;
+    for (size_t e = 0; e < run.size(); e += 2)
+      halves.push_back(k.packHalves(run[e], run[e + 1], activation));
+    storeHeld(i, chunkBytes,
+              [&](Int place) { k.storeShared(place, 0, halves); });
+    Int inSlice = heldChunk(i) - slice * sliceChunks;
+    if (sumsWhileStaging())
+      sumChunk(halves, inSlice,
+               inSlice >= 0 && inSlice < k.constant(sliceChunks));
+  }
 }
 
 /// The codes of the slice, and the scale of the row for the epilogue.
@@ -212,12 +217,11 @@ Real Body::sumOverTeam(Real value, int teamWarps) {
     value = k.addFromLane(value, distance);
   if (teamWarps == 1)
     return value;
-  // The corrections are not there yet: their place holds the warps' sums.
-  k.storeSharedReal(corrections + k.warp() * 4, 0, value);
+  k.storeSharedReal(normSums + k.warp() * 4, 0, value);
   k.syncThreads(consumerBarrier, 32 * teamWarps);
-  Real sum = k.loadSharedReal(corrections, 0);
+  Real sum = k.loadSharedReal(normSums, 0);
   for (int i = 1; i < teamWarps; ++i)
-    sum = sum + k.loadSharedReal(corrections, 4 * i);
+    sum = sum + k.loadSharedReal(normSums, 4 * i);
   return sum;
 }
 

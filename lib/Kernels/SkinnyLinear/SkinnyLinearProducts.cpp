@@ -216,14 +216,17 @@ int64_t Body::stripOffset(size_t segment, int strip) const {
 /// Σx of the lane's two tokens over the columns of a group.
 std::array<Real, 2> Body::correctionOf(const Group &part, int tile) {
   int64_t perUnit = unitColumns / correctionColumns(problem);
-  int64_t rowBytes = plan.tokenTiles * 8 * 4;
-  Int address =
-      corrections + (k.lane() & 3) * 8 + part.unit * (perUnit * rowBytes);
+  int64_t rowBytes = plan.correctionStride;
+  Int address = corrections + part.unit * (perUnit * rowBytes);
+  bool alone = problem.tokens == 1; // all columns of B are the same token
+  if (!alone)
+    address = address + (k.lane() & 3) * 8;
   std::array<Real, 2> sum;
   int64_t count = perUnit / part.groups;
   for (int64_t i = 0; i < count; ++i) {
     int64_t offset = (part.group * count + i) * rowBytes + tile * 32;
-    std::vector<Int> words = k.loadShared(address, offset, 2);
+    std::vector<Int> words = k.loadShared(address, offset, alone ? 1 : 2);
+    words.resize(2, Int(words[0]));
     for (int e = 0; e < 2; ++e)
       sum[e] = i ? sum[e] + k.asReal(words[e]) : k.asReal(words[e]);
   }
