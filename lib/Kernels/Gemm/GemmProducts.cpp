@@ -67,6 +67,9 @@ Kernel::Values Body::multiplyColumns() {
                      now.push(values);
                      return values;
                    });
+  // Zeros of steps that do not exist are on their way to where the sums go.
+  if (schedule.spread)
+    waitForCopies(k, 0);
   carried.resize(size_t(sumsOfThread()));
   return carried;
 }

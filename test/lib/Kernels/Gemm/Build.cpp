@@ -28,8 +28,9 @@ StatusOr<gemm::Case> gemm::parseCase(const std::string &text) {
   if (!schedule)
     return schedule.status();
   test.schedule = *schedule;
-  Schedule::visitFields(test.schedule, [&](const char *name, int &member) {
-    member = int(skinny_linear::number(options, name, member));
+  Schedule::visitFields(test.schedule, [&](const char *name, auto &member) {
+    member = std::decay_t<decltype(member)>(
+        skinny_linear::number(options, name, member));
   });
   QOPT_RETURN_IF_ERROR(
       isValid(test.problem, test.schedule, *test.layer.target));
