@@ -23,9 +23,9 @@ static Value sharedPointer(Kernel &kernel, Int address) {
 Ring::Ring(Kernel &kernel, int stages, int64_t stageBytes, Fillers fillers,
            int readers)
     : kernel(kernel), stages(stages), stageBytes(stageBytes),
-      emptyArrivals(readers) {
+      emptyArrivals(32 * readers) {
   int loaders = kernel.target().features.bulkCopy ? 1 : 32;
-  fullArrivals = fillers.warps ? fillers.warps : loaders;
+  fullArrivals = fillers.warps ? 32 * fillers.warps : loaders;
   barriers = kernel.shared(int64_t(stages) * 16, 16);
   first = kernel.shared(stages * stageBytes);
 }
@@ -90,12 +90,9 @@ void Ring::wait(Int barrier, Int parity) {
 }
 
 void Ring::arrive(Int barrier) {
-  kernel.syncWarp();
-  kernel.when(kernel.lane() == 0, [&] {
-    NVVM::MBarrierArriveOp::create(kernel.builder(), kernel.loc(),
-                                   kernel.builder().getI64Type(),
-                                   sharedPointer(kernel, barrier), Value());
-  });
+  NVVM::MBarrierArriveOp::create(kernel.builder(), kernel.loc(),
+                                 kernel.builder().getI64Type(),
+                                 sharedPointer(kernel, barrier), Value());
 }
 
 void Ring::waitEmpty(Cursor cursor) { wait(empty(cursor), cursor.parity ^ 1); }

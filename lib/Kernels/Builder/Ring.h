@@ -6,6 +6,9 @@
 //   stage  [  0  ]  [  1  ]  [  2  ]
 //          wait full 0, read, release 0   wait full 1, read, release 1 …
 //
+// Every lane of a warp that publishes or releases arrives for itself, behind
+// its own stores and reads.
+//
 // A Cursor is where a warp stands in the ring: its stage, and the parity of the
 // rounds that it has made. The fillers are warps that store (publish) or a
 // loader that copies from global memory: one elected thread with bulk copies
