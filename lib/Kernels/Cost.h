@@ -37,6 +37,31 @@ inline std::string spell(const target::Figure &figure, std::string_view what) {
          ": " + std::string(figure.source) + ")";
 }
 
+/// Seconds that the tensor cores of all SMs need for products by mma.sync, of
+/// halves or, twice as many an instruction, of bytes.
+inline double mmaSeconds(double flops, double flopsOfMma,
+                         const target::Target &target) {
+  constexpr double quarters = 4; // of an SM, a tensor core each
+  return flops / flopsOfMma * target.rates.mmaClocks.value /
+         (quarters * target.multiprocessors * target.rates.clock.value);
+}
+/// What main loops of products cost that do not wait for memory, fitted to
+/// launches of gemm on an H200: clocks of an SM's quarter for an instruction,
+/// products of other warps notwithstanding, and of a step beyond that, its
+/// barrier and its waits.
+constexpr double issueClocks = 0.9, stepClocks = 210;
+
+/// The clock of a launch whose products take so long at the full one: long ones
+/// run at what the power limit leaves.
+inline const target::Figure &clockOf(double seconds,
+                                     const target::Target &target) {
+  constexpr double longSeconds = 100e-6;
+  return seconds > longSeconds ? target.rates.powerClock : target.rates.clock;
+}
+
+constexpr double flopsOfHalfMma = 2 * 16 * 8 * 16,
+                 flopsOfByteMma = 2 * 16 * 8 * 32;
+
 } // namespace qopt::kernels
 
 #endif // QOPT_LIB_KERNELS_COST_H

@@ -61,15 +61,13 @@ struct Limits {
 
 /// Rates of the part that schedules are tuned for.
 struct Rates {
-  Figure clock;           ///< Hz under load
+  Figure clock;           ///< Hz
   Figure issue;           ///< lane instructions per clock and SM
   Figure streamBandwidth; ///< byte/s, reading memory once: the roof of weights
   Figure copyBandwidth;   ///< byte/s, read plus written
-  Figure tensorHalf;      ///< flop/s of f16 and bf16 with f32 accumulation
-  Figure tensorInt8;      ///< op/s
-  Figure tensorFp8;       ///< flop/s; 0 where the architecture has none
-  /// Tensor core products that mma.sync alone reaches, as a part of tensorHalf.
-  Figure mmaSyncPart;
+  Figure mmaClocks;     ///< of a quarter of an SM for one mma.sync: m16n8k16 of
+                        ///< halves, m16n8k32 of bytes
+  Figure powerClock;    ///< Hz while products have gone on for a second
   Figure launchGap;     ///< s between dependent kernels of a CUDA graph
   Figure dependencyGap; ///< s that a dependent kernel loses although its
                         ///< weights are fetched before it waits

@@ -9,6 +9,23 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::attention_prefill;
 
+/// Lane instructions of the main loop for a score beside those for channels,
+/// and for a channel of a key or value: counted in the assembled sm_90a kernels
+/// for heads of 128 channels.
+constexpr double scoreInstructions = 23.3;
+static double instructionsOf(const quant::Format &format) {
+  switch (format.element) {
+  case quant::ElementType::Int8:
+    return 0.107;
+  case quant::ElementType::Fp8E4m3:
+    return 0.146;
+  case quant::ElementType::Int4:
+    return 0.081;
+  default:
+    return 0.02;
+  }
+}
+
 Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
                                const target::Target &target, int64_t sequences,
                                int64_t tokens, int64_t context) {
@@ -40,23 +57,33 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
            std::to_string(cost.cacheBytes + cost.activationBytes) +
                " bytes, read from memory once; " +
                spell(rates.streamBandwidth, "stream bandwidth"));
-  double tensor =
-      cost.products / (rates.tensorHalf.value * rates.mmaSyncPart.value);
-  // A fragment of a tile is 512 bytes of shared memory and serves a warp's row
-  // tiles, 4096 flops each.
-  constexpr double sharedBytesPerClock = 128;
-  double shared =
-      cost.products / 4096 * 512 / schedule.rowTiles /
-      (sharedBytesPerClock * rates.clock.value * target.multiprocessors);
-  double products = std::max(tensor, shared);
-  cost.add(
-      "products", std::max(0.0, products - stream),
-      std::string(shared > tensor ? "reads of shared memory" : "tensor cores") +
-          ", what exceeds the stream; " +
-          spell(rates.tensorHalf, "tensor cores"));
+  double products = mmaSeconds(cost.products, flopsOfHalfMma, target);
+  const target::Figure &clock = clockOf(products, target);
+  products *= rates.clock.value / clock.value;
+  double smClocks = clock.value * target.multiprocessors;
+  double scores = heads * rows * seen;
+  double perScore = scoreInstructions +
+                    double(cache.keySize) * instructionsOf(cache.key) +
+                    double(cache.valueSize) * instructionsOf(cache.value);
+  double issue =
+      scores * perScore * issueClocks / (rates.issue.value * smClocks);
+  double steps = heads * rows / schedule.blockRows() * seen / schedule.tile /
+                 schedule.blocksPerSm * stepClocks / smClocks;
+  double work = products + issue + steps;
+  cost.add("products", std::max(0.0, products - stream),
+           "what exceeds the stream, at " +
+               spell(rates.mmaClocks, "clocks of mma.sync") + ", " +
+               spell(clock, "clock"));
+  cost.add("instructions", issue,
+           std::to_string(perScore) +
+               " a score (counted for heads of 128 channels), 0.9 clocks each "
+               "as measured with gemm");
+  cost.add("steps", steps,
+           "210 clocks a tile of positions, of all blocks of an SM together, "
+           "as measured with gemm");
   double room = double(target.multiprocessors) * schedule.blocksPerSm;
   double blocks = double(launch.y * launch.z);
-  cost.add("tail", products * std::max(0.0, room / blocks - 1),
+  cost.add("tail", work * std::max(0.0, room / blocks - 1),
            std::to_string(launch.y * launch.z) + " blocks on the SMs' " +
                std::to_string(int64_t(room)) + " places");
   cost.add("dependency", rates.dependencyGap.value,

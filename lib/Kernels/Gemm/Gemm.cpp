@@ -16,7 +16,7 @@ using quant::Granularity;
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 int64_t gemm::bucketOf(int64_t tokens) {
-  for (int64_t bucket : {128, 256, 512})
+  for (int64_t bucket : {16, 32, 64, 128, 256, 512})
     if (tokens <= bucket)
       return bucket;
   return 2048;

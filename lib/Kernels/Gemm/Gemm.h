@@ -152,8 +152,8 @@ Launch launchOf(const Problem &problem, const Schedule &schedule,
 std::string symbolOf(const Problem &problem, const Schedule &schedule,
                      const target::Target &target);
 
-/// The smallest number of 128, 256, 512 and 2048 that is not below `tokens`, or
-/// the last: the sizes that schedules are chosen for.
+/// The smallest number of 16, 32, 64, 128, 256, 512 and 2048 that is not below
+/// `tokens`, or the last: the sizes that schedules are chosen for.
 int64_t bucketOf(int64_t tokens);
 
 /// The schedule that the table and the cost model choose.

@@ -95,6 +95,8 @@
 
 namespace qopt::kernels::skinny_linear {
 
+/// Chunks of x, of 16 bytes, that a block loads before it stores the first.
+constexpr int64_t chunksInFlight = 4096; // 16 a thread of 8 warps
 constexpr int64_t stripRows = 16;
 constexpr int64_t unitColumns = 128;
 constexpr int64_t largestBucket = 64;

@@ -9,8 +9,6 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
 
-constexpr int64_t loadsInFlight = 8; // of a thread
-
 void Body::stageActivations() {
   if (problem.source)
     quantizeHeld();
@@ -117,6 +115,8 @@ void Body::copyActivations() {
   int64_t all = plan.activationRows * plan.unitsPerSlice * unitColumns /
                 elementsOfChunk();
   int64_t threads = 32 * schedule.consumers();
+  constexpr int64_t most = 16; // registers: four a load
+  int64_t loadsInFlight = std::min(chunksInFlight / threads, most);
   int64_t rounds = all / threads, whole = rounds / loadsInFlight;
   if (whole > 1)
     k.loop(k.constant(0), k.constant(whole), k.constant(1), {},
@@ -173,7 +173,8 @@ void Body::sumChunk(const std::vector<Int> &words, Int chunk,
 
 /// Σx of every group and token as a product with ones, whose result lies in the
 /// lanes that will ask for it. Two sums, so that products wait for each other
-/// half as long.
+/// half as long; stores behind all products, which else would come to lie in
+/// branches that lanes take or not.
 void Body::sumActivations() {
   int64_t columns = correctionColumns(problem);
   int64_t groups = plan.unitsPerSlice * unitColumns / columns;
@@ -183,6 +184,7 @@ void Body::sumActivations() {
          [&](Int group, Kernel::Values) {
            Int x = activationLane() + group * (columns * 2);
            Int out = corrections + group * rowBytes + (k.lane() & 3) * 8;
+           std::vector<std::vector<Int>> sums;
            for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
              Accumulator sum = zeroSums()[0], second = sum;
              for (int64_t column = 0; column < columns; column += 32) {
@@ -192,12 +194,14 @@ void Body::sumActivations() {
                second = k.mma(activation, {one, one, one, one}, {b[2], b[3]},
                               second);
              }
-             std::vector<Int> sums;
+             sums.emplace_back();
              for (int i = 0; i < (problem.tokens == 1 ? 1 : 2); ++i)
-               sums.push_back(k.bits(sum[i] + second[i]));
-             k.when(k.lane() < (problem.tokens == 1 ? 1 : 4),
-                    [&] { k.storeShared(out, tile * 32, sums); });
+               sums.back().push_back(k.bits(sum[i] + second[i]));
            }
+           k.when(k.lane() < (problem.tokens == 1 ? 1 : 4), [&] {
+             for (int64_t tile = 0; tile < plan.tokenTiles; ++tile)
+               k.storeShared(out, tile * 32, sums[size_t(tile)]);
+           });
            return Kernel::Values();
          });
 }

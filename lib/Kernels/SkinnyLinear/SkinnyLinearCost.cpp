@@ -22,6 +22,11 @@ constexpr double loadedLatency = 0.6e-6;
 /// for one that becomes a code: largest, factor, rounding, limits, its byte.
 constexpr double normInstructions = 8, codeInstructions = 8;
 
+/// Bytes a second of x, which all blocks read from the second-level cache, and
+/// seconds of a trip more where a block's is too much for one: measured with 8
+/// and 16 tokens of 4096 columns.
+constexpr double cacheBandwidth = 6e12, cacheTrip = 1e-6;
+
 /// What a chain of kernels takes longer where two blocks fit an SM and some SM
 /// has none: the next kernel's come two by two there.
 constexpr double unevenPlacement = 0.2;
@@ -118,16 +123,20 @@ static double arithmeticOf(const Problem &problem, const Schedule &schedule,
   double clocks = rates.clock.value * target.multiprocessors;
   double issue = instructions / (rates.issue.value * issuePart * clocks);
   double tensor =
-      cost.products /
-      ((problem.hasCodes() ? rates.tensorInt8 : rates.tensorHalf).value *
-       rates.mmaSyncPart.value);
+      mmaSeconds(cost.products,
+                 problem.hasCodes() ? flopsOfByteMma : flopsOfHalfMma, target);
   constexpr double sharedBytesPerClock = 128;
-  return std::max(
-      {issue, tensor, sharedBytes / (sharedBytesPerClock * clocks)});
+  double shared = sharedBytes / (sharedBytesPerClock * clocks);
+  // With more tokens sums fill the registers, and eight warps an SM hide none
+  // of these behind another: measured with 32 and 64.
+  if (tiles >= 4)
+    return issue * issuePart + tensor + shared;
+  return std::max({issue, tensor, shared});
 }
 
-/// Trips to memory, one after the other, behind a block's last products. Slices
-/// are written, counted and read by all warps, some reads at a time; tiles that
+/// Trips to memory, one after the other, that products wait for. Slices are
+/// written and counted tile by tile, then read by all warps, some reads at a
+/// time; tiles that
 /// blocks share by steps one round of elements after the other by one warp.
 static double lastBlockTrips(const Problem &problem, const Schedule &schedule,
                              const Plan &plan) {
@@ -135,11 +144,12 @@ static double lastBlockTrips(const Problem &problem, const Schedule &schedule,
     double tiles = 0;
     for (size_t i = 0; i < problem.segments.size(); ++i) {
       SegmentPlan segment = segmentPlanOf(problem, schedule, i);
-      tiles += double(segment.tiles) / segment.blocks / schedule.slices;
+      tiles += double(segment.tiles) / segment.blocks;
     }
-    return 2 +
-           std::max(1.0, tiles * schedule.tileStrips() *
-                             double(plan.tokenTiles) / schedule.consumers());
+    double added = tiles / schedule.slices * schedule.tileStrips() *
+                   double(plan.tokenTiles);
+    return 1 + std::max(1.0, tiles) +
+           std::max(1.0, added / schedule.consumers());
   }
   if (plan.contributors == 1)
     return 0;
@@ -217,21 +227,21 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
           " instructions a weight at 60 % issue, products and reads of shared "
           "memory: what exceeds the stream, at the " +
           spell(rates.clock, "clock"));
+  double trips = double(plan.activationBytes) / 16 / chunksInFlight;
   cost.add(
       "ramp",
-      double(schedule.grid) * double(plan.activationBytes) /
-          rates.copyBandwidth.value,
-      "each block reads its slice of x behind the dependency point, at no less "
-      "than the " +
-          spell(rates.copyBandwidth, "copy bandwidth"));
+      double(schedule.grid) * double(plan.activationBytes) / cacheBandwidth +
+          std::max(0.0, trips - 1) * cacheTrip,
+      "each block reads its slice of x behind the dependency point, at 6 TB/s "
+      "and 1 us for each 64 KB more than the first (measured)");
   cost.add(
       "partial sums", double(cost.partialBytes) / rates.copyBandwidth.value,
       std::to_string(cost.partialBytes) + " bytes written and read, at the " +
           spell(rates.copyBandwidth, "copy bandwidth"));
-  double trips = lastBlockTrips(problem, schedule, plan);
-  cost.add("last block", trips * loadedLatency,
+  double lastTrips = lastBlockTrips(problem, schedule, plan);
+  cost.add("last block", lastTrips * loadedLatency,
            "what blocks share is written, counted and read: " +
-               std::to_string(int(trips)) +
+               std::to_string(int(lastTrips)) +
                " trips of 0.6 us (from memory, not measured)");
   if (!problem.norm.empty() || problem.source)
     addPrologue(problem, schedule, target, cost);

@@ -1,6 +1,6 @@
 // Schedules of `skinny_linear`: a row of warps for each bucket of tokens, and
 // the sizes of stages, rings and slices in closed form. Of the candidates that
-// fit, the cost model takes the cheapest; where they cost the same, the first.
+// fit, the cost model takes the cheapest; within 2 % of each other, the first.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
@@ -19,6 +19,7 @@ struct Row {
   int64_t tokens;
   int columnWarps, rowWarps, stripsPerWarp, partials, blocksPerSm;
   std::string_view why;
+  int64_t stageBytes = 17 << 10; ///< tried first
 };
 
 /// What has to fit and what is aimed at, bytes.
@@ -37,11 +38,12 @@ struct Choice {
 
 // Measured on an H200 at the shapes of an 8B decoder. One token leaves room for
 // the next kernel's block, whose weights then stream in while this one ends;
-// from 8 tokens on x needs the space. Two strips a warp halve the reads of x.
+// from 8 tokens on x needs the space.
 static constexpr Row rows[] = {
-    {1, 8, 1, 1, 1, 2, "8 warps share a strip; two kernels fit an SM"},
-    {8, 8, 1, 1, 1, 1, "8 warps share a strip; x takes the space of a block"},
+    {1, 16, 1, 1, 2, 2, "16 warps share a strip; two kernels fit an SM"},
+    {8, 16, 1, 1, 1, 1, "16 warps share a strip; x takes the space of a block"},
     {16, 8, 1, 2, 1, 1, "8 warps share two strips, which share a read of x"},
+    {16, 8, 1, 1, 1, 1, "8 warps share a strip, where two leave SMs idle"},
     {32, 4, 2, 2, 1, 1, "two strips share a read of x, which limits"},
     {64, 1, 6, 1, 1, 1, "a strip a warp: the sums fill the registers"},
 };
@@ -49,18 +51,21 @@ static constexpr Row rows[] = {
 // With slices of the columns a warp has strips of its own.
 static constexpr Row slicedRows[] = {
     {16, 1, 8, 1, 1, 1, "slices of x fit; a strip a warp"},
+    {16, 1, 12, 1, 1, 1, "slices of x fit; a strip a warp, of twelve",
+     34 << 10},
     {32, 1, 8, 2, 1, 1, "slices of x fit; two strips share a read of it"},
     {64, 1, 8, 1, 1, 1, "slices of x fit; the sums fill the registers"},
 };
 
-static const Row &rowOf(int64_t tokens, bool sliced) {
-  auto find = [&](std::span<const Row> rows) -> const Row & {
-    for (const Row &row : rows)
-      if (tokens <= row.tokens)
-        return row;
-    return rows.back();
-  };
-  return sliced ? find(slicedRows) : find(rows);
+/// The rows of the smallest bucket that holds `tokens`.
+static std::vector<Row> rowsOf(int64_t tokens, bool sliced) {
+  std::span<const Row> table = sliced ? std::span<const Row>(slicedRows) : rows;
+  std::vector<Row> found;
+  for (const Row &row : table)
+    if (tokens <= row.tokens &&
+        (found.empty() || found.front().tokens == row.tokens))
+      found.push_back(row);
+  return found;
 }
 
 static Sizes sizesOf(const Row &row, const target::Target &target) {
@@ -94,7 +99,11 @@ static void setWarps(Schedule &schedule, const Problem &problem, const Row &row,
   int64_t widest = 0;
   for (const Segment &segment : problem.segments)
     widest = std::max(widest, unitBytes(segment.weight));
-  schedule.columnWarps = row.columnWarps;
+  // What is fused needs more registers than 16 warps of two blocks have.
+  bool fused =
+      !problem.norm.empty() || problem.gate || problem.append || problem.source;
+  schedule.columnWarps =
+      fused && row.blocksPerSm > 1 ? row.columnWarps / 2 : row.columnWarps;
   schedule.rowWarps = row.rowWarps;
   schedule.stripsPerWarp = row.stripsPerWarp;
   // Eight warps and the loader's have 168 registers each, seven have 255: sums
@@ -113,8 +122,8 @@ static void setWarps(Schedule &schedule, const Problem &problem, const Row &row,
     schedule.rowWarps /= 2;
 }
 
-/// Blocks of a slice: at most one an SM, and as few as do not prolong the work
-/// where they work on whole tiles.
+/// Blocks of a slice: one an SM, where there is work. Where some SMs had none,
+/// blocks of the next kernel would meet on them two by two.
 static int64_t blocksOf(const Problem &problem, const Schedule &schedule,
                         const target::Target &target) {
   int64_t most = target.multiprocessors / schedule.slices, blocks = 0;
@@ -122,19 +131,38 @@ static int64_t blocksOf(const Problem &problem, const Schedule &schedule,
     return 0;
   for (size_t i = 0; i < problem.segments.size(); ++i) {
     SegmentPlan segment = segmentPlanOf(problem, schedule, i);
-    if (!schedule.wholeTiles)
-      blocks = std::max(blocks, segment.tiles * segment.steps);
-    else if (problem.segments.size() == 1)
-      blocks = ceilDiv(segment.tiles, ceilDiv(segment.tiles, most));
-    else
-      blocks = std::max(blocks, segment.tiles);
+    blocks =
+        std::max(blocks, schedule.wholeTiles ? segment.tiles
+                                             : segment.tiles * segment.steps);
   }
   return std::min(blocks, most);
 }
 
-static std::optional<Schedule>
-candidate(const Problem &problem, const target::Target &target, Choice choice) {
-  const Row &row = rowOf(problem.tokens, choice.slices > 1);
+/// Stages of about `ring` bytes, and twice as many with slices, where one block
+/// an SM is meant to be and leaves room: two would meet on some.
+static int64_t stagesOf(const Plan &plan, Sizes sizes, int slices) {
+  int64_t others = plan.sharedBytes - plan.stageBytes;
+  int64_t wanted =
+      std::max<int64_t>(sizes.ring * (slices > 1 ? 2 : 1) / plan.stageBytes, 2);
+  // The barriers of the stages are in that space, too.
+  return std::min(wanted, (sizes.shared - others - 256) / plan.stageBytes);
+}
+
+/// Stages on their way at once. What the kernel before reads waits behind them:
+/// small matrices are there in time all the same, large ones need the depth.
+/// Measured at one quarter, half and all of the ring.
+static int64_t inFlightOf(const Problem &problem, const Plan &plan, Sizes sizes,
+                          int64_t blocks) {
+  int64_t ofBlock = packedBytes(problem) / blocks;
+  if (ofBlock > 4 * sizes.ring)
+    return std::max<int64_t>(sizes.ring / plan.stageBytes, 1);
+  int64_t part = ofBlock > 2 * sizes.ring ? 2 : 4;
+  return std::max<int64_t>(sizes.ring / part / plan.stageBytes, 1);
+}
+
+static std::optional<Schedule> candidate(const Problem &problem,
+                                         const target::Target &target,
+                                         const Row &row, Choice choice) {
   Sizes sizes = sizesOf(row, target);
   Schedule schedule;
   schedule.grid = schedule.slices = choice.slices;
@@ -146,15 +174,14 @@ candidate(const Problem &problem, const target::Target &target, Choice choice) {
   schedule.unitsPerStage = unitsOfStages(problem, schedule, choice.stageBytes);
   schedule.stages = 1;
   Plan plan = planOf(problem, schedule);
-  int64_t space = sizes.shared - (plan.sharedBytes - plan.stageBytes);
-  // The barriers of the stages are in that space, too.
-  int64_t wanted = std::max<int64_t>(sizes.ring / plan.stageBytes, 2);
-  int64_t stages = std::min(wanted, (space - 256) / plan.stageBytes);
+  int64_t stages = stagesOf(plan, sizes, choice.slices);
   int64_t blocks = blocksOf(problem, schedule, target);
   if (stages < 2 || blocks < 1)
     return std::nullopt;
   schedule.stages = int(stages);
   schedule.grid = int(blocks) * choice.slices;
+  schedule.inFlight =
+      int(inFlightOf(problem, plan, sizes, blocks * choice.slices));
   if (!isValid(problem, schedule, target).ok())
     return std::nullopt;
   return schedule;
@@ -169,22 +196,22 @@ StatusOr<Schedule> skinny_linear::chooseSchedule(const Problem &problem,
   int64_t units = ceilDiv(problem.columns, unitColumns);
   std::optional<Schedule> best;
   double bestSeconds = 0;
+  auto consider = [&](const Row &row, Choice choice) {
+    std::optional<Schedule> next = candidate(problem, target, row, choice);
+    if (!next)
+      return;
+    double seconds = costOf(problem, *next, target).seconds;
+    if (best && seconds >= 0.98 * bestSeconds)
+      return;
+    best = next;
+    bestSeconds = seconds;
+  };
   for (int64_t slices = 1; slices <= std::min(units, mostSlices); ++slices)
-    for (Choice choice : {Choice{int(slices), 17 << 10, true},
-                          Choice{int(slices), 17 << 10, false},
-                          Choice{int(slices), 9 << 10, true},
-                          Choice{int(slices), 9 << 10, false},
-                          Choice{int(slices), 34 << 10, true},
-                          Choice{int(slices), 34 << 10, false}}) {
-      std::optional<Schedule> next = candidate(problem, target, choice);
-      if (!next)
-        continue;
-      double seconds = costOf(problem, *next, target).seconds;
-      if (!best || seconds < 0.999 * bestSeconds) {
-        best = next;
-        bestSeconds = seconds;
-      }
-    }
+    for (const Row &row : rowsOf(problem.tokens, slices > 1))
+      for (int64_t stageBytes :
+           {row.stageBytes, int64_t(9 << 10), int64_t(34 << 10)})
+        for (bool wholeTiles : {true, false})
+          consider(row, {int(slices), stageBytes, wholeTiles});
   if (best)
     return *best;
   return Status(StatusCode::Infeasible,

@@ -37,8 +37,8 @@ TEST(Target, everyFigureHasASource) {
     const Rates &r = target->rates;
     for (const Figure *figure :
          {&r.clock, &r.issue, &r.streamBandwidth, &r.copyBandwidth,
-          &r.tensorHalf, &r.tensorInt8, &r.tensorFp8, &r.mmaSyncPart,
-          &r.launchGap, &r.dependencyGap, &r.bytesInFlight, &r.chunkBytes}) {
+          &r.mmaClocks, &r.powerClock, &r.launchGap, &r.dependencyGap,
+          &r.bytesInFlight, &r.chunkBytes}) {
       EXPECT_FALSE(figure->source.empty()) << target->name;
       EXPECT_FALSE(spell(figure->basis).empty());
       EXPECT_GE(figure->value, 0) << target->name;
