@@ -305,3 +305,16 @@ std::optional<sampling::Problem> samplingProblemOf(func::ReturnOp op) {
 }
 
 } // namespace qopt::passes
+
+bool passes::gemmIsFaster(const skinny_linear::Problem &problem,
+                          const target::Target &target) {
+  if (problem.tokens < 32)
+    return false;
+  gemm::Problem same{problem};
+  auto wide = gemm::chooseSchedule(same, target);
+  auto narrow = skinny_linear::chooseSchedule(problem, target);
+  if (!wide.ok() || !narrow.ok())
+    return wide.ok();
+  return costOf(same, *wide, target).seconds <
+         costOf(problem, *narrow, target).seconds;
+}

@@ -76,6 +76,11 @@ kernels::skinny_linear::Problem problemOf(const ir::LinearBody &body,
 /// is in its launch of the region that it is in.
 kernels::skinny_linear::Problem problemOf(ir::LinearOp op, int64_t tokens);
 
+/// Whether gemm takes a launch of so few tokens that skinny_linear could: from
+/// 32 on, where it is predicted to be faster.
+bool gemmIsFaster(const kernels::skinny_linear::Problem &problem,
+                  const target::Target &target);
+
 kernels::rotary_append::Problem problemOf(ir::KVAppendOp op);
 /// Rotation and append in one launch.
 kernels::rotary_append::Problem problemOf(const ir::RotaryAppendBody &body);

@@ -43,7 +43,8 @@ public:
 
 private:
   std::optional<double> predict(const skinny_linear::Problem &problem) const {
-    if (problem.tokens <= skinny_linear::largestBucket)
+    if (problem.tokens <= skinny_linear::largestBucket &&
+        !passes::gemmIsFaster(problem, target))
       return predict(problem, [](auto &...arguments) {
         return skinny_linear::chooseSchedule(arguments...);
       });

@@ -83,23 +83,32 @@ public:
 private:
   LogicalResult selectKernels(ir::LinearOp op) {
     for (const target::Target *target : targets) {
-      for (int64_t tokens : skinnyBuckets)
-        if (failed(add(op, KernelFamily::SkinnyLinear, tokens,
-                       problemOf(op, tokens), *target, [](auto &...arguments) {
-                         return skinny_linear::chooseSchedule(arguments...);
-                       })))
-          return failure();
-      for (int64_t tokens : gemmBuckets) {
-        gemm::Problem problem{
-            problemOf(op, tokens ? tokens : passes::cudaStepTokens)};
-        if (failed(add(op, KernelFamily::Gemm, tokens, problem, *target,
-                       [](auto &...arguments) {
-                         return gemm::chooseSchedule(arguments...);
-                       })))
+      for (int64_t tokens : skinnyBuckets) {
+        skinny_linear::Problem problem = problemOf(op, tokens);
+        LogicalResult added =
+            passes::gemmIsFaster(problem, *target)
+                ? addGemm(op, tokens, *target)
+                : add(op, KernelFamily::SkinnyLinear, tokens, problem, *target,
+                      [](auto &...arguments) {
+                        return skinny_linear::chooseSchedule(arguments...);
+                      });
+        if (failed(added))
           return failure();
       }
+      for (int64_t tokens : gemmBuckets)
+        if (failed(addGemm(op, tokens, *target)))
+          return failure();
     }
     return success();
+  }
+
+  LogicalResult addGemm(ir::LinearOp op, int64_t tokens,
+                        const target::Target &target) {
+    gemm::Problem problem{
+        problemOf(op, tokens ? tokens : passes::cudaStepTokens)};
+    return add(
+        op, KernelFamily::Gemm, tokens, problem, target,
+        [](auto &...arguments) { return gemm::chooseSchedule(arguments...); });
   }
 
   LogicalResult selectKernels(ir::CachedAttentionOp op) {
