@@ -36,7 +36,8 @@ def linear(tokens, weights="int4_g128", shapes=SHAPES):
         if weights == "bf16":
             words += " activation=bf16 output=bf16"
         quick = tokens in (1, 16) and weights == "int4_g128"
-        yield Entry(f"{shape}-{weights}-m{tokens}", "skinny_linear", words, quick)
+        family = "gemm" if tokens >= 32 else "skinny_linear"  # as the compiler chooses at these shapes
+        yield Entry(f"{shape}-{weights}-m{tokens}", family, words, quick)
 
 
 def decode(sequences, context, cache):

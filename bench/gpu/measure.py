@@ -69,22 +69,23 @@ class Bench:
         row |= {"flops": found.cost["flops"], "predicted": found.cost["seconds"], "copies": len(launches.sets)}
         row["error_of_bound"] = launches.check()
         row["alone"] = timing.seconds_of(launches.calls(False), self.replays)
-        row["seconds"] = timing.seconds_of(launches.calls(True), self.replays)
+        settle = timing.settle_seconds(row["flops"])
+        row["seconds"] = timing.seconds_of(launches.calls(True), self.replays, settle=settle)
         del launches
         torch.cuda.empty_cache()
         row["peers"] = {}
         for name, make in peers.peers_of(found).items():
-            row["peers"][name] = self.peer(name, make, found.problem)
+            row["peers"][name] = self.peer(name, make, found.problem, row["flops"])
         return row
 
-    def peer(self, name, make, problem):
+    def peer(self, name, make, problem, flops):
         """Seconds of a peer, measured once for all records that ask the same of it; a failure is its error."""
         ours = ("weights", "activation", "output", "key", "value", "norm")
         same = {key: value for key, value in problem.items() if key not in ours}
         key = name, json.dumps(same, sort_keys=True)
         if key not in self.peer_seconds:
             try:
-                self.peer_seconds[key] = peers.seconds_of(make, problem, self.copies, self.replays)
+                self.peer_seconds[key] = peers.seconds_of(make, problem, flops, self.copies, self.replays)
             except Exception as error:
                 self.peer_seconds[key] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
                 torch.cuda.synchronize()

@@ -56,25 +56,25 @@ def attention(problem, copies):
 #: What runs beside a family.
 PEERS = {
     "skinny_linear": {"cublas_bf16": cublas_bf16, "torch_int4": torch_int4},
-    "gemm": {"cublas_bf16": cublas_bf16, "torch_int8": torch_int8},
+    "gemm": {"cublas_bf16": cublas_bf16, "torch_int4": torch_int4, "torch_int8": torch_int8},
     "attention_decode": {"sdpa_bf16": attention},
     "attention_prefill": {"sdpa_bf16": attention},
 }
 
 
 def peers_of(record):
-    """The peers that run the record's problem; products of integers only where ours has such."""
+    """The peers that run the record's problem; products of integers only where ours has such, int4 for few tokens."""
     names = dict(PEERS.get(record.family, {}))
-    if not record.problem.get("weights", "").startswith("int4"):
+    if not record.problem.get("weights", "").startswith("int4") or record.problem.get("tokens", 0) > 64:
         names.pop("torch_int4", None)
     if not record.problem.get("int8"):
         names.pop("torch_int8", None)
     return names
 
 
-def seconds_of(make, problem, copies, replays):
+def seconds_of(make, problem, flops, copies, replays):
     calls = make(problem, copies)
-    seconds = timing.seconds_of(calls, replays)
+    seconds = timing.seconds_of(calls, replays, settle=timing.settle_seconds(flops))
     del calls
     torch.cuda.empty_cache()
     return seconds

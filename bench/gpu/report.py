@@ -110,7 +110,7 @@ def figures(rows):
         row = kernels.get(f"{shape}-int4_g128-m1")
         if row and "roof_part" in row:
             add(f"skinny_linear int4_g128 M = 1, {shape}: part of the roof", row["roof_part"], must, aim, percent)
-    linear = [row for row in kernels.values() if row["what"] == "skinny_linear" and "int4_g128" in row["name"]]
+    linear = [row for name, row in kernels.items() if "int4_g128" in name and not name.startswith("gemm")]
     small = [row for row in linear if row["problem"]["tokens"] <= 16 and "torch_int4" in row["ratios"]]
     if small:
         mean = statistics.geometric_mean(row["ratios"]["torch_int4"] for row in small)
