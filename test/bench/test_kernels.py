@@ -57,7 +57,7 @@ def test_table(assembler, monkeypatch, capsys, tmp_path):
     assert run(monkeypatch, "--only", name, "--json", str(tmp_path / "t.json")) == 0
     (result,) = json.loads((tmp_path / "t.json").read_text())
     figures = result["figures"]
-    assert 0.5 < figures["instructions a weight"] <= 1.6 and 4 <= figures["lop3 a product"] <= 4.3
+    assert 0.5 < figures["instructions a weight"] <= 1.6 and 4 <= figures["lop3 a product"] <= 4.4
     assert figures["KiB in flight"] >= 48 and figures["blocks an SM"] >= 2
     assert f"| {name}, sm_90a | {figures['instructions a weight']:.2f} | " in capsys.readouterr().out
 
