@@ -16,6 +16,7 @@
 #include "runtime/ArtifactWriter.h"
 #include "runtime/Sha256.h"
 #include "runtime/plan/PlanFormat.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -36,21 +37,27 @@ static StatusOr<std::vector<uint8_t>> digestOf(const std::string &path) {
   return std::vector<uint8_t>(digest.begin(), digest.end());
 }
 
-/// The options that change the artifact's content, sorted by name.
+/// The options that change the artifact's content, as they were given and
+/// sorted by name; what was left to the default says nothing.
 static std::vector<std::unique_ptr<plan::OptionT>>
 recordedOptions(const CompileOptions &options) {
+  bool gpu = options.target == TargetDevice::Cuda;
   std::vector<std::pair<std::string, std::string>> entries{
       {"activations", options.activations},
-      {"arch", options.architectures},
-      {"context", std::to_string(options.context)},
-      {"cpu", options.cpu},
+      {"arch", gpu ? options.architectures : ""},
+      {"as", options.kind == ModelKind::Automatic ? ""
+             : options.kind == ModelKind::Graph   ? "graph"
+                                                  : "decoder"},
+      {"context", options.context ? std::to_string(options.context) : ""},
+      {"cpu", gpu ? "" : options.cpu},
       {"embedding", options.embedding},
       {"kv", options.cache},
       {"lm-head", options.lmHead},
-      {"target", options.target == TargetDevice::Cuda ? "cuda" : "host"},
+      {"target", gpu ? "cuda" : "host"},
       {"weights", options.weights}};
   for (size_t i = 0; i < options.formats.size(); ++i)
     entries.emplace_back("format." + std::to_string(i), options.formats[i]);
+  llvm::erase_if(entries, [](auto &entry) { return entry.second.empty(); });
   std::sort(entries.begin(), entries.end());
   std::vector<std::unique_ptr<plan::OptionT>> result;
   for (auto &[name, value] : entries) {

@@ -88,6 +88,24 @@ def test_formats_of_single_weights(tool, stories, tmp_path):
     assert set(formats.values()) == {"f32"}
 
 
+@pytest.mark.parametrize(
+    ("given", "recorded"),
+    [
+        ([], {"target": "host", "cpu": "x86-64-v3"}),
+        (
+            ["--as", "graph", "--weights", "int8"],
+            {"target": "host", "cpu": "x86-64-v3", "as": "graph", "weights": "int8"},
+        ),
+        (["--target", "cuda", "--context", "64"], {"target": "cuda", "arch": "sm_90a", "context": "64"}),
+    ],
+    ids=["nothing", "graph", "cuda"],
+)
+def test_options_are_recorded_as_given(tool, stories, tmp_path, given, recorded):
+    tool("qopt-compile", stories, *given, "-o", tmp_path / "m.qopt")
+    found = json.loads(tool("qopt-inspect", tmp_path / "m.qopt", "--json").stdout)
+    assert found["manifest"]["options"] == recorded
+
+
 def test_not_an_onnx_file(tool, tmp_path):
     model = tmp_path / "model.onnx"
     model.write_bytes(b"this is no protobuf" * 10)

@@ -92,8 +92,7 @@ void declare(CLI::App &app, Arguments &arguments) {
                      "what linears read: f16 or bf16 [GPU: f16]; int8: of "
                      "integer weights [host], on a GPU of int8 ones with a "
                      "scale a row and f16 elsewhere, or bf16,int8; on the host "
-                     "also f32; f16 on the host rounds where a GPU does")
-          ->check(CLI::IsMember({"int8", "f32", "f16", "bf16", "bf16,int8"}));
+                     "also f32; f16 on the host rounds where a GPU does");
   auto *cache = app.add_option(
       "--kv", o.cache,
       "format of keys and values in a decoder's cache, or KEY,VALUE: f32 f16 "
