@@ -122,10 +122,12 @@ void bindSession(nb::module_ &m) {
       .def_prop_ro("memory", &Session::memory);
   m.def(
       "create_session",
-      [](const OpenArtifact &o, int threads) {
-        return valueOf(Session::create(o.artifact, {threads, {}})).release();
+      [](const OpenArtifact &o, int threads, std::string device) {
+        return valueOf(
+                   Session::create(o.artifact, {threads, std::move(device)}))
+            .release();
       },
-      "artifact"_a, "threads"_a, nb::rv_policy::take_ownership);
+      "artifact"_a, "threads"_a, "device"_a, nb::rv_policy::take_ownership);
 }
 
 /// Asks Python for signals (Ctrl-C) and tells its callback; false stops.
@@ -216,13 +218,14 @@ void bindEngine(nb::module_ &m) {
       .def_prop_ro("memory", &Engine::memory);
   m.def(
       "create_engine",
-      [](const OpenArtifact &o, int threads) {
+      [](const OpenArtifact &o, int threads, std::string device) {
         EngineOptions options;
         options.threads = threads;
+        options.device = std::move(device);
         options.maxSequences = 1;
         return valueOf(Engine::create(o.artifact, options)).release();
       },
-      "artifact"_a, "threads"_a, nb::rv_policy::take_ownership);
+      "artifact"_a, "threads"_a, "device"_a, nb::rv_policy::take_ownership);
 }
 
 SpecialTokens include(bool yes) {

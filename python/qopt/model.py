@@ -42,12 +42,14 @@ class Generation:
 class Model:
     """A loaded artifact. Calls from several threads take turns; load it once for each thread to run them at once."""
 
-    def __init__(self, artifact: _runtime.Artifact, threads: int, tokenizer: _runtime.Tokenizer | None) -> None:
+    def __init__(
+        self, artifact: _runtime.Artifact, threads: int, device: str, tokenizer: _runtime.Tokenizer | None
+    ) -> None:
         self._artifact = artifact
         self._turn = threading.Lock()
         self.tokenizer = tokenizer
-        self._engine = _runtime.create_engine(artifact, threads) if artifact.is_decoder else None
-        self._session = None if artifact.is_decoder else _runtime.create_session(artifact, threads)
+        self._engine = _runtime.create_engine(artifact, threads, device) if artifact.is_decoder else None
+        self._session = None if artifact.is_decoder else _runtime.create_session(artifact, threads, device)
 
     def __repr__(self) -> str:
         return f"<qopt.Model {self.kind} {self._artifact.path!r}>"
@@ -184,13 +186,16 @@ def load(
     path: str | os.PathLike[str],
     *,
     threads: int = 0,
+    device: str | None = None,
     trust: bool = False,
     tokenizer: str | os.PathLike[str] | None = None,
 ) -> Model:
-    """Opens an artifact. `threads` 0 means one for each processor; `trust` leaves out the digests of weights and code;
-    `tokenizer` is a tokenizer.json, or its folder, instead of the artifact's own."""
+    """Opens an artifact. `threads` 0 means one for each processor; `device` is "host", "cuda", "cuda:N" or "emulator",
+    None what the artifact was compiled for; `trust` leaves out the digests of weights and code; `tokenizer` is a
+    tokenizer.json, or its folder, instead of the artifact's own."""
     artifact = _runtime.open(arguments.path("path", path), trust)
     threads = arguments.whole("threads", threads, 0, 1024)
+    device = "" if device is None else arguments.text("device", device)
     json, where = artifact.tokenizer_json, f"the tokenizer of '{artifact.path}'"
     if tokenizer is not None:
         file = pathlib.Path(arguments.path("tokenizer", tokenizer))
@@ -205,7 +210,7 @@ def load(
             raise Error(f"'{file}' is no text in UTF-8: {error.reason}", ErrorCode.BAD_MODEL) from error
         where = f"'{file}'"
     damaged = ErrorCode.BAD_ARTIFACT if tokenizer is None else ErrorCode.BAD_MODEL
-    return Model(artifact, threads, _tokenizer(json, where, artifact, damaged) if json else None)
+    return Model(artifact, threads, device, _tokenizer(json, where, artifact, damaged) if json else None)
 
 
 def _tokenizer(json: str, where: str, artifact: _runtime.Artifact, damaged: ErrorCode) -> _runtime.Tokenizer:

@@ -310,6 +310,17 @@ def test_compile_for_gpus(stories, tmp_path, tool):
     assert "qopt.decoder" in qopt.emit(stories, "scheduled", target="cuda", arch="sm_80")
 
 
+@needs_compiler
+def test_the_device_is_chosen(stories, artifacts, tmp_path):
+    qopt.compile(stories, tmp_path / "gpu.qopt", target="cuda")
+    qopt.compile(stories, tmp_path / "host.qopt")
+    model, host = qopt.load(tmp_path / "gpu.qopt", device="emulator"), qopt.load(tmp_path / "host.qopt", device="host")
+    assert model.generate("Once", max_tokens=3).tokens == host.generate("Once", max_tokens=3).tokens
+    for name in ("graph.qopt", "decoder.qopt"):
+        with pytest.raises(qopt.Error, match='there is no device "tpu"'):
+            qopt.load(artifacts / name, device="tpu")
+
+
 def test_text_that_is_no_unicode(graph, decoder, stories, artifacts):
     """Surrogates alone are no characters: qopt.Error says so wherever a text is given."""
     tokenizer = qopt.Tokenizer.from_json((stories / "tokenizer.json").read_text())
