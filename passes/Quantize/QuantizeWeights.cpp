@@ -12,6 +12,7 @@
 #include "passes/Quantize/Passes.h"
 #include "llvm/ADT/SetVector.h"
 #include <map>
+#include <set>
 
 #define DEBUG_TYPE "qopt-quantize-weights"
 
@@ -205,6 +206,7 @@ struct QuantizeWeights
   LogicalResult leaveQuantized(SmallVectorImpl<Change> &changes) {
     bool allFit = true;
     SmallVector<WeightOp> left;
+    std::set<std::pair<Operation *, std::string>> told; // a weight's uses share
     std::string option;
     llvm::erase_if(changes, [&](Change &change) {
       WeightOp weight = change.use.weight;
@@ -212,12 +214,13 @@ struct QuantizeWeights
       if (format.isFloat())
         return false;
       if (change.asked.byItself) {
-        weight.emitError() << change.asked.option << ": the file has quantized "
-                           << "the weight \"" << weight.getName()
-                           << "\" already, as " << quant::spell(format)
-                           << "; leave the option out, or compile the model "
-                              "as it was before that";
         allFit = false;
+        if (told.emplace(weight, change.asked.option).second)
+          weight.emitError()
+              << change.asked.option << ": the file has quantized the weight \""
+              << weight.getName() << "\" already, as " << quant::spell(format)
+              << "; leave the option out, or compile the model as it was "
+                 "before that";
         return true;
       }
       remark::missed(weight.getLoc(),

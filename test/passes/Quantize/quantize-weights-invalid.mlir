@@ -33,7 +33,7 @@ func.func @unmatched(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
 
 // -----
 
-// The file has quantized both; an override means this very weight, `weights` all of them.
+// The file has quantized both; an override means this very weight, `weights` all of them. Two uses are one error.
 
 // expected-warning @+1 {{--weights int4_g32 leaves weights as the file has quantized them: "q_proj"}}
 func.func @quantized(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
@@ -41,6 +41,8 @@ func.func @quantized(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
   // expected-error @+1 {{--format 'k_proj=int8': the file has quantized the weight "k_proj" already, as int4; leave the option out, or compile the model as it was before that}}
   %k = qopt.weight "k_proj" codes(dense<5> : tensor<16x32xi8>) scales(dense<0.5> : tensor<16x1xf32>) : !qopt.weight<16x64, int4>
   %z = qopt.linear %x, %q : tensor<?x64xf32>, !qopt.weight<64x64, int8> -> tensor<?x64xf32>
-  %y = qopt.linear %z, %k : tensor<?x64xf32>, !qopt.weight<16x64, int4> -> tensor<?x16xf32>
+  %u = qopt.linear %x, %k : tensor<?x64xf32>, !qopt.weight<16x64, int4> -> tensor<?x16xf32>
+  %v = qopt.linear %z, %k : tensor<?x64xf32>, !qopt.weight<16x64, int4> -> tensor<?x16xf32>
+  %y = arith.addf %u, %v : tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
