@@ -144,6 +144,13 @@ def test_report_and_gates(tool, artifacts, saved, tmp_path):
     tool(*run, "--max-perplexity", 1e6, "--max-kl", 100, "--min-same-top1", 0)
 
 
+def test_a_context_of_one_token_predicts_nothing(tool, stories, tmp_path):
+    tool("qopt-compile", stories, "--context", 1, "-o", tmp_path / "m.qopt")
+    for options in ((), ("--begin-each",)):
+        failed = tool("qopt-eval", tmp_path / "m.qopt", "--text", stories / "config.json", *options, check=False)
+        assert failed.returncode == INFEASIBLE and "longer than the model's context of 1" in failed.stderr
+
+
 def test_errors(tool, artifacts, saved, tmp_path):
     np.save(tmp_path / "beyond.npy", np.full((2, 4), 50, np.int32))
     np.save(tmp_path / "long.npy", np.zeros((1, 101), np.int32))

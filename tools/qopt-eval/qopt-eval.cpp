@@ -68,7 +68,7 @@ static StatusOr<eval::TokenWindows> windowsOfText(const Artifact &artifact,
 static StatusOr<eval::TokenWindows> readWindows(const Artifact &artifact,
                                                 const EvalOptions &options) {
   int64_t context = artifact.decoder().context;
-  int64_t length = std::min<int64_t>(512, context);
+  int64_t length = std::clamp<int64_t>(context, 2, 512); // 1 predicts nothing
   StatusOr<eval::TokenWindows> windows =
       options.text.empty()
           ? eval::TokenWindows::read(options.tokens, length, options.window)
