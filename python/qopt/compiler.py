@@ -85,7 +85,7 @@ def compile(
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"
     target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
     tokenizer    tokenizer.json; default: the one beside the model
-    context      longest sequence; default and limit: as the model says
+    context      longest sequence; default and limit: as the model says, else 2048
     threads      for writing weights; default: all processors
     strict       an error where an operation has no kernel family
     """

@@ -109,7 +109,8 @@ void declare(CLI::App &app, Arguments &arguments) {
                      "tokenizer.json; default: the one beside the model");
   auto *context =
       app.add_option("--context", o.context,
-                     "longest sequence; default and limit: as the model says")
+                     "longest sequence; default and limit: as the model says, "
+                     "else 2048")
           ->check(cli::between(1, longestContext));
   auto *cpu = app.add_option("--cpu", o.cpu, "processor of generated code")
                   ->capture_default_str();
