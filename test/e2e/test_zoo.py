@@ -25,11 +25,11 @@ DECODERS = {
             "gemma2",
             "granite",
             "smollm3",
+            "gptj",
+            "stablelm",
         )
         for exporter in ("optimum", "dynamo")
     },
-    "zoo/families/gptj-dynamo": F32,
-    "zoo/families/stablelm-dynamo": F32,
 }
 ENCODERS = {
     f"zoo/families/{family}-{exporter}": F32 for family in ("bert", "deberta-v2") for exporter in ("optimum", "dynamo")
