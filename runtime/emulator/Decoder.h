@@ -92,7 +92,6 @@ public:
   Program &program;
 
   // ops/Control.cpp
-  uint32_t callSite(CallSite site);
   uint32_t functionIndex(uint32_t moduleFunction);
   const FunctionLayout &layoutOf(uint32_t moduleFunction);
   uint32_t frameOffset(uint32_t variable) const;

@@ -62,8 +62,6 @@ private:
   };
 
   StatusOr<mlir::func::FuncOp> declareFunction(const ImportOptions &options);
-  Status declareInputs(llvm::SmallVectorImpl<mlir::Type> &types,
-                       llvm::SmallVectorImpl<mlir::Attribute> &dims);
   Status collectInitializers(const onnx_file::GraphProto &graph);
   Status importNodes(const Nodes &nodes);
   Status importNode(const onnx_file::NodeProto &node);
