@@ -1,5 +1,6 @@
-// The precompiled header of everything that works on IR: what nearly every dialect and pass includes, and is slow to
-// parse. It holds no header of this project, so that editing one rebuilds only its users.
+// The precompiled header of everything that works on IR: what nearly every
+// dialect and pass includes, and is slow to parse. It holds no header of this
+// project, so that editing one rebuilds only its users.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
