@@ -1,6 +1,7 @@
 """The table of exit codes in README.md and in every --help: each code comes from what its row says, and no other."""
 
 import json
+import os
 import pathlib
 import re
 import resource
@@ -222,6 +223,20 @@ def test_stopped_by_the_user(files):
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) in (-signal.SIGINT, STOPPED)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stopped_while_compiling_for_one_run(stories, tmp_path, number):
+    """The compiler ends too, and nothing stays in the folder of temporary files."""
+    words = [BUILD / "bin/qopt-run", stories, "--prompt", "Once"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not any(tmp_path.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(number)
+    assert process.wait(60) in (-number, STOPPED)
+    assert not any(tmp_path.iterdir())
 
 
 def test_every_row_of_the_table_is_walked(tool):

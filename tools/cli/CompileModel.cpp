@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <iterator>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,6 +45,40 @@ public:
   fs::path path; ///< empty: it could not be made
 };
 
+/// What asks a program to end; each ends the compiler, and this program stays
+/// to clean up.
+constexpr int endings[] = {SIGINT, SIGTERM, SIGHUP};
+volatile sig_atomic_t compilerProcess = 0, asked = 0;
+
+void endCompiler(int number) {
+  asked = number;
+  if (compilerProcess > 0)
+    kill(pid_t(compilerProcess), number);
+}
+
+/// Passes the signals on for as long as it lives; one that came while no
+/// compiler ran has its effect afterwards.
+class PassedSignals {
+public:
+  PassedSignals() {
+    asked = 0;
+    for (size_t i = 0; i < std::size(endings); ++i)
+      if ((before[i] = signal(endings[i], endCompiler)) == SIG_IGN)
+        signal(endings[i], SIG_IGN); // as under nohup
+  }
+  ~PassedSignals() {
+    for (size_t i = 0; i < std::size(endings); ++i)
+      signal(endings[i], before[i]);
+    if (asked)
+      raise(asked);
+  }
+  PassedSignals(const PassedSignals &) = delete;
+  PassedSignals &operator=(const PassedSignals &) = delete;
+
+private:
+  void (*before[std::size(endings)])(int) = {};
+};
+
 } // namespace
 
 /// The status behind an exit code of a tool.
@@ -72,30 +107,25 @@ static StatusOr<int> spawn(std::vector<std::string> arguments,
                                    O_WRONLY, 0);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages.c_str(),
                                    O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  // The user's interrupt ends the compiler; this program stays to clean up.
-  auto before = signal(SIGINT, SIG_IGN);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t defaults;
-  sigemptyset(&defaults);
-  sigaddset(&defaults, SIGINT);
-  posix_spawnattr_setsigdefault(&attributes, &defaults);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   pid_t child = 0;
-  int failed = posix_spawn(&child, pointers[0], &actions, &attributes,
+  int failed = posix_spawn(&child, pointers[0], &actions, nullptr,
                            pointers.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
   if (failed)
     return Status(StatusCode::Internal, "cannot start '" + arguments[0] +
                                             "': " + std::strerror(failed));
+  compilerProcess = child;
+  if (asked) // before there was a compiler to end
+    kill(child, asked);
   int state = 0;
   while (waitpid(child, &state, 0) < 0)
     if (errno != EINTR)
       return Status(StatusCode::Internal,
                     "lost '" + arguments[0] + "': " + std::strerror(errno));
-  signal(SIGINT, before);
-  if (WIFSIGNALED(state) && WTERMSIG(state) == SIGINT)
+  compilerProcess = 0;
+  bool wasAsked = asked != 0;
+  asked = 0;
+  if (wasAsked || (WIFSIGNALED(state) && WTERMSIG(state) == SIGINT))
     return Status(StatusCode::Cancelled, "interrupted while compiling");
   if (WIFSIGNALED(state))
     return Status(StatusCode::Internal, "'" + arguments[0] +
@@ -114,6 +144,7 @@ compileAndOpen(const std::string &model, const OpenOptions &options) {
                   "'" + model + "' is a model that is not compiled yet, and " +
                       "there is no qopt-compile beside this program; run: " +
                       "qopt-compile " + model + " -o model.qopt");
+  PassedSignals signals;
   TemporaryFolder folder;
   if (folder.path.empty())
     return Status(StatusCode::OutOfResources,
