@@ -27,13 +27,15 @@ def named(models):
 
 @pytest.mark.parametrize("model", named(MODELS))
 def test_tokens(model):
-    """Greedy tokens are those that the emulator computed when the pack was made."""
+    """Greedy tokens are those that the emulator computed when the pack was made, up to a choice between equals: sums
+    inside an instruction have no order that the emulator could follow.
+    """
     artifact = PACK / f"models/{model['name']}.qopt"
-    for prompt, expected in zip(model["prompts"], model["tokens"], strict=True):
+    for prompt, expected, certain in zip(model["prompts"], model["tokens"], model["certain"], strict=True):
         command = [PACK / "bin/qopt-run", artifact, "--device", "cuda", "--prompt", prompt, "--ignore-end"]
         done = subprocess.run([*command, "--max-tokens", str(len(expected)), "--json"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["tokens"] == expected
+        assert certain > 0 and json.loads(done.stdout)["tokens"][:certain] == expected[:certain]
 
 
 @pytest.mark.parametrize("model", named(MODELS))
