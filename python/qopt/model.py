@@ -7,7 +7,7 @@ import pathlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _runtime, arguments
 from .errors import Error, ErrorCode
@@ -15,7 +15,7 @@ from .errors import Error, ErrorCode
 if TYPE_CHECKING:
     import numpy
 
-    Array = numpy.ndarray[Any, Any]
+Array: TypeAlias = "numpy.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True)

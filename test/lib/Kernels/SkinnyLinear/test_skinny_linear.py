@@ -49,7 +49,7 @@ k=1024 rows=272:int4_g128 slices=2 grid=2
 tokens=8 k=2048 rows=64:int4_g128 slices=4 grid=12
 tokens=8 k=1408 rows=64:int4_g128 slices=2 grid=8 units=2
 k=2048 rows=80:int4_g128 grid=9 whole=0
-k=4096 rows=32:int4_g128 grid=4 units=8 whole=0
+k=4096 rows=32:int4_g128 grid=4 units=16 whole=0
 tokens=64 k=1024 rows=256:int4_g128 slices=4 grid=8
 k=1024 rows=96:fp8_e4m3
 k=127 rows=15:fp8_e4m3
