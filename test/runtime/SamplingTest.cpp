@@ -47,7 +47,7 @@ TEST(Sampling, GreedyTakesTheFirstOfTheLargest) {
 TEST(Sampling, LogitsWithoutANumberAreAnError) {
   std::vector<float> logits(20, std::numeric_limits<float>::quiet_NaN());
   EXPECT_EQ(sampleToken(logits, {}, {}, 0).status().code(),
-            StatusCode::Internal);
+            StatusCode::BadArtifact);
 }
 
 TEST(Sampling, DrawsFollowTheProbabilities) {
