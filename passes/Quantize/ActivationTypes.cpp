@@ -168,6 +168,13 @@ void Rewriter::run() {
   castResults();
 }
 
+bool qopt::passes::onlyMoves(Operation *op) {
+  return isa<onnx::ReshapeOp, onnx::FlattenOp, onnx::TransposeOp,
+             onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::SliceOp, onnx::SplitOp,
+             onnx::ConcatOp, onnx::ExpandOp, onnx::GatherOp, onnx::IdentityOp>(
+      op);
+}
+
 void qopt::passes::changeActivations(func::FuncOp function,
                                      const TypeChange &change) {
   if (!function.isExternal())

@@ -9,6 +9,9 @@
 
 namespace qopt::passes {
 
+/// Whether an operation rearranges values and computes none.
+bool onlyMoves(mlir::Operation *op);
+
 /// Which types change, to which, and the operations that go on reading and
 /// writing what they did.
 struct TypeChange {

@@ -57,10 +57,7 @@ private:
 
   /// Rearranging values, and adding them, leaves them as they are or as small.
   static bool keepsSize(Operation *op) {
-    return isa<onnx::AddOp, onnx::MulOp, onnx::ReshapeOp, onnx::FlattenOp,
-               onnx::TransposeOp, onnx::SqueezeOp, onnx::UnsqueezeOp,
-               onnx::SliceOp, onnx::SplitOp, onnx::ConcatOp, onnx::ExpandOp,
-               onnx::GatherOp, onnx::IdentityOp>(op);
+    return isa<onnx::AddOp, onnx::MulOp>(op) || passes::onlyMoves(op);
   }
 
   /// Constants that f16 holds as well as any number of its size.

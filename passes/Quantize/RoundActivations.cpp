@@ -27,10 +27,7 @@ static bool writesNarrow(Value value) {
   return isNarrow(getElementTypeOrSelf(value.getType())) &&
          isa<RankedTensorType>(value.getType()) &&
          isa<onnx::OnnxDialect, ir::QOptDialect>(op->getDialect()) &&
-         !op->hasTrait<OpTrait::ConstantLike>() &&
-         !isa<onnx::ReshapeOp, onnx::FlattenOp, onnx::TransposeOp,
-              onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::SliceOp, onnx::SplitOp,
-              onnx::ConcatOp, onnx::ExpandOp, onnx::GatherOp>(op);
+         !op->hasTrait<OpTrait::ConstantLike>() && !passes::onlyMoves(op);
 }
 
 namespace {
