@@ -53,6 +53,15 @@ function(qopt_find_c_library name title oldest package header library)
   qopt_dependency("${title}" ${oldest} ${package} "${found}" "${version}")
 endfunction()
 
+# Where all is static: `name` is `archive` in programs. Modules that Python loads take the shared `library` instead, for
+# Debian's archives of these have code for one address only.
+function(qopt_archive_in_programs name archive library)
+  find_library(${name}_SHARED NAMES ${library} REQUIRED)
+  add_library(${name} INTERFACE)
+  target_link_libraries(${name} INTERFACE
+    $<IF:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,MODULE_LIBRARY>,${${name}_SHARED},${archive}>)
+endfunction()
+
 # Highway's headers, and its library; where all is static and it is a shared one, a file of ours has its two functions
 # (runtime/host/HighwayTargets.h).
 function(qopt_use_highway)
@@ -135,6 +144,13 @@ macro(qopt_find_dependencies)
     endif()
     qopt_dependency("Protocol Buffers and protoc" 3.21 "libprotobuf-dev protobuf-compiler" ${qopt_protobuf}
       "${Protobuf_VERSION}")
+    if(QOPT_STATIC)
+      qopt_archive_in_programs(qopt_protobuf protobuf::libprotobuf-lite protobuf-lite)
+      target_include_directories(qopt_protobuf SYSTEM INTERFACE ${Protobuf_INCLUDE_DIRS})
+    else()
+      add_library(qopt_protobuf INTERFACE)
+      target_link_libraries(qopt_protobuf INTERFACE protobuf::libprotobuf-lite)
+    endif()
   endif()
 endmacro()
 
