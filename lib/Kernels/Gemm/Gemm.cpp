@@ -55,9 +55,20 @@ static Status isValidTile(const Problem &problem, const Schedule &schedule) {
                       " sums a thread; expected at most 128");
   auto power = [](int number) { return (number & (number - 1)) == 0; };
   if (!power(schedule.stripsPerWarp) || !power(schedule.tilesPerWarp) ||
-      !power(schedule.threads()))
-    return infeasible("strips, tiles and threads of a schedule are powers of "
-                      "two");
+      !power(schedule.threads()) || !power(schedule.panels))
+    return infeasible("strips, tiles, panels and threads of a schedule are "
+                      "powers of two");
+  int64_t columns = planOf(problem, schedule).columnsPerStep;
+  if (columns > skinny_linear::unitColumns)
+    return infeasible("a stage of " + std::to_string(columns) +
+                      " columns; expected at most " +
+                      std::to_string(skinny_linear::unitColumns));
+  if (schedule.columnWarps > 2 || schedule.panels % schedule.columnWarps ||
+      schedule.tilesPerWarp % schedule.columnWarps)
+    return infeasible(std::to_string(schedule.columnWarps) +
+                      " column warps for " + std::to_string(schedule.panels) +
+                      " panels and " + std::to_string(schedule.tilesPerWarp) +
+                      " tiles; expected 1 or 2 that divide both");
   for (size_t i = 0; i < problem.segments.size(); ++i) {
     int64_t pieces = segmentPlanOf(problem, schedule, i).codeBytes / 16;
     if (schedule.threads() < pieces ||
@@ -65,7 +76,7 @@ static Status isValidTile(const Problem &problem, const Schedule &schedule) {
       return infeasible("the codes of a strip are not copied evenly by " +
                         std::to_string(schedule.threads()) + " threads");
   }
-  if (schedule.blockTokens() * stageRowBytes / 16 < schedule.threads())
+  if (schedule.blockTokens() * panelRowBytes / 16 < schedule.threads())
     return infeasible("x is not copied evenly by " +
                       std::to_string(schedule.threads()) + " threads");
   return Status();
@@ -78,7 +89,8 @@ Status gemm::isValid(const Problem &problem, const Schedule &schedule,
     return unsupported(std::string(target.name) + " has no asynchronous copy");
   if (schedule.rowWarps < 1 || schedule.tokenWarps < 1 ||
       schedule.stripsPerWarp < 1 || schedule.tilesPerWarp < 1 ||
-      schedule.stages < 2 || schedule.slices < 1 || schedule.blocksPerSm < 1)
+      schedule.columnWarps < 1 || schedule.panels < 1 || schedule.stages < 2 ||
+      schedule.slices < 1 || schedule.blocksPerSm < 1)
     return infeasible("a schedule without warps, sums or stages");
   if (schedule.threads() > target.limits.threadsPerBlock)
     return infeasible(std::to_string(schedule.threads()) + " threads; " +
@@ -99,8 +111,10 @@ Status gemm::isValid(const Problem &problem, const Schedule &schedule,
 
 // Sizes -----------------------------------------------------------------------
 
-static int64_t columnsPerStep(const Problem &problem) {
-  return stageRowBytes * 8 / quant::elementOf(problem.activation).bits;
+static int64_t columnsPerStep(const Problem &problem,
+                              const Schedule &schedule) {
+  return schedule.panels * panelRowBytes * 8 /
+         quant::elementOf(problem.activation).bits;
 }
 
 SegmentPlan gemm::segmentPlanOf(const Problem &problem,
@@ -122,9 +136,10 @@ SegmentPlan gemm::segmentPlanOf(const Problem &problem,
   int64_t units = ceilDiv(problem.columns, unitColumns);
   plan.unitBytes = unitBytes(format);
   plan.scaleOffset = plan.packedOffset + plan.strips * units * plan.unitBytes;
-  plan.codeBytes = stripRows * columnsPerStep(problem) *
-                   quant::elementOf(format.element).bits / 8;
-  int64_t stepsPerUnit = unitColumns / columnsPerStep(problem);
+  int64_t columns = columnsPerStep(problem, schedule);
+  plan.codeBytes =
+      stripRows * columns * quant::elementOf(format.element).bits / 8;
+  int64_t stepsPerUnit = unitColumns / columns;
   if (int64_t groups = groupsPerUnit(format))
     plan.groups = std::max<int64_t>(groups / stepsPerUnit, 1);
   int64_t planes = plan.groups * (format.isSymmetric() ? 1 : 2);
@@ -134,10 +149,11 @@ SegmentPlan gemm::segmentPlanOf(const Problem &problem,
 
 Plan gemm::planOf(const Problem &problem, const Schedule &schedule) {
   Plan plan{};
-  plan.columnsPerStep = columnsPerStep(problem);
+  plan.columnsPerStep = columnsPerStep(problem, schedule);
   plan.steps = ceilDiv(problem.columns, plan.columnsPerStep);
   plan.stepsPerSlice = ceilDiv(plan.steps, schedule.slices);
-  plan.activationBytes = schedule.blockTokens() * stageRowBytes;
+  plan.panelBytes = schedule.blockTokens() * panelRowBytes;
+  plan.activationBytes = schedule.panels * plan.panelBytes;
   int64_t stripBytes = 0;
   for (size_t i = 0; i < problem.segments.size(); ++i) {
     SegmentPlan segment = segmentPlanOf(problem, schedule, i);
@@ -150,12 +166,15 @@ Plan gemm::planOf(const Problem &problem, const Schedule &schedule) {
   // Four floats more than the rows, so that the lanes of a warp, which have two
   // tokens and eight rows each, write to different banks.
   plan.slabStride = schedule.stripsPerWarp * skinny_linear::stripRows + 4;
-  plan.slabBytes = schedule.tilesPerWarp * 8 * plan.slabStride * 4;
-  int64_t warps = schedule.rowWarps * schedule.tokenWarps;
+  plan.slabBytes = schedule.endTiles() * 8 * plan.slabStride * 4;
+  plan.givenBytes = schedule.columnWarps == 1
+                        ? 0
+                        : schedule.stripsPerWarp * schedule.endTiles() * 512;
+  int64_t warpBytes = std::max(plan.slabBytes, plan.givenBytes);
   int64_t flag = schedule.slices > 1 ? align : 0;
   plan.sharedBytes =
       flag + std::max(schedule.stages * plan.stageBytes,
-                      ceilDiv(warps * plan.slabBytes, align) * align);
+                      ceilDiv(schedule.warps() * warpBytes, align) * align);
   return plan;
 }
 

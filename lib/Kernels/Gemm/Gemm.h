@@ -9,15 +9,19 @@
 // A block has a tile of rows × tokens and all columns, or those of its slice.
 // Weights lie on the m side of mma.sync, tokens on its n side; a warp keeps
 // strips × tiles of 16 × 8 sums in registers. Columns pass through a ring of
-// stages in shared memory, each 128 bytes of every token of x and the codes of
-// the same columns of every strip with their scales and zero points:
+// stages in shared memory, each one or two panels of x, of 128 bytes of every
+// token, and the codes of the same columns of every strip with their scales and
+// zero points:
 //
-//   stage:  | x: 128 bytes a token | strip 0: codes, scales, zeros | strip 1 …
+//   stage:  | x: panel 0 | panel 1 | strip 0: codes, scales, zeros | strip 1 …
 //
 //   step i     multiply stage i ─ wait for stage i + 1 ─ barrier ─ start the
 //              copies of step i + S into it ─ first operands of stage i + 1
 //
 // or, spread, the copies of step i + S − 1 into stage i − 1 between products.
+// Two panels halve the barriers. Either every warp multiplies both, or, with
+// two column warps, each one of them: where few blocks fit the rows, twice the
+// warps hide each other's latency, and add their sums in shared memory.
 //
 // Copies are cp.async of 16 bytes by all threads, on every architecture (fewer
 // where rows of x are not so aligned): rows
@@ -69,19 +73,22 @@ using skinny_linear::Segment;
 /// of the family.
 struct Problem : skinny_linear::Problem {};
 
-/// Bytes of a token's columns in a stage.
-constexpr int64_t stageRowBytes = 128;
+/// Bytes of a token's columns in a panel, and a warp's products of them, each
+/// of one strip and one tile of tokens.
+constexpr int64_t panelRowBytes = 128, panelProducts = 4;
 /// Tiles of tokens that the blocks of one tile of rows walk before the next: as
 /// many as let a wave of blocks read about as much of x as of the weights.
 constexpr int64_t bandTiles = 16;
 
 /// What was chosen. A warp has `stripsPerWarp` × 16 rows and `tilesPerWarp` × 8
-/// tokens, a block rowWarps × tokenWarps warps.
+/// tokens, a block rowWarps × tokenWarps × columnWarps warps.
 struct Schedule {
   int rowWarps = 2;
   int tokenWarps = 2;
   int stripsPerWarp = 4;
   int tilesPerWarp = 8;
+  int columnWarps = 1; ///< warps with the same sums, of different panels
+  int panels = 1;      ///< of a stage
   int stages = 3;
   int slices = 1; ///< parts of the columns; blocks of a tile add their sums
   bool spread = false; ///< copies of a stage lie between products, a quarter
@@ -89,7 +96,12 @@ struct Schedule {
   int blocksPerSm = 1;
   std::string_view why; ///< a sentence for the report
 
-  int threads() const { return 32 * rowWarps * tokenWarps; }
+  int warps() const { return rowWarps * tokenWarps * columnWarps; }
+  int threads() const { return 32 * warps(); }
+  /// A warp's products of a stage, of one strip and one tile.
+  int64_t products() const { return panelProducts * panels / columnWarps; }
+  /// Tiles whose sums a warp has once those of column warps are added.
+  int endTiles() const { return tilesPerWarp / columnWarps; }
   int blockStrips() const { return rowWarps * stripsPerWarp; }
   int blockTokens() const { return tokenWarps * tilesPerWarp * 8; }
 
@@ -100,6 +112,8 @@ struct Schedule {
     visit("token_warps", self.tokenWarps);
     visit("strips_per_warp", self.stripsPerWarp);
     visit("tiles_per_warp", self.tilesPerWarp);
+    visit("column_warps", self.columnWarps);
+    visit("panels", self.panels);
     visit("stages", self.stages);
     visit("slices", self.slices);
     visit("spread", self.spread);
@@ -113,9 +127,10 @@ struct Plan {
   int64_t steps;         ///< stages that the columns need
   int64_t stepsPerSlice; ///< the last slice may have less
   int64_t rowTiles;      ///< of all segments
-  int64_t activationBytes, stageBytes;
+  int64_t panelBytes, activationBytes, stageBytes;
   int64_t slabStride;  ///< floats from token to token of a warp's slab
   int64_t slabBytes;   ///< a warp's sums on their way to memory
+  int64_t givenBytes;  ///< a warp's sums that another column warp adds
   int64_t sharedBytes; ///< of a block, everything
 };
 

@@ -17,9 +17,6 @@ namespace qopt::kernels::gemm {
 enum { X, Weights, Y, Workspace, Counters, FirstOptional };
 std::vector<Argument> argumentsOf(const Problem &problem);
 
-/// Parts of a stage's copies, between which products are computed.
-constexpr int64_t copyParts = 4;
-
 class Body {
 public:
   Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
@@ -36,17 +33,21 @@ private:
   const Segment &segment() const { return problem.segments[index]; }
   int64_t strips() const { return schedule.stripsPerWarp; }
   int64_t tiles() const { return schedule.tilesPerWarp; }
-  int64_t sumsOfThread() const { return 4 * strips() * tiles(); }
+  int64_t endTiles() const { return schedule.endTiles(); }
+  Int rowWarp() const { return k.warp() % schedule.rowWarps; }
+  Int tokenWarp() const;
+  Int columnWarp() const; ///< only where there are two
 
-  /// Copies of a step of all columns into a stage, all or one of `copyParts`
-  /// parts of them. What does not exist is zero in the stage.
+  /// Copies of a step of all columns into a stage, all or one of as many parts
+  /// of them as there are products. What does not exist is zero in the stage.
   struct Copy {
     Int stage, step;
     std::optional<Flag> exists; ///< the step; without it, it does
     std::optional<int64_t> part;
+    int64_t parts = 1;
     /// Whether copy `i` of `count` is one of the part's.
     bool has(int64_t i, int64_t count) const {
-      return !part || i * copyParts / count == *part;
+      return !part || i * parts / count == *part;
     }
   };
   Copy copyOf(Int stage, int step);
@@ -56,13 +57,16 @@ private:
   void copyChunks(const Copy &copy, Int destination, Global source, Int column);
   void copyElements(const Copy &copy, Int destination, Global source,
                     Int column);
+  void copyPanelElements(const Copy &copy, Int destination, Global source,
+                         Int column);
   void copyWeights(const Copy &copy);
   void copyCodes(const Copy &copy, Global unit, Int inUnit);
   void copyPlanes(const Copy &copy, Global unit, Int inUnit);
   /// Runs `body` where step `step` of the slice is one.
   void ifStep(Int step, llvm::function_ref<void()> body);
 
-  // Products. Sums are carried as values: [strip][tile of tokens][4].
+  // Products. Sums are carried as values: [strip][tile of tokens][4]; those of
+  // the end are of `endTiles` tiles.
   /// What a product needs, as it lies in shared memory.
   struct Operands {
     std::vector<std::vector<Int>> b;      ///< [tile of tokens]
@@ -91,7 +95,10 @@ private:
                                     const std::vector<Int> &planes);
 
   // Epilogue.
-  void finish(const Kernel::Values &sums);
+  void finish(Kernel::Values sums);
+  int64_t sumsOfThread() const { return 4 * strips() * endTiles(); }
+  Kernel::Values addColumnWarps(const Kernel::Values &sums);
+  Int addSums(Int a, Int b); ///< as words
   Kernel::Values addSlices(Global slots);
   Global slotOf(Global slots, int64_t slice, int64_t quad);
   void storeSums(const Kernel::Values &sums);

@@ -12,7 +12,7 @@ using skinny_linear::stripRows;
 using skinny_linear::unitColumns;
 
 constexpr int64_t chunkBytes = 16, planeBytes = stripRows * 2;
-constexpr int64_t chunksOfRow = stageRowBytes / chunkBytes;
+constexpr int64_t chunksOfRow = panelRowBytes / chunkBytes;
 
 void Body::ifStep(Int step, llvm::function_ref<void()> body) {
   if (!step.constant() || !steps.constant())
@@ -22,7 +22,8 @@ void Body::ifStep(Int step, llvm::function_ref<void()> body) {
 }
 
 Body::Copy Body::copyOf(Int stage, int step) {
-  return {stage, firstStep + int64_t(step), std::nullopt, std::nullopt};
+  return {stage, firstStep + int64_t(step), std::nullopt, std::nullopt,
+          schedule.products()};
 }
 
 Int Body::presentIn(const Copy &copy, Int bytes) {
@@ -31,18 +32,18 @@ Int Body::presentIn(const Copy &copy, Int bytes) {
 
 // Activations -----------------------------------------------------------------
 
-/// Thread i has chunk i mod 8 of tokens i/8, i/8 + threads/8, …
+/// Thread i has, in every panel, chunk i mod 8 of tokens i/8, i/8 + threads/8 …
 void Body::copyActivations(const Copy &copy) {
   Int row = k.thread() / chunksOfRow, chunk = k.thread() % chunksOfRow;
   Int place = isInt8() ? chunk ^ ((row & 3) << 1) : chunk ^ ((row & 1) << 2);
-  Int destination = copy.stage + row * stageRowBytes + place * chunkBytes;
+  Int destination = copy.stage + row * panelRowBytes + place * chunkBytes;
   int64_t rowBytes = problem.columns * elementBytes;
   Int column =
       copy.step * plan.columnsPerStep + chunk * (chunkBytes / elementBytes);
   Global source = k.pointer(X)
                       .at(firstToken + row, rowBytes)
                       .at(chunk, chunkBytes)
-                      .at(copy.step, stageRowBytes);
+                      .at(copy.step, schedule.panels * panelRowBytes);
   if (pieceBytes)
     copyChunks(copy, destination, source, column);
   else if (copy.has(0, 1))
@@ -53,27 +54,39 @@ void Body::copyActivations(const Copy &copy) {
 void Body::copyChunks(const Copy &copy, Int destination, Global source,
                       Int column) {
   int64_t rows = schedule.threads() / chunksOfRow;
+  int64_t all = schedule.blockTokens() * schedule.panels;
   Int limit = presentIn(copy, tokens - firstToken - k.thread() / chunksOfRow);
-  for (int64_t at = 0; at < chunkBytes; at += pieceBytes) {
-    Int there = limit;
-    if (problem.columns % plan.columnsPerStep)
-      there = select(column + at / elementBytes < k.constant(problem.columns),
-                     limit, k.constant(0));
-    for (int64_t row = 0; row < schedule.blockTokens(); row += rows) {
-      if (!copy.has(row, schedule.blockTokens()))
-        continue;
-      Int present = select(k.constant(row) < there, k.constant(pieceBytes),
-                           k.constant(0));
-      copyAsync(destination + (row * stageRowBytes + at),
-                source.at(row * problem.columns * elementBytes + at), present,
-                unsigned(pieceBytes));
+  for (int64_t panel = 0; panel < schedule.panels; ++panel)
+    for (int64_t piece = 0; piece < chunkBytes; piece += pieceBytes) {
+      int64_t at = panel * panelRowBytes + piece;
+      Int there = limit;
+      if (problem.columns % plan.columnsPerStep)
+        there = select(column + at / elementBytes < k.constant(problem.columns),
+                       limit, k.constant(0));
+      for (int64_t row = 0; row < schedule.blockTokens(); row += rows) {
+        if (!copy.has(panel * schedule.blockTokens() + row, all))
+          continue;
+        Int present = select(k.constant(row) < there, k.constant(pieceBytes),
+                             k.constant(0));
+        copyAsync(destination +
+                      (panel * plan.panelBytes + row * panelRowBytes + piece),
+                  source.at(row * problem.columns * elementBytes + at), present,
+                  unsigned(pieceBytes));
+      }
     }
-  }
 }
 
 /// Rows that start at any element: one element at a time, stored by the thread.
 void Body::copyElements(const Copy &copy, Int destination, Global source,
                         Int column) {
+  for (int64_t panel = 0; panel < schedule.panels; ++panel)
+    copyPanelElements(copy, destination + panel * plan.panelBytes,
+                      source.at(panel * panelRowBytes),
+                      column + panel * (panelRowBytes / elementBytes));
+}
+
+void Body::copyPanelElements(const Copy &copy, Int destination, Global source,
+                             Int column) {
   int64_t rows = schedule.threads() / chunksOfRow;
   int64_t perWord = 4 / elementBytes, rowBytes = problem.columns * elementBytes;
   Int limit = presentIn(copy, tokens - firstToken - k.thread() / chunksOfRow);
@@ -98,7 +111,7 @@ void Body::copyElements(const Copy &copy, Int destination, Global source,
              else
                words.push_back(element);
            }
-           k.storeShared(destination + row * stageRowBytes, 0, words);
+           k.storeShared(destination + row * panelRowBytes, 0, words);
            return Kernel::Values();
          });
 }

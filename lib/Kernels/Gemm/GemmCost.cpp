@@ -46,16 +46,19 @@ static double stageInstructions(const Problem &problem,
   const quant::Format &format = problem.segments[segment].weight;
   SegmentPlan part = segmentPlanOf(problem, schedule, segment);
   double strips = schedule.stripsPerWarp, tiles = schedule.tilesPerWarp;
-  double products = 4; // of a stage, strip and tile
-  double loads = double(part.codeBytes) / 512 * strips +
-                 tiles * (problem.activation == ElementType::Int8 ? 4 : 2);
+  auto products = double(schedule.products());
+  double share = 1.0 / schedule.columnWarps; // of what a stage has
+  double loads =
+      double(part.codeBytes) / 512 * strips * share +
+      products * tiles * (problem.activation == ElementType::Int8 ? 1 : 0.5);
+  double groups = part.groups ? std::max(double(part.groups) * share, 1.0) : 0;
   double perGroup = format.isSymmetric() ? 5 : 14;
   double copies = double(planOf(problem, schedule).stageBytes) / 16 /
                   double(schedule.threads());
   return products * strips *
              (tiles +
               fragmentInstructions(format, problem.activation, target)) +
-         loads + double(part.groups) * strips * perGroup + 3 * copies + 24;
+         loads + groups * strips * perGroup + 3 * copies + 24;
 }
 
 namespace {
@@ -72,10 +75,11 @@ struct Rounds {
 
 static StepClocks clocksOf(const Problem &problem, const Schedule &schedule,
                            const target::Target &target, size_t segment) {
-  constexpr double quarters = 4, products = 4; // of a strip and tile
-  double warps = schedule.rowWarps * schedule.tokenWarps;
-  return {products * schedule.stripsPerWarp * schedule.tilesPerWarp * warps *
-              target.rates.mmaClocks.value / quarters,
+  constexpr double quarters = 4;
+  double warps = schedule.warps();
+  return {double(schedule.products()) * schedule.stripsPerWarp *
+              schedule.tilesPerWarp * warps * target.rates.mmaClocks.value /
+              quarters,
           stageInstructions(problem, schedule, target, segment) * warps *
               issueClocks / quarters};
 }
@@ -115,7 +119,8 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
     step.issue += part * of.issue;
     cost.instructionsPerProduct +=
         part * stageInstructions(problem, schedule, target, i) /
-        (4.0 * schedule.stripsPerWarp * schedule.tilesPerWarp);
+        (double(schedule.products()) * schedule.stripsPerWarp *
+         schedule.tilesPerWarp);
   }
   Rounds rounds = roundsOf(schedule, target, launch.grid);
   double steps = double(plan.stepsPerSlice);

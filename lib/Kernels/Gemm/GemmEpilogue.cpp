@@ -1,6 +1,7 @@
-// From sums in registers to y: slices are added in their order by the block of
-// a tile that arrives last; then each warp turns its sums in shared memory so
-// that a lane has eight neighbouring columns of a token.
+// From sums in registers to y: column warps add theirs, each for half of the
+// tiles; slices are added in their order by the block of a tile that arrives
+// last; then each warp turns its sums in shared memory so that a lane has eight
+// neighbouring columns of a token.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Builder/Fragments.h"
 #include "lib/Kernels/Builder/Functions.h"
@@ -14,8 +15,10 @@ using skinny_linear::stripRows;
 
 constexpr int64_t runColumns = 8;
 
-void Body::finish(const Kernel::Values &sums) {
+void Body::finish(Kernel::Values sums) {
   k.syncBlock(); // the stages are free
+  if (schedule.columnWarps > 1)
+    sums = addColumnWarps(sums);
   if (schedule.slices == 1) {
     storeSums(sums);
     return writeSums();
@@ -46,6 +49,47 @@ void Body::finish(const Kernel::Values &sums) {
   });
 }
 
+/// Of two warps with the same sums the first keeps the first half of the tiles,
+/// the second the other, and each gives the rest to the other:
+///
+///   given[warp][strip][tile of the half][lane][4]
+Kernel::Values Body::addColumnWarps(const Kernel::Values &sums) {
+  int64_t quads = strips() * endTiles(), pair = schedule.warps() / 2;
+  Flag first = columnWarp() == 0;
+  auto sumAt = [&](int64_t quad, int64_t half, int64_t i) {
+    int64_t strip = quad / endTiles(), tile = quad % endTiles();
+    mlir::Value sum =
+        sums[size_t((strip * tiles() + half * endTiles() + tile) * 4 + i)];
+    return isInt8() ? Int{{&k, sum}} : k.bits(Real{{&k, sum}});
+  };
+  Int given = stages + k.warp() * plan.givenBytes + k.lane() * 16;
+  for (int64_t quad = 0; quad < quads; ++quad) {
+    std::vector<Int> words;
+    for (int64_t i = 0; i < 4; ++i)
+      words.push_back(select(first, sumAt(quad, 1, i), sumAt(quad, 0, i)));
+    k.storeShared(given, quad * 512, words);
+  }
+  k.syncBlock();
+  Int other = select(first, k.warp() + pair, k.warp() - pair);
+  Int taken = stages + other * plan.givenBytes + k.lane() * 16;
+  Kernel::Values kept;
+  for (int64_t quad = 0; quad < quads; ++quad) {
+    std::vector<Int> words = k.loadShared(taken, quad * 512, 4);
+    for (int64_t i = 0; i < 4; ++i) {
+      Int mine = select(first, sumAt(quad, 0, i), sumAt(quad, 1, i));
+      Int sum = addSums(mine, words[size_t(i)]);
+      kept.push_back(isInt8() ? sum.value : k.asReal(sum).value);
+    }
+  }
+  if (schedule.slices == 1)
+    k.syncBlock(); // the slabs may be used
+  return kept;
+}
+
+Int Body::addSums(Int a, Int b) {
+  return isInt8() ? a + b : k.bits(k.asReal(a) + k.asReal(b));
+}
+
 Global Body::slotOf(Global slots, int64_t slice, int64_t quad) {
   int64_t quads = sumsOfThread() / 4;
   return slots.at((slice * quads + quad) * schedule.threads() * 16);
@@ -58,8 +102,7 @@ Kernel::Values Body::addSlices(Global slots) {
     for (int64_t slice = 1; slice < schedule.slices; ++slice) {
       std::vector<Int> words = k.load(slotOf(slots, slice, quad), 4);
       for (int i = 0; i < 4; ++i)
-        total[i] = isInt8() ? total[i] + words[i]
-                            : k.bits(k.asReal(total[i]) + k.asReal(words[i]));
+        total[i] = addSums(total[i], words[i]);
     }
     for (Int word : total)
       sums.push_back(isInt8() ? word.value : k.asReal(word).value);
@@ -75,11 +118,11 @@ void Body::storeSums(const Kernel::Values &sums) {
   int64_t tokenBytes = plan.slabStride * 4;
   Int address = slab + t * (2 * tokenBytes) + g * 4;
   for (int64_t s = 0; s < strips(); ++s)
-    for (int64_t tile = 0; tile < tiles(); ++tile)
+    for (int64_t tile = 0; tile < endTiles(); ++tile)
       for (int64_t i = 0; i < 4; ++i) {
         int64_t offset =
             (tile * 8 + i % 2) * tokenBytes + (s * stripRows + i / 2 * 8) * 4;
-        mlir::Value sum = sums[size_t((s * tiles() + tile) * 4 + i)];
+        mlir::Value sum = sums[size_t((s * endTiles() + tile) * 4 + i)];
         if (isInt8())
           k.storeShared(address, offset, {Int{{&k, sum}}});
         else
@@ -91,7 +134,7 @@ void Body::storeSums(const Kernel::Values &sums) {
 /// Runs of eight columns, those of a token side by side.
 void Body::writeSums() {
   int64_t runs = problem.paired ? strips() : 2 * strips();
-  k.loop(k.lane(), k.constant(tiles() * 8 * runs), k.constant(32), {},
+  k.loop(k.lane(), k.constant(endTiles() * 8 * runs), k.constant(32), {},
          [&](Int i, Kernel::Values) {
            writeRun(i / runs, i % runs);
            return Kernel::Values();
@@ -113,12 +156,12 @@ Real Body::sumAt(Int address, int64_t offset) {
 }
 
 void Body::writeRun(Int inWarp, Int run) {
-  Int rowWarp = k.warp() % schedule.rowWarps,
-      tokenWarp = k.warp() / schedule.rowWarps;
-  Int token = firstToken + tokenWarp * (tiles() * 8) + inWarp;
+  Int token = firstToken + tokenWarp() * (tiles() * 8) + inWarp;
+  if (schedule.columnWarps > 1)
+    token = token + columnWarp() * (endTiles() * 8);
   int64_t rowsOfRun = problem.paired ? 16 : 8; // packed, of W
   Int packedRow =
-      (firstStrip + rowWarp * strips()) * stripRows + run * rowsOfRun;
+      (firstStrip + rowWarp() * strips()) * stripRows + run * rowsOfRun;
   Int output = problem.paired ? packedRow >> 1 : packedRow;
   Int column = output + part.firstRow / (problem.gate ? 2 : 1);
   Int address = slab + inWarp * (plan.slabStride * 4) + run * (rowsOfRun * 4);

@@ -86,6 +86,15 @@ void Body::locate() {
     steps = min(k.constant(plan.steps) - firstStep, steps);
 }
 
+Int Body::tokenWarp() const {
+  Int warp = k.warp() / schedule.rowWarps;
+  return schedule.columnWarps == 1 ? warp : warp % schedule.tokenWarps;
+}
+
+Int Body::columnWarp() const {
+  return k.warp() / (schedule.rowWarps * schedule.tokenWarps);
+}
+
 void Body::workOn(size_t segment, Int tile) {
   index = segment;
   part = segmentPlanOf(problem, schedule, segment);
@@ -94,7 +103,7 @@ void Body::workOn(size_t segment, Int tile) {
   // Not sooner: with SMs left free, blocks of the next kernel would gather on
   // them two by two, and stay there when this one has ended.
   k.launchSuccessor();
-  finish(sums);
+  finish(std::move(sums));
 }
 
 StatusOr<gpu::GPUFuncOp> gemm::buildKernel(gpu::GPUModuleOp module,

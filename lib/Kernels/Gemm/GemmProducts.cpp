@@ -6,8 +6,9 @@
 //   load 1, multiply 0 ─ load 2, multiply 1 ─ load 3, multiply 2 ─
 //   wait for the next stage ─ barrier ─ refill this one ─ load 0, multiply 3
 //
-// or, spread, with a quarter of the stage before refilled at each product, so
-// that loads do not wait behind all copies.
+// or, spread, with a part of the stage before refilled at each product, so that
+// loads do not wait behind all copies. Stages of two panels have eight
+// products.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Builder/Fragments.h"
 #include "lib/Kernels/Gemm/GemmBody.h"
@@ -20,9 +21,8 @@ using skinny_linear::blockBytes;
 using skinny_linear::Fragment;
 using skinny_linear::Numbers;
 
-constexpr int64_t tileBytes = 8 * stageRowBytes; // of 8 tokens in a stage
-constexpr int64_t products = 4;                  // of a stage, strip and tile
-static_assert(products == copyParts);
+constexpr int64_t planeBytes = skinny_linear::stripRows * 2;
+constexpr int64_t tileBytes = 8 * panelRowBytes; // of 8 tokens in a panel
 
 Kernel::Values Body::multiplyColumns() {
   auto stageAt = [&](int i) { return stages + i * plan.stageBytes; };
@@ -39,7 +39,8 @@ Kernel::Values Body::multiplyColumns() {
   Operands operands;
   load(stages, 0, operands);
   mlir::Value zero = isInt8() ? k.constant(0).value : k.real(0).value;
-  Kernel::Values carried(size_t(sumsOfThread()), zero);
+  auto count = size_t(4 * strips() * tiles());
+  Kernel::Values carried(count, zero);
   carried.push_back(stages.value);
   operands.push(carried);
   carried = k.loop(k.constant(0), steps, k.constant(1), std::move(carried),
@@ -70,7 +71,7 @@ Kernel::Values Body::multiplyColumns() {
   // Zeros of steps that do not exist are on their way to where the sums go.
   if (schedule.spread)
     waitForCopies(k, 0);
-  carried.resize(size_t(sumsOfThread()));
+  carried.resize(count);
   return carried;
 }
 
@@ -78,7 +79,8 @@ Kernel::Values Body::multiplyColumns() {
 /// leaves the first operands of the next one.
 void Body::multiplyStage(Int stage, Int next, Copy refill, Operands &operands,
                          Kernel::Values &sums) {
-  for (int64_t product = 0; product < products; ++product) {
+  refill.parts = schedule.products();
+  for (int64_t product = 0; product < refill.parts; ++product) {
     if (product)
       load(stage, product, operands);
     if (schedule.spread) {
@@ -92,7 +94,7 @@ void Body::multiplyStage(Int stage, Int next, Copy refill, Operands &operands,
           isInt8() ? skinny_linear::unpackCodes(k, operands.block[s])
                    : weightsOf(operands.block[s], product, operands.planes[s]));
     std::vector<std::array<Int, 2>> b = activationsOf(operands, product);
-    if (product + 1 == products) {
+    if (product + 1 == refill.parts) {
       // All of the stage is in registers.
       if (schedule.spread)
         commitCopies(k);
@@ -169,40 +171,52 @@ void Body::Operands::pop(Kernel &k, Kernel::Values &values) {
 /// Loads what product `product` of a stage needs and the one before did not.
 void Body::load(Int stage, int64_t product, Operands &operands) {
   Int lane = k.lane(), g = lane >> 2, t = lane & 3;
-  Int tokenWarp = k.warp() / schedule.rowWarps,
-      rowWarp = k.warp() % schedule.rowWarps;
   // int8: a chunk of 32 bytes a product; else of 64 bytes, for two.
   int64_t perChunk = isInt8() ? 1 : 2;
   if (product % perChunk == 0) {
     Int swizzled = isInt8() ? (g & 3) * 32 + t * 8 : (g & 1) * 64 + t * 16;
-    Int x = stage + tokenWarp * (tiles() * tileBytes) + g * stageRowBytes +
+    Int x = stage + tokenWarp() * (tiles() * tileBytes) + g * panelRowBytes +
             swizzled;
+    if (schedule.columnWarps > 1)
+      x = x + columnWarp() *
+                  (schedule.products() / panelProducts * plan.panelBytes);
+    int64_t panel = product / panelProducts * plan.panelBytes;
     operands.b.clear();
     for (int64_t tile = 0; tile < tiles(); ++tile)
-      operands.b.push_back(
-          k.loadShared(x ^ (product * 32), tile * tileBytes, isInt8() ? 2 : 4));
+      operands.b.push_back(k.loadShared(x ^ (product % panelProducts * 32),
+                                        panel + tile * tileBytes,
+                                        isInt8() ? 2 : 4));
   }
-  Int w = stage + plan.activationBytes + rowWarp * (strips() * part.stripBytes);
+  Int w =
+      stage + plan.activationBytes + rowWarp() * (strips() * part.stripBytes);
   // int8: a block is two products of 16 columns, one of 32.
   int64_t perBlock = isInt8() ? 1 : skinny_linear::productsPerBlock(format());
   if (product % perBlock == 0) {
+    Int codes = w + lane * 16;
+    if (schedule.columnWarps > 1)
+      codes =
+          codes + columnWarp() * (schedule.products() / perBlock * blockBytes);
     operands.block.clear();
     for (int64_t s = 0; s < strips(); ++s)
       operands.block.push_back(k.loadShared(
-          w + lane * 16, s * part.stripBytes + product / perBlock * blockBytes,
-          4));
+          codes, s * part.stripBytes + product / perBlock * blockBytes, 4));
   }
-  int64_t perGroup = products / std::max<int64_t>(part.groups, 1);
-  if (product % perGroup == 0) {
+  int64_t perGroup =
+      panelProducts * schedule.panels / std::max<int64_t>(part.groups, 1);
+  if (product % std::min(perGroup, schedule.products()) == 0) {
+    Int numbers = w + g * 4;
+    if (schedule.columnWarps > 1)
+      numbers =
+          numbers + columnWarp() * schedule.products() / perGroup * planeBytes;
     operands.planes.assign(size_t(strips()), {});
     int64_t kinds = !part.groups ? 0 : format().isSymmetric() ? 1 : 2;
     for (int64_t s = 0; s < strips(); ++s)
       for (int64_t kind = 0; kind < kinds; ++kind)
-        operands.planes[size_t(s)].push_back(
-            k.loadShared(w + g * 4,
-                         s * part.stripBytes + part.codeBytes +
-                             (kind * part.groups + product / perGroup) * 32,
-                         1)[0]);
+        operands.planes[size_t(s)].push_back(k.loadShared(
+            numbers,
+            s * part.stripBytes + part.codeBytes +
+                (kind * part.groups + product / perGroup) * planeBytes,
+            1)[0]);
   }
 }
 

@@ -125,6 +125,19 @@ INSTANTIATE_TEST_SUITE_P(
         "tokens=200 k=704 rows=200:int4_g128 slices=4",
         "tokens=70 k=704 rows=72:f16 slices=4 epilogue=residual",
         "tokens=70 k=512 rows=72:f16 stages=2 slices=1",
+        "tokens=100 k=704 rows=200:int4_g128 panels=2 slices=1",
+        "tokens=100 k=704 rows=200:int4_asym_g32 panels=2 slices=2",
+        "tokens=100 k=129 rows=200:int8_g64 panels=2 slices=1 spread=0",
+        "tokens=100 k=386 rows=200:f16 panels=2 column_warps=2 stages=2 "
+        "slices=1",
+        "tokens=70 k=704 rows=200:int4_g128 panels=2 column_warps=2 slices=1",
+        "tokens=70 k=704 rows=200:int4_g32 panels=2 column_warps=2 slices=3",
+        "tokens=70 k=704 rows=200:int4_asym_g64 panels=2 column_warps=2 "
+        "slices=1",
+        "tokens=140 k=320 rows=90:int8 panels=2 column_warps=2 slices=1 "
+        "strips_per_warp=2 spread=0",
+        "tokens=70 k=192 rows=64:int4_g128,32:int8,50:f16 panels=2 "
+        "column_warps=2 stages=2 slices=1 epilogue=residual",
         "arch=sm_80 tokens=130 k=320 rows=130:int4_asym_g32",
         "arch=sm_80 tokens=130 k=320 rows=130:f16 slices=2",
         "arch=sm_80 act=bf16 out=bf16 tokens=130 k=320 rows=130:int4_g128",
