@@ -36,6 +36,7 @@ MODELS = {
     "stories-kv-int8": (["--kv", "int8"], 60),
     "stories-kv-int8-int4": (["--kv", "int8,int4"], 60),
     "stories-int4": (["--weights", "int4", "--kv", "int8"], 60),
+    "stories-w8a8": (["--weights", "int8", "--activations", "int8"], 60),
 }
 BOOKS = (["--weights", "int4_g128", "--lm-head", "int8"], 16)
 BOOKS_PROMPTS = ["It was a dark", "She looked at"]

@@ -24,7 +24,12 @@ def targets(pack):
     watched = [("kernels", [sys.executable, "-m", "gpu.check", *records])] if records else []
     prompt = ["--device", "cuda", "--prompt", "Once upon a time", "--max-tokens", "6", "--json"]
     draws = ["--temperature", "0.8", "--top-k", "40", "--top-p", "0.9", "--repetition-penalty", "1.1"]
-    for name, options in (("stories-f16", []), ("stories-kv-int8-int4", draws), ("stories-int4", [])):
+    for name, options in (
+        ("stories-f16", []),
+        ("stories-kv-int8-int4", draws),
+        ("stories-int4", []),
+        ("stories-w8a8", []),
+    ):
         model, tool = pack / f"models/{name}.qopt", pack / "bin/qopt-run"
         if model.exists() and tool.exists():
             watched.append((name, [tool, model, *prompt, *options]))
