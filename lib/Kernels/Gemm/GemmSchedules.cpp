@@ -14,7 +14,7 @@ using namespace qopt::kernels::gemm;
 namespace {
 /// Warps, and what each has.
 struct Row {
-  int rowWarps, tokenWarps, strips, tiles, blocksPerSm;
+  int rowWarps, tokenWarps, strips, tiles, columnWarps, panels, blocksPerSm;
   std::string_view why;
 };
 } // namespace
@@ -22,14 +22,29 @@ struct Row {
 // 64 x 64 sums a warp take half of the registers: as many products a byte of
 // shared memory as they allow.
 static constexpr Row rows[] = {
-    {4, 2, 4, 8, 1, "256 rows x 128 tokens: least traffic of weights and x"},
-    {2, 4, 4, 8, 1, "128 rows x 256 tokens: least traffic where x is wider"},
-    {2, 2, 4, 8, 2,
+    {4, 2, 4, 8, 1, 1, 1,
+     "256 rows x 128 tokens: least traffic of weights and x"},
+    {2, 4, 4, 8, 1, 1, 1,
+     "128 rows x 256 tokens: least traffic where x is wider"},
+    {2, 2, 4, 8, 1, 1, 2,
      "128 rows x 128 tokens: of two blocks one multiplies while the other "
      "waits"},
-    {2, 2, 2, 8, 2, "64 rows x 128 tokens: more blocks than larger tiles give"},
-    {4, 1, 2, 8, 2, "128 rows x few tokens: more blocks than wider tiles give"},
-    {4, 1, 4, 8, 2, "256 rows x few tokens: a read of x serves four strips"},
+    {2, 2, 2, 8, 1, 1, 2,
+     "64 rows x 128 tokens: more blocks than larger tiles give"},
+    {4, 1, 2, 8, 1, 1, 2,
+     "128 rows x few tokens: more blocks than wider tiles give"},
+    {4, 1, 4, 8, 1, 1, 2,
+     "256 rows x few tokens: a read of x serves four strips"},
+    {4, 1, 2, 8, 2, 2, 1,
+     "128 rows x few tokens: one block fills an SM, with fewer partial sums"},
+    {2, 1, 2, 8, 2, 2, 3,
+     "64 rows x few tokens: three blocks hide each other's latency"},
+    {2, 1, 4, 8, 2, 2, 2,
+     "128 rows x few tokens: a read of x serves four strips, half the "
+     "barriers"},
+    {4, 1, 4, 8, 1, 2, 2,
+     "256 rows x few tokens: a read of x serves four strips, half the "
+     "barriers"},
 };
 
 constexpr int mostStages = 4, leastStages = 3, mostSlices = 8;
@@ -42,6 +57,8 @@ static std::optional<Schedule> candidate(const Problem &problem,
   schedule.tokenWarps = row.tokenWarps;
   schedule.stripsPerWarp = row.strips;
   schedule.tilesPerWarp = row.tiles;
+  schedule.columnWarps = row.columnWarps;
+  schedule.panels = row.panels;
   while (row.tokenWarps == 1 && schedule.tilesPerWarp * 4 >= problem.tokens &&
          schedule.tilesPerWarp > 1)
     schedule.tilesPerWarp /= 2;
@@ -49,8 +66,14 @@ static std::optional<Schedule> candidate(const Problem &problem,
   schedule.slices = slices;
   // Measured: what unpacks weights has other work to lay between; f16 is at the
   // power limit. Sums of int8 that slices share leave no registers for it.
-  for (const Segment &segment : problem.segments)
+  bool anyFloat = false;
+  for (const Segment &segment : problem.segments) {
     schedule.spread |= !segment.weight.isFloat();
+    anyFloat |= segment.weight.isFloat();
+  }
+  // Two panels were measured with codes, and where a tile has all tokens.
+  if (row.panels > 1 && (anyFloat || schedule.blockTokens() < problem.tokens))
+    return std::nullopt;
   if (problem.activation == quant::ElementType::Int8 && slices > 1)
     schedule.spread = false;
   schedule.why = row.why;
@@ -58,7 +81,9 @@ static std::optional<Schedule> candidate(const Problem &problem,
   if (row.blocksPerSm > 1)
     room = target.limits.sharedPerSm / row.blocksPerSm -
            target.limits.sharedReserved;
-  for (int stages = mostStages; stages >= leastStages; --stages) {
+  // Measured: more than three stages of two panels are slower.
+  int most = row.panels > 1 ? leastStages : mostStages;
+  for (int stages = most; stages >= leastStages; --stages) {
     schedule.stages = stages;
     if (planOf(problem, schedule).sharedBytes <= room &&
         isValid(problem, schedule, target).ok())

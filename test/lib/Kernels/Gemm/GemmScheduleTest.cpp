@@ -30,7 +30,7 @@ std::string message(const Status &status) { return status.message(); }
 
 TEST(GemmSchedule, everyBucketAndFormatFits) {
   for (const target::Target *target : target::allTargets())
-    for (int64_t tokens : {128, 256, 512, 2048})
+    for (int64_t tokens : {32, 64, 128, 256, 512, 2048})
       for (const char *format :
            {"int4_g128", "int4_asym_g32", "int8", "f16", "fp8_e4m3"})
         for (Shape shape : shapes) {
@@ -41,8 +41,13 @@ TEST(GemmSchedule, everyBucketAndFormatFits) {
           EXPECT_TRUE(isValid(problem, *schedule, *target).ok());
           EXPECT_GE(schedule->stages, 3);
           Plan plan = planOf(problem, *schedule);
-          EXPECT_GE(target->blocksPerMultiprocessor(schedule->threads(), 255,
-                                                    int(plan.sharedBytes)),
+          // What the launch bounds leave a thread.
+          int registers = std::min(255, target->limits.registersPerSm /
+                                            schedule->threads() /
+                                            schedule->blocksPerSm / 8 * 8);
+          EXPECT_GE(registers, 160);
+          EXPECT_GE(target->blocksPerMultiprocessor(
+                        schedule->threads(), registers, int(plan.sharedBytes)),
                     schedule->blocksPerSm);
         }
 }
@@ -57,6 +62,20 @@ TEST(GemmSchedule, fewTokensFillTheDeviceBySlices) {
     EXPECT_GE(launchOf(problem, *schedule, 128).grid,
               target.multiprocessors * 3 / 4);
   }
+}
+
+/// Stages of two panels were measured with codes, and where a tile has all
+/// tokens.
+TEST(GemmSchedule, fewTokensOfCodesHaveTwoPanels) {
+  auto panelsOf = [](int64_t tokens, const char *format) {
+    Problem problem = problemOf(tokens, 4096, 14336, format);
+    auto schedule = chooseSchedule(problem, target::sm90a());
+    return schedule.ok() ? schedule->panels : 0;
+  };
+  EXPECT_EQ(panelsOf(64, "int4_g128"), 2);
+  EXPECT_EQ(panelsOf(32, "int8"), 2);
+  EXPECT_EQ(panelsOf(64, "f16"), 1);
+  EXPECT_EQ(panelsOf(128, "int4_g128"), 1);
 }
 
 TEST(GemmSchedule, manyTokensHaveNoPartialSums) {
@@ -101,6 +120,15 @@ TEST(GemmSchedule, refusalsSayWhy) {
   changed.stages = 40;
   EXPECT_NE(message(isValid(problem, changed, target)).find("bytes of shared"),
             std::string::npos);
+  changed = schedule;
+  changed.panels = 4;
+  EXPECT_EQ(message(isValid(problem, changed, target)),
+            "a stage of 256 columns; expected at most 128");
+  changed.panels = 1;
+  changed.columnWarps = 2;
+  EXPECT_EQ(message(isValid(problem, changed, target)),
+            "2 column warps for 1 panels and 8 tiles; expected 1 or 2 that "
+            "divide both");
 }
 
 TEST(GemmCost, termsAddUpAndNameTheirSource) {
