@@ -15,6 +15,12 @@ using quant::Granularity;
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+static int64_t columnsPerStep(const Problem &problem,
+                              const Schedule &schedule) {
+  return schedule.panels * panelRowBytes * 8 /
+         quant::elementOf(problem.activation).bits;
+}
+
 int64_t gemm::bucketOf(int64_t tokens) {
   for (int64_t bucket : {16, 32, 64, 128, 256, 512})
     if (tokens <= bucket)
@@ -58,7 +64,7 @@ static Status isValidTile(const Problem &problem, const Schedule &schedule) {
       !power(schedule.threads()) || !power(schedule.panels))
     return infeasible("strips, tiles, panels and threads of a schedule are "
                       "powers of two");
-  int64_t columns = planOf(problem, schedule).columnsPerStep;
+  int64_t columns = columnsPerStep(problem, schedule);
   if (columns > skinny_linear::unitColumns)
     return infeasible("a stage of " + std::to_string(columns) +
                       " columns; expected at most " +
@@ -110,12 +116,6 @@ Status gemm::isValid(const Problem &problem, const Schedule &schedule,
 }
 
 // Sizes -----------------------------------------------------------------------
-
-static int64_t columnsPerStep(const Problem &problem,
-                              const Schedule &schedule) {
-  return schedule.panels * panelRowBytes * 8 /
-         quant::elementOf(problem.activation).bits;
-}
 
 SegmentPlan gemm::segmentPlanOf(const Problem &problem,
                                 const Schedule &schedule, size_t segment) {
