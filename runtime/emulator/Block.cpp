@@ -121,6 +121,25 @@ void Block::recheckBarriers() {
       completeBarrier(i);
 }
 
+/// What is wrong with an arrival at a barrier that others are at; else "".
+std::string Block::divergenceAt(const Barrier &barrier, Warp &warp,
+                                const Inst &inst, uint32_t mask,
+                                uint32_t threads) const {
+  uint32_t before = barrier.arrived[warp.index];
+  auto line = [&] {
+    return std::to_string(grid.program.code[barrier.firstInst].line);
+  };
+  if (before & mask)
+    return "a thread arrives twice in one phase";
+  if (threads != barrier.expected)
+    return "expects " + std::to_string(threads) + " threads, but line " +
+           line() + " expects " + std::to_string(barrier.expected);
+  if (before && inst.aux && barrier.firstInst != warp.group().position)
+    return "threads of one warp wait at different barriers, others at line " +
+           line();
+  return "";
+}
+
 Step Block::arriveAtBarrier(Warp &warp, const Inst &inst, uint32_t mask,
                             uint32_t barrierNumber, uint32_t threads,
                             bool wait) {
@@ -136,18 +155,7 @@ Step Block::arriveAtBarrier(Warp &warp, const Inst &inst, uint32_t mask,
   Barrier &barrier = barriers[barrierNumber];
   uint32_t position = warp.group().position;
   if (barrier.active && grid.options.checks.barriers) {
-    uint32_t before = barrier.arrived[warp.index];
-    std::string detail;
-    if (before & mask)
-      detail = "a thread arrives twice in one phase";
-    else if (threads != barrier.expected)
-      detail = "expects " + std::to_string(threads) + " threads, but line " +
-               std::to_string(grid.program.code[barrier.firstInst].line) +
-               " expects " + std::to_string(barrier.expected);
-    else if (before && inst.aux && barrier.firstInst != position)
-      detail = "threads of one warp wait at different barriers, others at "
-               "line " +
-               std::to_string(grid.program.code[barrier.firstInst].line);
+    std::string detail = divergenceAt(barrier, warp, inst, mask, threads);
     if (!detail.empty() &&
         !warp.report(inst, FindingKind::BarrierDivergence, mask,
                      "barrier " + std::to_string(barrierNumber) + ": " +

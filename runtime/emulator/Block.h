@@ -90,6 +90,8 @@ public:
   uint64_t events = 0; ///< stores and arrivals: what can end a wait
 
 private:
+  std::string divergenceAt(const Barrier &barrier, Warp &warp, const Inst &inst,
+                           uint32_t mask, uint32_t threads) const;
   void completeBarrier(uint32_t number);
   void giveVotes(const Barrier &barrier, Warp &warp, const Group &group);
   uint32_t arrivedThreads(const Barrier &barrier) const;

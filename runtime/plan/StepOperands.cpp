@@ -19,6 +19,12 @@ private:
   }
 };
 
+/// What the table below does not name reads x and writes y.
+template <typename Unary> void collect(Collector &c, const Unary &step) {
+  c.read(step.x());
+  c.write(step.y());
+}
+
 template <typename Norm> void collectNorm(Collector &c, const Norm &norm) {
   c.read(norm.x());
   c.read(norm.scale());
@@ -27,12 +33,14 @@ template <typename Norm> void collectNorm(Collector &c, const Norm &norm) {
   c.write(norm.y());
 }
 
-template <typename Unary> void collectUnary(Collector &c, const Unary &step) {
-  c.read(step.x());
-  c.write(step.y());
+void collect(Collector &c, const plan::RmsNorm &norm) { collectNorm(c, norm); }
+
+void collect(Collector &c, const plan::LayerNorm &norm) {
+  c.read(norm.bias());
+  collectNorm(c, norm);
 }
 
-void collectLinear(Collector &c, const plan::Linear &linear) {
+void collect(Collector &c, const plan::Linear &linear) {
   c.read(linear.x());
   c.read(linear.weight());
   c.read(linear.bias());
@@ -40,7 +48,37 @@ void collectLinear(Collector &c, const plan::Linear &linear) {
   c.write(linear.y());
 }
 
-void collectAttention(Collector &c, const plan::Attention &attention) {
+void collect(Collector &c, const plan::Embedding &embedding) {
+  c.read(embedding.ids());
+  c.read(embedding.weight());
+  c.write(embedding.y());
+}
+
+void collect(Collector &c, const plan::Rotary &rotary) {
+  c.read(rotary.cos());
+  c.read(rotary.sin());
+  c.read(rotary.x());
+  c.write(rotary.y());
+}
+
+void collect(Collector &c, const plan::RotaryTable &table) {
+  c.read(table.positions());
+  c.read(table.inverse_frequencies());
+  c.write(table.cos());
+  c.write(table.sin());
+}
+
+void collect(Collector &c, const plan::Positions &positions) {
+  c.write(positions.y());
+}
+
+void collect(Collector &c, const plan::GatedActivation &step) {
+  c.read(step.gate());
+  c.read(step.up());
+  c.write(step.y());
+}
+
+void collect(Collector &c, const plan::Attention &attention) {
   c.read(attention.q());
   c.read(attention.k());
   c.read(attention.v());
@@ -48,25 +86,12 @@ void collectAttention(Collector &c, const plan::Attention &attention) {
   c.write(attention.y());
 }
 
-void collectGenerated(Collector &c, const plan::Generated &generated) {
-  if (generated.operands())
-    for (uint32_t value : *generated.operands())
-      c.read(value);
-  if (generated.outputs())
-    for (uint32_t value : *generated.outputs())
-      c.write(value);
+void collect(Collector &c, const plan::KvAppend &append) {
+  c.read(append.k());
+  c.read(append.v());
 }
 
-void collectLaunch(Collector &c, const plan::Launch &launch) {
-  if (!launch.arguments())
-    return;
-  for (const plan::Argument *argument : *launch.arguments())
-    if (argument->kind() == plan::ArgumentKind::Value)
-      argument->written() ? c.write(argument->index())
-                          : c.read(argument->index());
-}
-
-void collectRotaryAppend(Collector &c, const plan::RotaryAppend &step) {
+void collect(Collector &c, const plan::RotaryAppend &step) {
   c.read(step.q());
   c.read(step.k());
   c.read(step.v());
@@ -75,90 +100,58 @@ void collectRotaryAppend(Collector &c, const plan::RotaryAppend &step) {
   c.write(step.y());
 }
 
+void collect(Collector &c, const plan::CachedAttention &attention) {
+  c.read(attention.q());
+  c.read(attention.alibi_slopes());
+  c.write(attention.y());
+}
+
+void collect(Collector &c, const plan::CheckIndices &check) {
+  c.read(check.x());
+}
+
+void collect(Collector &c, const plan::Generated &generated) {
+  if (generated.operands())
+    for (uint32_t value : *generated.operands())
+      c.read(value);
+  if (generated.outputs())
+    for (uint32_t value : *generated.outputs())
+      c.write(value);
+}
+
+void collect(Collector &c, const plan::Launch &launch) {
+  if (!launch.arguments())
+    return;
+  for (const plan::Argument *argument : *launch.arguments())
+    if (argument->kind() == plan::ArgumentKind::Value)
+      argument->written() ? c.write(argument->index())
+                          : c.read(argument->index());
+}
+
+template <typename Operation>
+void collectIf(Collector &c, const plan::Step &step) {
+  if (const auto *operation = step.operation_as<Operation>())
+    collect(c, *operation);
+}
+
+template <typename... Operations>
+void collectAny(Collector &c, const plan::Step &step) {
+  static_assert(sizeof...(Operations) == size_t(plan::Operation::MAX),
+                "an operation of the plan is missing, or named twice");
+  (collectIf<Operations>(c, step), ...);
+}
+
 } // namespace
 
 std::vector<StepOperand> operandsOf(const plan::Step &step) {
   Collector c;
-  switch (step.operation_type()) {
-  case plan::Operation::NONE:
-    break;
-  case plan::Operation::Linear:
-    collectLinear(c, *step.operation_as_Linear());
-    break;
-  case plan::Operation::Embedding:
-    c.read(step.operation_as_Embedding()->ids());
-    c.read(step.operation_as_Embedding()->weight());
-    c.write(step.operation_as_Embedding()->y());
-    break;
-  case plan::Operation::RmsNorm:
-    collectNorm(c, *step.operation_as_RmsNorm());
-    break;
-  case plan::Operation::LayerNorm:
-    c.read(step.operation_as_LayerNorm()->bias());
-    collectNorm(c, *step.operation_as_LayerNorm());
-    break;
-  case plan::Operation::QuantizeActivations:
-    collectUnary(c, *step.operation_as_QuantizeActivations());
-    break;
-  case plan::Operation::Dequantize:
-    collectUnary(c, *step.operation_as_Dequantize());
-    break;
-  case plan::Operation::Rotary:
-    c.read(step.operation_as_Rotary()->cos());
-    c.read(step.operation_as_Rotary()->sin());
-    collectUnary(c, *step.operation_as_Rotary());
-    break;
-  case plan::Operation::RotaryTable:
-    c.read(step.operation_as_RotaryTable()->positions());
-    c.read(step.operation_as_RotaryTable()->inverse_frequencies());
-    c.write(step.operation_as_RotaryTable()->cos());
-    c.write(step.operation_as_RotaryTable()->sin());
-    break;
-  case plan::Operation::Positions:
-    c.write(step.operation_as_Positions()->y());
-    break;
-  case plan::Operation::SelectRows:
-    collectUnary(c, *step.operation_as_SelectRows());
-    break;
-  case plan::Operation::Activation:
-    collectUnary(c, *step.operation_as_Activation());
-    break;
-  case plan::Operation::GatedActivation:
-    c.read(step.operation_as_GatedActivation()->gate());
-    c.read(step.operation_as_GatedActivation()->up());
-    c.write(step.operation_as_GatedActivation()->y());
-    break;
-  case plan::Operation::Attention:
-    collectAttention(c, *step.operation_as_Attention());
-    break;
-  case plan::Operation::KvAppend:
-    c.read(step.operation_as_KvAppend()->k());
-    c.read(step.operation_as_KvAppend()->v());
-    break;
-  case plan::Operation::RotaryAppend:
-    collectRotaryAppend(c, *step.operation_as_RotaryAppend());
-    break;
-  case plan::Operation::CachedAttention:
-    c.read(step.operation_as_CachedAttention()->q());
-    c.read(step.operation_as_CachedAttention()->alibi_slopes());
-    c.write(step.operation_as_CachedAttention()->y());
-    break;
-  case plan::Operation::Generated:
-    collectGenerated(c, *step.operation_as_Generated());
-    break;
-  case plan::Operation::Launch:
-    collectLaunch(c, *step.operation_as_Launch());
-    break;
-  case plan::Operation::Copy:
-    collectUnary(c, *step.operation_as_Copy());
-    break;
-  case plan::Operation::CheckIndices:
-    c.read(step.operation_as_CheckIndices()->x());
-    break;
-  case plan::Operation::Cast:
-    collectUnary(c, *step.operation_as_Cast());
-    break;
-  }
+  collectAny<plan::Linear, plan::Embedding, plan::RmsNorm, plan::LayerNorm,
+             plan::QuantizeActivations, plan::Dequantize, plan::Rotary,
+             plan::RotaryTable, plan::Positions, plan::SelectRows,
+             plan::Activation, plan::GatedActivation, plan::Attention,
+             plan::KvAppend, plan::RotaryAppend, plan::CachedAttention,
+             plan::Generated, plan::Launch, plan::Copy, plan::CheckIndices,
+             plan::Cast>(c, step);
   return std::move(c.operands);
 }
 

@@ -53,110 +53,147 @@ static plan::LinearT linear(FunctionBuilder &f, uint32_t x,
   return step;
 }
 
-Status TinyDecoder::write(const std::string &path, int32_t endToken,
-                          const std::string &tokenizer) const {
-  FunctionBuilder f("step", plan::FunctionKind::Decoder);
-  uint32_t tokens = f.symbol(plan::SymbolKind::Tokens);
-  uint32_t rows = f.symbol(plan::SymbolKind::LogitRows);
-  uint32_t width = f.constant(hidden), vocab = f.constant(vocabulary);
-  uint32_t size = f.constant(headSize), half = f.constant(headSize / 2);
-  uint32_t headCount = f.constant(heads), one = f.constant(1);
-  uint32_t qkvWidth = f.constant(hidden + 2 * headSize);
-  uint32_t ids =
-      f.value(plan::DType::I32, {tokens}, plan::Storage::Input, "tokens");
-  uint32_t logits =
-      f.value(plan::DType::F32, {rows, vocab}, plan::Storage::Output, "logits");
-  uint32_t scale = f.floats(normScale);
+namespace {
 
-  plan::EmbeddingT embed;
-  std::vector<uint8_t> table(embedding.size() * 4);
-  std::memcpy(table.data(), embedding.data(), table.size());
-  embed.ids = ids, embed.weight = f.weight(table);
-  embed.y = f.arena({tokens, width});
-  embed.rows = vocabulary, embed.columns = hidden;
-  embed.format = runtime::fromFormat(f32());
-  uint32_t x = embed.y;
-  f.step(std::move(embed), "embed");
+/// Writes the steps of the model one after the other.
+class StepWriter {
+public:
+  explicit StepWriter(FunctionBuilder &builder) : f(builder) {}
 
-  plan::RmsNormT norm;
-  norm.x = x, norm.scale = scale, norm.y = f.arena({tokens, width});
-  norm.epsilon = epsilon;
-  uint32_t normed = norm.y;
-  f.step(std::move(norm), "norm");
-  uint32_t merged = f.arena({tokens, qkvWidth});
-  f.step(linear(f, normed, qkv, hidden + 2 * headSize, hidden, merged), "qkv");
+  uint32_t embed(uint32_t ids, const std::vector<float> &embedding) {
+    plan::EmbeddingT embed;
+    std::vector<uint8_t> table(embedding.size() * 4);
+    std::memcpy(table.data(), embedding.data(), table.size());
+    embed.ids = ids, embed.weight = f.weight(table);
+    embed.y = f.arena({tokens, width});
+    embed.rows = TinyDecoder::vocabulary, embed.columns = TinyDecoder::hidden;
+    embed.format = runtime::fromFormat(f32());
+    uint32_t y = embed.y;
+    f.step(std::move(embed), "embed");
+    return y;
+  }
 
-  plan::PositionsT positions;
-  positions.y = f.arena({tokens}, plan::DType::I32);
-  plan::RotaryTableT angles;
-  angles.positions = positions.y;
-  angles.inverse_frequencies = f.floats(frequencies);
-  angles.cos = f.arena({tokens, half}), angles.sin = f.arena({tokens, half});
-  f.step(std::move(positions));
-  uint32_t cos = angles.cos, sin = angles.sin;
-  f.step(std::move(angles));
+  uint32_t norm(uint32_t x, uint32_t scale, uint32_t count,
+                const char *origin = "") {
+    plan::RmsNormT norm;
+    norm.x = x, norm.scale = scale, norm.y = f.arena({count, width});
+    norm.epsilon = TinyDecoder::epsilon;
+    uint32_t y = norm.y;
+    f.step(std::move(norm), origin);
+    return y;
+  }
 
-  // q, k and v are column ranges of the merged rows.
-  uint32_t stride = hidden + 2 * headSize;
-  uint32_t flat =
-      f.view(merged, f.constant(0), {tokens, width}, hidden, stride);
-  uint32_t q =
-      f.view(flat, f.constant(0), {tokens, headCount, size}, hidden, stride);
-  uint32_t k = f.view(merged, f.constant(hidden * 4), {tokens, one, size},
-                      headSize, stride);
-  uint32_t v = f.view(merged, f.constant((hidden + headSize) * 4),
-                      {tokens, one, size}, headSize, stride);
-  auto turn = [&](uint32_t from, uint32_t count) {
+  /// Makes the cosines and sines that `turn` reads.
+  void makeAngles(const std::vector<float> &frequencies) {
+    plan::PositionsT positions;
+    positions.y = f.arena({tokens}, plan::DType::I32);
+    plan::RotaryTableT angles;
+    angles.positions = positions.y;
+    angles.inverse_frequencies = f.floats(frequencies);
+    uint32_t half = f.constant(TinyDecoder::headSize / 2);
+    cos = angles.cos = f.arena({tokens, half});
+    sin = angles.sin = f.arena({tokens, half});
+    f.step(std::move(positions));
+    f.step(std::move(angles));
+  }
+
+  uint32_t turn(uint32_t from, uint32_t count) {
     plan::RotaryT rotary;
     rotary.x = from, rotary.cos = cos, rotary.sin = sin;
     rotary.y = f.arena({tokens, f.constant(count), size});
-    rotary.heads = count, rotary.head_size = headSize;
-    rotary.rotated = headSize;
+    rotary.heads = count, rotary.head_size = TinyDecoder::headSize;
+    rotary.rotated = TinyDecoder::headSize;
     uint32_t y = rotary.y;
     f.step(std::move(rotary));
     return y;
-  };
-  uint32_t turnedQ = turn(q, heads), turnedK = turn(k, 1);
-  plan::KvAppendT append;
-  append.k = turnedK, append.v = v;
-  f.step(std::move(append));
-  plan::CachedAttentionT attention;
-  attention.q = turnedQ, attention.y = f.arena({tokens, headCount, size});
-  attention.heads = heads;
-  attention.scale = 1.f / std::sqrt(float(headSize));
-  uint32_t attended = attention.y;
-  f.step(std::move(attention), "attention");
+  }
 
-  plan::LinearT project =
-      linear(f, attended, output, hidden, hidden, f.arena({tokens, width}));
-  project.residual = int32_t(x);
-  uint32_t last = project.y;
-  f.step(std::move(project), "output");
-  plan::SelectRowsT select;
-  select.x = last, select.y = f.arena({rows, width});
-  uint32_t selected = select.y;
-  f.step(std::move(select));
-  plan::RmsNormT finalNorm;
-  finalNorm.x = selected, finalNorm.scale = scale;
-  finalNorm.y = f.arena({rows, width});
-  finalNorm.epsilon = epsilon;
-  uint32_t final = finalNorm.y;
-  f.step(std::move(finalNorm));
-  f.step(linear(f, final, head, vocabulary, hidden, logits), "head");
+  /// q, k and v are column ranges of the merged rows.
+  uint32_t attend(uint32_t merged) {
+    constexpr int64_t hidden = TinyDecoder::hidden;
+    constexpr int64_t headSize = TinyDecoder::headSize;
+    uint32_t stride = hidden + 2 * headSize, one = f.constant(1);
+    uint32_t heads = f.constant(TinyDecoder::heads);
+    uint32_t flat =
+        f.view(merged, f.constant(0), {tokens, width}, hidden, stride);
+    uint32_t q =
+        f.view(flat, f.constant(0), {tokens, heads, size}, hidden, stride);
+    uint32_t k = f.view(merged, f.constant(hidden * 4), {tokens, one, size},
+                        headSize, stride);
+    uint32_t v = f.view(merged, f.constant((hidden + headSize) * 4),
+                        {tokens, one, size}, headSize, stride);
+    uint32_t turnedQ = turn(q, TinyDecoder::heads);
+    plan::KvAppendT append;
+    append.k = turn(k, 1), append.v = v;
+    f.step(std::move(append));
+    plan::CachedAttentionT attention;
+    attention.q = turnedQ, attention.y = f.arena({tokens, heads, size});
+    attention.heads = TinyDecoder::heads;
+    attention.scale = 1.f / std::sqrt(float(headSize));
+    uint32_t y = attention.y;
+    f.step(std::move(attention), "attention");
+    return y;
+  }
 
+  uint32_t select(uint32_t x, uint32_t rows) {
+    plan::SelectRowsT select;
+    select.x = x, select.y = f.arena({rows, width});
+    uint32_t y = select.y;
+    f.step(std::move(select));
+    return y;
+  }
+
+  FunctionBuilder &f;
+  uint32_t tokens = f.symbol(plan::SymbolKind::Tokens);
+  uint32_t width = f.constant(TinyDecoder::hidden);
+  uint32_t size = f.constant(TinyDecoder::headSize);
+  uint32_t cos = 0, sin = 0;
+};
+
+} // namespace
+
+/// The cache of one layer, and what tokens are.
+static std::unique_ptr<plan::DecoderT> describeDecoder(int32_t endToken) {
   auto decoder = std::make_unique<plan::DecoderT>();
   auto layer = std::make_unique<plan::CacheLayerT>();
   layer->kv_heads = 1;
-  layer->key_size = layer->value_size = headSize;
+  layer->key_size = layer->value_size = TinyDecoder::headSize;
   layer->key = runtime::fromFormat(f32());
   layer->value = runtime::fromFormat(f32());
   decoder->layers.push_back(std::move(layer));
-  decoder->page = page;
-  decoder->vocabulary = vocabulary;
-  decoder->context = context;
+  decoder->page = TinyDecoder::page;
+  decoder->vocabulary = TinyDecoder::vocabulary;
+  decoder->context = TinyDecoder::context;
   if (endToken >= 0)
     decoder->end_tokens.push_back(endToken);
-  return f.write(path, std::move(decoder), tokenizer);
+  return decoder;
+}
+
+Status TinyDecoder::write(const std::string &path, int32_t endToken,
+                          const std::string &tokenizer) const {
+  FunctionBuilder f("step", plan::FunctionKind::Decoder);
+  StepWriter steps(f);
+  uint32_t tokens = steps.tokens;
+  uint32_t rows = f.symbol(plan::SymbolKind::LogitRows);
+  uint32_t ids =
+      f.value(plan::DType::I32, {tokens}, plan::Storage::Input, "tokens");
+  uint32_t logits = f.value(plan::DType::F32, {rows, f.constant(vocabulary)},
+                            plan::Storage::Output, "logits");
+  uint32_t scale = f.floats(normScale);
+  uint32_t x = steps.embed(ids, embedding);
+  uint32_t normed = steps.norm(x, scale, tokens, "norm");
+  uint32_t merged = f.arena({tokens, f.constant(hidden + 2 * headSize)});
+  f.step(linear(f, normed, qkv, hidden + 2 * headSize, hidden, merged), "qkv");
+  steps.makeAngles(frequencies);
+  uint32_t attended = steps.attend(merged);
+  plan::LinearT project = linear(f, attended, output, hidden, hidden,
+                                 f.arena({tokens, steps.width}));
+  project.residual = int32_t(x);
+  uint32_t last = project.y;
+  f.step(std::move(project), "output");
+  uint32_t final = steps.norm(steps.select(last, rows), scale, rows);
+  f.step(linear(f, final, head, vocabulary, hidden, logits), "head");
+  return f.write(path, describeDecoder(endToken), tokenizer);
 }
 
 static std::vector<double> rmsNorm(const std::vector<double> &x,

@@ -25,6 +25,11 @@ struct Arguments {
     const char *what;
   };
   std::vector<Use> uses;
+
+  void useOnly(CLI::Option *option, bool (*has)(TargetDevice, Stage),
+               const char *what) {
+    uses.push_back({option, has, what});
+  }
 };
 
 bool ofMeanings(TargetDevice, Stage stage) { return stage >= Stage::Raised; }
@@ -55,7 +60,11 @@ const std::map<std::string, ModelKind> kinds = {
 const std::map<std::string, TargetDevice> targetNames = {
     {"host", TargetDevice::Host}, {"cuda", TargetDevice::Cuda}};
 
-void declare(CLI::App &app, Arguments &arguments) {
+const char *const forArtifacts = "for artifacts";
+const char *const forFormats = "for the stages from quantized on";
+
+/// The model, what is made of it, and where that goes.
+void declareModel(CLI::App &app, Arguments &arguments) {
   CompileOptions &o = arguments.options;
   app.add_option("model", o.model, "model.onnx, or the folder that holds it")
       ->required();
@@ -73,81 +82,94 @@ void declare(CLI::App &app, Arguments &arguments) {
                      "what the model is compiled as; automatic: a decoder "
                      "where it is one")
           ->check(CLI::IsMember(kinds));
-  auto *weights =
-      app.add_option("--weights", o.weights,
-                     "format of weights: f32 f16 bf16 int8 int8_g128 int4_g32 "
-                     "int4_asym_g64 fp8_e4m3 …; default: as in the file");
-  auto *head = app.add_option("--lm-head", o.lmHead,
-                              "format of the head; default: --weights");
-  auto *embedding =
-      app.add_option("--embedding", o.embedding,
-                     "format of the token embedding; default: as in the file");
-  auto *format = app.add_option(
-      "--format", o.formats,
-      "format of single weights: name=FORMAT or re:PATTERN=FORMAT; the first "
-      "match wins");
-  cli::oneValueEach(format);
-  auto *activations =
-      app.add_option("--activations", o.activations,
-                     "what linears read: f16 or bf16 [GPU: f16]; int8: of "
-                     "integer weights [host], on a GPU of int8 ones with a "
-                     "scale a row and f16 elsewhere, or bf16,int8; on the host "
-                     "also f32; f16 on the host rounds where a GPU does");
-  auto *cache = app.add_option(
-      "--kv", o.cache,
+  arguments.useOnly(as, ofMeanings, "for the stages from qopt on");
+}
+
+/// How many bits weights, activations and caches get.
+void declareFormats(CLI::App &app, Arguments &arguments) {
+  CompileOptions &o = arguments.options;
+  auto add = [&](const char *name, auto &value, const char *what) {
+    auto *option = app.add_option(name, value, what);
+    arguments.useOnly(option, ofFormats, forFormats);
+    return option;
+  };
+  add("--weights", o.weights,
+      "format of weights: f32 f16 bf16 int8 int8_g128 int4_g32 "
+      "int4_asym_g64 fp8_e4m3 …; default: as in the file");
+  add("--lm-head", o.lmHead, "format of the head; default: --weights");
+  add("--embedding", o.embedding,
+      "format of the token embedding; default: as in the file");
+  cli::oneValueEach(
+      add("--format", o.formats,
+          "format of single weights: name=FORMAT or re:PATTERN=FORMAT; the "
+          "first match wins"));
+  add("--activations", o.activations,
+      "what linears read: f16 or bf16 [GPU: f16]; int8: of integer weights "
+      "[host], on a GPU of int8 ones with a scale a row and f16 elsewhere, or "
+      "bf16,int8; on the host also f32; f16 on the host rounds where a GPU "
+      "does");
+  add("--kv", o.cache,
       "format of keys and values in a decoder's cache, or KEY,VALUE: f32 f16 "
       "bf16, on a GPU f16 bf16 int8 int4 fp8_e4m3; default: as in the model");
+}
+
+/// What runs it, and how long its sequences are.
+void declareTarget(CLI::App &app, Arguments &arguments) {
+  CompileOptions &o = arguments.options;
   auto *target = app.add_option("--target", arguments.target,
                                 "what it runs on: host or cuda [host]")
                      ->check(CLI::IsMember(targetNames));
+  arguments.useOnly(target, ofFormats, forFormats);
   auto *arch =
       app.add_option("--arch", o.architectures,
                      "with --target cuda: GPUs that machine code is made for")
           ->capture_default_str();
+  arguments.useOnly(arch, ofGpuSchedules,
+                    "for --target cuda and its stages from scheduled on");
   auto *tokenizer =
       app.add_option("--tokenizer", o.tokenizer,
                      "tokenizer.json; default: the one beside the model");
+  arguments.useOnly(tokenizer, ofArtifacts, forArtifacts);
   auto *context =
       app.add_option("--context", o.context,
                      "longest sequence; default and limit: as the model says, "
                      "else 2048")
           ->check(cli::between(1, longestContext));
+  arguments.useOnly(context, ofSchedules, "for the stages from scheduled on");
   auto *cpu = app.add_option("--cpu", o.cpu, "processor of generated code")
                   ->capture_default_str();
+  arguments.useOnly(cpu, ofHostArtifacts, "for artifacts of the host");
+}
+
+/// How the compiler works, and what it says of it.
+void declareWork(CLI::App &app, Arguments &arguments) {
+  CompileOptions &o = arguments.options;
   auto *threads = app.add_option("--threads", o.threads,
                                  "for writing weights; default: all processors")
                       ->check(cli::between(1, mostThreads));
+  arguments.useOnly(threads, ofArtifacts, forArtifacts);
   auto *strict = app.add_flag(
       "--strict", o.strict, "an error where an operation has no kernel family");
+  arguments.useOnly(strict, ofArtifacts, forArtifacts);
   app.add_flag("--remarks", arguments.remarks,
                "print why what was done or not done");
   auto *json =
       app.add_flag("--json", arguments.json, "print the summary as JSON");
+  arguments.useOnly(json, ofSummaries,
+                    "for artifacts, and for the kernels of GPUs");
   auto *report = app.add_flag(
       "--report", arguments.report,
       "with --target cuda: print what each kernel and a decode step are "
       "predicted to take, and why");
-  const char *artifacts = "for artifacts";
-  const char *formats = "for the stages from quantized on";
-  arguments.uses = {
-      {as, ofMeanings, "for the stages from qopt on"},
-      {weights, ofFormats, formats},
-      {head, ofFormats, formats},
-      {embedding, ofFormats, formats},
-      {format, ofFormats, formats},
-      {activations, ofFormats, formats},
-      {cache, ofFormats, formats},
-      {tokenizer, ofArtifacts, artifacts},
-      {cpu, ofHostArtifacts, "for artifacts of the host"},
-      {threads, ofArtifacts, artifacts},
-      {strict, ofArtifacts, artifacts},
-      {context, ofSchedules, "for the stages from scheduled on"},
-      {arch, ofGpuSchedules,
-       "for --target cuda and its stages from scheduled on"},
-      {json, ofSummaries, "for artifacts, and for the kernels of GPUs"},
-      {report, ofGpuKernels,
-       "for --target cuda, its artifacts and its stage kernels"},
-      {target, ofFormats, formats}};
+  arguments.useOnly(report, ofGpuKernels,
+                    "for --target cuda, its artifacts and its stage kernels");
+}
+
+void declare(CLI::App &app, Arguments &arguments) {
+  declareModel(app, arguments);
+  declareFormats(app, arguments);
+  declareTarget(app, arguments);
+  declareWork(app, arguments);
   cli::addExamples(
       app, {"qopt-compile model.onnx -o model.qopt",
             "qopt-compile model.onnx --weights int4_g32 --lm-head int8 -o "

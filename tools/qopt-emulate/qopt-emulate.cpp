@@ -61,17 +61,22 @@ static Status parseChecks(const std::string &names, emulator::Checks &checks) {
   return {};
 }
 
-int main(int argc, char **argv) {
-  CLI::App app("Runs a kernel of a PTX file on the processor and checks every "
-               "access.\n",
-               "qopt-emulate");
-  emulate::EmulateOptions options;
+namespace {
+
+/// What the launch's options are made of, as it was typed.
+struct Words {
   std::string grid = "1", block = "32", checks = "all";
+};
+
+} // namespace
+
+static void declareLaunch(CLI::App &app, emulate::EmulateOptions &options,
+                          Words &words) {
   app.add_option("ptx", options.ptx, "file of PTX text")->required();
   app.add_option("--kernel", options.kernel,
                  "name of the kernel [the file's only one]");
-  app.add_option("--grid", grid, "blocks: X,Y,Z [1]");
-  app.add_option("--block", block, "threads of a block: X,Y,Z [32]");
+  app.add_option("--grid", words.grid, "blocks: X,Y,Z [1]");
+  app.add_option("--block", words.block, "threads of a block: X,Y,Z [32]");
   app.add_option("--shared", options.shared,
                  "bytes of dynamic shared memory [0]")
       ->check(cli::between(0, int64_t(227) * 1024));
@@ -80,12 +85,16 @@ int main(int argc, char **argv) {
                  "and back, 0-d arrays are passed by value");
   app.add_option("--out", options.output,
                  ".npz to write the arrays to, as the kernel left them");
+}
+
+static void declareChecks(CLI::App &app, emulate::EmulateOptions &options,
+                          Words &words) {
   app.add_option("--schedules", options.schedules,
                  "run under this many orders of warps and blocks; results "
                  "that differ are an error [1]")
       ->check(cli::between(1, 1000000));
   app.add_option("--seed", options.launch.seed, "of the first schedule [0]");
-  app.add_option("--checks", checks,
+  app.add_option("--checks", words.checks,
                  "all, none, or some of alignment, initialised, races, "
                  "barriers, copies with commas between; bounds are always "
                  "checked [all]");
@@ -97,6 +106,9 @@ int main(int argc, char **argv) {
   app.add_option("--threads", options.launch.threads,
                  "of the host; 0: one for each processor [0]")
       ->check(cli::between(0, 1024));
+}
+
+static void declareStatistics(CLI::App &app, emulate::EmulateOptions &options) {
   auto *statistics = app.add_flag(
       "--stats", options.statistics,
       "print instructions by kind, bytes by space, bank conflicts");
@@ -106,6 +118,28 @@ int main(int argc, char **argv) {
                "as JSON")
       ->excludes(statistics)
       ->excludes(json);
+}
+
+static Status work(emulate::EmulateOptions &options, const Words &words) {
+  QOPT_RETURN_IF_ERROR(cli::checkOutput("--out", options.output,
+                                        cli::OutputKind::Npz,
+                                        {options.ptx, options.arguments}));
+  QOPT_RETURN_IF_ERROR(parseExtent("--grid", words.grid, options.grid));
+  QOPT_RETURN_IF_ERROR(parseExtent("--block", words.block, options.block));
+  QOPT_RETURN_IF_ERROR(parseChecks(words.checks, options.launch.checks));
+  options.launch.countMemory = options.statistics || options.json;
+  return emulate::runKernel(options);
+}
+
+int main(int argc, char **argv) {
+  CLI::App app("Runs a kernel of a PTX file on the processor and checks every "
+               "access.\n",
+               "qopt-emulate");
+  emulate::EmulateOptions options;
+  Words words;
+  declareLaunch(app, options, words);
+  declareChecks(app, options, words);
+  declareStatistics(app, options);
   cli::addExamples(
       app, {"qopt-emulate scale.ptx --kernel scale --grid 4 --block 64 "
             "--args args.npz --out out.npz",
@@ -113,14 +147,5 @@ int main(int argc, char **argv) {
             "args.npz --out out.npz --schedules 8",
             "qopt-emulate scale.ptx --grid 4 --block 64 --args args.npz "
             "--checks none --stats"});
-  return cli::run(app, argc, argv, [&]() -> Status {
-    QOPT_RETURN_IF_ERROR(cli::checkOutput("--out", options.output,
-                                          cli::OutputKind::Npz,
-                                          {options.ptx, options.arguments}));
-    QOPT_RETURN_IF_ERROR(parseExtent("--grid", grid, options.grid));
-    QOPT_RETURN_IF_ERROR(parseExtent("--block", block, options.block));
-    QOPT_RETURN_IF_ERROR(parseChecks(checks, options.launch.checks));
-    options.launch.countMemory = options.statistics || options.json;
-    return emulate::runKernel(options);
-  });
+  return cli::run(app, argc, argv, [&] { return work(options, words); });
 }

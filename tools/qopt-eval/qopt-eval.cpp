@@ -121,7 +121,8 @@ static Status writeReport(const std::string &path, const Json &json) {
   return (*file)->finish();
 }
 
-static Status work(const EvalOptions &options) {
+/// What is asked for that can be told before anything is opened.
+static Status checkOptions(const EvalOptions &options) {
   if (options.text.empty() == options.tokens.empty())
     return {StatusCode::InvalidArgument,
             "give what to evaluate on: --text or --tokens"};
@@ -130,8 +131,47 @@ static Status work(const EvalOptions &options) {
   QOPT_RETURN_IF_ERROR(cli::checkOutput("--save-logits", options.saveLogits,
                                         cli::OutputKind::Npy, read));
   read.push_back(options.saveLogits);
-  QOPT_RETURN_IF_ERROR(cli::checkOutput("--report", options.report,
-                                        cli::OutputKind::EvalReport, read));
+  return cli::checkOutput("--report", options.report,
+                          cli::OutputKind::EvalReport, read);
+}
+
+/// Runs the model, and what it is compared with, over all windows; the logits
+/// go to the file that is asked for.
+static StatusOr<eval::Evaluation>
+evaluateWindows(Engine &engine, const eval::TokenWindows &windows,
+                const EvalOptions &options) {
+  int64_t vocabulary = engine.artifact().decoder().vocabulary;
+  eval::EvaluationInputs inputs{windows};
+  inputs.threads = options.threads;
+  inputs.chunk = options.chunk;
+  inputs.seed = options.seed;
+  std::unique_ptr<eval::ReferenceLogits> reference;
+  if (!options.reference.empty()) {
+    auto opened = eval::ReferenceLogits::open(
+        options.reference, windows, vocabulary, options.threads, options.trust);
+    if (!opened.ok())
+      return opened.status();
+    reference = std::move(*opened);
+    inputs.reference = reference.get();
+  }
+  std::unique_ptr<io::NpyWriter> logits;
+  if (!options.saveLogits.empty()) {
+    auto created =
+        io::NpyWriter::create(options.saveLogits, DType::F32,
+                              {windows.count(), windows.length(), vocabulary});
+    if (!created.ok())
+      return created.status();
+    logits = std::move(*created);
+    inputs.logits = logits.get();
+  }
+  StatusOr<eval::Evaluation> evaluation = eval::evaluate(engine, inputs);
+  if (evaluation.ok() && logits)
+    QOPT_RETURN_IF_ERROR(logits->finish());
+  return evaluation;
+}
+
+static Status work(const EvalOptions &options) {
+  QOPT_RETURN_IF_ERROR(checkOptions(options));
   StatusOr<std::shared_ptr<const Artifact>> artifact =
       cli::openArtifact(options.model, {options.trust});
   if (!artifact.ok())
@@ -147,36 +187,10 @@ static Status work(const EvalOptions &options) {
   StatusOr<eval::TokenWindows> windows = readWindows(**artifact, options);
   if (!windows.ok())
     return windows.status();
-  int64_t vocabulary = (*artifact)->decoder().vocabulary;
-  eval::EvaluationInputs inputs{*windows};
-  inputs.threads = options.threads;
-  inputs.chunk = options.chunk;
-  inputs.seed = options.seed;
-  std::unique_ptr<eval::ReferenceLogits> reference;
-  if (!options.reference.empty()) {
-    auto opened =
-        eval::ReferenceLogits::open(options.reference, *windows, vocabulary,
-                                    options.threads, options.trust);
-    if (!opened.ok())
-      return opened.status();
-    reference = std::move(*opened);
-    inputs.reference = reference.get();
-  }
-  std::unique_ptr<io::NpyWriter> logits;
-  if (!options.saveLogits.empty()) {
-    auto created = io::NpyWriter::create(
-        options.saveLogits, DType::F32,
-        {windows->count(), windows->length(), vocabulary});
-    if (!created.ok())
-      return created.status();
-    logits = std::move(*created);
-    inputs.logits = logits.get();
-  }
-  StatusOr<eval::Evaluation> evaluation = eval::evaluate(**engine, inputs);
+  StatusOr<eval::Evaluation> evaluation =
+      evaluateWindows(**engine, *windows, options);
   if (!evaluation.ok())
     return evaluation.status();
-  if (logits)
-    QOPT_RETURN_IF_ERROR(logits->finish());
   Json json = eval::describe(*evaluation, *windows,
                              {options.model, options.reference, options.seed});
   if (!options.report.empty())

@@ -26,6 +26,19 @@ static double instructionsOf(const quant::Format &format) {
   }
 }
 
+/// Positions that a row sees: half of the new tokens in the mean, and all
+/// before them.
+static double seenBy(const Problem &problem, int64_t tokens, int64_t context) {
+  double seen = double(context) - double(tokens) / 2;
+  return problem.window ? std::min(seen, double(problem.window)) : seen;
+}
+
+/// Instructions of a score and its part of the output, conversions included.
+static double instructionsPerScore(const cuda::KvPageLayout &cache) {
+  return scoreInstructions + double(cache.keySize) * instructionsOf(cache.key) +
+         double(cache.valueSize) * instructionsOf(cache.value);
+}
+
 Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
                                const target::Target &target, int64_t sequences,
                                int64_t tokens, int64_t context) {
@@ -34,10 +47,7 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
       launchOf(problem, schedule, target, sequences, tokens, context);
   const target::Rates &rates = target.rates;
   const cuda::KvPageLayout &cache = problem.cache;
-  // A row sees half of the new tokens in the mean, and all before them.
-  double seen = double(context) - double(tokens) / 2;
-  if (problem.window)
-    seen = std::min(seen, double(problem.window));
+  double seen = seenBy(problem, tokens, context);
   int64_t scales =
       (plan.keyScaleBytes ? 2 : 0) + (plan.valueScaleBytes ? 2 : 0);
   double heads = double(sequences * cache.keyHeads);
@@ -62,9 +72,7 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
   products *= rates.clock.value / clock.value;
   double smClocks = clock.value * target.multiprocessors;
   double scores = heads * rows * seen;
-  double perScore = scoreInstructions +
-                    double(cache.keySize) * instructionsOf(cache.key) +
-                    double(cache.valueSize) * instructionsOf(cache.value);
+  double perScore = instructionsPerScore(cache);
   double issue =
       scores * perScore * issueClocks / (rates.issue.value * smClocks);
   double steps = heads * rows / schedule.blockRows() * seen / schedule.tile /

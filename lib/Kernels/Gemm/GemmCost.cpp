@@ -93,11 +93,8 @@ static Rounds roundsOf(const Schedule &schedule, const target::Target &target,
   return {double(whole + last), double(grid / wave + (rest > 0))};
 }
 
-Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
-                  const target::Target &target) {
-  const target::Rates &rates = target.rates;
-  Plan plan = planOf(problem, schedule);
-  Launch launch = launchOf(problem, schedule, problem.tokens);
+/// Bytes and products of a launch; no time yet.
+static Cost trafficOf(const Problem &problem, const Launch &launch) {
   Cost cost;
   cost.weightBytes = skinny_linear::packedBytes(problem);
   auto bytes = [](ElementType type) { return quant::elementOf(type).bits / 8; };
@@ -108,8 +105,13 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
   cost.partialBytes = 2 * launch.workspaceBytes;
   cost.products = 2.0 * double(problem.tokens) * double(problem.rows()) *
                   double(problem.columns);
+  return cost;
+}
 
-  // Tiles of segments take different times; the mean counts.
+/// Of a step; tiles of segments take different times, and the mean counts.
+static StepClocks meanStep(const Problem &problem, const Schedule &schedule,
+                           const target::Target &target, Cost &cost) {
+  Plan plan = planOf(problem, schedule);
   StepClocks step;
   for (size_t i = 0; i < problem.segments.size(); ++i) {
     StepClocks of = clocksOf(problem, schedule, target, i);
@@ -122,6 +124,34 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
         (double(schedule.products()) * schedule.stripsPerWarp *
          schedule.tilesPerWarp);
   }
+  return step;
+}
+
+/// What goes through memory beside and after the products.
+static void addTraffic(const target::Rates &rates, Cost &cost) {
+  cost.add(
+      "weights",
+      std::max(0.0, double(cost.weightBytes) / rates.streamBandwidth.value -
+                        cost.seconds),
+      std::to_string(cost.weightBytes) + " bytes at the " +
+          spell(rates.streamBandwidth, "stream bandwidth") +
+          ": what exceeds the terms above");
+  cost.add("output", double(cost.outputBytes) / rates.copyBandwidth.value,
+           std::to_string(cost.outputBytes) + " bytes at the " +
+               spell(rates.copyBandwidth, "copy bandwidth"));
+  cost.add(
+      "partial sums", double(cost.partialBytes) / rates.copyBandwidth.value,
+      std::to_string(cost.partialBytes) + " bytes written and read, at the " +
+          spell(rates.copyBandwidth, "copy bandwidth"));
+}
+
+Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
+                  const target::Target &target) {
+  const target::Rates &rates = target.rates;
+  Plan plan = planOf(problem, schedule);
+  Launch launch = launchOf(problem, schedule, problem.tokens);
+  Cost cost = trafficOf(problem, launch);
+  StepClocks step = meanStep(problem, schedule, target, cost);
   Rounds rounds = roundsOf(schedule, target, launch.grid);
   double steps = double(plan.stepsPerSlice);
   bool int8 = problem.activation == ElementType::Int8;
@@ -150,20 +180,7 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
            "fifth longer (measured)");
   cost.add("ramp", rampSeconds,
            "2.15 us for the first stages and the way out (measured)");
-  cost.add(
-      "weights",
-      std::max(0.0, double(cost.weightBytes) / rates.streamBandwidth.value -
-                        cost.seconds),
-      std::to_string(cost.weightBytes) + " bytes at the " +
-          spell(rates.streamBandwidth, "stream bandwidth") +
-          ": what exceeds the terms above");
-  cost.add("output", double(cost.outputBytes) / rates.copyBandwidth.value,
-           std::to_string(cost.outputBytes) + " bytes at the " +
-               spell(rates.copyBandwidth, "copy bandwidth"));
-  cost.add(
-      "partial sums", double(cost.partialBytes) / rates.copyBandwidth.value,
-      std::to_string(cost.partialBytes) + " bytes written and read, at the " +
-          spell(rates.copyBandwidth, "copy bandwidth"));
+  addTraffic(rates, cost);
   cost.add("dependency", rates.dependencyGap.value,
            spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = products / cost.seconds;

@@ -188,10 +188,8 @@ static void addAppend(const Problem &problem, Cost &cost) {
                " trips of 0.6 us (from memory, not measured)");
 }
 
-Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
-                           const target::Target &target) {
-  Plan plan = planOf(problem, schedule);
-  const target::Rates &rates = target.rates;
+/// Bytes of a launch; no time yet.
+static Cost trafficOf(const Problem &problem, const Plan &plan) {
   Cost cost;
   cost.weightBytes = packedBytes(problem);
   ElementType x = problem.source.value_or(problem.activation);
@@ -199,7 +197,30 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
   cost.outputBytes =
       problem.tokens * problem.outputColumns() * elementBytes(problem.output);
   cost.partialBytes = 2 * plan.workspaceBytes;
+  return cost;
+}
 
+/// The way out of a block whose sums others wait for.
+static void addPartialSums(const Problem &problem, const Schedule &schedule,
+                           const target::Target &target, Cost &cost) {
+  const target::Rates &rates = target.rates;
+  cost.add(
+      "partial sums", double(cost.partialBytes) / rates.copyBandwidth.value,
+      std::to_string(cost.partialBytes) + " bytes written and read, at the " +
+          spell(rates.copyBandwidth, "copy bandwidth"));
+  double lastTrips =
+      lastBlockTrips(problem, schedule, planOf(problem, schedule));
+  cost.add("last block", lastTrips * loadedLatency,
+           "what blocks share is written, counted and read: " +
+               std::to_string(int(lastTrips)) +
+               " trips of 0.6 us (from memory, not measured)");
+}
+
+Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
+                           const target::Target &target) {
+  Plan plan = planOf(problem, schedule);
+  const target::Rates &rates = target.rates;
+  Cost cost = trafficOf(problem, plan);
   double stream = double(cost.weightBytes) / rates.streamBandwidth.value;
   cost.add("weights", stream,
            std::to_string(cost.weightBytes) + " bytes at the " +
@@ -234,15 +255,7 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
           std::max(0.0, trips - 1) * cacheTrip,
       "each block reads its slice of x behind the dependency point, at 6 TB/s "
       "and 1 us for each 64 KB more than the first (measured)");
-  cost.add(
-      "partial sums", double(cost.partialBytes) / rates.copyBandwidth.value,
-      std::to_string(cost.partialBytes) + " bytes written and read, at the " +
-          spell(rates.copyBandwidth, "copy bandwidth"));
-  double lastTrips = lastBlockTrips(problem, schedule, plan);
-  cost.add("last block", lastTrips * loadedLatency,
-           "what blocks share is written, counted and read: " +
-               std::to_string(int(lastTrips)) +
-               " trips of 0.6 us (from memory, not measured)");
+  addPartialSums(problem, schedule, target, cost);
   if (!problem.norm.empty() || problem.source)
     addPrologue(problem, schedule, target, cost);
   if (problem.append)

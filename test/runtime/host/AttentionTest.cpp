@@ -48,6 +48,37 @@ struct DenseCase {
 };
 class DenseAttentionTest : public testing::TestWithParam<DenseCase> {};
 
+/// The output of `a` by the formula, one query and head after the other.
+static std::vector<double> referenceOf(const AttentionArguments &a, int mask) {
+  std::vector<double> expected;
+  for (int64_t b = 0; b < a.batch; ++b)
+    for (int64_t i = 0; i < a.queries; ++i)
+      for (int64_t h = 0; h < a.heads; ++h) {
+        int64_t pair = b * a.keyHeads + h / (a.heads / a.keyHeads);
+        int64_t end = i + a.keys - a.queries;
+        std::vector<double> scores;
+        for (int64_t j = 0; j < a.keys; ++j) {
+          double s = scoreOf(
+              a.options,
+              a.query + ((b * a.queries + i) * a.heads + h) * a.headSize,
+              a.key + (pair * a.keys + j) * a.headSize, a.headSize);
+          int64_t at = (b * a.queries + i) * a.keys + j;
+          s += mask == 1 ? a.mask.added[at] : 0;
+          bool hidden = (mask == 2 && !a.mask.attend[at]) ||
+                        (a.options.causal && j > end) ||
+                        (a.options.window && j <= end - a.options.window);
+          scores.push_back(hidden ? -infinity : s);
+        }
+        addSoftmax(
+            scores, a.valueSize,
+            [&](int64_t j) {
+              return a.value + (pair * a.keys + j) * a.valueSize;
+            },
+            expected);
+      }
+  return expected;
+}
+
 TEST_P(DenseAttentionTest, equalsReference) {
   const DenseCase &c = GetParam();
   const int64_t batch = 2;
@@ -85,32 +116,7 @@ TEST_P(DenseAttentionTest, equalsReference) {
   a.mask.batchStride = c.queries * c.keys;
   a.mask.queryStride = c.keys;
   a.mask.keyStride = 1;
-  std::vector<double> expected;
-  for (int64_t b = 0; b < batch; ++b)
-    for (int64_t i = 0; i < c.queries; ++i)
-      for (int64_t h = 0; h < c.heads; ++h) {
-        int64_t pair = b * c.keyHeads + h / (c.heads / c.keyHeads);
-        int64_t end = i + c.keys - c.queries;
-        std::vector<double> scores;
-        for (int64_t j = 0; j < c.keys; ++j) {
-          double s =
-              scoreOf(c.options,
-                      q.data() + ((b * c.queries + i) * c.heads + h) * c.size,
-                      k.data() + (pair * c.keys + j) * c.size, c.size);
-          size_t at = size_t((b * c.queries + i) * c.keys + j);
-          s += c.mask == 1 ? added[at] : 0;
-          bool hidden = (c.mask == 2 && !attend[at]) ||
-                        (c.options.causal && j > end) ||
-                        (c.options.window && j <= end - c.options.window);
-          scores.push_back(hidden ? -infinity : s);
-        }
-        addSoftmax(
-            scores, c.valueSize,
-            [&](int64_t j) {
-              return v.data() + (pair * c.keys + j) * c.valueSize;
-            },
-            expected);
-      }
+  std::vector<double> expected = referenceOf(a, c.mask);
   forEveryTarget([&] {
     std::vector<float> y = withThreads([&](ThreadPool &pool) {
       std::vector<float> out(expected.size());
