@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import onnx
@@ -537,21 +536,6 @@ def test_options_that_the_model_has_no_use_for(tool, stories, tmp_path):
     model = save_linear(tmp_path, np.ones((32, 16), np.float32))
     assert 'option "lm-head" is "int8"' in refused(tool, USAGE, model, "--lm-head", "int8", *output)
     assert 'option "embedding" is "f16"' in refused(tool, USAGE, model, "--embedding", "f16", *output)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_stopped_compile_leaves_nothing(stories, tmp_path, number):
-    """Stopped at any moment, early or late, the output is absent or whole."""
-    for delay in (0.02, 0.08, 0.15):
-        output = tmp_path / "m.qopt"
-        process = subprocess.Popen([BUILD / "bin/qopt-compile", stories, "-o", output], stdout=subprocess.DEVNULL)
-        time.sleep(delay)
-        process.send_signal(number)
-        process.wait(60)
-        assert [path for path in tmp_path.iterdir() if path != output] == []
-        if output.exists():
-            subprocess.run([BUILD / "bin/qopt-inspect", output], check=True, capture_output=True)
-            output.unlink()
 
 
 def test_full_disk(stories, tmp_path):

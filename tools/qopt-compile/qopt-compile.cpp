@@ -1,8 +1,10 @@
 // qopt-compile: an ONNX model in, an artifact out. Arguments and what a person
 // or a program reads of the result; the work is include/qopt/Compiler.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Codegen/RemoveTemporaryFolders.h"
 #include "qopt/Compiler.h"
 #include "tools/cli/CommandLine.h"
+#include "tools/cli/EndingSignals.h"
 #include "tools/cli/Progress.h"
 #include "tools/qopt-compile/PrintReport.h"
 
@@ -303,6 +305,7 @@ Status work(Arguments &arguments) {
 int main(int argc, char **argv) {
   CLI::App app("Compiles a transformer in ONNX into one artifact.",
                "qopt-compile");
+  qopt::cli::cleanBeforeEnding(qopt::codegen::removeTemporaryFolders);
   qopt::Arguments arguments;
   qopt::declare(app, arguments);
   return qopt::cli::run(app, argc, argv, [&] { return qopt::work(arguments); });

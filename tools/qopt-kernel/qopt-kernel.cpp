@@ -1,7 +1,9 @@
 // qopt-kernel: makes one kernel of a family and the record of its launch. A
 // tool for measuring and testing kernels outside of models.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Codegen/RemoveTemporaryFolders.h"
 #include "tools/cli/CommandLine.h"
+#include "tools/cli/EndingSignals.h"
 #include "tools/cli/OutputFiles.h"
 #include "tools/io/FileAccess.h"
 #include "tools/qopt-kernel/KernelTool.h"
@@ -54,6 +56,7 @@ int main(int argc, char **argv) {
   CLI::App app("Makes one GPU kernel of a family, and a record of its launch, "
                "its resources and what it should cost.\n",
                "qopt-kernel");
+  cli::cleanBeforeEnding(codegen::removeTemporaryFolders);
   kernel_tool::KernelRequest request;
   std::string output;
   bool ptxOnly = false;
