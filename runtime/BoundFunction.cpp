@@ -186,7 +186,8 @@ Status BoundFunction::placeValue(uint32_t id,
 }
 
 // An alias must lie inside its base; with strided rows its last row ends what
-// it may touch.
+// it may touch. One without elements lies anywhere: columns of no rows begin
+// where their base has ended.
 Status BoundFunction::placeAlias(uint32_t id, BoundValue &bound) const {
   const plan::Value &value = *plan->values()->Get(id);
   const BoundValue &base = values[value.index()];
@@ -204,12 +205,13 @@ Status BoundFunction::placeAlias(uint32_t id, BoundValue &bound) const {
     bound.bytes =
         rows == 0 ? 0 : (extent + bound.rowElements) * bytesOf(value.dtype());
   }
-  int64_t offset = symbols[value.offset()];
+  int64_t offset = bound.elements == 0 ? 0 : symbols[value.offset()];
   // Rows that lie apart may be regrouped, as a whole and in the same order.
   bool regroups = offset == 0 && bound.rowElements == base.rowElements &&
                   bound.rowStride == base.rowStride;
-  if ((base.strided() && !regroups) || base.quantized != bound.quantized ||
-      offset < 0 || offset > base.bytes || bound.bytes > base.bytes - offset)
+  bool fits = !base.strided() || regroups || bound.elements == 0;
+  if (!fits || base.quantized != bound.quantized || offset < 0 ||
+      offset > base.bytes || bound.bytes > base.bytes - offset)
     return fail(id, "of shape " + spell(bound.shape) + " does not lie inside " +
                         describeValue(value.index()) + " of shape " +
                         spell(base.shape));

@@ -12,13 +12,15 @@ int64_t floorDiv(int64_t a, int64_t b) {
   return quotient - (a % b != 0 && (a < 0) != (b < 0));
 }
 
+bool divides(plan::SymbolKind kind) {
+  return kind == plan::SymbolKind::FloorDiv ||
+         kind == plan::SymbolKind::CeilDiv || kind == plan::SymbolKind::Mod;
+}
+
 /// nullopt: overflow or division by zero.
 std::optional<int64_t> apply(plan::SymbolKind kind, int64_t a, int64_t b) {
   int64_t result = 0;
-  bool divides = kind == plan::SymbolKind::FloorDiv ||
-                 kind == plan::SymbolKind::CeilDiv ||
-                 kind == plan::SymbolKind::Mod;
-  if (divides && (b == 0 || (a == INT64_MIN && b == -1)))
+  if (divides(kind) && (b == 0 || (a == INT64_MIN && b == -1)))
     return std::nullopt;
   switch (kind) {
   case plan::SymbolKind::Add:
@@ -93,6 +95,21 @@ std::string spell(const plan::Function &function, uint32_t id, int depth) {
   return depth > 0 ? "(" + text + ")" : text;
 }
 
+/// Of an expression that `apply` has no value for. A size is inferred by
+/// dividing by others; of nothing any size would do.
+Status noValue(const plan::Function &function, uint32_t id,
+               const std::vector<int64_t> &values) {
+  const plan::Symbol &symbol = *function.symbols()->Get(id);
+  if (divides(symbol.kind()) && values[symbol.rhs()] == 0)
+    return Status(StatusCode::InvalidArgument,
+                  "a size is inferred by dividing by '" +
+                      spellSymbol(function, symbol.rhs()) +
+                      "', which is 0; expected 1 or more");
+  return Status(StatusCode::InvalidArgument,
+                "the size '" + spellSymbol(function, id) +
+                    "' is too large for these input shapes");
+}
+
 } // namespace
 
 StatusOr<std::vector<int64_t>> evaluateSymbols(const plan::Function &function,
@@ -121,9 +138,7 @@ StatusOr<std::vector<int64_t>> evaluateSymbols(const plan::Function &function,
       std::optional<int64_t> value =
           apply(symbol.kind(), values[symbol.lhs()], values[symbol.rhs()]);
       if (!value)
-        return Status(StatusCode::InvalidArgument,
-                      "the size '" + spellSymbol(function, id) +
-                          "' cannot be computed for these input shapes");
+        return noValue(function, id, values);
       values[id] = *value;
     }
     }

@@ -5,6 +5,7 @@ GPU, which the emulator stands in for, refuses the same calls with the same word
 """
 
 import json
+import re
 
 import numpy as np
 import onnx
@@ -333,29 +334,40 @@ def test_inspect_lists_what_is_required(tool, tmp_path):
     assert 'requires 7 and n: Equal, for node "the_node"' in tool("qopt-inspect", compiled.artifact, "--plan").stdout
 
 
-def test_stories_with_a_short_mask(tool, stories, tmp_path):
-    """The repository's model as a graph: a mask shorter than past and tokens together is no mask."""
-    tool("qopt-compile", stories, "--as", "graph", "-o", tmp_path / "graph.qopt")
+@pytest.fixture(scope="module")
+def stories_graph(tool, stories, tmp_path_factory):
+    """run(batch, tokens, mask) of the repository's model as a graph, with no past."""
+    folder = tmp_path_factory.mktemp("stories")
+    tool("qopt-compile", stories, "--as", "graph", "-o", folder / "graph.qopt")
     model = onnx.load(stories / "model.onnx", load_external_data=False)
-    inputs = {}
-    for info in model.graph.input:
-        tensor = info.type.tensor_type
-        sizes = {"batch_size": 1, "sequence_length": 5, "past_sequence_length": 0}
-        shape = [sizes.get(d.dim_param, 5) if d.dim_param else d.dim_value for d in tensor.shape.dim]
-        if info.name.startswith("past"):
-            shape[2] = 0
-        kind = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-        inputs[info.name] = np.ones(shape, kind)
 
-    def run():
-        np.savez(tmp_path / "in.npz", **inputs)
-        return tool("qopt-run", tmp_path / "graph.qopt", "--inputs", tmp_path / "in.npz", check=False)
+    def run(batch, tokens, mask):
+        sizes = {"batch": batch, "sequence": tokens, "past_sequence": 0, "total_sequence": mask}
+        inputs = {}
+        for info in model.graph.input:
+            tensor = info.type.tensor_type
+            shape = [sizes[d.dim_param] if d.dim_param else d.dim_value for d in tensor.shape.dim]
+            inputs[info.name] = np.ones(shape, helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        np.savez(folder / "in.npz", **inputs)
+        return tool("qopt-run", folder / "graph.qopt", "--inputs", folder / "in.npz", check=False)
 
-    assert run().returncode == 0
-    for length in (4, 3, 1, 6):
-        inputs["attention_mask"] = np.ones((1, length), np.int64)
-        refused = run()
+    return run
+
+
+def test_stories_with_a_short_mask(stories_graph):
+    """A mask shorter than past and tokens together is no mask."""
+    assert stories_graph(1, 5, 5).returncode == 0
+    for length in (4, 3, 1):
+        refused = stories_graph(1, 5, length)
         assert refused.returncode == REFUSED and refused.stderr.count("\n") == 1, (length, refused)
+
+
+@pytest.mark.parametrize(("batch", "tokens"), [(0, 4), (2, 0), (0, 0)])
+def test_stories_of_nothing(stories_graph, batch, tokens):
+    """No sequences, or none with a token: results of that size, which have no elements."""
+    done = stories_graph(batch, tokens, tokens)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"logits: f32[{batch}, {tokens}, 512]\n")
 
 
 # Token counts beyond the table of positions, and a sequence without tokens.
@@ -400,3 +412,4 @@ def test_encoder_lengths(tool, shared, tmp_path, family):
         done = run(inputs_of(*shape))
         if done.returncode:
             assert done.returncode == REFUSED and f"[{shape[0]}, {shape[1]}]" in done.stderr, done.stderr
+            assert re.search("'batch.*', which is 0; expected 1 or more|expected the first", done.stderr), done.stderr

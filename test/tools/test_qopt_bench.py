@@ -5,6 +5,7 @@ import io
 import json
 
 INFEASIBLE = 5
+RESOURCES = 7
 QUICK = ("--prompt", 16, "--context", 20, "--tokens", 8, "--repeats", 3, "--bandwidth-mib", 8)
 
 
@@ -65,3 +66,15 @@ def test_longer_than_the_context(tool, artifacts):
     failed = tool("qopt-bench", artifacts / "decoder.qopt", "--context", 90, "--tokens", 20, check=False)
     assert failed.returncode == INFEASIBLE
     assert "need 110 positions, the model has 100" in failed.stderr
+
+
+def test_more_sequences_than_memory(tool, stories_artifact):
+    """Refused before anything is allocated; a batch of zero by the option's own name."""
+    run = ("qopt-bench", stories_artifact, "--context", 256, "--tokens", 256, "--batch")
+    failed = tool(*run, 1 << 24, check=False, timeout=30)
+    assert failed.returncode == RESOURCES and failed.stdout == ""
+    assert failed.stderr.startswith("error: this machine has ") and failed.stderr.count("\n") == 1
+    assert f"KV cache of {512 << 24} positions 10995.12 GB" in failed.stderr
+    assert "use fewer sequences (--batch) or positions (--prompt, --context, --tokens)" in failed.stderr
+    failed = tool(*run, 0, check=False)
+    assert failed.returncode == 2 and "--batch: expected a number from 1 to " in failed.stderr

@@ -9,6 +9,7 @@
 #include "tools/qopt-bench/BytesPerStep.h"
 #include "tools/qopt-bench/Measurement.h"
 #include "tools/qopt-bench/ReadBandwidth.h"
+#include "tools/qopt-bench/WorkloadMemory.h"
 
 #include <algorithm>
 #include <chrono>
@@ -85,7 +86,10 @@ static Status measure(Result &result, BenchOptions &options) {
     return artifact.status();
   result.loadSeconds =
       std::chrono::duration<double>(Clock::now() - start).count();
+  QOPT_RETURN_IF_ERROR(fitWorkload(**artifact, workload));
+  QOPT_RETURN_IF_ERROR(bench::checkMemory(**artifact, workload));
   EngineOptions engineOptions;
+  engineOptions.cacheTokens = bench::cachePositions(**artifact, workload);
   engineOptions.threads = options.threads;
   engineOptions.maxSequences = workload.batch;
   engineOptions.maxQueue = workload.batch;
@@ -93,7 +97,6 @@ static Status measure(Result &result, BenchOptions &options) {
       Engine::create(*artifact, engineOptions);
   if (!engine.ok())
     return engine.status();
-  QOPT_RETURN_IF_ERROR(fitWorkload(**artifact, workload));
   result.artifactBytes = (*artifact)->bytes();
   if (workload.prompt) {
     StatusOr<bench::Speed> speed = bench::measurePrefill(**engine, workload);
