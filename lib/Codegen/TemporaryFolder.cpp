@@ -30,6 +30,19 @@ TemporaryFolder::TemporaryFolder(llvm::StringRef prefix) {
     folders().paths.insert(std::string(path));
 }
 
+Status TemporaryFolder::made() const {
+  if (!error)
+    return {};
+  llvm::SmallString<128> parent;
+  llvm::sys::path::system_temp_directory(/*erasedOnReboot=*/true, parent);
+  return Status(error == std::errc::no_space_on_device
+                    ? StatusCode::OutOfResources
+                    : StatusCode::Unwritable,
+                "cannot make a temporary folder in \"" + std::string(parent) +
+                    "\": " + error.message() +
+                    "; set TMPDIR to a folder that can be written");
+}
+
 TemporaryFolder::~TemporaryFolder() {
   if (error)
     return;

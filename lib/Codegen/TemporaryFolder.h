@@ -16,11 +16,13 @@
 
 namespace qopt::codegen {
 
-/// A folder below the system's own for such files; `error` says why there is
+/// A folder below the system's own for such files; `made` says why there is
 /// none.
 class TemporaryFolder {
 public:
   explicit TemporaryFolder(llvm::StringRef prefix);
+  /// OutOfResources on a full disk, else Unwritable; names the folder above.
+  Status made() const;
   TemporaryFolder(const TemporaryFolder &) = delete;
   TemporaryFolder &operator=(const TemporaryFolder &) = delete;
   ~TemporaryFolder();
@@ -29,6 +31,8 @@ public:
   std::string file(llvm::StringRef name) const;
 
   llvm::SmallString<128> path;
+
+private:
   std::error_code error;
 };
 

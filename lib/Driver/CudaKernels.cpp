@@ -119,6 +119,9 @@ Status CudaKernels::assemble(unsigned threads, CompileSummary &summary) {
     jobs.push_back({architecture.ptx, architecture.target});
   }
   StatusOr<codegen::Ptxas> assembler = codegen::Ptxas::find();
+  if (assembler.status().code() == StatusCode::OutOfResources ||
+      assembler.status().code() == StatusCode::Unwritable)
+    return assembler.status(); // that it is there was not found out
   if (!assembler.ok()) {
     noAssembler = assembler.status();
     for (const Architecture &architecture : architectures)

@@ -239,6 +239,20 @@ def test_stopped_while_compiling_for_one_run(stories, tmp_path, number):
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", ["qopt-compile {} -o {}", "qopt-compile {} --target cuda -o {}", "qopt-run {}"])
+def test_no_folder_for_temporary_files(tool, stories, tmp_path, command):
+    """It is named, and the model is not; qopt-run, which compiles, makes none of its own elsewhere."""
+    missing = tmp_path / "missing"
+    name, *words = command.format(stories, tmp_path / "model.qopt").split()
+    # A program that only has to be there: without it, no assembler is asked for.
+    environment = {"TMPDIR": str(missing), "QOPT_PTXAS": "/bin/true"}
+    done = tool(name, *words, environment=environment, check=False)
+    assert done.returncode == UNWRITABLE, done.stderr
+    reason = f"cannot make a temporary folder in .{re.escape(str(missing))}.: No such file or directory"
+    expected = f"error: {reason}; set TMPDIR to a folder that can be written\n"
+    assert re.fullmatch(expected, done.stderr) and not any(tmp_path.iterdir())
+
+
 def test_every_row_of_the_table_is_walked(tool):
     walked = {*CASES, RESOURCES, STOPPED}
     header = (SOURCE / "tools/cli/ExitCode.h").read_text()

@@ -28,9 +28,9 @@ namespace {
 class TemporaryFolder {
 public:
   TemporaryFolder() {
-    std::error_code error;
-    std::string name =
-        (fs::temp_directory_path(error) / "qopt-XXXXXX").string();
+    const char *asked = std::getenv("TMPDIR");
+    parent = asked && *asked ? asked : "/tmp";
+    std::string name = (parent / "qopt-XXXXXX").string();
     if (mkdtemp(name.data()))
       path = name;
   }
@@ -42,6 +42,7 @@ public:
   TemporaryFolder(const TemporaryFolder &) = delete;
   TemporaryFolder &operator=(const TemporaryFolder &) = delete;
 
+  fs::path parent;
   fs::path path; ///< empty: it could not be made
 };
 
@@ -147,9 +148,11 @@ compileAndOpen(const std::string &model, const OpenOptions &options) {
   PassedSignals signals;
   TemporaryFolder folder;
   if (folder.path.empty())
-    return Status(StatusCode::OutOfResources,
-                  std::string("cannot make a temporary folder: ") +
-                      std::strerror(errno));
+    return Status(errno == ENOSPC ? StatusCode::OutOfResources
+                                  : StatusCode::Unwritable,
+                  "cannot make a temporary folder in '" +
+                      folder.parent.string() + "': " + std::strerror(errno) +
+                      "; set TMPDIR to a folder that can be written");
   note("compiling '" + model + "' for this run; qopt-compile makes an " +
        "artifact that stays");
   std::string artifact = (folder.path / "model.qopt").string();

@@ -76,9 +76,7 @@ StatusOr<ToolOutput>
 codegen::runCudaTool(llvm::StringRef program,
                      llvm::ArrayRef<llvm::StringRef> arguments) {
   TemporaryFolder folder("qopt-tool");
-  if (folder.error)
-    return Status(StatusCode::OutOfResources,
-                  "cannot make a temporary folder: " + folder.error.message());
+  QOPT_RETURN_IF_ERROR(folder.made());
   std::string output = folder.file("output");
   llvm::SmallVector<llvm::StringRef> words{program};
   words.append(arguments.begin(), arguments.end());

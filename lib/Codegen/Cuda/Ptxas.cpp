@@ -49,9 +49,7 @@ static std::string complaint(std::string text, const std::string &path) {
 
 StatusOr<CubinEntry> Ptxas::run(const AssemblyJob &job) const {
   TemporaryFolder folder("qopt-ptxas");
-  if (folder.error)
-    return Status(StatusCode::OutOfResources,
-                  "cannot make a temporary folder: " + folder.error.message());
+  QOPT_RETURN_IF_ERROR(folder.made());
   std::string input = folder.file("kernels.ptx");
   std::string output = folder.file("kernels.cubin");
   QOPT_RETURN_IF_ERROR(writeFile(input, job.ptx));

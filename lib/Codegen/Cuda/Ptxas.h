@@ -32,7 +32,8 @@ struct Assembly {
 class Ptxas {
 public:
   /// Finds it (QOPT_PTXAS, PATH, /usr/local/cuda/bin, the Python package) and
-  /// asks for its version. NotFound when there is none.
+  /// asks for its version. NotFound when there is none; OutOfResources and
+  /// Unwritable say that it could not be asked.
   static StatusOr<Ptxas> find();
 
   const std::string &path() const { return program; }

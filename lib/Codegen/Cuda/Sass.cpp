@@ -179,9 +179,7 @@ StatusOr<std::string> codegen::disassemble(llvm::StringRef cubin) {
   if (!program)
     return program.status();
   TemporaryFolder folder("qopt-sass");
-  if (folder.error)
-    return Status(StatusCode::OutOfResources,
-                  "cannot make a temporary folder: " + folder.error.message());
+  QOPT_RETURN_IF_ERROR(folder.made());
   std::string path = folder.file("kernels.cubin");
   QOPT_RETURN_IF_ERROR(writeFile(path, cubin));
   StatusOr<ToolOutput> output = runCudaTool(*program, {"-c", path});

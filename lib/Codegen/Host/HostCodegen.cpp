@@ -184,9 +184,12 @@ FailureOr<HostCode> codegen::generateHostCode(ModuleOp kernels,
   if (!translated)
     return kernels.emitError("cannot translate the kernels to LLVM IR");
   StatusOr<std::string> object = compile(*translated, code, target);
-  if (!object)
-    return ir::withCode(kernels.emitError(object.status().message()),
-                        kernels.getContext(), object.status().code());
+  if (!object) { // no node is to blame
+    MLIRContext *context = kernels.getContext();
+    return ir::withCode(
+        emitError(UnknownLoc::get(context), object.status().message()), context,
+        object.status().code());
+  }
   code.object = std::move(*object);
   return code;
 }

@@ -110,9 +110,7 @@ StatusOr<std::string> codegen::linkSharedObject(llvm::Module &module,
   if (!object)
     return object.status();
   TemporaryFolder folder("qopt-link");
-  if (folder.error)
-    return Status(StatusCode::OutOfResources,
-                  "cannot make a temporary folder: " + folder.error.message());
+  QOPT_RETURN_IF_ERROR(folder.made());
   std::string input = folder.file("kernels.o");
   std::string output = folder.file("kernels.so");
   QOPT_RETURN_IF_ERROR(writeFile(input, *object));
