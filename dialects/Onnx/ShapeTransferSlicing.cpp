@@ -60,27 +60,39 @@ static AffineExpr forwardSize(AffineExpr size, const AxisSlice &slice,
                             *slice.step);
 }
 
+/// How many elements of the axis a bound of a backward slice has before or at
+/// it, in [0, size]; null if not decidable.
+static AffineExpr elementsTo(AffineExpr bound, AffineExpr size,
+                             SymbolicDims &dims) {
+  if (!bound)
+    return {};
+  std::optional<int64_t> value = constantValue(bound);
+  if (value && *value >= beyondAnySize)
+    return size;
+  if (value && *value <= -beyondAnySize)
+    return dims.constant(0);
+  AffineExpr behind = dims.add(bound, dims.constant(1));
+  if (value && *value < 0)
+    return dims.maximum(dims.add(size, behind), dims.constant(0));
+  if (!dims.isNonNegative(bound))
+    return {};
+  return dims.minimum(behind, size);
+}
+
 static AffineExpr backwardSize(AffineExpr size, const AxisSlice &slice,
                                SymbolicDims &dims) {
-  std::optional<int64_t> fixed = constantValue(size);
-  std::optional<int64_t> start = constantValue(slice.start);
-  std::optional<int64_t> end = constantValue(slice.end);
+  AffineExpr start = elementsTo(slice.start, size, dims);
+  // A start before the first element is the first, where there is one.
+  if (start != size)
+    start = dims.minimum(dims.maximum(start, dims.constant(1)), size);
+  AffineExpr end = elementsTo(slice.end, size, dims);
   if (!start || !end)
     return {};
-  bool whole = (*start == -1 || *start >= beyondAnySize) &&
-               *end <= -beyondAnySize && *slice.step == -1;
-  if (whole)
-    return size;
-  if (!fixed)
-    return {};
-  int64_t first = std::clamp<int64_t>(*start < 0 ? *start + *fixed : *start, -1,
-                                      *fixed - 1);
-  int64_t last =
-      std::clamp<int64_t>(*end < 0 ? *end + *fixed : *end, -1, *fixed - 1);
-  if (*end <= -beyondAnySize)
-    last = -1;
-  int64_t distance = std::max<int64_t>(0, first - last);
-  return dims.constant(llvm::divideCeil(distance, -*slice.step));
+  AffineExpr length = dims.maximum(dims.subtract(start, end), dims.constant(0));
+  if (!length || *slice.step == -1)
+    return length;
+  int64_t step = -*slice.step;
+  return dims.floorQuotient(dims.add(length, dims.constant(step - 1)), step);
 }
 
 /// The slice of each axis, or a failure where the operands disagree.

@@ -1,6 +1,7 @@
 // Each file is optional; one that is there must be readable.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Companions.h"
+#include "lib/Import/Onnx/LocateModel.h"
 #include "runtime/InputFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
@@ -154,9 +155,10 @@ Status checkTokens(const Companions &companions, int64_t vocabulary) {
 
 StatusOr<Companions> findCompanions(const CompileOptions &options) {
   Companions result;
-  result.model = options.model;
-  if (sys::fs::is_directory(options.model))
-    result.model = options.model + "/model.onnx";
+  StatusOr<std::string> located = import::locateModel(options.model);
+  if (!located)
+    return located.status();
+  result.model = std::move(*located);
   if (!sys::fs::exists(result.model))
     return Status(StatusCode::NotFound,
                   "there is no file \"" + result.model + "\"");

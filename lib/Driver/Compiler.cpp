@@ -14,6 +14,7 @@
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/CudaEmission.h"
 #include "lib/Driver/DecoderContext.h"
+#include "lib/Driver/ModelChecks.h"
 #include "lib/Driver/RemarkCollector.h"
 #include "lib/Import/Onnx/Importer.h"
 #include "lib/Target/Target.h"
@@ -65,19 +66,18 @@ public:
           return success();
         }) {}
 
-  /// The errors so far, and why the model is no decoder where that was said.
-  /// The code is that of the errors where they have one, all the same.
+  /// The errors so far, and reasons below them. The code is that of the errors
+  /// where they have one, all the same.
   Status status(StatusCode code, const std::string &fallback,
-                const std::vector<std::string> &remarks = {}) const {
+                const std::vector<std::string> &reasons = {}) const {
     std::string text = errors.empty() ? fallback : errors.front();
     if (errors.size() > 1) {
       text = std::to_string(errors.size()) + " errors:";
       for (const std::string &error : errors)
         text += "\n" + indented(error);
     }
-    for (const std::string &remark : remarks)
-      if (remark.find("not a decoder: ") != std::string::npos)
-        text += "\n  " + remark;
+    for (const std::string &reason : reasons)
+      text += "\n  " + reason;
     if (!codes.empty() && codes.front() != StatusCode::Ok &&
         llvm::all_equal(codes))
       code = codes.front();
@@ -180,9 +180,13 @@ public:
       PassManager manager(&context);
       step.passes(manager);
       if (failed(manager.run(*module)))
-        return diagnostics.status(step.failure, "a pass failed",
-                                  summary.remarks);
+        return diagnostics.status(
+            step.failure, "a pass failed",
+            whyNoDecoder(options.kind == ModelKind::Decoder));
       if (step.stage == Stage::Raised) {
+        // Scales have become constants; those of weights are no longer here.
+        if (failed(driver::checkScales(*module)))
+          return diagnostics.status(StatusCode::BadModel, "");
         countLayers();
         QOPT_RETURN_IF_ERROR(checkKind());
       }
@@ -311,7 +315,18 @@ private:
         "option " + given + ", but the model is compiled as a graph, which " +
             "has no " + (options.context ? "context" : "cache") +
             "; leave it out",
-        summary.remarks);
+        whyNoDecoder(/*asked=*/true));
+  }
+
+  /// What RaiseDecoder said of a model that is all but a decoder, and of every
+  /// model where a decoder was asked for.
+  std::vector<std::string> whyNoDecoder(bool asked) const {
+    std::vector<std::string> reasons;
+    for (StringRef remark : summary.remarks)
+      if (remark.contains("not a decoder: ") ||
+          (asked && remark.contains("no decoder: ")))
+        reasons.push_back(remark.str());
+    return reasons;
   }
 
   bool forGpu() const { return options.target == TargetDevice::Cuda; }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ModelChecks.h"
 #include "dialects/Onnx/NodeLocation.h"
+#include "dialects/Onnx/OnnxOps.h"
 #include "dialects/Onnx/PrintableNames.h"
+#include "dialects/QOpt/ErrorCode.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "dialects/QOpt/StoredElements.h"
 #include "lib/Quant/FloatConversion.h"
@@ -41,18 +43,24 @@ static float elementAt(ArrayRef<char> bytes, Type element, size_t i) {
                          : quant::bfloat16ToFloat(half);
 }
 
+/// The elements of a tensor of floats as they are stored; none for another.
+static std::optional<ir::StoredElements> storedFloats(ElementsAttr data) {
+  Type element = data.getElementType();
+  if (!element.isF32() && !element.isF64() && !element.isF16() &&
+      !element.isBF16())
+    return std::nullopt;
+  return ir::StoredElements::of(data);
+}
+
 static Status checkConstant(arith::ConstantOp constant) {
   auto data = dyn_cast<ElementsAttr>(constant.getValue());
   if (!data || data.getShapedType().getRank() == 0)
     return Status();
-  Type element = data.getElementType();
-  if (!element.isF32() && !element.isF64() && !element.isF16() &&
-      !element.isBF16())
-    return Status();
-  bool parameter = isParameter(constant);
-  auto stored = ir::StoredElements::of(data);
+  auto stored = storedFloats(data);
   if (!stored)
     return Status();
+  Type element = data.getElementType();
+  bool parameter = isParameter(constant);
   ArrayRef<char> bytes = stored->bytes();
   size_t count = bytes.size() / (element.getIntOrFloatBitWidth() / 8);
   for (size_t i = 0; i < count; ++i) {
@@ -77,6 +85,50 @@ Status checkConstants(func::FuncOp func) {
     return result.ok() ? WalkResult::advance() : WalkResult::interrupt();
   });
   return result;
+}
+
+static LogicalResult checkScale(Operation *op, Value scale, bool mayBeZero) {
+  auto constant = scale.getDefiningOp<onnx::ConstantOp>();
+  if (!constant)
+    return success();
+  auto data = cast<ElementsAttr>(constant.getValue());
+  auto stored = storedFloats(data);
+  if (!stored)
+    return success();
+  Type element = data.getElementType();
+  ArrayRef<char> bytes = stored->bytes();
+  size_t count = bytes.size() / (element.getIntOrFloatBitWidth() / 8);
+  for (size_t i = 0; i < count; ++i) {
+    float value = elementAt(bytes, element, i);
+    if (std::isfinite(value) && (value != 0 || mayBeZero))
+      continue;
+    InFlightDiagnostic error = op->emitError();
+    error << "its scale \""
+          << onnx::printableName(onnx::nodeName(constant.getLoc()))
+          << "\" has the value "
+          << (std::isnan(value)   ? "nan"
+              : std::isinf(value) ? "infinity"
+                                  : "0")
+          << " at element " << i << "; expected a finite number"
+          << (mayBeZero ? "" : " other than 0")
+          << "; calibrate the model again";
+    return ir::withCode(std::move(error), op->getContext(),
+                        StatusCode::BadModel);
+  }
+  return success();
+}
+
+LogicalResult checkScales(ModuleOp module) {
+  bool good = true;
+  module.walk([&](Operation *op) {
+    if (auto quantize = dyn_cast<onnx::QuantizeLinearOp>(op))
+      good &= succeeded(checkScale(op, quantize.getScale(), false));
+    else if (auto dequantize = dyn_cast<onnx::DequantizeLinearOp>(op))
+      good &= succeeded(checkScale(
+          op, dequantize.getScale(),
+          dequantize.getX().getDefiningOp<onnx::ConstantOp>() != nullptr));
+  });
+  return success(good);
 }
 
 } // namespace qopt::driver

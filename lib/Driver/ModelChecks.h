@@ -5,6 +5,7 @@
 #define QOPT_LIB_DRIVER_MODELCHECKS_H
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "qopt/Status.h"
 
 namespace qopt::driver {
@@ -13,6 +14,11 @@ namespace qopt::driver {
 /// frequency with nan or infinity, or another tensor with nan. Infinities of
 /// other tensors (masks) and scalars are the model's business.
 Status checkConstants(mlir::func::FuncOp func);
+
+/// An error at each QuantizeLinear and DequantizeLinear with a constant scale
+/// that no number can be quantized with: nan, infinity or, but for constant
+/// codes (a block of zeros), 0.
+mlir::LogicalResult checkScales(mlir::ModuleOp module);
 
 } // namespace qopt::driver
 

@@ -106,7 +106,13 @@ static bool lowerOp(Operation *op, const OnnxLoweringTable &table,
   }
   auto lower = table.find(op->getName().getStringRef());
   if (lower == table.end()) {
-    context.reason = "is not supported outside of what raising recognises";
+    bool isDouble = llvm::any_of(op->getOperandTypes(), [](Type type) {
+      return getElementTypeOrSelf(type).isF64();
+    });
+    context.reason =
+        isDouble ? "is not supported for f64; expected f32, f16 or bf16, "
+                   "export the model in one of them"
+                 : "is not supported outside of what raising recognises";
     return false;
   }
   for (Value value : op->getOperands())

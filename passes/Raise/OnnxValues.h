@@ -20,6 +20,14 @@ inline bool isFloatTensor(mlir::Value value) {
   return type && mlir::isa<mlir::FloatType>(type.getElementType());
 }
 
+/// Whether qopt's own operations can compute with the tensor. What is f64 stays
+/// the operator that it is.
+inline bool isComputable(mlir::Value value) {
+  mlir::RankedTensorType type = typeOf(value);
+  mlir::Type element = type ? type.getElementType() : mlir::Type();
+  return element && (element.isF32() || element.isF16() || element.isBF16());
+}
+
 /// The value before conversions between float types: exporters compute norms
 /// and softmax in f32 whatever the model's type is.
 inline mlir::Value withoutFloatCasts(mlir::Value value) {

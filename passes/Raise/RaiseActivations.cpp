@@ -8,6 +8,7 @@
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Raise/OnnxValues.h"
 #include "passes/Raise/Passes.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
@@ -164,9 +165,9 @@ template <typename Op> struct RaiseActivation : OpRewritePattern<Op> {
   LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
     Value root = op->getResult(0);
-    auto type = dyn_cast<RankedTensorType>(root.getType());
-    if (!type || !isa<FloatType>(type.getElementType()) || type.getRank() == 0)
-      return rewriter.notifyMatchFailure(op, "no float tensor");
+    RankedTensorType type = typeOf(root);
+    if (!isComputable(root) || type.getRank() == 0)
+      return rewriter.notifyMatchFailure(op, "no tensor of f32, f16 or bf16");
     // The farthest tensor that makes the expression a known function: a Mul in
     // the middle of GELU is not an activation of its own.
     SmallVector<Value> leaves = ScalarFunction::leavesOf(root);

@@ -228,6 +228,8 @@ struct RaiseSpeltOutAttention : OpRewritePattern<MatMulOp> {
     SoftmaxOp softmax = softmaxOf(op.getA());
     if (!softmax)
       return rewriter.notifyMatchFailure(op, "no softmax on the left");
+    if (!isComputable(op.getB()))
+      return rewriter.notifyMatchFailure(op, "not f32, f16 or bf16");
     OnnxBuilder b(rewriter, op.getLoc());
     auto scores = matchScores(b, softmax.getX());
     if (!scores)
@@ -263,6 +265,8 @@ struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
     if (typeOf(op.getK()).getShape().back() !=
         typeOf(op.getV()).getShape().back())
       return rewriter.notifyMatchFailure(op, "values of another head size");
+    if (!isComputable(op.getQ()))
+      return rewriter.notifyMatchFailure(op, "not f32, f16 or bf16");
     OnnxBuilder b(rewriter, op.getLoc());
     Heads heads = headsOf(b, op);
     Value presentKey = heads.k, presentValue = heads.v;

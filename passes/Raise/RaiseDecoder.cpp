@@ -38,9 +38,9 @@ public:
     DecoderParts parts;
     parts.tokens = probe.inputs().tokens;
     if (!parts.tokens || !isInteger(parts.tokens))
-      return refuse(func, "it has no input of token ids (input_ids)");
+      return lacks("input of token ids (input_ids)");
     if (!probe.hasPast())
-      return refuse(func, "it has no inputs of past keys and values");
+      return lacks("inputs of past keys and values");
     if (failed(findLayers(parts)) || failed(findLogits(parts)) ||
         failed(findPositions(parts)))
       return failure();
@@ -50,6 +50,13 @@ public:
 private:
   static bool isInteger(Value value) {
     return isa<IntegerType>(getElementTypeOrSelf(value.getType()));
+  }
+
+  /// Of a function that nobody meant as a decoder: other words than where one
+  /// was all but found, which errors of other passes may come from.
+  LogicalResult lacks(StringRef inputs) {
+    func->emitRemark() << "no decoder: it has no " << inputs;
+    return failure();
   }
 
   LogicalResult refuse(Operation *op, const Twine &reason) {

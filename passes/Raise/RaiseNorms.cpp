@@ -20,10 +20,10 @@ using namespace qopt::onnx;
 
 namespace {
 
-/// A constant vector as long as the last axis of `x`.
+/// A constant vector as long as the last axis of `x`, for an operation on both.
 bool isChannelVector(Value value, Value x) {
   auto type = typeOf(value);
-  return type && type.getRank() == 1 &&
+  return isComputable(value) && isComputable(x) && type.getRank() == 1 &&
          type.getDimSize(0) == typeOf(x).getShape().back() &&
          value.getDefiningOp<ConstantOp>();
 }

@@ -62,8 +62,7 @@ std::optional<Rotation> matchSpeltOut(const Probe &probe, AddOp op) {
   auto left = op.getA().getDefiningOp<MulOp>(),
        right = op.getB().getDefiningOp<MulOp>();
   auto type = typeOf(op.getC());
-  if (!left || !right || type.getRank() != 4 ||
-      !isa<FloatType>(type.getElementType()))
+  if (!left || !right || type.getRank() != 4 || !isComputable(op.getC()))
     return std::nullopt;
   for (auto [plain, other] : {std::pair(left, right), std::pair(right, left)})
     for (int i : {0, 1})
@@ -249,6 +248,8 @@ private:
 
   void raiseOperator(OpBuilder &builder, const Probe &probe,
                      RotaryEmbeddingOp op) {
+    if (!isComputable(op.getX()))
+      return;
     OnnxBuilder b(builder, op.getLoc());
     std::optional<Table> table;
     if (isAbsent(op.getPositionIds()))

@@ -48,6 +48,9 @@ class Case:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)], ir_version=10)
 
 
+# From, to and step along an axis of any length, also one that has fewer elements.
+BACKWARDS = [(5, 0, -2), (-2, -7, -1), (-1, -(2**63) + 1, -3), (2**63 - 1, -4, -2), (3, 6, -1)]
+
 # Operands are called a, b, c in their order.
 CASES = {
     "add": Case(
@@ -215,6 +218,15 @@ CASES = {
         good=[(ints(0, 1, 2, -4).reshape(1, 4), floats(1, 4))],
         bad=[(ints(0, 1, 2, 4).reshape(1, 4), floats(1, 4)), (ints(0, 1, 2, 3).reshape(1, 4), floats(2, 4))],
     ),
+    **{
+        f"slice {start}:{end}:{step}": Case(
+            "Slice",
+            {"a": ["n"]},
+            {"b": ints(start), "c": ints(end), "d": ints(0), "e": ints(step)},
+            good=[(floats(size),) for size in (0, 1, 2, 5, 12)],
+        )
+        for start, end, step in BACKWARDS
+    },
 }
 
 

@@ -1,6 +1,7 @@
 // The walk over the wire format of an ONNX file, and its parsing.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Onnx/ModelFile.h"
+#include "lib/Import/Onnx/LocateModel.h"
 #include "lib/Import/Onnx/OpTable.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringRef.h"
@@ -209,16 +210,11 @@ static const char *looksLike(llvm::StringRef bytes) {
 
 StatusOr<ModelFile> ModelFile::open(const std::string &path) {
   ModelFile result;
-  llvm::SmallString<256> full(path);
-  if (llvm::sys::fs::is_directory(path)) {
-    llvm::sys::path::append(full, "model.onnx");
-    if (!llvm::sys::fs::exists(full))
-      return Status(StatusCode::NotFound,
-                    "the folder \"" + path +
-                        "\" has no model.onnx; name the file itself");
-  }
-  result.file = full.str().str();
-  result.directory = llvm::sys::path::parent_path(full).str();
+  StatusOr<std::string> located = locateModel(path);
+  if (!located)
+    return located.status();
+  result.file = *located;
+  result.directory = llvm::sys::path::parent_path(result.file).str();
   if (result.directory.empty())
     result.directory = ".";
   auto mapping = mapModel(result.file);

@@ -13,7 +13,7 @@ namespace qopt::import {
 
 class ModelFile {
 public:
-  /// Maps and parses a file. A folder means model.onnx in it.
+  /// Maps and parses what locateModel finds.
   static StatusOr<ModelFile> open(const std::string &path);
 
   const onnx_file::ModelProto &model() const { return *proto; }
