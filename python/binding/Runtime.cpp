@@ -261,10 +261,17 @@ void bindTokenizer(nb::module_ &m) {
           "decode",
           [](const Tokenizer &tokenizer, const std::vector<int32_t> &ids,
              bool specialTokens) {
+            for (int32_t id : ids)
+              if (!tokenizer.idToToken(id))
+                check({StatusCode::InvalidArgument,
+                       "token " + std::to_string(id) +
+                           " is not in the tokenizer's vocabulary of " +
+                           std::to_string(tokenizer.vocabularySize())});
             return tokenizer.decode(ids, include(specialTokens));
           },
           "ids"_a, "special_tokens"_a = false,
-          "The text of ids; special tokens are left out unless asked for.")
+          "The text of ids; special tokens are left out unless asked for. "
+          "Raises qopt.Error for an id that the vocabulary lacks.")
       .def(
           "check_vocabulary",
           [](const Tokenizer &tokenizer, size_t size) {

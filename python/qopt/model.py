@@ -107,7 +107,8 @@ class Model:
         ignore_end: bool = False,
         callback: Callable[[int], bool | None] | None = None,
     ) -> Generation:
-        """Continues a text, or ids. `callback` gets each new id; it stops the generation by returning False."""
+        """Continues a text, or at least one id; "" stands for the model's begin token. `callback` gets each new id; it
+        stops the generation by returning False."""
         ids = self._prompt(prompt)
         sampling = _runtime.SamplingOptions()
         sampling.temperature = arguments.real("temperature", temperature)
@@ -119,7 +120,7 @@ class Model:
         tell = None if callback is None else lambda token: callback(token) is not False
         with self._turn:
             result = self._decoder().generate(ids, max_tokens, sampling, ignore_end, tell)
-        text = self.tokenizer.decode(ids + result["tokens"]) if self.tokenizer else None
+        text = self._text(ids + result["tokens"]) if self.tokenizer else None
         return Generation(text=text, prompt_tokens=len(ids), **result)
 
     def stream(self, prompt: str | Sequence[int], **options: Any) -> Iterator[str]:
@@ -168,6 +169,12 @@ class Model:
             raise Error(f"'{self._artifact.path}' is a graph; use run", ErrorCode.INVALID_ARGUMENT)
         return self._engine
 
+    def _text(self, ids: list[int]) -> str:
+        """A model may write ids of its padding, which the tokenizer lacks: they have no text."""
+        assert self.tokenizer is not None
+        stream = _runtime.TokenStream(self.tokenizer)
+        return "".join([stream.push(token) for token in ids]) + stream.finish()
+
     def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
         self._decoder()
         if not isinstance(prompt, str):
@@ -177,8 +184,10 @@ class Model:
             raise Error(message, ErrorCode.INVALID_ARGUMENT)
         else:
             ids = self.tokenizer.encode_whole(arguments.text("the prompt", prompt))
-        if not ids and self._artifact.begin_token >= 0:
+        if not ids and isinstance(prompt, str) and self._artifact.begin_token >= 0:
             ids = [self._artifact.begin_token]
+        if not ids:
+            raise Error("the prompt has no tokens; give a text or at least one id", ErrorCode.INVALID_ARGUMENT)
         return ids
 
 

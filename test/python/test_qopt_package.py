@@ -216,6 +216,31 @@ def test_tokenizer(stories):
     assert tokenizer.decode(golden["prompt_ids"] + golden["new_ids"]) == golden["text"]
     assert tokenizer.vocabulary_size == 512
     assert tokenizer.id_to_token(tokenizer.token_to_id("▁the")) == "▁the"
+    for unknown in (512, 99999, -1):
+        with pytest.raises(qopt.Error, match=f"token {unknown} is not in the tokenizer's vocabulary of 512") as caught:
+            tokenizer.decode([1, unknown])
+        assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
+
+
+def test_ids_without_text(artifacts, tmp_path):
+    """A model may have more rows than its tokenizer tokens; what it writes of them is no error, and no text."""
+    words = {str(number): number for number in range(25)}
+    model = {"type": "WordLevel", "vocab": words, "unk_token": "0"}
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"version": "1.0", "model": model}))
+    model = qopt.load(artifacts / "decoder.qopt", tokenizer=tmp_path)
+    result = model.generate([1], max_tokens=60, temperature=3, seed=1)
+    assert max(result.tokens) >= 25 and result.text == " ".join(str(t) for t in [1, *result.tokens] if t < 25)
+
+
+def test_a_prompt_has_tokens(decoder, stories_artifact):
+    """As in C; a text may be empty where the model has a begin token."""
+    model = qopt.load(stories_artifact)
+    for prompt in ([], (), np.array([], np.int64)):
+        for call in (decoder.generate, decoder.logits, model.generate, model.logits):
+            with pytest.raises(qopt.Error, match="the prompt has no tokens; give a text or at least one id") as caught:
+                call(prompt)
+            assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
+    assert model.generate("", max_tokens=4).tokens == model.generate([1], max_tokens=4).tokens
 
 
 def test_running_needs_no_compiler(artifacts):
