@@ -1,10 +1,15 @@
-"""What is no ordinary file in place of one, a pipe nobody writes to, a folder, a device, is an error at once."""
+"""What is no ordinary file in place of one (a pipe, a folder, a device) is an error at once; prompts come from pipes too."""
 
+import json
 import os
+import re
+import subprocess
+import threading
+import time
 
 import pytest
 
-BAD_MODEL, NOT_FOUND = 3, 9
+BAD_MODEL, INFEASIBLE, NOT_FOUND = 3, 5, 9
 #: What is called, with X for the file in question, in a folder with decoder.qopt, graph.qopt and scale.ptx.
 CALLS = {
     "run-artifact": "qopt-run X --tokens 1",
@@ -55,7 +60,7 @@ def refused(tool, folder, call, path):
     assert done.returncode == (BAD_MODEL if call == CALLS["compile-model"] else NOT_FOUND), done.stderr
     assert done.stdout == "" and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert os.path.basename(path) in done.stderr and not (folder / "new.qopt").exists()
-    assert "not a file" in done.stderr or "no regular file" in done.stderr
+    assert re.search("not a file|no regular file|nothing was written to the pipe", done.stderr), done.stderr
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -74,3 +79,56 @@ def test_a_folder(tool, folder, tmp_path, call):
 def test_a_device(tool, folder, tmp_path, call):
     os.symlink("/dev/zero", tmp_path / "zero")
     refused(tool, folder, CALLS[call], tmp_path / "zero")
+
+
+PROMPT = "Once upon a time, \u00e9"
+
+
+def prompt_of(run, *arguments, **options):
+    """The text that a run of qopt-run begins with."""
+    done = run("qopt-run", *arguments, "--max-tokens", 1, "--json", **options)
+    return json.loads(done.stdout)["text"]
+
+
+def test_a_prompt_from_standard_input(tool, folder):
+    for name in ("-", "/dev/stdin"):
+        assert prompt_of(tool, folder / "stories.qopt", "--prompt-file", name, stdin=PROMPT).startswith(PROMPT)
+        done = tool("qopt-run", folder / "stories.qopt", "--prompt-file", name, stdin="", check=False)
+        assert done.returncode == NOT_FOUND and f"'{name}': nothing was written to the pipe" in done.stderr
+    # What is long, and what comes piece by piece.
+    done = tool("qopt-run", folder / "stories.qopt", "--prompt-file", "-", stdin="a " * 100_000, check=False)
+    assert done.returncode == INFEASIBLE and "the model's context is 512" in done.stderr
+
+
+def test_a_prompt_from_a_pipe_that_fills_slowly(tool, folder, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    descriptor = os.open(pipe, os.O_RDWR)
+
+    def write():
+        for letter in PROMPT.encode():
+            os.write(descriptor, bytes([letter]))
+            time.sleep(0.01)
+        os.close(descriptor)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    text = prompt_of(tool, folder / "stories.qopt", "--prompt-file", pipe, timeout=30)
+    writer.join()
+    assert text.startswith(PROMPT)
+
+
+def test_a_prompt_from_a_file_as_standard_input(tool, folder, tmp_path):
+    (tmp_path / "prompt.txt").write_text(PROMPT)
+    program = tool("qopt-run", "--version").args[0]
+    with open(tmp_path / "prompt.txt") as file:
+        words = [program, folder / "stories.qopt", "--prompt-file", "-", "--max-tokens", "1"]
+        done = subprocess.run(words, stdin=file, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(PROMPT)
+
+
+def test_only_prompts_come_from_pipes(tool, folder):
+    """Models and arrays are looked at in place, and twice."""
+    for words in (("/dev/stdin", "--tokens", 1), (folder / "graph.qopt", "--inputs", "/dev/stdin")):
+        done = tool("qopt-run", *words, stdin="", check=False, timeout=30)
+        assert done.returncode == NOT_FOUND and "it is not a file" in done.stderr

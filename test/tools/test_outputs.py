@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 USAGE, BAD_MODEL, BAD_ARTIFACT, NOT_FOUND, UNWRITABLE = 2, 3, 8, 9, 10
 BENCH = ("--prompt", 0, "--context", 2, "--tokens", 1, "--repeats", 1, "--bandwidth-mib", 1)
@@ -74,7 +74,10 @@ def test_no_file_of_the_model_is_replaced(tool, files, model, name):
             continue  # nothing says that this array belongs to a model
         refused = tool(*command, model / name, check=False)
         assert refused.returncode == USAGE, (command, refused.stderr)
-        assert re.match(r"error: (will not replace|.* read too)", refused.stderr) and name in refused.stderr
+        assert (
+            re.match(r"error: (will not replace|.* read too|.* a file of one array)", refused.stderr)
+            and name in refused.stderr
+        )
         assert (model / name).read_bytes() == before
 
 
@@ -137,3 +140,25 @@ def test_each_failure_has_its_status(tool, files, tmp_path):
 def test_help_lists_the_statuses(tool, name):
     listed = re.findall(r"^  (\d+) ", tool(name, "--help").stdout.partition("Exit codes:")[2], re.MULTILINE)
     assert listed == ["0", "2", "3", "4", "5", "6", "7", "8", "9", "10", "70", "130"]
+
+
+def test_one_array_or_several(tool, files, tmp_path):
+    """A .npy holds one array; of several outputs it is refused, before anything runs, and replaces a .npy alone."""
+    run = ("qopt-run", files / "graph.qopt", "--inputs", files / "in.npz", "--outputs", tmp_path / "out.npy")
+    done = tool(*run, check=False)
+    message = f"--outputs is '{tmp_path}/out.npy', a file of one array, and artifact '{files}/graph.qopt' has 2 outputs"
+    assert done.returncode == USAGE and f"error: {message}; name a .npz for all of them\n" == done.stderr
+    assert list(tmp_path.iterdir()) == []
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8])
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "main", [x], [onnx.ValueInfoProto(name="y")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), tmp_path / "m.onnx")
+    tool("qopt-compile", tmp_path / "m.onnx", "-o", tmp_path / "m.qopt")
+    for name in ("y.npy", "y.npz", "y.npy"):
+        run = ("--inputs", files / "in.npz", "--outputs", tmp_path / name)
+        tool("qopt-run", tmp_path / "m.qopt", *run)
+    one, several = np.load(tmp_path / "y.npy"), np.load(tmp_path / "y.npz")
+    assert one.dtype == np.float32 and np.array_equal(one, -X) and np.array_equal(several["y"], -X)
+    shutil.copy(tmp_path / "y.npz", tmp_path / "other.npy")
+    run = ("--inputs", files / "in.npz", "--outputs", tmp_path / "other.npy")
+    done = tool("qopt-run", tmp_path / "m.qopt", *run, check=False)
+    assert done.returncode == USAGE and "will not replace" in done.stderr

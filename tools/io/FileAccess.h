@@ -35,6 +35,11 @@ private:
 /// A whole text file; of at most 1 GiB.
 StatusOr<std::string> readText(const std::string &path);
 
+/// The same of what may also be a pipe or a terminal, read to its end; "-" is
+/// standard input. NotFound where nothing was written to a pipe: nobody waits
+/// for one that nobody writes to.
+StatusOr<std::string> readTextOrPipe(const std::string &path);
+
 /// Writes a file that `finish` gives its name.
 class FileWriter {
 public:

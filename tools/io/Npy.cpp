@@ -92,6 +92,17 @@ NpyWriter::create(const std::string &path, DType type,
   return writer;
 }
 
+Status writeNpy(const std::string &path, const TensorView &tensor) {
+  Tensor array = toNumpyType(tensor);
+  StatusOr<std::unique_ptr<NpyWriter>> file =
+      NpyWriter::create(path, array.type(), array.shape());
+  if (!file.ok())
+    return file.status();
+  const auto *bytes = static_cast<const uint8_t *>(array.data());
+  QOPT_RETURN_IF_ERROR((*file)->append({bytes, size_t(array.bytes())}));
+  return (*file)->finish();
+}
+
 Tensor toNumpyType(const TensorView &tensor) {
   bool widen = tensor.type == DType::BF16;
   Tensor copy(tensor.name, widen ? DType::F32 : tensor.type, tensor.shape);

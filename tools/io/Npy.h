@@ -47,6 +47,9 @@ private:
   std::unique_ptr<FileWriter> file;
 };
 
+/// Writes one array, of a type that NumPy has.
+Status writeNpy(const std::string &path, const TensorView &tensor);
+
 /// What NumPy has a type for: bf16 becomes f32, which holds the same values.
 Tensor toNumpyType(const TensorView &tensor);
 

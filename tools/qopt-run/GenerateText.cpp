@@ -77,7 +77,7 @@ static StatusOr<Prompt> readPrompt(const Artifact &artifact,
                         "' has no tokenizer; give --tokenizer tokenizer.json, "
                         "or the prompt as --tokens");
     StatusOr<std::string> text = options.promptFile
-                                     ? io::readText(*options.promptFile)
+                                     ? io::readTextOrPipe(*options.promptFile)
                                      : StatusOr<std::string>(*options.prompt);
     if (!text.ok())
       return text.status();

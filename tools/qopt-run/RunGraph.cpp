@@ -5,6 +5,7 @@
 #include "runtime/PrintableText.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
+#include "tools/io/Npy.h"
 #include "tools/io/Npz.h"
 #include "tools/qopt-run/CompareTensors.h"
 
@@ -122,6 +123,13 @@ static Status checkOptions(const Artifact &artifact,
     return {StatusCode::InvalidArgument,
             options.textOptions.front() + " is for text; artifact '" +
                 artifact.path() + "' is a graph and writes none"};
+  size_t outputs = artifact.outputs().size();
+  if (options.outputs.ends_with(".npy") && outputs != 1)
+    return {StatusCode::InvalidArgument,
+            "--outputs is '" + options.outputs +
+                "', a file of one array, and artifact '" + artifact.path() +
+                "' has " + std::to_string(outputs) +
+                " outputs; name a .npz for all of them"};
   if (!options.inputs.empty())
     return {};
   std::string names;
@@ -131,6 +139,18 @@ static Status checkOptions(const Artifact &artifact,
           "artifact '" + artifact.path() +
               "' is a graph: give its arrays with --inputs in.npz; it takes" +
               (names.empty() ? " none" : names)};
+}
+
+static Status writeOutputs(const std::vector<Tensor> &outputs,
+                           const std::string &path) {
+  if (path.empty())
+    return {};
+  if (path.ends_with(".npy"))
+    return io::writeNpy(path, outputs.front().view());
+  std::vector<TensorView> views;
+  for (const Tensor &output : outputs)
+    views.push_back(output.view());
+  return io::writeNpz(path, views);
 }
 
 Status runGraph(std::shared_ptr<const Artifact> artifact,
@@ -144,12 +164,7 @@ Status runGraph(std::shared_ptr<const Artifact> artifact,
       runOn(artifact, *arrays, options, seconds);
   if (!outputs.ok())
     return outputs.status();
-  if (!options.outputs.empty()) {
-    std::vector<TensorView> views;
-    for (const Tensor &output : *outputs)
-      views.push_back(output.view());
-    QOPT_RETURN_IF_ERROR(io::writeNpz(options.outputs, views));
-  }
+  QOPT_RETURN_IF_ERROR(writeOutputs(*outputs, options.outputs));
   if (options.compare.empty())
     return printOutputs(*outputs, seconds, options);
   if (isArrayFile(options.compare)) {

@@ -22,7 +22,8 @@ static std::vector<CLI::Option *> addTextOptions(CLI::App &app,
   auto *prompt =
       app.add_option("--prompt", options.prompt, "the text to go on with");
   auto *file = app.add_option("--prompt-file", options.promptFile,
-                              "the same, from a file");
+                              "the same, from a file or pipe; -: from "
+                              "standard input");
   auto *tokens = app.add_option("--tokens", options.tokens,
                                 "the same, as token ids: \"1,403,407\"");
   cli::mayBeEmpty(prompt); // the model's begin token alone
@@ -71,13 +72,16 @@ static void addGraphOptions(CLI::App &app, run::RunOptions &options) {
                  ".npz with the inputs by name and nothing else, or with "
                  "\"in.\" before the names of inputs; one input may be a .npy")
       ->group(group);
-  app.add_option("--outputs", options.outputs, ".npz to write the outputs to")
+  app.add_option("--outputs", options.outputs,
+                 ".npz to write the outputs to; one output may be a .npy")
       ->group(group);
 }
 
 static Status work(const run::RunOptions &options) {
   QOPT_RETURN_IF_ERROR(
-      cli::checkOutput("--outputs", options.outputs, cli::OutputKind::Npz,
+      cli::checkOutput("--outputs", options.outputs,
+                       options.outputs.ends_with(".npy") ? cli::OutputKind::Npy
+                                                         : cli::OutputKind::Npz,
                        {options.model, options.inputs, options.compare}));
   StatusOr<std::shared_ptr<const Artifact>> artifact =
       cli::openArtifact(options.model, {options.trust});
@@ -120,6 +124,7 @@ int main(int argc, char **argv) {
       app, {"qopt-run model.qopt --prompt \"Once upon a time\" --max-tokens 50",
             "qopt-run model.qopt --prompt-file prompt.txt --temperature 0.8 "
             "--top-p 0.9 --seed 7",
+            "qopt-run model.qopt --prompt-file - < prompt.txt",
             "qopt-run model.qopt --tokens 1,403,407 --max-tokens 8 --json",
             "qopt-run encoder.qopt --inputs in.npz --outputs out.npz",
             "qopt-run encoder.qopt --inputs in.npz --compare expected.npz "
