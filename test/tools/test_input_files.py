@@ -1,4 +1,4 @@
-"""What is no ordinary file in place of one (a pipe, a folder, a device) is an error at once; prompts come from pipes too."""
+"""A pipe, a folder or a device in place of a file is an error at once; a prompt may come from a pipe."""
 
 import json
 import os

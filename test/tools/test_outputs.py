@@ -74,10 +74,8 @@ def test_no_file_of_the_model_is_replaced(tool, files, model, name):
             continue  # nothing says that this array belongs to a model
         refused = tool(*command, model / name, check=False)
         assert refused.returncode == USAGE, (command, refused.stderr)
-        assert (
-            re.match(r"error: (will not replace|.* read too|.* a file of one array)", refused.stderr)
-            and name in refused.stderr
-        )
+        reasons = r"error: (will not replace|.* read too|.* a file of one array)"
+        assert re.match(reasons, refused.stderr) and name in refused.stderr
         assert (model / name).read_bytes() == before
 
 
