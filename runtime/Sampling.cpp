@@ -108,17 +108,17 @@ void keepMinP(std::vector<Candidate> &candidates, double p) {
 
 Status checkSampling(const SamplingOptions &options) {
   if (!(options.temperature >= 0) || !std::isfinite(options.temperature))
-    return outOfRange("temperature", "0 (greedy) or above",
+    return outOfRange("--temperature", "0 (greedy) or above",
                       options.temperature);
   if (options.topK < 0)
-    return outOfRange("top-k", "0 (all tokens) or above", options.topK);
+    return outOfRange("--top-k", "0 (all tokens) or above", options.topK);
   if (!(options.topP > 0 && options.topP <= 1))
-    return outOfRange("top-p", "above 0 and at most 1", options.topP);
+    return outOfRange("--top-p", "above 0 and at most 1", options.topP);
   if (!(options.minP >= 0 && options.minP <= 1))
-    return outOfRange("min-p", "between 0 and 1", options.minP);
+    return outOfRange("--min-p", "between 0 and 1", options.minP);
   if (!(options.repetitionPenalty > 0) ||
       !std::isfinite(options.repetitionPenalty))
-    return outOfRange("repetition penalty", "above 0",
+    return outOfRange("--repetition-penalty", "above 0",
                       options.repetitionPenalty);
   return {};
 }

@@ -29,7 +29,7 @@ Status Scheduler::check(const Request &request) const {
     return Status(StatusCode::InvalidArgument, "the prompt has no tokens");
   if (request.maxTokens < 1)
     return Status(StatusCode::InvalidArgument,
-                  "max-tokens must be 1 or above, got " +
+                  "--max-tokens must be 1 or above, got " +
                       std::to_string(request.maxTokens));
   if (int64_t(request.prompt.size()) > decoder.context())
     return Status(StatusCode::Infeasible,

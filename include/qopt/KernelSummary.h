@@ -30,7 +30,7 @@ struct Prediction {
 struct KernelSummary {
   std::string architecture; ///< sm_90a
   std::string symbol, family;
-  std::string schedule; ///< "grid = 132, slices = 4, …"
+  std::string schedule; ///< "grid=132,slices=4", as qopt-kernel takes it
   std::string why;      ///< why that schedule
   int64_t most = 0;     ///< tokens of a launch it serves at most; 0: any number
   int64_t launches = 0; ///< in a step of its size

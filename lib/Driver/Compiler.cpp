@@ -287,7 +287,7 @@ private:
     if (found.wasInterrupted())
       return Status();
     return Status(StatusCode::InvalidArgument,
-                  "option activations is \"" + options.activations +
+                  "--activations is \"" + options.activations +
                       "\", but no linear has a weight of integers; expected "
                       "--weights int8 beside it");
   }
@@ -305,16 +305,15 @@ private:
       return Status();
     std::string given;
     if (options.context)
-      given = "context is " + std::to_string(options.context);
+      given = "--context is " + std::to_string(options.context);
     else if (!options.cache.empty())
-      given = "kv is \"" + options.cache + "\"";
+      given = "--kv is \"" + options.cache + "\"";
     else
       return Status();
     return diagnostics.status(
         StatusCode::InvalidArgument,
-        "option " + given + ", but the model is compiled as a graph, which " +
-            "has no " + (options.context ? "context" : "cache") +
-            "; leave it out",
+        given + ", but the model is compiled as a graph, which " + "has no " +
+            (options.context ? "context" : "cache") + "; leave it out",
         whyNoDecoder(/*asked=*/true));
   }
 
@@ -359,7 +358,7 @@ static Status checkTarget(const CompileOptions &options) {
   auto [keys, values] = cacheFormats(options);
   if (!options.cache.empty() && (keys.empty() || values.empty()))
     return Status(StatusCode::InvalidArgument,
-                  "option kv is \"" + options.cache +
+                  "--kv is \"" + options.cache +
                       "\"; expected a format, or one of keys and one of "
                       "values with a comma between");
   StringRef expected =
@@ -369,20 +368,20 @@ static Status checkTarget(const CompileOptions &options) {
               given == "int8" || given == (gpu ? "bf16,int8" : "f32");
   if (!fits)
     return Status(StatusCode::InvalidArgument,
-                  "option activations is \"" + options.activations +
+                  "--activations is \"" + options.activations +
                       "\"; expected " + expected.str() + " for this target");
   if (gpu) {
     if (auto targets = target::parseArchitectures(options.architectures);
         !targets.ok())
       return Status(targets.status().code(),
-                    "option arch: " + targets.status().message());
+                    "--arch: " + targets.status().message());
     return Status();
   }
   for (const std::string &format : {keys, values})
     if (!format.empty() && format != "f32" && format != "f16" &&
         format != "bf16")
       return Status(StatusCode::Unsupported,
-                    "option kv is \"" + options.cache +
+                    "--kv is \"" + options.cache +
                         "\"; the host keeps its cache in f32, f16 or bf16");
   return Status();
 }
@@ -392,15 +391,15 @@ static Status checkOptions(const CompileOptions &options) {
   QOPT_RETURN_IF_ERROR(checkTarget(options));
   if (options.context < 0 || options.context > longestContext)
     return Status(StatusCode::InvalidArgument,
-                  "option context is " + std::to_string(options.context) +
+                  "--context is " + std::to_string(options.context) +
                       "; expected 1 to " + std::to_string(longestContext) +
                       ", or 0 for the model's own");
   if (auto target = codegen::parseHostTarget(options.cpu); !target)
     return Status(target.status().code(),
-                  "option cpu: " + target.status().message());
+                  "--cpu: " + target.status().message());
   if (options.threads > mostThreads)
     return Status(StatusCode::InvalidArgument,
-                  "option threads is " + std::to_string(options.threads) +
+                  "--threads is " + std::to_string(options.threads) +
                       "; expected at most " + std::to_string(mostThreads));
   return Status();
 }

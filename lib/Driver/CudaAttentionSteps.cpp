@@ -7,6 +7,7 @@
 #include "lib/Kernels/AttentionPrefill/AttentionPrefillGenerator.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppendGenerator.h"
 #include "lib/Kernels/RotaryTable/RotaryTableGenerator.h"
+#include "lib/Kernels/SymbolName.h"
 
 using namespace mlir;
 using namespace qopt::kernels;
@@ -213,13 +214,12 @@ LogicalResult CudaSteps::addAttentionVariant(ir::CachedAttentionOp op,
   bool rows = kernel.getFamily() == ir::KernelFamily::AttentionPrefill;
   if (rows)
     schedule->division = attention_decode::Division::Rows;
-  std::string symbol =
-      attention_decode::symbolOf(problem, *schedule, target) + "_h" +
-      std::to_string(problem.heads) + "x" +
-      std::to_string(problem.cache.keyHeads) + "_s" +
-      llvm::utohexstr(llvm::bit_cast<uint32_t>(problem.scale)) + "_w" +
-      std::to_string(problem.window) + "_q" +
-      std::to_string(problem.queryStride);
+  std::string symbol = attention_decode::symbolOf(problem, *schedule, target) +
+                       "_h" + std::to_string(problem.heads) + "x" +
+                       std::to_string(problem.cache.keyHeads) + "_s" +
+                       kernels::spellBits(problem.scale) + "_w" +
+                       std::to_string(problem.window) + "_q" +
+                       std::to_string(problem.queryStride);
   Status added = kernels.add(
       architecture, CudaKernels::selectedBy(kernel), symbol,
       [&] { return describe(problem, *schedule, kernel, target); },

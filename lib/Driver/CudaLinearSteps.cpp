@@ -6,6 +6,7 @@
 
 #include "lib/Kernels/Gemm/GemmGenerator.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
+#include "lib/Kernels/SymbolName.h"
 #include "lib/Quant/Element.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -35,8 +36,8 @@ static std::string linearSymbol(const skinny_linear::Problem &problem,
   symbol += "_" + std::to_string(problem.rows()) + "x" +
             std::to_string(problem.columns);
   for (const skinny_linear::RmsNorm &norm : problem.norm)
-    symbol += "_n" + llvm::utohexstr(llvm::bit_cast<uint32_t>(norm.epsilon)) +
-              "_" + std::string(quant::elementOf(norm.scale).name);
+    symbol += "_n" + kernels::spellBits(norm.epsilon) + "_" +
+              std::string(quant::elementOf(norm.scale).name);
   for (const skinny_linear::Operand &operand : problem.operands)
     symbol += operand.shape == skinny_linear::OperandShape::Column
                   ? "_bias"

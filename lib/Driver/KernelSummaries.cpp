@@ -12,15 +12,16 @@ namespace qopt::driver {
 std::string spellSchedule(DictionaryAttr schedule) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  llvm::interleaveComma(schedule, stream, [&](NamedAttribute one) {
-    stream << one.getName().getValue() << " = ";
+  auto spell = [&](NamedAttribute one) {
+    stream << one.getName().getValue() << "=";
     if (auto flag = dyn_cast<BoolAttr>(one.getValue()))
-      stream << (flag.getValue() ? "true" : "false");
+      stream << (flag.getValue() ? "1" : "0");
     else if (auto number = dyn_cast<IntegerAttr>(one.getValue()))
       stream << number.getInt();
     else if (auto list = dyn_cast<DenseI64ArrayAttr>(one.getValue()))
-      llvm::interleave(list.asArrayRef(), stream, " ");
-  });
+      llvm::interleave(list.asArrayRef(), stream, ":");
+  };
+  llvm::interleave(schedule, stream, spell, ",");
   return text;
 }
 

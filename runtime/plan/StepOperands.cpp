@@ -155,11 +155,22 @@ std::vector<StepOperand> operandsOf(const plan::Step &step) {
   return std::move(c.operands);
 }
 
+std::string kernelName(plan::Operation operation) {
+  std::string text;
+  for (const char *c = plan::EnumNameOperation(operation); *c; ++c) {
+    bool isUpper = *c >= 'A' && *c <= 'Z';
+    if (isUpper && !text.empty())
+      text += '_';
+    text += isUpper ? char(*c - 'A' + 'a') : *c;
+  }
+  return text;
+}
+
 std::string describe(const plan::Step &step) {
-  std::string text = plan::EnumNameOperation(step.operation_type());
+  std::string text = kernelName(step.operation_type());
   if (const plan::Launch *launch = step.operation_as_Launch();
       launch && launch->check())
-    text = plan::EnumNameOperation(plan::Operation::CheckIndices);
+    text = kernelName(plan::Operation::CheckIndices);
   if (step.origin() && step.origin()->size() > 0)
     text += " of '" + step.origin()->str() + "'";
   return text;

@@ -24,7 +24,11 @@ struct StepOperand {
 /// not checked.
 std::vector<StepOperand> operandsOf(const plan::Step &step);
 
-/// "Linear of 'model.layers.0.q_proj'", for messages.
+/// The kernel of a step as users see it, spelt as families of kernels and
+/// operations of the IR are: "rms_norm".
+std::string kernelName(plan::Operation operation);
+
+/// "linear of 'model.layers.0.q_proj'", for messages.
 std::string describe(const plan::Step &step);
 
 } // namespace qopt::runtime

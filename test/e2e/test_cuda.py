@@ -48,7 +48,7 @@ def test_books_write_the_same(tool, shared, tmp_path):
 
 def launches(tool, artifact, tokens):
     (function,) = json.loads(tool("qopt-inspect", artifact, "--json", "--tokens", tokens).stdout)["functions"]
-    return function["kernels"]["Launch"]
+    return function["kernels"]["launch"]
 
 
 def test_launches_of_a_layer(tool, stories_cuda):

@@ -418,7 +418,7 @@ def test_compile_errors(stories, tmp_path):
         ("as_", "encoder", "as_ is 'encoder'; expected one of automatic, decoder, graph"),
         ("target", "tpu", "target is 'tpu'; expected one of host, cuda"),
         ("arch", "sm_80", 'arch is for target="cuda"; leave it out'),
-        ("kv", ",", 'option kv is ","; expected a format, or one of keys and one of values'),
+        ("kv", ",", '--kv is ","; expected a format, or one of keys and one of values'),
         ("tokenizer", 3, "tokenizer is 3; expected a path"),
         ("wieghts", "int8", 'there is no option "wieghts"; the options are activations, arch'),
         ("as", "graph", 'there is no option "as"; it is called as_ here'),

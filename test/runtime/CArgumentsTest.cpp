@@ -216,21 +216,21 @@ TEST_F(CArguments, OptionsOutOfRange) {
   };
   for (float value : {nan, inf, -1.f})
     refused([&](qopt_request &r) { r.temperature = value; },
-            "temperature must be 0 (greedy) or above, got ");
+            "--temperature must be 0 (greedy) or above, got ");
   for (float value : {nan, 0.f, 1.5f, -1.f, inf})
     refused([&](qopt_request &r) { r.top_p = value; },
-            "top-p must be above 0 and at most 1, got ");
+            "--top-p must be above 0 and at most 1, got ");
   for (float value : {nan, 1.5f, -1.f})
     refused([&](qopt_request &r) { r.min_p = value; },
-            "min-p must be between 0 and 1, got ");
+            "--min-p must be between 0 and 1, got ");
   for (float value : {nan, inf, 0.f, -1.f})
     refused([&](qopt_request &r) { r.repetition_penalty = value; },
-            "repetition penalty must be above 0, got ");
+            "--repetition-penalty must be above 0, got ");
   refused([&](qopt_request &r) { r.top_k = -1; },
-          "top-k must be 0 (all tokens) or above, got ");
+          "--top-k must be 0 (all tokens) or above, got ");
   for (int64_t value : {int64_t(0), int64_t(-3)})
     refused([&](qopt_request &r) { r.max_tokens = value; },
-            "max-tokens must be 1 or above, got ");
+            "--max-tokens must be 1 or above, got ");
   refused([&](qopt_request &r) { r.token_count = 0; },
           "the prompt has no tokens");
   qopt_request asked = request(prompt, std::numeric_limits<int64_t>::max());

@@ -94,7 +94,7 @@ TEST_F(PlanVerifierTest, RefusesACheckWithoutLimits) {
         auto &steps = plan.functions[0]->steps;
         steps.insert(steps.begin(), std::move(step));
       },
-      "CheckIndices) is not valid"));
+      "check_indices) is not valid"));
 }
 
 TEST_F(PlanVerifierTest, RefusesAnAliasOfALaterValue) {
@@ -303,7 +303,7 @@ TEST_F(PlanVerifierTest, RefusesALayerThatTheCacheLacks) {
           if (auto *append = step->operation.AsKvAppend())
             append->layer = 1;
       },
-      "KvAppend) is not valid"));
+      "kv_append) is not valid"));
 }
 
 /// Sizes whose products would wrap around and then fit what is there.
@@ -335,7 +335,7 @@ TEST_F(PlanVerifierTest, RefusesSizesThatCannotBeCounted) {
           if (auto *linear = step->operation.AsLinear())
             linear->n = linear->k = 1u << 31;
       },
-      "step 2 (Linear of 'qkv') is not valid"));
+      "step 2 (linear of 'qkv') is not valid"));
   SetUp();
   EXPECT_TRUE(refuses(
       [](plan::PlanT &plan) {
@@ -343,7 +343,7 @@ TEST_F(PlanVerifierTest, RefusesSizesThatCannotBeCounted) {
           if (auto *embedding = step->operation.AsEmbedding())
             embedding->rows = embedding->columns = 1u << 31;
       },
-      "step 0 (Embedding of 'embed') is not valid"));
+      "step 0 (embedding of 'embed') is not valid"));
 }
 
 /// Its steps would read a state that nobody has.

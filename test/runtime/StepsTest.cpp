@@ -272,7 +272,7 @@ TEST_F(StepsTest, EmbeddingFromCanonicalStorageAndIdsOutOfRange) {
   ids[1] = 5;
   results = (*session)->run({view});
   EXPECT_EQ(results.status().message(),
-            "Embedding of 'embed_tokens': id 5 at index 1 is outside the table "
+            "embedding of 'embed_tokens': id 5 at index 1 is outside the table "
             "of 5 rows");
 }
 
@@ -340,7 +340,7 @@ TEST_F(StepsTest, RotaryTableOfWidePositions) {
   view.shape = {3};
   auto session = Session::create(*artifact);
   EXPECT_EQ((*session)->run({view}).status().message(),
-            "RotaryTable of 'rotary_emb': position 1099511627776 does not fit "
+            "rotary_table of 'rotary_emb': position 1099511627776 does not fit "
             "32 bits");
 }
 
@@ -366,7 +366,7 @@ TEST_F(StepsTest, CheckedIndicesAreInRangeOrNamed) {
   for (auto [at, index, size] : wrong) {
     int64_t before = std::exchange(places[at], index);
     EXPECT_EQ((*session)->run({view}).status().message(),
-              "CheckIndices of 'gather': index " + std::to_string(index) +
+              "check_indices of 'gather': index " + std::to_string(index) +
                   " at place " + std::to_string(at) +
                   " is outside of an axis of size " + std::to_string(size));
     places[at] = before;
@@ -437,7 +437,7 @@ TEST_F(StepsTest, AStepThatDoesNotFitItsKernelIsNamed) {
   Values values(10);
   TensorView view = {"x", DType::F32, {1, 10}, values.data()};
   EXPECT_EQ(run({view}).status().message(),
-            "step RmsNorm of 'model.norm' in 'main': its scale does not fit "
+            "step rms_norm of 'model.norm' in 'main': its scale does not fit "
             "its input");
 }
 

@@ -40,10 +40,10 @@ def files(stories, stories_artifact, artifacts, tmp_path_factory):
 
 REFUSED = {
     # Lists with nothing in a place.
-    "qopt-compile {stories} -o {none} --kv ,": 'option kv is ","; expected a format, or one of keys and one of values',
-    "qopt-compile {stories} -o {none} --kv f16,": 'option kv is "f16,"; expected a format',
-    "qopt-compile {stories} -o {none} --target cuda --kv ,int8": 'option kv is ",int8"; expected a format',
-    "qopt-compile {stories} -o {none} --target cuda --arch sm_80,": 'option arch: unknown architecture ""',
+    "qopt-compile {stories} -o {none} --kv ,": '--kv is ","; expected a format, or one of keys and one of values',
+    "qopt-compile {stories} -o {none} --kv f16,": '--kv is "f16,"; expected a format',
+    "qopt-compile {stories} -o {none} --target cuda --kv ,int8": '--kv is ",int8"; expected a format',
+    "qopt-compile {stories} -o {none} --target cuda --arch sm_80,": '--arch: unknown architecture ""',
     "qopt-run {decoder} --tokens 1,,2": '"1,,2" is no list of token ids; expected numbers with a comma',
     "qopt-run {decoder} --tokens ,1": '",1" is no list of token ids',
     "qopt-run {decoder} --tokens 1,": '"1," is no list of token ids',
@@ -59,7 +59,7 @@ REFUSED = {
     "qopt-kernel gemm tokens=1 tokens=2": '"tokens" is given twice',
     # What this model, stage or target has no use for.
     "qopt-compile {stories} -o {none} --as graph --kv f16": (
-        'option kv is "f16", but the model is compiled as a graph, which has no cache; leave it out'
+        '--kv is "f16", but the model is compiled as a graph, which has no cache; leave it out'
     ),
     "qopt-compile {stories} --emit scheduled --as graph --kv f16": "which has no cache; leave it out",
     "qopt-compile {stories} --emit scheduled --as graph --context 9": "which has no context; leave it out",
@@ -78,7 +78,7 @@ REFUSED = {
     },
     "qopt-compile {stories} --emit onnx --as graph": "--as is for the stages from qopt on",
     "qopt-compile {stories} -o {none} --activations int8": (
-        'option activations is "int8", but no linear has a weight of integers; expected --weights int8 beside it'
+        '--activations is "int8", but no linear has a weight of integers; expected --weights int8 beside it'
     ),
     "qopt-run {graph} --inputs {more}": "'z', which is no input of the artifact; expected 'x', or \"in.\" before",
     "qopt-run {graph} --inputs {golden_more}": "has the array 'in.z', which is no input of the artifact; expected 'x'",

@@ -71,10 +71,30 @@ def test_the_artifact_has_what_was_shown(tool, stories, stories_kernels, tmp_pat
     assert names == [kernel["architecture"] for kernel in stories_kernels["kernels"]]
     (function,) = found["functions"]
     # A step chooses the likeliest token or samples one.
-    assert {step["launches"] for step in stories_kernels["steps"]} == {function["kernels"]["Launch"] - 1}
+    assert {step["launches"] for step in stories_kernels["steps"]} == {function["kernels"]["launch"] - 1}
     text = tool("qopt-inspect", path, "--kernels").stdout
     for kernel in shown:
-        assert f"{kernel['symbol']} for " in text and f"{{{kernel['schedule']}}}, {kernel['threads']} threads" in text
+        assert f"{kernel['symbol']} for " in text and f" {kernel['schedule']}, {kernel['threads']} threads" in text
+
+
+def test_names_are_those_of_the_command_line(tool, stories_kernels):
+    """A family and a schedule can be given to qopt-kernel as they are written; other kernels are spelt like them."""
+    words = tool("qopt-kernel", "list").stdout.splitlines()
+    families = {words[i]: set(re.findall(r"(\w+)=", words[i + 2])) for i in range(0, len(words), 3)}
+    seen = set()
+    for kernel in stories_kernels["kernels"]:
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kernel["family"]) and kernel["symbol"].startswith(kernel["family"])
+        assert re.fullmatch(r"(\w+=[\d:]+(,\w+=[\d:]+)*)?", kernel["schedule"])
+        if kernel["family"] in families:
+            seen.add(kernel["family"])
+            assert set(re.findall(r"(\w+)=", kernel["schedule"])) <= families[kernel["family"]]
+    assert seen == set(families)
+    words = ("tokens=8", "rows=128", "columns=64", "weights=f16", "norm=1")
+    schedule = next(
+        k["schedule"] for k in stories_kernels["kernels"] if "m8_norm_128x64" in k["symbol"] and k["architecture"]
+    )
+    record = json.loads(tool("qopt-kernel", "skinny_linear", *words, "--ptx-only", "--schedule", schedule).stdout)
+    assert "stages=4" in schedule and record["schedule"]["stages"] == 4
 
 
 def test_an_assembler_tells_resources(tool, stories, stories_kernels):
@@ -90,7 +110,7 @@ def test_an_assembler_tells_resources(tool, stories, stories_kernels):
 
 def test_tables(tool, stories):
     text = tool("qopt-compile", stories, "--target", "cuda", "--emit", "kernels", "--report").stdout
-    assert re.search(r"^sm_90a +5 +1 .*: skinny_linear \{blocks_per_sm = ", text, re.MULTILINE)
+    assert re.search(r"^sm_90a +5 +1 .*: skinny_linear blocks_per_sm=", text, re.MULTILINE)
     assert re.search(r"^decode step on sm_90a \(H200 SXM\), 1 sequence of 512 positions: predicted", text, re.MULTILINE)
     assert "us  dependency: gap of a dependent kernel (measured: " in text
 

@@ -18,9 +18,9 @@ def test_decoder(tool, artifacts):
     assert (model["kind"], model["layers"], model["vocabulary"], model["context"]) == ("decoder", 1, 50, 100)
     assert model["cache_bytes_per_token"] == 2 * 16 * 4
     (step,) = found["functions"]
-    assert step["kernels"]["Linear"] == 3 and sum(step["kernels"].values()) == len(step["steps"])
+    assert step["kernels"]["linear"] == 3 and sum(step["kernels"].values()) == len(step["steps"])
     head = step["steps"][-1]
-    assert head["kernel"] == "Linear" and head["origin"] == "head"
+    assert head["kernel"] == "linear" and head["origin"] == "head"
     assert head["weight"] == {"rows": 50, "columns": 32, "format": "f32", "layout": "HostTiled"}
 
 
@@ -52,7 +52,7 @@ def test_graph_at_a_size(tool, artifacts):
 def test_text(tool, artifacts):
     text = tool("qopt-inspect", artifacts / "decoder.qopt", "--plan", "--weights", "--segments").stdout
     assert "decoder: 1 layers, vocabulary 50, context 100" in text
-    assert "Linear f32 64x32 'qkv': constants 8,192" in text
+    assert "linear f32 64x32 'qkv': constants 8,192" in text
 
 
 def test_errors(tool, artifacts):

@@ -20,9 +20,9 @@ static std::string assembled(int64_t number) {
 void printKernels(const CompileSummary &summary) {
   std::printf("%-7s %8s %6s %7s %9s %7s %6s  %s\n", "arch", "launches",
               "tokens", "threads", "registers", "shared", "code",
-              "kernel: family {schedule}");
+              "kernel: family schedule");
   for (const KernelSummary &kernel : summary.kernels)
-    std::printf("%-7s %8lld %6s %7lld %9s %7lld %6s  %s: %s {%s}\n",
+    std::printf("%-7s %8lld %6s %7lld %9s %7lld %6s  %s: %s %s\n",
                 kernel.architecture.c_str(), (long long)kernel.launches,
                 spellMost(kernel).c_str(), (long long)kernel.threads,
                 assembled(kernel.registers).c_str(),
@@ -40,7 +40,7 @@ static void printTerms(const Prediction &predicted, const char *indent) {
 
 static void printPrediction(const KernelSummary &kernel) {
   const Prediction &predicted = kernel.predicted;
-  std::printf("%s: %s {%s}, %s\n", kernel.symbol.c_str(), kernel.family.c_str(),
+  std::printf("%s: %s %s, %s\n", kernel.symbol.c_str(), kernel.family.c_str(),
               kernel.schedule.c_str(), kernel.why.c_str());
   std::printf("  %lld launches a step; with %lld tokens %.3f MB, %.3f Mflop, "
               "%.2f us, %.1f %% of the roof\n",

@@ -73,7 +73,7 @@ static Json describeWeightUse(const plan::Step &step) {
 }
 
 static Json describeStep(const BoundFunction &bound, const plan::Step &step) {
-  Json json = {{"kernel", plan::EnumNameOperation(step.operation_type())},
+  Json json = {{"kernel", runtime::kernelName(step.operation_type())},
                {"origin", step.origin() ? step.origin()->str() : ""}};
   if (const plan::Generated *code = step.operation_as_Generated())
     json["symbol"] = code->symbol()->str();
@@ -134,7 +134,7 @@ StatusOr<Json> describeFunctions(const Artifact &artifact,
       for (const plan::Step *step : *function->steps()) {
         if (!(*bound)->runs(*step))
           continue;
-        ++kernels[plan::EnumNameOperation(step->operation_type())];
+        ++kernels[runtime::kernelName(step->operation_type())];
         steps.push_back(describeStep(**bound, *step));
       }
     json["kernels"] = kernels;

@@ -173,7 +173,7 @@ static void printKernels(const Json &kernels, const Json &segments, bool list) {
   if (list)
     for (const Json &kernel : kernels)
       std::printf(
-          "  %s for %s: %s {%s}, %s threads, %s registers, %s bytes "
+          "  %s for %s: %s %s, %s threads, %s registers, %s bytes "
           "shared, %s bytes of code\n",
           textOf(kernel["symbol"]).c_str(),
           textOf(segments[kernel["segment"].get<size_t>()]["name"]).c_str(),

@@ -87,10 +87,10 @@ LaunchShape gather_rows::launchOf(const Problem &problem,
 
 std::string gather_rows::symbolOf(const Problem &problem,
                                   const target::Target &target) {
-  bool weight = problem.table == Table::Weight;
-  std::string name = weight ? "embedding_" : "select_rows_";
+  std::string name = "gather_rows_";
   name += std::string(target.name) + "_" + quant::spell(problem.format) + "_";
   name += std::string(quant::elementOf(problem.output).name) + "_";
-  name += weight ? std::to_string(problem.rows) + "x" : "";
+  if (problem.table == Table::Weight)
+    name += std::to_string(problem.rows) + "x";
   return name + std::to_string(problem.columns);
 }

@@ -1,9 +1,8 @@
 // What can be normalised, and by how many threads.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Norm/Norm.h"
+#include "lib/Kernels/SymbolName.h"
 #include "lib/Quant/Element.h"
-
-#include <bit>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -77,5 +76,5 @@ std::string norm::symbolOf(const Problem &problem,
   if (problem.stride)
     name += "_h" + std::to_string(problem.heads) + "x" +
             std::to_string(problem.stride);
-  return name + "_e" + std::to_string(std::bit_cast<uint32_t>(problem.epsilon));
+  return name + "_e" + spellBits(problem.epsilon);
 }

@@ -1,10 +1,10 @@
 // What can be rotated and appended, and how many channels a lane has.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/RotaryAppend/RotaryAppend.h"
+#include "lib/Kernels/SymbolName.h"
 #include "lib/Quant/Element.h"
 
 #include <algorithm>
-#include <bit>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -117,7 +117,7 @@ std::string rotary_append::symbolOf(const Problem &problem,
   add("x", problem.pageTableStride);
   add(problem.pairs == Pairs::Halves ? "_r" : "_i", problem.rotated);
   if (problem.angles == Angles::Computed)
-    add("_s", std::bit_cast<uint32_t>(problem.angleScale));
+    name += "_s" + spellBits(problem.angleScale);
   name += problem.queries == Queries::InPlace ? "" : "_q";
   for (const Columns &columns : {problem.query, problem.key, problem.value}) {
     add("_c", columns.first);

@@ -1,9 +1,9 @@
 // Validity, launch and name of a table of angles.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/RotaryTable/RotaryTable.h"
+#include "lib/Kernels/SymbolName.h"
 
 #include <algorithm>
-#include <bit>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -51,6 +51,5 @@ LaunchShape rotary_table::launchOf(const Problem &problem,
 std::string rotary_table::symbolOf(const Problem &problem,
                                    const target::Target &target) {
   return "rotary_table_" + std::string(target.name) + "_f32_" +
-         std::to_string(problem.count) + "_s" +
-         std::to_string(std::bit_cast<uint32_t>(problem.scale));
+         std::to_string(problem.count) + "_s" + spellBits(problem.scale);
 }

@@ -48,7 +48,7 @@ StatusOr<std::shared_ptr<Device>> HostDevice::shared(int threads) {
   static std::map<int, std::weak_ptr<Device>> devices;
   if (threads < 0 || threads > 1024)
     return Status(StatusCode::InvalidArgument,
-                  "threads must lie between 0 (one for each processor) and "
+                  "--threads must lie between 0 (one for each processor) and "
                   "1024, got " +
                       std::to_string(threads));
   std::lock_guard lock(mutex);

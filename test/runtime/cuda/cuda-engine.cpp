@@ -216,7 +216,7 @@ TEST_F(CudaEngine, StaysUsableAfterAFailure) {
               std::string::npos)
         << failed.status().message();
     if (failure.rfind("cuLaunchKernelEx", 0) == 0)
-      EXPECT_EQ(failed.status().message().rfind("Launch of '", 0), 0u)
+      EXPECT_EQ(failed.status().message().rfind("launch of '", 0), 0u)
           << failed.status().message();
     EXPECT_TRUE(running->idle());
     EXPECT_EQ(running->freeCacheTokens(), free) << failure;
