@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from conftest import SOURCE
 
 BAD_MODEL, INFEASIBLE, NOT_FOUND = 3, 5, 9
 #: What is called, with X for the file in question, in a folder with decoder.qopt, graph.qopt and scale.ptx.
@@ -125,6 +126,14 @@ def test_a_prompt_from_a_file_as_standard_input(tool, folder, tmp_path):
         words = [program, folder / "stories.qopt", "--prompt-file", "-", "--max-tokens", "1"]
         done = subprocess.run(words, stdin=file, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(PROMPT)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_text_of_mlir_from_standard_input(tool, name):
+    """As every tool of LLVM reads it, so that they can be put behind each other."""
+    kernels = (SOURCE / "test/lib/Codegen/Cuda/order.mlir").read_text()
+    assert "gpu.module" in tool("qopt-opt", name, stdin=kernels).stdout
+    assert ".visible .entry" in tool("qopt-translate", "--qopt-to-ptx", name, stdin=kernels).stdout
 
 
 def test_only_prompts_come_from_pipes(tool, folder):

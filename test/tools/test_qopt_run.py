@@ -119,7 +119,12 @@ ERRORS = {
     "top-p": ("decoder", ["--tokens", "1", "--top-p", "1.5"], USAGE, "top-p"),
     "top-k": ("decoder", ["--tokens", "1", "--top-k", "-2"], USAGE, "top-k"),
     "min-p": ("decoder", ["--tokens", "1", "--min-p", "2"], USAGE, "min-p"),
-    "repetition penalty": ("decoder", ["--tokens", "1", "--repetition-penalty", "0"], USAGE, "--repetition-penalty must"),
+    "repetition penalty": (
+        "decoder",
+        ["--tokens", "1", "--repetition-penalty", "0"],
+        USAGE,
+        "--repetition-penalty must",
+    ),
     "not a number": ("decoder", ["--tokens", "1", "--seed", "abc"], USAGE, "--seed"),
     "unknown option": ("decoder", ["--bogus"], USAGE, '"qopt-run --help" lists the options'),
     "unknown device": ("decoder", ["--tokens", "1", "--device", "tpu"], USAGE, 'there is no device "tpu"'),

@@ -63,7 +63,8 @@ int main(int argc, char **argv) {
   translate::TranslateOptions &options = arguments.options;
   auto *model = app.add_option("model", options.model,
                                "model.onnx or its folder, or a file of "
-                               "kernels");
+                               "kernels, which may be a pipe; -: standard "
+                               "input");
   auto *import = app.add_flag("--import-onnx", arguments.importOnnx,
                               "from ONNX to the onnx dialect");
   auto *output = app.add_option("-o,--output", arguments.output,
@@ -94,6 +95,7 @@ int main(int argc, char **argv) {
       app, {"qopt-translate --import-onnx model.onnx -o model.mlir",
             "qopt-translate --import-onnx --sizes --locations model.onnx",
             "qopt-translate --qopt-to-ptx kernels.mlir --arch sm_90a",
+            "qopt-translate --qopt-to-ptx - < kernels.mlir",
             "qopt-translate --operators"});
   return cli::run(app, argc, argv, [&] { return work(arguments); });
 }
