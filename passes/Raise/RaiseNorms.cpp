@@ -126,13 +126,15 @@ struct RaiseSpeltOutNorm : OpRewritePattern<MulOp> {
     for (auto [normed, scale] :
          {std::pair(op.getA(), op.getB()), std::pair(op.getB(), op.getA())}) {
       auto rms = matchRms(withoutFloatCasts(normed));
-      if (!rms || !isChannelVector(withoutFloatCasts(scale), rms->first))
+      if (!rms)
         continue;
       Location loc = op.getLoc();
       Value inner = centered(rms->first);
       Value x = withoutFloatCasts(inner ? inner : rms->first);
       Value norm;
       Value weights = withoutFloatCasts(scale);
+      if (!isChannelVector(weights, x))
+        continue;
       if (inner)
         norm = ir::LayerNormOp::create(rewriter, loc, x, weights, Value(),
                                        static_cast<float>(rms->second));

@@ -38,3 +38,11 @@ func.func @not_gelu(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   %y = onnx.Mul %x, %sum : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
+
+// Nothing of qopt computes with f64.
+// CHECK-LABEL: func @of_doubles
+// CHECK-NOT: qopt.activation
+func.func @of_doubles(%x: tensor<?x4xf64>) -> tensor<?x4xf64> {
+  %y = onnx.Tanh %x : (tensor<?x4xf64>) -> tensor<?x4xf64>
+  return %y : tensor<?x4xf64>
+}

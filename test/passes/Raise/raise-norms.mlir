@@ -48,3 +48,33 @@ func.func @layer(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
     : (tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>) -> (tensor<?x4xf32>, none, none)
   return %y : tensor<?x4xf32>
 }
+
+// Nothing of qopt computes with f64.
+// CHECK-LABEL: func @layer_of_doubles
+// CHECK-NOT: qopt.layer_norm
+func.func @layer_of_doubles(%x: tensor<?x4xf64>) -> tensor<?x4xf64> {
+  %w = onnx.Constant dense<2.0> : tensor<4xf64>
+  %none = onnx.None
+  %y, %mean, %deviation = onnx.LayerNormalization %x, %w, %none {axis = -1 : i64, epsilon = 1.0e-5 : f32}
+    : (tensor<?x4xf64>, tensor<4xf64>, none) -> (tensor<?x4xf64>, none, none)
+  return %y : tensor<?x4xf64>
+}
+
+// A norm of f32 that an exporter computes in f64 is one of f32.
+// CHECK-LABEL: func @in_doubles
+// CHECK: qopt.rms_norm %arg0, %{{.*}} : tensor<?x4xf32>
+func.func @in_doubles(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %two = onnx.Constant dense<2.0> : tensor<f64>
+  %epsilon = onnx.Constant dense<1.0e-5> : tensor<f64>
+  %axes = onnx.Constant dense<-1> : tensor<1xi64>
+  %w = onnx.Constant dense<2.0> : tensor<4xf32>
+  %wide = onnx.Cast %x : (tensor<?x4xf32>) -> tensor<?x4xf64>
+  %square = onnx.Pow %wide, %two : (tensor<?x4xf64>, tensor<f64>) -> tensor<?x4xf64>
+  %mean = onnx.ReduceMean %square, %axes : (tensor<?x4xf64>, tensor<1xi64>) -> tensor<?x1xf64>
+  %sum = onnx.Add %mean, %epsilon : (tensor<?x1xf64>, tensor<f64>) -> tensor<?x1xf64>
+  %root = onnx.Sqrt %sum : (tensor<?x1xf64>) -> tensor<?x1xf64>
+  %divided = onnx.Div %wide, %root : (tensor<?x4xf64>, tensor<?x1xf64>) -> tensor<?x4xf64>
+  %normed = onnx.Cast %divided : (tensor<?x4xf64>) -> tensor<?x4xf32>
+  %y = onnx.Mul %w, %normed : (tensor<4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
