@@ -148,6 +148,7 @@ static Status writeOutputs(const std::vector<Tensor> &outputs,
   if (path.ends_with(".npy"))
     return io::writeNpy(path, outputs.front().view());
   std::vector<TensorView> views;
+  views.reserve(outputs.size());
   for (const Tensor &output : outputs)
     views.push_back(output.view());
   return io::writeNpz(path, views);
