@@ -287,6 +287,9 @@ void bindTokenizer(nb::module_ &m) {
           },
           "token"_a)
       .def("id_to_token", &Tokenizer::idToToken, "id"_a);
+}
+
+void bindTokenStream(nb::module_ &m) {
   nb::class_<TokenStream>(m, "TokenStream",
                           "Decodes token by token, never half a character.")
       .def("__init__",
@@ -309,4 +312,5 @@ NB_MODULE(_runtime, m) {
   qopt::python::bindSession(m);
   qopt::python::bindEngine(m);
   qopt::python::bindTokenizer(m);
+  qopt::python::bindTokenStream(m);
 }
