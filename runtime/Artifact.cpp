@@ -49,10 +49,10 @@ static StatusOr<DecoderSpec> decoderSpecOf(const plan::Plan &plan) {
                           decoder.end_tokens()->end());
   if (decoder.layers())
     for (const plan::CacheLayer *layer : *decoder.layers()) {
-      StatusOr<int64_t> bytes = runtime::cachePageBytes(plan, *layer);
-      if (!bytes.ok())
-        return bytes.status();
-      spec.cacheBytesPerToken += *bytes / decoder.page();
+      StatusOr<runtime::CacheSizes> sizes = runtime::cacheSizes(plan, *layer);
+      if (!sizes.ok())
+        return sizes.status();
+      spec.cacheBytesPerToken += sizes->page / decoder.page();
       ++spec.layers;
     }
   return spec;

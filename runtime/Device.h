@@ -77,6 +77,12 @@ struct TokenChoice {
   }
 };
 
+/// Bytes of a layer of the cache.
+struct CacheSizes {
+  int64_t page = 0; ///< of a page
+  int64_t slot = 0; ///< of what it keeps of a sequence beside its pages
+};
+
 /// The ragged batch of one decoder step, in host memory; it stays unchanged
 /// until the launch is done. A sequence has new tokens
 /// `tokenStarts[s]` … `tokenStarts[s+1]` at positions from `contextStarts[s]`
@@ -87,6 +93,10 @@ struct DecoderState {
   const int32_t *contextStarts = nullptr; ///< [sequences]
   const int32_t *pageTable = nullptr;     ///< [sequences, pageTableStride]
   int64_t pageTableStride = 0;
+  /// [sequences]: a number of each among those that the cache has room for, for
+  /// what layers keep of a sequence beside its pages. Slots have the memory of
+  /// each layer's first pages.
+  const int32_t *slots = nullptr;
   const int32_t *positions = nullptr; ///< [tokens]
   const int32_t *logitRows = nullptr; ///< [logit rows]: tokens that were asked
   int64_t pages = 0;                  ///< in each layer
@@ -158,10 +168,9 @@ public:
 
   /// Bytes of a row of quantized activations in this device's layout.
   virtual QuantizedRowBytes quantizedRowBytes() const = 0;
-  /// Bytes of one page of a cache layer; Unsupported for a geometry or format
-  /// that has no kernel here.
-  virtual StatusOr<int64_t> cachePageBytes(const plan::CacheLayer &layer,
-                                           int64_t page) const = 0;
+  /// Unsupported for a geometry or format that has no kernel here.
+  virtual StatusOr<CacheSizes> cacheSizes(const plan::CacheLayer &layer,
+                                          int64_t page) const = 0;
 };
 
 } // namespace qopt::runtime

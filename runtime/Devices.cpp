@@ -4,7 +4,6 @@
 #include "runtime/cuda/CudaDevice.h"
 #include "runtime/cuda/CudaDriver.h"
 #include "runtime/emulator/EmulatorDriver.h"
-#include "runtime/host/program/CacheLayout.h"
 #include "runtime/host/program/HostDevice.h"
 
 #include <charconv>
@@ -70,16 +69,11 @@ openDevice(const plan::Plan &plan, const std::string &asked, int threads) {
   return device;
 }
 
-StatusOr<int64_t> cachePageBytes(const plan::Plan &plan,
-                                 const plan::CacheLayer &layer) {
+StatusOr<CacheSizes> cacheSizes(const plan::Plan &plan,
+                                const plan::CacheLayer &layer) {
   int64_t page = plan.decoder()->page();
-  if (!isForGpu(plan)) {
-    StatusOr<host::KvCacheLayout> layout = cacheLayout(layer, page);
-    if (!layout.ok())
-      return layout.status();
-    return layout->pageBytes();
-  }
-  return cudaCachePageBytes(layer, page);
+  return isForGpu(plan) ? cudaCacheSizes(layer, page)
+                        : hostCacheSizes(layer, page);
 }
 
 } // namespace qopt::runtime

@@ -18,9 +18,9 @@ namespace qopt::runtime {
 StatusOr<std::shared_ptr<Device>>
 openDevice(const plan::Plan &plan, const std::string &name, int threads);
 
-/// Bytes of one page of a cache layer in the layout of the artifact's target.
-StatusOr<int64_t> cachePageBytes(const plan::Plan &plan,
-                                 const plan::CacheLayer &layer);
+/// Bytes of a cache layer in the layout of the artifact's target.
+StatusOr<CacheSizes> cacheSizes(const plan::Plan &plan,
+                                const plan::CacheLayer &layer);
 
 } // namespace qopt::runtime
 

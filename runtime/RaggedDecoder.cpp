@@ -28,7 +28,9 @@ RaggedDecoder::create(std::shared_ptr<const LoadedModel> model,
                   "the decoder's function gives tokens; those of the host give "
                   "logits alone");
   QOPT_RETURN_IF_ERROR(executor.loadCode());
-  QOPT_RETURN_IF_ERROR(decoder->placeCache());
+  // One more for text that is evaluated while they run.
+  int64_t sequences = std::min(limits.sequences, pages) + 1;
+  QOPT_RETURN_IF_ERROR(decoder->placeCache(sequences));
   WorkingMemory working;
   if (executor.device().hasOwnMemory()) {
     StatusOr<WorkingMemory> most = decoder->workingMemory(limits);
@@ -51,18 +53,27 @@ RaggedDecoder::RaggedDecoder(std::shared_ptr<const LoadedModel> model,
 
 // Layer after layer, each aligned to 4 KiB; all layers have the same number of
 // pages and share the page table.
-Status RaggedDecoder::placeCache() {
+Status RaggedDecoder::placeCache(int64_t sequences) {
   if (!decoder->layers())
     return {};
+  std::vector<int64_t> pageSizes;
   for (const plan::CacheLayer *layer : *decoder->layers()) {
-    StatusOr<int64_t> page =
-        executor.device().cachePageBytes(*layer, decoder->page());
-    if (!page.ok())
-      return page.status();
+    StatusOr<CacheSizes> sizes =
+        executor.device().cacheSizes(*layer, decoder->page());
+    if (!sizes.ok())
+      return sizes.status();
+    pageSizes.push_back(sizes->page);
+    pageBytes += sizes->page;
+    int64_t count;
+    if (__builtin_mul_overflow(sizes->slot, sequences, &count))
+      count = INT64_MAX - sizes->page;
+    slotPages = std::max(slotPages, ceilDiv(count, sizes->page));
+  }
+  for (int64_t bytes : pageSizes) {
     size_t layerBytes;
     layerOffsets.push_back(cacheBytes);
-    pageBytes += *page;
-    if (__builtin_mul_overflow(size_t(*page), size_t(pool.pages()),
+    if (slotPages > PagePool::mostPages - pool.pages() ||
+        __builtin_mul_overflow(size_t(bytes), size_t(pool.pages() + slotPages),
                                &layerBytes) ||
         __builtin_add_overflow(cacheBytes, (layerBytes + 4095) & ~size_t(4095),
                                &cacheBytes))
@@ -70,6 +81,8 @@ Status RaggedDecoder::placeCache() {
                     "a cache of " + std::to_string(pool.pages()) +
                         " pages is too large");
   }
+  for (int64_t slot = sequences; slotPages && slot-- > 0;)
+    freeSlots.push_back(int32_t(slot));
   return {};
 }
 
@@ -118,15 +131,21 @@ Status RaggedDecoder::allocateCache() {
 
 bool RaggedDecoder::open(CachedSequence &sequence, int64_t tokens) {
   int64_t count = ceilDiv(tokens, page());
-  if (!pool.reserve(count))
+  if ((slotPages && freeSlots.empty()) || !pool.reserve(count))
     return false;
   sequence = {0, count, {}};
+  if (slotPages) {
+    sequence.slot = freeSlots.back();
+    freeSlots.pop_back();
+  }
   return true;
 }
 
 void RaggedDecoder::close(CachedSequence &sequence) {
   pool.unreserve(sequence.reserved);
   pool.giveBack(sequence.pages);
+  if (sequence.slot >= 0)
+    freeSlots.push_back(sequence.slot);
   sequence = {};
 }
 
@@ -155,7 +174,7 @@ Status RaggedDecoder::checkSlices(std::span<const TokenSlice> slices) const {
 
 void RaggedDecoder::describeBatch(std::span<const TokenSlice> slices) {
   tokens.clear(), contextStarts.clear(), positions.clear(), logitRows.clear();
-  choices.clear();
+  choices.clear(), slots.clear();
   tokenStarts.assign(1, 0);
   pageTableStride = 1;
   for (const TokenSlice &slice : slices) {
@@ -166,6 +185,7 @@ void RaggedDecoder::describeBatch(std::span<const TokenSlice> slices) {
       sequence.pages.push_back(pool.take());
     pageTableStride = std::max(pageTableStride, needed);
     contextStarts.push_back(int32_t(sequence.length));
+    slots.push_back(sequence.slot);
     for (int64_t i = 0; i < count; ++i) {
       if (slice.rows == LogitRows::All ||
           (slice.rows == LogitRows::Last && i + 1 == count)) {
@@ -179,9 +199,10 @@ void RaggedDecoder::describeBatch(std::span<const TokenSlice> slices) {
   }
   pageTable.assign(slices.size() * size_t(pageTableStride), 0);
   for (size_t s = 0; s < slices.size(); ++s)
-    std::copy(slices[s].sequence->pages.begin(),
-              slices[s].sequence->pages.end(),
-              pageTable.begin() + int64_t(s) * pageTableStride);
+    std::transform(slices[s].sequence->pages.begin(),
+                   slices[s].sequence->pages.end(),
+                   pageTable.begin() + int64_t(s) * pageTableStride,
+                   [&](int32_t page) { return page + int32_t(slotPages); });
 }
 
 Status RaggedDecoder::growLogits(int64_t rows) {
@@ -253,9 +274,10 @@ Status RaggedDecoder::runStep(std::span<const TokenSlice> slices,
   state.contextStarts = contextStarts.data();
   state.pageTable = pageTable.data();
   state.pageTableStride = pageTableStride;
+  state.slots = slots.data();
   state.positions = positions.data();
   state.logitRows = logitRows.data();
-  state.pages = pool.pages();
+  state.pages = pool.pages() + slotPages;
   state.layers = layers;
   state.choices = choices;
   void *input = tokens.data();

@@ -21,6 +21,7 @@ struct CachedSequence {
   int64_t length = 0;   ///< positions in the cache
   int64_t reserved = 0; ///< pages promised and not yet taken
   std::vector<int32_t> pages;
+  int32_t slot = -1; ///< where the cache keeps something for each sequence
 };
 
 /// Rows of a slice whose logits are asked.
@@ -62,8 +63,8 @@ public:
     return executor.function().outputs()->size() > 1;
   }
 
-  /// Sets aside pages for a sequence of up to `tokens` positions; false when
-  /// there are too few.
+  /// Sets aside pages for a sequence of up to `tokens` positions, and a slot
+  /// where the cache has such; false when there are too few.
   bool open(CachedSequence &sequence, int64_t tokens);
   /// Frees all of it.
   void close(CachedSequence &sequence);
@@ -85,7 +86,7 @@ public:
 private:
   RaggedDecoder(std::shared_ptr<const LoadedModel> model,
                 std::shared_ptr<Device> device, int64_t pages);
-  Status placeCache();
+  Status placeCache(int64_t sequences);
   Status checkBudget(const WorkingMemory &working, StepLimits limits);
   StatusOr<WorkingMemory> workingMemory(StepLimits limits) const;
   Status allocateCache();
@@ -105,10 +106,12 @@ private:
   std::vector<size_t> layerOffsets;
   std::vector<void *> layers; ///< first byte of each layer's pages
   int64_t pageBytes = 0;      ///< of all layers
+  int64_t slotPages = 0; ///< the first ones, whose memory slots have; 0: none
+  std::vector<int32_t> freeSlots; ///< the next one on top
 
   // The batch of the step, and what comes back, in host memory.
-  std::vector<int32_t> tokens, tokenStarts, contextStarts, pageTable, positions,
-      logitRows, nextTokens;
+  std::vector<int32_t> tokens, tokenStarts, contextStarts, pageTable, slots,
+      positions, logitRows, nextTokens;
   std::vector<TokenChoice> choices;
   int64_t pageTableStride = 0;
   std::unique_ptr<DeviceMemory> logits;

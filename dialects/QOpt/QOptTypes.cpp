@@ -198,13 +198,27 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
                             {"page", page}})
     if (size <= 0) // (C1)
       return emitError() << name << " of a cache is positive; got " << size;
-  for (quant::Format format : {key, value})
-    if (!format.isFloat() &&
-        (format.granularity != quant::Granularity::Channel ||
-         !format.isSymmetric())) // (C2)
+  auto hasVectorScales = [](const quant::Format &format) {
+    return format.isFloat() ||
+           (format.granularity == quant::Granularity::Channel &&
+            format.isSymmetric());
+  };
+  bool groups =
+      key == quant::groupFormat(key.element, key.groupSize, key.zero) &&
+      key.zero != quant::ZeroType::U8 &&
+      (key.element == quant::ElementType::Int8 ||
+       key.element == quant::ElementType::Int4);
+  for (auto [format, suits] : {std::pair(key, groups || hasVectorScales(key)),
+                               {value, hasVectorScales(value)}})
+    if (!suits) // (C2)
       return emitError()
              << "keys and values of a cache are f32, f16, bf16, int8, int4 or "
-                "fp8_e4m3; got \""
+                "fp8_e4m3, keys also int8 or int4 with a group of positions; "
+                "got \""
              << quant::spell(format) << "\"";
+  if (groups && (key.groupSize % 32 != 0 || page % key.groupSize != 0)) // (C3)
+    return emitError() << "a group of keys is a multiple of 32 positions that "
+                          "divides a page of "
+                       << page << "; got " << key.groupSize;
   return success();
 }

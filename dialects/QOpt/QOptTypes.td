@@ -75,7 +75,10 @@ def QOpt_KVCacheType : QOpt_Type<"KVCache", "kv_cache"> {
 
     - (C1) All sizes are positive.
     - (C2) Keys and values have a format without scales, or a symmetric one with one scale for each position and head (spelt
-      as for a channel: `int8`, `int4`, `fp8_e4m3`).
+      as for a channel: `int8`, `int4`, `fp8_e4m3`). Keys, whose channels differ most, may instead be `int8` or `int4` with a
+      scale for each channel and a group of positions (`int4_g32`), and zero points that are fractions (`int4_asym_g32_zf`);
+      they keep 16 bits until their group is full.
+    - (C3) Such a group is a multiple of 32 positions and divides the page.
 
     Example: `!qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>`.
   }];

@@ -352,6 +352,12 @@ private:
 
 } // namespace
 
+/// Whether that is a format with groups.
+static bool hasGroups(const std::string &format) {
+  StatusOr<quant::Format> parsed = quant::parseFormat(format);
+  return parsed.ok() && parsed->granularity == quant::Granularity::Group;
+}
+
 /// What belongs to one target only.
 static Status checkTarget(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
@@ -377,12 +383,16 @@ static Status checkTarget(const CompileOptions &options) {
                     "--arch: " + targets.status().message());
     return Status();
   }
-  for (const std::string &format : {keys, values})
-    if (!format.empty() && format != "f32" && format != "f16" &&
-        format != "bf16")
-      return Status(StatusCode::Unsupported,
-                    "--kv is \"" + options.cache +
-                        "\"; the host keeps its cache in f32, f16 or bf16");
+  auto isFloat = [](const std::string &format) {
+    return format.empty() || format == "f32" || format == "f16" ||
+           format == "bf16";
+  };
+  if ((!isFloat(keys) && !hasGroups(keys)) || !isFloat(values))
+    return Status(StatusCode::Unsupported,
+                  "--kv is \"" + options.cache +
+                      "\"; the host keeps its cache in f32, f16 or bf16, and "
+                      "keys in int8 or int4 with groups of positions "
+                      "(\"int4_g32,f16\")");
   return Status();
 }
 

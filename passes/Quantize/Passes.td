@@ -90,8 +90,9 @@ def SetCacheFormatPass : Pass<"qopt-set-cache-format", "::mlir::func::FuncOp"> {
   let summary = "formats and page size of the cache";
   let description = [{
     Before: a decoder with the cache as the model has it. After: keys and values are stored in the given formats, in pages of
-    the given size. Numerics: changes results, by the rounding of keys and values to their formats. Method: the type of the
-    cache is replaced everywhere. Example: test/passes/Quantize/set-cache-format.mlir.
+    the given size, made larger for whole groups of keys. Numerics: changes results, by the rounding of keys and values to
+    their formats. Method: the type of the cache is replaced everywhere; scales of keys for each channel and a group of
+    positions are those of KIVI (arXiv 2402.02750), symmetric. Example: test/passes/Quantize/set-cache-format.mlir.
   }];
   let options = [
     Option<"key", "key", "std::string", /*default=*/"\"\"", "format of keys; empty: as it is">,

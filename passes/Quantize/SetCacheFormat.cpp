@@ -34,10 +34,13 @@ struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
     bool valid = true;
     AttrTypeReplacer replacer;
     replacer.addReplacement([&](ir::KVCacheType type) -> Type {
+      quant::Format chosen = keys.value_or(type.getKey());
+      int64_t size = page ? page : type.getPage();
+      if (chosen.groupSize) // whole groups lie in a page
+        size = llvm::alignTo(size, chosen.groupSize);
       Type changed = ir::KVCacheType::getChecked(
           emitError, type.getContext(), type.getLayers(), type.getKvHeads(),
-          type.getHeadSize(), keys.value_or(type.getKey()),
-          values.value_or(type.getValue()), page ? page : type.getPage());
+          type.getHeadSize(), chosen, values.value_or(type.getValue()), size);
       valid &= bool(changed);
       return changed ? changed : Type(type);
     });

@@ -202,8 +202,7 @@ attention_decode::Problem problemOf(ir::CachedAttentionOp op) {
 static rotary_append::Problem appendProblem(ir::KVAppendOp append, Value keys) {
   rotary_append::Problem problem;
   problem.cache = layoutOf(append.getCache().getType());
-  problem.pageTableStride =
-      (contextOf(append) + problem.cache.page - 1) / problem.cache.page;
+  problem.pageTableStride = problem.cache.tableStride(contextOf(append));
   problem.activation = elementOf(keys);
   problem.key.stride = rowStrideOf(keys);
   problem.value.stride = rowStrideOf(append.getV());

@@ -249,8 +249,8 @@ QuantizedRowBytes CudaDevice::quantizedRowBytes() const {
   return noQuantizedRows;
 }
 
-StatusOr<int64_t> cudaCachePageBytes(const plan::CacheLayer &layer,
-                                     int64_t page) {
+StatusOr<CacheSizes> cudaCacheSizes(const plan::CacheLayer &layer,
+                                    int64_t page) {
   cuda::KvPageLayout layout;
   layout.keyHeads = layer.kv_heads();
   layout.keySize = layer.key_size();
@@ -259,12 +259,12 @@ StatusOr<int64_t> cudaCachePageBytes(const plan::CacheLayer &layer,
   layout.key = toFormat(*layer.key());
   layout.value = toFormat(*layer.value());
   QOPT_RETURN_IF_ERROR(layout.check());
-  return layout.pageBytes();
+  return CacheSizes{layout.pageBytes(), layout.slotBytes()};
 }
 
-StatusOr<int64_t> CudaDevice::cachePageBytes(const plan::CacheLayer &layer,
-                                             int64_t page) const {
-  return cudaCachePageBytes(layer, page);
+StatusOr<CacheSizes> CudaDevice::cacheSizes(const plan::CacheLayer &layer,
+                                            int64_t page) const {
+  return cudaCacheSizes(layer, page);
 }
 
 } // namespace qopt::runtime

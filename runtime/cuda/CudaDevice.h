@@ -61,9 +61,9 @@ private:
   std::unique_ptr<cuda::DriverStream> work;
 };
 
-/// Bytes of one page of a cache layer on any GPU (KvPageLayout.h).
-StatusOr<int64_t> cudaCachePageBytes(const plan::CacheLayer &layer,
-                                     int64_t page);
+/// A layer of the cache on any GPU (KvPageLayout.h).
+StatusOr<CacheSizes> cudaCacheSizes(const plan::CacheLayer &layer,
+                                    int64_t page);
 
 class CudaDevice : public Device {
 public:
@@ -91,8 +91,8 @@ public:
   prepare(std::shared_ptr<const BoundFunction> function,
           const ModuleLookup &modules) override;
   QuantizedRowBytes quantizedRowBytes() const override;
-  StatusOr<int64_t> cachePageBytes(const plan::CacheLayer &layer,
-                                   int64_t page) const override;
+  StatusOr<CacheSizes> cacheSizes(const plan::CacheLayer &layer,
+                                  int64_t page) const override;
 
 private:
   using Constants = std::map<uint32_t, std::shared_ptr<CudaMemory>>;

@@ -157,9 +157,12 @@ void CudaProgram::gatherBatch(uint8_t *block, const DecoderState &state) {
   put(layout.logitRows, state.logitRows, sizes.logitRows);
   int64_t stride = layout.pageTableStride;
   int64_t used = std::min(stride, state.pageTableStride);
-  for (int64_t s = 0; s < sizes.sequences; ++s)
-    put(layout.pageTable + size_t(s * stride) * 4,
-        state.pageTable + s * state.pageTableStride, used);
+  for (int64_t s = 0; s < sizes.sequences; ++s) {
+    size_t row = layout.pageTable + size_t(s * stride) * 4;
+    put(row, state.pageTable + s * state.pageTableStride, used);
+    if (layout.hasSlots)
+      put(row + size_t(stride - 1) * 4, state.slots + s, 1);
+  }
 }
 
 size_t CudaProgram::gatherChoices(uint8_t *block, const DecoderState &state) {

@@ -31,14 +31,28 @@ Status KvPageLayout::check() const {
   auto unsupported = [](const std::string &what) {
     return Status(StatusCode::Unsupported, what);
   };
-  for (const quant::Format &format : {key, value}) {
-    bool scaled = format.granularity == quant::Granularity::Channel &&
-                  format.isSymmetric();
-    if (elementBits(format.element) == 0 || (!format.isFloat() && !scaled))
+  auto isScaled = [](const quant::Format &format) {
+    return format.granularity == quant::Granularity::Channel &&
+           format.isSymmetric();
+  };
+  bool inGroups =
+      key == quant::groupFormat(key.element, keyGroup(), key.zero) &&
+      key.zero != quant::ZeroType::U8 &&
+      (key.element == quant::ElementType::Int8 ||
+       key.element == quant::ElementType::Int4);
+  for (auto [format, known] :
+       {std::pair(key, inGroups || isScaled(key)), {value, isScaled(value)}})
+    if (elementBits(format.element) == 0 || (!format.isFloat() && !known))
       return unsupported("a GPU keeps its cache in f16, bf16, int8, int4 or "
-                         "fp8_e4m3, got " +
+                         "fp8_e4m3, and keys in int8 or int4 with groups of "
+                         "positions, got " +
                          quant::spell(format));
-  }
+  if (inGroups &&
+      (keyGroup() <= 0 || keyGroup() % 32 != 0 || page % keyGroup() != 0))
+    return unsupported("keys in groups of " + std::to_string(keyGroup()) +
+                       " positions; expected a multiple of 32 that divides "
+                       "pages of " +
+                       std::to_string(page));
   for (int64_t size : {keySize, valueSize})
     if (size <= 0 || size > 256 || size % 8 != 0)
       return unsupported("heads of " + std::to_string(size) +

@@ -11,6 +11,17 @@
 // Formats without scales have no scales there; int8, fp8 and int4 have one for
 // each position and head. Every run begins at a multiple of 16 bytes, a page at
 // a multiple of 128.
+//
+// Keys of int8 or int4 may have their scales for each channel and a group of G
+// consecutive positions instead (`int4_g32`), [page/G][D] f16 behind the codes;
+// with zero points (`int4_asym_g32_zf`) the scales of each group and then its
+// offsets, [page/G][2][D]: code 0 stands for the offset, scale · (8 − zero).
+// A group gets them when it is full; until then its keys wait with 16 bits, in
+// the type of the activations, in the sequence's slot, [heads][G][D], row
+// position % G. Which groups are full is counted after a step's tokens. Slots
+// have the memory of the layer's first pages, slot s begins at byte
+// s · slotBytes; its number is the last entry of the sequence's row of the page
+// table, which is one longer for it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_CUDA_KVPAGELAYOUT_H
 #define QOPT_RUNTIME_CUDA_KVPAGELAYOUT_H
@@ -34,8 +45,34 @@ struct KvPageLayout {
   /// scales.
   int64_t keyCodeBytes() const { return codeBytes(key, keySize); }
   int64_t valueCodeBytes() const { return codeBytes(value, valueSize); }
-  int64_t keyScaleBytes() const { return scaleBytes(key); }
+  int64_t keyScaleBytes() const {
+    return keyGroup() ? page / keyGroup() * groupScaleBytes() : scaleBytes(key);
+  }
   int64_t valueScaleBytes() const { return scaleBytes(value); }
+
+  /// Positions whose keys share a scale in each channel; 0: there are no such
+  /// groups.
+  int64_t keyGroup() const { return key.groupSize; }
+  /// Whether each channel of a group has an offset as well as a scale.
+  bool keyOffsets() const { return key.zero == quant::ZeroType::Float; }
+  /// Bytes of the scales and offsets of a group.
+  int64_t groupScaleBytes() const { return keySize * (keyOffsets() ? 4 : 2); }
+  /// Bytes of a head's keys in a slot, and of a slot.
+  int64_t openHeadBytes() const { return keyGroup() * keySize * 2; }
+  int64_t slotBytes() const {
+    return (keyHeads * openHeadBytes() + 127) & ~int64_t(127);
+  }
+  /// Entries of a sequence in the page table.
+  int64_t tableStride(int64_t context) const {
+    return (context + page - 1) / page + (keyGroup() ? 1 : 0);
+  }
+
+  /// Bytes that a position has in a head's pages, its part of scales included.
+  int64_t positionBytes() const {
+    return (keyCodeBytes() + keyScaleBytes() + valueCodeBytes() +
+            valueScaleBytes()) /
+           page;
+  }
 
   /// Byte offsets in a page.
   int64_t keyOffset(int64_t head) const { return head * headBytes(); }

@@ -25,6 +25,9 @@ static void placeBatch(StepLayout &layout, const BoundFunction &function) {
   auto sequences = size_t(sizes.sequences), rows = size_t(sizes.logitRows);
   layout.pageTableStride =
       (int64_t(decoder.context()) + decoder.page() - 1) / decoder.page();
+  for (uint32_t i = 0; decoder.layers() && i < decoder.layers()->size(); ++i)
+    layout.hasSlots |= decoder.layers()->Get(i)->key()->group() > 0;
+  layout.pageTableStride += layout.hasSlots;
   layout.seenBytes = (size_t(decoder.vocabulary()) + 31) / 32 * 4;
   size_t &total = layout.blockBytes;
   layout.tokenStarts = place(total, (sequences + 1) * 4);

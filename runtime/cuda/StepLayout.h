@@ -45,8 +45,10 @@ struct StepLayout {
   size_t counterBytes = 0, block = 0, results = 0, arena = 0;
   WorkingMemory total;
 
-  /// Pages of a sequence in the page table, and bytes of its seen tokens.
+  /// Entries of a sequence in the page table, whether the last is its slot, and
+  /// bytes of its seen tokens.
   int64_t pageTableStride = 0;
+  bool hasSlots = false;
   size_t seenBytes = 0;
 };
 

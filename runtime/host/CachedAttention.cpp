@@ -3,6 +3,8 @@
 // loaded and widened serves all of them.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/CachedAttention.h"
+#include "lib/Quant/FloatConversion.h"
+#include "runtime/host/KeyGroups.h"
 #include "runtime/host/Scratch.h"
 
 #include <algorithm>
@@ -25,11 +27,13 @@ constexpr int64_t cachedBlockRows = 32;
 #include <hwy/foreach_target.h>
 // After foreach_target.h.
 #include "runtime/host/AttentionTile-inl.h"
+#include "runtime/host/KeyGroups-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
 
-/// The pointers of one chunk from the page table.
+/// The pointers of one chunk from the page table; those to keys mean nothing
+/// where they are in groups.
 HWY_INLINE void findChunk(const CachedAttentionArguments &a, int64_t sequence,
                           int64_t keyHead, KeyChunk &chunk) {
   const KvCacheLayout &layout = a.layout;
@@ -85,7 +89,12 @@ HWY_INLINE void attendTokens(const CachedAttentionArguments &a,
   const int64_t rowBytes =
       (2 * size + chunkKeys + 2) * static_cast<int64_t>(sizeof(float)) +
       static_cast<int64_t>(sizeof(QueryRow));
-  float *scores = static_cast<float *>(threadScratch(count * rowBytes));
+  const bool grouped = a.layout.keyGroup > 0;
+  const int64_t wideBytes =
+      grouped ? chunkKeys * size * static_cast<int64_t>(sizeof(float)) : 0;
+  float *wide =
+      static_cast<float *>(threadScratch(wideBytes + count * rowBytes));
+  float *scores = wide + wideBytes / static_cast<int64_t>(sizeof(float));
   float *query = scores + count * chunkKeys;
   float *output = query + count * size;
   float *maxima = output + count * size;
@@ -101,8 +110,12 @@ HWY_INLINE void attendTokens(const CachedAttentionArguments &a,
   for (; chunk.start < last; chunk.start += chunkKeys) {
     chunk.keys = HWY_MIN(chunkKeys, last - chunk.start);
     findChunk(a, tokens.sequence, keyHead, chunk);
-    attendChunk(block, chunk, scoreFunction(a.layout.keyType),
-                valueFunction(a.layout.valueType));
+    if (grouped)
+      widenKeys(a, tokens.sequence, keyHead, chunk, wide);
+    attendChunk(
+        block, chunk,
+        scoreFunction(grouped ? quant::ElementType::F32 : a.layout.keyType),
+        valueFunction(a.layout.valueType));
   }
   for (int64_t r = 0; r < count; ++r)
     scaleRow(output + r * size, size, 1.0f / sums[r]);

@@ -14,6 +14,8 @@
 //      d=0  [ t0 t1 … t15 ]                    t0 [ d0 d1 … d(D−1) ]
 //      d=1  [ t0 t1 … t15 ]                    t1 [ d0 d1 … d(D−1) ]
 //
+// Keys of a few bits lie otherwise: KeyGroups.h.
+//
 // A layer of the cache is an array of pages; a page table gives for each
 // sequence the pages that hold its tokens 0…, in order. All layers use the same
 // table.
@@ -27,19 +29,38 @@
 
 namespace qopt::host {
 
-/// Sizes of a cache; K and V are f32, f16 or bf16 each.
+/// Sizes of a cache; K and V are f32, f16 or bf16 each, or K is int8 or int4
+/// with `keyGroup`.
 struct KvCacheLayout {
   int64_t keyHeads = 0;
   int64_t headSize = 0;
   int64_t pageTokens = 16;
   quant::ElementType keyType = quant::ElementType::F16;
   quant::ElementType valueType = quant::ElementType::F16;
+  /// Positions whose keys share a scale in each channel: a multiple of 32 that
+  /// divides a page; 0: keys have no scales.
+  int64_t keyGroup = 0;
+  bool keyOffsets = false; ///< and an offset in each channel
 
   static int64_t elementBytes(quant::ElementType type) {
     return type == quant::ElementType::F32 ? 4 : 2;
   }
   int64_t keyHeadBytes() const {
-    return pageTokens * headSize * elementBytes(keyType);
+    if (!keyGroup)
+      return pageTokens * headSize * elementBytes(keyType);
+    return (keyCodeBytes() + pageTokens / keyGroup * keyScaleBytes() + 63) &
+           ~63;
+  }
+  /// Of a head's keys in a page, where they have scales.
+  int64_t keyCodeBytes() const {
+    int64_t bits = keyType == quant::ElementType::Int4 ? 4 : 8;
+    return pageTokens * headSize * bits / 8;
+  }
+  /// Of the scales and offsets of a group.
+  int64_t keyScaleBytes() const { return headSize * (keyOffsets ? 4 : 2); }
+  /// Bytes of what a layer keeps of a sequence beside its pages.
+  int64_t slotBytes() const {
+    return (keyHeads * keyGroup * headSize * 2 + 63) & ~63;
   }
   int64_t valueHeadBytes() const {
     return pageTokens * headSize * elementBytes(valueType);
@@ -59,6 +80,7 @@ struct RaggedBatch {
                                           ///< of its new tokens
   const int32_t *pageTable = nullptr;     ///< page numbers [sequences, stride]
   int64_t pageTableStride = 0;
+  const int32_t *slots = nullptr; ///< [sequences], with KvCacheLayout::keyGroup
   int64_t tokens() const { return tokenStarts[sequences]; }
 };
 
@@ -77,7 +99,8 @@ struct KvAppendArguments {
 /// Writes the new tokens at their positions; rounds to nearest even.
 void kvAppend(const KvAppendArguments &arguments, ThreadPool &pool);
 
-/// The tokens [begin, end) of it, on the calling thread.
+/// The tokens [begin, end) of it, on the calling thread; only their values,
+/// where the layout has groups of keys.
 void appendTokens(const KvAppendArguments &arguments, int64_t begin,
                   int64_t end);
 

@@ -1,9 +1,9 @@
 // Writes new keys and values into their pages: keys one by one into a
-// transposed group, values as a row. A step appends few tokens, so conversion
-// is scalar but for f32.
+// transposed group (those with scales: KeyGroups.cpp), values as a row. A step
+// appends few tokens, so conversion is scalar but for f32.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/FloatConversion.h"
-#include "runtime/host/CachedAttention.h"
+#include "runtime/host/KeyGroups.h"
 
 #include <algorithm>
 #include <cstring>
@@ -33,12 +33,14 @@ static void appendToken(const KvAppendArguments &a, int64_t token,
                         uint8_t *page, int64_t slot) {
   const KvCacheLayout &layout = a.layout;
   int64_t size = layout.headSize;
-  for (int64_t head = 0; head < layout.keyHeads; ++head) {
+  for (int64_t head = 0; head < layout.keyHeads && !layout.keyGroup; ++head) {
     uint8_t *keys = page + head * layout.keyHeadBytes() +
                     (slot / 16 * size * 16 + slot % 16) *
                         KvCacheLayout::elementBytes(layout.keyType);
     storeValues(layout.keyType, a.key + token * a.keyStride + head * size, size,
                 16, keys);
+  }
+  for (int64_t head = 0; head < layout.keyHeads; ++head) {
     uint8_t *values =
         page + layout.valueOffset() + head * layout.valueHeadBytes() +
         slot * size * KvCacheLayout::elementBytes(layout.valueType);
@@ -74,6 +76,14 @@ void kvAppend(const KvAppendArguments &arguments, ThreadPool &pool) {
   pool.parallelFor(
       arguments.batch.tokens(), grain,
       [&](int64_t begin, int64_t end) { appendTokens(arguments, begin, end); });
+  if (!layout.keyGroup)
+    return;
+  pool.parallelFor(arguments.batch.sequences * layout.keyHeads, 1,
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i)
+                       appendKeyGroups(arguments, i / layout.keyHeads,
+                                       i % layout.keyHeads);
+                   });
 }
 
 } // namespace qopt::host

@@ -4,6 +4,8 @@
 #include "runtime/host/RotaryAppend.h"
 #include "runtime/host/Scratch.h"
 
+#include <vector>
+
 namespace qopt::host {
 
 static void runTokens(const RotaryAppendArguments &arguments, int64_t begin,
@@ -29,10 +31,36 @@ static void runTokens(const RotaryAppendArguments &arguments, int64_t begin,
   }
 }
 
+/// Keys that share scales are needed side by side, so they are rotated first.
+static void appendGroups(const RotaryAppendArguments &arguments, int64_t grain,
+                         ThreadPool &pool) {
+  const KvCacheLayout &layout = arguments.append.layout;
+  int64_t tokens = arguments.append.batch.tokens();
+  int64_t row = layout.keyHeads * layout.headSize;
+  std::vector<float> rotated(size_t(tokens * row));
+  RotaryArguments keys = arguments.queries;
+  keys.heads = layout.keyHeads;
+  keys.input = arguments.append.key;
+  keys.inputStride = arguments.append.keyStride;
+  keys.output = rotated.data();
+  keys.outputStride = row;
+  pool.parallelFor(tokens, grain, [&](int64_t begin, int64_t end) {
+    if (arguments.queries.heads > 0)
+      rotateTokens(arguments.queries, begin, end);
+    rotateTokens(keys, begin, end);
+  });
+  KvAppendArguments append = arguments.append;
+  append.key = rotated.data();
+  append.keyStride = row;
+  kvAppend(append, pool);
+}
+
 void rotaryAppend(const RotaryAppendArguments &arguments, ThreadPool &pool) {
   const KvCacheLayout &layout = arguments.append.layout;
   int64_t heads = arguments.queries.heads + 2 * layout.keyHeads;
   int64_t grain = 8192 / (heads * layout.headSize) + 1;
+  if (layout.keyGroup)
+    return appendGroups(arguments, grain, pool);
   pool.parallelFor(
       arguments.append.batch.tokens(), grain,
       [&](int64_t begin, int64_t end) { runTokens(arguments, begin, end); });

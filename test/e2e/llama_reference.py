@@ -1,15 +1,32 @@
-"""A Llama in NumPy, f32, one window at a time: the oracle for quantized weights, with no code of qopt's in it."""
+"""A Llama in NumPy, f32, one window at a time, with no code of qopt's: the oracle for quantized weights and keys."""
 
 import json
 
 import numpy as np
+import onnx
 from safetensors.numpy import load_file
 
 
+def exported_tensors(path):
+    """The weights of an export of transformers, whose products are in the order of the model."""
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
+    tensors = {name[2:]: array for name, array in arrays.items() if name.startswith("m.model.")}
+    tensors["model.embed_tokens.weight"] = arrays["m.lm_head.weight"]
+    products = [a for name, a in sorted(arrays.items(), key=lambda pair: (len(pair[0]), pair[0])) if a.ndim == 2]
+    products = iter([a for a in products if a is not arrays["m.lm_head.weight"]])
+    for layer in range(sum(name.endswith("input_layernorm.weight") for name in tensors)):
+        for name in ("self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"):
+            tensors[f"model.layers.{layer}.{name}_proj.weight"] = next(products).T
+    return tensors
+
+
 class Llama:
-    def __init__(self, folder, quantize=lambda weight: weight):
+    def __init__(self, folder, quantize=lambda weight: weight, stored=lambda keys: keys):
+        """`stored`: what a cache makes of the keys [heads, tokens, size] of the tokens so far."""
+        self.stored = stored
         self.config = json.loads((folder / "config.json").read_text())
-        tensors = load_file(folder / "model.safetensors")
+        file = folder / "model.safetensors"
+        tensors = load_file(file) if file.exists() else exported_tensors(folder / "model.onnx")
         self.weights = {
             name: quantize(t.astype(np.float32)) if t.ndim == 2 else t.astype(np.float32) for name, t in tensors.items()
         }
@@ -21,33 +38,44 @@ class Llama:
         scale = 1 / np.sqrt((x * x).mean(-1, keepdims=True) + self.config["rms_norm_eps"])
         return x * scale * self.weights[name]
 
-    def rotate(self, x):
-        """x [heads, tokens, size], positions 0, 1, …"""
+    def rotate(self, x, start):
+        """x [heads, tokens, size], positions start, start + 1, …"""
         half = self.size // 2
-        theta = self.config["rope_parameters"]["rope_theta"]
-        angles = np.outer(np.arange(x.shape[1]), theta ** (-np.arange(half) / half))
+        theta = self.config.get("rope_parameters", self.config)["rope_theta"]
+        angles = np.outer(start + np.arange(x.shape[1]), theta ** (-np.arange(half) / half))
         cos, sin = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
         a, b = x[..., :half], x[..., half:]
         return np.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
 
-    def attention(self, x, prefix):
+    def attention(self, x, prefix, past):
         def project(name, heads):
             return (x @ self.weights[f"{prefix}.{name}_proj.weight"].T).reshape(len(x), heads, -1).transpose(1, 0, 2)
 
-        q, k = self.rotate(project("q", self.heads)), self.rotate(project("k", self.kv_heads))
+        start = past[prefix][0].shape[1] if prefix in past else 0
+        q, k = (self.rotate(project(*names), start) for names in (("q", self.heads), ("k", self.kv_heads)))
         v = project("v", self.kv_heads)
+        if start:
+            k, v = (np.concatenate(pair, 1) for pair in zip(past[prefix], (k, v), strict=True))
+        past[prefix] = k, v
+        k = self.stored(k)
         k, v = (np.repeat(t, self.heads // self.kv_heads, 0) for t in (k, v))
         scores = q @ k.transpose(0, 2, 1) * self.size**-0.5
-        scores += np.triu(np.full((len(x), len(x)), -np.inf, np.float32), 1)
+        scores += np.triu(np.full(scores.shape[1:], -np.inf, np.float32), 1 + start)
         p = np.exp(scores - scores.max(-1, keepdims=True))
         y = (p / p.sum(-1, keepdims=True)) @ v
         return y.transpose(1, 0, 2).reshape(len(x), -1) @ self.weights[f"{prefix}.o_proj.weight"].T
 
-    def logits(self, tokens):
+    def logits(self, tokens, step=None):
+        """[tokens, vocabulary]; the cache grows by `step` tokens at a time, or by all at once."""
+        past = {}
+        parts = [tokens[i : i + (step or len(tokens))] for i in range(0, len(tokens), step or len(tokens))]
+        return np.concatenate([self.step(part, past) for part in parts])
+
+    def step(self, tokens, past):
         x = self.weights["model.embed_tokens.weight"][tokens]
         for i in range(self.config["num_hidden_layers"]):
             prefix = f"model.layers.{i}"
-            x = x + self.attention(self.norm(x, f"{prefix}.input_layernorm.weight"), f"{prefix}.self_attn")
+            x = x + self.attention(self.norm(x, f"{prefix}.input_layernorm.weight"), f"{prefix}.self_attn", past)
             h = self.norm(x, f"{prefix}.post_attention_layernorm.weight")
             gate = h @ self.weights[f"{prefix}.mlp.gate_proj.weight"].T
             up = h @ self.weights[f"{prefix}.mlp.up_proj.weight"].T

@@ -128,6 +128,26 @@ TEST_F(EngineTest, SequencesTogetherGiveWhatTheyGiveAlone) {
   EXPECT_EQ(engine->freeCacheTokens(), engine->cacheTokens());
 }
 
+/// Keys whose group is not full yet lie in a place of the sequence's own, which
+/// the next one gets.
+TEST_F(EngineTest, GroupsOfKeysBelongToTheirSequence) {
+  model.keyFormat = quant::groupFormat(quant::ElementType::Int4, 32);
+  EngineOptions options;
+  options.maxSequences = 2;
+  auto together = this->engine(options);
+  std::map<RequestId, std::vector<int32_t>> expected;
+  for (int i = 0; i < 6; ++i) {
+    Request asked = request(somePrompt(2 + 9 * i, i), 50);
+    auto alone = this->engine()->generate(asked);
+    ASSERT_TRUE(alone.ok()) << alone.status().message();
+    auto id = together->submit(asked);
+    ASSERT_TRUE(id.ok()) << id.status().message();
+    expected[*id] = alone->tokens;
+  }
+  EXPECT_EQ(drain(*together), expected);
+  EXPECT_EQ(together->freeCacheTokens(), together->cacheTokens());
+}
+
 TEST_F(EngineTest, SampledTextDoesNotDependOnTheBatch) {
   Request sampled = request(somePrompt(10, 2), 20);
   sampled.sampling.temperature = 0.9f;

@@ -153,15 +153,17 @@ public:
 } // namespace
 
 /// The cache of one layer, and what tokens are.
-static std::unique_ptr<plan::DecoderT> describeDecoder(int32_t endToken) {
+static std::unique_ptr<plan::DecoderT>
+describeDecoder(int32_t endToken, const quant::Format &keyFormat) {
   auto decoder = std::make_unique<plan::DecoderT>();
   auto layer = std::make_unique<plan::CacheLayerT>();
   layer->kv_heads = 1;
   layer->key_size = layer->value_size = TinyDecoder::headSize;
-  layer->key = runtime::fromFormat(f32());
+  layer->key = runtime::fromFormat(keyFormat);
   layer->value = runtime::fromFormat(f32());
   decoder->layers.push_back(std::move(layer));
-  decoder->page = TinyDecoder::page;
+  decoder->page =
+      uint32_t(std::max<int64_t>(TinyDecoder::page, keyFormat.groupSize));
   decoder->vocabulary = TinyDecoder::vocabulary;
   decoder->context = TinyDecoder::context;
   if (endToken >= 0)
@@ -193,7 +195,7 @@ Status TinyDecoder::write(const std::string &path, int32_t endToken,
   f.step(std::move(project), "output");
   uint32_t final = steps.norm(steps.select(last, rows), scale, rows);
   f.step(linear(f, final, head, vocabulary, hidden, logits), "head");
-  return f.write(path, describeDecoder(endToken), tokenizer);
+  return f.write(path, describeDecoder(endToken, keyFormat), tokenizer);
 }
 
 static std::vector<double> rmsNorm(const std::vector<double> &x,

@@ -5,6 +5,7 @@
 #ifndef QOPT_TEST_RUNTIME_TINYDECODER_H
 #define QOPT_TEST_RUNTIME_TINYDECODER_H
 
+#include "lib/Quant/Format.h"
 #include "qopt/Status.h"
 
 #include <cstdint>
@@ -19,6 +20,8 @@ struct TinyDecoder {
   static constexpr float epsilon = 1e-5f;
 
   std::vector<float> embedding, normScale, qkv, output, head, frequencies;
+  /// Of the cache; pages of it hold whole groups.
+  quant::Format keyFormat = quant::floatFormat(quant::ElementType::F32);
 
   explicit TinyDecoder(unsigned seed = 1);
 

@@ -61,6 +61,7 @@ def test_list(tool):
         (["skinny_linear", "--schedule", "stage=4"], '"stage" is not known; expected some of grid='),
         (["attention_decode", "tokens=5", "context=4"], "they are part of the context, which is smaller"),
         (["attention_prefill", "--schedule", "splits=2"], "splits: expected 1 or more, and only for attention_decode"),
+        (["attention_decode", "key=int4_g32", "page=64"], "key: groups of positions wait in slots of sequences"),
         (["attention_decode", "softcap=x"], 'softcap: expected a number, got "x"'),
         (["skinny_linear", "--arch", "sm_80,sm_90a"], "one name in --arch"),
     ],

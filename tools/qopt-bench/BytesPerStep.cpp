@@ -41,12 +41,12 @@ StatusOr<BytesPerStep> bytesPerStep(const Artifact &artifact, int64_t context,
   if (!decoder.layers())
     return bytes;
   for (const plan::CacheLayer *layer : *decoder.layers()) {
-    StatusOr<int64_t> page = runtime::cachePageBytes(plan, *layer);
-    if (!page.ok())
-      return page.status();
+    StatusOr<runtime::CacheSizes> sizes = runtime::cacheSizes(plan, *layer);
+    if (!sizes.ok())
+      return sizes.status();
     int64_t seen =
         layer->window() ? std::min<int64_t>(context, layer->window()) : context;
-    bytes.cache += *page * seen / decoder.page() * batch;
+    bytes.cache += sizes->page * seen / decoder.page() * batch;
   }
   return bytes;
 }

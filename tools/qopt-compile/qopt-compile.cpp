@@ -112,16 +112,17 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
       "does");
   add("--kv", o.cache,
       "format of keys and values in a decoder's cache, or KEY,VALUE: f32 f16 "
-      "bf16, on a GPU f16 bf16 int8 int4 fp8_e4m3; default: as in the model");
+      "bf16, on a GPU f16 bf16 int8 int4 fp8_e4m3, keys also int8_g32, "
+      "int4_g32 or int4_asym_g32_zf (a scale a channel for 32 positions); "
+      "default: as in the model");
 }
 
-/// What runs it, and how long its sequences are.
-void declareTarget(CLI::App &app, Arguments &arguments) {
+/// What runs it, and how long its sequences are; the option of the target.
+CLI::Option *declareTarget(CLI::App &app, Arguments &arguments) {
   CompileOptions &o = arguments.options;
   auto *target = app.add_option("--target", arguments.target,
                                 "what it runs on: host or cuda [host]")
                      ->check(CLI::IsMember(targetNames));
-  arguments.useOnly(target, ofFormats, forFormats);
   auto *arch =
       app.add_option("--arch", o.architectures,
                      "with --target cuda: GPUs that machine code is made for")
@@ -141,6 +142,7 @@ void declareTarget(CLI::App &app, Arguments &arguments) {
   auto *cpu = app.add_option("--cpu", o.cpu, "processor of generated code")
                   ->capture_default_str();
   arguments.useOnly(cpu, ofHostArtifacts, "for artifacts of the host");
+  return target;
 }
 
 /// How the compiler works, and what it says of it.
@@ -170,8 +172,10 @@ void declareWork(CLI::App &app, Arguments &arguments) {
 void declare(CLI::App &app, Arguments &arguments) {
   declareModel(app, arguments);
   declareFormats(app, arguments);
-  declareTarget(app, arguments);
+  CLI::Option *target = declareTarget(app, arguments);
   declareWork(app, arguments);
+  // Behind the options that are for a target: they say more.
+  arguments.useOnly(target, ofFormats, forFormats);
   cli::addExamples(
       app, {"qopt-compile model.onnx -o model.qopt",
             "qopt-compile model.onnx --weights int4_g32 --lm-head int8 -o "

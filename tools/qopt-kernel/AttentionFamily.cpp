@@ -123,6 +123,10 @@ static StatusOr<Description> describe(Words &words, Words &scheduleWords,
   if (wrong.ok() && batch.tokens > batch.context)
     wrong = Status(StatusCode::InvalidArgument,
                    "tokens: they are part of the context, which is smaller");
+  if (wrong.ok() && problem.cache.keyGroup())
+    wrong = Status(StatusCode::InvalidArgument,
+                   "key: groups of positions wait in slots of sequences, which "
+                   "a record of one kernel does not describe");
   StatusOr<Schedule> chosen(wrong.ok() ? Status(StatusCode::Internal, "")
                                        : wrong);
   if (wrong.ok())

@@ -64,15 +64,24 @@ Status attention_decode::isValid(const Problem &problem,
     return unsupported("tiles of " + std::to_string(schedule.tile) +
                        " positions do not fit pages of " +
                        std::to_string(page));
+  if (int64_t group = problem.cache.keyGroup();
+      group && group % schedule.tile != 0)
+    return unsupported("tiles of " + std::to_string(schedule.tile) +
+                       " positions do not fit groups of " +
+                       std::to_string(group));
   int warps = schedule.warps;
   if ((warps != 1 && warps != 2 && warps != 4 && warps != 8) ||
       schedule.rowTiles < 1 || schedule.stages < 2)
     return unsupported("expected 1, 2, 4 or 8 warps and at least 2 stages");
   // Queries, outputs and scores of a warp, in registers of a lane.
   Plan plan = planOf(problem, schedule);
-  int64_t perTile = ceilDiv(problem.cache.keySize, 32) * 4 +
+  // With groups also the queries of a step times its scales, and two ways to
+  // the scores.
+  int64_t scaled = problem.cache.keyGroup() ? 4 : 0;
+  int64_t most = problem.cache.keyGroup() ? 116 : 176;
+  int64_t perTile = ceilDiv(problem.cache.keySize, 32) * 4 + scaled +
                     plan.valueTiles * 4 + schedule.tile / 16 * 4;
-  if (perTile * schedule.rowTiles > 176)
+  if (perTile * schedule.rowTiles > most)
     return unsupported(std::to_string(schedule.rows()) +
                        " rows need more registers than a thread has");
   if (plan.sharedBytes > target.limits.sharedPerBlock)
@@ -96,7 +105,11 @@ Plan attention_decode::planOf(const Problem &problem,
   plan.valueStride = roundUp(plan.valueRow, 32);
   plan.keyBytes = schedule.tile * plan.keyStride;
   plan.valueBytes = schedule.tile * plan.valueStride;
-  plan.keyScaleBytes = cache.key.isFloat() ? 0 : schedule.tile * 2;
+  int64_t numbers = cache.keyOffsets() ? 2 : 1; // of a channel of a group
+  plan.keyScaleBytes = cache.keyGroup()
+                           ? numbers * roundUp(cache.keySize, 32) * 2
+                       : cache.key.isFloat() ? 0
+                                             : schedule.tile * 2;
   plan.valueScaleBytes = cache.value.isFloat() ? 0 : schedule.tile * 2;
   plan.stageBytes = plan.keyBytes + plan.valueBytes + plan.keyScaleBytes +
                     plan.valueScaleBytes;

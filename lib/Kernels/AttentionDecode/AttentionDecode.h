@@ -38,6 +38,12 @@
 //
 //   | K: tile × keyStride | V: tile × valueStride | K scales | V scales |
 //
+// Keys in groups have, instead of a scale for each position, the D scales of
+// the tile's group, by which the queries are multiplied for the tile; where
+// there are offsets, the sums begin with the product of queries and offsets.
+// The tile of the open group has no codes of keys: its fragments are read from
+// the slot.
+//
 // A position's codes are copied in 16-byte chunks, whose index is exclusive-or
 // with the position's low bits, reversed, so that neither reads of K (lanes of
 // 8 positions side by side) nor of V (8 positions of one chunk) meet in a bank:
@@ -79,7 +85,7 @@ struct Problem {
 
   int64_t sharing() const { return heads / cache.keyHeads; }
   /// Entries of a sequence in the page table.
-  int64_t pageStride() const { return (context + cache.page - 1) / cache.page; }
+  int64_t pageStride() const { return cache.tableStride(context); }
 };
 
 /// What the warps of a block divide among themselves.

@@ -25,6 +25,8 @@ private:
   Int findPlace();
   void attend();
   Int positionOf(Int row);
+  /// The end of the group of keys that a tile lies in.
+  Int groupEnd(Int tile);
 
   // A warp's tiles. What a warp carries from tile to tile.
   struct State {
@@ -55,17 +57,38 @@ private:
   };
   void copyCodes(const Codes &codes, const Piece &piece);
   void copyScales(const Piece &piece, int firstLane);
+  void copyChannels(Global source, Int destination, Flag isFull);
   /// The threads that copy a tile: the warp, or the block.
   Int copier() { return dividesRows() ? k.thread() : k.lane(); }
   int copiers() const { return dividesRows() ? schedule.threads() : 32; }
 
   // Scores.
   using Scores = std::vector<Accumulator>; ///< [16 positions][row tile]
+  static constexpr int stepChannels = 32;  ///< of a read of keys, two products
+  int keySteps() const {
+    return int((problem.cache.keySize + stepChannels - 1) / stepChannels);
+  }
   void loadQueries();
   std::vector<Int> queryWords(Int row, int step);
   void findRows();
+  /// Halves of eight channels in the order in which unpackKeys gives codes.
+  std::vector<Int> arrange(const std::vector<Int> &words);
   Scores multiplyKeys(Int stage);
   std::vector<std::array<Int, 2>> unpackKeys(std::vector<Int> words);
+
+  // Keys in groups.
+  using KeyWords = std::vector<std::array<Int, 2>>;
+  Scores multiplyGroups(Int stage, Int tile);
+  std::vector<Int> channelWords(Int stage, int64_t offset, int step);
+  std::vector<Int> queriesOf(int step);
+  std::vector<Int> scaledQueries(Int stage, int step);
+  std::vector<Accumulator> offsetSums(Int stage);
+  Scores multiplyFull(Int stage);
+  KeyWords openKey(Int position, int step);
+  Scores multiplyOpen(Int tile);
+  void multiplyStep(const std::vector<Int> &queries,
+                    llvm::function_ref<KeyWords(int block, int side)> keys,
+                    Scores &sums);
   Scores finishScores(Int stage, Int tile, Scores scores);
   Real finishScore(Real score, Real factor, Int position, size_t row, int side);
   Scores maskScores(Int tile, Scores scores);
@@ -111,12 +134,14 @@ private:
   Int g, t;                        ///< lane = 4g + t
   Int sequence, keyHead, split;
   Int tokenStart, context;
+  Int length;               ///< positions after the step
   Int firstRow, rows;       ///< of the warp
   Int first, end;           ///< positions that the block's rows see
   Int active;               ///< splits that have tiles
   Int tileBegin, tileEnd;   ///< of the split
   Int count;                ///< tiles that the warp walks
   Global keys;              ///< of the head in page 0
+  Global openKeys;          ///< of the head in the sequence's slot
   std::vector<Int> queries; ///< [row tile][step][4]
   std::vector<std::array<Int, 2>> positions; ///< [row tile][2t, 2t+1]
   std::vector<std::array<Real, 2>> slopes;

@@ -72,14 +72,26 @@ void Body::copyTile(Int tile, const std::vector<Int> &pages, Int stage) {
       present = select(first < start + positions, present, k.constant(0));
     Global head = keys.at(pages[i], cache.pageBytes());
     Global values = head.at(cache.valueOffset(0));
+    Int withCodes = present;
+    if (cache.keyGroup()) {
+      Flag isFull = !(length < groupEnd(tile));
+      withCodes = select(isFull, present, k.constant(0));
+      Global scales =
+          head.at(cache.keyCodeBytes())
+              .at(inPage / cache.keyGroup(), cache.groupScaleBytes());
+      copyChannels(scales, stage + keyScales, isFull);
+      if (cache.keyOffsets())
+        copyChannels(scales.at(cache.keySize * 2),
+                     stage + (keyScales + plan.keyScaleBytes / 2), isFull);
+    }
     copyCodes({plan.keyRow, plan.keyStride},
               {head.at(inPage, plan.keyRow), stage + inTile * plan.keyStride,
-               present, positions});
+               withCodes, positions});
     copyCodes({plan.valueRow, plan.valueStride},
               {values.at(inPage, plan.valueRow),
                stage + (plan.keyBytes + inTile * plan.valueStride), present,
                positions});
-    if (plan.keyScaleBytes)
+    if (plan.keyScaleBytes && !cache.keyGroup())
       copyScales({head.at(cache.keyCodeBytes()).at(inPage, 2),
                   stage + (keyScales + inTile * 2), present, positions},
                  0);
@@ -142,4 +154,17 @@ void Body::copyScales(const Piece &piece, int firstLane) {
                 16);
     });
   }
+}
+
+/// Scales or offsets of the group's channels, 8 a lane, with zeros behind them;
+/// a group that is not full has none.
+void Body::copyChannels(Global source, Int destination, Flag isFull) {
+  int64_t channels = problem.cache.keySize;
+  int64_t lanes = keySteps() * stepChannels / 8;
+  k.when(copier() < k.constant(lanes), [&] {
+    Flag exists = isFull && copier() * 8 < k.constant(channels);
+    Int at = select(exists, copier(), k.constant(0));
+    copyAsync(destination + copier() * 16, source.at(at, 16),
+              select(exists, k.constant(16), k.constant(0)), 16);
+  });
 }

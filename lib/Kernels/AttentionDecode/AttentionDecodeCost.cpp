@@ -119,11 +119,8 @@ Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
   work.positions = sequences * cache.keyHeads * rowBlocks * work.seen;
   work.latency = rates.bytesInFlight.value * target.multiprocessors /
                  rates.streamBandwidth.value;
-  int64_t scales =
-      (work.plan.keyScaleBytes ? 2 : 0) + (work.plan.valueScaleBytes ? 2 : 0);
   Cost cost;
-  cost.cacheBytes = work.positions / rowBlocks *
-                    (work.plan.keyRow + work.plan.valueRow + scales);
+  cost.cacheBytes = work.positions / rowBlocks * cache.positionBytes();
   cost.activationBytes = sequences * tokens * problem.heads *
                          (cache.keySize + cache.valueSize) * 2;
   cost.partialBytes = 2 * work.launch.workspaceBytes;

@@ -85,12 +85,12 @@ Int Body::findPlace() {
   tokenStart = k.loadConstant(starts, 1)[0];
   Int tokens = k.loadConstant(starts.at(4), 1)[0] - tokenStart;
   context = k.loadConstant(k.pointer(ContextStarts).at(sequence, 4), 1)[0];
+  length = context + tokens;
   Int blockRows =
       min(tokens * sharing - firstRow, k.constant(schedule.blockRows()));
   rows = blockRows;
 
-  end = problem.causal ? positionOf(max(rows, k.constant(1)) - 1) + 1
-                       : context + tokens;
+  end = problem.causal ? positionOf(max(rows, k.constant(1)) - 1) + 1 : length;
   first = problem.window ? max(positionOf(k.constant(0)) + 1 - problem.window,
                                k.constant(0))
                          : k.constant(0);
@@ -105,6 +105,14 @@ Int Body::findPlace() {
   if (!dividesRows())
     count = (count + (schedule.warps - 1) - k.warp()) / schedule.warps;
   keys = k.pointer(Pages).at(keyHead, problem.cache.keyOffset(1));
+  if (problem.cache.keyGroup()) {
+    Global slot = k.pointer(PageTable)
+                      .at(sequence, problem.pageStride() * 4)
+                      .at((problem.pageStride() - 1) * 4);
+    openKeys = k.pointer(Pages)
+                   .at(k.loadConstant(slot, 1)[0], problem.cache.slotBytes())
+                   .at(keyHead, problem.cache.openHeadBytes());
+  }
   if (dividesRows()) {
     firstRow = firstRow + k.warp() * schedule.rows();
     rows = min(rows - k.warp() * schedule.rows(), k.constant(schedule.rows()));
@@ -174,12 +182,19 @@ Body::State Body::pop(Kernel::Values &values) {
   return state;
 }
 
+Int Body::groupEnd(Int tile) {
+  int64_t tiles = problem.cache.keyGroup() / schedule.tile;
+  return (tile / tiles + 1) * problem.cache.keyGroup();
+}
+
 /// Starts the copies of the first stages: `early` those of tiles that lie
 /// before the new tokens, whose positions are there already, else the others.
+/// Codes of a group are there when all of it lies before them.
 void Body::startTiles(Int ring, bool early) {
   for (int i = 0; i + 1 < schedule.stages; ++i) {
     Int tile = tileAt(k.constant(i));
-    Int stop = (tile + 1) * schedule.tile;
+    Int stop =
+        problem.cache.keyGroup() ? groupEnd(tile) : (tile + 1) * schedule.tile;
     Flag now = early ? stop < context + 1 : context < stop;
     k.when(k.constant(i) < count && now, [&] {
       copyTile(tile, findPages(tile), ring + i * plan.stageBytes);
@@ -223,7 +238,9 @@ void Body::walkTiles() {
         pages = findPages(tileAt(i + (ahead + 1)));
 
         Int stage = ring + read, tile = tileAt(i);
-        Scores scores = finishScores(stage, tile, multiplyKeys(stage));
+        Scores products = problem.cache.keyGroup() ? multiplyGroups(stage, tile)
+                                                   : multiplyKeys(stage);
+        Scores scores = finishScores(stage, tile, std::move(products));
         exponentiate(scores, state);
         multiplyValues(stage, scores, state);
 

@@ -18,7 +18,8 @@ static int tileOf(const Problem &problem, Schedule schedule, int64_t bytes) {
   for (int next : {32, 64}) {
     schedule.tile = next;
     bool fits =
-        next % problem.cache.page == 0 || problem.cache.page % next == 0;
+        (next % problem.cache.page == 0 || problem.cache.page % next == 0) &&
+        problem.cache.keyGroup() % next == 0;
     if (fits && planOf(problem, schedule).stageBytes <= bytes)
       tile = next;
   }

@@ -14,12 +14,7 @@ using namespace qopt::kernels::attention_decode;
 using quant::ElementType;
 
 constexpr unsigned queryArgument = 0, slopesArgument = 8;
-constexpr int stepChannels = 32; // of one read of keys, two products
 constexpr double log2e = std::numbers::log2e;
-
-static int stepsOf(const Problem &problem) {
-  return int((problem.cache.keySize + stepChannels - 1) / stepChannels);
-}
 
 // Rows ------------------------------------------------------------------------
 
@@ -45,6 +40,10 @@ std::vector<Int> Body::queryWords(Int row, int step) {
   std::vector<Int> q;
   for (mlir::Value word : words)
     q.push_back({{&k, word}});
+  return arrange(q);
+}
+
+std::vector<Int> Body::arrange(const std::vector<Int> &q) {
   constexpr uint32_t lows = 0x5410, highs = 0x7632;
   switch (problem.cache.key.element) {
   case ElementType::Int8: // bytes 0 and 2, 1 and 3
@@ -61,7 +60,7 @@ std::vector<Int> Body::queryWords(Int row, int step) {
 void Body::loadQueries() {
   queries.clear();
   for (int tile = 0; tile < schedule.rowTiles; ++tile)
-    for (int step = 0; step < stepsOf(problem); ++step)
+    for (int step = 0; step < keySteps(); ++step)
       for (Int word : queryWords(g + tile * 8, step))
         queries.push_back(word);
 }
@@ -115,7 +114,7 @@ Body::Scores Body::multiplyKeys(Int stage) {
   Int inStep = t * bits;
   Int lane = inStep ^ swizzleOf(g, stride) * 16;
   Real zero = k.real(0);
-  int blocks = schedule.tile / 16, steps = stepsOf(problem);
+  int blocks = schedule.tile / 16, steps = keySteps();
   Scores sums(blocks * schedule.rowTiles, Accumulator{zero, zero, zero, zero});
   for (int block = 0; block < blocks; ++block)
     for (int step = 0; step < steps; ++step) {
@@ -174,7 +173,7 @@ Body::Scores Body::finishScores(Int stage, Int tile, Scores scores) {
   int64_t scaleOffset = plan.keyBytes + plan.valueBytes;
   for (int block = 0; block < schedule.tile / 16; ++block) {
     std::array<Real, 2> factors{k.real(scale), k.real(scale)};
-    if (plan.keyScaleBytes) {
+    if (plan.keyScaleBytes && !problem.cache.keyGroup()) {
       factors = scalesOf(stage, scaleOffset, block);
       for (Real &factor : factors)
         factor = factor * scale;

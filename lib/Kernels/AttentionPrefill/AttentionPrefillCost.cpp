@@ -48,14 +48,11 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
   const target::Rates &rates = target.rates;
   const cuda::KvPageLayout &cache = problem.cache;
   double seen = seenBy(problem, tokens, context);
-  int64_t scales =
-      (plan.keyScaleBytes ? 2 : 0) + (plan.valueScaleBytes ? 2 : 0);
   double heads = double(sequences * cache.keyHeads);
   int64_t blocksOfHead = launch.y / cache.keyHeads;
   double rows = double(blocksOfHead * schedule.blockRows());
   Cost cost;
-  cost.cacheBytes =
-      int64_t(heads * double(context)) * (plan.keyRow + plan.valueRow + scales);
+  cost.cacheBytes = int64_t(heads * double(context)) * cache.positionBytes();
   cost.activationBytes = sequences * tokens * problem.heads *
                          (cache.keySize + cache.valueSize) * 2;
   cost.products =

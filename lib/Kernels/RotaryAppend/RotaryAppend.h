@@ -23,6 +23,14 @@
 // scale allows; codes are 0 where the scale is 0. int4: two codes a byte in
 // two's complement, the even channel in the low nibble.
 //
+// Keys in groups have a scale for each channel and G positions by the same
+// rule; they are rounded to the activation's type first, in which they wait
+// until their group is full. With offsets:
+//
+//   scale = f16((max x − min x) / 255), int4: / 15; at most 65504
+//   offset = f16(min x + 128 · scale), int4: 8 ·
+//   code  = (x − offset) · (1 / scale), within −128 … 127, −8 … 7
+//
 // Tokens behind the last sequence (a padded launch) are left alone.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_KERNELS_ROTARYAPPEND_ROTARYAPPEND_H
@@ -60,7 +68,7 @@ struct Columns {
 struct Problem {
   int64_t heads = 0; ///< of queries; 0: none
   cuda::KvPageLayout cache;
-  int64_t pageTableStride = 0; ///< pages that a sequence may have
+  int64_t pageTableStride = 0; ///< entries of a sequence in the page table
   int64_t rotated = 0;         ///< R; 0: nothing is rotated
   Pairs pairs = Pairs::Halves;
   Angles angles = Angles::Table;

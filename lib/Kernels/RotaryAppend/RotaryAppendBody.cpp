@@ -92,6 +92,8 @@ void Body::locate() {
                                            position / cache.page);
   slot = position % cache.page;
   page = argument(places.pages).at(index, cache.pageBytes());
+  if (cache.keyGroup())
+    locateGroups(sequence);
 }
 
 Global Body::headOf(int tensor, const Columns &columns, Int head,
@@ -189,20 +191,21 @@ void Body::storeQuery(const Head &head, Int index) {
     });
 }
 
-/// The codes of a run, the first one in the lowest bits of the first word.
-std::vector<Int> Body::codesOf(const Run &run, Real inverse,
-                               const quant::Element &element) {
+/// The codes of a run over its scales, the first one in the lowest bits of the
+/// first word.
+std::vector<Int> Body::codesOf(const Run &quotients,
+                               const quant::Element &element, int64_t lowest) {
   int64_t bits = element.bits, perWord = 32 / bits, most = element.maxCode;
   bool integers = element.isInteger();
   std::vector<Int> words;
-  for (size_t i = 0; i < run.size(); i += integers ? 1 : 2) {
+  for (size_t i = 0; i < quotients.size(); i += integers ? 1 : 2) {
     Int code = k.constant(0);
     if (integers) {
-      code = roundToInt(run[i] * inverse);
-      code = max(min(code, k.constant(most)), k.constant(-most));
+      code = roundToInt(quotients[i]);
+      code = max(min(code, k.constant(most)), k.constant(lowest));
       code = code & ((int64_t(1) << bits) - 1);
     } else {
-      code = packE4m3(run[i] * inverse, run[i + 1] * inverse);
+      code = packE4m3(quotients[i], quotients[i + 1]);
     }
     int64_t place = int64_t(i) % perWord;
     if (place == 0)
@@ -213,32 +216,47 @@ std::vector<Int> Body::codesOf(const Run &run, Real inverse,
   return words;
 }
 
+/// Those of the lane's channels in `chunk`, at a head's codes of a position.
+void Body::storeCodes(Global codes, int64_t chunk,
+                      const std::vector<Int> &words,
+                      const quant::Element &element) {
+  int64_t bits = element.bits;
+  int bytes = int(width * bits / 8);
+  Global address = codes.at(channel(chunk) >> int64_t(bits == 4 ? 1 : 0), 1);
+  if (bytes < 4)
+    storeBytes(k, address, words.front(), bytes);
+  else
+    storeWords(k, address, words);
+}
+
+/// The f16 scale of values up to `largest` in so many steps, and one over it; 0
+/// for a scale of 0.
+CodeScale Body::scaleOf(Real largest, int steps) {
+  constexpr double largestHalf = 65504;
+  Real step = largest / k.real(double(steps));
+  step = select(step > k.real(largestHalf), k.real(largestHalf), step);
+  step = roundRun(k, {step}, k.builder().getF16Type()).front();
+  return {step, select(step > k.real(0), k.real(1) / step, k.real(0))};
+}
+
 void Body::appendCodes(const Head &head, Global codes, Global scale,
                        int64_t size, const quant::Element &element) {
-  int64_t bits = element.bits;
   Real largest = k.real(0);
   for (const Run &run : head)
     for (Real value : run)
       largest = max(largest, absolute(value));
   largest = reduceWarp(k, largest, Reduction::Max);
-  constexpr double largestHalf = 65504;
-  Real step = largest / k.real(double(element.maxCode));
-  step = select(step > k.real(largestHalf), k.real(largestHalf), step);
-  step = roundRun(k, {step}, k.builder().getF16Type()).front();
-  Real inverse = select(step > k.real(0), k.real(1) / step, k.real(0));
+  CodeScale code = scaleOf(largest, element.maxCode);
   for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
     where(chunk, size, [&] {
-      std::vector<Int> words = codesOf(head[size_t(chunk)], inverse, element);
-      int bytes = int(width * bits / 8);
-      Global address =
-          codes.at(channel(chunk) >> int64_t(bits == 4 ? 1 : 0), 1);
-      if (bytes < 4)
-        storeBytes(k, address, words.front(), bytes);
-      else
-        storeWords(k, address, words);
+      Run quotients;
+      for (Real value : head[size_t(chunk)])
+        quotients.push_back(value * code.inverse);
+      storeCodes(codes, chunk, codesOf(quotients, element, -element.maxCode),
+                 element);
     });
   k.when(k.lane() == 0,
-         [&] { k.storeReal(scale, step, k.builder().getF16Type()); });
+         [&] { k.storeReal(scale, code.step, k.builder().getF16Type()); });
 }
 
 /// `run`: the head's codes in the page, with its scales behind.
@@ -269,6 +287,8 @@ void Body::run(Int job) {
   });
   k.when(job >= problem.heads && job < k.constant(firstValue), [&] {
     Int index = job - problem.heads;
+    if (cache.keyGroup())
+      return appendKeys(index, page.at(index, headBytes));
     Global source = headOf(places.key, problem.key, index, cache.keySize);
     Head head = load(source, cache.keySize);
     rotate(head, source);

@@ -68,8 +68,28 @@ private:
               const quant::Format &format);
   void appendCodes(const Head &head, Global codes, Global scale, int64_t size,
                    const quant::Element &element);
-  std::vector<Int> codesOf(const Run &run, Real inverse,
-                           const quant::Element &element);
+  std::vector<Int> codesOf(const Run &quotients, const quant::Element &element,
+                           int64_t lowest);
+  void storeCodes(Global codes, int64_t chunk, const std::vector<Int> &words,
+                  const quant::Element &element);
+  CodeScale scaleOf(Real largest, int steps);
+
+  // Keys in groups (RotaryAppendGroups.cpp).
+  using KeyBody = llvm::function_ref<Kernel::Values(const Head &key, Int at,
+                                                    Kernel::Values values)>;
+  void locateGroups(Int sequence);
+  Head newKey(Int head, Int at);
+  Global openKey(Int head, Int at);
+  Kernel::Values forGroup(Int head, Int start, Kernel::Values values,
+                          KeyBody body);
+  struct ChannelCodes {
+    CodeScale scale;
+    Real offset;
+  };
+  std::pair<Run, Run> rangesOf(Int head, Int start);
+  ChannelCodes channelCodesOf(Real most, Real least);
+  void closeGroup(Int head, Global run, Int start);
+  void appendKeys(Int head, Global run);
 
   Kernel &k;
   const Problem &problem;
@@ -81,6 +101,10 @@ private:
   Int position; ///< in the sequence
   Int slot;     ///< position in the page
   Global page;
+  // Of the sequence, with groups: positions before and after the step, the
+  // first of its tokens, and its slot.
+  Int context, length, firstToken;
+  Global slotBegin;
 };
 
 } // namespace qopt::kernels::rotary_append

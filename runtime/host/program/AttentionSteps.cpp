@@ -20,10 +20,22 @@ StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
                                           int64_t page) {
   quant::Format key = toFormat(*layer.key());
   quant::Format value = toFormat(*layer.value());
-  if (!key.isFloat() || !value.isFloat())
+  bool groups = key.granularity == quant::Granularity::Group;
+  bool codes = (key.element == quant::ElementType::Int8 ||
+                key.element == quant::ElementType::Int4) &&
+               key.zero != quant::ZeroType::U8;
+  if ((!key.isFloat() && !(groups && codes)) || !value.isFloat())
     return Status(StatusCode::Unsupported,
-                  "the host keeps its cache in f32, f16 or bf16, got " +
+                  "the host keeps its cache in f32, f16 or bf16, and keys in "
+                  "int8 or int4 with groups of positions, got " +
                       quant::spell(key) + " and " + quant::spell(value));
+  if (groups && (key.groupSize <= 0 || key.groupSize % 32 != 0 ||
+                 page % key.groupSize != 0))
+    return Status(StatusCode::Unsupported,
+                  "keys in groups of " + std::to_string(key.groupSize) +
+                      " positions; expected a multiple of 32 that divides "
+                      "pages of " +
+                      std::to_string(page));
   if (layer.key_size() != layer.value_size())
     return Status(StatusCode::Unsupported,
                   "keys of " + std::to_string(layer.key_size()) +
@@ -38,6 +50,8 @@ StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
   layout.headSize = layer.key_size();
   layout.pageTokens = page;
   layout.keyType = key.element;
+  layout.keyGroup = key.groupSize;
+  layout.keyOffsets = key.zero == quant::ZeroType::Float;
   layout.valueType = value.element;
   return layout;
 }
@@ -57,8 +71,8 @@ Status fillCache(const StepBinder &binder, uint32_t layer,
 }
 
 host::RaggedBatch raggedBatch(const DecoderState &state) {
-  return {state.sequences, state.tokenStarts, state.contextStarts,
-          state.pageTable, state.pageTableStride};
+  return {state.sequences, state.tokenStarts,     state.contextStarts,
+          state.pageTable, state.pageTableStride, state.slots};
 }
 
 host::KvAppendArguments &cacheOf(host::RotaryAppendArguments &arguments) {

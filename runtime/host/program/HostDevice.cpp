@@ -114,12 +114,17 @@ HostDevice::prepare(std::shared_ptr<const BoundFunction> function,
 
 QuantizedRowBytes HostDevice::quantizedRowBytes() const { return rowBytes; }
 
-StatusOr<int64_t> HostDevice::cachePageBytes(const plan::CacheLayer &layer,
-                                             int64_t page) const {
+StatusOr<CacheSizes> hostCacheSizes(const plan::CacheLayer &layer,
+                                    int64_t page) {
   StatusOr<host::KvCacheLayout> layout = cacheLayout(layer, page);
   if (!layout.ok())
     return layout.status();
-  return layout->pageBytes();
+  return CacheSizes{layout->pageBytes(), layout->slotBytes()};
+}
+
+StatusOr<CacheSizes> HostDevice::cacheSizes(const plan::CacheLayer &layer,
+                                            int64_t page) const {
+  return hostCacheSizes(layer, page);
 }
 
 } // namespace qopt::runtime

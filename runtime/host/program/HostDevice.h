@@ -19,6 +19,10 @@ public:
   std::shared_ptr<CodeObject> object;
 };
 
+/// A layer of the cache on the host (CachedAttention.h).
+StatusOr<CacheSizes> hostCacheSizes(const plan::CacheLayer &layer,
+                                    int64_t page);
+
 class HostDevice : public Device {
 public:
   /// The device with that many threads (0: one for each processor); those who
@@ -53,8 +57,8 @@ public:
   prepare(std::shared_ptr<const BoundFunction> function,
           const ModuleLookup &modules) override;
   QuantizedRowBytes quantizedRowBytes() const override;
-  StatusOr<int64_t> cachePageBytes(const plan::CacheLayer &layer,
-                                   int64_t page) const override;
+  StatusOr<CacheSizes> cacheSizes(const plan::CacheLayer &layer,
+                                  int64_t page) const override;
 
 private:
   host::ThreadPool pool;

@@ -68,5 +68,23 @@ func.func private @f(!qopt.kv_cache<layers = 0, kv_heads = 4, head_size = 64, ke
 // -----
 
 // kv_cache (C2)
-// expected-error @+1 {{keys and values of a cache are f32, f16, bf16, int8, int4 or fp8_e4m3; got "int8_g32"}}
-func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int8_g32, value = f16, page = 16>)
+// expected-error @+1 {{keys and values of a cache are f32, f16, bf16, int8, int4 or fp8_e4m3, keys also int8 or int4 with a group of positions; got "int8_g32"}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = f16, value = int8_g32, page = 32>)
+
+// -----
+
+// kv_cache (C2): no zero points, and scales as pages have them
+// expected-error @+1 {{got "int4_asym_g32"}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int4_asym_g32, value = f16, page = 32>)
+
+// -----
+
+// kv_cache (C2)
+// expected-error @+1 {{got "int4_g32_sf32"}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int4_g32_sf32, value = f16, page = 32>)
+
+// -----
+
+// kv_cache (C3)
+// expected-error @+1 {{a group of keys is a multiple of 32 positions that divides a page of 48; got 32}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int4_g32, value = f16, page = 48>)

@@ -8,12 +8,14 @@
 // CHECK-SAME: !qopt.quantized<?x512, int8_g32_sf32>
 // CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
 // CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int8, value = fp8_e4m3, page = 64>
+// CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int4_g32, value = int4, page = 64>
 // CHECK-SAME: !qopt.batch
 func.func private @types(!qopt.weight<512x1408, int4_g32>, !qopt.weight<512x1408, int8, layout = host_tiled>,
   !qopt.weight<96x64, [64: int8, 32: int4_g32], layout = cuda_strips>,
   !qopt.quantized<?x512, int8_g32_sf32>,
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>,
-  !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int8, value = fp8_e4m3, page = 64>, !qopt.batch)
+  !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int8, value = fp8_e4m3, page = 64>,
+  !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int4_g32, value = int4, page = 64>, !qopt.batch)
 
 // CHECK-LABEL: @formats
 // CHECK-SAME: [#qopt.format<bf16>, #qopt.format<int4_asym_g64>, #qopt.format<int8_tensor>, #qopt.format<int4_asym_g32_zf>, #qopt.format<fp8_e4m3_g32>]

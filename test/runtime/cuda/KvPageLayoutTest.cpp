@@ -54,8 +54,8 @@ TEST(KvPageLayout, HasTheBytesOfItsFormats) {
 
 TEST(KvPageLayout, RefusesWhatNoKernelReads) {
   EXPECT_EQ(layoutOf("f32", "f16").check().message(),
-            "a GPU keeps its cache in f16, bf16, int8, int4 or fp8_e4m3, got "
-            "f32");
+            "a GPU keeps its cache in f16, bf16, int8, int4 or fp8_e4m3, and "
+            "keys in int8 or int4 with groups of positions, got f32");
   KvPageLayout layout = layoutOf("f16", "f16");
   layout.keySize = 12;
   EXPECT_EQ(layout.check().message(), "heads of 12 channels; a GPU's cache "

@@ -31,6 +31,8 @@ static const char *const formats[] = {
     "key=int8 value=int4 act=bf16",
     "key=fp8_e4m3 value=fp8_e4m3",
     "key=fp8_e4m3 value=fp8_e4m3 act=bf16",
+    "key=int4_asym_g32_zf value=int4",
+    "key=int8_g64 value=int8 act=bf16",
 };
 
 TEST(AttentionAssembled, withoutSpills) {
@@ -43,6 +45,9 @@ TEST(AttentionAssembled, withoutSpills) {
       for (const target::Target *target : target::allTargets()) {
         std::string text = std::string(shape) + " " + format +
                            " arch=" + std::string(target->name);
+        // Pages of whole groups.
+        if (text.find("_g") != std::string::npos)
+          text += " page=64";
         auto test = parseCase(text);
         ASSERT_TRUE(test.ok()) << text << ": " << test.status().message();
         auto ptx = buildPtx(*test);

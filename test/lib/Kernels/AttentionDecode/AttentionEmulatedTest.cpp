@@ -107,6 +107,41 @@ TEST(Attention, edgesOfTilesAndPages) {
                 std::to_string(context) + " splits=4 tilesperwarp=1");
 }
 
+/// Groups that are full, open, and of which a step made the last position.
+TEST(Attention, keysInGroups) {
+  for (const char *format :
+       {"key=int4_g32 value=int4", "key=int8_g32 value=int8",
+        "key=int4_g64 value=f16", "key=int4_g32 value=bf16 act=bf16",
+        "key=int4_asym_g32_zf value=int4",
+        "key=int8_asym_g64_zf value=int8 act=bf16"}) {
+    std::string text = std::string(format) + " page=64";
+    expectRight(text + " heads=8 kv=2 d=64 sequences=1:76,1:0,1:31,1:95,1:64");
+    expectRight(text + " heads=4 kv=2 d=128 sequences=1:300 splits=3 "
+                       "tilesperwarp=1");
+    expectRight(text + " prefill heads=4 kv=2 d=64 sequences=33:0,5:47,70:27");
+  }
+}
+
+TEST(Attention, keysInGroupsOfEverySize) {
+  for (int size : {8, 24, 40, 80, 112, 256}) {
+    std::string text =
+        "key=int4_asym_g32_zf value=int4 page=32 heads=2 kv=1 d=" +
+        std::to_string(size);
+    expectRight(text + " sequences=1:36,2:31");
+    expectRight(text + " prefill sequences=9:24,40:3");
+  }
+}
+
+TEST(Attention, keysInGroupsUnderMasks) {
+  for (const char *mask : {"window=17", "window=40", "softcap=20", "all",
+                           "window=33 softcap=5 slopes sinks"}) {
+    std::string text =
+        std::string(mask) + " heads=4 kv=2 d=32 key=int8_g32 page=64";
+    expectRight(text + " sequences=1:99,3:61 splits=2 tilesperwarp=1");
+    expectRight(text + " prefill sequences=35:20,1:50");
+  }
+}
+
 TEST(Attention, sharedHeads) {
   expectRight("heads=7 kv=1 d=32 sequences=1:40,4:5");
   expectRight("heads=3 kv=3 d=32 sequences=1:40,8:5");

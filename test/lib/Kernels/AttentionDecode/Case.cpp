@@ -181,6 +181,85 @@ static void storeVector(const quant::Format &format, float *values,
   element.pack(numbers.data(), size, codes);
 }
 
+/// The codes of a channel of a group, its scale and offset, and what its keys
+/// now stand for.
+static std::vector<int16_t> encodeChannel(const cuda::KvPageLayout &cache,
+                                          const std::vector<float *> &column,
+                                          uint8_t *scales) {
+  const quant::Element &element = quant::elementOf(cache.key.element);
+  float most = *column[0], least = most, offset = 0;
+  for (const float *key : column) {
+    most = std::max(most, *key);
+    least = std::min(least, *key);
+  }
+  int lowest = -element.maxCode - cache.keyOffsets();
+  uint16_t bits = quant::floatToHalf(
+      cache.keyOffsets() ? (most - least) / float(element.maxCode - lowest)
+                         : std::max(most, -least) / float(element.maxCode));
+  std::memcpy(scales, &bits, 2);
+  float step = decodeHalf(ElementType::F16, bits);
+  if (cache.keyOffsets()) {
+    bits = quant::floatToHalf(least - float(lowest) * step);
+    std::memcpy(scales + cache.keySize * 2, &bits, 2);
+    offset = decodeHalf(ElementType::F16, bits);
+  }
+  std::vector<int16_t> codes;
+  for (float *key : column) {
+    float code = std::clamp(std::nearbyint((*key - offset) / step),
+                            float(lowest), float(element.maxCode));
+    codes.push_back(int16_t(code));
+    *key = code * step + offset;
+  }
+  return codes;
+}
+
+/// Keys in groups: `keys` [length][key heads][D] become codes in `pages`, those
+/// of the open group halves in `slot`, and what they now stand for.
+static void storeGroups(const Problem &problem, const int32_t *table,
+                        std::vector<float> &keys, uint8_t *pages,
+                        uint8_t *slot) {
+  const cuda::KvPageLayout &cache = problem.cache;
+  const quant::Element &element = quant::elementOf(cache.key.element);
+  int64_t size = cache.keySize, group = cache.keyGroup();
+  int64_t length = int64_t(keys.size()) / (cache.keyHeads * size);
+  auto at = [&](int64_t position, int64_t head) {
+    return keys.data() + (position * cache.keyHeads + head) * size;
+  };
+  for (float &key : keys)
+    key = decodeHalf(problem.activation, encodeHalf(problem.activation, key));
+  for (int64_t head = 0; head < cache.keyHeads; ++head)
+    for (int64_t start = 0; start < length; start += group) {
+      if (start + group > length) {
+        for (int64_t p = start; p < length; ++p)
+          for (int64_t i = 0; i < size; ++i) {
+            uint16_t bits = encodeHalf(problem.activation, at(p, head)[i]);
+            std::memcpy(slot + head * cache.openHeadBytes() +
+                            ((p - start) * size + i) * 2,
+                        &bits, 2);
+          }
+        continue;
+      }
+      int64_t inPage = start % cache.page;
+      uint8_t *run = pages + table[start / cache.page] * cache.pageBytes() +
+                     cache.keyOffset(head);
+      std::vector<int16_t> codes(size_t(group * size));
+      uint8_t *scales =
+          run + cache.keyCodeBytes() + inPage / group * cache.groupScaleBytes();
+      for (int64_t i = 0; i < size; ++i) {
+        std::vector<float *> column;
+        for (int64_t t = 0; t < group; ++t)
+          column.push_back(at(start + t, head) + i);
+        std::vector<int16_t> numbers =
+            encodeChannel(cache, column, scales + i * 2);
+        for (int64_t t = 0; t < group; ++t)
+          codes[size_t(t * size + i)] = numbers[size_t(t)];
+      }
+      for (int64_t t = 0; t < group; ++t)
+        element.pack(codes.data() + t * size, size,
+                     run + (inPage + t) * cache.keyCodeBytes() / cache.page);
+    }
+}
+
 namespace {
 /// Makes the arrays one after the other.
 struct Maker {
@@ -217,39 +296,49 @@ void Maker::addQuery() {
   std::memset(output.data(), 0xff, output.bytes());
 }
 
+/// The first pages, whose memory slots have.
+static int64_t slotPagesOf(const Case &test) {
+  const cuda::KvPageLayout &cache = test.problem.cache;
+  int64_t slots = int64_t(test.sequences.size()) * cache.slotBytes();
+  return (slots + cache.pageBytes() - 1) / cache.pageBytes();
+}
+
 /// Pages in a random order; what no position has is not a number.
 void Maker::addPages(const Tensor &table) {
   const cuda::KvPageLayout &cache = test.problem.cache;
   int64_t stride = test.problem.pageStride();
-  Tensor &pages = add(
-      DType::U8, {int64_t(test.sequences.size()) * stride * cache.pageBytes()});
+  int64_t count = slotPagesOf(test) + int64_t(test.sequences.size()) * stride;
+  Tensor &pages = add(DType::U8, {count * cache.pageBytes()});
   std::memset(pages.data(), 0xff, pages.bytes());
   for (size_t s = 0; s < test.sequences.size(); ++s) {
     int64_t length = test.sequences[s].context + test.sequences[s].tokens;
     std::vector<float> keys, values;
+    const int32_t *row = table.as<int32_t>() + int64_t(s) * stride;
     for (int64_t position = 0; position < length; ++position)
       for (int64_t head = 0; head < cache.keyHeads; ++head) {
         int64_t in = position % cache.page;
-        uint8_t *page =
-            pages.as<uint8_t>() +
-            table.as<int32_t>()[int64_t(s) * stride + position / cache.page] *
-                cache.pageBytes();
+        uint8_t *page = pages.as<uint8_t>() +
+                        row[position / cache.page] * cache.pageBytes();
         std::vector<float> key(cache.keySize), value(cache.valueSize);
-        for (float &v : key)
-          v = normal(random);
+        for (float &v : key) // with means that offsets are good for
+          v = normal(random) + (cache.keyOffsets() ? 2.f : 0.f);
         for (float &v : value)
           v = normal(random);
         uint8_t *k = page + cache.keyOffset(head),
                 *v = page + cache.valueOffset(head);
-        storeVector(cache.key, key.data(), cache.keySize,
-                    k + in * cache.keyCodeBytes() / cache.page,
-                    k + cache.keyCodeBytes() + 2 * in);
+        if (!cache.keyGroup())
+          storeVector(cache.key, key.data(), cache.keySize,
+                      k + in * cache.keyCodeBytes() / cache.page,
+                      k + cache.keyCodeBytes() + 2 * in);
         storeVector(cache.value, value.data(), cache.valueSize,
                     v + in * cache.valueCodeBytes() / cache.page,
                     v + cache.valueCodeBytes() + 2 * in);
         keys.insert(keys.end(), key.begin(), key.end());
         values.insert(values.end(), value.begin(), value.end());
       }
+    if (cache.keyGroup())
+      storeGroups(test.problem, row, keys, pages.as<uint8_t>(),
+                  pages.as<uint8_t>() + row[stride - 1] * cache.slotBytes());
     arrays.keys.push_back(std::move(keys));
     arrays.values.push_back(std::move(values));
   }
@@ -284,11 +373,14 @@ std::vector<float> Maker::addHeads() {
 Arrays attention_decode::makeArrays(const Case &test) {
   Maker maker{test, {}, std::mt19937(test.seed), {}};
   int64_t count = int64_t(test.sequences.size());
-  Tensor table("", DType::I32, {count, test.problem.pageStride()});
+  int64_t stride = test.problem.pageStride();
+  Tensor table("", DType::I32, {count, stride});
   for (int64_t i = 0; i < table.elements(); ++i)
-    table.as<int32_t>()[i] = int32_t(i);
+    table.as<int32_t>()[i] = int32_t(slotPagesOf(test) + i);
   std::shuffle(table.as<int32_t>(), table.as<int32_t>() + table.elements(),
                maker.random);
+  for (int64_t s = 0; test.problem.cache.keyGroup() && s < count; ++s)
+    table.as<int32_t>()[(s + 1) * stride - 1] = int32_t(count - 1 - s);
   maker.addQuery();
   maker.addPages(table);
   maker.addBatch(table);

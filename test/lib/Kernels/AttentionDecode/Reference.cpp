@@ -13,6 +13,30 @@ using namespace qopt::kernels;
 using namespace qopt::kernels::attention_decode;
 using quant::ElementType;
 
+/// How far a score may be from scoreOf's: where keys are in groups, queries are
+/// rounded once more, with the scales in them.
+static double scoreBound(const Case &test, const Arrays &arrays,
+                         size_t sequence, int64_t token, int64_t head,
+                         int64_t key) {
+  const Problem &problem = test.problem;
+  if (!problem.cache.keyGroup())
+    return 0;
+  double unit = problem.activation == ElementType::BF16 ? 0x1p-9 : 0x1p-12;
+  int64_t size = problem.cache.keySize;
+  const float *q = arrays.query.data() + (token * problem.heads + head) * size;
+  const float *k =
+      arrays.keys[sequence].data() +
+      (key * problem.cache.keyHeads + head / problem.sharing()) * size;
+  // Without its offset a key may be twice the largest, 6 here.
+  double sum = 0, more = problem.cache.keyOffsets() ? 6 : 0;
+  for (int64_t i = 0; i < size; ++i)
+    sum += std::fabs(double(q[i])) * (std::fabs(double(k[i])) + more);
+  // Offsets are rounded to the type of the activations.
+  if (problem.cache.keyOffsets() && problem.activation == ElementType::BF16)
+    sum *= 2;
+  return 1.01 * unit * sum * problem.scale;
+}
+
 static double scoreOf(const Case &test, const Arrays &arrays, size_t sequence,
                       int64_t token, int64_t head, int64_t position,
                       int64_t key) {
@@ -75,6 +99,16 @@ static Expected expectedOf(const Case &test, const Arrays &arrays,
     }
   for (int64_t i = 0; i < size; ++i)
     result.bound[i] += unit * std::fabs(result.value[i]) + 0x1p-24;
+  for (int64_t key = first; key < end; ++key) {
+    double error = scoreBound(test, arrays, sequence, token, head, key) *
+                   scores[size_t(key - first)] / total;
+    const float *value =
+        arrays.values[sequence].data() +
+        (key * problem.cache.keyHeads + head / problem.sharing()) * size;
+    for (int64_t i = 0; error > 0 && i < size; ++i)
+      result.bound[i] +=
+          error * (std::fabs(value[i]) + std::fabs(result.value[i]));
+  }
   return result;
 }
 

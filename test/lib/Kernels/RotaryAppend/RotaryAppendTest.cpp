@@ -21,7 +21,7 @@ namespace {
 /// A merged projection, and a batch of sequences that lie in scattered pages.
 struct Batch {
   std::vector<int32_t> tokenStarts, contextStarts, pageTable;
-  int64_t pages;
+  int64_t pages; ///< with those whose memory slots have
   int64_t tokens() const { return tokenStarts.back(); }
 };
 
@@ -41,7 +41,7 @@ static Problem problemOf(const Options &options) {
   problem.cache.key = *quant::parseFormat(options.key);
   problem.cache.value = *quant::parseFormat(options.value);
   problem.rotated = options.size;
-  problem.pageTableStride = 4;
+  problem.pageTableStride = problem.cache.tableStride(4 * options.page);
   int64_t keys = options.heads * options.size,
           values = keys + options.keyHeads * options.size,
           stride = values + options.keyHeads * options.valueSize;
@@ -54,14 +54,20 @@ static Problem problemOf(const Options &options) {
 static Batch batchOf(const Problem &problem,
                      const std::vector<std::pair<int, int>> &sequences) {
   Batch batch;
+  const cuda::KvPageLayout &cache = problem.cache;
   batch.tokenStarts.push_back(0);
-  batch.pages = int64_t(sequences.size()) * problem.pageTableStride;
+  int64_t slots = int64_t(sequences.size()) * cache.slotBytes();
+  batch.pages = int64_t(sequences.size()) * problem.pageTableStride +
+                (slots + cache.pageBytes() - 1) / cache.pageBytes();
   int32_t next = int32_t(batch.pages);
+  int32_t slot = int32_t(sequences.size());
   for (auto [context, tokens] : sequences) {
     batch.contextStarts.push_back(context);
     batch.tokenStarts.push_back(batch.tokenStarts.back() + tokens);
     for (int64_t i = 0; i < problem.pageTableStride; ++i)
       batch.pageTable.push_back(--next);
+    if (cache.keyGroup())
+      batch.pageTable.back() = --slot;
   }
   return batch;
 }
@@ -114,8 +120,86 @@ struct Arrays {
   std::vector<float> rows, cos, sin;
   std::vector<float> queries; ///< [tokens, heads, size]
   std::vector<uint8_t> pages;
+  /// With groups: rotated, [tokens][key heads][size].
+  std::vector<float> keys;
 };
 } // namespace
+
+/// One channel of a group: `rows` are halves, `stride` elements apart.
+static void storeChannel(const cuda::KvPageLayout &cache,
+                         const std::vector<float> &column, int64_t channel,
+                         int64_t inPage, uint8_t *run) {
+  const quant::Element &element = quant::elementOf(cache.key.element);
+  auto [least, most] = std::minmax_element(column.begin(), column.end());
+  int lowest = -element.maxCode - cache.keyOffsets();
+  uint16_t half = quant::floatToHalf(std::min(
+      cache.keyOffsets() ? (*most - *least) / float(element.maxCode - lowest)
+                         : std::max(*most, -*least) / float(element.maxCode),
+      65504.0f));
+  float scale = quant::halfToFloat(half), offset = 0;
+  float inverse = scale > 0 ? 1 / scale : 0;
+  uint8_t *place = run + cache.keyCodeBytes() +
+                   inPage / cache.keyGroup() * cache.groupScaleBytes() +
+                   channel * 2;
+  std::memcpy(place, &half, 2);
+  if (cache.keyOffsets()) {
+    half = quant::floatToHalf(*least - float(lowest) * scale);
+    std::memcpy(place + cache.keySize * 2, &half, 2);
+    offset = quant::halfToFloat(half);
+  }
+  for (size_t t = 0; t < column.size(); ++t) {
+    auto code = int(std::nearbyint((column[t] - offset) * inverse));
+    code = std::clamp(code, lowest, element.maxCode);
+    int64_t at = (inPage + int64_t(t)) * cache.keySize + channel;
+    if (element.bits == 8)
+      run[at] = uint8_t(code);
+    else // the other nibble is another channel's
+      run[at / 2] = uint8_t(at % 2 ? (run[at / 2] & 15) | code << 4
+                                   : (run[at / 2] & 0xf0) | (code & 15));
+  }
+}
+
+/// What the groups of one key head of a sequence become.
+static void expectGroups(const Problem &problem, const Batch &batch, Arrays &a,
+                         size_t sequence, int64_t head) {
+  const cuda::KvPageLayout &cache = problem.cache;
+  int64_t size = cache.keySize, group = cache.keyGroup();
+  int64_t first = batch.tokenStarts[sequence],
+          context = batch.contextStarts[sequence],
+          length = context + batch.tokenStarts[sequence + 1] - first;
+  const int32_t *table =
+      batch.pageTable.data() + int64_t(sequence) * problem.pageTableStride;
+  uint8_t *slot = a.pages.data() +
+                  table[problem.pageTableStride - 1] * cache.slotBytes() +
+                  head * cache.openHeadBytes();
+  std::vector<uint8_t> before(slot, slot + cache.openHeadBytes());
+  for (int64_t start = context / group * group; start < length;
+       start += group) {
+    uint8_t *run = a.pages.data() +
+                   table[start / cache.page] * cache.pageBytes() +
+                   cache.keyOffset(head);
+    for (int64_t i = 0; i < size; ++i) {
+      std::vector<uint16_t> bits;
+      for (int64_t p = start; p < std::min(start + group, length); ++p) {
+        uint8_t *old = before.data() + ((p - start) * size + i) * 2;
+        uint16_t now = uint16_t(old[0] | old[1] << 8);
+        if (p >= context)
+          now = encode(
+              problem.activation,
+              {a.keys[size_t(((first + p - context) * cache.keyHeads + head) *
+                                 size +
+                             i)]})[0];
+        bits.push_back(now);
+      }
+      if (int64_t(bits.size()) == group)
+        storeChannel(cache, decode(problem.activation, bits), i,
+                     start % cache.page, run);
+      else
+        for (size_t t = 0; t < bits.size(); ++t)
+          std::memcpy(slot + (int64_t(t) * size + i) * 2, &bits[t], 2);
+    }
+  }
+}
 
 static void expect(const Problem &problem, const Batch &batch, Arrays &a) {
   const cuda::KvPageLayout &cache = problem.cache;
@@ -144,13 +228,19 @@ static void expect(const Problem &problem, const Batch &batch, Arrays &a) {
     for (int64_t h = 0; h < cache.keyHeads; ++h) {
       std::vector<float> key = head(problem.key, h, cache.keySize);
       rotate(problem, key, cos, sin);
-      store(cache.key, cache.page, position % cache.page, key,
-            bytes + cache.keyOffset(h));
+      if (cache.keyGroup())
+        a.keys.insert(a.keys.end(), key.begin(), key.end());
+      else
+        store(cache.key, cache.page, position % cache.page, key,
+              bytes + cache.keyOffset(h));
       store(cache.value, cache.page, position % cache.page,
             head(problem.value, h, cache.valueSize),
             bytes + cache.valueOffset(h));
     }
   }
+  for (size_t s = 0; cache.keyGroup() && s < batch.contextStarts.size(); ++s)
+    for (int64_t h = 0; h < cache.keyHeads; ++h)
+      expectGroups(problem, batch, a, s, h);
 }
 
 static void runCase(const Problem &problem,
@@ -172,6 +262,12 @@ static void runCase(const Problem &problem,
   a.cos = normals(size_t(all) * half, 2);
   a.sin = normals(size_t(all) * half, 3);
   a.pages.assign(size_t(batch.pages * problem.cache.pageBytes()), 0xa5);
+  // The keys that wait.
+  std::vector<uint16_t> waiting = encode(
+      type,
+      normals(sequences.size() * size_t(problem.cache.slotBytes() / 2), 4));
+  if (!waiting.empty())
+    std::memcpy(a.pages.data(), waiting.data(), waiting.size() * 2);
   std::vector<uint8_t> pages = a.pages;
   std::vector<uint16_t> merged = encode(type, a.rows), before = merged,
                         queries(
@@ -222,6 +318,20 @@ TEST(RotaryAppend, AppendsCodes) {
           {{3, 2}});
 }
 
+/// Steps that fill a group, begin one, do both, and neither.
+TEST(RotaryAppend, AppendsGroups) {
+  for (const char *key :
+       {"int4_g32", "int8_g32", "int4_asym_g64_zf", "int8_asym_g32_zf"}) {
+    Problem problem = problemOf({.page = 64, .key = key, .value = "int4"});
+    runCase(problem, {{0, 1}, {31, 1}, {32, 1}, {63, 1}, {127, 1}});
+    runCase(problem, {{0, 70}, {20, 5}, {30, 100}, {31, 33}, {64, 64}}, 2);
+  }
+  Problem problem = problemOf({.page = 32, .key = "int4_g32"});
+  problem.activation = ElementType::BF16;
+  problem.queries = Queries::Elsewhere;
+  runCase(problem, {{30, 3}, {0, 0}, {5, 60}}, 0, target::sm80());
+}
+
 TEST(RotaryAppend, TakesEveryHeadSize) {
   for (int64_t size : {8, 16, 40, 72, 80, 96, 128, 192, 256})
     for (const char *format : {"f16", "int8", "int4", "fp8_e4m3"})
@@ -232,6 +342,15 @@ TEST(RotaryAppend, TakesEveryHeadSize) {
                          .key = format,
                          .value = format}),
               {{14, 3}});
+  for (int64_t size : {8, 40, 72, 128, 192, 256})
+    runCase(problemOf({.heads = 2,
+                       .keyHeads = 1,
+                       .size = size,
+                       .valueSize = size,
+                       .page = 32,
+                       .key = "int4_asym_g32_zf",
+                       .value = "int4"}),
+            {{30, 3}, {3, 4}});
   runCase(problemOf({.size = 192, .valueSize = 128}), {{14, 3}});
 }
 

@@ -1,0 +1,164 @@
+// Keys whose scales are those of a channel for a group of positions. Products
+// with the codes of a full group take queries that its scales are in already;
+// the open group is read as it waits, with 16 bits.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/AttentionDecode/AttentionDecodeBody.h"
+#include "lib/Quant/Element.h"
+
+using namespace qopt;
+using namespace qopt::kernels;
+using namespace qopt::kernels::attention_decode;
+
+/// The lane's eight channels of a step, of scales or offsets: f16 in a stage.
+std::vector<Int> Body::channelWords(Int stage, int64_t offset, int step) {
+  return arrange(k.loadShared(
+      stage + t * 16,
+      plan.keyBytes + plan.valueBytes + offset + step * stepChannels * 2, 4));
+}
+
+/// The lane's words of a step, [row tile][4].
+std::vector<Int> Body::queriesOf(int step) {
+  std::vector<Int> words;
+  for (int tile = 0; tile < schedule.rowTiles; ++tile)
+    for (int i = 0; i < 4; ++i)
+      words.push_back(queries[size_t((tile * keySteps() + step) * 4 + i)]);
+  return words;
+}
+
+/// The same times the scales of the tile's group.
+std::vector<Int> Body::scaledQueries(Int stage, int step) {
+  mlir::Type f16 = k.builder().getF16Type();
+  std::vector<Int> scales = channelWords(stage, 0, step);
+  std::vector<Int> words = queriesOf(step);
+  for (size_t i = 0; i < words.size(); ++i) {
+    Int scale = scales[i % 4], &q = words[i];
+    q = k.packHalves(k.lowHalf(q, activation) * k.lowHalf(scale, f16),
+                     k.highHalf(q, activation) * k.highHalf(scale, f16),
+                     activation);
+  }
+  return words;
+}
+
+/// Queries times the group's offsets, the same for all of its positions.
+std::vector<Accumulator> Body::offsetSums(Int stage) {
+  mlir::Type f16 = k.builder().getF16Type();
+  Real zero = k.real(0);
+  std::vector<Accumulator> sums(size_t(schedule.rowTiles),
+                                Accumulator{zero, zero, zero, zero});
+  if (!problem.cache.keyOffsets())
+    return sums;
+  for (int step = 0; step < keySteps(); ++step) {
+    std::vector<Int> words = channelWords(stage, plan.keyScaleBytes / 2, step);
+    if (activation != f16)
+      for (Int &word : words)
+        word = k.packHalves(k.lowHalf(word, f16), k.highHalf(word, f16),
+                            activation);
+    std::vector<Int> q = queriesOf(step);
+    for (size_t tile = 0; tile < sums.size(); ++tile)
+      for (size_t i = 0; i < 4; i += 2)
+        sums[tile] =
+            k.mma(activation, {words[i], words[i], words[i + 1], words[i + 1]},
+                  {q[tile * 4 + i], q[tile * 4 + i + 1]}, sums[tile]);
+  }
+  return sums;
+}
+
+/// The products of a step, added to the sums of all blocks of 16 positions.
+/// `keys`: the registers of positions g + 8 · side of a block.
+void Body::multiplyStep(const std::vector<Int> &queries,
+                        llvm::function_ref<KeyWords(int block, int side)> keys,
+                        Scores &sums) {
+  auto tiles = size_t(schedule.rowTiles);
+  for (size_t block = 0; block < sums.size() / tiles; ++block) {
+    KeyWords low = keys(int(block), 0), high = keys(int(block), 1);
+    for (size_t tile = 0; tile < tiles; ++tile)
+      for (size_t i = 0; i < 2; ++i) {
+        const Int *q = &queries[tile * 4 + 2 * i];
+        Accumulator &sum = sums[block * tiles + tile];
+        sum = k.mma(activation, {low[i][0], high[i][0], low[i][1], high[i][1]},
+                    {q[0], q[1]}, sum);
+      }
+  }
+}
+
+/// Products with the codes of a full group.
+Body::Scores Body::multiplyFull(Int stage) {
+  int64_t bits = quant::elementOf(problem.cache.key.element).bits;
+  int64_t stride = plan.keyStride;
+  Int row = stage + g * stride;
+  Int lane = t * bits ^ swizzleOf(g, stride) * 16;
+  std::vector<Accumulator> first = offsetSums(stage);
+  Scores sums;
+  for (int block = 0; block < schedule.tile / 16; ++block)
+    sums.insert(sums.end(), first.begin(), first.end());
+  for (int step = 0; step < keySteps(); ++step) {
+    Int place = row + chunk(lane, step * bits / 4, stride);
+    multiplyStep(
+        scaledQueries(stage, step),
+        [&](int block, int side) {
+          return unpackKeys(k.loadShared(
+              place, (block * 16 + side * 8) * stride, unsigned(bits / 4)));
+        },
+        sums);
+  }
+  return sums;
+}
+
+/// The four words of a lane of an open group's key; zeros where there is none.
+Body::KeyWords Body::openKey(Int position, int step) {
+  Int channel = t * 8 + step * stepChannels;
+  Flag exists =
+      position < length && channel < k.constant(problem.cache.keySize);
+  Kernel::Values words(4, k.constant(0).value);
+  words = k.when(exists, words, [&](Kernel::Values) {
+    Global row = openKeys.at(position % problem.cache.keyGroup(),
+                             problem.cache.keySize * 2);
+    Kernel::Values loaded;
+    for (Int word : k.load(row.at(channel, 2), 4))
+      loaded.push_back(word.value);
+    return loaded;
+  });
+  std::vector<Int> key;
+  for (mlir::Value word : words)
+    key.push_back({{&k, word}});
+  key = arrange(key);
+  return {{key[0], key[1]}, {key[2], key[3]}};
+}
+
+/// Products with the open group's keys, straight from the slot.
+Body::Scores Body::multiplyOpen(Int tile) {
+  Real zero = k.real(0);
+  Scores sums(size_t(schedule.tile / 16 * schedule.rowTiles),
+              Accumulator{zero, zero, zero, zero});
+  Int first = tile * schedule.tile + g;
+  for (int step = 0; step < keySteps(); ++step)
+    multiplyStep(
+        queriesOf(step),
+        [&](int block, int side) {
+          return openKey(first + (block * 16 + side * 8), step);
+        },
+        sums);
+  return sums;
+}
+
+Body::Scores Body::multiplyGroups(Int stage, Int tile) {
+  auto flat = [](const Scores &scores) {
+    Kernel::Values values;
+    for (const Accumulator &block : scores)
+      for (Real score : block)
+        values.push_back(score.value);
+    return values;
+  };
+  Real zero = k.real(0);
+  Scores scores(size_t(schedule.tile / 16 * schedule.rowTiles),
+                Accumulator{zero, zero, zero, zero});
+  Flag isFull = !(length < groupEnd(tile));
+  Kernel::Values values = k.when(isFull, flat(scores), [&](Kernel::Values) {
+    return flat(multiplyFull(stage));
+  });
+  values = k.when(!isFull, values,
+                  [&](Kernel::Values) { return flat(multiplyOpen(tile)); });
+  for (size_t i = 0; i < values.size(); ++i)
+    scores[i / 4][i % 4] = {{&k, values[i]}};
+  return scores;
+}

@@ -1,0 +1,63 @@
+// Keys of a few bits. Channels of keys differ in size much more than positions
+// do, so each channel has a scale of its own, for a group of `keyGroup`
+// consecutive positions: [0, G), [G, 2G), … of the sequence. A group gets its
+// scales when it is full; until then its keys wait as f16 in the sequence's
+// slot of the layer, so that the latest keys, which are attended to most, are
+// the most exact ones (KIVI, arXiv 2402.02750).
+//
+//   positions   0 … G−1 │ G … 2G−1 │ … │ open group
+//   K           codes     codes          f16, [KV][G][D] in slot s
+//
+// Slots have the memory of the layer's first pages, slot s begins at byte
+// s · slotBytes; no sequence gets these pages.
+//
+// Which groups are full is counted after the step's tokens: a step that fills a
+// group reads its codes. So what a key reads as depends on the length of its
+// sequence alone, not on how it came there; but the results of a prompt depend
+// on the steps in which it was read, within the rounding of the codes.
+//
+//   scale[d] = f16(max |k[t][d]| / 127), int4: / 7; at most 65504
+//   code = k · (1 / scale) to the nearest, ties to even, within ±127, ±7; 0
+//   where the scale is 0; k as f16 has it
+//
+// With offsets all codes are used, from the smallest to the largest k: channels
+// that rotate slowly are far from zero for a whole group.
+//
+//   scale[d] = f16((max k − min k) / 255), int4: / 15; at most 65504
+//   offset[d] = f16(min k + 128 · scale), int4: 8 ·
+//   code = (k − offset) · (1 / scale), within −128 … 127, −8 … 7
+//   k becomes scale · code + offset
+//
+// A head's keys in a page, in blocks of 32 positions:
+//
+//   [page/32][D][32] codes                     [page/G] f16 scales [D] and
+//      int8   t0 t1 … t31                      offsets [D] of a group
+//      int4   16 bytes, byte i = t[i] | t[16 + i] << 4
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_HOST_KEYGROUPS_H
+#define QOPT_RUNTIME_HOST_KEYGROUPS_H
+
+#include "runtime/host/CachedAttention.h"
+
+namespace qopt::host {
+
+/// Positions of a block.
+constexpr int64_t keyBlock = 32;
+
+/// The open group of a head: f16 [keyGroup][headSize].
+inline const uint16_t *openKeys(const KvCacheLayout &layout, const void *pages,
+                                int32_t slot, int64_t head) {
+  const uint8_t *begin =
+      static_cast<const uint8_t *>(pages) + slot * layout.slotBytes();
+  return reinterpret_cast<const uint16_t *>(begin) +
+         head * layout.keyGroup * layout.headSize;
+}
+
+/// The keys of one head of a sequence's new tokens: those of groups that become
+/// full as codes, the others in the slot.
+void appendKeyGroups(const KvAppendArguments &arguments, int64_t sequence,
+                     int64_t head);
+
+} // namespace qopt::host
+
+#endif // QOPT_RUNTIME_HOST_KEYGROUPS_H
