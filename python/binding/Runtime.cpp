@@ -232,6 +232,17 @@ SpecialTokens include(bool yes) {
   return yes ? SpecialTokens::Include : SpecialTokens::Exclude;
 }
 
+std::string decode(const Tokenizer &tokenizer, const std::vector<int32_t> &ids,
+                   bool specialTokens) {
+  for (int32_t id : ids)
+    if (!tokenizer.idToToken(id))
+      check({StatusCode::InvalidArgument,
+             "token " + std::to_string(id) +
+                 " is not in the tokenizer's vocabulary of " +
+                 std::to_string(tokenizer.vocabularySize())});
+  return tokenizer.decode(ids, include(specialTokens));
+}
+
 void bindTokenizer(nb::module_ &m) {
   nb::class_<Tokenizer>(m, "Tokenizer", "Text to token ids and back.")
       .def_static(
@@ -257,21 +268,9 @@ void bindTokenizer(nb::module_ &m) {
           },
           "text"_a, "special_tokens"_a = true,
           "The ids of all of a text, neither cut nor padded: a prompt.")
-      .def(
-          "decode",
-          [](const Tokenizer &tokenizer, const std::vector<int32_t> &ids,
-             bool specialTokens) {
-            for (int32_t id : ids)
-              if (!tokenizer.idToToken(id))
-                check({StatusCode::InvalidArgument,
-                       "token " + std::to_string(id) +
-                           " is not in the tokenizer's vocabulary of " +
-                           std::to_string(tokenizer.vocabularySize())});
-            return tokenizer.decode(ids, include(specialTokens));
-          },
-          "ids"_a, "special_tokens"_a = false,
-          "The text of ids; special tokens are left out unless asked for. "
-          "Raises qopt.Error for an id that the vocabulary lacks.")
+      .def("decode", &decode, "ids"_a, "special_tokens"_a = false,
+           "The text of ids; special tokens are left out unless asked for. "
+           "Raises qopt.Error for an id that the vocabulary lacks.")
       .def(
           "check_vocabulary",
           [](const Tokenizer &tokenizer, size_t size) {
