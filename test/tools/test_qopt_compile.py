@@ -348,7 +348,7 @@ EMIT = [
     ("--context", "64"),
     ("--tokenizer", "x"),
 ]
-EMIT += [("--arch", "sm_80"), ("--target", "cuda", "--arch", "sm_80"), ("--report",)]
+EMIT += [("--arch", "sm_80"), ("--arch", "sm_80", "--target", "cuda"), ("--report",)]
 
 
 @pytest.mark.parametrize("option", EMIT, ids=" ".join)
