@@ -4,12 +4,11 @@
 #include "runtime/host/Attention.h"
 #include "lib/Quant/FloatConversion.h"
 #include "runtime/host/RotaryAppend.h"
-#include "test/runtime/host/EveryTarget.h"
+#include "test/runtime/host/TwoSequences.h"
 
 #include <algorithm>
 #include <limits>
 #include <memory>
-#include <numeric>
 
 namespace qopt::host {
 
@@ -145,10 +144,10 @@ INSTANTIATE_TEST_SUITE_P(
         DenseCase{33, 270, 2, 2, 5, 3, options(0.4f, true, 50, 5), 2},
         DenseCase{5, 3, 1, 1, 8, 8, options(0.3f, true, 0, 0), 0}));
 
-/// The shuffled pages of two sequences, filled step by step.
-class CachedAttentionTest : public testing::TestWithParam<quant::ElementType> {
+/// A cache that is filled step by step.
+class CachedAttentionTest : public TwoSequences<quant::ElementType> {
 protected:
-  static constexpr int64_t heads = 6, keyHeads = 2, size = 24, maxTokens = 700;
+  static constexpr int64_t maxTokens = 700;
 
   static float rounded(quant::ElementType type, float value) {
     switch (type) {
@@ -162,61 +161,20 @@ protected:
   }
 
   void SetUp() override {
-    layout.keyHeads = keyHeads;
-    layout.headSize = size;
     layout.pageTokens = 32;
     layout.keyType = GetParam();
     layout.valueType = GetParam();
-    perSequence = maxTokens / layout.pageTokens + 1;
-    table.resize(size_t(2 * perSequence));
-    std::iota(table.begin(), table.end(), 0);
-    std::shuffle(table.begin(), table.end(), std::mt19937(5));
-    // Garbage that is NaN in every type: nothing unwritten may be used.
-    memory.assign(size_t(2 * perSequence * layout.pageBytes() + 64), 0xff);
-    auto address = reinterpret_cast<uintptr_t>(memory.data());
-    pages = memory.data() + (64 - address % 64) % 64;
-    for (int s = 0; s < 2; ++s) {
-      query[s] = randomValues(maxTokens * heads * size, 10 + s);
-      key[s] = randomValues(maxTokens * keyHeads * size, 20 + s);
-      value[s] = randomValues(maxTokens * keyHeads * size, 30 + s);
-    }
+    fill(maxTokens, 0);
+    clear(2 * perSequence);
   }
 
-  /// Runs tokens [from, from + count) of both sequences in one step.
-  std::vector<float> step(std::vector<int32_t> from, std::vector<int32_t> count,
+  std::vector<float> step(const std::vector<int32_t> &from,
+                          const std::vector<int32_t> &count,
                           const ScoreOptions &options, const float *slopes) {
-    std::vector<int32_t> starts = {0, count[0], count[0] + count[1]};
-    std::vector<float> q, k, v;
-    for (int s = 0; s < 2; ++s) {
-      auto add = [&](std::vector<float> &to, const std::vector<float> &source,
-                     int64_t width) {
-        to.insert(to.end(), source.begin() + from[s] * width,
-                  source.begin() + (from[s] + count[s]) * width);
-      };
-      add(q, query[s], heads * size);
-      add(k, key[s], keyHeads * size);
-      add(v, value[s], keyHeads * size);
-    }
-    RaggedBatch batch{2, starts.data(), from.data(), table.data(), perSequence};
-    KvAppendArguments append{layout,         batch,           pages,
-                             k.data(),       keyHeads * size, v.data(),
-                             keyHeads * size};
-    CachedAttentionArguments a;
-    a.layout = layout;
-    a.batch = batch;
-    a.pages = pages;
-    a.heads = heads;
-    a.query = q.data();
-    a.queryStride = a.outputStride = heads * size;
-    a.options = options;
-    a.alibiSlopes = slopes;
-    return withThreads([&](ThreadPool &pool) {
-      kvAppend(append, pool);
-      std::vector<float> out(q.size());
-      a.output = out.data();
-      cachedAttention(a, pool);
-      return out;
-    });
+    Step step(*this, from, count);
+    step.attention.options = options;
+    step.attention.alibiSlopes = slopes;
+    return withThreads([&](ThreadPool &pool) { return step.run(pool); });
   }
 
   std::vector<double> expected(int s, int64_t from, int64_t count,
@@ -263,13 +221,6 @@ protected:
       expectClose(step(froms[i], counts[i], options, slopes), both, 3e-6);
     }
   }
-
-  KvCacheLayout layout;
-  int64_t perSequence = 0;
-  std::vector<int32_t> table;
-  std::vector<uint8_t> memory;
-  uint8_t *pages = nullptr;
-  std::vector<float> query[2], key[2], value[2];
 };
 
 /// A query with a NaN has no answer, and its neighbours have theirs.

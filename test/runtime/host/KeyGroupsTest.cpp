@@ -5,11 +5,10 @@
 #include "runtime/host/KeyGroups.h"
 #include "lib/Quant/FloatConversion.h"
 #include "runtime/host/RotaryAppend.h"
-#include "test/runtime/host/EveryTarget.h"
+#include "test/runtime/host/TwoSequences.h"
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 namespace qopt::host {
 namespace {
@@ -22,37 +21,27 @@ struct GroupCase {
 };
 
 /// New tokens of the two sequences in each step.
-using Steps = std::vector<std::array<int32_t, 2>>;
+using Steps = std::vector<std::vector<int32_t>>;
 
-/// A cache of two sequences, NaN in every place that nobody has written.
-class KeyGroupsTest : public testing::TestWithParam<GroupCase> {
+class KeyGroupsTest : public TwoSequences<GroupCase> {
 protected:
-  static constexpr int64_t heads = 6, keyHeads = 2, size = 24, maxTokens = 400;
+  static constexpr int64_t maxTokens = 400;
 
   void SetUp() override {
-    layout.keyHeads = keyHeads;
-    layout.headSize = size;
     layout.pageTokens = 64;
     layout.keyType = GetParam().type;
     layout.valueType = quant::ElementType::F32;
     layout.keyGroup = GetParam().group;
     layout.keyOffsets = GetParam().offsets;
     slotPages = (3 * layout.slotBytes() - 1) / layout.pageBytes() + 1;
-    table.resize(size_t(2 * perSequence()));
-    std::iota(table.begin(), table.end(), int32_t(slotPages));
-    std::shuffle(table.begin(), table.end(), std::mt19937(5));
-    for (int s = 0; s < 2; ++s) {
-      query[s] = randomValues(maxTokens * heads * size, 10 + s);
-      key[s] = randomValues(maxTokens * keyHeads * size, 20 + s);
-      value[s] = randomValues(maxTokens * keyHeads * size, 30 + s);
-      // Channels of very unequal sizes, one of them of zeros, and of means that
-      // offsets are good for.
-      for (size_t i = 0; i < key[s].size(); ++i)
-        key[s][i] = (key[s][i] + float(i % 3)) * float(i % size) / 4;
-    }
+    slots = {2, 0};
+    fill(maxTokens, slotPages);
+    // Channels of very unequal sizes, one of them of zeros, and of means that
+    // offsets are good for.
+    for (std::vector<float> &keys : key)
+      for (size_t i = 0; i < keys.size(); ++i)
+        keys[i] = (keys[i] + float(i % 3)) * float(i % size) / 4;
   }
-
-  int64_t perSequence() const { return maxTokens / layout.pageTokens + 1; }
 
   /// What the key of a position reads as in a sequence of `length`.
   float keyAt(int s, int64_t position, int64_t channel, int64_t length) const {
@@ -86,13 +75,10 @@ protected:
 
   /// Runs the steps in a new cache; the results of all tokens, by sequence.
   std::array<std::vector<float>, 2> run(const Steps &steps) {
-    int64_t count = slotPages + 2 * perSequence();
-    memory.assign(size_t(count * layout.pageBytes()) + 64, 0xff);
-    auto address = reinterpret_cast<uintptr_t>(memory.data());
-    pages = memory.data() + (64 - address % 64) % 64;
+    clear(slotPages + 2 * perSequence);
     std::array<std::vector<float>, 2> results;
     std::vector<int32_t> contexts = {0, 0};
-    for (const std::array<int32_t, 2> &count : steps) {
+    for (const std::vector<int32_t> &count : steps) {
       std::vector<float> y = step(contexts, count);
       size_t first = size_t(count[0] * heads * size);
       results[0].insert(results[0].end(), y.begin(), y.begin() + long(first));
@@ -104,42 +90,11 @@ protected:
   }
 
   std::vector<float> step(const std::vector<int32_t> &contexts,
-                          const std::array<int32_t, 2> &count) {
-    std::vector<int32_t> starts = {0, count[0], count[0] + count[1]};
-    std::vector<float> q, k, v;
-    for (size_t s = 0; s < 2; ++s) {
-      auto add = [&](std::vector<float> &to, const std::vector<float> &source,
-                     int64_t width) {
-        to.insert(to.end(), source.begin() + contexts[s] * width,
-                  source.begin() + (contexts[s] + count[s]) * width);
-      };
-      add(q, query[s], heads * size);
-      add(k, key[s], keyHeads * size);
-      add(v, value[s], keyHeads * size);
-    }
-    RaggedBatch batch{2,
-                      starts.data(),
-                      contexts.data(),
-                      table.data(),
-                      perSequence(),
-                      slots.data()};
-    KvAppendArguments append{layout,         batch,           pages,
-                             k.data(),       keyHeads * size, v.data(),
-                             keyHeads * size};
-    CachedAttentionArguments a;
-    a.layout = layout;
-    a.batch = batch;
-    a.pages = pages;
-    a.heads = heads;
-    a.query = q.data();
-    a.queryStride = a.outputStride = heads * size;
-    a.options = {0.1f, true, GetParam().window, 0};
+                          const std::vector<int32_t> &count) {
+    Step step(*this, contexts, count);
+    step.attention.options = {0.1f, true, GetParam().window, 0};
     ThreadPool pool(2);
-    kvAppend(append, pool);
-    std::vector<float> out(q.size());
-    a.output = out.data();
-    cachedAttention(a, pool);
-    return out;
+    return step.run(pool);
   }
 
   /// Of token `position`, in a step after which the sequence has `length`.
@@ -171,7 +126,7 @@ protected:
   void check(const Steps &steps) {
     std::array<std::vector<double>, 2> wanted;
     std::array<int64_t, 2> contexts = {0, 0};
-    for (const std::array<int32_t, 2> &count : steps)
+    for (const std::vector<int32_t> &count : steps)
       for (size_t s = 0; s < 2; ++s) {
         int64_t length = contexts[s] + count[s];
         for (; contexts[s] < length; ++contexts[s]) {
@@ -188,12 +143,7 @@ protected:
     });
   }
 
-  KvCacheLayout layout;
   int64_t slotPages = 0;
-  std::vector<int32_t> table, slots = {2, 0};
-  std::vector<uint8_t> memory;
-  uint8_t *pages = nullptr;
-  std::vector<float> query[2], key[2], value[2];
 };
 
 TEST_P(KeyGroupsTest, promptsAndSingleTokens) {
@@ -219,15 +169,15 @@ TEST_P(KeyGroupsTest, theCacheDoesNotDependOnTheSteps) {
   for (int i = 0; i < 2; ++i) {
     run(i ? inMany : inOne);
     uint8_t *first = pages + slotPages * layout.pageBytes();
-    after[i].assign(first, first + 2 * perSequence() * layout.pageBytes());
+    after[i].assign(first, first + 2 * perSequence * layout.pageBytes());
   }
   EXPECT_EQ(after[0], after[1]);
 }
 
 TEST_P(KeyGroupsTest, rotaryAppendEqualsItsParts) {
   int32_t starts[] = {0, 75}, contexts[] = {0};
-  RaggedBatch batch{1,           starts, contexts, table.data(), perSequence(),
-                    slots.data()};
+  RaggedBatch batch{1,           starts,      contexts, table.data(),
+                    perSequence, slots.data()};
   std::vector<float> cos = randomValues(75 * size / 2, 1),
                      sin = randomValues(75 * size / 2, 2);
   RotaryArguments rotation;
