@@ -75,7 +75,6 @@ HWY_INLINE void widenKeys(const CachedAttentionArguments &a, int64_t sequence,
   const int64_t length = a.batch.contextStarts[sequence] +
                          a.batch.tokenStarts[sequence + 1] -
                          a.batch.tokenStarts[sequence];
-  const int32_t *table = a.batch.pageTable + sequence * a.batch.pageTableStride;
   for (int64_t t = 0; t < chunk.keys; t += keyBlock) {
     const int64_t position = chunk.start + t;
     const int64_t start = position / group * group;
@@ -89,15 +88,12 @@ HWY_INLINE void widenKeys(const CachedAttentionArguments &a, int64_t sequence,
                 HWY_MIN(length - position, keyBlock), size, target);
       continue;
     }
-    const uint8_t *keys =
-        static_cast<const uint8_t *>(a.pages) +
-        table[position / layout.pageTokens] * layout.pageBytes() +
-        head * layout.keyHeadBytes();
-    const int64_t inPage = position % layout.pageTokens;
-    const uint8_t *codes =
-        keys + layout.keyCodeBytes() * inPage / layout.pageTokens;
-    const auto *scales = reinterpret_cast<const uint16_t *>(
-        keys + layout.keyCodeBytes() + inPage / group * layout.keyScaleBytes());
+    const auto *pages = static_cast<const uint8_t *>(a.pages);
+    const KeyGroupPlace place =
+        keyGroupPlace(layout, a.batch, sequence, head, position);
+    const uint8_t *codes = pages + place.codes;
+    const auto *scales =
+        reinterpret_cast<const uint16_t *>(pages + place.scales);
     if (layout.keyType == quant::ElementType::Int4)
       widenBlock<quant::ElementType::Int4>(codes, scales, layout, target);
     else

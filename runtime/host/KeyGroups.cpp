@@ -15,28 +15,6 @@ namespace qopt::host {
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
 namespace {
-/// Where the codes and the scales of a full group go.
-struct GroupPlace {
-  uint8_t *codes;   ///< of its first block
-  uint16_t *scales; ///< [D], and offsets behind them
-};
-} // namespace
-
-static GroupPlace placeOf(const KvAppendArguments &a, int64_t sequence,
-                          int64_t head, int64_t start) {
-  const KvCacheLayout &layout = a.layout;
-  int64_t page = a.batch.pageTable[sequence * a.batch.pageTableStride +
-                                   start / layout.pageTokens];
-  uint8_t *keys = static_cast<uint8_t *>(a.pages) + page * layout.pageBytes() +
-                  head * layout.keyHeadBytes();
-  int64_t inPage = start % layout.pageTokens;
-  return {keys + layout.keyCodeBytes() * inPage / layout.pageTokens,
-          reinterpret_cast<uint16_t *>(keys + layout.keyCodeBytes() +
-                                       inPage / layout.keyGroup *
-                                           layout.keyScaleBytes())};
-}
-
-namespace {
 /// How a channel of a group becomes codes.
 struct ChannelCodes {
   uint16_t scale = 0, offset = 0; ///< f16
@@ -94,18 +72,21 @@ static void storeCodes(const KvCacheLayout &layout, const uint16_t *rows,
 
 /// `rows` [keyGroup][D] as f16 become codes.
 static void closeGroup(const KvCacheLayout &layout, const uint16_t *rows,
-                       const GroupPlace &place) {
+                       void *pages, const KeyGroupPlace &place) {
+  auto *codes = static_cast<uint8_t *>(pages) + place.codes;
+  auto *scales = reinterpret_cast<uint16_t *>(static_cast<uint8_t *>(pages) +
+                                              place.scales);
   int64_t size = layout.headSize;
   int64_t lineBytes =
       layout.keyCodeBytes() * keyBlock / layout.pageTokens / size;
   for (int64_t d = 0; d < size; ++d) {
     ChannelCodes channel = codesOf(layout, rows + d, size);
-    place.scales[d] = channel.scale;
+    scales[d] = channel.scale;
     if (layout.keyOffsets)
-      place.scales[size + d] = channel.offset;
+      scales[size + d] = channel.offset;
     for (int64_t block = 0; block < layout.keyGroup / keyBlock; ++block)
       storeCodes(layout, rows + block * keyBlock * size + d, channel,
-                 place.codes + (block * size + d) * lineBytes);
+                 codes + (block * size + d) * lineBytes);
   }
 }
 
@@ -133,7 +114,8 @@ void appendKeyGroups(const KvAppendArguments &a, int64_t sequence,
         rows[(p - start) * size + d] = quant::floatToHalf(
             a.key[(token + p - context) * a.keyStride + head * size + d]);
     if (closes)
-      closeGroup(layout, rows, placeOf(a, sequence, head, start));
+      closeGroup(layout, rows, a.pages,
+                 keyGroupPlace(layout, a.batch, sequence, head, start));
   }
 }
 

@@ -53,6 +53,25 @@ inline const uint16_t *openKeys(const KvCacheLayout &layout, const void *pages,
          head * layout.keyGroup * layout.headSize;
 }
 
+/// Byte offsets in a layer of the cache.
+struct KeyGroupPlace {
+  int64_t codes;  ///< of the block that begins at the position
+  int64_t scales; ///< of its group: f16 [D], and offsets behind them
+};
+
+/// Where a head's full group has the block of keys from `position` on.
+inline KeyGroupPlace keyGroupPlace(const KvCacheLayout &layout,
+                                   const RaggedBatch &batch, int64_t sequence,
+                                   int64_t head, int64_t position) {
+  int64_t page = batch.pageTable[sequence * batch.pageTableStride +
+                                 position / layout.pageTokens];
+  int64_t keys = page * layout.pageBytes() + head * layout.keyHeadBytes();
+  int64_t inPage = position % layout.pageTokens;
+  return {keys + layout.keyCodeBytes() * inPage / layout.pageTokens,
+          keys + layout.keyCodeBytes() +
+              inPage / layout.keyGroup * layout.keyScaleBytes()};
+}
+
 /// The keys of one head of a sequence's new tokens: those of groups that become
 /// full as codes, the others in the slot.
 void appendKeyGroups(const KvAppendArguments &arguments, int64_t sequence,
