@@ -43,39 +43,53 @@ static float elementAt(ArrayRef<char> bytes, Type element, size_t i) {
                          : quant::bfloat16ToFloat(half);
 }
 
-/// The elements of a tensor of floats as they are stored; none for another.
-static std::optional<ir::StoredElements> storedFloats(ElementsAttr data) {
+namespace {
+struct FoundElement {
+  size_t index;
+  float value;
+
+  const char *spell() const {
+    return std::isnan(value) ? "nan" : std::isinf(value) ? "infinity" : "0";
+  }
+};
+} // namespace
+
+/// The first element of a tensor of floats that `matches`; none of another. All
+/// weights of a model pass here, so the test is inlined.
+template <typename Predicate>
+static std::optional<FoundElement> findElement(ElementsAttr data,
+                                               Predicate matches) {
   Type element = data.getElementType();
   if (!element.isF32() && !element.isF64() && !element.isF16() &&
       !element.isBF16())
     return std::nullopt;
-  return ir::StoredElements::of(data);
+  std::optional<ir::StoredElements> stored = ir::StoredElements::of(data);
+  if (!stored)
+    return std::nullopt;
+  ArrayRef<char> bytes = stored->bytes();
+  size_t count = bytes.size() / (element.getIntOrFloatBitWidth() / 8);
+  for (size_t i = 0; i < count; ++i)
+    if (float value = elementAt(bytes, element, i); matches(value))
+      return FoundElement{i, value};
+  return std::nullopt;
 }
 
 static Status checkConstant(arith::ConstantOp constant) {
   auto data = dyn_cast<ElementsAttr>(constant.getValue());
   if (!data || data.getShapedType().getRank() == 0)
     return Status();
-  auto stored = storedFloats(data);
-  if (!stored)
-    return Status();
-  Type element = data.getElementType();
   bool parameter = isParameter(constant);
-  ArrayRef<char> bytes = stored->bytes();
-  size_t count = bytes.size() / (element.getIntOrFloatBitWidth() / 8);
-  for (size_t i = 0; i < count; ++i) {
-    float value = elementAt(bytes, element, i);
-    if (std::isfinite(value) || (std::isinf(value) && !parameter))
-      continue;
-    return Status(StatusCode::BadModel,
-                  "the constant \"" +
-                      onnx::printableName(onnx::nodeName(constant.getLoc())) +
-                      "\" has the value " +
-                      (std::isnan(value) ? "nan" : "infinity") +
-                      " at element " + std::to_string(i) +
-                      "; export the model again with finite weights");
-  }
-  return Status();
+  auto found = findElement(data, [&](float value) {
+    return std::isnan(value) || (std::isinf(value) && parameter);
+  });
+  if (!found)
+    return Status();
+  return Status(StatusCode::BadModel,
+                "the constant \"" +
+                    onnx::printableName(onnx::nodeName(constant.getLoc())) +
+                    "\" has the value " + found->spell() + " at element " +
+                    std::to_string(found->index) +
+                    "; export the model again with finite weights");
 }
 
 Status checkConstants(func::FuncOp func) {
@@ -91,31 +105,19 @@ static LogicalResult checkScale(Operation *op, Value scale, bool mayBeZero) {
   auto constant = scale.getDefiningOp<onnx::ConstantOp>();
   if (!constant)
     return success();
-  auto data = cast<ElementsAttr>(constant.getValue());
-  auto stored = storedFloats(data);
-  if (!stored)
+  auto found =
+      findElement(cast<ElementsAttr>(constant.getValue()), [&](float value) {
+        return !std::isfinite(value) || (value == 0 && !mayBeZero);
+      });
+  if (!found)
     return success();
-  Type element = data.getElementType();
-  ArrayRef<char> bytes = stored->bytes();
-  size_t count = bytes.size() / (element.getIntOrFloatBitWidth() / 8);
-  for (size_t i = 0; i < count; ++i) {
-    float value = elementAt(bytes, element, i);
-    if (std::isfinite(value) && (value != 0 || mayBeZero))
-      continue;
-    InFlightDiagnostic error = op->emitError();
-    error << "its scale \""
-          << onnx::printableName(onnx::nodeName(constant.getLoc()))
-          << "\" has the value "
-          << (std::isnan(value)   ? "nan"
-              : std::isinf(value) ? "infinity"
-                                  : "0")
-          << " at element " << i << "; expected a finite number"
-          << (mayBeZero ? "" : " other than 0")
-          << "; calibrate the model again";
-    return ir::withCode(std::move(error), op->getContext(),
-                        StatusCode::BadModel);
-  }
-  return success();
+  InFlightDiagnostic error = op->emitError();
+  error << "its scale \""
+        << onnx::printableName(onnx::nodeName(constant.getLoc()))
+        << "\" has the value " << found->spell() << " at element "
+        << found->index << "; expected a finite number"
+        << (mayBeZero ? "" : " other than 0") << "; calibrate the model again";
+  return ir::withCode(std::move(error), op->getContext(), StatusCode::BadModel);
 }
 
 LogicalResult checkScales(ModuleOp module) {
