@@ -91,7 +91,7 @@ struct Schedule {
   int panels = 1;      ///< of a stage
   int stages = 3;
   int slices = 1; ///< parts of the columns; blocks of a tile add their sums
-  bool spread = false; ///< copies of a stage lie between products, a quarter
+  bool spread = false; ///< copies of a stage lie between products, a part
                        ///< each; else all behind the barrier
   int blocksPerSm = 1;
   std::string_view why; ///< a sentence for the report

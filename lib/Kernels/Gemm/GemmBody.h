@@ -44,13 +44,12 @@ private:
     Int stage, step;
     std::optional<Flag> exists; ///< the step; without it, it does
     std::optional<int64_t> part;
-    int64_t parts = 1;
-    /// Whether copy `i` of `count` is one of the part's.
-    bool has(int64_t i, int64_t count) const {
-      return !part || i * parts / count == *part;
-    }
   };
   Copy copyOf(Int stage, int step);
+  /// Whether piece `i` of `count` belongs to the copy's part.
+  bool hasPiece(const Copy &copy, int64_t i, int64_t count) const {
+    return !copy.part || i * schedule.products() / count == *copy.part;
+  }
   /// `bytes`, or none where the step does not exist.
   Int presentIn(const Copy &copy, Int bytes);
   void copyActivations(const Copy &copy);

@@ -22,8 +22,7 @@ void Body::ifStep(Int step, llvm::function_ref<void()> body) {
 }
 
 Body::Copy Body::copyOf(Int stage, int step) {
-  return {stage, firstStep + int64_t(step), std::nullopt, std::nullopt,
-          schedule.products()};
+  return {stage, firstStep + int64_t(step), std::nullopt, std::nullopt};
 }
 
 Int Body::presentIn(const Copy &copy, Int bytes) {
@@ -46,7 +45,7 @@ void Body::copyActivations(const Copy &copy) {
                       .at(copy.step, schedule.panels * panelRowBytes);
   if (pieceBytes)
     copyChunks(copy, destination, source, column);
-  else if (copy.has(0, 1))
+  else if (hasPiece(copy, 0, 1))
     copyElements(copy, destination, source, column);
 }
 
@@ -64,7 +63,7 @@ void Body::copyChunks(const Copy &copy, Int destination, Global source,
         there = select(column + at / elementBytes < k.constant(problem.columns),
                        limit, k.constant(0));
       for (int64_t row = 0; row < schedule.blockTokens(); row += rows) {
-        if (!copy.has(panel * schedule.blockTokens() + row, all))
+        if (!hasPiece(copy, panel * schedule.blockTokens() + row, all))
           continue;
         Int present = select(k.constant(row) < there, k.constant(pieceBytes),
                              k.constant(0));
@@ -127,7 +126,7 @@ void Body::copyWeights(const Copy &copy) {
                       .at(firstStrip, units * part.unitBytes)
                       .at(unit, part.unitBytes);
   copyCodes(copy, source, inUnit);
-  if (part.groups && copy.has(0, 1))
+  if (part.groups && hasPiece(copy, 0, 1))
     copyPlanes(copy, source, inUnit);
 }
 
@@ -147,7 +146,7 @@ void Body::copyCodes(const Copy &copy, Global unit, Int inUnit) {
   bool padded = part.strips % schedule.blockStrips() != 0;
   Int limit = k.constant(part.strips) - firstStrip - strip;
   for (int64_t i = 0; i < schedule.blockStrips(); i += each) {
-    if (!copy.has(i, schedule.blockStrips()))
+    if (!hasPiece(copy, i, schedule.blockStrips()))
       continue;
     Int present = presentIn(copy, k.constant(chunkBytes));
     if (padded)

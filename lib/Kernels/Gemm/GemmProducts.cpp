@@ -79,8 +79,8 @@ Kernel::Values Body::multiplyColumns() {
 /// leaves the first operands of the next one.
 void Body::multiplyStage(Int stage, Int next, Copy refill, Operands &operands,
                          Kernel::Values &sums) {
-  refill.parts = schedule.products();
-  for (int64_t product = 0; product < refill.parts; ++product) {
+  int64_t products = schedule.products();
+  for (int64_t product = 0; product < products; ++product) {
     if (product)
       load(stage, product, operands);
     if (schedule.spread) {
@@ -94,7 +94,7 @@ void Body::multiplyStage(Int stage, Int next, Copy refill, Operands &operands,
           isInt8() ? skinny_linear::unpackCodes(k, operands.block[s])
                    : weightsOf(operands.block[s], product, operands.planes[s]));
     std::vector<std::array<Int, 2>> b = activationsOf(operands, product);
-    if (product + 1 == refill.parts) {
+    if (product + 1 == products) {
       // All of the stage is in registers.
       if (schedule.spread)
         commitCopies(k);
