@@ -71,6 +71,8 @@ private:
   void loadQueries();
   std::vector<Int> queryWords(Int row, int step);
   void findRows();
+  /// Four words at `place`; zeros where it does not exist.
+  std::vector<Int> loadWhere(Flag exists, llvm::function_ref<Global()> place);
   /// Halves of eight channels in the order in which unpackKeys gives codes.
   std::vector<Int> arrange(const std::vector<Int> &words);
   Scores multiplyKeys(Int stage);

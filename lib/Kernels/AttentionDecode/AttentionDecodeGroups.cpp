@@ -109,19 +109,11 @@ Body::KeyWords Body::openKey(Int position, int step) {
   Int channel = t * 8 + step * stepChannels;
   Flag exists =
       position < length && channel < k.constant(problem.cache.keySize);
-  Kernel::Values words(4, k.constant(0).value);
-  words = k.when(exists, words, [&](Kernel::Values) {
-    Global row = openKeys.at(position % problem.cache.keyGroup(),
-                             problem.cache.keySize * 2);
-    Kernel::Values loaded;
-    for (Int word : k.load(row.at(channel, 2), 4))
-      loaded.push_back(word.value);
-    return loaded;
-  });
-  std::vector<Int> key;
-  for (mlir::Value word : words)
-    key.push_back({{&k, word}});
-  key = arrange(key);
+  std::vector<Int> key = arrange(loadWhere(exists, [&] {
+    return openKeys
+        .at(position % problem.cache.keyGroup(), problem.cache.keySize * 2)
+        .at(channel, 2);
+  }));
   return {{key[0], key[1]}, {key[2], key[3]}};
 }
 

@@ -21,26 +21,31 @@ constexpr double log2e = std::numbers::log2e;
 /// The lane's eight channels of a step of row `row`, in the order in which
 /// unpackKeys gives those of keys; zeros where there are none.
 std::vector<Int> Body::queryWords(Int row, int step) {
-  Int zero = k.constant(0);
-  Kernel::Values none(4, zero.value);
   Int channel = t * 8 + step * stepChannels;
   Flag exists = row < rows && channel < problem.cache.keySize;
-  Kernel::Values words = k.when(exists, none, [&](Kernel::Values) {
+  return arrange(loadWhere(exists, [&] {
     Int place = firstRow + row;
     Int token = tokenStart + place / sharing;
     Int head = keyHead * sharing + place % sharing;
-    Global query = k.pointer(queryArgument)
-                       .at(token, problem.queryStride * 2)
-                       .at(head * problem.cache.keySize + channel, 2);
+    return k.pointer(queryArgument)
+        .at(token, problem.queryStride * 2)
+        .at(head * problem.cache.keySize + channel, 2);
+  }));
+}
+
+std::vector<Int> Body::loadWhere(Flag exists,
+                                 llvm::function_ref<Global()> place) {
+  Kernel::Values words(4, k.constant(0).value);
+  words = k.when(exists, words, [&](Kernel::Values) {
     Kernel::Values loaded;
-    for (Int word : k.load(query, 4))
+    for (Int word : k.load(place(), 4))
       loaded.push_back(word.value);
     return loaded;
   });
-  std::vector<Int> q;
+  std::vector<Int> result;
   for (mlir::Value word : words)
-    q.push_back({{&k, word}});
-  return arrange(q);
+    result.push_back({{&k, word}});
+  return result;
 }
 
 std::vector<Int> Body::arrange(const std::vector<Int> &q) {
