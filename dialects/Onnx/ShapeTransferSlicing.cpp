@@ -21,9 +21,11 @@ struct AxisSlice {
 /// Sentinels such as 2^63 - 1 and 2^31 - 1 mean "to the end".
 constexpr int64_t beyondAnySize = (int64_t(1) << 31) - 1;
 
-/// A bound of a forward slice as a place in [0, size]; null if not decidable.
-static AffineExpr placeOf(AffineExpr bound, AffineExpr size,
-                          SymbolicDims &dims) {
+/// How many elements of the axis lie before a bound, in [0, size], and with it
+/// where `included` is 1; null if not decidable. Forward slices have bounds
+/// that are not included, backward ones those that are.
+static AffineExpr elementsTo(AffineExpr bound, int64_t included,
+                             AffineExpr size, SymbolicDims &dims) {
   if (!bound)
     return {};
   std::optional<int64_t> value = constantValue(bound);
@@ -31,20 +33,21 @@ static AffineExpr placeOf(AffineExpr bound, AffineExpr size,
     return size;
   if (value && *value <= -beyondAnySize)
     return dims.constant(0);
+  AffineExpr end = dims.add(bound, dims.constant(included));
   if (value && *value < 0)
-    return dims.maximum(dims.add(size, bound), dims.constant(0));
+    return dims.maximum(dims.add(size, end), dims.constant(0));
   // [-n:] of an axis of size n; for n = 0 the bound is 0 as well.
-  if (dims.add(bound, size) == dims.constant(0))
+  if (!included && dims.add(bound, size) == dims.constant(0))
     return dims.constant(0);
   if (!dims.isNonNegative(bound))
     return {};
-  return dims.minimum(bound, size);
+  return dims.minimum(end, size);
 }
 
 static AffineExpr forwardSize(AffineExpr size, const AxisSlice &slice,
                               SymbolicDims &dims) {
-  AffineExpr start = placeOf(slice.start, size, dims);
-  AffineExpr end = placeOf(slice.end, size, dims);
+  AffineExpr start = elementsTo(slice.start, 0, size, dims);
+  AffineExpr end = elementsTo(slice.end, 0, size, dims);
   if (!start || !end)
     return {};
   // [-k, end of axis): k elements, or all when there are fewer.
@@ -60,32 +63,13 @@ static AffineExpr forwardSize(AffineExpr size, const AxisSlice &slice,
                             *slice.step);
 }
 
-/// How many elements of the axis a bound of a backward slice has before or at
-/// it, in [0, size]; null if not decidable.
-static AffineExpr elementsTo(AffineExpr bound, AffineExpr size,
-                             SymbolicDims &dims) {
-  if (!bound)
-    return {};
-  std::optional<int64_t> value = constantValue(bound);
-  if (value && *value >= beyondAnySize)
-    return size;
-  if (value && *value <= -beyondAnySize)
-    return dims.constant(0);
-  AffineExpr behind = dims.add(bound, dims.constant(1));
-  if (value && *value < 0)
-    return dims.maximum(dims.add(size, behind), dims.constant(0));
-  if (!dims.isNonNegative(bound))
-    return {};
-  return dims.minimum(behind, size);
-}
-
 static AffineExpr backwardSize(AffineExpr size, const AxisSlice &slice,
                                SymbolicDims &dims) {
-  AffineExpr start = elementsTo(slice.start, size, dims);
+  AffineExpr start = elementsTo(slice.start, 1, size, dims);
   // A start before the first element is the first, where there is one.
   if (start != size)
     start = dims.minimum(dims.maximum(start, dims.constant(1)), size);
-  AffineExpr end = elementsTo(slice.end, size, dims);
+  AffineExpr end = elementsTo(slice.end, 1, size, dims);
   if (!start || !end)
     return {};
   AffineExpr length = dims.maximum(dims.subtract(start, end), dims.constant(0));
