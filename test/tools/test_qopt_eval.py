@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from distributions import divergences, log_softmax
 
 USAGE, BAD_MODEL, INFEASIBLE, GATE, NOT_FOUND = 2, 3, 5, 6, 9
 TOKENS = np.random.default_rng(0).integers(0, 50, (6, 40)).astype(np.int32)
@@ -18,12 +19,6 @@ def saved(tool, artifacts, tmp_path_factory):
         arguments = ("--tokens", folder / "tokens.npy", "--save-logits", folder / f"{name}.npy")
         tool("qopt-eval", artifacts / f"{name}.qopt", *arguments)
     return folder
-
-
-def log_softmax(logits):
-    logits = logits.astype(np.float64)
-    logits -= logits.max(-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
 
 def nll(logits):
@@ -72,8 +67,7 @@ def test_divergence(tool, artifacts, saved, reference):
     np.save(saved / "half.npy", theirs.astype(np.float16))
     path = (artifacts if reference.endswith("qopt") else saved) / reference
     found = evaluate(tool, artifacts / "other.qopt", "--tokens", saved / "tokens.npy", "--reference", path)
-    p, q = log_softmax(theirs), log_softmax(ours)
-    divergence = (np.exp(p) * (p - q)).sum(-1)
+    divergence = divergences(theirs, ours)
     tolerance = 1e-3 if reference == "half.npy" else 1e-5
     assert found["kl"]["mean"] == pytest.approx(divergence.mean(), rel=tolerance)
     assert found["kl"]["low"] < found["kl"]["mean"] < found["kl"]["high"]
