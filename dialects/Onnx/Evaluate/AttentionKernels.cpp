@@ -144,11 +144,12 @@ void softmaxRow(const AttentionProblem &problem, int64_t b, int64_t h,
   show(3);
 }
 
-/// [B, heads, past + new, size] of a cache.
+/// [B, heads, past + new, size] of a cache; without data where nobody asks for
+/// it, whose element is none.
 HostTensor joinedCache(const AttentionProblem &problem, const Heads &fresh,
                        bool isKey, Element element, bool withData) {
   Shape shape{fresh.batch, fresh.heads, problem.keys, fresh.size};
-  if (!withData)
+  if (!withData || element == Element::None)
     return HostTensor::shapeOnly(element, shape);
   const Heads &old = isKey ? problem.pastKey : problem.pastValue;
   std::vector<double> values;
