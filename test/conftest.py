@@ -10,6 +10,11 @@ SOURCE = pathlib.Path(__file__).resolve().parents[1]
 BUILD = pathlib.Path(os.environ.get("QOPT_BUILD", SOURCE / "build"))
 SHARED = pathlib.Path(os.environ.get("QOPT_SHARED", SOURCE.parent / "shared"))
 STORIES = SOURCE / "test/data/stories260k"
+CACHE = BUILD / "CMakeCache.txt"
+UNSANITIZED = pytest.mark.skipif(
+    CACHE.exists() and "QOPT_SANITIZE:BOOL=ON" in CACHE.read_text(),
+    reason="programs without sanitizers, sizes and peak memory are not of the preset asan",
+)
 
 
 @pytest.fixture(scope="session")

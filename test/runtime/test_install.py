@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 
 import pytest
+from conftest import UNSANITIZED
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("QOPT_BUILD", SOURCE / "build")).resolve()
@@ -47,6 +48,7 @@ def artifact(tmp_path_factory):
     return path
 
 
+@UNSANITIZED
 @pytest.mark.parametrize("program", ["generate", "generate_c", "generate_static"])
 def test_a_program_outside_writes_a_story(programs, artifact, program):
     expected = json.loads((MODEL / "generate.json").read_text())
@@ -55,6 +57,7 @@ def test_a_program_outside_writes_a_story(programs, artifact, program):
     assert len(story.strip()) > 80 and whole.strip().startswith(story.strip())
 
 
+@UNSANITIZED
 @pytest.mark.parametrize("program", ["generate", "generate_c", "generate_static"])
 def test_a_missing_artifact_is_an_error(programs, program):
     done = run(programs / program, "missing.qopt", "Once", check=False)
@@ -78,6 +81,7 @@ def test_the_compiler_has_no_header_there(prefix):
     } & names
 
 
+@UNSANITIZED
 def test_the_library_is_small(prefix, tmp_path):
     library = next(prefix.glob("lib*/**/libqopt_runtime.so.*.*"))
     run("strip", "-o", tmp_path / "stripped.so", library)

@@ -147,6 +147,7 @@ def test_the_context_of_a_stage(tool, stories):
         assert "qopt.context = 64" in text
 
 
+@conftest.UNSANITIZED
 def test_llama_3_8b_is_predicted_without_its_weights(tool, tmp_path):
     """16 GB of weights are neither read nor allocated; the H200 is predicted to write 500 tokens a second or more."""
     model = synthetic(tmp_path, "--model", "llama-3-8b")

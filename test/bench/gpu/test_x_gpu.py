@@ -119,6 +119,7 @@ def x_gpu(*arguments):
     return subprocess.run([X, "gpu", *map(str, arguments)], capture_output=True, text=True, env=environment)
 
 
+@conftest.UNSANITIZED
 def test_tests(packed, tmp_path):
     """All that a GPU is asked: tokens of a model, of two sequences at once, launches."""
     done = x_gpu("--pack", packed, "--only", "tests", "--json", tmp_path / "results.json")
@@ -126,6 +127,7 @@ def test_tests(packed, tmp_path):
     assert json.loads((tmp_path / "results.json").read_text())["gpu"]["name"] == "stand-in GPU"
 
 
+@conftest.UNSANITIZED
 def test_other_tokens(packed, tmp_path):
     """Tokens that are not the expected ones fail the whole command, and the test is named."""
     shutil.copytree(packed, tmp_path / "pack", symlinks=True)
@@ -137,6 +139,7 @@ def test_other_tokens(packed, tmp_path):
     assert "test_tokens[stories-kv-int8-int4]" in done.stdout
 
 
+@conftest.UNSANITIZED
 def test_sanitizers_that_are_not_here(packed):
     done = x_gpu("--pack", packed, "--only", "sanitizers")
     if shutil.which("compute-sanitizer"):

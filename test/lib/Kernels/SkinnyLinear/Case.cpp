@@ -419,8 +419,9 @@ static Product dot(const Case &test, const Segment &segment,
   quant::dequantizeRows(
       format,
       {stored.codes.data() + row * quant::bytesPerRow(format, columns),
-       stored.scales.data() + first * scaleSize,
-       stored.zeros.data() + first * zeroSize},
+       stored.scales.empty() ? nullptr
+                             : stored.scales.data() + first * scaleSize,
+       stored.zeros.empty() ? nullptr : stored.zeros.data() + first * zeroSize},
       1, columns, w.data());
   Product product{0, 0};
   double number = largestNumber(format, problem.activation);

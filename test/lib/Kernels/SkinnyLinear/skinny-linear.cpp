@@ -24,6 +24,7 @@
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/Format.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -44,8 +45,8 @@ static DType typeOf(quant::ElementType type) {
 static Tensor tensor(int index, DType type, std::vector<int64_t> shape,
                      const std::vector<uint8_t> &bytes) {
   Tensor result("arg" + std::to_string(index), type, std::move(shape));
-  std::memcpy(result.data(), bytes.data(),
-              std::min(bytes.size(), result.bytes()));
+  size_t count = std::min(bytes.size(), result.bytes());
+  std::copy_n(bytes.begin(), count, static_cast<uint8_t *>(result.data()));
   return result;
 }
 
