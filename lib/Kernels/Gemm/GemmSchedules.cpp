@@ -74,6 +74,10 @@ static std::optional<Schedule> candidate(const Problem &problem,
   // Two panels were measured with codes, and where a tile has all tokens.
   if (row.panels > 1 && (anyFloat || schedule.blockTokens() < problem.tokens))
     return std::nullopt;
+  // Measured with 32 tokens: half as long again as predicted.
+  if (row.columnWarps > 1 && row.blocksPerSm == 1 &&
+      schedule.tilesPerWarp < row.tiles)
+    return std::nullopt;
   if (problem.activation == quant::ElementType::Int8 && slices > 1)
     schedule.spread = false;
   schedule.why = row.why;

@@ -78,6 +78,19 @@ TEST(GemmSchedule, fewTokensOfCodesHaveTwoPanels) {
   EXPECT_EQ(panelsOf(128, "int4_g128"), 1);
 }
 
+/// One block of column warps an SM was measured with 64 tokens alone: with 32
+/// it takes half as long again as predicted.
+TEST(GemmSchedule, oneBlockOfColumnWarpsTakesManyTokens) {
+  auto fillsAlone = [](int64_t tokens) {
+    auto schedule =
+        chooseSchedule(problemOf(tokens, 4096, 4096), target::sm90a());
+    return schedule.ok() && schedule->columnWarps == 2 &&
+           schedule->blocksPerSm == 1;
+  };
+  EXPECT_TRUE(fillsAlone(64));
+  EXPECT_FALSE(fillsAlone(32));
+}
+
 TEST(GemmSchedule, manyTokensHaveNoPartialSums) {
   for (Shape shape : shapes) {
     Problem problem = problemOf(4096, shape.rows, shape.columns, "f16");
