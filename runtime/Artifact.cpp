@@ -53,6 +53,7 @@ static StatusOr<DecoderSpec> decoderSpecOf(const plan::Plan &plan) {
       if (!sizes.ok())
         return sizes.status();
       spec.cacheBytesPerToken += sizes->page / decoder.page();
+      spec.cacheBytesPerSequence += sizes->slot;
       ++spec.layers;
     }
   return spec;

@@ -153,10 +153,16 @@ StatusOr<std::vector<TokenEvent>> Engine::Implementation::step() {
   if (slices.empty())
     return events;
   lock.unlock();
-  QOPT_RETURN_IF_ERROR(
-      decoder->choosesTokens()
-          ? finish<int32_t>(slices, decoder->chooseTokens(slices), events)
-          : finish<float>(slices, decoder->step(slices), events));
+  try {
+    QOPT_RETURN_IF_ERROR(
+        decoder->choosesTokens()
+            ? finish<int32_t>(slices, decoder->chooseTokens(slices), events)
+            : finish<float>(slices, decoder->step(slices), events));
+  } catch (const std::bad_alloc &) { // what the cache has is not known
+    lock.lock();
+    scheduler.fail();
+    throw;
+  }
   return events;
 }
 

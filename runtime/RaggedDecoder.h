@@ -71,7 +71,8 @@ public:
 
   /// One step. The logits [rows, vocabulary] follow the slices' order and are
   /// valid until the next step. Every slice must fit what its sequence
-  /// reserved. After an error the sequences are as before.
+  /// reserved. After an error their lengths are as before, but keys may be lost
+  /// that the cache keeps for each sequence until they have codes: close them.
   StatusOr<std::span<const float>> step(std::span<const TokenSlice> slices);
   /// One step that gives, instead of logits, the token after each row; -1 after
   /// one whose logits have no finite number.

@@ -34,6 +34,8 @@ struct DecoderSpec {
   int64_t vocabulary = 0;
   int64_t context = 0; ///< longest sequence, prompt included
   int64_t cacheBytesPerToken = 0;
+  /// What a sequence needs beside its tokens: keys that have no codes yet.
+  int64_t cacheBytesPerSequence = 0;
   std::vector<int32_t> endTokens;
   int32_t beginToken = -1; ///< -1: none
 };

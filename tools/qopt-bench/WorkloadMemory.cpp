@@ -87,6 +87,10 @@ Status checkMemory(const Artifact &artifact, const Workload &workload) {
            "KV cache of " + std::to_string(positions) + " positions",
            "fewer sequences (--batch) or positions (--prompt, --context, "
            "--tokens)"},
+          {product(size_t(workload.batch) + 1,
+                   size_t(artifact.decoder().cacheBytesPerSequence)),
+           "latest keys of " + std::to_string(workload.batch) + " sequences",
+           "fewer sequences (--batch)"},
           {*steps, "steps of " + std::to_string(workload.batch) + " sequences",
            ""},
           {product(positions, sizeof(int32_t)), "their tokens", ""}});

@@ -82,6 +82,7 @@ Json describeModel(const Artifact &artifact) {
           {"end_tokens", spec.endTokens},
           {"cache_page", decoder.page()},
           {"cache_bytes_per_token", spec.cacheBytesPerToken},
+          {"cache_bytes_per_sequence", spec.cacheBytesPerSequence},
           {"cache_layers", describeCache(decoder)}};
 }
 

@@ -65,9 +65,13 @@ static void printModel(const Json &json) {
       grouped(json["layers"]).c_str(), grouped(json["vocabulary"]).c_str(),
       grouped(json["context"]).c_str(), json["begin_token"].dump().c_str(),
       json["end_tokens"].dump().c_str());
-  std::printf("KV cache: %s bytes per token, pages of %s\n",
+  std::printf("KV cache: %s bytes per token, pages of %s",
               grouped(json["cache_bytes_per_token"]).c_str(),
               grouped(json["cache_page"]).c_str());
+  if (json["cache_bytes_per_sequence"] != 0)
+    std::printf(", %s bytes per sequence",
+                grouped(json["cache_bytes_per_sequence"]).c_str());
+  std::printf("\n");
   std::string last;
   int64_t first = 0, index = 0;
   auto flush = [&] {
