@@ -29,6 +29,7 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape) {
   // an embedding. Before attention: it turns the axes of queries and keys, and
   // the transposes that it leaves meet those of attention.
   function.addPass(createRaiseRotaryPass());
+  function.addPass(createFoldWeightsPass());
   function.addPass(createRaiseWeightsPass());
   // Before a decoder is made of the function: roles and formats of weights ask
   // which of them is embedding and head at once.

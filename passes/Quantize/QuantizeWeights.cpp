@@ -188,11 +188,12 @@ struct QuantizeWeights
     return passes::readFormat(getOperation(), option, text, format);
   }
 
-  /// Whether an option for one role finds a weight that has it.
-  bool hasRole(StringRef option, std::optional<quant::Format> format, Role role,
-               ArrayRef<WeightUse> uses) {
+  /// Whether an option for one role, or for all without one, finds a weight
+  /// that has it.
+  bool hasRole(StringRef option, std::optional<quant::Format> format,
+               std::optional<Role> role, ArrayRef<WeightUse> uses) {
     if (!format || llvm::any_of(uses, [&](const WeightUse &use) {
-          return use.role == role;
+          return !role || use.role == role;
         }))
       return true;
     getOperation().emitError()
@@ -275,7 +276,8 @@ struct QuantizeWeights
 
     SmallVector<WeightUse> uses = collectUses(getOperation());
     // Every option and weight that does not fit is reported.
-    bool allFit = hasRole("lm-head", asked.head, Role::Head, uses);
+    bool allFit = hasRole("weights", asked.weights, std::nullopt, uses);
+    allFit &= hasRole("lm-head", asked.head, Role::Head, uses);
     allFit &= hasRole("embedding", asked.embedding, Role::TokenEmbedding, uses);
     SmallVector<Change> changes;
     for (const WeightUse &use : uses) {

@@ -39,6 +39,13 @@ inline mlir::Value withoutFloatCasts(mlir::Value value) {
   return value;
 }
 
+/// A matrix of 16 bits an element as f32: every number is the same.
+inline bool isWideningOfMatrix(CastOp cast) {
+  mlir::RankedTensorType from = typeOf(cast.getX()), to = typeOf(cast.getY());
+  return from && to && from.getRank() == 2 && to.getElementType().isF32() &&
+         (from.getElementType().isF16() || from.getElementType().isBF16());
+}
+
 } // namespace qopt::onnx
 
 #endif // QOPT_PASSES_RAISE_ONNXVALUES_H

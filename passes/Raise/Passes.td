@@ -29,12 +29,22 @@ def RaiseRequirementsPass : Pass<"qopt-raise-requirements", "::mlir::func::FuncO
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect", "::qopt::ir::QOptDialect"];
 }
 
+def FoldWeightsPass : Pass<"qopt-fold-weights", "::mlir::func::FuncOp"> {
+  let summary = "weights that are computed as constants";
+  let description = [{
+    Before: onnx. After: no Cast, Concat, Slice, Split, Reshape, Squeeze, Unsqueeze or arithmetic of weights alone, but what
+    they give, as a constant; a Cast that widens a matrix for a product or a look-up stays, for raising looks through it.
+    Numerics: exact (each operator's own rounding). Method: the reference evaluator; the result has the first weight's
+    name. Example: test/passes/Raise/fold-weights.mlir.
+  }];
+}
+
 def RaiseWeightsPass : Pass<"qopt-raise-weights", "::mlir::func::FuncOp"> {
   let summary = "products and look-ups with constants as ops on weights";
   let description = [{
     Before: onnx with constants in canonical places. After: MatMul and Gemm with a constant matrix, MatMulNBits and
     blocked DequantizeLinear before MatMul are qopt.linear, Gather and GatherBlockQuantized of constant rows are
-    qopt.embedding; a constant vector added to a linear is its bias. Numerics: exact. Method: the attributes of
+    qopt.embedding; a constant vector added to a linear is its bias. A Cast that widens the matrix is left out. Numerics: exact. Method: the attributes of
     qopt.weight say how the file stores the matrix; no byte is touched. Example: test/passes/Raise/raise-weights.mlir.
   }];
   let dependentDialects = ["::qopt::ir::QOptDialect"];

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Raise/OnnxValues.h"
 #include "passes/Raise/Passes.h"
 
 namespace qopt::passes {
@@ -52,10 +53,6 @@ struct Matrix {
   int64_t rows = 0, columns = 0; ///< N, K
 };
 
-RankedTensorType typeOf(Value value) {
-  return dyn_cast<RankedTensorType>(value.getType());
-}
-
 bool isFloat(Type element) {
   return element.isF32() || element.isF16() || element.isBF16();
 }
@@ -76,18 +73,26 @@ ElementsAttr constantOf(Value value) {
 }
 
 /// The float matrix that `value` is, where it is read as [N, K] when `asRows`
-/// and as [K, N] otherwise; looks through one Transpose of a constant.
+/// and as [K, N] otherwise; looks through one Transpose of a constant, and one
+/// Cast that widens it: the weight is what the file has.
 std::optional<Matrix> matrixOf(Value value, bool asRows) {
   auto type = typeOf(value);
   if (!type || type.getRank() != 2 || !isFloat(type.getElementType()))
     return std::nullopt;
+  auto skipCast = [&] {
+    if (auto cast = value.getDefiningOp<CastOp>();
+        cast && isWideningOfMatrix(cast))
+      value = cast.getX();
+  };
   Matrix matrix;
   matrix.transposed = !asRows;
+  skipCast();
   if (auto transpose = value.getDefiningOp<TransposeOp>()) {
     if (transpose.getPerm() != ArrayRef<int64_t>{1, 0})
       return std::nullopt;
     value = transpose.getData();
     matrix.transposed = asRows;
+    skipCast();
   }
   matrix.data = constantOf(value);
   if (!matrix.data || !type.hasStaticShape())
