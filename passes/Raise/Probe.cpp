@@ -1,5 +1,4 @@
-// Roles of a model's arguments, concrete cases, and the binding of one to the
-// other.
+// Concrete cases, and their binding to a model's arguments.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Raise/Probe.h"
 #include "dialects/Onnx/OnnxOps.h"
@@ -52,29 +51,8 @@ ProbeCase ProbeCase::make(int64_t batch, int64_t past, int64_t fresh,
 }
 
 //===--------------------------------------------------------------------===//
-// Arguments
+// Binding
 //===--------------------------------------------------------------------===//
-
-ModelInputs ModelInputs::of(func::FuncOp func) {
-  ModelInputs inputs;
-  for (BlockArgument argument : func.getArguments()) {
-    auto name =
-        func.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "qopt.name");
-    auto type = dyn_cast<RankedTensorType>(argument.getType());
-    if (!name || !type)
-      continue;
-    StringRef text = name.getValue();
-    if (text == "input_ids" || text == "inputs_embeds")
-      inputs.tokens = argument;
-    else if (text == "attention_mask")
-      inputs.mask = argument;
-    else if (text == "position_ids")
-      inputs.positions = argument;
-    else if (text.starts_with("past") && type.getRank() == 4)
-      inputs.past.push_back(argument);
-  }
-  return inputs;
-}
 
 Probe::Probe(func::FuncOp func) : Probe(func, ModelInputs::of(func)) {}
 Probe::Probe(func::FuncOp func, ModelInputs inputs)
@@ -195,19 +173,10 @@ Evaluator Probe::evaluatorFor(const ProbeCase &probeCase) const {
   return evaluator;
 }
 
-/// The names and sizes of an argument's dimensions (attribute onnx.dims).
-static ArrayRef<Attribute> dimsOf(func::FuncOp func, Value argument) {
-  if (!argument)
-    return {};
-  auto dims = func.getArgAttrOfType<ArrayAttr>(
-      cast<BlockArgument>(argument).getArgNumber(), "onnx.dims");
-  return dims ? dims.getValue() : ArrayRef<Attribute>();
-}
-
 void Probe::bindOthers(Evaluator &evaluator, const ProbeCase &probeCase) const {
   llvm::StringMap<int64_t> sizes;
   auto learn = [&](Value argument, ArrayRef<int64_t> values) {
-    for (auto [dim, value] : llvm::zip(dimsOf(func, argument), values))
+    for (auto [dim, value] : llvm::zip(dimensionsOf(func, argument), values))
       if (auto name = dyn_cast<StringAttr>(dim))
         sizes.try_emplace(name.getValue(), value);
   };
@@ -219,7 +188,7 @@ void Probe::bindOthers(Evaluator &evaluator, const ProbeCase &probeCase) const {
         argument == roles.positions || llvm::is_contained(roles.past, argument))
       continue;
     HostTensor::Shape shape(type.getShape());
-    for (auto [size, dim] : llvm::zip(shape, dimsOf(func, argument)))
+    for (auto [size, dim] : llvm::zip(shape, dimensionsOf(func, argument)))
       if (auto name = dyn_cast<StringAttr>(dim);
           name && sizes.contains(name.getValue()))
         size = sizes.lookup(name.getValue());

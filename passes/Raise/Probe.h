@@ -48,9 +48,14 @@ struct ModelInputs {
   mlir::Value positions;               ///< [batch, fresh]: position_ids
   llvm::SmallVector<mlir::Value> past; ///< [batch, heads, past, size]
 
-  /// By the names that exporters agree on (argument attribute qopt.name).
+  /// By the names that exporters agree on (argument attribute qopt.name); what
+  /// has another name, by what it looks like and is used for.
   static ModelInputs of(mlir::func::FuncOp func);
 };
+
+/// The names and sizes of an argument's dimensions (attribute onnx.dims).
+llvm::ArrayRef<mlir::Attribute> dimensionsOf(mlir::func::FuncOp func,
+                                             mlir::Value argument);
 
 /// Evaluates values of one function in concrete situations.
 class Probe {

@@ -1,7 +1,9 @@
 """Text from compiled models: the tokens that PyTorch writes, whoever exported the model."""
 
 import json
+import shutil
 
+import onnx
 import pytest
 
 EXPORTS = [f"zoo/stories260k-{name}" for name in ("optimum", "dynamo", "dynamo-eager18", "genai-fp32")]
@@ -44,6 +46,22 @@ def test_tokenizer_can_be_given(tool, stories, stories_artifact, tmp_path):
     golden = golden_of(stories)
     for path in (stories, stories / "tokenizer.json"):
         assert generate(tool, stories_artifact, golden, "--tokenizer", path)["tokens"] == golden["new_ids"]
+
+
+def test_names_of_inputs_do_not_matter(tool, stories, tmp_path):
+    """Tokens, positions, mask and caches show what they are."""
+    model = onnx.load(stories / "model.onnx")
+    names = {value.name: f"in{index}" for index, value in enumerate(model.graph.input)}
+    for value in model.graph.input:
+        value.name = names[value.name]
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = names.get(name, name)
+    onnx.save(model, tmp_path / "model.onnx")
+    shutil.copy(stories / "tokenizer.json", tmp_path)
+    tool("qopt-compile", tmp_path, "--as", "decoder", "-o", tmp_path / "m.qopt")
+    golden = golden_of(stories)
+    assert generate(tool, tmp_path / "m.qopt", golden)["tokens"] == golden["new_ids"]
 
 
 def test_sampling_gives_other_text(tool, stories, stories_artifact):
