@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/Block.h"
 
+#include "runtime/emulator/Cluster.h"
 #include "runtime/emulator/Lanes.h"
+#include "runtime/emulator/checks/AccessChecks.h"
 
 #include <algorithm>
 #include <bit>
@@ -12,23 +14,27 @@ namespace {
 
 constexpr uint32_t barrierCount = 16;
 
-/// How often waiting on an mbarrier may time out without any event in the block
-/// before that is a deadlock.
-constexpr uint32_t mostTimeouts = 64;
-
 } // namespace
 
-Block::Block(Worker &worker)
-    : worker(worker), grid(worker.grid), barriers(barrierCount) {
+Block::Block(Cluster &cluster, uint32_t rank)
+    : cluster(cluster), worker(cluster.worker), grid(worker.grid), rank(rank),
+      barriers(barrierCount) {
   for (uint32_t i = 0; i < grid.warpsPerBlock(); ++i)
     warps.push_back(std::make_unique<Warp>(*this, i, grid.program));
 }
 
-void Block::start(uint64_t newNumber) {
-  number = newNumber;
-  coordinates[0] = uint32_t(number % grid.extent.x);
-  coordinates[1] = uint32_t(number / grid.extent.x % grid.extent.y);
-  coordinates[2] = uint32_t(number / grid.extent.x / grid.extent.y);
+void Block::start() {
+  const Extent &extents = grid.cluster;
+  const uint32_t in[] = {rank % extents.x, rank / extents.x % extents.y,
+                         rank / extents.x / extents.y};
+  const uint32_t widths[] = {extents.x, extents.y, extents.z};
+  for (unsigned i = 0; i < 3; ++i) {
+    inCluster[i] = in[i];
+    coordinates[i] = cluster.coordinates[i] * widths[i] + in[i];
+  }
+  number = coordinates[0] +
+           uint64_t(grid.extent.x) *
+               (coordinates[1] + uint64_t(grid.extent.y) * coordinates[2]);
   // What was there before is no kernel's business: make it show.
   shared.assign(grid.program.dynamicSharedOffset + grid.dynamicShared, 0xcd);
   if (grid.options.checks.any()) {
@@ -43,54 +49,23 @@ void Block::start(uint64_t newNumber) {
   }
   mbarriers.clear();
   bulk.clear();
-  executed = events = timeoutEvents = 0;
-  timeouts = 0;
+  executed = events = 0;
   for (std::unique_ptr<Warp> &warp : warps)
     warp->start();
-  turn = worker.random.below(uint32_t(warps.size()));
 }
 
-bool Block::run(uint64_t slice) {
-  uint64_t end = executed + slice;
-  Random &random = worker.random;
-  while (!grid.stopped.load(std::memory_order_relaxed)) {
-    bool ended = true, moved = false;
-    for (size_t i = 0; i < warps.size(); ++i) {
-      turn = turn + 1 < warps.size() ? turn + 1 : 0;
-      Warp &warp = *warps[turn];
-      if (warp.ended())
-        continue;
-      ended = false;
-      uint32_t done = warp.run(32 + random.below(224));
-      moved |= done > 0;
-      executed += done;
-      if (!bulk.empty())
-        landDueCopies(false);
-      uint64_t limit = grid.options.maximumInstructions;
-      if (limit && warp.executed > limit) {
-        if (!warp.ended())
-          warp.report(warp.instructionOf(warp.groups[0]), FindingKind::Watchdog,
-                      warp.groups[0].mask,
-                      "a warp has executed more than " + std::to_string(limit) +
-                          " instructions");
-        grid.stopped = true;
-        return true;
-      }
-    }
-    // Some other warp than the next one in turn goes first now and then.
-    if (random.below(4) == 0)
-      turn = random.below(uint32_t(warps.size()));
-    if (ended) {
-      reportLeftovers();
-      landDueCopies(true);
-      return true;
-    }
-    if (!moved && !resolveStandstill())
-      return true;
-    if (executed >= end)
+bool Block::ended() const {
+  for (const std::unique_ptr<Warp> &warp : warps)
+    if (!warp->ended())
       return false;
-  }
   return true;
+}
+
+void Block::finish() {
+  reportLeftovers();
+  landDueCopies(true);
+  if (shadow && grid.shadow && cluster.size() > 1)
+    checkLastAccesses(*this);
 }
 
 uint32_t Block::arrivedThreads(const Barrier &barrier) const {
@@ -173,13 +148,7 @@ Step Block::arriveAtBarrier(Warp &warp, const Inst &inst, uint32_t mask,
     warp.clocks.advance();
   }
   if (wait) {
-    if (mask != warp.group().mask) {
-      Group rest = warp.group();
-      rest.mask &= ~mask;
-      ++rest.position;
-      warp.group().mask = mask;
-      warp.groups.push_back(std::move(rest));
-    }
+    warp.separate(mask);
     warp.group().state = Group::AtBarrier;
     warp.group().barrier = barrierNumber;
     barrier.waiting += uint32_t(std::popcount(mask));
@@ -267,33 +236,6 @@ void Block::landDueCopies(bool all) {
   }
 }
 
-/// No warp could run. False when that is for ever.
-bool Block::resolveStandstill() {
-  if (!bulk.empty()) {
-    // Whatever is in flight arrives in the end, one after the other.
-    bulk.front().due = 0;
-    for (BulkCopy &copy : bulk)
-      if (copy.due < bulk.front().due)
-        std::swap(copy, bulk.front());
-    landDueCopies(false);
-    return true;
-  }
-  timeouts = events == timeoutEvents ? timeouts + 1 : 0;
-  timeoutEvents = events;
-  bool woken = false;
-  if (timeouts < mostTimeouts)
-    for (std::unique_ptr<Warp> &warp : warps)
-      for (Group &group : warp->groups)
-        if (group.state == Group::AtMbarrier) {
-          group.state = Group::Ready;
-          group.timedOut = true;
-          woken = true;
-        }
-  if (!woken)
-    reportDeadlock();
-  return woken;
-}
-
 /// A block has ended with copies that no thread waited for.
 void Block::reportLeftovers() {
   if (!grid.options.checks.copies)
@@ -314,34 +256,6 @@ void Block::reportLeftovers() {
                                "copy");
       break;
     }
-}
-
-void Block::reportDeadlock() {
-  std::string where;
-  Warp *first = nullptr;
-  for (std::unique_ptr<Warp> &warp : warps)
-    for (const Group &group : warp->groups) {
-      first = first ? first : warp.get();
-      // A group that waits at a barrier stands behind it.
-      uint32_t position =
-          group.position - (group.state == Group::AtBarrier ? 1 : 0);
-      char mask[32];
-      std::snprintf(mask, sizeof mask, "%08x", group.mask);
-      const Inst &inst = grid.program.code[position];
-      where += "; warp " + std::to_string(warp->index) + " lanes " + mask +
-               " at line " + std::to_string(inst.line) + " (" +
-               grid.program.textOf(inst) + ")";
-    }
-  if (!first) {
-    grid.stopped = true;
-    return;
-  }
-  const Group &group = first->groups[0];
-  uint32_t position =
-      group.position - (group.state == Group::AtBarrier ? 1 : 0);
-  first->report(grid.program.code[position], FindingKind::Deadlock, group.mask,
-                "no thread of the block can go on" + where);
-  grid.stopped = true;
 }
 
 } // namespace qopt::emulator

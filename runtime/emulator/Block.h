@@ -1,7 +1,6 @@
 // A block of threads that is on the emulated device: its shared memory, its
-// barriers, its warps, and the asynchronous copies in flight. It runs for a
-// slice and can be resumed, so that more blocks than host threads make
-// progress together.
+// barriers, its warps, and the asynchronous copies in flight. Its cluster runs
+// it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_EMULATOR_BLOCK_H
 #define QOPT_RUNTIME_EMULATOR_BLOCK_H
@@ -30,15 +29,17 @@ struct Barrier {
 
 /// What an mbarrier's 64 bits in shared memory do not hold.
 struct MbarrierState {
-  VectorClock arriving; ///< of the present phase
-  VectorClock complete; ///< of all completed phases
+  VectorClock arriving;        ///< of the present phase
+  VectorClock complete;        ///< of all completed phases
+  VectorClock clusterArriving; ///< by .cluster arrivals, also of other blocks
+  VectorClock clusterComplete;
 };
 
 /// A copy by the bulk engine, or the arrival that follows cp.async copies.
 struct BulkCopy {
   enum Kind : uint8_t { GlobalToShared, SharedToGlobal, Arrive };
   Kind kind = GlobalToShared;
-  uint64_t due = 0;    ///< in warp instructions of the block
+  uint64_t due = 0;    ///< in warp instructions of the cluster
   uint32_t shared = 0; ///< offset
   uint64_t global = 0;
   uint32_t bytes = 0;
@@ -52,13 +53,19 @@ struct BulkCopy {
   std::vector<PendingCopy> copies; ///< that an Arrive waits for
 };
 
+class Cluster;
+
 class Block {
 public:
-  explicit Block(Worker &worker);
+  Block(Cluster &cluster, uint32_t rank);
 
-  void start(uint64_t number);
-  /// Runs about `slice` warp instructions; true when all threads have ended.
-  bool run(uint64_t slice);
+  /// Begins the cluster's block of this rank.
+  void start();
+  bool ended() const;
+  /// All threads have ended.
+  void finish();
+  /// Performs the bulk copies whose time has come, or all.
+  void landDueCopies(bool all);
 
   // For the handlers.
   Step arriveAtBarrier(Warp &warp, const Inst &inst, uint32_t mask,
@@ -76,8 +83,11 @@ public:
   }
   void wakeMbarrier(uint32_t address);
 
+  Cluster &cluster;
   Worker &worker;
   Grid &grid;
+  const uint32_t rank; ///< in the cluster
+  uint32_t inCluster[3] = {0, 0, 0};
   uint32_t coordinates[3] = {0, 0, 0};
   uint64_t number = 0;
   std::vector<uint8_t> shared;
@@ -96,15 +106,9 @@ private:
   void giveVotes(const Barrier &barrier, Warp &warp, const Group &group);
   uint32_t arrivedThreads(const Barrier &barrier) const;
   bool isComplete(const Barrier &barrier) const;
-  void landDueCopies(bool all);
-  bool resolveStandstill();
-  void reportDeadlock();
   void reportLeftovers();
 
   std::vector<Barrier> barriers;
-  uint64_t timeoutEvents = 0; ///< events at the last time limit given out
-  uint32_t timeouts = 0;
-  size_t turn = 0;
 };
 
 /// Async.cpp: performs a copy whose time has come.

@@ -49,21 +49,21 @@ constexpr SpecialName specialNames[] = {
     {"%total_smem_size", SpecialSlot::TotalShared},
     {"%aggr_smem_size", SpecialSlot::TotalShared},
     {"WARP_SZ", SpecialSlot::WarpSize},
-    // A cluster is one block.
-    {"%clusterid.x", SpecialSlot::CtaidX},
-    {"%clusterid.y", SpecialSlot::CtaidY},
-    {"%clusterid.z", SpecialSlot::CtaidZ},
-    {"%nclusterid.x", SpecialSlot::NctaidX},
-    {"%nclusterid.y", SpecialSlot::NctaidY},
-    {"%nclusterid.z", SpecialSlot::NctaidZ},
-    {"%cluster_ctaid.x", SpecialSlot::Zero},
-    {"%cluster_ctaid.y", SpecialSlot::Zero},
-    {"%cluster_ctaid.z", SpecialSlot::Zero},
-    {"%cluster_nctaid.x", SpecialSlot::One},
-    {"%cluster_nctaid.y", SpecialSlot::One},
-    {"%cluster_nctaid.z", SpecialSlot::One},
-    {"%cluster_ctarank", SpecialSlot::Zero},
-    {"%cluster_nctarank", SpecialSlot::One},
+    {"%clusterid.x", SpecialSlot::ClusteridX},
+    {"%clusterid.y", SpecialSlot::ClusteridY},
+    {"%clusterid.z", SpecialSlot::ClusteridZ},
+    {"%nclusterid.x", SpecialSlot::NclusteridX},
+    {"%nclusterid.y", SpecialSlot::NclusteridY},
+    {"%nclusterid.z", SpecialSlot::NclusteridZ},
+    {"%cluster_ctaid.x", SpecialSlot::ClusterCtaidX},
+    {"%cluster_ctaid.y", SpecialSlot::ClusterCtaidY},
+    {"%cluster_ctaid.z", SpecialSlot::ClusterCtaidZ},
+    {"%cluster_nctaid.x", SpecialSlot::ClusterNctaidX},
+    {"%cluster_nctaid.y", SpecialSlot::ClusterNctaidY},
+    {"%cluster_nctaid.z", SpecialSlot::ClusterNctaidZ},
+    {"%cluster_ctarank", SpecialSlot::ClusterCtarank},
+    {"%cluster_nctarank", SpecialSlot::ClusterNctarank},
+    {"%is_explicit_cluster", SpecialSlot::IsExplicitCluster},
 };
 
 } // namespace
@@ -77,6 +77,7 @@ Decoder::Decoder(const ptx::Module &module, uint32_t kernel,
   addAsync(families);
   addMbarriers(families);
   addBarriers(families);
+  addClusters(families);
   addWarpOps(families);
   addMatrix(families);
   addWmma(families);

@@ -30,6 +30,10 @@ void addAtomics(FamilyTable &table);
 void addAsync(FamilyTable &table);
 void addMbarriers(FamilyTable &table);
 void addBarriers(FamilyTable &table);
+void addClusters(FamilyTable &table);
+
+/// ops/Cluster.cpp: barrier.cluster.
+bool decodeClusterBarrier(Decoder &decoder);
 void addWarpOps(FamilyTable &table);
 void addMatrix(FamilyTable &table);
 void addWmma(FamilyTable &table);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/Grid.h"
 
-#include "runtime/emulator/Block.h"
+#include "runtime/emulator/Cluster.h"
 
 #include <bit>
 #include <ctime>
@@ -9,7 +9,7 @@
 namespace qopt::emulator {
 namespace {
 
-/// Warp instructions of a block before another resident one has its turn.
+/// Warp instructions of a cluster before another resident one has its turn.
 constexpr uint32_t slice = 8192;
 
 constexpr uint64_t sectorBytes = 32;
@@ -29,25 +29,33 @@ bool Grid::report(Finding finding) {
   return !stopped;
 }
 
+uint64_t Grid::clusterOf(uint64_t number) const {
+  Extent all = clusters();
+  uint64_t x = number % extent.x / cluster.x;
+  uint64_t y = number / extent.x % extent.y / cluster.y;
+  uint64_t z = number / extent.x / extent.y / cluster.z;
+  return x + all.x * (y + all.y * z);
+}
+
 Worker::Worker(Grid &grid, uint64_t seed)
     : grid(grid), random(seed), counts(grid.program.code.size()),
       conflicts(grid.options.countMemory ? grid.program.code.size() : 0) {}
 
 Worker::~Worker() = default;
 
-std::unique_ptr<Block> Worker::takeBlock() {
-  uint64_t number = grid.nextBlock.fetch_add(1);
-  if (number >= grid.extent.count())
+std::unique_ptr<Cluster> Worker::takeCluster() {
+  uint64_t number = grid.nextCluster.fetch_add(1);
+  if (number >= grid.clusters().count())
     return nullptr;
-  std::unique_ptr<Block> block;
+  std::unique_ptr<Cluster> cluster;
   if (!spare.empty()) {
-    block = std::move(spare.back());
+    cluster = std::move(spare.back());
     spare.pop_back();
   } else {
-    block = std::make_unique<Block>(*this);
+    cluster = std::make_unique<Cluster>(*this);
   }
-  block->start(number);
-  return block;
+  cluster->start(number);
+  return cluster;
 }
 
 /// Processor time of the calling thread.
@@ -59,33 +67,33 @@ static double processorTime() {
 
 void Worker::run() {
   double begin = processorTime();
-  runBlocks();
+  runClusters();
   processorSeconds = processorTime() - begin;
 }
 
-void Worker::runBlocks() {
-  unsigned threads = std::max(grid.options.threads, 1u);
-  size_t most =
-      std::max(1u, (grid.options.residentBlocks + threads - 1) / threads);
+void Worker::runClusters() {
+  uint64_t together = std::max(grid.options.threads, 1u) * grid.cluster.count();
+  size_t most = std::max<uint64_t>(
+      1, (grid.options.residentBlocks + together - 1) / together);
   bool more = true;
   while (!grid.stopped) {
     if (more && resident.size() < most) {
-      std::unique_ptr<Block> block = takeBlock();
-      more = block != nullptr;
-      if (block)
-        resident.push_front(std::move(block));
+      std::unique_ptr<Cluster> cluster = takeCluster();
+      more = cluster != nullptr;
+      if (cluster)
+        resident.push_front(std::move(cluster));
     }
     if (resident.empty())
       return;
-    std::unique_ptr<Block> block = std::move(resident.front());
+    std::unique_ptr<Cluster> cluster = std::move(resident.front());
     resident.pop_front();
     // The first seed runs blocks for long slices, the others mix them more.
     uint64_t length =
         grid.options.seed == 0 ? slice : 256 + random.below(2 * slice);
-    if (block->run(length))
-      spare.push_back(std::move(block));
+    if (cluster->run(length))
+      spare.push_back(std::move(cluster));
     else
-      resident.push_back(std::move(block));
+      resident.push_back(std::move(cluster));
   }
 }
 

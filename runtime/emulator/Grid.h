@@ -15,7 +15,7 @@
 
 namespace qopt::emulator {
 
-class Block;
+class Cluster;
 
 /// What all host threads of a launch see.
 struct Grid {
@@ -24,14 +24,14 @@ struct Grid {
   const Program &program;
   Extent extent;
   Extent block;
+  Extent cluster; ///< in blocks
   uint32_t dynamicShared = 0;
   std::span<const uint8_t> arguments;
   LaunchOptions options;
   std::vector<Allocation *> allocations;
   std::unique_ptr<GlobalShadow> shadow; ///< with the race check
 
-  std::atomic<uint64_t> nextBlock = 0;
-  std::atomic<uint64_t> events = 0; ///< blocks that have ended
+  std::atomic<uint64_t> nextCluster = 0;
   std::atomic<bool> stopped = false;
   std::mutex mutex; ///< of what follows
   std::vector<Finding> findings;
@@ -39,6 +39,11 @@ struct Grid {
   uint32_t warpsPerBlock() const {
     return uint32_t((block.count() + lanes - 1) / lanes);
   }
+  Extent clusters() const {
+    return {extent.x / cluster.x, extent.y / cluster.y, extent.z / cluster.z};
+  }
+  /// The cluster of a block, both by their numbers.
+  uint64_t clusterOf(uint64_t number) const;
   /// Keeps a finding; false when the launch is to stop.
   bool report(Finding finding);
 };
@@ -66,7 +71,7 @@ struct InstCount {
   uint64_t lanes = 0;
 };
 
-/// A host thread: it owns some resident blocks and runs them in turns.
+/// A host thread: it owns some resident clusters and runs them in turns.
 struct Worker {
   Worker(Grid &grid, uint64_t seed);
   ~Worker();
@@ -90,12 +95,12 @@ struct Worker {
   double processorSeconds = 0; ///< that run() took
 
 private:
-  std::unique_ptr<Block> takeBlock();
-  void runBlocks();
+  std::unique_ptr<Cluster> takeCluster();
+  void runClusters();
 
   Allocation *recent[4] = {};
-  std::deque<std::unique_ptr<Block>> resident;
-  std::vector<std::unique_ptr<Block>> spare;
+  std::deque<std::unique_ptr<Cluster>> resident;
+  std::vector<std::unique_ptr<Cluster>> spare;
 };
 
 } // namespace qopt::emulator

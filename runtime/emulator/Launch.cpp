@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/Grid.h"
 
-#include "runtime/emulator/Block.h"
+#include "runtime/emulator/Cluster.h"
 
 #include <cstring>
 #include <thread>
@@ -10,6 +10,9 @@ namespace qopt::emulator {
 namespace {
 
 constexpr size_t mostShared = size_t(227) * 1024;
+
+/// Blocks of a cluster that every device of sm_90 runs.
+constexpr uint64_t mostCluster = 8;
 
 Status invalid(const std::string &message) {
   return Status(StatusCode::InvalidArgument, message);
@@ -30,17 +33,41 @@ Status checkExtents(const Program &program, Extent grid, Extent block) {
   if (block.count() > 1024 || block.x > 1024 || block.y > 1024 || block.z > 64)
     return invalid("kernel '" + program.name + "': block " + spell(block) +
                    " has more than 1024 threads");
-  const uint32_t (&required)[3] = program.kernel->requiredThreads;
+  const uint32_t(&required)[3] = program.kernel->requiredThreads;
   if (required[0] && (required[0] != block.x || required[1] != block.y ||
                       required[2] != block.z))
     return invalid("kernel '" + program.name + "' requires blocks of " +
                    spell({required[0], required[1], required[2]}) + ", got " +
                    spell(block));
-  const uint32_t (&most)[3] = program.kernel->maximumThreads;
+  const uint32_t(&most)[3] = program.kernel->maximumThreads;
   if (most[0] && block.count() > uint64_t(most[0]) * most[1] * most[2])
     return invalid("kernel '" + program.name + "' allows at most " +
                    std::to_string(most[0] * most[1] * most[2]) +
                    " threads in a block, got " + std::to_string(block.count()));
+  return Status();
+}
+
+/// The kernel's directives on clusters against the grid.
+Status checkCluster(const ptx::Function &kernel, Extent cluster, Extent grid) {
+  std::string name = "kernel '" + kernel.name + "'";
+  if (kernel.gridOfClusters)
+    return Status(StatusCode::Unsupported,
+                  name + ": the emulator has no '.blocksareclusters'; give the "
+                         "grid in blocks");
+  if (kernel.explicitCluster && !kernel.requiredCluster[0])
+    return invalid(name + " is launched with clusters, but has no "
+                          "'.reqnctapercluster' that gives their extents");
+  if (kernel.maximumCluster && kernel.requiredCluster[0])
+    return invalid(name + " has '.reqnctapercluster' and '.maxclusterrank'; "
+                          "expected one of them");
+  if (cluster.count() == 0 || cluster.count() > mostCluster)
+    return invalid(name + ": clusters of " + spell(cluster) +
+                   " blocks; expected 1 to " + std::to_string(mostCluster) +
+                   " blocks");
+  if (grid.x % cluster.x || grid.y % cluster.y || grid.z % cluster.z)
+    return invalid(name + ": grid " + spell(grid) +
+                   " is no multiple of its clusters of " + spell(cluster) +
+                   " blocks");
   return Status();
 }
 
@@ -130,6 +157,12 @@ StatusOr<Statistics> launch(const Kernel &kernel, Extent grid, Extent block,
                             std::vector<Finding> *findings) {
   const Program &program = kernel.code();
   QOPT_RETURN_IF_ERROR(checkExtents(program, grid, block));
+  Extent cluster;
+  if (program.hasClusters()) {
+    const uint32_t(&required)[3] = program.kernel->requiredCluster;
+    cluster = {required[0], required[1], required[2]};
+  }
+  QOPT_RETURN_IF_ERROR(checkCluster(*program.kernel, cluster, grid));
   if (program.dynamicSharedOffset + dynamicSharedBytes > mostShared)
     return invalid(
         "kernel '" + program.name + "' needs " +
@@ -144,13 +177,15 @@ StatusOr<Statistics> launch(const Kernel &kernel, Extent grid, Extent block,
   Grid state(program);
   state.extent = grid;
   state.block = block;
+  state.cluster = cluster;
   state.dynamicShared = uint32_t(dynamicSharedBytes);
   state.arguments = arguments;
   state.options = options;
   state.allocations = memory.allocations();
   unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   unsigned wanted = options.threads ? options.threads : cores;
-  state.options.threads = unsigned(std::min<uint64_t>(wanted, grid.count()));
+  state.options.threads =
+      unsigned(std::min(uint64_t(wanted), state.clusters().count()));
   state.options.maximumFindings = std::max(1u, options.maximumFindings);
   if (options.checks.races)
     state.shadow = std::make_unique<GlobalShadow>();
@@ -176,7 +211,7 @@ const char *nameOf(FindingKind kind) {
 }
 
 std::string Finding::report() const {
-  auto triple = [](const uint32_t (&values)[3]) {
+  auto triple = [](const uint32_t(&values)[3]) {
     return "(" + std::to_string(values[0]) + "," + std::to_string(values[1]) +
            "," + std::to_string(values[2]) + ")";
   };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/MemoryAccess.h"
 
+#include "runtime/emulator/Cluster.h"
 #include "runtime/emulator/checks/AccessChecks.h"
 
 namespace qopt::emulator {
@@ -94,10 +95,21 @@ bool resolveGlobal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
          checkGlobal(warp, inst, mask, bytes, kind, addresses);
 }
 
-bool resolveShared(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
-                   AccessKind kind, const uint64_t *addresses,
-                   uint8_t **places) {
-  Block &block = warp.block;
+/// What is wrong with an address that is not in the block's shared memory.
+std::string beyondShared(const Warp &warp, const Block &block,
+                         uint64_t address) {
+  if (address >> rankShift && address >> rankShift <= warp.block.cluster.size())
+    return ": this is an address of shared::cluster";
+  return (&block == &warp.block ? std::string(": the block")
+                                : ": block " + std::to_string(block.number)) +
+         " has " + std::to_string(block.shared.size()) + " bytes";
+}
+
+/// `block`: whose memory it is. Inline, for most accesses of a kernel are here.
+[[gnu::always_inline]] inline bool
+resolveShared(Warp &warp, Block &block, const Inst &inst, uint32_t &mask,
+              unsigned bytes, AccessKind kind, const uint64_t *addresses,
+              uint8_t **places) {
   uint8_t *base = block.shared.data();
   uint64_t size = block.shared.size();
   uint64_t last = size >= bytes ? size - bytes : 0;
@@ -110,12 +122,67 @@ bool resolveShared(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
     mask &= ~(1u << lane);
     if (!warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
                      describe(kind, bytes, "shared", offset) +
-                         ": the block has " + std::to_string(size) + " bytes"))
+                         beyondShared(warp, block, addresses[lane])))
       return false;
   }
   if (block.grid.options.countMemory && mask)
     block.worker.countShared(inst, addresses, mask, bytes);
-  return !block.shadow || checkShared(warp, inst, mask, bytes, kind, addresses);
+  return !block.shadow ||
+         checkShared(warp, block, inst, mask, bytes, kind, addresses);
+}
+
+/// Why the memory of another block cannot be reached; "" when it can.
+std::string unreachable(const Block &from, const Block *owner,
+                        uint64_t address) {
+  uint32_t size = from.cluster.size();
+  if (!owner)
+    return " has rank " + std::to_string((address >> rankShift) - 1) +
+           ", but the cluster has " + std::to_string(size) +
+           (size > 1 ? " blocks" : " block");
+  if (owner->ended())
+    return " is in block " + std::to_string(owner->number) +
+           ", which has ended and its shared memory with it";
+  return "";
+}
+
+/// Lanes by the block that their shared::cluster addresses are in.
+bool resolveCluster(Warp &warp, const Inst &inst, uint32_t &mask,
+                    unsigned bytes, AccessKind kind, const uint64_t *addresses,
+                    uint8_t **places) {
+  uint64_t tags = 0;
+  forLanes(mask, [&](unsigned lane) { tags |= addresses[lane] >> rankShift; });
+  if (!tags)
+    return resolveShared(warp, warp.block, inst, mask, bytes, kind, addresses,
+                         places);
+  uint64_t offsets[lanes];
+  for (unsigned lane = 0; lane < lanes; ++lane)
+    offsets[lane] = addresses[lane] & ~uint64_t(rankBits);
+  uint32_t good = 0;
+  for (uint32_t rest = mask; rest;) {
+    uint64_t address = addresses[std::countr_zero(rest)];
+    uint32_t same = 0;
+    forLanes(rest, [&](unsigned lane) {
+      same |= uint32_t(addresses[lane] >> rankShift == address >> rankShift)
+              << lane;
+    });
+    rest &= ~same;
+    Block *owner = warp.block.cluster.blockOf(warp.block, address);
+    std::string reason = unreachable(warp.block, owner, address);
+    if (!reason.empty()) {
+      if (!warp.report(
+              inst, owner ? FindingKind::InvalidUse : FindingKind::OutOfBounds,
+              same,
+              describe(kind, bytes, "shared::cluster", address) +
+                  ": the address" + reason))
+        return false;
+      continue;
+    }
+    if (!resolveShared(warp, *owner, inst, same, bytes, kind, offsets, places))
+      return false;
+    good |= same;
+  }
+  mask = good;
+  return true;
 }
 
 bool resolveLocal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
@@ -176,7 +243,8 @@ bool resolveGeneric(Warp &warp, const Inst &inst, uint32_t &mask,
                                         : 0] |= 1u << lane;
   }
   mask = 0;
-  constexpr ptx::Space spaces[4] = {ptx::Space::Global, ptx::Space::Shared,
+  constexpr ptx::Space spaces[4] = {ptx::Space::Global,
+                                    ptx::Space::SharedCluster,
                                     ptx::Space::Local, ptx::Space::Param};
   uint64_t offsets[lanes];
   for (unsigned i = 0; i < lanes; ++i)
@@ -233,7 +301,10 @@ bool resolve(Warp &warp, const Inst &inst, ptx::Space space, uint32_t &mask,
   case ptx::Space::Const:
     return resolveGlobal(warp, inst, mask, bytes, kind, addresses, places);
   case ptx::Space::Shared:
-    return resolveShared(warp, inst, mask, bytes, kind, addresses, places);
+    return resolveShared(warp, warp.block, inst, mask, bytes, kind, addresses,
+                         places);
+  case ptx::Space::SharedCluster:
+    return resolveCluster(warp, inst, mask, bytes, kind, addresses, places);
   case ptx::Space::Local:
     return resolveLocal(warp, inst, mask, bytes, kind, addresses, places);
   case ptx::Space::Param:
@@ -255,18 +326,26 @@ uint32_t orderFlags(const Decoder &decoder, bool atomic) {
       flags |= Strong | Release;
     else if (modifier == "acq_rel")
       flags |= Strong | Acquire | Release;
-    else if (modifier == "cta")
-      flags |= BlockScope;
     else if (modifier == "nc")
       flags |= ReadOnly;
   }
-  return flags;
+  return flags | scopeFlag(decoder);
+}
+
+uint32_t scopeFlag(const Decoder &decoder) {
+  if (decoder.has("cta"))
+    return BlockScope;
+  if (decoder.has("cluster"))
+    return decoder.program.hasClusters() ? ClusterScope : BlockScope;
+  return 0;
 }
 
 ptx::Space spaceOf(const Decoder &decoder) {
   for (const std::string &modifier : decoder.instruction().modifiers) {
     if (modifier == "global")
       return ptx::Space::Global;
+    if (modifier == "shared::cluster")
+      return ptx::Space::SharedCluster;
     if (modifier.starts_with("shared"))
       return ptx::Space::Shared;
     if (modifier == "local")

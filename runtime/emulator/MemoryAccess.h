@@ -17,7 +17,8 @@ enum AccessFlags : uint32_t {
   BlockScope = 16, ///< .cta: only threads of the block synchronise
   Acquire = 32,
   Release = 64,
-  ReadOnly = 128, ///< ld.global.nc
+  ReadOnly = 128,     ///< ld.global.nc
+  ClusterScope = 256, ///< .cluster, where clusters have several blocks
 };
 
 enum class AccessKind : uint8_t { Read, Write, ReadWrite };
@@ -29,6 +30,10 @@ uint32_t orderFlags(const Decoder &decoder, bool atomic);
 ptx::Space spaceOf(const Decoder &decoder);
 /// The number of registers of .v2, .v4 or .v8; 1 without.
 unsigned vectorLength(const Decoder &decoder);
+
+/// The scope among the modifiers as a flag. In a kernel without clusters
+/// .cluster is .cta.
+uint32_t scopeFlag(const Decoder &decoder);
 
 /// Puts the addresses of an instruction's lanes into `addresses`: base register
 /// n-th source, offset, and the frame of the call.

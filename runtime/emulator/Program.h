@@ -112,6 +112,21 @@ enum class SpecialSlot : uint8_t {
   NctaidX,
   NctaidY,
   NctaidZ,
+  ClusterCtaidX,
+  ClusterCtaidY,
+  ClusterCtaidZ,
+  ClusterNctaidX,
+  ClusterNctaidY,
+  ClusterNctaidZ,
+  ClusteridX,
+  ClusteridY,
+  ClusteridZ,
+  NclusteridX,
+  NclusteridY,
+  NclusteridZ,
+  ClusterCtarank,
+  ClusterNctarank,
+  IsExplicitCluster, ///< a predicate
   LaneId,
   WarpId,
   NWarpId,
@@ -126,8 +141,6 @@ enum class SpecialSlot : uint8_t {
   DynamicShared,
   TotalShared,
   WarpSize,
-  Zero,
-  One,
   Count
 };
 
@@ -149,6 +162,8 @@ struct Program {
   std::vector<ParameterCopy> parameters; ///< of the kernel, in order
   uint32_t staticShared = 0;
   uint32_t dynamicSharedOffset = 0;
+  /// The kernel names the extents of its clusters.
+  bool hasClusters() const { return kernel->requiredCluster[0] != 0; }
   std::string textOf(const Inst &inst) const {
     return std::string(module->lineText(inst.line));
   }

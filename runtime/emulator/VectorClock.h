@@ -47,10 +47,11 @@ struct ClockState {
   uint32_t warp = 0; ///< number in the grid
   VectorClock known; ///< the own entry is the current tick
   uint32_t tick = 1;
-  uint32_t engineTick = 0;  ///< asynchronous operations begun
-  VectorClock fencedBlock;  ///< published by later relaxed writes, scope cta
-  VectorClock fencedDevice; ///< … scope gpu or wider
-  VectorClock observed;     ///< read by relaxed reads, known after a fence
+  uint32_t engineTick = 0;   ///< asynchronous operations begun
+  VectorClock fencedBlock;   ///< published by later relaxed writes, scope cta
+  VectorClock fencedCluster; ///< … scope cluster, if it has several blocks
+  VectorClock fencedDevice;  ///< … scope gpu or wider
+  VectorClock observed;      ///< read by relaxed reads, known after a fence
 
   void start(uint32_t number) {
     *this = ClockState();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/Warp.h"
 
-#include "runtime/emulator/Block.h"
+#include "runtime/emulator/Cluster.h"
 #include "runtime/emulator/Lanes.h"
 
 #include <bit>
@@ -76,8 +76,8 @@ void Warp::start() {
     set(SpecialSlot::DynamicShared, lane, grid.dynamicShared);
     set(SpecialSlot::TotalShared, lane, uint32_t(block.shared.size()));
     set(SpecialSlot::WarpSize, lane, lanes);
-    set(SpecialSlot::One, lane, 1);
   }
+  startCluster();
   alive = launched;
   carry = 0;
   executed = 0;
@@ -96,6 +96,31 @@ void Warp::start() {
     std::fill_n(valid.begin(), program.constants.size() / slotBytes, fullMask);
   }
   clocks.start(uint32_t(block.number * grid.warpsPerBlock() + index));
+}
+
+/// The special registers of the cluster.
+void Warp::startCluster() {
+  const Extent &size = block.grid.cluster;
+  Extent clusters = block.grid.clusters();
+  const uint32_t uniform[] = {block.inCluster[0],
+                              block.inCluster[1],
+                              block.inCluster[2],
+                              size.x,
+                              size.y,
+                              size.z,
+                              block.cluster.coordinates[0],
+                              block.cluster.coordinates[1],
+                              block.cluster.coordinates[2],
+                              clusters.x,
+                              clusters.y,
+                              clusters.z,
+                              block.rank,
+                              uint32_t(size.count()),
+                              program.hasClusters() ? fullMask : 0};
+  for (unsigned i = 0; i < std::size(uniform); ++i)
+    std::fill_n(
+        lanes32(slotOf(SpecialSlot(unsigned(SpecialSlot::ClusterCtaidX) + i))),
+        lanes, uniform[i]);
 }
 
 bool Warp::runnable() const {
@@ -149,8 +174,9 @@ void Warp::join(Group &into, const Group &from) {
 void Warp::mergeWith(size_t index) {
   for (size_t other = groups.size(); other-- > 0;) {
     Group &into = groups[index], &from = groups[other];
-    bool waits =
-        from.state == Group::AtBarrier || from.state == Group::AtMbarrier;
+    bool waits = from.state == Group::AtBarrier ||
+                 from.state == Group::AtClusterBarrier ||
+                 from.state == Group::AtMbarrier;
     if (other == index || waits || from.position != into.position ||
         from.frames != into.frames)
       continue;
@@ -327,6 +353,7 @@ Step Warp::exit(uint32_t mask) {
     if (other.state == Group::Converging)
       other.state = Group::Ready;
   block.recheckBarriers();
+  block.cluster.recheckBarrier();
   return Step::Jumped;
 }
 
@@ -361,14 +388,18 @@ void Warp::copyParameters(const std::vector<ParameterCopy> &copies,
     });
 }
 
+void Warp::separate(uint32_t mask) {
+  if (mask == group().mask)
+    return;
+  Group behind = group();
+  behind.mask &= ~mask;
+  ++behind.position;
+  group().mask = mask;
+  groups.push_back(std::move(behind));
+}
+
 Step Warp::call(const Inst &inst, uint32_t mask) {
-  if (mask != group().mask) { // the guard leaves some lanes behind
-    Group behind = group();
-    behind.mask &= ~mask;
-    ++behind.position;
-    group().mask = mask;
-    groups.push_back(std::move(behind));
-  }
+  separate(mask); // the guard may leave some lanes behind
   Group &here = group();
   const CallSite &site = program.calls[inst.target];
   const FunctionLayout &caller = program.functions[here.function];
@@ -398,13 +429,7 @@ Step Warp::call(const Inst &inst, uint32_t mask) {
 Step Warp::leave(const Inst &inst, uint32_t mask) {
   if (group().frames.empty())
     return exit(mask);
-  if (mask != group().mask) {
-    Group behind = group();
-    behind.mask &= ~mask;
-    ++behind.position;
-    group().mask = mask;
-    groups.push_back(std::move(behind));
-  }
+  separate(mask); // the guard may leave some lanes behind
   Group &here = group();
   Frame frame = std::move(here.frames.back());
   here.frames.pop_back();

@@ -48,6 +48,7 @@ struct Group {
     Ready,
     AtBarrier,  ///< woken by the barrier
     Converging, ///< waits for the lanes `wanted` to come to the same place
+    AtClusterBarrier, ///< woken by the barrier of the cluster
     AtMbarrier, ///< woken by the completion of the phase, or by the time limit
   };
   uint32_t position = 0;
@@ -105,6 +106,9 @@ public:
   Step call(const Inst &inst, uint32_t mask);
   Step leave(const Inst &inst, uint32_t mask);
   Step exit(uint32_t mask);
+  /// The group's lanes that are not in `mask` become a group behind the
+  /// instruction.
+  void separate(uint32_t mask);
   /// True when all lanes of `wanted` that are alive are in the group; else the
   /// group waits for them and executes the instruction again.
   bool converged(uint32_t wanted);
@@ -138,6 +142,7 @@ public:
 
 private:
   template <bool Checked> uint32_t runGroups(uint32_t budget);
+  void startCluster();
   bool select();
   size_t choose();
   void join(Group &into, const Group &from);

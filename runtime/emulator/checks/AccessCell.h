@@ -11,8 +11,11 @@
 
 namespace qopt::emulator {
 
-/// Packed into 64 bits: clock 24, warp 24, lane 5, bytes 4, atomic 1, block
-/// scope 1; the remaining bits are free. 0: no access.
+/// Whose threads an atomic access synchronises with.
+enum class SyncScope : uint8_t { Device, Block, Cluster };
+
+/// Packed into 64 bits: clock 24, warp 24, lane 5, bytes 4, atomic 1, scope 2;
+/// the remaining bits are free. 0: no access.
 struct AccessMark {
   uint64_t bits = 0;
 
@@ -23,10 +26,10 @@ struct AccessMark {
   static constexpr uint32_t engine = 0x800000;
 
   static AccessMark make(uint32_t warp, uint32_t clock, unsigned lane,
-                         unsigned bytes, bool atomic, bool blockScope) {
+                         unsigned bytes, bool atomic, SyncScope scope) {
     return {(clock & clockMask) | (uint64_t(warp) << 24 & warpMask) |
             uint64_t(lane) << 48 | uint64_t(bytes) << 53 |
-            uint64_t(atomic) << 57 | uint64_t(blockScope) << 58};
+            uint64_t(atomic) << 57 | uint64_t(scope) << 58};
   }
   AccessMark withBytes(unsigned bytes) const {
     return {(bits & ~(uint64_t(15) << 53)) | uint64_t(bytes) << 53};
@@ -37,7 +40,7 @@ struct AccessMark {
   unsigned lane() const { return bits >> 48 & 31; }
   unsigned bytes() const { return bits >> 53 & 15; }
   bool atomic() const { return bits >> 57 & 1; }
-  bool blockScope() const { return bits >> 58 & 1; }
+  SyncScope scope() const { return SyncScope(bits >> 58 & 3); }
 };
 
 struct AccessCell {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/checks/AccessChecks.h"
 
+#include "runtime/emulator/Cluster.h"
+
 namespace qopt::emulator {
 namespace {
 
@@ -20,18 +22,38 @@ std::string where(const Grid &grid, AccessMark mark, uint32_t inst,
          std::to_string(thread) + " of block " + std::to_string(block);
 }
 
+/// " of block 3": the owner of shared memory, by its number in the grid.
+std::string ofBlock(const Block &block) {
+  return " of block " + std::to_string(block.number);
+}
+
+std::string hex(uint64_t value) {
+  char text[24];
+  std::snprintf(text, sizeof text, "%llx",
+                static_cast<unsigned long long>(value));
+  return text;
+}
+
+SyncScope scopeOf(uint32_t flags) {
+  return flags & BlockScope     ? SyncScope::Block
+         : flags & ClusterScope ? SyncScope::Cluster
+                                : SyncScope::Device;
+}
+
 /// One access of a lane against the history of the words it touches.
 class RaceCheck {
 public:
-  RaceCheck(Warp &warp, const Inst &inst, AccessKind kind)
-      : warp(warp), grid(warp.block.grid), inst(inst),
+  /// `owner`: the block whose shared memory it is, if not the warp's own.
+  RaceCheck(Warp &warp, const Inst &inst, AccessKind kind,
+            const Block *owner = nullptr)
+      : warp(warp), grid(warp.block.grid), inst(inst), owner(owner),
         position(uint32_t(&inst - warp.program.code.data())),
         write(kind != AccessKind::Read), strong(inst.aux & Strong),
-        blockScope(inst.aux & BlockScope) {}
+        scope(scopeOf(inst.aux)) {}
 
   AccessMark markOf(unsigned lane, unsigned bytes) const {
     return AccessMark::make(warp.clocks.warp, warp.clocks.tick, lane, bytes,
-                            strong, blockScope);
+                            strong, scope);
   }
 
   /// Null, or what `mark` collides with in the cell.
@@ -83,7 +105,8 @@ public:
                     write ? "write" : "read", space,
                     static_cast<unsigned long long>(address));
       if (!warp.report(inst, FindingKind::Race, 1u << mark.lane(),
-                       std::string(text) + " is not ordered with " +
+                       text + (owner ? ofBlock(*owner) : "") +
+                           " is not ordered with " +
                            where(grid, other, otherInst, verb)))
         return false;
     }
@@ -119,21 +142,30 @@ private:
     if (!(earlier.bytes() & now.bytes()) ||
         known(earlier, now.lane(), earlierWrote ? lastWrite : lastRead))
       return false;
-    if (earlier.atomic() && strong) {
-      bool sameBlock = earlier.warp() / grid.warpsPerBlock() ==
-                       warp.clocks.warp / grid.warpsPerBlock();
-      return (earlier.blockScope() || blockScope) && !sameBlock;
-    }
+    if (earlier.atomic() && strong)
+      return !bothScopesHold(earlier);
     // Of several lanes of one instruction that write one place, one wins.
     return !(earlierWrote && write && earlierInst == position &&
              earlier.warp() == warp.clocks.warp);
   }
 
+  /// Each of two atomic accesses is in the scope of the other.
+  bool bothScopesHold(AccessMark earlier) const {
+    uint64_t block = earlier.warp() / grid.warpsPerBlock();
+    if (earlier.scope() == SyncScope::Block || scope == SyncScope::Block)
+      return block == warp.block.number;
+    if (earlier.scope() == SyncScope::Cluster || scope == SyncScope::Cluster)
+      return grid.clusterOf(block) == grid.clusterOf(warp.block.number);
+    return true;
+  }
+
   Warp &warp;
   Grid &grid;
   const Inst &inst;
+  const Block *owner;
   uint32_t position;
-  bool write, strong, blockScope;
+  bool write, strong;
+  SyncScope scope;
   uint64_t lastWrite = ~uint64_t(0), lastRead = ~uint64_t(0);
   AccessMark other;
   uint32_t otherInst = 0;
@@ -233,10 +265,9 @@ std::pair<uint8_t, uint8_t> bytesState(uint8_t *state, unsigned bytes,
 }
 
 /// State of the bytes: pending copies and bytes that no one has written.
-bool checkSharedBytes(Warp &warp, const Inst &inst, uint32_t &mask,
-                      unsigned bytes, AccessKind kind,
+bool checkSharedBytes(Warp &warp, Block &block, const Inst &inst,
+                      uint32_t &mask, unsigned bytes, AccessKind kind,
                       const uint64_t *addresses) {
-  Block &block = warp.block;
   SharedShadow &shadow = *block.shadow;
   const Checks &checks = block.grid.options.checks;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
@@ -262,7 +293,9 @@ bool checkSharedBytes(Warp &warp, const Inst &inst, uint32_t &mask,
     mask &= ~(1u << lane);
     if (!warp.report(inst, finding, 1u << lane,
                      std::to_string(bytes) + " bytes at shared offset " +
-                         std::to_string(offset) + " " + detail))
+                         std::to_string(offset) +
+                         (&block == &warp.block ? "" : ofBlock(block)) + " " +
+                         detail))
       return false;
   }
   return true;
@@ -280,13 +313,13 @@ bool checkGlobal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
          checkGlobalRaces(warp, inst, mask, bytes, kind, addresses);
 }
 
-bool checkShared(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
-                 AccessKind kind, const uint64_t *addresses) {
-  if (!checkSharedBytes(warp, inst, mask, bytes, kind, addresses))
+bool checkShared(Warp &warp, Block &owner, const Inst &inst, uint32_t &mask,
+                 unsigned bytes, AccessKind kind, const uint64_t *addresses) {
+  if (!checkSharedBytes(warp, owner, inst, mask, bytes, kind, addresses))
     return false;
   if (!warp.block.grid.options.checks.races)
     return true;
-  RaceCheck check(warp, inst, kind);
+  RaceCheck check(warp, inst, kind, &owner == &warp.block ? nullptr : &owner);
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint64_t offset = addresses[lane] - sharedBase;
@@ -296,14 +329,41 @@ bool checkShared(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
       AccessMark mark = whole;
       if (bytes < 4 || offset % 4)
         mark = check.markOf(lane, bytesOfWord(word, offset, bytes));
-      if (!check.word(warp.block.shadow->cells[word], mark, offset, "shared",
-                      raced))
+      if (!check.word(owner.shadow->cells[word], mark, offset, "shared", raced))
         return false;
     }
     if (raced)
       mask &= ~(1u << lane);
   }
   return true;
+}
+
+void checkLastAccesses(Block &block) {
+  VectorClock known; // the memory is there until the last thread ends
+  for (const std::unique_ptr<Warp> &warp : block.warps)
+    known.join(warp->clocks.known);
+  Grid &grid = block.grid;
+  auto check = [&](AccessMark mark, uint32_t position, size_t word,
+                   const char *verb) {
+    uint32_t number = mark.warp() & ~AccessMark::engine;
+    uint64_t from = number / grid.warpsPerBlock();
+    if (mark.none() || from == block.number ||
+        known.at(mark.warp()) >= mark.clock())
+      return;
+    for (const std::unique_ptr<Block> &other : block.cluster.blocks)
+      if (other->number == from)
+        other->warps[number % grid.warpsPerBlock()]->report(
+            grid.program.code[position], FindingKind::Race, 1u << mark.lane(),
+            std::string(verb) + " at shared address 0x" + hex(4 * word) +
+                ofBlock(block) +
+                " is not ordered before the end of that block, whose last "
+                "thread does not wait for it");
+  };
+  const std::vector<AccessCell> &cells = block.shadow->cells;
+  for (size_t word = 0; word < cells.size() && !grid.stopped; ++word) {
+    check(cells[word].read, cells[word].readInst, word, "read");
+    check(cells[word].write, cells[word].writeInst, word, "write");
+  }
 }
 
 bool checkSharedRange(Warp &warp, const Inst &inst, unsigned lane,

@@ -13,9 +13,12 @@ namespace qopt::emulator {
 /// when the launch stops.
 bool checkGlobal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
                  AccessKind kind, const uint64_t *addresses);
-/// `addresses`: in the shared space, from sharedBase on.
-bool checkShared(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
-                 AccessKind kind, const uint64_t *addresses);
+/// `addresses`: in the shared space of the block `owner`, from sharedBase on.
+bool checkShared(Warp &warp, Block &owner, const Inst &inst, uint32_t &mask,
+                 unsigned bytes, AccessKind kind, const uint64_t *addresses);
+/// A block has ended: what other blocks did to its shared memory must have been
+/// before.
+void checkLastAccesses(Block &block);
 
 /// A range of shared memory that an engine or an asynchronous copy of `lane`
 /// reads or writes. `mark` is who the access is remembered as.
@@ -36,7 +39,7 @@ void publish(Warp &warp, const Inst &inst, uint32_t mask, ptx::Space space,
 void observe(Warp &warp, const Inst &inst, uint32_t mask, ptx::Space space,
              const uint64_t *addresses);
 /// fence and membar.
-void fence(Warp &warp, bool blockScope);
+void fence(Warp &warp, SyncScope scope);
 
 } // namespace qopt::emulator
 

@@ -31,7 +31,9 @@ public:
   /// What a synchronising write has published at an address.
   struct Publication {
     VectorClock device;
-    VectorClock block; ///< scope cta
+    VectorClock cluster; ///< scope cluster
+    VectorClock block;   ///< scope cta
+    uint64_t clusterNumber = 0;
     uint64_t blockNumber = 0;
   };
   /// Calls `body(publication)` under a lock.

@@ -2,6 +2,7 @@
 // lands as late as the program allows: at the wait, or when the copy engine
 // gets to it; until then its destination is poisoned and guarded.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/Cluster.h"
 #include "runtime/emulator/Mbarrier.h"
 #include "runtime/emulator/MemoryAccess.h"
 
@@ -15,12 +16,12 @@ namespace {
 /// What a destination holds while its copy is under way.
 constexpr uint8_t poison = 0xff;
 
-/// Longest time that the copy engine takes, in warp instructions of the block.
+/// Longest time that the copy engine takes, in warp instructions of the cluster.
 constexpr uint32_t longestFlight = 2000;
 
 AccessMark engineMark(const Warp &warp, unsigned lane, uint32_t tick) {
   return AccessMark::make(warp.clocks.warp | AccessMark::engine, tick, lane, 15,
-                          false, false);
+                          false, SyncScope::Device);
 }
 
 /// The clock of an asynchronous operation that begins now, with a tick of its
@@ -102,6 +103,12 @@ bool checkEnds(Warp &warp, const Inst &inst, unsigned lane, Ends ends,
   return true;
 }
 
+/// The offset in the block's shared memory of an address in any of its spaces.
+uint32_t sharedOffset(Block &block, uint64_t address) {
+  return uint32_t(block.cluster.ownAddress(block, address & ~windowMask)) -
+         sharedBase;
+}
+
 /// Second address of an instruction: source 1, offset2.
 void secondAddresses(Warp &warp, const Inst &inst, uint64_t *addresses) {
   Inst second = inst;
@@ -127,7 +134,7 @@ Step runCopy(Warp &warp, const Inst &inst, uint32_t mask) {
       bytes = std::min(size, warp.lanes32(inst.source(2))[lane]);
     if (inst.aux & HasIgnore && warp.predicate(inst.source(2)) >> lane & 1)
       bytes = 0;
-    Ends ends{uint32_t(to[lane] & ~windowMask) - sharedBase, from[lane]};
+    Ends ends{sharedOffset(block, to[lane]), from[lane]};
     if (bytes == 0)
       ends.global &= ~uint64_t(15); // not read: any address is good
     if (stops ||
@@ -163,7 +170,7 @@ Step runWaitGroup(Warp &warp, const Inst &inst, uint32_t mask) {
     if (!(mask >> copy.lane & 1) || !due)
       return false;
     mark = AccessMark::make(warp.clocks.warp, warp.clocks.tick, copy.lane, 15,
-                            false, false);
+                            false, SyncScope::Device);
     landCopy(warp.block, copy, mark);
     return true;
   });
@@ -183,7 +190,13 @@ Step runCopyArrive(Warp &warp, const Inst &inst, uint32_t mask) {
                AccessKind::ReadWrite, addresses, places))
     return Step::Stopped;
   Block &block = warp.block;
+  bool good = true;
   forLanes(mask, [&](unsigned lane) {
+    if (block.cluster.holderOf(places[lane]) != &block) {
+      good &= warp.report(inst, FindingKind::InvalidUse, 1u << lane,
+                          "the mbarrier is not in the block's shared memory");
+      return;
+    }
     BulkCopy arrival;
     arrival.kind = BulkCopy::Arrive;
     arrival.due = block.executed + block.worker.random.below(longestFlight);
@@ -205,14 +218,27 @@ Step runCopyArrive(Warp &warp, const Inst &inst, uint32_t mask) {
     }
     block.bulk.push_back(std::move(arrival));
   });
-  return Step::Next;
+  return good ? Step::Next : Step::Stopped;
 }
 
 /// The mbarrier of a bulk copy: source 3, whose form is in aux.
 uint32_t barrierOffset(Warp &warp, const Inst &inst, unsigned lane) {
   uint64_t base = inst.aux & 1 ? warp.lanes64(inst.source(3))[lane]
                                : warp.lanes32(inst.source(3))[lane];
-  return uint32_t((base & ~windowMask) + (inst.aux >> 8)) - sharedBase;
+  return sharedOffset(warp.block, base + (inst.aux >> 8));
+}
+
+/// The lane's address is in shared memory of another block, or in none; false
+/// after a finding.
+bool checkOwn(Warp &warp, const Inst &inst, unsigned lane, uint64_t address,
+              bool &stops) {
+  if (warp.block.cluster.blockOf(warp.block, address & ~windowMask) ==
+      &warp.block)
+    return true;
+  stops = !warp.report(inst, FindingKind::InvalidUse, 1u << lane,
+                       "the emulator has no bulk copies to or from the shared "
+                       "memory of another block");
+  return false;
 }
 
 /// cp.async.bulk in both directions: source 2 is the size, source 3 the
@@ -227,9 +253,8 @@ Step runBulk(Warp &warp, const Inst &inst, uint32_t mask) {
   auto copyOne = [&](unsigned lane) {
     uint32_t bytes = warp.lanes32(inst.source(2))[lane];
     uint64_t inShared = ToShared ? to[lane] : from[lane];
-    Ends ends{uint32_t(inShared & ~windowMask) - sharedBase,
-              ToShared ? from[lane] : to[lane]};
-    if (stops)
+    Ends ends{sharedOffset(block, inShared), ToShared ? from[lane] : to[lane]};
+    if (stops || !checkOwn(warp, inst, lane, inShared, stops))
       return;
     if (bytes % 16) {
       stops = !warp.report(inst, FindingKind::Misaligned, 1u << lane,

@@ -110,7 +110,7 @@ Handler floatHandler(const Decoder &decoder, ptx::Type type, ptx::Space space) {
     return nullptr;
   switch (type) {
   case ptx::Type::F32:
-    return space == ptx::Space::Shared
+    return space == ptx::Space::Shared || space == ptx::Space::SharedCluster
                ? &runAtomic<float, uint32_t, &addSingles>
                : &runAtomic<float, uint32_t, &addFlushed>;
   case ptx::Type::F64:

@@ -45,27 +45,18 @@ Step runWarpSync(Warp &warp, const Inst &inst, uint32_t mask) {
   return Step::Next;
 }
 
-/// fence and membar; aux: of the block only.
+/// fence and membar; aux: the scope.
 Step runFence(Warp &warp, const Inst &inst, uint32_t) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  fence(warp, inst.aux != 0);
+  fence(warp, SyncScope(inst.aux));
   return Step::Next;
 }
 
 Step runNothing(Warp &, const Inst &, uint32_t) { return Step::Next; }
 
-/// barrier.cluster: a cluster is one block, so it is a barrier of the block.
-bool decodeCluster(Decoder &decoder) {
-  decoder.constant(15, OperandType::Word);
-  decoder.constant(0, OperandType::Word);
-  if (decoder.has("arrive"))
-    return decoder.emit(&runNothing);
-  return decoder.emit(&runBarrier<true>);
-}
-
 bool decodeBarrier(Decoder &decoder) {
   if (decoder.has("cluster"))
-    return decodeCluster(decoder);
+    return decodeClusterBarrier(decoder);
   if (decoder.has("warp"))
     return decoder.expectOperands(1, 1) &&
            decoder.source(decoder.operand(0), OperandType::Word) &&
@@ -109,9 +100,13 @@ bool decodeBarrier(Decoder &decoder) {
 
 bool decodeFence(Decoder &decoder) {
   // A proxy fence orders views of the same memory; there is one view here.
-  if (decoder.has("proxy") || decoder.has("mbarrier_init"))
+  if (decoder.has("proxy") ||
+      (decoder.has("mbarrier_init") && !decoder.program.hasClusters()))
     return decoder.emit(&runNothing);
-  decoder.inst.aux = decoder.has("cta");
+  uint32_t scope = scopeFlag(decoder);
+  decoder.inst.aux = uint32_t(scope == BlockScope     ? SyncScope::Block
+                              : scope == ClusterScope ? SyncScope::Cluster
+                                                      : SyncScope::Device);
   return decoder.emit(&runFence);
 }
 

@@ -2,6 +2,7 @@
 // try_wait, pending_count.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/Mbarrier.h"
+#include "runtime/emulator/Cluster.h"
 #include "runtime/emulator/MemoryAccess.h"
 
 #include "runtime/emulator/checks/AccessChecks.h"
@@ -27,6 +28,8 @@ void storeMbarrier(Block &block, uint32_t offset, MbarrierWord word) {
   MbarrierState &state = block.mbarriers[offset];
   state.complete.join(state.arriving);
   state.arriving.clear();
+  state.clusterComplete.join(state.clusterArriving);
+  state.clusterArriving.clear();
   block.wakeMbarrier(offset);
 }
 
@@ -47,10 +50,38 @@ enum : uint32_t {
   Drops = 1u << 17,
   Parity = 1u << 18,
   Tries = 1u << 19,
+  OfCluster = 1u << 20, ///< .cluster: orders threads of several blocks
+  OwnOnly = 1u << 21,   ///< not on an mbarrier of another block
 };
 
-/// Runs `body(lane, offset)` for lanes whose address is an initialised
-/// mbarrier; false when the launch stops.
+/// The mbarrier of one lane.
+struct Object {
+  unsigned lane = 0;
+  Block *block = nullptr;
+  uint32_t offset = 0;
+
+  MbarrierWord load() const { return loadMbarrier(*block, offset); }
+  void store(MbarrierWord word) const { storeMbarrier(*block, offset, word); }
+  MbarrierState &state() const { return block->mbarriers[offset]; }
+};
+
+/// The object at a place; its block stays null after a finding. False when the
+/// launch stops.
+bool findObject(Warp &warp, const Inst &inst, unsigned lane,
+                const uint8_t *place, Object &object) {
+  Block *owner = warp.block.cluster.holderOf(place);
+  if (!owner || (owner != &warp.block && inst.aux & OwnOnly))
+    return warp.report(inst, FindingKind::InvalidUse, 1u << lane,
+                       owner ? "the mbarrier is in block " +
+                                   std::to_string(owner->number) +
+                                   "; it must be in the thread's own"
+                             : "the mbarrier is not in shared memory");
+  object = {lane, owner, uint32_t(place - owner->shared.data())};
+  return true;
+}
+
+/// Runs `body(object)` for lanes whose address is an initialised mbarrier;
+/// false when the launch stops.
 template <typename Body>
 bool forMbarriers(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
                   Body body) {
@@ -60,21 +91,40 @@ bool forMbarriers(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
   if (!resolve(warp, inst, ptx::Space(inst.aux & SpaceBits), mask, 8, kind,
                addresses, places))
     return false;
-  Block &block = warp.block;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
-    auto offset = uint32_t(places[lane] - block.shared.data());
-    if (!block.mbarriers.count(offset)) {
-      if (!warp.report(inst, FindingKind::InvalidUse, 1u << lane,
-                       "no mbarrier was initialised at shared offset " +
-                           std::to_string(offset)))
+    Object object;
+    if (!findObject(warp, inst, lane, places[lane], object))
+      return false;
+    if (!object.block)
+      continue;
+    if (object.block->mbarriers.count(object.offset)) {
+      if (!body(object))
         return false;
       continue;
     }
-    if (!body(lane, offset))
+    std::string where =
+        object.block == &warp.block
+            ? ""
+            : " of block " + std::to_string(object.block->number);
+    if (!warp.report(inst, FindingKind::InvalidUse, 1u << lane,
+                     "no mbarrier was initialised at shared offset " +
+                         std::to_string(object.offset) + where))
       return false;
   }
   return true;
+}
+
+/// What the warp knows is for those who wait: in its own block, and with
+/// .cluster in others.
+void joinArrival(Warp &warp, const Inst &inst, const Object &object) {
+  if (!warp.block.grid.options.checks.races)
+    return;
+  MbarrierState &state = object.state();
+  if (object.block == &warp.block)
+    state.arriving.join(warp.clocks.known);
+  if (inst.aux & OfCluster)
+    state.clusterArriving.join(warp.clocks.known);
 }
 
 Step runInit(Warp &warp, const Inst &inst, uint32_t mask) {
@@ -84,27 +134,29 @@ Step runInit(Warp &warp, const Inst &inst, uint32_t mask) {
   if (!resolve(warp, inst, ptx::Space(inst.aux & SpaceBits), mask, 8,
                AccessKind::Write, addresses, places))
     return Step::Stopped;
-  Block &block = warp.block;
   const uint32_t *counts = warp.lanes32(inst.source(1));
   bool good = true;
   forLanes(mask, [&](unsigned lane) {
+    Object object;
+    good = good && findObject(warp, inst, lane, places[lane], object);
+    if (!object.block)
+      return;
     if (counts[lane] == 0 || counts[lane] > MbarrierWord::mostCount) {
       good &= warp.report(inst, FindingKind::InvalidUse, 1u << lane,
                           "the count " + std::to_string(counts[lane]) +
                               " is not within 1 and 1048575");
       return;
     }
-    auto offset = uint32_t(places[lane] - block.shared.data());
-    block.mbarriers[offset] = MbarrierState();
-    storeMbarrier(block, offset, MbarrierWord::initial(counts[lane]));
+    object.state() = MbarrierState();
+    object.store(MbarrierWord::initial(counts[lane]));
   });
   return good ? Step::Next : Step::Stopped;
 }
 
 Step runInvalidate(Warp &warp, const Inst &inst, uint32_t mask) {
   bool good = forMbarriers(warp, inst, mask, AccessKind::Write,
-                           [&](unsigned, uint32_t offset) {
-                             warp.block.mbarriers.erase(offset);
+                           [&](const Object &object) {
+                             object.block->mbarriers.erase(object.offset);
                              return true;
                            });
   return good ? Step::Next : Step::Stopped;
@@ -114,8 +166,9 @@ Step runInvalidate(Warp &warp, const Inst &inst, uint32_t mask) {
 /// arrivals or of bytes.
 Step runArrive(Warp &warp, const Inst &inst, uint32_t mask) {
   const uint32_t *counts = warp.lanes32(inst.source(1));
-  auto arrive = [&](unsigned lane, uint32_t offset) {
-    MbarrierWord word = loadMbarrier(warp.block, offset);
+  auto arrive = [&](const Object &object) {
+    unsigned lane = object.lane;
+    MbarrierWord word = object.load();
     uint64_t before = word.bits;
     bool expects = inst.aux & Expects;
     uint32_t arrivals = expects ? 1 : counts[lane];
@@ -131,9 +184,8 @@ Step runArrive(Warp &warp, const Inst &inst, uint32_t mask) {
     word.setMissing(word.missing() - std::min(arrivals, word.missing()));
     if (inst.aux & Drops)
       word.setExpected(word.expected() - std::min(arrivals, word.expected()));
-    if (warp.block.grid.options.checks.races)
-      warp.block.mbarriers[offset].arriving.join(warp.clocks.known);
-    storeMbarrier(warp.block, offset, word);
+    joinArrival(warp, inst, object);
+    object.store(word);
     if (inst.destinations)
       warp.lanes64(inst.destination())[lane] = before;
     return true;
@@ -149,15 +201,14 @@ Step runArrive(Warp &warp, const Inst &inst, uint32_t mask) {
 template <int Sign>
 Step runTransactions(Warp &warp, const Inst &inst, uint32_t mask) {
   const uint32_t *counts = warp.lanes32(inst.source(1));
-  bool good = forMbarriers(warp, inst, mask, AccessKind::ReadWrite,
-                           [&](unsigned lane, uint32_t offset) {
-                             MbarrierWord word =
-                                 loadMbarrier(warp.block, offset);
-                             word.setTransactions(word.transactions() +
-                                                  Sign * int64_t(counts[lane]));
-                             storeMbarrier(warp.block, offset, word);
-                             return true;
-                           });
+  bool good = forMbarriers(
+      warp, inst, mask, AccessKind::ReadWrite, [&](const Object &object) {
+        MbarrierWord word = object.load();
+        word.setTransactions(word.transactions() +
+                             Sign * int64_t(counts[object.lane]));
+        object.store(word);
+        return true;
+      });
   return good ? Step::Next : Step::Stopped;
 }
 
@@ -165,8 +216,9 @@ Step runTransactions(Warp &warp, const Inst &inst, uint32_t mask) {
 Step runWait(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t done = 0;
   uint32_t waitsFor = ~0u;
-  auto test = [&](unsigned lane, uint32_t offset) {
-    MbarrierWord word = loadMbarrier(warp.block, offset);
+  auto test = [&](const Object &object) {
+    unsigned lane = object.lane;
+    MbarrierWord word = object.load();
     bool phase;
     if (inst.aux & Parity)
       phase = warp.lanes32(inst.source(1))[lane] & 1;
@@ -175,10 +227,13 @@ Step runWait(Warp &warp, const Inst &inst, uint32_t mask) {
     // Complete when the present phase is another one.
     if (word.phase() != phase) {
       done |= 1u << lane;
-      if (warp.block.grid.options.checks.races)
-        warp.clocks.known.join(warp.block.mbarriers[offset].complete);
+      if (warp.block.grid.options.checks.races) {
+        warp.clocks.known.join(object.state().complete);
+        if (inst.aux & OfCluster)
+          warp.clocks.known.join(object.state().clusterComplete);
+      }
     } else {
-      waitsFor = offset;
+      waitsFor = object.offset;
     }
     return true;
   };
@@ -208,7 +263,12 @@ bool barrierAddress(Decoder &decoder, size_t n) {
   ptx::Space space = spaceOf(decoder);
   if (n >= decoder.operands() || !decoder.address(decoder.operand(n), space))
     return decoder.fail("expected the address of an mbarrier");
-  decoder.inst.aux |= uint32_t(space) | Strong | BlockScope;
+  bool several = decoder.program.hasClusters();
+  // The object itself is atomic for all who reach it.
+  decoder.inst.aux |=
+      uint32_t(space) | Strong | uint32_t(several ? ClusterScope : BlockScope);
+  if (several && decoder.has("cluster"))
+    decoder.inst.aux |= OfCluster;
   decoder.inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Stores);
   return true;
 }
@@ -235,7 +295,7 @@ bool decodeArrive(Decoder &decoder) {
 bool decodeWait(Decoder &decoder) {
   bool parity = decoder.has("parity");
   decoder.inst.aux = (parity ? uint32_t(Parity) : 0) |
-                     (decoder.has("try_wait") ? uint32_t(Tries) : 0);
+                     (decoder.has("try_wait") ? uint32_t(Tries) : 0) | OwnOnly;
   // A last operand may be the time limit.
   return decoder.expectOperands(3, 4) &&
          decoder.destination(decoder.operand(0), OperandType::Predicate) &&
@@ -257,13 +317,18 @@ bool decodeMbarrier(Decoder &decoder) {
            decoder.emit(&runPending);
   if (!barrierAddress(decoder, 0))
     return false;
-  if (decoder.has("inval"))
+  if (decoder.has("inval")) {
+    decoder.inst.aux |= OwnOnly;
     return decoder.emit(&runInvalidate);
+  }
   if (!decoder.expectOperands(2, 2) ||
       !decoder.source(decoder.operand(1), OperandType::Word))
     return false;
   if (decoder.has("init")) {
-    decoder.inst.aux &= ~uint32_t(Strong | BlockScope);
+    decoder.inst.aux &= ~uint32_t(Strong | BlockScope | ClusterScope);
+    decoder.inst.aux |= OwnOnly;
+    if (ptx::Space(decoder.inst.aux & SpaceBits) == ptx::Space::SharedCluster)
+      return decoder.unknown();
     return decoder.emit(&runInit);
   }
   if (decoder.has("expect_tx"))

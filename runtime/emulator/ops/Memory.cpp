@@ -178,6 +178,8 @@ bool decodeLoad(Decoder &decoder) {
 }
 
 bool decodeStore(Decoder &decoder) {
+  if (decoder.has("async"))
+    return decoder.unknown();
   if (!decoder.expectOperands(2, 3) ||
       !checkLength(decoder, decoder.operand(1)))
     return false;

@@ -1,8 +1,7 @@
 // mov in all its forms (registers, addresses, packing and unpacking of
-// vectors, clocks), cvta, isspacep, mapa, and instructions on addresses that
-// have no effect here.
+// vectors, clocks), cvta and isspacep.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "runtime/emulator/Block.h"
+#include "runtime/emulator/Cluster.h"
 #include "runtime/emulator/Decoder.h"
 
 #include <cstring>
@@ -187,6 +186,11 @@ void addMoves(OpTable &table) {
   addSpace<sharedWindow>(table, "shared");
   addSpace<sharedWindow>(table, "shared::cta");
   addSpace<sharedWindow>(table, "shared::cluster");
+  // Shared memory of other blocks is not the own, see Cluster.h.
+  for (const char *own : {"isspacep.shared", "isspacep.shared::cta"})
+    table.add<[](uint64_t address) {
+      return (address & windowMask) == sharedWindow && !(address & rankBits);
+    }>(own);
   addSpace<localWindow>(table, "local");
   addSpace<0>(table, "global");
   addSpace<0>(table, "const");
@@ -196,15 +200,6 @@ void addMoves(OpTable &table) {
   table.add<[](uint64_t address) {
     return (address & windowMask) == parameterWindow;
   }>("isspacep.param");
-  // A cluster is one block: every address is its own.
-  table.add<[](uint32_t address, uint32_t) { return address; }>(
-      "mapa.shared::cluster.u32");
-  table.add<[](uint64_t address, uint32_t) { return address; }>("mapa.u64");
-  table.add<[](uint64_t address, uint32_t) { return address; }>(
-      "mapa.shared::cluster.u64");
-  table.add<[](uint32_t) { return uint32_t(0); }>(
-      "getctarank.shared::cluster.u32");
-  table.add<[](uint64_t) { return uint32_t(0); }>("getctarank.u64");
 }
 
 void addPacking(FamilyTable &table) {

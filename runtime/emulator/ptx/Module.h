@@ -14,7 +14,15 @@
 
 namespace qopt::emulator::ptx {
 
-enum class Space : uint8_t { Generic, Global, Shared, Local, Const, Param };
+enum class Space : uint8_t {
+  Generic,
+  Global,
+  Shared, ///< of the own block
+  Local,
+  Const,
+  Param,
+  SharedCluster, ///< of any block of the cluster
+};
 
 /// An initialiser's reference to another variable's address.
 struct Relocation {
@@ -85,6 +93,9 @@ struct Function {
   uint32_t requiredThreads[3] = {0, 0, 0};   ///< .reqntid
   uint32_t maximumThreads[3] = {0, 0, 0};    ///< .maxntid
   uint32_t requiredCluster[3] = {0, 0, 0};   ///< .reqnctapercluster
+  uint32_t maximumCluster = 0;               ///< .maxclusterrank; 0: none
+  bool explicitCluster = false;              ///< .explicitcluster
+  bool gridOfClusters = false;               ///< .blocksareclusters
 };
 
 struct Module {

@@ -199,12 +199,19 @@ bool Parser::parsePerformance() {
       if (!skipPast(";"))
         return false;
     } else if (word.is(".minnctapersm") || word.is(".maxnreg") ||
-               word.is(".maxclusterrank") || word.is(".maxnctapersm") ||
-               word.is(".abi_preserve") || word.is(".abi_preserve_control")) {
+               word.is(".maxnctapersm") || word.is(".abi_preserve") ||
+               word.is(".abi_preserve_control")) {
       if (!parseInteger(ignored))
         return false;
-    } else if (!word.is(".noreturn") && !word.is(".explicitcluster") &&
-               !word.is(".blocksareclusters")) {
+    } else if (word.is(".maxclusterrank")) {
+      if (!parseInteger(ignored))
+        return false;
+      function->maximumCluster = uint32_t(ignored);
+    } else if (word.is(".explicitcluster")) {
+      function->explicitCluster = true;
+    } else if (word.is(".blocksareclusters")) {
+      function->gridOfClusters = true;
+    } else if (!word.is(".noreturn")) {
       --at;
       return fail("unknown directive '" + std::string(word.text) + "'");
     }

@@ -15,14 +15,16 @@ namespace qopt::emulator {
 
 class KernelRun {
 public:
-  /// `body` stands between the braces; `before` in front of the entry.
+  /// `body` stands between the braces; `before` in front of the entry,
+  /// `directives` behind its parameters.
   explicit KernelRun(const std::string &body, unsigned parameters = 1,
-                     const std::string &before = "") {
+                     const std::string &before = "",
+                     const std::string &directives = "") {
     std::string text = ".version 8.3\n.target sm_90a\n.address_size 64\n" +
                        before + "\n.visible .entry k(";
     for (unsigned i = 0; i < parameters; ++i)
       text += std::string(i ? ", " : "") + ".param .u64 p" + std::to_string(i);
-    text += ")\n{\n";
+    text += ")" + directives + "\n{\n";
     linesBefore = uint32_t(std::count(text.begin(), text.end(), '\n'));
     text += body + "\n}\n";
     StatusOr<std::unique_ptr<Module>> parsed = Module::parse(text, memory);
