@@ -47,6 +47,9 @@ LAUNCHES = {
     "lockBlocks": ("warp", 3, 32, 0, (words(1), words(1), words(96))),
     "mmaLdmatrix": ("tensor", 1, 32, 0, (words(16, 32), words(64, 4), floats(16, 8), number(64))),
     "bitonicSort": ("control", 2, 256, 0, (floats(2, 256),)),
+    "clusterSum": ("cluster", 8, 128, 0, (floats(8, 128), floats(2))),
+    "clusterHistogram": ("cluster", 4, 128, 0, (words(512).astype(np.uint8), words(256))),
+    "clusterRing": ("cluster", (1, 4), 32, 0, (words(4, 32), words(4, 32))),
 }
 
 
@@ -224,6 +227,32 @@ DEFECTS = {
         "race|barrier divergence|uninitialised",
         r"st\.shared|ld\.shared|bar",
     ),
+    "blocks of a cluster that do not meet": (
+        "clusterSum",
+        both(drop("cluster.arrive"), drop("cluster.wait")),
+        "race|uninitialised",
+        r"ld\.f32|st\.shared",
+    ),
+    "cluster arrival that orders nothing": (
+        "clusterSum",
+        replace("cluster.arrive", "arrive", "arrive.relaxed"),
+        "race",
+        r"ld\.f32",
+    ),
+    "block that ends while others read": (
+        "clusterSum",
+        both(drop("cluster.arrive", -1), drop("cluster.wait", -1)),
+        "race|invalid use",
+        r"ld\.f32",
+    ),
+    "rank beyond the cluster": ("clusterSum", replace("mapa", r"%r\d+;", "4;"), "out of bounds", "mapa"),
+    "bins not yet cleared": (
+        "clusterHistogram",
+        both(drop("cluster.arrive"), drop("cluster.wait")),
+        "race|uninitialised",
+        r"st\.shared|atom\.add",
+    ),
+    "cluster wait forgotten": ("clusterRing", drop("cluster.wait"), "invalid use", r"cluster\.arrive"),
     "mbarrier never waited for": (
         "mbarrierRounds",
         drop_all("@!p bra AGAIN"),

@@ -372,3 +372,25 @@ class TestBlocks:
     def test_warp_reduce(self, ptx, emulate, random):
         x = random.random((4, 32), np.float32)
         assert np.array_equal(emulate(ptx, "warpReduce", 1, 128, x, zeros(4))[1], x.max(1))
+
+
+class TestCluster:
+    @pytest.fixture
+    def ptx(self, program):
+        return program("cluster")
+
+    def test_sum(self, ptx, emulate, random):
+        x = wholes(random, 2, 4 * 128)
+        out = emulate(ptx, "clusterSum", 8, 128, x, zeros(2))
+        assert np.array_equal(out[1], x.sum(1))
+
+    def test_histogram(self, ptx, emulate, random):
+        x = integers(random, 6 * 128, low=0, high=256, dtype=np.uint8)
+        out = emulate(ptx, "clusterHistogram", 6, 128, x, zeros(256, dtype=np.int32))
+        assert np.array_equal(out[1], np.bincount(x, minlength=256))
+
+    def test_ring(self, ptx, emulate, random):
+        x = integers(random, 2, 4, 32)
+        out = emulate(ptx, "clusterRing", (1, 8), 32, x, np.zeros_like(x))
+        places = np.arange(4)[:, None] + 4
+        assert np.array_equal(out[1], np.roll(x, 1, 1) + 2000 * x + 1000000 * places)
