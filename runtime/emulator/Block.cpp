@@ -250,10 +250,10 @@ void Block::reportLeftovers() {
   // Shared memory goes with the block, under the hands of the bulk engine.
   for (const BulkCopy &copy : bulk)
     if (copy.kind != BulkCopy::Arrive) {
-      warps[copy.warp]->report(grid.program.code[copy.position],
-                               FindingKind::AsyncCopy, 1u << copy.lane,
-                               "the block has ended and nobody waited for this "
-                               "copy");
+      copy.warp->report(grid.program.code[copy.position],
+                        FindingKind::AsyncCopy, 1u << copy.lane,
+                        "the block has ended and nobody waited for this "
+                        "copy");
       break;
     }
 }

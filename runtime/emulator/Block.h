@@ -44,7 +44,7 @@ struct BulkCopy {
   uint64_t global = 0;
   uint32_t bytes = 0;
   uint32_t mbarrier = 0; ///< shared address, 0 for none
-  uint32_t warp = 0;
+  Warp *warp = nullptr;  ///< that issued it
   uint32_t lane = 0;
   uint32_t group = 0;              ///< of the thread's bulk groups
   uint32_t position = 0;           ///< of the instruction

@@ -366,10 +366,9 @@ void checkLastAccesses(Block &block) {
   }
 }
 
-bool checkSharedRange(Warp &warp, const Inst &inst, unsigned lane,
+bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
                       uint32_t offset, uint32_t bytes, bool write,
                       AccessMark mark) {
-  Block &block = warp.block;
   if (!block.shadow)
     return true;
   SharedShadow &shadow = *block.shadow;
@@ -384,6 +383,7 @@ bool checkSharedRange(Warp &warp, const Inst &inst, unsigned lane,
         inst, pending ? FindingKind::AsyncCopy : FindingKind::Uninitialised,
         1u << lane,
         "shared offset " + std::to_string(i) +
+            (&block == &warp.block ? "" : ofBlock(block)) +
             (pending ? " is the destination of the asynchronous copy of line " +
                            std::to_string(shadow.pendingLine[i / 4]) +
                            " that no wait has finished"
@@ -391,7 +391,8 @@ bool checkSharedRange(Warp &warp, const Inst &inst, unsigned lane,
   }
   if (!checks.races)
     return true;
-  RaceCheck check(warp, inst, write ? AccessKind::Write : AccessKind::Read);
+  RaceCheck check(warp, inst, write ? AccessKind::Write : AccessKind::Read,
+                  &block == &warp.block ? nullptr : &block);
   for (uint32_t word = offset / 4; word < (offset + bytes + 3) / 4; ++word) {
     bool raced = false;
     AccessMark now = check.markOf(lane, bytesOfWord(word, offset, bytes));

@@ -20,9 +20,9 @@ bool checkShared(Warp &warp, Block &owner, const Inst &inst, uint32_t &mask,
 /// before.
 void checkLastAccesses(Block &block);
 
-/// A range of shared memory that an engine or an asynchronous copy of `lane`
-/// reads or writes. `mark` is who the access is remembered as.
-bool checkSharedRange(Warp &warp, const Inst &inst, unsigned lane,
+/// A range of the block's shared memory that an engine or an asynchronous copy
+/// of `lane` reads or writes. `mark` is who the access is remembered as.
+bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
                       uint32_t offset, uint32_t bytes, bool write,
                       AccessMark mark);
 /// Remembers a write to shared memory whose conflicts were checked before.

@@ -16,7 +16,8 @@ namespace {
 /// What a destination holds while its copy is under way.
 constexpr uint8_t poison = 0xff;
 
-/// Longest time that the copy engine takes, in warp instructions of the cluster.
+/// Longest time that the copy engine takes, in warp instructions of the
+/// cluster.
 constexpr uint32_t longestFlight = 2000;
 
 AccessMark engineMark(const Warp &warp, unsigned lane, uint32_t tick) {
@@ -57,13 +58,14 @@ void landCopy(Block &block, const PendingCopy &copy, AccessMark mark) {
 /// Both ends of a copy by one lane: within bounds, aligned, and free to be
 /// used. False when the lane must not copy; `stops`: nor the launch go on.
 struct Ends {
-  uint32_t shared = 0;
+  Block *block = nullptr; ///< whose shared memory it is
+  uint32_t shared = 0;    ///< offset
   uint64_t global = 0;
 };
 bool checkEnds(Warp &warp, const Inst &inst, unsigned lane, Ends ends,
                uint32_t sharedBytes, uint32_t globalBytes, uint32_t alignment,
                bool toShared, bool &stops) {
-  Block &block = warp.block;
+  Block &block = *ends.block;
   auto fail = [&](FindingKind kind, const std::string &detail) {
     stops = !warp.report(inst, kind, 1u << lane, detail);
     return false;
@@ -90,8 +92,8 @@ bool checkEnds(Warp &warp, const Inst &inst, unsigned lane, Ends ends,
                          ? ": it ends behind the allocation of " +
                                std::to_string(allocation->bytes) + " bytes"
                          : ": no allocation is there"));
-  if (!checkSharedRange(warp, inst, lane, ends.shared, sharedBytes, toShared,
-                        AccessMark()) ||
+  if (!checkSharedRange(warp, block, inst, lane, ends.shared, sharedBytes,
+                        toShared, AccessMark()) ||
       (block.grid.options.checks.any() && globalBytes &&
        !checkGlobalRange(warp, inst, lane, ends.global, globalBytes,
                          !toShared))) {
@@ -134,7 +136,7 @@ Step runCopy(Warp &warp, const Inst &inst, uint32_t mask) {
       bytes = std::min(size, warp.lanes32(inst.source(2))[lane]);
     if (inst.aux & HasIgnore && warp.predicate(inst.source(2)) >> lane & 1)
       bytes = 0;
-    Ends ends{sharedOffset(block, to[lane]), from[lane]};
+    Ends ends{&block, sharedOffset(block, to[lane]), from[lane]};
     if (bytes == 0)
       ends.global &= ~uint64_t(15); // not read: any address is good
     if (stops ||
@@ -201,7 +203,7 @@ Step runCopyArrive(Warp &warp, const Inst &inst, uint32_t mask) {
     arrival.kind = BulkCopy::Arrive;
     arrival.due = block.executed + block.worker.random.below(longestFlight);
     arrival.mbarrier = uint32_t(places[lane] - block.shared.data());
-    arrival.warp = warp.index;
+    arrival.warp = &warp;
     arrival.lane = lane;
     arrival.tick = ++warp.clocks.engineTick;
     arrival.clock = departure(warp, arrival.tick);
@@ -221,24 +223,111 @@ Step runCopyArrive(Warp &warp, const Inst &inst, uint32_t mask) {
   return good ? Step::Next : Step::Stopped;
 }
 
+/// Inst::aux of cp.async.bulk; above the low byte the offset of the mbarrier.
+enum : uint32_t { WideBarrier = 1, Multicast = 2 };
+
 /// The mbarrier of a bulk copy: source 3, whose form is in aux.
-uint32_t barrierOffset(Warp &warp, const Inst &inst, unsigned lane) {
-  uint64_t base = inst.aux & 1 ? warp.lanes64(inst.source(3))[lane]
-                               : warp.lanes32(inst.source(3))[lane];
-  return sharedOffset(warp.block, base + (inst.aux >> 8));
+uint64_t barrierAddress(Warp &warp, const Inst &inst, unsigned lane) {
+  uint64_t base = inst.aux & WideBarrier ? warp.lanes64(inst.source(3))[lane]
+                                         : warp.lanes32(inst.source(3))[lane];
+  return base + (inst.aux >> 8);
 }
 
-/// The lane's address is in shared memory of another block, or in none; false
-/// after a finding.
-bool checkOwn(Warp &warp, const Inst &inst, unsigned lane, uint64_t address,
-              bool &stops) {
-  if (warp.block.cluster.blockOf(warp.block, address & ~windowMask) ==
-      &warp.block)
-    return true;
-  stops = !warp.report(inst, FindingKind::InvalidUse, 1u << lane,
-                       "the emulator has no bulk copies to or from the shared "
-                       "memory of another block");
-  return false;
+/// One copy by the bulk engine.
+struct BulkRequest {
+  Ends ends;
+  uint32_t bytes = 0;
+  uint32_t globalBytes = 0; ///< 0 when they were looked at before
+  uint64_t mbarrier = 0;    ///< address in shared::cluster
+};
+
+/// What is wrong with the mbarrier of a copy to shared memory; "" if nothing.
+std::string wrongBarrier(Warp &warp, const BulkRequest &request,
+                         uint32_t offset) {
+  Block *target = request.ends.block;
+  Block *owner = warp.block.cluster.blockOf(warp.block, request.mbarrier);
+  std::string where = target == &warp.block
+                          ? ""
+                          : " of block " + std::to_string(target->number);
+  if (owner != target)
+    return "the mbarrier must be in the shared memory" +
+           (where.empty() ? " of the own block" : where) +
+           ", where the copy goes";
+  return target->mbarriers.count(offset)
+             ? ""
+             : "no mbarrier was initialised at shared offset " +
+                   std::to_string(offset) + where;
+}
+
+/// Starts a copy by the bulk engine; it lands in the block that has the shared
+/// memory.
+template <bool ToShared>
+void startBulk(Warp &warp, const Inst &inst, unsigned lane,
+               const BulkRequest &request, bool &stops) {
+  const Ends &ends = request.ends;
+  Block &block = *ends.block;
+  if (block.ended()) {
+    stops = !warp.report(inst, FindingKind::InvalidUse, 1u << lane,
+                         "block " + std::to_string(block.number) +
+                             " has ended and its shared memory with it");
+    return;
+  }
+  BulkCopy copy;
+  copy.kind = ToShared ? BulkCopy::GlobalToShared : BulkCopy::SharedToGlobal;
+  copy.position = uint32_t(&inst - warp.program.code.data());
+  copy.tick = ++warp.clocks.engineTick;
+  if (!checkEnds(warp, inst, lane, ends, request.bytes, request.globalBytes, 16,
+                 ToShared, stops))
+    return;
+  if (ToShared) {
+    copy.mbarrier = (uint32_t(request.mbarrier) & ~rankBits) - sharedBase;
+    std::string wrong = wrongBarrier(warp, request, copy.mbarrier);
+    if (!wrong.empty()) {
+      stops = !warp.report(inst, FindingKind::InvalidUse, 1u << lane, wrong);
+      return;
+    }
+  } else {
+    stops =
+        !checkSharedRange(warp, block, inst, lane, ends.shared, request.bytes,
+                          false, engineMark(warp, lane, copy.tick));
+  }
+  Worker &worker = block.worker;
+  copy.due = block.executed + worker.random.below(longestFlight);
+  copy.shared = ends.shared;
+  copy.global = ends.global;
+  copy.bytes = request.bytes;
+  copy.warp = &warp;
+  copy.lane = lane;
+  copy.group = warp.bulkGroups[lane];
+  copy.clock = departure(warp, copy.tick);
+  if (ToShared)
+    guard(block, ends.shared, request.bytes, inst.line);
+  (ToShared ? worker.bulkRead : worker.bulkWritten) += request.globalBytes;
+  block.bulk.push_back(std::move(copy));
+}
+
+/// Copies to the same place in all blocks whose ranks are in source 4.
+void startMulticast(Warp &warp, const Inst &inst, unsigned lane,
+                    BulkRequest request, bool &stops) {
+  Cluster &cluster = warp.block.cluster;
+  uint32_t ranks = warp.lanes32(inst.source(4))[lane] & 0xffff;
+  if (ranks >> cluster.size()) {
+    stops = !warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
+                         "the mask of ranks " + std::to_string(ranks) +
+                             " has ranks beyond the cluster of " +
+                             std::to_string(cluster.size()) +
+                             (cluster.size() > 1 ? " blocks" : " block"));
+    return;
+  }
+  uint64_t place = request.mbarrier & ~uint64_t(rankBits);
+  for (uint32_t rank = 0; rank < cluster.size() && !stops; ++rank) {
+    if (!(ranks >> rank & 1))
+      continue;
+    request.ends.block = cluster.blocks[rank].get();
+    request.mbarrier = place | uint64_t(rank + 1) << rankShift;
+    startBulk<true>(warp, inst, lane, request, stops);
+    request.globalBytes = 0;
+  }
 }
 
 /// cp.async.bulk in both directions: source 2 is the size, source 3 the
@@ -248,50 +337,36 @@ Step runBulk(Warp &warp, const Inst &inst, uint32_t mask) {
   uint64_t to[lanes], from[lanes];
   computeAddresses(warp, inst, 0, to);
   secondAddresses(warp, inst, from);
-  Block &block = warp.block;
   bool stops = false;
   auto copyOne = [&](unsigned lane) {
-    uint32_t bytes = warp.lanes32(inst.source(2))[lane];
-    uint64_t inShared = ToShared ? to[lane] : from[lane];
-    Ends ends{sharedOffset(block, inShared), ToShared ? from[lane] : to[lane]};
-    if (stops || !checkOwn(warp, inst, lane, inShared, stops))
+    if (stops)
       return;
-    if (bytes % 16) {
+    uint64_t shared = (ToShared ? to[lane] : from[lane]) & ~windowMask;
+    BulkRequest request;
+    request.ends = {warp.block.cluster.blockOf(warp.block, shared),
+                    (uint32_t(shared) & ~rankBits) - sharedBase,
+                    ToShared ? from[lane] : to[lane]};
+    request.bytes = request.globalBytes = warp.lanes32(inst.source(2))[lane];
+    Block *block = request.ends.block;
+    if (!block || (!ToShared && block != &warp.block)) {
+      stops = !warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
+                           block ? "the copy's source is in another block"
+                                 : "the shared address is in no block of the "
+                                   "cluster");
+      return;
+    }
+    if (request.bytes % 16) {
       stops = !warp.report(inst, FindingKind::Misaligned, 1u << lane,
-                           "the size " + std::to_string(bytes) +
+                           "the size " + std::to_string(request.bytes) +
                                " is no multiple of 16");
       return;
     }
-    BulkCopy copy;
-    copy.kind = ToShared ? BulkCopy::GlobalToShared : BulkCopy::SharedToGlobal;
-    copy.position = uint32_t(&inst - warp.program.code.data());
-    copy.tick = ++warp.clocks.engineTick;
-    if (!checkEnds(warp, inst, lane, ends, bytes, bytes, 16, ToShared, stops))
-      return;
-    if (ToShared) {
-      copy.mbarrier = barrierOffset(warp, inst, lane);
-      if (!block.mbarriers.count(copy.mbarrier)) {
-        stops = !warp.report(inst, FindingKind::InvalidUse, 1u << lane,
-                             "no mbarrier was initialised at shared offset " +
-                                 std::to_string(copy.mbarrier));
-        return;
-      }
-    } else {
-      stops = !checkSharedRange(warp, inst, lane, ends.shared, bytes, false,
-                                engineMark(warp, lane, copy.tick));
-    }
-    copy.due = block.executed + block.worker.random.below(longestFlight);
-    copy.shared = ends.shared;
-    copy.global = ends.global;
-    copy.bytes = bytes;
-    copy.warp = warp.index;
-    copy.lane = lane;
-    copy.group = warp.bulkGroups[lane];
-    copy.clock = departure(warp, copy.tick);
     if (ToShared)
-      guard(block, ends.shared, bytes, inst.line);
-    (ToShared ? block.worker.bulkRead : block.worker.bulkWritten) += bytes;
-    block.bulk.push_back(std::move(copy));
+      request.mbarrier = barrierAddress(warp, inst, lane) & ~windowMask;
+    if (ToShared && inst.aux & Multicast)
+      startMulticast(warp, inst, lane, request, stops);
+    else
+      startBulk<ToShared>(warp, inst, lane, request, stops);
   };
   forLanes(mask, copyOne);
   return stops ? Step::Stopped : Step::Next;
@@ -310,7 +385,7 @@ Step runBulkWait(Warp &warp, const Inst &inst, uint32_t mask) {
   for (size_t i = 0; i < block.bulk.size();) {
     BulkCopy &copy = block.bulk[i];
     bool mine =
-        copy.kind == BulkCopy::SharedToGlobal && copy.warp == warp.index &&
+        copy.kind == BulkCopy::SharedToGlobal && copy.warp == &warp &&
         mask >> copy.lane & 1 &&
         int64_t(copy.group) < int64_t(warp.bulkGroups[copy.lane]) - inst.offset;
     if (!mine) {
@@ -330,8 +405,7 @@ Step runBulkWait(Warp &warp, const Inst &inst, uint32_t mask) {
 } // namespace
 
 void landBulkCopy(Block &block, BulkCopy &copy) {
-  Warp &warp = *block.warps[copy.warp];
-  AccessMark mark = engineMark(warp, copy.lane, copy.tick);
+  AccessMark mark = engineMark(*copy.warp, copy.lane, copy.tick);
   switch (copy.kind) {
   case BulkCopy::GlobalToShared:
     std::memcpy(block.shared.data() + copy.shared,
@@ -409,7 +483,7 @@ bool decodeCopy(Decoder &decoder) {
 }
 
 bool decodeBulk(Decoder &decoder) {
-  if (decoder.has("tensor") || decoder.has("multicast::cluster"))
+  if (decoder.has("tensor"))
     return decoder.unknown();
   if (decoder.has("prefetch"))
     return decoder.emit(&runPrefetch);
@@ -425,7 +499,9 @@ bool decodeBulk(Decoder &decoder) {
                   decoder.instruction().modifiers[2] == "global";
   if (!toShared && !toGlobal)
     return decoder.unknown();
-  if (!decoder.expectOperands(toShared ? 4 : 3, toShared ? 5 : 4) ||
+  bool multicast = toShared && decoder.has("multicast::cluster");
+  size_t least = multicast ? 5 : toShared ? 4 : 3; // then a cache policy
+  if (!decoder.expectOperands(least, least + 1) ||
       !twoAddresses(decoder, toShared ? ptx::Space::Shared : ptx::Space::Global,
                     toShared ? ptx::Space::Global : ptx::Space::Shared) ||
       !decoder.source(decoder.operand(2), OperandType::Word))
@@ -439,8 +515,11 @@ bool decodeBulk(Decoder &decoder) {
   if (!decoder.address(decoder.operand(3), space))
     return false;
   kept.aux = uint32_t(decoder.inst.offset) << 8 |
-             uint32_t(decoder.inst.wide & Wide ? 1 : 0);
+             (decoder.inst.wide & Wide ? uint32_t(WideBarrier) : 0) |
+             (multicast ? uint32_t(Multicast) : 0);
   decoder.inst = kept;
+  if (multicast && !decoder.source(decoder.operand(4), OperandType::Word))
+    return false;
   return decoder.emit(&runBulk<true>);
 }
 

@@ -252,18 +252,70 @@ TEST(Cluster, FlagInTheOtherBlock) {
   }
 }
 
-TEST(Cluster, WhatIsMissingIsNamed) {
-  Pair copy(R"(@!%p1 bra done;
-cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r2], [%rd1], 16, [%r1];
+/// Rank 0 copies what its p0 holds, with the destination and the mbarrier in
+/// %r6 and %r7, to blocks that wait for the bytes.
+std::string bulkFromRank0(const std::string &copy,
+                          const std::string &waits = "") {
+  return R"(.reg .b16 %h1; mov.u16 %h1, 3; mov.u32 %r5, bar; setp.ne.u32 %p1, %r3, 0; mapa.shared::cluster.u32 %r6, %r1, 1; mapa.shared::cluster.u32 %r7, %r5, 1;
+mbarrier.init.shared.b64 [%r5], 1; mbarrier.arrive.expect_tx.shared.b64 _, [%r5], 16;
+)" + sync +
+         "@%p1 bra again;\ncp.async.bulk.shared::cluster.global.mbarrier::"
+         "complete_tx::bytes" +
+         copy + "\n" + waits + R"(again:
+mbarrier.try_wait.parity.shared.b64 %p2, [%r5], 0;
+@!%p2 bra again;
+ld.shared.v4.u32 {%r8, %r9, %r10, %r11}, [%r1];
+add.u32 %r8, %r8, 1; st.global.v4.u32 [%rd1+16], {%r8, %r9, %r10, %r11};
 done:
-)" + sync);
-  ASSERT_FALSE(copy.launch().ok());
-  EXPECT_EQ(copy.findings[0].detail, "the emulator has no bulk copies to or "
-                                     "from the shared memory of another block");
+)" + sync;
+}
+
+const std::string toOther = " [%r6], [%rd1], 16, [%r7];";
+const std::string toBoth = ".multicast::cluster [%r1], [%rd1], 16, [%r5], %h1;";
+const std::string barWord = " .shared .align 8 .b64 bar;";
+
+TEST(Cluster, BulkCopyToTheOtherBlock) {
+  Pair run(bulkFromRank0(toOther, "bra done;\n"), barWord);
+  const std::vector<uint32_t> values = {4, 5, 6, 7};
+  ASSERT_TRUE(run.memory.write(run.out, values.data(), 16).ok());
+  expectWords(run, values, {0, 0, 0, 0, 5, 5, 6, 7});
+  EXPECT_EQ(run.statistics.bulkRead, 16u);
+}
+
+TEST(Cluster, Multicast) {
+  Pair run(bulkFromRank0(toBoth), barWord);
+  const std::vector<uint32_t> values = {4, 5, 6, 7};
+  ASSERT_TRUE(run.memory.write(run.out, values.data(), 16).ok());
+  expectWords(run, {4, 5, 6, 7, 5, 5, 6, 7}, {0, 0, 0, 0, 5, 5, 6, 7});
+  EXPECT_EQ(run.statistics.bulkRead, 16u); // once for both
+}
+
+TEST(Cluster, BulkCopyDefects) {
+  Pair barrier(bulkFromRank0(" [%r6], [%rd1], 16, [%r5];"), barWord);
+  ASSERT_FALSE(barrier.launch().ok());
+  EXPECT_EQ(barrier.findings[0].detail,
+            "the mbarrier must be in the shared memory of block 1, where the "
+            "copy goes");
+  std::string mask = bulkFromRank0(toBoth);
+  mask.replace(mask.find("%h1, 3"), 6, "%h1, 5");
+  Pair ranks(mask, barWord);
+  ASSERT_FALSE(ranks.launch().ok());
+  EXPECT_EQ(ranks.findings[0].kind, FindingKind::OutOfBounds);
+  // The other block does not wait for what comes.
+  std::string eager = bulkFromRank0(toOther, "bra done;\n");
+  size_t wait = eager.find("mbarrier.try_wait");
+  eager.erase(wait, eager.find("ld.shared.v4") - wait);
+  for (uint64_t seed = 0; seed < 4; ++seed) {
+    Pair run(eager, barWord);
+    ASSERT_FALSE(run.launch(seed).ok());
+    EXPECT_NE(run.findings[0].text.find("ld.shared.v4"), std::string::npos)
+        << run.findings[0].report();
+  }
+}
+
+TEST(Cluster, WhatIsMissingIsNamed) {
   for (const char *missing :
-       {"cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes."
-        "multicast::cluster [%r2], [%rd1], 16, [%r1], %rs1;",
-        "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::"
+       {"cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::"
         "bytes [%r2], [%r1], 16, [%r2];",
         "st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%r2], "
         "%r1, [%r2];"}) {
