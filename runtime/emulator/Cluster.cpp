@@ -141,15 +141,24 @@ Step Cluster::arrive(Warp &warp, const Inst &inst, uint32_t mask) {
   own.arrived |= mask;
   own.owing |= mask;
   ++warp.block.events;
-  if (grid.shadow) {
-    // A relaxed arrival passes on what a fence has prepared, and no more.
-    barrier.arriving.join(inst.aux & ClusterRelaxed ? warp.clocks.fencedCluster
-                                                    : warp.clocks.known);
-    warp.clocks.advance();
-  }
+  if (grid.shadow)
+    publishArrival(warp, inst.aux & ClusterRelaxed);
   if (isComplete())
     completeBarrier();
   return Step::Next;
+}
+
+/// A relaxed arrival passes on what fences have prepared, and no more.
+void Cluster::publishArrival(Warp &warp, uint32_t relaxed) {
+  ClockState &clocks = warp.clocks;
+  if (relaxed) {
+    barrier.arriving.join(size() > 1 ? clocks.fencedCluster
+                                     : clocks.fencedBlock);
+    barrier.arriving.join(clocks.fencedInits);
+  } else {
+    barrier.arriving.join(clocks.known);
+  }
+  clocks.advance();
 }
 
 Step Cluster::wait(Warp &warp, const Inst &inst, uint32_t mask) {

@@ -72,6 +72,7 @@ public:
 private:
   bool runWarp(Warp &warp);
   ClusterBarrier::Lanes &lanesOf(const Warp &warp);
+  void publishArrival(Warp &warp, uint32_t relaxed);
   void completeBarrier();
   bool isComplete() const;
   bool resolveStandstill();

@@ -52,6 +52,16 @@ Step runFence(Warp &warp, const Inst &inst, uint32_t) {
   return Step::Next;
 }
 
+/// fence.mbarrier_init: what was initialised is for a relaxed arrival at the
+/// cluster's barrier.
+Step runInitFence(Warp &warp, const Inst &, uint32_t) {
+  if (warp.block.grid.shadow) {
+    warp.clocks.fencedInits = warp.clocks.known;
+    warp.clocks.advance();
+  }
+  return Step::Next;
+}
+
 Step runNothing(Warp &, const Inst &, uint32_t) { return Step::Next; }
 
 bool decodeBarrier(Decoder &decoder) {
@@ -100,9 +110,10 @@ bool decodeBarrier(Decoder &decoder) {
 
 bool decodeFence(Decoder &decoder) {
   // A proxy fence orders views of the same memory; there is one view here.
-  if (decoder.has("proxy") ||
-      (decoder.has("mbarrier_init") && !decoder.program.hasClusters()))
+  if (decoder.has("proxy"))
     return decoder.emit(&runNothing);
+  if (decoder.has("mbarrier_init"))
+    return decoder.emit(&runInitFence);
   uint32_t scope = scopeFlag(decoder);
   decoder.inst.aux = uint32_t(scope == BlockScope     ? SyncScope::Block
                               : scope == ClusterScope ? SyncScope::Cluster

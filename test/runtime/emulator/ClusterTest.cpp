@@ -204,6 +204,31 @@ TEST(Cluster, RemoteArrival) {
   EXPECT_EQ(narrow.findings[0].kind, FindingKind::Race);
 }
 
+TEST(Cluster, OnlyTheOwnerWaits) {
+  Pair run("mov.u32 %r5, bar; cvt.u64.u32 %rd4, %r5; cvta.shared.u64 %rd4, "
+           "%rd4; mapa.u64 %rd5, %rd4, %r4;\n"
+           "mbarrier.init.shared.b64 [%r5], 1;\n" +
+               sync + "mbarrier.test_wait.parity.b64 %p2, [%rd5], 0;\n" + sync,
+           " .shared .align 8 .b64 bar;");
+  run.expectFinding(FindingKind::InvalidUse, 8, {2}, {1});
+}
+
+TEST(Cluster, RelaxedArrivalInOneBlock) {
+  auto run = [](const std::string &fence) {
+    KernelRun kernel(R"(.reg .b32 %r<4>;
+mov.u32 %r1, %tid.x; shl.b32 %r1, %r1, 2; mov.u32 %r2, s; add.u32 %r1, %r1, %r2;
+st.shared.u32 [%r1], 1;
+)" + fence + R"(
+barrier.cluster.arrive.relaxed; barrier.cluster.wait;
+ld.shared.u32 %r3, [%r2];)",
+                     0, clusterArray);
+    return kernel.launch({1}, {64});
+  };
+  EXPECT_TRUE(run("fence.acq_rel.cluster;").ok());
+  EXPECT_TRUE(run("fence.acq_rel.cta;").ok());
+  EXPECT_FALSE(run("").ok());
+}
+
 /// Rank 0 waits for a bulk copy, then raises a flag that rank 1 spins on.
 std::string flag(const std::string &release, const std::string &acquire) {
   return R"(mov.u32 %r5, bar; st.shared.u32 [%r1+32], 0; setp.ne.u32 %p1, %r3, 0;
