@@ -51,9 +51,8 @@ struct ClockState {
   VectorClock fencedBlock;   ///< published by later relaxed writes, scope cta
   VectorClock fencedCluster; ///< … scope cluster, if it has several blocks
   VectorClock fencedDevice;  ///< … scope gpu or wider
-  VectorClock
-      fencedInits;      ///< by fence.mbarrier_init, for the cluster's barrier
-  VectorClock observed; ///< read by relaxed reads, known after a fence
+  VectorClock fencedInits;   ///< by fence.mbarrier_init
+  VectorClock observed;      ///< read by relaxed reads, known after a fence
 
   void start(uint32_t number) {
     *this = ClockState();
