@@ -53,7 +53,8 @@ struct ClusterRun : KernelRun {
   Status launch(uint32_t clusters = 2) {
     return KernelRun::launch({4 * clusters}, {64});
   }
-  void expectFinding(FindingKind kind, uint32_t line, uint32_t clusters = 2) {
+  /// One cluster runs on one thread: always the same finding.
+  void expectFinding(FindingKind kind, uint32_t line, uint32_t clusters = 1) {
     KernelRun::expectFinding(kind, line, {4 * clusters}, {64});
   }
   uint64_t out;

@@ -72,7 +72,7 @@ TEST(Clusters, BlockEndsEarly) {
   kernel.wait += " mov.u32 %r11, 0; @%p2 exit; slow: add.u32 %r11, %r11, 1; "
                  "setp.lt.u32 %p3, %r11, 1000; @%p3 bra slow;";
   ClusterRun run(kernel);
-  run.expectFinding(FindingKind::InvalidUse, 9, 1);
+  run.expectFinding(FindingKind::InvalidUse, 9);
   EXPECT_NE(run.findings[0].detail.find("is in block 0, which has ended"),
             std::string::npos)
       << run.findings[0].detail;
@@ -123,7 +123,7 @@ TEST(Clusters, ClusterScopeEndsAtTheCluster) {
   ClusterSum kernel;
   kernel.load = "atom.relaxed.cluster.global.add.u32 %r10, [%rd1+2048], 1;";
   EXPECT_TRUE(ClusterRun(kernel).launch(1).ok());
-  ClusterRun(kernel).expectFinding(FindingKind::Race, 9);
+  ClusterRun(kernel).expectFinding(FindingKind::Race, 9, 2);
   kernel.load = "atom.relaxed.gpu.global.add.u32 %r10, [%rd1+2048], 1;";
   EXPECT_TRUE(ClusterRun(kernel).launch().ok());
 }
