@@ -13,6 +13,7 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
@@ -194,7 +195,10 @@ void bindEngine(nb::module_ &m) {
       .def_rw("top_p", &SamplingOptions::topP)
       .def_rw("min_p", &SamplingOptions::minP)
       .def_rw("repetition_penalty", &SamplingOptions::repetitionPenalty)
-      .def_rw("seed", &SamplingOptions::seed);
+      .def_rw("seed", &SamplingOptions::seed)
+      .def("check", [](const SamplingOptions &sampling) {
+        check(checkSampling(sampling));
+      });
   nb::class_<Engine>(m, "Engine")
       .def(
           "generate",
@@ -244,47 +248,36 @@ std::string decode(const Tokenizer &tokenizer, const std::vector<int32_t> &ids,
 }
 
 void bindTokenizer(nb::module_ &m) {
-  nb::class_<Tokenizer>(m, "Tokenizer", "Text to token ids and back.")
+  nb::class_<Tokenizer>(m, "Tokenizer")
       .def_static(
           "from_json",
-          [](nb::str json) {
-            return valueOf(Tokenizer::create(textOf(json, "json")));
+          [](const std::string &json) {
+            return valueOf(Tokenizer::create(json));
           },
-          "json"_a, "The text of a tokenizer.json.")
+          "json"_a)
       .def(
           "encode",
-          [](const Tokenizer &tokenizer, nb::str text, bool specialTokens) {
-            return valueOf(
-                tokenizer.encode(textOf(text, "text"), include(specialTokens)));
+          [](const Tokenizer &tokenizer, const std::string &text,
+             bool specialTokens) {
+            return valueOf(tokenizer.encode(text, include(specialTokens)));
           },
-          "text"_a, "special_tokens"_a = true,
-          "The ids of a text, with the model's own tokens around it, cut and "
-          "padded as the file's truncation and padding say.")
+          "text"_a, "special_tokens"_a)
       .def(
           "encode_whole",
-          [](const Tokenizer &tokenizer, nb::str text, bool specialTokens) {
-            return valueOf(tokenizer.encodeWhole(textOf(text, "text"),
-                                                 include(specialTokens)));
+          [](const Tokenizer &tokenizer, const std::string &text,
+             bool specialTokens) {
+            return valueOf(tokenizer.encodeWhole(text, include(specialTokens)));
           },
-          "text"_a, "special_tokens"_a = true,
-          "The ids of all of a text, neither cut nor padded: a prompt.")
-      .def("decode", &decode, "ids"_a, "special_tokens"_a = false,
-           "The text of ids; special tokens are left out unless asked for. "
-           "Raises qopt.Error for an id that the vocabulary lacks.")
+          "text"_a, "special_tokens"_a)
+      .def("decode", &decode, "ids"_a, "special_tokens"_a)
       .def(
           "check_vocabulary",
           [](const Tokenizer &tokenizer, size_t size) {
             check(tokenizer.checkVocabulary(size));
           },
-          "size"_a,
-          "Raises qopt.Error for an id that a model of this size lacks.")
+          "size"_a)
       .def_prop_ro("vocabulary_size", &Tokenizer::vocabularySize)
-      .def(
-          "token_to_id",
-          [](const Tokenizer &tokenizer, nb::str token) {
-            return tokenizer.tokenToId(textOf(token, "token"));
-          },
-          "token"_a)
+      .def("token_to_id", &Tokenizer::tokenToId, "token"_a)
       .def("id_to_token", &Tokenizer::idToToken, "id"_a);
 }
 

@@ -25,10 +25,6 @@ public:
 /// Makes the module being initialised raise qopt.Error for StatusError.
 void registerStatusError();
 
-/// The text in UTF-8; InvalidArgument, which names it, for one with surrogates,
-/// which is no Unicode.
-std::string textOf(nanobind::str text, const char *name);
-
 inline void check(const Status &status) {
   if (!status.ok())
     throw StatusError(status);

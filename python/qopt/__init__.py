@@ -8,11 +8,11 @@
 A graph artifact runs on arrays instead: `model.run({"input": array})`.
 """
 
-from ._runtime import Tokenizer
 from ._runtime import version as __version__
 from .compiler import CompileSummary, WeightSummary, compile, emit
 from .errors import Error, ErrorCode
 from .model import Generation, Model, TensorSpec, load
+from .tokenizer import Tokenizer
 
 __all__ = [
     "CompileSummary",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from . import _runtime
@@ -46,29 +46,81 @@ def path(name: str, value: Any) -> str:
     return given
 
 
+def _is_truth(value: Any) -> bool:
+    """True or False, NumPy's too."""
+    return isinstance(value, bool) or (type(value).__module__ == "numpy" and str(getattr(value, "dtype", "")) == "bool")
+
+
+def truth(name: str, value: Any) -> bool:
+    if not _is_truth(value):
+        raise refuse(f"{name} is {value!r:.60}; expected True or False")
+    return bool(value)
+
+
 def whole(name: str, value: Any, least: int, most: int) -> int:
-    """An integer of any type, NumPy's too."""
+    """An integer of any type, NumPy's too; True and False are none."""
     try:
-        number = operator.index(value)
+        number = operator.index(None if _is_truth(value) else value)
     except TypeError:
-        raise refuse(f"{name} must be a whole number, got {value!r}") from None
+        raise refuse(f"{name} must be a whole number, got {value!r:.60}") from None
     if not least <= number <= most:
         raise refuse(f"{name} must be from {least} to {most}, got {number}")
     return number
 
 
 def real(name: str, value: Any) -> float:
+    """A number of any type; a text with one, which `float` takes, is none."""
     try:
-        return float(value)
+        return float(None if _is_truth(value) or isinstance(value, (str, bytes, bytearray)) else value)
     except (TypeError, ValueError, OverflowError):
-        raise refuse(f"{name} must be a number, got {value!r}") from None
+        raise refuse(f"{name} must be a number, got {value!r:.60}") from None
 
 
-def token_ids(prompt: Any, vocabulary: int) -> list[int]:
+def sampling(temperature: Any, repetition_penalty: Any, drawn: Mapping[str, Any]) -> _runtime.SamplingOptions:
+    """How tokens are chosen. `drawn` has what only draws have a use for; None is what was not given."""
+    options = _runtime.SamplingOptions()
+    options.temperature = real("temperature", temperature)
+    options.repetition_penalty = real("repetition_penalty", repetition_penalty)
+    most = {"top_k": 2**31 - 1, "seed": 2**64 - 1}
+    for name, value in drawn.items():
+        if value is not None:
+            setattr(options, name, whole(name, value, 0, most[name]) if name in most else real(name, value))
+    options.check()
+    for name, value in drawn.items():
+        if value is not None and options.temperature == 0:
+            why = "is for tokens that are drawn, and temperature is 0, which takes the most probable one"
+            raise refuse(f"{name} {why}; leave it out, or give a temperature above 0")
+    return options
+
+
+def callback(name: str, value: Any) -> Callable[[int], bool] | None:
+    """One whose result says whether to go on: all but False does."""
+    if value is None:
+        return None
+    if not callable(value):
+        raise refuse(f"{name} is {value!r:.60}; expected a function that takes a token, or None")
+
+    def tell(token: int) -> bool:
+        said = value(token)
+        return bool(said) if _is_truth(said) else True
+
+    return tell
+
+
+def token_ids(name: str, value: Any, expected: str) -> list[int]:
+    """Whole numbers in an order. Bytes are numbers too, but nobody means them as ids."""
+    unfit = isinstance(value, (str, bytes, bytearray, Set, Mapping))
     try:
-        ids = [operator.index(token) for token in prompt]
+        tokens = list(() if unfit else value)
+        if not unfit and not any(_is_truth(token) for token in tokens):
+            return [operator.index(token) for token in tokens]
     except TypeError:
-        raise refuse(f"the prompt must be a text or a sequence of token ids, got {prompt!r:.60}") from None
+        pass
+    raise refuse(f"{name} must be {expected}, got {value!r:.60}")
+
+
+def prompt_ids(prompt: Any, vocabulary: int) -> list[int]:
+    ids = token_ids("the prompt", prompt, "a text or a sequence of token ids")
     for token in ids:
         if not 0 <= token < vocabulary:
             raise refuse(f"token {token} is outside the vocabulary of {vocabulary}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .arguments import path, text
+from .errors import python_names
 from .options import CompileOptions, fill
 
 if sys.version_info >= (3, 11):  # noqa: UP036
@@ -79,7 +80,7 @@ def compile(
     as_          "automatic" (a decoder where the model is one), "decoder" or "graph"
     weights      format of weights, "int4_g32"; default: as in the file
     lm_head      format of the head; default: `weights`
-    embedding    format of the token embedding; default: as in the file
+    embedding    format of the token embedding; default: that of the head where one weight is both, else as in the file
     format       of single weights, "NAME=FORMAT" or "re:PATTERN=FORMAT", or a list of those
     activations  what linears read; host: "int8" (of integer weights) or "f32", GPU: "f16" or "bf16"
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"
@@ -111,6 +112,7 @@ def compile(
     if output is not None:
         filled.output = path("output", output)
     result = _compiler.compile(filled)
+    result["warnings"] = [python_names(warning) for warning in result["warnings"]]
     for warning in result["warnings"]:
         warnings.warn(warning, stacklevel=2)
     result["weights"] = [WeightSummary(*weight) for weight in result["weights"]]

@@ -1,6 +1,9 @@
 """How every call of the package says that it failed."""
 
+import copyreg
 import enum
+import re
+from typing import Any
 
 
 class ErrorCode(enum.IntEnum):
@@ -27,3 +30,20 @@ class Error(Exception):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = ErrorCode(code)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What pickle and copy take: the class and every field, also of a subclass with another `__init__`."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
+
+def python_names(message: str) -> str:
+    """A message of the library, which spells options as on a command line ("--lm-head is …"), with Python's names."""
+    own = {"as": "as_"}
+    return re.sub(
+        r"(?<![^\s(])--([a-z]+(?:-[a-z0-9]+)*)", lambda found: own.get(found[1], found[1].replace("-", "_")), message
+    )
+
+
+def of_library(message: str, code: int) -> Error:
+    """The error for a failed status; the binding calls it."""
+    return Error(python_names(message), code)

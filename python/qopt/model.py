@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import _runtime, arguments
 from .errors import Error, ErrorCode
+from .tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import numpy
@@ -39,14 +40,40 @@ class Generation:
     decode_seconds: float  #: of the others
 
 
-class Model:
-    """A loaded artifact. Calls from several threads take turns; load it once for each thread to run them at once."""
+class _Turn:
+    """Threads use a model one after another. A thread that waited for itself, in a callback, would wait for ever."""
 
-    def __init__(
-        self, artifact: _runtime.Artifact, threads: int, device: str, tokenizer: _runtime.Tokenizer | None
-    ) -> None:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: int | None = None
+
+    def is_mine(self) -> bool:
+        return self._thread == threading.get_ident()
+
+    def refuse_within(self) -> None:
+        if self.is_mine():
+            raise arguments.refuse(
+                "the model is in use by this thread: a callback cannot call the model that calls it; "
+                "do that when generate has returned, or load the artifact a second time"
+            )
+
+    def __enter__(self) -> None:
+        self.refuse_within()
+        self._lock.acquire()
+        self._thread = threading.get_ident()
+
+    def __exit__(self, *raised: object) -> None:
+        self._thread = None
+        self._lock.release()
+
+
+class Model:
+    """A loaded artifact. Calls from several threads take turns; load it once for each thread to run them at once. A
+    callback cannot call the model that calls it."""
+
+    def __init__(self, artifact: _runtime.Artifact, threads: int, device: str, tokenizer: Tokenizer | None) -> None:
         self._artifact = artifact
-        self._turn = threading.Lock()
+        self._turn = _Turn()
         self.tokenizer = tokenizer
         self._engine = _runtime.create_engine(artifact, threads, device) if artifact.is_decoder else None
         self._session = None if artifact.is_decoder else _runtime.create_session(artifact, threads, device)
@@ -99,28 +126,25 @@ class Model:
         *,
         max_tokens: int = 128,
         temperature: float = 0.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
         repetition_penalty: float = 1.0,
-        seed: int = 0,
+        seed: int | None = None,
         ignore_end: bool = False,
         callback: Callable[[int], bool | None] | None = None,
     ) -> Generation:
-        """Continues a text, or at least one id; "" stands for the model's begin token. `callback` gets each new id; it
-        stops the generation by returning False."""
+        """Continues a text, or at least one id; "" stands for the model's begin token. Temperature 0 takes the most
+        probable token; `top_k`, `top_p`, `min_p` and `seed` are for others. `callback` gets each new id; it stops the
+        generation by returning False."""
         ids = self._prompt(prompt)
-        sampling = _runtime.SamplingOptions()
-        sampling.temperature = arguments.real("temperature", temperature)
-        sampling.top_k = arguments.whole("top_k", top_k, 0, 2**31 - 1)
-        sampling.top_p, sampling.min_p = arguments.real("top_p", top_p), arguments.real("min_p", min_p)
-        sampling.repetition_penalty = arguments.real("repetition_penalty", repetition_penalty)
-        sampling.seed = arguments.whole("seed", seed, 0, 2**64 - 1)
+        drawn = {"top_k": top_k, "top_p": top_p, "min_p": min_p, "seed": seed}
+        sampling = arguments.sampling(temperature, repetition_penalty, drawn)
         max_tokens = arguments.whole("max_tokens", max_tokens, 1, 2**63 - 1)
-        tell = None if callback is None else lambda token: callback(token) is not False
+        ignore_end, tell = arguments.truth("ignore_end", ignore_end), arguments.callback("callback", callback)
         with self._turn:
             result = self._decoder().generate(ids, max_tokens, sampling, ignore_end, tell)
-        text = self._text(ids + result["tokens"]) if self.tokenizer else None
+        text = self.tokenizer.text_of(ids + result["tokens"]) if self.tokenizer else None
         return Generation(text=text, prompt_tokens=len(ids), **result)
 
     def stream(self, prompt: str | Sequence[int], **options: Any) -> Iterator[str]:
@@ -129,8 +153,10 @@ class Model:
 
         if self.tokenizer is None:
             raise Error(f"'{self._artifact.path}' has no tokenizer", ErrorCode.INVALID_ARGUMENT)
+        if "callback" in options:
+            raise arguments.refuse("callback is for generate; stream gives the text itself, leave it out")
         ids, pieces = self._prompt(prompt), queue.SimpleQueue[Any]()
-        text, stopped = _runtime.TokenStream(self.tokenizer), threading.Event()
+        text, stopped = self.tokenizer.stream(), threading.Event()
         for token in ids:
             text.push(token)
 
@@ -146,17 +172,22 @@ class Model:
             except BaseException as error:
                 pieces.put(error)
 
+        self._turn.refuse_within()
         worker = threading.Thread(target=work, daemon=True)
         worker.start()
         try:
-            while (piece := pieces.get()) is not None:
+            while True:
+                self._turn.refuse_within()  # the worker waits for its turn
+                if (piece := pieces.get()) is None:
+                    return
                 if isinstance(piece, BaseException):
                     raise piece
                 if piece:
                     yield piece
         finally:
             stopped.set()
-            worker.join()
+            if not self._turn.is_mine():
+                worker.join()
 
     def logits(self, prompt: str | Sequence[int]) -> Array:
         """The logits of every position, f32 [tokens, vocabulary]."""
@@ -169,16 +200,10 @@ class Model:
             raise Error(f"'{self._artifact.path}' is a graph; use run", ErrorCode.INVALID_ARGUMENT)
         return self._engine
 
-    def _text(self, ids: list[int]) -> str:
-        """A model may write ids of its padding, which the tokenizer lacks: they have no text."""
-        assert self.tokenizer is not None
-        stream = _runtime.TokenStream(self.tokenizer)
-        return "".join([stream.push(token) for token in ids]) + stream.finish()
-
     def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
         self._decoder()
         if not isinstance(prompt, str):
-            ids = arguments.token_ids(prompt, self.vocabulary)
+            ids = arguments.prompt_ids(prompt, self.vocabulary)
         elif self.tokenizer is None:
             message = f"'{self._artifact.path}' has no tokenizer: give ids, or load it with tokenizer="
             raise Error(message, ErrorCode.INVALID_ARGUMENT)
@@ -202,7 +227,7 @@ def load(
     """Opens an artifact. `threads` 0 means one for each processor; `device` is "host", "cuda", "cuda:N" or "emulator",
     None what the artifact was compiled for; `trust` leaves out the digests of weights and code; `tokenizer` is a
     tokenizer.json, or its folder, instead of the artifact's own."""
-    artifact = _runtime.open(arguments.path("path", path), trust)
+    artifact = _runtime.open(arguments.path("path", path), arguments.truth("trust", trust))
     threads = arguments.whole("threads", threads, 0, 1024)
     device = "" if device is None else arguments.text("device", device)
     json, where = artifact.tokenizer_json, f"the tokenizer of '{artifact.path}'"
@@ -222,10 +247,10 @@ def load(
     return Model(artifact, threads, device, _tokenizer(json, where, artifact, damaged) if json else None)
 
 
-def _tokenizer(json: str, where: str, artifact: _runtime.Artifact, damaged: ErrorCode) -> _runtime.Tokenizer:
+def _tokenizer(json: str, where: str, artifact: _runtime.Artifact, damaged: ErrorCode) -> Tokenizer:
     """The tokenizer, whose ids a decoder must have."""
     try:
-        tokenizer = _runtime.Tokenizer.from_json(json)
+        tokenizer = Tokenizer.from_json(json)
         if artifact.is_decoder:
             tokenizer.check_vocabulary(artifact.vocabulary)
     except Error as error:

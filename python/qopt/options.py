@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from .arguments import path, refuse, text, whole
+from .arguments import path, refuse, text, truth, whole
 
 
 class CompileOptions(TypedDict, total=False):
@@ -53,15 +53,13 @@ def _converted(compiler: Any, name: str, value: Any) -> Any:
             raise refuse(f"{name} is {value!r}; expected one of {', '.join(choices)}")
         return getattr(getattr(compiler, kind), choices[value])
     if name in _NUMBERS:
-        return whole(name, value, 0, _NUMBERS[name])
+        return whole(name, value, 1, _NUMBERS[name])
     if name == "format":
         return _formats(value)
     if name == "tokenizer":
         return path(name, value)
     if name == "strict":
-        if not isinstance(value, bool):
-            raise refuse(f"strict is {value!r}; expected True or False")
-        return value
+        return truth(name, value)
     given = text(name, value)
     if not given:
         raise refuse(f"{name} is empty; expected a value, or leave it out")

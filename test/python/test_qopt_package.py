@@ -1,12 +1,16 @@
 """The Python package: arrays and text in and out, errors with codes, threads and types."""
 
 import ast
+import concurrent.futures
+import copy
 import importlib
 import importlib.util
 import inspect
 import json
+import multiprocessing
 import os
 import pathlib
+import pickle
 import re
 import subprocess
 import sys
@@ -122,6 +126,30 @@ def test_callback_stops_and_raises(decoder):
     with pytest.raises(RuntimeError, match="enough"):
         decoder.generate([1], callback=fail)
     assert decoder.generate([1], max_tokens=2).finish == "length"  # it still works
+    for said, finish in ((np.False_, "cancelled"), (np.True_, "length"), (None, "length"), (0, "length")):
+        assert decoder.generate([1], max_tokens=2, callback=lambda token, said=said: said).finish == finish
+
+
+def test_a_callback_cannot_call_its_model(decoder, stories_artifact):
+    """A thread would wait for itself. It is told so, and the model works on; other threads wait."""
+    model = qopt.load(stories_artifact, threads=1)
+    begun = model.stream("Once", max_tokens=400)
+    assert next(begun)
+    for call in (
+        lambda token: model.logits([1, 2]),
+        lambda token: model.generate([1]),
+        lambda token: next(model.stream("Once")),
+        lambda token: list(begun),
+    ):
+        with pytest.raises(qopt.Error, match="the model is in use by this thread: a callback cannot call") as caught:
+            model.generate("hi", callback=call)
+        assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
+    assert len(model.generate("hi", max_tokens=2, callback=lambda token: decoder.logits([1]) is not None).tokens) == 2
+    found = []
+    other = threading.Thread(target=lambda: found.append(model.logits([1, 2])))
+    model.generate("hi", max_tokens=3, callback=lambda token: other.is_alive() or other.ident or other.start())
+    other.join()
+    assert found[0].shape == (2, 512)
 
 
 def test_threads_take_turns(decoder):
@@ -151,7 +179,7 @@ def test_errors_have_codes(graph, decoder, artifacts, tmp_path):
         (lambda: decoder.generate("text"), code.INVALID_ARGUMENT, "has no tokenizer"),
         (lambda: decoder.generate([50]), code.INVALID_ARGUMENT, "outside the vocabulary of 50"),
         (lambda: decoder.generate([1] * 101), code.INFEASIBLE, "context"),
-        (lambda: decoder.generate([1], top_p=2), code.INVALID_ARGUMENT, "top-p"),
+        (lambda: decoder.generate([1], top_p=2), code.INVALID_ARGUMENT, "^top_p must be"),
         (lambda: qopt.Tokenizer.from_json("{"), code.BAD_MODEL, "tokenizer"),
         (lambda: graph.run(5), code.INVALID_ARGUMENT, "inputs must be a mapping from names to arrays, got int"),
         (lambda: graph.run({3: X}), code.INVALID_ARGUMENT, "names as keys, got 3"),
@@ -173,6 +201,86 @@ def test_errors_have_codes(graph, decoder, artifacts, tmp_path):
         with pytest.raises(qopt.Error, match=message) as caught:
             call()
         assert caught.value.code == expected, caught.value
+
+
+def test_arguments_of_another_type(decoder, graph, stories, artifacts):
+    """What Python would convert in silence is an error that names the argument, what is expected and what came."""
+    tokenizer = qopt.Tokenizer.from_json((stories / "tokenizer.json").read_text())
+    ids = "must be a text or a sequence of token ids, got "
+    for call, message in (
+        (lambda: decoder.generate(b"hi"), f"the prompt {ids}b'hi'"),
+        (lambda: decoder.generate(bytearray(b"hi")), f"the prompt {ids}bytearray"),
+        (lambda: decoder.generate({1, 2}), f"the prompt {ids}{{1, 2}}"),
+        (lambda: decoder.generate({1: 2}), f"the prompt {ids}{{1: 2}}"),
+        (lambda: decoder.logits([True, 1]), f"the prompt {ids}[True, 1]"),
+        (lambda: decoder.generate([1], temperature="0.5"), "temperature must be a number, got '0.5'"),
+        (lambda: decoder.generate([1], temperature=True), "temperature must be a number, got True"),
+        (lambda: decoder.generate([1], temperature=1, top_p=b"1"), "top_p must be a number, got b'1'"),
+        (lambda: decoder.generate([1], max_tokens=True), "max_tokens must be a whole number, got True"),
+        (lambda: decoder.generate([1], temperature=1, seed=np.True_), "seed must be a whole number, got "),
+        (lambda: decoder.generate([1], ignore_end="no"), "ignore_end is 'no'; expected True or False"),
+        (lambda: decoder.generate([1], ignore_end=0), "ignore_end is 0; expected True or False"),
+        (lambda: decoder.generate([1], callback=5), "callback is 5; expected a function that takes a token, or None"),
+        (lambda: qopt.load(artifacts / "graph.qopt", trust="no"), "trust is 'no'; expected True or False"),
+        (lambda: qopt.load(artifacts / "graph.qopt", threads=True), "threads must be a whole number, got True"),
+        (lambda: qopt.load(artifacts / "graph.qopt", device=5), "device is 5; expected a text"),
+        (lambda: tokenizer.encode(5), "text is 5; expected a text"),
+        (lambda: tokenizer.encode_whole(b"a"), "text is b'a'; expected a text"),
+        (lambda: tokenizer.encode("a", 1), "special_tokens is 1; expected True or False"),
+        (lambda: tokenizer.decode(5), "ids must be a sequence of token ids, got 5"),
+        (lambda: tokenizer.decode([1], "no"), "special_tokens is 'no'; expected True or False"),
+        (lambda: tokenizer.token_to_id(5), "token is 5; expected a text"),
+        (lambda: tokenizer.id_to_token("a"), "id must be a whole number, got 'a'"),
+        (lambda: tokenizer.check_vocabulary(None), "size must be a whole number, got None"),
+        (lambda: qopt.Tokenizer(5), "json is 5; expected a text"),
+        (lambda: qopt.Tokenizer.from_json(b"{}"), "json is b'{}'; expected a text"),
+    ):
+        with pytest.raises(qopt.Error, match=re.escape(message)) as caught:
+            call()
+        assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
+    for prompt in ((1, 2), range(1, 3), np.array([1, 2]), iter([1, 2])):
+        assert decoder.generate(prompt, max_tokens=1, ignore_end=np.True_, temperature=np.float32(0)).prompt_tokens == 2
+
+
+def test_options_of_draws(decoder, stories_artifact):
+    """Without draws they have no effect; what is out of range is told first, under Python's names."""
+    for name, value in (("top_k", 0), ("top_p", 0.5), ("min_p", 0.1), ("seed", 7)):
+        with pytest.raises(qopt.Error, match=f"^{name} is for tokens that are drawn, and temperature is 0"):
+            decoder.generate([1], **{name: value})
+        assert decoder.generate([1], max_tokens=1, temperature=1, **{name: value}).tokens
+    assert decoder.generate([1], max_tokens=1, repetition_penalty=2).tokens
+    for name, value in (("temperature", np.inf), ("repetition_penalty", 0), ("top_p", 2), ("min_p", -1)):
+        with pytest.raises(qopt.Error, match=f"^{name} must be "):
+            decoder.generate([1], **{name: value})
+    with pytest.raises(qopt.Error, match="callback is for generate; stream gives the text itself, leave it out"):
+        next(qopt.load(stories_artifact).stream("Once", callback=print))
+
+
+class Detailed(qopt.Error):
+    """A user's own."""
+
+    def __init__(self, name, detail):
+        super().__init__(f"{name} failed", qopt.ErrorCode.INTERNAL)
+        self.detail = detail
+
+
+def fail_elsewhere(path):
+    qopt.load(path)
+
+
+def test_errors_can_be_copied():
+    """An error of another process arrives as what it is."""
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with pytest.raises(qopt.Error, match=r"none\.qopt") as caught:
+            pool.submit(fail_elsewhere, "none.qopt").result()
+        assert caught.value.code is qopt.ErrorCode.NOT_FOUND
+        assert pool.submit(abs, -1).result() == 1
+    error = Detailed("it", [1])
+    error.__notes__ = ["a note"]
+    copies = [pickle.loads(pickle.dumps(error, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+    for same in (*copies, copy.copy(error)):
+        assert type(same) is Detailed and str(same) == "it failed" and same.code is qopt.ErrorCode.INTERNAL
+        assert same.detail == [1] and same.__notes__ == ["a note"]
 
 
 def test_a_pipe_is_no_file(artifacts, tmp_path):
@@ -393,7 +501,7 @@ def test_hints_can_be_read():
 
 @needs_compiler
 def test_compile_warns(shared, tmp_path):
-    with pytest.warns(UserWarning, match="--weights int8 leaves weights as the file has quantized them"):
+    with pytest.warns(UserWarning, match="^weights int8 leaves weights as the file has quantized them"):
         summary = qopt.compile(shared / "zoo/stories260k-matmulnbits4", tmp_path / "model.qopt", weights="int8")
     assert len(summary.warnings) == 1
 
@@ -405,9 +513,12 @@ def test_compile_errors(stories, tmp_path):
     assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
     lone = "int8\ud800"
     for option, value, message in (
-        ("threads", -1, "threads must be from 0 to 1024, got -1"),
+        ("threads", -1, "threads must be from 1 to 1024, got -1"),
+        ("threads", 0, "threads must be from 1 to 1024, got 0"),
         ("threads", "2", "threads must be a whole number, got '2'"),
-        ("context", 2**40, "context must be from 0 to"),
+        ("context", 2**40, "context must be from 1 to"),
+        ("context", 0, "context must be from 1 to 16777216, got 0"),
+        ("context", True, "context must be a whole number, got True"),
         ("weights", -1, "weights is -1; expected a text"),
         ("lm_head", -1, "lm_head is -1; expected a text"),
         ("embedding", "", "embedding is empty; expected a value, or leave it out"),
@@ -418,7 +529,7 @@ def test_compile_errors(stories, tmp_path):
         ("as_", "encoder", "as_ is 'encoder'; expected one of automatic, decoder, graph"),
         ("target", "tpu", "target is 'tpu'; expected one of host, cuda"),
         ("arch", "sm_80", 'arch is for target="cuda"; leave it out'),
-        ("kv", ",", '--kv is ","; expected a format, or one of keys and one of values'),
+        ("kv", ",", '^kv is ","; expected a format, or one of keys and one of values'),
         ("tokenizer", 3, "tokenizer is 3; expected a path"),
         ("wieghts", "int8", 'there is no option "wieghts"; the options are activations, arch'),
         ("as", "graph", 'there is no option "as"; it is called as_ here'),
