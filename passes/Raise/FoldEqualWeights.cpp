@@ -78,10 +78,12 @@ private:
         weight->getBlock() != user->getBlock() ||
         !haveEqualElements(table, weight))
       return false;
-    remark::passed(weight.getLoc(),
-                   remark::RemarkOpts::name("Folded").category(DEBUG_TYPE))
-        << remark::add("\"{0}\" is a copy of \"{1}\", which is stored once",
-                       weight.getName(), table.getName());
+    // One initializer that the model uses twice is no news.
+    if (weight.getName() != table.getName())
+      remark::passed(weight.getLoc(),
+                     remark::RemarkOpts::name("Folded").category(DEBUG_TYPE))
+          << remark::add("\"{0}\" is a copy of \"{1}\", which is stored once",
+                         weight.getName(), table.getName());
     // The look-up may stand behind the product.
     if (!table->isBeforeInBlock(user))
       table->moveBefore(weight);

@@ -1,5 +1,9 @@
 // RUN: qopt-opt %s -qopt-fold-equal-weights | FileCheck %s
+// RUN: qopt-opt %s -qopt-fold-equal-weights --remarks-filter-passed=qopt-fold-equal-weights --remark-format=emitRemark -o /dev/null 2>&1 | FileCheck %s --check-prefix=REMARK
 // A product with a transposed copy of a table that is looked up reads the table itself.
+
+// REMARK: "head" is a copy of "embed", which is stored once
+// REMARK-NOT: is a copy of
 
 // CHECK-LABEL: @tied
 func.func @tied(%ids: tensor<?xi32>) -> tensor<?x3xf32> {
@@ -28,4 +32,17 @@ func.func @different(%ids: tensor<?xi32>) -> tensor<?x2xf32> {
   // CHECK: qopt.linear %{{.*}}, %[[TURNED]]
   %l = qopt.linear %m, %turned : tensor<?x2xf32>, !qopt.weight<2x2, f32> -> tensor<?x2xf32>
   return %l : tensor<?x2xf32>
+}
+
+// One weight that is used twice is folded without a remark.
+
+// CHECK-LABEL: @shared
+func.func @shared(%ids: tensor<?xi32>) -> tensor<?x3xf32> {
+  // CHECK: %[[TABLE:.*]] = qopt.weight "embed"
+  %table = qopt.weight "embed" codes(dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]> : tensor<3x2xf32>) : !qopt.weight<3x2, f32>
+  %copy = qopt.weight "embed" codes(dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]> : tensor<3x2xf32>) : !qopt.weight<3x2, f32>
+  %h = qopt.embedding %ids, %table : tensor<?xi32>, !qopt.weight<3x2, f32> -> tensor<?x2xf32>
+  // CHECK: qopt.linear %{{.*}}, %[[TABLE]]
+  %l = qopt.linear %h, %copy : tensor<?x2xf32>, !qopt.weight<3x2, f32> -> tensor<?x3xf32>
+  return %l : tensor<?x3xf32>
 }
