@@ -54,6 +54,17 @@ def test_models_that_work_are_tested():
             assert re.sub("[^a-z0-9]", "", name.lower()) in tested, (name, tested)
 
 
+def test_paths_exist():
+    """Whatever a page names of the repository, from its root."""
+    folders = "bench|cmake|dialects|docs|include|lib|passes|python|runtime|test|tools"
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=SOURCE, capture_output=True, text=True, check=True)
+    missing = []
+    for page in listed.stdout.split():
+        named = re.findall(rf"`((?:{folders})/[\w./-]+)`", (SOURCE / page).read_text())
+        missing += [f"{page}: {path}" for path in named if not (SOURCE / path).exists()]
+    assert not missing, missing
+
+
 def test_transcript(place):
     pairs = transcript()
     assert len(pairs) >= 5
