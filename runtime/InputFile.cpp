@@ -26,8 +26,15 @@ StatusOr<InputFile> InputFile::open(const std::string &path) {
   if (input.file < 0)
     return cannotRead(StatusCode::NotFound, path, std::strerror(errno));
   struct stat info;
-  if (::fstat(input.file, &info) != 0 || !S_ISREG(info.st_mode))
-    return cannotRead(StatusCode::NotFound, path, "it is not a file");
+  if (::fstat(input.file, &info) != 0)
+    return cannotRead(StatusCode::NotFound, path, std::strerror(errno));
+  if (!S_ISREG(info.st_mode))
+    return cannotRead(StatusCode::NotFound, path,
+                      S_ISDIR(info.st_mode)
+                          ? "it is a folder; expected a regular file"
+                      : S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode)
+                          ? "it is a pipe; expected a regular file"
+                          : "it is a device; expected a regular file");
   input.bytes = size_t(info.st_size);
   return input;
 }

@@ -108,7 +108,7 @@ void keepMinP(std::vector<Candidate> &candidates, double p) {
 
 Status checkSampling(const SamplingOptions &options) {
   if (!(options.temperature >= 0) || !std::isfinite(options.temperature))
-    return outOfRange("--temperature", "0 (greedy) or above",
+    return outOfRange("--temperature", "0 (greedy) or above, and finite",
                       options.temperature);
   if (options.topK < 0)
     return outOfRange("--top-k", "0 (all tokens) or above", options.topK);
@@ -118,7 +118,7 @@ Status checkSampling(const SamplingOptions &options) {
     return outOfRange("--min-p", "between 0 and 1", options.minP);
   if (!(options.repetitionPenalty > 0) ||
       !std::isfinite(options.repetitionPenalty))
-    return outOfRange("--repetition-penalty", "above 0",
+    return outOfRange("--repetition-penalty", "above 0 and finite",
                       options.repetitionPenalty);
   return {};
 }

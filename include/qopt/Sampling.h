@@ -15,10 +15,12 @@
 namespace qopt {
 
 struct SamplingOptions {
-  float temperature = 0; ///< 0: greedy, the most probable token
-  int32_t topK = 0;      ///< the k most probable tokens; 0: all
-  float topP = 1;        ///< the fewest tokens whose probabilities reach p
-  float minP = 0;        ///< tokens at least p times as probable as the first
+  /// 0: greedy, the most probable token; but for the penalty the other options
+  /// have no effect then.
+  float temperature = 0;
+  int32_t topK = 0; ///< the k most probable tokens; 0: all
+  float topP = 1;   ///< the fewest tokens whose probabilities reach p
+  float minP = 0;   ///< tokens at least p times as probable as the first
   /// Divides positive and multiplies negative logits of tokens that prompt or
   /// text have; 1: none.
   float repetitionPenalty = 1;

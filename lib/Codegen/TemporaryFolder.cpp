@@ -38,8 +38,8 @@ Status TemporaryFolder::made() const {
   return Status(error == std::errc::no_space_on_device
                     ? StatusCode::OutOfResources
                     : StatusCode::Unwritable,
-                "cannot make a temporary folder in \"" + std::string(parent) +
-                    "\": " + error.message() +
+                "cannot make a temporary folder in '" + std::string(parent) +
+                    "': " + error.message() +
                     "; set TMPDIR to a folder that can be written");
 }
 
@@ -82,14 +82,14 @@ Status codegen::writeFile(const std::string &path, llvm::StringRef bytes) {
   }
   if (error)
     return Status(StatusCode::OutOfResources,
-                  "cannot write \"" + path + "\": " + error.message());
+                  "cannot write '" + path + "': " + error.message());
   return {};
 }
 
 StatusOr<std::string> codegen::readFile(const std::string &path) {
   auto bytes = llvm::MemoryBuffer::getFile(path, /*IsText=*/false);
   if (!bytes)
-    return Status(StatusCode::OutOfResources, "cannot read \"" + path + "\": " +
-                                                  bytes.getError().message());
+    return Status(StatusCode::OutOfResources,
+                  "cannot read '" + path + "': " + bytes.getError().message());
   return (*bytes)->getBuffer().str();
 }

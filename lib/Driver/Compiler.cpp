@@ -352,21 +352,45 @@ private:
 
 } // namespace
 
-/// Whether that is a format with groups.
-static bool hasGroups(const std::string &format) {
-  StatusOr<quant::Format> parsed = quant::parseFormat(format);
-  return parsed.ok() && parsed->granularity == quant::Granularity::Group;
+/// Formats of keys and values that the target can keep.
+static Status checkCache(const CompileOptions &options) {
+  if (options.cache.empty())
+    return Status();
+  auto refuse = [&](StatusCode code, const std::string &why) {
+    return Status(code, "--kv is \"" + options.cache + "\"; " + why);
+  };
+  auto [keys, values] = cacheFormats(options);
+  if (keys.empty() || values.empty() || StringRef(values).contains(','))
+    return refuse(StatusCode::InvalidArgument,
+                  "expected a format, or one of keys and one of values with a "
+                  "comma between");
+  StatusOr<quant::Format> key = quant::parseFormat(keys);
+  StatusOr<quant::Format> value = quant::parseFormat(values);
+  for (const auto &format : {key, value})
+    if (!format.ok())
+      return Status(format.status().code(),
+                    "--kv: " + format.status().message());
+  bool groups = key->granularity == quant::Granularity::Group;
+  if (groups && key->groupSize % 32 != 0)
+    return refuse(StatusCode::InvalidArgument,
+                  "a group of keys is of " + std::to_string(key->groupSize) +
+                      " positions; expected a multiple of 32");
+  if (options.target == TargetDevice::Cuda)
+    return Status();
+  auto isFloat = [](const std::string &format) {
+    return format == "f32" || format == "f16" || format == "bf16";
+  };
+  if ((!isFloat(keys) && !groups) || !isFloat(values))
+    return refuse(StatusCode::Unsupported,
+                  "the host keeps its cache in f32, f16 or bf16, and keys in "
+                  "int8 or int4 with groups of positions (\"int4_g32,f16\")");
+  return Status();
 }
 
 /// What belongs to one target only.
 static Status checkTarget(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
-  auto [keys, values] = cacheFormats(options);
-  if (!options.cache.empty() && (keys.empty() || values.empty()))
-    return Status(StatusCode::InvalidArgument,
-                  "--kv is \"" + options.cache +
-                      "\"; expected a format, or one of keys and one of "
-                      "values with a comma between");
+  QOPT_RETURN_IF_ERROR(checkCache(options));
   StringRef expected =
       gpu ? "f16, bf16, int8 or bf16,int8" : "int8, f32, f16 or bf16";
   StringRef given = options.activations;
@@ -381,18 +405,7 @@ static Status checkTarget(const CompileOptions &options) {
         !targets.ok())
       return Status(targets.status().code(),
                     "--arch: " + targets.status().message());
-    return Status();
   }
-  auto isFloat = [](const std::string &format) {
-    return format.empty() || format == "f32" || format == "f16" ||
-           format == "bf16";
-  };
-  if ((!isFloat(keys) && !hasGroups(keys)) || !isFloat(values))
-    return Status(StatusCode::Unsupported,
-                  "--kv is \"" + options.cache +
-                      "\"; the host keeps its cache in f32, f16 or bf16, and "
-                      "keys in int8 or int4 with groups of positions "
-                      "(\"int4_g32,f16\")");
   return Status();
 }
 

@@ -235,7 +235,7 @@ def load(
         file = pathlib.Path(arguments.path("tokenizer", tokenizer))
         file = file / "tokenizer.json" if file.is_dir() else file
         if file.exists() and not file.is_file():  # opening a pipe would wait for somebody to write
-            raise Error(f"cannot read '{file}': it is not a file", ErrorCode.NOT_FOUND)
+            raise Error(f"cannot read '{file}': it is a pipe or a device; expected a regular file", ErrorCode.NOT_FOUND)
         try:
             json = file.read_text(encoding="utf-8")
         except OSError as error:

@@ -290,7 +290,7 @@ def test_a_pipe_is_no_file(artifacts, tmp_path):
         lambda: qopt.load(tmp_path / "pipe"),
         lambda: qopt.load(artifacts / "decoder.qopt", tokenizer=tmp_path / "pipe"),
     ):
-        with pytest.raises(qopt.Error, match="pipe': it is not a file") as caught:
+        with pytest.raises(qopt.Error, match="pipe': it is a pipe.*; expected a regular file") as caught:
             call()
         assert caught.value.code == qopt.ErrorCode.NOT_FOUND
 
@@ -529,6 +529,8 @@ def test_compile_errors(stories, tmp_path):
         ("as_", "encoder", "as_ is 'encoder'; expected one of automatic, decoder, graph"),
         ("target", "tpu", "target is 'tpu'; expected one of host, cuda"),
         ("arch", "sm_80", 'arch is for target="cuda"; leave it out'),
+        ("kv", "int4_g16,f16", '^kv is "int4_g16,f16"; a group of keys is of 16 positions; expected a multiple of 32'),
+        ("kv", "f0", '^kv: format "f0": unknown element type'),
         ("kv", ",", '^kv is ","; expected a format, or one of keys and one of values'),
         ("tokenizer", 3, "tokenizer is 3; expected a path"),
         ("wieghts", "int8", 'there is no option "wieghts"; the options are activations, arch'),

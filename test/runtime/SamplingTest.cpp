@@ -106,6 +106,8 @@ TEST(Sampling, OptionsOutOfRangeAreNamed) {
   EXPECT_EQ(message({}), "");
   EXPECT_NE(message({.temperature = -1}).find("temperature"),
             std::string::npos);
+  EXPECT_EQ(message({.temperature = INFINITY}),
+            "--temperature must be 0 (greedy) or above, and finite, got inf");
   EXPECT_NE(message({.topK = -2}).find("top-k"), std::string::npos);
   EXPECT_NE(message({.topP = 0}).find("top-p"), std::string::npos);
   EXPECT_NE(message({.minP = 1.5f}).find("min-p"), std::string::npos);

@@ -88,6 +88,11 @@ CASES = {
         ["qopt-emulate", "text.txt", "--grid", "0"],
         ["qopt-kernel", "nothing"],
         ["qopt-translate"],
+        ["qopt-bench", "graph.qopt", "--context", "500"],
+        ["qopt-compile", "stories", "--kv", "f16,bf16,f32"],
+        ["qopt-compile", "stories", "--kv", "f0"],
+        ["qopt-run", "graph.qopt", "--inputs", "in.npz", "--compare", "nan.npy"],
+        ["qopt-run", "decoder.qopt", "--tokens", "1", "--compare", "nan.npy"],
     ],
     BAD_MODEL: [
         ["qopt-compile", "text.onnx"],
@@ -248,7 +253,7 @@ def test_no_folder_for_temporary_files(tool, stories, tmp_path, command):
     environment = {"TMPDIR": str(missing), "QOPT_PTXAS": "/bin/true"}
     done = tool(name, *words, environment=environment, check=False)
     assert done.returncode == UNWRITABLE, done.stderr
-    reason = f"cannot make a temporary folder in .{re.escape(str(missing))}.: No such file or directory"
+    reason = f"cannot make a temporary folder in '{re.escape(str(missing))}': No such file or directory"
     expected = f"error: {reason}; set TMPDIR to a folder that can be written\n"
     assert re.fullmatch(expected, done.stderr) and not any(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""A pipe, a folder or a device in place of a file is an error at once; a prompt may come from a pipe."""
+"""A pipe, a folder or a device in place of a file is an error at once; a text may come from a pipe."""
 
 import json
 import os
@@ -61,7 +61,9 @@ def refused(tool, folder, call, path):
     assert done.returncode == (BAD_MODEL if call == CALLS["compile-model"] else NOT_FOUND), done.stderr
     assert done.stdout == "" and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert os.path.basename(path) in done.stderr and not (folder / "new.qopt").exists()
-    assert re.search("not a file|no regular file|nothing was written to the pipe", done.stderr), done.stderr
+    assert re.search("expected a (regular )?file|no regular file|nothing was written to the pipe", done.stderr), (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -136,8 +138,26 @@ def test_text_of_mlir_from_standard_input(tool, name):
     assert ".visible .entry" in tool("qopt-translate", "--qopt-to-ptx", name, stdin=kernels).stdout
 
 
-def test_only_prompts_come_from_pipes(tool, folder):
+def test_other_texts_from_standard_input(tool, folder):
+    """What is evaluated, and PTX."""
+    text, ptx = PROMPT * 20, (folder / "scale.ptx").read_text()
+    expected = tool("qopt-emulate", folder / "scale.ptx", "--grid", 1, "--block", 32, check=False)
+    for name in ("-", "/dev/stdin"):
+        assert tool("qopt-eval", folder / "stories.qopt", "--text", name, stdin=text).stdout.startswith("1 window of ")
+        done = tool("qopt-emulate", name, "--grid", 1, "--block", 32, stdin=ptx, check=False)
+        assert done.stderr == expected.stderr and done.returncode == expected.returncode
+
+
+@pytest.mark.parametrize("call", ["run-prompt", "eval-text"])
+def test_a_device_that_is_no_terminal(tool, folder, call):
+    name, *words = CALLS[call].replace("X", "/dev/null").split()
+    done = tool(name, folder / words[0], *words[1:], check=False)
+    assert done.returncode == NOT_FOUND
+    assert done.stderr == ("error: cannot read '/dev/null': it is a device; expected a file, a pipe or a terminal\n")
+
+
+def test_only_texts_come_from_pipes(tool, folder):
     """Models and arrays are looked at in place, and twice."""
     for words in (("/dev/stdin", "--tokens", 1), (folder / "graph.qopt", "--inputs", "/dev/stdin")):
         done = tool("qopt-run", *words, stdin="", check=False, timeout=30)
-        assert done.returncode == NOT_FOUND and "it is not a file" in done.stderr
+        assert done.returncode == NOT_FOUND and "it is a pipe; expected a regular file" in done.stderr

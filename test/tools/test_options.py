@@ -43,6 +43,14 @@ REFUSED = {
     "qopt-compile {stories} -o {none} --kv ,": '--kv is ","; expected a format, or one of keys and one of values',
     "qopt-compile {stories} -o {none} --kv f16,": '--kv is "f16,"; expected a format',
     "qopt-compile {stories} -o {none} --target cuda --kv ,int8": '--kv is ",int8"; expected a format',
+    "qopt-compile {stories} -o {none} --kv f16,bf16,f32": '--kv is "f16,bf16,f32"; expected a format, or one of keys',
+    "qopt-compile {stories} -o {none} --kv int5_g32,f16": '--kv: format "int5_g32": unknown element type "int5"',
+    **{
+        f"qopt-compile {{stories}} -o {{none}} --kv int4_g16,f16 --target {target}": (
+            '--kv is "int4_g16,f16"; a group of keys is of 16 positions; expected a multiple of 32'
+        )
+        for target in ("host", "cuda")
+    },
     "qopt-compile {stories} -o {none} --target cuda --arch sm_80,": '--arch: unknown architecture ""',
     "qopt-run {decoder} --tokens 1,,2": '"1,,2" is no list of token ids; expected numbers with a comma',
     "qopt-run {decoder} --tokens ,1": '",1" is no list of token ids',
@@ -90,6 +98,15 @@ REFUSED = {
         )
         for option in ("--max-tokens 5", "--ignore-end", "--temperature 1", "--top-k 3", "--seed 1")
     },
+    **{
+        f"qopt-run {{decoder}} --tokens 1 {option}": (
+            f"{option.split()[0]} is for tokens that are drawn, and --temperature is 0, which takes the most probable"
+        )
+        for option in ("--top-k 5", "--top-p 0.5", "--min-p 0.1 --temperature 0", "--seed 0", "--seed 7")
+    },
+    "qopt-eval {decoder} --tokens {tokens} --save-logits {none} --report {none}": (
+        "which --save-logits writes too; name another file"
+    ),
     "qopt-bench {decoder} --tokens 0 --context 4": "--context is for tokens that are written, and --tokens is 0; leave",
     "qopt-bench {decoder} --tokens 0 --bandwidth-mib 1": "--bandwidth-mib is for tokens that are written",
     "qopt-bench {decoder} --json --format csv": "--format excludes --json",

@@ -118,7 +118,7 @@ def test_two_outputs_are_two_files(tool, files, tmp_path):
     run = ("qopt-eval", files / "decoder.qopt", "--tokens", files / "tokens.npy")
     both = tmp_path / "both"
     refused = tool(*run, "--save-logits", both, "--report", tmp_path / "." / "both", check=False)
-    assert refused.returncode == USAGE and "read too" in refused.stderr
+    assert refused.returncode == USAGE and "which --save-logits writes too" in refused.stderr
     assert not both.exists()
 
 

@@ -43,6 +43,13 @@ def test_parts_can_be_left_out(tool, artifacts):
     assert "decode" not in json.loads(tool(*run, "--tokens", 0).stdout)
 
 
+def test_a_graph_writes_no_tokens(tool, artifacts):
+    """Whatever else is asked of it."""
+    for options in ((), ("--context", 500)):
+        failed = tool("qopt-bench", artifacts / "graph.qopt", *options, check=False)
+        assert failed.returncode == 2 and "graph.qopt' is a graph, which runs on tensors" in failed.stderr
+
+
 def test_nothing_to_measure(tool, artifacts):
     failed = tool("qopt-bench", artifacts / "decoder.qopt", "--prompt", 0, "--tokens", 0, check=False)
     assert failed.returncode == 2 and "--prompt and --tokens are both 0" in failed.stderr

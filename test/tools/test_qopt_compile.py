@@ -64,6 +64,18 @@ def test_a_head_that_copies_the_embedding_is_stored_once(tool, shared, tmp_path)
     assert sum(w["rows"] == 512 for w in weights["optimum"]) == 1
 
 
+def test_one_weight_as_head_and_embedding(tool, stories, tmp_path):
+    """It has the head's format unless --embedding says another; that it is one is no news."""
+    for options, formats in (
+        (["--weights", "int8"], ["int8"]),
+        (["--lm-head", "f16"], ["f16"]),
+        (["--weights", "int8", "--embedding", "f16"], ["f16", "int8"]),
+    ):
+        summary = json.loads(tool("qopt-compile", stories, *options, "-o", tmp_path / "m.qopt", "--json").stdout)
+        assert sorted(w["format"] for w in summary["weights"] if w["rows"] == 512) == formats
+        assert not [remark for remark in summary["remarks"] if "is a copy of" in remark]
+
+
 @pytest.mark.parametrize("stage", ["onnx", "qopt", "quantized", "fused", "scheduled", "kernels"])
 def test_every_stage_prints(tool, stories, stage):
     assert "func.func" in tool("qopt-compile", stories, "--emit", stage).stdout
@@ -513,7 +525,7 @@ def test_hostile_files_beside_a_model(tool, stories, tmp_path, name):
         assert name.removesuffix(".json") in refused(tool, BAD_MODEL, folder, "-o", tmp_path / "m.qopt")
     (folder / name).unlink()
     os.mkfifo(folder / name)
-    assert "is not a file" in refused(tool, NOT_FOUND, folder, "-o", tmp_path / "m.qopt")
+    assert "it is a pipe; expected a regular file" in refused(tool, NOT_FOUND, folder, "-o", tmp_path / "m.qopt")
 
 
 def test_printing_a_stage_takes_no_output(tool, stories, tmp_path):

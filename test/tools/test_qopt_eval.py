@@ -90,9 +90,10 @@ def test_one_window_has_no_interval(tool, artifacts, saved):
         assert estimate["low"] is estimate["high"] is None and estimate["mean"] >= 0
     assert found["reference"]["perplexity_low"] is None
     text = tool(*run).stdout
+    assert text.startswith("1 window of 40 tokens\n")
     assert "95 %:" not in text and f"no intervals: {why}" in text
     two = tool(*run[:-3], 2, *run[-2:]).stdout
-    assert two.count("95 %:") == 4 and "no intervals" not in two
+    assert two.startswith("2 windows of 40 tokens\n") and two.count("95 %:") == 4 and "no intervals" not in two
     assert "no_interval" not in json.loads(tool(*run[:-3], 2, "--json").stdout)
 
 
@@ -145,11 +146,28 @@ def test_a_context_of_one_token_predicts_nothing(tool, stories, tmp_path):
         assert failed.returncode == INFEASIBLE and "longer than the model's context of 1" in failed.stderr
 
 
+def test_a_text_without_tokens(tool, stories_artifact, tmp_path):
+    """The model's begin token predicts nothing alone."""
+    (tmp_path / "empty.txt").touch()
+    failed = tool("qopt-eval", stories_artifact, "--text", tmp_path / "empty.txt", check=False)
+    assert failed.returncode == USAGE and "empty.txt' has one token to evaluate; expected two" in failed.stderr
+    failed = tool("qopt-eval", stories_artifact, "--text", tmp_path / "empty.txt", "--begin-each", check=False)
+    assert failed.returncode == USAGE and "empty.txt' has no token to evaluate" in failed.stderr
+
+
+def test_large_numbers_are_no_limit(tool, artifacts, saved):
+    run = ("qopt-eval", artifacts / "decoder.qopt", "--tokens", saved / "tokens.npy", "--json")
+    most = 2**63 - 1
+    found, same = (json.loads(tool(*run, *more).stdout) for more in ((), ("--windows", most, "--chunk", most)))
+    assert found["perplexity"] == pytest.approx(same["perplexity"], rel=1e-6)
+
+
 def test_errors(tool, artifacts, saved, tmp_path):
     np.save(tmp_path / "beyond.npy", np.full((2, 4), 50, np.int32))
     np.save(tmp_path / "long.npy", np.zeros((1, 101), np.int32))
     np.save(tmp_path / "floats.npy", np.zeros((2, 4), np.float32))
     np.save(tmp_path / "logits.npy", np.zeros((6, 40, 49), np.float32))
+    np.save(tmp_path / "one.npy", np.zeros(1, np.int32))
     decoder = artifacts / "decoder.qopt"
     cases = [
         ((decoder,), USAGE, "--text or --tokens"),
@@ -159,8 +177,13 @@ def test_errors(tool, artifacts, saved, tmp_path):
         ((decoder, "--tokens", tmp_path / "long.npy"), INFEASIBLE, "longer than the model's context of 100"),
         ((decoder, "--tokens", tmp_path / "floats.npy"), USAGE, "expected token ids"),
         ((decoder, "--tokens", tmp_path / "none.npy"), NOT_FOUND, "cannot read"),
-        ((decoder, "--tokens", saved / "tokens.npy", "--window", 1), USAGE, "expected a number from 2"),
-        ((decoder, "--tokens", saved / "tokens.npy", "--chunk", 0), USAGE, "expected a number from 1"),
+        ((decoder, "--tokens", saved / "tokens.npy", "--window", 1), USAGE, "expected a number from 2 or above"),
+        ((decoder, "--tokens", saved / "tokens.npy", "--chunk", 0), USAGE, "expected a number from 1 or above"),
+        (
+            (decoder, "--tokens", tmp_path / "one.npy"),
+            USAGE,
+            "one.npy' has one token to evaluate; expected two or more",
+        ),
         ((decoder, "--tokens", saved / "tokens.npy", "--window", 20), USAGE, "has windows of 40 tokens; leave it out"),
         ((decoder, "--tokens", saved / "tokens.npy", "--tokenizer", "x"), USAGE, "--tokenizer requires --text"),
         ((decoder, "--text", __file__, "--max-perplexity", -1), USAGE, "expected a number from 1 or above"),

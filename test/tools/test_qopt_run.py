@@ -42,6 +42,28 @@ def test_compare_with_expected_arrays(tool, artifacts, tmp_path):
     assert failed.returncode == GATE and "more than the tolerance 1e-05" in failed.stderr
 
 
+def test_nothing_to_compare(tool, artifacts, tmp_path):
+    """No limit is missed where arrays are of other outputs or shapes: the call is wrong."""
+    np.savez(tmp_path / "in.npz", x=X)
+    np.savez(tmp_path / "shape.npz", y=normed(X)[:2])
+    np.savez(tmp_path / "others.npz")
+    np.savez(tmp_path / "logits.npz", a=X, b=X)
+    graph = ("qopt-run", artifacts / "graph.qopt", "--inputs", tmp_path / "in.npz", "--compare")
+    decoder = ("qopt-run", artifacts / "decoder.qopt", "--tokens", "1,2", "--json", "--compare")
+    for command, message in (
+        ((*graph, tmp_path / "shape.npz"), "shape.npz' has shape [2, 8] for the output 'y'; expected [3, 8]"),
+        (
+            (*graph, tmp_path / "others.npz"),
+            "others.npz' has none of the outputs to compare with; expected 'y', 'half'",
+        ),
+        ((*decoder, tmp_path / "shape.npz"), "shape.npz' has shape [2, 8] for the output 'logits'; expected [2, 50]"),
+        ((*decoder, tmp_path / "logits.npz"), "has none of the outputs to compare with; expected 'logits'"),
+    ):
+        failed = tool(*command, check=False)
+        assert failed.returncode == USAGE and message in failed.stderr, failed.stderr
+        assert failed.stdout == ""
+
+
 def test_an_input_is_never_replaced(tool, artifacts, tmp_path):
     np.savez(tmp_path / "in.npz", x=X)
     before = (tmp_path / "in.npz").read_bytes()
@@ -62,6 +84,7 @@ def test_tokens_without_a_tokenizer(tool, artifacts):
     run = ("qopt-run", artifacts / "decoder.qopt", "--tokens", "4 5,6", "--max-tokens", 9)
     result = json.loads(tool(*run, "--json").stdout)
     assert len(result["tokens"]) == 9 and result["prompt_tokens"] == 3 and result["finish"] == "length"
+    assert result["text"] is None
     assert tool(*run).stdout.split() == ["4", "5", "6", *map(str, result["tokens"])]
 
 
@@ -113,9 +136,15 @@ ERRORS = {
     "negative id": ("decoder", ["--tokens", "-1"], USAGE, "is no list of token ids"),
     "id beyond the vocabulary": ("decoder", ["--tokens", "50"], USAGE, "token 50 is outside the vocabulary of 50"),
     "prompt beyond the context": ("decoder", ["--tokens", "1 " * 101], INFEASIBLE, "context"),
-    "no tokens asked": ("decoder", ["--tokens", "1", "--max-tokens", "0"], USAGE, "expected a number from 1"),
+    "no tokens asked": ("decoder", ["--tokens", "1", "--max-tokens", "0"], USAGE, "expected a number from 1 or above,"),
     "too many threads": ("decoder", ["--tokens", "1", "--threads", "9999"], USAGE, "--threads: expected a number"),
     "temperature": ("decoder", ["--tokens", "1", "--temperature", "-1"], USAGE, "temperature"),
+    "endless temperature": (
+        "decoder",
+        ["--tokens", "1", "--temperature", "inf"],
+        USAGE,
+        "--temperature must be 0 (greedy) or above, and finite, got inf",
+    ),
     "top-p": ("decoder", ["--tokens", "1", "--top-p", "1.5"], USAGE, "top-p"),
     "top-k": ("decoder", ["--tokens", "1", "--top-k", "-2"], USAGE, "top-k"),
     "min-p": ("decoder", ["--tokens", "1", "--min-p", "2"], USAGE, "min-p"),

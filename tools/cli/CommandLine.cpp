@@ -130,8 +130,10 @@ CLI::Validator between(int64_t least, int64_t most) {
     if (failed == std::errc() && end == text.data() + text.size() &&
         value >= least && value <= most)
       return {};
-    return "expected a number from " + std::to_string(least) + " to " +
-           std::to_string(most) + ", got \"" + text + "\"";
+    std::string upTo =
+        most == INT64_MAX ? " or above" : " to " + std::to_string(most);
+    return "expected a number from " + std::to_string(least) + upTo +
+           ", got \"" + text + "\"";
   };
   return CLI::Validator(check, "");
 }

@@ -42,7 +42,7 @@ Status refuseGiven(std::initializer_list<const CLI::Option *> options,
 /// The part of the help that shows whole commands; tests run them.
 void addExamples(CLI::App &app, const std::vector<std::string> &commands);
 
-/// A number from `least` to `most`.
+/// A number from `least` to `most`; INT64_MAX is no limit.
 CLI::Validator between(int64_t least, int64_t most);
 
 /// A real number from `least` to `most`, which may be infinite.

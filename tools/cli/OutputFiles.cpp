@@ -189,4 +189,14 @@ Status checkOutput(const std::string &option, const std::string &output,
               "; remove it or name another file for " + option};
 }
 
+Status checkOutputsDiffer(const std::string &option, const std::string &output,
+                          const std::string &otherOption,
+                          const std::string &other) {
+  if (output.empty() || other.empty() || !samePath(output, other))
+    return {};
+  return {StatusCode::InvalidArgument, otherOption + " is '" + other +
+                                           "', which " + option +
+                                           " writes too; name another file"};
+}
+
 } // namespace qopt::cli

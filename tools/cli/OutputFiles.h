@@ -33,6 +33,11 @@ enum class OutputKind {
 Status checkOutput(const std::string &option, const std::string &output,
                    OutputKind kind, const std::vector<std::string> &inputs);
 
+/// Refuses one file for two outputs. Empty paths are none.
+Status checkOutputsDiffer(const std::string &option, const std::string &output,
+                          const std::string &otherOption,
+                          const std::string &other);
+
 } // namespace qopt::cli
 
 #endif // QOPT_TOOLS_CLI_OUTPUTFILES_H

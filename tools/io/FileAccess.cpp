@@ -75,7 +75,9 @@ StatusOr<std::string> readTextOrPipe(const std::string &path) {
       isPipe || ::isatty(file) || (isInput && S_ISREG(info.st_mode))
           ? readToEnd(file, path)
           : Status(StatusCode::NotFound,
-                   "cannot read '" + path + "': it is not a file");
+                   "cannot read '" + path +
+                       "': it is a device; expected a file, a pipe or a "
+                       "terminal");
   ::close(file);
   if (text.ok() && text->empty() && isPipe)
     return Status(StatusCode::NotFound,

@@ -86,6 +86,8 @@ static Status measure(Result &result, BenchOptions &options) {
     return artifact.status();
   result.loadSeconds =
       std::chrono::duration<double>(Clock::now() - start).count();
+  if (!(*artifact)->isDecoder()) // the engine says what it is
+    return Engine::create(*artifact, {}).status();
   QOPT_RETURN_IF_ERROR(fitWorkload(**artifact, workload));
   QOPT_RETURN_IF_ERROR(bench::checkMemory(**artifact, workload));
   EngineOptions engineOptions;

@@ -100,7 +100,8 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
       "int4_asym_g64 fp8_e4m3 …; default: as in the file");
   add("--lm-head", o.lmHead, "format of the head; default: --weights");
   add("--embedding", o.embedding,
-      "format of the token embedding; default: as in the file");
+      "format of the token embedding; default: that of the head where one "
+      "weight is both, else as in the file");
   cli::oneValueEach(
       add("--format", o.formats,
           "format of single weights: name=FORMAT or re:PATTERN=FORMAT; the "

@@ -146,7 +146,7 @@ Status write(const std::string &path, const std::vector<Tensor> &arrays) {
 } // namespace
 
 Status runKernel(const EmulateOptions &options) {
-  StatusOr<std::string> text = io::readText(options.ptx);
+  StatusOr<std::string> text = io::readTextOrPipe(options.ptx);
   if (!text.ok())
     return text.status();
   Memory memory;

@@ -72,7 +72,9 @@ struct Words {
 
 static void declareLaunch(CLI::App &app, emulate::EmulateOptions &options,
                           Words &words) {
-  app.add_option("ptx", options.ptx, "file of PTX text")->required();
+  app.add_option("ptx", options.ptx,
+                 "file or pipe of PTX text; -: standard input")
+      ->required();
   app.add_option("--kernel", options.kernel,
                  "name of the kernel [the file's only one]");
   app.add_option("--grid", words.grid, "blocks: X,Y,Z [1]");

@@ -72,8 +72,8 @@ void print(const Evaluation &evaluation, const TokenWindows &windows) {
     std::printf("%s perplexity %.4f%s\n", who, std::exp(nll.mean),
                 interval(nll, " (95 %%: %.4f to %.4f)", std::exp).c_str());
   };
-  std::printf("%lld windows of %lld tokens\n", (long long)windows.count(),
-              (long long)windows.length());
+  std::printf("%lld window%s of %lld tokens\n", (long long)windows.count(),
+              windows.count() == 1 ? "" : "s", (long long)windows.length());
   if (!evaluation.model.nll.interval)
     std::printf("no intervals: %s\n", noInterval);
   perplexity("model:    ", evaluation.model.nll);

@@ -8,11 +8,13 @@
 namespace qopt::eval {
 
 StatusOr<TokenWindows> TokenWindows::cut(std::vector<int32_t> tokens,
-                                         int64_t length) {
+                                         int64_t length,
+                                         const std::string &path) {
   if (tokens.size() < 2)
     return Status(StatusCode::InvalidArgument,
-                  "there are " + std::to_string(tokens.size()) +
-                      " tokens to evaluate; at least two are needed");
+                  "'" + path + "' has " +
+                      (tokens.empty() ? "no token" : "one token") +
+                      " to evaluate; expected two or more");
   length = std::min(length, int64_t(tokens.size()));
   tokens.resize(tokens.size() / size_t(length) * size_t(length));
   return TokenWindows(std::move(tokens), length);
@@ -38,7 +40,7 @@ StatusOr<TokenWindows> TokenWindows::read(const std::string &path,
     tokens.push_back(int32_t(std::clamp(token, -1.0, double(INT32_MAX))));
   }
   if (shape.size() == 1)
-    return cut(std::move(tokens), asked.value_or(length));
+    return cut(std::move(tokens), asked.value_or(length), path);
   if (asked && *asked != shape[1])
     return Status(StatusCode::InvalidArgument,
                   "--window is " + std::to_string(*asked) + ", but '" + path +

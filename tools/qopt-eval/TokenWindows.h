@@ -17,9 +17,9 @@ namespace qopt::eval {
 class TokenWindows {
 public:
   /// Windows of `length` tokens, the rest left out; one shorter window where
-  /// there are fewer tokens than that.
-  static StatusOr<TokenWindows> cut(std::vector<int32_t> tokens,
-                                    int64_t length);
+  /// there are fewer tokens than that. `path` is where they come from.
+  static StatusOr<TokenWindows> cut(std::vector<int32_t> tokens, int64_t length,
+                                    const std::string &path);
   /// A .npy file of integers: [windows, length], or [tokens] to be cut into
   /// windows of `asked`, else `length`. InvalidArgument where `asked` is not
   /// the length of the file's windows.

@@ -41,7 +41,7 @@ static StatusOr<eval::TokenWindows> windowsOfText(const Artifact &artifact,
                   "artifact '" + artifact.path() +
                       "' has no tokenizer; give --tokenizer tokenizer.json, "
                       "or the text as --tokens");
-  StatusOr<std::string> text = io::readText(options.text);
+  StatusOr<std::string> text = io::readTextOrPipe(options.text);
   if (!text.ok())
     return text.status();
   StatusOr<std::vector<int32_t>> tokens =
@@ -51,7 +51,7 @@ static StatusOr<eval::TokenWindows> windowsOfText(const Artifact &artifact,
   if (!tokens.ok())
     return tokens.status();
   if (!options.beginEach)
-    return eval::TokenWindows::cut(std::move(*tokens), length);
+    return eval::TokenWindows::cut(std::move(*tokens), length, options.text);
   int32_t begin = artifact.decoder().beginToken;
   if (begin < 0)
     return Status(StatusCode::InvalidArgument,
@@ -62,7 +62,7 @@ static StatusOr<eval::TokenWindows> windowsOfText(const Artifact &artifact,
       begun.push_back(begin);
     begun.push_back((*tokens)[i]);
   }
-  return eval::TokenWindows::cut(std::move(begun), length);
+  return eval::TokenWindows::cut(std::move(begun), length, options.text);
 }
 
 static StatusOr<eval::TokenWindows> readWindows(const Artifact &artifact,
@@ -130,7 +130,8 @@ static Status checkOptions(const EvalOptions &options) {
                                    options.tokenizer, options.reference};
   QOPT_RETURN_IF_ERROR(cli::checkOutput("--save-logits", options.saveLogits,
                                         cli::OutputKind::Npy, read));
-  read.push_back(options.saveLogits);
+  QOPT_RETURN_IF_ERROR(cli::checkOutputsDiffer(
+      "--save-logits", options.saveLogits, "--report", options.report));
   return cli::checkOutput("--report", options.report,
                           cli::OutputKind::EvalReport, read);
 }
@@ -208,7 +209,8 @@ static void addOptions(CLI::App &app, EvalOptions &options) {
                  "decoder artifact, model.onnx (compiled for this run), or its "
                  "folder")
       ->required();
-  auto *text = app.add_option("--text", options.text, "text file");
+  auto *text = app.add_option("--text", options.text,
+                              "text file or pipe; -: standard input");
   app.add_option("--tokens", options.tokens,
                  ".npy of token ids: i32 [windows, length], or [tokens]")
       ->excludes(text);
@@ -220,13 +222,13 @@ static void addOptions(CLI::App &app, EvalOptions &options) {
                  "compiled for]");
   app.add_option("--window", options.window,
                  "tokens of a window [512, or the context if that is less]")
-      ->check(cli::between(2, int64_t(1) << 31));
+      ->check(cli::between(2, INT64_MAX));
   app.add_option("--windows", options.windows, "most windows [all]")
-      ->check(cli::between(1, int64_t(1) << 31));
+      ->check(cli::between(1, INT64_MAX));
   app.add_option("--chunk", options.chunk,
                  "most tokens of a step: 1 decodes token by token from the "
                  "cache [what 16 MB of logits allow]")
-      ->check(cli::between(1, int64_t(1) << 31));
+      ->check(cli::between(1, INT64_MAX));
   app.add_flag("--begin-each", options.beginEach,
                "with --text: each window starts with the model's begin token")
       ->needs(text);

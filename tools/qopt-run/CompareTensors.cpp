@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdio>
 #include <set>
+#include <utility>
 
 namespace qopt::run {
 namespace {
@@ -103,29 +104,51 @@ Status refuseOthers(const std::vector<Tensor> &arrays,
   return {};
 }
 
-Status compareTensors(const std::vector<Tensor> &outputs,
-                      const std::vector<Tensor> &expected,
-                      const RunOptions &options) {
-  nlohmann::ordered_json json;
-  Status gate;
-  int compared = 0;
-  auto fail = [&](const std::string &message) {
-    if (gate.ok())
-      gate = Status(StatusCode::GateFailed, message);
-  };
+/// Each output with what it is compared with.
+static StatusOr<std::vector<std::pair<const Tensor *, const Tensor *>>>
+pairUp(const std::vector<Tensor> &outputs, const std::vector<Tensor> &expected,
+       const std::string &path) {
+  std::vector<std::pair<const Tensor *, const Tensor *>> pairs;
   for (const Tensor &output : outputs) {
     const Tensor *other = findArray(expected, "out.", output.name());
     if (!other && outputs.size() == 1 && expected.size() == 1)
       other = &expected.front();
     if (!other)
       continue;
-    ++compared;
     if (withoutLeadingOnes(output.shape()) !=
-        withoutLeadingOnes(other->shape())) {
-      fail("output '" + output.name() + "' has shape " + spell(output.shape()) +
-           ", expected " + spell(other->shape()));
-      continue;
-    }
+        withoutLeadingOnes(other->shape()))
+      return Status(StatusCode::InvalidArgument,
+                    "'" + path + "' has shape " + spell(other->shape()) +
+                        " for the output '" + output.name() + "'; expected " +
+                        spell(output.shape()));
+    pairs.emplace_back(&output, other);
+  }
+  if (!pairs.empty())
+    return pairs;
+  std::string names;
+  for (const Tensor &output : outputs)
+    names += (names.empty() ? "'" : ", '") + output.name() + "'";
+  return Status(StatusCode::InvalidArgument,
+                "'" + path +
+                    "' has none of the outputs to compare with; "
+                    "expected " +
+                    names);
+}
+
+Status compareTensors(const std::vector<Tensor> &outputs,
+                      const std::vector<Tensor> &expected,
+                      const RunOptions &options) {
+  auto pairs = pairUp(outputs, expected, options.compare);
+  if (!pairs.ok())
+    return pairs.status();
+  nlohmann::ordered_json json;
+  Status gate;
+  auto fail = [&](const std::string &message) {
+    if (gate.ok())
+      gate = Status(StatusCode::GateFailed, message);
+  };
+  for (const auto &[compared, other] : *pairs) {
+    const Tensor &output = *compared;
     Distance distance =
         distanceOf(output.view(), other->view(), output.elements());
     if (options.json)
@@ -152,8 +175,6 @@ Status compareTensors(const std::vector<Tensor> &outputs,
            std::to_string(distance.notNumbers) +
            " elements that are not finite");
   }
-  if (compared == 0)
-    fail("'" + options.compare + "' has none of the outputs to compare with");
   if (options.json)
     QOPT_RETURN_IF_ERROR(cli::printJson(json));
   QOPT_RETURN_IF_ERROR(cli::flushOutput());

@@ -30,8 +30,9 @@ Status refuseOthers(const std::vector<Tensor> &arrays,
                     const std::string &path, const std::string &what);
 
 /// Prints, for each of `outputs` that `expected` has, max |difference| and that
-/// over max |expected|. GateFailed where this exceeds `options.tolerance`, a
-/// shape differs, or nothing can be compared.
+/// over max |expected|. GateFailed where this exceeds `options.tolerance`;
+/// InvalidArgument, before anything is printed, where a shape differs or
+/// `expected` has none of them.
 Status compareTensors(const std::vector<Tensor> &outputs,
                       const std::vector<Tensor> &expected,
                       const RunOptions &options);

@@ -174,7 +174,7 @@ static Status printResult(const Prompt &prompt, const GenerateResult &result,
     cli::note(line);
     return cli::flushOutput();
   }
-  nlohmann::ordered_json json;
+  nlohmann::ordered_json json = {{"text", nullptr}};
   if (prompt.tokenizer) {
     std::vector<int32_t> all = prompt.tokens;
     all.insert(all.end(), result.tokens.begin(), result.tokens.end());
@@ -189,6 +189,20 @@ static Status printResult(const Prompt &prompt, const GenerateResult &result,
   return cli::printJson(json);
 }
 
+/// The most probable token is no draw.
+static Status refuseDraws(const RunOptions &options) {
+  if (options.sampling.temperature != 0)
+    return {};
+  for (const std::string &given : options.textOptions)
+    for (const char *draws : {"--top-k", "--top-p", "--min-p", "--seed"})
+      if (given == draws)
+        return {StatusCode::InvalidArgument,
+                given + " is for tokens that are drawn, and --temperature is "
+                        "0, which takes the most probable one; leave it out, "
+                        "or give a temperature above 0"};
+  return {};
+}
+
 Status generateText(std::shared_ptr<const Artifact> artifact,
                     const RunOptions &options) {
   if (!options.inputs.empty() || !options.outputs.empty())
@@ -197,6 +211,7 @@ Status generateText(std::shared_ptr<const Artifact> artifact,
                 "' writes text and takes no --inputs or --outputs; compile "
                 "the model with --as graph for its tensors"};
   QOPT_RETURN_IF_ERROR(checkSampling(options.sampling));
+  QOPT_RETURN_IF_ERROR(refuseDraws(options));
   StatusOr<Prompt> prompt = readPrompt(*artifact, options);
   if (!prompt.ok())
     return prompt.status();

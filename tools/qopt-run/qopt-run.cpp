@@ -36,7 +36,7 @@ static std::vector<CLI::Option *> addTextOptions(CLI::App &app,
       ->group(group);
   auto *most = app.add_option("--max-tokens", options.maxTokens,
                               "most tokens to write [128]")
-                   ->check(cli::between(1, int64_t(1) << 31))
+                   ->check(cli::between(1, INT64_MAX))
                    ->group(group);
   auto *ignore = app.add_flag("--ignore-end", options.ignoreEnd,
                               "go on after the model's end of text")
@@ -47,7 +47,7 @@ static std::vector<CLI::Option *> addTextOptions(CLI::App &app,
 static void addSamplingOptions(CLI::App &app, SamplingOptions &sampling) {
   const char *group = samplingGroup;
   app.add_option("--temperature", sampling.temperature,
-                 "0: the most probable token [0]")
+                 "0: the most probable token; above: draw one [0]")
       ->group(group);
   app.add_option("--top-k", sampling.topK,
                  "from the k most probable; 0: all [0]")
@@ -61,7 +61,8 @@ static void addSamplingOptions(CLI::App &app, SamplingOptions &sampling) {
   app.add_option("--repetition-penalty", sampling.repetitionPenalty,
                  "above 1: repeat less [1]")
       ->group(group);
-  app.add_option("--seed", sampling.seed, "same seed, same text [0]")
+  app.add_option("--seed", sampling.seed,
+                 "of the draws: same seed, same text [0]")
       ->check(cli::between(0, INT64_MAX))
       ->group(group);
 }
