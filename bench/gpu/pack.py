@@ -35,8 +35,7 @@ MODELS = {
     "stories-int8": (["--weights", "int8"], 60),
     "stories-kv-int8": (["--kv", "int8"], 60),
     "stories-kv-int8-int4": (["--kv", "int8,int4"], 60),
-    "stories-kv-groups-int8": (["--kv", "int8_g32,f16"], 60),
-    "stories-kv-groups-int4": (["--kv", "int4_asym_g32_zf,int8"], 60),
+    "stories-kv-groups": (["--kv", "int8_g32,f16"], 60),
     "stories-int4": (["--weights", "int4", "--kv", "int8"], 60),
     "stories-w8a8": (["--weights", "int8", "--activations", "int8"], 60),
 }
