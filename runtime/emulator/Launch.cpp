@@ -33,13 +33,13 @@ Status checkExtents(const Program &program, Extent grid, Extent block) {
   if (block.count() > 1024 || block.x > 1024 || block.y > 1024 || block.z > 64)
     return invalid("kernel '" + program.name + "': block " + spell(block) +
                    " has more than 1024 threads");
-  const uint32_t(&required)[3] = program.kernel->requiredThreads;
+  const uint32_t (&required)[3] = program.kernel->requiredThreads;
   if (required[0] && (required[0] != block.x || required[1] != block.y ||
                       required[2] != block.z))
     return invalid("kernel '" + program.name + "' requires blocks of " +
                    spell({required[0], required[1], required[2]}) + ", got " +
                    spell(block));
-  const uint32_t(&most)[3] = program.kernel->maximumThreads;
+  const uint32_t (&most)[3] = program.kernel->maximumThreads;
   if (most[0] && block.count() > uint64_t(most[0]) * most[1] * most[2])
     return invalid("kernel '" + program.name + "' allows at most " +
                    std::to_string(most[0] * most[1] * most[2]) +
@@ -159,7 +159,7 @@ StatusOr<Statistics> launch(const Kernel &kernel, Extent grid, Extent block,
   QOPT_RETURN_IF_ERROR(checkExtents(program, grid, block));
   Extent cluster;
   if (program.hasClusters()) {
-    const uint32_t(&required)[3] = program.kernel->requiredCluster;
+    const uint32_t (&required)[3] = program.kernel->requiredCluster;
     cluster = {required[0], required[1], required[2]};
   }
   QOPT_RETURN_IF_ERROR(checkCluster(*program.kernel, cluster, grid));
@@ -211,7 +211,7 @@ const char *nameOf(FindingKind kind) {
 }
 
 std::string Finding::report() const {
-  auto triple = [](const uint32_t(&values)[3]) {
+  auto triple = [](const uint32_t (&values)[3]) {
     return "(" + std::to_string(values[0]) + "," + std::to_string(values[1]) +
            "," + std::to_string(values[2]) + ")";
   };

@@ -10,7 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def matrices(model):
-    return [tensor for tensor in model.graph.initializer if len(tensor.dims) == 2 and tensor.data_type == TensorProto.FLOAT]
+    return [
+        tensor for tensor in model.graph.initializer if len(tensor.dims) == 2 and tensor.data_type == TensorProto.FLOAT
+    ]
 
 
 def put_first(model, nodes):
