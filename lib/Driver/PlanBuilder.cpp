@@ -134,6 +134,12 @@ FailureOr<uint32_t> PlanBuilder::dimOf(Value tensor, int64_t axis) {
 }
 
 LogicalResult PlanBuilder::resolveSizes(Operation *op) {
+  // A cast's type says more or less of the same sizes.
+  if (auto cast = dyn_cast<tensor::CastOp>(op)) {
+    Sizes same = sizes.lookup(cast.getSource());
+    sizes[cast.getResult()] = same;
+    return success();
+  }
   ReifiedRankedShapedTypeDims reified;
   bool asked = false;
   for (OpResult result : op->getResults()) {

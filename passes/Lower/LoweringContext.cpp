@@ -104,15 +104,11 @@ Value LoweringContext::empty(Value original, Type elementType) {
   // A size that is a number here and unknown in the type, or the reverse.
   auto type =
       typeOf(original).clone(elementType ? elementType : elementOf(original));
-  return result.getType() == type
-             ? result
-             : tensor::CastOp::create(b, loc, type, result).getResult();
+  return castTo(result, type);
 }
 
 LogicalResult LoweringContext::finish(Value original, Value value) {
-  if (value.getType() != original.getType())
-    value = tensor::CastOp::create(b, loc, original.getType(), value);
-  replace(original, value);
+  replace(original, castTo(value, typeOf(original)));
   return success();
 }
 
@@ -286,6 +282,20 @@ static RankedTensorType flattened(RankedTensorType type) {
   return RankedTensorType::get({count}, type.getElementType());
 }
 
+/// The type of a tensor of these sizes.
+static RankedTensorType exactType(ArrayRef<OpFoldResult> sizes, Type element) {
+  SmallVector<int64_t> shape;
+  SmallVector<Value> unknown;
+  dispatchIndexOpFoldResults(sizes, unknown, shape);
+  return RankedTensorType::get(shape, element);
+}
+
+Value LoweringContext::castTo(Value value, RankedTensorType type) {
+  return value.getType() == type
+             ? value
+             : tensor::CastOp::create(b, loc, type, value).getResult();
+}
+
 Value LoweringContext::view(Value value, Value original) {
   auto from = cast<RankedTensorType>(value.getType());
   RankedTensorType to = typeOf(original);
@@ -302,8 +312,7 @@ Value LoweringContext::view(Value value, Value original) {
   if (to.getRank() == 0) {
     auto ones = RankedTensorType::get(SmallVector<int64_t>(from.getRank(), 1),
                                       from.getElementType());
-    if (from != ones)
-      value = tensor::CastOp::create(b, loc, ones, value);
+    value = castTo(value, ones);
     return tensor::CollapseShapeOp::create(b, loc, to, value,
                                            SmallVector<ReassociationIndices>{});
   }
@@ -313,18 +322,19 @@ Value LoweringContext::view(Value value, Value original) {
     value = tensor::ExpandShapeOp::create(
         b, loc, ones, value, SmallVector<ReassociationIndices>{},
         SmallVector<OpFoldResult>(to.getRank(), b.getIndexAttr(1)));
-    return ones == to ? value
-                      : tensor::CastOp::create(b, loc, to, value).getResult();
+    return castTo(value, to);
   }
+  // Sizes that are numbers here are numbers in the result's type, which is what
+  // expand_shape asks; a cast gives the type that users know.
+  RankedTensorType exact = exactType(dims, to.getElementType());
   if (from.getRank() > 1)
     value = tensor::CollapseShapeOp::create(b, loc, flattened(from), value,
                                             oneGroup(from.getRank()));
-  if (value.getType() != flattened(to))
-    value = tensor::CastOp::create(b, loc, flattened(to), value);
-  if (to.getRank() == 1)
-    return value;
-  return tensor::ExpandShapeOp::create(b, loc, to, value,
-                                       oneGroup(to.getRank()), dims);
+  value = castTo(value, flattened(exact));
+  if (to.getRank() > 1)
+    value = tensor::ExpandShapeOp::create(b, loc, exact, value,
+                                          oneGroup(to.getRank()), dims);
+  return castTo(value, to);
 }
 
 Value LoweringContext::element(Value original, Indices indices) {

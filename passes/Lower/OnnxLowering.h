@@ -158,6 +158,9 @@ public:
   mlir::LogicalResult finish(mlir::Value original, mlir::Value value);
 
 private:
+  /// The same tensor with sizes in its type that are known or not.
+  mlir::Value castTo(mlir::Value value, mlir::RankedTensorType type);
+
   SizeBuilder sizes;
   mlir::IRMapping mapping;
 };

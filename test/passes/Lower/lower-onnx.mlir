@@ -26,6 +26,19 @@ func.func @reshape(%x: tensor<?x6xf32> {onnx.dims = ["n", 6]}) -> tensor<?x2x3xf
   return %y : tensor<?x2x3xf32>
 }
 
+// A size that is a number where the type says `?` is one in the view's type too; a cast gives what users know.
+// CHECK-LABEL: func @exact_view
+// CHECK-SAME: (%[[X:.*]]: tensor<2xi64>
+// CHECK: %[[VIEW:.*]] = tensor.expand_shape %[[X]] {{.*}} : tensor<2xi64> into tensor<2x1x1xi64>
+// CHECK: tensor.cast %[[VIEW]] : tensor<2x1x1xi64> to tensor<?x1x1xi64>
+func.func @exact_view(%x: tensor<2xi64>) -> tensor<?x1x1xi64> {
+  %all = onnx.Constant dense<-1> : tensor<1xi64>
+  %axes = onnx.Constant dense<[1, 2]> : tensor<2xi64>
+  %row = onnx.Reshape %x, %all : (tensor<2xi64>, tensor<1xi64>) -> tensor<?xi64>
+  %y = onnx.Unsqueeze %row, %axes : (tensor<?xi64>, tensor<2xi64>) -> tensor<?x1x1xi64>
+  return %y : tensor<?x1x1xi64>
+}
+
 // CHECK-LABEL: func @sum
 // CHECK: linalg.fill
 // CHECK: iterator_types = ["parallel", "reduction"]
