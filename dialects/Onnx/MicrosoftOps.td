@@ -33,7 +33,9 @@ def Onnx_MSGroupQueryAttentionOp : Onnx_MSOp<"GroupQueryAttention", "causal atte
   let description = [{
     The query is [B, S, heads * D] (with key and value absent: q, k, v packed). Caches are [B, kv_heads, T, D].
     `seqlens_k` is the length of each sequence including the new tokens, **less one**. With `do_rotary`, positions count
-    from past length unless `position_ids` is given. A window of -1 does not limit; a scale of 0 means 1 / sqrt(D).
+    from past length unless `position_ids` is given. A window of -1 does not limit, one of w attends the last w keys; a
+    scale of 0 means 1 / sqrt(D). The returned cache has as many tokens as `total_sequence_length` says, or as the past
+    where that is more; a total that is computed from data, not sizes, must be past and new tokens together.
   }];
   let arguments = (ins AnyTensor:$query, Onnx_Optional:$key, Onnx_Optional:$value, Onnx_Optional:$past_key,
                        Onnx_Optional:$past_value, AnyTensor:$seqlens_k, AnyTensor:$total_sequence_length,

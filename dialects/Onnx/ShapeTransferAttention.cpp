@@ -245,6 +245,26 @@ static Status inferMatMulNBits(ShapeTransfer &transfer, MSMatMulNBitsOp op) {
   return transfer.result(0, a.elementType, sizes);
 }
 
+/// Tokens of the cache that GroupQueryAttention returns: past and new ones, or
+/// all of a longer past of which the total length says that it is a buffer.
+static AffineExpr presentLength(ShapeTransfer &transfer, AffineExpr fresh) {
+  AffineExpr total;
+  if (std::optional<Dims> content = transfer.content(6);
+      content && content->size() == 1)
+    total = content->front();
+  AffineExpr past =
+      transfer.present(3) ? transfer.facts(3).dims[2] : transfer.constant(0);
+  AffineExpr joined = transfer.dims.add(past, fresh);
+  if (!total || total == joined)
+    return joined;
+  if (!transfer.present(3)) {
+    transfer.require(ir::SizeRelation::Equal, total, fresh);
+    return fresh;
+  }
+  transfer.require(ir::SizeRelation::AtMost, total, joined);
+  return transfer.dims.maximum(past, total);
+}
+
 /// [B, S, heads * D], K/V caches [B, kv heads, T, D].
 static Status inferGroupQuery(ShapeTransfer &transfer,
                               MSGroupQueryAttentionOp op) {
@@ -264,10 +284,6 @@ static Status inferGroupQuery(ShapeTransfer &transfer,
     return channels.status();
   Dims output = query.dims;
   output[2] = transfer.dims.multiply(*channels, transfer.constant(heads));
-  AffineExpr total;
-  if (std::optional<Dims> content = transfer.content(6))
-    total = content->size() == 1 ? content->front() : AffineExpr();
-  AffineExpr length = total ? total : transfer.unknown();
   AffineExpr width = *channels;
   Type cacheType = query.elementType;
   if (transfer.present(3)) {
@@ -281,6 +297,7 @@ static Status inferGroupQuery(ShapeTransfer &transfer,
       return transfer.error("past_key has shape " + transfer.spell(past.dims) +
                             "; expected head size " + Twine(*expected));
   }
+  AffineExpr length = presentLength(transfer, query.dims[1]);
   Dims cache{query.dims[0], transfer.constant(kvHeads), length, width};
   QOPT_RETURN_IF_ERROR(transfer.result(0, query.elementType, output));
   QOPT_RETURN_IF_ERROR(transfer.result(1, cacheType, cache));

@@ -4,6 +4,7 @@
 // inference), and what still has uses is reported at once, so that a user sees
 // every obstacle of a model in one run.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/MicrosoftLimits.h"
 #include "dialects/Onnx/NodeLocation.h"
 #include "dialects/Onnx/PrintableNames.h"
 #include "dialects/QOpt/QOptDialect.h"
@@ -109,10 +110,12 @@ static bool lowerOp(Operation *op, const OnnxLoweringTable &table,
     bool isDouble = llvm::any_of(op->getOperandTypes(), [](Type type) {
       return getElementTypeOrSelf(type).isF64();
     });
+    StringRef limit = onnx::limitOf(op);
     context.reason =
         isDouble ? "is not supported for f64; expected f32, f16 or bf16, "
                    "export the model in one of them"
-                 : "is not supported outside of what raising recognises";
+        : limit.empty() ? "is not supported outside of what raising recognises"
+                        : limit.str();
     return false;
   }
   for (Value value : op->getOperands())

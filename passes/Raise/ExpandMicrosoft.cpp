@@ -3,8 +3,10 @@
 // single: what comes after this pass never asks which exporter wrote the file.
 // MatMulNBits and GatherBlockQuantized stay: they carry weights, not structure.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/MicrosoftLimits.h"
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
+#include "dialects/Onnx/SymbolicShapes.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Raise/OnnxBuilder.h"
 #include "passes/Raise/Passes.h"
@@ -26,15 +28,13 @@ Value residualSum(OnnxBuilder &b, Value input, Value skip, Value bias) {
   return isAbsent(bias) ? sum : b.binary<AddOp>(sum, bias);
 }
 
-bool isUnused(Value result) { return isAbsent(result) || result.use_empty(); }
-
 struct ExpandSimplifiedNorm
     : OpRewritePattern<MSSimplifiedLayerNormalizationOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MSSimplifiedLayerNormalizationOp op,
                                 PatternRewriter &rewriter) const override {
-    if (!isUnused(op.getInvStdVar()))
-      return rewriter.notifyMatchFailure(op, "the deviation is used");
+    if (StringRef limit = limitOf(op); !limit.empty())
+      return rewriter.notifyMatchFailure(op, limit);
     Value y = RMSNormalizationOp::create(
         rewriter, op.getLoc(), op.getY().getType(), op.getX(), op.getScale(),
         op.getAxisAttr(), op.getEpsilonAttr(), op.getStashTypeAttr());
@@ -48,8 +48,8 @@ struct ExpandSkipSimplifiedNorm
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MSSkipSimplifiedLayerNormalizationOp op,
                                 PatternRewriter &rewriter) const override {
-    if (!isUnused(op.getMean()) || !isUnused(op.getInvStdVar()))
-      return rewriter.notifyMatchFailure(op, "mean or deviation is used");
+    if (StringRef limit = limitOf(op); !limit.empty())
+      return rewriter.notifyMatchFailure(op, limit);
     OnnxBuilder b(rewriter, op.getLoc());
     Value sum = residualSum(b, op.getInput(), op.getSkip(), op.getBias());
     Value y = RMSNormalizationOp::create(
@@ -66,8 +66,8 @@ struct ExpandSkipNorm : OpRewritePattern<MSSkipLayerNormalizationOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MSSkipLayerNormalizationOp op,
                                 PatternRewriter &rewriter) const override {
-    if (!isUnused(op.getMean()) || !isUnused(op.getInvStdVar()))
-      return rewriter.notifyMatchFailure(op, "mean or deviation is used");
+    if (StringRef limit = limitOf(op); !limit.empty())
+      return rewriter.notifyMatchFailure(op, limit);
     OnnxBuilder b(rewriter, op.getLoc());
     Value sum = residualSum(b, op.getInput(), op.getSkip(), op.getBias());
     Value none = b.none();
@@ -120,16 +120,19 @@ struct ExpandQuickGelu : OpRewritePattern<MSQuickGeluOp> {
 /// one; a sequence may be shorter than the past slots (right padding). Keys
 /// keep their place in the concatenation for the arithmetic: slot t < P belongs
 /// to the sequence when t < pastLength, slot P + j is its new token j. The
-/// operator's `present` has the new keys right behind the sequence's own past,
-/// which for sequences of equal length is the same tensor.
+/// operator's `present` has the new keys right behind the sequence's own past
+/// and zeros behind them; for sequences of equal length it is the same tensor,
+/// unless the past is a buffer with room for the new tokens, which stays as
+/// long as it is.
 class ExpandGroupQueryAttention
     : public OpRewritePattern<MSGroupQueryAttentionOp> {
 public:
-  using OpRewritePattern::OpRewritePattern;
+  ExpandGroupQueryAttention(MLIRContext *context, const SymbolicShapes &shapes)
+      : OpRewritePattern(context), shapes(shapes) {}
   LogicalResult matchAndRewrite(MSGroupQueryAttentionOp op,
                                 PatternRewriter &rewriter) const override {
-    if (StringRef reason = refusal(op); !reason.empty())
-      return rewriter.notifyMatchFailure(op, reason);
+    if (StringRef limit = limitOf(op); !limit.empty())
+      return rewriter.notifyMatchFailure(op, limit);
     OnnxBuilder b(rewriter, op.getLoc());
     auto [q, k, v] = heads(b, op);
     Places places = placesOf(b, op);
@@ -158,22 +161,6 @@ private:
     Value pastSlots;  ///< P as an i64 scalar
     Value mask;       ///< [B, 1, S, T] i1, true attends
   };
-
-  static StringRef refusal(MSGroupQueryAttentionOp op) {
-    if (!isAbsent(op.getAttentionBias()) || !isAbsent(op.getHeadSink()) ||
-        !isAbsent(op.getQNormWeight()) || !isAbsent(op.getKNormWeight()))
-      return "attention bias, sinks and query or key norms are not expanded";
-    if (!isAbsent(op.getKScale()) || op.getKQuantType() != "NONE")
-      return "a quantized cache is not expanded";
-    if (static_cast<int64_t>(op.getLocalWindowSize()) != -1 ||
-        !op.getCausal() || op.getSmoothSoftmax() == 1 ||
-        !isUnused(op.getOutputQk()))
-      return "windows, full attention, smooth softmax and score output are "
-             "not expanded";
-    if (isAbsent(op.getKey()) != isAbsent(op.getValue()))
-      return "key and value must both be packed or both be given";
-    return {};
-  }
 
   static int64_t headSize(MSGroupQueryAttentionOp op) {
     int64_t width = OnnxBuilder::typeOf(op.getQuery()).getDimSize(2);
@@ -215,14 +202,27 @@ private:
     places.pastSlots =
         isAbsent(op.getPastKey()) ? b.integer(0) : b.size(op.getPastKey(), 2);
     places.keySlots = b.range(b.binary<AddOp>(places.pastSlots, fresh));
-    Value isPast = b.compare<LessOp>(places.keySlots, places.pastSlots);
-    Value ownPast = b.compare<LessOp>(
-        places.keySlots, b.unsqueeze(places.pastLength, {1, 2, 3}));
-    Value newIndex = b.binary<SubOp>(places.keySlots, places.pastSlots);
-    Value notLater =
-        b.compare<LessOrEqualOp>(newIndex, b.unsqueeze(steps, {1}));
-    places.mask = b.where(isPast, ownPast, notLater);
+    places.mask = maskOf(b, op, places, b.unsqueeze(steps, {1}));
     return places;
+  }
+
+  /// Which keys a query attends, with queries given as [S, 1] new tokens.
+  static Value maskOf(OnnxBuilder &b, MSGroupQueryAttentionOp op,
+                      const Places &places, Value queries) {
+    Value past = b.unsqueeze(places.pastLength, {1, 2, 3});
+    Value newIndex = b.binary<SubOp>(places.keySlots, places.pastSlots);
+    Value ownPast = b.compare<LessOp>(places.keySlots, past);
+    Value notLater = b.compare<LessOrEqualOp>(newIndex, queries);
+    if (int64_t window = op.getLocalWindowSize(); window != -1) {
+      Value end = b.integer(window);
+      Value sincePast =
+          b.binary<SubOp>(b.binary<AddOp>(past, queries), places.keySlots);
+      Value sinceNew = b.binary<SubOp>(queries, newIndex);
+      ownPast = b.compare<AndOp>(ownPast, b.compare<LessOp>(sincePast, end));
+      notLater = b.compare<AndOp>(notLater, b.compare<LessOp>(sinceNew, end));
+    }
+    Value isPast = b.compare<LessOp>(places.keySlots, places.pastSlots);
+    return b.where(isPast, ownPast, notLater);
   }
 
   static Value rotate(OnnxBuilder &b, MSGroupQueryAttentionOp op, Value x,
@@ -251,41 +251,65 @@ private:
     return b.reshape(rows, {0, 0, width});
   }
 
+  /// What is known of the cache that the operator returns.
+  bool isLengthOfBuffer(MSGroupQueryAttentionOp op) const {
+    AffineExpr length = shapes.dim(op.getPresentKey(), 2);
+    return length && length != shapes.dims().add(shapes.dim(op.getPastKey(), 2),
+                                                 shapes.dim(op.getOutput(), 1));
+  }
+  bool isTotalOfData(MSGroupQueryAttentionOp op) const {
+    const TensorFacts *total = shapes.lookup(op.getTotalSequenceLength());
+    return !total || !total->content;
+  }
+
   /// The cache that the operator returns: slot t of a sequence with pastLength
-  /// L is past slot t below L, then its new tokens.
-  static Value present(OnnxBuilder &b, MSGroupQueryAttentionOp op, Value full,
-                       const Places &places) {
+  /// L is past slot t below L, then its new tokens, then 0.
+  Value present(OnnxBuilder &b, MSGroupQueryAttentionOp op, Value full,
+                const Places &places) const {
     if (isAbsent(op.getPastKey()))
       return full;
-    Value length = b.unsqueeze(places.pastLength, {1});
-    Value last = b.binary<SubOp>(b.size(full, 2), b.integer(1));
-    Value moved = b.binary<AddOp>(b.binary<SubOp>(places.keySlots, length),
-                                  places.pastSlots);
+    Value total =
+        b.scalar(b.cast(op.getTotalSequenceLength(), b.builder.getI64Type()));
+    Value slots = places.keySlots;
+    if (isLengthOfBuffer(op))
+      slots = b.range(MaxOp::create(b.builder, b.loc, total.getType(),
+                                    ValueRange{places.pastSlots, total}));
+    Value own = b.unsqueeze(places.pastLength, {1});
+    Value joined = b.size(full, 2);
+    Value moved =
+        b.binary<AddOp>(b.binary<SubOp>(slots, own), places.pastSlots);
+    Value last = b.binary<SubOp>(joined, b.integer(1));
     Value bounded = MinOp::create(b.builder, b.loc, moved.getType(),
                                   ValueRange{moved, last});
-    Value source = b.where(b.compare<LessOp>(places.keySlots, length),
-                           places.keySlots, bounded);
-    auto type = OnnxBuilder::typeOf(full).clone(b.builder.getI64Type());
-    Value indices = ExpandOp::create(
-        b.builder, b.loc, type, b.unsqueeze(source, {1, 3}),
-        ShapeOp::create(b.builder, b.loc,
-                        RankedTensorType::get({4}, b.builder.getI64Type()),
-                        full, b.builder.getI64IntegerAttr(0), IntegerAttr()));
-    return GatherElementsOp::create(b.builder, b.loc, full.getType(), full,
-                                    indices, b.builder.getI64IntegerAttr(2));
+    Value source = b.where(b.compare<LessOp>(slots, own), slots, bounded);
+    // How long the result is depends on data then. All but the usual length end
+    // the call: no key has this place.
+    if (isTotalOfData(op))
+      source = b.where(b.compare<EqualOp>(total, joined), source, joined);
+    Value rows = b.gatherRows(full, source);
+    Value end = b.binary<AddOp>(own, b.size(op.getQuery(), 1));
+    Value zero = b.number(0, OnnxBuilder::elementOf(full));
+    Value isOwn = b.compare<LessOp>(slots, end);
+    return b.where(b.unsqueeze(isOwn, {1, 3}), rows, zero);
   }
+
+  const SymbolicShapes &shapes;
 };
 
 struct ExpandMicrosoft
     : qopt::passes::impl::ExpandMicrosoftPassBase<ExpandMicrosoft> {
   void runOnOperation() override {
+    SymbolicShapes shapes(&getContext());
+    (void)shapes.run(getOperation()); // lowering reports what is wrong
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandSimplifiedNorm, ExpandSkipSimplifiedNorm, ExpandSkipNorm,
-                 ExpandQuickGelu, ExpandGroupQueryAttention>(&getContext());
+                 ExpandQuickGelu>(&getContext());
+    patterns.add<ExpandGroupQueryAttention>(&getContext(), shapes);
     patterns.add<ExpandBiasedGelu<MSBiasGeluOp>>(&getContext(), "none");
     patterns.add<ExpandBiasedGelu<MSFastGeluOp>>(&getContext(), "tanh");
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    returnWhatIsThere(getOperation());
   }
 };
 

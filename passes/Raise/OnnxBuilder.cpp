@@ -53,6 +53,13 @@ Value OnnxBuilder::size(Value x, int64_t axis) {
   return SqueezeOp::create(builder, loc, scalar, sizes, integers({0}));
 }
 
+Value OnnxBuilder::scalar(Value x) {
+  if (typeOf(x).getRank() == 0)
+    return x;
+  auto type = RankedTensorType::get({}, elementOf(x));
+  return SqueezeOp::create(builder, loc, type, x, integers({0}));
+}
+
 Value OnnxBuilder::range(Value limit) {
   auto type =
       RankedTensorType::get({ShapedType::kDynamic}, builder.getI64Type());
@@ -118,6 +125,25 @@ SmallVector<Value> OnnxBuilder::split(Value x, int64_t axis,
   return SmallVector<Value>(op.getResults());
 }
 
+Value OnnxBuilder::gatherRows(Value x, Value rows) {
+  Type i64 = builder.getI64Type();
+  auto shapeOf = [&](Value value, int64_t from, int64_t to) -> Value {
+    return ShapeOp::create(
+        builder, loc, RankedTensorType::get({to - from}, i64), value,
+        builder.getI64IntegerAttr(from), builder.getI64IntegerAttr(to));
+  };
+  SmallVector<int64_t> shape(typeOf(x).getShape());
+  shape[2] = typeOf(rows).getDimSize(1);
+  Value sizes =
+      concat({shapeOf(x, 0, 2), shapeOf(rows, 1, 2), shapeOf(x, 3, 4)}, 0);
+  Value indices =
+      ExpandOp::create(builder, loc, RankedTensorType::get(shape, i64),
+                       unsqueeze(rows, {1, 3}), sizes);
+  return GatherElementsOp::create(builder, loc,
+                                  RankedTensorType::get(shape, elementOf(x)), x,
+                                  indices, builder.getI64IntegerAttr(2));
+}
+
 Value OnnxBuilder::where(Value condition, Value a, Value b) {
   return WhereOp::create(builder, loc,
                          broadcastType({condition, a, b}, elementOf(a)),
@@ -140,6 +166,15 @@ RankedTensorType OnnxBuilder::broadcastType(ArrayRef<Value> values,
     }
   }
   return RankedTensorType::get(shape, element);
+}
+
+void returnWhatIsThere(func::FuncOp function) {
+  if (function.isExternal())
+    return;
+  Operation *end = function.getBody().front().getTerminator();
+  function.setFunctionType(FunctionType::get(function.getContext(),
+                                             function.getArgumentTypes(),
+                                             end->getOperandTypes()));
 }
 
 } // namespace qopt::onnx

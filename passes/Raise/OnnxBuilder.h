@@ -5,6 +5,7 @@
 #define QOPT_PASSES_RAISE_ONNXBUILDER_H
 
 #include "dialects/Onnx/OnnxOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 
 namespace qopt::onnx {
@@ -26,6 +27,8 @@ public:
   mlir::Value cast(mlir::Value x, mlir::Type element);
   /// Size of one axis of `x` as an i64 tensor of rank 0.
   mlir::Value size(mlir::Value x, int64_t axis);
+  /// A tensor of one element and rank 0 or 1 with rank 0.
+  mlir::Value scalar(mlir::Value x);
   /// [0, limit) as a vector of i64; `limit` has rank 0.
   mlir::Value range(mlir::Value limit);
   /// `x` with axes of size 1 inserted at the given places of the result.
@@ -50,6 +53,9 @@ public:
                       a, b)
         .getResult();
   }
+  /// Rows of each batch of `x` [B, H, T, D] at the places `rows` [B, L]:
+  /// [B, H, L, D].
+  mlir::Value gatherRows(mlir::Value x, mlir::Value rows);
   mlir::Value where(mlir::Value condition, mlir::Value a, mlir::Value b);
 
   static mlir::Type elementOf(mlir::Value x);
@@ -60,6 +66,10 @@ public:
   mlir::OpBuilder &builder;
   mlir::Location loc;
 };
+
+/// Gives the function the types of what it returns, after patterns that know
+/// more or less of a result's sizes than what they replaced.
+void returnWhatIsThere(mlir::func::FuncOp function);
 
 } // namespace qopt::onnx
 

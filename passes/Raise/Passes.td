@@ -9,10 +9,10 @@ def ExpandMicrosoftPass : Pass<"qopt-expand-microsoft", "::mlir::func::FuncOp"> 
   let summary = "write fused operators of com.microsoft with standard ones";
   let description = [{
     Before: any onnx function. After: no skip or simplified layer normalization, no bias, fast or quick GELU of
-    com.microsoft and no GroupQueryAttention without cache quantization; standard operators in their place, so that the
-    patterns that raise a model exist once. Numerics: exact (the same real-number formula; residual sums in the same
-    order). Method: one pattern an operator, after onnxruntime's ContribOperators.md. Example:
-    test/passes/Raise/expand-microsoft.mlir.
+    com.microsoft and no GroupQueryAttention; standard operators in their place, so that the patterns that raise a model
+    exist once. What MicrosoftLimits.h names stays, and LowerOnnx gives the reason. Numerics: exact (the same real-number
+    formula; residual sums in the same order). Method: one pattern an operator, after onnxruntime's ContribOperators.md.
+    Example: test/passes/Raise/expand-microsoft.mlir, expand-group-query.mlir.
   }];
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
@@ -135,9 +135,9 @@ def SimplifyOnnxPass : Pass<"qopt-simplify-onnx", "::mlir::func::FuncOp"> {
   let description = [{
     Before: any onnx function. After: no identity, inference-time dropout, cast to the same type, transpose of a transpose,
     reshape of a reshape, full slice, expand or choice without effect, neutral addition or multiplication, double
-    negation, guard of a shape against -1, or branch on a constant; what becomes constant is folded. Numerics: exact, but
-    that -0 + 0 keeps its sign. Method: symbolic sizes (SymbolicShapes) for what is known or moves nothing, then greedy
-    patterns by family (SimplifyMoves, SimplifyArithmetic, SimplifyShapes).
+    negation, guard of a shape against -1, or branch on a constant; what becomes constant is folded; types have the sizes
+    that are known. Numerics: exact, but that -0 + 0 keeps its sign. Method: symbolic sizes (SymbolicShapes) for what is
+    known or moves nothing, then greedy patterns by family (SimplifyMoves, SimplifyArithmetic, SimplifyShapes).
     Example: test/passes/Raise/simplify-onnx.mlir.
   }];
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];

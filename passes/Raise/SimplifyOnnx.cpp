@@ -6,6 +6,7 @@
 #include "dialects/Onnx/SymbolicShapes.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Raise/FoldConstants.h"
+#include "passes/Raise/OnnxBuilder.h"
 #include "passes/Raise/Passes.h"
 
 namespace qopt::passes {
@@ -66,15 +67,20 @@ struct SimplifyOnnx : qopt::passes::impl::SimplifyOnnxPassBase<SimplifyOnnx> {
     qopt::passes::populateSimplifyArithmetic(patterns);
     qopt::passes::populateSimplifyShapes(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    returnWhatIsThere(getOperation());
   }
 
-  /// What the symbolic sizes show: values that are known, moves that move
-  /// nothing.
+  /// What the symbolic sizes show: types that say less, values that are known,
+  /// moves that move nothing.
   void simplifyBySizes() {
     SymbolicShapes shapes(&getContext());
     if (!shapes.run(getOperation()))
       return; // the patterns need no sizes
+    getOperation().walk([&](Operation *op) {
+      for (Value result : op->getResults())
+        sharpenType(result, shapes.typeOf(result));
+    });
     // The facts are those of the values before anything is replaced.
     SmallVector<std::pair<Operation *, DenseElementsAttr>> constants;
     SmallVector<Operation *> moves;
@@ -95,6 +101,21 @@ struct SimplifyOnnx : qopt::passes::impl::SimplifyOnnxPassBase<SimplifyOnnx> {
     }
     for (Operation *op : moves)
       dropMove(op, rewriter);
+  }
+
+  /// Patterns write operators whose types know only what their operands' types
+  /// know.
+  static void sharpenType(Value result, RankedTensorType exact) {
+    Operation *op = result.getDefiningOp();
+    if (!exact || !isa<OnnxDialect>(op->getDialect()) || op->getNumRegions() ||
+        !qopt::passes::isAtLeastAsExact(exact, result.getType()))
+      return;
+    bool anyType = llvm::all_of(result.getUsers(), [](Operation *user) {
+      return isa<func::ReturnOp>(user) ||
+             (isa<OnnxDialect>(user->getDialect()) && !isa<YieldOp>(user));
+    });
+    if (anyType)
+      result.setType(exact);
   }
 
   static void dropMove(Operation *op, IRRewriter &rewriter) {

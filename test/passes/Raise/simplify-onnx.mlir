@@ -171,3 +171,12 @@ func.func @same_sizes(%x: tensor<?x?xf32> {onnx.dims = ["batch", "sequence"]},
   %b = onnx.Slice %a, %zero, %size, %one, %none : (tensor<?x?xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, none) -> tensor<?x?xf32>
   return %b : tensor<?x?xf32>
 }
+
+// Types say what the sizes show, those of the function's results too.
+// CHECK-LABEL: func @known_sizes
+// CHECK-SAME: -> tensor<2x4xf32>
+// CHECK: onnx.Abs {{.*}} -> tensor<2x4xf32>
+func.func @known_sizes(%x: tensor<2x4xf32>) -> tensor<?x4xf32> {
+  %y = onnx.Abs %x : (tensor<2x4xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}

@@ -1,0 +1,80 @@
+// Every attribute and operand of a fused operator that its expansion does not
+// know is asked for here, so that no expansion leaves one out.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/MicrosoftLimits.h"
+#include "dialects/Onnx/OnnxOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace qopt::onnx {
+
+static bool isUsed(Value result) {
+  return !isAbsent(result) && !result.use_empty();
+}
+
+/// What is not known of how a GroupQueryAttention attends.
+static StringRef limitOfScores(MSGroupQueryAttentionOp op) {
+  if (!isAbsent(op.getAttentionBias()))
+    return "attention_bias is not supported";
+  if (!isAbsent(op.getHeadSink()))
+    return "head_sink is not supported";
+  if (!isAbsent(op.getQNormWeight()) || !isAbsent(op.getKNormWeight()))
+    return "norms of queries and keys within the operator are not supported";
+  if (int64_t window = op.getLocalWindowSize(); window != -1 && window < 1)
+    return "local_window_size is neither -1 nor a number of tokens";
+  if (!op.getCausal())
+    return "attention that is not causal is not supported";
+  if (op.getSmoothSoftmax() == 1)
+    return "smooth_softmax is not supported";
+  if (isUsed(op.getOutputQk()))
+    return "its output of scores is not supported";
+  return {};
+}
+
+static StringRef limitOfGroupQuery(MSGroupQueryAttentionOp op) {
+  if (!isAbsent(op.getKScale()) || !isAbsent(op.getVScale()) ||
+      op.getKQuantType() != "NONE" || op.getVQuantType() != "NONE")
+    return "a quantized cache is not supported";
+  if (isAbsent(op.getKey()) != isAbsent(op.getValue()))
+    return "only one of key and value is given";
+  if (isAbsent(op.getPastKey()) != isAbsent(op.getPastValue()))
+    return "only one of past_key and past_value is given";
+  if (cast<RankedTensorType>(op.getQuery().getType()).isDynamicDim(2))
+    return "the channels of its query are not known before it runs";
+  if (!op.getDoRotary())
+    return limitOfScores(op);
+  for (Value table : {op.getCosCache(), op.getSinCache()}) {
+    auto type = dyn_cast<RankedTensorType>(table.getType());
+    if (!type || type.getRank() != 2 || type.isDynamicDim(1))
+      return "do_rotary is set and cos_cache or sin_cache is no table with a "
+             "known number of columns";
+  }
+  return limitOfScores(op);
+}
+
+template <typename Op> static StringRef limitOfSkipNorm(Op op) {
+  return isUsed(op.getMean()) || isUsed(op.getInvStdVar())
+             ? "its output of a mean or deviation is not supported"
+             : "";
+}
+
+llvm::StringRef limitOf(Operation *op) {
+  return TypeSwitch<Operation *, StringRef>(op)
+      .Case([](MSGroupQueryAttentionOp op) { return limitOfGroupQuery(op); })
+      .Case<MSSkipLayerNormalizationOp, MSSkipSimplifiedLayerNormalizationOp>(
+          [](auto op) { return limitOfSkipNorm(op); })
+      .Case([](MSSimplifiedLayerNormalizationOp op) {
+        return isUsed(op.getInvStdVar())
+                   ? "its output of a deviation is not supported"
+                   : "";
+      })
+      .Case<MSMultiHeadAttentionOp, MSAttentionOp, MSRotaryEmbeddingOp,
+            MSEmbedLayerNormalizationOp, MSFusedMatMulOp>([](auto) {
+        return "is read but not compiled; expected standard operators, as "
+               "before onnxruntime's optimizer fused them";
+      })
+      .Default(StringRef());
+}
+
+} // namespace qopt::onnx
