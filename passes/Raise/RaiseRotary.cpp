@@ -57,6 +57,18 @@ std::optional<std::pair<Value, int64_t>> lastAxisSlice(Value value) {
   return std::pair(slice.getData(), (*starts)[0]);
 }
 
+/// Whether x is [B, H, S, D], not [B, S, H, D]: the axis along which cosines of
+/// rank 4 are the same is that of the heads. Where both are 1, as for a query
+/// length of 1, the axis of one position in x is not.
+bool hasHeadsFirst(Value x, Value cos) {
+  auto table = typeOf(cos), rows = typeOf(x);
+  if (table.getRank() != 4)
+    return true;
+  if (table.getDimSize(1) == 1 && table.getDimSize(2) == 1)
+    return rows.getDimSize(1) != 1;
+  return table.getDimSize(1) == 1;
+}
+
 /// x·cos + turned(x)·sin in any order of operands.
 std::optional<Rotation> matchSpeltOut(const Probe &probe, AddOp op) {
   auto left = op.getA().getDefiningOp<MulOp>(),
@@ -73,8 +85,7 @@ std::optional<Rotation> matchSpeltOut(const Probe &probe, AddOp op) {
           continue;
         Rotation rotation{x, plain->getOperand(1 - j), other->getOperand(1 - i),
                           *kind};
-        auto table = typeOf(rotation.cos);
-        rotation.headsFirst = table.getRank() != 4 || table.getDimSize(1) == 1;
+        rotation.headsFirst = hasHeadsFirst(rotation.x, rotation.cos);
         return rotation;
       }
   return std::nullopt;

@@ -41,3 +41,34 @@ func.func @interleaved_partial(
   %y = onnx.Concat %rotated, %stays {axis = 3 : i64} : (tensor<?x?x3x4xf32>, tensor<?x?x3x2xf32>) -> tensor<?x?x3x6xf32>
   return %y : tensor<?x?x3x6xf32>
 }
+
+// One position: cosines are 1 along heads and positions, and x says which of its axes are the heads.
+// CHECK-LABEL: func @one_position
+// CHECK: %[[COS:.*]], %[[SIN:.*]] = qopt.rotary_table %{{.*}}, %{{.*}} : tensor<?x1xi32>, tensor<2xf32> -> tensor<?x1x2xf32>
+// CHECK: qopt.rotary %arg1, %[[COS]], %[[SIN]] : tensor<?x1x3x4xf32>, tensor<?x1x2xf32>
+func.func @one_position(
+    %ids: tensor<?x1xi64> {qopt.name = "input_ids", onnx.dims = ["batch", 1]},
+    %x: tensor<?x1x3x4xf32> {onnx.dims = ["batch", 1, 3, 4]},
+    %positions: tensor<?x1xi64> {qopt.name = "position_ids", onnx.dims = ["batch", 1]},
+    %past: tensor<?x3x?x4xf32> {qopt.name = "past_key_values.0.key", onnx.dims = ["batch", 3, "past", 4]}) -> tensor<?x1x3x4xf32> {
+  %zero = onnx.Constant dense<0> : tensor<1xi64>
+  %one = onnx.Constant dense<1> : tensor<1xi64>
+  %end = onnx.Constant dense<4> : tensor<1xi64>
+  %two = onnx.Constant dense<2> : tensor<1xi64>
+  %last = onnx.Constant dense<3> : tensor<1xi64>
+  %frequency = onnx.Constant dense<[1.0, 0.1, 1.0, 0.1]> : tensor<4xf32>
+  %float = onnx.Cast %positions : (tensor<?x1xi64>) -> tensor<?x1xf32>
+  %heads = onnx.Constant dense<[2, 3]> : tensor<2xi64>
+  %column = onnx.Unsqueeze %float, %heads : (tensor<?x1xf32>, tensor<2xi64>) -> tensor<?x1x1x1xf32>
+  %angle = onnx.Mul %column, %frequency : (tensor<?x1x1x1xf32>, tensor<4xf32>) -> tensor<?x1x1x4xf32>
+  %cos = onnx.Cos %angle : (tensor<?x1x1x4xf32>) -> tensor<?x1x1x4xf32>
+  %sin = onnx.Sin %angle : (tensor<?x1x1x4xf32>) -> tensor<?x1x1x4xf32>
+  %left = onnx.Slice %x, %zero, %two, %last, %one : (tensor<?x1x3x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1x3x2xf32>
+  %right = onnx.Slice %x, %two, %end, %last, %one : (tensor<?x1x3x4xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1x3x2xf32>
+  %minus = onnx.Neg %right : (tensor<?x1x3x2xf32>) -> tensor<?x1x3x2xf32>
+  %turned = onnx.Concat %minus, %left {axis = 3 : i64} : (tensor<?x1x3x2xf32>, tensor<?x1x3x2xf32>) -> tensor<?x1x3x4xf32>
+  %plain = onnx.Mul %x, %cos : (tensor<?x1x3x4xf32>, tensor<?x1x1x4xf32>) -> tensor<?x1x3x4xf32>
+  %across = onnx.Mul %turned, %sin : (tensor<?x1x3x4xf32>, tensor<?x1x1x4xf32>) -> tensor<?x1x3x4xf32>
+  %y = onnx.Add %plain, %across : (tensor<?x1x3x4xf32>, tensor<?x1x3x4xf32>) -> tensor<?x1x3x4xf32>
+  return %y : tensor<?x1x3x4xf32>
+}
