@@ -108,19 +108,28 @@ private:
     if (op.getWindow())
       layer.window = *op.getWindow();
     if (!op.getMask())
-      return op.getCausal() ? success()
-                            : refuse(op, "an attention is not causal");
+      return op.getCausal() ? success() : refuseMask(op);
     auto kind = classifyMask(probe, op.getMask());
     if (!kind.ok())
       return refuse(op, "the mask of an attention is not understood: " +
                             kind.status().message());
     if (!kind->causal && !op.getCausal())
-      return refuse(op, "an attention is not causal");
+      return refuseMask(op);
     if (!kind->slopes.empty())
       return refuse(op, "attention with linear biases has no ragged form yet");
     if (kind->window)
       layer.window = *kind->window;
     return success();
+  }
+
+  /// One query alone sees every key, whatever the model means of more.
+  LogicalResult refuseMask(ir::AttentionOp op) {
+    if (cast<RankedTensorType>(op.getQ().getType()).getDimSize(1) == 1)
+      return refuse(op,
+                    "the sequence length is fixed to 1, where no mask shows "
+                    "that attention is causal; expected a symbolic "
+                    "dimension, export the model with one");
+    return refuse(op, "an attention is not causal");
   }
 
   LogicalResult sameShapes(const DecoderParts &parts) {
