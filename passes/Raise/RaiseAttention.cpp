@@ -7,6 +7,7 @@
 #include "dialects/Onnx/SymbolicShapes.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
+#include "dialects/QOpt/Shapes.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Raise/OnnxBuilder.h"
 #include "passes/Raise/OnnxValues.h"
@@ -26,17 +27,34 @@ namespace {
 
 constexpr int64_t swapLast[] = {0, 1, 3, 2};
 
-/// `x` with permuted axes; a Transpose that already is there is taken along.
-Value permuted(OnnxBuilder &b, Value x, ArrayRef<int64_t> perm) {
-  SmallVector<int64_t> total(perm);
-  if (auto inner = x.getDefiningOp<TransposeOp>()) {
-    for (int64_t &axis : total)
-      axis = inner.getPerm()[axis];
-    x = inner.getData();
+/// A tensor and the order in which its axes are wanted.
+struct Permuted {
+  Value source;
+  SmallVector<int64_t> order;
+
+  bool isThere() const {
+    return llvm::equal(order, llvm::seq<int64_t>(0, order.size()));
   }
-  if (llvm::equal(total, llvm::seq<int64_t>(0, total.size())))
-    return x;
-  return b.transpose(x, total);
+  RankedTensorType type() const {
+    SmallVector<int64_t> shape;
+    for (int64_t axis : order)
+      shape.push_back(typeOf(source).getDimSize(axis));
+    return typeOf(source).clone(shape);
+  }
+  Value build(OnnxBuilder &b) const {
+    return isThere() ? source : b.transpose(source, order);
+  }
+};
+
+/// `x` with permuted axes; a Transpose that already is there is taken along.
+Permuted permuted(Value x, ArrayRef<int64_t> perm) {
+  Permuted result{x, SmallVector<int64_t>(perm)};
+  if (auto inner = x.getDefiningOp<TransposeOp>()) {
+    for (int64_t &axis : result.order)
+      axis = inner.getPerm()[axis];
+    result.source = inner.getData();
+  }
+  return result;
 }
 
 /// Keys or values before each head was repeated for the query heads that share
@@ -91,6 +109,7 @@ struct Scores {
   double scale = 1;
   double softcap = 0; ///< 0: none
   Value mask;         ///< none, or i1 (true attends), or floats to be added
+  bool isInverted = false; ///< of an i1 mask: false attends
 };
 
 /// x of tanh(x), whether it is raised already or not; null for other values.
@@ -125,37 +144,30 @@ bool isMinusInfinity(Value value) {
   return scalar && *scalar <= -1e9;
 }
 
-/// Takes the mask off `value` where there is one.
-Value takeMask(OnnxBuilder &b, Value &value) {
+/// Scores with a mask, which is on either side of a sum or decides a choice.
+std::optional<Scores> matchScores(Value value) {
+  value = withoutFloatCasts(value);
+  auto masked = [](Value value, Value mask, bool isInverted = false) {
+    std::optional<Scores> scores = scaledProduct(value);
+    if (scores) {
+      scores->mask = mask;
+      scores->isInverted = isInverted;
+    }
+    return scores;
+  };
   if (auto sum = value.getDefiningOp<AddOp>()) {
-    for (auto [scores, mask] :
-         {std::pair(sum.getA(), sum.getB()), std::pair(sum.getB(), sum.getA())})
-      if (scaledProduct(scores)) {
-        value = scores;
-        return mask;
-      }
+    if (auto scores = masked(sum.getA(), sum.getB()))
+      return scores;
+    return masked(sum.getB(), sum.getA());
   }
   if (auto where = value.getDefiningOp<WhereOp>()) {
-    if (isMinusInfinity(where.getY()) && scaledProduct(where.getX())) {
-      value = where.getX();
-      return where.getCondition();
-    }
-    if (isMinusInfinity(where.getX()) && scaledProduct(where.getY())) {
-      value = where.getY();
-      return NotOp::create(b.builder, b.loc, where.getCondition().getType(),
-                           where.getCondition());
-    }
+    if (isMinusInfinity(where.getY()))
+      if (auto scores = masked(where.getX(), where.getCondition()))
+        return scores;
+    if (isMinusInfinity(where.getX()))
+      return masked(where.getY(), where.getCondition(), /*isInverted=*/true);
   }
-  return {};
-}
-
-std::optional<Scores> matchScores(OnnxBuilder &b, Value value) {
-  value = withoutFloatCasts(value);
-  Value mask = takeMask(b, value);
-  std::optional<Scores> scores = scaledProduct(value);
-  if (scores)
-    scores->mask = mask;
-  return scores;
+  return scaledProduct(value);
 }
 
 /// The softmax below probabilities, through the guard that turns the NaN of a
@@ -190,11 +202,14 @@ struct Heads {
   Value k, v; ///< [B, KV, T, D]
 };
 
-/// Why these shapes are no attention, or an empty string.
-StringRef refusal(const Heads &heads) {
-  auto q = typeOf(heads.q), k = typeOf(heads.k), v = typeOf(heads.v);
+/// Why these shapes of heads are no attention, or an empty string.
+StringRef refusal(RankedTensorType q, RankedTensorType k, RankedTensorType v) {
   if (q.getRank() != 4 || k.getRank() != 4 || v.getRank() != 4)
     return "queries, keys and values need four axes";
+  if (!ir::sizesAgree(q.getDimSize(0), k.getDimSize(0)) ||
+      !ir::sizesAgree(q.getDimSize(0), v.getDimSize(0)) ||
+      !ir::sizesAgree(k.getDimSize(0), v.getDimSize(0)))
+    return "the batch is broadcast";
   if (q.isDynamicDim(1) || k.isDynamicDim(1) || q.isDynamicDim(3) ||
       k.isDynamicDim(3))
     return "the numbers and sizes of heads are not known";
@@ -209,8 +224,12 @@ StringRef refusal(const Heads &heads) {
 /// too.
 Value makeAttention(OnnxBuilder &b, const Heads &heads, const Scores &scores,
                     bool causal) {
-  Value q = permuted(b, heads.q, swapHeads);
-  Value mask = scores.mask ? maskOfRank4(b, scores.mask) : Value();
+  Value q = permuted(heads.q, swapHeads).build(b);
+  Value mask = scores.mask;
+  if (scores.isInverted)
+    mask = NotOp::create(b.builder, b.loc, mask.getType(), mask);
+  if (mask)
+    mask = maskOfRank4(b, mask);
   FloatAttr softcap = scores.softcap != 0
                           ? b.builder.getF32FloatAttr(scores.softcap)
                           : FloatAttr();
@@ -230,16 +249,25 @@ struct RaiseSpeltOutAttention : OpRewritePattern<MatMulOp> {
       return rewriter.notifyMatchFailure(op, "no softmax on the left");
     if (!isComputable(op.getB()))
       return rewriter.notifyMatchFailure(op, "not f32, f16 or bf16");
-    OnnxBuilder b(rewriter, op.getLoc());
-    auto scores = matchScores(b, softmax.getX());
+    auto scores = matchScores(softmax.getX());
     if (!scores)
       return rewriter.notifyMatchFailure(op, "no product below the softmax");
     Heads heads{scores->product.getA(), scores->product.getB(), op.getB()};
     scores->scale *= takeScale(heads.q) * takeScale(heads.k);
-    heads.k = withoutRepeatedHeads(permuted(b, heads.k, swapLast));
+    if (typeOf(heads.k).getRank() != 4)
+      return rewriter.notifyMatchFailure(op, "keys without four axes");
+    Permuted keys = permuted(heads.k, swapLast);
+    if (keys.isThere())
+      keys.source = withoutRepeatedHeads(keys.source);
     heads.v = withoutRepeatedHeads(heads.v);
-    if (StringRef reason = refusal(heads); !reason.empty())
+    // Asked before anything is built: a pattern that builds and then gives up
+    // would never come to rest.
+    if (StringRef reason =
+            refusal(typeOf(heads.q), keys.type(), typeOf(heads.v));
+        !reason.empty())
       return rewriter.notifyMatchFailure(op, reason);
+    OnnxBuilder b(rewriter, op.getLoc());
+    heads.k = keys.build(b);
     Value y = makeAttention(b, heads, *scores, /*causal=*/false);
     rewriter.replaceOp(op, y);
     return success();
@@ -260,8 +288,7 @@ struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
       return rewriter.notifyMatchFailure(op, "windows");
     if (op.getIsCausal() && !isAlignedWithLastKey(op))
       return rewriter.notifyMatchFailure(op, "causal from the first key on");
-    // Asked before anything is built: a pattern that builds and then gives up
-    // would never come to rest.
+    // Before anything is built, too.
     if (typeOf(op.getK()).getShape().back() !=
         typeOf(op.getV()).getShape().back())
       return rewriter.notifyMatchFailure(op, "values of another head size");
@@ -272,7 +299,9 @@ struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
     Value presentKey = heads.k, presentValue = heads.v;
     heads.k = withoutRepeatedHeads(heads.k);
     heads.v = withoutRepeatedHeads(heads.v);
-    if (StringRef reason = refusal(heads); !reason.empty())
+    if (StringRef reason =
+            refusal(typeOf(heads.q), typeOf(heads.k), typeOf(heads.v));
+        !reason.empty())
       return rewriter.notifyMatchFailure(op, reason);
     Scores scores;
     scores.scale = op.getScale() ? op.getScale()->convertToDouble()
@@ -283,7 +312,7 @@ struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
       scores.mask = op.getAttnMask();
     Value y = makeAttention(b, heads, scores, op.getIsCausal());
     if (typeOf(op.getQ()).getRank() == 3)
-      y = b.reshape(permuted(b, y, swapHeads),
+      y = b.reshape(permuted(y, swapHeads).build(b),
                     {0, 0, typeOf(op.getY()).getDimSize(2)});
     rewriter.replaceOp(op, {y, presentKey, presentValue, b.none()});
     return success();
@@ -329,7 +358,8 @@ struct RaiseAttention
     patterns.add<RaiseSpeltOutAttention>(&getContext());
     patterns.add<RaiseAttentionOperator>(&getContext(), shapes);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    returnWhatIsThere(getOperation());
   }
 };
 

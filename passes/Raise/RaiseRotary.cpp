@@ -147,7 +147,8 @@ public:
     RewritePatternSet patterns(&getContext());
     populateCutBeforeTranspose(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    returnWhatIsThere(getOperation());
   }
 
 private:

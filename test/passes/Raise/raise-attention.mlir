@@ -93,3 +93,25 @@ func.func @causal_from_first_key(%q: tensor<1x4x8x16xf32>, %k: tensor<1x2x9x16xf
       : (tensor<1x4x8x16xf32>, tensor<1x2x9x16xf32>, tensor<1x2x9x16xf32>, none, none, none, none) -> (tensor<1x4x8x16xf32>, none, none, none)
   return %y : tensor<1x4x8x16xf32>
 }
+
+// The function returns what attention knows of its sizes, which is less than the product knew.
+// CHECK-LABEL: func @less_known
+// CHECK-SAME: -> tensor<?x8x?x16xf32>
+// CHECK: qopt.attention
+func.func @less_known(%q: tensor<?x8x?x16xf32>, %k: tensor<2x8x16x?xf32>, %v: tensor<2x8x?x16xf32>) -> tensor<2x8x?x16xf32> {
+  %s = onnx.MatMul %q, %k : (tensor<?x8x?x16xf32>, tensor<2x8x16x?xf32>) -> tensor<2x8x?x?xf32>
+  %p = onnx.Softmax %s {axis = -1 : i64} : (tensor<2x8x?x?xf32>) -> tensor<2x8x?x?xf32>
+  %y = onnx.MatMul %p, %v : (tensor<2x8x?x?xf32>, tensor<2x8x?x16xf32>) -> tensor<2x8x?x16xf32>
+  return %y : tensor<2x8x?x16xf32>
+}
+
+// Keys of two sequences for queries of one are no attention.
+// CHECK-LABEL: func @broadcast_batch
+// CHECK-NOT: qopt.attention
+// CHECK: onnx.Softmax
+func.func @broadcast_batch(%q: tensor<1x8x?x16xf32>, %k: tensor<2x8x16x?xf32>, %v: tensor<2x8x?x16xf32>) -> tensor<2x8x?x16xf32> {
+  %s = onnx.MatMul %q, %k : (tensor<1x8x?x16xf32>, tensor<2x8x16x?xf32>) -> tensor<2x8x?x?xf32>
+  %p = onnx.Softmax %s {axis = -1 : i64} : (tensor<2x8x?x?xf32>) -> tensor<2x8x?x?xf32>
+  %y = onnx.MatMul %p, %v : (tensor<2x8x?x?xf32>, tensor<2x8x?x16xf32>) -> tensor<2x8x?x16xf32>
+  return %y : tensor<2x8x?x16xf32>
+}
