@@ -216,7 +216,7 @@ TEST_F(CArguments, OptionsOutOfRange) {
   };
   for (float value : {nan, inf, -1.f})
     refused([&](qopt_request &r) { r.temperature = value; },
-            "--temperature must be 0 (greedy) or above, got ");
+            "--temperature must be 0 (greedy) or above, and finite, got ");
   for (float value : {nan, 0.f, 1.5f, -1.f, inf})
     refused([&](qopt_request &r) { r.top_p = value; },
             "--top-p must be above 0 and at most 1, got ");
@@ -225,7 +225,7 @@ TEST_F(CArguments, OptionsOutOfRange) {
             "--min-p must be between 0 and 1, got ");
   for (float value : {nan, inf, 0.f, -1.f})
     refused([&](qopt_request &r) { r.repetition_penalty = value; },
-            "--repetition-penalty must be above 0, got ");
+            "--repetition-penalty must be above 0 and finite, got ");
   refused([&](qopt_request &r) { r.top_k = -1; },
           "--top-k must be 0 (all tokens) or above, got ");
   for (int64_t value : {int64_t(0), int64_t(-3)})
