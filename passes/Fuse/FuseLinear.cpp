@@ -174,7 +174,8 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
   void fuse(LinearOp linear) {
     Parts parts;
     parts.linear = linear;
-    if ((parts.prologue = prologueOf(linear)))
+    parts.prologue = prologueOf(linear);
+    if (parts.prologue)
       moveSizes(parts.prologue->getResult(0), parts.source());
     if (isa<RankedTensorType>(parts.source().getType())) {
       moveSizes(linear.getResult(), parts.source());

@@ -21,7 +21,8 @@ std::vector<Int> Body::queriesOf(int step) {
   std::vector<Int> words;
   for (int tile = 0; tile < schedule.rowTiles; ++tile)
     for (int i = 0; i < 4; ++i)
-      words.push_back(queries[size_t((tile * keySteps() + step) * 4 + i)]);
+      words.push_back(
+          queries[size_t(tile * keySteps() + step) * 4 + size_t(i)]);
   return words;
 }
 

@@ -10,8 +10,6 @@
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::gemm;
-using quant::ElementType;
-using quant::Granularity;
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

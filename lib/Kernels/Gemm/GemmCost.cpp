@@ -90,7 +90,8 @@ static Rounds roundsOf(const Schedule &schedule, const target::Target &target,
   int64_t rest = grid % wave;
   int64_t whole = grid / wave * schedule.blocksPerSm;
   int64_t last = (rest + target.multiprocessors - 1) / target.multiprocessors;
-  return {double(whole + last), double(grid / wave + (rest > 0))};
+  int64_t waves = grid / wave + (rest > 0);
+  return {double(whole + last), double(waves)};
 }
 
 /// Bytes and products of a launch; no time yet.

@@ -175,7 +175,7 @@ void Body::makeKeys(Real most) {
   Double heat = widen(temperature);
   Double perKey = doubleConstant(k, keysPerDistance) / heat;
   Real least = narrow(widen(most) + heat * doubleConstant(k, -mostDistance));
-  forLogits({}, [&](Int first, Run run, Kernel::Values) {
+  forLogits({}, [&](Int first, const Run &run, Kernel::Values) {
     std::vector<Int> words;
     for (Real value : run)
       words.push_back(keyOf(value, most, least, perKey));

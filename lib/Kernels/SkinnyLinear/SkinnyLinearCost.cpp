@@ -55,7 +55,8 @@ static double instructionsPerWeight(const Problem &problem,
                                     const Schedule &schedule, size_t segment,
                                     const target::Target &target) {
   const quant::Format &format = problem.segments[segment].weight;
-  double tiles = double((problem.tokens + 7) / 8);
+  int64_t tokenTiles = (problem.tokens + 7) / 8;
+  auto tiles = double(tokenTiles);
   double bits = quant::elementOf(format.element).bits;
   double perProduct = unpackInstructions(format, problem.activation, target) +
                       tiles + 8 * bits / 128 +
@@ -91,7 +92,8 @@ static double imbalanceOf(const Problem &problem, const Schedule &schedule,
                        double(schedule.unitsPerStage[i] * plan.unitBytes);
     int64_t each = schedule.wholeTiles ? plan.steps : 1;
     int64_t all = plan.tiles * plan.steps / each;
-    fullest += double((all + plan.blocks - 1) / plan.blocks * each) * stepBytes;
+    int64_t most = (all + plan.blocks - 1) / plan.blocks * each;
+    fullest += double(most) * stepBytes;
     bytes += steps * stepBytes * schedule.slices;
   }
   return fullest * target.multiprocessors / bytes - 1;
@@ -102,7 +104,8 @@ static double imbalanceOf(const Problem &problem, const Schedule &schedule,
 static double arithmeticOf(const Problem &problem, const Schedule &schedule,
                            const target::Target &target, Cost &cost) {
   double instructions = 0, weights = 0, sharedBytes = 0;
-  double tiles = double((problem.tokens + 7) / 8);
+  int64_t tokenTiles = (problem.tokens + 7) / 8;
+  auto tiles = double(tokenTiles);
   for (size_t i = 0; i < problem.segments.size(); ++i) {
     double count = double(problem.segments[i].rows) * double(problem.columns);
     instructions += count * instructionsPerWeight(problem, schedule, i, target);

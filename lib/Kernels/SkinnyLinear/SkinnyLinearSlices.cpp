@@ -122,7 +122,7 @@ void Body::addSlicesOf(size_t segment, Int tile, Int strip, Int tokenTile) {
     Int token = tokenTile * 8 + (t * 2 + e);
     k.when(token < tokens, [&] {
       writeElement(segment, tile, {strip, token, g, k.constant(0)},
-                   {sum[size_t(e)], sum[size_t(2 + e)]});
+                   {sum[size_t(e)], sum[size_t(e) + 2]});
     });
   }
 }
