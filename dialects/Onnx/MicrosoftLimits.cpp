@@ -42,6 +42,11 @@ static StringRef limitOfGroupQuery(MSGroupQueryAttentionOp op) {
     return "only one of past_key and past_value is given";
   if (cast<RankedTensorType>(op.getQuery().getType()).isDynamicDim(2))
     return "the channels of its query are not known before it runs";
+  int64_t heads = op.getNumHeads(), keyHeads = op.getKvNumHeads();
+  int64_t width = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2);
+  int64_t parts = isAbsent(op.getKey()) ? heads + 2 * keyHeads : heads;
+  if (heads < 1 || keyHeads < 1 || width < parts || width % parts)
+    return "the channels of its query are not its heads times a size";
   if (!op.getDoRotary())
     return limitOfScores(op);
   for (Value table : {op.getCosCache(), op.getSinCache()}) {
@@ -59,8 +64,25 @@ template <typename Op> static StringRef limitOfSkipNorm(Op op) {
              : "";
 }
 
+/// Whether heads [B, H, S, D] or channels [B, S, H * D] are numbers.
+static bool hasKnownHeads(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && !type.isDynamicDim(type.getRank() - 1) &&
+         (type.getRank() != 4 || !type.isDynamicDim(1));
+}
+
+static constexpr StringRef unknownHeads =
+    "the number or the size of its heads is not known before it runs; name the "
+    "dimensions of the model's inputs, or fix them";
+
 llvm::StringRef limitOf(Operation *op) {
   return TypeSwitch<Operation *, StringRef>(op)
+      .Case([](AttentionOp op) {
+        return hasKnownHeads(op.getQ()) ? "" : unknownHeads;
+      })
+      .Case([](RotaryEmbeddingOp op) {
+        return hasKnownHeads(op.getX()) ? "" : unknownHeads;
+      })
       .Case([](MSGroupQueryAttentionOp op) { return limitOfGroupQuery(op); })
       .Case<MSSkipLayerNormalizationOp, MSSkipSimplifiedLayerNormalizationOp>(
           [](auto op) { return limitOfSkipNorm(op); })

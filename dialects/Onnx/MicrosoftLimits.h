@@ -1,5 +1,5 @@
-// Which fused operators of com.microsoft are not written out with standard
-// ones: raising leaves them alone, and lowering says why.
+// Which fused operators raising leaves alone, those of com.microsoft that are
+// not written out with standard ones above all; lowering says why.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_DIALECTS_ONNX_MICROSOFTLIMITS_H
 #define QOPT_DIALECTS_ONNX_MICROSOFTLIMITS_H
@@ -8,8 +8,8 @@
 
 namespace qopt::onnx {
 
-/// Why an operator of com.microsoft stays as it is, for a message that names
-/// the node; empty for what is written out and for all other operators.
+/// Why an operator stays as it is, for a message that names the node; empty for
+/// what is raised or written out.
 llvm::StringRef limitOf(mlir::Operation *op);
 
 } // namespace qopt::onnx

@@ -133,7 +133,8 @@ LogicalResult AttentionOp::verify() {
     return emitOpError() << "a window is positive and of causal attention; got "
                          << *getWindow();
   if (getSoftcap() && !(getSoftcap()->convertToFloat() > 0)) // (C4)
-    return emitOpError("softcap is positive");
+    return emitOpError() << "a softcap is positive; got "
+                         << getSoftcap()->convertToFloat();
   return success();
 }
 

@@ -43,7 +43,8 @@ LogicalResult CachedAttentionOp::verify() {
   if (getWindow() && *getWindow() <= 0) // (C3)
     return emitOpError() << "a window is positive; got " << *getWindow();
   if (getSoftcap() && !(getSoftcap()->convertToFloat() > 0)) // (C3)
-    return emitOpError("softcap is positive");
+    return emitOpError() << "a softcap is positive; got "
+                         << getSoftcap()->convertToFloat();
   if (getAlibiSlopes() && int64_t(getAlibiSlopes()->size()) != q[1]) // (C4)
     return emitOpError() << "there are " << getAlibiSlopes()->size()
                          << " slopes; expected one for each of the " << q[1]

@@ -1,10 +1,14 @@
 // The roles of a model's arguments. Exporters agree on names, and models of
-// other names are made by hand; there a text model shows what is what:
+// other names are made by hand; where none is known, a text model shows what is
+// what:
 //
-//   tokens      integers that look up rows of the largest table
+//   tokens      the only integers that look up rows of a table
 //   past        numbers [batch, heads, ?, size] beside tokens
 //   positions   integers as large as the tokens
 //   mask        [batch, ?] of another length: the past's and the tokens'
+//
+// Where two look up tables, token types or learned positions beside tokens,
+// nothing is guessed.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptOps.h"
 #include "passes/Raise/OnnxValues.h"
@@ -23,27 +27,15 @@ ArrayRef<Attribute> dimensionsOf(func::FuncOp func, Value argument) {
   return dims ? dims.getValue() : ArrayRef<Attribute>();
 }
 
-/// Rows of the table whose indices `use` is.
-static int64_t rowsOf(GatherOp gather, OpOperand &use) {
-  RankedTensorType table = typeOf(gather.getData());
-  return use.getOperandNumber() == 1 && table && table.getRank() == 2
-             ? table.getDimSize(0)
-             : 0;
-}
-
-/// Rows of the tables that `value` looks up, 0 where it does not.
-static int64_t rowsLookedUp(Value value) {
-  int64_t rows = 0;
-  for (OpOperand &use : value.getUses()) {
+/// Whether rows of a table are looked up by `value`.
+static bool looksUp(Value value) {
+  return llvm::any_of(value.getUses(), [](OpOperand &use) {
     Operation *user = use.getOwner();
     if (isa<CastOp, IdentityOp>(user))
-      rows = std::max(rows, rowsLookedUp(user->getResult(0)));
-    else if (auto gather = dyn_cast<GatherOp>(user))
-      rows = std::max(rows, rowsOf(gather, use));
-    else if (auto embedding = dyn_cast<ir::EmbeddingOp>(user))
-      rows = std::max(rows, embedding.getWeight().getType().getRows());
-  }
-  return rows;
+      return looksUp(user->getResult(0));
+    return isa<ir::EmbeddingOp>(user) ||
+           (isa<GatherOp>(user) && use.getOperandNumber() == 1);
+  });
 }
 
 static bool isMatrixOfIntegers(RankedTensorType type) {
@@ -84,14 +76,15 @@ static ModelInputs namedInputs(func::FuncOp func,
 ModelInputs ModelInputs::of(func::FuncOp func) {
   SmallVector<BlockArgument> others;
   ModelInputs inputs = namedInputs(func, others);
-  int64_t rows = 0;
-  if (!inputs.tokens)
-    for (BlockArgument argument : others)
-      if (int64_t found = rowsLookedUp(argument);
-          found > rows && isMatrixOfIntegers(typeOf(argument))) {
-        inputs.tokens = argument;
-        rows = found;
-      }
+  if (inputs.tokens || inputs.mask || inputs.positions || !inputs.past.empty())
+    return inputs;
+  for (BlockArgument argument : others) {
+    if (!isMatrixOfIntegers(typeOf(argument)) || !looksUp(argument))
+      continue;
+    if (inputs.tokens)
+      return {};
+    inputs.tokens = argument;
+  }
   if (!inputs.tokens)
     return inputs;
   if (inputs.past.empty())

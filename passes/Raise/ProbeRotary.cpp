@@ -392,7 +392,8 @@ StatusOr<RotaryKind> classifyRotaryCache(Value cosine, Value sine) {
   StatusOr<HostTensor> s = evaluator.evaluate(sine);
   if (!s)
     return s.status();
-  if (c->rank() != 2 || c->shape() != s->shape() || c->dim(0) < 2)
+  if (c->rank() != 2 || c->shape() != s->shape() || c->dim(0) < 2 ||
+      c->dim(1) < 1)
     return refuse("the caches are not two tables of rows by position");
   int64_t rows = c->dim(0), columns = c->dim(1);
   std::vector<double> cosines = c->floats(), sines = s->floats();

@@ -52,6 +52,12 @@ private:
     return isa<IntegerType>(getElementTypeOrSelf(value.getType()));
   }
 
+  std::string nameOf(BlockArgument argument) {
+    unsigned number = argument.getArgNumber();
+    auto name = func.getArgAttrOfType<StringAttr>(number, "qopt.name");
+    return name ? "\"" + name.str() + "\"" : std::to_string(number);
+  }
+
   /// Of a function that nobody meant as a decoder: other words than where one
   /// was all but found, which errors of other passes may come from.
   LogicalResult lacks(StringRef inputs) {
@@ -97,10 +103,8 @@ private:
       return failure();
     for (Value past : probe.inputs().past)
       if (!used.contains(past))
-        return refuse(func,
-                      "no attention reads the past that input " +
-                          Twine(cast<BlockArgument>(past).getArgNumber()) +
-                          " brings");
+        return refuse(func, "no attention reads the past that input " +
+                                nameOf(cast<BlockArgument>(past)) + " brings");
     return sameShapes(parts);
   }
 

@@ -2,6 +2,7 @@
 // qopt.rotary on [B, S, H, D]. What multiplies with it is proven by running it:
 // tables that follow a position and frequencies become qopt.rotary_table.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/MicrosoftLimits.h"
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/QOpt/QOptDialect.h"
@@ -260,7 +261,7 @@ private:
 
   void raiseOperator(OpBuilder &builder, const Probe &probe,
                      RotaryEmbeddingOp op) {
-    if (!isComputable(op.getX()))
+    if (!isComputable(op.getX()) || !limitOf(op).empty())
       return;
     OnnxBuilder b(builder, op.getLoc());
     std::optional<Table> table;
@@ -278,9 +279,9 @@ private:
     bool flat = typeOf(x).getRank() == 3;
     if (flat) {
       int64_t heads = op.getNumHeads().value_or(0);
-      if (heads == 0)
-        return;
       int64_t width = typeOf(x).getShape().back();
+      if (heads < 1 || width < heads || width % heads)
+        return;
       x = b.reshape(x, {0, 0, heads, width / heads});
     }
     replace(b, op, x, *table, /*headsFirst=*/!flat, op.getInterleaved());

@@ -99,6 +99,8 @@ std::optional<Matrix> matrixOf(Value value, bool asRows) {
     return std::nullopt;
   matrix.rows = type.getDimSize(asRows ? 0 : 1);
   matrix.columns = type.getDimSize(asRows ? 1 : 0);
+  if (matrix.rows == 0 || matrix.columns == 0)
+    return std::nullopt;
   return matrix;
 }
 
@@ -228,7 +230,8 @@ Value blockWeight(PatternRewriter &rewriter, Location loc, int64_t rows,
   if (!data || !scaleData || (!isAbsent(zeros) && !zeroData))
     return {};
   auto scale = floatElement(scaleData.getElementType());
-  if (!scale || *scale == quant::ElementType::BF16 || (bits != 4 && bits != 8))
+  if (!scale || *scale == quant::ElementType::BF16 ||
+      (bits != 4 && bits != 8) || rows < 1 || columns < 1)
     return {};
   // Zero points are packed codes, or fractions in the scales' type.
   bool fractions =
@@ -297,7 +300,7 @@ Value nibbleTable(PatternRewriter &rewriter, MSGatherBlockQuantizedOp op) {
   // An unsigned table without zero points has them at 0, which no symmetric
   // format here means; a signed one with them is no format here either.
   if (!codes || !scale || *scale == quant::ElementType::BF16 ||
-      (asymmetric && !zeros) ||
+      table.getNumElements() == 0 || (asymmetric && !zeros) ||
       table.getElementType().isUnsignedInteger() != asymmetric)
     return {};
   quant::Format format = blockFormat(
@@ -365,7 +368,8 @@ struct RaiseDequantizedMatMul : OpRewritePattern<MatMulOp> {
     // ONNX's unsigned types without a zero point have it at 0, which no
     // symmetric format here means.
     if (!scale || *scale == quant::ElementType::BF16 || block == 0 ||
-        (bits != 4 && bits != 8) || (element.isUnsignedInteger() != asymmetric))
+        type.getNumElements() == 0 || (bits != 4 && bits != 8) ||
+        (element.isUnsignedInteger() != asymmetric))
       return rewriter.notifyMatchFailure(op, "not a blocked format");
     quant::Format format = blockFormat(
         bits == 4 ? quant::ElementType::Int4 : quant::ElementType::Int8, block,

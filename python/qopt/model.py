@@ -229,6 +229,8 @@ def load(
     tokenizer.json, or its folder, instead of the artifact's own."""
     artifact = _runtime.open(arguments.path("path", path), arguments.truth("trust", trust))
     threads = arguments.whole("threads", threads, 0, 1024)
+    if device == "":
+        raise arguments.refuse("device is empty; expected a value, or leave it out")
     device = "" if device is None else arguments.text("device", device)
     json, where = artifact.tokenizer_json, f"the tokenizer of '{artifact.path}'"
     if tokenizer is not None:

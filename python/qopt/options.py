@@ -42,6 +42,8 @@ def _formats(value: Any) -> list[str]:
         value = [value]
     if not isinstance(value, (list, tuple)):
         raise refuse(f'format is {value!r}; expected a list of texts "NAME=FORMAT"')
+    if not value:
+        raise refuse("format is empty; expected a value, or leave it out")
     return [text("format", entry) for entry in value]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from . import _runtime, arguments
 
@@ -51,11 +52,27 @@ class Tokenizer:
     def text_of(self, ids: Iterable[int]) -> str:
         """As a model writes them: one may have ids, of its padding, that the tokenizer lacks, and they have no text."""
         stream = self.stream()
-        return "".join([stream.push(token) for token in ids]) + stream.finish()
+        given = arguments.token_ids("ids", ids, "a sequence of token ids")
+        return "".join([stream.push(token) for token in given]) + stream.finish()
 
-    def stream(self) -> _runtime.TokenStream:
+    def stream(self) -> TokenStream:
         """Decodes token by token, never half a character."""
-        return _runtime.TokenStream(self._native)
+        return TokenStream(self._native)
+
+
+class TokenStream:
+    """Text that grows by a token at a time; made by Tokenizer.stream."""
+
+    def __init__(self, native: Any) -> None:
+        self._native = _runtime.TokenStream(native)
+
+    def push(self, token: int) -> str:
+        """The text that is certain now; the begin of a character waits for its end."""
+        return self._native.push(_id("token", token))
+
+    def finish(self) -> str:
+        """What still waits."""
+        return self._native.finish()
 
 
 def _text_and_choice(text: str, special_tokens: bool) -> tuple[str, bool]:

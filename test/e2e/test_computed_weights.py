@@ -99,3 +99,20 @@ def test_same_model(tool, variant, tmp_path, name, weights):
     if weights:
         assert found[0]["weight_bytes"] == found[1]["weight_bytes"]
     np.testing.assert_array_equal(*logits)
+
+
+@pytest.mark.parametrize("shape", [(4, 0), (0, 4)])
+def test_weights_without_elements(tool, tmp_path, shape):
+    """What onnxruntime multiplies with nothing is no weight, and no crash."""
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "none",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", shape[0]])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", shape[1]])],
+        [numpy_helper.from_array(np.zeros(shape, np.float32), "w")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), tmp_path / "m.onnx")
+    tool("qopt-compile", tmp_path / "m.onnx", "-o", tmp_path / "m.qopt")
+    np.savez(tmp_path / "in.npz", x=np.ones((3, shape[0]), np.float32))
+    tool("qopt-run", tmp_path / "m.qopt", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npz")["y"], np.zeros((3, shape[1]), np.float32))

@@ -3,8 +3,12 @@
 import json
 import shutil
 
+import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+UNSUPPORTED = 4
 
 EXPORTS = [f"zoo/stories260k-{name}" for name in ("optimum", "dynamo", "dynamo-eager18", "genai-fp32")]
 
@@ -62,6 +66,24 @@ def test_names_of_inputs_do_not_matter(tool, stories, tmp_path):
     tool("qopt-compile", tmp_path, "--as", "decoder", "-o", tmp_path / "m.qopt")
     golden = golden_of(stories)
     assert generate(tool, tmp_path / "m.qopt", golden)["tokens"] == golden["new_ids"]
+
+
+def test_nothing_is_guessed_of_two_look_ups(tool, tmp_path):
+    """Of two unknown inputs that look up tables, none is taken for the tokens: the model stays a graph."""
+    nodes = [
+        helper.make_node("Gather", [table, ids], [f"{ids}.rows"]) for table, ids in (("words", "a"), ("places", "b"))
+    ]
+    nodes.append(helper.make_node("Add", ["a.rows", "b.rows"], ["y"]))
+    graph = helper.make_graph(
+        nodes,
+        "two",
+        [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"]) for name in "ab"],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "sequence", 4])],
+        [numpy_helper.from_array(np.ones((rows, 4), np.float32), name) for name, rows in (("words", 5), ("places", 9))],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), tmp_path / "m.onnx")
+    refused = tool("qopt-compile", tmp_path / "m.onnx", "--as", "decoder", "-o", tmp_path / "m.qopt", check=False)
+    assert refused.returncode == UNSUPPORTED and "it has no input of token ids" in refused.stderr
 
 
 def test_sampling_gives_other_text(tool, stories, stories_artifact):

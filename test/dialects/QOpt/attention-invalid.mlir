@@ -48,7 +48,7 @@ func.func @window(%q: tensor<?x?x8x64xf32>, %k: tensor<?x4x?x64xf32>) {
 
 // (C4)
 func.func @softcap(%q: tensor<?x?x8x64xf32>, %k: tensor<?x4x?x64xf32>) {
-  // expected-error @+1 {{softcap is positive}}
+  // expected-error @+1 {{a softcap is positive; got 0}}
   %y = qopt.attention %q, %k, %k scale 0.125 softcap 0.0 : tensor<?x?x8x64xf32>, tensor<?x4x?x64xf32>, tensor<?x4x?x64xf32> -> tensor<?x?x8x64xf32>
   return
 }

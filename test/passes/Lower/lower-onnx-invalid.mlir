@@ -44,3 +44,14 @@ func.func @fused(%q: tensor<1x2x96xf32>, %n: tensor<1xi32>) -> (tensor<1x2x32xf3
   %b = onnx.ms.FusedMatMul %q, %q {transB = true} : (tensor<1x2x96xf32>, tensor<1x2x96xf32>) -> tensor<1x2x2xf32> loc("/product")
   return %a, %b : tensor<1x2x32xf32>, tensor<1x2x2xf32>
 }
+
+// Heads that are not known before the model runs.
+// CHECK: error: cannot compile 2 of the model's nodes
+// CHECK: node "/turn" (RotaryEmbedding): the number or the size of its heads is not known before it runs; name the dimensions
+// CHECK: node "/attend" (Attention): the number or the size of its heads is not known before it runs
+func.func @heads(%x: tensor<1x?x4x8xf32>, %t: tensor<1x4x4xf32>) -> (tensor<1x?x4x8xf32>, tensor<1x?x4x8xf32>) {
+  %none = onnx.None
+  %r = onnx.RotaryEmbedding %x, %t, %t, %none : (tensor<1x?x4x8xf32>, tensor<1x4x4xf32>, tensor<1x4x4xf32>, none) -> tensor<1x?x4x8xf32> loc("/turn")
+  %y, %k, %v, %s = onnx.Attention %x, %x, %x, %none, %none, %none, %none : (tensor<1x?x4x8xf32>, tensor<1x?x4x8xf32>, tensor<1x?x4x8xf32>, none, none, none, none) -> (tensor<1x?x4x8xf32>, none, none, none) loc("/attend")
+  return %r, %y : tensor<1x?x4x8xf32>, tensor<1x?x4x8xf32>
+}
