@@ -333,8 +333,7 @@ FailureOr<Value> RaggedRewriter::translateElementwise(Operation *op) {
     return unsupported(result);
   RankedTensorType type = typeOf(shapeSource);
   if (llvm::all_of(inputs, [&](Value x) { return x.getType() == type; }))
-    return inputs.size() == 2 ? scalarOp(builder, loc, op, inputs)
-                              : scalarOp(builder, loc, op, inputs);
+    return scalarOp(builder, loc, op, inputs);
   int64_t rank = type.getRank();
   for (Value input : inputs) {
     RankedTensorType from = typeOf(input);

@@ -148,7 +148,8 @@ private:
 std::optional<ir::Function> recognise(const ScalarFunction &function) {
   for (const Candidate &candidate : candidates) {
     bool equal = true;
-    for (double x = -6; equal && x <= 6; x += 0.37) {
+    for (int sample = 0; equal && sample <= 32; ++sample) {
+      double x = -6 + 0.37 * sample;
       auto y = function.at(x);
       if (!y)
         return std::nullopt;

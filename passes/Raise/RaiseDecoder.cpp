@@ -122,7 +122,7 @@ private:
     if (!kind->slopes.empty())
       return refuse(op, "attention with linear biases has no ragged form yet");
     if (kind->window)
-      layer.window = *kind->window;
+      layer.window = kind->window;
     return success();
   }
 

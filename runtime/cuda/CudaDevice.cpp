@@ -149,6 +149,7 @@ CudaDevice::loadCode(const plan::Function &function,
     }
   }
   std::vector<std::shared_ptr<Module>> all;
+  all.reserve(loaded.size());
   for (auto &[segment, module] : loaded)
     all.push_back(std::move(module));
   return all;

@@ -49,14 +49,13 @@ struct RecordedWork : cuda::DriverGraph {
 class EmulatorDriver : public cuda::Driver,
                        public std::enable_shared_from_this<EmulatorDriver> {
 public:
-  explicit EmulatorDriver(EmulatorOptions options)
-      : options(std::move(options)) {
+  explicit EmulatorDriver(EmulatorOptions options) : options(options) {
     deviceFacts.name = "PTX emulator";
     deviceFacts.major = this->options.major;
     deviceFacts.minor = this->options.minor;
     deviceFacts.multiprocessors = 132;
     deviceFacts.memory = this->options.memory;
-    deviceFacts.sharedPerBlock = 227 * 1024;
+    deviceFacts.sharedPerBlock = size_t(227) * 1024;
   }
 
   const char *name() const override { return "emulator"; }
@@ -240,7 +239,7 @@ EmulatorDriver::load(std::span<const uint8_t> image) {
 } // namespace
 
 std::shared_ptr<cuda::Driver> makeEmulatorDriver(EmulatorOptions options) {
-  return std::make_shared<EmulatorDriver>(std::move(options));
+  return std::make_shared<EmulatorDriver>(options);
 }
 
 StatusOr<std::shared_ptr<cuda::Driver>> openEmulatorDriver() {

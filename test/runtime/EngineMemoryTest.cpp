@@ -16,8 +16,12 @@ using namespace qopt;
 static thread_local int64_t allocationsLeft = -1;
 
 void *operator new(size_t bytes) {
-  if (allocationsLeft >= 0 && allocationsLeft-- == 0)
+  if (allocationsLeft == 0) {
+    allocationsLeft = -1;
     throw std::bad_alloc();
+  }
+  if (allocationsLeft > 0)
+    --allocationsLeft;
   if (void *memory = std::malloc(bytes ? bytes : 1))
     return memory;
   throw std::bad_alloc();

@@ -27,7 +27,7 @@ protected:
   }
   void TearDown() override {
     close(folder);
-    llvm::sys::fs::remove_directories(root);
+    (void)llvm::sys::fs::remove_directories(root);
   }
 
   /// 0 or the error number.
