@@ -110,13 +110,28 @@ Block *Cluster::holderOf(const uint8_t *place) const {
 }
 
 ClusterBarrier::Lanes &Cluster::lanesOf(const Warp &warp) {
+  if (barrier.warps.empty())
+    barrier.warps.resize(warps.size());
   return barrier
       .warps[size_t(warp.block.rank) * grid.warpsPerBlock() + warp.index];
 }
 
+/// Whether a warp's threads are at one instruction of those that `.aligned`
+/// says so of, or the launch goes on in spite of it; `does` is what they do
+/// there.
+bool Cluster::isAligned(Warp &warp, const Inst &inst, uint32_t mask,
+                        uint32_t others, const char *does) {
+  if (!(inst.aux & ClusterAligned) || !grid.options.checks.barriers ||
+      others == warp.group().position)
+    return true;
+  return warp.report(inst, FindingKind::BarrierDivergence, mask,
+                     "the cluster's barrier: threads of one warp " +
+                         std::string(does) +
+                         " at different instructions, others at line " +
+                         std::to_string(grid.program.code[others].line));
+}
+
 Step Cluster::arrive(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (barrier.warps.empty())
-    barrier.warps.resize(warps.size());
   ClusterBarrier::Lanes &own = lanesOf(warp);
   uint32_t position = warp.group().position;
   if (uint32_t twice = own.owing & mask) {
@@ -126,13 +141,7 @@ Step Cluster::arrive(Warp &warp, const Inst &inst, uint32_t mask) {
                     "without barrier.cluster.wait between");
     return goOn ? Step::Next : Step::Stopped;
   }
-  if (inst.aux & ClusterAligned && grid.options.checks.barriers &&
-      own.arrived && own.arrivedInst != position &&
-      !warp.report(
-          inst, FindingKind::BarrierDivergence, mask,
-          "the cluster's barrier: threads of one warp arrive at different "
-          "instructions, others at line " +
-              std::to_string(grid.program.code[own.arrivedInst].line)))
+  if (own.arrived && !isAligned(warp, inst, mask, own.arrivedInst, "arrive"))
     return Step::Stopped;
   if (!own.arrived)
     own.arrivedInst = position;
@@ -162,8 +171,6 @@ void Cluster::publishArrival(Warp &warp, uint32_t relaxed) {
 }
 
 Step Cluster::wait(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (barrier.warps.empty())
-    barrier.warps.resize(warps.size());
   ClusterBarrier::Lanes &own = lanesOf(warp);
   uint32_t position = warp.group().position;
   if (uint32_t never = mask & ~own.owing) {
@@ -172,13 +179,7 @@ Step Cluster::wait(Warp &warp, const Inst &inst, uint32_t mask) {
                             "having arrived");
     return goOn ? Step::Next : Step::Stopped;
   }
-  if (inst.aux & ClusterAligned && grid.options.checks.barriers &&
-      own.waiting && own.waitingInst != position &&
-      !warp.report(
-          inst, FindingKind::BarrierDivergence, mask,
-          "the cluster's barrier: threads of one warp wait at different "
-          "instructions, others at line " +
-              std::to_string(grid.program.code[own.waitingInst].line)))
+  if (own.waiting && !isAligned(warp, inst, mask, own.waitingInst, "wait"))
     return Step::Stopped;
   if (!own.waiting)
     own.waitingInst = position;

@@ -72,6 +72,8 @@ public:
 private:
   bool runWarp(Warp &warp);
   ClusterBarrier::Lanes &lanesOf(const Warp &warp);
+  bool isAligned(Warp &warp, const Inst &inst, uint32_t mask, uint32_t others,
+                 const char *does);
   void publishArrival(Warp &warp, uint32_t relaxed);
   void completeBarrier();
   bool isComplete() const;
