@@ -1,7 +1,7 @@
-// Every attribute and operand of a fused operator that its expansion does not
-// know is asked for here, so that no expansion leaves one out.
+// Every attribute, operand and size of an operator that its raising or
+// expansion does not know is asked for here, so that none is left out.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Onnx/MicrosoftLimits.h"
+#include "dialects/Onnx/RaisingLimits.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -40,10 +40,10 @@ static StringRef limitOfGroupQuery(MSGroupQueryAttentionOp op) {
     return "only one of key and value is given";
   if (isAbsent(op.getPastKey()) != isAbsent(op.getPastValue()))
     return "only one of past_key and past_value is given";
-  if (cast<RankedTensorType>(op.getQuery().getType()).isDynamicDim(2))
+  int64_t width = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2);
+  if (ShapedType::isDynamic(width))
     return "the channels of its query are not known before it runs";
   int64_t heads = op.getNumHeads(), keyHeads = op.getKvNumHeads();
-  int64_t width = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(2);
   int64_t parts = isAbsent(op.getKey()) ? heads + 2 * keyHeads : heads;
   if (heads < 1 || keyHeads < 1 || width < parts || width % parts)
     return "the channels of its query are not its heads times a size";

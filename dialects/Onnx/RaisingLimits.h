@@ -1,8 +1,8 @@
 // Which fused operators raising leaves alone, those of com.microsoft that are
 // not written out with standard ones above all; lowering says why.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_DIALECTS_ONNX_MICROSOFTLIMITS_H
-#define QOPT_DIALECTS_ONNX_MICROSOFTLIMITS_H
+#ifndef QOPT_DIALECTS_ONNX_RAISINGLIMITS_H
+#define QOPT_DIALECTS_ONNX_RAISINGLIMITS_H
 
 #include "mlir/IR/Operation.h"
 
@@ -14,4 +14,4 @@ llvm::StringRef limitOf(mlir::Operation *op);
 
 } // namespace qopt::onnx
 
-#endif // QOPT_DIALECTS_ONNX_MICROSOFTLIMITS_H
+#endif // QOPT_DIALECTS_ONNX_RAISINGLIMITS_H

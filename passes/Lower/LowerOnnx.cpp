@@ -4,9 +4,9 @@
 // inference), and what still has uses is reported at once, so that a user sees
 // every obstacle of a model in one run.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Onnx/MicrosoftLimits.h"
 #include "dialects/Onnx/NodeLocation.h"
 #include "dialects/Onnx/PrintableNames.h"
+#include "dialects/Onnx/RaisingLimits.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"

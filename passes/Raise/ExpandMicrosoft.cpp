@@ -3,9 +3,9 @@
 // single: what comes after this pass never asks which exporter wrote the file.
 // MatMulNBits and GatherBlockQuantized stay: they carry weights, not structure.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Onnx/MicrosoftLimits.h"
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
+#include "dialects/Onnx/RaisingLimits.h"
 #include "dialects/Onnx/SymbolicShapes.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Raise/OnnxBuilder.h"

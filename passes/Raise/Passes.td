@@ -10,7 +10,7 @@ def ExpandMicrosoftPass : Pass<"qopt-expand-microsoft", "::mlir::func::FuncOp"> 
   let description = [{
     Before: any onnx function. After: no skip or simplified layer normalization, no bias, fast or quick GELU of
     com.microsoft and no GroupQueryAttention; standard operators in their place, so that the patterns that raise a model
-    exist once. What MicrosoftLimits.h names stays, and LowerOnnx gives the reason. Numerics: exact (the same real-number
+    exist once. What RaisingLimits.h names stays, and LowerOnnx gives the reason. Numerics: exact (the same real-number
     formula; residual sums in the same order). Method: one pattern an operator, after onnxruntime's ContribOperators.md.
     Example: test/passes/Raise/expand-microsoft.mlir, expand-group-query.mlir.
   }];

@@ -2,9 +2,9 @@
 // qopt.rotary on [B, S, H, D]. What multiplies with it is proven by running it:
 // tables that follow a position and frequencies become qopt.rotary_table.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Onnx/MicrosoftLimits.h"
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
+#include "dialects/Onnx/RaisingLimits.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
