@@ -6,6 +6,7 @@
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
+#include "passes/Calibrate/Passes.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Quantize/Passes.h"
@@ -65,6 +66,14 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
   function.addPass(createNarrowActivationsPass({.type = formats.type}));
   // Users of one weight that got one format share it.
   function.addPass(createCSEPass());
+}
+
+void addCalibrateStage(OpPassManager &manager) {
+  manager.addNestedPass<func::FuncOp>(createUncacheDecoderPass());
+  manager.addPass(createCutLayersPass());
+  // Last: what is observed becomes a result, which a cut would take for one of
+  // the model.
+  manager.addNestedPass<func::FuncOp>(createObserveLinearsPass());
 }
 
 /// What both targets fuse, each as its kernels can.
@@ -176,6 +185,7 @@ struct CudaScheduleOptions : PassPipelineOptions<CudaScheduleOptions> {
 } // namespace
 
 void registerPasses() {
+  registerCalibratePasses();
   registerFusePasses();
   registerQuantizePasses();
   registerRaisePasses();
@@ -206,6 +216,9 @@ void registerPasses() {
                           .keys = options.keys,
                           .values = options.values});
       });
+  PassPipelineRegistration<>("qopt-calibrate-stage",
+                             "functions of layers that are observed",
+                             addCalibrateStage);
   PassPipelineRegistration<>("qopt-schedule-stage",
                              "kernels and layouts of weights for the host",
                              addHostScheduleStage);

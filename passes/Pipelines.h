@@ -40,6 +40,10 @@ struct AskedFormats {
 void addQuantizeStage(mlir::OpPassManager &manager,
                       const AskedFormats &formats);
 
+/// A model for the host → functions of its layers that return what linears
+/// read (passes/Calibrate).
+void addCalibrateStage(mlir::OpPassManager &manager);
+
 /// qopt → qopt with fewer operations that compute the same.
 void addFuseStage(mlir::OpPassManager &manager);
 /// The same, and what GPUs do in one launch as regions.

@@ -81,6 +81,10 @@ struct CompileOptions {
   /// in the model, on a GPU at most 16 bits.
   std::string cache;
 
+  /// Text that weights are quantized by what they do on it; empty: each weight
+  /// is rounded by itself.
+  std::string calibrate;
+
   TargetDevice target = TargetDevice::Host;
   /// Of the GPUs that machine code is made for, "sm_90a,sm_80"; others of
   /// compute capability 8.0 and later use the PTX that is there too.

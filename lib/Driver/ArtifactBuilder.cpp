@@ -268,11 +268,13 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
       return segment.status();
     manifest.tokenizer_segment = *segment;
   }
-  auto digest = digestOf(companions.model);
-  if (!digest)
-    return digest.status();
-  manifest.source_sha256 = std::move(*digest);
-  manifest.source_name = llvm::sys::path::filename(companions.model).str();
+  if (!companions.model.empty()) {
+    auto digest = digestOf(companions.model);
+    if (!digest)
+      return digest.status();
+    manifest.source_sha256 = std::move(*digest);
+    manifest.source_name = llvm::sys::path::filename(companions.model).str();
+  }
   manifest.compiler_version = versionString;
   manifest.target = options.target == TargetDevice::Cuda
                         ? "cuda/" + options.architectures

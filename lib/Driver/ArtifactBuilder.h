@@ -11,7 +11,8 @@
 namespace qopt::driver {
 
 /// Writes the artifact of a module that consists of kernels. Fills what the
-/// summary says of weights and sizes.
+/// summary says of weights and sizes. Companions without a model are those of a
+/// function that the compiler runs itself.
 Status buildArtifact(mlir::ModuleOp module, const CompileOptions &options,
                      const Companions &companions, const Progress &progress,
                      CompileSummary &summary);

@@ -11,6 +11,7 @@
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Codegen/Host/HostTarget.h"
 #include "lib/Driver/ArtifactBuilder.h"
+#include "lib/Driver/Calibration.h"
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/CudaEmission.h"
 #include "lib/Driver/DecoderContext.h"
@@ -142,7 +143,7 @@ public:
     driver::collectRemarks(context, summary.remarks);
   }
 
-  Status run(Stage last) {
+  Status run(Stage last, const Progress &progress = {}) {
     auto found = driver::findCompanions(options);
     if (!found)
       return found.status();
@@ -177,6 +178,9 @@ public:
         break;
       if (step.stage == Stage::Scheduled)
         QOPT_RETURN_IF_ERROR(driver::setContext(*module, options, companions));
+      OwningOpRef<ModuleOp> raised;
+      if (step.stage == Stage::Quantized && !options.calibrate.empty())
+        raised = module->clone();
       PassManager manager(&context);
       step.passes(manager);
       if (failed(manager.run(*module)))
@@ -192,6 +196,8 @@ public:
       }
       if (step.stage == Stage::Quantized)
         QOPT_RETURN_IF_ERROR(checkActivations());
+      if (raised)
+        QOPT_RETURN_IF_ERROR(calibrate(std::move(raised), progress));
     }
     return Status();
   }
@@ -202,6 +208,23 @@ public:
     if (!status.ok())
       return diagnostics.status(status.code(), status.message());
     return status;
+  }
+
+  /// Rounds the weights of `module` by what they do in the raised model.
+  Status calibrate(OwningOpRef<ModuleOp> raised, const Progress &progress) {
+    auto tokens = driver::readCalibrationText(*raised, options, companions);
+    if (!tokens.ok())
+      return tokens.status();
+    PassManager manager(&context);
+    passes::AskedFormats asked = formats();
+    asked.type = asked.activations = "f32";
+    passes::addQuantizeStage(manager, asked);
+    if (failed(manager.run(*raised)))
+      return diagnostics.status(StatusCode::InvalidArgument, "a pass failed");
+    Status status =
+        driver::calibrateWeights(*module, *raised, *tokens, options, progress);
+    return status.ok() ? status
+                       : diagnostics.status(status.code(), status.message());
   }
 
   /// Of a stage behind Kernels.
@@ -449,7 +472,7 @@ StatusOr<CompileSummary> compile(const CompileOptions &asked,
   CompileSummary summary;
   summary.output = options.output;
   Compilation compilation(options, summary);
-  QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));
+  QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels, progress));
   QOPT_RETURN_IF_ERROR(compilation.write(progress));
   return summary;
 }

@@ -111,6 +111,9 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
       "[host], on a GPU of int8 ones with a scale a row and f16 elsewhere, or "
       "bf16,int8; on the host also f32; f16 on the host rounds where a GPU "
       "does");
+  add("--calibrate", o.calibrate,
+      "a text file: weights are quantized by what they do when the model reads "
+      "it, layer by layer; default: each is rounded by itself");
   add("--kv", o.cache,
       "format of keys and values in a decoder's cache, or KEY,VALUE: f32 f16 "
       "bf16, on a GPU f16 bf16 int8 int4 fp8_e4m3, keys also int8_g32, "

@@ -1,0 +1,62 @@
+// What a linear reads decides which errors of its weight cost most. The tensor
+// becomes a result, so that a calibration can take statistics of it while the
+// function runs as it will run later.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/QOpt/QOptOps.h"
+#include "passes/Calibrate/Passes.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_OBSERVELINEARSPASS
+#include "passes/Calibrate/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt;
+
+/// The weight of the file that a linear multiplies by, where that is to be
+/// quantized, or null.
+static ir::WeightOp sourceOf(ir::LinearOp linear) {
+  auto quantized = linear.getWeight().getDefiningOp<ir::QuantizeWeightOp>();
+  return quantized ? quantized.getSource().getDefiningOp<ir::WeightOp>()
+                   : nullptr;
+}
+
+/// What the linear reads, before it is quantized.
+static Value inputOf(ir::LinearOp linear) {
+  auto quantize = linear.getX().getDefiningOp<ir::QuantizeOp>();
+  return quantize ? quantize.getX() : linear.getX();
+}
+
+namespace {
+
+struct ObserveLinears
+    : passes::impl::ObserveLinearsPassBase<ObserveLinears> {
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    llvm::MapVector<Value, SmallVector<Attribute>> observed;
+    Builder builder(&getContext());
+    func.walk([&](ir::LinearOp linear) {
+      if (ir::WeightOp weight = sourceOf(linear))
+        observed[inputOf(linear)].push_back(weight.getNameAttr());
+    });
+    Operation *end = func.getBody().front().getTerminator();
+    SmallVector<Value> results = llvm::to_vector(end->getOperands());
+    unsigned first = unsigned(results.size());
+    for (auto &[value, weights] : observed)
+      results.push_back(value);
+    end->setOperands(results);
+    func.setType(builder.getFunctionType(func.getArgumentTypes(),
+                                         ValueRange(results).getTypes()));
+    for (auto [index, entry] : llvm::enumerate(observed)) {
+      unsigned number = first + unsigned(index);
+      func.setResultAttr(number, passes::observesAttribute,
+                         builder.getArrayAttr(entry.second));
+      func.setResultAttr(
+          number, "qopt.name",
+          builder.getStringAttr("input " + std::to_string(index)));
+    }
+  }
+};
+
+} // namespace

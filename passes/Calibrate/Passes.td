@@ -1,0 +1,43 @@
+// The passes that make calibration functions: copies of the model's function that run on the host, layer by layer, and
+// return what quantization must know of it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_PASSES_CALIBRATE_PASSES
+#define QOPT_PASSES_CALIBRATE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def UncacheDecoderPass : Pass<"qopt-uncache-decoder", "::mlir::func::FuncOp"> {
+  let summary = "a decoder's step as a graph of one whole sequence";
+  let description = [{
+    Before: the step of a decoder, on a ragged batch and a cache. After: a graph of `tokens` and `positions`, both [T], whose
+    every row gives logits; attention reads the keys and values of the sequence itself, not of a cache. Numerics: exact but
+    for the rounding of keys and values to the cache's formats, which is left out. Method: an append and the attention to it
+    become the dense form; ALiBi's slope · (j − p) becomes a mask slope · j, as softmax does not see what all scores of a row
+    have in common. Example: test/passes/Calibrate/uncache-decoder.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def CutLayersPass : Pass<"qopt-cut-layers", "::mlir::ModuleOp"> {
+  let summary = "a function for each layer";
+  let description = [{
+    Before: a graph. After: functions `segment_0`, `segment_1`, … in their order: what is ahead of the first layer, one for
+    each layer, what is behind the last. Each takes the result of the one before, called `hidden`, and those of the graph's
+    inputs that it uses. Numerics: exact. Method: a place between two operations is a cut where one floating point tensor
+    alone is alive, not counting what costs nothing to compute again (constants, weights, tables of positions); of the cuts
+    ahead of an attention the last one begins a layer, and behind the last linear but one the first begins what is behind the
+    layers. Layers between which there is no cut stay together. Example: test/passes/Calibrate/cut-layers.mlir.
+  }];
+}
+
+def ObserveLinearsPass : Pass<"qopt-observe-linears", "::mlir::func::FuncOp"> {
+  let summary = "return what linears read";
+  let description = [{
+    Before: a graph. After: behind its own results it returns the tensor that each linear of a weight that is to be
+    quantized reads, itself not quantized, once for all linears that share it; the attribute `qopt.observes` of the result lists their weights.
+    Numerics: exact. Method: results are observers: a calibration streams them, one sequence after the other. Example:
+    test/passes/Calibrate/observe-linears.mlir.
+  }];
+}
+
+#endif // QOPT_PASSES_CALIBRATE_PASSES
