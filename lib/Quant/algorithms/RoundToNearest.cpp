@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/Algorithm.h"
 #include "lib/Quant/Element.h"
+#include "lib/Quant/Grid.h"
 #include "lib/Quant/Storage.h"
 #include <algorithm>
 #include <cmath>
@@ -13,21 +14,6 @@
 
 namespace qopt::quant {
 
-namespace {
-/// The stored numbers of one group, as f32.
-struct GroupParameters {
-  float scale, zero;
-};
-} // namespace
-
-/// To the nearest integer, ties to even, for |x| < 2^22 in the default rounding
-/// mode; unlike rintf a plain sum, which needs no newer instruction to be
-/// vectorised. Larger values, which the clamp makes equal, stay large.
-static float roundToEven(float x) {
-  constexpr float magic = 0x1.8p23f;
-  return (x + magic) - magic;
-}
-
 /// True when every value is finite: the exponent of x − x is all ones exactly
 /// where that of x is.
 static bool allFinite(const float *values, int64_t count) {
@@ -35,68 +21,6 @@ static bool allFinite(const float *values, int64_t count) {
   for (int64_t i = 0; i < count; ++i)
     sum += values[i] - values[i];
   return sum == 0;
-}
-
-static ValueRange rangeOf(const float *values, int64_t count) {
-  ValueRange range;
-  for (int64_t i = 0; i < count; ++i) {
-    range.low = std::min(range.low, values[i]);
-    range.high = std::max(range.high, values[i]);
-  }
-  if (range.high != -range.low) {
-    range.largestMagnitude = range.high > -range.low ? range.high : range.low;
-    return range;
-  }
-  for (int64_t i = 0; i < count; ++i) // a tie: the first decides
-    if (std::fabs(values[i]) == range.high) {
-      range.largestMagnitude = values[i];
-      break;
-    }
-  return range;
-}
-
-/// Scale and zero point for a range, written to `result` at `index`.
-static GroupParameters chooseParameters(const Format &format,
-                                        const ValueRange &range,
-                                        const QuantizedRows &result,
-                                        int64_t index) {
-  const Element &element = elementOf(format.element);
-  if (format.isSymmetric()) {
-    bool fullRange = element.minCode + element.maxCode < 0;
-    float exact =
-        fullRange ? range.largestMagnitude / float(element.minCode)
-                  : std::fabs(range.largestMagnitude) / float(element.maxCode);
-    return {storeScale(format, exact, result.scales, index), 0};
-  }
-  float limit = float(element.unsignedMax);
-  float scale = storeScale(format, (range.high - range.low) / limit,
-                           result.scales, index);
-  float zero = scale == 0 ? 0 : -range.low / scale;
-  if (format.zero == ZeroType::Float)
-    return {scale, storeScale(format, zero, result.zeros, index)};
-  zero = std::clamp(roundToEven(zero), 0.0f, limit);
-  result.zeros[index] = uint8_t(zero);
-  return {scale, zero};
-}
-
-static void quantizeGroup(const Format &format, const float *values,
-                          int64_t count, GroupParameters group,
-                          int16_t *codes) {
-  const Element &element = elementOf(format.element);
-  float low = format.isSymmetric() ? float(element.minCode) : 0;
-  float high =
-      float(format.isSymmetric() ? element.maxCode : element.unsignedMax);
-  if (group.scale == 0) {
-    std::fill(codes, codes + count, int16_t(0));
-    return;
-  }
-  // A fractional zero is added before rounding, an integer one after.
-  float inside = format.zero == ZeroType::Float ? group.zero : 0;
-  float outside = format.zero == ZeroType::Float ? 0 : group.zero;
-  for (int64_t i = 0; i < count; ++i) {
-    float code = roundToEven(values[i] / group.scale + inside) + outside;
-    codes[i] = int16_t(std::clamp(code, low, high));
-  }
 }
 
 /// What e4m3 rounds by itself: values in units of the scale.
@@ -139,31 +63,27 @@ static Status quantizeRows(const Format &format, const RowBlock &block,
     return observeRange(block, ignored);
   }
   bool perTensor = format.granularity == Granularity::Tensor;
-  int64_t groups = groupsPerRow(format, block.columns),
-          size = groupColumns(format, block.columns);
-  std::vector<int16_t> codes(static_cast<size_t>(block.columns));
-  std::vector<float> quotients(codes.size());
+  GridShape shape = gridShape(format, block.rows, block.columns);
+  int64_t groups = shape.groupsPerRow(), size = shape.groupColumns();
+  std::vector<float> numbers(static_cast<size_t>(block.columns));
   for (int64_t row = 0; row < block.rows; ++row) {
     for (int64_t group = 0; group < groups; ++group) {
-      int64_t begin = group * size,
+      int64_t begin = group * size, index = shape.indexOf(row, group),
               count = std::min(size, block.columns - begin);
       const float *values = block.values + row * block.columns + begin;
       ValueRange groupRange = perTensor ? range : rangeOf(values, count);
-      GroupParameters parameters = chooseParameters(
-          format, groupRange, result, perTensor ? 0 : row * groups + group);
+      GroupParameters parameters = coverRange(shape, index, groupRange);
       if (!std::isfinite(parameters.scale))
         return beyondType(format, groupRange.largestMagnitude,
                           block.firstRow + row, begin);
+      storeParameters(format, parameters, result, index);
       if (element.isInteger())
-        quantizeGroup(format, values, count, parameters, codes.data() + begin);
+        roundGroup(shape, parameters, values, count, numbers.data() + begin);
       else
-        divideGroup(values, count, parameters.scale, quotients.data() + begin);
+        divideGroup(values, count, parameters.scale, numbers.data() + begin);
     }
-    uint8_t *bytes = result.codes + row * bytesPerRow(format, block.columns);
-    if (element.isInteger())
-      element.pack(codes.data(), block.columns, bytes);
-    else
-      element.encode(quotients.data(), block.columns, bytes);
+    storeRow(format, numbers.data(), block.columns,
+             result.codes + row * bytesPerRow(format, block.columns));
   }
   return {};
 }

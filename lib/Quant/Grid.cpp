@@ -1,0 +1,225 @@
+// Grids: the levels of an element type, the parameters that cover a range, and
+// matrices on a grid into storage.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/Grid.h"
+#include "lib/Quant/Storage.h"
+#include <cmath>
+#include <cstring>
+
+namespace qopt::quant {
+
+Levels Levels::integers(int low, int high) {
+  Levels levels;
+  levels.lowest = float(low);
+  levels.highest = float(high);
+  return levels;
+}
+
+Levels Levels::ofElement(const Element &element) {
+  Levels levels = integers(element.minCode, element.maxCode);
+  levels.element = &element;
+  return levels;
+}
+
+Levels Levels::codeBook(std::vector<float> numbers) {
+  Levels levels;
+  levels.lowest = numbers.front();
+  levels.highest = numbers.back();
+  levels.book = std::move(numbers);
+  return levels;
+}
+
+float Levels::nearestInBook(float x) const {
+  auto above = std::lower_bound(book.begin(), book.end(), x);
+  if (above == book.begin())
+    return lowest;
+  if (above == book.end())
+    return highest;
+  return x - above[-1] <= *above - x ? above[-1] : *above;
+}
+
+void Levels::nearestOf(const float *x, int64_t count, float *numbers) const {
+  if (isInteger()) {
+    for (int64_t i = 0; i < count; ++i)
+      numbers[i] = std::clamp(roundToEven(x[i]), lowest, highest);
+  } else if (element) {
+    constexpr int64_t some = 64;
+    uint8_t codes[some * sizeof(float)];
+    for (int64_t i = 0; i < count; i += some) {
+      int64_t length = std::min(some, count - i);
+      element->encode(x + i, length, codes);
+      element->decode(codes, length, numbers + i);
+    }
+  } else {
+    for (int64_t i = 0; i < count; ++i)
+      numbers[i] = nearestInBook(x[i]);
+  }
+}
+
+int64_t GridShape::groupColumns() const {
+  return quant::groupColumns(format, columns);
+}
+
+int64_t GridShape::groupsPerRow() const {
+  return quant::groupsPerRow(format, columns);
+}
+
+int64_t GridShape::parameterCount() const {
+  return scaleCount(format, rows, columns);
+}
+
+float GridShape::storableScale(int64_t, float scale) const {
+  uint8_t bytes[sizeof(float)];
+  return storeScale(format, scale, bytes, 0);
+}
+
+float GridShape::storableZero(float zero) const {
+  if (format.zero == ZeroType::Float)
+    return storableScale(0, zero); // fractions have the scale's type
+  return format.zero == ZeroType::None
+             ? 0
+             : std::clamp(roundToEven(zero), 0.0f, levels.high());
+}
+
+void roundGroup(const GridShape &shape, const GroupParameters &group,
+                const float *weights, int64_t count, float *numbers) {
+  if (group.scale == 0)
+    return (void)std::fill(numbers, numbers + count, 0.0f);
+  // A fractional zero is added before rounding, an integer one after.
+  if (shape.format.zero == ZeroType::U8) {
+    float low = shape.levels.low(), high = shape.levels.high();
+    for (int64_t i = 0; i < count; ++i)
+      numbers[i] = std::clamp(
+          roundToEven(weights[i] / group.scale) + group.zero, low, high);
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i)
+    numbers[i] = weights[i] / group.scale + group.zero;
+  shape.levels.nearestOf(numbers, count, numbers);
+}
+
+GridShape gridShape(const Format &format, int64_t rows, int64_t columns) {
+  const Element &element = elementOf(format.element);
+  Levels levels = !element.isInteger()     ? Levels::ofElement(element)
+                  : format.isSymmetric()   ? Levels::integers(element.minCode,
+                                                              element.maxCode)
+                                           : Levels::integers(0, element.unsignedMax);
+  return {format, std::move(levels), rows, columns};
+}
+
+GroupParameters coverRange(const GridShape &shape, int64_t index,
+                           const ValueRange &range) {
+  const Levels &levels = shape.levels;
+  if (shape.format.isSymmetric()) {
+    float exact = levels.isFullRange()
+                      ? range.largestMagnitude / levels.low()
+                      : std::fabs(range.largestMagnitude) / levels.high();
+    return {shape.storableScale(index, exact), 0};
+  }
+  float scale =
+      shape.storableScale(index, (range.high - range.low) / levels.high());
+  return {scale, scale == 0 ? 0 : shape.storableZero(-range.low / scale)};
+}
+
+ValueRange rangeOf(const float *values, int64_t count) {
+  ValueRange range;
+  for (int64_t i = 0; i < count; ++i) {
+    range.low = std::min(range.low, values[i]);
+    range.high = std::max(range.high, values[i]);
+  }
+  if (range.high != -range.low) {
+    range.largestMagnitude = range.high > -range.low ? range.high : range.low;
+    return range;
+  }
+  for (int64_t i = 0; i < count; ++i) // a tie: the first decides
+    if (std::fabs(values[i]) == range.high) {
+      range.largestMagnitude = values[i];
+      break;
+    }
+  return range;
+}
+
+StatusOr<Grid> coveringGrid(const GridShape &shape, const MatrixView &weights) {
+  ValueRange whole;
+  QOPT_RETURN_IF_ERROR(observeRange(
+      {weights.values, 0, weights.rows, weights.columns}, whole));
+  Grid grid{shape, std::vector<GroupParameters>(size_t(shape.parameterCount()))};
+  bool perTensor = shape.format.granularity == Granularity::Tensor;
+  int64_t size = shape.groupColumns(), groups = shape.groupsPerRow();
+  for (int64_t row = 0; row < (perTensor ? 1 : weights.rows); ++row)
+    for (int64_t group = 0; group < groups; ++group) {
+      int64_t begin = group * size, index = shape.indexOf(row, group);
+      ValueRange range =
+          perTensor ? whole
+                    : rangeOf(weights.row(row) + begin,
+                              std::min(size, weights.columns - begin));
+      GroupParameters chosen = coverRange(shape, index, range);
+      if (!std::isfinite(chosen.scale))
+        return beyondType(shape.format, range.largestMagnitude, row, begin);
+      grid.groups[size_t(index)] = chosen;
+    }
+  return grid;
+}
+
+/// Calls body(row, begin, end, parameters) for every group, row after row.
+template <typename Body>
+static void forEachGroup(const Grid &grid, const Body &body) {
+  const GridShape &shape = grid.shape;
+  int64_t size = shape.groupColumns(), groups = shape.groupsPerRow();
+  for (int64_t row = 0; row < shape.rows; ++row)
+    for (int64_t group = 0; group < groups; ++group)
+      body(row, group * size, std::min((group + 1) * size, shape.columns),
+           grid.groups[size_t(shape.indexOf(row, group))]);
+}
+
+QuantizedMatrix roundToGrid(Grid grid, const MatrixView &weights) {
+  std::vector<float> numbers(size_t(weights.rows * weights.columns));
+  forEachGroup(grid, [&](int64_t row, int64_t begin, int64_t end,
+                         const GroupParameters &group) {
+    int64_t first = row * weights.columns + begin;
+    roundGroup(grid.shape, group, weights.values + first, end - begin,
+               numbers.data() + first);
+  });
+  return {std::move(grid), std::move(numbers)};
+}
+
+void dequantize(const QuantizedMatrix &matrix, float *values) {
+  forEachGroup(matrix.grid, [&](int64_t row, int64_t begin, int64_t end,
+                                const GroupParameters &group) {
+    int64_t first = row * matrix.grid.shape.columns;
+    for (int64_t i = first + begin; i < first + end; ++i)
+      values[i] = group.value(matrix.numbers[size_t(i)]);
+  });
+}
+
+void storeParameters(const Format &format, const GroupParameters &group,
+                     const QuantizedRows &result, int64_t index) {
+  storeScale(format, group.scale, result.scales, index);
+  if (format.zero == ZeroType::U8)
+    result.zeros[index] = uint8_t(group.zero);
+  else if (format.zero == ZeroType::Float)
+    storeScale(format, group.zero, result.zeros, index);
+}
+
+void storeRow(const Format &format, const float *numbers, int64_t columns,
+              uint8_t *bytes) {
+  const Element &element = elementOf(format.element);
+  if (!element.isInteger())
+    return element.encode(numbers, columns, bytes);
+  std::vector<int16_t> codes(static_cast<size_t>(columns));
+  for (int64_t i = 0; i < columns; ++i)
+    codes[size_t(i)] = int16_t(numbers[i]);
+  element.pack(codes.data(), columns, bytes);
+}
+
+void store(const QuantizedMatrix &matrix, const QuantizedRows &result) {
+  const GridShape &shape = matrix.grid.shape;
+  for (size_t i = 0; i < matrix.grid.groups.size(); ++i)
+    storeParameters(shape.format, matrix.grid.groups[i], result, int64_t(i));
+  for (int64_t row = 0; row < shape.rows; ++row)
+    storeRow(shape.format, matrix.numbers.data() + row * shape.columns,
+             shape.columns,
+             result.codes + row * bytesPerRow(shape.format, shape.columns));
+}
+
+} // namespace qopt::quant

@@ -1,0 +1,179 @@
+// A grid: what values the weights of a matrix may take, before it is decided
+// which one each of them takes. Every algorithm chooses a grid, then rounds on
+// it:
+//
+//   value = scale · (number − zero)         (scale, zero) of the weight's group
+//
+// A *number* is what a code stands for in units of the scale: an integer of the
+// element's range, a value of fp8, an entry of a code book. Scales and zeros
+// are those that will be stored, rounded to their storage type: an algorithm
+// that rounds with others finds a better grid than there is.
+//
+// Three things make a grid, and a new kind of format changes one of them:
+//
+//   Levels            the numbers, and which is nearest
+//   GroupParameters   which weights share a scale, and how it is stored
+//   Format            how all is laid out (Storage.h)
+//
+// Searches ask for the scale nearest to one that they would like
+// (`storableScale`, of a group by its index) and never for its bits, so that
+// scales that are themselves codes of a coarser scale need no other search.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_QUANT_GRID_H
+#define QOPT_LIB_QUANT_GRID_H
+
+#include "lib/Quant/Algorithm.h"
+#include "lib/Quant/Element.h"
+#include <algorithm>
+#include <vector>
+
+namespace qopt::quant {
+
+/// To the nearest integer, ties to even, for |x| < 2^22 in the default rounding
+/// mode; unlike rintf a plain sum, which needs no newer instruction to be
+/// vectorised. Larger values, which a clamp makes equal, stay large.
+inline float roundToEven(float x) {
+  constexpr float magic = 0x1.8p23f;
+  return (x + magic) - magic;
+}
+
+/// The numbers that codes stand for.
+class Levels {
+public:
+  /// The integers low…high.
+  static Levels integers(int low, int high);
+  /// The numbers of an element type that has `encode` and `decode`.
+  static Levels ofElement(const Element &element);
+  /// A code book: at least two finite numbers in ascending order.
+  static Levels codeBook(std::vector<float> numbers);
+
+  float low() const { return lowest; }
+  float high() const { return highest; }
+  /// Whether zero points can be added to them.
+  bool isInteger() const { return !element && book.empty(); }
+  /// Whether the largest magnitude is one number alone, below zero: the scale
+  /// then takes the sign (Algorithm.h).
+  bool isFullRange() const { return isInteger() && lowest + highest < 0; }
+
+  /// The number nearest to x; ties as the element's conversion has them, to
+  /// even with integers, down in a code book.
+  float nearest(float x) const {
+    if (isInteger())
+      return std::clamp(roundToEven(x), lowest, highest);
+    float number;
+    nearestOf(&x, 1, &number);
+    return number;
+  }
+  /// The same of `count` of them, none NaN; in place where both are one.
+  void nearestOf(const float *x, int64_t count, float *numbers) const;
+
+private:
+  float nearestInBook(float x) const;
+
+  float lowest = 0, highest = 0;
+  const Element *element = nullptr;
+  std::vector<float> book;
+};
+
+/// The stored scale and zero point of one group.
+struct GroupParameters {
+  float scale = 0, zero = 0;
+
+  float value(float number) const { return scale * (number - zero); }
+};
+
+/// Everything about a grid but its scales and zero points.
+struct GridShape {
+  Format format; ///< has scales
+  Levels levels;
+  int64_t rows = 0, columns = 0;
+
+  int64_t groupColumns() const;  ///< columns of a group
+  int64_t groupsPerRow() const;  ///< 1 where the matrix has one scale
+  int64_t parameterCount() const; ///< number of scales
+  /// Which parameters a group of a row has.
+  int64_t indexOf(int64_t row, int64_t group) const {
+    return format.granularity == Granularity::Tensor
+               ? 0
+               : row * groupsPerRow() + group;
+  }
+
+  /// The scale that can be stored for the group with this index and is nearest
+  /// to `scale`; infinite beyond the type's largest.
+  float storableScale(int64_t index, float scale) const;
+  /// The zero point that can be stored and is nearest to `zero`.
+  float storableZero(float zero) const;
+
+  /// The number that round to nearest gives a weight.
+  float nearest(const GroupParameters &group, float weight) const {
+    if (group.scale == 0)
+      return 0;
+    float x = weight / group.scale;
+    if (format.zero == ZeroType::U8)
+      return std::clamp(roundToEven(x) + group.zero, levels.low(),
+                        levels.high());
+    return levels.nearest(x + group.zero);
+  }
+};
+
+/// GridShape::nearest of `count` weights of one group.
+void roundGroup(const GridShape &shape, const GroupParameters &group,
+                const float *weights, int64_t count, float *numbers);
+
+/// The shape of a matrix in a format that has scales.
+GridShape gridShape(const Format &format, int64_t rows, int64_t columns);
+
+/// The scale and zero point that cover `range` (the formulas of "rtn" in
+/// Algorithm.h); the scale is infinite where its type is too small.
+GroupParameters coverRange(const GridShape &shape, int64_t index,
+                           const ValueRange &range);
+
+/// The range of a few values, all finite.
+ValueRange rangeOf(const float *values, int64_t count);
+
+/// A matrix of f32, row after row.
+struct MatrixView {
+  const float *values = nullptr;
+  int64_t rows = 0, columns = 0;
+
+  const float *row(int64_t index) const { return values + index * columns; }
+};
+
+/// A grid, with the parameters of every group.
+struct Grid {
+  GridShape shape;
+  std::vector<GroupParameters> groups; ///< by GridShape::indexOf
+};
+
+/// The grid that covers every group's range: what round to nearest uses. Fails
+/// as `Algorithm::quantizeRows` does.
+StatusOr<Grid> coveringGrid(const GridShape &shape, const MatrixView &weights);
+
+/// A matrix that is quantized: the number of each weight, row after row.
+struct QuantizedMatrix {
+  Grid grid;
+  std::vector<float> numbers;
+};
+
+/// Every weight to the nearest number.
+QuantizedMatrix roundToGrid(Grid grid, const MatrixView &weights);
+
+/// What the matrix stands for, into values [rows, columns]; the arithmetic of
+/// `dequantizeRows`.
+void dequantize(const QuantizedMatrix &matrix, float *values);
+
+/// Writes the parameters with this index.
+void storeParameters(const Format &format, const GroupParameters &group,
+                     const QuantizedRows &result, int64_t index);
+
+/// Writes the codes of a row, from numbers that are levels of the format, or
+/// that its element's own conversion rounds to such.
+void storeRow(const Format &format, const float *numbers, int64_t columns,
+              uint8_t *bytes);
+
+/// Canonical storage (Storage.h) of the whole matrix.
+void store(const QuantizedMatrix &matrix, const QuantizedRows &result);
+
+} // namespace qopt::quant
+
+#endif // QOPT_LIB_QUANT_GRID_H

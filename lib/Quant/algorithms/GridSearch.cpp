@@ -1,0 +1,190 @@
+// The search over ranges, group by group.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/algorithms/GridSearch.h"
+#include "lib/Quant/algorithms/Tasks.h"
+#include <cmath>
+
+namespace qopt::quant {
+
+RangeSteps RangeSteps::forLevels(const Levels &levels) {
+  if (!levels.isInteger())
+    return {0.7f, 12};
+  float count = levels.high() - levels.low() + 1;
+  if (count <= 4)
+    return {0.2f, 80};
+  return count <= 8 ? RangeSteps{0.35f, 52} : RangeSteps{0.5f, 40};
+}
+
+namespace {
+/// The search for one group: its weights, or those of the whole matrix.
+class GroupSearch {
+public:
+  GroupSearch(const GridShape &shape, int64_t index, const RangeSteps &steps)
+      : shape(shape), index(index), steps(steps) {}
+
+  /// Weights with the costs of their columns; all of a group are added.
+  void add(const float *weights, const float *costs, int64_t count) {
+    pieces.push_back({weights, costs, count});
+  }
+
+  GroupParameters best(const ValueRange &range);
+
+private:
+  struct Piece {
+    const float *weights, *costs;
+    int64_t count;
+  };
+
+  double errorOf(const GroupParameters &group);
+  void tryParameters(const GroupParameters &group);
+  void tryRange(float low, float high);
+  void searchBothEnds(const ValueRange &range);
+  void searchScale(const ValueRange &range);
+  float ratio(int step) const {
+    return 1 - (1 - steps.smallest) * float(step) / float(steps.steps);
+  }
+
+  const GridShape &shape;
+  int64_t index;
+  RangeSteps steps;
+  std::vector<Piece> pieces;
+  std::vector<float> numbers;
+  GroupParameters chosen;
+  double least = 0;
+};
+} // namespace
+
+/// Σ cost · (value − weight)², in sixteen sums that a compiler vectorises.
+static double weightedSquares(const float *weights, const float *costs,
+                              const float *numbers, int64_t count,
+                              const GroupParameters &group) {
+  float sums[16] = {};
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    for (int64_t lane = 0; lane < 16; ++lane) {
+      float error = group.value(numbers[i + lane]) - weights[i + lane];
+      sums[lane] += error * error * costs[i + lane];
+    }
+  double sum = 0;
+  for (float part : sums)
+    sum += part;
+  for (; i < count; ++i) {
+    float error = group.value(numbers[i]) - weights[i];
+    sum += error * error * costs[i];
+  }
+  return sum;
+}
+
+double GroupSearch::errorOf(const GroupParameters &group) {
+  double error = 0;
+  for (const Piece &piece : pieces) {
+    numbers.resize(size_t(piece.count));
+    roundGroup(shape, group, piece.weights, piece.count, numbers.data());
+    error += weightedSquares(piece.weights, piece.costs, numbers.data(),
+                             piece.count, group);
+  }
+  return error;
+}
+
+void GroupSearch::tryParameters(const GroupParameters &group) {
+  if (group.scale == 0 || !std::isfinite(group.scale))
+    return;
+  double error = errorOf(group);
+  if (error < least) {
+    least = error;
+    chosen = group;
+  }
+}
+
+void GroupSearch::tryRange(float low, float high) {
+  ValueRange range;
+  range.low = low;
+  range.high = high;
+  tryParameters(coverRange(shape, index, range));
+}
+
+/// Asymmetric: both ends alike, then one after the other around the best.
+void GroupSearch::searchBothEnds(const ValueRange &range) {
+  auto improve = [&](auto &&attempt, int first, int last) {
+    int best = -1;
+    for (int step = std::max(first, 0); step <= std::min(last, steps.steps);
+         ++step) {
+      double before = least;
+      attempt(step);
+      if (least < before)
+        best = step;
+    }
+    return best;
+  };
+  int low = improve(
+      [&](int s) { tryRange(range.low * ratio(s), range.high * ratio(s)); }, 1,
+      steps.steps);
+  low = std::max(low, 0);
+  int high = low, reach = std::max(steps.steps / 4, 1);
+  for (int round = 0; round < 2; ++round) {
+    int better = improve(
+        [&](int s) { tryRange(range.low * ratio(s), range.high * ratio(high)); },
+        low - reach, low + reach);
+    low = better < 0 ? low : better;
+    better = improve(
+        [&](int s) { tryRange(range.low * ratio(low), range.high * ratio(s)); },
+        high - reach, high + reach);
+    high = better < 0 ? high : better;
+  }
+}
+
+/// Symmetric: the scale, and in a full range its sign.
+void GroupSearch::searchScale(const ValueRange &range) {
+  const Levels &levels = shape.levels;
+  float largest = range.largestMagnitude;
+  float exact = levels.isFullRange() ? largest / levels.low()
+                                     : std::fabs(largest) / levels.high();
+  for (int step = 1; step <= steps.steps; ++step)
+    tryParameters({shape.storableScale(index, exact * ratio(step)), 0});
+  if (!levels.isFullRange())
+    return;
+  exact = largest / levels.high();
+  for (int step = 0; step <= steps.steps; ++step)
+    tryParameters({shape.storableScale(index, exact * ratio(step)), 0});
+}
+
+GroupParameters GroupSearch::best(const ValueRange &range) {
+  chosen = coverRange(shape, index, range);
+  if (chosen.scale == 0 || !std::isfinite(chosen.scale))
+    return chosen;
+  least = errorOf(chosen);
+  if (shape.format.isSymmetric())
+    searchScale(range);
+  else
+    searchBothEnds(range);
+  return chosen;
+}
+
+StatusOr<Grid> searchGrid(const GridShape &shape, const MatrixView &weights,
+                          const std::vector<float> &costs,
+                          const RangeSteps &steps, unsigned threads) {
+  StatusOr<Grid> grid = coveringGrid(shape, weights); // checks the values
+  QOPT_RETURN_IF_ERROR(grid.status());
+  int64_t size = shape.groupColumns(), groups = shape.groupsPerRow();
+  if (shape.format.granularity == Granularity::Tensor) {
+    GroupSearch search(shape, 0, steps);
+    for (int64_t row = 0; row < weights.rows; ++row)
+      search.add(weights.row(row), costs.data(), weights.columns);
+    grid->groups[0] =
+        search.best(rangeOf(weights.values, weights.rows * weights.columns));
+    return grid;
+  }
+  forTasks(threads, weights.rows, [&](int64_t row) {
+    for (int64_t group = 0; group < groups; ++group) {
+      int64_t begin = group * size,
+              count = std::min(size, weights.columns - begin);
+      GroupSearch search(shape, shape.indexOf(row, group), steps);
+      search.add(weights.row(row) + begin, costs.data() + begin, count);
+      grid->groups[size_t(shape.indexOf(row, group))] =
+          search.best(rangeOf(weights.row(row) + begin, count));
+    }
+  });
+  return grid;
+}
+
+} // namespace qopt::quant

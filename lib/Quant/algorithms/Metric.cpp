@@ -1,0 +1,138 @@
+// The error of a quantized matrix under its moments.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/algorithms/Metric.h"
+#include "lib/Quant/algorithms/Tasks.h"
+#include "lib/Quant/algorithms/Tiles.h"
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace qopt::quant {
+
+std::vector<float> inputDiagonal(const Metric &metric, int64_t columns) {
+  std::vector<float> diagonal(size_t(columns), 1.0f);
+  for (int64_t j = 0; j < columns; ++j)
+    if (metric.inputMoment)
+      diagonal[size_t(j)] = metric.inputMoment[j * columns + j];
+    else if (metric.inputDiagonal)
+      diagonal[size_t(j)] = metric.inputDiagonal[j];
+  return diagonal;
+}
+
+static std::string place(int64_t row, int64_t column) {
+  return " at row " + std::to_string(row) + ", column " +
+         std::to_string(column);
+}
+
+static Status checkFinite(const MatrixView &matrix, const std::string &what) {
+  for (int64_t i = 0; i < matrix.rows * matrix.columns; ++i)
+    if (!std::isfinite(matrix.values[i]))
+      return Status(StatusCode::InvalidArgument,
+                    what + (std::isnan(matrix.values[i]) ? "NaN" : "infinity") +
+                        place(i / matrix.columns, i % matrix.columns) +
+                        "; expected finite values");
+  return {};
+}
+
+static Status checkPositive(float value, const std::string &what, int64_t row,
+                            int64_t column) {
+  if (value >= 0)
+    return {};
+  return Status(StatusCode::InvalidArgument,
+                what + std::to_string(value) + place(row, column) +
+                    "; expected the mean of a square");
+}
+
+static Status checkMoment(const float *moment, int64_t size,
+                          const std::string &what) {
+  if (!moment)
+    return {};
+  QOPT_RETURN_IF_ERROR(checkFinite({moment, size, size}, what));
+  for (int64_t i = 0; i < size; ++i) {
+    QOPT_RETURN_IF_ERROR(checkPositive(moment[i * size + i], what, i, i));
+    for (int64_t j = 0; j < i; ++j) {
+      float below = moment[i * size + j], above = moment[j * size + i];
+      float scale = std::sqrt(moment[i * size + i] * moment[j * size + j]);
+      if (std::fabs(below - above) > 1e-3f * scale + 1e-30f)
+        return Status(StatusCode::InvalidArgument,
+                      what + "no symmetric matrix: " + std::to_string(below) +
+                          place(i, j) + " and " + std::to_string(above) +
+                          place(j, i));
+    }
+  }
+  return {};
+}
+
+Status checkMetric(const Metric &metric, const MatrixView &weights) {
+  QOPT_RETURN_IF_ERROR(checkFinite(weights, ""));
+  QOPT_RETURN_IF_ERROR(checkMoment(metric.inputMoment, weights.columns,
+                                   "second moment of the inputs: "));
+  QOPT_RETURN_IF_ERROR(checkMoment(metric.outputMoment, weights.rows,
+                                   "second moment of the outputs: "));
+  if (!metric.inputDiagonal)
+    return {};
+  const std::string what = "mean square of the inputs: ";
+  QOPT_RETURN_IF_ERROR(
+      checkFinite({metric.inputDiagonal, 1, weights.columns}, what));
+  for (int64_t j = 0; j < weights.columns; ++j)
+    QOPT_RETURN_IF_ERROR(checkPositive(metric.inputDiagonal[j], what, 0, j));
+  return {};
+}
+
+double WeightError::relative() const {
+  if (magnitude > 0)
+    return error / magnitude;
+  return error > 0 ? std::numeric_limits<double>::infinity() : 0;
+}
+
+/// Δ H_I as panels of Δ's rows.
+static Panels timesInputMoment(Panels rows, const Metric &metric,
+                               int64_t columns, unsigned threads) {
+  if (metric.inputMoment)
+    return multiply(
+        rows, columnPanels({metric.inputMoment, columns, columns}), threads);
+  if (metric.inputDiagonal)
+    for (int64_t panel = 0; panel < rows.count; ++panel)
+      for (int64_t j = 0; j < columns; ++j)
+        for (int64_t i = 0; i < tileSize; ++i)
+          rows.strip(panel, j)[i] *= metric.inputDiagonal[j];
+  return rows;
+}
+
+/// tr(H_O X H_I Xᵀ): the sum over all elements of (H_O X) · (X H_I).
+static double traceOf(const MatrixView &x, const Metric &metric,
+                      unsigned threads) {
+  Panels rows = rowPanels(x);
+  Panels left = rows;
+  if (metric.outputMoment) {
+    // H_O X: X's columns, transposed, are what its rows are summed over.
+    Panels product =
+        multiply(columnPanels({metric.outputMoment, x.rows, x.rows}),
+                 columnPanels(x), threads);
+    for (int64_t panel = 0; panel < rows.count; ++panel)
+      for (int64_t j = 0; j < x.columns; ++j)
+        std::copy(product.strip(panel, j), product.strip(panel, j) + tileSize,
+                  left.strip(panel, j));
+  }
+  Panels right = timesInputMoment(std::move(rows), metric, x.columns, threads);
+  double sum = 0;
+  for (int64_t panel = 0; panel < left.count; ++panel)
+    for (int64_t j = 0; j < x.columns; ++j)
+      for (int64_t i = 0; i < tileSize; ++i)
+        sum += double(left.strip(panel, j)[i]) * right.strip(panel, j)[i];
+  return sum;
+}
+
+WeightError weightError(const MatrixView &weights, const float *values,
+                        const Metric &metric, unsigned threads) {
+  std::vector<float> difference(size_t(weights.rows * weights.columns));
+  for (size_t i = 0; i < difference.size(); ++i)
+    difference[i] = weights.values[i] - values[i];
+  WeightError result;
+  result.error = traceOf({difference.data(), weights.rows, weights.columns},
+                         metric, threads);
+  result.magnitude = traceOf(weights, metric, threads);
+  return result;
+}
+
+} // namespace qopt::quant

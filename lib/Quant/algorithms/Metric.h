@@ -1,0 +1,70 @@
+// What an error of a weight costs. A linear layer y = W x gives with weights
+// Ŵ = W + Δ another output. Two matrices say what that is worth:
+//
+//   H_I = E[x xᵀ]   [columns, columns]   second moment of the inputs
+//   H_O = E[g gᵀ]   [rows, rows]         second moment of the gradients of the
+//                                        loss with respect to the outputs
+//
+//   error = tr(H_O Δ H_I Δᵀ) = Σ H_O(i,k) Δ(k,l) H_I(l,j) Δ(i,j)
+//
+// With H_O = 1 that is E|Δ x|², the squared error of the layer's output: what
+// GPTQ (arXiv 2210.17323) makes small, exact for this layer alone. With both it
+// is the second-order change of the KL divergence between the model and itself
+// with Δ, where its Hessian E[(g gᵀ) ⊗ (x xᵀ)], the Fisher information, is
+// taken as a product of two factors (K-FAC, arXiv 1503.05671; for rounding
+// arXiv 2505.22988). The best factors are not the plain moments: two rounds of
+//
+//   H_I ← E[(gᵀ H_O g) x xᵀ]      H_O ← E[(xᵀ H_I x) g gᵀ]
+//
+// approach the product nearest to the Hessian, with g the gradient of the log
+// likelihood of labels that are drawn from the model itself.
+//
+// Only H_I's diagonal may be known, or nothing: the identity then.
+//
+// Moments are estimates. A column that no input of the calibration excites has
+// H_I(j,j) = 0, and fewer tokens than columns leave H_I singular. What is
+// factored is therefore H + damping · mean diag(H) · 1; where that is no
+// positive definite matrix in f64 either, the damping is ten times larger, and
+// again. A weight of a column that never fires is rounded to nearest.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_QUANT_ALGORITHMS_METRIC_H
+#define QOPT_LIB_QUANT_ALGORITHMS_METRIC_H
+
+#include "lib/Quant/Grid.h"
+#include <vector>
+
+namespace qopt::quant {
+
+/// Moments, row after row; null is the identity. They are symmetric, and only
+/// the part below the diagonal and the diagonal are read where a matrix is
+/// factored.
+struct Metric {
+  const float *inputMoment = nullptr;   ///< H_I [columns, columns]
+  const float *inputDiagonal = nullptr; ///< [columns], where H_I is diagonal
+  const float *outputMoment = nullptr;  ///< H_O [rows, rows]
+};
+
+/// H_I(j,j) of every column; all ones where nothing is known.
+std::vector<float> inputDiagonal(const Metric &metric, int64_t columns);
+
+/// Fails with InvalidArgument on weights and moments that are not finite, on a
+/// diagonal with negative entries and on moments that are not symmetric, naming
+/// matrix, row and column.
+Status checkMetric(const Metric &metric, const MatrixView &weights);
+
+/// How far a matrix is from another.
+struct WeightError {
+  double error = 0;     ///< tr(H_O Δ H_I Δᵀ)
+  double magnitude = 0; ///< tr(H_O W H_I Wᵀ)
+
+  /// error / magnitude; an error of nothing is infinite.
+  double relative() const;
+};
+
+/// The error of `values`, of the same shape as `weights`, in their place.
+WeightError weightError(const MatrixView &weights, const float *values,
+                        const Metric &metric, unsigned threads);
+
+} // namespace qopt::quant
+
+#endif // QOPT_LIB_QUANT_ALGORITHMS_METRIC_H
