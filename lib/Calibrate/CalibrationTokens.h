@@ -15,8 +15,8 @@ namespace qopt::calibrate {
 
 /// How much of a text is used.
 struct WindowLimits {
-  int64_t length = 512;  ///< tokens of a window
-  int64_t most = 128;    ///< windows
+  int64_t length = 512;   ///< tokens of a window
+  int64_t most = 128;     ///< windows
   int64_t vocabulary = 0; ///< ids that the model has rows for
 };
 

@@ -1,8 +1,7 @@
 // The second moment of vectors: M = Σₜ wₜ · xₜ xₜᵀ, summed over the tokens t of
 // a calibration, in f32. Of what a linear reads it is the metric of errors in
-// the linear's weight: a row's error e costs e M eᵀ at its output (GPTQ, arXiv
-// 2210.17323, equation 1; with weights wₜ from the gradient behind the linear,
-// the factors of arXiv 2505.22988).
+// the linear's weight (lib/Quant/algorithms/Metric.h); with weights wₜ from the
+// gradient behind the linear it is a factor of the curvature.
 //
 // A sum is built of the products of one sequence after the other, each in the
 // order of its tokens. Neither depends on the number of threads.
@@ -10,7 +9,6 @@
 #ifndef QOPT_LIB_CALIBRATE_SECONDMOMENT_H
 #define QOPT_LIB_CALIBRATE_SECONDMOMENT_H
 
-#include "runtime/host/ThreadPool.h"
 #include <cstdint>
 #include <vector>
 
@@ -19,14 +17,13 @@ namespace qopt::calibrate {
 class SecondMoment {
 public:
   SecondMoment() = default;
-  /// Of vectors with `size` elements: size² · 4 bytes.
-  explicit SecondMoment(int64_t size)
-      : length(size), sums(size_t(size * size)) {}
+  /// Of vectors with `size` elements: half of size² · 4 bytes.
+  explicit SecondMoment(int64_t size);
 
   /// Adds `tokens` vectors, x [tokens, size], row after row. `weights`, where
   /// not null, has one factor for each token.
   void add(const float *x, int64_t tokens, const float *weights,
-           host::ThreadPool &pool);
+           unsigned threads);
 
   /// Adds another sum of vectors of the same size.
   void add(const SecondMoment &other);
@@ -39,7 +36,8 @@ public:
 
 private:
   int64_t length = 0, count = 0;
-  std::vector<float> sums; ///< what is below the diagonal is not complete
+  /// Tiles [64, 64] on and above the diagonal, row of tiles after row.
+  std::vector<float> tiles;
 };
 
 } // namespace qopt::calibrate

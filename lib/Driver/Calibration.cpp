@@ -14,6 +14,7 @@
 #include "passes/Pipelines.h"
 #include <map>
 #include <numeric>
+#include <thread>
 
 using namespace mlir;
 
@@ -31,7 +32,8 @@ public:
              const CompileOptions &options, const Progress &progress)
       : module(reference.clone()), tokens(tokens), options(options),
         progress(progress), folder("qopt-calibrate"),
-        pool(int(options.threads)) {}
+        threads(options.threads ? options.threads
+                                : std::thread::hardware_concurrency()) {}
 
   Status run() {
     QOPT_RETURN_IF_ERROR(folder.made());
@@ -77,7 +79,9 @@ private:
       } else {
         auto ids = name == "positions" ? std::span<const int32_t>(positions())
                                        : tokens[window];
-        inputs.push_back({name, DType::I32, {int64_t(ids.size())},
+        inputs.push_back({name,
+                          DType::I32,
+                          {int64_t(ids.size())},
                           const_cast<int32_t *>(ids.data())});
       }
       inputs.back().name = name;
@@ -96,8 +100,8 @@ private:
   /// Runs the segment on every sequence.
   template <typename Each>
   Status forWindows(func::FuncOp segment, const Each &each) {
-    auto function = HostFunction::compile(segment, options,
-                                          std::string(folder.path));
+    auto function =
+        HostFunction::compile(segment, options, std::string(folder.path));
     if (!function.ok())
       return function.status();
     for (int64_t window = 0; window < tokens.count(); ++window) {
@@ -112,8 +116,8 @@ private:
   Status observe(func::FuncOp segment, Observations &observed) {
     std::vector<std::pair<unsigned, Observation *>> sums;
     for (unsigned i = 0; i < segment.getNumResults(); ++i) {
-      auto names = segment.getResultAttrOfType<ArrayAttr>(
-          i, passes::observesAttribute);
+      auto names =
+          segment.getResultAttrOfType<ArrayAttr>(i, passes::observesAttribute);
       if (!names)
         continue;
       auto type = cast<RankedTensorType>(segment.getResultTypes()[i]);
@@ -131,7 +135,8 @@ private:
       for (auto &[index, observation] : sums) {
         const Tensor &x = results[index];
         auto &moment = isHeldOut ? observation->heldOut : observation->moment;
-        moment.add(x.as<float>(), x.elements() / moment.size(), nullptr, pool);
+        moment.add(x.as<float>(), x.elements() / moment.size(), nullptr,
+                   threads);
       }
     });
   }
@@ -143,7 +148,7 @@ private:
       std::string name = weightKey(op);
       if (name.empty() || stored.count(name))
         continue;
-      auto codes = quantizeWeight(op, observed, threads());
+      auto codes = quantizeWeight(op, observed, threads);
       if (!codes.ok())
         return codes.status();
       if (*codes)
@@ -151,8 +156,6 @@ private:
     }
     return Status();
   }
-
-  unsigned threads() const { return unsigned(pool.threads()); }
 
   /// Runs the segment as it will be, which makes the next one's input.
   Status advance(func::FuncOp segment) {
@@ -170,7 +173,7 @@ private:
   const CompileOptions &options;
   const Progress &progress;
   codegen::TemporaryFolder folder;
-  host::ThreadPool pool;
+  unsigned threads;
   std::vector<int32_t> places;
   std::vector<Tensor> hidden; ///< [T, features] of each sequence
   std::map<std::string, StoredWeight> stored;

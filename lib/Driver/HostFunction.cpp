@@ -31,8 +31,8 @@ StatusOr<HostFunction> HostFunction::compile(func::FuncOp func,
   passes::addHostScheduleStage(manager);
   passes::addLowerStage(manager);
   if (failed(manager.run(*module)))
-    return Status(StatusCode::Internal, "\"" + func.getName().str() +
-                                            "\" could not be compiled");
+    return Status(StatusCode::Internal,
+                  "\"" + func.getName().str() + "\" could not be compiled");
   std::string path = folder + "/" + func.getName().str() + ".qopt";
   CompileSummary unused;
   QOPT_RETURN_IF_ERROR(buildArtifact(*module, optionsFor(options, path),
@@ -43,8 +43,8 @@ StatusOr<HostFunction> HostFunction::compile(func::FuncOp func,
   (void)llvm::sys::fs::remove(path);
   if (!artifact.ok())
     return artifact.status();
-  auto session =
-      Session::create(*artifact, SessionOptions{.threads = int(options.threads)});
+  auto session = Session::create(
+      *artifact, SessionOptions{.threads = int(options.threads)});
   if (!session.ok())
     return session.status();
   return HostFunction(std::move(*session));

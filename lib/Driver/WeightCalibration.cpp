@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/WeightCalibration.h"
 #include "lib/Quant/Storage.h"
+#include "lib/Quant/algorithms/FeedbackRounding.h"
+#include "lib/Quant/algorithms/GridSearch.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 
@@ -15,16 +17,55 @@ std::string weightKey(ir::QuantizeWeightOp op) {
                 : "";
 }
 
+static StatusOr<StoredWeight> roundWeight(const CanonicalWeight &source,
+                                          const quant::Format &format,
+                                          const Observation &observed,
+                                          unsigned threads) {
+  std::vector<float> values(size_t(source.rows * source.columns));
+  quant::dequantizeRows(source.format, source.stored(), source.rows,
+                        source.columns, values.data());
+  quant::MatrixView weights{values.data(), source.rows, source.columns};
+  std::vector<float> moment = observed.moment.matrix();
+  quant::Metric metric{.inputMoment = moment.data()};
+  QOPT_RETURN_IF_ERROR(quant::checkMetric(metric, weights));
+  auto factors =
+      quant::factorMetric(metric, weights, quant::usualDamping, threads);
+  if (!factors.ok())
+    return factors.status();
+  quant::GridShape shape =
+      quant::gridShape(format, source.rows, source.columns);
+  auto grid =
+      quant::searchGrid(shape, weights, quant::columnCosts(*factors),
+                        quant::RangeSteps::forLevels(shape.levels), threads);
+  if (!grid.ok())
+    return grid.status();
+  quant::QuantizedMatrix rounded =
+      quant::roundWithFeedback(std::move(*grid), weights, *factors, threads);
+  StoredWeight result;
+  result.format = format;
+  result.rows = source.rows;
+  result.columns = source.columns;
+  result.allocate();
+  quant::store(rounded, {result.codes(), result.scales(), result.zeros()});
+  return result;
+}
+
 StatusOr<std::optional<StoredWeight>>
 quantizeWeight(ir::QuantizeWeightOp op, const Observations &observed,
                unsigned threads) {
-  auto source = op.getSource().getDefiningOp<ir::WeightOp>();
-  if (!observed.ofWeight.count(source.getName().str()))
+  std::string name = weightNameOf(op.getSource());
+  auto found = observed.ofWeight.find(name);
+  if (found == observed.ofWeight.end() || op.getType().getFormat().isFloat())
     return std::optional<StoredWeight>();
-  auto codes = evaluateWeight(op.getResult(), threads);
-  if (!codes.ok())
-    return codes.status();
-  return std::optional<StoredWeight>(std::move(*codes));
+  auto source = evaluateWeight(op.getSource(), threads);
+  if (!source.ok())
+    return source.status();
+  auto result =
+      roundWeight(*source, op.getType().getFormat(), *found->second, threads);
+  if (!result.ok())
+    return Status(result.status().code(),
+                  "weight \"" + name + "\": " + result.status().message());
+  return std::optional<StoredWeight>(std::move(*result));
 }
 
 void readSources(Operation *root) {
@@ -64,29 +105,29 @@ static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight) {
     return RankedTensorType::get(shape, element);
   };
   Type scale = scaleTypeOf(format, builder);
-  Type zero = format.zero == quant::ZeroType::Float ? scale
-                                                    : builder.getI8Type();
+  Type zero =
+      format.zero == quant::ZeroType::Float ? scale : builder.getI8Type();
   std::string name = source.getName().str();
   quant::StoredRows stored = weight.stored();
-  ElementsAttr codes = resource(
-      name + " codes",
-      typed({weight.rows, quant::bytesPerRow(format, weight.columns)},
-            builder.getI8Type()),
-      stored.codes,
-      size_t(quant::codeBytes(format, weight.rows, weight.columns)));
-  ElementsAttr scales = resource(
-      name + " scales", typed({rows, groups}, scale), stored.scales,
-      size_t(quant::scaleBytes(format, weight.rows, weight.columns)));
+  ElementsAttr codes =
+      resource(name + " codes",
+               typed({weight.rows, quant::bytesPerRow(format, weight.columns)},
+                     builder.getI8Type()),
+               stored.codes,
+               size_t(quant::codeBytes(format, weight.rows, weight.columns)));
+  ElementsAttr scales =
+      resource(name + " scales", typed({rows, groups}, scale), stored.scales,
+               size_t(quant::scaleBytes(format, weight.rows, weight.columns)));
   ElementsAttr zeros;
   if (!format.isSymmetric())
-    zeros = resource(
-        name + " zeros", typed({rows, groups}, zero), stored.zeros,
-        size_t(quant::zeroBytes(format, weight.rows, weight.columns)));
-  return ir::WeightOp::create(builder, source.getLoc(), op.getType(),
-                              source.getNameAttr(), codes, scales, zeros,
-                              /*transposed=*/UnitAttr(),
-                              ir::EncodingAttr::get(builder.getContext(),
-                                                    ir::Encoding::Canonical));
+    zeros =
+        resource(name + " zeros", typed({rows, groups}, zero), stored.zeros,
+                 size_t(quant::zeroBytes(format, weight.rows, weight.columns)));
+  return ir::WeightOp::create(
+      builder, source.getLoc(), op.getType(), source.getNameAttr(), codes,
+      scales, zeros,
+      /*transposed=*/UnitAttr(),
+      ir::EncodingAttr::get(builder.getContext(), ir::Encoding::Canonical));
 }
 
 void replaceWeights(Operation *root,

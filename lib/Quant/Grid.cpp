@@ -100,10 +100,10 @@ void roundGroup(const GridShape &shape, const GroupParameters &group,
 
 GridShape gridShape(const Format &format, int64_t rows, int64_t columns) {
   const Element &element = elementOf(format.element);
-  Levels levels = !element.isInteger()     ? Levels::ofElement(element)
-                  : format.isSymmetric()   ? Levels::integers(element.minCode,
-                                                              element.maxCode)
-                                           : Levels::integers(0, element.unsignedMax);
+  Levels levels = !element.isInteger() ? Levels::ofElement(element)
+                  : format.isSymmetric()
+                      ? Levels::integers(element.minCode, element.maxCode)
+                      : Levels::integers(0, element.unsignedMax);
   return {format, std::move(levels), rows, columns};
 }
 
@@ -141,18 +141,19 @@ ValueRange rangeOf(const float *values, int64_t count) {
 
 StatusOr<Grid> coveringGrid(const GridShape &shape, const MatrixView &weights) {
   ValueRange whole;
-  QOPT_RETURN_IF_ERROR(observeRange(
-      {weights.values, 0, weights.rows, weights.columns}, whole));
-  Grid grid{shape, std::vector<GroupParameters>(size_t(shape.parameterCount()))};
+  QOPT_RETURN_IF_ERROR(
+      observeRange({weights.values, 0, weights.rows, weights.columns}, whole));
+  Grid grid{shape,
+            std::vector<GroupParameters>(size_t(shape.parameterCount()))};
   bool perTensor = shape.format.granularity == Granularity::Tensor;
   int64_t size = shape.groupColumns(), groups = shape.groupsPerRow();
   for (int64_t row = 0; row < (perTensor ? 1 : weights.rows); ++row)
     for (int64_t group = 0; group < groups; ++group) {
       int64_t begin = group * size, index = shape.indexOf(row, group);
-      ValueRange range =
-          perTensor ? whole
-                    : rangeOf(weights.row(row) + begin,
-                              std::min(size, weights.columns - begin));
+      ValueRange range = perTensor
+                             ? whole
+                             : rangeOf(weights.row(row) + begin,
+                                       std::min(size, weights.columns - begin));
       GroupParameters chosen = coverRange(shape, index, range);
       if (!std::isfinite(chosen.scale))
         return beyondType(shape.format, range.largestMagnitude, row, begin);

@@ -88,8 +88,8 @@ struct GridShape {
   Levels levels;
   int64_t rows = 0, columns = 0;
 
-  int64_t groupColumns() const;  ///< columns of a group
-  int64_t groupsPerRow() const;  ///< 1 where the matrix has one scale
+  int64_t groupColumns() const;   ///< columns of a group
+  int64_t groupsPerRow() const;   ///< 1 where the matrix has one scale
   int64_t parameterCount() const; ///< number of scales
   /// Which parameters a group of a row has.
   int64_t indexOf(int64_t row, int64_t group) const {

@@ -39,9 +39,8 @@ public:
       Cut first = i == 0 ? Cut{0, Value()} : cuts[i - 1];
       bool last = i == cuts.size();
       size_t behind = last ? order.size() : cuts[i].place;
-      SmallVector<Value> results =
-          last ? llvm::to_vector(end->getOperands())
-               : SmallVector<Value>{cuts[i].alive};
+      SmallVector<Value> results = last ? llvm::to_vector(end->getOperands())
+                                        : SmallVector<Value>{cuts[i].alive};
       emit(unsigned(i), first, behind, results, last);
     }
     func.erase();
@@ -68,16 +67,15 @@ private:
       size_t last = 0;
       for (Operation *user : value.getUsers()) {
         auto found = places.find(user);
-        last = std::max(last, found == places.end() ? order.size()
-                                                    : found->second);
+        last = std::max(last,
+                        found == places.end() ? order.size() : found->second);
       }
       return last;
     };
     SmallVector<Cut> cuts;
     SmallVector<std::pair<Value, size_t>> alive; // with its last reader
     for (auto [place, op] : llvm::enumerate(order)) {
-      llvm::erase_if(alive,
-                     [&](auto &entry) { return entry.second < place; });
+      llvm::erase_if(alive, [&](auto &entry) { return entry.second < place; });
       if (alive.size() == 1 && isFloatTensor(alive[0].first))
         cuts.push_back({place, alive[0].first});
       for (Value result : op->getResults())
@@ -95,7 +93,9 @@ private:
   /// and the first behind the linear ahead of the last one.
   SmallVector<Cut> chooseCuts() const {
     SmallVector<Cut> found = findCuts(), chosen;
-    auto begin = [&] { return chosen.empty() ? size_t(0) : chosen.back().place; };
+    auto begin = [&] {
+      return chosen.empty() ? size_t(0) : chosen.back().place;
+    };
     SmallVector<size_t> linears;
     size_t attention = 0; // the place of the one before
     for (auto [place, op] : llvm::enumerate(order)) {

@@ -30,8 +30,7 @@ static Value inputOf(ir::LinearOp linear) {
 
 namespace {
 
-struct ObserveLinears
-    : passes::impl::ObserveLinearsPassBase<ObserveLinears> {
+struct ObserveLinears : passes::impl::ObserveLinearsPassBase<ObserveLinears> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     llvm::MapVector<Value, SmallVector<Attribute>> observed;

@@ -55,8 +55,7 @@ private:
   void addPositions() {
     auto type =
         RankedTensorType::get({ShapedType::kDynamic}, builder.getI32Type());
-    positions =
-        step.getBody().front().insertArgument(1u, type, step.getLoc());
+    positions = step.getBody().front().insertArgument(1u, type, step.getLoc());
   }
 
   /// The append of an attention's layer that it reads the result of.
@@ -95,8 +94,8 @@ private:
     auto type = RankedTensorType::get({1, heads, 1, 1}, builder.getF32Type());
     Value slope = arith::ConstantOp::create(
         builder, loc, DenseElementsAttr::get(type, slopes));
-    Value distance = make.unsqueeze(make.cast(positions, builder.getF32Type()),
-                                    {0, 1, 2});
+    Value distance =
+        make.unsqueeze(make.cast(positions, builder.getF32Type()), {0, 1, 2});
     return make.binary<onnx::MulOp>(slope, distance);
   }
 
@@ -114,10 +113,9 @@ private:
     Value result = ir::AttentionOp::create(
         builder, loc, q.getType(), q, k, v, mask, op.getScaleAttr(),
         builder.getUnitAttr(), op.getWindowAttr(), op.getSoftcapAttr());
-    op.replaceAllUsesWith(
-        Value(tensor::CollapseShapeOp::create(
-            builder, loc, result,
-            SmallVector<ReassociationIndices>{{0, 1}, {2}, {3}})));
+    op.replaceAllUsesWith(Value(tensor::CollapseShapeOp::create(
+        builder, loc, result,
+        SmallVector<ReassociationIndices>{{0, 1}, {2}, {3}})));
     op.erase();
     return success();
   }
@@ -157,8 +155,8 @@ private:
     for (BlockArgument gone : {cache, batch})
       body.eraseArgument(gone.getArgNumber());
     step->removeAttr("qopt.decoder");
-    step.setType(builder.getFunctionType(body.getArgumentTypes(),
-                                         logits.getType()));
+    step.setType(
+        builder.getFunctionType(body.getArgumentTypes(), logits.getType()));
     ArrayAttr dims = builder.getStrArrayAttr({"tokens"});
     for (auto [number, name] : {std::pair(0u, "tokens"), {1u, "positions"}}) {
       step.setArgAttr(number, "qopt.name", builder.getStringAttr(name));
@@ -173,8 +171,7 @@ private:
   Value logits;
 };
 
-struct UncacheDecoder
-    : passes::impl::UncacheDecoderPassBase<UncacheDecoder> {
+struct UncacheDecoder : passes::impl::UncacheDecoderPassBase<UncacheDecoder> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     if (func->hasAttr("qopt.decoder") && failed(Rewriter(func).run()))

@@ -132,7 +132,8 @@ StatusOr<Factor> factorMoment(const float *moment, int64_t size, float damping,
   Factor factor;
   factor.order = ascending(diagonal);
   Triangle c(tilesOf(size));
-  for (factor.damping = std::max(damping, 1e-6f); factor.damping <= 100; factor.damping *= 10) {
+  for (factor.damping = std::max(damping, 1e-6f); factor.damping <= 100;
+       factor.damping *= 10) {
     fill(c, moment, size, factor.order, factor.damping * mean);
     if (!decompose(c, threads))
       continue;

@@ -82,8 +82,8 @@ void TileRounder::roundRow(int64_t row, int64_t begin, int64_t end,
   for (int64_t column = end - 1; column >= begin; --column) {
     int64_t naturalColumn = factors.input.order[size_t(column)];
     int64_t index = natural * weights.columns + naturalColumn;
-    const GroupParameters &group = grid.groups[size_t(
-        grid.shape.indexOf(natural, naturalColumn / size))];
+    const GroupParameters &group =
+        grid.groups[size_t(grid.shape.indexOf(natural, naturalColumn / size))];
     float weight = weights.values[index];
     float before = along[column - begin];
     float number =

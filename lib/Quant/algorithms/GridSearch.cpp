@@ -123,7 +123,9 @@ void GroupSearch::searchBothEnds(const ValueRange &range) {
   int high = low, reach = std::max(steps.steps / 4, 1);
   for (int round = 0; round < 2; ++round) {
     int better = improve(
-        [&](int s) { tryRange(range.low * ratio(s), range.high * ratio(high)); },
+        [&](int s) {
+          tryRange(range.low * ratio(s), range.high * ratio(high));
+        },
         low - reach, low + reach);
     low = better < 0 ? low : better;
     better = improve(

@@ -89,8 +89,8 @@ double WeightError::relative() const {
 static Panels timesInputMoment(Panels rows, const Metric &metric,
                                int64_t columns, unsigned threads) {
   if (metric.inputMoment)
-    return multiply(
-        rows, columnPanels({metric.inputMoment, columns, columns}), threads);
+    return multiply(rows, columnPanels({metric.inputMoment, columns, columns}),
+                    threads);
   if (metric.inputDiagonal)
     for (int64_t panel = 0; panel < rows.count; ++panel)
       for (int64_t j = 0; j < columns; ++j)

@@ -31,26 +31,25 @@ double naive(const std::vector<float> &x, const std::vector<float> &weights,
 }
 
 void expectSums(int64_t size, int64_t tokens) {
-  host::ThreadPool pool(2);
+  constexpr unsigned threads = 2;
   std::vector<float> x = randomValues(size * tokens, 1),
                      weights = randomValues(tokens, 2);
   SecondMoment moment(size);
   int64_t first = tokens / 3;
-  moment.add(x.data(), first, weights.data(), pool);
+  moment.add(x.data(), first, weights.data(), threads);
   moment.add(x.data() + first * size, tokens - first, weights.data() + first,
-             pool);
+             threads);
   EXPECT_EQ(moment.tokens(), tokens);
   std::vector<float> sums = moment.matrix();
   for (int64_t i = 0; i < size; ++i)
     for (int64_t j = 0; j < size; ++j)
-      ASSERT_NEAR(sums[size_t(i * size + j)],
-                  naive(x, weights, size, i, j),
+      ASSERT_NEAR(sums[size_t(i * size + j)], naive(x, weights, size, i, j),
                   1e-5 * double(tokens) + 1e-5)
           << "size " << size << ", element " << i << ", " << j;
 }
 
 TEST(SecondMoment, IsTheSumOfOuterProducts) {
-  for (int64_t size : {1, 7, 8, 9, 31, 32, 33, 65, 100})
+  for (int64_t size : {1, 7, 63, 64, 65, 130})
     expectSums(size, 150);
   expectSums(40, 1);
 }
@@ -59,10 +58,9 @@ TEST(SecondMoment, IsTheSameForEveryNumberOfThreads) {
   constexpr int64_t size = 200, tokens = 300;
   std::vector<float> x = randomValues(size * tokens, 3);
   std::vector<float> first;
-  for (int threads : {1, 2, 7}) {
-    host::ThreadPool pool(threads);
+  for (unsigned threads : {1, 2, 7}) {
     SecondMoment moment(size);
-    moment.add(x.data(), tokens, nullptr, pool);
+    moment.add(x.data(), tokens, nullptr, threads);
     std::vector<float> values = moment.matrix();
     if (first.empty())
       first = values;
@@ -72,12 +70,12 @@ TEST(SecondMoment, IsTheSameForEveryNumberOfThreads) {
 
 TEST(SecondMoment, AddsAnother) {
   constexpr int64_t size = 24, tokens = 64;
-  host::ThreadPool pool(1);
+  constexpr unsigned threads = 1;
   std::vector<float> x = randomValues(size * tokens, 4);
   SecondMoment both(size), a(size), b(size);
-  both.add(x.data(), tokens, nullptr, pool);
-  a.add(x.data(), 10, nullptr, pool);
-  b.add(x.data() + 10 * size, tokens - 10, nullptr, pool);
+  both.add(x.data(), tokens, nullptr, threads);
+  a.add(x.data(), 10, nullptr, threads);
+  b.add(x.data() + 10 * size, tokens - 10, nullptr, threads);
   a.add(b);
   EXPECT_EQ(a.tokens(), tokens);
   std::vector<float> sum = a.matrix(), expected = both.matrix();
