@@ -48,6 +48,7 @@ recordedOptions(const CompileOptions &options) {
       {"as", options.kind == ModelKind::Automatic ? ""
              : options.kind == ModelKind::Graph   ? "graph"
                                                   : "decoder"},
+      {"calibrate", llvm::sys::path::filename(options.calibrate).str()},
       {"context", options.context ? std::to_string(options.context) : ""},
       {"cpu", gpu ? "" : options.cpu},
       {"embedding", options.embedding},
@@ -225,6 +226,19 @@ buildGpuFunction(func::FuncOp func, const CompileOptions &options,
   return plan;
 }
 
+/// The file that was compiled, where there was one.
+static Status addSource(plan::ManifestT &manifest,
+                        const Companions &companions) {
+  if (companions.model.empty())
+    return Status();
+  auto digest = digestOf(companions.model);
+  if (!digest)
+    return digest.status();
+  manifest.source_sha256 = std::move(*digest);
+  manifest.source_name = llvm::sys::path::filename(companions.model).str();
+  return Status();
+}
+
 Status buildArtifact(ModuleOp module, const CompileOptions &options,
                      const Companions &companions, const Progress &progress,
                      CompileSummary &summary) {
@@ -268,13 +282,7 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
       return segment.status();
     manifest.tokenizer_segment = *segment;
   }
-  if (!companions.model.empty()) {
-    auto digest = digestOf(companions.model);
-    if (!digest)
-      return digest.status();
-    manifest.source_sha256 = std::move(*digest);
-    manifest.source_name = llvm::sys::path::filename(companions.model).str();
-  }
+  QOPT_RETURN_IF_ERROR(addSource(manifest, companions));
   manifest.compiler_version = versionString;
   manifest.target = options.target == TargetDevice::Cuda
                         ? "cuda/" + options.architectures

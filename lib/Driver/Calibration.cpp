@@ -12,6 +12,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "passes/Calibrate/Passes.h"
 #include "passes/Pipelines.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include <map>
 #include <numeric>
 #include <thread>
@@ -198,17 +199,18 @@ readCalibrationText(ModuleOp module, const CompileOptions &options,
   auto tokenizer = Tokenizer::create(companions.tokenizer);
   if (!tokenizer.ok())
     return tokenizer.status();
-  auto text = codegen::readFile(options.calibrate);
-  if (!text.ok())
-    return Status(text.status().code(),
-                  "--calibrate: " + text.status().message());
+  auto text = llvm::MemoryBuffer::getFile(options.calibrate);
+  if (!text)
+    return Status(StatusCode::NotFound, "--calibrate: cannot read \"" +
+                                            options.calibrate +
+                                            "\": " + text.getError().message());
   calibrate::WindowLimits limits;
   limits.vocabulary =
       cast<RankedTensorType>(step.getResultTypes()[0]).getDimSize(1);
   if (companions.context)
     limits.length = std::min(limits.length, companions.context);
-  return calibrate::CalibrationTokens::ofText(*text, options.calibrate,
-                                              *tokenizer, limits);
+  return calibrate::CalibrationTokens::ofText(
+      (*text)->getBuffer().str(), options.calibrate, *tokenizer, limits);
 }
 
 Status calibrateWeights(ModuleOp module, ModuleOp reference,

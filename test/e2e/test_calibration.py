@@ -1,0 +1,92 @@
+"""Weights that are quantized by what they do on a text: closer to the model than rounding, on another text."""
+
+import json
+import shutil
+
+import pytest
+
+FORMAT = ("--weights", "int4_asym", "--activations", "f32")
+
+
+def stories_of(tool, stories, seeds):
+    """Text that the model writes, a few hundred tokens a seed."""
+    texts = []
+    for seed in seeds:
+        sampling = ("--temperature", 1, "--seed", seed, "--max-tokens", 300, "--json")
+        texts.append(json.loads(tool("qopt-run", stories, "--prompt", "Once", *sampling).stdout)["text"])
+    return "\n".join(texts)
+
+
+@pytest.fixture(scope="module")
+def folder(tool, stories_artifact, tmp_path_factory):
+    """calib.txt and valid.txt."""
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "calib.txt").write_text(stories_of(tool, stories_artifact, range(24)))
+    (folder / "valid.txt").write_text(stories_of(tool, stories_artifact, range(100, 108)))
+    return folder
+
+
+def compiled(tool, stories, folder, name, *options):
+    tool("qopt-compile", stories, *FORMAT, *options, "-o", folder / name)
+    return folder / name
+
+
+def divergence(tool, artifact, folder, reference):
+    options = ("--text", folder / "valid.txt", "--reference", reference, "--json")
+    return json.loads(tool("qopt-eval", artifact, *options).stdout)["kl"]["mean"]
+
+
+def test_calibrated_weights_are_closer_to_the_model(tool, stories, stories_artifact, folder):
+    rounded = compiled(tool, stories, folder, "rounded.qopt")
+    calibrated = compiled(tool, stories, folder, "calibrated.qopt", "--calibrate", folder / "calib.txt")
+    tool("qopt-eval", stories_artifact, "--text", folder / "valid.txt", "--save-logits", folder / "l.npy")
+    before, after = (divergence(tool, a, folder, folder / "l.npy") for a in (rounded, calibrated))
+    assert after < 0.85 * before
+    # Nothing but codes, scales and zero points is another.
+    assert abs(rounded.stat().st_size - calibrated.stat().st_size) < 1024
+
+
+def test_the_result_does_not_depend_on_threads(tool, stories, folder):
+    artifacts = [
+        compiled(tool, stories, folder, f"{threads}.qopt", "--calibrate", folder / "calib.txt", "--threads", threads)
+        for threads in (1, 2)
+    ]
+    assert artifacts[0].read_bytes() == artifacts[1].read_bytes()
+
+
+def test_gpus_get_codes_too(tool, stories, folder):
+    options = ("--weights", "int4_asym", "--calibrate", folder / "calib.txt", "--emit", "quantized")
+    texts = [tool("qopt-compile", stories, *options, "--target", target).stdout for target in ("host", "cuda")]
+    codes = [[line.split("=", 1)[1] for line in text.splitlines() if "zeros(" in line] for text in texts]
+    assert len(codes[0]) > 5 and codes[0] == codes[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty; give text of the kind that the model is to be used for"),
+        ("Once upon a time", "tokens; expected 512 or more, better a hundred times that"),
+    ],
+)
+def test_a_text_that_does_not_serve_is_refused(tool, stories, tmp_path, text, message):
+    (tmp_path / "t.txt").write_text(text)
+    done = tool(
+        "qopt-compile", stories, *FORMAT, "--calibrate", tmp_path / "t.txt", "-o", tmp_path / "m.qopt", check=False
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "m.qopt").exists()
+
+
+def test_a_text_that_is_not_there_is_named(tool, stories, tmp_path):
+    done = tool("qopt-compile", stories, *FORMAT, "--calibrate", tmp_path / "none.txt", check=False)
+    assert done.returncode == 9
+    assert "--calibrate" in done.stderr and "none.txt" in done.stderr
+
+
+def test_text_needs_a_tokenizer(tool, stories, folder, tmp_path):
+    shutil.copy(stories / "model.onnx", tmp_path)
+    options = ("--calibrate", folder / "calib.txt", "-o", tmp_path / "m.qopt")
+    done = tool("qopt-compile", tmp_path / "model.onnx", *FORMAT, *options, check=False)
+    assert done.returncode == 2
+    assert "no tokenizer.json is beside the model; give it as --tokenizer" in done.stderr
