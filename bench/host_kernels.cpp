@@ -3,6 +3,7 @@
 // prefill in GOP/s. Usage: host_kernels [THREADS] [FILTER]; FILTER is a part of
 // a name.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/AttentionGradient.h"
 #include "runtime/host/CachedAttention.h"
 #include "runtime/host/Linear.h"
 #include "runtime/host/QuantizedActivations.h"
@@ -215,6 +216,49 @@ struct Program {
                 keys * static_cast<double>(heads) * 256 / seconds * 1e-9);
   }
 
+  /// Dense causal attention and its gradients, which have two and five products
+  /// of queries by keys.
+  void denseAttention(const char *model, int64_t heads, int64_t keyHeads,
+                      int64_t tokens) {
+    std::string name =
+        std::string("dense attention ") + model + " " + std::to_string(tokens);
+    if (!wanted(name))
+      return;
+    int64_t count = tokens * heads * 64, keyCount = tokens * keyHeads * 64;
+    Memory q = randomFloats(count), k = randomFloats(keyCount),
+           v = randomFloats(keyCount), dy = randomFloats(count),
+           y = allocate(count * 4), dq = allocate(count * 4),
+           dk = allocate(keyCount * 4), dv = allocate(keyCount * 4);
+    auto floats = [](Memory &memory) {
+      return static_cast<float *>(memory.get());
+    };
+    AttentionGradientArguments a;
+    AttentionArguments &f = a.forward;
+    f.batch = 1;
+    f.heads = heads;
+    f.keyHeads = keyHeads;
+    f.queries = f.keys = tokens;
+    f.headSize = f.valueSize = 64;
+    f.options = {.scale = 0.125f, .causal = true};
+    f.query = floats(q);
+    f.key = floats(k);
+    f.value = floats(v);
+    f.output = floats(y);
+    a.outputGradient = floats(dy);
+    a.queryGradient = floats(dq);
+    a.keyGradient = floats(dk);
+    a.valueGradient = floats(dv);
+    double forward = secondsOf([&] { host::attention(f, pool); });
+    double gradient = secondsOf([&] { attentionGradient(a, pool); });
+    double product = static_cast<double>(tokens * (tokens + 1) / 2 * heads) *
+                     128 * 1e-9; // GFLOP
+    std::printf("%-30s %8.1f us  %8.1f GFLOP/s   gradients %8.1f us  %8.1f "
+                "GFLOP/s: %.2f times as long a product\n",
+                name.c_str(), forward * 1e6, 2 * product / forward,
+                gradient * 1e6, 5 * product / gradient,
+                gradient / forward / 2.5);
+  }
+
   void dispatch() {
     if (!wanted("dispatch"))
       return;
@@ -251,5 +295,7 @@ int main(int count, char **arguments) {
   }
   program.attention("1.1B", 32, 4, 512, 0);
   program.attention("28M", 8, 4, 512, 0);
+  program.denseAttention("28M", 8, 4, 512);
+  program.denseAttention("8 heads", 8, 8, 512);
   return 0;
 }

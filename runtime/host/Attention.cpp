@@ -10,43 +10,12 @@
 #define HWY_TARGET_INCLUDE "runtime/host/Attention.cpp"
 #include <hwy/foreach_target.h>
 // After foreach_target.h.
-#include "runtime/host/AttentionTile-inl.h"
+#include "runtime/host/DenseAttention-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
 
 constexpr int64_t denseBlockRows = 32;
-
-/// Key rows [T][D] into groups [T/16][D][16]; what a short group lacks is 0.
-HWY_INLINE void transposeKeys(const float *keys, int64_t count,
-                              int64_t headSize, float *groups) {
-  for (int64_t t = 0; t < count; t += groupKeys) {
-    float *group = groups + t * headSize;
-    const int64_t n = HWY_MIN(groupKeys, count - t);
-    if (n < groupKeys)
-      std::memset(group, 0, groupKeys * headSize * sizeof(float));
-    for (int64_t i = 0; i < headSize; ++i)
-      for (int64_t j = 0; j < n; ++j)
-        group[i * groupKeys + j] = keys[(t + j) * headSize + i];
-  }
-}
-
-/// What query `query` of head `head` sees.
-HWY_INLINE QueryRow denseRow(const AttentionArguments &a, int64_t batch,
-                             int64_t head, int64_t query) {
-  QueryRow row;
-  const int64_t position = query + a.keys - a.queries;
-  row.last = a.options.causal ? HWY_MAX(position + 1, 0) : a.keys;
-  row.first = a.options.window ? position + 1 - a.options.window : 0;
-  row.first = HWY_MAX(row.first, 0);
-  const AttentionMask &mask = a.mask;
-  const int64_t at = batch * mask.batchStride + head * mask.headStride +
-                     query * mask.queryStride;
-  row.added = mask.added ? mask.added + at : nullptr;
-  row.attend = mask.attend ? mask.attend + at : nullptr;
-  row.maskStride = mask.keyStride;
-  return row;
-}
 
 /// One block of queries of one head against all keys.
 HWY_INLINE void denseBlock(const AttentionArguments &a, const QueryBlock &block,

@@ -21,6 +21,18 @@
 HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
 
+/// What is added to the scores of the keys from `key` on, of which there are
+/// `count`: 0 or −∞ for a boolean mask.
+HWY_INLINE FloatVector maskLine(const QueryRow &row, int64_t key,
+                                int64_t count) {
+  HWY_ALIGN float mask[lineLanes] = {};
+  for (int64_t i = 0; i < HWY_MIN(lineLanes, count); ++i) {
+    const int64_t at = (key + i) * row.maskStride;
+    mask[i] = row.added ? row.added[at] : row.attend[at] ? 0 : minusInfinity;
+  }
+  return hn::Load(FloatTag(), mask);
+}
+
 /// Scale, softcap, ALiBi, mask and range on one row of raw scores; returns the
 /// maximum.
 HWY_INLINE float finishScores(const ScoreOptions &options, const QueryRow &row,
@@ -43,16 +55,8 @@ HWY_INLINE float finishScores(const ScoreOptions &options, const QueryRow &row,
           hn::Add(index, hn::Set(di, static_cast<int>(start - row.position)));
       s = hn::MulAdd(hn::Set(d, row.slope), hn::ConvertTo(d, distance), s);
     }
-    if (row.added || row.attend) {
-      HWY_ALIGN float mask[lineLanes] = {};
-      for (int64_t i = 0; i < HWY_MIN(lineLanes, keys - t); ++i) {
-        const int64_t at = (start + t + i) * row.maskStride;
-        mask[i] = row.added        ? row.added[at]
-                  : row.attend[at] ? 0
-                                   : minusInfinity;
-      }
-      s = hn::Add(s, hn::Load(d, mask));
-    }
+    if (row.added || row.attend)
+      s = hn::Add(s, maskLine(row, start + t, keys - t));
     const auto inside = hn::AndNot(hn::Lt(index, first), hn::Lt(index, last));
     s = hn::IfThenElse(hn::RebindMask(d, inside), s, none);
     largest = hn::Max(largest, s);
