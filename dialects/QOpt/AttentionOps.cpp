@@ -91,51 +91,57 @@ int64_t RotaryOp::getResultFeatureRank() { return 2; }
 
 //===- attention ----------------------------------------------------------===//
 
-/// (C1): the shapes of q, k, v and the result.
-static LogicalResult verifyAttentionShapes(AttentionOp op) {
-  ArrayRef<int64_t> q = shapeOf(op.getQ()), k = shapeOf(op.getK()),
-                    v = shapeOf(op.getV());
-  for (auto [name, shape] : {std::pair("q", q),
-                             {"k", k},
-                             {"v", v},
-                             {"the result", shapeOf(op.getResult())}})
+/// (C1): the shapes of q, k, v and y, which is called `name`.
+static LogicalResult verifyAttentionShapes(Operation *op, Value qValue,
+                                           Value kValue, Value vValue,
+                                           Value yValue, StringRef name) {
+  ArrayRef<int64_t> q = shapeOf(qValue), k = shapeOf(kValue),
+                    v = shapeOf(vValue), y = shapeOf(yValue);
+  for (auto [operand, shape] :
+       {std::pair(StringRef("q"), q), {"k", k}, {"v", v}, {name, y}})
     if (shape.size() != 4)
-      return op.emitOpError()
-             << name << " has " << shape.size() << " dimensions; expected four";
+      return op->emitOpError() << operand << " has " << shape.size()
+                               << " dimensions; expected four";
   if (failed(verifyShape(op, "k", k, {q[0], k[1], k[2], q[3]})) ||
       failed(verifyShape(op, "v", v, {q[0], k[1], k[2], v[3]})))
     return failure();
-  return verifyShape(op, "the result", shapeOf(op.getResult()),
-                     {q[0], q[1], q[2], v[3]});
+  return verifyShape(op, name, y, {q[0], q[1], q[2], v[3]});
 }
 
-LogicalResult AttentionOp::verify() {
-  if (failed(verifyAttentionShapes(*this))) // (C1)
-    return failure();
-  ArrayRef<int64_t> q = shapeOf(getQ()), k = shapeOf(getK());
+/// (C2) to (C4), of attention and of its gradient.
+template <typename Op> static LogicalResult verifyScores(Op op) {
+  ArrayRef<int64_t> q = shapeOf(op.getQ()), k = shapeOf(op.getK());
   if (ShapedType::isDynamic(q[2]) || ShapedType::isDynamic(k[1]) ||
       q[2] % k[1]) // (C2)
-    return emitOpError() << "the " << spellShape(k[1])
-                         << " heads of k do not divide the " << spellShape(q[2])
-                         << " heads of q";
-  if (getMask()) { // (C3)
-    ArrayRef<int64_t> mask = shapeOf(getMask());
+    return op.emitOpError()
+           << "the " << spellShape(k[1]) << " heads of k do not divide the "
+           << spellShape(q[2]) << " heads of q";
+  if (op.getMask()) { // (C3)
+    ArrayRef<int64_t> mask = shapeOf(op.getMask());
     int64_t scores[] = {q[0], q[2], q[1], k[2]};
     bool agree = mask.size() <= 4;
     for (size_t i = 0; agree && i < mask.size(); ++i)
       agree = mask[i] == 1 || sizesAgree(mask[i], scores[4 - mask.size() + i]);
     if (!agree)
-      return emitOpError() << "the mask has shape " << spellShape(mask)
-                           << ", which does not broadcast to "
-                           << spellShape(scores);
+      return op.emitOpError()
+             << "the mask has shape " << spellShape(mask)
+             << ", which does not broadcast to " << spellShape(scores);
   }
-  if (getWindow() && (*getWindow() <= 0 || !getCausal())) // (C4)
-    return emitOpError() << "a window is positive and of causal attention; got "
-                         << *getWindow();
-  if (getSoftcap() && !(getSoftcap()->convertToFloat() > 0)) // (C4)
-    return emitOpError() << "a softcap is positive; got "
-                         << getSoftcap()->convertToFloat();
+  if (op.getWindow() && (*op.getWindow() <= 0 || !op.getCausal())) // (C4)
+    return op.emitOpError()
+           << "a window is positive and of causal attention; got "
+           << *op.getWindow();
+  if (op.getSoftcap() && !(op.getSoftcap()->convertToFloat() > 0)) // (C4)
+    return op.emitOpError() << "a softcap is positive; got "
+                            << op.getSoftcap()->convertToFloat();
   return success();
+}
+
+LogicalResult AttentionOp::verify() {
+  if (failed(verifyAttentionShapes(*this, getQ(), getK(), getV(), getResult(),
+                                   "the result"))) // (C1)
+    return failure();
+  return verifyScores(*this);
 }
 
 LogicalResult
@@ -149,5 +155,36 @@ AttentionOp::reifyResultShapes(OpBuilder &builder,
     return failure();
   sizes->back() = values->back();
   shapes.assign(1, *sizes);
+  return success();
+}
+
+//===- attention_gradient -------------------------------------------------===//
+
+void AttentionGradientOp::build(OpBuilder &builder, OperationState &state,
+                                AttentionOp attention, Value gradient) {
+  Value q = attention.getQ(), k = attention.getK(), v = attention.getV();
+  build(builder, state, q.getType(), k.getType(), v.getType(), q, k, v,
+        attention.getResult(), gradient, attention.getMask(),
+        attention.getScaleAttr(), attention.getCausalAttr(),
+        attention.getWindowAttr(), attention.getSoftcapAttr());
+}
+
+LogicalResult AttentionGradientOp::verify() {
+  if (failed(verifyAttentionShapes(*this, getQ(), getK(), getV(), getY(),
+                                   "y"))) // (C1)
+    return failure();
+  return verifyScores(*this);
+}
+
+LogicalResult
+AttentionGradientOp::reifyResultShapes(OpBuilder &builder,
+                                       ReifiedRankedShapedTypeDims &shapes) {
+  for (Value like : {getQ(), getK(), getV()}) {
+    FailureOr<SmallVector<OpFoldResult>> sizes =
+        sizesOf(builder, getLoc(), like);
+    if (failed(sizes))
+      return failure();
+    shapes.push_back(*sizes);
+  }
   return success();
 }

@@ -117,4 +117,50 @@ def QOpt_AttentionOp : QOpt_Op<"attention", [Pure, QOpt_Reify]> {
   let hasVerifier = 1;
 }
 
+def QOpt_AttentionGradientOp : QOpt_Op<"attention_gradient", [Pure, QOpt_Reify, AllTypesMatch<["q", "q_gradient"]>,
+    AllTypesMatch<["k", "k_gradient"]>, AllTypesMatch<["v", "v_gradient"]>, AllTypesMatch<["y", "gradient"]>]> {
+  let summary = "what attention passes back to q, k and v";
+  let description = [{
+    ```
+    s as in qopt.attention;   p[b,h,i,j] = softmax over j (s[b,h,i,:])[j];   t = tanh(scale · q · k / softcap), else 0
+    dS[b,h,i,j] = p[b,h,i,j] · (gradient[b,i,h,:] · v[b,g,j,:] − gradient[b,i,h,:] · y[b,i,h,:]),  g = ⌊h · KV / H⌋
+    dU[b,h,i,j] = scale · (1 − t²) · dS[b,h,i,j]
+    q_gradient[b,i,h,:] = Σ_j dU[b,h,i,j] · k[b,g,j,:]
+    k_gradient[b,g,j,:] = Σ_h Σ_i dU[b,h,i,j] · q[b,i,h,:],   v_gradient[b,g,j,:] = Σ_h Σ_i p[b,h,i,j] · gradient[b,i,h,:]
+    ```
+
+    The derivative of Σ gradient · y with respect to q, k and v, where y is what `qopt.attention` gives for them.
+    DifferentiateFunction makes it; it stays until lowering. Scores are computed again, so that nothing of the size S × T is
+    kept. What one would get wrong: the sums over h are over the heads that share a key head; the mask is added behind the
+    softcap, so it is no part of t; a query that sees no key has the gradient 0.
+
+    `q`, `k`, `v`, `mask`, `scale`, `causal`, `window` and `softcap` are those of the attention; `y` is its result and
+    `gradient` the gradient of that, both [B, S, H, Dv].
+
+    Constraints:
+
+    - (C1) q, k, v and y have four dimensions, and agree in B, S, H, KV, T, D and Dv.
+    - (C2) KV divides H.
+    - (C3) The mask has at most four dimensions, each 1 or that of [B, H, S, T].
+    - (C4) `window` is positive and only with `causal`; `softcap` is positive.
+
+    Example:
+
+    ```mlir
+    %dq, %dk, %dv = qopt.attention_gradient %q, %k, %v, %y, %g scale 0.125 causal softcap 50.0 : tensor<1x?x8x64xf32>, tensor<1x4x?x64xf32>, tensor<1x4x?x64xf32>, tensor<1x?x8x64xf32>
+    ```
+  }];
+  let arguments = (ins QOpt_Tensor:$q, QOpt_Tensor:$k, QOpt_Tensor:$v, QOpt_Tensor:$y, QOpt_Tensor:$gradient,
+                       Optional<RankedTensorOf<[I1, QOpt_FloatType]>>:$mask, F32Attr:$scale, UnitAttr:$causal,
+                       OptionalAttr<I64Attr>:$window, OptionalAttr<F32Attr>:$softcap);
+  let results = (outs QOpt_Tensor:$q_gradient, QOpt_Tensor:$k_gradient, QOpt_Tensor:$v_gradient);
+  let builders = [OpBuilder<(ins "::qopt::ir::AttentionOp":$attention, "::mlir::Value":$gradient)>];
+  let assemblyFormat = [{
+    $q `,` $k `,` $v `,` $y `,` $gradient (`mask` `(` $mask^ `:` type($mask) `)`)? `scale` custom<Real>($scale)
+    (`causal` $causal^)? (`window` $window^)? (`softcap` custom<Real>($softcap)^)? attr-dict
+    `:` type($q) `,` type($k) `,` type($v) `,` type($y)
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // QOPT_ATTENTIONOPS_TD

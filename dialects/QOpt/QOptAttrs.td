@@ -104,6 +104,25 @@ def QOpt_KernelAttr : QOpt_Attr<"Kernel", "kernel"> {
   let assemblyFormat = "`<` $family `,` $architecture `,` (`most` `=` $most^ `,`)? custom<Numbers>($schedule) `>`";
 }
 
+def QOpt_Observed : QOpt_Enum<"Observed", "what calibration sees of a layer", [
+  I32EnumAttrCase<"ArgumentGradient", 0, "argument_gradient">, // of an argument of the function, by its number
+  I32EnumAttrCase<"Input", 1, "input">, // x of linears, by the names of their weights
+  I32EnumAttrCase<"OutputGradient", 2, "output_gradient">, // of the results of linears, by the names of their weights
+  I32EnumAttrCase<"KeyGradient", 3, "key_gradient">, // of keys as attention reads them, by the number of the attention
+  I32EnumAttrCase<"ValueGradient", 4, "value_gradient">, // of values, all the same
+]>;
+
+def QOpt_ObservationAttr : QOpt_Attr<"Observation", "observation"> {
+  let summary = "what a result of a calibration function is";
+  let description = [{
+    DifferentiateFunction gives every result of a function one as `qopt.observation`: what it is, and of what. A value that
+    is several (three projections read one input) is one result that names them all. For example
+    `#qopt.observation<input of ["q_proj", "k_proj", "v_proj"]>` and `#qopt.observation<key_gradient of [0]>`.
+  }];
+  let parameters = (ins EnumParameter<QOpt_Observed>:$what, "::mlir::ArrayAttr":$of);
+  let assemblyFormat = "`<` $what `of` $of `>`";
+}
+
 def QOpt_SizeRelation : QOpt_Enum<"SizeRelation", "what must hold of two sizes", [
   I32EnumAttrCase<"Equal", 0, "equal">, // lhs = rhs
   I32EnumAttrCase<"Broadcast", 1, "broadcast">, // lhs = rhs, or one is 1 and the other not 0

@@ -49,4 +49,24 @@ def QOpt_QuantizingOpInterface : OpInterface<"QuantizingOpInterface"> {
   ];
 }
 
+def QOpt_DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
+  let cppNamespace = "::qopt::ir";
+  let description = [{
+    An operation that can say how a small change of its operands changes what is computed of its results. With y = f(x) and
+    a number L that depends on y, the gradient of y is ∂L/∂y, a tensor of y's shape, and the operation builds
+    ∂L/∂x = (∂y/∂x)ᵀ · ∂L/∂y. Activations that are quantized count as the real values that they stand for.
+  }];
+  let methods = [
+    InterfaceMethod<"Whether the results' dependence on this operand is followed. It is not where the operand is no real "
+                    "number, and where it is what a model computes of positions alone: a mask, a table of angles.",
+                    "bool", "isDifferentiable", (ins "::mlir::OpOperand &":$operand), "", "return true;">,
+    InterfaceMethod<"Builds the gradients of the operands that `wanted` marks from those of the results, which are null "
+                    "where nothing depends on a result. One value an operand; null where it is not wanted or no gradient "
+                    "arrives. A failure is an error at the operation.",
+                    "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildGradients",
+                    (ins "::mlir::OpBuilder &":$builder, "::llvm::ArrayRef<::mlir::Value>":$gradients,
+                         "const ::llvm::BitVector &":$wanted)>,
+  ];
+}
+
 #endif // QOPT_INTERFACES_TD

@@ -82,6 +82,8 @@ static std::optional<SizeSource> nextSource(OpResult result, unsigned dim) {
                : std::nullopt;
   if (auto attention = dyn_cast<AttentionOp>(op))
     return SizeSource{dim < 3 ? attention.getQ() : attention.getV(), dim};
+  if (isa<AttentionGradientOp>(op)) // results are like q, k and v
+    return SizeSource{op->getOperand(result.getResultNumber()), dim};
   if (auto attention = dyn_cast<CachedAttentionOp>(op))
     return SizeSource{attention.getQ(), dim};
   return std::nullopt;

@@ -253,6 +253,44 @@ void ConcatWeightsOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
   patterns.add(flattenConcat);
 }
 
+//===- transpose_weight ---------------------------------------------------===//
+
+/// The format that keeps every value of a weight without scales.
+static quant::Format realFormat(WeightType source) {
+  bool isReal = source.hasOneFormat() && source.getFormat().isFloat();
+  return isReal ? source.getFormat() : *quant::parseFormat("f32");
+}
+
+void TransposeWeightOp::build(OpBuilder &builder, OperationState &state,
+                              Value source) {
+  auto type = cast<WeightType>(source.getType());
+  build(builder, state,
+        WeightType::get(builder.getContext(), type.getColumns(), type.getRows(),
+                        realFormat(type)),
+        source);
+}
+
+LogicalResult TransposeWeightOp::verify() {
+  WeightType source = getSource().getType(), result = getResult().getType();
+  bool exchanged = source.getRows() == result.getColumns() &&
+                   source.getColumns() == result.getRows();
+  if (!exchanged || source.getLayout() != Layout::Canonical ||
+      result.getLayout() != Layout::Canonical) // (C1)
+    return emitOpError() << "the result has type " << result
+                         << "; expected rows and columns of " << source
+                         << " exchanged, both in the canonical layout";
+  bool isF32 =
+      result.hasOneFormat() && quant::spell(result.getFormat()) == "f32";
+  bool same = result.hasOneFormat() && source.hasOneFormat() &&
+              source.getFormat().isFloat() &&
+              source.getFormat() == result.getFormat();
+  if (!isF32 && !same) // (C2)
+    return emitOpError() << "the result has format \"" << result.spellFormats()
+                         << "\"; expected \""
+                         << quant::spell(realFormat(source)) << "\"";
+  return success();
+}
+
 //===- pack_weight --------------------------------------------------------===//
 
 LogicalResult PackWeightOp::verify() {

@@ -124,6 +124,36 @@ def QOpt_ConcatWeightsOp : QOpt_Op<"concat_weights", [Pure]> {
   let hasCanonicalizer = 1;
 }
 
+def QOpt_TransposeWeightOp : QOpt_Op<"transpose_weight", [Pure]> {
+  let summary = "weight with rows and columns exchanged";
+  let description = [{
+    ```
+    result[k, n] = source[n, k], dequantized
+    ```
+
+    A linear over the result takes the gradient of a linear's result to that of its input. DifferentiateFunction makes it.
+    What one would get wrong: groups lie along rows, so codes cannot be exchanged as they are; the result has real values.
+
+    `source` is a matrix [N, K] of any format.
+
+    Constraints:
+
+    - (C1) The result is K × N, and both have the canonical layout.
+    - (C2) The result is f32, or of the source's format where that has no scales.
+
+    Example:
+
+    ```mlir
+    %t = qopt.transpose_weight %w : !qopt.weight<8x64, int4_g32> -> !qopt.weight<64x8, f32>
+    ```
+  }];
+  let arguments = (ins QOpt_WeightType:$source);
+  let results = (outs QOpt_WeightType:$result);
+  let builders = [OpBuilder<(ins "::mlir::Value":$source)>];
+  let assemblyFormat = "$source attr-dict `:` qualified(type($source)) `->` qualified(type($result))";
+  let hasVerifier = 1;
+}
+
 def QOpt_PackWeightOp : QOpt_Op<"pack_weight", [Pure]> {
   let summary = "weight in the layout a kernel reads";
   let description = [{

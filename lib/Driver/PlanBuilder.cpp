@@ -460,7 +460,8 @@ LogicalResult PlanBuilder::addOperation(Operation *op) {
       .Case([&](tensor::EmptyOp) { return success(); })
       // Weights are evaluated when a kernel asks for them.
       .Case<ir::WeightOp, ir::QuantizeWeightOp, ir::ConcatWeightsOp,
-            ir::PackWeightOp>([&](Operation *) { return success(); })
+            ir::TransposeWeightOp, ir::PackWeightOp>(
+          [&](Operation *) { return success(); })
       .Default([&](Operation *) {
         // Index arithmetic is translated where it is used.
         bool sizesOnly = llvm::all_of(op->getResultTypes(), [](Type type) {

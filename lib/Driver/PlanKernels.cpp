@@ -200,6 +200,26 @@ public:
     return success();
   }
 
+  LogicalResult add(ir::AttentionGradientOp op) {
+    auto &step = b.addStep<plan::AttentionGradientT>(op);
+    step.q = b.valueOf(op.getQ());
+    step.k = b.valueOf(op.getK());
+    step.v = b.valueOf(op.getV());
+    step.y = b.valueOf(op.getY());
+    step.gradient = b.valueOf(op.getGradient());
+    if (op.getMask())
+      step.mask = b.valueOf(op.getMask());
+    step.q_gradient = b.valueOf(op.getQGradient());
+    step.k_gradient = b.valueOf(op.getKGradient());
+    step.v_gradient = b.valueOf(op.getVGradient());
+    step.scale = op.getScale().convertToFloat();
+    step.causal = op.getCausal();
+    step.window = op.getWindow().value_or(0);
+    if (op.getSoftcap())
+      step.softcap = op.getSoftcap()->convertToFloat();
+    return success();
+  }
+
   LogicalResult add(ir::KVAppendOp op) {
     auto &step = b.addStep<plan::KvAppendT>(op);
     step.k = b.valueOf(op.getK());
@@ -337,9 +357,10 @@ LogicalResult PlanBuilder::addKernel(Operation *op) {
       .Case<ir::LinearOp, ir::EmbeddingOp, ir::RmsNormOp, ir::LayerNormOp,
             ir::QuantizeOp, ir::DequantizeOp, ir::RotaryTableOp, ir::RotaryOp,
             ir::PositionsOp, ir::SelectRowsOp, ir::ActivationOp,
-            ir::GatedActivationOp, ir::AttentionOp, ir::KVAppendOp,
-            ir::CachedAttentionOp, ir::CheckIndicesOp, ir::GeneratedOp,
-            ir::FusedOp>([&](auto kernel) { return steps.add(kernel); })
+            ir::GatedActivationOp, ir::AttentionOp, ir::AttentionGradientOp,
+            ir::KVAppendOp, ir::CachedAttentionOp, ir::CheckIndicesOp,
+            ir::GeneratedOp, ir::FusedOp>(
+          [&](auto kernel) { return steps.add(kernel); })
       .Default([](Operation *other) {
         return other->emitError("no kernel runs \"")
                << other->getName() << "\" on the host";

@@ -30,6 +30,17 @@ void CanonicalWeight::allocate() {
               format.isSymmetric() ? nullptr : zeros()};
 }
 
+quant::StoredRows CanonicalWeight::storedFrom(int64_t row) const {
+  auto skip = [&](const uint8_t *array, int64_t bytes) {
+    return array ? array + row * bytes : nullptr;
+  };
+  // One scale for the whole matrix is that of each of its parts.
+  int64_t own = format.granularity == quant::Granularity::Tensor ? 0 : 1;
+  return {skip(pointers.codes, quant::bytesPerRow(format, columns)),
+          skip(pointers.scales, own * quant::scaleBytes(format, 1, columns)),
+          skip(pointers.zeros, own * quant::zeroBytes(format, 1, columns))};
+}
+
 const uint8_t *CanonicalWeight::keep(ir::StoredElements elements) {
   kept.push_back(std::move(elements));
   return reinterpret_cast<const uint8_t *>(kept.back().bytes().data());
@@ -176,14 +187,12 @@ StatusOr<CanonicalWeight> evaluateSource(ir::WeightOp op, unsigned threads) {
   return weight;
 }
 
-/// Rows [first, last) of a floating point weight as f32.
+/// The values of rows [first, last).
 std::vector<float> rowsOf(const CanonicalWeight &source, int64_t first,
                           int64_t last) {
   std::vector<float> values((last - first) * source.columns);
-  int64_t stride = quant::bytesPerRow(source.format, source.columns);
-  quant::dequantizeRows(
-      source.format, {source.stored().codes + first * stride, nullptr, nullptr},
-      last - first, source.columns, values.data());
+  quant::dequantizeRows(source.format, source.storedFrom(first), last - first,
+                        source.columns, values.data());
   return values;
 }
 
@@ -287,6 +296,41 @@ StatusOr<CanonicalWeight> evaluateQuantized(ir::QuantizeWeightOp op,
                     "\": " + status.message());
 }
 
+/// The values of a weight of any formats, rows and columns exchanged.
+StatusOr<CanonicalWeight> evaluateTransposed(ir::TransposeWeightOp op,
+                                             unsigned threads) {
+  ir::WeightType type = op.getResult().getType();
+  CanonicalWeight weight;
+  weight.format = type.getFormat();
+  weight.rows = type.getRows();
+  weight.columns = type.getColumns();
+  std::vector<WeightPart> parts = partsOf(op.getSource());
+  if (parts.size() == 1 && parts.front().range.format == weight.format) {
+    auto source = evaluatePart(parts.front(), threads);
+    if (!source)
+      return source.status();
+    transposeInto(weight, source->stored().codes, threads);
+    return weight;
+  }
+  weight.allocate();
+  float *target = reinterpret_cast<float *>(weight.codes());
+  int64_t above = 0;
+  for (const WeightPart &part : parts) {
+    auto source = evaluatePart(part, threads);
+    if (!source)
+      return source.status();
+    forRows(threads, source->rows, [&](int64_t first, int64_t last) {
+      std::vector<float> values = rowsOf(*source, first, last);
+      for (int64_t k = 0; k < weight.rows; ++k)
+        for (int64_t n = first; n < last; ++n)
+          target[k * weight.columns + above + n] =
+              values[(n - first) * weight.rows + k];
+    });
+    above += source->rows;
+  }
+  return weight;
+}
+
 /// Sources of one format, one below the other.
 StatusOr<CanonicalWeight> concatenate(const WeightPart &part, int64_t columns,
                                       unsigned threads) {
@@ -328,6 +372,9 @@ StatusOr<CanonicalWeight> evaluateWeight(Value value, unsigned threads) {
       })
       .Case([&](ir::ConcatWeightsOp op) {
         return evaluatePart(partsOf(op.getResult()).front(), threads);
+      })
+      .Case([&](ir::TransposeWeightOp op) {
+        return evaluateTransposed(op, threads);
       })
       .Case([&](ir::PackWeightOp op) {
         return evaluateWeight(op.getSource(), threads);
@@ -394,6 +441,8 @@ std::string weightNameOf(Value value) {
   Operation *op = value.getDefiningOp();
   if (auto weight = dyn_cast_or_null<ir::WeightOp>(op))
     return weight.getName().str();
+  if (auto transpose = dyn_cast_or_null<ir::TransposeWeightOp>(op))
+    return weightNameOf(transpose.getSource()) + " transposed";
   std::string name;
   for (Value operand : op ? op->getOperands() : ValueRange())
     name += (name.empty() ? "" : "+") + weightNameOf(operand);

@@ -23,6 +23,8 @@ public:
   int64_t rows = 0, columns = 0;
 
   quant::StoredRows stored() const { return pointers; }
+  /// The same from row `row` on.
+  quant::StoredRows storedFrom(int64_t row) const;
   /// Makes room for the storage that format and shape imply.
   void allocate();
   uint8_t *codes() { return owned.data(); }

@@ -12,11 +12,6 @@ namespace qopt::passes {
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
 #include "passes/Calibrate/Passes.h.inc"
-
-/// Attribute of a calibration function's result: names of the weights whose
-/// linears read this tensor, an array of strings.
-inline constexpr llvm::StringLiteral observesAttribute = "qopt.observes";
-
 } // namespace qopt::passes
 
 #endif // QOPT_PASSES_CALIBRATE_PASSES_H

@@ -40,4 +40,32 @@ def ObserveLinearsPass : Pass<"qopt-observe-linears", "::mlir::func::FuncOp"> {
   }];
 }
 
+def DifferentiateFunctionPass : Pass<"qopt-differentiate-function", "::mlir::func::FuncOp"> {
+  let summary = "a function that gives gradients of the function's result";
+  let description = [{
+    Before: a function as the stage quantize leaves it, of one block: y = f(a), with a loss that is known by its gradient
+    ∂L/∂y. After: the function takes ∂L/∂y of each floating point result behind its own arguments, and returns, each with a
+    `qopt.observation` that says what it is (results of the model itself are no longer returned):
+
+    - ∂L/∂a of each floating point argument that the result depends on;
+    - for each linear, in the order of the function, what it reads as [T, K] and ∂L of its result as [T, N], once for each
+      value: linears that read one tensor share a result;
+    - ∂L of the keys and values of each `qopt.attention`, as that attention reads them.
+
+    Numerics: gradients are those of the arithmetic as it is written, in f32 with sums in the order of the kernels;
+    what is quantized passes its gradient through as if it were not rounded (the straight-through estimator), so quantized
+    weights and activations have the gradients of the values that they stand for. Method: reverse accumulation (Linnainmaa
+    1976), the forward pass once more in the same function; attention as FlashAttention differentiates it (Dao et al.
+    2022): scores are computed again. Example: test/passes/Calibrate/differentiate-function.mlir.
+
+    What an operation contributes it says itself (`DifferentiableOpInterface`). An operation between a linear or a floating
+    point argument and a result that does not implement the interface is an error that names it. Masks, tables of angles,
+    ids and constants (norms' scales, biases) have no gradient and none is asked for.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+    "::mlir::tensor::TensorDialect", "::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect",
+  ];
+}
+
 #endif // QOPT_PASSES_CALIBRATE_PASSES

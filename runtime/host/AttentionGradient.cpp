@@ -58,7 +58,9 @@ struct GradientWorkspace {
     plan(values, keyHeads, f.keys, f.valueSize, f.value);
     memory.resize(size_t(needed + 2 * heads * queries.padded));
     float *next = memory.data();
-    auto take = [&](int64_t count) { return std::exchange(next, next + count); };
+    auto take = [&](int64_t count) {
+      return std::exchange(next, next + count);
+    };
     for (HeadRows *rows : {&queries, &gradients}) {
       rows->copy = take(heads * rows->count * rows->size);
       rows->rows = rows->copy;
@@ -93,8 +95,7 @@ void layOutHeads(const GradientWorkspace &work, int64_t begin, int64_t end) {
     float *rows = to.copy + head * to.count * to.size;
     for (int64_t i = 0; i < to.count; ++i)
       std::memcpy(rows + i * to.size,
-                  from +
-                      ((batch * to.count + i) * f.heads + inBatch) * to.size,
+                  from + ((batch * to.count + i) * f.heads + inBatch) * to.size,
                   to.size * sizeof(float));
   };
   auto transpose = [](const HeadRows &rows, int64_t head) {
@@ -152,9 +153,9 @@ HWY_INLINE void multiplyGroups(const QueryBlock &block, const KeyChunk &chunk) {
   int64_t first = chunk.keys;
   for (int64_t r = 0; r < block.count; ++r)
     first = HWY_MIN(first, block.rows[r].first - chunk.start);
-  scoreChunk<quant::ElementType::F32>(
-      block, chunk, HWY_MAX(first, 0) / groupKeys,
-      (chunk.keys + groupKeys - 1) / groupKeys);
+  scoreChunk<quant::ElementType::F32>(block, chunk,
+                                      HWY_MAX(first, 0) / groupKeys,
+                                      (chunk.keys + groupKeys - 1) / groupKeys);
 }
 
 /// L and dy · y of a query: a number for a row of scores, or one for each
@@ -188,8 +189,7 @@ HWY_INLINE void finishGradients(const ScoreOptions &options,
       const auto cap = hn::Set(d, options.softcap);
       const auto bounded = tanhOf(d, hn::Div(s, cap));
       s = hn::Mul(cap, bounded);
-      slope = hn::Mul(
-          scale, hn::NegMulAdd(bounded, bounded, hn::Set(d, 1.0f)));
+      slope = hn::Mul(scale, hn::NegMulAdd(bounded, bounded, hn::Set(d, 1.0f)));
     }
     if (row.added || row.attend)
       s = hn::Add(s, maskLine(row, chunk.start + t, chunk.keys - t));
@@ -199,12 +199,12 @@ HWY_INLINE void finishGradients(const ScoreOptions &options,
     const auto p = hn::IfThenElseZero(
         inside,
         exponential(d, hn::Sub(s, statistics.at(statistics.logSums, t))));
-    const auto difference = hn::Sub(hn::Load(d, products + t),
-                                    statistics.at(statistics.dots, t));
+    const auto difference =
+        hn::Sub(hn::Load(d, products + t), statistics.at(statistics.dots, t));
     hn::Store(p, d, scores + t);
-    hn::Store(hn::IfThenElseZero(inside,
-                                 hn::Mul(hn::Mul(p, difference), slope)),
-              d, products + t);
+    hn::Store(
+        hn::IfThenElseZero(inside, hn::Mul(hn::Mul(p, difference), slope)), d,
+        products + t);
   }
 }
 
@@ -218,8 +218,8 @@ HWY_INLINE QueryRow keyRow(const AttentionArguments &a, int64_t batch,
   row.last = a.options.window ? at + a.options.window : a.queries;
   row.last = HWY_MIN(row.last, a.queries);
   const AttentionMask &mask = a.mask;
-  const int64_t place = batch * mask.batchStride + head * mask.headStride +
-                        key * mask.keyStride;
+  const int64_t place =
+      batch * mask.batchStride + head * mask.headStride + key * mask.keyStride;
   row.added = mask.added ? mask.added + place : nullptr;
   row.attend = mask.attend ? mask.attend + place : nullptr;
   row.maskStride = mask.queryStride;
@@ -242,9 +242,9 @@ struct BlockMemory {
   /// `chunks` chunks of scores are kept; sums have `width` columns.
   BlockMemory(int64_t chunks, int64_t width) {
     constexpr int64_t chunk = gradientBlockRows * chunkKeys;
-    scores = static_cast<float *>(threadScratch(
-        ((chunks + 2) * chunk + gradientBlockRows * width) *
-        static_cast<int64_t>(sizeof(float))));
+    scores = static_cast<float *>(
+        threadScratch(((chunks + 2) * chunk + gradientBlockRows * width) *
+                      static_cast<int64_t>(sizeof(float))));
     products = scores + chunks * chunk;
     finished = products + chunk;
     sums = finished + chunk;
@@ -309,10 +309,9 @@ HWY_INLINE void queryStatistics(const GradientWorkspace &work,
   const float *gradients = work.gradients.rowsOf(task.head);
   for (int64_t r = 0; r < block.count; ++r) {
     const int64_t query = task.from + r, batch = task.head / f.heads;
-    const float *output =
-        f.output +
-        ((batch * f.queries + query) * f.heads + task.head % f.heads) *
-            f.valueSize;
+    const float *output = f.output + ((batch * f.queries + query) * f.heads +
+                                      task.head % f.heads) *
+                                         f.valueSize;
     work.logSums[first + r] = block.maxima[r] == minusInfinity
                                   ? -minusInfinity
                                   : block.maxima[r] + std::log(block.sums[r]);
@@ -336,10 +335,10 @@ HWY_INLINE void sumQueryGradients(const GradientWorkspace &work,
                              task.start(c), task.seen.last);
     multiplyGroups(block, chunk);
     for (int64_t r = 0; r < block.count; ++r)
-      finishGradients<false>(
-          f.options, block.rows[r], chunk,
-          {work.logSums + first + r, work.dots + first + r},
-          memory.scoresOf(c) + r * chunkKeys, block.scores + r * chunkKeys);
+      finishGradients<false>(f.options, block.rows[r], chunk,
+                             {work.logSums + first + r, work.dots + first + r},
+                             memory.scoresOf(c) + r * chunkKeys,
+                             block.scores + r * chunkKeys);
     addValues<quant::ElementType::F32>(block, chunk);
   }
 }
@@ -361,24 +360,19 @@ void queryGradients(const GradientWorkspace &work, int64_t begin, int64_t end) {
         batch * f.keyHeads + head % f.heads / (f.heads / f.keyHeads);
     QueryTask task{head, keyHead, from, seenBy(rows, count, f.keys)};
     BlockMemory memory(task.chunks(), f.headSize);
-    QueryBlock block{count,
-                     f.headSize,
-                     f.headSize,
-                     &f.options,
-                     rows,
-                     work.queries.rowsOf(head) + from * f.headSize,
-                     nullptr,
-                     maxima,
-                     sums,
-                     memory.sums};
+    QueryBlock block{count,      f.headSize,
+                     f.headSize, &f.options,
+                     rows,       work.queries.rowsOf(head) + from * f.headSize,
+                     nullptr,    maxima,
+                     sums,       memory.sums};
     queryStatistics(work, task, block, memory);
     sumQueryGradients(work, task, block, memory);
     for (int64_t r = 0; r < count; ++r)
-      std::memcpy(work.a.queryGradient +
-                      ((batch * f.queries + from + r) * f.heads +
-                       head % f.heads) *
-                          f.headSize,
-                  memory.sums + r * f.headSize, f.headSize * sizeof(float));
+      std::memcpy(
+          work.a.queryGradient +
+              ((batch * f.queries + from + r) * f.heads + head % f.heads) *
+                  f.headSize,
+          memory.sums + r * f.headSize, f.headSize * sizeof(float));
   }
 }
 
@@ -440,8 +434,7 @@ void keyGradients(const GradientWorkspace &work, int64_t begin, int64_t end) {
                         .scores = scores,
                         .output = sums};
     };
-    QueryBlock key =
-        sumOf(f.key, f.headSize, memory.products, memory.sums);
+    QueryBlock key = sumOf(f.key, f.headSize, memory.products, memory.sums);
     QueryBlock value = sumOf(f.value, f.valueSize, memory.scoresOf(0),
                              memory.sums + gradientBlockRows * f.headSize);
     const int64_t firstHead = keyHead % f.keyHeads * sharing;
@@ -483,9 +476,8 @@ void attentionGradient(const AttentionGradientArguments &a, ThreadPool &pool) {
     return clearGradients(a);
   GradientWorkspace work(a);
   auto run = [&](auto pass, int64_t tasks) {
-    pool.parallelFor(tasks, 1, [&](int64_t begin, int64_t end) {
-      pass(work, begin, end);
-    });
+    pool.parallelFor(
+        tasks, 1, [&](int64_t begin, int64_t end) { pass(work, begin, end); });
   };
   auto blocks = [](int64_t rows) {
     return (rows + gradientBlockRows - 1) / gradientBlockRows;

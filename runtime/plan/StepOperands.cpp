@@ -86,6 +86,16 @@ void collect(Collector &c, const plan::Attention &attention) {
   c.write(attention.y());
 }
 
+void collect(Collector &c, const plan::AttentionGradient &step) {
+  for (uint32_t value :
+       {step.q(), step.k(), step.v(), step.y(), step.gradient()})
+    c.read(value);
+  c.read(step.mask());
+  for (uint32_t value :
+       {step.q_gradient(), step.k_gradient(), step.v_gradient()})
+    c.write(value);
+}
+
 void collect(Collector &c, const plan::KvAppend &append) {
   c.read(append.k());
   c.read(append.v());

@@ -2,6 +2,7 @@
 // does with its cache and its batch.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/Attention.h"
+#include "runtime/host/AttentionGradient.h"
 #include "runtime/host/CachedAttention.h"
 #include "runtime/host/Rotary.h"
 #include "runtime/host/RotaryAppend.h"
@@ -295,10 +296,11 @@ BoundCommand bindRotaryTable(StepBinder &binder,
   return std::unique_ptr<HostCommand>(std::move(command));
 }
 
-BoundCommand bindAttention(StepBinder &binder, const plan::Attention &step) {
-  using Command = KernelCommand<host::attention, host::AttentionArguments>;
-  auto command = std::make_unique<Command>();
-  host::AttentionArguments &arguments = command->arguments;
+/// Shapes, options and mask of attention and its gradient; both tables name
+/// them alike. `y` is its result.
+template <typename Table>
+static Status fillAttention(StepBinder &binder, const Table &step,
+                            host::AttentionArguments &arguments) {
   const BoundValue &q = binder.value(step.q());
   const BoundValue &k = binder.value(step.k());
   const BoundValue &v = binder.value(step.v());
@@ -334,6 +336,36 @@ BoundCommand bindAttention(StepBinder &binder, const plan::Attention &step) {
   binder.point(arguments.key, step.k());
   binder.point(arguments.value, step.v());
   binder.point(arguments.output, step.y());
+  return {};
+}
+
+BoundCommand bindAttention(StepBinder &binder, const plan::Attention &step) {
+  using Command = KernelCommand<host::attention, host::AttentionArguments>;
+  auto command = std::make_unique<Command>();
+  QOPT_RETURN_IF_ERROR(fillAttention(binder, step, command->arguments));
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindAttentionGradient(StepBinder &binder,
+                                   const plan::AttentionGradient &step) {
+  using Command =
+      KernelCommand<host::attentionGradient, host::AttentionGradientArguments>;
+  auto command = std::make_unique<Command>();
+  host::AttentionGradientArguments &arguments = command->arguments;
+  QOPT_RETURN_IF_ERROR(fillAttention(binder, step, arguments.forward));
+  auto expectLike = [&](const char *name, uint32_t id, uint32_t like) {
+    return binder.expect(name, id, plan::DType::F32,
+                         binder.value(like).elements);
+  };
+  QOPT_RETURN_IF_ERROR(
+      expectLike("the result's gradient", step.gradient(), step.y()));
+  QOPT_RETURN_IF_ERROR(expectLike("q's gradient", step.q_gradient(), step.q()));
+  QOPT_RETURN_IF_ERROR(expectLike("k's gradient", step.k_gradient(), step.k()));
+  QOPT_RETURN_IF_ERROR(expectLike("v's gradient", step.v_gradient(), step.v()));
+  binder.point(arguments.outputGradient, step.gradient());
+  binder.point(arguments.queryGradient, step.q_gradient());
+  binder.point(arguments.keyGradient, step.k_gradient());
+  binder.point(arguments.valueGradient, step.v_gradient());
   return std::unique_ptr<HostCommand>(std::move(command));
 }
 

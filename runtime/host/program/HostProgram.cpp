@@ -31,6 +31,7 @@ static BoundCommand bindStep(StepBinder &binder) {
     QOPT_BIND(Activation)
     QOPT_BIND(GatedActivation)
     QOPT_BIND(Attention)
+    QOPT_BIND(AttentionGradient)
     QOPT_BIND(KvAppend)
     QOPT_BIND(RotaryAppend)
     QOPT_BIND(CachedAttention)

@@ -25,6 +25,8 @@ BoundCommand bindGatedActivation(StepBinder &binder,
 BoundCommand bindRotary(StepBinder &binder, const plan::Rotary &step);
 BoundCommand bindRotaryTable(StepBinder &binder, const plan::RotaryTable &step);
 BoundCommand bindAttention(StepBinder &binder, const plan::Attention &step);
+BoundCommand bindAttentionGradient(StepBinder &binder,
+                                   const plan::AttentionGradient &step);
 BoundCommand bindKvAppend(StepBinder &binder, const plan::KvAppend &step);
 BoundCommand bindRotaryAppend(StepBinder &binder,
                               const plan::RotaryAppend &step);

@@ -24,7 +24,8 @@ struct GradientCase {
 /// Attention in f64 with the operands of a call, and its gradients.
 class PlainAttention {
 public:
-  PlainAttention(const GradientCase &c, int64_t batch, const AttentionMask &mask)
+  PlainAttention(const GradientCase &c, int64_t batch,
+                 const AttentionMask &mask)
       : c(c), batch(batch), mask(mask) {}
 
   Numbers run(const Numbers &q, const Numbers &k, const Numbers &v) const {
@@ -194,8 +195,7 @@ protected:
 
 TEST_P(AttentionGradientTest, equalsReference) {
   PlainAttention plain(c, batch, a.forward.mask);
-  Numbers expected =
-      plain.gradients(widen(q), widen(k), widen(v), widen(dy));
+  Numbers expected = plain.gradients(widen(q), widen(k), widen(v), widen(dy));
   forEveryTarget([&] {
     expectClose(withThreads([&](ThreadPool &pool) { return gradients(pool); }),
                 expected, 1e-5);

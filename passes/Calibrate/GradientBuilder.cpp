@@ -1,0 +1,157 @@
+// The generics of gradients.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Calibrate/GradientBuilder.h"
+
+#include "dialects/QOpt/QOptOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/Lower/ScalarMath.h"
+
+using namespace mlir;
+using namespace qopt;
+
+using utils::IteratorType;
+
+RankedTensorType GradientBuilder::gradientType(Value value) {
+  auto type = cast<ShapedType>(value.getType());
+  return RankedTensorType::get(type.getShape(), type.getElementType());
+}
+
+/// The elements as reals, narrow ones widened.
+static SmallVector<Real> realsOf(OpBuilder &b, Location loc,
+                                 ValueRange elements) {
+  SmallVector<Real> reals;
+  for (Value element : elements)
+    reals.push_back({&b, loc, ScalarMath(b, loc).widen({element}).value});
+  return reals;
+}
+
+AffineMap GradientBuilder::broadcastMap(Value from, RankedTensorType to) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(from.getType()).getShape();
+  int64_t offset = to.getRank() - static_cast<int64_t>(shape.size());
+  SmallVector<AffineExpr> places;
+  for (auto [axis, size] : llvm::enumerate(shape)) {
+    bool repeats = size == 1 && to.getDimSize(offset + axis) != 1;
+    places.push_back(repeats ? b.getAffineConstantExpr(0)
+                             : b.getAffineDimExpr(offset + axis));
+  }
+  return AffineMap::get(to.getRank(), 0, places, b.getContext());
+}
+
+Value GradientBuilder::generic(Value init, ValueRange inputs,
+                               ArrayRef<AffineMap> maps,
+                               ArrayRef<IteratorType> kinds, RawBody body) {
+  return linalg::GenericOp::create(
+             b, loc, init.getType(), inputs, init, maps, kinds,
+             [&](OpBuilder &inner, Location, ValueRange elements) {
+               linalg::YieldOp::create(inner, loc, body(inner, elements));
+             })
+      .getResult(0);
+}
+
+Value GradientBuilder::elementwiseRaw(Value like, ValueRange inputs,
+                                      RawBody body) {
+  RankedTensorType type = gradientType(like);
+  SmallVector<AffineMap> maps;
+  for (Value input : inputs)
+    maps.push_back(broadcastMap(input, type));
+  maps.push_back(b.getMultiDimIdentityMap(type.getRank()));
+  Value init =
+      tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, like),
+                              type.getElementType());
+  return generic(init, inputs, maps,
+                 SmallVector<IteratorType>(type.getRank(),
+                                           IteratorType::parallel),
+                 [&](OpBuilder &inner, ValueRange elements) {
+                   return body(inner, elements.drop_back());
+                 });
+}
+
+Value GradientBuilder::elementwise(Value like, ValueRange inputs, Body body) {
+  Type type = gradientType(like).getElementType();
+  return elementwiseRaw(like, inputs,
+                        [&](OpBuilder &inner, ValueRange elements) {
+                          return body(realsOf(inner, loc, elements)).as(type);
+                        });
+}
+
+Value GradientBuilder::rowSums(Value like, ValueRange inputs, Body body) {
+  RankedTensorType type = gradientType(like);
+  int64_t rank = type.getRank();
+  SmallVector<AffineMap> maps;
+  for (Value input : inputs)
+    maps.push_back(broadcastMap(input, type));
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, like);
+  sizes.back() = b.getIndexAttr(1);
+  Value init = tensor::EmptyOp::create(b, loc, sizes, b.getF32Type());
+  maps.push_back(broadcastMap(init, type));
+  Value zero = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0));
+  init = linalg::FillOp::create(b, loc, zero, init).getResult(0);
+  SmallVector<IteratorType> kinds(rank, IteratorType::parallel);
+  kinds.back() = IteratorType::reduction;
+  return generic(init, inputs, maps, kinds,
+                 [&](OpBuilder &inner, ValueRange elements) {
+                   SmallVector<Real> reals = realsOf(inner, loc, elements);
+                   Real total = reals.pop_back_val();
+                   return (total + body(reals)).value;
+                 });
+}
+
+void GradientBuilder::requireSame(Value a, int64_t axis, Value other,
+                                  int64_t otherAxis) {
+  auto sizeOf = [&](Value value, int64_t place) {
+    return getValueOrCreateConstantIndexOp(
+        b, loc, tensor::getMixedSize(b, loc, value, place));
+  };
+  int64_t size = cast<RankedTensorType>(a.getType()).getDimSize(axis);
+  int64_t same = cast<RankedTensorType>(other.getType()).getDimSize(otherAxis);
+  if (ShapedType::isDynamic(size) || size != same)
+    ir::RequireOp::create(b, loc, ir::SizeRelation::Equal, sizeOf(a, axis),
+                          sizeOf(other, otherAxis));
+}
+
+Value GradientBuilder::sumTo(Value operand, Value gradient) {
+  RankedTensorType from = cast<RankedTensorType>(gradient.getType());
+  RankedTensorType to = gradientType(operand);
+  int64_t offset = from.getRank() - to.getRank();
+  SmallVector<IteratorType> kinds(from.getRank(), IteratorType::reduction);
+  for (int64_t axis = 0; axis < to.getRank(); ++axis) {
+    int64_t size = to.getDimSize(axis), full = from.getDimSize(offset + axis);
+    if (size == 1 && full != 1)
+      continue;
+    kinds[offset + axis] = IteratorType::parallel;
+    requireSame(operand, axis, gradient, offset + axis);
+  }
+  if (llvm::all_of(kinds, [](IteratorType kind) {
+        return kind == IteratorType::parallel;
+      }))
+    return typedFor(operand, gradient);
+  Value init = tensor::EmptyOp::create(
+      b, loc, tensor::getMixedSizes(b, loc, operand), b.getF32Type());
+  AffineMap place = broadcastMap(init, from);
+  Value zero = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0));
+  init = linalg::FillOp::create(b, loc, zero, init).getResult(0);
+  Value sum = generic(init, gradient,
+                      {b.getMultiDimIdentityMap(from.getRank()), place}, kinds,
+                      [&](OpBuilder &inner, ValueRange elements) {
+                        SmallVector<Real> x = realsOf(inner, loc, elements);
+                        return (x[1] + x[0]).value;
+                      });
+  return typedFor(operand, sum);
+}
+
+Value GradientBuilder::typedFor(Value value, Value gradient) {
+  RankedTensorType type = gradientType(value);
+  if (gradient.getType() == type)
+    return gradient;
+  if (cast<RankedTensorType>(gradient.getType()).getElementType() !=
+      type.getElementType())
+    return elementwise(value, gradient,
+                       [](ArrayRef<Real> x) { return x[0]; });
+  return tensor::CastOp::create(b, loc, type, gradient);
+}
+
+Value GradientBuilder::add(Value a, Value other) {
+  return arith::AddFOp::create(b, loc, a, other);
+}
