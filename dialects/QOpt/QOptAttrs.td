@@ -115,7 +115,7 @@ def QOpt_Observed : QOpt_Enum<"Observed", "what calibration sees of a layer", [
 def QOpt_ObservationAttr : QOpt_Attr<"Observation", "observation"> {
   let summary = "what a result of a calibration function is";
   let description = [{
-    DifferentiateFunction gives every result of a function one as `qopt.observation`: what it is, and of what. A value that
+    ObserveLinears and DifferentiateFunction give results of a function one as `qopt.observation`: what it is, and of what. A value that
     is several (three projections read one input) is one result that names them all. For example
     `#qopt.observation<input of ["q_proj", "k_proj", "v_proj"]>` and `#qopt.observation<key_gradient of [0]>`.
   }];

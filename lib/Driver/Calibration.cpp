@@ -117,15 +117,15 @@ private:
   Status observe(func::FuncOp segment, Observations &observed) {
     std::vector<std::pair<unsigned, Observation *>> sums;
     for (unsigned i = 0; i < segment.getNumResults(); ++i) {
-      auto names =
-          segment.getResultAttrOfType<ArrayAttr>(i, passes::observesAttribute);
-      if (!names)
+      auto observation = segment.getResultAttrOfType<ir::ObservationAttr>(
+          i, "qopt.observation");
+      if (!observation)
         continue;
       auto type = cast<RankedTensorType>(segment.getResultTypes()[i]);
       observed.tensors.push_back(
           std::make_unique<Observation>(type.getShape().back()));
       sums.emplace_back(i, observed.tensors.back().get());
-      for (auto name : names.getAsRange<StringAttr>())
+      for (auto name : observation.getOf().getAsRange<StringAttr>())
         observed.ofWeight[name.str()] = observed.tensors.back().get();
     }
     if (sums.empty())

@@ -49,8 +49,10 @@ struct ObserveLinears : passes::impl::ObserveLinearsPassBase<ObserveLinears> {
                                          ValueRange(results).getTypes()));
     for (auto [index, entry] : llvm::enumerate(observed)) {
       unsigned number = first + unsigned(index);
-      func.setResultAttr(number, passes::observesAttribute,
-                         builder.getArrayAttr(entry.second));
+      func.setResultAttr(
+          number, "qopt.observation",
+          ir::ObservationAttr::get(&getContext(), ir::Observed::Input,
+                                   builder.getArrayAttr(entry.second)));
       func.setResultAttr(
           number, "qopt.name",
           builder.getStringAttr("input " + std::to_string(index)));

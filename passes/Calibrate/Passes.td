@@ -34,7 +34,7 @@ def ObserveLinearsPass : Pass<"qopt-observe-linears", "::mlir::func::FuncOp"> {
   let summary = "return what linears read";
   let description = [{
     Before: a graph. After: behind its own results it returns the tensor that each linear of a weight that is to be
-    quantized reads, itself not quantized, once for all linears that share it; the attribute `qopt.observes` of the result lists their weights.
+    quantized reads, itself not quantized, once for all linears that share it; `qopt.observation` of the result names their weights.
     Numerics: exact. Method: results are observers: a calibration streams them, one sequence after the other. Example:
     test/passes/Calibrate/observe-linears.mlir.
   }];

@@ -161,7 +161,7 @@ std::vector<StepOperand> operandsOf(const plan::Step &step) {
              plan::Activation, plan::GatedActivation, plan::Attention,
              plan::KvAppend, plan::RotaryAppend, plan::CachedAttention,
              plan::Generated, plan::Launch, plan::Copy, plan::CheckIndices,
-             plan::Cast>(c, step);
+             plan::Cast, plan::AttentionGradient>(c, step);
   return std::move(c.operands);
 }
 

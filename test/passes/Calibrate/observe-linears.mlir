@@ -3,7 +3,7 @@
 
 // CHECK-LABEL: @layer
 // CHECK-SAME: (%[[X:.*]]: tensor<?x32xf32>)
-// CHECK-SAME: -> (tensor<?x32xf32> {qopt.name = "hidden"}, tensor<?x32xf32> {qopt.name = "input 0", qopt.observes = ["gate", "up"]}, tensor<?x32xf32> {qopt.name = "input 1", qopt.observes = ["down"]})
+// CHECK-SAME: -> (tensor<?x32xf32> {qopt.name = "hidden"}, tensor<?x32xf32> {qopt.name = "input 0", qopt.observation = #qopt.observation<input of ["gate", "up"]>}, tensor<?x32xf32> {qopt.name = "input 1", qopt.observation = #qopt.observation<input of ["down"]>})
 func.func @layer(%x: tensor<?x32xf32>) -> (tensor<?x32xf32> {qopt.name = "hidden"}) {
   %gate = qopt.weight "gate" codes(dense<0.5> : tensor<32x32xf32>) : !qopt.weight<32x32, f32>
   %up = qopt.weight "up" codes(dense<0.25> : tensor<32x32xf32>) : !qopt.weight<32x32, f32>
