@@ -71,9 +71,6 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
 void addCalibrateStage(OpPassManager &manager) {
   manager.addNestedPass<func::FuncOp>(createUncacheDecoderPass());
   manager.addPass(createCutLayersPass());
-  // Last: what is observed becomes a result, which a cut would take for one of
-  // the model.
-  manager.addNestedPass<func::FuncOp>(createObserveLinearsPass());
 }
 
 /// What both targets fuse, each as its kernels can.
@@ -217,7 +214,7 @@ void registerPasses() {
                           .values = options.values});
       });
   PassPipelineRegistration<>("qopt-calibrate-stage",
-                             "functions of layers that are observed",
+                             "functions of the layers of a decoder",
                              addCalibrateStage);
   PassPipelineRegistration<>("qopt-schedule-stage",
                              "kernels and layouts of weights for the host",

@@ -40,8 +40,8 @@ struct AskedFormats {
 void addQuantizeStage(mlir::OpPassManager &manager,
                       const AskedFormats &formats);
 
-/// A model for the host → functions of its layers that return what linears
-/// read (passes/Calibrate).
+/// A model for the host → functions of its layers, to be observed or
+/// differentiated one by one (passes/Calibrate).
 void addCalibrateStage(mlir::OpPassManager &manager);
 
 /// qopt → qopt with fewer operations that compute the same.

@@ -5,17 +5,12 @@
 #include "lib/Driver/Calibration.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Calibrate/SecondMoment.h"
-#include "lib/Codegen/TemporaryFolder.h"
-#include "lib/Driver/HostFunction.h"
+#include "lib/Driver/CalibrationModel.h"
+#include "lib/Driver/Curvature.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Pass/PassManager.h"
-#include "passes/Calibrate/Passes.h"
-#include "passes/Pipelines.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <map>
-#include <numeric>
-#include <thread>
 
 using namespace mlir;
 
@@ -29,25 +24,15 @@ constexpr int64_t heldOutEvery = 8;
 
 class Calibrator {
 public:
-  Calibrator(ModuleOp reference, const calibrate::CalibrationTokens &tokens,
-             const CompileOptions &options, const Progress &progress)
-      : module(reference.clone()), tokens(tokens), options(options),
-        progress(progress), folder("qopt-calibrate"),
-        threads(options.threads ? options.threads
-                                : std::thread::hardware_concurrency()) {}
+  Calibrator(CalibrationModel &model, const Curvature &curvature,
+             const Progress &progress)
+      : model(model), curvature(curvature), progress(progress) {}
 
   Status run() {
-    QOPT_RETURN_IF_ERROR(folder.made());
-    PassManager manager(module->getContext());
-    passes::addCalibrateStage(manager);
-    if (failed(manager.run(*module)))
-      return Status(StatusCode::Internal, "the model could not be cut into "
-                                          "layers");
-    auto segments = llvm::to_vector(module->getOps<func::FuncOp>());
-    for (auto [index, segment] : llvm::enumerate(segments)) {
+    for (size_t i = 0; i < model.segments().size(); ++i) {
       if (progress)
-        progress("calibrating", double(index) / double(segments.size()));
-      QOPT_RETURN_IF_ERROR(calibrateSegment(segment));
+        progress("quantizing", double(i) / double(model.segments().size()));
+      QOPT_RETURN_IF_ERROR(calibrateSegment(i));
     }
     return Status();
   }
@@ -55,73 +40,28 @@ public:
   const std::map<std::string, StoredWeight> &weights() const { return stored; }
 
 private:
-  Status calibrateSegment(func::FuncOp segment) {
-    Observations observed;
-    {
-      OwningOpRef<func::FuncOp> plain = segment.clone();
-      readSources(*plain);
-      QOPT_RETURN_IF_ERROR(observe(*plain, observed));
-    }
+  Status calibrateSegment(size_t index) {
+    Observations observed{.curvature = curvature};
+    QOPT_RETURN_IF_ERROR(observe(index, observed));
+    func::FuncOp segment = model.segments()[index];
     QOPT_RETURN_IF_ERROR(quantizeAll(segment, observed));
-    if (segment->getNextNode() == nullptr)
+    if (index + 1 == model.segments().size())
       return Status(); // nobody reads what the last one makes
     replaceWeights(segment, stored);
     return advance(segment);
   }
 
-  /// The inputs of a segment for one sequence.
-  std::vector<TensorView> inputsOf(func::FuncOp segment, int64_t window) {
-    std::vector<TensorView> inputs;
-    for (unsigned i = 0; i < segment.getNumArguments(); ++i) {
-      std::string name =
-          segment.getArgAttrOfType<StringAttr>(i, "qopt.name").str();
-      if (name == "hidden") {
-        inputs.push_back(hidden[size_t(window)].view());
-      } else {
-        auto ids = name == "positions" ? std::span<const int32_t>(positions())
-                                       : tokens[window];
-        inputs.push_back({name,
-                          DType::I32,
-                          {int64_t(ids.size())},
-                          const_cast<int32_t *>(ids.data())});
-      }
-      inputs.back().name = name;
-    }
-    return inputs;
-  }
-
-  const std::vector<int32_t> &positions() {
-    if (places.empty()) {
-      places.resize(size_t(tokens.length()));
-      std::iota(places.begin(), places.end(), 0);
-    }
-    return places;
-  }
-
-  /// Runs the segment on every sequence.
-  template <typename Each>
-  Status forWindows(func::FuncOp segment, const Each &each) {
-    auto function =
-        HostFunction::compile(segment, options, std::string(folder.path));
-    if (!function.ok())
-      return function.status();
-    for (int64_t window = 0; window < tokens.count(); ++window) {
-      auto results = function->run(inputsOf(segment, window));
-      if (!results.ok())
-        return results.status();
-      each(window, *results);
-    }
-    return Status();
-  }
-
-  Status observe(func::FuncOp segment, Observations &observed) {
+  Status observe(size_t index, Observations &observed) {
+    auto segment = model.segmentAs(index, SegmentForm::Observed);
+    if (!segment.ok())
+      return segment.status();
     std::vector<std::pair<unsigned, Observation *>> sums;
-    for (unsigned i = 0; i < segment.getNumResults(); ++i) {
-      auto observation = segment.getResultAttrOfType<ir::ObservationAttr>(
+    for (unsigned i = 0; i < (*segment)->getNumResults(); ++i) {
+      auto observation = (*segment)->getResultAttrOfType<ir::ObservationAttr>(
           i, "qopt.observation");
       if (!observation)
         continue;
-      auto type = cast<RankedTensorType>(segment.getResultTypes()[i]);
+      auto type = cast<RankedTensorType>((*segment)->getResultTypes()[i]);
       observed.tensors.push_back(
           std::make_unique<Observation>(type.getShape().back()));
       sums.emplace_back(i, observed.tensors.back().get());
@@ -130,16 +70,19 @@ private:
     }
     if (sums.empty())
       return Status();
-    return forWindows(segment, [&](int64_t window,
-                                   const std::vector<Tensor> &results) {
-      bool isHeldOut = window % heldOutEvery == heldOutEvery - 1;
-      for (auto &[index, observation] : sums) {
-        const Tensor &x = results[index];
-        auto &moment = isHeldOut ? observation->heldOut : observation->moment;
-        moment.add(x.as<float>(), x.elements() / moment.size(), nullptr,
-                   threads);
-      }
-    });
+    return model.run(**segment, {{"hidden", &hidden}},
+                     [&](int64_t sequence, std::vector<Tensor> &results) {
+                       bool isHeldOut =
+                           sequence % heldOutEvery == heldOutEvery - 1;
+                       for (auto &[index, observation] : sums) {
+                         const Tensor &x = results[index];
+                         auto &moment = isHeldOut ? observation->heldOut
+                                                  : observation->moment;
+                         moment.add(x.as<float>(), x.elements() / moment.size(),
+                                    nullptr, model.threads());
+                       }
+                       return Status();
+                     });
   }
 
   Status quantizeAll(func::FuncOp segment, const Observations &observed) {
@@ -149,7 +92,7 @@ private:
       std::string name = weightKey(op);
       if (name.empty() || stored.count(name))
         continue;
-      auto codes = quantizeWeight(op, observed, threads);
+      auto codes = quantizeWeight(op, observed, model.threads());
       if (!codes.ok())
         return codes.status();
       if (*codes)
@@ -160,23 +103,22 @@ private:
 
   /// Runs the segment as it will be, which makes the next one's input.
   Status advance(func::FuncOp segment) {
-    std::vector<Tensor> next(static_cast<size_t>(tokens.count()));
-    QOPT_RETURN_IF_ERROR(forWindows(
-        segment, [&](int64_t window, const std::vector<Tensor> &results) {
-          next[size_t(window)] = results.front();
-        }));
-    hidden = std::move(next);
+    auto next = model.newStates();
+    if (!next.ok())
+      return next.status();
+    QOPT_RETURN_IF_ERROR(
+        model.run(segment, {{"hidden", &hidden}},
+                  [&](int64_t sequence, std::vector<Tensor> &results) {
+                    return next->write(sequence, results.front().view());
+                  }));
+    hidden = std::move(*next);
     return Status();
   }
 
-  OwningOpRef<ModuleOp> module;
-  const calibrate::CalibrationTokens &tokens;
-  const CompileOptions &options;
+  CalibrationModel &model;
+  const Curvature &curvature;
   const Progress &progress;
-  codegen::TemporaryFolder folder;
-  unsigned threads;
-  std::vector<int32_t> places;
-  std::vector<Tensor> hidden; ///< [T, features] of each sequence
+  calibrate::TokenStates hidden; ///< what the segment reads
   std::map<std::string, StoredWeight> stored;
 };
 
@@ -217,7 +159,13 @@ Status calibrateWeights(ModuleOp module, ModuleOp reference,
                         const calibrate::CalibrationTokens &tokens,
                         const CompileOptions &options,
                         const Progress &progress) {
-  Calibrator calibrator(reference, tokens, options, progress);
+  auto model = CalibrationModel::create(reference, tokens, options);
+  if (!model.ok())
+    return model.status();
+  auto curvature = measureCurvature(**model, CurvatureOptions(), progress);
+  if (!curvature.ok())
+    return curvature.status();
+  Calibrator calibrator(**model, *curvature, progress);
   QOPT_RETURN_IF_ERROR(calibrator.run());
   replaceWeights(module, calibrator.weights());
   return Status();

@@ -20,6 +20,7 @@ std::string weightKey(ir::QuantizeWeightOp op) {
 static StatusOr<StoredWeight> roundWeight(const CanonicalWeight &source,
                                           const quant::Format &format,
                                           const Observation &observed,
+                                          const CurvatureFactors *curvature,
                                           unsigned threads) {
   std::vector<float> values(size_t(source.rows * source.columns));
   quant::dequantizeRows(source.format, source.stored(), source.rows,
@@ -27,6 +28,9 @@ static StatusOr<StoredWeight> roundWeight(const CanonicalWeight &source,
   quant::MatrixView weights{values.data(), source.rows, source.columns};
   std::vector<float> moment = observed.moment.matrix();
   quant::Metric metric{.inputMoment = moment.data()};
+  if (curvature)
+    metric = {.inputMoment = curvature->input.data(),
+              .outputMoment = curvature->output.data()};
   QOPT_RETURN_IF_ERROR(quant::checkMetric(metric, weights));
   auto factors =
       quant::factorMetric(metric, weights, quant::usualDamping, threads);
@@ -60,8 +64,11 @@ quantizeWeight(ir::QuantizeWeightOp op, const Observations &observed,
   auto source = evaluateWeight(op.getSource(), threads);
   if (!source.ok())
     return source.status();
-  auto result =
-      roundWeight(*source, op.getType().getFormat(), *found->second, threads);
+  auto factors = observed.curvature.find(name);
+  auto result = roundWeight(
+      *source, op.getType().getFormat(), *found->second,
+      factors == observed.curvature.end() ? nullptr : &factors->second,
+      threads);
   if (!result.ok())
     return Status(result.status().code(),
                   "weight \"" + name + "\": " + result.status().message());

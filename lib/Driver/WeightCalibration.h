@@ -6,6 +6,7 @@
 
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Calibrate/SecondMoment.h"
+#include "lib/Driver/Curvature.h"
 #include "lib/Driver/WeightEvaluator.h"
 #include "qopt/Status.h"
 #include <map>
@@ -24,8 +25,9 @@ struct Observation {
 };
 
 struct Observations {
-  std::vector<std::unique_ptr<Observation>> tensors;
-  std::map<std::string, Observation *> ofWeight; ///< by name
+  const Curvature &curvature;
+  std::vector<std::unique_ptr<Observation>> tensors = {};
+  std::map<std::string, Observation *> ofWeight = {}; ///< by name
 };
 
 /// A weight of codes, as the artifact will have it.

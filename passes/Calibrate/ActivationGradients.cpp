@@ -31,8 +31,7 @@ Derived halfGate(Real x, Real t, Real slope) {
 Derived geluErf(Real x) {
   // erf'(z) = 2/√π · e^(−z²), and z = x/√2.
   double slope = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
-  return halfGate(x, erf(x / std::numbers::sqrt2),
-                  exp(x * x * -0.5) * slope);
+  return halfGate(x, erf(x / std::numbers::sqrt2), exp(x * x * -0.5) * slope);
 }
 
 Derived geluTanh(Real x) {
@@ -54,8 +53,7 @@ Derived apply(ir::Function function, Real x) {
   case ir::Function::GeluQuick:
     return sigmoidGate(x, 1.702);
   case ir::Function::Relu:
-    return {selectGreater(x, zero, x, zero),
-            selectGreater(x, zero, one, zero)};
+    return {selectGreater(x, zero, x, zero), selectGreater(x, zero, one, zero)};
   case ir::Function::Tanh: {
     Real t = tanh(x);
     return {t, 1 - t * t};
@@ -98,10 +96,9 @@ struct GatedActivationGradients
 private:
   static Value ofGate(ir::GatedActivationOp op, Value gate, Value up,
                       Value gradient, GradientBuilder &build) {
-    return build.elementwise(
-        gate, {gate, up, gradient}, [&](ArrayRef<Real> e) {
-          return apply(op.getFunction(), e[0]).slope * e[1] * e[2];
-        });
+    return build.elementwise(gate, {gate, up, gradient}, [&](ArrayRef<Real> e) {
+      return apply(op.getFunction(), e[0]).slope * e[1] * e[2];
+    });
   }
   static Value ofUp(ir::GatedActivationOp op, Value gate, Value up,
                     Value gradient, GradientBuilder &build) {

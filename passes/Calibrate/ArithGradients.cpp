@@ -70,12 +70,12 @@ struct GenericGradients : GradientModel<GenericGradients, linalg::GenericOp> {
   Gradients gradientsOf(linalg::GenericOp op, Value gradient,
                         const llvm::BitVector &wanted,
                         GradientBuilder &build) const {
-    bool perElement = op->getNumResults() == 1 &&
-                      op.getNumParallelLoops() == op.getNumLoops() &&
-                      op.getIndexingMapsArray().back().isIdentity() &&
-                      op.getMatchingBlockArgument(op.getDpsInitOperand(0))
-                          .use_empty() &&
-                      !op.hasIndexSemantics();
+    bool perElement =
+        op->getNumResults() == 1 &&
+        op.getNumParallelLoops() == op.getNumLoops() &&
+        op.getIndexingMapsArray().back().isIdentity() &&
+        op.getMatchingBlockArgument(op.getDpsInitOperand(0)).use_empty() &&
+        !op.hasIndexSemantics();
     if (!perElement)
       return op.emitOpError("computes more than a function of each element, "
                             "which is not differentiated");

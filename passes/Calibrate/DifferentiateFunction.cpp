@@ -75,8 +75,8 @@ private:
   bool capturesVarying(Operation *op) const {
     llvm::SetVector<Value> captured;
     getUsedValuesDefinedAbove(op->getRegions(), captured);
-    return llvm::any_of(
-        captured, [&](Value value) { return varying.contains(value); });
+    return llvm::any_of(captured,
+                        [&](Value value) { return varying.contains(value); });
   }
   void findVarying();
   void addResultGradients();
@@ -127,14 +127,12 @@ void Differentiation::addResultGradients() {
     if (!isReal(result))
       continue;
     RankedTensorType type = GradientBuilder::gradientType(result);
-    auto given =
-        function.getResultAttrOfType<StringAttr>(number, "qopt.name");
+    auto given = function.getResultAttrOfType<StringAttr>(number, "qopt.name");
     std::string name = given ? given.str() : "result" + std::to_string(number);
     NamedAttribute named("qopt.name",
                          builder.getStringAttr(name + ".gradient"));
     unsigned place = function.getNumArguments();
-    (void)function.insertArgument(place, type,
-                                  builder.getDictionaryAttr(named),
+    (void)function.insertArgument(place, type, builder.getDictionaryAttr(named),
                                   result.getLoc());
     Value gradient = function.getArgument(place);
     for (int64_t axis = 0; axis < type.getRank(); ++axis)
@@ -232,8 +230,8 @@ void Differentiation::collectResults() {
 Value Differentiation::asRows(Value value) {
   Location loc = value.getLoc();
   if (isa<QuantizedType>(value.getType()))
-    value = DequantizeOp::create(
-        builder, loc, GradientBuilder::gradientType(value), value);
+    value = DequantizeOp::create(builder, loc,
+                                 GradientBuilder::gradientType(value), value);
   int64_t rank = cast<RankedTensorType>(value.getType()).getRank();
   if (rank <= 2)
     return value;
@@ -279,16 +277,14 @@ void Differentiation::returnResults() {
                                   builder.getArrayAttr(result.of)))}));
   }
   end->setOperands(values);
-  function.setFunctionType(
-      builder.getFunctionType(function.getArgumentTypes(),
-                              ValueRange(values).getTypes()));
+  function.setFunctionType(builder.getFunctionType(
+      function.getArgumentTypes(), ValueRange(values).getTypes()));
   function.setAllResultAttrs(attributes);
 }
 
 namespace {
 struct DifferentiateFunction
-    : qopt::passes::impl::DifferentiateFunctionPassBase<
-          DifferentiateFunction> {
+    : qopt::passes::impl::DifferentiateFunctionPassBase<DifferentiateFunction> {
   void getDependentDialects(DialectRegistry &registry) const override {
     DifferentiateFunctionPassBase::getDependentDialects(registry);
     registerGradients(registry);

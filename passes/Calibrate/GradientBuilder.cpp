@@ -57,15 +57,14 @@ Value GradientBuilder::elementwiseRaw(Value like, ValueRange inputs,
   for (Value input : inputs)
     maps.push_back(broadcastMap(input, type));
   maps.push_back(b.getMultiDimIdentityMap(type.getRank()));
-  Value init =
-      tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, like),
-                              type.getElementType());
-  return generic(init, inputs, maps,
-                 SmallVector<IteratorType>(type.getRank(),
-                                           IteratorType::parallel),
-                 [&](OpBuilder &inner, ValueRange elements) {
-                   return body(inner, elements.drop_back());
-                 });
+  Value init = tensor::EmptyOp::create(
+      b, loc, tensor::getMixedSizes(b, loc, like), type.getElementType());
+  return generic(
+      init, inputs, maps,
+      SmallVector<IteratorType>(type.getRank(), IteratorType::parallel),
+      [&](OpBuilder &inner, ValueRange elements) {
+        return body(inner, elements.drop_back());
+      });
 }
 
 Value GradientBuilder::elementwise(Value like, ValueRange inputs, Body body) {
@@ -132,12 +131,12 @@ Value GradientBuilder::sumTo(Value operand, Value gradient) {
   AffineMap place = broadcastMap(init, from);
   Value zero = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0));
   init = linalg::FillOp::create(b, loc, zero, init).getResult(0);
-  Value sum = generic(init, gradient,
-                      {b.getMultiDimIdentityMap(from.getRank()), place}, kinds,
-                      [&](OpBuilder &inner, ValueRange elements) {
-                        SmallVector<Real> x = realsOf(inner, loc, elements);
-                        return (x[1] + x[0]).value;
-                      });
+  Value sum =
+      generic(init, gradient, {b.getMultiDimIdentityMap(from.getRank()), place},
+              kinds, [&](OpBuilder &inner, ValueRange elements) {
+                SmallVector<Real> x = realsOf(inner, loc, elements);
+                return (x[1] + x[0]).value;
+              });
   return typedFor(operand, sum);
 }
 
@@ -147,8 +146,7 @@ Value GradientBuilder::typedFor(Value value, Value gradient) {
     return gradient;
   if (cast<RankedTensorType>(gradient.getType()).getElementType() !=
       type.getElementType())
-    return elementwise(value, gradient,
-                       [](ArrayRef<Real> x) { return x[0]; });
+    return elementwise(value, gradient, [](ArrayRef<Real> x) { return x[0]; });
   return tensor::CastOp::create(b, loc, type, gradient);
 }
 

@@ -15,8 +15,8 @@ class GradientBuilder {
 public:
   using Body = llvm::function_ref<Real(llvm::ArrayRef<Real> elements)>;
   /// Of elements in the inputs' own types, booleans among them.
-  using RawBody = llvm::function_ref<mlir::Value(
-      mlir::OpBuilder &builder, mlir::ValueRange elements)>;
+  using RawBody = llvm::function_ref<mlir::Value(mlir::OpBuilder &builder,
+                                                 mlir::ValueRange elements)>;
 
   GradientBuilder(mlir::OpBuilder &builder, mlir::Location loc)
       : b(builder), loc(loc) {}

@@ -22,18 +22,17 @@ struct RmsNormGradient : UnaryGradientModel<RmsNormGradient, ir::RmsNormOp> {
     Value x = op.getX(), scale = op.getScale();
     double columns = op.getX().getType().getShape().back();
     double epsilon = op.getEpsilon().convertToDouble();
-    Value squares = build.rowSums(
-        x, x, [](ArrayRef<Real> e) { return e[0] * e[0]; });
+    Value squares =
+        build.rowSums(x, x, [](ArrayRef<Real> e) { return e[0] * e[0]; });
     Value products =
-        build.rowSums(x, {x, gradient, scale}, [](ArrayRef<Real> e) {
-          return e[0] * e[1] * e[2];
-        });
-    return build.elementwise(
-        x, {x, gradient, scale, squares, products}, [&](ArrayRef<Real> e) {
-          Real root = inverseRoot(e[3], columns, epsilon);
-          Real mean = e[4] * root / columns;
-          return root * (e[1] * e[2] - e[0] * root * mean);
-        });
+        build.rowSums(x, {x, gradient, scale},
+                      [](ArrayRef<Real> e) { return e[0] * e[1] * e[2]; });
+    return build.elementwise(x, {x, gradient, scale, squares, products},
+                             [&](ArrayRef<Real> e) {
+                               Real root = inverseRoot(e[3], columns, epsilon);
+                               Real mean = e[4] * root / columns;
+                               return root * (e[1] * e[2] - e[0] * root * mean);
+                             });
   }
 };
 
@@ -45,14 +44,12 @@ struct LayerNormGradient
     double columns = op.getX().getType().getShape().back();
     double epsilon = op.getEpsilon().convertToDouble();
     auto centred = [&](ArrayRef<Real> e) { return e[0] - e[1] / columns; };
-    Value sums =
-        build.rowSums(x, x, [](ArrayRef<Real> e) { return e[0]; });
+    Value sums = build.rowSums(x, x, [](ArrayRef<Real> e) { return e[0]; });
     Value squares = build.rowSums(x, {x, sums}, [&](ArrayRef<Real> e) {
       return centred(e) * centred(e);
     });
-    Value total = build.rowSums(x, {gradient, scale}, [](ArrayRef<Real> e) {
-      return e[0] * e[1];
-    });
+    Value total = build.rowSums(x, {gradient, scale},
+                                [](ArrayRef<Real> e) { return e[0] * e[1]; });
     Value products =
         build.rowSums(x, {x, sums, gradient, scale}, [&](ArrayRef<Real> e) {
           return centred(e) * e[2] * e[3];
@@ -62,8 +59,8 @@ struct LayerNormGradient
         [&](ArrayRef<Real> e) {
           Real root = inverseRoot(e[4], columns, epsilon);
           Real mean = e[6] * root / columns;
-          return root * (e[2] * e[3] - e[5] / columns -
-                         centred(e) * root * mean);
+          return root *
+                 (e[2] * e[3] - e[5] / columns - centred(e) * root * mean);
         });
   }
 };

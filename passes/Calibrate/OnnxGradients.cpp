@@ -19,18 +19,16 @@ using BinaryRule = Real (*)(Real x, Real z, Real y, Real g);
 template <typename Op, UnaryRule rule>
 struct FunctionGradient : UnaryGradientModel<FunctionGradient<Op, rule>, Op> {
   Value gradientOf(Op op, Value gradient, GradientBuilder &build) const {
-    return build.elementwise(op.getX(), {op.getX(), op.getY(), gradient},
-                             [](ArrayRef<Real> e) {
-                               return rule(e[0], e[1], e[2]);
-                             });
+    return build.elementwise(
+        op.getX(), {op.getX(), op.getY(), gradient},
+        [](ArrayRef<Real> e) { return rule(e[0], e[1], e[2]); });
   }
 };
 
 /// `first` and `second` are the gradients of one element of each operand, which
 /// are summed where it is repeated.
 template <typename Op, BinaryRule first, BinaryRule second>
-struct BinaryGradients
-    : GradientModel<BinaryGradients<Op, first, second>, Op> {
+struct BinaryGradients : GradientModel<BinaryGradients<Op, first, second>, Op> {
   Gradients gradientsOf(Op op, Value gradient, const llvm::BitVector &wanted,
                         GradientBuilder &build) const {
     SmallVector<Value> gradients(2);
@@ -140,9 +138,9 @@ static void attachFunctions(MLIRContext &context) {
   QOPT_RULE(CosOp, -(g * sin(x)));
   QOPT_RULE(ErfOp, g * exp(-(x * x)) * (2 * std::numbers::inv_sqrtpi));
   QOPT_RULE(ReluOp, selectGreater(x, x.constant(0), g, g.constant(0)));
-  QOPT_RULE(AbsOp, selectGreater(x, x.constant(0), g,
-                                 selectGreater(x.constant(0), x, -g,
-                                               g.constant(0))));
+  QOPT_RULE(AbsOp,
+            selectGreater(x, x.constant(0), g,
+                          selectGreater(x.constant(0), x, -g, g.constant(0))));
 }
 
 #undef QOPT_RULE

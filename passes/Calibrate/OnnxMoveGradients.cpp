@@ -23,10 +23,9 @@ namespace {
 template <typename Op>
 struct ViewGradient : UnaryGradientModel<ViewGradient<Op>, Op> {
   Value gradientOf(Op op, Value gradient, GradientBuilder &build) const {
-    return ReshapeOp::create(build.b, build.loc,
-                             GradientBuilder::gradientType(op.getData()),
-                             gradient, shapeOf(op.getData(), build),
-                             build.b.getBoolAttr(true));
+    return ReshapeOp::create(
+        build.b, build.loc, GradientBuilder::gradientType(op.getData()),
+        gradient, shapeOf(op.getData(), build), build.b.getBoolAttr(true));
   }
 };
 
@@ -61,16 +60,15 @@ struct ConcatGradients : GradientModel<ConcatGradients, ConcatOp> {
                         const llvm::BitVector &wanted,
                         GradientBuilder &build) const {
     auto type = cast<RankedTensorType>(op.getResult().getType());
-    int64_t axis = op.getAxis() < 0 ? op.getAxis() + type.getRank()
-                                    : op.getAxis();
+    int64_t axis =
+        op.getAxis() < 0 ? op.getAxis() + type.getRank() : op.getAxis();
     SmallVector<Type> types;
     SmallVector<Value> sizes;
     for (Value part : op.getInputs()) {
       types.push_back(GradientBuilder::gradientType(part));
       sizes.push_back(ShapeOp::create(
-          build.b, build.loc,
-          RankedTensorType::get({1}, build.b.getI64Type()), part,
-          build.b.getI64IntegerAttr(axis),
+          build.b, build.loc, RankedTensorType::get({1}, build.b.getI64Type()),
+          part, build.b.getI64IntegerAttr(axis),
           build.b.getI64IntegerAttr(axis + 1)));
     }
     OnnxBuilder onnx(build.b, build.loc);
@@ -95,14 +93,12 @@ struct SplitGradient
     SmallVector<Value> pieces(gradients), result(op->getNumOperands());
     for (auto [piece, gradient] : llvm::zip(split.getPieces(), pieces))
       if (!gradient)
-        gradient = build.elementwise(piece, piece, [](ArrayRef<Real> x) {
-          return x[0].constant(0);
-        });
+        gradient = build.elementwise(
+            piece, piece, [](ArrayRef<Real> x) { return x[0].constant(0); });
     Value data = split.getData();
-    result[0] =
-        ConcatOp::create(builder, op->getLoc(),
-                         GradientBuilder::gradientType(data), pieces,
-                         builder.getI64IntegerAttr(split.getAxis()));
+    result[0] = ConcatOp::create(builder, op->getLoc(),
+                                 GradientBuilder::gradientType(data), pieces,
+                                 builder.getI64IntegerAttr(split.getAxis()));
     return result;
   }
 };
@@ -113,10 +109,11 @@ struct SliceGradient : UnaryGradientModel<SliceGradient, SliceOp> {
     auto type = cast<RankedTensorType>(op.getData().getType());
     auto cut = cast<RankedTensorType>(op.getResult().getType());
     auto starts = constantIntegers(op.getStarts());
-    auto axes = isAbsent(op.getAxes()) ? firstAxes(op)
-                                       : constantIntegers(op.getAxes());
-    auto steps = isAbsent(op.getSteps()) ? SmallVector<int64_t>(type.getRank(), 1)
-                                         : constantIntegers(op.getSteps());
+    auto axes =
+        isAbsent(op.getAxes()) ? firstAxes(op) : constantIntegers(op.getAxes());
+    auto steps = isAbsent(op.getSteps())
+                     ? SmallVector<int64_t>(type.getRank(), 1)
+                     : constantIntegers(op.getSteps());
     bool fits = starts && axes && steps &&
                 llvm::all_of(*steps, [](int64_t step) { return step == 1; });
     SmallVector<int64_t> pads(2 * type.getRank());

@@ -21,9 +21,7 @@ static ScalarMath mathOf(Real x) { return ScalarMath(*x.builder, x.loc); }
 Real Real::constant(double number) const {
   return {builder, loc, mathOf(*this).constant(value.getType(), number)};
 }
-Value Real::as(Type type) const {
-  return mathOf(*this).convert({value}, type);
-}
+Value Real::as(Type type) const { return mathOf(*this).convert({value}, type); }
 
 Real operator+(Real a, Real b) { return binary<arith::AddFOp>(a, b); }
 Real operator-(Real a, Real b) { return binary<arith::SubFOp>(a, b); }
@@ -42,9 +40,7 @@ Real tanh(Real x) { return unary<math::TanhOp>(x); }
 Real erf(Real x) { return unary<math::ErfOp>(x); }
 Real sin(Real x) { return unary<math::SinOp>(x); }
 Real cos(Real x) { return unary<math::CosOp>(x); }
-Real sigmoid(Real x) {
-  return {x.builder, x.loc, mathOf(x).sigmoid(x.value)};
-}
+Real sigmoid(Real x) { return {x.builder, x.loc, mathOf(x).sigmoid(x.value)}; }
 Real power(Real x, Real y) {
   return {x.builder, x.loc, mathOf(x).power({x.value}, {y.value})};
 }

@@ -127,8 +127,8 @@ Value qopt::bodyGradient(Block &body, unsigned argument, Real gradient,
                                         : gradients.end();
     if (arrived == gradients.end())
       continue;
-    auto terms = scalarGradients(mapping.lookup(op.getResult(0)).getDefiningOp(),
-                                 arrived->second);
+    auto terms = scalarGradients(
+        mapping.lookup(op.getResult(0)).getDefiningOp(), arrived->second);
     if (failed(terms)) {
       obstacle = &op;
       return {};

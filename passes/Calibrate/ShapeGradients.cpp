@@ -67,10 +67,10 @@ struct SliceGradient
     }
     before.append(behind);
     onnx::OnnxBuilder onnx(build.b, build.loc);
-    return onnx::PadOp::create(
-        build.b, build.loc, GradientBuilder::gradientType(op.getSource()),
-        gradient, onnx.integers(before), onnx.none(), onnx.none(),
-        build.b.getStringAttr("constant"));
+    return onnx::PadOp::create(build.b, build.loc,
+                               GradientBuilder::gradientType(op.getSource()),
+                               gradient, onnx.integers(before), onnx.none(),
+                               onnx.none(), build.b.getStringAttr("constant"));
   }
 };
 

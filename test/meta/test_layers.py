@@ -13,7 +13,7 @@ LAYERS = {
     "lib/Quant": ["include/qopt", "lib/Quant"],
     # Facts about GPUs: data that schedules and the serving process may ask for.
     "lib/Target": ["include/qopt", "lib/Target"],
-    "lib/Calibrate": ["include/qopt", "lib/Quant", "lib/Calibrate"],
+    "lib/Calibrate": ["include/qopt", "lib/Quant", "runtime/Philox.h", "lib/Calibrate"],
     # The serving process: of the compiler it sees nothing but the formats' numerics.
     "runtime": ["include/qopt", "lib/Quant", "runtime"],
     # A model's names are made printable by one function, in errors of the compiler and by the tools.

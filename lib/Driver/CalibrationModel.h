@@ -1,0 +1,72 @@
+// A model as calibration sees it: the functions of its layers, each compiled
+// when it is needed and run on every sequence.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_DRIVER_CALIBRATIONMODEL_H
+#define QOPT_LIB_DRIVER_CALIBRATIONMODEL_H
+
+#include "lib/Calibrate/CalibrationTokens.h"
+#include "lib/Calibrate/TokenStates.h"
+#include "lib/Codegen/TemporaryFolder.h"
+#include "lib/Driver/HostFunction.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+
+namespace qopt::driver {
+
+/// What a layer's function is to compute.
+enum class SegmentForm {
+  Original, ///< with the weights as the file has them
+  Observed, ///< the same, and what linears read
+  Gradient, ///< gradients, from that of the result (DifferentiateFunction)
+};
+
+class CalibrationModel {
+public:
+  /// Cuts a decoder, as the stage "quantize" leaves it for the host, into
+  /// layers.
+  static StatusOr<std::unique_ptr<CalibrationModel>>
+  create(mlir::ModuleOp reference, const calibrate::CalibrationTokens &tokens,
+         const CompileOptions &options);
+
+  /// The layers in their order, as the model will compute them.
+  llvm::ArrayRef<mlir::func::FuncOp> segments() const { return functions; }
+  const calibrate::CalibrationTokens &tokens() const { return windows; }
+  unsigned threads() const;
+
+  /// A copy of a layer in another form.
+  StatusOr<mlir::OwningOpRef<mlir::func::FuncOp>>
+  segmentAs(size_t index, SegmentForm form);
+
+  /// States of tokens, in a file of their own.
+  StatusOr<calibrate::TokenStates> newStates();
+
+  /// Tensors that are not tokens or positions, by name.
+  struct States {
+    std::string name;
+    const calibrate::TokenStates *values;
+  };
+  using Consumer =
+      llvm::function_ref<Status(int64_t sequence, std::vector<Tensor> &)>;
+  /// Compiles a function and runs it on every `step`-th sequence.
+  Status run(mlir::func::FuncOp function, llvm::ArrayRef<States> states,
+             const Consumer &consume, int64_t step = 1);
+
+private:
+  CalibrationModel(mlir::ModuleOp reference,
+                   const calibrate::CalibrationTokens &tokens,
+                   const CompileOptions &options);
+
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  llvm::SmallVector<mlir::func::FuncOp> functions;
+  const calibrate::CalibrationTokens &windows;
+  const CompileOptions &options;
+  codegen::TemporaryFolder folder;
+  std::vector<int32_t> positions;
+  int files = 0; ///< of states that were made
+};
+
+} // namespace qopt::driver
+
+#endif // QOPT_LIB_DRIVER_CALIBRATIONMODEL_H
