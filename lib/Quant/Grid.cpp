@@ -94,7 +94,10 @@ void roundGroup(const GridShape &shape, const GroupParameters &group,
     return;
   }
   for (int64_t i = 0; i < count; ++i)
-    numbers[i] = weights[i] / group.scale + group.zero;
+    numbers[i] = weights[i] / group.scale;
+  if (!shape.format.isSymmetric()) // else −0 would lose its sign
+    for (int64_t i = 0; i < count; ++i)
+      numbers[i] += group.zero;
   shape.levels.nearestOf(numbers, count, numbers);
 }
 

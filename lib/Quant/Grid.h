@@ -112,7 +112,7 @@ struct GridShape {
     if (format.zero == ZeroType::U8)
       return std::clamp(roundToEven(x) + group.zero, levels.low(),
                         levels.high());
-    return levels.nearest(x + group.zero);
+    return levels.nearest(format.isSymmetric() ? x : x + group.zero);
   }
 };
 

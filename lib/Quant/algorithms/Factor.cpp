@@ -142,7 +142,7 @@ StatusOr<Factor> factorMoment(const float *moment, int64_t size, float damping,
   }
   return Status(StatusCode::InvalidArgument,
                 "the second moment is not positive definite, even with " +
-                    std::to_string(int(factor.damping / 10)) +
+                    std::to_string(std::lround(factor.damping / 10)) +
                     " times its mean diagonal added; expected a mean of "
                     "products x · xᵀ");
 }

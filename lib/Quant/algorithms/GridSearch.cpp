@@ -11,8 +11,8 @@ RangeSteps RangeSteps::forLevels(const Levels &levels) {
     return {0.7f, 12};
   float count = levels.high() - levels.low() + 1;
   if (count <= 4)
-    return {0.2f, 80};
-  return count <= 8 ? RangeSteps{0.35f, 52} : RangeSteps{0.5f, 40};
+    return {0.2f, 56};
+  return count <= 8 ? RangeSteps{0.35f, 36} : RangeSteps{0.5f, 24};
 }
 
 namespace {
@@ -103,36 +103,30 @@ void GroupSearch::tryRange(float low, float high) {
   tryParameters(coverRange(shape, index, range));
 }
 
-/// Asymmetric: both ends alike, then one after the other around the best.
+/// Asymmetric: both ends alike, then the upper alone, the lower alone, and the
+/// upper once more around its best.
 void GroupSearch::searchBothEnds(const ValueRange &range) {
-  auto improve = [&](auto &&attempt, int first, int last) {
-    int best = -1;
+  int low = 0, high = 0;
+  // Tries steps for one end or both; what is best stays.
+  auto search = [&](int first, int last, int *end, int *other) {
+    int best = *end;
     for (int step = std::max(first, 0); step <= std::min(last, steps.steps);
          ++step) {
       double before = least;
-      attempt(step);
+      int lowStep = end == &low || other ? step : low;
+      int highStep = end == &high || other ? step : high;
+      tryRange(range.low * ratio(lowStep), range.high * ratio(highStep));
       if (least < before)
         best = step;
     }
-    return best;
+    *end = best;
+    if (other)
+      *other = best;
   };
-  int low = improve(
-      [&](int s) { tryRange(range.low * ratio(s), range.high * ratio(s)); }, 1,
-      steps.steps);
-  low = std::max(low, 0);
-  int high = low, reach = std::max(steps.steps / 4, 1);
-  for (int round = 0; round < 2; ++round) {
-    int better = improve(
-        [&](int s) {
-          tryRange(range.low * ratio(s), range.high * ratio(high));
-        },
-        low - reach, low + reach);
-    low = better < 0 ? low : better;
-    better = improve(
-        [&](int s) { tryRange(range.low * ratio(low), range.high * ratio(s)); },
-        high - reach, high + reach);
-    high = better < 0 ? high : better;
-  }
+  search(1, steps.steps, &low, &high);
+  search(0, steps.steps, &high, nullptr);
+  search(0, steps.steps, &low, nullptr);
+  search(high - 3, high + 3, &high, nullptr);
 }
 
 /// Symmetric: the scale, and in a full range its sign.

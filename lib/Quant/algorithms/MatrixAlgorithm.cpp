@@ -1,0 +1,119 @@
+// The table of algorithms on whole matrices, and the choice among results.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/algorithms/MatrixAlgorithm.h"
+#include "lib/Quant/algorithms/FeedbackRounding.h"
+#include "lib/Quant/algorithms/GridSearch.h"
+#include "lib/Quant/algorithms/HalfQuadratic.h"
+#include "lib/Quant/algorithms/Refinement.h"
+
+namespace qopt::quant {
+
+/// Weights to the nearest number of a grid, where there is one.
+static StatusOr<QuantizedMatrix> roundTo(StatusOr<Grid> grid,
+                                         const MatrixView &weights) {
+  QOPT_RETURN_IF_ERROR(grid.status());
+  return roundToGrid(std::move(*grid), weights);
+}
+
+static StatusOr<QuantizedMatrix> roundCovering(const GridShape &shape,
+                                               const MatrixView &weights,
+                                               const Metric &, unsigned) {
+  return roundTo(coveringGrid(shape, weights), weights);
+}
+
+static StatusOr<QuantizedMatrix> roundSearched(const GridShape &shape,
+                                               const MatrixView &weights,
+                                               const Metric &metric,
+                                               unsigned threads) {
+  return roundTo(searchGrid(shape, weights,
+                            inputDiagonal(metric, weights.columns),
+                            RangeSteps::forLevels(shape.levels), threads),
+                 weights);
+}
+
+static StatusOr<QuantizedMatrix> roundHalfQuadratic(const GridShape &shape,
+                                                    const MatrixView &weights,
+                                                    const Metric &,
+                                                    unsigned threads) {
+  return roundTo(halfQuadraticGrid(shape, weights, threads), weights);
+}
+
+static StatusOr<QuantizedMatrix> roundKronecker(const GridShape &shape,
+                                                const MatrixView &weights,
+                                                const Metric &metric,
+                                                unsigned threads) {
+  auto factors = factorMetric(metric, weights, usualDamping, threads);
+  QOPT_RETURN_IF_ERROR(factors.status());
+  auto grid = searchGrid(shape, weights, columnCosts(*factors),
+                         RangeSteps::forLevels(shape.levels), threads);
+  QOPT_RETURN_IF_ERROR(grid.status());
+  QuantizedMatrix matrix =
+      roundWithFeedback(std::move(*grid), weights, *factors, threads);
+  for (int round = 0; round < 2; ++round) {
+    refineScales(matrix, weights, metric, threads);
+    refineNumbers(matrix, weights, metric, threads);
+  }
+  return matrix;
+}
+
+static StatusOr<QuantizedMatrix> roundGptq(const GridShape &shape,
+                                           const MatrixView &weights,
+                                           const Metric &metric,
+                                           unsigned threads) {
+  return roundKronecker(shape, weights,
+                        {metric.inputMoment, metric.inputDiagonal, nullptr},
+                        threads);
+}
+
+static constexpr MatrixAlgorithm algorithms[] = {{"rtn", roundCovering},
+                                                 {"clip", roundSearched},
+                                                 {"hqq", roundHalfQuadratic},
+                                                 {"gptq", roundGptq},
+                                                 {"kronecker", roundKronecker}};
+
+const MatrixAlgorithm *findMatrixAlgorithm(std::string_view name) {
+  for (const MatrixAlgorithm &algorithm : algorithms)
+    if (algorithm.name == name)
+      return &algorithm;
+  return nullptr;
+}
+
+std::string matrixAlgorithmNames() {
+  std::string names;
+  for (const MatrixAlgorithm &algorithm : algorithms)
+    names += (names.empty() ? "" : ", ") + std::string(algorithm.name);
+  return names;
+}
+
+StatusOr<QuantizedMatrix> quantizeMatrix(const MatrixAlgorithm &algorithm,
+                                         const GridShape &shape,
+                                         const MatrixView &weights,
+                                         const Metric &metric,
+                                         unsigned threads) {
+  QOPT_RETURN_IF_ERROR(checkMetric(metric, weights));
+  return algorithm.quantize(shape, weights, metric, threads);
+}
+
+StatusOr<Choice> chooseCandidate(const GridShape &shape,
+                                 const MatrixView &weights,
+                                 std::vector<Candidate> candidates,
+                                 const Metric &heldOut, unsigned threads) {
+  QOPT_RETURN_IF_ERROR(checkMetric(heldOut, weights));
+  auto nearest = roundCovering(shape, weights, heldOut, threads);
+  QOPT_RETURN_IF_ERROR(nearest.status());
+  candidates.insert(candidates.begin(), {"rtn", std::move(*nearest)});
+  Choice choice;
+  size_t best = 0;
+  std::vector<float> values(size_t(weights.rows * weights.columns));
+  for (const Candidate &candidate : candidates) {
+    dequantize(candidate.matrix, values.data());
+    choice.errors.emplace_back(
+        candidate.name, weightError(weights, values.data(), heldOut, threads));
+    if (choice.errors.back().second.error < choice.errors[best].second.error)
+      best = choice.errors.size() - 1;
+  }
+  choice.best = std::move(candidates[best]);
+  return choice;
+}
+
+} // namespace qopt::quant
