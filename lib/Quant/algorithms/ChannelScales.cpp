@@ -50,14 +50,12 @@ static StatusOr<double> errorWith(const Format &format,
   dequantize(roundToGrid(std::move(*grid), view), scaled.data());
   for (size_t i = 0; i < scaled.size(); ++i)
     scaled[i] /= scales[i % size_t(weights.columns)];
-  return weightError(weights, scaled.data(), metric, threads).error;
+  return weightError(weights, scaled.data(), metric, threads);
 }
 
-StatusOr<ChannelScales>
-searchChannelScales(const Format &format,
-                    const std::vector<MatrixView> &weights,
-                    const float *magnitudes, const Metric &metric,
-                    unsigned threads) {
+StatusOr<ChannelScales> searchChannelScales(
+    const Format &format, const std::vector<MatrixView> &weights,
+    const float *magnitudes, const Metric &metric, unsigned threads) {
   int64_t columns = weights.front().columns;
   QOPT_RETURN_IF_ERROR(checkMagnitudes(magnitudes, columns));
   // One H_O cannot be that of several weights.

@@ -1,6 +1,7 @@
-// AWQ's scales (arXiv 2306.00978): columns whose inputs are large are multiplied
-// with s_j > 1 before they are quantized and their inputs with 1 / s_j, so that
-// their rounding errors weigh less. What is sought is the exponent a in
+// AWQ's scales (arXiv 2306.00978): columns whose inputs are large are
+// multiplied with s_j > 1 before they are quantized and their inputs with 1 /
+// s_j, so that their rounding errors weigh less. What is sought is the exponent
+// a in
 //
 //   s_j = (E|x_j|)^a, divided by √(max s · min s)       a = 0, 0.05, …, 0.95
 //
@@ -27,11 +28,9 @@ struct ChannelScales {
 /// The scales for weights [rows, columns] of any rows that read one input.
 /// `magnitudes` [columns] is E|x_j|. Fails with InvalidArgument on magnitudes
 /// that are not finite or negative, and as `coveringGrid` and `checkMetric` do.
-StatusOr<ChannelScales>
-searchChannelScales(const Format &format,
-                    const std::vector<MatrixView> &weights,
-                    const float *magnitudes, const Metric &metric,
-                    unsigned threads);
+StatusOr<ChannelScales> searchChannelScales(
+    const Format &format, const std::vector<MatrixView> &weights,
+    const float *magnitudes, const Metric &metric, unsigned threads);
 
 /// What a bias must gain so that the output's mean stays: Σ_j (W − Ŵ)_ij E[x_j]
 /// for every row i, summed in f64.

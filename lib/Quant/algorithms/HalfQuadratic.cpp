@@ -51,11 +51,12 @@ StatusOr<Grid> halfQuadraticGrid(const GridShape &shape,
                                  const MatrixView &weights, unsigned threads) {
   if (shape.format.zero != ZeroType::Float ||
       shape.format.granularity == Granularity::Tensor)
-    return Status(StatusCode::InvalidArgument,
-                  "hqq moves the zero points of groups and channels by "
-                  "fractions, which \"" +
-                      spell(shape.format) +
-                      "\" does not have; use a format such as int4_asym_g64_zf");
+    return Status(
+        StatusCode::InvalidArgument,
+        "hqq moves the zero points of groups and channels by "
+        "fractions, which \"" +
+            spell(shape.format) +
+            "\" does not have; use a format such as int4_asym_g64_zf");
   StatusOr<Grid> grid = coveringGrid(shape, weights);
   QOPT_RETURN_IF_ERROR(grid.status());
   int64_t size = shape.groupColumns();

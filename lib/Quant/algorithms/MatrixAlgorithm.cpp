@@ -49,10 +49,9 @@ static StatusOr<QuantizedMatrix> roundKronecker(const GridShape &shape,
   QOPT_RETURN_IF_ERROR(grid.status());
   QuantizedMatrix matrix =
       roundWithFeedback(std::move(*grid), weights, *factors, threads);
-  for (int round = 0; round < 2; ++round) {
-    refineScales(matrix, weights, metric, threads);
-    refineNumbers(matrix, weights, metric, threads);
-  }
+  refine(matrix, weights, metric,
+         {Refine::Scales, Refine::Numbers, Refine::Scales, Refine::Numbers},
+         threads);
   return matrix;
 }
 
@@ -109,7 +108,7 @@ StatusOr<Choice> chooseCandidate(const GridShape &shape,
     dequantize(candidate.matrix, values.data());
     choice.errors.emplace_back(
         candidate.name, weightError(weights, values.data(), heldOut, threads));
-    if (choice.errors.back().second.error < choice.errors[best].second.error)
+    if (choice.errors.back().second < choice.errors[best].second)
       best = choice.errors.size() - 1;
   }
   choice.best = std::move(candidates[best]);

@@ -57,12 +57,12 @@ struct Candidate {
 struct Choice {
   Candidate best;
   /// Names and errors on the held-out metric; round to nearest is the first.
-  std::vector<std::pair<std::string, WeightError>> errors;
+  std::vector<std::pair<std::string, double>> errors;
 };
 
 /// The candidate with the least error on a metric that no candidate was made
-/// with; round to nearest on the grid's shape is one of them, and is taken where
-/// none is better. Fails as `coveringGrid` and `checkMetric` do.
+/// with; round to nearest on the grid's shape is one of them, and is taken
+/// where none is better. Fails as `coveringGrid` and `checkMetric` do.
 StatusOr<Choice> chooseCandidate(const GridShape &shape,
                                  const MatrixView &weights,
                                  std::vector<Candidate> candidates,

@@ -79,12 +79,6 @@ Status checkMetric(const Metric &metric, const MatrixView &weights) {
   return {};
 }
 
-double WeightError::relative() const {
-  if (magnitude > 0)
-    return error / magnitude;
-  return error > 0 ? std::numeric_limits<double>::infinity() : 0;
-}
-
 /// Δ H_I as panels of Δ's rows.
 static Panels timesInputMoment(Panels rows, const Metric &metric,
                                int64_t columns, unsigned threads) {
@@ -123,16 +117,22 @@ static double traceOf(const MatrixView &x, const Metric &metric,
   return sum;
 }
 
-WeightError weightError(const MatrixView &weights, const float *values,
-                        const Metric &metric, unsigned threads) {
+double weightError(const MatrixView &weights, const float *values,
+                   const Metric &metric, unsigned threads) {
   std::vector<float> difference(size_t(weights.rows * weights.columns));
   for (size_t i = 0; i < difference.size(); ++i)
     difference[i] = weights.values[i] - values[i];
-  WeightError result;
-  result.error = traceOf({difference.data(), weights.rows, weights.columns},
-                         metric, threads);
-  result.magnitude = traceOf(weights, metric, threads);
-  return result;
+  return traceOf({difference.data(), weights.rows, weights.columns}, metric,
+                 threads);
+}
+
+double relativeError(const MatrixView &weights, const float *values,
+                     const Metric &metric, unsigned threads) {
+  double error = weightError(weights, values, metric, threads);
+  double magnitude = traceOf(weights, metric, threads);
+  if (magnitude > 0)
+    return error / magnitude;
+  return error > 0 ? std::numeric_limits<double>::infinity() : 0;
 }
 
 } // namespace qopt::quant

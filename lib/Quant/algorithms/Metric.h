@@ -52,18 +52,15 @@ std::vector<float> inputDiagonal(const Metric &metric, int64_t columns);
 /// matrix, row and column.
 Status checkMetric(const Metric &metric, const MatrixView &weights);
 
-/// How far a matrix is from another.
-struct WeightError {
-  double error = 0;     ///< tr(H_O Δ H_I Δᵀ)
-  double magnitude = 0; ///< tr(H_O W H_I Wᵀ)
+/// tr(H_O Δ H_I Δᵀ) of `values`, of the same shape as `weights`, in their
+/// place.
+double weightError(const MatrixView &weights, const float *values,
+                   const Metric &metric, unsigned threads);
 
-  /// error / magnitude; an error of nothing is infinite.
-  double relative() const;
-};
-
-/// The error of `values`, of the same shape as `weights`, in their place.
-WeightError weightError(const MatrixView &weights, const float *values,
-                        const Metric &metric, unsigned threads);
+/// The same in parts of tr(H_O W H_I Wᵀ); infinite where that is zero and the
+/// error is not.
+double relativeError(const MatrixView &weights, const float *values,
+                     const Metric &metric, unsigned threads);
 
 } // namespace qopt::quant
 

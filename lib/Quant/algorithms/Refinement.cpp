@@ -30,8 +30,9 @@ public:
   bool couplesRows() const { return outputMoment.count; }
   /// H_O(i,k) of two rows of the tile of rows.
   float output(int64_t tileRow, int64_t i, int64_t k) const {
-    return couplesRows() ? outputMoment.strip(tileRow, tileRow * tileSize + k)[i]
-                         : float(i == k);
+    return couplesRows()
+               ? outputMoment.strip(tileRow, tileRow * tileSize + k)[i]
+               : float(i == k);
   }
   int64_t tileColumns() const { return product.count; }
   int64_t tileRows() const { return product.strips / tileSize; }
@@ -149,8 +150,7 @@ void ScaleRefiner::measure() {
   std::fill(effects.begin(), effects.end(), 0.0f);
   forTasks(threads, gradient.tileColumns(), [&](int64_t tile) {
     addProduct(directions.data(), gradient.input().strip(tile, begin),
-               end - begin, 1.0f,
-               effects.data() + tile * tileSize * tileSize);
+               end - begin, 1.0f, effects.data() + tile * tileSize * tileSize);
   });
   curvature.assign(size_t(tileSize * tileSize), 0.0);
   slope.assign(size_t(tileSize), 0.0);
@@ -223,43 +223,6 @@ void ScaleRefiner::refine(int64_t group, Part part) {
   apply(solve(group, part));
 }
 
-/// Takes over `candidate` where its error is less.
-static void keepBetter(QuantizedMatrix &matrix, QuantizedMatrix candidate,
-                       const MatrixView &weights, const Metric &metric,
-                       unsigned threads) {
-  std::vector<float> values(matrix.numbers.size());
-  auto errorOf = [&](const QuantizedMatrix &of) {
-    dequantize(of, values.data());
-    return weightError(weights, values.data(), metric, threads).error;
-  };
-  if (errorOf(candidate) < errorOf(matrix))
-    matrix = std::move(candidate);
-}
-
-void refineScales(QuantizedMatrix &matrix, const MatrixView &weights,
-                  const Metric &metric, unsigned threads) {
-  const GridShape &shape = matrix.grid.shape;
-  if (shape.format.granularity == Granularity::Tensor)
-    return;
-  QuantizedMatrix candidate = matrix;
-  Gradient gradient(candidate, weights, metric, threads);
-  auto refineRows = [&](int64_t tileRow, unsigned threadsWithin) {
-    ScaleRefiner refiner(candidate, gradient, tileRow, threadsWithin);
-    for (int64_t group = 0; group < shape.groupsPerRow(); ++group) {
-      refiner.refine(group, Part::Scale);
-      if (shape.format.zero == ZeroType::Float)
-        refiner.refine(group, Part::Zero);
-    }
-  };
-  if (gradient.couplesRows())
-    for (int64_t row = 0; row < gradient.tileRows(); ++row)
-      refineRows(row, threads);
-  else
-    forTasks(threads, gradient.tileRows(),
-             [&](int64_t row) { refineRows(row, 1); });
-  keepBetter(matrix, std::move(candidate), weights, metric, threads);
-}
-
 namespace {
 /// The numbers of one tile.
 class NumberRefiner {
@@ -291,8 +254,9 @@ bool NumberRefiner::refineOne(int64_t tileRow, int64_t row, int64_t column) {
   float bend = input[j] * gradient.output(tileRow, i, i);
   if (!(bend > 0))
     return false;
-  const GroupParameters &group = matrix.grid.groups[size_t(
-      shape.indexOf(row, column / shape.groupColumns()))];
+  const GroupParameters &group =
+      matrix.grid
+          .groups[size_t(shape.indexOf(row, column / shape.groupColumns()))];
   float &number = matrix.numbers[size_t(row * weights.columns + column)];
   float before = group.value(number), slope = slopes[size_t(i * tileSize + j)];
   float better = shape.nearest(group, before - slope / bend);
@@ -329,23 +293,49 @@ void NumberRefiner::apply(int64_t tileRow, int64_t tileColumn,
   });
 }
 
-void refineNumbers(QuantizedMatrix &matrix, const MatrixView &weights,
-                   const Metric &metric, unsigned threads) {
-  QuantizedMatrix candidate = matrix;
-  Gradient gradient(candidate, weights, metric, threads);
-  auto refineRows = [&](int64_t tileRow, unsigned threadsWithin) {
-    NumberRefiner refiner(candidate, weights, gradient);
+/// One pass over a tile of rows.
+static void refineRows(QuantizedMatrix &matrix, const MatrixView &weights,
+                       Gradient &gradient, Refine pass, int64_t tileRow,
+                       unsigned threads) {
+  if (pass == Refine::Numbers) {
+    NumberRefiner refiner(matrix, weights, gradient);
     for (int64_t column = 0; column < gradient.tileColumns(); ++column)
       if (refiner.refine(tileRow, column))
-        refiner.apply(tileRow, column, threadsWithin);
+        refiner.apply(tileRow, column, threads);
+    return;
+  }
+  const GridShape &shape = matrix.grid.shape;
+  if (shape.format.granularity == Granularity::Tensor)
+    return;
+  ScaleRefiner refiner(matrix, gradient, tileRow, threads);
+  for (int64_t group = 0; group < shape.groupsPerRow(); ++group) {
+    refiner.refine(group, Part::Scale);
+    if (shape.format.zero == ZeroType::Float)
+      refiner.refine(group, Part::Zero);
+  }
+}
+
+void refine(QuantizedMatrix &matrix, const MatrixView &weights,
+            const Metric &metric, const std::vector<Refine> &passes,
+            unsigned threads) {
+  QuantizedMatrix candidate = matrix;
+  Gradient gradient(candidate, weights, metric, threads);
+  for (Refine pass : passes)
+    if (gradient.couplesRows()) // a tile needs what those before it have done
+      for (int64_t row = 0; row < gradient.tileRows(); ++row)
+        refineRows(candidate, weights, gradient, pass, row, threads);
+    else
+      forTasks(threads, gradient.tileRows(), [&](int64_t row) {
+        refineRows(candidate, weights, gradient, pass, row, 1);
+      });
+  // Steps are taken by sums in f32; here is the error itself.
+  std::vector<float> values(matrix.numbers.size());
+  auto errorOf = [&](const QuantizedMatrix &of) {
+    dequantize(of, values.data());
+    return weightError(weights, values.data(), metric, threads);
   };
-  if (gradient.couplesRows())
-    for (int64_t row = 0; row < gradient.tileRows(); ++row)
-      refineRows(row, threads);
-  else
-    forTasks(threads, gradient.tileRows(),
-             [&](int64_t row) { refineRows(row, 1); });
-  keepBetter(matrix, std::move(candidate), weights, metric, threads);
+  if (errorOf(candidate) < errorOf(matrix))
+    matrix = std::move(candidate);
 }
 
 } // namespace qopt::quant

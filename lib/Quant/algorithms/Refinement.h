@@ -22,16 +22,20 @@
 
 namespace qopt::quant {
 
-/// Improves the scales, and the zero points where they are fractions, for the
-/// numbers as they are. Formats with one scale for the whole matrix stay as
-/// they are.
-void refineScales(QuantizedMatrix &matrix, const MatrixView &weights,
-                  const Metric &metric, unsigned threads);
+/// What one pass over the matrix improves.
+enum class Refine {
+  /// Scales, and zero points where they are fractions, for the numbers as they
+  /// are. One scale for the whole matrix stays as it is.
+  Scales,
+  /// Every number once, for the grid as it is.
+  Numbers,
+};
 
-/// Improves the numbers for the grid as it is, each once, in the order of rows
-/// and columns.
-void refineNumbers(QuantizedMatrix &matrix, const MatrixView &weights,
-                   const Metric &metric, unsigned threads);
+/// Does passes over the matrix, one after the other. A pass takes the time of a
+/// rounding with feedback.
+void refine(QuantizedMatrix &matrix, const MatrixView &weights,
+            const Metric &metric, const std::vector<Refine> &passes,
+            unsigned threads);
 
 } // namespace qopt::quant
 

@@ -68,8 +68,7 @@ TEST(Grid, oneWeightAndManyAreRoundedAlike) {
   for (const char *spelling : {"int4_g32", "int4_asym_g32", "int4_asym_g32_zf",
                                "fp8_e4m3", "int8_asym"}) {
     GridShape shape = gridShape(*parseFormat(spelling), 1, 100);
-    GroupParameters group =
-        coverRange(shape, 0, rangeOf(weights.data(), 100));
+    GroupParameters group = coverRange(shape, 0, rangeOf(weights.data(), 100));
     roundGroup(shape, group, weights.data(), 100, numbers.data());
     for (size_t i = 0; i < 100; ++i)
       EXPECT_EQ(numbers[i], shape.nearest(group, weights[i])) << spelling;
@@ -104,7 +103,8 @@ TEST(Grid, levels) {
 TEST(Grid, parametersAreThoseThatCanBeStored) {
   GridShape half = gridShape(*parseFormat("int4_asym_g32"), 1, 32);
   EXPECT_EQ(half.storableScale(0, 0.1f), 0.0999755859375f);
-  EXPECT_EQ(half.storableScale(0, 1e6f), std::numeric_limits<float>::infinity());
+  EXPECT_EQ(half.storableScale(0, 1e6f),
+            std::numeric_limits<float>::infinity());
   EXPECT_EQ(half.storableZero(7.5f), 8.0f);
   EXPECT_EQ(half.storableZero(-3.0f), 0.0f);
   EXPECT_EQ(half.storableZero(99.0f), 15.0f);

@@ -34,8 +34,8 @@ struct Problem {
   }
   /// ŵ of one weight that is rounded at another value.
   double nearest(int64_t i, int64_t j, double value) const {
-    const GroupParameters &group = grid.groups[size_t(
-        shape.indexOf(i, j / shape.groupColumns()))];
+    const GroupParameters &group =
+        grid.groups[size_t(shape.indexOf(i, j / shape.groupColumns()))];
     return group.value(shape.nearest(group, float(value)));
   }
 };
@@ -65,8 +65,8 @@ static Matrix gptq(const Problem &problem) {
 /// Kronecker rounding: every entry at what Lᵀ E L leaves of it.
 static Matrix kronecker(const Problem &problem) {
   auto factor = [](const Matrix &moment, const std::vector<int64_t> &order) {
-    Matrix c = reference::cholesky(
-        reference::arranged(moment, order, usualDamping));
+    Matrix c =
+        reference::cholesky(reference::arranged(moment, order, usualDamping));
     for (int64_t j = 0; j < c.columns; ++j)
       for (int64_t i = c.rows - 1; i >= j; --i)
         c(i, j) /= c(j, j);
@@ -114,8 +114,8 @@ TEST(FeedbackRounding, equalsGptq) {
 TEST(FeedbackRounding, equalsKroneckerRounding) {
   for (auto [rows, columns] : {std::pair{20, 30}, {80, 70}, {66, 130}}) {
     Problem problem("int4_asym_g32", rows, columns);
-    auto rounded = problem.round(
-        {problem.input.data(), nullptr, problem.output.data()});
+    auto rounded =
+        problem.round({problem.input.data(), nullptr, problem.output.data()});
     EXPECT_LE(differing(reference::valuesOf(rounded), kronecker(problem)),
               0.005);
   }
@@ -147,8 +147,7 @@ TEST(FeedbackRounding, lowersTheErrorThatItIsFor) {
     Metric both{problem.input.data(), nullptr, problem.output.data()};
     auto errorOf = [&](const QuantizedMatrix &matrix, const Metric &metric) {
       return weightError(problem.view(), reference::valuesOf(matrix).data(),
-                         metric, 1)
-          .error;
+                         metric, 1);
     };
     auto nearest = roundToGrid(problem.grid, problem.view());
     EXPECT_LT(errorOf(problem.round(inputs), inputs),

@@ -11,8 +11,7 @@ using namespace qopt::quant;
 /// Σ cost · (ŵ − w)² of every row and group, by GridShape::indexOf.
 static std::vector<double> errorsOf(const Grid &grid, const MatrixView &weights,
                                     const std::vector<float> &costs) {
-  std::vector<float> values =
-      reference::valuesOf(roundToGrid(grid, weights));
+  std::vector<float> values = reference::valuesOf(roundToGrid(grid, weights));
   std::vector<double> errors(grid.groups.size());
   for (int64_t row = 0; row < weights.rows; ++row)
     for (int64_t j = 0; j < weights.columns; ++j) {

@@ -15,11 +15,12 @@ static double zeroOf(const float *weights, int64_t count, double inverse,
   for (int round = 0; round <= 20; ++round) {
     double sum = 0, mean = 0;
     for (int64_t i = 0; i < count; ++i) {
-      double q = std::clamp(std::nearbyint(weights[i] * inverse + zero), 0.0,
-                            15.0);
+      double q =
+          std::clamp(std::nearbyint(weights[i] * inverse + zero), 0.0, 15.0);
       double r = (q - zero) / inverse, x = weights[i] - r;
       sum += std::fabs(x);
-      double e = std::max(0.0, std::fabs(x) - std::pow(std::fabs(x), -0.3) / beta);
+      double e =
+          std::max(0.0, std::fabs(x) - std::pow(std::fabs(x), -0.3) / beta);
       mean += q - (weights[i] - std::copysign(e, x)) * inverse;
     }
     if (sum >= least)
@@ -47,9 +48,9 @@ TEST(HalfQuadratic, equalsThePublishedLoop) {
     for (int64_t group = 0; group < 4; ++group) {
       size_t index = size_t(row * 4 + group);
       int64_t begin = group * 32, count = std::min<int64_t>(32, 100 - begin);
-      double expected =
-          zeroOf(view.row(row) + begin, count,
-                 1.0 / covering.groups[index].scale, covering.groups[index].zero);
+      double expected = zeroOf(view.row(row) + begin, count,
+                               1.0 / covering.groups[index].scale,
+                               covering.groups[index].zero);
       // Where the sums of two rounds are equal but for f32, either may end it.
       EXPECT_NEAR(grid.groups[index].zero, expected, 0.03);
       equal += std::fabs(grid.groups[index].zero - expected) < 1e-3;

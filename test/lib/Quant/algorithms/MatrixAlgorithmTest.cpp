@@ -38,8 +38,7 @@ struct Problem {
                           view(), metric(), threads);
   }
   double error(const QuantizedMatrix &matrix) const {
-    return weightError(view(), reference::valuesOf(matrix).data(), metric(), 1)
-        .error;
+    return weightError(view(), reference::valuesOf(matrix).data(), metric(), 1);
   }
 };
 } // namespace
@@ -169,10 +168,10 @@ TEST(MatrixAlgorithm, theBestOnHeldOutMoments) {
   ASSERT_EQ(choice->errors.size(), 4u);
   EXPECT_EQ(choice->errors[0].first, "rtn");
   for (const auto &[name, error] : choice->errors)
-    EXPECT_LE(other.error(choice->best.matrix), error.error) << name;
+    EXPECT_LE(other.error(choice->best.matrix), error) << name;
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(choice->errors[i + 1].first, candidates[i].name);
-    EXPECT_DOUBLE_EQ(choice->errors[i + 1].second.error,
+    EXPECT_DOUBLE_EQ(choice->errors[i + 1].second,
                      other.error(candidates[i].matrix));
   }
 }

@@ -46,7 +46,7 @@ struct Problem {
 TEST(Refinement, theScaleOfOneGroupIsLeastSquares) {
   Problem problem("int4_g64_sf32", 3, 64);
   QuantizedMatrix matrix = problem.matrix;
-  refineScales(matrix, problem.view(), {}, 1);
+  refine(matrix, problem.view(), {}, {Refine::Scales}, 1);
   for (int64_t row = 0; row < 3; ++row) {
     double product = 0, square = 0;
     for (size_t i = size_t(row) * 64; i < size_t(row + 1) * 64; ++i) {
@@ -60,7 +60,7 @@ TEST(Refinement, theScaleOfOneGroupIsLeastSquares) {
 TEST(Refinement, scalesAndZerosEndWhereTheErrorIsFlat) {
   Problem problem("int4_asym_g24_zf_sf32", 70, 90);
   for (int round = 0; round < 40; ++round)
-    refineScales(problem.matrix, problem.view(), problem.both, 1);
+    refine(problem.matrix, problem.view(), problem.both, {Refine::Scales}, 1);
   double error = problem.error(problem.matrix);
   for (size_t i = 0; i < problem.matrix.grid.groups.size(); i += 13) {
     GroupParameters &group = problem.matrix.grid.groups[i];
@@ -76,18 +76,18 @@ TEST(Refinement, scalesAndZerosEndWhereTheErrorIsFlat) {
 }
 
 TEST(Refinement, nothingGetsWorse) {
-  for (const char *format :
-       {"int4_g32", "int4_asym_g32", "int4_asym_g32_zf", "int8", "int4_asym",
-        "fp8_e4m3", "int8_tensor"}) {
+  for (const char *format : {"int4_g32", "int4_asym_g32", "int4_asym_g32_zf",
+                             "int8", "int4_asym", "fp8_e4m3", "int8_tensor"}) {
     Problem problem(format, 70, 100);
     double before = problem.error(problem.matrix);
     double first = before;
     for (int round = 0; round < 2; ++round) {
-      refineScales(problem.matrix, problem.view(), problem.both, 1);
+      refine(problem.matrix, problem.view(), problem.both, {Refine::Scales}, 1);
       double after = problem.error(problem.matrix);
       EXPECT_LE(after, before * (1 + 1e-5)) << format;
       before = after;
-      refineNumbers(problem.matrix, problem.view(), problem.both, 1);
+      refine(problem.matrix, problem.view(), problem.both, {Refine::Numbers},
+             1);
       after = problem.error(problem.matrix);
       EXPECT_LE(after, before * (1 + 1e-5)) << format;
       before = after;
@@ -99,7 +99,7 @@ TEST(Refinement, nothingGetsWorse) {
 TEST(Refinement, noNumberCanBeImprovedAlone) {
   Problem problem("int4_asym_g32", 20, 70);
   for (int round = 0; round < 60; ++round)
-    refineNumbers(problem.matrix, problem.view(), problem.both, 1);
+    refine(problem.matrix, problem.view(), problem.both, {Refine::Numbers}, 1);
   double error = problem.error(problem.matrix);
   for (size_t i = 0; i < problem.matrix.numbers.size(); i += 17) {
     float &number = problem.matrix.numbers[i], before = number;
@@ -117,21 +117,21 @@ TEST(Refinement, rowsAreApartWithoutAnOutputMoment) {
   Problem problem("int4_asym_g32", 70, 100);
   QuantizedMatrix apart = problem.matrix, together = problem.matrix;
   double before = problem.error(apart, false);
-  refineScales(apart, problem.view(), problem.inputs, 2);
-  refineNumbers(apart, problem.view(), problem.inputs, 2);
+  refine(apart, problem.view(), problem.inputs, {Refine::Scales}, 2);
+  refine(apart, problem.view(), problem.inputs, {Refine::Numbers}, 2);
   EXPECT_LT(problem.error(apart, false), 0.8 * before);
   std::vector<float> identity(70 * 70);
   for (size_t i = 0; i < 70; ++i)
     identity[i * 71] = 1;
   Metric metric{problem.input.data(), nullptr, identity.data()};
-  refineScales(together, problem.view(), metric, 1);
-  refineNumbers(together, problem.view(), metric, 1);
+  refine(together, problem.view(), metric, {Refine::Scales}, 1);
+  refine(together, problem.view(), metric, {Refine::Numbers}, 1);
   EXPECT_EQ(apart.numbers, together.numbers);
 }
 
 TEST(Refinement, parametersStayThoseThatCanBeStored) {
   Problem problem("int4_asym_g32_zf", 40, 64);
-  refineScales(problem.matrix, problem.view(), problem.both, 1);
+  refine(problem.matrix, problem.view(), problem.both, {Refine::Scales}, 1);
   const GridShape &shape = problem.matrix.grid.shape;
   for (const GroupParameters &group : problem.matrix.grid.groups) {
     EXPECT_EQ(group.scale, shape.storableScale(0, group.scale));
@@ -142,8 +142,10 @@ TEST(Refinement, parametersStayThoseThatCanBeStored) {
 TEST(Refinement, theSameForAnyNumberOfThreads) {
   auto numbers = [](unsigned threads) {
     Problem problem("int4_asym_g32", 150, 200);
-    refineScales(problem.matrix, problem.view(), problem.both, threads);
-    refineNumbers(problem.matrix, problem.view(), problem.both, threads);
+    refine(problem.matrix, problem.view(), problem.both, {Refine::Scales},
+           threads);
+    refine(problem.matrix, problem.view(), problem.both, {Refine::Numbers},
+           threads);
     return reference::valuesOf(problem.matrix);
   };
   auto one = numbers(1);
