@@ -17,6 +17,11 @@ func.func private @types(!qopt.weight<512x1408, int4_g32>, !qopt.weight<512x1408
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int8, value = fp8_e4m3, page = 64>,
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int4_g32, value = int4, page = 64>, !qopt.batch)
 
+// CHECK-LABEL: @observations
+// CHECK-SAME: [#qopt.observation<input of ["q", "k"]>, #qopt.observation<key_gradient of [0]>]
+func.func private @observations() attributes {
+  observations = [#qopt.observation<input of ["q", "k"]>, #qopt.observation<key_gradient of [0]>]}
+
 // CHECK-LABEL: @formats
 // CHECK-SAME: [#qopt.format<bf16>, #qopt.format<int4_asym_g64>, #qopt.format<int8_tensor>, #qopt.format<int4_asym_g32_zf>, #qopt.format<fp8_e4m3_g32>]
 func.func private @formats() attributes {

@@ -1,0 +1,104 @@
+"""What a differentiated layer computes on the host is what a NumPy tape in f64 does, and that agrees with differences."""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[2])]
+import gradient_reference as tape  # noqa: E402
+import layer_text  # noqa: E402
+
+TOKENS = 11
+
+
+def gradients_of(tool, folder, text, inputs):
+    """The results of the differentiated function, by name."""
+    (folder / "layer.mlir").write_text(text)
+    tool("write-gradients", folder / "layer.mlir", folder / "layer.qopt")
+    np.savez(folder / "in.npz", **inputs)
+    tool("qopt-run", folder / "layer.qopt", "--inputs", folder / "in.npz", "--outputs", folder / "out.npz")
+    return dict(np.load(folder / "out.npz"))
+
+
+def layer_inputs(seed=7):
+    random = np.random.default_rng(seed)
+    return {
+        "h": random.standard_normal((TOKENS, 32)).astype(np.float32),
+        "positions": np.arange(3, 3 + TOKENS, dtype=np.int32),
+        "y.gradient": random.standard_normal((TOKENS, 32)).astype(np.float32),
+    }
+
+
+def expected_of(layer, inputs):
+    """∂L/∂h and what the layer notes: inputs as they are, for everything else the gradient."""
+    noted = {}
+
+    def note(name, value):
+        noted[name] = value
+        return value
+
+    h = tape.Value(inputs["h"])
+    layer.run(h, inputs["positions"], note).backward(inputs["y.gradient"].astype(np.float64))
+    found = {name: v.array if name.endswith(".input") else v.gradient for name, v in noted.items()}
+    return {**found, "h.gradient": h.gradient}
+
+
+def check(found, expected, tolerance):
+    assert sorted(found) == sorted(expected)
+    for name, array in expected.items():
+        error = np.abs(found[name].reshape(array.shape) - array).max() / np.abs(array).max()
+        assert error < tolerance, f"{name}: {error}"
+
+
+LAYERS = [layer_text.Llama, layer_text.Windowed, layer_text.Gpt2]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_layer_equals_tape(tool, tmp_path, kind):
+    layer, inputs = kind(1), layer_inputs()
+    check(gradients_of(tool, tmp_path, layer.text(), inputs), expected_of(layer, inputs), 2e-5)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_tape_equals_differences(kind):
+    layer, inputs = kind(1), layer_inputs()
+    along, difference = tape.difference(
+        lambda values: layer.run(values["h"], inputs["positions"], lambda name, value: value),
+        {"h": inputs["h"].astype(np.float64)},
+        inputs["y.gradient"].astype(np.float64),
+    )
+    assert along == pytest.approx(difference, rel=1e-7)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_tape_equals_what_torch_gave(kind):
+    """Inputs/torch-gradients.json holds sums of what `autograd` of test_torch_gradients.py gave with PyTorch 2.11."""
+    recorded = json.loads((pathlib.Path(__file__).parent / "Inputs/torch-gradients.json").read_text())["sums"]
+    found = expected_of(kind(1), layer_inputs())
+    sums = {name: (array.ravel() * np.cos(np.arange(array.size))).sum() for name, array in found.items()}
+    assert sums == pytest.approx(recorded[kind.__name__], rel=1e-9)
+
+
+def test_quantized_weights_pass_their_values(tool, tmp_path):
+    """The gradient of a layer of int8 weights is that of the values that these stand for."""
+    layer, inputs = layer_text.Llama(2), layer_inputs()
+    formats = {name: "int8_g32" if layer.weights[name].shape[1] % 32 == 0 else "int8" for name in layer.weights}
+    found = gradients_of(tool, tmp_path, layer.text(formats), inputs)
+    for name, w in layer.weights.items():
+        groups = w.reshape(len(w), -1, 32) if formats[name] == "int8_g32" else w[:, None]
+        scale = (np.abs(groups).max(-1, keepdims=True) / np.float32(127)).astype(np.float16).astype(np.float32)
+        layer.weights[name] = (np.clip(np.rint(groups / scale), -127, 127) * scale).reshape(w.shape)
+    check(found, expected_of(layer, inputs), 2e-5)
+
+
+def test_sequences_of_other_lengths_are_refused(tool, tmp_path):
+    layer, inputs = layer_text.Llama(1), layer_inputs()
+    (tmp_path / "layer.mlir").write_text(layer.text())
+    tool("write-gradients", tmp_path / "layer.mlir", tmp_path / "layer.qopt")
+    np.savez(tmp_path / "in.npz", **{**inputs, "y.gradient": inputs["y.gradient"][1:]})
+    run = ("qopt-run", tmp_path / "layer.qopt", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
+    done = tool(*run, check=False)
+    assert done.returncode != 0 and "equal" in done.stderr
