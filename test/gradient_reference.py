@@ -45,9 +45,7 @@ class Value:
 
     def __mul__(self, other):
         other = as_value(other)
-        return Value(
-            self.array * other.array, ((self, lambda g: g * other.array), (other, lambda g: g * self.array))
-        )
+        return Value(self.array * other.array, ((self, lambda g: g * other.array), (other, lambda g: g * self.array)))
 
     def __truediv__(self, other):
         return self * power(as_value(other), -1)
@@ -85,9 +83,7 @@ class Value:
         return Value(self.array.repeat(count, axis), ((self, pull),))
 
     def sum(self, axis):
-        return Value(
-            self.array.sum(axis, keepdims=True), ((self, lambda g: np.broadcast_to(g, self.array.shape)),)
-        )
+        return Value(self.array.sum(axis, keepdims=True), ((self, lambda g: np.broadcast_to(g, self.array.shape)),))
 
     def mean(self, axis):
         return self.sum(axis) * (1 / self.array.shape[axis])

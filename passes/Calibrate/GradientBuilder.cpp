@@ -6,7 +6,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "passes/Lower/ScalarMath.h"
+#include "passes/Raise/OnnxBuilder.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -18,13 +18,25 @@ RankedTensorType GradientBuilder::gradientType(Value value) {
   return RankedTensorType::get(type.getShape(), type.getElementType());
 }
 
-/// The elements as reals, narrow ones widened.
 static SmallVector<Real> realsOf(OpBuilder &b, Location loc,
                                  ValueRange elements) {
   SmallVector<Real> reals;
   for (Value element : elements)
-    reals.push_back({&b, loc, ScalarMath(b, loc).widen({element}).value});
+    reals.push_back({&b, loc, element});
   return reals;
+}
+
+/// Tensors of real numbers as f32 where they are narrower, by an operation that
+/// passes which change types know.
+static SmallVector<Value> widen(OpBuilder &b, Location loc, ValueRange inputs) {
+  SmallVector<Value> wide;
+  for (Value input : inputs) {
+    auto element = dyn_cast<FloatType>(getElementTypeOrSelf(input.getType()));
+    wide.push_back(element && element.getWidth() < 32
+                       ? onnx::OnnxBuilder(b, loc).cast(input, b.getF32Type())
+                       : input);
+  }
+  return wide;
 }
 
 AffineMap GradientBuilder::broadcastMap(Value from, RankedTensorType to) {
@@ -50,15 +62,15 @@ Value GradientBuilder::generic(Value init, ValueRange inputs,
       .getResult(0);
 }
 
-Value GradientBuilder::elementwiseRaw(Value like, ValueRange inputs,
-                                      RawBody body) {
+Value GradientBuilder::perElement(Value like, ValueRange inputs, Type element,
+                                  RawBody body) {
   RankedTensorType type = gradientType(like);
   SmallVector<AffineMap> maps;
   for (Value input : inputs)
     maps.push_back(broadcastMap(input, type));
   maps.push_back(b.getMultiDimIdentityMap(type.getRank()));
   Value init = tensor::EmptyOp::create(
-      b, loc, tensor::getMixedSizes(b, loc, like), type.getElementType());
+      b, loc, tensor::getMixedSizes(b, loc, like), element);
   return generic(
       init, inputs, maps,
       SmallVector<IteratorType>(type.getRank(), IteratorType::parallel),
@@ -67,19 +79,25 @@ Value GradientBuilder::elementwiseRaw(Value like, ValueRange inputs,
       });
 }
 
+Value GradientBuilder::elementwiseRaw(Value like, ValueRange inputs,
+                                      RawBody body) {
+  return perElement(like, inputs, gradientType(like).getElementType(), body);
+}
+
 Value GradientBuilder::elementwise(Value like, ValueRange inputs, Body body) {
-  Type type = gradientType(like).getElementType();
-  return elementwiseRaw(like, inputs,
-                        [&](OpBuilder &inner, ValueRange elements) {
-                          return body(realsOf(inner, loc, elements)).as(type);
-                        });
+  Value wide = perElement(like, widen(b, loc, inputs), b.getF32Type(),
+                          [&](OpBuilder &inner, ValueRange elements) {
+                            return body(realsOf(inner, loc, elements)).value;
+                          });
+  return typedFor(like, wide);
 }
 
 Value GradientBuilder::rowSums(Value like, ValueRange inputs, Body body) {
   RankedTensorType type = gradientType(like);
   int64_t rank = type.getRank();
+  SmallVector<Value> wide = widen(b, loc, inputs);
   SmallVector<AffineMap> maps;
-  for (Value input : inputs)
+  for (Value input : wide)
     maps.push_back(broadcastMap(input, type));
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, like);
   sizes.back() = b.getIndexAttr(1);
@@ -89,7 +107,7 @@ Value GradientBuilder::rowSums(Value like, ValueRange inputs, Body body) {
   init = linalg::FillOp::create(b, loc, zero, init).getResult(0);
   SmallVector<IteratorType> kinds(rank, IteratorType::parallel);
   kinds.back() = IteratorType::reduction;
-  return generic(init, inputs, maps, kinds,
+  return generic(init, wide, maps, kinds,
                  [&](OpBuilder &inner, ValueRange elements) {
                    SmallVector<Real> reals = realsOf(inner, loc, elements);
                    Real total = reals.pop_back_val();
@@ -131,12 +149,12 @@ Value GradientBuilder::sumTo(Value operand, Value gradient) {
   AffineMap place = broadcastMap(init, from);
   Value zero = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(0));
   init = linalg::FillOp::create(b, loc, zero, init).getResult(0);
-  Value sum =
-      generic(init, gradient, {b.getMultiDimIdentityMap(from.getRank()), place},
-              kinds, [&](OpBuilder &inner, ValueRange elements) {
-                SmallVector<Real> x = realsOf(inner, loc, elements);
-                return (x[1] + x[0]).value;
-              });
+  Value sum = generic(init, widen(b, loc, gradient),
+                      {b.getMultiDimIdentityMap(from.getRank()), place}, kinds,
+                      [&](OpBuilder &inner, ValueRange elements) {
+                        SmallVector<Real> x = realsOf(inner, loc, elements);
+                        return (x[1] + x[0]).value;
+                      });
   return typedFor(operand, sum);
 }
 
@@ -144,9 +162,9 @@ Value GradientBuilder::typedFor(Value value, Value gradient) {
   RankedTensorType type = gradientType(value);
   if (gradient.getType() == type)
     return gradient;
-  if (cast<RankedTensorType>(gradient.getType()).getElementType() !=
-      type.getElementType())
-    return elementwise(value, gradient, [](ArrayRef<Real> x) { return x[0]; });
+  gradient = onnx::OnnxBuilder(b, loc).cast(gradient, type.getElementType());
+  if (gradient.getType() == type)
+    return gradient;
   return tensor::CastOp::create(b, loc, type, gradient);
 }
 

@@ -13,6 +13,7 @@ namespace qopt {
 
 class GradientBuilder {
 public:
+  /// Of f32 elements: narrow floats are widened.
   using Body = llvm::function_ref<Real(llvm::ArrayRef<Real> elements)>;
   /// Of elements in the inputs' own types, booleans among them.
   using RawBody = llvm::function_ref<mlir::Value(mlir::OpBuilder &builder,
@@ -46,6 +47,8 @@ public:
   mlir::Location loc;
 
 private:
+  mlir::Value perElement(mlir::Value like, mlir::ValueRange inputs,
+                         mlir::Type element, RawBody body);
   mlir::Value generic(mlir::Value init, mlir::ValueRange inputs,
                       llvm::ArrayRef<mlir::AffineMap> maps,
                       llvm::ArrayRef<mlir::utils::IteratorType> kinds,

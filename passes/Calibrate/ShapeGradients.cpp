@@ -48,7 +48,8 @@ struct SliceGradient
     bool fits =
         op.hasUnitStride() && op.getType().getRank() == source.getRank();
     for (int64_t axis = 0; fits && axis < source.getRank(); ++axis) {
-      int64_t offset = op.getStaticOffset(axis), size = op.getStaticSize(axis);
+      int64_t offset = op.getStaticOffsets()[axis],
+              size = op.getStaticSizes()[axis];
       int64_t whole = source.getDimSize(axis);
       if (ShapedType::isDynamic(whole) || ShapedType::isDynamic(size)) {
         // All of an axis, or an error of the call.

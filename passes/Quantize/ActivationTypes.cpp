@@ -69,6 +69,8 @@ static bool readsParameters(OpOperand &use) {
     return use.getOperandNumber() > 0;
   if (auto attention = dyn_cast<ir::AttentionOp>(use.getOwner()))
     return use.get() == attention.getMask();
+  if (auto gradient = dyn_cast<ir::AttentionGradientOp>(use.getOwner()))
+    return use.get() == gradient.getMask();
   return type && type.getRank() == 1 &&
          isa<ir::QOptDialect>(use.getOwner()->getDialect());
 }

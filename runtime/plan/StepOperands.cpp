@@ -158,10 +158,10 @@ std::vector<StepOperand> operandsOf(const plan::Step &step) {
   collectAny<plan::Linear, plan::Embedding, plan::RmsNorm, plan::LayerNorm,
              plan::QuantizeActivations, plan::Dequantize, plan::Rotary,
              plan::RotaryTable, plan::Positions, plan::SelectRows,
-             plan::Activation, plan::GatedActivation, plan::Attention, plan::AttentionGradient,
-             plan::KvAppend, plan::RotaryAppend, plan::CachedAttention,
-             plan::Generated, plan::Launch, plan::Copy, plan::CheckIndices,
-             plan::Cast, plan::AttentionGradient>(c, step);
+             plan::Activation, plan::GatedActivation, plan::Attention,
+             plan::AttentionGradient, plan::KvAppend, plan::RotaryAppend,
+             plan::CachedAttention, plan::Generated, plan::Launch, plan::Copy,
+             plan::CheckIndices, plan::Cast>(c, step);
   return std::move(c.operands);
 }
 

@@ -11,7 +11,9 @@ def constant(name, array):
     """A constant tensor of the function."""
     kinds = {"float32": "f32", "float16": "f16", "int32": "i32"}
     shape = "x".join(map(str, array.shape))
-    return f'    %{name} = arith.constant dense<"0x{array.tobytes().hex()}"> : tensor<{shape}x{kinds[str(array.dtype)]}>\n'
+    return (
+        f'    %{name} = arith.constant dense<"0x{array.tobytes().hex()}"> : tensor<{shape}x{kinds[str(array.dtype)]}>\n'
+    )
 
 
 def weight(name, array, stored=None):

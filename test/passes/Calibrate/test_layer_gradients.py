@@ -10,6 +10,7 @@ import pytest
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[2])]
 import gradient_reference as tape  # noqa: E402
 import layer_text  # noqa: E402
+from round_to_nearest import round_to_nearest  # noqa: E402
 
 TOKENS = 11
 
@@ -88,9 +89,8 @@ def test_quantized_weights_pass_their_values(tool, tmp_path):
     formats = {name: "int8_g32" if layer.weights[name].shape[1] % 32 == 0 else "int8" for name in layer.weights}
     found = gradients_of(tool, tmp_path, layer.text(formats), inputs)
     for name, w in layer.weights.items():
-        groups = w.reshape(len(w), -1, 32) if formats[name] == "int8_g32" else w[:, None]
-        scale = (np.abs(groups).max(-1, keepdims=True) / np.float32(127)).astype(np.float16).astype(np.float32)
-        layer.weights[name] = (np.clip(np.rint(groups / scale), -127, 127) * scale).reshape(w.shape)
+        group, scales = (32, np.float16) if formats[name] == "int8_g32" else (w.shape[1], np.float32)
+        layer.weights[name] = round_to_nearest(w, "int8", group, None, scales)[3]
     check(found, expected_of(layer, inputs), 2e-5)
 
 

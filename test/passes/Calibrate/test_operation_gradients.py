@@ -156,9 +156,7 @@ CASES = {
         "tensor<?x6xf32>",
         lambda v: tape.ACTIVATIONS["silu"](v["x"][:, :6]) * v["x"][:, 6:],
     ),
-    "arith": binary(
-        f"arith.divf %x, %z : {REAL}", lambda x, z: x / z, positive=("z",)
-    ),
+    "arith": binary(f"arith.divf %x, %z : {REAL}", lambda x, z: x / z, positive=("z",)),
     "math": unary(f"math.exp %x : {REAL}", tape.exp),
     "generic product": generic("      %c = arith.mulf %a, %b : f32\n      linalg.yield %c : f32\n", lambda x, z: x * z),
     "generic by one number": generic(
@@ -268,7 +266,9 @@ def test_operation_equals_tape(tool, tmp_path, name):
     case.compute(values).backward(gradient.astype(np.float64))
     for name, value in values.items():
         expected = value.gradient
-        np.testing.assert_allclose(found[f"{name}.gradient"], expected, atol=2e-5 * np.abs(expected).max(), err_msg=name)
+        np.testing.assert_allclose(
+            found[f"{name}.gradient"], expected, atol=2e-5 * np.abs(expected).max(), err_msg=name
+        )
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -9,7 +9,9 @@ import pytest
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[2])]
 from test_layer_gradients import LAYERS, check, gradients_of, layer_inputs  # noqa: E402
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed; gradients are compared with the NumPy tape alone")
+torch = pytest.importorskip(
+    "torch", reason="PyTorch is not installed; gradients are compared with the NumPy tape alone"
+)
 functional = torch.nn.functional
 GATES = {"silu": functional.silu, "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh")}
 
