@@ -38,7 +38,7 @@ func.func @sizes(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
 // Rounding passes a gradient through; a linear has read what the codes stand for.
 // CHECK-LABEL: func.func @rounded
 func.func @rounded(%x: tensor<?x32xf32>) -> tensor<?x4xf32> {
-  // CHECK: %[[Q:.*]] = qopt.quantize
+  // CHECK: %[[Q:.*]] = qopt.quantize %
   // CHECK: %[[Back:.*]] = qopt.linear %{{.*}}, %{{.*}} -> tensor<?x32xf32>
   // CHECK: %[[Read:.*]] = qopt.dequantize %[[Q]]
   // CHECK: return %[[Back]], %[[Read]], %{{.*}}

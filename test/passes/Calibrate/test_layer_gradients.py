@@ -2,15 +2,13 @@
 
 import json
 import pathlib
-import sys
 
 import numpy as np
 import pytest
 
-sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[2])]
-import gradient_reference as tape  # noqa: E402
-import layer_text  # noqa: E402
-from round_to_nearest import round_to_nearest  # noqa: E402
+import gradient_reference as tape
+import layer_text
+from round_to_nearest import round_to_nearest
 
 TOKENS = 11
 

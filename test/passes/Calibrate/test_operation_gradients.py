@@ -1,15 +1,12 @@
 """Each operation that has a gradient: the host against a NumPy tape in f64, the tape against differences of its values."""
 
-import pathlib
-import sys
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[2])]
-import gradient_reference as tape  # noqa: E402
-import layer_text  # noqa: E402
+import gradient_reference as tape
+import layer_text
 
 RANDOM = np.random.default_rng(11)
 ROWS, COLUMNS = 5, 12

@@ -1,13 +1,9 @@
 """What a differentiated layer computes on the host is what PyTorch's autograd does in f64; skipped where torch is absent."""
 
-import pathlib
-import sys
-
 import numpy as np
 import pytest
 
-sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[2])]
-from test_layer_gradients import LAYERS, check, gradients_of, layer_inputs  # noqa: E402
+from test_layer_gradients import LAYERS, check, gradients_of, layer_inputs
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed; gradients are compared with the NumPy tape alone"
