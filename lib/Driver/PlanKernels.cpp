@@ -186,37 +186,19 @@ public:
 
   LogicalResult add(ir::AttentionOp op) {
     auto &step = b.addStep<plan::AttentionT>(op);
-    step.q = b.valueOf(op.getQ());
-    step.k = b.valueOf(op.getK());
-    step.v = b.valueOf(op.getV());
-    if (op.getMask())
-      step.mask = b.valueOf(op.getMask());
+    fillAttention(op, step);
     step.y = b.valueOf(op.getResult());
-    step.scale = op.getScale().convertToFloat();
-    step.causal = op.getCausal();
-    step.window = op.getWindow().value_or(0);
-    if (op.getSoftcap())
-      step.softcap = op.getSoftcap()->convertToFloat();
     return success();
   }
 
   LogicalResult add(ir::AttentionGradientOp op) {
     auto &step = b.addStep<plan::AttentionGradientT>(op);
-    step.q = b.valueOf(op.getQ());
-    step.k = b.valueOf(op.getK());
-    step.v = b.valueOf(op.getV());
+    fillAttention(op, step);
     step.y = b.valueOf(op.getY());
     step.gradient = b.valueOf(op.getGradient());
-    if (op.getMask())
-      step.mask = b.valueOf(op.getMask());
     step.q_gradient = b.valueOf(op.getQGradient());
     step.k_gradient = b.valueOf(op.getKGradient());
     step.v_gradient = b.valueOf(op.getVGradient());
-    step.scale = op.getScale().convertToFloat();
-    step.causal = op.getCausal();
-    step.window = op.getWindow().value_or(0);
-    if (op.getSoftcap())
-      step.softcap = op.getSoftcap()->convertToFloat();
     return success();
   }
 
@@ -314,6 +296,20 @@ public:
   }
 
 private:
+  /// What attention and its gradient have in common.
+  template <typename Op, typename Step> void fillAttention(Op op, Step &step) {
+    step.q = b.valueOf(op.getQ());
+    step.k = b.valueOf(op.getK());
+    step.v = b.valueOf(op.getV());
+    if (op.getMask())
+      step.mask = b.valueOf(op.getMask());
+    step.scale = op.getScale().convertToFloat();
+    step.causal = op.getCausal();
+    step.window = op.getWindow().value_or(0);
+    if (op.getSoftcap())
+      step.softcap = op.getSoftcap()->convertToFloat();
+  }
+
   LogicalResult addRotaryAppend(ir::FusedOp op) {
     // (C4) of qopt.fused: the verifier has seen that the body fits.
     ir::RotaryAppendBody body = *ir::matchRotaryAppend(op);

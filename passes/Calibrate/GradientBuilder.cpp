@@ -128,18 +128,24 @@ void GradientBuilder::requireSame(Value a, int64_t axis, Value other,
                           sizeOf(other, otherAxis));
 }
 
+void GradientBuilder::requireFits(Value operand, Value full) {
+  auto type = cast<RankedTensorType>(operand.getType());
+  auto to = cast<RankedTensorType>(full.getType());
+  int64_t offset = to.getRank() - type.getRank();
+  for (int64_t axis = 0; axis < type.getRank(); ++axis)
+    if (type.getDimSize(axis) != 1)
+      requireSame(operand, axis, full, offset + axis);
+}
+
 Value GradientBuilder::sumTo(Value operand, Value gradient) {
   RankedTensorType from = cast<RankedTensorType>(gradient.getType());
   RankedTensorType to = gradientType(operand);
+  requireFits(operand, gradient);
   int64_t offset = from.getRank() - to.getRank();
   SmallVector<IteratorType> kinds(from.getRank(), IteratorType::reduction);
-  for (int64_t axis = 0; axis < to.getRank(); ++axis) {
-    int64_t size = to.getDimSize(axis), full = from.getDimSize(offset + axis);
-    if (size == 1 && full != 1)
-      continue;
-    kinds[offset + axis] = IteratorType::parallel;
-    requireSame(operand, axis, gradient, offset + axis);
-  }
+  for (int64_t axis = 0; axis < to.getRank(); ++axis)
+    if (to.getDimSize(axis) != 1 || from.getDimSize(offset + axis) == 1)
+      kinds[offset + axis] = IteratorType::parallel;
   if (llvm::all_of(kinds, [](IteratorType kind) {
         return kind == IteratorType::parallel;
       }))
@@ -166,8 +172,4 @@ Value GradientBuilder::typedFor(Value value, Value gradient) {
   if (gradient.getType() == type)
     return gradient;
   return tensor::CastOp::create(b, loc, type, gradient);
-}
-
-Value GradientBuilder::add(Value a, Value other) {
-  return arith::AddFOp::create(b, loc, a, other);
 }

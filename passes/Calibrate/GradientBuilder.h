@@ -31,14 +31,16 @@ public:
   /// `like`. The axis is kept with size 1; f32.
   mlir::Value rowSums(mlir::Value like, mlir::ValueRange inputs, Body body);
   /// Sums `gradient` over the axes along which `operand` was broadcast to it.
-  /// Sizes that no type tells are required to be equal.
+  /// The operand must fit (requireFits).
   mlir::Value sumTo(mlir::Value operand, mlir::Value gradient);
+  /// An operand broadcasts along axes that its type says are 1 and no others,
+  /// or the call is refused: a size that only a call knows might be 1.
+  void requireFits(mlir::Value operand, mlir::Value full);
   /// As `gradient`, of exactly the type that the gradient of `value` has.
   mlir::Value typedFor(mlir::Value value, mlir::Value gradient);
   /// Two sizes are equal, or the call is refused.
   void requireSame(mlir::Value a, int64_t axis, mlir::Value other,
                    int64_t otherAxis);
-  mlir::Value add(mlir::Value a, mlir::Value b);
 
   /// The type of the gradient of a tensor or of quantized activations.
   static mlir::RankedTensorType gradientType(mlir::Value value);

@@ -2,6 +2,7 @@
 // along axes. x and z are the operands, y the result, g its gradient.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/OnnxOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "passes/Calibrate/Gradients.h"
 #include "passes/Raise/OnnxBuilder.h"
 
@@ -32,6 +33,8 @@ struct BinaryGradients : GradientModel<BinaryGradients<Op, first, second>, Op> {
   Gradients gradientsOf(Op op, Value gradient, const llvm::BitVector &wanted,
                         GradientBuilder &build) const {
     SmallVector<Value> gradients(2);
+    build.requireFits(op.getA(), op.getC());
+    build.requireFits(op.getB(), op.getC());
     for (unsigned i : wanted.set_bits()) {
       BinaryRule rule = i == 0 ? first : second;
       Value terms = build.elementwise(
@@ -68,6 +71,7 @@ struct WhereGradients : GradientModel<WhereGradients, WhereOp> {
                         const llvm::BitVector &wanted,
                         GradientBuilder &build) const {
     SmallVector<Value> gradients(3);
+    build.requireFits(op.getCondition(), op.getResult());
     for (unsigned i : wanted.set_bits()) {
       Value terms = build.elementwiseRaw(
           op.getResult(), {op.getCondition(), gradient},

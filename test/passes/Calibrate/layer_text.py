@@ -65,12 +65,11 @@ class Layer:
         n, k = self.weights[name].shape
         return f"!qopt.weight<{n}x{k}, {stored}>"
 
-    def linear(self, result, x, name, bias=False, residual=None, stored="f32", x_type=None):
+    def linear(self, result, x, name, bias=False, residual=None, stored="f32"):
         n, k = self.weights[name].shape
         extra = f" bias(%b_{name} : tensor<{n}xf32>)" if bias else ""
         extra += f" residual(%{residual} : tensor<?x{n}xf32>)" if residual else ""
-        source = x_type or f"tensor<?x{k}xf32>"
-        types = f"{source}, {self.type_of(name, stored)} -> tensor<?x{n}xf32>"
+        types = f"tensor<?x{k}xf32>, {self.type_of(name, stored)} -> tensor<?x{n}xf32>"
         return f"    %{result} = qopt.linear %{x}, %{name}{extra} : {types}\n"
 
     def dense_attention(self, options, rotated):

@@ -92,6 +92,29 @@ def test_quantized_weights_pass_their_values(tool, tmp_path):
     check(found, expected_of(layer, inputs), 2e-5)
 
 
+def test_quantized_activations_pass_gradients_through(tool, tmp_path):
+    """y = f(x̂) · Wᵀ of rounded x̂: what the linear reads is x̂, and ∂L/∂x is ∂L/∂x̂, that of the rounded values."""
+    w = np.random.default_rng(3).standard_normal((16, 32)).astype(np.float32)
+    codes, types = "!qopt.quantized<?x32, int8_g32_sf32>", "tensor<?x32xf32>"
+    text = (
+        f'func.func @f(%x: {types} {{qopt.name = "x"}}) -> (tensor<?x16xf32> {{qopt.name = "y"}}) {{\n'
+        + layer_text.weight("w", w, "int8")
+        + f"    %q = qopt.quantize %x : {types} -> {codes}\n"
+        f"    %p = qopt.linear %q, %w : {codes}, !qopt.weight<16x32, int8> -> tensor<?x16xf32>\n"
+        "    %y = qopt.activation silu %p : tensor<?x16xf32> -> tensor<?x16xf32>\n"
+        "    return %y : tensor<?x16xf32>\n}\n"
+    )
+    random = np.random.default_rng(4)
+    x, gradient = (random.standard_normal(shape).astype(np.float32) for shape in ((TOKENS, 32), (TOKENS, 16)))
+    found = gradients_of(tool, tmp_path, text, {"x": x, "y.gradient": gradient})
+    scale = np.abs(x).max(-1, keepdims=True) / np.float32(127)
+    rounded = tape.Value(np.rint(x * (1 / scale)) * scale)
+    p = tape.linear(rounded, round_to_nearest(w, "int8", 32, None, np.float32)[3])
+    tape.ACTIVATIONS["silu"](p).backward(gradient.astype(np.float64))
+    expected = {"x.gradient": rounded.gradient, "w.input": rounded.array, "w.output_gradient": p.gradient}
+    check(found, expected, 2e-5)
+
+
 def test_sequences_of_other_lengths_are_refused(tool, tmp_path):
     layer, inputs = layer_text.Llama(1), layer_inputs()
     (tmp_path / "layer.mlir").write_text(layer.text())
