@@ -84,6 +84,8 @@ struct CompileOptions {
   /// Text that weights are quantized by what they do on it; empty: each weight
   /// is rounded by itself.
   std::string calibrate;
+  /// Of that text at most so many tokens, spread over it.
+  int64_t calibrateTokens = int64_t(1) << 16;
 
   TargetDevice target = TargetDevice::Host;
   /// Of the GPUs that machine code is made for, "sm_90a,sm_80"; others of

@@ -49,6 +49,9 @@ recordedOptions(const CompileOptions &options) {
              : options.kind == ModelKind::Graph   ? "graph"
                                                   : "decoder"},
       {"calibrate", llvm::sys::path::filename(options.calibrate).str()},
+      {"calibrate-tokens", options.calibrate.empty()
+                               ? ""
+                               : std::to_string(options.calibrateTokens)},
       {"context", options.context ? std::to_string(options.context) : ""},
       {"cpu", gpu ? "" : options.cpu},
       {"embedding", options.embedding},

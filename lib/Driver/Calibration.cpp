@@ -151,6 +151,7 @@ readCalibrationText(ModuleOp module, const CompileOptions &options,
       cast<RankedTensorType>(step.getResultTypes()[0]).getDimSize(1);
   if (companions.context)
     limits.length = std::min(limits.length, companions.context);
+  limits.most = std::max<int64_t>(options.calibrateTokens / limits.length, 1);
   return calibrate::CalibrationTokens::ofText(
       (*text)->getBuffer().str(), options.calibrate, *tokenizer, limits);
 }

@@ -443,6 +443,11 @@ static Status checkOptions(const CompileOptions &options) {
   if (auto target = codegen::parseHostTarget(options.cpu); !target)
     return Status(target.status().code(),
                   "--cpu: " + target.status().message());
+  if (options.calibrateTokens < 1)
+    return Status(StatusCode::InvalidArgument,
+                  "--calibrate-tokens is " +
+                      std::to_string(options.calibrateTokens) +
+                      "; expected 1 or more");
   if (options.threads > mostThreads)
     return Status(StatusCode::InvalidArgument,
                   "--threads is " + std::to_string(options.threads) +

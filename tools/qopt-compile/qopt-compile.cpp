@@ -137,6 +137,11 @@ CLI::Option *declareTarget(CLI::App &app, Arguments &arguments) {
       app.add_option("--tokenizer", o.tokenizer,
                      "tokenizer.json; default: the one beside the model");
   arguments.useOnly(tokenizer, ofArtifacts, forArtifacts);
+  app.add_option("--calibrate-tokens", o.calibrateTokens,
+                 "of the text of --calibrate: at most so many, spread over it")
+      ->capture_default_str()
+      ->check(cli::between(1, int64_t(1) << 32))
+      ->needs("--calibrate");
   auto *context =
       app.add_option("--context", o.context,
                      "longest sequence; default and limit: as the model says, "
