@@ -3,6 +3,8 @@
 
 #include "runtime/emulator/Cluster.h"
 
+#include <cstring>
+
 namespace qopt::emulator {
 namespace {
 
@@ -40,7 +42,8 @@ SyncScope scopeOf(uint32_t flags) {
                                 : SyncScope::Device;
 }
 
-/// One access of a lane against the history of the words it touches.
+/// The accesses of an instruction's lanes against the history of the words that
+/// they touch.
 class RaceCheck {
 public:
   /// `owner`: the block whose shared memory it is, if not the warp's own.
@@ -49,6 +52,7 @@ public:
       : warp(warp), grid(warp.block.grid), inst(inst), owner(owner),
         position(uint32_t(&inst - warp.program.code.data())),
         write(kind != AccessKind::Read), strong(inst.aux & Strong),
+        replaces(warp.block.worker.random.next() & 1),
         scope(scopeOf(inst.aux)) {}
 
   AccessMark markOf(unsigned lane, unsigned bytes) const {
@@ -56,91 +60,100 @@ public:
                             strong, scope);
   }
 
-  /// Null, or what `mark` collides with in the cell.
-  const char *against(AccessCell &cell, AccessMark mark) {
-    if (collides(cell.write, mark, cell.writeInst, true)) {
-      other = cell.write;
-      otherInst = cell.writeInst;
-      return "the write";
+  /// `count` words that the lane of `mark` touches alike. False when the launch
+  /// stops; `raced` says that there was a finding.
+  bool words(AccessCell *cells, uint64_t count, AccessMark mark,
+             uint64_t address, const char *space, bool &raced) {
+    // Most words were last touched by whoever touched their neighbours.
+    uint64_t writes = 0, reads = 0;
+    for (uint64_t i = 1; i < count; ++i) {
+      writes |= cells[i].write.bits ^ cells[0].write.bits;
+      reads |= cells[i].read.bits ^ cells[0].read.bits;
     }
-    if (!write)
-      return nullptr;
-    if (!collides(cell.read, mark, cell.readInst, false))
-      return nullptr;
-    other = cell.read;
-    otherInst = cell.readInst;
-    return "the read";
-  }
-
-  void remember(AccessCell &cell, AccessMark mark) {
-    if (write) {
-      cell.write = mark;
-      cell.writeInst = position;
-      if (cell.read.bytes() & mark.bytes())
-        cell.read = AccessMark();
-      return;
-    }
-    // A reader that the new one knows of adds nothing; of others, one stays.
-    if ((cell.read.bits & whenMask) == (mark.bits & whenMask) &&
-        (cell.read.bytes() & mark.bytes()) == mark.bytes())
-      return; // the warp has read it since it last published anything
-    if (cell.read.none() || known(cell.read, mark.lane(), lastRead) ||
-        (warp.block.worker.random.next() & 1)) {
-      cell.read = mark;
-      cell.readInst = position;
-    }
-  }
-
-  /// False when the launch stops; `raced` says that there was a finding.
-  bool word(AccessCell &cell, AccessMark mark, uint64_t address,
-            const char *space, bool &raced) {
-    if (isQuick(cell, mark)) {
-      remember(cell, mark);
-      return true;
-    }
-    if (const char *verb = against(cell, mark)) {
-      raced = true;
-      char text[64];
-      std::snprintf(text, sizeof text, "%s at %s address 0x%llx",
-                    write ? "write" : "read", space,
-                    static_cast<unsigned long long>(address));
-      if (!warp.report(inst, FindingKind::Race, 1u << mark.lane(),
-                       text + (owner ? ofBlock(*owner) : "") +
-                           " is not ordered with " +
-                           where(grid, other, otherInst, verb)))
+    bool ordered =
+        !writes && isOrdered(cells[0].write, mark, lastWrite) &&
+        (!write || (!reads && isOrdered(cells[0].read, mark, lastRead)));
+    for (uint64_t i = 0; i < count && !ordered; ++i)
+      if (!judge(cells[i], mark, address, space, raced))
         return false;
-    }
-    remember(cell, mark);
+    uint64_t together = reads ? 1 : count;
+    for (uint64_t i = 0; i < count; i += together)
+      remember(cells + i, together, mark);
     return true;
   }
 
 private:
-  /// Most words were last touched when their neighbours were, by warps whose
-  /// clocks have just been looked up.
-  bool isQuick(const AccessCell &cell, AccessMark mark) const {
-    uint64_t written = cell.write.bits & whenMask;
-    uint64_t readAt = cell.read.bits & whenMask;
-    bool quickWrite = cell.write.none() || written == lastWrite;
-    return quickWrite && (!write || cell.read.none() || readAt == lastRead);
-  }
+  /// Whether the access of a moment happened before, as it was found last.
+  struct Answer {
+    uint64_t moment = ~uint64_t(0);
+    bool known = false;
+  };
 
-  /// The earlier access happened before what this lane does now. `lastKnown`
-  /// keeps the moment, if it was another warp's.
-  bool known(AccessMark mark, unsigned lane, uint64_t &lastKnown) {
-    if ((mark.bits & whenMask) == lastKnown)
-      return true;
+  /// The earlier access happened before what this lane does now. `answer`: what
+  /// is known of the moment, if it was another warp's.
+  bool known(AccessMark mark, unsigned lane, Answer &answer) const {
     if (mark.warp() == warp.clocks.warp)
       return mark.clock() < warp.clocks.tick || mark.lane() == lane;
-    if (warp.clocks.known.at(mark.warp()) < mark.clock())
-      return false;
-    lastKnown = mark.bits & whenMask;
-    return true;
+    uint64_t moment = mark.bits & whenMask;
+    if (moment != answer.moment)
+      answer = {moment, warp.clocks.known.at(mark.warp()) >= mark.clock()};
+    return answer.known;
+  }
+
+  bool isOrdered(AccessMark earlier, AccessMark now, Answer &answer) const {
+    return !(earlier.bytes() & now.bytes()) ||
+           known(earlier, now.lane(), answer);
+  }
+
+  /// Reports what `mark` collides with in the cell; false when the launch
+  /// stops.
+  bool judge(const AccessCell &cell, AccessMark mark, uint64_t address,
+             const char *space, bool &raced) {
+    bool withWrite = collides(cell.write, mark, cell.writeInst, true);
+    if (!withWrite &&
+        !(write && collides(cell.read, mark, cell.readInst, false)))
+      return true;
+    raced = true;
+    char text[64];
+    std::snprintf(text, sizeof text, "%s at %s address 0x%llx",
+                  write ? "write" : "read", space,
+                  static_cast<unsigned long long>(address));
+    std::string other =
+        withWrite ? where(grid, cell.write, cell.writeInst, "the write")
+                  : where(grid, cell.read, cell.readInst, "the read");
+    return warp.report(inst, FindingKind::Race, 1u << mark.lane(),
+                       text + (owner ? ofBlock(*owner) : "") +
+                           " is not ordered with " + other);
+  }
+
+  /// Of words whose last reads were one.
+  void remember(AccessCell *cells, uint64_t count, AccessMark mark) {
+    AccessMark before = cells[0].read;
+    if (write) {
+      bool readToo = before.bytes() & mark.bytes();
+      for (uint64_t i = 0; i < count; ++i) {
+        cells[i].write = mark;
+        cells[i].writeInst = position;
+        if (readToo)
+          cells[i].read = AccessMark();
+      }
+      return;
+    }
+    // A reader that the new one knows of adds nothing; of others, one stays.
+    if ((before.bits & whenMask) == (mark.bits & whenMask) &&
+        (before.bytes() & mark.bytes()) == mark.bytes())
+      return; // the warp has read it since it last published anything
+    if (!before.none() && !replaces && !known(before, mark.lane(), lastRead))
+      return;
+    for (uint64_t i = 0; i < count; ++i) {
+      cells[i].read = mark;
+      cells[i].readInst = position;
+    }
   }
 
   bool collides(AccessMark earlier, AccessMark now, uint32_t earlierInst,
                 bool earlierWrote) {
-    if (!(earlier.bytes() & now.bytes()) ||
-        known(earlier, now.lane(), earlierWrote ? lastWrite : lastRead))
+    if (isOrdered(earlier, now, earlierWrote ? lastWrite : lastRead))
       return false;
     if (earlier.atomic() && strong)
       return !bothScopesHold(earlier);
@@ -165,10 +178,9 @@ private:
   const Block *owner;
   uint32_t position;
   bool write, strong;
+  bool replaces; ///< the mark of a reader that is not known to be earlier
   SyncScope scope;
-  uint64_t lastWrite = ~uint64_t(0), lastRead = ~uint64_t(0);
-  AccessMark other;
-  uint32_t otherInst = 0;
+  Answer lastWrite, lastRead;
 };
 
 /// The bytes of the word at `word` that an access from `first` on touches.
@@ -191,16 +203,17 @@ bool checkGlobalRaces(Warp &warp, const Inst &inst, uint32_t &mask,
   RaceCheck check(warp, inst, kind);
   GlobalShadow::Page *page = nullptr;
   std::unique_lock<std::mutex> lock;
+  constexpr uint64_t pageWords = GlobalShadow::pageBytes / 4;
   uint64_t pageNumber = ~uint64_t(0);
   bool make = wantsPages(inst, kind);
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint64_t address = addresses[lane];
-    AccessMark whole = check.markOf(lane, 15);
+    bool whole = bytes % 4 == 0 && address % 4 == 0;
     bool raced = false;
-    for (uint64_t word = address / 4; word <= (address + bytes - 1) / 4;
-         ++word) {
-      uint64_t number = word * 4 / GlobalShadow::pageBytes;
+    uint64_t end = (address + bytes + 3) / 4, count = 1;
+    for (uint64_t word = address / 4; word < end; word += count) {
+      uint64_t number = word / pageWords;
       if (number != pageNumber) {
         if (lock.owns_lock())
           lock.unlock();
@@ -209,13 +222,12 @@ bool checkGlobalRaces(Warp &warp, const Inst &inst, uint32_t &mask,
         if (page)
           lock = std::unique_lock<std::mutex>(page->mutex);
       }
-      if (!page)
-        continue;
-      AccessMark mark = whole;
-      if (bytes < 4 || address % 4)
-        mark = check.markOf(lane, bytesOfWord(word, address, bytes));
-      AccessCell &cell = page->cells[word % (GlobalShadow::pageBytes / 4)];
-      if (!check.word(cell, mark, address, "global", raced))
+      uint64_t cell = word % pageWords;
+      count = whole ? std::min(end - word, pageWords - cell) : 1;
+      unsigned touched = whole ? 15 : bytesOfWord(word, address, bytes);
+      if (page &&
+          !check.words(&page->cells[cell], count, check.markOf(lane, touched),
+                       address, "global", raced))
         return false;
     }
     if (raced)
@@ -249,6 +261,21 @@ bool checkGlobalBytes(Warp &warp, const Inst &inst, uint32_t &mask,
   return true;
 }
 
+/// The bytes are written, and no copy to any of them is pending.
+bool areSettled(const uint8_t *state, unsigned bytes) {
+  constexpr uint32_t settled = SharedShadow::Written * 0x01010101u;
+  uint32_t others = 0;
+  unsigned i = 0;
+  for (; i + 4 <= bytes; i += 4) {
+    uint32_t four;
+    std::memcpy(&four, state + i, 4);
+    others |= four ^ settled;
+  }
+  for (; i < bytes; ++i)
+    others |= uint32_t(state[i]) ^ SharedShadow::Written;
+  return !others;
+}
+
 /// What all of the bytes, and any of them, are; with `write` they become
 /// written.
 std::pair<uint8_t, uint8_t> bytesState(uint8_t *state, unsigned bytes,
@@ -257,10 +284,8 @@ std::pair<uint8_t, uint8_t> bytesState(uint8_t *state, unsigned bytes,
   for (unsigned i = 0; i < bytes; ++i) {
     all &= state[i];
     any |= state[i];
+    state[i] |= write ? uint8_t(SharedShadow::Written) : uint8_t(0);
   }
-  if (write && all != SharedShadow::Written)
-    for (unsigned i = 0; i < bytes; ++i)
-      state[i] |= SharedShadow::Written;
   return {all, any};
 }
 
@@ -273,8 +298,10 @@ bool checkSharedBytes(Warp &warp, Block &block, const Inst &inst,
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint32_t offset = uint32_t(addresses[lane] - sharedBase);
-    auto [all, any] = bytesState(shadow.state.data() + offset, bytes,
-                                 kind != AccessKind::Read);
+    uint8_t *state = shadow.state.data() + offset;
+    if (areSettled(state, bytes))
+      continue;
+    auto [all, any] = bytesState(state, bytes, kind != AccessKind::Read);
     bool pending = any & SharedShadow::Pending && checks.copies;
     bool unwritten = !(all & SharedShadow::Written) && checks.initialised &&
                      kind != AccessKind::Write;
@@ -323,13 +350,14 @@ bool checkShared(Warp &warp, Block &owner, const Inst &inst, uint32_t &mask,
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint64_t offset = addresses[lane] - sharedBase;
-    AccessMark whole = check.markOf(lane, 15);
+    bool whole = bytes % 4 == 0 && offset % 4 == 0;
     bool raced = false;
-    for (uint64_t word = offset / 4; word <= (offset + bytes - 1) / 4; ++word) {
-      AccessMark mark = whole;
-      if (bytes < 4 || offset % 4)
-        mark = check.markOf(lane, bytesOfWord(word, offset, bytes));
-      if (!check.word(owner.shadow->cells[word], mark, offset, "shared", raced))
+    uint64_t end = (offset + bytes + 3) / 4;
+    uint64_t count = whole ? end - offset / 4 : 1;
+    for (uint64_t word = offset / 4; word < end; word += count) {
+      unsigned touched = whole ? 15 : bytesOfWord(word, offset, bytes);
+      if (!check.words(&owner.shadow->cells[word], count,
+                       check.markOf(lane, touched), offset, "shared", raced))
         return false;
     }
     if (raced)
@@ -397,7 +425,7 @@ bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
     bool raced = false;
     AccessMark now = check.markOf(lane, bytesOfWord(word, offset, bytes));
     AccessCell before = shadow.cells[word];
-    if (!check.word(shadow.cells[word], now, offset, "shared", raced))
+    if (!check.words(&shadow.cells[word], 1, now, offset, "shared", raced))
       return false;
     if (write) // it is not written yet
       shadow.cells[word] = before;
