@@ -253,13 +253,18 @@ bool Cluster::landNextCopy() {
   return false;
 }
 
+uint64_t Cluster::events() const {
+  uint64_t all = 0;
+  for (const std::unique_ptr<Block> &block : blocks)
+    all += block->events;
+  return all;
+}
+
 /// Who waits on an mbarrier with a time limit goes on.
 bool Cluster::wakeByTimeout() {
-  uint64_t events = 0;
-  for (std::unique_ptr<Block> &block : blocks)
-    events += block->events;
-  timeouts = events == timeoutEvents ? timeouts + 1 : 0;
-  timeoutEvents = events;
+  uint64_t now = events();
+  timeouts = now == timeoutEvents ? timeouts + 1 : 0;
+  timeoutEvents = now;
   bool woken = false;
   if (timeouts < mostTimeouts)
     for (Warp *warp : warps)

@@ -45,6 +45,8 @@ public:
   void start(uint64_t number);
   /// Runs about `slice` warp instructions; true when all threads have ended.
   bool run(uint64_t slice);
+  /// Stores and arrivals until now: what can end a wait.
+  uint64_t events() const;
 
   // For the handlers.
   Step arrive(Warp &warp, const Inst &inst, uint32_t mask);

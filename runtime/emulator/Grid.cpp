@@ -12,6 +12,9 @@ namespace {
 /// Warp instructions of a cluster before another resident one has its turn.
 constexpr uint32_t slice = 8192;
 
+/// Slices that a cluster which gets on has one after the other.
+constexpr unsigned slicesOfTurn = 16;
+
 constexpr uint64_t sectorBytes = 32;
 
 } // namespace
@@ -71,6 +74,22 @@ void Worker::run() {
   processorSeconds = processorTime() - begin;
 }
 
+bool Worker::giveTurn(Cluster &cluster) {
+  // The first seed runs blocks for long turns, the others mix them more.
+  if (grid.options.seed != 0)
+    return cluster.run(256 + random.below(2 * slice));
+  // The caches hold a cluster's memory now. One that has stored nothing seems
+  // to wait for others.
+  for (unsigned i = 0; i < slicesOfTurn; ++i) {
+    uint64_t before = cluster.events();
+    if (cluster.run(slice))
+      return true;
+    if (cluster.events() == before)
+      break;
+  }
+  return false;
+}
+
 void Worker::runClusters() {
   uint64_t together = std::max(grid.options.threads, 1u) * grid.cluster.count();
   size_t most = std::max<uint64_t>(
@@ -87,10 +106,7 @@ void Worker::runClusters() {
       return;
     std::unique_ptr<Cluster> cluster = std::move(resident.front());
     resident.pop_front();
-    // The first seed runs blocks for long slices, the others mix them more.
-    uint64_t length =
-        grid.options.seed == 0 ? slice : 256 + random.below(2 * slice);
-    if (cluster->run(length))
+    if (giveTurn(*cluster))
       spare.push_back(std::move(cluster));
     else
       resident.push_back(std::move(cluster));

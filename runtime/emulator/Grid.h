@@ -97,6 +97,8 @@ struct Worker {
 private:
   std::unique_ptr<Cluster> takeCluster();
   void runClusters();
+  /// True when all of the cluster's threads have ended.
+  bool giveTurn(Cluster &cluster);
 
   Allocation *recent[4] = {};
   std::deque<std::unique_ptr<Cluster>> resident;
