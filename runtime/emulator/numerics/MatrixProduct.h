@@ -1,5 +1,5 @@
-// The dot products of mma.sync on one 16 × 8 tile, as Hopper's tensor cores
-// compute them.
+// The dot products of mma.sync on the fragments of one 16 × 8 tile, as Hopper's
+// tensor cores compute them.
 //
 // Known from tests that probe such units with chosen inputs (Fasi, Higham,
 // Mikaitis and Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021; Li
@@ -13,7 +13,7 @@
 // results of one): 25 fraction bits are kept, all k of an instruction are one
 // sum, a product's exponent is the sum of its factors', and zeros have none.
 // e4m3 and e5m2 are no units there: the compiler makes f16 products of them,
-// see multiplyFp8Tile.
+// see RowMajorTiles.h.
 //
 // Other architectures keep fewer bits and make several sums of one instruction
 // (Volta 23 bits and 4 terms, Ampere 24 and 8). Each sum of n terms is off by
@@ -23,166 +23,249 @@
 #ifndef QOPT_RUNTIME_EMULATOR_NUMERICS_MATRIXPRODUCT_H
 #define QOPT_RUNTIME_EMULATOR_NUMERICS_MATRIXPRODUCT_H
 
-#include "runtime/emulator/numerics/Half.h"
-#include "runtime/emulator/numerics/Integer.h"
+#include "runtime/emulator/numerics/AlignedTerms.h"
+#include "runtime/emulator/numerics/Fragments.h"
+
+#include <cstring>
+#include <utility>
 
 namespace qopt::emulator::numerics {
 
-/// Below the exponent of every product and accumulator, also when two are
-/// added.
-inline constexpr int32_t zeroExponent = -500;
+/// A quarter of C's elements: of four rows the even columns, or the odd ones.
+inline constexpr int quarter = 16;
+typedef int32_t QuarterInts __attribute__((vector_size(64)));
+typedef float QuarterFloats __attribute__((vector_size(64)));
 
-/// Operands as the units see them: the value, and the exponent that counts in
-/// the alignment (a subnormal number's is that of the least normal one).
-template <int Count> struct SplitNumbers {
-  alignas(64) float value[Count];
-  alignas(64) int32_t exponent[Count];
-  bool finite = true;
-  int32_t least = 127, most = -127; ///< exponents of the numbers but zeros
+/// A quarter's sums as accumulators. Few are subnormal.
+[[gnu::always_inline]] inline void accumulate(const double *sums,
+                                              float *results) {
+  bool subnormal = false;
+  for (int i = 0; i < quarter; ++i) {
+    results[i] = cutNormal(sums[i]);
+    subnormal |= isSubnormal(sums[i]);
+  }
+  for (int i = 0; subnormal && i < quarter; ++i)
+    accumulate(sums[i], results[i]);
+}
+inline void accumulate(const double *sums, uint16_t *results) {
+  for (int i = 0; i < quarter; ++i)
+    accumulate(sums[i], results[i]);
+}
 
-  /// What is not finite counts as zero here.
-  template <typename Format> void set(const typename Format::Code *codes) {
-    int32_t special = 0;
-    for (int i = 0; i < Count; ++i) {
-      const int32_t magnitude = int32_t(codes[i] & Format::magnitudeMask);
-      const int32_t field = magnitude >> Format::fractionBits;
-      const bool isSpecial = magnitude >= int32_t(Format::infinity);
-      const float number = widenFinite<Format>(codes[i]);
-      const int32_t place = (field ? field : 1) - Format::bias;
-      value[i] = isSpecial ? 0.0f : number;
-      exponent[i] = isSpecial || !magnitude ? zeroExponent : place;
-      special |= isSpecial;
+/// What the T-th of four lanes has becomes the value of all four: an element of
+/// A for the columns of its row.
+template <int T, typename Vector>
+inline void spread(const Vector &from, Vector &to) {
+  to = __builtin_shufflevector(from, from, T, T, T, T, T + 4, T + 4, T + 4,
+                               T + 4, T + 8, T + 8, T + 8, T + 8, T + 12,
+                               T + 12, T + 12, T + 12);
+}
+/// Elements of B, in four columns, for all rows.
+template <typename T, typename Vector>
+inline void repeat(const T *from, Vector &to) {
+  typedef T Four __attribute__((vector_size(16)));
+  Four four;
+  std::memcpy(&four, from, sizeof four);
+  to = __builtin_shufflevector(four, four, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3,
+                               0, 1, 2, 3);
+}
+
+/// The codes of A and B in the order in which sumQuarter reads them. A's lie as
+/// in the registers, but each register's elements apart: [part of k][upper or
+/// lower rows][element][lane]. B's: [part of k][element][k / E % 4][even or odd
+/// columns][column / 2].
+template <typename Format, int K> struct FragmentCodes {
+  using Code = typename Format::Code;
+  static constexpr int elements = 4 / int(sizeof(Code));
+  static constexpr int parts = K / (4 * elements);
+  alignas(64) Code a[16 * K];
+  alignas(64) Code b[K * 8];
+
+  Code inA(int row, int k) const {
+    const FragmentPlace place = placeInA<elements>(row, k);
+    return a[(place.number * elements + place.element) * warpLanes +
+             place.lane];
+  }
+  Code inB(int k, int column) const {
+    const FragmentPlace place = placeInB<elements>(k, column);
+    const int at = place.number * elements + place.element;
+    return b[(at * 4 + place.lane % 4) * 8 + column % 2 * 4 + column / 2];
+  }
+
+  /// `registers`: those of A, then those of B.
+  void set(const uint32_t *const *registers) {
+    for (int i = 0; i < 2 * parts; ++i)
+      split(registers[i], a + i * elements * warpLanes);
+    for (int i = 0; i < parts; ++i) {
+      typedef uint32_t Words __attribute__((vector_size(128)));
+      Words words;
+      std::memcpy(&words, registers[2 * parts + i], sizeof words);
+      words = __builtin_shufflevector(
+          words, words, 0, 8, 16, 24, 4, 12, 20, 28, 1, 9, 17, 25, 5, 13, 21,
+          29, 2, 10, 18, 26, 6, 14, 22, 30, 3, 11, 19, 27, 7, 15, 23, 31);
+      uint32_t ordered[warpLanes];
+      std::memcpy(ordered, &words, sizeof words);
+      split(ordered, b + i * elements * warpLanes);
     }
-    finite = !special;
-    for (int i = 0; i < Count; ++i) {
-      const int32_t low = value[i] != 0 ? exponent[i] : 127;
-      const int32_t high = value[i] != 0 ? exponent[i] : -127;
-      least = low < least ? low : least;
-      most = high > most ? high : most;
-    }
+  }
+
+private:
+  static void split(const uint32_t *from, Code *to) {
+    for (int e = 0; e < elements; ++e)
+      for (int lane = 0; lane < warpLanes; ++lane)
+        to[e * warpLanes + lane] = codeOf<Code>(from[lane], e);
   }
 };
 
-/// Fraction bits that Hopper keeps of aligned terms.
-inline constexpr int keptBits = 25;
-
-/// A number of at most 34 significant bits as an accumulator: to f32 toward
-/// zero, to f16 to nearest.
-inline void accumulate(double value, float &result) {
-  // Cut to 24 significant bits, the conversion is exact for normal numbers.
-  const uint64_t bits = std::bit_cast<uint64_t>(value) & ~uint64_t(0x1fffffff);
-  const float cut = float(std::bit_cast<double>(bits));
-  // A subnormal number has fewer bits.
-  const double magnitude = std::fabs(value);
-  const double below = std::trunc(magnitude * 0x1p149) * 0x1p-149;
-  const float subnormal = float(value < 0 ? -below : below);
-  result = magnitude < 0x1p-126 ? subnormal : cut;
-}
-inline void accumulate(double value, uint16_t &result) {
-  result = fromOdd<Float16>(value);
-}
-inline float accumulatorValue(float c) { return c; }
-inline float accumulatorValue(uint16_t c) { return widen<Float16>(c); }
-
-/// An accumulator's exponent, and its part of the sum.
-inline int32_t exponentOf(float c) {
-  const int32_t field = int32_t(std::bit_cast<uint32_t>(c) >> 23 & 0xff);
-  return (field ? field : 1) - 127;
-}
-inline int32_t alignedTerm(float c, int32_t top) {
-  const uint32_t bits = std::bit_cast<uint32_t>(c);
-  const uint32_t hidden = uint32_t((bits & 0x7f800000u) != 0) << 23;
-  const uint32_t value = ((bits & 0x7fffffu) | hidden) << (keptBits - 23);
-  const int32_t shift = top - exponentOf(c);
-  const int32_t part = int32_t(shift < 31 ? value >> shift : 0u);
-  return int32_t(bits) < 0 ? -part : part;
+/// Calls body<k / E % 4>(where A's, and B's elements of k lie, part of k) for
+/// all k.
+template <int K, int E, typename Body>
+[[gnu::always_inline]] inline void forEachK(Body body) {
+  [&]<int... I>(
+      std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+    (body.template operator()<I % 4>((I / 4 / E * E + I / 4) * warpLanes,
+                                     I / 4 * warpLanes + I % 4 * 8, I / 4 / E),
+     ...);
+  }(std::make_integer_sequence<int, K>());
 }
 
-/// The range of products' exponents for which f32 holds them exactly, scaled
-/// and unscaled.
-inline constexpr int32_t leastInFloat = -100, mostInFloat = 120;
-
-/// 2^(keptBits − top), by which a product becomes a count of the last bit kept.
-template <typename Real> inline Real alignedScale(int32_t top) {
-  if constexpr (sizeof(Real) == 8) {
-    return std::bit_cast<double>(uint64_t(keptBits - top + 1023) << 52);
-  } else {
-    // Where the top is lower, every product is zero; where it is so high that
-    // the scale is no normal number, every product is too small to count.
-    const int32_t near = top > leastInFloat ? top : leastInFloat;
-    const int32_t field = keptBits - near + 127;
-    return std::bit_cast<float>(uint32_t(field > 0 ? field : 0) << 23);
+/// The results of a quarter whose terms are counted in `low` and `high`.
+template <typename Accumulator>
+[[gnu::always_inline]] inline void
+finishQuarter(const QuarterInts &low, const QuarterInts &high,
+              const int32_t *top, Accumulator *d) {
+  alignas(64) double sums[quarter];
+  for (int i = 0; i < quarter; ++i) {
+    const uint64_t unit = uint64_t(top[i] - keptBits + 1023) << 52;
+    sums[i] = (double(low[i]) + double(high[i])) * std::bit_cast<double>(unit);
   }
+  accumulate(sums, d);
 }
 
-/// One row of the tile: d[j] = Σ_k a[k] · b[k][j] + c[j], finite operands,
+/// The largest exponent among the products and the accumulator, of a quarter of
+/// C and the one beside it, of the odd columns. c is [even or odd][lane];
+/// `first`: A's lanes in its arrays.
+template <int K, int E>
+inline void findTops(const SplitNumbers<16 * K> &a,
+                     const SplitNumbers<K * 8> &b, int first, const float *c,
+                     int32_t (&tops)[2][quarter]) {
+  for (int odd = 0; odd < 2; ++odd)
+    for (int i = 0; i < quarter; ++i)
+      tops[odd][i] = exponentOf(c[odd * warpLanes + i]);
+  QuarterInts top[2];
+  std::memcpy(top, tops, sizeof top);
+  forEachK<K, E>(
+      [&]<int T>(int inA, int inB, int) __attribute__((always_inline)) {
+        QuarterInts quads, left, right;
+        std::memcpy(&quads, a.exponent + first + inA, sizeof quads);
+        spread<T>(quads, left);
+        for (int odd = 0; odd < 2; ++odd) {
+          repeat(b.exponent + inB + 4 * odd, right);
+          const QuarterInts sum = left + right;
+          top[odd] = top[odd] > sum ? top[odd] : sum;
+        }
+      });
+  std::memcpy(tops, top, sizeof top);
+}
+
+/// d = Σ_k a[k] · b[k] + c for the same elements, d as c. Operands are finite,
 /// K ≤ 16. Real is float where the exponents of all products lie within the
-/// range above, else double.
-template <int K, typename Real, typename Accumulator>
-inline void alignedRow(const float *a, const int32_t *exponent,
-                       const SplitNumbers<K * 8> &b, const float *c,
-                       Accumulator *d) {
-  typedef int32_t Ints __attribute__((vector_size(32)));
-  typedef float Floats __attribute__((vector_size(32)));
-  typedef Real Reals __attribute__((vector_size(8 * sizeof(Real))));
-  const auto *exponents = reinterpret_cast<const Ints *>(b.exponent);
-  const auto *values = reinterpret_cast<const Floats *>(b.value);
-  Ints top;
-  for (int j = 0; j < 8; ++j)
-    top[j] = exponentOf(c[j]);
-  for (int k = 0; k < K; ++k) {
-    const Ints sum = exponent[k] + exponents[k];
-    top = top > sum ? top : sum;
-  }
-  Ints low, high = {};
-  Reals scale;
-  for (int j = 0; j < 8; ++j) {
-    low[j] = alignedTerm(c[j], top[j]);
-    scale[j] = alignedScale<Real>(top[j]);
-  }
+/// range of AlignedTerms.h, else double.
+template <int K, int E, typename Real, typename Accumulator>
+inline void sumQuarters(const SplitNumbers<16 * K> &a,
+                        const SplitNumbers<K * 8> &b, int first, const float *c,
+                        Accumulator *d) {
+  typedef Real Reals __attribute__((vector_size(quarter * sizeof(Real))));
+  alignas(64) int32_t tops[2][quarter], terms[2][quarter];
+  alignas(64) Real scales[2][quarter];
+  findTops<K, E>(a, b, first, c, tops);
+  for (int odd = 0; odd < 2; ++odd)
+    for (int i = 0; i < quarter; ++i) {
+      terms[odd][i] = alignedTerm(c[odd * warpLanes + i], tops[odd][i]);
+      scales[odd][i] = alignedScale<Real>(tops[odd][i]);
+    }
+  QuarterInts low[2], high[2] = {};
+  Reals scale[2];
+  std::memcpy(low, terms, sizeof low);
+  std::memcpy(scale, scales, sizeof scale);
   // The conversion cuts toward zero. A term is below 2^27, so that eight of
   // them and the accumulator fit 31 bits.
-  for (int k = 0; k < K; ++k) {
-    const Reals product =
-        Real(a[k]) * __builtin_convertvector(values[k], Reals);
-    const Ints term = __builtin_convertvector(product * scale, Ints);
-    (k < 8 ? low : high) += term;
-  }
-  for (int j = 0; j < 8; ++j) {
-    const uint64_t unit = uint64_t(top[j] - keptBits + 1023) << 52;
-    const double sum = double(low[j]) + double(high[j]);
-    accumulate(sum * std::bit_cast<double>(unit), d[j]);
-  }
+  forEachK<K, E>(
+      [&]<int T>(int inA, int inB, int part) __attribute__((always_inline)) {
+        QuarterFloats quads, left, right;
+        std::memcpy(&quads, a.value + first + inA, sizeof quads);
+        spread<T>(quads, left);
+        for (int odd = 0; odd < 2; ++odd) {
+          repeat(b.value + inB + 4 * odd, right);
+          const Reals product = __builtin_convertvector(left, Reals) *
+                                __builtin_convertvector(right, Reals);
+          (part ? high : low)[odd] +=
+              __builtin_convertvector(product * scale[odd], QuarterInts);
+        }
+      });
+  for (int odd = 0; odd < 2; ++odd)
+    finishQuarter(low[odd], high[odd], tops[odd], d + odd * warpLanes);
 }
 
 /// The result where an operand is infinite or NaN: the sum of the terms, of
 /// which only the kind of the result counts.
 template <typename Format, int K>
-inline float specialSum(const typename Format::Code *a,
-                        const typename Format::Code *b, float c) {
+inline float specialSum(const FragmentCodes<Format, K> &codes, int row,
+                        int column, float c) {
   float sum = std::isfinite(c) ? 0.0f : c;
   for (int k = 0; k < K; ++k) {
-    const float x = widen<Format>(a[k]), y = widen<Format>(b[k * 8]);
+    const float x = widen<Format>(codes.inA(row, k));
+    const float y = widen<Format>(codes.inB(k, column));
     if (!std::isfinite(x) || !std::isfinite(y))
       sum += x * y;
   }
   return canonical(sum);
 }
 
-/// d = a · b + c: a is 16 × K, b K × 8, c and d 16 × 8, row by row; d may be c.
-/// Format: Float16, Bfloat16 or Tf32 (the upper 19 bits of an f32), K at most
-/// 16. Accumulator: float, or uint16_t for f16.
+/// C's elements as [upper or lower rows][even or odd columns][lane], from the
+/// registers, and D's to them.
+inline void takeSums(const uint32_t *const *registers, float *sums) {
+  for (int i = 0; i < 4; ++i)
+    std::memcpy(sums + size_t(i) * warpLanes, registers[i],
+                sizeof(float) * warpLanes);
+}
+inline void takeSums(const uint32_t *const *registers, uint16_t *sums) {
+  for (int i = 0; i < 4; ++i)
+    for (int lane = 0; lane < warpLanes; ++lane)
+      sums[i * warpLanes + lane] =
+          uint16_t(registers[i / 2][lane] >> 16 * (i % 2));
+}
+inline void putSums(const float *sums, uint32_t *const *registers) {
+  for (int i = 0; i < 4; ++i)
+    std::memcpy(registers[i], sums + size_t(i) * warpLanes,
+                sizeof(float) * warpLanes);
+}
+inline void putSums(const uint16_t *sums, uint32_t *const *registers) {
+  for (int i = 0; i < 2; ++i)
+    for (int lane = 0; lane < warpLanes; ++lane) {
+      const uint16_t *pair = sums + size_t(2 * i) * warpLanes + lane;
+      registers[i][lane] = uint32_t(pair[warpLanes]) << 16 | pair[0];
+    }
+}
+
+/// d = a · b + c on registers: `sources` are those of a, b and c, as the
+/// instruction has them; `results` may be among them. Format: Float16,
+/// Bfloat16 or Tf32, K at most 16. Accumulator: float, or uint16_t for f16.
 template <typename Format, int K, typename Accumulator>
-inline void multiplyTile(const typename Format::Code *a,
-                         const typename Format::Code *b, const Accumulator *c,
-                         Accumulator *d) {
+inline void multiplyFragments(const uint32_t *const *sources,
+                              uint32_t *const *results) {
+  using Codes = FragmentCodes<Format, K>;
+  constexpr int elements = Codes::elements;
+  Codes codes;
   SplitNumbers<16 * K> left;
   SplitNumbers<K * 8> right;
-  left.template set<Format>(a);
-  right.template set<Format>(b);
+  codes.set(sources);
+  left.template set<Format>(codes.a);
+  right.template set<Format>(codes.b);
   bool finite = left.finite && right.finite;
+  alignas(64) Accumulator c[16 * 8], d[16 * 8];
   alignas(64) float start[16 * 8];
-  alignas(64) Accumulator result[16 * 8];
+  takeSums(sources + 3 * Codes::parts, c);
   for (int i = 0; i < 16 * 8; ++i) {
     const float value = accumulatorValue(c[i]);
     const bool isSpecial = exponentOf(value) == 128;
@@ -191,60 +274,23 @@ inline void multiplyTile(const typename Format::Code *a,
   }
   const bool narrow = left.least + right.least >= leastInFloat &&
                       left.most + right.most <= mostInFloat;
-  const auto row = narrow ? alignedRow<K, float, Accumulator>
-                          : alignedRow<K, double, Accumulator>;
-  for (int i = 0; i < 16; ++i)
-    row(left.value + i * K, left.exponent + i * K, right, start + i * 8,
-        result + i * 8);
-  for (int i = 0; !finite && i < 16 * 8; ++i) {
-    const float special =
-        specialSum<Format, K>(a + i / 8 * K, b + i % 8, accumulatorValue(c[i]));
-    if (!std::isfinite(special))
-      accumulate(special, result[i]);
-  }
-  for (int i = 0; i < 16 * 8; ++i)
-    d[i] = result[i];
-}
-
-/// The same for k = 32 of e4m3 and e5m2, as code for Hopper does it: the
-/// operands become f16; one product of the k with k mod 4 < 2, a second of the
-/// others on top of it, and c is added to that in f32.
-template <typename FormatA, typename FormatB>
-inline void multiplyFp8Tile(const uint8_t *a, const uint8_t *b, const float *c,
-                            float *d) {
-  uint16_t left[2][16 * 16], right[2][16 * 8];
-  for (int i = 0; i < 16; ++i)
-    for (int k = 0; k < 32; ++k)
-      left[k / 2 % 2][i * 16 + k / 4 * 2 + k % 2] =
-          toHalf(widen<FormatA>(a[i * 32 + k]));
-  for (int k = 0; k < 32; ++k)
-    for (int j = 0; j < 8; ++j)
-      right[k / 2 % 2][(k / 4 * 2 + k % 2) * 8 + j] =
-          toHalf(widen<FormatB>(b[k * 8 + j]));
-  float sums[16 * 8] = {};
-  for (int half = 0; half < 2; ++half)
-    multiplyTile<Float16, 16>(left[half], right[half], sums, sums);
-  for (int i = 0; i < 16 * 8; ++i)
-    d[i] = canonical(sums[i] + c[i]);
-}
-
-/// The same for integers of 8 or 4 bits, exact: the sum modulo 2^32, or with
-/// .satfinite the nearest int32. A and B: int8_t or uint8_t (4-bit operands
-/// extended to 8).
-template <typename A, typename B, int K>
-inline void multiplyIntegerTile(const A *a, const B *b, const int32_t *c,
-                                int32_t *d, bool saturating) {
-  for (int i = 0; i < 16; ++i) {
-    int32_t sums[8] = {};
-    for (int k = 0; k < K; ++k)
-      for (int j = 0; j < 8; ++j)
-        sums[j] += int32_t(a[i * K + k]) * int32_t(b[k * 8 + j]);
-    for (int j = 0; j < 8; ++j) {
-      const int64_t total = int64_t(sums[j]) + c[i * 8 + j];
-      d[i * 8 + j] =
-          saturating ? saturateInteger<int32_t>(total) : int32_t(total);
+  const auto quarters = narrow ? sumQuarters<K, elements, float, Accumulator>
+                               : sumQuarters<K, elements, double, Accumulator>;
+  for (int lower = 0; lower < 2; ++lower)
+    for (int lane = 0; lane < warpLanes; lane += quarter) {
+      const int at = lower * 2 * warpLanes + lane;
+      quarters(left, right, lower * elements * warpLanes + lane, start + at,
+               d + at);
     }
+  for (int i = 0; !finite && i < 16 * 8; ++i) {
+    const int lane = i % warpLanes, odd = i / warpLanes % 2;
+    const float special =
+        specialSum(codes, lane / 4 + i / (2 * warpLanes) * 8,
+                   lane % 4 * 2 + odd, accumulatorValue(c[i]));
+    if (!std::isfinite(special))
+      accumulate(special, d[i]);
   }
+  putSums(d, results);
 }
 
 } // namespace qopt::emulator::numerics

@@ -1,16 +1,8 @@
-// ldmatrix, stmatrix and mma.sync. A fragment register holds E elements of 32 /
-// E bits; lane 4g + t has of A the rows g and g + 8, of B the column g, and
-// there the columns (of B: rows) from t · E on (PTX ISA, matrix fragments):
-//
-//        A, 16 × K                            B, K × 8         C and D, 16 × 8
-//   k:   0 … 4E−1   4E … 8E−1           n:     0 … 7        n:   2t  2t+1
-//   row g      register 0 | register 2    k < 4E: register 0    row g    0   1
-//   row g + 8  register 1 | register 3    above:  register 1    row g+8  2   3
+// ldmatrix, stmatrix and mma.sync. numerics/Fragments.h draws the fragments.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/MemoryAccess.h"
 
-#include "runtime/emulator/numerics/Half.h"
-#include "runtime/emulator/numerics/MatrixProduct.h"
+#include "runtime/emulator/numerics/RowMajorTiles.h"
 #include "runtime/emulator/ops/MatrixTiles.h"
 
 #include <cstring>
@@ -101,68 +93,48 @@ bool decodeMatrixMove(Decoder &decoder) {
 }
 
 /// Takes the operands of mma apart: a is 16 × K, b is K × 8, in elements of
-/// Bits bits, unsigned.
-template <typename Code, unsigned Bits, int K>
-void gatherOperands(Warp &warp, const Inst &inst, Code *a, Code *b) {
+/// Bits bits, at most 8, unsigned.
+template <unsigned Bits, int K>
+void gatherOperands(Warp &warp, const Inst &inst, uint8_t *a, uint8_t *b) {
   constexpr int each = 32 / Bits, parts = K / (4 * each);
-  constexpr uint32_t ones = Bits == 32 ? ~0u : (1u << Bits % 32) - 1;
-  for (int part = 0; part < parts; ++part) {
-    for (int half = 0; half < 2; ++half) {
-      const uint32_t *from =
-          warp.lanes32(inst.source(unsigned(2 * part + half)));
-      // Four lanes hold a row's elements in a piece.
-      if constexpr (sizeof(Code) * 8 == Bits)
-        for (int row = 0; row < 8; ++row)
-          std::memcpy(&a[(row + 8 * half) * K + 4 * each * part],
-                      &from[4 * row], 16);
-      else
-        for (int lane = 0; lane < int(lanes); ++lane)
-          for (int j = 0; j < each; ++j)
-            a[(lane / 4 + 8 * half) * K + 4 * each * part + lane % 4 * each +
-              j] = Code(from[lane] >> Bits * j & ones);
+  constexpr uint32_t ones = (1u << Bits) - 1;
+  auto element = [&](int first, FragmentPlace place) {
+    const unsigned source = unsigned(first + place.number);
+    const uint32_t word = warp.lanes32(inst.source(source))[place.lane];
+    return uint8_t(word >> int(Bits) * place.element & ones);
+  };
+  for (int row = 0; row < 16; ++row) {
+    uint8_t *to = a + size_t(row) * K;
+    // Four lanes hold a row's bytes in a part of k.
+    for (int part = 0; Bits == 8 && part < parts; ++part) {
+      const FragmentPlace place = placeInA<each>(row, part * 4 * each);
+      const unsigned source = unsigned(place.number);
+      std::memcpy(to + size_t(part) * 16,
+                  warp.lanes32(inst.source(source)) + place.lane, 16);
     }
-    const uint32_t *from =
-        warp.lanes32(inst.source(unsigned(2 * parts + part)));
-    for (int lane = 0; lane < int(lanes); ++lane)
-      for (int j = 0; j < each; ++j)
-        b[(4 * each * part + lane % 4 * each + j) * 8 + lane / 4] =
-            Code(from[lane] >> Bits * j & ones);
+    for (int k = 0; Bits < 8 && k < K; ++k)
+      to[k] = element(0, placeInA<each>(row, k));
   }
+  for (int k = 0; k < K; ++k)
+    for (int column = 0; column < 8; ++column)
+      b[k * 8 + column] = element(2 * parts, placeInB<each>(k, column));
 }
 
-/// Accumulators in four registers of 32 bits, or as halves in two.
+/// Accumulators in four registers of 32 bits.
 template <typename T>
 void gatherSums(Warp &warp, const Inst &inst, unsigned first, T *c) {
-  for (unsigned i = 0; i < 4; ++i) {
-    const uint32_t *from = warp.lanes32(inst.source(first + i));
-    for (unsigned lane = 0; lane < lanes; ++lane)
-      c[(lane / 4 + 8 * (i / 2)) * 8 + lane % 4 * 2 + i % 2] =
-          std::bit_cast<T>(from[lane]);
+  for (int i = 0; i < 16 * 8; ++i) {
+    const FragmentPlace place = placeInC<1>(i / 8, i % 8);
+    const unsigned source = first + unsigned(place.number);
+    c[i] = std::bit_cast<T>(warp.lanes32(inst.source(source))[place.lane]);
   }
 }
 template <typename T> void scatterSums(Warp &warp, const Inst &inst, T *d) {
-  for (unsigned i = 0; i < 4; ++i) {
-    uint32_t *to = warp.lanes32(inst.destination(i));
-    for (unsigned lane = 0; lane < lanes; ++lane)
-      to[lane] = std::bit_cast<uint32_t>(
-          d[(lane / 4 + 8 * (i / 2)) * 8 + lane % 4 * 2 + i % 2]);
-  }
-}
-void gatherSums(Warp &warp, const Inst &inst, unsigned first, uint16_t *c) {
-  for (unsigned i = 0; i < 4; ++i) {
-    const uint32_t *from = warp.lanes32(inst.source(first + i / 2));
-    for (unsigned lane = 0; lane < lanes; ++lane)
-      c[(lane / 4 + 8 * (i / 2)) * 8 + lane % 4 * 2 + i % 2] =
-          uint16_t(from[lane] >> 16 * (i % 2));
-  }
-}
-void scatterSums(Warp &warp, const Inst &inst, uint16_t *d) {
-  for (unsigned i = 0; i < 2; ++i) {
-    uint32_t *to = warp.lanes32(inst.destination(i));
-    for (unsigned lane = 0; lane < lanes; ++lane) {
-      const uint16_t *pair = &d[(lane / 4 + 8 * i) * 8 + lane % 4 * 2];
-      to[lane] = uint32_t(pair[1]) << 16 | pair[0];
-    }
+  for (int i = 0; i < 16 * 8; ++i) {
+    const FragmentPlace place = placeInC<1>(i / 8, i % 8);
+    const unsigned number = unsigned(place.number);
+    warp.lanes32(inst.destination(number))[place.lane] =
+        std::bit_cast<uint32_t>(d[i]);
   }
 }
 
@@ -182,23 +154,19 @@ Step runFloatMma(Warp &warp, const Inst &inst, uint32_t mask) {
     return Step::Again;
   if (!wholeWarp(warp, inst, mask))
     return Step::Stopped;
-  // tf32 is the upper bits of an f32.
-  constexpr bool single = std::is_same_v<Format, Tf32>;
-  constexpr unsigned bits = single ? 32 : 16;
-  typename Format::Code a[16 * K], b[K * 8];
-  gatherOperands<typename Format::Code, bits, K>(warp, inst, a, b);
-  for (int i = 0; single && i < 16 * K; ++i)
-    a[i] >>= 13;
-  for (int i = 0; single && i < K * 8; ++i)
-    b[i] >>= 13;
-  Sum sums[16 * 8];
-  gatherSums(warp, inst, 3 * K * bits / 128, sums);
+  constexpr unsigned mostSources = 10, mostResults = 4;
+  const uint32_t *sources[mostSources];
+  uint32_t *results[mostResults];
+  for (unsigned i = 0; i < inst.sources; ++i)
+    sources[i] = warp.lanes32(inst.source(i));
+  for (unsigned i = 0; i < inst.destinations; ++i)
+    results[i] = warp.lanes32(inst.destination(i));
   if constexpr (K == 16 && std::is_same_v<Sum, float>)
-    (std::is_same_v<Format, Float16> ? tileProducts().half
-                                     : tileProducts().bfloat)(a, b, sums, sums);
+    (std::is_same_v<Format, Float16>
+         ? fragmentProducts().half
+         : fragmentProducts().bfloat)(sources, results);
   else
-    multiplyTile<Format, K>(a, b, sums, sums);
-  scatterSums(warp, inst, sums);
+    multiplyFragments<Format, K, Sum>(sources, results);
   return Step::Next;
 }
 
@@ -210,7 +178,7 @@ Step runFp8Mma(Warp &warp, const Inst &inst, uint32_t mask) {
     return Step::Stopped;
   constexpr int depth = 32;
   uint8_t a[16 * depth], b[depth * 8];
-  gatherOperands<uint8_t, 8, depth>(warp, inst, a, b);
+  gatherOperands<8, depth>(warp, inst, a, b);
   float sums[16 * 8];
   gatherSums(warp, inst, 3 * depth * 8 / 128, sums);
   multiplyFp8Tile<A, B>(a, b, sums, sums);
@@ -225,7 +193,7 @@ Step runIntegerMma(Warp &warp, const Inst &inst, uint32_t mask) {
   if (!wholeWarp(warp, inst, mask))
     return Step::Stopped;
   uint8_t a[16 * K], b[K * 8];
-  gatherOperands<uint8_t, Bits, K>(warp, inst, a, b);
+  gatherOperands<Bits, K>(warp, inst, a, b);
   A left[16 * K];
   B right[K * 8];
   // Shifted up and down again: the sign of an element of Bits bits.

@@ -5,15 +5,16 @@
 
 namespace qopt::emulator {
 
-const TileProducts &tileProducts() {
-  static const TileProducts products = [] {
-    TileProducts chosen = {&numerics::multiplyTile<numerics::Float16, 16>,
-                           &numerics::multiplyTile<numerics::Bfloat16, 16>};
+const FragmentProducts &fragmentProducts() {
+  static const FragmentProducts products = [] {
+    FragmentProducts chosen = {
+        &numerics::multiplyFragments<numerics::Float16, 16, float>,
+        &numerics::multiplyFragments<numerics::Bfloat16, 16, float>};
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-      chosen = tileProductsAvx2();
+      chosen = fragmentProductsAvx2();
     if (__builtin_cpu_supports("x86-64-v4"))
-      chosen = tileProductsAvx512();
+      chosen = fragmentProductsAvx512();
 #endif
     return chosen;
   }();

@@ -1,9 +1,10 @@
-// The tile products once more, with the compiler told that the processor has
-// AVX2 and FMA (see CMakeLists.txt).
+// The products of fragments once more, with the compiler told that the
+// processor has AVX2 and FMA (see CMakeLists.txt).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -20,10 +21,10 @@
 
 namespace qopt::emulator {
 
-TileProducts tileProductsAvx2() {
+FragmentProducts fragmentProductsAvx2() {
 #if defined(__AVX2__) && defined(__FMA__)
-  return {&numericsAvx2::multiplyTile<numericsAvx2::Float16, 16>,
-          &numericsAvx2::multiplyTile<numericsAvx2::Bfloat16, 16>};
+  return {&numericsAvx2::multiplyFragments<numericsAvx2::Float16, 16, float>,
+          &numericsAvx2::multiplyFragments<numericsAvx2::Bfloat16, 16, float>};
 #else
   return {nullptr, nullptr};
 #endif

@@ -1,9 +1,10 @@
-// The tile products once more, with the compiler told that the processor has
-// AVX-512 (see CMakeLists.txt).
+// The products of fragments once more, with the compiler told that the
+// processor has AVX-512 (see CMakeLists.txt).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -20,10 +21,11 @@
 
 namespace qopt::emulator {
 
-TileProducts tileProductsAvx512() {
+FragmentProducts fragmentProductsAvx512() {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
-  return {&numericsAvx512::multiplyTile<numericsAvx512::Float16, 16>,
-          &numericsAvx512::multiplyTile<numericsAvx512::Bfloat16, 16>};
+  return {
+      &numericsAvx512::multiplyFragments<numericsAvx512::Float16, 16, float>,
+      &numericsAvx512::multiplyFragments<numericsAvx512::Bfloat16, 16, float>};
 #else
   return {nullptr, nullptr};
 #endif

@@ -6,7 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/MemoryAccess.h"
 
-#include "runtime/emulator/numerics/MatrixProduct.h"
+#include "runtime/emulator/numerics/RowMajorTiles.h"
 
 #include <cstring>
 
@@ -75,7 +75,7 @@ template <bool Load> Step runMove(Warp &warp, const Inst &inst, uint32_t mask) {
     auto *bytes = reinterpret_cast<uint8_t *>(warp.lanes32(
         Load ? inst.destination(number) : inst.source(2 + number)));
     for (uint32_t rest = good; rest; rest &= rest - 1) {
-      const int lane = std::countr_zero(rest);
+      const size_t lane = size_t(std::countr_zero(rest));
       uint8_t *element = bytes + lane * 4 + at;
       std::memcpy(Load ? element : places[lane], Load ? places[lane] : element,
                   part.bytes);
@@ -88,25 +88,19 @@ template <bool Load> Step runMove(Warp &warp, const Inst &inst, uint32_t mask) {
 
 /// The elements of a fragment that starts with source or destination `first`.
 template <typename T>
-void gather(Warp &warp, const Inst &inst, unsigned first, int count, T *to) {
-  constexpr int each = 4 / int(sizeof(T));
-  for (int i = 0; i < count; ++i) {
-    const auto *bytes = reinterpret_cast<const uint8_t *>(
-        warp.lanes32(inst.source(first + unsigned(i / each / int(lanes)))));
-    std::memcpy(&to[i],
-                bytes + (i / each % int(lanes)) * 4 + i % each * int(sizeof(T)),
-                sizeof(T));
-  }
+void gather(Warp &warp, const Inst &inst, unsigned first, unsigned count,
+            T *to) {
+  constexpr unsigned each = slotBytes / sizeof(T);
+  for (unsigned i = 0; i < count; i += each)
+    std::memcpy(to + i, warp.lanes32(inst.source(first + i / each)),
+                std::min(count - i, each) * sizeof(T));
 }
 template <typename T>
-void scatter(Warp &warp, const Inst &inst, int count, const T *from) {
-  constexpr int each = 4 / int(sizeof(T));
-  for (int i = 0; i < count; ++i) {
-    auto *bytes = reinterpret_cast<uint8_t *>(
-        warp.lanes32(inst.destination(unsigned(i / each / int(lanes)))));
-    std::memcpy(bytes + (i / each % int(lanes)) * 4 + i % each * int(sizeof(T)),
-                &from[i], sizeof(T));
-  }
+void scatter(Warp &warp, const Inst &inst, unsigned count, const T *from) {
+  constexpr unsigned each = slotBytes / sizeof(T);
+  for (unsigned i = 0; i < count; i += each)
+    std::memcpy(warp.lanes32(inst.destination(i / each)), from + i,
+                std::min(count - i, each) * sizeof(T));
 }
 
 /// M × N sums in tiles of 16 × 8; eight rows are filled up with zeros. aux
@@ -132,13 +126,14 @@ Step runMma(Warp &warp, const Inst &inst, uint32_t mask) {
       uint16_t right[depth * 8];
       Sum tile[16 * 8];
       for (int k = 0; k < depth; ++k)
-        std::memcpy(right + k * 8, b + k * N + column, sizeof(uint16_t) * 8);
+        std::memcpy(right + size_t(k) * 8, &b[k * N + column],
+                    sizeof(uint16_t) * 8);
       for (int i = 0; i < 16; ++i)
-        std::memcpy(tile + i * 8, sums + (row + i) * N + column,
+        std::memcpy(&tile[i * 8], &sums[(row + i) * N + column],
                     sizeof(Sum) * 8);
-      multiplyTile<Format, depth>(a + row * depth, right, tile, tile);
+      multiplyTile<Format, depth>(a + size_t(row) * depth, right, tile, tile);
       for (int i = 0; i < 16; ++i)
-        std::memcpy(sums + (row + i) * N + column, tile + i * 8,
+        std::memcpy(&sums[(row + i) * N + column], &tile[i * 8],
                     sizeof(Sum) * 8);
     }
   scatter(warp, inst, M * N, sums);

@@ -1,8 +1,8 @@
 // Tiles against a model in whole numbers that aligns, cuts and adds one term
 // after another, and against sums that a reader can follow.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "runtime/emulator/numerics/MatrixProduct.h"
 #include "HostRounding.h"
+#include "runtime/emulator/numerics/RowMajorTiles.h"
 #include <gtest/gtest.h>
 #include <vector>
 
