@@ -13,7 +13,8 @@
 // results of one): 25 fraction bits are kept, all k of an instruction are one
 // sum, a product's exponent is the sum of its factors', and zeros have none.
 // e4m3 and e5m2 are no units there: the compiler makes f16 products of them,
-// see RowMajorTiles.h.
+// see
+// multiplyFp8Fragments.
 //
 // Other architectures keep fewer bits and make several sums of one instruction
 // (Volta 23 bits and 4 terms, Ampere 24 and 8). Each sum of n terms is off by
@@ -24,17 +25,11 @@
 #define QOPT_RUNTIME_EMULATOR_NUMERICS_MATRIXPRODUCT_H
 
 #include "runtime/emulator/numerics/AlignedTerms.h"
-#include "runtime/emulator/numerics/Fragments.h"
+#include "runtime/emulator/numerics/FragmentVectors.h"
 
-#include <cstring>
-#include <utility>
+#include <algorithm>
 
 namespace qopt::emulator::numerics {
-
-/// A quarter of C's elements: of four rows the even columns, or the odd ones.
-inline constexpr int quarter = 16;
-typedef int32_t QuarterInts __attribute__((vector_size(64)));
-typedef float QuarterFloats __attribute__((vector_size(64)));
 
 /// A quarter's sums as accumulators. Few are subnormal.
 [[gnu::always_inline]] inline void accumulate(const double *sums,
@@ -52,28 +47,7 @@ inline void accumulate(const double *sums, uint16_t *results) {
     accumulate(sums[i], results[i]);
 }
 
-/// What the T-th of four lanes has becomes the value of all four: an element of
-/// A for the columns of its row.
-template <int T, typename Vector>
-inline void spread(const Vector &from, Vector &to) {
-  to = __builtin_shufflevector(from, from, T, T, T, T, T + 4, T + 4, T + 4,
-                               T + 4, T + 8, T + 8, T + 8, T + 8, T + 12,
-                               T + 12, T + 12, T + 12);
-}
-/// Elements of B, in four columns, for all rows.
-template <typename T, typename Vector>
-inline void repeat(const T *from, Vector &to) {
-  typedef T Four __attribute__((vector_size(16)));
-  Four four;
-  std::memcpy(&four, from, sizeof four);
-  to = __builtin_shufflevector(four, four, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3,
-                               0, 1, 2, 3);
-}
-
-/// The codes of A and B in the order in which sumQuarter reads them. A's lie as
-/// in the registers, but each register's elements apart: [part of k][upper or
-/// lower rows][element][lane]. B's: [part of k][element][k / E % 4][even or odd
-/// columns][column / 2].
+/// The codes of A and B in the order of forEachStep.
 template <typename Format, int K> struct FragmentCodes {
   using Code = typename Format::Code;
   static constexpr int elements = 4 / int(sizeof(Code));
@@ -97,14 +71,8 @@ template <typename Format, int K> struct FragmentCodes {
     for (int i = 0; i < 2 * parts; ++i)
       split(registers[i], a + i * elements * warpLanes);
     for (int i = 0; i < parts; ++i) {
-      typedef uint32_t Words __attribute__((vector_size(128)));
-      Words words;
-      std::memcpy(&words, registers[2 * parts + i], sizeof words);
-      words = __builtin_shufflevector(
-          words, words, 0, 8, 16, 24, 4, 12, 20, 28, 1, 9, 17, 25, 5, 13, 21,
-          29, 2, 10, 18, 26, 6, 14, 22, 30, 3, 11, 19, 27, 7, 15, 23, 31);
       uint32_t ordered[warpLanes];
-      std::memcpy(ordered, &words, sizeof words);
+      orderColumns(registers[2 * parts + i], ordered);
       split(ordered, b + i * elements * warpLanes);
     }
   }
@@ -116,18 +84,6 @@ private:
         to[e * warpLanes + lane] = codeOf<Code>(from[lane], e);
   }
 };
-
-/// Calls body<k / E % 4>(where A's, and B's elements of k lie, part of k) for
-/// all k.
-template <int K, int E, typename Body>
-[[gnu::always_inline]] inline void forEachK(Body body) {
-  [&]<int... I>(
-      std::integer_sequence<int, I...>) __attribute__((always_inline)) {
-    (body.template operator()<I % 4>((I / 4 / E * E + I / 4) * warpLanes,
-                                     I / 4 * warpLanes + I % 4 * 8, I / 4 / E),
-     ...);
-  }(std::make_integer_sequence<int, K>());
-}
 
 /// The results of a quarter whose terms are counted in `low` and `high`.
 template <typename Accumulator>
@@ -154,7 +110,7 @@ inline void findTops(const SplitNumbers<16 * K> &a,
       tops[odd][i] = exponentOf(c[odd * warpLanes + i]);
   QuarterInts top[2];
   std::memcpy(top, tops, sizeof top);
-  forEachK<K, E>(
+  forEachStep<K, E>(
       [&]<int T>(int inA, int inB, int) __attribute__((always_inline)) {
         QuarterInts quads, left, right;
         std::memcpy(&quads, a.exponent + first + inA, sizeof quads);
@@ -190,7 +146,7 @@ inline void sumQuarters(const SplitNumbers<16 * K> &a,
   std::memcpy(scale, scales, sizeof scale);
   // The conversion cuts toward zero. A term is below 2^27, so that eight of
   // them and the accumulator fit 31 bits.
-  forEachK<K, E>(
+  forEachStep<K, E>(
       [&]<int T>(int inA, int inB, int part) __attribute__((always_inline)) {
         QuarterFloats quads, left, right;
         std::memcpy(&quads, a.value + first + inA, sizeof quads);
@@ -291,6 +247,42 @@ inline void multiplyFragments(const uint32_t *const *sources,
       accumulate(special, d[i]);
   }
   putSums(d, results);
+}
+
+/// The same for k = 32 of e4m3 and e5m2, as code for Hopper does it: the
+/// operands become f16; one product of the k with k mod 4 < 2, a second of the
+/// others on top of it, and c is added to that in f32.
+template <typename FormatA, typename FormatB>
+inline void multiplyFp8Fragments(const uint32_t *const *sources,
+                                 uint32_t *const *results) {
+  constexpr int operands = 6, inB = 4, sums = 4;
+  uint32_t halves[2][operands][warpLanes], totals[sums][warpLanes] = {};
+  for (int i = 0; i < operands; ++i)
+    for (int lane = 0; lane < warpLanes; ++lane)
+      for (int k = 0; k < 4; k += 2) {
+        const uint32_t codes = sources[i][lane] >> 8 * k;
+        const auto code = [&](int shift) {
+          const uint8_t byte = uint8_t(codes >> shift);
+          return uint32_t(
+              toHalf(i < inB ? widen<FormatA>(byte) : widen<FormatB>(byte)));
+        };
+        halves[k / 2][i][lane] = code(0) | code(8) << 16;
+      }
+  uint32_t *to[sums];
+  for (int i = 0; i < sums; ++i)
+    to[i] = totals[i];
+  for (auto &operand : halves) {
+    const uint32_t *from[operands + sums];
+    for (int i = 0; i < operands; ++i)
+      from[i] = operand[i];
+    std::copy_n(to, sums, from + operands);
+    multiplyFragments<Float16, 16, float>(from, to);
+  }
+  for (int i = 0; i < sums; ++i)
+    for (int lane = 0; lane < warpLanes; ++lane)
+      results[i][lane] = std::bit_cast<uint32_t>(
+          canonical(std::bit_cast<float>(totals[i][lane]) +
+                    std::bit_cast<float>(sources[operands + i][lane])));
 }
 
 } // namespace qopt::emulator::numerics

@@ -1,11 +1,8 @@
-// The dot products of mma.sync on tiles that lie row by row: those of fragments
-// (MatrixProduct.h) for who has no fragments, and the products that are made of
-// others or are exact.
+// The products of mma.sync for who has tiles row by row and no fragments.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_EMULATOR_NUMERICS_ROWMAJORTILES_H
 #define QOPT_RUNTIME_EMULATOR_NUMERICS_ROWMAJORTILES_H
 
-#include "runtime/emulator/numerics/Integer.h"
 #include "runtime/emulator/numerics/MatrixProduct.h"
 
 namespace qopt::emulator::numerics {
@@ -19,86 +16,52 @@ template <int Count> struct TileRegisters {
     for (int i = 0; i < Count; ++i)
       pointers[i] = words[i];
   }
-  /// `first`: the register that the place counts from.
-  template <typename Code>
-  void put(int first, FragmentPlace place, Code code) {
-    words[first + place.number][place.lane] |=
-        sizeof(Code) == 4 ? code : uint32_t(code) << 16 * place.element;
+  /// `first`: the register that the place counts from; `width`: of an element.
+  void put(int first, FragmentPlace place, int width, uint32_t code) {
+    words[first + place.number][place.lane] |= code << width * place.element;
   }
 };
 
 /// d = a · b + c: a is 16 × K, b K × 8, c and d 16 × 8, row by row; d may be c.
-/// The types are those of multiplyFragments.
+/// Codes of Bits bits; those of 32 are tf32 without the bits that do not count.
+/// `product(sources, results)` multiplies the fragments.
+template <int Bits, int K, typename A, typename B, typename Sum,
+          typename Product>
+inline void multiplyRows(const A *a, const B *b, const Sum *c, Sum *d,
+                         Product product) {
+  constexpr int elements = 32 / Bits, sumWidth = 8 * int(sizeof(Sum));
+  constexpr int inB = K * Bits / 64, inC = inB + K * Bits / 128;
+  constexpr int up = Bits == 32 ? 13 : 0;
+  constexpr uint32_t ones = uint32_t((uint64_t(1) << Bits) - 1);
+  using SumBits = std::conditional_t<sumWidth == 32, uint32_t, uint16_t>;
+  TileRegisters<inC + sumWidth / 8> sources;
+  for (int k = 0; k < K; ++k) {
+    for (int i = 0; i < 16; ++i)
+      sources.put(0, placeInA<elements>(i, k), Bits,
+                  uint32_t(a[i * K + k]) << up & ones);
+    for (int j = 0; j < 8; ++j)
+      sources.put(inB, placeInB<elements>(k, j), Bits,
+                  uint32_t(b[k * 8 + j]) << up & ones);
+  }
+  for (int i = 0; i < 16 * 8; ++i)
+    sources.put(inC, placeInC<32 / sumWidth>(i / 8, i % 8), sumWidth,
+                std::bit_cast<SumBits>(c[i]));
+  TileRegisters<sumWidth / 8> results;
+  product(sources.pointers, results.pointers);
+  for (int i = 0; i < 16 * 8; ++i) {
+    const FragmentPlace place = placeInC<32 / sumWidth>(i / 8, i % 8);
+    d[i] = std::bit_cast<Sum>(SumBits(results.words[place.number][place.lane] >>
+                                      sumWidth * place.element));
+  }
+}
+
+/// The same by multiplyFragments.
 template <typename Format, int K, typename Accumulator>
 inline void multiplyTile(const typename Format::Code *a,
                          const typename Format::Code *b, const Accumulator *c,
                          Accumulator *d) {
-  using Codes = FragmentCodes<Format, K>;
-  constexpr int elements = Codes::elements;
-  constexpr int sumsEach = 4 / int(sizeof(Accumulator));
-  constexpr int inB = 2 * Codes::parts, inC = 3 * Codes::parts;
-  // tf32 is the upper bits of an f32.
-  constexpr int up = elements == 1 ? 13 : 0;
-  using Bits = std::conditional_t<sumsEach == 1, uint32_t, uint16_t>;
-  TileRegisters<inC + 4 / sumsEach> sources;
-  for (int k = 0; k < K; ++k) {
-    for (int i = 0; i < 16; ++i)
-      sources.put(0, placeInA<elements>(i, k),
-                  typename Format::Code(a[i * K + k] << up));
-    for (int j = 0; j < 8; ++j)
-      sources.put(inB, placeInB<elements>(k, j),
-                  typename Format::Code(b[k * 8 + j] << up));
-  }
-  for (int i = 0; i < 16 * 8; ++i)
-    sources.put(inC, placeInC<sumsEach>(i / 8, i % 8), std::bit_cast<Bits>(c[i]));
-  TileRegisters<4 / sumsEach> results;
-  multiplyFragments<Format, K, Accumulator>(sources.pointers, results.pointers);
-  for (int i = 0; i < 16 * 8; ++i) {
-    const FragmentPlace place = placeInC<sumsEach>(i / 8, i % 8);
-    d[i] = std::bit_cast<Accumulator>(
-        Bits(results.words[place.number][place.lane] >> 16 * place.element));
-  }
-}
-
-/// The same for k = 32 of e4m3 and e5m2, as code for Hopper does it: the
-/// operands become f16; one product of the k with k mod 4 < 2, a second of the
-/// others on top of it, and c is added to that in f32.
-template <typename FormatA, typename FormatB>
-inline void multiplyFp8Tile(const uint8_t *a, const uint8_t *b, const float *c,
-                            float *d) {
-  uint16_t left[2][16 * 16], right[2][16 * 8];
-  for (int i = 0; i < 16; ++i)
-    for (int k = 0; k < 32; ++k)
-      left[k / 2 % 2][i * 16 + k / 4 * 2 + k % 2] =
-          toHalf(widen<FormatA>(a[i * 32 + k]));
-  for (int k = 0; k < 32; ++k)
-    for (int j = 0; j < 8; ++j)
-      right[k / 2 % 2][(k / 4 * 2 + k % 2) * 8 + j] =
-          toHalf(widen<FormatB>(b[k * 8 + j]));
-  float sums[16 * 8] = {};
-  for (int half = 0; half < 2; ++half)
-    multiplyTile<Float16, 16>(left[half], right[half], sums, sums);
-  for (int i = 0; i < 16 * 8; ++i)
-    d[i] = canonical(sums[i] + c[i]);
-}
-
-/// The same for integers of 8 or 4 bits, exact: the sum modulo 2^32, or with
-/// .satfinite the nearest int32. A and B: int8_t or uint8_t (4-bit operands
-/// extended to 8).
-template <typename A, typename B, int K>
-inline void multiplyIntegerTile(const A *a, const B *b, const int32_t *c,
-                                int32_t *d, bool saturating) {
-  for (int i = 0; i < 16; ++i) {
-    int32_t sums[8] = {};
-    for (int k = 0; k < K; ++k)
-      for (int j = 0; j < 8; ++j)
-        sums[j] += int32_t(a[i * K + k]) * int32_t(b[k * 8 + j]);
-    for (int j = 0; j < 8; ++j) {
-      const int64_t total = int64_t(sums[j]) + c[i * 8 + j];
-      d[i * 8 + j] =
-          saturating ? saturateInteger<int32_t>(total) : int32_t(total);
-    }
-  }
+  constexpr int bits = 8 * int(sizeof(typename Format::Code));
+  multiplyRows<bits, K>(a, b, c, d, multiplyFragments<Format, K, Accumulator>);
 }
 
 } // namespace qopt::emulator::numerics

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/MemoryAccess.h"
 
-#include "runtime/emulator/numerics/RowMajorTiles.h"
+#include "runtime/emulator/numerics/IntegerProduct.h"
+#include "runtime/emulator/numerics/MatrixProduct.h"
 #include "runtime/emulator/ops/MatrixTiles.h"
 
 #include <cstring>
@@ -92,52 +93,6 @@ bool decodeMatrixMove(Decoder &decoder) {
   return decoder.emit(load ? &runMatrixMove<true> : &runMatrixMove<false>);
 }
 
-/// Takes the operands of mma apart: a is 16 × K, b is K × 8, in elements of
-/// Bits bits, at most 8, unsigned.
-template <unsigned Bits, int K>
-void gatherOperands(Warp &warp, const Inst &inst, uint8_t *a, uint8_t *b) {
-  constexpr int each = 32 / Bits, parts = K / (4 * each);
-  constexpr uint32_t ones = (1u << Bits) - 1;
-  auto element = [&](int first, FragmentPlace place) {
-    const unsigned source = unsigned(first + place.number);
-    const uint32_t word = warp.lanes32(inst.source(source))[place.lane];
-    return uint8_t(word >> int(Bits) * place.element & ones);
-  };
-  for (int row = 0; row < 16; ++row) {
-    uint8_t *to = a + size_t(row) * K;
-    // Four lanes hold a row's bytes in a part of k.
-    for (int part = 0; Bits == 8 && part < parts; ++part) {
-      const FragmentPlace place = placeInA<each>(row, part * 4 * each);
-      const unsigned source = unsigned(place.number);
-      std::memcpy(to + size_t(part) * 16,
-                  warp.lanes32(inst.source(source)) + place.lane, 16);
-    }
-    for (int k = 0; Bits < 8 && k < K; ++k)
-      to[k] = element(0, placeInA<each>(row, k));
-  }
-  for (int k = 0; k < K; ++k)
-    for (int column = 0; column < 8; ++column)
-      b[k * 8 + column] = element(2 * parts, placeInB<each>(k, column));
-}
-
-/// Accumulators in four registers of 32 bits.
-template <typename T>
-void gatherSums(Warp &warp, const Inst &inst, unsigned first, T *c) {
-  for (int i = 0; i < 16 * 8; ++i) {
-    const FragmentPlace place = placeInC<1>(i / 8, i % 8);
-    const unsigned source = first + unsigned(place.number);
-    c[i] = std::bit_cast<T>(warp.lanes32(inst.source(source))[place.lane]);
-  }
-}
-template <typename T> void scatterSums(Warp &warp, const Inst &inst, T *d) {
-  for (int i = 0; i < 16 * 8; ++i) {
-    const FragmentPlace place = placeInC<1>(i / 8, i % 8);
-    const unsigned number = unsigned(place.number);
-    warp.lanes32(inst.destination(number))[place.lane] =
-        std::bit_cast<uint32_t>(d[i]);
-  }
-}
-
 /// All lanes take part, or the instruction is wrong.
 bool wholeWarp(Warp &warp, const Inst &inst, uint32_t mask) {
   if (mask == fullMask)
@@ -147,9 +102,10 @@ bool wholeWarp(Warp &warp, const Inst &inst, uint32_t mask) {
   return false;
 }
 
-/// Sum: float, or uint16_t for halves.
-template <typename Format, int K, typename Sum>
-Step runFloatMma(Warp &warp, const Inst &inst, uint32_t mask) {
+/// `product(sources, results)` multiplies the registers of a, b and c, as the
+/// instruction has them.
+template <typename Product>
+Step multiply(Warp &warp, const Inst &inst, uint32_t mask, Product product) {
   if (!warp.converged(fullMask))
     return Step::Again;
   if (!wholeWarp(warp, inst, mask))
@@ -161,56 +117,39 @@ Step runFloatMma(Warp &warp, const Inst &inst, uint32_t mask) {
     sources[i] = warp.lanes32(inst.source(i));
   for (unsigned i = 0; i < inst.destinations; ++i)
     results[i] = warp.lanes32(inst.destination(i));
-  if constexpr (K == 16 && std::is_same_v<Sum, float>)
-    (std::is_same_v<Format, Float16>
-         ? fragmentProducts().half
-         : fragmentProducts().bfloat)(sources, results);
-  else
-    multiplyFragments<Format, K, Sum>(sources, results);
+  product(sources, results);
   return Step::Next;
+}
+
+/// Sum: float, or uint16_t for halves.
+template <typename Format, int K, typename Sum>
+Step runFloatMma(Warp &warp, const Inst &inst, uint32_t mask) {
+  if constexpr (K == 16 && std::is_same_v<Sum, float>)
+    return multiply(warp, inst, mask,
+                    std::is_same_v<Format, Float16>
+                        ? fragmentProducts().half
+                        : fragmentProducts().bfloat);
+  else
+    return multiply(warp, inst, mask, multiplyFragments<Format, K, Sum>);
 }
 
 template <typename A, typename B>
 Step runFp8Mma(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (!warp.converged(fullMask))
-    return Step::Again;
-  if (!wholeWarp(warp, inst, mask))
-    return Step::Stopped;
-  constexpr int depth = 32;
-  uint8_t a[16 * depth], b[depth * 8];
-  gatherOperands<8, depth>(warp, inst, a, b);
-  float sums[16 * 8];
-  gatherSums(warp, inst, 3 * depth * 8 / 128, sums);
-  multiplyFp8Tile<A, B>(a, b, sums, sums);
-  scatterSums(warp, inst, sums);
-  return Step::Next;
+  return multiply(warp, inst, mask, multiplyFp8Fragments<A, B>);
 }
 
-template <typename A, typename B, unsigned Bits, int K>
+template <typename A, typename B, int Bits, int K>
 Step runIntegerMma(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (!warp.converged(fullMask))
-    return Step::Again;
-  if (!wholeWarp(warp, inst, mask))
-    return Step::Stopped;
-  uint8_t a[16 * K], b[K * 8];
-  gatherOperands<Bits, K>(warp, inst, a, b);
-  A left[16 * K];
-  B right[K * 8];
-  // Shifted up and down again: the sign of an element of Bits bits.
-  constexpr int up = 8 - int(Bits);
-  for (int i = 0; i < 16 * K; ++i)
-    left[i] = A(A(uint8_t(a[i] << up)) >> up);
-  for (int i = 0; i < K * 8; ++i)
-    right[i] = B(B(uint8_t(b[i] << up)) >> up);
-  int32_t sums[16 * 8];
-  gatherSums(warp, inst, 3 * K * Bits / 128, sums);
-  multiplyIntegerTile<A, B, K>(left, right, sums, sums, inst.aux != 0);
-  scatterSums(warp, inst, sums);
-  return Step::Next;
+  constexpr bool bytes =
+      std::is_signed_v<A> && std::is_signed_v<B> && Bits == 8 && K == 32;
+  const auto product = bytes ? fragmentProducts().bytes
+                             : multiplyIntegerFragments<A, B, Bits, K>;
+  return multiply(warp, inst, mask, [&](auto sources, auto results) {
+    product(sources, results, inst.aux != 0);
+  });
 }
 
-template <unsigned Bits, int K>
-Handler integerHandler(ptx::Type a, ptx::Type b) {
+template <int Bits, int K> Handler integerHandler(ptx::Type a, ptx::Type b) {
   if (isSigned(a))
     return isSigned(b) ? &runIntegerMma<int8_t, int8_t, Bits, K>
                        : &runIntegerMma<int8_t, uint8_t, Bits, K>;

@@ -13,10 +13,14 @@ namespace qopt::emulator {
 /// f32.
 using FragmentProduct = void (*)(const uint32_t *const *sources,
                                  uint32_t *const *results);
+/// numerics::multiplyIntegerFragments of signed bytes, K = 32.
+using IntegerProduct = void (*)(const uint32_t *const *sources,
+                                uint32_t *const *results, bool saturating);
 
 struct FragmentProducts {
-  FragmentProduct half;
-  FragmentProduct bfloat;
+  FragmentProduct half = nullptr;
+  FragmentProduct bfloat = nullptr;
+  IntegerProduct bytes = nullptr;
 };
 
 /// Those for this processor, chosen once.

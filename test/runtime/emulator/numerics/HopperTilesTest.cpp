@@ -98,7 +98,7 @@ static void compareWithHopper(int kind) {
       c[i] = std::bit_cast<Accumulator>(
           operandAt<CFormat>(seed, 2000 + i, spread, set == 3));
     if constexpr (K == 32)
-      multiplyFp8Tile<Format, Format>(a, b, c, d);
+      multiplyRows<8, 32>(a, b, c, d, multiplyFp8Fragments<Format, Format>);
     else
       multiplyTile<Format, K>(a, b, c, d);
     for (int row = 0; row < 16; ++row) {

@@ -2,6 +2,7 @@
 // after another, and against sums that a reader can follow.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "HostRounding.h"
+#include "runtime/emulator/numerics/IntegerProduct.h"
 #include "runtime/emulator/numerics/RowMajorTiles.h"
 #include <gtest/gtest.h>
 #include <vector>
@@ -194,7 +195,7 @@ TEST(MatrixProduct, Fp8IsTwoSumsOfF16) {
     code = uint8_t(0x20 + random.below(0x28) + 0x80 * random.below(2));
   for (float &value : c)
     value = float(random.below(1000)) / 7;
-  multiplyFp8Tile<E4M3, E5M2>(a, b, c, d);
+  multiplyRows<8, 32>(a, b, c, d, multiplyFp8Fragments<E4M3, E5M2>);
   for (int i = 0; i < 128; ++i) {
     float sum = 0;
     for (int part = 0; part < 2; ++part) {
@@ -213,27 +214,39 @@ TEST(MatrixProduct, Fp8IsTwoSumsOfF16) {
   }
 }
 
-TEST(MatrixProduct, IntegersAreExact) {
+template <typename A, typename B, int Bits, int K>
+static void expectExactIntegers() {
   Random random(11);
-  int8_t a[16 * 32];
-  uint8_t b[32 * 8];
+  A a[16 * K];
+  B b[K * 8];
   int32_t c[128], d[128];
-  for (int8_t &value : a)
-    value = int8_t(random.bits());
-  for (uint8_t &value : b)
-    value = uint8_t(random.bits());
+  // The sign of an element of Bits bits.
+  constexpr int up = 8 - Bits;
+  for (A &value : a)
+    value = A(A(random.bits() << up) >> up);
+  for (B &value : b)
+    value = B(B(random.bits() << up) >> up);
   for (int i = 0; i < 128; ++i)
     c[i] = i % 3 == 0   ? INT32_MAX
            : i % 3 == 1 ? INT32_MIN
                         : int32_t(random.bits());
   for (bool saturating : {false, true}) {
-    multiplyIntegerTile<int8_t, uint8_t, 32>(a, b, c, d, saturating);
+    multiplyRows<Bits, K>(a, b, c, d, [&](auto sources, auto results) {
+      multiplyIntegerFragments<A, B, Bits, K>(sources, results, saturating);
+    });
     for (int i = 0; i < 128; ++i) {
       int64_t sum = c[i];
-      for (int k = 0; k < 32; ++k)
-        sum += int64_t(a[i / 8 * 32 + k]) * b[k * 8 + i % 8];
+      for (int k = 0; k < K; ++k)
+        sum += int64_t(a[i / 8 * K + k]) * b[k * 8 + i % 8];
       const int64_t clamped = std::clamp<int64_t>(sum, INT32_MIN, INT32_MAX);
-      ASSERT_EQ(d[i], int32_t(saturating ? clamped : sum));
+      ASSERT_EQ(d[i], int32_t(saturating ? clamped : sum)) << "element " << i;
     }
   }
+}
+
+TEST(MatrixProduct, IntegersAreExact) {
+  expectExactIntegers<int8_t, uint8_t, 8, 32>();
+  expectExactIntegers<uint8_t, int8_t, 8, 16>();
+  expectExactIntegers<int8_t, int8_t, 4, 64>();
+  expectExactIntegers<uint8_t, uint8_t, 4, 32>();
 }
