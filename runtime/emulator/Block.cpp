@@ -223,9 +223,18 @@ void Block::wakeMbarrier(uint32_t address) {
         group.state = Group::Ready;
 }
 
+void Block::send(BulkCopy copy) {
+  nextDue = bulk.empty() ? copy.due : std::min(nextDue, copy.due);
+  bulk.push_back(std::move(copy));
+}
+
 void Block::landDueCopies(bool all) {
+  if (!all && executed < nextDue)
+    return;
+  nextDue = ~uint64_t(0);
   for (size_t i = 0; i < bulk.size();) {
     if (!all && bulk[i].due > executed) {
+      nextDue = std::min(nextDue, bulk[i].due);
       ++i;
       continue;
     }
@@ -234,6 +243,14 @@ void Block::landDueCopies(bool all) {
     landBulkCopy(*this, copy);
     ++events;
   }
+}
+
+bool Block::landNextCopy() {
+  if (bulk.empty())
+    return false;
+  bulk.front().due = nextDue = 0;
+  landDueCopies(false);
+  return true;
 }
 
 /// A block has ended with copies that no thread waited for.

@@ -64,8 +64,12 @@ public:
   bool ended() const;
   /// All threads have ended.
   void finish();
+  /// Puts a copy in flight.
+  void send(BulkCopy copy);
   /// Performs the bulk copies whose time has come, or all.
   void landDueCopies(bool all);
+  /// Performs the one that was sent first; false when there is none.
+  bool landNextCopy();
 
   // For the handlers.
   Step arriveAtBarrier(Warp &warp, const Inst &inst, uint32_t mask,
@@ -93,7 +97,7 @@ public:
   std::vector<uint8_t> shared;
   std::vector<std::unique_ptr<Warp>> warps;
   std::map<uint32_t, MbarrierState> mbarriers; ///< initialised ones
-  std::deque<BulkCopy> bulk;                   ///< in flight
+  std::deque<BulkCopy> bulk;                   ///< in flight, see send
   std::unique_ptr<SharedShadow> shadow;        ///< with any check
   uint64_t executed = 0;
   uint64_t clockReads = 0;
@@ -109,6 +113,7 @@ private:
   void reportLeftovers();
 
   std::vector<Barrier> barriers;
+  uint64_t nextDue = 0; ///< no copy in flight is due before
 };
 
 /// Async.cpp: performs a copy whose time has come.

@@ -239,17 +239,9 @@ bool Cluster::resolveStandstill() {
 
 /// Whatever is in flight arrives in the end, one after the other.
 bool Cluster::landNextCopy() {
-  for (std::unique_ptr<Block> &block : blocks) {
-    std::deque<BulkCopy> &bulk = block->bulk;
-    if (bulk.empty())
-      continue;
-    bulk.front().due = 0;
-    for (BulkCopy &copy : bulk)
-      if (copy.due < bulk.front().due)
-        std::swap(copy, bulk.front());
-    block->landDueCopies(false);
-    return true;
-  }
+  for (std::unique_ptr<Block> &block : blocks)
+    if (block->landNextCopy())
+      return true;
   return false;
 }
 

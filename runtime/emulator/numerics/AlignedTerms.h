@@ -12,13 +12,17 @@ namespace qopt::emulator::numerics {
 /// added.
 inline constexpr int32_t zeroExponent = -500;
 
+/// Exponents of numbers but zeros.
+struct ExponentRange {
+  int32_t least = 127, most = -127;
+};
+
 /// Operands as the units see them: the value, and the exponent that counts in
 /// the alignment (a subnormal number's is that of the least normal one).
 template <int Count> struct SplitNumbers {
   alignas(64) float value[Count];
   alignas(64) int32_t exponent[Count];
   bool finite = true;
-  int32_t least = 127, most = -127; ///< exponents of the numbers but zeros
 
   /// What is not finite counts as zero here.
   template <typename Format> void set(const typename Format::Code *codes) {
@@ -34,12 +38,17 @@ template <int Count> struct SplitNumbers {
       special |= isSpecial;
     }
     finite = !special;
+  }
+
+  ExponentRange range() const {
+    ExponentRange all;
     for (int i = 0; i < Count; ++i) {
       const int32_t low = value[i] != 0 ? exponent[i] : 127;
       const int32_t high = value[i] != 0 ? exponent[i] : -127;
-      least = low < least ? low : least;
-      most = high > most ? high : most;
+      all.least = low < all.least ? low : all.least;
+      all.most = high > all.most ? high : all.most;
     }
+    return all;
   }
 };
 
@@ -84,6 +93,13 @@ inline int32_t alignedTerm(float c, int32_t top) {
 /// The range of products' exponents for which f32 holds them exactly, scaled
 /// and unscaled.
 inline constexpr int32_t leastInFloat = -100, mostInFloat = 120;
+
+constexpr bool fitFloat(ExponentRange a, ExponentRange b) {
+  return a.least + b.least >= leastInFloat && a.most + b.most <= mostInFloat;
+}
+/// Of a format's finite numbers.
+template <typename Format>
+inline constexpr ExponentRange rangeOf = {1 - Format::bias, Format::bias};
 
 /// 2^(keptBits − top), by which a product becomes a count of the last bit kept.
 template <typename Real> inline Real alignedScale(int32_t top) {

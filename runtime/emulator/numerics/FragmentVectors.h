@@ -42,20 +42,20 @@ inline void orderColumns(const uint32_t *from, uint32_t *to) {
   typedef uint32_t Words __attribute__((vector_size(128)));
   Words words;
   std::memcpy(&words, from, sizeof words);
-  words = __builtin_shufflevector(
-      words, words, 0, 8, 16, 24, 4, 12, 20, 28, 1, 9, 17, 25, 5, 13, 21, 29, 2,
-      10, 18, 26, 6, 14, 22, 30, 3, 11, 19, 27, 7, 15, 23, 31);
+  words = __builtin_shufflevector(words, words, 0, 8, 16, 24, 4, 12, 20, 28, 1,
+                                  9, 17, 25, 5, 13, 21, 29, 2, 10, 18, 26, 6,
+                                  14, 22, 30, 3, 11, 19, 27, 7, 15, 23, 31);
   std::memcpy(to, &words, sizeof words);
 }
 
 /// Calls body<T>(where A's elements of one k lie, where B's, part of k) for all
 /// k, in arrays of E elements each register: A's [part of k][upper or lower
-/// rows][element][lane], B's [part of k][element][T][even or odd columns][column
-/// / 2]. T: in which of four lanes A's are.
+/// rows][element][lane], B's [part of k][element][T][even or odd
+/// columns][column / 2]. T: in which of four lanes A's are.
 template <int Steps, int E, typename Body>
 [[gnu::always_inline]] inline void forEachStep(Body body) {
-  [&]<int... I>(std::integer_sequence<int, I...>)
-      __attribute__((always_inline)) {
+  [&]<int... I>(
+      std::integer_sequence<int, I...>) __attribute__((always_inline)) {
     (body.template operator()<I % 4>((I / 4 / E * E + I / 4) * warpLanes,
                                      I / 4 * warpLanes + I % 4 * 8, I / 4 / E),
      ...);

@@ -31,10 +31,10 @@ inline void addPairProducts(const QuarterInts &a, const QuarterInts &b,
   std::memcpy(&x, &a, sizeof x);
   std::memcpy(&y, &b, sizeof y);
   const auto product = [&](const Halves &left, const Halves &right)
-      __attribute__((always_inline)) {
-    sum += __builtin_convertvector(left, QuarterInts) *
-           __builtin_convertvector(right, QuarterInts);
-  };
+                           __attribute__((always_inline)) {
+                             sum += __builtin_convertvector(left, QuarterInts) *
+                                    __builtin_convertvector(right, QuarterInts);
+                           };
   // Compilers know an instruction for this pair of products.
   product(__builtin_shufflevector(x, x, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20,
                                   22, 24, 26, 28, 30),

@@ -228,8 +228,8 @@ inline void multiplyFragments(const uint32_t *const *sources,
     finite &= !isSpecial;
     start[i] = isSpecial ? 0.0f : value;
   }
-  const bool narrow = left.least + right.least >= leastInFloat &&
-                      left.most + right.most <= mostInFloat;
+  constexpr bool always = fitFloat(rangeOf<Format>, rangeOf<Format>);
+  const bool narrow = always || fitFloat(left.range(), right.range());
   const auto quarters = narrow ? sumQuarters<K, elements, float, Accumulator>
                                : sumQuarters<K, elements, double, Accumulator>;
   for (int lower = 0; lower < 2; ++lower)

@@ -194,11 +194,20 @@ Step runCopyArrive(Warp &warp, const Inst &inst, uint32_t mask) {
   Block &block = warp.block;
   bool good = true;
   forLanes(mask, [&](unsigned lane) {
-    if (block.cluster.holderOf(places[lane]) != &block) {
-      good &= warp.report(inst, FindingKind::InvalidUse, 1u << lane,
-                          "the mbarrier is not in the block's shared memory");
+    if (block.cluster.holderOf(places[lane]) == &block)
       return;
-    }
+    mask &= ~(1u << lane);
+    good &= warp.report(inst, FindingKind::InvalidUse, 1u << lane,
+                        "the mbarrier is not in the block's shared memory");
+  });
+  std::vector<PendingCopy> awaited[lanes];
+  std::erase_if(warp.copies, [&](const PendingCopy &copy) {
+    if (!(mask >> copy.lane & 1))
+      return false;
+    awaited[copy.lane].push_back(copy);
+    return true;
+  });
+  forLanes(mask, [&](unsigned lane) {
     BulkCopy arrival;
     arrival.kind = BulkCopy::Arrive;
     arrival.due = block.executed + block.worker.random.below(longestFlight);
@@ -207,18 +216,13 @@ Step runCopyArrive(Warp &warp, const Inst &inst, uint32_t mask) {
     arrival.lane = lane;
     arrival.tick = ++warp.clocks.engineTick;
     arrival.clock = departure(warp, arrival.tick);
-    std::erase_if(warp.copies, [&](const PendingCopy &copy) {
-      if (copy.lane != lane)
-        return false;
-      arrival.copies.push_back(copy);
-      return true;
-    });
+    arrival.copies = std::move(awaited[lane]);
     if (inst.aux & increments) {
       MbarrierWord word = loadMbarrier(block, arrival.mbarrier);
       word.setMissing(word.missing() + 1);
       storeMbarrier(block, arrival.mbarrier, word);
     }
-    block.bulk.push_back(std::move(arrival));
+    block.send(std::move(arrival));
   });
   return good ? Step::Next : Step::Stopped;
 }
@@ -303,7 +307,7 @@ void startBulk(Warp &warp, const Inst &inst, unsigned lane,
   if (ToShared)
     guard(block, ends.shared, request.bytes, inst.line);
   (ToShared ? worker.bulkRead : worker.bulkWritten) += request.globalBytes;
-  block.bulk.push_back(std::move(copy));
+  block.send(std::move(copy));
 }
 
 /// Copies to the same place in all blocks whose ranks are in source 4.

@@ -91,11 +91,16 @@ bool forMbarriers(Warp &warp, const Inst &inst, uint32_t mask, AccessKind kind,
   if (!resolve(warp, inst, ptx::Space(inst.aux & SpaceBits), mask, 8, kind,
                addresses, places))
     return false;
+  Object object;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
-    Object object;
-    if (!findObject(warp, inst, lane, places[lane], object))
-      return false;
+    // Lanes mostly agree on one.
+    if (!object.block || places[lane] != places[object.lane]) {
+      object = Object();
+      if (!findObject(warp, inst, lane, places[lane], object))
+        return false;
+    }
+    object.lane = lane;
     if (!object.block)
       continue;
     if (object.block->mbarriers.count(object.offset)) {
@@ -216,6 +221,7 @@ Step runTransactions(Warp &warp, const Inst &inst, uint32_t mask) {
 Step runWait(Warp &warp, const Inst &inst, uint32_t mask) {
   uint32_t done = 0;
   uint32_t waitsFor = ~0u;
+  const MbarrierState *learnt = nullptr;
   auto test = [&](const Object &object) {
     unsigned lane = object.lane;
     MbarrierWord word = object.load();
@@ -227,10 +233,11 @@ Step runWait(Warp &warp, const Inst &inst, uint32_t mask) {
     // Complete when the present phase is another one.
     if (word.phase() != phase) {
       done |= 1u << lane;
-      if (warp.block.grid.options.checks.races) {
-        warp.clocks.known.join(object.state().complete);
+      if (warp.block.grid.options.checks.races && learnt != &object.state()) {
+        learnt = &object.state();
+        warp.clocks.known.join(learnt->complete);
         if (inst.aux & OfCluster)
-          warp.clocks.known.join(object.state().clusterComplete);
+          warp.clocks.known.join(learnt->clusterComplete);
       }
     } else {
       waitsFor = object.offset;
