@@ -1,48 +1,66 @@
 #!/usr/bin/env python3
 """Lane instructions per second and core of the PTX emulator, without checks and with all of them.
 
-    bench/emulator.py build kernel.ptx --grid X --block X --args args.npz [--kernel NAME] [--shared BYTES] [--runs N]
+    bench/emulator.py BUILD [CASE…] [--runs N]
 
-Runs the kernel on one thread and prints the best of N runs, by processor time of the launch alone.
+A CASE is what test/lib/Kernels/SkinnyLinear/Case.h says, or `attention` and what AttentionDecode/Case.h says; without
+one, those of RESULTS.md. Each kernel is made and run on one thread, N times; printed are, in millions and by processor
+time of the launch alone, the fastest run and in brackets the median.
 """
 
 import argparse
 import json
 import pathlib
+import statistics
 import subprocess
+import tempfile
+
+LARGE = "k=4096 rows=4096"
+CASES = [
+    *(f"arch=sm_80 tokens={tokens} {LARGE}:int4_g128" for tokens in (1, 16, 32, 64)),
+    f"tokens=64 {LARGE}:int4_g128",
+    "arch=sm_80 tokens=64 k=2048 rows=2048:int8",
+    "arch=sm_80 tokens=64 k=2048 rows=2048:f16",
+    "arch=sm_80 tokens=64 k=2048 rows=2048:fp8_e4m3",
+    "arch=sm_80 act=bf16 out=bf16 tokens=64 k=2048 rows=2048:int4_g128",
+    f"arch=sm_80 act=int8 out=f32 tokens=64 {LARGE}:int8",
+    f"act=int8 out=f32 tokens=64 {LARGE}:int8",
+    "attention arch=sm_80 heads=32 kv=8 d=128 key=f16 value=f16 sequences=1:4000",
+    "attention heads=32 kv=8 d=128 key=f16 value=f16 sequences=1:4000",
+    "attention arch=sm_80 heads=32 kv=8 d=128 key=int8 value=f16 sequences=1:300,1:90,1:1000",
+]
 
 
-def measure(options, checks):
-    """(lane instructions, seconds) of the fastest run."""
-    command = [options.build / "bin/qopt-emulate", options.ptx, "--grid", options.grid, "--block", options.block]
-    command += ["--args", options.args, "--shared", options.shared, "--threads", "1", "--checks", checks, "--time"]
-    command += ["--kernel", options.kernel] if options.kernel else []
-    best = None
-    for _ in range(options.runs):
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise SystemExit(done.stderr)
-        run = json.loads(done.stdout)
-        if best is None or run["processor_seconds"] < best[1]:
-            best = run["lane_instructions"], run["processor_seconds"]
-    return best
+def make(build, case, folder):
+    """The kernel of a case in `folder`; what qopt-emulate needs to launch it."""
+    attention = case.startswith("attention ")
+    program = build / "test/bin" / ("attention-decode" if attention else "skinny-linear")
+    subprocess.run([program, "make", case.removeprefix("attention "), folder], check=True)
+    launch = dict(line.split(" ", 1) for line in (folder / "launch.txt").read_text().splitlines())
+    shape = [word for name in ("kernel", "grid", "block", "shared") for word in (f"--{name}", launch[name])]
+    return [folder / "kernel.ptx", *shape, "--args", folder / "args.npz"]
+
+
+def rates(build, launch, checks, runs):
+    """Millions of lane instructions a second, of each run."""
+    command = [build / "bin/qopt-emulate", *launch, "--threads", "1", "--checks", checks, "--time"]
+    done = [json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(runs)]
+    return [run["lane_instructions"] / run["processor_seconds"] / 1e6 for run in done]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("ptx", type=pathlib.Path)
-    parser.add_argument("--kernel")
-    parser.add_argument("--grid", default="1")
-    parser.add_argument("--block", default="32")
-    parser.add_argument("--shared", default="0")
-    parser.add_argument("--args", required=True)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("cases", nargs="*", default=CASES)
+    parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
-    for checks in ("none", "all"):
-        count, seconds = measure(options, checks)
-        rate = count / seconds / 1e6
-        print(f"checks {checks:5}: {count / 1e6:9.1f} M lane instructions in {seconds:6.3f} s: {rate:6.1f} M/s")
+    print("| case | without checks | with all |\n|---|---|---|")
+    for case in options.cases:
+        with tempfile.TemporaryDirectory() as folder:
+            launch = make(options.build, case, pathlib.Path(folder))
+            cells = [rates(options.build, launch, checks, options.runs) for checks in ("none", "all")]
+        shown = " | ".join(f"{max(runs):.0f} ({statistics.median(runs):.0f})" for runs in cells)
+        print(f"| {case} | {shown} |", flush=True)
 
 
 if __name__ == "__main__":
