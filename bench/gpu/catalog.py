@@ -97,7 +97,59 @@ attention_decode heads=8 key_heads=2 head_size=128 context=70 key=int4 value=int
 attention_decode heads=8 key_heads=2 head_size=64 context=300 --schedule splits=2
 skinny_linear rows=100 columns=320 tokens=1 weights=int8 int8=1 output=f32
 skinny_linear rows=64 columns=515 tokens=13 weights=int8 int8=1 output=f32
+skinny_linear rows=64 columns=512 tokens=3 norm=1 bias=1 residual=1
+skinny_linear rows=100 columns=384 tokens=1 norm=1 weights=int4_g64 activation=bf16 output=bf16 residual=1
+skinny_linear rows=96 columns=512 tokens=1 weights=int8 int8=1 makes_codes=1 norm=1
+skinny_linear rows=100 columns=256 tokens=1 weights=int8 int8=1 makes_codes=1 activation=bf16
+skinny_linear rows=72 columns=512 tokens=6 weights=int8 gate=silu norm=1
+skinny_linear rows=64 columns=256 tokens=16 gate=gelu_tanh weights=bf16 activation=bf16 output=bf16
+skinny_linear_append heads=4 key_heads=2 head_size=64 columns=256 context=100 key=int8 value=int4 norm=1
+skinny_linear_append heads=2 key_heads=1 head_size=128 columns=512 tokens=3 sequences=2 context=70 weights=f16
+skinny_linear_append heads=2 key_heads=1 head_size=64 columns=256 context=64 page=64 key=int4_g32 angles=computed
+gemm rows=96 columns=320 tokens=70 weights=f16 bias=1 residual=1
+gemm rows=96 columns=256 tokens=40 weights=int4_g64 gate=silu
 attention_prefill heads=8 key_heads=2 head_size=64 tokens=70 context=100 sequences=2 key=int8
+attention_prefill heads=4 key_heads=2 head_size=64 tokens=70 context=150 key=int4_g32 value=int8
+attention_prefill heads=4 key_heads=2 head_size=64 tokens=20 context=150 softcap=20 sinks=1 causal=0
+attention_decode heads=8 key_heads=2 head_size=64 context=300 sequences=2 key=int8_g32
+attention_decode heads=8 key_heads=2 head_size=64 context=301 key=int4_g64 value=int4 activation=bf16
+attention_decode heads=8 key_heads=2 head_size=128 context=96 key=int4_asym_g32_zf value=int8
+attention_decode heads=8 key_heads=2 head_size=64 context=200 key=int8_asym_g32_zf value=bf16 activation=bf16 slopes=1
+norm rows=5 columns=512
+norm rows=3 columns=4104 residual=1 activation=bf16 scale=f32
+norm rows=6 columns=100 kind=layer bias=1 residual=1
+norm rows=4 columns=768 result=int8 residual=1
+norm rows=3 columns=264 kind=layer result=int8 activation=bf16 scale=bf16
+norm rows=12 columns=64 heads=4 stride=400
+quantize rows=5 columns=512
+quantize rows=3 columns=4104 activation=bf16
+gated_activation rows=4 columns=688
+gated_activation rows=3 columns=260 form=two function=gelu_erf activation=bf16
+gated_activation rows=5 columns=72 form=alone function=gelu_quick result=int8
+gated_activation rows=2 columns=2064 function=gelu_tanh result=int8 activation=bf16
+rotary_table tokens=7 count=64
+rotary_table tokens=3 count=20 angle_scale=1.25
+rotary_append heads=4 key_heads=2 head_size=64 tokens=3 sequences=2 context=70
+rotary_append heads=4 key_heads=2 head_size=128 context=70 key=bf16 value=fp8_e4m3 activation=bf16 queries=elsewhere
+rotary_append heads=2 key_heads=1 head_size=64 tokens=5 context=100 key=int8 value=int4 pairs=interleaved
+rotary_append heads=2 key_heads=2 head_size=80 tokens=2 context=30 key=fp8_e4m3 value=int8 rotated=40 angles=computed
+rotary_append heads=2 key_heads=1 head_size=64 tokens=2 context=40 key=int4 rotated=0 queries=elsewhere
+rotary_append heads=2 key_heads=2 head_size=64 tokens=70 sequences=2 context=100 key=int8_g32 value=int8
+rotary_append heads=2 key_heads=1 head_size=64 tokens=1 context=64 key=int4_g32 activation=bf16
+rotary_append heads=2 key_heads=1 head_size=64 tokens=40 context=75 key=int4_asym_g32_zf value=int4
+gather_rows ids=6 rows=50 columns=512
+gather_rows ids=5 rows=40 columns=130 format=int8 output=bf16
+gather_rows ids=5 rows=40 columns=256 format=int4_g32
+gather_rows ids=5 rows=40 columns=256 format=int4_asym_g64 output=f32
+gather_rows ids=5 rows=40 columns=96 format=int8_asym_g32_zf
+gather_rows ids=5 rows=40 columns=64 format=fp8_e4m3_tensor
+gather_rows ids=4 rows=9 columns=264 table=tensor format=bf16 output=bf16
+check_indices count=1000 outside=3
+check_indices count=300 integer=i64 interval=from_either_end limits=3 limit=20
+check_indices count=70 outside=0
+argmax rows=3 columns=5000
+argmax rows=2 columns=50001
+sampling rows=12 columns=2000
 """.strip().splitlines()
 
 

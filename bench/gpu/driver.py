@@ -6,7 +6,7 @@ from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void
 
 import numpy as np
 
-from .record import laid_out
+from .record import LEFT, READ, laid_out
 
 MAX_DYNAMIC_SHARED = 8
 MULTIPROCESSORS, CAPABILITY_MAJOR, CAPABILITY_MINOR, CACHE_BYTES = 16, 75, 76, 38
@@ -135,13 +135,13 @@ def launch(case, driver, fill=True):
             continue
         array = laid_out(filled)
         pointers[argument["name"]] = pointer = driver.allocate(array.nbytes)
-        if fill or argument["use"] in ("read", "counters"):
+        if fill or argument["use"] in (*READ, "counters"):
             driver.upload(pointer, array, stream)
         arguments.append(c_ulonglong(pointer))
     kernel.bind(record.grid, record.block, arguments)(stream)
     driver.call("cuStreamSynchronize", stream)
     for argument in record.arguments:
-        if argument["use"] in ("write", "counters"):
+        if argument["use"] in LEFT:
             array = record.empty(argument)
             driver.download(array, pointers[argument["name"]], stream)
             outputs[argument["name"]] = array

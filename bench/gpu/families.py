@@ -1,17 +1,30 @@
 """From a record to its random arguments and the check of its result."""
 
 from .attention import Attention
-from .linear import Gemm, SkinnyLinear
+from .gather import CheckIndices, GatherRows
+from .linear import Gemm, SkinnyLinear, SkinnyLinearAppend
 from .record import Record
+from .rotary import RotaryAppend, RotaryTable
+from .rows import GatedActivation, Norm, Quantize
+from .tokens import Argmax, Sampling
 
+#: A class has `inputs()`, `check(outputs)` and `streamed`, the argument that takes the time to read.
 FAMILIES = {
     "skinny_linear": SkinnyLinear,
+    "skinny_linear_append": SkinnyLinearAppend,
     "gemm": Gemm,
     "attention_decode": Attention,
     "attention_prefill": Attention,
+    "norm": Norm,
+    "quantize": Quantize,
+    "gated_activation": GatedActivation,
+    "rotary_table": RotaryTable,
+    "rotary_append": RotaryAppend,
+    "gather_rows": GatherRows,
+    "check_indices": CheckIndices,
+    "argmax": Argmax,
+    "sampling": Sampling,
 }
-#: The argument that takes the time to read.
-STREAMED = {"skinny_linear": "weights", "gemm": "weights", "attention_decode": "pages", "attention_prefill": "pages"}
 
 
 def case_of(path, seed=0):

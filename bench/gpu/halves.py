@@ -46,6 +46,11 @@ def decode(kind, bits):
     return np.asarray(bits, np.float32).astype(np.float64)
 
 
+def rounded(kind, values):
+    """The nearest numbers of the type."""
+    return decode(kind, encode(kind, values))
+
+
 class MismatchError(Exception):
     """A kernel's result is not what the formula gives."""
 
@@ -58,6 +63,28 @@ def compare(what, got, expected, bound):
         at = ", ".join(str(int(i)) for i in worst)
         raise MismatchError(f"{what} [{at}]: expected {expected[worst]:.6g} ± {bound[worst]:.2g}, got {got[worst]:.6g}")
     return float(part[worst])
+
+
+def equal(what, got, expected):
+    """MismatchError where bits or integers differ."""
+    got, expected = np.asarray(got), np.asarray(expected)
+    differs = np.argwhere(got != expected)
+    if len(differs):
+        at = tuple(int(i) for i in differs[0])
+        raise MismatchError(f"{what} {list(at)}: expected {expected[at]}, got {got[at]}")
+
+
+def compare_codes(what, codes, scales, values, error, most=127):
+    """Codes of rows [..., n] with a scale each [..., 1] as they were stored, max|x| / most: both are compared with the
+    values, which have an error themselves.
+    """
+    largest = np.abs(values).max(-1, keepdims=True)
+    error = np.broadcast_to(error, values.shape)
+    margin = error.max(-1, keepdims=True) / most + largest * 2.0**-21 + 2.0**-149
+    worst = compare(f"scales of {what}", scales, largest / most, margin)
+    inverse = np.divide(1, scales, out=np.zeros_like(scales), where=scales > 0)
+    quotients = values * inverse
+    return max(worst, compare(what, codes, quotients, 0.5 + np.abs(quotients) * 2.0**-20 + error * inverse))
 
 
 def divisor(count, most):

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from . import driver, families
+from .record import LEFT
 
 
 def on_gpu(parts):
@@ -25,13 +26,13 @@ class Launches:
         self.case = families.case_of(path, seed)
         self.record = record = self.case.record
         self.kernel = driver.Kernel(gpu, record.code(), record.symbol, record.shared_bytes)
-        streamed = record.argument(families.STREAMED[record.family])
+        streamed = record.argument(self.case.streamed)
         self.sets = [{} for _ in range(copies(record.nbytes(streamed)))]
         for argument, filled in zip(record.arguments, record.fill(self.case.inputs()), strict=True):
             if argument["use"] == "value":
                 continue
             name, tensor = argument["name"], on_gpu(filled)
-            own = name == streamed["name"] or argument["use"] == "write"
+            own = name == streamed["name"] or argument["use"] in ("write", "update")
             for index, memory in enumerate(self.sets):
                 memory[name] = tensor.clone() if own and index else tensor
 
@@ -58,7 +59,7 @@ class Launches:
     def _outputs(self, memory):
         outputs = {}
         for argument in self.record.arguments:
-            if argument["use"] in ("write", "counters"):
+            if argument["use"] in LEFT:
                 like = self.record.empty(argument)
                 bits = memory[argument["name"]].cpu().numpy()
                 outputs[argument["name"]] = bits.view(like.dtype).reshape(like.shape)

@@ -5,22 +5,33 @@ A matrix is a slab of at most 2048 rows, repeated; 64 of its rows, the last amon
 
 import numpy as np
 
-from .halves import HALF_UNIT, compare, decode, divisor, encode
+from .halves import HALF_UNIT, compare, decode, divisor, encode, rounded
 from .record import Part
+from .rotary import Append
+from .rows import FUNCTIONS, function_error
 
 SLAB_STRIPS = 128
 COMPARED_ROWS = 64
+EPSILON = 1e-5  #: of the norm ahead of a product
 
 
 class SkinnyLinear:
+    streamed = "weights"
+
     def __init__(self, record, seed=0):
         self.record, self.random = record, np.random.default_rng(seed)
         self.problem, self.layout = record.problem, record.layout
-        self.rows, self.columns, self.tokens = (self.problem[key] for key in ("rows", "columns", "tokens"))
+        self.tokens, self.columns = record.argument("x")["shape"]
+        self.gate = self.problem.get("gate", "none")
+        self.rows = record.argument("y")["shape"][1] * (1 if self.gate == "none" else 2)
+        self.output = record.argument("y")["type"]
         self.strip, self.unit = self.layout["strip_rows"], self.layout["unit_columns"]
-        self.strips, self.units = -(-self.rows // self.strip), -(-self.columns // self.unit)
-        self.times = 1 if self.rows % self.strip else self.strips // divisor(self.strips, SLAB_STRIPS)
-        self.slab_rows = self.rows if self.times == 1 else self.strips // self.times * self.strip
+        half = self.strip // 2
+        self.strips = -(-self.rows // self.strip) if self.gate == "none" else -(-self.rows // 2 // half)
+        self.units = -(-self.columns // self.unit)
+        whole = self.rows == self.strips * self.strip
+        self.times = self.strips // divisor(self.strips, SLAB_STRIPS) if whole else 1
+        self.slab_rows = self.strips // self.times * self.strip
         self._make_activations()
         if "asym" in self.problem["weights"]:
             raise ValueError(f"{record.name}: zero points are not made here")
@@ -28,18 +39,41 @@ class SkinnyLinear:
         self._make_weights()
 
     def _make_activations(self):
-        shape = self.tokens, self.columns
-        if self.problem["int8"]:  # codes, with a scale a token
-            self.x = self.random.integers(-127, 128, shape, np.int8)
+        x = self.record.argument("x")
+        self.source = x["type"]
+        if self.source == "int8":  # codes, with a scale a token
+            self.x = self.random.integers(-127, 128, x["shape"], np.int8)
             self.token_scales = self.random.uniform(0.004, 0.01, self.tokens).astype(np.float32)
         else:
-            self.x = encode(self.problem["activation"], self.random.uniform(-1, 1, shape))
+            self.x = encode(self.source, self.random.uniform(-1, 1, x["shape"]))
+        #: what is read beside x and the weights
+        self.beside = {
+            argument["name"]: encode(argument["type"], self.random.uniform(-1, 1, argument["shape"]))
+            for argument in self.record.arguments
+            if argument["name"] in ("norm_scale", "bias", "residual")
+        }
+
+    def _number(self, name):
+        return decode(self.record.argument(name)["type"], self.beside[name])
 
     def activations(self):
-        """x as numbers."""
-        if self.problem["int8"]:
-            return self.x * self.token_scales.astype(np.float64)[:, None]
-        return decode(self.problem["activation"], self.x)
+        """x as numbers, behind the norm and as codes where there are some; and what f32 may change of them."""
+        if self.source == "int8":
+            x = self.x * self.token_scales.astype(np.float64)[:, None]
+            return x, np.zeros_like(x)
+        x, error = decode(self.source, self.x), np.zeros(self.x.shape)
+        if self.problem.get("norm"):
+            x = x / np.sqrt((x**2).mean(-1, keepdims=True) + EPSILON) * self._number("norm_scale")
+            near = 2.0**-20 * np.abs(x)
+            if not self.problem["makes_codes"]:
+                error = rounded(self.source, x + near) - rounded(self.source, x - near)
+                x = rounded(self.source, x)
+        if self.problem.get("makes_codes"):
+            scales = np.abs(x).max(-1, keepdims=True) / 127
+            # Which code is the nearest of a number in the middle of two is not known.
+            apart = np.abs(np.abs(x / scales) % 1 - 0.5) < 2.0**-10
+            x, error = np.rint(x / scales) * scales, error + apart * scales
+        return x, error
 
     def _make_weights(self):
         bits, group = self.layout["element_bits"], self.layout["group_columns"]
@@ -66,14 +100,16 @@ class SkinnyLinear:
         return numbers * scales, scales
 
     def inputs(self):
-        scales = {"token_scales": [Part(self.token_scales)]} if self.problem["int8"] else {}
-        return {"x": [Part(self.x)], "weights": self._packed()} | scales
+        given = {"x": self.x, **self.beside}
+        if self.source == "int8":
+            given["token_scales"] = self.token_scales
+        return {name: [Part(array)] for name, array in given.items()} | {"weights": self._packed()}
 
     def _packed(self):
-        strips, rows = self.strips // self.times, self.strips // self.times * self.strip
-        stored = np.zeros((rows, self.units * self.unit), np.uint16)
+        strips = self.strips // self.times
+        stored = np.zeros((self.slab_rows, self.units * self.unit), np.uint16)
         offset = self.layout["code_offset"]
-        stored[: self.slab_rows, : self.columns] = self.codes if self.scales is None else self.codes + offset
+        stored[:, : self.columns] = self.codes if self.scales is None else self.codes + offset
         blocks = stored.reshape(strips, self.strip, self.units, self.unit).transpose(0, 2, 1, 3)
         packed = np.zeros((strips, self.units, self.layout["unit_bytes"]), np.uint8)
         codes = self._placed(blocks.reshape(strips, self.units, -1))
@@ -82,9 +118,7 @@ class SkinnyLinear:
             self._place_scales(packed)
         parts = [Part(packed, self.times)]
         if self.layout["row_scales_at"] >= 0:
-            scales = np.zeros(rows, np.float32)
-            scales[: self.slab_rows] = self.scales[:, 0]
-            parts.append(Part(scales, self.times))
+            parts.append(Part(np.ascontiguousarray(self.scales[:, 0]), self.times))
         return parts
 
     def _placed(self, stored):
@@ -101,9 +135,7 @@ class SkinnyLinear:
     def _place_scales(self, packed):
         places = np.asarray(self.layout["scale_places"]).reshape(self.strip, -1)
         groups, group = places.shape[1], self.layout["group_columns"]
-        rows = np.zeros((packed.shape[0] * self.strip, self.scales.shape[1]), np.float16)
-        rows[: self.slab_rows] = self.scales
-        rows = rows.view(np.uint8).reshape(packed.shape[0], self.strip, -1, 2)
+        rows = self.scales.view(np.uint8).reshape(packed.shape[0], self.strip, -1, 2)
         for unit in range(self.units):
             for i in range(groups):
                 column = unit * self.unit + i * self.unit // groups
@@ -113,16 +145,41 @@ class SkinnyLinear:
 
     def check(self, outputs):
         """The largest error as a part of the bound: what f32 sums and the rounding of the result may change."""
-        count = min(self.rows, COMPARED_ROWS)
-        rows = np.sort(self.random.choice(self.rows, count, replace=False))
-        rows[-1] = self.rows - 1
-        weights, scales = self.weights(rows % self.slab_rows)
-        x = self.activations()
-        expected = x @ weights.T
-        kind = self.problem["output"]
-        bound = self._bound(np.abs(x), weights, scales) + HALF_UNIT[kind] * np.abs(expected) + 2.0**-24
-        got = decode(kind, outputs["y"].reshape(self.tokens, self.rows)[:, rows])
-        return compare("y", got, expected, bound)
+        columns = self.rows if self.gate == "none" else self.rows // 2
+        rows = np.sort(self.random.choice(columns, min(columns, COMPARED_ROWS), replace=False))
+        rows[-1] = columns - 1
+        expected, bound = self._product(rows) if self.gate == "none" else self._gated(rows, columns)
+        if "bias" in self.beside:
+            expected = expected + self._number("bias")[rows]
+        if "residual" in self.beside:
+            expected = expected + self._number("residual")[:, rows]
+        bound = bound + (HALF_UNIT[self.output] + 2.0**-22) * np.abs(expected) + 2.0**-24
+        return compare("y", decode(self.output, outputs["y"][:, rows]), expected, bound)
+
+    def _product(self, rows):
+        """x · W for rows of W, and what may be changed of it before it is rounded."""
+        weights, scales = self.weights(self._packed_rows(rows) % self.slab_rows)
+        x, error = self.activations()
+        return x @ weights.T, self._bound(np.abs(x), weights, scales) + error @ np.abs(weights).T
+
+    def _packed_rows(self, rows):
+        """Where rows lie: of pairs, the two halves of a strip have the same rows of the two halves of the matrix."""
+        if self.gate == "none":
+            return rows
+        half = self.strip // 2
+        pair, second = rows % (self.rows // 2), rows >= self.rows // 2
+        return pair // half * self.strip + pair % half + second * half
+
+    def _gated(self, rows, columns):
+        """The gate is applied to values that are rounded first. No function is steeper than 1.2."""
+        (gate, gate_error), (up, up_error) = self._product(rows), self._product(rows + columns)
+        gate_error, up_error = (
+            error + HALF_UNIT[self.output] * np.abs(value) + 2.0**-24
+            for value, error in ((gate, gate_error), (up, up_error))
+        )
+        value = FUNCTIONS[self.gate](gate)
+        error = function_error(value) + 1.2 * gate_error
+        return value * up, error * (np.abs(up) + up_error) + np.abs(value) * up_error
 
     def _bound(self, x, weights, scales):
         if self.problem["int8"]:  # sums are exact
@@ -144,3 +201,18 @@ class Gemm(SkinnyLinear):
         grouped = self.scales is not None and self.layout["row_scales_at"] < 0
         rounding = 2 * HALF_UNIT[self.problem["activation"]] if grouped else 0
         return (rounding + 2.0**-23 * (self.columns / 16 + 8)) * size
+
+
+class SkinnyLinearAppend(SkinnyLinear):
+    """The product, and what becomes of its heads as they were stored."""
+
+    def __init__(self, record, seed=0):
+        super().__init__(record, seed)
+        self.append = Append(record, self.random)
+
+    def inputs(self):
+        return super().inputs() | self.append.inputs()
+
+    def check(self, outputs):
+        part = super().check(outputs)
+        return max(part, self.append.check(outputs["y"], outputs["queries"], outputs["pages"]))

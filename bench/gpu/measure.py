@@ -80,7 +80,7 @@ class Bench:
 
     def peer(self, name, make, problem, flops):
         """Seconds of a peer, measured once for all records that ask the same of it; a failure is its error."""
-        ours = ("weights", "activation", "output", "key", "value", "norm")
+        ours = ("weights", "activation", "output", "key", "value", "norm", "makes_codes", "bias", "residual", "gate")
         same = {key: value for key, value in problem.items() if key not in ours}
         key = name, json.dumps(same, sort_keys=True)
         if key not in self.peer_seconds:

@@ -13,9 +13,14 @@ TYPES = {
     "f32": np.float32,
     "int8": np.int8,
     "i32": np.int32,
+    "i64": np.int64,
     "u32": np.uint32,
     "u8": np.uint8,
 }
+
+
+#: Uses of an argument that has a content before the launch, and of one that is looked at behind it.
+READ, LEFT = ("read", "update"), ("write", "update", "counters")
 
 
 @dataclass
@@ -63,7 +68,7 @@ class Record:
     def fill(self, inputs):
         """Every argument as a list of parts, or the number that is passed by value.
 
-        `inputs` has what the kernel reads. What it writes is not a number before, counters are zero.
+        `inputs` has what the kernel reads or updates. What it writes is not a number before, counters are zero.
         """
         filled = []
         for argument in self.arguments:
@@ -72,7 +77,7 @@ class Record:
                 filled.append(argument["value"])
                 continue
             size = self.nbytes(argument)
-            if use == "read":
+            if use in READ:
                 parts = inputs[name]
                 given = sum(part.nbytes for part in parts)
                 if given != size:

@@ -154,10 +154,9 @@ def print_rows(rows):
                 f"roofs: read {row['stream_bandwidth'] / 1e12:.2f} TB/s, copy {row['copy_bandwidth'] / 1e12:.2f} TB/s, "
                 f"bf16 products {row['matrix_rate'] / 1e12:.0f} TFLOP/s\n"
             )
-    for what in ("skinny_linear", "gemm", "attention_decode", "attention_prefill"):
-        text = kernel_table([row for row in rows if "seconds" in row], what)
-        if text:
-            print(f"{what}\n\n{text}")
+    measured = [row for row in rows if "seconds" in row]
+    for what in dict.fromkeys(row["what"] for row in measured):
+        print(f"{what}\n\n{kernel_table(measured, what)}")
     print(figure_table(figures(rows)))
     print(prediction(rows))
     for row in rows:

@@ -53,8 +53,8 @@ def run(pack, seconds, environment):
     program, end, rows = find(), time.monotonic() + seconds, []
     if not program:
         return [{"tool": "compute-sanitizer", "target": "all", "outcome": "unavailable", "detail": "not found here"}]
-    for tool in TOOLS:
-        for name, command in targets(pack):
+    for name, command in targets(pack):  # every tool sees the kernels before one sees a model
+        for tool in TOOLS:
             begin = time.monotonic()
             row = {"tool": tool, "target": name}
             rows.append(row)

@@ -4,30 +4,16 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/CudaSteps.h"
 
+#include "lib/Kernels/Builder/Region.h"
 #include "lib/Kernels/Gemm/GemmGenerator.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
 #include "lib/Kernels/SymbolName.h"
 #include "lib/Quant/Element.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 using namespace qopt::kernels;
 
 namespace qopt::driver {
-
-/// The sum of the product and its operands, as a block for the generator.
-static void fillSum(Block &block, size_t operands, OpBuilder builder,
-                    Location loc) {
-  Type real = builder.getF32Type();
-  block.addArgument(real, loc);
-  for (size_t i = 0; i < operands; ++i)
-    block.addArgument(real, loc);
-  builder.setInsertionPointToStart(&block);
-  Value sum = block.getArgument(0);
-  for (size_t i = 0; i < operands; ++i)
-    sum = arith::AddFOp::create(builder, loc, sum, block.getArgument(1 + i));
-  ir::YieldOp::create(builder, loc, sum);
-}
 
 /// The name within the artifact: the family's, the shape, and what is added.
 static std::string linearSymbol(const skinny_linear::Problem &problem,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-USAGE = 2
+USAGE, UNSUPPORTED, INFEASIBLE = 2, 4, 5
 
 
 def test_record(tool, tmp_path):
@@ -41,6 +41,17 @@ def test_schedule(tool):
     assert "the slices do not divide the grid" in refused.stderr
 
 
+def test_append(tool):
+    """The heads of a product go to a cache: groups of keys have slots in the first pages, and the table a column more."""
+    words = ("heads=4", "key_heads=2", "head_size=64", "columns=256", "context=100", "key=int4_g32")
+    record = json.loads(tool("qopt-kernel", "skinny_linear_append", *words, "--ptx-only").stdout)
+    uses = {argument["name"]: (argument["use"], argument["shape"]) for argument in record["arguments"]}
+    layout = record["layout"]
+    assert record["symbol"].endswith("_m1_append") and layout["merged_columns"] == 8 * 64 and layout["slot_pages"] == 1
+    assert uses["pages"] == ("update", [1 + 2, layout["page_bytes"]]) and uses["page_table"] == ("read", [1, 2 + 1])
+    assert uses["queries"] == ("write", [1, 4 * 64]) and uses["y"] == ("write", [1, 8 * 64])
+
+
 def test_list(tool):
     text = tool("qopt-kernel", "list").stdout
     assert "skinny_linear\n  problem   tokens=1 rows=4096" in text and "\nattention_prefill\n" in text
@@ -52,6 +63,12 @@ def test_list(tool):
         (["bogus"], 'no family "bogus"; expected skinny_linear, '),
         (["skinny_linear", "row=3"], '"row" is not known; expected some of tokens=1 rows=4096'),
         (["skinny_linear", "rows=x"], 'rows: expected a number, got "x"'),
+        (["skinny_linear", "rows=0"], 'rows: expected 1 or more, got "0"'),
+        (["skinny_linear", "gate=swish"], "gate: expected one of none, silu, gelu_erf, "),
+        (["skinny_linear", "makes_codes=1"], "codes are made of x in f16 or bf16"),
+        (["skinny_linear_append", "rows=64"], '"rows" is not known; expected some of heads=32'),
+        (["skinny_linear_append", "sequences=70"], 'tokens: expected 1 to 64, got "70"'),
+        (["gemm", "norm=1"], '"norm" is not known'),
         (["skinny_linear", "rows"], 'expected key=value, got "rows"'),
         (["skinny_linear", "rows=1", "rows=2"], '"rows" is given twice'),
         (["skinny_linear", "tokens=65"], "tokens: expected 1 to 64"),
@@ -60,8 +77,17 @@ def test_list(tool):
         (["skinny_linear", "activation=int8"], 'activation: expected f16, bf16 or f32, got "int8"'),
         (["skinny_linear", "--schedule", "stage=4"], '"stage" is not known; expected some of grid='),
         (["attention_decode", "tokens=5", "context=4"], "they are part of the context, which is smaller"),
-        (["attention_prefill", "--schedule", "splits=2"], "splits: expected 1 or more, and only for attention_decode"),
-        (["attention_decode", "key=int4_g32", "page=64"], "key: groups of positions wait in slots of sequences"),
+        (["attention_prefill", "--schedule", "splits=2"], "splits: only attention_decode has some"),
+        (["attention_decode", "key=int4_g48"], "cache: keys in groups of 48 positions; expected a multiple of 32"),
+        (["rotary_append", "value=int4_g32"], "cache: a GPU keeps its cache in "),
+        (["rotary_append", "angle_scale=2"], "angle_scale: only with angles=computed"),
+        (["rotary_append", "rotated=130"], "rotary embedding of 130 of 128 channels; expected at most all"),
+        (["norm", "bias=1"], "an rms_norm has no bias"),
+        (["norm", "kind=group"], 'kind: expected one of rms, layer, got "group"'),
+        (["norm", "rows=8", "heads=2"], "heads: more than one need a stride"),
+        (["norm", "rows=9", "heads=2", "stride=9000"], "heads: expected a divisor of rows"),
+        (["gather_rows", "table=tensor", "format=int8"], 'a tensor has no scales; got the format "int8"'),
+        (["check_indices", "count=4", "outside=5"], "outside: so many of the indices lie outside, which are less"),
         (["attention_decode", "softcap=x"], 'softcap: expected a number, got "x"'),
         (["skinny_linear", "--arch", "sm_80,sm_90a"], "one name in --arch"),
     ],
@@ -69,6 +95,20 @@ def test_list(tool):
 def test_refused(tool, arguments, message):
     refused = tool("qopt-kernel", *arguments, check=False)
     assert refused.returncode == USAGE and message in refused.stderr and not refused.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["skinny_linear", "int8=1", "weights=int8", "norm=1"], UNSUPPORTED, "codes have no norm ahead of them"),
+        (["sampling", "columns=300000"], UNSUPPORTED, "sampling from 300000 tokens; expected 1 to "),
+        (["argmax", "--schedule", "threads=2048"], INFEASIBLE, "2048 threads; sm_90a has blocks of 1024"),
+    ],
+)
+def test_no_kernel_does_that(tool, arguments, status, message):
+    """What the family itself says of a problem, or of a schedule for it."""
+    refused = tool("qopt-kernel", *arguments, check=False)
+    assert refused.returncode == status and message in refused.stderr and not refused.stdout
 
 
 def test_replaces_its_own_files_only(tool, tmp_path):

@@ -1,9 +1,8 @@
-// attention_decode and attention_prefill in words: sequences that all have the
-// same new tokens and positions.
+// attention_decode and attention_prefill in words.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/AttentionDecode/AttentionDecodeGenerator.h"
 #include "lib/Kernels/AttentionPrefill/AttentionPrefillGenerator.h"
-#include "tools/qopt-kernel/Family.h"
+#include "tools/qopt-kernel/PagedBatch.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,67 +16,37 @@ using attention_decode::Plan;
 using attention_decode::Problem;
 using attention_decode::Schedule;
 
-namespace {
-struct Batch {
-  int64_t sequences, tokens, context; ///< tokens and positions of each
-};
-} // namespace
-
-static Problem problemOf(Words &words, Batch &batch) {
+static Problem problemOf(Words &words, const PagedBatch &batch) {
   Problem problem;
-  cuda::KvPageLayout &cache = problem.cache;
-  auto atLeastOne = [&](llvm::StringRef key, int64_t other) {
-    return std::max<int64_t>(words.number(key, other), 1);
-  };
-  problem.heads = atLeastOne("heads", 32);
-  cache.keyHeads = atLeastOne("key_heads", 8);
-  cache.keySize = cache.valueSize = atLeastOne("head_size", 128);
-  cache.page = atLeastOne("page", 64);
-  cache.key = words.format("key", "f16");
-  cache.value = words.format("value", "f16");
-  problem.activation = words.element("activation", "f16");
-  batch.sequences = atLeastOne("sequences", 1);
-  batch.tokens = atLeastOne("tokens", 1);
-  batch.context = atLeastOne("context", 4096);
+  problem.heads = batch.heads;
+  problem.cache = batch.cache;
+  problem.activation = batch.activation;
   problem.context = batch.context;
-  problem.scale = float(1 / std::sqrt(double(cache.keySize)));
+  problem.scale = float(1 / std::sqrt(double(batch.cache.keySize)));
   problem.causal = words.flag("causal", true);
   problem.window = words.number("window", 0);
   problem.softcap = float(words.real("softcap", 0));
-  // Queries lie in a row with keys and values, as a merged projection has it.
-  problem.queryStride = (problem.heads + 2 * cache.keyHeads) * cache.keySize;
+  problem.slopes = words.flag("slopes", false);
+  problem.sinks = words.flag("sinks", false);
+  problem.queryStride = batch.mergedColumns();
   return problem;
 }
 
-static llvm::json::Object layoutOf(const Problem &problem) {
-  const cuda::KvPageLayout &cache = problem.cache;
-  return llvm::json::Object{{"page", cache.page},
-                            {"page_bytes", cache.pageBytes()},
-                            {"head_bytes", cache.keyOffset(1)},
-                            {"value_at", cache.valueOffset(0)},
-                            {"key_code_bytes", cache.keyCodeBytes()},
-                            {"value_code_bytes", cache.valueCodeBytes()},
-                            {"key_scale_bytes", cache.keyScaleBytes()},
-                            {"value_scale_bytes", cache.valueScaleBytes()},
-                            {"query_stride", problem.queryStride},
-                            {"scale", problem.scale}};
-}
-
-static std::vector<Argument>
-argumentsOf(const Problem &problem, const Launch &launch, const Batch &batch) {
-  int64_t tokens = batch.sequences * batch.tokens;
+static std::vector<Argument> argumentsOf(const Problem &problem,
+                                         const Launch &launch,
+                                         const PagedBatch &batch) {
+  int64_t tokens = batch.allTokens();
   std::string act = nameOf(problem.activation);
-  int64_t pages = batch.sequences * problem.pageStride();
-  return {
+  std::vector<Argument> list{
       {"query", Use::Read, act, {tokens, problem.queryStride}},
       {"output",
        Use::Write,
        act,
        {tokens, problem.heads * problem.cache.valueSize}},
-      {"pages", Use::Read, "u8", {pages, problem.cache.pageBytes()}},
-      {"page_table", Use::Read, "i32", {batch.sequences, problem.pageStride()}},
-      {"token_starts", Use::Read, "i32", {batch.sequences + 1}},
-      {"context_starts", Use::Read, "i32", {batch.sequences}},
+      batch.pages(Use::Read),
+      batch.pageTable(),
+      batch.tokenStarts(),
+      batch.contextStarts(),
       {"workspace",
        Use::Workspace,
        "f32",
@@ -86,17 +55,19 @@ argumentsOf(const Problem &problem, const Launch &launch, const Batch &batch) {
        Use::Counters,
        "u32",
        {std::max<int64_t>(launch.counters, 1)}}};
+  if (problem.slopes)
+    list.push_back({"slopes", Use::Read, "f32", {problem.heads}});
+  if (problem.sinks)
+    list.push_back({"sinks", Use::Read, "f32", {problem.heads}});
+  return list;
 }
 
-/// Another number of splits than launchOf's, where the words ask for one.
-static Status changeSplits(Words &words, const Problem &problem,
+/// `splits` instead of as many as launchOf chose.
+static Status changeSplits(int64_t splits, const Problem &problem,
                            const Schedule &schedule, Launch &launch) {
-  int64_t splits = words.number("splits", launch.x);
-  if (splits == launch.x)
-    return Status();
-  if (splits < 1 || schedule.division == Division::Rows)
+  if (schedule.division == Division::Rows)
     return Status(StatusCode::InvalidArgument,
-                  "splits: expected 1 or more, and only for attention_decode");
+                  "splits: only attention_decode has some");
   launch.x = splits;
   int64_t parts = launch.x * launch.y * launch.z;
   launch.workspaceBytes =
@@ -106,9 +77,9 @@ static Status changeSplits(Words &words, const Problem &problem,
 }
 
 static llvm::json::Object describe(const Words &words, const Schedule &schedule,
-                                   const Plan &plan) {
-  llvm::json::Object object = words.values();
-  object["why"] = std::string(schedule.why);
+                                   const Plan &plan, int64_t splits) {
+  llvm::json::Object object = describeSchedule(words, schedule);
+  object["splits"] = splits;
   object["stage_bytes"] = plan.stageBytes;
   int64_t rings = schedule.division == Division::Rows ? 1 : schedule.warps;
   object["bytes_in_flight"] = plan.stageBytes * (schedule.stages - 1) * rings;
@@ -117,51 +88,41 @@ static llvm::json::Object describe(const Words &words, const Schedule &schedule,
 
 static StatusOr<Description> describe(Words &words, Words &scheduleWords,
                                       const target::Target &target, bool rows) {
-  Batch batch{};
+  PagedBatch batch = PagedBatch::of(words);
   Problem problem = problemOf(words, batch);
-  Status wrong = words.finish();
-  if (wrong.ok() && batch.tokens > batch.context)
-    wrong = Status(StatusCode::InvalidArgument,
-                   "tokens: they are part of the context, which is smaller");
-  if (wrong.ok() && problem.cache.keyGroup())
-    wrong = Status(StatusCode::InvalidArgument,
-                   "key: groups of positions wait in slots of sequences, which "
-                   "a record of one kernel does not describe");
-  StatusOr<Schedule> chosen(wrong.ok() ? Status(StatusCode::Internal, "")
-                                       : wrong);
-  if (wrong.ok())
-    chosen =
-        rows ? attention_prefill::chooseSchedule(problem, target)
-             : attention_decode::chooseSchedule(problem, batch.tokens, target);
-  Schedule schedule = chosen.ok() ? *chosen : Schedule();
-  changeSchedule(scheduleWords, schedule);
-  Launch launch{};
-  if (chosen.ok())
-    launch =
-        attention_decode::launchOf(problem, schedule, target, batch.sequences,
-                                   batch.tokens, batch.context);
-  QOPT_RETURN_IF_ERROR(changeSplits(scheduleWords, problem, schedule, launch));
-  if (!chosen.ok())
-    return chosen.status();
-  QOPT_RETURN_IF_ERROR(scheduleWords.finish());
-  QOPT_RETURN_IF_ERROR(attention_decode::isValid(problem, schedule, target));
+  int64_t splits = scheduleWords.number("splits", 0); // 0: as many as fit
+  auto schedule = scheduleOf(words, scheduleWords, [&] {
+    return rows ? attention_prefill::chooseSchedule(problem, target)
+                : attention_decode::chooseSchedule(problem, batch.tokens,
+                                                   target);
+  });
+  if (!schedule.ok())
+    return schedule.status();
+  QOPT_RETURN_IF_ERROR(attention_decode::isValid(problem, *schedule, target));
+  Launch launch = attention_decode::launchOf(
+      problem, *schedule, target, batch.sequences, batch.tokens, batch.context);
+  if (splits)
+    QOPT_RETURN_IF_ERROR(changeSplits(splits, problem, *schedule, launch));
   Description result;
-  result.symbol = attention_decode::symbolOf(problem, schedule, target);
+  result.symbol = attention_decode::symbolOf(problem, *schedule, target);
   result.arguments = argumentsOf(problem, launch, batch);
   result.grid = {launch.x, launch.y, launch.z};
   result.threads = launch.threads;
   result.sharedBytes = launch.sharedBytes;
-  result.schedule = describe(scheduleWords, schedule,
-                             attention_decode::planOf(problem, schedule));
-  result.layout = layoutOf(problem);
+  result.schedule =
+      describe(scheduleWords, *schedule,
+               attention_decode::planOf(problem, *schedule), launch.x);
+  result.layout = batch.layout();
+  result.layout["scale"] = problem.scale;
   auto predict = rows ? attention_prefill::costOf : attention_decode::costOf;
   attention_decode::Cost cost = predict(
-      problem, schedule, target, batch.sequences, batch.tokens, batch.context);
+      problem, *schedule, target, batch.sequences, batch.tokens, batch.context);
   result.cost =
       describeCost(cost, cost.cacheBytes + cost.activationBytes, cost.flops());
   auto generate =
       rows ? attention_prefill::buildKernel : attention_decode::buildKernel;
-  result.build = [=, &target](mlir::gpu::GPUModuleOp module) {
+  result.build = [=, schedule = *schedule,
+                  &target](mlir::gpu::GPUModuleOp module) {
     return generate(module, problem, schedule, target);
   };
   return result;

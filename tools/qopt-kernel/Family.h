@@ -4,7 +4,6 @@
 #ifndef QOPT_TOOLS_QOPTKERNEL_FAMILY_H
 #define QOPT_TOOLS_QOPTKERNEL_FAMILY_H
 
-#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Target/Target.h"
 #include "tools/qopt-kernel/Words.h"
 
@@ -20,6 +19,7 @@ namespace qopt::kernel_tool {
 enum class Use : uint8_t {
   Read,
   Write,
+  Update,    ///< has a content before, part of which is replaced
   Workspace, ///< undefined before
   Counters,  ///< zero before, and again after
   Value,     ///< an i32 passed by value
@@ -29,7 +29,7 @@ enum class Use : uint8_t {
 struct Argument {
   std::string name;
   Use use;
-  std::string type; ///< f16, bf16, f32, i32, u32, u8
+  std::string type; ///< f16, bf16, f32, int8, i32, i64, u32, u8
   std::vector<int64_t> shape;
   int64_t value = 0;
 };
@@ -59,13 +59,33 @@ struct Family {
 
 StatusOr<Description> describeSkinnyLinear(Words &problem, Words &schedule,
                                            const target::Target &target);
+StatusOr<Description> describeSkinnyLinearAppend(Words &problem,
+                                                 Words &schedule,
+                                                 const target::Target &target);
 StatusOr<Description> describeGemm(Words &problem, Words &schedule,
                                    const target::Target &target);
 StatusOr<Description> describeAttentionDecode(Words &problem, Words &schedule,
                                               const target::Target &target);
 StatusOr<Description> describeAttentionPrefill(Words &problem, Words &schedule,
                                                const target::Target &target);
-
+StatusOr<Description> describeNorm(Words &problem, Words &schedule,
+                                   const target::Target &target);
+StatusOr<Description> describeQuantize(Words &problem, Words &schedule,
+                                       const target::Target &target);
+StatusOr<Description> describeGatedActivation(Words &problem, Words &schedule,
+                                              const target::Target &target);
+StatusOr<Description> describeRotaryTable(Words &problem, Words &schedule,
+                                          const target::Target &target);
+StatusOr<Description> describeRotaryAppend(Words &problem, Words &schedule,
+                                           const target::Target &target);
+StatusOr<Description> describeGatherRows(Words &problem, Words &schedule,
+                                         const target::Target &target);
+StatusOr<Description> describeCheckIndices(Words &problem, Words &schedule,
+                                           const target::Target &target);
+StatusOr<Description> describeArgmax(Words &problem, Words &schedule,
+                                     const target::Target &target);
+StatusOr<Description> describeSampling(Words &problem, Words &schedule,
+                                       const target::Target &target);
 /// Changes the numbers of a schedule that the words name; a list has one.
 template <typename Schedule>
 void changeSchedule(Words &words, Schedule &schedule) {
@@ -82,13 +102,35 @@ void changeSchedule(Words &words, Schedule &schedule) {
   });
 }
 
-/// Where the elements of a packed matrix lie, and its rows' scales.
-llvm::json::Object
-describeWeights(const kernels::skinny_linear::Problem &problem,
-                int64_t scaleOffset);
+/// What `choose` gives for a problem, with what the words change of it. Where
+/// the problem is wrong, the schedule's words are asked for none the less.
+template <typename Choose>
+auto scheduleOf(const Words &problem, Words &words, Choose choose)
+    -> decltype(choose()) {
+  Status wrong = problem.finish();
+  auto chosen = wrong.ok() ? choose() : decltype(choose())(wrong);
+  if (!chosen.ok()) {
+    std::remove_cvref_t<decltype(*chosen)> any;
+    changeSchedule(words, any);
+    return chosen;
+  }
+  changeSchedule(words, *chosen);
+  if (Status unknown = words.finish(); !unknown.ok())
+    return unknown;
+  return chosen;
+}
 
 /// The name of an element type in a record.
 std::string nameOf(quant::ElementType type);
+/// The schedule's words and its reason.
+template <typename Schedule>
+llvm::json::Object describeSchedule(const Words &words,
+                                    const Schedule &schedule) {
+  llvm::json::Object object = words.values();
+  object["why"] = std::string(schedule.why);
+  return object;
+}
+
 /// Terms of a prediction with their reasons, whichever family's they are.
 template <typename Cost>
 llvm::json::Object describeCost(const Cost &cost, int64_t bytes, double flops) {

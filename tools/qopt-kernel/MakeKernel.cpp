@@ -19,9 +19,19 @@ namespace qopt::kernel_tool {
 
 static constexpr Family families[] = {
     {"skinny_linear", describeSkinnyLinear},
+    {"skinny_linear_append", describeSkinnyLinearAppend},
     {"gemm", describeGemm},
     {"attention_decode", describeAttentionDecode},
     {"attention_prefill", describeAttentionPrefill},
+    {"norm", describeNorm},
+    {"quantize", describeQuantize},
+    {"gated_activation", describeGatedActivation},
+    {"rotary_table", describeRotaryTable},
+    {"rotary_append", describeRotaryAppend},
+    {"gather_rows", describeGatherRows},
+    {"check_indices", describeCheckIndices},
+    {"argmax", describeArgmax},
+    {"sampling", describeSampling},
 };
 
 std::string nameOf(quant::ElementType type) {
@@ -190,6 +200,8 @@ static llvm::StringRef spell(Use use) {
     return "read";
   case Use::Write:
     return "write";
+  case Use::Update:
+    return "update";
   case Use::Workspace:
     return "workspace";
   case Use::Counters:

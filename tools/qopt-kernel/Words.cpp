@@ -2,7 +2,11 @@
 #include "tools/qopt-kernel/Words.h"
 
 #include "lib/Quant/Element.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <algorithm>
 
 namespace qopt::kernel_tool {
 
@@ -28,10 +32,12 @@ const std::string *Words::find(llvm::StringRef key, std::string other) {
 
 void Words::wrong(llvm::StringRef key, llvm::StringRef expected,
                   llvm::StringRef got) {
+  refuse(key, "expected " + expected.str() + ", got \"" + got.str() + "\"");
+}
+
+void Words::refuse(llvm::StringRef key, llvm::StringRef why) {
   if (error.ok())
-    error = Status(StatusCode::InvalidArgument,
-                   key.str() + ": expected " + expected.str() + ", got \"" +
-                       got.str() + "\"");
+    error = Status(StatusCode::InvalidArgument, key.str() + ": " + why.str());
 }
 
 int64_t Words::number(llvm::StringRef key, int64_t other) {
@@ -41,6 +47,13 @@ int64_t Words::number(llvm::StringRef key, int64_t other) {
   }
   asked.back().second = other;
   return other;
+}
+
+int64_t Words::count(llvm::StringRef key, int64_t other) {
+  int64_t result = number(key, other);
+  if (result < 1)
+    wrong(key, "1 or more", std::to_string(result));
+  return std::max<int64_t>(result, 1);
 }
 
 double Words::real(llvm::StringRef key, double other) {
@@ -85,6 +98,16 @@ quant::ElementType Words::element(llvm::StringRef key, llvm::StringRef other) {
     return element->type;
   wrong(key, "f16, bf16 or f32", name);
   return quant::ElementType::F16;
+}
+
+size_t Words::place(llvm::StringRef key,
+                    llvm::ArrayRef<llvm::StringRef> names) {
+  std::string name = text(key, names.front());
+  const auto *found = llvm::find(names, name);
+  if (found != names.end())
+    return size_t(found - names.begin());
+  wrong(key, "one of " + llvm::join(names, ", "), name);
+  return 0;
 }
 
 Status Words::finish() const {

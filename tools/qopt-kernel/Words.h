@@ -6,6 +6,7 @@
 
 #include "lib/Quant/Format.h"
 #include "qopt/Status.h"
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/JSON.h"
 
@@ -22,12 +23,22 @@ public:
   /// The value of a key, or `other`. What cannot be read is remembered as the
   /// error of `finish`.
   int64_t number(llvm::StringRef key, int64_t other);
+  /// A number that is 1 or more.
+  int64_t count(llvm::StringRef key, int64_t other);
   double real(llvm::StringRef key, double other);
   bool flag(llvm::StringRef key, bool other);
   std::string text(llvm::StringRef key, llvm::StringRef other);
   quant::Format format(llvm::StringRef key, llvm::StringRef other);
   /// f16, bf16 or f32.
   quant::ElementType element(llvm::StringRef key, llvm::StringRef other);
+  /// The enumerator that has the value's place among `names`; else the first.
+  template <typename Enum>
+  Enum choice(llvm::StringRef key, llvm::ArrayRef<llvm::StringRef> names) {
+    return Enum(place(key, names));
+  }
+
+  /// Remembers what is wrong with a value that was read.
+  void refuse(llvm::StringRef key, llvm::StringRef why);
 
   /// The first thing that was wrong, an unknown key included.
   Status finish() const;
@@ -38,6 +49,7 @@ public:
 
 private:
   const std::string *find(llvm::StringRef key, std::string other);
+  size_t place(llvm::StringRef key, llvm::ArrayRef<llvm::StringRef> names);
   void wrong(llvm::StringRef key, llvm::StringRef expected,
              llvm::StringRef got);
 

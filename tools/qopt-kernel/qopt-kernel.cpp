@@ -85,7 +85,10 @@ int main(int argc, char **argv) {
        "weights=int4_g128 -o o-m1",
        "qopt-kernel skinny_linear tokens=8 weights=int8 --schedule stages=3",
        "qopt-kernel attention_decode sequences=32 key=int4 value=int4 --arch "
-       "sm_80 --ptx-only -o decode"});
+       "sm_80 --ptx-only -o decode",
+       "qopt-kernel skinny_linear_append sequences=4 key=int4_g32 norm=1 "
+       "--ptx-only -o append",
+       "qopt-kernel norm rows=8 columns=4096 residual=1 result=int8 -o norm"});
   return cli::run(app, argc, argv, [&] {
     if (request.family == "list")
       QOPT_RETURN_IF_ERROR(cli::refuseGiven({problem, schedule, arch, only, to},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Builder/Region.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 
 using namespace mlir;
@@ -31,4 +33,17 @@ Real kernels::inlineRegion(Kernel &kernel, Block *block,
     kernel.builder().clone(op, map);
   return {
       {&kernel, map.lookupOrDefault(block->getTerminator()->getOperand(0))}};
+}
+
+void kernels::fillSum(Block &block, size_t operands, OpBuilder builder,
+                      Location loc) {
+  Type real = builder.getF32Type();
+  block.addArgument(real, loc);
+  for (size_t i = 0; i < operands; ++i)
+    block.addArgument(real, loc);
+  builder.setInsertionPointToStart(&block);
+  Value sum = block.getArgument(0);
+  for (size_t i = 0; i < operands; ++i)
+    sum = arith::AddFOp::create(builder, loc, sum, block.getArgument(1 + i));
+  scf::YieldOp::create(builder, loc, sum);
 }

@@ -19,6 +19,11 @@ Status isValidRegion(mlir::Block *block, size_t expected, size_t operands);
 Real inlineRegion(Kernel &kernel, mlir::Block *block,
                   llvm::ArrayRef<Real> arguments);
 
+/// Fills an empty block with the sum of its arguments: the product and as many
+/// operands, in f32, added in their order.
+void fillSum(mlir::Block &block, size_t operands, mlir::OpBuilder builder,
+             mlir::Location loc);
+
 } // namespace qopt::kernels
 
 #endif // QOPT_LIB_KERNELS_BUILDER_REGION_H

@@ -147,6 +147,36 @@ def test_sanitizers_that_are_not_here(packed):
     assert done.returncode == 0 and "| compute-sanitizer | all | unavailable |" in done.stdout
 
 
+#: Runs what it is asked to watch, and finds nothing.
+SANITIZER = """#!/bin/sh
+while [ "$1" != --print-limit ]; do shift; done
+shift 2
+"$@"
+status=$?
+echo "========= ERROR SUMMARY: 0 errors"
+exit $status
+"""
+
+
+@conftest.UNSANITIZED
+def test_sanitizers_run_every_record(packed, tmp_path, monkeypatch):
+    """Each tool launches all records and their results are compared: one that is wrong fails under all of them."""
+    (tmp_path / "compute-sanitizer").write_text(SANITIZER)
+    (tmp_path / "compute-sanitizer").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    shutil.copytree(packed / "checks", tmp_path / "pack/checks")
+    (tmp_path / "pack/pack.json").write_text('{"models": []}')
+    run = ("--pack", tmp_path / "pack", "--only", "sanitizers")
+    done = x_gpu(*run)
+    for tool in sanitize.TOOLS:
+        assert f"| {tool} | kernels | clean | 0 |" in done.stdout, done.stdout
+    (record,) = (tmp_path / "pack/checks").glob("*-sampling.json")
+    fields = json.loads(record.read_text())
+    fields["layout"]["seed"], fields["layout"]["index"] = fields["layout"]["index"], fields["layout"]["seed"]
+    record.write_text(json.dumps(fields))
+    assert x_gpu(*run).stdout.count("| kernels | failed |") == len(sanitize.TOOLS)
+
+
 def test_folding(tmp_path):
     """A file of repeated blocks comes back byte by byte, also where its end is no whole block."""
     blocks = [os.urandom(folding.BLOCK) for _ in range(3)]

@@ -1,0 +1,111 @@
+"""The pages of a KV cache as runtime/cuda/KvPageLayout.h lays them out: views of their runs, codes, slots, tables."""
+
+import numpy as np
+
+from .halves import decode, encode
+from .record import Part
+
+#: The largest code, by which the largest number of a position and head, or of a channel and group, is divided.
+MOST = {"int8": 127, "int4": 7, "fp8_e4m3": 448}
+
+
+def unpack(element, stored):
+    """Codes or numbers, in f64, of bytes [..., bytes of a head]."""
+    if element == "int8":
+        return stored.view(np.int8).astype(np.float64)
+    if element == "int4":
+        nibbles = np.stack([stored & 15, stored >> 4], -1).reshape(*stored.shape[:-1], -1)
+        return (nibbles.astype(np.int8) ^ 8).astype(np.float64) - 8
+    return decode(element, stored if element == "fp8_e4m3" else stored.view(np.uint16))
+
+
+def pack(element, codes):
+    """The inverse."""
+    if element == "int8":
+        return codes.astype(np.int8).view(np.uint8)
+    if element == "int4":
+        nibbles = codes.astype(np.int8).view(np.uint8)
+        return nibbles[..., 0::2] & 15 | nibbles[..., 1::2] << 4
+    return encode(element, codes).view(np.uint8)
+
+
+class PagedCache:
+    """Sequences of equal lengths, whose pages lie in a random order; slots of keys that wait are the first pages."""
+
+    def __init__(self, record, random):
+        self.layout, self.problem, self.random = record.layout, record.problem, random
+        for key in ("heads", "key_heads", "head_size", "sequences", "tokens", "context", "page", "activation"):
+            setattr(self, key, self.problem[key])
+        self.group, self.slot_pages = self.layout["key_group"], self.layout["slot_pages"]
+        self.start = self.context - self.tokens  # positions before the step
+        #: the first position of the group that is not full after the step
+        self.open = self.context - self.context % self.group if self.group else self.context
+        self.pages = record.argument("pages")["shape"][0] - self.slot_pages
+        table = random.permutation(self.pages).astype(np.int32).reshape(self.sequences, -1)
+        #: of the pages behind the slots
+        self.table, self.slots = table, random.permutation(self.sequences).astype(np.int32)
+
+    def element(self, what):
+        return self.layout[f"{what}_element"]
+
+    def inputs(self):
+        """The arguments that say which tokens are where."""
+        table = self.table + self.slot_pages
+        if self.group:
+            table = np.concatenate([table, self.slots[:, None]], 1)
+        starts = np.arange(self.sequences + 1, dtype=np.int32) * self.tokens
+        context = np.full(self.sequences, self.start, np.int32)
+        parts = {"page_table": table.astype(np.int32), "token_starts": starts, "context_starts": context}
+        return {name: [Part(np.ascontiguousarray(array))] for name, array in parts.items()}
+
+    def _runs(self, what, memory, begin, size):
+        """Bytes of each head's run in pages [pages, page_bytes], as [page, head, size]."""
+        heads = memory[:, : self.key_heads * self.layout["head_bytes"]].reshape(len(memory), self.key_heads, -1)
+        begin += 0 if what == "key" else self.layout["value_at"]
+        return heads[..., begin : begin + size]
+
+    def codes(self, what, memory):
+        """A view of pages: bytes [page, head, position, bytes of a head]."""
+        runs = self._runs(what, memory, 0, self.layout[f"{what}_code_bytes"])
+        return runs.reshape(*runs.shape[:2], self.page, -1)
+
+    def scales(self, what, memory):
+        """A view of pages: f16 [page, head, position]; of keys in groups [page, head, group, 1 or 2, channel]."""
+        size = self.layout[f"{what}_scale_bytes"]
+        runs = self._runs(what, memory, self.layout[f"{what}_code_bytes"], size).view(np.float16)
+        if what == "key" and self.group:
+            return runs.reshape(*runs.shape[:2], self.page // self.group, -1, self.head_size)
+        return runs
+
+    def waiting(self, memory):
+        """A view of the slots' pages: halves [slot, head, position of a group, channel]."""
+        size, slot = self.key_heads * self.group * self.head_size * 2, self.layout["slot_bytes"]
+        slots = memory.reshape(-1)[: self.sequences * slot].reshape(self.sequences, slot)[:, :size]
+        return slots.view(np.uint16).reshape(self.sequences, self.key_heads, self.group, self.head_size)
+
+    def fill(self, what, memory, numbers):
+        """Fills pages with numbers [page, head, position, channel]; the result is what their codes stand for."""
+        element, shape = self.element(what), numbers.shape
+        if element not in MOST:
+            self.codes(what, memory)[:] = pack(element, numbers)
+            return unpack(element, self.codes(what, memory))
+        grouped = what == "key" and self.group
+        runs = numbers.reshape(*shape[:2], -1, self.group, shape[-1]) if grouped else numbers
+        low, most, offsets, axis = -MOST[element], MOST[element], 0, -2 if grouped else -1
+        if grouped and self.layout["key_offsets"]:
+            low = -most - 1
+            scales = ((runs.max(axis) - runs.min(axis)) / (most - low)).astype(np.float16)
+            offsets = (runs.min(axis) - low * scales.astype(np.float32)).astype(np.float16)
+            self.scales(what, memory)[..., 1, :] = offsets
+            offsets = np.expand_dims(offsets.astype(np.float64), axis)
+        else:
+            scales = (np.abs(runs).max(axis) / most).astype(np.float16)
+        places = self.scales(what, memory)
+        (places[..., 0, :] if grouped else places)[:] = scales
+        scales = np.expand_dims(scales.astype(np.float64), axis)
+        quotients = (runs - offsets) / scales
+        if element != "fp8_e4m3":
+            quotients = np.clip(np.rint(quotients), low, most)
+        self.codes(what, memory)[:] = pack(element, quotients.reshape(shape))
+        codes = unpack(element, self.codes(what, memory)).reshape(runs.shape)
+        return (codes * scales + offsets).reshape(shape)

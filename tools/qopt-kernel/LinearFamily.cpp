@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-kernel/LinearFamily.h"
+#include "lib/Kernels/Builder/Region.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
+#include "tools/qopt-kernel/FunctionWords.h"
+
+#include <algorithm>
+
+namespace qopt::kernel_tool {
+
+using namespace kernels;
+using namespace kernels::skinny_linear;
+
+quant::ElementType askForWeights(Words &words, int64_t rows, Problem &problem) {
+  problem.columns = words.count("columns", 4096);
+  problem.segments = {{rows, words.format("weights", "int4_g128")}};
+  quant::ElementType activation = words.element("activation", "f16");
+  problem.output = words.element("output", "f16");
+  problem.activation =
+      words.flag("int8", false) ? quant::ElementType::Int8 : activation;
+  return activation;
+}
+
+void askForEpilogue(Words &words, Problem &problem) {
+  if (words.flag("bias", false))
+    problem.operands.push_back({OperandShape::Column, problem.output});
+  if (words.flag("residual", false))
+    problem.operands.push_back({OperandShape::Element, problem.output});
+  llvm::SmallVector<llvm::StringRef> gates = functionNames();
+  gates.insert(gates.begin(), "none");
+  if (auto gate = words.choice<int>("gate", gates)) {
+    problem.paired = true;
+    problem.gate = Function(gate - 1);
+  }
+}
+
+std::vector<Argument> linearArguments(const Problem &problem, int64_t tokens,
+                                      int64_t workspaceBytes,
+                                      int64_t counters) {
+  auto atLeastOne = [](int64_t count) { return std::max<int64_t>(count, 1); };
+  int64_t columns = problem.outputColumns();
+  std::string x = nameOf(problem.source.value_or(problem.activation));
+  std::vector<Argument> list{
+      {"x", Use::Read, x, {tokens, problem.columns}},
+      {"weights", Use::Read, "u8", {packedBytes(problem)}},
+      {"y", Use::Write, nameOf(problem.output), {tokens, columns}},
+      {"workspace", Use::Workspace, "f32", {atLeastOne(workspaceBytes / 4)}},
+      {"counters", Use::Counters, "u32", {atLeastOne(counters)}}};
+  if (problem.readsCodes())
+    list.push_back({"token_scales", Use::Read, "f32", {tokens}});
+  for (const RmsNorm &norm : problem.norm)
+    list.push_back(
+        {"norm_scale", Use::Read, nameOf(norm.scale), {problem.columns}});
+  for (const Operand &operand : problem.operands) {
+    bool bias = operand.shape == OperandShape::Column;
+    list.push_back({bias ? "bias" : "residual", Use::Read, nameOf(operand.type),
+                    bias ? std::vector<int64_t>{columns}
+                         : std::vector<int64_t>{tokens, columns}});
+  }
+  return list;
+}
+
+Argument tokensArgument(int64_t tokens) {
+  return {"tokens", Use::Value, "i32", {}, tokens};
+}
+
+StatusOr<mlir::gpu::GPUFuncOp> buildWithEpilogue(
+    const Problem &problem, mlir::gpu::GPUModuleOp module,
+    llvm::function_ref<StatusOr<mlir::gpu::GPUFuncOp>(mlir::Block *)> build) {
+  if (problem.operands.empty())
+    return build(nullptr);
+  mlir::Block block;
+  fillSum(block, problem.operands.size(), mlir::OpBuilder(module.getContext()),
+          module.getLoc());
+  return build(&block);
+}
+
+} // namespace qopt::kernel_tool

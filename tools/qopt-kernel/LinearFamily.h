@@ -1,0 +1,38 @@
+// What the families of linear layers share: the words of a problem, the packed
+// layout, the arguments and the epilogue.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TOOLS_QOPTKERNEL_LINEARFAMILY_H
+#define QOPT_TOOLS_QOPTKERNEL_LINEARFAMILY_H
+
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "tools/qopt-kernel/Family.h"
+
+namespace qopt::kernel_tool {
+
+/// Weights and types of a problem in words. The result is the type that
+/// activations have where they are no codes.
+quant::ElementType askForWeights(Words &words, int64_t rows,
+                                 kernels::skinny_linear::Problem &problem);
+/// Operands and the gate of the epilogue.
+void askForEpilogue(Words &words, kernels::skinny_linear::Problem &problem);
+
+/// Where the elements of a packed matrix lie, and its rows' scales.
+llvm::json::Object
+describeWeights(const kernels::skinny_linear::Problem &problem,
+                int64_t scaleOffset);
+
+/// The arguments but the number of tokens, which is the last.
+std::vector<Argument>
+linearArguments(const kernels::skinny_linear::Problem &problem, int64_t tokens,
+                int64_t workspaceBytes, int64_t counters);
+Argument tokensArgument(int64_t tokens);
+
+/// Calls `build` with the block of the problem's operands, or null.
+StatusOr<mlir::gpu::GPUFuncOp> buildWithEpilogue(
+    const kernels::skinny_linear::Problem &problem,
+    mlir::gpu::GPUModuleOp module,
+    llvm::function_ref<StatusOr<mlir::gpu::GPUFuncOp>(mlir::Block *)> build);
+
+} // namespace qopt::kernel_tool
+
+#endif // QOPT_TOOLS_QOPTKERNEL_LINEARFAMILY_H

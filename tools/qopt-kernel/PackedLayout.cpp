@@ -1,0 +1,102 @@
+// The packed layout of weights as tables: where each element of a unit lies is
+// found by packing units that differ in one bit, so that a reader of the record
+// packs as lib/Kernels does.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
+#include "lib/Quant/Element.h"
+#include "tools/qopt-kernel/LinearFamily.h"
+
+#include "llvm/ADT/bit.h"
+
+#include <optional>
+
+namespace qopt::kernel_tool {
+
+using namespace kernels::skinny_linear;
+
+namespace {
+/// Canonical storage of one strip and unit, and how it is packed.
+struct Unit {
+  Segment segment;
+  std::vector<uint8_t> codes, scales, zeros;
+
+  explicit Unit(const quant::Format &format) : segment{stripRows, format} {
+    codes.resize(quant::codeBytes(format, stripRows, unitColumns));
+    scales.resize(quant::scaleBytes(format, stripRows, unitColumns));
+    zeros.resize(quant::zeroBytes(format, stripRows, unitColumns));
+  }
+  std::vector<uint8_t> pack() const {
+    std::vector<uint8_t> packed(packedBytes(segment, unitColumns, false));
+    packSegment(segment, unitColumns, false,
+                {codes.data(), scales.data(), zeros.data()}, packed.data());
+    return packed;
+  }
+};
+} // namespace
+
+/// The lowest bit in which the arrays differ.
+static std::optional<int64_t> differingBit(const std::vector<uint8_t> &a,
+                                           const std::vector<uint8_t> &b) {
+  for (size_t i = 0; i < a.size(); ++i)
+    if (a[i] != b[i])
+      return int64_t(i) * 8 + llvm::countr_zero(uint8_t(a[i] ^ b[i]));
+  return std::nullopt;
+}
+
+/// Bit offsets of the elements of a unit, [row][column].
+static llvm::json::Array codePlaces(const Unit &empty) {
+  int64_t bits = quant::elementOf(empty.segment.weight.element).bits;
+  int64_t rowBytes = quant::bytesPerRow(empty.segment.weight, unitColumns);
+  std::vector<uint8_t> before = empty.pack();
+  llvm::json::Array places;
+  for (int64_t row = 0; row < stripRows; ++row)
+    for (int64_t column = 0; column < unitColumns; ++column) {
+      Unit unit = empty;
+      int64_t bit = column * bits;
+      unit.codes[row * rowBytes + bit / 8] ^= uint8_t(1u << bit % 8);
+      places.push_back(differingBit(before, unit.pack()).value_or(-1));
+    }
+  return places;
+}
+
+/// Byte offsets of the values of a plane, [row][group]; behind the units where
+/// they belong to rows.
+static llvm::json::Array planePlaces(const Unit &empty,
+                                     std::vector<uint8_t> Unit::*array,
+                                     int64_t valueBytes) {
+  std::vector<uint8_t> before = empty.pack();
+  llvm::json::Array places;
+  for (size_t at = 0; at < (empty.*array).size(); at += size_t(valueBytes)) {
+    Unit unit = empty;
+    // The highest byte: 1 is a small number in every type of scale.
+    (unit.*array)[at + size_t(valueBytes) - 1] ^= 1;
+    std::optional<int64_t> bit = differingBit(before, unit.pack());
+    places.push_back(bit ? *bit / 8 - (valueBytes - 1) : -1);
+  }
+  return places;
+}
+
+llvm::json::Object describeWeights(const Problem &problem,
+                                   int64_t scaleOffset) {
+  const quant::Format &format = problem.segments.front().weight;
+  Unit empty(format);
+  int64_t bits = quant::elementOf(format.element).bits;
+  bool centred =
+      quant::elementOf(format.element).isInteger() && format.isSymmetric();
+  llvm::json::Object layout{
+      {"strip_rows", stripRows},
+      {"unit_columns", unitColumns},
+      {"unit_bytes", unitBytes(format)},
+      {"element_bits", bits},
+      {"code_offset", centred ? int64_t(1) << (bits - 1) : 0},
+      {"code_places", codePlaces(empty)},
+      {"group_columns",
+       format.isFloat() ? 0 : quant::groupColumns(format, problem.columns)},
+      {"row_scales_at", hasRowScales(format) ? scaleOffset : -1}};
+  if (!format.isFloat() && !hasRowScales(format))
+    layout["scale_places"] =
+        planePlaces(empty, &Unit::scales, quant::bytesPerScale(format));
+  return layout;
+}
+
+} // namespace qopt::kernel_tool
