@@ -26,6 +26,16 @@ def test_json(tool, artifacts):
     assert found["artifact_bytes"] == (artifacts / "decoder.qopt").stat().st_size
 
 
+def test_keys_that_wait_are_read_too(tool, stories, tmp_path):
+    """Of a cache with keys in groups, a step reads what positions have and, of the latest keys, half a group."""
+    tool("qopt-compile", stories, "--kv", "int8_g32,f16", "-o", tmp_path / "m.qopt")
+    cache = json.loads(tool("qopt-inspect", tmp_path / "m.qopt", "--json").stdout)["model"]
+    found = json.loads(tool("qopt-bench", tmp_path / "m.qopt", *QUICK, "--batch", 3, "--json").stdout)["decode"]
+    assert cache["cache_bytes_per_sequence"] > 0
+    expected = 3 * (cache["cache_bytes_per_token"] * (20 + 8 // 2) + cache["cache_bytes_per_sequence"] / 2)
+    assert abs(found["cache_bytes_per_step"] - expected) <= 3 * 5  # a fraction of a byte is dropped in each layer
+
+
 def test_csv_and_markdown(tool, artifacts, tmp_path):
     run = ("qopt-bench", artifacts / "decoder.qopt", *QUICK, "--report", tmp_path / "report", "--format")
     text = tool(*run, "csv").stdout

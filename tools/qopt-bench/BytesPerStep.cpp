@@ -46,7 +46,9 @@ StatusOr<BytesPerStep> bytesPerStep(const Artifact &artifact, int64_t context,
       return sizes.status();
     int64_t seen =
         layer->window() ? std::min<int64_t>(context, layer->window()) : context;
-    bytes.cache += sizes->page * seen / decoder.page() * batch;
+    // Of the keys that wait for their group, half of one on average.
+    bytes.cache +=
+        (sizes->page * seen / decoder.page() + sizes->slot / 2) * batch;
   }
   return bytes;
 }
