@@ -4,6 +4,9 @@
 #ifndef QOPT_LIB_KERNELS_LAUNCHSHAPE_H
 #define QOPT_LIB_KERNELS_LAUNCHSHAPE_H
 
+#include "lib/Target/Target.h"
+#include "qopt/Status.h"
+
 #include <cstdint>
 
 namespace qopt::kernels {
@@ -19,6 +22,9 @@ struct LaunchShape {
     return (rows + rowsPerBlock - 1) / rowsPerBlock * blocksPerRow;
   }
 };
+
+/// Whether a block of `target` may have so many threads: whole warps.
+Status isValidBlock(int64_t threads, const target::Target &target);
 
 } // namespace qopt::kernels
 

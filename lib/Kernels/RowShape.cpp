@@ -40,10 +40,7 @@ Status kernels::isValid(const RowShape &shape, int64_t columns,
                       "got " +
                       std::to_string(shape.threads) + " threads and " +
                       std::to_string(shape.rowsPerBlock) + " rows");
-  if (shape.blockThreads() > target.limits.threadsPerBlock)
-    return infeasible(std::to_string(shape.blockThreads()) + " threads; " +
-                      std::string(target.name) + " has blocks of " +
-                      std::to_string(target.limits.threadsPerBlock));
+  QOPT_RETURN_IF_ERROR(isValidBlock(shape.blockThreads(), target));
   bool widthFits = false;
   for (int width : {1, 2, 4, 8})
     widthFits |= shape.width == width && columns % width == 0;

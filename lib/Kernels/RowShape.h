@@ -13,6 +13,8 @@
 #include "lib/Target/Target.h"
 #include "qopt/Status.h"
 
+#include <string_view>
+
 namespace qopt::kernels {
 
 /// Values that a thread may hold; with operands of the same shape they fit the
@@ -37,6 +39,18 @@ struct RowShape {
     visit("threads", self.threads);
     visit("width", self.width);
     visit("rows_per_block", self.rowsPerBlock);
+  }
+};
+
+/// What families choose of which a team has a row.
+struct RowSchedule {
+  RowShape row;
+  std::string_view why; ///< a sentence for the report
+
+  /// As RowShape::visitFields.
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    RowShape::visitFields(self.row, visit);
   }
 };
 

@@ -42,7 +42,7 @@ def test_schedule(tool):
 
 
 def test_append(tool):
-    """The heads of a product go to a cache: groups of keys have slots in the first pages, and the table a column more."""
+    """The heads of a product go to a cache. Groups of keys have slots in the first pages."""
     words = ("heads=4", "key_heads=2", "head_size=64", "columns=256", "context=100", "key=int4_g32")
     record = json.loads(tool("qopt-kernel", "skinny_linear_append", *words, "--ptx-only").stdout)
     uses = {argument["name"]: (argument["use"], argument["shape"]) for argument in record["arguments"]}
@@ -102,7 +102,11 @@ def test_refused(tool, arguments, message):
     [
         (["skinny_linear", "int8=1", "weights=int8", "norm=1"], UNSUPPORTED, "codes have no norm ahead of them"),
         (["sampling", "columns=300000"], UNSUPPORTED, "sampling from 300000 tokens; expected 1 to "),
-        (["argmax", "--schedule", "threads=2048"], INFEASIBLE, "2048 threads; sm_90a has blocks of 1024"),
+        (
+            ["argmax", "--schedule", "threads=2048"],
+            INFEASIBLE,
+            "2048 threads; sm_90a has blocks of whole warps, of at most 1024",
+        ),
     ],
 )
 def test_no_kernel_does_that(tool, arguments, status, message):

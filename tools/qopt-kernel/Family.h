@@ -49,43 +49,20 @@ struct Description {
 
 /// Asks for the words of its problem and its schedule, in this order, also
 /// where they are wrong.
-using Describe = StatusOr<Description> (*)(Words &problem, Words &schedule,
-                                           const target::Target &target);
+using Describe = StatusOr<Description>(Words &problem, Words &schedule,
+                                       const target::Target &target);
 
 struct Family {
   std::string_view name;
-  Describe describe;
+  Describe *describe;
 };
 
-StatusOr<Description> describeSkinnyLinear(Words &problem, Words &schedule,
-                                           const target::Target &target);
-StatusOr<Description> describeSkinnyLinearAppend(Words &problem,
-                                                 Words &schedule,
-                                                 const target::Target &target);
-StatusOr<Description> describeGemm(Words &problem, Words &schedule,
-                                   const target::Target &target);
-StatusOr<Description> describeAttentionDecode(Words &problem, Words &schedule,
-                                              const target::Target &target);
-StatusOr<Description> describeAttentionPrefill(Words &problem, Words &schedule,
-                                               const target::Target &target);
-StatusOr<Description> describeNorm(Words &problem, Words &schedule,
-                                   const target::Target &target);
-StatusOr<Description> describeQuantize(Words &problem, Words &schedule,
-                                       const target::Target &target);
-StatusOr<Description> describeGatedActivation(Words &problem, Words &schedule,
-                                              const target::Target &target);
-StatusOr<Description> describeRotaryTable(Words &problem, Words &schedule,
-                                          const target::Target &target);
-StatusOr<Description> describeRotaryAppend(Words &problem, Words &schedule,
-                                           const target::Target &target);
-StatusOr<Description> describeGatherRows(Words &problem, Words &schedule,
-                                         const target::Target &target);
-StatusOr<Description> describeCheckIndices(Words &problem, Words &schedule,
-                                           const target::Target &target);
-StatusOr<Description> describeArgmax(Words &problem, Words &schedule,
-                                     const target::Target &target);
-StatusOr<Description> describeSampling(Words &problem, Words &schedule,
-                                       const target::Target &target);
+Describe describeSkinnyLinear, describeSkinnyLinearAppend, describeGemm,
+    describeAttentionDecode, describeAttentionPrefill, describeNorm,
+    describeQuantize, describeGatedActivation, describeRotaryTable,
+    describeRotaryAppend, describeGatherRows, describeCheckIndices,
+    describeArgmax, describeSampling;
+
 /// Changes the numbers of a schedule that the words name; a list has one.
 template <typename Schedule>
 void changeSchedule(Words &words, Schedule &schedule) {
@@ -122,6 +99,7 @@ auto scheduleOf(const Words &problem, Words &words, Choose choose)
 
 /// The name of an element type in a record.
 std::string nameOf(quant::ElementType type);
+
 /// The schedule's words and its reason.
 template <typename Schedule>
 llvm::json::Object describeSchedule(const Words &words,

@@ -14,13 +14,15 @@ namespace qopt::kernel_tool {
 struct PagedBatch {
   cuda::KvPageLayout cache;
   quant::ElementType activation = quant::ElementType::F16;
-  int64_t heads = 1;           ///< of queries
-  int64_t sequences = 1;       ///< …
-  int64_t tokens = 1;          ///< new ones of each
-  int64_t context = 1;         ///< positions of each, new ones included
-  int64_t tableStride() const; ///< page table entries of a sequence
+  int64_t heads = 1; ///< of queries
+  int64_t sequences = 1;
+  int64_t tokens = 1;  ///< new ones of each sequence
+  int64_t context = 1; ///< positions of each, new ones included
 
   static PagedBatch of(Words &words);
+
+  /// Entries of a sequence in the page table.
+  int64_t tableStride() const;
 
   int64_t allTokens() const { return sequences * tokens; }
   /// Elements of a row that has queries, keys and values side by side, as a

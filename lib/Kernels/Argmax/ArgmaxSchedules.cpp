@@ -21,12 +21,7 @@ Status argmax::isValid(const Problem &problem) {
 Status argmax::isValid(const Problem &problem, const Schedule &schedule,
                        const target::Target &target) {
   QOPT_RETURN_IF_ERROR(isValid(problem));
-  if (schedule.threads < 32 || schedule.threads % 32 ||
-      schedule.threads > target.limits.threadsPerBlock)
-    return Status(StatusCode::Infeasible,
-                  std::to_string(schedule.threads) + " threads; " +
-                      std::string(target.name) + " has blocks of " +
-                      std::to_string(target.limits.threadsPerBlock));
+  QOPT_RETURN_IF_ERROR(isValidBlock(schedule.threads, target));
   if (schedule.blocksPerRow < 1 || schedule.blocksPerRow > mostBlocks)
     return Status(StatusCode::Infeasible,
                   std::to_string(schedule.blocksPerRow) +

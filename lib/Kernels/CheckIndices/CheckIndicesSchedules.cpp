@@ -20,13 +20,7 @@ Status check_indices::isValid(const Problem &problem) {
 Status check_indices::isValid(const Problem &problem, const Schedule &schedule,
                               const target::Target &target) {
   QOPT_RETURN_IF_ERROR(isValid(problem));
-  if (schedule.threads < 32 || schedule.threads % 32 ||
-      schedule.threads > target.limits.threadsPerBlock)
-    return Status(StatusCode::Infeasible,
-                  std::to_string(schedule.threads) + " threads; " +
-                      std::string(target.name) + " has blocks of " +
-                      std::to_string(target.limits.threadsPerBlock));
-  return Status();
+  return isValidBlock(schedule.threads, target);
 }
 
 StatusOr<Schedule> check_indices::chooseSchedule(const Problem &problem,

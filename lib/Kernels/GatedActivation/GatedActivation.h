@@ -41,17 +41,8 @@ struct Problem {
 };
 
 /// A row of int8 codes has one team, which finds its scale; else a row is cut
-/// into as many blocks as it needs.
-struct Schedule {
-  RowShape row; ///< with Result::Activation: one step of a block
-  std::string_view why;
-
-  /// As RowShape::visitFields.
-  template <typename Self, typename Visit>
-  static void visitFields(Self &self, Visit visit) {
-    RowShape::visitFields(self.row, visit);
-  }
-};
+/// into as many blocks as it needs, with one step of a block each.
+using Schedule = RowSchedule;
 
 Status isValid(const Problem &problem);
 Status isValid(const Problem &problem, const Schedule &schedule,

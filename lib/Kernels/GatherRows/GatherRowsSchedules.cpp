@@ -53,12 +53,7 @@ Status gather_rows::isValid(const Problem &problem, const Schedule &schedule,
                       " elements of \"" + quant::spell(problem.format) +
                       "\" are not read " + std::to_string(schedule.width) +
                       " at a time");
-  if (schedule.threads < 32 || schedule.threads % 32 ||
-      schedule.threads > target.limits.threadsPerBlock)
-    return infeasible(std::to_string(schedule.threads) + " threads; " +
-                      std::string(target.name) + " has blocks of " +
-                      std::to_string(target.limits.threadsPerBlock));
-  return Status();
+  return isValidBlock(schedule.threads, target);
 }
 
 StatusOr<Schedule> gather_rows::chooseSchedule(const Problem &problem,

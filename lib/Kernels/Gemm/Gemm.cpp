@@ -96,10 +96,7 @@ Status gemm::isValid(const Problem &problem, const Schedule &schedule,
       schedule.columnWarps < 1 || schedule.panels < 1 || schedule.stages < 2 ||
       schedule.slices < 1 || schedule.blocksPerSm < 1)
     return infeasible("a schedule without warps, sums or stages");
-  if (schedule.threads() > target.limits.threadsPerBlock)
-    return infeasible(std::to_string(schedule.threads()) + " threads; " +
-                      std::string(target.name) + " has blocks of " +
-                      std::to_string(target.limits.threadsPerBlock));
+  QOPT_RETURN_IF_ERROR(isValidBlock(schedule.threads(), target));
   QOPT_RETURN_IF_ERROR(isValidTile(problem, schedule));
   Plan plan = planOf(problem, schedule);
   if ((schedule.slices - 1) * plan.stepsPerSlice >= plan.steps)

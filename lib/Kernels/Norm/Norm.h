@@ -40,16 +40,7 @@ struct Problem {
   bool operator==(const Problem &) const = default;
 };
 
-struct Schedule {
-  RowShape row;
-  std::string_view why; ///< a sentence for the report
-
-  /// As RowShape::visitFields.
-  template <typename Self, typename Visit>
-  static void visitFields(Self &self, Visit visit) {
-    RowShape::visitFields(self.row, visit);
-  }
-};
+using Schedule = RowSchedule;
 
 /// Why a problem, or a schedule for it, cannot be built; ok if it can.
 Status isValid(const Problem &problem);

@@ -69,13 +69,7 @@ Status rotary_append::isValid(const Problem &problem, const Schedule &schedule,
     return Status(StatusCode::Infeasible, "heads that are not read " +
                                               std::to_string(schedule.width) +
                                               " channels at a time");
-  if (schedule.warps < 1 || schedule.warps * 32 > target.limits.threadsPerBlock)
-    return Status(StatusCode::Infeasible,
-                  std::to_string(schedule.warps) + " warps; " +
-                      std::string(target.name) + " has blocks of " +
-                      std::to_string(target.limits.threadsPerBlock) +
-                      " threads");
-  return Status();
+  return isValidBlock(schedule.warps * int64_t(32), target);
 }
 
 StatusOr<Schedule> rotary_append::chooseSchedule(const Problem &problem,

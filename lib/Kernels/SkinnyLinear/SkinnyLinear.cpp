@@ -197,10 +197,7 @@ Status skinny_linear::isValid(const Problem &problem, const Schedule &schedule,
       schedule.stages < 1 || schedule.inFlight < 1 || schedule.partials < 1 ||
       schedule.unitsPerStage.size() != problem.segments.size())
     return infeasible("a schedule without blocks, warps or stages");
-  if (schedule.threads() > target.limits.threadsPerBlock)
-    return infeasible(std::to_string(schedule.threads()) + " threads; " +
-                      std::string(target.name) + " has blocks of " +
-                      std::to_string(target.limits.threadsPerBlock));
+  QOPT_RETURN_IF_ERROR(isValidBlock(schedule.threads(), target));
   QOPT_RETURN_IF_ERROR(isValidSplit(problem, schedule));
   if (problem.source && !heldChunks(problem, schedule))
     return infeasible("a row of " + std::to_string(problem.columns) +

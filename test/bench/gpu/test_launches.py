@@ -50,13 +50,13 @@ def test_check_sees_other_data(tool, tmp_path, words):
             families.check(case, outputs)
 
 
-#: Records of which a launch writes pages or rows that have a content, and what else it must leave alone.
+#: Launches that write into pages that have a content.
 IN_PLACE = [words for words in catalog.CHECKS if words.startswith(("rotary_append", "skinny_linear_append"))]
 
 
 @pytest.mark.parametrize("words", IN_PLACE)
 def test_check_sees_every_byte_of_the_cache(tool, tmp_path, words):
-    """A byte of a page that is changed is seen, whether the launch writes it or not; slots are looked at where keys wait."""
+    """A byte of a page that is changed is seen, whether the launch writes it or not."""
     case = case_of(tool, tmp_path, words)
     outputs, _ = emulator.launch(case, EMULATE)
     random, first = np.random.default_rng(0), case.record.layout["slot_pages"]

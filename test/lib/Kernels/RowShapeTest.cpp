@@ -31,7 +31,7 @@ TEST(RowShape, SaysWhyNot) {
   EXPECT_EQ(isValid({32, 8, 1}, 12, target).message(),
             "rows of 12 elements are not read 8 at a time");
   EXPECT_EQ(isValid({2048, 1, 1}, 12, target).message(),
-            "2048 threads; sm_90a has blocks of 1024");
+            "2048 threads; sm_90a has blocks of whole warps, of at most 1024");
   EXPECT_EQ(isValid({64, 1, 2}, 12, target).message(),
             "a row is shared by a warp or by all warps of a block; got 64 "
             "threads and 2 rows");

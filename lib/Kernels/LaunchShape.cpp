@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/LaunchShape.h"
+
+#include <string>
+
+using namespace qopt;
+
+Status kernels::isValidBlock(int64_t threads, const target::Target &target) {
+  if (threads >= 32 && threads % 32 == 0 &&
+      threads <= target.limits.threadsPerBlock)
+    return Status();
+  return Status(StatusCode::Infeasible,
+                std::to_string(threads) + " threads; " +
+                    std::string(target.name) +
+                    " has blocks of whole warps, of at most " +
+                    std::to_string(target.limits.threadsPerBlock));
+}
