@@ -1,15 +1,13 @@
-// LLVM's optimiser and NVPTX back end, and what must hold of a module before.
+// LLVM's NVPTX back end, and what must hold of a module before.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Cuda/PtxEmitter.h"
 
-#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "lib/Codegen/Emitter.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
@@ -100,42 +98,8 @@ void codegen::annotateAssembly(llvm::Module &module) {
     }
 }
 
-/// A GPU has no C library: no loop may become a memset.
-static llvm::TargetLibraryInfoImpl noLibrary(const llvm::Triple &triple) {
-  llvm::TargetLibraryInfoImpl library(triple);
-  library.disableAllFunctions();
-  return library;
-}
-
-static void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
-  functions.registerPass([&] {
-    return llvm::TargetLibraryAnalysis(noLibrary(machine.getTargetTriple()));
-  });
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(module, modules);
-}
-
 StatusOr<std::string> codegen::emitPtx(llvm::Module &module,
                                        llvm::TargetMachine &machine) {
   optimise(module, machine);
-  llvm::SmallVector<char, 0> bytes;
-  llvm::raw_svector_ostream stream(bytes);
-  llvm::legacy::PassManager passes;
-  passes.add(new llvm::TargetLibraryInfoWrapperPass(
-      noLibrary(machine.getTargetTriple())));
-  if (machine.addPassesToEmitFile(passes, stream, nullptr,
-                                  llvm::CodeGenFileType::AssemblyFile))
-    return Status(StatusCode::Unsupported, "LLVM cannot print PTX");
-  passes.run(module);
-  return std::string(bytes.begin(), bytes.end());
+  return emit(module, machine, llvm::CodeGenFileType::AssemblyFile);
 }

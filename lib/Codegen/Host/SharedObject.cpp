@@ -1,17 +1,15 @@
-// LLVM's optimiser and code generator, and liblld, as three functions. lld
+// Code for a processor of the host kind, and liblld as a function. lld
 // works on files and keeps global state: the object lies in a temporary folder
 // for the time of the link, and links are serialised.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Host/SharedObject.h"
 
+#include "lib/Codegen/Emitter.h"
 #include "lib/Codegen/TemporaryFolder.h"
 
 #include "lld/Common/Driver.h"
-#include "llvm/Analysis/TargetLibraryInfo.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -58,55 +56,19 @@ codegen::createTargetMachine(const HostTarget &target) {
   return std::move(machine);
 }
 
-/// The object has no C library beneath it: no loop may become a memset.
-static llvm::TargetLibraryInfoImpl noLibrary(const llvm::Triple &triple) {
-  llvm::TargetLibraryInfoImpl library(triple);
-  library.disableAllFunctions();
-  return library;
-}
-
 void codegen::optimiseModule(llvm::Module &module,
                              llvm::TargetMachine &machine) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
   llvm::PipelineTuningOptions tuning;
   tuning.LoopVectorization = true;
   tuning.SLPVectorization = true;
   tuning.LoopInterleaving = true;
-  llvm::PassBuilder builder(&machine, tuning);
-  functions.registerPass([&] {
-    return llvm::TargetLibraryAnalysis(noLibrary(machine.getTargetTriple()));
-  });
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(module, modules);
-}
-
-static StatusOr<std::string> emitObject(llvm::Module &module,
-                                        llvm::TargetMachine &machine) {
-  llvm::SmallVector<char, 0> bytes;
-  llvm::raw_svector_ostream stream(bytes);
-  llvm::legacy::PassManager passes;
-  passes.add(new llvm::TargetLibraryInfoWrapperPass(
-      noLibrary(machine.getTargetTriple())));
-  if (machine.addPassesToEmitFile(passes, stream, nullptr,
-                                  llvm::CodeGenFileType::ObjectFile))
-    return Status(StatusCode::Unsupported,
-                  "LLVM cannot emit object code for \"" +
-                      machine.getTargetTriple().str() + "\"");
-  passes.run(module);
-  return std::string(bytes.begin(), bytes.end());
+  optimise(module, machine, tuning);
 }
 
 StatusOr<std::string> codegen::linkSharedObject(llvm::Module &module,
                                                 llvm::TargetMachine &machine) {
-  StatusOr<std::string> object = emitObject(module, machine);
+  StatusOr<std::string> object =
+      emit(module, machine, llvm::CodeGenFileType::ObjectFile);
   if (!object)
     return object.status();
   TemporaryFolder folder("qopt-link");

@@ -1,0 +1,27 @@
+// LLVM's optimiser and code generator for modules that have no C library
+// beneath them, on a GPU or in an object without imports: no loop may become a
+// call of memset.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_CODEGEN_EMITTER_H
+#define QOPT_LIB_CODEGEN_EMITTER_H
+
+#include "qopt/Status.h"
+
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CodeGen.h"
+
+#include <string>
+
+namespace qopt::codegen {
+
+/// Optimises `module` at -O3 for `machine`.
+void optimise(llvm::Module &module, llvm::TargetMachine &machine,
+              const llvm::PipelineTuningOptions &tuning = {});
+
+/// The bytes of an assembly or object file.
+StatusOr<std::string> emit(llvm::Module &module, llvm::TargetMachine &machine,
+                           llvm::CodeGenFileType file);
+
+} // namespace qopt::codegen
+
+#endif // QOPT_LIB_CODEGEN_EMITTER_H
