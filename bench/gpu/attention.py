@@ -1,6 +1,7 @@
 """attention_decode and attention_prefill: a random paged cache, and the softmax that a launch must give.
 
-Pages repeat after 64 of them and lie in a random order; 16 rows (a token and a head) are compared.
+Pages repeat after 64 of them and lie in a random order; all rows (a token and a head) of a small launch are compared,
+and some of a large one.
 """
 
 import numpy as np
@@ -10,7 +11,8 @@ from .halves import HALF_UNIT, compare, decode, divisor, encode, rounded
 from .record import Part
 
 SLAB_PAGES = 64
-COMPARED_ROWS = 16
+#: As many rows are compared as have so many positions, but no less than the second number.
+COMPARED_POSITIONS, COMPARED_ROWS = 1 << 18, 16
 
 
 class Attention:
@@ -88,7 +90,8 @@ class Attention:
     def check(self, outputs):
         output = outputs["output"].reshape(self.count, self.heads, self.size)
         count = self.count * self.heads
-        rows = self.random.choice(count, min(count, COMPARED_ROWS), replace=False)
+        compared = max(COMPARED_POSITIONS // self.cache.context, COMPARED_ROWS)
+        rows = self.random.choice(count, min(count, compared), replace=False)
         rows[-1] = count - 1
         worst = 0.0
         for row in rows:

@@ -1,6 +1,7 @@
 """skinny_linear and gemm: random weights packed by the record's tables, and the product that a launch must give.
 
-A matrix is a slab of at most 2048 rows, repeated; 64 of its rows, the last among them, are compared for every token.
+A matrix is a slab of at most 2048 rows, repeated. All of its rows are compared for every token or, of a large one, some
+with the last among them.
 """
 
 import numpy as np
@@ -11,7 +12,8 @@ from .rotary import Append
 from .rows import FUNCTIONS, function_error
 
 SLAB_STRIPS = 128
-COMPARED_ROWS = 64
+#: As many rows are compared as have so many weights.
+COMPARED_WEIGHTS = 1 << 20
 EPSILON = 1e-5  #: of the norm ahead of a product
 
 
@@ -146,7 +148,8 @@ class SkinnyLinear:
     def check(self, outputs):
         """The largest error as a part of the bound: what f32 sums and the rounding of the result may change."""
         columns = self.rows if self.gate == "none" else self.rows // 2
-        rows = np.sort(self.random.choice(columns, min(columns, COMPARED_ROWS), replace=False))
+        compared = min(columns, max(COMPARED_WEIGHTS // self.columns, 1))
+        rows = np.sort(self.random.choice(columns, compared, replace=False))
         rows[-1] = columns - 1
         expected, bound = self._product(rows) if self.gate == "none" else self._gated(rows, columns)
         if "bias" in self.beside:

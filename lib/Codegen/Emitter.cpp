@@ -43,9 +43,9 @@ StatusOr<std::string> codegen::emit(llvm::Module &module,
   passes.add(new llvm::TargetLibraryInfoWrapperPass(
       noLibrary(machine.getTargetTriple())));
   if (machine.addPassesToEmitFile(passes, stream, nullptr, file))
-    return Status(StatusCode::Unsupported,
-                  "LLVM cannot emit code for \"" +
-                      machine.getTargetTriple().str() + "\"");
+    return Status(StatusCode::Unsupported, "LLVM cannot emit code for \"" +
+                                               machine.getTargetTriple().str() +
+                                               "\"");
   passes.run(module);
   return std::string(bytes.begin(), bytes.end());
 }
