@@ -41,6 +41,8 @@ class Row:
 
 #: What holds for every hot kernel.
 ALWAYS = {"divisions": 0, "bank conflicts": 0, "spilled bytes": 0, "advisories": 0}
+#: Heads of so few rows as other small problems have.
+SMALL_HEADS = "heads=2 key_heads=1 head_size=64 context=512"
 #: Figures of which the least is asked for.
 LEAST = ("KiB in flight", "blocks an SM")
 
@@ -56,6 +58,13 @@ def linear(weights, tokens, shape, asked=()):
     if tokens == 64:  # else a block would have one step, and no loop
         small = f"{words} rows=768 columns=512 --schedule slices=1,grid=1,stages=2"
     return Row(name, "skinny_linear", f"{words} rows={rows} columns={columns}", small, ALWAYS | dict(asked))
+
+
+def fused(what, family, words, shape):
+    """What a decoder's layer launches at one token: a product with more ahead of it or behind it."""
+    words = f"{words} weights=int4_g128 norm=1"
+    small = f"{words} columns=4096 {SMALL_HEADS if 'append' in family else 'rows=256'} --schedule slices=1,grid=2"
+    return Row(f"{family} {what}", family, f"{words} {shape} columns=4096", small, dict(ALWAYS))
 
 
 def product(weights, tokens, shape, asked=()):
@@ -83,6 +92,11 @@ def table_rows():
     rows += [linear("int4_g32", tokens, "o") for tokens in (1, 64)]
     others = ("int8", "w8a8", "fp8_e4m3", "f16", "bf16")
     rows += [linear(weights, tokens, "o") for weights in others for tokens in (1, 8, 64)]
+    rows.append(fused("norm+silu M=1 gate_up", "skinny_linear", "tokens=1 gate=silu", "rows=28672"))
+    rows.append(fused("norm+residual M=1 o", "skinny_linear", "tokens=1 residual=1", "rows=4096"))
+    heads = "heads=32 key_heads=8 head_size=128 context=4096"
+    for cache in ("f16", "int4_g32"):
+        rows.append(fused(f"norm {cache} M=1 qkv", "skinny_linear_append", f"key={cache} value=f16", heads))
     # Tensor cores take 6.4 clocks for a product of mma.sync, of which 60 % can issue instructions.
     hidden = {"instructions a product": 3.8}
     rows += [product(weights, 2048, "gate_up", hidden) for weights in ("f16", "int8", "int4_g128", "w8a8")]
@@ -151,13 +165,14 @@ def figures_of(build, row, arch):
     figures["advisories"] = len(resources["advisories"])
     figures["KiB in flight"] = record["schedule"]["bytes_in_flight"] / KIB * min(resources["blocks_per_sm"], 2)
     figures["blocks an SM"] = resources["blocks_per_sm"]
-    if row.family == "skinny_linear":
-        # Eight weights of a lane are a product of the tensor cores for each tile of tokens.
-        products = counts["opcodes"]["HMMA"] / record["schedule"]["token_tiles"]
+    if row.family.startswith("skinny_linear"):
+        # Eight weights of a lane are a product of the tensor cores for each tile of tokens; of integers sixteen.
+        opcodes = counts["opcodes"]
+        products = (opcodes.get("HMMA", 0) + 2 * opcodes.get("IMMA", 0)) / record["schedule"]["token_tiles"]
         figures["KiB in flight"] = record["schedule"]["bytes_in_flight"] / KIB
         figures["instructions a weight"] = counts["instructions"] / products / 8
         if "int4" in row.words:
-            figures["lop3 a product"] = counts["opcodes"].get("LOP3", 0) / products
+            figures["lop3 a product"] = opcodes.get("LOP3", 0) / products
     if row.family == "gemm":
         products = counts["opcodes"].get("HMMA", 0) + counts["opcodes"].get("IMMA", 0)
         figures["instructions a product"] = counts["instructions"] / products

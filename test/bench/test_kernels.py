@@ -62,6 +62,15 @@ def test_table(assembler, monkeypatch, capsys, tmp_path):
     assert f"| {name}, sm_90a | {figures['instructions a weight']:.2f} | " in capsys.readouterr().out
 
 
+def test_integers_and_fused(assembler, monkeypatch, tmp_path):
+    """Products of codes have twice the columns; a launch with a norm ahead and an append behind has the same loop."""
+    names = "skinny_linear w8a8 M=1 o,skinny_linear_append norm f16 M=1 qkv"
+    assert run(monkeypatch, "--only", names, "--json", str(tmp_path / "t.json")) == 0
+    codes, fused = (result["figures"] for result in json.loads((tmp_path / "t.json").read_text()))
+    assert 0.5 < codes["instructions a weight"] <= 1.1 and "lop3 a product" not in codes
+    assert 0.5 < fused["instructions a weight"] <= 1.6 and 4 <= fused["lop3 a product"] <= 4.4
+
+
 def test_bound_that_does_not_hold(assembler, monkeypatch, capsys):
     row = kernels.linear("int4_g128", 1, "o", {"instructions a weight": 0.5, "KiB in flight": 1e6})
     monkeypatch.setattr(kernels, "table_rows", lambda: [row])
