@@ -77,8 +77,12 @@ StatusOr<Tensor> TokenStates::read(int64_t sequence,
                             size_t(bytes - done), sequence * bytes + done);
     if (count < 0 && errno == EINTR)
       continue;
-    if (count <= 0)
+    if (count < 0)
       return fileError("read", path);
+    if (count == 0)
+      return Status(StatusCode::Internal,
+                    "'" + path + "' has no sequence " +
+                        std::to_string(sequence));
     done += count;
   }
   return values;
