@@ -32,6 +32,20 @@ static Status unsupported(std::string message) {
   return Status(StatusCode::Unsupported, std::move(message));
 }
 
+static bool isPower(int64_t number) { return (number & (number - 1)) == 0; }
+
+/// Blocks have all of a head's rows and some of the tokens.
+static Status isValidAppend(const cuda::KvPageLayout &cache) {
+  if (cache.keyGroup())
+    return unsupported("gemm appends no keys in groups of positions, some of "
+                       "which other blocks have");
+  if (!isPower(cache.keySize))
+    return unsupported("gemm appends heads that fill tiles, of a power of two "
+                       "of channels; got " +
+                       std::to_string(cache.keySize));
+  return Status();
+}
+
 Status gemm::isValid(const Problem &problem) {
   if (problem.tokens < 1)
     return Status(StatusCode::InvalidArgument, "a product without tokens");
@@ -39,12 +53,11 @@ Status gemm::isValid(const Problem &problem) {
     return unsupported("gemm has no norm ahead of its products");
   if (problem.source)
     return unsupported("gemm reads codes and makes none");
-  if (problem.append)
-    return unsupported("gemm appends nothing behind its products");
   // What skinny_linear refuses for another reason than its buckets.
   Problem same = problem;
   same.tokens = skinny_linear::largestBucket;
-  return skinny_linear::isValid(same);
+  QOPT_RETURN_IF_ERROR(skinny_linear::isValid(same));
+  return problem.append ? isValidAppend(problem.append->cache) : Status();
 }
 
 static Status infeasible(std::string message) {
@@ -57,11 +70,15 @@ static Status isValidTile(const Problem &problem, const Schedule &schedule) {
   if (sums > accumulators)
     return infeasible(std::to_string(sums) +
                       " sums a thread; expected at most 128");
-  auto power = [](int number) { return (number & (number - 1)) == 0; };
-  if (!power(schedule.stripsPerWarp) || !power(schedule.tilesPerWarp) ||
-      !power(schedule.threads()) || !power(schedule.panels))
+  if (!isPower(schedule.stripsPerWarp) || !isPower(schedule.tilesPerWarp) ||
+      !isPower(schedule.threads()) || !isPower(schedule.panels))
     return infeasible("strips, tiles, panels and threads of a schedule are "
                       "powers of two");
+  int64_t rows = schedule.blockStrips() * skinny_linear::stripRows;
+  if (problem.append && rows % problem.append->cache.keySize)
+    return infeasible("an append needs whole heads; got tiles of " +
+                      std::to_string(rows) + " rows and heads of " +
+                      std::to_string(problem.append->cache.keySize));
   int64_t columns = columnsPerStep(problem, schedule);
   if (columns > skinny_linear::unitColumns)
     return infeasible("a stage of " + std::to_string(columns) +
@@ -167,9 +184,13 @@ Plan gemm::planOf(const Problem &problem, const Schedule &schedule) {
                         : schedule.stripsPerWarp * schedule.endTiles() * 512;
   int64_t warpBytes = std::max(plan.slabBytes, plan.givenBytes);
   int64_t flag = schedule.slices > 1 ? align : 0;
-  plan.sharedBytes =
-      flag + std::max(schedule.stages * plan.stageBytes,
-                      ceilDiv(schedule.warps() * warpBytes, align) * align);
+  if (problem.append)
+    plan.placeBytes =
+        ceilDiv(schedule.blockTokens() * tokenPlaceBytes, align) * align;
+  plan.tileBytes =
+      std::max(schedule.stages * plan.stageBytes,
+               ceilDiv(schedule.warps() * warpBytes, align) * align);
+  plan.sharedBytes = flag + plan.placeBytes + plan.tileBytes;
   return plan;
 }
 
@@ -202,5 +223,7 @@ std::string gemm::symbolOf(const Problem &problem, const Schedule &schedule,
     name += "_s" + std::to_string(schedule.slices);
   if (problem.paired)
     name += "_paired";
-  return problem.gate ? name + "_" + std::string(nameOf(*problem.gate)) : name;
+  if (problem.gate)
+    name += "_" + std::string(nameOf(*problem.gate));
+  return name + (problem.append ? "_append" : "");
 }

@@ -43,6 +43,16 @@
 // Eight-bit products (W8A8) take 32 columns and of every lane the bytes 8t…8t+7
 // of them; the codes of a row come together by one prmt a word.
 //
+// # Heads
+//
+// With an append, rows of y are the heads of queries, keys and values, and a
+// tile has whole heads: no block waits for another, and y is not written. The
+// place of each token in the cache is found before the dependency point. Behind
+// the products a run of eight sums, 32 bytes, becomes eight values of y in its
+// first 16; then a warp takes a head of several tokens at once, whose angles
+// and channels are on their way together, and leaves the same bits behind as
+// rotary_append would.
+//
 // # Numerics
 //
 // With f16 and bf16 activations a weight is what its code stands for, rounded
@@ -79,6 +89,8 @@ constexpr int64_t panelRowBytes = 128, panelProducts = 4;
 /// Tiles of tokens that the blocks of one tile of rows walk before the next: as
 /// many as let a wave of blocks read about as much of x as of the weights.
 constexpr int64_t bandTiles = 16;
+/// Bytes of a token's place in the cache.
+constexpr int64_t tokenPlaceBytes = 8;
 
 /// What was chosen. A warp has `stripsPerWarp` × 16 rows and `tilesPerWarp` × 8
 /// tokens, a block rowWarps × tokenWarps × columnWarps warps.
@@ -131,6 +143,8 @@ struct Plan {
   int64_t slabStride;  ///< floats from token to token of a warp's slab
   int64_t slabBytes;   ///< a warp's sums on their way to memory
   int64_t givenBytes;  ///< a warp's sums that another column warp adds
+  int64_t placeBytes;  ///< of an append: where the block's tokens belong
+  int64_t tileBytes;   ///< of a block: the stages, and later the slabs
   int64_t sharedBytes; ///< of a block, everything
 };
 
@@ -150,6 +164,10 @@ struct Launch {
   int64_t counters;       ///< u32, zero before the first launch and after each
 };
 
+/// Tokens whose heads a warp appends at once: 32 registers for what is on its
+/// way of either half of a pair.
+inline int64_t tokensAtOnce(int appendWidth) { return appendWidth > 4 ? 4 : 8; }
+
 /// Why a problem, or a schedule for it, cannot be built; ok if it can.
 Status isValid(const Problem &problem);
 Status isValid(const Problem &problem, const Schedule &schedule,
@@ -162,7 +180,8 @@ Launch launchOf(const Problem &problem, const Schedule &schedule,
                 int64_t tokens);
 
 /// `gemm_<arch>_<act>_<weight>_<out>_<rows>x<tokens>[_s<slices>][_paired]
-/// [_<gate>]`, the block's tile; the formats of several segments are joined by
+/// [_<gate>][_append]`, the block's tile; the formats of several segments are
+/// joined by
 /// "_x_". Problems that differ in `tokens` alone share a kernel.
 std::string symbolOf(const Problem &problem, const Schedule &schedule,
                      const target::Target &target);

@@ -1,11 +1,12 @@
-// The parts of a `gemm` kernel while it is built; copies, products and epilogue
-// have a file each. Private to this folder.
+// The parts of a `gemm` kernel while it is built; copies, products, epilogue
+// and append have a file each. Private to this folder.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_KERNELS_GEMM_GEMMBODY_H
 #define QOPT_LIB_KERNELS_GEMM_GEMMBODY_H
 
 #include "lib/Kernels/Builder/Elements.h"
 #include "lib/Kernels/Gemm/Gemm.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearArguments.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
 
@@ -13,14 +14,12 @@
 
 namespace qopt::kernels::gemm {
 
-/// Arguments that are always there; see GemmGenerator.h.
-enum { X, Weights, Y, Workspace, Counters, FirstOptional };
-std::vector<Argument> argumentsOf(const Problem &problem);
+using skinny_linear::Arguments;
 
 class Body {
 public:
   Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
-       mlir::Block *epilogue);
+       mlir::Block *epilogue, const Arguments &arguments);
 
   void build();
 
@@ -101,17 +100,29 @@ private:
   Kernel::Values addSlices(Global slots);
   Global slotOf(Global slots, int64_t slice, int64_t quad);
   void storeSums(const Kernel::Values &sums);
-  void writeSums();
+  void writeTile();
   void writeRun(Int token, Int run);
   Real sumAt(Int address, int64_t offset);
-  void writeValues(Int token, Int column, const Run &values);
+  void writeValues(Int token, Int column, const Run &values, Int sums);
   bool hasWholeRuns() const;
   int64_t segmentOutputs() const; ///< columns of y that the segment has
+
+  // Append.
+  using Kind = rotary_append::Body::Kind;
+  void storePlaces();
+  void storeCell(Int cell, const Run &values);
+  Int tokenCells(Int token);
+  Run loadChannels(Int cells, Int row);
+  void appendHeads();
+  void appendTokens(Kind kind, Int index, Int firstRow, Int token, Int count);
 
   Kernel &k;
   const Problem &problem;
   const Schedule &schedule;
   mlir::Block *epilogue;
+  const Arguments &arguments;
+  std::optional<rotary_append::Body> appender;
+  int appendWidth = 0; ///< channels of a head that a lane has
   Plan plan;
   mlir::Type activation;
   int64_t elementBytes; ///< of x
@@ -119,8 +130,8 @@ private:
 
   // The block.
   Int tokens, firstToken, rowTile, slice, tileIndex;
-  Int stages, slab, flag; ///< shared memory
-  Int firstStep, steps;   ///< of the slice
+  Int stages, slab, flag, places; ///< shared memory
+  Int firstStep, steps;           ///< of the slice
 
   // The segment that the block works on.
   size_t index = 0;

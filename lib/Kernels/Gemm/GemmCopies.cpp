@@ -39,7 +39,7 @@ void Body::copyActivations(const Copy &copy) {
   int64_t rowBytes = problem.columns * elementBytes;
   Int column =
       copy.step * plan.columnsPerStep + chunk * (chunkBytes / elementBytes);
-  Global source = k.pointer(X)
+  Global source = k.pointer(Arguments::X)
                       .at(firstToken + row, rowBytes)
                       .at(chunk, chunkBytes)
                       .at(copy.step, schedule.panels * panelRowBytes);
@@ -121,7 +121,7 @@ void Body::copyWeights(const Copy &copy) {
   int64_t stepsPerUnit = unitColumns / plan.columnsPerStep;
   int64_t units = (problem.columns + unitColumns - 1) / unitColumns;
   Int unit = copy.step / stepsPerUnit, inUnit = copy.step % stepsPerUnit;
-  Global source = k.pointer(Weights)
+  Global source = k.pointer(Arguments::Weights)
                       .at(part.packedOffset)
                       .at(firstStrip, units * part.unitBytes)
                       .at(unit, part.unitBytes);

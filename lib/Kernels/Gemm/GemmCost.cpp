@@ -9,6 +9,7 @@
 #include "lib/Quant/Element.h"
 
 #include <algorithm>
+#include <cmath>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -21,6 +22,11 @@ using quant::ElementType;
 constexpr double unevenPlacement = 0.2;
 /// Of a launch, seconds: the first stages, and the way out.
 constexpr double rampSeconds = 2.15e-6;
+/// Clocks that a warp waits for the angles of the heads that it appends at once
+/// (a trip to the second cache, not measured), and instructions for a token of
+/// them (counted): those of any head, of a rotation, and of codes.
+constexpr double appendTripClocks = 600, appendInstructions = 25,
+                 rotateInstructions = 25, encodeInstructions = 70;
 /// Instructions that make the fragment of one product from its codes.
 static double fragmentInstructions(const quant::Format &format,
                                    ElementType activation,
@@ -102,7 +108,9 @@ static Cost trafficOf(const Problem &problem, const Launch &launch) {
   cost.activationBytes =
       problem.tokens * problem.columns * bytes(problem.activation);
   cost.outputBytes =
-      problem.tokens * problem.outputColumns() * bytes(problem.output);
+      problem.append
+          ? rotary_append::writtenBytes(*problem.append, problem.tokens)
+          : problem.tokens * problem.outputColumns() * bytes(problem.output);
   cost.partialBytes = 2 * launch.workspaceBytes;
   cost.products = 2.0 * double(problem.tokens) * double(problem.rows()) *
                   double(problem.columns);
@@ -126,6 +134,42 @@ static StepClocks meanStep(const Problem &problem, const Schedule &schedule,
          schedule.tilesPerWarp);
   }
   return step;
+}
+
+/// Instructions for all heads of a token.
+static double headInstructions(const rotary_append::Problem &append) {
+  const cuda::KvPageLayout &cache = append.cache;
+  auto queries = double(append.heads), keys = double(cache.keyHeads);
+  double rotated = append.rotated ? queries + keys : 0;
+  double codes =
+      (cache.key.isFloat() ? 0 : keys) + (cache.value.isFloat() ? 0 : keys);
+  return (queries + 2 * keys) * appendInstructions +
+         rotated * rotateInstructions + codes * encodeInstructions;
+}
+
+/// The heads of the last of a tile's slices. Blocks that share an SM wait for
+/// angles while others multiply, but for the last wave.
+static void addAppend(const Problem &problem, const Schedule &schedule,
+                      const target::Target &target, int64_t tiles, Cost &cost) {
+  const rotary_append::Problem &append = *problem.append;
+  Rounds rounds = roundsOf(schedule, target, tiles);
+  auto tokens = double(std::min(schedule.blockTokens(), int(problem.tokens)));
+  double heads = double(schedule.blockStrips()) * skinny_linear::stripRows /
+                 double(append.cache.keySize);
+  double atOnce = double(tokensAtOnce(rotary_append::widthOf(append, target)));
+  double trips = heads * std::ceil(tokens / (atOnce * schedule.warps()));
+  double waves = schedule.blocksPerSm > 1 ? 1 : rounds.waves;
+  constexpr double quarters = 4;
+  double perHead = headInstructions(append) / double(problem.heads());
+  double issue =
+      rounds.blocks * tokens * heads * perHead * issueClocks / quarters;
+  cost.add("append",
+           (waves * trips * appendTripClocks + issue) /
+               target.rates.clock.value,
+           std::to_string(int64_t(trips)) +
+               " trips of 600 clocks for a block's heads (not measured) and " +
+               std::to_string(int64_t(perHead)) +
+               " instructions a head and token (counted)");
 }
 
 /// What goes through memory beside and after the products.
@@ -181,6 +225,8 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
            "fifth longer (measured)");
   cost.add("ramp", rampSeconds,
            "2.15 us for the first stages and the way out (measured)");
+  if (problem.append)
+    addAppend(problem, schedule, target, launch.grid / schedule.slices, cost);
   addTraffic(rates, cost);
   cost.add("dependency", rates.dependencyGap.value,
            spell(rates.dependencyGap, "gap of a dependent kernel"));

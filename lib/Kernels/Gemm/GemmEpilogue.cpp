@@ -1,7 +1,7 @@
 // From sums in registers to y: column warps add theirs, each for half of the
 // tiles; slices are added in their order by the block of a tile that arrives
 // last; then each warp turns its sums in shared memory so that a lane has eight
-// neighbouring columns of a token.
+// neighbouring columns of a token, and stores what the epilogue makes of them.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Builder/Fragments.h"
 #include "lib/Kernels/Builder/Functions.h"
@@ -21,10 +21,10 @@ void Body::finish(Kernel::Values sums) {
     sums = addColumnWarps(sums);
   if (schedule.slices == 1) {
     storeSums(sums);
-    return writeSums();
+    return writeTile();
   }
   int64_t slotBytes = sumsOfThread() * schedule.threads() * 4;
-  Global slots = k.pointer(Workspace)
+  Global slots = k.pointer(Arguments::Workspace)
                      .at(tileIndex, schedule.slices * slotBytes)
                      .at(k.thread(), 16);
   Global mine = slots.at(slice, slotBytes);
@@ -39,13 +39,14 @@ void Body::finish(Kernel::Values sums) {
   k.syncBlock();
   Int last = k.constant(schedule.slices - 1);
   k.when(k.thread() == 0, [&] {
-    Int before = k.arriveAt(k.pointer(Counters).at(tileIndex, 4), last);
+    Int before =
+        k.arriveAt(k.pointer(Arguments::Counters).at(tileIndex, 4), last);
     k.storeShared(flag, 0, {before});
   });
   k.syncBlock();
   k.when(k.loadShared(flag, 0, 1)[0] == last, [&] {
     storeSums(addSlices(slots));
-    writeSums();
+    writeTile();
   });
 }
 
@@ -132,13 +133,15 @@ void Body::storeSums(const Kernel::Values &sums) {
 }
 
 /// Runs of eight columns, those of a token side by side.
-void Body::writeSums() {
+void Body::writeTile() {
   int64_t runs = problem.paired ? strips() : 2 * strips();
   k.loop(k.lane(), k.constant(endTiles() * 8 * runs), k.constant(32), {},
          [&](Int i, Kernel::Values) {
            writeRun(i / runs, i % runs);
            return Kernel::Values();
          });
+  if (appender)
+    appendHeads();
 }
 
 int64_t Body::segmentOutputs() const {
@@ -165,7 +168,8 @@ void Body::writeRun(Int inWarp, Int run) {
   Int output = problem.paired ? packedRow >> 1 : packedRow;
   Int column = output + part.firstRow / (problem.gate ? 2 : 1);
   Int address = slab + inWarp * (plan.slabStride * 4) + run * (rowsOfRun * 4);
-  Global scales = k.pointer(Weights).at(part.scaleOffset).at(packedRow, 4);
+  Global scales =
+      k.pointer(Arguments::Weights).at(part.scaleOffset).at(packedRow, 4);
   mlir::Type f32 = k.builder().getF32Type();
   int halves = problem.paired ? 2 : 1;
   auto valuesAt = [&](Int address, Global scales, int64_t element) {
@@ -173,7 +177,9 @@ void Body::writeRun(Int inWarp, Int run) {
     for (int half = 0; half < halves; ++half) {
       Real value = sumAt(address, half * 32 + element * 4);
       if (isInt8())
-        value = value * k.loadReal(k.pointer(FirstOptional).at(token, 4), f32);
+        value =
+            value *
+            k.loadReal(k.pointer(Arguments::FirstOptional).at(token, 4), f32);
       if (skinny_linear::hasRowScales(format()))
         value = value * k.loadReal(scales.at(half * 32 + element * 4), f32);
       values.push_back(value);
@@ -188,7 +194,7 @@ void Body::writeRun(Int inWarp, Int run) {
         run.push_back(problem.gate ? gated(*problem.gate, pair[0], pair[1],
                                            typeOf(k, problem.output))
                                    : pair[size_t(half)]);
-      writeValues(token, column + half * segmentOutputs(), run);
+      writeValues(token, column + half * segmentOutputs(), run, address);
     }
   };
   Flag there = token < tokens && output < k.constant(segmentOutputs());
@@ -208,14 +214,15 @@ void Body::writeRun(Int inWarp, Int run) {
   });
 }
 
-void Body::writeValues(Int token, Int column, const Run &values) {
+/// Heads stay in shared memory, in the place of their sums.
+void Body::writeValues(Int token, Int column, const Run &values, Int sums) {
   int count = int(values.size());
   auto elementAt = [&](Global base, mlir::Type type) {
     int64_t bytes = type.getIntOrFloatBitWidth() / 8;
     return base.at(token, problem.outputColumns() * bytes).at(column, bytes);
   };
   std::vector<Run> operands;
-  unsigned pointer = FirstOptional + (isInt8() ? 1 : 0);
+  unsigned pointer = arguments.operands;
   for (const Operand &operand : problem.operands) {
     mlir::Type type = typeOf(k, operand.type);
     Global base = k.pointer(pointer++);
@@ -232,5 +239,7 @@ void Body::writeValues(Int token, Int column, const Run &values) {
     results.push_back(inlineRegion(k, epilogue, arguments));
   }
   mlir::Type type = typeOf(k, problem.output);
-  storeRun(k, elementAt(k.pointer(Y), type), results, type);
+  if (appender)
+    return storeCell(sums, results);
+  storeRun(k, elementAt(k.pointer(Arguments::Y), type), results, type);
 }

@@ -3,6 +3,7 @@
 //   weights of the first stages ┊ dependency point ┊ x of the first stages
 //   loop: products of a stage, copies into the one before, wait, barrier
 //   sums ──▶ slices added ──▶ shared memory ──▶ epilogue, runs of 8 columns
+//   with an append: places of tokens ┊ …, heads in shared memory ──▶ cache
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Gemm/GemmGenerator.h"
 #include "lib/Kernels/Builder/Region.h"
@@ -14,23 +15,6 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::gemm;
 
-std::vector<Argument> gemm::argumentsOf(const Problem &problem) {
-  std::vector<Argument> arguments = {
-      {Argument::Dependent, "x"},        {Argument::Constant, "weights"},
-      {Argument::Dependent, "y"},        {Argument::Dependent, "workspace"},
-      {Argument::Dependent, "counters"},
-  };
-  if (problem.activation == quant::ElementType::Int8)
-    arguments.push_back({Argument::Dependent, "scales"});
-  for (const Operand &operand : problem.operands)
-    arguments.push_back({operand.shape == OperandShape::Column
-                             ? Argument::Constant
-                             : Argument::Dependent,
-                         "operand"});
-  arguments.push_back({Argument::Integer, "tokens"});
-  return arguments;
-}
-
 /// The largest asynchronous copy that rows of so many bytes are aligned to.
 static int64_t pieceOf(int64_t rowBytes) {
   for (int64_t bytes : {16, 8, 4})
@@ -40,20 +24,26 @@ static int64_t pieceOf(int64_t rowBytes) {
 }
 
 Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
-           Block *epilogue)
+           Block *epilogue, const Arguments &arguments)
     : k(kernel), problem(problem), schedule(schedule), epilogue(epilogue),
-      plan(planOf(problem, schedule)),
+      arguments(arguments), plan(planOf(problem, schedule)),
       elementBytes(quant::elementOf(problem.activation).bits / 8),
       pieceBytes(pieceOf(problem.columns * elementBytes)) {
   if (!isInt8())
     activation = typeOf(k, problem.activation);
+  if (!problem.append)
+    return;
+  appendWidth = rotary_append::widthOf(*problem.append, k.target());
+  appender.emplace(k, *problem.append, appendWidth, *arguments.append);
 }
 
 void Body::build() {
-  tokens = k.integer(unsigned(argumentsOf(problem).size()) - 1);
+  tokens = k.integer(arguments.tokens);
   if (schedule.slices > 1)
     flag = k.shared(16);
-  stages = k.shared(plan.sharedBytes - (schedule.slices > 1 ? 128 : 0));
+  if (appender)
+    places = k.shared(plan.placeBytes);
+  stages = k.shared(plan.tileBytes);
   slab = stages + k.warp() * plan.slabBytes;
   locate();
   if (problem.segments.size() == 1)
@@ -115,8 +105,9 @@ StatusOr<gpu::GPUFuncOp> gemm::buildKernel(gpu::GPUModuleOp module,
   QOPT_RETURN_IF_ERROR(isValidRegion(epilogue, 1 + problem.operands.size(),
                                      problem.operands.size()));
   LaunchBounds bounds{schedule.threads(), schedule.blocksPerSm};
-  Kernel kernel(module, symbolOf(problem, schedule, target),
-                argumentsOf(problem), bounds, target);
-  Body(kernel, problem, schedule, epilogue).build();
+  Arguments arguments(problem);
+  Kernel kernel(module, symbolOf(problem, schedule, target), arguments.list,
+                bounds, target);
+  Body(kernel, problem, schedule, epilogue, arguments).build();
   return kernel.finish();
 }

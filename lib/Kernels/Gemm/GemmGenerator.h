@@ -15,9 +15,11 @@ namespace qopt::kernels::gemm {
 ///   x [tokens, K], packed weights, y [tokens, output columns], workspace
 ///   (Launch::workspaceBytes), counters (Launch::counters, zero before the
 ///   first launch and after each), with int8 activations their scales [tokens]
-///   in f32, the epilogue's operands, tokens : i32
+///   in f32, the epilogue's operands, what rotary_append takes behind its value
+///   if there is an append, tokens : i32
 ///
-/// which without int8 are skinny_linear's. `epilogue` is null or a block whose
+/// which are skinny_linear's. y is not written where its rows are heads.
+/// `epilogue` is null or a block whose
 /// arguments are the f32 value of the product, behind the gate if there is one,
 /// and one f32 for each operand, and whose terminator's operand is what is
 /// stored.

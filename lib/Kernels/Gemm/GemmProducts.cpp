@@ -29,6 +29,8 @@ Kernel::Values Body::multiplyColumns() {
   int filled = schedule.stages - schedule.spread;
   for (int i = 0; i < filled; ++i)
     ifStep(k.constant(i), [&] { copyWeights(copyOf(stageAt(i), i)); });
+  if (appender)
+    storePlaces();
   k.waitForPredecessor();
   for (int i = 0; i < filled; ++i) {
     ifStep(k.constant(i), [&] { copyActivations(copyOf(stageAt(i), i)); });

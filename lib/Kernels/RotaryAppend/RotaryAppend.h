@@ -106,6 +106,13 @@ LaunchShape launchOf(const Problem &problem, const Schedule &schedule);
 /// everything that makes another kernel.
 std::string symbolOf(const Problem &problem, const target::Target &target);
 
+/// Bytes of what an append of so many tokens leaves behind.
+int64_t writtenBytes(const Problem &problem, int64_t tokens);
+
+/// Channels of a lane where what is appended is computed by the same kernel:
+/// those of a launch of its own.
+int widthOf(const Problem &problem, const target::Target &target);
+
 StreamCost costOf(const Problem &problem, const Schedule &schedule,
                   int64_t tokens, const target::Target &target);
 

@@ -80,18 +80,62 @@ Flag Body::isPresent() {
   return sequence < k.integer(unsigned(places.sequences));
 }
 
-void Body::locate() {
-  // One that is there even for a token behind all of them.
-  Int sequence = min(this->sequence, k.integer(unsigned(places.sequences)) - 1);
+/// How many sequences end at or before each lane's token, bit by bit from the
+/// highest.
+Int Body::sequenceOf(Int token) {
+  Int sequences = k.integer(unsigned(places.sequences));
+  constexpr int64_t bits = 31;
+  Kernel::Values values =
+      k.loop(k.constant(0), k.constant(bits), k.constant(1),
+             {k.constant(0).value, k.constant(int64_t(1) << (bits - 1)).value},
+             [&](Int, Kernel::Values now) -> Kernel::Values {
+               Int ended{{&k, now[0]}}, bit{{&k, now[1]}}, more = ended + bit;
+               Kernel::Values next =
+                   k.when(more < sequences + 1, {ended.value},
+                          [&](Kernel::Values) -> Kernel::Values {
+                            Int end = k.loadConstant(
+                                argument(places.tokenStarts).at(more, 4), 1)[0];
+                            return {select(token < end, ended, more).value};
+                          });
+               return {next[0], (bit >> int64_t(1)).value};
+             });
+  return {{&k, values[0]}};
+}
+
+Body::Place Body::placeIn(Int sequence, Int token) {
   auto number = [&](int index, Int at) {
     return k.loadConstant(argument(index).at(at, 4), 1).front();
   };
-  position = number(places.contextStarts, sequence) + token -
-             number(places.tokenStarts, sequence);
-  Int index = number(places.pageTable, sequence * problem.pageTableStride +
-                                           position / cache.page);
+  Int position = number(places.contextStarts, sequence) + token -
+                 number(places.tokenStarts, sequence);
+  return {position,
+          number(places.pageTable,
+                 sequence * problem.pageTableStride + position / cache.page)};
+}
+
+Body::Place Body::placeOf(Int token) {
+  Int sequence = sequenceOf(token);
+  Kernel::Values place =
+      k.when(sequence < k.integer(unsigned(places.sequences)),
+             {k.constant(-1).value, k.constant(0).value},
+             [&](Kernel::Values) -> Kernel::Values {
+               Place place = placeIn(sequence, token);
+               return {place.position.value, place.page.value};
+             });
+  return {{{&k, place[0]}}, {{&k, place[1]}}};
+}
+
+void Body::setPlace(Int token, Place place) {
+  this->token = token;
+  position = place.position;
   slot = position % cache.page;
-  page = argument(places.pages).at(index, cache.pageBytes());
+  page = argument(places.pages).at(place.page, cache.pageBytes());
+}
+
+void Body::locate() {
+  // One that is there even for a token behind all of them.
+  Int sequence = min(this->sequence, k.integer(unsigned(places.sequences)) - 1);
+  setPlace(token, placeIn(sequence, token));
   if (cache.keyGroup())
     locateGroups(sequence);
 }
@@ -106,13 +150,12 @@ Global Body::headOf(int tensor, const Columns &columns, Int head,
 
 // Rotation --------------------------------------------------------------------
 
-Body::Head Body::load(Global source, int64_t size) {
+Body::Head Body::load(Reader reader, int64_t size) {
   Run zeros(size_t(width), k.real(0));
   Head head;
   for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
-    head.push_back(change(channel(chunk) < k.constant(size), zeros, [&] {
-      return loadRun(k, source.at(channel(chunk), 2), activation, width);
-    }));
+    head.push_back(change(channel(chunk) < k.constant(size), zeros,
+                          [&] { return reader(channel(chunk)); }));
   return head;
 }
 
@@ -138,7 +181,7 @@ std::vector<Rotation> Body::rotationsOf(Int first, int count) {
 }
 
 /// Two products and a sum, each rounded, as on the host.
-Run Body::rotateRun(const Run &run, Global source, Int channel) {
+Run Body::rotateRun(const Run &run, Reader reader, Int channel) {
   Run result;
   if (problem.pairs == Pairs::Interleaved) {
     std::vector<Rotation> rotations =
@@ -156,7 +199,7 @@ Run Body::rotateRun(const Run &run, Global source, Int channel) {
   Int pair = select(first, channel, channel - half);
   Int partner = select(first, channel + half, pair);
   std::vector<Rotation> rotations = rotationsOf(pair, width);
-  Run others = loadRun(k, source.at(partner, 2), activation, width);
+  Run others = reader(partner);
   for (size_t i = 0; i < run.size(); ++i) {
     Real other = others[i] * rotations[i].sine;
     other = select(first, other * -1, other);
@@ -165,12 +208,12 @@ Run Body::rotateRun(const Run &run, Global source, Int channel) {
   return result;
 }
 
-void Body::rotate(Head &head, Global source) {
+void Body::rotate(Head &head, Reader reader) {
   for (int64_t chunk = 0; chunk * 32 * width < problem.rotated; ++chunk) {
     Run &run = head[size_t(chunk)];
     Int at = channel(chunk);
     run = change(at < k.constant(problem.rotated), run,
-                 [&] { return rotateRun(run, source, at); });
+                 [&] { return rotateRun(run, reader, at); });
   }
 }
 
@@ -276,31 +319,50 @@ void Body::append(const Head &head, Global run, int64_t size,
     });
 }
 
-void Body::run(Int job) {
+// Heads -----------------------------------------------------------------------
+
+void Body::forKind(Int job, llvm::function_ref<void(Kind, Int)> body) {
   int64_t firstValue = problem.heads + cache.keyHeads;
-  int64_t headBytes = cache.keyOffset(1) - cache.keyOffset(0);
-  k.when(job < k.constant(problem.heads), [&] {
-    Global source = headOf(places.query, problem.query, job, cache.keySize);
-    Head head = load(source, cache.keySize);
-    rotate(head, source);
-    storeQuery(head, job);
-  });
-  k.when(job >= problem.heads && job < k.constant(firstValue), [&] {
-    Int index = job - problem.heads;
-    if (cache.keyGroup())
-      return appendKeys(index, page.at(index, headBytes));
-    Global source = headOf(places.key, problem.key, index, cache.keySize);
-    Head head = load(source, cache.keySize);
-    rotate(head, source);
-    append(head, page.at(index, headBytes), cache.keySize, cache.key);
-  });
+  k.when(job < k.constant(problem.heads), [&] { body(Kind::Query, job); });
+  k.when(job >= problem.heads && job < k.constant(firstValue),
+         [&] { body(Kind::Key, job - problem.heads); });
   k.when(job >= firstValue && job < k.constant(firstValue + cache.keyHeads),
-         [&] {
-           Int index = job - firstValue;
-           Global source =
-               headOf(places.value, problem.value, index, cache.valueSize);
-           append(load(source, cache.valueSize),
-                  page.at(index, headBytes).at(cache.valueOffset(0)),
-                  cache.valueSize, cache.value);
-         });
+         [&] { body(Kind::Value, job - firstValue); });
+}
+
+Global Body::sourceOf(Kind kind, Int index) {
+  if (kind == Kind::Value)
+    return headOf(places.value, problem.value, index, cache.valueSize);
+  return kind == Kind::Query
+             ? headOf(places.query, problem.query, index, cache.keySize)
+             : headOf(places.key, problem.key, index, cache.keySize);
+}
+
+Global Body::keysOf(Int head) {
+  return page.at(head, cache.keyOffset(1) - cache.keyOffset(0));
+}
+
+Body::Head Body::rotated(Kind kind, Reader reader) {
+  Head head = load(reader, sizeOf(kind));
+  if (kind != Kind::Value)
+    rotate(head, reader);
+  return head;
+}
+
+void Body::store(Kind kind, const Head &head, Int index) {
+  if (kind == Kind::Query)
+    storeQuery(head, index);
+  else if (kind == Kind::Key)
+    append(head, keysOf(index), cache.keySize, cache.key);
+  else
+    append(head, keysOf(index).at(cache.valueOffset(0)), cache.valueSize,
+           cache.value);
+}
+
+void Body::run(Int job) {
+  forKind(job, [&](Kind kind, Int index) {
+    if (kind == Kind::Key && cache.keyGroup())
+      return appendKeys(index, keysOf(index));
+    store(kind, rotated(kind, readerOf(sourceOf(kind, index))), index);
+  });
 }

@@ -25,6 +25,16 @@ struct Places {
 
 class Body {
 public:
+  enum class Kind : uint8_t { Query, Key, Value };
+  using Head = std::vector<Run>; ///< what a lane has of a head
+  /// Reads `width` channels of a head from `channel` on.
+  using Reader = llvm::function_ref<Run(Int channel)>;
+  /// Where a token belongs: its position in its sequence, negative for a token
+  /// of none, and the page of the cache.
+  struct Place {
+    Int position, page;
+  };
+
   /// `width`: channels of a lane.
   Body(Kernel &k, const Problem &problem, int width, const Places &places)
       : k(k), problem(problem), cache(problem.cache), width(width),
@@ -41,9 +51,21 @@ public:
   /// Rotates and stores what warps share: queries, keys, values.
   void run(Int job);
 
-private:
-  using Head = std::vector<Run>; ///< what a lane has of a head
+  // What `run` is made of, for kernels that have heads in shared memory and
+  // work on several tokens at once.
+  /// The place of each lane's own token. Reads nothing that a predecessor
+  /// writes.
+  Place placeOf(Int token);
+  /// In place of setToken and locate; not for keys in groups.
+  void setPlace(Int token, Place place);
+  Flag isPlaced() { return position >= 0; }
+  /// Runs `body` for what a job is: a kind of head, and which one of it.
+  void forKind(Int job, llvm::function_ref<void(Kind, Int)> body);
+  /// A head with what is rotated of it.
+  Head rotated(Kind kind, Reader reader);
+  void store(Kind kind, const Head &head, Int index);
 
+private:
   Global argument(int index) { return k.pointer(unsigned(index)); }
   Int channel(int64_t chunk) { return k.lane() * width + chunk * 32 * width; }
   int64_t chunks(int64_t size) {
@@ -58,10 +80,23 @@ private:
   /// `run`, or what `body` makes of it where `condition` holds.
   Run change(Flag condition, const Run &run, llvm::function_ref<Run()> body);
 
+  int64_t sizeOf(Kind kind) const {
+    return kind == Kind::Value ? cache.valueSize : cache.keySize;
+  }
+  Int sequenceOf(Int token);
+  Place placeIn(Int sequence, Int token);
   Global headOf(int tensor, const Columns &columns, Int head, int64_t size);
-  Head load(Global source, int64_t size);
-  void rotate(Head &head, Global source);
-  Run rotateRun(const Run &run, Global source, Int channel);
+  Global sourceOf(Kind kind, Int index);
+  /// A head's run of keys in the page.
+  Global keysOf(Int head);
+  auto readerOf(Global source) {
+    return [this, source](Int channel) {
+      return loadRun(k, source.at(channel, 2), activation, width);
+    };
+  }
+  Head load(Reader reader, int64_t size);
+  void rotate(Head &head, Reader reader);
+  Run rotateRun(const Run &run, Reader reader, Int channel);
   std::vector<Rotation> rotationsOf(Int first, int count);
   void storeQuery(const Head &head, Int index);
   void append(const Head &head, Global run, int64_t size,

@@ -6,6 +6,12 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::rotary_append;
 
+int64_t rotary_append::writtenBytes(const Problem &problem, int64_t tokens) {
+  const cuda::KvPageLayout &cache = problem.cache;
+  return tokens * (2 * problem.heads * cache.keySize +
+                   cache.keyHeads * cache.positionBytes());
+}
+
 StreamCost rotary_append::costOf(const Problem &problem,
                                  const Schedule &schedule, int64_t tokens,
                                  const target::Target &target) {
@@ -17,10 +23,7 @@ StreamCost rotary_append::costOf(const Problem &problem,
       tokens *
       (2 * (queries + cache.keyHeads * (cache.keySize + cache.valueSize)) +
        angles);
-  int64_t position = (cache.keyCodeBytes() + cache.keyScaleBytes() +
-                      cache.valueCodeBytes() + cache.valueScaleBytes()) /
-                     cache.page;
-  traffic.written = tokens * (2 * queries + cache.keyHeads * position);
+  traffic.written = writtenBytes(problem, tokens);
   traffic.blocks = launchOf(problem, schedule).grid(tokens);
   return streamCostOf(traffic, target);
 }

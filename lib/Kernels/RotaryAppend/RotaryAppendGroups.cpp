@@ -43,9 +43,7 @@ Body::Head Body::newKey(Int head, Int at) {
   Int before = token, place = position;
   token = firstToken + at - context;
   position = at;
-  Global source = headOf(places.key, problem.key, head, cache.keySize);
-  Head key = load(source, cache.keySize);
-  rotate(key, source);
+  Head key = rotated(Kind::Key, readerOf(sourceOf(Kind::Key, head)));
   token = before;
   position = place;
   for (Run &run : key)
@@ -63,19 +61,20 @@ Kernel::Values Body::forGroup(Int head, Int start, Kernel::Values values,
                               KeyBody body) {
   Int end = start + cache.keyGroup(), begun = min(context, end);
   // The last one takes the place of those that are too many.
-  values = k.loop(start, begun, k.constant(rowsAtOnce), values,
-                  [&](Int at, Kernel::Values now) {
-                    std::vector<Head> keys;
-                    std::vector<Int> places;
-                    for (int64_t i = 0; i < rowsAtOnce; ++i) {
-                      places.push_back(min(at + i, begun - 1));
-                      keys.push_back(
-                          load(openKey(head, places.back()), cache.keySize));
-                    }
-                    for (size_t i = 0; i < keys.size(); ++i)
-                      now = body(keys[i], places[i], now);
-                    return now;
-                  });
+  values =
+      k.loop(start, begun, k.constant(rowsAtOnce), values,
+             [&](Int at, Kernel::Values now) {
+               std::vector<Head> keys;
+               std::vector<Int> places;
+               for (int64_t i = 0; i < rowsAtOnce; ++i) {
+                 places.push_back(min(at + i, begun - 1));
+                 keys.push_back(load(readerOf(openKey(head, places.back())),
+                                     cache.keySize));
+               }
+               for (size_t i = 0; i < keys.size(); ++i)
+                 now = body(keys[i], places[i], now);
+               return now;
+             });
   return k.loop(max(start, context), end, k.constant(1), values,
                 [&](Int at, Kernel::Values now) {
                   return body(newKey(head, at), at, now);

@@ -85,6 +85,12 @@ StatusOr<Schedule> rotary_append::chooseSchedule(const Problem &problem,
   return schedule;
 }
 
+int rotary_append::widthOf(const Problem &problem,
+                           const target::Target &target) {
+  auto schedule = chooseSchedule(problem, target);
+  return schedule.ok() ? schedule->width : 2;
+}
+
 LaunchShape rotary_append::launchOf(const Problem &problem,
                                     const Schedule &schedule) {
   LaunchShape launch;

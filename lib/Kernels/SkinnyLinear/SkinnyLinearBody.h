@@ -6,8 +6,7 @@
 
 #include "lib/Kernels/Builder/Kernel.h"
 #include "lib/Kernels/Builder/Ring.h"
-#include "lib/Kernels/RotaryAppend/RotaryAppendBody.h"
-#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearArguments.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
 
@@ -24,17 +23,6 @@ constexpr int64_t chunkElements = 8; ///< of them in 16 bits
 struct TileSteps {
   Int tile, from, to;
   Int first, count;
-};
-
-/// Arguments of a problem's kernel; those that are always there come first.
-struct Arguments {
-  enum { X, Weights, Y, Workspace, Counters, FirstOptional };
-  std::vector<Argument> list;
-  unsigned operands; ///< index of the first operand
-  std::optional<rotary_append::Places> append;
-  unsigned tokens;
-
-  explicit Arguments(const Problem &problem);
 };
 
 class Body {

@@ -20,41 +20,13 @@ using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
 using quant::ElementType;
 
-Arguments::Arguments(const Problem &problem)
-    : list({{Argument::Dependent, "x"},
-            {Argument::Constant, "weights"},
-            {Argument::Dependent, "y"},
-            {Argument::Dependent, "workspace"},
-            {Argument::Dependent, "counters"}}) {
-  if (problem.readsCodes())
-    list.push_back({Argument::Dependent, "scales"});
-  if (!problem.norm.empty())
-    list.push_back({Argument::Constant, "scale"});
-  operands = unsigned(list.size());
-  for (const Operand &operand : problem.operands)
-    list.push_back({operand.shape == OperandShape::Column ? Argument::Constant
-                                                          : Argument::Dependent,
-                    "operand"});
-  if (problem.append)
-    append.emplace(*problem.append, list, Y);
-  tokens = unsigned(list.size());
-  list.push_back({Argument::Integer, "tokens"});
-}
-
-/// Channels of a head that a lane has, as where the append is all there is.
-static int appendWidth(const rotary_append::Problem &append,
-                       const target::Target &target) {
-  auto schedule = rotary_append::chooseSchedule(append, target);
-  return schedule.ok() ? schedule->width : 2;
-}
-
 Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
            Block *epilogue, const Arguments &arguments)
     : k(kernel), problem(problem), schedule(schedule), epilogue(epilogue),
       arguments(arguments), plan(planOf(problem, schedule)) {
   if (problem.append)
     appender.emplace(k, *problem.append,
-                     appendWidth(*problem.append, k.target()),
+                     rotary_append::widthOf(*problem.append, k.target()),
                      *arguments.append);
   for (size_t i = 0; i < problem.segments.size(); ++i)
     segments.push_back(segmentPlanOf(problem, schedule, i));

@@ -1,0 +1,25 @@
+// The arguments of a linear's kernel, the same for skinny_linear and gemm, so
+// that one launch of a plan may be of either.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARARGUMENTS_H
+#define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARARGUMENTS_H
+
+#include "lib/Kernels/RotaryAppend/RotaryAppendBody.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+
+namespace qopt::kernels::skinny_linear {
+
+/// Arguments of a problem's kernel; those that are always there come first.
+struct Arguments {
+  enum { X, Weights, Y, Workspace, Counters, FirstOptional };
+  std::vector<Argument> list;
+  unsigned operands; ///< index of the first operand
+  std::optional<rotary_append::Places> append;
+  unsigned tokens;
+
+  explicit Arguments(const Problem &problem);
+};
+
+} // namespace qopt::kernels::skinny_linear
+
+#endif // QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARARGUMENTS_H
