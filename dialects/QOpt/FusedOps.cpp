@@ -197,12 +197,17 @@ LogicalResult FusedOp::verify() {
   if (getBody().getArgumentTypes() != getInputs().getTypes()) // (C1)
     return emitOpError(
         "the arguments of the body do not have the types of the inputs");
-  for (std::optional<uint64_t> tokens :
-       {getPrologueTokens(), getEpilogueTokens()})
-    if (tokens &&
-        (getKernel() != FusedKernel::Linear || int64_t(*tokens) < 0)) // (C5)
-      return emitOpError("numbers of tokens are those of kernel \"linear\" and "
-                         "not negative");
+  for (std::optional<ArrayRef<int64_t>> tokens :
+       {getPrologueTokens(), getEpilogueTokens()}) {
+    bool rise =
+        !tokens || tokens->empty() ||
+        (tokens->front() >= 0 &&
+         std::adjacent_find(tokens->begin(), tokens->end(),
+                            std::greater_equal<int64_t>()) == tokens->end());
+    if (tokens && (getKernel() != FusedKernel::Linear || !rise)) // (C5)
+      return emitOpError("numbers of tokens are those of kernel \"linear\", "
+                         "rise and are not negative");
+  }
   return success();
 }
 

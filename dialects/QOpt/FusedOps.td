@@ -20,7 +20,8 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
 
     `inputs` are what the body reads, in the order of its arguments. `kernel` is the kernel that was chosen. With kernel
     `linear`, `prologue_tokens` and `epilogue_tokens` say for how many tokens of a step what is ahead of the linear, and
-    what is behind it, is part of its launch; in longer steps, or without the attribute, it is a launch of its own.
+    what is behind it, is part of its launch: in steps of up to the first number it is, then up to the second it is not, and
+    so on in turn; in longer steps, or without the attribute, it is a launch of its own.
 
     Constraints:
 
@@ -32,7 +33,7 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
       may be absent; linear of its result, which nothing else reads; then nothing, or gated_activation of both halves of a linear
       without bias and residual, or the operations of rotary_append with queries, on slices of the columns of a linear
       without residual. Sizes may be computed between.
-    - (C5) Numbers of tokens stand beside kernel `linear` and are not negative.
+    - (C5) Numbers of tokens stand beside kernel `linear`, rise and are not negative.
 
     Example:
 
@@ -44,7 +45,8 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
     ```
   }];
   let arguments = (ins Variadic<AnyType>:$inputs, OptionalAttr<QOpt_FusedKernelAttr>:$kernel,
-                       OptionalAttr<I64Attr>:$prologue_tokens, OptionalAttr<I64Attr>:$epilogue_tokens);
+                       OptionalAttr<DenseI64ArrayAttr>:$prologue_tokens,
+                       OptionalAttr<DenseI64ArrayAttr>:$epilogue_tokens);
   let results = (outs Variadic<AnyType>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;

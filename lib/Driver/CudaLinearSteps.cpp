@@ -197,9 +197,13 @@ LogicalResult CudaSteps::addLinearRegion(ir::FusedOp op) {
       return failure();
   }
   int64_t most = passes::cudaStepTokens;
-  int64_t ends[] = {
-      body.hasPrologue() ? int64_t(op.getPrologueTokens().value_or(0)) : 0,
-      body.hasTail() ? int64_t(op.getEpilogueTokens().value_or(0)) : 0, most};
+  SmallVector<int64_t> ends{most};
+  if (body.hasPrologue())
+    llvm::append_range(ends,
+                       op.getPrologueTokens().value_or(ArrayRef<int64_t>()));
+  if (body.hasTail())
+    llvm::append_range(ends,
+                       op.getEpilogueTokens().value_or(ArrayRef<int64_t>()));
   llvm::sort(ends);
   for (int64_t end : ends) {
     if (end <= range.after)

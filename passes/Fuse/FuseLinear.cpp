@@ -100,7 +100,7 @@ public:
     Location loc = parts.linear.getLoc();
     auto fused = FusedOp::create(builder, loc, parts.last()->getResultTypes(),
                                  inputs.getArrayRef(), FusedKernelAttr(),
-                                 IntegerAttr(), IntegerAttr());
+                                 DenseI64ArrayAttr(), DenseI64ArrayAttr());
     Block *body = builder.createBlock(
         &fused.getBody(), {}, ValueRange(inputs.getArrayRef()).getTypes(),
         SmallVector<Location>(inputs.size(), loc));

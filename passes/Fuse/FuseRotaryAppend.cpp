@@ -46,7 +46,7 @@ static FusedOp makeRegion(ArrayRef<Operation *> ops, ArrayRef<Value> results,
   Location loc = ops.back()->getLoc();
   auto fused = FusedOp::create(rewriter, loc, ValueRange(results).getTypes(),
                                inputs.getArrayRef(), FusedKernelAttr(),
-                               IntegerAttr(), IntegerAttr());
+                               DenseI64ArrayAttr(), DenseI64ArrayAttr());
   Block *body = rewriter.createBlock(
       &fused.getBody(), {}, ValueRange(inputs.getArrayRef()).getTypes(),
       SmallVector<Location>(inputs.size(), loc));

@@ -235,9 +235,17 @@ std::vector<skinny_linear::Segment> segmentsOf(ir::WeightType type) {
   return segments;
 }
 
+/// Whether so many tokens are in the first range that ends in `ends`, or the
+/// third, fifth …
+static bool isInside(std::optional<ArrayRef<int64_t>> ends, int64_t tokens) {
+  ArrayRef<int64_t> all = ends.value_or(ArrayRef<int64_t>());
+  auto range = size_t(llvm::lower_bound(all, tokens) - all.begin());
+  return range < all.size() && range % 2 == 0;
+}
+
 LinearParts partsOf(ir::FusedOp op, int64_t tokens) {
-  return {int64_t(op.getPrologueTokens().value_or(0)) >= tokens,
-          int64_t(op.getEpilogueTokens().value_or(0)) >= tokens};
+  return {isInside(op.getPrologueTokens(), tokens),
+          isInside(op.getEpilogueTokens(), tokens)};
 }
 
 skinny_linear::Problem problemOf(const ir::LinearBody &body, LinearParts parts,

@@ -46,12 +46,12 @@ def SelectCudaKernelsPass : Pass<"qopt-select-cuda-kernels", "::mlir::func::Func
 def SelectCudaFusionsPass : Pass<"qopt-select-cuda-fusions", "::mlir::func::FuncOp"> {
   let summary = "what is part of a linear's launch on a GPU, and for how many tokens";
   let description = [{
-    Before: regions of FuseLinear. After: a region has the kernel `linear` and says up to how many tokens of a step the norm
-    or quantization ahead of the linear is part of its launch, and up to how many the tail behind it; a region where neither
+    Before: regions of FuseLinear. After: a region has the kernel `linear` and says for how many tokens of a step the norm
+    or quantization ahead of the linear is part of its launch, and for how many the tail behind it; a region where neither
     pays or is possible stays as it is, and its operations are launches of their own. Numerics: reassociates: the norm's sum
     of squares has another order; every value is rounded where it was. Method: the cost models of both ways, closed form: a
     launch costs a dependency gap, a norm in every block costs instructions of each, the tail of queries, keys and values
-    costs trips of one warp for every token, a gate costs nothing. Example: test/passes/Schedule/select-cuda-fusions.mlir.
+    costs trips of one warp for every token of skinny_linear, trips and instructions of the blocks of gemm, a gate costs nothing. Example: test/passes/Schedule/select-cuda-fusions.mlir.
   }];
 }
 

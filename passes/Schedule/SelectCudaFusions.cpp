@@ -70,6 +70,44 @@ private:
   std::vector<std::pair<skinny_linear::Problem, std::optional<double>>> linears;
 };
 
+/// Ranges of a step's tokens: ends of those inside and outside in turn, as the
+/// attributes of a region have them.
+class Ranges {
+public:
+  /// Adds the tokens from the last ones on to `end`.
+  void add(bool inside, int64_t end) {
+    if (ends.empty() && !inside)
+      ends.push_back(0);
+    bool isLast = ends.size() % 2 == (inside ? 1 : 0);
+    if (isLast && !ends.empty())
+      ends.back() = end;
+    else
+      ends.push_back(end);
+  }
+  /// Without what is outside behind the last one inside.
+  SmallVector<int64_t> inside() const {
+    SmallVector<int64_t> result = ends;
+    if (result.size() % 2 == 0 && !result.empty())
+      result.pop_back();
+    return result == SmallVector<int64_t>{0} ? SmallVector<int64_t>() : result;
+  }
+
+private:
+  SmallVector<int64_t> ends;
+};
+
+/// "1-8, 65-2048 tokens" or "no tokens".
+std::string spell(ArrayRef<int64_t> ends) {
+  std::string text;
+  for (size_t i = 0; i < ends.size(); i += 2) {
+    int64_t first = i ? ends[i - 1] + 1 : 1;
+    if (first <= ends[i])
+      text += (text.empty() ? "" : ", ") + std::to_string(first) + "-" +
+              std::to_string(ends[i]);
+  }
+  return (text.empty() ? "no" : text) + " tokens";
+}
+
 struct SelectCudaFusions
     : qopt::passes::impl::SelectCudaFusionsPassBase<SelectCudaFusions> {
   void runOnOperation() override {
@@ -78,46 +116,44 @@ struct SelectCudaFusions
       std::optional<ir::LinearBody> body = ir::matchLinear(op);
       if (op.getKernel() || !body)
         return;
-      int64_t prologue = body->hasPrologue()
-                             ? mostTokens(predictor, *body, {true, false})
-                             : 0,
-              tail = body->hasTail()
-                         ? mostTokens(predictor, *body, {false, true})
-                         : 0;
+      SmallVector<int64_t> prologue, tail;
+      if (body->hasPrologue())
+        prologue = cheaperTokens(predictor, *body, {true, false});
+      if (body->hasTail())
+        tail = cheaperTokens(predictor, *body, {false, true});
       remark::passed(op.getLoc(),
                      remark::RemarkOpts::name("Fusion").category(DEBUG_TYPE))
-          << (body->quantize ? "codes up to " : "norm up to ")
-          << std::to_string(prologue) << " tokens, tail up to "
-          << std::to_string(tail);
-      if (prologue == 0 && tail == 0)
+          << (body->quantize ? "codes for " : "norm for ") << spell(prologue)
+          << ", tail for " << spell(tail);
+      if (prologue.empty() && tail.empty())
         return;
-      Builder builder(&getContext());
       op.setKernel(ir::FusedKernel::Linear);
-      if (prologue)
-        op.setPrologueTokensAttr(builder.getI64IntegerAttr(prologue));
-      if (tail)
-        op.setEpilogueTokensAttr(builder.getI64IntegerAttr(tail));
+      if (!prologue.empty())
+        op.setPrologueTokens(prologue);
+      if (!tail.empty())
+        op.setEpilogueTokens(tail);
     });
   }
 
-  /// Most tokens for which the part is cheaper in the linear's launch than as
-  /// one of its own; in all shorter steps it is, too.
-  int64_t mostTokens(Predictor &predictor, const ir::LinearBody &body,
-                     passes::LinearParts parts) {
+  /// The tokens for which the part is cheaper in the linear's launch than as
+  /// one of its own.
+  SmallVector<int64_t> cheaperTokens(Predictor &predictor,
+                                     const ir::LinearBody &body,
+                                     passes::LinearParts parts) {
     SmallVector<int64_t> buckets(std::begin(passes::skinnyBuckets),
                                  std::end(passes::skinnyBuckets));
     llvm::append_range(buckets, passes::gemmBuckets);
-    int64_t most = 0;
+    Ranges ranges;
     for (int64_t bucket : buckets) {
       int64_t tokens = bucket ? bucket : passes::cudaStepTokens;
       auto together = predictor.secondsOf(problemOf(body, parts, tokens)),
            alone = predictor.secondsOf(problemOf(body, {}, tokens));
-      if (!together || (alone && *together > *alone + ownLaunch(predictor, body,
-                                                                parts, tokens)))
-        break;
-      most = tokens;
+      bool cheaper = together &&
+                     (!alone || *together <= *alone + ownLaunch(predictor, body,
+                                                                parts, tokens));
+      ranges.add(cheaper, tokens);
     }
-    return most;
+    return ranges.inside();
   }
 
   double ownLaunch(const Predictor &predictor, const ir::LinearBody &body,

@@ -64,9 +64,21 @@ func.func @linear(%x: tensor<?x64xf16>, %scale: tensor<64xf16>, %w: !qopt.weight
 
 // (C5)
 func.func @tokens(%x: tensor<4xf32>) {
-  // expected-error @+1 {{numbers of tokens are those of kernel "linear" and not negative}}
+  // expected-error @+1 {{numbers of tokens are those of kernel "linear", rise and are not negative}}
   %r = qopt.fused (%a = %x) : (tensor<4xf32>) -> tensor<4xf32> {
     qopt.yield %a : tensor<4xf32>
-  } {prologue_tokens = 8 : i64}
+  } {prologue_tokens = array<i64: 8>}
+  return
+}
+
+// -----
+
+// (C5)
+func.func @falling_tokens(%x: tensor<4x64xf16>, %w: !qopt.weight<64x64, f16>) {
+  // expected-error @+1 {{numbers of tokens are those of kernel "linear", rise and are not negative}}
+  %r = qopt.fused kernel linear (%a = %x, %v = %w) : (tensor<4x64xf16>, !qopt.weight<64x64, f16>) -> tensor<4x64xf16> {
+    %y = qopt.linear %a, %v : tensor<4x64xf16>, !qopt.weight<64x64, f16> -> tensor<4x64xf16>
+    qopt.yield %y : tensor<4x64xf16>
+  } {epilogue_tokens = array<i64: 8, 8>}
   return
 }

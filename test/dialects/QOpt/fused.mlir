@@ -29,12 +29,12 @@ func.func @named(%k: tensor<?x4x64xf32>, %cos: tensor<?x32xf32>, %sin: tensor<?x
 // CHECK-LABEL: @linear
 func.func @linear(%x: tensor<?x64xf16>, %scale: tensor<64xf16>, %w: !qopt.weight<64x64, f16>) -> tensor<?x32xf16> {
   // CHECK: qopt.fused kernel linear (
-  // CHECK: {epilogue_tokens = 64 : i64, prologue_tokens = 1 : i64}
+  // CHECK: {epilogue_tokens = array<i64: 0, 32, 64>, prologue_tokens = array<i64: 1>}
   %r = qopt.fused kernel linear (%a = %x, %s = %scale, %v = %w) : (tensor<?x64xf16>, tensor<64xf16>, !qopt.weight<64x64, f16>) -> tensor<?x32xf16> {
     %n = qopt.rms_norm %a, %s epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
     %y = qopt.linear %n, %v : tensor<?x64xf16>, !qopt.weight<64x64, f16> -> tensor<?x64xf16>
     %g = qopt.gated_activation silu %y : tensor<?x64xf16> -> tensor<?x32xf16>
     qopt.yield %g : tensor<?x32xf16>
-  } {prologue_tokens = 1 : i64, epilogue_tokens = 64 : i64}
+  } {prologue_tokens = array<i64: 1>, epilogue_tokens = array<i64: 0, 32, 64>}
   return %r : tensor<?x32xf16>
 }
