@@ -3,6 +3,7 @@
 // which parts are, and for how many tokens, is the stage schedule's business.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptOps.h"
+#include "dialects/QOpt/Shapes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
@@ -43,7 +44,20 @@ static Operation *prologueOf(LinearOp linear) {
   return source;
 }
 
-/// Whether `size` is certain to be the number of rows of `tensor`.
+/// What size a tensor.dim asks for, seen through operations of the dialect.
+static std::optional<SizeSource> originOf(OpFoldResult size) {
+  auto value = dyn_cast<Value>(size);
+  auto dim = value ? value.getDefiningOp<tensor::DimOp>() : tensor::DimOp();
+  std::optional<int64_t> index =
+      dim ? dim.getConstantIndex() : std::optional<int64_t>();
+  if (!index)
+    return std::nullopt;
+  SizeSource asked{dim.getSource(), unsigned(*index)};
+  auto result = dyn_cast<OpResult>(asked.value);
+  return result ? sizeSource(result, asked.dim).value_or(asked) : asked;
+}
+
+/// Whether `size` is certain to be the number of rows of the linear's result.
 static bool isRowsOf(OpFoldResult size, LinearOp linear) {
   OpBuilder builder(linear);
   ReifiedRankedShapedTypeDims shapes;
@@ -52,12 +66,9 @@ static bool isRowsOf(OpFoldResult size, LinearOp linear) {
   OpFoldResult rows = shapes.front().front();
   if (size == rows)
     return true;
-  auto a = dyn_cast<Value>(size), b = dyn_cast<Value>(rows);
-  auto left = a ? a.getDefiningOp<tensor::DimOp>() : tensor::DimOp(),
-       right = b ? b.getDefiningOp<tensor::DimOp>() : tensor::DimOp();
-  return left && right && left.getSource() == right.getSource() &&
-         left.getConstantIndex() &&
-         left.getConstantIndex() == right.getConstantIndex();
+  std::optional<SizeSource> left = originOf(size), right = originOf(rows);
+  return left && right && left->value == right->value &&
+         left->dim == right->dim;
 }
 
 namespace {

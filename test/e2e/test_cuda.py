@@ -2,7 +2,10 @@
 
 import json
 import os
+import subprocess
+import sys
 
+import conftest
 import numpy as np
 import pytest
 from distributions import divergences
@@ -36,6 +39,42 @@ def test_a_long_prompt_is_one_step(tool, stories, stories_cuda):
     prompt = ("--tokens", ",".join(map(str, [1, *generated(tool, stories, 150)])))
     expected = generated(tool, stories, 12, prompt=prompt)
     assert generated(tool, stories_cuda, 12, "--device", "emulator", prompt=prompt) == expected
+
+
+@pytest.fixture(scope="module")
+def wide_heads(tmp_path_factory):
+    """A decoder whose heads fill tiles of gemm, with random weights."""
+    folder = tmp_path_factory.mktemp("wide")
+    sizes = {"layers": 2, "hidden": 256, "heads": 4, "kv-heads": 2, "head-size": 64, "ffn": 256, "context": 1024}
+    options = [word for name, size in (sizes | {"vocabulary": 512}).items() for word in (f"--{name}", str(size))]
+    subprocess.run([sys.executable, str(conftest.SOURCE / "bench/synthetic.py"), str(folder), *options], check=True)
+    return folder
+
+
+LONG = np.random.default_rng(3).integers(3, 512, 600).astype(np.int32)
+
+
+def test_a_long_prompt_is_appended_by_its_projections(tool, wide_heads, tmp_path):
+    """In steps of more than 512 tokens of this decoder, each layer has a launch less; what follows is what the host says."""
+    tool("qopt-compile", wide_heads, "--target", "cuda", "-o", tmp_path / "gpu.qopt")
+    tool("qopt-compile", wide_heads, "--activations", "f32", "-o", tmp_path / "host.qopt")
+    assert launches(tool, tmp_path / "gpu.qopt", len(LONG)) == launches(tool, tmp_path / "gpu.qopt", 512) - 2
+    prompt = ("--tokens", ",".join(map(str, LONG)))
+    expected = generated(tool, tmp_path / "host.qopt", 8, prompt=prompt)
+    assert generated(tool, tmp_path / "gpu.qopt", 8, "--device", "emulator", prompt=prompt) == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--kv", "int8"), ("--kv", "fp8_e4m3,int4"), ("--weights", "int8", "--activations", "int8", "--kv", "int4,int8")],
+)
+def test_a_long_step_appends_what_short_steps_do(tool, wide_heads, tmp_path, options):
+    """Logits of one step, whose projections append, and of steps of 120 tokens, with a launch for it."""
+    tool("qopt-compile", wide_heads, "--target", "cuda", *options, "-o", tmp_path / "gpu.qopt")
+    np.save(tmp_path / "t.npy", LONG[None])
+    arguments = (tmp_path / "gpu.qopt", tmp_path / "t.npy", tmp_path, "--device", "emulator", "--chunk")
+    whole, parts = (logits_of(tool, *arguments, chunk) for chunk in (len(LONG), 120))
+    assert divergences(parts, whole).mean() <= 1e-5
 
 
 def test_books_write_the_same(tool, shared, tmp_path):

@@ -91,3 +91,32 @@ func.func @append(%x: tensor<?x64xf16>, %cos: tensor<?x8xf32>, %sin: tensor<?x8x
   }
   return %r#0, %r#1 : tensor<?x2x16xf16>, !cache
 }
+
+// The rows of a layer in the middle are asked of the linear itself, those of x of what came before.
+// CHECK-LABEL: @append_of_a_layer
+// CHECK: qopt.fused (
+// CHECK: qopt.rms_norm
+// CHECK-NEXT: qopt.linear
+// CHECK: qopt.kv_append
+func.func @append_of_a_layer(%ids: tensor<?xi32>, %scale: tensor<64xf16>, %cos: tensor<?x8xf32>, %sin: tensor<?x8xf32>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x2x16xf16>, !cache) {
+  %c0 = arith.constant 0 : index
+  %e = qopt.weight "e" codes(dense<0.5> : tensor<32x64xf16>) : !qopt.weight<32x64, f16>
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<96x64xf16>) : !qopt.weight<96x64, f16>
+  %x = qopt.embedding %ids, %e : tensor<?xi32>, !qopt.weight<32x64, f16> -> tensor<?x64xf16>
+  %n = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
+  %y = qopt.linear %n, %w : tensor<?x64xf16>, !qopt.weight<96x64, f16> -> tensor<?x96xf16>
+  %t = tensor.dim %y, %c0 : tensor<?x96xf16>
+  %qs = tensor.extract_slice %y[0, 0] [%t, 32] [1, 1] : tensor<?x96xf16> to tensor<?x32xf16>
+  %ks = tensor.extract_slice %y[0, 32] [%t, 32] [1, 1] : tensor<?x96xf16> to tensor<?x32xf16>
+  %vs = tensor.extract_slice %y[0, 64] [%t, 32] [1, 1] : tensor<?x96xf16> to tensor<?x32xf16>
+  %q = tensor.expand_shape %qs [[0], [1, 2]] output_shape [%t, 2, 16] : tensor<?x32xf16> into tensor<?x2x16xf16>
+  %k = tensor.expand_shape %ks [[0], [1, 2]] output_shape [%t, 2, 16] : tensor<?x32xf16> into tensor<?x2x16xf16>
+  %v = tensor.expand_shape %vs [[0], [1, 2]] output_shape [%t, 2, 16] : tensor<?x32xf16> into tensor<?x2x16xf16>
+  %r:2 = qopt.fused (%a = %q, %c = %cos, %s = %sin, %b = %k, %h = %cache, %d = %v, %f = %batch) : !region {
+    %rq = qopt.rotary %a, %c, %s : tensor<?x2x16xf16>, tensor<?x8xf32>
+    %rk = qopt.rotary %b, %c, %s : tensor<?x2x16xf16>, tensor<?x8xf32>
+    %next = qopt.kv_append %h, %rk, %d, %f layer 0 : !cache, tensor<?x2x16xf16>
+    qopt.yield %rq, %next : tensor<?x2x16xf16>, !cache
+  }
+  return %r#0, %r#1 : tensor<?x2x16xf16>, !cache
+}
