@@ -123,8 +123,8 @@ struct SelectCudaFusions
         tail = cheaperTokens(predictor, *body, {false, true});
       remark::passed(op.getLoc(),
                      remark::RemarkOpts::name("Fusion").category(DEBUG_TYPE))
-          << (body->quantize ? "codes for " : "norm for ") << spell(prologue)
-          << ", tail for " << spell(tail);
+          << (body->quantize ? "codes for " : "norm for ") + spell(prologue) +
+                 ", tail for " + spell(tail);
       if (prologue.empty() && tail.empty())
         return;
       op.setKernel(ir::FusedKernel::Linear);

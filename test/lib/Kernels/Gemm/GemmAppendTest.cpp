@@ -218,11 +218,8 @@ static const Defect defects[] = {
 /// The barrier ahead of the heads and the places are needed: without them the
 /// emulator reports a race, or reads of what nobody wrote.
 TEST(GemmAppend, DefectsAreSeen) {
-  AppendOptions options{.heads = 2,
-                        .keyHeads = 1,
-                        .size = 128,
-                        .columns = 64,
-                        .tokens = 65};
+  AppendOptions options{
+      .heads = 2, .keyHeads = 1, .size = 128, .columns = 64, .tokens = 65};
   gemm::Problem problem = problemOf(options);
   gemm::Schedule schedule; // heads of two warps' rows
   schedule.blocksPerSm = 1;
@@ -240,11 +237,12 @@ TEST(GemmAppend, DefectsAreSeen) {
     for (uint64_t seed = 1; seed <= 4 && found.empty(); ++seed) {
       Batch batch = batchOf(options);
       Results results = emptyResults(options, untouched);
-      found = runLinear(problem, *kernel, linear, options.tokens, results.y,
-                        [&](Launch &launch) {
-                          addBatch(launch, options, batch, results);
-                        },
-                        seed)
+      found = runLinear(
+                  problem, *kernel, linear, options.tokens, results.y,
+                  [&](Launch &launch) {
+                    addBatch(launch, options, batch, results);
+                  },
+                  seed)
                   .message();
     }
     EXPECT_TRUE(found.find("race") != std::string::npos ||
