@@ -320,6 +320,59 @@ TEST_F(StepsTest, AttentionWithABroadcastMask) {
   expectNear(result(values, {1, tokens, heads, size}), expected, 1e-5f);
 }
 
+/// All attend to one key: its value gets the sum of what arrives.
+TEST_F(StepsTest, AttentionGradientOfOneKey) {
+  constexpr int64_t heads = 2, size = 8, tokens = 3;
+  uint32_t h = f.constant(heads), d = f.constant(size), s = f.constant(tokens);
+  uint32_t one = f.constant(1);
+  uint32_t x = input({rows, s, h, d}), key = input({rows, one, one, d}, "k");
+  plan::AttentionGradientT step;
+  step.q = step.y = step.gradient = x;
+  step.k = step.v = key;
+  step.q_gradient = f.arena({rows, s, h, d});
+  step.k_gradient = f.arena({rows, one, one, d});
+  step.v_gradient = output({rows, one, one, d});
+  step.scale = 0.5f;
+  f.step(std::move(step));
+
+  Values values = randomValues(tokens * heads * size), k = randomValues(size);
+  Values expected(size);
+  for (size_t i = 0; i < values.size(); ++i)
+    expected[i % size] += values[i];
+  TensorView views[] = {
+      {"x", DType::F32, {1, tokens, heads, size}, values.data()},
+      {"k", DType::F32, {1, 1, 1, size}, k.data()}};
+  auto results = run({views[0], views[1]});
+  ASSERT_TRUE(results.ok()) << results.status().message();
+  const float *y = results->front().as<float>();
+  expectNear(Values(y, y + size), expected, 1e-6f);
+}
+
+TEST_F(StepsTest, AttentionGradientOfAnotherSizeIsRefused) {
+  uint32_t h = f.constant(2), d = f.constant(8), one = f.constant(1);
+  uint32_t x = input({rows, one, h, d}), key = f.arena({rows, one, one, d});
+  plan::CopyT copy;
+  copy.x = x, copy.y = key;
+  copy.shape = {rows, d};
+  copy.x_strides = {f.constant(16), one}, copy.y_strides = {d, one};
+  copy.x_offset = copy.y_offset = f.constant(0);
+  f.step(std::move(copy));
+  plan::AttentionGradientT step;
+  step.q = step.y = step.gradient = x;
+  step.k = step.v = key;
+  step.q_gradient = f.arena({rows, one, h, d});
+  step.k_gradient = f.arena({rows, one, h, d});
+  step.v_gradient = output({rows, one, one, d});
+  f.step(std::move(step));
+  Values values = randomValues(16);
+  auto results = run({{"x", DType::F32, {1, 1, 2, 8}, values.data()}});
+  EXPECT_EQ(results.status().code(), StatusCode::InvalidArgument);
+  EXPECT_NE(results.status().message().find(
+                "k's gradient is F32 [1, 1, 2, 8]; expected F32 with 8"),
+            std::string::npos)
+      << results.status().message();
+}
+
 TEST_F(StepsTest, RotaryTableOfWidePositions) {
   uint32_t four = f.constant(4);
   plan::RotaryTableT table;
