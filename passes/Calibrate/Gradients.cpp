@@ -18,7 +18,9 @@ void qopt::registerGradients(DialectRegistry &registry) {
   });
   registry.addExtension(+[](MLIRContext *context, onnx::OnnxDialect *) {
     attachOnnxGradients(*context);
+    attachOnnxMatrixGradients(*context);
     attachOnnxMoveGradients(*context);
+    attachOnnxNormGradients(*context);
   });
   registry.addExtension(
       +[](MLIRContext *context, arith::ArithDialect *, math::MathDialect *) {

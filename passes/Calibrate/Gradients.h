@@ -22,7 +22,9 @@ void attachLinalgGradients(mlir::MLIRContext &context);
 void attachLinearGradients(mlir::MLIRContext &context);
 void attachNormGradients(mlir::MLIRContext &context);
 void attachOnnxGradients(mlir::MLIRContext &context);
+void attachOnnxMatrixGradients(mlir::MLIRContext &context);
 void attachOnnxMoveGradients(mlir::MLIRContext &context);
+void attachOnnxNormGradients(mlir::MLIRContext &context);
 void attachShapeGradients(mlir::MLIRContext &context);
 
 /// One gradient an operand; null where there is none.

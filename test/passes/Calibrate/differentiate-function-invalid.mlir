@@ -2,8 +2,8 @@
 // What cannot be differentiated is named, at its place.
 
 func.func @no_gradient(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
-  // expected-error @+1 {{'onnx.Softmax' has no gradient, and one is needed of every operation between a linear and a result}}
-  %y = onnx.Softmax %x {axis = -1 : i64} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  // expected-error @+1 {{'onnx.Floor' has no gradient, and one is needed of every operation between a linear and a result}}
+  %y = onnx.Floor %x : (tensor<?x8xf32>) -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }
 
@@ -11,7 +11,7 @@ func.func @no_gradient(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
 
 // Where no gradient arrives none is needed.
 func.func @aside(%x: tensor<?x8xf32>, %z: tensor<?x8xf32>) -> (tensor<?x8xf32>, tensor<?x8xi1>) {
-  %p = onnx.Softmax %z {axis = -1 : i64} : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %p = onnx.Floor %z : (tensor<?x8xf32>) -> tensor<?x8xf32>
   %more = onnx.Greater %p, %x : (tensor<?x8xf32>, tensor<?x8xf32>) -> tensor<?x8xi1>
   %y = qopt.activation relu %x : tensor<?x8xf32> -> tensor<?x8xf32>
   return %y, %more : tensor<?x8xf32>, tensor<?x8xi1>
@@ -46,6 +46,30 @@ func.func @mean(%x: tensor<?x8xf32>) -> tensor<1x8xf32> {
   // expected-error @+1 {{reduces axes that are not constant or of a size that is not known, which is not differentiated}}
   %y = onnx.ReduceMean %x, %axes : (tensor<?x8xf32>, tensor<1xi64>) -> tensor<1x8xf32>
   return %y : tensor<1x8xf32>
+}
+
+// -----
+
+func.func @axis(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  // expected-error @+1 {{is along another axis than the last, which is not differentiated}}
+  %y = onnx.Softmax %x {axis = 0 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}
+
+// -----
+
+func.func @vector(%x: tensor<4x8xf32>, %v: tensor<8xf32>) -> tensor<4xf32> {
+  // expected-error @+1 {{is a product with a vector, which is not differentiated}}
+  %y = onnx.MatMul %x, %v : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+func.func @axes(%x: tensor<?x4x8xf32>, %scale: tensor<4x8xf32>) -> tensor<?x4x8xf32> {
+  // expected-error @+1 {{is over more axes than the last, or over one of a size that is not known, which is not differentiated}}
+  %y = onnx.RMSNormalization %x, %scale {axis = 1 : i64} : (tensor<?x4x8xf32>, tensor<4x8xf32>) -> tensor<?x4x8xf32>
+  return %y : tensor<?x4x8xf32>
 }
 
 // -----

@@ -190,6 +190,23 @@ CASES = {
         "tensor<?xf32>",
         lambda v: v["x"].mean(-1).reshape(ROWS),
     ),
+    "onnx.Softmax": unary(f"onnx.Softmax %x : ({REAL}) -> {REAL}", tape.softmax),
+    "onnx.MatMul": Case(
+        "    %y = onnx.MatMul %x, %z : (tensor<?x4x3xf32>, tensor<3x6xf32>) -> tensor<?x4x6xf32>\n",
+        "tensor<?x4x6xf32>",
+        lambda v: v["x"] @ v["z"],
+        {"x": (ROWS, 4, 3), "z": (3, 6)},
+        {"x": "tensor<?x4x3xf32>", "z": "tensor<3x6xf32>"},
+    ),
+    "onnx.RMSNormalization": Case(
+        layer_text.constant("scale", SHIFT.reshape(3, 4))
+        + "    %y = onnx.RMSNormalization %x, %scale {epsilon = 0.01 : f32} : (tensor<?x3x4xf32>, tensor<3x4xf32>)"
+        " -> tensor<?x3x4xf32>\n",
+        "tensor<?x3x4xf32>",
+        lambda v: tape.rms_norm(v["x"], SHIFT.reshape(3, 4), 0.01),
+        {"x": (ROWS, 3, 4)},
+        {"x": "tensor<?x3x4xf32>"},
+    ),
     "onnx.Transpose": Case(
         f"    %y = onnx.Transpose %x {{perm = array<i64: 2, 0, 1>}} : (tensor<?x3x4xf32>) -> tensor<4x?x3xf32>\n",
         "tensor<4x?x3xf32>",
