@@ -49,7 +49,9 @@ static StatusOr<QuantizedMatrix> roundKronecker(const GridShape &shape,
   QOPT_RETURN_IF_ERROR(grid.status());
   QuantizedMatrix matrix =
       roundWithFeedback(std::move(*grid), weights, *factors, threads);
-  refine(matrix, weights, metric,
+  // Most of what H_O says of small directions is noise of the calibration.
+  DampedMetric damped(metric, weights, {usualDamping, 0.1f});
+  refine(matrix, weights, damped.metric(),
          {Refine::Scales, Refine::Numbers, Refine::Scales, Refine::Numbers},
          threads);
   return matrix;

@@ -79,6 +79,40 @@ Status checkMetric(const Metric &metric, const MatrixView &weights) {
   return {};
 }
 
+/// Adds to the values of a diagonal, `stride` apart, a part of their mean.
+static void damp(std::vector<float> &values, int64_t size, int64_t stride,
+                 float damping) {
+  if (values.empty())
+    return;
+  double sum = 0;
+  for (int64_t i = 0; i < size; ++i)
+    sum += values[size_t(i * stride)];
+  for (int64_t i = 0; i < size; ++i)
+    values[size_t(i * stride)] += float(damping * sum / double(size));
+}
+
+DampedMetric::DampedMetric(const Metric &metric, const MatrixView &weights,
+                           const Damping &damping) {
+  int64_t columns = weights.columns, rows = weights.rows;
+  if (metric.inputMoment)
+    inputMoment.assign(metric.inputMoment,
+                       metric.inputMoment + columns * columns);
+  if (metric.inputDiagonal)
+    inputDiagonal.assign(metric.inputDiagonal, metric.inputDiagonal + columns);
+  if (metric.outputMoment)
+    outputMoment.assign(metric.outputMoment, metric.outputMoment + rows * rows);
+  damp(inputMoment, columns, columns + 1, damping.input);
+  damp(inputDiagonal, columns, 1, damping.input);
+  damp(outputMoment, rows, rows + 1, damping.output);
+}
+
+Metric DampedMetric::metric() const {
+  auto of = [](const std::vector<float> &values) {
+    return values.empty() ? nullptr : values.data();
+  };
+  return {of(inputMoment), of(inputDiagonal), of(outputMoment)};
+}
+
 /// Δ H_I as panels of Δ's rows.
 static Panels timesInputMoment(Panels rows, const Metric &metric,
                                int64_t columns, unsigned threads) {

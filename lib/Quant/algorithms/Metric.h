@@ -25,7 +25,9 @@
 // H_I(j,j) = 0, and fewer tokens than columns leave H_I singular. What is
 // factored is therefore H + damping · mean diag(H) · 1; where that is no
 // positive definite matrix in f64 either, the damping is ten times larger, and
-// again. A weight of a column that never fires is rounded to nearest.
+// again. A weight of a column that never fires is rounded to nearest. What is
+// searched without factors (Refinement.h) is damped, too: with the moments as
+// they are it would fit the calibration text.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_ALGORITHMS_METRIC_H
 #define QOPT_LIB_QUANT_ALGORITHMS_METRIC_H
@@ -51,6 +53,22 @@ std::vector<float> inputDiagonal(const Metric &metric, int64_t columns);
 /// diagonal with negative entries and on moments that are not symmetric, naming
 /// matrix, row and column.
 Status checkMetric(const Metric &metric, const MatrixView &weights);
+
+/// Parts of the mean of a moment's diagonal that are added to all of it.
+struct Damping {
+  float input, output;
+};
+
+/// A metric with its own moments.
+class DampedMetric {
+public:
+  DampedMetric(const Metric &metric, const MatrixView &weights,
+               const Damping &damping);
+  Metric metric() const;
+
+private:
+  std::vector<float> inputMoment, inputDiagonal, outputMoment;
+};
 
 /// tr(H_O Δ H_I Δᵀ) of `values`, of the same shape as `weights`, in their
 /// place.

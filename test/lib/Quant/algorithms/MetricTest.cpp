@@ -76,6 +76,23 @@ TEST_F(MetricTest, nothingIsNoError) {
             std::numeric_limits<double>::infinity());
 }
 
+TEST_F(MetricTest, dampingIsPartsOfTheMeanDiagonal) {
+  DampedMetric damped({input.data(), nullptr, output.data()}, view,
+                      {0.5f, 0.25f});
+  Matrix in = reference::arranged({columns, columns, input.data()},
+                                  reference::inOrder(columns), 0.5);
+  Matrix out = reference::arranged({rows, rows, output.data()},
+                                   reference::inOrder(rows), 0.25);
+  for (size_t i = 0; i < in.values.size(); ++i)
+    EXPECT_NEAR(damped.metric().inputMoment[i], in.values[i], 1e-3);
+  for (size_t i = 0; i < out.values.size(); ++i)
+    EXPECT_NEAR(damped.metric().outputMoment[i], out.values[i], 1e-3);
+  std::vector<float> squares(columns, 2.0f);
+  DampedMetric diagonal({nullptr, squares.data(), nullptr}, view, {0.5f, 0.5f});
+  EXPECT_EQ(diagonal.metric().inputDiagonal[3], 3.0f);
+  EXPECT_FALSE(diagonal.metric().inputMoment || diagonal.metric().outputMoment);
+}
+
 TEST_F(MetricTest, theSameForAnyNumberOfThreads) {
   Metric metric{input.data(), nullptr, output.data()};
   double one = weightError(view, values.data(), metric, 1);

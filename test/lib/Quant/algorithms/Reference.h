@@ -112,10 +112,15 @@ inline Matrix inverse(Matrix a) {
   return result;
 }
 
+inline std::vector<int64_t> inOrder(int64_t size) {
+  std::vector<int64_t> order(static_cast<size_t>(size));
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
 /// Positions by ascending diagonal.
 inline std::vector<int64_t> ascending(const Matrix &a) {
-  std::vector<int64_t> order(size_t(a.rows));
-  std::iota(order.begin(), order.end(), 0);
+  std::vector<int64_t> order = inOrder(a.rows);
   std::sort(order.begin(), order.end(), [&](int64_t i, int64_t j) {
     return std::pair(a(i, i), i) < std::pair(a(j, j), j);
   });

@@ -16,9 +16,8 @@ TEST(Tiles, products) {
        {std::tuple{1, 1, 1}, {64, 128, 64}, {70, 300, 130}, {3, 129, 65}}) {
     std::vector<float> a = reference::randomWeights(rows * inner, 1),
                        b = reference::randomWeights(inner * columns, 2);
-    Panels product =
-        multiply(rowPanels({a.data(), rows, inner}),
-                 columnPanels({b.data(), inner, columns}), 2);
+    Panels product = multiply(rowPanels({a.data(), rows, inner}),
+                              columnPanels({b.data(), inner, columns}), 2);
     Matrix expected =
         Matrix(rows, inner, a.data()) * Matrix(inner, columns, b.data());
     for (int64_t i = 0; i < rows; ++i)
@@ -35,8 +34,8 @@ TEST(Tiles, theSameBitsForEveryWidth) {
   std::vector<double> wideA(a.begin(), a.end()), wideB(b.begin(), b.end());
   std::vector<float> first;
   std::vector<double> firstWide;
-  int64_t fused = hwy::SupportedTargets() &
-                  (HWY_AVX2 | HWY_AVX3 | HWY_AVX3_DL | HWY_NEON);
+  int64_t fused =
+      hwy::SupportedTargets() & (HWY_AVX2 | HWY_AVX3 | HWY_AVX3_DL | HWY_NEON);
   for (int64_t target = 1; target && target <= fused; target <<= 1) {
     if (!(fused & target))
       continue;
