@@ -122,9 +122,9 @@ static void readFactor(Triangle &c, int64_t size, Factor &factor) {
 
 StatusOr<Factor> factorMoment(const float *moment, int64_t size, float damping,
                               unsigned threads) {
-  std::vector<float> diagonal;
+  std::vector<float> diagonal(static_cast<size_t>(size));
   for (int64_t i = 0; i < size; ++i)
-    diagonal.push_back(moment[i * size + i]);
+    diagonal[size_t(i)] = moment[i * size + i];
   double mean =
       std::accumulate(diagonal.begin(), diagonal.end(), 0.0) / double(size);
   if (mean == 0) // no input at all: every error is as good as another

@@ -171,27 +171,27 @@ void ScaleRefiner::measure() {
 }
 
 std::vector<float> ScaleRefiner::solve(int64_t group, Part part) {
+  const GridShape &shape = matrix.grid.shape;
   std::vector<float> steps(size_t(tileSize), 0.0f);
   std::vector<double> now = slope;
   for (int64_t round = 0; round < 4; ++round)
     for (int64_t i = 0; i < rows; ++i) {
       double bend = curvature[size_t(i * tileSize + i)];
-      GroupParameters &group_ = parameters(i, group);
-      if (!(bend > 0) || group_.scale == 0)
+      GroupParameters &stored = parameters(i, group);
+      if (!(bend > 0) || stored.scale == 0)
         continue;
-      float &value = part == Part::Scale ? group_.scale : group_.zero;
+      float &value = part == Part::Scale ? stored.scale : stored.zero;
       float wanted = float(value - now[size_t(i)] / bend);
-      const GridShape &shape = matrix.grid.shape;
-      float stored =
-          part == Part::Scale
-              ? shape.storableScale(
-                    shape.indexOf(tileRow * tileSize + i, group), wanted)
-              : shape.storableZero(wanted);
-      double step = double(stored) - value;
-      bool falls = 2 * step * now[size_t(i)] + step * step * bend < 0;
-      if (!falls || !std::isfinite(stored) || stored == 0)
+      int64_t index = shape.indexOf(tileRow * tileSize + i, group);
+      float better = part == Part::Scale ? shape.storableScale(index, wanted)
+                                         : shape.storableZero(wanted);
+      // A scale of zero, or beyond its type, has no numbers.
+      if (part == Part::Scale && (better == 0 || !std::isfinite(better)))
         continue;
-      value = stored;
+      double step = double(better) - value;
+      if (!(2 * step * now[size_t(i)] + step * step * bend < 0))
+        continue;
+      value = better;
       steps[size_t(i)] += float(step);
       for (int64_t k = 0; k < rows; ++k)
         now[size_t(k)] += step * curvature[size_t(i * tileSize + k)];
