@@ -113,6 +113,22 @@ Metric DampedMetric::metric() const {
   return {of(inputMoment), of(inputDiagonal), of(outputMoment)};
 }
 
+std::vector<float> blendMoments(const float *weighted, const float *plain,
+                                int64_t size, float share) {
+  double weightedSquares = 0, plainSquares = 0;
+  for (int64_t i = 0; i < size * size; ++i) {
+    weightedSquares += double(weighted[i]) * weighted[i];
+    plainSquares += double(plain[i]) * plain[i];
+  }
+  double scale =
+      plainSquares > 0 ? std::sqrt(weightedSquares / plainSquares) : 0;
+  std::vector<float> blend(static_cast<size_t>(size * size));
+  for (int64_t i = 0; i < size * size; ++i)
+    blend[size_t(i)] =
+        float(share * weighted[i] + (1 - share) * scale * plain[i]);
+  return blend;
+}
+
 /// Δ H_I as panels of Δ's rows.
 static Panels timesInputMoment(Panels rows, const Metric &metric,
                                int64_t columns, unsigned threads) {

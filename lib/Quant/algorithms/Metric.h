@@ -19,6 +19,10 @@
 // approach the product nearest to the Hessian, with g the gradient of the log
 // likelihood of labels that are drawn from the model itself.
 //
+// Weights gᵀ H_O g make few tokens count for many, so that H_I of the same text
+// is a far noisier estimate than the plain E[x xᵀ], which is wrong on average
+// and hardly noisy. A blend of both (`blendMoments`) is better than either.
+//
 // Only H_I's diagonal may be known, or nothing: the identity then.
 //
 // Moments are estimates. A column that no input of the calibration excites has
@@ -69,6 +73,12 @@ public:
 private:
   std::vector<float> inputMoment, inputDiagonal, outputMoment;
 };
+
+/// share · weighted + (1 − share) · plain, where `plain` is scaled to the norm
+/// (the root of the sum of squares) of `weighted`; both [size, size]. On a text
+/// of 65K tokens a share of 0.3 gave the least divergence on others.
+std::vector<float> blendMoments(const float *weighted, const float *plain,
+                                int64_t size, float share);
 
 /// tr(H_O Δ H_I Δᵀ) of `values`, of the same shape as `weights`, in their
 /// place.

@@ -93,6 +93,18 @@ TEST_F(MetricTest, dampingIsPartsOfTheMeanDiagonal) {
   EXPECT_FALSE(diagonal.metric().inputMoment || diagonal.metric().outputMoment);
 }
 
+TEST_F(MetricTest, blendsHaveTheNormOfTheFirst) {
+  std::vector<float> weighted = {3, 0, 0, 4}, plain = {60, 80, 0, 0};
+  EXPECT_EQ(blendMoments(weighted.data(), plain.data(), 2, 1), weighted);
+  EXPECT_EQ(blendMoments(weighted.data(), plain.data(), 2, 0),
+            (std::vector<float>{3, 4, 0, 0}));
+  EXPECT_EQ(blendMoments(weighted.data(), plain.data(), 2, 0.25f),
+            (std::vector<float>{3, 3, 0, 1}));
+  std::vector<float> nothing(4);
+  EXPECT_EQ(blendMoments(weighted.data(), nothing.data(), 2, 0.5f),
+            (std::vector<float>{1.5f, 0, 0, 2}));
+}
+
 TEST_F(MetricTest, theSameForAnyNumberOfThreads) {
   Metric metric{input.data(), nullptr, output.data()};
   double one = weightError(view, values.data(), metric, 1);
