@@ -14,14 +14,14 @@ static Status fileError(const std::string &what, const std::string &path) {
   StatusCode code = error == ENOSPC || error == EDQUOT
                         ? StatusCode::OutOfResources
                         : StatusCode::Unwritable;
-  return Status(code, "cannot " + what + " '" + path +
-                          "': " + std::strerror(error));
+  return Status(code,
+                "cannot " + what + " '" + path + "': " + std::strerror(error));
 }
 
 StatusOr<TokenStates> TokenStates::create(const std::string &path) {
   TokenStates states;
-  states.file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-                       0600);
+  states.file =
+      ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (states.file < 0)
     return fileError("write", path);
   states.path = path;
@@ -80,9 +80,8 @@ StatusOr<Tensor> TokenStates::read(int64_t sequence,
     if (count < 0)
       return fileError("read", path);
     if (count == 0)
-      return Status(StatusCode::Internal,
-                    "'" + path + "' has no sequence " +
-                        std::to_string(sequence));
+      return Status(StatusCode::Internal, "'" + path + "' has no sequence " +
+                                              std::to_string(sequence));
     done += count;
   }
   return values;

@@ -50,8 +50,7 @@ CalibrationModel::segmentAs(size_t index, SegmentForm form) {
     manager.addNestedPass<func::FuncOp>(
         passes::createDifferentiateFunctionPass());
   if (failed(manager.run(*copy)))
-    return Status(StatusCode::Unsupported,
-                  "a layer could not be calibrated");
+    return Status(StatusCode::Unsupported, "a layer could not be calibrated");
   // Last: a weight that is to be quantized is one to observe.
   readSources(function);
   function->remove();

@@ -36,8 +36,8 @@ public:
   unsigned threads() const;
 
   /// A copy of a layer in another form.
-  StatusOr<mlir::OwningOpRef<mlir::func::FuncOp>>
-  segmentAs(size_t index, SegmentForm form);
+  StatusOr<mlir::OwningOpRef<mlir::func::FuncOp>> segmentAs(size_t index,
+                                                            SegmentForm form);
 
   /// States of tokens, in a file of their own.
   StatusOr<calibrate::TokenStates> newStates();

@@ -78,11 +78,11 @@ Status CurvatureRun::forward() {
     auto function = model.segmentAs(i - 1, SegmentForm::Original);
     if (!function.ok())
       return function.status();
-    QOPT_RETURN_IF_ERROR(model.run(
-        **function, {{"hidden", &inputs[i - 1]}},
-        [&](int64_t sequence, std::vector<Tensor> &results) {
-          return inputs[i].write(sequence, results.front().view());
-        }));
+    QOPT_RETURN_IF_ERROR(
+        model.run(**function, {{"hidden", &inputs[i - 1]}},
+                  [&](int64_t sequence, std::vector<Tensor> &results) {
+                    return inputs[i].write(sequence, results.front().view());
+                  }));
   }
   return Status();
 }
@@ -116,9 +116,8 @@ Status CurvatureRun::backward(int iteration) {
     report((1 + 2 * (iteration + double(count - segment) / double(count))) /
            (1 + 2 * options.iterations));
     bool isHead = segment + 1 == count;
-    QOPT_RETURN_IF_ERROR(
-        differentiate(segment, isHead ? "logits.gradient" : "hidden.gradient",
-                      *gradients));
+    QOPT_RETURN_IF_ERROR(differentiate(
+        segment, isHead ? "logits.gradient" : "hidden.gradient", *gradients));
   }
   return Status();
 }
@@ -134,8 +133,7 @@ Status CurvatureRun::differentiate(size_t segment,
   if (!next.ok())
     return next.status();
   QOPT_RETURN_IF_ERROR(model.run(
-      **function,
-      {{"hidden", &inputs[segment]}, {resultGradient, &gradients}},
+      **function, {{"hidden", &inputs[segment]}, {resultGradient, &gradients}},
       [&](int64_t sequence, std::vector<Tensor> &results) {
         addSequence(**function, results);
         return next->write(sequence, results.front().view());
@@ -172,10 +170,10 @@ void CurvatureRun::addWeight(const std::string &name, const Tensor &x,
   }
   unsigned threads = model.threads();
   const float *in = x.as<float>(), *out = g.as<float>();
-  std::vector<float> ofOutput = calibrate::quadraticForms(
-      out, tokens, rows, weight.lastOutput, threads);
-  std::vector<float> ofInput = calibrate::quadraticForms(
-      in, tokens, columns, weight.lastInput, threads);
+  std::vector<float> ofOutput =
+      calibrate::quadraticForms(out, tokens, rows, weight.lastOutput, threads);
+  std::vector<float> ofInput =
+      calibrate::quadraticForms(in, tokens, columns, weight.lastInput, threads);
   weight.input.add(in, tokens, ofOutput.data(), threads);
   weight.output.add(out, tokens, ofInput.data(), threads);
 }

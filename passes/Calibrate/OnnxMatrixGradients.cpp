@@ -23,9 +23,9 @@ struct SoftmaxGradient : UnaryGradientModel<SoftmaxGradient, SoftmaxOp> {
     }
     Value products = build.rowSums(
         x, {y, gradient}, [](ArrayRef<Real> e) { return e[0] * e[1]; });
-    return build.elementwise(
-        x, {y, gradient, products},
-        [](ArrayRef<Real> e) { return e[0] * (e[1] - e[2]); });
+    return build.elementwise(x, {y, gradient, products}, [](ArrayRef<Real> e) {
+      return e[0] * (e[1] - e[2]);
+    });
   }
 };
 
@@ -41,13 +41,13 @@ struct MatMulGradients : GradientModel<MatMulGradients, MatMulOp> {
                             "differentiated");
     SmallVector<Value> gradients(2);
     if (wanted[0])
-      gradients[0] = build.sumTo(
-          a, product(gradient, transposed(b, build), sizeOf(a, -2),
-                     sizeOf(a, -1), gradient, build));
+      gradients[0] =
+          build.sumTo(a, product(gradient, transposed(b, build), sizeOf(a, -2),
+                                 sizeOf(a, -1), gradient, build));
     if (wanted[1])
-      gradients[1] = build.sumTo(
-          b, product(transposed(a, build), gradient, sizeOf(b, -2),
-                     sizeOf(b, -1), gradient, build));
+      gradients[1] =
+          build.sumTo(b, product(transposed(a, build), gradient, sizeOf(b, -2),
+                                 sizeOf(b, -1), gradient, build));
     return gradients;
   }
 

@@ -37,8 +37,7 @@ TEST(QuadraticForm, IsTheSumOverTheMatrix) {
 
 TEST(QuadraticForm, IsTheSquareWithoutAMatrix) {
   std::vector<float> x = {3, 4, 0, 1, 2, 2};
-  EXPECT_EQ(quadraticForms(x.data(), 2, 3, {}, 1),
-            (std::vector<float>{25, 9}));
+  EXPECT_EQ(quadraticForms(x.data(), 2, 3, {}, 1), (std::vector<float>{25, 9}));
 }
 
 /// Logits of one row whose softmax is p.
