@@ -49,8 +49,8 @@ static StatusOr<QuantizedMatrix> roundKronecker(const GridShape &shape,
   QOPT_RETURN_IF_ERROR(grid.status());
   QuantizedMatrix matrix =
       roundWithFeedback(std::move(*grid), weights, *factors, threads);
-  // Most of what H_O says of small directions is noise of the calibration.
-  DampedMetric damped(metric, weights, {usualDamping, 0.1f});
+  // Descent follows noise further than rounding does: more damping than there.
+  DampedMetric damped(metric, weights, {0.05f, 0.3f});
   refine(matrix, weights, damped.metric(),
          {Refine::Scales, Refine::Numbers, Refine::Scales, Refine::Numbers},
          threads);
