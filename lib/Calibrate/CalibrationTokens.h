@@ -20,6 +20,10 @@ struct WindowLimits {
   int64_t vocabulary = 0; ///< ids that the model has rows for
 };
 
+/// Every eighth sequence is held out: no algorithm sees it, the choice between
+/// their results does.
+inline bool isHeldOut(int64_t sequence) { return sequence % 8 == 7; }
+
 class CalibrationTokens {
 public:
   /// Windows of `limits.length` tokens that follow each other, the rest left

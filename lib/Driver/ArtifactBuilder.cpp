@@ -44,6 +44,7 @@ recordedOptions(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
   std::vector<std::pair<std::string, std::string>> entries{
       {"activations", options.activations},
+      {"algorithm", options.calibrate.empty() ? "" : options.algorithm},
       {"arch", gpu ? options.architectures : ""},
       {"as", options.kind == ModelKind::Automatic ? ""
              : options.kind == ModelKind::Graph   ? "graph"

@@ -18,15 +18,12 @@ namespace qopt::driver {
 
 namespace {
 
-/// Every eighth sequence is held out: rounding does not see it, the choice
-/// between candidates does.
-constexpr int64_t heldOutEvery = 8;
-
 class Calibrator {
 public:
   Calibrator(CalibrationModel &model, const Curvature &curvature,
-             const Progress &progress)
-      : model(model), curvature(curvature), progress(progress) {}
+             std::string algorithm, const Progress &progress)
+      : model(model), curvature(curvature), algorithm(std::move(algorithm)),
+        progress(progress) {}
 
   Status run() {
     for (size_t i = 0; i < model.segments().size(); ++i) {
@@ -72,8 +69,7 @@ private:
       return Status();
     return model.run(**segment, {{"hidden", &hidden}},
                      [&](int64_t sequence, std::vector<Tensor> &results) {
-                       bool isHeldOut =
-                           sequence % heldOutEvery == heldOutEvery - 1;
+                       bool isHeldOut = calibrate::isHeldOut(sequence);
                        for (auto &[index, observation] : sums) {
                          const Tensor &x = results[index];
                          auto &moment = isHeldOut ? observation->heldOut
@@ -92,7 +88,7 @@ private:
       std::string name = weightKey(op);
       if (name.empty() || stored.count(name))
         continue;
-      auto codes = quantizeWeight(op, observed, model.threads());
+      auto codes = quantizeWeight(op, observed, {algorithm, model.threads()});
       if (!codes.ok())
         return codes.status();
       if (*codes)
@@ -117,6 +113,7 @@ private:
 
   CalibrationModel &model;
   const Curvature &curvature;
+  std::string algorithm;
   const Progress &progress;
   calibrate::TokenStates hidden; ///< what the segment reads
   std::map<std::string, StoredWeight> stored;
@@ -163,10 +160,14 @@ Status calibrateWeights(ModuleOp module, ModuleOp reference,
   auto model = CalibrationModel::create(reference, tokens, options);
   if (!model.ok())
     return model.status();
-  auto curvature = measureCurvature(**model, CurvatureOptions(), progress);
-  if (!curvature.ok())
-    return curvature.status();
-  Calibrator calibrator(**model, *curvature, progress);
+  Curvature curvature;
+  if (options.algorithm == bestAlgorithm || options.algorithm == "kronecker") {
+    auto measured = measureCurvature(**model, CurvatureOptions(), progress);
+    if (!measured.ok())
+      return measured.status();
+    curvature = std::move(*measured);
+  }
+  Calibrator calibrator(**model, curvature, options.algorithm, progress);
   QOPT_RETURN_IF_ERROR(calibrator.run());
   replaceWeights(module, calibrator.weights());
   return Status();

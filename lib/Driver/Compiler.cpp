@@ -17,6 +17,7 @@
 #include "lib/Driver/DecoderContext.h"
 #include "lib/Driver/ModelChecks.h"
 #include "lib/Driver/RemarkCollector.h"
+#include "lib/Driver/WeightCalibration.h"
 #include "lib/Import/Onnx/Importer.h"
 #include "lib/Target/Target.h"
 #include "mlir/IR/Diagnostics.h"
@@ -443,6 +444,8 @@ static Status checkOptions(const CompileOptions &options) {
   if (auto target = codegen::parseHostTarget(options.cpu); !target)
     return Status(target.status().code(),
                   "--cpu: " + target.status().message());
+  if (Status status = driver::checkAlgorithm(options.algorithm); !status.ok())
+    return Status(status.code(), "--algorithm: " + status.message());
   if (options.calibrateTokens < 1)
     return Status(StatusCode::InvalidArgument,
                   "--calibrate-tokens is " +

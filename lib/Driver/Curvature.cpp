@@ -135,7 +135,8 @@ Status CurvatureRun::differentiate(size_t segment,
   QOPT_RETURN_IF_ERROR(model.run(
       **function, {{"hidden", &inputs[segment]}, {resultGradient, &gradients}},
       [&](int64_t sequence, std::vector<Tensor> &results) {
-        addSequence(**function, results);
+        if (!calibrate::isHeldOut(sequence))
+          addSequence(**function, results);
         return next->write(sequence, results.front().view());
       },
       step));

@@ -29,13 +29,13 @@ using Curvature = std::map<std::string, CurvatureFactors>; ///< by weight
 struct CurvatureOptions {
   uint64_t seed = 0;  ///< of the labels
   int iterations = 2; ///< of the power iteration
-  /// Of all but the last iteration, which only gives a direction: every
+  /// All but the last iteration only give a direction: they use every
   /// `coarse`-th sequence.
   int64_t coarse = 4;
 };
 
-/// The factors of every linear of the model. Runs each layer forward once and
-/// backward `iterations` times.
+/// The factors of every linear of the model, on the sequences that are not held
+/// out. Runs each layer forward once and backward `iterations` times.
 StatusOr<Curvature> measureCurvature(CalibrationModel &model,
                                      const CurvatureOptions &options,
                                      const Progress &progress);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/WeightCalibration.h"
 #include "lib/Quant/Storage.h"
-#include "lib/Quant/algorithms/FeedbackRounding.h"
-#include "lib/Quant/algorithms/GridSearch.h"
+#include "lib/Quant/algorithms/MatrixAlgorithm.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 
@@ -17,34 +16,88 @@ std::string weightKey(ir::QuantizeWeightOp op) {
                 : "";
 }
 
+/// What share of the input's factor is the curvature's own (blendMoments).
+constexpr float curvatureShare = 0.3f;
+
+namespace {
+
+/// The moments of one weight, as algorithms ask for them.
+class WeightMetrics {
+public:
+  WeightMetrics(const Observation &observed, const CurvatureFactors *curvature)
+      : plain(observed.moment.matrix()), heldOut(observed.heldOut.matrix()),
+        curvature(curvature) {
+    if (curvature)
+      blended =
+          quant::blendMoments(curvature->input.data(), plain.data(),
+                              int64_t(observed.moment.size()), curvatureShare);
+  }
+
+  /// Of the activations alone.
+  quant::Metric activations() const { return {.inputMoment = plain.data()}; }
+  /// Of the predictions, where gradients reached the linear.
+  quant::Metric predictions() const {
+    return curvature ? quant::Metric{.inputMoment = blended.data(),
+                                     .outputMoment = curvature->output.data()}
+                     : activations();
+  }
+  /// On sequences that no algorithm saw.
+  quant::Metric judge() const {
+    return {.inputMoment = heldOut.data(),
+            .outputMoment = curvature ? curvature->output.data() : nullptr};
+  }
+
+private:
+  std::vector<float> plain, heldOut, blended;
+  const CurvatureFactors *curvature;
+};
+
+} // namespace
+
+/// The results of the algorithm that was asked for, or of all that may be best.
+static StatusOr<std::vector<quant::Candidate>>
+candidatesOf(const quant::GridShape &shape, const quant::MatrixView &weights,
+             const WeightMetrics &metrics, const RoundingOptions &options) {
+  std::vector<std::string> names = {options.algorithm};
+  if (options.algorithm == bestAlgorithm)
+    names = {"gptq", "kronecker"};
+  std::vector<quant::Candidate> candidates;
+  for (const std::string &name : names) {
+    bool ofPredictions = name == "kronecker";
+    auto matrix = quant::quantizeMatrix(
+        *quant::findMatrixAlgorithm(name), shape, weights,
+        ofPredictions ? metrics.predictions() : metrics.activations(),
+        options.threads);
+    if (!matrix.ok())
+      return matrix.status();
+    candidates.push_back({name, std::move(*matrix)});
+  }
+  return candidates;
+}
+
 static StatusOr<StoredWeight> roundWeight(const CanonicalWeight &source,
                                           const quant::Format &format,
-                                          const Observation &observed,
-                                          const CurvatureFactors *curvature,
-                                          unsigned threads) {
+                                          const WeightMetrics &metrics,
+                                          const RoundingOptions &options) {
   std::vector<float> values(size_t(source.rows * source.columns));
   quant::dequantizeRows(source.format, source.stored(), source.rows,
                         source.columns, values.data());
   quant::MatrixView weights{values.data(), source.rows, source.columns};
-  std::vector<float> moment = observed.moment.matrix();
-  quant::Metric metric{.inputMoment = moment.data()};
-  if (curvature)
-    metric = {.inputMoment = curvature->input.data(),
-              .outputMoment = curvature->output.data()};
-  QOPT_RETURN_IF_ERROR(quant::checkMetric(metric, weights));
-  auto factors =
-      quant::factorMetric(metric, weights, quant::usualDamping, threads);
-  if (!factors.ok())
-    return factors.status();
   quant::GridShape shape =
       quant::gridShape(format, source.rows, source.columns);
-  auto grid =
-      quant::searchGrid(shape, weights, quant::columnCosts(*factors),
-                        quant::RangeSteps::forLevels(shape.levels), threads);
-  if (!grid.ok())
-    return grid.status();
-  quant::QuantizedMatrix rounded =
-      quant::roundWithFeedback(std::move(*grid), weights, *factors, threads);
+  auto candidates = candidatesOf(shape, weights, metrics, options);
+  if (!candidates.ok())
+    return candidates.status();
+  quant::QuantizedMatrix rounded;
+  if (options.algorithm == bestAlgorithm) {
+    auto choice = quant::chooseCandidate(shape, weights, std::move(*candidates),
+                                         metrics.judge(), options.threads);
+    if (!choice.ok())
+      return choice.status();
+    rounded = std::move(choice->best.matrix);
+  } else {
+    rounded = std::move(candidates->front().matrix);
+  }
   StoredWeight result;
   result.format = format;
   result.rows = source.rows;
@@ -56,23 +109,32 @@ static StatusOr<StoredWeight> roundWeight(const CanonicalWeight &source,
 
 StatusOr<std::optional<StoredWeight>>
 quantizeWeight(ir::QuantizeWeightOp op, const Observations &observed,
-               unsigned threads) {
+               const RoundingOptions &options) {
   std::string name = weightNameOf(op.getSource());
   auto found = observed.ofWeight.find(name);
   if (found == observed.ofWeight.end() || op.getType().getFormat().isFloat())
     return std::optional<StoredWeight>();
-  auto source = evaluateWeight(op.getSource(), threads);
+  auto source = evaluateWeight(op.getSource(), options.threads);
   if (!source.ok())
     return source.status();
   auto factors = observed.curvature.find(name);
-  auto result = roundWeight(
-      *source, op.getType().getFormat(), *found->second,
-      factors == observed.curvature.end() ? nullptr : &factors->second,
-      threads);
+  WeightMetrics metrics(*found->second, factors == observed.curvature.end()
+                                            ? nullptr
+                                            : &factors->second);
+  auto result =
+      roundWeight(*source, op.getType().getFormat(), metrics, options);
   if (!result.ok())
     return Status(result.status().code(),
                   "weight \"" + name + "\": " + result.status().message());
   return std::optional<StoredWeight>(std::move(*result));
+}
+
+Status checkAlgorithm(const std::string &name) {
+  if (name == bestAlgorithm || quant::findMatrixAlgorithm(name))
+    return Status();
+  return Status(StatusCode::InvalidArgument, "unknown algorithm \"" + name +
+                                                 "\"; expected best, " +
+                                                 quant::matrixAlgorithmNames());
 }
 
 void readSources(Operation *root) {

@@ -37,10 +37,22 @@ using StoredWeight = CanonicalWeight;
 /// format. Empty where the source is no weight of the file.
 std::string weightKey(ir::QuantizeWeightOp op);
 
+/// Whatever algorithm has the least error of each weight, on sequences that
+/// none saw.
+inline constexpr const char *bestAlgorithm = "best";
+
+struct RoundingOptions {
+  std::string algorithm; ///< of lib/Quant/algorithms, or bestAlgorithm
+  unsigned threads;
+};
+
+/// InvalidArgument lists the names where this is none.
+Status checkAlgorithm(const std::string &name);
+
 /// Quantizes the weight, or nothing where nobody observed it (an embedding).
 StatusOr<std::optional<StoredWeight>>
 quantizeWeight(ir::QuantizeWeightOp op, const Observations &observed,
-               unsigned threads);
+               const RoundingOptions &options);
 
 /// Lets a function compute with the weights as the file has them.
 void readSources(mlir::Operation *root);

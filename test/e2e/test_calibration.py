@@ -46,6 +46,24 @@ def test_calibrated_weights_are_closer_to_the_model(tool, stories, stories_artif
     assert abs(rounded.stat().st_size - calibrated.stat().st_size) < 1024
 
 
+def test_every_algorithm_rounds_the_same_weights(tool, stories, stories_artifact, folder):
+    """Each by itself; the best of them is not far from the least divergence of all."""
+    tool("qopt-eval", stories_artifact, "--text", folder / "valid.txt", "--save-logits", folder / "l.npy")
+    found = {}
+    for name in ("rtn", "clip", "gptq", "kronecker", "best"):
+        options = ("--calibrate", folder / "calib.txt", "--algorithm", name)
+        artifact = compiled(tool, stories, folder, f"{name}.qopt", *options)
+        found[name] = divergence(tool, artifact, folder, folder / "l.npy")
+    assert found["clip"] < found["rtn"] and found["gptq"] < found["clip"]
+    assert found["best"] < 1.1 * min(found.values())
+
+
+def test_an_algorithm_that_is_none_is_refused(tool, stories, folder):
+    done = tool("qopt-compile", stories, "--calibrate", folder / "calib.txt", "--algorithm", "awq", check=False)
+    assert done.returncode == 2
+    assert 'unknown algorithm "awq"; expected best, rtn, clip, hqq, gptq, kronecker' in done.stderr
+
+
 def test_the_result_does_not_depend_on_threads(tool, stories, folder):
     artifacts = [
         compiled(tool, stories, folder, f"{threads}.qopt", "--calibrate", folder / "calib.txt", "--threads", threads)

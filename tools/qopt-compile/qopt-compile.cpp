@@ -137,6 +137,11 @@ CLI::Option *declareTarget(CLI::App &app, Arguments &arguments) {
       app.add_option("--tokenizer", o.tokenizer,
                      "tokenizer.json; default: the one beside the model");
   arguments.useOnly(tokenizer, ofArtifacts, forArtifacts);
+  app.add_option("--algorithm", o.algorithm,
+                 "with --calibrate: rtn, clip, hqq, gptq or kronecker; best: "
+                 "for each weight the one that does best on held-out text")
+      ->capture_default_str()
+      ->needs("--calibrate");
   app.add_option("--calibrate-tokens", o.calibrateTokens,
                  "of the text of --calibrate: at most so many, spread over it")
       ->capture_default_str()
