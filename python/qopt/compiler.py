@@ -64,6 +64,9 @@ def compile(
     embedding: str | None = None,
     format: str | Sequence[str] | None = None,
     activations: str | None = None,
+    calibrate: str | os.PathLike[str] | None = None,
+    algorithm: str | None = None,
+    calibrate_tokens: int | None = None,
     kv: str | None = None,
     target: str | None = None,
     arch: str | None = None,
@@ -83,6 +86,9 @@ def compile(
     embedding    format of the token embedding; default: that of the head where one weight is both, else as in the file
     format       of single weights, "NAME=FORMAT" or "re:PATTERN=FORMAT", or a list of those
     activations  what linears read; host: "int8" (of integer weights) or "f32", GPU: "f16" or "bf16"
+    calibrate    a text file: weights are quantized by what they do when the model reads it
+    algorithm    with `calibrate`: "best" (of all, for each weight), "rtn", "clip", "hqq", "gptq" or "kronecker";
+                 calibrate_tokens: of the text at most so many
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"
     target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
     tokenizer    tokenizer.json; default: the one beside the model
@@ -99,6 +105,9 @@ def compile(
         embedding=embedding,
         format=format,
         activations=activations,
+        calibrate=calibrate,
+        algorithm=algorithm,
+        calibrate_tokens=calibrate_tokens,
         kv=kv,
         target=target,
         arch=arch,

@@ -19,6 +19,9 @@ class CompileOptions(TypedDict, total=False):
     embedding: str | None
     format: str | Sequence[str] | None
     activations: str | None
+    calibrate: str | os.PathLike[str] | None
+    algorithm: str | None
+    calibrate_tokens: int | None
     kv: str | None
     target: str | None
     arch: str | None
@@ -29,12 +32,13 @@ class CompileOptions(TypedDict, total=False):
     strict: bool
 
 
-_TEXTS = ("weights", "lm_head", "embedding", "activations", "kv", "arch", "cpu")
+_TEXTS = ("weights", "lm_head", "embedding", "activations", "algorithm", "kv", "arch", "cpu")
+_PATHS = ("calibrate", "tokenizer")
 _CHOICES = {
     "as_": ("ModelKind", {"automatic": "Automatic", "decoder": "Decoder", "graph": "Graph"}),
     "target": ("TargetDevice", {"host": "Host", "cuda": "Cuda"}),
 }
-_NUMBERS = {"context": 1 << 24, "threads": 1024}
+_NUMBERS = {"calibrate_tokens": 1 << 32, "context": 1 << 24, "threads": 1024}
 
 
 def _formats(value: Any) -> list[str]:
@@ -58,7 +62,7 @@ def _converted(compiler: Any, name: str, value: Any) -> Any:
         return whole(name, value, 1, _NUMBERS[name])
     if name == "format":
         return _formats(value)
-    if name == "tokenizer":
+    if name in _PATHS:
         return path(name, value)
     if name == "strict":
         return truth(name, value)
@@ -70,7 +74,7 @@ def _converted(compiler: Any, name: str, value: Any) -> Any:
 
 def fill(compiler: Any, model: str | os.PathLike[str], options: Mapping[str, Any]) -> Any:
     """The binding's options. What is unknown, of a wrong type, or of the other target is an error that names it."""
-    known = [*_CHOICES, *_TEXTS, *_NUMBERS, "format", "tokenizer", "strict"]
+    known = [*_CHOICES, *_TEXTS, *_PATHS, *_NUMBERS, "format", "strict"]
     filled = compiler.CompileOptions()
     filled.model = path("model", model)
     for name, value in options.items():

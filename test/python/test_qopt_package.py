@@ -418,11 +418,15 @@ def test_options_reach_the_compiler(stories, tmp_path, tool):
         "format": (["re:^node_linear_3$=int8", "re:^node_linear_4$=f16"], []),
         "activations": ("f32", ["--activations", "f32"]),
         "kv": ("f16", ["--kv", "f16"]),
+        "calibrate": (tmp_path / "t.txt", ["--calibrate", tmp_path / "t.txt"]),
+        "algorithm": ("gptq", ["--algorithm", "gptq"]),
+        "calibrate_tokens": (1024, ["--calibrate-tokens", 1024]),
         "context": (64, ["--context", 64]),
         "cpu": ("x86-64-v2", ["--cpu", "x86-64-v2"]),
         "tokenizer": (stories / "tokenizer.json", ["--tokenizer", stories / "tokenizer.json"]),
         "threads": (1, ["--threads", 1]),
     }
+    (tmp_path / "t.txt").write_text("Once upon a time there was a little girl named Lily. " * 200)
     arguments = [word for _, words in options.values() for word in words]
     for entry in options["format"][0]:
         arguments += ["--format", entry]
@@ -538,7 +542,7 @@ def test_compile_errors(stories, tmp_path):
         ("kv", "f0", '^kv: format "f0": unknown element type'),
         ("kv", ",", '^kv is ","; expected a format, or one of keys and one of values'),
         ("tokenizer", 3, "tokenizer is 3; expected a path"),
-        ("wieghts", "int8", 'there is no option "wieghts"; the options are activations, arch'),
+        ("wieghts", "int8", 'there is no option "wieghts"; the options are activations, algorithm, arch'),
         ("as", "graph", 'there is no option "as"; it is called as_ here'),
     ):
         for call in (
