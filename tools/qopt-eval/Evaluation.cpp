@@ -1,149 +1,126 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-eval/Evaluation.h"
 
-#include "runtime/host/ThreadPool.h"
 #include "tools/cli/Progress.h"
-#include "tools/qopt-eval/LogitMetrics.h"
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 
 namespace qopt::eval {
 namespace {
-
-/// What one position gives.
-struct Row {
-  double nll = 0, referenceNll = 0, divergence = 0;
-  bool sameTop = false;
-};
 
 class Evaluator {
 public:
   Evaluator(Engine &engine, const EvaluationInputs &inputs)
       : engine(engine), inputs(inputs), pool(inputs.threads),
         vocabulary(engine.artifact().decoder().vocabulary),
-        rows(size_t(inputs.windows.length())) {}
+        table(inputs.windows.count(), inputs.windows.length(),
+              inputs.reference != nullptr),
+        floor(inputs.floorChunk ? inputs.windows.count() : 0,
+              inputs.windows.length(), true) {}
 
   Status addWindow(int64_t window);
-  Evaluation result();
+  Evaluation result() const;
 
 private:
-  Status addRows(int64_t first, std::span<const float> logits);
-  void sumUpWindow();
-  Status notNumbers(StatusCode code, const std::string &whose,
-                    int64_t position) const;
+  Status runAgain(int64_t window);
+  Slice slice(const std::string &name, const Region &region) const;
 
   Engine &engine;
   const EvaluationInputs &inputs;
   host::ThreadPool pool;
   int64_t vocabulary;
-  int64_t current = 0;
-  std::span<const float> expected; ///< of the current window
-  std::vector<Row> rows;
-  std::vector<double> nll, referenceNll, divergence, sameTop; ///< by window
-  std::vector<float> divergences;                             ///< by position
+  std::vector<float> own; ///< logits of the window, for the second run
+  PositionTable table, floor;
 };
 
-Status Evaluator::addRows(int64_t first, std::span<const float> logits) {
-  if (inputs.logits)
-    QOPT_RETURN_IF_ERROR(
-        inputs.logits->append({reinterpret_cast<const uint8_t *>(logits.data()),
-                               logits.size_bytes()}));
-  std::span<const int32_t> tokens = inputs.windows[current];
-  std::atomic<int64_t> bad{-1}, badReference{-1};
-  auto work = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      auto position = size_t(first + i);
-      auto width = size_t(vocabulary);
-      std::span<const float> got = logits.subspan(size_t(i) * width, width);
-      RowSummary summary = summarize(got);
-      if (!summary.finite)
-        bad = first + i;
-      Row &row = rows[position] = Row();
-      bool last = position + 1 == tokens.size();
-      if (!last)
-        row.nll = surprise(got, summary, tokens[position + 1]);
-      if (expected.empty())
-        continue;
-      std::span<const float> want = expected.subspan(position * width, width);
-      RowSummary reference = summarize(want);
-      if (!reference.finite)
-        badReference = first + i;
-      if (!last)
-        row.referenceNll = surprise(want, reference, tokens[position + 1]);
-      row.divergence = eval::divergence(want, reference, got, summary);
-      row.sameTop = summary.best == reference.best;
-    }
-  };
-  pool.parallelFor(int64_t(logits.size()) / vocabulary, 1, work);
-  if (badReference >= 0)
-    return notNumbers(inputs.reference->brokenCode(), "the reference's logits",
-                      badReference);
-  if (bad >= 0)
-    return notNumbers(StatusCode::BadArtifact, "the logits", bad);
-  return {};
-}
+} // namespace
 
-Status Evaluator::notNumbers(StatusCode code, const std::string &whose,
-                             int64_t position) const {
+static Status notNumbers(StatusCode code, const std::string &whose,
+                         int64_t position, int64_t window) {
   return {code, whose + " of position " + std::to_string(position) +
-                    " in window " + std::to_string(current) +
+                    " in window " + std::to_string(window) +
                     " are not numbers"};
 }
 
-void Evaluator::sumUpWindow() {
-  Row sum;
-  double same = 0, positions = double(rows.size());
-  for (const Row &row : rows) {
-    sum.nll += row.nll;
-    sum.referenceNll += row.referenceNll;
-    sum.divergence += row.divergence;
-    same += row.sameTop ? 1 : 0;
-    if (!expected.empty())
-      divergences.push_back(float(row.divergence));
-  }
-  nll.push_back(sum.nll / (positions - 1));
-  if (expected.empty())
-    return;
-  referenceNll.push_back(sum.referenceNll / (positions - 1));
-  divergence.push_back(sum.divergence / positions);
-  sameTop.push_back(same / positions);
-}
-
 Status Evaluator::addWindow(int64_t window) {
-  current = window;
+  WindowRows rows{inputs.windows[window], {}, vocabulary, 0, {}};
   if (inputs.reference) {
     StatusOr<std::span<const float>> logits = inputs.reference->window(window);
     if (!logits.ok())
       return logits.status();
-    expected = *logits;
+    rows.expected = *logits;
   }
-  QOPT_RETURN_IF_ERROR(engine.evaluate(
-      inputs.windows[window],
-      [&](int64_t first, std::span<const float> logits) {
-        return addRows(first, logits);
-      },
-      inputs.chunk));
-  sumUpWindow();
-  return {};
+  own.clear();
+  auto judge = [&](int64_t first, std::span<const float> logits) -> Status {
+    if (inputs.logits)
+      QOPT_RETURN_IF_ERROR(inputs.logits->append(
+          {reinterpret_cast<const uint8_t *>(logits.data()),
+           logits.size_bytes()}));
+    if (inputs.floorChunk)
+      own.insert(own.end(), logits.begin(), logits.end());
+    rows.first = first;
+    rows.logits = logits;
+    BrokenRows broken = judgeRows(rows, table[window], pool);
+    if (broken.reference >= 0)
+      return notNumbers(inputs.reference->brokenCode(),
+                        "the reference's logits", broken.reference, window);
+    if (broken.model >= 0)
+      return notNumbers(StatusCode::BadArtifact, "the logits", broken.model,
+                        window);
+    return {};
+  };
+  QOPT_RETURN_IF_ERROR(engine.evaluate(rows.tokens, judge, inputs.chunk));
+  return inputs.floorChunk ? runAgain(window) : Status();
 }
 
-Evaluation Evaluator::result() {
+Status Evaluator::runAgain(int64_t window) {
+  auto judge = [&](int64_t first, std::span<const float> logits) -> Status {
+    BrokenRows broken =
+        judgeRows({inputs.windows[window], own, vocabulary, first, logits},
+                  floor[window], pool);
+    if (broken.model >= 0)
+      return notNumbers(StatusCode::BadArtifact, "the logits of the second run",
+                        broken.model, window);
+    return {};
+  };
+  return engine.evaluate(inputs.windows[window], judge, inputs.floorChunk);
+}
+
+Slice Evaluator::slice(const std::string &name, const Region &region) const {
+  Slice slice{name, measure(table, region, inputs.seed), {}};
+  if (inputs.floorChunk)
+    slice.floor = measure(floor, region, inputs.seed);
+  return slice;
+}
+
+/// From `first` to before the returned position; the last position of a window
+/// predicts nothing, and goes with the one before it.
+static int64_t endOfLengths(int64_t first, int64_t length) {
+  int64_t end = first ? 4 * first : 16;
+  return end >= length - 1 ? length : end;
+}
+
+Evaluation Evaluator::result() const {
   Evaluation evaluation;
-  evaluation.model.nll = bootstrap(nll, inputs.seed);
-  if (!inputs.reference)
+  int64_t count = inputs.windows.count(), length = table.length;
+  evaluation.all = slice("all", {0, count, 0, length});
+  const std::vector<Domain> &domains = inputs.windows.domains();
+  for (const Domain &domain : domains)
+    if (domains.size() > 1)
+      evaluation.domains.push_back(slice(
+          domain.name, {domain.first, domain.first + domain.count, 0, length}));
+  if (endOfLengths(0, length) == length)
     return evaluation;
-  Agreement &agreement = evaluation.agreement.emplace();
-  agreement.reference.nll = bootstrap(referenceNll, inputs.seed);
-  agreement.divergence = bootstrap(divergence, inputs.seed);
-  agreement.sameTop = bootstrap(sameTop, inputs.seed);
-  agreement.median = quantile(divergences, 0.5);
-  agreement.p99 = quantile(divergences, 0.99);
-  agreement.most = quantile(divergences, 1);
+  for (int64_t first = 0, end; first < length; first = end) {
+    end = endOfLengths(first, length);
+    evaluation.lengths.push_back(
+        slice(std::to_string(first + 1) + "-" +
+                  std::to_string(std::min(end, length - 1)),
+              {0, count, first, end}));
+  }
   return evaluation;
 }
-
-} // namespace
 
 StatusOr<Evaluation> evaluate(Engine &engine, const EvaluationInputs &inputs) {
   auto start = std::chrono::steady_clock::now();
@@ -156,9 +133,9 @@ StatusOr<Evaluation> evaluate(Engine &engine, const EvaluationInputs &inputs) {
     if (Status status = evaluator.addWindow(i); !status.ok())
       return status;
   }
-  Evaluation evaluation = evaluator.result();
   std::chrono::duration<double> spent =
       std::chrono::steady_clock::now() - start;
+  Evaluation evaluation = evaluator.result();
   evaluation.seconds = spent.count();
   return evaluation;
 }

@@ -5,29 +5,29 @@
 
 #include "qopt/Engine.h"
 #include "tools/io/Npy.h"
+#include "tools/qopt-eval/Figures.h"
 #include "tools/qopt-eval/ReferenceLogits.h"
-#include "tools/qopt-eval/Statistics.h"
 #include "tools/qopt-eval/TokenWindows.h"
+
+#include <string>
 
 namespace qopt::eval {
 
-/// Of the model, or of the reference. `nll` is the mean -log p of the tokens
-/// after the first of each window, in nats; its exponential is the perplexity.
-struct Prediction {
-  Estimate nll;
-};
-
-/// Of the model beside the reference, over every position.
-struct Agreement {
-  Prediction reference;
-  Estimate divergence; ///< KL(reference || model) in nats
-  double median = 0, p99 = 0, most = 0;
-  Estimate sameTop; ///< share of positions with the same first choice, 0 to 1
+/// A part of what was evaluated, or all of it.
+struct Slice {
+  std::string name;
+  Figures figures;
+  /// Of a second run in other steps, with the first one as its reference: what
+  /// the order of floating-point sums alone makes of each figure.
+  std::optional<Figures> floor;
 };
 
 struct Evaluation {
-  Prediction model;
-  std::optional<Agreement> agreement; ///< where there is a reference
+  Slice all;
+  std::vector<Slice> domains; ///< where there are two or more
+  /// By the tokens that a prediction sees: 1-16, 17-64, 65-256, …; where there
+  /// are two or more.
+  std::vector<Slice> lengths;
   double seconds = 0;
 };
 
@@ -36,11 +36,13 @@ struct EvaluationInputs {
   ReferenceLogits *reference = nullptr; ///< optional
   io::NpyWriter *logits = nullptr;      ///< optional: receives all logits
   int threads = 0;
-  int64_t chunk = 0; ///< tokens of a step, as for Engine::evaluate
-  uint64_t seed = 0; ///< of the intervals
+  int64_t chunk = 0;      ///< tokens of a step, as for Engine::evaluate
+  int64_t floorChunk = 0; ///< the same of the second run; 0: there is none
+  uint64_t seed = 0;      ///< of the intervals
 };
 
-/// Holds the logits of one window at most, and those only for a reference.
+/// Holds the logits of one window at most, and those only for a reference or a
+/// second run.
 StatusOr<Evaluation> evaluate(Engine &engine, const EvaluationInputs &inputs);
 
 } // namespace qopt::eval

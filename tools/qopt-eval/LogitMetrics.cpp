@@ -20,7 +20,8 @@ RowSummary summarize(std::span<const float> logits) {
   row.finite = row.finite && std::isfinite(largest);
   double total = 0;
   for (float logit : logits)
-    total += double(std::exp(logit - largest));
+    total += std::exp(double(logit) - double(largest));
+  row.largest = double(largest);
   row.logTotal = double(largest) + std::log(total);
   return row;
 }
@@ -31,7 +32,7 @@ double divergence(std::span<const float> reference,
   double sum = 0;
   for (size_t i = 0; i < reference.size(); ++i) {
     double log = double(reference[i]) - referenceRow.logTotal;
-    double probability = double(std::exp(float(log)));
+    double probability = std::exp(log);
     if (probability > 0)
       sum += probability * (log - (double(model[i]) - modelRow.logTotal));
   }

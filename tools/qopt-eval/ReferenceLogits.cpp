@@ -2,13 +2,14 @@
 #include "tools/qopt-eval/ReferenceLogits.h"
 
 #include "lib/Quant/FloatConversion.h"
-#include "tools/cli/ModelFiles.h"
 
 #include <cstring>
 
 namespace qopt::eval {
 
-Status ReferenceLogits::openArray(const std::string &path) {
+StatusOr<std::unique_ptr<ReferenceLogits>>
+ReferenceLogits::open(const std::string &path, const TokenWindows &windows,
+                      int64_t vocabulary) {
   StatusOr<io::NpyFile> file = io::NpyFile::open(path);
   if (!file.ok())
     return file.status();
@@ -16,45 +17,13 @@ Status ReferenceLogits::openArray(const std::string &path) {
   bool floats = file->type() == DType::F32 || file->type() == DType::F16;
   if (!floats || shape.size() != 3 || shape[0] < windows.count() ||
       shape[1] != windows.length() || shape[2] != vocabulary)
-    return {StatusCode::InvalidArgument,
-            "'" + path + "' is " + spell(file->type()) + spell(shape) +
-                "; expected logits of these windows, f32" +
-                spell({windows.count(), windows.length(), vocabulary})};
-  array = std::move(*file);
-  return {};
-}
-
-Status ReferenceLogits::openArtifact(const std::string &path, int threads,
-                                     bool trust) {
-  StatusOr<std::shared_ptr<const Artifact>> artifact =
-      cli::openArtifact(path, {trust});
-  if (!artifact.ok())
-    return artifact.status();
-  EngineOptions options;
-  options.threads = threads;
-  options.maxSequences = 1;
-  StatusOr<std::unique_ptr<Engine>> created =
-      Engine::create(*artifact, options);
-  if (!created.ok())
-    return created.status();
-  int64_t theirs = (*artifact)->decoder().vocabulary;
-  if (theirs != vocabulary)
-    return {StatusCode::InvalidArgument,
-            "the reference '" + path + "' has a vocabulary of " +
-                std::to_string(theirs) + ", the model one of " +
-                std::to_string(vocabulary)};
-  engine = std::move(*created);
-  return {};
-}
-
-StatusOr<std::unique_ptr<ReferenceLogits>>
-ReferenceLogits::open(const std::string &path, const TokenWindows &windows,
-                      int64_t vocabulary, int threads, bool trust) {
+    return Status(StatusCode::InvalidArgument,
+                  "'" + path + "' is " + spell(file->type()) + spell(shape) +
+                      "; expected logits of these windows, f32" +
+                      spell({windows.count(), windows.length(), vocabulary}));
   std::unique_ptr<ReferenceLogits> reference(
       new ReferenceLogits(windows, vocabulary));
-  QOPT_RETURN_IF_ERROR(path.ends_with(".npy")
-                           ? reference->openArray(path)
-                           : reference->openArtifact(path, threads, trust));
+  reference->array = std::move(*file);
   return reference;
 }
 

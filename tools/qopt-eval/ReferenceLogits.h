@@ -16,11 +16,16 @@ namespace qopt::eval {
 
 class ReferenceLogits {
 public:
-  /// `path` is an artifact, or a .npy of [windows, length, vocabulary] in f32
-  /// or f16 that has at least the windows given.
+  /// Computed by `engine`, whose vocabulary is the model's.
+  ReferenceLogits(Engine &engine, const TokenWindows &windows)
+      : ReferenceLogits(windows, engine.artifact().decoder().vocabulary) {
+    this->engine = &engine;
+  }
+  /// A .npy of [windows, length, vocabulary] in f32 or f16 that has at least
+  /// the windows given.
   static StatusOr<std::unique_ptr<ReferenceLogits>>
-  open(const std::string &path, const TokenWindows &windows, int64_t vocabulary,
-       int threads, bool trust);
+  open(const std::string &path, const TokenWindows &windows,
+       int64_t vocabulary);
 
   /// Logits [length, vocabulary] of a window, valid until the next call.
   StatusOr<std::span<const float>> window(int64_t index);
@@ -34,13 +39,11 @@ private:
   ReferenceLogits(const TokenWindows &windows, int64_t vocabulary)
       : windows(windows), vocabulary(vocabulary),
         logits(size_t(windows.length() * vocabulary)) {}
-  Status openArray(const std::string &path);
-  Status openArtifact(const std::string &path, int threads, bool trust);
 
   const TokenWindows &windows;
   int64_t vocabulary;
   std::vector<float> logits;
-  std::unique_ptr<Engine> engine;
+  Engine *engine = nullptr; ///< null: `array` has them
   std::optional<io::NpyFile> array;
 };
 

@@ -53,8 +53,21 @@ StatusOr<TokenWindows> TokenWindows::read(const std::string &path,
   return TokenWindows(std::move(tokens), shape[1]);
 }
 
-void TokenWindows::keepFirst(int64_t most) {
-  tokens.resize(size_t(std::min(most, count()) * windowLength));
+Status TokenWindows::add(const std::string &name, const TokenWindows &more,
+                         int64_t most) {
+  if (parts.empty())
+    windowLength = more.length();
+  if (more.length() != length())
+    return {StatusCode::InvalidArgument,
+            "\"" + name + "\" has windows of " + std::to_string(more.length()) +
+                " tokens, \"" + parts.back().name + "\" of " +
+                std::to_string(length()) +
+                "; expected texts with windows of one length (--window)"};
+  int64_t kept = std::min(most, more.count());
+  parts.push_back({name, count(), kept});
+  tokens.insert(tokens.end(), more.tokens.begin(),
+                more.tokens.begin() + kept * length());
+  return {};
 }
 
 Status TokenWindows::check(int64_t vocabulary) const {

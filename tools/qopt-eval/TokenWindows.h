@@ -14,6 +14,12 @@
 
 namespace qopt::eval {
 
+/// The windows of one text.
+struct Domain {
+  std::string name;
+  int64_t first, count;
+};
+
 class TokenWindows {
 public:
   /// Windows of `length` tokens, the rest left out; one shorter window where
@@ -26,22 +32,31 @@ public:
   static StatusOr<TokenWindows> read(const std::string &path, int64_t length,
                                      std::optional<int64_t> asked);
 
-  int64_t count() const { return int64_t(tokens.size()) / windowLength; }
+  int64_t count() const {
+    return windowLength ? int64_t(tokens.size()) / windowLength : 0;
+  }
   int64_t length() const { return windowLength; }
   std::span<const int32_t> operator[](int64_t window) const {
     return std::span(tokens).subspan(size_t(window * windowLength),
                                      size_t(windowLength));
   }
-  /// Leaves out all but the first `most` windows.
-  void keepFirst(int64_t most);
+  /// What was added, in this order.
+  const std::vector<Domain> &domains() const { return parts; }
+  /// Puts the first `most` windows of `more` behind these, as a domain;
+  /// InvalidArgument where their length is another.
+  Status add(const std::string &name, const TokenWindows &more, int64_t most);
   /// InvalidArgument names the first token that is not below `vocabulary`.
   Status check(int64_t vocabulary) const;
+
+  /// Those of no text.
+  TokenWindows() = default;
 
 private:
   TokenWindows(std::vector<int32_t> tokens, int64_t length)
       : tokens(std::move(tokens)), windowLength(length) {}
   std::vector<int32_t> tokens;
   int64_t windowLength = 0;
+  std::vector<Domain> parts;
 };
 
 } // namespace qopt::eval

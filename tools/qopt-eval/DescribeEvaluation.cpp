@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-eval/DescribeEvaluation.h"
+
+#include <cmath>
+
+namespace qopt::eval {
+
+using Json = nlohmann::ordered_json;
+
+double inPercent(double share) { return 100 * share; }
+
+static Json orNull(const std::optional<Interval> &interval,
+                   double Interval::*bound, double (*spelt)(double)) {
+  return interval ? Json(spelt(*interval.*bound)) : Json(nullptr);
+}
+
+Json describe(const char *name, const Estimate &estimate,
+              double (*spelt)(double)) {
+  return {{name, spelt(estimate.value)},
+          {"low", orNull(estimate.interval, &Interval::low, spelt)},
+          {"high", orNull(estimate.interval, &Interval::high, spelt)}};
+}
+
+static Json describeCalibration(const Calibration &calibration) {
+  Json json = describe("expected", calibration.error, inPercent);
+  Json bins = Json::array();
+  for (const CalibrationBin &bin : calibration.bins)
+    bins.push_back({{"count", bin.count},
+                    {"confidence", bin.confidence},
+                    {"accuracy", bin.accuracy}});
+  json["bins"] = bins;
+  return json;
+}
+
+static Json describePrediction(const Prediction &prediction) {
+  const Estimate &nll = prediction.nll;
+  double (*perplexity)(double) = std::exp;
+  return {
+      {"perplexity", perplexity(nll.value)},
+      {"perplexity_low", orNull(nll.interval, &Interval::low, perplexity)},
+      {"perplexity_high", orNull(nll.interval, &Interval::high, perplexity)},
+      {"nll", nll.value},
+      {"calibration_error_percent",
+       describeCalibration(prediction.calibration)}};
+}
+
+static Json describeFigures(const Figures &figures) {
+  Json json = describePrediction(figures.model);
+  if (!figures.agreement)
+    return json;
+  const Agreement &agreement = *figures.agreement;
+  json["reference"] = describePrediction(agreement.reference);
+  json["kl"] = describe("mean", agreement.divergence);
+  json["kl"].update({{"median", agreement.median},
+                     {"p99", agreement.p99},
+                     {"p999", agreement.p999},
+                     {"max", agreement.most}});
+  json["same_top1_percent"] = describe("mean", agreement.sameTop, inPercent);
+  json["probability_change_percent"] =
+      describe("rms", agreement.probabilityChange, inPercent);
+  return json;
+}
+
+static Json describeSlice(const Slice &slice) {
+  Json json = describeFigures(slice.figures);
+  if (slice.floor)
+    json["floor"] = describeFigures(*slice.floor);
+  return json;
+}
+
+static void describeSlices(const char *kind, const std::vector<Slice> &slices,
+                           Json &json) {
+  for (const Slice &slice : slices) {
+    Json entry = {{"name", slice.name},
+                  {"windows", slice.figures.windows},
+                  {"predictions", slice.figures.predictions}};
+    entry.update(describeSlice(slice));
+    json[kind].push_back(entry);
+  }
+}
+
+void describe(const Evaluation &evaluation, const TokenWindows &windows,
+              Json &json) {
+  double tokens = double(windows.count() * windows.length());
+  json["windows"] = windows.count();
+  json["window_length"] = windows.length();
+  json.update(describeSlice(evaluation.all));
+  if (!evaluation.all.figures.model.nll.interval)
+    json["no_interval"] = noInterval;
+  json["tokens_per_second"] = tokens / evaluation.seconds;
+  describeSlices("domains", evaluation.domains, json);
+  describeSlices("lengths", evaluation.lengths, json);
+}
+
+} // namespace qopt::eval

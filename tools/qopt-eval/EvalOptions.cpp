@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-eval/EvalOptions.h"
+
+#include "tools/cli/OutputFiles.h"
+
+#include <cmath>
+#include <filesystem>
+#include <set>
+
+namespace qopt::eval {
+
+NamedInput splitName(const std::string &text) {
+  size_t equals = text.find('=');
+  std::error_code error;
+  if (equals == std::string::npos || equals == 0 ||
+      std::filesystem::exists(text, error))
+    return {text, text};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+/// The paths of inputs whose names differ.
+static Status addPaths(const std::string &option,
+                       const std::vector<std::string> &inputs,
+                       std::vector<std::string> &paths) {
+  std::set<std::string> names;
+  for (const std::string &text : inputs) {
+    NamedInput input = splitName(text);
+    if (input.path.empty())
+      return {StatusCode::InvalidArgument,
+              option + " is \"" + text + "\"; expected PATH or NAME=PATH"};
+    if (!names.insert(input.name).second)
+      return {StatusCode::InvalidArgument,
+              option + " gives \"" + input.name +
+                  "\" twice; expected a name for each"};
+    paths.push_back(input.path);
+  }
+  return {};
+}
+
+Status checkOptions(const EvalOptions &options) {
+  if (options.texts.empty() && options.tokens.empty())
+    return {StatusCode::InvalidArgument,
+            "give what to evaluate on: --text or --tokens"};
+  std::vector<std::string> read = {options.model, options.tokenizer,
+                                   options.reference};
+  QOPT_RETURN_IF_ERROR(addPaths("--text", options.texts, read));
+  QOPT_RETURN_IF_ERROR(addPaths("--tokens", options.tokens, read));
+  QOPT_RETURN_IF_ERROR(cli::checkOutput("--save-logits", options.saveLogits,
+                                        cli::OutputKind::Npy, read));
+  QOPT_RETURN_IF_ERROR(cli::checkOutputsDiffer(
+      "--save-logits", options.saveLogits, "--report", options.report));
+  return cli::checkOutput("--report", options.report,
+                          cli::OutputKind::EvalReport, read);
+}
+
+static void addInputs(CLI::App &app, EvalOptions &options) {
+  app.add_option("model", options.model,
+                 "decoder artifact, model.onnx (compiled for this run), or its "
+                 "folder")
+      ->required();
+  auto *text = app.add_option("--text", options.texts,
+                              "text file or pipe; -: standard input; NAME=PATH "
+                              "names a domain, and several have figures each");
+  cli::oneValueEach(text);
+  auto *tokens = app.add_option(
+      "--tokens", options.tokens,
+      ".npy of token ids: i32 [windows, length], or [tokens]; or NAME=PATH");
+  cli::oneValueEach(tokens);
+  tokens->excludes(text);
+  app.add_option("--tokenizer", options.tokenizer,
+                 "tokenizer.json or its folder, instead of the artifact's own")
+      ->needs(text);
+  app.add_option("--device", options.device,
+                 "where to run: host, cuda, cuda:N or emulator [what it was "
+                 "compiled for]");
+  app.add_option("--window", options.window,
+                 "tokens of a window [512, or the context if that is less]")
+      ->check(cli::between(2, INT64_MAX));
+  app.add_option("--windows", options.windows, "most windows of a text [all]")
+      ->check(cli::between(1, INT64_MAX));
+  app.add_option("--chunk", options.chunk,
+                 "most tokens of a step: 1 decodes token by token from the "
+                 "cache [what 16 MB of logits allow]")
+      ->check(cli::between(1, INT64_MAX));
+  app.add_flag("--begin-each", options.beginEach,
+               "with --text: each window starts with the model's begin token")
+      ->needs(text);
+}
+
+void addOptions(CLI::App &app, EvalOptions &options) {
+  addInputs(app, options);
+  auto *reference = app.add_option("--reference", options.reference,
+                                   "artifact or saved logits to compare with");
+  app.add_option("--save-logits", options.saveLogits,
+                 ".npy for all logits, f32 [windows, length, vocabulary]");
+  app.add_option("--max-perplexity", options.mostPerplexity, "fail above this")
+      ->check(cli::realBetween(1, HUGE_VAL));
+  app.add_option("--max-kl", options.mostDivergence,
+                 "fail if the mean KL is above this")
+      ->check(cli::realBetween(0, HUGE_VAL))
+      ->needs(reference);
+  app.add_option("--min-same-top1", options.leastSameTop,
+                 "fail if fewer percent of first choices agree")
+      ->check(cli::realBetween(0, 100))
+      ->needs(reference);
+  app.add_option("--seed", options.seed, "of the intervals [0]")
+      ->check(cli::between(0, INT64_MAX));
+  app.add_option("--threads", options.threads, "0: one for each processor [0]")
+      ->check(cli::between(0, 1024));
+  app.add_flag("--trust", options.trust,
+               "skip the digests of weights and code");
+  app.add_flag("--json", options.json, "results as JSON on standard output");
+  app.add_option("--report", options.report, "file for the same JSON");
+}
+
+} // namespace qopt::eval

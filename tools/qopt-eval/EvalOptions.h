@@ -1,0 +1,43 @@
+// What qopt-eval is asked for.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_TOOLS_QOPTEVAL_EVALOPTIONS_H
+#define QOPT_TOOLS_QOPTEVAL_EVALOPTIONS_H
+
+#include "tools/cli/CommandLine.h"
+
+#include <optional>
+
+namespace qopt::eval {
+
+struct EvalOptions {
+  std::string device;
+  std::string model, tokenizer, reference, saveLogits, report;
+  std::vector<std::string> texts, tokens; ///< each PATH or NAME=PATH
+  std::optional<int64_t> window;
+  int64_t windows = INT64_MAX, chunk = 0;
+  int threads = 0;
+  uint64_t seed = 0;
+  bool beginEach = false, trust = false, json = false;
+  std::optional<double> mostPerplexity, mostDivergence, leastSameTop;
+
+  /// The reference is saved logits, no artifact.
+  bool savedReference() const { return reference.ends_with(".npy"); }
+};
+
+/// A text and what its figures are called.
+struct NamedInput {
+  std::string name, path;
+};
+
+/// "NAME=PATH", or a path, which is its own name; the path of a file that
+/// exists is one whatever is in it.
+NamedInput splitName(const std::string &text);
+
+void addOptions(CLI::App &app, EvalOptions &options);
+
+/// What is asked for that can be told before anything is opened.
+Status checkOptions(const EvalOptions &options);
+
+} // namespace qopt::eval
+
+#endif // QOPT_TOOLS_QOPTEVAL_EVALOPTIONS_H
