@@ -84,6 +84,32 @@ def test_divergence(tool, artifacts, saved, reference):
     assert root["low"] < root["rms"] < root["high"]
 
 
+def test_floor(tool, artifacts, saved, tmp_path):
+    """The second run is compared with the first one, and no figure of the first changes."""
+    np.save(tmp_path / "tokens.npy", TOKENS)
+    run = ("--tokens", tmp_path / "tokens.npy", "--reference", saved / "decoder.npy")
+    again = (*run, "--floor-chunk", 1, "--save-logits", tmp_path / "first.npy")
+    found = evaluate(tool, artifacts / "other.qopt", *again)
+    tool("qopt-eval", artifacts / "other.qopt", *run, "--chunk", 1, "--save-logits", tmp_path / "second.npy")
+    first, second = (np.load(tmp_path / f"{name}.npy") for name in ("first", "second"))
+    floor = found["floor"]
+    assert floor["kl"]["mean"] == pytest.approx(divergences(first, second).mean(), rel=1e-3, abs=1e-15)
+    assert floor["perplexity"] == pytest.approx(np.exp(nll(second)), rel=1e-9)
+    assert floor["reference"]["perplexity"] == found["perplexity"]
+    change = np.exp(-surprises(second, TOKENS)) - np.exp(-surprises(first, TOKENS))
+    assert floor["probability_change_percent"]["rms"] == pytest.approx(100 * np.sqrt((change**2).mean()), rel=1e-3)
+    assert floor["kl"]["max"] < 1e-9 < found["kl"]["mean"] and floor["same_top1_percent"]["mean"] == 100
+    assert [part["floor"]["same_top1_percent"]["mean"] for part in found["lengths"]] == [100, 100]
+    without = evaluate(tool, artifacts / "other.qopt", *run)
+    assert {name: found[name] for name in ("kl", "perplexity")} == {
+        name: without[name] for name in ("kl", "perplexity")
+    }
+    assert (
+        "floor, the model against itself in other steps: KL mean"
+        in tool("qopt-eval", artifacts / "other.qopt", *run, "--floor-chunk", 1).stdout
+    )
+
+
 def test_one_window_has_no_interval(tool, artifacts, saved):
     """There is nothing to draw from: bounds are null in JSON and left out of the text, and both say why."""
     run = ("qopt-eval", artifacts / "other.qopt", "--tokens", saved / "tokens.npy", "--windows", 1)
@@ -191,7 +217,11 @@ def test_errors(tool, artifacts, saved, tmp_path):
             "one.npy' has one token to evaluate; expected two or more",
         ),
         ((decoder, "--tokens", saved / "tokens.npy", "--window", 20), USAGE, "has windows of 40 tokens; leave it out"),
-        ((decoder, "--tokens", saved / "tokens.npy", "--tokenizer", "x"), USAGE, "--tokenizer requires --text"),
+        (
+            (decoder, "--tokens", saved / "tokens.npy", "--tokenizer", "x"),
+            USAGE,
+            "--tokenizer is for --text or --choices",
+        ),
         ((decoder, "--text", __file__, "--max-perplexity", -1), USAGE, "expected a number from 1 or above"),
         ((decoder, "--text", __file__, "--max-perplexity", "nan"), USAGE, "expected a number from 1 or above"),
         ((decoder, "--text", __file__, "--reference", "r", "--max-kl", -1), USAGE, "expected a number from 0 or above"),

@@ -92,4 +92,20 @@ void describe(const Evaluation &evaluation, const TokenWindows &windows,
   describeSlices("lengths", evaluation.lengths, json);
 }
 
+static Json describeAgreement(const ChoiceAgreement &agreement) {
+  return {{"accuracy_percent", describe("mean", agreement.accuracy, inPercent)},
+          {"flips_percent", describe("mean", agreement.flips, inPercent)},
+          {"changes_percent", describe("mean", agreement.changes, inPercent)}};
+}
+
+void describe(const ChoiceFigures &choices, Json &json) {
+  Json &found = json["choices"];
+  found = {{"questions", choices.questions},
+           {"accuracy_percent", describe("mean", choices.accuracy, inPercent)}};
+  if (choices.agreement)
+    found["reference"] = describeAgreement(*choices.agreement);
+  if (choices.floor)
+    found["floor"] = describeAgreement(*choices.floor);
+}
+
 } // namespace qopt::eval

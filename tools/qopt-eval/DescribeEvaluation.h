@@ -3,6 +3,7 @@
 #ifndef QOPT_TOOLS_QOPTEVAL_DESCRIBEEVALUATION_H
 #define QOPT_TOOLS_QOPTEVAL_DESCRIBEEVALUATION_H
 
+#include "tools/qopt-eval/Choices.h"
 #include "tools/qopt-eval/Evaluation.h"
 
 #include <nlohmann/json.hpp>
@@ -14,12 +15,13 @@ inline constexpr const char *noInterval =
 
 /// `name`, "low" and "high" of the spelt figure; bounds that are not known,
 /// those of one unit, are null.
-nlohmann::ordered_json
-describe(const char *name, const Estimate &estimate,
-         double (*spelt)(double) = [](double value) { return value; });
+nlohmann::ordered_json describe(
+    const char *name, const Estimate &estimate,
+    double (*spelt)(double) = [](double value) { return value; });
 double inPercent(double share);
 
-/// Adds what the evaluation found.
+/// These add what was found.
+void describe(const ChoiceFigures &choices, nlohmann::ordered_json &json);
 void describe(const Evaluation &evaluation, const TokenWindows &windows,
               nlohmann::ordered_json &json);
 

@@ -37,12 +37,46 @@ static Status addPaths(const std::string &option,
   return {};
 }
 
-Status checkOptions(const EvalOptions &options) {
-  if (options.texts.empty() && options.tokens.empty())
+/// Options that nothing would come of.
+static Status checkUses(const EvalOptions &options) {
+  if (options.floorChunk && options.floorChunk == options.chunk)
     return {StatusCode::InvalidArgument,
-            "give what to evaluate on: --text or --tokens"};
+            "--floor-chunk is --chunk, and the same steps give the same "
+            "figures; expected another number"};
+  if (!options.choices.empty() && options.savedReference())
+    return {StatusCode::InvalidArgument,
+            "--reference '" + options.reference +
+                "' has logits of windows; --choices expects an artifact"};
+  if (!options.tokenizer.empty() && options.texts.empty() &&
+      options.choices.empty())
+    return {StatusCode::InvalidArgument,
+            "--tokenizer is for --text or --choices, and there is neither; "
+            "leave it out"};
+  if (options.hasText())
+    return {};
+  const std::pair<const char *, bool> ofWindows[] = {
+      {"--window", options.window.has_value()},
+      {"--windows", options.windows != INT64_MAX},
+      {"--save-logits", !options.saveLogits.empty()},
+      {"--max-perplexity", options.mostPerplexity.has_value()},
+      {"--max-kl", options.mostDivergence.has_value()},
+      {"--min-same-top1", options.leastSameTop.has_value()}};
+  for (const auto &[name, given] : ofWindows)
+    if (given)
+      return {StatusCode::InvalidArgument,
+              std::string(name) +
+                  " is for --text or --tokens, and there is neither; leave it "
+                  "out"};
+  return {};
+}
+
+Status checkOptions(const EvalOptions &options) {
+  if (!options.hasText() && options.choices.empty())
+    return {StatusCode::InvalidArgument,
+            "give what to evaluate on: --text or --tokens, or --choices"};
+  QOPT_RETURN_IF_ERROR(checkUses(options));
   std::vector<std::string> read = {options.model, options.tokenizer,
-                                   options.reference};
+                                   options.reference, options.choices};
   QOPT_RETURN_IF_ERROR(addPaths("--text", options.texts, read));
   QOPT_RETURN_IF_ERROR(addPaths("--tokens", options.tokens, read));
   QOPT_RETURN_IF_ERROR(cli::checkOutput("--save-logits", options.saveLogits,
@@ -67,9 +101,11 @@ static void addInputs(CLI::App &app, EvalOptions &options) {
       ".npy of token ids: i32 [windows, length], or [tokens]; or NAME=PATH");
   cli::oneValueEach(tokens);
   tokens->excludes(text);
+  app.add_option("--choices", options.choices,
+                 "JSON lines {\"context\": …, \"options\": […], \"answer\": "
+                 "index}, texts or lists of token ids");
   app.add_option("--tokenizer", options.tokenizer,
-                 "tokenizer.json or its folder, instead of the artifact's own")
-      ->needs(text);
+                 "tokenizer.json or its folder, instead of the artifact's own");
   app.add_option("--device", options.device,
                  "where to run: host, cuda, cuda:N or emulator [what it was "
                  "compiled for]");
@@ -81,6 +117,10 @@ static void addInputs(CLI::App &app, EvalOptions &options) {
   app.add_option("--chunk", options.chunk,
                  "most tokens of a step: 1 decodes token by token from the "
                  "cache [what 16 MB of logits allow]")
+      ->check(cli::between(1, INT64_MAX));
+  app.add_option("--floor-chunk", options.floorChunk,
+                 "run again in steps of this many tokens: how far the model is "
+                 "from itself stands beside each figure")
       ->check(cli::between(1, INT64_MAX));
   app.add_flag("--begin-each", options.beginEach,
                "with --text: each window starts with the model's begin token")

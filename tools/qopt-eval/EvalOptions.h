@@ -11,15 +11,17 @@ namespace qopt::eval {
 
 struct EvalOptions {
   std::string device;
-  std::string model, tokenizer, reference, saveLogits, report;
+  std::string model, tokenizer, reference, choices, saveLogits, report;
   std::vector<std::string> texts, tokens; ///< each PATH or NAME=PATH
   std::optional<int64_t> window;
-  int64_t windows = INT64_MAX, chunk = 0;
+  int64_t windows = INT64_MAX, chunk = 0, floorChunk = 0;
   int threads = 0;
   uint64_t seed = 0;
   bool beginEach = false, trust = false, json = false;
   std::optional<double> mostPerplexity, mostDivergence, leastSameTop;
 
+  /// There are windows to evaluate on.
+  bool hasText() const { return !texts.empty() || !tokens.empty(); }
   /// The reference is saved logits, no artifact.
   bool savedReference() const { return reference.ends_with(".npy"); }
 };

@@ -126,8 +126,10 @@ Figures measure(const PositionTable &table, const Region &region,
   auto side = [&](size_t column) {
     return fillBins(Totals(totals).subspan(column, GuessColumns));
   };
-  Figures figures{int64_t(sums.units()), int64_t(totals[Predictions]),
-                  {found[0], {found[1], side(Model)}}, {}};
+  Figures figures{int64_t(sums.units()),
+                  int64_t(totals[Predictions]),
+                  {found[0], {found[1], side(Model)}},
+                  {}};
   if (!table.compared)
     return figures;
   Agreement &agreement = figures.agreement.emplace();

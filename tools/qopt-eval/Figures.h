@@ -12,7 +12,8 @@ namespace qopt::eval {
 
 /// Predictions whose first choice has about the same probability.
 struct CalibrationBin {
-  double count = 0, confidence = 0, accuracy = 0; ///< means over `count`; 0 of 0
+  double count = 0, confidence = 0,
+         accuracy = 0; ///< means over `count`; 0 of 0
 };
 
 /// Bin b holds confidences c with floor(15 c) = b, the last one also c = 1.

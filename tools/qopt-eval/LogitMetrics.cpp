@@ -26,6 +26,15 @@ RowSummary summarize(std::span<const float> logits) {
   return row;
 }
 
+int64_t rank(std::span<const float> logits, int32_t token) {
+  auto at = size_t(token);
+  int64_t before = 0;
+  for (size_t i = 0; i < logits.size(); ++i)
+    if (logits[i] > logits[at] || (logits[i] == logits[at] && i < at))
+      ++before;
+  return before + 1;
+}
+
 double divergence(std::span<const float> reference,
                   const RowSummary &referenceRow, std::span<const float> model,
                   const RowSummary &modelRow) {

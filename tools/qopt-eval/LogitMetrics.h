@@ -32,6 +32,10 @@ inline double confidence(const RowSummary &row) {
   return std::exp(row.largest - row.logTotal);
 }
 
+/// 1 + the number of tokens before it: of larger logits, or of the same one and
+/// a lower index.
+int64_t rank(std::span<const float> logits, int32_t token);
+
 /// KL(reference || model) = sum of p_reference (log p_reference - log p_model),
 /// in nats; never negative.
 double divergence(std::span<const float> reference,

@@ -17,14 +17,18 @@ std::string spellInterval(const Estimate &estimate, const char *format,
   return text;
 }
 
+static std::string percent(const Estimate &estimate) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g %%", inPercent(estimate.value));
+  return text + spellInterval(estimate, " (95 %%: %.3g to %.3g)", inPercent);
+}
+
 static void printPrediction(const char *who, const Prediction &prediction) {
-  const Estimate &error = prediction.calibration.error;
   std::printf(
-      "%s perplexity %.4f%s, calibration error %.3f %%%s\n", who,
+      "%s perplexity %.4f%s, calibration error %s\n", who,
       std::exp(prediction.nll.value),
       spellInterval(prediction.nll, " (95 %%: %.4f to %.4f)", std::exp).c_str(),
-      inPercent(error.value),
-      spellInterval(error, " (95 %%: %.3f to %.3f)", inPercent).c_str());
+      percent(prediction.calibration.error).c_str());
 }
 
 static void printAgreement(const Agreement &agreement) {
@@ -36,15 +40,24 @@ static void printAgreement(const Agreement &agreement) {
                     [](double nats) { return nats; })
           .c_str(),
       agreement.median, agreement.p99, agreement.p999, agreement.most);
-  const Estimate &change = agreement.probabilityChange;
   std::printf(
       "same first choice: %.3f %%%s\n", inPercent(agreement.sameTop.value),
       spellInterval(agreement.sameTop, " (95 %%: %.3f to %.3f)", inPercent)
           .c_str());
-  std::printf(
-      "change of the true token's probability: RMS %.3g %%%s\n",
-      inPercent(change.value),
-      spellInterval(change, " (95 %%: %.3g to %.3g)", inPercent).c_str());
+  std::printf("change of the true token's probability: RMS %s\n",
+              percent(agreement.probabilityChange).c_str());
+}
+
+/// What the order of sums alone makes of each figure.
+static void printFloor(const Figures &floor, double nll) {
+  const Agreement &agreement = *floor.agreement;
+  std::printf("floor, the model against itself in other steps: KL mean %.3g, "
+              "99.9 %% %.3g, max %.3g nats; same first choice %.3f %%; RMS "
+              "%.3g %%; perplexity %+.3g\n",
+              agreement.divergence.value, agreement.p999, agreement.most,
+              inPercent(agreement.sameTop.value),
+              inPercent(agreement.probabilityChange.value),
+              std::exp(floor.model.nll.value) - std::exp(nll));
 }
 
 static void printSlices(const char *title, const std::vector<Slice> &slices) {
@@ -56,6 +69,8 @@ static void printSlices(const char *title, const std::vector<Slice> &slices) {
   if (compared)
     std::printf(" %10s %9s %9s %8s %8s", "reference", "KL", "KL 99.9 %",
                 "same %", "RMS dp %");
+  if (slices.front().floor)
+    std::printf(" %9s %9s", "floor KL", "floor dp %");
   std::printf("\n");
   for (const Slice &slice : slices) {
     const Figures &figures = slice.figures;
@@ -69,6 +84,9 @@ static void printSlices(const char *title, const std::vector<Slice> &slices) {
                   figures.agreement->divergence.value, figures.agreement->p999,
                   inPercent(figures.agreement->sameTop.value),
                   inPercent(figures.agreement->probabilityChange.value));
+    if (slice.floor)
+      std::printf(" %9.3g %9.3g", slice.floor->agreement->divergence.value,
+                  inPercent(slice.floor->agreement->probabilityChange.value));
     std::printf("\n");
   }
 }
@@ -84,8 +102,26 @@ void print(const Evaluation &evaluation, const TokenWindows &windows) {
     printPrediction("reference:", figures.agreement->reference);
     printAgreement(*figures.agreement);
   }
+  if (evaluation.all.floor)
+    printFloor(*evaluation.all.floor, figures.model.nll.value);
   printSlices("domain", evaluation.domains);
   printSlices("tokens seen", evaluation.lengths);
+}
+
+void print(const ChoiceFigures &choices) {
+  std::printf("%lld question%s: right %s\n", (long long)choices.questions,
+              choices.questions == 1 ? "" : "s",
+              percent(choices.accuracy).c_str());
+  auto beside = [](const char *who, const ChoiceAgreement &agreement) {
+    std::printf("%s right %s, flips %s, other choices %s\n", who,
+                percent(agreement.accuracy).c_str(),
+                percent(agreement.flips).c_str(),
+                percent(agreement.changes).c_str());
+  };
+  if (choices.agreement)
+    beside("reference:", *choices.agreement);
+  if (choices.floor)
+    beside("floor, the model itself in other steps:", *choices.floor);
 }
 
 } // namespace qopt::eval

@@ -3,6 +3,7 @@
 #ifndef QOPT_TOOLS_QOPTEVAL_PRINTEVALUATION_H
 #define QOPT_TOOLS_QOPTEVAL_PRINTEVALUATION_H
 
+#include "tools/qopt-eval/Choices.h"
 #include "tools/qopt-eval/Evaluation.h"
 
 namespace qopt::eval {
@@ -11,8 +12,9 @@ namespace qopt::eval {
 std::string spellInterval(const Estimate &estimate, const char *format,
                           double (*spelt)(double));
 
-/// Prints to standard output.
+/// These print to standard output.
 void print(const Evaluation &evaluation, const TokenWindows &windows);
+void print(const ChoiceFigures &choices);
 
 } // namespace qopt::eval
 

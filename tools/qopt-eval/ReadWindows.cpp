@@ -70,9 +70,9 @@ WindowReader::readText(const std::string &path,
   StatusOr<std::string> text = io::readTextOrPipe(path);
   if (!text.ok())
     return text.status();
-  StatusOr<std::vector<int32_t>> tokens = tokenizer.encodeWhole(
-      *text,
-      options.beginEach ? SpecialTokens::Exclude : SpecialTokens::Include);
+  StatusOr<std::vector<int32_t>> tokens =
+      tokenizer.encodeWhole(*text, options.beginEach ? SpecialTokens::Exclude
+                                                     : SpecialTokens::Include);
   if (tokens.ok() && options.beginEach)
     tokens = begun(*tokens, length);
   if (!tokens.ok())
@@ -93,9 +93,9 @@ StatusOr<TokenWindows> WindowReader::read() {
   for (const std::string &text : tokenizer ? options.texts : options.tokens) {
     NamedInput input = splitName(text);
     StatusOr<TokenWindows> more =
-        tokenizer ? readText(input.path, *tokenizer)
-                  : TokenWindows::read(input.path, defaultLength(),
-                                       options.window);
+        tokenizer
+            ? readText(input.path, *tokenizer)
+            : TokenWindows::read(input.path, defaultLength(), options.window);
     if (!more.ok())
       return more.status();
     if (Status status = windows.add(input.name, *more, options.windows);

@@ -89,6 +89,7 @@ evaluateWindows(Engine &engine, Engine *referenceEngine,
   eval::EvaluationInputs inputs{windows};
   inputs.threads = options.threads;
   inputs.chunk = options.chunk;
+  inputs.floorChunk = options.floorChunk;
   inputs.seed = options.seed;
   std::unique_ptr<eval::ReferenceLogits> reference;
   if (referenceEngine) {
@@ -118,36 +119,115 @@ evaluateWindows(Engine &engine, Engine *referenceEngine,
   return evaluation;
 }
 
+namespace {
+
+/// The models, and what was found so far.
+struct Run {
+  const EvalOptions &options;
+  std::unique_ptr<Engine> engine, reference; ///< the latter may be null
+  eval::TokenWindows windows;
+  std::optional<eval::Evaluation> evaluation;
+  std::optional<eval::ChoiceFigures> choices;
+};
+
+} // namespace
+
+static Status askQuestions(Run &run) {
+  const EvalOptions &options = run.options;
+  const Artifact &artifact = run.engine->artifact();
+  StatusOr<std::vector<eval::Question>> questions =
+      eval::readQuestions(options.choices, artifact, [&] {
+        return eval::needTokenizer(artifact, options,
+                                   "--choices with lists of token ids");
+      });
+  if (!questions.ok())
+    return questions.status();
+  std::vector<size_t> chosen[3];
+  auto ask = [&](Engine *engine, int64_t chunk,
+                 std::vector<size_t> &side) -> Status {
+    StatusOr<std::vector<size_t>> answers =
+        eval::choose(*engine, chunk, *questions);
+    if (answers.ok())
+      side = std::move(*answers);
+    return answers.status();
+  };
+  auto &[model, reference, again] = chosen;
+  QOPT_RETURN_IF_ERROR(ask(run.engine.get(), options.chunk, model));
+  if (run.reference)
+    QOPT_RETURN_IF_ERROR(ask(run.reference.get(), options.chunk, reference));
+  if (options.floorChunk)
+    QOPT_RETURN_IF_ERROR(ask(run.engine.get(), options.floorChunk, again));
+  run.choices =
+      eval::countChoices(*questions, model, reference, again, options.seed);
+  return {};
+}
+
+static Json describeRun(const Run &run) {
+  const EvalOptions &options = run.options;
+  Json json = {
+      {"tool", "qopt-eval"}, {"model", options.model}, {"seed", options.seed}};
+  if (options.floorChunk)
+    json["floor_chunk"] = options.floorChunk;
+  if (run.evaluation)
+    eval::describe(*run.evaluation, run.windows, json);
+  if (!options.reference.empty())
+    json["reference"]["model"] = options.reference;
+  if (run.choices)
+    eval::describe(*run.choices, json);
+  return json;
+}
+
+static Status printRun(const Run &run, const Json &json) {
+  if (run.options.json) {
+    QOPT_RETURN_IF_ERROR(cli::printJson(json));
+  } else {
+    if (run.evaluation)
+      eval::print(*run.evaluation, run.windows);
+    if (run.choices)
+      eval::print(*run.choices);
+  }
+  return cli::flushOutput();
+}
+
+static Status measureRun(Run &run) {
+  const EvalOptions &options = run.options;
+  if (options.hasText()) {
+    StatusOr<eval::TokenWindows> windows =
+        eval::readWindows(run.engine->artifact(), options);
+    if (!windows.ok())
+      return windows.status();
+    run.windows = std::move(*windows);
+  }
+  StatusOr<std::unique_ptr<Engine>> reference =
+      openReference(options, run.engine->artifact().decoder().vocabulary);
+  if (!reference.ok())
+    return reference.status();
+  run.reference = std::move(*reference);
+  if (options.hasText()) {
+    StatusOr<eval::Evaluation> evaluation =
+        evaluateWindows(*run.engine, run.reference.get(), run.windows, options);
+    if (!evaluation.ok())
+      return evaluation.status();
+    run.evaluation = std::move(*evaluation);
+  }
+  if (!options.choices.empty())
+    QOPT_RETURN_IF_ERROR(askQuestions(run));
+  return {};
+}
+
 static Status work(const EvalOptions &options) {
   QOPT_RETURN_IF_ERROR(eval::checkOptions(options));
   StatusOr<std::unique_ptr<Engine>> engine =
       openEngine(options.model, options.device, options);
   if (!engine.ok())
     return engine.status();
-  const Artifact &artifact = (*engine)->artifact();
-  StatusOr<eval::TokenWindows> windows = eval::readWindows(artifact, options);
-  if (!windows.ok())
-    return windows.status();
-  StatusOr<std::unique_ptr<Engine>> reference =
-      openReference(options, artifact.decoder().vocabulary);
-  if (!reference.ok())
-    return reference.status();
-  StatusOr<eval::Evaluation> evaluation =
-      evaluateWindows(**engine, reference->get(), *windows, options);
-  if (!evaluation.ok())
-    return evaluation.status();
-  Json json = {
-      {"tool", "qopt-eval"}, {"model", options.model}, {"seed", options.seed}};
-  eval::describe(*evaluation, *windows, json);
-  if (!options.reference.empty())
-    json["reference"]["model"] = options.reference;
+  Run run{options, std::move(*engine), nullptr, {}, {}, {}};
+  QOPT_RETURN_IF_ERROR(measureRun(run));
+  Json json = describeRun(run);
   QOPT_RETURN_IF_ERROR(writeReport(options.report, json.dump(1) + "\n"));
-  if (options.json)
-    QOPT_RETURN_IF_ERROR(cli::printJson(json));
-  else
-    eval::print(*evaluation, *windows);
-  QOPT_RETURN_IF_ERROR(cli::flushOutput());
-  return checkGates(evaluation->all.figures, options);
+  QOPT_RETURN_IF_ERROR(printRun(run, json));
+  return run.evaluation ? checkGates(run.evaluation->all.figures, options)
+                        : Status();
 }
 
 int main(int argc, char **argv) {
@@ -164,6 +244,8 @@ int main(int argc, char **argv) {
             "qopt-eval model.qopt --text valid.txt --reference other.qopt "
             "--max-kl 20 --json",
             "qopt-eval model.qopt --text tales=valid.txt --text "
-            "prompts=prompt.txt --window 4"});
+            "prompts=prompt.txt --window 4",
+            "qopt-eval model.qopt --choices choices.jsonl --reference "
+            "other.qopt --floor-chunk 1"});
   return cli::run(app, argc, argv, [&] { return work(options); });
 }
