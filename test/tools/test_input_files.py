@@ -22,6 +22,7 @@ CALLS = {
     "eval-artifact": "qopt-eval X --text scale.ptx",
     "eval-text": "qopt-eval stories.qopt --text X",
     "eval-tokens": "qopt-eval stories.qopt --tokens X.npy",
+    "eval-choices": "qopt-eval stories.qopt --choices X",
     "eval-reference": "qopt-eval stories.qopt --text scale.ptx --reference X.npy",
     "inspect": "qopt-inspect X",
     "bench": "qopt-bench X",
@@ -78,7 +79,9 @@ def test_a_folder(tool, folder, tmp_path, call):
     refused(tool, folder, CALLS[call], tmp_path / "folder")
 
 
-@pytest.mark.parametrize("call", ["run-prompt", "run-inputs", "eval-text", "inspect", "compile-tokenizer"])
+@pytest.mark.parametrize(
+    "call", ["run-prompt", "run-inputs", "eval-text", "eval-choices", "inspect", "compile-tokenizer"]
+)
 def test_a_device(tool, folder, tmp_path, call):
     os.symlink("/dev/zero", tmp_path / "zero")
     refused(tool, folder, CALLS[call], tmp_path / "zero")

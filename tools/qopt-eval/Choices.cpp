@@ -27,8 +27,8 @@ StatusOr<std::vector<size_t>> choose(Engine &engine, int64_t chunk,
         sum -= token.nll;
       scores.push_back(sum / double(tokens->size()));
     }
-    chosen.push_back(
-        size_t(std::max_element(scores.begin(), scores.end()) - scores.begin()));
+    chosen.push_back(size_t(std::max_element(scores.begin(), scores.end()) -
+                            scores.begin()));
   }
   return chosen;
 }

@@ -108,4 +108,31 @@ void describe(const ChoiceFigures &choices, Json &json) {
     found["floor"] = describeAgreement(*choices.floor);
 }
 
+static Json describeSide(const RetrievalSide &side) {
+  return {
+      {"probability_percent", describe("mean", side.probability, inPercent)},
+      {"rank", describe("mean", side.rank)},
+      {"found_percent", describe("mean", side.found, inPercent)}};
+}
+
+static Json describeAgreement(const RetrievalAgreement &agreement) {
+  Json json = describeSide(agreement.side);
+  json["change_percent"] = describe("mean", agreement.change, inPercent);
+  return json;
+}
+
+void describe(const std::vector<RetrievalDepth> &depths, Json &json) {
+  for (const RetrievalDepth &depth : depths) {
+    Json entry = {{"depth_percent", nullptr}};
+    if (depth.percent)
+      entry["depth_percent"] = *depth.percent;
+    entry.update(describeSide(depth.model));
+    if (depth.reference)
+      entry["reference"] = describeAgreement(*depth.reference);
+    if (depth.floor)
+      entry["floor"] = describeAgreement(*depth.floor);
+    json["retrieval"].push_back(entry);
+  }
+}
+
 } // namespace qopt::eval

@@ -5,6 +5,7 @@
 
 #include "tools/qopt-eval/Choices.h"
 #include "tools/qopt-eval/Evaluation.h"
+#include "tools/qopt-eval/Retrieval.h"
 
 #include <nlohmann/json.hpp>
 
@@ -22,6 +23,8 @@ double inPercent(double share);
 
 /// These add what was found.
 void describe(const ChoiceFigures &choices, nlohmann::ordered_json &json);
+void describe(const std::vector<RetrievalDepth> &depths,
+              nlohmann::ordered_json &json);
 void describe(const Evaluation &evaluation, const TokenWindows &windows,
               nlohmann::ordered_json &json);
 

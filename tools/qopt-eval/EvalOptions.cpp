@@ -43,10 +43,13 @@ static Status checkUses(const EvalOptions &options) {
     return {StatusCode::InvalidArgument,
             "--floor-chunk is --chunk, and the same steps give the same "
             "figures; expected another number"};
-  if (!options.choices.empty() && options.savedReference())
-    return {StatusCode::InvalidArgument,
-            "--reference '" + options.reference +
-                "' has logits of windows; --choices expects an artifact"};
+  const char *running = !options.choices.empty() ? "--choices"
+                        : options.retrieval      ? "--retrieval"
+                                                 : nullptr;
+  if (running && options.savedReference())
+    return {StatusCode::InvalidArgument, "--reference '" + options.reference +
+                                             "' has logits of windows; " +
+                                             running + " expects an artifact"};
   if (!options.tokenizer.empty() && options.texts.empty() &&
       options.choices.empty())
     return {StatusCode::InvalidArgument,
@@ -57,6 +60,7 @@ static Status checkUses(const EvalOptions &options) {
   const std::pair<const char *, bool> ofWindows[] = {
       {"--window", options.window.has_value()},
       {"--windows", options.windows != INT64_MAX},
+      {"--retrieval", options.retrieval},
       {"--save-logits", !options.saveLogits.empty()},
       {"--max-perplexity", options.mostPerplexity.has_value()},
       {"--max-kl", options.mostDivergence.has_value()},
@@ -104,6 +108,9 @@ static void addInputs(CLI::App &app, EvalOptions &options) {
   app.add_option("--choices", options.choices,
                  "JSON lines {\"context\": …, \"options\": […], \"answer\": "
                  "index}, texts or lists of token ids");
+  app.add_flag("--retrieval", options.retrieval,
+               "hide tokens of each window in another at 10 to 90 % of it, and "
+               "ask for them at its end");
   app.add_option("--tokenizer", options.tokenizer,
                  "tokenizer.json or its folder, instead of the artifact's own");
   app.add_option("--device", options.device,

@@ -17,7 +17,7 @@ struct EvalOptions {
   int64_t windows = INT64_MAX, chunk = 0, floorChunk = 0;
   int threads = 0;
   uint64_t seed = 0;
-  bool beginEach = false, trust = false, json = false;
+  bool retrieval = false, beginEach = false, trust = false, json = false;
   std::optional<double> mostPerplexity, mostDivergence, leastSameTop;
 
   /// There are windows to evaluate on.

@@ -124,4 +124,39 @@ void print(const ChoiceFigures &choices) {
     beside("floor, the model itself in other steps:", *choices.floor);
 }
 
+void print(const std::vector<RetrievalDepth> &depths) {
+  auto side = [](const RetrievalSide &side) {
+    std::printf(" %8.3f %8.2f %8.3f", inPercent(side.probability.value),
+                side.rank.value, inPercent(side.found.value));
+  };
+  auto beside = [&](const std::optional<RetrievalAgreement> &agreement) {
+    if (!agreement)
+      return;
+    side(agreement->side);
+    std::printf(" %+8.3f", inPercent(agreement->change.value));
+  };
+  auto titles = [](const char *who) {
+    std::printf(" %8s %8s %8s", (std::string(who) + "p %").c_str(), "rank",
+                "found %");
+  };
+  std::printf("\n%-10s", "needle at");
+  titles("");
+  for (const auto *other : {depths[0].reference ? "ref. " : nullptr,
+                            depths[0].floor ? "floor " : nullptr})
+    if (other) {
+      titles(other);
+      std::printf(" %8s", "change");
+    }
+  std::printf("\n");
+  for (const RetrievalDepth &depth : depths) {
+    std::string name =
+        depth.percent ? std::to_string(*depth.percent) + " %" : "nowhere";
+    std::printf("%-10s", name.c_str());
+    side(depth.model);
+    beside(depth.reference);
+    beside(depth.floor);
+    std::printf("\n");
+  }
+}
+
 } // namespace qopt::eval

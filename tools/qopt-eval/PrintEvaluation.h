@@ -5,6 +5,7 @@
 
 #include "tools/qopt-eval/Choices.h"
 #include "tools/qopt-eval/Evaluation.h"
+#include "tools/qopt-eval/Retrieval.h"
 
 namespace qopt::eval {
 
@@ -15,6 +16,7 @@ std::string spellInterval(const Estimate &estimate, const char *format,
 /// These print to standard output.
 void print(const Evaluation &evaluation, const TokenWindows &windows);
 void print(const ChoiceFigures &choices);
+void print(const std::vector<RetrievalDepth> &depths);
 
 } // namespace qopt::eval
 

@@ -128,6 +128,7 @@ struct Run {
   eval::TokenWindows windows;
   std::optional<eval::Evaluation> evaluation;
   std::optional<eval::ChoiceFigures> choices;
+  std::vector<eval::RetrievalDepth> retrieval; ///< empty: not asked for
 };
 
 } // namespace
@@ -162,6 +163,16 @@ static Status askQuestions(Run &run) {
   return {};
 }
 
+static Status hideNeedles(Run &run) {
+  const EvalOptions &options = run.options;
+  StatusOr<std::vector<eval::RetrievalDepth>> depths = eval::retrieve(
+      *run.engine, {run.windows, run.reference.get(), options.chunk,
+                    options.floorChunk, options.seed});
+  if (depths.ok())
+    run.retrieval = std::move(*depths);
+  return depths.status();
+}
+
 static Json describeRun(const Run &run) {
   const EvalOptions &options = run.options;
   Json json = {
@@ -174,6 +185,8 @@ static Json describeRun(const Run &run) {
     json["reference"]["model"] = options.reference;
   if (run.choices)
     eval::describe(*run.choices, json);
+  if (!run.retrieval.empty())
+    eval::describe(run.retrieval, json);
   return json;
 }
 
@@ -185,6 +198,8 @@ static Status printRun(const Run &run, const Json &json) {
       eval::print(*run.evaluation, run.windows);
     if (run.choices)
       eval::print(*run.choices);
+    if (!run.retrieval.empty())
+      eval::print(run.retrieval);
   }
   return cli::flushOutput();
 }
@@ -210,6 +225,8 @@ static Status measureRun(Run &run) {
       return evaluation.status();
     run.evaluation = std::move(*evaluation);
   }
+  if (options.retrieval)
+    QOPT_RETURN_IF_ERROR(hideNeedles(run));
   if (!options.choices.empty())
     QOPT_RETURN_IF_ERROR(askQuestions(run));
   return {};
@@ -221,7 +238,7 @@ static Status work(const EvalOptions &options) {
       openEngine(options.model, options.device, options);
   if (!engine.ok())
     return engine.status();
-  Run run{options, std::move(*engine), nullptr, {}, {}, {}};
+  Run run{options, std::move(*engine), nullptr, {}, {}, {}, {}};
   QOPT_RETURN_IF_ERROR(measureRun(run));
   Json json = describeRun(run);
   QOPT_RETURN_IF_ERROR(writeReport(options.report, json.dump(1) + "\n"));
@@ -246,6 +263,8 @@ int main(int argc, char **argv) {
             "qopt-eval model.qopt --text tales=valid.txt --text "
             "prompts=prompt.txt --window 4",
             "qopt-eval model.qopt --choices choices.jsonl --reference "
-            "other.qopt --floor-chunk 1"});
+            "other.qopt --floor-chunk 1",
+            "qopt-eval model.qopt --text valid.txt --window 64 --retrieval "
+            "--reference other.qopt"});
   return cli::run(app, argc, argv, [&] { return work(options); });
 }
