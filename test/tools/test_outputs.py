@@ -53,6 +53,7 @@ def commands(files, model):
     tokens = ("--tokens", files / "tokens.npy")
     for given in (model, model / "model.onnx", files / "decoder.qopt"):
         yield ("qopt-eval", given, *tokens, "--report")
+        yield ("qopt-eval", given, *tokens, "--html")
         yield ("qopt-eval", given, *tokens, "--save-logits")
         yield ("qopt-bench", given, *BENCH, "--report")
         if given != files / "decoder.qopt":

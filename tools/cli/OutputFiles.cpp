@@ -88,6 +88,8 @@ static bool beginsAs(OutputKind kind, std::string_view text) {
     return squeezed(text).starts_with("{\"tool\":\"qopt-kernel\"");
   case OutputKind::EvalReport:
     return squeezed(text).starts_with("{\"tool\":\"qopt-eval\"");
+  case OutputKind::EvalPage:
+    return squeezed(text).starts_with("<!DOCTYPEhtml><!--qopt-eval-->");
   case OutputKind::BenchReport:
     break;
   }
@@ -105,6 +107,8 @@ static const char *spell(OutputKind kind) {
     return "a .npz file";
   case OutputKind::EvalReport:
     return "a report of qopt-eval";
+  case OutputKind::EvalPage:
+    return "a page of qopt-eval";
   case OutputKind::BenchReport:
     return "a report of qopt-bench";
   case OutputKind::Ptx:

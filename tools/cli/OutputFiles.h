@@ -17,6 +17,7 @@ enum class OutputKind {
   Npy,          ///< one NumPy array
   Npz,          ///< a zip file of such arrays
   EvalReport,   ///< JSON of qopt-eval
+  EvalPage,     ///< HTML of qopt-eval
   BenchReport,  ///< JSON, CSV or Markdown of qopt-bench
   Mlir,         ///< a module as text or bytecode
   Ptx,          ///< PTX as text

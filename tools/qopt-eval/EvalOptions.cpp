@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <set>
+#include <tuple>
 
 namespace qopt::eval {
 
@@ -83,12 +84,20 @@ Status checkOptions(const EvalOptions &options) {
                                    options.reference, options.choices};
   QOPT_RETURN_IF_ERROR(addPaths("--text", options.texts, read));
   QOPT_RETURN_IF_ERROR(addPaths("--tokens", options.tokens, read));
-  QOPT_RETURN_IF_ERROR(cli::checkOutput("--save-logits", options.saveLogits,
-                                        cli::OutputKind::Npy, read));
-  QOPT_RETURN_IF_ERROR(cli::checkOutputsDiffer(
-      "--save-logits", options.saveLogits, "--report", options.report));
-  return cli::checkOutput("--report", options.report,
-                          cli::OutputKind::EvalReport, read);
+  const std::tuple<const char *, std::string, cli::OutputKind> outputs[] = {
+      {"--save-logits", options.saveLogits, cli::OutputKind::Npy},
+      {"--report", options.report, cli::OutputKind::EvalReport},
+      {"--html", options.html, cli::OutputKind::EvalPage}};
+  for (const auto &[option, path, kind] : outputs) {
+    QOPT_RETURN_IF_ERROR(cli::checkOutput(option, path, kind, read));
+    for (const auto &[other, otherPath, otherKind] : outputs) {
+      if (otherKind == kind)
+        break;
+      QOPT_RETURN_IF_ERROR(
+          cli::checkOutputsDiffer(other, otherPath, option, path));
+    }
+  }
+  return {};
 }
 
 static void addInputs(CLI::App &app, EvalOptions &options) {
@@ -158,6 +167,8 @@ void addOptions(CLI::App &app, EvalOptions &options) {
                "skip the digests of weights and code");
   app.add_flag("--json", options.json, "results as JSON on standard output");
   app.add_option("--report", options.report, "file for the same JSON");
+  app.add_option("--html", options.html,
+                 "file for the same as a page with tables and plots");
 }
 
 } // namespace qopt::eval

@@ -11,7 +11,7 @@ namespace qopt::eval {
 
 struct EvalOptions {
   std::string device;
-  std::string model, tokenizer, reference, choices, saveLogits, report;
+  std::string model, tokenizer, reference, choices, saveLogits, report, html;
   std::vector<std::string> texts, tokens; ///< each PATH or NAME=PATH
   std::optional<int64_t> window;
   int64_t windows = INT64_MAX, chunk = 0, floorChunk = 0;

@@ -27,7 +27,8 @@ static Continuation prompt(const TokenWindows &windows, int64_t window,
     int64_t before = (length - 2 * needleLength) * *percent / 100;
     add(hay.first(size_t(before)));
     add(needle);
-    add(hay.subspan(size_t(before), size_t(length - 2 * needleLength - before)));
+    add(hay.subspan(size_t(before),
+                    size_t(length - 2 * needleLength - before)));
   } else {
     add(hay.first(size_t(length - needleLength)));
   }
@@ -102,8 +103,7 @@ std::vector<Estimate> Retriever::estimate(const Scores &model,
     std::span<double> unit = sums.addUnit();
     for (size_t at = 0; at < model[i].size(); ++at) {
       unit[Count] += 1;
-      unit[Change] +=
-          std::exp(-model[i][at].nll) - std::exp(-other[i][at].nll);
+      unit[Change] += std::exp(-model[i][at].nll) - std::exp(-other[i][at].nll);
       add(unit.subspan(Model, SideColumns), model[i][at]);
       add(unit.subspan(Other, SideColumns), other[i][at]);
     }
@@ -123,10 +123,9 @@ static RetrievalSide sideAt(const std::vector<Estimate> &estimates,
           estimates[first + Found]};
 }
 
-Status
-Retriever::measureBeside(Engine &side, int64_t chunk, const Scores &model,
-                         std::optional<int> percent,
-                         std::optional<RetrievalAgreement> &result) {
+Status Retriever::measureBeside(Engine &side, int64_t chunk,
+                                const Scores &model, std::optional<int> percent,
+                                std::optional<RetrievalAgreement> &result) {
   StatusOr<Scores> scores = score(side, chunk, percent);
   if (!scores.ok())
     return scores.status();
@@ -139,14 +138,15 @@ StatusOr<RetrievalDepth> Retriever::measure(std::optional<int> percent) {
   StatusOr<Scores> model = score(engine, inputs.chunk, percent);
   if (!model.ok())
     return model.status();
-  RetrievalDepth depth{percent, sideAt(estimate(*model, *model), Model), {}, {}};
+  RetrievalDepth depth{
+      percent, sideAt(estimate(*model, *model), Model), {}, {}};
   Status status;
   if (inputs.reference)
     status = measureBeside(*inputs.reference, inputs.chunk, *model, percent,
                            depth.reference);
   if (status.ok() && inputs.floorChunk)
-    status = measureBeside(engine, inputs.floorChunk, *model, percent,
-                           depth.floor);
+    status =
+        measureBeside(engine, inputs.floorChunk, *model, percent, depth.floor);
   if (!status.ok())
     return status;
   return depth;
@@ -159,8 +159,7 @@ StatusOr<std::vector<RetrievalDepth>> retrieve(Engine &engine,
     return Status(StatusCode::Infeasible,
                   "--retrieval hides tokens of one window in another; expected "
                   "two windows or more, of " +
-                      std::to_string(shortestWindow) +
-                      " tokens or more, got " +
+                      std::to_string(shortestWindow) + " tokens or more, got " +
                       std::to_string(windows.count()) + " of " +
                       std::to_string(windows.length()));
   Retriever retriever(engine, inputs);

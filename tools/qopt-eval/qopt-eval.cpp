@@ -1,10 +1,10 @@
 // qopt-eval: how well a decoder artifact predicts text, and how close it is to
 // a reference.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/cli/ModelFiles.h"
 #include "tools/qopt-eval/DescribeEvaluation.h"
+#include "tools/qopt-eval/EvalRun.h"
+#include "tools/qopt-eval/HtmlReport.h"
 #include "tools/qopt-eval/PrintEvaluation.h"
-#include "tools/qopt-eval/ReadWindows.h"
 
 #include <cmath>
 #include <cstdio>
@@ -48,132 +48,7 @@ static Status writeReport(const std::string &path, const std::string &text) {
   return (*file)->finish();
 }
 
-static StatusOr<std::unique_ptr<Engine>>
-openEngine(const std::string &path, const std::string &device,
-           const EvalOptions &options) {
-  StatusOr<std::shared_ptr<const Artifact>> artifact =
-      cli::openArtifact(path, {options.trust});
-  if (!artifact.ok())
-    return artifact.status();
-  EngineOptions engineOptions;
-  engineOptions.threads = options.threads;
-  engineOptions.device = device;
-  engineOptions.maxSequences = 1;
-  return Engine::create(*artifact, engineOptions);
-}
-
-/// The engine of the reference; null where it is no artifact.
-static StatusOr<std::unique_ptr<Engine>>
-openReference(const EvalOptions &options, int64_t vocabulary) {
-  if (options.reference.empty() || options.savedReference())
-    return std::unique_ptr<Engine>();
-  StatusOr<std::unique_ptr<Engine>> engine =
-      openEngine(options.reference, "", options);
-  if (!engine.ok())
-    return engine;
-  int64_t theirs = (*engine)->artifact().decoder().vocabulary;
-  if (theirs != vocabulary)
-    return Status(StatusCode::InvalidArgument,
-                  "the reference '" + options.reference +
-                      "' has a vocabulary of " + std::to_string(theirs) +
-                      ", the model one of " + std::to_string(vocabulary));
-  return engine;
-}
-
-/// Runs the model, and what it is compared with, over all windows; the logits
-/// go to the file that is asked for.
-static StatusOr<eval::Evaluation>
-evaluateWindows(Engine &engine, Engine *referenceEngine,
-                const eval::TokenWindows &windows, const EvalOptions &options) {
-  int64_t vocabulary = engine.artifact().decoder().vocabulary;
-  eval::EvaluationInputs inputs{windows};
-  inputs.threads = options.threads;
-  inputs.chunk = options.chunk;
-  inputs.floorChunk = options.floorChunk;
-  inputs.seed = options.seed;
-  std::unique_ptr<eval::ReferenceLogits> reference;
-  if (referenceEngine) {
-    reference =
-        std::make_unique<eval::ReferenceLogits>(*referenceEngine, windows);
-  } else if (options.savedReference()) {
-    auto opened =
-        eval::ReferenceLogits::open(options.reference, windows, vocabulary);
-    if (!opened.ok())
-      return opened.status();
-    reference = std::move(*opened);
-  }
-  inputs.reference = reference.get();
-  std::unique_ptr<io::NpyWriter> logits;
-  if (!options.saveLogits.empty()) {
-    auto created =
-        io::NpyWriter::create(options.saveLogits, DType::F32,
-                              {windows.count(), windows.length(), vocabulary});
-    if (!created.ok())
-      return created.status();
-    logits = std::move(*created);
-    inputs.logits = logits.get();
-  }
-  StatusOr<eval::Evaluation> evaluation = eval::evaluate(engine, inputs);
-  if (evaluation.ok() && logits)
-    QOPT_RETURN_IF_ERROR(logits->finish());
-  return evaluation;
-}
-
-namespace {
-
-/// The models, and what was found so far.
-struct Run {
-  const EvalOptions &options;
-  std::unique_ptr<Engine> engine, reference; ///< the latter may be null
-  eval::TokenWindows windows;
-  std::optional<eval::Evaluation> evaluation;
-  std::optional<eval::ChoiceFigures> choices;
-  std::vector<eval::RetrievalDepth> retrieval; ///< empty: not asked for
-};
-
-} // namespace
-
-static Status askQuestions(Run &run) {
-  const EvalOptions &options = run.options;
-  const Artifact &artifact = run.engine->artifact();
-  StatusOr<std::vector<eval::Question>> questions =
-      eval::readQuestions(options.choices, artifact, [&] {
-        return eval::needTokenizer(artifact, options,
-                                   "--choices with lists of token ids");
-      });
-  if (!questions.ok())
-    return questions.status();
-  std::vector<size_t> chosen[3];
-  auto ask = [&](Engine *engine, int64_t chunk,
-                 std::vector<size_t> &side) -> Status {
-    StatusOr<std::vector<size_t>> answers =
-        eval::choose(*engine, chunk, *questions);
-    if (answers.ok())
-      side = std::move(*answers);
-    return answers.status();
-  };
-  auto &[model, reference, again] = chosen;
-  QOPT_RETURN_IF_ERROR(ask(run.engine.get(), options.chunk, model));
-  if (run.reference)
-    QOPT_RETURN_IF_ERROR(ask(run.reference.get(), options.chunk, reference));
-  if (options.floorChunk)
-    QOPT_RETURN_IF_ERROR(ask(run.engine.get(), options.floorChunk, again));
-  run.choices =
-      eval::countChoices(*questions, model, reference, again, options.seed);
-  return {};
-}
-
-static Status hideNeedles(Run &run) {
-  const EvalOptions &options = run.options;
-  StatusOr<std::vector<eval::RetrievalDepth>> depths = eval::retrieve(
-      *run.engine, {run.windows, run.reference.get(), options.chunk,
-                    options.floorChunk, options.seed});
-  if (depths.ok())
-    run.retrieval = std::move(*depths);
-  return depths.status();
-}
-
-static Json describeRun(const Run &run) {
+static Json describeRun(const eval::Run &run) {
   const EvalOptions &options = run.options;
   Json json = {
       {"tool", "qopt-eval"}, {"model", options.model}, {"seed", options.seed}};
@@ -190,7 +65,7 @@ static Json describeRun(const Run &run) {
   return json;
 }
 
-static Status printRun(const Run &run, const Json &json) {
+static Status printRun(const eval::Run &run, const Json &json) {
   if (run.options.json) {
     QOPT_RETURN_IF_ERROR(cli::printJson(json));
   } else {
@@ -204,47 +79,21 @@ static Status printRun(const Run &run, const Json &json) {
   return cli::flushOutput();
 }
 
-static Status measureRun(Run &run) {
-  const EvalOptions &options = run.options;
-  if (options.hasText()) {
-    StatusOr<eval::TokenWindows> windows =
-        eval::readWindows(run.engine->artifact(), options);
-    if (!windows.ok())
-      return windows.status();
-    run.windows = std::move(*windows);
-  }
-  StatusOr<std::unique_ptr<Engine>> reference =
-      openReference(options, run.engine->artifact().decoder().vocabulary);
-  if (!reference.ok())
-    return reference.status();
-  run.reference = std::move(*reference);
-  if (options.hasText()) {
-    StatusOr<eval::Evaluation> evaluation =
-        evaluateWindows(*run.engine, run.reference.get(), run.windows, options);
-    if (!evaluation.ok())
-      return evaluation.status();
-    run.evaluation = std::move(*evaluation);
-  }
-  if (options.retrieval)
-    QOPT_RETURN_IF_ERROR(hideNeedles(run));
-  if (!options.choices.empty())
-    QOPT_RETURN_IF_ERROR(askQuestions(run));
-  return {};
-}
-
 static Status work(const EvalOptions &options) {
   QOPT_RETURN_IF_ERROR(eval::checkOptions(options));
-  StatusOr<std::unique_ptr<Engine>> engine =
-      openEngine(options.model, options.device, options);
-  if (!engine.ok())
-    return engine.status();
-  Run run{options, std::move(*engine), nullptr, {}, {}, {}, {}};
-  QOPT_RETURN_IF_ERROR(measureRun(run));
-  Json json = describeRun(run);
-  QOPT_RETURN_IF_ERROR(writeReport(options.report, json.dump(1) + "\n"));
-  QOPT_RETURN_IF_ERROR(printRun(run, json));
-  return run.evaluation ? checkGates(run.evaluation->all.figures, options)
-                        : Status();
+  StatusOr<eval::Run> run = eval::runEvaluation(options);
+  if (!run.ok())
+    return run.status();
+  Json json = describeRun(*run);
+  // Paths need not be UTF-8.
+  std::string text =
+      json.dump(1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+  QOPT_RETURN_IF_ERROR(writeReport(options.report, text + "\n"));
+  if (!options.html.empty())
+    QOPT_RETURN_IF_ERROR(writeReport(options.html, eval::htmlReport(json)));
+  QOPT_RETURN_IF_ERROR(printRun(*run, json));
+  return run->evaluation ? checkGates(run->evaluation->all.figures, options)
+                         : Status();
 }
 
 int main(int argc, char **argv) {
@@ -263,7 +112,7 @@ int main(int argc, char **argv) {
             "qopt-eval model.qopt --text tales=valid.txt --text "
             "prompts=prompt.txt --window 4",
             "qopt-eval model.qopt --choices choices.jsonl --reference "
-            "other.qopt --floor-chunk 1",
+            "other.qopt --floor-chunk 1 --html eval.html",
             "qopt-eval model.qopt --text valid.txt --window 64 --retrieval "
             "--reference other.qopt"});
   return cli::run(app, argc, argv, [&] { return work(options); });

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-eval/HtmlReport.h"
+
+#include "tools/qopt-eval/SvgPlot.h"
+
+namespace qopt::eval {
+
+using Json = nlohmann::ordered_json;
+using Pointer = Json::json_pointer;
+
+/// A figure: where its value is in the JSON of a side, and its bounds.
+struct FigurePlace {
+  const char *name, *value, *low, *high;
+};
+
+static constexpr FigurePlace ofPerplexity = {"perplexity", "/perplexity",
+                                             "/perplexity_low",
+                                             "/perplexity_high"};
+static constexpr FigurePlace ofCalibration = {
+    "calibration error, %", "/calibration_error_percent/expected",
+    "/calibration_error_percent/low", "/calibration_error_percent/high"};
+static constexpr FigurePlace ofDivergence = {"KL, mean, nats", "/kl/mean",
+                                             "/kl/low", "/kl/high"};
+static constexpr FigurePlace distances[] = {
+    ofDivergence,
+    {"KL, median", "/kl/median", "", ""},
+    {"KL, 99 %", "/kl/p99", "", ""},
+    {"KL, 99.9 %", "/kl/p999", "", ""},
+    {"KL, largest", "/kl/max", "", ""},
+    {"same first choice, %", "/same_top1_percent/mean",
+     "/same_top1_percent/low", "/same_top1_percent/high"},
+    {"change of the true token's probability, RMS %",
+     "/probability_change_percent/rms", "/probability_change_percent/low",
+     "/probability_change_percent/high"}};
+
+static const Json *find(const Json &json, const std::string &place) {
+  Pointer pointer(place);
+  const Json *found = json.contains(pointer) ? &json.at(pointer) : nullptr;
+  return found && found->is_number() ? found : nullptr;
+}
+
+/// The figure with its interval; "" where the side lacks it.
+static std::string spell(const Json &side, const FigurePlace &place) {
+  const Json *value = find(side, place.value);
+  if (!value)
+    return "";
+  std::string text = shortNumber(value->get<double>());
+  const Json *low = find(side, place.low), *high = find(side, place.high);
+  if (low && high)
+    text += " (" + shortNumber(low->get<double>()) + " to " +
+            shortNumber(high->get<double>()) + ")";
+  return text;
+}
+
+static Json partOf(const Json &json, const char *name) {
+  return json.contains(name) ? json[name] : Json::object();
+}
+
+namespace {
+
+class Table {
+public:
+  explicit Table(const std::vector<std::string> &titles) {
+    row(titles, "th");
+  }
+  void row(const std::vector<std::string> &cells, const char *tag = "td") {
+    out += "<tr>";
+    for (const std::string &cell : cells)
+      out += std::string("<") + tag + ">" + escapeMarkup(cell) + "</" + tag +
+             ">";
+    out += "</tr>\n";
+  }
+  std::string text() const { return "<table>\n" + out + "</table>\n"; }
+
+private:
+  std::string out;
+};
+
+} // namespace
+
+static std::string heading(const std::string &text) {
+  return "<h2>" + escapeMarkup(text) + "</h2>\n";
+}
+
+static std::string paragraph(const std::string &text) {
+  return "<p>" + escapeMarkup(text) + "</p>\n";
+}
+
+static std::string wholeSection(const Json &report) {
+  Json reference = partOf(report, "reference"), floor = partOf(report, "floor");
+  Table table({"figure", "model", "reference", "floor"});
+  for (const FigurePlace &place : {ofPerplexity, ofCalibration})
+    table.row({place.name, spell(report, place), spell(reference, place),
+               spell(floor, place)});
+  for (const FigurePlace &place : distances)
+    if (find(report, place.value) || find(floor, place.value))
+      table.row({place.name, spell(report, place), "", spell(floor, place)});
+  return heading("All text") + table.text();
+}
+
+/// The same figure of every entry; entries without it are left out.
+static PlotSeries seriesOf(const std::string &name, const Json &entries,
+                           const char *side, const FigurePlace &place) {
+  PlotSeries series{name, {}};
+  for (size_t i = 0; i < entries.size(); ++i) {
+    Json figures = *side ? partOf(entries[i], side) : entries[i];
+    const Json *value = find(figures, place.value);
+    if (!value)
+      continue;
+    PlotPoint point{double(i), value->get<double>(), {}};
+    const Json *low = find(figures, place.low);
+    const Json *high = find(figures, place.high);
+    if (low && high)
+      point.interval = {low->get<double>(), high->get<double>()};
+    series.points.push_back(point);
+  }
+  return series;
+}
+
+/// A plot of the sides that have the figure; "" where none has.
+static std::string plotEntries(const std::vector<std::string> &names,
+                               const Json &entries, const FigurePlace &place) {
+  Plot plot = plotOverNames(place.name, names);
+  const std::pair<const char *, const char *> sides[] = {
+      {"model", ""}, {"reference", "reference"}, {"floor", "floor"}};
+  for (const auto &[name, side] : sides) {
+    PlotSeries series = seriesOf(name, entries, side, place);
+    if (!series.points.empty())
+      plot.series.push_back(series);
+  }
+  return plot.series.empty() ? "" : svg(plot);
+}
+
+static std::string sliceSection(const std::string &title, const Json &slices) {
+  std::vector<std::string> titles = {title, "predictions", ofPerplexity.name,
+                                     "of the reference", ofCalibration.name};
+  for (const FigurePlace &place : distances)
+    titles.push_back(place.name);
+  titles.push_back("floor of KL");
+  Table table(titles);
+  std::vector<std::string> names;
+  for (const Json &slice : slices) {
+    names.push_back(slice["name"].get<std::string>());
+    std::vector<std::string> cells = {
+        names.back(), slice["predictions"].dump(), spell(slice, ofPerplexity),
+        spell(partOf(slice, "reference"), ofPerplexity),
+        spell(slice, ofCalibration)};
+    for (const FigurePlace &place : distances)
+      cells.push_back(spell(slice, place));
+    cells.push_back(spell(partOf(slice, "floor"), ofDivergence));
+    table.row(cells);
+  }
+  return heading("By " + title) + table.text() +
+         plotEntries(names, slices, ofPerplexity) +
+         plotEntries(names, slices, ofDivergence);
+}
+
+static PlotSeries reliability(const std::string &name, const Json &side) {
+  PlotSeries series{name, {}};
+  for (const Json &bin : side["calibration_error_percent"]["bins"])
+    if (bin["count"].get<double>() > 0)
+      series.points.push_back(
+          {bin["confidence"].get<double>(), bin["accuracy"].get<double>(), {}});
+  return series;
+}
+
+static std::string calibrationSection(const Json &report) {
+  Plot plot;
+  plot.title = "how often the first choice is right, by its probability";
+  plot.yRange = {0, 1};
+  plot.diagonal = true;
+  for (const char *tick : {"0", "0.2", "0.4", "0.6", "0.8", "1"})
+    plot.xTicks.push_back({std::stod(tick), tick});
+  plot.series.push_back(reliability("model", report));
+  Json reference = partOf(report, "reference");
+  if (reference.contains("calibration_error_percent"))
+    plot.series.push_back(reliability("reference", reference));
+  return heading("Calibration") +
+         paragraph("The expected calibration error is the mean distance of "
+                   "accuracy and probability over 15 bins of equal width, "
+                   "weighted by their predictions. A bin is a point; on the "
+                   "diagonal, probabilities are what they say.") +
+         svg(plot);
+}
+
+static std::string choiceSection(const Json &choices) {
+  const FigurePlace places[] = {
+      {"right, %", "/accuracy_percent/mean", "/accuracy_percent/low",
+              "/accuracy_percent/high"},
+      {"flips, %", "/flips_percent/mean", "/flips_percent/low",
+              "/flips_percent/high"},
+      {"other choices, %", "/changes_percent/mean",
+              "/changes_percent/low", "/changes_percent/high"}};
+  Table table({"figure", "model", "reference", "floor"});
+  for (const FigurePlace &place : places)
+    table.row({place.name, spell(choices, place),
+               spell(partOf(choices, "reference"), place),
+               spell(partOf(choices, "floor"), place)});
+  return heading("Multiple choice") +
+         paragraph(choices["questions"].dump() +
+                   " questions. A flip is an answer that one side alone has "
+                   "right.") +
+         table.text();
+}
+
+static std::string retrievalSection(const Json &depths) {
+  const FigurePlace probability = {
+      "probability of the needle's value, %", "/probability_percent/mean",
+      "/probability_percent/low", "/probability_percent/high"};
+  const FigurePlace rank = {"rank", "/rank/mean", "/rank/low", "/rank/high"};
+  Table table({"needle at", probability.name, rank.name, "of the reference",
+               "rank there", "in other steps"});
+  std::vector<std::string> names;
+  for (const Json &depth : depths) {
+    const Json &percent = depth["depth_percent"];
+    names.push_back(percent.is_null() ? "nowhere" : percent.dump() + " %");
+    Json reference = partOf(depth, "reference");
+    table.row({names.back(), spell(depth, probability), spell(depth, rank),
+               spell(reference, probability), spell(reference, rank),
+               spell(partOf(depth, "floor"), probability)});
+  }
+  return heading("Retrieval through the cache") + table.text() +
+         plotEntries(names, depths, probability);
+}
+
+static std::string introduction(const Json &report) {
+  std::string text = "Model " + report["model"].get<std::string>();
+  Json reference = partOf(report, "reference");
+  if (reference.contains("model"))
+    text += ", beside the reference " + reference["model"].get<std::string>();
+  if (report.contains("windows"))
+    text += ", on " + report["windows"].dump() + " windows of " +
+            report["window_length"].dump() + " tokens";
+  text += ". In brackets: 95 % of the figures of windows or questions that are "
+          "drawn again (bootstrap, seed " +
+          report["seed"].dump() + ").";
+  if (report.contains("no_interval"))
+    text += " No intervals: " + report["no_interval"].get<std::string>() + ".";
+  if (report.contains("floor_chunk"))
+    text += " The floor is the model against itself in steps of " +
+            report["floor_chunk"].dump() +
+            " tokens: what the order of floating-point sums alone makes.";
+  return paragraph(text);
+}
+
+static constexpr const char *style =
+    "body{font:15px/1.5 sans-serif;max-width:80em;margin:2em auto;padding:0 "
+    "1em;color:#222}table{border-collapse:collapse;margin:1em 0}th,td{border:"
+    "1px solid #ccc;padding:.2em .6em;text-align:right}td:first-child,"
+    "th:first-child{text-align:left}svg{margin:.5em 1em .5em 0}svg "
+    "text{font-size:12px;fill:#222}.axis{stroke:#555}.grid{stroke:#e4e4e4}"
+    ".s0{stroke:#1b62a5;fill:#1b62a5}.s1{stroke:#d1600f;fill:#d1600f}"
+    ".s2{stroke:#5a8f29;fill:#5a8f29}polyline{fill:none!important;"
+    "stroke-width:1.5}";
+
+std::string htmlReport(const Json &report) {
+  std::string page = "<!DOCTYPE html>\n<!-- qopt-eval -->\n<html lang=\"en\">\n"
+                     "<head>\n<meta charset=\"utf-8\"/>\n"
+                     "<title>qopt-eval</title>\n<style>" +
+                     std::string(style) + "</style>\n</head>\n<body>\n" +
+                     "<h1>qopt-eval</h1>\n" + introduction(report);
+  if (report.contains("windows"))
+    page += wholeSection(report);
+  if (report.contains("domains"))
+    page += sliceSection("domain", report["domains"]);
+  if (report.contains("lengths"))
+    page += sliceSection("tokens seen", report["lengths"]);
+  if (report.contains("windows"))
+    page += calibrationSection(report);
+  if (report.contains("retrieval"))
+    page += retrievalSection(report["retrieval"]);
+  if (report.contains("choices"))
+    page += choiceSection(report["choices"]);
+  return page + "</body>\n</html>\n";
+}
+
+} // namespace qopt::eval
