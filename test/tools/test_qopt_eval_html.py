@@ -102,6 +102,19 @@ def test_names_that_are_long_and_not_utf8(tool, artifacts, tmp_path):
     assert "\u2026</text>".encode() in (tmp_path / "r.html").read_bytes()
 
 
+def test_a_side_has_one_colour(page):
+    """The floor is no reference where there is none."""
+    for svg in page.iter("svg"):
+        names = {circle.get("class"): circle.find("title").text.split(":")[0] for circle in svg.iter("circle")}
+        assert names.items() <= {"s0": "model", "s1": "reference", "s2": "floor"}.items()
+
+
+def test_domains_are_not_joined(page):
+    """They have no order, as the tokens seen have one."""
+    joined = [len(list(svg.iter("polyline"))) for svg in page.iter("svg") if svg.find("title").text == "perplexity"]
+    assert joined == [0, 3]
+
+
 def test_everything_is_inside_its_frame(page):
     for svg in page.iter("svg"):
         for circle in svg.iter("circle"):

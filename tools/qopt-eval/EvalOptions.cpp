@@ -131,7 +131,8 @@ static void addInputs(CLI::App &app, EvalOptions &options) {
   app.add_option("--windows", options.windows, "most windows of a text [all]")
       ->check(cli::between(1, INT64_MAX));
   app.add_option("--chunk", options.chunk,
-                 "most tokens of a step: 1 decodes token by token from the "
+                 "most tokens of a step of the model: 1 decodes token by token "
+                 "from the "
                  "cache [what 16 MB of logits allow]")
       ->check(cli::between(1, INT64_MAX));
   app.add_option("--floor-chunk", options.floorChunk,

@@ -40,9 +40,10 @@ openReference(const EvalOptions &options, int64_t vocabulary) {
 
 /// Runs the model, and what it is compared with, over all windows; the logits
 /// go to the file that is asked for.
-static StatusOr<Evaluation>
-evaluateWindows(Engine &engine, Engine *referenceEngine,
-                const TokenWindows &windows, const EvalOptions &options) {
+static StatusOr<Evaluation> evaluateWindows(Engine &engine,
+                                            Engine *referenceEngine,
+                                            const TokenWindows &windows,
+                                            const EvalOptions &options) {
   int64_t vocabulary = engine.artifact().decoder().vocabulary;
   EvaluationInputs inputs{windows};
   inputs.threads = options.threads;
@@ -51,11 +52,9 @@ evaluateWindows(Engine &engine, Engine *referenceEngine,
   inputs.seed = options.seed;
   std::unique_ptr<ReferenceLogits> reference;
   if (referenceEngine) {
-    reference =
-        std::make_unique<ReferenceLogits>(*referenceEngine, windows);
+    reference = std::make_unique<ReferenceLogits>(*referenceEngine, windows);
   } else if (options.savedReference()) {
-    auto opened =
-        ReferenceLogits::open(options.reference, windows, vocabulary);
+    auto opened = ReferenceLogits::open(options.reference, windows, vocabulary);
     if (!opened.ok())
       return opened.status();
     reference = std::move(*opened);
@@ -83,15 +82,14 @@ static Status askQuestions(Run &run) {
   StatusOr<std::vector<Question>> questions =
       readQuestions(options.choices, artifact, [&] {
         return needTokenizer(artifact, options,
-                                   "--choices with lists of token ids");
+                             "--choices with lists of token ids");
       });
   if (!questions.ok())
     return questions.status();
   std::vector<size_t> chosen[3];
   auto ask = [&](Engine *engine, int64_t chunk,
                  std::vector<size_t> &side) -> Status {
-    StatusOr<std::vector<size_t>> answers =
-        choose(*engine, chunk, *questions);
+    StatusOr<std::vector<size_t>> answers = choose(*engine, chunk, *questions);
     if (answers.ok())
       side = std::move(*answers);
     return answers.status();
@@ -99,19 +97,18 @@ static Status askQuestions(Run &run) {
   auto &[model, reference, again] = chosen;
   QOPT_RETURN_IF_ERROR(ask(run.engine.get(), options.chunk, model));
   if (run.reference)
-    QOPT_RETURN_IF_ERROR(ask(run.reference.get(), options.chunk, reference));
+    QOPT_RETURN_IF_ERROR(ask(run.reference.get(), 0, reference));
   if (options.floorChunk)
     QOPT_RETURN_IF_ERROR(ask(run.engine.get(), options.floorChunk, again));
-  run.choices =
-      countChoices(*questions, model, reference, again, options.seed);
+  run.choices = countChoices(*questions, model, reference, again, options.seed);
   return {};
 }
 
 static Status hideNeedles(Run &run) {
   const EvalOptions &options = run.options;
-  StatusOr<std::vector<RetrievalDepth>> depths = retrieve(
-      *run.engine, {run.windows, run.reference.get(), options.chunk,
-                    options.floorChunk, options.seed});
+  StatusOr<std::vector<RetrievalDepth>> depths =
+      retrieve(*run.engine, {run.windows, run.reference.get(), options.chunk,
+                             options.floorChunk, options.seed});
   if (depths.ok())
     run.retrieval = std::move(*depths);
   return depths.status();

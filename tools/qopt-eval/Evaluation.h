@@ -18,7 +18,9 @@ struct Slice {
   std::string name;
   Figures figures;
   /// Of a second run in other steps, with the first one as its reference: what
-  /// the order of floating-point sums alone makes of each figure.
+  /// the size of steps alone makes of each figure. It changes the order of
+  /// floating-point sums and, in a cache with groups of positions, which keys
+  /// are codes already when they are read.
   std::optional<Figures> floor;
 };
 

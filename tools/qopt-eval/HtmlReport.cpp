@@ -13,9 +13,8 @@ struct FigurePlace {
   const char *name, *value, *low, *high;
 };
 
-static constexpr FigurePlace ofPerplexity = {"perplexity", "/perplexity",
-                                             "/perplexity_low",
-                                             "/perplexity_high"};
+static constexpr FigurePlace ofPerplexity = {
+    "perplexity", "/perplexity", "/perplexity_low", "/perplexity_high"};
 static constexpr FigurePlace ofCalibration = {
     "calibration error, %", "/calibration_error_percent/expected",
     "/calibration_error_percent/low", "/calibration_error_percent/high"};
@@ -60,14 +59,12 @@ namespace {
 
 class Table {
 public:
-  explicit Table(const std::vector<std::string> &titles) {
-    row(titles, "th");
-  }
+  explicit Table(const std::vector<std::string> &titles) { row(titles, "th"); }
   void row(const std::vector<std::string> &cells, const char *tag = "td") {
     out += "<tr>";
     for (const std::string &cell : cells)
-      out += std::string("<") + tag + ">" + escapeMarkup(cell) + "</" + tag +
-             ">";
+      out +=
+          std::string("<") + tag + ">" + escapeMarkup(cell) + "</" + tag + ">";
     out += "</tr>\n";
   }
   std::string text() const { return "<table>\n" + out + "</table>\n"; }
@@ -101,7 +98,7 @@ static std::string wholeSection(const Json &report) {
 /// The same figure of every entry; entries without it are left out.
 static PlotSeries seriesOf(const std::string &name, const Json &entries,
                            const char *side, const FigurePlace &place) {
-  PlotSeries series{name, {}};
+  PlotSeries series{name, {}, 0};
   for (size_t i = 0; i < entries.size(); ++i) {
     Json figures = *side ? partOf(entries[i], side) : entries[i];
     const Json *value = find(figures, place.value);
@@ -117,21 +114,31 @@ static PlotSeries seriesOf(const std::string &name, const Json &entries,
   return series;
 }
 
+/// Whether entries follow each other, or are kinds of something.
+enum class Entries { Ordered, Kinds };
+
 /// A plot of the sides that have the figure; "" where none has.
 static std::string plotEntries(const std::vector<std::string> &names,
-                               const Json &entries, const FigurePlace &place) {
+                               const Json &entries, const FigurePlace &place,
+                               Entries kind) {
   Plot plot = plotOverNames(place.name, names);
+  plot.joined = kind == Entries::Ordered;
   const std::pair<const char *, const char *> sides[] = {
       {"model", ""}, {"reference", "reference"}, {"floor", "floor"}};
+  size_t colour = 0; // a side has the same one in every plot
   for (const auto &[name, side] : sides) {
     PlotSeries series = seriesOf(name, entries, side, place);
+    series.colour = colour++;
+    for (PlotPoint &point : series.points) // beside each other
+      point.x += 0.06 * double(plot.series.size());
     if (!series.points.empty())
       plot.series.push_back(series);
   }
   return plot.series.empty() ? "" : svg(plot);
 }
 
-static std::string sliceSection(const std::string &title, const Json &slices) {
+static std::string sliceSection(const std::string &title, const Json &slices,
+                                Entries kind) {
   std::vector<std::string> titles = {title, "predictions", ofPerplexity.name,
                                      "of the reference", ofCalibration.name};
   for (const FigurePlace &place : distances)
@@ -151,12 +158,12 @@ static std::string sliceSection(const std::string &title, const Json &slices) {
     table.row(cells);
   }
   return heading("By " + title) + table.text() +
-         plotEntries(names, slices, ofPerplexity) +
-         plotEntries(names, slices, ofDivergence);
+         plotEntries(names, slices, ofPerplexity, kind) +
+         plotEntries(names, slices, ofDivergence, kind);
 }
 
 static PlotSeries reliability(const std::string &name, const Json &side) {
-  PlotSeries series{name, {}};
+  PlotSeries series{name, {}, 0};
   for (const Json &bin : side["calibration_error_percent"]["bins"])
     if (bin["count"].get<double>() > 0)
       series.points.push_back(
@@ -173,8 +180,10 @@ static std::string calibrationSection(const Json &report) {
     plot.xTicks.push_back({std::stod(tick), tick});
   plot.series.push_back(reliability("model", report));
   Json reference = partOf(report, "reference");
-  if (reference.contains("calibration_error_percent"))
+  if (reference.contains("calibration_error_percent")) {
     plot.series.push_back(reliability("reference", reference));
+    plot.series.back().colour = 1;
+  }
   return heading("Calibration") +
          paragraph("The expected calibration error is the mean distance of "
                    "accuracy and probability over 15 bins of equal width, "
@@ -186,11 +195,11 @@ static std::string calibrationSection(const Json &report) {
 static std::string choiceSection(const Json &choices) {
   const FigurePlace places[] = {
       {"right, %", "/accuracy_percent/mean", "/accuracy_percent/low",
-              "/accuracy_percent/high"},
+       "/accuracy_percent/high"},
       {"flips, %", "/flips_percent/mean", "/flips_percent/low",
-              "/flips_percent/high"},
-      {"other choices, %", "/changes_percent/mean",
-              "/changes_percent/low", "/changes_percent/high"}};
+       "/flips_percent/high"},
+      {"other choices, %", "/changes_percent/mean", "/changes_percent/low",
+       "/changes_percent/high"}};
   Table table({"figure", "model", "reference", "floor"});
   for (const FigurePlace &place : places)
     table.row({place.name, spell(choices, place),
@@ -220,7 +229,7 @@ static std::string retrievalSection(const Json &depths) {
                spell(partOf(depth, "floor"), probability)});
   }
   return heading("Retrieval through the cache") + table.text() +
-         plotEntries(names, depths, probability);
+         plotEntries(names, depths, probability, Entries::Ordered);
 }
 
 static std::string introduction(const Json &report) {
@@ -237,9 +246,12 @@ static std::string introduction(const Json &report) {
   if (report.contains("no_interval"))
     text += " No intervals: " + report["no_interval"].get<std::string>() + ".";
   if (report.contains("floor_chunk"))
-    text += " The floor is the model against itself in steps of " +
-            report["floor_chunk"].dump() +
-            " tokens: what the order of floating-point sums alone makes.";
+    text +=
+        " The floor is the model against itself in steps of " +
+        report["floor_chunk"].dump() +
+        " tokens: what the size of steps alone makes of each figure, by the "
+        "order of floating-point sums and, in a cache with groups of "
+        "positions, by which keys are codes when they are read.";
   return paragraph(text);
 }
 
@@ -250,8 +262,7 @@ static constexpr const char *style =
     "th:first-child{text-align:left}svg{margin:.5em 1em .5em 0}svg "
     "text{font-size:12px;fill:#222}.axis{stroke:#555}.grid{stroke:#e4e4e4}"
     ".s0{stroke:#1b62a5;fill:#1b62a5}.s1{stroke:#d1600f;fill:#d1600f}"
-    ".s2{stroke:#5a8f29;fill:#5a8f29}polyline{fill:none!important;"
-    "stroke-width:1.5}";
+    ".s2{stroke:#5a8f29;fill:#5a8f29}polyline{stroke-width:1.5}";
 
 std::string htmlReport(const Json &report) {
   std::string page = "<!DOCTYPE html>\n<!-- qopt-eval -->\n<html lang=\"en\">\n"
@@ -262,9 +273,9 @@ std::string htmlReport(const Json &report) {
   if (report.contains("windows"))
     page += wholeSection(report);
   if (report.contains("domains"))
-    page += sliceSection("domain", report["domains"]);
+    page += sliceSection("domain", report["domains"], Entries::Kinds);
   if (report.contains("lengths"))
-    page += sliceSection("tokens seen", report["lengths"]);
+    page += sliceSection("tokens seen", report["lengths"], Entries::Ordered);
   if (report.contains("windows"))
     page += calibrationSection(report);
   if (report.contains("retrieval"))

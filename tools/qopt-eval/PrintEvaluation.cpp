@@ -48,7 +48,7 @@ static void printAgreement(const Agreement &agreement) {
               percent(agreement.probabilityChange).c_str());
 }
 
-/// What the order of sums alone makes of each figure.
+/// What the size of steps alone makes of each figure.
 static void printFloor(const Figures &floor, double nll) {
   const Agreement &agreement = *floor.agreement;
   std::printf("floor, the model against itself in other steps: KL mean %.3g, "

@@ -142,8 +142,8 @@ StatusOr<RetrievalDepth> Retriever::measure(std::optional<int> percent) {
       percent, sideAt(estimate(*model, *model), Model), {}, {}};
   Status status;
   if (inputs.reference)
-    status = measureBeside(*inputs.reference, inputs.chunk, *model, percent,
-                           depth.reference);
+    status =
+        measureBeside(*inputs.reference, 0, *model, percent, depth.reference);
   if (status.ok() && inputs.floorChunk)
     status =
         measureBeside(engine, inputs.floorChunk, *model, percent, depth.floor);

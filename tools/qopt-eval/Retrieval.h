@@ -40,8 +40,8 @@ struct RetrievalDepth {
 
 struct RetrievalInputs {
   const TokenWindows &windows;
-  Engine *reference = nullptr; ///< optional
-  int64_t chunk = 0, floorChunk = 0;
+  Engine *reference = nullptr;       ///< optional
+  int64_t chunk = 0, floorChunk = 0; ///< of the model's steps
   uint64_t seed = 0;
 };
 

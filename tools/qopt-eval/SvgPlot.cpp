@@ -147,7 +147,7 @@ void Drawing::drawAxes() {
 }
 
 void Drawing::drawSeries(const PlotSeries &series, size_t index) {
-  std::string style = "s" + std::to_string(index);
+  std::string style = "s" + std::to_string(series.colour);
   std::string path;
   for (const PlotPoint &point : series.points) {
     char place[100];
@@ -163,7 +163,9 @@ void Drawing::drawSeries(const PlotSeries &series, size_t index) {
            escapeMarkup(series.name) + ": " + shortNumber(point.y) +
            "</title></circle>\n";
   }
-  out += "<polyline class=\"" + style + "\" points=\"" + path + "\"/>\n";
+  if (plot.joined)
+    out += "<polyline class=\"" + style + "\" style=\"fill:none\" points=\"" +
+           path + "\"/>\n";
   double at = rightEdge - 110 * double(plot.series.size() - index - 1);
   text("end", at, height - 6, series.name);
   line(style.c_str(), at - 100, height - 10, at - 80, height - 10);

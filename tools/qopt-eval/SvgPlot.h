@@ -4,6 +4,7 @@
 #ifndef QOPT_TOOLS_QOPTEVAL_SVGPLOT_H
 #define QOPT_TOOLS_QOPTEVAL_SVGPLOT_H
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,7 +19,8 @@ struct PlotPoint {
 
 struct PlotSeries {
   std::string name;
-  std::vector<PlotPoint> points; ///< joined in this order
+  std::vector<PlotPoint> points;
+  size_t colour = 0; ///< 0, 1 or 2: the classes s0, s1, s2
 };
 
 struct Plot {
@@ -26,6 +28,7 @@ struct Plot {
   double left = 0, right = 1;                         ///< of x
   std::vector<std::pair<double, std::string>> xTicks; ///< and their labels
   std::optional<std::pair<double, double>> yRange;    ///< none: of the points
+  bool joined = true;    ///< a line through each series' points, in order
   bool diagonal = false; ///< with the line y = x from corner to corner
   std::vector<PlotSeries> series;
 };
