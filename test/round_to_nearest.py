@@ -4,19 +4,23 @@ import ml_dtypes
 import numpy as np
 
 
+BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
+
+
 def round_to_nearest(w, element, group, zero, scale_type):
     """The formulas of lib/Quant/Algorithm.h in float32: codes, scales, zeros and the values they stand for."""
     rows, columns = w.shape
     f = np.float32
     g = w.reshape(rows, columns // group, group)
     if zero is None:
-        if element == "int4":
+        if element != "int8":
             first = np.abs(g).argmax(axis=2)[..., None]
-            scale, low, high = np.take_along_axis(g, first, 2) / f(-8), -8, 7
+            low, high = -(1 << BITS[element] - 1), (1 << BITS[element] - 1) - 1
+            scale = np.take_along_axis(g, first, 2) / f(low)
         else:
             scale, low, high = np.abs(g).max(axis=2, keepdims=True) / f(127), -127, 127
     else:
-        low, high = 0, 15 if element == "int4" else 255
+        low, high = 0, (1 << BITS[element]) - 1
         least, most = np.minimum(g.min(axis=2, keepdims=True), 0), np.maximum(g.max(axis=2, keepdims=True), 0)
         scale = (most - least) / f(high)
     scale = scale.astype(scale_type)
@@ -38,6 +42,12 @@ def round_to_nearest(w, element, group, zero, scale_type):
         z.reshape(rows, -1),
         (s * (q - z)).reshape(w.shape),
     )
+
+
+def packed(codes, element):
+    """Codes of rows as lib/Quant stores them: the bits of a row one after the other, the lowest first."""
+    bits = codes.astype(np.uint8)[..., None] >> np.arange(BITS[element], dtype=np.uint8) & 1
+    return np.packbits(bits.reshape(len(codes), -1), axis=1, bitorder="little")
 
 
 def to_e4m3(values):

@@ -198,16 +198,20 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
                             {"page", page}})
     if (size <= 0) // (C1)
       return emitError() << name << " of a cache is positive; got " << size;
-  auto hasVectorScales = [](const quant::Format &format) {
+  auto isInteger = [](quant::ElementType element) {
+    return element == quant::ElementType::Int8 ||
+           element == quant::ElementType::Int4;
+  };
+  auto hasVectorScales = [&](const quant::Format &format) {
     return format.isFloat() ||
            (format.granularity == quant::Granularity::Channel &&
-            format.isSymmetric());
+            format.isSymmetric() &&
+            (isInteger(format.element) ||
+             format.element == quant::ElementType::Fp8E4m3));
   };
   bool groups =
       key == quant::groupFormat(key.element, key.groupSize, key.zero) &&
-      key.zero != quant::ZeroType::U8 &&
-      (key.element == quant::ElementType::Int8 ||
-       key.element == quant::ElementType::Int4);
+      key.zero != quant::ZeroType::U8 && isInteger(key.element);
   for (auto [format, suits] : {std::pair(key, groups || hasVectorScales(key)),
                                {value, hasVectorScales(value)}})
     if (!suits) // (C2)

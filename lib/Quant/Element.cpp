@@ -4,9 +4,9 @@
 
 namespace qopt::quant {
 
-static const Element *const elements[] = {&f32Element,  &f16Element,
-                                          &bf16Element, &int8Element,
-                                          &int4Element, &fp8E4m3Element};
+static const Element *const elements[] = {
+    &f32Element,  &f16Element,     &bf16Element, &int8Element,
+    &int4Element, &fp8E4m3Element, &int3Element, &int2Element};
 
 const Element &elementOf(ElementType type) {
   return *elements[static_cast<int>(type)];

@@ -43,6 +43,8 @@ struct Element {
 extern const Element f32Element, f16Element, bf16Element; // formats/Float.cpp
 extern const Element int8Element;                         // formats/Int8.cpp
 extern const Element int4Element;                         // formats/Int4.cpp
+extern const Element int3Element;                         // formats/Int3.cpp
+extern const Element int2Element;                         // formats/Int2.cpp
 extern const Element fp8E4m3Element;                      // formats/Fp8E4m3.cpp
 
 /// The row of an element type.

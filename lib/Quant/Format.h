@@ -16,7 +16,16 @@ namespace qopt::quant {
 
 /// The type of one stored element. Each has a row in Element.h's table and a
 /// file under formats/.
-enum class ElementType : uint8_t { F32, F16, BF16, Int8, Int4, Fp8E4m3 };
+enum class ElementType : uint8_t {
+  F32,
+  F16,
+  BF16,
+  Int8,
+  Int4,
+  Fp8E4m3,
+  Int3,
+  Int2
+};
 
 /// How many elements share one scale.
 enum class Granularity : uint8_t {

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
+#include "lib/Kernels/WeightFormats.h"
 #include "passes/Schedule/KernelProblems.h"
 #include "passes/Schedule/Passes.h"
 #include "passes/Schedule/WeightPacker.h"
@@ -33,11 +34,13 @@ static Status canRead(Operation *user, ir::WeightType type) {
   problem.segments = passes::segmentsOf(type);
   if (auto linear = dyn_cast<ir::LinearOp>(user))
     problem.activation = passes::elementOf(linear.getX());
-  for (const skinny_linear::Segment &segment : problem.segments)
+  for (const skinny_linear::Segment &segment : problem.segments) {
+    QOPT_RETURN_IF_ERROR(kernels::hasUnpacking(segment.weight));
     if (Status fits = skinny_linear::isValidForCodes(segment.weight);
         problem.hasCodes() && !fits)
       return Status(fits.code(), fits.message() + "; store it as int8 or keep "
                                                   "activations in 16 bits");
+  }
   return isValid(problem);
 }
 

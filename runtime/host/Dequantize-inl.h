@@ -1,7 +1,7 @@
 // Weights with scales as f32: blocks of a packed tile into lines of 16 rows,
 // one line for each column, W = scale · (code − zero).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "runtime/host/LinearTile-inl.h"
+#include "runtime/host/CodeLines-inl.h"
 
 #if defined(QOPT_RUNTIME_HOST_DEQUANTIZE_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef QOPT_RUNTIME_HOST_DEQUANTIZE_INL_H
@@ -30,13 +30,8 @@ HWY_INLINE FloatVector loadZeros(const LinearLayout &layout,
   case quant::ZeroType::None:
     break;
   }
-  if (layout.format.element == quant::ElementType::Fp8E4m3)
-    return hn::Zero(d);
-  return hn::Set(d, layout.format.element == quant::ElementType::Int4 ? 8.0f
-                                                                      : 128.0f);
+  return hn::Set(d, static_cast<float>(symmetricZero(layout.format.element)));
 }
-
-using Words = hn::Vec<hn::RebindToUnsigned<FloatTag>>;
 
 /// The values of the e4m3 codes in the lowest bytes. Moved to their places, the
 /// bits are an f32 whose exponent is too small by 120; the product is exact for
@@ -50,52 +45,40 @@ HWY_INLINE FloatVector e4m3Values(Words word) {
   return hn::BitCast(d, hn::Or(hn::BitCast(du, value), sign));
 }
 
-/// Four columns of one 64-byte line of e4m3 codes.
-HWY_INLINE void dequantizeE4m3Line(const uint8_t *line,
-                                   const FloatVector *scale, float *out) {
-  const FloatTag d;
-  const hn::RebindToUnsigned<FloatTag> du;
-  for (int64_t part = 0; part < lineVectors; ++part) {
-    auto word = hn::LoadU(du, reinterpret_cast<const uint32_t *>(line) +
-                                  part * lineLanes);
-    for (int64_t i = 0; i < 4; ++i) {
-      hn::StoreU(hn::Mul(scale[part], e4m3Values(word)), d,
-                 out + i * tileRows + part * lineLanes);
-      word = hn::ShiftRight<8>(word);
-    }
-  }
-}
-
-/// Four columns of one 64-byte line of integer codes; `shift` and `mask` choose
-/// bytes or nibbles.
-HWY_INLINE void dequantizeLine(const uint8_t *line, int shift, uint32_t mask,
-                               const FloatVector *scale,
-                               const FloatVector *zero, float *out) {
-  const FloatTag d;
+/// Lane by lane scale · (code − zero); `word` has the code in its lowest byte.
+template <quant::ElementType element>
+HWY_INLINE FloatVector dequantized(Words word, FloatVector scale,
+                                   FloatVector zero) {
+  if constexpr (element == quant::ElementType::Fp8E4m3)
+    return hn::Mul(scale, e4m3Values(word));
   const hn::RebindToUnsigned<FloatTag> du;
   const hn::RebindToSigned<FloatTag> di;
-  for (int64_t part = 0; part < lineVectors; ++part) {
-    auto word = hn::LoadU(du, reinterpret_cast<const uint32_t *>(line) +
-                                  part * lineLanes);
-    word = hn::ShiftRightSame(word, shift);
-    for (int64_t i = 0; i < 4; ++i) {
-      const auto code =
-          hn::ConvertTo(d, hn::BitCast(di, hn::And(word, hn::Set(du, mask))));
-      hn::StoreU(hn::Mul(scale[part], hn::Sub(code, zero[part])), d,
-                 out + i * tileRows + part * lineLanes);
-      word = hn::ShiftRight<8>(word);
-    }
-  }
+  const auto code = hn::And(word, hn::Set(du, 255));
+  return hn::Mul(
+      scale, hn::Sub(hn::ConvertTo(FloatTag(), hn::BitCast(di, code)), zero));
 }
 
-/// The blocks [begin, end) of a tile into lines of f32, the columns that fill
-/// the last block included.
-HWY_INLINE void dequantizeBlocks(const LinearLayout &layout,
-                                 const uint8_t *tile, int64_t begin,
-                                 int64_t end, float *out) {
-  const bool int4 = layout.format.element == quant::ElementType::Int4;
-  const bool fp8 = layout.format.element == quant::ElementType::Fp8E4m3;
-  const int64_t blockBytes = blockColumns * tileRows / (int4 ? 2 : 1);
+/// One block of codes into lines of f32.
+template <quant::ElementType element>
+HWY_INLINE void dequantizeBlock(const uint8_t *codes, const FloatVector *scale,
+                                const FloatVector *zero, float *out) {
+  HWY_UNROLL(8)
+  for (int64_t quad = 0; quad < quadsPerBlock; ++quad)
+    for (int64_t part = 0; part < lineVectors; ++part) {
+      Words word = unpackCodes<element>(codes, quad, part);
+      for (int64_t i = 0; i < 4; ++i) {
+        hn::StoreU(dequantized<element>(word, scale[part], zero[part]),
+                   FloatTag(),
+                   out + (4 * quad + i) * tileRows + part * lineLanes);
+        word = hn::ShiftRight<8>(word);
+      }
+    }
+}
+
+template <quant::ElementType element>
+HWY_INLINE void dequantizeBlocksOf(const LinearLayout &layout,
+                                   const uint8_t *tile, int64_t begin,
+                                   int64_t end, float *out) {
   for (int64_t block = begin; block < end; ++block) {
     const int64_t group = block / layout.blocksPerGroup();
     FloatVector scale[lineVectors], zero[lineVectors];
@@ -104,20 +87,31 @@ HWY_INLINE void dequantizeBlocks(const LinearLayout &layout,
                                group, part);
       zero[part] = loadZeros(layout, tile + layout.zeroOffset(), group, part);
     }
-    const uint8_t *codes = tile + block * blockBytes;
-    float *columns = out + (block - begin) * blockColumns * tileRows;
-    for (int64_t line = 0; line < blockBytes / 64; ++line) {
-      float *four = columns + line * 4 * tileRows;
-      if (int4) {
-        dequantizeLine(codes + line * 64, 0, 15, scale, zero, four);
-        dequantizeLine(codes + line * 64, 4, 15, scale, zero,
-                       four + 16 * tileRows);
-      } else if (fp8) {
-        dequantizeE4m3Line(codes + line * 64, scale, four);
-      } else {
-        dequantizeLine(codes + line * 64, 0, 255, scale, zero, four);
-      }
-    }
+    dequantizeBlock<element>(tile + block * blockBytes(element), scale, zero,
+                             out + (block - begin) * blockColumns * tileRows);
+  }
+}
+
+/// The blocks [begin, end) of a tile into lines of f32, the columns that fill
+/// the last block included.
+HWY_INLINE void dequantizeBlocks(const LinearLayout &layout,
+                                 const uint8_t *tile, int64_t begin,
+                                 int64_t end, float *out) {
+  using quant::ElementType;
+  switch (layout.format.element) {
+  case ElementType::Int8:
+    return dequantizeBlocksOf<ElementType::Int8>(layout, tile, begin, end, out);
+  case ElementType::Int4:
+    return dequantizeBlocksOf<ElementType::Int4>(layout, tile, begin, end, out);
+  case ElementType::Int3:
+    return dequantizeBlocksOf<ElementType::Int3>(layout, tile, begin, end, out);
+  case ElementType::Int2:
+    return dequantizeBlocksOf<ElementType::Int2>(layout, tile, begin, end, out);
+  case ElementType::Fp8E4m3:
+    return dequantizeBlocksOf<ElementType::Fp8E4m3>(layout, tile, begin, end,
+                                                    out);
+  default:
+    return; // a float type has no codes
   }
 }
 

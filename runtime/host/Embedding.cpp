@@ -41,25 +41,11 @@ static float floatAt(ElementType type, const uint8_t *values, int64_t index) {
                                   : quant::bfloat16ToFloat(bits);
 }
 
-/// The code of column k, of integers without sign, in row r of a tile.
-static int codeAt(const LinearLayout &layout, const uint8_t *tile, int64_t r,
-                  int64_t k) {
-  int64_t within = k % blockColumns;
-  bool int4 = layout.format.element == ElementType::Int4;
-  int64_t lines = int4 ? 4 : 8, high = int4 && within >= 16;
-  within -= 16 * high;
-  uint8_t byte =
-      tile[(k / blockColumns * lines + within / 4) * 64 + r * 4 + within % 4];
-  return int4 ? byte >> (4 * high) & 15 : byte;
-}
-
 static float zeroAt(const LinearLayout &layout, const uint8_t *zeros,
                     int64_t index) {
   switch (layout.format.zero) {
   case quant::ZeroType::None:
-    return layout.format.element == ElementType::Int4   ? 8
-           : layout.format.element == ElementType::Int8 ? 128
-                                                        : 0;
+    return static_cast<float>(symmetricZero(layout.format.element));
   case quant::ZeroType::U8:
     return zeros[index];
   case quant::ZeroType::Float:
@@ -91,7 +77,7 @@ static void packedRow(const EmbeddingArguments &a, const LinearLayout &layout,
     float zero = zeroAt(layout, tile + layout.zeroOffset(), index);
     int64_t end = std::min(from + groupColumns, a.columns);
     for (int64_t k = from; k < end; ++k) {
-      int code = codeAt(layout, tile, r, k);
+      int code = packedCode(layout.format.element, tile, r, k);
       float number = fp8 ? quant::e4m3ToFloat(static_cast<uint8_t>(code))
                          : static_cast<float>(code);
       out[k] = scale * (number - zero);

@@ -18,16 +18,16 @@ namespace qopt::host::HWY_NAMESPACE {
 using quant::ElementType;
 
 /// Lane by lane the value of a code less its zero point; `word` has it in the
-/// lowest bits. Symmetric int4 is one table look-up where there is such.
+/// lowest byte. A code of up to four bits is one table look-up where there is
+/// such.
 template <ElementType element, bool symmetric>
 HWY_INLINE FloatVector codeValue(Words word, FloatVector zero) {
   const FloatTag d;
-  constexpr bool int4 = element == ElementType::Int4;
   if constexpr (element == ElementType::Fp8E4m3)
     return e4m3Values(word);
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-  if constexpr (int4) { // the look-up reads four bits
-    constexpr float z = symmetric ? 8 : 0;
+  if constexpr (codeBits(element) <= 4) { // the look-up reads four bits
+    constexpr float z = symmetric ? symmetricZero(element) : 0;
     const __m512 table = _mm512_setr_ps(
         0 - z, 1 - z, 2 - z, 3 - z, 4 - z, 5 - z, 6 - z, 7 - z, 8 - z, 9 - z,
         10 - z, 11 - z, 12 - z, 13 - z, 14 - z, 15 - z);
@@ -37,7 +37,7 @@ HWY_INLINE FloatVector codeValue(Words word, FloatVector zero) {
 #endif
   const hn::RebindToUnsigned<FloatTag> du;
   const hn::RebindToSigned<FloatTag> di;
-  const auto code = hn::And(word, hn::Set(du, int4 ? 15u : 255u));
+  const auto code = hn::And(word, hn::Set(du, 255));
   return hn::Sub(hn::ConvertTo(d, hn::BitCast(di, code)), zero);
 }
 
@@ -60,26 +60,21 @@ template <int64_t tiles> struct GroupLines {
   }
 };
 
-/// Adds x · W for the four columns of one line (of nibbles: `shift` 0 or 4).
+/// Adds x · W for four columns of a block.
 template <ElementType element, bool symmetric, int64_t tiles>
-HWY_INLINE void addCodeLine(const uint8_t *line, int64_t tileBytes, int shift,
-                            const float *x, const GroupLines<tiles> &group,
-                            FloatVector (&sums)[tiles][lineVectors]) {
+HWY_INLINE void addQuad(const uint8_t *block, int64_t quad, int64_t tileBytes,
+                        const float *x, const GroupLines<tiles> &group,
+                        FloatVector (&sums)[tiles][lineVectors]) {
   const FloatTag d;
-  const hn::RebindToUnsigned<FloatTag> du;
   for (int64_t t = 0; t < tiles; ++t)
     for (int64_t part = 0; part < lineVectors; ++part) {
-      auto word = hn::LoadU(
-          du, reinterpret_cast<const uint32_t *>(line + t * tileBytes) +
-                  part * lineLanes);
-      if (shift)
-        word = hn::ShiftRight<4>(word);
+      Words word = unpackCodes<element>(block + t * tileBytes, quad, part);
       for (int64_t i = 0; i < 4; ++i) {
         const auto value =
             codeValue<element, symmetric>(word, group.zero[t][part]);
         sums[t][part] =
-            hn::MulAdd(hn::Set(d, x[i]), hn::Mul(group.scale[t][part], value),
-                       sums[t][part]);
+            hn::MulAdd(hn::Set(d, x[4 * quad + i]),
+                       hn::Mul(group.scale[t][part], value), sums[t][part]);
         word = hn::ShiftRight<8>(word);
       }
     }
@@ -95,8 +90,6 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
   const int64_t tileBytes = sizes.tileBytes, blocks = sizes.blocks;
   const uint8_t *codes =
       static_cast<const uint8_t *>(a.weight) + tile * tileBytes;
-  constexpr bool int4 = element == ElementType::Int4;
-  constexpr int64_t lines = int4 ? 4 : 8, halves = int4 ? 2 : 1;
   FloatVector sums[tiles][lineVectors];
   for (auto &line : sums)
     for (auto &v : line)
@@ -106,13 +99,12 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
   for (int64_t block = 0, index = 0; block < blocks; ++index) {
     group.load(layout, sizes, codes, index);
     const int64_t end = HWY_MIN(block + perGroup, blocks);
-    for (; block < end; ++block, x += blockColumns)
-      for (int64_t half = 0; half < halves; ++half)
-        for (int64_t line = 0; line < lines; ++line)
-          addCodeLine<element, symmetric, tiles>(
-              codes + (block * lines + line) * 64, tileBytes,
-              static_cast<int>(4 * half), x + 16 * half + 4 * line, group,
-              sums);
+    for (; block < end; ++block, x += blockColumns) {
+      HWY_UNROLL(8)
+      for (int64_t quad = 0; quad < quadsPerBlock; ++quad)
+        addQuad<element, symmetric, tiles>(codes + block * blockBytes(element),
+                                           quad, tileBytes, x, group, sums);
+    }
   }
   for (int64_t t = 0; t < tiles; ++t)
     storeTileRow(a, row, tile + t, sums[t]);
@@ -158,6 +150,11 @@ void multiplyDequantized(const LinearArguments &a, int64_t begin, int64_t end) {
 /// Up to so many rows go through the codes one by one.
 constexpr int64_t fewRows = 2;
 
+template <ElementType element> LinearBody chooseFewRows(bool symmetric) {
+  return symmetric ? multiplyFewRows<element, true>
+                   : multiplyFewRows<element, false>;
+}
+
 LinearBody chooseDequantizing(const LinearArguments &a) {
   const bool symmetric = a.layout.format.isSymmetric();
   if (a.rows > fewRows)
@@ -166,11 +163,13 @@ LinearBody chooseDequantizing(const LinearArguments &a) {
   case ElementType::Fp8E4m3:
     return multiplyFewRows<ElementType::Fp8E4m3, true>;
   case ElementType::Int4:
-    return symmetric ? multiplyFewRows<ElementType::Int4, true>
-                     : multiplyFewRows<ElementType::Int4, false>;
+    return chooseFewRows<ElementType::Int4>(symmetric);
+  case ElementType::Int3:
+    return chooseFewRows<ElementType::Int3>(symmetric);
+  case ElementType::Int2:
+    return chooseFewRows<ElementType::Int2>(symmetric);
   default:
-    return symmetric ? multiplyFewRows<ElementType::Int8, true>
-                     : multiplyFewRows<ElementType::Int8, false>;
+    return chooseFewRows<ElementType::Int8>(symmetric);
   }
 }
 

@@ -6,8 +6,9 @@
 //   x = x0 + x1 + x2,  w = w0 + w1 + w2        each part 2^−8 of the one before
 //   x·w ≈ x0·w0 + x0·w1 + x1·w0 + x0·w2 + x1·w1 + x2·w0        error ~ 2^−24
 //
-// A bf16 weight has one part, f16 and int4 with f16 scales have two: then fewer
-// products are needed. That is two to three times as fast as f32 multiply-adds.
+// A bf16 weight has one part, f16 and codes of up to four bits with f16 scales
+// have two: then fewer products are needed. That is two to three times as fast
+// as f32 multiply-adds.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/Amx.h"
 #include "runtime/host/LinearKernels.h"
@@ -304,8 +305,9 @@ void multiplyFloatAmx(const LinearArguments &a, int64_t begin, int64_t end) {
 LinearBody chooseFloatAmx(const quant::Format &format) {
   if (format.element == ElementType::BF16)
     return multiplyFloatAmx<1>;
-  const bool fourBits = format.element == ElementType::Int4 ||
-                        format.element == ElementType::Fp8E4m3;
+  const bool fourBits =
+      !format.isFloat() &&
+      (codeBits(format.element) <= 4 || format.element == ElementType::Fp8E4m3);
   const bool shortProduct = fourBits && format.scale == quant::ScaleType::F16 &&
                             format.zero != quant::ZeroType::Float;
   if (format.element == ElementType::F16 || shortProduct)

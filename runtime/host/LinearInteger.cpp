@@ -8,8 +8,8 @@
 #define HWY_TARGET_INCLUDE "runtime/host/LinearInteger.cpp"
 #include <hwy/foreach_target.h>
 // After foreach_target.h.
+#include "runtime/host/CodeLines-inl.h"
 #include "runtime/host/DotProduct-inl.h"
-#include "runtime/host/LinearTile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
@@ -37,26 +37,21 @@ struct ActivationRow {
 template <ElementType element, int64_t count>
 HWY_INLINE void dotBlock(const uint8_t *codes, const ActivationRow *x,
                          int64_t block, IntVector (&dots)[count][lineVectors]) {
-  const ByteTag d;
-  constexpr int64_t vectorBytes = hn::MaxLanes(ByteTag());
-  const auto low = hn::Set(d, 15);
-  constexpr int64_t lines = element == ElementType::Int4 ? 4 : 8;
-  for (int64_t line = 0; line < lines; ++line) {
+  // A line's quads one after the other.
+  constexpr int64_t lines = lowBits(codeBits(element)),
+                    shared = quadsPerBlock / lines;
+  HWY_UNROLL(8)
+  for (int64_t i = 0; i < quadsPerBlock; ++i) {
+    const int64_t quad = i % shared * lines + i / shared;
     for (int64_t part = 0; part < lineVectors; ++part) {
-      const auto w = hn::Load(d, codes + line * 64 + part * vectorBytes);
+      const auto w =
+          hn::BitCast(ByteTag(), unpackCodes<element>(codes, quad, part));
       for (int64_t m = 0; m < count; ++m) {
-        const int8_t *four = x[m].codes + block * blockColumns + 4 * line;
+        const auto four =
+            broadcastFour(x[m].codes + block * blockColumns + 4 * quad);
         IntVector &dot = dots[m][part];
-        if constexpr (element == ElementType::Int4) {
-          dot = dotNibbles(dot, hn::And(w, low), broadcastFour(four));
-          const auto high = hn::And(
-              hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(
-                                 hn::Repartition<uint16_t, ByteTag>(), w))),
-              low);
-          dot = dotNibbles(dot, high, broadcastFour(four + 16));
-        } else {
-          dot = dotBytes(dot, w, broadcastFour(four));
-        }
+        dot = element == ElementType::Int8 ? dotBytes(dot, w, four)
+                                           : dotNibbles(dot, w, four);
       }
     }
   }
@@ -69,13 +64,12 @@ template <ElementType element, ZeroType zero> struct ZeroLine {
 
   HWY_INLINE void load(const LinearLayout &layout, const uint8_t *zeros,
                        int64_t group) {
-    constexpr int offset = element == ElementType::Int4 ? 0 : byteOffset;
+    constexpr int offset = element == ElementType::Int8 ? byteOffset : 0;
     const IntTag di;
     const FloatTag d;
     for (int64_t part = 0; part < lineVectors; ++part) {
       if constexpr (zero == ZeroType::None) {
-        constexpr int middle = element == ElementType::Int4 ? 8 : 128;
-        whole[part] = hn::Set(di, middle - offset);
+        whole[part] = hn::Set(di, symmetricZero(element) - offset);
       } else if constexpr (zero == ZeroType::U8) {
         const hn::Rebind<uint8_t, IntTag> d8;
         const auto bytes =
@@ -151,8 +145,6 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
   }
   const uint8_t *first =
       static_cast<const uint8_t *>(a.weight) + tile * sizes.tileBytes;
-  constexpr int64_t blockBytes =
-      blockColumns * tileRows / (element == ElementType::Int4 ? 2 : 1);
 
   FloatVector sums[tiles][count][lineVectors];
   for (auto &tileSums : sums)
@@ -166,8 +158,9 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
     const int64_t end = HWY_MIN(block + sizes.blocksPerGroup, sizes.blocks);
     for (; block < end; ++block)
       for (int64_t t = 0; t < tiles; ++t) {
-        const uint8_t *codes = first + t * sizes.tileBytes + block * blockBytes;
-        for (int64_t i = 0; i < blockBytes; i += 64)
+        constexpr int64_t bytes = blockBytes(element);
+        const uint8_t *codes = first + t * sizes.tileBytes + block * bytes;
+        for (int64_t i = 0; i < bytes; i += lineBytes)
           __builtin_prefetch(codes + prefetchBytes + i);
         addBlock<element, zero, count>(codes, x, block, groups[t], sums[t]);
       }
@@ -206,9 +199,16 @@ template <ElementType element> LinearBody chooseByZero(ZeroType zero) {
 }
 
 LinearBody chooseInteger(const quant::Format &format) {
-  return format.element == ElementType::Int4
-             ? chooseByZero<ElementType::Int4>(format.zero)
-             : chooseByZero<ElementType::Int8>(format.zero);
+  switch (format.element) {
+  case ElementType::Int4:
+    return chooseByZero<ElementType::Int4>(format.zero);
+  case ElementType::Int3:
+    return chooseByZero<ElementType::Int3>(format.zero);
+  case ElementType::Int2:
+    return chooseByZero<ElementType::Int2>(format.zero);
+  default:
+    return chooseByZero<ElementType::Int8>(format.zero);
+  }
 }
 
 } // namespace qopt::host::HWY_NAMESPACE

@@ -14,7 +14,7 @@
 #define HWY_TARGET_INCLUDE "runtime/host/LinearIntegerAmx.cpp"
 #include <hwy/foreach_target.h>
 // After foreach_target.h.
-#include "runtime/host/LinearTile-inl.h"
+#include "runtime/host/CodeLines-inl.h"
 // Last, because it extends the target.
 #include "runtime/host/Amx-inl.h"
 
@@ -42,7 +42,7 @@ constexpr int64_t spanBlocks = 32;
 enum class ZeroUse {
   Unpacked, ///< taken off the codes when they are unpacked
   Whole,    ///< int8: Σ (c − 128)·x − (zero − 128)·Σ x in int32
-  Fraction, ///< int4: Σ c·x − zero·Σ x in f32
+  Fraction, ///< shorter codes: Σ c·x − zero·Σ x in f32
 };
 
 /// One unpacked tile of the weight, [blocks] of each.
@@ -59,25 +59,25 @@ struct RowValues {
   int32_t *sums;
 };
 
-/// Codes of one block of int4, less `zero` in every byte.
-HWY_INLINE void unpackNibbles(const uint8_t *lines, __m512i zero, int8_t *out) {
-  const __m512i low = _mm512_set1_epi8(15);
-  for (int64_t j = 0; j < 4; ++j) {
-    const __m512i line = _mm512_load_si512(lines + 64 * j);
-    const __m512i high = _mm512_and_si512(_mm512_srli_epi16(line, 4), low);
-    _mm512_store_si512(out + 64 * j,
-                       _mm512_sub_epi8(_mm512_and_si512(line, low), zero));
-    _mm512_store_si512(out + 64 * (4 + j), _mm512_sub_epi8(high, zero));
-  }
+/// Codes of one block, less `zero` in every byte.
+template <ElementType element>
+HWY_INLINE void unpackBlock(const uint8_t *lines, __m512i zero, int8_t *out) {
+  HWY_UNROLL(8)
+  for (int64_t quad = 0; quad < quadsPerBlock; ++quad)
+    _mm512_store_si512(
+        out + 64 * quad,
+        _mm512_sub_epi8(unpackCodes<element>(lines, quad, 0).raw, zero));
 }
 
-/// Codes of one block of int8, less 128.
-HWY_INLINE void unpackBytes(const uint8_t *lines, int8_t *out) {
-  const __m512i middle = _mm512_set1_epi8(static_cast<char>(0x80));
-  for (int64_t j = 0; j < 8; ++j)
-    _mm512_store_si512(
-        out + 64 * j,
-        _mm512_xor_si512(_mm512_load_si512(lines + 64 * j), middle));
+/// The zero point of 16 rows in all bytes of their lanes, or what makes the
+/// codes signed where the zero points come later.
+template <ElementType element, ZeroUse use>
+HWY_INLINE __m512i zeroBytes(const LinearLayout &layout, __m512i zeros) {
+  if constexpr (use == ZeroUse::Fraction)
+    return _mm512_setzero_si512();
+  if (use == ZeroUse::Whole || layout.format.isSymmetric())
+    return _mm512_set1_epi8(static_cast<char>(symmetricZero(element)));
+  return _mm512_mullo_epi32(zeros, _mm512_set1_epi32(0x01010101));
 }
 
 template <ElementType element, ZeroUse use>
@@ -86,27 +86,18 @@ HWY_INLINE void unpackPanel(const LinearLayout &layout, const uint8_t *tile,
   const FloatTag d;
   const uint8_t *scales = tile + layout.scaleOffset();
   const uint8_t *zeros = tile + layout.zeroOffset();
-  constexpr bool int4 = element == ElementType::Int4;
-  constexpr int64_t blockBytes = blockColumns * tileRows / (int4 ? 2 : 1);
   const int64_t perGroup = layout.blocksPerGroup();
   for (int64_t block = 0, group = 0; block < layout.blocks(); ++group) {
     const auto scale = loadScales(layout.format.scale, scales, group, 0);
-    __m512i zero = _mm512_set1_epi8(int4 ? 8 : 0);
+    __m512i zero = _mm512_setzero_si512();
     if (layout.format.zero == ZeroType::U8)
       zero = _mm512_cvtepu8_epi32(
           _mm_load_si128(reinterpret_cast<const __m128i *>(zeros) + group));
-    if (int4 && layout.format.zero == ZeroType::U8) // to all four bytes
-      zero = _mm512_mullo_epi32(zero, _mm512_set1_epi32(0x01010101));
-    if (use == ZeroUse::Fraction)
-      zero = _mm512_setzero_si512();
+    const __m512i bytes = zeroBytes<element, use>(layout, zero);
     const int64_t end = HWY_MIN(block + perGroup, layout.blocks());
     for (; block < end; ++block) {
-      const uint8_t *lines = tile + block * blockBytes;
-      int8_t *out = panel.codes + block * blockColumns * tileRows;
-      if constexpr (int4)
-        unpackNibbles(lines, zero, out);
-      else
-        unpackBytes(lines, out);
+      unpackBlock<element>(tile + block * blockBytes(element), bytes,
+                           panel.codes + block * blockColumns * tileRows);
       hn::Store(scale, d, panel.scales + block * tileRows);
       if constexpr (use == ZeroUse::Whole)
         _mm512_store_si512(panel.wholes + block * tileRows,
@@ -320,11 +311,22 @@ void multiplyAmx(const LinearArguments &a, int64_t begin, int64_t end) {
   _tile_release();
 }
 
+template <ElementType element> LinearBody chooseShortCodes(ZeroType zero) {
+  return zero == ZeroType::Float ? multiplyAmx<element, ZeroUse::Fraction>
+                                 : multiplyAmx<element, ZeroUse::Unpacked>;
+}
+
 LinearBody chooseAmx(const quant::Format &format) {
-  if (format.element == ElementType::Int4)
-    return format.zero == ZeroType::Float
-               ? multiplyAmx<ElementType::Int4, ZeroUse::Fraction>
-               : multiplyAmx<ElementType::Int4, ZeroUse::Unpacked>;
+  switch (format.element) {
+  case ElementType::Int4:
+    return chooseShortCodes<ElementType::Int4>(format.zero);
+  case ElementType::Int3:
+    return chooseShortCodes<ElementType::Int3>(format.zero);
+  case ElementType::Int2:
+    return chooseShortCodes<ElementType::Int2>(format.zero);
+  default:
+    break;
+  }
   switch (format.zero) {
   case ZeroType::None:
     return multiplyAmx<ElementType::Int8, ZeroUse::Unpacked>;

@@ -37,13 +37,9 @@ int64_t LinearLayout::codeBytes() const {
     return columns * tileRows * 2;
   case ElementType::BF16:
     return roundUp(columns, 2) * tileRows * 2;
-  case ElementType::Int8:
-  case ElementType::Fp8E4m3:
-    return blocks() * blockColumns * tileRows;
-  case ElementType::Int4:
-    return blocks() * blockColumns * tileRows / 2;
+  default:
+    return blocks() * blockBytes(format.element);
   }
-  return 0;
 }
 
 int64_t LinearLayout::scaleOffset() const { return roundUp(codeBytes(), 64); }
@@ -89,20 +85,48 @@ static void packFloatRow(const LinearLayout &layout, const uint8_t *values,
   }
 }
 
+/// Where a plane of `bits` lines has its bits of a code.
+struct PlaneBits {
+  PlaneBits(int bits, int64_t row, int64_t column)
+      : byte(column % blockColumns / 4 % bits * lineBytes + row * 4 +
+             column % 4),
+        shift(static_cast<int>(column % blockColumns / 4 / bits) * bits),
+        mask((1 << bits) - 1) {}
+
+  int64_t byte;
+  int shift, mask;
+};
+
 static void packCodes(const LinearLayout &layout, const int16_t *codes,
                       int64_t row, uint8_t *tile) {
-  bool int4 = layout.format.element == ElementType::Int4;
-  bool offsets = layout.format.isSymmetric() &&
-                 layout.format.element != ElementType::Fp8E4m3;
-  int offset = !offsets ? 0 : int4 ? 8 : 128;
-  int64_t blockBytes = blockColumns * tileRows / (int4 ? 2 : 1);
+  ElementType element = layout.format.element;
+  int offset = layout.format.isSymmetric() ? symmetricZero(element) : 0;
+  int bits = codeBits(element), low = lowBits(bits);
   for (int64_t k = 0; k < layout.columns; ++k) {
-    uint8_t code = static_cast<uint8_t>(codes[k] + offset);
-    int64_t within = k % blockColumns, half = int4 ? within / 16 : 0;
-    within -= half * 16;
-    int64_t byte = within / 4 * 64 + row * 4 + within % 4;
-    tile[k / blockColumns * blockBytes + byte] |= code << (4 * half);
+    uint8_t *block = tile + k / blockColumns * blockBytes(element);
+    int code = codes[k] + offset;
+    PlaneBits first(low, row, k);
+    block[first.byte] |= uint8_t((code & first.mask) << first.shift);
+    if (low == bits)
+      continue;
+    PlaneBits second(bits - low, row, k);
+    block[low * lineBytes + second.byte] |=
+        uint8_t((code >> low & second.mask) << second.shift);
   }
+}
+
+int packedCode(ElementType element, const uint8_t *tile, int64_t row,
+               int64_t column) {
+  int bits = codeBits(element), low = lowBits(bits);
+  const uint8_t *block = tile + column / blockColumns * blockBytes(element);
+  PlaneBits first(low, row, column);
+  int code = block[first.byte] >> first.shift & first.mask;
+  if (low == bits)
+    return code;
+  PlaneBits second(bits - low, row, column);
+  return code |
+         (block[low * lineBytes + second.byte] >> second.shift & second.mask)
+             << low;
 }
 
 /// One scale or zero point of each group of a row.

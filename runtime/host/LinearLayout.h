@@ -18,21 +18,27 @@
 //
 //   k=0,1 [ r0k0 r0k1 | r1k0 r1k1 | … | r15k0 r15k1 ]
 //
-// int8: columns in blocks of 32, a block is 8 lines of 64 bytes, and a line has
-// four columns of each row: the operand of a four-way dot product
+// Codes: columns in blocks of 32, and those in quads of four, the operand of a
+// four-way dot product. A line is 64 bytes, four columns of each row:
 //
-//   line j: [ r0: k=4j 4j+1 4j+2 4j+3 | r1: … | … | r15: … ]      j = 0…7
+//   [ r0: k=4q 4q+1 4q+2 4q+3 | r1: … | … | r15: … ]
 //
-// int4: a block is 4 such lines; the low nibbles are the columns 4j+i of the
-// block and the high nibbles the columns 16+4j+i
+// A byte of it has one code of 8 bits or several shorter ones. A block of b
+// bits is a plane of b lines, and the quad q = 0…7 is in line q mod b, from the
+// bit b · (q div b) of its bytes on. Which quads the lines have:
 //
-//   line j: [ r0: (4j, 16+4j) (4j+1, 17+4j) (4j+2, 18+4j) (4j+3, 19+4j) | … ]
+//             bits  7 6 5 4 3 2 1 0
+//   int8  line j  [        j        ]                   j = 0…7
+//   int4  line j  [ 4 + j  |   j    ]                   j = 0…3
+//   int2  line j  [ 6+j 4+j 2+j  j  ]                   j = 0, 1
+//   int3  lines 0 and 1 as those of int2: the low two bits of the codes
+//         line 2  [ 7 6 5 4 3 2 1 0 ]    the highest bit, a plane of one line
 //
 // fp8: the lines of int8, each byte as it is.
 //
-// Integer codes are unsigned: a symmetric code q is stored as q + 128 (int8)
-// or q + 8 (int4), so that every integer weight is scale · (code − zero).
-// Columns beyond K hold code 0; the activations there are zero.
+// Integer codes are unsigned: a symmetric code q of b bits is stored as
+// q + 2^(b−1), so that every integer weight is scale · (code − zero). Columns
+// beyond K hold code 0; the activations there are zero.
 //
 // scales [groups][16] in the format's scale type, zero points [groups][16] as
 // bytes or fractions of the scale's type (absent when symmetric).
@@ -51,6 +57,33 @@ constexpr int64_t tileRows = 16;
 /// Columns of a block: the unit of integer dot products and of the scales of
 /// quantized activations.
 constexpr int64_t blockColumns = 32;
+/// Bytes of a line of codes.
+constexpr int64_t lineBytes = 4 * tileRows;
+
+/// Bits of a code of an element with scales.
+constexpr int codeBits(quant::ElementType element) {
+  switch (element) {
+  case quant::ElementType::Int4:
+    return 4;
+  case quant::ElementType::Int3:
+    return 3;
+  case quant::ElementType::Int2:
+    return 2;
+  default:
+    return 8;
+  }
+}
+/// Bits of a code in the first plane of a block; a second has the others.
+constexpr int lowBits(int bits) { return bits == 3 ? 2 : bits; }
+/// Bytes of a block of codes of a tile.
+constexpr int64_t blockBytes(quant::ElementType element) {
+  return codeBits(element) * lineBytes;
+}
+/// The zero point of symmetric codes as they are stored.
+constexpr int symmetricZero(quant::ElementType element) {
+  return element == quant::ElementType::Fp8E4m3 ? 0
+                                                : 1 << (codeBits(element) - 1);
+}
 
 /// Where the parts of a packed weight are. Plain data; make it with
 /// `linearLayout`, which says why a weight has none.
@@ -84,6 +117,10 @@ StatusOr<LinearLayout> linearLayout(const quant::Format &format, int64_t rows,
 /// the whole weight, `packed` the place of tile `first` (tileBytes() each).
 void packTiles(const LinearLayout &layout, const quant::StoredRows &stored,
                int64_t first, int64_t count, void *packed);
+
+/// The code of a row and a column of a packed tile, without sign.
+int packedCode(quant::ElementType element, const uint8_t *tile, int64_t row,
+               int64_t column);
 
 /// Packs a whole weight into packedBytes() bytes.
 void packWeight(const LinearLayout &layout, const quant::StoredRows &stored,

@@ -12,7 +12,8 @@ static constexpr bool same(Plan plan, Quant quant) {
   return uint8_t(plan) == uint8_t(quant);
 }
 static_assert(same(plan::Element::BF16, quant::ElementType::BF16) &&
-              same(plan::Element::MAX, quant::ElementType::Fp8E4m3));
+              same(plan::Element::Fp8E4m3, quant::ElementType::Fp8E4m3) &&
+              same(plan::Element::MAX, quant::ElementType::Int2));
 static_assert(same(plan::Granularity::Tensor, quant::Granularity::Tensor) &&
               same(plan::Granularity::MAX, quant::Granularity::Group));
 static_assert(same(plan::ZeroPoint::U8, quant::ZeroType::U8) &&

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/plan/PlanVerifier.h"
 
+#include "lib/Quant/Element.h"
 #include "runtime/plan/PlanFormat.h"
 #include "runtime/plan/StepOperands.h"
 
@@ -28,14 +29,15 @@ bool knownFormat(const plan::Format *format) {
   if (!format)
     return true;
   bool grouped = format->granularity() == plan::Granularity::Group;
-  bool integer = format->element() == plan::Element::Int8 ||
-                 format->element() == plan::Element::Int4;
-  bool scaled = integer || format->element() == plan::Element::Fp8E4m3;
-  return known(format->element()) && known(format->granularity()) &&
-         known(format->zero()) && known(format->scale()) &&
-         grouped == (format->group() > 0) &&
-         scaled == (format->granularity() != plan::Granularity::None) &&
-         (integer || format->zero() == plan::ZeroPoint::None);
+  if (!known(format->element()))
+    return false;
+  const quant::Element &element =
+      quant::elementOf(quant::ElementType(format->element()));
+  return known(format->granularity()) && known(format->zero()) &&
+         known(format->scale()) && grouped == (format->group() > 0) &&
+         element.isFloat ==
+             (format->granularity() == plan::Granularity::None) &&
+         (element.isInteger() || format->zero() == plan::ZeroPoint::None);
 }
 
 /// Whether a weight's bytes can be counted in 64 bits, whatever its format.

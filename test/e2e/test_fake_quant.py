@@ -18,6 +18,10 @@ FORMATS = {
     "int4_asym": ("int4", "integer", np.float32),
     "int8_asym": ("int8", "integer", np.float32),
     "int4_sf16": ("int4", None, np.float16),
+    "int3": ("int3", None, np.float32),
+    "int3_asym_zf": ("int3", "float", np.float32),
+    "int2": ("int2", None, np.float32),
+    "int2_asym_sf16": ("int2", "integer", np.float16),
     "fp8_e4m3": ("fp8_e4m3", None, np.float32),
 }
 

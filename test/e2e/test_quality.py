@@ -74,7 +74,12 @@ def test_eight_bit_weights_are_close_to_the_model(shared, tool, tokens, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "element", "group", "scales"), [("int4_g32", "int4", 32, np.float16), ("int8", "int8", None, np.float32)]
+    ("name", "element", "group", "scales"),
+    [
+        ("int4_g32", "int4", 32, np.float16),
+        ("int8", "int8", None, np.float32),
+        ("int3_g128", "int3", 128, np.float16),
+    ],
 )
 def test_round_to_nearest_equals_the_formula(shared, tool, tokens, tmp_path, name, element, group, scales):
     folder = shared / "models/books-llama-28m"

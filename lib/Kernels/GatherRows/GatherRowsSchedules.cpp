@@ -1,6 +1,7 @@
 // What can be gathered, and how wide.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/GatherRows/GatherRows.h"
+#include "lib/Kernels/WeightFormats.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
 
@@ -25,6 +26,7 @@ Status gather_rows::isValid(const Problem &problem) {
   if (problem.table == Table::Tensor && !problem.format.isFloat())
     return invalid("a tensor has no scales; got the format \"" +
                    quant::spell(problem.format) + "\"");
+  QOPT_RETURN_IF_ERROR(hasUnpacking(problem.format));
   if (!quant::elementOf(problem.output).isFloat)
     return Status(StatusCode::Unsupported, "results are f16, bf16 or f32");
   return Status();

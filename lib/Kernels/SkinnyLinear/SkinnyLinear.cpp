@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
+#include "lib/Kernels/WeightFormats.h"
 #include "lib/Quant/Element.h"
 
 #include <algorithm>
@@ -52,6 +53,7 @@ static Status unsupported(std::string message) {
 
 static Status isValidFormat(const quant::Format &format,
                             ElementType activation) {
+  QOPT_RETURN_IF_ERROR(hasUnpacking(format));
   std::string name = "weight format \"" + quant::spell(format) + "\"";
   if (format.isFloat()) {
     if (format.element == activation)

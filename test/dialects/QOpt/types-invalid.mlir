@@ -32,7 +32,7 @@ func.func private @f(!qopt.weight<64, f16>)
 // -----
 
 // format
-// expected-error @+1 {{format "int5_g32": unknown element type "int5"; expected one of f32, f16, bf16, int8, int4, fp8_e4m3}}
+// expected-error @+1 {{format "int5_g32": unknown element type "int5"; expected one of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2}}
 func.func private @f(!qopt.weight<8x64, int5_g32>)
 
 // -----
@@ -76,6 +76,12 @@ func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, ke
 // kv_cache (C2): no zero points, and scales as pages have them
 // expected-error @+1 {{got "int4_asym_g32"}}
 func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int4_asym_g32, value = f16, page = 32>)
+
+// -----
+
+// kv_cache (C2): no cache has shorter codes than int4
+// expected-error @+1 {{got "int3"}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = f16, value = int3, page = 32>)
 
 // -----
 

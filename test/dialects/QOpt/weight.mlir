@@ -15,6 +15,15 @@ func.func @canonical() -> !qopt.weight<8x5, int4> {
   return %w : !qopt.weight<8x5, int4>
 }
 
+// CHECK-LABEL: @short_codes
+func.func @short_codes() -> (!qopt.weight<8x5, int3>, !qopt.weight<8x72, int2_asym_g64_zf>) {
+  // CHECK: codes(dense<17> : tensor<8x2xi8>) {{.*}} : !qopt.weight<8x5, int3>
+  %w = qopt.weight "w" codes(dense<17> : tensor<8x2xi8>) scales(dense<0.5> : tensor<8x1xf32>) : !qopt.weight<8x5, int3>
+  // CHECK: codes(dense<27> : tensor<8x18xi8>) {{.*}} : !qopt.weight<8x72, int2_asym_g64_zf>
+  %v = qopt.weight "v" codes(dense<27> : tensor<8x18xi8>) scales(dense<0.5> : tensor<8x2xf16>) zeros(dense<1.5> : tensor<8x2xf16>) : !qopt.weight<8x72, int2_asym_g64_zf>
+  return %w, %v : !qopt.weight<8x5, int3>, !qopt.weight<8x72, int2_asym_g64_zf>
+}
+
 // CHECK-LABEL: @matmul_nbits
 func.func @matmul_nbits() -> !qopt.weight<8x48, int4_asym_g32> {
   // CHECK: zeros(dense<0> : tensor<8xui8>) encoding matmul_nbits : !qopt.weight<8x48, int4_asym_g32>

@@ -12,11 +12,32 @@ static std::string messageFor(std::string_view text) {
 }
 
 TEST(Format, spellingsComeBack) {
-  for (const char *text :
-       {"f32", "f16", "bf16", "int8", "int4", "int8_tensor", "int8_g128",
-        "int4_g32", "int4_asym_g64", "int8_asym", "int4_g32_sf32", "int8_sf16",
-        "int4_asym_g32_zf", "int8_asym_tensor", "int4_asym_g128_zf_sf32",
-        "fp8_e4m3", "fp8_e4m3_tensor", "fp8_e4m3_g128", "fp8_e4m3_g32_sf32"}) {
+  for (const char *text : {"f32",
+                           "f16",
+                           "bf16",
+                           "int8",
+                           "int4",
+                           "int8_tensor",
+                           "int8_g128",
+                           "int4_g32",
+                           "int4_asym_g64",
+                           "int8_asym",
+                           "int4_g32_sf32",
+                           "int8_sf16",
+                           "int4_asym_g32_zf",
+                           "int8_asym_tensor",
+                           "int4_asym_g128_zf_sf32",
+                           "fp8_e4m3",
+                           "fp8_e4m3_tensor",
+                           "fp8_e4m3_g128",
+                           "fp8_e4m3_g32_sf32",
+                           "int3",
+                           "int3_g128",
+                           "int3_asym_g64_zf",
+                           "int3_tensor",
+                           "int2_g64",
+                           "int2_asym",
+                           "int2_asym_g32_zf"}) {
     StatusOr<Format> format = parseFormat(text);
     ASSERT_TRUE(format.ok()) << format.status().message();
     EXPECT_EQ(spell(*format), text);
@@ -38,13 +59,14 @@ TEST(Format, fieldsAreWhatTheSpellingSays) {
 TEST(Format, unknownElement) {
   EXPECT_EQ(messageFor("int5_g32"),
             "format \"int5_g32\": unknown element type \"int5\"; expected one "
-            "of f32, f16, bf16, int8, int4, fp8_e4m3");
-  EXPECT_EQ(messageFor(""), "format \"\": unknown element type \"\"; expected "
-                            "one of f32, f16, bf16, int8, int4, fp8_e4m3");
+            "of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2");
+  EXPECT_EQ(messageFor(""),
+            "format \"\": unknown element type \"\"; expected "
+            "one of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2");
   EXPECT_EQ(
       messageFor("fp8"),
       "format \"fp8\": unknown element type \"fp8\"; expected one of f32, "
-      "f16, bf16, int8, int4, fp8_e4m3");
+      "f16, bf16, int8, int4, fp8_e4m3, int3, int2");
   EXPECT_NE(messageFor("fp8_e5m2"), "parsed");
   EXPECT_NE(messageFor("fp8_e4m3x"), "parsed");
 }

@@ -83,6 +83,26 @@ TEST(RoundToNearest, theFirstOfEqualMagnitudesGivesTheSign) {
   EXPECT_EQ(q.values[1], 3.5f);
 }
 
+TEST(RoundToNearest, shortCodesUseTheirFullRange) {
+  // m = 4: int3 has the scale 4 / −4 = −1, int2 4 / −2 = −2.
+  std::vector<float> values = {4, -3, 0.5, 1.5, 2.6f, -4, -1, 1};
+  auto three = quantize("int3_g8", values, 8);
+  EXPECT_EQ(loadScale(*parseFormat("int3_g8"), three.scales.data(), 0), -1.0f);
+  EXPECT_EQ(codesOf(three, ElementType::Int3, 8, true),
+            (std::vector<int16_t>{-4, 3, 0, -2, -3, 3, 1, -1}));
+  auto two = quantize("int2_g8", values, 8);
+  EXPECT_EQ(loadScale(*parseFormat("int2_g8"), two.scales.data(), 0), -2.0f);
+  // −3 / −2 is clamped to 1; ties at ±0.5 go to 0.
+  EXPECT_EQ(codesOf(two, ElementType::Int2, 8, true),
+            (std::vector<int16_t>{-2, 1, 0, -1, -1, 1, 0, 0}));
+  // lo = −2, hi = 5: scale 7 / 7 and zero 2.
+  auto asymmetric =
+      quantize("int3_asym_g8", {-2, 5, 0, 1, 2.5, 3.5, -0.4f, 4}, 8);
+  EXPECT_EQ(asymmetric.zeros[0], 2);
+  EXPECT_EQ(codesOf(asymmetric, ElementType::Int3, 8, false),
+            (std::vector<int16_t>{0, 7, 2, 3, 4, 6, 2, 6}));
+}
+
 TEST(RoundToNearest, int8IsEqualOnBothSides) {
   auto q = quantize("int8", {-127, 127, 0.5, 1.5, -2.5, 126.75}, 3);
   ASSERT_TRUE(q.status.ok());

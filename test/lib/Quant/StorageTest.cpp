@@ -28,6 +28,8 @@ TEST(Storage, bitsPerWeight) {
   EXPECT_DOUBLE_EQ(storedBits(*parseFormat("int4_asym_g32"), 64, 64), 4.75);
   EXPECT_DOUBLE_EQ(storedBits(*parseFormat("int8"), 64, 64), 8.5);
   EXPECT_DOUBLE_EQ(storedBits(*parseFormat("bf16"), 64, 64), 16);
+  EXPECT_DOUBLE_EQ(storedBits(*parseFormat("int3_g128"), 64, 128), 3.125);
+  EXPECT_DOUBLE_EQ(storedBits(*parseFormat("int2_asym_g64"), 64, 64), 2.375);
   EXPECT_DOUBLE_EQ(payloadBits(*parseFormat("int4_asym_g32")), 4);
 }
 
@@ -41,6 +43,60 @@ TEST(Storage, firstCodeInTheLowNibble) {
   EXPECT_EQ(back, codes);
   int4.unpackUnsigned(bytes.data(), 5, back.data());
   EXPECT_EQ(back, (std::vector<int16_t>{1, 8, 7, 15, 2}));
+}
+
+TEST(Storage, int3HasEightCodesInThreeBytes) {
+  const Element &int3 = elementOf(ElementType::Int3);
+  // 24 bits, the last code first: 111 110 101 100 011 010 001 000
+  std::vector<int16_t> codes = {0, 1, 2, 3, 4, 5, 6, 7, 5}, back(9);
+  std::vector<uint8_t> bytes(4, 0xff);
+  int3.pack(codes.data(), 9, bytes.data());
+  EXPECT_EQ(bytes, (std::vector<uint8_t>{0x88, 0xc6, 0xfa, 0x05}));
+  int3.unpackUnsigned(bytes.data(), 9, back.data());
+  EXPECT_EQ(back, codes);
+  int3.unpackSigned(bytes.data(), 9, back.data());
+  EXPECT_EQ(back, (std::vector<int16_t>{0, 1, 2, 3, -4, -3, -2, -1, -3}));
+}
+
+TEST(Storage, int2HasFourCodesInAByte) {
+  const Element &int2 = elementOf(ElementType::Int2);
+  std::vector<int16_t> codes = {-2, 1, 0, -1, 1}, back(5);
+  std::vector<uint8_t> bytes(2, 0xff);
+  int2.pack(codes.data(), 5, bytes.data());
+  EXPECT_EQ(bytes, (std::vector<uint8_t>{0xc6, 0x01}));
+  int2.unpackSigned(bytes.data(), 5, back.data());
+  EXPECT_EQ(back, codes);
+  int2.unpackUnsigned(bytes.data(), 5, back.data());
+  EXPECT_EQ(back, (std::vector<int16_t>{2, 1, 0, 3, 1}));
+}
+
+/// Whatever the codes and the length, they come back, in no more bytes than
+/// bytesPerRow says and with zeros behind the last.
+TEST(Storage, codesOfEveryIntegerComeBack) {
+  uint32_t random = 1;
+  for (const char *name : {"int8", "int4", "int3", "int2"}) {
+    Format format = *parseFormat(name);
+    const Element &element = elementOf(format.element);
+    for (int64_t count = 1; count <= 70; ++count) {
+      std::vector<int16_t> codes(static_cast<size_t>(count)), back(codes);
+      for (int16_t &code : codes)
+        code = int16_t((random = random * 1664525 + 1013904223) >>
+                       (32 - element.bits));
+      auto size = static_cast<size_t>(bytesPerRow(format, count));
+      std::vector<uint8_t> bytes(size + 1, 0xa5);
+      element.pack(codes.data(), count, bytes.data());
+      EXPECT_EQ(bytes.back(), 0xa5) << name << count;
+      if (unsigned used = count * element.bits % 8)
+        EXPECT_EQ(bytes[size - 1] >> used, 0) << name << count;
+      element.unpackUnsigned(bytes.data(), count, back.data());
+      EXPECT_EQ(back, codes) << name << count;
+      element.unpackSigned(bytes.data(), count, back.data());
+      for (size_t i = 0; i < codes.size(); ++i) {
+        int half = 1 << (element.bits - 1);
+        EXPECT_EQ(back[i], codes[i] >= half ? codes[i] - 2 * half : codes[i]);
+      }
+    }
+  }
 }
 
 TEST(Storage, bytesAreSignedOnlyWhenSymmetric) {

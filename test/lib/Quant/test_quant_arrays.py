@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
-from round_to_nearest import round_to_e4m3, round_to_nearest, to_e4m3
+from round_to_nearest import packed, round_to_e4m3, round_to_nearest, to_e4m3
 
 TYPES = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}
 E4M3 = ml_dtypes.float8_e4m3fn
@@ -101,6 +101,13 @@ FORMATS = {
     "int4_asym_g128": ("int4", 128, "integer", np.float16),
     "int8_asym": ("int8", 0, "integer", np.float32),
     "int4_asym_g64_zf": ("int4", 64, "float", np.float16),
+    "int3": ("int3", 0, None, np.float32),
+    "int3_g128": ("int3", 128, None, np.float16),
+    "int3_asym_g64": ("int3", 64, "integer", np.float16),
+    "int3_asym_g64_zf": ("int3", 64, "float", np.float16),
+    "int2_g64": ("int2", 64, None, np.float16),
+    "int2_asym_g32_sf32": ("int2", 32, "integer", np.float32),
+    "int2_asym_g32_zf": ("int2", 32, "float", np.float16),
 }
 
 
@@ -117,12 +124,9 @@ def test_round_to_nearest(arrays, name):
     codes, scales, zeros, values = round_to_nearest(w, element, group or columns, zero, scale_type)
 
     out = arrays(w, "rtn", name, rows, columns, 8)
-    offset = rows * columns // (1 if element == "int8" else 2)
-    stored = np.frombuffer(out, np.uint8, offset)
-    if element == "int4":
-        stored = np.stack([stored & 15, stored >> 4], axis=-1)
-    expected = (codes & (15 if element == "int4" else 255)).astype(np.uint8)
-    assert np.array_equal(stored.reshape(rows, columns), expected)
+    stored = packed(codes, element)
+    offset = stored.size
+    assert out[:offset] == stored.tobytes()
     got = np.frombuffer(out, scale_type, scales.size, offset)
     assert np.array_equal(got, scales.reshape(-1))
     offset += got.nbytes
@@ -131,6 +135,17 @@ def test_round_to_nearest(arrays, name):
         assert np.array_equal(got.astype(np.float32), zeros.reshape(-1))
         offset += got.nbytes
     assert np.array_equal(np.frombuffer(out, np.float32, -1, offset), values.reshape(-1))
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 5, 8, 11, 13])
+@pytest.mark.parametrize("element", ["int4", "int3", "int2"])
+def test_rows_end_with_whole_bytes(arrays, element, columns):
+    w = np.random.default_rng(columns).standard_normal((5, columns), dtype=np.float32)
+    codes, _, _, values = round_to_nearest(w, element, columns, None, np.float32)
+    stored = packed(codes, element)
+    out = arrays(w, "rtn", element, 5, columns, 2)
+    assert out[: stored.size] == stored.tobytes()
+    assert np.array_equal(np.frombuffer(out, np.float32, w.size, len(out) - 4 * w.size), values.reshape(-1))
 
 
 def test_blocks_of_rows_do_not_matter(arrays):

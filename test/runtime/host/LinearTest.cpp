@@ -118,6 +118,7 @@ TEST_P(LinearTest, threadsShareLargeWork) {
 TEST(Linear, severalPasses) {
   for (const LinearCase &c :
        {LinearCase{"int4_g32", true}, LinearCase{"int8", true},
+        LinearCase{"int3_g32", true}, LinearCase{"int2_g32", true},
         LinearCase{"f32", false}, LinearCase{"bf16", false}}) {
     SCOPED_TRACE(c.format);
     checkLinear(c, 530, 290, 1100, true);
@@ -220,10 +221,44 @@ INSTANTIATE_TEST_SUITE_P(
         LinearCase{"int4_asym_g32_zf", false},
         LinearCase{"int8_asym_g32_zf", true},
         LinearCase{"int4_asym_g128", false}, LinearCase{"int8_tensor", true},
-        LinearCase{"fp8_e4m3", false}, LinearCase{"fp8_e4m3_g64", false}),
+        LinearCase{"fp8_e4m3", false}, LinearCase{"fp8_e4m3_g64", false},
+        LinearCase{"int3_g128", true}, LinearCase{"int3_g32", false},
+        LinearCase{"int3_asym_g64", true}, LinearCase{"int3_asym_g32", false},
+        LinearCase{"int3_asym_g64_zf", true}, LinearCase{"int3", false},
+        LinearCase{"int2_g64", true}, LinearCase{"int2_g32", false},
+        LinearCase{"int2_asym_g32", true}, LinearCase{"int2_asym_g128", false},
+        LinearCase{"int2_asym_g32_zf", true},
+        LinearCase{"int2_asym_g32_zf", false}, LinearCase{"int2_tensor", true}),
     [](const auto &info) {
       return info.param.format + (info.param.int8Activations ? "_a8" : "_a32");
     });
+
+/// The drawing in LinearLayout.h: columns 4q … 4q + 3 of a row are four bytes
+/// of line q mod 2, from bit 2 · (q div 2) on; int3 has its third bits in
+/// line 2.
+TEST(LinearLayout, placesOfShortCodes) {
+  for (const char *format : {"int2_asym_g32", "int3_asym_g32"}) {
+    SCOPED_TRACE(format);
+    StoredWeight weight(format, 16, 64);
+    const quant::Element &element = quant::elementOf(weight.format.element);
+    PackedWeight packed(weight);
+    const uint8_t *tile = static_cast<const uint8_t *>(packed.data());
+    ASSERT_EQ(packed.layout.codeBytes(), 2 * 64 * element.bits);
+    std::vector<int16_t> codes(64);
+    for (int64_t row = 0; row < 16; ++row) {
+      element.unpackUnsigned(weight.codes.data() + row * 8 * element.bits, 64,
+                             codes.data());
+      for (int64_t k = 0; k < 64; ++k) {
+        const uint8_t *block = tile + k / 32 * 64 * element.bits;
+        const int64_t quad = k % 32 / 4, byte = row * 4 + k % 4;
+        int code = block[quad % 2 * 64 + byte] >> quad / 2 * 2 & 3;
+        if (element.bits == 3)
+          code |= (block[128 + byte] >> quad & 1) << 2;
+        ASSERT_EQ(codes[size_t(k)], code) << row << ", " << k;
+      }
+    }
+  }
+}
 
 TEST(LinearLayout, saysWhyNot) {
   auto layout = linearLayout(*quant::parseFormat("int4_g16"), 16, 64);
@@ -238,7 +273,8 @@ TEST(LinearLayout, saysWhyNot) {
 TEST(Embedding, readsRowsOfEveryFormat) {
   for (const char *format :
        {"f32", "f16", "bf16", "int8", "int8_asym_g32", "int4_g32",
-        "int4_asym_g64", "int4_asym_g32_zf", "fp8_e4m3", "fp8_e4m3_g32"}) {
+        "int4_asym_g64", "int4_asym_g32_zf", "fp8_e4m3", "fp8_e4m3_g32", "int3",
+        "int3_asym_g32", "int2_g64", "int2_asym_g32_zf"}) {
     SCOPED_TRACE(format);
     const int64_t rows = 37, columns = 172;
     StoredWeight weight(format, rows, columns);

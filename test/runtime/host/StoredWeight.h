@@ -47,7 +47,7 @@ private:
     if (format.element == quant::ElementType::Fp8E4m3)
       for (uint8_t &byte : codes) // a weight has no NaN
         byte = (byte & 127) == 127 ? 0 : byte;
-    int levels = format.element == quant::ElementType::Int4 ? 16 : 256;
+    int levels = 1 << quant::elementOf(format.element).bits;
     bool fraction = format.zero == quant::ZeroType::Float;
     int64_t count = quant::scaleCount(format, rows, columns);
     for (int64_t i = 0; i < count; ++i) {

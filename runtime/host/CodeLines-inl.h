@@ -1,0 +1,63 @@
+// The codes of a packed tile as vectors of bytes: four columns of 16 rows at a
+// time, whatever their bits. The layout is drawn in LinearLayout.h.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/LinearTile-inl.h"
+
+#if defined(QOPT_RUNTIME_HOST_CODELINES_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef QOPT_RUNTIME_HOST_CODELINES_INL_H
+#undef QOPT_RUNTIME_HOST_CODELINES_INL_H
+#else
+#define QOPT_RUNTIME_HOST_CODELINES_INL_H
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace qopt::host::HWY_NAMESPACE {
+
+/// A lane of 32 bits has something of four columns of a row, a byte each.
+using Words = hn::Vec<hn::RebindToUnsigned<FloatTag>>;
+
+/// Quads of columns in a block.
+constexpr int64_t quadsPerBlock = blockColumns / 4;
+
+/// Moves the bits from `from` on to `to` and clears the others; the loops over
+/// quads are unrolled, so that both are known.
+template <int bits> HWY_INLINE Words moveField(Words word, int from, int to) {
+  const hn::RebindToUnsigned<FloatTag> du;
+  constexpr uint32_t ones = (1u << bits) - 1;
+  word = from < to ? hn::ShiftLeftSame(word, to - from)
+                   : hn::ShiftRightSame(word, from - to);
+  return hn::And(word, hn::Set(du, ones * 0x01010101u << to));
+}
+
+/// The bits that a plane of `bits` lines has of the codes in the columns 4·quad
+/// … 4·quad + 3, moved up to the bit `to` of each byte.
+template <int bits>
+HWY_INLINE Words planeBits(const uint8_t *plane, int64_t quad, int64_t part,
+                           int to) {
+  const hn::RebindToUnsigned<FloatTag> du;
+  const uint8_t *line = plane + quad % bits * lineBytes;
+  const auto word = hn::LoadU(du, reinterpret_cast<const uint32_t *>(line) +
+                                      part * lineLanes);
+  if constexpr (bits == 8)
+    return word;
+  else
+    return moveField<bits>(word, static_cast<int>(quad / bits * bits), to);
+}
+
+/// The codes of the columns 4·quad … 4·quad + 3 of a block, without sign;
+/// `part` chooses the vector.
+template <quant::ElementType element>
+HWY_INLINE Words unpackCodes(const uint8_t *block, int64_t quad, int64_t part) {
+  constexpr int bits = codeBits(element), low = lowBits(bits);
+  const Words codes = planeBits<low>(block, quad, part, 0);
+  if constexpr (low == bits)
+    return codes;
+  else
+    return hn::Or(
+        codes, planeBits<bits - low>(block + low * lineBytes, quad, part, low));
+}
+
+} // namespace qopt::host::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif // per-target guard
