@@ -67,6 +67,17 @@ std::optional<quant::ElementType> floatElement(Type element) {
   return std::nullopt;
 }
 
+/// The integers of so many bits that files have packed in bytes.
+std::optional<quant::ElementType> integerElement(int64_t bits) {
+  if (bits == 8)
+    return quant::ElementType::Int8;
+  if (bits == 4)
+    return quant::ElementType::Int4;
+  if (bits == 2)
+    return quant::ElementType::Int2;
+  return std::nullopt;
+}
+
 ElementsAttr constantOf(Value value) {
   auto constant = value.getDefiningOp<ConstantOp>();
   return constant ? cast<ElementsAttr>(constant.getValue()) : ElementsAttr();
@@ -230,17 +241,16 @@ Value blockWeight(PatternRewriter &rewriter, Location loc, int64_t rows,
   if (!data || !scaleData || (!isAbsent(zeros) && !zeroData))
     return {};
   auto scale = floatElement(scaleData.getElementType());
-  if (!scale || *scale == quant::ElementType::BF16 ||
-      (bits != 4 && bits != 8) || rows < 1 || columns < 1)
+  auto element = integerElement(bits);
+  if (!scale || *scale == quant::ElementType::BF16 || !element || rows < 1 ||
+      columns < 1)
     return {};
   // Zero points are packed codes, or fractions in the scales' type.
   bool fractions =
       zeroData && zeroData.getElementType() == scaleData.getElementType();
   if (zeroData && !fractions && !zeroData.getElementType().isInteger(8))
     return {};
-  auto element =
-      bits == 4 ? quant::ElementType::Int4 : quant::ElementType::Int8;
-  quant::Format format = blockFormat(element, block,
+  quant::Format format = blockFormat(*element, block,
                                      fractions  ? quant::ZeroType::Float
                                      : zeroData ? quant::ZeroType::U8
                                                 : quant::ZeroType::None,

@@ -89,6 +89,26 @@ def test_blocks_with_equal_scales_or_zero_points(tool, tmp_path, scales, zeros):
     check(tool, tmp_path, [product], {"x": x}, constants, x @ weight.T)
 
 
+@pytest.mark.parametrize("zeros", ["none", "codes", "fractions"])
+def test_blocks_of_two_bits(tool, tmp_path, zeros):
+    """Four codes a byte, the first in the lowest bits, and so the zero points of a row; three blocks, the last short."""
+    x = RANDOM.standard_normal((2, 80)).astype(np.float32)
+    codes = RANDOM.integers(0, 256, (4, 3, 8), np.uint8)
+    constants = {"w": codes, "s": RANDOM.random(12, np.float32)}
+    zero = np.full((4, 3), 2, np.float32)
+    if zeros == "codes":
+        constants["z"] = RANDOM.integers(0, 64, 4, np.uint8)
+        zero = (constants["z"][:, None] >> [0, 2, 4] & 3).astype(np.float32)
+    elif zeros == "fractions":
+        constants["z"] = RANDOM.random(12, np.float32) * 3
+        zero = constants["z"].reshape(4, 3)
+    numbers = (codes[..., None] >> [0, 2, 4, 6] & 3).reshape(4, 3, 32)
+    weight = ((numbers - zero[..., None]) * constants["s"].reshape(4, 3, 1)).astype(np.float32).reshape(4, -1)[:, :80]
+    names = ["x", *constants]
+    product = node("MatMulNBits", names, ["y"], domain="com.microsoft", K=80, N=4, bits=2, block_size=32)
+    check(tool, tmp_path, [product], {"x": x}, constants, x @ weight.T)
+
+
 @pytest.mark.parametrize("zero", [None, 130])
 def test_dequantized_blocks_with_equal_scales(tool, tmp_path, zero):
     """DequantizeLinear of [64, 4] with blocks along the first axis, stored transposed."""

@@ -48,6 +48,17 @@ func.func @packed(%x: tensor<?x32xf32>) -> tensor<?x8xf32> {
   return %y : tensor<?x8xf32>
 }
 
+// CHECK-LABEL: @two_bits
+func.func @two_bits(%x: tensor<?x64xf32>) -> tensor<?x8xf32> {
+  // CHECK: zeros({{.*}}) encoding matmul_nbits : !qopt.weight<8x64, int2_asym_g32_sf32>
+  %none = onnx.None
+  %codes = onnx.Constant dense<27> : tensor<8x2x8xui8>
+  %scales = onnx.Constant dense<0.5> : tensor<16xf32>
+  %zeros = onnx.Constant dense<9> : tensor<8xui8>
+  %y = onnx.ms.MatMulNBits %x, %codes, %scales, %zeros, %none, %none {K = 64 : i64, N = 8 : i64, bits = 2 : i64, block_size = 32 : i64} : (tensor<?x64xf32>, tensor<8x2x8xui8>, tensor<16xf32>, tensor<8xui8>, none, none) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
 // Zero points may be fractions of the scales' type.
 // CHECK-LABEL: @fractional_zeros
 func.func @fractional_zeros(%x: tensor<?x16xf32>) -> tensor<?x8xf32> {
