@@ -39,7 +39,7 @@ def chosen(tool, artifact, folder):
     np.save(folder / "padded.npy", padded)
     tool("qopt-eval", artifact, "--tokens", folder / "padded.npy", "--save-logits", folder / "logits.npy")
     lost = surprises(np.load(folder / "logits.npy"), padded)
-    scores = [-row[first - 1 : len(text) - 1].mean() for row, (text, first) in zip(lost, texts)]
+    scores = [-row[first - 1 : len(text) - 1].mean() for row, (text, first) in zip(lost, texts, strict=True)]
     return np.array(scores).reshape(-1, 4).argmax(-1)
 
 

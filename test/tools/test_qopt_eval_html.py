@@ -1,4 +1,4 @@
-"""qopt-eval --html: one well-formed page with the report's figures, whose plots have their points where the figures are."""
+"""qopt-eval --html: one well-formed page with the report's figures, whose plots have points where the figures are."""
 
 import json
 import re

@@ -47,7 +47,7 @@ def run(artifacts, folder, *options):
 def test_every_depth(tool, artifacts, folder):
     found = json.loads(tool(*run(artifacts, folder, "--reference", artifacts / "decoder.qopt"), "--json").stdout)
     assert [depth["depth_percent"] for depth in found["retrieval"]] == DEPTHS
-    for depth, percent in zip(found["retrieval"], DEPTHS):
+    for depth, percent in zip(found["retrieval"], DEPTHS, strict=True):
         (ours, ranks), (theirs, their_ranks) = (side(folder, name, percent) for name in ("other", "decoder"))
         for got, chance, rank in ((depth, ours, ranks), (depth["reference"], theirs, their_ranks)):
             assert got["probability_percent"]["mean"] == pytest.approx(100 * chance.mean(), rel=1e-5)

@@ -53,7 +53,7 @@ def test_domains(tool, artifacts, folder, logits):
     found = json.loads(tool(*run(artifacts, folder), "--json").stdout)
     check({"predictions": 7 * 39, **found}, *logits, DRAWN)
     assert [domain["name"] for domain in found["domains"]] == list(PARTS)
-    for domain, part in zip(found["domains"], PARTS.values()):
+    for domain, part in zip(found["domains"], PARTS.values(), strict=True):
         ours, theirs = (values[part] for values in logits)
         assert domain["windows"] == len(ours)
         check(domain, ours, theirs, DRAWN[part])
@@ -69,7 +69,7 @@ def test_lengths(tool, artifacts, folder, logits):
     """The last position of a window predicts nothing known, and counts for the distance of its slice."""
     found = json.loads(tool(*run(artifacts, folder), "--json").stdout)["lengths"]
     assert [part["name"] for part in found] == ["1-16", "17-39"]
-    for part, first, end in zip(found, (0, 16), (16, 40)):
+    for part, first, end in zip(found, (0, 16), (16, 40), strict=True):
         predicting = slice(first, min(end + 1, 40))
         ours, theirs = (values[:, predicting] for values in logits)
         check(part, ours, theirs, DRAWN[:, predicting])
@@ -87,7 +87,7 @@ def test_every_length_predicts(tool, artifacts, tmp_path, length, names):
 
 def test_calibration(tool, artifacts, folder, logits):
     found = json.loads(tool(*run(artifacts, folder), "--json").stdout)["calibration_error_percent"]
-    for name, expected in zip(("count", "confidence", "accuracy"), calibration_bins(logits[0], DRAWN)):
+    for name, expected in zip(("count", "confidence", "accuracy"), calibration_bins(logits[0], DRAWN), strict=True):
         assert [b[name] for b in found["bins"]] == pytest.approx(expected.tolist(), rel=1e-6)
     assert found["low"] < found["high"]
 

@@ -169,7 +169,7 @@ StatusOr<std::vector<RetrievalDepth>> retrieve(Engine &engine,
     StatusOr<RetrievalDepth> depth = retriever.measure(percent);
     if (!depth.ok())
       return depth.status();
-    depths.push_back(std::move(*depth));
+    depths.push_back(*depth);
   }
   return depths;
 }

@@ -136,9 +136,12 @@ void Drawing::drawAxes() {
       step *= more;
       break;
     }
-  for (double at = std::ceil(low / step); at * step <= high; ++at) {
-    line("grid", leftEdge, down(at * step), rightEdge, down(at * step));
-    text("end", leftEdge - 6, down(at * step) + 4, shortNumber(at * step));
+  auto first = int64_t(std::ceil(low / step));
+  auto last = int64_t(std::floor(high / step));
+  for (int64_t i = first; i <= last; ++i) {
+    double y = double(i) * step;
+    line("grid", leftEdge, down(y), rightEdge, down(y));
+    text("end", leftEdge - 6, down(y) + 4, shortNumber(y));
   }
   for (const auto &[at, label] : plot.xTicks)
     text("middle", across(at), bottom + 18, label);

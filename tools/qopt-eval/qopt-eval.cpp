@@ -102,18 +102,14 @@ int main(int argc, char **argv) {
                "qopt-eval");
   EvalOptions options;
   eval::addOptions(app, options);
+  const std::string run = "qopt-eval model.qopt ", text = run + "--text ";
   cli::addExamples(
-      app, {"qopt-eval model.qopt --text valid.txt",
-            "qopt-eval model.qopt --text valid.txt --window 128 --windows 4 "
-            "--save-logits saved.npy",
-            "qopt-eval model.qopt --tokens tokens.npy --reference logits.npy",
-            "qopt-eval model.qopt --text valid.txt --reference other.qopt "
-            "--max-kl 20 --json",
-            "qopt-eval model.qopt --text tales=valid.txt --text "
-            "prompts=prompt.txt --window 4",
-            "qopt-eval model.qopt --choices choices.jsonl --reference "
-            "other.qopt --floor-chunk 1 --html eval.html",
-            "qopt-eval model.qopt --text valid.txt --window 64 --retrieval "
-            "--reference other.qopt"});
+      app, {text + "valid.txt",
+            text + "valid.txt --window 128 --windows 4 --save-logits saved.npy",
+            run + "--tokens tokens.npy --reference logits.npy",
+            text + "valid.txt --reference other.qopt --max-kl 20 --json",
+            text + "tales=valid.txt --text prompts=prompt.txt --window 4",
+            run + "--choices choices.jsonl --floor-chunk 1 --html eval.html",
+            text + "valid.txt --window 64 --retrieval --reference other.qopt"});
   return cli::run(app, argc, argv, [&] { return work(options); });
 }
