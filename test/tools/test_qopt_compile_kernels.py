@@ -88,7 +88,8 @@ def test_names_are_those_of_the_command_line(tool, stories_kernels):
         if kernel["family"] in families:
             seen.add(kernel["family"])
             assert set(re.findall(r"(\w+)=", kernel["schedule"])) <= families[kernel["family"]]
-    assert seen == set(families)
+    assert seen == {kernel["family"] for kernel in stories_kernels["kernels"]} - {"generic"}
+    assert seen >= {"skinny_linear", "gemm", "attention_decode", "attention_prefill", "argmax", "sampling"}
     words = ("tokens=8", "rows=128", "columns=64", "weights=f16", "norm=1")
     schedule = next(
         k["schedule"] for k in stories_kernels["kernels"] if "m8_norm_128x64" in k["symbol"] and k["architecture"]
