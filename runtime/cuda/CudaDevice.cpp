@@ -136,8 +136,8 @@ CudaDevice::loadCode(const plan::Function &function,
                     "the artifact has kernels for " + architecturesOf(*launch) +
                         "; the GPU (" + facts.name +
                         ") has compute capability " + facts.capability() +
-                        ": compile the model again with --arch sm_" +
-                        std::to_string(10 * facts.major + facts.minor));
+                        ": compile the model again with --arch sm_80, whose "
+                        "PTX runs on GPUs from 8.0 on");
     for (const plan::Variant *variant : variants) {
       std::shared_ptr<Module> &module = loaded[variant->segment()];
       if (module)

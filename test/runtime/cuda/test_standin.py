@@ -69,7 +69,12 @@ def test_every_call_is_paired(tool, compiled, tmp_path):
         ("devices=0", "sm_90a", UNSUPPORTED, "the CUDA driver does not start: cuInit failed: CUDA_ERROR_NO_DEVICE"),
         ("capability=7.5", "sm_80", UNSUPPORTED, "compute capability 7.5; expected 8.0 or later"),
         ("capability=8.6", "sm_90a", UNSUPPORTED, "kernels for sm_90a; the GPU (stand-in GPU) has compute capability"),
-        ("capability=10.0", "sm_90a", UNSUPPORTED, "compile the model again with --arch sm_100"),
+        (
+            "capability=10.0",
+            "sm_90a",
+            UNSUPPORTED,
+            "compile the model again with --arch sm_80, whose PTX runs on GPUs from 8.0 on",
+        ),
         ("memory=200000", "sm_90a", RESOURCES, "the GPU (stand-in GPU) has 200.00 kB free and "),
         (
             "fail=cuModuleLoadDataEx:1:218",
