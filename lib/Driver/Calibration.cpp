@@ -45,7 +45,11 @@ private:
     if (index + 1 == model.segments().size())
       return Status(); // nobody reads what the last one makes
     replaceWeights(segment, stored);
-    return advance(segment);
+    auto next = model.advance(segment, hidden);
+    if (!next.ok())
+      return next.status();
+    hidden = std::move(*next);
+    return Status();
   }
 
   Status observe(size_t index, Observations &observed) {
@@ -94,20 +98,6 @@ private:
       if (*codes)
         stored.emplace(name, std::move(**codes));
     }
-    return Status();
-  }
-
-  /// Runs the segment as it will be, which makes the next one's input.
-  Status advance(func::FuncOp segment) {
-    auto next = model.newStates();
-    if (!next.ok())
-      return next.status();
-    QOPT_RETURN_IF_ERROR(
-        model.run(segment, {{"hidden", &hidden}},
-                  [&](int64_t sequence, std::vector<Tensor> &results) {
-                    return next->write(sequence, results.front().view());
-                  }));
-    hidden = std::move(*next);
     return Status();
   }
 

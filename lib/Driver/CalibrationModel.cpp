@@ -62,6 +62,20 @@ StatusOr<calibrate::TokenStates> CalibrationModel::newStates() {
       folder.file("states-" + std::to_string(files++)));
 }
 
+StatusOr<calibrate::TokenStates>
+CalibrationModel::advance(func::FuncOp function,
+                          const calibrate::TokenStates &hidden) {
+  auto next = newStates();
+  if (!next.ok())
+    return next.status();
+  QOPT_RETURN_IF_ERROR(run(function, {{"hidden", &hidden}},
+                           [&](int64_t sequence, std::vector<Tensor> &results) {
+                             return next->write(sequence,
+                                                results.front().view());
+                           }));
+  return next;
+}
+
 Status CalibrationModel::run(func::FuncOp function, ArrayRef<States> states,
                              const Consumer &consume, int64_t step) {
   auto compiled =

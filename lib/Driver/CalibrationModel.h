@@ -39,6 +39,10 @@ public:
   StatusOr<mlir::OwningOpRef<mlir::func::FuncOp>> segmentAs(size_t index,
                                                             SegmentForm form);
 
+  /// What a layer makes of `hidden`: the next one's input.
+  StatusOr<calibrate::TokenStates>
+  advance(mlir::func::FuncOp function, const calibrate::TokenStates &hidden);
+
   /// States of tokens, in a file of their own.
   StatusOr<calibrate::TokenStates> newStates();
 

@@ -5,7 +5,9 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Calibrate/QuadraticForm.h"
 #include "lib/Calibrate/SampledLabels.h"
+#include "lib/Driver/WeightEvaluator.h"
 #include <cmath>
+#include <set>
 
 using namespace mlir;
 
@@ -26,7 +28,12 @@ class CurvatureRun {
 public:
   CurvatureRun(CalibrationModel &model, const CurvatureOptions &options,
                const Progress &progress)
-      : model(model), options(options), progress(progress) {}
+      : model(model), options(options), progress(progress) {
+    for (func::FuncOp segment : model.segments())
+      segment.walk([&](ir::QuantizeWeightOp op) {
+        wanted.insert(weightNameOf(op.getSource()));
+      });
+  }
 
   StatusOr<Curvature> run() {
     QOPT_RETURN_IF_ERROR(forward());
@@ -58,6 +65,7 @@ private:
   CalibrationModel &model;
   const CurvatureOptions &options;
   const Progress &progress;
+  std::set<std::string> wanted;    ///< names of weights that are quantized
   std::vector<TokenStates> inputs; ///< of each segment
   std::map<std::string, WeightSums> sums;
   int64_t step = 1; ///< from one sequence to the next that is used
@@ -66,23 +74,17 @@ private:
 } // namespace
 
 Status CurvatureRun::forward() {
+  inputs.emplace_back(); // the first reads tokens
   size_t count = model.segments().size();
-  for (size_t i = 0; i < count; ++i) {
-    auto states = model.newStates();
-    if (!states.ok())
-      return states.status();
-    inputs.push_back(std::move(*states)); // of the first: none
-    if (i == 0)
-      continue;
+  for (size_t i = 0; i + 1 < count; ++i) {
     report(double(i) / double(count) / (1 + 2 * options.iterations));
-    auto function = model.segmentAs(i - 1, SegmentForm::Original);
+    auto function = model.segmentAs(i, SegmentForm::Original);
     if (!function.ok())
       return function.status();
-    QOPT_RETURN_IF_ERROR(
-        model.run(**function, {{"hidden", &inputs[i - 1]}},
-                  [&](int64_t sequence, std::vector<Tensor> &results) {
-                    return inputs[i].write(sequence, results.front().view());
-                  }));
+    auto next = model.advance(**function, inputs.back());
+    if (!next.ok())
+      return next.status();
+    inputs.push_back(std::move(*next));
   }
   return Status();
 }
@@ -157,7 +159,7 @@ void CurvatureRun::addSequence(func::FuncOp function,
       (isInput ? found[name.str()].first : found[name.str()].second) = &result;
   }
   for (auto &[name, pair] : found)
-    if (pair.first && pair.second)
+    if (pair.first && pair.second && wanted.count(name))
       addWeight(name, *pair.first, *pair.second);
 }
 

@@ -34,8 +34,9 @@ struct CurvatureOptions {
   int64_t coarse = 4;
 };
 
-/// The factors of every linear of the model, on the sequences that are not held
-/// out. Runs each layer forward once and backward `iterations` times.
+/// The factors of every linear whose weight is quantized, on the sequences that
+/// are not held out. Runs each layer forward once and backward `iterations`
+/// times.
 StatusOr<Curvature> measureCurvature(CalibrationModel &model,
                                      const CurvatureOptions &options,
                                      const Progress &progress);

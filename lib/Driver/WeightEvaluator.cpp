@@ -3,9 +3,9 @@
 #include "lib/Driver/WeightEvaluator.h"
 #include "lib/Driver/WeightEncodings.h"
 #include "lib/Quant/Algorithm.h"
+#include "lib/Quant/algorithms/Tasks.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/TypeSwitch.h"
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -48,24 +48,13 @@ const uint8_t *CanonicalWeight::keep(ir::StoredElements elements) {
 
 void forRows(unsigned threads, int64_t rows,
              const std::function<void(int64_t, int64_t)> &body) {
-  std::atomic<int64_t> next{0};
-  auto work = [&] {
-    while (true) {
-      int64_t first = next.fetch_add(rowsPerTask);
-      if (first >= rows)
-        return;
-      body(first, std::min(first + rowsPerTask, rows));
-    }
-  };
-  // More threads than tasks or processors would only wait.
-  int64_t useful = std::min<int64_t>((rows + rowsPerTask - 1) / rowsPerTask,
-                                     std::thread::hardware_concurrency());
-  std::vector<std::thread> others;
-  for (int64_t i = 1; i < std::min<int64_t>(threads, useful); ++i)
-    others.emplace_back(work);
-  work();
-  for (std::thread &other : others)
-    other.join();
+  // More threads than processors would only wait.
+  unsigned useful = std::min(threads, std::thread::hardware_concurrency());
+  quant::forTasks(useful, (rows + rowsPerTask - 1) / rowsPerTask,
+                  [&](int64_t task) {
+                    int64_t first = task * rowsPerTask;
+                    body(first, std::min(first + rowsPerTask, rows));
+                  });
 }
 
 namespace {
