@@ -8,6 +8,14 @@ static const Element *const elements[] = {
     &f32Element,  &f16Element,     &bf16Element, &int8Element,
     &int4Element, &fp8E4m3Element, &int3Element, &int2Element};
 
+void Element::unpackSigned(const uint8_t *bytes, int64_t count,
+                           int16_t *codes) const {
+  unpackUnsigned(bytes, count, codes);
+  const int sign = 1 << (bits - 1);
+  for (int64_t i = 0; i < count; ++i)
+    codes[i] = int16_t((codes[i] ^ sign) - sign);
+}
+
 const Element &elementOf(ElementType type) {
   return *elements[static_cast<int>(type)];
 }

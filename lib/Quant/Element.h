@@ -34,10 +34,11 @@ struct Element {
 
   /// Codes to and from storage. A row starts on a byte; bits behind its last
   /// code are zero. Signed codes are stored in two's complement of the
-  /// element's bits; `unpackSigned` extends their sign.
+  /// element's bits.
   void (*pack)(const int16_t *codes, int64_t count, uint8_t *bytes);
-  void (*unpackSigned)(const uint8_t *bytes, int64_t count, int16_t *codes);
   void (*unpackUnsigned)(const uint8_t *bytes, int64_t count, int16_t *codes);
+  /// The same codes with their sign extended.
+  void unpackSigned(const uint8_t *bytes, int64_t count, int16_t *codes) const;
 };
 
 extern const Element f32Element, f16Element, bf16Element; // formats/Float.cpp

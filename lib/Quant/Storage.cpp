@@ -91,6 +91,15 @@ static float loadZero(const Format &format, const uint8_t *zeros,
                                      : loadScale(format, zeros, index);
 }
 
+void unpackCodes(const Format &format, const uint8_t *bytes, int64_t columns,
+                 int16_t *codes) {
+  const Element &element = elementOf(format.element);
+  if (format.isSymmetric())
+    element.unpackSigned(bytes, columns, codes);
+  else
+    element.unpackUnsigned(bytes, columns, codes);
+}
+
 /// The codes of a row as numbers.
 static void readCodes(const Format &format, const uint8_t *bytes,
                       std::vector<float> &numbers) {
@@ -99,8 +108,7 @@ static void readCodes(const Format &format, const uint8_t *bytes,
   if (!element.isInteger())
     return element.decode(bytes, columns, numbers.data());
   std::vector<int16_t> codes(numbers.size());
-  (format.isSymmetric() ? element.unpackSigned
-                        : element.unpackUnsigned)(bytes, columns, codes.data());
+  unpackCodes(format, bytes, columns, codes.data());
   std::copy(codes.begin(), codes.end(), numbers.begin());
 }
 

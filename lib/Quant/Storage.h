@@ -44,6 +44,11 @@ int64_t codeBytes(const Format &format, int64_t rows, int64_t columns);
 int64_t scaleBytes(const Format &format, int64_t rows, int64_t columns);
 int64_t zeroBytes(const Format &format, int64_t rows, int64_t columns);
 
+/// The codes of a row of an integer format: with their sign where the format is
+/// symmetric.
+void unpackCodes(const Format &format, const uint8_t *bytes, int64_t columns,
+                 int16_t *codes);
+
 /// Bits per weight of the codes alone.
 double payloadBits(const Format &format);
 

@@ -148,8 +148,7 @@ static void packCodedRow(const LinearLayout &layout,
   const uint8_t *bytes =
       stored.codes + row * quant::bytesPerRow(format, layout.columns);
   if (element.isInteger())
-    (format.isSymmetric() ? element.unpackSigned : element.unpackUnsigned)(
-        bytes, layout.columns, codes.data());
+    quant::unpackCodes(format, bytes, layout.columns, codes.data());
   else
     std::copy_n(bytes, layout.columns, codes.data());
   packCodes(layout, codes.data(), row % tileRows, tile);

@@ -129,10 +129,7 @@ static std::vector<uint16_t> readRow(const quant::Format &format,
     return values;
   }
   std::vector<int16_t> codes(columns);
-  if (format.isSymmetric())
-    element.unpackSigned(bytes, columns, codes.data());
-  else
-    element.unpackUnsigned(bytes, columns, codes.data());
+  quant::unpackCodes(format, bytes, columns, codes.data());
   for (int64_t k = 0; k < columns; ++k)
     values[k] = uint16_t(codes[k] + codeOffset(format));
   return values;

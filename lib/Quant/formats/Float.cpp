@@ -42,7 +42,6 @@ static constexpr Element floatElement(ElementType type, std::string_view name,
                  .encode = copyToBytes,
                  .decode = copyFromBytes,
                  .pack = nullptr,
-                 .unpackSigned = nullptr,
                  .unpackUnsigned = nullptr};
 }
 

@@ -27,7 +27,6 @@ constinit const Element fp8E4m3Element = {.type = ElementType::Fp8E4m3,
                                           .encode = encode,
                                           .decode = decode,
                                           .pack = nullptr,
-                                          .unpackSigned = nullptr,
                                           .unpackUnsigned = nullptr};
 
 } // namespace qopt::quant

@@ -24,11 +24,6 @@ static void unpackUnsigned(const uint8_t *bytes, int64_t count,
   for (int64_t i = 0; i < count; ++i)
     codes[i] = bytes[i / 4] >> i % 4 * 2 & 3;
 }
-static void unpackSigned(const uint8_t *bytes, int64_t count, int16_t *codes) {
-  unpackUnsigned(bytes, count, codes);
-  for (int64_t i = 0; i < count; ++i)
-    codes[i] = int16_t((codes[i] ^ 2) - 2);
-}
 
 constinit const Element int2Element = {.type = ElementType::Int2,
                                        .name = "int2",
@@ -40,7 +35,6 @@ constinit const Element int2Element = {.type = ElementType::Int2,
                                        .encode = nullptr,
                                        .decode = nullptr,
                                        .pack = pack,
-                                       .unpackSigned = unpackSigned,
                                        .unpackUnsigned = unpackUnsigned};
 
 } // namespace qopt::quant

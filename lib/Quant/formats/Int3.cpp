@@ -38,11 +38,6 @@ static void unpackUnsigned(const uint8_t *bytes, int64_t count,
     codes[i] = int16_t(word >> bit % 8 & 7);
   }
 }
-static void unpackSigned(const uint8_t *bytes, int64_t count, int16_t *codes) {
-  unpackUnsigned(bytes, count, codes);
-  for (int64_t i = 0; i < count; ++i)
-    codes[i] = int16_t((codes[i] ^ 4) - 4);
-}
 
 constinit const Element int3Element = {.type = ElementType::Int3,
                                        .name = "int3",
@@ -54,7 +49,6 @@ constinit const Element int3Element = {.type = ElementType::Int3,
                                        .encode = nullptr,
                                        .decode = nullptr,
                                        .pack = pack,
-                                       .unpackSigned = unpackSigned,
                                        .unpackUnsigned = unpackUnsigned};
 
 } // namespace qopt::quant

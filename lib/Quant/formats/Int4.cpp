@@ -24,11 +24,6 @@ static void unpackUnsigned(const uint8_t *bytes, int64_t count,
   for (int64_t i = 0; i < count; ++i)
     codes[i] = i % 2 ? bytes[i / 2] >> 4 : bytes[i / 2] & 15;
 }
-static void unpackSigned(const uint8_t *bytes, int64_t count, int16_t *codes) {
-  unpackUnsigned(bytes, count, codes);
-  for (int64_t i = 0; i < count; ++i)
-    codes[i] = int16_t((codes[i] ^ 8) - 8);
-}
 
 constinit const Element int4Element = {.type = ElementType::Int4,
                                        .name = "int4",
@@ -40,7 +35,6 @@ constinit const Element int4Element = {.type = ElementType::Int4,
                                        .encode = nullptr,
                                        .decode = nullptr,
                                        .pack = pack,
-                                       .unpackSigned = unpackSigned,
                                        .unpackUnsigned = unpackUnsigned};
 
 } // namespace qopt::quant

@@ -10,10 +10,6 @@ static void pack(const int16_t *codes, int64_t count, uint8_t *bytes) {
   for (int64_t i = 0; i < count; ++i)
     bytes[i] = uint8_t(codes[i]);
 }
-static void unpackSigned(const uint8_t *bytes, int64_t count, int16_t *codes) {
-  for (int64_t i = 0; i < count; ++i)
-    codes[i] = int16_t((bytes[i] ^ 0x80) - 0x80);
-}
 static void unpackUnsigned(const uint8_t *bytes, int64_t count,
                            int16_t *codes) {
   for (int64_t i = 0; i < count; ++i)
@@ -30,7 +26,6 @@ constinit const Element int8Element = {.type = ElementType::Int8,
                                        .encode = nullptr,
                                        .decode = nullptr,
                                        .pack = pack,
-                                       .unpackSigned = unpackSigned,
                                        .unpackUnsigned = unpackUnsigned};
 
 } // namespace qopt::quant

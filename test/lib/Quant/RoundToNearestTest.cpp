@@ -59,8 +59,10 @@ static std::vector<int16_t> codesOf(const Quantized &quantized,
                                     bool isSigned) {
   std::vector<int16_t> codes(static_cast<size_t>(count));
   const Element &element = elementOf(type);
-  (isSigned ? element.unpackSigned : element.unpackUnsigned)(
-      quantized.codes.data(), count, codes.data());
+  if (isSigned)
+    element.unpackSigned(quantized.codes.data(), count, codes.data());
+  else
+    element.unpackUnsigned(quantized.codes.data(), count, codes.data());
   return codes;
 }
 
