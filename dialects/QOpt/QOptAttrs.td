@@ -107,9 +107,10 @@ def QOpt_KernelAttr : QOpt_Attr<"Kernel", "kernel"> {
 def QOpt_Observed : QOpt_Enum<"Observed", "what calibration sees of a layer", [
   I32EnumAttrCase<"ArgumentGradient", 0, "argument_gradient">, // of an argument of the function, by its number
   I32EnumAttrCase<"Input", 1, "input">, // x of linears, by the names of their weights
-  I32EnumAttrCase<"OutputGradient", 2, "output_gradient">, // of the results of linears, by the names of their weights
+  I32EnumAttrCase<"OutputGradient", 2, "output_gradient">, // of the results of linears and embeddings, by the names of their weights
   I32EnumAttrCase<"KeyGradient", 3, "key_gradient">, // of keys as attention reads them, by the number of the attention
   I32EnumAttrCase<"ValueGradient", 4, "value_gradient">, // of values, all the same
+  I32EnumAttrCase<"Lookup", 5, "lookup">, // the ids whose rows embeddings give, by the names of their weights
 ]>;
 
 def QOpt_ObservationAttr : QOpt_Attr<"Observation", "observation"> {

@@ -4,7 +4,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Calibration.h"
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Calibrate/SecondMoment.h"
 #include "lib/Driver/CalibrationModel.h"
 #include "lib/Driver/Curvature.h"
 #include "lib/Driver/WeightCalibration.h"
@@ -38,10 +37,11 @@ public:
 
 private:
   Status calibrateSegment(size_t index) {
-    Observations observed{.curvature = curvature};
-    QOPT_RETURN_IF_ERROR(observe(index, observed));
+    auto observed = Observations::take(model, index, hidden, curvature);
+    if (!observed.ok())
+      return observed.status();
     func::FuncOp segment = model.segments()[index];
-    QOPT_RETURN_IF_ERROR(quantizeAll(segment, observed));
+    QOPT_RETURN_IF_ERROR(quantizeAll(segment, *observed));
     if (index + 1 == model.segments().size())
       return Status(); // nobody reads what the last one makes
     replaceWeights(segment, stored);
@@ -52,39 +52,6 @@ private:
     return Status();
   }
 
-  Status observe(size_t index, Observations &observed) {
-    auto segment = model.segmentAs(index, SegmentForm::Observed);
-    if (!segment.ok())
-      return segment.status();
-    std::vector<std::pair<unsigned, Observation *>> sums;
-    for (unsigned i = 0; i < (*segment)->getNumResults(); ++i) {
-      auto observation = (*segment)->getResultAttrOfType<ir::ObservationAttr>(
-          i, "qopt.observation");
-      if (!observation)
-        continue;
-      auto type = cast<RankedTensorType>((*segment)->getResultTypes()[i]);
-      observed.tensors.push_back(
-          std::make_unique<Observation>(type.getShape().back()));
-      sums.emplace_back(i, observed.tensors.back().get());
-      for (auto name : observation.getOf().getAsRange<StringAttr>())
-        observed.ofWeight[name.str()] = observed.tensors.back().get();
-    }
-    if (sums.empty())
-      return Status();
-    return model.run(**segment, {{"hidden", &hidden}},
-                     [&](int64_t sequence, std::vector<Tensor> &results) {
-                       bool isHeldOut = calibrate::isHeldOut(sequence);
-                       for (auto &[index, observation] : sums) {
-                         const Tensor &x = results[index];
-                         auto &moment = isHeldOut ? observation->heldOut
-                                                  : observation->moment;
-                         moment.add(x.as<float>(), x.elements() / moment.size(),
-                                    nullptr, model.threads());
-                       }
-                       return Status();
-                     });
-  }
-
   Status quantizeAll(func::FuncOp segment, const Observations &observed) {
     SmallVector<ir::QuantizeWeightOp> ops;
     segment.walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
@@ -92,11 +59,19 @@ private:
       std::string name = weightKey(op);
       if (name.empty() || stored.count(name))
         continue;
-      auto codes = quantizeWeight(op, observed, {algorithm, model.threads()});
-      if (!codes.ok())
-        return codes.status();
-      if (*codes)
-        stored.emplace(name, std::move(**codes));
+      quant::Format format = op.getType().getFormat();
+      if (format.isFloat())
+        continue; // as it is written
+      auto rounder =
+          WeightRounder::create(op, observed, {algorithm, model.threads()});
+      if (!rounder.ok())
+        return rounder.status();
+      if (!*rounder)
+        continue;
+      auto rounded = (*rounder)->round(format);
+      if (!rounded.ok())
+        return rounded.status();
+      stored.emplace(name, std::move(rounded->weight));
     }
     return Status();
   }

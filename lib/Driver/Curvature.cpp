@@ -3,25 +3,39 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Curvature.h"
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Calibrate/QuadraticForm.h"
+#include "lib/Calibrate/CurvatureFactor.h"
 #include "lib/Calibrate/SampledLabels.h"
 #include "lib/Driver/WeightEvaluator.h"
-#include <cmath>
-#include <set>
+#include <map>
 
 using namespace mlir;
 
 namespace qopt::driver {
 
+using calibrate::CurvatureFactor;
 using calibrate::SecondMoment;
 using calibrate::TokenStates;
 
+/// A linear with more outputs than this for each input has so many pairs of
+/// them that only the diagonal of H_O is measured: heads over a vocabulary.
+constexpr int64_t mostOutputsPerInput = 6;
+
 namespace {
 
-/// Sums of one weight in an iteration, and the factors of the one before.
-struct WeightSums {
-  SecondMoment input, output;
-  std::vector<float> lastInput, lastOutput; ///< of norm 1; empty: the identity
+/// Both sides of a linear's weight.
+struct ProductSums {
+  CurvatureFactor input, output;
+};
+
+/// What tokens look up in a table, in one iteration.
+struct LookupSums {
+  SecondMoment gradients;
+  std::vector<int64_t> uses; ///< of each row
+};
+
+/// The tensors that a layer's function gives of one weight in one sequence.
+struct ObservedWeight {
+  const Tensor *input = nullptr, *ids = nullptr, *gradient = nullptr;
 };
 
 class CurvatureRun {
@@ -31,7 +45,7 @@ public:
       : model(model), options(options), progress(progress) {
     for (func::FuncOp segment : model.segments())
       segment.walk([&](ir::QuantizeWeightOp op) {
-        wanted.insert(weightNameOf(op.getSource()));
+        wanted[weightNameOf(op.getSource())] = op.getType().getRows();
       });
   }
 
@@ -54,7 +68,8 @@ private:
   Status differentiate(size_t segment, const std::string &resultGradient,
                        TokenStates &gradients);
   void addSequence(func::FuncOp function, std::vector<Tensor> &results);
-  void addWeight(const std::string &name, const Tensor &x, const Tensor &g);
+  void addProduct(const std::string &name, const Tensor &x, const Tensor &g);
+  void addLookup(const std::string &name, const Tensor &ids, const Tensor &g);
   void startAnew();
   Curvature factors();
   void report(double done) {
@@ -65,9 +80,10 @@ private:
   CalibrationModel &model;
   const CurvatureOptions &options;
   const Progress &progress;
-  std::set<std::string> wanted;    ///< names of weights that are quantized
-  std::vector<TokenStates> inputs; ///< of each segment
-  std::map<std::string, WeightSums> sums;
+  std::map<std::string, int64_t> wanted; ///< rows of what is quantized, by name
+  std::vector<TokenStates> inputs;       ///< of each segment
+  std::map<std::string, ProductSums> products;
+  std::map<std::string, LookupSums> lookups;
   int64_t step = 1; ///< from one sequence to the next that is used
 };
 
@@ -112,9 +128,8 @@ Status CurvatureRun::backward(int iteration) {
   if (!gradients.ok())
     return gradients.status();
   QOPT_RETURN_IF_ERROR(labelGradients(*gradients, iteration));
-  // The first segment looks tokens up: no linear reads a tensor there.
   size_t count = model.segments().size();
-  for (size_t segment = count - 1; segment > 0; --segment) {
+  for (size_t segment = count; segment-- > 0;) {
     report((1 + 2 * (iteration + double(count - segment) / double(count))) /
            (1 + 2 * options.iterations));
     bool isHead = segment + 1 == count;
@@ -139,7 +154,9 @@ Status CurvatureRun::differentiate(size_t segment,
       [&](int64_t sequence, std::vector<Tensor> &results) {
         if (!calibrate::isHeldOut(sequence))
           addSequence(**function, results);
-        return next->write(sequence, results.front().view());
+        // The first segment reads tokens, which have no gradient.
+        return segment ? next->write(sequence, results.front().view())
+                       : Status();
       },
       step));
   gradients = std::move(*next);
@@ -148,70 +165,99 @@ Status CurvatureRun::differentiate(size_t segment,
 
 void CurvatureRun::addSequence(func::FuncOp function,
                                std::vector<Tensor> &results) {
-  std::map<std::string, std::pair<const Tensor *, const Tensor *>> found;
+  std::map<std::string, ObservedWeight> found;
   for (auto [number, result] : llvm::enumerate(results)) {
-    auto what = function.getResultAttrOfType<ir::ObservationAttr>(
+    auto observation = function.getResultAttrOfType<ir::ObservationAttr>(
         unsigned(number), "qopt.observation");
-    bool isInput = what.getWhat() == ir::Observed::Input;
-    if (!isInput && what.getWhat() != ir::Observed::OutputGradient)
+    const Tensor *ObservedWeight::*place = nullptr;
+    switch (observation.getWhat()) {
+    case ir::Observed::Input:
+      place = &ObservedWeight::input;
+      break;
+    case ir::Observed::Lookup:
+      place = &ObservedWeight::ids;
+      break;
+    case ir::Observed::OutputGradient:
+      place = &ObservedWeight::gradient;
+      break;
+    default:
       continue;
-    for (auto name : what.getOf().getAsRange<StringAttr>())
-      (isInput ? found[name.str()].first : found[name.str()].second) = &result;
+    }
+    for (auto name : observation.getOf().getAsRange<StringAttr>())
+      found[name.str()].*place = &result;
   }
-  for (auto &[name, pair] : found)
-    if (pair.first && pair.second && wanted.count(name))
-      addWeight(name, *pair.first, *pair.second);
+  for (auto &[name, tensors] : found) {
+    if (!tensors.gradient || !wanted.count(name))
+      continue;
+    if (tensors.input)
+      addProduct(name, *tensors.input, *tensors.gradient);
+    if (tensors.ids)
+      addLookup(name, *tensors.ids, *tensors.gradient);
+  }
 }
 
-void CurvatureRun::addWeight(const std::string &name, const Tensor &x,
-                             const Tensor &g) {
+void CurvatureRun::addProduct(const std::string &name, const Tensor &x,
+                              const Tensor &g) {
   int64_t tokens = x.shape()[0], columns = x.shape()[1], rows = g.shape()[1];
-  WeightSums &weight = sums[name];
+  ProductSums &weight = products[name];
   if (!weight.input.size()) {
-    weight.input = SecondMoment(columns);
-    weight.output = SecondMoment(rows);
+    weight.input = CurvatureFactor(columns, /*isDiagonal=*/false);
+    weight.output = CurvatureFactor(rows, rows > mostOutputsPerInput * columns);
   }
   unsigned threads = model.threads();
   const float *in = x.as<float>(), *out = g.as<float>();
-  std::vector<float> ofOutput =
-      calibrate::quadraticForms(out, tokens, rows, weight.lastOutput, threads);
-  std::vector<float> ofInput =
-      calibrate::quadraticForms(in, tokens, columns, weight.lastInput, threads);
-  weight.input.add(in, tokens, ofOutput.data(), threads);
-  weight.output.add(out, tokens, ofInput.data(), threads);
+  std::vector<float> ofOutput = weight.output.forms(out, tokens, threads);
+  std::vector<float> ofInput = weight.input.forms(in, tokens, threads);
+  weight.input.add(in, tokens, ofOutput, threads);
+  weight.output.add(out, tokens, ofInput, threads);
 }
 
-/// A matrix divided by its Frobenius norm.
-static std::vector<float> normalized(std::vector<float> matrix) {
-  double squares = 0;
-  for (float value : matrix)
-    squares += double(value) * value;
-  auto factor = float(squares > 0 ? 1 / std::sqrt(squares) : 0);
-  for (float &value : matrix)
-    value *= factor;
-  return matrix;
+void CurvatureRun::addLookup(const std::string &name, const Tensor &ids,
+                             const Tensor &g) {
+  LookupSums &table = lookups[name];
+  if (table.uses.empty()) {
+    table.gradients = SecondMoment(g.shape()[1]);
+    table.uses.resize(size_t(wanted[name]));
+  }
+  table.gradients.add(g.as<float>(), ids.elements(), nullptr, model.threads());
+  for (int64_t t = 0; t < ids.elements(); ++t)
+    ++table.uses[size_t(ids.as<int32_t>()[t])];
 }
 
 void CurvatureRun::startAnew() {
-  for (auto &[name, weight] : sums) {
-    weight.lastInput = normalized(weight.input.matrix());
-    weight.lastOutput = normalized(weight.output.matrix());
-    weight.input = SecondMoment(weight.input.size());
-    weight.output = SecondMoment(weight.output.size());
+  for (auto &[name, weight] : products) {
+    weight.input.startAnew();
+    weight.output.startAnew();
   }
+  lookups.clear();
+}
+
+/// H_I and the diagonal of H_O of a table. A token that the text does not have
+/// counts as half a use: others may have it.
+static CurvatureFactors factorsOf(const LookupSums &table) {
+  CurvatureFactors factors;
+  factors.isOutputDiagonal = true;
+  factors.input = table.gradients.matrix();
+  auto tokens = double(table.gradients.tokens());
+  for (float &value : factors.input)
+    value = float(value / tokens);
+  double all = tokens + 0.5 * double(table.uses.size());
+  for (int64_t uses : table.uses)
+    factors.output.push_back(float((double(uses) + 0.5) / all));
+  return factors;
 }
 
 Curvature CurvatureRun::factors() {
   Curvature result;
-  for (auto &[name, weight] : sums) {
-    CurvatureFactors &factors = result[name];
-    factors.input = normalized(weight.input.matrix());
-    factors.output = weight.output.matrix();
-    float mean = 1 / float(weight.output.tokens());
-    for (float &value : factors.output)
-      value *= mean;
-    weight = WeightSums(); // one of the two is in memory
+  for (auto &[name, weight] : products) {
+    CurvatureFactors &factors = result.products[name];
+    factors.input = weight.input.normalized();
+    factors.output = weight.output.mean();
+    factors.isOutputDiagonal = weight.output.isDiagonal();
+    weight = ProductSums(); // one of the two is in memory
   }
+  for (auto &[name, table] : lookups)
+    result.lookups[name] = factorsOf(table);
   return result;
 }
 

@@ -6,25 +6,41 @@
 // by power iteration on E[(g gᵀ) ⊗ (x xᵀ)], with g the gradient of the log
 // likelihood of labels drawn from the model itself (arXiv 2505.22988; the
 // Fisher information, which is the Hessian of that divergence at Δ = 0).
+//
+// A row of an embedding has an error where its token is: H_O has the share of
+// each token among all, and H_I is E[g gᵀ] of what is looked up.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_CURVATURE_H
 #define QOPT_LIB_DRIVER_CURVATURE_H
 
-#include "lib/Calibrate/SecondMoment.h"
 #include "lib/Driver/CalibrationModel.h"
+#include "lib/Quant/algorithms/Metric.h"
 #include "qopt/Compiler.h"
 #include <map>
 #include <string>
 
 namespace qopt::driver {
 
-/// The factors of one weight [rows, columns].
+/// The factors of one weight [rows, columns] in one kind of use.
 struct CurvatureFactors {
-  std::vector<float> input;  ///< H_I [columns, columns], of Frobenius norm 1
-  std::vector<float> output; ///< H_O [rows, rows], a mean over tokens
+  std::vector<float> input;  ///< H_I [columns, columns]
+  std::vector<float> output; ///< H_O [rows, rows], or its diagonal [rows]
+  bool isOutputDiagonal = false;
+
+  /// A metric with H_O and another moment of the inputs.
+  quant::Metric metric(const float *inputMoment) const {
+    return {.inputMoment = inputMoment,
+            .outputMoment = isOutputDiagonal ? nullptr : output.data(),
+            .outputDiagonal = isOutputDiagonal ? output.data() : nullptr};
+  }
 };
 
-using Curvature = std::map<std::string, CurvatureFactors>; ///< by weight
+/// Factors by the names of weights. H_I of products has the norm 1 (the root
+/// of the sum of squares), H_O is a mean over tokens.
+struct Curvature {
+  std::map<std::string, CurvatureFactors> products; ///< of linears
+  std::map<std::string, CurvatureFactors> lookups;  ///< of embeddings
+};
 
 struct CurvatureOptions {
   uint64_t seed = 0;  ///< of the labels
@@ -34,9 +50,8 @@ struct CurvatureOptions {
   int64_t coarse = 4;
 };
 
-/// The factors of every linear whose weight is quantized, on the sequences that
-/// are not held out. Runs each layer forward once and backward `iterations`
-/// times.
+/// The factors of every weight that is quantized, on the sequences that are not
+/// held out. Runs each layer forward once and backward `iterations` times.
 StatusOr<Curvature> measureCurvature(CalibrationModel &model,
                                      const CurvatureOptions &options,
                                      const Progress &progress);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/WeightCalibration.h"
+#include "lib/Quant/Algorithm.h"
 #include "lib/Quant/Storage.h"
 #include "lib/Quant/algorithms/MatrixAlgorithm.h"
 #include "mlir/IR/Builders.h"
@@ -24,109 +25,172 @@ namespace {
 /// The moments of one weight, as algorithms ask for them.
 class WeightMetrics {
 public:
-  WeightMetrics(const Observation &observed, const CurvatureFactors *curvature)
-      : plain(observed.moment.matrix()), heldOut(observed.heldOut.matrix()),
-        curvature(curvature) {
-    if (curvature)
-      blended =
-          quant::blendMoments(curvature->input.data(), plain.data(),
-                              int64_t(observed.moment.size()), curvatureShare);
+  /// Null: what a linear reads was not observed, it has no curvature, no token
+  /// looks the weight up.
+  WeightMetrics(const Observation *observed, const CurvatureFactors *product,
+                const CurvatureFactors *lookup)
+      : product(observed ? product : nullptr), lookup(lookup) {
+    if (!observed)
+      return;
+    plain = observed->moment.matrix();
+    heldOut = observed->heldOut.matrix();
+    if (!product)
+      return;
+    auto size = int64_t(observed->moment.size());
+    blended = quant::blendMoments(product->input.data(), plain.data(), size,
+                                  curvatureShare);
+    // As long as the curvature's own factor: it then costs KL.
+    heldOut = quant::blendMoments(product->input.data(), heldOut.data(), size,
+                                  /*share=*/0);
   }
 
-  /// Of the activations alone.
-  quant::Metric activations() const { return {.inputMoment = plain.data()}; }
+  /// Of the activations alone, or of the table's gradients.
+  quant::Metric activations() const {
+    return {.inputMoment = plain.empty() ? lookup->input.data() : plain.data()};
+  }
   /// Of the predictions, where gradients reached the linear.
   quant::Metric predictions() const {
-    return curvature ? quant::Metric{.inputMoment = blended.data(),
-                                     .outputMoment = curvature->output.data()}
-                     : activations();
+    return product ? product->metric(blended.data()) : activations();
   }
-  /// On sequences that no algorithm saw.
+  /// On sequences that no algorithm saw; what tokens look up has one metric.
   quant::Metric judge() const {
-    return {.inputMoment = heldOut.data(),
-            .outputMoment = curvature ? curvature->output.data() : nullptr};
+    if (product)
+      return product->metric(heldOut.data());
+    if (plain.empty())
+      return lookup->metric(lookup->input.data());
+    return {.inputMoment = heldOut.data()};
+  }
+  /// RoundedWeight::divergence of the values.
+  double divergence(const quant::MatrixView &weights, const float *values,
+                    unsigned threads) const {
+    double error = quant::weightError(weights, values, judge(), threads);
+    if (lookup && !plain.empty()) // a weight that is both
+      error += quant::weightError(
+          weights, values, lookup->metric(lookup->input.data()), threads);
+    return error / 2;
   }
 
 private:
-  std::vector<float> plain, heldOut, blended;
-  const CurvatureFactors *curvature;
+  std::vector<float> plain, heldOut, blended; ///< of what linears read
+  const CurvatureFactors *product, *lookup;
 };
 
 } // namespace
 
-/// The results of the algorithm that was asked for, or of all that may be best.
-static StatusOr<std::vector<quant::Candidate>>
-candidatesOf(const quant::GridShape &shape, const quant::MatrixView &weights,
-             const WeightMetrics &metrics, const RoundingOptions &options) {
+struct WeightRounder::Weight {
+  std::string name;
+  std::vector<float> values;
+  quant::MatrixView view;
+  WeightMetrics metrics;
+  RoundingOptions options;
+
+  StatusOr<quant::Candidate> best(const quant::GridShape &shape) const;
+  StatusOr<RoundedWeight> roundCodes(const quant::Format &format) const;
+  Status roundValues(StoredWeight &result) const;
+};
+
+/// The result of the algorithm that was asked for, or of the one that did best.
+StatusOr<quant::Candidate>
+WeightRounder::Weight::best(const quant::GridShape &shape) const {
+  bool choose = options.algorithm == bestAlgorithm;
   std::vector<std::string> names = {options.algorithm};
-  if (options.algorithm == bestAlgorithm)
+  if (choose)
     names = {"gptq", "kronecker"};
   std::vector<quant::Candidate> candidates;
   for (const std::string &name : names) {
     bool ofPredictions = name == "kronecker";
     auto matrix = quant::quantizeMatrix(
-        *quant::findMatrixAlgorithm(name), shape, weights,
+        *quant::findMatrixAlgorithm(name), shape, view,
         ofPredictions ? metrics.predictions() : metrics.activations(),
         options.threads);
     if (!matrix.ok())
       return matrix.status();
     candidates.push_back({name, std::move(*matrix)});
   }
-  return candidates;
+  if (!choose)
+    return std::move(candidates.front());
+  auto choice = quant::chooseCandidate(shape, view, std::move(candidates),
+                                       metrics.judge(), options.threads);
+  if (!choice.ok())
+    return choice.status();
+  return std::move(choice->best);
 }
 
-static StatusOr<StoredWeight> roundWeight(const CanonicalWeight &source,
-                                          const quant::Format &format,
-                                          const WeightMetrics &metrics,
-                                          const RoundingOptions &options) {
-  std::vector<float> values(size_t(source.rows * source.columns));
-  quant::dequantizeRows(source.format, source.stored(), source.rows,
-                        source.columns, values.data());
-  quant::MatrixView weights{values.data(), source.rows, source.columns};
-  quant::GridShape shape =
-      quant::gridShape(format, source.rows, source.columns);
-  auto candidates = candidatesOf(shape, weights, metrics, options);
-  if (!candidates.ok())
-    return candidates.status();
-  quant::QuantizedMatrix rounded;
-  if (options.algorithm == bestAlgorithm) {
-    auto choice = quant::chooseCandidate(shape, weights, std::move(*candidates),
-                                         metrics.judge(), options.threads);
-    if (!choice.ok())
-      return choice.status();
-    rounded = std::move(choice->best.matrix);
-  } else {
-    rounded = std::move(candidates->front().matrix);
-  }
-  StoredWeight result;
-  result.format = format;
-  result.rows = source.rows;
-  result.columns = source.columns;
-  result.allocate();
-  quant::store(rounded, {result.codes(), result.scales(), result.zeros()});
+StatusOr<RoundedWeight>
+WeightRounder::Weight::roundCodes(const quant::Format &format) const {
+  auto candidate = best(quant::gridShape(format, view.rows, view.columns));
+  if (!candidate.ok())
+    return candidate.status();
+  RoundedWeight result;
+  result.algorithm = candidate->name;
+  StoredWeight &weight = result.weight;
+  weight.format = format;
+  weight.rows = view.rows;
+  weight.columns = view.columns;
+  weight.allocate();
+  quant::store(candidate->matrix,
+               {weight.codes(), weight.scales(), weight.zeros()});
   return result;
 }
 
-StatusOr<std::optional<StoredWeight>>
-quantizeWeight(ir::QuantizeWeightOp op, const Observations &observed,
-               const RoundingOptions &options) {
+/// Values of another floating point type.
+Status WeightRounder::Weight::roundValues(StoredWeight &result) const {
+  result.rows = view.rows;
+  result.columns = view.columns;
+  result.allocate();
+  return quant::roundToNearest.quantizeRows(
+      result.format, {view.values, 0, view.rows, view.columns}, {},
+      {result.codes(), nullptr, nullptr});
+}
+
+WeightRounder::WeightRounder(std::unique_ptr<Weight> weight)
+    : weight(std::move(weight)) {}
+WeightRounder::WeightRounder(WeightRounder &&) noexcept = default;
+WeightRounder &WeightRounder::operator=(WeightRounder &&) noexcept = default;
+WeightRounder::~WeightRounder() = default;
+
+StatusOr<std::optional<WeightRounder>>
+WeightRounder::create(ir::QuantizeWeightOp op, const Observations &observed,
+                      const RoundingOptions &options) {
   std::string name = weightNameOf(op.getSource());
-  auto found = observed.ofWeight.find(name);
-  if (found == observed.ofWeight.end() || op.getType().getFormat().isFloat())
-    return std::optional<StoredWeight>();
+  const Observation *input = observed.input(name);
+  const CurvatureFactors *product = observed.product(name);
+  const CurvatureFactors *lookup = observed.lookup(name);
+  if (!input && (product || !lookup))
+    return std::optional<WeightRounder>();
   auto source = evaluateWeight(op.getSource(), options.threads);
   if (!source.ok())
     return source.status();
-  auto factors = observed.curvature.find(name);
-  WeightMetrics metrics(*found->second, factors == observed.curvature.end()
-                                            ? nullptr
-                                            : &factors->second);
-  auto result =
-      roundWeight(*source, op.getType().getFormat(), metrics, options);
-  if (!result.ok())
-    return Status(result.status().code(),
-                  "weight \"" + name + "\": " + result.status().message());
-  return std::optional<StoredWeight>(std::move(*result));
+  std::vector<float> values(size_t(source->rows * source->columns));
+  quant::dequantizeRows(source->format, source->stored(), source->rows,
+                        source->columns, values.data());
+  quant::MatrixView view{values.data(), source->rows, source->columns};
+  return std::optional<WeightRounder>(WeightRounder(std::unique_ptr<Weight>(
+      new Weight{name, std::move(values), view,
+                 WeightMetrics(input, product, lookup), options})));
+}
+
+StatusOr<RoundedWeight>
+WeightRounder::round(const quant::Format &format) const {
+  StatusOr<RoundedWeight> result = RoundedWeight();
+  Status status;
+  if (format.isFloat()) {
+    result->algorithm = quant::roundToNearest.name;
+    result->weight.format = format;
+    status = weight->roundValues(result->weight);
+  } else {
+    result = weight->roundCodes(format);
+    status = result.status();
+  }
+  if (!status.ok())
+    return Status(status.code(),
+                  "weight \"" + weight->name + "\": " + status.message());
+  std::vector<float> values(weight->values.size());
+  quant::dequantizeRows(format, result->weight.stored(), weight->view.rows,
+                        weight->view.columns, values.data());
+  result->divergence = weight->metrics.divergence(weight->view, values.data(),
+                                                  weight->options.threads);
+  return result;
 }
 
 Status checkAlgorithm(const std::string &name) {

@@ -5,8 +5,7 @@
 #define QOPT_LIB_DRIVER_WEIGHTCALIBRATION_H
 
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Calibrate/SecondMoment.h"
-#include "lib/Driver/Curvature.h"
+#include "lib/Driver/Observations.h"
 #include "lib/Driver/WeightEvaluator.h"
 #include "qopt/Status.h"
 #include <map>
@@ -16,19 +15,6 @@
 #include <vector>
 
 namespace qopt::driver {
-
-/// What was observed of a tensor that linears read: the sums of the sequences
-/// that rounding sees, and of those that choose between its results.
-struct Observation {
-  explicit Observation(int64_t size) : moment(size), heldOut(size) {}
-  calibrate::SecondMoment moment, heldOut;
-};
-
-struct Observations {
-  const Curvature &curvature;
-  std::vector<std::unique_ptr<Observation>> tensors = {};
-  std::map<std::string, Observation *> ofWeight = {}; ///< by name
-};
 
 /// A weight of codes, as the artifact will have it.
 using StoredWeight = CanonicalWeight;
@@ -49,10 +35,36 @@ struct RoundingOptions {
 /// InvalidArgument lists the names where this is none.
 Status checkAlgorithm(const std::string &name);
 
-/// Quantizes the weight, or nothing where nobody observed it (an embedding).
-StatusOr<std::optional<StoredWeight>>
-quantizeWeight(ir::QuantizeWeightOp op, const Observations &observed,
-               const RoundingOptions &options);
+/// A weight in one format.
+struct RoundedWeight {
+  StoredWeight weight;
+  std::string algorithm; ///< that made it
+  /// What it is predicted to cost, KL per token, on sequences that no algorithm
+  /// saw: ½ tr(H_O Δ H_I Δᵀ), the sum over its uses. Where no gradients were
+  /// measured: half of the squared error of the outputs.
+  double divergence = 0;
+};
+
+/// Rounds one weight to one format or several.
+class WeightRounder {
+public:
+  /// Of the source of `op`, or nothing where nobody observed it: a table
+  /// without gradients, or one that a linear of a later layer reads, too.
+  static StatusOr<std::optional<WeightRounder>>
+  create(ir::QuantizeWeightOp op, const Observations &observed,
+         const RoundingOptions &options);
+  WeightRounder(WeightRounder &&) noexcept;
+  WeightRounder &operator=(WeightRounder &&) noexcept;
+  ~WeightRounder();
+
+  /// The weight in a format whose groups divide its columns. Errors name it.
+  StatusOr<RoundedWeight> round(const quant::Format &format) const;
+
+private:
+  struct Weight;
+  explicit WeightRounder(std::unique_ptr<Weight> weight);
+  std::unique_ptr<Weight> weight;
+};
 
 /// Lets a function compute with the weights as the file has them.
 void readSources(mlir::Operation *root);

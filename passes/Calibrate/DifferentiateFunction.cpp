@@ -1,7 +1,7 @@
 // Calibration asks what an error in a weight costs the model: the product of
 // what a linear reads and the gradient of what it gives. This pass makes the
-// function that computes both. It knows no operation but linears and attention,
-// whose values it reports; derivatives are the operations' own.
+// function that computes both. It knows no operation but linears, embeddings
+// and attention, whose values it reports; derivatives are the operations' own.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/NodeLocation.h"
 #include "dialects/Onnx/OnnxDialect.h"
@@ -93,7 +93,8 @@ private:
   OpBuilder builder;
   SmallVector<Value> arguments;   ///< of the model
   SmallVector<Operation *> model; ///< its operations, in their order
-  /// What a floating point argument or the result of a linear changes.
+  /// What a floating point argument, or the result of a linear or embedding,
+  /// changes.
   DenseSet<Value> varying;
   DenseMap<Value, Value> gradients;
   /// For each attention its own part of the gradients of its keys and values.
@@ -108,7 +109,7 @@ void Differentiation::findVarying() {
     if (isReal(argument))
       varying.insert(argument);
   for (Operation *op : model) {
-    bool varies = isa<LinearOp>(op);
+    bool varies = isa<LinearOp, EmbeddingOp>(op);
     auto differentiable = dyn_cast<DifferentiableOpInterface>(op);
     for (OpOperand &operand : op->getOpOperands())
       varies |= varying.contains(operand.get()) &&
@@ -204,13 +205,16 @@ void Differentiation::collectResults() {
     report(Observed::ArgumentGradient, gradients.lookup(argument),
            builder.getI64IntegerAttr(number));
   for (Operation *op : model) {
-    auto linear = dyn_cast<LinearOp>(op);
-    Value gradient = linear ? gradients.lookup(linear.getResult()) : Value();
+    auto user = dyn_cast<WeightUserOpInterface>(op);
+    Value gradient = user ? gradients.lookup(op->getResult(0)) : Value();
     if (!gradient)
       continue;
     SmallVector<Attribute> names;
-    collectNames(linear.getWeight(), names);
-    report(Observed::Input, linear.getX(), names);
+    collectNames(user.getWeightOperand().get(), names);
+    if (auto linear = dyn_cast<LinearOp>(op))
+      report(Observed::Input, linear.getX(), names);
+    if (auto embedding = dyn_cast<EmbeddingOp>(op))
+      report(Observed::Lookup, embedding.getIds(), names);
     report(Observed::OutputGradient, gradient, names);
   }
   int64_t number = 0;

@@ -50,6 +50,7 @@ def DifferentiateFunctionPass : Pass<"qopt-differentiate-function", "::mlir::fun
     - ∂L/∂a of each floating point argument that the result depends on;
     - for each linear, in the order of the function, what it reads as [T, K] and ∂L of its result as [T, N], once for each
       value: linears that read one tensor share a result;
+    - for each embedding the ids that it looks up and ∂L of its result as [T, N];
     - ∂L of the keys and values of each `qopt.attention`, as that attention reads them.
 
     Numerics: gradients are those of the arithmetic as it is written, in f32 with sums in the order of the kernels;

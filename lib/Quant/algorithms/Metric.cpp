@@ -63,20 +63,26 @@ static Status checkMoment(const float *moment, int64_t size,
   return {};
 }
 
+static Status checkDiagonal(const float *diagonal, int64_t size,
+                            const std::string &what) {
+  if (!diagonal)
+    return {};
+  QOPT_RETURN_IF_ERROR(checkFinite({diagonal, 1, size}, what));
+  for (int64_t i = 0; i < size; ++i)
+    QOPT_RETURN_IF_ERROR(checkPositive(diagonal[i], what, 0, i));
+  return {};
+}
+
 Status checkMetric(const Metric &metric, const MatrixView &weights) {
   QOPT_RETURN_IF_ERROR(checkFinite(weights, ""));
   QOPT_RETURN_IF_ERROR(checkMoment(metric.inputMoment, weights.columns,
                                    "second moment of the inputs: "));
   QOPT_RETURN_IF_ERROR(checkMoment(metric.outputMoment, weights.rows,
                                    "second moment of the outputs: "));
-  if (!metric.inputDiagonal)
-    return {};
-  const std::string what = "mean square of the inputs: ";
-  QOPT_RETURN_IF_ERROR(
-      checkFinite({metric.inputDiagonal, 1, weights.columns}, what));
-  for (int64_t j = 0; j < weights.columns; ++j)
-    QOPT_RETURN_IF_ERROR(checkPositive(metric.inputDiagonal[j], what, 0, j));
-  return {};
+  QOPT_RETURN_IF_ERROR(checkDiagonal(metric.inputDiagonal, weights.columns,
+                                     "mean square of the inputs: "));
+  return checkDiagonal(metric.outputDiagonal, weights.rows,
+                       "mean square of the outputs: ");
 }
 
 /// Adds to the values of a diagonal, `stride` apart, a part of their mean.
@@ -101,16 +107,20 @@ DampedMetric::DampedMetric(const Metric &metric, const MatrixView &weights,
     inputDiagonal.assign(metric.inputDiagonal, metric.inputDiagonal + columns);
   if (metric.outputMoment)
     outputMoment.assign(metric.outputMoment, metric.outputMoment + rows * rows);
+  if (metric.outputDiagonal)
+    outputDiagonal.assign(metric.outputDiagonal, metric.outputDiagonal + rows);
   damp(inputMoment, columns, columns + 1, damping.input);
   damp(inputDiagonal, columns, 1, damping.input);
   damp(outputMoment, rows, rows + 1, damping.output);
+  damp(outputDiagonal, rows, 1, damping.output);
 }
 
 Metric DampedMetric::metric() const {
   auto of = [](const std::vector<float> &values) {
     return values.empty() ? nullptr : values.data();
   };
-  return {of(inputMoment), of(inputDiagonal), of(outputMoment)};
+  return {of(inputMoment), of(inputDiagonal), of(outputMoment),
+          of(outputDiagonal)};
 }
 
 std::vector<float> blendMoments(const float *weighted, const float *plain,
@@ -143,22 +153,33 @@ static Panels timesInputMoment(Panels rows, const Metric &metric,
   return rows;
 }
 
-/// tr(H_O X H_I Xᵀ): the sum over all elements of (H_O X) · (X H_I).
-static double traceOf(const MatrixView &x, const Metric &metric,
-                      unsigned threads) {
-  Panels rows = rowPanels(x);
-  Panels left = rows;
+/// H_O X, the left side, in panels of X's rows.
+static Panels timesOutputMoment(const MatrixView &x, const Metric &metric,
+                                unsigned threads) {
+  Panels left = rowPanels(x);
   if (metric.outputMoment) {
-    // H_O X: X's columns, transposed, are what its rows are summed over.
+    // X's columns, transposed, are what its rows are summed over.
     Panels product =
         multiply(columnPanels({metric.outputMoment, x.rows, x.rows}),
                  columnPanels(x), threads);
-    for (int64_t panel = 0; panel < rows.count; ++panel)
+    for (int64_t panel = 0; panel < left.count; ++panel)
       for (int64_t j = 0; j < x.columns; ++j)
         std::copy(product.strip(panel, j), product.strip(panel, j) + tileSize,
                   left.strip(panel, j));
+  } else if (metric.outputDiagonal) {
+    for (int64_t row = 0; row < x.rows; ++row)
+      for (int64_t j = 0; j < x.columns; ++j)
+        left.strip(row / tileSize, j)[row % tileSize] *=
+            metric.outputDiagonal[row];
   }
-  Panels right = timesInputMoment(std::move(rows), metric, x.columns, threads);
+  return left;
+}
+
+/// tr(H_O X H_I Xᵀ): the sum over all elements of (H_O X) · (X H_I).
+static double traceOf(const MatrixView &x, const Metric &metric,
+                      unsigned threads) {
+  Panels left = timesOutputMoment(x, metric, threads);
+  Panels right = timesInputMoment(rowPanels(x), metric, x.columns, threads);
   double sum = 0;
   for (int64_t panel = 0; panel < left.count; ++panel)
     for (int64_t j = 0; j < x.columns; ++j)

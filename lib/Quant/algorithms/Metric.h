@@ -23,7 +23,9 @@
 // is a far noisier estimate than the plain E[x xᵀ], which is wrong on average
 // and hardly noisy. A blend of both (`blendMoments`) is better than either.
 //
-// Only H_I's diagonal may be known, or nothing: the identity then.
+// Only the diagonal of a moment may be known, or nothing: the identity then.
+// With a diagonal H_O the rows of Δ have nothing to do with each other:
+// rounding sees H_I alone, and H_O weighs its errors.
 //
 // Moments are estimates. A column that no input of the calibration excites has
 // H_I(j,j) = 0, and fewer tokens than columns leave H_I singular. What is
@@ -45,9 +47,10 @@ namespace qopt::quant {
 /// the part below the diagonal and the diagonal are read where a matrix is
 /// factored.
 struct Metric {
-  const float *inputMoment = nullptr;   ///< H_I [columns, columns]
-  const float *inputDiagonal = nullptr; ///< [columns], where H_I is diagonal
-  const float *outputMoment = nullptr;  ///< H_O [rows, rows]
+  const float *inputMoment = nullptr;    ///< H_I [columns, columns]
+  const float *inputDiagonal = nullptr;  ///< [columns], where H_I is diagonal
+  const float *outputMoment = nullptr;   ///< H_O [rows, rows]
+  const float *outputDiagonal = nullptr; ///< [rows], where H_O is diagonal
 };
 
 /// H_I(j,j) of every column; all ones where nothing is known.
@@ -71,7 +74,7 @@ public:
   Metric metric() const;
 
 private:
-  std::vector<float> inputMoment, inputDiagonal, outputMoment;
+  std::vector<float> inputMoment, inputDiagonal, outputMoment, outputDiagonal;
 };
 
 /// share · weighted + (1 − share) · plain, where `plain` is scaled to the norm

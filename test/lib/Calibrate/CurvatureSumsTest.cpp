@@ -2,6 +2,7 @@
 // gradients of labels that the model draws itself, and states that come back
 // from their file as they went there.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Calibrate/CurvatureFactor.h"
 #include "lib/Calibrate/QuadraticForm.h"
 #include "lib/Calibrate/SampledLabels.h"
 #include "lib/Calibrate/TokenStates.h"
@@ -38,6 +39,38 @@ TEST(QuadraticForm, IsTheSumOverTheMatrix) {
 TEST(QuadraticForm, IsTheSquareWithoutAMatrix) {
   std::vector<float> x = {3, 4, 0, 1, 2, 2};
   EXPECT_EQ(quadraticForms(x.data(), 2, 3, {}, 1), (std::vector<float>{25, 9}));
+}
+
+TEST(CurvatureFactor, IsOneStepOfPowerIterationAfterTheOther) {
+  // Two tokens, two elements: M = Σ w x xᵀ.
+  std::vector<float> x = {1, 2, 3, 1}, weights = {2, 1};
+  for (bool isDiagonal : {false, true}) {
+    CurvatureFactor factor(2, isDiagonal);
+    EXPECT_EQ(factor.forms(x.data(), 2, 1), (std::vector<float>{5, 10}));
+    factor.add(x.data(), 2, weights, 1);
+    factor.add(x.data(), 2, weights, 1);
+    std::vector<float> once = isDiagonal ? std::vector<float>{11, 9}
+                                         : std::vector<float>{11, 7, 7, 9};
+    std::vector<float> mean = factor.mean();
+    for (size_t i = 0; i < once.size(); ++i)
+      EXPECT_FLOAT_EQ(mean[i], once[i] / 2); // four tokens, twice the sums
+    double norm = 0;
+    for (float value : once)
+      norm += value * value;
+    norm = std::sqrt(norm);
+    factor.startAnew();
+    double of00 = once.front() / norm, of11 = once.back() / norm,
+           of01 = isDiagonal ? 0 : 7 / norm;
+    std::vector<float> forms = factor.forms(x.data(), 2, 1);
+    EXPECT_NEAR(forms[0], of00 + 4 * of01 + 4 * of11, 1e-5);
+    EXPECT_NEAR(forms[1], 9 * of00 + 6 * of01 + of11, 1e-5);
+    EXPECT_EQ(factor.mean(), std::vector<float>(once.size()));
+  }
+}
+
+TEST(CurvatureFactor, OfNothingIsZero) {
+  CurvatureFactor factor(2, true);
+  EXPECT_EQ(factor.normalized(), (std::vector<float>{0, 0}));
 }
 
 /// Logits of one row whose softmax is p.

@@ -52,6 +52,10 @@ TEST_F(MetricTest, whatIsNotKnownIsTheIdentity) {
     squares.push_back(input[size_t(j * columns + j)]);
     diagonal(j, j) = squares.back();
   }
+  std::vector<float> shares;
+  Matrix perRow(rows, rows);
+  for (int64_t i = 0; i < rows; ++i)
+    perRow(i, i) = shares.emplace_back(float(i % 7) / 8);
   struct Case {
     Metric metric;
     double expected;
@@ -62,7 +66,9 @@ TEST_F(MetricTest, whatIsNotKnownIsTheIdentity) {
        {Case{{}, naive(ones, others)},
         Case{{input.data(), nullptr, nullptr}, naive(ones, in)},
         Case{{nullptr, squares.data(), nullptr}, naive(ones, diagonal)},
-        Case{{nullptr, nullptr, output.data()}, naive(out, others)}})
+        Case{{nullptr, nullptr, output.data()}, naive(out, others)},
+        Case{{.inputMoment = input.data(), .outputDiagonal = shares.data()},
+             naive(perRow, in)}})
     EXPECT_NEAR(weightError(view, values.data(), one.metric, 2), one.expected,
                 1e-4 * one.expected);
 }
@@ -91,6 +97,9 @@ TEST_F(MetricTest, dampingIsPartsOfTheMeanDiagonal) {
   DampedMetric diagonal({nullptr, squares.data(), nullptr}, view, {0.5f, 0.5f});
   EXPECT_EQ(diagonal.metric().inputDiagonal[3], 3.0f);
   EXPECT_FALSE(diagonal.metric().inputMoment || diagonal.metric().outputMoment);
+  std::vector<float> shares(rows, 4.0f);
+  DampedMetric perRow({.outputDiagonal = shares.data()}, view, {0.5f, 0.5f});
+  EXPECT_EQ(perRow.metric().outputDiagonal[3], 6.0f);
 }
 
 TEST_F(MetricTest, blendsHaveTheNormOfTheFirst) {
@@ -133,6 +142,11 @@ TEST_F(MetricTest, momentsThatAreNoneAreNamed) {
   EXPECT_EQ(messageOf({nullptr, squares.data(), nullptr}),
             "mean square of the inputs: infinity at row 0, column 7; expected "
             "finite values");
+  std::vector<float> shares(rows, 1.0f);
+  shares[6] = -2;
+  EXPECT_EQ(messageOf({.outputDiagonal = shares.data()}),
+            "mean square of the outputs: -2.000000 at row 0, column 6; "
+            "expected the mean of a square");
   weights[columns] = -std::numeric_limits<float>::infinity();
   EXPECT_EQ(messageOf({}),
             "infinity at row 1, column 0; expected finite values");

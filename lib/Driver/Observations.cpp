@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/Observations.h"
+#include "dialects/QOpt/QOptOps.h"
+
+using namespace mlir;
+
+namespace qopt::driver {
+
+StatusOr<Observations> Observations::take(CalibrationModel &model, size_t layer,
+                                          const calibrate::TokenStates &hidden,
+                                          const Curvature &curvature) {
+  auto segment = model.segmentAs(layer, SegmentForm::Observed);
+  if (!segment.ok())
+    return segment.status();
+  Observations observed(curvature);
+  std::vector<std::pair<unsigned, Observation *>> sums;
+  for (unsigned i = 0; i < (*segment)->getNumResults(); ++i) {
+    auto observation = (*segment)->getResultAttrOfType<ir::ObservationAttr>(
+        i, "qopt.observation");
+    if (!observation)
+      continue;
+    auto type = cast<RankedTensorType>((*segment)->getResultTypes()[i]);
+    observed.tensors.push_back(
+        std::make_unique<Observation>(type.getShape().back()));
+    sums.emplace_back(i, observed.tensors.back().get());
+    for (auto name : observation.getOf().getAsRange<StringAttr>())
+      observed.inputs[name.str()] = observed.tensors.back().get();
+  }
+  if (sums.empty())
+    return observed;
+  QOPT_RETURN_IF_ERROR(
+      model.run(**segment, {{"hidden", &hidden}},
+                [&](int64_t sequence, std::vector<Tensor> &results) {
+                  bool isHeldOut = calibrate::isHeldOut(sequence);
+                  for (auto &[index, observation] : sums) {
+                    const Tensor &x = results[index];
+                    auto &moment =
+                        isHeldOut ? observation->heldOut : observation->moment;
+                    moment.add(x.as<float>(), x.elements() / moment.size(),
+                               nullptr, model.threads());
+                  }
+                  return Status();
+                }));
+  return observed;
+}
+
+template <typename Map>
+static auto pointerIn(const Map &map, const std::string &name) {
+  auto found = map.find(name);
+  return found == map.end() ? nullptr : &found->second;
+}
+
+const Observation *Observations::input(const std::string &weight) const {
+  auto found = pointerIn(inputs, weight);
+  return found ? *found : nullptr;
+}
+
+const CurvatureFactors *
+Observations::product(const std::string &weight) const {
+  return pointerIn(curvature.products, weight);
+}
+
+const CurvatureFactors *Observations::lookup(const std::string &weight) const {
+  return pointerIn(curvature.lookups, weight);
+}
+
+} // namespace qopt::driver

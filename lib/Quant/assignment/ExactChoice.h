@@ -1,0 +1,38 @@
+// Choosing one option of each item within a budget: which format each weight
+// gets when their sizes together are bounded. The multiple-choice knapsack
+// problem, solved by dynamic programming over the items, where of all partial
+// choices only those stay that no other beats in both size and cost (Kellerer,
+// Pferschy and Pisinger, Knapsack Problems, 2004, ch. 11).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_QUANT_ASSIGNMENT_EXACTCHOICE_H
+#define QOPT_LIB_QUANT_ASSIGNMENT_EXACTCHOICE_H
+
+#include "qopt/Status.h"
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace qopt::quant {
+
+/// One way to store an item.
+struct SizedOption {
+  int64_t bytes; ///< not negative
+  double cost;   ///< to be small; finite
+};
+
+/// The index of the option that each item gets: of all choices of at most
+/// `budget` bytes the one with the least sum of costs, and of equal ones the
+/// smallest. Every item has an option or more. Exact while at most 2^16 partial
+/// choices are undominated; beyond that, of those whose sizes differ by less
+/// than 2^-16 of the budget the cheapest stays. Infeasible, with the least
+/// possible size, where nothing fits.
+StatusOr<std::vector<size_t>>
+chooseWithin(const std::vector<std::vector<SizedOption>> &items,
+             int64_t budget);
+
+/// The least size of a choice, in bytes.
+int64_t leastBytes(const std::vector<std::vector<SizedOption>> &items);
+
+} // namespace qopt::quant
+
+#endif // QOPT_LIB_QUANT_ASSIGNMENT_EXACTCHOICE_H
