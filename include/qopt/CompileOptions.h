@@ -90,6 +90,19 @@ struct CompileOptions {
   /// Of that text at most so many tokens, spread over it.
   int64_t calibrateTokens = int64_t(1) << 16;
 
+  /// Instead of `weights`: at most so many stored bits for each element of the
+  /// weights of linears and embeddings together, scales and zero points
+  /// included; 0: no limit. Formats are chosen by what they do on `calibrate`.
+  double bits = 0;
+  /// The same for the artifact's file: "1.2GB", "900MiB" or bytes; empty: no
+  /// limit.
+  std::string maxSize;
+  /// What may be chosen; empty: what the target has fast kernels for.
+  std::vector<std::string> candidates;
+  /// A file with the formats of all weights, as `savePlan` wrote it.
+  std::string plan;
+  std::string savePlan; ///< where the formats and their reasons are written
+
   TargetDevice target = TargetDevice::Host;
   /// Of the GPUs that machine code is made for, "sm_90a,sm_80"; others of
   /// compute capability 8.0 and later use the PTX that is there too.

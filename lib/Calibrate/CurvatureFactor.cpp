@@ -31,8 +31,8 @@ void CurvatureFactor::add(const float *x, int64_t tokens,
     return moment.add(x, tokens, weights.data(), threads);
   for (int64_t t = 0; t < tokens; ++t)
     for (int64_t i = 0; i < length; ++i)
-      squares[size_t(i)] += double(weights[size_t(t)]) * x[t * length + i] *
-                            x[t * length + i];
+      squares[size_t(i)] +=
+          double(weights[size_t(t)]) * x[t * length + i] * x[t * length + i];
 }
 
 void CurvatureFactor::startAnew() {

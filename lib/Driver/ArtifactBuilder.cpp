@@ -19,6 +19,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include <algorithm>
@@ -49,15 +50,20 @@ recordedOptions(const CompileOptions &options) {
       {"as", options.kind == ModelKind::Automatic ? ""
              : options.kind == ModelKind::Graph   ? "graph"
                                                   : "decoder"},
+      {"bits",
+       options.bits > 0 ? llvm::formatv("{0}", options.bits).str() : ""},
       {"calibrate", llvm::sys::path::filename(options.calibrate).str()},
       {"calibrate-tokens", options.calibrate.empty()
                                ? ""
                                : std::to_string(options.calibrateTokens)},
+      {"candidates", llvm::join(options.candidates, ",")},
       {"context", options.context ? std::to_string(options.context) : ""},
       {"cpu", gpu ? "" : options.cpu},
       {"embedding", options.embedding},
       {"kv", options.cache},
       {"lm-head", options.lmHead},
+      {"max-size", options.maxSize},
+      {"plan", llvm::sys::path::filename(options.plan).str()},
       {"target", gpu ? "cuda" : "host"},
       {"weights", options.weights}};
   for (size_t i = 0; i < options.formats.size(); ++i)

@@ -4,10 +4,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Calibration.h"
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Driver/CalibrationModel.h"
-#include "lib/Driver/Curvature.h"
+#include "lib/Driver/Observations.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "runtime/Sha256.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <map>
 
@@ -20,9 +20,10 @@ namespace {
 class Calibrator {
 public:
   Calibrator(CalibrationModel &model, const Curvature &curvature,
-             std::string algorithm, const Progress &progress)
-      : model(model), curvature(curvature), algorithm(std::move(algorithm)),
-        progress(progress) {}
+             const CalibrationOptions &options, const Progress &progress,
+             PrecisionPlan &plan)
+      : model(model), curvature(curvature), options(options),
+        progress(progress), plan(plan) {}
 
   Status run() {
     for (size_t i = 0; i < model.segments().size(); ++i) {
@@ -62,8 +63,13 @@ private:
       quant::Format format = op.getType().getFormat();
       if (format.isFloat())
         continue; // as it is written
-      auto rounder =
-          WeightRounder::create(op, observed, {algorithm, model.threads()});
+      PlannedWeight *planned = plan.find(weightNameOf(op.getSource()));
+      bool isPlanned =
+          options.usePlanned && planned && !planned->chosen.algorithm.empty();
+      auto rounder = WeightRounder::create(
+          op, observed,
+          {isPlanned ? planned->chosen.algorithm : options.algorithm,
+           model.threads()});
       if (!rounder.ok())
         return rounder.status();
       if (!*rounder)
@@ -72,23 +78,28 @@ private:
       if (!rounded.ok())
         return rounded.status();
       stored.emplace(name, std::move(rounded->weight));
+      if (!planned)
+        continue;
+      planned->chosen.algorithm = rounded->algorithm;
+      planned->chosen.divergence = rounded->divergence;
     }
     return Status();
   }
 
   CalibrationModel &model;
   const Curvature &curvature;
-  std::string algorithm;
+  const CalibrationOptions &options;
   const Progress &progress;
+  PrecisionPlan &plan;
   calibrate::TokenStates hidden; ///< what the segment reads
   std::map<std::string, StoredWeight> stored;
 };
 
 } // namespace
 
-StatusOr<calibrate::CalibrationTokens>
-readCalibrationText(ModuleOp module, const CompileOptions &options,
-                    const Companions &companions) {
+StatusOr<CalibrationText> readCalibrationText(ModuleOp module,
+                                              const CompileOptions &options,
+                                              const Companions &companions) {
   func::FuncOp step;
   for (auto func : module.getOps<func::FuncOp>())
     if (func->hasAttr("qopt.decoder"))
@@ -114,25 +125,23 @@ readCalibrationText(ModuleOp module, const CompileOptions &options,
   if (companions.context)
     limits.length = std::min(limits.length, companions.context);
   limits.most = std::max<int64_t>(options.calibrateTokens / limits.length, 1);
-  return calibrate::CalibrationTokens::ofText(
-      (*text)->getBuffer().str(), options.calibrate, *tokenizer, limits);
+  StringRef bytes = (*text)->getBuffer();
+  auto tokens = calibrate::CalibrationTokens::ofText(
+      bytes.str(), options.calibrate, *tokenizer, limits);
+  if (!tokens.ok())
+    return tokens.status();
+  return CalibrationText{
+      std::move(*tokens),
+      {options.calibrate,
+       runtime::spell(runtime::Sha256::of(bytes.data(), bytes.size())),
+       options.calibrateTokens, options.algorithm}};
 }
 
-Status calibrateWeights(ModuleOp module, ModuleOp reference,
-                        const calibrate::CalibrationTokens &tokens,
-                        const CompileOptions &options,
-                        const Progress &progress) {
-  auto model = CalibrationModel::create(reference, tokens, options);
-  if (!model.ok())
-    return model.status();
-  Curvature curvature;
-  if (options.algorithm == bestAlgorithm || options.algorithm == "kronecker") {
-    auto measured = measureCurvature(**model, CurvatureOptions(), progress);
-    if (!measured.ok())
-      return measured.status();
-    curvature = std::move(*measured);
-  }
-  Calibrator calibrator(**model, curvature, options.algorithm, progress);
+Status calibrateWeights(ModuleOp module, CalibrationModel &model,
+                        const Curvature &curvature,
+                        const CalibrationOptions &options,
+                        const Progress &progress, PrecisionPlan &plan) {
+  Calibrator calibrator(model, curvature, options, progress, plan);
   QOPT_RETURN_IF_ERROR(calibrator.run());
   replaceWeights(module, calibrator.weights());
   return Status();

@@ -8,26 +8,42 @@
 #define QOPT_LIB_DRIVER_CALIBRATION_H
 
 #include "lib/Calibrate/CalibrationTokens.h"
+#include "lib/Driver/CalibrationModel.h"
 #include "lib/Driver/Companions.h"
+#include "lib/Driver/Curvature.h"
+#include "lib/Driver/PrecisionPlan.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Compiler.h"
 
 namespace qopt::driver {
 
+/// A text as windows of tokens, and what is recorded of it.
+struct CalibrationText {
+  calibrate::CalibrationTokens tokens;
+  CalibrationRecord record;
+};
+
 /// The windows of the text `options.calibrate` for a raised model. Unsupported
 /// for one that is no decoder, InvalidArgument for a text or tokenizer that
 /// does not serve.
-StatusOr<calibrate::CalibrationTokens>
-readCalibrationText(mlir::ModuleOp module, const CompileOptions &options,
-                    const Companions &companions);
+StatusOr<CalibrationText> readCalibrationText(mlir::ModuleOp module,
+                                              const CompileOptions &options,
+                                              const Companions &companions);
 
-/// Replaces each `quantize_weight` of a linear by a weight of codes. `module`
-/// is a decoder as the stage "quantize" leaves it for the target; `reference`
-/// is the same one, with the same formats of weights, for the host.
-Status calibrateWeights(mlir::ModuleOp module, mlir::ModuleOp reference,
-                        const calibrate::CalibrationTokens &tokens,
-                        const CompileOptions &options,
-                        const Progress &progress);
+struct CalibrationOptions {
+  std::string algorithm;   ///< of weights for which the plan has none
+  bool usePlanned = false; ///< the plan's algorithms are asked for
+};
+
+/// Replaces each `quantize_weight` of a linear or embedding by a weight of
+/// codes, and writes to the plan which algorithm gave them and what they are
+/// predicted to cost. `module` is a decoder as the stage "quantize" leaves it
+/// for the target; `model` is the same one, with the same formats of weights,
+/// for the host.
+Status calibrateWeights(mlir::ModuleOp module, CalibrationModel &model,
+                        const Curvature &curvature,
+                        const CalibrationOptions &options,
+                        const Progress &progress, PrecisionPlan &plan);
 
 } // namespace qopt::driver
 

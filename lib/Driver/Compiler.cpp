@@ -1,26 +1,23 @@
-// The way of a model through the stages, and the translation of MLIR's
-// diagnostics into what a caller of the library gets.
+// The way of a model through the stages.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/Compiler.h"
 #include "dialects/AllDialects.h"
-#include "dialects/Onnx/NodeLocation.h"
-#include "dialects/Onnx/PrintableNames.h"
-#include "dialects/QOpt/ErrorCode.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Codegen/Host/HostTarget.h"
 #include "lib/Driver/ArtifactBuilder.h"
-#include "lib/Driver/Calibration.h"
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/CudaEmission.h"
 #include "lib/Driver/DecoderContext.h"
+#include "lib/Driver/DiagnosticCollector.h"
 #include "lib/Driver/ModelChecks.h"
+#include "lib/Driver/Quantization.h"
 #include "lib/Driver/RemarkCollector.h"
+#include "lib/Driver/StageOptions.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "lib/Import/Onnx/Importer.h"
 #include "lib/Target/Target.h"
-#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
@@ -51,88 +48,6 @@ int64_t sourceBytes(ModuleOp module) {
   return bytes;
 }
 
-/// Collects errors as one message, warnings and remarks one by one. A
-/// diagnostic at an ONNX node names it.
-class DiagnosticCollector {
-public:
-  DiagnosticCollector(MLIRContext &context, CompileSummary &summary)
-      : handler(&context, [this, &summary](Diagnostic &diagnostic) {
-          std::string text = onnx::printable(describe(diagnostic));
-          if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
-            errors.push_back(std::move(text));
-            codes.push_back(ir::codeOf(diagnostic));
-          } else if (diagnostic.getSeverity() == DiagnosticSeverity::Warning)
-            summary.warnings.push_back(text);
-          else
-            summary.remarks.push_back(text);
-          return success();
-        }) {}
-
-  /// The errors so far, and reasons below them. The code is that of the errors
-  /// where they have one, all the same.
-  Status status(StatusCode code, const std::string &fallback,
-                const std::vector<std::string> &reasons = {}) const {
-    std::string text = errors.empty() ? fallback : errors.front();
-    if (errors.size() > 1) {
-      text = std::to_string(errors.size()) + " errors:";
-      for (const std::string &error : errors)
-        text += "\n" + indented(error);
-    }
-    for (const std::string &reason : reasons)
-      text += "\n  " + reason;
-    if (!codes.empty() && codes.front() != StatusCode::Ok &&
-        llvm::all_equal(codes))
-      code = codes.front();
-    return Status(code, onnx::printable(text));
-  }
-
-private:
-  static std::string describe(Diagnostic &diagnostic) {
-    std::string node =
-        "\"" + onnx::printableName(onnx::nodeName(diagnostic.getLocation())) +
-        "\"";
-    std::string text = diagnostic.str();
-    if (node != "\"\"" && text.find(node) == std::string::npos) {
-      auto origin = onnx::nodeOrigin(diagnostic.getLocation());
-      text = (origin ? onnx::describe(*origin) : "node " + node) + ": " +
-             withoutOperation(text);
-    }
-    for (Diagnostic &note : diagnostic.getNotes())
-      text += "\n  " + note.str();
-    return text;
-  }
-
-  /// Verifiers begin with the operation of the IR, where the node says more.
-  static std::string withoutOperation(StringRef text) {
-    size_t end = text.starts_with("'qopt.") ? text.find("' op ") : text.npos;
-    return end == text.npos ? text.str() : text.substr(end + 5).str();
-  }
-
-  static std::string indented(const std::string &text) {
-    std::string result = "  ";
-    for (char c : text)
-      result += c == '\n' ? "\n  " : std::string(1, c);
-    return result;
-  }
-
-  std::vector<std::string> errors;
-  std::vector<StatusCode> codes; ///< of the errors; Ok: that of the stage
-  ScopedDiagnosticHandler handler;
-};
-
-/// Positions in a page of a GPU's cache: a head's keys in one are a few KiB, as
-/// much as one bulk copy wants.
-constexpr int64_t cudaPage = 64;
-
-/// Formats of keys and values: "int8" or "key,value", both empty by default.
-std::pair<std::string, std::string>
-cacheFormats(const CompileOptions &options) {
-  auto [keys, values] = StringRef(options.cache).split(',');
-  return {keys.str(), options.cache.find(',') == std::string::npos
-                          ? keys.str()
-                          : values.str()};
-}
-
 /// One compilation: the context, the module and how far it has come.
 class Compilation {
 public:
@@ -160,10 +75,15 @@ public:
     };
     const Step steps[] = {
         {Stage::Raised,
-         [&](OpPassManager &m) { passes::addRaiseStage(m, shape()); },
+         [&](OpPassManager &m) {
+           passes::addRaiseStage(m, driver::modelShape(options));
+         },
          StatusCode::Unsupported},
         {Stage::Quantized,
-         [&](OpPassManager &m) { passes::addQuantizeStage(m, formats()); },
+         [&](OpPassManager &m) {
+           passes::addQuantizeStage(
+               m, driver::askedFormats(quantization->options()));
+         },
          StatusCode::InvalidArgument},
         {Stage::Fused,
          forGpu() ? passes::addCudaFuseStage : passes::addFuseStage,
@@ -180,8 +100,13 @@ public:
       if (step.stage == Stage::Scheduled)
         QOPT_RETURN_IF_ERROR(driver::setContext(*module, options, companions));
       OwningOpRef<ModuleOp> raised;
-      if (step.stage == Stage::Quantized && !options.calibrate.empty())
+      if (step.stage == Stage::Quantized) {
         raised = module->clone();
+        quantization.emplace(options, companions);
+        Status chosen = quantization->choose(*raised, progress);
+        if (!chosen.ok())
+          return diagnostics.status(chosen.code(), chosen.message());
+      }
       PassManager manager(&context);
       step.passes(manager);
       if (failed(manager.run(*module)))
@@ -197,8 +122,11 @@ public:
       }
       if (step.stage == Stage::Quantized)
         QOPT_RETURN_IF_ERROR(checkActivations());
-      if (raised)
-        QOPT_RETURN_IF_ERROR(calibrate(std::move(raised), progress));
+      if (raised) {
+        Status done = quantization->calibrate(*module, *raised, progress);
+        if (!done.ok())
+          return diagnostics.status(done.code(), done.message());
+      }
     }
     return Status();
   }
@@ -208,24 +136,9 @@ public:
         driver::buildArtifact(*module, options, companions, progress, summary);
     if (!status.ok())
       return diagnostics.status(status.code(), status.message());
-    return status;
-  }
-
-  /// Rounds the weights of `module` by what they do in the raised model.
-  Status calibrate(OwningOpRef<ModuleOp> raised, const Progress &progress) {
-    auto tokens = driver::readCalibrationText(*raised, options, companions);
-    if (!tokens.ok())
-      return tokens.status();
-    PassManager manager(&context);
-    passes::AskedFormats asked = formats();
-    asked.type = asked.activations = "f32";
-    passes::addQuantizeStage(manager, asked);
-    if (failed(manager.run(*raised)))
-      return diagnostics.status(StatusCode::InvalidArgument, "a pass failed");
-    Status status =
-        driver::calibrateWeights(*module, *raised, *tokens, options, progress);
-    return status.ok() ? status
-                       : diagnostics.status(status.code(), status.message());
+    return options.savePlan.empty()
+               ? status
+               : driver::writePlan(quantization->plan(), options.savePlan);
   }
 
   /// Of a stage behind Kernels.
@@ -259,47 +172,6 @@ private:
     codegen::registerHostCodegen(registry);
     codegen::registerCudaCodegen(registry);
     return registry;
-  }
-
-  passes::ModelShape shape() const {
-    switch (options.kind) {
-    case ModelKind::Decoder:
-      return passes::ModelShape::Decoder;
-    case ModelKind::Graph:
-      return passes::ModelShape::Graph;
-    case ModelKind::Automatic:
-      break;
-    }
-    return passes::ModelShape::Automatic;
-  }
-
-  passes::AskedFormats formats() const {
-    passes::AskedFormats formats;
-    formats.weights = options.weights;
-    formats.lmHead = options.lmHead;
-    formats.embedding = options.embedding;
-    llvm::append_range(formats.overrides, options.formats);
-    auto [keys, values] = cacheFormats(options);
-    formats.keys = keys;
-    formats.values = values;
-    StringRef activations = options.activations;
-    if (activations.empty())
-      activations = forGpu() ? "f16" : "int8";
-    bool codes = activations.consume_back("int8");
-    activations.consume_back(",");
-    if (!codes)
-      formats.activations = "f32";
-    else if (forGpu())
-      formats.activations = "int8"; // one scale a token
-    // What is left is the type between kernels.
-    if (forGpu() || activations == "f16" || activations == "bf16") {
-      formats.type = formats.widest = activations == "bf16" ? "bf16" : "f16";
-      if (formats.keys.empty())
-        formats.keys = formats.values = formats.type;
-    }
-    if (forGpu())
-      formats.page = cudaPage;
-    return formats;
   }
 
   /// Whoever asks for int8 activations has linears that read them.
@@ -369,8 +241,9 @@ private:
   const CompileOptions &options;
   CompileSummary &summary;
   MLIRContext context;
-  DiagnosticCollector diagnostics;
+  driver::DiagnosticCollector diagnostics;
   driver::Companions companions;
+  std::optional<driver::Quantization> quantization; ///< from its stage on
   OwningOpRef<ModuleOp> module;
 };
 
@@ -383,7 +256,7 @@ static Status checkCache(const CompileOptions &options) {
   auto refuse = [&](StatusCode code, const std::string &why) {
     return Status(code, "--kv is \"" + options.cache + "\"; " + why);
   };
-  auto [keys, values] = cacheFormats(options);
+  auto [keys, values] = driver::cacheFormats(options);
   if (keys.empty() || values.empty() || StringRef(values).contains(','))
     return refuse(StatusCode::InvalidArgument,
                   "expected a format, or one of keys and one of values with a "
@@ -436,6 +309,7 @@ static Status checkTarget(const CompileOptions &options) {
 /// Values that the command line refuses by itself, for every other caller.
 static Status checkOptions(const CompileOptions &options) {
   QOPT_RETURN_IF_ERROR(checkTarget(options));
+  QOPT_RETURN_IF_ERROR(driver::checkQuantizationOptions(options));
   if (options.context < 0 || options.context > longestContext)
     return Status(StatusCode::InvalidArgument,
                   "--context is " + std::to_string(options.context) +

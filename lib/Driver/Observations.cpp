@@ -28,19 +28,18 @@ StatusOr<Observations> Observations::take(CalibrationModel &model, size_t layer,
   }
   if (sums.empty())
     return observed;
-  QOPT_RETURN_IF_ERROR(
-      model.run(**segment, {{"hidden", &hidden}},
-                [&](int64_t sequence, std::vector<Tensor> &results) {
-                  bool isHeldOut = calibrate::isHeldOut(sequence);
-                  for (auto &[index, observation] : sums) {
-                    const Tensor &x = results[index];
-                    auto &moment =
-                        isHeldOut ? observation->heldOut : observation->moment;
-                    moment.add(x.as<float>(), x.elements() / moment.size(),
-                               nullptr, model.threads());
-                  }
-                  return Status();
-                }));
+  QOPT_RETURN_IF_ERROR(model.run(
+      **segment, {{"hidden", &hidden}},
+      [&](int64_t sequence, std::vector<Tensor> &results) {
+        bool isHeldOut = calibrate::isHeldOut(sequence);
+        for (auto &[index, observation] : sums) {
+          const Tensor &x = results[index];
+          auto &moment = isHeldOut ? observation->heldOut : observation->moment;
+          moment.add(x.as<float>(), x.elements() / moment.size(), nullptr,
+                     model.threads());
+        }
+        return Status();
+      }));
   return observed;
 }
 
@@ -55,8 +54,7 @@ const Observation *Observations::input(const std::string &weight) const {
   return found ? *found : nullptr;
 }
 
-const CurvatureFactors *
-Observations::product(const std::string &weight) const {
+const CurvatureFactors *Observations::product(const std::string &weight) const {
   return pointerIn(curvature.products, weight);
 }
 

@@ -67,6 +67,11 @@ def compile(
     calibrate: str | os.PathLike[str] | None = None,
     algorithm: str | None = None,
     calibrate_tokens: int | None = None,
+    bits: float | None = None,
+    max_size: str | int | None = None,
+    candidates: str | Sequence[str] | None = None,
+    plan: str | os.PathLike[str] | None = None,
+    save_plan: str | os.PathLike[str] | None = None,
     kv: str | None = None,
     target: str | None = None,
     arch: str | None = None,
@@ -89,6 +94,9 @@ def compile(
     calibrate    a text file: weights are quantized by what they do when the model reads it
     algorithm    with `calibrate`: "best" (of all, for each weight), "rtn", "clip", "hqq", "gptq" or "kronecker";
                  calibrate_tokens: of the text at most so many
+    bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
+                 together do least harm; max_size: the same for the artifact, "1.2GB" or bytes
+    plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"
     target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
     tokenizer    tokenizer.json; default: the one beside the model
@@ -108,6 +116,11 @@ def compile(
         calibrate=calibrate,
         algorithm=algorithm,
         calibrate_tokens=calibrate_tokens,
+        bits=bits,
+        max_size=max_size,
+        candidates=candidates,
+        plan=plan,
+        save_plan=save_plan,
         kv=kv,
         target=target,
         arch=arch,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from .arguments import path, refuse, text, truth, whole
+from .arguments import path, real, refuse, text, truth, whole
 
 
 class CompileOptions(TypedDict, total=False):
@@ -22,6 +22,11 @@ class CompileOptions(TypedDict, total=False):
     calibrate: str | os.PathLike[str] | None
     algorithm: str | None
     calibrate_tokens: int | None
+    bits: float | None
+    max_size: str | int | None
+    candidates: str | Sequence[str] | None
+    plan: str | os.PathLike[str] | None
+    save_plan: str | os.PathLike[str] | None
     kv: str | None
     target: str | None
     arch: str | None
@@ -33,7 +38,7 @@ class CompileOptions(TypedDict, total=False):
 
 
 _TEXTS = ("weights", "lm_head", "embedding", "activations", "algorithm", "kv", "arch", "cpu")
-_PATHS = ("calibrate", "tokenizer")
+_PATHS = ("calibrate", "plan", "save_plan", "tokenizer")
 _CHOICES = {
     "as_": ("ModelKind", {"automatic": "Automatic", "decoder": "Decoder", "graph": "Graph"}),
     "target": ("TargetDevice", {"host": "Host", "cuda": "Cuda"}),
@@ -41,14 +46,24 @@ _CHOICES = {
 _NUMBERS = {"calibrate_tokens": 1 << 32, "context": 1 << 24, "threads": 1024}
 
 
-def _formats(value: Any) -> list[str]:
+_LISTS = {"format": '"NAME=FORMAT"', "candidates": '"FORMAT"'}
+
+
+def _texts(name: str, value: Any) -> list[str]:
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, (list, tuple)):
-        raise refuse(f'format is {value!r}; expected a list of texts "NAME=FORMAT"')
+        raise refuse(f"{name} is {value!r}; expected a list of texts {_LISTS[name]}")
     if not value:
-        raise refuse("format is empty; expected a value, or leave it out")
-    return [text("format", entry) for entry in value]
+        raise refuse(f"{name} is empty; expected a value, or leave it out")
+    return [text(name, entry) for entry in value]
+
+
+def _bits(value: Any) -> float:
+    bits = real("bits", value)
+    if not 1 <= bits <= 32:
+        raise refuse(f"bits must be from 1 to 32, got {bits}")
+    return bits
 
 
 def _converted(compiler: Any, name: str, value: Any) -> Any:
@@ -60,8 +75,12 @@ def _converted(compiler: Any, name: str, value: Any) -> Any:
         return getattr(getattr(compiler, kind), choices[value])
     if name in _NUMBERS:
         return whole(name, value, 1, _NUMBERS[name])
-    if name == "format":
-        return _formats(value)
+    if name in _LISTS:
+        return _texts(name, value)
+    if name == "bits":
+        return _bits(value)
+    if name == "max_size" and not isinstance(value, str):
+        return str(whole(name, value, 1, 1 << 62))
     if name in _PATHS:
         return path(name, value)
     if name == "strict":
@@ -74,7 +93,7 @@ def _converted(compiler: Any, name: str, value: Any) -> Any:
 
 def fill(compiler: Any, model: str | os.PathLike[str], options: Mapping[str, Any]) -> Any:
     """The binding's options. What is unknown, of a wrong type, or of the other target is an error that names it."""
-    known = [*_CHOICES, *_TEXTS, *_PATHS, *_NUMBERS, "format", "strict"]
+    known = [*_CHOICES, *_TEXTS, *_PATHS, *_NUMBERS, *_LISTS, "bits", "max_size", "strict"]
     filled = compiler.CompileOptions()
     filled.model = path("model", model)
     for name, value in options.items():

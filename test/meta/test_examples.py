@@ -49,7 +49,8 @@ def prepared(tool, stories, artifacts, tmp_path_factory):
     np.savez(folder / "in.npz", x=x)
     np.savez(folder / "expected.npz", y=x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5))
     (folder / "prompt.txt").write_text("Once upon a time")
-    (folder / "valid.txt").write_text("Once upon a time there was a little girl who had a red ball. " * 40)
+    for name in ("text.txt", "valid.txt"):
+        (folder / name).write_text("Once upon a time there was a little girl who had a red ball. " * 40)
     (folder / "choices.jsonl").write_text('{"context": "a red", "options": [" ball", " girl"], "answer": 0}\n' * 3)
     np.save(folder / "tokens.npy", np.random.default_rng(1).integers(3, 512, (4, 32)).astype(np.int32))
     shutil.copy(SOURCE / "test/tools/scale.ptx", folder)

@@ -409,6 +409,23 @@ def test_options_are_those_of_the_tool(tool):
 
 
 @needs_compiler
+def test_budgets_and_plans_reach_the_compiler(stories, tmp_path, tool):
+    (tmp_path / "t.txt").write_text("Once upon a time there was a little girl named Lily. " * 200)
+    plans = tmp_path / "tool.json", tmp_path / "python.json"
+    budget = ("--bits", 5, "--max-size", 300000, "--candidates", "int3_asym,int8", "--algorithm", "rtn")
+    arguments = (*budget, "--calibrate", tmp_path / "t.txt", "--save-plan", plans[0])
+    tool("qopt-compile", stories, *arguments, "-o", tmp_path / "a.qopt")
+    options = {"bits": 5, "max_size": 300000, "candidates": ["int3_asym", "int8"], "algorithm": "rtn"}
+    qopt.compile(stories, tmp_path / "b.qopt", calibrate=tmp_path / "t.txt", save_plan=plans[1], **options)
+    assert plans[0].read_bytes() == plans[1].read_bytes()
+    assert (tmp_path / "a.qopt").read_bytes() == (tmp_path / "b.qopt").read_bytes()
+    summary = qopt.compile(stories, tmp_path / "c.qopt", plan=plans[1])
+    assert {weight.format for weight in summary.weights} == {"int3_asym", "int8"}
+    with pytest.raises(qopt.Error, match="bits must be from 1 to 32, got 0"):
+        qopt.compile(stories, bits=0)
+
+
+@needs_compiler
 def test_options_reach_the_compiler(stories, tmp_path, tool):
     """Each of them: the artifact has the bytes of the tool's with the same options."""
     options = {

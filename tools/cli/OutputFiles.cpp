@@ -86,6 +86,8 @@ static bool beginsAs(OutputKind kind, std::string_view text) {
                             "ELF");
   case OutputKind::KernelRecord:
     return squeezed(text).starts_with("{\"tool\":\"qopt-kernel\"");
+  case OutputKind::Plan:
+    return squeezed(text).starts_with("{\"schema\":\"qopt-plan-");
   case OutputKind::EvalReport:
     return squeezed(text).starts_with("{\"tool\":\"qopt-eval\"");
   case OutputKind::EvalPage:
@@ -117,6 +119,8 @@ static const char *spell(OutputKind kind) {
     return "machine code of a GPU";
   case OutputKind::KernelRecord:
     return "a record of qopt-kernel";
+  case OutputKind::Plan:
+    return "a plan of qopt-compile";
   case OutputKind::Mlir:
     break;
   }

@@ -23,6 +23,7 @@ enum class OutputKind {
   Ptx,          ///< PTX as text
   Cubin,        ///< machine code of a GPU
   KernelRecord, ///< JSON of qopt-kernel
+  Plan,         ///< JSON of qopt-compile
 };
 
 /// Refuses an output that exists and

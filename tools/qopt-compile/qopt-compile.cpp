@@ -5,6 +5,7 @@
 #include "qopt/Compiler.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/EndingSignals.h"
+#include "tools/cli/OutputFiles.h"
 #include "tools/cli/Progress.h"
 #include "tools/qopt-compile/PrintReport.h"
 
@@ -87,13 +88,20 @@ void declareModel(CLI::App &app, Arguments &arguments) {
   arguments.useOnly(as, ofMeanings, "for the stages from qopt on");
 }
 
+/// An option that the stages from quantized on have a use for.
+template <typename Value>
+CLI::Option *addFormatOption(CLI::App &app, Arguments &arguments,
+                             const char *name, Value &value, const char *what) {
+  auto *option = app.add_option(name, value, what);
+  arguments.useOnly(option, ofFormats, forFormats);
+  return option;
+}
+
 /// How many bits weights, activations and caches get.
 void declareFormats(CLI::App &app, Arguments &arguments) {
   CompileOptions &o = arguments.options;
   auto add = [&](const char *name, auto &value, const char *what) {
-    auto *option = app.add_option(name, value, what);
-    arguments.useOnly(option, ofFormats, forFormats);
-    return option;
+    return addFormatOption(app, arguments, name, value, what);
   };
   add("--weights", o.weights,
       "format of weights: f32 f16 bf16 int8 int8_g128 int4_g32 "
@@ -111,14 +119,50 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
       "[host], on a GPU of int8 ones with a scale a row and f16 elsewhere, or "
       "bf16,int8; on the host also f32; f16 on the host rounds where a GPU "
       "does");
-  add("--calibrate", o.calibrate,
-      "a text file: weights are quantized by what they do when the model reads "
-      "it, layer by layer; default: each is rounded by itself");
   add("--kv", o.cache,
       "format of keys and values in a decoder's cache, or KEY,VALUE: f32 f16 "
       "bf16, on a GPU f16 bf16 int8 int4 fp8_e4m3, keys also int8_g32, "
       "int4_g32 or int4_asym_g32_zf (a scale a channel for 32 positions); "
       "default: as in the model");
+}
+
+/// How formats and codes are chosen by what they do.
+void declareCalibration(CLI::App &app, Arguments &arguments) {
+  CompileOptions &o = arguments.options;
+  auto add = [&](const char *name, auto &value, const char *what) {
+    return addFormatOption(app, arguments, name, value, what);
+  };
+  auto *calibrate = add(
+      "--calibrate", o.calibrate,
+      "a text file: weights are quantized by what they do when the model reads "
+      "it, layer by layer; default: each is rounded by itself");
+  app.add_option("--algorithm", o.algorithm,
+                 "with --calibrate: rtn, clip, hqq, gptq or kronecker; best: "
+                 "for each weight the one that does best on held-out text")
+      ->capture_default_str()
+      ->needs(calibrate);
+  app.add_option("--calibrate-tokens", o.calibrateTokens,
+                 "of the text of --calibrate: at most so many, spread over it")
+      ->capture_default_str()
+      ->check(cli::between(1, int64_t(1) << 32))
+      ->needs(calibrate);
+  add("--bits", o.bits,
+      "at most so many stored bits a weight: each weight gets the candidate "
+      "with which all together do least harm on the text of --calibrate")
+      ->check(cli::realBetween(1, 32))
+      ->needs(calibrate);
+  add("--max-size", o.maxSize, "the same for the artifact: 1.2GB, 900MiB")
+      ->needs(calibrate);
+  add("--candidates", o.candidates,
+      "formats that --bits and --max-size choose from; default: those that the "
+      "target has fast kernels for")
+      ->delimiter(',');
+  add("--plan", o.plan,
+      "a file of --save-plan: the format of every weight, and what it was "
+      "calibrated on");
+  add("--save-plan", o.savePlan,
+      "write the format of every weight, its cost, and what others would have "
+      "cost, as JSON");
 }
 
 /// What runs it, and how long its sequences are; the option of the target.
@@ -137,16 +181,6 @@ CLI::Option *declareTarget(CLI::App &app, Arguments &arguments) {
       app.add_option("--tokenizer", o.tokenizer,
                      "tokenizer.json; default: the one beside the model");
   arguments.useOnly(tokenizer, ofArtifacts, forArtifacts);
-  app.add_option("--algorithm", o.algorithm,
-                 "with --calibrate: rtn, clip, hqq, gptq or kronecker; best: "
-                 "for each weight the one that does best on held-out text")
-      ->capture_default_str()
-      ->needs("--calibrate");
-  app.add_option("--calibrate-tokens", o.calibrateTokens,
-                 "of the text of --calibrate: at most so many, spread over it")
-      ->capture_default_str()
-      ->check(cli::between(1, int64_t(1) << 32))
-      ->needs("--calibrate");
   auto *context =
       app.add_option("--context", o.context,
                      "longest sequence; default and limit: as the model says, "
@@ -186,6 +220,7 @@ void declareWork(CLI::App &app, Arguments &arguments) {
 void declare(CLI::App &app, Arguments &arguments) {
   declareModel(app, arguments);
   declareFormats(app, arguments);
+  declareCalibration(app, arguments);
   CLI::Option *target = declareTarget(app, arguments);
   declareWork(app, arguments);
   // Behind the options that are for a target: they say more.
@@ -196,6 +231,8 @@ void declare(CLI::App &app, Arguments &arguments) {
             "model.qopt",
             "qopt-compile model.onnx --format 're:.*down_proj=int8' --weights "
             "int4_g64 -o model.qopt",
+            "qopt-compile model.onnx --bits 4.25 --calibrate text.txt -o "
+            "model.qopt",
             "qopt-compile encoder.onnx --as graph -o encoder.qopt",
             "qopt-compile model.onnx --emit qopt",
             "qopt-compile model.onnx --target cuda --weights int4_g32 --emit "
@@ -304,6 +341,12 @@ Status work(Arguments &arguments) {
     return printGpuKernels(arguments);
   if (stage != Stage::Artifact)
     return printStage(arguments, stage);
+  const CompileOptions &o = arguments.options;
+  QOPT_RETURN_IF_ERROR(cli::checkOutput("--save-plan", o.savePlan,
+                                        cli::OutputKind::Plan,
+                                        {o.model, o.calibrate}));
+  QOPT_RETURN_IF_ERROR(
+      cli::checkOutputsDiffer("-o", o.output, "--save-plan", o.savePlan));
   StatusOr<CompileSummary> summary = [&] {
     cli::Progress progress;
     return compile(arguments.options,

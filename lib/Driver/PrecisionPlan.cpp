@@ -1,0 +1,213 @@
+// A plan as JSON and back.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/PrecisionPlan.h"
+#include "lib/Quant/Format.h"
+#include "runtime/OutputFile.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/raw_ostream.h"
+#include <unistd.h>
+
+using namespace llvm;
+
+namespace qopt::driver {
+
+static constexpr StringRef schema = "qopt-plan-1";
+
+int64_t PrecisionPlan::bytes() const {
+  int64_t sum = 0;
+  for (const PlannedWeight &weight : weights)
+    sum += weight.chosen.bytes;
+  return sum;
+}
+
+int64_t PrecisionPlan::elements() const {
+  int64_t sum = 0;
+  for (const PlannedWeight &weight : weights)
+    sum += weight.rows * weight.columns;
+  return sum;
+}
+
+double PrecisionPlan::bitsPerWeight() const {
+  int64_t all = elements();
+  return all ? 8.0 * double(bytes()) / double(all) : 0;
+}
+
+double PrecisionPlan::divergence() const {
+  double sum = 0;
+  for (const PlannedWeight &weight : weights)
+    sum += weight.chosen.divergence;
+  return sum;
+}
+
+const PlannedWeight *PrecisionPlan::find(const std::string &weight) const {
+  auto found = find_if(weights, [&](const PlannedWeight &planned) {
+    return planned.name == weight;
+  });
+  return found == weights.end() ? nullptr : &*found;
+}
+
+PlannedWeight *PrecisionPlan::find(const std::string &weight) {
+  const PrecisionPlan &self = *this;
+  return const_cast<PlannedWeight *>(self.find(weight));
+}
+
+/// Figures that are worth reading; the same digits for the same number.
+static std::string digits(double value) {
+  std::string text;
+  raw_string_ostream(text) << format("%.6g", value);
+  return text;
+}
+
+static void writeNumber(json::OStream &out, StringRef key, double value) {
+  out.attributeBegin(key);
+  out.rawValue(digits(value));
+  out.attributeEnd();
+}
+
+static void writeFormat(json::OStream &out, const PlannedFormat &format) {
+  out.attribute("format", format.format);
+  if (!format.algorithm.empty())
+    out.attribute("algorithm", format.algorithm);
+  out.attribute("bytes", format.bytes);
+  writeNumber(out, "predicted_kl", format.divergence);
+}
+
+static void writeWeight(json::OStream &out, const PlannedWeight &weight) {
+  out.attribute("name", weight.name);
+  out.attribute("rows", weight.rows);
+  out.attribute("columns", weight.columns);
+  out.attribute("source", weight.source);
+  writeFormat(out, weight.chosen);
+  out.attribute("reason", weight.reason);
+  if (weight.alternatives.empty())
+    return;
+  out.attributeArray("alternatives", [&] {
+    for (const PlannedFormat &format : weight.alternatives)
+      out.object([&] { writeFormat(out, format); });
+  });
+}
+
+std::string toJson(const PrecisionPlan &plan) {
+  std::string text;
+  raw_string_ostream stream(text);
+  json::OStream out(stream, /*IndentSize=*/1);
+  out.object([&] {
+    out.attribute("schema", schema);
+    out.attribute("target", plan.target);
+    if (!plan.budget.empty())
+      out.attribute("budget", plan.budget);
+    writeNumber(out, "bits", plan.bitsPerWeight());
+    out.attribute("bytes", plan.bytes());
+    writeNumber(out, "predicted_kl", plan.divergence());
+    if (!plan.calibration.text.empty())
+      out.attributeObject("calibration", [&] {
+        out.attribute("text", plan.calibration.text);
+        out.attribute("sha256", plan.calibration.sha256);
+        out.attribute("tokens", plan.calibration.tokens);
+        out.attribute("algorithm", plan.calibration.algorithm);
+      });
+    out.attribute("activations", plan.activations);
+    out.attribute("kv", plan.cache);
+    out.attributeArray("weights", [&] {
+      for (const PlannedWeight &weight : plan.weights)
+        out.object([&] { writeWeight(out, weight); });
+    });
+  });
+  stream << "\n";
+  return text;
+}
+
+static bool readFormat(const json::Value &value, PlannedFormat &format,
+                json::Path path) {
+  json::ObjectMapper map(value, path);
+  if (!map || !map.map("format", format.format) ||
+      !map.mapOptional("algorithm", format.algorithm) ||
+      !map.map("bytes", format.bytes) ||
+      !map.map("predicted_kl", format.divergence))
+    return false;
+  if (auto parsed = quant::parseFormat(format.format); !parsed.ok()) {
+    path.field("format").report("expected the name of a format");
+    return false;
+  }
+  return true;
+}
+
+// What llvm::json's mappers look up for elements of arrays and members.
+static bool fromJSON(const json::Value &value, PlannedFormat &format,
+                     json::Path path) {
+  return readFormat(value, format, path);
+}
+
+static bool fromJSON(const json::Value &value, PlannedWeight &weight,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  return map && map.map("name", weight.name) && map.map("rows", weight.rows) &&
+         map.map("columns", weight.columns) &&
+         map.map("source", weight.source) &&
+         readFormat(value, weight.chosen, path) &&
+         map.map("reason", weight.reason) &&
+         map.mapOptional("alternatives", weight.alternatives);
+}
+
+static bool fromJSON(const json::Value &value, CalibrationRecord &record,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  return map && map.map("text", record.text) &&
+         map.map("sha256", record.sha256) && map.map("tokens", record.tokens) &&
+         map.map("algorithm", record.algorithm);
+}
+
+static bool fromJSON(const json::Value &value, PrecisionPlan &plan,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  std::string written;
+  if (!map || !map.map("schema", written))
+    return false;
+  if (written != schema) {
+    path.field("schema").report("expected \"qopt-plan-1\"");
+    return false;
+  }
+  return map.map("target", plan.target) &&
+         map.mapOptional("budget", plan.budget) &&
+         map.mapOptional("calibration", plan.calibration) &&
+         map.map("activations", plan.activations) &&
+         map.map("kv", plan.cache) && map.map("weights", plan.weights);
+}
+
+StatusOr<PrecisionPlan> readPlan(const std::string &path) {
+  auto text = MemoryBuffer::getFile(path);
+  if (!text)
+    return Status(StatusCode::NotFound, "cannot read the plan \"" + path +
+                                            "\": " + text.getError().message());
+  auto invalid = [&](Error error) {
+    return Status(StatusCode::InvalidArgument,
+                  "the plan \"" + path + "\": " + toString(std::move(error)));
+  };
+  Expected<json::Value> value = json::parse((*text)->getBuffer());
+  if (!value)
+    return invalid(value.takeError());
+  json::Path::Root root;
+  PrecisionPlan plan;
+  if (!fromJSON(*value, plan, root))
+    return invalid(root.getError());
+  return plan;
+}
+
+Status writePlan(const PrecisionPlan &plan, const std::string &path) {
+  auto file = runtime::OutputFile::create(path);
+  if (!file.ok())
+    return file.status();
+  std::string text = toJson(plan);
+  for (size_t done = 0; done < text.size();) {
+    ssize_t count =
+        write(file->descriptor(), text.data() + done, text.size() - done);
+    if (count < 0)
+      return file->failure("write");
+    done += size_t(count);
+  }
+  return file->publish();
+}
+
+} // namespace qopt::driver

@@ -1,0 +1,85 @@
+// The precision plan: the format of every weight, how it was quantized, what
+// that is predicted to cost, and what the alternatives would have cost. A file
+// that people read, compare and edit, and that compiles the same again:
+//
+//   {
+//     "schema": "qopt-plan-1",
+//     "target": "host",
+//     "budget": "4.25 bits per weight",
+//     "bits": 4.2497, "bytes": 14772224, "predicted_kl": 0.0213,
+//     "calibration": {"text": "books.txt", "sha256": "…", "tokens": 65536,
+//                     "algorithm": "best"},
+//     "activations": "f32", "kv": "f16",
+//     "weights": [
+//       {"name": "model.layers.0.mlp.down_proj.weight", "rows": 512,
+//        "columns": 1408, "source": "f16", "format": "int4_asym_g128",
+//        "algorithm": "kronecker", "bytes": 374528, "predicted_kl": 0.00052,
+//        "reason": "…",
+//        "alternatives": [{"format": "int3_asym_g128", …}, …]},
+//       …]
+//   }
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_DRIVER_PRECISIONPLAN_H
+#define QOPT_LIB_DRIVER_PRECISIONPLAN_H
+
+#include "qopt/Status.h"
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace qopt::driver {
+
+/// One way to store a weight.
+struct PlannedFormat {
+  std::string format;    ///< as lib/Quant spells it
+  std::string algorithm; ///< that gives its codes; empty: rounded by itself
+  int64_t bytes = 0;     ///< scales and zero points included
+  double divergence = 0; ///< KL per token that it is predicted to cost
+};
+
+struct PlannedWeight {
+  std::string name;
+  int64_t rows = 0, columns = 0;
+  std::string source; ///< the file's own format
+  PlannedFormat chosen;
+  std::string reason;
+  std::vector<PlannedFormat> alternatives; ///< all that were scored, by size
+};
+
+/// What the codes were calibrated on; `text` is empty where there was nothing.
+struct CalibrationRecord {
+  std::string text;   ///< path, as it was given
+  std::string sha256; ///< of its bytes
+  int64_t tokens = 0; ///< at most, as it was asked
+  std::string algorithm;
+};
+
+struct PrecisionPlan {
+  std::string target; ///< "host" or "cuda"
+  std::string budget; ///< for people; empty: formats were asked for
+  CalibrationRecord calibration;
+  std::string activations, cache; ///< as the options say; empty: the default
+  std::vector<PlannedWeight> weights;
+
+  int64_t bytes() const;
+  int64_t elements() const;
+  double bitsPerWeight() const;
+  double divergence() const; ///< the sum over weights
+
+  const PlannedWeight *find(const std::string &weight) const;
+  PlannedWeight *find(const std::string &weight);
+};
+
+/// The file, with a line for each weight and each alternative.
+std::string toJson(const PrecisionPlan &plan);
+
+/// Reads a plan from `path`. NotFound, or InvalidArgument that names the entry
+/// which is missing or of another kind than expected.
+StatusOr<PrecisionPlan> readPlan(const std::string &path);
+
+/// Writes it, complete or not at all.
+Status writePlan(const PrecisionPlan &plan, const std::string &path);
+
+} // namespace qopt::driver
+
+#endif // QOPT_LIB_DRIVER_PRECISIONPLAN_H

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/Quantization.h"
+#include "lib/Codegen/TemporaryFolder.h"
+#include "lib/Driver/PrecisionAssignment.h"
+#include "lib/Driver/StageOptions.h"
+#include "lib/Driver/WeightCalibration.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Pipelines.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <cmath>
+#include <set>
+
+using namespace mlir;
+
+namespace qopt::driver {
+
+static bool hasBudget(const CompileOptions &options) {
+  return options.bits > 0 || !options.maxSize.empty();
+}
+
+/// Bytes of "1.2GB", "900MiB", "4096".
+static StatusOr<int64_t> parseSize(const std::string &text) {
+  StringRef unit(text);
+  StringRef digits = unit.take_while(
+      [](char c) { return llvm::isDigit(c) || c == '.'; });
+  unit = unit.drop_front(digits.size()).trim();
+  int power = 0;
+  for (auto [i, letter] : llvm::enumerate(StringRef("kMGT")))
+    if (unit.starts_with_insensitive(StringRef(&letter, 1)))
+      power = int(i) + 1;
+  if (power)
+    unit = unit.drop_front();
+  bool binary = power && unit.consume_front_insensitive("i");
+  (void)unit.consume_front_insensitive("B");
+  double value = 0;
+  if (digits.empty() || digits.getAsDouble(value) || !unit.empty() ||
+      value <= 0 || value > 1e9)
+    return Status(StatusCode::InvalidArgument,
+                  "--max-size is \"" + text +
+                      "\"; expected a size as 1.2GB, 900MiB or 4096");
+  return int64_t(value * std::pow(binary ? 1024.0 : 1000.0, power));
+}
+
+static std::string targetName(const CompileOptions &options) {
+  return options.target == TargetDevice::Cuda ? "cuda" : "host";
+}
+
+static Status refuse(const std::string &why) {
+  return Status(StatusCode::InvalidArgument, why);
+}
+
+Status checkQuantizationOptions(const CompileOptions &options) {
+  struct Given {
+    const char *option;
+    bool given;
+  };
+  const Given formats[] = {{"--weights", !options.weights.empty()},
+                           {"--lm-head", !options.lmHead.empty()},
+                           {"--embedding", !options.embedding.empty()},
+                           {"--format", !options.formats.empty()},
+                           {"--bits", options.bits > 0},
+                           {"--max-size", !options.maxSize.empty()},
+                           {"--candidates", !options.candidates.empty()}};
+  for (const Given &one : formats)
+    if (!options.plan.empty() && one.given)
+      return refuse(std::string("--plan has the formats of all weights; leave ") +
+                    one.option + " out");
+  if (!hasBudget(options) && !options.candidates.empty())
+    return refuse("--candidates is for --bits and --max-size, which choose "
+                  "among them; give one of these, or leave it out");
+  if (!hasBudget(options))
+    return Status();
+  if (!options.maxSize.empty())
+    QOPT_RETURN_IF_ERROR(parseSize(options.maxSize).status());
+  if (!options.weights.empty())
+    return refuse("--bits and --max-size choose the formats of weights; leave "
+                  "--weights out, or fix single weights with --format");
+  if (options.calibrate.empty())
+    return refuse("--bits and --max-size choose formats by what they do on a "
+                  "text; give one as --calibrate");
+  for (const std::string &candidate : options.candidates)
+    if (auto format = quant::parseFormat(candidate); !format.ok())
+      return Status(format.status().code(),
+                    "--candidates: " + format.status().message());
+  return Status();
+}
+
+Status Quantization::choose(ModuleOp raised, const Progress &progress) {
+  if (!asked.plan.empty())
+    return takePlan(raised);
+  return hasBudget(asked) ? assign(raised, progress) : Status();
+}
+
+/// What the file has and what the plan says, where they are of two models.
+static Status compareWeights(const std::vector<PlannedWeight> &model,
+                             const PrecisionPlan &plan) {
+  std::vector<std::string> differences;
+  std::set<std::string> known;
+  for (const PlannedWeight &weight : model) {
+    known.insert(weight.name);
+    const PlannedWeight *planned = plan.find(weight.name);
+    if (!planned)
+      differences.push_back("it has no weight \"" + weight.name + "\"");
+    else if (planned->rows != weight.rows ||
+             planned->columns != weight.columns)
+      differences.push_back(llvm::formatv(
+          "\"{0}\" is {1} x {2} there and {3} x {4} in the model", weight.name,
+          planned->rows, planned->columns, weight.rows, weight.columns));
+  }
+  for (const PlannedWeight &planned : plan.weights)
+    if (!known.count(planned.name))
+      differences.push_back("the model has no weight \"" + planned.name + "\"");
+  if (differences.empty())
+    return Status();
+  std::string more = differences.size() > 1
+                         ? llvm::formatv(" ({0} such differences)",
+                                         differences.size())
+                               .str()
+                         : "";
+  return refuse("the plan is for another model: " + differences.front() + more);
+}
+
+/// A value that both the plan and an option have.
+static Status takeOption(const char *option, const std::string &planned,
+                         std::string &given) {
+  if (!given.empty() && given != planned)
+    return refuse(std::string(option) + " is \"" + given +
+                  "\", but the plan says \"" + planned +
+                  "\"; leave it out, or edit the plan");
+  given = planned;
+  return Status();
+}
+
+Status Quantization::takePlan(ModuleOp raised) {
+  auto plan = readPlan(asked.plan);
+  if (!plan.ok())
+    return plan.status();
+  if (plan->target != targetName(asked))
+    return refuse("the plan is for --target " + plan->target + ", not " +
+                  targetName(asked));
+  QOPT_RETURN_IF_ERROR(compareWeights(listWeights(raised), *plan));
+  QOPT_RETURN_IF_ERROR(
+      takeOption("--activations", plan->activations, asked.activations));
+  QOPT_RETURN_IF_ERROR(takeOption("--kv", plan->cache, asked.cache));
+  decided = std::move(*plan);
+  isDecided = true;
+  takeFormats();
+  if (asked.calibrate.empty() && !decided.calibration.text.empty()) {
+    asked.calibrate = decided.calibration.text;
+    asked.calibrateTokens = decided.calibration.tokens;
+    asked.algorithm = decided.calibration.algorithm;
+    QOPT_RETURN_IF_ERROR(readText(raised));
+    if (text->record.sha256 != decided.calibration.sha256)
+      return refuse("the text \"" + asked.calibrate +
+                    "\" is another one than the plan was made with (SHA-256 " +
+                    text->record.sha256 + ", there " +
+                    decided.calibration.sha256 +
+                    "); name a text with --calibrate");
+  }
+  return Status();
+}
+
+void Quantization::takeFormats() {
+  for (const PlannedWeight &weight : decided.weights)
+    if (weight.chosen.format != weight.source &&
+        (!asked.plan.empty() || !weight.alternatives.empty()))
+      asked.formats.push_back(weight.name + "=" + weight.chosen.format);
+}
+
+StatusOr<OwningOpRef<ModuleOp>>
+Quantization::quantizedForHost(ModuleOp raised,
+                               const CompileOptions &options) const {
+  OwningOpRef<ModuleOp> module = raised.clone();
+  PassManager manager(raised.getContext());
+  passes::AskedFormats formats = askedFormats(options);
+  formats.type = formats.activations = formats.widest = "f32";
+  passes::addQuantizeStage(manager, formats);
+  if (failed(manager.run(*module)))
+    return refuse("a pass failed");
+  return module;
+}
+
+Status Quantization::readText(ModuleOp raised) {
+  if (text)
+    return Status();
+  auto read = readCalibrationText(raised, asked, companions);
+  if (!read.ok())
+    return read.status();
+  text = std::move(*read);
+  return Status();
+}
+
+Status Quantization::measure(CalibrationModel &model,
+                             const Progress &progress) {
+  if (curvature)
+    return Status();
+  auto measured = measureCurvature(model, CurvatureOptions(), progress);
+  if (!measured.ok())
+    return measured.status();
+  curvature = std::move(*measured);
+  return Status();
+}
+
+Status Quantization::assign(ModuleOp raised, const Progress &progress) {
+  QOPT_RETURN_IF_ERROR(readText(raised));
+  // First what options fix, then a copy in which all others are quantized.
+  auto fixedOnly = quantizedForHost(raised, asked);
+  if (!fixedOnly.ok())
+    return fixedOnly.status();
+  std::set<std::string> fixed;
+  for (const PlannedWeight &weight : listWeights(**fixedOnly))
+    if (weight.chosen.format != weight.source)
+      fixed.insert(weight.name);
+  CompileOptions all = asked;
+  all.weights = "int8";
+  if (all.embedding.empty())
+    all.embedding = "int8";
+  auto reference = quantizedForHost(raised, all);
+  if (!reference.ok())
+    return reference.status();
+  decided.weights = listWeights(**reference);
+  for (PlannedWeight &weight : decided.weights)
+    if (weight.chosen.format != weight.source && !fixed.count(weight.name))
+      weight.chosen = PlannedFormat();
+  auto model = CalibrationModel::create(**reference, text->tokens, asked);
+  if (!model.ok())
+    return model.status();
+  QOPT_RETURN_IF_ERROR(measure(**model, progress));
+  std::vector<quant::Format> candidates;
+  for (const std::string &name : asked.candidates)
+    candidates.push_back(*quant::parseFormat(name));
+  if (candidates.empty())
+    candidates = usualCandidates(asked.target);
+  QOPT_RETURN_IF_ERROR(scoreWeights(**model, *curvature, candidates,
+                                    asked.algorithm, progress,
+                                    decided.weights));
+  isDecided = true;
+  QOPT_RETURN_IF_ERROR(chooseWithin(progress));
+  takeFormats();
+  return Status();
+}
+
+StatusOr<int64_t> Quantization::bytesBesideWeights() const {
+  Quantization trial(asked, companions);
+  trial.decided = decided;
+  trial.takeFormats();
+  CompileOptions options = trial.asked;
+  codegen::TemporaryFolder folder("qopt-size");
+  QOPT_RETURN_IF_ERROR(folder.made());
+  options.output = folder.file("model.qopt");
+  options.bits = 0;
+  options.maxSize.clear();
+  options.candidates.clear();
+  options.calibrate.clear();
+  options.savePlan.clear();
+  auto summary = compile(options);
+  if (!summary.ok())
+    return summary.status();
+  return int64_t(summary->artifactBytes) - decided.bytes();
+}
+
+Status Quantization::chooseWithin(const Progress &progress) {
+  int64_t least = leastBytes(decided.weights), most = INT64_MAX;
+  if (asked.bits > 0) {
+    most = int64_t(std::floor(asked.bits / 8 * double(decided.elements())));
+    decided.budget = llvm::formatv("{0} bits per weight", asked.bits);
+    if (most < least)
+      return Status(StatusCode::Infeasible,
+                    llvm::formatv("--bits is {0}, but the smallest plan of "
+                                  "these candidates has {1:F3} bits per "
+                                  "weight; ask for that or more, or add "
+                                  "smaller --candidates",
+                                  asked.bits,
+                                  std::ceil(8000.0 * double(least) /
+                                            double(decided.elements())) /
+                                      1000));
+  }
+  if (asked.maxSize.empty()) {
+    chooseFormats(decided.weights, most);
+    return Status();
+  }
+  decided.budget +=
+      (decided.budget.empty() ? "" : ", ") + ("a file of " + asked.maxSize);
+  return chooseWithinFile(least, most, progress);
+}
+
+Status Quantization::chooseWithinFile(int64_t least, int64_t most,
+                                      const Progress &progress) {
+  int64_t size = *parseSize(asked.maxSize);
+  if (progress)
+    progress("measuring the artifact", 0);
+  chooseFormats(decided.weights, least);
+  auto beside = bytesBesideWeights();
+  if (!beside.ok())
+    return beside.status();
+  if (*beside + least > size)
+    return Status(StatusCode::Infeasible,
+                  llvm::formatv("--max-size is {0}, but the smallest artifact "
+                                "of these candidates has {1} bytes; ask for "
+                                "that or more, or add smaller --candidates",
+                                asked.maxSize, *beside + least));
+  // The rest of the file depends on formats a little: layouts have padding.
+  most = std::min(most, size - *beside);
+  for (;;) {
+    chooseFormats(decided.weights, most);
+    beside = bytesBesideWeights();
+    if (!beside.ok())
+      return beside.status();
+    int64_t excess = decided.bytes() + *beside - size;
+    if (excess <= 0)
+      return Status();
+    most = std::max(decided.bytes() - excess, least);
+  }
+}
+
+Status Quantization::calibrate(ModuleOp module, ModuleOp raised,
+                               const Progress &progress) {
+  if (!isDecided)
+    decided.weights = listWeights(module);
+  decided.target = targetName(asked);
+  decided.activations = asked.activations;
+  decided.cache = asked.cache;
+  if (asked.calibrate.empty())
+    return Status();
+  QOPT_RETURN_IF_ERROR(readText(raised));
+  decided.calibration = text->record;
+  auto reference = quantizedForHost(raised, asked);
+  if (!reference.ok())
+    return reference.status();
+  auto model = CalibrationModel::create(**reference, text->tokens, asked);
+  if (!model.ok())
+    return model.status();
+  if (asked.algorithm == bestAlgorithm || asked.algorithm == "kronecker")
+    QOPT_RETURN_IF_ERROR(measure(**model, progress));
+  return calibrateWeights(module, **model, curvature ? *curvature : Curvature(),
+                          {.algorithm = asked.algorithm,
+                           .usePlanned = !asked.plan.empty()},
+                          progress, decided);
+}
+
+} // namespace qopt::driver

@@ -1,0 +1,69 @@
+// The decisions of the stage quantize that need more than its passes: which
+// format each weight gets (from a plan, or under a budget), and which codes
+// (from a text). The order of them, and what they share.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_DRIVER_QUANTIZATION_H
+#define QOPT_LIB_DRIVER_QUANTIZATION_H
+
+#include "lib/Driver/Calibration.h"
+#include "lib/Driver/Companions.h"
+#include "lib/Driver/Curvature.h"
+#include "lib/Driver/PrecisionPlan.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "qopt/Compiler.h"
+#include <optional>
+
+namespace qopt::driver {
+
+/// InvalidArgument for options of quantization that contradict each other.
+Status checkQuantizationOptions(const CompileOptions &options);
+
+class Quantization {
+public:
+  /// Both stay as long as this. Errors of passes are the context's diagnostics,
+  /// and InvalidArgument.
+  Quantization(const CompileOptions &options, const Companions &companions)
+      : asked(options), companions(companions) {}
+
+  /// Decides on the formats of `raised`, a model as the stage raise leaves it,
+  /// where a plan or a budget is given. InvalidArgument for a plan of another
+  /// model, Infeasible for a budget that no plan meets.
+  Status choose(mlir::ModuleOp raised, const Progress &progress);
+
+  /// The options of the rest of the compilation: those that were asked for, and
+  /// the formats that were chosen.
+  const CompileOptions &options() const { return asked; }
+
+  /// Replaces the weights of `module`, which the stage quantize has left, by
+  /// codes that were calibrated on a text, where one is given; `raised` is the
+  /// same model ahead of that stage.
+  Status calibrate(mlir::ModuleOp module, mlir::ModuleOp raised,
+                   const Progress &progress);
+
+  /// What was decided; complete when calibrate is done.
+  const PrecisionPlan &plan() const { return decided; }
+
+private:
+  Status takePlan(mlir::ModuleOp raised);
+  Status assign(mlir::ModuleOp raised, const Progress &progress);
+  Status chooseWithin(const Progress &progress);
+  Status chooseWithinFile(int64_t least, int64_t most,
+                          const Progress &progress);
+  StatusOr<int64_t> bytesBesideWeights() const;
+  Status readText(mlir::ModuleOp raised);
+  Status measure(CalibrationModel &model, const Progress &progress);
+  StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>
+  quantizedForHost(mlir::ModuleOp raised, const CompileOptions &options) const;
+  void takeFormats();
+
+  CompileOptions asked;
+  const Companions &companions;
+  PrecisionPlan decided;
+  bool isDecided = false; ///< `decided` has the formats
+  std::optional<CalibrationText> text;
+  std::optional<Curvature> curvature;
+};
+
+} // namespace qopt::driver
+
+#endif // QOPT_LIB_DRIVER_QUANTIZATION_H

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/StageOptions.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringRef.h"
+
+using llvm::StringRef;
+
+namespace qopt::driver {
+
+/// Positions in a page of a GPU's cache: a head's keys in one are a few KiB, as
+/// much as one bulk copy wants.
+constexpr int64_t cudaPage = 64;
+
+std::pair<std::string, std::string>
+cacheFormats(const CompileOptions &options) {
+  auto [keys, values] = StringRef(options.cache).split(',');
+  return {keys.str(), options.cache.find(',') == std::string::npos
+                          ? keys.str()
+                          : values.str()};
+}
+
+passes::ModelShape modelShape(const CompileOptions &options) {
+  switch (options.kind) {
+  case ModelKind::Decoder:
+    return passes::ModelShape::Decoder;
+  case ModelKind::Graph:
+    return passes::ModelShape::Graph;
+  case ModelKind::Automatic:
+    break;
+  }
+  return passes::ModelShape::Automatic;
+}
+
+passes::AskedFormats askedFormats(const CompileOptions &options) {
+  bool forGpu = options.target == TargetDevice::Cuda;
+  passes::AskedFormats formats;
+  formats.weights = options.weights;
+  formats.lmHead = options.lmHead;
+  formats.embedding = options.embedding;
+  llvm::append_range(formats.overrides, options.formats);
+  auto [keys, values] = cacheFormats(options);
+  formats.keys = keys;
+  formats.values = values;
+  StringRef activations = options.activations;
+  if (activations.empty())
+    activations = forGpu ? "f16" : "int8";
+  bool codes = activations.consume_back("int8");
+  activations.consume_back(",");
+  if (!codes)
+    formats.activations = "f32";
+  else if (forGpu)
+    formats.activations = "int8"; // one scale a token
+  // What is left is the type between kernels.
+  if (forGpu || activations == "f16" || activations == "bf16") {
+    formats.type = formats.widest = activations == "bf16" ? "bf16" : "f16";
+    if (formats.keys.empty())
+      formats.keys = formats.values = formats.type;
+  }
+  if (forGpu)
+    formats.page = cudaPage;
+  return formats;
+}
+
+
+} // namespace qopt::driver
