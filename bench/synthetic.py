@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Writes a decoder of given shapes with seeded random weights as ONNX, in the form of onnxruntime-genai's builder.
 
 The weights are the same for every precision: `f16` and `f32` store them as MatMuls (what a user would hand to
@@ -12,10 +13,18 @@ are stored once (bench/gpu/folding.py). Nothing is downloaded.
 import argparse
 import json
 import pathlib
+import sys
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper
+try:
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper
+except ImportError as missing:
+    PYTHON = pathlib.Path(__file__).resolve().parents[1] / "build/venv/bin/python"
+    sys.exit(
+        f"error: {sys.executable} has no module {missing.name}; run synthetic.py by {PYTHON} (./x setup makes it), or "
+        f"install numpy and onnx: {sys.executable} -m pip install numpy onnx"
+    )
 
 BLOCK = 32
 POOL = 1 << 24  # numbers; a multiple of BLOCK
@@ -39,8 +48,19 @@ MODELS = {
     | {"layers": 32, "hidden": 4096, "heads": 32, "kv_heads": 8, "head_size": 128, "ffn": 14336}
     | {"vocabulary": 32000, "theta": 1e6, "experts": 8},
 }
-SIZES = ("layers", "hidden", "heads", "kv_heads", "head_size", "ffn", "vocabulary", "context", "experts")
 EXPERTS_OF_A_TOKEN = 2
+# Least and most of each size: room for the three tokens of genai_config, and for models ten times the largest known.
+SIZES = {
+    "layers": (1, 2048),
+    "hidden": (8, 1 << 18),
+    "heads": (1, 4096),
+    "kv_heads": (1, 4096),
+    "head_size": (2, 4096),
+    "ffn": (8, 1 << 20),
+    "vocabulary": (3, 1 << 24),
+    "context": (1, 1 << 22),
+    "experts": (0, 4096),
+}
 
 
 class Weights:
@@ -137,8 +157,9 @@ class Builder:
         for number, part in enumerate(parts):
             if number == 0 and self.o.repeat_rows:
                 part = part.copy()
-                own = self.random.random(8) * 15 if part.dtype == np.uint8 else self.random.random(8) * 0.01
-                part.reshape(-1)[:8] = own.astype(part.dtype)
+                first = part.reshape(-1)[:8]
+                own = self.random.random(first.size) * (15 if part.dtype == np.uint8 else 0.01)
+                first[:] = own.astype(part.dtype)
             yield part
 
     def start(self):
@@ -363,6 +384,31 @@ def genai_config(o):
     }
 
 
+def option_of(name):
+    return "--" + name.replace("_", "-")
+
+
+def complaint(o):
+    """Why there is no decoder of such sizes; None where there is one."""
+    for name, (least, most) in SIZES.items():
+        if not least <= getattr(o, name) <= most:
+            return f"{option_of(name)} is {getattr(o, name)}; expected {least} to {most}"
+    for name in ("repeat_rows", "seed"):
+        if getattr(o, name) < 0:
+            return f"{option_of(name)} is {getattr(o, name)}; expected 0 or more"
+    if o.heads % o.kv_heads:
+        return f"{o.heads} heads cannot share {o.kv_heads} key heads evenly; expected --kv-heads to divide --heads"
+    if o.head_size % 2:
+        return f"--head-size is {o.head_size}; expected an even number, for rotary embedding turns pairs"
+    if o.experts and o.experts < EXPERTS_OF_A_TOKEN:
+        return f"--experts is {o.experts}; expected 0 or at least the {EXPERTS_OF_A_TOKEN} that a token has"
+    columns = {"--hidden": o.hidden, "--ffn": o.ffn, "--heads times --head-size": o.heads * o.head_size}
+    for name, count in columns.items():
+        if o.precision == "int4" and count % BLOCK:
+            return f"{name} is {count}; expected a multiple of {BLOCK}, the block of --precision int4"
+    return None
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path, help="where model.onnx and its data go")
@@ -372,22 +418,39 @@ def parse_options():
     parser.add_argument("--repeat-rows", type=int, default=0, help="rows that every matrix repeats; 0: all differ")
     parser.add_argument("--seed", type=int, default=0)
     for name in SIZES:
-        parser.add_argument("--" + name.replace("_", "-"), type=int, help="default: the model's")
+        parser.add_argument(option_of(name), type=int, help="default: the model's")
     options = parser.parse_args()
     given = {name: value for name, value in vars(options).items() if value is not None}
-    if {"hidden", "heads"} & given.keys() and "head_size" not in given:
-        shape = MODELS[options.model] | given
-        given["head_size"] = shape["hidden"] // shape["heads"]
-    return argparse.Namespace(**(MODELS[options.model] | given))
+    shape = MODELS[options.model] | given
+    if {"hidden", "heads"} & given.keys() and "head_size" not in given and shape["heads"] > 0:
+        shape["head_size"], rest = divmod(shape["hidden"], shape["heads"])
+        if rest:
+            refuse(f"--hidden {shape['hidden']} is no multiple of --heads {shape['heads']}; give --head-size")
+    made = argparse.Namespace(**shape)
+    if why := complaint(made):
+        refuse(why)
+    return made
 
 
-def main():
-    options = parse_options()
+def refuse(why):
+    print(f"error: {why}", file=sys.stderr)
+    sys.exit(2)
+
+
+def write(options):
     options.folder.mkdir(parents=True, exist_ok=True)
     graph = Builder(options, options.folder).graph()
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), options.folder / "model.onnx")
     (options.folder / "genai_config.json").write_text(json.dumps(genai_config(options), indent=1) + "\n")
+
+
+def main():
+    options = parse_options()
+    try:
+        write(options)
+    except OSError as failed:
+        refuse(f"cannot write to '{options.folder}': {failed.strerror}")
 
 
 if __name__ == "__main__":

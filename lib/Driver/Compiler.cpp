@@ -249,6 +249,21 @@ private:
 
 } // namespace
 
+/// Why a GPU's attention reads no such cache; empty where it does. A format
+/// without scales is multiplied by queries as it lies there.
+static std::string whyNoGpuCache(const CompileOptions &options,
+                                 const quant::Format &format) {
+  bool bf16 = StringRef(options.activations).starts_with("bf16");
+  auto type = bf16 ? quant::ElementType::BF16 : quant::ElementType::F16;
+  if (!format.isFloat() || format.element == type)
+    return "";
+  std::string activation = bf16 ? "bf16" : "f16", given = quant::spell(format);
+  std::string way = given == "f32" ? "" : "; or give --activations " + given;
+  return "with activations in " + activation +
+         " a GPU keeps keys and values in " + activation +
+         ", int8, int4 or fp8_e4m3" + way;
+}
+
 /// Formats of keys and values that the target can keep.
 static Status checkCache(const CompileOptions &options) {
   if (options.cache.empty())
@@ -272,8 +287,12 @@ static Status checkCache(const CompileOptions &options) {
     return refuse(StatusCode::InvalidArgument,
                   "a group of keys is of " + std::to_string(key->groupSize) +
                       " positions; expected a multiple of 32");
-  if (options.target == TargetDevice::Cuda)
-    return Status();
+  if (options.target == TargetDevice::Cuda) {
+    std::string why = whyNoGpuCache(options, *key);
+    if (why.empty())
+      why = whyNoGpuCache(options, *value);
+    return why.empty() ? Status() : refuse(StatusCode::Unsupported, why);
+  }
   auto isFloat = [](const std::string &format) {
     return format == "f32" || format == "f16" || format == "bf16";
   };

@@ -124,10 +124,12 @@ Status CudaKernels::assemble(unsigned threads, CompileSummary &summary) {
     return assembler.status(); // that it is there was not found out
   if (!assembler.ok()) {
     noAssembler = assembler.status();
+    std::string names;
     for (const Architecture &architecture : architectures)
-      summary.remarks.push_back("no machine code for " +
-                                std::string(architecture.target->name) +
-                                ", PTX only: " + noAssembler.message());
+      names +=
+          (names.empty() ? "" : ", ") + std::string(architecture.target->name);
+    summary.warnings.push_back("no machine code for " + names +
+                               ", PTX only: " + noAssembler.message());
     return Status();
   }
   auto done = assembler->assemble(jobs, codegen::CubinCache::inHome(), threads);

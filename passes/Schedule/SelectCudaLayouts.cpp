@@ -4,6 +4,7 @@
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Kernels/WeightFormats.h"
+#include "lib/Quant/Element.h"
 #include "passes/Schedule/KernelProblems.h"
 #include "passes/Schedule/Passes.h"
 #include "passes/Schedule/WeightPacker.h"
@@ -27,6 +28,24 @@ static ir::Layout layoutOf(Operation *user) {
                                         : ir::Layout::CudaStrips;
 }
 
+/// Products of tensor cores have two factors of one type, and a weight without
+/// scales is one as it lies there.
+static Status needsOtherActivations(const quant::Format &weight,
+                                    quant::ElementType activation) {
+  using quant::ElementType;
+  if (!weight.isFloat() || weight.element == activation)
+    return Status();
+  std::string given = quant::spell(weight);
+  std::string way =
+      weight.element == ElementType::F32
+          ? "store it as f16, bf16 or with scales"
+          : "give --activations " + given + ", or store it in another format";
+  return Status(StatusCode::Unsupported,
+                "activations are in " +
+                    std::string(quant::elementOf(activation).name) + "; " +
+                    way);
+}
+
 /// Why no kernel multiplies what `user` reads by such a weight.
 static Status canRead(Operation *user, ir::WeightType type) {
   skinny_linear::Problem problem;
@@ -40,6 +59,8 @@ static Status canRead(Operation *user, ir::WeightType type) {
         problem.hasCodes() && !fits)
       return Status(fits.code(), fits.message() + "; store it as int8 or keep "
                                                   "activations in 16 bits");
+    QOPT_RETURN_IF_ERROR(
+        needsOtherActivations(segment.weight, problem.activation));
   }
   return isValid(problem);
 }

@@ -24,7 +24,9 @@ public:
     if (type.getLayout() != ir::Layout::Canonical)
       return mlir::success();
     if (Status valid = check(type); !valid.ok())
-      return user.emitError(refusal) << type << ": " << valid.message();
+      return user.emitError(refusal)
+             << "of " << type.getRows() << "x" << type.getColumns() << " in "
+             << type.spellFormats() << ": " << valid.message();
     // Inside a region a weight is the region's input.
     auto argument = mlir::dyn_cast<mlir::BlockArgument>(operand->get());
     auto region =

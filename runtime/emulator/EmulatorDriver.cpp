@@ -12,6 +12,16 @@
 namespace qopt::emulator {
 namespace {
 
+/// As a driver says it: what is wrong is the artifact's code, no argument that
+/// somebody gave.
+Status blameArtifact(const Status &status) {
+  bool wrong = status.code() == StatusCode::InvalidArgument ||
+               status.code() == StatusCode::NotFound;
+  return wrong ? Status(StatusCode::BadArtifact,
+                        status.message() + "; compile the model again")
+               : status;
+}
+
 /// A kernel as launches name it; lives as long as its module.
 struct LoadedKernel {
   Kernel kernel;
@@ -27,7 +37,7 @@ public:
     if (!known) {
       StatusOr<Kernel> found = module->kernel(name);
       if (!found.ok())
-        return found.status();
+        return blameArtifact(found.status());
       known = std::make_unique<LoadedKernel>(LoadedKernel{*found});
     }
     return cuda::Function{known.get()};
@@ -214,7 +224,7 @@ StatusOr<Work> EmulatorDriver::prepare(cuda::Function function,
     StatusOr<Statistics> statistics = qopt::emulator::launch(
         kernel, grid, {shape.block, 1, 1}, shape.sharedBytes, buffer, memory,
         options.launch);
-    return statistics.ok() ? Status() : statistics.status();
+    return statistics.ok() ? Status() : blameArtifact(statistics.status());
   });
 }
 
@@ -231,7 +241,7 @@ EmulatorDriver::load(std::span<const uint8_t> image) {
   StatusOr<std::unique_ptr<Module>> module =
       Module::parse(std::move(text), memory);
   if (!module.ok())
-    return module.status();
+    return blameArtifact(module.status());
   return std::unique_ptr<cuda::DriverModule>(
       std::make_unique<EmulatedModule>(std::move(*module)));
 }

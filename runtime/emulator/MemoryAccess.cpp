@@ -23,6 +23,32 @@ std::string describe(AccessKind kind, unsigned bytes, const char *space,
          hex(address);
 }
 
+/// "" for one lane, else how many others of the warp do the same, and which.
+std::string others(uint32_t lanesToo) {
+  uint32_t rest = lanesToo & (lanesToo - 1);
+  if (!rest)
+    return "";
+  std::string text = "; so do " + std::to_string(std::popcount(rest)) +
+                     " more lanes of the warp: ";
+  for (const char *between = ""; rest; between = ", ") {
+    auto first = unsigned(std::countr_zero(rest));
+    auto count = unsigned(std::countr_one(rest >> first));
+    text += between + std::to_string(first);
+    if (count > 1)
+      text += " to " + std::to_string(first + count - 1);
+    rest &= ~uint32_t(((uint64_t(1) << count) - 1) << first);
+  }
+  return text;
+}
+
+/// One finding for all the lanes of an access that are wrong in one way; they
+/// leave `mask`. `detail` is the first one's. False when the launch stops.
+bool reportLanes(Warp &warp, const Inst &inst, FindingKind kind, uint32_t wrong,
+                 uint32_t &mask, const std::string &detail) {
+  mask &= ~wrong;
+  return warp.report(inst, kind, wrong, detail + others(wrong));
+}
+
 /// What lies nearest to an address that is in no allocation.
 std::string nearest(const Grid &grid, uint64_t address) {
   const Allocation *best = nullptr;
@@ -59,22 +85,22 @@ Allocation *globalPlace(Warp &warp, uint64_t address, unsigned bytes,
                                                           : allocation;
 }
 
-bool reportGlobal(Warp &warp, const Inst &inst, unsigned lane, unsigned bytes,
-                  AccessKind kind, uint64_t address) {
+/// What is wrong with an address that is not in global memory.
+std::string beyondGlobal(Warp &warp, unsigned bytes, AccessKind kind,
+                         uint64_t address) {
   Allocation *allocation = warp.block.worker.allocationAt(address);
-  std::string where = allocation && allocation->readOnly &&
-                              kind != AccessKind::Read &&
-                              allocation->holds(address, bytes)
-                          ? ": this is constant memory"
-                          : nearest(warp.block.grid, address);
-  return warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
-                     describe(kind, bytes, "global", address) + where);
+  bool isConstant = allocation && allocation->readOnly &&
+                    kind != AccessKind::Read &&
+                    allocation->holds(address, bytes);
+  return isConstant ? ": this is constant memory"
+                    : nearest(warp.block.grid, address);
 }
 
 bool resolveGlobal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
                    AccessKind kind, const uint64_t *addresses,
                    uint8_t **places) {
   Allocation *found = nullptr;
+  uint32_t wrong = 0;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint64_t address = addresses[lane];
@@ -82,10 +108,13 @@ bool resolveGlobal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
     if (found && found->holds(address, bytes))
       continue;
     found = globalPlace(warp, address, bytes, kind);
-    if (found)
-      continue;
-    mask &= ~(1u << lane);
-    if (!reportGlobal(warp, inst, lane, bytes, kind, address))
+    wrong |= uint32_t(!found) << lane;
+  }
+  if (wrong) {
+    uint64_t address = addresses[std::countr_zero(wrong)];
+    if (!reportLanes(warp, inst, FindingKind::OutOfBounds, wrong, mask,
+                     describe(kind, bytes, "global", address) +
+                         beyondGlobal(warp, bytes, kind, address)))
       return false;
   }
   Worker &worker = warp.block.worker;
@@ -113,16 +142,18 @@ resolveShared(Warp &warp, Block &block, const Inst &inst, uint32_t &mask,
   uint8_t *base = block.shared.data();
   uint64_t size = block.shared.size();
   uint64_t last = size >= bytes ? size - bytes : 0;
+  uint32_t wrong = 0;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint64_t offset = addresses[lane] - sharedBase;
     places[lane] = base + offset;
-    if (offset <= last && bytes <= size)
-      continue;
-    mask &= ~(1u << lane);
-    if (!warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
-                     describe(kind, bytes, "shared", offset) +
-                         beyondShared(warp, block, addresses[lane])))
+    wrong |= uint32_t(offset > last || bytes > size) << lane;
+  }
+  if (wrong) {
+    uint64_t address = addresses[std::countr_zero(wrong)];
+    if (!reportLanes(warp, inst, FindingKind::OutOfBounds, wrong, mask,
+                     describe(kind, bytes, "shared", address - sharedBase) +
+                         beyondShared(warp, block, address)))
       return false;
   }
   if (block.grid.options.countMemory && mask)
@@ -173,7 +204,7 @@ bool resolveCluster(Warp &warp, const Inst &inst, uint32_t &mask,
               inst, owner ? FindingKind::InvalidUse : FindingKind::OutOfBounds,
               same,
               describe(kind, bytes, "shared::cluster", address) +
-                  ": the address" + reason))
+                  ": the address" + reason + others(same)))
         return false;
       continue;
     }
@@ -188,45 +219,47 @@ bool resolveCluster(Warp &warp, const Inst &inst, uint32_t &mask,
 bool resolveLocal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
                   AccessKind kind, const uint64_t *addresses,
                   uint8_t **places) {
+  uint32_t wrong = 0;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint64_t address = addresses[lane] & ~windowMask;
-    if (address <= warp.localStride && bytes <= warp.localStride - address) {
+    if (address <= warp.localStride && bytes <= warp.localStride - address)
       places[lane] =
           warp.local.data() + size_t(lane) * warp.localStride + address;
-      continue;
-    }
-    mask &= ~(1u << lane);
-    if (!warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
+    else
+      wrong |= 1u << lane;
+  }
+  if (!wrong)
+    return true;
+  uint64_t address = addresses[std::countr_zero(wrong)] & ~windowMask;
+  return reportLanes(warp, inst, FindingKind::OutOfBounds, wrong, mask,
                      describe(kind, bytes, "local", address) +
                          ": the thread has " +
-                         std::to_string(warp.localStride) + " bytes"))
-      return false;
-  }
-  return true;
+                         std::to_string(warp.localStride) + " bytes");
 }
 
 bool resolveParameters(Warp &warp, const Inst &inst, uint32_t &mask,
                        unsigned bytes, AccessKind kind,
                        const uint64_t *addresses, uint8_t **places) {
   std::span<const uint8_t> arguments = warp.block.grid.arguments;
+  uint32_t wrong = 0;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint64_t address = addresses[lane] & ~windowMask;
     if (kind == AccessKind::Read && address <= arguments.size() &&
-        bytes <= arguments.size() - address) {
+        bytes <= arguments.size() - address)
       places[lane] = const_cast<uint8_t *>(arguments.data()) + address;
-      continue;
-    }
-    mask &= ~(1u << lane);
-    if (!warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
+    else
+      wrong |= 1u << lane;
+  }
+  if (!wrong)
+    return true;
+  uint64_t address = addresses[std::countr_zero(wrong)] & ~windowMask;
+  return reportLanes(warp, inst, FindingKind::OutOfBounds, wrong, mask,
                      describe(kind, bytes, "parameter", address) +
                          ": the kernel has " +
                          std::to_string(arguments.size()) +
-                         " bytes of parameters, which are read only"))
-      return false;
-  }
-  return true;
+                         " bytes of parameters, which are read only");
 }
 
 /// Each lane by the window of its address.
@@ -285,16 +318,16 @@ bool resolve(Warp &warp, const Inst &inst, ptx::Space space, uint32_t &mask,
     uint64_t low = 0;
     for (uint32_t rest = mask; rest; rest &= rest - 1)
       low |= addresses[std::countr_zero(rest)];
-    if (low & (bytes - 1))
-      for (uint32_t rest = mask; rest; rest &= rest - 1) {
-        unsigned lane = unsigned(std::countr_zero(rest));
-        if (!(addresses[lane] & (bytes - 1)))
-          continue;
-        mask &= ~(1u << lane);
-        if (!warp.report(inst, FindingKind::Misaligned, 1u << lane,
-                         describe(kind, bytes, "", addresses[lane])))
-          return false;
-      }
+    if (low & (bytes - 1)) {
+      uint32_t wrong = 0;
+      forLanes(mask, [&](unsigned lane) {
+        wrong |= uint32_t((addresses[lane] & (bytes - 1)) != 0) << lane;
+      });
+      if (!reportLanes(
+              warp, inst, FindingKind::Misaligned, wrong, mask,
+              describe(kind, bytes, "", addresses[std::countr_zero(wrong)])))
+        return false;
+    }
   }
   switch (space) {
   case ptx::Space::Global:

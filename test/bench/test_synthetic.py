@@ -98,3 +98,55 @@ def test_precisions_have_the_same_weights(tmp_path):
     # The block's largest number is a code of its own; on the other side of zero the codes end at 7.
     assert (np.abs(found - arrays[name].T.astype(np.float32)) <= 1.01 * steps).all()
     assert np.mean(np.abs(found - arrays[name].T.astype(np.float32)) / steps) < 0.3
+
+
+def started(interpreter, *options, **keywords):
+    command = [interpreter, *options]
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, **keywords)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--heads=3"], "--hidden 256 is no multiple of --heads 3; give --head-size"),
+        (["--heads=0"], "--heads is 0; expected 1 to 4096"),
+        (["--hidden=-256"], "--hidden is -256; expected 8 to 262144"),
+        (["--head-size=0"], "--head-size is 0; expected 2 to 4096"),
+        (["--layers=1000000"], "--layers is 1000000; expected 1 to 2048"),
+        (["--kv-heads=3"], "4 heads cannot share 3 key heads evenly; expected --kv-heads to divide --heads"),
+        (["--head-size=63"], "--head-size is 63; expected an even number, for rotary embedding turns pairs"),
+        (["--experts=1"], "--experts is 1; expected 0 or at least the 2 that a token has"),
+        (["--repeat-rows=-1"], "--repeat-rows is -1; expected 0 or more"),
+        (["--ffn=520", "--precision=int4"], "--ffn is 520; expected a multiple of 32, the block of --precision int4"),
+    ],
+)
+def test_sizes_of_no_model(tmp_path, options, says):
+    """One line names the size, what it is and what was expected; nothing is written."""
+    program = conftest.SOURCE / "bench/synthetic.py"
+    done = started(sys.executable, program, tmp_path / "m", *SMALL, *options)
+    assert (done.returncode, done.stderr) == (2, f"error: {says}\n") and not (tmp_path / "m").exists()
+
+
+def test_smallest_sizes(tmp_path):
+    """What is let through is written: every size at its least, rows that repeat and all else."""
+    least = ["--layers=1", "--hidden=8", "--heads=1", "--kv-heads=1", "--head-size=2", "--ffn=8", "--vocabulary=3"]
+    for name, options in (("a", []), ("b", ["--repeat-rows=1"]), ("c", ["--sparse"])):
+        path = write(tmp_path / name, *least, "--context=1", *options)
+        onnx.checker.check_model(str(path), full_check=True)
+
+
+def test_a_folder_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = started(sys.executable, conftest.SOURCE / "bench/synthetic.py", tmp_path / "file" / "m", *SMALL)
+    assert (done.returncode, done.stderr) == (2, f"error: cannot write to '{tmp_path}/file/m': Not a directory\n")
+
+
+def test_starts_by_itself(tmp_path):
+    """By whichever Python is there: help, or one line that says what to run (-S -I: as one without any packages)."""
+    program = conftest.SOURCE / "bench/synthetic.py"
+    plain = started(program, "--help")
+    assert "--repeat-rows" in plain.stdout or " has no module " in plain.stderr, plain.stderr
+    bare = started(sys.executable, "-S", "-I", program, tmp_path)
+    assert bare.returncode == 1 and len(bare.stderr.splitlines()) == 1
+    assert " has no module numpy; run synthetic.py by " in bare.stderr and "build/venv/bin/python" in bare.stderr
+    assert bare.stderr.rstrip().endswith("-m pip install numpy onnx")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from distributions import divergences
 
-USAGE, UNSUPPORTED = 2, 4
+USAGE, UNSUPPORTED, BAD_ARTIFACT = 2, 4, 8
 PROMPT = ("--prompt", "Once upon a time")
 
 
@@ -154,13 +154,62 @@ def test_no_driver(tool, stories_cuda):
         (("--arch", "sm_70"), USAGE, "sm_70"),
         (("--activations", "f32"), USAGE, "expected f16, bf16, int8 or bf16,int8"),
         (("--kv", "int8_g32"), USAGE, "int8_g32"),
-        (("--weights", "f32"), UNSUPPORTED, "no GPU kernel reads its weight"),
+        (
+            ("--weights", "f32"),
+            UNSUPPORTED,
+            "no GPU kernel reads its weight of 128x64 in f32: activations are in f16; store it as f16, bf16 or with",
+        ),
+        (
+            ("--weights", "bf16"),
+            UNSUPPORTED,
+            "no GPU kernel reads its weight of 128x64 in bf16: activations are in f16; give --activations bf16, or "
+            "store it in another format",
+        ),
+        (
+            ("--weights", "bf16", "--lm-head", "f16", "--activations", "bf16"),
+            UNSUPPORTED,
+            "its weight of 512x64 in f16: activations are in bf16; give --activations f16, or store it in another",
+        ),
+        (
+            ("--kv", "f32"),
+            UNSUPPORTED,
+            'error: --kv is "f32"; with activations in f16 a GPU keeps keys and values in f16, int8, int4 or fp8_e4m3\n',
+        ),
+        (("--kv", "int8,bf16"), UNSUPPORTED, 'error: --kv is "int8,bf16"; with activations in f16 a GPU keeps'),
+        (("--kv", "bf16"), UNSUPPORTED, "in f16, int8, int4 or fp8_e4m3; or give --activations bf16\n"),
+        (
+            ("--kv", "f16", "--activations", "bf16,int8"),
+            UNSUPPORTED,
+            "with activations in bf16 a GPU keeps keys and values in bf16, int8, int4 or fp8_e4m3; or give --activations "
+            "f16\n",
+        ),
     ],
 )
 def test_refused(tool, stories, tmp_path, options, code, message):
     refused = tool("qopt-compile", stories, "--target", "cuda", *options, "-o", tmp_path / "m.qopt", check=False)
     assert refused.returncode == code and message in refused.stderr, refused.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b".address_size 64", b".address_size ;;"),  # no module
+        (b".visible .entry argmax", b".visible .entry argmux"),  # a kernel less
+        (b"bar.sync", b"bar,sync"),  # a kernel that does not decode
+    ],
+)
+def test_damaged_module(tool, stories, tmp_path, old, new):
+    """--trust leaves the code to who loads it: what cannot be read is the artifact's fault, nobody's argument."""
+    path = tmp_path / "m.qopt"
+    environment = {"QOPT_PTXAS": "no-such-ptxas"}
+    tool("qopt-compile", stories, "--target", "cuda", "-o", path, environment=environment)
+    data = path.read_bytes()
+    assert old in data and len(old) == len(new)
+    path.write_bytes(data.replace(old, new))
+    refused = tool("qopt-run", path, *PROMPT, "--device", "emulator", "--trust", check=False)
+    assert refused.returncode == BAD_ARTIFACT, refused.stderr
+    assert refused.stderr.startswith("error: ") and refused.stderr.endswith("; compile the model again\n")
 
 
 def test_same_bytes(tool, stories, tmp_path):

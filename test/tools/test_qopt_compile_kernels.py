@@ -99,14 +99,23 @@ def test_names_are_those_of_the_command_line(tool, stories_kernels):
 
 
 def test_an_assembler_tells_resources(tool, stories, stories_kernels):
-    """What ptxas says where there is one; without any the numbers are 0 and a remark says why."""
+    """What ptxas says where there is one; without any the numbers are 0."""
     for kernel in kernels_of(tool, stories, environment=NO_ASSEMBLER)["kernels"]:
         assert kernel["registers"] == kernel["code_bytes"] == 0
-    remarks = kernels_of(tool, stories, environment=NO_ASSEMBLER)["remarks"]
-    assert any("no machine code for sm_90a, PTX only" in remark for remark in remarks)
-    if not any("PTX only" in remark for remark in stories_kernels["remarks"]):
+    if not any("PTX only" in warning for warning in stories_kernels["warnings"]):
         for kernel in stories_kernels["kernels"]:
             assert 8 <= kernel["registers"] <= 255 and kernel["code_bytes"] > 128
+
+
+def test_without_an_assembler_a_warning_says_so(tool, stories, tmp_path):
+    """Nobody has to ask for remarks to learn that the driver will have to assemble the artifact's PTX."""
+    options = ("--target", "cuda", "--arch", "sm_90a,sm_80", "--json", "-o", tmp_path / "m.qopt")
+    done = tool("qopt-compile", stories, *options, environment=NO_ASSEMBLER)
+    says = 'no machine code for sm_90a, sm_80, PTX only: QOPT_PTXAS is "/nonexistent/ptxas", which cannot be run'
+    assert done.stderr == f"warning: {says}\n"
+    summary = json.loads(done.stdout)
+    assert summary["warnings"] == [says] and not any("PTX only" in remark for remark in summary["remarks"])
+    assert kernels_of(tool, stories, environment=NO_ASSEMBLER)["warnings"][0].startswith("no machine code for")
 
 
 def test_tables(tool, stories):

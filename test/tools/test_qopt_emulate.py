@@ -73,6 +73,11 @@ def test_finding(failure, scale, tmp_path):
     place = "kernel 'scale', ptx line 23 (ld.global.f32 %f2, [%rd3];), block (3,0,0), thread (7,0,0)"
     assert f"out of bounds: {place}" in failure(6, *scale)
     assert not (tmp_path / "out.npz").exists()
+    np.savez(tmp_path / "args.npz", arg0=np.zeros(177, np.float32), arg1=np.float32(3), arg2=np.uint32(200))
+    place = place.replace("block (3,0,0), thread (7", "block (2,0,0), thread (49")
+    found = failure(6, *scale)
+    assert f"out of bounds: {place}" in found and "0 bytes behind the end of the allocation of 708 bytes" in found
+    assert found.rstrip().endswith("; so do 14 more lanes of the warp: 18 to 31")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +100,16 @@ def test_wrong_arguments(failure, scale, tmp_path):
     assert "'arg1' is a scalar f64, but the parameter has 4 bytes" in failure(2, *scale)
     np.savez(tmp_path / "args.npz", arg0=np.zeros(200, np.float32))
     assert "has no 'arg1'" in failure(2, *scale)
+
+
+def test_kernels_are_named(failure, scale, tmp_path):
+    """A file of several kernels, or of none, is wrong usage or no module; the message has the names."""
+    several, none = tmp_path / "several.ptx", tmp_path / "none.ptx"
+    several.write_text(SCALE.read_text() + TICKET[TICKET.index(".visible") :])
+    none.write_text(TICKET[: TICKET.index(".visible")])
+    says = f"'{several}' has 2 kernels; name one by --kernel: 'scale', 'ticket'"
+    assert failure(2, several, *scale[1:]) == f"error: {says}\n"
+    assert failure(3, none, *scale[1:]) == f"error: '{none}' has no kernel\n"
 
 
 def test_damaged_ptx(failure, scale, tmp_path):

@@ -143,6 +143,24 @@ Status write(const std::string &path, const std::vector<Tensor> &arrays) {
   return io::writeNpz(path, views);
 }
 
+/// The kernel that was named, or the file's only one.
+StatusOr<Kernel> chosenKernel(const EmulateOptions &options,
+                              emulator::Module &module) {
+  if (!options.kernel.empty())
+    return module.kernel(options.kernel);
+  std::vector<std::string> names = module.kernelNames();
+  if (names.size() == 1)
+    return module.kernel(names[0]);
+  std::string all;
+  for (const std::string &name : names)
+    all += (all.empty() ? "'" : ", '") + name + "'";
+  if (names.empty())
+    return Status(StatusCode::BadModel, "'" + options.ptx + "' has no kernel");
+  return Status(StatusCode::InvalidArgument,
+                "'" + options.ptx + "' has " + std::to_string(names.size()) +
+                    " kernels; name one by --kernel: " + all);
+}
+
 } // namespace
 
 Status runKernel(const EmulateOptions &options) {
@@ -155,9 +173,7 @@ Status runKernel(const EmulateOptions &options) {
   if (!module.ok())
     return Status(StatusCode::BadModel,
                   "'" + options.ptx + "': " + module.status().message());
-  std::vector<std::string> names = (*module)->kernelNames();
-  bool only = options.kernel.empty() && names.size() == 1;
-  StatusOr<Kernel> kernel = (*module)->kernel(only ? names[0] : options.kernel);
+  StatusOr<Kernel> kernel = chosenKernel(options, **module);
   if (!kernel.ok())
     return kernel.status();
   StatusOr<std::vector<Tensor>> tensors = readArguments(options, *kernel);
