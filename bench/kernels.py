@@ -60,6 +60,14 @@ def linear(weights, tokens, shape, asked=()):
     return Row(name, "skinny_linear", f"{words} rows={rows} columns={columns}", small, ALWAYS | dict(asked))
 
 
+def mixed(tokens, shape):
+    """One launch whose ranges of rows have formats of their own, each with a main loop."""
+    entry = catalog.mixed(tokens, shape)
+    _, weights, columns = catalog.MIXED[shape]
+    small = f"tokens={tokens} weights={weights} rows=128:128 columns={columns} --schedule slices=1,grid=2"
+    return Row(f"{entry.family} mixed M={tokens} {shape}", entry.family, entry.words, small, dict(ALWAYS))
+
+
 def fused(what, family, words, shape):
     """What a decoder's layer launches at one token: a product with more ahead of it or behind it."""
     words = f"{words} weights=int4_g128 norm=1"
@@ -90,6 +98,7 @@ def table_rows():
     ]
     rows += [linear("int4_g128", tokens, "o") for tokens in (16, 32, 64)]
     rows += [linear("int4_g32", tokens, "o") for tokens in (1, 64)]
+    rows += [mixed(tokens, shape) for tokens in (1, 8) for shape in catalog.MIXED]
     others = ("int8", "w8a8", "fp8_e4m3", "f16", "bf16")
     rows += [linear(weights, tokens, "o") for weights in others for tokens in (1, 8, 64)]
     rows.append(fused("norm+silu M=1 gate_up", "skinny_linear", "tokens=1 gate=silu", "rows=28672"))
@@ -111,22 +120,27 @@ def table_rows():
     return rows
 
 
-def main_loop(lines):
-    """(first, last) line, from 1, of the main loop of PTX; None where there is none.
+def product_loops(lines):
+    """(first, last) line, from 1, of PTX's loops with products, none of them in a loop within another.
 
-    Of the loops with products, none of them in a loop within it, it is the one that does most besides products and
-    reads of shared memory: others only add activations. A wait that spins is a loop, too, but has no products.
+    A wait that spins is a loop, too, but has no products.
     """
     labels = {m[1]: i for i, line in enumerate(lines, 1) if (m := re.match(r"\s*(\$\w+):", line))}
     jumps = [(labels[m[1]], i) for i, line in enumerate(lines, 1) if (m := re.search(r"\bbra\S*\s+(\$\w+);", line))]
     loops = [(b, e) for b, e in jumps if b < e and any("mma.sync" in line for line in lines[b - 1 : e])]
-    inner = [loop for loop in loops if not any(loop[0] <= b and e <= loop[1] and (b, e) != loop for b, e in loops)]
+    return [loop for loop in loops if not any(loop[0] <= b and e <= loop[1] and (b, e) != loop for b, e in loops)]
+
+
+def main_loop(lines):
+    """Of the loops with products the one that does most besides these and reads of shared memory: others only add
+    activations. None where there is none.
+    """
 
     def work(loop):
         instructions = [line for line in lines[loop[0] - 1 : loop[1]] if re.match(r"\s+(@\S+\s+)?[a-z]\w*\.", line)]
         return sum(not re.search(r"\bmma\.sync|\bld(matrix|\.shared)", line) for line in instructions)
 
-    return max(inner, key=work, default=None)
+    return max(product_loops(lines), key=work, default=None)
 
 
 def make(build, row, words, arch, output):
@@ -138,19 +152,22 @@ def make(build, row, words, arch, output):
 
 
 def conflicts(build, row, arch, output):
-    """Bank conflicts of the reads of shared memory in the main loop, as the emulator counts them."""
+    """Bank conflicts of the reads of shared memory in the loops with products, as the emulator counts them; their text.
+
+    Each segment has a main loop of its own.
+    """
     make(build, row, row.small, arch, output)
     case = families.case_of(output.with_suffix(".json"))
     _, text = emulator.launch(case, build / "bin/qopt-emulate", ["--json", "--checks", "none"])
     lines = output.with_suffix(".ptx").read_text().splitlines()
-    loop = main_loop(lines)
-    if not loop:
+    loops = product_loops(lines)
+    if not loops:
         raise RuntimeError("the PTX of its smaller problem has no loop with products")
     counts = {int(line): entry["conflicts"] for line, entry in json.loads(text).get("bank_conflicts", {}).items()}
-    reads = [i for i in counts if loop[0] <= i <= loop[1] and re.search(r"\bld(matrix|\.shared)", lines[i - 1])]
-    if not reads:
-        raise RuntimeError("the main loop of its smaller problem did not run")
-    return sum(counts[i] for i in reads), lines[loop[0] - 1 : loop[1]]
+    read = [[i for i in counts if b <= i <= e and re.search(r"\bld(matrix|\.shared)", lines[i - 1])] for b, e in loops]
+    if not all(read):
+        raise RuntimeError("a loop with products of its smaller problem did not run")
+    return sum(counts[i] for reads in read for i in reads), [line for b, e in loops for line in lines[b - 1 : e]]
 
 
 def figures_of(build, row, arch):

@@ -13,6 +13,11 @@ SHAPES = {
     "down": (4096, 14336),
     "head": (128256, 4096),
 }
+#: Layers whose ranges of rows have formats of their own, as projections of unequal precision are merged.
+MIXED = {
+    "qkv": ("5120:1024", "int4_g128:int8", 4096),  # values in more bits
+    "gate_up": ("14336:14336", "int8:int4_g128", 4096),
+}
 CACHES = {"bf16": "bf16", "fp8": "fp8_e4m3", "int8": "int8", "int4": "int4"}
 HEADS = "heads=32 key_heads=8 head_size=128 page=64"
 
@@ -38,6 +43,12 @@ def linear(tokens, weights="int4_g128", shapes=SHAPES):
         quick = tokens in (1, 16) and weights == "int4_g128"
         family = "gemm" if tokens >= 32 else "skinny_linear"  # as the compiler chooses at these shapes
         yield Entry(f"{shape}-{weights}-m{tokens}", family, words, quick)
+
+
+def mixed(tokens, shape):
+    rows, weights, columns = MIXED[shape]
+    words = f"tokens={tokens} rows={rows} columns={columns} weights={weights}"
+    return Entry(f"{shape}-mixed-m{tokens}", "gemm" if tokens >= 32 else "skinny_linear", words)
 
 
 def decode(sequences, context, cache):
@@ -71,6 +82,7 @@ def entries():
         listed += product(tokens, "w8a8", layers)
     listed += [decode(sequences, 32, cache) for sequences in (1, 32) for cache in CACHES]
     listed += [*linear(2), *linear(4), *linear(32), prefill(16)]
+    listed += [mixed(tokens, shape) for tokens in (1, 16, 64) for shape in MIXED]
     for weights in ("int8", "w8a8"):
         listed += [*linear(1, weights), *linear(16, weights)]
     listed += [*linear(1, "fp8_e4m3"), *linear(1, "f16", layers)]
@@ -87,7 +99,13 @@ skinny_linear rows=40 columns=300 tokens=5 weights=fp8_e4m3_g32 activation=bf16
 skinny_linear rows=64 columns=512 tokens=16 weights=int4_g256 activation=bf16 output=f32
 skinny_linear rows=64 columns=512 tokens=64 weights=bf16 activation=bf16
 skinny_linear rows=64 columns=2048 tokens=8 --schedule slices=4,grid=8,column_warps=1,row_warps=8,units_per_stage=2
+skinny_linear rows=96:50 columns=512 weights=int4_g128:int8
+skinny_linear rows=48:32:100 columns=300 tokens=5 weights=int8:f16:int4_g32
+skinny_linear rows=96:48 columns=512 tokens=64 weights=fp8_e4m3:int4_g64 bias=1 residual=1
+skinny_linear rows=96:64 columns=256 tokens=6 weights=int8:int4_g128 gate=silu norm=1
+skinny_linear rows=64:64 columns=2048 tokens=8 weights=int4_g128:int8 --schedule slices=4,grid=8,column_warps=1,row_warps=8,units_per_stage=2:2
 gemm rows=100 columns=320 tokens=70 weights=int4_g64
+gemm rows=128:70 columns=320 tokens=70 weights=int4_g64:int8
 gemm rows=64 columns=512 tokens=130 weights=f16 --schedule slices=4
 gemm rows=64 columns=256 tokens=66 weights=int8 int8=1 output=f32
 attention_decode heads=8 key_heads=2 head_size=64 context=300
@@ -104,6 +122,7 @@ skinny_linear rows=100 columns=256 tokens=1 weights=int8 int8=1 makes_codes=1 ac
 skinny_linear rows=72 columns=512 tokens=6 weights=int8 gate=silu norm=1
 skinny_linear rows=64 columns=256 tokens=16 gate=gelu_tanh weights=bf16 activation=bf16 output=bf16
 skinny_linear_append heads=4 key_heads=2 head_size=64 columns=256 context=100 key=int8 value=int4 norm=1
+skinny_linear_append heads=2 key_heads=2 head_size=64 columns=256 context=40 weights=int4_g64:int8:int8 norm=1
 skinny_linear_append heads=2 key_heads=1 head_size=128 columns=512 tokens=3 sequences=2 context=70 weights=f16
 skinny_linear_append heads=2 key_heads=1 head_size=64 columns=256 context=64 page=64 key=int4_g32 angles=computed
 gemm rows=96 columns=320 tokens=70 weights=f16 bias=1 residual=1

@@ -4,15 +4,21 @@ import torch
 import torch.nn.functional as functional
 
 from . import timing
+from .record import numbers_of
 
 
 def _random(*shape):
     return torch.randn(*shape, device="cuda", dtype=torch.bfloat16)
 
 
+def _shape(problem):
+    """Rows of all segments, columns and tokens."""
+    return sum(numbers_of(problem["rows"])), problem["columns"], problem["tokens"]
+
+
 def cublas_bf16(problem, copies):
     """The product in bf16."""
-    rows, columns, tokens = (problem[key] for key in ("rows", "columns", "tokens"))
+    rows, columns, tokens = _shape(problem)
     x = _random(tokens, columns)
     weights = [_random(rows, columns) for _ in range(copies(rows * columns * 2))]
     return [lambda w=w: functional.linear(x, w) for w in weights]
@@ -20,7 +26,7 @@ def cublas_bf16(problem, copies):
 
 def torch_int8(problem, copies):
     """The product of int8 and int8, in i32, without scales."""
-    rows, columns, tokens = (problem[key] for key in ("rows", "columns", "tokens"))
+    rows, columns, tokens = _shape(problem)
     x = torch.randint(-127, 128, (tokens, columns), device="cuda", dtype=torch.int8)
     count = copies(rows * columns)
     weights = [torch.randint(-127, 128, (rows, columns), device="cuda", dtype=torch.int8) for _ in range(count)]
@@ -29,7 +35,7 @@ def torch_int8(problem, copies):
 
 def torch_int4(problem, copies):
     """PyTorch's product with int4 weights in groups of 128."""
-    rows, columns, tokens = (problem[key] for key in ("rows", "columns", "tokens"))
+    rows, columns, tokens = _shape(problem)
     x, group = _random(tokens, columns), 128
     codes = torch.randint(0, 256, (rows, columns // 2), device="cuda", dtype=torch.uint8)
     packed = torch._convert_weight_to_int4pack(codes, 8)
@@ -65,7 +71,8 @@ PEERS = {
 def peers_of(record):
     """The peers that run the record's problem; products of integers only where ours has such, int4 for few tokens."""
     names = dict(PEERS.get(record.family, {}))
-    if not record.problem.get("weights", "").startswith("int4") or record.problem.get("tokens", 0) > 64:
+    weights = record.problem.get("weights", "")
+    if not weights.startswith("int4") or ":" in weights or record.problem.get("tokens", 0) > 64:
         names.pop("torch_int4", None)
     if not record.problem.get("int8"):
         names.pop("torch_int8", None)

@@ -35,6 +35,11 @@ class Part:
         return self.array.nbytes * self.times
 
 
+def numbers_of(value):
+    """The numbers of a word of a problem, which has one or, with colons between, several."""
+    return [int(number) for number in str(value).split(":")]
+
+
 class Record:
     """A kernel, its launch and its arguments in their order."""
 

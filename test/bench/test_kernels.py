@@ -35,6 +35,7 @@ $L__BB0_5:
 def test_main_loop():
     """The loop with products that does most besides them, not the one around it; a jump ahead is no loop."""
     assert kernels.main_loop(PTX.strip().splitlines()) == (7, 10)
+    assert kernels.product_loops(PTX.strip().splitlines()) == [(3, 6), (7, 10)]
     assert kernels.main_loop(["$L__BB0_1:", "  add.s32 %r1, %r1, 1;", "  bra $L__BB0_1;"]) is None
 
 
@@ -69,6 +70,16 @@ def test_integers_and_fused(assembler, monkeypatch, tmp_path):
     codes, fused = (result["figures"] for result in json.loads((tmp_path / "t.json").read_text()))
     assert 0.5 < codes["instructions a weight"] <= 1.1 and "lop3 a product" not in codes
     assert 0.5 < fused["instructions a weight"] <= 1.6 and 4 <= fused["lop3 a product"] <= 4.4
+
+
+def test_segments(assembler, monkeypatch, tmp_path):
+    """A launch of two formats has a main loop of each; the bank conflicts of both are counted."""
+    assert run(monkeypatch, "--only", "skinny_linear mixed M=8 gate_up", "--json", str(tmp_path / "t.json")) == 0
+    (result,) = json.loads((tmp_path / "t.json").read_text())
+    assert result["name"] == "skinny_linear mixed M=8 gate_up, sm_90a" and result["figures"]["bank conflicts"] == 0
+    row = kernels.mixed(8, "gate_up")
+    _, loops = kernels.conflicts(conftest.BUILD, row, "sm_90a", tmp_path / "small")
+    assert any("lop3" in line for line in loops) and any("prmt" in line for line in loops)
 
 
 def test_bound_that_does_not_hold(assembler, monkeypatch, capsys):

@@ -16,11 +16,39 @@ def test_record(tool, tmp_path):
     assert list(shapes) == ["x", "weights", "y", "workspace", "counters", "tokens"]
     assert shapes["weights"] == [256 * 512 // 2 + 2 * 256 * 512 // 128] and record["arguments"][-1]["value"] == 1
     assert record["cost"]["seconds"] == pytest.approx(sum(term["seconds"] for term in record["cost"]["terms"]))
-    assert sorted(record["layout"]["code_places"]) == list(range(0, 16 * 128 * 4, 4))
+    (segment,) = record["layout"]["segments"]
+    assert sorted(segment["code_places"]) == list(range(0, 16 * 128 * 4, 4))
     if done.stderr:  # a note that there is no assembler here, or no disassembler
         return
     assert record["resources"]["spill_bytes"] == 0 and record["sass"]["main_loop"]["opcodes"]["HMMA"] > 0
     assert (tmp_path / "k.cubin").read_bytes().startswith(b"\x7fELF")
+
+
+def test_segments(tool):
+    """Ranges of rows in formats of their own: each has a place in the packed bytes, and equal neighbours are one."""
+    words = ("rows=64:32:32:20", "weights=int8:int4_g128:int4_g128:f16", "columns=512", "tokens=3")
+    record = json.loads(tool("qopt-kernel", "skinny_linear", *words, "--ptx-only").stdout)
+    found = [(part["rows"], part["weights"], part["packed_at"]) for part in record["layout"]["segments"]]
+    int8, int4, halves = 64 * 512 + 64 * 4, 64 * 512 // 2 + 64 * 4 * 2, 32 * 512 * 2
+    assert found == [(64, "int8", 0), (64, "int4_g128", int8), (20, "f16", int8 + int4)]
+    shapes = {argument["name"]: argument["shape"] for argument in record["arguments"]}
+    assert shapes["weights"] == [int8 + int4 + halves] and shapes["y"] == [3, 64 + 64 + 20]
+    assert "_int8_x_int4_g128_x_f16_" in record["symbol"] and record["problem"]["rows"] == "64:32:32:20"
+    # A schedule goes back in as it came out.
+    units = record["schedule"]["units_per_stage"]
+    assert len(units.split(":")) == 3
+    again = json.loads(
+        tool("qopt-kernel", "skinny_linear", *words, "--ptx-only", "--schedule", f"units_per_stage={units}").stdout
+    )
+    assert again["schedule"]["units_per_stage"] == units
+
+
+def test_segments_of_heads(tool):
+    """Queries, keys and values of a product with an append."""
+    words = ("heads=4", "key_heads=2", "head_size=64", "columns=256", "weights=int4_g64:int8:int8")
+    record = json.loads(tool("qopt-kernel", "skinny_linear_append", *words, "--ptx-only").stdout)
+    parts = [(part["rows"], part["weights"]) for part in record["layout"]["segments"]]
+    assert parts == [(4 * 64, "int4_g64"), (4 * 64, "int8")]
 
 
 def test_codes_have_a_scale_a_token(tool):
@@ -63,6 +91,14 @@ def test_list(tool):
         (["bogus"], 'no family "bogus"; expected skinny_linear, '),
         (["skinny_linear", "row=3"], '"row" is not known; expected some of tokens=1 rows=4096'),
         (["skinny_linear", "rows=x"], 'rows: expected a number, got "x"'),
+        (["skinny_linear", "rows=64:0"], 'rows: expected 1 or more, got "0"'),
+        (["skinny_linear", "rows=64:x"], 'rows: expected a number, got "x"'),
+        (["skinny_linear", "weights=int8:int9"], 'weights: expected a format, got "int9"'),
+        (
+            ["gemm", "rows=64:64:64", "weights=int8:int4_g32"],
+            "weights: expected one format, or 3, one for each range of rows; got 2",
+        ),
+        (["skinny_linear", "--schedule", "units_per_stage=4:"], 'units_per_stage: expected a number, got ""'),
         (["skinny_linear", "rows=0"], 'rows: expected 1 or more, got "0"'),
         (["skinny_linear", "gate=swish"], "gate: expected one of none, silu, gelu_erf, "),
         (["skinny_linear", "makes_codes=1"], "codes are made of x in f16 or bf16"),
@@ -101,6 +137,11 @@ def test_refused(tool, arguments, message):
     ("arguments", "status", "message"),
     [
         (["skinny_linear", "int8=1", "weights=int8", "norm=1"], UNSUPPORTED, "codes have no norm ahead of them"),
+        (
+            ["skinny_linear", "rows=24:8", "weights=int8:f16"],
+            UNSUPPORTED,
+            "a segment of 24 rows before another; expected a multiple of 16",
+        ),
         (["sampling", "columns=300000"], UNSUPPORTED, "sampling from 300000 tokens; expected 1 to "),
         (
             ["argmax", "--schedule", "threads=2048"],

@@ -63,7 +63,7 @@ Describe describeSkinnyLinear, describeSkinnyLinearAppend, describeGemm,
     describeRotaryAppend, describeGatherRows, describeCheckIndices,
     describeArgmax, describeSampling;
 
-/// Changes the numbers of a schedule that the words name; a list has one.
+/// Changes the numbers of a schedule that the words name; a list has as many.
 template <typename Schedule>
 void changeSchedule(Words &words, Schedule &schedule) {
   Schedule::visitFields(schedule, [&](llvm::StringRef name, auto &field) {
@@ -73,8 +73,9 @@ void changeSchedule(Words &words, Schedule &schedule) {
     } else if constexpr (std::is_integral_v<Field>) {
       field = Field(words.number(name, field));
     } else {
-      field.resize(1);
-      field.front() = int(words.number(name, field.front()));
+      std::vector<int64_t> numbers =
+          words.numbers(name, {field.begin(), field.end()});
+      field.assign(numbers.begin(), numbers.end());
     }
   });
 }

@@ -22,7 +22,7 @@ StatusOr<Description> describeGemm(Words &words, Words &scheduleWords,
   int64_t tokens = words.count("tokens", 2048);
   Problem problem;
   problem.tokens = bucketOf(tokens);
-  askForWeights(words, words.count("rows", 4096), problem);
+  askForWeights(words, words.counts("rows", 4096), problem);
   askForEpilogue(words, problem);
   auto schedule = scheduleOf(words, scheduleWords,
                              [&] { return chooseSchedule(problem, target); });
@@ -43,8 +43,9 @@ StatusOr<Description> describeGemm(Words &words, Words &scheduleWords,
   result.threads = schedule->threads();
   result.sharedBytes = plan.sharedBytes;
   result.schedule = describe(scheduleWords, plan, *schedule, cost);
-  result.layout = describeWeights(
-      problem, segmentPlanOf(problem, *schedule, 0).scaleOffset);
+  result.layout = describeWeights(problem, [&](size_t segment) {
+    return segmentPlanOf(problem, *schedule, segment).scaleOffset;
+  });
   result.cost = describeCost(
       cost, cost.weightBytes + cost.activationBytes + cost.outputBytes,
       cost.flops());

@@ -11,9 +11,29 @@ namespace qopt::kernel_tool {
 using namespace kernels;
 using namespace kernels::skinny_linear;
 
-quant::ElementType askForWeights(Words &words, int64_t rows, Problem &problem) {
+std::vector<Segment> askForSegments(Words &words,
+                                    llvm::ArrayRef<int64_t> rows) {
+  std::vector<quant::Format> formats = words.formats("weights", "int4_g128");
+  if (formats.size() != 1 && formats.size() != rows.size())
+    words.refuse("weights", "expected one format, or " +
+                                std::to_string(rows.size()) +
+                                ", one for each range of rows; got " +
+                                std::to_string(formats.size()));
+  std::vector<Segment> segments;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const quant::Format &format = i < formats.size() ? formats[i] : formats[0];
+    if (!segments.empty() && segments.back().weight == format)
+      segments.back().rows += rows[i];
+    else
+      segments.push_back({rows[i], format});
+  }
+  return segments;
+}
+
+quant::ElementType askForWeights(Words &words, llvm::ArrayRef<int64_t> rows,
+                                 Problem &problem) {
   problem.columns = words.count("columns", 4096);
-  problem.segments = {{rows, words.format("weights", "int4_g128")}};
+  problem.segments = askForSegments(words, rows);
   quant::ElementType activation = words.element("activation", "f16");
   problem.output = words.element("output", "f16");
   problem.activation =

@@ -9,17 +9,22 @@
 
 namespace qopt::kernel_tool {
 
-/// Weights and types of a problem in words. The result is the type that
-/// activations have where they are no codes.
-quant::ElementType askForWeights(Words &words, int64_t rows,
+/// Ranges of rows in formats that are told in words, one for all or each its
+/// own. Neighbours in one format are one segment, as in the compiler.
+std::vector<kernels::skinny_linear::Segment>
+askForSegments(Words &words, llvm::ArrayRef<int64_t> rows);
+/// Weights and types of a problem in words, whose rows lie in these ranges. The
+/// result is the type that activations have where they are no codes.
+quant::ElementType askForWeights(Words &words, llvm::ArrayRef<int64_t> rows,
                                  kernels::skinny_linear::Problem &problem);
 /// Operands and the gate of the epilogue.
 void askForEpilogue(Words &words, kernels::skinny_linear::Problem &problem);
 
-/// Where the elements of a packed matrix lie, and its rows' scales.
+/// Where the elements of a packed matrix lie, and its rows' scales: for each
+/// segment, of which `scaleOffset` is the plan's.
 llvm::json::Object
 describeWeights(const kernels::skinny_linear::Problem &problem,
-                int64_t scaleOffset);
+                llvm::function_ref<int64_t(size_t)> scaleOffset);
 
 /// The arguments but the number of tokens, which is the last.
 std::vector<Argument>

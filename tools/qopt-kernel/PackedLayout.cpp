@@ -76,27 +76,45 @@ static llvm::json::Array planePlaces(const Unit &empty,
   return places;
 }
 
-llvm::json::Object describeWeights(const Problem &problem,
-                                   int64_t scaleOffset) {
-  const quant::Format &format = problem.segments.front().weight;
+static llvm::json::Object describeSegment(const Segment &segment,
+                                          int64_t columns) {
+  const quant::Format &format = segment.weight;
   Unit empty(format);
   int64_t bits = quant::elementOf(format.element).bits;
   bool centred =
       quant::elementOf(format.element).isInteger() && format.isSymmetric();
   llvm::json::Object layout{
-      {"strip_rows", stripRows},
-      {"unit_columns", unitColumns},
+      {"rows", segment.rows},
+      {"weights", quant::spell(format)},
       {"unit_bytes", unitBytes(format)},
       {"element_bits", bits},
       {"code_offset", centred ? int64_t(1) << (bits - 1) : 0},
       {"code_places", codePlaces(empty)},
       {"group_columns",
-       format.isFloat() ? 0 : quant::groupColumns(format, problem.columns)},
-      {"row_scales_at", hasRowScales(format) ? scaleOffset : -1}};
+       format.isFloat() ? 0 : quant::groupColumns(format, columns)}};
   if (!format.isFloat() && !hasRowScales(format))
     layout["scale_places"] =
         planePlaces(empty, &Unit::scales, quant::bytesPerScale(format));
   return layout;
+}
+
+llvm::json::Object
+describeWeights(const Problem &problem,
+                llvm::function_ref<int64_t(size_t)> scaleOffset) {
+  llvm::json::Array segments;
+  int64_t packedAt = 0;
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    const Segment &segment = problem.segments[i];
+    llvm::json::Object layout = describeSegment(segment, problem.columns);
+    layout["packed_at"] = packedAt;
+    layout["row_scales_at"] =
+        hasRowScales(segment.weight) ? scaleOffset(i) : -1;
+    segments.push_back(std::move(layout));
+    packedAt += packedBytes(segment, problem.columns, problem.paired);
+  }
+  return llvm::json::Object{{"strip_rows", stripRows},
+                            {"unit_columns", unitColumns},
+                            {"segments", std::move(segments)}};
 }
 
 } // namespace qopt::kernel_tool

@@ -1,4 +1,6 @@
-// skinny_linear in words, alone and with the append of its heads. With int8=1
+// skinny_linear in words, alone and with the append of its heads. Rows and
+// weights are lists where ranges of rows have formats of their own; an append's
+// are those of queries, keys and values. With int8=1
 // the activations are codes, with a scale a token, or, with makes_codes=1, what
 // blocks make codes of.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -52,8 +54,9 @@ describe(const Problem &problem, int64_t tokens, Words &words,
   result.threads = schedule->threads();
   result.sharedBytes = plan.sharedBytes;
   result.schedule = describe(scheduleWords, plan, *schedule);
-  result.layout = describeWeights(
-      problem, segmentPlanOf(problem, *schedule, 0).scaleOffset);
+  result.layout = describeWeights(problem, [&](size_t segment) {
+    return segmentPlanOf(problem, *schedule, segment).scaleOffset;
+  });
   Cost cost = costOf(problem, *schedule, target);
   result.cost = describeCost(
       cost, cost.weightBytes + cost.activationBytes + cost.outputBytes,
@@ -72,7 +75,7 @@ StatusOr<Description> describeSkinnyLinear(Words &words, Words &scheduleWords,
   int64_t tokens = words.count("tokens", 1);
   Problem problem;
   problem.tokens = bucketOf(tokens);
-  int64_t rows = words.count("rows", 4096);
+  std::vector<int64_t> rows = words.counts("rows", 4096);
   askForPrologue(words, askForWeights(words, rows, problem), problem);
   askForEpilogue(words, problem);
   return describe(problem, tokens, words, scheduleWords, target,
@@ -88,8 +91,9 @@ StatusOr<Description> describeSkinnyLinearAppend(Words &words,
   problem.tokens = bucketOf(tokens);
   problem.append = appendOf(words, batch);
   problem.columns = words.count("columns", 4096);
-  problem.segments = {
-      {batch.mergedColumns(), words.format("weights", "int4_g128")}};
+  int64_t keys = batch.cache.keyHeads * batch.cache.keySize;
+  problem.segments =
+      askForSegments(words, {batch.heads * batch.cache.keySize, keys, keys});
   problem.activation = problem.output = batch.activation;
   if (words.flag("int8", false))
     problem.activation = quant::ElementType::Int8;

@@ -49,6 +49,35 @@ int64_t Words::number(llvm::StringRef key, int64_t other) {
   return other;
 }
 
+std::vector<int64_t> Words::numbers(llvm::StringRef key,
+                                    const std::vector<int64_t> &other) {
+  std::string all =
+      text(key, llvm::join(llvm::map_range(other,
+                                           [](int64_t number) {
+                                             return std::to_string(number);
+                                           }),
+                           ":"));
+  std::vector<int64_t> result;
+  for (llvm::StringRef one : llvm::split(all, ':')) {
+    int64_t &number = result.emplace_back(0);
+    if (one.getAsInteger(10, number) || number < 0)
+      wrong(key, "a number", one);
+  }
+  if (result.size() == 1)
+    asked.back().second = result.front();
+  return result;
+}
+
+std::vector<int64_t> Words::counts(llvm::StringRef key, int64_t other) {
+  std::vector<int64_t> result = numbers(key, {other});
+  for (int64_t &number : result) {
+    if (number < 1)
+      wrong(key, "1 or more", std::to_string(number));
+    number = std::max<int64_t>(number, 1);
+  }
+  return result;
+}
+
 int64_t Words::count(llvm::StringRef key, int64_t other) {
   int64_t result = number(key, other);
   if (result < 1)
@@ -83,8 +112,20 @@ std::string Words::text(llvm::StringRef key, llvm::StringRef other) {
 }
 
 quant::Format Words::format(llvm::StringRef key, llvm::StringRef other) {
-  std::string name = text(key, other);
-  auto format = quant::parseFormat(name);
+  return parsed(key, text(key, other));
+}
+
+std::vector<quant::Format> Words::formats(llvm::StringRef key,
+                                          llvm::StringRef other) {
+  std::string all = text(key, other);
+  std::vector<quant::Format> result;
+  for (llvm::StringRef name : llvm::split(all, ':'))
+    result.push_back(parsed(key, name));
+  return result;
+}
+
+quant::Format Words::parsed(llvm::StringRef key, llvm::StringRef name) {
+  auto format = quant::parseFormat(name.str());
   if (format)
     return *format;
   wrong(key, "a format", name);

@@ -23,12 +23,20 @@ public:
   /// The value of a key, or `other`. What cannot be read is remembered as the
   /// error of `finish`.
   int64_t number(llvm::StringRef key, int64_t other);
+  /// Numbers with a colon between.
+  std::vector<int64_t> numbers(llvm::StringRef key,
+                               const std::vector<int64_t> &other);
+  /// The same, each 1 or more.
+  std::vector<int64_t> counts(llvm::StringRef key, int64_t other);
   /// A number that is 1 or more.
   int64_t count(llvm::StringRef key, int64_t other);
   double real(llvm::StringRef key, double other);
   bool flag(llvm::StringRef key, bool other);
   std::string text(llvm::StringRef key, llvm::StringRef other);
   quant::Format format(llvm::StringRef key, llvm::StringRef other);
+  /// Formats with a colon between.
+  std::vector<quant::Format> formats(llvm::StringRef key,
+                                     llvm::StringRef other);
   /// f16, bf16 or f32.
   quant::ElementType element(llvm::StringRef key, llvm::StringRef other);
   /// The enumerator that has the value's place among `names`; else the first.
@@ -50,6 +58,7 @@ public:
 private:
   const std::string *find(llvm::StringRef key, std::string other);
   size_t place(llvm::StringRef key, llvm::ArrayRef<llvm::StringRef> names);
+  quant::Format parsed(llvm::StringRef key, llvm::StringRef name);
   void wrong(llvm::StringRef key, llvm::StringRef expected,
              llvm::StringRef got);
 

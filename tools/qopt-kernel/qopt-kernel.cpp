@@ -84,6 +84,7 @@ int main(int argc, char **argv) {
        "qopt-kernel skinny_linear tokens=1 rows=4096 columns=4096 "
        "weights=int4_g128 -o o-m1",
        "qopt-kernel skinny_linear tokens=8 weights=int8 --schedule stages=3",
+       "qopt-kernel skinny_linear rows=5120:1024 weights=int4_g128:int8",
        "qopt-kernel attention_decode sequences=32 key=int4 value=int4 --arch "
        "sm_80 --ptx-only -o decode",
        "qopt-kernel skinny_linear_append sequences=4 key=int4_g32 norm=1 "

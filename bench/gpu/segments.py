@@ -1,0 +1,102 @@
+"""The weights of a linear layer, packed by the tables of a record: each range of rows in its own format.
+
+A range is a slab of at most 2048 rows, repeated.
+"""
+
+import numpy as np
+
+from .halves import decode, divisor, encode
+from .record import Part
+
+SLAB_STRIPS = 128
+
+
+class Segment:
+    """Rows of one format: random codes and scales, as numbers and as bytes. `paired`: rows lie in pairs, a gate's."""
+
+    def __init__(self, layout, own, columns, paired, random):
+        self.own, self.columns, self.paired, self.random = own, columns, paired, random
+        self.rows, self.format = own["rows"], own["weights"]
+        if "asym" in self.format:
+            raise ValueError(f"zero points are not made here, as {self.format} has them")
+        self.outputs = self.rows // 2 if paired else self.rows
+        self.strip, self.unit = layout["strip_rows"], layout["unit_columns"]
+        self.strips = -(-self.rows // 2 // (self.strip // 2)) if paired else -(-self.rows // self.strip)
+        self.units = -(-columns // self.unit)
+        whole = self.rows == self.strips * self.strip
+        self.times = self.strips // divisor(self.strips, SLAB_STRIPS) if whole else 1
+        self.slab_rows = self.strips // self.times * self.strip
+        self.is_fp8 = self.format.startswith("fp8_e4m3")
+        self.has_row_scales = own["row_scales_at"] >= 0
+        self._make()
+
+    @property
+    def has_scales(self):
+        return self.scales is not None
+
+    def _make(self):
+        shape = self.slab_rows, self.columns
+        if self.own["element_bits"] == 16:
+            self.codes, self.scales = encode(self.format, self.random.uniform(-1, 1, shape)), None
+            return
+        offset = self.own["code_offset"]
+        low, high = (1 - offset, offset) if offset else (0, 1 << self.own["element_bits"])
+        self.codes = self.random.integers(low, high, shape, np.int16)
+        if self.is_fp8:
+            self.codes = encode("fp8_e4m3", self.random.uniform(-448, 448, shape))
+        scales = self.random.uniform(0.01, 0.02, (self.slab_rows, -(-self.columns // self.own["group_columns"])))
+        self.scales = scales.astype(np.float32 if self.has_row_scales else np.float16)
+
+    def weights(self, rows):
+        """Rows as numbers, and the scale of each of their elements."""
+        rows = self._packed_rows(rows) % self.slab_rows
+        if not self.has_scales:
+            return decode(self.format, self.codes[rows]), np.ones((len(rows), self.columns))
+        scales = self.scales[rows].astype(np.float64).repeat(self.own["group_columns"], 1)[:, : self.columns]
+        numbers = decode("fp8_e4m3", self.codes[rows]) if self.is_fp8 else self.codes[rows]
+        return numbers * scales, scales
+
+    def _packed_rows(self, rows):
+        """Where rows lie: of pairs, the two halves of a strip have the same rows of the two halves of the matrix."""
+        if not self.paired:
+            return rows
+        half = self.strip // 2
+        pair, second = rows % (self.rows // 2), rows >= self.rows // 2
+        return pair // half * self.strip + pair % half + second * half
+
+    def parts(self):
+        strips = self.strips // self.times
+        stored = np.zeros((self.slab_rows, self.units * self.unit), np.uint16)
+        stored[:, : self.columns] = self.codes + self.own["code_offset"] if self.has_scales else self.codes
+        blocks = stored.reshape(strips, self.strip, self.units, self.unit).transpose(0, 2, 1, 3)
+        packed = np.zeros((strips, self.units, self.own["unit_bytes"]), np.uint8)
+        codes = self._placed(blocks.reshape(strips, self.units, -1))
+        packed[..., : codes.shape[-1]] = codes
+        if self.has_scales and not self.has_row_scales:
+            self._place_scales(packed)
+        parts = [Part(packed, self.times)]
+        if self.has_row_scales:
+            parts.append(Part(np.ascontiguousarray(self.scales[:, 0]), self.times))
+        return parts
+
+    def _placed(self, stored):
+        """Bytes of the codes of units, whose elements lie where the table says."""
+        bits = self.own["element_bits"]
+        order = np.empty(stored.shape[-1], np.int64)
+        order[np.asarray(self.own["code_places"]) // bits] = np.arange(stored.shape[-1])
+        placed = stored[..., order]
+        if bits == 16:
+            return np.ascontiguousarray(placed).view(np.uint8)
+        placed = placed.astype(np.uint8)
+        return placed if bits == 8 else placed[..., 0::2] | placed[..., 1::2] << 4
+
+    def _place_scales(self, packed):
+        places = np.asarray(self.own["scale_places"]).reshape(self.strip, -1)
+        groups, group = places.shape[1], self.own["group_columns"]
+        rows = self.scales.view(np.uint8).reshape(packed.shape[0], self.strip, -1, 2)
+        for unit in range(self.units):
+            for i in range(groups):
+                column = unit * self.unit + i * self.unit // groups
+                if column < self.columns:
+                    for byte in range(2):
+                        packed[:, unit, places[:, i] + byte] = rows[:, :, column // group, byte]
