@@ -9,21 +9,33 @@ import numpy as np
 from .record import TYPES, laid_out
 
 
-def launch(case, emulate, options=()):
-    """What the launch left in each array, by name, and what `emulate` (the program qopt-emulate) printed."""
-    record = case.record
+def arguments_of(case):
+    """arg0, arg1, … as qopt-emulate reads them."""
     arguments = {}
-    for index, (argument, filled) in enumerate(zip(record.arguments, record.fill(case.inputs()), strict=True)):
+    for index, (argument, filled) in enumerate(
+        zip(case.record.arguments, case.record.fill(case.inputs()), strict=True)
+    ):
         kind = TYPES[argument["type"]]
         value = kind(filled) if argument["use"] == "value" else laid_out(filled).view(kind).reshape(argument["shape"])
         arguments[f"arg{index}"] = value
+    return arguments
+
+
+def command_of(record, emulate):
+    """How the program `emulate`, qopt-emulate, launches the kernel, but for its PTX and its arrays."""
+    command = [emulate, "--kernel", record.symbol, "--shared", record.shared_bytes]
+    for extent in ("grid", "block"):
+        command += [f"--{extent}", ",".join(map(str, getattr(record, extent)))]
+    return [str(word) for word in command]
+
+
+def launch(case, emulate, options=()):
+    """What the launch left in each array, by name, and what `emulate` printed."""
+    record = case.record
     with tempfile.TemporaryDirectory() as folder:
         given, left = pathlib.Path(folder) / "args.npz", pathlib.Path(folder) / "out.npz"
-        np.savez(given, **arguments)
-        command = [emulate, record.ptx_path(), "--kernel", record.symbol, "--shared", record.shared_bytes]
-        for extent in ("grid", "block"):
-            command += [f"--{extent}", ",".join(map(str, getattr(record, extent)))]
-        command += ["--args", given, "--out", left, *options]
+        np.savez(given, **arguments_of(case))
+        command = [*command_of(record, emulate), record.ptx_path(), "--args", given, "--out", left, *options]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{record.name}: qopt-emulate ended with status {done.returncode}: {done.stderr}")
