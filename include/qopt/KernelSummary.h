@@ -10,11 +10,19 @@
 
 namespace qopt {
 
+/// What equal launches add to a term of a step.
+struct PredictedPart {
+  int64_t launches = 0;
+  double seconds = 0; ///< of one
+  std::string why;    ///< the sizes of one, and the figure that it rests on
+};
+
 /// A summand of a predicted time and the figure that it rests on.
 struct PredictedTerm {
   std::string name;
   double seconds = 0;
   std::string why;
+  std::vector<PredictedPart> parts = {}; ///< of a step, the longest first
 };
 
 /// A sum of terms. Nothing of it is measured where it stands: the terms name

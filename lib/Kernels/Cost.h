@@ -5,6 +5,7 @@
 #ifndef QOPT_LIB_KERNELS_COST_H
 #define QOPT_LIB_KERNELS_COST_H
 
+#include "lib/Target/Magnitude.h"
 #include "lib/Target/Target.h"
 
 #include <string>
@@ -30,6 +31,12 @@ struct Estimate {
     this->seconds += seconds;
   }
 };
+
+using target::spellNumber;
+/// "13.0 MB"
+inline std::string spellBytes(double bytes) {
+  return target::spellQuantity(bytes, "B");
+}
 
 /// "stream bandwidth (measured: bulk copies of …)"
 inline std::string spell(const target::Figure &figure, std::string_view what) {

@@ -18,10 +18,9 @@ StreamCost kernels::streamCostOf(const StreamTraffic &traffic,
   double busy =
       std::min(1.0, double(traffic.blocks) / double(target.multiprocessors));
   cost.add("memory", roof / std::max(busy, 1e-9),
-           std::to_string(int64_t(bytes)) + " bytes by " +
-               std::to_string(traffic.blocks) + " blocks on " +
-               std::to_string(target.multiprocessors) + " SMs at the " +
-               spell(rates.copyBandwidth, "copy bandwidth"));
+           spellBytes(bytes) + " by " + std::to_string(traffic.blocks) +
+               " blocks on " + std::to_string(target.multiprocessors) +
+               " SMs at the " + spell(rates.copyBandwidth, "copy bandwidth"));
   cost.add("dependency", rates.dependencyGap.value,
            spell(rates.dependencyGap, "gap of a dependent "
                                       "kernel"));

@@ -54,6 +54,9 @@ def test_predictions_add_up(stories_kernels):
         terms = {term["name"]: term for term in step["predicted"]["terms"]}
         assert sum(term["seconds"] for term in terms.values()) == pytest.approx(seconds)
         assert step["tokens_per_second"] == pytest.approx(1 / seconds)
+        for term in terms.values():
+            assert sum(p["launches"] * p["seconds"] for p in term["parts"]) == pytest.approx(term["seconds"])
+        assert sum(p["launches"] for p in terms["dependency"]["parts"]) == step["launches"]
     h200 = next(step for step in stories_kernels["steps"] if step["architecture"] == "sm_90a")
     gaps = next(term for term in h200["predicted"]["terms"] if term["name"] == "dependency")
     assert gaps["seconds"] == pytest.approx(h200["launches"] * 1.45e-6) and "measured" in gaps["why"]
@@ -123,6 +126,16 @@ def test_tables(tool, stories):
     assert re.search(r"^sm_90a +5 +1 .*: skinny_linear blocks_per_sm=", text, re.MULTILINE)
     assert re.search(r"^decode step on sm_90a \(H200 SXM\), 1 sequence of 512 positions: predicted", text, re.MULTILINE)
     assert "us  dependency: gap of a dependent kernel (measured: " in text
+    # A sum says of what: launches times the time of one, and the sizes of those that take the longest.
+    sums = re.search(
+        r"^  +([\d.]+) us  weights: ((?:\d+ x [\d.]+ us(?: \+ )?)+); those of \S+ us: ([\d.]+ kB) at",
+        text,
+        re.MULTILINE,
+    )
+    parts = re.findall(r"(\d+) x ([\d.]+) us", sums[2])
+    assert sum(int(count) * float(one) for count, one in parts) == pytest.approx(float(sums[1]), rel=0.01)
+    assert len(parts) > 1
+    assert not re.search(r"\d\.\d{4}", re.sub(r"\b0\.0+", "0.", text)), "figures have three digits that count"
 
 
 def test_report_of_an_artifact(tool, stories, tmp_path):

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-compile/PrintReport.h"
 
+#include "lib/Target/Magnitude.h"
+
 #include <cstdio>
 
 namespace qopt {
+
+using target::spellNumber;
+using target::spellQuantity;
+using target::spellTime;
 
 using Json = nlohmann::ordered_json;
 
@@ -34,7 +40,7 @@ void printKernels(const CompileSummary &summary) {
 static void printTerms(const Prediction &predicted, const char *indent) {
   for (const PredictedTerm &term : predicted.terms)
     if (term.seconds > 0)
-      std::printf("%s%9.2f us  %s: %s\n", indent, term.seconds * 1e6,
+      std::printf("%s%9s  %s: %s\n", indent, spellTime(term.seconds).c_str(),
                   term.name.c_str(), term.why.c_str());
 }
 
@@ -42,11 +48,14 @@ static void printPrediction(const KernelSummary &kernel) {
   const Prediction &predicted = kernel.predicted;
   std::printf("%s: %s %s, %s\n", kernel.symbol.c_str(), kernel.family.c_str(),
               kernel.schedule.c_str(), kernel.why.c_str());
-  std::printf("  %lld launches a step; with %lld tokens %.3f MB, %.3f Mflop, "
-              "%.2f us, %.1f %% of the roof\n",
+  std::printf("  launched %lld times a step; with %lld token%s %s, %s, %s, "
+              "%s %% of the roof\n",
               (long long)kernel.launches, (long long)kernel.tokens,
-              predicted.bytes / 1e6, predicted.flops / 1e6,
-              predicted.seconds * 1e6, predicted.roofPart * 100);
+              kernel.tokens == 1 ? "" : "s",
+              spellQuantity(predicted.bytes, "B").c_str(),
+              spellQuantity(predicted.flops, "flop").c_str(),
+              spellTime(predicted.seconds).c_str(),
+              spellNumber(predicted.roofPart * 100).c_str());
   printTerms(predicted, "    ");
 }
 
@@ -55,22 +64,29 @@ void printReport(const CompileSummary &summary) {
     printPrediction(kernel);
   for (const StepSummary &step : summary.steps) {
     const Prediction &predicted = step.predicted;
-    std::printf("decode step on %s (%s), 1 sequence of %lld positions: "
-                "predicted %.0f tokens/s, %.1f us, %.1f %% of the roof; "
-                "%lld launches, %.3f MB\n",
-                step.architecture.c_str(), step.part.c_str(),
-                (long long)step.context, 1 / predicted.seconds,
-                predicted.seconds * 1e6, predicted.roofPart * 100,
-                (long long)step.launches, predicted.bytes / 1e6);
+    std::printf(
+        "decode step on %s (%s), 1 sequence of %lld positions: "
+        "predicted %.0f tokens/s, %s, %s %% of the roof; "
+        "%lld launches, %s\n",
+        step.architecture.c_str(), step.part.c_str(), (long long)step.context,
+        1 / predicted.seconds, spellTime(predicted.seconds).c_str(),
+        spellNumber(predicted.roofPart * 100).c_str(), (long long)step.launches,
+        spellQuantity(predicted.bytes, "B").c_str());
     printTerms(predicted, "  ");
   }
 }
 
 static Json describe(const Prediction &predicted) {
   Json terms = Json::array();
-  for (const PredictedTerm &term : predicted.terms)
-    terms.push_back(
-        {{"name", term.name}, {"seconds", term.seconds}, {"why", term.why}});
+  for (const PredictedTerm &term : predicted.terms) {
+    Json json{
+        {"name", term.name}, {"seconds", term.seconds}, {"why", term.why}};
+    for (const PredictedPart &part : term.parts)
+      json["parts"].push_back({{"launches", part.launches},
+                               {"seconds", part.seconds},
+                               {"why", part.why}});
+    terms.push_back(std::move(json));
+  }
   return {{"seconds", predicted.seconds},
           {"bytes", predicted.bytes},
           {"flops", predicted.flops},

@@ -60,8 +60,8 @@ static double addStream(Cost &cost, const Work &work, double bytes) {
   const target::Rates &rates = work.target.rates;
   double stream = bytes / rates.streamBandwidth.value;
   cost.add("cache", stream,
-           std::to_string(int64_t(bytes)) +
-               " bytes, those of the cache once for each block of rows; " +
+           spellBytes(bytes) +
+               ", those of the cache once for each block of rows; " +
                spell(rates.streamBandwidth, "stream bandwidth"));
   double tail = stream * (work.waves() - 1);
   cost.add("tail", tail,
@@ -74,8 +74,7 @@ static double addStream(Cost &cost, const Work &work, double bytes) {
   double limited = bytes * work.latency / inFlight;
   double excess = std::max(0.0, limited - stream - tail);
   cost.add("latency", excess,
-           std::to_string(int64_t(inFlight)) +
-               " bytes in flight, what exceeds the stream; " +
+           spellBytes(inFlight) + " in flight, what exceeds the stream; " +
                spell(rates.bytesInFlight, "bytes in flight"));
   return stream + tail + excess;
 }

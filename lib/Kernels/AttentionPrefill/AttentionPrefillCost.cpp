@@ -61,8 +61,8 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
   double stream = double(cost.cacheBytes + cost.activationBytes) /
                   rates.streamBandwidth.value;
   cost.add("cache", stream,
-           std::to_string(cost.cacheBytes + cost.activationBytes) +
-               " bytes, read from memory once; " +
+           spellBytes(double(cost.cacheBytes + cost.activationBytes)) +
+               ", read from memory once; " +
                spell(rates.streamBandwidth, "stream bandwidth"));
   double products = mmaSeconds(cost.products, flopsOfHalfMma, target);
   const target::Figure &clock = clockOf(products, target);
@@ -80,7 +80,7 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
                spell(rates.mmaClocks, "clocks of mma.sync") + ", " +
                spell(clock, "clock"));
   cost.add("instructions", issue,
-           std::to_string(perScore) +
+           spellNumber(perScore) +
                " a score (counted for heads of 128 channels), 0.9 clocks each "
                "as measured with gemm");
   cost.add("steps", steps,

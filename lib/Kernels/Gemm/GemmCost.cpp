@@ -178,15 +178,15 @@ static void addTraffic(const target::Rates &rates, Cost &cost) {
       "weights",
       std::max(0.0, double(cost.weightBytes) / rates.streamBandwidth.value -
                         cost.seconds),
-      std::to_string(cost.weightBytes) + " bytes at the " +
+      spellBytes(double(cost.weightBytes)) + " at the " +
           spell(rates.streamBandwidth, "stream bandwidth") +
           ": what exceeds the terms above");
   cost.add("output", double(cost.outputBytes) / rates.copyBandwidth.value,
-           std::to_string(cost.outputBytes) + " bytes at the " +
+           spellBytes(double(cost.outputBytes)) + " at the " +
                spell(rates.copyBandwidth, "copy bandwidth"));
   cost.add(
       "partial sums", double(cost.partialBytes) / rates.copyBandwidth.value,
-      std::to_string(cost.partialBytes) + " bytes written and read, at the " +
+      spellBytes(double(cost.partialBytes)) + " written and read, at the " +
           spell(rates.copyBandwidth, "copy bandwidth"));
 }
 
@@ -214,7 +214,7 @@ Cost gemm::costOf(const Problem &problem, const Schedule &schedule,
                std::to_string(target.multiprocessors) +
                " SMs: padding of tiles and SMs without work");
   cost.add("instructions", rounds.blocks * steps * step.issue / clock.value,
-           std::to_string(cost.instructionsPerProduct) +
+           spellNumber(cost.instructionsPerProduct) +
                " instructions a product, 0.9 clocks each (measured)");
   cost.add("steps", rounds.waves * steps * stepClocks / clock.value,
            "210 clocks a step, of all blocks of an SM together (measured)");

@@ -209,7 +209,7 @@ static void addPartialSums(const Problem &problem, const Schedule &schedule,
   const target::Rates &rates = target.rates;
   cost.add(
       "partial sums", double(cost.partialBytes) / rates.copyBandwidth.value,
-      std::to_string(cost.partialBytes) + " bytes written and read, at the " +
+      spellBytes(double(cost.partialBytes)) + " written and read, at the " +
           spell(rates.copyBandwidth, "copy bandwidth"));
   double lastTrips =
       lastBlockTrips(problem, schedule, planOf(problem, schedule));
@@ -226,11 +226,11 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
   Cost cost = trafficOf(problem, plan);
   double stream = double(cost.weightBytes) / rates.streamBandwidth.value;
   cost.add("weights", stream,
-           std::to_string(cost.weightBytes) + " bytes at the " +
+           spellBytes(double(cost.weightBytes)) + " at the " +
                spell(rates.streamBandwidth, "stream bandwidth"));
   double imbalance = imbalanceOf(problem, schedule, target);
   cost.add("tail", stream * imbalance,
-           "the fullest block has " + std::to_string(imbalance * 100) +
+           "the fullest block has " + spellNumber(imbalance * 100) +
                " % more than the mean of all SMs");
   bool uneven =
       schedule.blocksPerSm > 1 && schedule.grid < target.multiprocessors;
@@ -241,13 +241,13 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
   double ring = double(schedule.stages * plan.stageBytes);
   cost.add("ring", stream * std::max(0.0, rates.bytesInFlight.value / ring - 1),
            std::to_string(schedule.stages) + " stages of " +
-               std::to_string(plan.stageBytes) + " bytes in flight, of the " +
+               spellBytes(double(plan.stageBytes)) + " in flight, of the " +
                spell(rates.bytesInFlight, "bytes that the roof needs"));
   double arithmetic = arithmeticOf(problem, schedule, target, cost);
   cost.add(
       "arithmetic",
       std::max(0.0, arithmetic * (1 + imbalance) - stream * (1 + imbalance)),
-      std::to_string(cost.instructionsPerWeight) +
+      spellNumber(cost.instructionsPerWeight) +
           " instructions a weight at 60 % issue, products and reads of shared "
           "memory: what exceeds the stream, at the " +
           spell(rates.clock, "clock"));
