@@ -24,8 +24,8 @@ std::string target::spellQuantity(double value, std::string_view unit) {
   for (; std::abs(value) >= 999.5 && prefix + 1 < std::size(prefixes); ++prefix)
     value /= 1000;
   // Whole ones, such as bytes, have no parts.
-  std::string number = prefix ? spellNumber(value)
-                              : std::to_string(std::llround(value));
+  std::string number =
+      prefix ? spellNumber(value) : std::to_string(std::llround(value));
   return number + " " + std::string(prefixes[prefix]) + std::string(unit);
 }
 

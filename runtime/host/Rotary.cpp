@@ -12,6 +12,16 @@
 HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
 
+/// One pair. Products are rounded before they are added, in vectors and here,
+/// so that a pair's bits depend neither on its place nor on the processor, and
+/// are those of a GPU's kernel.
+HWY_INLINE void rotatePair(float a, float b, float cos, float sin, float &x,
+                           float &y) {
+  const float ac = a * cos, bs = b * sin, as = a * sin, bc = b * cos;
+  x = ac - bs;
+  y = as + bc;
+}
+
 /// A head in half-split pairs; x and y may be the same.
 HWY_INLINE void rotateHalves(const float *x, const float *cos, const float *sin,
                              int64_t half, float *y) {
@@ -24,20 +34,14 @@ HWY_INLINE void rotateHalves(const float *x, const float *cos, const float *sin,
     hn::StoreU(hn::Sub(hn::Mul(a, c), hn::Mul(b, s)), d, y + i);
     hn::StoreU(hn::Add(hn::Mul(a, s), hn::Mul(b, c)), d, y + half + i);
   }
-  for (; i < half; ++i) {
-    const float a = x[i], b = x[half + i];
-    y[i] = a * cos[i] - b * sin[i];
-    y[half + i] = a * sin[i] + b * cos[i];
-  }
+  for (; i < half; ++i)
+    rotatePair(x[i], x[half + i], cos[i], sin[i], y[i], y[half + i]);
 }
 
 HWY_INLINE void rotatePairs(const float *x, const float *cos, const float *sin,
                             int64_t half, float *y) {
-  for (int64_t i = 0; i < half; ++i) {
-    const float a = x[2 * i], b = x[2 * i + 1];
-    y[2 * i] = a * cos[i] - b * sin[i];
-    y[2 * i + 1] = a * sin[i] + b * cos[i];
-  }
+  for (int64_t i = 0; i < half; ++i)
+    rotatePair(x[2 * i], x[2 * i + 1], cos[i], sin[i], y[2 * i], y[2 * i + 1]);
 }
 
 void rotateTokens(const RotaryArguments &a, int64_t begin, int64_t end) {

@@ -1,14 +1,16 @@
-// Gathered rows are the rows of the table, bit by bit: copied, or dequantized
-// as dequantizeRows does and rounded once.
+// Gathered rows are the rows of the table as the host's embedding reads them,
+// bit by bit: copied, or dequantized, and rounded once.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "../KernelTest.h"
 #include "lib/Kernels/GatherRows/GatherRowsGenerator.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
+#include "runtime/host/Embedding.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -82,10 +84,19 @@ static void runCase(const std::string &spelling, int64_t rows, int64_t columns,
   ASSERT_TRUE(ran.ok()) << ran.message();
 
   std::vector<float> values(size_t(rows * columns));
-  quant::dequantizeRows(
-      problem.format,
-      {stored.codes.data(), stored.scales.data(), stored.zeros.data()}, rows,
-      columns, values.data());
+  std::vector<int32_t> all(size_t(rows), 0);
+  std::iota(all.begin(), all.end(), 0);
+  host::ThreadPool alone(1);
+  host::EmbeddingArguments host{.format = problem.format,
+                                .rows = rows,
+                                .columns = columns,
+                                .stored = {stored.codes.data(),
+                                           stored.scales.data(),
+                                           stored.zeros.data()},
+                                .count = rows,
+                                .ids = all.data(),
+                                .output = values.data()};
+  ASSERT_EQ(host::embedding(host, alone), -1);
   std::vector<float> expected = rounded(output, values), got;
   if (output == ElementType::F32) {
     got.resize(result.size() / 2);

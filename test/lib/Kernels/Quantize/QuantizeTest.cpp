@@ -3,6 +3,7 @@
 #include "lib/Kernels/Quantize/Quantize.h"
 #include "../KernelTest.h"
 #include "lib/Kernels/Quantize/QuantizeGenerator.h"
+#include "runtime/host/QuantizedActivations.h"
 
 #include <gtest/gtest.h>
 
@@ -75,6 +76,32 @@ TEST(Quantize, RowsHaveTheCodesOfTheFormula) {
 TEST(Quantize, RowsWhereNothingDivides) {
   for (int64_t columns : {1, 2, 31, 63, 65, 127, 257, 1023, 2050})
     check({.columns = columns}, 5);
+}
+
+/// The host has a scale for each block of 32, which is a row here.
+TEST(Quantize, RowsOfABlockHaveTheCodesOfTheHost) {
+  constexpr int64_t rows = 50;
+  Problem problem{.columns = host::blockColumns};
+  std::vector<float> x = rounded(problem.activation,
+                                 normals(size_t(rows * problem.columns), 9, 3));
+  Quantized result;
+  run(problem, x, result);
+  host::QuantizedLayout layout{problem.columns};
+  std::vector<uint8_t> records(size_t(rows * layout.rowBytes()));
+  host::ThreadPool alone(1);
+  host::quantizeActivations(x.data(), problem.columns, rows, problem.columns,
+                            records.data(), alone);
+  for (int64_t row = 0; row < rows; ++row) {
+    const uint8_t *record = records.data() + row * layout.rowBytes();
+    EXPECT_EQ(std::memcmp(record, &result.codes[size_t(row * problem.columns)],
+                          size_t(problem.columns)),
+              0)
+        << "row " << row;
+    EXPECT_EQ(std::memcmp(record + layout.scaleOffset(),
+                          &result.scales[size_t(row)], sizeof(float)),
+              0)
+        << "row " << row;
+  }
 }
 
 TEST(Quantize, RunsOnSm80) { check({.columns = 264}, 3, target::sm80()); }

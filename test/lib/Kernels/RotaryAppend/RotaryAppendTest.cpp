@@ -1,11 +1,12 @@
-// Rotated queries and the pages of the cache are what the formulas of
-// RotaryAppend.h give in the same arithmetic, bit by bit; nothing else in the
-// pages changes.
+// Rotated queries are the host's kernel's, bit by bit, and the pages of the
+// cache what the formulas of RotaryAppend.h give in the same arithmetic;
+// nothing else in the pages changes.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "../KernelTest.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppendGenerator.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/FloatConversion.h"
+#include "runtime/host/Rotary.h"
 
 #include <gtest/gtest.h>
 
@@ -72,19 +73,26 @@ static Batch batchOf(const Problem &problem,
   return batch;
 }
 
-/// Rotates a head of f32 values, each product and sum rounded.
+/// Rotates a head of f32 values as the host does.
 static void rotate(const Problem &problem, std::vector<float> &head,
                    const float *cos, const float *sin) {
-  int64_t half = problem.rotated / 2;
-  bool halves = problem.pairs == Pairs::Halves;
-  for (int64_t i = 0; i < half; ++i) {
-    float &x = head[size_t(halves ? i : 2 * i)];
-    float &y = head[size_t(halves ? half + i : 2 * i + 1)];
-    volatile float ac = x * cos[i], bs = y * sin[i], as = x * sin[i],
-                   bc = y * cos[i];
-    x = ac - bs;
-    y = as + bc;
-  }
+  if (!problem.rotated)
+    return;
+  auto size = int64_t(head.size());
+  std::vector<float> before = head;
+  host::rotateTokens({.tokens = 1,
+                      .heads = 1,
+                      .headSize = size,
+                      .rotated = problem.rotated,
+                      .interleaved = problem.pairs == Pairs::Interleaved,
+                      .input = before.data(),
+                      .inputStride = size,
+                      .output = head.data(),
+                      .outputStride = size,
+                      .cos = cos,
+                      .sin = sin,
+                      .tableRows = 1},
+                     0, 1);
 }
 
 static void store(const quant::Format &format, int64_t page, int64_t slot,
