@@ -1,10 +1,7 @@
-// Forward, one layer after the other, keeping what each reads; then backward in
-// the other order, where each layer computes itself anew.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Curvature.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Calibrate/CurvatureFactor.h"
-#include "lib/Calibrate/SampledLabels.h"
 #include "lib/Driver/WeightEvaluator.h"
 #include <map>
 
@@ -14,7 +11,6 @@ namespace qopt::driver {
 
 using calibrate::CurvatureFactor;
 using calibrate::SecondMoment;
-using calibrate::TokenStates;
 
 /// A linear with more outputs than this for each input has so many pairs of
 /// them that only the diagonal of H_O is measured: heads over a vocabulary.
@@ -33,16 +29,12 @@ struct LookupSums {
   std::vector<int64_t> uses; ///< of each row
 };
 
-/// The tensors that a layer's function gives of one weight in one sequence.
-struct ObservedWeight {
-  const Tensor *input = nullptr, *ids = nullptr, *gradient = nullptr;
-};
-
 class CurvatureRun {
 public:
-  CurvatureRun(CalibrationModel &model, const CurvatureOptions &options,
-               const Progress &progress)
-      : model(model), options(options), progress(progress) {
+  CurvatureRun(CalibrationModel &model, ModelGradients &gradients,
+               const CurvatureOptions &options, const Progress &progress)
+      : model(model), gradients(gradients), options(options),
+        progress(progress) {
     for (func::FuncOp segment : model.segments())
       segment.walk([&](ir::QuantizeWeightOp op) {
         wanted[weightNameOf(op.getSource())] = op.getType().getRows();
@@ -50,11 +42,18 @@ public:
   }
 
   StatusOr<Curvature> run() {
-    QOPT_RETURN_IF_ERROR(forward());
     for (int i = 0; i < options.iterations; ++i) {
       bool last = i + 1 == options.iterations;
-      step = last ? 1 : options.coarse;
-      QOPT_RETURN_IF_ERROR(backward(i));
+      QOPT_RETURN_IF_ERROR(gradients.backward(
+          options.seed + uint64_t(i), last ? 1 : options.coarse,
+          [&](size_t layer) {
+            report(i, layer);
+            return Status();
+          },
+          [&](int64_t sequence, const ObservedWeights &weights) {
+            if (!calibrate::isHeldOut(sequence))
+              addSequence(weights);
+          }));
       if (!last)
         startAnew();
     }
@@ -62,131 +61,32 @@ public:
   }
 
 private:
-  Status forward();
-  Status backward(int iteration);
-  Status labelGradients(TokenStates &gradients, int iteration);
-  Status differentiate(size_t segment, const std::string &resultGradient,
-                       TokenStates &gradients);
-  void addSequence(func::FuncOp function, std::vector<Tensor> &results);
+  void addSequence(const ObservedWeights &weights);
   void addProduct(const std::string &name, const Tensor &x, const Tensor &g);
   void addLookup(const std::string &name, const Tensor &ids, const Tensor &g);
   void startAnew();
   Curvature factors();
-  void report(double done) {
+  void report(int iteration, size_t layer) {
+    auto count = double(model.segments().size());
     if (progress)
-      progress("measuring curvature", done);
+      progress("measuring curvature",
+               (iteration + 1 - double(layer + 1) / count) /
+                   options.iterations);
   }
 
   CalibrationModel &model;
+  ModelGradients &gradients;
   const CurvatureOptions &options;
   const Progress &progress;
   std::map<std::string, int64_t> wanted; ///< rows of what is quantized, by name
-  std::vector<TokenStates> inputs;       ///< of each segment
   std::map<std::string, ProductSums> products;
   std::map<std::string, LookupSums> lookups;
-  int64_t step = 1; ///< from one sequence to the next that is used
 };
 
 } // namespace
 
-Status CurvatureRun::forward() {
-  inputs.emplace_back(); // the first reads tokens
-  size_t count = model.segments().size();
-  for (size_t i = 0; i + 1 < count; ++i) {
-    report(double(i) / double(count) / (1 + 2 * options.iterations));
-    auto function = model.segmentAs(i, SegmentForm::Original);
-    if (!function.ok())
-      return function.status();
-    auto next = model.advance(**function, inputs.back());
-    if (!next.ok())
-      return next.status();
-    inputs.push_back(std::move(*next));
-  }
-  return Status();
-}
-
-Status CurvatureRun::labelGradients(TokenStates &gradients, int iteration) {
-  size_t last = model.segments().size() - 1;
-  auto head = model.segmentAs(last, SegmentForm::Original);
-  if (!head.ok())
-    return head.status();
-  uint64_t seed = options.seed + uint64_t(iteration);
-  return model.run(
-      **head, {{"hidden", &inputs[last]}},
-      [&](int64_t sequence, std::vector<Tensor> &results) {
-        Tensor &logits = results.front();
-        calibrate::likelihoodGradients(
-            logits.as<float>(), logits.shape()[0], logits.shape()[1],
-            {seed, uint64_t(sequence * logits.shape()[0])}, model.threads());
-        return gradients.write(sequence, logits.view());
-      },
-      step);
-}
-
-Status CurvatureRun::backward(int iteration) {
-  auto gradients = model.newStates();
-  if (!gradients.ok())
-    return gradients.status();
-  QOPT_RETURN_IF_ERROR(labelGradients(*gradients, iteration));
-  size_t count = model.segments().size();
-  for (size_t segment = count; segment-- > 0;) {
-    report((1 + 2 * (iteration + double(count - segment) / double(count))) /
-           (1 + 2 * options.iterations));
-    bool isHead = segment + 1 == count;
-    QOPT_RETURN_IF_ERROR(differentiate(
-        segment, isHead ? "logits.gradient" : "hidden.gradient", *gradients));
-  }
-  return Status();
-}
-
-/// Replaces the gradients of a segment's result by those of its input.
-Status CurvatureRun::differentiate(size_t segment,
-                                   const std::string &resultGradient,
-                                   TokenStates &gradients) {
-  auto function = model.segmentAs(segment, SegmentForm::Gradient);
-  if (!function.ok())
-    return function.status();
-  auto next = model.newStates();
-  if (!next.ok())
-    return next.status();
-  QOPT_RETURN_IF_ERROR(model.run(
-      **function, {{"hidden", &inputs[segment]}, {resultGradient, &gradients}},
-      [&](int64_t sequence, std::vector<Tensor> &results) {
-        if (!calibrate::isHeldOut(sequence))
-          addSequence(**function, results);
-        // The first segment reads tokens, which have no gradient.
-        return segment ? next->write(sequence, results.front().view())
-                       : Status();
-      },
-      step));
-  gradients = std::move(*next);
-  return Status();
-}
-
-void CurvatureRun::addSequence(func::FuncOp function,
-                               std::vector<Tensor> &results) {
-  std::map<std::string, ObservedWeight> found;
-  for (auto [number, result] : llvm::enumerate(results)) {
-    auto observation = function.getResultAttrOfType<ir::ObservationAttr>(
-        unsigned(number), "qopt.observation");
-    const Tensor *ObservedWeight::*place = nullptr;
-    switch (observation.getWhat()) {
-    case ir::Observed::Input:
-      place = &ObservedWeight::input;
-      break;
-    case ir::Observed::Lookup:
-      place = &ObservedWeight::ids;
-      break;
-    case ir::Observed::OutputGradient:
-      place = &ObservedWeight::gradient;
-      break;
-    default:
-      continue;
-    }
-    for (auto name : observation.getOf().getAsRange<StringAttr>())
-      found[name.str()].*place = &result;
-  }
-  for (auto &[name, tensors] : found) {
+void CurvatureRun::addSequence(const ObservedWeights &weights) {
+  for (auto &[name, tensors] : weights) {
     if (!tensors.gradient || !wanted.count(name))
       continue;
     if (tensors.input)
@@ -262,9 +162,10 @@ Curvature CurvatureRun::factors() {
 }
 
 StatusOr<Curvature> measureCurvature(CalibrationModel &model,
+                                     ModelGradients &gradients,
                                      const CurvatureOptions &options,
                                      const Progress &progress) {
-  return CurvatureRun(model, options, progress).run();
+  return CurvatureRun(model, gradients, options, progress).run();
 }
 
 } // namespace qopt::driver

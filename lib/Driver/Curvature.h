@@ -13,7 +13,7 @@
 #ifndef QOPT_LIB_DRIVER_CURVATURE_H
 #define QOPT_LIB_DRIVER_CURVATURE_H
 
-#include "lib/Driver/CalibrationModel.h"
+#include "lib/Driver/ModelGradients.h"
 #include "lib/Quant/algorithms/Metric.h"
 #include "qopt/Compiler.h"
 #include <map>
@@ -51,8 +51,9 @@ struct CurvatureOptions {
 };
 
 /// The factors of every weight that is quantized, on the sequences that are not
-/// held out. Runs each layer forward once and backward `iterations` times.
+/// held out. Runs each layer backward `iterations` times.
 StatusOr<Curvature> measureCurvature(CalibrationModel &model,
+                                     ModelGradients &gradients,
                                      const CurvatureOptions &options,
                                      const Progress &progress);
 

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PrecisionAssignment.h"
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Driver/Observations.h"
-#include "lib/Driver/WeightCalibration.h"
+#include "lib/Driver/WeightEvaluator.h"
 #include "lib/Quant/Storage.h"
 #include "lib/Quant/assignment/ExactChoice.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cassert>
 #include <set>
-#include <tuple>
 
 using namespace mlir;
 
@@ -24,25 +22,24 @@ std::vector<quant::Format> usualCandidates(TargetDevice target) {
       asymmetric(Int4, 128), asymmetric(Int4, 32), *quant::parseFormat("int8"),
       quant::floatFormat(F16)};
   if (target == TargetDevice::Host)
-    formats.insert(formats.begin(),
-                   {asymmetric(Int2, 64), asymmetric(Int3, 128),
-                    asymmetric(Int3, 32)});
+    formats.insert(
+        formats.begin(),
+        {asymmetric(Int2, 64), asymmetric(Int3, 128), asymmetric(Int3, 32)});
   return formats;
 }
 
-static int64_t bytesOf(const quant::Format &format, int64_t rows,
-                       int64_t columns) {
+int64_t storedBytes(const quant::Format &format, int64_t rows,
+                    int64_t columns) {
   return quant::codeBytes(format, rows, columns) +
          quant::scaleBytes(format, rows, columns) +
          quant::zeroBytes(format, rows, columns);
 }
 
-/// Gives a weight one format, for a reason that is no choice.
-static void fix(PlannedWeight &weight, const std::string &format,
-                std::string reason) {
+void fixFormat(PlannedWeight &weight, const std::string &format,
+               std::string reason) {
   weight.chosen.format = format;
   weight.chosen.bytes =
-      bytesOf(*quant::parseFormat(format), weight.rows, weight.columns);
+      storedBytes(*quant::parseFormat(format), weight.rows, weight.columns);
   weight.reason = std::move(reason);
 }
 
@@ -63,113 +60,11 @@ std::vector<PlannedWeight> listWeights(ModuleOp module) {
     weight.columns = type.getColumns();
     weight.source =
         quant::spell(cast<ir::WeightType>(value.getType()).getFormat());
-    fix(weight, quant::spell(type.getFormat()),
-        quantize ? "asked for" : "as the file has it");
+    fixFormat(weight, quant::spell(type.getFormat()),
+              quantize ? "asked for" : "as the file has it");
     weights.push_back(std::move(weight));
   });
   return weights;
-}
-
-namespace {
-
-class Scoring {
-public:
-  Scoring(CalibrationModel &model, const Curvature &curvature,
-          const std::vector<quant::Format> &candidates,
-          const RoundingOptions &options, const Progress &progress,
-          std::vector<PlannedWeight> &weights)
-      : model(model), curvature(curvature), candidates(candidates),
-        options(options), progress(progress), weights(weights) {}
-
-  Status run() {
-    size_t count = model.segments().size();
-    for (size_t i = 0; i < count; ++i) {
-      if (progress)
-        progress("scoring formats", double(i) / double(count));
-      QOPT_RETURN_IF_ERROR(scoreLayer(i));
-      if (i + 1 == count)
-        break;
-      auto original = model.segmentAs(i, SegmentForm::Original);
-      if (!original.ok())
-        return original.status();
-      auto next = model.advance(**original, hidden);
-      if (!next.ok())
-        return next.status();
-      hidden = std::move(*next);
-    }
-    for (PlannedWeight &weight : weights)
-      if (weight.chosen.format.empty() && weight.alternatives.empty())
-        fix(weight, weight.source, "as the file has it: no gradient reaches it");
-    return Status();
-  }
-
-private:
-  Status scoreLayer(size_t layer) {
-    auto observed = Observations::take(model, layer, hidden, curvature);
-    if (!observed.ok())
-      return observed.status();
-    SmallVector<ir::QuantizeWeightOp> ops;
-    func::FuncOp segment = model.segments()[layer];
-    segment.walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
-    for (ir::QuantizeWeightOp op : ops) {
-      std::string name = weightNameOf(op.getSource());
-      auto weight = llvm::find_if(
-          weights, [&](const PlannedWeight &w) { return w.name == name; });
-      if (weight == weights.end() || !weight->chosen.format.empty() ||
-          !weight->alternatives.empty())
-        continue;
-      auto rounder = WeightRounder::create(op, *observed, options);
-      if (!rounder.ok())
-        return rounder.status();
-      if (*rounder)
-        QOPT_RETURN_IF_ERROR(score(**rounder, *weight));
-    }
-    return Status();
-  }
-
-  Status score(const WeightRounder &rounder, PlannedWeight &weight) {
-    for (const quant::Format &format : candidates) {
-      if (weight.columns % quant::groupColumns(format, weight.columns))
-        continue;
-      auto rounded = rounder.round(format);
-      if (!rounded.ok())
-        return rounded.status();
-      weight.alternatives.push_back(
-          {quant::spell(format), rounded->algorithm,
-           bytesOf(format, weight.rows, weight.columns), rounded->divergence});
-    }
-    if (weight.alternatives.empty())
-      return Status(StatusCode::Infeasible,
-                    "no candidate fits the weight \"" + weight.name +
-                        "\": the groups of none divide its " +
-                        std::to_string(weight.columns) +
-                        " columns; add int8 to --candidates");
-    llvm::sort(weight.alternatives,
-               [](const PlannedFormat &a, const PlannedFormat &b) {
-                 return std::tie(a.bytes, a.format) <
-                        std::tie(b.bytes, b.format);
-               });
-    return Status();
-  }
-
-  CalibrationModel &model;
-  const Curvature &curvature;
-  const std::vector<quant::Format> &candidates;
-  RoundingOptions options;
-  const Progress &progress;
-  std::vector<PlannedWeight> &weights;
-  calibrate::TokenStates hidden;
-};
-
-} // namespace
-
-Status scoreWeights(CalibrationModel &model, const Curvature &curvature,
-                    const std::vector<quant::Format> &candidates,
-                    const std::string &algorithm, const Progress &progress,
-                    std::vector<PlannedWeight> &weights) {
-  return Scoring(model, curvature, candidates, {algorithm, model.threads()},
-                 progress, weights)
-      .run();
 }
 
 /// What the neighbours in size would save or cost.
@@ -184,11 +79,11 @@ static std::string reasonFor(const PlannedWeight &weight, size_t chosen) {
   }
   if (chosen + 1 < weight.alternatives.size()) {
     const PlannedFormat &more = weight.alternatives[chosen + 1];
-    reason += (reason.empty() ? "" : "; ") +
-              std::string(llvm::formatv(
-                  "{0} would take {1} bytes more and save {2:F6} KL",
-                  more.format, more.bytes - own.bytes,
-                  own.divergence - more.divergence));
+    reason +=
+        (reason.empty() ? "" : "; ") +
+        std::string(llvm::formatv(
+            "{0} would take {1} bytes more and save {2:F6} KL", more.format,
+            more.bytes - own.bytes, own.divergence - more.divergence));
   }
   return reason.empty() ? "the only candidate" : reason;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Quantization.h"
 #include "lib/Codegen/TemporaryFolder.h"
+#include "lib/Driver/FormatScores.h"
 #include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/StageOptions.h"
 #include "lib/Driver/WeightCalibration.h"
@@ -22,8 +23,8 @@ static bool hasBudget(const CompileOptions &options) {
 /// Bytes of "1.2GB", "900MiB", "4096".
 static StatusOr<int64_t> parseSize(const std::string &text) {
   StringRef unit(text);
-  StringRef digits = unit.take_while(
-      [](char c) { return llvm::isDigit(c) || c == '.'; });
+  StringRef digits =
+      unit.take_while([](char c) { return llvm::isDigit(c) || c == '.'; });
   unit = unit.drop_front(digits.size()).trim();
   int power = 0;
   for (auto [i, letter] : llvm::enumerate(StringRef("kMGT")))
@@ -64,8 +65,9 @@ Status checkQuantizationOptions(const CompileOptions &options) {
                            {"--candidates", !options.candidates.empty()}};
   for (const Given &one : formats)
     if (!options.plan.empty() && one.given)
-      return refuse(std::string("--plan has the formats of all weights; leave ") +
-                    one.option + " out");
+      return refuse(
+          std::string("--plan has the formats of all weights; leave ") +
+          one.option + " out");
   if (!hasBudget(options) && !options.candidates.empty())
     return refuse("--candidates is for --bits and --max-size, which choose "
                   "among them; give one of these, or leave it out");
@@ -102,8 +104,7 @@ static Status compareWeights(const std::vector<PlannedWeight> &model,
     const PlannedWeight *planned = plan.find(weight.name);
     if (!planned)
       differences.push_back("it has no weight \"" + weight.name + "\"");
-    else if (planned->rows != weight.rows ||
-             planned->columns != weight.columns)
+    else if (planned->rows != weight.rows || planned->columns != weight.columns)
       differences.push_back(llvm::formatv(
           "\"{0}\" is {1} x {2} there and {3} x {4} in the model", weight.name,
           planned->rows, planned->columns, weight.rows, weight.columns));
@@ -113,11 +114,10 @@ static Status compareWeights(const std::vector<PlannedWeight> &model,
       differences.push_back("the model has no weight \"" + planned.name + "\"");
   if (differences.empty())
     return Status();
-  std::string more = differences.size() > 1
-                         ? llvm::formatv(" ({0} such differences)",
-                                         differences.size())
-                               .str()
-                         : "";
+  std::string more =
+      differences.size() > 1
+          ? llvm::formatv(" ({0} such differences)", differences.size()).str()
+          : "";
   return refuse("the plan is for another model: " + differences.front() + more);
 }
 
@@ -191,11 +191,10 @@ Status Quantization::readText(ModuleOp raised) {
   return Status();
 }
 
-Status Quantization::measure(CalibrationModel &model,
+Status Quantization::measure(CalibrationModel &model, ModelGradients &gradients,
                              const Progress &progress) {
-  if (curvature)
-    return Status();
-  auto measured = measureCurvature(model, CurvatureOptions(), progress);
+  auto measured =
+      measureCurvature(model, gradients, CurvatureOptions(), progress);
   if (!measured.ok())
     return measured.status();
   curvature = std::move(*measured);
@@ -226,15 +225,17 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
   auto model = CalibrationModel::create(**reference, text->tokens, asked);
   if (!model.ok())
     return model.status();
-  QOPT_RETURN_IF_ERROR(measure(**model, progress));
-  std::vector<quant::Format> candidates;
+  auto gradients = ModelGradients::forward(**model, progress);
+  if (!gradients.ok())
+    return gradients.status();
+  QOPT_RETURN_IF_ERROR(measure(**model, *gradients, progress));
+  ScoringOptions scoring{.candidates = {}, .algorithm = asked.algorithm};
   for (const std::string &name : asked.candidates)
-    candidates.push_back(*quant::parseFormat(name));
-  if (candidates.empty())
-    candidates = usualCandidates(asked.target);
-  QOPT_RETURN_IF_ERROR(scoreWeights(**model, *curvature, candidates,
-                                    asked.algorithm, progress,
-                                    decided.weights));
+    scoring.candidates.push_back(*quant::parseFormat(name));
+  if (scoring.candidates.empty())
+    scoring.candidates = usualCandidates(asked.target);
+  QOPT_RETURN_IF_ERROR(scoreFormats(**model, *gradients, *curvature, scoring,
+                                    progress, decided.weights));
   isDecided = true;
   QOPT_RETURN_IF_ERROR(chooseWithin(progress));
   takeFormats();
@@ -331,12 +332,18 @@ Status Quantization::calibrate(ModuleOp module, ModuleOp raised,
   auto model = CalibrationModel::create(**reference, text->tokens, asked);
   if (!model.ok())
     return model.status();
-  if (asked.algorithm == bestAlgorithm || asked.algorithm == "kronecker")
-    QOPT_RETURN_IF_ERROR(measure(**model, progress));
-  return calibrateWeights(module, **model, curvature ? *curvature : Curvature(),
-                          {.algorithm = asked.algorithm,
-                           .usePlanned = !asked.plan.empty()},
-                          progress, decided);
+  bool wantsCurvature =
+      asked.algorithm == bestAlgorithm || asked.algorithm == "kronecker";
+  if (wantsCurvature && !curvature) {
+    auto gradients = ModelGradients::forward(**model, progress);
+    if (!gradients.ok())
+      return gradients.status();
+    QOPT_RETURN_IF_ERROR(measure(**model, *gradients, progress));
+  }
+  return calibrateWeights(
+      module, **model, curvature ? *curvature : Curvature(),
+      {.algorithm = asked.algorithm, .usePlanned = !asked.plan.empty()},
+      progress, decided);
 }
 
 } // namespace qopt::driver

@@ -51,7 +51,8 @@ private:
                           const Progress &progress);
   StatusOr<int64_t> bytesBesideWeights() const;
   Status readText(mlir::ModuleOp raised);
-  Status measure(CalibrationModel &model, const Progress &progress);
+  Status measure(CalibrationModel &model, ModelGradients &gradients,
+                 const Progress &progress);
   StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>
   quantizedForHost(mlir::ModuleOp raised, const CompileOptions &options) const;
   void takeFormats();

@@ -61,5 +61,4 @@ passes::AskedFormats askedFormats(const CompileOptions &options) {
   return formats;
 }
 
-
 } // namespace qopt::driver

@@ -149,6 +149,13 @@ WeightRounder::WeightRounder(WeightRounder &&) noexcept = default;
 WeightRounder &WeightRounder::operator=(WeightRounder &&) noexcept = default;
 WeightRounder::~WeightRounder() = default;
 
+static std::vector<float> valuesOf(const StoredWeight &weight) {
+  std::vector<float> values(size_t(weight.rows * weight.columns));
+  quant::dequantizeRows(weight.format, weight.stored(), weight.rows,
+                        weight.columns, values.data());
+  return values;
+}
+
 StatusOr<std::optional<WeightRounder>>
 WeightRounder::create(ir::QuantizeWeightOp op, const Observations &observed,
                       const RoundingOptions &options) {
@@ -161,13 +168,18 @@ WeightRounder::create(ir::QuantizeWeightOp op, const Observations &observed,
   auto source = evaluateWeight(op.getSource(), options.threads);
   if (!source.ok())
     return source.status();
-  std::vector<float> values(size_t(source->rows * source->columns));
-  quant::dequantizeRows(source->format, source->stored(), source->rows,
-                        source->columns, values.data());
+  std::vector<float> values = valuesOf(*source);
   quant::MatrixView view{values.data(), source->rows, source->columns};
   return std::optional<WeightRounder>(WeightRounder(std::unique_ptr<Weight>(
       new Weight{name, std::move(values), view,
                  WeightMetrics(input, product, lookup), options})));
+}
+
+std::vector<float> WeightRounder::errorOf(const RoundedWeight &rounded) const {
+  std::vector<float> values = valuesOf(rounded.weight);
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] -= weight->values[i];
+  return values;
 }
 
 StatusOr<RoundedWeight>
@@ -185,9 +197,7 @@ WeightRounder::round(const quant::Format &format) const {
   if (!status.ok())
     return Status(status.code(),
                   "weight \"" + weight->name + "\": " + status.message());
-  std::vector<float> values(weight->values.size());
-  quant::dequantizeRows(format, result->weight.stored(), weight->view.rows,
-                        weight->view.columns, values.data());
+  std::vector<float> values = valuesOf(result->weight);
   result->divergence = weight->metrics.divergence(weight->view, values.data(),
                                                   weight->options.threads);
   return result;

@@ -59,6 +59,8 @@ public:
 
   /// The weight in a format whose groups divide its columns. Errors name it.
   StatusOr<RoundedWeight> round(const quant::Format &format) const;
+  /// What it stands for, without the weight: [rows, columns].
+  std::vector<float> errorOf(const RoundedWeight &rounded) const;
 
 private:
   struct Weight;
