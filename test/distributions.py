@@ -15,6 +15,13 @@ def divergences(expected, found):
     return (np.exp(p) * (p - q)).sum(-1)
 
 
+def choice_gaps(logits, chosen):
+    """By how much the best choice is better than each token that was chosen, in parts of the logits' spread."""
+    logits = logits.astype(np.float64)
+    best = logits.max(-1)
+    return (best - logits[np.arange(len(logits)), chosen]) / (best - logits.min(-1))
+
+
 def surprises(logits, tokens):
     """-log p of each token after the first of a window."""
     return -np.take_along_axis(log_softmax(logits)[:, :-1], tokens[:, 1:, None].astype(int), -1)[..., 0]

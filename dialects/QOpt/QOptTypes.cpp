@@ -4,6 +4,7 @@
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/Shapes.h"
 #include "lib/Quant/Element.h"
+#include "lib/Quant/VectorCodes.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -198,22 +199,12 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
                             {"page", page}})
     if (size <= 0) // (C1)
       return emitError() << name << " of a cache is positive; got " << size;
-  auto isInteger = [](quant::ElementType element) {
-    return element == quant::ElementType::Int8 ||
-           element == quant::ElementType::Int4;
-  };
-  auto hasVectorScales = [&](const quant::Format &format) {
-    return format.isFloat() ||
-           (format.granularity == quant::Granularity::Channel &&
-            format.isSymmetric() &&
-            (isInteger(format.element) ||
-             format.element == quant::ElementType::Fp8E4m3));
-  };
-  bool groups =
-      key == quant::groupFormat(key.element, key.groupSize, key.zero) &&
-      key.zero != quant::ZeroType::U8 && isInteger(key.element);
-  for (auto [format, suits] : {std::pair(key, groups || hasVectorScales(key)),
-                               {value, hasVectorScales(value)}})
+  bool groups = quant::isVectorGroupFormat(key) &&
+                (key.element == quant::ElementType::Int8 ||
+                 key.element == quant::ElementType::Int4);
+  for (auto [format, suits] :
+       {std::pair(key, groups || quant::isVectorFormat(key)),
+        {value, quant::isVectorFormat(value)}})
     if (!suits) // (C2)
       return emitError()
              << "keys and values of a cache are f32, f16, bf16, int8, int4 or "

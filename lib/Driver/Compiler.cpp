@@ -17,6 +17,7 @@
 #include "lib/Driver/StageOptions.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "lib/Import/Onnx/Importer.h"
+#include "lib/Quant/VectorCodes.h"
 #include "lib/Target/Target.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
@@ -293,13 +294,12 @@ static Status checkCache(const CompileOptions &options) {
       why = whyNoGpuCache(options, *value);
     return why.empty() ? Status() : refuse(StatusCode::Unsupported, why);
   }
-  auto isFloat = [](const std::string &format) {
-    return format == "f32" || format == "f16" || format == "bf16";
-  };
-  if ((!isFloat(keys) && !groups) || !isFloat(values))
+  if ((!groups && !quant::isVectorFormat(*key)) ||
+      !quant::isVectorFormat(*value))
     return refuse(StatusCode::Unsupported,
-                  "the host keeps its cache in f32, f16 or bf16, and keys in "
-                  "int8 or int4 with groups of positions (\"int4_g32,f16\")");
+                  "a cache is kept in f32, f16, bf16, int8, int4 or fp8_e4m3, "
+                  "and keys in int8 or int4 with groups of positions "
+                  "(\"int4_g32,f16\")");
   return Status();
 }
 

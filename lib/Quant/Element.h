@@ -48,6 +48,27 @@ extern const Element int3Element;                         // formats/Int3.cpp
 extern const Element int2Element;                         // formats/Int2.cpp
 extern const Element fp8E4m3Element;                      // formats/Fp8E4m3.cpp
 
+/// Bits of an element, as its row has them, where a constant is needed.
+constexpr int bitsOf(ElementType type) {
+  switch (type) {
+  case ElementType::F32:
+    return 32;
+  case ElementType::F16:
+  case ElementType::BF16:
+    return 16;
+  case ElementType::Int8:
+  case ElementType::Fp8E4m3:
+    return 8;
+  case ElementType::Int4:
+    return 4;
+  case ElementType::Int3:
+    return 3;
+  case ElementType::Int2:
+    return 2;
+  }
+  return 0;
+}
+
 /// The row of an element type.
 const Element &elementOf(ElementType type);
 

@@ -4,6 +4,7 @@
 #ifndef QOPT_RUNTIME_HOST_ATTENTIONBLOCK_H
 #define QOPT_RUNTIME_HOST_ATTENTIONBLOCK_H
 
+#include "lib/Quant/Element.h"
 #include "runtime/host/Attention.h"
 
 #include <limits>
@@ -44,6 +45,9 @@ struct KeyChunk {
   int64_t keys = 0;  ///< up to chunkKeys; the last group may be short
   const void *keyGroups[chunkKeys / groupKeys];
   const void *valueGroups[chunkKeys / groupKeys];
+  /// [chunkKeys], what keys and values of each position are multiplied with;
+  /// null: with one.
+  const float *keyScales = nullptr, *valueScales = nullptr;
 };
 
 } // namespace qopt::host

@@ -267,8 +267,8 @@ HWY_INLINE void addToSums(const QueryBlock &block, const KeyChunk &chunk,
     std::memcpy(finished, block.scores + r * chunkKeys,
                 chunkKeys * sizeof(float));
     const float before = block.maxima[r];
-    float maximum = finishScores(*block.options, block.rows[r], chunk.start,
-                                 chunk.keys, finished);
+    float maximum =
+        finishScores(*block.options, block.rows[r], chunk, finished);
     maximum = HWY_MAX(maximum, before);
     if (maximum == minusInfinity) // nothing seen so far
       continue;

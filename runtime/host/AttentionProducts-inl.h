@@ -2,8 +2,7 @@
 // transposed keys, and the weighted sum of values. Sums run in the order of the
 // channels and of the keys, whatever the number of rows.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "runtime/host/AttentionBlock.h"
-#include "runtime/host/LinearTile-inl.h"
+#include "runtime/host/CacheLines-inl.h"
 
 #if defined(QOPT_RUNTIME_HOST_ATTENTIONPRODUCTS_INL_H) ==                      \
     defined(HWY_TARGET_TOGGLE)
@@ -21,8 +20,6 @@ template <quant::ElementType type, int64_t rows, int64_t groups>
 HWY_INLINE void scoreTile(const float *query, int64_t headSize,
                           const void *const *keyGroups, float *scores) {
   const FloatTag d;
-  constexpr int64_t lineBytes =
-      groupKeys * (type == quant::ElementType::F32 ? 4 : 2);
   FloatVector sums[rows][groups * lineVectors];
   for (auto &line : sums)
     for (auto &v : line)
@@ -31,8 +28,7 @@ HWY_INLINE void scoreTile(const float *query, int64_t headSize,
     FloatVector k[groups * lineVectors];
     for (int64_t g = 0; g < groups; ++g)
       for (int64_t part = 0; part < lineVectors; ++part)
-        k[g * lineVectors + part] = loadLine<type>(
-            static_cast<const uint8_t *>(keyGroups[g]) + i * lineBytes, part);
+        k[g * lineVectors + part] = loadKeys<type>(keyGroups[g], i, part);
     for (int64_t r = 0; r < rows; ++r) {
       const auto q = hn::Set(d, query[r * headSize + i]);
       for (int64_t j = 0; j < groups * lineVectors; ++j)
@@ -77,13 +73,13 @@ void scoreChunk(const QueryBlock &block, const KeyChunk &chunk,
 
 /// `n` stored values as f32, zeros behind them.
 template <quant::ElementType type>
-HWY_INLINE FloatVector loadValues(const void *p, int64_t n) {
+HWY_INLINE FloatVector loadValues(const uint8_t *p, int64_t n) {
   if (n >= lineLanes)
-    return loadLine<type>(p, 0);
-  constexpr int64_t size = type == quant::ElementType::F32 ? 4 : 2;
-  HWY_ALIGN uint8_t buffer[lineLanes * size] = {};
-  std::memcpy(buffer, p, n * size);
-  return loadLine<type>(buffer, 0);
+    return loadRow<type>(p, 0);
+  constexpr int64_t bits = quant::bitsOf(type);
+  HWY_ALIGN uint8_t buffer[lineLanes * bits / 8 + 1] = {};
+  std::memcpy(buffer, p, n * bits / 8);
+  return loadRow<type>(buffer, 0);
 }
 
 /// output[row][from …] += Σ p[row][t] · v[t][from …] over t in [first, last)
@@ -94,19 +90,19 @@ HWY_INLINE void valueTile(const float *weights, const KeyChunk &chunk,
                           int64_t first, int64_t last, int64_t valueSize,
                           int64_t from, int64_t width, float *output) {
   const FloatTag d;
-  constexpr int64_t size = type == quant::ElementType::F32 ? 4 : 2;
+  constexpr int64_t bits = quant::bitsOf(type);
   FloatVector sums[rows][vectors];
   auto columns = [&](int64_t i) {
     return HWY_MIN(lineLanes, width - i * lineLanes);
   };
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t i = 0; i < vectors; ++i)
-      sums[r][i] = loadValues<quant::ElementType::F32>(
-          output + r * valueSize + from + i * lineLanes, columns(i));
+      sums[r][i] = loadPartial(d, output + r * valueSize + from + i * lineLanes,
+                               static_cast<size_t>(columns(i)));
   for (int64_t t = first; t < last; ++t) {
     const uint8_t *v =
         static_cast<const uint8_t *>(chunk.valueGroups[t / groupKeys]) +
-        (t % groupKeys * valueSize + from) * size;
+        (t % groupKeys * valueSize + from) * bits / 8;
     FloatVector line[vectors];
     // A narrow head reads into the next token's values, whose lanes are never
     // stored; only where the group ends does it go through a buffer.
@@ -115,8 +111,9 @@ HWY_INLINE void valueTile(const float *weights, const KeyChunk &chunk,
             valueSize -
         from;
     for (int64_t i = 0; i < vectors; ++i)
-      line[i] = vectors == 1 && left < lineLanes ? loadValues<type>(v, width)
-                                                 : loadLine<type>(v, i);
+      line[i] = vectors == 1 && left < lineLanes
+                    ? loadValues<type>(v, width)
+                    : loadRow<type>(v, i * lineLanes);
     for (int64_t r = 0; r < rows; ++r) {
       const auto p = hn::Set(d, weights[r * chunkKeys + t]);
       for (int64_t i = 0; i < vectors; ++i)
@@ -170,19 +167,6 @@ void addValues(const QueryBlock &block, const KeyChunk &chunk) {
 using ScoreFunction = void (*)(const QueryBlock &, const KeyChunk &, int64_t,
                                int64_t);
 using ValueFunction = void (*)(const QueryBlock &, const KeyChunk &);
-
-inline ScoreFunction scoreFunction(quant::ElementType type) {
-  return type == quant::ElementType::F32 ? scoreChunk<quant::ElementType::F32>
-         : type == quant::ElementType::F16
-             ? scoreChunk<quant::ElementType::F16>
-             : scoreChunk<quant::ElementType::BF16>;
-}
-inline ValueFunction valueFunction(quant::ElementType type) {
-  return type == quant::ElementType::F32 ? addValues<quant::ElementType::F32>
-         : type == quant::ElementType::F16
-             ? addValues<quant::ElementType::F16>
-             : addValues<quant::ElementType::BF16>;
-}
 
 } // namespace qopt::host::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -33,10 +33,11 @@ HWY_INLINE FloatVector maskLine(const QueryRow &row, int64_t key,
   return hn::Load(FloatTag(), mask);
 }
 
-/// Scale, softcap, ALiBi, mask and range on one row of raw scores; returns the
+/// Scales, softcap, ALiBi, mask and range on one row of raw scores; returns the
 /// maximum.
 HWY_INLINE float finishScores(const ScoreOptions &options, const QueryRow &row,
-                              int64_t start, int64_t keys, float *scores) {
+                              const KeyChunk &chunk, float *scores) {
+  const int64_t start = chunk.start, keys = chunk.keys;
   const FloatTag d;
   const hn::RebindToSigned<FloatTag> di;
   const auto none = hn::Set(d, minusInfinity);
@@ -46,6 +47,8 @@ HWY_INLINE float finishScores(const ScoreOptions &options, const QueryRow &row,
       hn::Set(di, static_cast<int>(HWY_MIN(row.last - start, keys)));
   for (int64_t t = 0; t < keys; t += lineLanes) {
     auto s = hn::Mul(hn::Load(d, scores + t), hn::Set(d, options.scale));
+    if (chunk.keyScales)
+      s = hn::Mul(s, hn::LoadU(d, chunk.keyScales + t));
     if (options.softcap > 0)
       s = hn::Mul(hn::Set(d, options.softcap),
                   tanhOf(d, hn::Div(s, hn::Set(d, options.softcap))));
@@ -78,6 +81,14 @@ HWY_INLINE float exponentiate(float maximum, int64_t keys, float *scores) {
   return sumOf(d, total);
 }
 
+HWY_INLINE void multiplyScores(const float *factors, int64_t keys,
+                               float *scores) {
+  const FloatTag d;
+  for (int64_t t = 0; t < keys; t += lineLanes)
+    hn::Store(hn::Mul(hn::Load(d, scores + t), hn::LoadU(d, factors + t)), d,
+              scores + t);
+}
+
 HWY_INLINE void scaleRow(float *values, int64_t count, float factor) {
   const FloatTag d;
   int64_t i = 0;
@@ -99,8 +110,7 @@ HWY_INLINE void attendChunk(const QueryBlock &block, const KeyChunk &chunk,
   for (int64_t r = 0; r < block.count; ++r) {
     float *scores = block.scores + r * chunkKeys;
     float before = block.maxima[r];
-    float maximum = finishScores(*block.options, block.rows[r], chunk.start,
-                                 chunk.keys, scores);
+    float maximum = finishScores(*block.options, block.rows[r], chunk, scores);
     maximum = HWY_MAX(maximum, before);
     if (maximum == minusInfinity) { // nothing seen so far
       std::memset(scores, 0, chunkKeys * sizeof(float));
@@ -115,6 +125,8 @@ HWY_INLINE void attendChunk(const QueryBlock &block, const KeyChunk &chunk,
     }
     block.sums[r] += sum;
     block.maxima[r] = maximum;
+    if (chunk.valueScales)
+      multiplyScores(chunk.valueScales, chunk.keys, scores);
   }
   addChunk(block, chunk);
 }

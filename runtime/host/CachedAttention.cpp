@@ -32,26 +32,73 @@ constexpr int64_t cachedBlockRows = 32;
 HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
 
-/// The pointers of one chunk from the page table; those to keys mean nothing
-/// where they are in groups.
+/// Scales of one chunk as f32.
+struct ChunkScales {
+  HWY_ALIGN float key[chunkKeys], value[chunkKeys];
+};
+
+/// The pointers and scales of one chunk from the page table; those of keys mean
+/// nothing where they are in groups.
 HWY_INLINE void findChunk(const CachedAttentionArguments &a, int64_t sequence,
-                          int64_t keyHead, KeyChunk &chunk) {
+                          int64_t keyHead, KeyChunk &chunk,
+                          ChunkScales &scales) {
   const KvCacheLayout &layout = a.layout;
   const int32_t *table = a.batch.pageTable + sequence * a.batch.pageTableStride;
-  const int64_t keyGroupBytes =
-      groupKeys * layout.headSize * KvCacheLayout::elementBytes(layout.keyType);
-  const int64_t valueGroupBytes = groupKeys * layout.headSize *
-                                  KvCacheLayout::elementBytes(layout.valueType);
+  const int64_t groupChannels = groupKeys * layout.headSize;
+  const int64_t pageBytes = layout.pageBytes();
+  chunk.keyScales = layout.keyScales() ? scales.key : nullptr;
+  chunk.valueScales = layout.valueScales() ? scales.value : nullptr;
   for (int64_t t = 0; t < chunk.keys; t += groupKeys) {
-    const int64_t token = chunk.start + t;
-    const int64_t inPage = token % layout.pageTokens / groupKeys;
+    const int64_t token = chunk.start + t, slot = token % layout.pageTokens;
+    const int64_t inPage = slot / groupKeys * groupChannels;
     const uint8_t *page = static_cast<const uint8_t *>(a.pages) +
-                          table[token / layout.pageTokens] * layout.pageBytes();
+                          table[token / layout.pageTokens] * pageBytes;
+    const uint8_t *keys = page + keyHead * layout.keyHeadBytes();
+    const uint8_t *values =
+        page + layout.valueOffset() + keyHead * layout.valueHeadBytes();
     chunk.keyGroups[t / groupKeys] =
-        page + keyHead * layout.keyHeadBytes() + inPage * keyGroupBytes;
-    chunk.valueGroups[t / groupKeys] = page + layout.valueOffset() +
-                                       keyHead * layout.valueHeadBytes() +
-                                       inPage * valueGroupBytes;
+        keys + inPage * quant::bitsOf(layout.key.element) / 8;
+    chunk.valueGroups[t / groupKeys] =
+        values + inPage * quant::bitsOf(layout.value.element) / 8;
+    if (layout.keyScales())
+      widenScales(keys + layout.keyCodeBytes() + slot * 2, chunk.keys - t,
+                  scales.key + t);
+    if (layout.valueScales())
+      widenScales(values + layout.valueCodeBytes() + slot * 2, chunk.keys - t,
+                  scales.value + t);
+  }
+}
+
+inline ScoreFunction scoreFunction(quant::ElementType type) {
+  switch (type) {
+  case quant::ElementType::F32:
+    return scoreChunk<quant::ElementType::F32>;
+  case quant::ElementType::F16:
+    return scoreChunk<quant::ElementType::F16>;
+  case quant::ElementType::BF16:
+    return scoreChunk<quant::ElementType::BF16>;
+  case quant::ElementType::Int8:
+    return scoreChunk<quant::ElementType::Int8>;
+  case quant::ElementType::Fp8E4m3:
+    return scoreChunk<quant::ElementType::Fp8E4m3>;
+  default:
+    return scoreChunk<quant::ElementType::Int4>;
+  }
+}
+inline ValueFunction valueFunction(quant::ElementType type) {
+  switch (type) {
+  case quant::ElementType::F32:
+    return addValues<quant::ElementType::F32>;
+  case quant::ElementType::F16:
+    return addValues<quant::ElementType::F16>;
+  case quant::ElementType::BF16:
+    return addValues<quant::ElementType::BF16>;
+  case quant::ElementType::Int8:
+    return addValues<quant::ElementType::Int8>;
+  case quant::ElementType::Fp8E4m3:
+    return addValues<quant::ElementType::Fp8E4m3>;
+  default:
+    return addValues<quant::ElementType::Int4>;
   }
 }
 
@@ -89,7 +136,7 @@ HWY_INLINE void attendTokens(const CachedAttentionArguments &a,
   const int64_t rowBytes =
       (2 * size + chunkKeys + 2) * static_cast<int64_t>(sizeof(float)) +
       static_cast<int64_t>(sizeof(QueryRow));
-  const bool grouped = a.layout.keyGroup > 0;
+  const bool grouped = a.layout.keyGroup() > 0;
   const int64_t wideBytes =
       grouped ? chunkKeys * size * static_cast<int64_t>(sizeof(float)) : 0;
   float *wide =
@@ -106,16 +153,17 @@ HWY_INLINE void attendTokens(const CachedAttentionArguments &a,
   startBlock(block);
   const int64_t last = rows[count - 1].last;
   KeyChunk chunk;
+  ChunkScales scales;
   chunk.start = rows[0].first / chunkKeys * chunkKeys;
   for (; chunk.start < last; chunk.start += chunkKeys) {
     chunk.keys = HWY_MIN(chunkKeys, last - chunk.start);
-    findChunk(a, tokens.sequence, keyHead, chunk);
+    findChunk(a, tokens.sequence, keyHead, chunk, scales);
     if (grouped)
       widenKeys(a, tokens.sequence, keyHead, chunk, wide);
     attendChunk(
         block, chunk,
-        scoreFunction(grouped ? quant::ElementType::F32 : a.layout.keyType),
-        valueFunction(a.layout.valueType));
+        scoreFunction(grouped ? quant::ElementType::F32 : a.layout.key.element),
+        valueFunction(a.layout.value.element));
   }
   for (int64_t r = 0; r < count; ++r)
     scaleRow(output + r * size, size, 1.0f / sums[r]);

@@ -2,75 +2,15 @@
 // appends to the cache. The formula is Attention.h's (causal always); with
 // ALiBi slopes m the score of a query at position p and a key at position j
 // gets m[h]·(j − p).
-//
-// A page holds `pageTokens` (a multiple of 16) consecutive tokens of one
-// sequence and one layer. Within a page K and V are apart, and heads are apart
-// in each. Keys are transposed in groups of 16 tokens, so that the scores of 16
-// tokens are one vector and need no sum across lanes; values are not:
-//
-//   page:  | K head 0 | K head 1 | … | V head 0 | V head 1 | … |
-//
-//   K head [pageTokens/16][D][16]           V head [pageTokens][D]
-//      d=0  [ t0 t1 … t15 ]                    t0 [ d0 d1 … d(D−1) ]
-//      d=1  [ t0 t1 … t15 ]                    t1 [ d0 d1 … d(D−1) ]
-//
-// Keys of a few bits lie otherwise: KeyGroups.h.
-//
-// A layer of the cache is an array of pages; a page table gives for each
-// sequence the pages that hold its tokens 0…, in order. All layers use the same
-// table.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_CACHEDATTENTION_H
 #define QOPT_RUNTIME_HOST_CACHEDATTENTION_H
 
-#include "lib/Quant/Format.h"
 #include "runtime/host/Attention.h"
+#include "runtime/host/KvCacheLayout.h"
 #include "runtime/host/ThreadPool.h"
 
 namespace qopt::host {
-
-/// Sizes of a cache; K and V are f32, f16 or bf16 each, or K is int8 or int4
-/// with `keyGroup`.
-struct KvCacheLayout {
-  int64_t keyHeads = 0;
-  int64_t headSize = 0;
-  int64_t pageTokens = 16;
-  quant::ElementType keyType = quant::ElementType::F16;
-  quant::ElementType valueType = quant::ElementType::F16;
-  /// Positions whose keys share a scale in each channel: a multiple of 32 that
-  /// divides a page; 0: keys have no scales.
-  int64_t keyGroup = 0;
-  bool keyOffsets = false; ///< and an offset in each channel
-
-  static int64_t elementBytes(quant::ElementType type) {
-    return type == quant::ElementType::F32 ? 4 : 2;
-  }
-  int64_t keyHeadBytes() const {
-    if (!keyGroup)
-      return pageTokens * headSize * elementBytes(keyType);
-    return (keyCodeBytes() + pageTokens / keyGroup * keyScaleBytes() + 63) &
-           ~63;
-  }
-  /// Of a head's keys in a page, where they have scales.
-  int64_t keyCodeBytes() const {
-    int64_t bits = keyType == quant::ElementType::Int4 ? 4 : 8;
-    return pageTokens * headSize * bits / 8;
-  }
-  /// Of the scales and offsets of a group.
-  int64_t keyScaleBytes() const { return headSize * (keyOffsets ? 4 : 2); }
-  /// Bytes of what a layer keeps of a sequence beside its pages.
-  int64_t slotBytes() const {
-    return (keyHeads * keyGroup * headSize * 2 + 63) & ~63;
-  }
-  int64_t valueHeadBytes() const {
-    return pageTokens * headSize * elementBytes(valueType);
-  }
-  int64_t valueOffset() const { return keyHeads * keyHeadBytes(); }
-  /// Bytes of one page of one layer.
-  int64_t pageBytes() const {
-    return keyHeads * (keyHeadBytes() + valueHeadBytes());
-  }
-};
 
 /// Which tokens of a flat [T, …] array belong to which sequence.
 struct RaggedBatch {

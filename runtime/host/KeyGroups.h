@@ -16,23 +16,14 @@
 // sequence alone, not on how it came there; but the results of a prompt depend
 // on the steps in which it was read, within the rounding of the codes.
 //
-//   scale[d] = f16(max |k[t][d]| / 127), int4: / 7; at most 65504
-//   code = k · (1 / scale) to the nearest, ties to even, within ±127, ±7; 0
-//   where the scale is 0; k as f16 has it
-//
-// With offsets all codes are used, from the smallest to the largest k: channels
-// that rotate slowly are far from zero for a whole group.
-//
-//   scale[d] = f16((max k − min k) / 255), int4: / 15; at most 65504
-//   offset[d] = f16(min k + 128 · scale), int4: 8 ·
-//   code = (k − offset) · (1 / scale), within −128 … 127, −8 … 7
-//   k becomes scale · code + offset
+// Scales, offsets and codes of a channel's G keys, as f16 has them, are those
+// of lib/Quant/VectorCodes.h. Offsets serve channels that rotate slowly: these
+// are far from zero for a whole group.
 //
 // A head's keys in a page, in blocks of 32 positions:
 //
 //   [page/32][D][32] codes                     [page/G] f16 scales [D] and
-//      int8   t0 t1 … t31                      offsets [D] of a group
-//      int4   16 bytes, byte i = t[i] | t[16 + i] << 4
+//      canonical storage: t0 t1 … t31             offsets [D] of a group
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_KEYGROUPS_H
 #define QOPT_RUNTIME_HOST_KEYGROUPS_H
@@ -50,7 +41,7 @@ inline const uint16_t *openKeys(const KvCacheLayout &layout, const void *pages,
   const uint8_t *begin =
       static_cast<const uint8_t *>(pages) + slot * layout.slotBytes();
   return reinterpret_cast<const uint16_t *>(begin) +
-         head * layout.keyGroup * layout.headSize;
+         head * layout.keyGroup() * layout.headSize;
 }
 
 /// Byte offsets in a layer of the cache.
@@ -69,7 +60,7 @@ inline KeyGroupPlace keyGroupPlace(const KvCacheLayout &layout,
   int64_t inPage = position % layout.pageTokens;
   return {keys + layout.keyCodeBytes() * inPage / layout.pageTokens,
           keys + layout.keyCodeBytes() +
-              inPage / layout.keyGroup * layout.keyScaleBytes()};
+              inPage / layout.keyGroup() * layout.keyGroupBytes()};
 }
 
 /// The keys of one head of a sequence's new tokens: those of groups that become

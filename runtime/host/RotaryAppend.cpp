@@ -59,7 +59,7 @@ void rotaryAppend(const RotaryAppendArguments &arguments, ThreadPool &pool) {
   const KvCacheLayout &layout = arguments.append.layout;
   int64_t heads = arguments.queries.heads + 2 * layout.keyHeads;
   int64_t grain = 8192 / (heads * layout.headSize) + 1;
-  if (layout.keyGroup)
+  if (layout.keyGroup())
     return appendGroups(arguments, grain, pool);
   pool.parallelFor(
       arguments.append.batch.tokens(), grain,

@@ -9,6 +9,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+from distributions import choice_gaps
 from e2e.test_cuda import launches
 from e2e.test_fake_quant import fake_quantized_copy
 from onnx import helper, numpy_helper
@@ -125,10 +126,9 @@ def reference_logits(folder, tokens, path):
 
 
 def gaps_of(folder, tokens, first, path):
-    """By how much the reference's choice is better than each token that was chosen, in parts of the logits' spread."""
-    logits = reference_logits(folder, tokens, path)[first - 1 : len(tokens) - 1].astype(np.float64)
-    chosen = logits[np.arange(len(logits)), tokens[first:]]
-    return (logits.max(-1) - chosen) / (logits.max(-1) - logits.min(-1))
+    """By how much the reference prefers its own choices."""
+    logits = reference_logits(folder, tokens, path)
+    return choice_gaps(logits[first - 1 : len(tokens) - 1], tokens[first:])
 
 
 def prompt_tokens(folder):

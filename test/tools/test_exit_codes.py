@@ -112,7 +112,7 @@ CASES = {
         ["qopt-compile", "stories", "--tokenizer", "part.json"],
         ["qopt-compile", "stories", "--tokenizer", "lookbehind.json"],
         ["qopt-compile", "linear.onnx", "--as", "decoder"],
-        ["qopt-compile", "stories", "--kv", "int8"],
+        ["qopt-compile", "stories", "--kv", "int3"],
         ["qopt-translate", "--import-onnx", "unknown.onnx"],
     ],
     INFEASIBLE: [

@@ -121,8 +121,8 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
       "does");
   add("--kv", o.cache,
       "format of keys and values in a decoder's cache, or KEY,VALUE: f32 f16 "
-      "bf16, on a GPU f16 bf16 int8 int4 fp8_e4m3, keys also int8_g32, "
-      "int4_g32 or int4_asym_g32_zf (a scale a channel for 32 positions); "
+      "bf16 int8 int4 fp8_e4m3 [GPU: not f32], keys also int8_g32, int4_g32 or "
+      "int4_asym_g32_zf (a scale a channel for 32 positions); "
       "default: as in the model");
 }
 

@@ -1,6 +1,7 @@
 // Steps of attention: rotary embedding, dense attention, and what a decoder
 // does with its cache and its batch.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/VectorCodes.h"
 #include "runtime/host/Attention.h"
 #include "runtime/host/AttentionGradient.h"
 #include "runtime/host/CachedAttention.h"
@@ -19,41 +20,40 @@ namespace qopt::runtime {
 
 StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
                                           int64_t page) {
-  quant::Format key = toFormat(*layer.key());
-  quant::Format value = toFormat(*layer.value());
-  bool groups = key.granularity == quant::Granularity::Group;
-  bool codes = (key.element == quant::ElementType::Int8 ||
-                key.element == quant::ElementType::Int4) &&
-               key.zero != quant::ZeroType::U8;
-  if ((!key.isFloat() && !(groups && codes)) || !value.isFloat())
-    return Status(StatusCode::Unsupported,
-                  "the host keeps its cache in f32, f16 or bf16, and keys in "
-                  "int8 or int4 with groups of positions, got " +
-                      quant::spell(key) + " and " + quant::spell(value));
-  if (groups && (key.groupSize <= 0 || key.groupSize % 32 != 0 ||
-                 page % key.groupSize != 0))
-    return Status(StatusCode::Unsupported,
-                  "keys in groups of " + std::to_string(key.groupSize) +
-                      " positions; expected a multiple of 32 that divides "
-                      "pages of " +
-                      std::to_string(page));
-  if (layer.key_size() != layer.value_size())
-    return Status(StatusCode::Unsupported,
-                  "keys of " + std::to_string(layer.key_size()) +
-                      " and values of " + std::to_string(layer.value_size()) +
-                      " channels in one cache");
-  if (page <= 0 || page % 16 != 0)
-    return Status(StatusCode::Unsupported,
-                  "cache pages of " + std::to_string(page) +
-                      " positions; expected a multiple of 16");
   host::KvCacheLayout layout;
   layout.keyHeads = layer.kv_heads();
   layout.headSize = layer.key_size();
   layout.pageTokens = page;
-  layout.keyType = key.element;
-  layout.keyGroup = key.groupSize;
-  layout.keyOffsets = key.zero == quant::ZeroType::Float;
-  layout.valueType = value.element;
+  layout.key = toFormat(*layer.key());
+  layout.value = toFormat(*layer.value());
+  auto unsupported = [](const std::string &what) {
+    return Status(StatusCode::Unsupported, what);
+  };
+  bool keys = quant::isVectorFormat(layout.key) ||
+              quant::isVectorGroupFormat(layout.key);
+  if (!keys || !quant::isVectorFormat(layout.value))
+    return unsupported(
+        "the host keeps its cache in f32, f16, bf16, int8, int4 or fp8_e4m3, "
+        "and keys in integers with groups of positions, got " +
+        quant::spell(layout.key) + " and " + quant::spell(layout.value));
+  int64_t group = layout.keyGroup();
+  if (group && (group % 32 != 0 || page % group != 0))
+    return unsupported("keys in groups of " + std::to_string(group) +
+                       " positions; expected a multiple of 32 that divides "
+                       "pages of " +
+                       std::to_string(page));
+  if (layer.key_size() != layer.value_size())
+    return unsupported("keys of " + std::to_string(layer.key_size()) +
+                       " and values of " + std::to_string(layer.value_size()) +
+                       " channels in one cache");
+  bool codes = layout.keyScales() || !layout.value.isFloat();
+  if (codes && layout.headSize % 8 != 0)
+    return unsupported("heads of " + std::to_string(layout.headSize) +
+                       " channels in a cache of codes; expected a multiple of "
+                       "8");
+  if (page <= 0 || page % 16 != 0)
+    return unsupported("cache pages of " + std::to_string(page) +
+                       " positions; expected a multiple of 16");
   return layout;
 }
 

@@ -10,7 +10,7 @@
 namespace qopt::runtime {
 
 /// Unsupported where the host has no kernel: K and V heads of different sizes,
-/// integer caches, pages that are no multiple of 16 positions.
+/// formats without one, pages that are no multiple of 16 positions.
 StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
                                           int64_t page);
 

@@ -144,26 +144,58 @@ INSTANTIATE_TEST_SUITE_P(
         DenseCase{33, 270, 2, 2, 5, 3, options(0.4f, true, 50, 5), 2},
         DenseCase{5, 3, 1, 1, 8, 8, options(0.3f, true, 0, 0), 0}));
 
+struct CacheCase {
+  const char *key, *value; ///< formats
+};
+
 /// A cache that is filled step by step.
-class CachedAttentionTest : public TwoSequences<quant::ElementType> {
+class CachedAttentionTest : public TwoSequences<CacheCase> {
 protected:
   static constexpr int64_t maxTokens = 700;
 
-  static float rounded(quant::ElementType type, float value) {
+  static float asHalf(float x) {
+    return quant::halfToFloat(quant::floatToHalf(x));
+  }
+
+  /// A code over its scale.
+  static float rounded(quant::ElementType type, float x) {
     switch (type) {
     case quant::ElementType::F16:
-      return quant::halfToFloat(quant::floatToHalf(value));
+      return asHalf(x);
     case quant::ElementType::BF16:
-      return quant::bfloat16ToFloat(quant::floatToBfloat16(value));
+      return quant::bfloat16ToFloat(quant::floatToBfloat16(x));
+    case quant::ElementType::Fp8E4m3:
+      return quant::e4m3ToFloat(quant::floatToE4m3(x));
+    case quant::ElementType::Int8:
+    case quant::ElementType::Int4:
+      return std::nearbyint(x);
     default:
-      return value;
+      return x;
     }
+  }
+
+  /// Heads as the format keeps them.
+  static std::vector<float> stored(const quant::Format &format,
+                                   std::vector<float> heads) {
+    float most = format.element == quant::ElementType::Int8   ? 127
+                 : format.element == quant::ElementType::Int4 ? 7
+                                                              : 448;
+    for (size_t head = 0; head < heads.size(); head += size) {
+      float largest = 0, scale = 1;
+      for (size_t i = head; i < head + size; ++i)
+        largest = std::max(largest, std::abs(heads[i]));
+      if (!format.isFloat())
+        scale = asHalf(largest / most);
+      for (size_t i = head; i < head + size; ++i)
+        heads[i] = rounded(format.element, heads[i] * (1 / scale)) * scale;
+    }
+    return heads;
   }
 
   void SetUp() override {
     layout.pageTokens = 32;
-    layout.keyType = GetParam();
-    layout.valueType = GetParam();
+    layout.key = *quant::parseFormat(GetParam().key);
+    layout.value = *quant::parseFormat(GetParam().value);
     fill(maxTokens, 0);
     clear(2 * perSequence);
   }
@@ -180,11 +212,8 @@ protected:
   std::vector<double> expected(int s, int64_t from, int64_t count,
                                const ScoreOptions &options,
                                const float *slopes) {
-    std::vector<float> k = key[s], v = value[s];
-    for (float &x : k)
-      x = rounded(layout.keyType, x);
-    for (float &x : v)
-      x = rounded(layout.valueType, x);
+    std::vector<float> k = stored(layout.key, key[s]),
+                       v = stored(layout.value, value[s]);
     std::vector<double> out;
     for (int64_t p = from; p < from + count; ++p)
       for (int64_t h = 0; h < heads; ++h) {
@@ -316,9 +345,27 @@ TEST_P(CachedAttentionTest, decodeEqualsPrefill) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, CachedAttentionTest,
-                         testing::Values(quant::ElementType::F32,
-                                         quant::ElementType::F16,
-                                         quant::ElementType::BF16));
+/// A position is codes and scales of its own bytes, whatever the steps and the
+/// threads.
+TEST_P(CachedAttentionTest, theCacheDoesNotDependOnTheSteps) {
+  std::vector<uint8_t> inOne, inMany;
+  ScoreOptions plain = options(0.2f, true, 0, 0);
+  step({0, 0}, {150, 97}, plain, nullptr);
+  inOne = memory;
+  clear(2 * perSequence);
+  step({0, 0}, {41, 1}, plain, nullptr);
+  step({41, 1}, {109, 95}, plain, nullptr);
+  step({150, 96}, {0, 1}, plain, nullptr);
+  inMany = memory;
+  EXPECT_EQ(inOne, inMany);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Formats, CachedAttentionTest,
+    testing::Values(CacheCase{"f32", "f32"}, CacheCase{"f16", "f16"},
+                    CacheCase{"bf16", "bf16"}, CacheCase{"int8", "int8"},
+                    CacheCase{"fp8_e4m3", "fp8_e4m3"},
+                    CacheCase{"int4", "int4"}, CacheCase{"int8", "f16"},
+                    CacheCase{"f32", "int4"}));
 
 } // namespace qopt::host

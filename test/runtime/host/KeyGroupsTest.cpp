@@ -29,10 +29,10 @@ protected:
 
   void SetUp() override {
     layout.pageTokens = 64;
-    layout.keyType = GetParam().type;
-    layout.valueType = quant::ElementType::F32;
-    layout.keyGroup = GetParam().group;
-    layout.keyOffsets = GetParam().offsets;
+    layout.key = quant::groupFormat(GetParam().type, GetParam().group,
+                                    GetParam().offsets ? quant::ZeroType::Float
+                                                       : quant::ZeroType::None);
+    layout.value = quant::floatFormat(quant::ElementType::F32);
     slotPages = (3 * layout.slotBytes() - 1) / layout.pageBytes() + 1;
     slots = {2, 0};
     fill(maxTokens, slotPages);
@@ -49,26 +49,26 @@ protected:
       float x = key[s][size_t(p * keyHeads * size + channel)];
       return quant::halfToFloat(quant::floatToHalf(x));
     };
-    int64_t start = position - position % layout.keyGroup;
-    if (start + layout.keyGroup > length)
+    int64_t start = position - position % layout.keyGroup();
+    if (start + layout.keyGroup() > length)
       return half(position);
     std::vector<float> keys;
-    for (int64_t p = start; p < start + layout.keyGroup; ++p)
+    for (int64_t p = start; p < start + layout.keyGroup(); ++p)
       keys.push_back(half(p));
     auto [least, most] = std::minmax_element(keys.begin(), keys.end());
-    bool nibbles = layout.keyType == quant::ElementType::Int4;
+    bool nibbles = layout.key.element == quant::ElementType::Int4;
     float steps = nibbles ? 7 : 127, range = std::max(*most, -*least);
-    if (layout.keyOffsets)
+    if (GetParam().offsets)
       steps = nibbles ? 15 : 255, range = *most - *least;
     auto rounded = [](float x) {
       return quant::halfToFloat(quant::floatToHalf(x));
     };
     float scale = rounded(range / steps), offset = 0;
-    if (layout.keyOffsets)
+    if (GetParam().offsets)
       offset = rounded(*least + (steps + 1) / 2 * scale);
     float code =
         scale > 0 ? std::nearbyint((half(position) - offset) * (1 / scale)) : 0;
-    if (layout.keyOffsets)
+    if (GetParam().offsets)
       code = std::clamp(code, -(steps + 1) / 2, (steps - 1) / 2);
     return scale * code + offset;
   }

@@ -6,6 +6,7 @@
 #include "lib/Kernels/RotaryAppend/RotaryAppendGenerator.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/FloatConversion.h"
+#include "lib/Quant/VectorCodes.h"
 #include "runtime/host/Rotary.h"
 
 #include <gtest/gtest.h>
@@ -95,6 +96,7 @@ static void rotate(const Problem &problem, std::vector<float> &head,
                      0, 1);
 }
 
+/// The host's codes and scales.
 static void store(const quant::Format &format, int64_t page, int64_t slot,
                   const std::vector<float> &head, uint8_t *run) {
   int64_t size = int64_t(head.size());
@@ -102,25 +104,8 @@ static void store(const quant::Format &format, int64_t page, int64_t slot,
   uint8_t *codes = run + slot * size * element.bits / 8;
   if (format.isFloat())
     return element.encode(head.data(), size, codes);
-  int most = element.maxCode;
-  float largest = 0;
-  for (float value : head)
-    largest = std::max(largest, std::abs(value));
-  uint16_t half = quant::floatToHalf(std::min(largest / float(most), 65504.0f));
-  float scale = quant::halfToFloat(half);
-  float inverse = scale > 0 ? 1 / scale : 0;
-  std::memcpy(run + page * size * element.bits / 8 + slot * 2, &half, 2);
-  if (!element.isInteger()) {
-    std::vector<float> quotients;
-    for (float value : head)
-      quotients.push_back(value * inverse);
-    return element.encode(quotients.data(), size, codes);
-  }
-  std::vector<int16_t> integers;
-  for (float value : head)
-    integers.push_back(
-        int16_t(std::clamp(int(std::nearbyint(value * inverse)), -most, most)));
-  element.pack(integers.data(), size, codes);
+  uint16_t scale = quant::encodeVector(format, head.data(), size, codes).scale;
+  std::memcpy(run + page * size * element.bits / 8 + slot * 2, &scale, 2);
 }
 
 namespace {
@@ -138,26 +123,20 @@ static void storeChannel(const cuda::KvPageLayout &cache,
                          const std::vector<float> &column, int64_t channel,
                          int64_t inPage, uint8_t *run) {
   const quant::Element &element = quant::elementOf(cache.key.element);
-  auto [least, most] = std::minmax_element(column.begin(), column.end());
-  int lowest = -element.maxCode - cache.keyOffsets();
-  uint16_t half = quant::floatToHalf(std::min(
-      cache.keyOffsets() ? (*most - *least) / float(element.maxCode - lowest)
-                         : std::max(*most, -*least) / float(element.maxCode),
-      65504.0f));
-  float scale = quant::halfToFloat(half), offset = 0;
-  float inverse = scale > 0 ? 1 / scale : 0;
+  auto count = int64_t(column.size());
+  std::vector<uint8_t> packed(column.size());
+  quant::VectorScale scale =
+      quant::encodeVector(cache.key, column.data(), count, packed.data());
+  std::vector<int16_t> codes(column.size());
+  element.unpackSigned(packed.data(), count, codes.data());
   uint8_t *place = run + cache.keyCodeBytes() +
                    inPage / cache.keyGroup() * cache.groupScaleBytes() +
                    channel * 2;
-  std::memcpy(place, &half, 2);
-  if (cache.keyOffsets()) {
-    half = quant::floatToHalf(*least - float(lowest) * scale);
-    std::memcpy(place + cache.keySize * 2, &half, 2);
-    offset = quant::halfToFloat(half);
-  }
+  std::memcpy(place, &scale.scale, 2);
+  if (cache.keyOffsets())
+    std::memcpy(place + cache.keySize * 2, &scale.offset, 2);
   for (size_t t = 0; t < column.size(); ++t) {
-    auto code = int(std::nearbyint((column[t] - offset) * inverse));
-    code = std::clamp(code, lowest, element.maxCode);
+    int code = codes[t];
     int64_t at = (inPage + int64_t(t)) * cache.keySize + channel;
     if (element.bits == 8)
       run[at] = uint8_t(code);
