@@ -60,8 +60,11 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
   // After the weights: it asks which of them are integers.
   function.addPass(
       createQuantizeActivationsPass({.format = formats.activations}));
-  function.addPass(createSetCacheFormatPass(
-      {.key = formats.keys, .value = formats.values, .page = formats.page}));
+  function.addPass(createSetCacheFormatPass({.key = formats.keys,
+                                             .value = formats.values,
+                                             .page = formats.page,
+                                             .recent = formats.recent,
+                                             .first = formats.first}));
   // Last: what is above asks for f32.
   function.addPass(createNarrowActivationsPass({.type = formats.type}));
   // Users of one weight that got one format share it.

@@ -192,28 +192,37 @@ QuantizedType::verify(function_ref<InFlightDiagnostic()> emitError,
 LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
                                   int64_t layers, int64_t kvHeads,
                                   int64_t headSize, quant::Format key,
-                                  quant::Format value, int64_t page) {
+                                  quant::Format value, int64_t page,
+                                  int64_t recent, int64_t first) {
   for (auto [name, size] : {std::pair("layers", layers),
                             {"kv_heads", kvHeads},
                             {"head_size", headSize},
                             {"page", page}})
     if (size <= 0) // (C1)
       return emitError() << name << " of a cache is positive; got " << size;
-  bool groups = quant::isVectorGroupFormat(key) &&
-                (key.element == quant::ElementType::Int8 ||
-                 key.element == quant::ElementType::Int4);
-  for (auto [format, suits] :
-       {std::pair(key, groups || quant::isVectorFormat(key)),
-        {value, quant::isVectorFormat(value)}})
-    if (!suits) // (C2)
+  for (const quant::Format &format : {key, value})
+    if (!quant::isVectorFormat(format) &&
+        !quant::isVectorGroupFormat(format)) // (C2)
       return emitError()
              << "keys and values of a cache are f32, f16, bf16, int8, int4 or "
-                "fp8_e4m3, keys also int8 or int4 with a group of positions; "
-                "got \""
+                "fp8_e4m3, or integers in groups; got \""
              << quant::spell(format) << "\"";
-  if (groups && (key.groupSize % 32 != 0 || page % key.groupSize != 0)) // (C3)
+  if (key.groupSize &&
+      (key.groupSize % 32 != 0 || page % key.groupSize != 0)) // (C3)
     return emitError() << "a group of keys is a multiple of 32 positions that "
                           "divides a page of "
                        << page << "; got " << key.groupSize;
+  if (value.groupSize &&
+      (value.groupSize % 16 != 0 || headSize % value.groupSize != 0)) // (C3)
+    return emitError() << "a group of values is a multiple of 16 channels that "
+                          "divides a head of "
+                       << headSize << "; got " << value.groupSize;
+  if (recent < 0 || recent % 32 != 0 || first < 0 || first % 16 != 0 ||
+      (recent == 0 && first > 0) ||
+      (recent > 0 && recent < key.groupSize)) // (C4)
+    return emitError() << "a cache keeps a multiple of 32 latest positions, "
+                          "not fewer than a group of keys, and then a multiple "
+                          "of 16 first ones; got "
+                       << recent << " and " << first;
   return success();
 }

@@ -75,15 +75,20 @@ def QOpt_KVCacheType : QOpt_Type<"KVCache", "kv_cache"> {
 
     - (C1) All sizes are positive.
     - (C2) Keys and values have a format without scales, or a symmetric one with one scale for each position and head (spelt
-      as for a channel: `int8`, `int4`, `fp8_e4m3`). Keys, whose channels differ most, may instead be `int8` or `int4` with a
-      scale for each channel and a group of positions (`int4_g32`), and zero points that are fractions (`int4_asym_g32_zf`);
-      they keep 16 bits until their group is full.
-    - (C3) Such a group is a multiple of 32 positions and divides the page.
+      as for a channel: `int8`, `int4`, `fp8_e4m3`), or integers in groups, with f16 scales and perhaps zero points that are
+      fractions (`int4_g32`, `int2_asym_g32_zf`): keys, whose channels differ most, with a scale for each channel and a group of
+      positions, values with one for each position and a group of channels.
+    - (C3) A group of keys is a multiple of 32 positions and divides the page; one of values is a multiple of 16 channels and
+      divides the head.
+    - (C4) The `recent` latest positions, as each query sees them, and the `first` ones are kept in f16 as well, and read so:
+      multiples of 32 and 16; `recent` is at least the group of keys, and not 0 where `first` is not. Without `recent`, keys in
+      groups have 16 bits until a step fills their group.
 
     Example: `!qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>`.
   }];
   let parameters = (ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_size, QOpt_FormatParameter:$key,
-                        QOpt_FormatParameter:$value, "int64_t":$page);
+                        QOpt_FormatParameter:$value, "int64_t":$page,
+                        DefaultValuedParameter<"int64_t", "0">:$recent, DefaultValuedParameter<"int64_t", "0">:$first);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

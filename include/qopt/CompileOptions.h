@@ -77,8 +77,9 @@ struct CompileOptions {
   /// int8 with one scale a row: beside it stands what values are elsewhere, as
   /// in "bf16,int8", else f16. Empty means int8 on the host, f16 on a GPU.
   std::string activations;
-  /// Formats of keys and values in the cache, "int8" or "key,value"; empty: as
-  /// in the model, on a GPU at most 16 bits.
+  /// Formats of keys and values in the cache, "int8" or "key,value", and on the
+  /// host positions that are kept in f16, "…,recent=32,first=16"; empty: as in
+  /// the model, on a GPU at most 16 bits.
   std::string cache;
 
   /// Text that weights are quantized by what they do on it; empty: each weight

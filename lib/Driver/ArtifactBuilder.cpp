@@ -99,6 +99,8 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
     layer->key = runtime::fromFormat(cache.getKey());
     layer->value = runtime::fromFormat(cache.getValue());
     layer->window = window;
+    layer->recent = uint32_t(cache.getRecent());
+    layer->first = uint32_t(cache.getFirst());
     decoder->layers.push_back(std::move(layer));
   }
   decoder->page = cache.getPage();

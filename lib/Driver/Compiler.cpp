@@ -7,6 +7,7 @@
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Codegen/Host/HostTarget.h"
 #include "lib/Driver/ArtifactBuilder.h"
+#include "lib/Driver/CacheOption.h"
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/CudaEmission.h"
 #include "lib/Driver/DecoderContext.h"
@@ -17,7 +18,6 @@
 #include "lib/Driver/StageOptions.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "lib/Import/Onnx/Importer.h"
-#include "lib/Quant/VectorCodes.h"
 #include "lib/Target/Target.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
@@ -250,63 +250,10 @@ private:
 
 } // namespace
 
-/// Why a GPU's attention reads no such cache; empty where it does. A format
-/// without scales is multiplied by queries as it lies there.
-static std::string whyNoGpuCache(const CompileOptions &options,
-                                 const quant::Format &format) {
-  bool bf16 = StringRef(options.activations).starts_with("bf16");
-  auto type = bf16 ? quant::ElementType::BF16 : quant::ElementType::F16;
-  if (!format.isFloat() || format.element == type)
-    return "";
-  std::string activation = bf16 ? "bf16" : "f16", given = quant::spell(format);
-  std::string way = given == "f32" ? "" : "; or give --activations " + given;
-  return "with activations in " + activation +
-         " a GPU keeps keys and values in " + activation +
-         ", int8, int4 or fp8_e4m3" + way;
-}
-
-/// Formats of keys and values that the target can keep.
-static Status checkCache(const CompileOptions &options) {
-  if (options.cache.empty())
-    return Status();
-  auto refuse = [&](StatusCode code, const std::string &why) {
-    return Status(code, "--kv is \"" + options.cache + "\"; " + why);
-  };
-  auto [keys, values] = driver::cacheFormats(options);
-  if (keys.empty() || values.empty() || StringRef(values).contains(','))
-    return refuse(StatusCode::InvalidArgument,
-                  "expected a format, or one of keys and one of values with a "
-                  "comma between");
-  StatusOr<quant::Format> key = quant::parseFormat(keys);
-  StatusOr<quant::Format> value = quant::parseFormat(values);
-  for (const auto &format : {key, value})
-    if (!format.ok())
-      return Status(format.status().code(),
-                    "--kv: " + format.status().message());
-  bool groups = key->granularity == quant::Granularity::Group;
-  if (groups && key->groupSize % 32 != 0)
-    return refuse(StatusCode::InvalidArgument,
-                  "a group of keys is of " + std::to_string(key->groupSize) +
-                      " positions; expected a multiple of 32");
-  if (options.target == TargetDevice::Cuda) {
-    std::string why = whyNoGpuCache(options, *key);
-    if (why.empty())
-      why = whyNoGpuCache(options, *value);
-    return why.empty() ? Status() : refuse(StatusCode::Unsupported, why);
-  }
-  if ((!groups && !quant::isVectorFormat(*key)) ||
-      !quant::isVectorFormat(*value))
-    return refuse(StatusCode::Unsupported,
-                  "a cache is kept in f32, f16, bf16, int8, int4 or fp8_e4m3, "
-                  "and keys in int8 or int4 with groups of positions "
-                  "(\"int4_g32,f16\")");
-  return Status();
-}
-
 /// What belongs to one target only.
 static Status checkTarget(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
-  QOPT_RETURN_IF_ERROR(checkCache(options));
+  QOPT_RETURN_IF_ERROR(driver::parseCacheOption(options).status());
   StringRef expected =
       gpu ? "f16, bf16, int8 or bf16,int8" : "int8, f32, f16 or bf16";
   StringRef given = options.activations;

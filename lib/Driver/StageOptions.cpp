@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/StageOptions.h"
+#include "lib/Driver/CacheOption.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringRef.h"
+#include <cassert>
 
 using llvm::StringRef;
 
@@ -10,14 +12,6 @@ namespace qopt::driver {
 /// Positions in a page of a GPU's cache: a head's keys in one are a few KiB, as
 /// much as one bulk copy wants.
 constexpr int64_t cudaPage = 64;
-
-std::pair<std::string, std::string>
-cacheFormats(const CompileOptions &options) {
-  auto [keys, values] = StringRef(options.cache).split(',');
-  return {keys.str(), options.cache.find(',') == std::string::npos
-                          ? keys.str()
-                          : values.str()};
-}
 
 passes::ModelShape modelShape(const CompileOptions &options) {
   switch (options.kind) {
@@ -38,9 +32,12 @@ passes::AskedFormats askedFormats(const CompileOptions &options) {
   formats.lmHead = options.lmHead;
   formats.embedding = options.embedding;
   llvm::append_range(formats.overrides, options.formats);
-  auto [keys, values] = cacheFormats(options);
-  formats.keys = keys;
-  formats.values = values;
+  auto cache = parseCacheOption(options);
+  assert(cache.ok() && "the options are checked");
+  formats.keys = cache->keys;
+  formats.values = cache->values;
+  formats.recent = cache->recent;
+  formats.first = cache->first;
   StringRef activations = options.activations;
   if (activations.empty())
     activations = forGpu ? "f16" : "int8";

@@ -5,13 +5,8 @@
 
 #include "passes/Pipelines.h"
 #include "qopt/CompileOptions.h"
-#include <string>
-#include <utility>
 
 namespace qopt::driver {
-
-/// Formats of keys and values: "int8" or "key,value", both empty by default.
-std::pair<std::string, std::string> cacheFormats(const CompileOptions &options);
 
 /// Of the stage raise.
 passes::ModelShape modelShape(const CompileOptions &options);

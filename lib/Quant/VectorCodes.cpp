@@ -73,16 +73,15 @@ VectorScale encodeVector(const Format &format, const float *values,
 }
 
 bool isVectorFormat(const Format &format) {
-  return format.isFloat() || (format.granularity == Granularity::Channel &&
-                              format.isSymmetric() &&
-                              (format.element == ElementType::Int8 ||
-                               format.element == ElementType::Int4 ||
-                               format.element == ElementType::Fp8E4m3));
+  return format.isFloat() ||
+         (format.granularity == Granularity::Channel && format.isSymmetric() &&
+          (format.element == ElementType::Int8 ||
+           format.element == ElementType::Int4 ||
+           format.element == ElementType::Fp8E4m3));
 }
 
 bool isVectorGroupFormat(const Format &format) {
-  return format ==
-             groupFormat(format.element, format.groupSize, format.zero) &&
+  return format == groupFormat(format.element, format.groupSize, format.zero) &&
          format.zero != ZeroType::U8 && elementOf(format.element).isInteger();
 }
 

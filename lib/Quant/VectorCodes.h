@@ -31,8 +31,8 @@ struct VectorScale {
 VectorScale encodeVector(const Format &format, const float *values,
                          int64_t count, uint8_t *codes);
 
-/// Whether entries of a cache may be stored so: without scales, or as int8, int4
-/// or fp8_e4m3 with one scale for each position and head, spelt as for a
+/// Whether entries of a cache may be stored so: without scales, or as int8,
+/// int4 or fp8_e4m3 with one scale for each position and head, spelt as for a
 /// channel.
 bool isVectorFormat(const Format &format);
 

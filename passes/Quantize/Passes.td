@@ -92,12 +92,15 @@ def SetCacheFormatPass : Pass<"qopt-set-cache-format", "::mlir::func::FuncOp"> {
     Before: a decoder with the cache as the model has it. After: keys and values are stored in the given formats, in pages of
     the given size, made larger for whole groups of keys. Numerics: changes results, by the rounding of keys and values to
     their formats. Method: the type of the cache is replaced everywhere; scales of keys for each channel and a group of
-    positions are those of KIVI (arXiv 2402.02750), symmetric. Example: test/passes/Quantize/set-cache-format.mlir.
+    positions, and latest positions in f16, are those of KIVI (arXiv 2402.02750), first positions in f16 those of KVQuant
+    (arXiv 2401.18079). Example: test/passes/Quantize/set-cache-format.mlir.
   }];
   let options = [
     Option<"key", "key", "std::string", /*default=*/"\"\"", "format of keys; empty: as it is">,
     Option<"value", "value", "std::string", /*default=*/"\"\"", "format of values; empty: as it is">,
     Option<"page", "page", "int64_t", /*default=*/"0", "positions of a page; 0: as it is">,
+    Option<"recent", "recent", "int64_t", /*default=*/"0", "latest positions that are kept in f16">,
+    Option<"first", "first", "int64_t", /*default=*/"0", "first positions that are kept in f16">,
   ];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }

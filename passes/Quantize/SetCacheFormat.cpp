@@ -40,7 +40,8 @@ struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
         size = llvm::alignTo(size, chosen.groupSize);
       Type changed = ir::KVCacheType::getChecked(
           emitError, type.getContext(), type.getLayers(), type.getKvHeads(),
-          type.getHeadSize(), chosen, values.value_or(type.getValue()), size);
+          type.getHeadSize(), chosen, values.value_or(type.getValue()), size,
+          recent ? recent : type.getRecent(), first ? first : type.getFirst());
       valid &= bool(changed);
       return changed ? changed : Type(type);
     });

@@ -238,7 +238,8 @@ private:
                   value = cacheFormat(first.getV());
     auto cache =
         ir::KVCacheType::get(context, parts.layers.size(), keys.getDimSize(1),
-                             keys.getDimSize(3), key, value, pageSize);
+                             keys.getDimSize(3), key, value, pageSize,
+                             /*recent=*/0, /*first=*/0);
     int64_t vocabulary =
         cast<RankedTensorType>(parts.logits.getType()).getDimSize(2);
     auto tokens =

@@ -80,6 +80,7 @@ static cuda::KvPageLayout layoutOf(ir::KVCacheType cache) {
   layout.page = cache.getPage();
   layout.key = cache.getKey();
   layout.value = cache.getValue();
+  layout.recent = cache.getRecent() + cache.getFirst();
   return layout;
 }
 

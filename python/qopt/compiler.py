@@ -97,7 +97,8 @@ def compile(
     bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
                  together do least harm; max_size: the same for the artifact, "1.2GB" or bytes
     plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
-    kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"
+    kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"; on the host with latest and first
+                 positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16"
     target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
     tokenizer    tokenizer.json; default: the one beside the model
     context      longest sequence; default and limit: as the model says, else 2048

@@ -55,6 +55,8 @@ Status KvPageLayout::check() const {
                        " positions; expected a multiple of 32 that divides "
                        "pages of " +
                        std::to_string(page));
+  if (recent)
+    return unsupported("a GPU keeps no latest or first positions in f16");
   for (int64_t size : {keySize, valueSize})
     if (size <= 0 || size > 256 || size % 8 != 0)
       return unsupported("heads of " + std::to_string(size) +

@@ -39,6 +39,7 @@ struct KvPageLayout {
   int64_t valueSize = 0; ///< channels of a value
   int64_t page = 0;      ///< positions
   quant::Format key, value;
+  int64_t recent = 0; ///< latest and first positions in f16: no kernel has such
   bool operator==(const KvPageLayout &) const = default;
 
   /// Bytes of the codes of a head's keys or values in a page, and of its

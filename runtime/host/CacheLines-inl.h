@@ -46,9 +46,9 @@ HWY_INLINE FloatVector packedValues(const uint8_t *codes, int64_t index) {
   word >>= index * bits % 8;
   auto words = hn::Set(du, static_cast<uint32_t>(word));
   if constexpr (lineLanes == 16)
-    words = hn::IfThenElse(
-        hn::FirstN(du, 8), words,
-        hn::Set(du, static_cast<uint32_t>(word >> 8 * bits)));
+    words =
+        hn::IfThenElse(hn::FirstN(du, 8), words,
+                       hn::Set(du, static_cast<uint32_t>(word >> 8 * bits)));
   const auto lane = hn::And(hn::Iota(du, 0), hn::Set(du, 7));
   const auto shift =
       hn::Sub(hn::Set(du, 32 - bits), hn::Mul(lane, hn::Set(du, bits)));
@@ -92,8 +92,7 @@ HWY_INLINE FloatVector loadKeys(const void *group, int64_t channel,
 }
 
 /// `count` f16 scales, zeros behind them up to a whole group.
-HWY_INLINE void widenScales(const uint8_t *scales, int64_t count,
-                            float *wide) {
+HWY_INLINE void widenScales(const uint8_t *scales, int64_t count, float *wide) {
   for (int64_t part = 0; part < lineVectors; ++part)
     hn::StoreU(loadLine<quant::ElementType::F16>(scales, part), FloatTag(),
                wide + part * lineLanes);

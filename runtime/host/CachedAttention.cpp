@@ -5,6 +5,7 @@
 #include "runtime/host/CachedAttention.h"
 #include "lib/Quant/FloatConversion.h"
 #include "runtime/host/KeyGroups.h"
+#include "runtime/host/LatestPositions.h"
 #include "runtime/host/Scratch.h"
 
 #include <algorithm>
@@ -19,6 +20,9 @@ struct QueryTokens {
 };
 /// Query rows of a block: tokens × heads that share a key head.
 constexpr int64_t cachedBlockRows = 32;
+/// Positions by how they are read (LatestPositions.h), in the order in which
+/// they are attended to.
+enum class Part : uint8_t { First, Codes, Latest };
 } // namespace qopt::host
 #endif
 
@@ -28,6 +32,7 @@ constexpr int64_t cachedBlockRows = 32;
 // After foreach_target.h.
 #include "runtime/host/AttentionTile-inl.h"
 #include "runtime/host/KeyGroups-inl.h"
+#include "runtime/host/ValueGroups-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
@@ -117,13 +122,92 @@ HWY_INLINE void gatherQueries(const CachedAttentionArguments &a,
     query += sharing * size;
     for (int64_t h = 0; h < sharing; ++h, ++rows) {
       *rows = QueryRow();
-      rows->last = position + 1;
-      rows->first =
-          a.options.window ? HWY_MAX(position + 1 - a.options.window, 0) : 0;
       rows->position = position;
       if (a.alibiSlopes)
         rows->slope = a.alibiSlopes[keyHead * sharing + h];
     }
+  }
+}
+
+/// The positions of a part that each of the rows reads.
+HWY_INLINE void setRanges(const CachedAttentionArguments &a, Part part,
+                          QueryRow *rows, int64_t count) {
+  const int64_t window = a.options.window, recent = a.layout.recent;
+  for (QueryRow *row = rows; row < rows + count; ++row) {
+    const int64_t end = row->position + 1;
+    const int64_t begin = window ? HWY_MAX(end - window, 0) : 0;
+    const int64_t latest = recent ? HWY_MAX(end - recent, begin) : end;
+    row->first = part == Part::First   ? begin
+                 : part == Part::Codes ? HWY_MAX(begin, a.layout.first)
+                                       : latest;
+    row->last = part == Part::First   ? HWY_MIN(a.layout.first, latest)
+                : part == Part::Codes ? latest
+                                      : end;
+  }
+}
+
+/// f16 keys and values that lie in groups from the position `base` on; those
+/// of earlier ones are not read.
+HWY_INLINE void findHalves(const uint16_t *keys, const uint16_t *values,
+                           int64_t base, int64_t size, KeyChunk &chunk) {
+  chunk.keyScales = chunk.valueScales = nullptr;
+  for (int64_t t = 0; t < chunk.keys; t += groupKeys) {
+    const int64_t row = HWY_MAX(chunk.start + t - base, 0);
+    chunk.keyGroups[t / groupKeys] = keys + row * size;
+    chunk.valueGroups[t / groupKeys] = values + row * size;
+  }
+}
+
+/// A block of queries with what it needs to read its chunks.
+struct CachedBlock {
+  const CachedAttentionArguments &a;
+  int64_t sequence, keyHead;
+  QueryBlock queries;
+  QueryRow *rows;          ///< of `queries`
+  float *keys, *values;    ///< [chunkKeys][D], for groups
+  ChunkScales scales = {}; ///< of a chunk
+};
+
+/// One chunk of a part: finds it, widens what has scales in groups, attends.
+HWY_INLINE void attendPartChunk(CachedBlock &block, Part part,
+                                KeyChunk &chunk) {
+  const CachedAttentionArguments &a = block.a;
+  const KvCacheLayout &layout = a.layout;
+  quant::ElementType key = quant::ElementType::F16, value = key;
+  if (part == Part::First) {
+    const SlotHead<const uint16_t> slot(
+        layout, static_cast<const uint8_t *>(a.pages),
+        a.batch.slots[block.sequence], block.keyHead);
+    findHalves(slot.firstKeys, slot.firstValues, 0, layout.headSize, chunk);
+  } else if (part == Part::Latest) {
+    const StepRows at(layout, a.batch, block.sequence, block.keyHead);
+    findHalves(a.stepRows + at.element, a.stepRows + at.valueElement(layout),
+               at.base, layout.headSize, chunk);
+  } else {
+    key = layout.key.element, value = layout.value.element;
+    findChunk(a, block.sequence, block.keyHead, chunk, block.scales);
+    if (layout.keyGroup()) {
+      widenKeys(a, block.sequence, block.keyHead, chunk, block.keys);
+      key = quant::ElementType::F32;
+    }
+    if (layout.valueGroup()) {
+      widenValues(a, block.sequence, block.keyHead, chunk, block.values);
+      value = quant::ElementType::F32;
+    }
+  }
+  attendChunk(block.queries, chunk, scoreFunction(key), valueFunction(value));
+}
+
+HWY_INLINE void attendPart(CachedBlock &block, Part part) {
+  const int64_t count = block.queries.count;
+  setRanges(block.a, part, block.rows, count);
+  // Positions rise from row to row.
+  const int64_t first = block.rows[0].first, last = block.rows[count - 1].last;
+  KeyChunk chunk;
+  chunk.start = first / chunkKeys * chunkKeys;
+  for (; first < last && chunk.start < last; chunk.start += chunkKeys) {
+    chunk.keys = HWY_MIN(chunkKeys, last - chunk.start);
+    attendPartChunk(block, part, chunk);
   }
 }
 
@@ -133,38 +217,35 @@ HWY_INLINE void attendTokens(const CachedAttentionArguments &a,
   const int64_t sharing = a.heads / a.layout.keyHeads;
   const int64_t size = a.layout.headSize;
   const int64_t count = (tokens.end - tokens.begin) * sharing;
-  const int64_t rowBytes =
-      (2 * size + chunkKeys + 2) * static_cast<int64_t>(sizeof(float)) +
-      static_cast<int64_t>(sizeof(QueryRow));
-  const bool grouped = a.layout.keyGroup() > 0;
-  const int64_t wideBytes =
-      grouped ? chunkKeys * size * static_cast<int64_t>(sizeof(float)) : 0;
-  float *wide =
-      static_cast<float *>(threadScratch(wideBytes + count * rowBytes));
-  float *scores = wide + wideBytes / static_cast<int64_t>(sizeof(float));
+  constexpr auto floatBytes = static_cast<int64_t>(sizeof(float));
+  const int64_t rowBytes = (2 * size + chunkKeys + 2) * floatBytes +
+                           static_cast<int64_t>(sizeof(QueryRow));
+  const int64_t wideKeys = a.layout.keyGroup() ? chunkKeys * size : 0;
+  const int64_t wideValues = a.layout.valueGroup() ? chunkKeys * size : 0;
+  float *keys = static_cast<float *>(
+      threadScratch((wideKeys + wideValues) * floatBytes + count * rowBytes));
+  float *values = keys + wideKeys;
+  float *scores = values + wideValues;
   float *query = scores + count * chunkKeys;
   float *output = query + count * size;
   float *maxima = output + count * size;
   float *sums = maxima + count;
   QueryRow *rows = reinterpret_cast<QueryRow *>(sums + count);
   gatherQueries(a, tokens, keyHead, rows, query);
-  const QueryBlock block{count, size,   size,   &a.options, rows,
-                         query, scores, maxima, sums,       output};
-  startBlock(block);
-  const int64_t last = rows[count - 1].last;
-  KeyChunk chunk;
-  ChunkScales scales;
-  chunk.start = rows[0].first / chunkKeys * chunkKeys;
-  for (; chunk.start < last; chunk.start += chunkKeys) {
-    chunk.keys = HWY_MIN(chunkKeys, last - chunk.start);
-    findChunk(a, tokens.sequence, keyHead, chunk, scales);
-    if (grouped)
-      widenKeys(a, tokens.sequence, keyHead, chunk, wide);
-    attendChunk(
-        block, chunk,
-        scoreFunction(grouped ? quant::ElementType::F32 : a.layout.key.element),
-        valueFunction(a.layout.value.element));
-  }
+  CachedBlock block{a,
+                    tokens.sequence,
+                    keyHead,
+                    {count, size, size, &a.options, rows, query, scores, maxima,
+                     sums, output},
+                    rows,
+                    keys,
+                    values};
+  startBlock(block.queries);
+  if (a.layout.first)
+    attendPart(block, Part::First);
+  attendPart(block, Part::Codes);
+  if (a.layout.recent)
+    attendPart(block, Part::Latest);
   for (int64_t r = 0; r < count; ++r)
     scaleRow(output + r * size, size, 1.0f / sums[r]);
   for (int64_t token = tokens.begin; token < tokens.end; ++token)

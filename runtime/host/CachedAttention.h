@@ -20,7 +20,7 @@ struct RaggedBatch {
                                           ///< of its new tokens
   const int32_t *pageTable = nullptr;     ///< page numbers [sequences, stride]
   int64_t pageTableStride = 0;
-  const int32_t *slots = nullptr; ///< [sequences], with KvCacheLayout::keyGroup
+  const int32_t *slots = nullptr; ///< [sequences], where a layer has slots
   int64_t tokens() const { return tokenStarts[sequences]; }
 };
 
@@ -34,6 +34,7 @@ struct KvAppendArguments {
   int64_t keyStride = 0;
   const float *value = nullptr;
   int64_t valueStride = 0;
+  uint16_t *stepRows = nullptr; ///< LatestPositions.h; with layout.recent
 };
 
 /// Writes the new tokens at their positions; rounds to nearest even.
@@ -50,7 +51,8 @@ struct CachedAttentionArguments {
   KvCacheLayout layout;
   RaggedBatch batch;
   const void *pages = nullptr;
-  int64_t heads = 0; ///< a multiple of layout.keyHeads
+  const uint16_t *stepRows = nullptr; ///< as kvAppend has left it
+  int64_t heads = 0;                  ///< a multiple of layout.keyHeads
   const float *query = nullptr;
   int64_t queryStride = 0; ///< elements from token to token
   float *output = nullptr;

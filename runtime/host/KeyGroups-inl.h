@@ -75,7 +75,7 @@ HWY_INLINE void widenKeys(const CachedAttentionArguments &a, int64_t sequence,
     float *target = wide + t * size;
     chunk.keyGroups[t / groupKeys] = target;
     chunk.keyGroups[t / groupKeys + 1] = target + groupKeys * size;
-    if (start + group > length) {
+    if (!layout.recent && start + group > length) {
       const uint16_t *open =
           openKeys(layout, a.pages, a.batch.slots[sequence], head);
       widenOpen(open + (position - start) * size,

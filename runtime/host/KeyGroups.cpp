@@ -10,9 +10,8 @@
 
 namespace qopt::host {
 
-/// `rows` [keyGroup][D] as f16 become codes.
-static void closeGroup(const KvCacheLayout &layout, const uint16_t *rows,
-                       void *pages, const KeyGroupPlace &place) {
+void closeKeyGroup(const KvCacheLayout &layout, const uint16_t *rows,
+                   void *pages, const KeyGroupPlace &place) {
   auto *codes = static_cast<uint8_t *>(pages) + place.codes;
   auto *scales = reinterpret_cast<uint16_t *>(static_cast<uint8_t *>(pages) +
                                               place.scales);
@@ -58,8 +57,8 @@ void appendKeyGroups(const KvAppendArguments &a, int64_t sequence,
         rows[(p - start) * size + d] = quant::floatToHalf(
             a.key[(token + p - context) * a.keyStride + head * size + d]);
     if (closes)
-      closeGroup(layout, rows, a.pages,
-                 keyGroupPlace(layout, a.batch, sequence, head, start));
+      closeKeyGroup(layout, rows, a.pages,
+                    keyGroupPlace(layout, a.batch, sequence, head, start));
   }
 }
 

@@ -63,6 +63,10 @@ inline KeyGroupPlace keyGroupPlace(const KvCacheLayout &layout,
               inPage / layout.keyGroup() * layout.keyGroupBytes()};
 }
 
+/// `rows`, the f16 keys [keyGroup][D] of a group that is full, become codes.
+void closeKeyGroup(const KvCacheLayout &layout, const uint16_t *rows,
+                   void *pages, const KeyGroupPlace &place);
+
 /// The keys of one head of a sequence's new tokens: those of groups that become
 /// full as codes, the others in the slot.
 void appendKeyGroups(const KvAppendArguments &arguments, int64_t sequence,

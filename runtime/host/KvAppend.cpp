@@ -5,6 +5,7 @@
 #include "lib/Quant/FloatConversion.h"
 #include "lib/Quant/VectorCodes.h"
 #include "runtime/host/KeyGroups.h"
+#include "runtime/host/LatestPositions.h"
 
 #include <algorithm>
 #include <cstring>
@@ -109,13 +110,14 @@ void kvAppend(const KvAppendArguments &arguments, ThreadPool &pool) {
   pool.parallelFor(
       arguments.batch.tokens(), grain,
       [&](int64_t begin, int64_t end) { appendTokens(arguments, begin, end); });
-  if (!layout.keyGroup())
+  if (!layout.keyGroup() && !layout.recent)
     return;
+  auto append = layout.recent ? appendLatest : appendKeyGroups;
   pool.parallelFor(arguments.batch.sequences * layout.keyHeads, 1,
                    [&](int64_t begin, int64_t end) {
                      for (int64_t i = begin; i < end; ++i)
-                       appendKeyGroups(arguments, i / layout.keyHeads,
-                                       i % layout.keyHeads);
+                       append(arguments, i / layout.keyHeads,
+                              i % layout.keyHeads);
                    });
 }
 

@@ -14,9 +14,9 @@
 // f16 scales [pageTokens] behind the codes. What is transposed of keys in int4
 // are bytes, two channels of one token: a token shares no byte with another.
 //
-// Keys with a scale a channel lie otherwise: KeyGroups.h. Values may have scales
-// for groups of channels of a position: [pageTokens] times f16 scales [D/g] and,
-// with offsets, offsets [D/g], behind the codes.
+// Keys with a scale a channel lie otherwise: KeyGroups.h. Values may have
+// scales for groups of channels of a position: [pageTokens] times f16 scales
+// [D/g] and, with offsets, offsets [D/g], behind the codes.
 //
 // A layer of the cache is an array of pages; a page table gives for each
 // sequence the pages that hold its tokens 0…, in order. All layers use the same
@@ -36,6 +36,9 @@ struct KvCacheLayout {
   int64_t pageTokens = 16;
   quant::Format key = quant::floatFormat(quant::ElementType::F16);
   quant::Format value = quant::floatFormat(quant::ElementType::F16);
+  int64_t recent = 0; ///< latest positions in f16, a multiple of 32 and not
+                      ///< less than keyGroup; 0: none (LatestPositions.h)
+  int64_t first = 0;  ///< first positions in f16, a multiple of 16
 
   /// Positions whose keys share a scale in each channel: a multiple of 32 that
   /// divides a page; 0: keys have no such scales.
@@ -54,8 +57,8 @@ struct KvCacheLayout {
   int64_t keyHeadBytes() const {
     if (key.isFloat())
       return keyCodeBytes();
-    int64_t scales = keyGroup() ? pageTokens / keyGroup() * keyGroupBytes()
-                                : pageTokens * 2;
+    int64_t scales =
+        keyGroup() ? pageTokens / keyGroup() * keyGroupBytes() : pageTokens * 2;
     return (keyCodeBytes() + scales + 63) & ~63;
   }
   int64_t valueCodeBytes() const { return codeBytes(value); }
@@ -74,8 +77,11 @@ struct KvCacheLayout {
     return keyHeads * (keyHeadBytes() + valueHeadBytes());
   }
   /// Bytes of what a layer keeps of a sequence beside its pages.
-  int64_t slotBytes() const {
-    return (keyHeads * keyGroup() * headSize * 2 + 63) & ~63;
+  int64_t slotBytes() const { return (keyHeads * slotHeadBytes() + 63) & ~63; }
+  int64_t slotHeadBytes() const {
+    if (recent) // keys and values
+      return (recent + first) * headSize * 4;
+    return keyGroup() * headSize * 2; // KeyGroups.h
   }
 
 private:

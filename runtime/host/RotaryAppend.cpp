@@ -31,7 +31,8 @@ static void runTokens(const RotaryAppendArguments &arguments, int64_t begin,
   }
 }
 
-/// Keys that share scales are needed side by side, so they are rotated first.
+/// Keys that share scales, and those that are kept in f16 too, are needed side
+/// by side, so they are rotated first.
 static void appendGroups(const RotaryAppendArguments &arguments, int64_t grain,
                          ThreadPool &pool) {
   const KvCacheLayout &layout = arguments.append.layout;
@@ -59,7 +60,7 @@ void rotaryAppend(const RotaryAppendArguments &arguments, ThreadPool &pool) {
   const KvCacheLayout &layout = arguments.append.layout;
   int64_t heads = arguments.queries.heads + 2 * layout.keyHeads;
   int64_t grain = 8192 / (heads * layout.headSize) + 1;
-  if (layout.keyGroup())
+  if (layout.keyGroup() || layout.recent)
     return appendGroups(arguments, grain, pool);
   pool.parallelFor(
       arguments.append.batch.tokens(), grain,

@@ -153,7 +153,7 @@ def test_no_driver(tool, stories_cuda):
     [
         (("--arch", "sm_70"), USAGE, "sm_70"),
         (("--activations", "f32"), USAGE, "expected f16, bf16, int8 or bf16,int8"),
-        (("--kv", "int8_g32"), USAGE, "int8_g32"),
+        (("--kv", "int8_g32"), UNSUPPORTED, "on a GPU a cache has no 3 or 2 bits, no groups of values"),
         (
             ("--weights", "f32"),
             UNSUPPORTED,

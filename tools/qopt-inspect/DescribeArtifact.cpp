@@ -53,7 +53,9 @@ static Json describeCache(const plan::Decoder &decoder) {
                         {"value_size", layer->value_size()},
                         {"key", quant::spell(key)},
                         {"value", quant::spell(value)},
-                        {"window", layer->window()}});
+                        {"window", layer->window()},
+                        {"recent", layer->recent()},
+                        {"first", layer->first()}});
     }
   return layers;
 }

@@ -86,6 +86,9 @@ static void printModel(const Json &json) {
                        textOf(layer["value"]);
     if (layer["window"] != 0)
       line += ", window " + layer["window"].dump();
+    if (layer["recent"] != 0)
+      line += ", latest " + layer["recent"].dump() + " and first " +
+              layer["first"].dump() + " in f16";
     if (line != last) {
       flush();
       first = index;

@@ -5,6 +5,7 @@
 #include "runtime/host/Attention.h"
 #include "runtime/host/AttentionGradient.h"
 #include "runtime/host/CachedAttention.h"
+#include "runtime/host/LatestPositions.h"
 #include "runtime/host/Rotary.h"
 #include "runtime/host/RotaryAppend.h"
 #include "runtime/host/program/CacheLayout.h"
@@ -29,23 +30,37 @@ StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
   auto unsupported = [](const std::string &what) {
     return Status(StatusCode::Unsupported, what);
   };
-  bool keys = quant::isVectorFormat(layout.key) ||
-              quant::isVectorGroupFormat(layout.key);
-  if (!keys || !quant::isVectorFormat(layout.value))
-    return unsupported(
-        "the host keeps its cache in f32, f16, bf16, int8, int4 or fp8_e4m3, "
-        "and keys in integers with groups of positions, got " +
-        quant::spell(layout.key) + " and " + quant::spell(layout.value));
+  layout.recent = layer.recent();
+  layout.first = layer.first();
+  for (const quant::Format &format : {layout.key, layout.value})
+    if (!quant::isVectorFormat(format) && !quant::isVectorGroupFormat(format))
+      return unsupported(
+          "the host keeps its cache in f32, f16, bf16, int8, int4 or fp8_e4m3, "
+          "or in integers in groups, got " +
+          quant::spell(format));
   int64_t group = layout.keyGroup();
   if (group && (group % 32 != 0 || page % group != 0))
     return unsupported("keys in groups of " + std::to_string(group) +
                        " positions; expected a multiple of 32 that divides "
                        "pages of " +
                        std::to_string(page));
+  constexpr int64_t most = 65536;
+  if (layout.recent % 32 != 0 || layout.first % 16 != 0 ||
+      layout.recent > most || layout.first > most ||
+      (layout.recent ? layout.recent < group : layout.first > 0))
+    return unsupported(std::to_string(layout.recent) + " latest and " +
+                       std::to_string(layout.first) +
+                       " first positions in f16");
   if (layer.key_size() != layer.value_size())
     return unsupported("keys of " + std::to_string(layer.key_size()) +
                        " and values of " + std::to_string(layer.value_size()) +
                        " channels in one cache");
+  int64_t channels = layout.valueGroup();
+  if (channels && (channels % 16 != 0 || layout.headSize % channels != 0))
+    return unsupported("values in groups of " + std::to_string(channels) +
+                       " channels; expected a multiple of 16 that divides "
+                       "heads of " +
+                       std::to_string(layout.headSize));
   bool codes = layout.keyScales() || !layout.value.isFloat();
   if (codes && layout.headSize % 8 != 0)
     return unsupported("heads of " + std::to_string(layout.headSize) +
@@ -55,6 +70,22 @@ StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
     return unsupported("cache pages of " + std::to_string(page) +
                        " positions; expected a multiple of 16");
   return layout;
+}
+
+StatusOr<int64_t> stepRowElements(const BoundFunction &function) {
+  int64_t most = 0;
+  const plan::Decoder *decoder = function.file().plan().decoder();
+  if (!decoder)
+    return most;
+  for (const plan::CacheLayer *layer : *decoder->layers()) {
+    StatusOr<host::KvCacheLayout> layout = cacheLayout(*layer, decoder->page());
+    if (!layout.ok())
+      return layout.status();
+    most = std::max(most,
+                    host::StepRows::elements(*layout, function.inputs().tokens,
+                                             function.inputs().sequences));
+  }
+  return most;
 }
 
 namespace {
@@ -91,6 +122,7 @@ public:
   Status run(const HostCall &call) override {
     cacheOf(arguments).batch = raggedBatch(*call.state);
     cacheOf(arguments).pages = call.state->layers[layer];
+    cacheOf(arguments).stepRows = call.stepRows;
     kernel(arguments, call.pool);
     return {};
   }

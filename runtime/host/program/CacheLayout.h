@@ -4,6 +4,7 @@
 #define QOPT_RUNTIME_HOST_PROGRAM_CACHELAYOUT_H
 
 #include "qopt/Status.h"
+#include "runtime/BoundFunction.h"
 #include "runtime/host/CachedAttention.h"
 #include "runtime/plan/Plan_generated.h"
 
@@ -13,6 +14,10 @@ namespace qopt::runtime {
 /// formats without one, pages that are no multiple of 16 positions.
 StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
                                           int64_t page);
+
+/// f16 elements that the layers of a decoder's step share
+/// (host/LatestPositions.h).
+StatusOr<int64_t> stepRowElements(const BoundFunction &function);
 
 } // namespace qopt::runtime
 

@@ -4,6 +4,7 @@
 #include "runtime/host/program/HostProgram.h"
 
 #include "qopt/Tensor.h"
+#include "runtime/host/program/CacheLayout.h"
 #include "runtime/host/program/HostSteps.h"
 #include "runtime/plan/StepOperands.h"
 
@@ -121,6 +122,10 @@ HostProgram::create(std::shared_ptr<const BoundFunction> function,
                     const Device::ModuleLookup &modules,
                     host::ThreadPool &pool) {
   auto program = std::unique_ptr<HostProgram>(new HostProgram(pool));
+  StatusOr<int64_t> elements = stepRowElements(*function);
+  if (!elements.ok())
+    return elements.status();
+  program->stepRows.resize(size_t(*elements));
   if (const auto *steps = function->function().steps())
     for (const plan::Step *step : *steps) {
       StepBinder binder(*function, *step, modules, program->patches);
@@ -161,7 +166,7 @@ void HostProgram::patchPointers(const LaunchMemory &memory) {
 
 Status HostProgram::launch(const LaunchMemory &memory) {
   patchPointers(memory);
-  HostCall call = {pool, memory.state};
+  HostCall call = {pool, memory.state, stepRows.data()};
   for (size_t i = 0; i < commands.size(); ++i)
     if (Status status = commands[i]->run(call); !status.ok())
       return describeFailure(i, status);

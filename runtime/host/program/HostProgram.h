@@ -21,6 +21,8 @@ namespace qopt::runtime {
 struct HostCall {
   host::ThreadPool &pool;
   const DecoderState *state;
+  /// What kvAppend leaves for the attention of its layer.
+  uint16_t *stepRows;
 };
 
 /// One kernel call, ready.
@@ -112,6 +114,7 @@ private:
   std::shared_ptr<const BoundFunction> function;
   std::vector<std::unique_ptr<HostCommand>> commands;
   std::vector<PointerPatch> patches;
+  std::vector<uint16_t> stepRows;
   std::vector<void *>
       lastAddresses; ///< arena, inputs, outputs of the last launch
 };

@@ -68,8 +68,8 @@ func.func private @f(!qopt.kv_cache<layers = 0, kv_heads = 4, head_size = 64, ke
 // -----
 
 // kv_cache (C2)
-// expected-error @+1 {{keys and values of a cache are f32, f16, bf16, int8, int4 or fp8_e4m3, keys also int8 or int4 with a group of positions; got "int8_g32"}}
-func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = f16, value = int8_g32, page = 32>)
+// expected-error @+1 {{keys and values of a cache are f32, f16, bf16, int8, int4 or fp8_e4m3, or integers in groups; got "int3"}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int3, value = f16, page = 32>)
 
 // -----
 
@@ -79,7 +79,7 @@ func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, ke
 
 // -----
 
-// kv_cache (C2): no cache has shorter codes than int4
+// kv_cache (C2): codes shorter than int4 are in groups
 // expected-error @+1 {{got "int3"}}
 func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = f16, value = int3, page = 32>)
 
@@ -94,3 +94,21 @@ func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, ke
 // kv_cache (C3)
 // expected-error @+1 {{a group of keys is a multiple of 32 positions that divides a page of 48; got 32}}
 func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int4_g32, value = f16, page = 48>)
+
+// -----
+
+// kv_cache (C3)
+// expected-error @+1 {{a group of values is a multiple of 16 channels that divides a head of 64; got 48}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = f16, value = int3_g48, page = 32>)
+
+// -----
+
+// kv_cache (C4)
+// expected-error @+1 {{a cache keeps a multiple of 32 latest positions, not fewer than a group of keys, and then a multiple of 16 first ones; got 32 and 0}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int4_g64, value = f16, page = 64, recent = 32>)
+
+// -----
+
+// kv_cache (C4)
+// expected-error @+1 {{got 0 and 16}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = f16, value = int8, page = 64, first = 16>)

@@ -15,7 +15,8 @@ func.func private @types(!qopt.weight<512x1408, int4_g32>, !qopt.weight<512x1408
   !qopt.quantized<?x512, int8_g32_sf32>,
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>,
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int8, value = fp8_e4m3, page = 64>,
-  !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int4_g32, value = int4, page = 64>, !qopt.batch)
+  !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int4_g32, value = int4, page = 64>,
+  !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int2_asym_g32_zf, value = int3_g16, page = 64, recent = 64, first = 16>, !qopt.batch)
 
 // CHECK-LABEL: @observations
 // CHECK-SAME: [#qopt.observation<input of ["q", "k"]>, #qopt.observation<key_gradient of [0]>]

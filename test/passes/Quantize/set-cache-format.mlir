@@ -4,13 +4,15 @@
 // RUN: not qopt-opt %s -qopt-set-cache-format='page=20' 2>&1 | FileCheck %s --check-prefix=PAGE
 // RUN: qopt-opt %s -qopt-set-cache-format='key=int4_g32 value=int4' | FileCheck %s --check-prefix=GROUP
 // RUN: qopt-opt %s -qopt-set-cache-format='key=int8_g64 page=64' | FileCheck %s --check-prefix=PAGES
-// RUN: not qopt-opt %s -qopt-set-cache-format='value=int8_g32' 2>&1 | FileCheck %s --check-prefix=VALUES
+// RUN: qopt-opt %s -qopt-set-cache-format='key=int2_asym_g64_zf value=int3_g32 recent=64 first=16' | FileCheck %s --check-prefix=RECENT
+// RUN: not qopt-opt %s -qopt-set-cache-format='value=int8_g24' 2>&1 | FileCheck %s --check-prefix=VALUES
 // The cache has another type wherever it stands.
 
 // FORMAT: error: option "key": format "int5": unknown element type "int5"
 // GROUP: key = int4_g32, value = int4, page = 32
 // PAGES: key = int8_g64, value = f16, page = 64
-// VALUES: error: keys and values of a cache are {{.*}}, keys also int8 or int4 with a group of positions; got "int8_g32"
+// RECENT: key = int2_asym_g64_zf, value = int3_g32, page = 64, recent = 64, first = 16
+// VALUES: error: a group of values is a multiple of 16 channels that divides a head of 64; got 24
 // FP8: key = int8, value = fp8_e4m3, page = 16
 // PAGE: error: option "page" is 20; expected a multiple of 16
 

@@ -4,7 +4,7 @@
 #ifndef QOPT_TEST_RUNTIME_HOST_TWOSEQUENCES_H
 #define QOPT_TEST_RUNTIME_HOST_TWOSEQUENCES_H
 
-#include "runtime/host/CachedAttention.h"
+#include "runtime/host/LatestPositions.h"
 #include "test/runtime/host/EveryTarget.h"
 
 #include <algorithm>
@@ -12,11 +12,11 @@
 
 namespace qopt::host {
 
-/// `Parameter`: that of the tests.
-template <typename Parameter>
+/// `Parameter`: that of the tests. `channels`: of a head.
+template <typename Parameter, int64_t channels = 24>
 class TwoSequences : public testing::TestWithParam<Parameter> {
 protected:
-  static constexpr int64_t heads = 6, keyHeads = 2, size = 24;
+  static constexpr int64_t heads = 6, keyHeads = 2, size = channels;
 
   /// Values of `tokens` tokens, and a table of pages from `firstPage` on, once
   /// the layout has its formats.
@@ -63,6 +63,10 @@ protected:
                         all.slots.data()};
       append = {all.layout,      batch,    all.pages,      k.data(),
                 keyHeads * size, v.data(), keyHeads * size};
+      if (all.layout.recent)
+        rows.resize(size_t(StepRows::elements(all.layout, starts[2], 2)));
+      append.stepRows = rows.data();
+      attention.stepRows = rows.data();
       attention.layout = all.layout;
       attention.batch = batch;
       attention.pages = all.pages;
@@ -87,6 +91,7 @@ protected:
   private:
     std::vector<int32_t> starts, contexts;
     std::vector<float> q, k, v;
+    std::vector<uint16_t> rows;
     KvAppendArguments append;
   };
 

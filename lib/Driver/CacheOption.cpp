@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/CacheOption.h"
+#include "lib/Quant/VectorCodes.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+
+using namespace llvm;
+
+namespace qopt::driver {
+
+namespace {
+/// Says of `--kv` what is wrong with it.
+struct Refusal {
+  const CompileOptions &options;
+  Status operator()(StatusCode code, const std::string &why) const {
+    return {code, "--kv is \"" + options.cache + "\"; " + why};
+  }
+};
+} // namespace
+
+/// `recent=N` or `first=N`.
+static bool readPositions(StringRef part, CacheOption &option) {
+  int64_t *number = part.consume_front("recent=")  ? &option.recent
+                    : part.consume_front("first=") ? &option.first
+                                                   : nullptr;
+  return number && *number == 0 && !part.getAsInteger(10, *number) &&
+         *number > 0;
+}
+
+static Status checkPositions(const CacheOption &option, int64_t group,
+                             const Refusal &refuse) {
+  auto number = [](int64_t n) { return std::to_string(n); };
+  if (option.recent % 32 != 0 || option.first % 16 != 0)
+    return refuse(StatusCode::InvalidArgument,
+                  "expected a multiple of 32 latest and of 16 first positions");
+  if (option.first && !option.recent)
+    return refuse(StatusCode::InvalidArgument,
+                  "first positions are kept beside latest ones; add recent=32");
+  if (option.recent && option.recent < group)
+    return refuse(StatusCode::InvalidArgument,
+                  "keys in groups of " + number(group) +
+                      " positions have that many latest ones at least; got " +
+                      number(option.recent));
+  return {};
+}
+
+static Status checkFormats(const quant::Format &key, const quant::Format &value,
+                           const Refusal &refuse) {
+  if (quant::isVectorGroupFormat(key) && key.groupSize % 32 != 0)
+    return refuse(StatusCode::InvalidArgument,
+                  "a group of keys is of " + std::to_string(key.groupSize) +
+                      " positions; expected a multiple of 32");
+  for (const quant::Format &format : {key, value})
+    if (!quant::isVectorFormat(format) && !quant::isVectorGroupFormat(format))
+      return refuse(StatusCode::Unsupported,
+                    "a cache is kept in f32, f16, bf16, int8, int4 or "
+                    "fp8_e4m3, and in integers with groups (\"int4_g32,f16\")");
+  return {};
+}
+
+/// Why a GPU's attention reads no such cache; empty where it does. A format
+/// without scales is multiplied by queries as it lies there.
+static std::string whyNoGpuCache(const CompileOptions &options,
+                                 const quant::Format &format) {
+  bool bf16 = StringRef(options.activations).starts_with("bf16");
+  auto type = bf16 ? quant::ElementType::BF16 : quant::ElementType::F16;
+  if (!format.isFloat() || format.element == type)
+    return "";
+  std::string activation = bf16 ? "bf16" : "f16", given = quant::spell(format);
+  std::string way = given == "f32" ? "" : "; or give --activations " + given;
+  return "with activations in " + activation +
+         " a GPU keeps keys and values in " + activation +
+         ", int8, int4 or fp8_e4m3" + way;
+}
+
+/// What the kernels of one target lack.
+static Status checkTarget(const CacheOption &option, const quant::Format &key,
+                          const quant::Format &value, const Refusal &refuse) {
+  if (refuse.options.target != TargetDevice::Cuda)
+    return {};
+  auto isShort = [](const quant::Format &format) {
+    return format.element == quant::ElementType::Int3 ||
+           format.element == quant::ElementType::Int2;
+  };
+  if (isShort(key) || isShort(value) || value.groupSize || option.recent)
+    return refuse(StatusCode::Unsupported,
+                  "on a GPU a cache has no 3 or 2 bits, no groups of values "
+                  "and no latest positions in f16");
+  for (const quant::Format &format : {key, value})
+    if (std::string why = whyNoGpuCache(refuse.options, format); !why.empty())
+      return refuse(StatusCode::Unsupported, why);
+  return {};
+}
+
+StatusOr<CacheOption> parseCacheOption(const CompileOptions &options) {
+  CacheOption option;
+  if (options.cache.empty())
+    return option;
+  Refusal refuse{options};
+  SmallVector<StringRef> parts;
+  StringRef(options.cache).split(parts, ',');
+  option.keys = option.values = parts.front().str();
+  bool good = !option.keys.empty();
+  for (size_t i = 1; i < parts.size(); ++i) {
+    if (i == 1 && !parts[i].contains('='))
+      option.values = parts[i].str();
+    else
+      good &= readPositions(parts[i], option);
+  }
+  if (!good || option.values.empty())
+    return refuse(StatusCode::InvalidArgument,
+                  "expected a format, or one of keys and one of values with a "
+                  "comma between, and recent=N and first=N behind them");
+  StatusOr<quant::Format> key = quant::parseFormat(option.keys);
+  StatusOr<quant::Format> value = quant::parseFormat(option.values);
+  for (const auto &format : {key, value})
+    if (!format.ok())
+      return Status(format.status().code(),
+                    "--kv: " + format.status().message());
+  QOPT_RETURN_IF_ERROR(checkFormats(*key, *value, refuse));
+  QOPT_RETURN_IF_ERROR(checkPositions(option, key->groupSize, refuse));
+  QOPT_RETURN_IF_ERROR(checkTarget(option, *key, *value, refuse));
+  return option;
+}
+
+} // namespace qopt::driver
