@@ -143,6 +143,12 @@ double linearSeconds(const Weight &weight, int64_t rows, bool int8,
   });
 }
 
+/// `tokens` queries of one sequence behind `context` positions.
+struct AttentionShape {
+  const char *model;
+  int64_t heads, keyHeads, tokens, context;
+};
+
 struct Program {
   ThreadPool pool;
   std::string filter;
@@ -182,24 +188,39 @@ struct Program {
     }
   }
 
-  void attention(const char *model, int64_t heads, int64_t keyHeads,
-                 int64_t tokens, int64_t context) {
+  /// The same step with each format of keys and values.
+  void attentions(const AttentionShape &shape) {
+    for (auto [keys, values] : {std::pair("f16", "f16"),
+                                {"int8", "int8"},
+                                {"fp8_e4m3", "fp8_e4m3"},
+                                {"int4", "int4"},
+                                {"int4_asym_g32_zf", "int4_asym_g32_zf"}})
+      attention(shape, keys, values);
+  }
+
+  void attention(const AttentionShape &shape, const char *keyFormat,
+                 const char *valueFormat) {
+    auto [model, heads, keyHeads, tokens, context] = shape;
     std::string name = std::string("attention ") + model + " " +
                        std::to_string(tokens) + " after " +
-                       std::to_string(context);
+                       std::to_string(context) + " " + keyFormat;
     if (!wanted(name))
       return;
     CachedAttentionArguments a;
     a.layout.keyHeads = keyHeads;
     a.layout.headSize = 64;
-    int64_t pages = (tokens + context + 15) / 16;
+    a.layout.pageTokens = 32;
+    a.layout.key = *quant::parseFormat(keyFormat);
+    a.layout.value = *quant::parseFormat(valueFormat);
+    int64_t pages = (tokens + context + 31) / 32;
     Memory cache = allocate(pages * a.layout.pageBytes());
     std::vector<int32_t> table(static_cast<size_t>(pages));
     for (size_t i = 0; i < table.size(); ++i)
       table[i] = static_cast<int32_t>(i);
     int32_t starts[] = {0, static_cast<int32_t>(tokens)};
     int32_t from[] = {static_cast<int32_t>(context)};
-    a.batch = {1, starts, from, table.data(), pages};
+    int32_t slot = 0;
+    a.batch = {1, starts, from, table.data(), pages, &slot};
     Memory query = randomFloats(tokens * heads * 64);
     Memory output = allocate(tokens * heads * 64 * 4);
     a.pages = cache.get();
@@ -212,7 +233,7 @@ struct Program {
     double keys =
         static_cast<double>(tokens) *
         (static_cast<double>(context) + static_cast<double>(tokens + 1) / 2);
-    std::printf("%-30s %8.1f us  %8.1f GFLOP/s\n", name.c_str(), seconds * 1e6,
+    std::printf("%-44s %8.1f us  %8.1f GFLOP/s\n", name.c_str(), seconds * 1e6,
                 keys * static_cast<double>(heads) * 256 / seconds * 1e-9);
   }
 
@@ -294,11 +315,11 @@ int main(int count, char **arguments) {
   program.linearLayers("f16", false);
   program.linearLayers("bf16", false);
   for (int64_t context : {128, 2048}) {
-    program.attention("1.1B", 32, 4, 1, context);
-    program.attention("28M", 8, 4, 1, context);
+    program.attentions({"1.1B", 32, 4, 1, context});
+    program.attentions({"28M", 8, 4, 1, context});
   }
-  program.attention("1.1B", 32, 4, 512, 0);
-  program.attention("28M", 8, 4, 512, 0);
+  program.attentions({"1.1B", 32, 4, 512, 0});
+  program.attentions({"28M", 8, 4, 512, 0});
   program.denseAttention("28M", 8, 4, 512);
   program.denseAttention("8 heads", 8, 8, 512);
   return 0;

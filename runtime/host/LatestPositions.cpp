@@ -76,8 +76,7 @@ void HeadStep::fillSlot() const {
   int64_t size = a.layout.headSize, recent = a.layout.recent;
   for (int64_t p = std::max(context, length - recent); p < length; ++p) {
     for (int64_t d = 0; d < size; ++d)
-      slot.keys[p % recent * size + d] =
-          keys[keyElement(p - at.base, d, size)];
+      slot.keys[p % recent * size + d] = keys[keyElement(p - at.base, d, size)];
     std::memcpy(slot.values + p % recent * size, values + (p - at.base) * size,
                 size_t(size) * 2);
   }

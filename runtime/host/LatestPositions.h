@@ -10,8 +10,8 @@
 // alone. Groups of keys are no longer than `recent`, so that all that are read
 // as codes are full.
 //
-// Between steps a sequence's slot (the memory of the layer's first pages, slot s
-// from byte s · slotBytes on) has for each head, in f16:
+// Between steps a sequence's slot (the memory of the layer's first pages, slot
+// s from byte s · slotBytes on) has for each head, in f16:
 //
 //   latest keys [recent][D], row position % recent │ latest values likewise
 //   first keys [first/16][D][16]                   │ first values [first][D]
@@ -64,11 +64,11 @@ struct StepRows {
     int64_t context = batch.contextStarts[sequence];
     int64_t token = batch.tokenStarts[sequence];
     base = std::max<int64_t>(context - layout.recent, 0) & ~15;
-    rows = (context + batch.tokenStarts[sequence + 1] - token - base + 15) & ~15;
+    rows =
+        (context + batch.tokenStarts[sequence + 1] - token - base + 15) & ~15;
     // Room for what each sequence has beside its new tokens.
     int64_t before = token + sequence * (layout.recent + padding);
-    element =
-        (before * layout.keyHeads + head * rows) * layout.headSize * 2;
+    element = (before * layout.keyHeads + head * rows) * layout.headSize * 2;
   }
   int64_t valueElement(const KvCacheLayout &layout) const {
     return element + rows * layout.headSize;

@@ -10,34 +10,37 @@ import numpy as np
 import pytest
 from distributions import choice_gaps
 
-# In parts of the spread of the logits, the largest choice that a level more or less may turn.
-NEAR_TIE = {"f16": 0.002, "int8": 0.01, "fp8_e4m3": 0.02, "int4": 0.08}
+# In parts of the spread of the logits: the largest preference that a level more or less may turn; and how many of 200
+# choices it turns.
+NEAR_TIE = {"int8": 0.01, "fp8_e4m3": 0.01, "int4": 0.08}
+TURNED = {"int8": 4, "fp8_e4m3": 10, "int4": 40}
 # The columns of stories260k's down projections are no multiple of 32.
 DOWN = [word for layer in range(5) for word in ("--format", f"node_linear_{6 + 7 * layer}=int8")]
 
 
-def check(tool, folder, tmp_path, weights, cache, count, options=()):
-    """The emulator's tokens, given to the host one by one: by how much the host prefers another."""
+def gaps_of(tool, folder, tmp_path, formats, count):
+    """The emulator's tokens, given to the host: by how much the host prefers another to each of them."""
     for target, device in (("host", "host"), ("cuda", "emulator")):
-        formats = ("--weights", weights, "--activations", "f16", "--kv", cache, *options)
-        tool("qopt-compile", folder, "--target", target, *formats, "-o", tmp_path / f"{device}.qopt")
+        options = ("--target", target, "--activations", "f16", *formats)
+        tool("qopt-compile", folder, *options, "-o", tmp_path / f"{device}.qopt")
     prompt = json.loads((folder / "generate.json").read_text())["prompt_ids"]
-    arguments = ("--tokens", ",".join(map(str, prompt)), "--max-tokens", count, "--json", "--device", "emulator")
-    chosen = json.loads(tool("qopt-run", tmp_path / "emulator.qopt", *arguments).stdout)["tokens"]
+    asked = ("--tokens", ",".join(map(str, prompt)), "--max-tokens", count, "--json", "--device", "emulator")
+    chosen = json.loads(tool("qopt-run", tmp_path / "emulator.qopt", *asked).stdout)["tokens"]
     assert len(chosen) == count
     np.save(tmp_path / "t.npy", np.array([[*prompt, *chosen]], np.int32))
     window = ("--tokens", tmp_path / "t.npy", "--window", len(prompt) + count)
     tool("qopt-eval", tmp_path / "host.qopt", *window, "--save-logits", tmp_path / "l.npy")
-    gaps = choice_gaps(np.load(tmp_path / "l.npy")[0, len(prompt) - 1 : -1], np.array(chosen))
-    print(weights, cache, gaps.max(), (gaps == 0).mean())
-    assert gaps.max() <= NEAR_TIE[cache] and (gaps == 0).mean() >= 0.9, gaps
+    return choice_gaps(np.load(tmp_path / "l.npy")[0, len(prompt) - 1 : -1], np.array(chosen))
 
 
 @pytest.mark.parametrize(("weights", "cache"), [("f16", "int8"), ("int8", "fp8_e4m3"), ("int4_g32", "int4")])
 def test_stories(tool, stories, tmp_path, weights, cache):
-    check(tool, stories, tmp_path, weights, cache, 200, DOWN if "_g" in weights else ())
+    formats = ("--weights", weights, "--kv", cache, *(DOWN if "_g" in weights else ()))
+    gaps = gaps_of(tool, stories, tmp_path, formats, 200)
+    assert gaps.max() <= NEAR_TIE[cache] and (gaps > 0).sum() <= TURNED[cache], gaps
 
 
-@pytest.mark.parametrize(("weights", "cache"), [("int4_g128", "int8"), ("int8", "int4")])
+@pytest.mark.parametrize(("weights", "cache"), [("int4_g128", "int8")])
 def test_books(tool, shared, tmp_path, weights, cache):
-    check(tool, shared / "models/books-llama-28m", tmp_path, weights, cache, 16)
+    gaps = gaps_of(tool, shared / "models/books-llama-28m", tmp_path, ("--weights", weights, "--kv", cache), 16)
+    assert gaps.max() <= NEAR_TIE[cache], gaps

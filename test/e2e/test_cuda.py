@@ -154,6 +154,8 @@ def test_no_driver(tool, stories_cuda):
         (("--arch", "sm_70"), USAGE, "sm_70"),
         (("--activations", "f32"), USAGE, "expected f16, bf16, int8 or bf16,int8"),
         (("--kv", "int8_g32"), UNSUPPORTED, "on a GPU a cache has no 3 or 2 bits, no groups of values"),
+        (("--kv", "int8,recent=32"), UNSUPPORTED, "and no latest positions in f16"),
+        (("--kv", "int3"), UNSUPPORTED, "a cache is kept in f32, f16, bf16, int8, int4 or fp8_e4m3, and in integers"),
         (
             ("--weights", "f32"),
             UNSUPPORTED,

@@ -51,7 +51,6 @@ REFUSED = {
         )
         for target in ("host", "cuda")
     },
-    "qopt-compile {stories} -o {none} --kv int3": '--kv is "int3"; a cache is kept in f32, f16, bf16, int8, int4 or fp8_e4m3',
     "qopt-compile {stories} -o {none} --kv int8,recent=32,recent=32": "; expected a format, or one of keys and one of values",
     "qopt-compile {stories} -o {none} --kv int8,recent=x": "recent=N and first=N behind them",
     "qopt-compile {stories} -o {none} --kv int8,recent=40": "; expected a multiple of 32 latest and of 16 first positions",
@@ -59,7 +58,6 @@ REFUSED = {
     "qopt-compile {stories} -o {none} --kv int4_g64,f16,recent=32": (
         "keys in groups of 64 positions have that many latest ones at least; got 32"
     ),
-    "qopt-compile {stories} -o {none} --target cuda --kv int8,recent=32": "on a GPU a cache has no 3 or 2 bits, no groups",
     "qopt-compile {stories} -o {none} --target cuda --arch sm_80,": '--arch: unknown architecture ""',
     "qopt-run {decoder} --tokens 1,,2": '"1,,2" is no list of token ids; expected numbers with a comma',
     "qopt-run {decoder} --tokens ,1": '",1" is no list of token ids',

@@ -72,6 +72,22 @@ StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
   return layout;
 }
 
+/// Whether attention is always to the layer that was appended to last.
+static bool attendsToLastAppended(const plan::Function &function) {
+  int64_t last = -1;
+  for (const plan::Step *step : *function.steps()) {
+    if (const plan::KvAppend *append = step->operation_as_KvAppend())
+      last = append->layer();
+    if (const plan::RotaryAppend *append = step->operation_as_RotaryAppend())
+      last = append->layer();
+    const plan::CachedAttention *attention =
+        step->operation_as_CachedAttention();
+    if (attention && attention->layer() != last)
+      return false;
+  }
+  return true;
+}
+
 StatusOr<int64_t> stepRowElements(const BoundFunction &function) {
   int64_t most = 0;
   const plan::Decoder *decoder = function.file().plan().decoder();
@@ -85,6 +101,11 @@ StatusOr<int64_t> stepRowElements(const BoundFunction &function) {
                     host::StepRows::elements(*layout, function.inputs().tokens,
                                              function.inputs().sequences));
   }
+  if (most > 0 && function.function().steps() &&
+      !attendsToLastAppended(function.function()))
+    return Status(StatusCode::Unsupported,
+                  "a layer that attends to another's keys cannot have latest "
+                  "positions in f16");
   return most;
 }
 

@@ -61,9 +61,8 @@ protected:
       codes.assign(integers.begin(), integers.end());
     }
     for (int64_t i = 0; i < count; ++i)
-      values[i * stride] =
-          quant::halfToFloat(scale.scale) * codes[size_t(i)] +
-          quant::halfToFloat(scale.offset);
+      values[i * stride] = quant::halfToFloat(scale.scale) * codes[size_t(i)] +
+                           quant::halfToFloat(scale.offset);
   }
 
   /// Keys or values of a sequence as they read where they are codes.
@@ -125,13 +124,13 @@ protected:
       size_t at = size_t((j * keyHeads + h / (heads / keyHeads)) * size);
       double score = 0;
       for (size_t i = 0; i < size; ++i)
-        score += double(q[i]) *
-                 (half ? asHalf(key[s][at + i]) : codedKeys[at + i]);
+        score +=
+            double(q[i]) * (half ? asHalf(key[s][at + i]) : codedKeys[at + i]);
       double weight = std::exp(0.1 * score);
       sum += weight;
       for (size_t i = 0; i < size; ++i)
-        y[i] += weight *
-                (half ? asHalf(value[s][at + i]) : codedValues[at + i]);
+        y[i] +=
+            weight * (half ? asHalf(value[s][at + i]) : codedValues[at + i]);
     }
     for (double v : y)
       result.push_back(v / sum);
@@ -140,8 +139,8 @@ protected:
   int64_t slotPages = 0;
 };
 
-const Steps mixed = {{5, 64}, {58, 1}, {1, 31}, {0, 33}, {1, 140}, {130, 0},
-                     {1, 1},  {1, 1},  {1, 1}};
+const Steps mixed = {{5, 64},  {58, 1}, {1, 31}, {0, 33}, {1, 140},
+                     {130, 0}, {1, 1},  {1, 1},  {1, 1}};
 
 TEST_P(LatestPositionsTest, promptsAndSingleTokens) {
   std::vector<double> wanted[2] = {expected(0, 198), expected(1, 272)};
@@ -167,21 +166,20 @@ TEST_P(LatestPositionsTest, theCacheDoesNotDependOnTheSteps) {
   std::vector<uint8_t> after[2];
   for (int i = 0; i < 2; ++i) {
     run(i ? Steps{{198, 272}} : mixed);
-    after[i].assign(pages, pages + (slotPages + 2 * perSequence) *
-                                       layout.pageBytes());
+    after[i].assign(pages,
+                    pages + (slotPages + 2 * perSequence) * layout.pageBytes());
   }
   EXPECT_EQ(after[0], after[1]);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Formats, LatestPositionsTest,
-    testing::Values(
-        LatestCase{"int4_asym_g32_zf", "int4_asym_g32_zf", 32, 0},
-        LatestCase{"int3_asym_g32_zf", "int3_asym_g16_zf", 32, 16},
-        LatestCase{"int2_g64", "int2_g32", 64, 32},
-        LatestCase{"int8", "int4", 32, 48},
-        LatestCase{"int8_asym_g32_zf", "f32", 96, 16, 120},
-        LatestCase{"int2_asym_g32_zf", "int8_g32", 64, 32, 40}));
+    testing::Values(LatestCase{"int4_asym_g32_zf", "int4_asym_g32_zf", 32, 0},
+                    LatestCase{"int3_asym_g32_zf", "int3_asym_g16_zf", 32, 16},
+                    LatestCase{"int2_g64", "int2_g32", 64, 32},
+                    LatestCase{"int8", "int4", 32, 48},
+                    LatestCase{"int8_asym_g32_zf", "f32", 96, 16, 120},
+                    LatestCase{"int2_asym_g32_zf", "int8_g32", 64, 32, 40}));
 
 } // namespace
 } // namespace qopt::host
