@@ -91,6 +91,13 @@ HWY_INLINE FloatVector loadKeys(const void *group, int64_t channel,
   }
 }
 
+/// An f16 scale in every lane.
+HWY_INLINE FloatVector broadcastHalf(uint16_t bits) {
+  const hn::Rebind<uint16_t, FloatTag> du16;
+  const hn::Rebind<hwy::float16_t, FloatTag> dh;
+  return hn::PromoteTo(FloatTag(), hn::BitCast(dh, hn::Set(du16, bits)));
+}
+
 /// `count` f16 scales, zeros behind them up to a whole group.
 HWY_INLINE void widenScales(const uint8_t *scales, int64_t count, float *wide) {
   for (int64_t part = 0; part < lineVectors; ++part)

@@ -24,9 +24,8 @@ HWY_INLINE void widenBlock(const uint8_t *codes, const uint16_t *scales,
   const bool offsets = layout.key.zero == quant::ZeroType::Float;
   constexpr int64_t lineBytes = keyBlock * quant::bitsOf(type) / 8;
   for (int64_t i = 0; i < size; ++i) {
-    const auto scale = hn::Set(d, quant::halfToFloat(scales[i]));
-    const auto offset =
-        hn::Set(d, offsets ? quant::halfToFloat(scales[size + i]) : 0);
+    const auto scale = broadcastHalf(scales[i]);
+    const auto offset = offsets ? broadcastHalf(scales[size + i]) : hn::Zero(d);
     for (int64_t t = 0; t < keyBlock; t += lineLanes)
       hn::StoreU(
           hn::MulAdd(loadRow<type>(codes + i * lineBytes, t), scale, offset), d,

@@ -22,9 +22,9 @@ HWY_INLINE void widenRow(const uint8_t *codes, const uint16_t *scales,
   const int64_t group = layout.valueGroup(), groups = layout.headSize / group;
   const bool offsets = layout.value.zero == quant::ZeroType::Float;
   for (int64_t g = 0; g < groups; ++g) {
-    const auto scale = hn::Set(d, quant::halfToFloat(scales[g]));
+    const auto scale = broadcastHalf(scales[g]);
     const auto offset =
-        hn::Set(d, offsets ? quant::halfToFloat(scales[groups + g]) : 0);
+        offsets ? broadcastHalf(scales[groups + g]) : hn::Zero(d);
     for (int64_t i = g * group; i < (g + 1) * group; i += lineLanes)
       hn::StoreU(hn::MulAdd(loadRow<type>(codes, i), scale, offset), d,
                  wide + i);
