@@ -224,5 +224,10 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
                           "not fewer than a group of keys, and then a multiple "
                           "of 16 first ones; got "
                        << recent << " and " << first;
+  bool codes = !value.isFloat() || (!key.isFloat() && !key.groupSize);
+  if (codes && headSize % 8 != 0) // (C5)
+    return emitError() << "a head of a cache of codes is a multiple of 8 "
+                          "channels; got "
+                       << headSize;
   return success();
 }

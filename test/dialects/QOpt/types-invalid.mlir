@@ -112,3 +112,9 @@ func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, ke
 // kv_cache (C4)
 // expected-error @+1 {{got 0 and 16}}
 func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = f16, value = int8, page = 64, first = 16>)
+
+// -----
+
+// kv_cache (C5)
+// expected-error @+1 {{a head of a cache of codes is a multiple of 8 channels; got 20}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 20, key = int8, value = f16, page = 16>)
