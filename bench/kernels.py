@@ -97,7 +97,12 @@ def table_rows():
         linear("int4_g128", 8, shape, {"instructions a weight": 2.0, "lop3 a product": 4.4}) for shape in ("o", "down")
     ]
     rows += [linear("int4_g128", tokens, "o") for tokens in (16, 32, 64)]
-    rows += [linear("int4_g32", tokens, "o") for tokens in (1, 64)]
+    # With groups of 32 and several tokens also an address and what splits the sums of x.
+    several = {"instructions a weight": 2.0, "lop3 a product": 4.5}
+    for weights in (f"int4{zeros}_g{group}" for zeros in ("", "_asym") for group in (32, 64, 128)):
+        if weights != "int4_g128":
+            rows += [linear(weights, 1, "o", alone), linear(weights, 8, "o", several)]
+    rows.append(linear("int4_g32", 64, "o"))
     rows += [mixed(tokens, shape) for tokens in (1, 8) for shape in catalog.MIXED]
     others = ("int8", "w8a8", "fp8_e4m3", "f16", "bf16")
     rows += [linear(weights, tokens, "o") for weights in others for tokens in (1, 8, 64)]
@@ -185,7 +190,7 @@ def figures_of(build, row, arch):
     if row.family.startswith("skinny_linear"):
         # Eight weights of a lane are a product of the tensor cores for each tile of tokens; of integers sixteen.
         opcodes = counts["opcodes"]
-        products = (opcodes.get("HMMA", 0) + 2 * opcodes.get("IMMA", 0)) / record["schedule"]["token_tiles"]
+        products = (counts["half_products"] + 2 * opcodes.get("IMMA", 0)) / record["schedule"]["token_tiles"]
         figures["KiB in flight"] = record["schedule"]["bytes_in_flight"] / KIB
         figures["instructions a weight"] = counts["instructions"] / products / 8
         if "int4" in row.words:

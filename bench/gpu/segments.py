@@ -17,8 +17,6 @@ class Segment:
     def __init__(self, layout, own, columns, paired, random):
         self.own, self.columns, self.paired, self.random = own, columns, paired, random
         self.rows, self.format = own["rows"], own["weights"]
-        if "asym" in self.format:
-            raise ValueError(f"zero points are not made here, as {self.format} has them")
         self.outputs = self.rows // 2 if paired else self.rows
         self.strip, self.unit = layout["strip_rows"], layout["unit_columns"]
         self.strips = -(-self.rows // 2 // (self.strip // 2)) if paired else -(-self.rows // self.strip)
@@ -37,7 +35,8 @@ class Segment:
     def _make(self):
         shape = self.slab_rows, self.columns
         if self.own["element_bits"] == 16:
-            self.codes, self.scales = encode(self.format, self.random.uniform(-1, 1, shape)), None
+            self.codes = encode(self.format, self.random.uniform(-1, 1, shape))
+            self.scales = self.zeros = None
             return
         offset = self.own["code_offset"]
         low, high = (1 - offset, offset) if offset else (0, 1 << self.own["element_bits"])
@@ -46,6 +45,9 @@ class Segment:
             self.codes = encode("fp8_e4m3", self.random.uniform(-448, 448, shape))
         scales = self.random.uniform(0.01, 0.02, (self.slab_rows, -(-self.columns // self.own["group_columns"])))
         self.scales = scales.astype(np.float32 if self.has_row_scales else np.float16)
+        self.zeros = None
+        if "zero_places" in self.own:
+            self.zeros = self.random.integers(low, high, scales.shape).astype(np.float16)
 
     def weights(self, rows):
         """Rows as numbers, and the scale of each of their elements."""
@@ -54,6 +56,9 @@ class Segment:
             return decode(self.format, self.codes[rows]), np.ones((len(rows), self.columns))
         scales = self.scales[rows].astype(np.float64).repeat(self.own["group_columns"], 1)[:, : self.columns]
         numbers = decode("fp8_e4m3", self.codes[rows]) if self.is_fp8 else self.codes[rows]
+        if self.zeros is not None:
+            zeros = self.zeros[rows].astype(np.float64).repeat(self.own["group_columns"], 1)
+            numbers = numbers - zeros[:, : self.columns]
         return numbers * scales, scales
 
     def _packed_rows(self, rows):
@@ -73,7 +78,9 @@ class Segment:
         codes = self._placed(blocks.reshape(strips, self.units, -1))
         packed[..., : codes.shape[-1]] = codes
         if self.has_scales and not self.has_row_scales:
-            self._place_scales(packed)
+            self._place("scale_places", self.scales, packed)
+        if self.zeros is not None:
+            self._place("zero_places", self.zeros, packed)
         parts = [Part(packed, self.times)]
         if self.has_row_scales:
             parts.append(Part(np.ascontiguousarray(self.scales[:, 0]), self.times))
@@ -90,10 +97,11 @@ class Segment:
         placed = placed.astype(np.uint8)
         return placed if bits == 8 else placed[..., 0::2] | placed[..., 1::2] << 4
 
-    def _place_scales(self, packed):
-        places = np.asarray(self.own["scale_places"]).reshape(self.strip, -1)
+    def _place(self, name, values, packed):
+        """The scales or zero points of groups, in planes behind the codes of each unit."""
+        places = np.asarray(self.own[name]).reshape(self.strip, -1)
         groups, group = places.shape[1], self.own["group_columns"]
-        rows = self.scales.view(np.uint8).reshape(packed.shape[0], self.strip, -1, 2)
+        rows = values.view(np.uint8).reshape(packed.shape[0], self.strip, -1, 2)
         for unit in range(self.units):
             for i in range(groups):
                 column = unit * self.unit + i * self.unit // groups

@@ -160,8 +160,11 @@ static llvm::json::Object countSass(const codegen::SassKernel &kernel) {
                               {"opcodes", std::move(opcodes)}};
   };
   llvm::json::Object object{{"kernel", describe(kernel.count())}};
-  if (const codegen::SassLoop *loop = mainLoopOf(kernel))
-    object["main_loop"] = describe(kernel.count(*loop));
+  if (const codegen::SassLoop *loop = mainLoopOf(kernel)) {
+    llvm::json::Object described = describe(kernel.count(*loop));
+    described["half_products"] = kernel.halfProducts(*loop);
+    object["main_loop"] = std::move(described);
+  }
   return object;
 }
 

@@ -59,19 +59,21 @@ static llvm::json::Array codePlaces(const Unit &empty) {
   return places;
 }
 
-/// Byte offsets of the values of a plane, [row][group]; behind the units where
-/// they belong to rows.
+/// Byte offsets of the values of a plane, [row][group], whose values have
+/// `valueBytes` in canonical storage and `packedBytes` there; behind the units
+/// where they belong to rows.
 static llvm::json::Array planePlaces(const Unit &empty,
                                      std::vector<uint8_t> Unit::*array,
-                                     int64_t valueBytes) {
+                                     int64_t valueBytes, int64_t packedBytes) {
   std::vector<uint8_t> before = empty.pack();
   llvm::json::Array places;
   for (size_t at = 0; at < (empty.*array).size(); at += size_t(valueBytes)) {
     Unit unit = empty;
-    // The highest byte: 1 is a small number in every type of scale.
+    // The highest byte, and then that of the packed value: 1 is a small number
+    // in every type of scale, and as a zero point a half.
     (unit.*array)[at + size_t(valueBytes) - 1] ^= 1;
     std::optional<int64_t> bit = differingBit(before, unit.pack());
-    places.push_back(bit ? *bit / 8 - (valueBytes - 1) : -1);
+    places.push_back(bit ? *bit / 8 - (packedBytes - 1) : -1);
   }
   return places;
 }
@@ -92,9 +94,14 @@ static llvm::json::Object describeSegment(const Segment &segment,
       {"code_places", codePlaces(empty)},
       {"group_columns",
        format.isFloat() ? 0 : quant::groupColumns(format, columns)}};
+  int64_t scaleBytes = quant::bytesPerScale(format);
   if (!format.isFloat() && !hasRowScales(format))
     layout["scale_places"] =
-        planePlaces(empty, &Unit::scales, quant::bytesPerScale(format));
+        planePlaces(empty, &Unit::scales, scaleBytes, scaleBytes);
+  if (!format.isSymmetric())
+    layout["zero_places"] =
+        planePlaces(empty, &Unit::zeros,
+                    format.zero == quant::ZeroType::U8 ? 1 : 2, scaleBytes);
   return layout;
 }
 

@@ -156,6 +156,13 @@ std::map<std::string, int> SassKernel::count(const SassLoop &loop) const {
   return count(loop.begin, loop.end);
 }
 
+int SassKernel::halfProducts(const SassLoop &loop) const {
+  return int(llvm::count_if(instructions, [&](const SassInstruction &each) {
+    return each.address >= loop.begin && each.address <= loop.end &&
+           llvm::StringRef(each.opcode).starts_with("HMMA.16816");
+  }));
+}
+
 const SassLoop *SassKernel::mainLoop(llvm::StringRef opcode) const {
   const SassLoop *best = nullptr;
   int most = -1;

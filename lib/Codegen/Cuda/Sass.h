@@ -41,6 +41,10 @@ struct SassKernel {
   std::map<std::string, int> count() const;
   std::map<std::string, int> count(const SassLoop &loop) const;
 
+  /// Products of halves in a loop: HMMA with 16 columns. Those of tf32 are
+  /// others.
+  int halfProducts(const SassLoop &loop) const;
+
   /// The innermost loop with the most instructions of `opcode` (HMMA, FFMA),
   /// or with the most of all where `opcode` is empty; null without loops.
   const SassLoop *mainLoop(llvm::StringRef opcode) const;

@@ -100,6 +100,24 @@ Int kernels::mulHalves(Int a, Int b, Type type) {
                   type);
 }
 
+static Value negative(Kernel &kernel, Value halves) {
+  return arith::NegFOp::create(kernel.builder(), kernel.loc(), halves);
+}
+
+std::array<Int, 2> kernels::exactProduct(Int a, Int b, Type type) {
+  Int product = mulHalves(a, b, type);
+  Value rounded = negative(*a.kernel, pairOf(product, type));
+  return {product, fmaPairs(a, pairOf(b, type), rounded, type)};
+}
+
+Int kernels::negateHalves(Int a, Type type) {
+  Kernel &kernel = *a.kernel;
+  Value result = negative(kernel, pairOf(a, type));
+  return {{&kernel,
+           LLVM::BitcastOp::create(kernel.builder(), kernel.loc(),
+                                   kernel.builder().getI32Type(), result)}};
+}
+
 Int kernels::bothHalves(Real value, Type type) {
   return value.kernel->packHalves(value, value, type);
 }
@@ -129,6 +147,35 @@ IntAccumulator kernels::mmaInt8(std::array<Int, 4> a, std::array<Int, 2> b,
     sums[i] = {{&kernel, LLVM::ExtractValueOp::create(builder, kernel.loc(),
                                                       product, i)}};
   return sums;
+}
+
+Accumulator kernels::mmaTf32(std::array<Real, 4> a, std::array<Real, 2> b,
+                             Accumulator c) {
+  Kernel &kernel = *c[0].kernel;
+  OpBuilder &builder = kernel.builder();
+  auto words = [&](ArrayRef<Real> values) {
+    return llvm::map_to_vector(
+        values, [&](Real value) { return kernel.bits(value).value; });
+  };
+  SmallVector<Value> sums =
+      llvm::map_to_vector(c, [](Real value) { return value.value; });
+  Type result = LLVM::LLVMStructType::getLiteral(
+      builder.getContext(), SmallVector<Type>(4, builder.getF32Type()));
+  Value product = NVVM::MmaOp::create(
+      builder, kernel.loc(), result, words(a), words(b), sums,
+      ArrayRef<int64_t>{16, 8, 8}, std::nullopt, std::nullopt,
+      std::array{NVVM::MMATypes::tf32, NVVM::MMATypes::tf32},
+      std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+  for (int64_t i = 0; i < 4; ++i)
+    c[i] = {{&kernel,
+             LLVM::ExtractValueOp::create(builder, kernel.loc(), product, i)}};
+  return c;
+}
+
+std::array<Real, 2> kernels::splitTf32(Real value) {
+  Kernel &kernel = *value.kernel;
+  Real upper = kernel.asReal(kernel.bits(value) & int64_t(int32_t(0xffffe000)));
+  return {upper, value - upper};
 }
 
 // Numbers ---------------------------------------------------------------------

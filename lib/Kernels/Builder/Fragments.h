@@ -31,6 +31,9 @@ Int fmaHalves(Int a, double b, double c, mlir::Type type);
 Int fmaHalves(Int a, Int b, Int c, mlir::Type type);
 /// a · b on two halves.
 Int mulHalves(Int a, Int b, mlir::Type type);
+/// a · b on two halves, and what its rounding leaves.
+std::array<Int, 2> exactProduct(Int a, Int b, mlir::Type type);
+Int negateHalves(Int a, mlir::Type type);
 /// A value in both halves of a word, rounded to `type`.
 Int bothHalves(Real value, mlir::Type type);
 Int bothHalves(Kernel &kernel, double value, mlir::Type type);
@@ -42,6 +45,13 @@ using IntAccumulator = std::array<Int, 4>;
 /// (16+4t…, g).
 IntAccumulator mmaInt8(std::array<Int, 4> a, std::array<Int, 2> b,
                        IntAccumulator c);
+
+/// mma.m16n8k8 of tf32 with f32 sums. Lane 4g+t has of A (g, t), (g+8, t),
+/// (g, t+4), (g+8, t+4), of B (t, g), (t+4, g): the upper 19 bits of each.
+Accumulator mmaTf32(std::array<Real, 4> a, std::array<Real, 2> b,
+                    Accumulator c);
+/// The upper 11 bits of a value, a number of tf32, and what is left of it.
+std::array<Real, 2> splitTf32(Real value);
 
 // Numbers. --------------------------------------------------------------------
 

@@ -232,8 +232,8 @@ std::vector<std::array<Int, 2>> Body::activationsOf(const Operands &operands,
 }
 
 /// For rows g and g+8:
-///   weight = (number / factor + shift) · scale + rest
-///   shift = −(base / factor + nearest integer of zero)
+///   weight = (number + shift) · scale + rest
+///   shift = −(base + nearest integer of zero)
 Body::Group Body::groupOf(const std::vector<Int> &planes) {
   Group result;
   Numbers numbers = skinny_linear::numbersOf(format(), activation);
@@ -250,7 +250,7 @@ Body::Group Body::groupOf(const std::vector<Int> &planes) {
   if (!format().isSymmetric())
     zero = valuesOf(planes[1]);
   for (int i = 0; i < 2; ++i) {
-    double base = numbers.base[i] / numbers.factor[i];
+    double base = numbers.base[i];
     Real whole;
     if (format().isSymmetric()) {
       result.shift[i] = bothHalves(k, -(base + numbers.zero), activation);
@@ -272,12 +272,10 @@ Fragment Body::weightsOf(const std::vector<Int> &block, int64_t product,
   int perBlock = skinny_linear::productsPerBlock(format());
   Fragment words = skinny_linear::unpackProduct(k, format(), activation, block,
                                                 int(product % perBlock));
-  Numbers numbers = skinny_linear::numbersOf(format(), activation);
   for (int i = 0; i < 4; ++i) {
     int row = i % 2; // of rows g and g+8
-    Int factor = bothHalves(k, 1 / numbers.factor[row], activation);
     if (group.shifted)
-      words[i] = fmaHalves(words[i], factor, group.shift[row], activation);
+      words[i] = k.addHalves(words[i], group.shift[row], activation);
     if (group.fraction)
       words[i] =
           fmaHalves(words[i], group.scale[row], group.rest[row], activation);

@@ -2,6 +2,7 @@
 // be built. No MLIR.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Kernels/WeightFormats.h"
 #include "lib/Quant/Element.h"
@@ -43,6 +44,17 @@ int64_t skinny_linear::correctionColumns(const Problem &problem) {
     if (segment.weight.granularity == Granularity::Group)
       columns = std::min(columns, segment.weight.groupSize);
   return columns;
+}
+
+bool skinny_linear::spreadsGroups(const Problem &problem,
+                                  const quant::Format &weight) {
+  return problem.tokens == 1 && groupsPerUnit(weight) > 1;
+}
+
+bool skinny_linear::correctsByProduct(const Problem &problem,
+                                      const quant::Format &weight) {
+  return problem.tokens > 1 && groupsPerUnit(weight) == 4 &&
+         quant::elementOf(weight.element).isInteger();
 }
 
 // Validity --------------------------------------------------------------------
@@ -265,6 +277,21 @@ SegmentPlan skinny_linear::segmentPlanOf(const Problem &problem,
   return plan;
 }
 
+/// Of a block: two rings with their barriers, and what products read beside
+/// weights.
+static int64_t sharedBytesOf(const Plan &plan, const Schedule &schedule) {
+  constexpr int64_t align = 128;
+  int64_t partials = schedule.slices > 1 ? 0 : schedule.partials;
+  int64_t bytes = align;
+  for (int64_t part :
+       {int64_t(16) * schedule.stages, 16 * partials, plan.partFlagBytes,
+        plan.quantizeBytes, plan.normBytes, plan.correctionBytes,
+        plan.zeroBytes, plan.activationBytes, partials * plan.partialBytes,
+        schedule.stages * plan.stageBytes})
+    bytes += roundUp(part, align);
+  return bytes;
+}
+
 Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   Plan plan{};
   plan.units = ceilDiv(problem.columns, unitColumns);
@@ -281,9 +308,6 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   plan.activationBytes = plan.activationRows * plan.activationStride;
   int64_t partialTokens = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
   plan.correctionStride = partialTokens * 4;
-  if (!codes)
-    plan.correctionBytes = plan.unitsPerSlice * unitColumns /
-                           correctionColumns(problem) * plan.correctionStride;
   if (!problem.norm.empty())
     plan.normBytes = 4 * schedule.consumers();
   if (problem.source)
@@ -302,26 +326,24 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
     plan.stageBytes = std::max(plan.stageBytes, schedule.tileStrips() *
                                                     schedule.unitsPerStage[i] *
                                                     segment.unitBytes);
+    // An odd number of tiles: lanes of four groups read different banks.
+    if (correctsByProduct(problem, problem.segments[i].weight))
+      plan.correctionStride = (plan.tokenTiles | 1) * 32;
+    if (spreadsGroups(problem, problem.segments[i].weight))
+      plan.zeroBytes = unitColumns * 2;
     plan.tiles += segment.tiles;
     plan.contributors = std::max(plan.contributors, segment.contributors);
   }
+  if (!codes)
+    plan.correctionBytes = plan.unitsPerSlice * unitColumns /
+                           correctionColumns(problem) * plan.correctionStride;
   plan.slots = int64_t(plan.contributors) * schedule.slices;
   if (plan.slots > 1) {
     plan.workspaceBytes = plan.tiles * plan.slots * tileFloats * 4;
     plan.counters = plan.tiles;
   }
   plan.counters += problem.heads();
-  constexpr int64_t align = 128;
-  int64_t partials = sliced ? 0 : schedule.partials;
-  int64_t barriers = roundUp(16 * schedule.stages, align) +
-                     roundUp(16 * partials, align) + align;
-  plan.sharedBytes = barriers + roundUp(plan.partFlagBytes, align) +
-                     roundUp(plan.quantizeBytes, align) +
-                     roundUp(plan.normBytes, align) +
-                     roundUp(plan.correctionBytes, align) +
-                     roundUp(plan.activationBytes, align) +
-                     roundUp(partials * plan.partialBytes, align) +
-                     roundUp(schedule.stages * plan.stageBytes, align);
+  plan.sharedBytes = sharedBytesOf(plan, schedule);
   return plan;
 }
 

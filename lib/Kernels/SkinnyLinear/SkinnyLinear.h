@@ -47,10 +47,11 @@
 // # Numerics
 //
 // Products are exact and summed in f32 by the tensor cores, in the order of the
-// columns (with one tile of tokens, even and odd products of 16 columns in two
-// sums that are added at the end of a group). The numbers that codes are
-// unpacked to, and what corrects them by Σx, start in the same sums. A group's
-// sum times its scale is added to the row's by one fma. Then, in f32 and in
+// columns (with one tile of tokens and one group a unit, even and odd products
+// of 16 columns in two sums that are added at its end). The numbers that codes
+// are unpacked to, and what corrects them by Σx, start in the same sums. A
+// group's sum times its scale is added to the row's by one fma. How groups
+// smaller than a unit differ is in SkinnyLinearGroups.h. Then, in f32 and in
 // this order: warps, slices, blocks of a slice; the scale of the row; the
 // epilogue; one rounding to the output's type. No sum depends on what arrives
 // first.
@@ -207,6 +208,7 @@ struct Plan {
   int64_t tokenTiles;                       ///< of 8 tokens
   int64_t activationRows, activationStride; ///< of x in shared memory; bytes
   int64_t activationBytes, correctionBytes, stageBytes, partialBytes;
+  int64_t zeroBytes;        ///< what columns of other groups read for x
   int64_t correctionStride; ///< bytes of a group's sums of x: of all tokens
   int64_t normBytes;        ///< a norm's sums of each warp
   int64_t quantizeBytes;    ///< of the warps' largest values and the scale
@@ -234,10 +236,6 @@ struct SegmentPlan {
 /// Floats from one token of a tile's partial sums to the next: 16 rows, and 4
 /// so that the lanes of a warp write to different banks.
 constexpr int64_t partialStride = 20;
-
-/// Columns whose sum the products need (zero points and unsigned codes): the
-/// smallest group, at most a unit.
-int64_t correctionColumns(const Problem &problem);
 
 /// Chunks of 8 elements of x's only row that each thread of the consumers holds
 /// in registers where that is normalised or made codes; 0 where that is too

@@ -16,6 +16,11 @@ void Body::stageActivations() {
     copyActivations();
   else
     normaliseActivations();
+  if (plan.zeroBytes)
+    k.when(k.thread() < plan.zeroBytes / chunkBytes, [&] {
+      std::vector<Int> words(chunkBytes / 4, k.constant(0));
+      k.storeShared(zeros + k.thread() * chunkBytes, 0, words);
+    });
   k.syncThreads(consumerBarrier, 32 * schedule.consumers());
   if (!needsSums() || sumsWhileStaging())
     return;
@@ -140,8 +145,7 @@ bool Body::needsSums() const {
   if (problem.hasCodes())
     return false;
   for (const Segment &segment : problem.segments)
-    if (!segment.weight.isSymmetric() ||
-        numbersOf(segment.weight, activation).needsCorrection())
+    if (isShifted(segment.weight))
       return true;
   return false;
 }

@@ -7,6 +7,7 @@
 #include "lib/Kernels/Builder/Kernel.h"
 #include "lib/Kernels/Builder/Ring.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearArguments.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
 
@@ -112,9 +113,16 @@ private:
   struct Group {
     size_t segment;
     int group, groups; ///< of the unit
+    Int ofLane;        ///< group of the lane, where lanes have different ones
     Int unit;          ///< of the slice
     Int unitAddress;
   };
+  Int spreadActivations(size_t segment, int chunk, Int x);
+  void addGroups(size_t segment, Sums &sums);
+  bool isShifted(const quant::Format &format) const;
+  std::vector<std::array<Real, 4>> correctionFactors(const Group &part,
+                                                     int strip);
+  Sums correctUnit(const Group &part, Sums sums);
   std::vector<Fragment> unpackProducts(const Group &part, int product);
   void multiplyGroup(const Group &part, Int x, std::vector<Sums> &products);
   std::vector<Accumulator>
@@ -124,6 +132,7 @@ private:
                 const std::vector<std::array<Real, 2>> &scales,
                 const std::vector<Accumulator> &products, Sums &sums);
   std::array<Real, 2> correctionOf(const Group &part, int tile);
+  Int planeWord(const Group &part, int strip, int plane);
   std::array<Real, 2> planeValues(const Group &part, int strip, int plane);
   std::array<Real, 2> shiftOf(const Group &part, int strip);
   std::array<Real, 2> scaleOf(const Group &part, int strip);
@@ -181,7 +190,7 @@ private:
   std::vector<SegmentPlan> segments;
   mlir::Type activation;
   Int slice, blockOfSlice, tokens;
-  Int corrections, activations, lastParts, normSums;
+  Int corrections, activations, zeros, lastParts, normSums;
   Int warpsLargest, tokenScale; ///< of codes that the block makes
   std::vector<Run> normScales;  ///< of the chunks that a thread holds
   std::map<int64_t, std::vector<Int>> blocks; ///< of the unit, by offset

@@ -3,6 +3,7 @@
 // there.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Quant/Element.h"
 
@@ -50,6 +51,27 @@ static double unpackInstructions(const quant::Format &format,
   return 0;
 }
 
+/// Of a unit's groups: scales (load, two conversions) and sums; of integers Σx
+/// and what it is multiplied by.
+static double groupInstructions(const Problem &problem,
+                                const quant::Format &format) {
+  bool isInteger = quant::elementOf(format.element).isInteger();
+  if (problem.hasCodes() || (!isInteger && !groupsPerUnit(format)))
+    return 0;
+  auto groups = double(std::max<int64_t>(groupsPerUnit(format), 1));
+  auto tiles = double((problem.tokens + 7) / 8);
+  double lanes = problem.tokens == 1 ? 2 : 4;
+  double zero = format.isSymmetric() ? 0 : 5; // load, conversions, base
+  double scaled = 3 + tiles * lanes;
+  if (!isInteger)
+    return groups * scaled;
+  if (spreadsGroups(problem, format)) // an address of x for each group
+    return scaled + zero + 1 + lanes + groups;
+  if (correctsByProduct(problem, format))
+    return groups * scaled + 9 + zero + tiles * (format.isSymmetric() ? 6 : 8);
+  return groups * (scaled + zero + tiles * (1 + lanes));
+}
+
 /// Lane instructions of the main loop for one weight of a segment.
 static double instructionsPerWeight(const Problem &problem,
                                     const Schedule &schedule, size_t segment,
@@ -61,19 +83,10 @@ static double instructionsPerWeight(const Problem &problem,
   double perProduct = unpackInstructions(format, problem.activation, target) +
                       tiles + 8 * bits / 128 +
                       tiles / 2 / schedule.stripsPerWarp;
-  // A group: scales (load, two conversions, a factor), Σx of integers, and four
-  // sums.
-  int64_t groups = std::max<int64_t>(groupsPerUnit(format), 1);
-  double lanes = problem.tokens == 1 ? 2 : 4;
-  double perGroup = 0;
   if (problem.hasCodes()) // of 32 columns: prmt and sign, products
     perProduct = (4 + 4 + tiles) / 2 + 8 * bits / 128 +
                  tiles / 2 / schedule.stripsPerWarp;
-  else if (quant::elementOf(format.element).isInteger())
-    perGroup = 4 + tiles * (1 + 2 * lanes);
-  else if (groupsPerUnit(format))
-    perGroup = 4 + tiles * lanes;
-  double perUnit = double(groups) * perGroup + 4; // and addresses
+  double perUnit = groupInstructions(problem, format) + 4; // and addresses
   // A stage: wait, release, next cursor, loop.
   double perStage = 16;
   double units = double(schedule.unitsPerStage[segment]) /

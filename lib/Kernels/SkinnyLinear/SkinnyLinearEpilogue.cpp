@@ -211,7 +211,6 @@ std::array<Real, 2> Body::scaled(size_t segment, Int strip, Element element,
   std::array<Real, 2> values = {valueOf(words[0]), valueOf(words[1])};
   if (!hasRowScales(format))
     return values;
-  Numbers numbers = numbersOf(format, activation);
   // Tiles may end behind the last strip.
   Int stored = min(strip, k.constant(part.strips - 1));
   Global scales = k.pointer(Arguments::Weights)
@@ -226,8 +225,6 @@ std::array<Real, 2> Body::scaled(size_t segment, Int strip, Element element,
           values[half] *
           k.loadReal(k.pointer(Arguments::FirstOptional).at(element.token, 4),
                      f32);
-    else
-      values[half] = values[half] * (1 / numbers.factor[half]);
     values[half] = values[half] * scale;
   }
   return values;

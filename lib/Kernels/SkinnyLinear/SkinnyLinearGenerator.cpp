@@ -59,6 +59,8 @@ void Body::build() {
     normSums = k.shared(plan.normBytes);
   if (plan.correctionBytes)
     corrections = k.shared(plan.correctionBytes);
+  if (plan.zeroBytes)
+    zeros = k.shared(plan.zeroBytes);
   activations = k.shared(plan.activationBytes);
 
   k.when(k.thread() == 0, [&] {

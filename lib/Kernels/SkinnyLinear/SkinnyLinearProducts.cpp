@@ -2,6 +2,7 @@
 // from shared memory. A read of activations serves all strips of the warp, an
 // unpacked fragment all tokens.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/Builder/Fragments.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
 
 using namespace qopt;
@@ -65,7 +66,9 @@ Body::Sums Body::multiplyTile(size_t segment, TileSteps tile,
                     push(state, sums);
                     return state;
                   });
-  return pop(k, values, count);
+  Sums sums = pop(k, values, count);
+  addGroups(segment, sums);
+  return sums;
 }
 
 Kernel::Values Body::consumeTile(size_t segment, TileSteps tile,
@@ -132,8 +135,15 @@ Body::Sums Body::multiplyUnit(size_t segment, Int unitAddress, Int unit,
   blocks.clear();
   Int x = activationLane() + unit * (unitColumns * 2);
   int groups = int(std::max<int64_t>(groupsPerUnit(format), 1));
-  for (int group = 0; group < groups; ++group) {
-    Group part{segment, group, groups, unit, unitAddress};
+  Int none = k.constant(0), ofLane = k.lane() & (groups - 1);
+  bool spread = spreadsGroups(problem, format);
+  if (correctsByProduct(problem, format))
+    sums = correctUnit({segment, 0, 1, ofLane, unit, unitAddress},
+                       std::move(sums));
+  int rounds = spread ? 1 : groups;
+  for (int group = 0; group < rounds; ++group) {
+    Group part{segment, group,      rounds, spread ? ofLane : none,
+               unit,    unitAddress};
     std::vector<std::array<Real, 2>> shifts, scales;
     for (int s = 0; s < schedule.stripsPerWarp; ++s) {
       shifts.push_back(shiftOf(part, s));
@@ -180,15 +190,17 @@ void Body::multiplyGroup(const Group &part, Int x,
                          std::vector<Sums> &products) {
   int strips = schedule.stripsPerWarp;
   int chunks = int(unitColumns / chunkColumns) / part.groups;
+  bool spread = spreadsGroups(problem, problem.segments[part.segment].weight);
   // Where a warp has one product in flight only, a second chain of sums hides
-  // half of its latency.
-  bool alone = strips * products.size() == 1;
+  // half of its latency; the other groups of a unit do so, too.
+  bool alone = strips * products.size() == 1 && part.groups == 1;
   Accumulator second = zeroSums()[0];
   for (int chunk = 0; chunk < chunks; ++chunk) {
     std::vector<std::vector<Int>> b;
+    Int columns = spread ? spreadActivations(part.segment, chunk, x) : x;
     for (size_t tile = 0; tile < products.size(); ++tile)
       b.push_back(
-          k.loadShared(x,
+          k.loadShared(columns,
                        (part.group * chunks + chunk) * chunkColumns * 2 +
                            int64_t(tile) * 8 * plan.activationStride,
                        4));
@@ -213,16 +225,93 @@ int64_t Body::stripOffset(size_t segment, int strip) const {
 
 // Groups ----------------------------------------------------------------------
 
+/// The activations of chunk `chunk` of a unit for column lane/4 of B: zeros
+/// where that is another group's. Lanes that are served at once have the same
+/// group, so that x and zeros meet in no bank.
+Int Body::spreadActivations(size_t segment, int chunk, Int x) {
+  int64_t groups = groupsPerUnit(problem.segments[segment].weight);
+  int64_t group = chunk * groups / (unitColumns / chunkColumns);
+  Flag mine = ((k.lane() >> 3) & (groups - 1)) == group;
+  return select(mine, x, zeros + (k.lane() & 3) * chunkBytes);
+}
+
+/// Whether what a format's codes are unpacked to is corrected by Σx.
+bool Body::isShifted(const quant::Format &format) const {
+  return !format.isSymmetric() ||
+         numbersOf(format, activation).needsCorrection();
+}
+
+/// What Σx of a group is multiplied by for rows g and g+8, as factors of A that
+/// are exact in tf32: scale · base (bases are powers of two), then scale ·
+/// zero, and what the latter's rounding leaves, where zero is not a power of
+/// two.
+std::vector<std::array<Real, 4>> Body::correctionFactors(const Group &part,
+                                                         int strip) {
+  const quant::Format &format = problem.segments[part.segment].weight;
+  Numbers numbers = numbersOf(format, activation);
+  std::array<Real, 2> scale = scaleOf(part, strip);
+  Real low = scale[0] * -numbers.base[0], high = scale[1] * -numbers.base[1];
+  if (format.isSymmetric())
+    return {{low, high, scale[0] * -numbers.zero, scale[1] * -numbers.zero}};
+  mlir::Type f16 = k.builder().getF16Type();
+  int firstZero = int(groupsPerUnit(format));
+  std::array<Int, 2> zero = exactProduct(
+      planeWord(part, strip, part.group),
+      negateHalves(planeWord(part, strip, firstZero + part.group), f16), f16);
+  auto both = [&](Int word) -> std::array<Real, 2> {
+    return {k.lowHalf(word, f16), k.highHalf(word, f16)};
+  };
+  auto [product, rest] = std::array{both(zero[0]), both(zero[1])};
+  return {{low, high, product[0], product[1]},
+          {rest[0], rest[1], k.real(0), k.real(0)}};
+}
+
+/// Adds the corrections of a unit's groups as products: lane 4g+t has those of
+/// group t, which are k = t of A and B, the zeros' k = t+4. Σx is the sum of
+/// two numbers of tf32.
+Body::Sums Body::correctUnit(const Group &part, Sums sums) {
+  Int address = corrections + part.unit * (4 * plan.correctionStride) +
+                part.ofLane * plan.correctionStride + (k.lane() >> 2) * 4;
+  std::vector<std::array<Real, 2>> x;
+  for (int64_t tile = 0; tile < plan.tokenTiles; ++tile)
+    x.push_back(splitTf32(k.loadSharedReal(address, tile * 32)));
+  for (int s = 0; s < schedule.stripsPerWarp; ++s) {
+    std::vector<std::array<Real, 4>> factors = correctionFactors(part, s);
+    for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
+      auto [upper, rest] = x[size_t(tile)];
+      Accumulator &sum = sums[size_t(s * plan.tokenTiles + tile)];
+      sum = mmaTf32(factors[0], {upper, upper}, sum);
+      sum = mmaTf32(factors[0], {rest, rest}, sum);
+      if (factors.size() > 1) // the rests' product is far below f32
+        sum = mmaTf32(factors[1], {upper, upper}, sum);
+    }
+  }
+  return sums;
+}
+
+/// The groups of one token, each in lanes of its own, become its sums.
+void Body::addGroups(size_t segment, Sums &sums) {
+  const quant::Format &format = problem.segments[segment].weight;
+  if (!spreadsGroups(problem, format))
+    return;
+  for (Accumulator &sum : sums)
+    for (int row = 0; row < 2; ++row)
+      for (int distance = 1; distance < groupsPerUnit(format); distance *= 2)
+        sum[2 * row] = k.addFromLane(sum[2 * row], distance);
+}
+
 /// Σx of the lane's two tokens over the columns of a group.
 std::array<Real, 2> Body::correctionOf(const Group &part, int tile) {
+  const quant::Format &format = problem.segments[part.segment].weight;
   int64_t perUnit = unitColumns / correctionColumns(problem);
   int64_t rowBytes = plan.correctionStride;
-  Int address = corrections + part.unit * (perUnit * rowBytes);
+  int64_t count = perUnit / std::max<int64_t>(groupsPerUnit(format), 1);
+  Int address = corrections + part.unit * (perUnit * rowBytes) +
+                part.ofLane * (count * rowBytes);
   bool alone = problem.tokens == 1; // all columns of B are the same token
   if (!alone)
     address = address + (k.lane() & 3) * 8;
   std::array<Real, 2> sum;
-  int64_t count = perUnit / part.groups;
   for (int64_t i = 0; i < count; ++i) {
     int64_t offset = (part.group * count + i) * rowBytes + tile * 32;
     std::vector<Int> words = k.loadShared(address, offset, alone ? 1 : 2);
@@ -233,31 +322,33 @@ std::array<Real, 2> Body::correctionOf(const Group &part, int tile) {
   return sum;
 }
 
-/// The values of rows g and g+8 in plane `plane` of a unit.
-std::array<Real, 2> Body::planeValues(const Group &part, int strip, int plane) {
+/// The halves of rows g and g+8 in plane `plane` of a unit.
+Int Body::planeWord(const Group &part, int strip, int plane) {
   const quant::Format &format = problem.segments[part.segment].weight;
   int64_t planes = groupsPerUnit(format) * (format.isSymmetric() ? 1 : 2);
   int64_t offset = stripOffset(part.segment, strip) +
                    segments[part.segment].unitBytes - (planes - plane) * 32;
-  Int address = part.unitAddress + (k.lane() >> 2) * 4;
-  Int word = k.loadShared(address, offset, 1)[0];
+  Int ofLane = (k.lane() >> 2) * 4 + part.ofLane * 32;
+  return k.loadShared(part.unitAddress + ofLane, offset, 1)[0];
+}
+
+std::array<Real, 2> Body::planeValues(const Group &part, int strip, int plane) {
+  Int word = planeWord(part, strip, plane);
   mlir::Type f16 = k.builder().getF16Type();
   return {k.lowHalf(word, f16), k.highHalf(word, f16)};
 }
 
-/// −(base + factor · zero) of rows g and g+8.
+/// −(base + zero) of rows g and g+8.
 std::array<Real, 2> Body::shiftOf(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
   Numbers numbers = numbersOf(format, activation);
   if (format.isSymmetric())
-    return {k.real(-(numbers.base[0] + numbers.factor[0] * numbers.zero)),
-            k.real(-(numbers.base[1] + numbers.factor[1] * numbers.zero))};
-  std::array<Real, 2> zero = planeValues(part, strip, part.groups + part.group),
-                      shift;
-  for (int i = 0; i < 2; ++i)
-    shift[i] =
-        fma(zero[i], k.real(-numbers.factor[i]), k.real(-numbers.base[i]));
-  return shift;
+    return {k.real(-(numbers.base[0] + numbers.zero)),
+            k.real(-(numbers.base[1] + numbers.zero))};
+  int firstZero = int(groupsPerUnit(format));
+  std::array<Real, 2> zero = planeValues(part, strip, firstZero + part.group);
+  return {k.real(-numbers.base[0]) - zero[0],
+          k.real(-numbers.base[1]) - zero[1]};
 }
 
 /// Scales of rows g and g+8; of formats with a scale a row, none: the epilogue
@@ -266,12 +357,7 @@ std::array<Real, 2> Body::scaleOf(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
   if (!groupsPerUnit(format))
     return {};
-  Numbers numbers = numbersOf(format, activation);
-  std::array<Real, 2> scale = planeValues(part, strip, part.group);
-  for (int i = 0; i < 2; ++i)
-    if (numbers.factor[i] != 1)
-      scale[i] = scale[i] * (1 / numbers.factor[i]);
-  return scale;
+  return planeValues(part, strip, part.group);
 }
 
 /// What the products of a group start with: the shift times Σx, and the sums so
@@ -282,8 +368,7 @@ Body::beginGroup(const Group &part, int tile,
                  const Sums &sums) {
   const quant::Format &format = problem.segments[part.segment].weight;
   bool grouped = groupsPerUnit(format) > 0;
-  bool shifted =
-      !format.isSymmetric() || numbersOf(format, activation).needsCorrection();
+  bool shifted = isShifted(format) && !correctsByProduct(problem, format);
   std::array<Real, 2> x;
   if (shifted)
     x = correctionOf(part, tile);

@@ -2,12 +2,12 @@
 // drawn in SkinnyLinear.h, the host's side is SkinnyLinearPack.cpp.
 //
 // An integer code becomes a half by being written into the mantissa of a number
-// whose last bit is worth one (1024 in f16, 128 in bf16): one lop3 or prmt for
-// two codes. What the number is then too large by is the same for all codes of
-// a row, so that Σx corrects it once a group instead of once a code.
+// in which its last bit is worth one: one lop3 or prmt for two codes. What the
+// number is then too large by is the same for all codes of a row, so that Σx
+// corrects it once a group instead of once a code.
 //
-//   f16:  1024 + code (rows g);  1024 + 16 · code (rows g+8 of int4, whose
-//         nibble stands four bits higher)
+//   f16:  1024 + code (rows g);  64 + code (rows g+8 of int4, whose nibble
+//         stands four bits higher)
 //   bf16: 128 + code (int4);  code − 128 exactly (int8: seven bits of the code
 //         and, from its eighth, −128 or −256)
 //
@@ -25,17 +25,16 @@ using quant::ElementType;
 
 constexpr uint8_t andOr = 0xEA;    // (a & b) | c
 constexpr uint8_t notAndOr = 0xAE; // (~a & b) | c
+constexpr uint8_t insert = 0x62;   // (a & b & ~c) | (~b & c)
 
 Numbers skinny_linear::numbersOf(const quant::Format &format,
                                  mlir::Type activation) {
   if (!quant::elementOf(format.element).isInteger())
-    return {{0, 0}, {1, 1}, 0};
+    return {{0, 0}, 0};
   bool bf16 = activation.isBF16();
   if (format.element == ElementType::Int4)
-    return bf16 ? Numbers{{128, 128}, {1, 1}, 8}
-                : Numbers{{1024, 1024}, {1, 16}, 8};
-  return bf16 ? Numbers{{-128, -128}, {1, 1}, 128}
-              : Numbers{{1024, 1024}, {1, 1}, 128};
+    return bf16 ? Numbers{{128, 128}, 8} : Numbers{{1024, 64}, 8};
+  return bf16 ? Numbers{{-128, -128}, 128} : Numbers{{1024, 1024}, 128};
 }
 
 static Fragment unpackInt4(Kernel &k, Int word, mlir::Type type) {
@@ -46,11 +45,13 @@ static Fragment unpackInt4(Kernel &k, Int word, mlir::Type type) {
             k.lop3(word >> 8, mask, magic, andOr),
             k.lop3(word >> 12, mask, magic, andOr)};
   }
-  Int low = k.constant(0x000f000f), high = k.constant(0x00f000f0),
-      magic = k.constant(0x64006400);
+  // One register with the bits of 1024 and 64; the other constant has the
+  // code's bits, and those that the number does not have.
+  Int magic = k.constant(0x74007400), low = k.constant(0x100f100f),
+      high = k.constant(0x20f020f0);
   Int next = word >> 8;
-  return {k.lop3(word, low, magic, andOr), k.lop3(word, high, magic, andOr),
-          k.lop3(next, low, magic, andOr), k.lop3(next, high, magic, andOr)};
+  return {k.lop3(word, low, magic, insert), k.lop3(word, high, magic, insert),
+          k.lop3(next, low, magic, insert), k.lop3(next, high, magic, insert)};
 }
 
 /// The registers of rows g and g+8 from the four codes of one half of k.

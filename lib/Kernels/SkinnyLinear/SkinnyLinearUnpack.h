@@ -14,13 +14,13 @@ namespace qopt::kernels::skinny_linear {
 using Fragment = std::array<Int, 4>;
 
 /// How the numbers that a format's unpacking makes relate to its codes:
-///   number = base + factor · code       (rows g, rows g+8)
+///   number = base + code       (rows g, rows g+8)
 /// Products of them with x are corrected by Σx, or they themselves are.
 struct Numbers {
-  double base[2], factor[2];
+  double base[2];
   double zero; ///< code of the value 0 where the format is symmetric
   bool needsCorrection() const {
-    return base[0] + factor[0] * zero != 0 || base[1] + factor[1] * zero != 0;
+    return base[0] + zero != 0 || base[1] + zero != 0;
   }
 };
 Numbers numbersOf(const quant::Format &format, mlir::Type activation);

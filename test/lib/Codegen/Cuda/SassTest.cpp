@@ -17,12 +17,13 @@ nest:
 .L_x_1:
         /*0020*/                   LOP3.LUT R3, R4, 0xf000f, RZ, 0xc0, !PT ;
         /*0030*/                   HMMA.16816.F32 R8, R4, R6, R8 ;
-        /*0040*/               @P0 BRA `(.L_x_1) ;
-        /*0050*/              @!P1 BRA `(.L_x_0) ;
-        /*0060*/                   EXIT ;
+        /*0040*/                   HMMA.1688.F32.TF32 R8, R4, R6, R8 ;
+        /*0050*/               @P0 BRA `(.L_x_1) ;
+        /*0060*/              @!P1 BRA `(.L_x_0) ;
+        /*0070*/                   EXIT ;
 .L_x_2:
-        /*0070*/                   BRA `(.L_x_2);
-        /*0080*/                   NOP;
+        /*0080*/                   BRA `(.L_x_2);
+        /*0090*/                   NOP;
 .L_x_3:
 //--------------------- .text.flat ---
 	.section	.text.flat,"ax",@progbits
@@ -38,9 +39,9 @@ TEST(Sass, instructionsAndCounts) {
   ASSERT_EQ(kernels.size(), 2u);
   const SassKernel &nest = kernels[0];
   EXPECT_EQ(nest.symbol, "nest");
-  ASSERT_EQ(nest.instructions.size(), 7u); // not the padding
+  ASSERT_EQ(nest.instructions.size(), 8u); // not the padding
   EXPECT_EQ(nest.instructions[1].opcode, "LDS.128");
-  EXPECT_EQ(nest.instructions[5].predicate, "@!P1");
+  EXPECT_EQ(nest.instructions[6].predicate, "@!P1");
   EXPECT_EQ(nest.count().at("BRA"), 2);
   EXPECT_EQ(nest.count().at("LOP3"), 1);
 }
@@ -56,8 +57,9 @@ TEST(Sass, loopsAndTheirNesting) {
   const SassLoop *main = nest.mainLoop("HMMA");
   ASSERT_TRUE(main);
   EXPECT_EQ(main->begin, 0x20u);
-  EXPECT_EQ(main->end, 0x40u);
-  EXPECT_EQ(nest.count(*main).at("HMMA"), 1);
+  EXPECT_EQ(main->end, 0x50u);
+  EXPECT_EQ(nest.count(*main).at("HMMA"), 2);
+  EXPECT_EQ(nest.halfProducts(*main), 1);
   EXPECT_EQ(nest.count(*main).count("LDS"), 0u);
   // A forward branch makes no loop.
   EXPECT_TRUE(kernels[1].loops.empty());

@@ -244,7 +244,7 @@ static int countLoop(const Case &test, const std::string &path) {
   std::map<std::string, int> counts = kernels.front().count(*loop);
   for (const auto &[opcode, count] : counts)
     all += count;
-  double products = double(counts["HMMA"]) /
+  double products = double(kernels.front().halfProducts(*loop)) /
                     double(planOf(test.problem, test.schedule).tokenTiles);
   llvm::outs() << llvm::format("instructions per weight %.3f\n",
                                all / products / 8)

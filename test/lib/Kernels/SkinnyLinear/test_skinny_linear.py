@@ -12,6 +12,21 @@ tokens=8 k=1024 rows=256:int4_g128
 tokens=5 k=1024 rows=256:int4_g128
 k=1 rows=1:int4_g128
 k=31 rows=17:int4_g32
+k=640 rows=100:int4_asym_g32
+k=97 rows=31:int4_g64
+k=1408 rows=64:int4_g32 slices=2 grid=8 units=2
+k=2048 rows=80:int4_asym_g64_zf grid=9 whole=0
+k=1024 rows=64:int4_g32,32:int8,48:int4_asym_g64
+k=1024 rows=64:int4_g128,48:int8_g32 norm epilogue=bias+residual
+k=512 rows=104:int4_asym_g32_zf epilogue=gated
+act=bf16 out=bf16 k=512 rows=96:int4_asym_g32
+tokens=2 k=31 rows=17:int4_g32
+tokens=8 k=1024 rows=64:int4_asym_g32_zf
+tokens=5 k=1024 rows=64:int4_g32,32:int8_g32,48:int4_asym_g64
+tokens=13 k=768 rows=130:int4_asym_g32
+tokens=32 k=512 rows=257:int4_asym_g32
+tokens=64 k=1024 rows=256:int4_g32 slices=4 grid=8
+act=bf16 out=f32 tokens=9 k=512 rows=96:int8_asym_g32
 k=127 rows=15:int8
 k=129 rows=33:int4_asym_g64
 tokens=7 k=257 rows=47:f16
@@ -151,11 +166,14 @@ def conflicts_of(report):
     return {int(line.split()[0]): int(line.split()[2]) for line in table if len(line.split()) == 3}
 
 
+INT4 = ["int4", *(f"int4{zero}_g{group}" for zero in ("", "_asym") for group in (32, 64, 128)), "int4_asym_g128_zf"]
+
+
 @pytest.mark.parametrize("tokens, most", [(1, 1.6), (8, 2.0)])
-@pytest.mark.parametrize("fused", ["", " norm epilogue=gated"])
-def test_main_loop_is_lean(tool, tmp_path, tokens, most, fused):
+@pytest.mark.parametrize("rows", [*INT4, "int4_g128 norm epilogue=gated", "int4_asym_g32 norm epilogue=gated"])
+def test_main_loop_is_lean(tool, tmp_path, tokens, most, rows):
     """Few instructions a weight, four lop3 a product and none that divides; no bank conflict where products are."""
-    case = f"tokens={tokens} k=4096 rows=256:int4_g128{fused}"
+    case = f"tokens={tokens} k=4096 rows=256:{rows}"
     tool("skinny-linear", "make", case, tmp_path)
     lines = (tmp_path / "kernel.ptx").read_text().splitlines()
     assert not [line for line in lines if re.search(r"\s(div|rem)\.|\.local", line)]
@@ -169,7 +187,8 @@ def test_main_loop_is_lean(tool, tmp_path, tokens, most, fused):
         pytest.skip(counted.stderr)
     figures = dict(line.rsplit(" ", 1) for line in counted.stdout.splitlines())
     assert float(figures["instructions per weight"]) <= most
-    assert 4 <= float(figures["lop3 per product"]) <= 4.3
+    # Four unpack; the rest, once a unit, are the ring's parity, an address and what splits Σx.
+    assert 4 <= float(figures["lop3 per product"]) <= 4.5
     assert int(figures["registers"]) <= 96
 
 
