@@ -1,8 +1,9 @@
 """`./x kernels`: what the assembled code of the hot kernels says about their speed, beside what is asked of it.
 
 Every kernel is made at the shapes of a Llama of 8 billion parameters, assembled and disassembled; its bank conflicts
-are those that the emulator counts in the main loop of the same kernel for a smaller problem. The exit status is 1 where
-a bound does not hold.
+are those that the emulator counts in the main loop of the same kernel, with the same schedule, for fewer rows. Bytes in
+flight are what the loaders of an SM's blocks let be on its way at once, of this launch alone. The exit status is 1
+where a bound does not hold.
 
 examples:
   ./x kernels
@@ -52,11 +53,7 @@ def linear(weights, tokens, shape, asked=()):
     words = f"tokens={tokens} {catalog.words_of(weights)}"
     words += " activation=bf16 output=bf16" if weights == "bf16" else ""
     name = f"skinny_linear {weights} M={tokens} {shape}"
-    small = f"{words} rows=256 columns={min(columns, 4096)}"
-    if tokens <= 8:
-        small += " --schedule slices=1,grid=2"
-    if tokens == 64:  # else a block would have one step, and no loop
-        small = f"{words} rows=768 columns=512 --schedule slices=1,grid=1,stages=2"
+    small = f"{words} rows=256 columns={columns}"
     return Row(name, "skinny_linear", f"{words} rows={rows} columns={columns}", small, ALWAYS | dict(asked))
 
 
@@ -71,14 +68,14 @@ def mixed(tokens, shape):
 def fused(what, family, words, shape):
     """What a decoder's layer launches at one token: a product with more ahead of it or behind it."""
     words = f"{words} weights=int4_g128 norm=1"
-    small = f"{words} columns=4096 {SMALL_HEADS if 'append' in family else 'rows=256'} --schedule slices=1,grid=2"
+    small = f"{words} columns=4096 {SMALL_HEADS if 'append' in family else 'rows=256'}"
     return Row(f"{family} {what}", family, f"{words} {shape} columns=4096", small, dict(ALWAYS))
 
 
 def product(weights, tokens, shape, asked=()):
     rows, columns = catalog.SHAPES[shape]
     words = f"tokens={tokens} {catalog.words_of(weights)}"
-    small = f"{words} rows=256 columns=512 --schedule slices=1"
+    small = f"{words} rows=256 columns={columns}"
     name = f"gemm {weights} M={tokens} {shape}"
     return Row(name, "gemm", f"{words} rows={rows} columns={columns}", small, ALWAYS | dict(asked))
 
@@ -91,14 +88,17 @@ def attention(family, what, words, small):
 def table_rows():
     # Four unpack; the rest is the ring's parity, once for each unit of a warp.
     alone = {"instructions a weight": 1.6, "lop3 a product": 4.4}
-    streams = {"KiB in flight": 48, "blocks an SM": 2}
-    rows = [linear("int4_g128", 1, shape, alone | streams) for shape in catalog.SHAPES]
+    # Small matrices are there in time with less on its way, and what the kernel before reads waits behind it: measured.
+    streams = {
+        shape: {"KiB in flight": 33 if shape in ("qkv", "o") else 48, "blocks an SM": 2} for shape in catalog.SHAPES
+    }
+    rows = [linear("int4_g128", 1, shape, alone | streams[shape]) for shape in catalog.SHAPES]
     rows += [
         linear("int4_g128", 8, shape, {"instructions a weight": 2.0, "lop3 a product": 4.4}) for shape in ("o", "down")
     ]
     rows += [linear("int4_g128", tokens, "o") for tokens in (16, 32, 64)]
-    # With groups of 32 and several tokens also an address and what splits the sums of x.
-    several = {"instructions a weight": 2.0, "lop3 a product": 4.5}
+    # With groups of 32 and several tokens also an address and what splits the sums of x, once a unit.
+    several = {"instructions a weight": 2.0, "lop3 a product": 4.7}
     for weights in (f"int4{zeros}_g{group}" for zeros in ("", "_asym") for group in (32, 64, 128)):
         if weights != "int4_g128":
             rows += [linear(weights, 1, "o", alone), linear(weights, 8, "o", several)]
@@ -156,12 +156,28 @@ def make(build, row, words, arch, output):
     return json.loads(output.with_suffix(".json").read_text())
 
 
-def conflicts(build, row, arch, output):
+def numbers_of(schedule):
+    """A schedule without what follows from the size of the problem."""
+    return {name: value for name, value in schedule.items() if name not in ("why", "grid", "splits")}
+
+
+def make_small(build, row, schedule, arch, output):
+    """The kernel with this schedule, for fewer rows."""
+    words = numbers_of(schedule)
+    if "grid" in schedule:  # two blocks for each part of the columns
+        words["grid"] = 2 * schedule["slices"]
+    listed = ",".join(f"{name}={value}" for name, value in words.items())
+    small = make(build, row, f"{row.small} --schedule {listed}", arch, output)["schedule"]
+    if numbers_of(small) != numbers_of(schedule):
+        raise RuntimeError(f"the smaller problem has another schedule: {small}")
+
+
+def conflicts(build, row, schedule, arch, output):
     """Bank conflicts of the reads of shared memory in the loops with products, as the emulator counts them; their text.
 
     Each segment has a main loop of its own.
     """
-    make(build, row, row.small, arch, output)
+    make_small(build, row, schedule, arch, output)
     case = families.case_of(output.with_suffix(".json"))
     _, text = emulator.launch(case, build / "bin/qopt-emulate", ["--json", "--checks", "none"])
     lines = output.with_suffix(".ptx").read_text().splitlines()
@@ -179,19 +195,18 @@ def figures_of(build, row, arch):
     """Everything that the table shows of a kernel."""
     with tempfile.TemporaryDirectory() as folder:
         record = make(build, row, row.words, arch, pathlib.Path(folder) / "kernel")
-        banks, loop = conflicts(build, row, arch, pathlib.Path(folder) / "small")
+        banks, loop = conflicts(build, row, record["schedule"], arch, pathlib.Path(folder) / "small")
     resources, counts = record["resources"], record["sass"]["main_loop"]
     figures = {"registers": resources["registers"], "loop": counts["instructions"], "bank conflicts": banks}
     figures["divisions"] = sum(bool(re.search(r"\b(div|rem)\.[su]", line)) for line in loop)
     figures["spilled bytes"] = resources["spill_bytes"] + resources["local_bytes"]
     figures["advisories"] = len(resources["advisories"])
-    figures["KiB in flight"] = record["schedule"]["bytes_in_flight"] / KIB * min(resources["blocks_per_sm"], 2)
+    figures["KiB in flight"] = record["sizes"]["bytes_in_flight"] / KIB
     figures["blocks an SM"] = resources["blocks_per_sm"]
     if row.family.startswith("skinny_linear"):
         # Eight weights of a lane are a product of the tensor cores for each tile of tokens; of integers sixteen.
         opcodes = counts["opcodes"]
-        products = (counts["half_products"] + 2 * opcodes.get("IMMA", 0)) / record["schedule"]["token_tiles"]
-        figures["KiB in flight"] = record["schedule"]["bytes_in_flight"] / KIB
+        products = (counts["half_products"] + 2 * opcodes.get("IMMA", 0)) / record["sizes"]["token_tiles"]
         figures["instructions a weight"] = counts["instructions"] / products / 8
         if "int4" in row.words:
             figures["lop3 a product"] = opcodes.get("LOP3", 0) / products

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/LaunchShape.h"
 
+#include <algorithm>
 #include <string>
 
 using namespace qopt;
@@ -14,4 +15,11 @@ Status kernels::isValidBlock(int64_t threads, const target::Target &target) {
                     std::string(target.name) +
                     " has blocks of whole warps, of at most " +
                     std::to_string(target.limits.threadsPerBlock));
+}
+
+int64_t kernels::residentBlocks(int64_t blocks, int blocksPerSm,
+                                const target::Target &target) {
+  int64_t fullest =
+      (blocks + target.multiprocessors - 1) / target.multiprocessors;
+  return std::min<int64_t>(fullest, blocksPerSm);
 }

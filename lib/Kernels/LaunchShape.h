@@ -26,6 +26,11 @@ struct LaunchShape {
 /// Whether a block of `target` may have so many threads: whole warps.
 Status isValidBlock(int64_t threads, const target::Target &target);
 
+/// Blocks of a launch of `blocks` that an SM has at once, where `blocksPerSm`
+/// fit and the launch is alone.
+int64_t residentBlocks(int64_t blocks, int blocksPerSm,
+                       const target::Target &target);
+
 } // namespace qopt::kernels
 
 #endif // QOPT_LIB_KERNELS_LAUNCHSHAPE_H

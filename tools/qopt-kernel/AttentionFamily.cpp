@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/AttentionDecode/AttentionDecodeGenerator.h"
 #include "lib/Kernels/AttentionPrefill/AttentionPrefillGenerator.h"
+#include "lib/Kernels/LaunchShape.h"
 #include "tools/qopt-kernel/PagedBatch.h"
 
 #include <algorithm>
@@ -76,14 +77,16 @@ static Status changeSplits(int64_t splits, const Problem &problem,
   return Status();
 }
 
-static llvm::json::Object describe(const Words &words, const Schedule &schedule,
-                                   const Plan &plan, int64_t splits) {
-  llvm::json::Object object = describeSchedule(words, schedule);
-  object["splits"] = splits;
-  object["stage_bytes"] = plan.stageBytes;
+static llvm::json::Object sizesOf(const Schedule &schedule, const Plan &plan,
+                                  const Launch &launch,
+                                  const target::Target &target) {
   int64_t rings = schedule.division == Division::Rows ? 1 : schedule.warps;
-  object["bytes_in_flight"] = plan.stageBytes * (schedule.stages - 1) * rings;
-  return object;
+  int64_t ofBlock = plan.stageBytes * (schedule.stages - 1) * rings;
+  int64_t blocks = launch.x * launch.y * launch.z;
+  return llvm::json::Object{
+      {"stage_bytes", plan.stageBytes},
+      {"bytes_in_flight",
+       ofBlock * residentBlocks(blocks, schedule.blocksPerSm, target)}};
 }
 
 static StatusOr<Description> describe(Words &words, Words &scheduleWords,
@@ -109,9 +112,10 @@ static StatusOr<Description> describe(Words &words, Words &scheduleWords,
   result.grid = {launch.x, launch.y, launch.z};
   result.threads = launch.threads;
   result.sharedBytes = launch.sharedBytes;
-  result.schedule =
-      describe(scheduleWords, *schedule,
-               attention_decode::planOf(problem, *schedule), launch.x);
+  result.schedule = describeSchedule(scheduleWords, *schedule);
+  result.schedule["splits"] = launch.x;
+  result.sizes = sizesOf(
+      *schedule, attention_decode::planOf(problem, *schedule), launch, target);
   result.layout = batch.layout();
   result.layout["scale"] = problem.scale;
   auto predict = rows ? attention_prefill::costOf : attention_decode::costOf;

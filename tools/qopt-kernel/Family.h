@@ -41,7 +41,8 @@ struct Description {
   std::array<int64_t, 3> grid = {1, 1, 1};
   int threads = 32;
   int64_t sharedBytes = 0;
-  llvm::json::Object schedule; ///< as chosen, and sizes that follow
+  llvm::json::Object schedule; ///< as chosen: its words, and why
+  llvm::json::Object sizes;    ///< what follows from it; in flight: of an SM
   llvm::json::Object layout;   ///< where operands have their elements
   llvm::json::Object cost;     ///< seconds, bytes, flops and terms
   std::function<StatusOr<mlir::gpu::GPUFuncOp>(mlir::gpu::GPUModuleOp)> build;

@@ -2,20 +2,12 @@
 // activations are codes, with a scale a token.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Gemm/GemmGenerator.h"
+#include "lib/Kernels/LaunchShape.h"
 #include "tools/qopt-kernel/LinearFamily.h"
 
 namespace qopt::kernel_tool {
 
 using namespace kernels::gemm;
-
-static llvm::json::Object describe(const Words &words, const Plan &plan,
-                                   const Schedule &schedule, const Cost &cost) {
-  llvm::json::Object object = describeSchedule(words, schedule);
-  object["stage_bytes"] = plan.stageBytes;
-  object["bytes_in_flight"] = plan.stageBytes * (schedule.stages - 1);
-  object["instructions_per_product"] = cost.instructionsPerProduct;
-  return object;
-}
 
 StatusOr<Description> describeGemm(Words &words, Words &scheduleWords,
                                    const target::Target &target) {
@@ -42,7 +34,13 @@ StatusOr<Description> describeGemm(Words &words, Words &scheduleWords,
   result.grid = {launch.grid, 1, 1};
   result.threads = schedule->threads();
   result.sharedBytes = plan.sharedBytes;
-  result.schedule = describe(scheduleWords, plan, *schedule, cost);
+  result.schedule = describeSchedule(scheduleWords, *schedule);
+  result.sizes = llvm::json::Object{
+      {"stage_bytes", plan.stageBytes},
+      {"bytes_in_flight",
+       plan.stageBytes * (schedule->stages - 1) *
+           kernels::residentBlocks(launch.grid, schedule->blocksPerSm, target)},
+      {"instructions_per_product", cost.instructionsPerProduct}};
   result.layout = describeWeights(problem, [&](size_t segment) {
     return segmentPlanOf(problem, *schedule, segment).scaleOffset;
   });

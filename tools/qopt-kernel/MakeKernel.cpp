@@ -279,6 +279,7 @@ StatusOr<MadeKernel> makeKernel(const KernelRequest &request,
       {"shared_bytes", description.sharedBytes},
       {"arguments", describe(description.arguments)},
       {"schedule", std::move(description.schedule)},
+      {"sizes", std::move(description.sizes)},
       {"layout", std::move(description.layout)},
       {"cost", std::move(description.cost)},
       {"ptx", name + ".ptx"}};

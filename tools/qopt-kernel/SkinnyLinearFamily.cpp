@@ -12,15 +12,6 @@ namespace qopt::kernel_tool {
 
 using namespace kernels::skinny_linear;
 
-static llvm::json::Object describe(const Words &words, const Plan &plan,
-                                   const Schedule &schedule) {
-  llvm::json::Object object = describeSchedule(words, schedule);
-  object["token_tiles"] = plan.tokenTiles;
-  object["stage_bytes"] = plan.stageBytes;
-  object["bytes_in_flight"] = plan.stageBytes * schedule.stages;
-  return object;
-}
-
 /// What is done ahead of the product; behind the words of the types.
 static void askForPrologue(Words &words, quant::ElementType source,
                            Problem &problem) {
@@ -53,7 +44,11 @@ describe(const Problem &problem, int64_t tokens, Words &words,
   result.grid = {schedule->grid, 1, 1};
   result.threads = schedule->threads();
   result.sharedBytes = plan.sharedBytes;
-  result.schedule = describe(scheduleWords, plan, *schedule);
+  result.schedule = describeSchedule(scheduleWords, *schedule);
+  result.sizes = llvm::json::Object{
+      {"token_tiles", plan.tokenTiles},
+      {"stage_bytes", plan.stageBytes},
+      {"bytes_in_flight", bytesInFlight(plan, *schedule, target)}};
   result.layout = describeWeights(problem, [&](size_t segment) {
     return segmentPlanOf(problem, *schedule, segment).scaleOffset;
   });

@@ -2,6 +2,7 @@
 // be built. No MLIR.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/LaunchShape.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Kernels/WeightFormats.h"
@@ -345,6 +346,13 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   plan.counters += problem.heads();
   plan.sharedBytes = sharedBytesOf(plan, schedule);
   return plan;
+}
+
+int64_t skinny_linear::bytesInFlight(const Plan &plan, const Schedule &schedule,
+                                     const target::Target &target) {
+  int64_t stages = std::min(schedule.stages, schedule.inFlight + 1);
+  return stages * plan.stageBytes *
+         residentBlocks(schedule.grid, schedule.blocksPerSm, target);
 }
 
 std::string skinny_linear::symbolOf(const Problem &problem,

@@ -173,7 +173,7 @@ struct Schedule {
   int stripsPerWarp = 1;   ///< strips that share one read of the activations
   std::vector<int> unitsPerStage; ///< of each segment
   int stages = 4;
-  int inFlight = 4;    ///< stages whose copies are on their way at once
+  int inFlight = 4;    ///< stages asked for behind one that is not there yet
   int partials = 2;    ///< buffers of partial sums on their way to the epilogue
   int blocksPerSm = 1; ///< that registers and shared memory are planned for
   std::string_view why; ///< a sentence for the report
@@ -252,6 +252,10 @@ Status isValid(const Problem &problem, const Schedule &schedule,
                const target::Target &target);
 
 Plan planOf(const Problem &problem, const Schedule &schedule);
+/// Most bytes of weights that are on their way to an SM at once, of this
+/// launch's blocks.
+int64_t bytesInFlight(const Plan &plan, const Schedule &schedule,
+                      const target::Target &target);
 SegmentPlan segmentPlanOf(const Problem &problem, const Schedule &schedule,
                           size_t segment);
 

@@ -32,6 +32,27 @@ Int Body::activationAddress(Int row, Int chunk) {
   return activations + row * plan.activationStride + chunk * chunkBytes;
 }
 
+static std::vector<Int> wordsOf(Kernel &k, const Kernel::Values &values) {
+  std::vector<Int> words;
+  for (mlir::Value value : values)
+    words.push_back({{&k, value}});
+  return words;
+}
+
+/// A chunk where `inside` holds; the other threads have zeros and read nothing.
+std::vector<Int> Body::loadChunkIf(std::optional<Flag> inside, Int row,
+                                   Int column) {
+  if (!inside)
+    return loadChunk(row, column);
+  Kernel::Values zeros(chunkBytes / 4, k.constant(0).value);
+  return wordsOf(k, k.when(*inside, zeros, [&](Kernel::Values) {
+    Kernel::Values loaded;
+    for (Int word : loadChunk(row, column))
+      loaded.push_back(word.value);
+    return loaded;
+  }));
+}
+
 /// A chunk of a token of x from `column` on, zeros behind the last column.
 std::vector<Int> Body::loadChunk(Int row, Int column) {
   int64_t bytes = elementBytes();
@@ -41,22 +62,17 @@ std::vector<Int> Body::loadChunk(Int row, Int column) {
   Int last = aligned ? tokens - 1 : k.integer(arguments.tokens) - 1;
   Int token = problem.tokens == 1 && aligned ? row : min(row, last);
   Global rowStart = k.pointer(Arguments::X).at(token, problem.columns * bytes);
-  Kernel::Values zeros(chunkBytes / 4, k.constant(0).value);
-  auto asInts = [&](const Kernel::Values &values) {
-    std::vector<Int> words;
-    for (mlir::Value value : values)
-      words.push_back({{&k, value}});
-    return words;
-  };
   if (problem.columns % elementsOfChunk() == 0) {
     if (plan.units * unitColumns == problem.columns && !isRagged())
       return k.load(rowStart.at(column, bytes), 4);
-    return asInts(k.when(column < problem.columns, zeros, [&](Kernel::Values) {
-      Kernel::Values loaded;
-      for (Int word : k.load(rowStart.at(column, bytes), 4))
-        loaded.push_back(word.value);
-      return loaded;
-    }));
+    Kernel::Values zeros(chunkBytes / 4, k.constant(0).value);
+    return wordsOf(k,
+                   k.when(column < problem.columns, zeros, [&](Kernel::Values) {
+                     Kernel::Values loaded;
+                     for (Int word : k.load(rowStart.at(column, bytes), 4))
+                       loaded.push_back(word.value);
+                     return loaded;
+                   }));
   }
   return loadElements(rowStart, column);
 }
@@ -93,12 +109,13 @@ void Body::copyChunks(Int first, int64_t count, bool checked) {
   std::vector<Int> addresses;
   for (int64_t i = 0; i < count; ++i) {
     Int index = first + i * threads;
-    // Behind the end: the last chunk once more.
-    Int safe = checked ? min(index, k.constant(all - 1)) : index;
-    Int row = plan.activationRows == 1 ? k.constant(0) : safe / rowChunks;
-    Int chunk = plan.activationRows == 1 ? safe : safe % rowChunks;
+    std::optional<Flag> inside;
+    if (checked)
+      inside = index < k.constant(all);
+    Int row = plan.activationRows == 1 ? k.constant(0) : index / rowChunks;
+    Int chunk = plan.activationRows == 1 ? index : index % rowChunks;
     Int column = (slice * rowChunks + chunk) * elementsOfChunk();
-    loaded.push_back(loadChunk(row, column));
+    loaded.push_back(loadChunkIf(inside, row, column));
     addresses.push_back(activationAddress(row, chunk));
   }
   for (int64_t i = 0; i < count; ++i) {

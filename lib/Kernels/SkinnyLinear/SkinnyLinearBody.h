@@ -64,8 +64,8 @@ private:
   int64_t rowChunks() const;
   int64_t heldChunks() const;
   std::vector<std::vector<Int>> loadHeld();
-  bool holdsWhole() const;
-  Real heldNormFactor(std::vector<std::vector<Int>> &words);
+  std::optional<Flag> holdsChunk(int64_t index, int64_t chunks);
+  Real heldNormFactor(const std::vector<std::vector<Int>> &words);
   Run heldRun(const std::vector<Int> &words, int64_t index,
               std::optional<Real> factor);
   void storeHeld(int64_t index, int64_t bytes,
@@ -78,6 +78,7 @@ private:
   void normaliseActivations();
   void normaliseRow(Int row, Int teamThread, int teamWarps);
   std::vector<Int> loadChunk(Int row, Int column);
+  std::vector<Int> loadChunkIf(std::optional<Flag> inside, Int row, Int column);
   std::vector<Int> loadElements(Global rowStart, Int column);
   Real sumOfSquares(Int row, Int teamThread, int teamThreads);
   Real sumOverTeam(Real value, int teamWarps);

@@ -25,45 +25,51 @@ Int Body::heldChunk(int64_t index) {
   return k.thread() + index * 32 * schedule.consumers();
 }
 
-/// Before the dependency point. Behind the last column the last scales are read
-/// once more: they are factors of zeros.
+/// Whether the thread's chunk `index` is among the first `chunks`, where only
+/// some threads' are.
+std::optional<Flag> Body::holdsChunk(int64_t index, int64_t chunks) {
+  if ((index + 1) * 32 * schedule.consumers() <= chunks)
+    return std::nullopt;
+  return heldChunk(index) < k.constant(chunks);
+}
+
+/// Before the dependency point. Behind the last column they are zeros.
 void Body::loadNormScales() {
   mlir::Type type = typeOf(problem.norm.front().scale);
   for (int64_t i = 0; i < heldChunks(); ++i) {
-    Int chunk =
-        min(heldChunk(i), k.constant(problem.columns / chunkElements - 1));
-    normScales.push_back(
-        loadRun(k,
-                k.pointer(Arguments::FirstOptional)
-                    .at(chunk, chunkElements * (type.isF32() ? 4 : 2)),
-                type, int(chunkElements)));
+    auto load = [&](Kernel::Values) {
+      Kernel::Values values;
+      for (Real value : loadRun(
+               k,
+               k.pointer(Arguments::FirstOptional)
+                   .at(heldChunk(i), chunkElements * (type.isF32() ? 4 : 2)),
+               type, int(chunkElements)))
+        values.push_back(value.value);
+      return values;
+    };
+    auto inside = holdsChunk(i, problem.columns / chunkElements);
+    Kernel::Values zeros(chunkElements, k.real(0).value);
+    Run run;
+    for (mlir::Value value : inside ? k.when(*inside, zeros, load) : load({}))
+      run.push_back({{&k, value}});
+    normScales.push_back(run);
   }
 }
 
-/// Whether the threads' chunks are the row's and no more.
-bool Body::holdsWhole() const {
-  return heldChunks() * 32 * schedule.consumers() == rowChunks();
-}
-
-/// The thread's chunks; behind the last one of the row its last once more.
+/// The thread's chunks; zeros behind the last one of the row.
 std::vector<std::vector<Int>> Body::loadHeld() {
   std::vector<std::vector<Int>> words;
-  for (int64_t i = 0; i < heldChunks(); ++i) {
-    Int chunk = holdsWhole() ? heldChunk(i)
-                             : min(heldChunk(i), k.constant(rowChunks() - 1));
-    words.push_back(loadChunk(k.constant(0), chunk * chunkElements));
-  }
+  for (int64_t i = 0; i < heldChunks(); ++i)
+    words.push_back(loadChunkIf(holdsChunk(i, rowChunks()), k.constant(0),
+                                heldChunk(i) * chunkElements));
   return words;
 }
 
-/// Of the row, whose chunks are zero behind its last one from here on.
-Real Body::heldNormFactor(std::vector<std::vector<Int>> &words) {
+/// Of the row.
+Real Body::heldNormFactor(const std::vector<std::vector<Int>> &words) {
   Real sum = k.real(0);
   for (int64_t i = 0; i < heldChunks(); ++i)
-    for (Int &word : words[size_t(i)]) {
-      if (!holdsWhole())
-        word =
-            select(heldChunk(i) < k.constant(rowChunks()), word, k.constant(0));
+    for (Int word : words[size_t(i)]) {
       Real low = k.lowHalf(word, activation),
            high = k.highHalf(word, activation);
       sum = fma(high, high, fma(low, low, sum));
@@ -92,7 +98,7 @@ void Body::storeHeld(int64_t index, int64_t bytes,
   int64_t sliceChunks = plan.unitsPerSlice * unitColumns / chunkElements;
   Int inSlice = heldChunk(index) - slice * sliceChunks;
   auto here = [&] { store(activations + inSlice * bytes); };
-  if (holdsWhole() && schedule.slices == 1)
+  if (!holdsChunk(index, rowChunks()) && schedule.slices == 1)
     here();
   else
     k.when(inSlice >= 0 && inSlice < k.constant(sliceChunks), here);
@@ -122,7 +128,6 @@ void Body::quantizeHeld() {
   std::optional<Real> factor;
   if (!problem.norm.empty())
     factor = heldNormFactor(words);
-  // Chunks behind the row's last repeat it, or are zero.
   Real most = k.real(0);
   std::vector<Run> runs;
   for (int64_t i = 0; i < heldChunks(); ++i) {

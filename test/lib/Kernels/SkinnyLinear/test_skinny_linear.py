@@ -188,7 +188,7 @@ def test_main_loop_is_lean(tool, tmp_path, tokens, most, rows):
     figures = dict(line.rsplit(" ", 1) for line in counted.stdout.splitlines())
     assert float(figures["instructions per weight"]) <= most
     # Four unpack; the rest, once a unit, are the ring's parity, an address and what splits Σx.
-    assert 4 <= float(figures["lop3 per product"]) <= 4.5
+    assert 4 <= float(figures["lop3 per product"]) <= 4.7
     assert int(figures["registers"]) <= 96
 
 
@@ -235,13 +235,26 @@ def test_fp8_is_converted(tool, tmp_path):
         assert name in text if name else "e4m3x2" not in text
 
 
-@pytest.mark.parametrize("case", ["k=4096 rows=512:int4_g128", "tokens=8 k=2048 rows=64:int4_g128 slices=4 grid=8"])
-def test_memory_is_read_once(tool, tmp_path, case):
-    """What comes from memory is weights, activations and partial sums, nothing more."""
+@pytest.mark.parametrize(
+    "case, grid, slices",
+    [
+        ("k=4096 rows=512:int4_g128", 32, 1),
+        ("k=4096 rows=512:int4_asym_g32", 32, 1),
+        ("tokens=8 k=2048 rows=256:int4_g128 slices=4 grid=8", 8, 4),
+    ],
+)
+def test_memory_is_read_once(tool, tmp_path, case, grid, slices):
+    """Bytes of every access: weights once, each block's slice of x once, partial sums once; nothing more."""
     tool("skinny-linear", "make", case, tmp_path)
+    assert launch_of(tmp_path)["grid"] == f"{grid},1,1"
     report = emulate(tool, tmp_path, "--stats").stdout
-    read, written = map(int, re.search(r"distinct 32-byte sectors × 32 +(\d+) +(\d+)", report).groups())
+    read, written = map(int, re.search(r"^global +(\d+) +(\d+)", report, re.M).groups())
+    moved = int(re.search(r"sectors of each access × 32 +(\d+)", report)[1])
     arrays = np.load(tmp_path / "args.npz")
-    sizes = {name: arrays[name].nbytes for name in arrays.files}
-    assert sizes["arg1"] < read <= 1.05 * (sizes["arg0"] + sizes["arg1"] + sizes["arg3"] + sizes["arg4"])
-    assert written <= 1.05 * (sizes["arg2"] + sizes["arg3"] + sizes["arg4"])
+    x, weights, y, partials, counters = (arrays[f"arg{i}"].nbytes for i in range(5))
+    # The partial sums of a launch without slices are one word that nobody touches.
+    expected = weights + grid // slices * x + (partials if slices > 1 else 0)
+    assert weights < read <= 1.05 * (expected + counters)
+    assert written <= 1.05 * (y + (partials if slices > 1 else 0) + counters)
+    # Sectors hold little beside what was asked for.
+    assert moved <= 1.05 * (expected + y + (partials if slices > 1 else 0) + 2 * 32 * counters)

@@ -11,7 +11,9 @@
 //                        synchronisation says; from 700 on for ever
 //
 // separated by commas. QOPT_STANDIN_LOG names a file that gets the calls, one a
-// line, when the process ends.
+// line, when the process ends, QOPT_STANDIN_TRAFFIC one that gets the kernels
+// that ran: name, blocks, bytes of global memory that their accesses read and
+// wrote.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_TEST_RUNTIME_CUDA_STANDIN_STANDIN_H
 #define QOPT_TEST_RUNTIME_CUDA_STANDIN_STANDIN_H

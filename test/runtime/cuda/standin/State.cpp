@@ -53,12 +53,16 @@ State::State() {
 }
 
 State::~State() {
-  const char *path = std::getenv("QOPT_STANDIN_LOG");
-  if (!path)
-    return;
-  std::ofstream log(path);
-  for (const auto &call : calls)
-    log << *call << '\n';
+  if (const char *path = std::getenv("QOPT_STANDIN_LOG")) {
+    std::ofstream log(path);
+    for (const auto &call : calls)
+      log << *call << '\n';
+  }
+  if (const char *path = std::getenv("QOPT_STANDIN_TRAFFIC")) {
+    std::ofstream log(path);
+    for (const std::string &kernel : traffic)
+      log << kernel << '\n';
+  }
 }
 
 Result State::record(const char *call, const std::string &details) {

@@ -80,7 +80,8 @@ struct State {
   std::recursive_mutex mutex;
   Settings settings;
   std::vector<std::unique_ptr<std::string>> calls;
-  Result lost = 0; ///< what every call answers after a fault
+  std::vector<std::string> traffic; ///< of kernels that ran
+  Result lost = 0;                  ///< what every call answers after a fault
   emulator::Memory memory;
   std::map<uint64_t, size_t> allocations;
   size_t used = 0;

@@ -252,9 +252,15 @@ STANDIN cuLaunchKernelEx(const api::LaunchConfig *config,
   auto run = [&state, kernel, grid, block, shared = config->sharedBytes,
               arguments = std::move(arguments)] {
     return state.runKernel([&] {
-      return emulator::launch(kernel, grid, block, shared, arguments,
-                              state.memory)
-          .status();
+      StatusOr<emulator::Statistics> statistics = emulator::launch(
+          kernel, grid, block, shared, arguments, state.memory);
+      if (!statistics.ok())
+        return statistics.status();
+      const emulator::SpaceBytes &bytes = statistics->bytes["global"];
+      state.traffic.push_back(
+          kernel.name() + " " + std::to_string(grid.count()) + " " +
+          std::to_string(bytes.read) + " " + std::to_string(bytes.written));
+      return Status();
     });
   };
   return add(state, config->stream, {run, true, early});
