@@ -117,6 +117,9 @@ skinny_linear rows=100 columns=320 tokens=1 weights=int8 int8=1 output=f32
 skinny_linear rows=64 columns=515 tokens=13 weights=int8 int8=1 output=f32
 skinny_linear rows=64 columns=512 tokens=3 norm=1 bias=1 residual=1
 skinny_linear rows=100 columns=384 tokens=1 norm=1 weights=int4_g64 activation=bf16 output=bf16 residual=1
+skinny_linear rows=100 columns=640 tokens=1 weights=int4_asym_g32
+skinny_linear rows=96 columns=640 tokens=5 weights=int4_asym_g32 activation=bf16 output=bf16
+skinny_linear rows=64 columns=512 tokens=8 weights=int4_g32
 skinny_linear rows=96 columns=512 tokens=1 weights=int8 int8=1 makes_codes=1 norm=1
 skinny_linear rows=100 columns=256 tokens=1 weights=int8 int8=1 makes_codes=1 activation=bf16
 skinny_linear rows=72 columns=512 tokens=6 weights=int8 gate=silu norm=1

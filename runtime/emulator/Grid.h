@@ -91,7 +91,7 @@ struct Worker {
   std::vector<LineConflicts> conflicts;
   std::unordered_set<uint64_t> sectorsRead, sectorsWritten;
   uint64_t sectorsMoved = 0;
-  uint64_t bulkRead = 0, bulkWritten = 0;
+  uint64_t bulkRead = 0, bulkWritten = 0, asyncRead = 0;
   double processorSeconds = 0; ///< that run() took
 
 private:

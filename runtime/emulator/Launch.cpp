@@ -118,6 +118,7 @@ Statistics statisticsOf(const Grid &grid,
     statistics.processorSeconds += worker->processorSeconds;
     statistics.bulkRead += worker->bulkRead;
     statistics.bulkWritten += worker->bulkWritten;
+    statistics.asyncRead += worker->asyncRead;
     for (size_t i = 0; i < worker->conflicts.size(); ++i)
       if (worker->conflicts[i].accesses) {
         LineConflicts &line = statistics.conflicts[grid.program.code[i].line];
@@ -125,8 +126,9 @@ Statistics statisticsOf(const Grid &grid,
         line.conflicts += worker->conflicts[i].conflicts;
       }
   }
-  if (statistics.bulkRead || statistics.bulkWritten) {
-    statistics.bytes["global"].read += statistics.bulkRead;
+  uint64_t copied = statistics.bulkRead + statistics.asyncRead;
+  if (copied || statistics.bulkWritten) {
+    statistics.bytes["global"].read += copied;
     statistics.bytes["global"].written += statistics.bulkWritten;
   }
   statistics.sectorsTouchedRead = read.size();

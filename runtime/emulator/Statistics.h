@@ -37,6 +37,7 @@ struct Statistics {
   uint64_t sectorsMoved = 0;
   uint64_t bulkRead = 0;    ///< global bytes moved by cp.async.bulk
   uint64_t bulkWritten = 0; ///< both are part of bytes["global"]
+  uint64_t asyncRead = 0;   ///< by cp.async, likewise
   std::map<uint32_t, LineConflicts> conflicts; ///< by PTX line
   uint64_t sharedBytes = 0;    ///< of a block, static and dynamic
   double processorSeconds = 0; ///< that the launch took, over all threads

@@ -59,7 +59,8 @@ def test_table(assembler, monkeypatch, capsys, tmp_path):
     (result,) = json.loads((tmp_path / "t.json").read_text())
     figures = result["figures"]
     assert 0.5 < figures["instructions a weight"] <= 1.6 and 4 <= figures["lop3 a product"] <= 4.4
-    assert figures["KiB in flight"] >= 48 and figures["blocks an SM"] >= 2
+    # Two stages of 16.5 KiB of its four: the loader asks for one behind the one that is on its way.
+    assert figures["KiB in flight"] == 33 and figures["blocks an SM"] >= 2
     assert f"| {name}, sm_90a | {figures['instructions a weight']:.2f} | " in capsys.readouterr().out
 
 
@@ -78,8 +79,24 @@ def test_segments(assembler, monkeypatch, tmp_path):
     (result,) = json.loads((tmp_path / "t.json").read_text())
     assert result["name"] == "skinny_linear mixed M=8 gate_up, sm_90a" and result["figures"]["bank conflicts"] == 0
     row = kernels.mixed(8, "gate_up")
-    _, loops = kernels.conflicts(conftest.BUILD, row, "sm_90a", tmp_path / "small")
+    large = kernels.make(conftest.BUILD, row, row.words, "sm_90a", tmp_path / "large")
+    _, loops = kernels.conflicts(conftest.BUILD, row, large["schedule"], "sm_90a", tmp_path / "small")
     assert any("lop3" in line for line in loops) and any("prmt" in line for line in loops)
+
+
+def test_smaller_problem_has_the_schedule(assembler, monkeypatch, tmp_path):
+    """Conflicts are those of the schedule that is asked about; another one is an error."""
+    row = kernels.linear("int4_g128", 16, "o")
+    large = kernels.make(conftest.BUILD, row, row.words, "sm_90a", tmp_path / "large")
+    numbers = kernels.numbers_of(large["schedule"])
+    assert numbers["slices"] > 1
+    kernels.make_small(conftest.BUILD, row, large["schedule"], "sm_90a", tmp_path / "small")
+    small = json.loads((tmp_path / "small.json").read_text())
+    assert kernels.numbers_of(small["schedule"]) == numbers and small["grid"][0] == 2 * numbers["slices"]
+    assert small["sizes"]["stage_bytes"] == large["sizes"]["stage_bytes"]
+    monkeypatch.setattr(kernels, "make", lambda *arguments: {"schedule": numbers | {"stages": 1}})
+    with pytest.raises(RuntimeError, match="another schedule"):
+        kernels.make_small(conftest.BUILD, row, large["schedule"], "sm_90a", tmp_path / "small")
 
 
 def test_bound_that_does_not_hold(assembler, monkeypatch, capsys):

@@ -151,6 +151,7 @@ Step runCopy(Warp &warp, const Inst &inst, uint32_t mask) {
     copy.shared = ends.shared;
     copy.global = ends.global;
     warp.copies.push_back(copy);
+    block.worker.asyncRead += bytes;
     guard(block, ends.shared, size, inst.line);
   };
   forLanes(mask, copyOne);

@@ -41,6 +41,8 @@ TEST(Async, CopyArrivesAtTheWait) {
   std::vector<uint32_t> got = run.fetch<uint32_t>(out, 32);
   for (uint32_t i = 0; i < 32; ++i)
     EXPECT_EQ(got[i], 4 * (i ^ 1));
+  EXPECT_EQ(run.statistics.asyncRead, 32u * 16);
+  EXPECT_EQ(run.statistics.bytes["global"].read, 32u * 16);
 }
 
 TEST(Async, MissingWaitAndMissingBarrier) {

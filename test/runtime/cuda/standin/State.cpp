@@ -29,6 +29,9 @@ Settings Settings::parse(const std::string &text) {
       settings.devices = number(0);
     else if (name == "memory")
       settings.memory = std::strtoull(value.c_str(), nullptr, 10);
+    else if (name == "checks")
+      settings.launch.checks =
+          number(0) ? emulator::Checks::all() : emulator::Checks::none();
     else if (name == "capability")
       std::sscanf(value.c_str(), "%d.%d", &settings.major, &settings.minor);
     else if (name == "fail")

@@ -32,6 +32,7 @@ struct Settings {
   int devices = 1;
   int major = 9, minor = 0;
   size_t memory = size_t(1) << 30;
+  emulator::LaunchOptions launch;
   struct Failure {
     std::string call;
     int countdown;

@@ -252,8 +252,9 @@ STANDIN cuLaunchKernelEx(const api::LaunchConfig *config,
   auto run = [&state, kernel, grid, block, shared = config->sharedBytes,
               arguments = std::move(arguments)] {
     return state.runKernel([&] {
-      StatusOr<emulator::Statistics> statistics = emulator::launch(
-          kernel, grid, block, shared, arguments, state.memory);
+      StatusOr<emulator::Statistics> statistics =
+          emulator::launch(kernel, grid, block, shared, arguments, state.memory,
+                           state.settings.launch);
       if (!statistics.ok())
         return statistics.status();
       const emulator::SpaceBytes &bytes = statistics->bytes["global"];
