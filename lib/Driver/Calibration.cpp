@@ -81,7 +81,8 @@ private:
       if (!planned)
         continue;
       planned->chosen.algorithm = rounded->algorithm;
-      planned->chosen.divergence = rounded->divergence;
+      if (planned->alternatives.empty()) // else it has a better estimate
+        planned->chosen.divergence = rounded->divergence;
     }
     return Status();
   }
