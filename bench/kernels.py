@@ -61,7 +61,7 @@ def mixed(tokens, shape):
     """One launch whose ranges of rows have formats of their own, each with a main loop."""
     entry = catalog.mixed(tokens, shape)
     _, weights, columns = catalog.MIXED[shape]
-    small = f"tokens={tokens} weights={weights} rows=128:128 columns={columns} --schedule slices=1,grid=2"
+    small = f"tokens={tokens} weights={weights} rows=128:128 columns={columns}"
     return Row(f"{entry.family} mixed M={tokens} {shape}", entry.family, entry.words, small, dict(ALWAYS))
 
 
@@ -88,11 +88,8 @@ def attention(family, what, words, small):
 def table_rows():
     # Four unpack; the rest is the ring's parity, once for each unit of a warp.
     alone = {"instructions a weight": 1.6, "lop3 a product": 4.4}
-    # Small matrices are there in time with less on its way, and what the kernel before reads waits behind it: measured.
-    streams = {
-        shape: {"KiB in flight": 33 if shape in ("qkv", "o") else 48, "blocks an SM": 2} for shape in catalog.SHAPES
-    }
-    rows = [linear("int4_g128", 1, shape, alone | streams[shape]) for shape in catalog.SHAPES]
+    streams = {"KiB in flight": 48, "blocks an SM": 2}
+    rows = [linear("int4_g128", 1, shape, alone | streams) for shape in catalog.SHAPES]
     rows += [
         linear("int4_g128", 8, shape, {"instructions a weight": 2.0, "lop3 a product": 4.4}) for shape in ("o", "down")
     ]

@@ -15,10 +15,11 @@ void ErrorProbe::addError(const float *difference, int64_t rowCount,
   // Strips of whole tiles, as products have them; those behind the last column
   // are zeros.
   Panels panels = quant::rowPanels({difference, rows, columns});
-  Panels &error = errors.emplace_back(panels.count,
-                                      quant::tilesOf(columns) * tileSize);
+  Panels &error =
+      errors.emplace_back(panels.count, quant::tilesOf(columns) * tileSize);
   for (int64_t panel = 0; panel < panels.count; ++panel)
-    std::copy(panels.strip(panel, 0), panels.strip(panel, 0) + columns * tileSize,
+    std::copy(panels.strip(panel, 0),
+              panels.strip(panel, 0) + columns * tileSize,
               error.strip(panel, 0));
 }
 
@@ -47,8 +48,7 @@ void ErrorProbe::addProduct(int64_t sequence, const float *x, const float *g,
                       quant::columnPanels({x, tokens, columns}), threads);
   std::vector<double> &sums = dotsOf(sequence);
   quant::forTasks(threads, int64_t(errors.size()), [&](int64_t error) {
-    sums[size_t(error)] +=
-        dot(errors[size_t(error)].values, gradient.values);
+    sums[size_t(error)] += dot(errors[size_t(error)].values, gradient.values);
   });
 }
 
@@ -58,9 +58,9 @@ void ErrorProbe::addLookup(int64_t sequence, const int32_t *ids, const float *g,
   for (size_t error = 0; error < errors.size(); ++error)
     for (int64_t t = 0; t < tokens; ++t)
       for (int64_t k = 0; k < columns; ++k)
-        sums[error] += double(g[t * columns + k]) *
-                       errors[error].strip(ids[t] / tileSize,
-                                           k)[ids[t] % tileSize];
+        sums[error] +=
+            double(g[t * columns + k]) *
+            errors[error].strip(ids[t] / tileSize, k)[ids[t] % tileSize];
 }
 
 std::vector<double> ErrorProbe::divergences(int64_t tokens) const {

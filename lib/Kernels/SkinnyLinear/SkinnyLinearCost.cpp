@@ -228,12 +228,13 @@ static void addRing(const Schedule &schedule, const Plan &plan,
   int64_t inFlight = bytesInFlight(plan, schedule, target);
   double missing = std::max(
       {0.0, needed / ring - 1, needed * enough / double(inFlight) - 1});
-  cost.add(
-      "ring", double(cost.weightBytes) / rates.streamBandwidth.value * missing,
-      std::to_string(schedule.stages) + " stages of " +
-          spellBytes(double(plan.stageBytes)) + ", " +
-          spellBytes(double(inFlight)) + " at once on their way to an SM, of the " +
-          spell(rates.bytesInFlight, "bytes that the roof needs"));
+  cost.add("ring",
+           double(cost.weightBytes) / rates.streamBandwidth.value * missing,
+           std::to_string(schedule.stages) + " stages of " +
+               spellBytes(double(plan.stageBytes)) + ", " +
+               spellBytes(double(inFlight)) +
+               " at once on their way to an SM, of the " +
+               spell(rates.bytesInFlight, "bytes that the roof needs"));
 }
 
 /// The way out of a block whose sums others wait for.
