@@ -91,6 +91,10 @@ struct CompileOptions {
   /// Of that text at most so many tokens, spread over it.
   int64_t calibrateTokens = int64_t(1) << 16;
 
+  /// A folder in which a calibration keeps what it has done, so that one that
+  /// was ended goes on, and the same again is free; empty: in the user's cache.
+  std::string store;
+
   /// Instead of `weights`: at most so many stored bits for each element of the
   /// weights of linears and embeddings together, scales and zero points
   /// included; 0: no limit. Formats are chosen by what they do on `calibrate`.

@@ -2,12 +2,17 @@
 #include "lib/Calibrate/CurvatureFactor.h"
 #include "lib/Calibrate/QuadraticForm.h"
 #include <cmath>
+#include <utility>
 
 namespace qopt::calibrate {
 
-CurvatureFactor::CurvatureFactor(int64_t size, bool isDiagonal)
-    : length(size), diagonal(isDiagonal) {
-  startAnew();
+CurvatureFactor::CurvatureFactor(int64_t size, bool isDiagonal,
+                                 std::vector<float> last)
+    : length(size), diagonal(isDiagonal), last(std::move(last)) {
+  if (diagonal)
+    squares.resize(size_t(length));
+  else
+    moment = SecondMoment(length);
 }
 
 std::vector<float> CurvatureFactor::forms(const float *x, int64_t tokens,
@@ -33,14 +38,6 @@ void CurvatureFactor::add(const float *x, int64_t tokens,
     for (int64_t i = 0; i < length; ++i)
       squares[size_t(i)] +=
           double(weights[size_t(t)]) * x[t * length + i] * x[t * length + i];
-}
-
-void CurvatureFactor::startAnew() {
-  if (count)
-    last = normalized();
-  count = 0;
-  moment = diagonal ? SecondMoment() : SecondMoment(length);
-  squares.assign(diagonal ? size_t(length) : 0, 0.0);
 }
 
 std::vector<float> CurvatureFactor::sums() const {

@@ -16,8 +16,9 @@ namespace qopt::calibrate {
 class CurvatureFactor {
 public:
   CurvatureFactor() = default;
-  /// Of vectors with `size` elements.
-  CurvatureFactor(int64_t size, bool isDiagonal);
+  /// Of vectors with `size` elements. `last` is what normalized() gave at the
+  /// end of the iteration before; empty: this is the first.
+  CurvatureFactor(int64_t size, bool isDiagonal, std::vector<float> last = {});
 
   int64_t size() const { return length; }
   bool isDiagonal() const { return diagonal; }
@@ -30,9 +31,6 @@ public:
   /// Adds wₜ · xₜ xₜᵀ for each row.
   void add(const float *x, int64_t tokens, const std::vector<float> &weights,
            unsigned threads);
-
-  /// Ends an iteration: the sums become the last one's factor, of norm 1.
-  void startAnew();
 
   /// The sums, [size, size] or [size], divided by their norm (the root of the
   /// sum of squares) or by the number of tokens.

@@ -18,13 +18,56 @@ static Status fileError(const std::string &what, const std::string &path) {
                 "cannot " + what + " '" + path + "': " + std::strerror(error));
 }
 
+/// Where states are while they are written.
+static std::string partOf(const std::string &path) { return path + ".part"; }
+
 StatusOr<TokenStates> TokenStates::create(const std::string &path) {
   TokenStates states;
-  states.file =
-      ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  states.file = ::open(partOf(path).c_str(),
+                       O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (states.file < 0)
     return fileError("write", path);
   states.path = path;
+  return states;
+}
+
+/// Behind the last sequence: the type and the sizes, and how many these are.
+Status TokenStates::finish() {
+  std::vector<int64_t> trailer = shape;
+  trailer.push_back(int64_t(type));
+  trailer.push_back(int64_t(shape.size()));
+  off_t end = ::lseek(file, 0, SEEK_END);
+  auto size = ssize_t(trailer.size() * sizeof(int64_t));
+  if (end < 0 || ::pwrite(file, trailer.data(), size_t(size), end) != size)
+    return fileError("write", path);
+  if (::rename(partOf(path).c_str(), path.c_str()) != 0)
+    return fileError("write", path);
+  isFinished = true;
+  return Status();
+}
+
+StatusOr<TokenStates> TokenStates::open(const std::string &path) {
+  TokenStates states;
+  states.file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  states.path = path;
+  states.isFinished = true;
+  off_t end = states.file < 0 ? -1 : ::lseek(states.file, 0, SEEK_END);
+  int64_t last[2] = {};
+  constexpr int64_t most = 8; // dimensions
+  if (end < off_t(sizeof last) ||
+      ::pread(states.file, last, sizeof last, end - off_t(sizeof last)) < 0 ||
+      last[1] < 1 || last[1] > most)
+    return fileError("read", path);
+  states.type = DType(last[0]);
+  states.shape.resize(size_t(last[1]));
+  off_t sizesAt = end - off_t(sizeof(int64_t)) * (last[1] + 2);
+  if (sizesAt < 0 ||
+      ::pread(states.file, states.shape.data(),
+              states.shape.size() * sizeof(int64_t), sizesAt) < 0)
+    return fileError("read", path);
+  states.bytes = int64_t(sizeOf(states.type));
+  for (int64_t size : states.shape)
+    states.bytes *= size;
   return states;
 }
 
@@ -35,6 +78,7 @@ TokenStates::TokenStates(TokenStates &&other) noexcept {
 TokenStates &TokenStates::operator=(TokenStates &&other) noexcept {
   std::swap(path, other.path);
   std::swap(file, other.file);
+  std::swap(isFinished, other.isFinished);
   std::swap(type, other.type);
   std::swap(shape, other.shape);
   std::swap(bytes, other.bytes);
@@ -45,7 +89,8 @@ TokenStates::~TokenStates() {
   if (file < 0)
     return;
   ::close(file);
-  ::unlink(path.c_str());
+  if (!isFinished)
+    ::unlink(partOf(path).c_str());
 }
 
 Status TokenStates::write(int64_t sequence, const TensorView &values) {

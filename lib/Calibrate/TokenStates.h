@@ -15,21 +15,26 @@ namespace qopt::calibrate {
 class TokenStates {
 public:
   TokenStates() = default;
-  /// An empty file at `path`, which is removed with this; sequences of one
-  /// shape are written to it in any order. OutOfResources on a full disk, else
-  /// Unwritable.
+  /// States that will be the file `path`: until `finish` they lie beside it and
+  /// go with this. Sequences of one shape are written in any order.
+  /// OutOfResources on a full disk, else Unwritable.
   static StatusOr<TokenStates> create(const std::string &path);
+  /// The states of a finished file.
+  static StatusOr<TokenStates> open(const std::string &path);
   TokenStates(TokenStates &&other) noexcept;
   TokenStates &operator=(TokenStates &&other) noexcept;
   ~TokenStates();
 
   Status write(int64_t sequence, const TensorView &values);
+  /// All sequences are written: the file gets its name, and stays.
+  Status finish();
   /// The values of a sequence that was written; the tensor is called `name`.
   StatusOr<Tensor> read(int64_t sequence, const std::string &name) const;
 
 private:
   std::string path;
   int file = -1;
+  bool isFinished = false;
   DType type = DType::F32;
   std::vector<int64_t> shape;
   int64_t bytes = 0; ///< of a sequence

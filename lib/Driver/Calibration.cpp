@@ -15,6 +15,36 @@ using namespace mlir;
 
 namespace qopt::driver {
 
+/// An entry of a store that has all codes.
+static const char *const doneEntry = "codes";
+
+static std::string codesEntry(ir::QuantizeWeightOp op) {
+  return "codes-" + weightKey(op);
+}
+
+static StatusOr<std::optional<RoundedWeight>>
+readCodes(const CalibrationStore &store, ir::QuantizeWeightOp op) {
+  auto bytes = store.get(codesEntry(op));
+  if (!bytes.ok())
+    return bytes.status();
+  auto rounded = fromBytes(*bytes, op);
+  if (!rounded.ok())
+    return rounded.status();
+  return std::optional<RoundedWeight>(std::move(*rounded));
+}
+
+/// Notes the codes of a weight, and in the plan what they cost.
+static void keep(ir::QuantizeWeightOp op, RoundedWeight rounded,
+                 PrecisionPlan &plan,
+                 std::map<std::string, StoredWeight> &stored) {
+  if (PlannedWeight *planned = plan.find(weightNameOf(op.getSource()))) {
+    planned->chosen.algorithm = rounded.algorithm;
+    if (planned->alternatives.empty()) // else it has a better estimate
+      planned->chosen.divergence = rounded.divergence;
+  }
+  stored.emplace(weightKey(op), std::move(rounded.weight));
+}
+
 namespace {
 
 class Calibrator {
@@ -31,25 +61,62 @@ public:
         progress("quantizing", double(i) / double(model.segments().size()));
       QOPT_RETURN_IF_ERROR(calibrateSegment(i));
     }
-    return Status();
+    return model.store().put(doneEntry, std::string());
   }
 
   const std::map<std::string, StoredWeight> &weights() const { return stored; }
 
 private:
+  static std::string hiddenOf(size_t layer) {
+    return "hidden-" + std::to_string(layer);
+  }
+  /// Whether what a layer, or one behind it, reads is there already.
+  bool hasHiddenFrom(size_t layer) const {
+    for (; layer < model.segments().size(); ++layer)
+      if (model.store().has(hiddenOf(layer)))
+        return true;
+    return false;
+  }
+
   Status calibrateSegment(size_t index) {
-    auto observed = Observations::take(model, index, hidden, curvature);
-    if (!observed.ok())
-      return observed.status();
+    const CalibrationStore &store = model.store();
     func::FuncOp segment = model.segments()[index];
-    QOPT_RETURN_IF_ERROR(quantizeAll(segment, *observed));
+    std::string mark = "layer-" + std::to_string(index);
+    if (store.has(mark)) {
+      QOPT_RETURN_IF_ERROR(readAll(segment));
+    } else {
+      auto observed = Observations::take(model, index, hidden, curvature);
+      if (!observed.ok())
+        return observed.status();
+      QOPT_RETURN_IF_ERROR(quantizeAll(segment, *observed));
+      QOPT_RETURN_IF_ERROR(store.put(mark, std::string()));
+    }
     if (index + 1 == model.segments().size())
       return Status(); // nobody reads what the last one makes
-    replaceWeights(segment, stored);
-    auto next = model.advance(segment, hidden);
+    std::string name = hiddenOf(index + 1);
+    if (!store.has(name) && hasHiddenFrom(index + 2))
+      return Status();
+    // Under names of its own: the model's are to be the same for every run.
+    replaceWeights(segment, stored, "layer ");
+    auto next = model.advance(segment, hidden, name);
     if (!next.ok())
       return next.status();
     hidden = std::move(*next);
+    store.erase(hiddenOf(index));
+    return Status();
+  }
+
+  Status readAll(func::FuncOp segment) {
+    SmallVector<ir::QuantizeWeightOp> ops;
+    segment.walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
+    for (ir::QuantizeWeightOp op : ops) {
+      if (stored.count(weightKey(op)) || !model.store().has(codesEntry(op)))
+        continue;
+      auto rounded = readCodes(model.store(), op);
+      if (!rounded.ok())
+        return rounded.status();
+      keep(op, std::move(**rounded), plan, stored);
+    }
     return Status();
   }
 
@@ -58,33 +125,39 @@ private:
     segment.walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
     for (ir::QuantizeWeightOp op : ops) {
       std::string name = weightKey(op);
-      if (name.empty() || stored.count(name))
+      if (name.empty() || stored.count(name) ||
+          op.getType().getFormat().isFloat()) // as it is written
         continue;
-      quant::Format format = op.getType().getFormat();
-      if (format.isFloat())
-        continue; // as it is written
-      PlannedWeight *planned = plan.find(weightNameOf(op.getSource()));
-      bool isPlanned =
-          options.usePlanned && planned && !planned->chosen.algorithm.empty();
-      auto rounder = WeightRounder::create(
-          op, observed,
-          {isPlanned ? planned->chosen.algorithm : options.algorithm,
-           model.threads()});
-      if (!rounder.ok())
-        return rounder.status();
-      if (!*rounder)
-        continue;
-      auto rounded = (*rounder)->round(format);
+      auto rounded = roundOrRead(op, observed);
       if (!rounded.ok())
         return rounded.status();
-      stored.emplace(name, std::move(rounded->weight));
-      if (!planned)
-        continue;
-      planned->chosen.algorithm = rounded->algorithm;
-      if (planned->alternatives.empty()) // else it has a better estimate
-        planned->chosen.divergence = rounded->divergence;
+      if (*rounded)
+        keep(op, std::move(**rounded), plan, stored);
     }
     return Status();
+  }
+
+  StatusOr<std::optional<RoundedWeight>>
+  roundOrRead(ir::QuantizeWeightOp op, const Observations &observed) {
+    const CalibrationStore &store = model.store();
+    if (store.has(codesEntry(op)))
+      return readCodes(store, op);
+    PlannedWeight *planned = plan.find(weightNameOf(op.getSource()));
+    bool isPlanned =
+        options.usePlanned && planned && !planned->chosen.algorithm.empty();
+    auto rounder = WeightRounder::create(
+        op, observed,
+        {isPlanned ? planned->chosen.algorithm : options.algorithm,
+         model.threads()});
+    if (!rounder.ok())
+      return rounder.status();
+    if (!*rounder)
+      return std::optional<RoundedWeight>();
+    auto rounded = (*rounder)->round(op.getType().getFormat());
+    if (!rounded.ok())
+      return rounded.status();
+    QOPT_RETURN_IF_ERROR(store.put(codesEntry(op), toBytes(*rounded)));
+    return std::optional<RoundedWeight>(std::move(*rounded));
   }
 
   CalibrationModel &model;
@@ -136,6 +209,25 @@ StatusOr<CalibrationText> readCalibrationText(ModuleOp module,
       {options.calibrate,
        runtime::spell(runtime::Sha256::of(bytes.data(), bytes.size())),
        options.calibrateTokens, options.algorithm}};
+}
+
+StatusOr<bool> takeStoredWeights(ModuleOp module, const CalibrationStore &store,
+                                 PrecisionPlan &plan) {
+  if (!store.has(doneEntry))
+    return false;
+  std::map<std::string, StoredWeight> stored;
+  SmallVector<ir::QuantizeWeightOp> ops;
+  module.walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
+  for (ir::QuantizeWeightOp op : ops) {
+    if (stored.count(weightKey(op)) || !store.has(codesEntry(op)))
+      continue;
+    auto rounded = readCodes(store, op);
+    if (!rounded.ok())
+      return rounded.status();
+    keep(op, std::move(**rounded), plan, stored);
+  }
+  replaceWeights(module, stored);
+  return true;
 }
 
 Status calibrateWeights(ModuleOp module, CalibrationModel &model,

@@ -30,6 +30,11 @@ StatusOr<CalibrationText> readCalibrationText(mlir::ModuleOp module,
                                               const CompileOptions &options,
                                               const Companions &companions);
 
+/// The codes of a calibration that is done already. False where it is not.
+StatusOr<bool> takeStoredWeights(mlir::ModuleOp module,
+                                 const CalibrationStore &store,
+                                 PrecisionPlan &plan);
+
 struct CalibrationOptions {
   std::string algorithm;   ///< of weights for which the plan has none
   bool usePlanned = false; ///< the plan's algorithms are asked for

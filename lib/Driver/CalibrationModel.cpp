@@ -13,18 +13,19 @@ namespace qopt::driver {
 
 CalibrationModel::CalibrationModel(ModuleOp reference,
                                    const calibrate::CalibrationTokens &tokens,
-                                   const CompileOptions &options)
+                                   const CompileOptions &options,
+                                   const CalibrationStore &store)
     : module(reference.clone()), windows(tokens), options(options),
-      folder("qopt-calibrate"), positions(size_t(tokens.length())) {
+      entries(store), folder("qopt-calibrate"),
+      positions(size_t(tokens.length())) {
   std::iota(positions.begin(), positions.end(), 0);
 }
 
-StatusOr<std::unique_ptr<CalibrationModel>>
-CalibrationModel::create(ModuleOp reference,
-                         const calibrate::CalibrationTokens &tokens,
-                         const CompileOptions &options) {
+StatusOr<std::unique_ptr<CalibrationModel>> CalibrationModel::create(
+    ModuleOp reference, const calibrate::CalibrationTokens &tokens,
+    const CompileOptions &options, const CalibrationStore &store) {
   std::unique_ptr<CalibrationModel> model(
-      new CalibrationModel(reference, tokens, options));
+      new CalibrationModel(reference, tokens, options, store));
   QOPT_RETURN_IF_ERROR(model->folder.made());
   PassManager manager(model->module->getContext());
   passes::addCalibrateStage(manager);
@@ -57,15 +58,13 @@ CalibrationModel::segmentAs(size_t index, SegmentForm form) {
   return OwningOpRef<func::FuncOp>(function);
 }
 
-StatusOr<calibrate::TokenStates> CalibrationModel::newStates() {
-  return calibrate::TokenStates::create(
-      folder.file("states-" + std::to_string(files++)));
-}
-
 StatusOr<calibrate::TokenStates>
 CalibrationModel::advance(func::FuncOp function,
-                          const calibrate::TokenStates &hidden) {
-  auto next = newStates();
+                          const calibrate::TokenStates &hidden,
+                          const std::string &name) {
+  if (entries.has(name))
+    return entries.openStates(name);
+  auto next = entries.newStates(name);
   if (!next.ok())
     return next.status();
   QOPT_RETURN_IF_ERROR(run(function, {{"hidden", &hidden}},
@@ -73,6 +72,7 @@ CalibrationModel::advance(func::FuncOp function,
                              return next->write(sequence,
                                                 results.front().view());
                            }));
+  QOPT_RETURN_IF_ERROR(next->finish());
   return next;
 }
 

@@ -7,6 +7,7 @@
 #include "lib/Calibrate/CalibrationTokens.h"
 #include "lib/Calibrate/TokenStates.h"
 #include "lib/Codegen/TemporaryFolder.h"
+#include "lib/Driver/CalibrationStore.h"
 #include "lib/Driver/HostFunction.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -25,10 +26,10 @@ enum class SegmentForm {
 class CalibrationModel {
 public:
   /// Cuts a decoder, as the stage "quantize" leaves it for the host, into
-  /// layers.
+  /// layers. All but the decoder stay.
   static StatusOr<std::unique_ptr<CalibrationModel>>
   create(mlir::ModuleOp reference, const calibrate::CalibrationTokens &tokens,
-         const CompileOptions &options);
+         const CompileOptions &options, const CalibrationStore &store);
 
   /// The layers in their order, as the model will compute them.
   llvm::ArrayRef<mlir::func::FuncOp> segments() const { return functions; }
@@ -39,12 +40,14 @@ public:
   StatusOr<mlir::OwningOpRef<mlir::func::FuncOp>> segmentAs(size_t index,
                                                             SegmentForm form);
 
-  /// What a layer makes of `hidden`: the next one's input.
-  StatusOr<calibrate::TokenStates>
-  advance(mlir::func::FuncOp function, const calibrate::TokenStates &hidden);
+  /// What a layer makes of `hidden`, the next one's input: an entry of the
+  /// store, where it may be already.
+  StatusOr<calibrate::TokenStates> advance(mlir::func::FuncOp function,
+                                           const calibrate::TokenStates &hidden,
+                                           const std::string &name);
 
-  /// States of tokens, in a file of their own.
-  StatusOr<calibrate::TokenStates> newStates();
+  /// What is done already.
+  const CalibrationStore &store() const { return entries; }
 
   /// Tensors that are not tokens or positions, by name.
   struct States {
@@ -60,15 +63,16 @@ public:
 private:
   CalibrationModel(mlir::ModuleOp reference,
                    const calibrate::CalibrationTokens &tokens,
-                   const CompileOptions &options);
+                   const CompileOptions &options,
+                   const CalibrationStore &store);
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
   llvm::SmallVector<mlir::func::FuncOp> functions;
   const calibrate::CalibrationTokens &windows;
   const CompileOptions &options;
+  const CalibrationStore &entries;
   codegen::TemporaryFolder folder;
   std::vector<int32_t> positions;
-  int files = 0; ///< of states that were made
 };
 
 } // namespace qopt::driver

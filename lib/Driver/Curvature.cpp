@@ -33,8 +33,8 @@ class CurvatureRun {
 public:
   CurvatureRun(CalibrationModel &model, ModelGradients &gradients,
                const CurvatureOptions &options, const Progress &progress)
-      : model(model), gradients(gradients), options(options),
-        progress(progress) {
+      : model(model), store(model.store()), gradients(gradients),
+        options(options), progress(progress) {
     for (func::FuncOp segment : model.segments())
       segment.walk([&](ir::QuantizeWeightOp op) {
         wanted[weightNameOf(op.getSource())] = op.getType().getRows();
@@ -42,48 +42,72 @@ public:
   }
 
   StatusOr<Curvature> run() {
-    for (int i = 0; i < options.iterations; ++i) {
-      bool last = i + 1 == options.iterations;
+    for (iteration = 0; iteration < options.iterations; ++iteration) {
+      bool last = iteration + 1 == options.iterations;
       QOPT_RETURN_IF_ERROR(gradients.backward(
-          options.seed + uint64_t(i), last ? 1 : options.coarse,
-          [&](size_t layer) {
-            report(i, layer);
-            return Status();
-          },
-          [&](int64_t sequence, const ObservedWeights &weights) {
-            if (!calibrate::isHeldOut(sequence))
-              addSequence(weights);
-          }));
-      if (!last)
-        startAnew();
+          options.seed + uint64_t(iteration), last ? 1 : options.coarse,
+          {.isDone = [&](size_t layer) { return store.has(markOf(layer)); },
+           .enter = [&](size_t layer) { return enter(layer); },
+           .leave = [&](size_t layer) { return leave(layer, last); },
+           .observe =
+               [&](int64_t sequence, const ObservedWeights &weights) {
+                 if (!calibrate::isHeldOut(sequence))
+                   addSequence(weights);
+               }}));
     }
-    return factors();
+    return Curvature(store);
   }
 
 private:
+  /// An entry that says that a layer is done.
+  std::string markOf(size_t layer) const {
+    return "curvature-" + std::to_string(iteration) + "-" +
+           std::to_string(layer);
+  }
+  /// Where a side of a weight is after an iteration but the last.
+  static std::string stepOf(int iteration, const std::string &name,
+                            const char *side) {
+    return "power-" + std::to_string(iteration) + "-" + side + "-" + name;
+  }
+
+  Status enter(size_t layer);
+  Status leave(size_t layer, bool last);
   void addSequence(const ObservedWeights &weights);
   void addProduct(const std::string &name, const Tensor &x, const Tensor &g);
   void addLookup(const std::string &name, const Tensor &ids, const Tensor &g);
-  void startAnew();
-  Curvature factors();
-  void report(int iteration, size_t layer) {
-    auto count = double(model.segments().size());
-    if (progress)
-      progress("measuring curvature",
-               (iteration + 1 - double(layer + 1) / count) /
-                   options.iterations);
-  }
 
   CalibrationModel &model;
+  const CalibrationStore &store;
   ModelGradients &gradients;
   const CurvatureOptions &options;
   const Progress &progress;
+  int iteration = 0;
+  Status unreadable;                     ///< an entry of the iteration before
   std::map<std::string, int64_t> wanted; ///< rows of what is quantized, by name
+  /// Of one layer.
   std::map<std::string, ProductSums> products;
   std::map<std::string, LookupSums> lookups;
 };
 
 } // namespace
+
+static std::string productOf(const std::string &name, const char *side) {
+  return std::string("product-") + side + "-" + name;
+}
+
+static std::string lookupOf(const std::string &name, const char *side) {
+  return std::string("lookup-") + side + "-" + name;
+}
+
+Status CurvatureRun::enter(size_t layer) {
+  auto count = double(model.segments().size());
+  if (progress)
+    progress("measuring curvature",
+             (iteration + 1 - double(layer + 1) / count) / options.iterations);
+  products.clear();
+  lookups.clear();
+  return Status();
+}
 
 void CurvatureRun::addSequence(const ObservedWeights &weights) {
   for (auto &[name, tensors] : weights) {
@@ -101,8 +125,20 @@ void CurvatureRun::addProduct(const std::string &name, const Tensor &x,
   int64_t tokens = x.shape()[0], columns = x.shape()[1], rows = g.shape()[1];
   ProductSums &weight = products[name];
   if (!weight.input.size()) {
-    weight.input = CurvatureFactor(columns, /*isDiagonal=*/false);
-    weight.output = CurvatureFactor(rows, rows > mostOutputsPerInput * columns);
+    StatusOr<std::vector<float>> input = std::vector<float>(),
+                                 output = std::vector<float>();
+    if (iteration > 0) {
+      input = store.getFloats(stepOf(iteration - 1, name, "input"));
+      output = store.getFloats(stepOf(iteration - 1, name, "output"));
+    }
+    if (!input.ok() || !output.ok()) {
+      unreadable = input.ok() ? output.status() : input.status();
+      return;
+    }
+    weight.input =
+        CurvatureFactor(columns, /*isDiagonal=*/false, std::move(*input));
+    weight.output = CurvatureFactor(rows, rows > mostOutputsPerInput * columns,
+                                    std::move(*output));
   }
   unsigned threads = model.threads();
   const float *in = x.as<float>(), *out = g.as<float>();
@@ -124,19 +160,10 @@ void CurvatureRun::addLookup(const std::string &name, const Tensor &ids,
     ++table.uses[size_t(ids.as<int32_t>()[t])];
 }
 
-void CurvatureRun::startAnew() {
-  for (auto &[name, weight] : products) {
-    weight.input.startAnew();
-    weight.output.startAnew();
-  }
-  lookups.clear();
-}
-
 /// H_I and the diagonal of H_O of a table. A token that the text does not have
 /// counts as half a use: others may have it.
 static CurvatureFactors factorsOf(const LookupSums &table) {
   CurvatureFactors factors;
-  factors.isOutputDiagonal = true;
   factors.input = table.gradients.matrix();
   auto tokens = double(table.gradients.tokens());
   for (float &value : factors.input)
@@ -147,18 +174,53 @@ static CurvatureFactors factorsOf(const LookupSums &table) {
   return factors;
 }
 
-Curvature CurvatureRun::factors() {
-  Curvature result;
+Status CurvatureRun::leave(size_t layer, bool last) {
+  QOPT_RETURN_IF_ERROR(unreadable);
   for (auto &[name, weight] : products) {
-    CurvatureFactors &factors = result.products[name];
-    factors.input = weight.input.normalized();
-    factors.output = weight.output.mean();
-    factors.isOutputDiagonal = weight.output.isDiagonal();
-    weight = ProductSums(); // one of the two is in memory
+    QOPT_RETURN_IF_ERROR(store.put(last ? productOf(name, "input")
+                                        : stepOf(iteration, name, "input"),
+                                   weight.input.normalized()));
+    QOPT_RETURN_IF_ERROR(
+        last ? store.put(productOf(name, "output"), weight.output.mean())
+             : store.put(stepOf(iteration, name, "output"),
+                         weight.output.normalized()));
   }
-  for (auto &[name, table] : lookups)
-    result.lookups[name] = factorsOf(table);
-  return result;
+  if (last)
+    for (auto &[name, table] : lookups) {
+      CurvatureFactors factors = factorsOf(table);
+      QOPT_RETURN_IF_ERROR(store.put(lookupOf(name, "input"), factors.input));
+      QOPT_RETURN_IF_ERROR(store.put(lookupOf(name, "output"), factors.output));
+    }
+  return store.put(markOf(layer), std::string());
+}
+
+bool Curvature::hasProduct(const std::string &weight) const {
+  return store && store->has(productOf(weight, "output"));
+}
+
+bool Curvature::hasLookup(const std::string &weight) const {
+  return store && store->has(lookupOf(weight, "output"));
+}
+
+static StatusOr<CurvatureFactors> readFactors(const CalibrationStore &store,
+                                              const std::string &input,
+                                              const std::string &output) {
+  auto ofInput = store.getFloats(input), ofOutput = store.getFloats(output);
+  if (!ofInput.ok())
+    return ofInput.status();
+  if (!ofOutput.ok())
+    return ofOutput.status();
+  return CurvatureFactors{std::move(*ofInput), std::move(*ofOutput)};
+}
+
+StatusOr<CurvatureFactors> Curvature::product(const std::string &weight) const {
+  return readFactors(*store, productOf(weight, "input"),
+                     productOf(weight, "output"));
+}
+
+StatusOr<CurvatureFactors> Curvature::lookup(const std::string &weight) const {
+  return readFactors(*store, lookupOf(weight, "input"),
+                     lookupOf(weight, "output"));
 }
 
 StatusOr<Curvature> measureCurvature(CalibrationModel &model,

@@ -13,6 +13,7 @@
 #ifndef QOPT_LIB_DRIVER_CURVATURE_H
 #define QOPT_LIB_DRIVER_CURVATURE_H
 
+#include "lib/Driver/CalibrationStore.h"
 #include "lib/Driver/ModelGradients.h"
 #include "lib/Quant/algorithms/Metric.h"
 #include "qopt/Compiler.h"
@@ -25,21 +26,33 @@ namespace qopt::driver {
 struct CurvatureFactors {
   std::vector<float> input;  ///< H_I [columns, columns]
   std::vector<float> output; ///< H_O [rows, rows], or its diagonal [rows]
-  bool isOutputDiagonal = false;
 
   /// A metric with H_O and another moment of the inputs.
-  quant::Metric metric(const float *inputMoment) const {
+  quant::Metric metric(const float *inputMoment, int64_t rows) const {
+    bool isDiagonal = int64_t(output.size()) == rows;
     return {.inputMoment = inputMoment,
-            .outputMoment = isOutputDiagonal ? nullptr : output.data(),
-            .outputDiagonal = isOutputDiagonal ? output.data() : nullptr};
+            .outputMoment = isDiagonal ? nullptr : output.data(),
+            .outputDiagonal = isDiagonal ? output.data() : nullptr};
   }
 };
 
-/// Factors by the names of weights. H_I of products has the norm 1 (the root
-/// of the sum of squares), H_O is a mean over tokens.
-struct Curvature {
-  std::map<std::string, CurvatureFactors> products; ///< of linears
-  std::map<std::string, CurvatureFactors> lookups;  ///< of embeddings
+/// Factors by the names of weights, in a store: those of one weight are in
+/// memory while somebody has them. H_I of products has the norm 1 (the root of
+/// the sum of squares), H_O is a mean over tokens.
+class Curvature {
+public:
+  Curvature() = default; ///< of no weight
+  explicit Curvature(const CalibrationStore &store) : store(&store) {}
+
+  /// Whether linears multiply by the weight, and gradients reached one.
+  bool hasProduct(const std::string &weight) const;
+  StatusOr<CurvatureFactors> product(const std::string &weight) const;
+  /// Whether tokens look the weight up.
+  bool hasLookup(const std::string &weight) const;
+  StatusOr<CurvatureFactors> lookup(const std::string &weight) const;
+
+private:
+  const CalibrationStore *store = nullptr;
 };
 
 struct CurvatureOptions {
@@ -51,7 +64,7 @@ struct CurvatureOptions {
 };
 
 /// The factors of every weight that is quantized, on the sequences that are not
-/// held out. Runs each layer backward `iterations` times.
+/// held out, in the model's store. Runs each layer backward `iterations` times.
 StatusOr<Curvature> measureCurvature(CalibrationModel &model,
                                      ModelGradients &gradients,
                                      const CurvatureOptions &options,

@@ -5,8 +5,7 @@
 #include "lib/Calibrate/ErrorProbe.h"
 #include "lib/Driver/Observations.h"
 #include "lib/Driver/PrecisionAssignment.h"
-#include "lib/Driver/WeightCalibration.h"
-#include <set>
+#include "lib/Driver/WeightRounder.h"
 #include <tuple>
 
 using namespace mlir;
@@ -27,18 +26,20 @@ public:
           const Curvature &curvature, const ScoringOptions &options,
           const Progress &progress, std::vector<PlannedWeight> &weights)
       : model(model), gradients(gradients), curvature(curvature),
-        options(options), progress(progress), weights(weights) {
-    for (auto &[name, factors] : curvature.lookups)
-      lookups.insert(name);
-  }
+        options(options), progress(progress), weights(weights) {}
 
   Status run() {
+    // Of a layer that was scored gradients are computed again: they cost little
+    // beside rounding, and a weight of two layers is not done with one.
     QOPT_RETURN_IF_ERROR(gradients.backward(
-        options.seed, 1, [&](size_t layer) { return enter(layer); },
-        [&](int64_t sequence, const ObservedWeights &observed) {
-          addSequence(sequence, observed);
-        }));
-    finish(/*all=*/true);
+        options.seed, 1,
+        {.isDone = [](size_t) { return false; },
+         .enter = [&](size_t layer) { return enter(layer); },
+         .leave = [&](size_t layer) { return finish(layer == 0); },
+         .observe =
+             [&](int64_t sequence, const ObservedWeights &observed) {
+               addSequence(sequence, observed);
+             }}));
     for (PlannedWeight &weight : weights)
       if (weight.chosen.format.empty() && weight.alternatives.empty())
         fixFormat(weight, weight.source,
@@ -55,7 +56,7 @@ private:
   Status enter(size_t layer);
   Status score(const WeightRounder &rounder, PlannedWeight &weight);
   void addSequence(int64_t sequence, const ObservedWeights &observed);
-  void finish(bool all);
+  Status finish(bool all);
 
   CalibrationModel &model;
   ModelGradients &gradients;
@@ -63,14 +64,17 @@ private:
   const ScoringOptions &options;
   const Progress &progress;
   std::vector<PlannedWeight> &weights;
-  std::set<std::string> lookups; ///< weights that the first layer reads, too
   std::map<std::string, ProbedWeight> probed;
 };
 
 } // namespace
 
+/// Where the scores of a weight are, when they are final.
+static std::string entryOf(const std::string &weight) {
+  return "scores-" + weight;
+}
+
 Status Scoring::enter(size_t layer) {
-  finish(/*all=*/false);
   if (progress)
     progress("scoring formats",
              1 - double(layer + 1) / double(model.segments().size()));
@@ -86,6 +90,16 @@ Status Scoring::enter(size_t layer) {
     if (!weight || !weight->chosen.format.empty() ||
         !weight->alternatives.empty())
       continue;
+    if (model.store().has(entryOf(weight->name))) {
+      auto text = model.store().get(entryOf(weight->name));
+      if (!text.ok())
+        return text.status();
+      auto scored = parseWeight(*text);
+      if (!scored.ok())
+        return scored.status();
+      weight->alternatives = std::move(scored->alternatives);
+      continue;
+    }
     auto rounder = WeightRounder::create(op, *observed,
                                          {options.algorithm, model.threads()});
     if (!rounder.ok())
@@ -147,10 +161,10 @@ void Scoring::addSequence(int64_t sequence, const ObservedWeights &observed) {
 }
 
 /// Scales the scores of what no layer to come reads, and forgets the errors.
-void Scoring::finish(bool all) {
+Status Scoring::finish(bool all) {
   for (auto entry = probed.begin(); entry != probed.end();) {
     auto &[name, errors] = *entry;
-    if (!all && lookups.count(name)) {
+    if (!all && curvature.hasLookup(name)) {
       ++entry;
       continue;
     }
@@ -159,11 +173,14 @@ void Scoring::finish(bool all) {
     double factor = 0;
     for (size_t i = 0; i < measured.size(); ++i)
       factor += measured[i] / errors.factored[i] / double(measured.size());
-    if (factor > 0)
-      for (PlannedFormat &format : find(name)->alternatives)
-        format.divergence *= factor;
+    PlannedWeight &weight = *find(name);
+    for (PlannedFormat &format : weight.alternatives)
+      format.divergence =
+          asWritten(format.divergence * (factor > 0 ? factor : 1));
+    QOPT_RETURN_IF_ERROR(model.store().put(entryOf(name), toJson(weight)));
     entry = probed.erase(entry);
   }
+  return Status();
 }
 
 Status scoreFormats(CalibrationModel &model, ModelGradients &gradients,

@@ -20,7 +20,8 @@ StatusOr<ModelGradients> ModelGradients::forward(CalibrationModel &model,
     auto function = model.segmentAs(i, SegmentForm::Original);
     if (!function.ok())
       return function.status();
-    auto next = model.advance(**function, result.inputs.back());
+    auto next = model.advance(**function, result.inputs.back(),
+                              "input-" + std::to_string(i + 1));
     if (!next.ok())
       return next.status();
     result.inputs.push_back(std::move(*next));
@@ -28,22 +29,27 @@ StatusOr<ModelGradients> ModelGradients::forward(CalibrationModel &model,
   return result;
 }
 
-Status ModelGradients::drawLabels(uint64_t seed, int64_t step,
-                                  TokenStates &gradients) {
+StatusOr<TokenStates> ModelGradients::drawLabels(uint64_t seed, int64_t step,
+                                                 const std::string &name) {
   size_t last = model.segments().size() - 1;
   auto head = model.segmentAs(last, SegmentForm::Original);
   if (!head.ok())
     return head.status();
-  return model.run(
+  auto gradients = model.store().newStates(name);
+  if (!gradients.ok())
+    return gradients.status();
+  QOPT_RETURN_IF_ERROR(model.run(
       **head, {{"hidden", &inputs[last]}},
       [&](int64_t sequence, std::vector<Tensor> &results) {
         Tensor &logits = results.front();
         calibrate::likelihoodGradients(
             logits.as<float>(), logits.shape()[0], logits.shape()[1],
             {seed, uint64_t(sequence * logits.shape()[0])}, model.threads());
-        return gradients.write(sequence, logits.view());
+        return gradients->write(sequence, logits.view());
       },
-      step);
+      step));
+  QOPT_RETURN_IF_ERROR(gradients->finish());
+  return gradients;
 }
 
 /// The results of a gradient function that belong to weights.
@@ -73,14 +79,15 @@ static ObservedWeights weightsOf(func::FuncOp function,
   return found;
 }
 
-/// Replaces the gradients of a layer's result by those of its input.
-Status ModelGradients::differentiate(size_t layer, int64_t step,
-                                     TokenStates &gradients,
-                                     const Observe &observe) {
+/// The gradients of a layer's input from those of its result.
+StatusOr<TokenStates>
+ModelGradients::differentiate(size_t layer, int64_t step,
+                              const TokenStates &gradients,
+                              const Visitor &visitor, const std::string &name) {
   auto function = model.segmentAs(layer, SegmentForm::Gradient);
   if (!function.ok())
     return function.status();
-  auto next = model.newStates();
+  auto next = model.store().newStates(name);
   if (!next.ok())
     return next.status();
   bool isHead = layer + 1 == model.segments().size();
@@ -88,26 +95,42 @@ Status ModelGradients::differentiate(size_t layer, int64_t step,
   QOPT_RETURN_IF_ERROR(model.run(
       **function, {{"hidden", &inputs[layer]}, {ofResult, &gradients}},
       [&](int64_t sequence, std::vector<Tensor> &results) {
-        observe(sequence, weightsOf(**function, results));
+        visitor.observe(sequence, weightsOf(**function, results));
         // The first layer reads tokens, which have no gradient.
         return layer ? next->write(sequence, results.front().view()) : Status();
       },
       step));
-  gradients = std::move(*next);
-  return Status();
+  if (layer)
+    QOPT_RETURN_IF_ERROR(next->finish());
+  return next;
 }
 
-Status ModelGradients::backward(uint64_t seed, int64_t step, const Enter &enter,
-                                const Observe &observe) {
-  auto gradients = model.newStates();
-  if (!gradients.ok())
-    return gradients.status();
-  QOPT_RETURN_IF_ERROR(drawLabels(seed, step, *gradients));
-  for (size_t layer = model.segments().size(); layer-- > 0;) {
-    QOPT_RETURN_IF_ERROR(enter(layer));
-    QOPT_RETURN_IF_ERROR(differentiate(layer, step, *gradients, observe));
+Status ModelGradients::backward(uint64_t seed, int64_t step,
+                                const Visitor &visitor) {
+  const CalibrationStore &store = model.store();
+  // What a layer reads: its gradients are those of the result of the one ahead.
+  auto nameOf = [&](size_t layer) {
+    return "gradient-" + std::to_string(seed) + "-" + std::to_string(layer);
+  };
+  // The last one that is done, and whose gradients the next can begin with.
+  size_t layer = model.segments().size();
+  for (size_t done = layer; done-- > 0 && visitor.isDone(done);)
+    if (done == 0 || store.has(nameOf(done)))
+      layer = done;
+  if (layer == 0)
+    return Status();
+  auto gradients = store.has(nameOf(layer))
+                       ? store.openStates(nameOf(layer))
+                       : drawLabels(seed, step, nameOf(layer));
+  while (gradients.ok() && layer-- > 0) {
+    QOPT_RETURN_IF_ERROR(visitor.enter(layer));
+    gradients = differentiate(layer, step, *gradients, visitor, nameOf(layer));
+    if (!gradients.ok())
+      break;
+    QOPT_RETURN_IF_ERROR(visitor.leave(layer));
+    store.erase(nameOf(layer + 1));
   }
-  return Status();
+  return gradients.status();
 }
 
 } // namespace qopt::driver

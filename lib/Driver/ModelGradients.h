@@ -33,22 +33,27 @@ public:
     return inputs[layer];
   }
 
-  /// Called ahead of each layer, from the last to the first.
-  using Enter = llvm::function_ref<Status(size_t layer)>;
-  /// Called for each of its sequences; tensors live until it returns.
-  using Observe =
-      llvm::function_ref<void(int64_t sequence, const ObservedWeights &)>;
-  /// Gradients for one draw of labels, on every `step`-th sequence.
-  Status backward(uint64_t seed, int64_t step, const Enter &enter,
-                  const Observe &observe);
+  /// What is done with the gradients of one draw of labels.
+  struct Visitor {
+    /// Whether a layer and all behind it are done: it is not run again, where
+    /// the gradients that it gives are in the store.
+    llvm::function_ref<bool(size_t layer)> isDone;
+    /// Ahead of a layer and behind it, from the last to the first.
+    llvm::function_ref<Status(size_t layer)> enter, leave;
+    /// Of each of its sequences; tensors live until this returns.
+    llvm::function_ref<void(int64_t sequence, const ObservedWeights &)> observe;
+  };
+  /// On every `step`-th sequence.
+  Status backward(uint64_t seed, int64_t step, const Visitor &visitor);
 
 private:
   explicit ModelGradients(CalibrationModel &model) : model(model) {}
-  Status drawLabels(uint64_t seed, int64_t step,
-                    calibrate::TokenStates &gradients);
-  Status differentiate(size_t layer, int64_t step,
-                       calibrate::TokenStates &gradients,
-                       const Observe &observe);
+  StatusOr<calibrate::TokenStates> drawLabels(uint64_t seed, int64_t step,
+                                              const std::string &name);
+  StatusOr<calibrate::TokenStates>
+  differentiate(size_t layer, int64_t step,
+                const calibrate::TokenStates &gradients, const Visitor &visitor,
+                const std::string &name);
 
   CalibrationModel &model;
   std::vector<calibrate::TokenStates> inputs; ///< of each layer

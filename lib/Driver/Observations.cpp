@@ -43,23 +43,9 @@ StatusOr<Observations> Observations::take(CalibrationModel &model, size_t layer,
   return observed;
 }
 
-template <typename Map>
-static auto pointerIn(const Map &map, const std::string &name) {
-  auto found = map.find(name);
-  return found == map.end() ? nullptr : &found->second;
-}
-
 const Observation *Observations::input(const std::string &weight) const {
-  auto found = pointerIn(inputs, weight);
-  return found ? *found : nullptr;
-}
-
-const CurvatureFactors *Observations::product(const std::string &weight) const {
-  return pointerIn(curvature.products, weight);
-}
-
-const CurvatureFactors *Observations::lookup(const std::string &weight) const {
-  return pointerIn(curvature.lookups, weight);
+  auto found = inputs.find(weight);
+  return found == inputs.end() ? nullptr : found->second;
 }
 
 } // namespace qopt::driver

@@ -21,7 +21,7 @@ struct Observation {
   calibrate::SecondMoment moment, heldOut;
 };
 
-/// By the names of weights; null where there is none.
+/// By the names of weights.
 class Observations {
 public:
   /// Runs a layer of the model, as the file has it, on `hidden`, what the
@@ -30,9 +30,9 @@ public:
                                      const calibrate::TokenStates &hidden,
                                      const Curvature &curvature);
 
+  /// Null where nobody observed it.
   const Observation *input(const std::string &weight) const;
-  const CurvatureFactors *product(const std::string &weight) const;
-  const CurvatureFactors *lookup(const std::string &weight) const;
+  const Curvature &factors() const { return curvature; }
 
 private:
   explicit Observations(const Curvature &curvature) : curvature(curvature) {}

@@ -60,6 +60,11 @@ static std::string digits(double value) {
   return text;
 }
 
+double asWritten(double value) {
+  (void)StringRef(digits(value)).getAsDouble(value);
+  return value;
+}
+
 static void writeNumber(json::OStream &out, StringRef key, double value) {
   out.attributeBegin(key);
   out.rawValue(digits(value));
@@ -87,6 +92,14 @@ static void writeWeight(json::OStream &out, const PlannedWeight &weight) {
     for (const PlannedFormat &format : weight.alternatives)
       out.object([&] { writeFormat(out, format); });
   });
+}
+
+std::string toJson(const PlannedWeight &weight) {
+  std::string text;
+  raw_string_ostream stream(text);
+  json::OStream out(stream);
+  out.object([&] { writeWeight(out, weight); });
+  return text;
 }
 
 std::string toJson(const PrecisionPlan &plan) {
@@ -176,23 +189,37 @@ static bool fromJSON(const json::Value &value, PrecisionPlan &plan,
          map.map("kv", plan.cache) && map.map("weights", plan.weights);
 }
 
+template <typename Value>
+static StatusOr<Value> parse(StringRef text, const std::string &what) {
+  auto invalid = [&](Error error) {
+    return Status(StatusCode::InvalidArgument,
+                  what + ": " + toString(std::move(error)));
+  };
+  Expected<json::Value> value = json::parse(text);
+  if (!value)
+    return invalid(value.takeError());
+  json::Path::Root root;
+  Value result;
+  if (!fromJSON(*value, result, root))
+    return invalid(root.getError());
+  return result;
+}
+
+StatusOr<PrecisionPlan> parsePlan(const std::string &text,
+                                  const std::string &name) {
+  return parse<PrecisionPlan>(text, "the plan \"" + name + "\"");
+}
+
+StatusOr<PlannedWeight> parseWeight(const std::string &text) {
+  return parse<PlannedWeight>(text, "a weight of a plan");
+}
+
 StatusOr<PrecisionPlan> readPlan(const std::string &path) {
   auto text = MemoryBuffer::getFile(path);
   if (!text)
     return Status(StatusCode::NotFound, "cannot read the plan \"" + path +
                                             "\": " + text.getError().message());
-  auto invalid = [&](Error error) {
-    return Status(StatusCode::InvalidArgument,
-                  "the plan \"" + path + "\": " + toString(std::move(error)));
-  };
-  Expected<json::Value> value = json::parse((*text)->getBuffer());
-  if (!value)
-    return invalid(value.takeError());
-  json::Path::Root root;
-  PrecisionPlan plan;
-  if (!fromJSON(*value, plan, root))
-    return invalid(root.getError());
-  return plan;
+  return parsePlan((*text)->getBuffer().str(), path);
 }
 
 Status writePlan(const PrecisionPlan &plan, const std::string &path) {

@@ -70,11 +70,21 @@ struct PrecisionPlan {
   PlannedWeight *find(const std::string &weight);
 };
 
+/// A number as plans have it, with six digits.
+double asWritten(double value);
+
 /// The file, with a line for each weight and each alternative.
 std::string toJson(const PrecisionPlan &plan);
+/// One of its weights.
+std::string toJson(const PlannedWeight &weight);
 
-/// Reads a plan from `path`. NotFound, or InvalidArgument that names the entry
-/// which is missing or of another kind than expected.
+/// Reads what toJson has written, called `name` in messages. InvalidArgument
+/// names the entry which is missing or of another kind than expected.
+StatusOr<PrecisionPlan> parsePlan(const std::string &text,
+                                  const std::string &name);
+StatusOr<PlannedWeight> parseWeight(const std::string &text);
+
+/// Reads a plan from `path`. NotFound, or as parsePlan.
 StatusOr<PrecisionPlan> readPlan(const std::string &path);
 
 /// Writes it, complete or not at all.

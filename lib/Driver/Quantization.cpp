@@ -47,6 +47,9 @@ static std::string targetName(const CompileOptions &options) {
   return options.target == TargetDevice::Cuda ? "cuda" : "host";
 }
 
+/// An entry of a store: the formats that were chosen.
+static const char *const planEntry = "plan";
+
 static Status refuse(const std::string &why) {
   return Status(StatusCode::InvalidArgument, why);
 }
@@ -191,6 +194,18 @@ Status Quantization::readText(ModuleOp raised) {
   return Status();
 }
 
+Status Quantization::openStore(ModuleOp raised) {
+  QOPT_RETURN_IF_ERROR(readText(raised));
+  if (store)
+    return Status();
+  auto opened = StoreFolder::open(raised, asked, text->record);
+  if (!opened.ok())
+    return opened.status();
+  folder.emplace(std::move(*opened));
+  store.emplace(folder->path());
+  return Status();
+}
+
 Status Quantization::measure(CalibrationModel &model, ModelGradients &gradients,
                              const Progress &progress) {
   auto measured =
@@ -202,7 +217,19 @@ Status Quantization::measure(CalibrationModel &model, ModelGradients &gradients,
 }
 
 Status Quantization::assign(ModuleOp raised, const Progress &progress) {
-  QOPT_RETURN_IF_ERROR(readText(raised));
+  QOPT_RETURN_IF_ERROR(openStore(raised));
+  isDecided = true;
+  if (store->has(planEntry)) {
+    auto bytes = store->get(planEntry);
+    if (!bytes.ok())
+      return bytes.status();
+    auto plan = parsePlan(*bytes, "of the store");
+    if (!plan.ok())
+      return plan.status();
+    decided = std::move(*plan);
+    takeFormats();
+    return Status();
+  }
   // First what options fix, then a copy in which all others are quantized.
   auto fixedOnly = quantizedForHost(raised, asked);
   if (!fixedOnly.ok())
@@ -222,7 +249,8 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
   for (PlannedWeight &weight : decided.weights)
     if (weight.chosen.format != weight.source && !fixed.count(weight.name))
       weight.chosen = PlannedFormat();
-  auto model = CalibrationModel::create(**reference, text->tokens, asked);
+  auto model =
+      CalibrationModel::create(**reference, text->tokens, asked, *store);
   if (!model.ok())
     return model.status();
   auto gradients = ModelGradients::forward(**model, progress);
@@ -236,8 +264,11 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
     scoring.candidates = usualCandidates(asked.target);
   QOPT_RETURN_IF_ERROR(scoreFormats(**model, *gradients, *curvature, scoring,
                                     progress, decided.weights));
-  isDecided = true;
-  QOPT_RETURN_IF_ERROR(chooseWithin(progress));
+  if (Status status = chooseWithin(progress); !status.ok()) {
+    forgetSteps();
+    return status;
+  }
+  QOPT_RETURN_IF_ERROR(store->put(planEntry, toJson(decided)));
   takeFormats();
   return Status();
 }
@@ -315,6 +346,13 @@ Status Quantization::chooseWithinFile(int64_t least, int64_t most,
   }
 }
 
+/// Plan and codes are what another run with the same options wants.
+void Quantization::forgetSteps() const {
+  for (const char *prefix : {"input-", "power-", "product-", "lookup-",
+                             "curvature-", "gradient-", "hidden-", "scores-"})
+    store->eraseAll(prefix);
+}
+
 Status Quantization::calibrate(ModuleOp module, ModuleOp raised,
                                const Progress &progress) {
   if (!isDecided)
@@ -324,12 +362,16 @@ Status Quantization::calibrate(ModuleOp module, ModuleOp raised,
   decided.cache = asked.cache;
   if (asked.calibrate.empty())
     return Status();
-  QOPT_RETURN_IF_ERROR(readText(raised));
+  QOPT_RETURN_IF_ERROR(openStore(raised));
   decided.calibration = text->record;
+  auto isDone = takeStoredWeights(module, *store, decided);
+  if (!isDone.ok() || *isDone)
+    return isDone.status();
   auto reference = quantizedForHost(raised, asked);
   if (!reference.ok())
     return reference.status();
-  auto model = CalibrationModel::create(**reference, text->tokens, asked);
+  auto model =
+      CalibrationModel::create(**reference, text->tokens, asked, *store);
   if (!model.ok())
     return model.status();
   bool wantsCurvature =
@@ -340,10 +382,12 @@ Status Quantization::calibrate(ModuleOp module, ModuleOp raised,
       return gradients.status();
     QOPT_RETURN_IF_ERROR(measure(**model, *gradients, progress));
   }
-  return calibrateWeights(
+  QOPT_RETURN_IF_ERROR(calibrateWeights(
       module, **model, curvature ? *curvature : Curvature(),
       {.algorithm = asked.algorithm, .usePlanned = !asked.plan.empty()},
-      progress, decided);
+      progress, decided));
+  forgetSteps();
+  return Status();
 }
 
 } // namespace qopt::driver

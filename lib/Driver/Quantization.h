@@ -9,6 +9,7 @@
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/Curvature.h"
 #include "lib/Driver/PrecisionPlan.h"
+#include "lib/Driver/StoreFolder.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Compiler.h"
 #include <optional>
@@ -51,17 +52,21 @@ private:
                           const Progress &progress);
   StatusOr<int64_t> bytesBesideWeights() const;
   Status readText(mlir::ModuleOp raised);
+  Status openStore(mlir::ModuleOp raised);
   Status measure(CalibrationModel &model, ModelGradients &gradients,
                  const Progress &progress);
   StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>
   quantizedForHost(mlir::ModuleOp raised, const CompileOptions &options) const;
   void takeFormats();
+  void forgetSteps() const;
 
   CompileOptions asked;
   const Companions &companions;
   PrecisionPlan decided;
   bool isDecided = false; ///< `decided` has the formats
   std::optional<CalibrationText> text;
+  std::optional<StoreFolder> folder;
+  std::optional<CalibrationStore> store;
   std::optional<Curvature> curvature;
 };
 

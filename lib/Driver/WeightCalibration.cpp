@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/WeightCalibration.h"
-#include "lib/Quant/Algorithm.h"
 #include "lib/Quant/Storage.h"
-#include "lib/Quant/algorithms/MatrixAlgorithm.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
+#include <array>
 
 using namespace mlir;
 
@@ -17,200 +18,6 @@ std::string weightKey(ir::QuantizeWeightOp op) {
                 : "";
 }
 
-/// What share of the input's factor is the curvature's own (blendMoments).
-constexpr float curvatureShare = 0.3f;
-
-namespace {
-
-/// The moments of one weight, as algorithms ask for them.
-class WeightMetrics {
-public:
-  /// Null: what a linear reads was not observed, it has no curvature, no token
-  /// looks the weight up.
-  WeightMetrics(const Observation *observed, const CurvatureFactors *product,
-                const CurvatureFactors *lookup)
-      : product(observed ? product : nullptr), lookup(lookup) {
-    if (!observed)
-      return;
-    plain = observed->moment.matrix();
-    heldOut = observed->heldOut.matrix();
-    if (!product)
-      return;
-    auto size = int64_t(observed->moment.size());
-    blended = quant::blendMoments(product->input.data(), plain.data(), size,
-                                  curvatureShare);
-    // As long as the curvature's own factor: it then costs KL.
-    heldOut = quant::blendMoments(product->input.data(), heldOut.data(), size,
-                                  /*share=*/0);
-  }
-
-  /// Of the activations alone, or of the table's gradients.
-  quant::Metric activations() const {
-    return {.inputMoment = plain.empty() ? lookup->input.data() : plain.data()};
-  }
-  /// Of the predictions, where gradients reached the linear.
-  quant::Metric predictions() const {
-    return product ? product->metric(blended.data()) : activations();
-  }
-  /// On sequences that no algorithm saw; what tokens look up has one metric.
-  quant::Metric judge() const {
-    if (product)
-      return product->metric(heldOut.data());
-    if (plain.empty())
-      return lookup->metric(lookup->input.data());
-    return {.inputMoment = heldOut.data()};
-  }
-  /// RoundedWeight::divergence of the values.
-  double divergence(const quant::MatrixView &weights, const float *values,
-                    unsigned threads) const {
-    double error = quant::weightError(weights, values, judge(), threads);
-    if (lookup && !plain.empty()) // a weight that is both
-      error += quant::weightError(
-          weights, values, lookup->metric(lookup->input.data()), threads);
-    return error / 2;
-  }
-
-private:
-  std::vector<float> plain, heldOut, blended; ///< of what linears read
-  const CurvatureFactors *product, *lookup;
-};
-
-} // namespace
-
-struct WeightRounder::Weight {
-  std::string name;
-  std::vector<float> values;
-  quant::MatrixView view;
-  WeightMetrics metrics;
-  RoundingOptions options;
-
-  StatusOr<quant::Candidate> best(const quant::GridShape &shape) const;
-  StatusOr<RoundedWeight> roundCodes(const quant::Format &format) const;
-  Status roundValues(StoredWeight &result) const;
-};
-
-/// The result of the algorithm that was asked for, or of the one that did best.
-StatusOr<quant::Candidate>
-WeightRounder::Weight::best(const quant::GridShape &shape) const {
-  bool choose = options.algorithm == bestAlgorithm;
-  std::vector<std::string> names = {options.algorithm};
-  if (choose)
-    names = {"gptq", "kronecker"};
-  std::vector<quant::Candidate> candidates;
-  for (const std::string &name : names) {
-    bool ofPredictions = name == "kronecker";
-    auto matrix = quant::quantizeMatrix(
-        *quant::findMatrixAlgorithm(name), shape, view,
-        ofPredictions ? metrics.predictions() : metrics.activations(),
-        options.threads);
-    if (!matrix.ok())
-      return matrix.status();
-    candidates.push_back({name, std::move(*matrix)});
-  }
-  if (!choose)
-    return std::move(candidates.front());
-  auto choice = quant::chooseCandidate(shape, view, std::move(candidates),
-                                       metrics.judge(), options.threads);
-  if (!choice.ok())
-    return choice.status();
-  return std::move(choice->best);
-}
-
-StatusOr<RoundedWeight>
-WeightRounder::Weight::roundCodes(const quant::Format &format) const {
-  auto candidate = best(quant::gridShape(format, view.rows, view.columns));
-  if (!candidate.ok())
-    return candidate.status();
-  RoundedWeight result;
-  result.algorithm = candidate->name;
-  StoredWeight &weight = result.weight;
-  weight.format = format;
-  weight.rows = view.rows;
-  weight.columns = view.columns;
-  weight.allocate();
-  quant::store(candidate->matrix,
-               {weight.codes(), weight.scales(), weight.zeros()});
-  return result;
-}
-
-/// Values of another floating point type.
-Status WeightRounder::Weight::roundValues(StoredWeight &result) const {
-  result.rows = view.rows;
-  result.columns = view.columns;
-  result.allocate();
-  return quant::roundToNearest.quantizeRows(
-      result.format, {view.values, 0, view.rows, view.columns}, {},
-      {result.codes(), nullptr, nullptr});
-}
-
-WeightRounder::WeightRounder(std::unique_ptr<Weight> weight)
-    : weight(std::move(weight)) {}
-WeightRounder::WeightRounder(WeightRounder &&) noexcept = default;
-WeightRounder &WeightRounder::operator=(WeightRounder &&) noexcept = default;
-WeightRounder::~WeightRounder() = default;
-
-static std::vector<float> valuesOf(const StoredWeight &weight) {
-  std::vector<float> values(size_t(weight.rows * weight.columns));
-  quant::dequantizeRows(weight.format, weight.stored(), weight.rows,
-                        weight.columns, values.data());
-  return values;
-}
-
-StatusOr<std::optional<WeightRounder>>
-WeightRounder::create(ir::QuantizeWeightOp op, const Observations &observed,
-                      const RoundingOptions &options) {
-  std::string name = weightNameOf(op.getSource());
-  const Observation *input = observed.input(name);
-  const CurvatureFactors *product = observed.product(name);
-  const CurvatureFactors *lookup = observed.lookup(name);
-  if (!input && (product || !lookup))
-    return std::optional<WeightRounder>();
-  auto source = evaluateWeight(op.getSource(), options.threads);
-  if (!source.ok())
-    return source.status();
-  std::vector<float> values = valuesOf(*source);
-  quant::MatrixView view{values.data(), source->rows, source->columns};
-  return std::optional<WeightRounder>(WeightRounder(std::unique_ptr<Weight>(
-      new Weight{name, std::move(values), view,
-                 WeightMetrics(input, product, lookup), options})));
-}
-
-std::vector<float> WeightRounder::errorOf(const RoundedWeight &rounded) const {
-  std::vector<float> values = valuesOf(rounded.weight);
-  for (size_t i = 0; i < values.size(); ++i)
-    values[i] -= weight->values[i];
-  return values;
-}
-
-StatusOr<RoundedWeight>
-WeightRounder::round(const quant::Format &format) const {
-  StatusOr<RoundedWeight> result = RoundedWeight();
-  Status status;
-  if (format.isFloat()) {
-    result->algorithm = quant::roundToNearest.name;
-    result->weight.format = format;
-    status = weight->roundValues(result->weight);
-  } else {
-    result = weight->roundCodes(format);
-    status = result.status();
-  }
-  if (!status.ok())
-    return Status(status.code(),
-                  "weight \"" + weight->name + "\": " + status.message());
-  std::vector<float> values = valuesOf(result->weight);
-  result->divergence = weight->metrics.divergence(weight->view, values.data(),
-                                                  weight->options.threads);
-  return result;
-}
-
-Status checkAlgorithm(const std::string &name) {
-  if (name == bestAlgorithm || quant::findMatrixAlgorithm(name))
-    return Status();
-  return Status(StatusCode::InvalidArgument, "unknown algorithm \"" + name +
-                                                 "\"; expected best, " +
-                                                 quant::matrixAlgorithmNames());
-}
-
 void readSources(Operation *root) {
   SmallVector<ir::QuantizeWeightOp> ops;
   root->walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
@@ -219,6 +26,48 @@ void readSources(Operation *root) {
     op.getResult().replaceAllUsesWith(op.getSource());
     op.erase();
   }
+}
+
+/// Codes, scales and zero points of a weight.
+static std::array<std::pair<uint8_t *, int64_t>, 3> partsOf(StoredWeight &w) {
+  return {{{w.codes(), quant::codeBytes(w.format, w.rows, w.columns)},
+           {w.scales(), quant::scaleBytes(w.format, w.rows, w.columns)},
+           {w.zeros(), quant::zeroBytes(w.format, w.rows, w.columns)}}};
+}
+
+std::string toBytes(const RoundedWeight &rounded) {
+  std::string bytes;
+  llvm::raw_string_ostream(bytes)
+      << rounded.algorithm << "\n"
+      << llvm::format("%.17g", rounded.divergence) << "\n";
+  StoredWeight weight = rounded.weight;
+  for (auto [part, size] : partsOf(weight))
+    bytes.append(reinterpret_cast<const char *>(part), size_t(size));
+  return bytes;
+}
+
+StatusOr<RoundedWeight> fromBytes(const std::string &bytes,
+                                  ir::QuantizeWeightOp op) {
+  RoundedWeight result;
+  auto [algorithm, rest] = StringRef(bytes).split('\n');
+  auto [divergence, codes] = rest.split('\n');
+  result.algorithm = algorithm.str();
+  result.weight.format = op.getType().getFormat();
+  result.weight.rows = op.getType().getRows();
+  result.weight.columns = op.getType().getColumns();
+  result.weight.allocate();
+  bool isWhole = !divergence.getAsDouble(result.divergence);
+  for (auto [part, size] : partsOf(result.weight)) {
+    isWhole &= codes.size() >= size_t(size);
+    if (!isWhole)
+      return Status(StatusCode::Internal,
+                    "a weight in the store of calibrations is damaged; "
+                    "remove the folder of --store, by default "
+                    "qopt/calibration in the user's cache");
+    std::copy_n(codes.data(), size, reinterpret_cast<char *>(part));
+    codes = codes.drop_front(size_t(size));
+  }
+  return result;
 }
 
 /// An array as a resource of the IR, which owns a copy.
@@ -235,7 +84,8 @@ static Type scaleTypeOf(const quant::Format &format, Builder &builder) {
 }
 
 /// The weight of codes in the place of `op`.
-static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight) {
+static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight,
+                      const std::string &prefix) {
   OpBuilder builder(op);
   const quant::Format &format = weight.format;
   auto source = op.getSource().getDefiningOp<ir::WeightOp>();
@@ -250,7 +100,7 @@ static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight) {
   Type scale = scaleTypeOf(format, builder);
   Type zero =
       format.zero == quant::ZeroType::Float ? scale : builder.getI8Type();
-  std::string name = source.getName().str();
+  std::string name = prefix + source.getName().str();
   quant::StoredRows stored = weight.stored();
   ElementsAttr codes =
       resource(name + " codes",
@@ -274,14 +124,15 @@ static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight) {
 }
 
 void replaceWeights(Operation *root,
-                    const std::map<std::string, StoredWeight> &stored) {
+                    const std::map<std::string, StoredWeight> &stored,
+                    const std::string &prefix) {
   SmallVector<ir::QuantizeWeightOp> ops;
   root->walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
   for (ir::QuantizeWeightOp op : ops) {
     auto found = stored.find(weightKey(op));
     if (found == stored.end())
       continue;
-    op.getResult().replaceAllUsesWith(storedAt(op, found->second));
+    op.getResult().replaceAllUsesWith(storedAt(op, found->second, prefix));
     op.erase();
   }
 }

@@ -1,79 +1,34 @@
-// One weight of a calibration: from the matrix and what was observed of its
-// linear to codes, and back into the IR.
+// Weights of a calibration in the IR: by which they are found, and how codes
+// take their place.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_WEIGHTCALIBRATION_H
 #define QOPT_LIB_DRIVER_WEIGHTCALIBRATION_H
 
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Driver/Observations.h"
-#include "lib/Driver/WeightEvaluator.h"
-#include "qopt/Status.h"
+#include "lib/Driver/WeightRounder.h"
 #include <map>
-#include <memory>
-#include <optional>
 #include <string>
-#include <vector>
 
 namespace qopt::driver {
-
-/// A weight of codes, as the artifact will have it.
-using StoredWeight = CanonicalWeight;
 
 /// What a quantized weight is found by in the model and in its copies: name and
 /// format. Empty where the source is no weight of the file.
 std::string weightKey(ir::QuantizeWeightOp op);
 
-/// Whatever algorithm has the least error of each weight, on sequences that
-/// none saw.
-inline constexpr const char *bestAlgorithm = "best";
-
-struct RoundingOptions {
-  std::string algorithm; ///< of lib/Quant/algorithms, or bestAlgorithm
-  unsigned threads;
-};
-
-/// InvalidArgument lists the names where this is none.
-Status checkAlgorithm(const std::string &name);
-
-/// A weight in one format.
-struct RoundedWeight {
-  StoredWeight weight;
-  std::string algorithm; ///< that made it
-  /// What it is predicted to cost, KL per token, on sequences that no algorithm
-  /// saw: ½ tr(H_O Δ H_I Δᵀ), the sum over its uses. Where no gradients were
-  /// measured: half of the squared error of the outputs.
-  double divergence = 0;
-};
-
-/// Rounds one weight to one format or several.
-class WeightRounder {
-public:
-  /// Of the source of `op`, or nothing where nobody observed it: a table
-  /// without gradients, or one that a linear of a later layer reads, too.
-  static StatusOr<std::optional<WeightRounder>>
-  create(ir::QuantizeWeightOp op, const Observations &observed,
-         const RoundingOptions &options);
-  WeightRounder(WeightRounder &&) noexcept;
-  WeightRounder &operator=(WeightRounder &&) noexcept;
-  ~WeightRounder();
-
-  /// The weight in a format whose groups divide its columns. Errors name it.
-  StatusOr<RoundedWeight> round(const quant::Format &format) const;
-  /// What it stands for, without the weight: [rows, columns].
-  std::vector<float> errorOf(const RoundedWeight &rounded) const;
-
-private:
-  struct Weight;
-  explicit WeightRounder(std::unique_ptr<Weight> weight);
-  std::unique_ptr<Weight> weight;
-};
-
 /// Lets a function compute with the weights as the file has them.
 void readSources(mlir::Operation *root);
 
-/// Replaces each `quantize_weight` that `stored` has codes of.
+/// A rounded weight as an entry of a store, and back; `format`, rows and
+/// columns are those of `op`.
+std::string toBytes(const RoundedWeight &rounded);
+StatusOr<RoundedWeight> fromBytes(const std::string &bytes,
+                                  ir::QuantizeWeightOp op);
+
+/// Replaces each `quantize_weight` that `stored` has codes of. The arrays are
+/// called like the weights, behind `prefix`.
 void replaceWeights(mlir::Operation *root,
-                    const std::map<std::string, StoredWeight> &stored);
+                    const std::map<std::string, StoredWeight> &stored,
+                    const std::string &prefix = "");
 
 } // namespace qopt::driver
 

@@ -35,6 +35,7 @@ void bindOptions(nb::module_ &m) {
       .def_rw("calibrate", &CompileOptions::calibrate)
       .def_rw("algorithm", &CompileOptions::algorithm)
       .def_rw("calibrate_tokens", &CompileOptions::calibrateTokens)
+      .def_rw("store", &CompileOptions::store)
       .def_rw("bits", &CompileOptions::bits)
       .def_rw("max_size", &CompileOptions::maxSize)
       .def_rw("candidates", &CompileOptions::candidates)

@@ -67,6 +67,7 @@ def compile(
     calibrate: str | os.PathLike[str] | None = None,
     algorithm: str | None = None,
     calibrate_tokens: int | None = None,
+    store: str | os.PathLike[str] | None = None,
     bits: float | None = None,
     max_size: str | int | None = None,
     candidates: str | Sequence[str] | None = None,
@@ -94,6 +95,7 @@ def compile(
     calibrate    a text file: weights are quantized by what they do when the model reads it
     algorithm    with `calibrate`: "best" (of all, for each weight), "rtn", "clip", "hqq", "gptq" or "kronecker";
                  calibrate_tokens: of the text at most so many
+    store        a folder in which the work of `calibrate` is kept, so that a run that was ended goes on
     bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
                  together do least harm; max_size: the same for the artifact, "1.2GB" or bytes
     plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
@@ -117,6 +119,7 @@ def compile(
         calibrate=calibrate,
         algorithm=algorithm,
         calibrate_tokens=calibrate_tokens,
+        store=store,
         bits=bits,
         max_size=max_size,
         candidates=candidates,

@@ -22,6 +22,7 @@ class CompileOptions(TypedDict, total=False):
     calibrate: str | os.PathLike[str] | None
     algorithm: str | None
     calibrate_tokens: int | None
+    store: str | os.PathLike[str] | None
     bits: float | None
     max_size: str | int | None
     candidates: str | Sequence[str] | None
@@ -38,7 +39,7 @@ class CompileOptions(TypedDict, total=False):
 
 
 _TEXTS = ("weights", "lm_head", "embedding", "activations", "algorithm", "kv", "arch", "cpu")
-_PATHS = ("calibrate", "plan", "save_plan", "tokenizer")
+_PATHS = ("calibrate", "plan", "save_plan", "store", "tokenizer")
 _CHOICES = {
     "as_": ("ModelKind", {"automatic": "Automatic", "decoder": "Decoder", "graph": "Graph"}),
     "target": ("TargetDevice", {"host": "Host", "cuda": "Cuda"}),

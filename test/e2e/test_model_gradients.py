@@ -85,6 +85,8 @@ def test_gradients_of_a_language_model(tool, shared, tmp_path):
     compared = 0
     for name in found.files:
         value = model.noted.get(name)
+        if value is None and name.startswith("model.embed_tokens.weight."):
+            continue  # what tokens look up; the tape notes linears and attention
         if value is None:
             assert name.startswith("past_key_values") and found[name].size == 0
             continue

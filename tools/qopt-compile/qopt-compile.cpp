@@ -148,6 +148,10 @@ void declareCalibration(CLI::App &app, Arguments &arguments) {
       ->capture_default_str()
       ->check(cli::between(1, int64_t(1) << 32))
       ->needs(calibrate);
+  add("--store", o.store,
+      "a folder in which the work of --calibrate is kept, so that a run that "
+      "was ended goes on; default: qopt/calibration in the user's cache")
+      ->needs(calibrate);
   add("--bits", o.bits,
       "at most so many stored bits a weight: each weight gets the candidate "
       "with which all together do least harm on the text of --calibrate")

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/StoreFolder.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "runtime/Sha256.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/raw_ostream.h"
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <utility>
+
+using namespace mlir;
+
+namespace qopt::driver {
+
+namespace {
+
+/// A digest of parts, none of which can pass for two others.
+class KeyDigest {
+public:
+  void add(StringRef part) {
+    uint64_t size = part.size();
+    digest.update(&size, sizeof size);
+    digest.update(part.data(), part.size());
+  }
+  /// Nothing, where the file cannot be read.
+  void addFile(const std::string &path) {
+    if (auto file = llvm::MemoryBuffer::getFile(
+            path, /*IsText=*/false, /*RequiresNullTerminator=*/false))
+      add((*file)->getBuffer());
+  }
+  std::string finish() { return runtime::spell(digest.finish()); }
+
+private:
+  runtime::Sha256 digest;
+};
+
+} // namespace
+
+/// The program or library that this code is in: another build may round
+/// otherwise.
+static void addCompiler(KeyDigest &key) {
+  Dl_info info = {};
+  dladdr(reinterpret_cast<void *>(&addCompiler), &info);
+  StringRef path = info.dli_fname ? info.dli_fname : "";
+  bool isLibrary = path.contains(".so");
+  key.addFile(isLibrary ? path.str() : "/proc/self/exe");
+}
+
+/// The functions as text without large arrays, and the bytes of these.
+static void addModel(KeyDigest &key, ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  OpPrintingFlags flags;
+  flags.elideLargeElementsAttrs(64);
+  flags.elideLargeResourceString(64);
+  flags.useLocalScope();
+  module->print(stream, flags);
+  key.add(text);
+  module->walk([&](Operation *op) {
+    for (NamedAttribute attribute : op->getAttrs()) {
+      if (auto resource =
+              dyn_cast<DenseResourceElementsAttr>(attribute.getValue())) {
+        ArrayRef<char> bytes = resource.getRawHandle().getBlob()->getData();
+        key.add(StringRef(bytes.data(), bytes.size()));
+      } else if (auto dense =
+                     dyn_cast<DenseElementsAttr>(attribute.getValue())) {
+        ArrayRef<char> bytes = dense.getRawData();
+        key.add(StringRef(bytes.data(), bytes.size()));
+      }
+    }
+  });
+}
+
+/// The options that formats and codes depend on.
+static void addOptions(KeyDigest &key, const CompileOptions &options) {
+  for (const std::string &text :
+       {options.weights, options.lmHead, options.embedding, options.algorithm,
+        options.maxSize, llvm::join(options.formats, "\n"),
+        llvm::join(options.candidates, "\n"), std::to_string(options.bits),
+        std::to_string(int(options.target))})
+    key.add(text);
+  if (!options.plan.empty())
+    key.addFile(options.plan); // with an algorithm for each weight
+  // Layouts, caches and the code beside the weights count for a file's size.
+  if (!options.maxSize.empty())
+    for (const std::string &text :
+         {options.activations, options.cache, options.architectures,
+          options.cpu, std::to_string(options.context)})
+      key.add(text);
+}
+
+static std::string rootOf(const CompileOptions &options) {
+  if (!options.store.empty())
+    return options.store;
+  if (auto cache = llvm::sys::Process::GetEnv("XDG_CACHE_HOME");
+      cache && !cache->empty())
+    return *cache + "/qopt/calibration";
+  SmallString<128> home;
+  if (!llvm::sys::path::home_directory(home))
+    return "";
+  return std::string(home) + "/.cache/qopt/calibration";
+}
+
+/// Locks a folder for this process; −1 where another one has it.
+static int lockFolder(const std::string &folder) {
+  int file = ::open((folder + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC,
+                    0600);
+  if (file >= 0 && ::flock(file, LOCK_EX | LOCK_NB) != 0) {
+    ::close(file);
+    file = -1;
+  }
+  return file;
+}
+
+StoreFolder::StoreFolder(StoreFolder &&other) noexcept
+    : folder(std::move(other.folder)), lock(std::exchange(other.lock, -1)),
+      temporary(std::move(other.temporary)) {}
+
+StoreFolder::~StoreFolder() {
+  if (lock >= 0)
+    ::close(lock);
+}
+
+StatusOr<StoreFolder> StoreFolder::open(ModuleOp raised,
+                                        const CompileOptions &options,
+                                        const CalibrationRecord &text) {
+  KeyDigest key;
+  addCompiler(key);
+  addModel(key, raised);
+  addOptions(key, options);
+  key.add(text.sha256);
+  key.add(std::to_string(text.tokens));
+  StoreFolder result;
+  std::string root = rootOf(options);
+  result.folder = root + "/" + key.finish();
+  std::error_code error = llvm::sys::fs::create_directories(result.folder);
+  if (!error && !root.empty() &&
+      (result.lock = lockFolder(result.folder)) >= 0)
+    return result;
+  if (error && !options.store.empty())
+    return Status(StatusCode::Unwritable, "--store: cannot make \"" +
+                                              result.folder +
+                                              "\": " + error.message());
+  result.temporary =
+      std::make_unique<codegen::TemporaryFolder>("qopt-calibrate");
+  QOPT_RETURN_IF_ERROR(result.temporary->made());
+  result.folder = result.temporary->path.str().str();
+  return result;
+}
+
+} // namespace qopt::driver
