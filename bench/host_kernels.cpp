@@ -304,10 +304,13 @@ int main(int count, char **arguments) {
   program.dispatch();
   program.linearLayers("int4_g32", true);
   program.linearLayers("int4_asym_g32", true);
+  program.linearLayers("int4_g32_s6", true);
+  program.linearLayers("int4_asym_g32_s6", true);
   program.linearLayers("int8", true);
   program.linearLayers("int3_g128", true);
   program.linearLayers("int2_g64", true);
   program.linearLayers("int4_g32", false);
+  program.linearLayers("int4_g32_s6", false);
   program.linearLayers("int3_g128", false);
   program.linearLayers("int2_g64", false);
   program.linearLayers("fp8_e4m3", false);

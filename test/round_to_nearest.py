@@ -8,7 +8,9 @@ BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
 
 
 def round_to_nearest(w, element, group, zero, scale_type):
-    """The formulas of lib/Quant/Algorithm.h in float32: codes, scales, zeros and the values they stand for."""
+    """The formulas of lib/Quant/Algorithm.h in float32: codes, scales, zeros and the values they stand for.
+
+    scale_type may be a function of the exact scales [rows, groups]."""
     rows, columns = w.shape
     f = np.float32
     g = w.reshape(rows, columns // group, group)
@@ -23,7 +25,7 @@ def round_to_nearest(w, element, group, zero, scale_type):
         low, high = 0, (1 << BITS[element]) - 1
         least, most = np.minimum(g.min(axis=2, keepdims=True), 0), np.maximum(g.max(axis=2, keepdims=True), 0)
         scale = (most - least) / f(high)
-    scale = scale.astype(scale_type)
+    scale = scale_type(scale[..., 0])[..., None] if not isinstance(scale_type, type) else scale.astype(scale_type)
     s = scale.astype(f)
     divisor = np.where(s == 0, f(1), s)
     z = np.zeros_like(s)
@@ -44,10 +46,35 @@ def round_to_nearest(w, element, group, zero, scale_type):
     )
 
 
+def two_level_scales(exact, bits, signed, per_unit):
+    """Units and codes [rows, …] of exact scales [rows, groups]; every unit is that of per_unit groups."""
+    f = np.float32
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    rows, groups = exact.shape
+    blocks = np.zeros((rows, -(-groups // per_unit) * per_unit), f)
+    blocks[:, :groups] = exact
+    blocks = blocks.reshape(rows, -1, per_unit)
+    first = np.abs(blocks).argmax(axis=2)[..., None]
+    largest = np.take_along_axis(blocks, first, 2)[..., 0]
+    units = (largest / f(low or high)).astype(np.float16)
+    wide = np.repeat(units.astype(f), per_unit, axis=1)[:, :groups]
+    divisor = np.where(wide == 0, f(1), wide)
+    codes = np.clip(np.rint(exact / divisor), low, high)
+    least = np.sign(exact / divisor)
+    codes = np.where((codes == 0) & (wide != 0), least, codes)
+    codes = np.where(wide == 0, 0, codes)
+    return units, codes.astype(np.int16), (wide * codes).astype(f)
+
+
+def fields(codes, bits):
+    """Rows of integers as rows of bytes: the bits one after the other, the lowest first."""
+    spread = codes.astype(np.uint8)[..., None] >> np.arange(bits, dtype=np.uint8) & 1
+    return np.packbits(spread.reshape(len(codes), -1), axis=1, bitorder="little")
+
+
 def packed(codes, element):
     """Codes of rows as lib/Quant stores them: the bits of a row one after the other, the lowest first."""
-    bits = codes.astype(np.uint8)[..., None] >> np.arange(BITS[element], dtype=np.uint8) & 1
-    return np.packbits(bits.reshape(len(codes), -1), axis=1, bitorder="little")
+    return fields(codes, BITS[element])
 
 
 def to_e4m3(values):

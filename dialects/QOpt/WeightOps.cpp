@@ -78,9 +78,22 @@ static LogicalResult verifyCodes(WeightOp op) {
 }
 
 /// (C5): as many scales as the format says, in the order that the encoding
-/// says.
+/// says; with two levels the bytes of scales and of zero points.
 static LogicalResult verifyScales(WeightOp op) {
   WeightType type = op.getResult().getType();
+  const quant::Format &format = type.getFormat();
+  if (format.hasTwoLevels()) {
+    int64_t rows = type.getRows(), columns = type.getColumns();
+    if (failed(verifyArray(op, "scales", *op.getScales(),
+                           {rows, quant::scaleBytesPerRow(format, columns)},
+                           isByte, "bytes")))
+      return failure();
+    return format.isSymmetric()
+               ? success()
+               : verifyArray(op, "zeros", *op.getZeros(),
+                             {rows, quant::zeroBytesPerRow(format, columns)},
+                             isByte, "bytes");
+  }
   int64_t expected =
       quant::scaleCount(type.getFormat(), type.getRows(), type.getColumns());
   auto scales = op.getScales()->getShapedType();
@@ -122,10 +135,12 @@ LogicalResult WeightOp::verify() {
            << stringifyEncoding(getEncoding()) << " and format \""
            << quant::spell(format) << "\"";
   if (getEncoding() != Encoding::Canonical &&
-      !quant::elementOf(format.element).isInteger()) // (C7)
+      (!quant::elementOf(format.element).isInteger() ||
+       format.hasTwoLevels())) // (C7)
     return emitOpError() << "the encoding of \"" << getName() << "\" is "
                          << stringifyEncoding(getEncoding())
-                         << ", which holds integers; got the format \""
+                         << ", which holds integers with scales of one level; "
+                            "got the format \""
                          << quant::spell(format) << "\"";
   if (failed(verifyCodes(*this))) // (C4)
     return failure();

@@ -79,6 +79,8 @@ static DenseResourceElementsAttr resource(StringRef name, ShapedType type,
 }
 
 static Type scaleTypeOf(const quant::Format &format, Builder &builder) {
+  if (format.hasTwoLevels())
+    return builder.getI8Type();
   return format.scale == quant::ScaleType::F16 ? Type(builder.getF16Type())
                                                : Type(builder.getF32Type());
 }
@@ -89,13 +91,13 @@ static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight,
   OpBuilder builder(op);
   const quant::Format &format = weight.format;
   auto source = op.getSource().getDefiningOp<ir::WeightOp>();
-  int64_t groups = format.granularity == quant::Granularity::Tensor
-                       ? 1
-                       : quant::groupsPerRow(format, weight.columns);
   int64_t rows =
       format.granularity == quant::Granularity::Tensor ? 1 : weight.rows;
   auto typed = [&](ArrayRef<int64_t> shape, Type element) {
     return RankedTensorType::get(shape, element);
+  };
+  auto rowOf = [&](int64_t bytes, Type element) {
+    return typed({rows, bytes * 8 / element.getIntOrFloatBitWidth()}, element);
   };
   Type scale = scaleTypeOf(format, builder);
   Type zero =
@@ -109,12 +111,16 @@ static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight,
                stored.codes,
                size_t(quant::codeBytes(format, weight.rows, weight.columns)));
   ElementsAttr scales =
-      resource(name + " scales", typed({rows, groups}, scale), stored.scales,
+      resource(name + " scales",
+               rowOf(quant::scaleBytesPerRow(format, weight.columns), scale),
+               stored.scales,
                size_t(quant::scaleBytes(format, weight.rows, weight.columns)));
   ElementsAttr zeros;
   if (!format.isSymmetric())
     zeros =
-        resource(name + " zeros", typed({rows, groups}, zero), stored.zeros,
+        resource(name + " zeros",
+                 rowOf(quant::zeroBytesPerRow(format, weight.columns), zero),
+                 stored.zeros,
                  size_t(quant::zeroBytes(format, weight.rows, weight.columns)));
   return ir::WeightOp::create(
       builder, source.getLoc(), op.getType(), source.getNameAttr(), codes,

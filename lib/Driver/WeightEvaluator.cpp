@@ -31,14 +31,7 @@ void CanonicalWeight::allocate() {
 }
 
 quant::StoredRows CanonicalWeight::storedFrom(int64_t row) const {
-  auto skip = [&](const uint8_t *array, int64_t bytes) {
-    return array ? array + row * bytes : nullptr;
-  };
-  // One scale for the whole matrix is that of each of its parts.
-  int64_t own = format.granularity == quant::Granularity::Tensor ? 0 : 1;
-  return {skip(pointers.codes, quant::bytesPerRow(format, columns)),
-          skip(pointers.scales, own * quant::scaleBytes(format, 1, columns)),
-          skip(pointers.zeros, own * quant::zeroBytes(format, 1, columns))};
+  return quant::rowsFrom(format, pointers, columns, row);
 }
 
 const uint8_t *CanonicalWeight::keep(ir::StoredElements elements) {
@@ -113,19 +106,21 @@ Status checkValues(const CanonicalWeight &weight, StringRef name,
 Status checkParameters(const CanonicalWeight &weight, StringRef name) {
   const quant::Format &format = weight.format;
   int64_t groups = quant::groupsPerRow(format, weight.columns);
-  int64_t count = quant::scaleCount(format, weight.rows, weight.columns);
-  auto check = [&](StringRef what, const uint8_t *numbers) {
-    for (int64_t i = 0; i < count; ++i)
-      if (float value = quant::loadScale(format, numbers, i);
-          !std::isfinite(value))
-        return notFinite(name, what, value, i / groups,
-                         "group " + std::to_string(i % groups));
+  bool tensor = format.granularity == quant::Granularity::Tensor;
+  std::vector<float> numbers(static_cast<size_t>(groups));
+  auto check = [&](StringRef what, auto load) {
+    for (int64_t row = 0; row < (tensor ? 1 : weight.rows); ++row) {
+      load(format, weight.storedFrom(row), weight.columns, numbers.data());
+      for (int64_t group = 0; group < groups; ++group)
+        if (float value = numbers[size_t(group)]; !std::isfinite(value))
+          return notFinite(name, what, value, row,
+                           "group " + std::to_string(group));
+    }
     return Status();
   };
-  quant::StoredRows stored = weight.stored();
-  QOPT_RETURN_IF_ERROR(check("scale", stored.scales));
+  QOPT_RETURN_IF_ERROR(check("scale", quant::loadScales));
   return format.zero == quant::ZeroType::Float
-             ? check("zero point", stored.zeros)
+             ? check("zero point", quant::loadZeros)
              : Status();
 }
 

@@ -13,6 +13,10 @@ static constexpr ElementType unpacked[] = {
     ElementType::Int8, ElementType::Int4, ElementType::Fp8E4m3};
 
 Status kernels::hasUnpacking(const quant::Format &format) {
+  if (format.hasTwoLevels())
+    return Status(StatusCode::Unsupported,
+                  "kernels of a GPU read scales in f16 and f32; got \"" +
+                      quant::spell(format) + "\"");
   if (std::ranges::find(unpacked, format.element) != std::end(unpacked))
     return Status();
   std::string names;

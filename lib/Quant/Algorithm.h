@@ -30,6 +30,14 @@
 //     scale = store(max |w| / 448)
 //     q = e4m3(w / scale), saturated
 //
+//   two levels of scales, s the scale of each group as above before it is
+//   stored, S the s of the largest magnitude of the groups that share a unit,
+//   the first such; b the bits of a scale's code
+//     signed scales:    unit = f16(S / −2^(b−1))     (symmetric, full range)
+//     unsigned scales:  unit = f16(S / (2^b − 1))
+//     scale = unit · clamp(rint(s / unit), codes of b bits); a code of 0 that
+//     s is not is ±1, of s's sign
+//
 // Codes are computed with the stored scale, so rounding the scale costs nothing
 // twice. In the full range the scale has the sign opposite to m's, so that the
 // largest magnitude itself is exact. A group that is all zero, or so small that

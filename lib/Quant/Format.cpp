@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/Format.h"
 #include "lib/Quant/Element.h"
+#include <algorithm>
 #include <charconv>
 #include <vector>
 
@@ -13,6 +14,13 @@ static Status invalid(std::string_view text, std::string why) {
   return Status(StatusCode::InvalidArgument,
                 "format \"" + std::string(text) + "\": " + std::move(why));
 }
+
+/// How the types of scales are spelt.
+using ScaleName = std::pair<ScaleType, std::string_view>;
+static constexpr ScaleName scaleNames[] = {{ScaleType::F16, "sf16"},
+                                           {ScaleType::F32, "sf32"},
+                                           {ScaleType::Code6, "s6"},
+                                           {ScaleType::Code8, "s8"}};
 
 static ScaleType defaultScale(Granularity granularity) {
   return granularity == Granularity::Group ? ScaleType::F16 : ScaleType::F32;
@@ -69,12 +77,14 @@ static std::string applyPart(std::string_view part, Format &format,
     format.granularity = Granularity::Tensor;
   } else if (part == "zf") {
     format.zero = ZeroType::Float;
-  } else if (part == "sf16" || part == "sf32") {
-    format.scale = part == "sf16" ? ScaleType::F16 : ScaleType::F32;
+  } else if (const ScaleName *name =
+                 std::ranges::find(scaleNames, part, &ScaleName::second);
+             name != std::end(scaleNames)) {
+    format.scale = name->first;
     scaleGiven = true;
   } else {
     return "unknown part \"" + std::string(part) +
-           "\"; expected asym, tensor, g<size>, zf, sf16 or sf32";
+           "\"; expected asym, tensor, g<size>, zf, sf16, sf32, s6 or s8";
   }
   return {};
 }
@@ -118,11 +128,27 @@ StatusOr<Format> parseFormat(std::string_view text) {
     format.scale = defaultScale(format.granularity);
   if (!format.isSymmetric() && !element->unsignedMax)
     return invalid(text, std::string(element->name) + " has no zero points");
+  if (std::string why = twoLevelFault(format); !why.empty())
+    return invalid(text, std::move(why));
   // One format, one spelling: a repeated, contradictory, superfluous or
   // misplaced part does not come back.
   if (std::string spelling = spell(format); spelling != text)
     return invalid(text, "this format is spelt \"" + spelling + "\"");
   return format;
+}
+
+std::string twoLevelFault(const Format &format) {
+  if (!format.hasTwoLevels())
+    return {};
+  bool divides = format.granularity == Granularity::Group &&
+                 format.groupSize < columnsPerUnit &&
+                 columnsPerUnit % format.groupSize == 0;
+  if (!divides)
+    return "two levels of scales need groups of 8, 16, 32, 64 or 128";
+  if (format.zero == ZeroType::Float)
+    return "two levels of scales have zero points that are codes; expected no "
+           "zf";
+  return {};
 }
 
 std::string spell(const Format &format) {
@@ -138,7 +164,9 @@ std::string spell(const Format &format) {
   if (format.zero == ZeroType::Float)
     text += "_zf";
   if (format.scale != defaultScale(format.granularity))
-    text += format.scale == ScaleType::F16 ? "_sf16" : "_sf32";
+    text += "_" + std::string(std::ranges::find(scaleNames, format.scale,
+                                                &ScaleName::first)
+                                  ->second);
   return text;
 }
 

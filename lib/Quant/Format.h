@@ -37,13 +37,18 @@ enum class Granularity : uint8_t {
 };
 
 /// The storage type of the scales, and of the zero points where these are
-/// fractions.
-enum class ScaleType : uint8_t { F16, F32 };
+/// fractions. Code6 and Code8 are two levels: the scale of a group is an
+/// integer of 6 or 8 bits times a unit, one f16 for `columnsPerUnit` columns of
+/// a row (the last ones of a row may be fewer).
+enum class ScaleType : uint8_t { F16, F32, Code6, Code8 };
+
+inline constexpr int64_t columnsPerUnit = 256;
 
 /// How a zero point is stored.
 enum class ZeroType : uint8_t {
   None,  ///< symmetric: signed codes, w = scale · q
-  U8,    ///< unsigned codes, w = scale · (q − zero), zero an integer code
+  U8,    ///< unsigned codes, w = scale · (q − zero), zero an integer code: a
+         ///< byte, or the element's bits with two levels of scales
   Float, ///< as U8, but zero is a fraction of the scale's type
 };
 
@@ -59,6 +64,9 @@ struct Format {
   bool operator==(const Format &) const = default;
   bool isFloat() const { return granularity == Granularity::None; }
   bool isSymmetric() const { return zero == ZeroType::None; }
+  bool hasTwoLevels() const {
+    return scale == ScaleType::Code6 || scale == ScaleType::Code8;
+  }
 };
 
 /// A format without scales: f32, f16 or bf16.
@@ -72,13 +80,18 @@ Format groupFormat(ElementType element, int64_t groupSize,
 /// Reads a spelling. The grammar, in this order, with what may be left out in
 /// brackets:
 ///
-///   element [_asym] [_tensor | _g<size>] [_zf] [_sf16 | _sf32]
+///   element [_asym] [_tensor | _g<size>] [_zf] [_sf16 | _sf32 | _s6 | _s8]
 ///
 /// Without _tensor or _g<size> an integer or fp8 element has one scale per
 /// channel. `_zf`: zero points are fractions; fp8 has none of either kind. The
 /// scale type is spelt only where it is not the default (f16 for groups, f32
-/// else). Fails with InvalidArgument and a message that quotes `text`.
+/// else); `_s6` and `_s8` are two levels. Fails with InvalidArgument and a
+/// message that quotes `text`.
 StatusOr<Format> parseFormat(std::string_view text);
+
+/// Why a format cannot have its two levels of scales; empty where it can, or
+/// has one level.
+std::string twoLevelFault(const Format &format);
 
 /// The one spelling of a format: parseFormat(spell(f)) == f.
 std::string spell(const Format &format);

@@ -2,6 +2,7 @@
 // matrices on a grid into storage.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/Grid.h"
+#include "lib/Quant/FloatConversion.h"
 #include "lib/Quant/Storage.h"
 #include <cmath>
 #include <cstring>
@@ -68,7 +69,35 @@ int64_t GridShape::parameterCount() const {
   return scaleCount(format, rows, columns);
 }
 
-float GridShape::storableScale(int64_t, float scale) const {
+size_t GridShape::unitOf(int64_t index) const {
+  int64_t groups = groupsPerRow(), row = index / groups;
+  return size_t(row * unitsPerRow(columns) +
+                index % groups / groupsPerScaleUnit(format));
+}
+
+ValueRange scaleCodes(const Format &format) {
+  int count = 1 << scaleCodeBits(format);
+  ValueRange codes;
+  codes.low = hasSignedScales(format) ? float(-count / 2) : 0.0f;
+  codes.high = codes.low + float(count - 1);
+  return codes;
+}
+
+float nearestMultiple(const Format &format, float unit, float scale) {
+  if (scale == 0 || unit == 0)
+    return 0;
+  ValueRange codes = scaleCodes(format);
+  float code = std::clamp(roundToEven(scale / unit), codes.low, codes.high);
+  if (code == 0)
+    code = std::signbit(scale) == std::signbit(unit) || codes.low == 0 ? 1 : -1;
+  return unit * code;
+}
+
+float GridShape::storableScale(int64_t index, float scale) const {
+  if (format.hasTwoLevels()) {
+    float unit = units[unitOf(index)];
+    return std::isnan(unit) ? scale : nearestMultiple(format, unit, scale);
+  }
   uint8_t bytes[sizeof(float)];
   return storeScale(format, scale, bytes, 0);
 }
@@ -107,7 +136,10 @@ GridShape gridShape(const Format &format, int64_t rows, int64_t columns) {
                   : format.isSymmetric()
                       ? Levels::integers(element.minCode, element.maxCode)
                       : Levels::integers(0, element.unsignedMax);
-  return {format, std::move(levels), rows, columns};
+  size_t units =
+      format.hasTwoLevels() ? size_t(rows * unitsPerRow(columns)) : 0;
+  return {format, std::move(levels), rows, columns,
+          std::vector<float>(units, NAN)};
 }
 
 GroupParameters coverRange(const GridShape &shape, int64_t index,
@@ -122,6 +154,42 @@ GroupParameters coverRange(const GridShape &shape, int64_t index,
   float scale =
       shape.storableScale(index, (range.high - range.low) / levels.high());
   return {scale, scale == 0 ? 0 : shape.storableZero(-range.low / scale)};
+}
+
+/// The units of one row, of scales that are not bound to any: the largest
+/// magnitude becomes the lowest code where codes have signs, else the highest.
+static void coverScales(GridShape &shape, int64_t row,
+                        const GroupParameters *groups) {
+  ValueRange codes = scaleCodes(shape.format);
+  int64_t perUnit = groupsPerScaleUnit(shape.format),
+          count = shape.groupsPerRow();
+  for (int64_t begin = 0; begin < count; begin += perUnit) {
+    float largest = 0;
+    for (int64_t g = begin; g < std::min(begin + perUnit, count); ++g)
+      if (std::fabs(groups[g].scale) > std::fabs(largest))
+        largest = groups[g].scale;
+    float exact = largest / (codes.low < 0 ? codes.low : codes.high);
+    shape.units[shape.unitOf(shape.indexOf(row, begin))] =
+        halfToFloat(floatToHalf(exact));
+  }
+}
+
+void coverRow(GridShape &shape, int64_t row, const float *weights,
+              GroupParameters *groups) {
+  int64_t size = shape.groupColumns(), count = shape.groupsPerRow();
+  auto cover = [&] {
+    for (int64_t g = 0; g < count; ++g)
+      groups[g] = coverRange(shape, shape.indexOf(row, g),
+                             rangeOf(weights + g * size,
+                                     std::min(size, shape.columns - g * size)));
+  };
+  if (shape.format.hasTwoLevels()) {
+    std::fill_n(shape.units.begin() + row * unitsPerRow(shape.columns),
+                unitsPerRow(shape.columns), NAN);
+    cover();
+    coverScales(shape, row, groups);
+  }
+  cover();
 }
 
 ValueRange rangeOf(const float *values, int64_t count) {
@@ -149,20 +217,30 @@ StatusOr<Grid> coveringGrid(const GridShape &shape, const MatrixView &weights) {
   Grid grid{shape,
             std::vector<GroupParameters>(size_t(shape.parameterCount()))};
   bool perTensor = shape.format.granularity == Granularity::Tensor;
-  int64_t size = shape.groupColumns(), groups = shape.groupsPerRow();
-  for (int64_t row = 0; row < (perTensor ? 1 : weights.rows); ++row)
-    for (int64_t group = 0; group < groups; ++group) {
-      int64_t begin = group * size, index = shape.indexOf(row, group);
-      ValueRange range = perTensor
-                             ? whole
-                             : rangeOf(weights.row(row) + begin,
-                                       std::min(size, weights.columns - begin));
-      GroupParameters chosen = coverRange(shape, index, range);
-      if (!std::isfinite(chosen.scale))
-        return beyondType(shape.format, range.largestMagnitude, row, begin);
-      grid.groups[size_t(index)] = chosen;
-    }
+  for (int64_t row = 0; row < (perTensor ? 1 : weights.rows); ++row) {
+    GroupParameters *groups =
+        grid.groups.data() + row * grid.shape.groupsPerRow();
+    if (perTensor)
+      *groups = coverRange(shape, 0, whole);
+    else
+      coverRow(grid.shape, row, weights.row(row), groups);
+    QOPT_RETURN_IF_ERROR(
+        checkScales(grid.shape, groups, weights.row(row), row));
+  }
   return grid;
+}
+
+Status checkScales(const GridShape &shape, const GroupParameters *groups,
+                   const float *weights, int64_t row) {
+  int64_t size = shape.groupColumns();
+  for (int64_t g = 0; g < shape.groupsPerRow(); ++g)
+    if (!std::isfinite(groups[g].scale)) {
+      int64_t count = std::min(size, shape.columns - g * size);
+      return beyondType(shape.format,
+                        rangeOf(weights + g * size, count).largestMagnitude,
+                        row, g * size);
+    }
+  return {};
 }
 
 /// Calls body(row, begin, end, parameters) for every group, row after row.
@@ -196,13 +274,25 @@ void dequantize(const QuantizedMatrix &matrix, float *values) {
   });
 }
 
-void storeParameters(const Format &format, const GroupParameters &group,
-                     const QuantizedRows &result, int64_t index) {
-  storeScale(format, group.scale, result.scales, index);
-  if (format.zero == ZeroType::U8)
-    result.zeros[index] = uint8_t(group.zero);
-  else if (format.zero == ZeroType::Float)
-    storeScale(format, group.zero, result.zeros, index);
+void storeParameters(const GridShape &shape, int64_t row,
+                     const GroupParameters *groups,
+                     const QuantizedRows &result) {
+  const Format &format = shape.format;
+  auto count = size_t(shape.groupsPerRow());
+  std::vector<float> values(count);
+  std::transform(groups, groups + count, values.begin(),
+                 [](const GroupParameters &group) { return group.scale; });
+  const float *units = shape.units.empty()
+                           ? nullptr
+                           : &shape.units[shape.unitOf(shape.indexOf(row, 0))];
+  storeScales(format, units, values.data(), shape.columns,
+              result.scales + row * scaleBytesPerRow(format, shape.columns));
+  if (format.isSymmetric())
+    return;
+  std::transform(groups, groups + count, values.begin(),
+                 [](const GroupParameters &group) { return group.zero; });
+  storeZeros(format, values.data(), shape.columns,
+             result.zeros + row * zeroBytesPerRow(format, shape.columns));
 }
 
 void storeRow(const Format &format, const float *numbers, int64_t columns,
@@ -218,8 +308,11 @@ void storeRow(const Format &format, const float *numbers, int64_t columns,
 
 void store(const QuantizedMatrix &matrix, const QuantizedRows &result) {
   const GridShape &shape = matrix.grid.shape;
-  for (size_t i = 0; i < matrix.grid.groups.size(); ++i)
-    storeParameters(shape.format, matrix.grid.groups[i], result, int64_t(i));
+  int64_t perRow = shape.groupsPerRow(),
+          count = int64_t(matrix.grid.groups.size()) / perRow;
+  for (int64_t row = 0; row < count; ++row)
+    storeParameters(shape, row, matrix.grid.groups.data() + row * perRow,
+                    result);
   for (int64_t row = 0; row < shape.rows; ++row)
     storeRow(shape.format, matrix.numbers.data() + row * shape.columns,
              shape.columns,

@@ -16,8 +16,9 @@
 //   Format            how all is laid out (Storage.h)
 //
 // Searches ask for the scale nearest to one that they would like
-// (`storableScale`, of a group by its index) and never for its bits, so that
-// scales that are themselves codes of a coarser scale need no other search.
+// (`storableScale`, of a group by its index) and never for its bits. Where
+// scales are codes of two levels their units are chosen first; with the units
+// the searches are those of one level.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_GRID_H
 #define QOPT_LIB_QUANT_GRID_H
@@ -87,6 +88,9 @@ struct GridShape {
   Format format; ///< has scales
   Levels levels;
   int64_t rows = 0, columns = 0;
+  /// With two levels of scales the units [rows, units of a row]; NaN where a
+  /// unit is yet to be chosen: every scale can be stored there.
+  std::vector<float> units;
 
   int64_t groupColumns() const;   ///< columns of a group
   int64_t groupsPerRow() const;   ///< 1 where the matrix has one scale
@@ -97,6 +101,9 @@ struct GridShape {
                ? 0
                : row * groupsPerRow() + group;
   }
+
+  /// The place of a group's unit.
+  size_t unitOf(int64_t index) const;
 
   /// The scale that can be stored for the group with this index and is nearest
   /// to `scale`; infinite beyond the type's largest.
@@ -120,13 +127,26 @@ struct GridShape {
 void roundGroup(const GridShape &shape, const GroupParameters &group,
                 const float *weights, int64_t count, float *numbers);
 
-/// The shape of a matrix in a format that has scales.
+/// The scale nearest to `scale` among the multiples of a unit that can be
+/// stored. Only zero itself is stored as zero: a group that has scales beyond
+/// its own in a row keeps its largest weights.
+float nearestMultiple(const Format &format, float unit, float scale);
+
+/// The lowest and the highest code of a scale; formats of two levels only.
+ValueRange scaleCodes(const Format &format);
+
+/// The shape of a matrix in a format that has scales; no unit is chosen.
 GridShape gridShape(const Format &format, int64_t rows, int64_t columns);
 
 /// The scale and zero point that cover `range` (the formulas of "rtn" in
 /// Algorithm.h); the scale is infinite where its type is too small.
 GroupParameters coverRange(const GridShape &shape, int64_t index,
                            const ValueRange &range);
+
+/// The parameters that cover the groups of one row [columns], and its units.
+/// Not for formats with one scale for the matrix.
+void coverRow(GridShape &shape, int64_t row, const float *weights,
+              GroupParameters *groups);
 
 /// The range of a few values, all finite.
 ValueRange rangeOf(const float *values, int64_t count);
@@ -149,6 +169,11 @@ struct Grid {
 /// as `Algorithm::quantizeRows` does.
 StatusOr<Grid> coveringGrid(const GridShape &shape, const MatrixView &weights);
 
+/// Fails with Infeasible where a scale of a row is beyond its type; `weights`
+/// is the row.
+Status checkScales(const GridShape &shape, const GroupParameters *groups,
+                   const float *weights, int64_t row);
+
 /// A matrix that is quantized: the number of each weight, row after row.
 struct QuantizedMatrix {
   Grid grid;
@@ -162,9 +187,11 @@ QuantizedMatrix roundToGrid(Grid grid, const MatrixView &weights);
 /// `dequantizeRows`.
 void dequantize(const QuantizedMatrix &matrix, float *values);
 
-/// Writes the parameters with this index.
-void storeParameters(const Format &format, const GroupParameters &group,
-                     const QuantizedRows &result, int64_t index);
+/// Writes the parameters of the groups of one row, or the only ones of a
+/// matrix.
+void storeParameters(const GridShape &shape, int64_t row,
+                     const GroupParameters *groups,
+                     const QuantizedRows &result);
 
 /// Writes the codes of a row, from numbers that are levels of the format, or
 /// that its element's own conversion rounds to such.

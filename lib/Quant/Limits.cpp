@@ -23,7 +23,7 @@ struct Limit {
 
 static Limit limitOf(const Format &format) {
   bool half = format.isFloat() ? format.element == ElementType::F16
-                               : format.scale == ScaleType::F16;
+                               : format.scale != ScaleType::F32;
   Limit limit = {"f32", "3.4e+38", "1.4e-45", ""};
   if (half)
     limit = {"f16", "65504", "6e-08", "; use bf16 or f32"};
@@ -82,16 +82,20 @@ LostValue largestLost(const Format &format, const RowBlock &block,
   }
   int64_t groups = groupsPerRow(format, block.columns),
           size = groupColumns(format, block.columns);
-  bool perTensor = format.granularity == Granularity::Tensor;
-  for (int64_t row = 0; row < block.rows; ++row)
+  std::vector<float> scales(static_cast<size_t>(groups));
+  for (int64_t row = 0; row < block.rows; ++row) {
+    loadScales(
+        format,
+        rowsFrom(format, {nullptr, result.scales, nullptr}, block.columns, row),
+        block.columns, scales.data());
     for (int64_t group = 0; group < groups; ++group) {
-      int64_t index = perTensor ? 0 : row * groups + group;
-      if (loadScale(format, result.scales, index) != 0)
+      if (scales[size_t(group)] != 0)
         continue;
       int64_t end = std::min((group + 1) * size, block.columns);
       for (int64_t column = group * size; column < end; ++column)
         observe(row, column);
     }
+  }
   return lost;
 }
 

@@ -1,6 +1,7 @@
 // Sizes of canonical storage and the way from it back to f32.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/Storage.h"
+#include "lib/Quant/BitFields.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/FloatConversion.h"
 #include <algorithm>
@@ -26,7 +27,46 @@ int64_t bytesPerRow(const Format &format, int64_t columns) {
 }
 
 int64_t bytesPerScale(const Format &format) {
-  return format.isFloat() ? 0 : format.scale == ScaleType::F16 ? 2 : 4;
+  if (format.isFloat() || format.hasTwoLevels())
+    return 0;
+  return format.scale == ScaleType::F16 ? 2 : 4;
+}
+
+int64_t unitsPerRow(int64_t columns) {
+  return (columns + columnsPerUnit - 1) / columnsPerUnit;
+}
+
+int64_t groupsPerScaleUnit(const Format &format) {
+  return columnsPerUnit / format.groupSize;
+}
+
+int scaleCodeBits(const Format &format) {
+  return format.scale == ScaleType::Code6 ? 6 : 8;
+}
+
+bool hasSignedScales(const Format &format) {
+  const Element &element = elementOf(format.element);
+  return format.isSymmetric() && element.isInteger() &&
+         element.minCode + element.maxCode < 0;
+}
+
+int zeroBits(const Format &format) {
+  return format.hasTwoLevels() ? int(elementOf(format.element).bits) : 8;
+}
+
+int64_t scaleBytesPerRow(const Format &format, int64_t columns) {
+  int64_t groups = groupsPerRow(format, columns);
+  return format.hasTwoLevels() ? 2 * unitsPerRow(columns) +
+                                     fieldBytes(groups, scaleCodeBits(format))
+                               : groups * bytesPerScale(format);
+}
+
+int64_t zeroBytesPerRow(const Format &format, int64_t columns) {
+  int64_t groups = groupsPerRow(format, columns);
+  if (format.isSymmetric())
+    return 0;
+  return format.zero == ZeroType::Float ? groups * bytesPerScale(format)
+                                        : fieldBytes(groups, zeroBits(format));
 }
 
 int64_t scaleCount(const Format &format, int64_t rows, int64_t columns) {
@@ -40,14 +80,13 @@ int64_t codeBytes(const Format &format, int64_t rows, int64_t columns) {
 }
 
 int64_t scaleBytes(const Format &format, int64_t rows, int64_t columns) {
-  return scaleCount(format, rows, columns) * bytesPerScale(format);
+  bool tensor = format.granularity == Granularity::Tensor;
+  return (tensor ? 1 : rows) * scaleBytesPerRow(format, columns);
 }
 
 int64_t zeroBytes(const Format &format, int64_t rows, int64_t columns) {
-  if (format.isSymmetric())
-    return 0;
-  int64_t size = format.zero == ZeroType::U8 ? 1 : bytesPerScale(format);
-  return scaleCount(format, rows, columns) * size;
+  bool tensor = format.granularity == Granularity::Tensor;
+  return (tensor ? 1 : rows) * zeroBytesPerRow(format, columns);
 }
 
 double payloadBits(const Format &format) {
@@ -83,12 +122,80 @@ float storeScale(const Format &format, float value, uint8_t *scales,
   return value;
 }
 
-static float loadZero(const Format &format, const uint8_t *zeros,
-                      int64_t index) {
-  if (format.isSymmetric())
-    return 0;
-  return format.zero == ZeroType::U8 ? float(zeros[index])
-                                     : loadScale(format, zeros, index);
+StoredRows rowsFrom(const Format &format, const StoredRows &stored,
+                    int64_t columns, int64_t row) {
+  int64_t own = format.granularity == Granularity::Tensor ? 0 : row;
+  auto skip = [](const uint8_t *array, int64_t bytes) {
+    return array ? array + bytes : nullptr;
+  };
+  return {skip(stored.codes, row * bytesPerRow(format, columns)),
+          skip(stored.scales, own * scaleBytesPerRow(format, columns)),
+          skip(stored.zeros, own * zeroBytesPerRow(format, columns))};
+}
+
+/// The f16 in front of a row's codes of scales.
+static float loadUnit(const uint8_t *row, int64_t index) {
+  uint16_t bits;
+  std::memcpy(&bits, row + 2 * index, 2);
+  return halfToFloat(bits);
+}
+
+void loadScales(const Format &format, const StoredRows &stored, int64_t columns,
+                float *scales) {
+  int64_t groups = groupsPerRow(format, columns);
+  if (!format.hasTwoLevels()) {
+    for (int64_t i = 0; i < groups; ++i)
+      scales[i] = loadScale(format, stored.scales, i);
+    return;
+  }
+  const uint8_t *codes = stored.scales + 2 * unitsPerRow(columns);
+  int bits = scaleCodeBits(format);
+  int sign = hasSignedScales(format) ? 1 << (bits - 1) : 0;
+  for (int64_t i = 0; i < groups; ++i)
+    scales[i] = loadUnit(stored.scales, i / groupsPerScaleUnit(format)) *
+                float((loadField(codes, i, bits) ^ sign) - sign);
+}
+
+void loadZeros(const Format &format, const StoredRows &stored, int64_t columns,
+               float *zeros) {
+  for (int64_t i = 0; i < groupsPerRow(format, columns); ++i)
+    zeros[i] = format.isSymmetric() ? 0
+               : format.zero == ZeroType::Float
+                   ? loadScale(format, stored.zeros, i)
+                   : float(loadField(stored.zeros, i, zeroBits(format)));
+}
+
+void storeScales(const Format &format, const float *units, const float *scales,
+                 int64_t columns, uint8_t *row) {
+  int64_t groups = groupsPerRow(format, columns);
+  if (!format.hasTwoLevels()) {
+    for (int64_t i = 0; i < groups; ++i)
+      storeScale(format, scales[i], row, i);
+    return;
+  }
+  std::fill_n(row, scaleBytesPerRow(format, columns), 0);
+  int64_t count = unitsPerRow(columns);
+  for (int64_t i = 0; i < count; ++i) {
+    uint16_t bits = floatToHalf(units[i]);
+    std::memcpy(row + 2 * i, &bits, 2);
+  }
+  for (int64_t i = 0; i < groups; ++i)
+    if (float unit = units[i / groupsPerScaleUnit(format)]; unit != 0)
+      storeField(row + 2 * count, i, scaleCodeBits(format),
+                 int(scales[i] / unit)); // exact
+}
+
+void storeZeros(const Format &format, const float *zeros, int64_t columns,
+                uint8_t *row) {
+  int64_t groups = groupsPerRow(format, columns);
+  if (format.zero == ZeroType::Float) {
+    for (int64_t i = 0; i < groups; ++i)
+      storeScale(format, zeros[i], row, i);
+    return;
+  }
+  std::fill_n(row, zeroBytesPerRow(format, columns), 0);
+  for (int64_t i = 0; i < groups; ++i)
+    storeField(row, i, zeroBits(format), int(zeros[i]));
 }
 
 void unpackCodes(const Format &format, const uint8_t *bytes, int64_t columns,
@@ -121,14 +228,14 @@ void dequantizeRows(const Format &format, const StoredRows &stored,
   std::vector<float> numbers(static_cast<size_t>(columns));
   int64_t groups = groupsPerRow(format, columns),
           size = groupColumns(format, columns);
+  std::vector<float> scales(static_cast<size_t>(groups)), zeros(scales);
   for (int64_t row = 0; row < rows; ++row) {
-    readCodes(format, stored.codes + row * bytesPerRow(format, columns),
-              numbers);
+    StoredRows one = rowsFrom(format, stored, columns, row);
+    readCodes(format, one.codes, numbers);
+    loadScales(format, one, columns, scales.data());
+    loadZeros(format, one, columns, zeros.data());
     for (int64_t group = 0; group < groups; ++group) {
-      int64_t index =
-          format.granularity == Granularity::Tensor ? 0 : row * groups + group;
-      float scale = loadScale(format, stored.scales, index),
-            zero = loadZero(format, stored.zeros, index);
+      float scale = scales[size_t(group)], zero = zeros[size_t(group)];
       int64_t end = std::min((group + 1) * size, columns);
       for (int64_t column = group * size; column < end; ++column)
         values[row * columns + column] =

@@ -8,6 +8,18 @@
 //   zeros   the same shape: bytes (ZeroType::U8) or values of the scale type
 //           (ZeroType::Float); absent when symmetric
 //
+// With two levels of scales a row of scales and a row of zero points are whole
+// numbers of bytes that hold fields of b bits (BitFields.h): the scales' codes,
+// b = 6 or 8, and the zero points, b the bits of the element.
+//
+//   row of scales   | units, f16 [ceil(columns / 256)] | codes [groups] |
+//   row of zeros    | zero points [groups]             |
+//
+//   scale = unit · code     code in two's complement where scales have signs
+//                           (symmetric with a full range), else unsigned
+//
+// An f32 holds the product exactly.
+//
 //   symmetric:   w = scale · q,            q in two's complement, or e4m3
 //   asymmetric:  w = scale · (q − zero),   q unsigned
 //
@@ -31,9 +43,26 @@ int64_t groupColumns(const Format &format, int64_t columns);
 /// Bytes of the codes of one row.
 int64_t bytesPerRow(const Format &format, int64_t columns);
 
-/// Bytes of one scale: 2 or 4; 0 for formats without scales. Fractional zero
-/// points have the same size.
+/// Bytes of one scale: 2 or 4; 0 for formats without scales, and for scales of
+/// two levels. Fractional zero points have the same size.
 int64_t bytesPerScale(const Format &format);
+
+/// Units of a row, and groups that share one; formats of two levels only.
+int64_t unitsPerRow(int64_t columns);
+int64_t groupsPerScaleUnit(const Format &format);
+
+/// Bits of a scale's code, and whether it has a sign; formats of two levels
+/// only.
+int scaleCodeBits(const Format &format);
+bool hasSignedScales(const Format &format);
+
+/// Bits of one zero point that is a code.
+int zeroBits(const Format &format);
+
+/// Bytes of the scales and of the zero points of one row; of the matrix with
+/// Granularity::Tensor.
+int64_t scaleBytesPerRow(const Format &format, int64_t columns);
+int64_t zeroBytesPerRow(const Format &format, int64_t columns);
 
 /// Number of scales, and of zero points where the format has them, of a whole
 /// matrix.
@@ -64,17 +93,37 @@ struct StoredRows {
   const uint8_t *zeros = nullptr;
 };
 
+/// The arrays from a row on; scales and zero points of the whole matrix stay.
+StoredRows rowsFrom(const Format &format, const StoredRows &stored,
+                    int64_t columns, int64_t row);
+
+/// The scale and the zero point (0 when symmetric) of every group of the first
+/// row.
+void loadScales(const Format &format, const StoredRows &stored, int64_t columns,
+                float *scales);
+void loadZeros(const Format &format, const StoredRows &stored, int64_t columns,
+               float *zeros);
+
 /// The values of `rows` rows into values [rows, columns]. The arithmetic is
 /// f32: one subtraction and one product.
 void dequantizeRows(const Format &format, const StoredRows &stored,
                     int64_t rows, int64_t columns, float *values);
 
-/// Scale `index` of an array of scales, or of fractional zero points, as f32.
+/// Scale `index` of an array of scales of one level, or of fractional zero
+/// points, as f32.
 float loadScale(const Format &format, const uint8_t *scales, int64_t index);
 
 /// Writes the value nearest to `value` in the scale's type and returns it.
 float storeScale(const Format &format, float value, uint8_t *scales,
                  int64_t index);
+
+/// Writes the scales of one row that were made of `units`; both as f32. Null
+/// units where the format has one level.
+void storeScales(const Format &format, const float *units, const float *scales,
+                 int64_t columns, uint8_t *row);
+/// Writes the zero points of one row of a format that has them.
+void storeZeros(const Format &format, const float *zeros, int64_t columns,
+                uint8_t *row);
 
 } // namespace qopt::quant
 

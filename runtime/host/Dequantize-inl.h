@@ -2,6 +2,7 @@
 // one line for each column, W = scale · (code − zero).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/CodeLines-inl.h"
+#include "runtime/host/ScaleLines-inl.h"
 
 #if defined(QOPT_RUNTIME_HOST_DEQUANTIZE_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef QOPT_RUNTIME_HOST_DEQUANTIZE_INL_H
@@ -12,26 +13,6 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
-
-HWY_INLINE FloatVector loadZeros(const LinearLayout &layout,
-                                 const uint8_t *zeros, int64_t group,
-                                 int64_t part) {
-  const FloatTag d;
-  switch (layout.format.zero) {
-  case quant::ZeroType::U8: {
-    const hn::RebindToSigned<FloatTag> di;
-    const hn::Rebind<uint8_t, FloatTag> d8;
-    const auto bytes =
-        hn::LoadU(d8, zeros + group * tileRows + part * lineLanes);
-    return hn::ConvertTo(d, hn::PromoteTo(di, bytes));
-  }
-  case quant::ZeroType::Float:
-    return loadScales(layout.format.scale, zeros, group, part);
-  case quant::ZeroType::None:
-    break;
-  }
-  return hn::Set(d, static_cast<float>(symmetricZero(layout.format.element)));
-}
 
 /// The values of the e4m3 codes in the lowest bytes. Moved to their places, the
 /// bits are an f32 whose exponent is too small by 120; the product is exact for
@@ -79,13 +60,13 @@ template <quant::ElementType element>
 HWY_INLINE void dequantizeBlocksOf(const LinearLayout &layout,
                                    const uint8_t *tile, int64_t begin,
                                    int64_t end, float *out) {
+  const TileSizes sizes(layout);
   for (int64_t block = begin; block < end; ++block) {
-    const int64_t group = block / layout.blocksPerGroup();
+    const int64_t group = block / sizes.blocksPerGroup;
     FloatVector scale[lineVectors], zero[lineVectors];
     for (int64_t part = 0; part < lineVectors; ++part) {
-      scale[part] = loadScales(layout.format.scale, tile + layout.scaleOffset(),
-                               group, part);
-      zero[part] = loadZeros(layout, tile + layout.zeroOffset(), group, part);
+      scale[part] = loadScales(sizes, tile, group, part);
+      zero[part] = loadZeros(sizes, tile, group, part);
     }
     dequantizeBlock<element>(tile + block * blockBytes(element), scale, zero,
                              out + (block - begin) * blockColumns * tileRows);

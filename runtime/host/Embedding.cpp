@@ -13,20 +13,9 @@ using quant::ElementType;
 
 /// Row `row` of a table in canonical storage.
 static void storedRow(const EmbeddingArguments &a, int64_t row, float *out) {
-  const quant::Format &format = a.format;
-  quant::StoredRows one;
-  one.codes = a.stored.codes + row * quant::bytesPerRow(format, a.columns);
-  if (!format.isFloat()) {
-    int64_t first = format.granularity == quant::Granularity::Tensor
-                        ? 0
-                        : row * quant::groupsPerRow(format, a.columns);
-    int64_t size = quant::bytesPerScale(format);
-    one.scales = a.stored.scales + first * size;
-    if (!format.isSymmetric())
-      one.zeros = a.stored.zeros +
-                  first * (format.zero == quant::ZeroType::U8 ? 1 : size);
-  }
-  quant::dequantizeRows(format, one, 1, a.columns, out);
+  quant::dequantizeRows(a.format,
+                        quant::rowsFrom(a.format, a.stored, a.columns, row), 1,
+                        a.columns, out);
 }
 
 static float floatAt(ElementType type, const uint8_t *values, int64_t index) {
@@ -39,19 +28,6 @@ static float floatAt(ElementType type, const uint8_t *values, int64_t index) {
   std::memcpy(&bits, values + 2 * index, 2);
   return type == ElementType::F16 ? quant::halfToFloat(bits)
                                   : quant::bfloat16ToFloat(bits);
-}
-
-static float zeroAt(const LinearLayout &layout, const uint8_t *zeros,
-                    int64_t index) {
-  switch (layout.format.zero) {
-  case quant::ZeroType::None:
-    return static_cast<float>(symmetricZero(layout.format.element));
-  case quant::ZeroType::U8:
-    return zeros[index];
-  case quant::ZeroType::Float:
-    return quant::loadScale(layout.format, zeros, index);
-  }
-  return 0;
 }
 
 /// Row `row` of a packed table.
@@ -71,10 +47,8 @@ static void packedRow(const EmbeddingArguments &a, const LinearLayout &layout,
   int64_t groupColumns = layout.blocksPerGroup() * blockColumns;
   for (int64_t from = 0, group = 0; from < a.columns;
        from += groupColumns, ++group) {
-    int64_t index = group * tileRows + r;
-    float scale =
-        quant::loadScale(layout.format, tile + layout.scaleOffset(), index);
-    float zero = zeroAt(layout, tile + layout.zeroOffset(), index);
+    float scale = packedScale(layout, tile, r, group);
+    float zero = packedZero(layout, tile, r, group);
     int64_t end = std::min(from + groupColumns, a.columns);
     for (int64_t k = from; k < end; ++k) {
       int code = packedCode(layout.format.element, tile, r, k);

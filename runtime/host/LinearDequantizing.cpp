@@ -49,13 +49,12 @@ constexpr int64_t sideBySide = 4 / lineVectors > 0 ? 4 / lineVectors : 1;
 template <int64_t tiles> struct GroupLines {
   FloatVector scale[tiles][lineVectors], zero[tiles][lineVectors];
 
-  HWY_INLINE void load(const LinearLayout &layout, const TileSizes &sizes,
-                       const uint8_t *tile, int64_t group) {
+  HWY_INLINE void load(const TileSizes &sizes, const uint8_t *tile,
+                       int64_t group) {
     for (int64_t t = 0; t < tiles; ++t, tile += sizes.tileBytes)
       for (int64_t part = 0; part < lineVectors; ++part) {
-        scale[t][part] = loadScales(layout.format.scale,
-                                    tile + sizes.scaleOffset, group, part);
-        zero[t][part] = loadZeros(layout, tile + sizes.zeroOffset, group, part);
+        scale[t][part] = loadScales(sizes, tile, group, part);
+        zero[t][part] = loadZeros(sizes, tile, group, part);
       }
   }
 };
@@ -86,7 +85,6 @@ HWY_INLINE void addQuad(const uint8_t *block, int64_t quad, int64_t tileBytes,
 template <ElementType element, bool symmetric, int64_t tiles>
 HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
                               const float *x, int64_t row, int64_t tile) {
-  const LinearLayout &layout = a.layout;
   const int64_t tileBytes = sizes.tileBytes, blocks = sizes.blocks;
   const uint8_t *codes =
       static_cast<const uint8_t *>(a.weight) + tile * tileBytes;
@@ -97,7 +95,7 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
   const int64_t perGroup = sizes.blocksPerGroup;
   GroupLines<tiles> group;
   for (int64_t block = 0, index = 0; block < blocks; ++index) {
-    group.load(layout, sizes, codes, index);
+    group.load(sizes, codes, index);
     const int64_t end = HWY_MIN(block + perGroup, blocks);
     for (; block < end; ++block, x += blockColumns) {
       HWY_UNROLL(8)

@@ -10,6 +10,7 @@
 // After foreach_target.h.
 #include "runtime/host/CodeLines-inl.h"
 #include "runtime/host/DotProduct-inl.h"
+#include "runtime/host/ScaleLines-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
@@ -62,7 +63,7 @@ template <ElementType element, ZeroType zero> struct ZeroLine {
   IntVector whole[lineVectors];
   FloatVector fraction[lineVectors];
 
-  HWY_INLINE void load(const LinearLayout &layout, const uint8_t *zeros,
+  HWY_INLINE void load(const TileSizes &sizes, const uint8_t *tile,
                        int64_t group) {
     constexpr int offset = element == ElementType::Int8 ? byteOffset : 0;
     const IntTag di;
@@ -71,14 +72,11 @@ template <ElementType element, ZeroType zero> struct ZeroLine {
       if constexpr (zero == ZeroType::None) {
         whole[part] = hn::Set(di, symmetricZero(element) - offset);
       } else if constexpr (zero == ZeroType::U8) {
-        const hn::Rebind<uint8_t, IntTag> d8;
-        const auto bytes =
-            hn::LoadU(d8, zeros + group * tileRows + part * lineLanes);
-        whole[part] = hn::Sub(hn::PromoteTo(di, bytes), hn::Set(di, offset));
+        whole[part] = hn::Sub(loadWholeZeros(sizes, tile, group, part),
+                              hn::Set(di, offset));
       } else {
-        fraction[part] =
-            hn::Sub(loadScales(layout.format.scale, zeros, group, part),
-                    hn::Set(d, static_cast<float>(offset)));
+        fraction[part] = hn::Sub(loadZeros(sizes, tile, group, part),
+                                 hn::Set(d, static_cast<float>(offset)));
       }
     }
   }
@@ -100,12 +98,11 @@ template <ElementType element, ZeroType zero> struct GroupLine {
   FloatVector scale[lineVectors];
   ZeroLine<element, zero> zeroLine;
 
-  HWY_INLINE void load(const LinearLayout &layout, const TileSizes &sizes,
-                       const uint8_t *tile, int64_t group) {
+  HWY_INLINE void load(const TileSizes &sizes, const uint8_t *tile,
+                       int64_t group) {
     for (int64_t part = 0; part < lineVectors; ++part)
-      scale[part] = loadScales(layout.format.scale, tile + sizes.scaleOffset,
-                               group, part);
-    zeroLine.load(layout, tile + sizes.zeroOffset, group);
+      scale[part] = loadScales(sizes, tile, group, part);
+    zeroLine.load(sizes, tile, group);
   }
 };
 
@@ -133,8 +130,7 @@ HWY_INLINE void addBlock(const uint8_t *codes, const ActivationRow *x,
 template <ElementType element, ZeroType zero, int64_t count, int64_t tiles>
 HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
                              int64_t row, int64_t tile) {
-  const LinearLayout &layout = a.layout;
-  const QuantizedLayout record{layout.columns};
+  const QuantizedLayout record{a.layout.columns};
   ActivationRow x[count];
   for (int64_t m = 0; m < count; ++m) {
     const uint8_t *start = static_cast<const uint8_t *>(a.quantized) +
@@ -154,7 +150,7 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
   GroupLine<element, zero> groups[tiles];
   for (int64_t block = 0, group = 0; block < sizes.blocks; ++group) {
     for (int64_t t = 0; t < tiles; ++t)
-      groups[t].load(layout, sizes, first + t * sizes.tileBytes, group);
+      groups[t].load(sizes, first + t * sizes.tileBytes, group);
     const int64_t end = HWY_MIN(block + sizes.blocksPerGroup, sizes.blocks);
     for (; block < end; ++block)
       for (int64_t t = 0; t < tiles; ++t) {

@@ -15,6 +15,7 @@
 #include <hwy/foreach_target.h>
 // After foreach_target.h.
 #include "runtime/host/CodeLines-inl.h"
+#include "runtime/host/ScaleLines-inl.h"
 // Last, because it extends the target.
 #include "runtime/host/Amx-inl.h"
 
@@ -84,17 +85,14 @@ template <ElementType element, ZeroUse use>
 HWY_INLINE void unpackPanel(const LinearLayout &layout, const uint8_t *tile,
                             const Panel &panel) {
   const FloatTag d;
-  const uint8_t *scales = tile + layout.scaleOffset();
-  const uint8_t *zeros = tile + layout.zeroOffset();
-  const int64_t perGroup = layout.blocksPerGroup();
-  for (int64_t block = 0, group = 0; block < layout.blocks(); ++group) {
-    const auto scale = loadScales(layout.format.scale, scales, group, 0);
+  const TileSizes sizes(layout);
+  for (int64_t block = 0, group = 0; block < sizes.blocks; ++group) {
+    const auto scale = loadScales(sizes, tile, group, 0);
     __m512i zero = _mm512_setzero_si512();
-    if (layout.format.zero == ZeroType::U8)
-      zero = _mm512_cvtepu8_epi32(
-          _mm_load_si128(reinterpret_cast<const __m128i *>(zeros) + group));
+    if (sizes.zero == ZeroType::U8)
+      zero = loadWholeZeros(sizes, tile, group, 0).raw;
     const __m512i bytes = zeroBytes<element, use>(layout, zero);
-    const int64_t end = HWY_MIN(block + perGroup, layout.blocks());
+    const int64_t end = HWY_MIN(block + sizes.blocksPerGroup, sizes.blocks);
     for (; block < end; ++block) {
       unpackBlock<element>(tile + block * blockBytes(element), bytes,
                            panel.codes + block * blockColumns * tileRows);
@@ -103,7 +101,7 @@ HWY_INLINE void unpackPanel(const LinearLayout &layout, const uint8_t *tile,
         _mm512_store_si512(panel.wholes + block * tileRows,
                            _mm512_sub_epi32(zero, _mm512_set1_epi32(128)));
       if constexpr (use == ZeroUse::Fraction)
-        hn::Store(loadScales(layout.format.scale, zeros, group, 0), d,
+        hn::Store(loadZeros(sizes, tile, group, 0), d,
                   panel.fractions + block * tileRows);
     }
   }

@@ -2,7 +2,9 @@
 // into its tile. The drawing is in the header.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/LinearLayout.h"
+#include "lib/Quant/BitFields.h"
 #include "lib/Quant/Element.h"
+#include "lib/Quant/FloatConversion.h"
 
 #include <algorithm>
 #include <cstring>
@@ -44,17 +46,35 @@ int64_t LinearLayout::codeBytes() const {
 
 int64_t LinearLayout::scaleOffset() const { return roundUp(codeBytes(), 64); }
 
+int64_t LinearLayout::scaleLineBytes() const {
+  return format.hasTwoLevels()
+             ? quant::fieldBytes(tileRows, quant::scaleCodeBits(format))
+             : tileRows * quant::bytesPerScale(format);
+}
+
+int64_t LinearLayout::zeroLineBytes() const {
+  switch (format.zero) {
+  case quant::ZeroType::None:
+    return 0;
+  case quant::ZeroType::U8:
+    return quant::fieldBytes(tileRows, quant::zeroBits(format));
+  case quant::ZeroType::Float:
+    return tileRows * quant::bytesPerScale(format);
+  }
+  return 0;
+}
+
 int64_t LinearLayout::zeroOffset() const {
-  return scaleOffset() +
-         roundUp(groups() * tileRows * quant::bytesPerScale(format), 64);
+  return scaleOffset() + roundUp(groups() * scaleLineBytes(), 64);
+}
+
+int64_t LinearLayout::unitOffset() const {
+  return zeroOffset() + roundUp(groups() * zeroLineBytes(), 64);
 }
 
 int64_t LinearLayout::tileBytes() const {
-  int64_t zeroSize = format.isSymmetric() ? 0
-                     : format.zero == quant::ZeroType::U8
-                         ? 1
-                         : quant::bytesPerScale(format);
-  return zeroOffset() + roundUp(groups() * tileRows * zeroSize, 64);
+  int64_t units = format.hasTwoLevels() ? quant::unitsPerRow(columns) : 0;
+  return unitOffset() + roundUp(units * tileRows * 2, 64);
 }
 
 StatusOr<LinearLayout> linearLayout(const quant::Format &format, int64_t rows,
@@ -129,15 +149,78 @@ int packedCode(ElementType element, const uint8_t *tile, int64_t row,
              << low;
 }
 
-/// One scale or zero point of each group of a row.
-static void packGroupValues(const LinearLayout &layout, const uint8_t *values,
-                            int64_t size, int64_t row, uint8_t *part) {
-  bool tensor = layout.format.granularity == Granularity::Tensor;
-  for (int64_t group = 0; group < layout.groups(); ++group) {
-    int64_t index = tensor ? 0 : row * layout.groups() + group;
-    std::memcpy(part + (group * tileRows + row % tileRows) * size,
-                values + index * size, size);
+/// `count` numbers of a row, `size` bytes each, into lines of 16 rows.
+static void packNumbers(const uint8_t *numbers, int64_t count, int64_t size,
+                        int64_t row, uint8_t *lines) {
+  for (int64_t i = 0; i < count; ++i)
+    std::memcpy(lines + (i * tileRows + row) * size, numbers + i * size, size);
+}
+
+/// `count` fields of a row, with `flip` in their bits.
+static void packFields(const uint8_t *fields, int64_t count, int bits, int flip,
+                       int64_t row, uint8_t *lines) {
+  for (int64_t i = 0; i < count; ++i)
+    quant::storeField(lines + i * quant::fieldBytes(tileRows, bits), row, bits,
+                      quant::loadField(fields, i, bits) ^ flip);
+}
+
+/// The scales and zero points of a row of `tile`; `one` begins with them.
+static void packParameters(const LinearLayout &layout,
+                           const quant::StoredRows &one, int64_t row,
+                           uint8_t *tile) {
+  const quant::Format &format = layout.format;
+  int64_t size = quant::bytesPerScale(format), groups = layout.groups();
+  if (format.hasTwoLevels()) {
+    int64_t units = quant::unitsPerRow(layout.columns);
+    int bits = quant::scaleCodeBits(format);
+    // A sign becomes an offset when its bit is flipped.
+    int flip = quant::hasSignedScales(format) ? 1 << (bits - 1) : 0;
+    packNumbers(one.scales, units, 2, row, tile + layout.unitOffset());
+    packFields(one.scales + 2 * units, groups, bits, flip, row,
+               tile + layout.scaleOffset());
+  } else {
+    packNumbers(one.scales, groups, size, row, tile + layout.scaleOffset());
   }
+  if (format.zero == quant::ZeroType::U8)
+    packFields(one.zeros, groups, quant::zeroBits(format), /*flip=*/0, row,
+               tile + layout.zeroOffset());
+  else if (format.zero == quant::ZeroType::Float)
+    packNumbers(one.zeros, groups, size, row, tile + layout.zeroOffset());
+}
+
+float packedScale(const LinearLayout &layout, const uint8_t *tile, int64_t row,
+                  int64_t group) {
+  const quant::Format &format = layout.format;
+  const uint8_t *lines = tile + layout.scaleOffset();
+  if (!format.hasTwoLevels())
+    return quant::loadScale(format, lines, group * tileRows + row);
+  int bits = quant::scaleCodeBits(format);
+  int code =
+      quant::loadField(lines + group * layout.scaleLineBytes(), row, bits);
+  int offset = quant::hasSignedScales(format) ? 1 << (bits - 1) : 0;
+  uint16_t unit;
+  std::memcpy(
+      &unit,
+      tile + layout.unitOffset() +
+          2 * (group / quant::groupsPerScaleUnit(format) * tileRows + row),
+      2);
+  return quant::halfToFloat(unit) * static_cast<float>(code - offset);
+}
+
+float packedZero(const LinearLayout &layout, const uint8_t *tile, int64_t row,
+                 int64_t group) {
+  const quant::Format &format = layout.format;
+  const uint8_t *lines = tile + layout.zeroOffset();
+  switch (format.zero) {
+  case quant::ZeroType::None:
+    return static_cast<float>(symmetricZero(format.element));
+  case quant::ZeroType::U8:
+    return static_cast<float>(quant::loadField(
+        lines + group * layout.zeroLineBytes(), row, quant::zeroBits(format)));
+  case quant::ZeroType::Float:
+    return quant::loadScale(format, lines, group * tileRows + row);
+  }
+  return 0;
 }
 
 static void packCodedRow(const LinearLayout &layout,
@@ -145,20 +228,13 @@ static void packCodedRow(const LinearLayout &layout,
                          std::vector<int16_t> &codes, uint8_t *tile) {
   const quant::Format &format = layout.format;
   const quant::Element &element = quant::elementOf(format.element);
-  const uint8_t *bytes =
-      stored.codes + row * quant::bytesPerRow(format, layout.columns);
+  quant::StoredRows one = quant::rowsFrom(format, stored, layout.columns, row);
   if (element.isInteger())
-    quant::unpackCodes(format, bytes, layout.columns, codes.data());
+    quant::unpackCodes(format, one.codes, layout.columns, codes.data());
   else
-    std::copy_n(bytes, layout.columns, codes.data());
+    std::copy_n(one.codes, layout.columns, codes.data());
   packCodes(layout, codes.data(), row % tileRows, tile);
-  int64_t scaleSize = quant::bytesPerScale(format);
-  packGroupValues(layout, stored.scales, scaleSize, row,
-                  tile + layout.scaleOffset());
-  if (!format.isSymmetric())
-    packGroupValues(layout, stored.zeros,
-                    format.zero == quant::ZeroType::U8 ? 1 : scaleSize, row,
-                    tile + layout.zeroOffset());
+  packParameters(layout, one, row % tileRows, tile);
 }
 
 void packTiles(const LinearLayout &layout, const quant::StoredRows &stored,

@@ -7,6 +7,7 @@
 //
 //   floating point    | values                        |
 //   with scales       | codes | scales | zero points  |   each padded to 64
+//   two levels        | codes | scales' codes | zero points | units |    "
 //
 // f32, f16: one line of 16 values (one for each row r) for every column k
 //
@@ -42,6 +43,13 @@
 //
 // scales [groups][16] in the format's scale type, zero points [groups][16] as
 // bytes or fractions of the scale's type (absent when symmetric).
+//
+// Two levels of scales: a line of 16 fields of b bits for each group has the
+// codes of scales, another the zero points (BitFields.h; 2·b bytes, b = 6 or 8,
+// and the bits of the element). A scale's code with a sign is stored as code +
+// 2^(b−1). units [units of a row][16] in f16. Nothing is stored but what the
+// format counts, and kernels may read 16 bytes from any line of fields on: the
+// units are behind them.
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_LINEARLAYOUT_H
@@ -104,7 +112,11 @@ struct LinearLayout {
   /// Offsets within a tile, in bytes.
   int64_t scaleOffset() const;
   int64_t zeroOffset() const;
+  int64_t unitOffset() const;
   int64_t tileBytes() const;
+  /// Bytes that the 16 rows have in one group.
+  int64_t scaleLineBytes() const;
+  int64_t zeroLineBytes() const;
   int64_t packedBytes() const { return tiles() * tileBytes(); }
 };
 
@@ -121,6 +133,13 @@ void packTiles(const LinearLayout &layout, const quant::StoredRows &stored,
 /// The code of a row and a column of a packed tile, without sign.
 int packedCode(quant::ElementType element, const uint8_t *tile, int64_t row,
                int64_t column);
+
+/// The scale and the zero point of a row and a group of a packed tile. Codes of
+/// symmetric formats have a zero point as they are stored.
+float packedScale(const LinearLayout &layout, const uint8_t *tile, int64_t row,
+                  int64_t group);
+float packedZero(const LinearLayout &layout, const uint8_t *tile, int64_t row,
+                 int64_t group);
 
 /// Packs a whole weight into packedBytes() bytes.
 void packWeight(const LinearLayout &layout, const quant::StoredRows &stored,

@@ -4,6 +4,8 @@
 #include "runtime/host/Linear.h"
 #include "runtime/host/Simd-inl.h"
 
+#include <bit>
+
 #if defined(QOPT_RUNTIME_HOST_LINEARTILE_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef QOPT_RUNTIME_HOST_LINEARTILE_INL_H
 #undef QOPT_RUNTIME_HOST_LINEARTILE_INL_H
@@ -24,9 +26,28 @@ struct TileSizes {
   explicit TileSizes(const LinearLayout &layout)
       : blocks(layout.blocks()), blocksPerGroup(layout.blocksPerGroup()),
         scaleOffset(layout.scaleOffset()), zeroOffset(layout.zeroOffset()),
-        tileBytes(layout.tileBytes()) {}
+        unitOffset(layout.unitOffset()), tileBytes(layout.tileBytes()),
+        scaleLineBytes(layout.scaleLineBytes()),
+        zeroLineBytes(layout.zeroLineBytes()), scale(layout.format.scale),
+        zero(layout.format.zero), zeroBits(quant::zeroBits(layout.format)),
+        codeZero(symmetricZero(layout.format.element)) {
+    if (!layout.format.hasTwoLevels())
+      return;
+    unitShift = std::countr_zero(
+        static_cast<uint64_t>(quant::groupsPerScaleUnit(layout.format)));
+    scaleBits = quant::scaleCodeBits(layout.format);
+    signedScales = quant::hasSignedScales(layout.format);
+  }
 
-  int64_t blocks, blocksPerGroup, scaleOffset, zeroOffset, tileBytes;
+  int64_t blocks, blocksPerGroup, scaleOffset, zeroOffset, unitOffset,
+      tileBytes, scaleLineBytes, zeroLineBytes;
+  quant::ScaleType scale;
+  quant::ZeroType zero;
+  int zeroBits, codeZero;
+  /// With two levels of scales: a group's unit is group >> unitShift.
+  int unitShift = 0;
+  int scaleBits = 0; ///< 0: one level
+  bool signedScales = false;
 };
 
 /// 16 values of a float type as f32; `part` chooses the vector.
@@ -75,16 +96,6 @@ HWY_INLINE void storeTileRow(const LinearArguments &a, int64_t row,
       storePartial(v, d, out, count);
     }
   }
-}
-
-/// Scales (or fractional zero points) of the 16 rows in one group.
-HWY_INLINE FloatVector loadScales(quant::ScaleType type, const uint8_t *scales,
-                                  int64_t group, int64_t part) {
-  return type == quant::ScaleType::F16
-             ? loadLine<quant::ElementType::F16>(scales + group * tileRows * 2,
-                                                 part)
-             : loadLine<quant::ElementType::F32>(scales + group * tileRows * 4,
-                                                 part);
 }
 
 } // namespace qopt::host::HWY_NAMESPACE

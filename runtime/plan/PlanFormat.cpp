@@ -19,7 +19,8 @@ static_assert(same(plan::Granularity::Tensor, quant::Granularity::Tensor) &&
 static_assert(same(plan::ZeroPoint::U8, quant::ZeroType::U8) &&
               same(plan::ZeroPoint::MAX, quant::ZeroType::Float));
 static_assert(same(plan::ScaleType::F16, quant::ScaleType::F16) &&
-              same(plan::ScaleType::MAX, quant::ScaleType::F32));
+              same(plan::ScaleType::F32, quant::ScaleType::F32) &&
+              same(plan::ScaleType::MAX, quant::ScaleType::Code8));
 
 quant::Format toFormat(const plan::Format &format) {
   return {quant::ElementType(format.element()),

@@ -37,7 +37,8 @@ bool knownFormat(const plan::Format *format) {
          known(format->scale()) && grouped == (format->group() > 0) &&
          element.isFloat ==
              (format->granularity() == plan::Granularity::None) &&
-         (element.isInteger() || format->zero() == plan::ZeroPoint::None);
+         (element.isInteger() || format->zero() == plan::ZeroPoint::None) &&
+         quant::twoLevelFault(toFormat(*format)).empty();
 }
 
 /// Whether a weight's bytes can be counted in 64 bits, whatever its format.

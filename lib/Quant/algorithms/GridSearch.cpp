@@ -1,6 +1,8 @@
 // The search over ranges, group by group.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/algorithms/GridSearch.h"
+#include "lib/Quant/FloatConversion.h"
+#include "lib/Quant/Storage.h"
 #include "lib/Quant/algorithms/Tasks.h"
 #include <cmath>
 
@@ -27,7 +29,8 @@ public:
     pieces.push_back({weights, costs, count});
   }
 
-  GroupParameters best(const ValueRange &range);
+  /// `known` is a candidate that was found before.
+  GroupParameters best(const ValueRange &range, const GroupParameters &known);
 
 private:
   struct Piece {
@@ -144,11 +147,13 @@ void GroupSearch::searchScale(const ValueRange &range) {
     tryParameters({shape.storableScale(index, exact * ratio(step)), 0});
 }
 
-GroupParameters GroupSearch::best(const ValueRange &range) {
+GroupParameters GroupSearch::best(const ValueRange &range,
+                                  const GroupParameters &known) {
   chosen = coverRange(shape, index, range);
   if (chosen.scale == 0 || !std::isfinite(chosen.scale))
     return chosen;
   least = errorOf(chosen);
+  tryParameters({shape.storableScale(index, known.scale), known.zero});
   if (shape.format.isSymmetric())
     searchScale(range);
   else
@@ -156,29 +161,109 @@ GroupParameters GroupSearch::best(const ValueRange &range) {
   return chosen;
 }
 
+/// The searches of the groups of one row.
+static void searchRow(const GridShape &shape, const MatrixView &weights,
+                      int64_t row, const std::vector<float> &costs,
+                      const RangeSteps &steps, GroupParameters *found) {
+  int64_t size = shape.groupColumns();
+  for (int64_t group = 0; group < shape.groupsPerRow(); ++group) {
+    int64_t begin = group * size,
+            count = std::min(size, weights.columns - begin);
+    GroupSearch search(shape, shape.indexOf(row, group), steps);
+    search.add(weights.row(row) + begin, costs.data() + begin, count);
+    found[group] =
+        search.best(rangeOf(weights.row(row) + begin, count), found[group]);
+  }
+}
+
+namespace {
+/// Scales that are to be stored as multiples of one unit, and what it costs to
+/// be wrong: an error of δ in scale s costs weight · δ².
+struct WantedScales {
+  std::vector<float> scales, weights;
+
+  double errorOf(const Format &format, float unit) const {
+    double sum = 0;
+    for (size_t i = 0; i < scales.size(); ++i) {
+      float error = nearestMultiple(format, unit, scales[i]) - scales[i];
+      sum += double(weights[i]) * error * error;
+    }
+    return sum;
+  }
+  float bestUnit(const Format &format) const;
+};
+} // namespace
+
+/// The unit that makes the largest scale an end of the codes' range, or one
+/// beside it.
+float WantedScales::bestUnit(const Format &format) const {
+  float largest = 0;
+  for (float scale : scales)
+    if (std::fabs(scale) > std::fabs(largest))
+      largest = scale;
+  ValueRange codes = scaleCodes(format);
+  float best = 0;
+  double least = HUGE_VAL;
+  for (float end : {codes.low, codes.high})
+    for (int step = -20; end != 0 && step <= 40; ++step) {
+      float exact = largest / end * (1 + 0.01f * float(step));
+      float unit = halfToFloat(floatToHalf(exact));
+      if (double error = errorOf(format, unit); error < least) {
+        least = error;
+        best = unit;
+      }
+    }
+  return best;
+}
+
+/// The units of one row for scales that were searched without any.
+static void chooseUnits(GridShape &shape, const MatrixView &weights,
+                        int64_t row, const std::vector<float> &costs,
+                        const GroupParameters *groups) {
+  int64_t size = shape.groupColumns(), count = shape.groupsPerRow();
+  int64_t perUnit = groupsPerScaleUnit(shape.format);
+  for (int64_t begin = 0; begin < count; begin += perUnit) {
+    WantedScales wanted;
+    for (int64_t g = begin; g < std::min(begin + perUnit, count); ++g) {
+      float scale = groups[g].scale;
+      if (scale == 0)
+        continue;
+      // The sum of cost · (number − zero)² but for the rounding.
+      float sum = 0;
+      for (int64_t i = g * size; i < std::min((g + 1) * size, shape.columns);
+           ++i) {
+        float steps = weights.row(row)[i] / scale;
+        sum += costs[size_t(i)] * steps * steps;
+      }
+      wanted.scales.push_back(scale);
+      wanted.weights.push_back(sum);
+    }
+    shape.units[shape.unitOf(shape.indexOf(row, begin))] =
+        wanted.bestUnit(shape.format);
+  }
+}
+
 StatusOr<Grid> searchGrid(const GridShape &shape, const MatrixView &weights,
                           const std::vector<float> &costs,
                           const RangeSteps &steps, unsigned threads) {
   StatusOr<Grid> grid = coveringGrid(shape, weights); // checks the values
   QOPT_RETURN_IF_ERROR(grid.status());
-  int64_t size = shape.groupColumns(), groups = shape.groupsPerRow();
   if (shape.format.granularity == Granularity::Tensor) {
     GroupSearch search(shape, 0, steps);
     for (int64_t row = 0; row < weights.rows; ++row)
       search.add(weights.row(row), costs.data(), weights.columns);
     grid->groups[0] =
-        search.best(rangeOf(weights.values, weights.rows * weights.columns));
+        search.best(rangeOf(weights.values, weights.rows * weights.columns),
+                    grid->groups[0]);
     return grid;
   }
   forTasks(threads, weights.rows, [&](int64_t row) {
-    for (int64_t group = 0; group < groups; ++group) {
-      int64_t begin = group * size,
-              count = std::min(size, weights.columns - begin);
-      GroupSearch search(shape, shape.indexOf(row, group), steps);
-      search.add(weights.row(row) + begin, costs.data() + begin, count);
-      grid->groups[size_t(shape.indexOf(row, group))] =
-          search.best(rangeOf(weights.row(row) + begin, count));
-    }
+    GroupParameters *found = grid->groups.data() + shape.indexOf(row, 0);
+    searchRow(shape, weights, row, costs, steps, found);
+    if (!shape.format.hasTwoLevels())
+      return;
+    chooseUnits(grid->shape, weights, row, costs, found);
+    searchRow(grid->shape, weights, row, costs, steps, found);
   });
   return grid;
 }

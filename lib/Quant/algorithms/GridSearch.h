@@ -12,6 +12,11 @@
 // Asymmetric formats shrink both ends: first alike, then each alone around the
 // best. Symmetric ones shrink the scale; with a full range (−8…7) the scale may
 // have either sign, and reach over the largest magnitude on the shorter side.
+// With two levels of scales the groups are searched as if every scale could be
+// stored. Then each unit is chosen that stores those scales with the least
+// error, by what one costs, and the groups are searched once more, with the
+// scales that there are.
+//
 // The covering grid is always a candidate, so that the search cannot lose.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_ALGORITHMS_GRIDSEARCH_H

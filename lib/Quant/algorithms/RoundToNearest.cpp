@@ -66,21 +66,24 @@ static Status quantizeRows(const Format &format, const RowBlock &block,
   GridShape shape = gridShape(format, block.rows, block.columns);
   int64_t groups = shape.groupsPerRow(), size = shape.groupColumns();
   std::vector<float> numbers(static_cast<size_t>(block.columns));
+  std::vector<GroupParameters> parameters(static_cast<size_t>(groups));
   for (int64_t row = 0; row < block.rows; ++row) {
+    const float *values = block.values + row * block.columns;
+    if (perTensor)
+      parameters[0] = coverRange(shape, 0, range);
+    else
+      coverRow(shape, row, values, parameters.data());
+    QOPT_RETURN_IF_ERROR(
+        checkScales(shape, parameters.data(), values, block.firstRow + row));
+    storeParameters(shape, perTensor ? 0 : row, parameters.data(), result);
     for (int64_t group = 0; group < groups; ++group) {
-      int64_t begin = group * size, index = shape.indexOf(row, group),
+      int64_t begin = group * size,
               count = std::min(size, block.columns - begin);
-      const float *values = block.values + row * block.columns + begin;
-      ValueRange groupRange = perTensor ? range : rangeOf(values, count);
-      GroupParameters parameters = coverRange(shape, index, groupRange);
-      if (!std::isfinite(parameters.scale))
-        return beyondType(format, groupRange.largestMagnitude,
-                          block.firstRow + row, begin);
-      storeParameters(format, parameters, result, index);
+      const GroupParameters &its = parameters[size_t(group)];
       if (element.isInteger())
-        roundGroup(shape, parameters, values, count, numbers.data() + begin);
+        roundGroup(shape, its, values + begin, count, numbers.data() + begin);
       else
-        divideGroup(values, count, parameters.scale, numbers.data() + begin);
+        divideGroup(values + begin, count, its.scale, numbers.data() + begin);
     }
     storeRow(format, numbers.data(), block.columns,
              result.codes + row * bytesPerRow(format, block.columns));

@@ -12,31 +12,22 @@
 //
 // Symmetric formats use the full range −4…3, as int4 does.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Quant/BitFields.h"
 #include "lib/Quant/Element.h"
 #include <algorithm>
 
 namespace qopt::quant {
 
 static void pack(const int16_t *codes, int64_t count, uint8_t *bytes) {
-  std::fill_n(bytes, (count * 3 + 7) / 8, 0);
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t bit = 3 * i;
-    int placed = (codes[i] & 7) << bit % 8;
-    bytes[bit / 8] |= uint8_t(placed);
-    if (placed > 255)
-      bytes[bit / 8 + 1] |= uint8_t(placed >> 8);
-  }
+  std::fill_n(bytes, fieldBytes(count, 3), 0);
+  for (int64_t i = 0; i < count; ++i)
+    storeField(bytes, i, 3, codes[i]);
 }
 
 static void unpackUnsigned(const uint8_t *bytes, int64_t count,
                            int16_t *codes) {
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t bit = 3 * i;
-    int word = bytes[bit / 8];
-    if (bit % 8 > 5) // the code goes on in the next byte
-      word |= bytes[bit / 8 + 1] << 8;
-    codes[i] = int16_t(word >> bit % 8 & 7);
-  }
+  for (int64_t i = 0; i < count; ++i)
+    codes[i] = int16_t(loadField(bytes, i, 3));
 }
 
 constinit const Element int3Element = {.type = ElementType::Int3,

@@ -64,6 +64,24 @@ func.func @scales() {
 
 // -----
 
+// (C5)
+func.func @two_levels() {
+  // expected-error @+1 {{scales of "w" have type 'tensor<8x10xf16>'; expected shape 8x12 of bytes}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x160xi8>) scales(dense<0.5> : tensor<8x10xf16>) : !qopt.weight<8x320, int4_g32_s6>
+  return
+}
+
+// -----
+
+// (C5)
+func.func @two_levels_zeros() {
+  // expected-error @+1 {{zeros of "w" have type 'tensor<8x10xi8>'; expected shape 8x5 of bytes}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x160xi8>) scales(dense<1> : tensor<8x12xi8>) zeros(dense<1> : tensor<8x10xi8>) : !qopt.weight<8x320, int4_asym_g32_s6>
+  return
+}
+
+// -----
+
 // (C6)
 func.func @transposed() {
   // expected-error @+1 {{"w" is transposed, which is not possible with encoding canonical and format "int8"}}
@@ -75,8 +93,17 @@ func.func @transposed() {
 
 // (C7)
 func.func @integers() {
-  // expected-error @+1 {{the encoding of "w" is matmul_nbits, which holds integers; got the format "fp8_e4m3_g32"}}
+  // expected-error @+1 {{the encoding of "w" is matmul_nbits, which holds integers with scales of one level; got the format "fp8_e4m3_g32"}}
   %w = qopt.weight "w" codes(dense<1> : tensor<8x1x32xi8>) scales(dense<0.5> : tensor<8x1xf16>) encoding matmul_nbits : !qopt.weight<8x32, fp8_e4m3_g32>
+  return
+}
+
+// -----
+
+// (C7)
+func.func @one_level() {
+  // expected-error @+1 {{which holds integers with scales of one level; got the format "int4_g32_s6"}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x2x16xi8>) scales(dense<1> : tensor<8x4xi8>) encoding matmul_nbits : !qopt.weight<8x64, int4_g32_s6>
   return
 }
 

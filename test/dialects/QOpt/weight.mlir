@@ -24,6 +24,13 @@ func.func @short_codes() -> (!qopt.weight<8x5, int3>, !qopt.weight<8x72, int2_as
   return %w, %v : !qopt.weight<8x5, int3>, !qopt.weight<8x72, int2_asym_g64_zf>
 }
 
+// CHECK-LABEL: @two_levels
+func.func @two_levels() -> !qopt.weight<8x320, int4_asym_g32_s6> {
+  // CHECK: scales(dense<1> : tensor<8x12xi8>) zeros(dense<2> : tensor<8x5xi8>) : !qopt.weight<8x320, int4_asym_g32_s6>
+  %w = qopt.weight "w" codes(dense<17> : tensor<8x160xi8>) scales(dense<1> : tensor<8x12xi8>) zeros(dense<2> : tensor<8x5xi8>) : !qopt.weight<8x320, int4_asym_g32_s6>
+  return %w : !qopt.weight<8x320, int4_asym_g32_s6>
+}
+
 // CHECK-LABEL: @matmul_nbits
 func.func @matmul_nbits() -> !qopt.weight<8x48, int4_asym_g32> {
   // CHECK: zeros(dense<0> : tensor<8xui8>) encoding matmul_nbits : !qopt.weight<8x48, int4_asym_g32>

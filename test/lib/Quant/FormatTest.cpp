@@ -37,7 +37,11 @@ TEST(Format, spellingsComeBack) {
                            "int3_tensor",
                            "int2_g64",
                            "int2_asym",
-                           "int2_asym_g32_zf"}) {
+                           "int2_asym_g32_zf",
+                           "int4_g32_s6",
+                           "int4_asym_g64_s8",
+                           "int3_asym_g16_s6",
+                           "int2_g128_s8"}) {
     StatusOr<Format> format = parseFormat(text);
     ASSERT_TRUE(format.ok()) << format.status().message();
     EXPECT_EQ(spell(*format), text);
@@ -99,7 +103,24 @@ TEST(Format, groupSizes) {
 TEST(Format, unknownPart) {
   EXPECT_EQ(messageFor("int4_sym"),
             "format \"int4_sym\": unknown part \"sym\"; expected asym, tensor, "
-            "g<size>, zf, sf16 or sf32");
+            "g<size>, zf, sf16, sf32, s6 or s8");
+}
+
+TEST(Format, twoLevelsOfScales) {
+  Format format = *parseFormat("int4_asym_g32_s6");
+  EXPECT_EQ(format.scale, ScaleType::Code6);
+  EXPECT_TRUE(format.hasTwoLevels());
+  EXPECT_EQ(parseFormat("int4_g32_s8")->scale, ScaleType::Code8);
+  EXPECT_FALSE(parseFormat("int4_g32")->hasTwoLevels());
+  for (const char *text : {"int4_s6", "int4_tensor_s6", "int4_g24_s6",
+                           "int4_g256_s8", "int4_g512_s6"})
+    EXPECT_EQ(messageFor(text),
+              "format \"" + std::string(text) +
+                  "\": two levels of scales need groups of 8, 16, 32, 64 or "
+                  "128");
+  EXPECT_EQ(messageFor("int4_asym_g32_zf_s6"),
+            "format \"int4_asym_g32_zf_s6\": two levels of scales have zero "
+            "points that are codes; expected no zf");
 }
 
 TEST(Format, onlyTheOneSpelling) {

@@ -41,7 +41,8 @@ TEST(Grid, theCoveringGridIsRoundToNearest) {
   for (const char *spelling :
        {"int4_g32", "int4_asym_g32", "int4_asym_g32_zf", "int4", "int4_asym",
         "int8", "int8_asym", "int8_tensor", "int8_asym_tensor", "fp8_e4m3",
-        "fp8_e4m3_g16", "int4_asym_g24_zf_sf32"}) {
+        "fp8_e4m3_g16", "int4_asym_g24_zf_sf32", "int4_g16_s6",
+        "int3_asym_g32_s6", "int2_asym_g8_s8", "int8_g32_s8"}) {
     Format format = *parseFormat(spelling);
     Stored expected(format, rows, columns), stored(format, rows, columns);
     ASSERT_TRUE(roundToNearest
@@ -113,6 +114,28 @@ TEST(Grid, parametersAreThoseThatCanBeStored) {
   GridShape single = gridShape(*parseFormat("int8"), 1, 32);
   EXPECT_EQ(single.storableScale(0, 0.1f), 0.1f);
   EXPECT_EQ(single.storableZero(3.0f), 0.0f);
+}
+
+TEST(Grid, scalesAreMultiplesOfAUnit) {
+  GridShape shape = gridShape(*parseFormat("int4_g32_s6"), 2, 320);
+  ASSERT_EQ(shape.units.size(), 4u);
+  EXPECT_EQ(shape.storableScale(9, 0.1f), 0.1f) << "no unit is chosen";
+  shape.units = {1, 0.5f, -0.25f, 0};
+  EXPECT_EQ(shape.storableScale(0, 2.4f), 2.0f);
+  EXPECT_EQ(shape.storableScale(0, 100.0f), 31.0f);
+  EXPECT_EQ(shape.storableScale(0, -100.0f), -32.0f);
+  EXPECT_EQ(shape.storableScale(7, 0.2f), 1.0f) << "only zero is zero";
+  EXPECT_EQ(shape.storableScale(7, -0.2f), -1.0f);
+  EXPECT_EQ(shape.storableScale(7, 0.0f), 0.0f);
+  EXPECT_EQ(shape.storableScale(8, 2.4f), 2.5f) << "of columns 256 on";
+  EXPECT_EQ(shape.storableScale(10, 8.0f), 8.0f) << "−32 times −0.25";
+  EXPECT_EQ(shape.storableScale(10, -8.0f), -7.75f);
+  EXPECT_EQ(shape.storableScale(10, 0.1f), 0.25f);
+  EXPECT_EQ(shape.storableScale(19, 3.0f), 0.0f) << "a unit of zero";
+  GridShape unsignedScales = gridShape(*parseFormat("int4_asym_g64_s8"), 1, 64);
+  unsignedScales.units = {0.5f};
+  EXPECT_EQ(unsignedScales.storableScale(0, 1000.0f), 127.5f);
+  EXPECT_EQ(unsignedScales.storableScale(0, 0.1f), 0.5f);
 }
 
 TEST(Grid, valuesThatCannotBeAreNamed) {

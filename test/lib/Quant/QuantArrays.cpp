@@ -50,8 +50,7 @@ static int quantize(const Format &format, int64_t rows, int64_t columns,
       !status.ok())
     return fail(status);
   bool perTensor = format.granularity == Granularity::Tensor;
-  int64_t groups = perTensor ? 0 : groupsPerRow(format, columns);
-  int64_t zeroSize = format.zero == ZeroType::Float ? bytesPerScale(format) : 1;
+  int64_t own = perTensor ? 0 : 1;
   for (int64_t row = 0; row < rows; row += block)
     if (Status status = roundToNearest.quantizeRows(
             format,
@@ -59,8 +58,10 @@ static int quantize(const Format &format, int64_t rows, int64_t columns,
              columns},
             range,
             {codes.data() + row * bytesPerRow(format, columns),
-             scales.data() + row * groups * bytesPerScale(format),
-             zeros.empty() ? nullptr : zeros.data() + row * groups * zeroSize});
+             scales.data() + own * row * scaleBytesPerRow(format, columns),
+             zeros.empty() ? nullptr
+                           : zeros.data() +
+                                 own * row * zeroBytesPerRow(format, columns)});
         !status.ok())
       return fail(status);
   dequantizeRows(format, {codes.data(), scales.data(), zeros.data()}, rows,

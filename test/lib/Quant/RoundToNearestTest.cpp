@@ -34,8 +34,7 @@ static Quantized quantize(const char *spelling, std::vector<float> values,
   bool perTensor = format.granularity == Granularity::Tensor;
   if (perTensor)
     result.status = observeRange({values.data(), 0, rows, columns}, range);
-  int64_t groups = perTensor ? 0 : groupsPerRow(format, columns);
-  int64_t zeroSize = format.zero == ZeroType::Float ? bytesPerScale(format) : 1;
+  int64_t own = perTensor ? 0 : 1;
   for (int64_t row = 0; row < rows && result.status.ok(); row += blockRows)
     result.status = roundToNearest.quantizeRows(
         format,
@@ -43,9 +42,11 @@ static Quantized quantize(const char *spelling, std::vector<float> values,
          columns},
         range,
         {result.codes.data() + row * bytesPerRow(format, columns),
-         result.scales.data() + row * groups * bytesPerScale(format),
-         result.zeros.empty() ? nullptr
-                              : result.zeros.data() + row * groups * zeroSize});
+         result.scales.data() + own * row * scaleBytesPerRow(format, columns),
+         result.zeros.empty()
+             ? nullptr
+             : result.zeros.data() +
+                   own * row * zeroBytesPerRow(format, columns)});
   if (result.status.ok())
     dequantizeRows(
         format,
@@ -128,6 +129,33 @@ TEST(RoundToNearest, asymmetricRangesContainZero) {
   auto positive = quantize("int4_asym_g8", {8, 15, 9, 10, 11, 12, 13, 14}, 8);
   EXPECT_EQ(positive.zeros[0], 0);
   EXPECT_EQ(positive.values[1], 15.0f);
+}
+
+TEST(RoundToNearest, scalesOfTwoLevels) {
+  // The scales −0.5, 0.2 and 0.001: the unit is −0.5 / −32, the codes are −32,
+  // 13 and, because it is not zero, 1.
+  std::vector<float> values(24);
+  values[0] = 4;
+  values[8] = -1.6f;
+  values[16] = -0.008f;
+  auto q = quantize("int4_g8_s6", values, 24);
+  ASSERT_TRUE(q.status.ok());
+  std::vector<float> scales(3);
+  Format format = *parseFormat("int4_g8_s6");
+  loadScales(format, {nullptr, q.scales.data(), nullptr}, 24, scales.data());
+  EXPECT_EQ(scales, (std::vector<float>{-0.5f, 13 / 64.0f, 1 / 64.0f}));
+  EXPECT_EQ(q.values[0], 4.0f);
+  EXPECT_EQ(q.values[8], -8 * 13 / 64.0f); // −1.6 / scale = −7.9
+  EXPECT_EQ(q.values[16], -1 / 64.0f);     // −0.512 of a scale
+  // hi − lo = 7.5 and 63 · 0.125: the unit is 0.525 / 63.
+  values = {-1, 6.5, 0, 1, 0, 0, 3, 0, 7.875, 0, 0, 0, 0, 0, 0, 0};
+  q = quantize("int4_asym_g8_s6", values, 16);
+  loadScales(*parseFormat("int4_asym_g8_s6"),
+             {nullptr, q.scales.data(), nullptr}, 16, scales.data());
+  EXPECT_EQ(q.scales.size(), 4u);
+  EXPECT_NEAR(scales[0], 0.5f, 0.005f);
+  EXPECT_NEAR(scales[1], 0.525f, 0.0005f);
+  EXPECT_EQ(q.zeros, (std::vector<uint8_t>{0x02}));
 }
 
 TEST(RoundToNearest, fractionalZeros) {

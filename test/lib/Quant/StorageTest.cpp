@@ -30,6 +30,11 @@ TEST(Storage, bitsPerWeight) {
   EXPECT_DOUBLE_EQ(storedBits(*parseFormat("bf16"), 64, 64), 16);
   EXPECT_DOUBLE_EQ(storedBits(*parseFormat("int3_g128"), 64, 128), 3.125);
   EXPECT_DOUBLE_EQ(storedBits(*parseFormat("int2_asym_g64"), 64, 64), 2.375);
+  // 6 bits a group, 16 for 256 columns, and 4 for a zero point.
+  EXPECT_DOUBLE_EQ(storedBits(*parseFormat("int4_g32_s6"), 64, 512), 4.25);
+  EXPECT_DOUBLE_EQ(storedBits(*parseFormat("int4_asym_g32_s6"), 64, 512),
+                   4.375);
+  EXPECT_DOUBLE_EQ(storedBits(*parseFormat("int2_g64_s8"), 64, 512), 2.1875);
   EXPECT_DOUBLE_EQ(payloadBits(*parseFormat("int4_asym_g32")), 4);
 }
 
@@ -124,6 +129,63 @@ TEST(Storage, dequantizesEachGroupWithItsScaleAndZero) {
   EXPECT_EQ(values[9], 2.0f * (9 - 2)); // row 0, group 1: two columns
   EXPECT_EQ(values[10], 3.0f * (10 - 3));
   EXPECT_EQ(values[19], 4.0f * (19 - 4));
+}
+
+/// 320 columns: ten groups, of which the last two have a unit of their own.
+TEST(Storage, twoLevelsOfScales) {
+  Format format = *parseFormat("int2_asym_g32_s6");
+  ASSERT_EQ(scaleBytesPerRow(format, 320), 2 * 2 + 8);
+  ASSERT_EQ(zeroBytesPerRow(format, 320), 3);
+  EXPECT_EQ(scaleBytes(format, 3, 320), 36);
+  EXPECT_EQ(zeroBytes(format, 3, 320), 9);
+  const float units[] = {0.5f, -0.25f};
+  const float scales[] = {0.5f, 31.5f, 0, 1, 1.5f, 2, 2.5f, 3, -0.25f, -15};
+  const float zeros[] = {3, 0, 1, 2, 0, 0, 0, 0, 1, 3};
+  std::vector<uint8_t> stored(12, 0xff), points(3, 0xff);
+  storeScales(format, units, scales, 320, stored.data());
+  storeZeros(format, zeros, 320, points.data());
+  // f16 of 0.5 and −0.25; codes 1 63 0 2 | 3 4 5 6 | 1 60
+  EXPECT_EQ(stored, (std::vector<uint8_t>{0x00, 0x38, 0x00, 0xb4, //
+                                          0xc1, 0x0f, 0x08,       //
+                                          0x03, 0x51, 0x18,       //
+                                          0x01, 0x0f}));
+  EXPECT_EQ(points, (std::vector<uint8_t>{0x93, 0x00, 0x0d}));
+  std::vector<float> back(10);
+  loadScales(format, {nullptr, stored.data(), nullptr}, 320, back.data());
+  EXPECT_EQ(back, std::vector<float>(scales, scales + 10));
+  loadZeros(format, {nullptr, nullptr, points.data()}, 320, back.data());
+  EXPECT_EQ(back, std::vector<float>(zeros, zeros + 10));
+}
+
+TEST(Storage, scalesOfAFullRangeHaveSigns) {
+  EXPECT_TRUE(hasSignedScales(*parseFormat("int4_g32_s6")));
+  EXPECT_FALSE(hasSignedScales(*parseFormat("int4_asym_g32_s6")));
+  EXPECT_FALSE(hasSignedScales(*parseFormat("int8_g32_s6")));
+  Format format = *parseFormat("int3_g64_s8");
+  const float unit = 2, scales[] = {-256, 254, -2};
+  std::vector<uint8_t> stored(5, 0xff);
+  storeScales(format, &unit, scales, 192, stored.data());
+  EXPECT_EQ(stored, (std::vector<uint8_t>{0x00, 0x40, 0x80, 0x7f, 0xff}));
+  std::vector<float> back(3);
+  loadScales(format, {nullptr, stored.data(), nullptr}, 192, back.data());
+  EXPECT_EQ(back, std::vector<float>(scales, scales + 3));
+}
+
+TEST(Storage, rowsOfTwoLevels) {
+  Format format = *parseFormat("int4_asym_g32_s6");
+  const float unit = 0.5f;
+  std::vector<uint8_t> codes(2 * 32, 0x53), scales(2 * 4), zeros(2);
+  for (size_t row = 0; row < 2; ++row) {
+    const float rowScales[] = {float(row + 1), 3}, rowZeros[] = {5, 1};
+    storeScales(format, &unit, rowScales, 64, scales.data() + 4 * row);
+    storeZeros(format, rowZeros, 64, zeros.data() + row);
+  }
+  std::vector<float> values(2 * 64);
+  dequantizeRows(format, {codes.data(), scales.data(), zeros.data()}, 2, 64,
+                 values.data());
+  EXPECT_EQ(values[0], -2.0f);  // 1 · (3 − 5)
+  EXPECT_EQ(values[33], 12.0f); // 3 · (5 − 1)
+  EXPECT_EQ(values[64], -4.0f);
 }
 
 TEST(Storage, fractionalZeros) {

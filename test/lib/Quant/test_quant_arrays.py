@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
-from round_to_nearest import packed, round_to_e4m3, round_to_nearest, to_e4m3
+from round_to_nearest import fields, packed, round_to_e4m3, round_to_nearest, to_e4m3, two_level_scales
 
 TYPES = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}
 E4M3 = ml_dtypes.float8_e4m3fn
@@ -135,6 +135,44 @@ def test_round_to_nearest(arrays, name):
         assert np.array_equal(got.astype(np.float32), zeros.reshape(-1))
         offset += got.nbytes
     assert np.array_equal(np.frombuffer(out, np.float32, -1, offset), values.reshape(-1))
+
+
+TWO_LEVELS = [
+    ("int4_g32_s6", "int4", 32, 6),
+    ("int4_asym_g32_s6", "int4", 32, 6),
+    ("int3_g16_s8", "int3", 16, 8),
+    ("int3_asym_g64_s6", "int3", 64, 6),
+    ("int2_asym_g32_s8", "int2", 32, 8),
+    ("int8_g64_s6", "int8", 64, 6),
+]
+
+
+@pytest.mark.parametrize(("name", "element", "group", "bits"), TWO_LEVELS)
+def test_two_levels_of_scales(arrays, name, element, group, bits):
+    rows, columns = 33, 448  # the last unit of a row has 192 columns
+    w = np.random.default_rng(12).standard_normal((rows, columns), dtype=np.float32) * np.float32(0.02)
+    w[3] = 0
+    w[4, :64] *= np.float32(1e-4)  # a scale far below its unit
+    w[5, 256:] = 0
+    w[6] *= np.float32(1e-7)  # a unit that is stored as zero
+    signed = "asym" not in name and element != "int8"
+    stored = []
+
+    def scales_of(exact):
+        units, codes, scales = two_level_scales(exact, bits, signed, 256 // group)
+        stored.append(np.concatenate([units.view(np.uint8), fields(codes, bits)], axis=1))
+        return scales
+
+    zero = "integer" if "asym" in name else None
+    codes, _, zeros, values = round_to_nearest(w, element, group, zero, scales_of)
+    expected = [packed(codes, element), stored[0]] + ([packed(zeros.astype(np.int16), element)] if zero else [])
+    for block in (8, 1):
+        out = arrays(w, "rtn", name, rows, columns, block)
+        offset = 0
+        for part in expected:
+            assert out[offset : offset + part.nbytes] == part.tobytes()
+            offset += part.nbytes
+        assert np.array_equal(np.frombuffer(out, np.float32, -1, offset), values.reshape(-1))
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 5, 8, 11, 13])

@@ -35,6 +35,15 @@ func.func @no_unpacking(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
 
 // -----
 
+func.func @two_levels(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
+  %w = qopt.weight "w" codes(dense<1> : tensor<32x32xi8>) scales(dense<1> : tensor<32x4xi8>) : !qopt.weight<32x64, int4_g32_s6>
+  // expected-error @+1 {{no GPU kernel reads its weight of 32x64 in int4_g32_s6: kernels of a GPU read scales in f16 and f32; got "int4_g32_s6"}}
+  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<32x64, int4_g32_s6> -> tensor<?x32xf16>
+  return %y : tensor<?x32xf16>
+}
+
+// -----
+
 func.func @codes(%x: !qopt.quantized<?x64, int8>) -> tensor<?x32xf16> {
   %w = qopt.weight "w" codes(dense<1> : tensor<32x64xi8>) scales(dense<0.5> : tensor<32x2xf16>) : !qopt.weight<32x64, int8_g32>
   // expected-error @+1 {{no GPU kernel reads its weight of 32x64 in int8_g32: int8 activations need weights in int8 with one scale a row; got "int8_g32"; store it as int8 or keep activations in 16 bits}}

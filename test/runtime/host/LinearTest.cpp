@@ -119,6 +119,7 @@ TEST(Linear, severalPasses) {
   for (const LinearCase &c :
        {LinearCase{"int4_g32", true}, LinearCase{"int8", true},
         LinearCase{"int3_g32", true}, LinearCase{"int2_g32", true},
+        LinearCase{"int4_asym_g32_s6", true}, LinearCase{"int3_g32_s6", false},
         LinearCase{"f32", false}, LinearCase{"bf16", false}}) {
     SCOPED_TRACE(c.format);
     checkLinear(c, 530, 290, 1100, true);
@@ -228,7 +229,15 @@ INSTANTIATE_TEST_SUITE_P(
         LinearCase{"int2_g64", true}, LinearCase{"int2_g32", false},
         LinearCase{"int2_asym_g32", true}, LinearCase{"int2_asym_g128", false},
         LinearCase{"int2_asym_g32_zf", true},
-        LinearCase{"int2_asym_g32_zf", false}, LinearCase{"int2_tensor", true}),
+        LinearCase{"int2_asym_g32_zf", false}, LinearCase{"int2_tensor", true},
+        LinearCase{"int4_g32_s6", true}, LinearCase{"int4_g32_s6", false},
+        LinearCase{"int4_asym_g32_s6", true},
+        LinearCase{"int4_asym_g64_s8", false}, LinearCase{"int3_g64_s6", true},
+        LinearCase{"int3_asym_g32_s6", true},
+        LinearCase{"int3_asym_g32_s8", false},
+        LinearCase{"int2_asym_g32_s6", true}, LinearCase{"int2_g128_s8", false},
+        LinearCase{"int8_g32_s8", true}, LinearCase{"int8_asym_g32_s6", true},
+        LinearCase{"fp8_e4m3_g32_s6", false}),
     [](const auto &info) {
       return info.param.format + (info.param.int8Activations ? "_a8" : "_a32");
     });
@@ -260,6 +269,36 @@ TEST(LinearLayout, placesOfShortCodes) {
   }
 }
 
+/// The drawing in LinearLayout.h: lines of 16 fields, and the units behind.
+TEST(LinearLayout, placesOfTwoLevels) {
+  StoredWeight weight("int3_asym_g32_s6", 16, 320);
+  PackedWeight packed(weight);
+  const LinearLayout &layout = packed.layout;
+  // 10 lines of 12 bytes, 10 of 6, 2 of 32, each padded to 64.
+  ASSERT_EQ(layout.zeroOffset() - layout.scaleOffset(), 128);
+  ASSERT_EQ(layout.unitOffset() - layout.zeroOffset(), 64);
+  ASSERT_EQ(layout.tileBytes() - layout.unitOffset(), 64);
+  const uint8_t *tile = static_cast<const uint8_t *>(packed.data());
+  auto bitsAt = [](const uint8_t *bytes, int64_t bit, int count) {
+    int value = 0;
+    for (int i = 0; i < count; ++i)
+      value |= (bytes[(bit + i) / 8] >> (bit + i) % 8 & 1) << i;
+    return value;
+  };
+  for (int64_t row = 0; row < 16; ++row) {
+    const uint8_t *scales = weight.scales.data() + row * 12;
+    ASSERT_EQ(0, std::memcmp(scales, tile + layout.unitOffset() + 2 * row, 2));
+    ASSERT_EQ(0, std::memcmp(scales + 2,
+                             tile + layout.unitOffset() + 32 + 2 * row, 2));
+    for (int64_t g = 0; g < 10; ++g) {
+      ASSERT_EQ(bitsAt(scales + 4, 6 * g, 6),
+                bitsAt(tile + layout.scaleOffset() + 12 * g, 6 * row, 6));
+      ASSERT_EQ(bitsAt(weight.zeros.data() + row * 4, 3 * g, 3),
+                bitsAt(tile + layout.zeroOffset() + 6 * g, 3 * row, 3));
+    }
+  }
+}
+
 TEST(LinearLayout, saysWhyNot) {
   auto layout = linearLayout(*quant::parseFormat("int4_g16"), 16, 64);
   ASSERT_FALSE(layout.ok());
@@ -274,7 +313,8 @@ TEST(Embedding, readsRowsOfEveryFormat) {
   for (const char *format :
        {"f32", "f16", "bf16", "int8", "int8_asym_g32", "int4_g32",
         "int4_asym_g64", "int4_asym_g32_zf", "fp8_e4m3", "fp8_e4m3_g32", "int3",
-        "int3_asym_g32", "int2_g64", "int2_asym_g32_zf"}) {
+        "int3_asym_g32", "int2_g64", "int2_asym_g32_zf", "int4_g32_s6",
+        "int3_asym_g64_s6", "int2_asym_g32_s8"}) {
     SCOPED_TRACE(format);
     const int64_t rows = 37, columns = 172;
     StoredWeight weight(format, rows, columns);

@@ -48,6 +48,8 @@ private:
       for (uint8_t &byte : codes) // a weight has no NaN
         byte = (byte & 127) == 127 ? 0 : byte;
     int levels = 1 << quant::elementOf(format.element).bits;
+    if (format.hasTwoLevels())
+      return fillTwoLevels(generator, levels);
     bool fraction = format.zero == quant::ZeroType::Float;
     int64_t count = quant::scaleCount(format, rows, columns);
     for (int64_t i = 0; i < count; ++i) {
@@ -59,6 +61,32 @@ private:
                           zeros.data(), i);
       else if (!format.isSymmetric())
         zeros[size_t(i)] = static_cast<uint8_t>(generator() % levels);
+    }
+  }
+
+  /// Units, scales of every code and zero points, row after row.
+  void fillTwoLevels(std::mt19937 &generator, int levels) {
+    int bits = quant::scaleCodeBits(format);
+    int lowest = quant::hasSignedScales(format) ? -(1 << (bits - 1)) : 0;
+    std::vector<float> units(size_t(quant::unitsPerRow(columns)));
+    std::vector<float> some(size_t(quant::groupsPerRow(format, columns)));
+    for (int64_t row = 0; row < rows; ++row) {
+      for (float &unit : units)
+        unit = static_cast<float>(generator() % 64 + 1) / 64 /
+               static_cast<float>(levels << (bits - 1));
+      for (size_t i = 0; i < some.size(); ++i)
+        some[i] = units[i / size_t(quant::groupsPerScaleUnit(format))] *
+                  static_cast<float>(lowest + int(generator() >> (32 - bits)));
+      quant::storeScales(format, units.data(), some.data(), columns,
+                         scales.data() +
+                             row * quant::scaleBytesPerRow(format, columns));
+      if (format.isSymmetric())
+        continue;
+      for (float &zero : some)
+        zero = static_cast<float>(generator() % levels);
+      quant::storeZeros(format, some.data(), columns,
+                        zeros.data() +
+                            row * quant::zeroBytesPerRow(format, columns));
     }
   }
 };

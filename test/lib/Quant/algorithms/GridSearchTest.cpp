@@ -53,6 +53,34 @@ TEST(GridSearch, noGroupIsWorseThanCovered) {
   }
 }
 
+/// Units are chosen for scales that were searched without: little is lost to
+/// scales of f16, and much is won over units that cover.
+TEST(GridSearch, unitsThatStoreTheScales) {
+  constexpr int64_t rows = 60, columns = 320;
+  std::vector<float> weights = reference::randomWeights(rows * columns, 5),
+                     costs(columns, 1.0f);
+  for (int64_t i = 0; i < rows * columns; ++i) // groups of many sizes
+    weights[size_t(i)] *= 1 + float(i / 32 * 7 % 11) / 3;
+  MatrixView view{weights.data(), rows, columns};
+  auto sumOf = [&](const Grid &grid) {
+    auto errors = errorsOf(grid, view, costs);
+    return std::accumulate(errors.begin(), errors.end(), 0.0);
+  };
+  for (std::string format : {"int4_g32", "int4_asym_g32", "int3_g32",
+                             "int3_asym_g32", "int2_asym_g32"}) {
+    double halves = sumOf(search(format.c_str(), view, costs));
+    Grid six = search((format + "_s6").c_str(), view, costs);
+    Grid eight = search((format + "_s8").c_str(), view, costs);
+    double covering = sumOf(*coveringGrid(six.shape, view));
+    EXPECT_LT(sumOf(six), 1.08 * halves) << format;
+    EXPECT_LT(sumOf(eight), 1.01 * halves) << format;
+    EXPECT_LT(sumOf(six), 0.97 * covering) << format;
+    for (size_t i = 0; i < six.groups.size(); ++i)
+      EXPECT_EQ(six.shape.storableScale(int64_t(i), six.groups[i].scale),
+                six.groups[i].scale);
+  }
+}
+
 TEST(GridSearch, oneEndMayShrinkAlone) {
   // −3 is alone below; 0 … 1.5 are many, with a step of 0.1.
   std::vector<float> weights(64, 0.0f), costs(64, 1.0f);
