@@ -306,6 +306,8 @@ int main(int count, char **arguments) {
   program.linearLayers("int4_asym_g32", true);
   program.linearLayers("int4_g32_s6", true);
   program.linearLayers("int4_asym_g32_s6", true);
+  program.linearLayers("lut4_g128", true);
+  program.linearLayers("lut3_g128", true);
   program.linearLayers("int8", true);
   program.linearLayers("int3_g128", true);
   program.linearLayers("int2_g64", true);

@@ -4,7 +4,11 @@ import ml_dtypes
 import numpy as np
 
 
-BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2}
+BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2, "lut4": 4, "lut3": 3}
+BOOKS = {
+    "lut4": np.array([-127, -96, -75, -59, -45, -33, -21, -10, 0, 11, 22, 34, 46, 60, 78, 102], np.float32),
+    "lut3": np.array([-127, -80, -48, -22, 2, 26, 54, 92], np.float32),
+}
 
 
 def round_to_nearest(w, element, group, zero, scale_type):
@@ -18,6 +22,8 @@ def round_to_nearest(w, element, group, zero, scale_type):
         if element != "int8":
             first = np.abs(g).argmax(axis=2)[..., None]
             low, high = -(1 << BITS[element] - 1), (1 << BITS[element] - 1) - 1
+            if element in BOOKS:
+                low = BOOKS[element][0]
             scale = np.take_along_axis(g, first, 2) / f(low)
         else:
             scale, low, high = np.abs(g).max(axis=2, keepdims=True) / f(127), -127, 127
@@ -35,6 +41,12 @@ def round_to_nearest(w, element, group, zero, scale_type):
     elif zero == "float":
         z = np.where(s == 0, 0, -least / divisor).astype(scale_type).astype(f)
         q = np.clip(np.rint(g / divisor + z), low, high)
+    elif element in BOOKS:
+        book = BOOKS[element]
+        codes = ((g / divisor)[..., None] > (book[1:] + book[:-1]) / f(2)).sum(-1)
+        codes = np.where(s == 0, (f(0) > (book[1:] + book[:-1]) / f(2)).sum(), codes)
+        values = s * np.where(s == 0, 0, book[codes])
+        return codes.reshape(w.shape).astype(np.int16), scale.reshape(rows, -1), None, values.reshape(w.shape)
     else:
         q = np.clip(np.rint(g / divisor), low, high)
     q = np.where(s == 0, 0, q).astype(f)
@@ -56,7 +68,7 @@ def two_level_scales(exact, bits, signed, per_unit):
     blocks = blocks.reshape(rows, -1, per_unit)
     first = np.abs(blocks).argmax(axis=2)[..., None]
     largest = np.take_along_axis(blocks, first, 2)[..., 0]
-    units = (largest / f(low or high)).astype(np.float16)
+    units = (largest / f(low or high)).astype(np.float16) + np.float16(0)  # no zero has a sign
     wide = np.repeat(units.astype(f), per_unit, axis=1)[:, :groups]
     divisor = np.where(wide == 0, f(1), wide)
     codes = np.clip(np.rint(exact / divisor), low, high)

@@ -105,6 +105,15 @@ static LogicalResult verifyScales(WeightOp op) {
                           << " floating point numbers";
 }
 
+/// (C5): a code book is a byte for each code.
+static LogicalResult verifyBook(WeightOp op) {
+  quant::ElementType element = op.getResult().getType().getFormat().element;
+  int size = quant::elementOf(element).bookSize;
+  return size ? verifyArray(op, "zeros", *op.getZeros(), {1, size}, isByte,
+                            "bytes, a code book")
+              : success();
+}
+
 LogicalResult WeightOp::verify() {
   WeightType type = getResult().getType();
   if (!type.hasOneFormat()) // (C8)
@@ -121,7 +130,7 @@ LogicalResult WeightOp::verify() {
                          << (getScales() ? "" : "no ") << "scales; expected "
                          << (getScales() ? "none" : "them") << " in format \""
                          << quant::spell(format) << "\"";
-  if (bool(getZeros()) == format.isSymmetric()) // (C3)
+  if (bool(getZeros()) != quant::hasZeroArray(format)) // (C3)
     return emitOpError() << "\"" << getName() << "\" has "
                          << (getZeros() ? "" : "no ") << "zeros; expected "
                          << (getZeros() ? "none" : "them") << " in format \""
@@ -143,6 +152,8 @@ LogicalResult WeightOp::verify() {
                             "got the format \""
                          << quant::spell(format) << "\"";
   if (failed(verifyCodes(*this))) // (C4)
+    return failure();
+  if (failed(verifyBook(*this))) // (C5)
     return failure();
   return getScales() ? verifyScales(*this) : success(); // (C5)
 }
@@ -223,10 +234,14 @@ LogicalResult ConcatWeightsOp::verify() {
                               "canonical layout";
     const RowRange &range = type.getRanges().front();
     if (last && last->format == range.format &&
-        range.format.granularity == quant::Granularity::Tensor) // (C3)
-      return emitOpError()
-             << "format \"" << quant::spell(range.format)
-             << "\" has one scale for all rows, which the sources do not share";
+        !quant::isByRow(range.format)) // (C3)
+      return emitOpError() << "format \"" << quant::spell(range.format)
+                           << "\" has one "
+                           << (range.format.granularity ==
+                                       quant::Granularity::Tensor
+                                   ? "scale"
+                                   : "code book")
+                           << " for all rows, which the sources do not share";
     last = &type.getRanges().back();
     rows += type.getRows();
   }

@@ -19,7 +19,8 @@ def QOpt_WeightOp : QOpt_Op<"weight", [Pure]> {
     says how the arrays are to be read:
 
     - `canonical`: floating point values [N, K], or codes as bytes [N, bytes of a row], scales [N, groups] and zeros the
-      same ([1, 1] for one scale per tensor); with two levels of scales both as bytes [N, bytes of a row].
+      same ([1, 1] for one scale per tensor); with two levels of scales both as bytes [N, bytes of a row]. A code
+      book is bytes [1, numbers] in the place of zeros.
     - `matmul_nbits`: operands B, scales and zero_points of com.microsoft::MatMulNBits. Codes are unsigned, and relative to
       half their range when the format is symmetric; blocks of a row are padded to the block size.
     - `dequantize_linear`: operands x, x_scale and x_zero_point of ONNX DequantizeLinear: dense [N, K] or, transposed,
@@ -29,10 +30,10 @@ def QOpt_WeightOp : QOpt_Op<"weight", [Pure]> {
 
     - (C1) The result has the canonical layout.
     - (C2) A format with scales has `scales`; one without has none.
-    - (C3) A format with zero points has `zeros`; one without has none.
+    - (C3) A format with zero points or a code book has `zeros`; one without has none.
     - (C4) `codes` has the shape and element type that the result type and the encoding imply.
     - (C5) `scales` has the number of elements and a floating point type as the result type and the encoding
-      imply; with two levels of scales `scales` and `zeros` have the bytes of canonical storage.
+      imply; with two levels of scales `scales` and `zeros`, and a code book, have the bytes of canonical storage.
     - (C6) A canonical weight with scales is not `transposed`, nor is one of encoding `matmul_nbits`.
     - (C7) The elements of another encoding than `canonical` are integers, its scales have one level.
     - (C8) All rows have one format.

@@ -139,7 +139,12 @@ Status ArtifactConstants::writePacked(const CanonicalWeight &weight) {
     QOPT_RETURN_IF_ERROR(
         writer.append({tiles.data(), static_cast<size_t>(count * tileBytes)}));
   }
-  return Status();
+  int64_t bookBytes = layout->packedBytes() - layout->bookOffset();
+  if (!bookBytes)
+    return Status();
+  std::vector<uint8_t> book(static_cast<size_t>(bookBytes));
+  host::packBook(*layout, weight.stored(), book.data());
+  return writer.append(book);
 }
 
 Status ArtifactConstants::writeCanonical(const CanonicalWeight &weight) {

@@ -18,14 +18,20 @@ std::vector<quant::Format> usualCandidates(TargetDevice target) {
   auto asymmetric = [](quant::ElementType element, int64_t group) {
     return quant::groupFormat(element, group, quant::ZeroType::U8);
   };
-  std::vector<quant::Format> formats = {
-      asymmetric(Int4, 128), asymmetric(Int4, 32), *quant::parseFormat("int8"),
-      quant::floatFormat(F16)};
-  if (target == TargetDevice::Host)
-    formats.insert(
-        formats.begin(),
-        {asymmetric(Int2, 64), asymmetric(Int3, 128), asymmetric(Int3, 32)});
-  return formats;
+  auto twoLevels = [](quant::ElementType element, int64_t group) {
+    quant::Format format = quant::groupFormat(element, group);
+    format.scale = quant::ScaleType::Code6;
+    return format;
+  };
+  quant::Format int8 = *quant::parseFormat("int8");
+  if (target != TargetDevice::Host)
+    return {asymmetric(Int4, 128), asymmetric(Int4, 32), int8,
+            quant::floatFormat(F16)};
+  // Of formats with about the same bits the one with the least error.
+  return {twoLevels(Int2, 32),    quant::groupFormat(Lut3, 128),
+          twoLevels(Lut3, 32),    quant::groupFormat(Lut4, 128),
+          twoLevels(Lut4, 32),    int8,
+          quant::floatFormat(F16)};
 }
 
 int64_t storedBytes(const quant::Format &format, int64_t rows,

@@ -58,4 +58,5 @@ passes::AskedFormats askedFormats(const CompileOptions &options) {
   return formats;
 }
 
+
 } // namespace qopt::driver

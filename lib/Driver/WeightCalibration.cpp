@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/WeightCalibration.h"
+#include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -116,7 +117,10 @@ static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight,
                stored.scales,
                size_t(quant::scaleBytes(format, weight.rows, weight.columns)));
   ElementsAttr zeros;
-  if (!format.isSymmetric())
+  if (int book = quant::elementOf(format.element).bookSize)
+    zeros = resource(name + " code book", typed({1, book}, zero), stored.zeros,
+                     size_t(book));
+  else if (!format.isSymmetric())
     zeros =
         resource(name + " zeros",
                  rowOf(quant::zeroBytesPerRow(format, weight.columns), zero),

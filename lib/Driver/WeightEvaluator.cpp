@@ -27,7 +27,7 @@ void CanonicalWeight::allocate() {
   zeroOffset = scaleOffset + roundUp(quant::scaleBytes(format, rows, columns));
   owned.assign(zeroOffset + quant::zeroBytes(format, rows, columns), 0);
   pointers = {codes(), format.isFloat() ? nullptr : scales(),
-              format.isSymmetric() ? nullptr : zeros()};
+              quant::hasZeroArray(format) ? zeros() : nullptr};
 }
 
 quant::StoredRows CanonicalWeight::storedFrom(int64_t row) const {
@@ -217,14 +217,10 @@ Status quantizeInto(CanonicalWeight &weight, const CanonicalWeight &source,
                     const quant::ValueRange &range, unsigned threads) {
   const quant::Format &format = weight.format;
   bool perTensor = format.granularity == quant::Granularity::Tensor;
-  auto perRow = [&](int64_t bytes) {
-    return perTensor ? 0 : bytes / weight.rows;
-  };
+  int64_t own = perTensor ? 0 : 1;
   int64_t to = quant::bytesPerRow(format, weight.columns);
-  int64_t scaleBytes =
-      perRow(quant::scaleBytes(format, weight.rows, weight.columns));
-  int64_t zeroBytes =
-      perRow(quant::zeroBytes(format, weight.rows, weight.columns));
+  int64_t scaleBytes = own * quant::scaleBytesPerRow(format, weight.columns);
+  int64_t zeroBytes = own * quant::zeroBytesPerRow(format, weight.columns);
   FirstFailure failure;
   LargestLoss loss;
   // With one scale every block of rows writes it.

@@ -30,6 +30,10 @@
 //     scale = store(max |w| / 448)
 //     q = e4m3(w / scale), saturated
 //
+//   code book:
+//     as symmetric, full range, with the lowest number of the element's usual
+//     book in the place of −8, and the nearest number, of two the lower
+//
 //   two levels of scales, s the scale of each group as above before it is
 //   stored, S the s of the largest magnitude of the groups that share a unit,
 //   the first such; b the bits of a scale's code
@@ -63,7 +67,8 @@ struct RowBlock {
 
 /// Where the canonical storage (Storage.h) of the same rows goes. `zeros` may
 /// be null for symmetric formats. With Granularity::Tensor `scales` and `zeros`
-/// are the matrix's only ones; every block writes the same values there.
+/// are the matrix's only ones; every block writes the same values there. The
+/// block of the first row writes a code book.
 struct QuantizedRows {
   uint8_t *codes;
   uint8_t *scales;

@@ -13,7 +13,7 @@ namespace qopt::quant {
 
 /// One element type. Floating point types have `encode` and `decode`, integer
 /// types `pack` and `unpack`. The codes of fp8 are floating point numbers, and
-/// have scales as integers do.
+/// have scales as integers do; so have code books, whose codes `pack` takes.
 struct Element {
   ElementType type;
   std::string_view name; ///< as in a format's spelling
@@ -26,7 +26,15 @@ struct Element {
   /// Codes of asymmetric formats are 0…unsignedMax; 0: there are none.
   int unsignedMax;
 
-  bool isInteger() const { return pack; }
+  /// Codes that are indices of a code book, which every matrix has for itself:
+  /// how many numbers it has, and those of a matrix that none was fitted to.
+  /// They are integers of 8 bits, ascending. 0: codes are numbers themselves.
+  int bookSize = 0;
+  const int8_t *usualBook = nullptr;
+
+  bool isInteger() const { return pack && !bookSize; }
+  /// Whether every number is an integer of at most 8 bits.
+  bool hasIntegerNumbers() const { return pack; }
 
   /// Values, or numbers that codes are, to and from storage, `count` of them.
   void (*encode)(const float *values, int64_t count, uint8_t *bytes);
@@ -47,6 +55,7 @@ extern const Element int4Element;                         // formats/Int4.cpp
 extern const Element int3Element;                         // formats/Int3.cpp
 extern const Element int2Element;                         // formats/Int2.cpp
 extern const Element fp8E4m3Element;                      // formats/Fp8E4m3.cpp
+extern const Element lut4Element, lut3Element;            // formats/Lut.cpp
 
 /// Bits of an element, as its row has them, where a constant is needed.
 constexpr int bitsOf(ElementType type) {

@@ -24,7 +24,9 @@ enum class ElementType : uint8_t {
   Int4,
   Fp8E4m3,
   Int3,
-  Int2
+  Int2,
+  Lut4,
+  Lut3
 };
 
 /// How many elements share one scale.
@@ -83,10 +85,10 @@ Format groupFormat(ElementType element, int64_t groupSize,
 ///   element [_asym] [_tensor | _g<size>] [_zf] [_sf16 | _sf32 | _s6 | _s8]
 ///
 /// Without _tensor or _g<size> an integer or fp8 element has one scale per
-/// channel. `_zf`: zero points are fractions; fp8 has none of either kind. The
-/// scale type is spelt only where it is not the default (f16 for groups, f32
-/// else); `_s6` and `_s8` are two levels. Fails with InvalidArgument and a
-/// message that quotes `text`.
+/// channel. `_zf`: zero points are fractions; fp8 and
+/// code books have none of either kind. The scale type is spelt only where it
+/// is not the default (f16 for groups, f32 else); `_s6` and `_s8` are two
+/// levels. Fails with InvalidArgument and a message that quotes `text`.
 StatusOr<Format> parseFormat(std::string_view text);
 
 /// Why a format cannot have its two levels of scales; empty where it can, or

@@ -26,17 +26,16 @@ Levels Levels::codeBook(std::vector<float> numbers) {
   Levels levels;
   levels.lowest = numbers.front();
   levels.highest = numbers.back();
+  for (size_t i = 1; i < numbers.size(); ++i)
+    levels.middles.push_back((numbers[i - 1] + numbers[i]) / 2);
   levels.book = std::move(numbers);
   return levels;
 }
 
-float Levels::nearestInBook(float x) const {
-  auto above = std::lower_bound(book.begin(), book.end(), x);
-  if (above == book.begin())
-    return lowest;
-  if (above == book.end())
-    return highest;
-  return x - above[-1] <= *above - x ? above[-1] : *above;
+int Levels::count() const {
+  if (element)
+    return 256;
+  return isInteger() ? int(highest - lowest) + 1 : int(book.size());
 }
 
 void Levels::nearestOf(const float *x, int64_t count, float *numbers) const {
@@ -52,8 +51,24 @@ void Levels::nearestOf(const float *x, int64_t count, float *numbers) const {
       element->decode(codes, length, numbers + i);
     }
   } else {
-    for (int64_t i = 0; i < count; ++i)
-      numbers[i] = nearestInBook(x[i]);
+    nearestInBook(x, count, numbers);
+  }
+}
+
+/// Middle after middle, so that compilers vectorise what is done with many x.
+void Levels::nearestInBook(const float *x, int64_t count,
+                           float *numbers) const {
+  constexpr int64_t some = 64;
+  for (int64_t begin = 0; begin < count; begin += some) {
+    int64_t length = std::min(some, count - begin);
+    float padded[some] = {};
+    std::copy_n(x + begin, length, padded);
+    int32_t indices[some] = {};
+    for (float middle : middles)
+      for (int64_t i = 0; i < some; ++i)
+        indices[i] += padded[i] > middle;
+    for (int64_t i = 0; i < length; ++i)
+      numbers[begin + i] = book[size_t(indices[i])];
   }
 }
 
@@ -81,6 +96,10 @@ ValueRange scaleCodes(const Format &format) {
   codes.low = hasSignedScales(format) ? float(-count / 2) : 0.0f;
   codes.high = codes.low + float(count - 1);
   return codes;
+}
+
+float storableUnit(float unit) {
+  return halfToFloat(floatToHalf(unit)) + 0.0f; // −0 + 0 is 0
 }
 
 float nearestMultiple(const Format &format, float unit, float scale) {
@@ -132,7 +151,9 @@ void roundGroup(const GridShape &shape, const GroupParameters &group,
 
 GridShape gridShape(const Format &format, int64_t rows, int64_t columns) {
   const Element &element = elementOf(format.element);
-  Levels levels = !element.isInteger() ? Levels::ofElement(element)
+  const int8_t *book = element.usualBook;
+  Levels levels = element.encode ? Levels::ofElement(element)
+                  : book ? Levels::codeBook({book, book + element.bookSize})
                   : format.isSymmetric()
                       ? Levels::integers(element.minCode, element.maxCode)
                       : Levels::integers(0, element.unsignedMax);
@@ -169,8 +190,7 @@ static void coverScales(GridShape &shape, int64_t row,
       if (std::fabs(groups[g].scale) > std::fabs(largest))
         largest = groups[g].scale;
     float exact = largest / (codes.low < 0 ? codes.low : codes.high);
-    shape.units[shape.unitOf(shape.indexOf(row, begin))] =
-        halfToFloat(floatToHalf(exact));
+    shape.units[shape.unitOf(shape.indexOf(row, begin))] = storableUnit(exact);
   }
 }
 
@@ -295,15 +315,15 @@ void storeParameters(const GridShape &shape, int64_t row,
              result.zeros + row * zeroBytesPerRow(format, shape.columns));
 }
 
-void storeRow(const Format &format, const float *numbers, int64_t columns,
-              uint8_t *bytes) {
-  const Element &element = elementOf(format.element);
-  if (!element.isInteger())
-    return element.encode(numbers, columns, bytes);
-  std::vector<int16_t> codes(static_cast<size_t>(columns));
-  for (int64_t i = 0; i < columns; ++i)
-    codes[size_t(i)] = int16_t(numbers[i]);
-  element.pack(codes.data(), columns, bytes);
+void storeRow(const GridShape &shape, const float *numbers, uint8_t *bytes) {
+  const Element &element = elementOf(shape.format.element);
+  if (element.encode)
+    return element.encode(numbers, shape.columns, bytes);
+  std::vector<int16_t> codes(static_cast<size_t>(shape.columns));
+  for (size_t i = 0; i < codes.size(); ++i)
+    codes[i] = int16_t(element.bookSize ? shape.levels.indexOf(numbers[i])
+                                        : int(numbers[i]));
+  element.pack(codes.data(), shape.columns, bytes);
 }
 
 void store(const QuantizedMatrix &matrix, const QuantizedRows &result) {
@@ -314,9 +334,9 @@ void store(const QuantizedMatrix &matrix, const QuantizedRows &result) {
     storeParameters(shape, row, matrix.grid.groups.data() + row * perRow,
                     result);
   for (int64_t row = 0; row < shape.rows; ++row)
-    storeRow(shape.format, matrix.numbers.data() + row * shape.columns,
-             shape.columns,
+    storeRow(shape, matrix.numbers.data() + row * shape.columns,
              result.codes + row * bytesPerRow(shape.format, shape.columns));
+  storeBook(shape.format, shape.levels.numbers().data(), result.zeros);
 }
 
 } // namespace qopt::quant

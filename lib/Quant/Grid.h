@@ -54,13 +54,21 @@ public:
   bool isInteger() const { return !element && book.empty(); }
   /// Whether the largest magnitude is one number alone, below zero: the scale
   /// then takes the sign (Algorithm.h).
-  bool isFullRange() const { return isInteger() && lowest + highest < 0; }
+  bool isFullRange() const { return !element && lowest + highest < 0; }
+  /// How many numbers there are; 256 of an element type.
+  int count() const;
+  /// The numbers of a code book; empty for others.
+  const std::vector<float> &numbers() const { return book; }
+  /// The place of a number in the code book.
+  int indexOf(float number) const { return indexInBook(number); }
 
   /// The number nearest to x; ties as the element's conversion has them, to
   /// even with integers, down in a code book.
   float nearest(float x) const {
     if (isInteger())
       return std::clamp(roundToEven(x), lowest, highest);
+    if (!element)
+      return book[size_t(indexInBook(x))];
     float number;
     nearestOf(&x, 1, &number);
     return number;
@@ -69,11 +77,19 @@ public:
   void nearestOf(const float *x, int64_t count, float *numbers) const;
 
 private:
-  float nearestInBook(float x) const;
+  /// Of the number nearest to x.
+  int indexInBook(float x) const {
+    int index = 0;
+    for (float middle : middles)
+      index += x > middle;
+    return index;
+  }
+
+  void nearestInBook(const float *x, int64_t count, float *numbers) const;
 
   float lowest = 0, highest = 0;
   const Element *element = nullptr;
-  std::vector<float> book;
+  std::vector<float> book, middles; ///< middles of neighbours in the book
 };
 
 /// The stored scale and zero point of one group.
@@ -131,6 +147,9 @@ void roundGroup(const GridShape &shape, const GroupParameters &group,
 /// stored. Only zero itself is stored as zero: a group that has scales beyond
 /// its own in a row keeps its largest weights.
 float nearestMultiple(const Format &format, float unit, float scale);
+
+/// The unit that can be stored and is nearest to `unit`; zero has no sign.
+float storableUnit(float unit);
 
 /// The lowest and the highest code of a scale; formats of two levels only.
 ValueRange scaleCodes(const Format &format);
@@ -193,10 +212,9 @@ void storeParameters(const GridShape &shape, int64_t row,
                      const GroupParameters *groups,
                      const QuantizedRows &result);
 
-/// Writes the codes of a row, from numbers that are levels of the format, or
+/// Writes the codes of a row, from numbers that are levels of the shape, or
 /// that its element's own conversion rounds to such.
-void storeRow(const Format &format, const float *numbers, int64_t columns,
-              uint8_t *bytes);
+void storeRow(const GridShape &shape, const float *numbers, uint8_t *bytes);
 
 /// Canonical storage (Storage.h) of the whole matrix.
 void store(const QuantizedMatrix &matrix, const QuantizedRows &result);

@@ -46,8 +46,12 @@ int scaleCodeBits(const Format &format) {
 
 bool hasSignedScales(const Format &format) {
   const Element &element = elementOf(format.element);
-  return format.isSymmetric() && element.isInteger() &&
+  return format.isSymmetric() && element.hasIntegerNumbers() &&
          element.minCode + element.maxCode < 0;
+}
+
+bool hasZeroArray(const Format &format) {
+  return !format.isSymmetric() || elementOf(format.element).bookSize;
 }
 
 int zeroBits(const Format &format) {
@@ -86,7 +90,13 @@ int64_t scaleBytes(const Format &format, int64_t rows, int64_t columns) {
 
 int64_t zeroBytes(const Format &format, int64_t rows, int64_t columns) {
   bool tensor = format.granularity == Granularity::Tensor;
-  return (tensor ? 1 : rows) * zeroBytesPerRow(format, columns);
+  return (tensor ? 1 : rows) * zeroBytesPerRow(format, columns) +
+         elementOf(format.element).bookSize;
+}
+
+bool isByRow(const Format &format) {
+  return format.granularity != Granularity::Tensor &&
+         !elementOf(format.element).bookSize;
 }
 
 double payloadBits(const Format &format) {
@@ -185,6 +195,11 @@ void storeScales(const Format &format, const float *units, const float *scales,
                  int(scales[i] / unit)); // exact
 }
 
+void storeBook(const Format &format, const float *numbers, uint8_t *zeros) {
+  for (int i = 0; i < elementOf(format.element).bookSize; ++i)
+    zeros[i] = uint8_t(int8_t(numbers[i]));
+}
+
 void storeZeros(const Format &format, const float *zeros, int64_t columns,
                 uint8_t *row) {
   int64_t groups = groupsPerRow(format, columns);
@@ -201,22 +216,25 @@ void storeZeros(const Format &format, const float *zeros, int64_t columns,
 void unpackCodes(const Format &format, const uint8_t *bytes, int64_t columns,
                  int16_t *codes) {
   const Element &element = elementOf(format.element);
-  if (format.isSymmetric())
+  if (format.isSymmetric() && element.isInteger())
     element.unpackSigned(bytes, columns, codes);
   else
     element.unpackUnsigned(bytes, columns, codes);
 }
 
 /// The codes of a row as numbers.
-static void readCodes(const Format &format, const uint8_t *bytes,
+static void readCodes(const Format &format, const StoredRows &one,
                       std::vector<float> &numbers) {
   const Element &element = elementOf(format.element);
   int64_t columns = int64_t(numbers.size());
-  if (!element.isInteger())
-    return element.decode(bytes, columns, numbers.data());
+  if (element.decode)
+    return element.decode(one.codes, columns, numbers.data());
   std::vector<int16_t> codes(numbers.size());
-  unpackCodes(format, bytes, columns, codes.data());
-  std::copy(codes.begin(), codes.end(), numbers.begin());
+  unpackCodes(format, one.codes, columns, codes.data());
+  if (!element.bookSize)
+    return (void)std::copy(codes.begin(), codes.end(), numbers.begin());
+  for (size_t i = 0; i < codes.size(); ++i)
+    numbers[i] = float(int8_t(one.zeros[codes[i]]));
 }
 
 void dequantizeRows(const Format &format, const StoredRows &stored,
@@ -231,7 +249,7 @@ void dequantizeRows(const Format &format, const StoredRows &stored,
   std::vector<float> scales(static_cast<size_t>(groups)), zeros(scales);
   for (int64_t row = 0; row < rows; ++row) {
     StoredRows one = rowsFrom(format, stored, columns, row);
-    readCodes(format, one.codes, numbers);
+    readCodes(format, one, numbers);
     loadScales(format, one, columns, scales.data());
     loadZeros(format, one, columns, zeros.data());
     for (int64_t group = 0; group < groups; ++group) {

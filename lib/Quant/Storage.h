@@ -6,7 +6,8 @@
 //   scales  [rows, groups] in the format's scale type; one value alone with
 //           Granularity::Tensor
 //   zeros   the same shape: bytes (ZeroType::U8) or values of the scale type
-//           (ZeroType::Float); absent when symmetric
+//           (ZeroType::Float); absent when symmetric. The code book of the
+//           matrix, a signed byte for each code, where its element has one
 //
 // With two levels of scales a row of scales and a row of zero points are whole
 // numbers of bytes that hold fields of b bits (BitFields.h): the scales' codes,
@@ -21,6 +22,7 @@
 // An f32 holds the product exactly.
 //
 //   symmetric:   w = scale · q,            q in two's complement, or e4m3
+//   code book:   w = scale · book[q],      q unsigned
 //   asymmetric:  w = scale · (q − zero),   q unsigned
 //
 // groups is ceil(columns / groupSize) with Granularity::Group and 1 else. No
@@ -56,11 +58,14 @@ int64_t groupsPerScaleUnit(const Format &format);
 int scaleCodeBits(const Format &format);
 bool hasSignedScales(const Format &format);
 
+/// Whether there is an array of zeros: zero points, or a code book.
+bool hasZeroArray(const Format &format);
+
 /// Bits of one zero point that is a code.
 int zeroBits(const Format &format);
 
 /// Bytes of the scales and of the zero points of one row; of the matrix with
-/// Granularity::Tensor.
+/// Granularity::Tensor. A code book is no row's.
 int64_t scaleBytesPerRow(const Format &format, int64_t columns);
 int64_t zeroBytesPerRow(const Format &format, int64_t columns);
 
@@ -77,6 +82,10 @@ int64_t zeroBytes(const Format &format, int64_t rows, int64_t columns);
 /// symmetric.
 void unpackCodes(const Format &format, const uint8_t *bytes, int64_t columns,
                  int16_t *codes);
+
+/// Whether rows are stored one by one: the matrix has no scale or code book for
+/// all of them.
+bool isByRow(const Format &format);
 
 /// Bits per weight of the codes alone.
 double payloadBits(const Format &format);
@@ -121,6 +130,9 @@ float storeScale(const Format &format, float value, uint8_t *scales,
 /// units where the format has one level.
 void storeScales(const Format &format, const float *units, const float *scales,
                  int64_t columns, uint8_t *row);
+/// Writes a code book: ascending integers of 8 bits.
+void storeBook(const Format &format, const float *numbers, uint8_t *zeros);
+
 /// Writes the zero points of one row of a format that has them.
 void storeZeros(const Format &format, const float *zeros, int64_t columns,
                 uint8_t *row);

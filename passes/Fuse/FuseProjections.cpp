@@ -5,6 +5,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "dialects/QOpt/Shapes.h"
 #include "dialects/QOpt/StoredElements.h"
+#include "lib/Quant/Storage.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Remarks.h"
@@ -173,8 +174,7 @@ struct FuseProjections
     getOperation().walk([&](LinearOp linear) {
       WeightType weight = linear.getWeight().getType();
       if (linear.getResidual() || weight.getLayout() != Layout::Canonical ||
-          !weight.hasOneFormat() ||
-          weight.getFormat().granularity == quant::Granularity::Tensor) {
+          !weight.hasOneFormat() || !quant::isByRow(weight.getFormat())) {
         remark::missed(
             linear.getLoc(),
             remark::RemarkOpts::name("NotMerged").category(DEBUG_TYPE))

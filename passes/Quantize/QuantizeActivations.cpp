@@ -24,10 +24,10 @@ using namespace qopt::ir;
 static std::string reasonAgainst(LinearOp linear, quant::Format format) {
   if (!isa<RankedTensorType>(linear.getX().getType()))
     return "its activations are quantized already";
-  if (!llvm::all_of(linear.getWeight().getType().getRanges(),
-                    [](const RowRange &range) {
-                      return quant::elementOf(range.format.element).isInteger();
-                    }))
+  if (!llvm::all_of(
+          linear.getWeight().getType().getRanges(), [](const RowRange &range) {
+            return quant::elementOf(range.format.element).hasIntegerNumbers();
+          }))
     return "its weight is not of integers";
   int64_t columns = shapeOf(linear.getX()).back();
   if (ShapedType::isDynamic(columns))

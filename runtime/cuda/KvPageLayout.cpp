@@ -19,6 +19,8 @@ static int64_t elementBits(quant::ElementType element) {
   case quant::ElementType::F32:
   case quant::ElementType::Int3:
   case quant::ElementType::Int2:
+  case quant::ElementType::Lut4:
+  case quant::ElementType::Lut3:
     break;
   }
   return 0;

@@ -1,5 +1,6 @@
-// The codes of a packed tile as vectors of bytes: four columns of 16 rows at a
-// time, whatever their bits. The layout is drawn in LinearLayout.h.
+// The numbers of a packed tile as vectors of bytes: four columns of 16 rows at
+// a time, whatever the bits of their codes. The layout is drawn in
+// LinearLayout.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/LinearTile-inl.h"
 
@@ -44,18 +45,38 @@ HWY_INLINE Words planeBits(const uint8_t *plane, int64_t quad, int64_t part,
     return moveField<bits>(word, static_cast<int>(quad / bits * bits), to);
 }
 
-/// The codes of the columns 4·quad … 4·quad + 3 of a block, without sign;
-/// `part` chooses the vector.
-template <quant::ElementType element>
-HWY_INLINE Words unpackCodes(const uint8_t *block, int64_t quad, int64_t part) {
-  constexpr int bits = codeBits(element), low = lowBits(bits);
-  const Words codes = planeBits<low>(block, quad, part, 0);
-  if constexpr (low == bits)
-    return codes;
-  else
-    return hn::Or(
-        codes, planeBits<bits - low>(block + low * lineBytes, quad, part, low));
-}
+/// The numbers of a packed weight as bytes: its codes without sign, or the
+/// numbers of its code book that they are indices of.
+template <quant::ElementType element> class NumberLines {
+public:
+  /// `weight` is the whole packed weight.
+  HWY_INLINE NumberLines(const LinearLayout &layout, const void *weight) {
+    if constexpr (hasBook(element))
+      book = hn::LoadDup128(ByteTag(), static_cast<const uint8_t *>(weight) +
+                                           layout.bookOffset());
+  }
+
+  /// Those of the columns 4·quad … 4·quad + 3 of a block; `part` chooses the
+  /// vector.
+  HWY_INLINE Words load(const uint8_t *block, int64_t quad,
+                        int64_t part) const {
+    constexpr int bits = codeBits(element), low = lowBits(bits);
+    Words codes = planeBits<low>(block, quad, part, 0);
+    if constexpr (low != bits)
+      codes = hn::Or(codes, planeBits<bits - low>(block + low * lineBytes, quad,
+                                                  part, low));
+    if constexpr (hasBook(element))
+      return hn::BitCast(
+          hn::RebindToUnsigned<FloatTag>(),
+          hn::TableLookupBytes(book, hn::BitCast(ByteTag(), codes)));
+    else
+      return codes;
+  }
+
+private:
+  using ByteTag = hn::Repartition<uint8_t, FloatTag>;
+  hn::Vec<ByteTag> book = hn::Undefined(ByteTag());
+};
 
 } // namespace qopt::host::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -41,12 +41,13 @@ HWY_INLINE FloatVector dequantized(Words word, FloatVector scale,
 
 /// One block of codes into lines of f32.
 template <quant::ElementType element>
-HWY_INLINE void dequantizeBlock(const uint8_t *codes, const FloatVector *scale,
+HWY_INLINE void dequantizeBlock(const NumberLines<element> &numbers,
+                                const uint8_t *codes, const FloatVector *scale,
                                 const FloatVector *zero, float *out) {
   HWY_UNROLL(8)
   for (int64_t quad = 0; quad < quadsPerBlock; ++quad)
     for (int64_t part = 0; part < lineVectors; ++part) {
-      Words word = unpackCodes<element>(codes, quad, part);
+      Words word = numbers.load(codes, quad, part);
       for (int64_t i = 0; i < 4; ++i) {
         hn::StoreU(dequantized<element>(word, scale[part], zero[part]),
                    FloatTag(),
@@ -58,9 +59,10 @@ HWY_INLINE void dequantizeBlock(const uint8_t *codes, const FloatVector *scale,
 
 template <quant::ElementType element>
 HWY_INLINE void dequantizeBlocksOf(const LinearLayout &layout,
-                                   const uint8_t *tile, int64_t begin,
-                                   int64_t end, float *out) {
+                                   const void *weight, const uint8_t *tile,
+                                   int64_t begin, int64_t end, float *out) {
   const TileSizes sizes(layout);
+  const NumberLines<element> numbers(layout, weight);
   for (int64_t block = begin; block < end; ++block) {
     const int64_t group = block / sizes.blocksPerGroup;
     FloatVector scale[lineVectors], zero[lineVectors];
@@ -68,29 +70,40 @@ HWY_INLINE void dequantizeBlocksOf(const LinearLayout &layout,
       scale[part] = loadScales(sizes, tile, group, part);
       zero[part] = loadZeros(sizes, tile, group, part);
     }
-    dequantizeBlock<element>(tile + block * blockBytes(element), scale, zero,
+    dequantizeBlock<element>(numbers, tile + block * blockBytes(element), scale,
+                             zero,
                              out + (block - begin) * blockColumns * tileRows);
   }
 }
 
-/// The blocks [begin, end) of a tile into lines of f32, the columns that fill
-/// the last block included.
-HWY_INLINE void dequantizeBlocks(const LinearLayout &layout,
+/// The blocks [begin, end) of a tile of `weight` into lines of f32, the columns
+/// that fill the last block included.
+HWY_INLINE void dequantizeBlocks(const LinearLayout &layout, const void *weight,
                                  const uint8_t *tile, int64_t begin,
                                  int64_t end, float *out) {
   using quant::ElementType;
   switch (layout.format.element) {
   case ElementType::Int8:
-    return dequantizeBlocksOf<ElementType::Int8>(layout, tile, begin, end, out);
+    return dequantizeBlocksOf<ElementType::Int8>(layout, weight, tile, begin,
+                                                 end, out);
   case ElementType::Int4:
-    return dequantizeBlocksOf<ElementType::Int4>(layout, tile, begin, end, out);
+    return dequantizeBlocksOf<ElementType::Int4>(layout, weight, tile, begin,
+                                                 end, out);
   case ElementType::Int3:
-    return dequantizeBlocksOf<ElementType::Int3>(layout, tile, begin, end, out);
+    return dequantizeBlocksOf<ElementType::Int3>(layout, weight, tile, begin,
+                                                 end, out);
   case ElementType::Int2:
-    return dequantizeBlocksOf<ElementType::Int2>(layout, tile, begin, end, out);
+    return dequantizeBlocksOf<ElementType::Int2>(layout, weight, tile, begin,
+                                                 end, out);
   case ElementType::Fp8E4m3:
-    return dequantizeBlocksOf<ElementType::Fp8E4m3>(layout, tile, begin, end,
-                                                    out);
+    return dequantizeBlocksOf<ElementType::Fp8E4m3>(layout, weight, tile, begin,
+                                                    end, out);
+  case ElementType::Lut4:
+    return dequantizeBlocksOf<ElementType::Lut4>(layout, weight, tile, begin,
+                                                 end, out);
+  case ElementType::Lut3:
+    return dequantizeBlocksOf<ElementType::Lut3>(layout, weight, tile, begin,
+                                                 end, out);
   default:
     return; // a float type has no codes
   }

@@ -43,7 +43,9 @@ static void packedRow(const EmbeddingArguments &a, const LinearLayout &layout,
                        k / step * step * tileRows + r * step + k % step);
     return;
   }
-  bool fp8 = layout.format.element == ElementType::Fp8E4m3;
+  ElementType element = layout.format.element;
+  const uint8_t *book =
+      static_cast<const uint8_t *>(a.packed) + layout.bookOffset();
   int64_t groupColumns = layout.blocksPerGroup() * blockColumns;
   for (int64_t from = 0, group = 0; from < a.columns;
        from += groupColumns, ++group) {
@@ -51,9 +53,11 @@ static void packedRow(const EmbeddingArguments &a, const LinearLayout &layout,
     float zero = packedZero(layout, tile, r, group);
     int64_t end = std::min(from + groupColumns, a.columns);
     for (int64_t k = from; k < end; ++k) {
-      int code = packedCode(layout.format.element, tile, r, k);
-      float number = fp8 ? quant::e4m3ToFloat(static_cast<uint8_t>(code))
-                         : static_cast<float>(code);
+      int code = packedCode(element, tile, r, k);
+      float number =
+          element == ElementType::Fp8E4m3
+              ? quant::e4m3ToFloat(static_cast<uint8_t>(code))
+              : static_cast<float>(hasBook(element) ? book[code] : code);
       out[k] = scale * (number - zero);
     }
   }

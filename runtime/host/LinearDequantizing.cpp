@@ -18,7 +18,7 @@ namespace qopt::host::HWY_NAMESPACE {
 using quant::ElementType;
 
 /// Lane by lane the value of a code less its zero point; `word` has it in the
-/// lowest byte. A code of up to four bits is one table look-up where there is
+/// lowest byte. A number of up to four bits is one table look-up where there is
 /// such.
 template <ElementType element, bool symmetric>
 HWY_INLINE FloatVector codeValue(Words word, FloatVector zero) {
@@ -26,7 +26,7 @@ HWY_INLINE FloatVector codeValue(Words word, FloatVector zero) {
   if constexpr (element == ElementType::Fp8E4m3)
     return e4m3Values(word);
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-  if constexpr (codeBits(element) <= 4) { // the look-up reads four bits
+  if constexpr (numberBits(element) <= 4) { // the look-up reads four bits
     constexpr float z = symmetric ? symmetricZero(element) : 0;
     const __m512 table = _mm512_setr_ps(
         0 - z, 1 - z, 2 - z, 3 - z, 4 - z, 5 - z, 6 - z, 7 - z, 8 - z, 9 - z,
@@ -61,13 +61,14 @@ template <int64_t tiles> struct GroupLines {
 
 /// Adds x · W for four columns of a block.
 template <ElementType element, bool symmetric, int64_t tiles>
-HWY_INLINE void addQuad(const uint8_t *block, int64_t quad, int64_t tileBytes,
+HWY_INLINE void addQuad(const NumberLines<element> &numbers,
+                        const uint8_t *block, int64_t quad, int64_t tileBytes,
                         const float *x, const GroupLines<tiles> &group,
                         FloatVector (&sums)[tiles][lineVectors]) {
   const FloatTag d;
   for (int64_t t = 0; t < tiles; ++t)
     for (int64_t part = 0; part < lineVectors; ++part) {
-      Words word = unpackCodes<element>(block + t * tileBytes, quad, part);
+      Words word = numbers.load(block + t * tileBytes, quad, part);
       for (int64_t i = 0; i < 4; ++i) {
         const auto value =
             codeValue<element, symmetric>(word, group.zero[t][part]);
@@ -93,6 +94,7 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
     for (auto &v : line)
       v = hn::Zero(FloatTag());
   const int64_t perGroup = sizes.blocksPerGroup;
+  const NumberLines<element> numbers(a.layout, a.weight);
   GroupLines<tiles> group;
   for (int64_t block = 0, index = 0; block < blocks; ++index) {
     group.load(sizes, codes, index);
@@ -100,7 +102,8 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
     for (; block < end; ++block, x += blockColumns) {
       HWY_UNROLL(8)
       for (int64_t quad = 0; quad < quadsPerBlock; ++quad)
-        addQuad<element, symmetric, tiles>(codes + block * blockBytes(element),
+        addQuad<element, symmetric, tiles>(numbers,
+                                           codes + block * blockBytes(element),
                                            quad, tileBytes, x, group, sums);
     }
   }
@@ -133,8 +136,8 @@ void multiplyDequantized(const LinearArguments &a, int64_t begin, int64_t end) {
   for (int64_t tile = begin; tile < end; tile += floatTiles) {
     const int64_t count = HWY_MIN(floatTiles, end - tile);
     for (int64_t t = 0; t < count; ++t)
-      dequantizeBlocks(layout, weight + (tile + t) * layout.tileBytes(), 0,
-                       layout.blocks(), panel + t * lines);
+      dequantizeBlocks(layout, weight, weight + (tile + t) * layout.tileBytes(),
+                       0, layout.blocks(), panel + t * lines);
     const uint8_t *bytes = reinterpret_cast<const uint8_t *>(panel);
     if (count == floatTiles)
       multiplyAllRows<ElementType::F32, floatTiles>(a, bytes, tileStride, tile);
@@ -160,6 +163,10 @@ LinearBody chooseDequantizing(const LinearArguments &a) {
   switch (a.layout.format.element) {
   case ElementType::Fp8E4m3:
     return multiplyFewRows<ElementType::Fp8E4m3, true>;
+  case ElementType::Lut4:
+    return multiplyFewRows<ElementType::Lut4, true>;
+  case ElementType::Lut3:
+    return multiplyFewRows<ElementType::Lut3, true>;
   case ElementType::Int4:
     return chooseFewRows<ElementType::Int4>(symmetric);
   case ElementType::Int3:

@@ -89,13 +89,13 @@ HWY_INLINE void splitRows(const LinearArguments &a, int64_t row, int64_t end,
 
 /// The columns of one pass of a tile as lines of f32; returns where they are.
 HWY_INLINE const float *widenLines(const LinearLayout &layout,
-                                   const uint8_t *tile, int64_t from,
-                                   int64_t steps, float *lines) {
+                                   const void *weight, const uint8_t *tile,
+                                   int64_t from, int64_t steps, float *lines) {
   const FloatTag d;
   const int64_t count = HWY_MIN(passColumns, layout.columns - from);
   if (!layout.isFloat()) {
     const int64_t block = from / blockColumns;
-    dequantizeBlocks(layout, tile, block,
+    dequantizeBlocks(layout, weight, tile, block,
                      HWY_MIN(block + passSteps, layout.blocks()), lines);
     return lines;
   }
@@ -275,8 +275,9 @@ HWY_INLINE void multiplyGroup(const LinearArguments &a, const Workspace &work,
       const int64_t count = HWY_MIN(2, end - tile);
       float *sums = work.sums + (tile - begin) * amxRows * tileRows;
       for (int64_t t = 0; t < count; ++t)
-        splitLines<parts>(widenLines(layout, weight + (tile + t) * tileBytes,
-                                     from, steps, work.lines),
+        splitLines<parts>(widenLines(layout, weight,
+                                     weight + (tile + t) * tileBytes, from,
+                                     steps, work.lines),
                           steps, work.w + t * passSteps * parts * tileElements);
       if (count == 2)
         multiplyRows<parts, 2>(work, rowEnd - row, sums, fresh, steps);
@@ -306,8 +307,8 @@ LinearBody chooseFloatAmx(const quant::Format &format) {
   if (format.element == ElementType::BF16)
     return multiplyFloatAmx<1>;
   const bool fourBits =
-      !format.isFloat() &&
-      (codeBits(format.element) <= 4 || format.element == ElementType::Fp8E4m3);
+      !format.isFloat() && (numberBits(format.element) <= 4 ||
+                            format.element == ElementType::Fp8E4m3);
   const bool shortProduct = fourBits && format.scale == quant::ScaleType::F16 &&
                             format.zero != quant::ZeroType::Float;
   if (format.element == ElementType::F16 || shortProduct)

@@ -36,7 +36,8 @@ struct ActivationRow {
 
 /// Dot products of one block with `count` rows of x: dots[row][part].
 template <ElementType element, int64_t count>
-HWY_INLINE void dotBlock(const uint8_t *codes, const ActivationRow *x,
+HWY_INLINE void dotBlock(const NumberLines<element> &numbers,
+                         const uint8_t *codes, const ActivationRow *x,
                          int64_t block, IntVector (&dots)[count][lineVectors]) {
   // A line's quads one after the other.
   constexpr int64_t lines = lowBits(codeBits(element)),
@@ -45,14 +46,13 @@ HWY_INLINE void dotBlock(const uint8_t *codes, const ActivationRow *x,
   for (int64_t i = 0; i < quadsPerBlock; ++i) {
     const int64_t quad = i % shared * lines + i / shared;
     for (int64_t part = 0; part < lineVectors; ++part) {
-      const auto w =
-          hn::BitCast(ByteTag(), unpackCodes<element>(codes, quad, part));
+      const auto w = hn::BitCast(ByteTag(), numbers.load(codes, quad, part));
       for (int64_t m = 0; m < count; ++m) {
         const auto four =
             broadcastFour(x[m].codes + block * blockColumns + 4 * quad);
         IntVector &dot = dots[m][part];
-        dot = element == ElementType::Int8 ? dotBytes(dot, w, four)
-                                           : dotNibbles(dot, w, four);
+        dot = numberBits(element) == 8 ? dotBytes(dot, w, four)
+                                       : dotNibbles(dot, w, four);
       }
     }
   }
@@ -65,7 +65,7 @@ template <ElementType element, ZeroType zero> struct ZeroLine {
 
   HWY_INLINE void load(const TileSizes &sizes, const uint8_t *tile,
                        int64_t group) {
-    constexpr int offset = element == ElementType::Int8 ? byteOffset : 0;
+    constexpr int offset = numberBits(element) == 8 ? byteOffset : 0;
     const IntTag di;
     const FloatTag d;
     for (int64_t part = 0; part < lineVectors; ++part) {
@@ -108,7 +108,8 @@ template <ElementType element, ZeroType zero> struct GroupLine {
 
 /// Adds one block of one tile to the sums of `count` rows of x.
 template <ElementType element, ZeroType zero, int64_t count>
-HWY_INLINE void addBlock(const uint8_t *codes, const ActivationRow *x,
+HWY_INLINE void addBlock(const NumberLines<element> &numbers,
+                         const uint8_t *codes, const ActivationRow *x,
                          int64_t block, const GroupLine<element, zero> &group,
                          FloatVector (&sums)[count][lineVectors]) {
   const FloatTag d;
@@ -116,7 +117,7 @@ HWY_INLINE void addBlock(const uint8_t *codes, const ActivationRow *x,
   for (auto &line : dots)
     for (auto &v : line)
       v = hn::Zero(IntTag());
-  dotBlock<element, count>(codes, x, block, dots);
+  dotBlock<element, count>(numbers, codes, x, block, dots);
   for (int64_t m = 0; m < count; ++m)
     for (int64_t part = 0; part < lineVectors; ++part)
       sums[m][part] = hn::MulAdd(
@@ -147,6 +148,7 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
     for (auto &line : tileSums)
       for (auto &v : line)
         v = hn::Zero(FloatTag());
+  const NumberLines<element> numbers(a.layout, a.weight);
   GroupLine<element, zero> groups[tiles];
   for (int64_t block = 0, group = 0; block < sizes.blocks; ++group) {
     for (int64_t t = 0; t < tiles; ++t)
@@ -158,7 +160,8 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
         const uint8_t *codes = first + t * sizes.tileBytes + block * bytes;
         for (int64_t i = 0; i < bytes; i += lineBytes)
           __builtin_prefetch(codes + prefetchBytes + i);
-        addBlock<element, zero, count>(codes, x, block, groups[t], sums[t]);
+        addBlock<element, zero, count>(numbers, codes, x, block, groups[t],
+                                       sums[t]);
       }
   }
   for (int64_t t = 0; t < tiles; ++t)
@@ -202,6 +205,10 @@ LinearBody chooseInteger(const quant::Format &format) {
     return chooseByZero<ElementType::Int3>(format.zero);
   case ElementType::Int2:
     return chooseByZero<ElementType::Int2>(format.zero);
+  case ElementType::Lut4:
+    return multiplyTiles<ElementType::Lut4, ZeroType::None>;
+  case ElementType::Lut3:
+    return multiplyTiles<ElementType::Lut3, ZeroType::None>;
   default:
     return chooseByZero<ElementType::Int8>(format.zero);
   }

@@ -62,12 +62,12 @@ struct RowValues {
 
 /// Codes of one block, less `zero` in every byte.
 template <ElementType element>
-HWY_INLINE void unpackBlock(const uint8_t *lines, __m512i zero, int8_t *out) {
+HWY_INLINE void unpackBlock(const NumberLines<element> &numbers,
+                            const uint8_t *lines, __m512i zero, int8_t *out) {
   HWY_UNROLL(8)
   for (int64_t quad = 0; quad < quadsPerBlock; ++quad)
-    _mm512_store_si512(
-        out + 64 * quad,
-        _mm512_sub_epi8(unpackCodes<element>(lines, quad, 0).raw, zero));
+    _mm512_store_si512(out + 64 * quad,
+                       _mm512_sub_epi8(numbers.load(lines, quad, 0).raw, zero));
 }
 
 /// The zero point of 16 rows in all bytes of their lanes, or what makes the
@@ -82,8 +82,9 @@ HWY_INLINE __m512i zeroBytes(const LinearLayout &layout, __m512i zeros) {
 }
 
 template <ElementType element, ZeroUse use>
-HWY_INLINE void unpackPanel(const LinearLayout &layout, const uint8_t *tile,
-                            const Panel &panel) {
+HWY_INLINE void unpackPanel(const LinearLayout &layout,
+                            const NumberLines<element> &numbers,
+                            const uint8_t *tile, const Panel &panel) {
   const FloatTag d;
   const TileSizes sizes(layout);
   for (int64_t block = 0, group = 0; block < sizes.blocks; ++group) {
@@ -94,7 +95,7 @@ HWY_INLINE void unpackPanel(const LinearLayout &layout, const uint8_t *tile,
     const __m512i bytes = zeroBytes<element, use>(layout, zero);
     const int64_t end = HWY_MIN(block + sizes.blocksPerGroup, sizes.blocks);
     for (; block < end; ++block) {
-      unpackBlock<element>(tile + block * blockBytes(element), bytes,
+      unpackBlock<element>(numbers, tile + block * blockBytes(element), bytes,
                            panel.codes + block * blockColumns * tileRows);
       hn::Store(scale, d, panel.scales + block * tileRows);
       if constexpr (use == ZeroUse::Whole)
@@ -294,6 +295,7 @@ void multiplyAmx(const LinearArguments &a, int64_t begin, int64_t end) {
       HWY_MIN(HWY_MAX(chunkBytes / rowBytes, amxRows), a.rows + amxRows - 1) /
       amxRows * amxRows;
   const Workspace work = divideScratch(layout.blocks(), chunkRows);
+  const NumberLines<element> numbers(layout, a.weight);
   const uint8_t *weight = static_cast<const uint8_t *>(a.weight);
   for (int64_t chunk = 0; chunk < a.rows; chunk += chunkRows) {
     const int64_t chunkEnd = HWY_MIN(chunk + chunkRows, a.rows);
@@ -301,8 +303,9 @@ void multiplyAmx(const LinearArguments &a, int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; tile += panelTiles) {
       const int64_t count = HWY_MIN(panelTiles, end - tile);
       for (int64_t t = 0; t < count; ++t)
-        unpackPanel<element, use>(
-            layout, weight + (tile + t) * layout.tileBytes(), work.panels[t]);
+        unpackPanel<element, use>(layout, numbers,
+                                  weight + (tile + t) * layout.tileBytes(),
+                                  work.panels[t]);
       multiplyPanels<use>(a, work, chunk, chunkEnd, tile, count);
     }
   }
@@ -322,6 +325,10 @@ LinearBody chooseAmx(const quant::Format &format) {
     return chooseShortCodes<ElementType::Int3>(format.zero);
   case ElementType::Int2:
     return chooseShortCodes<ElementType::Int2>(format.zero);
+  case ElementType::Lut4:
+    return multiplyAmx<ElementType::Lut4, ZeroUse::Unpacked>;
+  case ElementType::Lut3:
+    return multiplyAmx<ElementType::Lut3, ZeroUse::Unpacked>;
   default:
     break;
   }

@@ -120,7 +120,8 @@ struct PlaneBits {
 static void packCodes(const LinearLayout &layout, const int16_t *codes,
                       int64_t row, uint8_t *tile) {
   ElementType element = layout.format.element;
-  int offset = layout.format.isSymmetric() ? symmetricZero(element) : 0;
+  bool isSigned = layout.format.isSymmetric() && !hasBook(element);
+  int offset = isSigned ? symmetricZero(element) : 0;
   int bits = codeBits(element), low = lowBits(bits);
   for (int64_t k = 0; k < layout.columns; ++k) {
     uint8_t *block = tile + k / blockColumns * blockBytes(element);
@@ -229,7 +230,7 @@ static void packCodedRow(const LinearLayout &layout,
   const quant::Format &format = layout.format;
   const quant::Element &element = quant::elementOf(format.element);
   quant::StoredRows one = quant::rowsFrom(format, stored, layout.columns, row);
-  if (element.isInteger())
+  if (element.hasIntegerNumbers())
     quant::unpackCodes(format, one.codes, layout.columns, codes.data());
   else
     std::copy_n(one.codes, layout.columns, codes.data());
@@ -258,6 +259,17 @@ void packTiles(const LinearLayout &layout, const quant::StoredRows &stored,
 void packWeight(const LinearLayout &layout, const quant::StoredRows &stored,
                 void *packed) {
   packTiles(layout, stored, 0, layout.tiles(), packed);
+  if (hasBook(layout.format.element))
+    packBook(layout, stored,
+             static_cast<uint8_t *>(packed) + layout.bookOffset());
+}
+
+void packBook(const LinearLayout &layout, const quant::StoredRows &stored,
+              void *packed) {
+  uint8_t *book = static_cast<uint8_t *>(packed);
+  std::memset(book, 0, lineBytes);
+  for (int i = 0; i < quant::elementOf(layout.format.element).bookSize; ++i)
+    book[i] = static_cast<uint8_t>(stored.zeros[i] ^ 0x80);
 }
 
 } // namespace qopt::host

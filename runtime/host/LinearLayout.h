@@ -35,7 +35,9 @@
 //   int3  lines 0 and 1 as those of int2: the low two bits of the codes
 //         line 2  [ 7 6 5 4 3 2 1 0 ]    the highest bit, a plane of one line
 //
-// fp8: the lines of int8, each byte as it is.
+// fp8: the lines of int8, each byte as it is. lut4, lut3: those of int4 and
+// int3; the code book, number + 128 in a byte, is behind the last tile, padded
+// to 64 bytes.
 //
 // Integer codes are unsigned: a symmetric code q of b bits is stored as
 // q + 2^(b−1), so that every integer weight is scale · (code − zero). Columns
@@ -72,8 +74,10 @@ constexpr int64_t lineBytes = 4 * tileRows;
 constexpr int codeBits(quant::ElementType element) {
   switch (element) {
   case quant::ElementType::Int4:
+  case quant::ElementType::Lut4:
     return 4;
   case quant::ElementType::Int3:
+  case quant::ElementType::Lut3:
     return 3;
   case quant::ElementType::Int2:
     return 2;
@@ -87,10 +91,21 @@ constexpr int lowBits(int bits) { return bits == 3 ? 2 : bits; }
 constexpr int64_t blockBytes(quant::ElementType element) {
   return codeBits(element) * lineBytes;
 }
-/// The zero point of symmetric codes as they are stored.
+/// Whether codes are indices of a code book.
+constexpr bool hasBook(quant::ElementType element) {
+  return element == quant::ElementType::Lut4 ||
+         element == quant::ElementType::Lut3;
+}
+/// Bits of what a code stands for when it is multiplied: numbers of a code book
+/// have eight.
+constexpr int numberBits(quant::ElementType element) {
+  return hasBook(element) ? 8 : codeBits(element);
+}
+/// The zero point of the numbers of symmetric formats as they are stored.
 constexpr int symmetricZero(quant::ElementType element) {
-  return element == quant::ElementType::Fp8E4m3 ? 0
-                                                : 1 << (codeBits(element) - 1);
+  return element == quant::ElementType::Fp8E4m3
+             ? 0
+             : 1 << (numberBits(element) - 1);
 }
 
 /// Where the parts of a packed weight are. Plain data; make it with
@@ -117,7 +132,11 @@ struct LinearLayout {
   /// Bytes that the 16 rows have in one group.
   int64_t scaleLineBytes() const;
   int64_t zeroLineBytes() const;
-  int64_t packedBytes() const { return tiles() * tileBytes(); }
+  /// Where the code book is, in a whole weight.
+  int64_t bookOffset() const { return tiles() * tileBytes(); }
+  int64_t packedBytes() const {
+    return bookOffset() + (hasBook(format.element) ? lineBytes : 0);
+  }
 };
 
 /// The layout of a weight; Unsupported for a group size that is no multiple of
@@ -129,6 +148,10 @@ StatusOr<LinearLayout> linearLayout(const quant::Format &format, int64_t rows,
 /// the whole weight, `packed` the place of tile `first` (tileBytes() each).
 void packTiles(const LinearLayout &layout, const quant::StoredRows &stored,
                int64_t first, int64_t count, void *packed);
+
+/// Packs the code book, 64 bytes, of a format that has one.
+void packBook(const LinearLayout &layout, const quant::StoredRows &stored,
+              void *packed);
 
 /// The code of a row and a column of a packed tile, without sign.
 int packedCode(quant::ElementType element, const uint8_t *tile, int64_t row,

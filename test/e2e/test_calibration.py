@@ -36,7 +36,9 @@ def divergence(tool, artifact, folder, reference):
     return json.loads(tool("qopt-eval", artifact, *options).stdout)["kl"]["mean"]
 
 
-@pytest.mark.parametrize(("weights", "share"), [("int4_asym", 0.85), ("int3_asym", 0.7), ("int2_asym", 0.7)])
+@pytest.mark.parametrize(
+    ("weights", "share"), [("int4_asym", 0.85), ("int3_asym", 0.7), ("int2_asym", 0.7), ("lut4", 0.85)]
+)
 def test_calibrated_weights_are_closer_to_the_model(tool, stories, stories_artifact, folder, weights, share):
     calibrate = ("--calibrate", folder / "calib.txt")
     rounded = compiled(tool, stories, folder, "rounded.qopt", weights=weights)

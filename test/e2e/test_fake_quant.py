@@ -22,6 +22,8 @@ FORMATS = {
     "int3_asym_zf": ("int3", "float", np.float32),
     "int2": ("int2", None, np.float32),
     "int2_asym_sf16": ("int2", "integer", np.float16),
+    "lut4": ("lut4", None, np.float32),
+    "lut3_sf16": ("lut3", None, np.float16),
     "fp8_e4m3": ("fp8_e4m3", None, np.float32),
 }
 

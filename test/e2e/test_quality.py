@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from e2e.llama_reference import Llama
-from round_to_nearest import round_to_nearest
+from round_to_nearest import round_to_nearest, two_level_scales
 
 LENGTH = 512
 
@@ -79,6 +79,8 @@ def test_eight_bit_weights_are_close_to_the_model(shared, tool, tokens, tmp_path
         ("int4_g32", "int4", 32, np.float16),
         ("int8", "int8", None, np.float32),
         ("int3_g128", "int3", 128, np.float16),
+        ("int4_g32_s6", "int4", 32, lambda exact: two_level_scales(exact, 6, True, 8)[2]),
+        ("lut4_g128", "lut4", 128, np.float16),
     ],
 )
 def test_round_to_nearest_equals_the_formula(shared, tool, tokens, tmp_path, name, element, group, scales):

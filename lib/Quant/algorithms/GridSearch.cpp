@@ -1,7 +1,6 @@
 // The search over ranges, group by group.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/algorithms/GridSearch.h"
-#include "lib/Quant/FloatConversion.h"
 #include "lib/Quant/Storage.h"
 #include "lib/Quant/algorithms/Tasks.h"
 #include <cmath>
@@ -9,9 +8,9 @@
 namespace qopt::quant {
 
 RangeSteps RangeSteps::forLevels(const Levels &levels) {
-  if (!levels.isInteger())
+  int count = levels.count();
+  if (count == 256 && !levels.isInteger())
     return {0.7f, 12};
-  float count = levels.high() - levels.low() + 1;
   if (count <= 4)
     return {0.2f, 56};
   return count <= 8 ? RangeSteps{0.35f, 36} : RangeSteps{0.5f, 24};
@@ -207,7 +206,7 @@ float WantedScales::bestUnit(const Format &format) const {
   for (float end : {codes.low, codes.high})
     for (int step = -20; end != 0 && step <= 40; ++step) {
       float exact = largest / end * (1 + 0.01f * float(step));
-      float unit = halfToFloat(floatToHalf(exact));
+      float unit = storableUnit(exact);
       if (double error = errorOf(format, unit); error < least) {
         least = error;
         best = unit;

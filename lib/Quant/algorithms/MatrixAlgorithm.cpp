@@ -1,6 +1,7 @@
 // The table of algorithms on whole matrices, and the choice among results.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/algorithms/MatrixAlgorithm.h"
+#include "lib/Quant/algorithms/CodeBook.h"
 #include "lib/Quant/algorithms/FeedbackRounding.h"
 #include "lib/Quant/algorithms/GridSearch.h"
 #include "lib/Quant/algorithms/HalfQuadratic.h"
@@ -21,13 +22,23 @@ static StatusOr<QuantizedMatrix> roundCovering(const GridShape &shape,
   return roundTo(coveringGrid(shape, weights), weights);
 }
 
+/// The grid with the least error under `costs`, of a code book that is fitted.
+static StatusOr<Grid> chooseGrid(const GridShape &shape,
+                                 const MatrixView &weights,
+                                 const std::vector<float> &costs,
+                                 unsigned threads) {
+  auto fitted = fitCodeBook(shape, weights, costs, threads);
+  QOPT_RETURN_IF_ERROR(fitted.status());
+  return searchGrid(*fitted, weights, costs,
+                    RangeSteps::forLevels(fitted->levels), threads);
+}
+
 static StatusOr<QuantizedMatrix> roundSearched(const GridShape &shape,
                                                const MatrixView &weights,
                                                const Metric &metric,
                                                unsigned threads) {
-  return roundTo(searchGrid(shape, weights,
-                            inputDiagonal(metric, weights.columns),
-                            RangeSteps::forLevels(shape.levels), threads),
+  return roundTo(chooseGrid(shape, weights,
+                            inputDiagonal(metric, weights.columns), threads),
                  weights);
 }
 
@@ -44,8 +55,7 @@ static StatusOr<QuantizedMatrix> roundKronecker(const GridShape &shape,
                                                 unsigned threads) {
   auto factors = factorMetric(metric, weights, usualDamping, threads);
   QOPT_RETURN_IF_ERROR(factors.status());
-  auto grid = searchGrid(shape, weights, columnCosts(*factors),
-                         RangeSteps::forLevels(shape.levels), threads);
+  auto grid = chooseGrid(shape, weights, columnCosts(*factors), threads);
   QOPT_RETURN_IF_ERROR(grid.status());
   QuantizedMatrix matrix =
       roundWithFeedback(std::move(*grid), weights, *factors, threads);

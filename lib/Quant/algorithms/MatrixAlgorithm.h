@@ -8,6 +8,8 @@
 //   gptq       search, by D_I                  feedback, H_I  scales, numbers
 //   kronecker  search, by D_I                  feedback, H_I and H_O    "
 //
+// A search fits a code book to the weights first, where the format has one.
+//
 // An algorithm takes of a metric what it uses, and without moments each has the
 // identity in their place: gptq then is clip, with refined scales.
 //

@@ -80,14 +80,16 @@ static Status quantizeRows(const Format &format, const RowBlock &block,
       int64_t begin = group * size,
               count = std::min(size, block.columns - begin);
       const GroupParameters &its = parameters[size_t(group)];
-      if (element.isInteger())
+      if (!element.encode)
         roundGroup(shape, its, values + begin, count, numbers.data() + begin);
       else
         divideGroup(values + begin, count, its.scale, numbers.data() + begin);
     }
-    storeRow(format, numbers.data(), block.columns,
+    storeRow(shape, numbers.data(),
              result.codes + row * bytesPerRow(format, block.columns));
   }
+  if (block.firstRow == 0)
+    storeBook(format, shape.levels.numbers().data(), result.zeros);
   return {};
 }
 

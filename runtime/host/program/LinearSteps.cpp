@@ -77,7 +77,7 @@ BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
   arguments.layout = *layout;
   arguments.rows = x.elements / step.k();
   if (x.quantized) {
-    if (!quant::elementOf(format.element).isInteger())
+    if (!quant::elementOf(format.element).hasIntegerNumbers())
       return binder.fail("quantized activations need an integer weight, got " +
                          quant::spell(format));
     if (x.elements > 0 && x.columns() != step.k())

@@ -82,6 +82,15 @@ func.func @two_levels_zeros() {
 
 // -----
 
+// (C5)
+func.func @code_book() {
+  // expected-error @+1 {{zeros of "w" have type 'tensor<8x1xi8>'; expected shape 1x16 of bytes, a code book}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x32xi8>) scales(dense<0.5> : tensor<8x1xf16>) zeros(dense<1> : tensor<8x1xi8>) : !qopt.weight<8x64, lut4_g64>
+  return
+}
+
+// -----
+
 // (C6)
 func.func @transposed() {
   // expected-error @+1 {{"w" is transposed, which is not possible with encoding canonical and format "int8"}}

@@ -31,6 +31,13 @@ func.func @two_levels() -> !qopt.weight<8x320, int4_asym_g32_s6> {
   return %w : !qopt.weight<8x320, int4_asym_g32_s6>
 }
 
+// CHECK-LABEL: @code_book
+func.func @code_book() -> !qopt.weight<8x64, lut3_g64> {
+  // CHECK: scales(dense<5.000000e-01> : tensor<8x1xf16>) zeros(dense<3> : tensor<1x8xi8>) : !qopt.weight<8x64, lut3_g64>
+  %w = qopt.weight "w" codes(dense<17> : tensor<8x24xi8>) scales(dense<0.5> : tensor<8x1xf16>) zeros(dense<3> : tensor<1x8xi8>) : !qopt.weight<8x64, lut3_g64>
+  return %w : !qopt.weight<8x64, lut3_g64>
+}
+
 // CHECK-LABEL: @matmul_nbits
 func.func @matmul_nbits() -> !qopt.weight<8x48, int4_asym_g32> {
   // CHECK: zeros(dense<0> : tensor<8xui8>) encoding matmul_nbits : !qopt.weight<8x48, int4_asym_g32>

@@ -41,7 +41,11 @@ TEST(Format, spellingsComeBack) {
                            "int4_g32_s6",
                            "int4_asym_g64_s8",
                            "int3_asym_g16_s6",
-                           "int2_g128_s8"}) {
+                           "int2_g128_s8",
+                           "lut4_g128",
+                           "lut4_g32_s6",
+                           "lut3_g64_s6",
+                           "lut4_tensor"}) {
     StatusOr<Format> format = parseFormat(text);
     ASSERT_TRUE(format.ok()) << format.status().message();
     EXPECT_EQ(spell(*format), text);
@@ -63,14 +67,15 @@ TEST(Format, fieldsAreWhatTheSpellingSays) {
 TEST(Format, unknownElement) {
   EXPECT_EQ(messageFor("int5_g32"),
             "format \"int5_g32\": unknown element type \"int5\"; expected one "
-            "of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2");
-  EXPECT_EQ(messageFor(""),
-            "format \"\": unknown element type \"\"; expected "
-            "one of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2");
+            "of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3");
+  EXPECT_EQ(
+      messageFor(""),
+      "format \"\": unknown element type \"\"; expected "
+      "one of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3");
   EXPECT_EQ(
       messageFor("fp8"),
       "format \"fp8\": unknown element type \"fp8\"; expected one of f32, "
-      "f16, bf16, int8, int4, fp8_e4m3, int3, int2");
+      "f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3");
   EXPECT_NE(messageFor("fp8_e5m2"), "parsed");
   EXPECT_NE(messageFor("fp8_e4m3x"), "parsed");
 }
@@ -89,6 +94,14 @@ TEST(Format, fp8HasScalesAndNoZeroPoints) {
             "format \"fp8_e4m3_asym\": fp8_e4m3 has no zero points");
   EXPECT_EQ(messageFor("fp8_e4m3_g32_zf"),
             "format \"fp8_e4m3_g32_zf\": fp8_e4m3 has no zero points");
+}
+
+TEST(Format, codeBooksHaveNoZeroPoints) {
+  EXPECT_EQ(parseFormat("lut4_g128")->element, ElementType::Lut4);
+  EXPECT_EQ(messageFor("lut4_asym_g128"),
+            "format \"lut4_asym_g128\": lut4 has no zero points");
+  EXPECT_EQ(messageFor("lut3_g32_zf"),
+            "format \"lut3_g32_zf\": lut3 has no zero points");
 }
 
 TEST(Format, groupSizes) {

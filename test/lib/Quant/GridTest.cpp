@@ -42,7 +42,8 @@ TEST(Grid, theCoveringGridIsRoundToNearest) {
        {"int4_g32", "int4_asym_g32", "int4_asym_g32_zf", "int4", "int4_asym",
         "int8", "int8_asym", "int8_tensor", "int8_asym_tensor", "fp8_e4m3",
         "fp8_e4m3_g16", "int4_asym_g24_zf_sf32", "int4_g16_s6",
-        "int3_asym_g32_s6", "int2_asym_g8_s8", "int8_g32_s8"}) {
+        "int3_asym_g32_s6", "int2_asym_g8_s8", "int8_g32_s8", "lut4_g32",
+        "lut3", "lut4_g32_s6"}) {
     Format format = *parseFormat(spelling);
     Stored expected(format, rows, columns), stored(format, rows, columns);
     ASSERT_TRUE(roundToNearest
@@ -67,7 +68,7 @@ TEST(Grid, theCoveringGridIsRoundToNearest) {
 TEST(Grid, oneWeightAndManyAreRoundedAlike) {
   std::vector<float> weights = weightsOf(100), numbers(100);
   for (const char *spelling : {"int4_g32", "int4_asym_g32", "int4_asym_g32_zf",
-                               "fp8_e4m3", "int8_asym"}) {
+                               "fp8_e4m3", "int8_asym", "lut4_g64"}) {
     GridShape shape = gridShape(*parseFormat(spelling), 1, 100);
     GroupParameters group = coverRange(shape, 0, rangeOf(weights.data(), 100));
     roundGroup(shape, group, weights.data(), 100, numbers.data());
@@ -93,6 +94,10 @@ TEST(Grid, levels) {
   EXPECT_EQ(book.nearest(-5.0f), -1.0f);
   EXPECT_EQ(book.nearest(5.0f), 1.0f);
   EXPECT_EQ(book.nearest(0.25f), 0.25f);
+  EXPECT_EQ(book.indexOf(0.25f), 3);
+  EXPECT_EQ(book.count(), 5);
+  EXPECT_EQ(integers.count(), 16);
+  EXPECT_TRUE(Levels::codeBook({-127, 0, 126}).isFullRange());
 
   Levels fp8 = Levels::ofElement(fp8E4m3Element);
   EXPECT_EQ(fp8.high(), 448.0f);

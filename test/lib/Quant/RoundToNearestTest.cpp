@@ -158,6 +158,22 @@ TEST(RoundToNearest, scalesOfTwoLevels) {
   EXPECT_EQ(q.zeros, (std::vector<uint8_t>{0x02}));
 }
 
+TEST(RoundToNearest, theUsualCodeBook) {
+  // m = 2.54: the scale is −0.02, in units of which the weights are these.
+  std::vector<float> values = {-127, -111, -112, 0, 5, 10.6f, 102, 127};
+  for (float &value : values)
+    value *= -0.02f;
+  auto q = quantize("lut4_g8_sf32", values, 8);
+  ASSERT_TRUE(q.status.ok());
+  const float units[] = {-127, -96, -127, 0, 0, 11, 102, 102};
+  for (size_t i = 0; i < 8; ++i)
+    EXPECT_NEAR(q.values[i], -0.02f * units[i], 1e-6f) << i;
+  EXPECT_EQ(q.zeros.size(), 16u);
+  EXPECT_EQ(int8_t(q.zeros[0]), -127);
+  EXPECT_EQ(codesOf(q, ElementType::Lut4, 8, false),
+            (std::vector<int16_t>{0, 1, 0, 8, 8, 9, 15, 15}));
+}
+
 TEST(RoundToNearest, fractionalZeros) {
   auto q = quantize("int4_asym_g8_zf", {-1.2f, 6.3f, 0, 0, 0, 0, 0, 0}, 8);
   ASSERT_TRUE(q.status.ok());

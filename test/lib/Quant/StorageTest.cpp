@@ -79,7 +79,7 @@ TEST(Storage, int2HasFourCodesInAByte) {
 /// bytesPerRow says and with zeros behind the last.
 TEST(Storage, codesOfEveryIntegerComeBack) {
   uint32_t random = 1;
-  for (const char *name : {"int8", "int4", "int3", "int2"}) {
+  for (const char *name : {"int8", "int4", "int3", "int2", "lut4", "lut3"}) {
     Format format = *parseFormat(name);
     const Element &element = elementOf(format.element);
     for (int64_t count = 1; count <= 70; ++count) {
@@ -186,6 +186,42 @@ TEST(Storage, rowsOfTwoLevels) {
   EXPECT_EQ(values[0], -2.0f);  // 1 · (3 − 5)
   EXPECT_EQ(values[33], 12.0f); // 3 · (5 − 1)
   EXPECT_EQ(values[64], -4.0f);
+}
+
+TEST(Storage, codeBooks) {
+  Format format = *parseFormat("lut4_g8_sf32");
+  EXPECT_EQ(zeroBytes(format, 100, 64), 16); // one for the matrix
+  EXPECT_EQ(zeroBytesPerRow(format, 64), 0);
+  EXPECT_TRUE(hasZeroArray(format));
+  EXPECT_FALSE(isByRow(format));
+  EXPECT_TRUE(hasSignedScales(*parseFormat("lut3_g32_s6")));
+  EXPECT_DOUBLE_EQ(storedBits(*parseFormat("lut3_g64_s6"), 64, 512),
+                   3 + 6.0 / 64 + 1 / 16.0 + 64.0 / (64 * 512));
+  std::vector<uint8_t> codes = {0x10, 0x32, 0x54, 0xfe, 0, 0, 0, 0xf0},
+                       book(16);
+  std::vector<float> numbers, scales = {0.5f, -2}, values(16);
+  for (int i = 0; i < 16; ++i)
+    numbers.push_back(float(i * i - 127));
+  storeBook(format, numbers.data(), book.data());
+  EXPECT_EQ(book[0], uint8_t(-127));
+  EXPECT_EQ(book[15], 98);
+  StoredRows stored = {codes.data(), reinterpret_cast<uint8_t *>(scales.data()),
+                       book.data()};
+  dequantizeRows(format, stored, 2, 8, values.data());
+  EXPECT_EQ(values[0], -63.5f);
+  EXPECT_EQ(values[3], -59.0f); // 0.5 · (9 − 127)
+  EXPECT_EQ(values[6], 0.5f * (14 * 14 - 127));
+  EXPECT_EQ(values[15], -196.0f);
+  EXPECT_EQ(rowsFrom(format, stored, 8, 1).zeros, book.data());
+}
+
+TEST(Storage, codesOfCodeBooksHaveNoSign) {
+  std::vector<int16_t> codes = {0, 1, 2, 3, 4, 5, 6, 7, 5}, back(9);
+  std::vector<uint8_t> bytes(4, 0xff);
+  lut3Element.pack(codes.data(), 9, bytes.data());
+  EXPECT_EQ(bytes, (std::vector<uint8_t>{0x88, 0xc6, 0xfa, 0x05}));
+  unpackCodes(*parseFormat("lut3"), bytes.data(), 9, back.data());
+  EXPECT_EQ(back, codes);
 }
 
 TEST(Storage, fractionalZeros) {

@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
-from round_to_nearest import fields, packed, round_to_e4m3, round_to_nearest, to_e4m3, two_level_scales
+from round_to_nearest import BOOKS, fields, packed, round_to_e4m3, round_to_nearest, to_e4m3, two_level_scales
 
 TYPES = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}
 E4M3 = ml_dtypes.float8_e4m3fn
@@ -108,6 +108,8 @@ FORMATS = {
     "int2_g64": ("int2", 64, None, np.float16),
     "int2_asym_g32_sf32": ("int2", 32, "integer", np.float32),
     "int2_asym_g32_zf": ("int2", 32, "float", np.float16),
+    "lut4_g128": ("lut4", 128, None, np.float16),
+    "lut3": ("lut3", 0, None, np.float32),
 }
 
 
@@ -134,6 +136,9 @@ def test_round_to_nearest(arrays, name):
         got = np.frombuffer(out, np.uint8 if zero == "integer" else scale_type, zeros.size, offset)
         assert np.array_equal(got.astype(np.float32), zeros.reshape(-1))
         offset += got.nbytes
+    if element in BOOKS:
+        assert np.array_equal(np.frombuffer(out, np.int8, BOOKS[element].size, offset), BOOKS[element])
+        offset += BOOKS[element].size
     assert np.array_equal(np.frombuffer(out, np.float32, -1, offset), values.reshape(-1))
 
 
@@ -144,6 +149,8 @@ TWO_LEVELS = [
     ("int3_asym_g64_s6", "int3", 64, 6),
     ("int2_asym_g32_s8", "int2", 32, 8),
     ("int8_g64_s6", "int8", 64, 6),
+    ("lut4_g32_s6", "lut4", 32, 6),
+    ("lut3_g64_s8", "lut3", 64, 8),
 ]
 
 
@@ -165,7 +172,11 @@ def test_two_levels_of_scales(arrays, name, element, group, bits):
 
     zero = "integer" if "asym" in name else None
     codes, _, zeros, values = round_to_nearest(w, element, group, zero, scales_of)
-    expected = [packed(codes, element), stored[0]] + ([packed(zeros.astype(np.int16), element)] if zero else [])
+    expected = [packed(codes, element), stored[0]]
+    if zero:
+        expected.append(packed(zeros.astype(np.int16), element))
+    if element in BOOKS:
+        expected.append(BOOKS[element].astype(np.int8))
     for block in (8, 1):
         out = arrays(w, "rtn", name, rows, columns, block)
         offset = 0

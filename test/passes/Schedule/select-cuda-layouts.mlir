@@ -44,6 +44,15 @@ func.func @two_levels(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
 
 // -----
 
+func.func @code_book(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
+  %w = qopt.weight "w" codes(dense<1> : tensor<32x32xi8>) scales(dense<0.5> : tensor<32x1xf16>) zeros(dense<1> : tensor<1x16xi8>) : !qopt.weight<32x64, lut4_g64>
+  // expected-error @+1 {{kernels of a GPU read f32, f16, bf16, int8, int4 and fp8_e4m3; got "lut4_g64"}}
+  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<32x64, lut4_g64> -> tensor<?x32xf16>
+  return %y : tensor<?x32xf16>
+}
+
+// -----
+
 func.func @codes(%x: !qopt.quantized<?x64, int8>) -> tensor<?x32xf16> {
   %w = qopt.weight "w" codes(dense<1> : tensor<32x64xi8>) scales(dense<0.5> : tensor<32x2xf16>) : !qopt.weight<32x64, int8_g32>
   // expected-error @+1 {{no GPU kernel reads its weight of 32x64 in int8_g32: int8 activations need weights in int8 with one scale a row; got "int8_g32"; store it as int8 or keep activations in 16 bits}}

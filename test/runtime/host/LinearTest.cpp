@@ -120,6 +120,7 @@ TEST(Linear, severalPasses) {
        {LinearCase{"int4_g32", true}, LinearCase{"int8", true},
         LinearCase{"int3_g32", true}, LinearCase{"int2_g32", true},
         LinearCase{"int4_asym_g32_s6", true}, LinearCase{"int3_g32_s6", false},
+        LinearCase{"lut4_g32", true}, LinearCase{"lut3_g32", false},
         LinearCase{"f32", false}, LinearCase{"bf16", false}}) {
     SCOPED_TRACE(c.format);
     checkLinear(c, 530, 290, 1100, true);
@@ -237,7 +238,10 @@ INSTANTIATE_TEST_SUITE_P(
         LinearCase{"int3_asym_g32_s8", false},
         LinearCase{"int2_asym_g32_s6", true}, LinearCase{"int2_g128_s8", false},
         LinearCase{"int8_g32_s8", true}, LinearCase{"int8_asym_g32_s6", true},
-        LinearCase{"fp8_e4m3_g32_s6", false}),
+        LinearCase{"fp8_e4m3_g32_s6", false}, LinearCase{"lut4_g128", true},
+        LinearCase{"lut4_g32_s6", true}, LinearCase{"lut4_g32_s6", false},
+        LinearCase{"lut3_g64", true}, LinearCase{"lut3_g32_s6", true},
+        LinearCase{"lut3_g128", false}, LinearCase{"lut4", false}),
     [](const auto &info) {
       return info.param.format + (info.param.int8Activations ? "_a8" : "_a32");
     });
@@ -314,7 +318,7 @@ TEST(Embedding, readsRowsOfEveryFormat) {
        {"f32", "f16", "bf16", "int8", "int8_asym_g32", "int4_g32",
         "int4_asym_g64", "int4_asym_g32_zf", "fp8_e4m3", "fp8_e4m3_g32", "int3",
         "int3_asym_g32", "int2_g64", "int2_asym_g32_zf", "int4_g32_s6",
-        "int3_asym_g64_s6", "int2_asym_g32_s8"}) {
+        "int3_asym_g64_s6", "int2_asym_g32_s8", "lut4_g32_s6", "lut3"}) {
     SCOPED_TRACE(format);
     const int64_t rows = 37, columns = 172;
     StoredWeight weight(format, rows, columns);

@@ -47,7 +47,10 @@ private:
     if (format.element == quant::ElementType::Fp8E4m3)
       for (uint8_t &byte : codes) // a weight has no NaN
         byte = (byte & 127) == 127 ? 0 : byte;
-    int levels = 1 << quant::elementOf(format.element).bits;
+    for (int i = 0; i < quant::elementOf(format.element).bookSize; ++i)
+      zeros[size_t(i)] = static_cast<uint8_t>(i * i - 120); // signed, rising
+    const quant::Element &element = quant::elementOf(format.element);
+    int levels = element.bookSize ? 256 : 1 << element.bits;
     if (format.hasTwoLevels())
       return fillTwoLevels(generator, levels);
     bool fraction = format.zero == quant::ZeroType::Float;

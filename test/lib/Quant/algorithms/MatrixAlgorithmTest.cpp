@@ -15,7 +15,8 @@ static const std::vector<std::string> algorithms = {"rtn", "clip", "hqq",
 static const std::vector<std::string> formats = {
     "int4_g32",    "int4_asym_g32",    "int4_asym_g32_zf", "int4",
     "int8",        "int8_asym",        "int8_tensor",      "fp8_e4m3",
-    "int4_g32_s6", "int3_asym_g16_s6", "int2_asym_g64_s8"};
+    "int4_g32_s6", "int3_asym_g16_s6", "int2_asym_g64_s8", "lut4_g32",
+    "lut3_g64_s6"};
 
 namespace {
 struct Problem {
