@@ -69,8 +69,10 @@ constexpr int bitsOf(ElementType type) {
   case ElementType::Fp8E4m3:
     return 8;
   case ElementType::Int4:
+  case ElementType::Lut4:
     return 4;
   case ElementType::Int3:
+  case ElementType::Lut3:
     return 3;
   case ElementType::Int2:
     return 2;
