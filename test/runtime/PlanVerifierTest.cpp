@@ -408,6 +408,26 @@ TEST_F(PlanVerifierTest, RefusesScalesThatAnElementHasNot) {
       refuses(key(Element::Int8, Granularity::None, ZeroPoint::None), message));
 }
 
+TEST_F(PlanVerifierTest, RefusesTwoLevelsOfScalesWithoutSuchGroups) {
+  using plan::Granularity, plan::ScaleType;
+  auto key = [](Granularity granularity, uint32_t group, ScaleType scale) {
+    return [=](plan::PlanT &plan) {
+      plan::FormatT &format = *plan.decoder->layers[0]->key;
+      format.element = plan::Element::Int8;
+      format.granularity = granularity;
+      format.group = group;
+      format.scale = scale;
+    };
+  };
+  const char *message = "cache layer 0 is not valid";
+  for (ScaleType scale : {ScaleType::Code6, ScaleType::Code8}) {
+    EXPECT_TRUE(refuses(key(Granularity::Channel, 0, scale), message));
+    EXPECT_TRUE(refuses(key(Granularity::Group, 24, scale), message));
+    EXPECT_TRUE(refuses(key(Granularity::Group, 256, scale), message));
+  }
+  EXPECT_EQ(messageAfter(key(Granularity::Group, 32, ScaleType::F16)), "");
+}
+
 /// Bytes of the plan replaced at random, with digests to match; what opens is
 /// given to `run`. How many opened.
 int damagePlans(

@@ -1,5 +1,5 @@
-// k-means on a histogram, which costs as much for any number of weights and adds
-// in one order.
+// k-means on a histogram, which costs as much for any number of weights and
+// adds in one order.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/algorithms/CodeBook.h"
 #include "lib/Quant/algorithms/GridSearch.h"
@@ -149,8 +149,8 @@ static void roundNumbers(std::vector<float> &numbers) {
 
 /// Some rows of a matrix, in even steps.
 static std::vector<float> someRows(const MatrixView &weights) {
-  int64_t step = std::max<int64_t>(
-      1, weights.rows * weights.columns / enoughWeights);
+  int64_t step =
+      std::max<int64_t>(1, weights.rows * weights.columns / enoughWeights);
   std::vector<float> values;
   for (int64_t row = 0; row < weights.rows; row += step)
     values.insert(values.end(), weights.row(row),

@@ -4,8 +4,8 @@
 //   Σ_ij cost_j · (s · n(w_ij / s) − w_ij)²           n(x): the number nearest
 //                                                     to x
 //
-// are a k-means of w / s in one dimension, with weights cost · s²: its optimum by
-// dynamic programming on coarse bins, and from there Lloyd's iteration, each
+// are a k-means of w / s in one dimension, with weights cost · s²: its optimum
+// by dynamic programming on coarse bins, and from there Lloyd's iteration, each
 // number to the mean of what is nearest to it. With the numbers
 // as they are, scales are found by the search of GridSearch.h, under the same
 // costs. Both in turn, three times, on as many rows as are enough to count:

@@ -11,8 +11,8 @@ using namespace qopt::quant;
 
 static double errorOf(const GridShape &shape, const MatrixView &view,
                       const std::vector<float> &costs) {
-  Grid grid = *searchGrid(shape, view, costs,
-                          RangeSteps::forLevels(shape.levels), 2);
+  Grid grid =
+      *searchGrid(shape, view, costs, RangeSteps::forLevels(shape.levels), 2);
   std::vector<float> values = reference::valuesOf(roundToGrid(grid, view));
   double error = 0;
   for (size_t i = 0; i < values.size(); ++i) {
