@@ -4,9 +4,9 @@
 
 namespace qopt::calibrate {
 
-static Status refuse(const std::string &source, const std::string &why) {
+static Status refuse(const TextSource &source, const std::string &why) {
   return Status(StatusCode::InvalidArgument,
-                "calibration text \"" + source + "\" " + why);
+                source.role + " \"" + source.path + "\" " + why);
 }
 
 /// The share of tokens that stand for what the tokenizer has no token for.
@@ -19,10 +19,10 @@ static double unknownShare(const std::vector<int32_t> &tokens,
   return double(unknown) / double(std::max<size_t>(tokens.size(), 1));
 }
 
-StatusOr<CalibrationTokens>
-CalibrationTokens::ofText(const std::string &text, const std::string &source,
-                          const Tokenizer &tokenizer,
-                          const WindowLimits &limits) {
+StatusOr<TokenWindows> windowsOfText(const std::string &text,
+                                     const TextSource &source,
+                                     const Tokenizer &tokenizer,
+                                     const WindowLimits &limits) {
   auto encoded = tokenizer.encodeWhole(text);
   if (!encoded.ok())
     return encoded.status();
@@ -45,13 +45,10 @@ CalibrationTokens::ofText(const std::string &text, const std::string &source,
                               std::to_string(int(share * 100)) +
                               " % of its tokens; give text in the model's "
                               "language");
-  int64_t windows = found / length, taken = std::min(windows, limits.most);
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < taken; ++i) {
-    auto from = encoded->begin() + i * windows / taken * length;
-    tokens.insert(tokens.end(), from, from + length);
-  }
-  return CalibrationTokens(std::move(tokens), length);
+  auto windows = TokenWindows::cut(std::move(*encoded), length, source.path);
+  if (!windows.ok())
+    return windows.status();
+  return windows->spread(limits.most);
 }
 
 } // namespace qopt::calibrate

@@ -200,8 +200,8 @@ StatusOr<CalibrationText> readCalibrationText(ModuleOp module,
     limits.length = std::min(limits.length, companions.context);
   limits.most = std::max<int64_t>(options.calibrateTokens / limits.length, 1);
   StringRef bytes = (*text)->getBuffer();
-  auto tokens = calibrate::CalibrationTokens::ofText(
-      bytes.str(), options.calibrate, *tokenizer, limits);
+  auto tokens = calibrate::windowsOfText(
+      bytes.str(), {"calibration text", options.calibrate}, *tokenizer, limits);
   if (!tokens.ok())
     return tokens.status();
   return CalibrationText{

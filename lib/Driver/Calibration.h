@@ -19,7 +19,7 @@ namespace qopt::driver {
 
 /// A text as windows of tokens, and what is recorded of it.
 struct CalibrationText {
-  calibrate::CalibrationTokens tokens;
+  TokenWindows tokens;
   CalibrationRecord record;
 };
 

@@ -12,7 +12,7 @@ using namespace mlir;
 namespace qopt::driver {
 
 CalibrationModel::CalibrationModel(ModuleOp reference,
-                                   const calibrate::CalibrationTokens &tokens,
+                                   const TokenWindows &tokens,
                                    const CompileOptions &options,
                                    const CalibrationStore &store)
     : module(reference.clone()), windows(tokens), options(options),
@@ -22,7 +22,7 @@ CalibrationModel::CalibrationModel(ModuleOp reference,
 }
 
 StatusOr<std::unique_ptr<CalibrationModel>> CalibrationModel::create(
-    ModuleOp reference, const calibrate::CalibrationTokens &tokens,
+    ModuleOp reference, const TokenWindows &tokens,
     const CompileOptions &options, const CalibrationStore &store) {
   std::unique_ptr<CalibrationModel> model(
       new CalibrationModel(reference, tokens, options, store));

@@ -28,12 +28,12 @@ public:
   /// Cuts a decoder, as the stage "quantize" leaves it for the host, into
   /// layers. All but the decoder stay.
   static StatusOr<std::unique_ptr<CalibrationModel>>
-  create(mlir::ModuleOp reference, const calibrate::CalibrationTokens &tokens,
+  create(mlir::ModuleOp reference, const TokenWindows &tokens,
          const CompileOptions &options, const CalibrationStore &store);
 
   /// The layers in their order, as the model will compute them.
   llvm::ArrayRef<mlir::func::FuncOp> segments() const { return functions; }
-  const calibrate::CalibrationTokens &tokens() const { return windows; }
+  const TokenWindows &tokens() const { return windows; }
   unsigned threads() const;
 
   /// A copy of a layer in another form.
@@ -62,13 +62,13 @@ public:
 
 private:
   CalibrationModel(mlir::ModuleOp reference,
-                   const calibrate::CalibrationTokens &tokens,
+                   const TokenWindows &tokens,
                    const CompileOptions &options,
                    const CalibrationStore &store);
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
   llvm::SmallVector<mlir::func::FuncOp> functions;
-  const calibrate::CalibrationTokens &windows;
+  const TokenWindows &windows;
   const CompileOptions &options;
   const CalibrationStore &entries;
   codegen::TemporaryFolder folder;

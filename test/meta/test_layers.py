@@ -13,7 +13,10 @@ LAYERS = {
     "lib/Quant": ["include/qopt", "lib/Quant"],
     # Facts about GPUs: data that schedules and the serving process may ask for.
     "lib/Target": ["include/qopt", "lib/Target"],
-    "lib/Calibrate": ["include/qopt", "lib/Quant", "runtime/Philox.h", "lib/Calibrate"],
+    "lib/Tokens": ["include/qopt", "lib/Tokens"],
+    "lib/Calibrate": ["include/qopt", "lib/Quant", "lib/Tokens", "runtime/Philox.h", "lib/Calibrate"],
+    # Runs models on the public engine; beside it, a pool of threads.
+    "lib/Evaluate": ["include/qopt", "lib/Tokens", "runtime/host/ThreadPool.h", "lib/Evaluate"],
     # The serving process: of the compiler it sees nothing but the formats' numerics.
     "runtime": ["include/qopt", "lib/Quant", "runtime"],
     # A model's names are made printable by one function, in errors of the compiler and by the tools.
@@ -43,6 +46,8 @@ FORBIDDEN = {
     "runtime": ["mlir/", "llvm/", "google/protobuf"],
     "lib/Quant": ["mlir/", "llvm/"],
     "lib/Target": ["mlir/", "llvm/"],
+    "lib/Tokens": ["mlir/", "llvm/"],
+    "lib/Evaluate": ["mlir/", "llvm/"],
 }
 
 

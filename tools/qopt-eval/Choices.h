@@ -5,9 +5,9 @@
 #ifndef QOPT_TOOLS_QOPTEVAL_CHOICES_H
 #define QOPT_TOOLS_QOPTEVAL_CHOICES_H
 
+#include "lib/Evaluate/Statistics.h"
 #include "qopt/Tokenizer.h"
 #include "tools/qopt-eval/Continuations.h"
-#include "tools/qopt-eval/Statistics.h"
 
 #include <functional>
 #include <string>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-eval/Continuations.h"
 
-#include "tools/qopt-eval/LogitMetrics.h"
+#include "lib/Evaluate/LogitMetrics.h"
 
 #include <algorithm>
 

@@ -3,8 +3,8 @@
 #ifndef QOPT_TOOLS_QOPTEVAL_DESCRIBEEVALUATION_H
 #define QOPT_TOOLS_QOPTEVAL_DESCRIBEEVALUATION_H
 
+#include "lib/Evaluate/Evaluation.h"
 #include "tools/qopt-eval/Choices.h"
-#include "tools/qopt-eval/Evaluation.h"
 #include "tools/qopt-eval/Retrieval.h"
 
 #include <nlohmann/json.hpp>

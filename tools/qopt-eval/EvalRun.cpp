@@ -2,7 +2,9 @@
 #include "tools/qopt-eval/EvalRun.h"
 
 #include "tools/cli/ModelFiles.h"
+#include "tools/cli/Progress.h"
 #include "tools/qopt-eval/ReadWindows.h"
+#include "tools/qopt-eval/SavedLogits.h"
 
 namespace qopt::eval {
 
@@ -52,9 +54,9 @@ static StatusOr<Evaluation> evaluateWindows(Engine &engine,
   inputs.seed = options.seed;
   std::unique_ptr<ReferenceLogits> reference;
   if (referenceEngine) {
-    reference = std::make_unique<ReferenceLogits>(*referenceEngine, windows);
+    reference = std::make_unique<EngineLogits>(*referenceEngine, windows);
   } else if (options.savedReference()) {
-    auto opened = ReferenceLogits::open(options.reference, windows, vocabulary);
+    auto opened = SavedLogits::open(options.reference, windows, vocabulary);
     if (!opened.ok())
       return opened.status();
     reference = std::move(*opened);
@@ -68,8 +70,17 @@ static StatusOr<Evaluation> evaluateWindows(Engine &engine,
     if (!created.ok())
       return created.status();
     logits = std::move(*created);
-    inputs.logits = logits.get();
+    inputs.logits = [&](std::span<const float> rows) {
+      return logits->append(
+          {reinterpret_cast<const uint8_t *>(rows.data()), rows.size_bytes()});
+    };
   }
+  cli::Progress progress;
+  inputs.progress = [&](int64_t window) {
+    std::string of = " of " + std::to_string(windows.count());
+    progress.show("window " + std::to_string(window + 1) + of,
+                  double(window) / double(windows.count()));
+  };
   StatusOr<Evaluation> evaluation = evaluate(engine, inputs);
   if (evaluation.ok() && logits)
     QOPT_RETURN_IF_ERROR(logits->finish());

@@ -3,9 +3,9 @@
 #ifndef QOPT_TOOLS_QOPTEVAL_EVALRUN_H
 #define QOPT_TOOLS_QOPTEVAL_EVALRUN_H
 
+#include "lib/Evaluate/Evaluation.h"
 #include "tools/qopt-eval/Choices.h"
 #include "tools/qopt-eval/EvalOptions.h"
-#include "tools/qopt-eval/Evaluation.h"
 #include "tools/qopt-eval/Retrieval.h"
 
 namespace qopt::eval {

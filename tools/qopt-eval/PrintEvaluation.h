@@ -3,8 +3,8 @@
 #ifndef QOPT_TOOLS_QOPTEVAL_PRINTEVALUATION_H
 #define QOPT_TOOLS_QOPTEVAL_PRINTEVALUATION_H
 
+#include "lib/Evaluate/Evaluation.h"
 #include "tools/qopt-eval/Choices.h"
-#include "tools/qopt-eval/Evaluation.h"
 #include "tools/qopt-eval/Retrieval.h"
 
 namespace qopt::eval {

@@ -3,10 +3,10 @@
 #ifndef QOPT_TOOLS_QOPTEVAL_READWINDOWS_H
 #define QOPT_TOOLS_QOPTEVAL_READWINDOWS_H
 
+#include "lib/Tokens/TokenWindows.h"
 #include "qopt/Artifact.h"
 #include "qopt/Tokenizer.h"
 #include "tools/qopt-eval/EvalOptions.h"
-#include "tools/qopt-eval/TokenWindows.h"
 
 namespace qopt::eval {
 

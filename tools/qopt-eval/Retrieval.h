@@ -12,9 +12,9 @@
 #ifndef QOPT_TOOLS_QOPTEVAL_RETRIEVAL_H
 #define QOPT_TOOLS_QOPTEVAL_RETRIEVAL_H
 
+#include "lib/Evaluate/Statistics.h"
+#include "lib/Tokens/TokenWindows.h"
 #include "tools/qopt-eval/Continuations.h"
-#include "tools/qopt-eval/Statistics.h"
-#include "tools/qopt-eval/TokenWindows.h"
 
 namespace qopt::eval {
 

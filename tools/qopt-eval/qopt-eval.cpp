@@ -1,6 +1,7 @@
 // qopt-eval: how well a decoder artifact predicts text, and how close it is to
 // a reference.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/io/FileAccess.h"
 #include "tools/qopt-eval/DescribeEvaluation.h"
 #include "tools/qopt-eval/EvalRun.h"
 #include "tools/qopt-eval/HtmlReport.h"

@@ -2,8 +2,8 @@
 // All in f64: the distance between two runs of one model is far below what f32
 // leaves of a sum of probabilities.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_TOOLS_QOPTEVAL_LOGITMETRICS_H
-#define QOPT_TOOLS_QOPTEVAL_LOGITMETRICS_H
+#ifndef QOPT_LIB_EVALUATE_LOGITMETRICS_H
+#define QOPT_LIB_EVALUATE_LOGITMETRICS_H
 
 #include <cmath>
 #include <cstdint>
@@ -44,4 +44,4 @@ double divergence(std::span<const float> reference,
 
 } // namespace qopt::eval
 
-#endif // QOPT_TOOLS_QOPTEVAL_LOGITMETRICS_H
+#endif // QOPT_LIB_EVALUATE_LOGITMETRICS_H

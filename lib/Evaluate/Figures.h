@@ -1,10 +1,10 @@
 // The figures of some positions of some windows: of all, or of a slice.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_TOOLS_QOPTEVAL_FIGURES_H
-#define QOPT_TOOLS_QOPTEVAL_FIGURES_H
+#ifndef QOPT_LIB_EVALUATE_FIGURES_H
+#define QOPT_LIB_EVALUATE_FIGURES_H
 
-#include "tools/qopt-eval/Positions.h"
-#include "tools/qopt-eval/Statistics.h"
+#include "lib/Evaluate/Positions.h"
+#include "lib/Evaluate/Statistics.h"
 
 #include <array>
 
@@ -59,4 +59,4 @@ Figures measure(const PositionTable &table, const Region &region,
 
 } // namespace qopt::eval
 
-#endif // QOPT_TOOLS_QOPTEVAL_FIGURES_H
+#endif // QOPT_LIB_EVALUATE_FIGURES_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/qopt-eval/ReferenceLogits.h"
+#include "tools/qopt-eval/SavedLogits.h"
 
 #include "lib/Quant/FloatConversion.h"
 
@@ -8,8 +8,8 @@
 namespace qopt::eval {
 
 StatusOr<std::unique_ptr<ReferenceLogits>>
-ReferenceLogits::open(const std::string &path, const TokenWindows &windows,
-                      int64_t vocabulary) {
+SavedLogits::open(const std::string &path, const TokenWindows &windows,
+                  int64_t vocabulary) {
   StatusOr<io::NpyFile> file = io::NpyFile::open(path);
   if (!file.ok())
     return file.status();
@@ -21,28 +21,16 @@ ReferenceLogits::open(const std::string &path, const TokenWindows &windows,
                   "'" + path + "' is " + spell(file->type()) + spell(shape) +
                       "; expected logits of these windows, f32" +
                       spell({windows.count(), windows.length(), vocabulary}));
-  std::unique_ptr<ReferenceLogits> reference(
-      new ReferenceLogits(windows, vocabulary));
-  reference->array = std::move(*file);
-  return reference;
+  auto count = size_t(windows.length() * vocabulary);
+  return std::unique_ptr<ReferenceLogits>(
+      new SavedLogits(std::move(*file), count));
 }
 
-StatusOr<std::span<const float>> ReferenceLogits::window(int64_t index) {
-  if (engine) {
-    Status status = engine->evaluate(
-        windows[index], [&](int64_t first, std::span<const float> rows) {
-          std::memcpy(logits.data() + first * vocabulary, rows.data(),
-                      rows.size_bytes());
-          return Status();
-        });
-    if (!status.ok())
-      return status;
-    return std::span<const float>(logits);
-  }
-  size_t element = sizeOf(array->type());
-  std::span<const uint8_t> bytes = array->bytes().subspan(
+StatusOr<std::span<const float>> SavedLogits::window(int64_t index) {
+  size_t element = sizeOf(array.type());
+  std::span<const uint8_t> bytes = array.bytes().subspan(
       size_t(index) * logits.size() * element, logits.size() * element);
-  if (array->type() == DType::F32) {
+  if (array.type() == DType::F32) {
     std::memcpy(logits.data(), bytes.data(), bytes.size());
     return std::span<const float>(logits);
   }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/qopt-eval/TokenWindows.h"
-
-#include "tools/io/Npy.h"
+#include "lib/Tokens/TokenWindows.h"
 
 #include <algorithm>
 
-namespace qopt::eval {
+namespace qopt {
 
 StatusOr<TokenWindows> TokenWindows::cut(std::vector<int32_t> tokens,
                                          int64_t length,
@@ -18,39 +16,6 @@ StatusOr<TokenWindows> TokenWindows::cut(std::vector<int32_t> tokens,
   length = std::min(length, int64_t(tokens.size()));
   tokens.resize(tokens.size() / size_t(length) * size_t(length));
   return TokenWindows(std::move(tokens), length);
-}
-
-StatusOr<TokenWindows> TokenWindows::read(const std::string &path,
-                                          int64_t length,
-                                          std::optional<int64_t> asked) {
-  StatusOr<Tensor> array = io::readNpy(path);
-  if (!array.ok())
-    return array.status();
-  const std::vector<int64_t> &shape = array->shape();
-  bool integers = array->type() != DType::F32 && array->type() != DType::F16 &&
-                  array->type() != DType::BF16 && array->type() != DType::F64 &&
-                  array->type() != DType::Bool;
-  if (!integers || shape.empty() || shape.size() > 2)
-    return Status(StatusCode::InvalidArgument,
-                  "'" + path + "' is " + spell(array->type()) + spell(shape) +
-                      "; expected token ids, i32[windows, length]");
-  std::vector<int32_t> tokens;
-  for (int64_t i = 0; i < array->elements(); ++i) {
-    double token = io::elementAsDouble(array->view(), i);
-    tokens.push_back(int32_t(std::clamp(token, -1.0, double(INT32_MAX))));
-  }
-  if (shape.size() == 1)
-    return cut(std::move(tokens), asked.value_or(length), path);
-  if (asked && *asked != shape[1])
-    return Status(StatusCode::InvalidArgument,
-                  "--window is " + std::to_string(*asked) + ", but '" + path +
-                      "' has windows of " + std::to_string(shape[1]) +
-                      " tokens; leave it out, or give the tokens as one list");
-  if (shape[0] < 1 || shape[1] < 2)
-    return Status(StatusCode::InvalidArgument,
-                  "'" + path + "' has shape " + spell(shape) +
-                      "; expected a window or more of two tokens or more");
-  return TokenWindows(std::move(tokens), shape[1]);
 }
 
 Status TokenWindows::add(const std::string &name, const TokenWindows &more,
@@ -70,6 +35,27 @@ Status TokenWindows::add(const std::string &name, const TokenWindows &more,
   return {};
 }
 
+TokenWindows TokenWindows::spread(int64_t most) const {
+  int64_t taken = std::min(count(), most);
+  TokenWindows result({}, windowLength);
+  for (int64_t i = 0; i < taken; ++i) {
+    std::span<const int32_t> window = (*this)[i * count() / taken];
+    result.tokens.insert(result.tokens.end(), window.begin(), window.end());
+  }
+  return result;
+}
+
+TokenWindows TokenWindows::select(const std::function<bool(int64_t)> &isWanted,
+                                  int64_t most) const {
+  TokenWindows result({}, std::min(windowLength, most));
+  for (int64_t i = 0; i < count(); ++i)
+    if (isWanted(i)) {
+      auto window = (*this)[i].first(size_t(result.windowLength));
+      result.tokens.insert(result.tokens.end(), window.begin(), window.end());
+    }
+  return result;
+}
+
 Status TokenWindows::check(int64_t vocabulary) const {
   for (size_t i = 0; i < tokens.size(); ++i)
     if (tokens[i] < 0 || tokens[i] >= vocabulary)
@@ -82,4 +68,4 @@ Status TokenWindows::check(int64_t vocabulary) const {
   return {};
 }
 
-} // namespace qopt::eval
+} // namespace qopt

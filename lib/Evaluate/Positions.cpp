@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/qopt-eval/Positions.h"
+#include "lib/Evaluate/Positions.h"
 
-#include "tools/qopt-eval/LogitMetrics.h"
+#include "lib/Evaluate/LogitMetrics.h"
 
 #include <atomic>
 

@@ -1,14 +1,14 @@
 // Runs a decoder over windows of tokens and sums up what it predicts.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_TOOLS_QOPTEVAL_EVALUATION_H
-#define QOPT_TOOLS_QOPTEVAL_EVALUATION_H
+#ifndef QOPT_LIB_EVALUATE_EVALUATION_H
+#define QOPT_LIB_EVALUATE_EVALUATION_H
 
+#include "lib/Evaluate/Figures.h"
+#include "lib/Evaluate/ReferenceLogits.h"
+#include "lib/Tokens/TokenWindows.h"
 #include "qopt/Engine.h"
-#include "tools/io/Npy.h"
-#include "tools/qopt-eval/Figures.h"
-#include "tools/qopt-eval/ReferenceLogits.h"
-#include "tools/qopt-eval/TokenWindows.h"
 
+#include <functional>
 #include <string>
 
 namespace qopt::eval {
@@ -36,7 +36,10 @@ struct Evaluation {
 struct EvaluationInputs {
   const TokenWindows &windows;
   ReferenceLogits *reference = nullptr; ///< optional
-  io::NpyWriter *logits = nullptr;      ///< optional: receives all logits
+  /// Optional: receives all logits [rows, vocabulary], in their order.
+  std::function<Status(std::span<const float>)> logits = {};
+  /// Optional: called ahead of each window.
+  std::function<void(int64_t window)> progress = {};
   int threads = 0;
   int64_t chunk = 0;      ///< tokens of a step, as for Engine::evaluate
   int64_t floorChunk = 0; ///< the same of the second run; 0: there is none
@@ -49,4 +52,4 @@ StatusOr<Evaluation> evaluate(Engine &engine, const EvaluationInputs &inputs);
 
 } // namespace qopt::eval
 
-#endif // QOPT_TOOLS_QOPTEVAL_EVALUATION_H
+#endif // QOPT_LIB_EVALUATE_EVALUATION_H

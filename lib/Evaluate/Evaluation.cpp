@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/qopt-eval/Evaluation.h"
-
-#include "tools/cli/Progress.h"
+#include "lib/Evaluate/Evaluation.h"
 
 #include <algorithm>
 #include <chrono>
@@ -54,9 +52,7 @@ Status Evaluator::addWindow(int64_t window) {
   own.clear();
   auto judge = [&](int64_t first, std::span<const float> logits) -> Status {
     if (inputs.logits)
-      QOPT_RETURN_IF_ERROR(inputs.logits->append(
-          {reinterpret_cast<const uint8_t *>(logits.data()),
-           logits.size_bytes()}));
+      QOPT_RETURN_IF_ERROR(inputs.logits(logits));
     if (inputs.floorChunk)
       own.insert(own.end(), logits.begin(), logits.end());
     rows.first = first;
@@ -105,8 +101,8 @@ Evaluation Evaluator::result() const {
   Evaluation evaluation;
   int64_t count = inputs.windows.count(), length = table.length;
   evaluation.all = slice("all", {0, count, 0, length});
-  const std::vector<Domain> &domains = inputs.windows.domains();
-  for (const Domain &domain : domains)
+  const std::vector<TextDomain> &domains = inputs.windows.domains();
+  for (const TextDomain &domain : domains)
     if (domains.size() > 1)
       evaluation.domains.push_back(slice(
           domain.name, {domain.first, domain.first + domain.count, 0, length}));
@@ -125,11 +121,9 @@ Evaluation Evaluator::result() const {
 StatusOr<Evaluation> evaluate(Engine &engine, const EvaluationInputs &inputs) {
   auto start = std::chrono::steady_clock::now();
   Evaluator evaluator(engine, inputs);
-  cli::Progress progress;
   for (int64_t i = 0; i < inputs.windows.count(); ++i) {
-    progress.show("window " + std::to_string(i + 1) + " of " +
-                      std::to_string(inputs.windows.count()),
-                  double(i) / double(inputs.windows.count()));
+    if (inputs.progress)
+      inputs.progress(i);
     if (Status status = evaluator.addWindow(i); !status.ok())
       return status;
   }

@@ -1,8 +1,8 @@
 // What single positions give: the model's prediction beside the reference's
 // and beside the token that came.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_TOOLS_QOPTEVAL_POSITIONS_H
-#define QOPT_TOOLS_QOPTEVAL_POSITIONS_H
+#ifndef QOPT_LIB_EVALUATE_POSITIONS_H
+#define QOPT_LIB_EVALUATE_POSITIONS_H
 
 #include "runtime/host/ThreadPool.h"
 
@@ -67,4 +67,4 @@ BrokenRows judgeRows(const WindowRows &rows, std::span<Position> positions,
 
 } // namespace qopt::eval
 
-#endif // QOPT_TOOLS_QOPTEVAL_POSITIONS_H
+#endif // QOPT_LIB_EVALUATE_POSITIONS_H

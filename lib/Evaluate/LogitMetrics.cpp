@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/qopt-eval/LogitMetrics.h"
+#include "lib/Evaluate/LogitMetrics.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/qopt-eval/Figures.h"
+#include "lib/Evaluate/Figures.h"
 
 #include <algorithm>
 #include <cmath>

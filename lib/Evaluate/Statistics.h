@@ -2,8 +2,8 @@
 // percentile intervals): windows, because the tokens of a window depend on each
 // other, or questions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_TOOLS_QOPTEVAL_STATISTICS_H
-#define QOPT_TOOLS_QOPTEVAL_STATISTICS_H
+#ifndef QOPT_LIB_EVALUATE_STATISTICS_H
+#define QOPT_LIB_EVALUATE_STATISTICS_H
 
 #include <cstdint>
 #include <functional>
@@ -58,4 +58,4 @@ double quantile(std::vector<double> &values, double q);
 
 } // namespace qopt::eval
 
-#endif // QOPT_TOOLS_QOPTEVAL_STATISTICS_H
+#endif // QOPT_LIB_EVALUATE_STATISTICS_H

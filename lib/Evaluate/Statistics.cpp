@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/qopt-eval/Statistics.h"
+#include "lib/Evaluate/Statistics.h"
 
 #include <algorithm>
 #include <cmath>
