@@ -397,11 +397,13 @@ StatusOr<CanonicalWeight> evaluatePart(const WeightPart &part,
 void releaseSources(Value value) {
   Operation *op = value.getDefiningOp();
   if (auto weight = dyn_cast_or_null<ir::WeightOp>(op)) {
-    // Only whole pages of a mapped file: a heap page must never be dropped.
+    // Only whole pages of a mapped file, which is read again where something
+    // else asks for them. Codes, folded weights and numbers of a protobuf field
+    // are on the heap, mutable, and would be zeros.
     auto resource = dyn_cast<DenseResourceElementsAttr>(weight.getCodes());
     AsmResourceBlob *blob =
         resource ? resource.getRawHandle().getBlob() : nullptr;
-    if (!blob)
+    if (!blob || blob->isMutable())
       return;
     ArrayRef<char> bytes = blob->getData();
     auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));

@@ -205,7 +205,7 @@ StatusOr<TensorBytes> ExternalData::read(const onnx_file::TensorProto &tensor,
   llvm::ArrayRef<char> bytes((*file)->mapping->data() + offset, length);
   if (!entries->checksum.empty())
     QOPT_RETURN_IF_ERROR(verifyChecksum(bytes, entries->checksum));
-  return TensorBytes{bytes, (*file)->mapping};
+  return TensorBytes{bytes, (*file)->mapping, /*isMapped=*/true};
 }
 
 } // namespace qopt::import

@@ -22,6 +22,7 @@ namespace qopt::import {
 struct TensorBytes {
   llvm::ArrayRef<char> bytes;
   std::shared_ptr<const void> owner;
+  bool isMapped = true; ///< they lie in a file, not on the heap
 };
 
 class ExternalData {

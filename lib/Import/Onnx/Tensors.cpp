@@ -97,7 +97,7 @@ static TensorBytes collect(const Field &values, unsigned width) {
     std::memcpy(out, &value, width);
     out += width;
   }
-  return {llvm::ArrayRef<char>(*storage), storage};
+  return {llvm::ArrayRef<char>(*storage), storage, /*isMapped=*/false};
 }
 
 /// The data in the field that the specification names for the data type.
@@ -128,7 +128,7 @@ StatusOr<TensorBytes> TensorReader::bytesOf(const TensorProto &tensor,
     return external.read(tensor, expected);
   TensorBytes bytes;
   if (tensor.has_raw_data())
-    bytes = {file.rawData(tensor), file.mapping()};
+    bytes = {file.rawData(tensor), file.mapping(), /*isMapped=*/true};
   else
     bytes = typedBytes(tensor, bits);
   if (static_cast<int64_t>(bytes.bytes.size()) != expected)
@@ -185,7 +185,7 @@ static TensorBytes normalized(TensorBytes booleans) {
   auto storage = std::make_shared<std::vector<char>>();
   for (char byte : booleans.bytes)
     storage->push_back(byte != 0);
-  return {llvm::ArrayRef<char>(*storage), storage};
+  return {llvm::ArrayRef<char>(*storage), storage, /*isMapped=*/false};
 }
 
 /// The largest power of two, up to a cache line, that the address has.
@@ -217,10 +217,11 @@ StatusOr<ElementsAttr> TensorReader::read(const TensorProto &tensor,
     return inlineAttr(tensorType, bytes->bytes);
   if (type.isInteger(1))
     bytes = normalized(std::move(*bytes));
+  // Immutable says that pages may be dropped, for the file has them.
   AsmResourceBlob blob(
       bytes->bytes, alignmentOf(bytes->bytes.data()),
       [owner = bytes->owner](void *, size_t, size_t) {},
-      /*dataIsMutable=*/false);
+      /*dataIsMutable=*/!bytes->isMapped);
   return ElementsAttr(
       DenseResourceElementsAttr::get(tensorType, name, std::move(blob)));
 }
