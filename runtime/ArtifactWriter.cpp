@@ -144,7 +144,7 @@ StatusOr<uint32_t> ArtifactWriter::addSegment(plan::SegmentKind kind,
   return index;
 }
 
-Status ArtifactWriter::finish(plan::PlanT &plan) {
+Status ArtifactWriter::writePlan(plan::PlanT &plan) {
   assert(!open && "the last segment has not ended");
   plan.segments = std::move(segments);
   flatbuffers::FlatBufferBuilder builder;
@@ -173,6 +173,27 @@ Status ArtifactWriter::finish(plan::PlanT &plan) {
   if (::pwrite(file.descriptor(), &header, sizeof(header), 0) !=
       ssize_t(sizeof(header)))
     return file.failure("write");
+  return {};
+}
+
+Status ArtifactWriter::preview(
+    plan::PlanT &plan,
+    const std::function<Status(const std::string &path)> &read) {
+  QOPT_RETURN_IF_ERROR(padToAlignment());
+  uint64_t end = position;
+  QOPT_RETURN_IF_ERROR(writePlan(plan));
+  segments = std::move(plan.segments);
+  QOPT_RETURN_IF_ERROR(read(file.readablePath()));
+  // What comes next overwrites the plan.
+  if (::ftruncate(file.descriptor(), off_t(end)) != 0 ||
+      ::lseek(file.descriptor(), off_t(end), SEEK_SET) < 0)
+    return file.failure("write");
+  position = end;
+  return {};
+}
+
+Status ArtifactWriter::finish(plan::PlanT &plan) {
+  QOPT_RETURN_IF_ERROR(writePlan(plan));
   if (::fsync(file.descriptor()) != 0)
     return file.failure("write");
   return file.publish();

@@ -12,6 +12,7 @@
 #include "runtime/plan/Plan_generated.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -44,6 +45,11 @@ public:
   StatusOr<uint32_t> addSegment(plan::SegmentKind kind, const std::string &name,
                                 std::span<const uint8_t> bytes);
 
+  /// Writes what there is so far as a whole artifact and lets `read` open it;
+  /// afterwards more can be added, and `plan` changed.
+  Status preview(plan::PlanT &plan,
+                 const std::function<Status(const std::string &path)> &read);
+
   /// Fills `plan.segments`, writes plan and header, flushes and renames. `plan`
   /// is consumed. A plan that no runtime would take is an Internal error.
   Status finish(plan::PlanT &plan);
@@ -52,6 +58,7 @@ private:
   explicit ArtifactWriter(OutputFile file);
   Status write(const void *bytes, size_t size);
   Status flush();
+  Status writePlan(plan::PlanT &plan);
   Status padToAlignment();
 
   OutputFile file;

@@ -65,10 +65,13 @@ Status OutputFile::failure(const char *action) const {
   return Status(StatusCode::Unwritable, text);
 }
 
+std::string OutputFile::readablePath() const {
+  return named ? temporary : "/proc/self/fd/" + std::to_string(file);
+}
+
 Status OutputFile::publish() {
   if (!named) {
-    std::string unnamed = "/proc/self/fd/" + std::to_string(file);
-    if (::linkat(AT_FDCWD, unnamed.c_str(), AT_FDCWD, temporary.c_str(),
+    if (::linkat(AT_FDCWD, readablePath().c_str(), AT_FDCWD, temporary.c_str(),
                  AT_SYMLINK_FOLLOW) != 0)
       return failure("name the finished file");
     named = true;

@@ -21,6 +21,8 @@ public:
 
   int descriptor() const { return file; }
   const std::string &path() const { return target; }
+  /// What it can be opened by, for reading, as long as it has no name.
+  std::string readablePath() const;
 
   /// Gives the file its name, in place of one that has it. Fails as
   /// `failure` says where that could not be done; nothing is left then.

@@ -5,6 +5,7 @@
 #define QOPT_COMPILEOPTIONS_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,17 @@ struct CompileOptions {
   /// A file with the formats of all weights, as `savePlan` wrote it.
   std::string plan;
   std::string savePlan; ///< where the formats and their reasons are written
+
+  /// Limits on what the artifact predicts beside the unquantized model, on the
+  /// texts of `validate` together and on each of them: of the mean KL
+  /// divergence in nats, of the perplexity in percent above the unquantized
+  /// model's, of the tokens with the same first choice in percent. Where one is
+  /// missed nothing is written.
+  std::optional<double> mostDivergence, mostPerplexityIncrease, leastSameTop;
+  /// Texts to measure that on, "PATH" or "NAME=PATH"; empty: the part of
+  /// `calibrate` that no algorithm sees. Measured without limits, too.
+  std::vector<std::string> validate;
+  bool keep = false; ///< write what misses a limit, too
 
   TargetDevice target = TargetDevice::Host;
   /// Of the GPUs that machine code is made for, "sm_90a,sm_80"; others of

@@ -7,7 +7,9 @@
 #include "qopt/CompileOptions.h"
 #include "qopt/KernelSummary.h"
 #include "qopt/Status.h"
+#include "qopt/ValidationSummary.h"
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,7 @@ struct CompileSummary {
   uint64_t parameters = 0;            ///< elements of all weights
   uint64_t weightBytes = 0; ///< as stored, scales and zero points included
   uint64_t artifactBytes = 0;
+  std::optional<ValidationSummary> validation; ///< where it was asked for
 };
 
 /// Called while weights are written: a name and the share done, 0 to 1.
@@ -47,7 +50,8 @@ using Progress = std::function<void(const std::string &what, double done)>;
 std::string defaultOutput(const std::string &model);
 
 /// Compiles `options.model` into `options.output`, by default the one above,
-/// which appears only when it is complete.
+/// which appears only when it is complete. GateFailed, with every limit and
+/// what was found, where one is missed.
 StatusOr<CompileSummary> compile(const CompileOptions &options,
                                  const Progress &progress = {});
 

@@ -10,6 +10,8 @@
 #include "lib/Driver/CudaSteps.h"
 #include "lib/Driver/ModelChecks.h"
 #include "lib/Driver/PlanBuilder.h"
+#include "lib/Driver/Validation.h"
+#include "lib/Tokens/NamedText.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "qopt/Tokenizer.h"
 #include "qopt/Version.h"
@@ -38,6 +40,17 @@ static StatusOr<std::vector<uint8_t>> digestOf(const std::string &path) {
   return std::vector<uint8_t>(digest.begin(), digest.end());
 }
 
+static std::string spellLimit(const std::optional<double> &limit) {
+  return limit ? llvm::formatv("{0}", *limit).str() : "";
+}
+
+/// The name and the file's, without folders.
+static std::string recordedText(const std::string &given) {
+  NamedText text = splitName(given);
+  std::string file = llvm::sys::path::filename(text.path).str();
+  return text.name == text.path ? file : text.name + "=" + file;
+}
+
 /// The options that change the artifact's content, as they were given and
 /// sorted by name; what was left to the default says nothing.
 static std::vector<std::unique_ptr<plan::OptionT>>
@@ -62,12 +75,19 @@ recordedOptions(const CompileOptions &options) {
       {"embedding", options.embedding},
       {"kv", options.cache},
       {"lm-head", options.lmHead},
+      {"keep", options.keep ? "true" : ""},
+      {"max-kl", spellLimit(options.mostDivergence)},
+      {"max-perplexity-increase", spellLimit(options.mostPerplexityIncrease)},
       {"max-size", options.maxSize},
+      {"min-top1", spellLimit(options.leastSameTop)},
       {"plan", llvm::sys::path::filename(options.plan).str()},
       {"target", gpu ? "cuda" : "host"},
       {"weights", options.weights}};
   for (size_t i = 0; i < options.formats.size(); ++i)
     entries.emplace_back("format." + std::to_string(i), options.formats[i]);
+  for (size_t i = 0; i < options.validate.size(); ++i)
+    entries.emplace_back("validate." + std::to_string(i),
+                         recordedText(options.validate[i]));
   llvm::erase_if(entries, [](auto &entry) { return entry.second.empty(); });
   std::sort(entries.begin(), entries.end());
   std::vector<std::unique_ptr<plan::OptionT>> result;
@@ -251,9 +271,48 @@ static Status addSource(plan::ManifestT &manifest,
   return Status();
 }
 
-Status buildArtifact(ModuleOp module, const CompileOptions &options,
-                     const Companions &companions, const Progress &progress,
-                     CompileSummary &summary) {
+/// What the artifact was made of and for, and the tokenizer.
+static Status addOrigin(plan::ManifestT &manifest, const ArtifactParts &parts,
+                        runtime::ArtifactWriter &writer) {
+  const CompileOptions &options = parts.options;
+  const std::string &text = parts.companions.tokenizer;
+  if (!text.empty()) {
+    auto segment = writer.addSegment(
+        plan::SegmentKind::Tokenizer, "tokenizer.json",
+        {reinterpret_cast<const uint8_t *>(text.data()), text.size()});
+    if (!segment)
+      return segment.status();
+    manifest.tokenizer_segment = *segment;
+  }
+  QOPT_RETURN_IF_ERROR(addSource(manifest, parts.companions));
+  manifest.compiler_version = versionString;
+  manifest.target = options.target == TargetDevice::Cuda
+                        ? "cuda/" + options.architectures
+                        : "host/" + options.cpu;
+  manifest.options = recordedOptions(options);
+  return Status();
+}
+
+/// Opens the artifact as it is so far and measures what it does.
+static Status measure(plan::PlanT &plan, const ArtifactParts &parts,
+                      runtime::ArtifactWriter &writer,
+                      CompileSummary &summary) {
+  if (!parts.measure)
+    return Status();
+  return writer.preview(plan, [&](const std::string &path) {
+    auto found = parts.measure(path);
+    if (!found.ok())
+      return found.status();
+    summary.validation = std::move(*found);
+    return parts.options.keep ? Status()
+                              : checkGates(*summary.validation, parts.options);
+  });
+}
+
+Status buildArtifact(ModuleOp module, const ArtifactParts &parts,
+                     const Progress &progress, CompileSummary &summary) {
+  const CompileOptions &options = parts.options;
+  const Companions &companions = parts.companions;
   auto functions = llvm::to_vector(module.getOps<func::FuncOp>());
   if (functions.size() != 1)
     return Status(StatusCode::Internal, "a module has one function");
@@ -285,23 +344,10 @@ Status buildArtifact(ModuleOp module, const CompileOptions &options,
   plan.functions.push_back(std::move(*function));
 
   plan::ManifestT &manifest = *plan.manifest;
-  if (!companions.tokenizer.empty()) {
-    const std::string &text = companions.tokenizer;
-    auto segment = (*writer)->addSegment(
-        plan::SegmentKind::Tokenizer, "tokenizer.json",
-        {reinterpret_cast<const uint8_t *>(text.data()), text.size()});
-    if (!segment)
-      return segment.status();
-    manifest.tokenizer_segment = *segment;
-  }
-  QOPT_RETURN_IF_ERROR(addSource(manifest, companions));
-  manifest.compiler_version = versionString;
-  manifest.target = options.target == TargetDevice::Cuda
-                        ? "cuda/" + options.architectures
-                        : "host/" + options.cpu;
-  manifest.options = recordedOptions(options);
+  QOPT_RETURN_IF_ERROR(addOrigin(manifest, parts, **writer));
   manifest.weights = constants.takeRecords();
   summarize(constants.takeSummaries(), summary);
+  QOPT_RETURN_IF_ERROR(measure(plan, parts, **writer, summary));
   QOPT_RETURN_IF_ERROR((*writer)->finish(plan));
   (void)llvm::sys::fs::file_size(options.output, summary.artifactBytes);
   return Status();

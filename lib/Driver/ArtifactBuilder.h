@@ -7,15 +7,25 @@
 #include "lib/Driver/Companions.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Compiler.h"
+#include <functional>
 
 namespace qopt::driver {
 
+/// What an artifact is made of beside its module.
+struct ArtifactParts {
+  const CompileOptions &options;
+  /// Those without a model are of a function that the compiler runs itself.
+  const Companions &companions;
+  /// Optional: opens the artifact when all else of it is written, and says what
+  /// it does; an error leaves nothing behind.
+  std::function<StatusOr<ValidationSummary>(const std::string &path)> measure =
+      {};
+};
+
 /// Writes the artifact of a module that consists of kernels. Fills what the
-/// summary says of weights and sizes. Companions without a model are those of a
-/// function that the compiler runs itself.
-Status buildArtifact(mlir::ModuleOp module, const CompileOptions &options,
-                     const Companions &companions, const Progress &progress,
-                     CompileSummary &summary);
+/// summary says of weights, sizes and what was measured.
+Status buildArtifact(mlir::ModuleOp module, const ArtifactParts &parts,
+                     const Progress &progress, CompileSummary &summary);
 
 } // namespace qopt::driver
 

@@ -5,10 +5,9 @@
 #include "lib/Driver/Calibration.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Driver/Observations.h"
+#include "lib/Driver/TextReader.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "runtime/Sha256.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include <map>
 
 using namespace mlir;
@@ -174,50 +173,29 @@ private:
 StatusOr<CalibrationText> readCalibrationText(ModuleOp module,
                                               const CompileOptions &options,
                                               const Companions &companions) {
-  func::FuncOp step;
-  for (auto func : module.getOps<func::FuncOp>())
-    if (func->hasAttr("qopt.decoder"))
-      step = func;
-  if (!step)
-    return Status(StatusCode::Unsupported,
-                  "--calibrate is given, but the model is no decoder of text");
-  if (companions.tokenizer.empty())
-    return Status(StatusCode::InvalidArgument,
-                  "--calibrate is text, but no tokenizer.json is beside the "
-                  "model; give it as --tokenizer");
-  auto tokenizer = Tokenizer::create(companions.tokenizer);
-  if (!tokenizer.ok())
-    return tokenizer.status();
-  auto text = llvm::MemoryBuffer::getFile(options.calibrate);
-  if (!text)
-    return Status(StatusCode::NotFound, "--calibrate: cannot read \"" +
-                                            options.calibrate +
-                                            "\": " + text.getError().message());
-  calibrate::WindowLimits limits;
-  limits.vocabulary =
-      cast<RankedTensorType>(step.getResultTypes()[0]).getDimSize(1);
+  auto reader = TextReader::create(module, companions, "--calibrate");
+  if (!reader.ok())
+    return reader.status();
+  int64_t length = calibrate::WindowLimits().length;
   if (companions.context)
-    limits.length = std::min(limits.length, companions.context);
-  limits.most = std::max<int64_t>(options.calibrateTokens / limits.length, 1);
-  StringRef bytes = (*text)->getBuffer();
-  auto tokens = calibrate::windowsOfText(
-      bytes.str(), {"calibration text", options.calibrate}, *tokenizer, limits);
-  if (!tokens.ok())
-    return tokens.status();
-  return CalibrationText{
-      std::move(*tokens),
-      {options.calibrate,
-       runtime::spell(runtime::Sha256::of(bytes.data(), bytes.size())),
-       options.calibrateTokens, options.algorithm}};
+    length = std::min(length, companions.context);
+  auto text = reader->read({"calibration text", options.calibrate}, length,
+                           options.calibrateTokens);
+  if (!text.ok())
+    return text.status();
+  return CalibrationText{std::move(text->windows),
+                         {options.calibrate, text->sha256,
+                          options.calibrateTokens, options.algorithm}};
 }
 
-StatusOr<bool> takeStoredWeights(ModuleOp module, const CalibrationStore &store,
-                                 PrecisionPlan &plan) {
+StatusOr<bool> takeStoredWeights(ArrayRef<ModuleOp> modules,
+ const CalibrationStore &store,
+ PrecisionPlan &plan) {
   if (!store.has(doneEntry))
     return false;
   std::map<std::string, StoredWeight> stored;
   SmallVector<ir::QuantizeWeightOp> ops;
-  module.walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
+  ModuleOp(modules.front()).walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
   for (ir::QuantizeWeightOp op : ops) {
     if (stored.count(weightKey(op)) || !store.has(codesEntry(op)))
       continue;
@@ -226,17 +204,19 @@ StatusOr<bool> takeStoredWeights(ModuleOp module, const CalibrationStore &store,
       return rounded.status();
     keep(op, std::move(**rounded), plan, stored);
   }
-  replaceWeights(module, stored);
+  for (ModuleOp module : modules)
+    replaceWeights(module, stored);
   return true;
 }
 
-Status calibrateWeights(ModuleOp module, CalibrationModel &model,
+Status calibrateWeights(ArrayRef<ModuleOp> modules, CalibrationModel &model,
                         const Curvature &curvature,
                         const CalibrationOptions &options,
                         const Progress &progress, PrecisionPlan &plan) {
   Calibrator calibrator(model, curvature, options, progress, plan);
   QOPT_RETURN_IF_ERROR(calibrator.run());
-  replaceWeights(module, calibrator.weights());
+  for (ModuleOp module : modules)
+    replaceWeights(module, calibrator.weights());
   return Status();
 }
 

@@ -31,7 +31,7 @@ StatusOr<CalibrationText> readCalibrationText(mlir::ModuleOp module,
                                               const Companions &companions);
 
 /// The codes of a calibration that is done already. False where it is not.
-StatusOr<bool> takeStoredWeights(mlir::ModuleOp module,
+StatusOr<bool> takeStoredWeights(llvm::ArrayRef<mlir::ModuleOp> modules,
                                  const CalibrationStore &store,
                                  PrecisionPlan &plan);
 
@@ -42,11 +42,11 @@ struct CalibrationOptions {
 
 /// Replaces each `quantize_weight` of a linear or embedding by a weight of
 /// codes, and writes to the plan which algorithm gave them and what they are
-/// predicted to cost. `module` is a decoder as the stage "quantize" leaves it
-/// for the target; `model` is the same one, with the same formats of weights,
-/// for the host.
-Status calibrateWeights(mlir::ModuleOp module, CalibrationModel &model,
-                        const Curvature &curvature,
+/// predicted to cost. `modules` are one decoder as the stage "quantize" leaves
+/// it for the targets; `model` is the same one, with the same formats of
+/// weights, for the host.
+Status calibrateWeights(mlir::ArrayRef<mlir::ModuleOp> modules,
+                        CalibrationModel &model, const Curvature &curvature,
                         const CalibrationOptions &options,
                         const Progress &progress, PrecisionPlan &plan);
 

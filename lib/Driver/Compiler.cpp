@@ -16,6 +16,7 @@
 #include "lib/Driver/Quantization.h"
 #include "lib/Driver/RemarkCollector.h"
 #include "lib/Driver/StageOptions.h"
+#include "lib/Driver/Validation.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "lib/Import/Onnx/Importer.h"
 #include "lib/Target/Target.h"
@@ -103,8 +104,7 @@ public:
       OwningOpRef<ModuleOp> raised;
       if (step.stage == Stage::Quantized) {
         raised = module->clone();
-        quantization.emplace(options, companions);
-        Status chosen = quantization->choose(*raised, progress);
+        Status chosen = chooseFormats(*raised, progress);
         if (!chosen.ok())
           return diagnostics.status(chosen.code(), chosen.message());
       }
@@ -124,7 +124,10 @@ public:
       if (step.stage == Stage::Quantized)
         QOPT_RETURN_IF_ERROR(checkActivations());
       if (raised) {
-        Status done = quantization->calibrate(*module, *raised, progress);
+        SmallVector<ModuleOp> models{*module};
+        if (validation && validation->substitute())
+          models.push_back(validation->substitute());
+        Status done = quantization->calibrate(models, *raised, progress);
         if (!done.ok())
           return diagnostics.status(done.code(), done.message());
       }
@@ -133,13 +136,19 @@ public:
   }
 
   Status write(const Progress &progress) {
-    Status status =
-        driver::buildArtifact(*module, options, companions, progress, summary);
+    driver::ArtifactParts parts{options, companions};
+    if (validation)
+      parts.measure = [&](const std::string &path) {
+        return validation->measure(path, progress);
+      };
+    Status status = driver::buildArtifact(*module, parts, progress, summary);
     if (!status.ok())
       return diagnostics.status(status.code(), status.message());
-    return options.savePlan.empty()
-               ? status
-               : driver::writePlan(quantization->plan(), options.savePlan);
+    if (!options.savePlan.empty())
+      QOPT_RETURN_IF_ERROR(
+          driver::writePlan(quantization->plan(), options.savePlan));
+    return summary.validation ? driver::checkGates(*summary.validation, options)
+                              : Status();
   }
 
   /// Of a stage behind Kernels.
@@ -173,6 +182,24 @@ private:
     codegen::registerHostCodegen(registry);
     codegen::registerCudaCodegen(registry);
     return registry;
+  }
+
+  /// What the stage quantize is to do, and what the result is measured on.
+  Status chooseFormats(ModuleOp raised, const Progress &progress) {
+    quantization.emplace(options, companions);
+    QOPT_RETURN_IF_ERROR(quantization->open(raised));
+    bool measures = driver::wantsValidation(options);
+    if (measures) {
+      QOPT_RETURN_IF_ERROR(driver::setContext(raised, options, companions));
+      auto texts = driver::readValidationTexts(raised, options, companions,
+                                               quantization->calibrationText());
+      if (!texts.ok())
+        return texts.status();
+      validation.emplace(std::move(*texts), companions);
+    }
+    QOPT_RETURN_IF_ERROR(quantization->choose(raised, progress));
+    return measures ? validation->prepare(raised, quantization->options())
+                    : Status();
   }
 
   /// Whoever asks for int8 activations has linears that read them.
@@ -245,6 +272,7 @@ private:
   driver::DiagnosticCollector diagnostics;
   driver::Companions companions;
   std::optional<driver::Quantization> quantization; ///< from its stage on
+  std::optional<driver::Validation> validation;     ///< where it is asked for
   OwningOpRef<ModuleOp> module;
 };
 
@@ -276,6 +304,7 @@ static Status checkTarget(const CompileOptions &options) {
 static Status checkOptions(const CompileOptions &options) {
   QOPT_RETURN_IF_ERROR(checkTarget(options));
   QOPT_RETURN_IF_ERROR(driver::checkQuantizationOptions(options));
+  QOPT_RETURN_IF_ERROR(driver::checkValidationOptions(options));
   if (options.context < 0 || options.context > longestContext)
     return Status(StatusCode::InvalidArgument,
                   "--context is " + std::to_string(options.context) +
@@ -328,6 +357,10 @@ StatusOr<CompileSummary> compile(const CompileOptions &asked,
 /// Whether a stage is one of the options' target.
 static Status checkStage(const CompileOptions &options, Stage stage) {
   bool gpu = options.target == TargetDevice::Cuda;
+  if (driver::wantsValidation(options))
+    return Status(StatusCode::InvalidArgument,
+                  "--validate and limits of quality are for artifacts, which "
+                  "run; a stage has no use for them, leave them out");
   if (stage == Stage::Artifact)
     return Status(
         StatusCode::InvalidArgument,

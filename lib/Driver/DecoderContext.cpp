@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/DecoderContext.h"
 #include "dialects/QOpt/QOptOps.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
 
@@ -48,17 +47,23 @@ static StatusOr<int64_t> contextOf(func::FuncOp step,
                     std::to_string(limit));
 }
 
+func::FuncOp decoderStep(ModuleOp module) {
+  for (auto func : module.getOps<func::FuncOp>())
+    if (func->hasAttr("qopt.decoder"))
+      return func;
+  return nullptr;
+}
+
 Status setContext(ModuleOp module, const CompileOptions &options,
                   const Companions &companions) {
-  for (auto func : module.getOps<func::FuncOp>()) {
-    if (!func->hasAttr("qopt.decoder"))
-      continue;
-    StatusOr<int64_t> context = contextOf(func, options, companions);
-    if (!context.ok())
-      return context.status();
-    func->setAttr(ir::contextAttribute,
-                  Builder(func.getContext()).getI64IntegerAttr(*context));
-  }
+  func::FuncOp step = decoderStep(module);
+  if (!step)
+    return Status();
+  StatusOr<int64_t> context = contextOf(step, options, companions);
+  if (!context.ok())
+    return context.status();
+  step->setAttr(ir::contextAttribute,
+                Builder(step.getContext()).getI64IntegerAttr(*context));
   return Status();
 }
 

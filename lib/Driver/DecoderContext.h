@@ -5,10 +5,14 @@
 #define QOPT_LIB_DRIVER_DECODERCONTEXT_H
 
 #include "lib/Driver/Companions.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/CompileOptions.h"
 
 namespace qopt::driver {
+
+/// The function of a decoder's step; null where the model is none.
+mlir::func::FuncOp decoderStep(mlir::ModuleOp module);
 
 /// Infeasible where more was asked for than the model allows; a graph has none.
 Status setContext(mlir::ModuleOp module, const CompileOptions &options,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/HostFunction.h"
-#include "lib/Driver/ArtifactBuilder.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
@@ -21,22 +20,26 @@ static CompileOptions optionsFor(const CompileOptions &options,
   return own;
 }
 
+Status buildForHost(ModuleOp module, const ArtifactParts &parts) {
+  PassManager manager(module.getContext());
+  passes::addFuseStage(manager);
+  passes::addHostScheduleStage(manager);
+  passes::addLowerStage(manager);
+  if (failed(manager.run(module)))
+    return Status(StatusCode::Internal,
+                  "\"" + parts.options.output + "\" could not be compiled");
+  CompileSummary unused;
+  return buildArtifact(module, parts, Progress(), unused);
+}
+
 StatusOr<HostFunction> HostFunction::compile(func::FuncOp func,
                                              const CompileOptions &options,
                                              const std::string &folder) {
   OwningOpRef<ModuleOp> module = ModuleOp::create(func.getLoc());
   module->push_back(func.clone());
-  PassManager manager(func.getContext());
-  passes::addFuseStage(manager);
-  passes::addHostScheduleStage(manager);
-  passes::addLowerStage(manager);
-  if (failed(manager.run(*module)))
-    return Status(StatusCode::Internal,
-                  "\"" + func.getName().str() + "\" could not be compiled");
   std::string path = folder + "/" + func.getName().str() + ".qopt";
-  CompileSummary unused;
-  QOPT_RETURN_IF_ERROR(buildArtifact(*module, optionsFor(options, path),
-                                     Companions(), Progress(), unused));
+  QOPT_RETURN_IF_ERROR(
+      buildForHost(*module, {optionsFor(options, path), Companions()}));
   // Written by this process a moment ago.
   auto artifact = Artifact::open(path, OpenOptions{.trust = true});
   // A mapped file stays readable.

@@ -4,6 +4,7 @@
 #ifndef QOPT_LIB_DRIVER_HOSTFUNCTION_H
 #define QOPT_LIB_DRIVER_HOSTFUNCTION_H
 
+#include "lib/Driver/ArtifactBuilder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "qopt/CompileOptions.h"
 #include "qopt/Session.h"
@@ -13,6 +14,11 @@
 #include <vector>
 
 namespace qopt::driver {
+
+/// Writes the artifact of a model that is as the stage "quantize" leaves it for
+/// the host; a decoder has its context. Errors of passes are the context's
+/// diagnostics, and Internal.
+Status buildForHost(mlir::ModuleOp module, const ArtifactParts &parts);
 
 class HostFunction {
 public:

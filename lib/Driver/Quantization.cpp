@@ -90,9 +90,13 @@ Status checkQuantizationOptions(const CompileOptions &options) {
   return Status();
 }
 
-Status Quantization::choose(ModuleOp raised, const Progress &progress) {
+Status Quantization::open(ModuleOp raised) {
   if (!asked.plan.empty())
     return takePlan(raised);
+  return asked.calibrate.empty() ? Status() : readText(raised);
+}
+
+Status Quantization::choose(ModuleOp raised, const Progress &progress) {
   return hasBudget(asked) ? assign(raised, progress) : Status();
 }
 
@@ -150,7 +154,9 @@ Status Quantization::takePlan(ModuleOp raised) {
   decided = std::move(*plan);
   isDecided = true;
   takeFormats();
-  if (asked.calibrate.empty() && !decided.calibration.text.empty()) {
+  if (!asked.calibrate.empty())
+    return readText(raised);
+  if (!decided.calibration.text.empty()) {
     asked.calibrate = decided.calibration.text;
     asked.calibrateTokens = decided.calibration.tokens;
     asked.algorithm = decided.calibration.algorithm;
@@ -186,8 +192,6 @@ Quantization::quantizedForHost(ModuleOp raised,
 }
 
 Status Quantization::readText(ModuleOp raised) {
-  if (text)
-    return Status();
   auto read = readCalibrationText(raised, asked, companions);
   if (!read.ok())
     return read.status();
@@ -196,7 +200,6 @@ Status Quantization::readText(ModuleOp raised) {
 }
 
 Status Quantization::openStore(ModuleOp raised) {
-  QOPT_RETURN_IF_ERROR(readText(raised));
   if (store)
     return Status();
   auto opened = StoreFolder::open(raised, asked, text->record);
@@ -287,6 +290,11 @@ StatusOr<int64_t> Quantization::bytesBesideWeights() const {
   options.candidates.clear();
   options.calibrate.clear();
   options.savePlan.clear();
+  options.validate.clear();
+  options.mostDivergence.reset();
+  options.mostPerplexityIncrease.reset();
+  options.leastSameTop.reset();
+  options.keep = false;
   auto summary = compile(options);
   if (!summary.ok())
     return summary.status();
@@ -354,10 +362,10 @@ void Quantization::forgetSteps() const {
     store->eraseAll(prefix);
 }
 
-Status Quantization::calibrate(ModuleOp module, ModuleOp raised,
+Status Quantization::calibrate(ArrayRef<ModuleOp> modules, ModuleOp raised,
                                const Progress &progress) {
   if (!isDecided)
-    decided.weights = listWeights(module);
+    decided.weights = listWeights(modules.front());
   decided.target = targetName(asked);
   decided.activations = asked.activations;
   decided.cache = asked.cache;
@@ -365,7 +373,7 @@ Status Quantization::calibrate(ModuleOp module, ModuleOp raised,
     return Status();
   QOPT_RETURN_IF_ERROR(openStore(raised));
   decided.calibration = text->record;
-  auto isDone = takeStoredWeights(module, *store, decided);
+  auto isDone = takeStoredWeights(modules, *store, decided);
   if (!isDone.ok() || *isDone)
     return isDone.status();
   auto reference = quantizedForHost(raised, asked);
@@ -384,7 +392,7 @@ Status Quantization::calibrate(ModuleOp module, ModuleOp raised,
     QOPT_RETURN_IF_ERROR(measure(**model, *gradients, progress));
   }
   QOPT_RETURN_IF_ERROR(calibrateWeights(
-      module, **model, curvature ? *curvature : Curvature(),
+      modules, **model, curvature ? *curvature : Curvature(),
       {.algorithm = asked.algorithm, .usePlanned = !asked.plan.empty()},
       progress, decided));
   forgetSteps();

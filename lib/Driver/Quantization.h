@@ -26,20 +26,27 @@ public:
   Quantization(const CompileOptions &options, const Companions &companions)
       : asked(options), companions(companions) {}
 
-  /// Decides on the formats of `raised`, a model as the stage raise leaves it,
-  /// where a plan or a budget is given. InvalidArgument for a plan of another
-  /// model, Infeasible for a budget that no plan meets.
+  /// Takes the formats of a plan for `raised`, a model as the stage raise
+  /// leaves it, and reads the text of calibration. InvalidArgument for a plan
+  /// of another model.
+  Status open(mlir::ModuleOp raised);
+
+  /// The text, where there is one.
+  const std::optional<CalibrationText> &calibrationText() const { return text; }
+
+  /// Decides on the formats of `raised` where a budget is given; Infeasible for
+  /// one that no plan meets.
   Status choose(mlir::ModuleOp raised, const Progress &progress);
 
   /// The options of the rest of the compilation: those that were asked for, and
   /// the formats that were chosen.
   const CompileOptions &options() const { return asked; }
 
-  /// Replaces the weights of `module`, which the stage quantize has left, by
-  /// codes that were calibrated on a text, where one is given; `raised` is the
-  /// same model ahead of that stage.
-  Status calibrate(mlir::ModuleOp module, mlir::ModuleOp raised,
-                   const Progress &progress);
+  /// Replaces the weights of `modules`, one model as the stage quantize has
+  /// left it for one target or two, by codes that were calibrated on a text,
+  /// where one is given; `raised` is the same model ahead of that stage.
+  Status calibrate(mlir::ArrayRef<mlir::ModuleOp> modules,
+                   mlir::ModuleOp raised, const Progress &progress);
 
   /// What was decided; complete when calibrate is done.
   const PrecisionPlan &plan() const { return decided; }

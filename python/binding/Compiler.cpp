@@ -4,6 +4,7 @@
 #include "python/binding/StatusError.h"
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -41,6 +42,12 @@ void bindOptions(nb::module_ &m) {
       .def_rw("candidates", &CompileOptions::candidates)
       .def_rw("plan", &CompileOptions::plan)
       .def_rw("save_plan", &CompileOptions::savePlan)
+      .def_rw("validate", &CompileOptions::validate)
+      .def_rw("max_kl", &CompileOptions::mostDivergence)
+      .def_rw("max_perplexity_increase",
+              &CompileOptions::mostPerplexityIncrease)
+      .def_rw("min_top1", &CompileOptions::leastSameTop)
+      .def_rw("keep", &CompileOptions::keep)
       .def_rw("kv", &CompileOptions::cache)
       .def_rw("target", &CompileOptions::target)
       .def_rw("arch", &CompileOptions::architectures)
@@ -107,6 +114,27 @@ nb::list describe(const std::vector<StepSummary> &steps) {
   return list;
 }
 
+nb::dict describe(const ValidationSummary &validation) {
+  nb::list texts, slices, gates;
+  for (const ValidationText &text : validation.texts)
+    texts.append(nb::make_tuple(text.name, text.file, text.sha256));
+  for (const SliceSummary &slice : validation.slices)
+    slices.append(nb::make_tuple(
+        slice.name, slice.windows, slice.predictions, slice.perplexity,
+        slice.referencePerplexity, slice.perplexityIncrease, slice.divergence,
+        nb::make_tuple(slice.divergenceLow, slice.divergenceHigh),
+        slice.divergence99, slice.mostDivergence, slice.sameTop));
+  for (const GateSummary &gate : validation.gates)
+    gates.append(nb::make_tuple(gate.option, gate.slice, gate.limit, gate.value,
+                                gate.isMet()));
+  nb::dict dict;
+  dict["device"] = validation.device;
+  dict["texts"] = texts;
+  dict["slices"] = slices;
+  dict["gates"] = gates;
+  return dict;
+}
+
 nb::dict compileModel(const CompileOptions &options) {
   StatusOr<CompileSummary> outcome = Status();
   {
@@ -128,6 +156,9 @@ nb::dict compileModel(const CompileOptions &options) {
   dict["parameters"] = summary.parameters;
   dict["weight_bytes"] = summary.weightBytes;
   dict["artifact_bytes"] = summary.artifactBytes;
+  dict["validation"] = nb::none();
+  if (summary.validation)
+    dict["validation"] = describe(*summary.validation);
   return dict;
 }
 

@@ -9,7 +9,15 @@ A graph artifact runs on arrays instead: `model.run({"input": array})`.
 """
 
 from ._runtime import version as __version__
-from .compiler import CompileSummary, WeightSummary, compile, emit
+from .compiler import (
+    CompileSummary,
+    GateSummary,
+    SliceSummary,
+    ValidationSummary,
+    WeightSummary,
+    compile,
+    emit,
+)
 from .errors import Error, ErrorCode
 from .model import Generation, Model, TensorSpec, load
 from .tokenizer import Tokenizer
@@ -18,10 +26,13 @@ __all__ = [
     "CompileSummary",
     "Error",
     "ErrorCode",
+    "GateSummary",
     "Generation",
     "Model",
+    "SliceSummary",
     "TensorSpec",
     "Tokenizer",
+    "ValidationSummary",
     "WeightSummary",
     "__version__",
     "compile",

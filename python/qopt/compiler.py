@@ -32,6 +32,44 @@ class WeightSummary:
 
 
 @dataclass(frozen=True)
+class SliceSummary:
+    """What was measured on one text, or on all of them; the reference is the unquantized model."""
+
+    name: str  #: "all", or that of the text
+    windows: int
+    predictions: int
+    perplexity: float
+    reference_perplexity: float
+    perplexity_increase_percent: float
+    kl: float  #: mean, in nats
+    kl_interval: tuple[float, float]  #: 95 %, drawn from windows
+    kl_p99: float
+    kl_max: float
+    same_top1_percent: float
+
+
+@dataclass(frozen=True)
+class GateSummary:
+    """One limit on one text."""
+
+    option: str  #: "max-kl", "max-perplexity-increase" or "min-top1"
+    slice: str
+    limit: float
+    value: float
+    met: bool
+
+
+@dataclass(frozen=True)
+class ValidationSummary:
+    """The artifact beside the unquantized model."""
+
+    device: str  #: what it ran on, in words
+    texts: list[tuple[str, str, str]]  #: name, file and SHA-256
+    slices: list[SliceSummary]
+    gates: list[GateSummary]
+
+
+@dataclass(frozen=True)
 class CompileSummary:
     """What a compilation did."""
 
@@ -48,6 +86,7 @@ class CompileSummary:
     parameters: int
     weight_bytes: int
     artifact_bytes: int
+    validation: ValidationSummary | None  #: where a limit or a text to validate on was given
 
     @property
     def bits_per_weight(self) -> float:
@@ -73,6 +112,11 @@ def compile(
     candidates: str | Sequence[str] | None = None,
     plan: str | os.PathLike[str] | None = None,
     save_plan: str | os.PathLike[str] | None = None,
+    validate: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    max_kl: float | None = None,
+    max_perplexity_increase: float | None = None,
+    min_top1: float | None = None,
+    keep: bool = False,
     kv: str | None = None,
     target: str | None = None,
     arch: str | None = None,
@@ -99,6 +143,12 @@ def compile(
     bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
                  together do least harm; max_size: the same for the artifact, "1.2GB" or bytes
     plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
+    validate     a text file or several, or "NAME=PATH": the artifact is measured on each and all, on the host, beside the
+                 unquantized model
+    max_kl       limit of the mean KL divergence in nats, on every text of `validate`, else on the part of `calibrate` that is
+                 held out; max_perplexity_increase: of perplexity, in percent above the unquantized model's; min_top1: the
+                 least percent of equal first choices. Where one is missed nothing is written, and the error is of the code
+                 GATE_FAILED; keep: write it all the same
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"; on the host with latest and first
                  positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16"
     target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
@@ -125,6 +175,11 @@ def compile(
         candidates=candidates,
         plan=plan,
         save_plan=save_plan,
+        validate=validate,
+        max_kl=max_kl,
+        max_perplexity_increase=max_perplexity_increase,
+        min_top1=min_top1,
+        keep=keep,
         kv=kv,
         target=target,
         arch=arch,
@@ -142,6 +197,10 @@ def compile(
     for warning in result["warnings"]:
         warnings.warn(warning, stacklevel=2)
     result["weights"] = [WeightSummary(*weight) for weight in result["weights"]]
+    if found := result["validation"]:
+        found["slices"] = [SliceSummary(*entry) for entry in found["slices"]]
+        found["gates"] = [GateSummary(*entry) for entry in found["gates"]]
+        result["validation"] = ValidationSummary(**found)
     return CompileSummary(**result)
 
 

@@ -3,6 +3,7 @@ because Python has a word of its own for it. None is an option that was not give
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
@@ -28,6 +29,11 @@ class CompileOptions(TypedDict, total=False):
     candidates: str | Sequence[str] | None
     plan: str | os.PathLike[str] | None
     save_plan: str | os.PathLike[str] | None
+    validate: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
+    max_kl: float | None
+    max_perplexity_increase: float | None
+    min_top1: float | None
+    keep: bool
     kv: str | None
     target: str | None
     arch: str | None
@@ -47,6 +53,7 @@ _CHOICES = {
 _NUMBERS = {"calibrate_tokens": 1 << 32, "context": 1 << 24, "threads": 1024}
 
 
+_FLAGS = ("strict", "keep")
 _LISTS = {"format": '"NAME=FORMAT"', "candidates": '"FORMAT"'}
 
 
@@ -60,11 +67,31 @@ def _texts(name: str, value: Any) -> list[str]:
     return [text(name, entry) for entry in value]
 
 
-def _bits(value: Any) -> float:
-    bits = real("bits", value)
-    if not 1 <= bits <= 32:
-        raise refuse(f"bits must be from 1 to 32, got {bits}")
-    return bits
+_REALS = {
+    "bits": (1, 32),
+    "max_kl": (0, math.inf),
+    "max_perplexity_increase": (0, math.inf),
+    "min_top1": (0, 100),
+}
+
+
+def _real(name: str, value: Any) -> float:
+    least, most = _REALS[name]
+    number = real(name, value)
+    if not least <= number <= most:
+        upto = "or above" if most == math.inf else f"to {most}"
+        raise refuse(f"{name} must be from {least} {upto}, got {number}")
+    return number
+
+
+def _texts_to_validate(value: Any) -> list[str]:
+    """One path or several, each "NAME=PATH" too."""
+    paths = [value] if isinstance(value, (str, os.PathLike)) else value
+    if not isinstance(paths, (list, tuple)):
+        raise refuse(f'validate is {value!r:.60}; expected a path or a list of paths, or of texts "NAME=PATH"')
+    if not paths:
+        raise refuse("validate is empty; expected a value, or leave it out")
+    return [path("validate", entry) for entry in paths]
 
 
 def _converted(compiler: Any, name: str, value: Any) -> Any:
@@ -78,13 +105,15 @@ def _converted(compiler: Any, name: str, value: Any) -> Any:
         return whole(name, value, 1, _NUMBERS[name])
     if name in _LISTS:
         return _texts(name, value)
-    if name == "bits":
-        return _bits(value)
+    if name in _REALS:
+        return _real(name, value)
+    if name == "validate":
+        return _texts_to_validate(value)
     if name == "max_size" and not isinstance(value, str):
         return str(whole(name, value, 1, 1 << 62))
     if name in _PATHS:
         return path(name, value)
-    if name == "strict":
+    if name in _FLAGS:
         return truth(name, value)
     given = text(name, value)
     if not given:
@@ -94,7 +123,7 @@ def _converted(compiler: Any, name: str, value: Any) -> Any:
 
 def fill(compiler: Any, model: str | os.PathLike[str], options: Mapping[str, Any]) -> Any:
     """The binding's options. What is unknown, of a wrong type, or of the other target is an error that names it."""
-    known = [*_CHOICES, *_TEXTS, *_PATHS, *_NUMBERS, *_LISTS, "bits", "max_size", "strict"]
+    known = [*_CHOICES, *_TEXTS, *_PATHS, *_NUMBERS, *_LISTS, *_REALS, *_FLAGS, "max_size", "validate"]
     filled = compiler.CompileOptions()
     filled.model = path("model", model)
     for name, value in options.items():

@@ -78,6 +78,7 @@ def test_the_compiler_has_no_header_there(prefix):
         "Compiler.h",
         "CompileOptions.h",
         "KernelSummary.h",
+        "ValidationSummary.h",
     } & names
 
 

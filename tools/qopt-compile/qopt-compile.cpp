@@ -2,13 +2,17 @@
 // or a program reads of the result; the work is include/qopt/Compiler.h.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/RemoveTemporaryFolders.h"
+#include "lib/Evaluate/QualityGates.h"
+#include "lib/Tokens/NamedText.h"
 #include "qopt/Compiler.h"
 #include "tools/cli/CommandLine.h"
+#include "tools/cli/DescribeValidation.h"
 #include "tools/cli/EndingSignals.h"
 #include "tools/cli/OutputFiles.h"
 #include "tools/cli/Progress.h"
 #include "tools/qopt-compile/PrintReport.h"
 
+#include <cmath>
 #include <cstdio>
 #include <map>
 
@@ -172,6 +176,36 @@ void declareCalibration(CLI::App &app, Arguments &arguments) {
       "cost, as JSON");
 }
 
+/// What the result must be worth.
+void declareGates(CLI::App &app, Arguments &arguments) {
+  CompileOptions &o = arguments.options;
+  auto add = [&](const char *name, auto &value, const char *what) {
+    auto *option = app.add_option(name, value, what);
+    arguments.useOnly(option, ofArtifacts, forArtifacts);
+    return option;
+  };
+  cli::oneValueEach(
+      add("--validate", o.validate,
+          "text file, or NAME=PATH: measure the artifact on it beside the "
+          "unquantized model, on the host; several are measured together and "
+          "each, at most 65536 tokens of each; default where a limit is given: "
+          "the windows of --calibrate that are held out"));
+  add("--max-kl", o.mostDivergence,
+      "write nothing if the mean KL divergence, in nats, is above this on any "
+      "text")
+      ->check(cli::realBetween(0, HUGE_VAL));
+  add("--max-perplexity-increase", o.mostPerplexityIncrease,
+      "the same for perplexity: percent above the unquantized model's")
+      ->check(cli::realBetween(0, HUGE_VAL));
+  add("--min-top1", o.leastSameTop,
+      "the same if fewer percent of first choices are the unquantized model's")
+      ->check(cli::realBetween(0, 100));
+  auto *keep = app.add_flag("--keep", o.keep,
+                            "write the artifact that misses a limit, too; the "
+                            "exit code says it");
+  arguments.useOnly(keep, ofArtifacts, forArtifacts);
+}
+
 /// What runs it, and how long its sequences are; the option of the target.
 CLI::Option *declareTarget(CLI::App &app, Arguments &arguments) {
   CompileOptions &o = arguments.options;
@@ -228,6 +262,7 @@ void declare(CLI::App &app, Arguments &arguments) {
   declareModel(app, arguments);
   declareFormats(app, arguments);
   declareCalibration(app, arguments);
+  declareGates(app, arguments);
   CLI::Option *target = declareTarget(app, arguments);
   declareWork(app, arguments);
   // Behind the options that are for a target: they say more.
@@ -240,6 +275,8 @@ void declare(CLI::App &app, Arguments &arguments) {
             "int4_g64 -o model.qopt",
             "qopt-compile model.onnx --bits 4.25 --calibrate text.txt -o "
             "model.qopt",
+            "qopt-compile model.onnx --weights int8 --validate text.txt "
+            "--max-kl 0.05 --min-top1 90 -o model.qopt",
             "qopt-compile encoder.onnx --as graph -o encoder.qopt",
             "qopt-compile model.onnx --emit qopt",
             "qopt-compile model.onnx --target cuda --weights int4_g32 --emit "
@@ -264,6 +301,8 @@ Status printSummary(const CompileSummary &s, const Arguments &arguments) {
     json["warnings"] = s.warnings;
     if (!s.kernels.empty())
       describeKernels(s, json);
+    if (s.validation)
+      json["validation"] = cli::describeValidation(*s.validation);
     for (const WeightSummary &weight : s.weights)
       json["weights"].push_back({{"name", weight.name},
                                  {"format", weight.format},
@@ -280,6 +319,8 @@ Status printSummary(const CompileSummary &s, const Arguments &arguments) {
   std::printf("%.1f M weights at %.2f bits (%.1f MB), artifact %.1f MB\n",
               s.parameters / 1e6, bits, s.weightBytes / 1e6,
               s.artifactBytes / 1e6);
+  if (s.validation)
+    std::fputs(eval::spellTable(*s.validation).c_str(), stdout);
   if (arguments.report)
     printReport(s);
   return cli::flushOutput();
@@ -349,9 +390,11 @@ Status work(Arguments &arguments) {
   if (stage != Stage::Artifact)
     return printStage(arguments, stage);
   const CompileOptions &o = arguments.options;
-  QOPT_RETURN_IF_ERROR(cli::checkOutput("--save-plan", o.savePlan,
-                                        cli::OutputKind::Plan,
-                                        {o.model, o.calibrate}));
+  std::vector<std::string> read = {o.model, o.calibrate};
+  for (const std::string &text : o.validate)
+    read.push_back(splitName(text).path);
+  QOPT_RETURN_IF_ERROR(
+      cli::checkOutput("--save-plan", o.savePlan, cli::OutputKind::Plan, read));
   QOPT_RETURN_IF_ERROR(
       cli::checkOutputsDiffer("-o", o.output, "--save-plan", o.savePlan));
   StatusOr<CompileSummary> summary = [&] {

@@ -1,40 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-eval/EvalOptions.h"
 
+#include "lib/Tokens/NamedText.h"
 #include "tools/cli/OutputFiles.h"
 
 #include <cmath>
-#include <filesystem>
-#include <set>
 #include <tuple>
 
 namespace qopt::eval {
-
-NamedInput splitName(const std::string &text) {
-  size_t equals = text.find('=');
-  std::error_code error;
-  if (equals == std::string::npos || equals == 0 ||
-      std::filesystem::exists(text, error))
-    return {text, text};
-  return {text.substr(0, equals), text.substr(equals + 1)};
-}
 
 /// The paths of inputs whose names differ.
 static Status addPaths(const std::string &option,
                        const std::vector<std::string> &inputs,
                        std::vector<std::string> &paths) {
-  std::set<std::string> names;
-  for (const std::string &text : inputs) {
-    NamedInput input = splitName(text);
-    if (input.path.empty())
-      return {StatusCode::InvalidArgument,
-              option + " is \"" + text + "\"; expected PATH or NAME=PATH"};
-    if (!names.insert(input.name).second)
-      return {StatusCode::InvalidArgument,
-              option + " gives \"" + input.name +
-                  "\" twice; expected a name for each"};
+  StatusOr<std::vector<NamedText>> named = splitNames(option, inputs);
+  if (!named.ok())
+    return named.status();
+  for (const NamedText &input : *named)
     paths.push_back(input.path);
-  }
   return {};
 }
 

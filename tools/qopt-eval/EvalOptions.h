@@ -26,15 +26,6 @@ struct EvalOptions {
   bool savedReference() const { return reference.ends_with(".npy"); }
 };
 
-/// A text and what its figures are called.
-struct NamedInput {
-  std::string name, path;
-};
-
-/// "NAME=PATH", or a path, which is its own name; the path of a file that
-/// exists is one whatever is in it.
-NamedInput splitName(const std::string &text);
-
 void addOptions(CLI::App &app, EvalOptions &options);
 
 /// What is asked for that can be told before anything is opened.

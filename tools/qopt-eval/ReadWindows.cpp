@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-eval/ReadWindows.h"
 
+#include "lib/Tokens/NamedText.h"
 #include "tools/cli/ModelFiles.h"
 #include "tools/io/Npy.h"
 
@@ -127,7 +128,7 @@ StatusOr<TokenWindows> WindowReader::read() {
     tokenizer = std::move(*found);
   }
   for (const std::string &text : tokenizer ? options.texts : options.tokens) {
-    NamedInput input = splitName(text);
+    NamedText input = splitName(text);
     StatusOr<TokenWindows> more =
         tokenizer ? readText(input.path, *tokenizer)
                   : readTokens(input.path, defaultLength(), options.window);

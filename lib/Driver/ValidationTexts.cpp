@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/ValidationTexts.h"
+#include "dialects/QOpt/QOptOps.h"
+#include "lib/Driver/DecoderContext.h"
+#include "lib/Driver/TextReader.h"
+#include "lib/Tokens/NamedText.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Path.h"
+#include <cmath>
+#include <set>
+
+using namespace mlir;
+
+namespace qopt::driver {
+
+/// Of each text at most so many, spread over it: as many as calibration takes.
+constexpr int64_t mostTokens = int64_t(1) << 16;
+
+static std::string fileName(const std::string &path) {
+  return llvm::sys::path::filename(path).str();
+}
+
+static bool hasLimit(const CompileOptions &options) {
+  return options.mostDivergence || options.mostPerplexityIncrease ||
+         options.leastSameTop;
+}
+
+bool wantsValidation(const CompileOptions &options) {
+  return hasLimit(options) || !options.validate.empty();
+}
+
+static Status checkLimit(const char *option, const std::optional<double> &limit,
+                         double most) {
+  if (!limit || (*limit >= 0 && *limit <= most))
+    return Status();
+  std::string range = std::isinf(most) ? "0 or above" : "0 to 100";
+  return Status(StatusCode::InvalidArgument,
+                std::string(option) + " is " + std::to_string(*limit) +
+                    "; expected a number from " + range);
+}
+
+/// The texts of --validate; one without a name is called like its file.
+static StatusOr<std::vector<NamedText>>
+namedTexts(const CompileOptions &options) {
+  auto texts = splitNames("--validate", options.validate);
+  if (!texts.ok())
+    return texts;
+  std::set<std::string> names{"all"};
+  for (NamedText &text : *texts) {
+    if (text.name == text.path)
+      text.name = fileName(text.path);
+    if (!names.insert(text.name).second)
+      return Status(StatusCode::InvalidArgument,
+                    text.name == "all"
+                        ? "--validate calls a text \"all\", which stands for "
+                          "all of them; give it another name"
+                        : "--validate gives \"" + text.name +
+                              "\" twice; expected a name for each, NAME=PATH");
+  }
+  return texts;
+}
+
+Status checkValidationOptions(const CompileOptions &options) {
+  QOPT_RETURN_IF_ERROR(
+      checkLimit("--max-kl", options.mostDivergence, HUGE_VAL));
+  QOPT_RETURN_IF_ERROR(checkLimit("--max-perplexity-increase",
+                                  options.mostPerplexityIncrease, HUGE_VAL));
+  QOPT_RETURN_IF_ERROR(checkLimit("--min-top1", options.leastSameTop, 100));
+  QOPT_RETURN_IF_ERROR(namedTexts(options).status());
+  if (options.keep && !hasLimit(options))
+    return Status(StatusCode::InvalidArgument,
+                  "--keep is for --max-kl, --max-perplexity-increase and "
+                  "--min-top1, and there is none; leave it out");
+  if (hasLimit(options) && options.validate.empty() &&
+      options.calibrate.empty() && options.plan.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "--max-kl, --max-perplexity-increase and --min-top1 are "
+                  "measured on a text; give one as --validate, or --calibrate, "
+                  "of which every eighth window is held out");
+  bool forGpu = options.target == TargetDevice::Cuda;
+  if (wantsValidation(options) && forGpu &&
+      StringRef(options.activations).ends_with("int8"))
+    return Status(
+        StatusCode::Unsupported,
+        "--activations is \"" + options.activations +
+            "\", and quality is measured on the host, which has no int8 "
+            "activations with a scale a token; give f16 or bf16, or leave "
+            "--validate and the limits out and run qopt-eval --device cuda");
+  return Status();
+}
+
+/// The held-out windows of calibration, as long as the context allows.
+static StatusOr<ValidationWindows>
+heldOutWindows(const std::optional<CalibrationText> &calibration,
+               int64_t context) {
+  if (!calibration)
+    return Status(StatusCode::InvalidArgument,
+                  "the plan was made without a text to calibrate on; give one "
+                  "to measure on as --validate");
+  const TokenWindows &all = calibration->tokens;
+  std::string file = fileName(calibration->record.text);
+  TokenWindows heldOut = all.select(calibrate::isHeldOut, context);
+  if (heldOut.count() == 0)
+    return Status(StatusCode::InvalidArgument,
+                  "calibration text \"" + calibration->record.text + "\" has " +
+                      std::to_string(all.count()) +
+                      " windows, of which none is held out; expected 8 or "
+                      "more, or another text to measure on as --validate");
+  ValidationWindows result;
+  QOPT_RETURN_IF_ERROR(
+      result.windows.add("held out", heldOut, heldOut.count()));
+  result.texts.push_back({"held out", file, calibration->record.sha256});
+  return result;
+}
+
+StatusOr<ValidationWindows>
+readValidationTexts(ModuleOp raised, const CompileOptions &options,
+                    const Companions &companions,
+                    const std::optional<CalibrationText> &calibration) {
+  auto reader = TextReader::create(
+      raised, companions,
+      options.validate.empty() ? "a limit of quality" : "--validate");
+  if (!reader.ok())
+    return reader.status();
+  int64_t context = decoderStep(raised)
+                        ->getAttrOfType<IntegerAttr>(ir::contextAttribute)
+                        .getInt();
+  if (context < 2)
+    return Status(StatusCode::Infeasible,
+                  "with a context of one token nothing can be predicted, and "
+                  "quality not be measured; leave --validate and limits out");
+  if (options.validate.empty())
+    return heldOutWindows(calibration, context);
+  auto texts = namedTexts(options);
+  if (!texts.ok())
+    return texts.status();
+  int64_t length = std::min(calibrate::WindowLimits().length, context);
+  ValidationWindows result;
+  for (const NamedText &text : *texts) {
+    auto found =
+        reader->read({"validation text", text.path}, length, mostTokens);
+    if (!found.ok())
+      return found.status();
+    QOPT_RETURN_IF_ERROR(result.windows.add(text.name, found->windows,
+                                            found->windows.count()));
+    result.texts.push_back({text.name, fileName(text.path), found->sha256});
+  }
+  return result;
+}
+
+} // namespace qopt::driver
