@@ -24,7 +24,7 @@ struct SliceSummary {
   int64_t windows = 0, predictions = 0;
   double perplexity = 0, referencePerplexity = 0;
   double perplexityIncrease = 0; ///< percent
-  double divergence = 0; ///< mean KL(unquantized || model) in nats
+  double divergence = 0;         ///< mean KL(unquantized || model) in nats
   /// Of its mean, drawn from windows; both are the mean where there is one.
   double divergenceLow = 0, divergenceHigh = 0;
   double divergence99 = 0, mostDivergence = 0; ///< 99 % of tokens, and all

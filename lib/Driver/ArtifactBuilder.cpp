@@ -17,6 +17,7 @@
 #include "qopt/Version.h"
 #include "runtime/ArtifactWriter.h"
 #include "runtime/Sha256.h"
+#include "runtime/plan/EvidenceFormat.h"
 #include "runtime/plan/PlanFormat.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -290,6 +291,11 @@ static Status addOrigin(plan::ManifestT &manifest, const ArtifactParts &parts,
                         ? "cuda/" + options.architectures
                         : "host/" + options.cpu;
   manifest.options = recordedOptions(options);
+  if (!parts.precision)
+    return Status();
+  manifest.precision_plan = toJson(withoutFolders(*parts.precision));
+  if (!parts.precision->calibration.text.empty())
+    manifest.seeds.push_back(parts.precision->calibration.seed);
   return Status();
 }
 
@@ -303,6 +309,7 @@ static Status measure(plan::PlanT &plan, const ArtifactParts &parts,
     auto found = parts.measure(path);
     if (!found.ok())
       return found.status();
+    plan.manifest->validation = runtime::fromValidation(*found);
     summary.validation = std::move(*found);
     return parts.options.keep ? Status()
                               : checkGates(*summary.validation, parts.options);
@@ -332,7 +339,7 @@ Status buildArtifact(ModuleOp module, const ArtifactParts &parts,
   if (!writer)
     return writer.status();
   ArtifactConstants constants(**writer, threadsOf(options), progress,
-                              countElements(func));
+                              countElements(func), parts.precision);
   auto function = options.target == TargetDevice::Cuda
                       ? buildGpuFunction(func, options, constants, **writer,
                                          *plan.manifest, summary)

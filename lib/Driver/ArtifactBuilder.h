@@ -5,6 +5,7 @@
 #define QOPT_LIB_DRIVER_ARTIFACTBUILDER_H
 
 #include "lib/Driver/Companions.h"
+#include "lib/Driver/PrecisionPlan.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Compiler.h"
 #include <functional>
@@ -16,6 +17,8 @@ struct ArtifactParts {
   const CompileOptions &options;
   /// Those without a model are of a function that the compiler runs itself.
   const Companions &companions;
+  /// Optional: why weights have their formats; recorded.
+  const PrecisionPlan *precision = nullptr;
   /// Optional: opens the artifact when all else of it is written, and says what
   /// it does; an error leaves nothing behind.
   std::function<StatusOr<ValidationSummary>(const std::string &path)> measure =

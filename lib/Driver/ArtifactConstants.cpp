@@ -28,14 +28,11 @@ plan::WeightLayout planLayout(ir::Layout layout) {
   llvm_unreachable("every layout has a name in the plan");
 }
 
-/// Why a weight has its format.
-static std::string reasonOf(Value weight) {
-  Operation *op = weight.getDefiningOp();
-  if (auto quantized = dyn_cast_or_null<ir::QuantizeWeightOp>(op))
-    return "asked for; chosen by " +
-           ir::stringifyAlgorithm(quantized.getAlgorithm()).str();
-  return op && op->getNumOperands() ? reasonOf(op->getOperand(0))
-                                    : "as in the file";
+/// Why the weight has its format, where the plan knows it.
+std::string ArtifactConstants::reasonFor(Value source) const {
+  const PlannedWeight *planned =
+      precision ? precision->find(weightNameOf(source)) : nullptr;
+  return planned ? reasonOf(*planned) : "";
 }
 
 StatusOr<ConstantPlace> ArtifactConstants::addBytes(ArrayRef<char> bytes) {
@@ -91,7 +88,7 @@ Status ArtifactConstants::writePart(const WeightPart &part, ir::WeightType type,
   record->segment = segment;
   record->offset = offset;
   record->bytes = bytes;
-  record->reason = reasonOf(part.sources.front());
+  record->reason = reasonFor(part.sources.front());
   records.push_back(std::move(record));
   summaries.push_back({name, quant::spell(part.range.format), part.range.rows,
                        type.getColumns(), bytes});

@@ -5,6 +5,7 @@
 #define QOPT_LIB_DRIVER_ARTIFACTCONSTANTS_H
 
 #include "lib/Driver/PlanBuilder.h"
+#include "lib/Driver/PrecisionPlan.h"
 #include "lib/Driver/WeightEvaluator.h"
 #include "qopt/Compiler.h"
 #include "runtime/ArtifactWriter.h"
@@ -16,10 +17,13 @@ plan::WeightLayout planLayout(ir::Layout layout);
 
 class ArtifactConstants : public ConstantPool {
 public:
-  /// `total`: bytes of all source weights, for the progress.
+  /// `total`: bytes of all source weights, for the progress; `precision`, which
+  /// may be null, says why weights have their formats.
   ArtifactConstants(runtime::ArtifactWriter &writer, unsigned threads,
-                    const Progress &progress, uint64_t total)
-      : writer(writer), threads(threads), progress(progress), total(total) {}
+                    const Progress &progress, uint64_t total,
+                    const PrecisionPlan *precision)
+      : writer(writer), threads(threads), progress(progress), total(total),
+        precision(precision) {}
 
   StatusOr<ConstantPlace> addWeight(mlir::Value weight) override;
   StatusOr<ConstantPlace> addBytes(llvm::ArrayRef<char> bytes) override;
@@ -38,6 +42,7 @@ public:
 
 private:
   StatusOr<ConstantPlace> writeWeight(mlir::Value weight);
+  std::string reasonFor(mlir::Value source) const;
   /// Rows of one format, behind those before them in the segment.
   Status writePart(const WeightPart &part, ir::WeightType type,
                    uint32_t segment);
@@ -50,6 +55,7 @@ private:
   unsigned threads;
   const Progress &progress;
   uint64_t total, done = 0;
+  const PrecisionPlan *precision;
   Status firstFailure;
   std::vector<uint8_t> small;
   std::vector<std::unique_ptr<plan::WeightRecordT>> records;

@@ -185,7 +185,8 @@ StatusOr<CalibrationText> readCalibrationText(ModuleOp module,
     return text.status();
   return CalibrationText{std::move(text->windows),
                          {options.calibrate, text->sha256,
-                          options.calibrateTokens, options.algorithm}};
+                          options.calibrateTokens, options.algorithm,
+                          CurvatureOptions().seed}};
 }
 
 StatusOr<bool> takeStoredWeights(ArrayRef<ModuleOp> modules,

@@ -136,7 +136,7 @@ public:
   }
 
   Status write(const Progress &progress) {
-    driver::ArtifactParts parts{options, companions};
+    driver::ArtifactParts parts{options, companions, &quantization->plan()};
     if (validation)
       parts.measure = [&](const std::string &path) {
         return validation->measure(path, progress);

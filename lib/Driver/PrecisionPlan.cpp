@@ -6,6 +6,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <unistd.h>
 
@@ -53,6 +54,12 @@ PlannedWeight *PrecisionPlan::find(const std::string &weight) {
   return const_cast<PlannedWeight *>(self.find(weight));
 }
 
+PrecisionPlan withoutFolders(PrecisionPlan plan) {
+  std::string &text = plan.calibration.text;
+  text = sys::path::filename(text).str();
+  return plan;
+}
+
 /// Figures that are worth reading; the same digits for the same number.
 static std::string digits(double value) {
   std::string text;
@@ -63,6 +70,16 @@ static std::string digits(double value) {
 double asWritten(double value) {
   (void)StringRef(digits(value)).getAsDouble(value);
   return value;
+}
+
+std::string reasonOf(const PlannedWeight &weight) {
+  const PlannedFormat &chosen = weight.chosen;
+  if (!chosen.algorithm.empty())
+    return weight.reason + "; codes by " + chosen.algorithm +
+           ", predicted KL " + digits(chosen.divergence);
+  if (chosen.format == weight.source)
+    return weight.reason;
+  return weight.reason + "; rounded to nearest";
 }
 
 static void writeNumber(json::OStream &out, StringRef key, double value) {
@@ -120,6 +137,7 @@ std::string toJson(const PrecisionPlan &plan) {
         out.attribute("sha256", plan.calibration.sha256);
         out.attribute("tokens", plan.calibration.tokens);
         out.attribute("algorithm", plan.calibration.algorithm);
+        out.attribute("seed", int64_t(plan.calibration.seed));
       });
     out.attribute("activations", plan.activations);
     out.attribute("kv", plan.cache);
@@ -169,7 +187,8 @@ static bool fromJSON(const json::Value &value, CalibrationRecord &record,
   json::ObjectMapper map(value, path);
   return map && map.map("text", record.text) &&
          map.map("sha256", record.sha256) && map.map("tokens", record.tokens) &&
-         map.map("algorithm", record.algorithm);
+         map.map("algorithm", record.algorithm) &&
+         map.mapOptional("seed", record.seed);
 }
 
 static bool fromJSON(const json::Value &value, PrecisionPlan &plan,

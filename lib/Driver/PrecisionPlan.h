@@ -8,7 +8,7 @@
 //     "budget": "4.25 bits per weight",
 //     "bits": 4.2497, "bytes": 14772224, "predicted_kl": 0.0213,
 //     "calibration": {"text": "books.txt", "sha256": "…", "tokens": 65536,
-//                     "algorithm": "best"},
+//                     "algorithm": "best", "seed": 0},
 //     "activations": "f32", "kv": "f16",
 //     "weights": [
 //       {"name": "model.layers.0.mlp.down_proj.weight", "rows": 512,
@@ -52,6 +52,7 @@ struct CalibrationRecord {
   std::string sha256; ///< of its bytes
   int64_t tokens = 0; ///< at most, as it was asked
   std::string algorithm;
+  uint64_t seed = 0; ///< of labels that are drawn from the model
 };
 
 struct PrecisionPlan {
@@ -72,6 +73,12 @@ struct PrecisionPlan {
 
 /// A number as plans have it, with six digits.
 double asWritten(double value);
+
+/// Why a weight has its format, and how its codes came about.
+std::string reasonOf(const PlannedWeight &weight);
+
+/// Without folders in the path of the text: the same wherever it was made.
+PrecisionPlan withoutFolders(PrecisionPlan plan);
 
 /// The file, with a line for each weight and each alternative.
 std::string toJson(const PrecisionPlan &plan);

@@ -4,6 +4,7 @@
 #include "lib/Driver/FormatScores.h"
 #include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/StageOptions.h"
+#include "lib/Driver/ValidationTexts.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
@@ -277,28 +278,51 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
   return Status();
 }
 
+/// A compilation with the formats of a plan, and nothing that takes time.
+static CompileOptions plannedOptions(const CompileOptions &asked) {
+  CompileOptions options;
+  options.model = asked.model;
+  options.tokenizer = asked.tokenizer;
+  options.kind = asked.kind;
+  options.target = asked.target;
+  options.architectures = asked.architectures;
+  options.cpu = asked.cpu;
+  options.context = asked.context;
+  options.threads = asked.threads;
+  return options;
+}
+
+/// At most what is recorded in the file later: the text and algorithms of
+/// calibration, options, what was measured.
+static int64_t laterBytes(const CompileOptions &options,
+                          const PrecisionPlan &plan) {
+  constexpr int64_t textBytes = 512, algorithmBytes = 48, sliceBytes = 1024;
+  auto bytes = textBytes + algorithmBytes * int64_t(plan.weights.size());
+  for (const std::vector<std::string> *words :
+       {&options.formats, &options.candidates, &options.validate})
+    for (const std::string &word : *words)
+      bytes += 64 + 8 * int64_t(word.size());
+  if (wantsValidation(options))
+    bytes += sliceBytes * int64_t(options.validate.size() + 1);
+  return bytes;
+}
+
 StatusOr<int64_t> Quantization::bytesBesideWeights() const {
-  Quantization trial(asked, companions);
-  trial.decided = decided;
-  trial.takeFormats();
-  CompileOptions options = trial.asked;
+  PrecisionPlan plan = decided;
+  plan.target = targetName(asked);
+  plan.activations = asked.activations;
+  plan.cache = asked.cache;
   codegen::TemporaryFolder folder("qopt-size");
   QOPT_RETURN_IF_ERROR(folder.made());
+  CompileOptions options = plannedOptions(asked);
   options.output = folder.file("model.qopt");
-  options.bits = 0;
-  options.maxSize.clear();
-  options.candidates.clear();
-  options.calibrate.clear();
-  options.savePlan.clear();
-  options.validate.clear();
-  options.mostDivergence.reset();
-  options.mostPerplexityIncrease.reset();
-  options.leastSameTop.reset();
-  options.keep = false;
+  options.plan = folder.file("plan.json");
+  QOPT_RETURN_IF_ERROR(writePlan(plan, options.plan));
   auto summary = compile(options);
   if (!summary.ok())
     return summary.status();
-  return int64_t(summary->artifactBytes) - decided.bytes();
+  return int64_t(summary->artifactBytes) - decided.bytes() +
+         laterBytes(asked, decided);
 }
 
 Status Quantization::chooseWithin(const Progress &progress) {
@@ -341,18 +365,32 @@ Status Quantization::chooseWithinFile(int64_t least, int64_t most,
                                 "of these candidates has {1} bytes; ask for "
                                 "that or more, or add smaller --candidates",
                                 asked.maxSize, *beside + least));
-  // The rest of the file depends on formats a little: layouts have padding.
-  most = std::min(most, size - *beside);
-  for (;;) {
-    chooseFormats(decided.weights, most);
+  // The rest of the file depends on formats a little: segments are whole pages,
+  // and the plan that is recorded has reasons. So the bound is what is left
+  // over, then the middle of what fits and what does not.
+  constexpr int guesses = 3, rounds = 9;
+  std::vector<PlannedWeight> fitting = decided.weights;
+  int64_t low = least, high = std::min(most, size);
+  int64_t bound = std::min(high, size - *beside);
+  for (int round = 0; round < rounds && low <= high; ++round) {
+    chooseFormats(decided.weights, bound);
     beside = bytesBesideWeights();
     if (!beside.ok())
       return beside.status();
-    int64_t excess = decided.bytes() + *beside - size;
-    if (excess <= 0)
-      return Status();
-    most = std::max(decided.bytes() - excess, least);
+    int64_t bytes = decided.bytes(), left = size - bytes - *beside;
+    if (left >= 0) {
+      fitting = decided.weights;
+      low = bound + 1;
+      if (left < size / 400)
+        break;
+    } else {
+      high = bytes - 1;
+    }
+    bound = round < guesses ? std::clamp(bytes + left, low, std::max(low, high))
+                            : (low + high) / 2;
   }
+  decided.weights = std::move(fitting);
+  return Status();
 }
 
 /// Plan and codes are what another run with the same options wants.

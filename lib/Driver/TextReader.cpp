@@ -44,9 +44,8 @@ StatusOr<WindowedText> TextReader::read(const calibrate::TextSource &source,
       calibrate::windowsOfText(bytes.str(), source, tokenizer, limits);
   if (!windows.ok())
     return windows.status();
-  return WindowedText{
-      std::move(*windows),
-      runtime::spell(runtime::Sha256::of(bytes.data(), bytes.size()))};
+  return WindowedText{std::move(*windows), runtime::spell(runtime::Sha256::of(
+                                               bytes.data(), bytes.size()))};
 }
 
 } // namespace qopt::driver

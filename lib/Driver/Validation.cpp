@@ -113,10 +113,10 @@ StatusOr<ValidationSummary> Validation::measure(const std::string &path,
   if (!evaluation.ok())
     return evaluation.status();
   found.slices = eval::summarizeSlices(*evaluation);
-  found.gates = eval::applyLimits({options.mostDivergence,
-                                   options.mostPerplexityIncrease,
-                                   options.leastSameTop},
-                                  found.slices);
+  found.gates =
+      eval::applyLimits({options.mostDivergence, options.mostPerplexityIncrease,
+                         options.leastSameTop},
+                        found.slices);
   return found;
 }
 

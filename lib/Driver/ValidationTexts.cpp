@@ -141,8 +141,8 @@ readValidationTexts(ModuleOp raised, const CompileOptions &options,
         reader->read({"validation text", text.path}, length, mostTokens);
     if (!found.ok())
       return found.status();
-    QOPT_RETURN_IF_ERROR(result.windows.add(text.name, found->windows,
-                                            found->windows.count()));
+    QOPT_RETURN_IF_ERROR(
+        result.windows.add(text.name, found->windows, found->windows.count()));
     result.texts.push_back({text.name, fileName(text.path), found->sha256});
   }
   return result;

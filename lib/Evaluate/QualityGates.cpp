@@ -20,8 +20,8 @@ static SliceSummary summarizeSlice(const Slice &slice) {
   const Estimate &divergence = agreement.divergence;
   double nll = figures.model.nll.value;
   double reference = agreement.reference.nll.value;
-  Interval interval =
-      divergence.interval.value_or(Interval{divergence.value, divergence.value});
+  Interval interval = divergence.interval.value_or(
+      Interval{divergence.value, divergence.value});
   SliceSummary summary;
   summary.name = slice.name;
   summary.windows = figures.windows;

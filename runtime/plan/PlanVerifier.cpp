@@ -3,6 +3,7 @@
 #include "runtime/plan/PlanVerifier.h"
 
 #include "lib/Quant/Element.h"
+#include "runtime/plan/EvidenceFormat.h"
 #include "runtime/plan/PlanFormat.h"
 #include "runtime/plan/StepOperands.h"
 
@@ -443,7 +444,8 @@ Status verifyManifest(const plan::Plan &plan) {
   for (uint32_t i = 0; i < sizeOf(manifest.kernels()); ++i)
     if (!isCode(plan, manifest.kernels()->Get(i)->segment()))
       return bad("kernel record " + std::to_string(i) + " is not valid");
-  return {};
+  return manifest.validation() ? verifyValidation(*manifest.validation())
+                               : Status();
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 """Limits of quality: what is measured is what qopt-eval measures, and nothing is written where a limit is missed."""
 
+import hashlib
 import json
 import shutil
 
@@ -191,3 +192,69 @@ def test_python_has_the_same_limits(stories, folder, tmp_path):
         qopt.compile(stories, tmp_path / "n.qopt", validate=7)
     with pytest.raises(qopt.Error, match="are for artifacts"):
         qopt.emit(stories, "quantized", validate=folder / "more.txt")
+
+
+def inspected(tool, artifact):
+    return json.loads(tool("qopt-inspect", artifact, "--json").stdout)
+
+
+@pytest.fixture(scope="module")
+def calibrated(tool, stories, folder):
+    """An artifact that was calibrated and measured, the file that it came from, and what the compiler printed."""
+    texts = ("--calibrate", folder / "tales.txt", "--validate", f"more={folder / 'more.txt'}")
+    limits = ("--max-kl", 1, "--save-plan", folder / "plan.json", "--threads", 1, "--json")
+    done = compiled(tool, stories, folder, "--lm-head", "int8", *texts, *limits)
+    shutil.move(folder / "m.qopt", folder / "calibrated.qopt")
+    return folder / "calibrated.qopt", json.loads(done.stdout)
+
+
+def test_the_artifact_says_what_was_measured(tool, folder, calibrated):
+    artifact, printed = calibrated
+    found = inspected(tool, artifact)
+    assert found["validation"] == printed["validation"]
+    digest = hashlib.sha256((folder / "more.txt").read_bytes()).hexdigest()
+    assert found["validation"]["texts"] == [{"name": "more", "file": "more.txt", "sha256": digest}]
+    text = tool("qopt-inspect", artifact).stdout
+    assert f"text more: more.txt, sha256 {digest}" in text
+    row = next(line.split() for line in text.splitlines() if line.endswith("  met"))
+    assert row[:3] == ["all", "max-kl", "1"]
+
+
+def test_the_artifact_has_its_plan(tool, folder, calibrated):
+    """That of --save-plan, but for the folder of the text."""
+    artifact, _ = calibrated
+    found, saved = inspected(tool, artifact), json.loads((folder / "plan.json").read_text())
+    assert saved["calibration"]["text"] == str(folder / "tales.txt")
+    saved["calibration"]["text"] = "tales.txt"
+    assert found["precision_plan"] == saved
+    assert found["manifest"]["seeds"] == [saved["calibration"]["seed"]]
+    digest = hashlib.sha256((folder / "tales.txt").read_bytes()).hexdigest()
+    assert f"calibrated on tales.txt, sha256 {digest}" in tool("qopt-inspect", artifact).stdout
+    assert str(folder).encode() not in artifact.read_bytes()
+
+
+def test_the_reason_of_a_weight_is_the_plan_s(tool, folder, calibrated):
+    found = inspected(tool, calibrated[0])
+    planned = {weight["name"]: weight for weight in found["precision_plan"]["weights"]}
+    for weight in found["weights"]["list"]:
+        plan = planned[weight["name"].split("+")[0]]
+        assert weight["reason"].startswith(plan["reason"])
+        assert f"codes by {plan['algorithm']}, predicted KL {plan['predicted_kl']}"[:30] in weight["reason"]
+
+
+def test_weights_without_a_text_are_rounded(tool, stories_artifact, stories, tmp_path):
+    tool("qopt-compile", stories, "--weights", "int8", "-o", tmp_path / "m.qopt")
+    reasons = {weight["reason"] for weight in inspected(tool, tmp_path / "m.qopt")["weights"]["list"]}
+    assert reasons == {"asked for; rounded to nearest"}
+    plain = inspected(tool, stories_artifact)
+    assert {weight["reason"] for weight in plain["weights"]["list"]} == {"as the file has it"}
+    assert plain["validation"] is None and "calibration" not in plain["precision_plan"]
+
+
+def test_the_same_inputs_give_the_same_bytes(tool, stories, folder, calibrated, tmp_path):
+    """From another folder and with other threads."""
+    for name in ("tales.txt", "more.txt"):
+        shutil.copy(folder / name, tmp_path)
+    texts = ("--calibrate", tmp_path / "tales.txt", "--validate", f"more={tmp_path / 'more.txt'}")
+    compiled(tool, stories, tmp_path, "--lm-head", "int8", *texts, "--max-kl", 1, "--threads", 2)
+    assert (tmp_path / "m.qopt").read_bytes() == calibrated[0].read_bytes()

@@ -28,9 +28,8 @@ Json describeValidation(const ValidationSummary &validation) {
                {"slices", Json::array()},
                {"gates", Json::array()}};
   for (const ValidationText &text : validation.texts)
-    json["texts"].push_back({{"name", text.name},
-                             {"file", text.file},
-                             {"sha256", text.sha256}});
+    json["texts"].push_back(
+        {{"name", text.name}, {"file", text.file}, {"sha256", text.sha256}});
   for (const SliceSummary &slice : validation.slices)
     json["slices"].push_back(describeSlice(slice));
   for (const GateSummary &gate : validation.gates)

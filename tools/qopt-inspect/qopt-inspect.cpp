@@ -3,6 +3,7 @@
 #include "runtime/LoadedModel.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
+#include "tools/qopt-inspect/Evidence.h"
 #include "tools/qopt-inspect/PrintDescription.h"
 
 #include <charconv>
@@ -79,6 +80,7 @@ static Status work(InspectOptions &options) {
       {"functions", std::move(*functions)},
       {"kernels", inspect::describeKernels(plan)},
       {"segments", inspect::describeSegments(plan)}};
+  inspect::describeEvidence(plan, description);
   if (options.json)
     return cli::printJson(description);
   unsigned details = 0;
@@ -90,6 +92,7 @@ static Status work(InspectOptions &options) {
   add(options.segments, inspect::Detail::Segments);
   add(options.kernels, inspect::Detail::Kernels);
   inspect::print(description, details);
+  inspect::printEvidence(plan);
   return cli::flushOutput();
 }
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-inspect/Evidence.h"
+
+#include "lib/Evaluate/QualityGates.h"
+#include "runtime/PrintableText.h"
+#include "runtime/plan/EvidenceFormat.h"
+#include "tools/cli/DescribeValidation.h"
+
+#include <cstdio>
+
+namespace qopt::inspect {
+
+/// Null where there is none that can be read.
+static Json precisionPlan(const plan::Plan &plan) {
+  const flatbuffers::String *text = plan.manifest()->precision_plan();
+  Json json = Json::parse(text ? text->str() : "", nullptr,
+                          /*allow_exceptions=*/false);
+  return json.is_object() ? json : Json(nullptr);
+}
+
+void describeEvidence(const plan::Plan &plan, Json &json) {
+  json["precision_plan"] = precisionPlan(plan);
+  json["validation"] = nullptr;
+  if (const plan::Validation *validation = plan.manifest()->validation())
+    json["validation"] =
+        cli::describeValidation(runtime::toValidation(*validation));
+}
+
+/// A member as a terminal may have it; "?" where the file has none.
+static std::string spellMember(const Json &json, const char *name) {
+  if (!json.contains(name))
+    return "?";
+  const Json &member = json[name];
+  return runtime::printable(member.is_string() ? member.get<std::string>()
+                                               : member.dump());
+}
+
+static void printPrecision(const Json &precision) {
+  if (!precision.is_object())
+    return;
+  if (precision.contains("budget"))
+    std::printf("formats chosen for %s, predicted KL %s\n",
+                spellMember(precision, "budget").c_str(),
+                spellMember(precision, "predicted_kl").c_str());
+  if (!precision.contains("calibration"))
+    return;
+  const Json &calibration = precision["calibration"];
+  std::printf("calibrated on %s, sha256 %s\n"
+              "  at most %s tokens, algorithm %s, seed %s\n",
+              spellMember(calibration, "text").c_str(),
+              spellMember(calibration, "sha256").c_str(),
+              spellMember(calibration, "tokens").c_str(),
+              spellMember(calibration, "algorithm").c_str(),
+              spellMember(calibration, "seed").c_str());
+}
+
+void printEvidence(const plan::Plan &plan) {
+  printPrecision(precisionPlan(plan));
+  const plan::Validation *validation = plan.manifest()->validation();
+  if (!validation)
+    return;
+  ValidationSummary found = runtime::toValidation(*validation);
+  found.device = runtime::printable(found.device);
+  for (SliceSummary &slice : found.slices)
+    slice.name = runtime::printable(slice.name);
+  for (GateSummary &gate : found.gates)
+    gate.slice = runtime::printable(gate.slice);
+  std::fputs(eval::spellTable(found).c_str(), stdout);
+  for (const ValidationText &text : found.texts)
+    std::printf("  text %s: %s, sha256 %s\n",
+                runtime::printable(text.name).c_str(),
+                runtime::printable(text.file).c_str(),
+                runtime::printable(text.sha256).c_str());
+}
+
+} // namespace qopt::inspect
