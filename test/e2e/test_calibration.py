@@ -46,8 +46,8 @@ def test_calibrated_weights_are_closer_to_the_model(tool, stories, stories_artif
     tool("qopt-eval", stories_artifact, "--text", folder / "valid.txt", "--save-logits", folder / "l.npy")
     before, after = (divergence(tool, a, folder, folder / "l.npy") for a in (rounded, calibrated))
     assert after < share * before, (before, after)
-    # Nothing but codes, scales and zero points is another.
-    assert abs(rounded.stat().st_size - calibrated.stat().st_size) < 1024
+    # Nothing but codes, scales and zero points is another, and what is recorded of each weight.
+    assert 0 <= calibrated.stat().st_size - rounded.stat().st_size < 4096
 
 
 def test_every_algorithm_rounds_the_same_weights(tool, stories, stories_artifact, folder):
