@@ -190,13 +190,15 @@ StatusOr<CalibrationText> readCalibrationText(ModuleOp module,
 }
 
 StatusOr<bool> takeStoredWeights(ArrayRef<ModuleOp> modules,
- const CalibrationStore &store,
- PrecisionPlan &plan) {
+                                 const CalibrationStore &store,
+                                 PrecisionPlan &plan) {
   if (!store.has(doneEntry))
     return false;
   std::map<std::string, StoredWeight> stored;
   SmallVector<ir::QuantizeWeightOp> ops;
-  ModuleOp(modules.front()).walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
+  ModuleOp(modules.front()).walk([&](ir::QuantizeWeightOp op) {
+    ops.push_back(op);
+  });
   for (ir::QuantizeWeightOp op : ops) {
     if (stored.count(weightKey(op)) || !store.has(codesEntry(op)))
       continue;

@@ -21,9 +21,10 @@ CalibrationModel::CalibrationModel(ModuleOp reference,
   std::iota(positions.begin(), positions.end(), 0);
 }
 
-StatusOr<std::unique_ptr<CalibrationModel>> CalibrationModel::create(
-    ModuleOp reference, const TokenWindows &tokens,
-    const CompileOptions &options, const CalibrationStore &store) {
+StatusOr<std::unique_ptr<CalibrationModel>>
+CalibrationModel::create(ModuleOp reference, const TokenWindows &tokens,
+                         const CompileOptions &options,
+                         const CalibrationStore &store) {
   std::unique_ptr<CalibrationModel> model(
       new CalibrationModel(reference, tokens, options, store));
   QOPT_RETURN_IF_ERROR(model->folder.made());

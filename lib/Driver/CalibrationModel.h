@@ -61,8 +61,7 @@ public:
              const Consumer &consume, int64_t step = 1);
 
 private:
-  CalibrationModel(mlir::ModuleOp reference,
-                   const TokenWindows &tokens,
+  CalibrationModel(mlir::ModuleOp reference, const TokenWindows &tokens,
                    const CompileOptions &options,
                    const CalibrationStore &store);
 

@@ -36,8 +36,8 @@ Status CalibrationStore::put(const std::string &name,
   if (!file.ok())
     return file.status();
   for (size_t done = 0; done < bytes.size();) {
-    ssize_t count = ::write(file->descriptor(), bytes.data() + done,
-                            bytes.size() - done);
+    ssize_t count =
+        ::write(file->descriptor(), bytes.data() + done, bytes.size() - done);
     if (count < 0 && errno == EINTR)
       continue;
     if (count < 0)
@@ -51,9 +51,9 @@ StatusOr<std::string> CalibrationStore::get(const std::string &name) const {
   std::ifstream file(pathOf(name), std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(file), {}};
   if (!file.is_open() || file.bad())
-    return Status(StatusCode::Unwritable,
-                  "cannot read '" + pathOf(name) + "', an entry of a " +
-                      "calibration; remove its folder");
+    return Status(StatusCode::Unwritable, "cannot read '" + pathOf(name) +
+                                              "', an entry of a " +
+                                              "calibration; remove its folder");
   return bytes;
 }
 

@@ -1,8 +1,8 @@
-// What a calibration has done so far, in files of one folder, so that a run that
-// was ended goes on where it was: the folder's name is a digest of all that the
-// results depend on. An entry is there when it is complete, or not at all. What
-// is large and soon of no use (states of tokens, factors) lies there too, and
-// not in memory.
+// What a calibration has done so far, in files of one folder, so that a run
+// that was ended goes on where it was: the folder's name is a digest of all
+// that the results depend on. An entry is there when it is complete, or not at
+// all. What is large and soon of no use (states of tokens, factors) lies there
+// too, and not in memory.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_CALIBRATIONSTORE_H
 #define QOPT_LIB_DRIVER_CALIBRATIONSTORE_H

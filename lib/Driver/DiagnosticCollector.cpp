@@ -15,7 +15,6 @@ static std::string withoutOperation(StringRef text) {
   return end == text.npos ? text.str() : text.substr(end + 5).str();
 }
 
-
 static std::string describe(Diagnostic &diagnostic) {
   std::string node =
       "\"" + onnx::printableName(onnx::nodeName(diagnostic.getLocation())) +
@@ -31,7 +30,6 @@ static std::string describe(Diagnostic &diagnostic) {
   return text;
 }
 
-
 static std::string indented(const std::string &text) {
   std::string result = "  ";
   for (char c : text)
@@ -39,9 +37,8 @@ static std::string indented(const std::string &text) {
   return result;
 }
 
-
 DiagnosticCollector::DiagnosticCollector(MLIRContext &context,
- CompileSummary &summary)
+                                         CompileSummary &summary)
     : handler(&context, [this, &summary](Diagnostic &diagnostic) {
         std::string text = onnx::printable(describe(diagnostic));
         if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
@@ -54,8 +51,9 @@ DiagnosticCollector::DiagnosticCollector(MLIRContext &context,
         return success();
       }) {}
 
-Status DiagnosticCollector::status(StatusCode code, const std::string &fallback,
-              const std::vector<std::string> &reasons) const {
+Status
+DiagnosticCollector::status(StatusCode code, const std::string &fallback,
+                            const std::vector<std::string> &reasons) const {
   std::string text = errors.empty() ? fallback : errors.front();
   if (errors.size() > 1) {
     text = std::to_string(errors.size()) + " errors:";
@@ -69,6 +67,5 @@ Status DiagnosticCollector::status(StatusCode code, const std::string &fallback,
     code = codes.front();
   return Status(code, onnx::printable(text));
 }
-
 
 } // namespace qopt::driver

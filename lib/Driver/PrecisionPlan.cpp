@@ -151,7 +151,7 @@ std::string toJson(const PrecisionPlan &plan) {
 }
 
 static bool readFormat(const json::Value &value, PlannedFormat &format,
-                json::Path path) {
+                       json::Path path) {
   json::ObjectMapper map(value, path);
   if (!map || !map.map("format", format.format) ||
       !map.mapOptional("algorithm", format.algorithm) ||

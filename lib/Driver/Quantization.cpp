@@ -24,8 +24,8 @@ static bool hasBudget(const CompileOptions &options) {
 /// Bytes of "1.2GB", "900MiB", "4096".
 static StatusOr<int64_t> parseSize(const std::string &text) {
   StringRef unit(text);
-  StringRef digits = unit.take_while(
-      [](char c) { return llvm::isDigit(c) || c == '.'; });
+  StringRef digits =
+      unit.take_while([](char c) { return llvm::isDigit(c) || c == '.'; });
   unit = unit.drop_front(digits.size()).trim();
   int power = 0;
   for (auto [i, letter] : llvm::enumerate(StringRef("kMGT")))
@@ -69,8 +69,9 @@ Status checkQuantizationOptions(const CompileOptions &options) {
                            {"--candidates", !options.candidates.empty()}};
   for (const Given &one : formats)
     if (!options.plan.empty() && one.given)
-      return refuse(std::string("--plan has the formats of all weights; leave ") +
-                    one.option + " out");
+      return refuse(
+          std::string("--plan has the formats of all weights; leave ") +
+          one.option + " out");
   if (!hasBudget(options) && !options.candidates.empty())
     return refuse("--candidates is for --bits and --max-size, which choose "
                   "among them; give one of these, or leave it out");
@@ -111,8 +112,7 @@ static Status compareWeights(const std::vector<PlannedWeight> &model,
     const PlannedWeight *planned = plan.find(weight.name);
     if (!planned)
       differences.push_back("it has no weight \"" + weight.name + "\"");
-    else if (planned->rows != weight.rows ||
-             planned->columns != weight.columns)
+    else if (planned->rows != weight.rows || planned->columns != weight.columns)
       differences.push_back(llvm::formatv(
           "\"{0}\" is {1} x {2} there and {3} x {4} in the model", weight.name,
           planned->rows, planned->columns, weight.rows, weight.columns));
@@ -122,11 +122,10 @@ static Status compareWeights(const std::vector<PlannedWeight> &model,
       differences.push_back("the model has no weight \"" + planned.name + "\"");
   if (differences.empty())
     return Status();
-  std::string more = differences.size() > 1
-                         ? llvm::formatv(" ({0} such differences)",
-                                         differences.size())
-                               .str()
-                         : "";
+  std::string more =
+      differences.size() > 1
+          ? llvm::formatv(" ({0} such differences)", differences.size()).str()
+          : "";
   return refuse("the plan is for another model: " + differences.front() + more);
 }
 

@@ -58,5 +58,4 @@ passes::AskedFormats askedFormats(const CompileOptions &options) {
   return formats;
 }
 
-
 } // namespace qopt::driver

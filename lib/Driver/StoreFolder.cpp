@@ -110,8 +110,8 @@ static std::string rootOf(const CompileOptions &options) {
 
 /// Locks a folder for this process; −1 where another one has it.
 static int lockFolder(const std::string &folder) {
-  int file = ::open((folder + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC,
-                    0600);
+  int file =
+      ::open((folder + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file >= 0 && ::flock(file, LOCK_EX | LOCK_NB) != 0) {
     ::close(file);
     file = -1;
@@ -141,8 +141,7 @@ StatusOr<StoreFolder> StoreFolder::open(ModuleOp raised,
   std::string root = rootOf(options);
   result.folder = root + "/" + key.finish();
   std::error_code error = llvm::sys::fs::create_directories(result.folder);
-  if (!error && !root.empty() &&
-      (result.lock = lockFolder(result.folder)) >= 0)
+  if (!error && !root.empty() && (result.lock = lockFolder(result.folder)) >= 0)
     return result;
   if (error && !options.store.empty())
     return Status(StatusCode::Unwritable, "--store: cannot make \"" +

@@ -1,5 +1,5 @@
-// Where a calibration keeps what it has done: a folder whose name is a digest of
-// everything that the results depend on, the compiler itself included.
+// Where a calibration keeps what it has done: a folder whose name is a digest
+// of everything that the results depend on, the compiler itself included.
 //
 //   $XDG_CACHE_HOME/qopt/calibration/<digest>     or below ~/.cache; below
 //                                                 `options.store`, where given

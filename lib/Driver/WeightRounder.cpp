@@ -149,8 +149,9 @@ static std::vector<float> valuesOf(const StoredWeight &weight) {
 
 /// The factors of one kind of use, where there are any.
 static StatusOr<std::optional<CurvatureFactors>>
-factorsOf(bool has, StatusOr<CurvatureFactors> (Curvature::*read)(
-                        const std::string &) const,
+factorsOf(bool has,
+          StatusOr<CurvatureFactors> (Curvature::*read)(const std::string &)
+              const,
           const Curvature &curvature, const std::string &name) {
   if (!has)
     return std::optional<CurvatureFactors>();

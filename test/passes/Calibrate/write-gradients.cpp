@@ -58,7 +58,8 @@ static Status writeGradients(const std::string &model,
   driver::Companions companions;
   companions.model = model;
   CompileSummary summary;
-  return driver::buildArtifact(**module, options, companions, {}, summary);
+  return driver::buildArtifact(
+      **module, {.options = options, .companions = companions}, {}, summary);
 }
 
 int main(int argc, char **argv) {
