@@ -102,7 +102,8 @@ def test_flipped_bits_with_trust(tool, damaged, stories_artifact):
             done = tool(name, path, "--trust", *CALLS[name], check=False)
             codes[done.returncode] += 1
             assert done.returncode in (0, UNSUPPORTED, BAD_ARTIFACT), (done.returncode, done.stderr)
-    assert codes[BAD_ARTIFACT] > 100 and codes[UNSUPPORTED] < 10, codes
+    # The recorded precision plan is text: a letter of a reason is no damage that shows.
+    assert codes[BAD_ARTIFACT] > 80 and codes[UNSUPPORTED] < 10, codes
 
 
 def test_other_version(tool, damaged):

@@ -84,14 +84,16 @@ def test_gradients_of_a_language_model(tool, shared, tmp_path):
 
     compared = 0
     for name in found.files:
+        # One weight is embedding and head; the tape notes what linears and attention read.
+        name, array = name.removesuffix("#1"), found[name]
         value = model.noted.get(name)
-        if value is None and name.startswith("model.embed_tokens.weight."):
-            continue  # what tokens look up; the tape notes linears and attention
+        if name.startswith("model.embed_tokens.weight.") and (value is None or array.shape[-1] != value.array.shape[-1]):
+            continue
         if value is None:
-            assert name.startswith("past_key_values") and found[name].size == 0
+            assert name.startswith("past_key_values") and array.size == 0
             continue
         expected = value.array if name.endswith(".input") else value.gradient
-        error = np.linalg.norm(found[name].reshape(expected.shape) - expected) / np.linalg.norm(expected)
+        error = np.linalg.norm(array.reshape(expected.shape) - expected) / np.linalg.norm(expected)
         assert error < 2e-5, f"{name}: {error}"
         compared += 1
     # Each layer: four inputs, seven linears, keys and values; and the head's two.
