@@ -44,6 +44,21 @@ static void keep(ir::QuantizeWeightOp op, RoundedWeight rounded,
   stored.emplace(weightKey(op), std::move(rounded.weight));
 }
 
+/// The codes that the store has of weights below `root`.
+static Status readAll(Operation *root, const CalibrationStore &store,
+                      PrecisionPlan &plan,
+                      std::map<std::string, StoredWeight> &stored) {
+  for (ir::QuantizeWeightOp op : quantizedWeights(root)) {
+    if (stored.count(weightKey(op)) || !store.has(codesEntry(op)))
+      continue;
+    auto rounded = readCodes(store, op);
+    if (!rounded.ok())
+      return rounded.status();
+    keep(op, std::move(**rounded), plan, stored);
+  }
+  return Status();
+}
+
 namespace {
 
 class Calibrator {
@@ -82,7 +97,7 @@ private:
     func::FuncOp segment = model.segments()[index];
     std::string mark = "layer-" + std::to_string(index);
     if (store.has(mark)) {
-      QOPT_RETURN_IF_ERROR(readAll(segment));
+      QOPT_RETURN_IF_ERROR(readAll(segment, store, plan, stored));
     } else {
       auto observed = Observations::take(model, index, hidden, curvature);
       if (!observed.ok())
@@ -105,24 +120,8 @@ private:
     return Status();
   }
 
-  Status readAll(func::FuncOp segment) {
-    SmallVector<ir::QuantizeWeightOp> ops;
-    segment.walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
-    for (ir::QuantizeWeightOp op : ops) {
-      if (stored.count(weightKey(op)) || !model.store().has(codesEntry(op)))
-        continue;
-      auto rounded = readCodes(model.store(), op);
-      if (!rounded.ok())
-        return rounded.status();
-      keep(op, std::move(**rounded), plan, stored);
-    }
-    return Status();
-  }
-
   Status quantizeAll(func::FuncOp segment, const Observations &observed) {
-    SmallVector<ir::QuantizeWeightOp> ops;
-    segment.walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
-    for (ir::QuantizeWeightOp op : ops) {
+    for (ir::QuantizeWeightOp op : quantizedWeights(segment)) {
       std::string name = weightKey(op);
       if (name.empty() || stored.count(name) ||
           op.getType().getFormat().isFloat()) // as it is written
@@ -195,18 +194,7 @@ StatusOr<bool> takeStoredWeights(ArrayRef<ModuleOp> modules,
   if (!store.has(doneEntry))
     return false;
   std::map<std::string, StoredWeight> stored;
-  SmallVector<ir::QuantizeWeightOp> ops;
-  ModuleOp(modules.front()).walk([&](ir::QuantizeWeightOp op) {
-    ops.push_back(op);
-  });
-  for (ir::QuantizeWeightOp op : ops) {
-    if (stored.count(weightKey(op)) || !store.has(codesEntry(op)))
-      continue;
-    auto rounded = readCodes(store, op);
-    if (!rounded.ok())
-      return rounded.status();
-    keep(op, std::move(**rounded), plan, stored);
-  }
+  QOPT_RETURN_IF_ERROR(readAll(ModuleOp(modules.front()), store, plan, stored));
   for (ModuleOp module : modules)
     replaceWeights(module, stored);
   return true;

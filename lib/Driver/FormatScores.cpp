@@ -5,7 +5,7 @@
 #include "lib/Calibrate/ErrorProbe.h"
 #include "lib/Driver/Observations.h"
 #include "lib/Driver/PrecisionAssignment.h"
-#include "lib/Driver/WeightRounder.h"
+#include "lib/Driver/WeightCalibration.h"
 #include <tuple>
 
 using namespace mlir;
@@ -82,10 +82,8 @@ Status Scoring::enter(size_t layer) {
       Observations::take(model, layer, gradients.input(layer), curvature);
   if (!observed.ok())
     return observed.status();
-  SmallVector<ir::QuantizeWeightOp> ops;
   func::FuncOp segment = model.segments()[layer];
-  segment.walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
-  for (ir::QuantizeWeightOp op : ops) {
+  for (ir::QuantizeWeightOp op : quantizedWeights(segment)) {
     PlannedWeight *weight = find(weightNameOf(op.getSource()));
     if (!weight || !weight->chosen.format.empty() ||
         !weight->alternatives.empty())

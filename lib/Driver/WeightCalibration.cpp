@@ -19,10 +19,14 @@ std::string weightKey(ir::QuantizeWeightOp op) {
                 : "";
 }
 
-void readSources(Operation *root) {
+SmallVector<ir::QuantizeWeightOp> quantizedWeights(Operation *root) {
   SmallVector<ir::QuantizeWeightOp> ops;
   root->walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
-  for (ir::QuantizeWeightOp op : ops) {
+  return ops;
+}
+
+void readSources(Operation *root) {
+  for (ir::QuantizeWeightOp op : quantizedWeights(root)) {
     // Users say nothing of a weight's format.
     op.getResult().replaceAllUsesWith(op.getSource());
     op.erase();
@@ -136,9 +140,7 @@ static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight,
 void replaceWeights(Operation *root,
                     const std::map<std::string, StoredWeight> &stored,
                     const std::string &prefix) {
-  SmallVector<ir::QuantizeWeightOp> ops;
-  root->walk([&](ir::QuantizeWeightOp op) { ops.push_back(op); });
-  for (ir::QuantizeWeightOp op : ops) {
+  for (ir::QuantizeWeightOp op : quantizedWeights(root)) {
     auto found = stored.find(weightKey(op));
     if (found == stored.end())
       continue;

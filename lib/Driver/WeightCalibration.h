@@ -15,6 +15,9 @@ namespace qopt::driver {
 /// format. Empty where the source is no weight of the file.
 std::string weightKey(ir::QuantizeWeightOp op);
 
+/// All of them, in their order: a list that stays while they are replaced.
+llvm::SmallVector<ir::QuantizeWeightOp> quantizedWeights(mlir::Operation *root);
+
 /// Lets a function compute with the weights as the file has them.
 void readSources(mlir::Operation *root);
 

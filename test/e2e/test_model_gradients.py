@@ -87,7 +87,9 @@ def test_gradients_of_a_language_model(tool, shared, tmp_path):
         # One weight is embedding and head; the tape notes what linears and attention read.
         name, array = name.removesuffix("#1"), found[name]
         value = model.noted.get(name)
-        if name.startswith("model.embed_tokens.weight.") and (value is None or array.shape[-1] != value.array.shape[-1]):
+        if name.startswith("model.embed_tokens.weight.") and (
+            value is None or array.shape[-1] != value.array.shape[-1]
+        ):
             continue
         if value is None:
             assert name.startswith("past_key_values") and array.size == 0
