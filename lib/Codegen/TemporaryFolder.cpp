@@ -3,6 +3,8 @@
 #include "lib/Codegen/TemporaryFolder.h"
 
 #include "lib/Codegen/RemoveTemporaryFolders.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <set>
@@ -69,6 +71,16 @@ std::string TemporaryFolder::file(llvm::StringRef name) const {
   llvm::SmallString<128> full(path);
   llvm::sys::path::append(full, name);
   return std::string(full);
+}
+
+std::string codegen::userCache(llvm::StringRef name) {
+  if (auto cache = llvm::sys::Process::GetEnv("XDG_CACHE_HOME");
+      cache && !cache->empty())
+    return *cache + "/qopt/" + name.str();
+  llvm::SmallString<128> home;
+  if (!llvm::sys::path::home_directory(home))
+    return "";
+  return std::string(home) + "/.cache/qopt/" + name.str();
 }
 
 Status codegen::writeFile(const std::string &path, llvm::StringRef bytes) {

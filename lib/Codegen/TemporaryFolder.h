@@ -36,6 +36,11 @@ private:
   std::error_code error;
 };
 
+/// What this program keeps between runs, below the user's own:
+/// $XDG_CACHE_HOME/qopt/`name`, else ~/.cache/qopt/`name`; empty where there is
+/// neither.
+std::string userCache(llvm::StringRef name);
+
 /// Writes all of `bytes`, or says why not.
 Status writeFile(const std::string &path, llvm::StringRef bytes);
 

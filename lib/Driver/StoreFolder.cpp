@@ -6,8 +6,6 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
-#include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -96,18 +94,6 @@ static void addOptions(KeyDigest &key, const CompileOptions &options) {
       key.add(text);
 }
 
-static std::string rootOf(const CompileOptions &options) {
-  if (!options.store.empty())
-    return options.store;
-  if (auto cache = llvm::sys::Process::GetEnv("XDG_CACHE_HOME");
-      cache && !cache->empty())
-    return *cache + "/qopt/calibration";
-  SmallString<128> home;
-  if (!llvm::sys::path::home_directory(home))
-    return "";
-  return std::string(home) + "/.cache/qopt/calibration";
-}
-
 /// Locks a folder for this process; −1 where another one has it.
 static int lockFolder(const std::string &folder) {
   int file =
@@ -138,7 +124,8 @@ StatusOr<StoreFolder> StoreFolder::open(ModuleOp raised,
   key.add(text.sha256);
   key.add(std::to_string(text.tokens));
   StoreFolder result;
-  std::string root = rootOf(options);
+  std::string root =
+      options.store.empty() ? codegen::userCache("calibration") : options.store;
   result.folder = root + "/" + key.finish();
   std::error_code error = llvm::sys::fs::create_directories(result.folder);
   if (!error && !root.empty() && (result.lock = lockFolder(result.folder)) >= 0)

@@ -6,7 +6,6 @@
 #include "lib/Codegen/TemporaryFolder.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
-#include "llvm/Support/Process.h"
 #include "llvm/Support/SHA256.h"
 
 using namespace qopt;
@@ -25,15 +24,7 @@ static std::string lengthOf(size_t length) {
   return bytes;
 }
 
-CubinCache CubinCache::inHome() {
-  if (auto cache = llvm::sys::Process::GetEnv("XDG_CACHE_HOME");
-      cache && !cache->empty())
-    return CubinCache(*cache + "/qopt/cubin");
-  llvm::SmallString<128> home;
-  if (!llvm::sys::path::home_directory(home))
-    return CubinCache("");
-  return CubinCache(std::string(home) + "/.cache/qopt/cubin");
-}
+CubinCache CubinCache::inHome() { return CubinCache(userCache("cubin")); }
 
 std::string CubinCache::key(llvm::ArrayRef<llvm::StringRef> parts) {
   std::string text;
