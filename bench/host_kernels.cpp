@@ -309,6 +309,8 @@ int main(int count, char **arguments) {
   program.linearLayers("lut4_g128", true);
   program.linearLayers("lut3_g128", true);
   program.linearLayers("int8", true);
+  program.linearLayers("int6_g32_s6", true);
+  program.linearLayers("int5_g32_s6", true);
   program.linearLayers("int3_g128", true);
   program.linearLayers("int2_g64", true);
   program.linearLayers("int4_g32", false);

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 
 
-BITS = {"int8": 8, "int4": 4, "int3": 3, "int2": 2, "lut4": 4, "lut3": 3}
+BITS = {"int8": 8, "int6": 6, "int5": 5, "int4": 4, "int3": 3, "int2": 2, "lut4": 4, "lut3": 3}
 BOOKS = {
     "lut4": np.array([-127, -96, -75, -59, -45, -33, -21, -10, 0, 11, 22, 34, 46, 60, 78, 102], np.float32),
     "lut3": np.array([-127, -80, -48, -22, 2, 26, 54, 92], np.float32),

@@ -30,7 +30,8 @@ std::vector<quant::Format> usualCandidates(TargetDevice target) {
   // Of formats with about the same bits the one with the least error.
   return {twoLevels(Int2, 32),    quant::groupFormat(Lut3, 128),
           twoLevels(Lut3, 32),    quant::groupFormat(Lut4, 128),
-          twoLevels(Lut4, 32),    int8,
+          twoLevels(Lut4, 32),    twoLevels(Int5, 32),
+          twoLevels(Int6, 32),    int8,
           quant::floatFormat(F16)};
 }
 

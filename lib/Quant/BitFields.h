@@ -5,6 +5,7 @@
 #ifndef QOPT_LIB_QUANT_BITFIELDS_H
 #define QOPT_LIB_QUANT_BITFIELDS_H
 
+#include <algorithm>
 #include <cstdint>
 
 namespace qopt::quant {
@@ -30,6 +31,20 @@ inline void storeField(uint8_t *bytes, int64_t index, int bits, int value) {
   bytes[bit / 8] |= uint8_t(placed);
   if (placed > 255)
     bytes[bit / 8 + 1] |= uint8_t(placed >> 8);
+}
+
+/// The low `bits` bits of `count` codes into an array, and back without sign
+/// (Element.h's pack and unpackUnsigned).
+template <int bits>
+void packFields(const int16_t *codes, int64_t count, uint8_t *bytes) {
+  std::fill_n(bytes, fieldBytes(count, bits), 0);
+  for (int64_t i = 0; i < count; ++i)
+    storeField(bytes, i, bits, codes[i]);
+}
+template <int bits>
+void unpackFields(const uint8_t *bytes, int64_t count, int16_t *codes) {
+  for (int64_t i = 0; i < count; ++i)
+    codes[i] = int16_t(loadField(bytes, i, bits));
 }
 
 } // namespace qopt::quant

@@ -5,8 +5,9 @@
 namespace qopt::quant {
 
 static const Element *const elements[] = {
-    &f32Element,     &f16Element,  &bf16Element, &int8Element, &int4Element,
-    &fp8E4m3Element, &int3Element, &int2Element, &lut4Element, &lut3Element};
+    &f32Element,  &f16Element,     &bf16Element, &int8Element,
+    &int4Element, &fp8E4m3Element, &int3Element, &int2Element,
+    &lut4Element, &lut3Element,    &int6Element, &int5Element};
 
 void Element::unpackSigned(const uint8_t *bytes, int64_t count,
                            int16_t *codes) const {

@@ -52,10 +52,11 @@ struct Element {
 extern const Element f32Element, f16Element, bf16Element; // formats/Float.cpp
 extern const Element int8Element;                         // formats/Int8.cpp
 extern const Element int4Element;                         // formats/Int4.cpp
-extern const Element int3Element;                         // formats/Int3.cpp
-extern const Element int2Element;                         // formats/Int2.cpp
-extern const Element fp8E4m3Element;                      // formats/Fp8E4m3.cpp
-extern const Element lut4Element, lut3Element;            // formats/Lut.cpp
+extern const Element int6Element, int5Element,
+    int3Element;                               // formats/Packed.cpp
+extern const Element int2Element;              // formats/Int2.cpp
+extern const Element fp8E4m3Element;           // formats/Fp8E4m3.cpp
+extern const Element lut4Element, lut3Element; // formats/Lut.cpp
 
 /// Bits of an element, as its row has them, where a constant is needed.
 constexpr int bitsOf(ElementType type) {
@@ -68,6 +69,10 @@ constexpr int bitsOf(ElementType type) {
   case ElementType::Int8:
   case ElementType::Fp8E4m3:
     return 8;
+  case ElementType::Int6:
+    return 6;
+  case ElementType::Int5:
+    return 5;
   case ElementType::Int4:
   case ElementType::Lut4:
     return 4;

@@ -26,7 +26,9 @@ enum class ElementType : uint8_t {
   Int3,
   Int2,
   Lut4,
-  Lut3
+  Lut3,
+  Int6,
+  Int5
 };
 
 /// How many elements share one scale.

@@ -80,9 +80,16 @@ bool isVectorFormat(const Format &format) {
            format.element == ElementType::Fp8E4m3));
 }
 
+/// Whether there are codes of this element in groups; no kernel of attention
+/// reads those of 6 and 5 bits.
+static bool hasVectorGroups(ElementType element) {
+  return element == ElementType::Int8 || element == ElementType::Int4 ||
+         element == ElementType::Int3 || element == ElementType::Int2;
+}
+
 bool isVectorGroupFormat(const Format &format) {
   return format == groupFormat(format.element, format.groupSize, format.zero) &&
-         format.zero != ZeroType::U8 && elementOf(format.element).isInteger();
+         format.zero != ZeroType::U8 && hasVectorGroups(format.element);
 }
 
 } // namespace qopt::quant

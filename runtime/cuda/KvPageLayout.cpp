@@ -17,6 +17,8 @@ static int64_t elementBits(quant::ElementType element) {
   case quant::ElementType::Int4:
     return 4;
   case quant::ElementType::F32:
+  case quant::ElementType::Int6:
+  case quant::ElementType::Int5:
   case quant::ElementType::Int3:
   case quant::ElementType::Int2:
   case quant::ElementType::Lut4:

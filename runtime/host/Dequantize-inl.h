@@ -89,6 +89,12 @@ HWY_INLINE void dequantizeBlocks(const LinearLayout &layout, const void *weight,
   case ElementType::Int4:
     return dequantizeBlocksOf<ElementType::Int4>(layout, weight, tile, begin,
                                                  end, out);
+  case ElementType::Int6:
+    return dequantizeBlocksOf<ElementType::Int6>(layout, weight, tile, begin,
+                                                 end, out);
+  case ElementType::Int5:
+    return dequantizeBlocksOf<ElementType::Int5>(layout, weight, tile, begin,
+                                                 end, out);
   case ElementType::Int3:
     return dequantizeBlocksOf<ElementType::Int3>(layout, weight, tile, begin,
                                                  end, out);

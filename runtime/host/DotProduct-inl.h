@@ -95,9 +95,8 @@ HWY_INLINE IntVector dotBytes(IntVector acc, ByteVector w, SignedByteVector x) {
 #endif
 }
 
-/// Codes 0…15.
-HWY_INLINE IntVector dotNibbles(IntVector acc, ByteVector w,
-                                SignedByteVector x) {
+/// Codes 0…127: 2 · 127 · 127 fits int16.
+HWY_INLINE IntVector dotShort(IntVector acc, ByteVector w, SignedByteVector x) {
 #if HWY_TARGET == HWY_AVX3_DL
   return IntVector{_mm512_dpbusd_epi32(acc.raw, w.raw, x.raw)};
 #elif HWY_ARCH_X86

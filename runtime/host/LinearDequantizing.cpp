@@ -169,6 +169,10 @@ LinearBody chooseDequantizing(const LinearArguments &a) {
     return multiplyFewRows<ElementType::Lut3, true>;
   case ElementType::Int4:
     return chooseFewRows<ElementType::Int4>(symmetric);
+  case ElementType::Int6:
+    return chooseFewRows<ElementType::Int6>(symmetric);
+  case ElementType::Int5:
+    return chooseFewRows<ElementType::Int5>(symmetric);
   case ElementType::Int3:
     return chooseFewRows<ElementType::Int3>(symmetric);
   case ElementType::Int2:

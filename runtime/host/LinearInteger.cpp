@@ -52,7 +52,7 @@ HWY_INLINE void dotBlock(const NumberLines<element> &numbers,
             broadcastFour(x[m].codes + block * blockColumns + 4 * quad);
         IntVector &dot = dots[m][part];
         dot = numberBits(element) == 8 ? dotBytes(dot, w, four)
-                                       : dotNibbles(dot, w, four);
+                                       : dotShort(dot, w, four);
       }
     }
   }
@@ -201,6 +201,10 @@ LinearBody chooseInteger(const quant::Format &format) {
   switch (format.element) {
   case ElementType::Int4:
     return chooseByZero<ElementType::Int4>(format.zero);
+  case ElementType::Int6:
+    return chooseByZero<ElementType::Int6>(format.zero);
+  case ElementType::Int5:
+    return chooseByZero<ElementType::Int5>(format.zero);
   case ElementType::Int3:
     return chooseByZero<ElementType::Int3>(format.zero);
   case ElementType::Int2:

@@ -321,6 +321,10 @@ LinearBody chooseAmx(const quant::Format &format) {
   switch (format.element) {
   case ElementType::Int4:
     return chooseShortCodes<ElementType::Int4>(format.zero);
+  case ElementType::Int6:
+    return chooseShortCodes<ElementType::Int6>(format.zero);
+  case ElementType::Int5:
+    return chooseShortCodes<ElementType::Int5>(format.zero);
   case ElementType::Int3:
     return chooseShortCodes<ElementType::Int3>(format.zero);
   case ElementType::Int2:

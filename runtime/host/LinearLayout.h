@@ -34,6 +34,8 @@
 //   int2  line j  [ 6+j 4+j 2+j  j  ]                   j = 0, 1
 //   int3  lines 0 and 1 as those of int2: the low two bits of the codes
 //         line 2  [ 7 6 5 4 3 2 1 0 ]    the highest bit, a plane of one line
+//   int5  lines 0 to 3 as those of int4, line 4 as line 2 of int3
+//   int6  lines 0 to 3 as those of int4, lines 4 and 5 as those of int2
 //
 // fp8: the lines of int8, each byte as it is. lut4, lut3: those of int4 and
 // int3; the code book, number + 128 in a byte, is behind the last tile, padded
@@ -57,8 +59,9 @@
 #ifndef QOPT_RUNTIME_HOST_LINEARLAYOUT_H
 #define QOPT_RUNTIME_HOST_LINEARLAYOUT_H
 
-#include "lib/Quant/Format.h"
+#include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
+#include <bit>
 
 namespace qopt::host {
 
@@ -72,21 +75,13 @@ constexpr int64_t lineBytes = 4 * tileRows;
 
 /// Bits of a code of an element with scales.
 constexpr int codeBits(quant::ElementType element) {
-  switch (element) {
-  case quant::ElementType::Int4:
-  case quant::ElementType::Lut4:
-    return 4;
-  case quant::ElementType::Int3:
-  case quant::ElementType::Lut3:
-    return 3;
-  case quant::ElementType::Int2:
-    return 2;
-  default:
-    return 8;
-  }
+  return quant::bitsOf(element);
 }
-/// Bits of a code in the first plane of a block; a second has the others.
-constexpr int lowBits(int bits) { return bits == 3 ? 2 : bits; }
+/// Bits of a code in the first plane of a block, a power of two; a second has
+/// the others.
+constexpr int lowBits(int bits) {
+  return static_cast<int>(std::bit_floor(static_cast<unsigned>(bits)));
+}
 /// Bytes of a block of codes of a tile.
 constexpr int64_t blockBytes(quant::ElementType element) {
   return codeBits(element) * lineBytes;

@@ -13,7 +13,7 @@ static constexpr bool same(Plan plan, Quant quant) {
 }
 static_assert(same(plan::Element::BF16, quant::ElementType::BF16) &&
               same(plan::Element::Fp8E4m3, quant::ElementType::Fp8E4m3) &&
-              same(plan::Element::MAX, quant::ElementType::Lut3));
+              same(plan::Element::MAX, quant::ElementType::Int5));
 static_assert(same(plan::Granularity::Tensor, quant::Granularity::Tensor) &&
               same(plan::Granularity::MAX, quant::Granularity::Group));
 static_assert(same(plan::ZeroPoint::U8, quant::ZeroType::U8) &&

@@ -18,6 +18,8 @@ FORMATS = {
     "int4_asym": ("int4", "integer", np.float32),
     "int8_asym": ("int8", "integer", np.float32),
     "int4_sf16": ("int4", None, np.float16),
+    "int6": ("int6", None, np.float32),
+    "int5_asym": ("int5", "integer", np.float32),
     "int3": ("int3", None, np.float32),
     "int3_asym_zf": ("int3", "float", np.float32),
     "int2": ("int2", None, np.float32),

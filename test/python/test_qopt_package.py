@@ -533,8 +533,8 @@ def test_compile_warns(shared, tmp_path):
 
 @needs_compiler
 def test_compile_errors(stories, tmp_path):
-    with pytest.raises(qopt.Error, match="int5") as caught:
-        qopt.compile(stories / "model.onnx", tmp_path / "model.qopt", weights="int5")
+    with pytest.raises(qopt.Error, match="int7") as caught:
+        qopt.compile(stories / "model.onnx", tmp_path / "model.qopt", weights="int7")
     assert caught.value.code == qopt.ErrorCode.INVALID_ARGUMENT
     lone = "int8\ud800"
     for option, value, message in (

@@ -81,7 +81,7 @@ CASES = {
     ],
     USAGE: [
         ["qopt-run", "decoder.qopt", "--tokens", "1", "--top-p", "2"],
-        ["qopt-compile", "linear.onnx", "--weights", "int5"],
+        ["qopt-compile", "linear.onnx", "--weights", "int7"],
         ["qopt-compile", "linear.onnx", "--weights", "int4_g32", "--format", "nothing=int8"],
         ["qopt-inspect", "graph.qopt", "--size", "none=1"],
         ["qopt-bench", "decoder.qopt", "--format", "xml"],

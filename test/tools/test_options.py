@@ -44,7 +44,7 @@ REFUSED = {
     "qopt-compile {stories} -o {none} --kv f16,": '--kv is "f16,"; expected a format',
     "qopt-compile {stories} -o {none} --target cuda --kv ,int8": '--kv is ",int8"; expected a format',
     "qopt-compile {stories} -o {none} --kv f16,bf16,f32": '--kv is "f16,bf16,f32"; expected a format, or one of keys',
-    "qopt-compile {stories} -o {none} --kv int5_g32,f16": '--kv: format "int5_g32": unknown element type "int5"',
+    "qopt-compile {stories} -o {none} --kv int7_g32,f16": '--kv: format "int7_g32": unknown element type "int7"',
     **{
         f"qopt-compile {{stories}} -o {{none}} --kv int4_g16,f16 --target {target}": (
             '--kv is "int4_g16,f16"; a group of keys is of 16 positions; expected a multiple of 32'

@@ -401,7 +401,7 @@ def test_several_errors_are_one_list(tool, stories, tmp_path):
     assert lines[0] == "error: 3 errors:" and all(line.startswith("  ") for line in lines[1:]) and len(lines) == 4
 
 
-@pytest.mark.parametrize("option", [["--weights", "int5"], ["--format", "re:nothing=int8"], ["--format", "re:(=int8"]])
+@pytest.mark.parametrize("option", [["--weights", "int7"], ["--format", "re:nothing=int8"], ["--format", "re:(=int8"]])
 def test_options_out_of_range(tool, stories, tmp_path, option):
     assert option[1].split("=")[0].split(":")[-1] in refused(tool, USAGE, stories, *option, "-o", tmp_path / "m.qopt")
 

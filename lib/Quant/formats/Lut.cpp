@@ -10,23 +10,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/BitFields.h"
 #include "lib/Quant/Element.h"
-#include <algorithm>
 
 namespace qopt::quant {
-
-template <int bits>
-static void pack(const int16_t *codes, int64_t count, uint8_t *bytes) {
-  std::fill_n(bytes, fieldBytes(count, bits), 0);
-  for (int64_t i = 0; i < count; ++i)
-    storeField(bytes, i, bits, codes[i]);
-}
-
-template <int bits>
-static void unpackUnsigned(const uint8_t *bytes, int64_t count,
-                           int16_t *codes) {
-  for (int64_t i = 0; i < count; ++i)
-    codes[i] = int16_t(loadField(bytes, i, bits));
-}
 
 static constexpr int8_t sixteen[] = {-127, -96, -75, -59, -45, -33, -21, -10,
                                      0,    11,  22,  34,  46,  60,  78,  102};
@@ -46,8 +31,8 @@ static constexpr Element lut(std::string_view name, ElementType type,
           .usualBook = book,
           .encode = nullptr,
           .decode = nullptr,
-          .pack = pack<bits>,
-          .unpackUnsigned = unpackUnsigned<bits>};
+          .pack = packFields<bits>,
+          .unpackUnsigned = unpackFields<bits>};
 }
 
 constinit const Element lut4Element =

@@ -32,8 +32,8 @@ func.func private @f(!qopt.weight<64, f16>)
 // -----
 
 // format
-// expected-error @+1 {{format "int5_g32": unknown element type "int5"; expected one of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2}}
-func.func private @f(!qopt.weight<8x64, int5_g32>)
+// expected-error @+1 {{format "int7_g32": unknown element type "int7"; expected one of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2}}
+func.func private @f(!qopt.weight<8x64, int7_g32>)
 
 // -----
 

@@ -35,6 +35,8 @@ TEST(Format, spellingsComeBack) {
                            "int3_g128",
                            "int3_asym_g64_zf",
                            "int3_tensor",
+                           "int6_g32_s6",
+                           "int5_asym_g64",
                            "int2_g64",
                            "int2_asym",
                            "int2_asym_g32_zf",
@@ -65,17 +67,17 @@ TEST(Format, fieldsAreWhatTheSpellingSays) {
 }
 
 TEST(Format, unknownElement) {
-  EXPECT_EQ(messageFor("int5_g32"),
-            "format \"int5_g32\": unknown element type \"int5\"; expected one "
-            "of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3");
-  EXPECT_EQ(
-      messageFor(""),
-      "format \"\": unknown element type \"\"; expected "
-      "one of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3");
+  EXPECT_EQ(messageFor("int7_g32"),
+            "format \"int7_g32\": unknown element type \"int7\"; expected one "
+            "of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3, "
+            "int6, int5");
+  EXPECT_EQ(messageFor(""), "format \"\": unknown element type \"\"; expected "
+                            "one of f32, f16, bf16, int8, int4, fp8_e4m3, "
+                            "int3, int2, lut4, lut3, int6, int5");
   EXPECT_EQ(
       messageFor("fp8"),
       "format \"fp8\": unknown element type \"fp8\"; expected one of f32, "
-      "f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3");
+      "f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3, int6, int5");
   EXPECT_NE(messageFor("fp8_e5m2"), "parsed");
   EXPECT_NE(messageFor("fp8_e4m3x"), "parsed");
 }

@@ -101,6 +101,10 @@ FORMATS = {
     "int4_asym_g128": ("int4", 128, "integer", np.float16),
     "int8_asym": ("int8", 0, "integer", np.float32),
     "int4_asym_g64_zf": ("int4", 64, "float", np.float16),
+    "int6": ("int6", 0, None, np.float32),
+    "int6_asym_g64": ("int6", 64, "integer", np.float16),
+    "int5_g128": ("int5", 128, None, np.float16),
+    "int5_asym_g64_zf": ("int5", 64, "float", np.float16),
     "int3": ("int3", 0, None, np.float32),
     "int3_g128": ("int3", 128, None, np.float16),
     "int3_asym_g64": ("int3", 64, "integer", np.float16),
@@ -145,6 +149,8 @@ def test_round_to_nearest(arrays, name):
 TWO_LEVELS = [
     ("int4_g32_s6", "int4", 32, 6),
     ("int4_asym_g32_s6", "int4", 32, 6),
+    ("int6_g32_s6", "int6", 32, 6),
+    ("int5_asym_g32_s6", "int5", 32, 6),
     ("int3_g16_s8", "int3", 16, 8),
     ("int3_asym_g64_s6", "int3", 64, 6),
     ("int2_asym_g32_s8", "int2", 32, 8),
@@ -187,7 +193,7 @@ def test_two_levels_of_scales(arrays, name, element, group, bits):
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 5, 8, 11, 13])
-@pytest.mark.parametrize("element", ["int4", "int3", "int2"])
+@pytest.mark.parametrize("element", ["int6", "int5", "int4", "int3", "int2"])
 def test_rows_end_with_whole_bytes(arrays, element, columns):
     w = np.random.default_rng(columns).standard_normal((5, columns), dtype=np.float32)
     codes, _, _, values = round_to_nearest(w, element, columns, None, np.float32)

@@ -1,12 +1,12 @@
 // RUN: qopt-opt %s -split-input-file -verify-diagnostics -qopt-quantize-weights='weights=int4_g32 overrides=re:.*k_proj=int8'
-// RUN: not qopt-opt %s -qopt-quantize-weights='weights=int5' 2>&1 | FileCheck %s --check-prefix=FORMAT
+// RUN: not qopt-opt %s -qopt-quantize-weights='weights=int7' 2>&1 | FileCheck %s --check-prefix=FORMAT
 // RUN: not qopt-opt %s -qopt-quantize-weights='overrides=re:(=int8' 2>&1 | FileCheck %s --check-prefix=PATTERN
 // RUN: not qopt-opt %s -qopt-quantize-weights='overrides=lm_head' 2>&1 | FileCheck %s --check-prefix=EQUALS
 // RUN: not qopt-opt %s -qopt-quantize-weights='lm-head=int8 embedding=f16' 2>&1 | FileCheck %s --check-prefix=ROLE
 // RUN: echo 'func.func @none() { return }' | not qopt-opt -qopt-quantize-weights='weights=int8' 2>&1 | FileCheck %s --check-prefix=NONE
 // What was asked for but cannot be done is an error that names the weight or the option.
 
-// FORMAT: error: option "weights": format "int5": unknown element type "int5"; expected one of f32, f16, bf16, int8, int4
+// FORMAT: error: option "weights": format "int7": unknown element type "int7"; expected one of f32, f16, bf16, int8, int4
 // PATTERN: error: --format "re:(=int8": the pattern is not valid: parentheses not balanced
 // ROLE: error: option "lm-head" is "int8", but the model has no such weight; leave it out
 // ROLE: error: option "embedding" is "f16", but the model has no such weight; leave it out

@@ -1,6 +1,6 @@
 // RUN: qopt-opt %s -qopt-set-cache-format='key=int8 value=int4 page=64' | FileCheck %s
 // RUN: qopt-opt %s -qopt-set-cache-format='key=int8 value=fp8_e4m3' | FileCheck %s --check-prefix=FP8
-// RUN: not qopt-opt %s -qopt-set-cache-format='key=int5' 2>&1 | FileCheck %s --check-prefix=FORMAT
+// RUN: not qopt-opt %s -qopt-set-cache-format='key=int7' 2>&1 | FileCheck %s --check-prefix=FORMAT
 // RUN: not qopt-opt %s -qopt-set-cache-format='page=20' 2>&1 | FileCheck %s --check-prefix=PAGE
 // RUN: qopt-opt %s -qopt-set-cache-format='key=int4_g32 value=int4' | FileCheck %s --check-prefix=GROUP
 // RUN: qopt-opt %s -qopt-set-cache-format='key=int8_g64 page=64' | FileCheck %s --check-prefix=PAGES
@@ -8,7 +8,7 @@
 // RUN: not qopt-opt %s -qopt-set-cache-format='value=int8_g24' 2>&1 | FileCheck %s --check-prefix=VALUES
 // The cache has another type wherever it stands.
 
-// FORMAT: error: option "key": format "int5": unknown element type "int5"
+// FORMAT: error: option "key": format "int7": unknown element type "int7"
 // GROUP: key = int4_g32, value = int4, page = 32
 // PAGES: key = int8_g64, value = f16, page = 64
 // RECENT: key = int2_asym_g64_zf, value = int3_g32, page = 64, recent = 64, first = 16

@@ -227,6 +227,11 @@ INSTANTIATE_TEST_SUITE_P(
         LinearCase{"int3_g128", true}, LinearCase{"int3_g32", false},
         LinearCase{"int3_asym_g64", true}, LinearCase{"int3_asym_g32", false},
         LinearCase{"int3_asym_g64_zf", true}, LinearCase{"int3", false},
+        LinearCase{"int6_g32_s6", true}, LinearCase{"int6_g32", false},
+        LinearCase{"int6_asym_g64", true}, LinearCase{"int6_asym_g32_zf", true},
+        LinearCase{"int6", false}, LinearCase{"int5_g32_s6", true},
+        LinearCase{"int5_g128", false}, LinearCase{"int5_asym_g32_s8", true},
+        LinearCase{"int5_asym_g32_zf", false}, LinearCase{"int5", true},
         LinearCase{"int2_g64", true}, LinearCase{"int2_g32", false},
         LinearCase{"int2_asym_g32", true}, LinearCase{"int2_asym_g128", false},
         LinearCase{"int2_asym_g32_zf", true},
@@ -247,13 +252,15 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 /// The drawing in LinearLayout.h: columns 4q … 4q + 3 of a row are four bytes
-/// of line q mod 2, from bit 2 · (q div 2) on; int3 has its third bits in
-/// line 2.
+/// of line q mod b, from bit b · (q div b) on, where b is 2 for int2 and int3,
+/// 4 for int5 and int6; the other bits are in the lines behind.
 TEST(LinearLayout, placesOfShortCodes) {
-  for (const char *format : {"int2_asym_g32", "int3_asym_g32"}) {
+  for (const char *format :
+       {"int2_asym_g32", "int3_asym_g32", "int5_asym_g32", "int6_asym_g32"}) {
     SCOPED_TRACE(format);
     StoredWeight weight(format, 16, 64);
     const quant::Element &element = quant::elementOf(weight.format.element);
+    const int low = element.bits > 4 ? 4 : 2;
     PackedWeight packed(weight);
     const uint8_t *tile = static_cast<const uint8_t *>(packed.data());
     ASSERT_EQ(packed.layout.codeBytes(), 2 * 64 * element.bits);
@@ -264,9 +271,13 @@ TEST(LinearLayout, placesOfShortCodes) {
       for (int64_t k = 0; k < 64; ++k) {
         const uint8_t *block = tile + k / 32 * 64 * element.bits;
         const int64_t quad = k % 32 / 4, byte = row * 4 + k % 4;
-        int code = block[quad % 2 * 64 + byte] >> quad / 2 * 2 & 3;
-        if (element.bits == 3)
-          code |= (block[128 + byte] >> quad & 1) << 2;
+        const uint8_t *rest = block + low * 64 + byte;
+        int code = block[quad % low * 64 + byte] >> quad / low * low &
+                   ((1 << low) - 1);
+        if (element.bits - low == 1)
+          code |= (rest[0] >> quad & 1) << low;
+        if (element.bits - low == 2)
+          code |= (rest[quad % 2 * 64] >> quad / 2 * 2 & 3) << low;
         ASSERT_EQ(codes[size_t(k)], code) << row << ", " << k;
       }
     }
@@ -314,11 +325,27 @@ TEST(LinearLayout, saysWhyNot) {
 /// Embedding rows from canonical and from packed storage are the dequantized
 /// rows.
 TEST(Embedding, readsRowsOfEveryFormat) {
-  for (const char *format :
-       {"f32", "f16", "bf16", "int8", "int8_asym_g32", "int4_g32",
-        "int4_asym_g64", "int4_asym_g32_zf", "fp8_e4m3", "fp8_e4m3_g32", "int3",
-        "int3_asym_g32", "int2_g64", "int2_asym_g32_zf", "int4_g32_s6",
-        "int3_asym_g64_s6", "int2_asym_g32_s8", "lut4_g32_s6", "lut3"}) {
+  for (const char *format : {"f32",
+                             "f16",
+                             "bf16",
+                             "int8",
+                             "int8_asym_g32",
+                             "int4_g32",
+                             "int4_asym_g64",
+                             "int4_asym_g32_zf",
+                             "fp8_e4m3",
+                             "fp8_e4m3_g32",
+                             "int3",
+                             "int3_asym_g32",
+                             "int2_g64",
+                             "int2_asym_g32_zf",
+                             "int4_g32_s6",
+                             "int3_asym_g64_s6",
+                             "int2_asym_g32_s8",
+                             "lut4_g32_s6",
+                             "lut3",
+                             "int6_g32_s6",
+                             "int5_asym_g64"}) {
     SCOPED_TRACE(format);
     const int64_t rows = 37, columns = 172;
     StoredWeight weight(format, rows, columns);
