@@ -76,4 +76,8 @@ StatusOr<CacheSizes> cacheSizes(const plan::Plan &plan,
                         : hostCacheSizes(layer, page);
 }
 
+QuantizedRowBytes quantizedRowBytes(const plan::Plan &plan) {
+  return isForGpu(plan) ? cudaQuantizedRowBytes : hostQuantizedRowBytes;
+}
+
 } // namespace qopt::runtime

@@ -21,6 +21,8 @@ openDevice(const plan::Plan &plan, const std::string &name, int threads);
 /// Bytes of a cache layer in the layout of the artifact's target.
 StatusOr<CacheSizes> cacheSizes(const plan::Plan &plan,
                                 const plan::CacheLayer &layer);
+/// Bytes of a row of quantized activations on the artifact's target.
+QuantizedRowBytes quantizedRowBytes(const plan::Plan &plan);
 
 } // namespace qopt::runtime
 

@@ -103,6 +103,13 @@ struct CompileOptions {
   /// The same for the artifact's file: "1.2GB", "900MiB" or bytes; empty: no
   /// limit.
   std::string maxSize;
+  /// For what a decoder takes in memory while it serves `batch` sequences as
+  /// long as the context: weights, cache, steps.
+  std::string maxMemory;
+  int64_t batch = 1;
+  /// For the predicted time of a decode step of one sequence on the slowest of
+  /// `architectures`: "2.1ms", "800us"; only for GPUs.
+  std::string maxLatency;
   /// What may be chosen; empty: what the target has fast kernels for.
   std::vector<std::string> candidates;
   /// A file with the formats of all weights, as `savePlan` wrote it.

@@ -15,12 +15,14 @@ using namespace qopt::kernels;
 
 namespace qopt::driver {
 
-/// The name within the artifact: the family's, the shape, and what is added.
+/// The name within the artifact: the family's, the shape with the rows of each
+/// segment, and what is added.
 static std::string linearSymbol(const skinny_linear::Problem &problem,
                                 const target::Target &target,
                                 std::string symbol) {
-  symbol += "_" + std::to_string(problem.rows()) + "x" +
-            std::to_string(problem.columns);
+  for (const skinny_linear::Segment &segment : problem.segments)
+    symbol += "_" + std::to_string(segment.rows);
+  symbol += "x" + std::to_string(problem.columns);
   for (const skinny_linear::RmsNorm &norm : problem.norm)
     symbol += "_n" + kernels::spellBits(norm.epsilon) + "_" +
               std::string(quant::elementOf(norm.scale).name);

@@ -117,6 +117,14 @@ int64_t leastBytes(const std::vector<PlannedWeight> &weights) {
   return fixedBytes + quant::leastBytes(items);
 }
 
+int64_t mostBytes(const std::vector<PlannedWeight> &weights) {
+  int64_t bytes = 0;
+  for (const PlannedWeight &weight : weights)
+    bytes += weight.alternatives.empty() ? weight.chosen.bytes
+                                         : weight.alternatives.back().bytes;
+  return bytes;
+}
+
 void chooseFormats(std::vector<PlannedWeight> &weights, int64_t budget) {
   auto [items, fixedBytes] = optionsOf(weights);
   auto choice = quant::chooseWithin(items, budget - fixedBytes);

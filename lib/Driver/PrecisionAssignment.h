@@ -28,8 +28,9 @@ void fixFormat(PlannedWeight &weight, const std::string &format,
 /// use, in the format that it has there.
 std::vector<PlannedWeight> listWeights(mlir::ModuleOp module);
 
-/// Bytes of the smallest plan.
+/// Bytes of the smallest plan, and of the largest.
 int64_t leastBytes(const std::vector<PlannedWeight> &weights);
+int64_t mostBytes(const std::vector<PlannedWeight> &weights);
 
 /// Chooses an alternative of each weight that has some, all weights together
 /// within `budget` bytes, at least the smallest plan's, and says why.

@@ -1,48 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Quantization.h"
-#include "lib/Codegen/TemporaryFolder.h"
 #include "lib/Driver/FormatScores.h"
+#include "lib/Driver/PlanBudget.h"
 #include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/StageOptions.h"
-#include "lib/Driver/ValidationTexts.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
-#include <cmath>
 #include <set>
 
 using namespace mlir;
 
 namespace qopt::driver {
-
-static bool hasBudget(const CompileOptions &options) {
-  return options.bits > 0 || !options.maxSize.empty();
-}
-
-/// Bytes of "1.2GB", "900MiB", "4096".
-static StatusOr<int64_t> parseSize(const std::string &text) {
-  StringRef unit(text);
-  StringRef digits =
-      unit.take_while([](char c) { return llvm::isDigit(c) || c == '.'; });
-  unit = unit.drop_front(digits.size()).trim();
-  int power = 0;
-  for (auto [i, letter] : llvm::enumerate(StringRef("kMGT")))
-    if (unit.starts_with_insensitive(StringRef(&letter, 1)))
-      power = int(i) + 1;
-  if (power)
-    unit = unit.drop_front();
-  bool binary = power && unit.consume_front_insensitive("i");
-  (void)unit.consume_front_insensitive("B");
-  double value = 0;
-  if (digits.empty() || digits.getAsDouble(value) || !unit.empty() ||
-      value <= 0 || value > 1e9)
-    return Status(StatusCode::InvalidArgument,
-                  "--max-size is \"" + text +
-                      "\"; expected a size as 1.2GB, 900MiB or 4096");
-  return int64_t(value * std::pow(binary ? 1024.0 : 1000.0, power));
-}
 
 static std::string targetName(const CompileOptions &options) {
   return options.target == TargetDevice::Cuda ? "cuda" : "host";
@@ -50,6 +20,9 @@ static std::string targetName(const CompileOptions &options) {
 
 /// An entry of a store: the formats that were chosen.
 static const char *const planEntry = "plan";
+/// And what the alternatives of each weight cost, in a store that is the same
+/// for all budgets.
+static const char *const scoresEntry = "scores";
 
 static Status refuse(const std::string &why) {
   return Status(StatusCode::InvalidArgument, why);
@@ -66,25 +39,26 @@ Status checkQuantizationOptions(const CompileOptions &options) {
                            {"--format", !options.formats.empty()},
                            {"--bits", options.bits > 0},
                            {"--max-size", !options.maxSize.empty()},
+                           {"--max-memory", !options.maxMemory.empty()},
+                           {"--max-latency", !options.maxLatency.empty()},
                            {"--candidates", !options.candidates.empty()}};
   for (const Given &one : formats)
     if (!options.plan.empty() && one.given)
       return refuse(
           std::string("--plan has the formats of all weights; leave ") +
           one.option + " out");
+  QOPT_RETURN_IF_ERROR(checkBudgetOptions(options));
   if (!hasBudget(options) && !options.candidates.empty())
-    return refuse("--candidates is for --bits and --max-size, which choose "
+    return refuse("--candidates is for --bits and other budgets, which choose "
                   "among them; give one of these, or leave it out");
   if (!hasBudget(options))
     return Status();
-  if (!options.maxSize.empty())
-    QOPT_RETURN_IF_ERROR(parseSize(options.maxSize).status());
   if (!options.weights.empty())
-    return refuse("--bits and --max-size choose the formats of weights; leave "
-                  "--weights out, or fix single weights with --format");
+    return refuse("--bits and other budgets choose the formats of weights; "
+                  "leave --weights out, or fix single weights with --format");
   if (options.calibrate.empty())
-    return refuse("--bits and --max-size choose formats by what they do on a "
-                  "text; give one as --calibrate");
+    return refuse("--bits and other budgets choose formats by what they do on "
+                  "a text; give one as --calibrate");
   for (const std::string &candidate : options.candidates)
     if (auto format = quant::parseFormat(candidate); !format.ok())
       return Status(format.status().code(),
@@ -220,20 +194,54 @@ Status Quantization::measure(CalibrationModel &model, ModelGradients &gradients,
   return Status();
 }
 
+/// A plan that is an entry of a store.
+static StatusOr<PrecisionPlan> storedPlan(const CalibrationStore &store,
+                                          const char *entry) {
+  auto bytes = store.get(entry);
+  if (!bytes.ok())
+    return bytes.status();
+  return parsePlan(*bytes, "of the store");
+}
+
 Status Quantization::assign(ModuleOp raised, const Progress &progress) {
   QOPT_RETURN_IF_ERROR(openStore(raised));
   isDecided = true;
   if (store->has(planEntry)) {
-    auto bytes = store->get(planEntry);
-    if (!bytes.ok())
-      return bytes.status();
-    auto plan = parsePlan(*bytes, "of the store");
+    auto plan = storedPlan(*store, planEntry);
     if (!plan.ok())
       return plan.status();
     decided = std::move(*plan);
     takeFormats();
     return Status();
   }
+  decided.target = targetName(asked);
+  decided.activations = asked.activations;
+  decided.cache = asked.cache;
+  auto shared = StoreFolder::open(raised, withoutBudgets(asked), text->record);
+  if (!shared.ok())
+    return shared.status();
+  CalibrationStore scores(shared->path());
+  if (scores.has(scoresEntry)) {
+    auto scored = storedPlan(scores, scoresEntry);
+    if (!scored.ok())
+      return scored.status();
+    decided.weights = std::move(scored->weights);
+  } else {
+    QOPT_RETURN_IF_ERROR(score(raised, progress));
+    chooseFormats(decided.weights, leastBytes(decided.weights));
+    QOPT_RETURN_IF_ERROR(scores.put(scoresEntry, toJson(decided)));
+  }
+  if (Status status = chooseWithinBudgets(asked, progress, decided);
+      !status.ok()) {
+    forgetSteps();
+    return status;
+  }
+  QOPT_RETURN_IF_ERROR(store->put(planEntry, toJson(decided)));
+  takeFormats();
+  return Status();
+}
+
+Status Quantization::score(ModuleOp raised, const Progress &progress) {
   // First what options fix, then a copy in which all others are quantized.
   auto fixedOnly = quantizedForHost(raised, asked);
   if (!fixedOnly.ok())
@@ -266,130 +274,8 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
     scoring.candidates.push_back(*quant::parseFormat(name));
   if (scoring.candidates.empty())
     scoring.candidates = usualCandidates(asked.target);
-  QOPT_RETURN_IF_ERROR(scoreFormats(**model, *gradients, *curvature, scoring,
-                                    progress, decided.weights));
-  if (Status status = chooseWithin(progress); !status.ok()) {
-    forgetSteps();
-    return status;
-  }
-  QOPT_RETURN_IF_ERROR(store->put(planEntry, toJson(decided)));
-  takeFormats();
-  return Status();
-}
-
-/// A compilation with the formats of a plan, and nothing that takes time.
-static CompileOptions plannedOptions(const CompileOptions &asked) {
-  CompileOptions options;
-  options.model = asked.model;
-  options.tokenizer = asked.tokenizer;
-  options.kind = asked.kind;
-  options.target = asked.target;
-  options.architectures = asked.architectures;
-  options.cpu = asked.cpu;
-  options.context = asked.context;
-  options.threads = asked.threads;
-  return options;
-}
-
-/// At most what is recorded in the file later: the text and algorithms of
-/// calibration, options, what was measured.
-static int64_t laterBytes(const CompileOptions &options,
-                          const PrecisionPlan &plan) {
-  constexpr int64_t textBytes = 512, algorithmBytes = 48, sliceBytes = 1024;
-  auto bytes = textBytes + algorithmBytes * int64_t(plan.weights.size());
-  for (const std::vector<std::string> *words :
-       {&options.formats, &options.candidates, &options.validate})
-    for (const std::string &word : *words)
-      bytes += 64 + 8 * int64_t(word.size());
-  if (wantsValidation(options))
-    bytes += sliceBytes * int64_t(options.validate.size() + 1);
-  return bytes;
-}
-
-StatusOr<int64_t> Quantization::bytesBesideWeights() const {
-  PrecisionPlan plan = decided;
-  plan.target = targetName(asked);
-  plan.activations = asked.activations;
-  plan.cache = asked.cache;
-  codegen::TemporaryFolder folder("qopt-size");
-  QOPT_RETURN_IF_ERROR(folder.made());
-  CompileOptions options = plannedOptions(asked);
-  options.output = folder.file("model.qopt");
-  options.plan = folder.file("plan.json");
-  QOPT_RETURN_IF_ERROR(writePlan(plan, options.plan));
-  auto summary = compile(options);
-  if (!summary.ok())
-    return summary.status();
-  return int64_t(summary->artifactBytes) - decided.bytes() +
-         laterBytes(asked, decided);
-}
-
-Status Quantization::chooseWithin(const Progress &progress) {
-  int64_t least = leastBytes(decided.weights), most = INT64_MAX;
-  if (asked.bits > 0) {
-    most = int64_t(std::floor(asked.bits / 8 * double(decided.elements())));
-    decided.budget = llvm::formatv("{0} bits per weight", asked.bits);
-    if (most < least)
-      return Status(StatusCode::Infeasible,
-                    llvm::formatv("--bits is {0}, but the smallest plan of "
-                                  "these candidates has {1:F3} bits per "
-                                  "weight; ask for that or more, or add "
-                                  "smaller --candidates",
-                                  asked.bits,
-                                  std::ceil(8000.0 * double(least) /
-                                            double(decided.elements())) /
-                                      1000));
-  }
-  if (asked.maxSize.empty()) {
-    chooseFormats(decided.weights, most);
-    return Status();
-  }
-  decided.budget +=
-      (decided.budget.empty() ? "" : ", ") + ("a file of " + asked.maxSize);
-  return chooseWithinFile(least, most, progress);
-}
-
-Status Quantization::chooseWithinFile(int64_t least, int64_t most,
-                                      const Progress &progress) {
-  int64_t size = *parseSize(asked.maxSize);
-  if (progress)
-    progress("measuring the artifact", 0);
-  chooseFormats(decided.weights, least);
-  auto beside = bytesBesideWeights();
-  if (!beside.ok())
-    return beside.status();
-  if (*beside + least > size)
-    return Status(StatusCode::Infeasible,
-                  llvm::formatv("--max-size is {0}, but the smallest artifact "
-                                "of these candidates has {1} bytes; ask for "
-                                "that or more, or add smaller --candidates",
-                                asked.maxSize, *beside + least));
-  // The rest of the file depends on formats a little: segments are whole pages,
-  // and the plan that is recorded has reasons. So the bound is what is left
-  // over, then the middle of what fits and what does not.
-  constexpr int guesses = 3, rounds = 9;
-  std::vector<PlannedWeight> fitting = decided.weights;
-  int64_t low = least, high = std::min(most, size);
-  int64_t bound = std::min(high, size - *beside);
-  for (int round = 0; round < rounds && low <= high; ++round) {
-    chooseFormats(decided.weights, bound);
-    beside = bytesBesideWeights();
-    if (!beside.ok())
-      return beside.status();
-    int64_t bytes = decided.bytes(), left = size - bytes - *beside;
-    if (left >= 0) {
-      fitting = decided.weights;
-      low = bound + 1;
-      if (left < size / 400)
-        break;
-    } else {
-      high = bytes - 1;
-    }
-    bound = round < guesses ? std::clamp(bytes + left, low, std::max(low, high))
-                            : (low + high) / 2;
-  }
-  decided.weights = std::move(fitting);
-  return Status();
+  return scoreFormats(**model, *gradients, *curvature, scoring, progress,
+                      decided.weights);
 }
 
 /// Plan and codes are what another run with the same options wants.

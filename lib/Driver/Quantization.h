@@ -54,10 +54,7 @@ public:
 private:
   Status takePlan(mlir::ModuleOp raised);
   Status assign(mlir::ModuleOp raised, const Progress &progress);
-  Status chooseWithin(const Progress &progress);
-  Status chooseWithinFile(int64_t least, int64_t most,
-                          const Progress &progress);
-  StatusOr<int64_t> bytesBesideWeights() const;
+  Status score(mlir::ModuleOp raised, const Progress &progress);
   Status readText(mlir::ModuleOp raised);
   Status openStore(mlir::ModuleOp raised);
   Status measure(CalibrationModel &model, ModelGradients &gradients,

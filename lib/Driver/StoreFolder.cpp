@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/StoreFolder.h"
+#include "lib/Driver/PlanBudget.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "runtime/Sha256.h"
@@ -80,17 +81,18 @@ static void addModel(KeyDigest &key, ModuleOp module) {
 static void addOptions(KeyDigest &key, const CompileOptions &options) {
   for (const std::string &text :
        {options.weights, options.lmHead, options.embedding, options.algorithm,
-        options.maxSize, llvm::join(options.formats, "\n"),
-        llvm::join(options.candidates, "\n"), std::to_string(options.bits),
-        std::to_string(int(options.target))})
+        options.maxSize, options.maxMemory, options.maxLatency,
+        llvm::join(options.formats, "\n"), llvm::join(options.candidates, "\n"),
+        std::to_string(options.bits), std::to_string(int(options.target))})
     key.add(text);
   if (!options.plan.empty())
     key.addFile(options.plan); // with an algorithm for each weight
-  // Layouts, caches and the code beside the weights count for a file's size.
-  if (!options.maxSize.empty())
+  // Layouts, caches and the code beside the weights count for these.
+  if (hasMeasuredBudget(options))
     for (const std::string &text :
          {options.activations, options.cache, options.architectures,
-          options.cpu, std::to_string(options.context)})
+          options.cpu, std::to_string(options.context),
+          std::to_string(options.batch)})
       key.add(text);
 }
 

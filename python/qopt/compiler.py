@@ -109,6 +109,9 @@ def compile(
     store: str | os.PathLike[str] | None = None,
     bits: float | None = None,
     max_size: str | int | None = None,
+    max_memory: str | int | None = None,
+    batch: int | None = None,
+    max_latency: str | None = None,
     candidates: str | Sequence[str] | None = None,
     plan: str | os.PathLike[str] | None = None,
     save_plan: str | os.PathLike[str] | None = None,
@@ -141,7 +144,9 @@ def compile(
                  calibrate_tokens: of the text at most so many
     store        a folder in which the work of `calibrate` is kept, so that a run that was ended goes on
     bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
-                 together do least harm; max_size: the same for the artifact, "1.2GB" or bytes
+                 together do least harm; max_size: the same for the artifact, "1.2GB" or bytes; max_memory: for what a
+                 decoder takes while it serves `batch` sequences as long as `context`; max_latency: for the predicted time of
+                 a decode step on the slowest GPU of `arch`, "2.1ms"
     plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
     validate     a text file or several, or "NAME=PATH": the artifact is measured on each and all, on the host, beside the
                  unquantized model
@@ -172,6 +177,9 @@ def compile(
         store=store,
         bits=bits,
         max_size=max_size,
+        max_memory=max_memory,
+        batch=batch,
+        max_latency=max_latency,
         candidates=candidates,
         plan=plan,
         save_plan=save_plan,

@@ -26,6 +26,9 @@ class CompileOptions(TypedDict, total=False):
     store: str | os.PathLike[str] | None
     bits: float | None
     max_size: str | int | None
+    max_memory: str | int | None
+    batch: int | None
+    max_latency: str | None
     candidates: str | Sequence[str] | None
     plan: str | os.PathLike[str] | None
     save_plan: str | os.PathLike[str] | None
@@ -44,13 +47,14 @@ class CompileOptions(TypedDict, total=False):
     strict: bool
 
 
-_TEXTS = ("weights", "lm_head", "embedding", "activations", "algorithm", "kv", "arch", "cpu")
+_TEXTS = ("weights", "lm_head", "embedding", "activations", "algorithm", "kv", "arch", "cpu", "max_latency")
+_SIZES = ("max_size", "max_memory")
 _PATHS = ("calibrate", "plan", "save_plan", "store", "tokenizer")
 _CHOICES = {
     "as_": ("ModelKind", {"automatic": "Automatic", "decoder": "Decoder", "graph": "Graph"}),
     "target": ("TargetDevice", {"host": "Host", "cuda": "Cuda"}),
 }
-_NUMBERS = {"calibrate_tokens": 1 << 32, "context": 1 << 24, "threads": 1024}
+_NUMBERS = {"batch": 1 << 16, "calibrate_tokens": 1 << 32, "context": 1 << 24, "threads": 1024}
 
 
 _FLAGS = ("strict", "keep")
@@ -109,7 +113,7 @@ def _converted(compiler: Any, name: str, value: Any) -> Any:
         return _real(name, value)
     if name == "validate":
         return _texts_to_validate(value)
-    if name == "max_size" and not isinstance(value, str):
+    if name in _SIZES and not isinstance(value, str):
         return str(whole(name, value, 1, 1 << 62))
     if name in _PATHS:
         return path(name, value)
@@ -123,7 +127,7 @@ def _converted(compiler: Any, name: str, value: Any) -> Any:
 
 def fill(compiler: Any, model: str | os.PathLike[str], options: Mapping[str, Any]) -> Any:
     """The binding's options. What is unknown, of a wrong type, or of the other target is an error that names it."""
-    known = [*_CHOICES, *_TEXTS, *_PATHS, *_NUMBERS, *_LISTS, *_REALS, *_FLAGS, "max_size", "validate"]
+    known = [*_CHOICES, *_TEXTS, *_PATHS, *_NUMBERS, *_LISTS, *_REALS, *_FLAGS, *_SIZES, "validate"]
     filled = compiler.CompileOptions()
     filled.model = path("model", model)
     for name, value in options.items():

@@ -243,11 +243,10 @@ CudaDevice::prepare(std::shared_ptr<const BoundFunction> function,
                              std::move(*constants));
 }
 
-/// Quantized activations are plain tensors of codes and scales on a GPU.
-static int64_t noQuantizedRows(int64_t) { return 0; }
+int64_t cudaQuantizedRowBytes(int64_t) { return 0; }
 
 QuantizedRowBytes CudaDevice::quantizedRowBytes() const {
-  return noQuantizedRows;
+  return cudaQuantizedRowBytes;
 }
 
 StatusOr<CacheSizes> cudaCacheSizes(const plan::CacheLayer &layer,

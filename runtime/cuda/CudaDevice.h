@@ -64,6 +64,8 @@ private:
 /// A layer of the cache on any GPU (KvPageLayout.h).
 StatusOr<CacheSizes> cudaCacheSizes(const plan::CacheLayer &layer,
                                     int64_t page);
+/// Quantized activations are plain tensors of codes and scales on a GPU: 0.
+int64_t cudaQuantizedRowBytes(int64_t columns);
 
 class CudaDevice : public Device {
 public:

@@ -1,7 +1,9 @@
 """What a calibration has done stays: a run that was killed goes on, and the same run again is free."""
 
+import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -107,7 +109,21 @@ def test_another_text_is_another_calibration(stories, undisturbed, tmp_path):
     (tmp_path / "t.txt").write_text("One day, Tom went to the park to play with his big dog. " * 400)
     folders = set(os.listdir(undisturbed / "store"))
     subprocess.run(command(stories, tmp_path / "t.txt", undisturbed / "store", tmp_path / "m.qopt"), check=True)
-    assert len(set(os.listdir(undisturbed / "store")) - folders) == 1
+    assert len(set(os.listdir(undisturbed / "store")) - folders) == 2  # scores and, for this budget, codes
+
+
+def test_another_budget_has_the_same_scores(stories, text, undisturbed, tmp_path):
+    shutil.copytree(undisturbed / "store", tmp_path / "store")
+    for scores in (tmp_path / "store").glob("*/scores.*"):
+        plan = json.loads(scores.read_text())
+        plan["weights"][0]["alternatives"][0]["predicted_kl"] = 0.25
+        scores.write_text(json.dumps(plan))
+    words = list(command(stories, text, tmp_path / "store", tmp_path / "m.qopt"))
+    words[words.index("--bits") + 1] = "5"
+    subprocess.run([*words, "--save-plan", str(tmp_path / "p.json")], check=True)
+    plan = json.loads((tmp_path / "p.json").read_text())
+    assert 4.9 < plan["bits"] <= 5
+    assert plan["weights"][0]["alternatives"][0]["predicted_kl"] == 0.25
 
 
 def test_a_store_that_cannot_be_written_is_refused(stories, text, tmp_path):

@@ -104,6 +104,41 @@ def test_a_size_is_met(tool, stories, text, tmp_path):
     assert 245_000 < (tmp_path / "m.qopt").stat().st_size <= 250_000
 
 
+def test_memory_is_met(tool, stories, text, tmp_path):
+    """More sequences leave less for weights; all of it is counted."""
+    bits = []
+    size = 1_440_000
+    for sequences in (1, 2):
+        memory = ("--max-memory", size, "--batch", sequences, "--context", 64, "--kv", "f16")
+        tool(
+            "qopt-compile",
+            stories,
+            *budget(text, *memory, "--save-plan", tmp_path / "p.json"),
+            "-o",
+            tmp_path / "m.qopt",
+        )
+        plan = json.loads((tmp_path / "p.json").read_text())
+        assert plan["budget"] == f"memory of {size} for {sequences} sequences"
+        segments = inspected(tool, tmp_path / "m.qopt")["segments"]
+        weights = sum(segment["bytes"] for segment in segments if segment["kind"] in ("Weight", "Constant"))
+        cache = sequences * 64 * inspected(tool, tmp_path / "m.qopt")["model"]["cache_bytes_per_token"]
+        assert weights + cache < size
+        bits.append(plan["bits"])
+    assert bits[0] > bits[1]
+
+
+def test_the_least_latency_is_met(tool, stories, text, tmp_path):
+    gpu = ("--target", "cuda", "--calibrate", text, "--algorithm", "rtn", "--save-plan", tmp_path / "p.json")
+    gpu = (*gpu, "--candidates", "int8,f16", "-o", tmp_path / "m.qopt")
+    done = tool("qopt-compile", stories, *gpu, "--max-latency", "1us", check=False)
+    least = float(done.stderr.split("takes ")[1].split(" ms a step")[0])
+    bits = []
+    for factor in (1.001, 2):
+        tool("qopt-compile", stories, *gpu, "--max-latency", f"{least * factor:.4f}ms")
+        bits.append(json.loads((tmp_path / "p.json").read_text())["bits"])
+    assert bits[0] < 11 and bits[1] == pytest.approx(16)
+
+
 def test_what_options_ask_for_is_no_choice(tool, stories, text, tmp_path):
     fixed = ("--format", "re:^node_linear(_[1-6])?$=int8", "--save-plan", tmp_path / "p.json")
     tool("qopt-compile", stories, *budget(text, "--bits", 5, *fixed), "-o", tmp_path / "m.qopt")
@@ -118,11 +153,14 @@ def test_what_options_ask_for_is_no_choice(tool, stories, text, tmp_path):
     ("options", "message"),
     [
         (("--bits", 2), "--bits is 2.00, but the smallest plan of these candidates has"),
-        (("--max-size", "0.1MB"), "--max-size is 0.1MB, but the smallest artifact of these candidates has"),
+        (("--max-size", "0.1MB"), "--max-size is 0.1MB, but the smallest plan of these candidates takes"),
         (("--max-size", "much"), '--max-size is "much"; expected a size as 1.2GB, 900MiB or 4096'),
         (("--bits", 4, "--weights", "int8"), "leave --weights out"),
         (("--bits", 4, "--candidates", "int9"), "--candidates: "),
-        ((), "--candidates is for --bits and --max-size"),
+        (("--max-memory", "100kB"), "--max-memory is 100kB, but the smallest plan of these candidates takes"),
+        (("--max-memory", "2 apples"), '--max-memory is "2 apples"; expected a size as 1.2GB, 900MiB or 4096'),
+        (("--max-latency", "2ms"), "--max-latency is for --target cuda, whose steps are predicted"),
+        ((), "--candidates is for --bits and other budgets"),
     ],
 )
 def test_what_cannot_be_met_is_refused(tool, stories, text, tmp_path, options, message):

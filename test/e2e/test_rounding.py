@@ -143,6 +143,28 @@ def test_a_decoder_rounds_alike(tool, stories, tmp_path):
     assert np.median(distance(wide, gpu)) > 1e-4
 
 
+def test_the_same_formats_of_other_rows(tool, stories, tmp_path):
+    """Layers whose projections have the same two formats, cut in other places: no kernel of one serves another."""
+    values, both = "^node_linear_(2|16)$", "^node_linear_(8|9|22|23)$"
+    options = (
+        "--activations",
+        "f16",
+        "--weights",
+        "int8",
+        "--format",
+        f"re:{values}=f16",
+        "--format",
+        f"re:{both}=f16",
+    )
+    options = (*options, *(word for layer in range(5) for word in ("--format", f"node_linear_{6 + 7 * layer}=f16")))
+    gpu = first_logits(tool, stories, tmp_path, "cuda", "emulator", *options)
+    host = first_logits(tool, stories, tmp_path, "host", "host", *options)
+    assert distance(host, gpu).max() <= 2e-3
+    kernels = tool("qopt-inspect", tmp_path / "cuda.qopt", "--kernels").stdout
+    for rows in ("96_32x64", "64_64x64"):
+        assert f"f16_int8_x_f16_f16_m1_norm_append_{rows}" in kernels
+
+
 def test_projections_of_several_formats(tool, stories, tmp_path):
     """Queries and keys in f16, values in int8: one launch on a GPU, with norm and append, of the host's numbers."""
     options = ("--activations", "f16", "--format", "re:^node_linear_(2|9|16|23|30)$=int8")
@@ -151,7 +173,7 @@ def test_projections_of_several_formats(tool, stories, tmp_path):
     assert np.quantile(distance(host, gpu), 0.25) <= 2e-6  # int8 codes are unpacked with an offset, too
     assert distance(host, gpu).max() <= 2e-3
     kernels = tool("qopt-inspect", tmp_path / "cuda.qopt", "--kernels").stdout
-    assert "f16_f16_x_int8_f16_m1_norm_append_128x64" in kernels
+    assert "f16_f16_x_int8_f16_m1_norm_append_96_32x64" in kernels
     weights = tool("qopt-inspect", tmp_path / "cuda.qopt", "--weights").stdout
     assert "node_linear+node_linear_1: 96 x 64 f16" in weights
     assert "node_linear_2: 32 x 64 int8" in weights

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-bench/WorkloadMemory.h"
 
-#include "runtime/BoundFunction.h"
 #include "runtime/Devices.h"
 #include "runtime/LoadedModel.h"
 #include "runtime/MemoryBudget.h"
@@ -31,42 +30,17 @@ static size_t memoryLeft() {
                    readNumber("/sys/fs/cgroup/memory/memory.limit_in_bytes")});
 }
 
-static size_t product(size_t a, size_t b) {
-  size_t result = 0;
-  return __builtin_mul_overflow(a, b, &result) ? SIZE_MAX / 8 : result;
-}
-
 /// A request's last token takes no position.
 static int64_t longestSequence(const Workload &workload) {
   return std::max(workload.prompt,
                   workload.tokens ? workload.context + workload.tokens : 0);
 }
 
-int64_t cachePositions(const Artifact &artifact, const Workload &workload) {
-  int64_t page = artifact.model()->plan().decoder()->page();
-  return (longestSequence(workload) + page - 1) / page * page * workload.batch;
-}
-
-/// Of the larger of a step that reads prompts and one that writes a token for
-/// each sequence.
-static StatusOr<size_t> stepBytes(const Artifact &artifact,
-                                  const Workload &workload,
-                                  const runtime::Device &device) {
-  const plan::Plan &plan = artifact.model()->plan();
-  runtime::SymbolInputs sizes;
-  sizes.sequences = sizes.logitRows = workload.batch;
-  sizes.tokens =
-      std::max(workload.batch, std::min(EngineOptions().chunkTokens,
-                                        workload.batch * workload.prompt));
-  auto bound = runtime::BoundFunction::bind(
-      artifact.model()->file(),
-      *plan.functions()->Get(plan.decoder()->function()), sizes,
-      device.quantizedRowBytes());
-  if (!bound.ok())
-    return bound.status();
-  return size_t((*bound)->arenaBytes()) +
-         product(size_t(workload.batch),
-                 size_t(artifact.decoder().vocabulary) * sizeof(float));
+runtime::ServedBatch servedBatch(const Workload &workload) {
+  return {.sequences = workload.batch,
+          .positions = longestSequence(workload),
+          .stepTokens = std::min(EngineOptions().chunkTokens,
+                                 workload.batch * workload.prompt)};
 }
 
 Status checkMemory(const Artifact &artifact, const Workload &workload) {
@@ -76,24 +50,13 @@ Status checkMemory(const Artifact &artifact, const Workload &workload) {
     return device.status();
   if ((*device)->hasOwnMemory())
     return {};
-  StatusOr<size_t> steps = stepBytes(artifact, workload, **device);
-  if (!steps.ok())
-    return steps.status();
-  auto positions = size_t(cachePositions(artifact, workload));
-  return runtime::checkBudget(
-      "this machine", memoryLeft(),
-      std::vector<runtime::MemoryPart>{
-          {product(positions, size_t(artifact.decoder().cacheBytesPerToken)),
-           "KV cache of " + std::to_string(positions) + " positions",
-           "fewer sequences (--batch) or positions (--prompt, --context, "
-           "--tokens)"},
-          {product(size_t(workload.batch) + 1,
-                   size_t(artifact.decoder().cacheBytesPerSequence)),
-           "latest keys of " + std::to_string(workload.batch) + " sequences",
-           "fewer sequences (--batch)"},
-          {*steps, "steps of " + std::to_string(workload.batch) + " sequences",
-           ""},
-          {product(positions, sizeof(int32_t)), "their tokens", ""}});
+  auto parts = runtime::servingParts(artifact, servedBatch(workload));
+  if (!parts.ok())
+    return parts.status();
+  (*parts)[0].remedy = "fewer sequences (--batch) or positions (--prompt, "
+                       "--context, --tokens)";
+  (*parts)[1].remedy = "fewer sequences (--batch)";
+  return runtime::checkBudget("this machine", memoryLeft(), *parts);
 }
 
 } // namespace qopt::bench

@@ -5,13 +5,13 @@
 #ifndef QOPT_TOOLS_QOPTBENCH_WORKLOADMEMORY_H
 #define QOPT_TOOLS_QOPTBENCH_WORKLOADMEMORY_H
 
+#include "runtime/ResidentMemory.h"
 #include "tools/qopt-bench/Measurement.h"
 
 namespace qopt::bench {
 
-/// Positions of the cache with which all sequences of the batch run at once,
-/// each of whole pages.
-int64_t cachePositions(const Artifact &artifact, const Workload &workload);
+/// What the workload serves at once.
+runtime::ServedBatch servedBatch(const Workload &workload);
 
 /// OutOfResources where cache, steps and tokens of the workload are more than
 /// this machine has left; names each and what makes them fewer. The memory of

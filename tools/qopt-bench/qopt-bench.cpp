@@ -91,7 +91,8 @@ static Status measure(Result &result, BenchOptions &options) {
   QOPT_RETURN_IF_ERROR(fitWorkload(**artifact, workload));
   QOPT_RETURN_IF_ERROR(bench::checkMemory(**artifact, workload));
   EngineOptions engineOptions;
-  engineOptions.cacheTokens = bench::cachePositions(**artifact, workload);
+  engineOptions.cacheTokens =
+      runtime::cachePositions(**artifact, bench::servedBatch(workload));
   engineOptions.threads = options.threads;
   engineOptions.maxSequences = workload.batch;
   engineOptions.maxQueue = workload.batch;

@@ -164,9 +164,22 @@ void declareCalibration(CLI::App &app, Arguments &arguments) {
       ->needs(calibrate);
   add("--max-size", o.maxSize, "the same for the artifact: 1.2GB, 900MiB")
       ->needs(calibrate);
+  auto *memory =
+      add("--max-memory", o.maxMemory,
+          "the same for what a decoder takes in memory, weights, cache and "
+          "steps, with sequences as long as --context: 8GB")
+          ->needs(calibrate);
+  add("--batch", o.batch,
+      "with --max-memory: sequences that are served at once")
+      ->check(cli::between(1, 1 << 16))
+      ->needs(memory);
+  add("--max-latency", o.maxLatency,
+      "the same for the predicted time of a decode step of one sequence on the "
+      "slowest GPU of --arch: 2.1ms, 800us")
+      ->needs(calibrate);
   add("--candidates", o.candidates,
-      "formats that --bits and --max-size choose from; default: those that the "
-      "target has fast kernels for")
+      "formats that these budgets choose from; default: those that the target "
+      "has fast kernels for")
       ->delimiter(',');
   add("--plan", o.plan,
       "a file of --save-plan: the format of every weight, and what it was "

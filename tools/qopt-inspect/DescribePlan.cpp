@@ -1,8 +1,8 @@
 // The steps of a plan at given sizes.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/BoundFunction.h"
+#include "runtime/Devices.h"
 #include "runtime/LoadedModel.h"
-#include "runtime/host/QuantizedActivations.h"
 #include "runtime/plan/PlanFormat.h"
 #include "runtime/plan/StepOperands.h"
 #include "tools/qopt-inspect/DescribeArtifact.h"
@@ -11,10 +11,6 @@ namespace qopt::inspect {
 
 using runtime::BoundFunction;
 using runtime::BoundValue;
-
-static int64_t quantizedRowBytes(int64_t columns) {
-  return host::QuantizedLayout{columns}.rowBytes();
-}
 
 /// The sizes as the runtime wants them: whole input shapes. A dimension that is
 /// itself an expression ("past + seq") follows from the others.
@@ -122,7 +118,8 @@ StatusOr<Json> describeFunctions(const Artifact &artifact,
     if (!inputs.ok())
       return inputs.status();
     StatusOr<std::shared_ptr<const BoundFunction>> bound = BoundFunction::bind(
-        file, *function, *inputs, quantizedRowBytes, runtime::UnfitSizes::Show);
+        file, *function, *inputs, runtime::quantizedRowBytes(file->plan()),
+        runtime::UnfitSizes::Show);
     if (!bound.ok())
       return bound.status();
     Json json = {{"name", function->name()->str()},

@@ -37,10 +37,6 @@ public:
   Status synchronise() override { return {}; }
 };
 
-int64_t rowBytes(int64_t columns) {
-  return host::QuantizedLayout{columns}.rowBytes();
-}
-
 } // namespace
 
 StatusOr<std::shared_ptr<Device>> HostDevice::shared(int threads) {
@@ -112,7 +108,13 @@ HostDevice::prepare(std::shared_ptr<const BoundFunction> function,
   return HostProgram::create(std::move(function), modules, pool);
 }
 
-QuantizedRowBytes HostDevice::quantizedRowBytes() const { return rowBytes; }
+int64_t hostQuantizedRowBytes(int64_t columns) {
+  return host::QuantizedLayout{columns}.rowBytes();
+}
+
+QuantizedRowBytes HostDevice::quantizedRowBytes() const {
+  return hostQuantizedRowBytes;
+}
 
 StatusOr<CacheSizes> hostCacheSizes(const plan::CacheLayer &layer,
                                     int64_t page) {

@@ -22,6 +22,8 @@ public:
 /// A layer of the cache on the host (CachedAttention.h).
 StatusOr<CacheSizes> hostCacheSizes(const plan::CacheLayer &layer,
                                     int64_t page);
+/// A row of quantized activations on the host (QuantizedActivations.h).
+int64_t hostQuantizedRowBytes(int64_t columns);
 
 class HostDevice : public Device {
 public:

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/PlanBudget.h"
+#include "lib/Codegen/TemporaryFolder.h"
+#include "lib/Driver/PrecisionAssignment.h"
+#include "lib/Driver/ValidationTexts.h"
+#include "qopt/Artifact.h"
+#include "qopt/Engine.h"
+#include "runtime/ResidentMemory.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <algorithm>
+#include <cmath>
+
+using llvm::StringRef;
+
+namespace qopt::driver {
+
+bool hasMeasuredBudget(const CompileOptions &options) {
+  return !options.maxSize.empty() || !options.maxMemory.empty() ||
+         !options.maxLatency.empty();
+}
+
+bool hasBudget(const CompileOptions &options) {
+  return options.bits > 0 || hasMeasuredBudget(options);
+}
+
+CompileOptions withoutBudgets(CompileOptions options) {
+  options.bits = 0;
+  options.batch = 1;
+  options.maxSize.clear();
+  options.maxMemory.clear();
+  options.maxLatency.clear();
+  return options;
+}
+
+/// Takes the number that a quantity begins with; 0 where there is none.
+static double takeNumber(StringRef &text) {
+  StringRef digits =
+      text.take_while([](char c) { return llvm::isDigit(c) || c == '.'; });
+  text = text.drop_front(digits.size()).trim();
+  double value = 0;
+  return digits.empty() || digits.getAsDouble(value) || value > 1e9 ? 0 : value;
+}
+
+/// Bytes of "1.2GB", "900MiB", "4096".
+static StatusOr<double> parseSize(const char *option, const std::string &text) {
+  StringRef unit(text);
+  double value = takeNumber(unit);
+  int power = 0;
+  for (auto [i, letter] : llvm::enumerate(StringRef("kMGT")))
+    if (unit.starts_with_insensitive(StringRef(&letter, 1)))
+      power = int(i) + 1;
+  if (power)
+    unit = unit.drop_front();
+  bool binary = power && unit.consume_front_insensitive("i");
+  (void)unit.consume_front_insensitive("B");
+  if (value <= 0 || !unit.empty())
+    return Status(StatusCode::InvalidArgument,
+                  std::string(option) + " is \"" + text +
+                      "\"; expected a size as 1.2GB, 900MiB or 4096");
+  return value * std::pow(binary ? 1024.0 : 1000.0, power);
+}
+
+/// Seconds of "2.1ms", "800us", "0.002s".
+static StatusOr<double> parseLatency(const std::string &text) {
+  StringRef unit(text);
+  double value = takeNumber(unit);
+  double scale = unit == "ms" ? 1e-3 : unit == "us" ? 1e-6 : unit == "s" ? 1 : 0;
+  if (value <= 0 || scale == 0)
+    return Status(StatusCode::InvalidArgument,
+                  "--max-latency is \"" + text +
+                      "\"; expected a time as 2.1ms, 800us or 0.002s");
+  return value * scale;
+}
+
+Status checkBudgetOptions(const CompileOptions &options) {
+  if (!options.maxSize.empty())
+    QOPT_RETURN_IF_ERROR(parseSize("--max-size", options.maxSize).status());
+  if (!options.maxMemory.empty())
+    QOPT_RETURN_IF_ERROR(parseSize("--max-memory", options.maxMemory).status());
+  if (options.batch < 1 || options.batch > (1 << 16))
+    return Status(StatusCode::InvalidArgument,
+                  llvm::formatv("--batch is {0}; expected 1 to 65536",
+                                options.batch));
+  if (options.batch > 1 && options.maxMemory.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "--batch is for --max-memory, which counts the cache of so "
+                  "many sequences; leave it out");
+  if (options.maxLatency.empty())
+    return Status();
+  QOPT_RETURN_IF_ERROR(parseLatency(options.maxLatency).status());
+  if (options.target == TargetDevice::Host)
+    return Status(StatusCode::InvalidArgument,
+                  "--max-latency is for --target cuda, whose steps are "
+                  "predicted; for the host bound --bits or --max-size");
+  return Status();
+}
+
+namespace {
+
+/// What a compilation says of a plan.
+struct Measured {
+  double fileBytes = 0, residentBytes = 0, stepSeconds = 0;
+};
+
+/// A budget that depends on more than the weights.
+struct Limit {
+  const char *option;
+  std::string given;
+  double most;
+  double Measured::*value;
+  const char *unit; ///< of people's words
+
+  double of(const Measured &found) const { return found.*value; }
+  std::string spell(double amount) const {
+    return value == &Measured::stepSeconds
+               ? llvm::formatv("{0:F3}", amount * 1e3).str()
+               : llvm::formatv("{0}", int64_t(amount)).str();
+  }
+};
+
+class BudgetedChoice {
+public:
+  BudgetedChoice(const CompileOptions &asked, const Progress &progress,
+                 PrecisionPlan &plan)
+      : asked(asked), progress(progress), plan(plan) {
+    if (!asked.maxSize.empty())
+      limits.push_back({"--max-size", asked.maxSize,
+                        *parseSize("", asked.maxSize), &Measured::fileBytes,
+                        "bytes"});
+    if (!asked.maxMemory.empty())
+      limits.push_back({"--max-memory", asked.maxMemory,
+                        *parseSize("", asked.maxMemory),
+                        &Measured::residentBytes, "bytes in memory"});
+    if (!asked.maxLatency.empty())
+      limits.push_back({"--max-latency", asked.maxLatency,
+                        *parseLatency(asked.maxLatency),
+                        &Measured::stepSeconds, "ms a step"});
+  }
+
+  Status run();
+
+private:
+  std::string spellBudgets() const;
+  Status chooseWithinLimits(int64_t least, int64_t most);
+  StatusOr<Measured> measure() const;
+
+  const CompileOptions &asked;
+  const Progress &progress;
+  PrecisionPlan &plan;
+  std::vector<Limit> limits;
+};
+
+} // namespace
+
+std::string BudgetedChoice::spellBudgets() const {
+  std::vector<std::string> parts;
+  if (asked.bits > 0)
+    parts.push_back(llvm::formatv("{0} bits per weight", asked.bits));
+  if (!asked.maxSize.empty())
+    parts.push_back("a file of " + asked.maxSize);
+  if (!asked.maxMemory.empty())
+    parts.push_back("memory of " + asked.maxMemory + " for " +
+                    std::to_string(asked.batch) + " sequences");
+  if (!asked.maxLatency.empty())
+    parts.push_back("steps of " + asked.maxLatency);
+  return llvm::join(parts, ", ");
+}
+
+Status BudgetedChoice::run() {
+  plan.budget = spellBudgets();
+  int64_t least = leastBytes(plan.weights), most = INT64_MAX;
+  if (asked.bits > 0) {
+    most = int64_t(std::floor(asked.bits / 8 * double(plan.elements())));
+    if (most < least)
+      return Status(StatusCode::Infeasible,
+                    llvm::formatv("--bits is {0}, but the smallest plan of "
+                                  "these candidates has {1:F3} bits per "
+                                  "weight; ask for that or more, or add "
+                                  "smaller --candidates",
+                                  asked.bits,
+                                  std::ceil(8000.0 * double(least) /
+                                            double(plan.elements())) /
+                                      1000));
+  }
+  if (!limits.empty())
+    return chooseWithinLimits(least, most);
+  chooseFormats(plan.weights, most);
+  return Status();
+}
+
+/// A compilation with the formats of a plan, and nothing that takes time.
+static CompileOptions plannedOptions(const CompileOptions &asked) {
+  CompileOptions options;
+  options.model = asked.model;
+  options.tokenizer = asked.tokenizer;
+  options.kind = asked.kind;
+  options.target = asked.target;
+  options.architectures = asked.architectures;
+  options.cpu = asked.cpu;
+  options.context = asked.context;
+  options.threads = asked.threads;
+  return options;
+}
+
+/// At most what is recorded in the file later: the text and algorithms of
+/// calibration, options, what was measured.
+static int64_t laterBytes(const CompileOptions &options,
+                          const PrecisionPlan &plan) {
+  constexpr int64_t textBytes = 512, algorithmBytes = 48, sliceBytes = 1024;
+  auto bytes = textBytes + algorithmBytes * int64_t(plan.weights.size());
+  for (const std::vector<std::string> *words :
+       {&options.formats, &options.candidates, &options.validate})
+    for (const std::string &word : *words)
+      bytes += 64 + 8 * int64_t(word.size());
+  if (wantsValidation(options))
+    bytes += sliceBytes * int64_t(options.validate.size() + 1);
+  return bytes;
+}
+
+/// What serves the sequences of --batch, each as long as the context, takes of
+/// the artifact's memory.
+static StatusOr<double> residentBytes(const CompileOptions &asked,
+                                      const std::string &path) {
+  // Written by this process a moment ago.
+  auto artifact = Artifact::open(path, OpenOptions{.trust = true});
+  if (!artifact.ok())
+    return artifact.status();
+  if (!(*artifact)->isDecoder())
+    return Status(StatusCode::InvalidArgument,
+                  "--max-memory counts the cache of a decoder, and the model "
+                  "is a graph; bound --bits or --max-size");
+  runtime::ServedBatch batch;
+  batch.sequences = asked.batch;
+  batch.positions = (*artifact)->decoder().context;
+  batch.stepTokens = EngineOptions().chunkTokens;
+  auto bytes = runtime::residentBytes(**artifact, batch);
+  if (!bytes.ok())
+    return bytes.status();
+  return double(*bytes);
+}
+
+StatusOr<Measured> BudgetedChoice::measure() const {
+  codegen::TemporaryFolder folder("qopt-size");
+  QOPT_RETURN_IF_ERROR(folder.made());
+  CompileOptions options = plannedOptions(asked);
+  options.output = folder.file("model.qopt");
+  options.plan = folder.file("plan.json");
+  QOPT_RETURN_IF_ERROR(writePlan(plan, options.plan));
+  bool readsWeights = !asked.maxSize.empty() || !asked.maxMemory.empty();
+  auto summary = readsWeights ? compile(options) : describeKernels(options);
+  if (!summary.ok())
+    return summary.status();
+  Measured found;
+  found.fileBytes = double(summary->artifactBytes) + double(laterBytes(asked, plan));
+  if (!asked.maxMemory.empty()) {
+    auto bytes = residentBytes(asked, options.output);
+    if (!bytes.ok())
+      return bytes.status();
+    found.residentBytes = *bytes;
+  }
+  for (const StepSummary &step : summary->steps) // the slowest part
+    found.stepSeconds = std::max(found.stepSeconds, step.predicted.seconds);
+  if (!asked.maxLatency.empty() && summary->steps.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "--max-latency is for the steps of a decoder, and the model "
+                  "is a graph; bound --bits or --max-size");
+  return found;
+}
+
+/// The largest bound of the weights' bytes with which all limits hold. What a
+/// plan has beside its weights depends on formats a little: segments are whole
+/// pages, reasons are recorded, formats take unequal time a byte. So the bound
+/// is what is left over, then the middle of what fits and what does not.
+Status BudgetedChoice::chooseWithinLimits(int64_t least, int64_t most) {
+  constexpr int guesses = 3, rounds = 9;
+  constexpr double closeEnough = 1.0 / 400; // of a limit
+  if (progress)
+    progress("measuring the artifact", 0);
+  std::vector<PlannedWeight> fitting;
+  int64_t low = least, high = std::min(most, mostBytes(plan.weights));
+  int64_t bound = least;
+  for (int round = 0; round < rounds && low <= high; ++round) {
+    chooseFormats(plan.weights, bound);
+    auto found = measure();
+    if (!found.ok())
+      return found.status();
+    int64_t bytes = plan.bytes();
+    double left = HUGE_VAL, share = HUGE_VAL;
+    for (const Limit &limit : limits) {
+      double value = limit.of(*found), over = limit.most - value;
+      if (over < 0 && fitting.empty())
+        return Status(
+            StatusCode::Infeasible,
+            llvm::formatv("{0} is {1}, but the smallest plan of these "
+                          "candidates takes {2} {3}; ask for that or more, or "
+                          "add smaller --candidates",
+                          limit.option, limit.given, limit.spell(value),
+                          limit.unit));
+      // A step takes about as long as its weights take to arrive.
+      bool isTime = limit.value == &Measured::stepSeconds;
+      left = std::min(left, isTime ? over / value * double(bytes) : over);
+      share = std::min(share, over / limit.most);
+    }
+    if (share >= 0) {
+      fitting = plan.weights;
+      low = bound + 1;
+      if (round && share < closeEnough)
+        break;
+    } else {
+      high = bytes - 1;
+    }
+    auto guess = int64_t(std::clamp(double(bytes) + left, 0.0, 1e18));
+    bound = round < guesses ? std::clamp(guess, low, std::max(low, high))
+                            : low + (high - low) / 2;
+  }
+  plan.weights = std::move(fitting);
+  return Status();
+}
+
+Status chooseWithinBudgets(const CompileOptions &options,
+                           const Progress &progress, PrecisionPlan &plan) {
+  return BudgetedChoice(options, progress, plan).run();
+}
+
+} // namespace qopt::driver
