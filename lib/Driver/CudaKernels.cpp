@@ -139,7 +139,12 @@ Status CudaKernels::assemble(unsigned threads, CompileSummary &summary) {
     auto isHot = [&generic = architecture.generic](StringRef symbol) {
       return !generic.contains(symbol);
     };
-    QOPT_RETURN_IF_ERROR(codegen::requireClean(assembly.kernels, isHot));
+    auto scheduleOf = [&architecture = architecture](StringRef symbol) {
+      return architecture.summaries[architecture.symbols.lookup(symbol)]
+          .schedule;
+    };
+    QOPT_RETURN_IF_ERROR(
+        codegen::requireClean(assembly.kernels, isHot, scheduleOf));
     architecture.assembly = std::move(assembly);
     addResources(architecture);
   }

@@ -60,7 +60,8 @@ static StatusOr<const Target *> parseArchitecture(std::string_view name) {
   return Status(StatusCode::InvalidArgument,
                 "unknown architecture \"" + std::string(name) +
                     "\"; expected one or more of " + knownNames() +
-                    ", separated by commas");
+                    ", separated by commas; sm_80 serves every GPU of compute "
+                    "capability 8.0 or later, as PTX");
 }
 
 StatusOr<std::vector<const Target *>>

@@ -152,20 +152,24 @@ static std::string faultsOf(const KernelResources &kernel) {
 }
 
 Status codegen::requireClean(const std::vector<KernelResources> &kernels,
-                             llvm::function_ref<bool(llvm::StringRef)> isHot) {
+                             llvm::function_ref<bool(llvm::StringRef)> isHot,
+                             llvm::function_ref<std::string(llvm::StringRef)> scheduleOf) {
   std::string text;
   for (const KernelResources &kernel : kernels) {
     if (!isHot(kernel.symbol))
       continue;
     std::string faults = faultsOf(kernel);
-    if (!faults.empty())
-      text += (text.empty() ? "" : "; ") +
-              ("kernel \"" + kernel.symbol + "\" " + faults + " (" +
-               std::to_string(kernel.registers) + " registers)");
+    if (faults.empty())
+      continue;
+    std::string schedule =
+        scheduleOf ? " of schedule " + scheduleOf(kernel.symbol) : "";
+    text += (text.empty() ? "" : "; ") +
+            ("kernel \"" + kernel.symbol + "\"" + schedule + " " + faults +
+             " (" + std::to_string(kernel.registers) + " registers)");
   }
   if (text.empty())
     return {};
   return Status(StatusCode::Infeasible,
-                text + "; expected none: choose a smaller tile or fewer "
-                       "blocks per SM");
+                text + "; expected none. The schedule is qopt's own choice: "
+                       "report this line; other --weights have others");
 }

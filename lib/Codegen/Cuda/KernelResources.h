@@ -40,9 +40,12 @@ Status readCodeSizes(llvm::StringRef cubin,
                      std::vector<KernelResources> &kernels);
 
 /// Fails at the first kernel that `isHot` and spills, uses local memory or has
-/// an advisory; the message names all that do.
-Status requireClean(const std::vector<KernelResources> &kernels,
-                    llvm::function_ref<bool(llvm::StringRef)> isHot);
+/// an advisory; the message names all that do, each with its schedule where
+/// `scheduleOf` is given.
+Status requireClean(
+    const std::vector<KernelResources> &kernels,
+    llvm::function_ref<bool(llvm::StringRef)> isHot,
+    llvm::function_ref<std::string(llvm::StringRef)> scheduleOf = nullptr);
 
 } // namespace qopt::codegen
 

@@ -23,10 +23,12 @@ TEST(Target, namesComeInTheirOrder) {
 TEST(Target, namesThatAreNone) {
   EXPECT_EQ(messageFor("sm_75"),
             "unknown architecture \"sm_75\"; expected one or more of sm_80, "
-            "sm_90a, separated by commas");
+            "sm_90a, separated by commas; sm_80 serves every GPU of "
+            "compute capability 8.0 or later, as PTX");
   EXPECT_EQ(messageFor("sm_80,"),
             "unknown architecture \"\"; expected one or more of sm_80, sm_90a, "
-            "separated by commas");
+            "separated by commas; sm_80 serves every GPU of "
+            "compute capability 8.0 or later, as PTX");
   EXPECT_EQ(messageFor(""), messageFor("sm_80,"));
   EXPECT_EQ(messageFor("sm_80,sm_80"),
             "architecture \"sm_80\" is given twice; expected each once");

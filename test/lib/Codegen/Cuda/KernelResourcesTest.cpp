@@ -60,6 +60,13 @@ TEST(KernelResources, aHotKernelIsClean) {
   EXPECT_NE(status.message().find("C7510"), std::string::npos);
   EXPECT_NE(status.message().find("kernel \"narrow\" has the advisory"),
             std::string::npos);
+  Status named = requireClean(
+      kernels, [](llvm::StringRef) { return true; },
+      [](llvm::StringRef symbol) { return ("grid of " + symbol).str(); });
+  EXPECT_NE(named.message().find(
+                "kernel \"wide\" of schedule grid of wide spills 60 bytes"),
+            std::string::npos)
+      << named.message();
   // Only what is hot is asked.
   EXPECT_TRUE(
       requireClean(kernels, [](llvm::StringRef) { return false; }).ok());
