@@ -18,6 +18,8 @@ import tempfile
 LARGE = "k=4096 rows=4096"
 CASES = [
     *(f"arch=sm_80 tokens={tokens} {LARGE}:int4_g128" for tokens in (1, 16, 32, 64)),
+    *(f"tokens={tokens} {LARGE}:{weights}" for weights in ("int4_g128", "f16", "fp8_e4m3") for tokens in (1, 8)),
+    f"act=bf16 out=bf16 tokens=1 {LARGE}:bf16",
     f"tokens=64 {LARGE}:int4_g128",
     "arch=sm_80 tokens=64 k=2048 rows=2048:int8",
     "arch=sm_80 tokens=64 k=2048 rows=2048:f16",

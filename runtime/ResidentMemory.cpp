@@ -21,7 +21,8 @@ static size_t product(int64_t a, int64_t b) {
 
 int64_t cachePositions(const Artifact &artifact, const ServedBatch &batch) {
   int64_t page = artifact.model()->plan().decoder()->page();
-  int64_t own = batch.positions / page * page + (batch.positions % page ? page : 0);
+  int64_t own =
+      batch.positions / page * page + (batch.positions % page ? page : 0);
   return int64_t(product(own, batch.sequences));
 }
 
@@ -33,10 +34,10 @@ static StatusOr<size_t> stepBytes(const Artifact &artifact,
   SymbolInputs sizes;
   sizes.sequences = sizes.logitRows = batch.sequences;
   sizes.tokens = std::max(batch.sequences, batch.stepTokens);
-  auto bound = BoundFunction::bind(
-      artifact.model()->file(),
-      *plan.functions()->Get(plan.decoder()->function()), sizes,
-      quantizedRowBytes(plan));
+  auto bound =
+      BoundFunction::bind(artifact.model()->file(),
+                          *plan.functions()->Get(plan.decoder()->function()),
+                          sizes, quantizedRowBytes(plan));
   if (!bound.ok())
     return bound.status();
   return size_t((*bound)->arenaBytes()) +

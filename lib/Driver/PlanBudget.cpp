@@ -66,7 +66,10 @@ static StatusOr<double> parseSize(const char *option, const std::string &text) {
 static StatusOr<double> parseLatency(const std::string &text) {
   StringRef unit(text);
   double value = takeNumber(unit);
-  double scale = unit == "ms" ? 1e-3 : unit == "us" ? 1e-6 : unit == "s" ? 1 : 0;
+  double scale = unit == "ms"   ? 1e-3
+                 : unit == "us" ? 1e-6
+                 : unit == "s"  ? 1
+                                : 0;
   if (value <= 0 || scale == 0)
     return Status(StatusCode::InvalidArgument,
                   "--max-latency is \"" + text +
@@ -80,9 +83,9 @@ Status checkBudgetOptions(const CompileOptions &options) {
   if (!options.maxMemory.empty())
     QOPT_RETURN_IF_ERROR(parseSize("--max-memory", options.maxMemory).status());
   if (options.batch < 1 || options.batch > (1 << 16))
-    return Status(StatusCode::InvalidArgument,
-                  llvm::formatv("--batch is {0}; expected 1 to 65536",
-                                options.batch));
+    return Status(
+        StatusCode::InvalidArgument,
+        llvm::formatv("--batch is {0}; expected 1 to 65536", options.batch));
   if (options.batch > 1 && options.maxMemory.empty())
     return Status(StatusCode::InvalidArgument,
                   "--batch is for --max-memory, which counts the cache of so "
@@ -135,8 +138,8 @@ public:
                         &Measured::residentBytes, "bytes in memory"});
     if (!asked.maxLatency.empty())
       limits.push_back({"--max-latency", asked.maxLatency,
-                        *parseLatency(asked.maxLatency),
-                        &Measured::stepSeconds, "ms a step"});
+                        *parseLatency(asked.maxLatency), &Measured::stepSeconds,
+                        "ms a step"});
   }
 
   Status run();
@@ -253,7 +256,8 @@ StatusOr<Measured> BudgetedChoice::measure() const {
   if (!summary.ok())
     return summary.status();
   Measured found;
-  found.fileBytes = double(summary->artifactBytes) + double(laterBytes(asked, plan));
+  found.fileBytes =
+      double(summary->artifactBytes) + double(laterBytes(asked, plan));
   if (!asked.maxMemory.empty()) {
     auto bytes = residentBytes(asked, options.output);
     if (!bytes.ok())

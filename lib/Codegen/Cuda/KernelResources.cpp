@@ -151,9 +151,10 @@ static std::string faultsOf(const KernelResources &kernel) {
   return text;
 }
 
-Status codegen::requireClean(const std::vector<KernelResources> &kernels,
-                             llvm::function_ref<bool(llvm::StringRef)> isHot,
-                             llvm::function_ref<std::string(llvm::StringRef)> scheduleOf) {
+Status codegen::requireClean(
+    const std::vector<KernelResources> &kernels,
+    llvm::function_ref<bool(llvm::StringRef)> isHot,
+    llvm::function_ref<std::string(llvm::StringRef)> scheduleOf) {
   std::string text;
   for (const KernelResources &kernel : kernels) {
     if (!isHot(kernel.symbol))

@@ -21,6 +21,7 @@ struct AccessMark {
 
   static constexpr uint64_t clockMask = 0xffffff;
   static constexpr uint64_t warpMask = uint64_t(0xffffff) << 24;
+  static constexpr uint64_t laneMask = uint64_t(31) << 48;
   /// In a warp's number: its asynchronous copies, which have a clock of their
   /// own and are known to those alone who have waited for them.
   static constexpr uint32_t engine = 0x800000;

@@ -64,25 +64,63 @@ public:
   /// stops; `raced` says that there was a finding.
   bool words(AccessCell *cells, uint64_t count, AccessMark mark,
              uint64_t address, const char *space, bool &raced) {
-    // Most words were last touched by whoever touched their neighbours.
-    uint64_t writes = 0, reads = 0;
-    for (uint64_t i = 1; i < count; ++i) {
-      writes |= cells[i].write.bits ^ cells[0].write.bits;
-      reads |= cells[i].read.bits ^ cells[0].read.bits;
-    }
-    bool ordered =
-        !writes && isOrdered(cells[0].write, mark, lastWrite) &&
-        (!write || (!reads && isOrdered(cells[0].read, mark, lastRead)));
-    for (uint64_t i = 0; i < count && !ordered; ++i)
-      if (!judge(cells[i], mark, address, space, raced))
-        return false;
-    uint64_t together = reads ? 1 : count;
+    Differences differ = differences(cells, count);
+    if (!compare(cells, count, differ, mark, address, space, raced))
+      return false;
+    uint64_t together = differ.reads ? 1 : count;
     for (uint64_t i = 0; i < count; i += together)
       remember(cells + i, together, mark);
     return true;
   }
 
+  /// The same, and nothing is remembered.
+  bool look(const AccessCell *cells, uint64_t count, AccessMark mark,
+            uint64_t address, const char *space, bool &raced) {
+    return compare(cells, count, differences(cells, count), mark, address,
+                   space, raced);
+  }
+
 private:
+  /// In what the last accesses to some words are not those to the first.
+  struct Differences {
+    uint64_t writes = 0, reads = 0;
+  };
+  static Differences differences(const AccessCell *cells, uint64_t count) {
+    Differences differ;
+    for (uint64_t i = 1; i < count; ++i) {
+      differ.writes |= cells[i].write.bits ^ cells[0].write.bits;
+      differ.reads |= cells[i].read.bits ^ cells[0].read.bits;
+    }
+    return differ;
+  }
+
+  /// Whether these accesses are ordered before this one if the first is: the
+  /// lane matters in the own warp only.
+  bool areAlike(uint64_t differ, AccessMark first) const {
+    if (first.warp() != warp.clocks.warp)
+      differ &= ~AccessMark::laneMask;
+    return !differ;
+  }
+
+  /// Reports the first word, if any, whose accesses are not ordered before this
+  /// one; false when the launch stops.
+  bool compare(const AccessCell *cells, uint64_t count, Differences differ,
+               AccessMark mark, uint64_t address, const char *space,
+               bool &raced) {
+    auto isOrderedBefore = [&](const AccessCell &cell) {
+      return isOrdered(cell.write, mark, lastWrite) &&
+             (!write || isOrdered(cell.read, mark, lastRead));
+    };
+    // Most words were last touched by whoever touched their neighbours.
+    bool alike = areAlike(differ.writes, cells[0].write) &&
+                 (!write || areAlike(differ.reads, cells[0].read));
+    for (uint64_t i = 0; i < (alike ? 1 : count) && !raced; ++i)
+      if (!isOrderedBefore(cells[i]) &&
+          !judge(cells[i], mark, address, space, raced))
+        return false;
+    return true;
+  }
+
   /// Whether the access of a moment happened before, as it was found last.
   struct Answer {
     uint64_t moment = ~uint64_t(0);
@@ -222,12 +260,16 @@ bool checkGlobalRaces(Warp &warp, const Inst &inst, uint32_t &mask,
         if (page)
           lock = std::unique_lock<std::mutex>(page->mutex);
       }
-      uint64_t cell = word % pageWords;
-      count = whole ? std::min(end - word, pageWords - cell) : 1;
+      uint64_t inRun = word % GlobalShadow::runWords;
+      count = whole ? std::min(end - word, GlobalShadow::runWords - inRun) : 1;
+      if (!page)
+        continue;
+      GlobalShadow::Run &run =
+          page->runs[word % pageWords / GlobalShadow::runWords];
+      AccessCell *all = count == GlobalShadow::runWords ? run.whole() : nullptr;
       unsigned touched = whole ? 15 : bytesOfWord(word, address, bytes);
-      if (page &&
-          !check.words(&page->cells[cell], count, check.markOf(lane, touched),
-                       address, "global", raced))
+      if (!check.words(all ? all : run.each() + inRun, all ? 1 : count,
+                       check.markOf(lane, touched), address, "global", raced))
         return false;
     }
     if (raced)
@@ -287,6 +329,18 @@ std::pair<uint8_t, uint8_t> bytesState(uint8_t *state, unsigned bytes,
     state[i] |= write ? uint8_t(SharedShadow::Written) : uint8_t(0);
   }
   return {all, any};
+}
+
+/// Whether all of the bytes have the bits `wanted` and none of them
+/// `unwanted`.
+bool allAre(const uint8_t *state, uint64_t bytes, uint8_t wanted,
+            uint8_t unwanted) {
+  uint8_t all = 0xff, any = 0;
+  for (uint64_t i = 0; i < bytes; ++i) {
+    all &= state[i];
+    any |= state[i];
+  }
+  return (all & wanted) == wanted && !(any & unwanted);
 }
 
 /// State of the bytes: pending copies and bytes that no one has written.
@@ -394,6 +448,19 @@ void checkLastAccesses(Block &block) {
   }
 }
 
+/// Calls `body(word, count, bytes)` for the words of a range: once for all that
+/// are whole, and for each that is not. Ends where that says false.
+template <typename Body>
+static bool forWords(uint32_t offset, uint32_t bytes, Body body) {
+  uint32_t end = (offset + bytes + 3) / 4;
+  bool whole = offset % 4 == 0 && bytes % 4 == 0;
+  uint32_t count = whole ? end - offset / 4 : 1;
+  for (uint32_t word = offset / 4; word < end; word += count)
+    if (!body(word, count, whole ? 15 : bytesOfWord(word, offset, bytes)))
+      return false;
+  return true;
+}
+
 bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
                       uint32_t offset, uint32_t bytes, bool write,
                       AccessMark mark) {
@@ -401,7 +468,12 @@ bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
     return true;
   SharedShadow &shadow = *block.shadow;
   const Checks &checks = block.grid.options.checks;
-  for (uint32_t i = offset; i < offset + bytes; ++i) {
+  bool isGood =
+      allAre(&shadow.state[offset], bytes,
+             checks.initialised && !write ? uint8_t(SharedShadow::Written)
+                                          : uint8_t(0),
+             checks.copies ? uint8_t(SharedShadow::Pending) : uint8_t(0));
+  for (uint32_t i = offset; i < offset + bytes && !isGood; ++i) {
     bool pending = checks.copies && shadow.state[i] & SharedShadow::Pending;
     bool unwritten = checks.initialised && !write &&
                      !(shadow.state[i] & SharedShadow::Written);
@@ -421,20 +493,20 @@ bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
     return true;
   RaceCheck check(warp, inst, write ? AccessKind::Write : AccessKind::Read,
                   &block == &warp.block ? nullptr : &block);
-  for (uint32_t word = offset / 4; word < (offset + bytes + 3) / 4; ++word) {
-    bool raced = false;
-    AccessMark now = check.markOf(lane, bytesOfWord(word, offset, bytes));
-    AccessCell before = shadow.cells[word];
-    if (!check.words(&shadow.cells[word], 1, now, offset, "shared", raced))
-      return false;
-    if (write) // it is not written yet
-      shadow.cells[word] = before;
-    else
-      shadow.cells[word].read = mark.none() ? now : mark;
-    if (raced)
-      return true;
-  }
-  return true;
+  bool raced = false;
+  return forWords(
+      offset, bytes, [&](uint32_t word, uint32_t count, unsigned touched) {
+        AccessCell *cells = &shadow.cells[word];
+        AccessMark now = check.markOf(lane, touched);
+        if (!check.look(cells, count, now, offset, "shared", raced))
+          return false;
+        // What is written is remembered when it is.
+        for (uint32_t i = 0; i < count && !write; ++i) {
+          cells[i].read = mark.none() ? now : mark;
+          cells[i].readInst = uint32_t(&inst - warp.program.code.data());
+        }
+        return true;
+      });
 }
 
 void markSharedWrite(Block &block, uint32_t offset, uint32_t bytes,
@@ -442,27 +514,30 @@ void markSharedWrite(Block &block, uint32_t offset, uint32_t bytes,
   if (!block.shadow)
     return;
   SharedShadow &shadow = *block.shadow;
-  for (uint32_t i = offset; i < offset + bytes; ++i)
-    shadow.state[i] = SharedShadow::Written;
+  std::memset(&shadow.state[offset], SharedShadow::Written, bytes);
   if (!block.grid.options.checks.races)
     return;
-  for (uint32_t word = offset / 4; word < (offset + bytes + 3) / 4; ++word) {
-    AccessCell &cell = shadow.cells[word];
-    cell.write = mark.withBytes(bytesOfWord(word, offset, bytes));
+  forWords(offset, bytes, [&](uint32_t word, uint32_t count, unsigned touched) {
+    AccessCell cell;
+    cell.write = mark.withBytes(touched);
     cell.writeInst = position;
-    cell.read = AccessMark();
-  }
+    std::fill_n(&shadow.cells[word], count, cell);
+    return true;
+  });
 }
 
 bool checkGlobalRange(Warp &warp, const Inst &inst, unsigned lane,
                       uint64_t address, uint64_t bytes, bool write) {
   uint64_t addresses[lanes];
   AccessKind kind = write ? AccessKind::Write : AccessKind::Read;
-  // In pieces of 16 bytes, as threads would.
-  for (uint64_t at = 0; at < bytes; at += 16) {
+  // What was never written is named in pieces of 16 bytes, as threads read.
+  Allocation *allocation = warp.block.worker.allocationAt(address);
+  bool isGood = write || !allocation || allocation->isWritten(address, bytes);
+  uint64_t most = isGood ? bytes : 16;
+  for (uint64_t at = 0; at < bytes; at += most) {
     addresses[lane] = address + at;
     uint32_t mask = 1u << lane;
-    unsigned piece = unsigned(std::min<uint64_t>(16, bytes - at));
+    auto piece = unsigned(std::min<uint64_t>(most, bytes - at));
     if (!checkGlobal(warp, inst, mask, piece, kind, addresses))
       return false;
     if (!mask) // one finding is enough for a copy

@@ -1,7 +1,8 @@
 // What the race check knows of global memory: cells for the pages that a launch
 // has touched, made when they are touched, and the clocks that synchronising
 // writes have left behind. Shared by all host threads; a page is locked while
-// its cells are looked at.
+// its cells are looked at. What bulk copies touch as a whole has one cell for a
+// run of words, until something touches a part of it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_EMULATOR_CHECKS_GLOBALSHADOW_H
 #define QOPT_RUNTIME_EMULATOR_CHECKS_GLOBALSHADOW_H
@@ -20,9 +21,30 @@ class GlobalShadow {
 public:
   static constexpr uint64_t pageBytes = 4096;
 
+  /// Words that may have one cell.
+  static constexpr uint64_t runWords = 64;
+
+  class Run {
+  public:
+    /// The one cell of all words; null where they have cells of their own.
+    AccessCell *whole() { return cells ? nullptr : &all; }
+    /// A cell for each word.
+    AccessCell *each() {
+      if (!cells) {
+        cells = std::make_unique<std::array<AccessCell, runWords>>();
+        cells->fill(all);
+      }
+      return cells->data();
+    }
+
+  private:
+    AccessCell all;
+    std::unique_ptr<std::array<AccessCell, runWords>> cells;
+  };
+
   struct Page {
     std::mutex mutex;
-    std::array<AccessCell, pageBytes / 4> cells;
+    std::array<Run, pageBytes / 4 / runWords> runs;
   };
 
   /// The page of an address; null when it does not exist and `make` is false.

@@ -42,10 +42,9 @@ void guard(Block &block, uint32_t offset, uint32_t bytes, uint32_t line) {
   if (!block.shadow || !block.grid.options.checks.copies)
     return;
   std::memset(block.shared.data() + offset, poison, bytes);
-  for (uint32_t i = offset; i < offset + bytes; ++i)
-    block.shadow->state[i] = SharedShadow::Pending;
-  for (uint32_t i = offset / 4; i < (offset + bytes + 3) / 4; ++i)
-    block.shadow->pendingLine[i] = line;
+  std::memset(&block.shadow->state[offset], SharedShadow::Pending, bytes);
+  std::fill(&block.shadow->pendingLine[offset / 4],
+            &block.shadow->pendingLine[(offset + bytes + 3) / 4], line);
 }
 
 void landCopy(Block &block, const PendingCopy &copy, AccessMark mark) {

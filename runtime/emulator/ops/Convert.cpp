@@ -5,6 +5,8 @@
 #include "runtime/emulator/numerics/Conversion.h"
 #include "runtime/emulator/numerics/Half.h"
 
+#include <array>
+
 namespace qopt::emulator {
 namespace {
 
@@ -142,6 +144,15 @@ void addHalves(OpTable &table, const std::string &mode,
   addNarrowing<Format, R, Overflow::Saturate, true>(table, mode, format);
 }
 
+/// The f16 of each code of 8 bits.
+template <typename Format>
+const std::array<uint16_t, 256> halfOfCode = [] {
+  std::array<uint16_t, 256> halves{};
+  for (unsigned code = 0; code < halves.size(); ++code)
+    halves[code] = fromFloat<Float16>(widen<Format>(uint8_t(code)));
+  return halves;
+}();
+
 template <typename Format>
 void addEights(OpTable &table, const std::string &format) {
   addNarrowing<Format, Rounding::NearestEven, Overflow::Saturate, false>(
@@ -149,8 +160,8 @@ void addEights(OpTable &table, const std::string &format) {
   addNarrowing<Format, Rounding::NearestEven, Overflow::Saturate, true>(
       table, ".rn", format);
   static constexpr auto halves = [](uint16_t a) {
-    return uint32_t(fromFloat<Float16>(widen<Format>(uint8_t(a >> 8)))) << 16 |
-           fromFloat<Float16>(widen<Format>(uint8_t(a)));
+    return uint32_t(halfOfCode<Format>[a >> 8]) << 16 |
+           halfOfCode<Format>[a & 0xff];
   };
   table.add<halves>("cvt.rn.f16x2" + format + "x2");
   table.add<[](uint16_t a) {

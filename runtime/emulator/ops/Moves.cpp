@@ -51,6 +51,26 @@ Step runUnpack(Warp &warp, const Inst &inst, uint32_t mask) {
   return Step::Next;
 }
 
+/// The most frequent: mov.b32 {a, b}, d of 16 bits each.
+Step runUnpackHalves(Warp &warp, const Inst &inst, uint32_t mask) {
+  uint32_t words[lanes]; // a destination may be the source
+  std::memcpy(words, warp.lanes32(inst.source(0)), sizeof words);
+  uint32_t *low = warp.lanes32(inst.destination(0));
+  uint32_t *high = warp.lanes32(inst.destination(1));
+  if (mask == fullMask) {
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      low[lane] = words[lane] & 0xffff;
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      high[lane] = words[lane] >> 16;
+    return Step::Next;
+  }
+  forLanes(mask, [&](unsigned lane) {
+    low[lane] = words[lane] & 0xffff;
+    high[lane] = words[lane] >> 16;
+  });
+  return Step::Next;
+}
+
 template <typename Word>
 Step runCopy(Warp &warp, const Inst &inst, uint32_t mask) {
   auto *from = reinterpret_cast<const Word *>(warp.file + inst.source(0));
@@ -108,7 +128,7 @@ bool decodePacking(Decoder &decoder, const ptx::Operand &vector, bool pack) {
            decoder.sources(vector, partType) && decoder.emit(&runPack);
   return decoder.destinations(vector, partType) &&
          decoder.source(decoder.operand(1), wholeType) &&
-         decoder.emit(&runUnpack);
+         decoder.emit(whole == 4 && part == 2 ? &runUnpackHalves : &runUnpack);
 }
 
 bool isClock(const std::string &name) {
