@@ -120,20 +120,31 @@ struct Shape {
   int64_t n, k;
 };
 
-/// Times one linear layer; `int8` says how x comes.
-double linearSeconds(const Weight &weight, int64_t rows, bool int8,
+/// How x comes: in f32, or in codes.
+struct Reads {
+  const char *name = "f32";
+  bool hasCodes = false;
+  ActivationCodes codes = ActivationCodes::Int8Blocks;
+};
+constexpr Reads f32Reads, int8Reads{"int8", true},
+    int8RowReads{"int8-row", true, ActivationCodes::Int8Rows},
+    fp8RowReads{"fp8-row", true, ActivationCodes::Fp8Rows};
+
+/// Times one linear layer.
+double linearSeconds(const Weight &weight, int64_t rows, const Reads &reads,
                      ThreadPool &pool) {
   int64_t n = weight.layout.rows, k = weight.layout.columns;
   Memory x = randomFloats(rows * k), y = allocate(rows * n * 4);
-  Memory records = allocate(rows * QuantizedLayout{k}.rowBytes());
+  Memory records = allocate(rows * QuantizedLayout{k, reads.codes}.rowBytes());
   const float *input = static_cast<const float *>(x.get());
-  quantizeActivations(input, k, rows, k, records.get(), pool);
+  quantizeActivations(input, k, rows, k, {reads.codes}, records.get(), pool);
   LinearArguments a;
   a.layout = weight.layout;
   a.rows = rows;
   a.inputStride = k;
-  (int8 ? a.quantized : reinterpret_cast<const void *&>(a.input)) =
-      int8 ? records.get() : x.get();
+  a.codes = reads.codes;
+  (reads.hasCodes ? a.quantized : reinterpret_cast<const void *&>(a.input)) =
+      reads.hasCodes ? records.get() : x.get();
   a.output = static_cast<float *>(y.get());
   a.outputStride = n;
   int64_t next = 0;
@@ -157,7 +168,7 @@ struct Program {
     return name.find(filter) != std::string::npos;
   }
 
-  void linearLayers(const std::string &format, bool int8) {
+  void linearLayers(const std::string &format, const Reads &reads) {
     static constexpr Shape shapes[] = {
         {"1.1B qkv", 2560, 2048},      {"1.1B out", 2048, 2048},
         {"1.1B gate+up", 11264, 2048}, {"1.1B down", 2048, 5632},
@@ -165,7 +176,7 @@ struct Program {
         {"28M gate+up", 2816, 512},    {"28M down", 512, 1408},
         {"28M head", 8192, 512}};
     for (const Shape &shape : shapes) {
-      std::string name = format + (int8 ? " int8 " : " f32 ") + shape.name;
+      std::string name = format + " " + reads.name + " " + shape.name;
       if (!wanted(name))
         continue;
       LinearLayout layout =
@@ -175,8 +186,8 @@ struct Program {
       int64_t copies = shape.name[0] == '1' ? (512 << 20) / bytes + 1 : 1;
       Weight weight(format, shape.n, shape.k, copies);
       double roof = readBandwidth(weight.memory.get(), bytes * copies, pool);
-      double decode = linearSeconds(weight, 1, int8, pool);
-      double prefill = linearSeconds(weight, 512, int8, pool);
+      double decode = linearSeconds(weight, 1, reads, pool);
+      double prefill = linearSeconds(weight, 512, reads, pool);
       double gigabytes = static_cast<double>(bytes) / decode * 1e-9;
       double products = 2.0 * 512 * static_cast<double>(shape.n * shape.k);
       std::printf("%-30s decode %8.1f us %6.1f GB/s %4.0f %% of %5.1f"

@@ -161,9 +161,17 @@ Status BoundFunction::placeValue(uint32_t id,
     return fail(id, "has shape " + spell(bound.shape) +
                         ", which is too large or has a negative size");
   bound.elements = bound.rowElements = bound.rowStride = *elements;
-  bound.bytes = bound.quantized
-                    ? bound.rows() * quantizedRowBytes(bound.columns())
-                    : *elements * bytesOf(value.dtype());
+  bound.bytes = *elements * bytesOf(value.dtype());
+  if (bound.quantized) {
+    bound.activation = toFormat(*value.quantized());
+    bound.activationScale = value.quantized_scale();
+    std::optional<int64_t> rowBytes =
+        quantizedRowBytes(bound.activation, bound.columns());
+    if (!rowBytes)
+      return fail(id, "is " + quant::spell(bound.activation) +
+                          ", which this device has no activations in");
+    bound.bytes = bound.rows() * *rowBytes;
+  }
   bound.index = value.index();
   switch (value.storage()) {
   case plan::Storage::Input:
@@ -210,7 +218,9 @@ Status BoundFunction::placeAlias(uint32_t id, BoundValue &bound) const {
   bool regroups = offset == 0 && bound.rowElements == base.rowElements &&
                   bound.rowStride == base.rowStride;
   bool fits = !base.strided() || regroups || bound.elements == 0;
-  if (!fits || base.quantized != bound.quantized || offset < 0 ||
+  if (!fits || base.quantized != bound.quantized ||
+      base.activation != bound.activation ||
+      base.activationScale != bound.activationScale || offset < 0 ||
       offset > base.bytes || bound.bytes > base.bytes - offset)
     return fail(id, "of shape " + spell(bound.shape) + " does not lie inside " +
                         describeValue(value.index()) + " of shape " +

@@ -6,12 +6,14 @@
 #ifndef QOPT_RUNTIME_BOUNDFUNCTION_H
 #define QOPT_RUNTIME_BOUNDFUNCTION_H
 
+#include "lib/Quant/Format.h"
 #include "qopt/Status.h"
 #include "runtime/ArtifactFile.h"
 #include "runtime/plan/SymbolValues.h"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace qopt::runtime {
@@ -24,6 +26,9 @@ enum class Slot : uint8_t { Constant, Arena, Input, Output };
 struct BoundValue {
   plan::DType type = plan::DType::F32;
   bool quantized = false;
+  /// Of quantized activations: their format, and the scale of all rows or 0.
+  quant::Format activation;
+  float activationScale = 0;
   std::vector<int64_t> shape;
   int64_t elements = 0;
   int64_t bytes = 0;       ///< that a step may touch, from `offset` on
@@ -41,8 +46,10 @@ struct BoundValue {
   int64_t rows() const { return elements == 0 ? 0 : elements / columns(); }
 };
 
-/// Bytes of one row of quantized activations, which the device decides.
-using QuantizedRowBytes = int64_t (*)(int64_t columns);
+/// Bytes of one row of activations in a quantized format, which the device
+/// decides; nothing where it has no such format.
+using QuantizedRowBytes = std::optional<int64_t> (*)(const quant::Format &,
+                                                     int64_t columns);
 
 /// What becomes of sizes that break a requirement of the plan: a call is
 /// refused; who only looks at the plan may see it all the same.

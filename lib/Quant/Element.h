@@ -85,6 +85,10 @@ constexpr int bitsOf(ElementType type) {
   return 0;
 }
 
+/// Columns of the longest row of int8 codes whose products with others, of
+/// magnitudes up to 128 and 127, add up in 32 bits.
+inline constexpr int64_t longestInt8Sum = INT32_MAX / (128 * 127);
+
 /// The row of an element type.
 const Element &elementOf(ElementType type);
 

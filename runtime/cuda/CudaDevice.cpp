@@ -243,7 +243,9 @@ CudaDevice::prepare(std::shared_ptr<const BoundFunction> function,
                              std::move(*constants));
 }
 
-int64_t cudaQuantizedRowBytes(int64_t) { return 0; }
+std::optional<int64_t> cudaQuantizedRowBytes(const quant::Format &, int64_t) {
+  return 0;
+}
 
 QuantizedRowBytes CudaDevice::quantizedRowBytes() const {
   return cudaQuantizedRowBytes;

@@ -65,7 +65,8 @@ private:
 StatusOr<CacheSizes> cudaCacheSizes(const plan::CacheLayer &layer,
                                     int64_t page);
 /// Quantized activations are plain tensors of codes and scales on a GPU: 0.
-int64_t cudaQuantizedRowBytes(int64_t columns);
+std::optional<int64_t> cudaQuantizedRowBytes(const quant::Format &format,
+                                             int64_t columns);
 
 class CudaDevice : public Device {
 public:

@@ -2,7 +2,7 @@
 // chosen so that nothing cancels.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/Activation.h"
-#include "runtime/host/QuantizedActivations.h"
+#include "runtime/host/Scratch.h"
 
 #ifndef QOPT_RUNTIME_HOST_ACTIVATION_ONCE
 #define QOPT_RUNTIME_HOST_ACTIVATION_ONCE
@@ -102,6 +102,19 @@ void activateSpan(ActivationKind kind, const float *x, const float *up,
   }
 }
 
+/// Rows [begin, end) into records whose codes have one scale a row.
+void gatedRows(const GatedActivationArguments &a, int64_t begin, int64_t end) {
+  const QuantizedLayout record{a.columns, a.format.codes};
+  float *buffer = static_cast<float *>(threadScratch(a.columns * 4));
+  for (int64_t row = begin; row < end; ++row) {
+    float *out = a.output ? a.output + row * a.columns : buffer;
+    activateSpan(a.kind, a.gate + row * a.gateStride,
+                 a.up ? a.up + row * a.upStride : nullptr, out, a.columns);
+    quantizeRow(out, a.format, record,
+                static_cast<uint8_t *>(a.quantized) + row * record.rowBytes());
+  }
+}
+
 /// Blocks [begin, end) of the flat array of `chunk`-column pieces: a row is cut
 /// so that one token's work can be shared.
 void gatedPieces(const GatedActivationArguments &a, int64_t chunk,
@@ -131,6 +144,7 @@ namespace qopt::host {
 
 HWY_EXPORT(activateSpan);
 HWY_EXPORT(gatedPieces);
+HWY_EXPORT(gatedRows);
 
 void activation(ActivationKind kind, const float *input, float *output,
                 int64_t count, ThreadPool &pool) {
@@ -142,6 +156,13 @@ void activation(ActivationKind kind, const float *input, float *output,
 
 void gatedActivation(const GatedActivationArguments &arguments,
                      ThreadPool &pool) {
+  if (arguments.quantized && arguments.format.isRowWise()) {
+    auto rows = HWY_DYNAMIC_DISPATCH(gatedRows);
+    pool.parallelFor(
+        arguments.rows, 8192 / arguments.columns + 1,
+        [&](int64_t begin, int64_t end) { rows(arguments, begin, end); });
+    return;
+  }
   auto body = HWY_DYNAMIC_DISPATCH(gatedPieces);
   int64_t pieces = (arguments.columns + gatedChunk - 1) / gatedChunk;
   pool.parallelFor(arguments.rows * pieces, 8192 / gatedChunk,

@@ -14,7 +14,7 @@
 #ifndef QOPT_RUNTIME_HOST_ACTIVATION_H
 #define QOPT_RUNTIME_HOST_ACTIVATION_H
 
-#include "runtime/host/ThreadPool.h"
+#include "runtime/host/QuantizedActivations.h"
 
 namespace qopt::host {
 
@@ -45,6 +45,7 @@ struct GatedActivationArguments {
   int64_t upStride = 0;
   float *output = nullptr;   ///< [rows, columns] contiguous, or null
   void *quantized = nullptr; ///< records of QuantizedActivations.h, or null
+  ActivationFormat format;   ///< of the records
 };
 
 void gatedActivation(const GatedActivationArguments &arguments,

@@ -12,10 +12,22 @@ namespace qopt::host {
 constexpr int64_t grainBytes = 32 << 10;
 constexpr int64_t grainProducts = 128 << 10;
 
+static LinearBody codeLinear(const LinearArguments &arguments) {
+  switch (arguments.codes) {
+  case ActivationCodes::Int8Blocks:
+    return integerLinear(arguments);
+  case ActivationCodes::Int8Rows:
+    return integerRowLinear(arguments);
+  case ActivationCodes::Fp8Rows:
+    return fp8RowLinear(arguments);
+  }
+  return nullptr;
+}
+
 void linear(const LinearArguments &arguments, ThreadPool &pool) {
   const LinearLayout &layout = arguments.layout;
   LinearBody body = layout.isFloat()      ? floatLinear(arguments)
-                    : arguments.quantized ? integerLinear(arguments)
+                    : arguments.quantized ? codeLinear(arguments)
                                           : dequantizingLinear(arguments);
   int64_t products =
       std::max<int64_t>(arguments.rows, 1) * layout.columns * tileRows;

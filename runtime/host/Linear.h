@@ -1,21 +1,26 @@
 // The linear kernel of the host: y = x · Wᵀ (+ bias) (+ residual) for a packed
-// weight W [N, K] (LinearLayout.h) and activations x [M, K] in f32 or int8.
+// weight W [N, K] (LinearLayout.h) and activations x [M, K] in f32 or codes
+// (QuantizedActivations.h), with c the codes of W and cx those of x:
 //
-//   f32 x     y[m,n] = Σk x[m,k] · W[n,k]                             in f32,
-//             with W = s[n,g] · (c[n,k] − z[n,g]) for integer weights
-//   int8 x    y[m,n] = Σb (sx[m,b] · s[n,g]) · Σk cx[m,k] · (c[n,k] − z[n,g])
+//   f32 x         y[m,n] = Σk x[m,k] · W[n,k]                         in f32,
+//                 with W = s[n,g] · (c[n,k] − z[n,g]) for integer weights
+//   int8 blocks   y[m,n] = Σb (sx[m,b] · s[n,g]) · Σk cx[m,k] · (c[n,k] −
+//   z[n,g]) int8 rows     y[m,n] = (Σk cx[m,k] · c[n,k]) · sx[m] · s[n] fp8
+//   rows      y[m,n] = (Σp Σk cx[m,k] · c[n,k]) · sx[m] · s[n]
 //
-// In the last line k runs over the block b of 32 columns; that sum is exact in
-// int32. The sum over blocks is f32 in the order of k, whatever M: a token has
-// the same result alone and in a batch. With f32 x the order of the sum depends
-// on whether M reaches 32 (LinearFloatAmx.cpp), and on nothing else. No result
-// depends on the number of threads.
+// Of blocks, k runs over the 32 columns of b; that sum is exact in int32, the
+// one over blocks f32 in the order of k. The sum of rows is exact in int32, as
+// on GPUs: up to quant::longestInt8Sum columns. Products of fp8 are exact in
+// f32, and summed in f32 over parts p of 128 columns, then over parts: what a
+// tensor core adds with fewer bits is moved to f32 as often (DeepGEMM).
+// Whatever M is, a token has the same result alone and in a batch. With f32 x
+// the order of the sum depends on whether M reaches 32 (LinearFloatAmx.cpp),
+// and on nothing else. No result depends on the number of threads.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_LINEAR_H
 #define QOPT_RUNTIME_HOST_LINEAR_H
 
-#include "runtime/host/LinearLayout.h"
-#include "runtime/host/ThreadPool.h"
+#include "runtime/host/QuantizedActivations.h"
 
 namespace qopt::host {
 
@@ -26,10 +31,11 @@ struct LinearArguments {
 
   int64_t rows = 0; ///< M
   /// Exactly one of these: f32 [M, K], or records of QuantizedActivations.h
-  /// (integer weights only).
+  /// with `codes` that the weight reads (readsCodes).
   const float *input = nullptr;
   int64_t inputStride = 0;
   const void *quantized = nullptr;
+  ActivationCodes codes = ActivationCodes::Int8Blocks;
 
   const float *bias = nullptr;     ///< [N], or null
   const float *residual = nullptr; ///< [M, N], or null; may be `output`

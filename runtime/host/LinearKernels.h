@@ -12,11 +12,17 @@ namespace qopt::host {
 using LinearBody = void (*)(const LinearArguments &arguments, int64_t begin,
                             int64_t end);
 
-/// int8 activations, integer weights: dot products in int32.
+/// int8 activations in blocks, integer weights: dot products in int32.
 LinearBody integerLinear(const LinearArguments &arguments);
 /// The same through the matrix tiles of AMX, for many rows; null where the
 /// processor, the number of rows or the format does not suit.
 LinearBody integerTileLinear(const LinearArguments &arguments);
+/// int8 activations and weights, both with one scale a row: sums in int32.
+LinearBody integerRowLinear(const LinearArguments &arguments);
+/// The same through the matrix tiles of AMX; null as above.
+LinearBody integerRowTileLinear(const LinearArguments &arguments);
+/// fp8 activations and weights, both with one scale a row: sums in f32.
+LinearBody fp8RowLinear(const LinearArguments &arguments);
 /// f32 activations, floating-point weights.
 LinearBody floatLinear(const LinearArguments &arguments);
 /// f32 activations, integer weights that are dequantized on the way.

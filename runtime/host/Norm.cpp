@@ -2,7 +2,7 @@
 // cache after the first.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/Norm.h"
-#include "runtime/host/QuantizedActivations.h"
+#include "runtime/host/Scratch.h"
 
 #include <cmath>
 
@@ -78,8 +78,21 @@ HWY_INLINE void scaleSpan(const NormArguments &a, const float *x, int64_t from,
   }
 }
 
+/// A row whose codes have one scale: all of it before the first code.
+HWY_INLINE void normalizeWholeRow(const NormArguments &a, int64_t row,
+                                  const float *x, float center, float factor) {
+  const QuantizedLayout layout{a.columns, a.format.codes};
+  float *y = a.output ? a.output + row * a.columns
+                      : static_cast<float *>(threadScratch(a.columns * 4));
+  scaleSpan(a, x, 0, a.columns, center, factor, y);
+  quantizeRow(y, a.format, layout,
+              static_cast<uint8_t *>(a.quantized) + row * layout.rowBytes());
+}
+
 HWY_INLINE void normalizeRow(const NormArguments &a, int64_t row,
                              const float *x, float center, float factor) {
+  if (a.quantized && a.format.isRowWise())
+    return normalizeWholeRow(a, row, x, center, factor);
   constexpr int64_t chunk = 512;
   const QuantizedLayout layout{a.columns};
   HWY_ALIGN float buffer[chunk];

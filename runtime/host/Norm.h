@@ -6,13 +6,13 @@
 //                μ = mean(x)
 //
 // The mean is taken first, the variance from the differences: two passes over a
-// row that is in the cache. The result is f32, or int8 records
+// row that is in the cache. The result is f32, or records
 // (QuantizedActivations.h) for the linear layers that follow, or both.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_NORM_H
 #define QOPT_RUNTIME_HOST_NORM_H
 
-#include "runtime/host/ThreadPool.h"
+#include "runtime/host/QuantizedActivations.h"
 
 namespace qopt::host {
 
@@ -29,6 +29,7 @@ struct NormArguments {
   const float *bias = nullptr;  ///< [columns], or null; layer_norm only
   float *output = nullptr;      ///< [rows, columns], or null
   void *quantized = nullptr;    ///< `rows` records, or null
+  ActivationFormat format;      ///< of the records
 };
 
 void rmsNorm(const NormArguments &arguments, ThreadPool &pool);

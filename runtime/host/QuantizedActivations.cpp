@@ -2,6 +2,8 @@
 // activations write the same records themselves.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/QuantizedActivations.h"
+#include "lib/Quant/Element.h"
+#include "lib/Quant/FloatConversion.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "runtime/host/QuantizedActivations.cpp"
@@ -28,6 +30,14 @@ void quantizeBlocks(const float *input, int64_t stride, int64_t columns,
   }
 }
 
+void quantizeRows(const float *input, int64_t stride,
+                  const ActivationFormat &format, const QuantizedLayout &layout,
+                  uint8_t *output, int64_t begin, int64_t end) {
+  for (int64_t row = begin; row < end; ++row)
+    quantizeRow(input + row * stride, format, layout,
+                output + row * layout.rowBytes());
+}
+
 } // namespace qopt::host::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -35,29 +45,78 @@ HWY_AFTER_NAMESPACE();
 namespace qopt::host {
 
 HWY_EXPORT(quantizeBlocks);
+HWY_EXPORT(quantizeRows);
+
+using quant::ElementType;
+using quant::Granularity;
+
+std::optional<ActivationCodes> activationCodes(const quant::Format &format) {
+  if (!format.isSymmetric() || format.scale != quant::ScaleType::F32)
+    return std::nullopt;
+  const bool isRowWise = format.granularity == Granularity::Channel ||
+                         format.granularity == Granularity::Tensor;
+  if (format.element == ElementType::Int8 && isRowWise)
+    return ActivationCodes::Int8Rows;
+  if (format.element == ElementType::Fp8E4m3 && isRowWise)
+    return ActivationCodes::Fp8Rows;
+  if (format.element == ElementType::Int8 && format.groupSize == blockColumns)
+    return ActivationCodes::Int8Blocks;
+  return std::nullopt;
+}
+
+bool readsCodes(const quant::Format &weight, ActivationCodes codes) {
+  const bool hasRowScales = weight.granularity == Granularity::Channel ||
+                            weight.granularity == Granularity::Tensor;
+  switch (codes) {
+  case ActivationCodes::Int8Blocks:
+    return quant::elementOf(weight.element).hasIntegerNumbers();
+  case ActivationCodes::Int8Rows:
+    return weight.element == ElementType::Int8 && weight.isSymmetric() &&
+           hasRowScales;
+  case ActivationCodes::Fp8Rows:
+    return weight.element == ElementType::Fp8E4m3 && hasRowScales;
+  }
+  return false;
+}
 
 void quantizeActivations(const float *input, int64_t stride, int64_t rows,
-                         int64_t columns, void *output, ThreadPool &pool) {
+                         int64_t columns, const ActivationFormat &format,
+                         void *output, ThreadPool &pool) {
+  const QuantizedLayout layout{columns, format.codes};
+  if (format.isRowWise()) {
+    auto body = HWY_DYNAMIC_DISPATCH(quantizeRows);
+    pool.parallelFor(rows, 16384 / columns + 1,
+                     [&](int64_t begin, int64_t end) {
+                       body(input, stride, format, layout,
+                            static_cast<uint8_t *>(output), begin, end);
+                     });
+    return;
+  }
   auto body = HWY_DYNAMIC_DISPATCH(quantizeBlocks);
-  pool.parallelFor(rows * QuantizedLayout{columns}.blocks(), 512,
+  pool.parallelFor(rows * layout.blocks(), 512,
                    [&](int64_t begin, int64_t end) {
                      body(input, stride, columns, output, begin, end);
                    });
 }
 
 void dequantizeActivations(const void *input, int64_t rows, int64_t columns,
-                           float *output, ThreadPool &pool) {
-  const QuantizedLayout layout{columns};
+                           ActivationCodes kind, float *output,
+                           ThreadPool &pool) {
+  const QuantizedLayout layout{columns, kind};
   const uint8_t *records = static_cast<const uint8_t *>(input);
+  const int64_t perScale =
+      kind == ActivationCodes::Int8Blocks ? blockColumns : columns;
   pool.parallelFor(rows, 16384 / columns + 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const uint8_t *record = records + row * layout.rowBytes();
-      const int8_t *codes = reinterpret_cast<const int8_t *>(record);
       const float *scales =
           reinterpret_cast<const float *>(record + layout.scaleOffset());
       for (int64_t k = 0; k < columns; ++k)
         output[row * columns + k] =
-            scales[k / blockColumns] * static_cast<float>(codes[k]);
+            scales[k / perScale] *
+            (kind == ActivationCodes::Fp8Rows
+                 ? quant::e4m3ToFloat(record[k])
+                 : static_cast<float>(static_cast<int8_t>(record[k])));
     }
   });
 }

@@ -7,6 +7,7 @@
 #include "runtime/plan/PlanFormat.h"
 #include "runtime/plan/StepOperands.h"
 
+#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
@@ -226,6 +227,15 @@ private:
            value.offset() <= size && value.bytes() <= size - value.offset();
   }
 
+  /// Activations with one scale of all rows have it, others have none.
+  static bool hasItsScale(const plan::Value &value) {
+    float scale = value.quantized_scale();
+    return value.quantized() && toFormat(*value.quantized()).granularity ==
+                                    quant::Granularity::Tensor
+               ? std::isfinite(scale) && scale > 0
+               : scale == 0;
+  }
+
   bool verifyStorage(uint32_t id, const plan::Value &value) const {
     switch (value.storage()) {
     case plan::Storage::Input:
@@ -251,6 +261,7 @@ private:
       const plan::Value &value = *function.values()->Get(id);
       bool strided = value.row_elements() > 0;
       if (!known(value.dtype()) || !knownFormat(value.quantized()) ||
+          !hasItsScale(value) ||
           (strided &&
            (value.storage() != plan::Storage::Alias ||
             value.row_stride() < value.row_elements() || value.quantized())) ||

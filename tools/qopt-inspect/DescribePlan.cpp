@@ -84,7 +84,8 @@ static Json describeStep(const BoundFunction &bound, const plan::Step &step) {
     Json entry = {
         {"value", operand.value},
         {"access", operand.access == runtime::Access::Read ? "read" : "write"},
-        {"type", value.quantized ? "int8_g32" : spell(DType(value.type))},
+        {"type", value.quantized ? quant::spell(value.activation)
+                                 : spell(DType(value.type))},
         {"shape", value.shape},
         {"where", slots[size_t(value.slot)]},
         {"offset", value.offset},

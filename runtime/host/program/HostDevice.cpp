@@ -108,8 +108,12 @@ HostDevice::prepare(std::shared_ptr<const BoundFunction> function,
   return HostProgram::create(std::move(function), modules, pool);
 }
 
-int64_t hostQuantizedRowBytes(int64_t columns) {
-  return host::QuantizedLayout{columns}.rowBytes();
+std::optional<int64_t> hostQuantizedRowBytes(const quant::Format &format,
+                                             int64_t columns) {
+  std::optional<host::ActivationCodes> codes = host::activationCodes(format);
+  if (!codes)
+    return std::nullopt;
+  return host::QuantizedLayout{columns, *codes}.rowBytes();
 }
 
 QuantizedRowBytes HostDevice::quantizedRowBytes() const {

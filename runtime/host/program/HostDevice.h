@@ -23,7 +23,8 @@ public:
 StatusOr<CacheSizes> hostCacheSizes(const plan::CacheLayer &layer,
                                     int64_t page);
 /// A row of quantized activations on the host (QuantizedActivations.h).
-int64_t hostQuantizedRowBytes(int64_t columns);
+std::optional<int64_t> hostQuantizedRowBytes(const quant::Format &format,
+                                             int64_t columns);
 
 class HostDevice : public Device {
 public:

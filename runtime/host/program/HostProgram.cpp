@@ -62,6 +62,14 @@ int64_t StepBinder::product(std::initializer_list<int64_t> sizes) {
   return result;
 }
 
+host::ActivationFormat activationFormat(const BoundValue &value) {
+  if (!value.quantized)
+    return {};
+  return {host::activationCodes(value.activation)
+              .value_or(host::ActivationCodes::Int8Blocks),
+          value.activationScale};
+}
+
 Status StepBinder::expect(const char *operand, uint32_t id, plan::DType type,
                           int64_t elements) const {
   const BoundValue &bound = value(id);

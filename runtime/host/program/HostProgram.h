@@ -8,7 +8,7 @@
 #define QOPT_RUNTIME_HOST_PROGRAM_HOSTPROGRAM_H
 
 #include "runtime/Device.h"
-#include "runtime/host/ThreadPool.h"
+#include "runtime/host/QuantizedActivations.h"
 
 #include <initializer_list>
 #include <memory>
@@ -95,6 +95,9 @@ private:
   void setPointer(void *location, uint32_t id, int64_t bytes);
   std::vector<PointerPatch> &patches;
 };
+
+/// How a bound value is quantized; the device has its format (rowBytes).
+host::ActivationFormat activationFormat(const BoundValue &value);
 
 using BoundCommand = StatusOr<std::unique_ptr<HostCommand>>;
 

@@ -40,8 +40,10 @@ public:
   const float *input = nullptr;
   void *output = nullptr;
   int64_t rows = 0, columns = 0, stride = 0;
+  host::ActivationFormat format;
   Status run(const HostCall &call) override {
-    host::quantizeActivations(input, stride, rows, columns, output, call.pool);
+    host::quantizeActivations(input, stride, rows, columns, format, output,
+                              call.pool);
     return {};
   }
 };
@@ -51,8 +53,9 @@ public:
   const void *input = nullptr;
   float *output = nullptr;
   int64_t rows = 0, columns = 0;
+  host::ActivationCodes codes = host::ActivationCodes::Int8Blocks;
   Status run(const HostCall &call) override {
-    host::dequantizeActivations(input, rows, columns, output, call.pool);
+    host::dequantizeActivations(input, rows, columns, codes, output, call.pool);
     return {};
   }
 };
@@ -77,9 +80,17 @@ BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
   arguments.layout = *layout;
   arguments.rows = x.elements / step.k();
   if (x.quantized) {
-    if (!quant::elementOf(format.element).hasIntegerNumbers())
-      return binder.fail("quantized activations need an integer weight, got " +
+    arguments.codes = activationFormat(x).codes;
+    if (!host::readsCodes(format, arguments.codes))
+      return binder.fail("its activations are " + quant::spell(x.activation) +
+                         ", which no linear reads with a weight of " +
                          quant::spell(format));
+    if (arguments.codes == host::ActivationCodes::Int8Rows &&
+        x.columns() > quant::longestInt8Sum)
+      return binder.fail("its input has " + std::to_string(x.columns()) +
+                         " columns; expected up to " +
+                         std::to_string(quant::longestInt8Sum) +
+                         " of int8 with one scale a row");
     if (x.elements > 0 && x.columns() != step.k())
       return binder.fail("its input has " + std::to_string(x.columns()) +
                          " columns; expected " + std::to_string(step.k()));
@@ -153,6 +164,7 @@ BoundCommand bindQuantizeActivations(StepBinder &binder,
     return binder.fail("its result must be quantized");
   command->rows = y.rows();
   command->columns = y.columns();
+  command->format = activationFormat(y);
   QOPT_RETURN_IF_ERROR(binder.expectRows("its input", step.x(), command->rows,
                                          command->columns, command->stride));
   binder.point(command->input, step.x());
@@ -167,6 +179,7 @@ BoundCommand bindDequantize(StepBinder &binder, const plan::Dequantize &step) {
     return binder.fail("its input must be quantized");
   command->rows = x.rows();
   command->columns = x.columns();
+  command->codes = activationFormat(x).codes;
   QOPT_RETURN_IF_ERROR(
       binder.expect("its result", step.y(), plan::DType::F32, x.elements));
   binder.point(command->input, step.x());

@@ -43,6 +43,7 @@ Status fillNorm(StepBinder &binder, const Step &step,
   binder.point(arguments.scale, step.scale());
   binder.pointOptional(arguments.residual, step.residual());
   binder.pointOptional(arguments.sum, step.sum());
+  arguments.format = activationFormat(binder.value(step.y()));
   if (binder.value(step.y()).quantized)
     binder.point(arguments.quantized, step.y());
   else
@@ -94,6 +95,7 @@ static BoundCommand bindQuantizedActivation(StepBinder &binder,
   arguments.kind = host::ActivationKind(step.kind());
   arguments.rows = y.rows();
   arguments.columns = y.columns();
+  arguments.format = activationFormat(y);
   QOPT_RETURN_IF_ERROR(
       binder.expectResult(step.y(), arguments.rows, arguments.columns));
   QOPT_RETURN_IF_ERROR(binder.expectRows("its input", step.x(), arguments.rows,
@@ -129,6 +131,7 @@ BoundCommand bindGatedActivation(StepBinder &binder,
   arguments.kind = host::ActivationKind(step.kind());
   arguments.rows = y.rows();
   arguments.columns = y.columns();
+  arguments.format = activationFormat(y);
   QOPT_RETURN_IF_ERROR(
       binder.expectResult(step.y(), arguments.rows, arguments.columns));
   if (step.up() >= 0) {

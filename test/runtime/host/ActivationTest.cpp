@@ -74,11 +74,7 @@ TEST_P(ActivationTest, keepsWhatIsNotANumber) {
 TEST_P(ActivationTest, gates) {
   const int64_t rows = 4, columns = 1100;
   std::vector<float> x = randomValues(rows * 2 * columns, 1);
-  const QuantizedLayout layout{columns};
   forEveryTarget([&] {
-    ThreadPool pool(1);
-    std::vector<uint8_t> records(size_t(rows * layout.rowBytes()));
-    std::vector<uint8_t> expectedRecords(records);
     std::vector<float> y = withThreads([&](ThreadPool &threads) {
       std::vector<float> out(size_t(rows * columns));
       GatedActivationArguments a;
@@ -90,9 +86,20 @@ TEST_P(ActivationTest, gates) {
       a.gateStride = a.upStride = 2 * columns;
       a.output = out.data();
       gatedActivation(a, threads);
-      a.output = nullptr;
-      a.quantized = records.data();
-      gatedActivation(a, threads);
+      for (ActivationCodes codes :
+           {ActivationCodes::Int8Blocks, ActivationCodes::Int8Rows,
+            ActivationCodes::Fp8Rows}) {
+        const QuantizedLayout layout{columns, codes};
+        std::vector<uint8_t> records(size_t(rows * layout.rowBytes()));
+        std::vector<uint8_t> expectedRecords(records);
+        a.output = nullptr;
+        a.quantized = records.data();
+        a.format = {codes};
+        gatedActivation(a, threads);
+        quantizeActivations(out.data(), columns, rows, columns, {codes},
+                            expectedRecords.data(), threads);
+        EXPECT_EQ(expectedRecords, records);
+      }
       return out;
     });
     std::vector<double> expected;
@@ -101,9 +108,6 @@ TEST_P(ActivationTest, gates) {
         expected.push_back(exact(GetParam(), x[size_t(r * 2 * columns + c)]) *
                            x[size_t((r * 2 + 1) * columns + c)]);
     expectClose(y, expected, 1e-6);
-    quantizeActivations(y.data(), columns, rows, columns,
-                        expectedRecords.data(), pool);
-    EXPECT_EQ(expectedRecords, records);
   });
 }
 

@@ -12,19 +12,21 @@
 namespace qopt::host {
 
 static std::vector<uint8_t> quantized(const std::vector<float> &x, int64_t rows,
-                                      int64_t columns) {
+                                      int64_t columns, ActivationCodes codes) {
   ThreadPool pool(1);
   std::vector<uint8_t> records(
-      static_cast<size_t>(rows * QuantizedLayout{columns}.rowBytes()));
-  quantizeActivations(x.data(), columns, rows, columns, records.data(), pool);
+      static_cast<size_t>(rows * QuantizedLayout{columns, codes}.rowBytes()));
+  quantizeActivations(x.data(), columns, rows, columns, {codes}, records.data(),
+                      pool);
   return records;
 }
 
 static std::vector<float> dequantized(const std::vector<uint8_t> &records,
-                                      int64_t rows, int64_t columns) {
+                                      int64_t rows, int64_t columns,
+                                      ActivationCodes codes) {
   ThreadPool pool(1);
   std::vector<float> x(static_cast<size_t>(rows * columns));
-  dequantizeActivations(records.data(), rows, columns, x.data(), pool);
+  dequantizeActivations(records.data(), rows, columns, codes, x.data(), pool);
   return x;
 }
 
@@ -46,9 +48,21 @@ static std::vector<double> reference(const std::vector<float> &x,
   return y;
 }
 
+/// The codes of what a linear reads; blocks of int8 where a case says `true`.
+struct Reads {
+  Reads(bool blocks) : hasCodes(blocks) {}
+  Reads(ActivationCodes codes) : hasCodes(true), codes(codes) {}
+  const char *suffix() const {
+    static const char *const ofCodes[] = {"_a8", "_a8rows", "_f8rows"};
+    return hasCodes ? ofCodes[size_t(codes)] : "_a32";
+  }
+  bool hasCodes;
+  ActivationCodes codes = ActivationCodes::Int8Blocks;
+};
+
 struct LinearCase {
   std::string format;
-  bool int8Activations;
+  Reads reads;
 };
 
 static void checkLinear(const LinearCase &c, int64_t m, int64_t n, int64_t k,
@@ -62,9 +76,9 @@ static void checkLinear(const LinearCase &c, int64_t m, int64_t n, int64_t k,
     bias = randomValues(n, 4);
     residual = randomValues(m * n, 5);
   }
-  if (c.int8Activations) {
-    records = quantized(x, m, k);
-    x = dequantized(records, m, k);
+  if (c.reads.hasCodes) {
+    records = quantized(x, m, k, c.reads.codes);
+    x = dequantized(records, m, k, c.reads.codes);
   }
   std::vector<double> expected =
       reference(x, weight.values, m, n, k, bias, residual);
@@ -77,6 +91,7 @@ static void checkLinear(const LinearCase &c, int64_t m, int64_t n, int64_t k,
     a.input = records.empty() ? x.data() : nullptr;
     a.inputStride = k;
     a.quantized = records.empty() ? nullptr : records.data();
+    a.codes = c.reads.codes;
     a.bias = epilogue ? bias.data() : nullptr;
     if (epilogue) {
       out = residual; // in place
@@ -135,7 +150,8 @@ TEST_P(LinearTest, rowsAreIndependent) {
   StoredWeight weight(GetParam().format, n, k);
   PackedWeight packed(weight);
   std::vector<float> x = randomValues(m * k, 6);
-  std::vector<uint8_t> records = quantized(x, m, k);
+  const Reads reads = GetParam().reads;
+  std::vector<uint8_t> records = quantized(x, m, k, reads.codes);
   ThreadPool pool(1);
   auto run = [&](int64_t first, int64_t count) {
     std::vector<float> out(static_cast<size_t>(count * n));
@@ -143,8 +159,10 @@ TEST_P(LinearTest, rowsAreIndependent) {
     a.layout = packed.layout;
     a.weight = packed.data();
     a.rows = count;
-    if (GetParam().int8Activations)
-      a.quantized = records.data() + first * QuantizedLayout{k}.rowBytes();
+    a.codes = reads.codes;
+    if (reads.hasCodes)
+      a.quantized =
+          records.data() + first * QuantizedLayout{k, reads.codes}.rowBytes();
     else
       a.input = x.data() + first * k;
     a.inputStride = k;
@@ -162,7 +180,7 @@ TEST_P(LinearTest, rowsAreIndependent) {
       std::vector<float> alone = run(row, 1);
       EXPECT_TRUE(
           std::equal(alone.begin(), alone.end(), few.begin() + (row - 3) * n));
-      if (GetParam().int8Activations)
+      if (reads.hasCodes)
         EXPECT_TRUE(
             std::equal(alone.begin(), alone.end(), all.begin() + row * n));
       for (int64_t i = 0; i < n; ++i)
@@ -180,14 +198,16 @@ TEST_P(LinearTest, whatIsNotFiniteSpreads) {
   ThreadPool pool(1);
   auto run = [&](const std::vector<float> &x) {
     const auto m = int64_t(x.size()) / k;
-    std::vector<uint8_t> records = quantized(x, m, k);
+    const Reads reads = GetParam().reads;
+    std::vector<uint8_t> records = quantized(x, m, k, reads.codes);
     std::vector<float> out(static_cast<size_t>(m * n));
     LinearArguments a;
     a.layout = packed.layout;
     a.weight = packed.data();
     a.rows = m;
-    a.quantized = GetParam().int8Activations ? records.data() : nullptr;
-    a.input = GetParam().int8Activations ? nullptr : x.data();
+    a.codes = reads.codes;
+    a.quantized = reads.hasCodes ? records.data() : nullptr;
+    a.input = reads.hasCodes ? nullptr : x.data();
     a.inputStride = k;
     a.output = out.data();
     a.outputStride = n;
@@ -246,10 +266,97 @@ INSTANTIATE_TEST_SUITE_P(
         LinearCase{"fp8_e4m3_g32_s6", false}, LinearCase{"lut4_g128", true},
         LinearCase{"lut4_g32_s6", true}, LinearCase{"lut4_g32_s6", false},
         LinearCase{"lut3_g64", true}, LinearCase{"lut3_g32_s6", true},
-        LinearCase{"lut3_g128", false}, LinearCase{"lut4", false}),
+        LinearCase{"lut3_g128", false}, LinearCase{"lut4", false},
+        LinearCase{"int8", ActivationCodes::Int8Rows},
+        LinearCase{"int8_tensor", ActivationCodes::Int8Rows},
+        LinearCase{"fp8_e4m3", ActivationCodes::Fp8Rows},
+        LinearCase{"fp8_e4m3_tensor", ActivationCodes::Fp8Rows}),
     [](const auto &info) {
-      return info.param.format + (info.param.int8Activations ? "_a8" : "_a32");
+      return info.param.format + info.param.reads.suffix();
     });
+
+/// With one scale a row the sum is exact in int32, then come the scale of x and
+/// that of the weight: every bit is known, also where a sum of the codes as
+/// they are stored would not fit 32 bits.
+TEST(Linear, rowsOfInt8HaveTheBitsOfTheFormula) {
+  for (auto [n, k] : {std::pair<int64_t, int64_t>{37, 172},
+                      {20, 96},
+                      {16, quant::longestInt8Sum}}) {
+    const int64_t m = k > 1000 ? 5 : 19;
+    StoredWeight weight("int8", n, k);
+    if (k > 1000)
+      std::fill(weight.codes.begin(), weight.codes.end(), uint8_t(0x80));
+    PackedWeight packed(weight);
+    std::vector<float> x = randomValues(m * k, 9);
+    if (k > 1000)
+      std::fill(x.begin(), x.end(), -1.0f);
+    std::vector<uint8_t> records =
+        quantized(x, m, k, ActivationCodes::Int8Rows);
+    const QuantizedLayout layout{k, ActivationCodes::Int8Rows};
+    const auto *scales = reinterpret_cast<const float *>(weight.scales.data());
+    for (int64_t rows : {int64_t{1}, int64_t{3}, m})
+      forEveryTarget([&] {
+        ThreadPool pool(2);
+        std::vector<float> out(size_t(rows * n));
+        LinearArguments a;
+        a.layout = packed.layout;
+        a.weight = packed.data();
+        a.rows = rows;
+        a.quantized = records.data();
+        a.codes = ActivationCodes::Int8Rows;
+        a.output = out.data();
+        a.outputStride = n;
+        linear(a, pool);
+        for (int64_t i = 0; i < rows; ++i) {
+          const uint8_t *record = records.data() + i * layout.rowBytes();
+          float scale;
+          std::memcpy(&scale, record + layout.scaleOffset(), 4);
+          for (int64_t j = 0; j < n; ++j) {
+            int64_t sum = 0;
+            for (int64_t l = 0; l < k; ++l)
+              sum += int64_t(int8_t(record[l])) *
+                     int8_t(weight.codes[size_t(j * k + l)]);
+            ASSERT_EQ(float(sum) * scale * scales[j], out[size_t(i * n + j)])
+                << i << ", " << j;
+          }
+        }
+      });
+  }
+}
+
+/// What a sum of 16 or fewer bits of fraction would lose: one large product and
+/// many that are below its last places.
+TEST(Linear, fp8SumsKeepSmallProductsBesideLargeOnes) {
+  const int64_t n = 16, k = 4096;
+  StoredWeight weight("fp8_e4m3", n, k);
+  std::fill(weight.codes.begin(), weight.codes.end(), uint8_t(0x38)); // 1
+  for (int64_t j = 0; j < n; ++j)
+    weight.codes[size_t(j * k)] = 0x7e; // 448
+  PackedWeight packed(weight);
+  const auto *scales = reinterpret_cast<const float *>(weight.scales.data());
+  for (int64_t m : {1, 5}) {
+    std::vector<float> x(size_t(m * k), 1.0f / 64);
+    for (int64_t i = 0; i < m; ++i)
+      x[size_t(i * k)] = 448; // the scale is 1
+    std::vector<uint8_t> records = quantized(x, m, k, ActivationCodes::Fp8Rows);
+    forEveryTarget([&] {
+      ThreadPool pool(1);
+      std::vector<float> out(size_t(m * n));
+      LinearArguments a;
+      a.layout = packed.layout;
+      a.weight = packed.data();
+      a.rows = m;
+      a.quantized = records.data();
+      a.codes = ActivationCodes::Fp8Rows;
+      a.output = out.data();
+      a.outputStride = n;
+      linear(a, pool);
+      for (int64_t i = 0; i < m * n; ++i)
+        ASSERT_EQ((448.0f * 448 + 4095.0f / 64) * scales[i % n],
+                  out[size_t(i)]);
+    });
+  }
+}
 
 /// The drawing in LinearLayout.h: columns 4q … 4q + 3 of a row are four bytes
 /// of line q mod b, from bit b · (q div b) on, where b is 2 for int2 and int3,

@@ -2,6 +2,7 @@
 // without a residual.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/Norm.h"
+#include "lib/Quant/FloatConversion.h"
 #include "runtime/host/QuantizedActivations.h"
 #include "test/runtime/host/EveryTarget.h"
 
@@ -29,7 +30,10 @@ static std::vector<double> reference(const std::vector<float> &x, int64_t rows,
   return y;
 }
 
-class NormTest : public testing::TestWithParam<bool> {};
+class NormTest : public testing::TestWithParam<bool> {
+protected:
+  void quantizesAndAdds(const ActivationFormat &format);
+};
 
 TEST_P(NormTest, equalsReference) {
   forEveryTarget([&] {
@@ -60,12 +64,26 @@ TEST_P(NormTest, equalsReference) {
   });
 }
 
-/// The int8 result is the quantized f32 result, and the residual sum is kept.
+/// The formats of records, one with a scale that is given.
+static const ActivationFormat allFormats[] = {
+    {ActivationCodes::Int8Blocks},
+    {ActivationCodes::Int8Rows},
+    {ActivationCodes::Fp8Rows},
+    {ActivationCodes::Int8Rows, 0.01f},
+    {ActivationCodes::Fp8Rows, 0.003f}};
+
+/// The quantized result is the f32 result, quantized, and the residual sum is
+/// kept.
 TEST_P(NormTest, quantizesAndAdds) {
+  for (const ActivationFormat &format : allFormats)
+    quantizesAndAdds(format);
+}
+
+void NormTest::quantizesAndAdds(const ActivationFormat &format) {
   const int64_t rows = 5, columns = 172;
   std::vector<float> x = randomValues(rows * columns, 1);
   std::vector<float> residual = randomValues(rows * columns, 2);
-  const QuantizedLayout layout{columns};
+  const QuantizedLayout layout{columns, format.codes};
   forEveryTarget([&] {
     ThreadPool pool(2);
     std::vector<float> sum(x.size()), y(x.size());
@@ -80,9 +98,10 @@ TEST_P(NormTest, quantizesAndAdds) {
     a.sum = sum.data();
     a.output = y.data();
     a.quantized = records.data();
+    a.format = format;
     (GetParam() ? layerNorm : rmsNorm)(a, pool);
-    quantizeActivations(y.data(), columns, rows, columns, expected.data(),
-                        pool);
+    quantizeActivations(y.data(), columns, rows, columns, format,
+                        expected.data(), pool);
     EXPECT_EQ(expected, records);
     std::fill(records.begin(), records.end(), uint8_t{0});
     a.output = nullptr;
@@ -108,7 +127,8 @@ TEST(QuantizeActivations, followsTheFormula) {
   forEveryTarget([&] {
     ThreadPool pool(2);
     std::vector<uint8_t> records(size_t(rows * layout.rowBytes()), 0x55);
-    quantizeActivations(x.data(), columns, rows, columns, records.data(), pool);
+    quantizeActivations(x.data(), columns, rows, columns, {}, records.data(),
+                        pool);
     for (int64_t r = 0; r < rows; ++r) {
       const uint8_t *record = records.data() + r * layout.rowBytes();
       const auto *codes = reinterpret_cast<const int8_t *>(record);
@@ -137,9 +157,10 @@ static std::vector<float> throughInt8(const std::vector<float> &x) {
   ThreadPool pool(1);
   const auto columns = int64_t(x.size());
   std::vector<uint8_t> records(size_t(QuantizedLayout{columns}.rowBytes()));
-  quantizeActivations(x.data(), columns, 1, columns, records.data(), pool);
+  quantizeActivations(x.data(), columns, 1, columns, {}, records.data(), pool);
   std::vector<float> y(x.size());
-  dequantizeActivations(records.data(), 1, columns, y.data(), pool);
+  dequantizeActivations(records.data(), 1, columns, ActivationCodes::Int8Blocks,
+                        y.data(), pool);
   return y;
 }
 
@@ -162,6 +183,77 @@ TEST(QuantizeActivations, whatIsNotFiniteMakesItsBlockNaN) {
               << odd << " at " << at << " gives " << y[i] << " at " << i;
       }
   });
+}
+
+/// Codes, scale and sum of a row with one scale follow the formula exactly, and
+/// codes of fp8 those of lib/Quant, whichever values they are of.
+TEST(QuantizeActivations, rowsFollowTheFormula) {
+  const int64_t rows = 4, columns = 172;
+  std::vector<float> x = randomValues(rows * columns, 3);
+  std::fill_n(x.begin() + columns, columns, 0.0f); // a row of zeros
+  for (int64_t k = 0; k < columns; ++k) // all magnitudes of fp8, ties included
+    x[size_t(2 * columns + k)] = std::ldexp(1 + float(k % 16) / 16, -k / 8);
+  for (const ActivationFormat &format : allFormats) {
+    if (!format.isRowWise())
+      continue;
+    const bool fp8 = format.codes == ActivationCodes::Fp8Rows;
+    const QuantizedLayout layout{columns, format.codes};
+    forEveryTarget([&] {
+      ThreadPool pool(2);
+      std::vector<uint8_t> records(size_t(rows * layout.rowBytes()), 0x55);
+      quantizeActivations(x.data(), columns, rows, columns, format,
+                          records.data(), pool);
+      for (int64_t r = 0; r < rows; ++r) {
+        const uint8_t *record = records.data() + r * layout.rowBytes();
+        const float *row = x.data() + r * columns;
+        float scale, largest = 0;
+        int32_t sum, total = 0;
+        std::memcpy(&scale, record + layout.scaleOffset(), 4);
+        std::memcpy(&sum, record + layout.sumOffset(), 4);
+        for (int64_t k = 0; k < columns; ++k)
+          largest = std::max(largest, std::abs(row[k]));
+        const float most = fp8 ? 448.0f : 127.0f;
+        ASSERT_EQ(format.scale > 0 ? format.scale : largest / most, scale);
+        const float inverse = scale > 0 ? 1.0f / scale : 0;
+        for (int64_t k = 0; k < layout.scaleOffset(); ++k) {
+          float value = k < columns ? row[k] * inverse : 0;
+          value = std::clamp(value, -most, most);
+          if (fp8) {
+            ASSERT_EQ(quant::floatToE4m3(value), record[k]) << value;
+          } else {
+            ASSERT_EQ(std::nearbyint(value), int8_t(record[k])) << value;
+            total += int8_t(record[k]);
+          }
+        }
+        ASSERT_EQ(total, sum);
+      }
+    });
+  }
+}
+
+/// A row with a value that is not finite is NaN, with a given scale too.
+TEST(QuantizeActivations, whatIsNotFiniteMakesItsRowNaN) {
+  const int64_t columns = 76;
+  for (const ActivationFormat &format : allFormats)
+    for (float odd : {std::numeric_limits<float>::quiet_NaN(),
+                      -std::numeric_limits<float>::infinity()}) {
+      if (!format.isRowWise())
+        continue;
+      std::vector<float> x = randomValues(2 * columns, 4);
+      x[size_t(columns + 75)] = odd;
+      const QuantizedLayout layout{columns, format.codes};
+      forEveryTarget([&] {
+        ThreadPool pool(1);
+        std::vector<uint8_t> records(size_t(2 * layout.rowBytes()));
+        std::vector<float> y(x.size());
+        quantizeActivations(x.data(), columns, 2, columns, format,
+                            records.data(), pool);
+        dequantizeActivations(records.data(), 2, columns, format.codes,
+                              y.data(), pool);
+        for (size_t i = 0; i < y.size(); ++i)
+          ASSERT_EQ(i >= size_t(columns), std::isnan(y[i])) << i;
+      });
+    }
 }
 
 /// The largest and the smallest values that there are.

@@ -78,19 +78,20 @@ TEST(Quantize, RowsWhereNothingDivides) {
     check({.columns = columns}, 5);
 }
 
-/// The host has a scale for each block of 32, which is a row here.
-TEST(Quantize, RowsOfABlockHaveTheCodesOfTheHost) {
+/// The host's rows with one scale.
+TEST(Quantize, RowsHaveTheCodesOfTheHost) {
   constexpr int64_t rows = 50;
-  Problem problem{.columns = host::blockColumns};
+  Problem problem{.columns = 264};
   std::vector<float> x = rounded(problem.activation,
                                  normals(size_t(rows * problem.columns), 9, 3));
   Quantized result;
   run(problem, x, result);
-  host::QuantizedLayout layout{problem.columns};
+  constexpr auto kind = host::ActivationCodes::Int8Rows;
+  host::QuantizedLayout layout{problem.columns, kind};
   std::vector<uint8_t> records(size_t(rows * layout.rowBytes()));
   host::ThreadPool alone(1);
   host::quantizeActivations(x.data(), problem.columns, rows, problem.columns,
-                            records.data(), alone);
+                            {kind}, records.data(), alone);
   for (int64_t row = 0; row < rows; ++row) {
     const uint8_t *record = records.data() + row * layout.rowBytes();
     EXPECT_EQ(std::memcmp(record, &result.codes[size_t(row * problem.columns)],

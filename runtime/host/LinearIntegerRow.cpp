@@ -1,0 +1,103 @@
+// int8 activations × int8 weights, both with one scale a row. The whole sum is
+// exact in int32, so its order does not matter: what a GPU computes has the same
+// bits.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/LinearKernels.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "runtime/host/LinearIntegerRow.cpp"
+#include <hwy/foreach_target.h>
+// After foreach_target.h.
+#include "runtime/host/CodeLines-inl.h"
+#include "runtime/host/DotProduct-inl.h"
+#include "runtime/host/RowScales-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace qopt::host::HWY_NAMESPACE {
+
+/// Rows of x that share one pass over the weight, and tiles that one row of x
+/// runs through side by side: several streams come faster from memory than one.
+constexpr int64_t maxRows = lineVectors == 1 ? 6 : 2;
+constexpr int64_t sideBySide = lineVectors == 1 ? 4 : 2;
+/// How far ahead of its use a weight is asked for.
+constexpr int64_t prefetchBytes = 1024;
+
+/// Σ cx·(c − byteOffset) of `count` rows of x and `tiles` tiles.
+template <int64_t count, int64_t tiles>
+HWY_INLINE void addRows(const RowRecords &x, int64_t row, const uint8_t *codes,
+                        int64_t tileBytes,
+                        IntVector (&sums)[tiles][count][lineVectors]) {
+  const int8_t *rows[count];
+  for (int64_t m = 0; m < count; ++m)
+    rows[m] = reinterpret_cast<const int8_t *>(x.codes(row + m));
+  for (int64_t quad = 0; quad < x.layout.blocks() * quadsPerBlock; ++quad)
+    for (int64_t t = 0; t < tiles; ++t) {
+      const uint8_t *line = codes + t * tileBytes + quad * lineBytes;
+      __builtin_prefetch(line + prefetchBytes);
+      for (int64_t part = 0; part < lineVectors; ++part) {
+        const auto w = hn::LoadU(ByteTag(), line + part * lineLanes * 4);
+        for (int64_t m = 0; m < count; ++m)
+          sums[t][m][part] =
+              dotBytes(sums[t][m][part], w, broadcastFour(rows[m] + 4 * quad));
+      }
+    }
+}
+
+template <int64_t count, int64_t tiles>
+HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
+                             const RowRecords &x, int64_t row, int64_t tile) {
+  const uint8_t *first =
+      static_cast<const uint8_t *>(a.weight) + tile * sizes.tileBytes;
+  IntVector sums[tiles][count][lineVectors];
+  for (auto &tileSums : sums)
+    for (auto &line : tileSums)
+      for (auto &v : line)
+        v = hn::Zero(IntTag());
+  addRows<count, tiles>(x, row, first, sizes.tileBytes, sums);
+  // What the codes are relative to, and dotBytes has not taken off.
+  constexpr int zero = symmetricZero(quant::ElementType::Int8) - byteOffset;
+  for (int64_t t = 0; t < tiles; ++t)
+    for (int64_t m = 0; m < count; ++m) {
+      const auto rest = hn::Set(IntTag(), zero * x.sum(row + m));
+      FloatVector values[lineVectors];
+      for (int64_t part = 0; part < lineVectors; ++part)
+        values[part] =
+            hn::ConvertTo(FloatTag(), hn::Sub(sums[t][m][part], rest));
+      storeScaledRow(a, sizes, x.scale(row + m), row + m, tile + t, values);
+    }
+}
+
+void multiplyTiles(const LinearArguments &a, int64_t begin, int64_t end) {
+  const TileSizes sizes(a.layout);
+  const RowRecords x(a);
+  int64_t tile = begin;
+  if (a.rows == 1)
+    for (; tile + sideBySide <= end; tile += sideBySide)
+      multiplyTile<1, sideBySide>(a, sizes, x, 0, tile);
+  for (; tile < end; ++tile) {
+    int64_t row = 0;
+    for (; row + maxRows <= a.rows; row += maxRows)
+      multiplyTile<maxRows, 1>(a, sizes, x, row, tile);
+    for (; row < a.rows; ++row)
+      multiplyTile<1, 1>(a, sizes, x, row, tile);
+  }
+}
+
+LinearBody chooseIntegerRow() { return multiplyTiles; }
+
+} // namespace qopt::host::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace qopt::host {
+
+HWY_EXPORT(chooseIntegerRow);
+
+LinearBody integerRowLinear(const LinearArguments &arguments) {
+  if (LinearBody tiles = integerRowTileLinear(arguments))
+    return tiles;
+  return HWY_DYNAMIC_DISPATCH(chooseIntegerRow)();
+}
+
+} // namespace qopt::host
+#endif // HWY_ONCE
