@@ -18,7 +18,8 @@ def QOpt_LinearOp : QOpt_Op<"linear", [Pure, AttrSizedOperandSegments, QOpt_Reif
     N × K (output channels are rows) whatever the file stored, and bias comes before the residual.
 
     `x` is [t…, K], a tensor or quantized activations; `weight` is [N, K]; `bias` is [N]; `residual` has the shape of the
-    result, [t…, N]. Sums are accumulated in f32 (in i32 within a group where both sides are integers).
+    result, [t…, N]. Sums are accumulated in f32; in i32 within a group, or a row with one scale, where both sides
+    are integers; of fp8 on both sides in f32 within 128 columns, then over these. Scales come behind the sum.
 
     Constraints:
 

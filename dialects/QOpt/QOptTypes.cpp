@@ -144,7 +144,7 @@ Type QuantizedType::getElementType() const {
 ShapedType QuantizedType::cloneWith(std::optional<ArrayRef<int64_t>> shape,
                                     Type elementType) const {
   return cast<ShapedType>(
-      get(getContext(), shape.value_or(getShape()), getFormat()));
+      get(getContext(), shape.value_or(getShape()), getFormat(), getScale()));
 }
 
 Type QuantizedType::parse(AsmParser &parser) {
@@ -157,33 +157,56 @@ Type QuantizedType::parse(AsmParser &parser) {
       parser.parseComma())
     return {};
   FailureOr<quant::Format> format = parseFormat(parser);
-  if (failed(format) || parser.parseGreater())
+  FloatAttr scale;
+  if (failed(format))
+    return {};
+  if (succeeded(parser.parseOptionalComma()) &&
+      (parser.parseKeyword("scale") || parser.parseEqual() ||
+       parser.parseAttribute(scale, parser.getBuilder().getF32Type())))
+    return {};
+  if (parser.parseGreater())
     return {};
   return parser.getChecked<QuantizedType>(loc, parser.getContext(), shape,
-                                          *format);
+                                          *format, scale);
 }
 
 void QuantizedType::print(AsmPrinter &printer) const {
-  printer << "<" << spellShape(getShape()) << ", " << quant::spell(getFormat())
-          << ">";
+  printer << "<" << spellShape(getShape()) << ", " << quant::spell(getFormat());
+  if (getScale()) {
+    printer << ", scale = ";
+    printer.printAttributeWithoutType(getScale());
+  }
+  printer << ">";
 }
 
 LogicalResult
 QuantizedType::verify(function_ref<InFlightDiagnostic()> emitError,
-                      ArrayRef<int64_t> shape, quant::Format format) {
+                      ArrayRef<int64_t> shape, quant::Format format,
+                      FloatAttr scale) {
   if (shape.empty() || ShapedType::isDynamic(shape.back())) // (C1)
     return emitError()
            << "quantized activations have a static last dimension; got "
            << spellShape(shape);
-  bool rowWise = format.granularity == quant::Granularity::Channel ||
-                 format.granularity == quant::Granularity::Group;
-  if (!rowWise || !format.isSymmetric() ||
-      !quant::elementOf(format.element).isInteger() ||
+  bool hasCodes = quant::elementOf(format.element).isInteger() ||
+                  format.element == quant::ElementType::Fp8E4m3;
+  if (!hasCodes || !format.isSymmetric() ||
       format.scale != quant::ScaleType::F32) // (C2)
-    return emitError() << "quantized activations have a symmetric integer "
-                          "format with one f32 scale per row or group, "
-                          "for example \"int8\" or \"int8_g32_sf32\"; got \""
+    return emitError() << "quantized activations have a symmetric format of "
+                          "integers or fp8 with f32 scales, for example "
+                          "\"int8\", \"int8_g32_sf32\" or \"fp8_e4m3\"; got \""
                        << quant::spell(format) << "\"";
+  bool isStatic = format.granularity == quant::Granularity::Tensor;
+  if (isStatic != bool(scale)) // (C3)
+    return emitError() << "quantized activations have a scale of their type "
+                          "where it is one for all rows, with \"int8_tensor\" "
+                          "or \"fp8_e4m3_tensor\"; got \""
+                       << quant::spell(format) << "\" and "
+                       << (scale ? "a scale" : "no scale");
+  if (scale && (!scale.getType().isF32() || !(scale.getValueAsDouble() > 0) ||
+                !scale.getValue().isFinite())) // (C3)
+    return emitError() << "the scale of quantized activations is a positive, "
+                          "finite f32; got "
+                       << scale;
   return success();
 }
 

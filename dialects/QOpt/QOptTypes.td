@@ -45,17 +45,26 @@ def QOpt_WeightType : QOpt_Type<"Weight", "weight"> {
 }
 
 def QOpt_QuantizedType : QOpt_Type<"Quantized", "quantized", [ShapedTypeInterface]> {
-  let summary = "activations as integer codes with their scales";
+  let summary = "activations as codes with their scales";
   let description = [{
-    A tensor whose values are stored as codes with one f32 scale per row, or per row and group of the last dimension.
-    It stands for the f32 tensor of the same shape with the values scale · code. Constraints:
+    A tensor whose values are stored as codes with one f32 scale per row, per row and group of the last dimension, or for
+    all of it: then the scale is known when the model is compiled, and part of the type. It stands for the f32 tensor of
+    the same shape with the values scale · code. Constraints:
 
     - (C1) The shape has at least one dimension, and the last one is static.
-    - (C2) The format is a symmetric integer format with one scale per channel (row) or group, and f32 scales.
+    - (C2) The format is a symmetric one of integers or fp8, with f32 scales.
+    - (C3) A format with one scale per tensor has `scale`, a positive, finite f32; others have none.
 
-    Example: `!qopt.quantized<?x512, int8_g32_sf32>`.
+    Example: `!qopt.quantized<?x512, int8_g32_sf32>`, `!qopt.quantized<?x512, fp8_e4m3>`,
+    `!qopt.quantized<?x512, int8_tensor, scale = 1.250000e-02>`.
   }];
-  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, QOpt_FormatParameter:$format);
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, QOpt_FormatParameter:$format,
+                        OptionalParameter<"::mlir::FloatAttr">:$scale);
+  let builders = [
+    TypeBuilder<(ins "::llvm::ArrayRef<int64_t>":$shape, "::qopt::quant::Format":$format), [{
+      return $_get($_ctxt, shape, format, ::mlir::FloatAttr());
+    }]>,
+  ];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

@@ -10,14 +10,16 @@ def QOpt_QuantizeOp : QOpt_Op<"quantize", [Pure, QOpt_Reify, DeclareOpInterfaceM
   let summary = "activations as codes with their scales";
   let description = [{
     ```
-    scale[t…, g] = max over the group of |x| / 127            (int8; the largest code in general)
+    scale[t…, g] = max over the group of |x| / 127            (int8; fp8: 448; the largest code in general)
     code[t…, k]  = clamp(rint(x[t…, k] · (1 / scale[t…, g])), −127, 127)
     ```
 
     Scales are chosen from the values themselves at run time, one for each row and group, in f32, to which 1 / scale is
-    rounded, too; rint rounds ties to even; a group of zeros has scale 0 and codes 0. A group with a NaN or an infinity has
-    codes 0 and a scale that is no finite number, so that what is computed of it is NaN. The stage "quantize" makes it before
-    linears with integer weights; the stage "fuse" moves it into the operation that computes x.
+    rounded, too; rint rounds to the nearest code, ties to even; a group of zeros has scale 0 and codes 0. Where the type has
+    a scale, that of all rows, it is taken instead and larger values become the largest code. A group with a NaN or an
+    infinity has codes 0 and a scale that is no finite number, so that what is computed of it is NaN. The stage "quantize"
+    makes it before linears whose weights are multiplied by codes; the stage "fuse" moves it into the operation that
+    computes x.
 
     `x` is [t…, K].
 

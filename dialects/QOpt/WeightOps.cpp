@@ -49,6 +49,9 @@ static LogicalResult verifyCodes(WeightOp op) {
   SmallVector<int64_t> shape = {type.getRows(), type.getColumns()};
   if (op.getTransposed())
     std::swap(shape[0], shape[1]);
+  if (op.hasFactors())
+    return verifyArray(op, "codes", op.getCodes(), shape, isFloat,
+                       "floating point numbers");
   if (format.isFloat()) {
     Type element = floatTypeOf(op.getContext(), format.element);
     return verifyArray(
@@ -114,6 +117,29 @@ static LogicalResult verifyBook(WeightOp op) {
               : success();
 }
 
+/// (C9): a number for each row and column.
+static LogicalResult verifyFactors(WeightOp op) {
+  WeightType type = op.getResult().getType();
+  if (op.hasFactors() &&
+      type.getFormat() != quant::floatFormat(quant::ElementType::F32))
+    return op.emitOpError() << "\"" << op.getName() << "\" has factors and "
+                            << "the format \"" << quant::spell(type.getFormat())
+                            << "\"; expected f32";
+  for (auto factors : {op.getRowFactors(), op.getColumnFactors()})
+    if (factors && !isa<DenseElementsAttr>(*factors))
+      return op.emitOpError()
+             << "factors of \"" << op.getName() << "\" are no dense attribute";
+  auto isF32 = [](Type element) { return element.isF32(); };
+  if (auto factors = op.getRowFactors();
+      factors && failed(verifyArray(op, "row_factors", *factors,
+                                    {type.getRows()}, isF32, "f32")))
+    return failure();
+  auto factors = op.getColumnFactors();
+  return factors ? verifyArray(op, "column_factors", *factors,
+                               {type.getColumns()}, isF32, "f32")
+                 : success();
+}
+
 LogicalResult WeightOp::verify() {
   WeightType type = getResult().getType();
   if (!type.hasOneFormat()) // (C8)
@@ -125,6 +151,8 @@ LogicalResult WeightOp::verify() {
     return emitOpError() << "the layout of \"" << getName() << "\" is "
                          << stringifyLayout(type.getLayout())
                          << "; expected canonical";
+  if (failed(verifyFactors(*this)))
+    return failure();
   if (bool(getScales()) == format.isFloat()) // (C2)
     return emitOpError() << "\"" << getName() << "\" has "
                          << (getScales() ? "" : "no ") << "scales; expected "

@@ -26,6 +26,10 @@ def QOpt_WeightOp : QOpt_Op<"weight", [Pure]> {
     - `dequantize_linear`: operands x, x_scale and x_zero_point of ONNX DequantizeLinear: dense [N, K] or, transposed,
       [K, N], with scales [N, groups] or [groups, N] (per channel: [N]); 4-bit elements are packed over the whole array.
 
+    `row_factors` [N] and `column_factors` [K] are f32 numbers that rows and columns of the file's matrix are multiplied with,
+    which FoldChannelScales brings in; 1 where there are none. Such a result is f32, whichever floating point type the file
+    has.
+
     Constraints:
 
     - (C1) The result has the canonical layout.
@@ -37,6 +41,7 @@ def QOpt_WeightOp : QOpt_Op<"weight", [Pure]> {
     - (C6) A canonical weight with scales is not `transposed`, nor is one of encoding `matmul_nbits`.
     - (C7) The elements of another encoding than `canonical` are integers, its scales have one level.
     - (C8) All rows have one format.
+    - (C9) Factors are f32, one a row or column; the codes are then floating point numbers and the result is f32.
 
     Example:
 
@@ -46,11 +51,16 @@ def QOpt_WeightOp : QOpt_Op<"weight", [Pure]> {
   }];
   let arguments = (ins StrAttr:$name, ElementsAttr:$codes, OptionalAttr<ElementsAttr>:$scales,
                        OptionalAttr<ElementsAttr>:$zeros, UnitAttr:$transposed,
-                       DefaultValuedAttr<QOpt_EncodingAttr, "::qopt::ir::Encoding::Canonical">:$encoding);
+                       DefaultValuedAttr<QOpt_EncodingAttr, "::qopt::ir::Encoding::Canonical">:$encoding,
+                       OptionalAttr<ElementsAttr>:$row_factors, OptionalAttr<ElementsAttr>:$column_factors);
   let results = (outs QOpt_WeightType:$result);
   let assemblyFormat = [{
     $name `codes` `(` $codes `)` (`scales` `(` $scales^ `)`)? (`zeros` `(` $zeros^ `)`)?
-    (`transposed` $transposed^)? (`encoding` `` $encoding^)? attr-dict `:` qualified(type($result))
+    (`transposed` $transposed^)? (`encoding` `` $encoding^)? (`row_factors` `(` $row_factors^ `)`)? (`column_factors` `(` $column_factors^ `)`)?
+    attr-dict `:` qualified(type($result))
+  }];
+  let extraClassDeclaration = [{
+    bool hasFactors() { return getRowFactors() || getColumnFactors(); }
   }];
   let hasVerifier = 1;
 }

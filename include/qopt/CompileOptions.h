@@ -73,10 +73,12 @@ struct CompileOptions {
   /// name wins.
   std::vector<std::string> formats;
   /// What linears read: "f16" or "bf16", in which all values are between
-  /// kernels; on the host also "int8" (blocks of 32, of integer weights) or
-  /// "f32". On a GPU also "int8", with one scale a token, where weights are
-  /// int8 with one scale a row: beside it stands what values are elsewhere, as
-  /// in "bf16,int8", else f16. Empty means int8 on the host, f16 on a GPU.
+  /// kernels, and on the host "f32". Or codes with one scale a token, where
+  /// weights are the same with one scale a row: "int8", on the host also
+  /// "fp8_e4m3"; beside them stands what values are elsewhere, as in
+  /// "bf16,int8", else f32 on the host and f16 on a GPU. On the host also
+  /// "int8_g32_sf32", with one scale for 32 columns, of all integer weights:
+  /// what empty means there; on a GPU it means f16.
   std::string activations;
   /// Formats of keys and values in the cache, "int8" or "key,value", and on the
   /// host positions that are kept in f16, "…,recent=32,first=16"; empty: as in

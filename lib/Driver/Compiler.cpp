@@ -6,6 +6,7 @@
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Codegen/Host/HostTarget.h"
+#include "lib/Driver/ActivationOption.h"
 #include "lib/Driver/ArtifactBuilder.h"
 #include "lib/Driver/CacheOption.h"
 #include "lib/Driver/Companions.h"
@@ -19,6 +20,7 @@
 #include "lib/Driver/Validation.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "lib/Import/Onnx/Importer.h"
+#include "lib/Quant/Element.h"
 #include "lib/Target/Target.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
@@ -103,8 +105,11 @@ public:
         QOPT_RETURN_IF_ERROR(driver::setContext(*module, options, companions));
       OwningOpRef<ModuleOp> raised;
       if (step.stage == Stage::Quantized) {
+        // Scales of channels first: all that follows is of the model with them.
+        Status chosen = scaleModel(progress);
         raised = module->clone();
-        Status chosen = chooseFormats(*raised, progress);
+        if (chosen.ok())
+          chosen = chooseFormats(*raised, progress);
         if (!chosen.ok())
           return diagnostics.status(chosen.code(), chosen.message());
       }
@@ -184,10 +189,14 @@ private:
     return registry;
   }
 
+  Status scaleModel(const Progress &progress) {
+    quantization.emplace(options, companions);
+    QOPT_RETURN_IF_ERROR(quantization->open(*module));
+    return quantization->scale(*module, progress);
+  }
+
   /// What the stage quantize is to do, and what the result is measured on.
   Status chooseFormats(ModuleOp raised, const Progress &progress) {
-    quantization.emplace(options, companions);
-    QOPT_RETURN_IF_ERROR(quantization->open(raised));
     bool measures = driver::wantsValidation(options);
     if (measures) {
       QOPT_RETURN_IF_ERROR(driver::setContext(raised, options, companions));
@@ -202,18 +211,22 @@ private:
                     : Status();
   }
 
-  /// Whoever asks for int8 activations has linears that read them.
+  /// Whoever asks for codes of activations has linears that read them.
   Status checkActivations() {
-    if (!StringRef(options.activations).ends_with("int8"))
-      return Status();
+    auto option = driver::parseActivationOption(options);
+    if (!option.ok() || options.activations.empty() || !option->hasCodes())
+      return option.status();
     WalkResult found =
         module->walk([](ir::QuantizeOp) { return WalkResult::interrupt(); });
     if (found.wasInterrupted())
       return Status();
+    bool isGroup = option->format.granularity == quant::Granularity::Group;
+    std::string name(quant::elementOf(option->format.element).name);
     return Status(StatusCode::InvalidArgument,
                   "--activations is \"" + options.activations +
-                      "\", but no linear has a weight of integers; expected "
-                      "--weights int8 beside it");
+                      "\", but no linear has a weight of " +
+                      (isGroup ? "integers" : name + " with one scale a row") +
+                      "; expected --weights " + name + " beside it");
   }
 
   void addScheduleStage(OpPassManager &manager) const {
@@ -282,15 +295,7 @@ private:
 static Status checkTarget(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
   QOPT_RETURN_IF_ERROR(driver::parseCacheOption(options).status());
-  StringRef expected =
-      gpu ? "f16, bf16, int8 or bf16,int8" : "int8, f32, f16 or bf16";
-  StringRef given = options.activations;
-  bool fits = given.empty() || given == "f16" || given == "bf16" ||
-              given == "int8" || given == (gpu ? "bf16,int8" : "f32");
-  if (!fits)
-    return Status(StatusCode::InvalidArgument,
-                  "--activations is \"" + options.activations +
-                      "\"; expected " + expected.str() + " for this target");
+  QOPT_RETURN_IF_ERROR(driver::parseActivationOption(options).status());
   if (gpu) {
     if (auto targets = target::parseArchitectures(options.architectures);
         !targets.ok())

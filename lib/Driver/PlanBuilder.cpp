@@ -182,8 +182,11 @@ uint32_t PlanBuilder::newValue(Value like, plan::Storage storage) {
   value->storage = storage;
   if (auto quantized = dyn_cast<ir::QuantizedType>(like.getType())) {
     value->dtype = kernels ? plan::DType::I8 : plan::DType::U8;
-    if (!kernels)
+    if (!kernels) {
       value->quantized = runtime::fromFormat(quantized.getFormat());
+      if (FloatAttr scale = quantized.getScale())
+        value->quantized_scale = scale.getValue().convertToFloat();
+    }
   }
   plan->values.push_back(std::move(value));
   return plan->values.size() - 1;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Quantization.h"
+#include "lib/Driver/ActivationOption.h"
+#include "lib/Driver/ChannelScaling.h"
 #include "lib/Driver/FormatScores.h"
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Driver/PrecisionAssignment.h"
@@ -7,6 +9,8 @@
 #include "lib/Driver/WeightCalibration.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
+#include "passes/Quantize/LinearScales.h"
+#include "passes/Quantize/Passes.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <set>
 
@@ -26,6 +30,28 @@ static const char *const scoresEntry = "scores";
 
 static Status refuse(const std::string &why) {
   return Status(StatusCode::InvalidArgument, why);
+}
+
+/// What is measured for scales of activations asks for.
+static Status checkScaling(const CompileOptions &options) {
+  auto activations = parseActivationOption(options);
+  if (!activations.ok())
+    return activations.status();
+  std::string given = "--activations is \"" + options.activations +
+                      "\", with scales that are measured on a text; ";
+  bool hasText = !options.calibrate.empty() || !options.plan.empty();
+  if (activations->isStatic() && !hasText)
+    return refuse(given + "give one as --calibrate");
+  if (activations->isStatic() && hasBudget(options))
+    return refuse(given + "they are of formats that are given: leave --bits "
+                          "and --max-size out, or give the plan that they "
+                          "make as --plan");
+  if (options.algorithm == awqAlgorithm &&
+      (hasBudget(options) || options.calibrate.empty()))
+    return refuse("--algorithm is awq, which scales channels by what a text "
+                  "does to weights of given formats; give --calibrate, and "
+                  "neither --bits nor --max-size");
+  return Status();
 }
 
 Status checkQuantizationOptions(const CompileOptions &options) {
@@ -51,6 +77,7 @@ Status checkQuantizationOptions(const CompileOptions &options) {
   if (!hasBudget(options) && !options.candidates.empty())
     return refuse("--candidates is for --bits and other budgets, which choose "
                   "among them; give one of these, or leave it out");
+  QOPT_RETURN_IF_ERROR(checkScaling(options));
   if (!hasBudget(options))
     return Status();
   if (!options.weights.empty())
@@ -152,17 +179,130 @@ void Quantization::takeFormats() {
       asked.formats.push_back(weight.name + "=" + weight.chosen.format);
 }
 
-StatusOr<OwningOpRef<ModuleOp>>
-Quantization::quantizedForHost(ModuleOp raised,
-                               const CompileOptions &options) const {
+static StatusOr<OwningOpRef<ModuleOp>>
+quantizedAs(ModuleOp raised, const passes::AskedFormats &formats) {
   OwningOpRef<ModuleOp> module = raised.clone();
   PassManager manager(raised.getContext());
-  passes::AskedFormats formats = askedFormats(options);
-  formats.type = formats.activations = formats.widest = "f32";
   passes::addQuantizeStage(manager, formats);
   if (failed(manager.run(*module)))
     return refuse("a pass failed");
   return module;
+}
+
+StatusOr<OwningOpRef<ModuleOp>>
+Quantization::quantizedForHost(ModuleOp raised,
+                               const CompileOptions &options) const {
+  passes::AskedFormats formats = askedFormats(options);
+  formats.type = formats.activations = formats.widest = "f32";
+  return quantizedAs(raised, formats);
+}
+
+bool scalesChannels(const CompileOptions &options) {
+  auto activations = parseActivationOption(options);
+  bool hasRowCodes =
+      activations.ok() && activations->hasCodes() &&
+      activations->format.granularity != quant::Granularity::Group;
+  return !options.calibrate.empty() && !hasBudget(options) &&
+         (hasRowCodes || options.algorithm == awqAlgorithm);
+}
+
+/// Linears of weights of the file, by name; the first of several.
+static std::map<std::string, ir::LinearOp> namedLinears(ModuleOp raised) {
+  std::map<std::string, ir::LinearOp> linears;
+  raised.walk([&](ir::LinearOp linear) {
+    if (auto weight = linear.getWeight().getDefiningOp<ir::WeightOp>())
+      linears.emplace(weight.getName().str(), linear);
+  });
+  return linears;
+}
+
+/// Entries of a store: the scales of linears, by the names of weights.
+static const char *const channelsEntry = "channel-scales-";
+static const char *const activationEntry = "activation-scale-";
+
+static Status putScales(ModuleOp raised, const CalibrationStore &store) {
+  for (auto &[name, linear] : namedLinears(raised)) {
+    if (auto scales = linear->getAttrOfType<DenseElementsAttr>(
+            passes::channelScalesAttribute))
+      QOPT_RETURN_IF_ERROR(store.put(
+          channelsEntry + name, std::vector<float>(scales.value_begin<float>(),
+                                                   scales.value_end<float>())));
+    if (auto scale =
+            linear->getAttrOfType<FloatAttr>(passes::activationScaleAttribute))
+      QOPT_RETURN_IF_ERROR(
+          store.put(activationEntry + name,
+                    std::vector<float>{scale.getValue().convertToFloat()}));
+  }
+  return Status();
+}
+
+static Status takeScales(ModuleOp raised, const CalibrationStore &store) {
+  Builder builder(raised.getContext());
+  for (auto &[name, linear] : namedLinears(raised)) {
+    if (store.has(channelsEntry + name)) {
+      auto scales = store.getFloats(channelsEntry + name);
+      if (!scales.ok())
+        return scales.status();
+      auto type = RankedTensorType::get({int64_t(scales->size())},
+                                        builder.getF32Type());
+      linear->setAttr(passes::channelScalesAttribute,
+                      DenseElementsAttr::get(type, ArrayRef<float>(*scales)));
+    }
+    if (store.has(activationEntry + name)) {
+      auto scale = store.getFloats(activationEntry + name);
+      if (!scale.ok())
+        return scale.status();
+      linear->setAttr(passes::activationScaleAttribute,
+                      builder.getF32FloatAttr(scale->front()));
+    }
+  }
+  return Status();
+}
+
+Status Quantization::scale(ModuleOp raised, const Progress &progress) {
+  if (!scalesChannels(asked))
+    return Status();
+  // Of the model as it is; the weights' store is that of the scaled one.
+  auto own = StoreFolder::open(raised, asked, text->record);
+  if (!own.ok())
+    return own.status();
+  QOPT_RETURN_IF_ERROR(
+      findScales(raised, CalibrationStore(own->path()), progress));
+  if (asked.algorithm == awqAlgorithm) // scales, then round to nearest
+    asked.algorithm = "rtn";
+  PassManager manager(raised.getContext());
+  manager.addNestedPass<func::FuncOp>(passes::createFoldChannelScalesPass());
+  return failed(manager.run(raised)) ? refuse("a pass failed") : Status();
+}
+
+Status Quantization::findScales(ModuleOp raised, const CalibrationStore &scales,
+                                const Progress &progress) {
+  static const char *const allEntry = "all-scales";
+  if (!scales.has(allEntry)) {
+    CompileOptions host = asked;
+    host.activations = hostActivations(asked);
+    host.target = TargetDevice::Host;
+    passes::AskedFormats formats = askedFormats(host);
+    formats.type = formats.widest = "f32";
+    // Which linears read codes does not depend on who has their scale.
+    bool isStatic = parseActivationOption(asked)->isStatic();
+    if (isStatic)
+      formats.activations =
+          StringRef(formats.activations).drop_back(strlen("_tensor")).str();
+    auto quantized = quantizedAs(raised, formats);
+    auto reference = quantizedForHost(raised, asked);
+    for (const Status &status : {quantized.status(), reference.status()})
+      QOPT_RETURN_IF_ERROR(status);
+    TokenWindows windows = windowsForScales(text->tokens);
+    auto model = CalibrationModel::create(**reference, windows, asked, scales);
+    if (!model.ok())
+      return model.status();
+    QOPT_RETURN_IF_ERROR(
+        scaleChannels(raised, **quantized, isStatic, **model, progress));
+    Status status = putScales(raised, scales);
+    return status.ok() ? scales.put(allEntry, std::string()) : status;
+  }
+  return takeScales(raised, scales);
 }
 
 Status Quantization::readText(ModuleOp raised) {

@@ -19,6 +19,11 @@ namespace qopt::driver {
 /// InvalidArgument for options of quantization that contradict each other.
 Status checkQuantizationOptions(const CompileOptions &options);
 
+/// Whether scales of channels are searched on the text of calibration: for
+/// activations of codes with one scale a row or tensor, and for --algorithm
+/// awq; not under a budget, where formats are chosen by the model as it is.
+bool scalesChannels(const CompileOptions &options);
+
 class Quantization {
 public:
   /// Both stay as long as this. Errors of passes are the context's diagnostics,
@@ -33,6 +38,11 @@ public:
 
   /// The text, where there is one.
   const std::optional<CalibrationText> &calibrationText() const { return text; }
+
+  /// Folds scales of channels into `raised`, and notes the scale of activations
+  /// that have one for all tokens, where such are asked for beside a text
+  /// (ChannelScaling.h).
+  Status scale(mlir::ModuleOp raised, const Progress &progress);
 
   /// Decides on the formats of `raised` where a budget is given; Infeasible for
   /// one that no plan meets.
@@ -61,6 +71,8 @@ private:
                  const Progress &progress);
   StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>
   quantizedForHost(mlir::ModuleOp raised, const CompileOptions &options) const;
+  Status findScales(mlir::ModuleOp raised, const CalibrationStore &scales,
+                    const Progress &progress);
   void takeFormats();
   void forgetSteps() const;
 

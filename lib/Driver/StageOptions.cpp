@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/StageOptions.h"
+#include "lib/Driver/ActivationOption.h"
 #include "lib/Driver/CacheOption.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringRef.h"
 #include <cassert>
-
-using llvm::StringRef;
 
 namespace qopt::driver {
 
@@ -38,18 +36,11 @@ passes::AskedFormats askedFormats(const CompileOptions &options) {
   formats.values = cache->values;
   formats.recent = cache->recent;
   formats.first = cache->first;
-  StringRef activations = options.activations;
-  if (activations.empty())
-    activations = forGpu ? "f16" : "int8";
-  bool codes = activations.consume_back("int8");
-  activations.consume_back(",");
-  if (!codes)
-    formats.activations = "f32";
-  else if (forGpu)
-    formats.activations = "int8"; // one scale a token
-  // What is left is the type between kernels.
-  if (forGpu || activations == "f16" || activations == "bf16") {
-    formats.type = formats.widest = activations == "bf16" ? "bf16" : "f16";
+  auto activations = parseActivationOption(options);
+  assert(activations.ok() && "the options are checked");
+  formats.activations = quant::spell(activations->format);
+  if (activations->type != "f32") {
+    formats.type = formats.widest = activations->type;
     if (formats.keys.empty())
       formats.keys = formats.values = formats.type;
   }

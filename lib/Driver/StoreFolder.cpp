@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/StoreFolder.h"
 #include "lib/Driver/PlanBudget.h"
+#include "lib/Driver/Quantization.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "runtime/Sha256.h"
@@ -85,6 +86,8 @@ static void addOptions(KeyDigest &key, const CompileOptions &options) {
         llvm::join(options.formats, "\n"), llvm::join(options.candidates, "\n"),
         std::to_string(options.bits), std::to_string(int(options.target))})
     key.add(text);
+  if (scalesChannels(options))
+    key.add(options.activations);
   if (!options.plan.empty())
     key.addFile(options.plan); // with an algorithm for each weight
   // Layouts, caches and the code beside the weights count for these.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Validation.h"
 #include "lib/Codegen/TemporaryFolder.h"
+#include "lib/Driver/ActivationOption.h"
 #include "lib/Driver/HostFunction.h"
 #include "lib/Driver/StageOptions.h"
 #include "lib/Evaluate/QualityGates.h"
@@ -33,10 +34,9 @@ static passes::AskedFormats unquantizedFormats() {
 }
 
 static CompileOptions onHost(CompileOptions options) {
+  options.activations = hostActivations(options);
   options.target = TargetDevice::Host;
   options.strict = false;
-  if (options.activations.empty())
-    options.activations = "f16";
   return options;
 }
 

@@ -134,7 +134,8 @@ static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight,
       builder, source.getLoc(), op.getType(), source.getNameAttr(), codes,
       scales, zeros,
       /*transposed=*/UnitAttr(),
-      ir::EncodingAttr::get(builder.getContext(), ir::Encoding::Canonical));
+      ir::EncodingAttr::get(builder.getContext(), ir::Encoding::Canonical),
+      /*row_factors=*/ElementsAttr(), /*column_factors=*/ElementsAttr());
 }
 
 void replaceWeights(Operation *root,

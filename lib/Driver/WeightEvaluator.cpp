@@ -139,10 +139,56 @@ void transposeInto(CanonicalWeight &weight, const uint8_t *source,
   });
 }
 
+/// The format of the file's own numbers.
+quant::Format storedFormat(ir::WeightOp op) {
+  if (!op.hasFactors())
+    return op.getType().getFormat();
+  Type element = op.getCodes().getShapedType().getElementType();
+  return quant::floatFormat(element.isF16()    ? quant::ElementType::F16
+                            : element.isBF16() ? quant::ElementType::BF16
+                                               : quant::ElementType::F32);
+}
+
+/// The values of rows [first, last).
+std::vector<float> rowsOf(const CanonicalWeight &source, int64_t first,
+                          int64_t last) {
+  std::vector<float> values((last - first) * source.columns);
+  quant::dequantizeRows(source.format, source.storedFrom(first), last - first,
+                        source.columns, values.data());
+  return values;
+}
+
+/// The matrix with its rows and columns multiplied, in f32.
+StatusOr<CanonicalWeight>
+applyFactors(ir::WeightOp op, const CanonicalWeight &source, unsigned threads) {
+  auto factors = [](std::optional<ElementsAttr> attribute, int64_t count) {
+    return attribute ? llvm::to_vector(attribute->getValues<float>())
+                     : SmallVector<float>(size_t(count), 1.0f);
+  };
+  SmallVector<float> rows = factors(op.getRowFactors(), source.rows);
+  SmallVector<float> columns = factors(op.getColumnFactors(), source.columns);
+  CanonicalWeight weight;
+  weight.format = op.getType().getFormat();
+  weight.rows = source.rows;
+  weight.columns = source.columns;
+  weight.allocate();
+  float *out = reinterpret_cast<float *>(weight.codes());
+  forRows(threads, weight.rows, [&](int64_t first, int64_t last) {
+    std::vector<float> values = rowsOf(source, first, last);
+    for (int64_t r = first; r < last; ++r)
+      for (int64_t k = 0; k < weight.columns; ++k)
+        out[r * weight.columns + k] =
+            values[size_t((r - first) * weight.columns + k)] *
+            (rows[size_t(r)] * columns[size_t(k)]);
+  });
+  QOPT_RETURN_IF_ERROR(checkValues(weight, op.getName(), threads));
+  return weight;
+}
+
 StatusOr<CanonicalWeight> evaluateSource(ir::WeightOp op, unsigned threads) {
   ir::WeightType type = op.getType();
   CanonicalWeight weight;
-  weight.format = type.getFormat();
+  weight.format = storedFormat(op);
   weight.rows = type.getRows();
   weight.columns = type.getColumns();
   bool complete = true;
@@ -168,16 +214,9 @@ StatusOr<CanonicalWeight> evaluateSource(ir::WeightOp op, unsigned threads) {
   QOPT_RETURN_IF_ERROR(weight.format.isFloat()
                            ? checkValues(weight, op.getName(), threads)
                            : checkParameters(weight, op.getName()));
+  if (op.hasFactors())
+    return applyFactors(op, weight, threads);
   return weight;
-}
-
-/// The values of rows [first, last).
-std::vector<float> rowsOf(const CanonicalWeight &source, int64_t first,
-                          int64_t last) {
-  std::vector<float> values((last - first) * source.columns);
-  quant::dequantizeRows(source.format, source.storedFrom(first), last - first,
-                        source.columns, values.data());
-  return values;
 }
 
 /// The range of a whole matrix, for formats with one scale for all of it.
@@ -246,30 +285,41 @@ Status quantizeInto(CanonicalWeight &weight, const CanonicalWeight &source,
                : whole.status();
 }
 
+/// The source in a format, by an algorithm of lib/Quant/Algorithm.h.
+StatusOr<CanonicalWeight> quantizeBy(const quant::Algorithm &algorithm,
+                                     const CanonicalWeight &source,
+                                     const quant::Format &format,
+                                     unsigned threads) {
+  CanonicalWeight weight;
+  weight.format = format;
+  weight.rows = source.rows;
+  weight.columns = source.columns;
+  weight.allocate();
+  quant::ValueRange range;
+  if (weight.format.granularity == quant::Granularity::Tensor) {
+    StatusOr<quant::ValueRange> whole = rangeOf(source);
+    if (!whole)
+      return whole.status();
+    range = *whole;
+  }
+  QOPT_RETURN_IF_ERROR(quantizeInto(weight, source, algorithm, range, threads));
+  return weight;
+}
+
 StatusOr<CanonicalWeight> evaluateQuantized(ir::QuantizeWeightOp op,
                                             unsigned threads) {
   auto source = evaluateWeight(op.getSource(), threads);
   if (!source)
     return source.status();
-  CanonicalWeight weight;
-  weight.format = op.getType().getFormat();
-  weight.rows = source->rows;
-  weight.columns = source->columns;
-  weight.allocate();
   const quant::Algorithm *algorithm =
       quant::findAlgorithm(ir::stringifyAlgorithm(op.getAlgorithm()));
   if (!algorithm)
     return Status(StatusCode::Internal, "unknown quantization algorithm");
-  quant::ValueRange range;
-  if (weight.format.granularity == quant::Granularity::Tensor) {
-    StatusOr<quant::ValueRange> whole = rangeOf(*source);
-    if (!whole)
-      return whole.status();
-    range = *whole;
-  }
-  Status status = quantizeInto(weight, *source, *algorithm, range, threads);
-  if (status.ok())
+  auto weight =
+      quantizeBy(*algorithm, *source, op.getType().getFormat(), threads);
+  if (weight.ok())
     return weight;
+  Status status = weight.status();
   return Status(status.code() == StatusCode::Infeasible ? status.code()
                                                         : StatusCode::BadModel,
                 "weight \"" + weightNameOf(op.getSource()) +
@@ -342,6 +392,12 @@ StatusOr<CanonicalWeight> concatenate(const WeightPart &part, int64_t columns,
 }
 
 } // namespace
+
+StatusOr<CanonicalWeight> quantizeToNearest(const CanonicalWeight &source,
+                                            const quant::Format &format,
+                                            unsigned threads) {
+  return quantizeBy(*quant::findAlgorithm("rtn"), source, format, threads);
+}
 
 StatusOr<CanonicalWeight> evaluateWeight(Value value, unsigned threads) {
   using Result = StatusOr<CanonicalWeight>;

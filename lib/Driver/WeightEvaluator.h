@@ -52,6 +52,12 @@ void forRows(unsigned threads, int64_t rows,
 /// on values that a format cannot hold, naming weight, row and column or group.
 StatusOr<CanonicalWeight> evaluateWeight(mlir::Value value, unsigned threads);
 
+/// The values of `source`, a weight without scales, rounded to the nearest
+/// codes of a format; fails as evaluateWeight does, without the name.
+StatusOr<CanonicalWeight> quantizeToNearest(const CanonicalWeight &source,
+                                            const quant::Format &format,
+                                            unsigned threads);
+
 /// The weights below a value that lie one below the other: itself, or what it
 /// concatenates, neighbours of one format together.
 struct WeightPart {

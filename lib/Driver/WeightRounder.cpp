@@ -215,10 +215,11 @@ WeightRounder::round(const quant::Format &format) const {
 }
 
 Status checkAlgorithm(const std::string &name) {
-  if (name == bestAlgorithm || quant::findMatrixAlgorithm(name))
+  if (name == bestAlgorithm || name == awqAlgorithm ||
+      quant::findMatrixAlgorithm(name))
     return Status();
   return Status(StatusCode::InvalidArgument, "unknown algorithm \"" + name +
-                                                 "\"; expected best, " +
+                                                 "\"; expected best, awq, " +
                                                  quant::matrixAlgorithmNames());
 }
 

@@ -21,6 +21,10 @@ using StoredWeight = CanonicalWeight;
 /// none saw.
 inline constexpr const char *bestAlgorithm = "best";
 
+/// Scales of channels, searched and folded (ChannelScaling.h), then round to
+/// nearest; for a weight by itself it is none.
+inline constexpr const char *awqAlgorithm = "awq";
+
 struct RoundingOptions {
   std::string algorithm; ///< of lib/Quant/algorithms, or bestAlgorithm
   unsigned threads;

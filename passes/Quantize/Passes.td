@@ -34,15 +34,37 @@ def QuantizeWeightsPass : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> 
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
-def QuantizeActivationsPass : Pass<"qopt-quantize-activations", "::mlir::func::FuncOp"> {
-  let summary = "quantize what linears with integer weights read";
+def FoldChannelScalesPass : Pass<"qopt-fold-channel-scales", "::mlir::func::FuncOp"> {
+  let summary = "scale channels of activations and the weights that read them";
   let description = [{
-    Before: linears of tensors. After: a linear with an integer weight reads `qopt.quantize` of its tensor; linears that
-    read the same tensor share it. Numerics: changes results, by the rounding of activations to the nearest of 255
-    levels of each block. Method: dynamic quantization, with scales from the values themselves (the "Q8" activations of
-    llama.cpp and accuracy level 4 of onnxruntime's MatMulNBits). Example: test/passes/Quantize/quantize-activations.mlir.
+    Before: linears with the attribute `qopt.channel_scales`, numbers s [K] for the columns of what they read; one linear of
+    those that read a tensor speaks for all. After: the tensor is x / s, the columns of the weights are multiplied by s, and
+    the attribute is gone. 1 / s goes into the scale and bias of the norm that makes x; into the rows and bias of the
+    linear that a gate multiplies; or, where x is attention's result, of the linear of its values, whose heads several
+    queries share and then have one scale for. Numerics: changes results, by the rounding of products of f32 alone; then
+    QuantizeActivations and QuantizeWeights round others. Method: SmoothQuant (arXiv 2211.10438), AWQ (arXiv 2306.00978).
+    Example: test/passes/Quantize/fold-channel-scales.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::arith::ArithDialect"];
+}
 
-    A linear whose columns the group size of the format does not divide keeps its tensor.
+def QuantizeActivationsPass : Pass<"qopt-quantize-activations", "::mlir::func::FuncOp"> {
+  let summary = "quantize what linears with weights of codes read";
+  let description = [{
+    Before: linears of tensors. After: a linear whose weight is multiplied by codes of `format` reads `qopt.quantize` of its
+    tensor; linears that read the same tensor share it. With groups these are all integer weights; with one scale a row
+    (token), weights of the same element with one scale a row or matrix. Numerics: changes results, by the rounding of
+    activations to the nearest code of each group or row. Method: dynamic quantization, with scales from the values
+    themselves (groups: the "Q8" activations of llama.cpp and accuracy level 4 of onnxruntime's MatMulNBits; rows: the
+    per-token scales of LLM.int8(), arXiv 2208.07339, and SmoothQuant, arXiv 2211.10438). Example:
+    test/passes/Quantize/quantize-activations.mlir.
+
+    A format with one scale for a tensor (`int8_tensor`) takes it from the attribute `qopt.activation_scale` of the linear,
+    an f32, which a calibration measures; the attribute is gone after this.
+
+    A linear whose columns the group size of the format does not divide keeps its tensor, as does one of int8 whose sums
+    would need more than 32 bits, one without the scale that the format wants, and one whose tensor the file rounds itself
+    (DequantizeLinear): its scales are kept, exactly.
   }];
   let options = [
     Option<"format", "format", "std::string", /*default=*/"\"int8_g32_sf32\"",

@@ -1,12 +1,15 @@
-// Integer weights are multiplied fastest by integer activations. This pass
+// Weights of codes are multiplied fastest by activations of codes. This pass
 // makes their rounding visible: an operation of its own that can be read,
 // measured, left out, and fused into what computes the activations.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/OnnxOps.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "dialects/QOpt/Shapes.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
 #include "mlir/IR/Remarks.h"
+#include "passes/Quantize/ActivationTypes.h"
+#include "passes/Quantize/LinearScales.h"
 #include "passes/Quantize/Passes.h"
 
 #define DEBUG_TYPE "qopt-quantize-activations"
@@ -20,21 +23,60 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::ir;
 
+/// Why a weight is not multiplied by activations in `format`, or an empty
+/// string. Groups of activations are scaled beside those of any integer weight;
+/// with one scale a row or tensor, the sum over a row is exact or f32, and the
+/// weight's scale comes behind it.
+static std::string reasonAgainst(quant::Format weight, quant::Format format) {
+  using quant::Granularity;
+  if (format.granularity == Granularity::Group)
+    return quant::elementOf(weight.element).hasIntegerNumbers()
+               ? ""
+               : "its weight is not of integers";
+  bool fits = weight.element == format.element && weight.isSymmetric() &&
+              (weight.granularity == Granularity::Channel ||
+               weight.granularity == Granularity::Tensor);
+  return fits ? ""
+              : "its weight is not " +
+                    std::string(quant::elementOf(format.element).name) +
+                    " with one scale a row";
+}
+
+/// Whether the file has rounded the values to codes, whose scales and zero
+/// points are its own; other codes of them would be a second rounding.
+static bool isRoundedByFile(Value x) {
+  for (Operation *op = x.getDefiningOp(); op;
+       op = op->getOperand(0).getDefiningOp()) {
+    if (isa<onnx::DequantizeLinearOp>(op))
+      return true;
+    if (!passes::onlyMoves(op) && !isa<onnx::CastOp>(op))
+      return false;
+  }
+  return false;
+}
+
 /// Why the linear cannot read activations in `format`, or an empty string.
 static std::string reasonAgainst(LinearOp linear, quant::Format format) {
   if (!isa<RankedTensorType>(linear.getX().getType()))
     return "its activations are quantized already";
-  if (!llvm::all_of(
-          linear.getWeight().getType().getRanges(), [](const RowRange &range) {
-            return quant::elementOf(range.format.element).hasIntegerNumbers();
-          }))
-    return "its weight is not of integers";
+  if (isRoundedByFile(linear.getX()))
+    return "the file has quantized its activations";
+  for (const RowRange &range : linear.getWeight().getType().getRanges())
+    if (std::string reason = reasonAgainst(range.format, format);
+        !reason.empty())
+      return reason;
   int64_t columns = shapeOf(linear.getX()).back();
   if (ShapedType::isDynamic(columns))
     return "the number of columns is not known";
   if (int64_t group = quant::groupColumns(format, columns); columns % group)
     return "the group size " + std::to_string(group) + " does not divide the " +
            std::to_string(columns) + " columns";
+  if (format.granularity != quant::Granularity::Group &&
+      format.element == quant::ElementType::Int8 &&
+      columns > quant::longestInt8Sum)
+    return "a sum of " + std::to_string(columns) +
+           " columns needs more than "
+           "32 bits";
   return "";
 }
 
@@ -53,26 +95,38 @@ struct QuantizeActivations
     }
     if (*parsed == quant::floatFormat(quant::ElementType::F32))
       return;
-    if (failed(QuantizedType::verify([&] { return getOperation().emitError(); },
-                                     {1}, *parsed)))
+    Builder builder(&getContext());
+    bool isStatic = parsed->granularity == quant::Granularity::Tensor;
+    if (failed(QuantizedType::verify(
+            [&] { return getOperation().emitError(); }, {1}, *parsed,
+            isStatic ? builder.getF32FloatAttr(1) : FloatAttr())))
       return signalPassFailure();
 
-    llvm::DenseMap<Value, Value> made; // one quantize for each tensor
+    // One quantize for each tensor and scale.
+    llvm::DenseMap<std::pair<Value, Attribute>, Value> made;
     getOperation().walk([&](LinearOp linear) {
-      if (std::string reason = reasonAgainst(linear, *parsed);
-          !reason.empty()) {
+      auto scale = dyn_cast_or_null<FloatAttr>(
+          linear->removeAttr(passes::activationScaleAttribute));
+      std::string reason = reasonAgainst(linear, *parsed);
+      if (reason.empty() && isStatic && !scale)
+        reason = "the scale of its activations was not measured";
+      if (!reason.empty()) {
         remark::missed(
             linear.getLoc(),
             remark::RemarkOpts::name("NotQuantized").category(DEBUG_TYPE))
             << remark::reason("{0}", reason);
         return;
       }
-      Value &activations = made[linear.getX()];
+      if (!isStatic)
+        scale = {};
+      Value &activations = made[{linear.getX(), scale}];
       if (!activations) {
-        OpBuilder builder(linear.getContext());
-        builder.setInsertionPointAfterValue(linear.getX());
-        activations = QuantizeOp::create(builder, linear.getLoc(),
-                                         linear.getX(), *parsed);
+        OpBuilder at(linear.getContext());
+        at.setInsertionPointAfterValue(linear.getX());
+        auto type = QuantizedType::get(linear.getContext(),
+                                       shapeOf(linear.getX()), *parsed, scale);
+        activations =
+            QuantizeOp::create(at, linear.getLoc(), type, linear.getX());
       }
       linear.getXMutable().assign(activations);
     });

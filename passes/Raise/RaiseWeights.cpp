@@ -125,7 +125,8 @@ Value makeWeight(PatternRewriter &rewriter, Location loc,
       rewriter, loc, type, rewriter.getStringAttr(weightName(matrix.data, loc)),
       matrix.data, ElementsAttr(), ElementsAttr(),
       matrix.transposed ? rewriter.getUnitAttr() : UnitAttr(),
-      ir::EncodingAttr::get(rewriter.getContext(), ir::Encoding::Canonical));
+      ir::EncodingAttr::get(rewriter.getContext(), ir::Encoding::Canonical),
+      ElementsAttr(), ElementsAttr());
 }
 
 /// A constant vector [N] (or one that only has further axes of size 1).
@@ -271,7 +272,8 @@ Value blockWeight(PatternRewriter &rewriter, Location loc, int64_t rows,
       ir::WeightType::get(rewriter.getContext(), rows, columns, format),
       rewriter.getStringAttr(weightName(data, loc)), data, scaleData, zeroData,
       UnitAttr(),
-      ir::EncodingAttr::get(rewriter.getContext(), ir::Encoding::MatMulNBits));
+      ir::EncodingAttr::get(rewriter.getContext(), ir::Encoding::MatMulNBits),
+      ElementsAttr(), ElementsAttr());
 }
 
 struct RaiseMatMulNBits : OpRewritePattern<MSMatMulNBitsOp> {
@@ -323,7 +325,8 @@ Value nibbleTable(PatternRewriter &rewriter, MSGatherBlockQuantizedOp op) {
       rewriter.getStringAttr(weightName(codes, op.getLoc())), codes, scales,
       zeros, UnitAttr(),
       ir::EncodingAttr::get(rewriter.getContext(),
-                            ir::Encoding::DequantizeLinear));
+                            ir::Encoding::DequantizeLinear),
+      ElementsAttr(), ElementsAttr());
 }
 
 struct RaiseGatherBlockQuantized : OpRewritePattern<MSGatherBlockQuantizedOp> {
@@ -390,7 +393,8 @@ struct RaiseDequantizedMatMul : OpRewritePattern<MatMulOp> {
                             type.getDimSize(0), format),
         rewriter.getStringAttr(weightName(codes, op.getLoc())), codes, scales,
         zeros, rewriter.getUnitAttr(),
-        ir::EncodingAttr::get(getContext(), ir::Encoding::DequantizeLinear));
+        ir::EncodingAttr::get(getContext(), ir::Encoding::DequantizeLinear),
+        ElementsAttr(), ElementsAttr());
     rewriter.replaceOpWithNewOp<ir::LinearOp>(
         op, op.getY().getType(), op.getA(), weight, Value(), Value());
     return success();

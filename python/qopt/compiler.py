@@ -138,7 +138,7 @@ def compile(
     lm_head      format of the head; default: `weights`
     embedding    format of the token embedding; default: that of the head where one weight is both, else as in the file
     format       of single weights, "NAME=FORMAT" or "re:PATTERN=FORMAT", or a list of those
-    activations  what linears read; host: "int8" (of integer weights) or "f32", GPU: "f16" or "bf16"
+    activations  what linears read: "f32" (host), "f16", "bf16", "int8", "fp8_e4m3" (host), "int8_g32_sf32" (host)
     calibrate    a text file: weights are quantized by what they do when the model reads it
     algorithm    with `calibrate`: "best" (of all, for each weight), "rtn", "clip", "hqq", "gptq" or "kronecker";
                  calibrate_tokens: of the text at most so many

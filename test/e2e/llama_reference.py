@@ -21,9 +21,11 @@ def exported_tensors(path):
 
 
 class Llama:
-    def __init__(self, folder, quantize=lambda weight: weight, stored=lambda keys: keys):
-        """`stored`: what a cache makes of the keys [heads, tokens, size] of the tokens so far."""
+    def __init__(self, folder, quantize=lambda weight: weight, stored=lambda keys: keys, read=lambda x: x):
+        """`stored`: what a cache makes of the keys [heads, tokens, size] of the tokens so far; `read`: what the linears of
+        the blocks make of their inputs [tokens, columns]."""
         self.stored = stored
+        self.read = read
         self.config = json.loads((folder / "config.json").read_text())
         file = folder / "model.safetensors"
         tensors = load_file(file) if file.exists() else exported_tensors(folder / "model.onnx")
@@ -48,6 +50,8 @@ class Llama:
         return np.concatenate([a * cos - b * sin, b * cos + a * sin], -1)
 
     def attention(self, x, prefix, past):
+        x = self.read(x)
+
         def project(name, heads):
             return (x @ self.weights[f"{prefix}.{name}_proj.weight"].T).reshape(len(x), heads, -1).transpose(1, 0, 2)
 
@@ -63,7 +67,7 @@ class Llama:
         scores += np.triu(np.full(scores.shape[1:], -np.inf, np.float32), 1 + start)
         p = np.exp(scores - scores.max(-1, keepdims=True))
         y = (p / p.sum(-1, keepdims=True)) @ v
-        return y.transpose(1, 0, 2).reshape(len(x), -1) @ self.weights[f"{prefix}.o_proj.weight"].T
+        return self.read(y.transpose(1, 0, 2).reshape(len(x), -1)) @ self.weights[f"{prefix}.o_proj.weight"].T
 
     def logits(self, tokens, step=None):
         """[tokens, vocabulary]; the cache grows by `step` tokens at a time, or by all at once."""
@@ -76,8 +80,8 @@ class Llama:
         for i in range(self.config["num_hidden_layers"]):
             prefix = f"model.layers.{i}"
             x = x + self.attention(self.norm(x, f"{prefix}.input_layernorm.weight"), f"{prefix}.self_attn", past)
-            h = self.norm(x, f"{prefix}.post_attention_layernorm.weight")
+            h = self.read(self.norm(x, f"{prefix}.post_attention_layernorm.weight"))
             gate = h @ self.weights[f"{prefix}.mlp.gate_proj.weight"].T
             up = h @ self.weights[f"{prefix}.mlp.up_proj.weight"].T
-            x = x + (gate / (1 + np.exp(-gate)) * up) @ self.weights[f"{prefix}.mlp.down_proj.weight"].T
+            x = x + self.read(gate / (1 + np.exp(-gate)) * up) @ self.weights[f"{prefix}.mlp.down_proj.weight"].T
         return self.norm(x, "model.norm.weight") @ self.weights["model.embed_tokens.weight"].T

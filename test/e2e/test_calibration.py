@@ -63,9 +63,9 @@ def test_every_algorithm_rounds_the_same_weights(tool, stories, stories_artifact
 
 
 def test_an_algorithm_that_is_none_is_refused(tool, stories, folder):
-    done = tool("qopt-compile", stories, "--calibrate", folder / "calib.txt", "--algorithm", "awq", check=False)
+    done = tool("qopt-compile", stories, "--calibrate", folder / "calib.txt", "--algorithm", "awk", check=False)
     assert done.returncode == 2
-    assert 'unknown algorithm "awq"; expected best, rtn, clip, hqq, gptq, kronecker' in done.stderr
+    assert 'unknown algorithm "awk"; expected best, awq, rtn, clip, hqq, gptq, kronecker' in done.stderr
 
 
 def test_the_result_does_not_depend_on_threads(tool, stories, folder):

@@ -162,7 +162,6 @@ def test_weights_that_no_file_maps_are_read_twice(tool, stories, folder, tmp_pat
         (("--validate", "T", "--keep"), USAGE, "--keep is for --max-kl"),
         (("--validate", "T", "--as", "graph"), UNSUPPORTED, "--validate is given, but the model is no decoder"),
         (("--validate", "T", "--emit", "quantized"), USAGE, "--validate is for artifacts"),
-        (("--validate", "T", "--target", "cuda", "--activations", "int8"), UNSUPPORTED, "run qopt-eval --device cuda"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(tool, stories, folder, tmp_path, options, code, message):

@@ -93,7 +93,8 @@ REFUSED = {
     },
     "qopt-compile {stories} --emit onnx --as graph": "--as is for the stages from qopt on",
     "qopt-compile {stories} -o {none} --activations int8": (
-        '--activations is "int8", but no linear has a weight of integers; expected --weights int8 beside it'
+        '--activations is "int8", but no linear has a weight of int8 with one scale a row; expected --weights '
+        "int8 beside it"
     ),
     "qopt-run {graph} --inputs {more}": "'z', which is no input of the artifact; expected 'x', or \"in.\" before",
     "qopt-run {graph} --inputs {golden_more}": "has the array 'in.z', which is no input of the artifact; expected 'x'",

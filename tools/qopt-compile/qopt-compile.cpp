@@ -120,10 +120,12 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
           "format of single weights: name=FORMAT or re:PATTERN=FORMAT; the "
           "first match wins"));
   add("--activations", o.activations,
-      "what linears read: f16 or bf16 [GPU: f16]; int8: of integer weights "
-      "[host], on a GPU of int8 ones with a scale a row and f16 elsewhere, or "
-      "bf16,int8; on the host also f32; f16 on the host rounds where a GPU "
-      "does");
+      "what linears read: f32 [host], f16 or bf16, which on the host rounds "
+      "where a GPU does; int8 or fp8_e4m3 [host]: with a scale a token, of "
+      "weights that are the same with a scale a row, and f32 (GPU: f16) "
+      "elsewhere, or bf16,int8; int8_g32_sf32 [host]: with a scale for 32 "
+      "columns, of all integer weights; default: that on the host, f16 on a "
+      "GPU");
   add("--kv", o.cache,
       "format of keys and values in a decoder's cache, or KEY,VALUE: f32 f16 "
       "bf16 int8 int4 fp8_e4m3 [GPU: not f32], keys also int8_g32, int4_g32 or "

@@ -1,14 +1,9 @@
-// AWQ's scales (arXiv 2306.00978): columns whose inputs are large are
+// Scales of the channels of activations: columns whose inputs are large are
 // multiplied with s_j > 1 before they are quantized and their inputs with 1 /
-// s_j, so that their rounding errors weigh less. What is sought is the exponent
-// a in
-//
-//   s_j = (E|x_j|)^a, divided by √(max s · min s)       a = 0, 0.05, …, 0.95
-//
-// with the least error tr(Δ H_I Δᵀ), Δ = Q(W s) / s − W, Q round to nearest:
-// exactly the squared error of the layer's output on the calibration text. All
-// weights that read one input share s, so their errors are added. Whoever calls
-// this folds s into the weights and 1 / s into what makes the input.
+// s_j, so that the input's codes are finer and the weight's rounding errors
+// weigh less. All weights that read one input share s. Whoever calls this folds
+// s into the weights and 1 / s into what makes the input, and searches the
+// exponents by what the layer then makes of a text.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_ALGORITHMS_CHANNELSCALES_H
 #define QOPT_LIB_QUANT_ALGORITHMS_CHANNELSCALES_H
@@ -17,20 +12,14 @@
 
 namespace qopt::quant {
 
-/// What the search found.
-struct ChannelScales {
-  std::vector<float> scales; ///< one for each column; all ones with exponent 0
-  float exponent = 0;
-  double error = 0;        ///< of all weights with these scales
-  double errorWithout = 0; ///< of all weights rounded to nearest as they are
-};
-
-/// The scales for weights [rows, columns] of any rows that read one input.
-/// `magnitudes` [columns] is E|x_j|. Fails with InvalidArgument on magnitudes
-/// that are not finite or negative, and as `coveringGrid` and `checkMetric` do.
-StatusOr<ChannelScales> searchChannelScales(
-    const Format &format, const std::vector<MatrixView> &weights,
-    const float *magnitudes, const Metric &metric, unsigned threads);
+/// s_j = x_j^a / w_j^b, divided by √(max s · min s): with the magnitudes of
+/// activations alone (b = 0) AWQ's scales (arXiv 2306.00978), with those of the
+/// weights' columns and b = 1 − a SmoothQuant's (arXiv 2211.10438). Both [K],
+/// finite and not negative. Magnitudes below 10⁻⁴ of the largest count as that:
+/// a channel that never fires must not make a scale of nothing.
+std::vector<float> channelScales(const std::vector<float> &activations,
+                                 const std::vector<float> &weights, double a,
+                                 double b);
 
 /// What a bias must gain so that the output's mean stays: Σ_j (W − Ŵ)_ij E[x_j]
 /// for every row i, summed in f64.

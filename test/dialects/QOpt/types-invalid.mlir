@@ -44,14 +44,32 @@ func.func private @f(!qopt.quantized<4x?, int8>)
 // -----
 
 // quantized (C2)
-// expected-error @+1 {{quantized activations have a symmetric integer format with one f32 scale per row or group, for example "int8" or "int8_g32_sf32"; got "int8_g32"}}
+// expected-error @+1 {{quantized activations have a symmetric format of integers or fp8 with f32 scales, for example "int8", "int8_g32_sf32" or "fp8_e4m3"; got "int8_g32"}}
 func.func private @f(!qopt.quantized<4x64, int8_g32>)
 
 // -----
 
 // quantized (C2)
-// expected-error @+1 {{quantized activations have a symmetric integer format with one f32 scale per row or group, for example "int8" or "int8_g32_sf32"; got "fp8_e4m3"}}
-func.func private @f(!qopt.quantized<4x64, fp8_e4m3>)
+// expected-error @+1 {{quantized activations have a symmetric format of integers or fp8 with f32 scales, for example "int8", "int8_g32_sf32" or "fp8_e4m3"; got "f16"}}
+func.func private @f(!qopt.quantized<4x64, f16>)
+
+// -----
+
+// quantized (C3)
+// expected-error @+1 {{quantized activations have a scale of their type where it is one for all rows, with "int8_tensor" or "fp8_e4m3_tensor"; got "int8_tensor" and no scale}}
+func.func private @f(!qopt.quantized<4x64, int8_tensor>)
+
+// -----
+
+// quantized (C3)
+// expected-error @+1 {{got "int8" and a scale}}
+func.func private @f(!qopt.quantized<4x64, int8, scale = 0.5>)
+
+// -----
+
+// quantized (C3)
+// expected-error @+1 {{the scale of quantized activations is a positive, finite f32; got -5.000000e-01}}
+func.func private @f(!qopt.quantized<4x64, int8_tensor, scale = -0.5>)
 
 // -----
 

@@ -6,13 +6,16 @@
 // CHECK-SAME: !qopt.weight<512x1408, int8, layout = host_tiled>
 // CHECK-SAME: !qopt.weight<96x64, [64: int8, 32: int4_g32], layout = cuda_strips>
 // CHECK-SAME: !qopt.quantized<?x512, int8_g32_sf32>
+// CHECK-SAME: !qopt.quantized<?x512, fp8_e4m3>
+// CHECK-SAME: !qopt.quantized<?x512, int8_tensor, scale = 1.250000e-01>
 // CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>
 // CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int8, value = fp8_e4m3, page = 64>
 // CHECK-SAME: !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int4_g32, value = int4, page = 64>
 // CHECK-SAME: !qopt.batch
 func.func private @types(!qopt.weight<512x1408, int4_g32>, !qopt.weight<512x1408, int8, layout = host_tiled>,
   !qopt.weight<96x64, [64: int8, 32: int4_g32], layout = cuda_strips>,
-  !qopt.quantized<?x512, int8_g32_sf32>,
+  !qopt.quantized<?x512, int8_g32_sf32>, !qopt.quantized<?x512, fp8_e4m3>,
+  !qopt.quantized<?x512, int8_tensor, scale = 0.125>,
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>,
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int8, value = fp8_e4m3, page = 64>,
   !qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = int4_g32, value = int4, page = 64>,

@@ -124,3 +124,30 @@ func.func @formats() {
   %w = qopt.weight "w" codes(dense<0.5> : tensor<8x4xf16>) : !qopt.weight<8x4, [4: f16, 4: int8]>
   return
 }
+
+// -----
+
+// (C9)
+func.func @factors_of_halves() {
+  // expected-error @+1 {{"w" has factors and the format "f16"; expected f32}}
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<8x4xf16>) column_factors(dense<2.0> : tensor<4xf32>) : !qopt.weight<8x4, f16>
+  return
+}
+
+// -----
+
+// (C9)
+func.func @factors_of_another_size() {
+  // expected-error @+1 {{column_factors of "w" have type 'tensor<8xf32>'; expected shape 4 of f32}}
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<8x4xf16>) column_factors(dense<2.0> : tensor<8xf32>) : !qopt.weight<8x4, f32>
+  return
+}
+
+// -----
+
+// (C9)
+func.func @factors_of_codes() {
+  // expected-error @+1 {{codes of "w" have type 'tensor<8x4xi8>'; expected shape 8x4 of floating point numbers}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x4xi8>) column_factors(dense<2.0> : tensor<4xf32>) : !qopt.weight<8x4, f32>
+  return
+}

@@ -51,3 +51,10 @@ func.func @dequantize_linear() -> !qopt.weight<8x64, int4_g32> {
   %w = qopt.weight "w" codes(dense<1> : tensor<64x8xi4>) scales(dense<0.5> : tensor<2x8xf32>) transposed encoding dequantize_linear : !qopt.weight<8x64, int4_g32>
   return %w : !qopt.weight<8x64, int4_g32>
 }
+
+// CHECK-LABEL: @factors
+func.func @factors() -> !qopt.weight<2x3, f32> {
+  // CHECK: codes(dense<5.000000e-01> : tensor<2x3xf16>) row_factors(dense<[1.000000e+00, 2.000000e+00]> : tensor<2xf32>) column_factors(dense<4.000000e+00> : tensor<3xf32>) : !qopt.weight<2x3, f32>
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<2x3xf16>) row_factors(dense<[1.0, 2.0]> : tensor<2xf32>) column_factors(dense<4.0> : tensor<3xf32>) : !qopt.weight<2x3, f32>
+  return %w : !qopt.weight<2x3, f32>
+}
