@@ -105,6 +105,10 @@ struct DecoderState {
   std::span<const TokenChoice> choices;
 };
 
+/// Sees a value that a step has just written; `data` is its first byte.
+using StepProbe = std::function<Status(
+    const plan::Step &step, const BoundValue &value, const void *data)>;
+
 /// Where a launch finds its data. The arena is the device's, zeroed before the
 /// first launch and after a failed one; what the caller gives and gets lies in
 /// host memory, and a device with memory of its own copies. What an output that
@@ -116,6 +120,7 @@ struct LaunchMemory {
   std::span<void *const> inputs;
   std::span<void *const> outputs;
   const DecoderState *state = nullptr; ///< of a decoder
+  const StepProbe *probe = nullptr;    ///< optional; of the host
 };
 
 class Program {

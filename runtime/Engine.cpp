@@ -5,6 +5,8 @@
 
 #include "runtime/Devices.h"
 #include "runtime/Scheduler.h"
+#include "runtime/host/QuantizedActivations.h"
+#include "runtime/plan/StepOperands.h"
 
 #include <algorithm>
 #include <chrono>
@@ -28,7 +30,8 @@ public:
                 const StatusOr<std::span<const Result>> &results,
                 std::vector<TokenEvent> &events);
   Status evaluate(std::span<const int32_t> tokens,
-                  const LogitsCallback &callback, int64_t chunk);
+                  const LogitsCallback &callback, int64_t chunk,
+                  const runtime::StepProbe *probe = nullptr);
   Status evaluateChunks(runtime::CachedSequence &sequence,
                         std::span<const int32_t> tokens,
                         const LogitsCallback &callback, int64_t chunk);
@@ -232,7 +235,8 @@ Status Engine::evaluate(std::span<const int32_t> tokens,
 
 Status Engine::Implementation::evaluate(std::span<const int32_t> tokens,
                                         const LogitsCallback &callback,
-                                        int64_t chunk) {
+                                        int64_t chunk,
+                                        const runtime::StepProbe *probe) {
   constexpr int64_t logitBytes = int64_t(16) << 20;
   if (chunk < 0 || tokens.empty())
     return Status(StatusCode::InvalidArgument,
@@ -256,7 +260,9 @@ Status Engine::Implementation::evaluate(std::span<const int32_t> tokens,
                     "the cache has no room for " +
                         std::to_string(tokens.size()) + " positions");
   }
+  decoder->watch(probe);
   Status status = evaluateChunks(sequence, tokens, callback, chunk);
+  decoder->watch(nullptr);
   std::lock_guard lock(state);
   decoder->close(sequence);
   return status;
@@ -276,6 +282,51 @@ Status Engine::Implementation::evaluateChunks(runtime::CachedSequence &sequence,
     QOPT_RETURN_IF_ERROR(callback(int64_t(first), *logits));
   }
   return {};
+}
+
+/// A value as f32 rows; empty where it is no floating-point tensor.
+static std::vector<float> rowsOf(const runtime::BoundValue &value,
+                                 const void *data, host::ThreadPool &pool) {
+  std::vector<float> rows;
+  if (value.quantized) {
+    rows.resize(size_t(value.elements));
+    host::dequantizeActivations(data, value.rows(), value.columns(),
+                                rows.data(), pool);
+  } else if (value.type == plan::DType::F32 && value.elements > 0) {
+    const auto *row = static_cast<const float *>(data);
+    for (int64_t i = 0; i < value.elements / value.rowElements; ++i)
+      rows.insert(rows.end(), row + i * value.rowStride,
+                  row + i * value.rowStride + value.rowElements);
+  }
+  return rows;
+}
+
+Status Engine::probe(std::span<const int32_t> tokens,
+                     const ValueCallback &callback) {
+  runtime::RaggedDecoder &decoder = *implementation->decoder;
+  if (std::string_view(decoder.device().name()) != "host")
+    return Status(StatusCode::Unsupported,
+                  "values between steps can be seen on the host alone, and '" +
+                      artifact().path() + "' runs on " +
+                      decoder.device().name());
+  host::ThreadPool pool(implementation->options.threads);
+  const runtime::StepProbe show = [&](const plan::Step &step,
+                                      const runtime::BoundValue &value,
+                                      const void *data) -> Status {
+    std::vector<float> rows = rowsOf(value, data, pool);
+    if (rows.empty())
+      return {};
+    return callback({step.origin() ? step.origin()->str() : "",
+                     runtime::kernelName(step.operation_type()), value.rows(),
+                     value.columns(), rows});
+  };
+  try {
+    return implementation->evaluate(
+        tokens, [](int64_t, std::span<const float>) { return Status(); },
+        int64_t(tokens.size()), &show);
+  } catch (const std::bad_alloc &) {
+    return noMemory();
+  }
 }
 
 int64_t Engine::cacheTokens() const {

@@ -2,7 +2,7 @@
 // pipe that nobody writes to, a folder, a device, is refused at once instead of
 // waited for. Every file that a user gives is opened here, except a model and
 // its external data (lib/Import/Onnx), whose rules are stricter, and a prompt
-// (tools/io/FileAccess.h), which may come from a pipe.
+// (lib/Io/FileAccess.h), which may come from a pipe.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_INPUTFILE_H
 #define QOPT_RUNTIME_INPUTFILE_H

@@ -285,6 +285,7 @@ Status RaggedDecoder::runStep(std::span<const TokenSlice> slices,
   memory.inputs = {&input, 1};
   memory.outputs = outputs;
   memory.state = &state;
+  memory.probe = probe;
   QOPT_RETURN_IF_ERROR(executor.run(memory));
   for (const TokenSlice &slice : slices)
     slice.sequence->length += int64_t(slice.tokens.size());

@@ -52,6 +52,7 @@ public:
          std::shared_ptr<Device> device, int64_t cacheTokens,
          StepLimits limits);
 
+  Device &device() const { return executor.device(); }
   int64_t vocabulary() const { return decoder->vocabulary(); }
   int64_t context() const { return decoder->context(); }
   int64_t page() const { return decoder->page(); }
@@ -79,6 +80,10 @@ public:
   StatusOr<std::span<const int32_t>>
   chooseTokens(std::span<const TokenSlice> slices);
 
+  /// Lets `probe`, which stays, see what the steps of later launches write;
+  /// null: nobody does. Of the host only.
+  void watch(const StepProbe *seer) { probe = seer; }
+
   /// Bytes of working memory beyond artifact and cache.
   size_t memory() const;
   /// Bytes of cache that sequences use now.
@@ -100,6 +105,7 @@ private:
                  std::span<void *const> outputs);
 
   const plan::Decoder *decoder;
+  const StepProbe *probe = nullptr;
   Executor executor;
   PagePool pool;
   std::unique_ptr<DeviceMemory> cache;

@@ -78,6 +78,18 @@ using TokenCallback = std::function<bool(int32_t token)>;
 using LogitsCallback =
     std::function<Status(int64_t first, std::span<const float> logits)>;
 
+/// A value that a step of the artifact has written, for comparisons.
+struct StepValue {
+  std::string origin; ///< the node or layer of the model
+  std::string kernel; ///< as qopt-inspect --plan calls it, "rms_norm"
+  int64_t rows = 0, columns = 0;
+  std::span<const float> values; ///< [rows, columns]; of codes, what they mean
+};
+
+/// Called with each value in the order of execution; an error stops and is
+/// returned.
+using ValueCallback = std::function<Status(const StepValue &value)>;
+
 class QOPT_API Engine {
 public:
   /// InvalidArgument for a graph artifact (Session.h runs these) or an option
@@ -110,6 +122,11 @@ public:
   /// no trace in the cache.
   Status evaluate(std::span<const int32_t> tokens,
                   const LogitsCallback &callback, int64_t chunk = 0);
+
+  /// The floating-point values that the steps of one evaluation write: of all
+  /// positions of `tokens` at once, which fit one step. Unsupported on a device
+  /// that is no host.
+  Status probe(std::span<const int32_t> tokens, const ValueCallback &callback);
 
   /// Positions of the cache, and those neither used nor promised.
   int64_t cacheTokens() const;

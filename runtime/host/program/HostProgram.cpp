@@ -146,6 +146,14 @@ HostProgram::create(std::shared_ptr<const BoundFunction> function,
   return std::unique_ptr<Program>(std::move(program));
 }
 
+/// The first byte of what is no constant.
+static void *slotAddress(const LaunchMemory &memory, Slot slot,
+                         uint32_t index) {
+  return slot == Slot::Input    ? memory.inputs[index]
+         : slot == Slot::Output ? memory.outputs[index]
+                                : memory.arena;
+}
+
 void HostProgram::patchPointers(const LaunchMemory &memory) {
   bool same = lastAddresses.size() ==
                   1 + memory.inputs.size() + memory.outputs.size() &&
@@ -162,9 +170,7 @@ void HostProgram::patchPointers(const LaunchMemory &memory) {
   lastAddresses.insert(lastAddresses.end(), memory.outputs.begin(),
                        memory.outputs.end());
   for (const PointerPatch &patch : patches) {
-    void *base = patch.slot == Slot::Input    ? memory.inputs[patch.index]
-                 : patch.slot == Slot::Output ? memory.outputs[patch.index]
-                                              : memory.arena;
+    void *base = slotAddress(memory, patch.slot, patch.index);
     void *address =
         base ? static_cast<uint8_t *>(base) + patch.offset : nullptr;
     std::memcpy(patch.location, static_cast<const void *>(&address),
@@ -175,9 +181,28 @@ void HostProgram::patchPointers(const LaunchMemory &memory) {
 Status HostProgram::launch(const LaunchMemory &memory) {
   patchPointers(memory);
   HostCall call = {pool, memory.state, stepRows.data()};
-  for (size_t i = 0; i < commands.size(); ++i)
+  for (size_t i = 0; i < commands.size(); ++i) {
     if (Status status = commands[i]->run(call); !status.ok())
       return describeFailure(i, status);
+    if (memory.probe)
+      QOPT_RETURN_IF_ERROR(show(i, memory));
+  }
+  return {};
+}
+
+/// What a command has written goes to the probe.
+Status HostProgram::show(size_t command, const LaunchMemory &memory) const {
+  const plan::Step &step =
+      *function->function().steps()->Get(uint32_t(command));
+  for (StepOperand operand : operandsOf(step)) {
+    const BoundValue &value = function->value(operand.value);
+    if (operand.access != Access::Write || value.slot == Slot::Constant)
+      continue;
+    void *base = slotAddress(memory, value.slot, value.index);
+    if (base)
+      QOPT_RETURN_IF_ERROR((*memory.probe)(
+          step, value, static_cast<uint8_t *>(base) + value.offset));
+  }
   return {};
 }
 

@@ -111,6 +111,7 @@ public:
 private:
   explicit HostProgram(host::ThreadPool &pool) : pool(pool) {}
   void patchPointers(const LaunchMemory &memory);
+  Status show(size_t command, const LaunchMemory &memory) const;
   Status describeFailure(size_t command, const Status &status) const;
 
   host::ThreadPool &pool;
