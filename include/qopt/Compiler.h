@@ -4,6 +4,7 @@
 #ifndef QOPT_COMPILER_H
 #define QOPT_COMPILER_H
 
+#include "qopt/BlameSummary.h"
 #include "qopt/CompileOptions.h"
 #include "qopt/KernelSummary.h"
 #include "qopt/Status.h"
@@ -44,6 +45,10 @@ struct CompileSummary {
 /// Called while weights are written: a name and the share done, 0 to 1.
 using Progress = std::function<void(const std::string &what, double done)>;
 
+/// Called with what a person wants to know before minutes pass, one message or
+/// more: what a calibration is made of and what memory it will take.
+using Notice = std::function<void(const std::string &message)>;
+
 /// The artifact of a model where none is named: in the current folder, called
 /// like the file, or like the folder that was given: "models/tiny" becomes
 /// "tiny.qopt".
@@ -53,7 +58,15 @@ std::string defaultOutput(const std::string &model);
 /// which appears only when it is complete. GateFailed, with every limit and
 /// what was found, where one is missed.
 StatusOr<CompileSummary> compile(const CompileOptions &options,
-                                 const Progress &progress = {});
+                                 const Progress &progress = {},
+                                 const Notice &notice = {});
+
+/// Which layers of the artifact that `compile` would write lose most, on the
+/// texts of `options.validate`, else the part of `options.calibrate` that no
+/// algorithm sees. Takes four evaluations for each layer; writes nothing.
+StatusOr<BlameSummary> blame(const CompileOptions &options,
+                             const Progress &progress = {},
+                             const Notice &notice = {});
 
 /// The IR of a stage before Artifact as text; bytes of weights are elided.
 /// `summary`, where given, receives the layers, remarks and warnings.

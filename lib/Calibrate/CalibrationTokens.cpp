@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Calibrate/CalibrationTokens.h"
 #include <algorithm>
+#include <cstdio>
 
 namespace qopt::calibrate {
 
@@ -17,6 +18,20 @@ static double unknownShare(const std::vector<int32_t> &tokens,
     if (auto id = tokenizer.tokenToId(name))
       unknown += std::count(tokens.begin(), tokens.end(), *id);
   return double(unknown) / double(std::max<size_t>(tokens.size(), 1));
+}
+
+/// The share of tokens that are single bytes beyond ASCII, "<0xE4>": what a
+/// tokenizer falls back to where it has no token of a text.
+static double byteShare(const std::vector<int32_t> &tokens,
+                        const Tokenizer &tokenizer) {
+  int64_t bytes = 0;
+  for (int byte = 0x80; byte < 0x100; ++byte) {
+    char name[8];
+    std::snprintf(name, sizeof name, "<0x%02X>", unsigned(byte));
+    if (auto id = tokenizer.tokenToId(name))
+      bytes += std::count(tokens.begin(), tokens.end(), *id);
+  }
+  return double(bytes) / double(std::max<size_t>(tokens.size(), 1));
 }
 
 StatusOr<TokenWindows> windowsOfText(const std::string &text,
@@ -45,6 +60,11 @@ StatusOr<TokenWindows> windowsOfText(const std::string &text,
                               std::to_string(int(share * 100)) +
                               " % of its tokens; give text in the model's "
                               "language");
+  if (double share = byteShare(*encoded, tokenizer); share > 0.5)
+    return refuse(source, "is unknown to the tokenizer: " +
+                              std::to_string(int(share * 100)) +
+                              " % of its tokens are single bytes; give text in "
+                              "the model's language");
   auto windows = TokenWindows::cut(std::move(*encoded), length, source.path);
   if (!windows.ok())
     return windows.status();

@@ -18,6 +18,8 @@ struct WindowLimits {
 /// Every eighth window is held out: no algorithm sees it, the choice between
 /// their results does.
 inline bool isHeldOut(int64_t window) { return window % 8 == 7; }
+/// So many windows or more have one that is held out.
+inline constexpr int64_t windowsToHoldOut = 8;
 
 /// What a text is for and where it comes from, for errors.
 struct TextSource {
@@ -28,7 +30,8 @@ struct TextSource {
 /// where there are more than `limits.most`, that many spread evenly over the
 /// text. InvalidArgument, naming `source`, for a text of fewer tokens than a
 /// window, or of another language than the tokenizer's: one of which more than
-/// a tenth of the tokens are unknown.
+/// a tenth of the tokens are unknown, or more than half single bytes beyond
+/// ASCII.
 StatusOr<TokenWindows> windowsOfText(const std::string &text,
                                      const TextSource &source,
                                      const Tokenizer &tokenizer,

@@ -23,12 +23,16 @@ struct CalibrationText {
   CalibrationRecord record;
 };
 
-/// The windows of the text `options.calibrate` for a raised model. Unsupported
-/// for one that is no decoder, InvalidArgument for a text or tokenizer that
-/// does not serve.
+/// The windows of `options.calibrate`, a text, token ids (.npy) or a manifest
+/// of such (.json), for a raised model; those of a manifest have a domain for
+/// each source. Unsupported for a model that is no decoder, InvalidArgument for
+/// a text, tokenizer or manifest that does not serve.
 StatusOr<CalibrationText> readCalibrationText(mlir::ModuleOp module,
                                               const CompileOptions &options,
                                               const Companions &companions);
+
+/// What a manifest's sources contribute, for people: a line for each.
+std::string spellMix(const CalibrationText &text);
 
 /// The codes of a calibration that is done already. False where it is not.
 StatusOr<bool> takeStoredWeights(llvm::ArrayRef<mlir::ModuleOp> modules,

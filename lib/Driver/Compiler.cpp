@@ -8,6 +8,7 @@
 #include "lib/Codegen/Host/HostTarget.h"
 #include "lib/Driver/ActivationOption.h"
 #include "lib/Driver/ArtifactBuilder.h"
+#include "lib/Driver/Blame.h"
 #include "lib/Driver/CacheOption.h"
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/CudaEmission.h"
@@ -55,15 +56,21 @@ int64_t sourceBytes(ModuleOp module) {
 /// One compilation: the context, the module and how far it has come.
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, CompileSummary &summary)
-      : options(options), summary(summary), context(makeRegistry()),
-        diagnostics(context, summary) {
+  enum class Purpose {
+    Model,
+    Blame, ///< ends with the stage quantize; texts to measure on are read
+  };
+  Compilation(const CompileOptions &options, CompileSummary &summary,
+              Purpose purpose = Purpose::Model)
+      : options(options), summary(summary), purpose(purpose),
+        context(makeRegistry()), diagnostics(context, summary) {
     // A message names the node; the operation's text would bury it.
     context.printOpOnDiagnostic(false);
     driver::collectRemarks(context, summary.remarks);
   }
 
-  Status run(Stage last, const Progress &progress = {}) {
+  Status run(Stage last, const Progress &progress = {},
+             const Notice &notice = {}) {
     auto found = driver::findCompanions(options);
     if (!found)
       return found.status();
@@ -103,10 +110,9 @@ public:
         break;
       if (step.stage == Stage::Scheduled)
         QOPT_RETURN_IF_ERROR(driver::setContext(*module, options, companions));
-      OwningOpRef<ModuleOp> raised;
       if (step.stage == Stage::Quantized) {
         // Scales of channels first: all that follows is of the model with them.
-        Status chosen = scaleModel(progress);
+        Status chosen = scaleModel(progress, notice);
         raised = module->clone();
         if (chosen.ok())
           chosen = chooseFormats(*raised, progress);
@@ -128,16 +134,29 @@ public:
       }
       if (step.stage == Stage::Quantized)
         QOPT_RETURN_IF_ERROR(checkActivations());
-      if (raised) {
+      if (step.stage == Stage::Quantized) {
         SmallVector<ModuleOp> models{*module};
         if (validation && validation->substitute())
           models.push_back(validation->substitute());
         Status done = quantization->calibrate(models, *raised, progress);
         if (!done.ok())
           return diagnostics.status(done.code(), done.message());
+        if (purpose == Purpose::Model)
+          raised = {};
       }
     }
     return Status();
+  }
+
+  /// Behind the stage quantize.
+  StatusOr<BlameSummary> blame(const Progress &progress) {
+    driver::Blame blame(*raised, quantization->options(), companions,
+                        std::move(blameWindows));
+    auto found = blame.measure(*module, progress);
+    if (!found.ok())
+      return diagnostics.status(found.status().code(),
+                                found.status().message());
+    return found;
   }
 
   Status write(const Progress &progress) {
@@ -189,26 +208,28 @@ private:
     return registry;
   }
 
-  Status scaleModel(const Progress &progress) {
-    quantization.emplace(options, companions);
+  Status scaleModel(const Progress &progress, const Notice &notice) {
+    quantization.emplace(options, companions, notice);
     QOPT_RETURN_IF_ERROR(quantization->open(*module));
     return quantization->scale(*module, progress);
   }
 
   /// What the stage quantize is to do, and what the result is measured on.
   Status chooseFormats(ModuleOp raised, const Progress &progress) {
-    bool measures = driver::wantsValidation(options);
-    if (measures) {
+    if (purpose == Purpose::Blame || driver::wantsValidation(options)) {
       QOPT_RETURN_IF_ERROR(driver::setContext(raised, options, companions));
       auto texts = driver::readValidationTexts(raised, options, companions,
                                                quantization->calibrationText());
       if (!texts.ok())
         return texts.status();
-      validation.emplace(std::move(*texts), companions);
+      if (purpose == Purpose::Blame)
+        blameWindows = std::move(texts->windows);
+      else
+        validation.emplace(std::move(*texts), companions);
     }
     QOPT_RETURN_IF_ERROR(quantization->choose(raised, progress));
-    return measures ? validation->prepare(raised, quantization->options())
-                    : Status();
+    return validation ? validation->prepare(raised, quantization->options())
+                      : Status();
   }
 
   /// Whoever asks for codes of activations has linears that read them.
@@ -281,12 +302,15 @@ private:
 
   const CompileOptions &options;
   CompileSummary &summary;
+  const Purpose purpose;
   MLIRContext context;
   driver::DiagnosticCollector diagnostics;
   driver::Companions companions;
   std::optional<driver::Quantization> quantization; ///< from its stage on
   std::optional<driver::Validation> validation;     ///< where it is asked for
+  TokenWindows blameWindows; ///< where layers are to be blamed
   OwningOpRef<ModuleOp> module;
+  OwningOpRef<ModuleOp> raised; ///< the stage raise's, while it is needed
 };
 
 } // namespace
@@ -346,7 +370,8 @@ std::string defaultOutput(const std::string &model) {
 }
 
 StatusOr<CompileSummary> compile(const CompileOptions &asked,
-                                 const Progress &progress) {
+                                 const Progress &progress,
+                                 const Notice &notice) {
   QOPT_RETURN_IF_ERROR(checkOptions(asked));
   CompileOptions options = asked;
   if (options.output.empty())
@@ -354,9 +379,27 @@ StatusOr<CompileSummary> compile(const CompileOptions &asked,
   CompileSummary summary;
   summary.output = options.output;
   Compilation compilation(options, summary);
-  QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels, progress));
+  QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels, progress, notice));
   QOPT_RETURN_IF_ERROR(compilation.write(progress));
   return summary;
+}
+
+StatusOr<BlameSummary> blame(const CompileOptions &options,
+                             const Progress &progress, const Notice &notice) {
+  QOPT_RETURN_IF_ERROR(checkOptions(options));
+  if (options.validate.empty() && options.calibrate.empty() &&
+      options.plan.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "--blame is measured on a text; give one as --validate");
+  if (options.mostDivergence || options.mostPerplexityIncrease ||
+      options.leastSameTop)
+    return Status(StatusCode::InvalidArgument,
+                  "limits of quality are for artifacts, and --blame writes "
+                  "none; leave them out");
+  CompileSummary summary;
+  Compilation compilation(options, summary, Compilation::Purpose::Blame);
+  QOPT_RETURN_IF_ERROR(compilation.run(Stage::Quantized, progress, notice));
+  return compilation.blame(progress);
 }
 
 /// Whether a stage is one of the options' target.

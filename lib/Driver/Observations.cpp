@@ -40,6 +40,11 @@ StatusOr<Observations> Observations::take(CalibrationModel &model, size_t layer,
         }
         return Status();
       }));
+  // Of a short text no window is held out: results are judged by what they were
+  // fitted to, for by nothing all would be equal.
+  for (auto &tensor : observed.tensors)
+    if (tensor->heldOut.tokens() == 0)
+      tensor->heldOut = tensor->moment;
   return observed;
 }
 

@@ -15,7 +15,8 @@
 namespace qopt::driver {
 
 /// What was observed of a tensor that linears read: the sums of the sequences
-/// that rounding sees, and of those that choose between its results.
+/// that rounding sees, and of those that choose between its results; the same
+/// where none is held out.
 struct Observation {
   explicit Observation(int64_t size) : moment(size), heldOut(size) {}
   calibrate::SecondMoment moment, heldOut;

@@ -125,9 +125,9 @@ struct Limit {
 
 class BudgetedChoice {
 public:
-  BudgetedChoice(const CompileOptions &asked, const Progress &progress,
-                 PrecisionPlan &plan)
-      : asked(asked), progress(progress), plan(plan) {
+  BudgetedChoice(const CompileOptions &asked, const CalibrationRecord &text,
+                 const Progress &progress, PrecisionPlan &plan)
+      : asked(asked), text(text), progress(progress), plan(plan) {
     if (!asked.maxSize.empty())
       limits.push_back({"--max-size", asked.maxSize,
                         *parseSize("", asked.maxSize), &Measured::fileBytes,
@@ -150,6 +150,7 @@ private:
   StatusOr<Measured> measure() const;
 
   const CompileOptions &asked;
+  const CalibrationRecord &text;
   const Progress &progress;
   PrecisionPlan &plan;
   std::vector<Limit> limits;
@@ -210,9 +211,13 @@ static CompileOptions plannedOptions(const CompileOptions &asked) {
 /// At most what is recorded in the file later: the text and algorithms of
 /// calibration, options, what was measured.
 static int64_t laterBytes(const CompileOptions &options,
-                          const PrecisionPlan &plan) {
+                          const PrecisionPlan &plan,
+                          const CalibrationRecord &calibration) {
   constexpr int64_t textBytes = 512, algorithmBytes = 48, sliceBytes = 1024;
   auto bytes = textBytes + algorithmBytes * int64_t(plan.weights.size());
+  for (const SourceRecord &source : calibration.sources)
+    bytes += textBytes + 8 * int64_t(source.file.size() + source.domain.size() +
+                                     source.slice.size());
   for (const std::vector<std::string> *words :
        {&options.formats, &options.candidates, &options.validate})
     for (const std::string &word : *words)
@@ -257,7 +262,7 @@ StatusOr<Measured> BudgetedChoice::measure() const {
     return summary.status();
   Measured found;
   found.fileBytes =
-      double(summary->artifactBytes) + double(laterBytes(asked, plan));
+      double(summary->artifactBytes) + double(laterBytes(asked, plan, text));
   if (!asked.maxMemory.empty()) {
     auto bytes = residentBytes(asked, options.output);
     if (!bytes.ok())
@@ -324,8 +329,9 @@ Status BudgetedChoice::chooseWithinLimits(int64_t least, int64_t most) {
 }
 
 Status chooseWithinBudgets(const CompileOptions &options,
+                           const CalibrationRecord &text,
                            const Progress &progress, PrecisionPlan &plan) {
-  return BudgetedChoice(options, progress, plan).run();
+  return BudgetedChoice(options, text, progress, plan).run();
 }
 
 } // namespace qopt::driver

@@ -24,9 +24,10 @@ Status checkBudgetOptions(const CompileOptions &options);
 
 /// Gives each weight of `plan` that has alternatives the one with which all
 /// together are predicted to cost least within the budgets, and says in
-/// `plan.budget` what these were. Infeasible, with the nearest that could be
+/// `plan.budget` what these were; `text` is what will be recorded. Infeasible, with the nearest that could be
 /// met, where no plan meets one.
 Status chooseWithinBudgets(const CompileOptions &options,
+                           const CalibrationRecord &text,
                            const Progress &progress, PrecisionPlan &plan);
 
 } // namespace qopt::driver

@@ -96,6 +96,30 @@ static void writeFormat(json::OStream &out, const PlannedFormat &format) {
   writeNumber(out, "predicted_kl", format.divergence);
 }
 
+static void writeCalibration(json::OStream &out,
+                             const CalibrationRecord &record) {
+  out.attribute("text", record.text);
+  out.attribute("sha256", record.sha256);
+  out.attribute("tokens", record.tokens);
+  out.attribute("algorithm", record.algorithm);
+  out.attribute("seed", int64_t(record.seed));
+  if (record.window)
+    out.attribute("window", record.window);
+  if (record.sources.empty())
+    return;
+  out.attributeArray("sources", [&] {
+    for (const SourceRecord &source : record.sources)
+      out.object([&] {
+        out.attribute("file", source.file);
+        out.attribute("domain", source.domain);
+        out.attribute("slice", source.slice);
+        out.attribute("sha256", source.sha256);
+        writeNumber(out, "weight", source.weight);
+        out.attribute("windows", source.windows);
+      });
+  });
+}
+
 static void writeWeight(json::OStream &out, const PlannedWeight &weight) {
   out.attribute("name", weight.name);
   out.attribute("rows", weight.rows);
@@ -132,13 +156,8 @@ std::string toJson(const PrecisionPlan &plan) {
     out.attribute("bytes", plan.bytes());
     writeNumber(out, "predicted_kl", plan.divergence());
     if (!plan.calibration.text.empty())
-      out.attributeObject("calibration", [&] {
-        out.attribute("text", plan.calibration.text);
-        out.attribute("sha256", plan.calibration.sha256);
-        out.attribute("tokens", plan.calibration.tokens);
-        out.attribute("algorithm", plan.calibration.algorithm);
-        out.attribute("seed", int64_t(plan.calibration.seed));
-      });
+      out.attributeObject("calibration",
+                          [&] { writeCalibration(out, plan.calibration); });
     out.attribute("activations", plan.activations);
     out.attribute("kv", plan.cache);
     out.attributeArray("weights", [&] {
@@ -182,13 +201,24 @@ static bool fromJSON(const json::Value &value, PlannedWeight &weight,
          map.mapOptional("alternatives", weight.alternatives);
 }
 
+static bool fromJSON(const json::Value &value, SourceRecord &source,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  return map && map.map("file", source.file) &&
+         map.map("domain", source.domain) && map.map("slice", source.slice) &&
+         map.map("sha256", source.sha256) && map.map("weight", source.weight) &&
+         map.map("windows", source.windows);
+}
+
 static bool fromJSON(const json::Value &value, CalibrationRecord &record,
                      json::Path path) {
   json::ObjectMapper map(value, path);
   return map && map.map("text", record.text) &&
          map.map("sha256", record.sha256) && map.map("tokens", record.tokens) &&
          map.map("algorithm", record.algorithm) &&
-         map.mapOptional("seed", record.seed);
+         map.mapOptional("seed", record.seed) &&
+         map.mapOptional("window", record.window) &&
+         map.mapOptional("sources", record.sources);
 }
 
 static bool fromJSON(const json::Value &value, PrecisionPlan &plan,

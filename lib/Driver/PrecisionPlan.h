@@ -8,7 +8,7 @@
 //     "budget": "4.25 bits per weight",
 //     "bits": 4.2497, "bytes": 14772224, "predicted_kl": 0.0213,
 //     "calibration": {"text": "books.txt", "sha256": "…", "tokens": 65536,
-//                     "algorithm": "best", "seed": 0},
+//                     "algorithm": "best", "seed": 0, "window": 512},
 //     "activations": "f32", "kv": "f16",
 //     "weights": [
 //       {"name": "model.layers.0.mlp.down_proj.weight", "rows": 512,
@@ -46,13 +46,23 @@ struct PlannedWeight {
   std::vector<PlannedFormat> alternatives; ///< all that were scored, by size
 };
 
+/// A source of a manifest, and what was taken of it.
+struct SourceRecord {
+  std::string file; ///< its name, without folders
+  std::string domain, slice, sha256;
+  double weight = 1;
+  int64_t windows = 0;
+};
+
 /// What the codes were calibrated on; `text` is empty where there was nothing.
 struct CalibrationRecord {
   std::string text;   ///< path, as it was given
-  std::string sha256; ///< of its bytes
+  std::string sha256; ///< of its bytes; of a manifest, with its sources'
   int64_t tokens = 0; ///< at most, as it was asked
   std::string algorithm;
-  uint64_t seed = 0; ///< of labels that are drawn from the model
+  uint64_t seed = 0;  ///< of labels that are drawn from the model
+  int64_t window = 0; ///< tokens of each; 0: not recorded
+  std::vector<SourceRecord> sources; ///< of a manifest
 };
 
 struct PrecisionPlan {

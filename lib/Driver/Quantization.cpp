@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Quantization.h"
 #include "lib/Driver/ActivationOption.h"
+#include "lib/Driver/CalibrationMemory.h"
 #include "lib/Driver/ChannelScaling.h"
 #include "lib/Driver/FormatScores.h"
 #include "lib/Driver/PlanBudget.h"
@@ -310,7 +311,28 @@ Status Quantization::readText(ModuleOp raised) {
   if (!read.ok())
     return read.status();
   text = std::move(*read);
+  if (notice && !text->record.sources.empty())
+    notice(spellMix(*text));
+  if (int64_t count = text->tokens.count();
+      notice && count < calibrate::windowsToHoldOut)
+    notice(llvm::formatv("calibration has {0} windows of {1} tokens, and none "
+                         "is held out: algorithms are judged on what they were "
+                         "fitted to; expected {2} or more (--calibrate-tokens, "
+                         "a longer text)",
+                         count, text->tokens.length(),
+                         calibrate::windowsToHoldOut));
   return Status();
+}
+
+/// The layers; says what they take, once.
+StatusOr<std::unique_ptr<CalibrationModel>>
+Quantization::cut(ModuleOp reference) {
+  auto model = CalibrationModel::create(reference, text->tokens, asked, *store);
+  if (model.ok() && notice && !isMemoryTold)
+    notice(spellMemory(
+        predictMemory((*model)->segments(), text->tokens.length())));
+  isMemoryTold = true;
+  return model;
 }
 
 Status Quantization::openStore(ModuleOp raised) {
@@ -371,7 +393,7 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
     chooseFormats(decided.weights, leastBytes(decided.weights));
     QOPT_RETURN_IF_ERROR(scores.put(scoresEntry, toJson(decided)));
   }
-  if (Status status = chooseWithinBudgets(asked, progress, decided);
+  if (Status status = chooseWithinBudgets(asked, text->record, progress, decided);
       !status.ok()) {
     forgetSteps();
     return status;
@@ -401,8 +423,7 @@ Status Quantization::score(ModuleOp raised, const Progress &progress) {
   for (PlannedWeight &weight : decided.weights)
     if (weight.chosen.format != weight.source && !fixed.count(weight.name))
       weight.chosen = PlannedFormat();
-  auto model =
-      CalibrationModel::create(**reference, text->tokens, asked, *store);
+  auto model = cut(**reference);
   if (!model.ok())
     return model.status();
   auto gradients = ModelGradients::forward(**model, progress);
@@ -442,8 +463,7 @@ Status Quantization::calibrate(ArrayRef<ModuleOp> modules, ModuleOp raised,
   auto reference = quantizedForHost(raised, asked);
   if (!reference.ok())
     return reference.status();
-  auto model =
-      CalibrationModel::create(**reference, text->tokens, asked, *store);
+  auto model = cut(**reference);
   if (!model.ok())
     return model.status();
   bool wantsCurvature =

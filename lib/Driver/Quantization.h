@@ -26,10 +26,13 @@ bool scalesChannels(const CompileOptions &options);
 
 class Quantization {
 public:
-  /// Both stay as long as this. Errors of passes are the context's diagnostics,
-  /// and InvalidArgument.
-  Quantization(const CompileOptions &options, const Companions &companions)
-      : asked(options), companions(companions) {}
+  /// Options and companions stay as long as this. Errors of passes are the
+  /// context's diagnostics, and InvalidArgument. `notice`, where there is one,
+  /// receives what sources a calibration has, and what memory it takes before
+  /// it does.
+  Quantization(const CompileOptions &options, const Companions &companions,
+               const Notice &notice)
+      : asked(options), companions(companions), notice(notice) {}
 
   /// Takes the formats of a plan for `raised`, a model as the stage raise
   /// leaves it, and reads the text of calibration. InvalidArgument for a plan
@@ -67,6 +70,7 @@ private:
   Status score(mlir::ModuleOp raised, const Progress &progress);
   Status readText(mlir::ModuleOp raised);
   Status openStore(mlir::ModuleOp raised);
+  StatusOr<std::unique_ptr<CalibrationModel>> cut(mlir::ModuleOp reference);
   Status measure(CalibrationModel &model, ModelGradients &gradients,
                  const Progress &progress);
   StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>
@@ -78,6 +82,8 @@ private:
 
   CompileOptions asked;
   const Companions &companions;
+  Notice notice;
+  bool isMemoryTold = false;
   PrecisionPlan decided;
   bool isDecided = false; ///< `decided` has the formats
   std::optional<CalibrationText> text;

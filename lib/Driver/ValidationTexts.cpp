@@ -4,6 +4,7 @@
 #include "lib/Driver/DecoderContext.h"
 #include "lib/Driver/TextReader.h"
 #include "lib/Tokens/NamedText.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Path.h"
 #include <cmath>
@@ -80,6 +81,42 @@ Status checkValidationOptions(const CompileOptions &options) {
   return Status();
 }
 
+/// The held-out windows of each slice of a manifest.
+static StatusOr<ValidationWindows>
+heldOutSlices(const CalibrationText &calibration, int64_t context) {
+  const std::vector<SourceRecord> &sources = calibration.record.sources;
+  ValidationWindows result;
+  std::set<std::string> done;
+  for (const SourceRecord &first : sources) {
+    if (!done.insert(first.slice).second)
+      continue;
+    auto isOfSlice = [&](int64_t window) {
+      for (const auto &[source, domain] :
+           llvm::zip(sources, calibration.tokens.domains()))
+        if (window >= domain.first && window < domain.first + domain.count)
+          return source.slice == first.slice;
+      return false;
+    };
+    TokenWindows heldOut = calibration.tokens.select(
+        [&](int64_t window) {
+          return calibrate::isHeldOut(window) && isOfSlice(window);
+        },
+        context);
+    if (heldOut.count() == 0)
+      return Status(StatusCode::InvalidArgument,
+                    "no window of the slice \"" + first.slice + "\" of \"" +
+                        calibration.record.text +
+                        "\" is held out; expected 8 windows or more of it, or "
+                        "a text to measure on as --validate");
+    QOPT_RETURN_IF_ERROR(
+        result.windows.add(first.slice, heldOut, heldOut.count()));
+    for (const SourceRecord &source : sources)
+      if (source.slice == first.slice)
+        result.texts.push_back({first.slice, source.file, source.sha256});
+  }
+  return result;
+}
+
 /// The held-out windows of calibration, as long as the context allows.
 static StatusOr<ValidationWindows>
 heldOutWindows(const std::optional<CalibrationText> &calibration,
@@ -88,6 +125,8 @@ heldOutWindows(const std::optional<CalibrationText> &calibration,
     return Status(StatusCode::InvalidArgument,
                   "the plan was made without a text to calibrate on; give one "
                   "to measure on as --validate");
+  if (!calibration->record.sources.empty())
+    return heldOutSlices(*calibration, context);
   const TokenWindows &all = calibration->tokens;
   std::string file = fileName(calibration->record.text);
   TokenWindows heldOut = all.select(calibrate::isHeldOut, context);

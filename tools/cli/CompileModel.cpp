@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/CompileModel.h"
 
+#include "lib/Io/FileAccess.h"
 #include "tools/cli/ExitCode.h"
 #include "tools/cli/Progress.h"
-#include "tools/io/FileAccess.h"
 
 #include <cerrno>
 #include <csignal>
@@ -22,29 +22,32 @@ namespace qopt::cli {
 
 namespace fs = std::filesystem;
 
+TemporaryFolder::TemporaryFolder() {
+  const char *asked = std::getenv("TMPDIR");
+  parent = asked && *asked ? asked : "/tmp";
+  std::string name = (fs::path(parent) / "qopt-XXXXXX").string();
+  if (mkdtemp(name.data()))
+    path = name;
+  else
+    error = errno;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code unused;
+  if (!path.empty())
+    fs::remove_all(path, unused);
+}
+
+Status TemporaryFolder::made() const {
+  if (!path.empty())
+    return {};
+  return {error == ENOSPC ? StatusCode::OutOfResources : StatusCode::Unwritable,
+          "cannot make a temporary folder in '" + parent +
+              "': " + std::strerror(error) +
+              "; set TMPDIR to a folder that can be written"};
+}
+
 namespace {
-
-/// A folder that goes with all that is in it.
-class TemporaryFolder {
-public:
-  TemporaryFolder() {
-    const char *asked = std::getenv("TMPDIR");
-    parent = asked && *asked ? asked : "/tmp";
-    std::string name = (parent / "qopt-XXXXXX").string();
-    if (mkdtemp(name.data()))
-      path = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code error;
-    if (!path.empty())
-      fs::remove_all(path, error);
-  }
-  TemporaryFolder(const TemporaryFolder &) = delete;
-  TemporaryFolder &operator=(const TemporaryFolder &) = delete;
-
-  fs::path parent;
-  fs::path path; ///< empty: it could not be made
-};
 
 /// What asks a program to end; each ends the compiler, and this program stays
 /// to clean up.
@@ -62,7 +65,6 @@ void endCompiler(int number) {
 class PassedSignals {
 public:
   PassedSignals() {
-    asked = 0;
     for (size_t i = 0; i < std::size(endings); ++i)
       if ((before[i] = signal(endings[i], endCompiler)) == SIG_IGN)
         signal(endings[i], SIG_IGN); // as under nohup
@@ -70,8 +72,10 @@ public:
   ~PassedSignals() {
     for (size_t i = 0; i < std::size(endings); ++i)
       signal(endings[i], before[i]);
-    if (asked)
-      raise(asked);
+    if (int number = asked) {
+      asked = 0;
+      raise(number);
+    }
   }
   PassedSignals(const PassedSignals &) = delete;
   PassedSignals &operator=(const PassedSignals &) = delete;
@@ -94,9 +98,10 @@ static StatusCode statusOf(int exitCode) {
   return StatusCode::Internal;
 }
 
-/// Runs `arguments[0]` with standard output dropped and standard error in the
-/// file `messages`; its exit code.
+/// Runs `arguments[0]` with standard output in the file `output` and standard
+/// error in the file `messages`; its exit code.
 static StatusOr<int> spawn(std::vector<std::string> arguments,
+                           const std::string &output,
                            const std::string &messages) {
   std::vector<char *> pointers;
   for (std::string &argument : arguments)
@@ -104,8 +109,8 @@ static StatusOr<int> spawn(std::vector<std::string> arguments,
   pointers.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",
-                                   O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output.c_str(),
+                                   O_WRONLY | O_CREAT | O_TRUNC, 0600);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, messages.c_str(),
                                    O_WRONLY | O_CREAT | O_TRUNC, 0600);
   pid_t child = 0;
@@ -135,41 +140,55 @@ static StatusOr<int> spawn(std::vector<std::string> arguments,
   return WEXITSTATUS(state);
 }
 
-StatusOr<std::shared_ptr<const Artifact>>
-compileAndOpen(const std::string &model, const OpenOptions &options) {
+/// The compiler beside this program; empty where there is none.
+static std::string compilerPath() {
   std::error_code error;
   fs::path compiler =
       fs::read_symlink("/proc/self/exe", error).parent_path() / "qopt-compile";
-  if (error || !fs::exists(compiler, error))
+  return error || !fs::exists(compiler, error) ? "" : compiler.string();
+}
+
+StatusOr<std::string> runCompiler(const std::vector<std::string> &arguments) {
+  std::vector<std::string> command = {compilerPath()};
+  if (command[0].empty())
+    return Status(StatusCode::NotFound,
+                  "there is no qopt-compile beside this program");
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  PassedSignals signals;
+  TemporaryFolder folder;
+  QOPT_RETURN_IF_ERROR(folder.made());
+  std::string output = folder.file("output");
+  std::string messages = folder.file("messages");
+  StatusOr<int> exitCode = spawn(command, output, messages);
+  if (!exitCode.ok())
+    return exitCode.status();
+  if (*exitCode == 0)
+    return io::readText(output);
+  StatusOr<std::string> said = io::readText(messages);
+  std::string text = said.ok() ? *said : "";
+  if (text.rfind("error: ", 0) == 0)
+    text.erase(0, std::strlen("error: "));
+  while (!text.empty() && text.back() == '\n')
+    text.pop_back();
+  return Status(statusOf(*exitCode), text);
+}
+
+StatusOr<std::shared_ptr<const Artifact>>
+compileAndOpen(const std::string &model, const OpenOptions &options) {
+  if (compilerPath().empty())
     return Status(StatusCode::NotFound,
                   "'" + model + "' is a model that is not compiled yet, and " +
                       "there is no qopt-compile beside this program; run: " +
                       "qopt-compile " + model + " -o model.qopt");
-  PassedSignals signals;
+  PassedSignals signals; // has its effect when the folder is gone
   TemporaryFolder folder;
-  if (folder.path.empty())
-    return Status(errno == ENOSPC ? StatusCode::OutOfResources
-                                  : StatusCode::Unwritable,
-                  "cannot make a temporary folder in '" +
-                      folder.parent.string() + "': " + std::strerror(errno) +
-                      "; set TMPDIR to a folder that can be written");
+  QOPT_RETURN_IF_ERROR(folder.made());
   note("compiling '" + model + "' for this run; qopt-compile makes an " +
        "artifact that stays");
-  std::string artifact = (folder.path / "model.qopt").string();
-  std::string messages = (folder.path / "messages").string();
-  StatusOr<int> exitCode =
-      spawn({compiler.string(), model, "-o", artifact}, messages);
-  if (!exitCode.ok())
-    return exitCode.status();
-  if (*exitCode != 0) {
-    StatusOr<std::string> said = io::readText(messages);
-    std::string text = said.ok() ? *said : "";
-    if (text.rfind("error: ", 0) == 0)
-      text.erase(0, std::strlen("error: "));
-    while (!text.empty() && text.back() == '\n')
-      text.pop_back();
-    return Status(statusOf(*exitCode), text);
-  }
+  std::string artifact = folder.file("model.qopt");
+  StatusOr<std::string> done = runCompiler({model, "-o", artifact});
+  if (!done.ok())
+    return done.status();
   return Artifact::open(artifact, {.trust = options.trust, .name = model});
 }
 

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace qopt::cli {
 
@@ -18,6 +19,28 @@ namespace qopt::cli {
 /// as qopt-compile does.
 StatusOr<std::shared_ptr<const Artifact>>
 compileAndOpen(const std::string &model, const OpenOptions &options);
+
+/// Runs qopt-compile with these arguments and gives what it printed; fails as
+/// compileAndOpen does.
+StatusOr<std::string> runCompiler(const std::vector<std::string> &arguments);
+
+/// A folder in that of TMPDIR, which goes with all that is in it.
+class TemporaryFolder {
+public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder &) = delete;
+  TemporaryFolder &operator=(const TemporaryFolder &) = delete;
+
+  /// OutOfResources on a full disk, else Unwritable, where it could not be
+  /// made.
+  Status made() const;
+  std::string file(const std::string &name) const { return path + "/" + name; }
+
+private:
+  std::string parent, path;
+  int error = 0;
+};
 
 } // namespace qopt::cli
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/ModelFiles.h"
 
+#include "lib/Io/FileAccess.h"
 #include "tools/cli/CompileModel.h"
-#include "tools/io/FileAccess.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/cli/OutputFiles.h"
 
-#include "tools/io/FileAccess.h"
+#include "lib/Io/FileAccess.h"
 
 #include <algorithm>
 #include <cctype>

@@ -1,11 +1,11 @@
 // qopt-bench: how fast a decoder artifact is here, and how close to the roof
 // that the machine's memory sets.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Io/FileAccess.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
 #include "tools/cli/OutputFiles.h"
 #include "tools/cli/Progress.h"
-#include "tools/io/FileAccess.h"
 #include "tools/qopt-bench/BytesPerStep.h"
 #include "tools/qopt-bench/Measurement.h"
 #include "tools/qopt-bench/ReadBandwidth.h"

@@ -6,6 +6,7 @@
 #include "lib/Tokens/NamedText.h"
 #include "qopt/Compiler.h"
 #include "tools/cli/CommandLine.h"
+#include "tools/cli/DescribeBlame.h"
 #include "tools/cli/DescribeValidation.h"
 #include "tools/cli/EndingSignals.h"
 #include "tools/cli/OutputFiles.h"
@@ -24,7 +25,7 @@ struct Arguments {
   std::string emit = "artifact";
   std::string kind = "automatic";
   std::string target = "host";
-  bool json = false, remarks = false, report = false;
+  bool json = false, remarks = false, report = false, blame = false;
   /// Options that only some stages have a use for, and which.
   struct Use {
     CLI::Option *option;
@@ -143,8 +144,10 @@ void declareCalibration(CLI::App &app, Arguments &arguments) {
   };
   auto *calibrate = add(
       "--calibrate", o.calibrate,
-      "a text file: weights are quantized by what they do when the model reads "
-      "it, layer by layer; default: each is rounded by itself");
+      "a text file, token ids as .npy [windows, length], or a manifest of such "
+      "(.json: docs/quantization.md): weights are quantized by what they do "
+      "when the model reads it, layer by layer; default: each is rounded by "
+      "itself");
   app.add_option("--algorithm", o.algorithm,
                  "with --calibrate: rtn, clip, hqq, gptq or kronecker; best: "
                  "for each weight the one that does best on held-out text")
@@ -199,12 +202,13 @@ void declareGates(CLI::App &app, Arguments &arguments) {
     arguments.useOnly(option, ofArtifacts, forArtifacts);
     return option;
   };
-  cli::oneValueEach(
-      add("--validate", o.validate,
-          "text file, or NAME=PATH: measure the artifact on it beside the "
-          "unquantized model, on the host; several are measured together and "
-          "each, at most 65536 tokens of each; default where a limit is given: "
-          "the windows of --calibrate that are held out"));
+  cli::oneValueEach(add(
+      "--validate", o.validate,
+      "text file or token ids (.npy), or NAME=PATH: measure the artifact on "
+      "it beside the "
+      "unquantized model, on the host; several are measured together and "
+      "each, at most 65536 tokens of each; default where a limit is given: "
+      "the windows of --calibrate that are held out"));
   add("--max-kl", o.mostDivergence,
       "write nothing if the mean KL divergence, in nats, is above this on any "
       "text")
@@ -219,6 +223,12 @@ void declareGates(CLI::App &app, Arguments &arguments) {
                             "write the artifact that misses a limit, too; the "
                             "exit code says it");
   arguments.useOnly(keep, ofArtifacts, forArtifacts);
+  auto *blame = app.add_flag(
+      "--blame", arguments.blame,
+      "write nothing, but tell of each layer how much closer to the "
+      "unquantized model the artifact would be with that layer's weights as "
+      "the file has them, on the texts of --validate");
+  arguments.useOnly(blame, ofArtifacts, forArtifacts);
 }
 
 /// What runs it, and how long its sequences are; the option of the target.
@@ -292,6 +302,8 @@ void declare(CLI::App &app, Arguments &arguments) {
             "model.qopt",
             "qopt-compile model.onnx --weights int8 --validate text.txt "
             "--max-kl 0.05 --min-top1 90 -o model.qopt",
+            "qopt-compile model.onnx --weights int4_g32 --validate text.txt "
+            "--blame",
             "qopt-compile encoder.onnx --as graph -o encoder.qopt",
             "qopt-compile model.onnx --emit qopt",
             "qopt-compile model.onnx --target cuda --weights int4_g32 --emit "
@@ -389,6 +401,36 @@ Status checkUses(const Arguments &arguments, Stage stage) {
   return Status();
 }
 
+void printNotice(const std::string &message) {
+  std::fprintf(stderr, "%s\n", message.c_str());
+}
+
+Status printBlame(const Arguments &arguments) {
+  const CompileOptions &o = arguments.options;
+  for (const auto &[option, isGiven] : {std::pair("-o", !o.output.empty()),
+                                        {"--save-plan", !o.savePlan.empty()},
+                                        {"--keep", o.keep}})
+    if (isGiven)
+      return Status(StatusCode::InvalidArgument,
+                    std::string("--blame writes nothing; leave out ") + option);
+  StatusOr<BlameSummary> found = [&] {
+    cli::Progress progress;
+    return blame(
+        o,
+        [&](const std::string &what, double done) {
+          progress.show(what, done);
+        },
+        printNotice);
+  }();
+  if (!found.ok())
+    return found.status();
+  nlohmann::ordered_json json = cli::describeBlame(*found);
+  if (arguments.json)
+    return cli::printJson({{"blame", json}});
+  std::fputs(cli::spellBlame(json).c_str(), stdout);
+  return cli::flushOutput();
+}
+
 Status work(Arguments &arguments) {
   arguments.options.kind = kinds.at(arguments.kind);
   arguments.options.target = targetNames.at(arguments.target);
@@ -404,6 +446,8 @@ Status work(Arguments &arguments) {
     return printGpuKernels(arguments);
   if (stage != Stage::Artifact)
     return printStage(arguments, stage);
+  if (arguments.blame)
+    return printBlame(arguments);
   const CompileOptions &o = arguments.options;
   std::vector<std::string> read = {o.model, o.calibrate};
   for (const std::string &text : o.validate)
@@ -414,10 +458,12 @@ Status work(Arguments &arguments) {
       cli::checkOutputsDiffer("-o", o.output, "--save-plan", o.savePlan));
   StatusOr<CompileSummary> summary = [&] {
     cli::Progress progress;
-    return compile(arguments.options,
-                   [&](const std::string &what, double done) {
-                     progress.show(what, done);
-                   });
+    return compile(
+        arguments.options,
+        [&](const std::string &what, double done) {
+          progress.show(what, done);
+        },
+        printNotice);
   }();
   if (!summary.ok())
     return summary.status();

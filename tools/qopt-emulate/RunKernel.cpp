@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Io/FileAccess.h"
+#include "lib/Io/Npz.h"
 #include "tools/cli/CommandLine.h"
-#include "tools/io/FileAccess.h"
-#include "tools/io/Npz.h"
 #include "tools/qopt-emulate/EmulateOptions.h"
 
 #include <cstring>

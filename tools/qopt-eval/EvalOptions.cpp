@@ -29,6 +29,7 @@ static Status checkUses(const EvalOptions &options) {
             "figures; expected another number"};
   const char *running = !options.choices.empty() ? "--choices"
                         : options.retrieval      ? "--retrieval"
+                        : options.compareTensors ? "--compare-tensors"
                                                  : nullptr;
   if (running && options.savedReference())
     return {StatusCode::InvalidArgument, "--reference '" + options.reference +
@@ -46,6 +47,9 @@ static Status checkUses(const EvalOptions &options) {
       {"--windows", options.windows != INT64_MAX},
       {"--retrieval", options.retrieval},
       {"--save-logits", !options.saveLogits.empty()},
+      {"--blame", !options.blame.empty()},
+      {"--sweep", !options.sweep.empty()},
+      {"--compare-tensors", options.compareTensors},
       {"--max-perplexity", options.mostPerplexity.has_value()},
       {"--max-kl", options.mostDivergence.has_value()},
       {"--min-same-top1", options.leastSameTop.has_value()}};
@@ -63,8 +67,10 @@ Status checkOptions(const EvalOptions &options) {
     return {StatusCode::InvalidArgument,
             "give what to evaluate on: --text or --tokens, or --choices"};
   QOPT_RETURN_IF_ERROR(checkUses(options));
-  std::vector<std::string> read = {options.model, options.tokenizer,
-                                   options.reference, options.choices};
+  std::vector<std::string> read = {options.model,     options.tokenizer,
+                                   options.reference, options.choices,
+                                   options.blame,     options.calibrate};
+  read.insert(read.end(), options.sweep.begin(), options.sweep.end());
   QOPT_RETURN_IF_ERROR(addPaths("--text", options.texts, read));
   QOPT_RETURN_IF_ERROR(addPaths("--tokens", options.tokens, read));
   const std::tuple<const char *, std::string, cli::OutputKind> outputs[] = {
@@ -133,6 +139,24 @@ void addOptions(CLI::App &app, EvalOptions &options) {
                                    "artifact or saved logits to compare with");
   app.add_option("--save-logits", options.saveLogits,
                  ".npy for all logits, f32 [windows, length, vocabulary]");
+  cli::oneValueEach(
+      app.add_option("--sweep", options.sweep,
+                     "another artifact of the same model: its KL beside its "
+                     "bits in one table and plot with the model's")
+          ->needs(reference));
+  app.add_flag("--compare-tensors", options.compareTensors,
+               "compare what each step of the model writes with the "
+               "reference's: relative error in order of execution, on the host")
+      ->needs(reference);
+  auto *blame = app.add_option(
+      "--blame", options.blame,
+      "model.onnx that the artifact was compiled from, or its folder: rank its "
+      "layers by how much closer to the unquantized model it would be with "
+      "each one's weights as the file has them; takes four evaluations a "
+      "layer");
+  app.add_option("--calibrate", options.calibrate,
+                 "with --blame: the text that the artifact was calibrated on")
+      ->needs(blame);
   app.add_option("--max-perplexity", options.mostPerplexity, "fail above this")
       ->check(cli::realBetween(1, HUGE_VAL));
   app.add_option("--max-kl", options.mostDivergence,

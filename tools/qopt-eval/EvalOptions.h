@@ -12,11 +12,14 @@ namespace qopt::eval {
 struct EvalOptions {
   std::string device;
   std::string model, tokenizer, reference, choices, saveLogits, report, html;
+  std::string blame, calibrate; ///< a model, and the text of its artifact
   std::vector<std::string> texts, tokens; ///< each PATH or NAME=PATH
+  std::vector<std::string> sweep;         ///< other artifacts
   std::optional<int64_t> window;
   int64_t windows = INT64_MAX, chunk = 0, floorChunk = 0;
   int threads = 0;
   uint64_t seed = 0;
+  bool compareTensors = false;
   bool retrieval = false, beginEach = false, trust = false, json = false;
   std::optional<double> mostPerplexity, mostDivergence, leastSameTop;
 

@@ -6,6 +6,9 @@
 #include "tools/qopt-eval/ReadWindows.h"
 #include "tools/qopt-eval/SavedLogits.h"
 
+#include <algorithm>
+#include <tuple>
+
 namespace qopt::eval {
 
 static StatusOr<std::unique_ptr<Engine>>
@@ -125,6 +128,41 @@ static Status hideNeedles(Run &run) {
   return depths.status();
 }
 
+/// The model and the artifacts of --sweep, one in memory at a time.
+static Status sweepModels(Run &run) {
+  EvalOptions options = run.options;
+  options.saveLogits.clear();
+  options.floorChunk = 0;
+  int64_t vocabulary = run.engine->artifact().decoder().vocabulary;
+  auto add = [&](const Artifact &artifact, const Evaluation &evaluation) {
+    run.sweep.push_back({artifact.path(), bitsPerWeight(artifact),
+                         artifact.bytes(), evaluation.all.figures});
+  };
+  add(run.engine->artifact(), *run.evaluation);
+  for (const std::string &path : options.sweep) {
+    StatusOr<std::unique_ptr<Engine>> engine =
+        openEngine(path, options.device, options);
+    if (!engine.ok())
+      return engine.status();
+    const Artifact &artifact = (*engine)->artifact();
+    if (int64_t theirs = artifact.decoder().vocabulary; theirs != vocabulary)
+      return {StatusCode::InvalidArgument,
+              "--sweep: '" + path + "' has a vocabulary of " +
+                  std::to_string(theirs) + ", the model one of " +
+                  std::to_string(vocabulary)};
+    StatusOr<Evaluation> evaluation =
+        evaluateWindows(**engine, run.reference.get(), run.windows, options);
+    if (!evaluation.ok())
+      return evaluation.status();
+    add(artifact, *evaluation);
+  }
+  std::sort(run.sweep.begin(), run.sweep.end(),
+            [](const SweepPoint &a, const SweepPoint &b) {
+              return std::tie(a.bits, a.model) < std::tie(b.bits, b.model);
+            });
+  return {};
+}
+
 static Status measure(Run &run) {
   const EvalOptions &options = run.options;
   if (options.hasText()) {
@@ -146,6 +184,15 @@ static Status measure(Run &run) {
       return evaluation.status();
     run.evaluation = std::move(*evaluation);
   }
+  if (!options.sweep.empty())
+    QOPT_RETURN_IF_ERROR(sweepModels(run));
+  if (options.compareTensors) {
+    StatusOr<ValueErrors> errors =
+        compareValues(*run.engine, *run.reference, run.windows);
+    if (!errors.ok())
+      return errors.status();
+    run.tensors = std::move(*errors);
+  }
   if (options.retrieval)
     QOPT_RETURN_IF_ERROR(hideNeedles(run));
   if (!options.choices.empty())
@@ -158,7 +205,7 @@ StatusOr<Run> runEvaluation(const EvalOptions &options) {
       openEngine(options.model, options.device, options);
   if (!engine.ok())
     return engine.status();
-  Run run{options, std::move(*engine), nullptr, {}, {}, {}, {}};
+  Run run{options, std::move(*engine), nullptr, {}, {}, {}, {}, {}, {}};
   if (Status status = measure(run); !status.ok())
     return status;
   return run;

@@ -7,6 +7,8 @@
 #include "tools/qopt-eval/Choices.h"
 #include "tools/qopt-eval/EvalOptions.h"
 #include "tools/qopt-eval/Retrieval.h"
+#include "tools/qopt-eval/Sweep.h"
+#include "tools/qopt-eval/ValueErrors.h"
 
 namespace qopt::eval {
 
@@ -18,6 +20,8 @@ struct Run {
   std::optional<Evaluation> evaluation;
   std::optional<ChoiceFigures> choices;
   std::vector<RetrievalDepth> retrieval; ///< empty: not asked for
+  std::optional<ValueErrors> tensors;
+  std::vector<SweepPoint> sweep; ///< by bits; empty: not asked for
 };
 
 /// `options` outlive the result and have passed checkOptions.

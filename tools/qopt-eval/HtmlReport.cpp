@@ -3,6 +3,9 @@
 
 #include "tools/qopt-eval/SvgPlot.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace qopt::eval {
 
 using Json = nlohmann::ordered_json;
@@ -232,6 +235,88 @@ static std::string retrievalSection(const Json &depths) {
          plotEntries(names, depths, probability, Entries::Ordered);
 }
 
+static std::string blameSection(const Json &blame) {
+  const FigurePlace recovered = {"KL recovered, nats", "/kl_recovered", "", ""};
+  const FigurePlace left = {"KL left, nats", "/kl", "", ""};
+  const FigurePlace added = {"KL with the layers up to it, nats", "/kl_added",
+                             "", ""};
+  Table table({"layer", recovered.name, left.name, added.name});
+  std::vector<std::string> names, inOrder;
+  Json ordered = blame["layers"];
+  std::sort(ordered.begin(), ordered.end(), [](const Json &a, const Json &b) {
+    return a["place"] < b["place"];
+  });
+  for (const Json &layer : ordered)
+    inOrder.push_back(layer["name"].get<std::string>());
+  for (const Json &layer : blame["layers"]) {
+    names.push_back(layer["name"].get<std::string>());
+    table.row({names.back(), spell(layer, recovered), spell(layer, left),
+               spell(layer, added)});
+  }
+  return heading("Which layers lose most") +
+         paragraph("Each layer's weights in turn are those of the file; all "
+                   "others stay. The model's KL from the unquantized one is " +
+                   shortNumber(blame["kl"].get<double>()) +
+                   " nats, with all weights restored " +
+                   shortNumber(blame["kl_restored"].get<double>()) +
+                   "; its distance from itself in other steps is " +
+                   shortNumber(blame["kl_floor"].get<double>()) + ".") +
+         table.text() +
+         plotEntries(names, blame["layers"], recovered, Entries::Kinds) +
+         plotEntries(inOrder, ordered, added, Entries::Ordered);
+}
+
+static std::string tensorSection(const Json &tensors) {
+  Plot plot;
+  plot.title = "relative RMS error of values, in order of execution";
+  plot.right = double(tensors["values"].size());
+  PlotSeries series{"model", {}, 0};
+  Table table({"value", "written by", "relative RMS error"});
+  for (const Json &value : tensors["values"]) {
+    double error = value["relative_rms"].is_number()
+                       ? value["relative_rms"].get<double>()
+                       : HUGE_VAL;
+    table.row({value["origin"].get<std::string>(),
+               value["kernel"].get<std::string>(), shortNumber(error)});
+    if (std::isfinite(error))
+      series.points.push_back({double(series.points.size()), error, {}});
+  }
+  plot.series.push_back(series);
+  return heading("Growth of errors") + svg(plot) + table.text();
+}
+
+static std::string sweepSection(const Json &sweep) {
+  const FigurePlace bits = {"bits", "/bits", "", ""};
+  Table table(
+      {"model", "bits of a weight", ofDivergence.name, ofPerplexity.name});
+  Plot plot;
+  plot.title = ofDivergence.name + std::string(", by bits of a weight");
+  PlotSeries series{"KL", {}, 0};
+  for (const Json &point : sweep) {
+    table.row({point["model"].get<std::string>(), spell(point, bits),
+               spell(point, ofDivergence), spell(point, ofPerplexity)});
+    PlotPoint at{
+        point["bits"].get<double>(), point["kl"]["mean"].get<double>(), {}};
+    if (const Json *low = find(point, ofDivergence.low))
+      at.interval = {low->get<double>(), point["kl"]["high"].get<double>()};
+    series.points.push_back(at);
+    plot.xTicks.push_back({at.x, shortNumber(at.x)});
+  }
+  plot.left = series.points.front().x - 0.5;
+  plot.right = series.points.back().x + 0.5;
+  plot.series.push_back(series);
+  return heading("KL against bits") + table.text() + svg(plot);
+}
+
+static std::string bitsSection(const Json &layers) {
+  const FigurePlace bits = {"stored bits of a weight", "/bits", "", ""};
+  std::vector<std::string> names;
+  for (const Json &layer : layers)
+    names.push_back(layer["name"].get<std::string>());
+  return heading("Bits by layer") +
+         plotEntries(names, layers, bits, Entries::Kinds);
+}
+
 static std::string introduction(const Json &report) {
   std::string text = "Model " + report["model"].get<std::string>();
   Json reference = partOf(report, "reference");
@@ -282,6 +367,14 @@ std::string htmlReport(const Json &report) {
     page += retrievalSection(report["retrieval"]);
   if (report.contains("choices"))
     page += choiceSection(report["choices"]);
+  if (report.contains("blame"))
+    page += blameSection(report["blame"]);
+  if (report.contains("layer_bits") && !report["layer_bits"].empty())
+    page += bitsSection(report["layer_bits"]);
+  if (report.contains("sweep"))
+    page += sweepSection(report["sweep"]);
+  if (report.contains("tensors"))
+    page += tensorSection(report["tensors"]);
   return page + "</body>\n</html>\n";
 }
 

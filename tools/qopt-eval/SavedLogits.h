@@ -4,7 +4,7 @@
 #define QOPT_TOOLS_QOPTEVAL_SAVEDLOGITS_H
 
 #include "lib/Evaluate/ReferenceLogits.h"
-#include "tools/io/Npy.h"
+#include "lib/Io/Npy.h"
 
 #include <string>
 

@@ -1,7 +1,9 @@
 // qopt-eval: how well a decoder artifact predicts text, and how close it is to
 // a reference.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/io/FileAccess.h"
+#include "lib/Io/FileAccess.h"
+#include "tools/cli/DescribeBlame.h"
+#include "tools/qopt-eval/Blame.h"
 #include "tools/qopt-eval/DescribeEvaluation.h"
 #include "tools/qopt-eval/EvalRun.h"
 #include "tools/qopt-eval/HtmlReport.h"
@@ -63,6 +65,12 @@ static Json describeRun(const eval::Run &run) {
     eval::describe(*run.choices, json);
   if (!run.retrieval.empty())
     eval::describe(run.retrieval, json);
+  json["bits_per_weight"] = eval::bitsPerWeight(run.engine->artifact());
+  json["layer_bits"] = eval::describeBits(run.engine->artifact());
+  if (!run.sweep.empty())
+    eval::describe(run.sweep, json);
+  if (run.tensors)
+    eval::describe(*run.tensors, json);
   return json;
 }
 
@@ -76,6 +84,12 @@ static Status printRun(const eval::Run &run, const Json &json) {
       eval::print(*run.choices);
     if (!run.retrieval.empty())
       eval::print(run.retrieval);
+    if (!run.sweep.empty())
+      eval::print(run.sweep);
+    if (run.tensors)
+      eval::print(*run.tensors);
+    if (json.contains("blame"))
+      std::printf("\n%s", cli::spellBlame(json["blame"]).c_str());
   }
   return cli::flushOutput();
 }
@@ -86,6 +100,12 @@ static Status work(const EvalOptions &options) {
   if (!run.ok())
     return run.status();
   Json json = describeRun(*run);
+  if (!options.blame.empty()) {
+    StatusOr<Json> blamed = eval::blame(*run);
+    if (!blamed.ok())
+      return blamed.status();
+    json["blame"] = std::move(*blamed);
+  }
   // Paths need not be UTF-8.
   std::string text =
       json.dump(1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
@@ -111,6 +131,12 @@ int main(int argc, char **argv) {
             text + "valid.txt --reference other.qopt --max-kl 20 --json",
             text + "tales=valid.txt --text prompts=prompt.txt --window 4",
             run + "--choices choices.jsonl --floor-chunk 1 --html eval.html",
+            text + "valid.txt --reference model.qopt --sweep other.qopt "
+                   "--html sweep.html",
+            "qopt-eval other.qopt --text valid.txt --windows 16 --blame "
+            "model.onnx",
+            text + "valid.txt --windows 4 --reference other.qopt "
+                   "--compare-tensors",
             text + "valid.txt --window 64 --retrieval --reference other.qopt"});
   return cli::run(app, argc, argv, [&] { return work(options); });
 }

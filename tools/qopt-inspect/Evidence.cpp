@@ -52,6 +52,17 @@ static void printPrecision(const Json &precision) {
               spellMember(calibration, "tokens").c_str(),
               spellMember(calibration, "algorithm").c_str(),
               spellMember(calibration, "seed").c_str());
+  if (calibration.contains("sources") && calibration["sources"].is_array())
+    for (const Json &source : calibration["sources"])
+      std::printf("  source %s: domain %s, slice %s, weight %s, %s windows of "
+                  "%s tokens, sha256 %s\n",
+                  spellMember(source, "file").c_str(),
+                  spellMember(source, "domain").c_str(),
+                  spellMember(source, "slice").c_str(),
+                  spellMember(source, "weight").c_str(),
+                  spellMember(source, "windows").c_str(),
+                  spellMember(calibration, "window").c_str(),
+                  spellMember(source, "sha256").c_str());
 }
 
 void printEvidence(const plan::Plan &plan) {

@@ -2,10 +2,10 @@
 // tool for measuring and testing kernels outside of models.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/RemoveTemporaryFolders.h"
+#include "lib/Io/FileAccess.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/EndingSignals.h"
 #include "tools/cli/OutputFiles.h"
-#include "tools/io/FileAccess.h"
 #include "tools/qopt-kernel/KernelTool.h"
 
 #include <cstdio>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-run/CompareTensors.h"
 
+#include "lib/Io/Npz.h"
 #include "runtime/PrintableText.h"
 #include "tools/cli/CommandLine.h"
-#include "tools/io/Npz.h"
 
 #include <algorithm>
 #include <cmath>

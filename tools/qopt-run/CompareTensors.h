@@ -3,8 +3,8 @@
 #ifndef QOPT_TOOLS_QOPTRUN_COMPARETENSORS_H
 #define QOPT_TOOLS_QOPTRUN_COMPARETENSORS_H
 
+#include "lib/Io/Npy.h"
 #include "qopt/Tensor.h"
-#include "tools/io/Npy.h"
 #include "tools/qopt-run/RunOptions.h"
 
 #include <string>

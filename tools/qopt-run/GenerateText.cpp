@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-run/GenerateText.h"
 
+#include "lib/Io/FileAccess.h"
 #include "qopt/Engine.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
 #include "tools/cli/Progress.h"
-#include "tools/io/FileAccess.h"
 #include "tools/qopt-run/CompareTensors.h"
 
 #include <cstdio>

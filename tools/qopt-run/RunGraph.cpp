@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tools/qopt-run/RunGraph.h"
 
+#include "lib/Io/Npy.h"
+#include "lib/Io/Npz.h"
 #include "qopt/Session.h"
 #include "runtime/PrintableText.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
-#include "tools/io/Npy.h"
-#include "tools/io/Npz.h"
 #include "tools/qopt-run/CompareTensors.h"
 
 #include <algorithm>

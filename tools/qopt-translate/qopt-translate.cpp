@@ -2,9 +2,9 @@
 // kernels and prints PTX. A tool for people who work on the compiler, and for
 // its tests.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Io/FileAccess.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/OutputFiles.h"
-#include "tools/io/FileAccess.h"
 #include "tools/qopt-translate/Translation.h"
 
 #include <cstdio>

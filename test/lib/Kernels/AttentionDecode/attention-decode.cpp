@@ -8,8 +8,8 @@
 #include "Build.h"
 #include "Case.h"
 
+#include "lib/Io/Npz.h"
 #include "lib/Kernels/AttentionPrefill/AttentionPrefill.h"
-#include "tools/io/Npz.h"
 
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"

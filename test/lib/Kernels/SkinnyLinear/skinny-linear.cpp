@@ -16,8 +16,8 @@
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Cuda/Ptxas.h"
 #include "lib/Codegen/Cuda/Sass.h"
+#include "lib/Io/Npz.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
-#include "tools/io/Npz.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"

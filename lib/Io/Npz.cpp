@@ -1,9 +1,9 @@
 // ZIP as its specification (APPNOTE 6.3) has it, as far as .npz files need it:
 // one disk, no encryption, stored or deflated members, ZIP64 sizes.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/io/Npz.h"
+#include "lib/Io/Npz.h"
 
-#include "tools/io/Npy.h"
+#include "lib/Io/Npy.h"
 
 #include <algorithm>
 #include <limits>

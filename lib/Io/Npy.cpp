@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/io/Npy.h"
+#include "lib/Io/Npy.h"
 
 #include "lib/Quant/FloatConversion.h"
 

@@ -1,7 +1,7 @@
 // .npz files: round trip, and no damage of any byte or length gets through or
 // crashes. That NumPy reads and writes the same is tested in test_run.py.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/io/Npz.h"
+#include "lib/Io/Npz.h"
 
 #include "TemporaryFolder.h"
 

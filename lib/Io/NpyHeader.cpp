@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/io/NpyHeader.h"
+#include "lib/Io/NpyHeader.h"
 
 #include <charconv>
 #include <cstring>

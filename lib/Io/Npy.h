@@ -1,12 +1,12 @@
 // Arrays in NumPy's .npy files: read whole, looked at in place, or written row
 // by row.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_TOOLS_IO_NPY_H
-#define QOPT_TOOLS_IO_NPY_H
+#ifndef QOPT_LIB_IO_NPY_H
+#define QOPT_LIB_IO_NPY_H
 
+#include "lib/Io/FileAccess.h"
+#include "lib/Io/NpyHeader.h"
 #include "qopt/Tensor.h"
-#include "tools/io/FileAccess.h"
-#include "tools/io/NpyHeader.h"
 
 namespace qopt::io {
 
@@ -58,4 +58,4 @@ double elementAsDouble(const TensorView &tensor, int64_t index);
 
 } // namespace qopt::io
 
-#endif // QOPT_TOOLS_IO_NPY_H
+#endif // QOPT_LIB_IO_NPY_H

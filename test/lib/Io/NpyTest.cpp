@@ -1,7 +1,7 @@
 // .npy files: what is written is read back, NumPy's own forms are understood,
 // and a damaged file is an error whatever the damage.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/io/Npy.h"
+#include "lib/Io/Npy.h"
 
 #include "TemporaryFolder.h"
 

@@ -2,8 +2,8 @@
 // deflated. Every size in the archive is checked before it is used, and a
 // member cannot claim more memory than its compressed bytes can give.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_TOOLS_IO_NPZ_H
-#define QOPT_TOOLS_IO_NPZ_H
+#ifndef QOPT_LIB_IO_NPZ_H
+#define QOPT_LIB_IO_NPZ_H
 
 #include "qopt/Status.h"
 #include "qopt/Tensor.h"
@@ -23,4 +23,4 @@ Status writeNpz(const std::string &path,
 
 } // namespace qopt::io
 
-#endif // QOPT_TOOLS_IO_NPZ_H
+#endif // QOPT_LIB_IO_NPZ_H

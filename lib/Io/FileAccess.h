@@ -1,8 +1,8 @@
-// Files as the tools need them: mapped for reading, and replaced as a whole
+// Files that people give and get: mapped for reading, and replaced as a whole
 // when written, so that a failure never leaves half a file.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_TOOLS_IO_FILEACCESS_H
-#define QOPT_TOOLS_IO_FILEACCESS_H
+#ifndef QOPT_LIB_IO_FILEACCESS_H
+#define QOPT_LIB_IO_FILEACCESS_H
 
 #include "qopt/Status.h"
 #include "runtime/OutputFile.h"
@@ -58,4 +58,4 @@ private:
 
 } // namespace qopt::io
 
-#endif // QOPT_TOOLS_IO_FILEACCESS_H
+#endif // QOPT_LIB_IO_FILEACCESS_H

@@ -2,8 +2,8 @@
 // dictionary with the type, the order and the shape. Read strictly and bounded:
 // the file may come from anyone.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QOPT_TOOLS_IO_NPYHEADER_H
-#define QOPT_TOOLS_IO_NPYHEADER_H
+#ifndef QOPT_LIB_IO_NPYHEADER_H
+#define QOPT_LIB_IO_NPYHEADER_H
 
 #include "qopt/Status.h"
 #include "qopt/Tensor.h"
@@ -35,4 +35,4 @@ std::string spellNpyHeader(DType type, const std::vector<int64_t> &shape);
 
 } // namespace qopt::io
 
-#endif // QOPT_TOOLS_IO_NPYHEADER_H
+#endif // QOPT_LIB_IO_NPYHEADER_H

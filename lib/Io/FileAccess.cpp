@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "tools/io/FileAccess.h"
+#include "lib/Io/FileAccess.h"
 #include "runtime/InputFile.h"
 
 #include <cerrno>

@@ -1,0 +1,51 @@
+// Which layers of a quantized model lose most: each layer's weights in turn are
+// those of the file, all others keep their codes, and what is measured is how
+// much of the divergence from the unquantized model that takes away. A layer is
+// what the pass CutLayers makes one function of.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_LIB_DRIVER_BLAME_H
+#define QOPT_LIB_DRIVER_BLAME_H
+
+#include "lib/Driver/ValidationTexts.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "qopt/BlameSummary.h"
+#include "qopt/Compiler.h"
+#include "qopt/Engine.h"
+
+namespace qopt::driver {
+
+class Blame {
+public:
+  /// `raised` has its context; `options` have the formats that were chosen;
+  /// both and `companions` stay.
+  Blame(mlir::ModuleOp raised, const CompileOptions &options,
+        const Companions &companions, TokenWindows windows);
+
+  /// `quantized` is the model with the codes of its artifact, as the stage
+  /// quantize leaves it. InvalidArgument where no weight of it is quantized.
+  /// Builds and runs two models for each layer, one at a time. Errors
+  /// of passes are the context's diagnostics.
+  StatusOr<BlameSummary> measure(mlir::ModuleOp quantized,
+                                 const Progress &progress);
+
+private:
+  Status findLayers();
+  StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>
+  restored(llvm::ArrayRef<std::string> weights, mlir::ModuleOp quantized) const;
+  struct Distance {
+    double divergence, perplexity, floor;
+  };
+  StatusOr<Distance> distanceOf(mlir::ModuleOp model, Engine &reference,
+                                int64_t floorChunk) const;
+
+  mlir::ModuleOp raised;
+  std::string device;
+  CompileOptions options; ///< of a host
+  const Companions &companions;
+  TokenWindows windows;
+  std::vector<LayerBlame> layers;
+};
+
+} // namespace qopt::driver
+
+#endif // QOPT_LIB_DRIVER_BLAME_H

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-eval/Blame.h"
+
+#include "lib/Io/FileAccess.h"
+#include "lib/Io/Npy.h"
+#include "runtime/LoadedModel.h"
+#include "runtime/Sha256.h"
+#include "tools/cli/CompileModel.h"
+
+#include <cmath>
+
+namespace qopt::eval {
+
+using Json = nlohmann::ordered_json;
+
+/// Tokens that qopt-compile takes of a text to validate on.
+constexpr int64_t mostTokens = int64_t(1) << 16;
+
+static Status refuse(const std::string &why) {
+  return {StatusCode::InvalidArgument, "--blame: " + why};
+}
+
+/// The plan of the artifact's formats.
+static StatusOr<Json> planOf(const Artifact &artifact) {
+  const flatbuffers::String *text =
+      artifact.model()->plan().manifest()->precision_plan();
+  Json plan = Json::parse(text ? text->str() : "", nullptr,
+                          /*allow_exceptions=*/false);
+  if (!plan.is_object())
+    return refuse("'" + artifact.path() + "' has no plan of its formats");
+  return plan;
+}
+
+static std::string wordOf(const Json &json, const char *name) {
+  if (!json.contains(name))
+    return "";
+  const Json &member = json[name];
+  return member.is_string() ? member.get<std::string>() : member.dump();
+}
+
+static Status addOptions(const Json &record, const EvalOptions &options,
+                         std::vector<std::string> &arguments) {
+  for (const auto &[option, value] :
+       {std::pair("--calibrate", options.calibrate),
+        {"--calibrate-tokens", wordOf(record, "tokens")},
+        {"--algorithm", wordOf(record, "algorithm")}}) {
+    arguments.push_back(option);
+    arguments.push_back(value);
+  }
+  return {};
+}
+
+/// What qopt-compile is told of the text that the artifact was calibrated on.
+static Status addCalibration(const Json &plan, const EvalOptions &options,
+                             std::vector<std::string> &arguments) {
+  if (!plan.contains("calibration") || !plan["calibration"].is_object())
+    return options.calibrate.empty()
+               ? Status()
+               : Status(StatusCode::InvalidArgument,
+                        "--calibrate: the artifact was not calibrated; leave "
+                        "it out");
+  const Json &record = plan["calibration"];
+  if (options.calibrate.empty())
+    return refuse("the artifact was calibrated on \"" + wordOf(record, "text") +
+                  "\"; give it as --calibrate");
+  if (record.contains("sources")) // of a manifest: checkSame has the last word
+    return addOptions(record, options, arguments);
+  auto file = io::MappedFile::open(options.calibrate);
+  if (!file.ok())
+    return file.status();
+  std::span<const uint8_t> bytes = (*file)->bytes();
+  std::string digest =
+      runtime::spell(runtime::Sha256::of(bytes.data(), bytes.size()));
+  if (digest != wordOf(record, "sha256"))
+    return refuse("\"" + options.calibrate +
+                  "\" is not what the artifact was calibrated on (SHA-256 " +
+                  digest + "); expected \"" + wordOf(record, "text") + "\", " +
+                  wordOf(record, "sha256"));
+  return addOptions(record, options, arguments);
+}
+
+/// The options that the artifact was compiled with and its plan does not have.
+static void addTarget(const Artifact &artifact,
+                      std::vector<std::string> &arguments) {
+  const auto *recorded = artifact.model()->plan().manifest()->options();
+  if (!recorded)
+    return;
+  for (const plan::Option *option : *recorded)
+    for (const char *name : {"target", "arch", "context"})
+      if (option->name() && option->value() && option->name()->str() == name) {
+        arguments.push_back(std::string("--") + name);
+        arguments.push_back(option->value()->str());
+      }
+}
+
+static Status writeWindows(const TokenWindows &windows,
+                           const std::string &path) {
+  std::vector<int32_t> tokens;
+  for (int64_t i = 0; i < windows.count(); ++i)
+    tokens.insert(tokens.end(), windows[i].begin(), windows[i].end());
+  return io::writeNpy(path, {"tokens",
+                             DType::I32,
+                             {windows.count(), windows.length()},
+                             tokens.data()});
+}
+
+/// Whether what was blamed is the artifact: on a host the same to the last
+/// digits, for a GPU in other arithmetic.
+static Status checkSame(const Run &run, const Json &blamed) {
+  double own = std::exp(run.evaluation->all.figures.model.nll.value);
+  double rebuilt = blamed["perplexity"].get<double>();
+  bool onHost = run.engine->artifact().target().starts_with("host");
+  if (std::abs(rebuilt / own - 1) <= (onHost ? 1e-5 : 0.02))
+    return {};
+  return refuse("what \"" + run.options.blame +
+                "\" and the artifact's plan make is another model: its "
+                "perplexity is " +
+                std::to_string(rebuilt) + ", that of '" + run.options.model +
+                "' " + std::to_string(own) +
+                "; give the model that it was compiled from, and a qopt of the "
+                "same version");
+}
+
+StatusOr<Json> blame(const Run &run) {
+  const EvalOptions &options = run.options;
+  const TokenWindows &windows = run.windows;
+  if (int64_t tokens = windows.count() * windows.length(); tokens > mostTokens)
+    return refuse("there are " + std::to_string(tokens) +
+                  " tokens, and each layer is measured on all; expected at "
+                  "most " +
+                  std::to_string(mostTokens) + ": give --windows");
+  const Artifact &artifact = run.engine->artifact();
+  StatusOr<Json> plan = planOf(artifact);
+  if (!plan.ok())
+    return plan.status();
+  cli::TemporaryFolder folder;
+  QOPT_RETURN_IF_ERROR(folder.made());
+  std::string planFile = folder.file("plan.json");
+  auto file = io::FileWriter::create(planFile);
+  if (!file.ok())
+    return file.status();
+  QOPT_RETURN_IF_ERROR((*file)->append(std::string_view(plan->dump())));
+  QOPT_RETURN_IF_ERROR((*file)->finish());
+  std::string tokens = folder.file("windows.npy");
+  QOPT_RETURN_IF_ERROR(writeWindows(windows, tokens));
+  std::vector<std::string> arguments = {options.blame, "--as",    "decoder",
+                                        "--plan",      planFile,  "--validate",
+                                        tokens,        "--blame", "--json"};
+  QOPT_RETURN_IF_ERROR(addCalibration(*plan, options, arguments));
+  addTarget(artifact, arguments);
+  if (options.threads)
+    arguments.insert(arguments.end(),
+                     {"--threads", std::to_string(options.threads)});
+  StatusOr<std::string> printed = cli::runCompiler(arguments);
+  if (!printed.ok())
+    return printed.status();
+  Json found = Json::parse(*printed, nullptr, /*allow_exceptions=*/false);
+  if (!found.is_object() || !found.contains("blame"))
+    return Status(StatusCode::Internal,
+                  "--blame: qopt-compile printed what is no JSON");
+  QOPT_RETURN_IF_ERROR(checkSame(run, found["blame"]));
+  return found["blame"];
+}
+
+} // namespace qopt::eval
