@@ -138,3 +138,30 @@ def test_memory_is_told_first(tool, stories, text, tmp_path):
     megabytes = float(told.split()[3])
     peak = int(lines[-1]) / 1000
     assert 0.5 * peak < megabytes < 1.5 * peak, (told, peak)
+
+
+@pytest.mark.parametrize(
+    ("edit", "text", "message"),
+    [
+        (
+            lambda t: t["added_tokens"].append({**t["added_tokens"][0], "id": 512, "content": "Lily"}),
+            "Lily has a red ball. ",
+            "has token 512, but the model's vocabulary ends at 512; give the model's own tokenizer",
+        ),
+        (
+            lambda t: t["model"].update(byte_fallback=False, unk_token="<unk>"),
+            "от начала до конца ",
+            "is unknown to the tokenizer: ",
+        ),
+    ],
+    ids=["too many tokens", "no bytes"],
+)
+def test_another_tokenizer_is_noticed(tool, stories, tmp_path, edit, text, message):
+    tokenizer = json.loads((stories / "tokenizer.json").read_text())
+    edit(tokenizer)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (tmp_path / "t.txt").write_text(text * 400)
+    options = ("--tokenizer", tmp_path / "tokenizer.json", "--calibrate", tmp_path / "t.txt")
+    done = tool("qopt-compile", stories, *FORMAT, *options, "-o", tmp_path / "m.qopt", check=False)
+    assert done.returncode == USAGE and message in done.stderr, done.stderr
+    assert not (tmp_path / "m.qopt").exists()
