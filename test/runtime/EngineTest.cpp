@@ -90,6 +90,39 @@ TEST_F(EngineTest, LogitsEqualPlainLoopsInEveryChunking) {
 }
 
 /// The numbers of pages have 32 bits; nothing is allocated to find that out.
+TEST_F(EngineTest, TheLastValueOfAProbeIsTheLogits) {
+  std::unique_ptr<Engine> engine = this->engine();
+  std::vector<int32_t> prompt = somePrompt(21, 1);
+  std::vector<float> last, logits;
+  size_t values = 0;
+  Status status = engine->probe(prompt, [&](const StepValue &value) {
+    EXPECT_EQ(int64_t(value.values.size()), value.rows * value.columns);
+    EXPECT_FALSE(value.kernel.empty());
+    last.assign(value.values.begin(), value.values.end());
+    ++values;
+    return Status();
+  });
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_GT(values, 5u);
+  status = engine->evaluate(prompt, [&](int64_t, std::span<const float> rows) {
+    logits.insert(logits.end(), rows.begin(), rows.end());
+    return Status();
+  });
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(last, logits);
+}
+
+TEST_F(EngineTest, AProbeThatFailsEndsTheEvaluation) {
+  std::unique_ptr<Engine> engine = this->engine();
+  size_t values = 0;
+  Status status = engine->probe(somePrompt(5, 1), [&](const StepValue &) {
+    return ++values == 2 ? Status(StatusCode::Cancelled, "enough") : Status();
+  });
+  EXPECT_EQ(status.code(), StatusCode::Cancelled);
+  EXPECT_EQ(values, 2u);
+  EXPECT_EQ(engine->freeCacheTokens(), engine->cacheTokens());
+}
+
 TEST_F(EngineTest, RefusesACacheOfTooManyPages) {
   EngineOptions options;
   options.cacheTokens = int64_t(1) << 40;

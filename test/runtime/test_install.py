@@ -79,6 +79,7 @@ def test_the_compiler_has_no_header_there(prefix):
         "CompileOptions.h",
         "KernelSummary.h",
         "ValidationSummary.h",
+        "BlameSummary.h",
     } & names
 
 

@@ -38,8 +38,8 @@ static std::string wordOf(const Json &json, const char *name) {
   return member.is_string() ? member.get<std::string>() : member.dump();
 }
 
-static Status addOptions(const Json &record, const EvalOptions &options,
-                         std::vector<std::string> &arguments) {
+static Status addRecorded(const Json &record, const EvalOptions &options,
+                          std::vector<std::string> &arguments) {
   for (const auto &[option, value] :
        {std::pair("--calibrate", options.calibrate),
         {"--calibrate-tokens", wordOf(record, "tokens")},
@@ -64,7 +64,7 @@ static Status addCalibration(const Json &plan, const EvalOptions &options,
     return refuse("the artifact was calibrated on \"" + wordOf(record, "text") +
                   "\"; give it as --calibrate");
   if (record.contains("sources")) // of a manifest: checkSame has the last word
-    return addOptions(record, options, arguments);
+    return addRecorded(record, options, arguments);
   auto file = io::MappedFile::open(options.calibrate);
   if (!file.ok())
     return file.status();
@@ -76,7 +76,7 @@ static Status addCalibration(const Json &plan, const EvalOptions &options,
                   "\" is not what the artifact was calibrated on (SHA-256 " +
                   digest + "); expected \"" + wordOf(record, "text") + "\", " +
                   wordOf(record, "sha256"));
-  return addOptions(record, options, arguments);
+  return addRecorded(record, options, arguments);
 }
 
 /// The options that the artifact was compiled with and its plan does not have.
@@ -86,7 +86,7 @@ static void addTarget(const Artifact &artifact,
   if (!recorded)
     return;
   for (const plan::Option *option : *recorded)
-    for (const char *name : {"target", "arch", "context"})
+    for (const char *name : {"target", "arch", "cpu", "context"})
       if (option->name() && option->value() && option->name()->str() == name) {
         arguments.push_back(std::string("--") + name);
         arguments.push_back(option->value()->str());
