@@ -89,13 +89,20 @@ class Segment:
     def _placed(self, stored):
         """Bytes of the codes of units, whose elements lie where the table says."""
         bits = self.own["element_bits"]
+        places = np.asarray(self.own["code_places"])
+        if bits < 8:
+            return self._placed_bits(stored, places.reshape(-1, bits))
         order = np.empty(stored.shape[-1], np.int64)
-        order[np.asarray(self.own["code_places"]) // bits] = np.arange(stored.shape[-1])
+        order[places // bits] = np.arange(stored.shape[-1])
         placed = stored[..., order]
-        if bits == 16:
-            return np.ascontiguousarray(placed).view(np.uint8)
-        placed = placed.astype(np.uint8)
-        return placed if bits == 8 else placed[..., 0::2] | placed[..., 1::2] << 4
+        return np.ascontiguousarray(placed).view(np.uint8) if bits == 16 else placed.astype(np.uint8)
+
+    @staticmethod
+    def _placed_bits(stored, places):
+        """The same of elements whose bits lie apart: places [element, bit]."""
+        element, bit = np.divmod(np.argsort(places.reshape(-1)), places.shape[1])
+        packed = [np.packbits(strip[:, element] >> bit & 1, axis=-1, bitorder="little") for strip in stored]
+        return np.stack(packed)
 
     def _place(self, name, values, packed):
         """The scales or zero points of groups, in planes behind the codes of each unit."""

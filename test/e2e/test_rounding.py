@@ -80,7 +80,7 @@ def units(a, b, bits):
 
 # The part of the results that may fall on the other side of a tie. Int4 codes are unpacked as 1024 + code, whose
 # correction leaves errors of f32 that are as much larger.
-SELDOM = {"f16": 0.02, "bf16": 0.02, "int8": 0.02, "int4_g32": 0.15}
+SELDOM = {"f16": 0.02, "bf16": 0.02, "int8": 0.02, "int4_g32": 0.06}
 CASES = [
     (operation, activations, weights)
     for operation, nodes in OPERATIONS.items()
@@ -106,9 +106,8 @@ def test_operations_round_alike(tool, tmp_path, operation, activations, weights)
     x = random.standard_normal((TOKENS, WIDTH)).astype(np.float32)
     host, gpu = results(tool, tmp_path, activations, weights, x)
     distance = units(host, gpu, {"f16": 11, "bf16": 8}[activations])
-    # An operation reads what another has rounded. Kernels for groups of 32 subtract the base of their codes with sums of x in
-    # two numbers of tf32: sums that cancel differ by more units of the little that is left.
-    assert distance.max() <= (32 if weights == "int4_g32" else 2) and (distance > 2).mean() <= 0.01
+    # An operation reads what another has rounded.
+    assert distance.max() <= 2
     assert (distance > 0).mean() <= SELDOM[weights or activations]
     # The mode rounds: the same in f32 lies elsewhere.
     tool("qopt-compile", tmp_path / "model.onnx", "--as", "graph", "--activations", "f32", "-o", tmp_path / "f32.qopt")

@@ -43,17 +43,19 @@ static std::optional<int64_t> differingBit(const std::vector<uint8_t> &a,
   return std::nullopt;
 }
 
-/// Bit offsets of the elements of a unit, [row][column].
+/// Bit offsets of the elements of a unit, [row][column]: of every bit where an
+/// element has less than 8, which may lie apart, else of the lowest.
 static llvm::json::Array codePlaces(const Unit &empty) {
   int64_t bits = quant::elementOf(empty.segment.weight.element).bits;
   int64_t rowBytes = quant::bytesPerRow(empty.segment.weight, unitColumns);
   std::vector<uint8_t> before = empty.pack();
   llvm::json::Array places;
+  int64_t asked = bits < 8 ? bits : 1;
   for (int64_t row = 0; row < stripRows; ++row)
-    for (int64_t column = 0; column < unitColumns; ++column) {
+    for (int64_t i = 0; i < unitColumns * asked; ++i) {
       Unit unit = empty;
-      int64_t bit = column * bits;
-      unit.codes[row * rowBytes + bit / 8] ^= uint8_t(1u << bit % 8);
+      int64_t bit = i / asked * bits + i % asked;
+      unit.codes[size_t(row * rowBytes + bit / 8)] ^= uint8_t(1u << bit % 8);
       places.push_back(differingBit(before, unit.pack()).value_or(-1));
     }
   return places;

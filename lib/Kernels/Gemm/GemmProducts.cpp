@@ -17,7 +17,6 @@
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::gemm;
-using skinny_linear::blockBytes;
 using skinny_linear::Fragment;
 using skinny_linear::Numbers;
 
@@ -194,14 +193,15 @@ void Body::load(Int stage, int64_t product, Operands &operands) {
   // int8: a block is two products of 16 columns, one of 32.
   int64_t perBlock = isInt8() ? 1 : skinny_linear::productsPerBlock(format());
   if (product % perBlock == 0) {
-    Int codes = w + lane * 16;
-    if (schedule.columnWarps > 1)
-      codes =
-          codes + columnWarp() * (schedule.products() / perBlock * blockBytes);
     operands.block.clear();
+    Int first = schedule.columnWarps > 1
+                    ? columnWarp() * (schedule.products() / perBlock)
+                    : k.constant(0);
     for (int64_t s = 0; s < strips(); ++s)
-      operands.block.push_back(k.loadShared(
-          codes, s * part.stripBytes + product / perBlock * blockBytes, 4));
+      operands.block.push_back(skinny_linear::loadBlock(
+          format(),
+          {w, s * part.stripBytes, panelProducts * schedule.panels, first},
+          product / perBlock));
   }
   int64_t perGroup =
       panelProducts * schedule.panels / std::max<int64_t>(part.groups, 1);
@@ -236,7 +236,7 @@ std::vector<std::array<Int, 2>> Body::activationsOf(const Operands &operands,
 ///   shift = −(base + nearest integer of zero)
 Body::Group Body::groupOf(const std::vector<Int> &planes) {
   Group result;
-  Numbers numbers = skinny_linear::numbersOf(format(), activation);
+  Numbers numbers = skinny_linear::numbersOf(format(), problem.activation);
   result.shifted = !format().isSymmetric() || numbers.needsCorrection();
   result.scaled = part.groups > 0;
   result.fraction = format().zero == quant::ZeroType::Float;

@@ -55,7 +55,61 @@ bool skinny_linear::spreadsGroups(const Problem &problem,
 bool skinny_linear::correctsByProduct(const Problem &problem,
                                       const quant::Format &weight) {
   return problem.tokens > 1 && groupsPerUnit(weight) == 4 &&
-         quant::elementOf(weight.element).isInteger();
+         !weight.isSymmetric();
+}
+
+/// Whether the groups of two formats start at the same.
+static bool isSameStart(const quant::Format &a, const quant::Format &b) {
+  return a.element == b.element && a.isSymmetric() == b.isSymmetric() &&
+         groupsPerUnit(a) == groupsPerUnit(b);
+}
+
+/// Whether the sums of groups of `weight` start from a table.
+static bool startsFromTable(const Problem &problem,
+                            const quant::Format &weight) {
+  return problem.tokens > 1 && groupsPerUnit(weight) > 0 &&
+         (weight.isSymmetric()
+              ? numbersOf(weight, problem.activation).needsCorrection()
+              : correctsByProduct(problem, weight));
+}
+
+std::vector<quant::Format> skinny_linear::startFormats(const Problem &problem) {
+  std::vector<quant::Format> formats;
+  for (const Segment &segment : problem.segments)
+    if (startsFromTable(problem, segment.weight) &&
+        std::ranges::none_of(formats, [&](const quant::Format &format) {
+          return isSameStart(format, segment.weight);
+        }))
+      formats.push_back(segment.weight);
+  return formats;
+}
+
+int64_t skinny_linear::startIndex(const Problem &problem,
+                                  const quant::Format &weight) {
+  if (!startsFromTable(problem, weight))
+    return -1;
+  std::vector<quant::Format> formats = startFormats(problem);
+  auto found = std::ranges::find_if(formats, [&](const quant::Format &format) {
+    return isSameStart(format, weight);
+  });
+  return found - formats.begin();
+}
+
+int64_t skinny_linear::startStride(const Plan &plan) {
+  constexpr int64_t bytesOfTile = 4 * 16; // four values for each t
+  return plan.tokenTiles * bytesOfTile;
+}
+
+int64_t skinny_linear::startBytes(const Plan &plan,
+                                  const quant::Format &format) {
+  return plan.unitsPerSlice * groupsPerUnit(format) * startStride(plan);
+}
+
+bool skinny_linear::readsSums(const Problem &problem) {
+  return std::ranges::any_of(problem.segments, [&](const Segment &segment) {
+    return !segment.weight.isSymmetric() ||
+           startIndex(problem, segment.weight) < 0;
+  });
 }
 
 // Validity --------------------------------------------------------------------
@@ -287,8 +341,8 @@ static int64_t sharedBytesOf(const Plan &plan, const Schedule &schedule) {
   for (int64_t part :
        {int64_t(16) * schedule.stages, 16 * partials, plan.partFlagBytes,
         plan.quantizeBytes, plan.normBytes, plan.correctionBytes,
-        plan.zeroBytes, plan.activationBytes, partials * plan.partialBytes,
-        schedule.stages * plan.stageBytes})
+        plan.zeroBytes, plan.startBytes, plan.activationBytes,
+        partials * plan.partialBytes, schedule.stages * plan.stageBytes})
     bytes += roundUp(part, align);
   return bytes;
 }
@@ -335,7 +389,9 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
     plan.tiles += segment.tiles;
     plan.contributors = std::max(plan.contributors, segment.contributors);
   }
-  if (!codes)
+  for (const quant::Format &format : startFormats(problem))
+    plan.startBytes += startBytes(plan, format);
+  if (!codes && readsSums(problem))
     plan.correctionBytes = plan.unitsPerSlice * unitColumns /
                            correctionColumns(problem) * plan.correctionStride;
   plan.slots = int64_t(plan.contributors) * schedule.slices;

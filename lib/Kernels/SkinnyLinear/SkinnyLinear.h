@@ -30,19 +30,28 @@
 // so that B is x as it is, 16 bytes a lane for two products, and the weights of
 // a lane are in this order whatever the format:
 //
-//   int4   one word a product;
-//          nibble   0   4   1   5   2   6   3   7
-//          row      g   g  g+8 g+8  g   g  g+8 g+8
-//          h        0   0   0   0   1   1   1   1
-//          e        0   1   0   1   0   1   0   1
 //   int8   one word a product and h;    byte 0: g, 1: g+8 (e = 0), 2: g, 3: g+8
 //   fp8    the same words;              byte 0: g (e = 0), 1: g, 2: g+8, 3: g+8
 //   f16, bf16   four words a product: (g, h=0) (g+8, h=0) (g, h=1) (g+8, h=1)
 //
-// (e: the even or odd column of a pair.) Integer codes are stored without sign:
-// symmetric ones plus 8 or 128; fp8 codes as they are. A plane holds, for g =
-// 0…7, the values of rows g and g+8, f16 each: one word a lane, the same for
-// four lanes.
+// (e: the even or odd column of a pair.) Codes of b < 8 bits are in blocks of
+// four products, b words a lane: a plane of 4 or 2 bits, and of int3, int5 and
+// int6 a second one of the upper bits. A plane of p bits has p words of a lane
+// side by side; each of their nibbles is of one place, and has there the bits
+// of 4/p products:
+//
+//   nibble   0   4   1   5   2   6   3   7        plane of  product's bits
+//   row      g   g  g+8 g+8  g   g  g+8 g+8       4 bits    | p            |
+//   h        0   0   0   0   1   1   1   1        2 bits    | p + 1 |  p   |
+//   e        0   1   0   1   0   1   0   1        1 bit     | 3 | 2 | 1 | 0 |
+//
+// A word is then rotated to the left, so that codes come to lie where the
+// mantissa of a half ends, and the numbers that they become stay small: by 6 −
+// b bits, and that of upper bits by 4 more (2 where both share a nibble).
+//
+// Integer codes are stored without sign: symmetric ones plus 2^(b−1); fp8 codes
+// as they are. A plane of scales or zero points holds, for g = 0…7, the values
+// of rows g and g+8, f16 each: one word a lane, the same for four lanes.
 //
 // # Numerics
 //
@@ -209,6 +218,7 @@ struct Plan {
   int64_t activationRows, activationStride; ///< of x in shared memory; bytes
   int64_t activationBytes, correctionBytes, stageBytes, partialBytes;
   int64_t zeroBytes;        ///< what columns of other groups read for x
+  int64_t startBytes;       ///< what the sums of groups start at
   int64_t correctionStride; ///< bytes of a group's sums of x: of all tokens
   int64_t normBytes;        ///< a norm's sums of each warp
   int64_t quantizeBytes;    ///< of the warps' largest values and the scale

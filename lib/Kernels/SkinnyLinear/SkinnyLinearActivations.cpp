@@ -5,6 +5,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
 
+#include <set>
+
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
@@ -192,20 +194,28 @@ void Body::sumChunk(const std::vector<Int> &words, Int chunk,
   });
 }
 
-/// Σx of every group and token as a product with ones, whose result lies in the
-/// lanes that will ask for it. Two sums, so that products wait for each other
+/// Σx of every group and token, and what follows from it.
+void Body::sumActivations() {
+  std::set<int64_t> sizes;
+  if (plan.correctionBytes)
+    sizes.insert(correctionColumns(problem));
+  for (const quant::Format &format : startFormats(problem))
+    sizes.insert(unitColumns / groupsPerUnit(format));
+  for (int64_t columns : sizes)
+    sumGroups(columns);
+}
+
+/// Σx of groups of `columns` as products with ones, whose results lie in the
+/// lanes that will ask for them. Two sums, so that products wait for each other
 /// half as long; stores behind all products, which else would come to lie in
 /// branches that lanes take or not.
-void Body::sumActivations() {
-  int64_t columns = correctionColumns(problem);
+void Body::sumGroups(int64_t columns) {
   int64_t groups = plan.unitsPerSlice * unitColumns / columns;
-  int64_t rowBytes = plan.correctionStride;
   Int one = k.constant(activation.isBF16() ? 0x3f803f80 : 0x3c003c00);
   k.loop(k.warp(), k.constant(groups), k.constant(schedule.consumers()), {},
          [&](Int group, Kernel::Values) {
            Int x = activationLane() + group * (columns * 2);
-           Int out = corrections + group * rowBytes + (k.lane() & 3) * 8;
-           std::vector<std::vector<Int>> sums;
+           std::vector<std::array<Real, 2>> sums;
            for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
              Accumulator sum = zeroSums()[0], second = sum;
              for (int64_t column = 0; column < columns; column += 32) {
@@ -215,14 +225,36 @@ void Body::sumActivations() {
                second = k.mma(activation, {one, one, one, one}, {b[2], b[3]},
                               second);
              }
-             sums.emplace_back();
-             for (int i = 0; i < (problem.tokens == 1 ? 1 : 2); ++i)
-               sums.back().push_back(k.bits(sum[i] + second[i]));
+             sums.push_back({sum[0] + second[0], sum[1] + second[1]});
            }
-           k.when(k.lane() < (problem.tokens == 1 ? 1 : 4), [&] {
-             for (int64_t tile = 0; tile < plan.tokenTiles; ++tile)
-               k.storeShared(out, tile * 32, sums[size_t(tile)]);
-           });
+           k.when(k.lane() < (problem.tokens == 1 ? 1 : 4),
+                  [&] { storeGroupSums(group, columns, sums); });
            return Kernel::Values();
          });
+}
+
+/// Σx of a group and the lane's two tokens of each tile into what is read of
+/// them.
+void Body::storeGroupSums(Int group, int64_t columns,
+                          const std::vector<std::array<Real, 2>> &sums) {
+  auto t = k.lane() & 3;
+  if (plan.correctionBytes && columns == correctionColumns(problem))
+    for (size_t tile = 0; tile < sums.size(); ++tile) {
+      std::vector<Int> words = {k.bits(sums[tile][0]), k.bits(sums[tile][1])};
+      words.resize(problem.tokens == 1 ? 1 : 2, words[0]);
+      k.storeShared(corrections + group * plan.correctionStride + t * 8,
+                    int64_t(tile) * 32, words);
+    }
+  for (const quant::Format &format : startFormats(problem)) {
+    if (unitColumns / groupsPerUnit(format) != columns)
+      continue;
+    auto [low, high] = startFactors(format);
+    Int address = startAddress(format) + group * startStride(plan) + t * 16;
+    for (size_t tile = 0; tile < sums.size(); ++tile) {
+      auto [first, second] = sums[tile];
+      k.storeShared(address, int64_t(tile) * 64,
+                    {k.bits(first * low), k.bits(second * low),
+                     k.bits(first * high), k.bits(second * high)});
+    }
+  }
 }

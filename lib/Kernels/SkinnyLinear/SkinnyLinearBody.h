@@ -92,6 +92,10 @@ private:
   void sumChunk(const std::vector<Int> &words, Int chunk,
                 std::optional<Flag> stored);
   void sumActivations();
+  void sumGroups(int64_t columns);
+  void storeGroupSums(Int group, int64_t columns,
+                      const std::vector<std::array<Real, 2>> &sums);
+  Int startAddress(const quant::Format &format);
   Int activationAddress(Int row, Int chunk);
   int64_t elementBytes() const { return problem.readsCodes() ? 1 : 2; }
   int64_t elementsOfChunk() const { return chunkBytes / elementBytes(); }
@@ -121,8 +125,8 @@ private:
   Int spreadActivations(size_t segment, int chunk, Int x);
   void addGroups(size_t segment, Sums &sums);
   bool isShifted(const quant::Format &format) const;
-  std::vector<std::array<Real, 4>> correctionFactors(const Group &part,
-                                                     int strip);
+  std::array<double, 2> startFactors(const quant::Format &format) const;
+  Accumulator startOf(const Group &part, int tile);
   Sums correctUnit(const Group &part, Sums sums);
   std::vector<Fragment> unpackProducts(const Group &part, int product);
   void multiplyGroup(const Group &part, Int x, std::vector<Sums> &products);
@@ -137,7 +141,7 @@ private:
   std::array<Real, 2> planeValues(const Group &part, int strip, int plane);
   std::array<Real, 2> shiftOf(const Group &part, int strip);
   std::array<Real, 2> scaleOf(const Group &part, int strip);
-  std::vector<Int> loadBlock(Int unitAddress, int64_t offset);
+  const std::vector<Int> &blockOf(const Group &part, int strip, int block);
   Sums multiplyCodes(size_t segment, Int unitAddress, Int unit, Sums sums);
   void storeSums(Int stage, const Sums &sums);
   // Sums on their way to the epilogue, as words.
@@ -191,11 +195,12 @@ private:
   std::vector<SegmentPlan> segments;
   mlir::Type activation;
   Int slice, blockOfSlice, tokens;
-  Int corrections, activations, zeros, lastParts, normSums;
+  Int corrections, starts, activations, zeros, lastParts, normSums;
   Int warpsLargest, tokenScale; ///< of codes that the block makes
   std::vector<Run> normScales;  ///< of the chunks that a thread holds
-  std::map<int64_t, std::vector<Int>> blocks; ///< of the unit, by offset
-  std::vector<Ring> rings;                    ///< weights, then partial sums
+  /// Of the unit: [strip, block].
+  std::map<std::pair<int, int>, std::vector<Int>> blocks;
+  std::vector<Ring> rings; ///< weights, then partial sums
   Ring &weights() { return rings[0]; }
   Ring &partials() { return rings[1]; }
 };

@@ -26,7 +26,6 @@ static void setTo(Accumulator &sum, const IntAccumulator &integers) {
 Body::Sums Body::multiplyCodes(size_t segment, Int unitAddress, Int unit,
                                Sums sums) {
   Int x = activationLane() + unit * unitColumns;
-  Int codes = unitAddress + k.lane() * 16;
   // A second chain of sums, where a warp has one product in flight only.
   bool alone = sums.size() == 1;
   Accumulator second = zeroSums()[0];
@@ -36,9 +35,11 @@ Body::Sums Body::multiplyCodes(size_t segment, Int unitAddress, Int unit,
       b.push_back(k.loadShared(
           x, product * productColumns + tile * 8 * plan.activationStride, 2));
     for (int s = 0; s < schedule.stripsPerWarp; ++s) {
-      Fragment a = unpackCodes(
-          k, k.loadShared(codes, stripOffset(segment, s) + product * blockBytes,
-                          4));
+      Fragment a =
+          unpackCodes(k, loadBlock(problem.segments[segment].weight,
+                                   {unitAddress, stripOffset(segment, s),
+                                    unitColumns / 16, k.constant(0)},
+                                   product));
       for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
         const std::vector<Int> &columns = b[size_t(tile)];
         Accumulator &sum = alone && product % 2

@@ -67,8 +67,9 @@ static double groupInstructions(const Problem &problem,
     return groups * scaled;
   if (spreadsGroups(problem, format)) // an address of x for each group
     return scaled + zero + 1 + lanes + groups;
-  if (correctsByProduct(problem, format))
-    return groups * scaled + 9 + zero + tiles * (format.isSymmetric() ? 6 : 8);
+  if (startIndex(problem, format) >= 0) // one load of what sums start at
+    return groups * (scaled + tiles) +
+           (correctsByProduct(problem, format) ? zero + 4 + tiles * 4 : 0);
   return groups * (scaled + zero + tiles * (1 + lanes));
 }
 

@@ -16,10 +16,18 @@
 // The row's sum of a lane is that of its group in all units, one fma a unit;
 // lanes are added, distance 1 before 2, at the end of a tile.
 //
-// With more tokens and four groups a unit, all their corrections are one
-// product of tf32 for a tile of tokens, k being the groups: of scale · base and
-// scale · zero with Σx, where factors of more than 11 bits are the sum of two.
-// It is added to the row's sum ahead of the groups' own.
+// With more tokens the sums of a group start at what they are corrected by
+// instead of 0, which costs no instruction of its own: −(base + zero) · Σx of
+// symmetric formats lies in a table in shared memory, side by side what a lane
+// has of 16 rows and 8 tokens; all strips read the same.
+//
+//   table[group][tile of tokens][t]:  tokens 2t, 2t+1 of rows 0…7, of rows 8…15
+//
+// Zero points are the row's own. With four groups a unit a group starts at
+// −base · Σx, of the table, and zero points are one product of tf32 for a tile
+// of tokens, k being the groups: of scale · zero with Σx, where factors of more
+// than 11 bits are the sum of two. It is added to the row's sum ahead of the
+// groups' own. With fewer groups the start is (−base − zero) · Σx.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARGROUPS_H
 #define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARGROUPS_H
@@ -35,8 +43,20 @@ int64_t correctionColumns(const Problem &problem);
 /// Whether the groups of a unit have columns of B of their own.
 bool spreadsGroups(const Problem &problem, const quant::Format &weight);
 
-/// Whether the corrections of a unit's groups are a product.
+/// Whether the zero points of a unit's groups are corrected by a product.
 bool correctsByProduct(const Problem &problem, const quant::Format &weight);
+
+/// Formats, one of each kind that has a table, of which the sums of groups
+/// start; and the place of the kind of `weight` among them, or −1.
+std::vector<quant::Format> startFormats(const Problem &problem);
+int64_t startIndex(const Problem &problem, const quant::Format &weight);
+
+/// Bytes of a table of a slice, and of a group in it.
+int64_t startBytes(const Plan &plan, const quant::Format &format);
+int64_t startStride(const Plan &plan);
+
+/// Whether products read sums of x beside the tables.
+bool readsSums(const Problem &problem);
 
 } // namespace qopt::kernels::skinny_linear
 

@@ -7,6 +7,8 @@
 #include "lib/Quant/FloatConversion.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
 
 using namespace qopt;
@@ -22,6 +24,46 @@ static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 static int64_t bitsOf(const quant::Format &format) {
   return quant::elementOf(format.element).bits;
+}
+
+std::vector<CodePlane> skinny_linear::codePlanes(const quant::Format &format) {
+  int bits = int(bitsOf(format));
+  if (bits >= 8)
+    return {{4, 0}};
+  int low = bits < 4 ? 2 : 4, rotation = 6 - bits;
+  std::vector<CodePlane> planes = {{low, rotation}};
+  if (low < bits)
+    planes.push_back({bits - low, rotation + low});
+  return planes;
+}
+
+int skinny_linear::productsPerBlock(const quant::Format &format) {
+  int64_t bits = bitsOf(format);
+  return bits < 8 ? 4 : int(16 / bits);
+}
+
+int64_t skinny_linear::codePlaneOffset(const quant::Format &format,
+                                       size_t plane, int64_t products) {
+  std::vector<CodePlane> planes = codePlanes(format);
+  int64_t offset = 0;
+  for (size_t i = 0; i < plane; ++i)
+    offset += planes[i].blockBytes() * products / productsPerBlock(format);
+  return offset;
+}
+
+Numbers skinny_linear::numbersOf(const quant::Format &format,
+                                 ElementType activation) {
+  if (!quant::elementOf(format.element).isInteger())
+    return {{0, 0}, 0};
+  bool bf16 = activation == ElementType::BF16;
+  double zero = std::ldexp(1, int(bitsOf(format)) - 1);
+  if (format.element == ElementType::Int8)
+    return bf16 ? Numbers{{-128, -128}, zero} : Numbers{{1024, 1024}, zero};
+  // The lowest bit of a code is that of the mantissa's 7 or 10 which the first
+  // plane's rotation says, or the fourth behind it.
+  int rotation = codePlanes(format).front().rotation;
+  double base = std::ldexp(1, (bf16 ? 7 : 10) - rotation);
+  return {{base, bf16 ? base : base / 16}, zero};
 }
 
 int64_t skinny_linear::groupsPerUnit(const quant::Format &format) {
@@ -70,27 +112,51 @@ int64_t skinny_linear::packedBytes(const Problem &problem) {
 }
 
 namespace {
-/// Where the weight of strip row `row` and unit column `column` lies in the
-/// codes of its unit: a bit offset.
-struct CodePlace {
-  int64_t bits;
-  CodePlace(const quant::Format &format, int64_t row, int64_t column) {
-    int64_t elementBits = bitsOf(format), chunk = column / 32,
-            t = column % 32 / 8, j = column % 8 / 4, h = column % 4 / 2,
-            e = column % 2, g = row % 8, high = row / 8;
-    int64_t lane = 4 * g + t, product = 2 * chunk + j;
-    if (elementBits == 4) // four products a block, one word each
-      bits = (product / 4 * 512 + lane * 16 + product % 4 * 4) * 8 +
-             (high + 2 * h + 4 * e) * 4;
-    else if (elementBits == 8) // two products a block, one word a half
-      bits = (product / 2 * 512 + lane * 16 + (product % 2 * 2 + h) * 4) * 8 +
-             (format.element == ElementType::Fp8E4m3 ? e + 2 * high
-                                                     : high + 2 * e) *
-                 8;
-    else // one product a block
-      bits = (product * 512 + lane * 16 + (high + 2 * h) * 4) * 8 + e * 16;
+constexpr int64_t productsOfUnit = unitColumns / 16;
+
+/// Where the weight of strip row `row` and unit column `column` lies among the
+/// fragments of products.
+struct FragmentPlace {
+  int64_t lane, product;
+  int high, h, e; ///< rows g+8; half of k; column of a pair
+  FragmentPlace(int64_t row, int64_t column)
+      : lane(row % 8 * 4 + column % 32 / 8),
+        product(column / 32 * 2 + column % 8 / 4), high(int(row / 8)),
+        h(int(column % 4 / 2)), e(int(column % 2)) {}
+
+  /// Byte of the lane's words in a block of a plane.
+  int64_t block(const quant::Format &format, size_t plane) const {
+    CodePlane of = codePlanes(format)[plane];
+    return codePlaneOffset(format, plane, productsOfUnit) +
+           product / productsPerBlock(format) * of.blockBytes() +
+           lane * of.words * 4;
   }
 };
+
+/// A code of 8 or 16 bits: the offset of its byte or bytes.
+int64_t wholePlace(const quant::Format &format, FragmentPlace at) {
+  int64_t block = at.block(format, 0);
+  if (bitsOf(format) == 16) // one product a block
+    return block + (at.high + 2 * at.h) * 4 + at.e * 2;
+  // Two products a block, one word a half.
+  int byte = format.element == ElementType::Fp8E4m3 ? at.e + 2 * at.high
+                                                    : at.high + 2 * at.e;
+  return block + (at.product % 2 * 2 + at.h) * 4 + byte;
+}
+
+/// Calls visit(offset of a word, shift, rotation, mask, first bit of the code)
+/// for each plane that has bits of a code.
+template <typename Visit>
+void eachPart(const quant::Format &format, FragmentPlace at, Visit visit) {
+  int nibble = at.high + 2 * at.h + 4 * at.e, first = 0;
+  std::vector<CodePlane> planes = codePlanes(format);
+  for (size_t i = 0; i < planes.size(); ++i) {
+    int bits = planes[i].words, bit = int(at.product % 4) * bits;
+    visit(at.block(format, i) + bit / 4 * 4, nibble * 4 + bit % 4,
+          planes[i].rotation, (1u << bits) - 1, first);
+    first += bits;
+  }
+}
 
 /// Offset in a plane of the value of strip row `row`.
 int64_t planePlace(int64_t row) { return (row % 8 * 2 + row / 8) * 2; }
@@ -107,11 +173,9 @@ static void writeBits16(uint8_t *bytes, uint16_t bits) {
 }
 
 static int codeOffset(const quant::Format &format) {
-  if (!format.isSymmetric())
-    return 0;
-  return format.element == ElementType::Int4   ? 8
-         : format.element == ElementType::Int8 ? 128
-                                               : 0;
+  bool centred =
+      format.isSymmetric() && quant::elementOf(format.element).isInteger();
+  return centred ? 1 << (bitsOf(format) - 1) : 0;
 }
 
 /// One row of canonical storage as numbers: the bits of floating point values,
@@ -152,23 +216,46 @@ static void writeRow(const quant::Format &format,
   quant::elementOf(format.element).pack(codes.data(), columns, bytes);
 }
 
-static void writeCode(int64_t elementBits, CodePlace place, uint16_t value,
-                      uint8_t *unit) {
-  uint8_t *byte = unit + place.bits / 8;
-  if (elementBits == 4)
-    *byte |= uint8_t(value << place.bits % 8);
-  else if (elementBits == 8)
-    *byte = uint8_t(value);
-  else
-    writeBits16(byte, value);
+static uint32_t readWord(const uint8_t *bytes) {
+  uint32_t word;
+  std::memcpy(&word, bytes, 4);
+  return word;
 }
 
-static uint16_t readCode(int64_t elementBits, CodePlace place,
+static void writeCode(const quant::Format &format, FragmentPlace at,
+                      uint16_t value, uint8_t *unit) {
+  int64_t bits = bitsOf(format);
+  if (bits == 16)
+    return writeBits16(unit + wholePlace(format, at), value);
+  if (bits == 8) {
+    unit[wholePlace(format, at)] = uint8_t(value);
+    return;
+  }
+  eachPart(
+      format, at,
+      [&](int64_t offset, int shift, int rotation, uint32_t mask, int first) {
+        uint32_t part = uint32_t(value) >> first & mask;
+        uint32_t word =
+            readWord(unit + offset) | std::rotl(part << shift, rotation);
+        std::memcpy(unit + offset, &word, 4);
+      });
+}
+
+static uint16_t readCode(const quant::Format &format, FragmentPlace at,
                          const uint8_t *unit) {
-  const uint8_t *byte = unit + place.bits / 8;
-  if (elementBits == 4)
-    return *byte >> place.bits % 8 & 15;
-  return elementBits == 8 ? *byte : readBits16(byte);
+  int64_t bits = bitsOf(format);
+  if (bits == 16)
+    return readBits16(unit + wholePlace(format, at));
+  if (bits == 8)
+    return unit[wholePlace(format, at)];
+  uint32_t code = 0;
+  eachPart(
+      format, at,
+      [&](int64_t offset, int shift, int rotation, uint32_t mask, int first) {
+        uint32_t word = std::rotr(readWord(unit + offset), rotation);
+        code |= (word >> shift & mask) << first;
+      });
+  return uint16_t(code);
 }
 
 /// A zero point as a half; u8 codes are exact.
@@ -254,14 +341,13 @@ void skinny_linear::packSegment(const Segment &segment, int64_t columns,
   PackedSegment place(segment, columns, paired);
   std::memset(packed, 0, packedBytes(segment, columns, paired));
   int64_t rowBytes = quant::bytesPerRow(segment.weight, columns);
-  int64_t bits = bitsOf(segment.weight);
   place.eachRow([&](int64_t strip, int64_t r, int64_t row) {
     if (row < 0)
       return;
     std::vector<uint16_t> values =
         readRow(segment.weight, stored.codes + row * rowBytes, columns);
     for (int64_t k = 0; k < columns; ++k)
-      writeCode(bits, CodePlace(segment.weight, r, k % unitColumns), values[k],
+      writeCode(segment.weight, FragmentPlace(r, k % unitColumns), values[k],
                 packed + place.unitAt(strip, k / unitColumns));
     packScales(place, strip, r, row, stored, packed);
   });
@@ -298,13 +384,12 @@ void skinny_linear::unpackSegment(const Segment &segment, int64_t columns,
                                   uint8_t *zeros) {
   PackedSegment place(segment, columns, paired);
   int64_t rowBytes = quant::bytesPerRow(segment.weight, columns);
-  int64_t bits = bitsOf(segment.weight);
   place.eachRow([&](int64_t strip, int64_t r, int64_t row) {
     if (row < 0)
       return;
     std::vector<uint16_t> values(columns);
     for (int64_t k = 0; k < columns; ++k)
-      values[k] = readCode(bits, CodePlace(segment.weight, r, k % unitColumns),
+      values[k] = readCode(segment.weight, FragmentPlace(r, k % unitColumns),
                            packed + place.unitAt(strip, k / unitColumns));
     writeRow(segment.weight, values, codes + row * rowBytes);
     unpackScales(place, strip, r, row, packed, scales, zeros);

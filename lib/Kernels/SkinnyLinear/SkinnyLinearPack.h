@@ -18,6 +18,32 @@ bool hasRowScales(const quant::Format &format);
 /// Row of the segment that is row `r` of strip `strip`, or −1 for padding.
 int64_t rowOfStrip(int64_t rows, bool paired, int64_t strip, int64_t r);
 
+/// Codes of a unit lie in planes, and a plane in blocks of some products, in
+/// which every lane has `words` words side by side.
+struct CodePlane {
+  int words;
+  int rotation; ///< of codes of less than 8 bits, to the left
+  int blockBytes() const { return 32 * 4 * words; }
+};
+std::vector<CodePlane> codePlanes(const quant::Format &format);
+/// Products of 16 columns whose codes one block holds: 4, 2 or 1.
+int productsPerBlock(const quant::Format &format);
+/// Where a plane begins among the codes of `products` products of a strip.
+int64_t codePlaneOffset(const quant::Format &format, size_t plane,
+                        int64_t products);
+
+/// How the numbers that a format's unpacking makes relate to its codes:
+///   number = base + code       (rows g, rows g+8)
+/// Products of them with x are corrected by Σx, or they themselves are.
+struct Numbers {
+  double base[2];
+  double zero; ///< code of the value 0 where the format is symmetric
+  bool needsCorrection() const {
+    return base[0] + zero != 0 || base[1] + zero != 0;
+  }
+};
+Numbers numbersOf(const quant::Format &format, quant::ElementType activation);
+
 /// Bytes of a packed segment (a multiple of 16) and of a whole matrix.
 int64_t packedBytes(const Segment &segment, int64_t columns, bool paired);
 int64_t packedBytes(const Problem &problem);

@@ -164,24 +164,26 @@ Body::Sums Body::multiplyUnit(size_t segment, Int unitAddress, Int unit,
 /// The fragments of product `product` of a group, of each strip.
 std::vector<Fragment> Body::unpackProducts(const Group &part, int product) {
   const quant::Format &format = problem.segments[part.segment].weight;
-  Int codes = part.unitAddress + k.lane() * 16;
   int products = int(unitColumns / 16) / part.groups;
   int perBlock = productsPerBlock(format);
   std::vector<Fragment> a;
   for (int s = 0; s < schedule.stripsPerWarp; ++s) {
     int of = part.group * products + product;
-    // The loads of one block are the same load.
-    std::vector<Int> block = loadBlock(codes, stripOffset(part.segment, s) +
-                                                  of / perBlock * blockBytes);
-    a.push_back(unpackProduct(k, format, activation, block, of % perBlock));
+    a.push_back(unpackProduct(k, format, activation,
+                              blockOf(part, s, of / perBlock), of % perBlock));
   }
   return a;
 }
 
-std::vector<Int> Body::loadBlock(Int unitAddress, int64_t offset) {
-  auto [place, isNew] = blocks.try_emplace(offset);
+/// A block of the unit, loaded once.
+const std::vector<Int> &Body::blockOf(const Group &part, int strip, int block) {
+  auto [place, isNew] = blocks.try_emplace({strip, block});
   if (isNew)
-    place->second = k.loadShared(unitAddress, offset, 4);
+    place->second =
+        loadBlock(problem.segments[part.segment].weight,
+                  {part.unitAddress, stripOffset(part.segment, strip),
+                   unitColumns / 16, k.constant(0)},
+                  block);
   return place->second;
 }
 
@@ -238,52 +240,67 @@ Int Body::spreadActivations(size_t segment, int chunk, Int x) {
 /// Whether what a format's codes are unpacked to is corrected by Σx.
 bool Body::isShifted(const quant::Format &format) const {
   return !format.isSymmetric() ||
-         numbersOf(format, activation).needsCorrection();
+         numbersOf(format, problem.activation).needsCorrection();
 }
 
-/// What Σx of a group is multiplied by for rows g and g+8, as factors of A that
-/// are exact in tf32: scale · base (bases are powers of two), then scale ·
-/// zero, and what the latter's rounding leaves, where zero is not a power of
-/// two.
-std::vector<std::array<Real, 4>> Body::correctionFactors(const Group &part,
-                                                         int strip) {
+/// What Σx is multiplied by where the sums of a group of rows g and g+8 start.
+std::array<double, 2> Body::startFactors(const quant::Format &format) const {
+  Numbers numbers = numbersOf(format, problem.activation);
+  double zero = format.isSymmetric() ? numbers.zero : 0;
+  return {-(numbers.base[0] + zero), -(numbers.base[1] + zero)};
+}
+
+/// Where the table of a format begins.
+Int Body::startAddress(const quant::Format &format) {
+  std::vector<quant::Format> formats = startFormats(problem);
+  int64_t offset = 0;
+  for (int64_t i = 0; i < startIndex(problem, format); ++i)
+    offset += startBytes(plan, formats[size_t(i)]);
+  return starts + offset;
+}
+
+/// The start of a group of all strips.
+Accumulator Body::startOf(const Group &part, int tile) {
   const quant::Format &format = problem.segments[part.segment].weight;
-  Numbers numbers = numbersOf(format, activation);
-  std::array<Real, 2> scale = scaleOf(part, strip);
-  Real low = scale[0] * -numbers.base[0], high = scale[1] * -numbers.base[1];
-  if (format.isSymmetric())
-    return {{low, high, scale[0] * -numbers.zero, scale[1] * -numbers.zero}};
-  mlir::Type f16 = k.builder().getF16Type();
-  int firstZero = int(groupsPerUnit(format));
-  std::array<Int, 2> zero = exactProduct(
-      planeWord(part, strip, part.group),
-      negateHalves(planeWord(part, strip, firstZero + part.group), f16), f16);
-  auto both = [&](Int word) -> std::array<Real, 2> {
-    return {k.lowHalf(word, f16), k.highHalf(word, f16)};
-  };
-  auto [product, rest] = std::array{both(zero[0]), both(zero[1])};
-  return {{low, high, product[0], product[1]},
-          {rest[0], rest[1], k.real(0), k.real(0)}};
+  int64_t stride = startStride(plan);
+  Int address = startAddress(format) +
+                part.unit * (groupsPerUnit(format) * stride) +
+                (k.lane() & 3) * 16;
+  std::vector<Int> words =
+      k.loadShared(address, part.group * stride + int64_t(tile) * 64, 4);
+  Accumulator start;
+  for (size_t i = 0; i < start.size(); ++i)
+    start[i] = k.asReal(words[i]);
+  return start;
 }
 
-/// Adds the corrections of a unit's groups as products: lane 4g+t has those of
-/// group t, which are k = t of A and B, the zeros' k = t+4. Σx is the sum of
-/// two numbers of tf32.
+/// Adds −scale · zero · Σx of a unit's groups as products: lane 4g+t has those
+/// of group t. Σx is the sum of two numbers of tf32, k = t and t+4 of B, and so
+/// is scale · zero.
 Body::Sums Body::correctUnit(const Group &part, Sums sums) {
   Int address = corrections + part.unit * (4 * plan.correctionStride) +
                 part.ofLane * plan.correctionStride + (k.lane() >> 2) * 4;
   std::vector<std::array<Real, 2>> x;
   for (int64_t tile = 0; tile < plan.tokenTiles; ++tile)
     x.push_back(splitTf32(k.loadSharedReal(address, tile * 32)));
+  int firstZero = int(groupsPerUnit(problem.segments[part.segment].weight));
+  mlir::Type f16 = k.builder().getF16Type();
+  auto both = [&](Int word) -> std::array<Real, 2> {
+    return {k.lowHalf(word, f16), k.highHalf(word, f16)};
+  };
   for (int s = 0; s < schedule.stripsPerWarp; ++s) {
-    std::vector<std::array<Real, 4>> factors = correctionFactors(part, s);
+    std::array<Int, 2> zero = exactProduct(
+        planeWord(part, s, part.group),
+        negateHalves(planeWord(part, s, firstZero + part.group), f16), f16);
+    auto [product, rest] = std::array{both(zero[0]), both(zero[1])};
     for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
-      auto [upper, rest] = x[size_t(tile)];
+      auto [upper, lower] = x[size_t(tile)];
       Accumulator &sum = sums[size_t(s * plan.tokenTiles + tile)];
-      sum = mmaTf32(factors[0], {upper, upper}, sum);
-      sum = mmaTf32(factors[0], {rest, rest}, sum);
-      if (factors.size() > 1) // the rests' product is far below f32
-        sum = mmaTf32(factors[1], {upper, upper}, sum);
+      sum = mmaTf32({product[0], product[1], product[0], product[1]},
+                    {upper, lower}, sum);
+      // The rests' product is far below f32.
+      sum = mmaTf32({rest[0], rest[1], k.real(0), k.real(0)},
+                    {upper, k.real(0)}, sum);
     }
   }
   return sums;
@@ -341,7 +358,7 @@ std::array<Real, 2> Body::planeValues(const Group &part, int strip, int plane) {
 /// −(base + zero) of rows g and g+8.
 std::array<Real, 2> Body::shiftOf(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
-  Numbers numbers = numbersOf(format, activation);
+  Numbers numbers = numbersOf(format, problem.activation);
   if (format.isSymmetric())
     return {k.real(-(numbers.base[0] + numbers.zero)),
             k.real(-(numbers.base[1] + numbers.zero))};
@@ -360,15 +377,18 @@ std::array<Real, 2> Body::scaleOf(const Group &part, int strip) {
   return planeValues(part, strip, part.group);
 }
 
-/// What the products of a group start with: the shift times Σx, and the sums so
-/// far where the format has one scale a row.
+/// What the products of a group start with: that of the table, or the shift
+/// times Σx, and the sums so far where the format has one scale a row.
 std::vector<Accumulator>
 Body::beginGroup(const Group &part, int tile,
                  const std::vector<std::array<Real, 2>> &shifts,
                  const Sums &sums) {
   const quant::Format &format = problem.segments[part.segment].weight;
+  if (startIndex(problem, format) >= 0)
+    return std::vector<Accumulator>(size_t(schedule.stripsPerWarp),
+                                    startOf(part, tile));
   bool grouped = groupsPerUnit(format) > 0;
-  bool shifted = isShifted(format) && !correctsByProduct(problem, format);
+  bool shifted = isShifted(format);
   std::array<Real, 2> x;
   if (shifted)
     x = correctionOf(part, tile);

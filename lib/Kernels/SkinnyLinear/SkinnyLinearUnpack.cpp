@@ -6,10 +6,10 @@
 // number is then too large by is the same for all codes of a row, so that Σx
 // corrects it once a group instead of once a code.
 //
-//   f16:  1024 + code (rows g);  64 + code (rows g+8 of int4, whose nibble
-//         stands four bits higher)
-//   bf16: 128 + code (int4);  code − 128 exactly (int8: seven bits of the code
-//         and, from its eighth, −128 or −256)
+//   f16:  2^(4+b) + code (rows g of b < 8 bits);  2^b + code (rows g+8, whose
+//         nibble stands four bits higher);  1024 + code (int8)
+//   bf16: 2^(1+b) + code (b < 8);  code − 128 exactly (int8: seven bits of the
+//         code and, from its eighth, −128 or −256)
 //
 // fp8 codes are converted, exactly.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -18,6 +18,8 @@
 #include "lib/Kernels/Builder/Fp8.h"
 #include "lib/Quant/Element.h"
 
+#include <bit>
+
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
@@ -25,33 +27,94 @@ using quant::ElementType;
 
 constexpr uint8_t andOr = 0xEA;    // (a & b) | c
 constexpr uint8_t notAndOr = 0xAE; // (~a & b) | c
+constexpr uint8_t choose = 0xCA;   // (a & b) | (~a & c)
 constexpr uint8_t insert = 0x62;   // (a & b & ~c) | (~b & c)
 
-Numbers skinny_linear::numbersOf(const quant::Format &format,
-                                 mlir::Type activation) {
-  if (!quant::elementOf(format.element).isInteger())
-    return {{0, 0}, 0};
-  bool bf16 = activation.isBF16();
-  if (format.element == ElementType::Int4)
-    return bf16 ? Numbers{{128, 128}, 8} : Numbers{{1024, 64}, 8};
-  return bf16 ? Numbers{{-128, -128}, 128} : Numbers{{1024, 1024}, 128};
+static Int rotateRight(Int word, int bits) {
+  bits %= 32;
+  return bits ? (word >> int64_t(bits)) | (word << int64_t(32 - bits)) : word;
 }
 
-static Fragment unpackInt4(Kernel &k, Int word, mlir::Type type) {
-  if (type.isBF16()) {
-    Int mask = k.constant(0x000f000f), magic = k.constant(0x43004300);
-    return {k.lop3(word, mask, magic, andOr),
-            k.lop3(word >> 4, mask, magic, andOr),
-            k.lop3(word >> 8, mask, magic, andOr),
-            k.lop3(word >> 12, mask, magic, andOr)};
+/// The same 16 bits in both halves of a word.
+static Int twice(Kernel &k, int64_t half) {
+  return k.constant(int32_t(half << 16 | half));
+}
+
+namespace {
+/// The words that have the codes of one product, rotated so that rows g, h = 0,
+/// begin at bit `first` of both halves; with `upper` bits in a word of their
+/// own, at `first` + 4.
+struct NibbleWords {
+  int bits = 0, first = 0, upper = 0;
+  Int word, upperWord;
+
+  int64_t field() const {
+    return ((int64_t(1) << (bits - upper)) - 1) << first;
   }
-  // One register with the bits of 1024 and 64; the other constant has the
-  // code's bits, and those that the number does not have.
-  Int magic = k.constant(0x74007400), low = k.constant(0x100f100f),
-      high = k.constant(0x20f020f0);
-  Int next = word >> 8;
-  return {k.lop3(word, low, magic, insert), k.lop3(word, high, magic, insert),
-          k.lop3(next, low, magic, insert), k.lop3(next, high, magic, insert)};
+  int64_t upperField() const {
+    return ((int64_t(1) << upper) - 1) << (first + 4);
+  }
+};
+} // namespace
+
+static NibbleWords nibblesOf(Kernel &k, const quant::Format &format,
+                             const std::vector<Int> &block, int product) {
+  std::vector<CodePlane> planes = codePlanes(format);
+  int low = planes[0].words, bit = product * low;
+  NibbleWords words;
+  words.bits = int(quant::elementOf(format.element).bits);
+  words.first = planes[0].rotation;
+  words.word = rotateRight(block[size_t(bit / 4)], bit % 4);
+  if (planes.size() == 1)
+    return words;
+  int high = planes[1].words;
+  bit = product * high;
+  Int upper = rotateRight(block[size_t(low + bit / 4)], bit % 4);
+  if (low < 4) { // one nibble has both
+    Int mask = k.constant(int32_t(std::rotl(0x33333333u, words.first)));
+    words.word = k.lop3(mask, words.word, upper, choose);
+    return words;
+  }
+  words.upper = high;
+  words.upperWord = upper;
+  return words;
+}
+
+/// Of f16: the mantissa has room for codes of rows g and, four bits higher, of
+/// rows g+8, whose last bits are worth one in different powers of two.
+static Fragment unpackHalves(Kernel &k, const NibbleWords &codes) {
+  // One register with the bits of both powers; the other constant has the
+  // code's bits, and those of the powers that the number does not have.
+  int64_t low = int64_t(25 - codes.first) << 10,
+          high = int64_t(21 - codes.first) << 10, both = low | high;
+  Int magic = twice(k, both), ofLow = twice(k, codes.field() | (both & ~low)),
+      ofHigh = twice(k, codes.field() << 4 | (both & ~high));
+  Int next = rotateRight(codes.word, 8);
+  Fragment numbers = {k.lop3(codes.word, ofLow, magic, insert),
+                      k.lop3(codes.word, ofHigh, magic, insert),
+                      k.lop3(next, ofLow, magic, insert),
+                      k.lop3(next, ofHigh, magic, insert)};
+  if (!codes.upper)
+    return numbers;
+  Int upper[] = {codes.upperWord, rotateRight(codes.upperWord, 8)};
+  for (size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = k.lop3(upper[i / 2], twice(k, codes.upperField() << i % 2 * 4),
+                        numbers[i], andOr);
+  return numbers;
+}
+
+/// Of bf16: it has room for one code.
+static Fragment unpackShortHalves(Kernel &k, const NibbleWords &codes) {
+  Int magic = twice(k, int64_t(134 - codes.first) << 7);
+  Fragment numbers;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = k.lop3(rotateRight(codes.word, int(i) * 4),
+                        twice(k, codes.field()), magic, andOr);
+    if (codes.upper)
+      numbers[i] = k.lop3(rotateRight(codes.upperWord, int(i) * 4),
+                          twice(k, codes.upperField()), numbers[i], andOr);
+  }
+  return numbers;
 }
 
 /// The registers of rows g and g+8 from the four codes of one half of k.
@@ -70,8 +133,22 @@ static std::array<Int, 2> unpackInt8(Kernel &k, Int word, mlir::Type type) {
   return {number(word), number(word >> 8)};
 }
 
-int skinny_linear::productsPerBlock(const quant::Format &format) {
-  return int(16 / quant::elementOf(format.element).bits);
+std::vector<Int> skinny_linear::loadBlock(const quant::Format &format,
+                                          const StripCodes &codes,
+                                          int64_t block) {
+  Kernel &k = *codes.address.kernel;
+  std::vector<CodePlane> planes = codePlanes(format);
+  std::vector<Int> words;
+  for (size_t i = 0; i < planes.size(); ++i) {
+    int64_t blockBytes = planes[i].blockBytes();
+    Int address = codes.address + k.lane() * int64_t(planes[i].words * 4) +
+                  codes.firstBlock * blockBytes;
+    int64_t offset = codes.offset + codePlaneOffset(format, i, codes.products) +
+                     block * blockBytes;
+    for (Int word : k.loadShared(address, offset, unsigned(planes[i].words)))
+      words.push_back(word);
+  }
+  return words;
 }
 
 Fragment skinny_linear::unpackProduct(Kernel &k, const quant::Format &format,
@@ -79,8 +156,10 @@ Fragment skinny_linear::unpackProduct(Kernel &k, const quant::Format &format,
                                       const std::vector<Int> &block,
                                       int product) {
   unsigned bits = quant::elementOf(format.element).bits;
-  if (bits == 4)
-    return unpackInt4(k, block[product], type);
+  if (bits < 8) {
+    NibbleWords codes = nibblesOf(k, format, block, product);
+    return type.isBF16() ? unpackShortHalves(k, codes) : unpackHalves(k, codes);
+  }
   if (bits == 16)
     return {block[0], block[1], block[2], block[3]};
   auto unpackWord = [&](Int word) {

@@ -6,6 +6,7 @@
 #define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARUNPACK_H
 
 #include "lib/Kernels/Builder/Kernel.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Quant/Format.h"
 
 namespace qopt::kernels::skinny_linear {
@@ -13,22 +14,16 @@ namespace qopt::kernels::skinny_linear {
 /// The registers of A of one product: (g, h=0), (g+8, h=0), (g, h=1), (g+8, 1).
 using Fragment = std::array<Int, 4>;
 
-/// How the numbers that a format's unpacking makes relate to its codes:
-///   number = base + code       (rows g, rows g+8)
-/// Products of them with x are corrected by Σx, or they themselves are.
-struct Numbers {
-  double base[2];
-  double zero; ///< code of the value 0 where the format is symmetric
-  bool needsCorrection() const {
-    return base[0] + zero != 0 || base[1] + zero != 0;
-  }
+/// A strip's codes in shared memory: those of `products` products at `address`
+/// + `offset`, of which the lane asks from block `firstBlock` on.
+struct StripCodes {
+  Int address;
+  int64_t offset, products;
+  Int firstBlock;
 };
-Numbers numbersOf(const quant::Format &format, mlir::Type activation);
-
-/// Bytes of the codes that a warp loads at once, 16 a lane.
-constexpr int64_t blockBytes = 512;
-/// Products of 16 columns whose codes one block holds: 4, 2 or 1.
-int productsPerBlock(const quant::Format &format);
+/// The lane's words of a block, of all planes.
+std::vector<Int> loadBlock(const quant::Format &format, const StripCodes &codes,
+                           int64_t block);
 /// The numbers of product `product` of a block, whose words are the lane's.
 Fragment unpackProduct(Kernel &kernel, const quant::Format &format,
                        mlir::Type activation, const std::vector<Int> &block,

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 
+#include <cstring>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -88,7 +89,7 @@ TEST(Pack, unitsAreAlignedRuns) {
 
 // Row 11 = g + 8 with g = 3; column 45 = 32 + 8 · 1 + 5: chunk 1, t = 1, j = 1,
 // h = 0, e = 1. So lane 13, the block's fourth word, and of rows g+8 at h = 0
-// the odd column: nibble 5.
+// the odd column: nibble 5. The word is rotated by two bits: bits 22 to 25.
 TEST(Pack, aCodeLiesWhereTheDrawingSays) {
   Segment segment{16, formatOf("int4_g128")};
   Matrix matrix(segment, 128);
@@ -97,8 +98,11 @@ TEST(Pack, aCodeLiesWhereTheDrawingSays) {
   packSegment(segment, 128, false,
               {matrix.codes.data(), matrix.scales.data(), nullptr},
               packed.data());
-  for (int64_t byte = 0; byte < 1024; ++byte)
-    EXPECT_EQ(packed[byte], byte == 13 * 16 + 3 * 4 + 2 ? 0xd8 : 0x88) << byte;
+  for (int64_t word = 0; word < 256; ++word) {
+    uint32_t bits;
+    std::memcpy(&bits, packed.data() + word * 4, 4);
+    EXPECT_EQ(bits, word == 13 * 4 + 3 ? 0x23622222u : 0x22222222u) << word;
+  }
 }
 
 // The same place in words of fp8: the block of products 2 and 3, of product 3
