@@ -288,9 +288,11 @@ Status Engine::Implementation::evaluateChunks(runtime::CachedSequence &sequence,
 static std::vector<float> rowsOf(const runtime::BoundValue &value,
                                  const void *data, host::ThreadPool &pool) {
   std::vector<float> rows;
-  if (value.quantized) {
+  std::optional<host::ActivationCodes> codes =
+      host::activationCodes(value.activation);
+  if (value.quantized && codes) {
     rows.resize(size_t(value.elements));
-    host::dequantizeActivations(data, value.rows(), value.columns(),
+    host::dequantizeActivations(data, value.rows(), value.columns(), *codes,
                                 rows.data(), pool);
   } else if (value.type == plan::DType::F32 && value.elements > 0) {
     const auto *row = static_cast<const float *>(data);

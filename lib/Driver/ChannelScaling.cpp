@@ -138,15 +138,14 @@ private:
                                         : tensors.back())
             .weights.push_back(name.str());
     }
-    QOPT_RETURN_IF_ERROR(
-        model.run(**segment, {{"hidden", &hidden}},
-                  [&](int64_t sequence, std::vector<Tensor> &values) {
-                    for (size_t i = 0; i < results.size(); ++i)
-                      tensors[i].add(values[results[i]],
-                                     calibrate::isHeldOut(sequence),
-                                     model.tokens().count());
-                    return Status();
-                  }));
+    QOPT_RETURN_IF_ERROR(model.run(
+        **segment, {{"hidden", &hidden}},
+        [&](int64_t sequence, std::vector<Tensor> &values) {
+          for (size_t i = 0; i < results.size(); ++i)
+            tensors[i].add(values[results[i]], calibrate::isHeldOut(sequence),
+                           model.tokens().count());
+          return Status();
+        }));
     return tensors;
   }
 
@@ -239,8 +238,8 @@ private:
     std::string reason;
     passes::ChannelSite site = passes::findChannelSite(first.getX(), reason);
     if (site.readers.empty())
-      remark::missed(first.getLoc(), remark::RemarkOpts::name("NotScaled")
-                                         .category(DEBUG_TYPE))
+      remark::missed(first.getLoc(),
+                     remark::RemarkOpts::name("NotScaled").category(DEBUG_TYPE))
           << remark::add("the input of {0}: {1}", found->names, reason);
     else
       QOPT_RETURN_IF_ERROR(takeBetter(tensor, *found, site, fit, chosen));
@@ -305,8 +304,7 @@ private:
 
   /// First the exponents 0.4, 0.6 and 0.8 of both measures of activations, with
   /// and without the weights' own, then what lies around the best.
-  StatusOr<Candidate> search(const ObservedTensor &tensor,
-                             const Linears &found,
+  StatusOr<Candidate> search(const ObservedTensor &tensor, const Linears &found,
                              const passes::ChannelSite &site,
                              const LinearTrial &trial, float part) {
     std::vector<float> effective;
@@ -345,7 +343,7 @@ private:
   bool isStatic;
   CalibrationModel &model;
   host::ThreadPool pool;
-  std::map<std::string, ir::LinearOp> linears;     ///< of the raised model
+  std::map<std::string, ir::LinearOp> linears; ///< of the raised model
   std::map<std::string, QuantizedLinear> formats;
 };
 

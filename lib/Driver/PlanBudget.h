@@ -24,8 +24,8 @@ Status checkBudgetOptions(const CompileOptions &options);
 
 /// Gives each weight of `plan` that has alternatives the one with which all
 /// together are predicted to cost least within the budgets, and says in
-/// `plan.budget` what these were; `text` is what will be recorded. Infeasible, with the nearest that could be
-/// met, where no plan meets one.
+/// `plan.budget` what these were; `text` is what will be recorded. Infeasible,
+/// with the nearest that could be met, where no plan meets one.
 Status chooseWithinBudgets(const CompileOptions &options,
                            const CalibrationRecord &text,
                            const Progress &progress, PrecisionPlan &plan);

@@ -393,7 +393,8 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
     chooseFormats(decided.weights, leastBytes(decided.weights));
     QOPT_RETURN_IF_ERROR(scores.put(scoresEntry, toJson(decided)));
   }
-  if (Status status = chooseWithinBudgets(asked, text->record, progress, decided);
+  if (Status status =
+          chooseWithinBudgets(asked, text->record, progress, decided);
       !status.ok()) {
     forgetSteps();
     return status;

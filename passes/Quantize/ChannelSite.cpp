@@ -108,9 +108,8 @@ ChannelSite findChannelSite(Value x, std::string &reason) {
     site.readers.push_back(linear);
   }
   // As in the function, not as uses are linked.
-  llvm::sort(site.readers, [](LinearOp a, LinearOp b) {
-    return a->isBeforeInBlock(b);
-  });
+  llvm::sort(site.readers,
+             [](LinearOp a, LinearOp b) { return a->isBeforeInBlock(b); });
   reason = findProducer(x, site);
   if (!reason.empty())
     site.readers.clear();

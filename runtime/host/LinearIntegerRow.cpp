@@ -1,6 +1,6 @@
 // int8 activations × int8 weights, both with one scale a row. The whole sum is
-// exact in int32, so its order does not matter: what a GPU computes has the same
-// bits.
+// exact in int32, so its order does not matter: what a GPU computes has the
+// same bits.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/LinearKernels.h"
 

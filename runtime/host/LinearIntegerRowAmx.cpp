@@ -79,10 +79,9 @@ HWY_INLINE void multiplyRows(const LinearArguments &a, const TileSizes &sizes,
                              const RowRecords &x, int64_t row, int64_t count,
                              int64_t tile) {
   alignas(64) int32_t sums[sideBySide * amxRows * tileRows];
-  multiply<tiles>(x, row,
-                  static_cast<const uint8_t *>(a.weight) +
-                      tile * sizes.tileBytes,
-                  sizes.tileBytes, sums);
+  multiply<tiles>(
+      x, row, static_cast<const uint8_t *>(a.weight) + tile * sizes.tileBytes,
+      sizes.tileBytes, sums);
   const hn::RebindToSigned<FloatTag> di;
   constexpr int zero = symmetricZero(quant::ElementType::Int8);
   for (int64_t t = 0; t < tiles; ++t)
