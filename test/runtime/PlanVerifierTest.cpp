@@ -13,6 +13,7 @@
 #include "runtime/Sha256.h"
 #include "runtime/plan/PlanVerifier.h"
 
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -95,6 +96,29 @@ TEST_F(PlanVerifierTest, RefusesACheckWithoutLimits) {
         steps.insert(steps.begin(), std::move(step));
       },
       "check_indices) is not valid"));
+}
+
+/// Activations with one scale of all rows have it, others have none.
+TEST_F(PlanVerifierTest, RefusesAScaleOfActivationsThatIsNone) {
+  auto quantized = [](plan::Granularity granularity, float scale) {
+    return [=](plan::PlanT &plan) {
+      for (auto &value : plan.functions[0]->values)
+        if (value->storage == plan::Storage::Arena) {
+          value->quantized = std::make_unique<plan::FormatT>();
+          value->quantized->element = plan::Element::Int8;
+          value->quantized->granularity = granularity;
+          value->quantized_scale = scale;
+          return;
+        }
+    };
+  };
+  EXPECT_EQ(messageAfter(quantized(plan::Granularity::Tensor, 0.5f)), "");
+  EXPECT_EQ(messageAfter(quantized(plan::Granularity::Channel, 0)), "");
+  for (float scale : {0.0f, -1.0f, HUGE_VALF, NAN})
+    EXPECT_TRUE(
+        refuses(quantized(plan::Granularity::Tensor, scale), "is not valid"));
+  EXPECT_TRUE(
+      refuses(quantized(plan::Granularity::Channel, 0.5f), "is not valid"));
 }
 
 TEST_F(PlanVerifierTest, RefusesAnAliasOfALaterValue) {
