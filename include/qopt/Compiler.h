@@ -63,7 +63,8 @@ StatusOr<CompileSummary> compile(const CompileOptions &options,
 
 /// Which layers of the artifact that `compile` would write lose most, on the
 /// texts of `options.validate`, else the part of `options.calibrate` that no
-/// algorithm sees. Takes four evaluations for each layer; writes nothing.
+/// algorithm sees. Takes two evaluations for each layer, or four of many
+/// tokens; writes nothing.
 StatusOr<BlameSummary> blame(const CompileOptions &options,
                              const Progress &progress = {},
                              const Notice &notice = {});

@@ -19,6 +19,8 @@ namespace qopt::driver {
 
 /// Tokens of a step of the second run, whose distance is the floor.
 constexpr int64_t floorStep = 16;
+/// Of the reference's logits, which are computed again where there are more.
+constexpr size_t mostLogitBytes = size_t(1) << 29;
 
 Blame::Blame(ModuleOp raised, const CompileOptions &chosen,
              const Companions &companions, TokenWindows windows)
@@ -117,14 +119,14 @@ StatusOr<OwningOpRef<ModuleOp>> Blame::restored(ArrayRef<std::string> weights,
   return model;
 }
 
-StatusOr<Blame::Distance> Blame::distanceOf(ModuleOp model, Engine &reference,
+StatusOr<Blame::Distance> Blame::distanceOf(ModuleOp model,
+                                            eval::ReferenceLogits &reference,
                                             int64_t floorChunk) const {
   auto engine = engineOf(model, options, companions);
   if (!engine.ok())
     return engine.status();
-  eval::EngineLogits logits(reference, windows);
   eval::EvaluationInputs inputs{windows};
-  inputs.reference = &logits;
+  inputs.reference = &reference;
   inputs.threads = int(options.threads);
   inputs.floorChunk = floorChunk;
   auto found = eval::evaluate(**engine, inputs);
@@ -145,6 +147,8 @@ StatusOr<BlameSummary> Blame::measure(ModuleOp quantized,
   auto reference = engineOf(**unquantized, options, companions);
   if (!reference.ok())
     return reference.status();
+  eval::EngineLogits computed(**reference, windows);
+  eval::KeptLogits logits(computed, mostLogitBytes);
   size_t done = 0;
   auto distance = [&](ArrayRef<std::string> weights,
                       int64_t floorChunk) -> StatusOr<Distance> {
@@ -154,7 +158,7 @@ StatusOr<BlameSummary> Blame::measure(ModuleOp quantized,
     auto model = restored(weights, quantized);
     if (!model.ok())
       return model.status();
-    return distanceOf(**model, **reference, floorChunk);
+    return distanceOf(**model, logits, floorChunk);
   };
   auto own = distance({}, floorStep);
   if (!own.ok())

@@ -7,10 +7,10 @@
 #define QOPT_LIB_DRIVER_BLAME_H
 
 #include "lib/Driver/ValidationTexts.h"
+#include "lib/Evaluate/ReferenceLogits.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "qopt/BlameSummary.h"
 #include "qopt/Compiler.h"
-#include "qopt/Engine.h"
 
 namespace qopt::driver {
 
@@ -35,7 +35,8 @@ private:
   struct Distance {
     double divergence, perplexity, floor;
   };
-  StatusOr<Distance> distanceOf(mlir::ModuleOp model, Engine &reference,
+  StatusOr<Distance> distanceOf(mlir::ModuleOp model,
+                                eval::ReferenceLogits &reference,
                                 int64_t floorChunk) const;
 
   mlir::ModuleOp raised;

@@ -15,4 +15,16 @@ StatusOr<std::span<const float>> EngineLogits::window(int64_t index) {
   return std::span<const float>(logits);
 }
 
+StatusOr<std::span<const float>> KeptLogits::window(int64_t index) {
+  if (auto found = kept.find(index); found != kept.end())
+    return std::span<const float>(found->second);
+  auto logits = source.window(index);
+  if (!logits.ok() || logits->size_bytes() > room)
+    return logits;
+  room -= logits->size_bytes();
+  return std::span<const float>(
+      kept.emplace(index, std::vector<float>(logits->begin(), logits->end()))
+          .first->second);
+}
+
 } // namespace qopt::eval

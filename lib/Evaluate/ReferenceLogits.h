@@ -6,6 +6,7 @@
 #include "lib/Tokens/TokenWindows.h"
 #include "qopt/Engine.h"
 
+#include <map>
 #include <vector>
 
 namespace qopt::eval {
@@ -32,6 +33,22 @@ private:
   Engine &engine;
   const TokenWindows &windows;
   std::vector<float> logits;
+};
+
+/// Those of another source, of which the first windows are kept: for who asks
+/// for all windows again and again.
+class KeptLogits : public ReferenceLogits {
+public:
+  /// `source` outlives this; at most so many bytes are kept.
+  KeptLogits(ReferenceLogits &source, size_t most)
+      : source(source), room(most) {}
+  StatusOr<std::span<const float>> window(int64_t index) override;
+  StatusCode brokenCode() const override { return source.brokenCode(); }
+
+private:
+  ReferenceLogits &source;
+  size_t room; ///< bytes that are left
+  std::map<int64_t, std::vector<float>> kept;
 };
 
 } // namespace qopt::eval

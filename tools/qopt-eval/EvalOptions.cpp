@@ -152,7 +152,7 @@ void addOptions(CLI::App &app, EvalOptions &options) {
       "--blame", options.blame,
       "model.onnx that the artifact was compiled from, or its folder: rank its "
       "layers by how much closer to the unquantized model it would be with "
-      "each one's weights as the file has them; takes four evaluations a "
+      "each one's weights as the file has them; takes two evaluations a "
       "layer");
   app.add_option("--calibrate", options.calibrate,
                  "with --blame: the text that the artifact was calibrated on")
