@@ -47,6 +47,29 @@ static std::string commonName(ArrayRef<std::string> names) {
              : prefix.take_front(end).str();
 }
 
+/// Formats are given to weights by name, so that uses of one weight agree.
+static Status checkUses(ModuleOp quantized) {
+  std::map<std::string, std::string> formats;
+  Status status;
+  quantized.walk([&](ir::WeightUserOpInterface user) {
+    Value value = user.getWeightOperand().get();
+    std::string format =
+        quant::spell(cast<ir::WeightType>(value.getType()).getFormat());
+    if (auto op = value.getDefiningOp<ir::QuantizeWeightOp>())
+      value = op.getSource();
+    std::string name = weightNameOf(value);
+    auto [known, isNew] = formats.emplace(name, format);
+    if (!isNew && known->second != format)
+      status =
+          Status(StatusCode::Unsupported,
+                 "--blame: the weight \"" + name + "\" is stored twice, in " +
+                     known->second + " and in " + format +
+                     "; expected one format for all its uses (leave "
+                     "--embedding out)");
+  });
+  return status;
+}
+
 Status Blame::findLayers() {
   // With the weights' formats and no others: as calibration cuts models.
   passes::AskedFormats formats = askedFormats(options);
@@ -54,6 +77,7 @@ Status Blame::findLayers() {
   auto module = quantizedModel(raised, formats);
   if (!module.ok())
     return module.status();
+  QOPT_RETURN_IF_ERROR(checkUses(**module));
   PassManager manager(raised.getContext());
   passes::addCalibrateStage(manager);
   if (failed(manager.run(**module)))

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from test_calibration import stories_of
 
-USAGE = 2
+USAGE, UNSUPPORTED = 2, 4
 WORST = "node_linear_21 to node_linear_27"
 MIXED = ("--weights", "int8", "--format", "re:^node_linear_2[1-7]$=int3", "--activations", "f32")
 
@@ -131,6 +131,12 @@ def test_what_cannot_be_blamed(tool, stories, folder, options, message):
     text = [folder / "valid.txt"] if options[-1] == "--validate" else []
     done = tool("qopt-compile", stories, *options, *text, "--blame", check=False)
     assert done.returncode == USAGE and message in done.stderr
+
+
+def test_a_weight_of_two_formats_is_refused(tool, stories, folder):
+    options = ("--weights", "int8", "--embedding", "f32", "--validate", folder / "valid.txt", "--blame")
+    done = tool("qopt-compile", stories, *options, check=False)
+    assert done.returncode == UNSUPPORTED and "is stored twice, in f32 and in int8" in done.stderr
 
 
 def test_a_gpu_artifact_is_measured_on_the_host(tool, stories, folder):

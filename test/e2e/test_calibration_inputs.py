@@ -5,9 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from test_calibration import stories_of
-
 import qopt
+from test_calibration import stories_of
 
 USAGE, INFEASIBLE, MISSING = 2, 5, 9
 FAST = ("--weights", "int4", "--activations", "f32", "--algorithm", "gptq")
