@@ -86,7 +86,7 @@ LogicalResult CudaSteps::add(ir::EmbeddingOp op) {
     step.read(partOf(*weight, layout.scales,
                      quant::scaleBytes(type.getFormat(), type.getRows(),
                                        type.getColumns())));
-  if (!type.getFormat().isFloat() && !type.getFormat().isSymmetric())
+  if (quant::hasZeroArray(type.getFormat()))
     step.read(partOf(
         *weight, layout.zeros,
         quant::zeroBytes(type.getFormat(), type.getRows(), type.getColumns())));

@@ -13,20 +13,14 @@ using namespace mlir;
 
 namespace qopt::driver {
 
-std::vector<quant::Format> usualCandidates(TargetDevice target) {
+std::vector<quant::Format> usualCandidates() {
   using enum quant::ElementType;
-  auto asymmetric = [](quant::ElementType element, int64_t group) {
-    return quant::groupFormat(element, group, quant::ZeroType::U8);
-  };
   auto twoLevels = [](quant::ElementType element, int64_t group) {
     quant::Format format = quant::groupFormat(element, group);
     format.scale = quant::ScaleType::Code6;
     return format;
   };
   quant::Format int8 = *quant::parseFormat("int8");
-  if (target != TargetDevice::Host)
-    return {asymmetric(Int4, 128), asymmetric(Int4, 32), int8,
-            quant::floatFormat(F16)};
   // Of formats with about the same bits the one with the least error.
   return {twoLevels(Int2, 32),    quant::groupFormat(Lut3, 128),
           twoLevels(Lut3, 32),    quant::groupFormat(Lut4, 128),

@@ -15,7 +15,7 @@
 namespace qopt::driver {
 
 /// The formats that a target has fast kernels for, from small to large.
-std::vector<quant::Format> usualCandidates(TargetDevice target);
+std::vector<quant::Format> usualCandidates();
 
 /// Codes, scales and zero points of a matrix.
 int64_t storedBytes(const quant::Format &format, int64_t rows, int64_t columns);

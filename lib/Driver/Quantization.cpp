@@ -435,7 +435,7 @@ Status Quantization::score(ModuleOp raised, const Progress &progress) {
   for (const std::string &name : asked.candidates)
     scoring.candidates.push_back(*quant::parseFormat(name));
   if (scoring.candidates.empty())
-    scoring.candidates = usualCandidates(asked.target);
+    scoring.candidates = usualCandidates();
   return scoreFormats(**model, *gradients, *curvature, scoring, progress,
                       decided.weights);
 }

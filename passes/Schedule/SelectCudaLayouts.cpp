@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Kernels/WeightFormats.h"
 #include "lib/Quant/Element.h"
 #include "passes/Schedule/KernelProblems.h"
 #include "passes/Schedule/Passes.h"
@@ -54,7 +53,6 @@ static Status canRead(Operation *user, ir::WeightType type) {
   if (auto linear = dyn_cast<ir::LinearOp>(user))
     problem.activation = passes::elementOf(linear.getX());
   for (const skinny_linear::Segment &segment : problem.segments) {
-    QOPT_RETURN_IF_ERROR(kernels::hasUnpacking(segment.weight));
     if (Status fits = skinny_linear::isValidForCodes(segment.weight);
         problem.hasCodes() && !fits)
       return Status(fits.code(), fits.message() + "; store it as int8 or keep "

@@ -96,6 +96,8 @@ static llvm::json::Object describeSegment(const Segment &segment,
       {"code_places", codePlaces(empty)},
       {"group_columns",
        format.isFloat() ? 0 : quant::groupColumns(format, columns)}};
+  if (format.hasTwoLevels()) // scales and zero points are no whole bytes
+    return layout;
   int64_t scaleBytes = quant::bytesPerScale(format);
   if (!format.isFloat() && !hasRowScales(format))
     layout["scale_places"] =

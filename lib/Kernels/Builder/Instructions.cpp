@@ -20,11 +20,14 @@ Int Kernel::lop3(Int a, Int b, Int c, uint8_t table) {
                                      c.value, table)}};
 }
 
+Int Kernel::prmt(Int a, Int b, Int selector) {
+  return {{this, NVVM::PermuteOp::create(
+                     opBuilder, location, opBuilder.getI32Type(), a.value,
+                     b.value, selector.value, NVVM::PermuteMode::DEFAULT)}};
+}
+
 Int Kernel::prmt(Int a, Int b, uint32_t selector) {
-  return {{this,
-           NVVM::PermuteOp::create(opBuilder, location, opBuilder.getI32Type(),
-                                   a.value, b.value, constant(selector).value,
-                                   NVVM::PermuteMode::DEFAULT)}};
+  return prmt(a, b, constant(selector));
 }
 
 Int Kernel::bits(Real value) {

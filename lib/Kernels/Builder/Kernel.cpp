@@ -291,6 +291,14 @@ void Kernel::storeShared(Int address, int64_t offset, ArrayRef<Int> words) {
                         sharedPointer(address, offset), words.size() * 4);
 }
 
+Int Kernel::loadSharedHalfWord(Int address, int64_t offset) {
+  Value value =
+      LLVM::LoadOp::create(opBuilder, location, opBuilder.getI16Type(),
+                           sharedPointer(address, offset), 2);
+  return {{this, arith::ExtUIOp::create(opBuilder, location,
+                                        opBuilder.getI32Type(), value)}};
+}
+
 Real Kernel::loadSharedReal(Int address, int64_t offset) {
   return {
       {this, LLVM::LoadOp::create(opBuilder, location, opBuilder.getF32Type(),

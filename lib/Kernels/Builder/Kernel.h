@@ -93,6 +93,8 @@ public:
   std::vector<Int> loadShared(Int address, int64_t offset, unsigned words);
   void storeShared(Int address, int64_t offset, llvm::ArrayRef<Int> words);
   Real loadSharedReal(Int address, int64_t offset);
+  /// 16 bits, extended with zeros.
+  Int loadSharedHalfWord(Int address, int64_t offset);
   void storeSharedReal(Int address, int64_t offset, Real value);
   /// Words that nobody writes while the kernel runs.
   std::vector<Int> loadConstant(Global address, unsigned words);
@@ -109,6 +111,7 @@ public:
   Int lop3(Int a, Int b, Int c, uint8_t table);
   /// Bytes of b:a (a is bytes 0…3) picked by four nibbles.
   Int prmt(Int a, Int b, uint32_t selector);
+  Int prmt(Int a, Int b, Int selector); ///< its lower 16 bits
   Real lowHalf(Int word, mlir::Type type);
   Real highHalf(Int word, mlir::Type type);
   Int packHalves(Real low, Real high, mlir::Type type);

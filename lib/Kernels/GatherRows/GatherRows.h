@@ -1,8 +1,8 @@
 // The family `gather_rows`: y[i, :] = table[ids[i], :]. Two operations are
 // such: the embedding, whose table is a weight in canonical storage (f32, f16,
-// bf16, or codes with scales and zero points, lib/Quant/Storage.h) and whose
-// ids are tokens, and the choice of the rows whose logits are asked, whose
-// table is a tensor that the kernel before wrote.
+// bf16, or codes with scales, zero points and code books, lib/Quant/Storage.h)
+// and whose ids are tokens, and the choice of the rows whose logits are asked,
+// whose table is a tensor that the kernel before wrote.
 //
 // A code becomes (q − zero) · scale in f32, as dequantizeRows does, and is
 // rounded once to the result's type. The row of an id outside the table is NaN:

@@ -6,6 +6,8 @@
 #include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
 
+#include <bit>
+
 using namespace mlir;
 using namespace qopt;
 using namespace qopt::kernels;
@@ -23,34 +25,77 @@ struct Body {
   Type typeOf(ElementType type) { return kernels::typeOf(k, type); }
   Global argument(int index) { return k.pointer(unsigned(index)); }
 
-  /// `width` codes from `column` on in their order: integers, or bits of fp8.
+  /// `width` codes from `column` on in their order: integers, indices of a code
+  /// book, or bits of fp8.
   std::vector<Int> loadCodes(Int row, Int column) {
-    bool narrow = problem.format.element == ElementType::Int4;
-    int bits = narrow ? 4 : 8;
-    Global address =
-        argument(table)
-            .at(row, quant::bytesPerRow(problem.format, problem.columns))
-            .at(narrow ? column >> int64_t(1) : column, 1);
-    int bytes = schedule.width * bits / 8;
-    std::vector<Int> words;
-    if (bytes <= 4)
-      words.push_back(loadBytes(k, address, bytes ? bytes : 1));
-    else
-      words = k.load(address, unsigned(bytes / 4));
-    if (!bytes) // one nibble: the lower one is the even column's
-      words[0] = words[0] >> ((column & 1) << int64_t(2));
+    int bits = int(quant::elementOf(problem.format.element).bits);
+    Global start = argument(table).at(
+        row, quant::bytesPerRow(problem.format, problem.columns));
     std::vector<Int> codes;
-    for (int i = 0; i < schedule.width; ++i)
-      codes.push_back(
-          extract(words[size_t(i * bits / 32)], i * bits % 32, bits));
+    if (schedule.width == 1) {
+      codes.push_back(signedIf(loadField(start, column, bits), bits));
+      return codes;
+    }
+    std::vector<Int> words =
+        loadFields(start.at(column * int64_t(bits) >> int64_t(3), 1), bits);
+    for (int i = 0; i < schedule.width; ++i) {
+      int at = i * bits % 32;
+      Int code = words[size_t(i * bits / 32)] >> int64_t(at);
+      if (at + bits > 32) // it goes on in the next word
+        code = code | (words[size_t(i * bits / 32) + 1] << int64_t(32 - at));
+      codes.push_back(signedIf(code & ((int64_t(1) << bits) - 1), bits));
+    }
     return codes;
   }
 
-  Int extract(Int word, int at, int bits) {
-    if (!problem.format.isSymmetric() || isFp8())
-      return (word >> int64_t(at)) & ((int64_t(1) << bits) - 1);
+  /// All fields of `bits` bits that a thread has, which begin with a byte.
+  std::vector<Int> loadFields(Global address, int bits) {
+    int bytes = schedule.width * bits / 8;
+    if (std::has_single_bit(unsigned(bytes)))
+      return bytes <= 4 ? std::vector<Int>{loadBytes(k, address, bytes)}
+                        : k.load(address, unsigned(bytes / 4));
+    std::vector<Int> words; // rows begin anywhere
+    for (int64_t i = 0; i < bytes; ++i) {
+      Int byte = loadBytes(k, address.at(i), 1) << i % 4 * 8;
+      if (i % 4)
+        words.back() = words.back() | byte;
+      else
+        words.push_back(byte);
+    }
+    return words;
+  }
+
+  /// Field `index` of an array (BitFields.h); reads no byte without its bits.
+  Int loadField(Global start, Int index, int bits) {
+    Int bit = index * int64_t(bits);
+    Int word = loadBytes(k, start.at(bit >> int64_t(3), 1), 1);
+    if (8 % bits) // it may go on in the next byte
+      word =
+          word | (loadBytes(k, start.at((bit + (bits - 1)) >> int64_t(3), 1), 1)
+                  << int64_t(8));
+    return (word >> (bit & 7)) & ((int64_t(1) << bits) - 1);
+  }
+
+  /// A code with its sign, where codes have one.
+  Int signedIf(Int code, int bits) {
+    if (!problem.format.isSymmetric() || !element().isInteger())
+      return code;
     // Up to the sign, and down again with it.
-    return shiftSigned(word << int64_t(32 - bits - at), 32 - bits);
+    return shiftSigned(code << int64_t(32 - bits), 32 - bits);
+  }
+
+  const quant::Element &element() {
+    return quant::elementOf(problem.format.element);
+  }
+
+  /// What a code stands for.
+  Real numberOf(Int code) {
+    if (isFp8())
+      return e4m3ToReal(code);
+    if (!element().bookSize)
+      return toReal(code);
+    Int number = loadBytes(k, argument(zeros).at(code, 1), 1);
+    return toReal(shiftSigned(number << int64_t(24), 24));
   }
 
   /// Number of the scale of (row, column).
@@ -63,10 +108,35 @@ struct Body {
            column / problem.format.groupSize;
   }
 
-  Real zeroOf(Int group, ElementType scale) {
+  Real zeroOf(Int row, Int column, ElementType scale) {
+    Int group = groupOf(row, column);
+    if (problem.format.hasTwoLevels())
+      return toReal(loadField(
+          argument(zeros).at(
+              row, quant::zeroBytesPerRow(problem.format, problem.columns)),
+          column / problem.format.groupSize, quant::zeroBits(problem.format)));
     if (problem.format.zero == quant::ZeroType::U8)
       return toReal(loadBytes(k, argument(zeros).at(group, 1), 1));
     return k.loadReal(argument(zeros).at(group, scaleBytes()), typeOf(scale));
+  }
+
+  Real scaleOf(Int row, Int column, ElementType scale) {
+    const quant::Format &format = problem.format;
+    if (!format.hasTwoLevels())
+      return k.loadReal(argument(scales).at(groupOf(row, column), scaleBytes()),
+                        typeOf(scale));
+    // Rows of codes of scales begin at any byte.
+    Global start = argument(scales).at(
+        row, quant::scaleBytesPerRow(format, problem.columns));
+    Global unit = start.at(column / quant::columnsPerUnit, 2);
+    Int half =
+        loadBytes(k, unit, 1) | (loadBytes(k, unit.at(1), 1) << int64_t(8));
+    int bits = quant::scaleCodeBits(format);
+    Int code = loadField(start.at(2 * quant::unitsPerRow(problem.columns)),
+                         column / format.groupSize, bits);
+    if (quant::hasSignedScales(format))
+      code = shiftSigned(code << int64_t(32 - bits), 32 - bits);
+    return k.lowHalf(half, typeOf(ElementType::F16)) * toReal(code);
   }
 
   bool isFp8() { return problem.format.element == ElementType::Fp8E4m3; }
@@ -84,14 +154,12 @@ struct Body {
     ElementType scaleType = format.scale == quant::ScaleType::F16
                                 ? ElementType::F16
                                 : ElementType::F32;
-    Int group = groupOf(row, column);
-    Real scale =
-        k.loadReal(argument(scales).at(group, scaleBytes()), typeOf(scaleType));
+    Real scale = scaleOf(row, column, scaleType);
     Run run;
     for (Int code : loadCodes(row, column))
-      run.push_back(isFp8() ? e4m3ToReal(code) : toReal(code));
+      run.push_back(numberOf(code));
     if (!format.isSymmetric()) {
-      Real zero = zeroOf(group, scaleType);
+      Real zero = zeroOf(row, column, scaleType);
       for (Real &value : run)
         value = value - zero;
     }
@@ -146,7 +214,7 @@ gather_rows::buildKernel(gpu::GPUModuleOp module, const Problem &problem,
     return int(arguments.size()) - 1;
   };
   int scales = problem.format.isFloat() ? -1 : add(table, "scales");
-  int zeros = problem.format.isSymmetric() ? -1 : add(table, "zeros");
+  int zeros = quant::hasZeroArray(problem.format) ? add(table, "zeros") : -1;
   int result = add(Argument::Dependent, "result");
   if (!weight)
     add(Argument::Integer, "rows");

@@ -1,7 +1,6 @@
 // What can be gathered, and how wide.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/GatherRows/GatherRows.h"
-#include "lib/Kernels/WeightFormats.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
 
@@ -26,16 +25,17 @@ Status gather_rows::isValid(const Problem &problem) {
   if (problem.table == Table::Tensor && !problem.format.isFloat())
     return invalid("a tensor has no scales; got the format \"" +
                    quant::spell(problem.format) + "\"");
-  QOPT_RETURN_IF_ERROR(hasUnpacking(problem.format));
   if (!quant::elementOf(problem.output).isFloat)
     return Status(StatusCode::Unsupported, "results are f16, bf16 or f32");
   return Status();
 }
 
-/// Whether `width` codes of a row have one scale and begin at a whole access.
+/// Whether `width` codes of a row have one scale and begin with a byte.
 static bool suits(const Problem &problem, int width) {
   const quant::Format &format = problem.format;
   if (problem.columns % width)
+    return false;
+  if (width > 1 && width * int(quant::elementOf(format.element).bits) % 8)
     return false;
   return format.granularity != Granularity::Group ||
          format.groupSize % width == 0;

@@ -91,7 +91,10 @@ static Status isValidTile(const Problem &problem, const Schedule &schedule) {
                       " panels and " + std::to_string(schedule.tilesPerWarp) +
                       " tiles; expected 1 or 2 that divide both");
   for (size_t i = 0; i < problem.segments.size(); ++i) {
-    int64_t pieces = segmentPlanOf(problem, schedule, i).codeBytes / 16;
+    const quant::Format &format = problem.segments[i].weight;
+    skinny_linear::CodePlane first = skinny_linear::codePlanes(format).front();
+    int64_t pieces = first.blockBytes() * columns / 16 /
+                     skinny_linear::productsPerBlock(format) / 16;
     if (schedule.threads() < pieces ||
         schedule.blockStrips() * pieces < schedule.threads())
       return infeasible("the codes of a strip are not copied evenly by " +
@@ -151,11 +154,16 @@ SegmentPlan gemm::segmentPlanOf(const Problem &problem,
   int64_t columns = columnsPerStep(problem, schedule);
   plan.codeBytes =
       stripRows * columns * quant::elementOf(format.element).bits / 8;
+  plan.bookOffset =
+      plan.packedOffset +
+      packedBytes(problem.segments[segment], problem.columns, problem.paired) -
+      packedBookBytes;
   int64_t stepsPerUnit = unitColumns / columns;
   if (int64_t groups = groupsPerUnit(format))
     plan.groups = std::max<int64_t>(groups / stepsPerUnit, 1);
   int64_t planes = plan.groups * (format.isSymmetric() ? 1 : 2);
-  plan.stripBytes = plan.codeBytes + planes * stripRows * 2;
+  plan.stripBytes = plan.codeBytes + planes * groupPlaneBytes(format) +
+                    unitBytes(format) - scaleUnitsOffset(format);
   return plan;
 }
 
@@ -190,7 +198,8 @@ Plan gemm::planOf(const Problem &problem, const Schedule &schedule) {
   plan.tileBytes =
       std::max(schedule.stages * plan.stageBytes,
                ceilDiv(schedule.warps() * warpBytes, align) * align);
-  plan.sharedBytes = flag + plan.placeBytes + plan.tileBytes;
+  plan.bookBytes = skinny_linear::bookBytes(problem);
+  plan.sharedBytes = flag + plan.placeBytes + plan.bookBytes + plan.tileBytes;
   return plan;
 }
 

@@ -144,6 +144,7 @@ struct Plan {
   int64_t slabBytes;   ///< a warp's sums on their way to memory
   int64_t givenBytes;  ///< a warp's sums that another column warp adds
   int64_t placeBytes;  ///< of an append: where the block's tokens belong
+  int64_t bookBytes;   ///< of a code book's table
   int64_t tileBytes;   ///< of a block: the stages, and later the slabs
   int64_t sharedBytes; ///< of a block, everything
 };
@@ -151,10 +152,11 @@ struct Plan {
 /// One segment's place in the plan.
 struct SegmentPlan {
   int64_t strips, tiles, firstTile, firstRow;
-  int64_t unitBytes, packedOffset, scaleOffset; ///< as skinny_linear's
-  int64_t codeBytes;                            ///< of a strip in a stage
+  /// As skinny_linear's.
+  int64_t unitBytes, packedOffset, scaleOffset, bookOffset;
+  int64_t codeBytes;  ///< of a strip in a stage
   int64_t groups;     ///< of a stage, each with its scales; 0 without groups
-  int64_t stripBytes; ///< of a strip in a stage: codes, scales, zeros
+  int64_t stripBytes; ///< of a strip in a stage: codes, scales, zeros, units
 };
 
 /// What a launch for `tokens` tokens needs.

@@ -59,7 +59,13 @@ private:
                          Int column);
   void copyWeights(const Copy &copy);
   void copyCodes(const Copy &copy, Global unit, Int inUnit);
+  void copyCodePlane(const Copy &copy, Global source, int64_t offset,
+                     int64_t bytes);
   void copyPlanes(const Copy &copy, Global unit, Int inUnit);
+  void copyPlane(const Copy &copy, Global source, int64_t offset,
+                 int64_t bytes);
+  std::vector<Int> loadPlanes(Int strips, Int ofWarp, int64_t offset,
+                              int64_t group);
   /// Runs `body` where step `step` of the slice is one.
   void ifStep(Int step, llvm::function_ref<void()> body);
 
@@ -69,7 +75,7 @@ private:
   struct Operands {
     std::vector<std::vector<Int>> b;      ///< [tile of tokens]
     std::vector<std::vector<Int>> block;  ///< [strip]: codes
-    std::vector<std::vector<Int>> planes; ///< [strip]: scales, zero points
+    std::vector<std::vector<Int>> planes; ///< [strip]: scales, zeros, units
     void push(Kernel::Values &values) const;
     void pop(Kernel &k, Kernel::Values &values);
   };
@@ -130,13 +136,14 @@ private:
 
   // The block.
   Int tokens, firstToken, rowTile, slice, tileIndex;
-  Int stages, slab, flag, places; ///< shared memory
-  Int firstStep, steps;           ///< of the slice
+  Int stages, slab, flag, places, table; ///< shared memory
+  Int firstStep, steps;                  ///< of the slice
 
   // The segment that the block works on.
   size_t index = 0;
   SegmentPlan part;
   Int firstStrip; ///< of the block's tile, in the segment
+  skinny_linear::Book book;
 };
 
 } // namespace qopt::kernels::gemm

@@ -130,54 +130,87 @@ void Body::copyWeights(const Copy &copy) {
     copyPlanes(copy, source, inUnit);
 }
 
-/// Strips' codes: a power of two of chunks each, so that a thread has the same
-/// chunk of every threads/chunks-th strip.
 void Body::copyCodes(const Copy &copy, Global unit, Int inUnit) {
-  int64_t chunks = part.codeBytes / chunkBytes;
+  std::vector<skinny_linear::CodePlane> planes =
+      skinny_linear::codePlanes(format());
+  int64_t unitProducts = unitColumns / 16, products = plan.columnsPerStep / 16;
+  for (size_t i = 0; i < planes.size(); ++i) {
+    int64_t bytes = planes[i].blockBytes() * products /
+                    skinny_linear::productsPerBlock(format());
+    copyCodePlane(
+        copy,
+        unit.at(skinny_linear::codePlaneOffset(format(), i, unitProducts))
+            .at(inUnit, bytes),
+        skinny_linear::codePlaneOffset(format(), i, products), bytes);
+  }
+}
+
+/// A plane of strips' codes: a power of two of chunks each, so that a thread
+/// has the same chunk of every threads/chunks-th strip.
+void Body::copyCodePlane(const Copy &copy, Global unit, int64_t offset,
+                         int64_t bytes) {
+  int64_t chunks = bytes / chunkBytes;
   int64_t each = schedule.threads() / chunks;
   int64_t stripStride =
       (problem.columns + unitColumns - 1) / unitColumns * part.unitBytes;
   Int strip = k.thread() / chunks, chunk = k.thread() % chunks;
   Int destination = copy.stage + plan.activationBytes +
                     strip * part.stripBytes + chunk * chunkBytes;
-  Global source = unit.at(strip, stripStride)
-                      .at(inUnit, part.codeBytes)
-                      .at(chunk, chunkBytes);
+  Global source = unit.at(strip, stripStride).at(chunk, chunkBytes);
   bool padded = part.strips % schedule.blockStrips() != 0;
   Int limit = k.constant(part.strips) - firstStrip - strip;
-  for (int64_t i = 0; i < schedule.blockStrips(); i += each) {
-    if (!hasPiece(copy, i, schedule.blockStrips()))
-      continue;
+  auto copyStrip = [&](int64_t i) {
     Int present = presentIn(copy, k.constant(chunkBytes));
     if (padded)
       present = select(k.constant(i) < limit, present, k.constant(0));
-    copyAsync(destination + i * part.stripBytes, source.at(i * stripStride),
-              present, chunkBytes);
+    copyAsync(destination + (i * part.stripBytes + offset),
+              source.at(i * stripStride), present, chunkBytes);
+  };
+  if (each > schedule.blockStrips()) {
+    if (hasPiece(copy, 0, 1))
+      k.when(strip < schedule.blockStrips(), [&] { copyStrip(0); });
+    return;
   }
+  for (int64_t i = 0; i < schedule.blockStrips(); i += each)
+    if (hasPiece(copy, i, schedule.blockStrips()))
+      copyStrip(i);
 }
 
 /// Scales and zero points of the groups that the stage's columns belong to.
 void Body::copyPlanes(const Copy &copy, Global unit, Int inUnit) {
-  int64_t groupsOfUnit = skinny_linear::groupsPerUnit(format());
+  bool ofStage = skinny_linear::groupsPerUnit(format()) > 1;
+  Int firstGroup = ofStage ? inUnit * part.groups : k.constant(0);
+  int64_t each = skinny_linear::groupPlaneBytes(format());
+  int64_t bytes = part.groups * each, offset = part.codeBytes;
+  copyPlane(copy,
+            unit.at(skinny_linear::scalesOffset(format())).at(firstGroup, each),
+            offset, bytes);
+  offset += bytes;
+  if (!format().isSymmetric()) {
+    copyPlane(
+        copy,
+        unit.at(skinny_linear::zerosOffset(format())).at(firstGroup, each),
+        offset, bytes);
+    offset += bytes;
+  }
+  if (format().hasTwoLevels())
+    copyPlane(copy, unit.at(skinny_linear::scaleUnitsOffset(format())), offset,
+              planeBytes);
+}
+
+void Body::copyPlane(const Copy &copy, Global unit, int64_t offset,
+                     int64_t bytes) {
   int64_t stripStride =
       (problem.columns + unitColumns - 1) / unitColumns * part.unitBytes;
-  int64_t kinds = format().isSymmetric() ? 1 : 2;
-  int64_t chunks = part.groups * kinds * planeBytes / chunkBytes;
+  int64_t chunks = bytes / chunkBytes;
   int64_t all = schedule.blockStrips() * chunks;
-  Int firstGroup = groupsOfUnit > 1 ? inUnit * part.groups : k.constant(0);
-  int64_t planes = part.unitBytes - groupsOfUnit * kinds * planeBytes;
   auto copyChunk = [&](Int i) {
     Int strip = i / chunks, chunk = i % chunks;
-    Int kind = chunk / (part.groups * 2), inKind = chunk % (part.groups * 2);
-    Global source = unit.at(strip, stripStride)
-                        .at(planes)
-                        .at(kind, groupsOfUnit * planeBytes)
-                        .at(firstGroup, planeBytes)
-                        .at(inKind, chunkBytes);
+    Global source = unit.at(strip, stripStride).at(chunk, chunkBytes);
     Flag there = firstStrip + strip < k.constant(part.strips);
     Int present = presentIn(copy, k.constant(chunkBytes));
     copyAsync(copy.stage + plan.activationBytes + strip * part.stripBytes +
-                  part.codeBytes + chunk * chunkBytes,
+                  offset + chunk * chunkBytes,
               source, select(there, present, k.constant(0)), chunkBytes);
   };
   if (all <= schedule.threads())

@@ -33,16 +33,12 @@ static double fragmentInstructions(const quant::Format &format,
                                    const target::Target &target) {
   if (activation == ElementType::Int8)
     return 4 + 4; // prmt, sign
-  bool bf16 = activation == ElementType::BF16;
   double scaled = format.granularity == quant::Granularity::Group ? 4 : 0;
-  if (format.element == ElementType::Int4)
-    return (bf16 ? 3 + 4 : 1 + 4) + 4 + scaled; // shifts, lop3, zero, scale
-  if (format.element == ElementType::Fp8E4m3)
-    // Conversions have half of the rate; else prmt, and, shift, lop3, fma.
-    return (!bf16 && target.features.fp8Convert ? 4 * 2 : 4 * 5) + scaled;
-  if (format.element == ElementType::Int8)
-    return (bf16 ? 2 * (1 + 4 + 2) : 4 + 4) + scaled;
-  return 0;
+  bool corrected =
+      !format.isSymmetric() ||
+      skinny_linear::numbersOf(format, activation).needsCorrection();
+  return skinny_linear::unpackInstructions(format, activation, target) +
+         (corrected ? 4 : 0) + scaled;
 }
 
 /// Warp instructions of a stage, of one warp.

@@ -8,6 +8,7 @@
 #include "lib/Kernels/Gemm/GemmGenerator.h"
 #include "lib/Kernels/Builder/Region.h"
 #include "lib/Kernels/Gemm/GemmBody.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearBook.h"
 #include "lib/Quant/Element.h"
 
 using namespace mlir;
@@ -43,6 +44,8 @@ void Body::build() {
     flag = k.shared(16);
   if (appender)
     places = k.shared(plan.placeBytes);
+  if (plan.bookBytes)
+    table = k.shared(plan.bookBytes);
   stages = k.shared(plan.tileBytes);
   slab = stages + k.warp() * plan.slabBytes;
   locate();
@@ -89,6 +92,10 @@ void Body::workOn(size_t segment, Int tile) {
   index = segment;
   part = segmentPlanOf(problem, schedule, segment);
   firstStrip = tile * int64_t(schedule.blockStrips());
+  // Whoever waits for the first stage waits for the table.
+  book = skinny_linear::makeBook(
+      format(), activation, k.pointer(Arguments::Weights).at(part.bookOffset),
+      table, k.thread(), schedule.threads());
   Kernel::Values sums = multiplyColumns();
   // Not sooner: with SMs left free, blocks of the next kernel would gather on
   // them two by two, and stay there when this one has ended.

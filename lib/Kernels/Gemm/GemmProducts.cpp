@@ -20,7 +20,6 @@ using namespace qopt::kernels::gemm;
 using skinny_linear::Fragment;
 using skinny_linear::Numbers;
 
-constexpr int64_t planeBytes = skinny_linear::stripRows * 2;
 constexpr int64_t tileBytes = 8 * panelRowBytes; // of 8 tokens in a panel
 
 Kernel::Values Body::multiplyColumns() {
@@ -206,20 +205,37 @@ void Body::load(Int stage, int64_t product, Operands &operands) {
   int64_t perGroup =
       panelProducts * schedule.panels / std::max<int64_t>(part.groups, 1);
   if (product % std::min(perGroup, schedule.products()) == 0) {
-    Int numbers = w + g * 4;
+    int64_t group = product / perGroup;
+    Int ofWarp = k.constant(0);
     if (schedule.columnWarps > 1)
-      numbers =
-          numbers + columnWarp() * schedule.products() / perGroup * planeBytes;
+      ofWarp = columnWarp() * (schedule.products() / perGroup *
+                               skinny_linear::groupPlaneBytes(format()));
     operands.planes.assign(size_t(strips()), {});
-    int64_t kinds = !part.groups ? 0 : format().isSymmetric() ? 1 : 2;
-    for (int64_t s = 0; s < strips(); ++s)
-      for (int64_t kind = 0; kind < kinds; ++kind)
-        operands.planes[size_t(s)].push_back(k.loadShared(
-            numbers,
-            s * part.stripBytes + part.codeBytes +
-                (kind * part.groups + product / perGroup) * planeBytes,
-            1)[0]);
+    for (int64_t s = 0; part.groups && s < strips(); ++s)
+      operands.planes[size_t(s)] =
+          loadPlanes(w, ofWarp, s * part.stripBytes, group);
   }
+}
+
+/// What a strip's group has: scales, zero points and the units of scales of two
+/// levels, for rows g and g+8.
+std::vector<Int> Body::loadPlanes(Int strips, Int ofWarp, int64_t offset,
+                                  int64_t group) {
+  int64_t plane = skinny_linear::groupPlaneBytes(format());
+  Int g = k.lane() >> 2, numbers = strips + ofWarp;
+  offset += part.codeBytes;
+  auto load = [&](int64_t at) {
+    return format().hasTwoLevels() ? k.loadSharedHalfWord(numbers + g * 2, at)
+                                   : k.loadShared(numbers + g * 4, at, 1)[0];
+  };
+  std::vector<Int> words = {load(offset + group * plane)};
+  int64_t kinds = format().isSymmetric() ? 1 : 2;
+  if (kinds > 1)
+    words.push_back(load(offset + (part.groups + group) * plane));
+  if (format().hasTwoLevels())
+    words.push_back(k.loadShared(strips + g * 4,
+                                 offset + kinds * part.groups * plane, 1)[0]);
+  return words;
 }
 
 std::vector<std::array<Int, 2>> Body::activationsOf(const Operands &operands,
@@ -245,10 +261,20 @@ Body::Group Body::groupOf(const std::vector<Int> &planes) {
     return {k.lowHalf(word, f16), k.highHalf(word, f16)};
   };
   std::array<Real, 2> scale, zero;
+  bool twoLevels = format().hasTwoLevels();
+  auto halvesOf = [&](Int word, int offset) {
+    return twoLevels ? skinny_linear::codesToHalves(word, offset) : word;
+  };
   if (result.scaled)
-    scale = valuesOf(planes[0]);
+    scale =
+        valuesOf(halvesOf(planes[0], skinny_linear::scaleCodeOffset(format())));
   if (!format().isSymmetric())
-    zero = valuesOf(planes[1]);
+    zero = valuesOf(halvesOf(planes[1], 0));
+  if (twoLevels) {
+    std::array<Real, 2> unit = valuesOf(planes.back());
+    for (size_t i = 0; i < scale.size(); ++i)
+      scale[i] = scale[i] * unit[i];
+  }
   for (int i = 0; i < 2; ++i) {
     double base = numbers.base[i];
     Real whole;
@@ -271,7 +297,7 @@ Fragment Body::weightsOf(const std::vector<Int> &block, int64_t product,
   Group group = groupOf(planes);
   int perBlock = skinny_linear::productsPerBlock(format());
   Fragment words = skinny_linear::unpackProduct(k, format(), activation, block,
-                                                int(product % perBlock));
+                                                int(product % perBlock), book);
   for (int i = 0; i < 4; ++i) {
     int row = i % 2; // of rows g and g+8
     if (group.shifted)

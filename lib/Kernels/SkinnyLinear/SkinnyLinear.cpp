@@ -5,7 +5,6 @@
 #include "lib/Kernels/LaunchShape.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
-#include "lib/Kernels/WeightFormats.h"
 #include "lib/Quant/Element.h"
 
 #include <algorithm>
@@ -120,7 +119,6 @@ static Status unsupported(std::string message) {
 
 static Status isValidFormat(const quant::Format &format,
                             ElementType activation) {
-  QOPT_RETURN_IF_ERROR(hasUnpacking(format));
   std::string name = "weight format \"" + quant::spell(format) + "\"";
   if (format.isFloat()) {
     if (format.element == activation)
@@ -138,7 +136,7 @@ static Status isValidFormat(const quant::Format &format,
   if (group != 32 && group != 64 && group % unitColumns)
     return unsupported(name + " has groups of " + std::to_string(group) +
                        "; expected 32, 64 or a multiple of 128");
-  if (format.scale != quant::ScaleType::F16)
+  if (format.scale != quant::ScaleType::F16 && !format.hasTwoLevels())
     return unsupported(name + " has f32 scales of groups; expected f16");
   return Status();
 }
@@ -317,6 +315,10 @@ SegmentPlan skinny_linear::segmentPlanOf(const Problem &problem,
     plan.steps = ceilDiv(unitsPerSlice, schedule.unitsPerStage[i]);
   }
   plan.scaleOffset = plan.packedOffset + plan.strips * units * plan.unitBytes;
+  plan.bookOffset =
+      plan.packedOffset +
+      packedBytes(problem.segments[segment], problem.columns, problem.paired) -
+      packedBookBytes;
   int64_t blocks = std::max(schedule.grid / schedule.slices, 1);
   // What is dealt out: tiles, or the steps of all tiles.
   int64_t all = plan.tiles * (schedule.wholeTiles ? 1 : plan.steps);
@@ -341,7 +343,7 @@ static int64_t sharedBytesOf(const Plan &plan, const Schedule &schedule) {
   for (int64_t part :
        {int64_t(16) * schedule.stages, 16 * partials, plan.partFlagBytes,
         plan.quantizeBytes, plan.normBytes, plan.correctionBytes,
-        plan.zeroBytes, plan.startBytes, plan.activationBytes,
+        plan.zeroBytes, plan.startBytes, plan.bookBytes, plan.activationBytes,
         partials * plan.partialBytes, schedule.stages * plan.stageBytes})
     bytes += roundUp(part, align);
   return bytes;
@@ -389,6 +391,7 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
     plan.tiles += segment.tiles;
     plan.contributors = std::max(plan.contributors, segment.contributors);
   }
+  plan.bookBytes = bookBytes(problem);
   for (const quant::Format &format : startFormats(problem))
     plan.startBytes += startBytes(plan, format);
   if (!codes && readsSums(problem))

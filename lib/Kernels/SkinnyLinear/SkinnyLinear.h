@@ -12,7 +12,8 @@
 // range of units, whatever a schedule makes of it, is one aligned bulk copy.
 //
 //   strip 0: | unit 0 | unit 1 | … |   strip 1: | unit 0 | …      then the
-//   scales of the rows (f32, formats with one scale a row or a matrix)
+//   scales of the rows (f32, formats with one scale a row or a matrix), then
+//   the code book, a signed byte a number, padded to 16
 //
 //   unit:  | codes: blocks of 512 bytes, 16 a lane | scales | zero points |
 //                                                  '- a plane of 32 bytes a
@@ -34,24 +35,18 @@
 //   fp8    the same words;              byte 0: g (e = 0), 1: g, 2: g+8, 3: g+8
 //   f16, bf16   four words a product: (g, h=0) (g+8, h=0) (g, h=1) (g+8, h=1)
 //
-// (e: the even or odd column of a pair.) Codes of b < 8 bits are in blocks of
-// four products, b words a lane: a plane of 4 or 2 bits, and of int3, int5 and
-// int6 a second one of the upper bits. A plane of p bits has p words of a lane
-// side by side; each of their nibbles is of one place, and has there the bits
-// of 4/p products:
-//
-//   nibble   0   4   1   5   2   6   3   7        plane of  product's bits
-//   row      g   g  g+8 g+8  g   g  g+8 g+8       4 bits    | p            |
-//   h        0   0   0   0   1   1   1   1        2 bits    | p + 1 |  p   |
-//   e        0   1   0   1   0   1   0   1        1 bit     | 3 | 2 | 1 | 0 |
-//
-// A word is then rotated to the left, so that codes come to lie where the
-// mantissa of a half ends, and the numbers that they become stay small: by 6 −
-// b bits, and that of upper bits by 4 more (2 where both share a nibble).
+// (e: the even or odd column of a pair.) Codes of less than 8 bits lie in
+// planes, which SkinnyLinearPack.h draws.
 //
 // Integer codes are stored without sign: symmetric ones plus 2^(b−1); fp8 codes
-// as they are. A plane of scales or zero points holds, for g = 0…7, the values
-// of rows g and g+8, f16 each: one word a lane, the same for four lanes.
+// as they are. Codes of books lie in planes too, not rotated, and their nibbles
+// so that the two of a pair are neighbours: e, 2 · (g or g+8), 4 · h.
+//
+// A plane of scales or zero points holds, for g = 0…7, the values of rows g and
+// g+8, f16 each: one word a lane, the same for four lanes. Of two levels it
+// holds a byte each, and behind all of them is a plane of the f16 that scales
+// are multiples of, though two units share it: a unit has all that it needs.
+// Codes of scales with a sign are stored plus half of their range.
 //
 // # Numerics
 //
@@ -218,6 +213,7 @@ struct Plan {
   int64_t activationRows, activationStride; ///< of x in shared memory; bytes
   int64_t activationBytes, correctionBytes, stageBytes, partialBytes;
   int64_t zeroBytes;        ///< what columns of other groups read for x
+  int64_t bookBytes;        ///< of a code book's table
   int64_t startBytes;       ///< what the sums of groups start at
   int64_t correctionStride; ///< bytes of a group's sums of x: of all tokens
   int64_t normBytes;        ///< a norm's sums of each warp
@@ -238,6 +234,7 @@ struct SegmentPlan {
   int64_t unitBytes;
   int64_t packedOffset; ///< bytes from the start of the packed weights
   int64_t scaleOffset;  ///< of the rows' scales, likewise
+  int64_t bookOffset;   ///< of the code book, likewise
   int64_t firstRow, firstTile;
   int blocks;       ///< of a slice that work on it
   int contributors; ///< most of them that share a tile

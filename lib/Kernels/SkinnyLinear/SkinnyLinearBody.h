@@ -37,6 +37,8 @@ private:
   // Roles.
   void load();
   void consume();
+  void makeSegmentBook(size_t segment);
+  void beginSegment(size_t segment);
   void finish();
 
   // Work of a block: tiles of a segment, and a walk over them.
@@ -127,6 +129,7 @@ private:
   bool isShifted(const quant::Format &format) const;
   std::array<double, 2> startFactors(const quant::Format &format) const;
   Accumulator startOf(const Group &part, int tile);
+  std::array<std::array<Real, 2>, 2> zeroProducts(const Group &part, int strip);
   Sums correctUnit(const Group &part, Sums sums);
   std::vector<Fragment> unpackProducts(const Group &part, int product);
   void multiplyGroup(const Group &part, Int x, std::vector<Sums> &products);
@@ -137,8 +140,10 @@ private:
                 const std::vector<std::array<Real, 2>> &scales,
                 const std::vector<Accumulator> &products, Sums &sums);
   std::array<Real, 2> correctionOf(const Group &part, int tile);
-  Int planeWord(const Group &part, int strip, int plane);
-  std::array<Real, 2> planeValues(const Group &part, int strip, int plane);
+  Int groupHalves(const Group &part, int strip, int64_t offset, int codeOffset);
+  Int scaleHalves(const Group &part, int strip);
+  Int zeroHalves(const Group &part, int strip);
+  std::array<Real, 2> valuesOf(Int halves);
   std::array<Real, 2> shiftOf(const Group &part, int strip);
   std::array<Real, 2> scaleOf(const Group &part, int strip);
   const std::vector<Int> &blockOf(const Group &part, int strip, int block);
@@ -195,7 +200,8 @@ private:
   std::vector<SegmentPlan> segments;
   mlir::Type activation;
   Int slice, blockOfSlice, tokens;
-  Int corrections, starts, activations, zeros, lastParts, normSums;
+  Book book; ///< of the segment that the consumers work on
+  Int table, corrections, starts, activations, zeros, lastParts, normSums;
   Int warpsLargest, tokenScale; ///< of codes that the block makes
   std::vector<Run> normScales;  ///< of the chunks that a thread holds
   /// Of the unit: [strip, block].

@@ -36,13 +36,36 @@ static int64_t elementBytes(ElementType type) {
   return quant::elementOf(type).bits / 8;
 }
 
-/// Instructions that unpack the eight codes of a lane and product.
-static double unpackInstructions(const quant::Format &format,
-                                 ElementType activation,
-                                 const target::Target &target) {
+/// The same of codes of less than eight bits: the mean of the four products of
+/// a block, as SkinnyLinearUnpack.cpp makes them.
+static double nibbleInstructions(const quant::Format &format, bool bf16) {
+  std::vector<CodePlane> planes = codePlanes(format);
+  bool merged = planes.size() > 1 && planes[0].words < 4,
+       upper = planes.size() > 1 && !merged;
+  auto rotations = [](const CodePlane &plane, int product) {
+    return product * plane.words % 4 ? 1 : 0;
+  };
+  double count = 0;
+  for (int product = 0; product < 4; ++product) {
+    count += rotations(planes[0], product);
+    if (merged) // lop3
+      count += rotations(planes[1], product) + 1;
+    if (upper) // of both halves of k, or of all four registers; lop3
+      count += rotations(planes[1], product) + (bf16 ? 3 : 1) + 4;
+  }
+  if (format.element == ElementType::Lut4) // prmt, address, load
+    return count / 4 + 4 * 3;
+  if (format.element == ElementType::Lut3) // mask; shift, four prmt
+    return count / 4 + 1 + 1 + 2 * 4;
+  return count / 4 + (bf16 ? 3 : 1) + 4;
+}
+
+double skinny_linear::unpackInstructions(const quant::Format &format,
+                                         ElementType activation,
+                                         const target::Target &target) {
   bool bf16 = activation == ElementType::BF16;
-  if (format.element == ElementType::Int4)
-    return bf16 ? 3 + 4 : 1 + 4; // shifts, lop3
+  if (quant::elementOf(format.element).bits < 8)
+    return nibbleInstructions(format, bf16);
   if (format.element == ElementType::Int8)
     return bf16 ? 2 * (1 + 4 + 2) : 4; // shift, lop3, fma; prmt
   if (format.element == ElementType::Fp8E4m3)
@@ -63,6 +86,8 @@ static double groupInstructions(const Problem &problem,
   double lanes = problem.tokens == 1 ? 2 : 4;
   double zero = format.isSymmetric() ? 0 : 5; // load, conversions, base
   double scaled = 3 + tiles * lanes;
+  if (format.hasTwoLevels()) // prmt, less the offset, times the unit
+    scaled += 4;
   if (!isInteger)
     return groups * scaled;
   if (spreadsGroups(problem, format)) // an address of x for each group
@@ -133,6 +158,8 @@ static double arithmeticOf(const Problem &problem, const Schedule &schedule,
     sharedBytes += count * activationBytes / schedule.stripsPerWarp +
                    double(packedBytes(problem.segments[i], problem.columns,
                                       problem.paired));
+    if (bookBytes(problem.segments[i].weight)) // a word for two codes
+      sharedBytes += count * 2;
   }
   cost.instructionsPerWeight = instructions / weights;
   cost.products = 2 * weights * tiles * 8;

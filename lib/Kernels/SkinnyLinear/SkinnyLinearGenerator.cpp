@@ -59,6 +59,8 @@ void Body::build() {
     normSums = k.shared(plan.normBytes);
   if (plan.correctionBytes)
     corrections = k.shared(plan.correctionBytes);
+  if (plan.bookBytes)
+    table = k.shared(plan.bookBytes);
   if (plan.startBytes)
     starts = k.shared(plan.startBytes);
   if (plan.zeroBytes)

@@ -3,6 +3,7 @@
 // description of the other.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
+#include "lib/Quant/BitFields.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/FloatConversion.h"
 
@@ -30,7 +31,8 @@ std::vector<CodePlane> skinny_linear::codePlanes(const quant::Format &format) {
   int bits = int(bitsOf(format));
   if (bits >= 8)
     return {{4, 0}};
-  int low = bits < 4 ? 2 : 4, rotation = 6 - bits;
+  // Numbers of a book are in no mantissa.
+  int low = bits < 4 ? 2 : 4, rotation = hasBook(format) ? 0 : 6 - bits;
   std::vector<CodePlane> planes = {{low, rotation}};
   if (low < bits)
     planes.push_back({bits - low, rotation + low});
@@ -77,9 +79,46 @@ bool skinny_linear::hasRowScales(const quant::Format &format) {
          format.granularity == Granularity::Tensor;
 }
 
+int64_t skinny_linear::groupPlaneBytes(const quant::Format &format) {
+  return stripRows * (format.hasTwoLevels() ? 1 : 2);
+}
+
+int64_t skinny_linear::scalesOffset(const quant::Format &format) {
+  return stripRows * unitColumns * bitsOf(format) / 8;
+}
+
+int64_t skinny_linear::zerosOffset(const quant::Format &format) {
+  return scalesOffset(format) + groupsPerUnit(format) * groupPlaneBytes(format);
+}
+
+int64_t skinny_linear::scaleUnitsOffset(const quant::Format &format) {
+  int64_t zeros = format.isSymmetric() ? 0 : groupsPerUnit(format);
+  return zerosOffset(format) + zeros * groupPlaneBytes(format);
+}
+
 int64_t skinny_linear::unitBytes(const quant::Format &format) {
-  int64_t planes = groupsPerUnit(format) * (format.isSymmetric() ? 1 : 2);
-  return stripRows * unitColumns * bitsOf(format) / 8 + planes * planeBytes;
+  return scaleUnitsOffset(format) + (format.hasTwoLevels() ? planeBytes : 0);
+}
+
+int skinny_linear::scaleCodeOffset(const quant::Format &format) {
+  return quant::hasSignedScales(format)
+             ? 1 << (quant::scaleCodeBits(format) - 1)
+             : 0;
+}
+
+bool skinny_linear::hasBook(const quant::Format &format) {
+  return quant::elementOf(format.element).bookSize > 0;
+}
+
+int64_t skinny_linear::bookBytes(const quant::Format &format) {
+  return format.element == ElementType::Lut4 ? bookPairs * bookRowBytes : 0;
+}
+
+int64_t skinny_linear::bookBytes(const Problem &problem) {
+  int64_t bytes = 0;
+  for (const Segment &segment : problem.segments)
+    bytes = std::max(bytes, bookBytes(segment.weight));
+  return bytes;
 }
 
 int64_t skinny_linear::rowOfStrip(int64_t rows, bool paired, int64_t strip,
@@ -101,7 +140,8 @@ int64_t skinny_linear::packedBytes(const Segment &segment, int64_t columns,
   int64_t strips = stripsOf(segment.rows, paired);
   int64_t bytes =
       strips * ceilDiv(columns, unitColumns) * unitBytes(segment.weight);
-  return bytes + (hasRowScales(segment.weight) ? strips * stripRows * 4 : 0);
+  return bytes + (hasRowScales(segment.weight) ? strips * stripRows * 4 : 0) +
+         (hasBook(segment.weight) ? packedBookBytes : 0);
 }
 
 int64_t skinny_linear::packedBytes(const Problem &problem) {
@@ -148,7 +188,9 @@ int64_t wholePlace(const quant::Format &format, FragmentPlace at) {
 /// for each plane that has bits of a code.
 template <typename Visit>
 void eachPart(const quant::Format &format, FragmentPlace at, Visit visit) {
-  int nibble = at.high + 2 * at.h + 4 * at.e, first = 0;
+  int nibble = hasBook(format) ? at.e + 2 * at.high + 4 * at.h
+                               : at.high + 2 * at.h + 4 * at.e;
+  int first = 0;
   std::vector<CodePlane> planes = codePlanes(format);
   for (size_t i = 0; i < planes.size(); ++i) {
     int bits = planes[i].words, bit = int(at.product % 4) * bits;
@@ -158,8 +200,8 @@ void eachPart(const quant::Format &format, FragmentPlace at, Visit visit) {
   }
 }
 
-/// Offset in a plane of the value of strip row `row`.
-int64_t planePlace(int64_t row) { return (row % 8 * 2 + row / 8) * 2; }
+/// Which of a plane's values is that of strip row `row`.
+int64_t planePlace(int64_t row) { return row % 8 * 2 + row / 8; }
 } // namespace
 
 static uint16_t readBits16(const uint8_t *bytes) {
@@ -188,7 +230,7 @@ static std::vector<uint16_t> readRow(const quant::Format &format,
     return values;
   }
   const quant::Element &element = quant::elementOf(format.element);
-  if (!element.isInteger()) {
+  if (!element.hasIntegerNumbers()) {
     std::copy_n(bytes, columns, values.begin());
     return values;
   }
@@ -206,7 +248,7 @@ static void writeRow(const quant::Format &format,
     std::memcpy(bytes, values.data(), columns * 2);
     return;
   }
-  if (!quant::elementOf(format.element).isInteger()) {
+  if (!quant::elementOf(format.element).hasIntegerNumbers()) {
     std::copy(values.begin(), values.end(), bytes);
     return;
   }
@@ -278,7 +320,7 @@ namespace {
 /// The addresses of one segment's parts, shared by both directions.
 struct PackedSegment {
   const Segment &segment;
-  int64_t columns, units, strips, bytes, groups, groupsOfRow, codesOfUnit;
+  int64_t columns, units, strips, bytes, groups, groupsOfRow;
   bool paired;
 
   PackedSegment(const Segment &segment, int64_t columns, bool paired)
@@ -287,7 +329,6 @@ struct PackedSegment {
         strips(stripsOf(segment.rows, paired)),
         bytes(unitBytes(segment.weight)), groups(groupsPerUnit(segment.weight)),
         groupsOfRow(quant::groupsPerRow(segment.weight, columns)),
-        codesOfUnit(stripRows * unitColumns * bitsOf(segment.weight) / 8),
         paired(paired) {}
 
   int64_t unitAt(int64_t strip, int64_t unit) const {
@@ -295,6 +336,9 @@ struct PackedSegment {
   }
   int64_t rowScaleAt(int64_t strip, int64_t r) const {
     return strips * units * bytes + (strip * stripRows + r) * 4;
+  }
+  int64_t bookAt() const {
+    return packedBytes(segment, columns, paired) - packedBookBytes;
   }
   /// Group of the row that group `group` of unit `unit` is, or −1 behind the
   /// last. Groups larger than a unit have their scale in each of their units.
@@ -311,28 +355,45 @@ struct PackedSegment {
 };
 } // namespace
 
+/// The scales and zero points of group `group` of a row into those of the
+/// group that `unit` has as its `i`th; `one` begins with the row.
+static void packGroup(const quant::Format &format, int64_t columns,
+                      const quant::StoredRows &one, int64_t group,
+                      uint8_t *unit, int64_t i, int64_t r) {
+  int64_t plane = i * groupPlaneBytes(format), at = planePlace(r);
+  uint8_t *scales = unit + scalesOffset(format) + plane,
+          *zeros = unit + zerosOffset(format) + plane;
+  if (!format.hasTwoLevels()) {
+    writeBits16(scales + 2 * at, readBits16(one.scales + 2 * group));
+    if (!format.isSymmetric())
+      writeBits16(zeros + 2 * at, readZero(format, one.zeros, group));
+    return;
+  }
+  int bits = quant::scaleCodeBits(format);
+  int code = quant::loadField(one.scales + 2 * quant::unitsPerRow(columns),
+                              group, bits);
+  // A sign becomes an offset when its bit is flipped.
+  scales[at] = uint8_t(code ^ scaleCodeOffset(format));
+  if (!format.isSymmetric())
+    zeros[at] =
+        uint8_t(quant::loadField(one.zeros, group, quant::zeroBits(format)));
+  writeBits16(
+      unit + scaleUnitsOffset(format) + 2 * at,
+      readBits16(one.scales + 2 * (group / quant::groupsPerScaleUnit(format))));
+}
+
 static void packScales(const PackedSegment &place, int64_t strip, int64_t r,
-                       int64_t row, const quant::StoredRows &stored,
-                       uint8_t *packed) {
+                       const quant::StoredRows &one, uint8_t *packed) {
   const quant::Format &format = place.segment.weight;
   if (hasRowScales(format)) {
-    int64_t index = format.granularity == Granularity::Tensor ? 0 : row;
-    float scale = quant::loadScale(format, stored.scales, index);
+    float scale = quant::loadScale(format, one.scales, 0);
     std::memcpy(packed + place.rowScaleAt(strip, r), &scale, 4);
   }
   for (int64_t unit = 0; unit < place.units; ++unit)
-    for (int64_t i = 0; i < place.groups; ++i) {
-      int64_t group = place.groupOf(unit, i);
-      if (group < 0)
-        continue;
-      int64_t index = row * place.groupsOfRow + group;
-      uint8_t *plane = packed + place.unitAt(strip, unit) + place.codesOfUnit +
-                       i * planeBytes + planePlace(r);
-      writeBits16(plane, readBits16(stored.scales + 2 * index));
-      if (!format.isSymmetric())
-        writeBits16(plane + place.groups * planeBytes,
-                    readZero(format, stored.zeros, index));
-    }
+    for (int64_t i = 0; i < place.groups; ++i)
+      if (int64_t group = place.groupOf(unit, i); group >= 0)
+        packGroup(format, place.columns, one, group,
+                  packed + place.unitAt(strip, unit), i, r);
 }
 
 void skinny_linear::packSegment(const Segment &segment, int64_t columns,
@@ -340,42 +401,58 @@ void skinny_linear::packSegment(const Segment &segment, int64_t columns,
                                 uint8_t *packed) {
   PackedSegment place(segment, columns, paired);
   std::memset(packed, 0, packedBytes(segment, columns, paired));
-  int64_t rowBytes = quant::bytesPerRow(segment.weight, columns);
   place.eachRow([&](int64_t strip, int64_t r, int64_t row) {
     if (row < 0)
       return;
-    std::vector<uint16_t> values =
-        readRow(segment.weight, stored.codes + row * rowBytes, columns);
+    quant::StoredRows one =
+        quant::rowsFrom(segment.weight, stored, columns, row);
+    std::vector<uint16_t> values = readRow(segment.weight, one.codes, columns);
     for (int64_t k = 0; k < columns; ++k)
       writeCode(segment.weight, FragmentPlace(r, k % unitColumns), values[k],
                 packed + place.unitAt(strip, k / unitColumns));
-    packScales(place, strip, r, row, stored, packed);
+    packScales(place, strip, r, one, packed);
   });
+  if (hasBook(segment.weight))
+    std::memcpy(packed + place.bookAt(), stored.zeros,
+                size_t(quant::elementOf(segment.weight.element).bookSize));
+}
+
+/// The inverse of packGroup, into rows of zeros.
+static void unpackGroup(const quant::Format &format, int64_t columns,
+                        const uint8_t *unit, int64_t i, int64_t r,
+                        int64_t group, uint8_t *rowScales, uint8_t *rowZeros) {
+  int64_t plane = i * groupPlaneBytes(format), at = planePlace(r);
+  const uint8_t *scales = unit + scalesOffset(format) + plane,
+                *zeros = unit + zerosOffset(format) + plane;
+  if (!format.hasTwoLevels()) {
+    writeBits16(rowScales + 2 * group, readBits16(scales + 2 * at));
+    if (!format.isSymmetric())
+      writeZero(format, readBits16(zeros + 2 * at), rowZeros, group);
+    return;
+  }
+  writeBits16(rowScales + 2 * (group / quant::groupsPerScaleUnit(format)),
+              readBits16(unit + scaleUnitsOffset(format) + 2 * at));
+  quant::storeField(rowScales + 2 * quant::unitsPerRow(columns), group,
+                    quant::scaleCodeBits(format),
+                    scales[at] ^ scaleCodeOffset(format));
+  if (!format.isSymmetric())
+    quant::storeField(rowZeros, group, quant::zeroBits(format), zeros[at]);
 }
 
 static void unpackScales(const PackedSegment &place, int64_t strip, int64_t r,
-                         int64_t row, const uint8_t *packed, uint8_t *scales,
+                         const uint8_t *packed, uint8_t *scales,
                          uint8_t *zeros) {
   const quant::Format &format = place.segment.weight;
   if (hasRowScales(format)) {
     float scale;
     std::memcpy(&scale, packed + place.rowScaleAt(strip, r), 4);
-    int64_t index = format.granularity == Granularity::Tensor ? 0 : row;
-    quant::storeScale(format, scale, scales, index);
+    quant::storeScale(format, scale, scales, 0);
   }
   for (int64_t unit = 0; unit < place.units; ++unit)
-    for (int64_t i = 0; i < place.groups; ++i) {
-      int64_t group = place.groupOf(unit, i);
-      if (group < 0)
-        continue;
-      int64_t index = row * place.groupsOfRow + group;
-      const uint8_t *plane = packed + place.unitAt(strip, unit) +
-                             place.codesOfUnit + i * planeBytes + planePlace(r);
-      writeBits16(scales + 2 * index, readBits16(plane));
-      if (!format.isSymmetric())
-        writeZero(format, readBits16(plane + place.groups * planeBytes), zeros,
-                  index);
-    }
+    for (int64_t i = 0; i < place.groups; ++i)
+      if (int64_t group = place.groupOf(unit, i); group >= 0)
+        unpackGroup(format, place.columns, packed + place.unitAt(strip, unit),
+                    i, r, group, scales, zeros);
 }
 
 void skinny_linear::unpackSegment(const Segment &segment, int64_t columns,
@@ -383,7 +460,9 @@ void skinny_linear::unpackSegment(const Segment &segment, int64_t columns,
                                   uint8_t *codes, uint8_t *scales,
                                   uint8_t *zeros) {
   PackedSegment place(segment, columns, paired);
-  int64_t rowBytes = quant::bytesPerRow(segment.weight, columns);
+  int64_t rowBytes = quant::bytesPerRow(segment.weight, columns),
+          scaleRow = quant::scaleBytesPerRow(segment.weight, columns),
+          zeroRow = quant::zeroBytesPerRow(segment.weight, columns);
   place.eachRow([&](int64_t strip, int64_t r, int64_t row) {
     if (row < 0)
       return;
@@ -392,6 +471,16 @@ void skinny_linear::unpackSegment(const Segment &segment, int64_t columns,
       values[k] = readCode(segment.weight, FragmentPlace(r, k % unitColumns),
                            packed + place.unitAt(strip, k / unitColumns));
     writeRow(segment.weight, values, codes + row * rowBytes);
-    unpackScales(place, strip, r, row, packed, scales, zeros);
+    int64_t own = segment.weight.granularity == Granularity::Tensor ? 0 : row;
+    uint8_t *rowScales = scales + own * scaleRow,
+            *rowZeros = zeros + own * zeroRow;
+    if (segment.weight.hasTwoLevels()) {
+      std::fill_n(rowScales, scaleRow, 0);
+      std::fill_n(rowZeros, zeroRow, 0);
+    }
+    unpackScales(place, strip, r, packed, rowScales, rowZeros);
   });
+  if (hasBook(segment.weight))
+    std::memcpy(zeros, packed + place.bookAt(),
+                size_t(quant::elementOf(segment.weight.element).bookSize));
 }

@@ -1,5 +1,20 @@
 // Sizes of packed weights, and packing on the host; SkinnyLinear.h draws the
 // layout, SkinnyLinearUnpack.h is the device's side.
+//
+// Codes of b < 8 bits are in blocks of
+// four products, b words a lane: a plane of 4 or 2 bits, and of int3, int5 and
+// int6 a second one of the upper bits. A plane of p bits has p words of a lane
+// side by side; each of their nibbles is of one place, and has there the bits
+// of 4/p products:
+//
+//   nibble   0   4   1   5   2   6   3   7        plane of  product's bits
+//   row      g   g  g+8 g+8  g   g  g+8 g+8       4 bits    | p            |
+//   h        0   0   0   0   1   1   1   1        2 bits    | p + 1 |  p   |
+//   e        0   1   0   1   0   1   0   1        1 bit     | 3 | 2 | 1 | 0 |
+//
+// A word is then rotated to the left, so that codes come to lie where the
+// mantissa of a half ends, and the numbers that they become stay small: by 6 −
+// b bits, and that of upper bits by 4 more (2 where both share a nibble).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARPACK_H
 #define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARPACK_H
@@ -18,6 +33,26 @@ bool hasRowScales(const quant::Format &format);
 /// Row of the segment that is row `r` of strip `strip`, or −1 for padding.
 int64_t rowOfStrip(int64_t rows, bool paired, int64_t strip, int64_t r);
 
+/// Bytes of the scales, or of the zero points, of a group: halves, or codes of
+/// one byte of two levels.
+int64_t groupPlaneBytes(const quant::Format &format);
+/// Offsets in a unit of the scales and zero points of its first group, and of
+/// the f16 that scales of two levels are multiples of.
+int64_t scalesOffset(const quant::Format &format);
+int64_t zerosOffset(const quant::Format &format);
+int64_t scaleUnitsOffset(const quant::Format &format);
+/// What is added to a scale's code of two levels, so that none is negative.
+int scaleCodeOffset(const quant::Format &format);
+
+/// Bytes of a code book in packed weights.
+constexpr int64_t packedBookBytes = 16;
+bool hasBook(const quant::Format &format);
+/// Rows of a table of pairs of codes in shared memory, and their bytes; all of
+/// it, 0 where a format has none.
+constexpr int64_t bookPairs = 256, bookRowBytes = 128;
+int64_t bookBytes(const quant::Format &format);
+int64_t bookBytes(const Problem &problem);
+
 /// Codes of a unit lie in planes, and a plane in blocks of some products, in
 /// which every lane has `words` words side by side.
 struct CodePlane {
@@ -31,6 +66,11 @@ int productsPerBlock(const quant::Format &format);
 /// Where a plane begins among the codes of `products` products of a strip.
 int64_t codePlaneOffset(const quant::Format &format, size_t plane,
                         int64_t products);
+
+/// Lane instructions that unpack the eight codes of a lane and product.
+double unpackInstructions(const quant::Format &format,
+                          quant::ElementType activation,
+                          const target::Target &target);
 
 /// How the numbers that a format's unpacking makes relate to its codes:
 ///   number = base + code       (rows g, rows g+8)

@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Builder/Fragments.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearBook.h"
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -36,6 +37,7 @@ Body::Sums Body::zeroSums() {
 void Body::consume() {
   if (!problem.norm.empty())
     loadNormScales();
+  makeSegmentBook(0);
   k.waitForPredecessor();
   stageActivations();
   if (schedule.slices > 1)
@@ -43,11 +45,34 @@ void Body::consume() {
   Kernel::Values carried;
   Ring::push(carried, weights().start());
   Ring::push(carried, partials().start());
-  for (size_t i = 0; i < segments.size(); ++i)
+  for (size_t i = 0; i < segments.size(); ++i) {
+    beginSegment(i);
     carried = forTiles(segments[i], carried,
                        [&](TileSteps tile, Kernel::Values values) {
                          return consumeTile(i, tile, std::move(values));
                        });
+  }
+}
+
+/// The book of a segment is there when all consumers have met.
+void Body::makeSegmentBook(size_t segment) {
+  book =
+      makeBook(problem.segments[segment].weight, activation,
+               k.pointer(Arguments::Weights).at(segments[segment].bookOffset),
+               table, k.thread(), 32 * schedule.consumers());
+}
+
+/// Ahead of the products of a segment: those of the one before are done where
+/// its table was.
+void Body::beginSegment(size_t segment) {
+  if (!segment)
+    return;
+  bool hasTable = bookBytes(problem.segments[segment].weight) > 0;
+  if (hasTable)
+    k.syncThreads(consumerBarrier, 32 * schedule.consumers());
+  makeSegmentBook(segment);
+  if (hasTable)
+    k.syncThreads(consumerBarrier, 32 * schedule.consumers());
 }
 
 Body::Sums Body::multiplyTile(size_t segment, TileSteps tile,
@@ -170,7 +195,8 @@ std::vector<Fragment> Body::unpackProducts(const Group &part, int product) {
   for (int s = 0; s < schedule.stripsPerWarp; ++s) {
     int of = part.group * products + product;
     a.push_back(unpackProduct(k, format, activation,
-                              blockOf(part, s, of / perBlock), of % perBlock));
+                              blockOf(part, s, of / perBlock), of % perBlock,
+                              book));
   }
   return a;
 }
@@ -274,6 +300,23 @@ Accumulator Body::startOf(const Group &part, int tile) {
   return start;
 }
 
+/// −scale · zero of rows g and g+8 as sums of two numbers of tf32: products of
+/// halves, or of a code of 4 bits with a scale of 17.
+std::array<std::array<Real, 2>, 2> Body::zeroProducts(const Group &part,
+                                                      int strip) {
+  mlir::Type f16 = k.builder().getF16Type();
+  Int zero = negateHalves(zeroHalves(part, strip), f16);
+  if (!problem.segments[part.segment].weight.hasTwoLevels()) {
+    std::array<Int, 2> halves =
+        exactProduct(scaleHalves(part, strip), zero, f16);
+    return {valuesOf(halves[0]), valuesOf(halves[1])};
+  }
+  std::array<Real, 2> scale = scaleOf(part, strip), zeros = valuesOf(zero);
+  auto low = splitTf32(scale[0] * zeros[0]),
+       high = splitTf32(scale[1] * zeros[1]);
+  return {std::array{low[0], high[0]}, std::array{low[1], high[1]}};
+}
+
 /// Adds −scale · zero · Σx of a unit's groups as products: lane 4g+t has those
 /// of group t. Σx is the sum of two numbers of tf32, k = t and t+4 of B, and so
 /// is scale · zero.
@@ -283,16 +326,8 @@ Body::Sums Body::correctUnit(const Group &part, Sums sums) {
   std::vector<std::array<Real, 2>> x;
   for (int64_t tile = 0; tile < plan.tokenTiles; ++tile)
     x.push_back(splitTf32(k.loadSharedReal(address, tile * 32)));
-  int firstZero = int(groupsPerUnit(problem.segments[part.segment].weight));
-  mlir::Type f16 = k.builder().getF16Type();
-  auto both = [&](Int word) -> std::array<Real, 2> {
-    return {k.lowHalf(word, f16), k.highHalf(word, f16)};
-  };
   for (int s = 0; s < schedule.stripsPerWarp; ++s) {
-    std::array<Int, 2> zero = exactProduct(
-        planeWord(part, s, part.group),
-        negateHalves(planeWord(part, s, firstZero + part.group), f16), f16);
-    auto [product, rest] = std::array{both(zero[0]), both(zero[1])};
+    auto [product, rest] = zeroProducts(part, s);
     for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
       auto [upper, lower] = x[size_t(tile)];
       Accumulator &sum = sums[size_t(s * plan.tokenTiles + tile)];
@@ -339,20 +374,35 @@ std::array<Real, 2> Body::correctionOf(const Group &part, int tile) {
   return sum;
 }
 
-/// The halves of rows g and g+8 in plane `plane` of a unit.
-Int Body::planeWord(const Group &part, int strip, int plane) {
+/// The scales or zero points of rows g and g+8 as halves; of two levels their
+/// codes. `offset`: those of the unit's first group; `codeOffset`: what a code
+/// of two levels is too large by.
+Int Body::groupHalves(const Group &part, int strip, int64_t offset,
+                      int codeOffset) {
   const quant::Format &format = problem.segments[part.segment].weight;
-  int64_t planes = groupsPerUnit(format) * (format.isSymmetric() ? 1 : 2);
-  int64_t offset = stripOffset(part.segment, strip) +
-                   segments[part.segment].unitBytes - (planes - plane) * 32;
-  Int ofLane = (k.lane() >> 2) * 4 + part.ofLane * 32;
-  return k.loadShared(part.unitAddress + ofLane, offset, 1)[0];
+  int64_t plane = groupPlaneBytes(format);
+  offset += stripOffset(part.segment, strip) + part.group * plane;
+  Int address = part.unitAddress + part.ofLane * plane, g = k.lane() >> 2;
+  if (!format.hasTwoLevels())
+    return k.loadShared(address + g * 4, offset, 1)[0];
+  return codesToHalves(k.loadSharedHalfWord(address + g * 2, offset),
+                       codeOffset);
 }
 
-std::array<Real, 2> Body::planeValues(const Group &part, int strip, int plane) {
-  Int word = planeWord(part, strip, plane);
+Int Body::scaleHalves(const Group &part, int strip) {
+  const quant::Format &format = problem.segments[part.segment].weight;
+  return groupHalves(part, strip, scalesOffset(format),
+                     scaleCodeOffset(format));
+}
+
+Int Body::zeroHalves(const Group &part, int strip) {
+  const quant::Format &format = problem.segments[part.segment].weight;
+  return groupHalves(part, strip, zerosOffset(format), 0);
+}
+
+std::array<Real, 2> Body::valuesOf(Int halves) {
   mlir::Type f16 = k.builder().getF16Type();
-  return {k.lowHalf(word, f16), k.highHalf(word, f16)};
+  return {k.lowHalf(halves, f16), k.highHalf(halves, f16)};
 }
 
 /// −(base + zero) of rows g and g+8.
@@ -362,19 +412,24 @@ std::array<Real, 2> Body::shiftOf(const Group &part, int strip) {
   if (format.isSymmetric())
     return {k.real(-(numbers.base[0] + numbers.zero)),
             k.real(-(numbers.base[1] + numbers.zero))};
-  int firstZero = int(groupsPerUnit(format));
-  std::array<Real, 2> zero = planeValues(part, strip, firstZero + part.group);
+  std::array<Real, 2> zero = valuesOf(zeroHalves(part, strip));
   return {k.real(-numbers.base[0]) - zero[0],
           k.real(-numbers.base[1]) - zero[1]};
 }
 
 /// Scales of rows g and g+8; of formats with a scale a row, none: the epilogue
-/// has them.
+/// has them. Those of two levels are exact in f32.
 std::array<Real, 2> Body::scaleOf(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
   if (!groupsPerUnit(format))
     return {};
-  return planeValues(part, strip, part.group);
+  std::array<Real, 2> scale = valuesOf(scaleHalves(part, strip));
+  if (!format.hasTwoLevels())
+    return scale;
+  std::array<Real, 2> unit = valuesOf(k.loadShared(
+      part.unitAddress + (k.lane() >> 2) * 4,
+      stripOffset(part.segment, strip) + scaleUnitsOffset(format), 1)[0]);
+  return {scale[0] * unit[0], scale[1] * unit[1]};
 }
 
 /// What the products of a group start with: that of the table, or the shift

@@ -23,13 +23,15 @@ constexpr int64_t tileBytes = 32 * 16; // 16 rows × 8 tokens of f32
 void Body::consumeSlices() {
   Kernel::Values carried;
   Ring::push(carried, weights().start());
-  for (size_t i = 0; i < segments.size(); ++i)
+  for (size_t i = 0; i < segments.size(); ++i) {
+    beginSegment(i);
     carried = forTiles(segments[i], carried,
                        [&](TileSteps tile, Kernel::Values values) {
                          storeSlice(i, tile, multiplyTile(i, tile, values));
                          endPart(i, tile);
                          return values;
                        });
+  }
   k.syncThreads(consumerBarrier, 32 * schedule.consumers());
   for (size_t i = 0; i < segments.size(); ++i)
     finishParts(i);

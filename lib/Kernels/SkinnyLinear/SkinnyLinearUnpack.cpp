@@ -11,11 +11,14 @@
 //   bf16: 2^(1+b) + code (b < 8);  code − 128 exactly (int8: seven bits of the
 //         code and, from its eighth, −128 or −256)
 //
-// fp8 codes are converted, exactly.
+// fp8 codes are converted, exactly; those of code books are looked up
+// (SkinnyLinearBook.cpp).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
 
 #include "lib/Kernels/Builder/Fp8.h"
+#include "lib/Kernels/Builder/Fragments.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearBook.h"
 #include "lib/Quant/Element.h"
 
 #include <bit>
@@ -154,10 +157,13 @@ std::vector<Int> skinny_linear::loadBlock(const quant::Format &format,
 Fragment skinny_linear::unpackProduct(Kernel &k, const quant::Format &format,
                                       mlir::Type type,
                                       const std::vector<Int> &block,
-                                      int product) {
+                                      int product, const Book &book) {
   unsigned bits = quant::elementOf(format.element).bits;
   if (bits < 8) {
     NibbleWords codes = nibblesOf(k, format, block, product);
+    if (hasBook(format))
+      return bits == 4 ? lookUpPairs(codes.word, book)
+                       : lookUpBytes(codes.word & 0x77777777, book);
     return type.isBF16() ? unpackShortHalves(k, codes) : unpackHalves(k, codes);
   }
   if (bits == 16)
@@ -170,6 +176,13 @@ Fragment skinny_linear::unpackProduct(Kernel &k, const quant::Format &format,
   auto first = unpackWord(block[product * 2]);
   auto second = unpackWord(block[product * 2 + 1]);
   return {first[0], first[1], second[0], second[1]};
+}
+
+Int skinny_linear::codesToHalves(Int bytes, int offset) {
+  Kernel &k = *bytes.kernel;
+  mlir::Type f16 = k.builder().getF16Type();
+  Int numbers = k.prmt(bytes, k.constant(0x64646464), 0x4140); // 1024 + code
+  return k.addHalves(numbers, bothHalves(k, -(1024.0 + offset), f16), f16);
 }
 
 Fragment skinny_linear::unpackCodes(Kernel &k, const std::vector<Int> &block) {

@@ -26,28 +26,26 @@ func.func @wide(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
 
 // -----
 
-func.func @no_unpacking(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
-  %w = qopt.weight "w" codes(dense<1> : tensor<32x24xi8>) scales(dense<0.5> : tensor<32x1xf16>) : !qopt.weight<32x64, int3_g64>
-  // expected-error @+1 {{no GPU kernel reads its weight of 32x64 in int3_g64: kernels of a GPU read f32, f16, bf16, int8, int4 and fp8_e4m3; got "int3_g64"}}
-  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<32x64, int3_g64> -> tensor<?x32xf16>
-  return %y : tensor<?x32xf16>
+// CHECK-LABEL: func @all_formats
+// CHECK: pack_weight {{.*}} !qopt.weight<32x64, int3_g64, layout = cuda_strips>
+// CHECK: pack_weight {{.*}} !qopt.weight<32x64, int4_g32_s6, layout = cuda_strips>
+// CHECK: pack_weight {{.*}} !qopt.weight<32x64, lut4_g64, layout = cuda_strips>
+func.func @all_formats(%x: tensor<?x64xf16>) -> (tensor<?x32xf16>, tensor<?x32xf16>, tensor<?x32xf16>) {
+  %a = qopt.weight "a" codes(dense<1> : tensor<32x24xi8>) scales(dense<0.5> : tensor<32x1xf16>) : !qopt.weight<32x64, int3_g64>
+  %y = qopt.linear %x, %a : tensor<?x64xf16>, !qopt.weight<32x64, int3_g64> -> tensor<?x32xf16>
+  %b = qopt.weight "b" codes(dense<1> : tensor<32x32xi8>) scales(dense<1> : tensor<32x4xi8>) : !qopt.weight<32x64, int4_g32_s6>
+  %z = qopt.linear %x, %b : tensor<?x64xf16>, !qopt.weight<32x64, int4_g32_s6> -> tensor<?x32xf16>
+  %c = qopt.weight "c" codes(dense<1> : tensor<32x32xi8>) scales(dense<0.5> : tensor<32x1xf16>) zeros(dense<1> : tensor<1x16xi8>) : !qopt.weight<32x64, lut4_g64>
+  %w = qopt.linear %x, %c : tensor<?x64xf16>, !qopt.weight<32x64, lut4_g64> -> tensor<?x32xf16>
+  return %y, %z, %w : tensor<?x32xf16>, tensor<?x32xf16>, tensor<?x32xf16>
 }
 
 // -----
 
-func.func @two_levels(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
-  %w = qopt.weight "w" codes(dense<1> : tensor<32x32xi8>) scales(dense<1> : tensor<32x4xi8>) : !qopt.weight<32x64, int4_g32_s6>
-  // expected-error @+1 {{no GPU kernel reads its weight of 32x64 in int4_g32_s6: kernels of a GPU read scales in f16 and f32; got "int4_g32_s6"}}
-  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<32x64, int4_g32_s6> -> tensor<?x32xf16>
-  return %y : tensor<?x32xf16>
-}
-
-// -----
-
-func.func @code_book(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
-  %w = qopt.weight "w" codes(dense<1> : tensor<32x32xi8>) scales(dense<0.5> : tensor<32x1xf16>) zeros(dense<1> : tensor<1x16xi8>) : !qopt.weight<32x64, lut4_g64>
-  // expected-error @+1 {{kernels of a GPU read f32, f16, bf16, int8, int4 and fp8_e4m3; got "lut4_g64"}}
-  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<32x64, lut4_g64> -> tensor<?x32xf16>
+func.func @short_groups(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
+  %w = qopt.weight "w" codes(dense<1> : tensor<32x32xi8>) scales(dense<0.5> : tensor<32x4xf16>) : !qopt.weight<32x64, int4_g16>
+  // expected-error @+1 {{no GPU kernel reads its weight of 32x64 in int4_g16: weight format "int4_g16" has groups of 16; expected 32, 64 or a multiple of 128}}
+  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<32x64, int4_g16> -> tensor<?x32xf16>
   return %y : tensor<?x32xf16>
 }
 

@@ -43,15 +43,30 @@ static Stored randomTable(const quant::Format &format, int64_t rows,
       byte = (byte & 127) == 127 ? 0 : byte;
   stored.scales.resize(size_t(quant::scaleBytes(format, rows, columns)));
   stored.zeros.resize(size_t(quant::zeroBytes(format, rows, columns)));
-  for (int64_t i = 0; i < quant::scaleCount(format, rows, columns); ++i) {
-    float value = 0.001f + 0.01f * float(random() % 1000);
-    quant::storeScale(format, value, stored.scales.data(), i);
-    if (format.zero == quant::ZeroType::Float)
-      quant::storeScale(format, 7.25f + value, stored.zeros.data(), i);
+  auto count = size_t(quant::groupsPerRow(format, columns));
+  std::vector<float> units(size_t(quant::unitsPerRow(columns)), 0x1p-7f),
+      scales(count), zeros(count);
+  bool tensor = format.granularity == quant::Granularity::Tensor;
+  for (int64_t row = 0; row < (tensor ? 1 : rows); ++row) {
+    for (size_t i = 0; i < count; ++i) {
+      int level = int(random() % 32) - 16 * quant::hasSignedScales(format);
+      float value = 0.001f + 0.01f * float(random() % 1000);
+      scales[i] = format.hasTwoLevels() ? 0x1p-7f * float(level) : value;
+      zeros[i] =
+          format.zero == quant::ZeroType::Float
+              ? 7.25f + value
+              : float(random() % (1u << quant::elementOf(format.element).bits));
+    }
+    quant::storeScales(format, units.data(), scales.data(), columns,
+                       stored.scales.data() +
+                           row * quant::scaleBytesPerRow(format, columns));
+    if (!format.isSymmetric())
+      quant::storeZeros(format, zeros.data(), columns,
+                        stored.zeros.data() +
+                            row * quant::zeroBytesPerRow(format, columns));
   }
-  if (format.zero == quant::ZeroType::U8)
-    for (uint8_t &byte : stored.zeros)
-      byte = uint8_t(random() % 16);
+  for (int i = 0; i < quant::elementOf(format.element).bookSize; ++i)
+    stored.zeros[size_t(i)] = uint8_t(random());
   return stored;
 }
 
@@ -131,6 +146,21 @@ TEST(GatherRows, DequantizesInt8) {
   runCase("int8_tensor", 4, 64, ElementType::BF16);
   runCase("int8_g32", 4, 80, ElementType::F32);
   runCase("int8_asym_g64", 4, 130, ElementType::F16);
+}
+
+TEST(GatherRows, DequantizesCodesThatCrossBytes) {
+  for (const char *format :
+       {"int6_g32", "int5_asym_g64", "int3_g32", "int3_asym_g32_zf", "int2",
+        "int2_asym_g128", "lut4_g128", "lut3"})
+    for (int64_t columns : {1, 2, 33, 64, 132, 1024})
+      runCase(format, 5, columns, ElementType::F16);
+}
+
+TEST(GatherRows, DequantizesScalesOfTwoLevels) {
+  for (const char *format : {"int4_g32_s6", "int4_asym_g32_s6", "int2_g64_s8",
+                             "int3_asym_g32_s6", "lut4_g32_s6", "lut3_g64_s6"})
+    for (int64_t columns : {31, 64, 257, 520})
+      runCase(format, 4, columns, ElementType::BF16);
 }
 
 TEST(GatherRows, DequantizesInt4) {

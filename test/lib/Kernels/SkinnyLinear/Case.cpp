@@ -218,16 +218,50 @@ static std::vector<float> randomValues(std::mt19937 &random, int64_t count,
 static void randomCodes(std::mt19937 &random, const quant::Format &format,
                         int64_t columns, uint8_t *row) {
   const quant::Element &element = quant::elementOf(format.element);
-  if (!element.isInteger()) {
+  if (!element.hasIntegerNumbers()) {
     for (int64_t k = 0; k < columns; ++k)
       row[k] = uint8_t(random() % 127 + random() % 2 * 128); // no NaN
     return;
   }
   std::vector<int16_t> codes(columns);
   for (int16_t &code : codes)
-    code = int16_t(random() % (element.unsignedMax + 1)) -
-           (format.isSymmetric() ? (element.unsignedMax + 1) / 2 : 0);
+    code =
+        int16_t(random() % (1u << element.bits)) -
+        (format.isSymmetric() && element.isInteger() ? 1 << (element.bits - 1)
+                                                     : 0);
   element.pack(codes.data(), columns, row);
+}
+
+/// Scales and zero points of row `row`; those of two levels are multiples of
+/// one number, with signs where they may have some.
+static void randomScales(std::mt19937 &random, const quant::Format &format,
+                         int64_t columns, int64_t row, Stored &stored) {
+  std::vector<float> units(size_t(quant::unitsPerRow(columns))),
+      scales(size_t(quant::groupsPerRow(format, columns)));
+  for (float &unit : units)
+    unit = float(1024 + random() % 1024) * 0x1p-20f; // an f16
+  int64_t range =
+      format.hasTwoLevels() ? int64_t(1) << quant::scaleCodeBits(format) : 1;
+  for (size_t i = 0; i < scales.size(); ++i) {
+    scales[i] = 0.01f + float(random() % 1000) * 1e-5f;
+    if (format.hasTwoLevels())
+      scales[i] = units[i / size_t(quant::groupsPerScaleUnit(format))] *
+                  float(int64_t(random() % unsigned(range)) -
+                        (quant::hasSignedScales(format) ? range / 2 : 0));
+  }
+  quant::storeScales(format, units.data(), scales.data(), columns,
+                     stored.scales.data() +
+                         row * quant::scaleBytesPerRow(format, columns));
+  if (format.isSymmetric())
+    return;
+  std::vector<float> zeros(scales.size());
+  unsigned codes = 1u << quant::elementOf(format.element).bits;
+  for (float &zero : zeros)
+    zero = format.zero == quant::ZeroType::U8 ? float(random() % codes)
+                                              : float(random() % 1500) * 0.01f;
+  quant::storeZeros(format, zeros.data(), columns,
+                    stored.zeros.data() +
+                        row * quant::zeroBytesPerRow(format, columns));
 }
 
 static Stored randomWeights(std::mt19937 &random, const Segment &segment,
@@ -245,18 +279,13 @@ static Stored randomWeights(std::mt19937 &random, const Segment &segment,
   const quant::Element &element = quant::elementOf(format.element);
   for (int64_t row = 0; row < segment.rows; ++row)
     randomCodes(random, format, columns, stored.codes.data() + row * rowBytes);
-  int64_t scales = quant::scaleCount(format, segment.rows, columns);
   stored.scales.resize(quant::scaleBytes(format, segment.rows, columns));
   stored.zeros.resize(quant::zeroBytes(format, segment.rows, columns));
-  for (int64_t i = 0; i < scales; ++i)
-    quant::storeScale(format, 0.01f + float(random() % 1000) * 1e-5f,
-                      stored.scales.data(), i);
-  for (int64_t i = 0; !format.isSymmetric() && i < scales; ++i)
-    if (format.zero == quant::ZeroType::U8)
-      stored.zeros[i] = uint8_t(random() % (element.unsignedMax + 1));
-    else
-      quant::storeScale(format, float(random() % 1500) * 0.01f,
-                        stored.zeros.data(), i);
+  bool tensor = format.granularity == quant::Granularity::Tensor;
+  for (int64_t row = 0; row < (tensor ? 1 : segment.rows); ++row)
+    randomScales(random, format, columns, row, stored);
+  for (int i = 0; i < element.bookSize; ++i) // the first and last number, too
+    stored.zeros[size_t(i)] = uint8_t(i * 255 / (element.bookSize - 1) - 128);
   return stored;
 }
 
@@ -408,29 +437,19 @@ static Product dot(const Case &test, const Segment &segment,
                    const Stored &stored, int64_t row, const float *x) {
   const Problem &problem = test.problem;
   const quant::Format &format = segment.weight;
-  int64_t columns = problem.columns,
-          groups = quant::groupsPerRow(format, columns);
-  int64_t index = format.granularity == quant::Granularity::Tensor ? 0 : row;
-  int64_t scaleSize = quant::bytesPerScale(format);
-  bool tensor = format.granularity == quant::Granularity::Tensor;
-  int64_t first = tensor ? 0 : index * std::max<int64_t>(groups, 1);
-  int64_t zeroSize = format.zero == quant::ZeroType::U8 ? 1 : scaleSize;
+  int64_t columns = problem.columns;
   std::vector<float> w(columns);
-  quant::dequantizeRows(
-      format,
-      {stored.codes.data() + row * quant::bytesPerRow(format, columns),
-       stored.scales.empty() ? nullptr
-                             : stored.scales.data() + first * scaleSize,
-       stored.zeros.empty() ? nullptr : stored.zeros.data() + first * zeroSize},
-      1, columns, w.data());
+  quant::StoredRows one = quant::rowsFrom(format, stored.rows(), columns, row);
+  quant::dequantizeRows(format, one, 1, columns, w.data());
+  std::vector<float> scales(size_t(quant::groupsPerRow(format, columns)));
+  if (!format.isFloat())
+    quant::loadScales(format, one, columns, scales.data());
   Product product{0, 0};
   double number = largestNumber(format, problem.activation);
   int64_t perGroup = quant::groupColumns(format, columns);
   for (int64_t k = 0; k < columns; ++k) {
-    double scale = format.isFloat()
-                       ? 1
-                       : quant::loadScale(format, stored.scales.data(),
-                                          first + (tensor ? 0 : k / perGroup));
+    double scale =
+        format.isFloat() ? 1 : std::fabs(scales[size_t(k / perGroup)]);
     product.value += double(w[k]) * x[k];
     if (test.roundedWeights) {
       product.bound +=

@@ -3,6 +3,8 @@
 // layout's drawing says.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
+#include "lib/Quant/BitFields.h"
+#include "lib/Quant/Element.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
@@ -34,17 +36,36 @@ Matrix randomMatrix(const Segment &segment, int64_t columns) {
   int64_t rowBytes = quant::bytesPerRow(segment.weight, columns);
   for (uint8_t &byte : matrix.codes)
     byte = uint8_t(random());
-  if (segment.weight.element == quant::ElementType::Int4 && columns % 2)
-    for (int64_t row = 0; row < segment.rows; ++row)
-      matrix.codes[row * rowBytes + rowBytes - 1] &= 15;
-  for (int64_t i = 0;
-       i < int64_t(matrix.scales.size()) /
-               std::max<int64_t>(quant::bytesPerScale(segment.weight), 1);
-       ++i)
-    quant::storeScale(segment.weight, float(random() % 999) * 0.01f,
-                      matrix.scales.data(), i);
-  for (uint8_t &byte : matrix.zeros)
-    byte = uint8_t(random() % 16);
+  int64_t last = columns * quant::elementOf(segment.weight.element).bits % 8;
+  for (int64_t row = 1; last && row <= segment.rows; ++row)
+    matrix.codes[row * rowBytes - 1] &= uint8_t((1 << last) - 1);
+  if (segment.weight.isFloat())
+    return matrix;
+  bool tensor = segment.weight.granularity == quant::Granularity::Tensor;
+  for (int64_t row = 0; row < (tensor ? 1 : segment.rows); ++row) {
+    std::vector<float> units(quant::unitsPerRow(columns), 0x1p-7f),
+        scales(quant::groupsPerRow(segment.weight, columns)), zeros(scales);
+    // Codes of two levels are numbers of six bits, some negative.
+    for (float &scale : scales)
+      scale = segment.weight.hasTwoLevels()
+                  ? 0x1p-7f * (float(random() % 32) -
+                               16 * quant::hasSignedScales(segment.weight))
+                  : float(random() % 999) * 0.01f;
+    for (float &zero : zeros)
+      zero = float(random() %
+                   (1u << quant::elementOf(segment.weight.element).bits));
+    quant::storeScales(
+        segment.weight, units.data(), scales.data(), columns,
+        matrix.scales.data() +
+            row * quant::scaleBytesPerRow(segment.weight, columns));
+    if (!segment.weight.isSymmetric())
+      quant::storeZeros(
+          segment.weight, zeros.data(), columns,
+          matrix.zeros.data() +
+              row * quant::zeroBytesPerRow(segment.weight, columns));
+  }
+  for (int i = 0; i < quant::elementOf(segment.weight.element).bookSize; ++i)
+    matrix.zeros[i] = uint8_t(random());
   return matrix;
 }
 } // namespace
@@ -76,13 +97,22 @@ INSTANTIATE_TEST_SUITE_P(
                     "int8_g128", "int4", "int4_g32", "int4_g64", "int4_g128",
                     "int4_g256", "int4_asym_g32", "int4_asym_g128",
                     "int8_asym_g64", "int4_asym_g128_zf", "fp8_e4m3",
-                    "fp8_e4m3_tensor", "fp8_e4m3_g32", "fp8_e4m3_g128"));
+                    "fp8_e4m3_tensor", "fp8_e4m3_g32", "fp8_e4m3_g128", "int6",
+                    "int6_g64", "int5_asym_g32", "int5_g128", "int3",
+                    "int3_asym_g32", "int3_g64", "int2_g32", "int2_asym_g128",
+                    "lut4", "lut4_g128", "lut3_g32", "int4_g32_s6",
+                    "int4_asym_g32_s6", "int3_asym_g64_s8", "int2_g128_s8",
+                    "int5_g32_s6", "lut4_g32_s6", "lut3_g64_s6"));
 
 TEST(Pack, unitsAreAlignedRuns) {
   EXPECT_EQ(unitBytes(formatOf("int4_g128")), 1024 + 32);
   EXPECT_EQ(unitBytes(formatOf("int4_asym_g32")), 1024 + 4 * 64);
   EXPECT_EQ(unitBytes(formatOf("int8")), 2048);
   EXPECT_EQ(unitBytes(formatOf("f16")), 4096);
+  EXPECT_EQ(unitBytes(formatOf("int3")), 768);
+  EXPECT_EQ(unitBytes(formatOf("int5_g128")), 1280 + 32);
+  EXPECT_EQ(unitBytes(formatOf("lut4_g32_s6")), 1024 + 4 * 16 + 32);
+  EXPECT_EQ(unitBytes(formatOf("int4_asym_g64_s8")), 1024 + 4 * 16 + 32);
   for (const char *name : {"int4_g32", "int8_g64", "bf16"})
     EXPECT_EQ(unitBytes(formatOf(name)) % 16, 0);
 }
@@ -118,6 +148,27 @@ TEST(Pack, anFp8CodeLiesBesideItsPair) {
   for (int64_t byte = 0; byte < 2048; ++byte)
     EXPECT_EQ(packed[byte], byte == 512 + 13 * 16 + 2 * 4 + 3 ? 0x7e : 0)
         << byte;
+}
+
+// The same place in planes of int5: product 3 of the lower four bits, whose
+// words are rotated by one bit, and the highest bit in the lane's word of the
+// second plane, rotated by five, at bit 3 of nibble 5.
+TEST(Pack, aCodeOfFiveBitsLiesInTwoPlanes) {
+  Segment segment{16, formatOf("int5_asym_g128")};
+  Matrix matrix(segment, 128);
+  quant::storeField(matrix.codes.data() + 11 * 80, 45, 5, 0x1b);
+  std::vector<uint8_t> packed(packedBytes(segment, 128, false));
+  packSegment(segment, 128, false,
+              {matrix.codes.data(), matrix.scales.data(), matrix.zeros.data()},
+              packed.data());
+  for (int64_t word = 0; word < 320; ++word) {
+    uint32_t bits;
+    std::memcpy(&bits, packed.data() + word * 4, 4);
+    uint32_t expected = word == 13 * 4 + 3 ? 0xbu << 21
+                        : word == 256 + 13 ? 1u << 28
+                                           : 0;
+    EXPECT_EQ(bits, expected) << word;
+  }
 }
 
 TEST(Pack, pairedStripsHoldGateAndUpRows) {

@@ -77,9 +77,10 @@ TEST(Schedule, refusalsSayWhy) {
   EXPECT_EQ(message(isValid(problemOf(1, 16, 128, "int4_g48"))),
             "weight format \"int4_g48\" has groups of 48; expected 32, 64 or a "
             "multiple of 128");
-  EXPECT_EQ(message(isValid(problemOf(1, 16, 128, "int2_g64"))),
-            "kernels of a GPU read f32, f16, bf16, int8, int4 and fp8_e4m3; "
-            "got \"int2_g64\"");
+  EXPECT_EQ(
+      message(isValid(problemOf(1, 16, 128, "int2_g64_sf32"))),
+      "weight format \"int2_g64_sf32\" has f32 scales of groups; expected "
+      "f16");
   EXPECT_EQ(
       message(isValid(problemOf(1, 16, 128, "bf16"))),
       "weight format \"bf16\" needs activations of its own type; got f16");

@@ -27,6 +27,42 @@ tokens=13 k=768 rows=130:int4_asym_g32
 tokens=32 k=512 rows=257:int4_asym_g32
 tokens=64 k=1024 rows=256:int4_g32 slices=4 grid=8
 act=bf16 out=f32 tokens=9 k=512 rows=96:int8_asym_g32
+k=1024 rows=96:lut4_g128
+k=31 rows=17:lut4
+k=129 rows=33:lut4_g32_s6
+tokens=5 k=384 rows=100:lut4_g64
+tokens=13 k=257 rows=47:lut4_g32_s6
+act=bf16 out=bf16 tokens=3 k=512 rows=96:lut4_g32
+k=1024 rows=64:lut4_g128,32:lut3_g64,48:lut4_g32_s6 norm
+tokens=8 k=1024 rows=64:int4_g32,32:lut4,48:lut4_g128 epilogue=bias
+tokens=2 k=1408 rows=64:lut4_g128,64:lut4_g32 slices=2 grid=8 units=2
+k=640 rows=100:lut3_g128
+tokens=7 k=257 rows=47:lut3_g32_s6
+act=bf16 out=bf16 k=127 rows=31:lut3
+act=bf16 out=bf16 tokens=17 k=512 rows=96:lut3_g64_s6
+k=512 rows=96:int4_g32_s6
+k=97 rows=31:int4_asym_g32_s6
+tokens=4 k=640 rows=100:int4_g32_s6
+tokens=5 k=640 rows=100:int4_asym_g32_s6
+tokens=9 k=512 rows=96:int4_asym_g64_s8
+tokens=33 k=384 rows=64:int4_g128_s8
+act=bf16 out=bf16 tokens=2 k=512 rows=96:int4_asym_g32_s8
+k=512 rows=96:int6
+k=129 rows=33:int6_asym_g64
+tokens=3 k=640 rows=100:int6_g32_s6
+act=bf16 out=bf16 tokens=8 k=512 rows=96:int6_asym_g32
+k=31 rows=17:int5_g32
+tokens=13 k=768 rows=130:int5_asym_g128_zf
+act=bf16 out=f32 k=512 rows=96:int5_g64_s6
+k=97 rows=31:int3_g32
+tokens=2 k=127 rows=31:int3_asym_g32_zf
+tokens=16 k=640 rows=100:int3_asym_g64_s6
+act=bf16 out=bf16 tokens=4 k=512 rows=96:int3
+k=640 rows=100:int2_g32_s8
+tokens=5 k=512 rows=104:int2_asym_g64 epilogue=gated
+act=bf16 out=bf16 tokens=8 k=255 rows=127:int2_g128
+tokens=64 k=512 rows=300:int3_g128
+k=1024 rows=64:int6_g32,32:int3_g32_s6,48:int2_asym_g64 norm
 k=127 rows=15:int8
 k=129 rows=33:int4_asym_g64
 tokens=7 k=257 rows=47:f16

@@ -1,0 +1,34 @@
+"""Every weight format on both targets: what the emulator writes with the GPU's kernels, the host would have written."""
+
+import numpy as np
+import pytest
+from distributions import divergences
+from test_cache_formats import DOWN, gaps_of
+
+# Of each element, number of scales' levels and kind of zero point one; embedding and head are in the format, too.
+FORMATS = (
+    "int6_g32",
+    "int5_asym_g64",
+    "int5_g32_s6",
+    "int4_asym_g32_s6",
+    "int3_asym_g32_zf",
+    "int3",
+    "int2_g32_s8",
+    "lut4",
+    "lut4_g32_s6",
+    "lut3_g64",
+)
+
+
+@pytest.mark.parametrize("weights", FORMATS)
+def test_stories(tool, stories, tmp_path, weights):
+    """Few tokens by skinny_linear, whose sums are the host's but for their order; many by gemm, which rounds weights."""
+    formats = ("--weights", weights, "--embedding", weights, "--lm-head", weights, *(DOWN if "_g" in weights else ()))
+    gaps = gaps_of(tool, stories, tmp_path, formats, 40)
+    assert gaps.max() <= 0.01, gaps
+    logits = {}
+    for device in ("host", "emulator"):
+        window = ("--tokens", tmp_path / "t.npy", "--device", device, "--save-logits", tmp_path / "l.npy")
+        tool("qopt-eval", tmp_path / f"{device}.qopt", *window)
+        logits[device] = np.load(tmp_path / "l.npy")
+    assert divergences(logits["host"], logits["emulator"]).mean() <= 1e-5
