@@ -128,15 +128,16 @@ void print(const ValueErrors &errors) {
   double before = 0;
   for (const ValueError &value : errors.values) {
     char growth[32] = "";
-    if (before > 0)
+    if (before > 0 && value.error > 0)
       std::snprintf(growth, sizeof growth, "%.2f", value.error / before);
     std::printf("%-52s %-18s %8lld %10.3g %8s\n",
                 runtime::printable(value.origin).c_str(), value.kernel.c_str(),
                 (long long)value.columns, value.error, growth);
-    before = value.error;
+    if (value.error > 0) // tables of angles have none
+      before = value.error;
   }
   std::printf("error: root of the mean square of the difference over that of "
-              "the reference; growth: over the line above\n");
+              "the reference; growth: over the error before it\n");
   if (errors.unmatched)
     std::printf("%lld values of the reference are none of the model's: it "
                 "merges other operations\n",
