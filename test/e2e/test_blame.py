@@ -142,3 +142,15 @@ def test_a_weight_of_two_formats_is_refused(tool, stories, folder):
 def test_a_gpu_artifact_is_measured_on_the_host(tool, stories, folder):
     found = blamed(tool, stories, folder, "--target", "cuda", "--weights", "int8")
     assert found["device"].startswith("the host, for the GPU's artifact") and len(found["layers"]) >= 5
+
+
+def test_an_error_of_the_compiler_is_one(tool, stories, folder, tmp_path):
+    """The compiler tells of a calibration's memory before it fails; of the tool there is one error."""
+    artifact = folder / "hqq.qopt"
+    calibrate = ("--calibrate", folder / "calib.txt", "--calibrate-tokens", 512, "--algorithm", "rtn")
+    tool("qopt-compile", stories, "--weights", "int4", *calibrate, "-o", artifact)
+    shutil.copytree(stories, tmp_path / "m")
+    (tmp_path / "m/tokenizer.json").unlink()
+    words = ("--text", folder / "valid.txt", "--blame", tmp_path / "m", "--calibrate", folder / "calib.txt")
+    done = tool("qopt-eval", artifact, *words, check=False)
+    assert done.returncode == USAGE and done.stderr.startswith("error: --calibrate is text, but no tokenizer.json")

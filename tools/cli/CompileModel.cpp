@@ -165,9 +165,13 @@ StatusOr<std::string> runCompiler(const std::vector<std::string> &arguments) {
   if (*exitCode == 0)
     return io::readText(output);
   StatusOr<std::string> said = io::readText(messages);
-  std::string text = said.ok() ? *said : "";
-  if (text.rfind("error: ", 0) == 0)
-    text.erase(0, std::strlen("error: "));
+  std::string text = said.ok() ? "\n" + *said : "";
+  // What it told before, of a calibration, is no part of the error.
+  const std::string mark = "\nerror: ";
+  size_t at = text.find(mark);
+  text.erase(0, at == std::string::npos ? 0 : at + mark.size());
+  while (text.starts_with("\n"))
+    text.erase(0, 1);
   while (!text.empty() && text.back() == '\n')
     text.pop_back();
   return Status(statusOf(*exitCode), text);
