@@ -101,6 +101,24 @@ def test_scales_of_channels_bring_it_closer_to_the_model(tool, stories, stories_
     assert (tmp_path / "again.qopt").read_bytes() == (tmp_path / "scaled.qopt").read_bytes()
 
 
+def test_a_gpu_and_the_host_compute_the_same_of_scaled_channels(tool, stories, text, tmp_path):
+    """Greedy tokens; and what --validate measures of a GPU's artifact is measured with its codes."""
+    calibrate = ("--calibrate", text / "calib.txt", "--algorithm", "rtn")
+    gpu = ("--target", "cuda", "--weights", "int8", "--activations", "int8", *calibrate)
+    done = tool("qopt-compile", stories, *gpu, "--validate", text / "valid.txt", "--json", "-o", tmp_path / "g.qopt")
+    validation = json.loads(done.stdout)["validation"]
+    assert "activations in f16,int8" in validation["device"]
+    assert 0 < validation["slices"][0]["kl"]["mean"] < 0.02
+    host = ("--weights", "int8", "--activations", "f16,int8", *calibrate)
+    tool("qopt-compile", stories, *host, "-o", tmp_path / "h.qopt")
+    prompt = ("--prompt", "Once upon a time", "--max-tokens", 10)
+    texts = [
+        tool("qopt-run", tmp_path / name, "--device", device, *prompt).stdout
+        for name, device in (("g.qopt", "emulator"), ("h.qopt", "host"))
+    ]
+    assert texts[0] == texts[1]
+
+
 def test_awq_is_closer_than_rounding(tool, stories, stories_artifact, text, tmp_path):
     tool("qopt-eval", stories_artifact, "--text", text / "valid.txt", "--save-logits", text / "l.npy")
     found = {}
