@@ -516,7 +516,7 @@ void writeManySteps(const std::string &path) {
       f.value(plan::DType::F64, {rows, c16}, plan::Storage::Output, "y");
   uint32_t coded = f.arena({rows, c32}, plan::DType::U8);
   f.function->values[coded]->quantized =
-      runtime::fromFormat(quant::groupFormat(quant::ElementType::Int8, 32));
+      runtime::fromFormat(*quant::parseFormat("int8_g32_sf32"));
   f.require(plan::Relation::AtMost, rows, c32, "node");
   f.require(plan::Relation::MultipleOf, c32, c16);
   plan::QuantizeActivationsT quantize;

@@ -44,7 +44,7 @@ protected:
   uint32_t quantized(std::vector<uint32_t> shape) {
     uint32_t id = f.arena(std::move(shape), plan::DType::U8);
     f.function->values[id]->quantized =
-        runtime::fromFormat(quant::groupFormat(quant::ElementType::Int8, 32));
+        runtime::fromFormat(*quant::parseFormat("int8_g32_sf32"));
     return id;
   }
 
