@@ -61,7 +61,14 @@ def test_int4_of_the_file_as_onnxruntime_runs_it(shared, tool, tokens, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("weights", "activations", "most"), [("int8", "f32", 0.002), ("int8", "int8", 0.002), ("fp8_e4m3", "f32", 0.006)]
+    ("weights", "activations", "most"),
+    [
+        ("int8", "f32", 0.002),
+        ("int8", "int8_g32_sf32", 0.002),
+        ("int8", "int8", 0.0035),
+        ("fp8_e4m3", "f32", 0.006),
+        ("fp8_e4m3", "fp8_e4m3", 0.009),
+    ],
 )
 def test_eight_bit_weights_are_close_to_the_model(shared, tool, tokens, tmp_path, weights, activations, most):
     folder = shared / "models/books-llama-28m"
