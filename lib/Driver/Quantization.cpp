@@ -261,6 +261,11 @@ static Status takeScales(ModuleOp raised, const CalibrationStore &store) {
 }
 
 Status Quantization::scale(ModuleOp raised, const Progress &progress) {
+  auto activations = parseActivationOption(asked);
+  if (activations.ok() && activations->isStatic() && asked.calibrate.empty())
+    return refuse("--activations is \"" + asked.activations +
+                  "\", with scales that are measured on a text, and the plan "
+                  "names none; give one as --calibrate");
   if (!scalesChannels(asked))
     return Status();
   // Of the model as it is; the weights' store is that of the scaled one.

@@ -184,6 +184,15 @@ def test_a_file_with_scales_of_activations_keeps_them(tool, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "out.npz")["y"], expected, rtol=1e-5, atol=1e-4)
 
 
+def test_a_plan_with_measured_scales_wants_a_text(tool, stories, tmp_path):
+    options = ("--weights", "int8", "--activations", "f32", "--save-plan", tmp_path / "p.json")
+    tool("qopt-compile", stories, *options, "-o", tmp_path / "m.qopt")
+    plan = json.loads((tmp_path / "p.json").read_text())
+    (tmp_path / "p.json").write_text(json.dumps(plan | {"activations": "int8_tensor"}))
+    done = tool("qopt-compile", stories, "--plan", tmp_path / "p.json", "-o", tmp_path / "n.qopt", check=False)
+    assert done.returncode == USAGE and "the plan names none; give one as --calibrate" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
