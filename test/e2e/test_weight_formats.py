@@ -31,4 +31,4 @@ def test_stories(tool, stories, tmp_path, weights):
         window = ("--tokens", tmp_path / "t.npy", "--device", device, "--save-logits", tmp_path / "l.npy")
         tool("qopt-eval", tmp_path / f"{device}.qopt", *window)
         logits[device] = np.load(tmp_path / "l.npy")
-    assert divergences(logits["host"], logits["emulator"]).mean() <= 1e-5
+    assert divergences(logits["host"], logits["emulator"]).mean() <= 2e-5

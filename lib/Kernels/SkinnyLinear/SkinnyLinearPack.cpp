@@ -163,42 +163,60 @@ struct FragmentPlace {
       : lane(row % 8 * 4 + column % 32 / 8),
         product(column / 32 * 2 + column % 8 / 4), high(int(row / 8)),
         h(int(column % 4 / 2)), e(int(column % 2)) {}
-
-  /// Byte of the lane's words in a block of a plane.
-  int64_t block(const quant::Format &format, size_t plane) const {
-    CodePlane of = codePlanes(format)[plane];
-    return codePlaneOffset(format, plane, productsOfUnit) +
-           product / productsPerBlock(format) * of.blockBytes() +
-           lane * of.words * 4;
-  }
 };
 
-/// A code of 8 or 16 bits: the offset of its byte or bytes.
-int64_t wholePlace(const quant::Format &format, FragmentPlace at) {
-  int64_t block = at.block(format, 0);
-  if (bitsOf(format) == 16) // one product a block
-    return block + (at.high + 2 * at.h) * 4 + at.e * 2;
-  // Two products a block, one word a half.
-  int byte = format.element == ElementType::Fp8E4m3 ? at.e + 2 * at.high
-                                                    : at.high + 2 * at.e;
-  return block + (at.product % 2 * 2 + at.h) * 4 + byte;
-}
+/// Bits of a code: `mask` of them from the `first` on, at bit `rotation` of the
+/// word at `offset`, behind whose last bit comes its first; or its one or two
+/// bytes at `offset`.
+struct CodePart {
+  int32_t offset;
+  uint8_t rotation, mask, first;
+};
 
-/// Calls visit(offset of a word, shift, rotation, mask, first bit of the code)
-/// for each plane that has bits of a code.
-template <typename Visit>
-void eachPart(const quant::Format &format, FragmentPlace at, Visit visit) {
+/// The part of a code in a plane that begins at byte `begin`.
+CodePart partOf(const quant::Format &format, FragmentPlace at, CodePlane plane,
+                int64_t begin) {
+  int64_t perBlock = productsPerBlock(format), bits = bitsOf(format);
+  int64_t lane = begin + at.product / perBlock * plane.blockBytes() +
+                 at.lane * plane.words * 4;
+  if (bits == 16) // one product a block
+    return {int32_t(lane + (at.high + 2 * at.h) * 4 + at.e * 2), 0, 0, 0};
+  if (bits == 8) { // two products a block, one word a half
+    int byte = format.element == ElementType::Fp8E4m3 ? at.e + 2 * at.high
+                                                      : at.high + 2 * at.e;
+    return {int32_t(lane + (at.product % 2 * 2 + at.h) * 4 + byte), 0, 0, 0};
+  }
   int nibble = hasBook(format) ? at.e + 2 * at.high + 4 * at.h
                                : at.high + 2 * at.h + 4 * at.e;
-  int first = 0;
-  std::vector<CodePlane> planes = codePlanes(format);
-  for (size_t i = 0; i < planes.size(); ++i) {
-    int bits = planes[i].words, bit = int(at.product % 4) * bits;
-    visit(at.block(format, i) + bit / 4 * 4, nibble * 4 + bit % 4,
-          planes[i].rotation, (1u << bits) - 1, first);
-    first += bits;
-  }
+  int bit = int(at.product % 4) * plane.words; // as many as a code has there
+  int place = nibble * 4 + bit % 4 + plane.rotation;
+  return {int32_t(lane + bit / 4 * 4), uint8_t(place % 32),
+          uint8_t((1 << plane.words) - 1),
+          uint8_t(begin ? bits - plane.words : 0)};
 }
+
+/// Where the codes of a unit lie.
+struct CodePlaces {
+  int64_t bits;
+  size_t partsOfCode;          ///< planes
+  std::vector<CodePart> parts; ///< [row][column][part]
+
+  explicit CodePlaces(const quant::Format &format)
+      : bits(bitsOf(format)), partsOfCode(codePlanes(format).size()) {
+    std::vector<CodePlane> planes = codePlanes(format);
+    parts.resize(size_t(stripRows * unitColumns) * partsOfCode);
+    for (size_t plane = 0; plane < planes.size(); ++plane) {
+      int64_t begin = codePlaneOffset(format, plane, productsOfUnit);
+      for (int64_t i = 0; i < stripRows * unitColumns; ++i)
+        parts[size_t(i) * partsOfCode + plane] = partOf(
+            format, {i / unitColumns, i % unitColumns}, planes[plane], begin);
+    }
+  }
+
+  const CodePart *of(int64_t row, int64_t column) const {
+    return &parts[size_t(row * unitColumns + column) * partsOfCode];
+  }
+};
 
 /// Which of a plane's values is that of strip row `row`.
 int64_t planePlace(int64_t row) { return row % 8 * 2 + row / 8; }
@@ -264,39 +282,34 @@ static uint32_t readWord(const uint8_t *bytes) {
   return word;
 }
 
-static void writeCode(const quant::Format &format, FragmentPlace at,
+static void writeCode(const CodePlaces &places, const CodePart *parts,
                       uint16_t value, uint8_t *unit) {
-  int64_t bits = bitsOf(format);
-  if (bits == 16)
-    return writeBits16(unit + wholePlace(format, at), value);
-  if (bits == 8) {
-    unit[wholePlace(format, at)] = uint8_t(value);
+  if (places.bits == 16)
+    return writeBits16(unit + parts->offset, value);
+  if (places.bits == 8) {
+    unit[parts->offset] = uint8_t(value);
     return;
   }
-  eachPart(
-      format, at,
-      [&](int64_t offset, int shift, int rotation, uint32_t mask, int first) {
-        uint32_t part = uint32_t(value) >> first & mask;
-        uint32_t word =
-            readWord(unit + offset) | std::rotl(part << shift, rotation);
-        std::memcpy(unit + offset, &word, 4);
-      });
+  for (size_t i = 0; i < places.partsOfCode; ++i) {
+    const CodePart &part = parts[i];
+    uint32_t word = readWord(unit + part.offset);
+    word |= std::rotl(uint32_t(value) >> part.first & part.mask, part.rotation);
+    std::memcpy(unit + part.offset, &word, 4);
+  }
 }
 
-static uint16_t readCode(const quant::Format &format, FragmentPlace at,
+static uint16_t readCode(const CodePlaces &places, const CodePart *parts,
                          const uint8_t *unit) {
-  int64_t bits = bitsOf(format);
-  if (bits == 16)
-    return readBits16(unit + wholePlace(format, at));
-  if (bits == 8)
-    return unit[wholePlace(format, at)];
+  if (places.bits == 16)
+    return readBits16(unit + parts->offset);
+  if (places.bits == 8)
+    return unit[parts->offset];
   uint32_t code = 0;
-  eachPart(
-      format, at,
-      [&](int64_t offset, int shift, int rotation, uint32_t mask, int first) {
-        uint32_t word = std::rotr(readWord(unit + offset), rotation);
-        code |= (word >> shift & mask) << first;
-      });
+  for (size_t i = 0; i < places.partsOfCode; ++i) {
+    const CodePart &part = parts[i];
+    uint32_t word = std::rotr(readWord(unit + part.offset), part.rotation);
+    code |= (word & part.mask) << part.first;
+  }
   return uint16_t(code);
 }
 
@@ -400,6 +413,7 @@ void skinny_linear::packSegment(const Segment &segment, int64_t columns,
                                 bool paired, const quant::StoredRows &stored,
                                 uint8_t *packed) {
   PackedSegment place(segment, columns, paired);
+  CodePlaces codes(segment.weight);
   std::memset(packed, 0, packedBytes(segment, columns, paired));
   place.eachRow([&](int64_t strip, int64_t r, int64_t row) {
     if (row < 0)
@@ -408,7 +422,7 @@ void skinny_linear::packSegment(const Segment &segment, int64_t columns,
         quant::rowsFrom(segment.weight, stored, columns, row);
     std::vector<uint16_t> values = readRow(segment.weight, one.codes, columns);
     for (int64_t k = 0; k < columns; ++k)
-      writeCode(segment.weight, FragmentPlace(r, k % unitColumns), values[k],
+      writeCode(codes, codes.of(r, k % unitColumns), values[k],
                 packed + place.unitAt(strip, k / unitColumns));
     packScales(place, strip, r, one, packed);
   });
@@ -460,6 +474,7 @@ void skinny_linear::unpackSegment(const Segment &segment, int64_t columns,
                                   uint8_t *codes, uint8_t *scales,
                                   uint8_t *zeros) {
   PackedSegment place(segment, columns, paired);
+  CodePlaces places(segment.weight);
   int64_t rowBytes = quant::bytesPerRow(segment.weight, columns),
           scaleRow = quant::scaleBytesPerRow(segment.weight, columns),
           zeroRow = quant::zeroBytesPerRow(segment.weight, columns);
@@ -468,7 +483,7 @@ void skinny_linear::unpackSegment(const Segment &segment, int64_t columns,
       return;
     std::vector<uint16_t> values(columns);
     for (int64_t k = 0; k < columns; ++k)
-      values[k] = readCode(segment.weight, FragmentPlace(r, k % unitColumns),
+      values[k] = readCode(places, places.of(r, k % unitColumns),
                            packed + place.unitAt(strip, k / unitColumns));
     writeRow(segment.weight, values, codes + row * rowBytes);
     int64_t own = segment.weight.granularity == Granularity::Tensor ? 0 : row;

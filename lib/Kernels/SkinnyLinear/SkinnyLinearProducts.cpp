@@ -323,13 +323,13 @@ std::array<std::array<Real, 2>, 2> Body::zeroProducts(const Group &part,
 Body::Sums Body::correctUnit(const Group &part, Sums sums) {
   Int address = corrections + part.unit * (4 * plan.correctionStride) +
                 part.ofLane * plan.correctionStride + (k.lane() >> 2) * 4;
-  std::vector<std::array<Real, 2>> x;
-  for (int64_t tile = 0; tile < plan.tokenTiles; ++tile)
-    x.push_back(splitTf32(k.loadSharedReal(address, tile * 32)));
-  for (int s = 0; s < schedule.stripsPerWarp; ++s) {
-    auto [product, rest] = zeroProducts(part, s);
-    for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
-      auto [upper, lower] = x[size_t(tile)];
+  std::vector<std::array<std::array<Real, 2>, 2>> zeros;
+  for (int s = 0; s < schedule.stripsPerWarp; ++s)
+    zeros.push_back(zeroProducts(part, s));
+  for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
+    auto [upper, lower] = splitTf32(k.loadSharedReal(address, tile * 32));
+    for (int s = 0; s < schedule.stripsPerWarp; ++s) {
+      auto [product, rest] = zeros[size_t(s)];
       Accumulator &sum = sums[size_t(s * plan.tokenTiles + tile)];
       sum = mmaTf32({product[0], product[1], product[0], product[1]},
                     {upper, lower}, sum);

@@ -3,7 +3,9 @@
 // fit, the cost model takes the cheapest; within 2 % of each other, the first.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
+#include "lib/Quant/Element.h"
 
 #include <algorithm>
 #include <optional>
@@ -68,6 +70,17 @@ static std::vector<Row> rowsOf(int64_t tokens, bool sliced) {
   return found;
 }
 
+/// Whether unpacking and corrections leave no registers for the sums of two
+/// strips and four tiles of tokens: masks of codes of two and three bits, zero
+/// points of four groups a unit. Seen as spills of kernels of one unit.
+static bool fillsRegisters(const Problem &problem) {
+  return problem.tokens >= 32 &&
+         std::ranges::any_of(problem.segments, [&](const Segment &segment) {
+           return correctsByProduct(problem, segment.weight) &&
+                  quant::elementOf(segment.weight.element).bits < 4;
+         });
+}
+
 static Sizes sizesOf(const Row &row, const target::Target &target) {
   int64_t half = target.limits.sharedPerSm / 2 - target.limits.sharedReserved;
   int64_t ring = int64_t(target.rates.bytesInFlight.value);
@@ -105,7 +118,7 @@ static void setWarps(Schedule &schedule, const Problem &problem, const Row &row,
   schedule.columnWarps =
       fused && row.blocksPerSm > 1 ? row.columnWarps / 2 : row.columnWarps;
   schedule.rowWarps = row.rowWarps;
-  schedule.stripsPerWarp = row.stripsPerWarp;
+  schedule.stripsPerWarp = fillsRegisters(problem) ? 1 : row.stripsPerWarp;
   // Eight warps and the loader's have 168 registers each, seven have 255: sums
   // and scales of small groups need them.
   bool smallGroups = false;
