@@ -1,5 +1,7 @@
 """Every weight format on both targets: what the emulator writes with the GPU's kernels, the host would have written."""
 
+import json
+
 import numpy as np
 import pytest
 from distributions import divergences
@@ -32,3 +34,17 @@ def test_stories(tool, stories, tmp_path, weights):
         tool("qopt-eval", tmp_path / f"{device}.qopt", *window)
         logits[device] = np.load(tmp_path / "l.npy")
     assert divergences(logits["host"], logits["emulator"]).mean() <= 2e-5
+
+
+def test_a_budget_chooses_among_them(tool, stories, tmp_path):
+    """`--bits` has the host's candidates for a GPU, and the artifact runs."""
+    text = tmp_path / "text.txt"
+    text.write_text(
+        "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. " * 30
+    )
+    options = ("--target", "cuda", "--bits", 5, "--calibrate", text)
+    tool("qopt-compile", stories, *options, "-o", tmp_path / "m.qopt")
+    weights = tool("qopt-inspect", tmp_path / "m.qopt", "--weights").stdout
+    assert "int2_g32_s6" in weights or "lut3_g32_s6" in weights
+    asked = ("--prompt", "Once upon a time", "--max-tokens", 4, "--json", "--device", "emulator")
+    assert len(json.loads(tool("qopt-run", tmp_path / "m.qopt", *asked).stdout)["tokens"]) == 4
