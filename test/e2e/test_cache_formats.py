@@ -12,7 +12,7 @@ from distributions import choice_gaps, divergences
 
 # In parts of the spread of the logits: the largest preference that a level more or less may turn; and how many of 200
 # choices it turns.
-NEAR_TIE = {"int8": 0.01, "fp8_e4m3": 0.02, "int4": 0.08}
+NEAR_TIE = {"int8": 0.01, "fp8_e4m3": 0.02, "int4": 0.16}
 TURNED = {"int8": 4, "fp8_e4m3": 10, "int4": 40}
 # The columns of stories260k's down projections are no multiple of 32.
 DOWN = [word for layer in range(5) for word in ("--format", f"node_linear_{6 + 7 * layer}=int8")]
