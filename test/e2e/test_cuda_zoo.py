@@ -26,6 +26,9 @@ DECODERS = ["gemma2-dynamo", "gpt2-optimum", "gptj-dynamo", "granite-optimum", "
 REFUSED = {
     "bert-ortfused": r'node "Attention_0" \(ms.Attention\)',
     "llama-genai-int8": r'node "\S+MatMul_Q8" \(MatMulNBits, .*no GPU kernel reads its weight',
+    "llama-genai-int4": r"f32 scales of groups; expected f16",
+    "llama-genai-int4-kquant": r"f32 scales of groups; expected f16",
+    "llama-genai-int4-qdq": r"f32 scales of groups; expected f16",
     "roberta-ortfused": r'node "Attention_0" \(ms.Attention\)',
 }
 

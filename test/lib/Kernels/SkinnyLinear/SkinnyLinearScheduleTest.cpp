@@ -80,7 +80,7 @@ TEST(Schedule, refusalsSayWhy) {
   EXPECT_EQ(
       message(isValid(problemOf(1, 16, 128, "int2_g64_sf32"))),
       "weight format \"int2_g64_sf32\" has f32 scales of groups; expected "
-      "f16");
+      "f16, as exports for GPUs have them");
   EXPECT_EQ(
       message(isValid(problemOf(1, 16, 128, "bf16"))),
       "weight format \"bf16\" needs activations of its own type; got f16");
