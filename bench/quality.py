@@ -20,12 +20,11 @@ import json
 import logging
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 
 import numpy as np
+from plans import run
 
 ROWS = (
     "int4_asym_g128:rtn int4_asym_g128 lut4_g128 lut4_g32_s6 lut3_g64_s6 int2_g32_s6 linear=3.15 linear=3.7 linear=4.16 "
@@ -33,13 +32,6 @@ ROWS = (
     "kv=int4_asym_g32_zf,int4_asym_g32_zf,recent=32"
 ).split()
 WINDOWS, LENGTH, PIECE = 32, 512, 20000
-
-
-def run(*command):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{command[0]}: {done.stderr.strip()}")
-    return done.stdout
 
 
 def windows(model, text):

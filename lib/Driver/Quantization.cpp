@@ -4,6 +4,7 @@
 #include "lib/Driver/CalibrationMemory.h"
 #include "lib/Driver/ChannelScaling.h"
 #include "lib/Driver/FormatScores.h"
+#include "lib/Driver/HostModels.h"
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/StageOptions.h"
@@ -180,12 +181,11 @@ void Quantization::takeFormats() {
       asked.formats.push_back(weight.name + "=" + weight.chosen.format);
 }
 
+/// As quantizedModel; what fails is the options' fault.
 static StatusOr<OwningOpRef<ModuleOp>>
 quantizedAs(ModuleOp raised, const passes::AskedFormats &formats) {
-  OwningOpRef<ModuleOp> module = raised.clone();
-  PassManager manager(raised.getContext());
-  passes::addQuantizeStage(manager, formats);
-  if (failed(manager.run(*module)))
+  auto module = quantizedModel(raised, formats);
+  if (!module.ok())
     return refuse("a pass failed");
   return module;
 }
