@@ -1,0 +1,111 @@
+"""Every kernel of the artifacts runs: steps of all lengths that have kernels of their own, in every pair of formats of weights
+and cache, beside the host with the same formats. The model has one layer of the shapes of books-llama-28m, so that its kernels
+are that model's, and random weights.
+"""
+
+import json
+import subprocess
+import sys
+
+import conftest
+import numpy as np
+import pytest
+from runtime.cuda.test_standin import environment
+
+SHAPES = {
+    "layers": 1,
+    "hidden": 512,
+    "heads": 8,
+    "kv-heads": 4,
+    "head-size": 64,
+    "ffn": 1408,
+    "vocabulary": 8192,
+    "context": 1024,
+}
+WEIGHTS = ("f16", "int8", "int4_g32", "int4_g128")
+CACHES = ("f16", "fp8_e4m3", "int8", "int4")
+NO_PTXAS = {"QOPT_PTXAS": "no-such-ptxas"}  # the emulator reads PTX
+# Tokens of a step, one for each bucket of the kernels.
+FEW, MANY = (1, 5, 48), (12, 24, 64, 128, 160, 400, 513)
+# Most and median distance of a token's logits from the host's, in parts of their spread: f16 sums, and codes of the cache
+# that are a level more or less.
+BOUNDS = {"f16": (0.0015, 0.0008), "int8": (0.007, 0.004), "fp8_e4m3": (0.02, 0.008), "int4": (0.06, 0.016)}
+
+
+@pytest.fixture(scope="module")
+def one_layer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one-layer")
+    sizes = [word for name, size in SHAPES.items() for word in (f"--{name}", str(size))]
+    subprocess.run([sys.executable, str(conftest.SOURCE / "bench/synthetic.py"), str(folder), *sizes], check=True)
+    return folder
+
+
+def options_of(weights, cache):
+    embedding = "int8" if weights == "int8" else weights
+    return "--weights", weights, "--kv", cache, "--embedding", embedding, "--context", SHAPES["context"]
+
+
+def symbols_of(tool, artifact):
+    return {kernel["symbol"] for kernel in json.loads(tool("qopt-inspect", artifact, "--json").stdout)["kernels"]}
+
+
+class Runner:
+    """Runs artifacts, those for GPUs with the stand-in for the driver, and keeps the kernels that were launched."""
+
+    def __init__(self, tool, folder):
+        self.tool, self.folder, self.launched = tool, folder, set()
+
+    def run(self, name, artifact, *options):
+        log = self.folder / "launches"
+        log.unlink(missing_ok=True)
+        self.tool(name, artifact, *options, environment=environment(QOPT_STANDIN_TRAFFIC=str(log)))
+        if log.exists():
+            self.launched |= {line.split()[0] for line in log.read_text().splitlines()}
+
+    def logits(self, artifact, tokens, step):
+        """[tokens, vocabulary] of one sequence that is read in steps of so many tokens."""
+        np.save(self.folder / "t.npy", tokens[None])
+        arrays = ("--tokens", self.folder / "t.npy", "--save-logits", self.folder / "l.npy")
+        self.run("qopt-eval", artifact, *arrays, "--chunk", step)
+        return np.load(self.folder / "l.npy")[0].astype(np.float64)
+
+    def choose(self, artifact):
+        """The largest logit of few and of many sequences, and a sample."""
+        prompt = ("--tokens", "5,6,7", "--max-tokens", 2, "--ignore-end")
+        self.run("qopt-run", artifact, *prompt, "--temperature", 1, "--seed", 3)
+        for batch in (1, 65):
+            sizes = ("--prompt", 0, "--context", 1, "--tokens", 1, "--repeats", 1, "--bandwidth-mib", 1)
+            self.run("qopt-bench", artifact, *sizes, "--batch", batch)
+
+
+@pytest.mark.parametrize("cache", CACHES)
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_every_kernel_runs(tool, one_layer, tmp_path, weights, cache):
+    """All of them where weights and cache are each other's partner; beside these pairs those that know both formats, as
+    linears do that append to the cache: to one of f16 in long steps, too."""
+    device, host = tmp_path / "gpu.qopt", tmp_path / "host.qopt"
+    options = options_of(weights, cache)
+    tool("qopt-compile", one_layer, "--target", "cuda", *options, "-o", device, environment=NO_PTXAS)
+    tool("qopt-compile", one_layer, *options, "--activations", "f32", "-o", host)
+    partners = WEIGHTS.index(weights) == CACHES.index(cache)
+    runner = Runner(tool, tmp_path)
+    for step in FEW + (MANY if partners or cache == "f16" else ()):
+        tokens = np.random.default_rng(step).integers(3, SHAPES["vocabulary"], max(2, step)).astype(np.int32)
+        expected, found = (runner.logits(artifact, tokens, step) for artifact in (host, device))
+        error = np.abs(found - expected).max(-1) / np.ptp(expected, axis=-1)
+        assert np.all((error.max(), np.median(error)) <= np.array(BOUNDS[cache])), (step, error)
+    if partners:
+        runner.choose(device)
+    left = symbols_of(tool, device) - runner.launched
+    assert not (left if partners else {symbol for symbol in left if "append" in symbol}), left
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_they_are_the_kernels_of_a_real_model(tool, one_layer, shared, weights):
+    """The eight layers of books-llama-28m launch what the one layer does."""
+    made = []
+    for model in (one_layer, shared / "models/books-llama-28m"):
+        options = ("--target", "cuda", *options_of(weights, "int8"), "--emit", "kernels")
+        table = tool("qopt-compile", model, *options, environment=NO_PTXAS).stdout
+        made.append({line.split()[-1].split(":")[0] for line in table.splitlines() if "sm_90a" in line})
+    assert made[0] and made[0] == made[1]
