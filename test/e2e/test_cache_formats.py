@@ -40,7 +40,7 @@ def test_stories(tool, stories, tmp_path, weights, cache):
     assert gaps.max() <= NEAR_TIE[cache] and (gaps > 0).sum() <= TURNED[cache], gaps
 
 
-@pytest.mark.parametrize(("weights", "cache"), [("int4_g128", "int8")])
+@pytest.mark.parametrize(("weights", "cache"), [("int8", "fp8_e4m3"), ("int4_g128", "int8"), ("int4_g32", "int4")])
 def test_books(tool, shared, tmp_path, weights, cache):
     gaps = gaps_of(tool, shared / "models/books-llama-28m", tmp_path, ("--weights", weights, "--kv", cache), 16)
     assert gaps.max() <= NEAR_TIE[cache], gaps
