@@ -44,6 +44,23 @@ def torch_int4(problem, copies):
     return [lambda w=w, s=s: torch._weight_int4pack_mm(x, w, group, s) for w, s in sets]
 
 
+def triton_int4(problem, copies):
+    """A Triton kernel for int4 weights in groups of 128, with the zeros that its sums begin at."""
+    from . import triton_int4
+
+    rows, columns, tokens = _shape(problem)
+    x, group = _random(tokens, columns), 128
+    codes = torch.randint(-(1 << 31), 1 << 31, (columns // 8, rows), device="cuda", dtype=torch.int32)
+    scales = torch.rand(columns // group, rows, device="cuda").mul(0.01).bfloat16()
+    y = torch.zeros(tokens, rows, device="cuda")
+    sets = [(codes.clone(), scales.clone()) for _ in range(copies(codes.nbytes))]
+
+    def call(codes, scales):
+        triton_int4.product(x, codes, scales, y.zero_(), group)
+
+    return [lambda c=c, s=s: call(c, s) for c, s in sets]
+
+
 def attention(problem, copies):
     """scaled_dot_product_attention in bf16 on caches without pages."""
     sequences, tokens, context = (problem[key] for key in ("sequences", "tokens", "context"))
@@ -61,7 +78,7 @@ def attention(problem, copies):
 
 #: What runs beside a family.
 PEERS = {
-    "skinny_linear": {"cublas_bf16": cublas_bf16, "torch_int4": torch_int4},
+    "skinny_linear": {"cublas_bf16": cublas_bf16, "torch_int4": torch_int4, "triton_int4": triton_int4},
     "gemm": {"cublas_bf16": cublas_bf16, "torch_int4": torch_int4, "torch_int8": torch_int8},
     "attention_decode": {"sdpa_bf16": attention},
     "attention_prefill": {"sdpa_bf16": attention},
@@ -69,11 +86,15 @@ PEERS = {
 
 
 def peers_of(record):
-    """The peers that run the record's problem; products of integers only where ours has such, int4 for few tokens."""
+    """The peers that run the record's problem; products of integers only where ours has such, int4 for few tokens, Triton's
+    kernel for no more than its tile has."""
     names = dict(PEERS.get(record.family, {}))
     weights = record.problem.get("weights", "")
     if not weights.startswith("int4") or ":" in weights or record.problem.get("tokens", 0) > 64:
         names.pop("torch_int4", None)
+        names.pop("triton_int4", None)
+    if record.problem.get("tokens", 0) > 16:
+        names.pop("triton_int4", None)
     if not record.problem.get("int8"):
         names.pop("torch_int8", None)
     return names

@@ -67,6 +67,8 @@ def test_report(capsys):
         roofs,
         row("o-int4_g128-m1", "skinny_linear", 4e-6, peers=peers),
         row("decode-b32-c4k-int4", "attention_decode", 80e-6),
+        row("gemm-o-f16-m4096", "gemm", 20e-6, peers={"cublas_bf16": 10e-6}),
+        row("gemm-qkv-f16-m4096", "gemm", 10e-6, peers={"cublas_bf16": 20e-6}),
         {"name": "qkv-int4_g128-m1", "error": "MismatchError: y [0]"},
     ]
     report.print_rows(rows)
@@ -74,7 +76,8 @@ def test_report(capsys):
     assert "| o-int4_g128-m1 | 4.0 | 8.0 | 50 % | 75 % | 0.50 | 12.0, 3.00 | RuntimeError: no |" in text
     assert "| skinny_linear int4_g128 M = 1, o: part of the roof | 50 % | 0.55 | 0.7 | no |" in text
     assert "| decode-b32-c4k-int4, µs | 80.0 | 70 | 36 | no |" in text
-    assert "predicted within 15 % of measured: 0 of 2 kernels; the farthest is decode-b32-c4k-int4" in text
+    assert "| gemm-*-f16-m4096 beside cublas_bf16, mean ratio | 1.00 | 0.6 | 0.95 | yes |" in text
+    assert "predicted within 15 % of measured: 0 of 4 kernels; the farthest is decode-b32-c4k-int4" in text
     assert "qkv-int4_g128-m1: MismatchError: y [0]" in text
 
 
