@@ -106,9 +106,12 @@ private:
 
   // Combination.
   struct Sum {
-    Real maximum, total, value;
+    Real maximum, total; ///< of a row
+    Run values;          ///< of some of its channels
   };
+  Sum emptySum();
   Sum add(Sum a, Sum b);
+  Sum either(Flag first, const Sum &a, const Sum &b);
   void storePartials(const State &state);
   void combineWarps();
   void storeRows();

@@ -14,7 +14,8 @@ using quant::ElementType;
 
 constexpr unsigned outputArgument = 1, workspaceArgument = 6,
                    countersArgument = 7, slopesArgument = 8;
-constexpr int splitsAtOnce = 4; // loads in flight of a thread
+constexpr int channelsOfThread = 4; // of a row; divides every head's
+constexpr int splitsAtOnce = 8;     // whose loads a thread has in flight
 
 /// Channel of row g + 8 · half of a tile.
 static Int channelOf(const Problem &problem, int tile, int half, Int g) {
@@ -54,13 +55,14 @@ void Body::storePartials(const State &state) {
     }
 }
 
-/// Every (row, channel) that exists, one a thread.
+/// Every row and the first of every channelsOfThread channels, for a thread
+/// each.
 void Body::forElements(Int begin, int step,
                        llvm::function_ref<void(Int, Int)> body) {
-  int64_t channels = problem.cache.valueSize;
-  k.loop(begin, rows * channels, k.constant(step), {},
+  int64_t perRow = problem.cache.valueSize / channelsOfThread;
+  k.loop(begin, rows * perRow, k.constant(step), {},
          [&](Int i, Kernel::Values) {
-           body(i / channels, i % channels);
+           body(i / perRow, i % perRow * channelsOfThread);
            return Kernel::Values();
          });
 }
@@ -68,8 +70,14 @@ void Body::forElements(Int begin, int step,
 Body::Sum Body::add(Sum a, Sum b) {
   Real maximum = max(a.maximum, b.maximum);
   Real left = exp2(a.maximum - maximum), right = exp2(b.maximum - maximum);
-  return {maximum, fma(a.total, left, b.total * right),
-          fma(a.value, left, b.value * right)};
+  Sum sum = {maximum, fma(a.total, left, b.total * right), {}};
+  for (int i = 0; i < channelsOfThread; ++i)
+    sum.values.push_back(fma(a.values[i], left, b.values[i] * right));
+  return sum;
+}
+
+Body::Sum Body::emptySum() {
+  return {k.real(-1e30), k.real(0), Run(channelsOfThread, k.real(0))};
 }
 
 /// The split's slot of the workspace: [row][channel] outputs, then [row]
@@ -88,7 +96,10 @@ Body::Sum Body::ofWarp(Int warp, Int row, Int channel) {
   Int pair = stages + schedule.warps * warpBytes +
              warp * (schedule.rows() * 8) + row * 8;
   std::vector<Int> words = k.loadShared(pair, 0, 2);
-  return {k.asReal(words[0]), k.asReal(words[1]), k.loadSharedReal(value, 0)};
+  Sum sum = {k.asReal(words[0]), k.asReal(words[1]), {}};
+  for (Int word : k.loadShared(value, 0, channelsOfThread))
+    sum.values.push_back(k.asReal(word));
+  return sum;
 }
 
 Body::Sum Body::ofWarps(Int row, Int channel) {
@@ -118,7 +129,7 @@ void Body::combineWarps() {
     mlir::Type f32 = k.builder().getF32Type();
     forElements(k.thread(), schedule.threads(), [&](Int row, Int channel) {
       Sum sum = ofWarps(row, channel);
-      k.storeReal(slot.at(row * channels + channel, 4), sum.value, f32);
+      storeRun(k, slot.at(row * channels + channel, 4), sum.values, f32);
       k.when(channel == 0, [&] {
         Global pair = slot.at(row * 2 + schedule.rows() * channels, 4);
         k.storeReal(pair, sum.maximum, f32);
@@ -150,35 +161,44 @@ void Body::combineSplits(Global slot, Global counter) {
 Body::Sum Body::ofSplits(Int row, Int channel) {
   int64_t channels = problem.cache.valueSize;
   mlir::Type f32 = k.builder().getF32Type();
-  Real zero = k.real(0);
-  Kernel::Values values = {k.real(-1e30).value, zero.value, zero.value};
-  auto ofValues = [&](const Kernel::Values &v) {
-    return Sum{{{&k, v[0]}}, {{&k, v[1]}}, {{&k, v[2]}}};
+  auto pushSum = [](const Sum &sum) {
+    Kernel::Values values = {sum.maximum.value, sum.total.value};
+    for (Real value : sum.values)
+      values.push_back(value.value);
+    return values;
   };
-  values =
-      k.loop(k.constant(0), active, k.constant(splitsAtOnce), values,
-             [&](Int begin, Kernel::Values now) {
-               std::vector<Sum> loaded;
-               for (int i = 0; i < splitsAtOnce; ++i) {
-                 Global slot = slotOf(min(begin + i, active - 1));
-                 Global pair = slot.at(row * 2 + schedule.rows() * channels, 4);
-                 loaded.push_back(
-                     {k.loadReal(pair, f32), k.loadReal(pair.at(4), f32),
-                      k.loadReal(slot.at(row * channels + channel, 4), f32)});
-               }
-               Sum sum = ofValues(now);
-               for (int i = 0; i < splitsAtOnce; ++i) {
-                 Flag exists = begin + i < active;
-                 loaded[i].maximum =
-                     select(exists, loaded[i].maximum, k.real(-1e30));
-                 loaded[i].total = select(exists, loaded[i].total, zero);
-                 loaded[i].value = select(exists, loaded[i].value, zero);
-                 sum = add(sum, loaded[i]);
-               }
-               return Kernel::Values{sum.maximum.value, sum.total.value,
-                                     sum.value.value};
-             });
-  return ofValues(values);
+  auto popSum = [&](const Kernel::Values &values) {
+    Sum sum = {{{&k, values[0]}}, {{&k, values[1]}}, {}};
+    for (int i = 0; i < channelsOfThread; ++i)
+      sum.values.push_back({{&k, values[2 + i]}});
+    return sum;
+  };
+  auto load = [&](Int split) {
+    Global slot = slotOf(split);
+    Run pair =
+        loadRun(k, slot.at(row * 2 + schedule.rows() * channels, 4), f32, 2);
+    Global values = slot.at(row * channels + channel, 4);
+    return Sum{pair[0], pair[1], loadRun(k, values, f32, channelsOfThread)};
+  };
+  return popSum(k.loop(
+      k.constant(0), active, k.constant(splitsAtOnce), pushSum(emptySum()),
+      [&](Int begin, const Kernel::Values &now) {
+        std::vector<Sum> loaded;
+        for (int i = 0; i < splitsAtOnce; ++i)
+          loaded.push_back(load(min(begin + i, active - 1)));
+        Sum sum = popSum(now);
+        for (int i = 0; i < splitsAtOnce; ++i)
+          sum = add(sum, either(begin + i < active, loaded[i], emptySum()));
+        return pushSum(sum);
+      }));
+}
+
+Body::Sum Body::either(Flag first, const Sum &a, const Sum &b) {
+  Sum chosen = {
+      select(first, a.maximum, b.maximum), select(first, a.total, b.total), {}};
+  for (int i = 0; i < channelsOfThread; ++i)
+    chosen.values.push_back(select(first, a.values[i], b.values[i]));
+  return chosen;
 }
 
 /// A row that sees nothing gives 0.
@@ -190,13 +210,16 @@ void Body::storeOutput(Int row, Int channel, Sum sum) {
     unsigned argument = slopesArgument + (problem.slopes ? 1 : 0);
     Global address = k.pointer(argument).at(head, 4);
     Real sink = k.asReal(k.loadConstant(address, 1)[0]) * std::numbers::log2e;
-    sum = add(sum, {sink, k.real(std::exp2(bias())), k.real(0)});
+    Sum nothing = emptySum();
+    sum = add(sum, {sink, k.real(std::exp2(bias())), nothing.values});
   }
   Real inverse =
       select(k.real(0) < sum.total, reciprocal(sum.total), k.real(0));
+  for (Real &value : sum.values)
+    value = value * inverse;
   int64_t channels = problem.cache.valueSize;
   Global output = k.pointer(outputArgument)
                       .at(token, problem.heads * channels * 2)
                       .at(head * channels + channel, 2);
-  k.storeReal(output, sum.value * inverse, activation);
+  storeRun(k, output, sum.values, activation);
 }

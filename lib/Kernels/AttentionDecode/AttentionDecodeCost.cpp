@@ -28,8 +28,13 @@ static double instructionsOf(const quant::Format &format) {
   }
 }
 
-/// Seconds that a split more takes the last block of a head, which adds them.
-constexpr double splitSeconds = 0.27e-6;
+// Measured on an H200, for heads of 64 and 128 channels in bf16, fp8, int8 and
+// int4 and contexts of 128 to 32768 positions (bench/RESULTS.md).
+/// The way through the workspace, and what a split more takes the last block of
+/// a head, which adds them.
+constexpr double combineSeconds = 1.2e-6, splitSeconds = 0.035e-6;
+/// Instructions of a clock of a warp that is alone on its quarter of an SM.
+constexpr double aloneIssue = 0.5;
 
 namespace {
 /// What the terms share.
@@ -71,7 +76,8 @@ static double addStream(Cost &cost, const Work &work, double bytes) {
   double inFlight =
       double(std::min(work.blocks(), work.room()) * work.schedule.warps *
              (work.schedule.stages - 1) * work.plan.stageBytes);
-  double limited = bytes * work.latency / inFlight;
+  // The first tiles are on their way before the dependency is over.
+  double limited = std::max(0.0, bytes - inFlight) * work.latency / inFlight;
   double excess = std::max(0.0, limited - stream - tail);
   cost.add("latency", excess,
            spellBytes(inFlight) + " in flight, what exceeds the stream; " +
@@ -84,19 +90,31 @@ static void addArithmetic(Cost &cost, const Work &work, double streamed) {
   const cuda::KvPageLayout &cache = work.problem.cache;
   double tensor = mmaSeconds(cost.products, flopsOfHalfMma, work.target);
   constexpr double issuePart = 0.6; // that a main loop reaches
-  double issue = double(work.positions) *
-                 (double(cache.keySize) * instructionsOf(cache.key) +
-                  double(cache.valueSize) * instructionsOf(cache.value)) /
+  double ofPosition = double(cache.keySize) * instructionsOf(cache.key) +
+                      double(cache.valueSize) * instructionsOf(cache.value);
+  double issue = double(work.positions) * ofPosition /
                  (rates.issue.value * issuePart * rates.clock.value *
                   work.target.multiprocessors);
+  // The last tiles of a warp, copied ahead, are left when the last bytes come.
+  int64_t tiles = ceilDiv(work.seen, work.schedule.tile);
+  int64_t walked = ceilDiv(tiles, work.launch.x * work.schedule.warps);
+  int64_t last = std::min<int64_t>(walked, work.schedule.stages - 1);
   // Blocks that are too few leave SMs without work.
   double idle =
       std::max(1.0, work.target.multiprocessors / double(work.blocks()));
-  double arithmetic = std::max(tensor, issue) * work.waves() * idle;
+  double arithmetic = std::max(tensor, issue) * work.waves() * idle *
+                      double(walked - last) / double(walked);
   cost.add(
       "arithmetic", std::max(0.0, arithmetic - streamed),
       std::string(issue > tensor ? "instructions at 60 % issue" : "products") +
-          ", what exceeds the stream; " + spell(rates.clock, "clock"));
+          ", of all tiles but the last, what exceeds the stream; " +
+          spell(rates.clock, "clock"));
+  double perTile =
+      work.schedule.tile * ofPosition / (32 * aloneIssue * rates.clock.value);
+  cost.add("last tiles", double(last) * perTile,
+           std::to_string(last) + " of a warp's " + std::to_string(walked) +
+               " tiles, an instruction every other clock (measured); " +
+               spell(rates.clock, "clock"));
 }
 
 Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
@@ -128,16 +146,12 @@ Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
 
   double streamed = addStream(cost, work, double(cost.cacheBytes * rowBlocks));
   addArithmetic(cost, work, streamed);
-  // The first tile comes after the page table and its own latency.
-  cost.add("ramp", 2 * work.latency,
-           "page table, then the first tile, a loaded latency each; " +
-               spell(rates.bytesInFlight, "bytes in flight"));
   if (work.launch.x > 1)
     cost.add("combine",
              double(cost.partialBytes) / rates.copyBandwidth.value +
-                 work.latency + double(work.launch.x) * splitSeconds,
+                 combineSeconds + double(work.launch.x) * splitSeconds,
              std::to_string(work.launch.x) +
-                 " splits through the workspace, a latency and 0.27 us each "
+                 " splits through the workspace, 1.2 us and 0.035 us each "
                  "(measured); " +
                  spell(rates.copyBandwidth, "copy bandwidth"));
   cost.add("dependency", rates.dependencyGap.value,

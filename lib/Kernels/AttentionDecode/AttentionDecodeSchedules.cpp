@@ -43,6 +43,8 @@ attention_decode::chooseSchedule(const Problem &problem, int64_t tokens,
   QOPT_RETURN_IF_ERROR(isValid(problem));
   // Tiles of 8 KB, and the scales of 64 positions.
   constexpr int64_t stageBytes = (8 << 10) + 256;
+  // Of a warp of a split: to add one more takes longer than to walk on.
+  constexpr int leastPositions = 64;
   int64_t wanted = ceilDiv(tokens * problem.sharing(), 8);
   Schedule schedule;
   // Two blocks an SM where they fit: one computes while the other starts or
@@ -62,6 +64,7 @@ attention_decode::chooseSchedule(const Problem &problem, int64_t tokens,
       for (int64_t bytes : {stageBytes, stageBytes / 2}) {
         schedule.tile = tileOf(problem, schedule, bytes);
         schedule.stages = stagesOf(problem, schedule, space);
+        schedule.tilesPerWarp = schedule.tile < leastPositions ? 2 : 1;
         if (schedule.stages && isValid(problem, schedule, target).ok())
           return schedule;
       }
