@@ -7,6 +7,7 @@
 
 #include "lib/Kernels/AttentionDecode/AttentionDecode.h"
 #include "lib/Kernels/Builder/Fragments.h"
+#include "lib/Kernels/Builder/Tiles.h"
 
 namespace qopt::kernels::attention_decode {
 
@@ -31,11 +32,11 @@ private:
   // A warp's tiles. What a warp carries from tile to tile.
   struct State {
     std::vector<std::array<Real, 2>> maxima, sums; ///< [row tile][2t, 2t+1]
-    std::vector<Accumulator> output;               ///< [value tile][row tile]
+    AccumulatorTile output;                        ///< [value tile][row tile]
   };
   State startState();
   void push(Kernel::Values &values, const State &state);
-  State pop(Kernel::Values &values);
+  State pop(llvm::ArrayRef<mlir::Value> &values);
   void walkTiles();
   void startTiles(Int ring, bool early);
   bool dividesRows() const { return schedule.division == Division::Rows; }
@@ -46,25 +47,22 @@ private:
   // Copies.
   std::vector<Int> findPages(Int tile);
   void copyTile(Int tile, const std::vector<Int> &pages, Int stage);
-  struct Codes {
-    int64_t row, stride;
-  };
-  struct Piece {
-    Global source; ///< of a page: the head's codes of a position
-    Int destination;
-    Int present; ///< positions from here on that exist
-    int64_t positions;
-  };
-  void copyCodes(const Codes &codes, const Piece &piece);
-  void copyScales(const Piece &piece, int firstLane);
+  /// Codes of a tile in a stage.
+  SharedTile keyTile(Int stage) { return {stage, keyLayout}; }
+  SharedTile valueTile(Int stage) {
+    return {stage + plan.keyBytes, valueLayout};
+  }
+  void copyCodes(const GlobalTile &source, const SharedTile &destination);
+  void copyScales(const GlobalTile &source, Int destination, int firstLane);
   void copyChannels(Global source, Int destination, Flag isFull);
   /// The threads that copy a tile: the warp, or the block.
   Int copier() { return dividesRows() ? k.thread() : k.lane(); }
   int copiers() const { return dividesRows() ? schedule.threads() : 32; }
 
   // Scores.
-  using Scores = std::vector<Accumulator>; ///< [16 positions][row tile]
-  static constexpr int stepChannels = 32;  ///< of a read of keys, two products
+  using Scores = AccumulatorTile;         ///< [16 positions][row tile]
+  static constexpr int stepChannels = 32; ///< of a read of keys, two products
+  Scores zeroScores() { return {k, schedule.tile / 16, schedule.rowTiles}; }
   int keySteps() const {
     return int((problem.cache.keySize + stepChannels - 1) / stepChannels);
   }
@@ -124,14 +122,11 @@ private:
   void storeOutput(Int row, Int channel, Sum sum);
   Global slotOf(Int split);
 
-  /// Address within a row of chunk `lane` + `constant` as it lies in shared
-  /// memory; `lane` is in bytes and exclusive-or with the position already.
-  Int chunk(Int lane, int64_t constant, int64_t stride);
-
   Kernel &k;
   const Problem &problem;
   const Schedule &schedule;
   const Plan plan;
+  const Layout keyLayout, valueLayout; ///< of a stage
   mlir::Type activation;
   int sharing;
 
@@ -152,10 +147,9 @@ private:
   std::vector<std::array<Real, 2>> slopes;
 };
 
-/// Exclusive-or of the chunk index for position `position` (its low three bits
-/// count), and its period in chunks.
-Int swizzleOf(Int position, int64_t stride);
-int64_t swizzlePeriod(int64_t stride);
+/// Positions `stride` bytes apart, so that neither reads of K nor of V meet in
+/// a bank.
+Layout layoutOf(int64_t stride);
 
 /// Two f16 or bf16 words of the codes of a word: even and odd bytes.
 std::array<Int, 2> unpackInt8(Kernel &kernel, Int word, mlir::Type type);

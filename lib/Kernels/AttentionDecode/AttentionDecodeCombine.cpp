@@ -49,9 +49,9 @@ void Body::storePartials(const State &state) {
       });
       for (int tile = 0; tile < plan.valueTiles; ++tile)
         for (int half = 0; half < 2; ++half)
-          k.storeSharedReal(
-              output + channelOf(problem, tile, half, g) * 4, at * rowBytes,
-              state.output[tile * schedule.rowTiles + row][2 * half + side]);
+          k.storeSharedReal(output + channelOf(problem, tile, half, g) * 4,
+                            at * rowBytes,
+                            state.output.at(tile, row)[2 * half + side]);
     }
 }
 

@@ -12,29 +12,19 @@ using namespace qopt::kernels::attention_decode;
 
 constexpr unsigned pageTableArgument = 3;
 
-int64_t attention_decode::swizzlePeriod(int64_t stride) {
-  return std::gcd<int64_t>(stride / 16, 8);
-}
-
 /// Of the position's bits, those that tell rows in the same banks apart, the
 /// lowest one first: reversed, so that neighbours are far from each other.
-Int attention_decode::swizzleOf(Int position, int64_t stride) {
-  Kernel &k = *position.kernel;
-  switch (swizzlePeriod(stride)) {
+Layout attention_decode::layoutOf(int64_t stride) {
+  switch (std::gcd<int64_t>(stride / 16, 8)) {
   case 8:
-    return (position & 1) << 2 | (position & 2) | ((position >> 2) & 1);
+    return {stride, {{{0, 2}, {1, 1}, {2, 0}}}};
   case 4:
-    return (position & 2) | ((position >> 2) & 1);
+    return {stride, {{{1, 1}, {2, 0}}}};
   case 2:
-    return (position >> 2) & 1;
+    return {stride, {{{2, 0}}}};
   default:
-    return k.constant(0);
+    return {stride, {}};
   }
-}
-
-Int Body::chunk(Int lane, int64_t constant, int64_t stride) {
-  int64_t inside = constant % swizzlePeriod(stride);
-  return (lane ^ inside * 16) + (constant - inside) * 16;
 }
 
 static int64_t positionsOfPiece(const Problem &problem,
@@ -84,31 +74,29 @@ void Body::copyTile(Int tile, const std::vector<Int> &pages, Int stage) {
         copyChannels(scales.at(cache.keySize * 2),
                      stage + (keyScales + plan.keyScaleBytes / 2), isFull);
     }
-    copyCodes({plan.keyRow, plan.keyStride},
-              {head.at(inPage, plan.keyRow), stage + inTile * plan.keyStride,
-               withCodes, positions});
-    copyCodes({plan.valueRow, plan.valueStride},
-              {values.at(inPage, plan.valueRow),
-               stage + (plan.keyBytes + inTile * plan.valueStride), present,
-               positions});
+    copyCodes({head.at(inPage, plan.keyRow), plan.keyRow, withCodes, positions},
+              keyTile(stage + inTile * plan.keyStride));
+    copyCodes(
+        {values.at(inPage, plan.valueRow), plan.valueRow, present, positions},
+        valueTile(stage + inTile * plan.valueStride));
     if (plan.keyScaleBytes && !cache.keyGroup())
-      copyScales({head.at(cache.keyCodeBytes()).at(inPage, 2),
-                  stage + (keyScales + inTile * 2), present, positions},
-                 0);
+      copyScales(
+          {head.at(cache.keyCodeBytes()).at(inPage, 2), 2, present, positions},
+          stage + (keyScales + inTile * 2), 0);
     if (plan.valueScaleBytes)
-      copyScales({values.at(cache.valueCodeBytes()).at(inPage, 2),
-                  stage + (keyScales + plan.keyScaleBytes + inTile * 2),
-                  present, positions},
-                 16);
+      copyScales({values.at(cache.valueCodeBytes()).at(inPage, 2), 2, present,
+                  positions},
+                 stage + (keyScales + plan.keyScaleBytes + inTile * 2), 16);
   }
 }
 
 /// Rows of codes, padded with zeros to their stride. A thread's pieces are 16
 /// bytes, or as many as rows are aligned to.
-void Body::copyCodes(const Codes &codes, const Piece &piece) {
-  int64_t size = std::gcd<int64_t>(codes.row, 16);
-  int64_t perRow = codes.stride / size;
-  int64_t total = piece.positions * perRow, threads = copiers();
+void Body::copyCodes(const GlobalTile &source, const SharedTile &destination) {
+  int64_t stride = destination.layout.stride;
+  int64_t size = std::gcd<int64_t>(source.rowBytes, 16);
+  int64_t perRow = stride / size;
+  int64_t total = source.rows * perRow, threads = copiers();
   bool isEven = threads % perRow == 0 && (perRow & (perRow - 1)) == 0;
   for (int64_t i = 0; i < total; i += threads) {
     // Of the thread's piece; the row's constant part apart, in whose bits the
@@ -117,20 +105,17 @@ void Body::copyCodes(const Codes &codes, const Piece &piece) {
     Int index = isEven ? copier() : copier() + i;
     Int row = index / perRow, column = index % perRow;
     Int offset = column * size;
-    Int swizzle = swizzleOf(row, codes.stride) ^
-                  swizzleOf(k.constant(rowConstant), codes.stride);
-    Int place = (row + rowConstant) * codes.stride + (offset ^ swizzle * 16);
-    Flag exists = row < piece.present - rowConstant;
-    Int source = (row + rowConstant) * codes.row + offset;
-    if (codes.row != codes.stride) {
-      Flag isCode = offset < codes.row;
+    Int place = destination.row(row, rowConstant).at(offset);
+    Flag exists = row < source.present - rowConstant;
+    Int from = (row + rowConstant) * source.rowBytes + offset;
+    if (source.rowBytes != stride) {
+      Flag isCode = offset < source.rowBytes;
       exists = exists && isCode;
-      source = select(isCode, source, k.constant(0));
+      from = select(isCode, from, k.constant(0));
     }
     Int present = select(exists, k.constant(size), k.constant(0));
     auto copy = [&] {
-      copyAsync(piece.destination + place, piece.source.at(source, 1), present,
-                unsigned(size));
+      copyAsync(place, source.base.at(from, 1), present, unsigned(size));
     };
     if (i + threads <= total)
       copy();
@@ -139,19 +124,19 @@ void Body::copyCodes(const Codes &codes, const Piece &piece) {
   }
 }
 
-/// Scales of the piece's positions, 8 a lane.
-void Body::copyScales(const Piece &piece, int firstLane) {
-  int lanes = int(piece.positions / 8);
+/// Scales of a piece's positions, 8 a lane.
+void Body::copyScales(const GlobalTile &source, Int destination,
+                      int firstLane) {
+  int lanes = int(source.rows / 8);
   Int index = copier() - firstLane;
   for (int i = 0; i < lanes; i += 16) {
     Int at = index + i;
     Flag mine = k.constant(firstLane - 1) < copier() &&
                 copier() < firstLane + std::min(16, lanes - i);
     k.when(mine, [&] {
-      Int present = (piece.present - at * 8) * 2;
+      Int present = (source.present - at * 8) * 2;
       present = max(min(present, k.constant(16)), k.constant(0));
-      copyAsync(piece.destination + at * 16, piece.source.at(at, 16), present,
-                16);
+      copyAsync(destination + at * 16, source.base.at(at, 16), present, 16);
     });
   }
 }

@@ -36,7 +36,8 @@ static std::vector<Argument> argumentsOf(const Problem &problem) {
 
 Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule)
     : k(kernel), problem(problem), schedule(schedule),
-      plan(planOf(problem, schedule)), sharing(int(problem.sharing())) {
+      plan(planOf(problem, schedule)), keyLayout(layoutOf(plan.keyStride)),
+      valueLayout(layoutOf(plan.valueStride)), sharing(int(problem.sharing())) {
   OpBuilder &builder = k.builder();
   activation = problem.activation == ElementType::BF16
                    ? Type(builder.getBF16Type())
@@ -150,12 +151,9 @@ Int Body::tileAt(Int index) {
 
 Body::State Body::startState() {
   Real none = k.real(-1e30), zero = k.real(0);
-  State state;
-  state.maxima.assign(schedule.rowTiles, {none, none});
-  state.sums.assign(schedule.rowTiles, {zero, zero});
-  state.output.assign(schedule.rowTiles * plan.valueTiles,
-                      Accumulator{zero, zero, zero, zero});
-  return state;
+  std::vector<std::array<Real, 2>> maxima(schedule.rowTiles, {none, none});
+  std::vector<std::array<Real, 2>> sums(schedule.rowTiles, {zero, zero});
+  return {maxima, sums, {k, int(plan.valueTiles), schedule.rowTiles}};
 }
 
 void Body::push(Kernel::Values &values, const State &state) {
@@ -163,22 +161,19 @@ void Body::push(Kernel::Values &values, const State &state) {
     for (const std::array<Real, 2> &pair : *pairs)
       for (Real value : pair)
         values.push_back(value.value);
-  for (const Accumulator &tile : state.output)
-    for (Real value : tile)
-      values.push_back(value.value);
+  state.output.push(values);
 }
 
-Body::State Body::pop(Kernel::Values &values) {
+/// Takes its values off the front.
+Body::State Body::pop(llvm::ArrayRef<mlir::Value> &values) {
   State state = startState();
-  size_t next = 0;
   for (auto *pairs : {&state.maxima, &state.sums})
     for (std::array<Real, 2> &pair : *pairs)
-      for (Real &value : pair)
-        value.value = values[next++];
-  for (Accumulator &tile : state.output)
-    for (Real &value : tile)
-      value.value = values[next++];
-  values.erase(values.begin(), values.begin() + long(next));
+      for (Real &value : pair) {
+        value.value = values.front();
+        values = values.drop_front();
+      }
+  state.output.pop(values);
   return state;
 }
 
@@ -225,7 +220,8 @@ void Body::walkTiles() {
   values.push_back(last.value); // of the one that is filled
   size_t pageCount = pages.size();
   values = k.loop(
-      zero, count, k.constant(1), values, [&](Int i, Kernel::Values now) {
+      zero, count, k.constant(1), values, [&](Int i, Kernel::Values carried) {
+        llvm::ArrayRef<Value> now = carried;
         State state = pop(now);
         Int read{{&k, now[pageCount]}}, fill{{&k, now[pageCount + 1]}};
         for (size_t p = 0; p < pageCount; ++p)
@@ -255,7 +251,8 @@ void Body::walkTiles() {
         result.push_back(read.value);
         return result;
       });
-  State state = pop(values);
+  llvm::ArrayRef<Value> left = values;
+  State state = pop(left);
   waitForCopies(k, 0);
   k.syncBlock();
   storePartials(state);

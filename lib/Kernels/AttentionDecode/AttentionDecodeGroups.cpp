@@ -69,13 +69,12 @@ std::vector<Accumulator> Body::offsetSums(Int stage) {
 void Body::multiplyStep(const std::vector<Int> &queries,
                         llvm::function_ref<KeyWords(int block, int side)> keys,
                         Scores &sums) {
-  auto tiles = size_t(schedule.rowTiles);
-  for (size_t block = 0; block < sums.size() / tiles; ++block) {
-    KeyWords low = keys(int(block), 0), high = keys(int(block), 1);
-    for (size_t tile = 0; tile < tiles; ++tile)
+  for (int block = 0; block < sums.rows(); ++block) {
+    KeyWords low = keys(block, 0), high = keys(block, 1);
+    for (int tile = 0; tile < sums.columns(); ++tile)
       for (size_t i = 0; i < 2; ++i) {
-        const Int *q = &queries[tile * 4 + 2 * i];
-        Accumulator &sum = sums[block * tiles + tile];
+        const Int *q = &queries[size_t(tile) * 4 + 2 * i];
+        Accumulator &sum = sums.at(block, tile);
         sum = k.mma(activation, {low[i][0], high[i][0], low[i][1], high[i][1]},
                     {q[0], q[1]}, sum);
       }
@@ -85,20 +84,20 @@ void Body::multiplyStep(const std::vector<Int> &queries,
 /// Products with the codes of a full group.
 Body::Scores Body::multiplyFull(Int stage) {
   int64_t bits = quant::elementOf(problem.cache.key.element).bits;
-  int64_t stride = plan.keyStride;
-  Int row = stage + g * stride;
-  Int lane = t * bits ^ swizzleOf(g, stride) * 16;
+  SharedTile::Row row = keyTile(stage).row(g);
   std::vector<Accumulator> first = offsetSums(stage);
-  Scores sums;
-  for (int block = 0; block < schedule.tile / 16; ++block)
-    sums.insert(sums.end(), first.begin(), first.end());
+  Scores sums = zeroScores();
+  for (int block = 0; block < sums.rows(); ++block)
+    for (int tile = 0; tile < sums.columns(); ++tile)
+      sums.at(block, tile) = first[size_t(tile)];
   for (int step = 0; step < keySteps(); ++step) {
-    Int place = row + chunk(lane, step * bits / 4, stride);
+    Int place = row.at(t * bits, step * bits / 4);
     multiplyStep(
         scaledQueries(stage, step),
         [&](int block, int side) {
-          return unpackKeys(k.loadShared(
-              place, (block * 16 + side * 8) * stride, unsigned(bits / 4)));
+          return unpackKeys(
+              k.loadShared(place, (block * 16 + side * 8) * plan.keyStride,
+                           unsigned(bits / 4)));
         },
         sums);
   }
@@ -120,9 +119,7 @@ Body::KeyWords Body::openKey(Int position, int step) {
 
 /// Products with the open group's keys, straight from the slot.
 Body::Scores Body::multiplyOpen(Int tile) {
-  Real zero = k.real(0);
-  Scores sums(size_t(schedule.tile / 16 * schedule.rowTiles),
-              Accumulator{zero, zero, zero, zero});
+  Scores sums = zeroScores();
   Int first = tile * schedule.tile + g;
   for (int step = 0; step < keySteps(); ++step)
     multiplyStep(
@@ -137,21 +134,17 @@ Body::Scores Body::multiplyOpen(Int tile) {
 Body::Scores Body::multiplyGroups(Int stage, Int tile) {
   auto flat = [](const Scores &scores) {
     Kernel::Values values;
-    for (const Accumulator &block : scores)
-      for (Real score : block)
-        values.push_back(score.value);
+    scores.push(values);
     return values;
   };
-  Real zero = k.real(0);
-  Scores scores(size_t(schedule.tile / 16 * schedule.rowTiles),
-                Accumulator{zero, zero, zero, zero});
+  Scores scores = zeroScores();
   Flag isFull = !(length < groupEnd(tile));
   Kernel::Values values = k.when(isFull, flat(scores), [&](Kernel::Values) {
     return flat(multiplyFull(stage));
   });
   values = k.when(!isFull, values,
                   [&](Kernel::Values) { return flat(multiplyOpen(tile)); });
-  for (size_t i = 0; i < values.size(); ++i)
-    scores[i / 4][i % 4] = {{&k, values[i]}};
+  llvm::ArrayRef<mlir::Value> left = values;
+  scores.pop(left);
   return scores;
 }

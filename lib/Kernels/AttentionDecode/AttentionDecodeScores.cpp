@@ -114,16 +114,12 @@ std::vector<std::array<Int, 2>> Body::unpackKeys(std::vector<Int> words) {
 Body::Scores Body::multiplyKeys(Int stage) {
   int64_t bits = quant::elementOf(problem.cache.key.element).bits;
   int64_t stride = plan.keyStride, stepChunks = bits / 4;
-  Int row = stage + g * stride;
-  // The lane's bytes of a step: chunk and place in it.
-  Int inStep = t * bits;
-  Int lane = inStep ^ swizzleOf(g, stride) * 16;
-  Real zero = k.real(0);
-  int blocks = schedule.tile / 16, steps = keySteps();
-  Scores sums(blocks * schedule.rowTiles, Accumulator{zero, zero, zero, zero});
-  for (int block = 0; block < blocks; ++block)
+  SharedTile::Row row = keyTile(stage).row(g);
+  int steps = keySteps();
+  Scores sums = zeroScores();
+  for (int block = 0; block < sums.rows(); ++block)
     for (int step = 0; step < steps; ++step) {
-      Int place = row + chunk(lane, step * stepChunks, stride);
+      Int place = row.at(t * bits, step * stepChunks);
       int64_t offset = block * 16 * stride;
       unsigned words = unsigned(bits / 4);
       auto low = unpackKeys(k.loadShared(place, offset, words));
@@ -131,7 +127,7 @@ Body::Scores Body::multiplyKeys(Int stage) {
       for (int tile = 0; tile < schedule.rowTiles; ++tile)
         for (int product = 0; product < 2; ++product) {
           const Int *q = &queries[((tile * steps) + step) * 4 + 2 * product];
-          Accumulator &sum = sums[block * schedule.rowTiles + tile];
+          Accumulator &sum = sums.at(block, tile);
           sum = k.mma(activation,
                       {low[product][0], high[product][0], low[product][1],
                        high[product][1]},
@@ -185,7 +181,7 @@ Body::Scores Body::finishScores(Int stage, Int tile, Scores scores) {
     }
     for (int row = 0; row < schedule.rowTiles; ++row)
       for (int i = 0; i < 4; ++i) {
-        Real &score = scores[block * schedule.rowTiles + row][i];
+        Real &score = scores.at(block, row)[i];
         Int position = start + (block * 16 + i / 2 * 8);
         score =
             finishScore(score, factors[i / 2], position, size_t(row), i % 2);
@@ -202,9 +198,7 @@ Body::Scores Body::maskScores(Int tile, Scores scores) {
   if (problem.window)
     hides = hides || start + (problem.window - 1) < end - 1;
   Kernel::Values values;
-  for (const Accumulator &block : scores)
-    for (Real score : block)
-      values.push_back(score.value);
+  scores.push(values);
   values = k.when(hides, values, [&](Kernel::Values all) {
     Real hidden = k.real(-std::numeric_limits<double>::infinity());
     for (size_t j = 0; j < all.size(); ++j) {
@@ -219,21 +213,20 @@ Body::Scores Body::maskScores(Int tile, Scores scores) {
     }
     return all;
   });
-  for (size_t j = 0; j < values.size(); ++j)
-    scores[j / 4][j % 4].value = values[j];
+  llvm::ArrayRef<mlir::Value> left = values;
+  scores.pop(left);
   return scores;
 }
 
 /// Scores become probabilities relative to the running maximum, and everything
 /// so far is corrected to it.
 void Body::exponentiate(Scores &scores, State &state) {
-  int rowTiles = schedule.rowTiles;
-  for (int row = 0; row < rowTiles; ++row)
+  for (int row = 0; row < scores.columns(); ++row)
     for (int side = 0; side < 2; ++side) {
-      Real highest = scores[row][side];
-      for (size_t block = 0; block < scores.size(); block += rowTiles)
+      Real highest = scores.at(0, row)[side];
+      for (int block = 0; block < scores.rows(); ++block)
         for (int i = side; i < 4; i += 2)
-          highest = max(highest, scores[block + row][i]);
+          highest = max(highest, scores.at(block, row)[i]);
       for (int distance : {4, 8, 16})
         highest = maxFromLane(highest, distance);
       Real &maximum = state.maxima[row][side], &sum = state.sums[row][side];
@@ -242,15 +235,16 @@ void Body::exponentiate(Scores &scores, State &state) {
       Real base = next - k.real(bias());
       maximum = next;
       sum = sum * correction;
-      for (size_t block = 0; block < scores.size(); block += rowTiles)
+      for (int block = 0; block < scores.rows(); ++block)
         for (int i = side; i < 4; i += 2) {
-          Real &score = scores[block + row][i];
+          Real &score = scores.at(block, row)[i];
           score = exp2(score - base);
           sum = sum + score;
         }
-      for (size_t tile = 0; tile < state.output.size(); tile += rowTiles)
-        for (int i = side; i < 4; i += 2)
-          state.output[tile + row][i] =
-              state.output[tile + row][i] * correction;
+      for (int tile = 0; tile < state.output.rows(); ++tile)
+        for (int i = side; i < 4; i += 2) {
+          Real &value = state.output.at(tile, row)[i];
+          value = value * correction;
+        }
     }
 }

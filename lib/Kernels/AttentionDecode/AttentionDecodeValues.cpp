@@ -26,7 +26,7 @@ std::vector<std::array<Int, 2>> Body::turnProbabilities(Int stage,
       scales = scalesOf(stage, offset, block);
     for (int row = 0; row < rowTiles; ++row)
       for (int side = 0; side < 2; ++side) {
-        const Accumulator &p = scores[block * rowTiles + row];
+        const Accumulator &p = scores.at(block, row);
         Real low = p[2 * side], high = p[2 * side + 1];
         if (plan.valueScaleBytes) {
           low = low * scales[side];
@@ -61,12 +61,9 @@ std::vector<std::array<Int, 2>> Body::turnProbabilities(Int stage,
 ///   int4  channels 4g … 4g+3:      rows g and g+8 of two tiles a chunk
 std::vector<std::array<Int, 4>> Body::valueFragments(Int stage, int block,
                                                      int pair) {
-  int64_t stride = plan.valueStride;
   Int r = k.lane() & 7, side = (k.lane() >> 3) & 1, half = k.lane() >> 4;
-  Int lane = (side * 16) ^ swizzleOf(r, stride) * 16;
-  Int row = (half * 8 + r) * stride;
-  Int address = stage + row + chunk(lane, 2 * pair, stride) +
-                (plan.keyBytes + block * 16 * stride);
+  Int address = valueTile(stage).row(half * 8 + r).at(side * 16, 2 * pair) +
+                block * 16 * plan.valueStride;
   std::vector<Int> m = loadTransposed(address, 4);
   ElementType element = problem.cache.value.element;
   if (problem.cache.value.isFloat())
@@ -96,13 +93,13 @@ void Body::multiplyValues(Int stage, const Scores &scores, State &state) {
   std::vector<std::array<Int, 2>> p = turnProbabilities(stage, scores);
   int pairs = int(plan.valueStride / 32);
   for (int block = 0; block < blocks; ++block) {
-    size_t tile = 0;
+    int tile = 0;
     for (int pair = 0; pair < pairs; ++pair)
       for (const std::array<Int, 4> &a : valueFragments(stage, block, pair)) {
-        if (tile == size_t(plan.valueTiles))
+        if (tile == state.output.rows())
           break; // padding
         for (int row = 0; row < rowTiles; ++row) {
-          Accumulator &sum = state.output[tile * rowTiles + row];
+          Accumulator &sum = state.output.at(tile, row);
           sum = k.mma(activation, a, p[row * blocks + block], sum);
         }
         ++tile;

@@ -5,6 +5,7 @@
 #define QOPT_LIB_KERNELS_GEMM_GEMMBODY_H
 
 #include "lib/Kernels/Builder/Elements.h"
+#include "lib/Kernels/Builder/Tiles.h"
 #include "lib/Kernels/Gemm/Gemm.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearArguments.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
@@ -28,6 +29,9 @@ private:
   void locate();
   void workOn(size_t segment, Int tile);
   bool isInt8() const { return problem.activation == quant::ElementType::Int8; }
+  /// A panel of tokens in a stage. Neighbours differ in the chunks that the
+  /// lanes of a fragment read: of 16 bytes, or of 8 for int8.
+  SharedTile activations(Int panel) { return {panel, activationLayout}; }
   const quant::Format &format() const { return segment().weight; }
   const Segment &segment() const { return problem.segments[index]; }
   int64_t strips() const { return schedule.stripsPerWarp; }
@@ -130,6 +134,7 @@ private:
   std::optional<rotary_append::Body> appender;
   int appendWidth = 0; ///< channels of a head that a lane has
   Plan plan;
+  Layout activationLayout;
   mlir::Type activation;
   int64_t elementBytes; ///< of x
   int64_t pieceBytes;   ///< of a copy of x: 16, 8 or 4, or 0 for elements

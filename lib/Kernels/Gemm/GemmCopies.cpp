@@ -34,8 +34,7 @@ Int Body::presentIn(const Copy &copy, Int bytes) {
 /// Thread i has, in every panel, chunk i mod 8 of tokens i/8, i/8 + threads/8 …
 void Body::copyActivations(const Copy &copy) {
   Int row = k.thread() / chunksOfRow, chunk = k.thread() % chunksOfRow;
-  Int place = isInt8() ? chunk ^ ((row & 3) << 1) : chunk ^ ((row & 1) << 2);
-  Int destination = copy.stage + row * panelRowBytes + place * chunkBytes;
+  Int destination = activations(copy.stage).row(row).at(chunk * chunkBytes);
   int64_t rowBytes = problem.columns * elementBytes;
   Int column =
       copy.step * plan.columnsPerStep + chunk * (chunkBytes / elementBytes);

@@ -174,18 +174,17 @@ void Body::load(Int stage, int64_t product, Operands &operands) {
   // int8: a chunk of 32 bytes a product; else of 64 bytes, for two.
   int64_t perChunk = isInt8() ? 1 : 2;
   if (product % perChunk == 0) {
-    Int swizzled = isInt8() ? (g & 3) * 32 + t * 8 : (g & 1) * 64 + t * 16;
-    Int x = stage + tokenWarp() * (tiles() * tileBytes) + g * panelRowBytes +
-            swizzled;
+    Int x = stage + tokenWarp() * (tiles() * tileBytes);
     if (schedule.columnWarps > 1)
       x = x + columnWarp() *
                   (schedule.products() / panelProducts * plan.panelBytes);
+    Int place = activations(x).row(g).at(t * (isInt8() ? 8 : 16),
+                                         product % panelProducts * 2);
     int64_t panel = product / panelProducts * plan.panelBytes;
     operands.b.clear();
     for (int64_t tile = 0; tile < tiles(); ++tile)
-      operands.b.push_back(k.loadShared(x ^ (product % panelProducts * 32),
-                                        panel + tile * tileBytes,
-                                        isInt8() ? 2 : 4));
+      operands.b.push_back(
+          k.loadShared(place, panel + tile * tileBytes, isInt8() ? 2 : 4));
   }
   Int w =
       stage + plan.activationBytes + rowWarp() * (strips() * part.stripBytes);
