@@ -3,6 +3,7 @@
 import argparse
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -62,6 +63,20 @@ def count(report):
     return total - failed - skipped, failed, skipped
 
 
+#: Tests of kernels, emulator and CUDA device: GoogleTest programs and pytest's modules.
+GPU = re.compile(r"Attention|Gemm|SkinnyLinear|RowKernels|KernelPlans|Cuda|Emulator|cuda|emulat|gpu|kernel|lib\.Kernels|key_groups")
+
+
+def seconds(report):
+    """(of tests that need a GPU or the emulator, of all) of one JUnit XML file, summed over the tests."""
+    program = "" if report.stem in ("lit", "pytest") else report.stem
+    cases = [
+        (program or case.get("classname", ""), float(case.get("time", 0)))
+        for case in ElementTree.parse(report).getroot().iter("testcase")
+    ]
+    return sum(time for name, time in cases if GPU.search(name)), sum(time for _, time in cases)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, required=True, help="build folder")
@@ -80,6 +95,8 @@ def main():
         statuses += pool.map(lambda program: run_gtest(program, results, arguments.filter), programs)
     statuses.append(run_pytest(build, results, arguments.jobs, arguments.filter))
 
+    of_gpu, of_all = map(sum, zip(*map(seconds, results.glob("*.xml")), strict=True))
+    print(f"{of_all:.0f} s of tests, {of_gpu:.0f} s of them about GPUs, {arguments.jobs} at once")
     passed, failed, skipped = map(sum, zip(*map(count, results.glob("*.xml")), strict=True))
     if failed == 0 and any(statuses):
         print("a test runner failed without naming a test; see above")
