@@ -102,8 +102,7 @@ def test_launches_of_a_layer(tool, stories_cuda):
 
 @pytest.mark.parametrize(
     ("weights", "kv"),
-    [(weights, kv) for weights in ("f16", "int8") for kv in ("f16", "int8", "int8,int4")]
-    + [("fp8_e4m3", "f16"), ("f16", "fp8_e4m3"), ("fp8_e4m3", "fp8_e4m3")],
+    [("int8", "f16"), ("int8", "int8,int4"), ("fp8_e4m3", "f16"), ("fp8_e4m3", "fp8_e4m3")],
 )
 def test_formats(tool, stories, tmp_path, weights, kv):
     """A story in one step and past a page, against the f32 model on the host: as far as the formats round."""
@@ -113,8 +112,8 @@ def test_formats(tool, stories, tmp_path, weights, kv):
     np.save(tmp_path / "t.npy", np.array([tokens], np.int32))
     expected = logits_of(tool, tmp_path / "host.qopt", tmp_path / "t.npy", tmp_path)
     found = logits_of(tool, tmp_path / "gpu.qopt", tmp_path / "t.npy", tmp_path, "--device", "emulator")
-    limit = {"f16": 1e-5, "int8": 1e-3, "fp8_e4m3": 1e-2}[weights]
-    limit += {"f16": 0, "int8": 2e-3, "int8,int4": 5e-3, "fp8_e4m3": 5e-3}[kv]
+    limit = {"int8": 1e-3, "fp8_e4m3": 1e-2}[weights]
+    limit += {"f16": 0, "int8,int4": 5e-3, "fp8_e4m3": 5e-3}[kv]
     assert divergences(expected, found).mean() <= limit
 
 
