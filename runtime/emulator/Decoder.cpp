@@ -319,7 +319,18 @@ bool Decoder::decodeFromTable() {
   for (unsigned i = 1; i < entry->operands; ++i)
     if (!source(operand(i), entry->types[i]))
       return false;
+  addConditionCode();
   return emit(entry->run);
+}
+
+/// add.cc gives it, addc takes it: behind the operands that handlers look at.
+void Decoder::addConditionCode() {
+  const OperandSlot code = {slotOf(SpecialSlot::ConditionCode), 1};
+  if (has("cc"))
+    destinationSlots.push_back(code);
+  for (const char *name : {"addc", "subc", "madc"})
+    if (current->opcode == name)
+      sourceSlots.push_back(code);
 }
 
 bool Decoder::emit(Handler run) {
@@ -328,8 +339,12 @@ bool Decoder::emit(Handler run) {
   inst.destinations = uint8_t(destinationSlots.size());
   inst.sources = uint8_t(sourceSlots.size());
   std::vector<uint32_t> &slots = program.slotLists.emplace_back();
-  slots = destinationSlots;
-  slots.insert(slots.end(), sourceSlots.begin(), sourceSlots.end());
+  std::vector<uint8_t> &bits = program.operandBits.emplace_back();
+  for (const std::vector<OperandSlot> *list : {&destinationSlots, &sourceSlots})
+    for (OperandSlot slot : *list) {
+      slots.push_back(slot.place);
+      bits.push_back(slot.bits);
+    }
   inst.slots = slots.data();
   if (current->guard >= 0) {
     inst.guard = registerSlots[currentIndex][size_t(current->guard)];
@@ -338,6 +353,7 @@ bool Decoder::emit(Handler run) {
   program.code.push_back(inst);
   program.sources.push_back(current);
   program.accesses.push_back(access);
+  program.flows.push_back(flowOf(*current));
   return true;
 }
 
@@ -357,6 +373,10 @@ void Decoder::finishSlots() {
     for (auto &[slot, bytes] : layout.registers)
       finish(slot);
   program.fileBytes = first + registerBytesUsed;
+  size_t most = 0;
+  for (const std::vector<uint32_t> &list : program.slotLists)
+    most = std::max(most, list.size());
+  program.scratchOperands = uint32_t(most);
 }
 
 uint32_t Decoder::constantSlot(uint64_t bits, bool wide) {

@@ -117,6 +117,7 @@ private:
   bool decodeFunction(uint32_t index);
   bool decodeInstruction();
   bool decodeFromTable();
+  void addConditionCode();
   uint32_t constantSlot(uint64_t bits, bool wide);
   bool literalBits(const ptx::Operand &operand, OperandType type,
                    uint64_t &bits);
@@ -135,7 +136,12 @@ private:
   uint32_t currentIndex = 0;
   uint32_t registerBytesUsed = 0;
   std::map<std::pair<uint64_t, bool>, uint32_t> constants;
-  std::vector<uint32_t> destinationSlots, sourceSlots;
+  /// Where an operand lies, and how many bits of it count.
+  struct OperandSlot {
+    uint32_t place = 0;
+    uint8_t bits = 32;
+  };
+  std::vector<OperandSlot> destinationSlots, sourceSlots;
   FamilyTable families;
   std::string error;
   bool unsupported = false;

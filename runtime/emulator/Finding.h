@@ -33,6 +33,9 @@ struct Finding {
   uint32_t block[3] = {0, 0, 0};
   uint32_t thread[3] = {0, 0, 0};
   std::string detail; ///< address and reason, and the other side
+  /// Where an undefined value that is used was loaded, or its register read;
+  /// 0: by this line.
+  uint32_t originLine = 0;
 
   /// "race: kernel 'k' line 12 (st.shared.u32 [%r1], %r2;) block (0,0,0) thread
   /// (3,0,0): …"

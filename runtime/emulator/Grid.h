@@ -11,6 +11,7 @@
 #include <atomic>
 #include <deque>
 #include <mutex>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace qopt::emulator {
@@ -93,6 +94,9 @@ struct Worker {
   uint64_t sectorsMoved = 0;
   uint64_t bulkRead = 0, bulkWritten = 0, asyncRead = 0;
   double processorSeconds = 0; ///< that run() took
+  /// Of loads of bytes that nobody had written, by position: the first of them,
+  /// "4 bytes at shared offset 64".
+  std::unordered_map<uint32_t, std::string> undefinedReads;
 
 private:
   std::unique_ptr<Cluster> takeCluster();

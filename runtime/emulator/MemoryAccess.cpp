@@ -3,6 +3,7 @@
 
 #include "runtime/emulator/Cluster.h"
 #include "runtime/emulator/checks/AccessChecks.h"
+#include "runtime/emulator/checks/UndefinedMemory.h"
 
 namespace qopt::emulator {
 namespace {
@@ -229,13 +230,15 @@ bool resolveLocal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
     else
       wrong |= 1u << lane;
   }
-  if (!wrong)
-    return true;
-  uint64_t address = addresses[std::countr_zero(wrong)] & ~windowMask;
-  return reportLanes(warp, inst, FindingKind::OutOfBounds, wrong, mask,
-                     describe(kind, bytes, "local", address) +
-                         ": the thread has " +
-                         std::to_string(warp.localStride) + " bytes");
+  uint64_t address =
+      wrong ? addresses[std::countr_zero(wrong)] & ~windowMask : 0;
+  if (wrong && !reportLanes(warp, inst, FindingKind::OutOfBounds, wrong, mask,
+                            describe(kind, bytes, "local", address) +
+                                ": the thread has " +
+                                std::to_string(warp.localStride) + " bytes"))
+    return false;
+  return !warp.block.grid.options.checks.initialised ||
+         checkLocal(warp, inst, mask, bytes, kind, addresses);
 }
 
 bool resolveParameters(Warp &warp, const Inst &inst, uint32_t &mask,

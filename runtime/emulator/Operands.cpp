@@ -87,7 +87,10 @@ bool Decoder::literalBits(const ptx::Operand &operand, OperandType type,
 
 void Decoder::constant(uint64_t bits, OperandType type) {
   bool wide = type == OperandType::Double || type == OperandType::LongWord;
-  sourceSlots.push_back(constantSlot(bits, wide));
+  sourceSlots.push_back(
+      {constantSlot(bits, wide), type == OperandType::Predicate ? uint8_t(1)
+                                 : wide                         ? uint8_t(64)
+                                                                : uint8_t(32)});
 }
 
 bool Decoder::source(const ptx::Operand &operand, OperandType type) {
@@ -100,7 +103,9 @@ bool Decoder::source(const ptx::Operand &operand, OperandType type) {
         (!predicate && (sizeOf(declared) > 4) != wide))
       return fail("register '" + operand.name + "' of type ." +
                   std::string(nameOf(declared)) + " does not fit here");
-    sourceSlots.push_back(registerSlots[currentIndex][operand.index]);
+    sourceSlots.push_back(
+        {registerSlots[currentIndex][operand.index],
+         predicate ? uint8_t(1) : uint8_t(8 * std::min(sizeOf(declared), 8u))});
     return true;
   }
   case ptx::Operand::Immediate: {
@@ -117,7 +122,8 @@ bool Decoder::source(const ptx::Operand &operand, OperandType type) {
       return fail("the emulator has no special register '" + operand.name +
                   "' here");
     }
-    sourceSlots.push_back(slot);
+    sourceSlots.push_back(
+        {slot, uint8_t(type == OperandType::Predicate ? 1 : 32)});
     return true;
   }
   case ptx::Operand::Variable: {
@@ -137,14 +143,15 @@ bool Decoder::source(const ptx::Operand &operand, OperandType type) {
 bool Decoder::sourceQuad(const ptx::Operand &operand) {
   if (!source(operand, OperandType::LongWord))
     return false;
-  sourceSlots.push_back(sourceSlots.back() + 2 * slotBytes);
+  sourceSlots.push_back({sourceSlots.back().place + 2 * slotBytes, 64});
   return true;
 }
 
 bool Decoder::destinationQuad(const ptx::Operand &operand) {
   if (!destination(operand, OperandType::LongWord))
     return false;
-  destinationSlots.push_back(destinationSlots.back() + 2 * slotBytes);
+  destinationSlots.push_back(
+      {destinationSlots.back().place + 2 * slotBytes, 64});
   return true;
 }
 
@@ -164,7 +171,7 @@ bool Decoder::kernelParameter(const ptx::Operand &operand,
 bool Decoder::destination(const ptx::Operand &operand, OperandType type) {
   if (operand.kind == ptx::Operand::Sink) {
     // Nobody reads it: registers for it are made as they are needed.
-    destinationSlots.push_back(0x80000000u | registerBytesUsed);
+    destinationSlots.push_back({0x80000000u | registerBytesUsed, 64});
     registerBytesUsed += 2 * slotBytes;
     return true;
   }

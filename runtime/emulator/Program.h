@@ -14,6 +14,7 @@
 
 #include "runtime/emulator/ptx/Module.h"
 
+#include <array>
 #include <deque>
 #include <memory>
 
@@ -42,10 +43,36 @@ using Handler = Step (*)(Warp &warp, const Inst &inst, uint32_t mask);
 /// What the checks and the statistics want to know of an instruction.
 enum class Traits : uint8_t {
   None = 0,
-  Address = 1,  ///< the first source is an address: must be initialised
-  Stores = 2,   ///< all sources must be initialised
-  Transfers = 4 ///< validity of the results is the handler's business
+  Address = 1, ///< the first source is an address: must be defined
+  Uses = 2,    ///< all sources must be defined
+  Loads = 4,   ///< what is undefined of the results comes from memory
+  Stores = 8,  ///< st: what is undefined of the data goes to memory
+  Copies = 16, ///< so do undefined bytes, from memory to memory
 };
+
+/// How undefined bits go from an instruction's sources to its results, see
+/// checks/UndefinedValues.h.
+enum class Flow : uint8_t {
+  Any,       ///< an undefined bit makes all results of the lane undefined
+  Moves,     ///< as the bits of the first `data` sources; the others say where
+  Logic,     ///< bitwise, as the bits of the other operands allow
+  Carries,   ///< no lower bits depend on a higher one
+  Halves,    ///< halves of a register are numbers of their own
+  Pair,      ///< the first source makes the upper part, the second the lower
+  Compare,   ///< setp, with the predicate that it may be combined with
+  Vote,      ///< a bit for each lane's, or what is true for whatever they are
+  WholeWarp, ///< one lane's undefined bit makes those of all lanes undefined
+  Product,   ///< mma: rows of A and columns of B
+};
+
+struct FlowRule {
+  static constexpr uint8_t all = 0xff;
+  Flow flow = Flow::Any;
+  uint8_t data = all; ///< sources that are data, of Flow::Moves
+};
+
+/// By the instruction's name.
+FlowRule flowOf(const ptx::Instruction &instruction);
 
 struct Inst {
   Handler run = nullptr;
@@ -141,6 +168,7 @@ enum class SpecialSlot : uint8_t {
   DynamicShared,
   TotalShared,
   WarpSize,
+  ConditionCode, ///< a predicate; the bits themselves are Warp::carry
   Count
 };
 
@@ -157,7 +185,13 @@ struct Program {
   /// The parsed instructions, by position; null for the decoder's own.
   std::vector<const ptx::Instruction *> sources;
   std::vector<AccessSize> accesses; ///< by position
+  std::vector<FlowRule> flows;      ///< by position
+  /// Bits of an instruction's destinations, then sources, by position. 1: a
+  /// predicate.
+  std::vector<std::vector<uint8_t>> operandBits;
   uint32_t fileBytes = 0;
+  /// Behind the registers is room for so many operands of 128 bits.
+  uint32_t scratchOperands = 0;
   uint32_t parameterBytes = 0;
   std::vector<ParameterCopy> parameters; ///< of the kernel, in order
   uint32_t staticShared = 0;

@@ -3,6 +3,7 @@
 
 #include "runtime/emulator/Cluster.h"
 #include "runtime/emulator/Lanes.h"
+#include "runtime/emulator/checks/UndefinedValues.h"
 
 #include <bit>
 #include <cstring>
@@ -23,7 +24,8 @@ constexpr int64_t never = std::numeric_limits<int64_t>::max();
 
 Warp::Warp(Block &block, uint32_t index, const Program &program)
     : block(block), program(program), index(index),
-      fileStorage(program.fileBytes + 64) {
+      fileStorage(program.fileBytes +
+                  size_t(4 * slotBytes) * program.scratchOperands + 64) {
   // Vector instructions want the file aligned.
   auto address = reinterpret_cast<uintptr_t>(fileStorage.data());
   file = fileStorage.data() + (64 - address % 64) % 64;
@@ -92,8 +94,8 @@ void Warp::start() {
   first.mask = launched;
   current = 0;
   if (grid.options.checks.initialised) {
-    valid.assign(program.fileBytes / slotBytes, 0);
-    std::fill_n(valid.begin(), program.constants.size() / slotBytes, fullMask);
+    shadow.start(program);
+    localShadow = {std::vector<uint8_t>(local.size()), {}};
   }
   clocks.start(uint32_t(block.number * grid.warpsPerBlock() + index));
 }
@@ -167,6 +169,10 @@ void Warp::join(Group &into, const Group &from) {
       to += bytes ? size_t(bytes) * lanes : 4;
       source += bytes ? size_t(bytes) * lanes : 4;
     }
+    for (size_t j = 0; j < frame.shadow.size(); ++j)
+      forLanes(from.mask, [&](unsigned lane) {
+        frame.shadow[j][lane] = from.frames[i].shadow[j][lane];
+      });
   }
 }
 
@@ -265,8 +271,8 @@ template <bool Checked> uint32_t Warp::runGroups(uint32_t budget) {
     ++counts[running->position].warps;
     counts[running->position].lanes += uint32_t(std::popcount(mask));
     Step step = Step::Next;
-    if (Checked && !checkOperands(inst, mask))
-      step = Step::Stopped;
+    if (Checked && undefinedLanes(*this, inst, mask))
+      step = runUndefined(*this, inst, mask);
     else if (mask)
       step = inst.run(*this, inst, mask);
     if (step == Step::Next) {
@@ -382,9 +388,16 @@ void Warp::copyParameters(const std::vector<ParameterCopy> &copies,
                           uint32_t mask, uint32_t fromBase, uint32_t toBase) {
   for (const ParameterCopy &copy : copies)
     forLanes(mask, [&](unsigned lane) {
-      uint8_t *frame = local.data() + size_t(lane) * localStride;
-      std::memmove(frame + toBase + copy.to, frame + fromBase + copy.from,
-                   copy.bytes);
+      size_t frame = size_t(lane) * localStride;
+      size_t to = frame + toBase + copy.to;
+      size_t from = frame + fromBase + copy.from;
+      std::memmove(&local[to], &local[from], copy.bytes);
+      if (!localShadow.defined.empty())
+        std::memmove(&localShadow.defined[to], &localShadow.defined[from],
+                     copy.bytes);
+      if (!localShadow.origins.empty())
+        std::memmove(&localShadow.origins[to], &localShadow.origins[from],
+                     copy.bytes * sizeof(Origin));
     });
 }
 
@@ -414,10 +427,20 @@ Step Warp::call(const Inst &inst, uint32_t mask) {
     report(inst, FindingKind::OutOfBounds, mask, "the call stack overflows");
     return Step::Stopped;
   }
-  if (callee.recursive)
+  bool checked = block.grid.options.checks.initialised;
+  if (callee.recursive) {
     for (auto [slot, bytes] : caller.registers)
       frame.saved.insert(frame.saved.end(), file + slot,
                          file + slot + (bytes ? size_t(bytes) * lanes : 4));
+    if (checked)
+      frame.shadow = shadow.save(caller.registers);
+  }
+  if (checked) // a frame is made anew
+    forLanes(mask, [&](unsigned lane) {
+      std::fill_n(localShadow.defined.begin() +
+                      ptrdiff_t(size_t(lane) * localStride + base),
+                  callee.frameBytes, uint8_t(0));
+    });
   copyParameters(site.arguments, mask, here.frameBase, base);
   here.frames.push_back(std::move(frame));
   here.frameBase = base;
@@ -444,43 +467,17 @@ Step Warp::leave(const Inst &inst, uint32_t mask) {
       copyLanes(file + slot, from, bytes, mask);
       from += bytes ? size_t(bytes) * lanes : 4;
     }
+    if (!frame.shadow.empty())
+      shadow.restore(program.functions[frame.function].registers, frame.shadow,
+                     mask);
   }
   copyParameters(program.calls[frame.call].results, mask, calleeBase,
                  here.frameBase);
   return Step::Jumped;
 }
 
-bool Warp::checkOperands(const Inst &inst, uint32_t mask) {
-  if (inst.guard) {
-    uint32_t unknown = group().mask & ~valid[inst.guard / slotBytes];
-    if (unknown && !report(inst, FindingKind::Uninitialised, unknown,
-                           "the guard was never written"))
-      return false;
-  }
-  uint32_t known = fullMask;
-  for (unsigned i = 0; i < inst.sources; ++i)
-    known &= valid[inst.source(i) / slotBytes];
-  if (uint32_t unknown = mask & ~known;
-      unknown && inst.traits & uint8_t(Traits::Stores) &&
-      !report(inst, FindingKind::Uninitialised, unknown,
-              "an operand was never written"))
-    return false;
-  if (inst.traits & uint8_t(Traits::Address)) {
-    uint32_t unknown = mask & ~valid[inst.source(0) / slotBytes];
-    if (unknown && !report(inst, FindingKind::Uninitialised, unknown,
-                           "the address was never written"))
-      return false;
-    known = fullMask;
-  }
-  for (unsigned i = 0; i < inst.destinations; ++i) {
-    uint32_t &bits = valid[inst.destination(i) / slotBytes];
-    bits = (bits & ~mask) | (known & mask);
-  }
-  return true;
-}
-
 bool Warp::report(const Inst &inst, FindingKind kind, uint32_t mask,
-                  const std::string &detail) {
+                  const std::string &detail, uint32_t originLine) {
   Finding finding;
   finding.kind = kind;
   finding.kernel = program.name;
@@ -494,6 +491,7 @@ bool Warp::report(const Inst &inst, FindingKind kind, uint32_t mask,
   finding.thread[2] = uint32_t(thread / threads.x / threads.y);
   std::copy_n(block.coordinates, 3, finding.block);
   finding.detail = detail;
+  finding.originLine = originLine;
   return block.grid.report(std::move(finding));
 }
 

@@ -11,6 +11,7 @@
 #include "runtime/emulator/Finding.h"
 #include "runtime/emulator/Program.h"
 #include "runtime/emulator/VectorClock.h"
+#include "runtime/emulator/checks/RegisterShadow.h"
 
 #include <string>
 #include <vector>
@@ -35,11 +36,19 @@ struct Frame {
   uint32_t frameBase = 0;
   uint32_t function = 0;      ///< of the caller
   std::vector<uint8_t> saved; ///< registers of a recursive function
+  SavedShadow shadow;         ///< of the same
 
   bool operator==(const Frame &other) const {
     return returnTo == other.returnTo && call == other.call &&
            frameBase == other.frameBase;
   }
+};
+
+/// What of a warp's local memory is defined, by byte. Somebody has stored an
+/// undefined value where there is an origin.
+struct LocalShadow {
+  std::vector<uint8_t> defined;
+  std::vector<Origin> origins; ///< empty while there is none
 };
 
 /// Lanes of a warp that are at the same place.
@@ -116,7 +125,7 @@ public:
   /// Reports a finding at an instruction for the first lane of `mask`. True
   /// when the launch goes on.
   bool report(const Inst &inst, FindingKind kind, uint32_t mask,
-              const std::string &detail);
+              const std::string &detail, uint32_t originLine = 0);
   const Inst &instructionOf(const Group &group) const {
     return program.code[group.position];
   }
@@ -125,12 +134,13 @@ public:
   const Program &program;
   const uint32_t index;
   uint8_t *file = nullptr;
-  std::vector<uint32_t> valid; ///< lanes initialised, by slot; with the check
+  RegisterShadow shadow; ///< with the check of undefined values
   uint32_t alive = 0;
   uint32_t launched = 0; ///< lanes that exist
   uint32_t carry = 0;    ///< condition code of add.cc, a bit a lane
   std::vector<Group> groups;
   std::vector<uint8_t> local; ///< lanes × localStride
+  LocalShadow localShadow;    ///< with the check of undefined values
   uint32_t localStride = 0;
   uint64_t executed = 0; ///< instructions since the start
 
@@ -148,7 +158,6 @@ private:
   void join(Group &into, const Group &from);
   void mergeWith(size_t index);
   int64_t key(const Group &group) const;
-  bool checkOperands(const Inst &inst, uint32_t mask);
   void removeCurrent();
   void copyParameters(const std::vector<ParameterCopy> &copies, uint32_t mask,
                       uint32_t fromBase, uint32_t toBase);

@@ -2,6 +2,7 @@
 #include "runtime/emulator/checks/AccessChecks.h"
 
 #include "runtime/emulator/Cluster.h"
+#include "runtime/emulator/checks/UndefinedMemory.h"
 
 #include <cstring>
 
@@ -282,20 +283,24 @@ bool checkGlobalBytes(Warp &warp, const Inst &inst, uint32_t &mask,
                       unsigned bytes, AccessKind kind,
                       const uint64_t *addresses) {
   Worker &worker = warp.block.worker;
+  // What a copy reads is looked at when it lands.
+  bool reads =
+      kind != AccessKind::Write && !(inst.traits & uint8_t(Traits::Copies));
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     Allocation *allocation = worker.allocationAt(addresses[lane]);
     if (!allocation || !allocation->written)
       continue;
-    if (kind != AccessKind::Write &&
-        !allocation->isWritten(addresses[lane], bytes)) {
-      char text[64];
-      std::snprintf(text, sizeof text, "%u bytes at global address 0x%llx",
-                    bytes, static_cast<unsigned long long>(addresses[lane]));
-      if (!warp.report(inst, FindingKind::Uninitialised, 1u << lane,
-                       std::string(text) + " were never written"))
+    if (reads && !allocation->isWritten(addresses[lane], bytes)) {
+      UndefinedRead read;
+      read.lane = lane;
+      read.bytes = bytes;
+      for (unsigned i = 0; i < bytes; ++i)
+        read.undefined |=
+            uint64_t(!allocation->isWritten(addresses[lane] + i, 1)) << i;
+      read.where = "global address 0x" + hex(addresses[lane]);
+      if (!readUndefined(warp, inst, read))
         return false;
-      mask &= ~(1u << lane);
     }
     if (kind != AccessKind::Read)
       allocation->markWritten(addresses[lane], bytes);
@@ -318,17 +323,16 @@ bool areSettled(const uint8_t *state, unsigned bytes) {
   return !others;
 }
 
-/// What all of the bytes, and any of them, are; with `write` they become
-/// written.
-std::pair<uint8_t, uint8_t> bytesState(uint8_t *state, unsigned bytes,
-                                       bool write) {
-  uint8_t all = 0xff, any = 0;
+/// What any of the bytes are; with `write` they become written.
+uint8_t bytesState(uint8_t *state, unsigned bytes, bool write) {
+  uint8_t any = 0;
   for (unsigned i = 0; i < bytes; ++i) {
-    all &= state[i];
     any |= state[i];
-    state[i] |= write ? uint8_t(SharedShadow::Written) : uint8_t(0);
+    if (write)
+      state[i] = uint8_t((state[i] | SharedShadow::Written) &
+                         ~SharedShadow::Undefined);
   }
-  return {all, any};
+  return any;
 }
 
 /// Whether all of the bytes have the bits `wanted` and none of them
@@ -343,7 +347,20 @@ bool allAre(const uint8_t *state, uint64_t bytes, uint8_t wanted,
   return (all & wanted) == wanted && !(any & unwanted);
 }
 
-/// State of the bytes: pending copies and bytes that no one has written.
+/// Which of the bytes at a shared offset are not defined, and since when.
+void findUndefined(const SharedShadow &shadow, uint32_t offset,
+                   UndefinedRead &read) {
+  for (unsigned i = 0; i < read.bytes; ++i) {
+    uint8_t state = shadow.state[offset + i];
+    if (state & SharedShadow::Written)
+      continue;
+    read.undefined |= uint64_t(1) << i;
+    if (state & SharedShadow::Undefined && read.origin == neverWritten)
+      read.origin = shadow.origins[offset + i];
+  }
+}
+
+/// State of the bytes: pending copies and bytes that are not defined.
 bool checkSharedBytes(Warp &warp, Block &block, const Inst &inst,
                       uint32_t &mask, unsigned bytes, AccessKind kind,
                       const uint64_t *addresses) {
@@ -355,29 +372,31 @@ bool checkSharedBytes(Warp &warp, Block &block, const Inst &inst,
     uint8_t *state = shadow.state.data() + offset;
     if (areSettled(state, bytes))
       continue;
-    auto [all, any] = bytesState(state, bytes, kind != AccessKind::Read);
+    UndefinedRead read;
+    read.lane = lane;
+    read.bytes = bytes;
+    if (checks.initialised && kind != AccessKind::Write)
+      findUndefined(shadow, offset, read);
+    uint8_t any = bytesState(state, bytes, kind != AccessKind::Read);
     bool pending = any & SharedShadow::Pending && checks.copies;
-    bool unwritten = !(all & SharedShadow::Written) && checks.initialised &&
-                     kind != AccessKind::Write;
-    if (!pending && !unwritten)
+    if (!pending && !read.undefined)
       continue;
-    std::string detail;
-    FindingKind finding = FindingKind::Uninitialised;
+    std::string where = "shared offset " + std::to_string(offset) +
+                        (&block == &warp.block ? "" : ofBlock(block));
     if (pending) {
-      finding = FindingKind::AsyncCopy;
-      detail = "are the destination of the asynchronous copy of line " +
-               std::to_string(shadow.pendingLine[offset / 4]) +
-               " that no wait has finished";
+      mask &= ~(1u << lane);
+      if (!warp.report(inst, FindingKind::AsyncCopy, 1u << lane,
+                       std::to_string(bytes) + " bytes at " + where +
+                           " are the destination of the asynchronous copy of "
+                           "line " +
+                           std::to_string(shadow.pendingLine[offset / 4]) +
+                           " that no wait has finished"))
+        return false;
     } else {
-      detail = "were never written";
+      read.where = std::move(where);
+      if (!readUndefined(warp, inst, read))
+        return false;
     }
-    mask &= ~(1u << lane);
-    if (!warp.report(inst, finding, 1u << lane,
-                     std::to_string(bytes) + " bytes at shared offset " +
-                         std::to_string(offset) +
-                         (&block == &warp.block ? "" : ofBlock(block)) + " " +
-                         detail))
-      return false;
   }
   return true;
 }
@@ -487,7 +506,9 @@ bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
             (pending ? " is the destination of the asynchronous copy of line " +
                            std::to_string(shadow.pendingLine[i / 4]) +
                            " that no wait has finished"
-                     : " was never written"));
+             : shadow.state[i] & SharedShadow::Undefined
+                 ? " holds an undefined value"
+                 : " was never written"));
   }
   if (!checks.races)
     return true;
@@ -529,21 +550,10 @@ void markSharedWrite(Block &block, uint32_t offset, uint32_t bytes,
 bool checkGlobalRange(Warp &warp, const Inst &inst, unsigned lane,
                       uint64_t address, uint64_t bytes, bool write) {
   uint64_t addresses[lanes];
-  AccessKind kind = write ? AccessKind::Write : AccessKind::Read;
-  // What was never written is named in pieces of 16 bytes, as threads read.
-  Allocation *allocation = warp.block.worker.allocationAt(address);
-  bool isGood = write || !allocation || allocation->isWritten(address, bytes);
-  uint64_t most = isGood ? bytes : 16;
-  for (uint64_t at = 0; at < bytes; at += most) {
-    addresses[lane] = address + at;
-    uint32_t mask = 1u << lane;
-    auto piece = unsigned(std::min<uint64_t>(most, bytes - at));
-    if (!checkGlobal(warp, inst, mask, piece, kind, addresses))
-      return false;
-    if (!mask) // one finding is enough for a copy
-      return true;
-  }
-  return true;
+  addresses[lane] = address;
+  uint32_t mask = 1u << lane;
+  return checkGlobal(warp, inst, mask, unsigned(bytes),
+                     write ? AccessKind::Write : AccessKind::Read, addresses);
 }
 
 } // namespace qopt::emulator

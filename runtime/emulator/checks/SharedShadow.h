@@ -6,6 +6,7 @@
 #define QOPT_RUNTIME_EMULATOR_CHECKS_SHAREDSHADOW_H
 
 #include "runtime/emulator/checks/AccessCell.h"
+#include "runtime/emulator/checks/RegisterShadow.h"
 
 #include <vector>
 
@@ -18,12 +19,15 @@ struct SharedShadow {
   void clear() {
     std::fill(state.begin(), state.end(), 0);
     std::fill(cells.begin(), cells.end(), AccessCell());
+    origins.clear();
   }
 
-  enum : uint8_t { Written = 1, Pending = 2 };
+  /// Undefined: what was written is; such a byte is not `Written`.
+  enum : uint8_t { Written = 1, Pending = 2, Undefined = 4 };
   std::vector<uint8_t> state;        ///< by byte
   std::vector<uint32_t> pendingLine; ///< by word: PTX line of the copy
   std::vector<AccessCell> cells;     ///< by word
+  std::vector<Origin> origins; ///< by byte: of Undefined; empty while none is
 };
 
 } // namespace qopt::emulator

@@ -7,6 +7,7 @@
 #include "runtime/emulator/MemoryAccess.h"
 
 #include "runtime/emulator/checks/AccessChecks.h"
+#include "runtime/emulator/checks/UndefinedMemory.h"
 
 #include <cstring>
 
@@ -52,6 +53,8 @@ void landCopy(Block &block, const PendingCopy &copy, AccessMark mark) {
   std::memcpy(to, reinterpret_cast<const void *>(copy.global), copy.sourceSize);
   std::memset(to + copy.sourceSize, 0, copy.size - copy.sourceSize);
   markSharedWrite(block, copy.shared, copy.size, mark, copy.position);
+  copyUndefined(block, copy.shared, copy.global, copy.sourceSize,
+                copy.position);
 }
 
 /// Both ends of a copy by one lane: within bounds, aligned, and free to be
@@ -415,6 +418,7 @@ void landBulkCopy(Block &block, BulkCopy &copy) {
     std::memcpy(block.shared.data() + copy.shared,
                 reinterpret_cast<const void *>(copy.global), copy.bytes);
     markSharedWrite(block, copy.shared, copy.bytes, mark, copy.position);
+    copyUndefined(block, copy.shared, copy.global, copy.bytes, copy.position);
     completeTransactions(block, copy.mbarrier, copy.bytes, copy.clock);
     break;
   case BulkCopy::SharedToGlobal:
@@ -447,7 +451,8 @@ bool twoAddresses(Decoder &decoder, ptx::Space first, ptx::Space second) {
     return false;
   inst.offset2 = std::exchange(inst.offset, offset);
   inst.wide2 = std::exchange(inst.wide, wide);
-  inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Stores);
+  inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Uses) |
+                uint8_t(Traits::Copies);
   return true;
 }
 

@@ -190,7 +190,7 @@ bool decodeAtomic(Decoder &decoder) {
     return false;
   Inst &inst = decoder.inst;
   inst.aux = uint32_t(space) | orderFlags(decoder, true);
-  inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Stores);
+  inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Uses);
   unsigned length = vectorLength(decoder);
   decoder.access.read = decoder.access.written =
       uint16_t(sizeOf(type) * length);

@@ -67,6 +67,7 @@ Step runNothing(Warp &, const Inst &, uint32_t) { return Step::Next; }
 bool decodeBarrier(Decoder &decoder) {
   if (decoder.has("cluster"))
     return decodeClusterBarrier(decoder);
+  decoder.inst.traits = uint8_t(Traits::Uses);
   if (decoder.has("warp"))
     return decoder.expectOperands(1, 1) &&
            decoder.source(decoder.operand(0), OperandType::Word) &&

@@ -66,6 +66,7 @@ bool decodeBrx(Decoder &decoder) {
   std::vector<uint32_t> targets;
   for (uint32_t label : decoder.function().tables[decoder.operand(1).index])
     targets.push_back(decoder.branchTarget(label));
+  decoder.inst.traits = uint8_t(Traits::Uses);
   decoder.inst.aux = uint32_t(decoder.program.tables.size());
   decoder.program.tables.push_back(std::move(targets));
   return decoder.emit(&runIndexed);

@@ -276,7 +276,7 @@ bool barrierAddress(Decoder &decoder, size_t n) {
       uint32_t(space) | Strong | uint32_t(several ? ClusterScope : BlockScope);
   if (several && decoder.has("cluster"))
     decoder.inst.aux |= OfCluster;
-  decoder.inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Stores);
+  decoder.inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Uses);
   return true;
 }
 

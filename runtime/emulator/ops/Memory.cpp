@@ -165,7 +165,7 @@ bool decodeLoad(Decoder &decoder) {
   Inst &inst = decoder.inst;
   decoder.access.read =
       uint16_t(sizeOf(decoder.type()) * vectorLength(decoder));
-  inst.traits = uint8_t(Traits::Address);
+  inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Loads);
   inst.aux = uint32_t(space) | orderFlags(decoder, false);
   uint64_t parameter;
   if (decoder.kernelParameter(decoder.operand(1), parameter)) {
@@ -195,9 +195,7 @@ bool decodeStore(Decoder &decoder) {
   Inst &inst = decoder.inst;
   decoder.access.written =
       uint16_t(sizeOf(decoder.type()) * vectorLength(decoder));
-  bool local = space == ptx::Space::Local || space == ptx::Space::Param;
-  inst.traits =
-      uint8_t(Traits::Address) | (local ? uint8_t(0) : uint8_t(Traits::Stores));
+  inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Stores);
   inst.aux = uint32_t(space) | orderFlags(decoder, false);
   return decoder.emit(handlers.store);
 }

@@ -25,7 +25,7 @@ Step runPack(Warp &warp, const Inst &inst, uint32_t mask) {
     else
       warp.lanes64(inst.destination())[lane] = halves[0];
     if (whole == 16)
-      warp.lanes64(inst.destination() + 2 * slotBytes)[lane] = halves[1];
+      warp.lanes64(inst.destination(1))[lane] = halves[1];
   });
   return Step::Next;
 }
@@ -37,7 +37,7 @@ Step runUnpack(Warp &warp, const Inst &inst, uint32_t mask) {
                                      : warp.lanes64(inst.source(0))[lane],
                           0};
     if (whole == 16)
-      halves[1] = warp.lanes64(inst.source(0) + 2 * slotBytes)[lane];
+      halves[1] = warp.lanes64(inst.source(1))[lane];
     for (unsigned i = 0; i < inst.destinations; ++i) {
       uint64_t value = 0;
       std::memcpy(&value,
@@ -84,9 +84,9 @@ Step runCopy(Warp &warp, const Inst &inst, uint32_t mask) {
 
 Step runCopyQuad(Warp &warp, const Inst &inst, uint32_t mask) {
   forLanes(mask, [&](unsigned lane) {
-    for (uint32_t half : {0u, 2 * slotBytes})
-      warp.lanes64(inst.destination() + half)[lane] =
-          warp.lanes64(inst.source(0) + half)[lane];
+    for (unsigned half : {0u, 1u})
+      warp.lanes64(inst.destination(half))[lane] =
+          warp.lanes64(inst.source(half))[lane];
   });
   return Step::Next;
 }
@@ -123,11 +123,14 @@ bool decodePacking(Decoder &decoder, const ptx::Operand &vector, bool pack) {
   OperandType partType = part == 8 ? OperandType::LongWord : OperandType::Word;
   OperandType wholeType = whole > 4 ? OperandType::LongWord : OperandType::Word;
   decoder.inst.aux = part;
+  bool quad = whole == 16;
   if (pack)
-    return decoder.destination(decoder.operand(0), wholeType) &&
+    return (quad ? decoder.destinationQuad(decoder.operand(0))
+                 : decoder.destination(decoder.operand(0), wholeType)) &&
            decoder.sources(vector, partType) && decoder.emit(&runPack);
   return decoder.destinations(vector, partType) &&
-         decoder.source(decoder.operand(1), wholeType) &&
+         (quad ? decoder.sourceQuad(decoder.operand(1))
+               : decoder.source(decoder.operand(1), wholeType)) &&
          decoder.emit(whole == 4 && part == 2 ? &runUnpackHalves : &runUnpack);
 }
 
@@ -146,6 +149,9 @@ bool decodeMov(Decoder &decoder) {
   ptx::Type type = decoder.type();
   OperandType kind = Decoder::kindOf(type);
   bool wide = sizeOf(type) > 4;
+  if (type == ptx::Type::B128)
+    return decoder.destinationQuad(to) && decoder.sourceQuad(from) &&
+           decoder.emit(&runCopyQuad);
   if (!decoder.destination(to, kind))
     return false;
   if (from.kind == ptx::Operand::Special && isClock(from.name))
@@ -161,8 +167,6 @@ bool decodeMov(Decoder &decoder) {
                              : &runFrameAddress<uint32_t>);
   if (kind == OperandType::Predicate)
     return decoder.emit(&runCopyPredicate);
-  if (type == ptx::Type::B128)
-    return decoder.emit(&runCopyQuad);
   return decoder.emit(wide ? &runCopy<uint64_t> : &runCopy<uint32_t>);
 }
 

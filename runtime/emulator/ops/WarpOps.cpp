@@ -233,6 +233,7 @@ bool decodeElect(Decoder &decoder) {
   const ptx::Operand &to = decoder.operand(0);
   if (to.kind != ptx::Operand::Vector || to.elements.size() != 2)
     return decoder.fail("expected two destinations, d|p");
+  decoder.inst.traits = uint8_t(Traits::Uses);
   return decoder.destination(to.elements[0], OperandType::Word) &&
          decoder.destination(to.elements[1], OperandType::Predicate) &&
          decoder.source(decoder.operand(1), OperandType::Word) &&

@@ -190,8 +190,7 @@ bool decodeMove(Decoder &decoder, bool load, int m, int n) {
     return decoder.fail("too few registers for the fragment");
   decoder.inst.offset2 = packPart(part, byColumns);
   decoder.inst.aux = uint32_t(space);
-  decoder.inst.traits =
-      uint8_t(Traits::Address) | uint8_t(load ? Traits::None : Traits::Stores);
+  decoder.inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Uses);
   const auto bytes = uint16_t(unsigned(part.elements()) / lanes * part.bytes);
   (load ? decoder.access.read : decoder.access.written) = bytes;
   return decoder.emit(load ? &runMove<true> : &runMove<false>);
@@ -226,6 +225,7 @@ bool decodeMma(Decoder &decoder, int m, int n) {
       !decoder.hasCounts(words, aCount + bCount + words))
     return decoder.fail("too few registers for the fragments");
   decoder.inst.aux = uint32_t(aCount | bCount << 8);
+  decoder.inst.traits = uint8_t(Traits::Uses);
   return decoder.emit(handler);
 }
 

@@ -333,7 +333,7 @@ TEST(Cluster, BulkCopyDefects) {
   for (uint64_t seed = 0; seed < 4; ++seed) {
     Pair run(eager, barWord);
     ASSERT_FALSE(run.launch(seed).ok());
-    EXPECT_NE(run.findings[0].text.find("ld.shared.v4"), std::string::npos)
+    EXPECT_NE(run.findings[0].report().find("ld.shared.v4"), std::string::npos)
         << run.findings[0].report();
   }
 }

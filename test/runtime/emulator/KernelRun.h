@@ -81,6 +81,16 @@ public:
     EXPECT_EQ(findings[0].line, linesBefore + line) << result.message();
   }
 
+  /// The launch ends with the use of an undefined value, which line `origin`
+  /// has loaded or read from a register.
+  void expectUse(uint32_t line, uint32_t origin, Extent grid, Extent block,
+                 size_t shared = 0) {
+    expectFinding(FindingKind::Uninitialised, line, grid, block, shared);
+    if (!findings.empty())
+      EXPECT_EQ(findings[0].originLine, linesBefore + origin)
+          << findings[0].report();
+  }
+
   Memory memory;
   std::unique_ptr<Module> module;
   Status status;

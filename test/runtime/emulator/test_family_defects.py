@@ -184,7 +184,7 @@ DEFECTS = {
     ),
     "mbarrier at an odd place": Defect("split", replace(r"mbarrier\.init", r"\+8\]", "+12]", 1), "misaligned", here),
     "barrier that one warp skips": Defect(
-        "norm", replace(r"bar\.sync", "bar", "@%p1 bar"), "uninitialised", behind(READ)
+        "norm", replace(r"bar\.sync", "bar", "@%p1 bar"), "uninitialised|race", behind(READ), EARLY
     ),
     "copies never announced": Defect("plain", drop(r"cp\.async\.mbarrier"), "watchdog", behind(r"not\.pred")),
     "copies used before they are there": Defect(
@@ -212,7 +212,7 @@ DEFECTS = {
         "gemm",
         drop(r"bar\.sync"),
         "uninitialised|async copy|race",
-        behind(VECTOR),
+        behind(VECTOR, 0, 1),
         ARRIVING,
     ),
     "step begun before the others' copies came": Defect(
@@ -242,30 +242,36 @@ DEFECTS = {
         "prefill", move(r"ld\.global\.nc\.b32", POISON, -1), "out of bounds", here
     ),
     "prompt's output at an odd address": Defect("prefill", move(r"st\.global\.b16", 1, -1), "misaligned", here),
-    "sums of other warps not waited for": Defect("norm", drop(r"bar\.sync"), "uninitialised", behind(READ)),
+    "sums of other warps not waited for": Defect("norm", drop(r"bar\.sync"), "uninitialised|race", behind(READ), EARLY),
     "sums of warps never stored": Defect("norm", drop(r"st\.shared"), "uninitialised", behind(READ)),
     "normed row that is not aligned": Defect("norm", move(r"st\.global", 8, -1), "misaligned", here),
     "normed row beyond its tensor": Defect("norm", move(r"st\.global", POISON, -1), "out of bounds", here),
     "largest values of other warps not waited for": Defect(
-        "quantize", drop(r"bar\.sync"), "uninitialised", behind(READ)
+        "quantize", drop(r"bar\.sync"), "uninitialised|race", behind(READ), EARLY
     ),
     "scale beyond the tokens": Defect("quantize", move(r"st\.global\.b32", 64, -1), "out of bounds", here),
     "codes that are not aligned": Defect("quantize", move(r"st\.global\.v2", 4, -1), "misaligned", here),
-    "gated row's largest value not waited for": Defect("gated", drop(r"bar\.sync"), "uninitialised", behind(READ)),
+    "gated row's largest value not waited for": Defect(
+        "gated", drop(r"bar\.sync"), "uninitialised|race", behind(READ), EARLY
+    ),
     "other half of a gate beyond the tensor": Defect("gated", move(r"ld\.global", POISON, -1), "out of bounds", here),
     "slot beyond the cache": Defect("rotary", move(r"st\.global\.b16", POISON, -1), "out of bounds", here),
     "scale of a position at an odd address": Defect("rotary", move(r"st\.global\.b16", 1, -1), "misaligned", here),
     "group of keys beyond the cache": Defect("groups", move(r"st\.global\.b8", POISON), "out of bounds", here),
     "angles beyond their table": Defect("table", move(r"st\.global", POISON), "out of bounds", here),
-    "largest logits of other warps not waited for": Defect("argmax", drop(r"bar\.sync"), "uninitialised", behind(READ)),
+    "largest logits of other warps not waited for": Defect(
+        "argmax", drop(r"bar\.sync"), "uninitialised|race", behind(READ), EARLY
+    ),
     "largest logits of other blocks without a fence": Defect("argmax", relax(), "race", behind(r"ld\.global\.v2\.b32")),
     "logits beyond the vocabulary": Defect("argmax", move(r"ld\.global", POISON), "out of bounds", here),
-    "keys compared before they are there": Defect("sampling", drop(r"bar\.sync"), "uninitialised", behind(READ)),
+    "keys compared before they are there": Defect(
+        "sampling", drop(r"bar\.sync"), "uninitialised|race", behind(READ), EARLY
+    ),
     "histogram read while it is counted": Defect(
         "sampling", drop(r"bar\.sync", 1), "race", behind(r"ld\.shared\.v2\.b64")
     ),
     "choice read before it is made": Defect(
-        "sampling", drop(r"bar\.sync", 2), "uninitialised|race", behind(READ), EARLY
+        "sampling", drop(r"bar\.sync", 2), "uninitialised|race", behind(READ, 0, 2), EARLY
     ),
     "histogram counted before it is empty": Defect(
         "sampling", drop(r"bar\.sync", 3), "uninitialised", behind(r"red\.relaxed")
@@ -275,10 +281,14 @@ DEFECTS = {
     ),
     "row of an embedding beyond the table": Defect("gather", move(r"ld\.global\.\S*v4", POISON), "out of bounds", here),
     "row that is not aligned": Defect("gather", move(r"st\.global", 8), "misaligned", here),
-    "findings of other warps not waited for": Defect("indices", drop(r"bar\.sync"), "uninitialised", behind(READ)),
+    "findings of other warps not waited for": Defect(
+        "indices", drop(r"bar\.sync"), "uninitialised|race", behind(READ), EARLY
+    ),
     "finding beyond its record": Defect("indices", move(r"st\.global", 16), "out of bounds", here),
 }
 TOLD = r"error: (?:schedule \d+: )?([a-z ]+): kernel '\w+', ptx line (\d+)"
+#: Where an undefined value that is used came from; the read that a write is not ordered with.
+ORIGIN = r"(?:(?:loaded|read) at ptx line|with the read of line) (\d+)"
 
 
 def changed(record, name, path):
@@ -302,7 +312,9 @@ def test_defect_is_reported(make, tmp_path, name):
     assert run.returncode != 0, "the defect was not reported"
     report = re.search(TOLD, run.stderr)
     assert report and report[1] in kinds, run.stderr
-    assert int(report[2]) - 1 in places, (run.stderr, {at + 1: lines[at] for at in places})
+    told = {int(report[2]) - 1} if report[1] != "uninitialised" else set()
+    told |= {int(line) - 1 for line in re.findall(ORIGIN, run.stderr)} or {int(report[2]) - 1}
+    assert told & places, (run.stderr, {at + 1: lines[at] for at in places})
 
 
 def test_every_family_has_defects():

@@ -103,8 +103,8 @@ TEST(Clusters, RemoteMemoryNobodyWrote) {
   ClusterSum kernel;
   kernel.guard = "@%p2 "; // block 0 only
   ClusterRun run(kernel);
-  run.expectFinding(FindingKind::Uninitialised, 9);
-  EXPECT_NE(run.findings[0].detail.find("of block 1 were never written"),
+  run.expectUse(14, 9, {4}, {64});
+  EXPECT_NE(run.findings[0].detail.find("4 bytes at shared offset 0 of block"),
             std::string::npos);
 }
 

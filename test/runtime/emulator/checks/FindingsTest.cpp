@@ -44,38 +44,6 @@ TEST(Findings, Misaligned) {
   EXPECT_EQ(run.findings[0].thread[0], 1u);
 }
 
-TEST(Findings, UninitialisedBytes) {
-  KernelRun global(head + "ld.global.u32 %r3, [%rd2];");
-  global.allocate(128);
-  global.expectFinding(FindingKind::Uninitialised, 4, {1}, {32});
-
-  KernelRun shared(head + "mov.u32 %r3, s;\nld.shared.u32 %r4, [%r3];", 1,
-                   sharedArray);
-  shared.allocate(128);
-  shared.expectFinding(FindingKind::Uninitialised, 5, {1}, {32});
-}
-
-TEST(Findings, UninitialisedRegisterReachesAStore) {
-  KernelRun run(head + "add.u32 %r5, %r4, 1;\nst.global.u32 [%rd2], %r5;");
-  run.allocate(128);
-  run.expectFinding(FindingKind::Uninitialised, 5, {1}, {32});
-}
-
-TEST(Findings, UninitialisedGuard) {
-  KernelRun run(head + "@%p1 st.global.u32 [%rd2], %r1;");
-  run.allocate(128);
-  run.expectFinding(FindingKind::Uninitialised, 4, {1}, {32});
-}
-
-TEST(Findings, RegisterWrittenInOneArmOnly) {
-  // Lanes 0 to 15 write %r4; the others read it.
-  KernelRun run(head + "setp.lt.u32 %p1, %r1, 16;\n@%p1 mov.u32 %r4, 1;\n"
-                       "st.global.u32 [%rd2], %r4;");
-  run.allocate(128);
-  run.expectFinding(FindingKind::Uninitialised, 6, {1}, {32});
-  EXPECT_EQ(run.findings[0].thread[0], 16u);
-}
-
 TEST(Findings, BarrierWithEndedThreads) {
   KernelRun run(head + "setp.ge.u32 %p1, %r1, 40;\n@%p1 ret;\nbar.sync 0;");
   run.allocate(128);

@@ -47,6 +47,7 @@ LAUNCHES = {
     "lockBlocks": ("warp", 3, 32, 0, (words(1), words(1), words(96))),
     "mmaLdmatrix": ("tensor", 1, 32, 0, (words(16, 32), words(64, 4), floats(16, 8), number(64))),
     "bitonicSort": ("control", 2, 256, 0, (floats(2, 256),)),
+    "blockMergeSort": ("blocks", 2, 128, 0, (words(1024), words(1024), number(512))),
     "clusterSum": ("cluster", 8, 128, 0, (floats(8, 128), floats(2))),
     "clusterHistogram": ("cluster", 4, 128, 0, (words(512).astype(np.uint8), words(256))),
     "clusterRing": ("cluster", (1, 4), 32, 0, (words(4, 32), words(4, 32))),
@@ -274,6 +275,13 @@ DEFECTS = {
     # A watchdog ends a warp anywhere in the loop that waits.
     "lock never released": ("lockBlocks", drop(r"atom\.global\.exch"), "deadlock|watchdog", r"atom|bra|setp|ret|mov"),
     "lanes of a warp not in step": ("mmaLdmatrix", drop("bar.warp.sync"), "race", r"ldmatrix|st\.shared"),
+    "keys merged before they are there": ("blockMergeSort", drop("bar.sync", 1), "race", r"(ld|st)\.shared"),
+    "keys never given to the other threads": (
+        "blockMergeSort",
+        drop_all(r"st\.shared"),
+        "uninitialised",
+        r"ld\.shared",
+    ),
     "sort without a barrier": ("bitonicSort", drop("bar.sync"), "race", r"(ld|st)\.shared"),
 }
 
@@ -293,7 +301,9 @@ def test_defect_is_reported(program, emulate, tmp_path, name):
     report = re.search(r"error: (?:schedule \d+: )?([a-z ]+): kernel '(\w+)', ptx line (\d+)", run.stderr)
     assert report, run.stderr
     assert re.fullmatch(kinds, report[1]) and report[2] == kernel, run.stderr
-    at = int(report[3]) - 1
+    # An undefined value is told where it is used, and where it came from.
+    origin = re.search(r"(?:loaded|read) at ptx line (\d+)", run.stderr)
+    at = int(origin[1] if origin else report[3]) - 1
     assert at in source.range and re.search(line, source.lines[at]), run.stderr
 
 

@@ -360,6 +360,12 @@ class TestBlocks:
         x = integers(random, 2, 512, low=-(2**31), high=2**31 - 1)
         assert np.array_equal(emulate(ptx, "blockSort", 2, 128, x, np.zeros_like(x))[1], np.sort(x, 1))
 
+    @pytest.mark.parametrize("n", [512, 511, 130, 1])
+    def test_merge_sort(self, ptx, emulate, random, n):
+        x = integers(random, 2, 512)
+        out = emulate(ptx, "blockMergeSort", 2, 128, x, np.zeros_like(x), np.int32(n))
+        assert np.array_equal(out[1][:, :n], -np.sort(-x[:, :n], 1))
+
     def test_exchange(self, ptx, emulate, random):
         x = integers(random, 2, 256)
         assert np.array_equal(emulate(ptx, "blockExchange", 2, 64, x, np.zeros_like(x))[1], 2 * x)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <cub/block/block_exchange.cuh>
 #include <cub/block/block_histogram.cuh>
+#include <cub/block/block_merge_sort.cuh>
 #include <cub/block/block_radix_sort.cuh>
 #include <cub/block/block_reduce.cuh>
 #include <cub/block/block_scan.cuh>
@@ -35,6 +36,24 @@ extern "C" __global__ void blockSort(const int *x, int *y) {
   Sort(storage).Sort(keys);
   for (int i = 0; i < 4; ++i)
     y[at + i] = keys[i];
+}
+
+struct Descending {
+  __device__ bool operator()(int a, int b) const { return a > b; }
+};
+
+// Reads behind the last key, and takes what it has read there for nothing.
+extern "C" __global__ void blockMergeSort(const int *x, int *y, int n) {
+  using Sort = cub::BlockMergeSort<int, 128, 4>;
+  __shared__ typename Sort::TempStorage storage;
+  int keys[4], at = threadIdx.x * 4, first = blockIdx.x * 512;
+  for (int i = 0; i < 4; ++i)
+    if (at + i < n)
+      keys[i] = x[first + at + i];
+  Sort(storage).Sort(keys, Descending(), n, -2000000000);
+  for (int i = 0; i < 4; ++i)
+    if (at + i < n)
+      y[first + at + i] = keys[i];
 }
 
 extern "C" __global__ void blockExchange(const int *x, int *y) {
