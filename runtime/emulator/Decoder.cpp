@@ -72,6 +72,7 @@ Decoder::Decoder(const ptx::Module &module, uint32_t kernel,
                  const std::vector<uint64_t> &addresses, Program &program)
     : module(module), program(program), kernel(kernel), addresses(addresses) {
   addControl(families);
+  addCalls(families);
   addMemory(families);
   addAtomics(families);
   addAsync(families);
@@ -90,6 +91,7 @@ Status Decoder::run() {
   program.module = &module;
   program.kernel = &module.functions[kernel];
   program.constants.assign(firstConstantSlot, 0);
+  findAddressed();
   bool good = collectFunctions(kernel);
   if (good) {
     markRecursion();
@@ -135,15 +137,47 @@ bool Decoder::collectFunctions(uint32_t moduleFunction) {
   reachable.push_back(moduleFunction);
   callees.emplace_back();
   const ptx::Function &function = module.functions[moduleFunction];
-  for (const ptx::Instruction &instruction : function.body)
-    for (const ptx::Operand &operand : instruction.operands) {
-      if (operand.kind != ptx::Operand::Function)
-        continue;
-      callees[index].push_back(operand.index);
-      if (!collectFunctions(operand.index))
-        return false;
-    }
+  auto collect = [&](uint32_t callee) {
+    const ptx::Function &called = module.functions[callee];
+    if (!called.defined && systemCall(called.name))
+      return true;
+    callees[index].push_back(callee);
+    return collectFunctions(callee);
+  };
+  for (const ptx::Instruction &instruction : function.body) {
+    if (instruction.opcode != "call")
+      continue;
+    bool named = false;
+    for (const ptx::Operand &operand : instruction.operands)
+      if (operand.kind == ptx::Operand::Function) {
+        named = true;
+        if (!collect(operand.index))
+          return false;
+      }
+    if (!named)
+      for (uint32_t callee : addressedFunctions)
+        if (!collect(callee))
+          return false;
+  }
   return true;
+}
+
+/// The functions that a call through an address may reach.
+void Decoder::findAddressed() {
+  std::vector<bool> taken(module.functions.size());
+  for (const ptx::Variable &variable : module.variables)
+    for (const ptx::Relocation &relocation : variable.relocations)
+      if (relocation.function >= 0)
+        taken[size_t(relocation.function)] = true;
+  for (const ptx::Function &function : module.functions)
+    for (const ptx::Instruction &instruction : function.body)
+      for (const ptx::Operand &operand : instruction.operands)
+        if (instruction.opcode != "call" &&
+            operand.kind == ptx::Operand::Function)
+          taken[operand.index] = true;
+  for (uint32_t i = 0; i < taken.size(); ++i)
+    if (taken[i] && module.functions[i].defined && !module.functions[i].entry)
+      addressedFunctions.push_back(i);
 }
 
 uint32_t Decoder::functionIndex(uint32_t moduleFunction) {

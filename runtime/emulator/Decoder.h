@@ -25,12 +25,17 @@ using FamilyTable = std::unordered_map<std::string, FamilyDecoder>;
 
 // One for each file below ops/.
 void addControl(FamilyTable &table);
+void addCalls(FamilyTable &table);
 void addMemory(FamilyTable &table);
 void addAtomics(FamilyTable &table);
 void addAsync(FamilyTable &table);
 void addMbarriers(FamilyTable &table);
 void addBarriers(FamilyTable &table);
 void addClusters(FamilyTable &table);
+
+/// ops/SystemCalls.cpp: the handler of vprintf or __assertfail; null for any
+/// other function.
+Handler systemCall(const std::string &name);
 
 /// ops/Cluster.cpp: barrier.cluster.
 bool decodeClusterBarrier(Decoder &decoder);
@@ -101,6 +106,8 @@ public:
   uint32_t frameOffset(uint32_t variable) const;
   uint32_t branchTarget(uint32_t label) const { return firstPosition + label; }
   const ptx::Function &function() const { return *currentFunction; }
+  /// Functions of the module whose address is somewhere, defined ones.
+  const std::vector<uint32_t> &addressed() const { return addressedFunctions; }
 
 private:
   struct Place {
@@ -109,6 +116,7 @@ private:
     bool inFrame = false; ///< relative to the frame of the call
   };
 
+  void findAddressed();
   bool collectFunctions(uint32_t moduleFunction);
   void markRecursion();
   void placeShared();
@@ -130,7 +138,8 @@ private:
   const ptx::Instruction *current = nullptr;
   uint32_t firstPosition = 0;
   std::vector<uint32_t> reachable; ///< module functions, the kernel first
-  std::vector<std::vector<uint32_t>> callees;       ///< by reachable index
+  std::vector<std::vector<uint32_t>> callees; ///< by reachable index
+  std::vector<uint32_t> addressedFunctions;
   std::map<uint32_t, Place> places;                 ///< by variable
   std::vector<std::vector<uint32_t>> registerSlots; ///< by function, register
   uint32_t currentIndex = 0;

@@ -10,9 +10,11 @@
 #include "runtime/emulator/Memory.h"
 #include "runtime/emulator/Statistics.h"
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace qopt::emulator {
@@ -53,6 +55,9 @@ struct LaunchOptions {
   uint64_t maximumInstructions = uint64_t(1) << 28;
   unsigned maximumFindings = 1;
   bool countMemory = false; ///< sectors and bank conflicts in the statistics
+  /// Takes what printf of the kernel writes, a call at a time; null: standard
+  /// output does.
+  std::function<void(std::string_view)> print;
 };
 
 /// A kernel of a module; valid as long as the module.

@@ -20,6 +20,7 @@ enum class FindingKind : uint8_t {
   Watchdog,
   InvalidUse, ///< an operand or object that the instruction does not allow
   Trap,
+  Assertion, ///< assert() of a kernel
 };
 
 /// "out-of-bounds", "race", …: the word a report begins with.

@@ -206,9 +206,9 @@ StatusOr<Statistics> launch(const Kernel &kernel, Extent grid, Extent block,
 
 const char *nameOf(FindingKind kind) {
   static const char *const names[] = {
-      "out of bounds",      "misaligned", "uninitialised", "race",
-      "barrier divergence", "async copy", "deadlock",      "watchdog",
-      "invalid use",        "trap"};
+      "out of bounds",      "misaligned", "uninitialised",   "race",
+      "barrier divergence", "async copy", "deadlock",        "watchdog",
+      "invalid use",        "trap",       "failed assertion"};
   return names[size_t(kind)];
 }
 

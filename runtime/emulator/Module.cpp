@@ -49,8 +49,10 @@ Status placeVariables(const ptx::Module &parsed, Memory &memory,
     std::vector<uint8_t> value = variable.initial;
     value.resize(variable.bytes);
     for (const ptx::Relocation &relocation : variable.relocations) {
-      uint64_t target =
-          addresses[size_t(relocation.variable)] + uint64_t(relocation.addend);
+      uint64_t target = uint64_t(relocation.addend) +
+                        (relocation.function >= 0
+                             ? functionAddress(uint32_t(relocation.function))
+                             : addresses[size_t(relocation.variable)]);
       if (relocation.offset + 8 <= value.size())
         std::memcpy(value.data() + relocation.offset, &target, 8);
     }

@@ -135,6 +135,11 @@ bool Decoder::source(const ptx::Operand &operand, OperandType type) {
     constant(value + uint64_t(operand.offset), type);
     return true;
   }
+  case ptx::Operand::Function:
+    if (!wide)
+      return fail("the address of '" + operand.name + "' has 64 bits");
+    constant(functionAddress(operand.index), type);
+    return true;
   default:
     return fail("operand '" + operand.name + "' does not fit here");
   }

@@ -16,6 +16,7 @@
 
 #include <array>
 #include <deque>
+#include <map>
 #include <memory>
 
 namespace qopt::emulator {
@@ -104,16 +105,30 @@ struct ParameterCopy {
   uint32_t bytes = 0;
 };
 
+/// The address of a function of the module: no memory is there.
+constexpr uint64_t functionAddress(uint32_t moduleFunction) {
+  return 0x0400000000000000ull + uint64_t(moduleFunction + 1) * 16;
+}
+
 /// Bytes of memory that one lane of an instruction moves.
 struct AccessSize {
   uint16_t read = 0;
   uint16_t written = 0;
 };
 
+/// Of a call of the system the callee does not count, and of the copies only
+/// the caller's end.
 struct CallSite {
   uint32_t callee = 0; ///< index into Program::functions
   std::vector<ParameterCopy> arguments;
   std::vector<ParameterCopy> results;
+};
+
+/// What a call through an address may call: by the address of the function, the
+/// index into Program::calls. `others`: those with other parameters.
+struct IndirectCall {
+  std::map<uint64_t, uint32_t> sites;
+  std::map<uint64_t, std::string> others;
 };
 
 /// Where a function lies in the program.
@@ -180,6 +195,7 @@ struct Program {
   std::deque<std::vector<uint32_t>> slotLists; ///< Inst::slots points here
   std::vector<FunctionLayout> functions;       ///< [0] is the kernel
   std::vector<CallSite> calls;
+  std::vector<IndirectCall> indirectCalls;
   std::vector<std::vector<uint32_t>> tables; ///< of brx.idx
   std::vector<uint8_t> constants; ///< the leading slots of a register file
   /// The parsed instructions, by position; null for the decoder's own.

@@ -411,15 +411,24 @@ void Warp::separate(uint32_t mask) {
   groups.push_back(std::move(behind));
 }
 
-Step Warp::call(const Inst &inst, uint32_t mask) {
+void Warp::leaveBehind(uint32_t mask) {
+  if (!mask)
+    return;
+  Group others = group();
+  others.mask = mask;
+  group().mask &= ~mask;
+  groups.push_back(std::move(others));
+}
+
+Step Warp::call(const Inst &inst, uint32_t siteIndex, uint32_t mask) {
   separate(mask); // the guard may leave some lanes behind
   Group &here = group();
-  const CallSite &site = program.calls[inst.target];
+  const CallSite &site = program.calls[siteIndex];
   const FunctionLayout &caller = program.functions[here.function];
   const FunctionLayout &callee = program.functions[site.callee];
   Frame frame;
   frame.returnTo = here.position + 1;
-  frame.call = inst.target;
+  frame.call = siteIndex;
   frame.frameBase = here.frameBase;
   frame.function = here.function;
   uint32_t base = here.frameBase + caller.frameBytes;

@@ -112,7 +112,10 @@ public:
   Step branch(uint32_t target, uint32_t taken);
   /// Each lane of `mask` to its own target.
   Step branchEach(const uint32_t *targets, uint32_t mask);
-  Step call(const Inst &inst, uint32_t mask);
+  /// `site`: index into Program::calls.
+  Step call(const Inst &inst, uint32_t site, uint32_t mask);
+  /// The lanes of `mask` leave the group and stand at the same instruction.
+  void leaveBehind(uint32_t mask);
   Step leave(const Inst &inst, uint32_t mask);
   Step exit(uint32_t mask);
   /// The group's lanes that are not in `mask` become a group behind the

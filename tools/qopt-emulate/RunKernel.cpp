@@ -4,6 +4,7 @@
 #include "tools/cli/CommandLine.h"
 #include "tools/qopt-emulate/EmulateOptions.h"
 
+#include <cstdio>
 #include <cstring>
 
 namespace qopt::emulate {
@@ -186,6 +187,12 @@ Status runKernel(const EmulateOptions &options) {
     QOPT_RETURN_IF_ERROR(device.place(*kernel, *tensors));
     emulator::LaunchOptions launchOptions = options.launch;
     launchOptions.seed += i;
+    if (i > 0) // the first schedule has said it
+      launchOptions.print = [](std::string_view) {};
+    else if (options.json || options.time)
+      launchOptions.print = [](std::string_view text) {
+        std::fwrite(text.data(), 1, text.size(), stderr);
+      };
     StatusOr<Statistics> counted =
         launch(*kernel, options.grid, options.block, options.shared,
                device.arguments(), memory, launchOptions);

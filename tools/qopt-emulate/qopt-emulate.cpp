@@ -135,7 +135,8 @@ static Status work(emulate::EmulateOptions &options, const Words &words) {
 
 int main(int argc, char **argv) {
   CLI::App app("Runs a kernel of a PTX file on the processor and checks every "
-               "access.\n",
+               "access.\nWhat the kernel prints goes to standard output, with "
+               "--json and --time to standard error.\n",
                "qopt-emulate");
   emulate::EmulateOptions options;
   Words words;

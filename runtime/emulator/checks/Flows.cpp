@@ -64,15 +64,15 @@ FlowRule conversion(const ptx::Instruction &instruction,
 
 FlowRule flowOf(const ptx::Instruction &instruction) {
   static const std::unordered_map<std::string_view, FlowRule> named = {
-      {"mov", {Flow::Moves}},      {"cvta", {Flow::Moves}},
-      {"brev", {Flow::Moves}},     {"shl", {Flow::Moves, 1}},
-      {"shr", {Flow::Moves, 1}},   {"bfe", {Flow::Moves, 1}},
-      {"shfl", {Flow::Moves, 1}},  {"selp", {Flow::Moves, 2}},
-      {"prmt", {Flow::Moves, 2}},  {"bfi", {Flow::Moves, 2}},
-      {"shf", {Flow::Moves, 2}},   {"and", {Flow::Logic}},
-      {"or", {Flow::Logic}},       {"xor", {Flow::Logic}},
-      {"not", {Flow::Logic}},      {"lop3", {Flow::Logic}},
-      {"setp", {Flow::Compare}},   {"vote", {Flow::Vote}},
+      {"mov", {Flow::Moves}},       {"cvta", {Flow::Moves}},
+      {"brev", {Flow::Moves}},      {"shl", {Flow::Moves, 1}},
+      {"shr", {Flow::Moves, 1}},    {"bfe", {Flow::Moves, 1}},
+      {"shfl", {Flow::Moves, 1}},   {"selp", {Flow::Moves, 2}},
+      {"prmt", {Flow::Moves, 2}},   {"bfi", {Flow::Moves, 2}},
+      {"shf", {Flow::Moves, 2}},    {"and", {Flow::Logic}},
+      {"or", {Flow::Logic}},        {"xor", {Flow::Logic}},
+      {"not", {Flow::Logic}},       {"lop3", {Flow::Logic}},
+      {"setp", {Flow::Compare}},    {"vote", {Flow::Vote}},
       {"match", {Flow::WholeWarp}}, {"redux", {Flow::WholeWarp}},
       {"mma", {Flow::Product}}};
   if (auto found = named.find(instruction.opcode); found != named.end())

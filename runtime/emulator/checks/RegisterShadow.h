@@ -1,8 +1,8 @@
 // Which bits of a warp's registers are undefined, and since which instruction:
-// the shadow memory and the origins of MemorySanitizer (Stepanov and Serebryany,
-// CGO 2015), for registers. A register all of whose bits are defined costs one
-// bit a lane; what else is known of the others is kept beside it, from the
-// first value on that is undefined although somebody wrote it.
+// the shadow memory and the origins of MemorySanitizer (Stepanov and
+// Serebryany, CGO 2015), for registers. A register all of whose bits are
+// defined costs one bit a lane; what else is known of the others is kept beside
+// it, from the first value on that is undefined although somebody wrote it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_EMULATOR_CHECKS_REGISTERSHADOW_H
 #define QOPT_RUNTIME_EMULATOR_CHECKS_REGISTERSHADOW_H

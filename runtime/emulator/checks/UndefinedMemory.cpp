@@ -11,7 +11,8 @@ uint32_t positionOf(const Warp &warp, const Inst &inst) {
   return uint32_t(&inst - warp.program.code.data());
 }
 
-/// The bits of the bytes among `bytes`, from `first` on, that are in a register.
+/// The bits of the bytes among `bytes`, from `first` on, that are in a
+/// register.
 uint64_t bitsOfBytes(uint64_t bytes, unsigned first, unsigned count) {
   uint64_t bits = 0;
   for (unsigned i = 0; i < count; ++i)
@@ -85,8 +86,7 @@ UndefinedRead readOfLocal(const Warp &warp, unsigned lane, uint64_t offset,
   return read;
 }
 
-void storeToShared(Warp &warp, uint64_t address, unsigned byte,
-                   Origin origin) {
+void storeToShared(Warp &warp, uint64_t address, unsigned byte, Origin origin) {
   Block *owner = warp.block.cluster.blockOf(warp.block, address);
   uint64_t offset = (address & ~uint64_t(rankBits)) - sharedBase + byte;
   if (!owner || !owner->shadow || !owner->holdsShared(offset, 1))

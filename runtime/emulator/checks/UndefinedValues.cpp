@@ -22,8 +22,7 @@ public:
   UndefinedRun(Warp &warp, const Inst &inst, uint32_t mask)
       : warp(warp), inst(inst), mask(mask),
         position(uint32_t(&inst - warp.program.code.data())),
-        source(warp.program.sources[position]),
-        results(inst.destinations) {}
+        source(warp.program.sources[position]), results(inst.destinations) {}
 
   Step run();
 
@@ -85,8 +84,7 @@ private:
 
   /// The instruction with other operands: `replace(lane, n)` is the value of
   /// those sources n below `replaced`. Its results are in the scratch slots.
-  template <typename Replace>
-  Step runWith(unsigned replaced, Replace replace);
+  template <typename Replace> Step runWith(unsigned replaced, Replace replace);
   uint32_t scratch(unsigned operand) const {
     return warp.program.fileBytes + operand * scratchBytes;
   }
@@ -154,8 +152,7 @@ bool UndefinedRun::reportSources(unsigned first, uint64_t usedBits,
 bool UndefinedRun::reportStores(const uint64_t *addresses) {
   uint32_t global = 0;
   forLanes(mask, [&](unsigned lane) {
-    global |= uint32_t(spaceOfLane(inst, addresses[lane]) ==
-                       ptx::Space::Global)
+    global |= uint32_t(spaceOfLane(inst, addresses[lane]) == ptx::Space::Global)
               << lane;
   });
   unsigned bytes = warp.program.accesses[position].written;
@@ -165,13 +162,12 @@ bool UndefinedRun::reportStores(const uint64_t *addresses) {
 
 bool UndefinedRun::reportUses() {
   if (inst.guard) {
-    uint32_t uses =
-        warp.group().mask & ~warp.shadow.lanesDefined(inst.guard);
-    if (uses && !reportUse(warp, inst, uses, "the guard",
-                           warp.shadow
-                               .at(inst.guard, 1,
-                                   unsigned(std::countr_zero(uses)))
-                               .origin))
+    uint32_t uses = warp.group().mask & ~warp.shadow.lanesDefined(inst.guard);
+    if (uses &&
+        !reportUse(
+            warp, inst, uses, "the guard",
+            warp.shadow.at(inst.guard, 1, unsigned(std::countr_zero(uses)))
+                .origin))
       return false;
   }
   if (inst.traits & uint8_t(Traits::Address)) {
@@ -181,9 +177,9 @@ bool UndefinedRun::reportUses() {
                    undefined(0, unsigned(std::countr_zero(uses))).origin))
       return false;
   }
-  bool isUse = inst.traits & uint8_t(Traits::Uses) ||
-               (inst.destinations == 0 &&
-                !(inst.traits & uint8_t(Traits::Stores)));
+  bool isUse =
+      inst.traits & uint8_t(Traits::Uses) ||
+      (inst.destinations == 0 && !(inst.traits & uint8_t(Traits::Stores)));
   return !isUse || reportSources(0, ~uint64_t(0), mask, "an operand");
 }
 
@@ -266,11 +262,9 @@ void UndefinedRun::anyBit() {
 
 /// The instruction itself, executed on the undefined bits, says where they go.
 Step UndefinedRun::moveBits() {
-  unsigned data =
-      std::min(warp.program.flows[position].data, inst.sources);
-  Step step = runWith(data, [&](unsigned lane, unsigned n) {
-    return undefined(n, lane).bits;
-  });
+  unsigned data = std::min(warp.program.flows[position].data, inst.sources);
+  Step step = runWith(
+      data, [&](unsigned lane, unsigned n) { return undefined(n, lane).bits; });
   if (step != Step::Next)
     return step;
   bool selects = source->opcode == "selp";
@@ -289,9 +283,8 @@ Step UndefinedRun::moveBits() {
   if (source->opcode != "shfl")
     return step;
   // Origins come from the lanes that the values come from.
-  step = runWith(1, [&](unsigned lane, unsigned) {
-    return undefined(0, lane).origin;
-  });
+  step = runWith(
+      1, [&](unsigned lane, unsigned) { return undefined(0, lane).origin; });
   forLanes(mask, [&](unsigned lane) {
     if (joined(lane).bits == undefined(0, lane).bits)
       results[0][lane].origin = Origin(scratchResult(0, lane));
@@ -357,8 +350,7 @@ void UndefinedRun::pairUp() {
 Step UndefinedRun::compare() {
   bool combines = inst.sources > 2;
   bool ands = hasModifier(*source, "and"), ors = hasModifier(*source, "or");
-  bool equality =
-      hasModifier(*source, "eq") || hasModifier(*source, "ne");
+  bool equality = hasModifier(*source, "eq") || hasModifier(*source, "ne");
   for (const std::string &modifier : source->modifiers)
     equality &= !isFloat(ptx::typeNamed(modifier));
   uint32_t compared = 0; // lanes whose comparison is undefined
@@ -485,8 +477,7 @@ bool reportUse(Warp &warp, const Inst &inst, uint32_t mask,
     return warp.report(inst, FindingKind::Uninitialised, mask,
                        what + " is a register that was never written");
   const Inst &from = program.code[origin];
-  bool bytes = from.traits &
-               (uint8_t(Traits::Loads) | uint8_t(Traits::Copies));
+  bool bytes = from.traits & (uint8_t(Traits::Loads) | uint8_t(Traits::Copies));
   const auto &reads = warp.block.worker.undefinedReads;
   auto read = reads.find(origin);
   std::string detail = what + " depends on " +
@@ -495,8 +486,7 @@ bool reportUse(Warp &warp, const Inst &inst, uint32_t mask,
                        " at ptx line " + std::to_string(from.line) + " (" +
                        program.textOf(from) + ")" +
                        (read == reads.end() ? "" : ": first " + read->second);
-  return warp.report(inst, FindingKind::Uninitialised, mask, detail,
-                     from.line);
+  return warp.report(inst, FindingKind::Uninitialised, mask, detail, from.line);
 }
 
 } // namespace qopt::emulator

@@ -1,4 +1,4 @@
-// Branches, calls, ends of threads, and hints that change nothing here.
+// Branches, ends of threads, and hints that change nothing here.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/Block.h"
 #include "runtime/emulator/Decoder.h"
@@ -29,9 +29,6 @@ Step runIndexed(Warp &warp, const Inst &inst, uint32_t mask) {
   return warp.branchEach(targets, mask);
 }
 
-Step runCall(Warp &warp, const Inst &inst, uint32_t mask) {
-  return warp.call(inst, mask);
-}
 Step runRet(Warp &warp, const Inst &inst, uint32_t mask) {
   return warp.leave(inst, mask);
 }
@@ -72,58 +69,6 @@ bool decodeBrx(Decoder &decoder) {
   return decoder.emit(&runIndexed);
 }
 
-/// Pairs the variables at the call with those of the function.
-bool pairParameters(Decoder &decoder, const ptx::Operand &atCall,
-                    const std::vector<ptx::Operand> &formals,
-                    std::vector<ParameterCopy> &copies, bool toFormal) {
-  if (atCall.elements.size() != formals.size())
-    return decoder.fail("expected " + std::to_string(formals.size()) +
-                        " parameters, got " +
-                        std::to_string(atCall.elements.size()));
-  for (size_t i = 0; i < formals.size(); ++i) {
-    if (atCall.elements[i].kind != ptx::Operand::Variable ||
-        formals[i].kind != ptx::Operand::Variable)
-      return decoder.fail("parameters in registers are not supported; pass "
-                          ".param variables");
-    uint32_t caller = decoder.frameOffset(atCall.elements[i].index);
-    uint32_t callee = decoder.frameOffset(formals[i].index);
-    uint32_t bytes = uint32_t(decoder.module.variables[formals[i].index].bytes);
-    copies.push_back(toFormal ? ParameterCopy{caller, callee, bytes}
-                              : ParameterCopy{callee, caller, bytes});
-  }
-  return true;
-}
-
-/// call (results), function, (arguments), with both lists optional.
-bool decodeCall(Decoder &decoder) {
-  size_t at = 0;
-  static const ptx::Operand none = [] {
-    ptx::Operand empty;
-    empty.kind = ptx::Operand::Vector;
-    return empty;
-  }();
-  const ptx::Operand *results = &none, *arguments = &none;
-  if (decoder.operands() > 1 && decoder.operand(0).kind == ptx::Operand::Vector)
-    results = &decoder.operand(at++);
-  if (at >= decoder.operands() ||
-      decoder.operand(at).kind != ptx::Operand::Function)
-    return decoder.fail("only calls of a named function are supported");
-  uint32_t callee = decoder.operand(at++).index;
-  if (at < decoder.operands() &&
-      decoder.operand(at).kind == ptx::Operand::Vector)
-    arguments = &decoder.operand(at);
-  const ptx::Function &function = decoder.module.functions[callee];
-  CallSite site;
-  site.callee = decoder.functionIndex(callee);
-  if (!pairParameters(decoder, *arguments, function.parameters, site.arguments,
-                      true) ||
-      !pairParameters(decoder, *results, function.results, site.results, false))
-    return false;
-  decoder.inst.target = uint32_t(decoder.program.calls.size());
-  decoder.program.calls.push_back(std::move(site));
-  return decoder.emit(&runCall);
-}
-
 template <Handler Run> bool decodePlain(Decoder &decoder) {
   return decoder.emit(Run);
 }
@@ -140,7 +85,6 @@ bool decodePolicy(Decoder &decoder) {
 void addControl(FamilyTable &table) {
   table["bra"] = &decodeBra;
   table["brx"] = &decodeBrx;
-  table["call"] = &decodeCall;
   table["ret"] = &decodePlain<&runRet>;
   table["exit"] = &decodePlain<&runExit>;
   table["trap"] = &decodePlain<&runTrap>;

@@ -24,13 +24,14 @@ enum class Space : uint8_t {
   SharedCluster, ///< of any block of the cluster
 };
 
-/// An initialiser's reference to another variable's address.
+/// An initialiser's reference to the address of another variable or function.
 struct Relocation {
   uint64_t offset = 0;
   std::string symbol;
   int64_t addend = 0;
   bool generic = false; ///< generic(symbol)
-  int variable = -1;    ///< set when the whole module is known
+  int variable = -1;    ///< set when the whole module is known, or
+  int function = -1;    ///< this one
 };
 
 struct Variable {

@@ -348,10 +348,14 @@ bool Parser::linkRelocations() {
   for (Variable &variable : module.variables)
     for (Relocation &relocation : variable.relocations) {
       auto found = moduleVariables.find(relocation.symbol);
-      if (found == moduleVariables.end())
+      auto callee = functions.find(relocation.symbol);
+      if (found != moduleVariables.end())
+        relocation.variable = int(found->second);
+      else if (callee != functions.end())
+        relocation.function = int(callee->second);
+      else
         return fail("'" + relocation.symbol + "' in the value of '" +
-                    variable.name + "' is not a variable");
-      relocation.variable = int(found->second);
+                    variable.name + "' is no variable and no function");
     }
   return true;
 }

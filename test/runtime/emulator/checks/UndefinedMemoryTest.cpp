@@ -93,9 +93,10 @@ TEST(UndefinedMemory, ThroughACall) {
                "st.param.b32 [r], %r1; ret; }\n";
   for (bool first : {false, true}) {
     KernelRun run(
-        head + "ld.shared.u32 %r4, [%r7];\n.param .b32 x; .param .b32 y; "
-               ".param .b32 z; st.param.b32 [x], %r4; st.param.b32 [y], %r3; "
-               "call (z), pick, " +
+        head +
+            "ld.shared.u32 %r4, [%r7];\n.param .b32 x; .param .b32 y; "
+            ".param .b32 z; st.param.b32 [x], %r4; st.param.b32 [y], %r3; "
+            "call (z), pick, " +
             (first ? "(x, y)" : "(y, x)") +
             "; ld.param.b32 %r9, [z];\nst.global.u32 [%rd2], %r9;",
         1, callee);
@@ -132,10 +133,11 @@ TEST(UndefinedMemory, RowsOfLdmatrix) {
   for (bool transposed : {false, true}) {
     SCOPED_TRACE(transposed);
     KernelRun run(
-        head + "setp.ge.u32 %p1, %r1, 4; @%p1 st.shared.u32 [%r7], %r3; "
-               "bar.warp.sync -1; mov.u32 %r5, s; and.b32 %r6, %r1, 7; "
-               "mad.lo.u32 %r5, %r6, 16, %r5; "
-               "ldmatrix.sync.aligned.m8n8.x1" +
+        head +
+            "setp.ge.u32 %p1, %r1, 4; @%p1 st.shared.u32 [%r7], %r3; "
+            "bar.warp.sync -1; mov.u32 %r5, s; and.b32 %r6, %r1, 7; "
+            "mad.lo.u32 %r5, %r6, 16, %r5; "
+            "ldmatrix.sync.aligned.m8n8.x1" +
             (transposed ? ".trans" : "") +
             ".shared.b16 {%r9}, [%r5];\nand.b32 %r9, %r9, 0xffff0000;\n" +
             "st.global.u32 [%rd2], %r9;",

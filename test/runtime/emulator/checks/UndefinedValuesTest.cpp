@@ -207,9 +207,9 @@ TEST(UndefinedValues, RowsAndColumnsOfAProduct) {
     const char *undefined;
     unsigned element;
     int lane; ///< the first with an undefined result; -1: none
-  } const cases[] = {{"%r10", 0, 4}, {"%r10", 1, 4}, {"%r10", 2, -1},
+  } const cases[] = {{"%r10", 0, 4},  {"%r10", 1, 4}, {"%r10", 2, -1},
                      {"%r11", 0, -1}, {"%r11", 1, 0}, {"%r11", 3, 0},
-                     {"%r12", 0, 4}, {"%r12", 1, -1}};
+                     {"%r12", 0, 4},  {"%r12", 1, -1}};
   for (auto [undefined, element, lane] : cases) {
     SCOPED_TRACE(std::string(undefined) + std::to_string(element));
     KernelRun run(head + productBody(undefined, element) + store, 1, shared);

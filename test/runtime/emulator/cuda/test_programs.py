@@ -1,5 +1,8 @@
 """The emulator is a fair judge: small CUDA programs, compiled by nvcc, give NumPy's results with all checks on."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 
@@ -378,6 +381,74 @@ class TestBlocks:
     def test_warp_reduce(self, ptx, emulate, random):
         x = random.random((4, 32), np.float32)
         assert np.array_equal(emulate(ptx, "warpReduce", 1, 128, x, zeros(4))[1], x.max(1))
+
+
+class TestCalls:
+    @pytest.fixture
+    def ptx(self, program):
+        return program("calls")
+
+    def test_function_table(self, ptx, emulate, random):
+        x, t = integers(random, 32, low=0, high=3), np.arange(32)
+        out = emulate(ptx, "functionTable", 1, 32, x, np.zeros_like(x))
+        assert np.array_equal(out[1], np.choose(x, [t + 7, t * 7, t - 7]))
+
+    def test_address_that_is_no_function(self, ptx, emulate):
+        x = np.full(32, 3, np.int32)  # behind the table
+        run = emulate(ptx, "functionTable", 1, 32, x, x, check=False)
+        assert run.status != 0 and "out of bounds" in run.stderr, run.stderr
+
+    def test_function_arguments(self, ptx, emulate, random):
+        x = integers(random, 32, low=0, high=6)
+        out = emulate(ptx, "functionArguments", 1, 32, x, np.zeros_like(x))
+        for t in range(32):
+            total, chosen = 0, "add" if x[t] > 1 else "multiply"
+            for _ in range(x[t]):
+                total = {"add": total + t, "subtract": total - t, "multiply": total * t}[chosen]
+                chosen = "subtract" if chosen == "add" else "add"
+            assert out[1][t] == total
+
+    def test_virtual_functions(self, ptx, emulate, random):
+        x, t = integers(random, 32), np.arange(32)
+        out = emulate(ptx, "virtualFunctions", 1, 32, x, zeros(32, dtype=np.float64))
+        assert np.array_equal(out[1], np.where(x & 1, 2 * t + 4, 3 * t * t))
+
+    def test_tree_of_functions(self, ptx, emulate, random):
+        x = integers(random, 32)
+        out = emulate(ptx, "treeOfFunctions", 1, 32, x, np.zeros_like(x))
+        assert np.array_equal(out[1], 4 * x + 3 + 4 + 5 + 6)
+
+    @pytest.mark.parametrize("options", [[], ["--json"], ["--time"]])
+    def test_prints(self, ptx, emulate, options):
+        x = np.array([3, -20, 1000], np.int32)
+        run = emulate(ptx, "prints", 1, 3, x, options=options)
+        lines = [
+            f"{t} of 3: {v / 2:5.2f}|{v:<6d}|{v:+05d}|{v & 0xFFFFFFFF:x} text {'abc'[t]} {v << 33} %"
+            for t, v in enumerate(x.tolist())
+        ]
+        expected = [*lines, "two 1 2", "done    2"]
+        assert (run.stderr if options else run.stdout).splitlines() == expected
+        if options:
+            assert json.loads(run.stdout)
+
+    def test_assertion(self, ptx, emulate):
+        x = np.array([*range(8), 10, 0], np.int32)
+        emulate(ptx, "asserts", 2, (5, 2), x)
+        run = emulate(ptx, "asserts", 1, 10, x, check=False)
+        assert run.status != 0
+        assert "failed assertion: kernel 'asserts', ptx line" in run.stderr
+        assert "block (0,0,0), thread (8,0,0): 'x[threadIdx.x] < 10 && \"too large\"' at " in run.stderr
+        assert re.search(r"calls\.cu:\d+ in 'void asserts\(const int \*\)'", run.stderr), run.stderr
+
+    def test_trap(self, ptx, emulate):
+        x = np.arange(8, dtype=np.int32)
+        run = emulate(ptx, "traps", 1, 8, x, np.zeros_like(x), check=False)
+        assert run.status != 0 and "trap: kernel 'traps'" in run.stderr and "thread (3,0,0)" in run.stderr
+
+    def test_exit(self, ptx, emulate, random):
+        x = integers(random, 40)
+        out = emulate(ptx, "exits", 1, 40, x, np.full_like(x, 7))
+        assert np.array_equal(out[1], np.where(x < 0, 7, x))
 
 
 class TestCluster:
