@@ -9,6 +9,7 @@
 #include <charconv>
 #include <map>
 #include <mutex>
+#include <string_view>
 
 namespace qopt::runtime {
 
@@ -31,10 +32,30 @@ static int ordinalOf(const std::string &name) {
   return failed == std::errc() && last == end ? ordinal : -1;
 }
 
+/// The number in "emulator,schedules=4"; 1 in "emulator", 0 in other names.
+static unsigned schedulesOf(const std::string &name) {
+  constexpr std::string_view plain = "emulator", several = ",schedules=";
+  std::string_view rest = name;
+  if (!rest.starts_with(plain))
+    return 0;
+  rest.remove_prefix(plain.size());
+  if (rest.empty())
+    return 1;
+  if (!rest.starts_with(several))
+    return 0;
+  rest.remove_prefix(several.size());
+  unsigned schedules = 0;
+  const char *end = rest.data() + rest.size();
+  auto [last, failed] = std::from_chars(rest.data(), end, schedules);
+  return failed == std::errc() && last == end ? schedules : 0;
+}
+
 static StatusOr<std::shared_ptr<Device>> makeGpu(const std::string &name) {
+  emulator::EmulatorOptions options;
+  options.schedules = schedulesOf(name);
   StatusOr<std::shared_ptr<cuda::Driver>> driver =
-      name == "emulator" ? emulator::openEmulatorDriver()
-                         : cuda::openCudaDriver(ordinalOf(name));
+      options.schedules ? emulator::openEmulatorDriver(options)
+                        : cuda::openCudaDriver(ordinalOf(name));
   if (!driver.ok())
     return driver.status();
   return std::shared_ptr<Device>(
@@ -45,11 +66,12 @@ StatusOr<std::shared_ptr<Device>>
 openDevice(const plan::Plan &plan, const std::string &asked, int threads) {
   std::string name = !asked.empty() ? asked : isForGpu(plan) ? "cuda" : "host";
   bool cuda = name == "cuda" || name.rfind("cuda:", 0) == 0;
-  bool gpu = cuda || name == "emulator";
+  bool gpu = cuda || schedulesOf(name);
   if ((!gpu && name != "host") || (cuda && ordinalOf(name) < 0))
     return Status(StatusCode::InvalidArgument,
                   "there is no device \"" + name +
-                      "\"; expected host, cuda, cuda:N or emulator");
+                      "\"; expected host, cuda, cuda:N, emulator or "
+                      "emulator,schedules=N");
   if (gpu != isForGpu(plan))
     return Status(StatusCode::InvalidArgument,
                   "the artifact was compiled for " + targetOf(plan) +

@@ -19,8 +19,8 @@ namespace qopt {
 
 struct SessionOptions {
   int threads = 0; ///< 0: one for each processor of this process
-  /// "host", "cuda", "cuda:N" or "emulator"; empty: what the artifact was
-  /// compiled for.
+  /// "host", "cuda", "cuda:N", "emulator" or "emulator,schedules=N"; empty:
+  /// what the artifact was compiled for.
   std::string device = {};
 };
 

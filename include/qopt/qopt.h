@@ -134,8 +134,8 @@ typedef struct qopt_tensor {
 typedef struct qopt_session qopt_session;
 typedef struct qopt_results qopt_results;
 
-/* `threads` 0: one for each processor of this process. `device`: "host",
- * "cuda", "cuda:N" or "emulator"; NULL: what the artifact was compiled for. */
+/* `threads` 0: one for each processor. `device`: "host", "cuda", "cuda:N",
+ * "emulator[,schedules=N]"; NULL: what the artifact was compiled for. */
 QOPT_C_API qopt_status qopt_session_create(const qopt_artifact *artifact,
                                            int threads, const char *device,
                                            qopt_session **session);

@@ -224,8 +224,8 @@ def load(
     trust: bool = False,
     tokenizer: str | os.PathLike[str] | None = None,
 ) -> Model:
-    """Opens an artifact. `threads` 0 means one for each processor; `device` is "host", "cuda", "cuda:N" or "emulator",
-    None what the artifact was compiled for; `trust` leaves out the digests of weights and code; `tokenizer` is a
+    """Opens an artifact. `threads` 0 means one for each processor; `device` is "host", "cuda", "cuda:N", "emulator"
+    or "emulator,schedules=N", None what the artifact was compiled for; `trust` leaves out the digests of weights and code; `tokenizer` is a
     tokenizer.json, or its folder, instead of the artifact's own."""
     artifact = _runtime.open(arguments.path("path", path), arguments.truth("trust", trust))
     threads = arguments.whole("threads", threads, 0, 1024)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/EmulatorDriver.h"
 
+#include "runtime/emulator/Schedules.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -221,9 +223,9 @@ StatusOr<Work> EmulatorDriver::prepare(cuda::Function function,
                 kernel.parameterBytes(i));
   Extent grid = {shape.grid[0], shape.grid[1], shape.grid[2]};
   return Work([this, &kernel, grid, shape, buffer = std::move(buffer)] {
-    StatusOr<Statistics> statistics = qopt::emulator::launch(
-        kernel, grid, {shape.block, 1, 1}, shape.sharedBytes, buffer, memory,
-        options.launch);
+    StatusOr<Statistics> statistics = launchSchedules(
+        {kernel, grid, {shape.block, 1, 1}, shape.sharedBytes, buffer}, memory,
+        options.launch, options.schedules);
     return statistics.ok() ? Status() : blameArtifact(statistics.status());
   });
 }
@@ -252,8 +254,9 @@ std::shared_ptr<cuda::Driver> makeEmulatorDriver(EmulatorOptions options) {
   return std::make_shared<EmulatorDriver>(options);
 }
 
-StatusOr<std::shared_ptr<cuda::Driver>> openEmulatorDriver() {
-  return makeEmulatorDriver();
+StatusOr<std::shared_ptr<cuda::Driver>>
+openEmulatorDriver(const EmulatorOptions &options) {
+  return makeEmulatorDriver(options);
 }
 
 } // namespace qopt::emulator

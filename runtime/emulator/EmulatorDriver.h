@@ -12,7 +12,8 @@ namespace qopt::emulator {
 
 struct EmulatorOptions {
   LaunchOptions launch;
-  int major = 9; ///< compute capability that it claims
+  unsigned schedules = 1; ///< of each launch, see Schedules.h
+  int major = 9;          ///< compute capability that it claims
   int minor = 0;
   size_t memory = size_t(16) << 30; ///< bytes that it lends
 };
@@ -21,7 +22,8 @@ std::shared_ptr<cuda::Driver> makeEmulatorDriver(EmulatorOptions options = {});
 
 /// The driver behind the device "emulator". Unsupported in a library that was
 /// linked without it, NoEmulator.cpp.
-StatusOr<std::shared_ptr<cuda::Driver>> openEmulatorDriver();
+StatusOr<std::shared_ptr<cuda::Driver>>
+openEmulatorDriver(const EmulatorOptions &options = {});
 
 } // namespace qopt::emulator
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <string>
 
 namespace qopt::emulator {
 namespace {
@@ -126,6 +125,13 @@ Status Memory::release(uint64_t address) {
   }
   return Status(StatusCode::InvalidArgument,
                 "no device memory begins at " + hex(address));
+}
+
+void Memory::setName(uint64_t address, const std::string &name) {
+  std::lock_guard<std::mutex> lock(mutex);
+  for (const std::unique_ptr<Allocation> &allocation : sorted)
+    if (allocation->base == address)
+      allocation->name = name;
 }
 
 void Memory::protect(uint64_t address) {

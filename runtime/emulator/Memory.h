@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 namespace qopt::emulator {
@@ -21,6 +22,7 @@ struct Allocation {
   uint64_t bytes = 0;
   bool readOnly = false; ///< constant memory
   bool owned = false;
+  std::string name; ///< for messages; may be empty
   /// A bit for each byte that was written; empty when all count as written.
   std::unique_ptr<std::atomic<uint8_t>[]> written;
 
@@ -45,6 +47,8 @@ public:
   /// Lends memory of the caller's to the device; all of it counts as written.
   Status lend(void *data, size_t bytes, bool readOnly = false);
   Status takeBack(void *data);
+  /// What messages call the allocation at `address`.
+  void setName(uint64_t address, const std::string &name);
   /// From now on kernels only read the allocation at `address`.
   void protect(uint64_t address);
   /// Copies bytes to device memory and marks them written.

@@ -40,6 +40,7 @@ Status placeVariables(const ptx::Module &parsed, Memory &memory,
     if (!address.ok())
       return address.status();
     addresses[i] = *address;
+    memory.setName(*address, variable.name);
   }
   for (size_t i = 0; i < parsed.variables.size(); ++i) {
     const ptx::Variable &variable = parsed.variables[i];

@@ -5,7 +5,8 @@
 
 namespace qopt::emulator {
 
-StatusOr<std::shared_ptr<cuda::Driver>> openEmulatorDriver() {
+StatusOr<std::shared_ptr<cuda::Driver>>
+openEmulatorDriver(const EmulatorOptions &) {
   return Status(StatusCode::Unsupported,
                 "this library has no emulator; run the artifact with qopt-run "
                 "--device emulator or the Python package");

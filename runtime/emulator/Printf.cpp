@@ -46,8 +46,8 @@ private:
   }
 
   std::string_view takeAll(std::string_view characters) {
-    size_t end = std::min(format.find_first_not_of(characters, at),
-                          format.size());
+    size_t end =
+        std::min(format.find_first_not_of(characters, at), format.size());
     std::string_view taken = std::string_view(format).substr(at, end - at);
     at = end;
     return taken;
@@ -60,16 +60,15 @@ private:
       uint64_t bits;
       if (!next(4, bits))
         return false;
-      into += std::to_string(
-          std::clamp(int32_t(bits), -mostWidth, mostWidth));
+      into += std::to_string(std::clamp(int32_t(bits), -mostWidth, mostWidth));
       return true;
     }
     std::string_view digits = takeAll("0123456789");
     if (!digits.empty())
       into += digits.size() > 4
                   ? std::to_string(mostWidth)
-                  : std::to_string(std::min(
-                        std::stoi(std::string(digits)), mostWidth));
+                  : std::to_string(
+                        std::min(std::stoi(std::string(digits)), mostWidth));
     return true;
   }
 
@@ -104,11 +103,12 @@ private:
       written += '%';
       return true;
     }
-    if (conversion.kind && std::string_view("diouxXcsp").find(
-                               conversion.kind) != std::string_view::npos)
+    if (conversion.kind &&
+        std::string_view("diouxXcsp").find(conversion.kind) !=
+            std::string_view::npos)
       return putWhole(conversion);
-    if (conversion.kind && std::string_view("aAeEfFgG").find(
-                               conversion.kind) != std::string_view::npos) {
+    if (conversion.kind && std::string_view("aAeEfFgG").find(conversion.kind) !=
+                               std::string_view::npos) {
       uint64_t bits;
       if (!next(8, bits))
         return false;

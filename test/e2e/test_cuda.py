@@ -34,6 +34,14 @@ def test_greedy_tokens_equal_the_host(tool, stories, stories_cuda):
     assert generated(tool, stories_cuda, 200, "--device", "emulator") == generated(tool, stories, 200)
 
 
+def test_schedules_leave_the_same_bytes(tool, stories, stories_cuda):
+    """Each kernel of a step under several orders of warps and blocks, for a prompt of one step and decoded tokens."""
+    device = ("--device", "emulator,schedules=3")
+    assert generated(tool, stories_cuda, 4, *device) == generated(tool, stories, 4)
+    prompt = ("--tokens", ",".join(map(str, range(3, 103))))
+    assert generated(tool, stories_cuda, 2, *device, prompt=prompt) == generated(tool, stories, 2, prompt=prompt)
+
+
 def test_a_long_prompt_is_one_step(tool, stories, stories_cuda):
     """Far more than 64 tokens at once: gemm and attention_prefill, then the kernels of few tokens."""
     prompt = ("--tokens", ",".join(map(str, [1, *generated(tool, stories, 150)])))

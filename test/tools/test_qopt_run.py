@@ -157,6 +157,12 @@ ERRORS = {
     "not a number": ("decoder", ["--tokens", "1", "--seed", "abc"], USAGE, "--seed"),
     "unknown option": ("decoder", ["--bogus"], USAGE, '"qopt-run --help" lists the options'),
     "unknown device": ("decoder", ["--tokens", "1", "--device", "tpu"], USAGE, 'there is no device "tpu"'),
+    "schedules of the emulator": (
+        "decoder",
+        ["--tokens", "1", "--device", "emulator,schedules=0"],
+        USAGE,
+        "expected host, cuda, cuda:N, emulator or emulator,schedules=N",
+    ),
     "two prompts": ("decoder", ["--tokens", "1", "--prompt", "x"], USAGE, "--prompt"),
     "tolerance alone": ("decoder", ["--tokens", "1", "--tolerance", "1"], USAGE, "--compare"),
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Io/FileAccess.h"
 #include "lib/Io/Npz.h"
+#include "runtime/emulator/Schedules.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/qopt-emulate/EmulateOptions.h"
 
@@ -82,6 +83,7 @@ public:
       if (!address.ok())
         return address.status();
       addresses.push_back(*address);
+      memory.setName(*address, tensor.name());
       std::memcpy(to, &*address, sizeof *address);
       if (tensor.bytes())
         QOPT_RETURN_IF_ERROR(
@@ -111,30 +113,6 @@ private:
   std::vector<uint64_t> addresses; ///< 0: a scalar
   std::vector<uint8_t> buffer;
 };
-
-/// The arrays of two schedules, bit by bit.
-Status compare(const std::vector<Tensor> &first,
-               const std::vector<Tensor> &other, unsigned schedule) {
-  for (size_t i = 0; i < first.size(); ++i) {
-    size_t size = sizeOf(first[i].type());
-    const uint8_t *a = first[i].as<uint8_t>(), *b = other[i].as<uint8_t>();
-    int64_t differing = 0, at = -1;
-    for (int64_t n = first[i].elements(); n-- > 0;)
-      if (std::memcmp(a + size_t(n) * size, b + size_t(n) * size, size) != 0) {
-        ++differing;
-        at = n;
-      }
-    if (differing)
-      return Status(StatusCode::GateFailed,
-                    "schedule " + std::to_string(schedule) + " gives '" +
-                        first[i].name() + "' with " +
-                        std::to_string(differing) + " of " +
-                        std::to_string(first[i].elements()) +
-                        " elements other than schedule 0, the first at " +
-                        std::to_string(at));
-  }
-  return Status();
-}
 
 Status write(const std::string &path, const std::vector<Tensor> &arrays) {
   std::vector<TensorView> views;
@@ -180,47 +158,31 @@ Status runKernel(const EmulateOptions &options) {
   StatusOr<std::vector<Tensor>> tensors = readArguments(options, *kernel);
   if (!tensors.ok())
     return tensors.status();
-  std::vector<Tensor> first;
-  Statistics statistics;
-  for (unsigned i = 0; i < options.schedules; ++i) {
-    DeviceArrays device(memory);
-    QOPT_RETURN_IF_ERROR(device.place(*kernel, *tensors));
-    emulator::LaunchOptions launchOptions = options.launch;
-    launchOptions.seed += i;
-    if (i > 0) // the first schedule has said it
-      launchOptions.print = [](std::string_view) {};
-    else if (options.json || options.time)
-      launchOptions.print = [](std::string_view text) {
-        std::fwrite(text.data(), 1, text.size(), stderr);
-      };
-    StatusOr<Statistics> counted =
-        launch(*kernel, options.grid, options.block, options.shared,
-               device.arguments(), memory, launchOptions);
-    if (!counted.ok())
-      return options.schedules == 1 ||
-                     counted.status().code() != StatusCode::GateFailed
-                 ? counted.status()
-                 : Status(StatusCode::GateFailed,
-                          "schedule " + std::to_string(i) + ": " +
-                              counted.status().message());
+  DeviceArrays device(memory);
+  QOPT_RETURN_IF_ERROR(device.place(*kernel, *tensors));
+  emulator::LaunchOptions launch = options.launch;
+  if (options.json || options.time)
+    launch.print = [](std::string_view text) {
+      std::fwrite(text.data(), 1, text.size(), stderr);
+    };
+  StatusOr<Statistics> statistics =
+      launchSchedules({*kernel, options.grid, options.block, options.shared,
+                       device.arguments()},
+                      memory, launch, options.schedules);
+  if (!statistics.ok())
+    return statistics.status();
+  if (!options.output.empty()) {
     StatusOr<std::vector<Tensor>> arrays = device.fetch(*tensors);
     if (!arrays.ok())
       return arrays.status();
-    if (i == 0) {
-      first = std::move(*arrays);
-      statistics = std::move(*counted);
-    } else {
-      QOPT_RETURN_IF_ERROR(compare(first, *arrays, i));
-    }
+    QOPT_RETURN_IF_ERROR(write(options.output, *arrays));
   }
-  if (!options.output.empty())
-    QOPT_RETURN_IF_ERROR(write(options.output, first));
   if (options.time)
-    return printTime(statistics);
+    return printTime(*statistics);
   if (options.json)
-    return printStatisticsJson(statistics);
+    return printStatisticsJson(*statistics);
   if (options.statistics)
-    printStatistics(statistics);
+    printStatistics(*statistics);
   return cli::flushOutput();
 }
 

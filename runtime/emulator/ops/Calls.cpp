@@ -118,8 +118,7 @@ bool decodeIndirect(Decoder &decoder, const CallOperands &call) {
 
 bool decodeSystemCall(Decoder &decoder, const CallOperands &call,
                       Handler handler) {
-  const ptx::Function &function =
-      decoder.module.functions[call.callee->index];
+  const ptx::Function &function = decoder.module.functions[call.callee->index];
   if (!isMatch(decoder, *call.arguments, function.parameters) ||
       !isMatch(decoder, *call.results, function.results))
     return decoder.fail("expected the parameters that '" + function.name +
@@ -162,10 +161,8 @@ bool decodeCall(Decoder &decoder) {
     return decodeIndirect(decoder, call);
   if (call.callee->kind != ptx::Operand::Function)
     return decoder.fail("expected a function or a register with its address");
-  const ptx::Function &function =
-      decoder.module.functions[call.callee->index];
-  if (Handler handler = systemCall(function.name);
-      handler && !function.defined)
+  const ptx::Function &function = decoder.module.functions[call.callee->index];
+  if (Handler handler = systemCall(function.name); handler && !function.defined)
     return decodeSystemCall(decoder, call, handler);
   return addSite(decoder, call, call.callee->index, decoder.inst.target) &&
          decoder.emit(&runCall);

@@ -46,6 +46,13 @@ def test_text_equals_the_host(tool, compiled, stories_artifact, arch):
     assert json.loads(found.stdout)["tokens"] == expected
 
 
+def test_every_schedule_gives_the_text(tool, compiled, stories_artifact):
+    prompt = (*PROMPT[:2], "--max-tokens", "3", "--json")
+    expected = json.loads(tool("qopt-run", stories_artifact, *prompt).stdout)["tokens"]
+    found = tool("qopt-run", compiled("sm_90a"), *prompt, environment=environment("schedules=3"))
+    assert json.loads(found.stdout)["tokens"] == expected
+
+
 def test_every_call_is_paired(tool, compiled, tmp_path):
     log = tmp_path / "calls"
     tool("qopt-run", compiled("sm_90a"), *PROMPT, environment=environment(QOPT_STANDIN_LOG=str(log)))

@@ -7,6 +7,7 @@
 //   capability=8.0       of each
 //   memory=1000000       bytes of each
 //   checks=0             kernels run without the emulator's checks
+//   schedules=4          each runs under so many, see emulator/Schedules.h
 //   fail=CALL:N:RESULT   the Nth call of CALL answers RESULT; may be repeated
 //   fault=N:RESULT       the Nth kernel that runs ends so, which the stream's
 //                        synchronisation says; from 700 on for ever

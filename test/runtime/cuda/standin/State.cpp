@@ -32,6 +32,8 @@ Settings Settings::parse(const std::string &text) {
     else if (name == "checks")
       settings.launch.checks =
           number(0) ? emulator::Checks::all() : emulator::Checks::none();
+    else if (name == "schedules")
+      settings.schedules = unsigned(number(0));
     else if (name == "capability")
       std::sscanf(value.c_str(), "%d.%d", &settings.major, &settings.minor);
     else if (name == "fail")

@@ -33,6 +33,7 @@ struct Settings {
   int major = 9, minor = 0;
   size_t memory = size_t(1) << 30;
   emulator::LaunchOptions launch;
+  unsigned schedules = 1;
   struct Failure {
     std::string call;
     int countdown;

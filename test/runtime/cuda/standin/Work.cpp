@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Entry.h"
 
+#include "runtime/emulator/Schedules.h"
+
 #include <cstdio>
 #include <cstring>
 
@@ -252,9 +254,9 @@ STANDIN cuLaunchKernelEx(const api::LaunchConfig *config,
   auto run = [&state, kernel, grid, block, shared = config->sharedBytes,
               arguments = std::move(arguments)] {
     return state.runKernel([&] {
-      StatusOr<emulator::Statistics> statistics =
-          emulator::launch(kernel, grid, block, shared, arguments, state.memory,
-                           state.settings.launch);
+      StatusOr<emulator::Statistics> statistics = emulator::launchSchedules(
+          {kernel, grid, block, shared, arguments}, state.memory,
+          state.settings.launch, state.settings.schedules);
       if (!statistics.ok())
         return statistics.status();
       const emulator::SpaceBytes &bytes = statistics->bytes["global"];
