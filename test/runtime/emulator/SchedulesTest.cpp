@@ -98,9 +98,8 @@ TEST(Schedules, OfTheDriver) {
     EmulatorOptions options;
     options.schedules = schedules;
     std::shared_ptr<cuda::Driver> driver = makeEmulatorDriver(options);
-    auto module =
-        driver->load({reinterpret_cast<const uint8_t *>(text.data()),
-                      text.size()});
+    auto module = driver->load(
+        {reinterpret_cast<const uint8_t *>(text.data()), text.size()});
     ASSERT_TRUE(module.ok()) << module.status().message();
     auto stream = driver->createStream();
     cuda::Address out = *driver->allocate(129 * 4);

@@ -101,6 +101,35 @@ TEST(Attention, masks) {
   }
 }
 
+class EdgesOfHeadSizes : public testing::TestWithParam<int> {};
+
+/// Sequences that end, and prompts, one position before, at and behind what a
+/// tile, a page and the rows of a block hold.
+TEST_P(EdgesOfHeadSizes, tilesAndPages) {
+  for (const char *format : {"f16", "int4"}) {
+    std::string text = "heads=2 kv=1 page=32 d=" + std::to_string(GetParam()) +
+                       " key=" + format + " value=" + format;
+    StatusOr<Case> decode = parseCase(text + " sequences=1:100");
+    StatusOr<Case> prefill = parseCase(text + " prefill sequences=100:0");
+    ASSERT_TRUE(decode.ok() && prefill.ok());
+    std::string contexts, prompts;
+    for (int64_t edge : {decode->schedule.tile, 2 * decode->schedule.tile, 32})
+      for (int64_t length = edge - 1; length <= edge + 1; ++length)
+        contexts += (contexts.empty() ? "1:" : ",1:") +
+                    std::to_string(length - 1); // one position is new
+    for (int64_t edge : {prefill->schedule.tile, prefill->schedule.blockRows()})
+      for (int64_t tokens = edge - 1; tokens <= edge + 1; ++tokens)
+        prompts += (prompts.empty() ? "" : ",") + std::to_string(tokens) + ":" +
+                   std::to_string(tokens % 3 * (edge - 1) / 2);
+    expectRight(text + " sequences=" + contexts);
+    expectRight(text + " prefill sequences=" + prompts);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Attention, EdgesOfHeadSizes,
+                         testing::Values(8, 16, 24, 32, 40, 64, 80, 96, 112,
+                                         128, 256));
+
 TEST(Attention, edgesOfTilesAndPages) {
   for (int context : {0, 1, 15, 16, 17, 30, 31, 32, 63, 64, 127})
     expectRight("heads=2 kv=1 d=32 page=32 tile=16 sequences=1:" +

@@ -144,6 +144,28 @@ act=int8 source=f16 norm out=f32 k=4096 rows=64:int8
 act=int8 source=f16 norm out=f32 k=1000 rows=33:int8
 act=int8 source=f16 norm out=f32 k=1408 rows=64:int8 slices=2 grid=8 units=2
 arch=sm_80 act=int8 source=bf16 norm out=f32 k=520 rows=65:int8 epilogue=bias
+k=1 rows=16:int4_g128,32:int4_g32,16:int8,33:f16
+tokens=8 k=1 rows=16:int4_asym_g32,32:int4_asym_g64_zf,16:int8_asym_g64,17:int8_g32
+tokens=5 k=1 rows=16:lut4,32:lut4_g32_s6,16:lut3_g64,33:int4_g32_s6
+tokens=15 k=1 rows=16:int6,32:int5_g32,16:int3_asym_g32_zf,33:int2_g128
+tokens=63 k=1 rows=16:fp8_e4m3,17:fp8_e4m3_g32
+k=1 rows=17:int4_g128 norm
+act=bf16 out=bf16 tokens=31 k=1 rows=17:bf16
+act=int8 out=f32 tokens=9 k=1 rows=17:int8
+tokens=15 k=640 rows=100:int4_g128
+tokens=15 k=257 rows=47:int8_g32 epilogue=bias
+tokens=15 k=512 rows=104:int4_g32 epilogue=gated
+act=bf16 out=bf16 tokens=15 k=512 rows=96:lut4_g64
+tokens=31 k=512 rows=257:int4_asym_g32
+tokens=31 k=384 rows=64:f16 epilogue=residual
+tokens=31 k=640 rows=100:int3_g32_s6
+act=int8 out=f32 tokens=31 k=320 rows=100:int8
+tokens=63 k=512 rows=300:int4_g128
+tokens=63 k=640 rows=100:int6_asym_g64
+tokens=63 k=1024 rows=256:int4_g64 slices=4 grid=8
+tokens=63 k=512 rows=104:fp8_e4m3 epilogue=gated
+act=int8 tokens=63 k=512 rows=104:int8 epilogue=gated
+arch=sm_80 tokens=63 k=512 rows=300:int8
 """.strip().splitlines()
 
 
