@@ -106,6 +106,7 @@ skinny_linear rows=96:64 columns=256 tokens=6 weights=int8:int4_g128 gate=silu n
 skinny_linear rows=64:64 columns=2048 tokens=8 weights=int4_g128:int8 --schedule slices=4,grid=8,column_warps=1,row_warps=8,units_per_stage=2:2
 gemm rows=100 columns=320 tokens=70 weights=int4_g64
 gemm rows=100 columns=320 tokens=70 weights=int5_g32
+gemm rows=100 columns=320 tokens=70 weights=int4_asym_g32_zf_sf32
 gemm rows=128:70 columns=320 tokens=70 weights=int4_g64:int8
 gemm rows=64 columns=512 tokens=130 weights=f16 --schedule slices=4
 gemm rows=64 columns=256 tokens=66 weights=int8 int8=1 output=f32
@@ -123,6 +124,8 @@ skinny_linear rows=96 columns=640 tokens=5 weights=int4_asym_g32 activation=bf16
 skinny_linear rows=64 columns=512 tokens=8 weights=int4_g32
 skinny_linear rows=100 columns=300 tokens=5 weights=int3_asym_g32
 skinny_linear rows=64 columns=512 tokens=1 weights=int6_g64
+skinny_linear rows=100 columns=640 tokens=5 weights=int4_g32_sf32
+skinny_linear rows=64:48 columns=512 tokens=1 weights=int4_asym_g32_sf32:int8
 skinny_linear rows=96 columns=512 tokens=1 weights=int8 int8=1 makes_codes=1 norm=1
 skinny_linear rows=100 columns=256 tokens=1 weights=int8 int8=1 makes_codes=1 activation=bf16
 skinny_linear rows=72 columns=512 tokens=6 weights=int8 gate=silu norm=1

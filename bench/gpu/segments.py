@@ -44,10 +44,14 @@ class Segment:
         if self.is_fp8:
             self.codes = encode("fp8_e4m3", self.random.uniform(-448, 448, shape))
         scales = self.random.uniform(0.01, 0.02, (self.slab_rows, -(-self.columns // self.own["group_columns"])))
-        self.scales = scales.astype(np.float32 if self.has_row_scales else np.float16)
+        self.scales = scales.astype(self._float_of("scale_bytes"))
         self.zeros = None
         if "zero_places" in self.own:
-            self.zeros = self.random.integers(low, high, scales.shape).astype(np.float16)
+            self.zeros = self.random.integers(low, high, scales.shape).astype(self._float_of("zero_bytes"))
+
+    def _float_of(self, name):
+        """The type of scales or zero points; those of rows are f32."""
+        return np.float16 if self.own.get(name, 4) == 2 else np.float32
 
     def weights(self, rows):
         """Rows as numbers, and the scale of each of their elements."""
@@ -108,10 +112,10 @@ class Segment:
         """The scales or zero points of groups, in planes behind the codes of each unit."""
         places = np.asarray(self.own[name]).reshape(self.strip, -1)
         groups, group = places.shape[1], self.own["group_columns"]
-        rows = values.view(np.uint8).reshape(packed.shape[0], self.strip, -1, 2)
+        rows = values.view(np.uint8).reshape(packed.shape[0], self.strip, -1, values.itemsize)
         for unit in range(self.units):
             for i in range(groups):
                 column = unit * self.unit + i * self.unit // groups
                 if column < self.columns:
-                    for byte in range(2):
+                    for byte in range(values.itemsize):
                         packed[:, unit, places[:, i] + byte] = rows[:, :, column // group, byte]

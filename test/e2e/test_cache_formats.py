@@ -18,12 +18,12 @@ TURNED = {"int8": 4, "fp8_e4m3": 10, "int4": 40}
 DOWN = [word for layer in range(5) for word in ("--format", f"node_linear_{6 + 7 * layer}=int8")]
 
 
-def gaps_of(tool, folder, tmp_path, formats, count):
+def gaps_of(tool, folder, tmp_path, formats, count, prompt=None):
     """The emulator's tokens, given to the host: by how much the host prefers another to each of them."""
     for target, device in (("host", "host"), ("cuda", "emulator")):
         options = ("--target", target, "--activations", "f16", *formats)
         tool("qopt-compile", folder, *options, "-o", tmp_path / f"{device}.qopt")
-    prompt = json.loads((folder / "generate.json").read_text())["prompt_ids"]
+    prompt = prompt or json.loads((folder / "generate.json").read_text())["prompt_ids"]
     asked = ("--tokens", ",".join(map(str, prompt)), "--max-tokens", count, "--json", "--device", "emulator")
     chosen = json.loads(tool("qopt-run", tmp_path / "emulator.qopt", *asked).stdout)["tokens"]
     assert len(chosen) == count

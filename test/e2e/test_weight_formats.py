@@ -19,6 +19,8 @@ FORMATS = (
     "lut4",
     "lut4_g32_s6",
     "lut3_g64",
+    "int4_g32_sf32",
+    "int5_asym_g64_zf_sf32",
 )
 
 

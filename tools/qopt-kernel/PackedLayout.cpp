@@ -99,13 +99,18 @@ static llvm::json::Object describeSegment(const Segment &segment,
   if (format.hasTwoLevels()) // scales and zero points are no whole bytes
     return layout;
   int64_t scaleBytes = quant::bytesPerScale(format);
-  if (!format.isFloat() && !hasRowScales(format))
+  if (!format.isFloat() && !hasRowScales(format)) {
+    layout["scale_bytes"] = scaleBytes;
     layout["scale_places"] =
         planePlaces(empty, &Unit::scales, scaleBytes, scaleBytes);
-  if (!format.isSymmetric())
-    layout["zero_places"] =
-        planePlaces(empty, &Unit::zeros,
-                    format.zero == quant::ZeroType::U8 ? 1 : 2, scaleBytes);
+  }
+  if (!format.isSymmetric()) {
+    int64_t zeroBytes = hasWideZeros(format) ? 4 : 2;
+    layout["zero_bytes"] = zeroBytes;
+    layout["zero_places"] = planePlaces(
+        empty, &Unit::zeros,
+        format.zero == quant::ZeroType::U8 ? 1 : scaleBytes, zeroBytes);
+  }
   return layout;
 }
 

@@ -161,8 +161,9 @@ SegmentPlan gemm::segmentPlanOf(const Problem &problem,
   int64_t stepsPerUnit = unitColumns / columns;
   if (int64_t groups = groupsPerUnit(format))
     plan.groups = std::max<int64_t>(groups / stepsPerUnit, 1);
-  int64_t planes = plan.groups * (format.isSymmetric() ? 1 : 2);
-  plan.stripBytes = plan.codeBytes + planes * groupPlaneBytes(format) +
+  int64_t zeros = format.isSymmetric() ? 0 : zeroPlaneBytes(format);
+  plan.stripBytes = plan.codeBytes +
+                    plan.groups * (scalePlaneBytes(format) + zeros) +
                     unitBytes(format) - scaleUnitsOffset(format);
   return plan;
 }

@@ -59,7 +59,10 @@
 // to the activation's type: code − zero (or the fp8 number) is exact, and its
 // product with the group's scale (in the activation's type) is rounded once;
 // zero points that are fractions add one rounding of (nearest integer − zero) ·
-// scale. Formats with one scale a row stay exact and are scaled in the
+// scale. An f32 scale is the sum of two numbers of that type, and the weight
+// (code − zero) · high + ((code − zero) · low + rest), with one rounding of the
+// sum and one of what is far below it. Formats with one scale a row stay exact
+// and are scaled in the
 // epilogue. Products are summed in f32 by the tensor cores by rising columns.
 // With int8 activations all sums are exact in i32; then come the token's scale
 // and the row's, in f32. Slices are added in their order; after that the

@@ -68,7 +68,7 @@ private:
   void copyPlanes(const Copy &copy, Global unit, Int inUnit);
   void copyPlane(const Copy &copy, Global source, int64_t offset,
                  int64_t bytes);
-  std::vector<Int> loadPlanes(Int strips, Int ofWarp, int64_t offset,
+  std::vector<Int> loadPlanes(Int strips, int64_t warpGroups, int64_t offset,
                               int64_t group);
   /// Runs `body` where step `step` of the slice is one.
   void ifStep(Int step, llvm::function_ref<void()> body);
@@ -77,9 +77,10 @@ private:
   // the end are of `endTiles` tiles.
   /// What a product needs, as it lies in shared memory.
   struct Operands {
-    std::vector<std::vector<Int>> b;      ///< [tile of tokens]
-    std::vector<std::vector<Int>> block;  ///< [strip]: codes
-    std::vector<std::vector<Int>> planes; ///< [strip]: scales, zeros, units
+    std::vector<std::vector<Int>> b;     ///< [tile of tokens]
+    std::vector<std::vector<Int>> block; ///< [strip]: codes
+    /// [strip]: scales and zeros, a word each or two of f32; units
+    std::vector<std::vector<Int>> planes;
     void push(Kernel::Values &values) const;
     void pop(Kernel &k, Kernel::Values &values);
   };
@@ -94,9 +95,16 @@ private:
   /// What makes weights of a group's numbers, for rows g and g+8 of a strip:
   /// pairs of halves.
   struct Group {
-    std::array<Int, 2> shift, scale, rest;
+    std::array<Int, 2> shift, scale, lowScale, rest;
     bool shifted = false, scaled = false, fraction = false;
   };
+  /// A group's scales and zero points of rows g and g+8.
+  struct GroupNumbers {
+    std::array<Real, 2> scale, zero;
+  };
+  GroupNumbers numbersOf(const std::vector<Int> &planes);
+  void setScale(Group &group, int row, Real scale);
+  double scaleFactor() const;
   Group groupOf(const std::vector<Int> &planes);
   skinny_linear::Fragment weightsOf(const std::vector<Int> &block,
                                     int64_t product,

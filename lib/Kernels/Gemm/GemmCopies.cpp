@@ -179,19 +179,17 @@ void Body::copyCodePlane(const Copy &copy, Global unit, int64_t offset,
 void Body::copyPlanes(const Copy &copy, Global unit, Int inUnit) {
   bool ofStage = skinny_linear::groupsPerUnit(format()) > 1;
   Int firstGroup = ofStage ? inUnit * part.groups : k.constant(0);
-  int64_t each = skinny_linear::groupPlaneBytes(format());
-  int64_t bytes = part.groups * each, offset = part.codeBytes;
-  copyPlane(copy,
-            unit.at(skinny_linear::scalesOffset(format())).at(firstGroup, each),
-            offset, bytes);
-  offset += bytes;
-  if (!format().isSymmetric()) {
-    copyPlane(
-        copy,
-        unit.at(skinny_linear::zerosOffset(format())).at(firstGroup, each),
-        offset, bytes);
-    offset += bytes;
-  }
+  int64_t offset = part.codeBytes;
+  auto copyGroups = [&](int64_t begin, int64_t each) {
+    copyPlane(copy, unit.at(begin).at(firstGroup, each), offset,
+              part.groups * each);
+    offset += part.groups * each;
+  };
+  copyGroups(skinny_linear::scalesOffset(format()),
+             skinny_linear::scalePlaneBytes(format()));
+  if (!format().isSymmetric())
+    copyGroups(skinny_linear::zerosOffset(format()),
+               skinny_linear::zeroPlaneBytes(format()));
   if (format().hasTwoLevels())
     copyPlane(copy, unit.at(skinny_linear::scaleUnitsOffset(format())), offset,
               planeBytes);

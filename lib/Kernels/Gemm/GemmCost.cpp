@@ -34,6 +34,8 @@ static double fragmentInstructions(const quant::Format &format,
   if (activation == ElementType::Int8)
     return 4 + 4; // prmt, sign
   double scaled = format.granularity == quant::Granularity::Group ? 4 : 0;
+  if (skinny_linear::hasWideScales(format)) // a product of the lower half more
+    scaled += 4;
   bool corrected =
       !format.isSymmetric() ||
       skinny_linear::numbersOf(format, activation).needsCorrection();
@@ -55,6 +57,8 @@ static double stageInstructions(const Problem &problem,
       products * tiles * (problem.activation == ElementType::Int8 ? 1 : 0.5);
   double groups = part.groups ? std::max(double(part.groups) * share, 1.0) : 0;
   double perGroup = format.isSymmetric() ? 5 : 14;
+  if (skinny_linear::hasWideScales(format)) // of two rows: factor, two halves
+    perGroup += 11;
   double copies = double(planOf(problem, schedule).stageBytes) / 16 /
                   double(schedule.threads());
   return products * strips *

@@ -204,36 +204,42 @@ void Body::load(Int stage, int64_t product, Operands &operands) {
   int64_t perGroup =
       panelProducts * schedule.panels / std::max<int64_t>(part.groups, 1);
   if (product % std::min(perGroup, schedule.products()) == 0) {
-    int64_t group = product / perGroup;
-    Int ofWarp = k.constant(0);
-    if (schedule.columnWarps > 1)
-      ofWarp = columnWarp() * (schedule.products() / perGroup *
-                               skinny_linear::groupPlaneBytes(format()));
     operands.planes.assign(size_t(strips()), {});
     for (int64_t s = 0; part.groups && s < strips(); ++s)
       operands.planes[size_t(s)] =
-          loadPlanes(w, ofWarp, s * part.stripBytes, group);
+          loadPlanes(w, schedule.products() / perGroup, s * part.stripBytes,
+                     product / perGroup);
   }
 }
 
-/// What a strip's group has: scales, zero points and the units of scales of two
-/// levels, for rows g and g+8.
-std::vector<Int> Body::loadPlanes(Int strips, Int ofWarp, int64_t offset,
-                                  int64_t group) {
-  int64_t plane = skinny_linear::groupPlaneBytes(format());
-  Int g = k.lane() >> 2, numbers = strips + ofWarp;
+/// What group `group` of the warp, which has `warpGroups`, has of a strip:
+/// scales, zero points and the units of scales of two levels, for rows g and
+/// g+8.
+std::vector<Int> Body::loadPlanes(Int strips, int64_t warpGroups,
+                                  int64_t offset, int64_t group) {
+  Int g = k.lane() >> 2;
   offset += part.codeBytes;
-  auto load = [&](int64_t at) {
-    return format().hasTwoLevels() ? k.loadSharedHalfWord(numbers + g * 2, at)
-                                   : k.loadShared(numbers + g * 4, at, 1)[0];
+  std::vector<Int> words;
+  auto load = [&](int64_t plane, bool wide) {
+    Int numbers = strips;
+    if (schedule.columnWarps > 1)
+      numbers = strips + columnWarp() * (warpGroups * plane);
+    int64_t at = offset + group * plane;
+    if (format().hasTwoLevels())
+      words.push_back(k.loadSharedHalfWord(numbers + g * 2, at));
+    else
+      for (Int word :
+           k.loadShared(numbers + g * (wide ? 8 : 4), at, wide ? 2 : 1))
+        words.push_back(word);
+    offset += part.groups * plane;
   };
-  std::vector<Int> words = {load(offset + group * plane)};
-  int64_t kinds = format().isSymmetric() ? 1 : 2;
-  if (kinds > 1)
-    words.push_back(load(offset + (part.groups + group) * plane));
+  load(skinny_linear::scalePlaneBytes(format()),
+       skinny_linear::hasWideScales(format()));
+  if (!format().isSymmetric())
+    load(skinny_linear::zeroPlaneBytes(format()),
+         skinny_linear::hasWideZeros(format()));
   if (format().hasTwoLevels())
-    words.push_back(k.loadShared(strips + g * 4,
-                                 offset + kinds * part.groups * plane, 1)[0]);
+    words.push_back(k.loadShared(strips + g * 4, offset, 1)[0]);
   return words;
 }
 
@@ -246,47 +252,95 @@ std::vector<std::array<Int, 2>> Body::activationsOf(const Operands &operands,
   return b;
 }
 
+Body::GroupNumbers Body::numbersOf(const std::vector<Int> &planes) {
+  GroupNumbers result;
+  mlir::Type f16 = k.builder().getF16Type();
+  auto valuesOf = [&](Int word) -> std::array<Real, 2> {
+    return {k.lowHalf(word, f16), k.highHalf(word, f16)};
+  };
+  bool twoLevels = format().hasTwoLevels();
+  size_t next = 0;
+  auto take = [&](bool wide, int offset) -> std::array<Real, 2> {
+    size_t first = next;
+    next += wide ? 2 : 1;
+    if (wide)
+      return {k.asReal(planes[first]), k.asReal(planes[first + 1])};
+    return valuesOf(twoLevels
+                        ? skinny_linear::codesToHalves(planes[first], offset)
+                        : planes[first]);
+  };
+  if (part.groups)
+    result.scale = take(skinny_linear::hasWideScales(format()),
+                        skinny_linear::scaleCodeOffset(format()));
+  if (!format().isSymmetric())
+    result.zero = take(skinny_linear::hasWideZeros(format()), 0);
+  if (twoLevels) {
+    std::array<Real, 2> unit = valuesOf(planes.back());
+    for (size_t i = 0; i < unit.size(); ++i)
+      result.scale[i] = result.scale[i] * unit[i];
+  }
+  return result;
+}
+
+/// What f32 scales are multiplied by before they become halves, and numbers
+/// divided: the power of two of the largest number, so that a scale has as many
+/// bits as its weights.
+double Body::scaleFactor() const {
+  if (!skinny_linear::hasWideScales(format()) || activation.isBF16())
+    return 1;
+  if (format().element == quant::ElementType::Fp8E4m3)
+    return 256;
+  constexpr double ofBook = 128;
+  return skinny_linear::hasBook(format())
+             ? ofBook
+             : skinny_linear::numbersOf(format(), problem.activation).zero;
+}
+
+void Body::setScale(Group &group, int row, Real scale) {
+  if (!skinny_linear::hasWideScales(format())) {
+    group.scale[size_t(row)] = bothHalves(scale, activation);
+    return;
+  }
+  Real factored = scale * k.real(scaleFactor());
+  Int high = bothHalves(factored, activation);
+  group.scale[size_t(row)] = high;
+  group.lowScale[size_t(row)] =
+      bothHalves(factored - k.lowHalf(high, activation), activation);
+}
+
 /// For rows g and g+8:
 ///   weight = (number + shift) · scale + rest
 ///   shift = −(base + nearest integer of zero)
+/// and with f32 scales, F their factor:
+///   weight = (number + shift) / F · scale + ((number + shift) / F · low +
+///   rest)
 Body::Group Body::groupOf(const std::vector<Int> &planes) {
   Group result;
   Numbers numbers = skinny_linear::numbersOf(format(), problem.activation);
   result.shifted = !format().isSymmetric() || numbers.needsCorrection();
   result.scaled = part.groups > 0;
   result.fraction = format().zero == quant::ZeroType::Float;
-  mlir::Type f16 = k.builder().getF16Type();
-  auto valuesOf = [&](Int word) -> std::array<Real, 2> {
-    return {k.lowHalf(word, f16), k.highHalf(word, f16)};
-  };
-  std::array<Real, 2> scale, zero;
-  bool twoLevels = format().hasTwoLevels();
-  auto halvesOf = [&](Int word, int offset) {
-    return twoLevels ? skinny_linear::codesToHalves(word, offset) : word;
-  };
-  if (result.scaled)
-    scale =
-        valuesOf(halvesOf(planes[0], skinny_linear::scaleCodeOffset(format())));
-  if (!format().isSymmetric())
-    zero = valuesOf(halvesOf(planes[1], 0));
-  if (twoLevels) {
-    std::array<Real, 2> unit = valuesOf(planes.back());
-    for (size_t i = 0; i < scale.size(); ++i)
-      scale[i] = scale[i] * unit[i];
-  }
+  GroupNumbers group = numbersOf(planes);
+  double factor = 1 / scaleFactor();
   for (int i = 0; i < 2; ++i) {
     double base = numbers.base[i];
     Real whole;
     if (format().isSymmetric()) {
-      result.shift[i] = bothHalves(k, -(base + numbers.zero), activation);
+      result.shift[i] =
+          bothHalves(k, -(base + numbers.zero) * factor, activation);
     } else {
-      whole = result.fraction ? toReal(roundToInt(zero[i])) : zero[i];
-      result.shift[i] = bothHalves(k.real(-base) - whole, activation);
+      whole =
+          result.fraction ? toReal(roundToInt(group.zero[i])) : group.zero[i];
+      Real shift = k.real(-base) - whole;
+      if (factor != 1)
+        shift = shift * k.real(factor);
+      result.shift[i] = bothHalves(shift, activation);
     }
     if (result.scaled)
-      result.scale[i] = bothHalves(scale[i], activation);
+      setScale(result, i, group.scale[i]);
     if (result.fraction)
-      result.rest[i] = bothHalves((whole - zero[i]) * scale[i], activation);
+      result.rest[i] =
+          bothHalves((whole - group.zero[i]) * group.scale[i], activation);
   }
   return result;
 }
@@ -297,15 +351,26 @@ Fragment Body::weightsOf(const std::vector<Int> &block, int64_t product,
   int perBlock = skinny_linear::productsPerBlock(format());
   Fragment words = skinny_linear::unpackProduct(k, format(), activation, block,
                                                 int(product % perBlock), book);
+  bool wide = skinny_linear::hasWideScales(format());
+  double factor = 1 / scaleFactor();
+  auto times = [&](Int a, Int b, std::optional<Int> c) {
+    return c ? fmaHalves(a, b, *c, activation) : mulHalves(a, b, activation);
+  };
   for (int i = 0; i < 4; ++i) {
     int row = i % 2; // of rows g and g+8
+    std::optional<Int> shift, rest;
     if (group.shifted)
-      words[i] = k.addHalves(words[i], group.shift[row], activation);
+      shift = group.shift[row];
+    if (factor != 1)
+      words[i] = times(words[i], bothHalves(k, factor, activation), shift);
+    else if (shift)
+      words[i] = k.addHalves(words[i], *shift, activation);
     if (group.fraction)
-      words[i] =
-          fmaHalves(words[i], group.scale[row], group.rest[row], activation);
-    else if (group.scaled)
-      words[i] = mulHalves(words[i], group.scale[row], activation);
+      rest = group.rest[row];
+    if (wide)
+      rest = times(words[i], group.lowScale[row], rest);
+    if (group.scaled)
+      words[i] = times(words[i], group.scale[row], rest);
   }
   return words;
 }

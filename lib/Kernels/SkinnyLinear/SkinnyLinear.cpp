@@ -136,9 +136,6 @@ static Status isValidFormat(const quant::Format &format,
   if (group != 32 && group != 64 && group % unitColumns)
     return unsupported(name + " has groups of " + std::to_string(group) +
                        "; expected 32, 64 or a multiple of 128");
-  if (format.scale != quant::ScaleType::F16 && !format.hasTwoLevels())
-    return unsupported(name + " has f32 scales of groups; expected f16, as "
-                              "exports for GPUs have them");
   return Status();
 }
 

@@ -43,10 +43,10 @@
 // so that the two of a pair are neighbours: e, 2 · (g or g+8), 4 · h.
 //
 // A plane of scales or zero points holds, for g = 0…7, the values of rows g and
-// g+8, f16 each: one word a lane, the same for four lanes. Of two levels it
-// holds a byte each, and behind all of them is a plane of the f16 that scales
-// are multiples of, though two units share it: a unit has all that it needs.
-// Codes of scales with a sign are stored plus half of their range.
+// g+8, f16 each: one word a lane, the same for four lanes; two words of f32,
+// which fractions beside f32 scales are, too. Of two levels it holds a byte
+// each, and behind all of them is a plane of the f16 that scales are multiples
+// of, in each unit. Codes of scales with a sign have half of their range added.
 //
 // # Numerics
 //

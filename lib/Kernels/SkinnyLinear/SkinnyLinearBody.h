@@ -140,10 +140,20 @@ private:
                 const std::vector<std::array<Real, 2>> &scales,
                 const std::vector<Accumulator> &products, Sums &sums);
   std::array<Real, 2> correctionOf(const Group &part, int tile);
-  Int groupHalves(const Group &part, int strip, int64_t offset, int codeOffset);
+  /// A group's scales or zero points, its plane of which is at `address` +
+  /// `offset`, of a lane where lanes have different groups.
+  struct Plane {
+    Int address;
+    int64_t offset;
+  };
+  Plane scalePlane(const Group &part, int strip);
+  Plane zeroPlane(const Group &part, int strip);
+  Int halvesOf(const Group &part, Plane plane, int codeOffset);
+  std::array<Real, 2> floatsOf(Plane plane);
   Int scaleHalves(const Group &part, int strip);
   Int zeroHalves(const Group &part, int strip);
   std::array<Real, 2> valuesOf(Int halves);
+  std::array<Real, 2> zeroOf(const Group &part, int strip);
   std::array<Real, 2> shiftOf(const Group &part, int strip);
   std::array<Real, 2> scaleOf(const Group &part, int strip);
   const std::vector<Int> &blockOf(const Group &part, int strip, int block);

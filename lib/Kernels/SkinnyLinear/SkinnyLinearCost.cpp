@@ -74,8 +74,8 @@ double skinny_linear::unpackInstructions(const quant::Format &format,
   return 0;
 }
 
-/// Of a unit's groups: scales (load, two conversions) and sums; of integers Σx
-/// and what it is multiplied by.
+/// Of a unit's groups: scales (load, two conversions of halves) and sums; of
+/// integers Σx and what it is multiplied by.
 static double groupInstructions(const Problem &problem,
                                 const quant::Format &format) {
   bool isInteger = quant::elementOf(format.element).isInteger();
@@ -84,8 +84,10 @@ static double groupInstructions(const Problem &problem,
   auto groups = double(std::max<int64_t>(groupsPerUnit(format), 1));
   auto tiles = double((problem.tokens + 7) / 8);
   double lanes = problem.tokens == 1 ? 2 : 4;
-  double zero = format.isSymmetric() ? 0 : 5; // load, conversions, base
-  double scaled = 3 + tiles * lanes;
+  double zero = format.isSymmetric()   ? 0
+                : hasWideZeros(format) ? 3
+                                       : 5; // load, conversions, base
+  double scaled = (hasWideScales(format) ? 1 : 3) + tiles * lanes;
   if (format.hasTwoLevels()) // prmt, less the offset, times the unit
     scaled += 4;
   if (!isInteger)

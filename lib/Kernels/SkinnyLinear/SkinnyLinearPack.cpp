@@ -79,8 +79,28 @@ bool skinny_linear::hasRowScales(const quant::Format &format) {
          format.granularity == Granularity::Tensor;
 }
 
-int64_t skinny_linear::groupPlaneBytes(const quant::Format &format) {
-  return stripRows * (format.hasTwoLevels() ? 1 : 2);
+bool skinny_linear::hasWideScales(const quant::Format &format) {
+  return format.granularity == Granularity::Group &&
+         format.scale == quant::ScaleType::F32;
+}
+
+bool skinny_linear::hasWideZeros(const quant::Format &format) {
+  return hasWideScales(format) && format.zero == ZeroType::Float;
+}
+
+/// Of a group, f32 where these are `wide`.
+static int64_t groupPlaneBytes(const quant::Format &format, bool wide) {
+  if (format.hasTwoLevels())
+    return stripRows;
+  return wide ? 2 * planeBytes : planeBytes;
+}
+
+int64_t skinny_linear::scalePlaneBytes(const quant::Format &format) {
+  return groupPlaneBytes(format, hasWideScales(format));
+}
+
+int64_t skinny_linear::zeroPlaneBytes(const quant::Format &format) {
+  return groupPlaneBytes(format, hasWideZeros(format));
 }
 
 int64_t skinny_linear::scalesOffset(const quant::Format &format) {
@@ -88,12 +108,12 @@ int64_t skinny_linear::scalesOffset(const quant::Format &format) {
 }
 
 int64_t skinny_linear::zerosOffset(const quant::Format &format) {
-  return scalesOffset(format) + groupsPerUnit(format) * groupPlaneBytes(format);
+  return scalesOffset(format) + groupsPerUnit(format) * scalePlaneBytes(format);
 }
 
 int64_t skinny_linear::scaleUnitsOffset(const quant::Format &format) {
   int64_t zeros = format.isSymmetric() ? 0 : groupsPerUnit(format);
-  return zerosOffset(format) + zeros * groupPlaneBytes(format);
+  return zerosOffset(format) + zeros * zeroPlaneBytes(format);
 }
 
 int64_t skinny_linear::unitBytes(const quant::Format &format) {
@@ -313,20 +333,29 @@ static uint16_t readCode(const CodePlaces &places, const CodePart *parts,
   return uint16_t(code);
 }
 
-/// A zero point as a half; u8 codes are exact.
-static uint16_t readZero(const quant::Format &format, const uint8_t *zeros,
-                         int64_t index) {
-  if (format.zero == ZeroType::U8)
-    return quant::floatToHalf(zeros[index]);
-  return readBits16(zeros + 2 * index);
+/// Value `from` of an array of scales, or of zero points that are fractions, as
+/// value `to` of another.
+static void copyScale(const quant::Format &format, const uint8_t *source,
+                      int64_t from, uint8_t *target, int64_t to) {
+  int64_t bytes = quant::bytesPerScale(format);
+  std::memcpy(target + bytes * to, source + bytes * from, size_t(bytes));
 }
 
-static void writeZero(const quant::Format &format, uint16_t half,
-                      uint8_t *zeros, int64_t index) {
+/// Zero point `index` as value `at` of a plane; u8 codes are exact halves.
+static void packZero(const quant::Format &format, const uint8_t *zeros,
+                     int64_t index, uint8_t *plane, int64_t at) {
   if (format.zero == ZeroType::U8)
-    zeros[index] = uint8_t(quant::halfToFloat(half));
+    writeBits16(plane + 2 * at, quant::floatToHalf(zeros[index]));
   else
-    writeBits16(zeros + 2 * index, half);
+    copyScale(format, zeros, index, plane, at);
+}
+
+static void unpackZero(const quant::Format &format, const uint8_t *plane,
+                       int64_t at, uint8_t *zeros, int64_t index) {
+  if (format.zero == ZeroType::U8)
+    zeros[index] = uint8_t(quant::halfToFloat(readBits16(plane + 2 * at)));
+  else
+    copyScale(format, plane, at, zeros, index);
 }
 
 namespace {
@@ -373,13 +402,13 @@ struct PackedSegment {
 static void packGroup(const quant::Format &format, int64_t columns,
                       const quant::StoredRows &one, int64_t group,
                       uint8_t *unit, int64_t i, int64_t r) {
-  int64_t plane = i * groupPlaneBytes(format), at = planePlace(r);
-  uint8_t *scales = unit + scalesOffset(format) + plane,
-          *zeros = unit + zerosOffset(format) + plane;
+  int64_t at = planePlace(r);
+  uint8_t *scales = unit + scalesOffset(format) + i * scalePlaneBytes(format),
+          *zeros = unit + zerosOffset(format) + i * zeroPlaneBytes(format);
   if (!format.hasTwoLevels()) {
-    writeBits16(scales + 2 * at, readBits16(one.scales + 2 * group));
+    copyScale(format, one.scales, group, scales, at);
     if (!format.isSymmetric())
-      writeBits16(zeros + 2 * at, readZero(format, one.zeros, group));
+      packZero(format, one.zeros, group, zeros, at);
     return;
   }
   int bits = quant::scaleCodeBits(format);
@@ -435,13 +464,15 @@ void skinny_linear::packSegment(const Segment &segment, int64_t columns,
 static void unpackGroup(const quant::Format &format, int64_t columns,
                         const uint8_t *unit, int64_t i, int64_t r,
                         int64_t group, uint8_t *rowScales, uint8_t *rowZeros) {
-  int64_t plane = i * groupPlaneBytes(format), at = planePlace(r);
-  const uint8_t *scales = unit + scalesOffset(format) + plane,
-                *zeros = unit + zerosOffset(format) + plane;
+  int64_t at = planePlace(r);
+  const uint8_t *scales =
+                    unit + scalesOffset(format) + i * scalePlaneBytes(format),
+                *zeros =
+                    unit + zerosOffset(format) + i * zeroPlaneBytes(format);
   if (!format.hasTwoLevels()) {
-    writeBits16(rowScales + 2 * group, readBits16(scales + 2 * at));
+    copyScale(format, scales, at, rowScales, group);
     if (!format.isSymmetric())
-      writeZero(format, readBits16(zeros + 2 * at), rowZeros, group);
+      unpackZero(format, zeros, at, rowZeros, group);
     return;
   }
   writeBits16(rowScales + 2 * (group / quant::groupsPerScaleUnit(format)),

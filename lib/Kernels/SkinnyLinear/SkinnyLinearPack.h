@@ -33,9 +33,14 @@ bool hasRowScales(const quant::Format &format);
 /// Row of the segment that is row `r` of strip `strip`, or −1 for padding.
 int64_t rowOfStrip(int64_t rows, bool paired, int64_t strip, int64_t r);
 
-/// Bytes of the scales, or of the zero points, of a group: halves, or codes of
-/// one byte of two levels.
-int64_t groupPlaneBytes(const quant::Format &format);
+/// Whether the planes of scales, and those of zero points, hold f32 instead of
+/// halves: scales of groups that are f32, and fractions beside them.
+bool hasWideScales(const quant::Format &format);
+bool hasWideZeros(const quant::Format &format);
+/// Bytes of the scales, or of the zero points, of a group: f32, halves, or
+/// codes of one byte of two levels.
+int64_t scalePlaneBytes(const quant::Format &format);
+int64_t zeroPlaneBytes(const quant::Format &format);
 /// Offsets in a unit of the scales and zero points of its first group, and of
 /// the f16 that scales of two levels are multiples of.
 int64_t scalesOffset(const quant::Format &format);

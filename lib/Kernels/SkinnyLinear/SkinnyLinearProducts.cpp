@@ -285,6 +285,13 @@ Int Body::startAddress(const quant::Format &format) {
   return starts + offset;
 }
 
+/// a · b of rows g and g+8 as sums of two numbers of tf32.
+static std::array<std::array<Real, 2>, 2> splitProducts(std::array<Real, 2> a,
+                                                        std::array<Real, 2> b) {
+  auto low = splitTf32(a[0] * b[0]), high = splitTf32(a[1] * b[1]);
+  return {std::array{low[0], high[0]}, std::array{low[1], high[1]}};
+}
+
 /// The start of a group of all strips.
 Accumulator Body::startOf(const Group &part, int tile) {
   const quant::Format &format = problem.segments[part.segment].weight;
@@ -301,20 +308,22 @@ Accumulator Body::startOf(const Group &part, int tile) {
 }
 
 /// −scale · zero of rows g and g+8 as sums of two numbers of tf32: products of
-/// halves, or of a code of 4 bits with a scale of 17.
+/// halves, or of a code of 4 bits with a scale of 17; with f32 scales to 22
+/// bits.
 std::array<std::array<Real, 2>, 2> Body::zeroProducts(const Group &part,
                                                       int strip) {
+  const quant::Format &format = problem.segments[part.segment].weight;
+  if (hasWideZeros(format)) {
+    std::array<Real, 2> zero = zeroOf(part, strip);
+    return splitProducts(scaleOf(part, strip),
+                         {k.real(0) - zero[0], k.real(0) - zero[1]});
+  }
   mlir::Type f16 = k.builder().getF16Type();
   Int zero = negateHalves(zeroHalves(part, strip), f16);
-  if (!problem.segments[part.segment].weight.hasTwoLevels()) {
-    std::array<Int, 2> halves =
-        exactProduct(scaleHalves(part, strip), zero, f16);
-    return {valuesOf(halves[0]), valuesOf(halves[1])};
-  }
-  std::array<Real, 2> scale = scaleOf(part, strip), zeros = valuesOf(zero);
-  auto low = splitTf32(scale[0] * zeros[0]),
-       high = splitTf32(scale[1] * zeros[1]);
-  return {std::array{low[0], high[0]}, std::array{low[1], high[1]}};
+  if (format.hasTwoLevels() || hasWideScales(format))
+    return splitProducts(scaleOf(part, strip), valuesOf(zero));
+  std::array<Int, 2> halves = exactProduct(scaleHalves(part, strip), zero, f16);
+  return {valuesOf(halves[0]), valuesOf(halves[1])};
 }
 
 /// Adds −scale · zero · Σx of a unit's groups as products: lane 4g+t has those
@@ -374,35 +383,58 @@ std::array<Real, 2> Body::correctionOf(const Group &part, int tile) {
   return sum;
 }
 
-/// The scales or zero points of rows g and g+8 as halves; of two levels their
-/// codes. `offset`: those of the unit's first group; `codeOffset`: what a code
-/// of two levels is too large by.
-Int Body::groupHalves(const Group &part, int strip, int64_t offset,
-                      int codeOffset) {
+Body::Plane Body::scalePlane(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
-  int64_t plane = groupPlaneBytes(format);
-  offset += stripOffset(part.segment, strip) + part.group * plane;
-  Int address = part.unitAddress + part.ofLane * plane, g = k.lane() >> 2;
-  if (!format.hasTwoLevels())
-    return k.loadShared(address + g * 4, offset, 1)[0];
-  return codesToHalves(k.loadSharedHalfWord(address + g * 2, offset),
-                       codeOffset);
+  int64_t bytes = scalePlaneBytes(format);
+  return {part.unitAddress + part.ofLane * bytes,
+          scalesOffset(format) + stripOffset(part.segment, strip) +
+              part.group * bytes};
+}
+
+Body::Plane Body::zeroPlane(const Group &part, int strip) {
+  const quant::Format &format = problem.segments[part.segment].weight;
+  int64_t bytes = zeroPlaneBytes(format);
+  return {part.unitAddress + part.ofLane * bytes,
+          zerosOffset(format) + stripOffset(part.segment, strip) +
+              part.group * bytes};
+}
+
+/// The values of rows g and g+8 of a plane as halves; of two levels their
+/// codes, which are too large by `codeOffset`.
+Int Body::halvesOf(const Group &part, Plane plane, int codeOffset) {
+  Int g = k.lane() >> 2;
+  if (!problem.segments[part.segment].weight.hasTwoLevels())
+    return k.loadShared(plane.address + g * 4, plane.offset, 1)[0];
+  return codesToHalves(
+      k.loadSharedHalfWord(plane.address + g * 2, plane.offset), codeOffset);
+}
+
+/// The same of a plane of f32.
+std::array<Real, 2> Body::floatsOf(Plane plane) {
+  std::vector<Int> words =
+      k.loadShared(plane.address + (k.lane() >> 2) * 8, plane.offset, 2);
+  return {k.asReal(words[0]), k.asReal(words[1])};
 }
 
 Int Body::scaleHalves(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
-  return groupHalves(part, strip, scalesOffset(format),
-                     scaleCodeOffset(format));
+  return halvesOf(part, scalePlane(part, strip), scaleCodeOffset(format));
 }
 
 Int Body::zeroHalves(const Group &part, int strip) {
-  const quant::Format &format = problem.segments[part.segment].weight;
-  return groupHalves(part, strip, zerosOffset(format), 0);
+  return halvesOf(part, zeroPlane(part, strip), 0);
 }
 
 std::array<Real, 2> Body::valuesOf(Int halves) {
   mlir::Type f16 = k.builder().getF16Type();
   return {k.lowHalf(halves, f16), k.highHalf(halves, f16)};
+}
+
+/// Zero points of rows g and g+8.
+std::array<Real, 2> Body::zeroOf(const Group &part, int strip) {
+  return hasWideZeros(problem.segments[part.segment].weight)
+             ? floatsOf(zeroPlane(part, strip))
+             : valuesOf(zeroHalves(part, strip));
 }
 
 /// −(base + zero) of rows g and g+8.
@@ -412,7 +444,7 @@ std::array<Real, 2> Body::shiftOf(const Group &part, int strip) {
   if (format.isSymmetric())
     return {k.real(-(numbers.base[0] + numbers.zero)),
             k.real(-(numbers.base[1] + numbers.zero))};
-  std::array<Real, 2> zero = valuesOf(zeroHalves(part, strip));
+  std::array<Real, 2> zero = zeroOf(part, strip);
   return {k.real(-numbers.base[0]) - zero[0],
           k.real(-numbers.base[1]) - zero[1]};
 }
@@ -423,6 +455,8 @@ std::array<Real, 2> Body::scaleOf(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
   if (!groupsPerUnit(format))
     return {};
+  if (hasWideScales(format))
+    return floatsOf(scalePlane(part, strip));
   std::array<Real, 2> scale = valuesOf(scaleHalves(part, strip));
   if (!format.hasTwoLevels())
     return scale;

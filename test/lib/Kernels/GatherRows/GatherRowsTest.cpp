@@ -168,7 +168,14 @@ TEST(GatherRows, DequantizesInt4) {
     runCase("int4_g32", 5, columns, ElementType::F16);
   runCase("int4_asym_g128", 4, 300, ElementType::BF16);
   runCase("int4_asym_g32_zf", 4, 96, ElementType::F16);
-  runCase("int4_g32_sf32", 4, 65, ElementType::F32);
+}
+
+TEST(GatherRows, DequantizesByF32ScalesOfGroups) {
+  for (const char *format :
+       {"int4_g32_sf32", "int4_asym_g32_sf32", "int8_asym_g64_zf_sf32",
+        "int3_asym_g32_sf32", "fp8_e4m3_g32_sf32", "lut4_g64_sf32"})
+    for (int64_t columns : {31, 64, 260})
+      runCase(format, 4, columns, ElementType::F32);
 }
 
 TEST(GatherRows, DequantizesFp8) {

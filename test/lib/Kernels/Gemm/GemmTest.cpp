@@ -105,6 +105,25 @@ INSTANTIATE_TEST_SUITE_P(
         "act=bf16 out=f32 tokens=70 k=320 rows=80:int2_asym_g32",
         "act=bf16 out=f32 tokens=70 k=320 rows=80:lut4_g32",
         "act=bf16 out=f32 tokens=70 k=320 rows=80:lut3_g32_s6",
+        "out=f32 tokens=70 k=8 rows=80:int4_g32_sf32",
+        "tokens=70 k=320 rows=80:int4_g32_sf32",
+        "tokens=70 k=320 rows=80:int4_g256_sf32",
+        "tokens=70 k=320 rows=80:int4_asym_g32_sf32",
+        "tokens=70 k=320 rows=80:int4_asym_g128_zf_sf32",
+        "out=f32 tokens=70 k=31 rows=80:int8_g32_sf32",
+        "tokens=70 k=320 rows=80:int8_asym_g64_zf_sf32",
+        "out=f32 tokens=70 k=8 rows=80:fp8_e4m3_g32_sf32",
+        "tokens=70 k=320 rows=80:int6_g64_sf32",
+        "tokens=70 k=320 rows=80:int5_asym_g32_sf32",
+        "tokens=70 k=320 rows=80:int3_g32_sf32",
+        "out=f32 tokens=70 k=8 rows=80:int2_g32_sf32",
+        "out=f32 tokens=70 k=8 rows=80:lut4_g32_sf32",
+        "tokens=70 k=320 rows=80:lut3_g64_sf32",
+        "act=bf16 out=f32 tokens=70 k=8 rows=80:int4_g32_sf32",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_asym_g32_zf_sf32",
+        "act=bf16 out=bf16 tokens=70 k=320 rows=80:fp8_e4m3_g64_sf32",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:lut4_g32_sf32",
+        "tokens=70 k=192 rows=64:int4_g32_sf32,32:int8,48:int4_asym_g64_sf32",
         "tokens=70 k=192 rows=64:lut4_g64,32:int3_g32,48:lut4_g32_s6",
         "tokens=70 k=192 rows=64:int4_g128,32:int8,50:f16",
         "tokens=70 k=192 rows=64:fp8_e4m3,32:int8,50:f16"));
@@ -151,6 +170,11 @@ INSTANTIATE_TEST_SUITE_P(
         "tokens=70 k=704 rows=200:int4_g32 panels=2 column_warps=2 slices=3",
         "tokens=70 k=704 rows=200:int4_asym_g64 panels=2 column_warps=2 "
         "slices=1",
+        "tokens=70 k=704 rows=200:int4_asym_g32_sf32 panels=2 column_warps=2 "
+        "slices=2",
+        "tokens=70 k=704 rows=200:int4_asym_g64_zf_sf32 panels=2 "
+        "column_warps=2 slices=1",
+        "arch=sm_80 tokens=130 k=320 rows=130:int4_g64_sf32 panels=2 slices=1",
         "tokens=140 k=320 rows=90:int8 panels=2 column_warps=2 slices=1 "
         "strips_per_warp=2 spread=0",
         "tokens=70 k=192 rows=64:int4_g128,32:int8,50:f16 panels=2 "

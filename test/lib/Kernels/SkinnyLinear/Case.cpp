@@ -377,8 +377,9 @@ static double largestNumber(const quant::Format &format, ElementType act) {
 }
 
 /// By how much the product with x = 1 may differ where a weight is rounded to
-/// the activation's type, which has its scale, too, and a zero point that is a
-/// fraction; and where sums of f32 lose a bit a product of 16 columns.
+/// the activation's type, which has its scale, too, if that is no f32, and a
+/// zero point that is a fraction; and where sums of f32 lose a bit a product of
+/// 16 columns.
 static double roundedBound(ElementType act, const quant::Format &format,
                            double scale, double weight, int64_t columns) {
   double sums = 0x1p-23 * (double(columns) / 16 + 8) * std::fabs(weight);
@@ -387,7 +388,8 @@ static double roundedBound(ElementType act, const quant::Format &format,
   double unit = halfUnit(act);
   double fraction =
       format.zero == quant::ZeroType::Float ? 2 * unit * scale : 0;
-  return sums + 2 * unit * std::fabs(weight) + fraction;
+  double roundings = format.scale == quant::ScaleType::F32 ? 1.01 : 2;
+  return sums + roundings * unit * std::fabs(weight) + fraction;
 }
 
 /// Of codes with codes, what a kernel must give to the bit: an integer, then

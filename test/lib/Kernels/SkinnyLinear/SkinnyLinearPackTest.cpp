@@ -93,16 +93,17 @@ TEST_P(PackFormats, unpackIsTheInverse) {
 
 INSTANTIATE_TEST_SUITE_P(
     Formats, PackFormats,
-    testing::Values("f16", "bf16", "int8", "int8_tensor", "int8_g32",
-                    "int8_g128", "int4", "int4_g32", "int4_g64", "int4_g128",
-                    "int4_g256", "int4_asym_g32", "int4_asym_g128",
-                    "int8_asym_g64", "int4_asym_g128_zf", "fp8_e4m3",
-                    "fp8_e4m3_tensor", "fp8_e4m3_g32", "fp8_e4m3_g128", "int6",
-                    "int6_g64", "int5_asym_g32", "int5_g128", "int3",
-                    "int3_asym_g32", "int3_g64", "int2_g32", "int2_asym_g128",
-                    "lut4", "lut4_g128", "lut3_g32", "int4_g32_s6",
-                    "int4_asym_g32_s6", "int3_asym_g64_s8", "int2_g128_s8",
-                    "int5_g32_s6", "lut4_g32_s6", "lut3_g64_s6"));
+    testing::Values(
+        "f16", "bf16", "int8", "int8_tensor", "int8_g32", "int8_g128", "int4",
+        "int4_g32", "int4_g64", "int4_g128", "int4_g256", "int4_asym_g32",
+        "int4_asym_g128", "int8_asym_g64", "int4_asym_g128_zf", "fp8_e4m3",
+        "fp8_e4m3_tensor", "fp8_e4m3_g32", "fp8_e4m3_g128", "int6", "int6_g64",
+        "int5_asym_g32", "int5_g128", "int3", "int3_asym_g32", "int3_g64",
+        "int2_g32", "int2_asym_g128", "lut4", "lut4_g128", "lut3_g32",
+        "int4_g32_s6", "int4_asym_g32_s6", "int3_asym_g64_s8", "int2_g128_s8",
+        "int5_g32_s6", "lut4_g32_s6", "lut3_g64_s6", "int4_g32_sf32",
+        "int8_asym_g64_sf32", "int4_asym_g128_zf_sf32", "fp8_e4m3_g256_sf32",
+        "lut4_g64_sf32"));
 
 TEST(Pack, unitsAreAlignedRuns) {
   EXPECT_EQ(unitBytes(formatOf("int4_g128")), 1024 + 32);
@@ -113,6 +114,9 @@ TEST(Pack, unitsAreAlignedRuns) {
   EXPECT_EQ(unitBytes(formatOf("int5_g128")), 1280 + 32);
   EXPECT_EQ(unitBytes(formatOf("lut4_g32_s6")), 1024 + 4 * 16 + 32);
   EXPECT_EQ(unitBytes(formatOf("int4_asym_g64_s8")), 1024 + 4 * 16 + 32);
+  EXPECT_EQ(unitBytes(formatOf("int4_g32_sf32")), 1024 + 4 * 64);
+  EXPECT_EQ(unitBytes(formatOf("int4_asym_g32_sf32")), 1024 + 4 * (64 + 32));
+  EXPECT_EQ(unitBytes(formatOf("int4_asym_g64_zf_sf32")), 1024 + 2 * 128);
   for (const char *name : {"int4_g32", "int8_g64", "bf16"})
     EXPECT_EQ(unitBytes(formatOf(name)) % 16, 0);
 }

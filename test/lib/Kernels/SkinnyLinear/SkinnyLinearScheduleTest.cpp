@@ -77,10 +77,9 @@ TEST(Schedule, refusalsSayWhy) {
   EXPECT_EQ(message(isValid(problemOf(1, 16, 128, "int4_g48"))),
             "weight format \"int4_g48\" has groups of 48; expected 32, 64 or a "
             "multiple of 128");
-  EXPECT_EQ(
-      message(isValid(problemOf(1, 16, 128, "int2_g64_sf32"))),
-      "weight format \"int2_g64_sf32\" has f32 scales of groups; expected "
-      "f16, as exports for GPUs have them");
+  EXPECT_EQ(message(isValid(problemOf(1, 16, 128, "int2_g16_sf32"))),
+            "weight format \"int2_g16_sf32\" has groups of 16; expected 32, 64 "
+            "or a multiple of 128");
   EXPECT_EQ(
       message(isValid(problemOf(1, 16, 128, "bf16"))),
       "weight format \"bf16\" needs activations of its own type; got f16");

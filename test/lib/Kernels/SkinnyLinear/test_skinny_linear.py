@@ -63,6 +63,27 @@ tokens=5 k=512 rows=104:int2_asym_g64 epilogue=gated
 act=bf16 out=bf16 tokens=8 k=255 rows=127:int2_g128
 tokens=64 k=512 rows=300:int3_g128
 k=1024 rows=64:int6_g32,32:int3_g32_s6,48:int2_asym_g64 norm
+out=f32 k=8 rows=96:int4_g32_sf32
+out=f32 tokens=8 k=8 rows=48:int4_asym_g32_zf_sf32
+k=640 rows=100:int4_asym_g32_sf32
+tokens=5 k=640 rows=100:int4_asym_g32_sf32
+k=2048 rows=80:int4_asym_g64_zf_sf32 grid=9 whole=0
+tokens=13 k=768 rows=130:int8_g32_sf32
+act=bf16 out=f32 tokens=2 k=512 rows=96:int8_asym_g128_sf32
+act=bf16 out=bf16 tokens=33 k=384 rows=96:int4_g128_sf32
+act=bf16 out=f32 k=257 rows=47:fp8_e4m3_g64_sf32
+tokens=3 k=512 rows=96:lut4_g32_sf32
+k=97 rows=31:lut3_g64_sf32
+tokens=9 k=512 rows=96:int6_g32_sf32
+k=129 rows=33:int5_asym_g128_zf_sf32
+tokens=16 k=640 rows=100:int3_asym_g32_sf32
+k=640 rows=100:int2_g64_sf32
+tokens=9 k=256 rows=16:int4_g256_sf32
+k=1024 rows=64:int4_g32_sf32,32:int8,48:int4_asym_g64 norm epilogue=bias+residual
+tokens=8 k=1024 rows=64:int4_g128,32:int4_asym_g32_zf_sf32,48:int4_asym_g32,32:int4_asym_g32_sf32
+tokens=2 k=1408 rows=64:int4_g128_sf32 slices=2 grid=8 units=2
+tokens=5 k=512 rows=104:int4_g32_sf32 epilogue=gated norm
+arch=sm_80 tokens=64 k=512 rows=300:int4_g32_sf32
 k=127 rows=15:int8
 k=129 rows=33:int4_asym_g64
 tokens=7 k=257 rows=47:f16
@@ -273,7 +294,11 @@ def test_codes_have_no_conflicts(tool, tmp_path, tokens):
 @pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
 @pytest.mark.parametrize("tokens", [1, 8, 16, 32, 64])
 @pytest.mark.parametrize(
-    "rows", ["int4_g128", "int4_g128 norm epilogue=gated", "fp8_e4m3", "fp8_e4m3_g32", "int8 act=int8"]
+    "rows",
+    [
+        *("int4_g128", "int4_g128 norm epilogue=gated", "fp8_e4m3", "fp8_e4m3_g32", "int8 act=int8"),
+        *("int4_g32_sf32 norm epilogue=gated", "int4_asym_g32_zf_sf32"),
+    ],
 )
 def test_nothing_spills(tool, tmp_path, arch, tokens, rows):
     assemble(tool, tmp_path, f"arch={arch} tokens={tokens} k=4096 rows=256:{rows}")
