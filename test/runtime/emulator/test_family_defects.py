@@ -234,14 +234,14 @@ DEFECTS = {
     "parts of a context without a fence": Defect(
         "decode", relax(), "race", behind(r"ld\.global\.v2\.b32", 0, 1), OTHER
     ),
-    "output at an odd address": Defect("decode", move(r"st\.global\.b16", 1, -1), "misaligned", here),
+    "output at an odd address": Defect("decode", move(r"st\.global\.v2", 2, -1), "misaligned", here),
     "prompt's keys not waited for": Defect("prefill", drop(r"cp\.async\.wait_group"), "async copy", behind(READ)),
     "values transposed before they are stored": Defect("prefill", drop(r"bar\.warp\.sync"), "race", behind("ldmatrix")),
     "prompt's page beyond the cache": Defect("prefill", move(r"cp\.async\.cg", POISON, -1), "out of bounds", here),
     "prompt's page number beyond the table": Defect(
         "prefill", move(r"ld\.global\.nc\.b32", POISON, -1), "out of bounds", here
     ),
-    "prompt's output at an odd address": Defect("prefill", move(r"st\.global\.b16", 1, -1), "misaligned", here),
+    "prompt's output at an odd address": Defect("prefill", move(r"st\.global\.v2", 2, -1), "misaligned", here),
     "sums of other warps not waited for": Defect("norm", drop(r"bar\.sync"), "uninitialised|race", behind(READ), EARLY),
     "sums of warps never stored": Defect("norm", drop(r"st\.shared"), "uninitialised", behind(READ)),
     "normed row that is not aligned": Defect("norm", move(r"st\.global", 8, -1), "misaligned", here),
