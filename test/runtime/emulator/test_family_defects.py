@@ -95,7 +95,12 @@ def replace(pattern, old, new, nth=0):
 
 def move(pattern, by, nth=0):
     """The address in global memory is so many bytes further."""
-    return replace(pattern, r"\[(%rd\d+)(\+-?\d+)?\]", rf"[\1+{by}]", nth)
+    return replace(pattern, r"\[(%rd\d+)(?:\+(-?\d+))?\]", lambda at: f"[{at[1]}+{int(at[2] or 0) + by}]", nth)
+
+
+def one_more(pattern, nth=0):
+    """The number that is loaded is one more."""
+    return replace(pattern, r"(\.b32\s+(%r\d+), [^;]*;)", r"\1 add.u32 \2, \2, 1;", nth)
 
 
 def relax(pattern=r"atom\.acq_rel"):
@@ -150,7 +155,11 @@ class Defect(NamedTuple):
 EARLY = "a reader that is before the writer reads what nobody wrote, one that is behind it what is not ordered"
 ARRIVING = "what is copied has not been asked for, is on its way, or came without an order"
 OTHER = "which blocks' sums were written by another block depends on who is the last"
+ANY_WARP = "whether a warp of keys or of values is the first is open"
 READ = r"ld\.shared"
+NUMBER = r"ld\.global\.nc\.b32"
+STORE = r"st\.global"
+COPY = r"cp\.async\.cg"
 VECTOR = r"ld\.shared\.v4"
 POISON = 1 << 20
 
@@ -285,6 +294,42 @@ DEFECTS = {
         "indices", drop(r"bar\.sync"), "uninitialised|race", behind(READ), EARLY
     ),
     "finding beyond its record": Defect("indices", move(r"st\.global", 16), "out of bounds", here),
+}
+# One element, page or row too far.
+DEFECTS |= {
+    "sum one vector beyond the slices": Defect("split", move(r"st\.global\.v4", 16), "out of bounds", here),
+    "activations one vector beyond": Defect("whole", move(r"ld\.global\.v4", 16, -1), "out of bounds", here),
+    "scale one beyond the rows": Defect("plain", move(NUMBER, 4, 1), "out of bounds", here),
+    "activations of segments one vector beyond": Defect(
+        "segments", move(r"ld\.global\.v4", 16, -1), "out of bounds", here
+    ),
+    "norm's weight one vector beyond": Defect("append", move(r"ld\.global\.nc\.v4", 16), "out of bounds", here),
+    "angle of a head one pair beyond": Defect("append", move(r"ld\.global\.v2\.b32", 8), "out of bounds", here),
+    "head's page one beyond the cache": Defect(
+        "append", one_more(NUMBER, 3), "out of bounds", behind(STORE, 3, 4, 5, 6), ANY_WARP
+    ),
+    "weights one vector beyond the last row": Defect("gemm", move(COPY, 16, 7), "out of bounds", here),
+    "counter one beyond the tiles": Defect("gemm int4", move(r"atom\.acq_rel", 4), "out of bounds", here),
+    "page number one beyond the table": Defect("decode", move(NUMBER, 4, 3), "out of bounds", here),
+    "page one beyond the cache": Defect("decode", one_more(NUMBER, 3), "out of bounds", behind(COPY)),
+    "queries of a token more": Defect("decode", one_more(NUMBER, 1), "out of bounds", behind(r"ld\.global\.v4")),
+    "prompt's page number one beyond the table": Defect("prefill", move(NUMBER, 4, -1), "out of bounds", here),
+    "prompt's page one beyond the cache": Defect("prefill", one_more(NUMBER, 3), "out of bounds", behind(COPY)),
+    "prompt of a token more": Defect("prefill", one_more(NUMBER, 1), "out of bounds", behind(r"ld\.global\.v4", 2)),
+    "weight one vector beyond the row": Defect("norm", move(r"ld\.global\.nc\.v4", 16), "out of bounds", here),
+    "row one vector beyond": Defect("norm", move(r"ld\.global\.v4", 16), "out of bounds", here),
+    "scale one beyond the tokens": Defect("quantize", move(r"st\.global\.b32", 4, -1), "out of bounds", here),
+    "other half of a gate one vector beyond": Defect("gated", move(r"ld\.global", 16, -1), "out of bounds", here),
+    "position one beyond the angles": Defect("rotary", move(r"ld\.global\.v2\.b32", 8), "out of bounds", here),
+    "slot's page one beyond the cache": Defect(
+        "rotary", one_more(NUMBER, 3), "out of bounds", behind(STORE, 0, 1, 2, 3), ANY_WARP
+    ),
+    "group's page one beyond the cache": Defect("groups", one_more(NUMBER, 3), "out of bounds", behind(STORE, 8)),
+    "angle one beyond the table": Defect("table", move(r"st\.global\.b32", 4), "out of bounds", here),
+    "logit one beyond the vocabulary": Defect("argmax", move(r"ld\.global\.b32", 4), "out of bounds", here),
+    "logits one vector beyond": Defect("sampling", move(r"ld\.global\.v4", 16), "out of bounds", here),
+    "number of a row one beyond": Defect("gather", move(r"ld\.global\.b32", 4), "out of bounds", here),
+    "index one beyond": Defect("indices", move(r"ld\.global\.b32", 4), "out of bounds", here),
 }
 TOLD = r"error: (?:schedule \d+: )?([a-z ]+): kernel '\w+', ptx line (\d+)"
 #: Where an undefined value that is used came from; the read that a write is not ordered with.
