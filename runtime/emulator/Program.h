@@ -47,7 +47,7 @@ enum class Traits : uint8_t {
   Address = 1, ///< the first source is an address: must be defined
   Uses = 2,    ///< all sources must be defined
   Loads = 4,   ///< what is undefined of the results comes from memory
-  Stores = 8,  ///< st: what is undefined of the data goes to memory
+  Stores = 8,  ///< what is undefined of the data goes to memory
   Copies = 16, ///< so do undefined bytes, from memory to memory
 };
 
@@ -64,6 +64,7 @@ enum class Flow : uint8_t {
   Vote,      ///< a bit for each lane's, or what is true for whatever they are
   WholeWarp, ///< one lane's undefined bit makes those of all lanes undefined
   Product,   ///< mma: rows of A and columns of B
+  Fragments, ///< the same of wmma
 };
 
 struct FlowRule {

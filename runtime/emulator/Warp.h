@@ -144,6 +144,11 @@ public:
   std::vector<Group> groups;
   std::vector<uint8_t> local; ///< lanes × localStride
   LocalShadow localShadow;    ///< with the check of undefined values
+  /// What wmma.load reads now: a result of it, and a byte in that register.
+  struct {
+    unsigned result = 0;
+    unsigned byte = 0;
+  } fragment;
   uint32_t localStride = 0;
   uint64_t executed = 0; ///< instructions since the start
 

@@ -74,7 +74,7 @@ FlowRule flowOf(const ptx::Instruction &instruction) {
       {"not", {Flow::Logic}},       {"lop3", {Flow::Logic}},
       {"setp", {Flow::Compare}},    {"vote", {Flow::Vote}},
       {"match", {Flow::WholeWarp}}, {"redux", {Flow::WholeWarp}},
-      {"mma", {Flow::Product}}};
+      {"mma", {Flow::Product}},     {"wmma", {Flow::Fragments}}};
   if (auto found = named.find(instruction.opcode); found != named.end())
     return found->second;
   std::vector<ptx::Type> types = typesOf(instruction);

@@ -4,6 +4,8 @@
 #include "runtime/emulator/Cluster.h"
 #include "runtime/emulator/checks/UndefinedValues.h"
 
+#include <algorithm>
+
 namespace qopt::emulator {
 namespace {
 
@@ -41,27 +43,47 @@ void loadUndefined(Warp &warp, const Inst &inst, const UndefinedRead &read,
   }
 }
 
-/// The lane has read a row of eight halves of one of the 8 × 8 matrices; its
-/// elements are two by two in the lanes, as numerics/Fragments.h has them.
+/// wmma.load reads one element after the other.
+void loadUndefinedElement(Warp &warp, const Inst &inst,
+                          const UndefinedRead &read, Origin origin) {
+  uint32_t slot = inst.destination(warp.fragment.result);
+  uint64_t bits = bitsOfBytes(read.undefined, 0, read.bytes)
+                  << 8 * warp.fragment.byte;
+  Undefined before = warp.shadow.at(slot, 32, read.lane);
+  warp.shadow.put(slot, 32, read.lane, {before.bits | bits, origin});
+}
+
+/// An 8 × 8 matrix of halves, whose elements are two by two in the lanes:
+/// `body(lane, bit, row, byte)` for each byte of its rows.
+template <typename Body> void forBytesOfRows(bool transposed, Body body) {
+  for (unsigned lane = 0; lane < lanes; ++lane)
+    for (unsigned byte = 0; byte < 4; ++byte) {
+      unsigned row = lane / 4, column = 2 * (lane % 4) + byte / 2;
+      if (transposed)
+        std::swap(row, column);
+      body(lane, 8 * byte, row, 2 * column + byte % 2);
+    }
+}
+
+bool isTransposed(const ptx::Instruction &instruction) {
+  return std::find(instruction.modifiers.begin(), instruction.modifiers.end(),
+                   "trans") != instruction.modifiers.end();
+}
+
+/// The lane has read a row of one of the matrices of ldmatrix.
 void loadUndefinedRow(Warp &warp, const Inst &inst, const UndefinedRead &read,
                       Origin origin) {
   const ptx::Instruction &source =
       *warp.program.sources[positionOf(warp, inst)];
-  bool transposed = false;
-  for (const std::string &modifier : source.modifiers)
-    transposed |= modifier == "trans";
   uint32_t slot = inst.destination(read.lane / 8);
-  for (unsigned byte = 0; byte < read.bytes; ++byte) {
-    if (!(read.undefined >> byte & 1))
-      continue;
-    unsigned row = read.lane % 8, column = byte / 2;
-    if (transposed)
-      std::swap(row, column);
-    unsigned lane = row * 4 + column / 2;
+  forBytesOfRows(isTransposed(source), [&](unsigned lane, unsigned bit,
+                                           unsigned row, unsigned byte) {
+    if (row != read.lane % 8 || !(read.undefined >> byte & 1))
+      return;
     Undefined before = warp.shadow.at(slot, 32, lane);
-    uint64_t bits = uint64_t(0xff) << (column % 2 * 16 + byte % 2 * 8);
-    warp.shadow.put(slot, 32, lane, {before.bits | bits, origin});
-  }
+    warp.shadow.put(slot, 32, lane,
+                    {before.bits | uint64_t(0xff) << bit, origin});
+  });
 }
 
 std::string describe(const UndefinedRead &read) {
@@ -124,8 +146,11 @@ bool readUndefined(Warp &warp, const Inst &inst, const UndefinedRead &read) {
   }
   if (read.origin == neverWritten)
     warp.block.worker.undefinedReads.try_emplace(position, describe(read));
-  if (warp.program.sources[position]->opcode == "ldmatrix")
+  const std::string &opcode = warp.program.sources[position]->opcode;
+  if (opcode == "ldmatrix")
     loadUndefinedRow(warp, inst, read, origin);
+  else if (opcode == "wmma")
+    loadUndefinedElement(warp, inst, read, origin);
   else
     loadUndefined(warp, inst, read, origin);
   return true;
@@ -142,27 +167,48 @@ ptx::Space spaceOfLane(const Inst &inst, uint64_t address) {
                                      : ptx::Space::Global;
 }
 
-void storeUndefined(Warp &warp, const Inst &inst, uint32_t mask,
-                    const uint64_t *addresses) {
-  uint32_t position = positionOf(warp, inst);
-  const std::vector<uint8_t> &widths = warp.program.operandBits[position];
-  unsigned count = inst.sources - 1u;
-  unsigned each = warp.program.accesses[position].written / count;
-  forLanes(mask, [&](unsigned lane) {
+bool storeUndefined(Warp &warp, const Inst &inst, uint32_t mask,
+                    const uint64_t *addresses, const UndefinedStore &store) {
+  uint32_t slot = inst.source(store.source);
+  uint32_t position = positionOf(warp, inst), global = 0;
+  Origin used = neverWritten;
+  forLanes(mask & ~warp.shadow.lanesDefined(slot), [&](unsigned lane) {
+    Undefined value = warp.shadow.at(
+        slot,
+        warp.program.operandBits[position][inst.destinations + store.source],
+        lane);
+    Origin origin = value.origin == neverWritten ? position : value.origin;
+    uint64_t bits =
+        value.bits >> 8 * store.firstByte & lowBits(8 * store.bytes);
     ptx::Space space = spaceOfLane(inst, addresses[lane]);
-    for (unsigned byte = 0; byte < each * count; ++byte) {
-      unsigned source = 1 + byte / each;
-      Undefined value = warp.shadow.at(
-          inst.source(source), widths[inst.destinations + source], lane);
-      if (!(value.bits >> byte % each * 8 & 0xff))
+    if (bits && (space == ptx::Space::Global || space == ptx::Space::Const)) {
+      used = global ? used : origin;
+      global |= 1u << lane;
+    }
+    for (unsigned byte = 0; byte < store.bytes; ++byte) {
+      if (!(bits >> 8 * byte & 0xff))
         continue;
-      Origin origin = value.origin == neverWritten ? position : value.origin;
       if (space == ptx::Space::Shared || space == ptx::Space::SharedCluster)
         storeToShared(warp, addresses[lane] & ~windowMask, byte, origin);
       else if (space == ptx::Space::Local || space == ptx::Space::Param)
         storeToLocal(warp, lane, addresses[lane], byte, origin);
     }
   });
+  return !global || reportUse(warp, inst, global, "the stored value", used);
+}
+
+void storeUndefinedRows(Warp &warp, const Inst &inst,
+                        const uint64_t *addresses) {
+  uint32_t position = positionOf(warp, inst);
+  bool transposed = isTransposed(*warp.program.sources[position]);
+  for (unsigned matrix = 0; matrix + 1u < inst.sources; ++matrix)
+    forBytesOfRows(transposed, [&](unsigned lane, unsigned bit, unsigned row,
+                                   unsigned byte) {
+      Undefined value = warp.shadow.at(inst.source(1 + matrix), 32, lane);
+      if (value.bits >> bit & 0xff)
+        storeToShared(warp, addresses[8 * matrix + row] & ~windowMask, byte,
+                      value.origin == neverWritten ? position : value.origin);
+    });
 }
 
 bool checkLocal(Warp &warp, const Inst &inst, uint32_t mask, unsigned bytes,

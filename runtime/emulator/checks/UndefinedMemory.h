@@ -22,10 +22,21 @@ struct UndefinedRead {
 /// are; or, if it is no load, this is a use. False when the launch stops.
 bool readUndefined(Warp &warp, const Inst &inst, const UndefinedRead &read);
 
-/// st, after it was executed: the undefined bits of its data, for lanes whose
-/// addresses are in shared or local memory.
-void storeUndefined(Warp &warp, const Inst &inst, uint32_t mask,
-                    const uint64_t *addresses);
+/// Bytes of a source that an instruction stores.
+struct UndefinedStore {
+  unsigned source = 0;
+  unsigned firstByte = 0;
+  unsigned bytes = 0;
+};
+
+/// What is undefined of the bytes, which `mask` lanes store at these addresses:
+/// in shared and local memory it stays, global memory is a use. False when the
+/// launch stops.
+bool storeUndefined(Warp &warp, const Inst &inst, uint32_t mask,
+                    const uint64_t *addresses, const UndefinedStore &store);
+/// The same of stmatrix, whose lanes have the addresses of rows.
+void storeUndefinedRows(Warp &warp, const Inst &inst,
+                        const uint64_t *addresses);
 /// The space of one lane's address of an instruction.
 ptx::Space spaceOfLane(const Inst &inst, uint64_t address);
 

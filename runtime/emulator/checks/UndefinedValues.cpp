@@ -28,9 +28,7 @@ public:
 
 private:
   bool reportUses();
-  bool reportSources(unsigned first, uint64_t usedBits, uint32_t lanesThatUse,
-                     const char *what);
-  bool reportStores(const uint64_t *addresses);
+  bool reportSources();
   Step runStore();
 
   Step findResults();
@@ -44,6 +42,7 @@ private:
   Step vote();
   void spread();
   void multiply();
+  void multiplyFragments();
 
   unsigned sourceWidth(unsigned n) const {
     return warp.program.operandBits[position][inst.destinations + n];
@@ -134,30 +133,12 @@ Step UndefinedRun::runWith(unsigned replaced, Replace replace) {
   return inst.run(warp, other, mask);
 }
 
-bool UndefinedRun::reportSources(unsigned first, uint64_t usedBits,
-                                 uint32_t lanesThatUse, const char *what) {
-  for (unsigned n = first; n < inst.sources; ++n) {
-    uint32_t uses = 0;
-    forLanes(lanesThatUse, [&](unsigned lane) {
-      uses |= uint32_t((undefined(n, lane).bits & usedBits) != 0) << lane;
-    });
-    if (uses)
-      return reportUse(warp, inst, uses, what,
+bool UndefinedRun::reportSources() {
+  for (unsigned n = 0; n < inst.sources; ++n)
+    if (uint32_t uses = mask & ~warp.shadow.lanesDefined(inst.source(n)))
+      return reportUse(warp, inst, uses, "an operand",
                        undefined(n, unsigned(std::countr_zero(uses))).origin);
-  }
   return true;
-}
-
-/// What global memory gets.
-bool UndefinedRun::reportStores(const uint64_t *addresses) {
-  uint32_t global = 0;
-  forLanes(mask, [&](unsigned lane) {
-    global |= uint32_t(spaceOfLane(inst, addresses[lane]) == ptx::Space::Global)
-              << lane;
-  });
-  unsigned bytes = warp.program.accesses[position].written;
-  return reportSources(1, lowBits(8 * bytes / (inst.sources - 1u)), global,
-                       "the stored value");
 }
 
 bool UndefinedRun::reportUses() {
@@ -180,17 +161,30 @@ bool UndefinedRun::reportUses() {
   bool isUse =
       inst.traits & uint8_t(Traits::Uses) ||
       (inst.destinations == 0 && !(inst.traits & uint8_t(Traits::Stores)));
-  return !isUse || reportSources(0, ~uint64_t(0), mask, "an operand");
+  return !isUse || reportSources();
 }
 
+/// Memory gets what is undefined when it has got the data.
 Step UndefinedRun::runStore() {
+  if (source->opcode == "wmma") // does so itself, element by element
+    return inst.run(warp, inst, mask);
   uint64_t addresses[lanes];
   computeAddresses(warp, inst, 0, addresses);
-  if (!reportStores(addresses))
-    return Step::Stopped;
   Step step = inst.run(warp, inst, mask);
-  if (step == Step::Next)
-    storeUndefined(warp, inst, mask, addresses);
+  if (step != Step::Next)
+    return step;
+  if (source->opcode == "stmatrix") {
+    storeUndefinedRows(warp, inst, addresses);
+    return step;
+  }
+  UndefinedStore store;
+  store.bytes = warp.program.accesses[position].written / (inst.sources - 1u);
+  for (store.source = 1; store.source < inst.sources; ++store.source) {
+    if (!storeUndefined(warp, inst, mask, addresses, store))
+      return Step::Stopped;
+    for (uint64_t &address : addresses)
+      address += store.bytes;
+  }
   return step;
 }
 
@@ -248,6 +242,9 @@ Step UndefinedRun::findResults() {
     break;
   case Flow::Product:
     multiply();
+    break;
+  case Flow::Fragments:
+    multiplyFragments();
     break;
   }
   return Step::Next;
@@ -460,6 +457,47 @@ void UndefinedRun::multiply() {
                   result.bits ? result.origin : one.origin};
       }
       results[n][lane] = result;
+    }
+}
+
+/// wmma.mma: the same for fragments as ops/Wmma.cpp has them, matrices row by
+/// row in lane 0's, lane 1's, … first registers, then the second ones.
+void UndefinedRun::multiplyFragments() {
+  constexpr unsigned depth = 16;
+  unsigned rowCount = hasModifier(*source, "m32n8k16")   ? 32
+                      : hasModifier(*source, "m8n32k16") ? 8
+                                                         : 16;
+  unsigned columnCount = 256 / rowCount;
+  unsigned ofA = inst.aux & 0xff, ofB = inst.aux >> 8;
+  unsigned each = inst.destinations == 4 ? 2 : 1; // sums of a register
+  std::vector<Undefined> rows(rowCount), columns(columnCount);
+  auto join = [](Undefined &into, Undefined one) {
+    if (one.bits && !into.bits)
+      into = one;
+  };
+  for (unsigned n = 0; n < ofA + ofB; ++n)
+    for (unsigned i = 0; i < 2 * lanes; ++i) {
+      Undefined half = undefined(n, i / 2);
+      half.bits = half.bits >> 16 * (i % 2) & 0xffff;
+      unsigned element = 2 * lanes * (n < ofA ? n : n - ofA) + i;
+      if (n < ofA)
+        join(rows[element / depth % rowCount], half);
+      else
+        join(columns[element % columnCount], half);
+    }
+  for (unsigned n = 0; n < inst.destinations; ++n)
+    for (unsigned i = 0; i < each * lanes; ++i) {
+      unsigned lane = i / each, element = n * each * lanes + i;
+      uint64_t part = lowBits(32 / each) << 16 * (i % each);
+      Undefined one = undefined(ofA + ofB + n, lane);
+      one.bits &= part;
+      join(one, rows[element / columnCount]);
+      join(one, columns[element % columnCount]);
+      Undefined &result = results[n][lane];
+      if (i % each == 0)
+        result = Undefined();
+      if (one.bits)
+        result = {result.bits | part, result.bits ? result.origin : one.origin};
     }
 }
 

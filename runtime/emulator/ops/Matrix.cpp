@@ -88,7 +88,7 @@ bool decodeMatrixMove(Decoder &decoder) {
     return decoder.fail("expected " + std::to_string(count) + " registers");
   decoder.inst.aux = uint32_t(space) | (decoder.has("trans") ? transposed : 0u);
   decoder.inst.traits =
-      uint8_t(Traits::Address) | uint8_t(load ? Traits::Loads : Traits::Uses);
+      uint8_t(Traits::Address) | uint8_t(load ? Traits::Loads : Traits::Stores);
   (load ? decoder.access.read : decoder.access.written) = uint16_t(4 * count);
   return decoder.emit(load ? &runMatrixMove<true> : &runMatrixMove<false>);
 }

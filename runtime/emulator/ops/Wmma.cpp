@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/MemoryAccess.h"
 
+#include "runtime/emulator/checks/UndefinedMemory.h"
 #include "runtime/emulator/numerics/RowMajorTiles.h"
 
 #include <cstring>
@@ -33,6 +34,19 @@ int64_t packPart(const Part &part, bool byColumns) {
 Part unpackPart(int64_t packed) {
   return {int(packed & 0xff), int(packed >> 8 & 0xff),
           unsigned(packed >> 16 & 0xff)};
+}
+
+/// What is undefined of the elements that wmma.store stores now. False when the
+/// launch stops.
+bool storeFragment(Warp &warp, const Inst &inst, uint32_t mask, unsigned bytes,
+                   const uint64_t *addresses) {
+  if (!warp.block.grid.options.checks.initialised)
+    return true;
+  UndefinedStore store;
+  store.source = 2 + warp.fragment.result;
+  store.firstByte = warp.fragment.byte;
+  store.bytes = bytes;
+  return storeUndefined(warp, inst, mask, addresses, store);
 }
 
 /// Loads or stores every lane's elements, one after the other.
@@ -68,9 +82,11 @@ template <bool Load> Step runMove(Warp &warp, const Inst &inst, uint32_t mask) {
       addresses[lane] = bases[lane] + place * part.bytes;
     }
     uint32_t good = fullMask;
+    warp.fragment = {number, at};
     if (!resolve(warp, inst, space, good, part.bytes,
                  Load ? AccessKind::Read : AccessKind::Write, addresses,
-                 places))
+                 places) ||
+        (!Load && !storeFragment(warp, inst, good, part.bytes, addresses)))
       return Step::Stopped;
     auto *bytes = reinterpret_cast<uint8_t *>(warp.lanes32(
         Load ? inst.destination(number) : inst.source(2 + number)));
@@ -190,7 +206,8 @@ bool decodeMove(Decoder &decoder, bool load, int m, int n) {
     return decoder.fail("too few registers for the fragment");
   decoder.inst.offset2 = packPart(part, byColumns);
   decoder.inst.aux = uint32_t(space);
-  decoder.inst.traits = uint8_t(Traits::Address) | uint8_t(Traits::Uses);
+  decoder.inst.traits =
+      uint8_t(Traits::Address) | uint8_t(load ? Traits::Loads : Traits::Stores);
   const auto bytes = uint16_t(unsigned(part.elements()) / lanes * part.bytes);
   (load ? decoder.access.read : decoder.access.written) = bytes;
   return decoder.emit(load ? &runMove<true> : &runMove<false>);
@@ -225,7 +242,6 @@ bool decodeMma(Decoder &decoder, int m, int n) {
       !decoder.hasCounts(words, aCount + bCount + words))
     return decoder.fail("too few registers for the fragments");
   decoder.inst.aux = uint32_t(aCount | bCount << 8);
-  decoder.inst.traits = uint8_t(Traits::Uses);
   return decoder.emit(handler);
 }
 

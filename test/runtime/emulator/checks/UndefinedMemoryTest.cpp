@@ -153,6 +153,59 @@ TEST(UndefinedMemory, RowsOfLdmatrix) {
   }
 }
 
+TEST(UndefinedMemory, RowsOfStmatrix) {
+  // Lanes 0 to 3 have row 0, or column 0 and every other word's lower half.
+  for (const char *form : {"", ".trans"})
+    for (uint32_t row : {0u, 1u}) {
+      SCOPED_TRACE(form + std::to_string(row));
+      const std::string body =
+          "ld.shared.u32 %r4, [%r7];\nsetp.ge.u32 %p1, %r1, 4; @%p1 mov.u32 "
+          "%r4, 0; mov.u32 %r5, s; and.b32 %r6, %r1, 7; mad.lo.u32 %r5, %r6, "
+          "16, %r5; stmatrix.sync.aligned.m8n8.x1" +
+          std::string(form) +
+          ".shared.b16 [%r5+256], {%r4}; bar.warp.sync -1; ld.shared.b32 " +
+          "%r9, [s+" + std::to_string(256 + 16 * row) +
+          "]; shr.u32 %r9, %r9, "
+          "16;";
+      expectOrigin(body, row || *form ? 0 : 6);
+    }
+}
+
+/// D = A · B of 16 × 16 halves, of which row 0 of `undefined` is not written:
+/// row and column of D's element that is stored in line 6.
+std::string wmmaBody(char undefined, uint32_t row, uint32_t column) {
+  const std::string zeros = ", {%r0, %r0, %r0, %r0}; ";
+  const char defined = undefined == 'a' ? 'b' : 'a';
+  auto load = [](char matrix, uint32_t first, uint32_t at) {
+    std::string text = "wmma.load." + std::string(1, matrix) +
+                       ".sync.aligned.row.m16n16k16.shared.f16 {";
+    for (uint32_t i = 0; i < 8; ++i)
+      text += (i ? ", %r" : "%r") + std::to_string(first + i);
+    return text + "}, [s+" + std::to_string(at) + "], 16; ";
+  };
+  return "mov.u32 %r0, 0; mov.u32 %r5, s; mad.lo.u32 %r5, %r1, 16, %r5; "
+         "setp.ge.u32 %p1, %r1, 2; st.shared.v4.b32 [%r5+512]" +
+         zeros + "@%p1 st.shared.v4.b32 [%r5]" + zeros + "bar.warp.sync -1; " +
+         load(defined, undefined == 'a' ? 18 : 10, 512) + "\n" +
+         load(undefined, undefined == 'a' ? 10 : 18, 0) +
+         "wmma.mma.sync.aligned.row.row.m16n16k16.f32.f32 {%r26, %r27, %r28, "
+         "%r29, %r30, %r31, %r32, %r33}, {%r10, %r11, %r12, %r13, %r14, %r15, "
+         "%r16, %r17}, {%r18, %r19, %r20, %r21, %r22, %r23, %r24, %r25}, {%r0, "
+         "%r0, %r0, %r0, %r0, %r0, %r0, %r0}; "
+         "wmma.store.d.sync.aligned.row.m16n16k16.shared.f32 [s+1024], {%r26, "
+         "%r27, %r28, %r29, %r30, %r31, %r32, %r33}, 16; bar.warp.sync -1; "
+         "ld.shared.u32 %r9, [s+" +
+         std::to_string(1024 + 64 * row + 4 * column) + "];";
+}
+
+TEST(UndefinedMemory, FragmentsOfWmma) {
+  // Row 0 of A makes row 0 of D undefined, row 0 of B every column.
+  expectOrigin(wmmaBody('a', 0, 3), 6, 5);
+  expectOrigin(wmmaBody('a', 1, 3), 0);
+  expectOrigin(wmmaBody('a', 15, 15), 0);
+  expectOrigin(wmmaBody('b', 1, 3), 6, 5);
+}
+
 TEST(UndefinedMemory, CopiedFromGlobalMemory) {
   const std::string copy =
       "cp.async.ca.shared.global [%r7], [%rd2+128], 4;\ncp.async.wait_all; ";
