@@ -2,6 +2,8 @@
 // Before and After, it is said here.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Pipelines.h"
+#include "lib/Codegen/Cuda/DeviceLowering.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -127,6 +129,17 @@ void addCudaLowerStage(OpPassManager &manager) {
   addLowerStage(manager);
 }
 
+void addDeviceStage(OpPassManager &manager) {
+  OpPassManager &kernels = manager.nest<gpu::GPUModuleOp>();
+  // First: an instruction on a pointer keeps its operands as they are.
+  kernels.addPass(createLowerPtxPass());
+  codegen::addViewLowering(kernels);
+  // Behind the views, whose sizes are divided; before the conversion of gpu,
+  // which would call NVIDIA's library.
+  kernels.addPass(createLowerDeviceMathPass());
+  codegen::addDeviceLLVM(kernels);
+}
+
 void addHostScheduleStage(OpPassManager &manager) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createSelectFusedKernelsPass());
@@ -191,13 +204,15 @@ void registerPasses() {
   registerRaisePasses();
   registerLowerPasses();
   registerSchedulePasses();
-  registerCSEPass();
-  registerCanonicalizerPass();
+  codegen::registerDeviceLoweringPasses();
   PassPipelineRegistration<>("qopt-lower-stage",
                              "from onnx and qopt to kernels and their calls",
                              addLowerStage);
   PassPipelineRegistration<>("qopt-cuda-lower-stage", "the same, for GPUs",
                              addCudaLowerStage);
+  PassPipelineRegistration<>("qopt-device-stage",
+                             "kernels of a GPU to the LLVM dialect",
+                             addDeviceStage);
   PassPipelineRegistration<RaiseOptions>(
       "qopt-raise-stage", "from onnx to what the model means",
       [](OpPassManager &manager, const RaiseOptions &options) {

@@ -55,6 +55,9 @@ void addCudaFuseStage(mlir::OpPassManager &manager);
 void addLowerStage(mlir::OpPassManager &manager);
 /// The same for GPUs, where fewer qopt ops have a kernel of their own.
 void addCudaLowerStage(mlir::OpPassManager &manager);
+/// The gpu.modules of a GPU's kernels → the LLVM dialect, as code generation
+/// takes them there (lib/Codegen/Cuda).
+void addDeviceStage(mlir::OpPassManager &manager);
 /// Which kernel and which layout, for the host or for GPUs (`sm_90a,sm_80`).
 void addHostScheduleStage(mlir::OpPassManager &manager);
 void addCudaScheduleStage(mlir::OpPassManager &manager,

@@ -26,13 +26,14 @@ enum class Stage {
   Fused,     ///< fewer, larger operations
   Scheduled, ///< with kernels and layouts chosen
   Kernels,   ///< the remainder as kernels
+  Gpu,       ///< GPU: the kernels in the dialects gpu, nvvm and ptx
   Ptx,       ///< GPU: the kernels as PTX
   Sass,      ///< GPU: the kernels' machine code, disassembled
   Artifact,  ///< the file that the runtime loads
 };
 
 /// The stage that a command line names ("onnx", "qopt", "quantized", "fused",
-/// "scheduled", "kernels", "ptx", "sass", "artifact").
+/// "scheduled", "kernels", "gpu", "ptx", "sass", "artifact").
 struct StageName {
   const char *name;
   Stage stage;
@@ -45,6 +46,7 @@ constexpr StageName stageNames[] = {
     {"fused", Stage::Fused, "fewer, larger operations"},
     {"scheduled", Stage::Scheduled, "with kernels and layouts chosen"},
     {"kernels", Stage::Kernels, "the remainder as kernels"},
+    {"gpu", Stage::Gpu, "GPU: the kernels in the dialects gpu, nvvm and ptx"},
     {"ptx", Stage::Ptx, "GPU: the kernels as PTX"},
     {"sass", Stage::Sass, "GPU: the kernels' machine code, disassembled"},
     {"artifact", Stage::Artifact, "the file that the runtime loads"},

@@ -413,9 +413,9 @@ static Status checkStage(const CompileOptions &options, Stage stage) {
     return Status(
         StatusCode::InvalidArgument,
         "an artifact cannot be printed; inspect it with qopt-inspect");
-  if ((stage == Stage::Ptx || stage == Stage::Sass) && !gpu)
+  if (stage > Stage::Kernels && !gpu)
     return Status(StatusCode::InvalidArgument,
-                  "the stages ptx and sass are for the target cuda");
+                  "the stages gpu, ptx and sass are for the target cuda");
   return Status();
 }
 

@@ -50,6 +50,8 @@ StatusOr<std::string> emitCuda(ModuleOp module, Stage stage,
   QOPT_RETURN_IF_ERROR(
       addSampling(**plan, functions.front(), kernels, summary));
   summary.genericKernels = kernels.genericKernels();
+  if (stage == Stage::Gpu)
+    return kernels.gpu();
   QOPT_RETURN_IF_ERROR(kernels.assemble(threadsOf(options), summary));
   kernels.summarize(**plan, predictedContextOf(functions.front()), summary);
   if (stage == Stage::Ptx)

@@ -1,5 +1,5 @@
-// What can be seen of the kernels of a GPU artifact without writing it: PTX,
-// machine code, and what is predicted. No weight is read for it.
+// What can be seen of the kernels of a GPU artifact without writing it: their
+// IR, PTX, machine code, and what is predicted. No weight is read for it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_CUDAEMISSION_H
 #define QOPT_LIB_DRIVER_CUDAEMISSION_H
@@ -15,8 +15,9 @@ unsigned threadsOf(const CompileOptions &options);
 /// Positions that the prediction of a decode step is made for; 0 for a graph.
 int64_t predictedContextOf(mlir::func::FuncOp func);
 
-/// The text of Stage::Ptx or Stage::Sass, and of a module that consists of
-/// kernels all that is known of them; the text of other stages is empty.
+/// The text of Stage::Gpu, Stage::Ptx or Stage::Sass, and of a module that
+/// consists of kernels all that is known of them, but for Stage::Gpu; the text
+/// of other stages is empty.
 StatusOr<std::string> emitCuda(mlir::ModuleOp module, Stage stage,
                                const CompileOptions &options,
                                CompileSummary &summary);

@@ -151,6 +151,14 @@ Status CudaKernels::assemble(unsigned threads, CompileSummary &summary) {
   return Status();
 }
 
+std::string CudaKernels::gpu() const {
+  std::string text;
+  for (const Architecture &architecture : architectures)
+    text += (text.empty() ? "" : "// -----\n") +
+            codegen::printKernels(architecture.kernels, *architecture.target);
+  return text;
+}
+
 std::string CudaKernels::ptx() const {
   std::string text;
   for (const Architecture &architecture : architectures)

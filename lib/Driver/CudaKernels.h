@@ -61,6 +61,9 @@ public:
     return int64_t(architectures.front().generic.size());
   }
 
+  /// The kernels as MLIR, an architecture behind the other.
+  std::string gpu() const;
+
   /// Makes PTX and, with an assembler, machine code, which must be clean: no
   /// spill, no local memory. A remark says where there is no assembler.
   Status assemble(unsigned threads, CompileSummary &summary);

@@ -83,4 +83,15 @@ def LowerPtxPass : Pass<"qopt-lower-ptx"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def LowerDeviceMathPass : Pass<"qopt-lower-device-math"> {
+  let summary = "write elementary functions of GPU kernels as calls of the host's";
+  let description = [{
+    Before: math ops on scalars in kernels. After: calls of the functions that code generation links and inlines, and
+    intrinsics for what is one instruction; fma stays. Numerics: exact but for functions of f16 and bf16, which are
+    computed in f32 and rounded once. Method: as lib/Codegen/Host/HostMath.c states for each function. Example:
+    test/passes/Lower/lower-device-math.mlir.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect"];
+}
+
 #endif // QOPT_PASSES_LOWER_PASSES

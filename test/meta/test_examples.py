@@ -103,4 +103,4 @@ def test_help_is_of_this_tool():
         options = re.findall(
             r"^ +--?[a-z]", subprocess.run(command, capture_output=True, text=True).stdout, re.MULTILINE
         )
-        assert 5 < len(options) < 120, (name, len(options))
+        assert 5 < len(options) < 150, (name, len(options))

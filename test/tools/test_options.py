@@ -124,6 +124,9 @@ REFUSED = {
     "qopt-kernel list --arch sm_80": "--arch is for a kernel, not for list; leave it out",
     "qopt-kernel list --ptx-only": "--ptx-only is for a kernel, not for list; leave it out",
     "qopt-kernel list -o {none}": "--output is for a kernel, not for list; leave it out",
+    "qopt-kernel list --emit gpu": "--emit is for a kernel, not for list; leave it out",
+    "qopt-kernel norm --emit gpu -o {none}": "--output is for the record, and --emit prints the kernel; leave it out",
+    "qopt-kernel norm --emit ptx --ptx-only": "--ptx-only is for the record, and --emit prints the kernel",
     "qopt-translate --operators {stories}": "model excludes --operators",
 }
 

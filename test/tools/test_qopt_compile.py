@@ -375,7 +375,7 @@ def test_options_that_a_target_has_no_use_for(tool, stories, tmp_path):
     output = ("-o", tmp_path / "m.qopt")
     for option in (("--arch", "sm_80"), ("--report",)):
         assert f"{option[0]} is for --target cuda" in refused(tool, USAGE, stories, *option, *output)
-    for stage in ("ptx", "sass"):
+    for stage in ("gpu", "ptx", "sass"):
         assert "for the target cuda" in refused(tool, USAGE, stories, "--emit", stage)
 
 

@@ -149,6 +149,20 @@ def test_ptx(tool, stories, stories_kernels):
     assert re.findall(r"^\.visible \.entry (\w+)\(", text, re.MULTILINE) == shown
 
 
+def test_gpu(tool, stories, stories_kernels, tmp_path):
+    """The kernels of each architecture as MLIR, the same text every time; what is read back is what becomes PTX."""
+    command = ("qopt-compile", stories, "--target", "cuda", "--emit")
+    text = tool(*command, "gpu", "--arch", "sm_80,sm_90a").stdout
+    assert tool(*command, "gpu", "--arch", "sm_80,sm_90a").stdout == text
+    for arch, part in zip(("sm_80", "sm_90a"), text.split("// -----\n"), strict=True):
+        assert part.startswith(f"// Kernels for {arch}; ")
+        shown = [kernel["symbol"] for kernel in stories_kernels["kernels"] if kernel["architecture"] == arch]
+        assert re.findall(r"^  gpu\.func @(\w+)\(.* kernel attributes ", part, re.MULTILINE) == shown
+        (tmp_path / "read.mlir").write_text(tool("qopt-opt", stdin=part).stdout)
+        ptx = tool("qopt-translate", "--qopt-to-ptx", tmp_path / "read.mlir", "--arch", arch).stdout
+        assert ptx == tool(*command, "ptx", "--arch", arch).stdout
+
+
 def test_sass(tool, stories, stories_kernels):
     """The disassembly of every kernel, or one error that says which tool is missing."""
     command = ("qopt-compile", stories, "--target", "cuda", "--emit", "sass")

@@ -1,10 +1,11 @@
 """qopt-kernel makes a kernel and says everything that its launch needs."""
 
 import json
+import re
 
 import pytest
 
-USAGE, UNSUPPORTED, INFEASIBLE = 2, 4, 5
+USAGE, UNSUPPORTED, INFEASIBLE, NOT_FOUND = 2, 4, 5, 9
 
 
 def test_record(tool, tmp_path):
@@ -154,6 +155,36 @@ def test_no_kernel_does_that(tool, arguments, status, message):
     """What the family itself says of a problem, or of a schedule for it."""
     refused = tool("qopt-kernel", *arguments, check=False)
     assert refused.returncode == status and message in refused.stderr and not refused.stdout
+
+
+def needs_assembler(done):
+    if done.stderr.startswith("note: "):
+        pytest.skip(done.stderr)
+
+
+def test_emit(tool):
+    """The text that is asked for, and no other."""
+    command = ("qopt-kernel", "norm", "rows=4", "columns=512", "--emit")
+    gpu, ptx = (tool(*command, what).stdout for what in ("gpu", "ptx"))
+    assert gpu.startswith("// Kernels for sm_90a; ") and "gpu.func @norm_sm_90a" in gpu
+    assert ".visible .entry norm_sm_90a" in ptx
+    needs_assembler(tool(*command[:-1]))
+    assert ".text.norm_sm_90a" in tool(*command, "sass").stdout
+    missing = tool(*command, "sass", check=False, environment={"QOPT_NVDISASM": "/nonexistent"})
+    assert missing.returncode == NOT_FOUND and "QOPT_NVDISASM" in missing.stderr and not missing.stdout
+
+
+def test_spills_are_an_error(tool, tmp_path):
+    """Twice the blocks that the registers of such tiles leave room for."""
+    needs_assembler(tool("qopt-kernel", "norm"))
+    command = ("qopt-kernel", "gemm", "tokens=2048", "--schedule", "blocks_per_sm=2", "-o", tmp_path / "k")
+    refused = tool(*command, check=False)
+    assert refused.returncode == INFEASIBLE and list(tmp_path.iterdir()) == []
+    (line,) = refused.stderr.splitlines()
+    assert re.match(r'error: kernel "gemm_sm_90a_\w+" of schedule \S*blocks_per_sm=2,\S+ spills \d+ bytes, uses ', line)
+    assert line.endswith("expected none. Give another --schedule, or --ptx-only to look at its PTX")
+    tool(*command, "--ptx-only")
+    assert (tmp_path / "k.ptx").exists()
 
 
 def test_replaces_its_own_files_only(tool, tmp_path):

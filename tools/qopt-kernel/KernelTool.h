@@ -21,11 +21,14 @@ struct KernelRequest {
 
 /// What is made. The record is JSON that names the other files by `name`.
 struct MadeKernel {
-  std::string symbol, ptx, cubin, record;
-  std::string note; ///< why there is no cubin; else empty
+  std::string symbol;
+  std::string gpu; ///< the kernel as MLIR
+  std::string ptx, cubin, sass, record;
+  std::string note; ///< why there is no cubin or no disassembly; else empty
 };
 
-/// Errors of the request are InvalidArgument or what the family says.
+/// Errors of the request are InvalidArgument or what the family says; one that
+/// spills, uses local memory or has an advisory is Infeasible.
 StatusOr<MadeKernel> makeKernel(const KernelRequest &request,
                                 const std::string &name);
 

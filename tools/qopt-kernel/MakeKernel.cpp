@@ -61,8 +61,9 @@ static StatusOr<const Family *> findFamily(const std::string &name) {
                 "no family \"" + name + "\"; expected " + names);
 }
 
-static StatusOr<std::string> ptxOf(const Description &description,
-                                   const target::Target &target) {
+/// Builds the kernel, as MLIR and as PTX.
+static Status generate(const Description &description,
+                       const target::Target &target, MadeKernel &made) {
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
   codegen::registerCudaCodegen(registry);
@@ -78,10 +79,12 @@ static StatusOr<std::string> ptxOf(const Description &description,
     return built.status();
   if (failed(mlir::verify(*module)))
     return Status(StatusCode::Internal, "the kernel does not verify");
+  made.gpu = codegen::printKernels(kernels, target);
   auto code = codegen::generatePtx(kernels, target);
   if (failed(code))
     return Status(StatusCode::Internal, "the kernel has no PTX");
-  return code->text;
+  made.ptx = code->text;
+  return {};
 }
 
 /// Whether a loop begins within another and ends behind it: a jump back from
@@ -168,8 +171,33 @@ static llvm::json::Object countSass(const codegen::SassKernel &kernel) {
   return object;
 }
 
+/// Fails where the schedule, whoever chose it, gives no clean code.
+static Status requireClean(const codegen::Assembly &code,
+                           const KernelRequest &request,
+                           const llvm::json::Object &schedule) {
+  auto spelled = [&](llvm::StringRef) { // as --schedule takes it
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    for (const auto &[name, value] : schedule)
+      if (name != "why") {
+        stream << (text.empty() ? "" : ",") << name.str() << "=";
+        if (std::optional<llvm::StringRef> list = value.getAsString())
+          stream << *list;
+        else
+          stream << value;
+      }
+    return text;
+  };
+  return codegen::requireClean(
+      code.kernels, [](llvm::StringRef) { return true; }, spelled,
+      request.schedule.empty()
+          ? llvm::StringRef(codegen::reportSchedule)
+          : "Give another --schedule, or --ptx-only to look at its PTX");
+}
+
 /// Assembles and counts; what no program here can do goes into `note`.
-static Status assemble(MadeKernel &made, const Description &description,
+static Status assemble(MadeKernel &made, const KernelRequest &request,
+                       const Description &description,
                        const target::Target &target,
                        llvm::json::Object &record) {
   auto ptxas = codegen::Ptxas::find();
@@ -182,6 +210,8 @@ static Status assemble(MadeKernel &made, const Description &description,
   if (!assembled)
     return assembled.status();
   const codegen::Assembly &code = assembled->front();
+  QOPT_RETURN_IF_ERROR(
+      requireClean(code, request, *record.getObject("schedule")));
   made.cubin = code.cubin;
   for (const codegen::KernelResources &resources : code.kernels)
     if (resources.symbol == description.symbol)
@@ -191,7 +221,8 @@ static Status assemble(MadeKernel &made, const Description &description,
     made.note = text.status().message();
     return Status();
   }
-  for (const codegen::SassKernel &kernel : codegen::parseSass(*text))
+  made.sass = *text;
+  for (const codegen::SassKernel &kernel : codegen::parseSass(made.sass))
     if (kernel.symbol == description.symbol)
       record["sass"] = countSass(kernel);
   return Status();
@@ -265,10 +296,9 @@ StatusOr<MadeKernel> makeKernel(const KernelRequest &request,
   if (!described)
     return described.status();
   Description &description = *described;
-  auto ptx = ptxOf(description, target);
-  if (!ptx)
-    return ptx.status();
-  MadeKernel made{description.symbol, *ptx, "", "", ""};
+  MadeKernel made;
+  made.symbol = description.symbol;
+  QOPT_RETURN_IF_ERROR(generate(description, target, made));
   llvm::json::Object record{
       {"family", request.family},
       {"symbol", description.symbol},
@@ -284,7 +314,7 @@ StatusOr<MadeKernel> makeKernel(const KernelRequest &request,
       {"cost", std::move(description.cost)},
       {"ptx", name + ".ptx"}};
   if (request.assemble)
-    QOPT_RETURN_IF_ERROR(assemble(made, description, target, record));
+    QOPT_RETURN_IF_ERROR(assemble(made, request, description, target, record));
   if (!made.cubin.empty())
     record["cubin"] = name + ".cubin";
   made.record = textOf(std::move(record));

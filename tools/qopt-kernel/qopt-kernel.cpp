@@ -21,8 +21,21 @@ static Status write(const std::string &path, const std::string &bytes) {
   return (*file)->finish();
 }
 
+/// The record, or one of the kernel's texts.
+static Status print(const kernel_tool::MadeKernel &made,
+                    const std::string &emit) {
+  const std::string &text = emit == "gpu"    ? made.gpu
+                            : emit == "ptx"  ? made.ptx
+                            : emit == "sass" ? made.sass
+                                             : made.record;
+  if (text.empty()) // of machine code, for which a program is missing
+    return Status(StatusCode::NotFound, made.note);
+  std::fputs(text.c_str(), stdout);
+  return cli::flushOutput();
+}
+
 static Status work(const kernel_tool::KernelRequest &request,
-                   const std::string &output) {
+                   const std::string &output, const std::string &emit) {
   if (request.family == "list") {
     std::fputs(kernel_tool::listFamilies().c_str(), stdout);
     return cli::flushOutput();
@@ -40,12 +53,10 @@ static Status work(const kernel_tool::KernelRequest &request,
   auto made = kernel_tool::makeKernel(request, name.empty() ? "kernel" : name);
   if (!made.ok())
     return made.status();
-  if (!made->note.empty())
+  if (!made->note.empty() && emit != "sass")
     std::fprintf(stderr, "note: %s\n", made->note.c_str());
-  if (output.empty()) {
-    std::fputs(made->record.c_str(), stdout);
-    return cli::flushOutput();
-  }
+  if (output.empty())
+    return print(*made, emit);
   QOPT_RETURN_IF_ERROR(write(ptx, made->ptx));
   if (!made->cubin.empty())
     QOPT_RETURN_IF_ERROR(write(cubin, made->cubin));
@@ -58,7 +69,7 @@ int main(int argc, char **argv) {
                "qopt-kernel");
   cli::cleanBeforeEnding(codegen::removeTemporaryFolders);
   kernel_tool::KernelRequest request;
-  std::string output;
+  std::string output, emit = "record";
   bool ptxOnly = false;
   app.add_option("family", request.family,
                  "a family of kernels, or \"list\" for all of them with their "
@@ -78,6 +89,13 @@ int main(int argc, char **argv) {
   auto *to = app.add_option("-o,--output", output,
                             "writes OUTPUT.json, OUTPUT.ptx and OUTPUT.cubin "
                             "[the record on standard output]");
+  auto *text =
+      app.add_option(
+             "--emit", emit,
+             "print the kernel instead of its record: gpu, in the "
+             "dialects gpu, nvvm and ptx, which qopt-opt reads; ptx; or "
+             "sass, its machine code, disassembled")
+          ->check(CLI::IsMember({"gpu", "ptx", "sass"}));
   cli::addExamples(
       app,
       {"qopt-kernel list",
@@ -89,12 +107,17 @@ int main(int argc, char **argv) {
        "sm_80 --ptx-only -o decode",
        "qopt-kernel skinny_linear_append sequences=4 key=int4_g32 norm=1 "
        "--ptx-only -o append",
-       "qopt-kernel norm rows=8 columns=4096 residual=1 result=int8 -o norm"});
+       "qopt-kernel norm rows=8 columns=4096 residual=1 result=int8 -o norm",
+       "qopt-kernel norm rows=8 columns=4096 --emit gpu"});
   return cli::run(app, argc, argv, [&] {
     if (request.family == "list")
-      QOPT_RETURN_IF_ERROR(cli::refuseGiven({problem, schedule, arch, only, to},
-                                            "is for a kernel, not for list"));
-    request.assemble = !ptxOnly;
-    return work(request, output);
+      QOPT_RETURN_IF_ERROR(
+          cli::refuseGiven({problem, schedule, arch, only, to, text},
+                           "is for a kernel, not for list"));
+    if (text->count())
+      QOPT_RETURN_IF_ERROR(cli::refuseGiven(
+          {only, to}, "is for the record, and --emit prints the kernel"));
+    request.assemble = !ptxOnly && emit != "gpu" && emit != "ptx";
+    return work(request, output, emit);
   });
 }

@@ -2,6 +2,7 @@
 // the compiler, and for its tests.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/AllDialects.h"
+#include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "passes/Pipelines.h"
@@ -64,6 +65,7 @@ static const cl::extrahelp examples(
     "  qopt-opt model.mlir --qopt-raise-stage\n"
     "  qopt-opt model.mlir --qopt-raise-stage=as=graph "
     "--qopt-quantize-stage=weights=int8 -o quantized.mlir\n"
+    "  qopt-opt kernels.mlir --qopt-device-stage\n"
     "  qopt-opt model.mlir "
     "--pass-pipeline='builtin.module(func.func(qopt-simplify-onnx,cse))'\n"
     "\nExit codes:\n"
@@ -79,6 +81,7 @@ int main(int argc, char **argv) {
   llvm::install_fatal_error_handler(failedInLLVM, outputName);
   mlir::DialectRegistry registry;
   qopt::registerAllDialects(registry);
+  qopt::codegen::registerCudaCodegen(registry);
   qopt::passes::registerPasses();
   std::string header =
       mlir::registerCLIOptions("qopt's passes on MLIR files\n", registry);

@@ -128,6 +128,19 @@ compile(llvm::Module &module, const target::Target &target, int ptxVersion) {
   return emitPtx(module, **machine);
 }
 
+std::string codegen::printKernels(gpu::GPUModuleOp module,
+                                  const target::Target &target) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << "// Kernels for " << target.name
+         << "; to the LLVM dialect: qopt-opt --qopt-device-stage, to PTX: "
+            "qopt-translate --qopt-to-ptx --arch "
+         << target.name << "\n";
+  module->print(stream);
+  stream << "\n";
+  return text;
+}
+
 FailureOr<PtxModule> codegen::generatePtx(gpu::GPUModuleOp module,
                                           const target::Target &target) {
   DialectRegistry registry;

@@ -52,6 +52,11 @@ struct PtxModule {
 /// run no pass yet may also get them from generatePtx itself.
 void registerCudaCodegen(mlir::DialectRegistry &registry);
 
+/// The kernels as text, which qopt-opt reads: a module of MLIR behind a comment
+/// that names the target and the next steps.
+std::string printKernels(mlir::gpu::GPUModuleOp module,
+                         const target::Target &target);
+
 /// PTX for all kernels of `module`, which stays as it is. Fails with a
 /// diagnostic at the op that cannot be compiled for `target`.
 mlir::FailureOr<PtxModule> generatePtx(mlir::gpu::GPUModuleOp module,

@@ -136,24 +136,44 @@ LogicalResult codegen::lowerDeviceMath(Operation *root) {
   return lowerToIntrinsics(root);
 }
 
-LogicalResult codegen::lowerToDeviceLLVM(Operation *root) {
-  lowerPtx(root);
-  PassManager views(root->getContext(), root->getName().getStringRef());
-  views.addPass(memref::createExpandStridedMetadataPass());
-  views.addPass(createLowerAffinePass());
-  if (failed(views.run(root)) || failed(lowerDeviceMath(root)))
-    return failure();
-  PassManager passes(root->getContext(), root->getName().getStringRef());
-  passes.addPass(createCanonicalizerPass());
-  passes.addPass(createCSEPass());
-  passes.addPass(createSCFToControlFlowPass());
+void codegen::addViewLowering(OpPassManager &kernels) {
+  kernels.addPass(memref::createExpandStridedMetadataPass());
+  kernels.addPass(createLowerAffinePass());
+}
+
+void codegen::addDeviceLLVM(OpPassManager &kernels) {
+  kernels.addPass(createCanonicalizerPass());
+  kernels.addPass(createCSEPass());
+  kernels.addPass(createSCFToControlFlowPass());
   // Before the conversion of gpu: that one would call NVIDIA's library.
-  passes.addPass(createConvertMathToLLVMPass());
+  kernels.addPass(createConvertMathToLLVMPass());
   ConvertGpuOpsToNVVMOpsOptions gpuOptions;
   gpuOptions.useBarePtrCallConv = true;
   gpuOptions.hasRedux = true; // every target has it from sm_80 on
-  passes.addPass(createConvertGpuOpsToNVVMOps(gpuOptions));
-  passes.addPass(createConvertNVVMToLLVMPass());
-  passes.addPass(createReconcileUnrealizedCastsPass());
+  kernels.addPass(createConvertGpuOpsToNVVMOps(gpuOptions));
+  kernels.addPass(createConvertNVVMToLLVMPass());
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+}
+
+void codegen::registerDeviceLoweringPasses() {
+  memref::registerExpandStridedMetadataPass();
+  registerLowerAffinePass();
+  registerCanonicalizerPass();
+  registerCSEPass();
+  registerSCFToControlFlowPass();
+  registerConvertMathToLLVMPass();
+  registerConvertGpuOpsToNVVMOps();
+  registerConvertNVVMToLLVMPass();
+  registerReconcileUnrealizedCastsPass();
+}
+
+LogicalResult codegen::lowerToDeviceLLVM(Operation *root) {
+  lowerPtx(root);
+  PassManager views(root->getContext(), root->getName().getStringRef());
+  addViewLowering(views);
+  if (failed(views.run(root)) || failed(lowerDeviceMath(root)))
+    return failure();
+  PassManager passes(root->getContext(), root->getName().getStringRef());
+  addDeviceLLVM(passes);
   return passes.run(root);
 }

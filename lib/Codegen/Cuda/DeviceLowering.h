@@ -8,6 +8,7 @@
 
 namespace mlir {
 class DialectRegistry;
+class OpPassManager;
 class Operation;
 } // namespace mlir
 
@@ -20,8 +21,17 @@ void registerDeviceLowering(mlir::DialectRegistry &registry);
 /// where they are asked for f16 or bf16; fma and abs stay as they are.
 mlir::LogicalResult lowerDeviceMath(mlir::Operation *root);
 
-/// Everything below `root`, a gpu.module, becomes the LLVM dialect; memref
-/// arguments become bare pointers.
+/// MLIR's passes ahead of lowerDeviceMath, for a gpu.module: views of memrefs
+/// become arithmetic.
+void addViewLowering(mlir::OpPassManager &kernels);
+/// Those behind it: everything becomes the LLVM dialect, memref arguments bare
+/// pointers.
+void addDeviceLLVM(mlir::OpPassManager &kernels);
+/// Makes the passes of both known to `--pass-pipeline`.
+void registerDeviceLoweringPasses();
+
+/// Everything below `root`, a gpu.module, becomes the LLVM dialect: lowerPtx,
+/// addViewLowering, lowerDeviceMath, addDeviceLLVM.
 mlir::LogicalResult lowerToDeviceLLVM(mlir::Operation *root);
 
 } // namespace qopt::codegen

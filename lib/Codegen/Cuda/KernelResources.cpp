@@ -154,7 +154,8 @@ static std::string faultsOf(const KernelResources &kernel) {
 Status codegen::requireClean(
     const std::vector<KernelResources> &kernels,
     llvm::function_ref<bool(llvm::StringRef)> isHot,
-    llvm::function_ref<std::string(llvm::StringRef)> scheduleOf) {
+    llvm::function_ref<std::string(llvm::StringRef)> scheduleOf,
+    llvm::StringRef nextStep) {
   std::string text;
   for (const KernelResources &kernel : kernels) {
     if (!isHot(kernel.symbol))
@@ -171,6 +172,5 @@ Status codegen::requireClean(
   if (text.empty())
     return {};
   return Status(StatusCode::Infeasible,
-                text + "; expected none. The schedule is qopt's own choice: "
-                       "report this line; other --weights have others");
+                text + "; expected none. " + nextStep.str());
 }

@@ -39,13 +39,19 @@ std::vector<KernelResources> parsePtxasReport(llvm::StringRef report);
 Status readCodeSizes(llvm::StringRef cubin,
                      std::vector<KernelResources> &kernels);
 
+/// What to do about a schedule that nobody asked for.
+inline constexpr llvm::StringLiteral reportSchedule =
+    "The schedule is qopt's own choice: report this line; other --weights have "
+    "others";
+
 /// Fails at the first kernel that `isHot` and spills, uses local memory or has
 /// an advisory; the message names all that do, each with its schedule where
-/// `scheduleOf` is given.
+/// `scheduleOf` is given, and ends with `nextStep`.
 Status requireClean(
     const std::vector<KernelResources> &kernels,
     llvm::function_ref<bool(llvm::StringRef)> isHot,
-    llvm::function_ref<std::string(llvm::StringRef)> scheduleOf = nullptr);
+    llvm::function_ref<std::string(llvm::StringRef)> scheduleOf = nullptr,
+    llvm::StringRef nextStep = reportSchedule);
 
 } // namespace qopt::codegen
 
