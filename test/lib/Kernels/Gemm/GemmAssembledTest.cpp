@@ -92,3 +92,28 @@ TEST(GemmAssembled, withoutSpillsAndLean) {
           << text;
     }
 }
+
+/// Those that need most registers, with the tiles that are chosen for them.
+TEST(GemmAssembled, zeroPointsBesideF32ScalesSpillNothing) {
+  auto ptxas = codegen::Ptxas::find();
+  if (!ptxas)
+    GTEST_SKIP() << ptxas.status().message();
+  for (const char *arch : {"sm_80", "sm_90a"})
+    for (const char *text :
+         {"tokens=128 rows=4096:int6_asym_g64_zf_sf32",
+          "tokens=2048 rows=4096:int6_asym_g64_zf_sf32",
+          "act=bf16 tokens=2048 rows=4096:int3_asym_g64_zf_sf32",
+          "tokens=2048 rows=4096:int6_asym_g32_sf32"}) {
+      auto test =
+          gemm::parseCase(std::string("k=4096 arch=") + arch + " " + text);
+      ASSERT_TRUE(test.ok()) << text << ": " << test.status().message();
+      auto kernel = compileCase(*test);
+      ASSERT_TRUE(kernel.ok()) << text;
+      auto assembled = ptxas->assemble({{kernel->ptx, test->layer.target}},
+                                       codegen::CubinCache::inHome(), 1);
+      ASSERT_TRUE(assembled.ok()) << assembled.status().message();
+      Status clean = codegen::requireClean(assembled->front().kernels,
+                                           [](auto) { return true; });
+      EXPECT_TRUE(clean.ok()) << text << ": " << clean.message();
+    }
+}

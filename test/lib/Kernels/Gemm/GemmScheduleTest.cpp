@@ -125,6 +125,11 @@ TEST(GemmSchedule, refusalsSayWhy) {
   changed.tilesPerWarp = 8;
   EXPECT_EQ(message(isValid(problem, changed, target)),
             "256 sums a thread; expected at most 128");
+  Problem fractions = problem;
+  fractions.segments[0].weight = *quant::parseFormat("int4_asym_g64_zf_sf32");
+  changed.stripsPerWarp = 4;
+  EXPECT_EQ(message(isValid(fractions, changed, target)),
+            "128 sums a thread; expected at most 64");
   changed = schedule;
   changed.slices = 65;
   EXPECT_EQ(message(isValid(problem, changed, target)),

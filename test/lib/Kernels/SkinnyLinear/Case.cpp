@@ -75,6 +75,7 @@ static Status parseProblem(const Options &options, Case &test) {
   problem.tokens = number(options, "m", bucketOf(test.tokens));
   problem.columns = number(options, "k", 0);
   test.seed = unsigned(number(options, "seed", 1));
+  test.exponent = int(number(options, "exponent", 0));
   auto type = [&](const char *key, ElementType &out) {
     auto found = options.find(key);
     if (found != options.end())
@@ -289,6 +290,18 @@ static Stored randomWeights(std::mt19937 &random, const Segment &segment,
   return stored;
 }
 
+/// Scales that are f32 times 2^exponent: beyond what halves have.
+static void moveScales(const quant::Format &format, int exponent,
+                       std::vector<uint8_t> &scales) {
+  if (!hasWideScales(format))
+    return;
+  std::vector<float> values =
+      decode(ElementType::F32, scales.data(), int64_t(scales.size()) / 4);
+  for (float &value : values)
+    value = std::ldexp(value, exponent);
+  scales = encode(ElementType::F32, values);
+}
+
 static void addCodes(std::mt19937 &random, const Case &test, Arrays &arrays) {
   for (int64_t m = 0; m < test.tokens; ++m) {
     arrays.tokenScales.push_back(0.004f + float(random() % 1000) * 1e-5f);
@@ -307,6 +320,7 @@ Arrays skinny_linear::makeArrays(const Case &test) {
   int64_t offset = 0;
   for (const Segment &segment : problem.segments) {
     arrays.segments.push_back(randomWeights(random, segment, problem.columns));
+    moveScales(segment.weight, test.exponent, arrays.segments.back().scales);
     packSegment(segment, problem.columns, problem.paired,
                 arrays.segments.back().rows(), arrays.packed.data() + offset);
     offset += packedBytes(segment, problem.columns, problem.paired);
@@ -389,7 +403,8 @@ static double roundedBound(ElementType act, const quant::Format &format,
   double fraction =
       format.zero == quant::ZeroType::Float ? 2 * unit * scale : 0;
   double roundings = format.scale == quant::ScaleType::F32 ? 1.01 : 2;
-  return sums + roundings * unit * std::fabs(weight) + fraction;
+  double least = act == ElementType::F16 ? 0x1p-25 : 0; // of subnormal halves
+  return sums + roundings * unit * std::fabs(weight) + 2 * least + fraction;
 }
 
 /// Of codes with codes, what a kernel must give to the bit: an integer, then

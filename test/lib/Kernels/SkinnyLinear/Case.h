@@ -22,6 +22,7 @@ struct Case {
   int64_t tokens = 1;
   std::vector<std::string> epilogue; ///< bias, residual, silu, gated
   unsigned seed = 1;
+  int exponent = 0; ///< f32 scales of groups are multiplied by 2^exponent
   /// Of a family that rounds each weight to the activation's type.
   bool roundedWeights = false;
 };

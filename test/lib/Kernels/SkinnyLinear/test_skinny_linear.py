@@ -65,6 +65,8 @@ tokens=64 k=512 rows=300:int3_g128
 k=1024 rows=64:int6_g32,32:int3_g32_s6,48:int2_asym_g64 norm
 out=f32 k=8 rows=96:int4_g32_sf32
 out=f32 tokens=8 k=8 rows=48:int4_asym_g32_zf_sf32
+out=f32 k=64 rows=48:int8_g32_sf32 exponent=24
+out=f32 tokens=8 k=64 rows=48:int4_asym_g32_sf32 exponent=24
 k=640 rows=100:int4_asym_g32_sf32
 tokens=5 k=640 rows=100:int4_asym_g32_sf32
 k=2048 rows=80:int4_asym_g64_zf_sf32 grid=9 whole=0
