@@ -23,9 +23,10 @@ static std::string linearSymbol(const skinny_linear::Problem &problem,
   for (const skinny_linear::Segment &segment : problem.segments)
     symbol += "_" + std::to_string(segment.rows);
   symbol += "x" + std::to_string(problem.columns);
-  for (const skinny_linear::RmsNorm &norm : problem.norm)
+  for (const skinny_linear::Norm &norm : problem.norm)
     symbol += "_n" + kernels::spellBits(norm.epsilon) + "_" +
-              std::string(quant::elementOf(norm.scale).name);
+              std::string(quant::elementOf(norm.scale).name) +
+              (norm.bias ? "_shift" : "");
   for (const skinny_linear::Operand &operand : problem.operands)
     symbol += operand.shape == skinny_linear::OperandShape::Column
                   ? "_bias"

@@ -68,9 +68,13 @@ std::vector<Argument> linearArguments(const Problem &problem, int64_t tokens,
       {"counters", Use::Counters, "u32", {atLeastOne(counters)}}};
   if (problem.readsCodes())
     list.push_back({"token_scales", Use::Read, "f32", {tokens}});
-  for (const RmsNorm &norm : problem.norm)
+  for (const Norm &norm : problem.norm) {
     list.push_back(
         {"norm_scale", Use::Read, nameOf(norm.scale), {problem.columns}});
+    if (norm.bias)
+      list.push_back(
+          {"norm_bias", Use::Read, nameOf(norm.scale), {problem.columns}});
+  }
   for (const Operand &operand : problem.operands) {
     bool bias = operand.shape == OperandShape::Column;
     list.push_back({bias ? "bias" : "residual", Use::Read, nameOf(operand.type),

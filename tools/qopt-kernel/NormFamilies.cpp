@@ -33,6 +33,7 @@ static norm::Problem normOf(Words &words) {
   problem.activation = words.element("activation", "f16");
   problem.scale = words.element("scale", "f16");
   problem.residual = words.flag("residual", false);
+  problem.added = words.flag("added", false);
   problem.bias = words.flag("bias", false);
   problem.result = words.choice<norm::Result>("result", {"activation", "int8"});
   problem.heads = words.count("heads", 1);
@@ -60,6 +61,8 @@ StatusOr<Description> describeNorm(Words &words, Words &scheduleWords,
     list.push_back({"scale", Use::Read, scale, {problem.columns}});
     if (problem.bias)
       list.push_back({"bias", Use::Read, scale, {problem.columns}});
+    if (problem.added)
+      list.push_back({"added", Use::Read, act, {rows, problem.columns}});
     addResult(list, problem.result == norm::Result::Int8, problem.activation,
               rows, problem.columns);
     return list;

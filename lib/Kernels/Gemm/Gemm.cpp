@@ -241,6 +241,7 @@ std::string gemm::symbolOf(const Problem &problem, const Schedule &schedule,
   if (problem.paired)
     name += "_paired";
   if (problem.gate)
-    name += "_" + std::string(nameOf(*problem.gate));
-  return name + (problem.append ? "_append" : "");
+    name += "_" + std::string(kernels::nameOf(*problem.gate));
+  return name + (problem.append ? "_append" : "") +
+         skinny_linear::nameOf(problem.steps);
 }

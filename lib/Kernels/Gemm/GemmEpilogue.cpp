@@ -236,7 +236,8 @@ void Body::writeValues(Int token, Int column, const Run &values, Int sums) {
     std::vector<Real> arguments = {values[size_t(i)]};
     for (const Run &operand : operands)
       arguments.push_back(operand[size_t(i)]);
-    results.push_back(inlineRegion(k, epilogue, arguments));
+    results.push_back(
+        skinny_linear::finishElement(k, problem, epilogue, arguments));
   }
   mlir::Type type = typeOf(k, problem.output);
   if (appender)

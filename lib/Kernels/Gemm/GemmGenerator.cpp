@@ -111,8 +111,8 @@ StatusOr<gpu::GPUFuncOp> gemm::buildKernel(gpu::GPUModuleOp module,
                                            const target::Target &target,
                                            Block *epilogue) {
   QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
-  QOPT_RETURN_IF_ERROR(isValidRegion(epilogue, 1 + problem.operands.size(),
-                                     problem.operands.size()));
+  QOPT_RETURN_IF_ERROR(isValidRegion(epilogue, 1 + problem.regionOperands(),
+                                     problem.regionOperands()));
   LaunchBounds bounds{schedule.threads(), schedule.blocksPerSm};
   Arguments arguments(problem);
   Kernel kernel(module, symbolOf(problem, schedule, target), arguments.list,

@@ -6,6 +6,7 @@
 //              what is stored, also over the residual)
 //   rms     y = x · rsqrt(mean(x²) + ε) · scale
 //   layer   y = (x − μ) · rsqrt(mean((x − μ)²) + ε) · scale (+ bias)
+//   y + another tensor, if there is one, of y that is rounded first
 //
 // in f32, where each thread adds its elements in their order, then the lanes of
 // a warp in a butterfly, then the warps. The result is rounded once, or made
@@ -33,6 +34,7 @@ struct Problem {
   quant::ElementType scale = quant::ElementType::F16; ///< of scale and bias
   bool residual = false; ///< added first; the sum is an output, too
   bool bias = false;     ///< layer_norm only
+  bool added = false;    ///< a tensor behind the norm, whose y is rounded first
   Result result = Result::Activation;
   /// Heads: of the input, so many rows are columns side by side of a row that
   /// begins `stride` elements behind the one before. 0: as if one were alone.
@@ -53,7 +55,7 @@ StatusOr<Schedule> chooseSchedule(const Problem &problem,
 LaunchShape launchOf(const Problem &problem, const Schedule &schedule);
 
 /// `norm_<arch>_<act>_<scale>_<out>_<kind><columns>[_residual][_bias]
-/// [_h<heads>x<stride>]` and epsilon's bits.
+/// [_added][_h<heads>x<stride>]` and epsilon's bits.
 std::string symbolOf(const Problem &problem, const target::Target &target);
 
 /// What a launch for `rows` rows is predicted to take.

@@ -14,7 +14,8 @@ StreamCost norm::costOf(const Problem &problem, const Schedule &schedule,
   int64_t vectors = problem.bias ? 2 : 1;
   StreamTraffic traffic;
   traffic.read =
-      rows * problem.columns * half * (problem.residual ? 2 : 1) +
+      rows * problem.columns * half *
+          (1 + int(problem.residual) + int(problem.added)) +
       vectors * problem.columns * quant::elementOf(problem.scale).bits / 8;
   traffic.written =
       rows * problem.columns * (problem.residual ? half : 0) +

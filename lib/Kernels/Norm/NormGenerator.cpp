@@ -12,8 +12,8 @@ namespace {
 /// Places of the arguments; −1 where a problem has none.
 struct Places {
   std::vector<Argument> arguments;
-  int input, residual = -1, sum = -1, scale, bias = -1, result, scales = -1,
-             rows;
+  int input, residual = -1, sum = -1, scale, bias = -1, added = -1, result,
+             scales = -1, rows;
 
   explicit Places(const Problem &problem) {
     input = add(Argument::Dependent, "input");
@@ -24,6 +24,8 @@ struct Places {
     scale = add(Argument::Constant, "scale");
     if (problem.bias)
       bias = add(Argument::Constant, "bias");
+    if (problem.added)
+      added = add(Argument::Dependent, "added");
     result = add(Argument::Dependent, "result");
     if (problem.result == Result::Int8)
       scales = add(Argument::Dependent, "scales");
@@ -105,7 +107,8 @@ struct Body {
 
   /// Scales and biases, before the dependency point where registers hold them.
   void preload() {
-    int64_t held = team.steps() * schedule.row.width * (problem.bias ? 3 : 2);
+    int64_t held = team.steps() * schedule.row.width *
+                   (2 + int(problem.bias) + int(problem.added));
     constexpr int64_t registers = 65536, others = 24;
     preloads = held + others <= registers / schedule.row.blockThreads();
     if (!preloads)
@@ -135,12 +138,24 @@ struct Body {
     }
   }
 
+  void addBehind(RowPart &part, const RowPart &other) {
+    for (size_t step = 0; step < part.size(); ++step) {
+      part[step] = roundRun(k, part[step], activation);
+      for (size_t i = 0; i < part[step].size(); ++i)
+        part[step][i] = part[step][i] + other[step][i];
+    }
+  }
+
   void build() {
-    RowPart part = loadInput();
+    RowPart part = loadInput(), other;
+    if (problem.added)
+      other = team.load(rowOf(places.added, problem.columns * 2), activation);
     if (problem.kind == Kind::Layer)
       center(part);
     Real mean = sumOfSquares(part) * (1.0 / double(problem.columns));
     apply(part, k.reciprocalRoot(mean + k.real(problem.epsilon)));
+    if (problem.added)
+      addBehind(part, other);
     if (problem.result == Result::Int8)
       return team.quantize(rowOf(places.result, problem.columns),
                            rowOf(places.scales, 4), part);

@@ -20,8 +20,12 @@ Status norm::isValid(const Problem &problem) {
     return Status(StatusCode::Unsupported, "scales are f32, f16 or bf16");
   if (problem.bias && problem.kind == Kind::Rms)
     return Status(StatusCode::InvalidArgument, "an rms_norm has no bias");
-  if (problem.stride && (problem.residual || problem.heads < 1 ||
-                         problem.stride < problem.heads * problem.columns))
+  if (problem.added && problem.result == Result::Int8)
+    return Status(StatusCode::Unsupported,
+                  "a sum behind a norm is not made codes");
+  if (problem.stride &&
+      (problem.residual || problem.added || problem.heads < 1 ||
+       problem.stride < problem.heads * problem.columns))
     return Status(StatusCode::InvalidArgument,
                   "heads have no residual and rows that hold them all");
   if (!(problem.epsilon >= 0))
@@ -73,6 +77,7 @@ std::string norm::symbolOf(const Problem &problem,
   name += std::to_string(problem.columns);
   name += problem.residual ? "_residual" : "";
   name += problem.bias ? "_bias" : "";
+  name += problem.added ? "_added" : "";
   if (problem.stride)
     name += "_h" + std::to_string(problem.heads) + "x" +
             std::to_string(problem.stride);

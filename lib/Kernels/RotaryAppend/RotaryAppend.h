@@ -12,6 +12,10 @@
 // A warp has one head of one token: a query, a key or a value. A lane holds
 // `width` consecutive channels, of longer heads every 32 · width once more.
 //
+// With a norm, each head of a query or key is first normalised, by the formula
+// of rms_norm in f32 with the head's own mean, and rounded to the activation's
+// type: the squares of a lane in their order, then the lanes in a butterfly.
+//
 // Queries are rounded once to the activation's type. Keys and values are not
 // rounded before they are stored. f16 and bf16 round to nearest even. Codes
 // have one scale for each position and head:
@@ -40,6 +44,7 @@
 #include "lib/Kernels/StreamCost.h"
 #include "runtime/cuda/KvPageLayout.h"
 
+#include <optional>
 #include <string>
 
 namespace qopt::kernels::rotary_append {
@@ -65,6 +70,13 @@ struct Columns {
   bool operator==(const Columns &) const = default;
 };
 
+/// Of each head, of queries with one scale [keySize] and of keys with another.
+struct HeadNorm {
+  float epsilon = 1e-5f;
+  quant::ElementType scale = quant::ElementType::F16;
+  bool operator==(const HeadNorm &) const = default;
+};
+
 struct Problem {
   int64_t heads = 0; ///< of queries; 0: none
   cuda::KvPageLayout cache;
@@ -73,11 +85,17 @@ struct Problem {
   Pairs pairs = Pairs::Halves;
   Angles angles = Angles::Table;
   float angleScale = 1; ///< of computed cos and sin
+  std::optional<HeadNorm> norm = {};
   Queries queries = Queries::InPlace;
   quant::ElementType activation = quant::ElementType::F16; ///< or bf16
   Columns query, key, value;
   bool operator==(const Problem &) const = default;
 };
+
+/// Whether what is stored of a query is another than what is read.
+inline bool changesQueries(const Problem &problem) {
+  return problem.rotated > 0 || problem.norm;
+}
 
 struct Schedule {
   int width = 2; ///< channels of a lane: 2, 4 or 8

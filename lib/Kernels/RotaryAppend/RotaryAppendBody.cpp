@@ -42,6 +42,10 @@ Places::Places(const Problem &problem, std::vector<Argument> &arguments,
   queries = problem.queries == Queries::Elsewhere
                 ? add(Argument::Dependent, "queries")
                 : query;
+  if (problem.norm) {
+    queryScale = add(Argument::Constant, "query_scale");
+    keyScale = add(Argument::Constant, "key_scale");
+  }
   if (problem.rotated && problem.angles == Angles::Table) {
     cos = add(Argument::Dependent, "cos");
     sin = add(Argument::Dependent, "sin");
@@ -146,6 +150,35 @@ Global Body::headOf(int tensor, const Columns &columns, Int head,
       .at(token, columns.stride * 2)
       .at(head, size * 2)
       .at(columns.first * 2);
+}
+
+// Norm ------------------------------------------------------------------------
+
+/// rsqrt(mean x² + ε); what lanes have behind the last channel is zero.
+Real Body::normFactor(const Head &head) {
+  Real squares = k.real(0);
+  for (const Run &run : head)
+    for (Real value : run)
+      squares = fma(value, value, squares);
+  Real mean =
+      reduceWarp(k, squares, Reduction::Sum) * (1.0 / double(cache.keySize));
+  return k.reciprocalRoot(mean + k.real(problem.norm->epsilon));
+}
+
+/// Those of a norm from `channel` on.
+Run Body::scalesOf(Kind kind, Int channel) {
+  mlir::Type type = typeOf(k, problem.norm->scale);
+  Global scales =
+      argument(kind == Kind::Query ? places.queryScale : places.keyScale);
+  return loadRun(k, scales.at(channel, type.isF32() ? 4 : 2), type, width);
+}
+
+/// A run as a launch of its own would have rounded it.
+Run Body::normalise(const Run &run, const Run &scales, Real factor) {
+  Run result;
+  for (size_t i = 0; i < run.size(); ++i)
+    result.push_back(run[i] * factor * scales[i]);
+  return roundRun(k, result, activation);
 }
 
 // Rotation --------------------------------------------------------------------
@@ -343,9 +376,21 @@ Global Body::keysOf(Int head) {
 }
 
 Body::Head Body::rotated(Kind kind, Reader reader) {
-  Head head = load(reader, sizeOf(kind));
-  if (kind != Kind::Value)
-    rotate(head, reader);
+  if (kind == Kind::Value || !problem.norm) {
+    Head head = load(reader, sizeOf(kind));
+    if (kind != Kind::Value)
+      rotate(head, reader);
+    return head;
+  }
+  // Ahead of the head, so that one trip to memory brings both.
+  Head scales = load([&](Int at) { return scalesOf(kind, at); }, cache.keySize);
+  Head head = load(reader, cache.keySize);
+  Real factor = normFactor(head);
+  for (size_t chunk = 0; chunk < head.size(); ++chunk)
+    head[chunk] = normalise(head[chunk], scales[chunk], factor);
+  rotate(head, [&](Int at) {
+    return normalise(reader(at), scalesOf(kind, at), factor);
+  });
   return head;
 }
 
@@ -360,7 +405,11 @@ void Body::store(Kind kind, const Head &head, Int index) {
 }
 
 void Body::run(Int job) {
+  bool keepsQueries =
+      problem.queries == Queries::InPlace && !changesQueries(problem);
   forKind(job, [&](Kind kind, Int index) {
+    if (kind == Kind::Query && keepsQueries)
+      return;
     if (kind == Kind::Key && cache.keyGroup())
       return appendKeys(index, keysOf(index));
     store(kind, rotated(kind, readerOf(sourceOf(kind, index))), index);

@@ -13,9 +13,9 @@ namespace qopt::kernels::rotary_append {
 
 /// Indices of a kernel's arguments; −1 where a problem has none.
 struct Places {
-  int query, key, value, queries, cos = -1, sin = -1, frequencies = -1,
-                                  tokenStarts, contextStarts, pageTable, pages,
-                                  sequences;
+  int query, key, value, queries, queryScale = -1, keyScale = -1, cos = -1,
+                                  sin = -1, frequencies = -1, tokenStarts,
+                                  contextStarts, pageTable, pages, sequences;
 
   /// Appends the arguments of a problem whose heads are in tensors of their
   /// own, or all in that of argument `merged`.
@@ -61,7 +61,7 @@ public:
   Flag isPlaced() { return position >= 0; }
   /// Runs `body` for what a job is: a kind of head, and which one of it.
   void forKind(Int job, llvm::function_ref<void(Kind, Int)> body);
-  /// A head with what is rotated of it.
+  /// A head, normalised where it is to be, with what is rotated of it.
   Head rotated(Kind kind, Reader reader);
   void store(Kind kind, const Head &head, Int index);
 
@@ -95,6 +95,9 @@ private:
     };
   }
   Head load(Reader reader, int64_t size);
+  Real normFactor(const Head &head);
+  Run scalesOf(Kind kind, Int channel);
+  Run normalise(const Run &run, const Run &scales, Real factor);
   void rotate(Head &head, Reader reader);
   Run rotateRun(const Run &run, Reader reader, Int channel);
   std::vector<Rotation> rotationsOf(Int first, int count);

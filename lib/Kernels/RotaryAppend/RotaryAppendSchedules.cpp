@@ -36,6 +36,9 @@ Status rotary_append::isValid(const Problem &problem) {
   if (problem.heads < 0 || problem.pageTableStride < 1)
     return Status(StatusCode::InvalidArgument,
                   "an append needs a page table and not less than no queries");
+  if (problem.norm && problem.heads < 1)
+    return Status(StatusCode::InvalidArgument,
+                  "norms of heads without queries");
   const cuda::KvPageLayout &cache = problem.cache;
   auto holds = [](const Columns &columns, int64_t heads, int64_t size) {
     return columns.first >= 0 && columns.stride >= columns.first + heads * size;
@@ -118,6 +121,9 @@ std::string rotary_append::symbolOf(const Problem &problem,
   add(problem.pairs == Pairs::Halves ? "_r" : "_i", problem.rotated);
   if (problem.angles == Angles::Computed)
     name += "_s" + spellBits(problem.angleScale);
+  if (problem.norm)
+    name += "_n" + spellBits(problem.norm->epsilon) + "_" +
+            std::string(quant::elementOf(problem.norm->scale).name);
   name += problem.queries == Queries::InPlace ? "" : "_q";
   for (const Columns &columns : {problem.query, problem.key, problem.value}) {
     add("_c", columns.first);

@@ -5,6 +5,7 @@
 #include "lib/Kernels/LaunchShape.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
+#include "lib/Kernels/SymbolName.h"
 #include "lib/Quant/Element.h"
 
 #include <algorithm>
@@ -29,6 +30,28 @@ int64_t Problem::outputColumns() const { return gate ? rows() / 2 : rows(); }
 
 int64_t Problem::heads() const {
   return append ? append->heads + 2 * append->cache.keyHeads : 0;
+}
+
+size_t Problem::regionOperands() const {
+  return operands.size() -
+         size_t(std::ranges::count(steps, Step::Kind::Add, &Step::kind));
+}
+
+std::string skinny_linear::nameOf(const std::vector<Step> &steps) {
+  std::string text;
+  for (const Step &step : steps)
+    switch (step.kind) {
+    case Step::Kind::Activate:
+      text += "_" + std::string(kernels::nameOf(step.function));
+      break;
+    case Step::Kind::Scale:
+      text += "_scale" + spellBits(step.factor);
+      break;
+    case Step::Kind::Add:
+      text += "_add";
+      break;
+    }
+  return text;
 }
 
 int64_t skinny_linear::bucketOf(int64_t tokens) {
@@ -165,8 +188,9 @@ static Status isValidAppend(const Problem &problem) {
       rows != problem.heads() * size)
     return unsupported("an append of other rows than queries, keys and values "
                        "of one size");
-  if (append.queries != rotary_append::Queries::Elsewhere || problem.paired ||
-      problem.output != append.activation)
+  bool overY = append.queries != rotary_append::Queries::Elsewhere &&
+               rotary_append::changesQueries(append);
+  if (overY || problem.paired || problem.output != append.activation)
     return unsupported("an append of paired rows, of another type or over y");
   int64_t first = 0;
   for (const Segment &segment : problem.segments) {
@@ -174,6 +198,32 @@ static Status isValidAppend(const Problem &problem) {
       return unsupported("a head in two segments");
     first += segment.rows;
   }
+  return Status();
+}
+
+/// A norm ahead of the product.
+static Status isValidNorm(const Problem &problem) {
+  if (problem.norm.empty())
+    return Status();
+  if (problem.norm.size() > 1)
+    return Status(StatusCode::InvalidArgument, "more than one norm");
+  if (problem.norm.front().bias && problem.norm.front().kind == norm::Kind::Rms)
+    return unsupported("an rms_norm has no bias");
+  return Status();
+}
+
+/// What is done behind bias and residual.
+static Status isValidSteps(const Problem &problem) {
+  if (problem.steps.empty())
+    return Status();
+  if (problem.gate || problem.append)
+    return unsupported("steps of an epilogue behind a gate or an append");
+  auto added = std::ranges::count(problem.steps, Step::Kind::Add, &Step::kind);
+  auto first = int64_t(problem.operands.size()) - added;
+  if (first < 0)
+    return Status(StatusCode::InvalidArgument,
+                  std::to_string(added) + " sums of an epilogue with " +
+                      std::to_string(problem.operands.size()) + " operands");
   return Status();
 }
 
@@ -204,9 +254,9 @@ Status skinny_linear::isValid(const Problem &problem) {
     return unsupported("activations are f16, bf16 or int8");
   if (!isHalf(problem.output) && problem.output != ElementType::F32)
     return unsupported("outputs are f16, bf16 or f32");
-  if (problem.norm.size() > 1)
-    return Status(StatusCode::InvalidArgument, "more than one norm");
+  QOPT_RETURN_IF_ERROR(isValidNorm(problem));
   QOPT_RETURN_IF_ERROR(isValidSource(problem));
+  QOPT_RETURN_IF_ERROR(isValidSteps(problem));
   for (const Segment &segment : problem.segments) {
     if (segment.rows < 1)
       return Status(StatusCode::InvalidArgument, "a segment without rows");
@@ -281,8 +331,12 @@ Status skinny_linear::isValid(const Problem &problem, const Schedule &schedule,
 
 int64_t skinny_linear::heldChunks(const Problem &problem,
                                   const Schedule &schedule) {
-  // 32 registers of x and of what it is multiplied by.
-  int64_t most = problem.norm.empty() ? 8 : 4, chunkElements = 8;
+  // 32 registers of x and of what it is multiplied by, half as many with a
+  // bias.
+  int64_t most = problem.norm.empty()        ? 8
+                 : problem.norm.front().bias ? 2
+                                             : 4,
+          chunkElements = 8;
   int64_t units =
       ceilDiv(ceilDiv(problem.columns, unitColumns), schedule.slices) *
       schedule.slices;
@@ -363,8 +417,8 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   plan.activationBytes = plan.activationRows * plan.activationStride;
   int64_t partialTokens = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
   plan.correctionStride = partialTokens * 4;
-  if (!problem.norm.empty())
-    plan.normBytes = 4 * schedule.consumers();
+  if (!problem.norm.empty()) // of a layer_norm those of x, then of squares
+    plan.normBytes = (isLayerNorm(problem) ? 8 : 4) * schedule.consumers();
   if (problem.source)
     plan.quantizeBytes = 4 * (schedule.consumers() + 1);
   bool sliced = schedule.slices > 1;
@@ -425,10 +479,10 @@ std::string skinny_linear::symbolOf(const Problem &problem,
   if (problem.source)
     name += "_from_" + std::string(quant::elementOf(*problem.source).name);
   if (!problem.norm.empty())
-    name += "_norm";
+    name += isLayerNorm(problem) ? "_layer_norm" : "_norm";
   if (problem.paired)
     name += "_paired";
   if (problem.gate)
-    name += "_" + std::string(nameOf(*problem.gate));
-  return name + (problem.append ? "_append" : "");
+    name += "_" + std::string(kernels::nameOf(*problem.gate));
+  return name + (problem.append ? "_append" : "") + nameOf(problem.steps);
 }

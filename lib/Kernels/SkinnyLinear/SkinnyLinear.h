@@ -78,9 +78,10 @@
 // would be. So are codes of one token's x or of its norm: the largest value is
 // the whole row's, which a block reads even if it needs a slice. A gate is
 // applied to values that are rounded to the output's type first, as two
-// launches would. With an append, rows of y are the heads of queries, keys and
-// values: whoever stores the last rows of a head rotates it and puts it where
-// rotary_append would, from y and bit by bit the same.
+// launches would; so is each step of an epilogue. With an append, rows of y are
+// the heads of queries, keys and values: whoever stores the last rows of a head
+// rotates it and puts it where rotary_append would, from y and bit by bit the
+// same. Queries that nothing is done to stay in y.
 //
 //   strips of a head:  store, count … store, count, last: read the head, rotate
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -88,8 +89,8 @@
 #define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEAR_H
 
 #include "lib/Kernels/Cost.h"
-#include "lib/Kernels/Function.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppend.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearParts.h"
 #include "lib/Quant/Format.h"
 #include "lib/Target/Target.h"
 #include "qopt/Status.h"
@@ -113,27 +114,6 @@ struct Segment {
   bool operator==(const Segment &) const = default;
 };
 
-/// Which element of an operand belongs to y[m, n].
-enum class OperandShape : uint8_t {
-  Column,  ///< operand[n]: a bias
-  Element, ///< operand[m, n]: a residual
-};
-
-/// A tensor that the epilogue reads.
-struct Operand {
-  OperandShape shape = OperandShape::Column;
-  quant::ElementType type = quant::ElementType::F16;
-  bool operator==(const Operand &) const = default;
-};
-
-/// x is normalised on its way to shared memory: x · rsqrt(mean(x²) + epsilon) ·
-/// scale, in f32, rounded once to the activation's type.
-struct RmsNorm {
-  float epsilon = 1e-5f;
-  quant::ElementType scale = quant::ElementType::F16;
-  bool operator==(const RmsNorm &) const = default;
-};
-
 /// What was asked. The epilogue's operations are a region that goes to the
 /// generator beside the problem; here stand the tensors that it reads.
 struct Problem {
@@ -142,12 +122,13 @@ struct Problem {
   std::vector<Segment> segments;
   quant::ElementType activation = quant::ElementType::F16; ///< bf16, int8
   quant::ElementType output = quant::ElementType::F16;
-  std::vector<RmsNorm> norm; ///< none or one
+  std::vector<Norm> norm; ///< none or one
   /// With int8 activations: x comes in this type, and every block makes the
   /// codes, behind the norm if there is one. For one token.
   std::optional<quant::ElementType> source = {};
-  std::vector<Operand> operands;     ///< of the epilogue, in the region's order
-  bool paired = false;               ///< the rows lie in pairs: i, rows/2 + i
+  std::vector<Operand> operands; ///< the region's in its order, then the steps'
+  std::vector<Step> steps;       ///< behind the region
+  bool paired = false;           ///< the rows lie in pairs: i, rows/2 + i
   std::optional<Function> gate = {}; ///< of paired rows: y = gate(i) · other
   /// Where y's rows go that are heads: its query, key and value are columns of
   /// y, its queries are stored elsewhere.
@@ -157,9 +138,16 @@ struct Problem {
   int64_t rows() const;          ///< N: rows of all segments
   int64_t outputColumns() const; ///< N, or half of it with a gate
   int64_t heads() const;         ///< of the append: queries, keys and values
+  size_t regionOperands() const; ///< those that no step adds
   bool hasCodes() const { return activation == quant::ElementType::Int8; }
   bool readsCodes() const { return hasCodes() && !source; }
 };
+
+/// Whether the norm ahead of the product subtracts the mean.
+inline bool isLayerNorm(const Problem &problem) {
+  return !problem.norm.empty() &&
+         problem.norm.front().kind == norm::Kind::Layer;
+}
 
 /// The smallest bucket that holds `tokens`: 1, 8, 16, 32 or 64.
 int64_t bucketOf(int64_t tokens);
@@ -266,8 +254,9 @@ int64_t bytesInFlight(const Plan &plan, const Schedule &schedule,
 SegmentPlan segmentPlanOf(const Problem &problem, const Schedule &schedule,
                           size_t segment);
 
-/// `skinny_linear_<arch>_<act>_<weight>_<out>_m<tokens>[_from_<x>][_norm]
-/// [_paired][_<gate>][_append]`; the formats of several segments are joined by
+/// `skinny_linear_<arch>_<act>_<weight>_<out>_m<tokens>[_from_<x>]
+/// [_norm|_layer_norm][_paired][_<gate>][_append][_<step>…]`; the formats of
+/// several segments are joined by
 /// "_x_".
 std::string symbolOf(const Problem &problem, const target::Target &target);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearArguments.h"
+#include "lib/Kernels/Builder/Functions.h"
+#include "lib/Kernels/Builder/Region.h"
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -15,6 +17,8 @@ Arguments::Arguments(const Problem &problem)
     list.push_back({Argument::Dependent, "scales"});
   if (!problem.norm.empty())
     list.push_back({Argument::Constant, "scale"});
+  if (!problem.norm.empty() && problem.norm.front().bias)
+    list.push_back({Argument::Constant, "shift"});
   operands = unsigned(list.size());
   for (const Operand &operand : problem.operands)
     list.push_back({operand.shape == OperandShape::Column ? Argument::Constant
@@ -24,4 +28,29 @@ Arguments::Arguments(const Problem &problem)
     append.emplace(*problem.append, list, Y);
   tokens = unsigned(list.size());
   list.push_back({Argument::Integer, "tokens"});
+}
+
+Real skinny_linear::finishElement(Kernel &kernel, const Problem &problem,
+                                  mlir::Block *epilogue,
+                                  llvm::ArrayRef<Real> values) {
+  size_t next = 1 + problem.regionOperands();
+  Real y = inlineRegion(kernel, epilogue, values.take_front(next));
+  mlir::Type type = problem.output == quant::ElementType::F32
+                        ? mlir::Type(kernel.builder().getF32Type())
+                        : typeOf(kernel, problem.output);
+  for (const Step &step : problem.steps) {
+    y = roundRun(kernel, {y}, type).front();
+    switch (step.kind) {
+    case Step::Kind::Activate:
+      y = activate(step.function, y);
+      break;
+    case Step::Kind::Scale:
+      y = y * double(step.factor);
+      break;
+    case Step::Kind::Add:
+      y = y + values[next++];
+      break;
+    }
+  }
+  return y;
 }

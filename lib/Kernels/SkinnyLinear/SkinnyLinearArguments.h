@@ -20,6 +20,11 @@ struct Arguments {
   explicit Arguments(const Problem &problem);
 };
 
+/// What is stored of an element: the region of its sum and its operands, then
+/// the problem's steps. `values`: the sum behind a gate, one for each operand.
+Real finishElement(Kernel &kernel, const Problem &problem,
+                   mlir::Block *epilogue, llvm::ArrayRef<Real> values);
+
 } // namespace qopt::kernels::skinny_linear
 
 #endif // QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARARGUMENTS_H

@@ -67,25 +67,34 @@ private:
   int64_t heldChunks() const;
   std::vector<std::vector<Int>> loadHeld();
   std::optional<Flag> holdsChunk(int64_t index, int64_t chunks);
-  Real heldNormFactor(const std::vector<std::vector<Int>> &words);
+  /// What a norm makes of a row: (x − mean) · factor.
+  struct RowStatistic {
+    Real mean; ///< 0 of an rms_norm
+    Real factor;
+  };
+  RowStatistic heldStatistic(const std::vector<std::vector<Int>> &words);
   Run heldRun(const std::vector<Int> &words, int64_t index,
-              std::optional<Real> factor);
+              const std::optional<RowStatistic> &statistic);
   void storeHeld(int64_t index, int64_t bytes,
                  llvm::function_ref<void(Int)> store);
   void quantizeHeld();
   Int heldChunk(int64_t index);
-  void loadNormScales();
+  std::vector<Run> loadNormVector(unsigned argument);
+  void loadNormVectors();
   void normaliseHeld();
+  Real meanOf(Real sum);
   Real normFactor(Real squares);
   void normaliseActivations();
   void normaliseRow(Int row, Int teamThread, int teamWarps);
   std::vector<Int> loadChunk(Int row, Int column);
   std::vector<Int> loadChunkIf(std::optional<Flag> inside, Int row, Int column);
   std::vector<Int> loadElements(Global rowStart, Int column);
-  Real sumOfSquares(Int row, Int teamThread, int teamThreads);
-  Real sumOverTeam(Real value, int teamWarps);
-  void scaleRow(Int row, Int teamThread, int teamThreads, Real scale);
-  Int scaleWord(Int word, Int column, Real scale);
+  Real storeAndSum(Int row, Int teamThread, int teamThreads);
+  Real sumOfDeviations(Int row, Int teamThread, int teamThreads, Real mean);
+  Real sumOverTeam(Real value, int teamWarps, int64_t offset = 0);
+  void scaleRow(Int row, Int teamThread, int teamThreads,
+                const RowStatistic &statistic);
+  Int scaleWord(Int word, Int column, const RowStatistic &statistic);
   void forRowChunks(
       Int teamThread, int teamThreads, Kernel::Values &carried,
       llvm::function_ref<Kernel::Values(Int, Int, Flag, Kernel::Values)> body);
@@ -213,7 +222,8 @@ private:
   Book book; ///< of the segment that the consumers work on
   Int table, corrections, starts, activations, zeros, lastParts, normSums;
   Int warpsLargest, tokenScale; ///< of codes that the block makes
-  std::vector<Run> normScales;  ///< of the chunks that a thread holds
+  /// Of the chunks that a thread holds.
+  std::vector<Run> normScales, normBiases;
   /// Of the unit: [strip, block].
   std::map<std::pair<int, int>, std::vector<Int>> blocks;
   std::vector<Ring> rings; ///< weights, then partial sums

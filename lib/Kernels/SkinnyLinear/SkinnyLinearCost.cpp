@@ -22,6 +22,10 @@ constexpr double loadedLatency = 0.6e-6;
 /// halves, a square, two factors, a conversion back, and loads and stores; and
 /// for one that becomes a code: largest, factor, rounding, limits, its byte.
 constexpr double normInstructions = 8, codeInstructions = 8;
+/// Clocks of a warp's sum of squares: five shuffles that wait for each other.
+constexpr double laneSumClocks = 200;
+/// More of a layer_norm: a sum, two differences.
+constexpr double meanInstructions = 3;
 
 /// Bytes a second of x, which all blocks read from the second-level cache, and
 /// seconds of a trip more where a block's is too much for one: measured with 8
@@ -215,6 +219,7 @@ static void addPrologue(const Problem &problem, const Schedule &schedule,
       double(elementBytes(problem.source.value_or(problem.activation))) *
       (1 - 1.0 / schedule.slices) / rates.copyBandwidth.value;
   double instructions = (problem.norm.empty() ? 0 : normInstructions) +
+                        (isLayerNorm(problem) ? meanInstructions : 0) +
                         (problem.source ? codeInstructions : 0);
   cost.add(
       problem.norm.empty() ? "codes" : "norm",
@@ -227,11 +232,18 @@ static void addPrologue(const Problem &problem, const Schedule &schedule,
 
 /// What the warp that stores the last rows of a head does, a token after the
 /// other.
-static void addAppend(const Problem &problem, Cost &cost) {
+static void addAppend(const Problem &problem, const target::Target &target,
+                      Cost &cost) {
   cost.add("append", double(1 + problem.tokens) * loadedLatency,
            "the last head is counted, then read token by token: " +
                std::to_string(1 + problem.tokens) +
                " trips of 0.6 us (from memory, not measured)");
+  if (problem.append->norm)
+    cost.add("norm of heads",
+             double(problem.tokens) * laneSumClocks / target.rates.clock.value,
+             "a sum over the lanes of a warp for each token, 200 clocks (from "
+             "memory, not measured), at the " +
+                 spell(target.rates.clock, "clock"));
 }
 
 /// Bytes of a launch; no time yet.
@@ -322,7 +334,7 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
   if (!problem.norm.empty() || problem.source)
     addPrologue(problem, schedule, target, cost);
   if (problem.append)
-    addAppend(problem, cost);
+    addAppend(problem, target, cost);
   cost.add("dependency", rates.dependencyGap.value,
            spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = stream / cost.seconds;

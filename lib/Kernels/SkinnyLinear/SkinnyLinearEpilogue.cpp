@@ -278,6 +278,6 @@ void Body::writeValue(Int token, Int column, Real result) {
                          : base.at(column, operandType.isF32() ? 4 : 2);
     values.push_back(k.loadReal(address, operandType));
   }
-  result = inlineRegion(k, epilogue, values);
+  result = finishElement(k, problem, epilogue, values);
   k.storeReal(elementAt(k.pointer(Arguments::Y), type), result, type);
 }

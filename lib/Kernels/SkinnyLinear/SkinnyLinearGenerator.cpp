@@ -212,8 +212,8 @@ skinny_linear::buildKernel(gpu::GPUModuleOp module, const Problem &problem,
                            const Schedule &schedule,
                            const target::Target &target, Block *epilogue) {
   QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
-  QOPT_RETURN_IF_ERROR(isValidRegion(epilogue, 1 + problem.operands.size(),
-                                     problem.operands.size()));
+  QOPT_RETURN_IF_ERROR(isValidRegion(epilogue, 1 + problem.regionOperands(),
+                                     problem.regionOperands()));
   LaunchBounds bounds{schedule.threads(), schedule.blocksPerSm};
   Arguments arguments(problem);
   Kernel kernel(module, symbolOf(problem, target), arguments.list, bounds,

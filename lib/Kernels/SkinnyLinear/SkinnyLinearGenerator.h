@@ -15,13 +15,14 @@ namespace qopt::kernels::skinny_linear {
 ///   x [tokens, K], packed weights, y [tokens, output columns], workspace
 ///   (Plan::workspaceBytes), counters (Plan::counters, zero before the first
 ///   launch and after each), with int8 activations that are read as codes
-///   their scales [tokens] in f32, the norm's scale [K] if there is a norm, the
-///   epilogue's operands, what rotary_append takes behind its value if there is
-///   an append, tokens : i32 (1 … problem.tokens)
+///   their scales [tokens] in f32, the norm's scale [K] if there is a norm and
+///   its bias [K] if it has one, the epilogue's operands, what rotary_append
+///   takes behind its value if there is an append, tokens : i32 (1 …
+///   problem.tokens)
 ///
 /// `epilogue` is null or a block whose arguments are the f32 value of the
-/// product, behind the gate if there is one, and one f32 for each operand, and
-/// whose terminator's operand is what is stored.
+/// product, behind the gate if there is one, and one f32 for each operand that
+/// no step adds, and whose terminator's operand is what the steps begin with.
 StatusOr<mlir::gpu::GPUFuncOp> buildKernel(mlir::gpu::GPUModuleOp module,
                                            const Problem &problem,
                                            const Schedule &schedule,

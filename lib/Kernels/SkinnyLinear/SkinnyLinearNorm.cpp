@@ -34,16 +34,17 @@ std::optional<Flag> Body::holdsChunk(int64_t index, int64_t chunks) {
 }
 
 /// Before the dependency point. Behind the last column they are zeros.
-void Body::loadNormScales() {
+std::vector<Run> Body::loadNormVector(unsigned argument) {
+  std::vector<Run> vector;
   mlir::Type type = typeOf(problem.norm.front().scale);
   for (int64_t i = 0; i < heldChunks(); ++i) {
     auto load = [&](Kernel::Values) {
       Kernel::Values values;
-      for (Real value : loadRun(
-               k,
-               k.pointer(Arguments::FirstOptional)
-                   .at(heldChunk(i), chunkElements * (type.isF32() ? 4 : 2)),
-               type, int(chunkElements)))
+      for (Real value :
+           loadRun(k,
+                   k.pointer(argument).at(
+                       heldChunk(i), chunkElements * (type.isF32() ? 4 : 2)),
+                   type, int(chunkElements)))
         values.push_back(value.value);
       return values;
     };
@@ -52,8 +53,15 @@ void Body::loadNormScales() {
     Run run;
     for (mlir::Value value : inside ? k.when(*inside, zeros, load) : load({}))
       run.push_back({{&k, value}});
-    normScales.push_back(run);
+    vector.push_back(run);
   }
+  return vector;
+}
+
+void Body::loadNormVectors() {
+  normScales = loadNormVector(Arguments::FirstOptional);
+  if (problem.norm.front().bias)
+    normBiases = loadNormVector(Arguments::FirstOptional + 1);
 }
 
 /// The thread's chunks; zeros behind the last one of the row.
@@ -65,29 +73,52 @@ std::vector<std::vector<Int>> Body::loadHeld() {
   return words;
 }
 
-/// Of the row.
-Real Body::heldNormFactor(const std::vector<std::vector<Int>> &words) {
-  Real sum = k.real(0);
-  for (int64_t i = 0; i < heldChunks(); ++i)
-    for (Int word : words[size_t(i)]) {
-      Real low = k.lowHalf(word, activation),
-           high = k.highHalf(word, activation);
-      sum = fma(high, high, fma(low, low, sum));
+/// Of the row. Zeros behind the last column are none of it.
+Body::RowStatistic
+Body::heldStatistic(const std::vector<std::vector<Int>> &words) {
+  Real zero = k.real(0), mean = zero, sum = zero;
+  auto forValues =
+      [&](llvm::function_ref<void(Real, std::optional<Flag>)> body) {
+        for (int64_t i = 0; i < heldChunks(); ++i) {
+          auto inside = holdsChunk(i, problem.columns / chunkElements);
+          for (Int word : words[size_t(i)]) {
+            body(k.lowHalf(word, activation), inside);
+            body(k.highHalf(word, activation), inside);
+          }
+        }
+      };
+  if (isLayerNorm(problem)) {
+    forValues([&](Real value, std::optional<Flag>) { sum = sum + value; });
+    mean = meanOf(sumOverTeam(sum, schedule.consumers()));
+    sum = zero;
+  }
+  forValues([&](Real value, std::optional<Flag> inside) {
+    if (isLayerNorm(problem)) {
+      value = value - mean;
+      value = inside ? select(*inside, value, zero) : value;
     }
-  return normFactor(sumOverTeam(sum, schedule.consumers()));
+    sum = fma(value, value, sum);
+  });
+  int64_t offset = isLayerNorm(problem) ? plan.normBytes / 2 : 0;
+  return {mean, normFactor(sumOverTeam(sum, schedule.consumers(), offset))};
 }
 
-/// The elements of chunk `index`, normalised where there is a factor.
+/// The elements of chunk `index`, normalised where there is a statistic.
 Run Body::heldRun(const std::vector<Int> &words, int64_t index,
-                  std::optional<Real> factor) {
+                  const std::optional<RowStatistic> &statistic) {
   Run run;
   for (Int word : words) {
     run.push_back(k.lowHalf(word, activation));
     run.push_back(k.highHalf(word, activation));
   }
-  if (factor)
-    for (size_t i = 0; i < run.size(); ++i)
-      run[i] = run[i] * *factor * normScales[size_t(index)][i];
+  if (!statistic)
+    return run;
+  for (size_t i = 0; i < run.size(); ++i) {
+    Real value = isLayerNorm(problem) ? run[i] - statistic->mean : run[i];
+    Real y = value * statistic->factor, scale = normScales[size_t(index)][i];
+    run[i] = normBiases.empty() ? y * scale
+                                : fma(y, scale, normBiases[size_t(index)][i]);
+  }
   return run;
 }
 
@@ -106,10 +137,10 @@ void Body::storeHeld(int64_t index, int64_t bytes,
 
 void Body::normaliseHeld() {
   std::vector<std::vector<Int>> words = loadHeld();
-  Real factor = heldNormFactor(words);
+  RowStatistic statistic = heldStatistic(words);
   int64_t sliceChunks = plan.unitsPerSlice * unitColumns / chunkElements;
   for (int64_t i = 0; i < heldChunks(); ++i) {
-    Run run = heldRun(words[size_t(i)], i, factor);
+    Run run = heldRun(words[size_t(i)], i, statistic);
     std::vector<Int> halves;
     for (size_t e = 0; e < run.size(); e += 2)
       halves.push_back(k.packHalves(run[e], run[e + 1], activation));
@@ -125,13 +156,13 @@ void Body::normaliseHeld() {
 /// The codes of the slice, and the scale of the row for the epilogue.
 void Body::quantizeHeld() {
   std::vector<std::vector<Int>> words = loadHeld();
-  std::optional<Real> factor;
+  std::optional<RowStatistic> statistic;
   if (!problem.norm.empty())
-    factor = heldNormFactor(words);
+    statistic = heldStatistic(words);
   Real most = k.real(0);
   std::vector<Run> runs;
   for (int64_t i = 0; i < heldChunks(); ++i) {
-    runs.push_back(heldRun(words[size_t(i)], i, factor));
+    runs.push_back(heldRun(words[size_t(i)], i, statistic));
     for (Real value : runs.back())
       most = largest(most, absolute(value));
   }
@@ -150,10 +181,12 @@ void Body::quantizeHeld() {
     });
 }
 
+Real Body::meanOf(Real sum) { return sum * (1.0 / double(problem.columns)); }
+
 /// rsqrt(mean + epsilon) of a sum of squares.
 Real Body::normFactor(Real squares) {
-  Real mean = squares * (1.0 / double(problem.columns));
-  return k.reciprocalRoot(mean + k.real(problem.norm.front().epsilon));
+  return k.reciprocalRoot(meanOf(squares) +
+                          k.real(problem.norm.front().epsilon));
 }
 
 // Many tokens -----------------------------------------------------------------
@@ -177,9 +210,18 @@ void Body::normaliseActivations() {
 }
 
 void Body::normaliseRow(Int row, Int teamThread, int teamWarps) {
-  Real squares = sumOfSquares(row, teamThread, 32 * teamWarps);
-  scaleRow(row, teamThread, 32 * teamWarps,
-           normFactor(sumOverTeam(squares, teamWarps)));
+  int teamThreads = 32 * teamWarps;
+  RowStatistic statistic{
+      k.real(0),
+      sumOverTeam(storeAndSum(row, teamThread, teamThreads), teamWarps)};
+  if (isLayerNorm(problem)) {
+    statistic.mean = meanOf(statistic.factor);
+    statistic.factor = sumOverTeam(
+        sumOfDeviations(row, teamThread, teamThreads, statistic.mean),
+        teamWarps, plan.normBytes / 2);
+  }
+  statistic.factor = normFactor(statistic.factor);
+  scaleRow(row, teamThread, teamThreads, statistic);
 }
 
 /// Runs `body` on a thread's chunks of a row: index in the row, and in the
@@ -198,7 +240,9 @@ void Body::forRowChunks(
                    });
 }
 
-Real Body::sumOfSquares(Int row, Int teamThread, int teamThreads) {
+/// Stores the slice of a row; the thread's part of Σ x of a layer_norm, of Σ x²
+/// else.
+Real Body::storeAndSum(Int row, Int teamThread, int teamThreads) {
   Kernel::Values sum = {k.real(0).value};
   forRowChunks(teamThread, teamThreads, sum,
                [&](Int chunk, Int inSlice, Flag stored, Kernel::Values values) {
@@ -210,28 +254,56 @@ Real Body::sumOfSquares(Int row, Int teamThread, int teamThreads) {
                  for (Int word : words) {
                    Real low = k.lowHalf(word, activation),
                         high = k.highHalf(word, activation);
-                   total = fma(high, high, fma(low, low, total));
+                   total = isLayerNorm(problem)
+                               ? total + low + high
+                               : fma(high, high, fma(low, low, total));
                  }
                  return Kernel::Values{total.value};
                });
   return {{&k, sum[0]}};
 }
 
-Real Body::sumOverTeam(Real value, int teamWarps) {
+/// The thread's part of Σ (x − mean)² over the row.
+Real Body::sumOfDeviations(Int row, Int teamThread, int teamThreads,
+                           Real mean) {
+  Kernel::Values sum = {k.real(0).value};
+  bool padded = problem.columns < rowChunks() * chunkElements;
+  forRowChunks(teamThread, teamThreads, sum,
+               [&](Int chunk, Int, Flag, Kernel::Values values) {
+                 std::vector<Int> words = loadChunk(row, chunk * chunkElements);
+                 Real total{{&k, values[0]}};
+                 for (int64_t e = 0; e < chunkElements; ++e) {
+                   Int word = words[size_t(e / 2)];
+                   Real value = (e % 2 ? k.highHalf(word, activation)
+                                       : k.lowHalf(word, activation)) -
+                                mean;
+                   if (padded)
+                     value = select(chunk * chunkElements + e < problem.columns,
+                                    value, k.real(0));
+                   total = fma(value, value, total);
+                 }
+                 return Kernel::Values{total.value};
+               });
+  return {{&k, sum[0]}};
+}
+
+/// `offset`: of the sums of the warps, so that those before may still be read.
+Real Body::sumOverTeam(Real value, int teamWarps, int64_t offset) {
   for (int distance = 16; distance; distance /= 2)
     value = k.addFromLane(value, distance);
   if (teamWarps == 1)
     return value;
-  k.storeSharedReal(normSums + k.warp() * 4, 0, value);
+  k.storeSharedReal(normSums + k.warp() * 4, offset, value);
   k.syncThreads(consumerBarrier, 32 * teamWarps);
-  Real sum = k.loadSharedReal(normSums, 0);
+  Real sum = k.loadSharedReal(normSums, offset);
   for (int i = 1; i < teamWarps; ++i)
-    sum = sum + k.loadSharedReal(normSums, 4 * i);
+    sum = sum + k.loadSharedReal(normSums, offset + 4 * i);
   return sum;
 }
 
 /// A thread scales the chunks that it stored.
-void Body::scaleRow(Int row, Int teamThread, int teamThreads, Real scale) {
+void Body::scaleRow(Int row, Int teamThread, int teamThreads,
+                    const RowStatistic &statistic) {
   Kernel::Values none;
   forRowChunks(teamThread, teamThreads, none,
                [&](Int chunk, Int inSlice, Flag stored, Kernel::Values) {
@@ -239,26 +311,34 @@ void Body::scaleRow(Int row, Int teamThread, int teamThreads, Real scale) {
                    Int address = activationAddress(row, inSlice);
                    std::vector<Int> words = k.loadShared(address, 0, 4);
                    for (int64_t i = 0; i < chunkElements / 2; ++i)
-                     words[i] = scaleWord(words[i],
-                                          chunk * chunkElements + 2 * i, scale);
+                     words[i] = scaleWord(
+                         words[i], chunk * chunkElements + 2 * i, statistic);
                    k.storeShared(address, 0, words);
                  });
                  return Kernel::Values();
                });
 }
 
-Int Body::scaleWord(Int word, Int column, Real scale) {
-  mlir::Type type = typeOf(problem.norm.front().scale);
+Int Body::scaleWord(Int word, Int column, const RowStatistic &statistic) {
+  const Norm &norm = problem.norm.front();
+  mlir::Type type = typeOf(norm.scale);
   std::array<Real, 2> value = {k.lowHalf(word, activation),
                                k.highHalf(word, activation)};
+  bool padded = problem.columns < rowChunks() * chunkElements;
   for (int64_t e = 0; e < 2; ++e) {
     Int at = column + e;
-    if (problem.columns <
-        rowChunks() * chunkElements) // zeros behind the last column
+    Flag inside = at < k.constant(problem.columns);
+    if (padded) // zeros behind the last column stay zeros
       at = min(at, k.constant(problem.columns - 1));
-    Global weight =
-        k.pointer(Arguments::FirstOptional).at(at, type.isF32() ? 4 : 2);
-    value[e] = value[e] * scale * k.loadReal(weight, type);
+    auto vectorAt = [&](unsigned argument) {
+      return k.loadReal(k.pointer(argument).at(at, type.isF32() ? 4 : 2), type);
+    };
+    Real x = isLayerNorm(problem) ? value[e] - statistic.mean : value[e];
+    Real y = x * statistic.factor, scale = vectorAt(Arguments::FirstOptional);
+    y = norm.bias ? fma(y, scale, vectorAt(Arguments::FirstOptional + 1))
+                  : y * scale;
+    value[e] =
+        padded && isLayerNorm(problem) ? select(inside, y, k.real(0)) : y;
   }
   return k.packHalves(value[0], value[1], activation);
 }

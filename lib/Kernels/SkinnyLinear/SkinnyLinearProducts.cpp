@@ -36,7 +36,7 @@ Body::Sums Body::zeroSums() {
 
 void Body::consume() {
   if (!problem.norm.empty())
-    loadNormScales();
+    loadNormVectors();
   makeSegmentBook(0);
   k.waitForPredecessor();
   stageActivations();

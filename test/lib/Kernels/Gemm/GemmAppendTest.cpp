@@ -41,10 +41,10 @@ static LinearKernel kernelOf(const gemm::Problem &problem,
   LinearKernel kernel;
   kernel.build = [problem, schedule, &target](mlir::gpu::GPUModuleOp module) {
     mlir::Block block;
-    if (!problem.operands.empty())
+    if (problem.regionOperands())
       fillSum(block, mlir::OpBuilder(module.getContext()));
     return gemm::buildKernel(module, problem, schedule, target,
-                             problem.operands.empty() ? nullptr : &block);
+                             problem.regionOperands() ? &block : nullptr);
   };
   gemm::Launch launch = gemm::launchOf(problem, schedule, tokens);
   kernel.shape.threads = schedule.threads();
@@ -74,7 +74,8 @@ static void runCase(
       options.tokens, together.y,
       [&](Launch &launch) { addBatch(launch, options, batch, together); },
       seed);
-  EXPECT_TRUE(together.y == std::vector(together.y.size(), untouched));
+  if (options.rotary)
+    EXPECT_TRUE(together.y == std::vector(together.y.size(), untouched));
 
   Results alone = emptyResults(options, untouched);
   problem.append.reset();
@@ -84,6 +85,12 @@ static void runCase(
   appendAlone(options, batch, alone);
   EXPECT_TRUE(together.queries == alone.queries);
   EXPECT_TRUE(together.pages == alone.pages);
+  int64_t stride = linearOf(options).rows(),
+          there = options.tokens - options.padding;
+  for (int64_t i = 0; !options.rotary && i < there * stride; ++i)
+    ASSERT_EQ(together.y[size_t(i)], i % stride < options.heads * options.size
+                                         ? alone.y[size_t(i)]
+                                         : untouched);
 }
 
 TEST(GemmAppend, LeavesTheSameBitsInEveryFormat) {
@@ -123,6 +130,57 @@ TEST(GemmAppend, TakesCodesAndBias) {
            .bias = true});
   runCase({.columns = 704, .tokens = 70, .codes = true, .bias = true},
           [](gemm::Schedule &schedule) { schedule.slices = 2; });
+}
+
+TEST(GemmAppend, NormalisesHeads) {
+  runCase({.columns = 64, .tokens = 65, .norm = true});
+  runCase({.heads = 3,
+           .keyHeads = 3,
+           .size = 256,
+           .columns = 64,
+           .tokens = 33,
+           .key = "int8",
+           .activation = ElementType::BF16,
+           .norm = true});
+}
+
+TEST(GemmAppend, KeepsQueriesThatAreNotRotated) {
+  runCase({.columns = 64,
+           .tokens = 70,
+           .key = "int8",
+           .rotary = false,
+           .padding = 5});
+}
+
+TEST(GemmSteps, AreThoseOfLaunchesOfTheirOwn) {
+  using skinny_linear::Step;
+  constexpr int64_t tokens = 70, rows = 72;
+  const target::Target &target = target::sm90a();
+  gemm::Problem problem;
+  problem.tokens = gemm::bucketOf(tokens);
+  problem.columns = 64;
+  problem.segments = {{rows, quant::floatFormat(ElementType::F16)}};
+  auto schedule = gemm::chooseSchedule(problem, target);
+  ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+  std::vector<uint16_t> before(size_t(tokens * rows)), after = before;
+  launchLinear(problem, kernelOf(problem, *schedule, target, tokens), target,
+               tokens, before, [](Launch &) {});
+  problem.steps = {{.kind = Step::Kind::Scale, .factor = 0.22f},
+                   {.kind = Step::Kind::Add},
+                   {.kind = Step::Kind::Activate, .function = Function::Relu}};
+  problem.operands = {{skinny_linear::OperandShape::Element, ElementType::F16}};
+  std::vector<uint16_t> added =
+      encode(ElementType::F16, normals(before.size(), 11));
+  launchLinear(problem, kernelOf(problem, *schedule, target, tokens), target,
+               tokens, after, [&](Launch &launch) { launch.in(added); });
+  std::vector<float> y = decode(ElementType::F16, before),
+                     other = decode(ElementType::F16, added);
+  for (float &value : y)
+    value *= 0.22f;
+  y = rounded(ElementType::F16, y);
+  for (size_t i = 0; i < y.size(); ++i)
+    y[i] = std::max(y[i] + other[i], 0.0f);
+  EXPECT_EQ(after, encode(ElementType::F16, y));
 }
 
 TEST(GemmAppend, RotatesPairsAndRunsOnSm80) {

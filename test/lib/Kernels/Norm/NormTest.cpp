@@ -16,7 +16,7 @@ using quant::ElementType;
 
 namespace {
 struct Arrays {
-  std::vector<float> input, residual, scale, bias;
+  std::vector<float> input, residual, scale, bias, added;
 };
 
 /// The row's results, and the sum where there is a residual.
@@ -103,7 +103,8 @@ static void runCase(Problem problem, int64_t rows,
   Arrays a{rounded(type, normals(count, 1, 2)),
            rounded(type, normals(count, 2, 2)),
            rounded(problem.scale, normals(size_t(problem.columns), 3)),
-           rounded(problem.scale, normals(size_t(problem.columns), 4))};
+           rounded(problem.scale, normals(size_t(problem.columns), 4)),
+           rounded(type, normals(count, 5, 2))};
   Expected expected = expectedOf(problem, a, rows);
   std::vector<uint16_t> input = spread(problem, encode(type, a.input)),
                         residual = encode(type, a.residual), y(count);
@@ -118,6 +119,9 @@ static void runCase(Problem problem, int64_t rows,
   launch.in(scale);
   if (problem.bias)
     launch.in(bias);
+  std::vector<uint16_t> added = encode(type, a.added);
+  if (problem.added)
+    launch.in(added);
   if (problem.result == Result::Int8)
     launch.out(codes).out(scales);
   else
@@ -131,6 +135,15 @@ static void runCase(Problem problem, int64_t rows,
   if (problem.result == Result::Int8)
     return check(problem, codes, scales, expected);
   std::vector<float> result = decode(type, y);
+  // The norm's own rounding lies between.
+  for (size_t i = 0; problem.added && i < count; ++i)
+    ASSERT_NEAR(result[i], expected.y[i] + a.added[i],
+                0.5 * ulp(type, expected.y[i] + a.added[i]) +
+                    0.5 * ulp(type, expected.y[i]) +
+                    3e-6 * (std::abs(expected.y[i]) + 1))
+        << "element " << i;
+  if (problem.added)
+    return;
   for (size_t i = 0; i < count; ++i)
     ASSERT_NEAR(result[i], expected.y[i],
                 0.5 * ulp(type, expected.y[i]) +
@@ -176,6 +189,16 @@ TEST(Norm, AddsTheResidualFirst) {
           2);
 }
 
+TEST(Norm, AddsATensorBehind) {
+  runCase({.columns = 2304, .scale = ElementType::F32, .added = true}, 3);
+  runCase({.kind = Kind::Layer,
+           .columns = 67,
+           .activation = ElementType::BF16,
+           .bias = true,
+           .added = true},
+          5, target::sm80());
+}
+
 TEST(Norm, QuantizesRows) {
   runCase({.columns = 4096, .result = Result::Int8}, 2);
   runCase({.columns = 65, .residual = true, .result = Result::Int8}, 2);
@@ -199,6 +222,8 @@ TEST(Norm, SaysWhatItCannotDo) {
   EXPECT_EQ(message({.columns = 40000}),
             "rows of 40000 elements do not fit the registers of 1024 threads");
   EXPECT_EQ(message({.columns = 8, .bias = true}), "an rms_norm has no bias");
+  EXPECT_EQ(message({.columns = 8, .added = true, .result = Result::Int8}),
+            "a sum behind a norm is not made codes");
   EXPECT_EQ(message({.columns = 8, .activation = ElementType::F32}),
             "activations are f16 or bf16");
 }

@@ -111,7 +111,8 @@ static void store(const quant::Format &format, int64_t page, int64_t slot,
 namespace {
 struct Arrays {
   std::vector<float> rows, cos, sin;
-  std::vector<float> queries; ///< [tokens, heads, size]
+  std::vector<float> queryScale, keyScale; ///< of norms
+  std::vector<float> queries;              ///< [tokens, heads, size]
   std::vector<uint8_t> pages;
   /// With groups: rotated, [tokens][key heads][size].
   std::vector<float> keys;
@@ -188,6 +189,21 @@ static void expectGroups(const Problem &problem, const Batch &batch, Arrays &a,
   }
 }
 
+/// The norm of a head, in double, rounded as the kernel rounds it.
+static void normalise(const Problem &problem, std::vector<float> &head,
+                      const std::vector<float> &scale) {
+  if (!problem.norm)
+    return;
+  double squares = 0;
+  for (float value : head)
+    squares += double(value) * value;
+  double factor = 1 / std::sqrt(squares / double(head.size()) +
+                                double(problem.norm->epsilon));
+  for (size_t i = 0; i < head.size(); ++i)
+    head[i] = float(head[i] * factor * scale[i]);
+  head = rounded(problem.activation, head);
+}
+
 static void expect(const Problem &problem, const Batch &batch, Arrays &a) {
   const cuda::KvPageLayout &cache = problem.cache;
   int64_t half = problem.rotated / 2;
@@ -209,11 +225,13 @@ static void expect(const Problem &problem, const Batch &batch, Arrays &a) {
     };
     for (int64_t h = 0; h < problem.heads; ++h) {
       std::vector<float> query = head(problem.query, h, cache.keySize);
+      normalise(problem, query, a.queryScale);
       rotate(problem, query, cos, sin);
       a.queries.insert(a.queries.end(), query.begin(), query.end());
     }
     for (int64_t h = 0; h < cache.keyHeads; ++h) {
       std::vector<float> key = head(problem.key, h, cache.keySize);
+      normalise(problem, key, a.keyScale);
       rotate(problem, key, cos, sin);
       if (cache.keyGroup())
         a.keys.insert(a.keys.end(), key.begin(), key.end());
@@ -228,6 +246,27 @@ static void expect(const Problem &problem, const Batch &batch, Arrays &a) {
   for (size_t s = 0; cache.keyGroup() && s < batch.contextStarts.size(); ++s)
     for (int64_t h = 0; h < cache.keyHeads; ++h)
       expectGroups(problem, batch, a, s, h);
+}
+
+/// The queries in place of those that were read, or elsewhere; all else in the
+/// rows as it was.
+static void expectQueries(const Problem &problem, const Arrays &a,
+                          int64_t tokens, const std::vector<uint16_t> &before,
+                          const std::vector<uint16_t> &merged,
+                          const std::vector<uint16_t> &queries) {
+  std::vector<uint16_t> rotated = encode(problem.activation, a.queries);
+  int64_t width = problem.heads * problem.cache.keySize;
+  bool inPlace = problem.queries == Queries::InPlace;
+  for (size_t i = 0; i < merged.size(); ++i) {
+    int64_t token = int64_t(i) / problem.query.stride,
+            column = int64_t(i) % problem.query.stride;
+    bool changed = inPlace && column < width && token < tokens;
+    ASSERT_EQ(merged[i],
+              changed ? rotated[size_t(token * width + column)] : before[i])
+        << "token " << token << " column " << column;
+  }
+  for (size_t i = 0; !inPlace && i < queries.size(); ++i)
+    ASSERT_EQ(queries[i], i < rotated.size() ? rotated[i] : 0x1234);
 }
 
 static void runCase(const Problem &problem,
@@ -248,6 +287,10 @@ static void runCase(const Problem &problem,
   a.rows = rounded(type, normals(size_t(all * problem.query.stride), 1, 2));
   a.cos = normals(size_t(all) * half, 2);
   a.sin = normals(size_t(all) * half, 3);
+  if (problem.norm) {
+    a.queryScale = rounded(type, normals(size_t(problem.cache.keySize), 5));
+    a.keyScale = rounded(type, normals(size_t(problem.cache.keySize), 6));
+  }
   a.pages.assign(size_t(batch.pages * problem.cache.pageBytes()), 0xa5);
   // The keys that wait.
   std::vector<uint16_t> waiting = encode(
@@ -266,6 +309,10 @@ static void runCase(const Problem &problem,
   launch.inOut(merged).same(0).same(0);
   if (problem.queries == Queries::Elsewhere)
     launch.inOut(queries);
+  std::vector<uint16_t> queryScale = encode(type, a.queryScale),
+                        keyScale = encode(type, a.keyScale);
+  if (problem.norm)
+    launch.in(queryScale).in(keyScale);
   if (half)
     launch.in(a.cos).in(a.sin);
   launch.in(batch.tokenStarts).in(batch.contextStarts).in(batch.pageTable);
@@ -274,20 +321,7 @@ static void runCase(const Problem &problem,
   ASSERT_TRUE(ran.ok()) << ran.message();
 
   EXPECT_TRUE(pages == a.pages);
-  std::vector<uint16_t> rotated = encode(type, a.queries);
-  int64_t width = problem.heads * problem.cache.keySize;
-  for (int64_t i = 0; i < all * problem.query.stride; ++i) {
-    int64_t token = i / problem.query.stride, column = i % problem.query.stride;
-    bool query = column < width && token < batch.tokens();
-    bool inPlace = query && problem.queries == Queries::InPlace;
-    ASSERT_EQ(merged[size_t(i)], inPlace
-                                     ? rotated[size_t(token * width + column)]
-                                     : before[size_t(i)])
-        << "token " << token << " column " << column;
-  }
-  for (size_t i = 0;
-       problem.queries == Queries::Elsewhere && i < queries.size(); ++i)
-    ASSERT_EQ(queries[i], i < rotated.size() ? rotated[i] : 0x1234);
+  expectQueries(problem, a, batch.tokens(), before, merged, queries);
 }
 
 TEST(RotaryAppend, AppendsHalves) {
@@ -357,6 +391,23 @@ TEST(RotaryAppend, RotatesPartsAndPairs) {
   runCase(problem, {{2, 3}});
 }
 
+/// Seeds whose roundings do not depend on the order of a norm's sum.
+TEST(RotaryAppend, NormalisesHeads) {
+  Problem problem = problemOf({});
+  problem.norm = {1e-5f, ElementType::F16};
+  runCase(problem, {{0, 1}, {5, 2}});
+  problem = problemOf({.size = 24, .valueSize = 24, .key = "int8"});
+  problem.norm = {1e-6f, ElementType::BF16};
+  problem.activation = ElementType::BF16;
+  problem.queries = Queries::Elsewhere;
+  runCase(problem, {{3, 2}}, 1, target::sm80());
+  problem =
+      problemOf({.size = 128, .valueSize = 128, .page = 32, .key = "int4_g32"});
+  problem.norm = {1e-5f, ElementType::F16};
+  problem.rotated = 0;
+  runCase(problem, {{30, 3}});
+}
+
 TEST(RotaryAppend, FindsTheSequencesOfATokens) {
   std::vector<std::pair<int, int>> sequences;
   for (int i = 0; i < 37; ++i)
@@ -415,4 +466,7 @@ TEST(RotaryAppend, SaysWhatItCannotDo) {
   problem = problemOf({});
   problem.query.stride = 100;
   EXPECT_EQ(message(problem), "rows that are too short for their heads");
+  problem = problemOf({.heads = 0});
+  problem.norm = HeadNorm();
+  EXPECT_EQ(message(problem), "norms of heads without queries");
 }

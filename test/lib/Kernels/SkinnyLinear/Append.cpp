@@ -21,6 +21,8 @@ std::string AppendOptions::describe() const {
                      std::to_string(size) + ", " + std::to_string(tokens) +
                      " tokens, " + std::string(target->name);
   text += codes ? ", codes" : "";
+  text += norm ? ", norms" : "";
+  text += rotary ? "" : ", not rotated";
   return text + (bias ? ", bias" : "");
 }
 
@@ -33,9 +35,13 @@ rotary_append::Problem test::appendOf(const AppendOptions &options) {
   append.cache.key = *quant::parseFormat(options.key);
   append.cache.value = *quant::parseFormat(options.value);
   append.pageTableStride = 3 + options.tokens / append.cache.page;
-  append.rotated = options.size / 4 * 4;
   append.pairs = options.pairs;
-  append.queries = rotary_append::Queries::Elsewhere;
+  if (options.rotary) {
+    append.rotated = options.size / 4 * 4;
+    append.queries = rotary_append::Queries::Elsewhere;
+  }
+  if (options.norm)
+    append.norm = {1e-5f, options.activation};
   append.activation = options.activation;
   int64_t keys = options.heads * options.size,
           values = keys + options.keyHeads * options.size,
@@ -75,6 +81,11 @@ Batch test::batchOf(const AppendOptions &options) {
   auto angles = size_t(options.tokens * appendOf(options).rotated / 2);
   batch.cos = normals(angles, 2);
   batch.sin = normals(angles, 3);
+  if (options.norm)
+    for (std::vector<uint16_t> *scale : {&batch.queryScale, &batch.keyScale})
+      *scale = encode(
+          options.activation,
+          normals(size_t(options.size), scale == &batch.keyScale ? 9 : 10));
   return batch;
 }
 
@@ -92,7 +103,12 @@ Results test::emptyResults(const AppendOptions &options, uint16_t fill) {
 
 void test::addBatch(Launch &launch, const AppendOptions &options, Batch &batch,
                     Results &results) {
-  launch.inOut(results.queries).in(batch.cos).in(batch.sin);
+  if (options.rotary)
+    launch.inOut(results.queries);
+  if (options.norm)
+    launch.in(batch.queryScale).in(batch.keyScale);
+  if (options.rotary)
+    launch.in(batch.cos).in(batch.sin);
   launch.in(batch.tokenStarts).in(batch.contextStarts).in(batch.pageTable);
   launch.inOut(results.pages).integer(int32_t(options.sequences));
 }
@@ -154,7 +170,7 @@ Status test::runLinear(const skinny_linear::Problem &problem,
   launch.in(x).in(packed).inOut(y).out(workspace).inOut(counters);
   if (problem.readsCodes())
     launch.in(tokenScales);
-  if (!problem.operands.empty())
+  if (problem.regionOperands())
     launch.in(bias);
   addRest(launch);
   launch.integer(int32_t(tokens));

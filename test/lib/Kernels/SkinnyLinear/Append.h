@@ -18,6 +18,8 @@ struct AppendOptions {
   quant::ElementType activation = quant::ElementType::F16;
   bool codes = false;    ///< of activations and weights: int8
   bool bias = false;     ///< of gemm's cases
+  bool norm = false;     ///< of heads
+  bool rotary = true;    ///< else queries stay in y
   int64_t sequences = 2; ///< share the tokens
   int64_t padding = 0;   ///< tokens behind the last sequence
   const target::Target *target = &target::sm90a();
@@ -29,6 +31,7 @@ struct AppendOptions {
 struct Batch {
   std::vector<int32_t> tokenStarts, contextStarts, pageTable;
   std::vector<float> cos, sin;
+  std::vector<uint16_t> queryScale, keyScale; ///< of norms
 };
 
 /// What the kernels leave behind.

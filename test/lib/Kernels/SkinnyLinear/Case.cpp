@@ -86,9 +86,12 @@ static Status parseProblem(const Options &options, Case &test) {
   type("out", problem.output);
   if (options.count("source"))
     type("source", problem.source.emplace());
-  if (options.count("norm"))
-    problem.norm.push_back(
-        {1e-5f, problem.source.value_or(problem.activation)});
+  if (options.count("norm")) {
+    bool layer = options.at("norm").starts_with("layer");
+    problem.norm.push_back({1e-5f, problem.source.value_or(problem.activation),
+                            layer ? norm::Kind::Layer : norm::Kind::Rms,
+                            options.at("norm") == "layer_bias"});
+  }
   if (options.count("rows"))
     QOPT_RETURN_IF_ERROR(parseRows(options.at("rows"), problem));
   if (options.count("epilogue"))
@@ -337,6 +340,8 @@ Arrays skinny_linear::makeArrays(const Case &test) {
   else
     arrays.x = values(test.tokens * problem.columns);
   arrays.scale = values(problem.norm.empty() ? 0 : problem.columns);
+  if (!problem.norm.empty() && problem.norm.front().bias)
+    arrays.shift = values(problem.columns);
   arrays.bias = values(problem.outputColumns());
   arrays.residual = values(test.tokens * problem.outputColumns());
   return arrays;
@@ -359,14 +364,18 @@ static std::vector<float> activationsOf(const Case &test,
   std::vector<float> x(arrays.x.size());
   int64_t columns = problem.columns;
   for (int64_t m = 0; m < test.tokens; ++m) {
-    double squares = 0;
+    const float *row = arrays.x.data() + m * columns;
+    double mean = 0, squares = 0;
+    for (int64_t k = 0; isLayerNorm(problem) && k < columns; ++k)
+      mean += row[k] / double(columns);
     for (int64_t k = 0; k < columns; ++k)
-      squares += double(arrays.x[m * columns + k]) * arrays.x[m * columns + k];
+      squares += (row[k] - mean) * (row[k] - mean);
     double scale =
         1 / std::sqrt(squares / double(columns) + problem.norm.front().epsilon);
     for (int64_t k = 0; k < columns; ++k)
       x[m * columns + k] =
-          float(arrays.x[m * columns + k] * scale * arrays.scale[k]);
+          float((row[k] - mean) * scale * arrays.scale[k] +
+                (arrays.shift.empty() ? 0 : arrays.shift[size_t(k)]));
   }
   if (problem.source) // codes are made of what is not rounded
     return x;

@@ -13,8 +13,9 @@
 namespace qopt::kernels::skinny_linear {
 
 /// One launch: "m=8 tokens=5 k=4096 rows=4096:int4_g128,1024:int8 act=f16
-/// out=f16 norm epilogue=bias+residual arch=sm_90a", and `grid`, `slices`,
-/// `stages`, `units`, … to change what the schedule chose.
+/// out=f16 norm epilogue=bias+residual arch=sm_90a" (norm=layer,
+/// norm=layer_bias), and `grid`, `slices`, `stages`, `units`, … to change what
+/// the schedule chose.
 struct Case {
   Problem problem;
   Schedule schedule;
@@ -51,7 +52,7 @@ struct Stored {
 struct Arrays {
   std::vector<Stored> segments;
   std::vector<uint8_t> packed;
-  std::vector<float> x, scale, bias, residual;
+  std::vector<float> x, scale, shift, bias, residual; ///< shift: of the norm
   /// Of int8 activations: x = tokenScale · xCode.
   std::vector<int8_t> xCodes;
   std::vector<float> tokenScales;

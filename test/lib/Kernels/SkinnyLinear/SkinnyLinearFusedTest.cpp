@@ -97,6 +97,82 @@ TEST(SkinnyLinearAppend, RotatesPairsAndRunsOnSm80) {
            .target = &target::sm80()});
 }
 
+TEST(SkinnyLinearAppend, NormalisesHeads) {
+  runCase({.norm = true});
+  runCase({.heads = 2, .keyHeads = 1, .size = 24, .tokens = 5, .norm = true});
+  runCase({.heads = 2,
+           .keyHeads = 2,
+           .size = 256,
+           .key = "int8",
+           .value = "int4",
+           .activation = ElementType::BF16,
+           .norm = true,
+           .target = &target::sm80()});
+}
+
+/// y keeps its queries, which nothing else is made of.
+TEST(SkinnyLinearAppend, TakesKeysThatAreNotRotated) {
+  runCase({.rotary = false});
+  runCase({.heads = 3,
+           .keyHeads = 3,
+           .size = 40,
+           .tokens = 5,
+           .key = "int8",
+           .rotary = false});
+}
+
+/// y as the steps make it of y without them, each rounded.
+static std::vector<float> stepped(const skinny_linear::Problem &problem,
+                                  std::vector<float> y,
+                                  const std::vector<float> &added) {
+  using skinny_linear::Step;
+  for (const Step &step : problem.steps) {
+    for (size_t i = 0; i < y.size(); ++i)
+      y[i] = step.kind == Step::Kind::Add     ? y[i] + added[i]
+             : step.kind == Step::Kind::Scale ? y[i] * step.factor
+                                              : std::max(y[i], 0.0f);
+    y = rounded(problem.output, y);
+  }
+  return y;
+}
+
+TEST(SkinnyLinearSteps, AreThoseOfLaunchesOfTheirOwn) {
+  using skinny_linear::Step;
+  const target::Target &target = target::sm90a();
+  const Step scale{.kind = Step::Kind::Scale, .factor = 0.22f},
+      relu{.kind = Step::Kind::Activate, .function = Function::Relu},
+      add{.kind = Step::Kind::Add};
+  for (ElementType type : {ElementType::F16, ElementType::BF16})
+    for (const std::vector<Step> &steps :
+         {std::vector{relu}, {scale, add}, {add, scale, relu}})
+      for (int64_t tokens : {1, 5}) {
+        SCOPED_TRACE(nameOf(steps) + " " + std::to_string(tokens));
+        constexpr int64_t rows = 40;
+        skinny_linear::Problem problem;
+        problem.tokens = skinny_linear::bucketOf(tokens);
+        problem.columns = 256;
+        problem.segments = {{rows, quant::floatFormat(type)}};
+        problem.activation = problem.output = type;
+        auto schedule = skinny_linear::chooseSchedule(problem, target);
+        ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+        std::vector<uint16_t> before(size_t(tokens * rows)), after = before;
+        launchLinear(problem, kernelOf(problem, *schedule, target), target,
+                     tokens, before, [](Launch &) {});
+        problem.steps = steps;
+        std::vector<float> added = rounded(type, normals(before.size(), 11));
+        std::vector<uint16_t> operand = encode(type, added);
+        if (steps.size() > 1)
+          problem.operands = {{skinny_linear::OperandShape::Element, type}};
+        launchLinear(problem, kernelOf(problem, *schedule, target), target,
+                     tokens, after, [&](Launch &launch) {
+                       if (!problem.operands.empty())
+                         launch.in(operand);
+                     });
+        EXPECT_EQ(decode(type, after),
+                  stepped(problem, decode(type, before), added));
+      }
+}
+
 TEST(SkinnyLinearGate, EqualsALaunchOfItsOwn) {
   constexpr int64_t tokens = 5, gates = 48;
   const target::Target &target = target::sm90a();
@@ -150,6 +226,16 @@ TEST(SkinnyLinearAppend, SaysWhatItCannotDo) {
   problem.append->queries = rotary_append::Queries::InPlace;
   EXPECT_EQ(message(problem),
             "an append of paired rows, of another type or over y");
+  problem = problemOf({});
+  problem.steps = {{}};
+  EXPECT_EQ(message(problem),
+            "steps of an epilogue behind a gate or an append");
+  problem.append.reset();
+  problem.steps = {{.kind = skinny_linear::Step::Kind::Add}};
+  EXPECT_EQ(message(problem), "1 sums of an epilogue with 0 operands");
+  problem = problemOf({});
+  problem.norm = {{.bias = true}};
+  EXPECT_EQ(message(problem), "an rms_norm has no bias");
   problem = problemOf({.size = 24});
   problem.segments = {{16, problem.segments[0].weight},
                       {problem.rows() - 16, problem.segments[0].weight}};

@@ -83,6 +83,8 @@ static std::vector<Tensor> argumentsOf(const Case &test, const Arrays &arrays) {
         encode(quant::ElementType::F32, arrays.tokenScales));
   if (!problem.norm.empty())
     activations(arrays.scale, {problem.columns});
+  if (!arrays.shift.empty())
+    activations(arrays.shift, {problem.columns});
   for (const Operand &operand : problem.operands)
     if (operand.shape == OperandShape::Column)
       activations(arrays.bias, {columns});
@@ -105,6 +107,8 @@ static std::string launchText(const Case &test) {
     text += " scales";
   if (!test.problem.norm.empty())
     text += " scale";
+  if (!test.problem.norm.empty() && test.problem.norm.front().bias)
+    text += " shift";
   for (const Operand &operand : test.problem.operands)
     text += operand.shape == OperandShape::Column ? " bias" : " residual";
   return text + " tokens\n";

@@ -114,6 +114,16 @@ k=300 rows=64:int4_g128 norm
 k=16640 rows=16:int4_g128 norm
 tokens=3 k=1408 rows=64:int4_g128 norm slices=2 grid=8 units=2
 k=1408 rows=64:int4_g128 norm slices=2 grid=8 units=2
+k=1024 rows=64:int4_g128,48:int8_g32 norm=layer_bias epilogue=bias+residual
+k=768 rows=64:int4_asym_g32 norm=layer
+k=300 rows=64:int4_g128 norm=layer_bias
+k=8 rows=17:f16 norm=layer_bias
+k=16640 rows=16:int4_g128 norm=layer_bias
+tokens=5 k=301 rows=33:f16 norm=layer_bias
+act=bf16 out=bf16 tokens=8 k=1024 rows=64:int4_g128 norm=layer
+k=1408 rows=64:int4_g128 norm=layer_bias slices=2 grid=8 units=2
+tokens=3 k=1408 rows=64:int4_g128 norm=layer_bias slices=2 grid=8 units=2
+act=int8 source=f16 norm=layer_bias out=f32 k=1000 rows=33:int8
 tokens=8 k=512 rows=128:int4_g128 epilogue=gated
 tokens=5 k=512 rows=104:int8 epilogue=gated+residual norm
 tokens=5 k=512 rows=104:int8 epilogue=pairs+bias
@@ -298,7 +308,7 @@ def test_codes_have_no_conflicts(tool, tmp_path, tokens):
 @pytest.mark.parametrize(
     "rows",
     [
-        *("int4_g128", "int4_g128 norm epilogue=gated", "fp8_e4m3", "fp8_e4m3_g32", "int8 act=int8"),
+        *("int4_g128", "int4_g128 norm epilogue=gated", "int4_g128 norm=layer_bias", "fp8_e4m3", "fp8_e4m3_g32", "int8 act=int8"),
         *("int4_g32_sf32 norm epilogue=gated", "int4_asym_g32_zf_sf32"),
     ],
 )
@@ -307,7 +317,9 @@ def test_nothing_spills(tool, tmp_path, arch, tokens, rows):
 
 
 @pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
-@pytest.mark.parametrize("problem", ["k=4096 rows=256:int8 norm", "k=14336 rows=64:int8"])
+@pytest.mark.parametrize(
+    "problem", ["k=4096 rows=256:int8 norm", "k=4096 rows=256:int8 norm=layer_bias", "k=14336 rows=64:int8"]
+)
 def test_making_codes_spills_nothing(tool, tmp_path, arch, problem):
     assemble(tool, tmp_path, f"arch={arch} act=int8 source=f16 {problem}")
 
