@@ -89,7 +89,7 @@ static void addCommonFuseStage(OpPassManager &manager, bool gpu) {
   function.addPass(createFuseProjectionsPass({.mixed = gpu}));
   // After the projections: a gated activation may have become one tensor.
   function.addPass(createFuseNormQuantizePass());
-  function.addPass(createFuseRotaryAppendPass());
+  function.addPass(createFuseRotaryAppendPass({.norms = gpu}));
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
 }
@@ -103,6 +103,8 @@ void addCudaFuseStage(OpPassManager &manager) {
   // After all that make a linear's surroundings what they stay.
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createFuseLinearPass());
+  // After the linears: a norm ahead of one is part of its launch.
+  function.addPass(createFuseNormSumPass());
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
 }

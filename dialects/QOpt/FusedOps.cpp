@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace qopt::ir;
@@ -57,18 +58,47 @@ void FusedOp::print(OpAsmPrinter &printer) {
                                 {getKernelAttrName().getValue()});
 }
 
-/// The operations of a region without those that compute sizes.
+/// The operations of a region without those that compute sizes and constants.
 static SmallVector<Operation *> operationsOf(FusedOp region) {
   SmallVector<Operation *> ops;
   for (Operation &op : region.getBody().front())
-    if (op.getNumResults() == 0 || !op.getResult(0).getType().isIndex())
+    if (!isa<arith::ConstantOp, tensor::SplatOp>(op) &&
+        (op.getNumResults() == 0 || !op.getResult(0).getType().isIndex()))
       ops.push_back(&op);
   return ops;
+}
+
+Value RotaryAppendBody::queryHeads() const {
+  RmsNormOp norm = queryNorm; // accessors of operations are not const
+  RotaryOp rotary = queries;
+  return norm ? norm.getX() : rotary ? rotary.getX() : Value();
+}
+
+Value RotaryAppendBody::keyHeads() const {
+  RmsNormOp norm = keyNorm;
+  RotaryOp rotary = keys;
+  KVAppendOp stored = append;
+  return norm ? norm.getX() : rotary ? rotary.getX() : stored.getK();
+}
+
+/// Whether two norms of heads are one but for their scales.
+static bool areAlike(RmsNormOp a, RmsNormOp b) {
+  return a.getEpsilon() == b.getEpsilon() &&
+         getElementTypeOrSelf(a.getScale()) ==
+             getElementTypeOrSelf(b.getScale());
 }
 
 /// `ops` as rotary_append and the end of the body.
 static std::optional<RotaryAppendBody> matchAppend(ArrayRef<Operation *> ops) {
   RotaryAppendBody body;
+  if (ops.size() == 6) {
+    body.queryNorm = dyn_cast<RmsNormOp>(ops[0]);
+    body.keyNorm = dyn_cast<RmsNormOp>(ops[1]);
+    if (!body.queryNorm || !body.keyNorm ||
+        !areAlike(body.queryNorm, body.keyNorm))
+      return std::nullopt;
+    ops = ops.drop_front(2);
+  }
   if (ops.size() == 4) {
     body.queries = dyn_cast<RotaryOp>(ops.front());
     if (!body.queries)
@@ -86,6 +116,13 @@ static std::optional<RotaryAppendBody> matchAppend(ArrayRef<Operation *> ops) {
   if (queries && (queries.getCos() != body.keys.getCos() ||
                   queries.getSin() != body.keys.getSin() ||
                   queries.getInterleaved() != body.keys.getInterleaved()))
+    return std::nullopt;
+  auto normalises = [](RmsNormOp norm, RotaryOp rotary) {
+    return norm.getResult() == rotary.getX() && norm->hasOneUse() &&
+           isa<RankedTensorType>(norm.getResult().getType());
+  };
+  if (body.queryNorm && (!normalises(body.queryNorm, queries) ||
+                         !normalises(body.keyNorm, body.keys)))
     return std::nullopt;
   return body;
 }
@@ -114,37 +151,101 @@ static std::optional<int64_t> firstColumnOf(Value heads, Value source) {
 static bool matchTail(LinearBody &body, ArrayRef<Operation *> ops) {
   while (isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp>(ops.front()))
     ops = ops.drop_front();
-  body.append = matchAppend(ops);
-  if (!body.append || !body.append->queries || body.linear.getResidual())
+  auto yield = cast<YieldOp>(ops.back());
+  if (yield.getNumOperands() != 2 || body.linear.getResidual())
     return false;
+  Value queries = yield.getOperand(0);
+  if (auto append = dyn_cast<KVAppendOp>(ops.front())) {
+    body.append.emplace().append = append;
+    body.queryHeads = queries;
+  } else {
+    body.append = matchAppend(ops);
+    if (!body.append || !body.append->queries ||
+        queries != body.append->queries.getResult())
+      return false;
+    body.queryHeads = body.append->queryHeads();
+  }
   Value whole = body.linear.getResult();
-  auto query = firstColumnOf(body.append->queries.getX(), whole),
-       key = firstColumnOf(body.append->keys.getX(), whole),
+  auto query = firstColumnOf(body.queryHeads, whole),
+       key = firstColumnOf(body.append->keyHeads(), whole),
        value = firstColumnOf(body.append->append.getV(), whole);
   if (!query || !key || !value)
     return false;
   body.query = *query;
   body.key = *key;
   body.value = *value;
-  auto yield = cast<YieldOp>(ops.back());
-  return llvm::equal(yield.getValues(),
-                     ValueRange{body.append->queries.getResult(),
-                                body.append->append.getResult()});
+  return yield.getOperand(1) == body.append->append.getResult();
+}
+
+/// The number that all elements of `value` are.
+static std::optional<float> numberOf(Value value) {
+  if (auto splat = value.getDefiningOp<tensor::SplatOp>())
+    value = splat.getInput();
+  FloatAttr number;
+  DenseFPElementsAttr numbers;
+  if (matchPattern(value, m_Constant(&number)))
+    return float(number.getValueAsDouble());
+  if (matchPattern(value, m_Constant(&numbers)) && numbers.isSplat())
+    return float(numbers.getSplatValue<APFloat>().convertToDouble());
+  return std::nullopt;
+}
+
+std::optional<LinearStep> qopt::ir::matchLinearStep(Operation *op,
+                                                    Value value) {
+  if (op->getNumResults() != 1 ||
+      op->getResult(0).getType() != value.getType() ||
+      llvm::count(op->getOperands(), value) != 1)
+    return std::nullopt;
+  LinearStep step{op, {}, std::nullopt};
+  if (isa<ActivationOp>(op))
+    return step;
+  if (!isa<arith::AddFOp, arith::MulFOp>(op))
+    return std::nullopt;
+  Value other = op->getOperand(op->getOperand(0) == value ? 1 : 0);
+  if (isa<arith::AddFOp>(op))
+    step.added = other;
+  else
+    step.factor = numberOf(other);
+  return step.added || step.factor ? std::optional(step) : std::nullopt;
+}
+
+/// `ops` as steps of the linear's result and the end of the body.
+static bool matchSteps(LinearBody &body, ArrayRef<Operation *> ops) {
+  Value value = body.linear.getResult();
+  for (Operation *op : ops.drop_back()) {
+    std::optional<LinearStep> step = matchLinearStep(op, value);
+    bool known = step && value.hasOneUse() &&
+                 (!step->added || isa<BlockArgument>(step->added));
+    if (!known)
+      return false;
+    body.steps.push_back(*step);
+    value = op->getResult(0);
+  }
+  return !body.steps.empty() &&
+         llvm::equal(ops.back()->getOperands(), ValueRange{value});
 }
 
 Value qopt::ir::LinearBody::source() const {
   // Accessors of operations are not const.
-  RmsNormOp first = norm;
   QuantizeOp rounding = quantize;
   LinearOp product = linear;
-  return first ? first.getX() : rounding ? rounding.getX() : product.getX();
+  return norm       ? norm->getOperand(0)
+         : rounding ? rounding.getX()
+                    : product.getX();
+}
+
+Value qopt::ir::LinearBody::stored() const {
+  LinearOp product = linear;
+  return steps.empty() ? Value(product.getResult())
+                       : Value(steps.back().op->getResult(0));
 }
 
 std::optional<LinearBody> qopt::ir::matchLinear(FusedOp op) {
   SmallVector<Operation *> ops = operationsOf(op);
   ArrayRef<Operation *> rest = ops;
   LinearBody body;
-  body.norm = dyn_cast<RmsNormOp>(rest.front());
+  if (isa<RmsNormOp, LayerNormOp>(rest.front()))
+    body.norm = rest.front();
   body.quantize = dyn_cast<QuantizeOp>(rest.front());
   Operation *prologue = body.hasPrologue() ? rest.front() : nullptr;
   if (prologue)
@@ -161,6 +262,9 @@ std::optional<LinearBody> qopt::ir::matchLinear(FusedOp op) {
   };
   if (yields(rest.front(), body.linear.getResult()))
     return body;
+  if (matchSteps(body, rest))
+    return body;
+  body.steps.clear();
   body.gated = dyn_cast<GatedActivationOp>(rest.front());
   if (!body.gated)
     return matchTail(body, rest) ? std::optional(body) : std::nullopt;
@@ -172,6 +276,19 @@ std::optional<LinearBody> qopt::ir::matchLinear(FusedOp op) {
   if (halves && plain && yields(rest[1], body.gated.getResult()))
     return body;
   return std::nullopt;
+}
+
+std::optional<NormSumBody> qopt::ir::matchNormSum(FusedOp op) {
+  SmallVector<Operation *> ops = operationsOf(op);
+  if (ops.size() != 3 || !isa<RmsNormOp, LayerNormOp>(ops[0]) ||
+      !isa<arith::AddFOp>(ops[1]) || !ops[0]->hasOneUse())
+    return std::nullopt;
+  std::optional<LinearStep> step =
+      matchLinearStep(ops[1], ops[0]->getResult(0));
+  if (!step || !isa<BlockArgument>(step->added) ||
+      !llvm::equal(ops[2]->getOperands(), ops[1]->getResults()))
+    return std::nullopt;
+  return NormSumBody{ops[0], ops[1], step->added};
 }
 
 /// (C4)
@@ -187,10 +304,12 @@ static bool doesWhat(FusedKernel kernel, FusedOp op) {
 
 static StringRef contractOf(FusedKernel kernel) {
   return kernel == FusedKernel::Linear
-             ? "rms_norm or quantize (or neither), linear, gated_activation of "
-               "its halves or "
-               "rotary and kv_append of its columns (or nothing)"
-             : "rotary of queries (or none), rotary of keys, kv_append";
+             ? "rms_norm, layer_norm or quantize (or none), linear, "
+               "gated_activation of its halves, rotary and kv_append of its "
+               "columns, or activations, sums and products with a number (or "
+               "nothing)"
+             : "rms_norm of queries and of keys (or none), rotary of queries "
+               "(or none), rotary of keys, kv_append";
 }
 
 LogicalResult FusedOp::verify() {

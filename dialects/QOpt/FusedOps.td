@@ -28,11 +28,13 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
     - (C1) The body's arguments have the types of the inputs.
     - (C2) The body yields the types of the results.
     - (C3) The body has operations of the qopt, tensor and arith dialects only, and no region of its own.
-    - (C4) With `kernel`, the body is what that kernel does. `rotary_append`: rotary of the queries, which may be absent,
-      rotary of the keys with the same table and pairing, kv_append of the rotated keys. `linear`: rms_norm or quantize, which
-      may be absent; linear of its result, which nothing else reads; then nothing, or gated_activation of both halves of a linear
-      without bias and residual, or the operations of rotary_append with queries, on slices of the columns of a linear
-      without residual. Sizes may be computed between.
+    - (C4) With `kernel`, the body is what that kernel does. `rotary_append`: rms_norm of the heads of queries and of keys,
+      which may be absent, with one epsilon; rotary of the queries, which may be absent,
+      rotary of the keys with the same table and pairing, kv_append of the rotated keys. `linear`: rms_norm, layer_norm or
+      quantize, which may be absent; linear of its result, which nothing else reads; then nothing, or gated_activation of both
+      halves of a linear without bias and residual, or the operations of rotary_append with queries, or kv_append alone beside
+      the queries as they are, on slices of the columns of a linear without residual; or a chain of activations, sums with an
+      input and products with a number, each of the one before. Sizes may be computed between.
     - (C5) Numbers of tokens stand beside kernel `linear`, rise and are not negative.
 
     Example:

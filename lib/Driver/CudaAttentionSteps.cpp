@@ -45,6 +45,11 @@ void CudaSteps::readAppend(LaunchStep &step, const ir::RotaryAppendBody &body) {
   ir::RotaryOp queries = body.queries, keys = body.keys;
   if (queries)
     step.write(b.valueOf(queries.getResult()));
+  if (ir::RmsNormOp queryNorm = body.queryNorm, keyNorm = body.keyNorm;
+      keyNorm) {
+    read(step, queryNorm.getScale());
+    read(step, keyNorm.getScale());
+  }
   if (keys) {
     read(step, keys.getCos());
     read(step, keys.getSin());
@@ -59,13 +64,12 @@ void CudaSteps::readAppend(LaunchStep &step, const ir::RotaryAppendBody &body) {
 LogicalResult CudaSteps::addAppend(Operation *op,
                                    const rotary_append::Problem &problem,
                                    const ir::RotaryAppendBody &body) {
-  ir::RotaryOp queries = body.queries, keys = body.keys;
   ir::KVAppendOp append = body.append;
-  Value k = keys ? keys.getX() : append.getK(), v = append.getV();
+  Value q = body.queryHeads(), k = body.keyHeads(), v = append.getV();
   uint32_t tokens = b.symbols.batchSize(plan::SymbolKind::Tokens);
   LaunchStep step(tokens);
   // A kernel without queries reads none.
-  for (Value heads : {queries ? queries.getX() : k, k, v})
+  for (Value heads : {q ? q : k, k, v})
     if (failed(readHeads(step, op, heads)))
       return failure();
   readAppend(step, body);
@@ -73,7 +77,9 @@ LogicalResult CudaSteps::addAppend(Operation *op,
 }
 
 LogicalResult CudaSteps::add(ir::KVAppendOp op) {
-  return addAppend(op, problemOf(op), {{}, {}, op});
+  ir::RotaryAppendBody body;
+  body.append = op;
+  return addAppend(op, problemOf(op), body);
 }
 
 LogicalResult CudaSteps::add(ir::FusedOp op) {
@@ -129,6 +135,8 @@ LogicalResult CudaSteps::addBody(ir::FusedOp op) {
       return failure();
     return addAppend(op, problemOf(*body), *body);
   }
+  if (std::optional<ir::NormSumBody> body = ir::matchNormSum(op))
+    return addNormSum(op, *body);
   std::optional<ir::LinearBody> body = ir::matchLinear(op);
   if (!body)
     return op.emitError("no kernel of a GPU does what this region does");

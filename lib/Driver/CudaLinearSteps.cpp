@@ -1,6 +1,6 @@
 // Linear layers on a GPU: one kernel for each bucket of tokens, of
-// skinny_linear for few and of gemm for many, with bias and residual as its
-// epilogue.
+// skinny_linear for few and of gemm for many, with bias, residual and steps as
+// its epilogue.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/CudaSteps.h"
 
@@ -148,7 +148,7 @@ bool CudaSteps::isInRange(ir::KernelAttr kernel) const {
 LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
                                    passes::LinearParts parts) {
   ir::LinearOp op = body.linear;
-  ir::RmsNormOp norm = parts.prologue ? body.norm : ir::RmsNormOp();
+  Operation *norm = parts.prologue ? body.norm : nullptr;
   ir::GatedActivationOp gated =
       parts.tail ? body.gated : ir::GatedActivationOp();
   FailureOr<uint32_t> weight = b.weightOf(op.getWeight());
@@ -174,17 +174,21 @@ LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
   }
   read(step, x);
   step.read(*weight);
-  step.write(b.valueOf(gated ? gated.getResult() : op.getResult()));
+  step.write(b.valueOf(gated ? gated.getResult() : body.stored()));
   step.write(workspaceOf(workspaceBytes));
   step.counters();
   if (passes::isQuantized(x))
     step.read(b.scalesOf(x));
   if (norm)
-    read(step, norm.getScale());
+    for (Value vector : norm->getOperands().drop_front())
+      read(step, vector);
   if (op.getBias())
     read(step, op.getBias());
   if (op.getResidual())
     read(step, op.getResidual());
+  for (const ir::LinearStep &each : body.steps)
+    if (each.added)
+      read(step, each.added);
   if (parts.tail && body.append)
     readAppend(step, *body.append);
   step.symbol(tokens);
@@ -196,8 +200,16 @@ LogicalResult CudaSteps::addLinearRegion(ir::FusedOp op) {
   for (Operation &inner :
        llvm::make_early_inc_range(op.getBody().front().without_terminator())) {
     bool view = isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp>(inner);
+    // Steps have the sizes of the linear.
+    if (isa<arith::ArithDialect>(inner.getDialect()) ||
+        isa<tensor::SplatOp>(inner))
+      continue;
     if (failed(view ? b.addWithSizes(&inner) : b.resolveSizes(&inner)))
       return failure();
+  }
+  for (const ir::LinearStep &step : body.steps) {
+    PlanBuilder::Sizes sizes = b.sizes.lookup(body.linear.getResult());
+    b.sizes[step.op->getResult(0)] = std::move(sizes);
   }
   int64_t most = passes::cudaStepTokens;
   SmallVector<int64_t> ends{most};

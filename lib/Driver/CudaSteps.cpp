@@ -125,6 +125,22 @@ LogicalResult CudaSteps::add(ir::LayerNormOp op) {
   return finish(op, std::move(step), problemOf(op), rows);
 }
 
+LogicalResult CudaSteps::addNormSum(ir::FusedOp op,
+                                    const ir::NormSumBody &body) {
+  if (failed(b.resolveSizes(body.norm)))
+    return failure();
+  PlanBuilder::Sizes sizes = b.sizes.lookup(body.norm->getResult(0));
+  b.sizes[body.sum->getResult(0)] = std::move(sizes);
+  uint32_t rows = rowsOf(body.norm->getOperand(0));
+  LaunchStep step(rows);
+  for (Value operand : body.norm->getOperands())
+    read(step, operand);
+  read(step, body.added);
+  write(step, body.sum->getResult(0));
+  step.symbol(rows);
+  return finish(op, std::move(step), problemOf(body), rows);
+}
+
 LogicalResult CudaSteps::add(ir::QuantizeOp op) {
   uint32_t rows = rowsOf(op.getX());
   LaunchStep step(rows);

@@ -324,6 +324,9 @@ bool PlanBuilder::readsSeparateRows(OpOperand &use) const {
   if (auto fused = dyn_cast<ir::FusedOp>(op)) // its parts run one by one
     return allDo(
         fused.getBody().front().getArgument(use.getOperandNumber()).getUses());
+  if (isa<ir::YieldOp>(op))
+    return allDo(
+        op->getParentOp()->getResult(use.getOperandNumber()).getUses());
   if (isa<ir::KVAppendOp>(op))
     return true;
   if (isa<ir::RotaryOp, ir::CachedAttentionOp>(op))

@@ -5,8 +5,10 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "dialects/QOpt/Shapes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/Remarks.h"
 #include "passes/Fuse/Gates.h"
 #include "passes/Fuse/Passes.h"
@@ -35,8 +37,10 @@ static void moveSizes(Value from, Value to) {
 /// linears, which then compute it for themselves.
 static Operation *prologueOf(LinearOp linear) {
   Operation *source = linear.getX().getDefiningOp();
-  if (!source || !isa<RmsNormOp, QuantizeOp>(source) ||
+  if (!source || !isa<RmsNormOp, LayerNormOp, QuantizeOp>(source) ||
       source->getBlock() != linear->getBlock())
+    return nullptr;
+  if (!passes::hasVectorsOfOneType(source))
     return nullptr;
   for (Operation *user : source->getUsers())
     if (!isa<LinearOp, tensor::DimOp>(user))
@@ -44,7 +48,17 @@ static Operation *prologueOf(LinearOp linear) {
   return source;
 }
 
-/// What size a tensor.dim asks for, seen through operations of the dialect.
+/// The size that makes dimension `dim` of a linalg operation's result.
+static OpFoldResult initialSize(Value value, unsigned dim) {
+  auto op = value.getDefiningOp<linalg::LinalgOp>();
+  auto init = op ? op.getDpsInits()[cast<OpResult>(value).getResultNumber()]
+                       .getDefiningOp<tensor::EmptyOp>()
+                 : tensor::EmptyOp();
+  return init ? init.getMixedSizes()[dim] : OpFoldResult();
+}
+
+/// What size a tensor.dim asks for, seen through operations of the dialect and
+/// of linalg.
 static std::optional<SizeSource> originOf(OpFoldResult size) {
   auto value = dyn_cast<Value>(size);
   auto dim = value ? value.getDefiningOp<tensor::DimOp>() : tensor::DimOp();
@@ -53,8 +67,10 @@ static std::optional<SizeSource> originOf(OpFoldResult size) {
   if (!index)
     return std::nullopt;
   SizeSource asked{dim.getSource(), unsigned(*index)};
-  auto result = dyn_cast<OpResult>(asked.value);
-  return result ? sizeSource(result, asked.dim).value_or(asked) : asked;
+  if (auto result = dyn_cast<OpResult>(asked.value))
+    asked = sizeSource(result, asked.dim).value_or(asked);
+  OpFoldResult initial = initialSize(asked.value, asked.dim);
+  return initial ? originOf(initial) : asked;
 }
 
 /// Whether `size` is certain to be the number of rows of the linear's result.
@@ -71,6 +87,35 @@ static bool isRowsOf(OpFoldResult size, LinearOp linear) {
          left->dim == right->dim;
 }
 
+/// A product of every element with one number, as linalg writes it.
+static std::optional<LinearStep> matchScale(Operation *op, Value value) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  if (!generic || generic.getNumDpsInputs() != 2 ||
+      generic->getNumResults() != 1 ||
+      generic->getResult(0).getType() != value.getType() ||
+      generic.getNumParallelLoops() != generic.getNumLoops() ||
+      generic.getBody()->getOperations().size() != 2)
+    return std::nullopt;
+  unsigned index = generic.getDpsInputs()[0] == value ? 0 : 1;
+  DenseFPElementsAttr number;
+  if (generic.getDpsInputs()[index] != value ||
+      !matchPattern(generic.getDpsInputs()[1 - index], m_Constant(&number)) ||
+      !number.isSplat() ||
+      !generic.getIndexingMapsArray()[index].isIdentity() ||
+      !generic.getIndexingMapsArray()[2].isIdentity())
+    return std::nullopt;
+  Operation *product =
+      generic.getBody()->getTerminator()->getOperand(0).getDefiningOp();
+  auto isTerm = [&](unsigned term) {
+    return llvm::is_contained(product->getOperands(),
+                              generic.getBody()->getArgument(term));
+  };
+  if (!isa_and_nonnull<arith::MulFOp>(product) || !isTerm(0) || !isTerm(1))
+    return std::nullopt;
+  return LinearStep{
+      op, {}, float(number.getSplatValue<APFloat>().convertToDouble())};
+}
+
 namespace {
 
 /// The operations that become one region, in their order.
@@ -79,12 +124,23 @@ struct Parts {
   LinearOp linear;
   SmallVector<Operation *> views; ///< slices and heads of the linear's result
   GatedActivationOp gated;
-  FusedOp append; ///< a region of its own so far
+  FusedOp append;         ///< a region of its own so far
+  KVAppendOp plainAppend; ///< of keys as the linear makes them
+  Value queries;          ///< heads beside these
+  SmallVector<LinearStep> steps;
 
   Operation *last() {
-    return append  ? append.getOperation()
-           : gated ? gated.getOperation()
-                   : linear.getOperation();
+    return append           ? append.getOperation()
+           : plainAppend    ? plainAppend.getOperation()
+           : gated          ? gated.getOperation()
+           : !steps.empty() ? steps.back().op
+                            : linear.getOperation();
+  }
+  /// What is used behind the region.
+  SmallVector<Value> results() {
+    if (plainAppend)
+      return {queries, plainAppend.getResult()};
+    return llvm::to_vector_of<Value>(last()->getResults());
   }
   /// What has the linear's rows: codes are no tensor that has sizes.
   Value source() { return prologue ? prologue->getOperand(0) : linear.getX(); }
@@ -100,6 +156,8 @@ public:
     llvm::append_range(ops, parts.views);
     if (parts.gated)
       ops.push_back(parts.gated);
+    if (parts.plainAppend)
+      ops.push_back(parts.plainAppend);
   }
 
   FusedOp build() {
@@ -107,9 +165,13 @@ public:
       addInputs(op);
     if (parts.append)
       addInputs(parts.append);
+    for (const LinearStep &step : parts.steps)
+      if (step.added)
+        inputs.insert(step.added);
     OpBuilder builder(parts.last());
     Location loc = parts.linear.getLoc();
-    auto fused = FusedOp::create(builder, loc, parts.last()->getResultTypes(),
+    SmallVector<Value> stored = parts.results();
+    auto fused = FusedOp::create(builder, loc, ValueRange(stored).getTypes(),
                                  inputs.getArrayRef(), FusedKernelAttr(),
                                  DenseI64ArrayAttr(), DenseI64ArrayAttr());
     Block *body = builder.createBlock(
@@ -119,6 +181,8 @@ public:
     mapSizes(builder, loc);
     for (Operation *op : ops)
       builder.clone(*op, mapping);
+    for (const LinearStep &step : parts.steps)
+      addStep(builder, step);
     SmallVector<Value> results = addTail(builder);
     YieldOp::create(builder, loc, results);
     return fused;
@@ -145,10 +209,36 @@ private:
       mapping.map(size, rows);
   }
 
+  /// A step, whose factor may have been the scalar of a linalg operation.
+  void addStep(OpBuilder &builder, const LinearStep &step) {
+    Value result = step.op->getResult(0);
+    if (!step.factor) {
+      builder.clone(*step.op, mapping);
+      return;
+    }
+    Location loc = step.op->getLoc();
+    auto type = cast<RankedTensorType>(result.getType());
+    Value number = arith::ConstantOp::create(
+        builder, loc,
+        builder.getFloatAttr(type.getElementType(), *step.factor));
+    SmallVector<Value> dynamic;
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      if (type.isDynamicDim(dim))
+        dynamic.push_back(tensor::DimOp::create(
+            builder, loc, mapping.lookup(parts.source()), dim));
+    Value factor = tensor::SplatOp::create(builder, loc, type, number, dynamic);
+    Value before = *llvm::find_if(step.op->getOperands(), [&](Value operand) {
+      return mapping.contains(operand);
+    });
+    mapping.map(result, arith::MulFOp::create(builder, loc,
+                                              mapping.lookup(before), factor)
+                            .getResult());
+  }
+
   SmallVector<Value> addTail(OpBuilder &builder) {
     SmallVector<Value> results;
     if (!parts.append) {
-      for (Value result : parts.last()->getResults())
+      for (Value result : parts.results())
         results.push_back(mapping.lookup(result));
       return results;
     }
@@ -190,8 +280,11 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
       moveSizes(parts.prologue->getResult(0), parts.source());
     if (isa<RankedTensorType>(parts.source().getType())) {
       moveSizes(linear.getResult(), parts.source());
-      if (!addGated(parts))
+      if (!addGated(parts)) {
         addAppend(parts);
+        addPlainAppend(parts);
+        addSteps(parts);
+      }
     }
     if (!parts.prologue && parts.last() == linear) {
       remark::missed(linear.getLoc(),
@@ -201,7 +294,9 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
       return;
     }
     FusedOp region = RegionBuilder(parts).build();
-    parts.last()->replaceAllUsesWith(region.getResults());
+    for (auto [old, result] :
+         llvm::zip_equal(parts.results(), region.getResults()))
+      old.replaceAllUsesWith(result);
     erase(parts);
   }
 
@@ -218,6 +313,72 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
     return true;
   }
 
+  /// What is done to every element of the result, one after the other.
+  void addSteps(Parts &parts) {
+    if (parts.append || parts.plainAppend)
+      return;
+    Value value = parts.linear.getResult();
+    while (value.hasOneUse()) {
+      Operation *user = *value.user_begin();
+      std::optional<LinearStep> step = matchLinearStep(user, value);
+      if (!step)
+        step = matchScale(user, value);
+      if (!step || user->getBlock() != parts.linear->getBlock())
+        return;
+      parts.steps.push_back(*step);
+      value = user->getResult(0);
+      moveSizes(value, parts.source());
+    }
+  }
+
+  /// The heads that a slice of the linear's columns are, if nothing else is
+  /// made of it.
+  static tensor::ExpandShapeOp headsOf(Operation *user, LinearOp linear) {
+    auto slice = dyn_cast<tensor::ExtractSliceOp>(user);
+    if (!slice || !slice->hasOneUse() || slice.getType().getRank() != 2 ||
+        !isRowsOf(slice.getMixedSizes().front(), linear))
+      return {};
+    auto heads = dyn_cast<tensor::ExpandShapeOp>(*slice->user_begin());
+    return heads && heads->hasOneUse() ? heads : tensor::ExpandShapeOp();
+  }
+
+  /// The append of keys and values that are, beside the queries that attend to
+  /// it, all there is of the linear's result.
+  void addPlainAppend(Parts &parts) {
+    LinearOp linear = parts.linear;
+    if (linear.getResidual() || parts.append)
+      return;
+    KVAppendOp append;
+    SmallVector<Operation *> slices, heads;
+    Value queries;
+    for (Operation *user : linear->getUsers()) {
+      tensor::ExpandShapeOp expanded = headsOf(user, linear);
+      if (!expanded)
+        return;
+      slices.push_back(user);
+      heads.push_back(expanded);
+      Operation *reader = *expanded->user_begin();
+      if (isa<CachedAttentionOp>(reader))
+        queries = expanded.getResult();
+      else if (isa<KVAppendOp>(reader) && (!append || append == reader))
+        append = cast<KVAppendOp>(reader);
+      else
+        return;
+    }
+    if (!append || !queries || slices.size() != 3 ||
+        append->getBlock() != linear->getBlock() ||
+        append->getParentOfType<FusedOp>())
+      return;
+    auto attention = cast<CachedAttentionOp>(*queries.user_begin());
+    if (attention.getQ() != queries ||
+        attention.getCache() != append.getResult())
+      return;
+    llvm::append_range(parts.views, llvm::reverse(slices));
+    llvm::append_range(parts.views, llvm::reverse(heads));
+    parts.plainAppend = append;
+    parts.queries = queries;
+  }
+
   /// The region of rotary_append whose queries, keys and values are all there
   /// is of the linear's result.
   void addAppend(Parts &parts) {
@@ -227,19 +388,14 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
     SmallVector<Operation *> slices, heads;
     FusedOp region;
     for (Operation *user : linear->getUsers()) {
-      auto slice = dyn_cast<tensor::ExtractSliceOp>(user);
-      if (!slice || !slice->hasOneUse() || slice.getType().getRank() != 2 ||
-          !isRowsOf(slice.getMixedSizes().front(), linear))
-        return;
-      auto expanded = dyn_cast<tensor::ExpandShapeOp>(*slice->user_begin());
-      auto fused = expanded && expanded->hasOneUse()
-                       ? dyn_cast<FusedOp>(*expanded->user_begin())
-                       : FusedOp();
+      tensor::ExpandShapeOp expanded = headsOf(user, linear);
+      auto fused =
+          expanded ? dyn_cast<FusedOp>(*expanded->user_begin()) : FusedOp();
       if (!fused || (region && fused != region) || fused.getKernel() ||
           fused->getBlock() != linear->getBlock())
         return;
       region = fused;
-      slices.push_back(slice);
+      slices.push_back(user);
       heads.push_back(expanded);
     }
     std::optional<RotaryAppendBody> body;
@@ -256,6 +412,10 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
   void erase(const Parts &parts) {
     if (parts.append)
       parts.append->erase();
+    if (parts.plainAppend)
+      parts.plainAppend->erase();
+    for (const LinearStep &step : llvm::reverse(parts.steps))
+      step.op->erase();
     if (parts.gated)
       parts.gated->erase();
     for (Operation *view : llvm::reverse(parts.views))

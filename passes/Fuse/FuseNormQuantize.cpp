@@ -13,14 +13,17 @@ namespace qopt::passes {
 
 using namespace mlir;
 using namespace qopt::ir;
+using qopt::passes::linearOfActivation;
 using qopt::passes::linearOfGate;
 
-/// Kernels of 16-bit values apply a gate ahead of their linear's only store,
-/// where codes of a whole row cannot be made.
+/// Kernels of 16-bit values apply a gate or an activation ahead of their
+/// linear's only store, where codes of a whole row cannot be made.
 static bool isPartOfLinear(Operation *producer) {
   auto gated = dyn_cast<GatedActivationOp>(producer);
-  return gated && linearOfGate(gated) &&
-         !getElementTypeOrSelf(gated.getGate().getType()).isF32();
+  auto activation = dyn_cast<ActivationOp>(producer);
+  bool fits = (gated && linearOfGate(gated)) ||
+              (activation && linearOfActivation(activation));
+  return fits && !getElementTypeOrSelf(producer->getOperand(0)).isF32();
 }
 
 namespace {
@@ -36,7 +39,7 @@ struct FuseQuantize : OpRewritePattern<QuantizeOp> {
           op, "what computes the tensor cannot write quantized activations");
     if (isPartOfLinear(producer))
       return rewriter.notifyMatchFailure(
-          op, "the linear's launch applies the gate");
+          op, "the linear's launch applies the function");
     for (Operation *user : op.getX().getUsers())
       if (!isa<QuantizeOp>(user) ||
           user->getResultTypes() != op->getResultTypes())

@@ -61,10 +61,30 @@ static FusedOp makeRegion(ArrayRef<Operation *> ops, ArrayRef<Value> results,
   return fused;
 }
 
+/// The norm of heads that only `rotary` reads.
+static RmsNormOp normOf(RotaryOp rotary) {
+  auto norm = rotary.getX().getDefiningOp<RmsNormOp>();
+  return norm && norm->hasOneUse() && norm->getBlock() == rotary->getBlock() &&
+                 isa<RankedTensorType>(norm.getResult().getType())
+             ? norm
+             : RmsNormOp();
+}
+
+/// The norms of the heads of queries and keys, which differ in their scales.
+static SmallVector<Operation *> normsOf(RotaryOp queries, RotaryOp keys) {
+  RmsNormOp query = normOf(queries), key = normOf(keys);
+  if (!query || !key || query.getEpsilon() != key.getEpsilon() ||
+      getElementTypeOrSelf(query.getScale()) !=
+          getElementTypeOrSelf(key.getScale()))
+    return {};
+  return {query, key};
+}
+
 namespace {
 
 struct FuseAppend : OpRewritePattern<KVAppendOp> {
-  using OpRewritePattern::OpRewritePattern;
+  FuseAppend(MLIRContext *context, bool norms)
+      : OpRewritePattern(context), norms(norms) {}
 
   LogicalResult matchAndRewrite(KVAppendOp op,
                                 PatternRewriter &rewriter) const override {
@@ -78,6 +98,8 @@ struct FuseAppend : OpRewritePattern<KVAppendOp> {
     SmallVector<Operation *> ops;
     SmallVector<Value> results;
     if (RotaryOp queries = rotaryOfQueries(op, keys)) {
+      if (norms)
+        ops = normsOf(queries, keys);
       ops.push_back(queries);
       results.push_back(queries.getResult());
     }
@@ -90,13 +112,17 @@ struct FuseAppend : OpRewritePattern<KVAppendOp> {
       rewriter.eraseOp(done);
     return success();
   }
+
+  bool norms;
 };
 
 struct FuseRotaryAppend
     : qopt::passes::impl::FuseRotaryAppendPassBase<FuseRotaryAppend> {
+  using FuseRotaryAppendPassBase::FuseRotaryAppendPassBase;
+
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FuseAppend>(&getContext());
+    patterns.add<FuseAppend>(&getContext(), norms);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -1,5 +1,5 @@
-// The gate that a linear's launch can apply: what FuseLinear takes into a
-// region, and FuseNormQuantize leaves to it.
+// What a linear's launch can apply to its result: FuseLinear takes it into a
+// region, and FuseNormQuantize leaves it there.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_PASSES_FUSE_GATES_H
 #define QOPT_PASSES_FUSE_GATES_H
@@ -21,6 +21,23 @@ inline ir::LinearOp linearOfGate(ir::GatedActivationOp gated) {
               llvm::all_of(linear->getUsers(), [&](mlir::Operation *user) {
                 return user == gated || mlir::isa<mlir::tensor::DimOp>(user);
               });
+  return fits ? linear : ir::LinearOp();
+}
+
+/// Whether scale and bias of a norm, which kernels read as one type, are such.
+inline bool hasVectorsOfOneType(mlir::Operation *norm) {
+  return llvm::all_equal(
+      llvm::drop_begin(mlir::TypeRange(norm->getOperandTypes())));
+}
+
+/// The linear that only `activation` reads; null where there is none.
+inline ir::LinearOp linearOfActivation(ir::ActivationOp activation) {
+  auto linear = activation.getX().getDefiningOp<ir::LinearOp>();
+  bool fits =
+      linear && activation->getBlock() == linear->getBlock() &&
+      llvm::all_of(linear->getUsers(), [&](mlir::Operation *user) {
+        return user == activation || mlir::isa<mlir::tensor::DimOp>(user);
+      });
   return fits ? linear : ir::LinearOp();
 }
 

@@ -32,8 +32,8 @@ def FuseNormQuantizePass : Pass<"qopt-fuse-norm-quantize", "::mlir::func::FuncOp
     rule; in 16 bits they are no longer rounded to these first. Method: one pattern on QuantizingOpInterface. Example:
     test/passes/Fuse/fuse-norm-quantize.mlir.
 
-    Where the tensor itself has another use, both stay. So do a gate of 16-bit values and the quantization of its result
-    where the gate can be part of the launch of the linear ahead of it (FuseLinear), which then stores half as much.
+    Where the tensor itself has another use, both stay. So do a gate or activation of 16-bit values and the quantization of
+    its result where it can be part of the launch of the linear ahead of it (FuseLinear), which then stores half as much.
   }];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
@@ -55,8 +55,23 @@ def FuseRotaryAppendPass : Pass<"qopt-fuse-rotary-append", "::mlir::func::FuncOp
   let summary = "rotary embedding and the append to the cache in one region";
   let description = [{
     Before: rotary of the keys that an append stores, and of the queries that attend to the result. After: one `qopt.fused`
-    of the three (of two, where the queries are not rotated with the same table). Numerics: exact: the operations stay
+    of the three (of two, where the queries are not rotated with the same table); with `norms`, of the rms_norms of their
+    heads, too, where both have one. Numerics: exact: the operations stay
     what they are. Method: fusion of small launches around the cache. Example: test/passes/Fuse/fuse-rotary-append.mlir.
+  }];
+  let options = [
+    Option<"norms", "norms", "bool", /*default=*/"false", "take norms of heads into the region: GPU kernels normalise what they rotate">,
+  ];
+  let dependentDialects = ["::qopt::ir::QOptDialect"];
+}
+
+def FuseNormSumPass : Pass<"qopt-fuse-norm-sum", "::mlir::func::FuncOp"> {
+  let summary = "a norm and the sum that it goes into in one region";
+  let description = [{
+    Before: the sum of a norm that nothing else reads and another tensor. After: one `qopt.fused` of both. Numerics: exact:
+    the norm is rounded ahead of the sum, as before. Method: epilogue fusion. Example: test/passes/Fuse/fuse-norm-sum.mlir.
+
+    For GPUs, whose norm kernel can add a tensor.
   }];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
@@ -64,8 +79,9 @@ def FuseRotaryAppendPass : Pass<"qopt-fuse-rotary-append", "::mlir::func::FuncOp
 def FuseLinearPass : Pass<"qopt-fuse-linear", "::mlir::func::FuncOp"> {
   let summary = "a linear with what is ahead of it and behind it in one region";
   let description = [{
-    Before: a linear whose x is an rms_norm, or a quantization, that only linears read; or whose result only a gated activation reads, or only
-    the queries, keys and values of one region of rotary and append. After: one `qopt.fused` of these operations; a norm
+    Before: a linear whose x is a norm, or a quantization, that only linears read; or whose result only a gated activation
+    reads, or only the queries, keys and values of one region of rotary and append or of an append and its attention, or a
+    chain of activations, sums and products with a number. After: one `qopt.fused` of these operations; a norm
     or quantization of several linears is in the region of each. Numerics: exact: the operations stay what they are. Method: prologue and
     epilogue fusion; what a region becomes is for SelectCudaFusions. Example: test/passes/Fuse/fuse-linear.mlir.
 

@@ -54,6 +54,9 @@ static Value sourceOf(Value value) {
     return fused ? fused.getInputs()[argument.getArgNumber()] : Value();
   }
   Operation *op = value.getDefiningOp();
+  if (auto fused = dyn_cast<ir::FusedOp>(op))
+    return fused.getBody().front().getTerminator()->getOperand(
+        cast<OpResult>(value).getResultNumber());
   return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op)
              ? op->getOperand(0)
              : Value();
@@ -152,6 +155,18 @@ norm::Problem problemOf(ir::LayerNormOp op) {
   return problem;
 }
 
+norm::Problem normProblemOf(Operation *op) {
+  if (auto layer = dyn_cast<ir::LayerNormOp>(op))
+    return problemOf(layer);
+  return problemOf(cast<ir::RmsNormOp>(op));
+}
+
+norm::Problem problemOf(const ir::NormSumBody &body) {
+  norm::Problem problem = normProblemOf(body.norm);
+  problem.added = true;
+  return problem;
+}
+
 quantize::Problem problemOf(ir::QuantizeOp op) {
   return {lastOf(op.getX()), elementOf(op.getX())};
 }
@@ -217,13 +232,19 @@ rotary_append::Problem problemOf(ir::KVAppendOp op) {
 
 rotary_append::Problem problemOf(const ir::RotaryAppendBody &body) {
   ir::RotaryOp keys = body.keys, queries = body.queries;
-  rotary_append::Problem problem = appendProblem(body.append, keys.getX());
+  rotary_append::Problem problem = appendProblem(body.append, body.keyHeads());
+  if (!keys)
+    return problem;
+  if (ir::RmsNormOp norm = body.keyNorm)
+    problem.norm = {norm.getEpsilon().convertToFloat(),
+                    elementOf(norm.getScale())};
   problem.rotated = 2 * lastOf(keys.getCos());
   problem.pairs = keys.getInterleaved() ? rotary_append::Pairs::Interleaved
                                         : rotary_append::Pairs::Halves;
   if (queries) {
-    problem.heads = cast<ShapedType>(queries.getX().getType()).getDimSize(1);
-    problem.query.stride = rowStrideOf(queries.getX());
+    Value heads = body.queryHeads();
+    problem.heads = cast<ShapedType>(heads.getType()).getDimSize(1);
+    problem.query.stride = rowStrideOf(heads);
     problem.queries = rotary_append::Queries::Elsewhere;
   }
   return problem;
@@ -249,6 +270,22 @@ LinearParts partsOf(ir::FusedOp op, int64_t tokens) {
           isInside(op.getEpilogueTokens(), tokens)};
 }
 
+static void addStep(skinny_linear::Problem &problem,
+                    const ir::LinearStep &step) {
+  using skinny_linear::Step;
+  if (auto activation = dyn_cast<ir::ActivationOp>(step.op)) {
+    problem.steps.push_back({.kind = Step::Kind::Activate,
+                             .function = functionOf(activation.getFunction())});
+  } else if (step.factor) {
+    problem.steps.push_back(
+        {.kind = Step::Kind::Scale, .factor = *step.factor});
+  } else {
+    problem.steps.push_back({.kind = Step::Kind::Add});
+    problem.operands.push_back(
+        {skinny_linear::OperandShape::Element, elementOf(step.added)});
+  }
+}
+
 skinny_linear::Problem problemOf(const ir::LinearBody &body, LinearParts parts,
                                  int64_t tokens) {
   ir::LinearOp op = body.linear;
@@ -268,15 +305,21 @@ skinny_linear::Problem problemOf(const ir::LinearBody &body, LinearParts parts,
         {skinny_linear::OperandShape::Element, elementOf(op.getResidual())});
   if (parts.prologue && problem.hasCodes())
     problem.source = elementOf(body.source());
-  if (ir::RmsNormOp norm = body.norm; norm && parts.prologue)
-    problem.norm = {
-        {norm.getEpsilon().convertToFloat(), elementOf(norm.getScale())}};
+  if (body.norm && parts.prologue) {
+    norm::Problem norm = normProblemOf(body.norm);
+    problem.norm = {{norm.epsilon, norm.scale, norm.kind, norm.bias}};
+  }
+  for (const ir::LinearStep &step : body.steps)
+    addStep(problem, step);
   if (ir::GatedActivationOp gated = body.gated; gated && parts.tail) {
     problem.paired = true;
     problem.gate = functionOf(gated.getFunction());
   }
   if (body.append && parts.tail) {
     problem.append = problemOf(*body.append);
+    // Queries that nothing is done to stay in y, as heads of it.
+    problem.append->heads =
+        cast<ShapedType>(body.queryHeads.getType()).getDimSize(1);
     problem.append->query.first = body.query;
     problem.append->key.first = body.key;
     problem.append->value.first = body.value;

@@ -56,6 +56,9 @@ kernels::gather_rows::Problem problemOf(ir::EmbeddingOp op);
 kernels::gather_rows::Problem problemOf(ir::SelectRowsOp op);
 kernels::norm::Problem problemOf(ir::RmsNormOp op);
 kernels::norm::Problem problemOf(ir::LayerNormOp op);
+/// Of an rms_norm or a layer_norm.
+kernels::norm::Problem normProblemOf(mlir::Operation *op);
+kernels::norm::Problem problemOf(const ir::NormSumBody &body);
 kernels::quantize::Problem problemOf(ir::QuantizeOp op);
 kernels::gated_activation::Problem problemOf(ir::ActivationOp op);
 kernels::gated_activation::Problem problemOf(ir::GatedActivationOp op);

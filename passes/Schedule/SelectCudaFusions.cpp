@@ -125,7 +125,8 @@ struct SelectCudaFusions
                      remark::RemarkOpts::name("Fusion").category(DEBUG_TYPE))
           << (body->quantize ? "codes for " : "norm for ") + spell(prologue) +
                  ", tail for " + spell(tail);
-      if (prologue.empty() && tail.empty())
+      // Steps of an element are part of any launch.
+      if (prologue.empty() && tail.empty() && body->steps.empty())
         return;
       op.setKernel(ir::FusedKernel::Linear);
       if (!prologue.empty())
@@ -159,8 +160,9 @@ struct SelectCudaFusions
   double ownLaunch(const Predictor &predictor, const ir::LinearBody &body,
                    passes::LinearParts parts, int64_t tokens) {
     if (parts.prologue)
-      return body.norm ? predictor.launchOf(problemOf(body.norm), tokens)
-                       : predictor.launchOf(problemOf(body.quantize), tokens);
+      return body.norm
+                 ? predictor.launchOf(passes::normProblemOf(body.norm), tokens)
+                 : predictor.launchOf(problemOf(body.quantize), tokens);
     return body.gated ? predictor.launchOf(problemOf(body.gated), tokens)
                       : predictor.launchOf(problemOf(*body.append), tokens);
   }

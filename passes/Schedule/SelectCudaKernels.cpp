@@ -32,6 +32,13 @@ constexpr int64_t fewRows = 64;
 /// has no limit.
 constexpr int64_t decodeBuckets[] = {1, 8};
 
+/// Part of the epilogue of a linear, whatever the tokens.
+static bool isStep(Operation *op) {
+  auto region = op->getParentOfType<ir::FusedOp>();
+  return region && isa<ir::ActivationOp>(op) &&
+         region.getKernel() == ir::FusedKernel::Linear;
+}
+
 namespace {
 
 /// What was chosen before, for layers that ask the same.
@@ -61,7 +68,9 @@ public:
             .Case<ir::RmsNormOp, ir::LayerNormOp>(
                 [&](auto norm) { return selectOne(norm, KernelFamily::Norm); })
             .Case<ir::ActivationOp, ir::GatedActivationOp>([&](auto function) {
-              return selectOne(function, KernelFamily::GatedActivation);
+              return isStep(function)
+                         ? success()
+                         : selectOne(function, KernelFamily::GatedActivation);
             })
             .Case([&](ir::QuantizeOp quantize) {
               return selectOne(quantize, KernelFamily::Quantize);
@@ -144,6 +153,8 @@ private:
   }
 
   LogicalResult selectKernels(ir::FusedOp op) {
+    if (std::optional<ir::NormSumBody> body = ir::matchNormSum(op))
+      return selectOne(op, KernelFamily::Norm, problemOf(*body));
     std::optional<ir::RotaryAppendBody> body = ir::matchRotaryAppend(op);
     return body ? selectOne(op, KernelFamily::RotaryAppend, problemOf(*body))
                 : success();

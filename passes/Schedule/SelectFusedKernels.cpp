@@ -15,7 +15,8 @@ using namespace qopt;
 /// The host rotates f32 rows, one for each token of the batch.
 static bool hostRuns(ir::RotaryAppendBody body) {
   auto keys = cast<RankedTensorType>(body.keys.getX().getType());
-  bool fits = keys.getRank() == 3 && keys.getElementType().isF32();
+  bool fits =
+      keys.getRank() == 3 && keys.getElementType().isF32() && !body.keyNorm;
   if (body.queries) {
     auto queries = cast<RankedTensorType>(body.queries.getX().getType());
     fits &= queries.getRank() == 3 && queries.getElementType().isF32() &&

@@ -40,7 +40,7 @@ func.func @foreign(%x: tensor<4xf32>) {
 
 // (C4)
 func.func @kernel(%x: tensor<4xf32>) {
-  // expected-error @+1 {{the body is not what kernel "rotary_append" does; expected rotary of queries (or none), rotary of keys, kv_append}}
+  // expected-error @+1 {{the body is not what kernel "rotary_append" does; expected rms_norm of queries and of keys (or none), rotary of queries (or none), rotary of keys, kv_append}}
   %r = qopt.fused kernel rotary_append (%a = %x) : (tensor<4xf32>) -> tensor<4xf32> {
     qopt.yield %a : tensor<4xf32>
   }
@@ -51,11 +51,24 @@ func.func @kernel(%x: tensor<4xf32>) {
 
 // (C4)
 func.func @linear(%x: tensor<?x64xf16>, %scale: tensor<64xf16>, %w: !qopt.weight<64x64, f16>) {
-  // expected-error @+1 {{the body is not what kernel "linear" does; expected rms_norm or quantize (or neither), linear, gated_activation of its halves or rotary and kv_append of its columns (or nothing)}}
+  // expected-error @+1 {{the body is not what kernel "linear" does; expected rms_norm, layer_norm or quantize (or none), linear, gated_activation of its halves, rotary and kv_append of its columns, or activations, sums and products with a number (or nothing)}}
   %r:2 = qopt.fused kernel linear (%a = %x, %s = %scale, %v = %w) : (tensor<?x64xf16>, tensor<64xf16>, !qopt.weight<64x64, f16>) -> (tensor<?x64xf16>, tensor<?x64xf16>) {
     %n = qopt.rms_norm %a, %s epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
     %y = qopt.linear %n, %v : tensor<?x64xf16>, !qopt.weight<64x64, f16> -> tensor<?x64xf16>
     qopt.yield %y, %n : tensor<?x64xf16>, tensor<?x64xf16>
+  }
+  return
+}
+
+// -----
+
+// (C4)
+func.func @product(%x: tensor<4x64xf16>, %z: tensor<4x64xf16>, %w: !qopt.weight<64x64, f16>) {
+  // expected-error @+1 {{the body is not what kernel "linear" does}}
+  %r = qopt.fused kernel linear (%a = %x, %b = %z, %v = %w) : (tensor<4x64xf16>, tensor<4x64xf16>, !qopt.weight<64x64, f16>) -> tensor<4x64xf16> {
+    %y = qopt.linear %a, %v : tensor<4x64xf16>, !qopt.weight<64x64, f16> -> tensor<4x64xf16>
+    %p = arith.mulf %y, %b : tensor<4x64xf16>
+    qopt.yield %p : tensor<4x64xf16>
   }
   return
 }

@@ -53,3 +53,17 @@ func.func @gate_of_linear(%x: tensor<?x64xf16>, %w: !qopt.weight<128x64, int8>, 
   %r = qopt.quantize %h : tensor<?x64xf16> -> !qopt.quantized<?x64, int8>
   return %q, %r : !qopt.quantized<?x64, int8>, !qopt.quantized<?x64, int8>
 }
+
+// The same of an activation.
+// CHECK-LABEL: @activation_of_linear
+func.func @activation_of_linear(%x: tensor<?x64xf16>, %w: !qopt.weight<64x64, int8>) -> (!qopt.quantized<?x64, int8>, !qopt.quantized<?x64, int8>) {
+  // CHECK: qopt.activation relu {{.*}} -> tensor<?x64xf16>
+  // CHECK: qopt.quantize
+  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<64x64, int8> -> tensor<?x64xf16>
+  %g = qopt.activation relu %y : tensor<?x64xf16> -> tensor<?x64xf16>
+  %q = qopt.quantize %g : tensor<?x64xf16> -> !qopt.quantized<?x64, int8>
+  // CHECK: qopt.activation relu %arg0 {{.*}} -> !qopt.quantized<?x64, int8>
+  %h = qopt.activation relu %x : tensor<?x64xf16> -> tensor<?x64xf16>
+  %r = qopt.quantize %h : tensor<?x64xf16> -> !qopt.quantized<?x64, int8>
+  return %q, %r : !qopt.quantized<?x64, int8>, !qopt.quantized<?x64, int8>
+}

@@ -1,0 +1,39 @@
+"""How many launches a layer of each architecture is at one token, as a stand-in for the driver sees them."""
+
+import pytest
+from e2e.test_cuda_traffic import decode_step
+from e2e.test_zoo import DECODERS
+
+# Norm to append, attention, output, norm to gate or activation, down. Gemma 2 has a norm behind attention and behind the
+# MLP, each a launch with the sum that follows; the small Llama 3 a gate whose projections have biases, which is one.
+LAUNCHES = {
+    "gemma2": 7,
+    "gpt2": 5,
+    "gptj": 5,
+    "granite": 5,
+    "llama": 5,
+    "llama3-rope": 6,
+    "mistral": 5,
+    "qwen2": 5,
+    "qwen3": 5,
+    "smollm3": 5,
+    "stablelm": 5,
+}
+
+
+def test_every_architecture_has_a_bound():
+    families = {name.rsplit("/", 1)[1].rsplit("-", 1)[0] for name in DECODERS if name.startswith("zoo/families")}
+    assert {family for family in families if not family.startswith("llama-genai")} == set(LAUNCHES)
+
+
+@pytest.mark.parametrize("family", LAUNCHES)
+def test_launches_of_a_layer(tool, shared, tmp_path, family):
+    """From one attention to the next is a layer; each attention, also the first, is right behind a linear that appends."""
+    artifact = tmp_path / "model.qopt"
+    source = shared / "zoo/families" / f"{family}-dynamo"
+    options = ("--as", "decoder", "--target", "cuda", "-o", artifact)
+    tool("qopt-compile", source, *options, environment={"QOPT_PTXAS": "no-such-ptxas"})
+    names = [kernel.name for kernel in decode_step(tool, artifact, tmp_path)]
+    first, second = (i for i, name in enumerate(names) if name.startswith("attention_decode"))
+    assert second - first == LAUNCHES[family], names[first:second]
+    assert all("_append" in names[i - 1] and "linear" in names[i - 1] for i in (first, second)), names
