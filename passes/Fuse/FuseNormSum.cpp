@@ -19,8 +19,8 @@ using namespace qopt::ir;
 /// The norm that computes `value` for `sum` alone.
 static Operation *normOf(Value value, arith::AddFOp sum) {
   Operation *norm = value.getDefiningOp();
-  bool fits = norm && isa<RmsNormOp, LayerNormOp>(norm) &&
-              value.hasOneUse() && norm->getBlock() == sum->getBlock() &&
+  bool fits = norm && isa<RmsNormOp, LayerNormOp>(norm) && value.hasOneUse() &&
+              norm->getBlock() == sum->getBlock() &&
               qopt::passes::hasVectorsOfOneType(norm);
   return fits ? norm : nullptr;
 }

@@ -1,11 +1,13 @@
 """How many launches a layer of each architecture is at one token, as a stand-in for the driver sees them."""
 
+import re
+
 import pytest
 from e2e.test_cuda_traffic import decode_step
 from e2e.test_zoo import DECODERS
 
-# Norm to append, attention, output, norm to gate or activation, down. Gemma 2 has a norm behind attention and behind the
-# MLP, each a launch with the sum that follows; the small Llama 3 a gate whose projections have biases, which is one.
+# Norm to append, attention, output, norm to gate or activation, down. Gemma 2 has a norm behind attention and behind
+# the MLP, each a launch with the sum that follows; the small Llama 3 a gate whose projections have biases, one too.
 LAUNCHES = {
     "gemma2": 7,
     "gpt2": 5,
@@ -19,6 +21,16 @@ LAUNCHES = {
     "smollm3": 5,
     "stablelm": 5,
 }
+# What the names of a layer's kernels tell, which --report prints, too.
+PARTS = {
+    "gemma2": "_added",
+    "gpt2": "_gelu_tanh",
+    "gptj": "_add_",
+    "granite": r"_scale[0-9A-F]{8}_add_",
+    "qwen3": r"_r24_n[0-9A-F]+_f32_q",
+    "smollm3": "_r0_c0",
+    "stablelm": "_layer_norm_append",
+}
 
 
 def test_every_architecture_has_a_bound():
@@ -28,7 +40,7 @@ def test_every_architecture_has_a_bound():
 
 @pytest.mark.parametrize("family", LAUNCHES)
 def test_launches_of_a_layer(tool, shared, tmp_path, family):
-    """From one attention to the next is a layer; each attention, also the first, is right behind a linear that appends."""
+    """From one attention to the next is a layer; each, also the first, is right behind a linear that appends."""
     artifact = tmp_path / "model.qopt"
     source = shared / "zoo/families" / f"{family}-dynamo"
     options = ("--as", "decoder", "--target", "cuda", "-o", artifact)
@@ -37,3 +49,4 @@ def test_launches_of_a_layer(tool, shared, tmp_path, family):
     first, second = (i for i, name in enumerate(names) if name.startswith("attention_decode"))
     assert second - first == LAUNCHES[family], names[first:second]
     assert all("_append" in names[i - 1] and "linear" in names[i - 1] for i in (first, second)), names
+    assert re.search(PARTS.get(family, "_norm"), " ".join(names[first + 1 : second + 1]))

@@ -26,7 +26,10 @@ GRAPHS = [
     *("smollm3-optimum", "stablelm-dynamo", "t5-dynamo", "vit-dynamo", "vit-ortfused"),
     "whisper-dynamo",
 ]
-DECODERS = ["gemma2-dynamo", "gpt2-optimum", "gptj-dynamo", "granite-optimum", "llama-genai-fp32", "qwen3-dynamo"]
+DECODERS = [
+    *("gemma2-dynamo", "gpt2-optimum", "gptj-dynamo", "granite-optimum", "llama-genai-fp32", "qwen3-dynamo"),
+    *("smollm3-optimum", "stablelm-dynamo"),
+]
 # What the error names: the operation that has no kernel, or that no one can lower.
 REFUSED = {
     "bert-ortfused": r'node "Attention_0" \(ms.Attention\)',

@@ -42,6 +42,10 @@ TEST(RowCost, CountsNorms) {
   EXPECT_EQ(traffic.read, 3 * 2 * 8192 + 8192);
   EXPECT_EQ(traffic.written, 3 * 2 * 8192);
   EXPECT_EQ(traffic.blocks, 3);
+  problem = {.columns = 4096, .added = true};
+  traffic = trafficOf(problem, norm::chooseSchedule, norm::costOf, 3);
+  EXPECT_EQ(traffic.read, 3 * 2 * 8192 + 8192);
+  EXPECT_EQ(traffic.written, 3 * 8192);
   problem = {.columns = 64, .result = norm::Result::Int8};
   traffic = trafficOf(problem, norm::chooseSchedule, norm::costOf, 5);
   EXPECT_EQ(traffic.written, 5 * (64 + 4));

@@ -8,6 +8,7 @@
 #include <cmath>
 
 using namespace qopt;
+using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
 
 namespace {
@@ -172,6 +173,42 @@ TEST(Cost, moreBitsAndMoreTokensCostMore) {
             seconds(problemOf(64, 28672, 4096)));
 }
 
+/// A layer_norm, and norms of the heads that are appended, by terms of theirs.
+TEST(Cost, countsNorms) {
+  const target::Target &target = target::sm90a();
+  auto termOf = [&](const Problem &problem, std::string_view name) {
+    auto schedule = chooseSchedule(problem, target);
+    EXPECT_TRUE(schedule.ok()) << schedule.status().message();
+    Cost cost = costOf(problem, *schedule, target);
+    for (const CostTerm &term : cost.terms)
+      if (term.name == name)
+        return term.seconds;
+    return 0.0;
+  };
+  Problem problem = problemOf(1, 6144, 4096);
+  EXPECT_EQ(termOf(problem, "norm"), 0);
+  problem.norm = {{}};
+  double rms = termOf(problem, "norm");
+  problem.norm = {{.kind = norm::Kind::Layer}};
+  EXPECT_NEAR(termOf(problem, "norm"), rms * 11 / 8, 1e-12);
+  rotary_append::Problem append;
+  append.heads = 32;
+  append.cache.keyHeads = 8;
+  append.cache.keySize = append.cache.valueSize = append.rotated = 128;
+  append.cache.page = 64;
+  append.cache.key = append.cache.value =
+      quant::floatFormat(quant::ElementType::F16);
+  append.pageTableStride = 1;
+  append.queries = rotary_append::Queries::Elsewhere;
+  append.query = {0, 6144};
+  append.key = {4096, 6144};
+  append.value = {5120, 6144};
+  problem.append = append;
+  EXPECT_EQ(termOf(problem, "norm of heads"), 0);
+  problem.append->norm = rotary_append::HeadNorm();
+  EXPECT_GT(termOf(problem, "norm of heads"), 0);
+}
+
 // Where there is no conversion, unpacking takes more instructions.
 TEST(Cost, fp8IsConvertedWherePossible) {
   auto instructions = [](const target::Target &target, const char *format) {
@@ -191,6 +228,13 @@ TEST(Symbol, namesWhatIsComputed) {
   problem.norm.push_back({});
   EXPECT_EQ(symbolOf(problem, target::sm90a()),
             "skinny_linear_sm_90a_f16_int4_g128_x_int8_f16_m8_norm");
+  problem.norm = {{.kind = norm::Kind::Layer, .bias = true}};
+  problem.steps = {{.kind = Step::Kind::Scale, .factor = 0.5f},
+                   {.kind = Step::Kind::Add},
+                   {.function = Function::GeluTanh}};
+  EXPECT_EQ(symbolOf(problem, target::sm90a()),
+            "skinny_linear_sm_90a_f16_int4_g128_x_int8_f16_m8_layer_norm_"
+            "scale3F000000_add_gelu_tanh");
   problem = problemOf(1, 16, 128, "int8");
   problem.activation = quant::ElementType::Int8;
   problem.source = quant::ElementType::BF16;
