@@ -41,3 +41,29 @@ func.func @norm_sum(%x: tensor<?x64xf16>, %s: tensor<64xf32>, %z: tensor<?x64xf1
   }
   return %r : tensor<?x64xf16>
 }
+
+// Norms of heads cost a sum over the lanes of a warp: appended with one token and with many, as heads without.
+// CHECK-LABEL: @norms_of_heads
+// CHECK: qopt.fused kernel linear
+// CHECK: {epilogue_tokens = array<i64: 1, 16, 2048>}
+!cache = !qopt.kv_cache<layers = 1, kv_heads = 8, head_size = 128, key = f16, value = f16, page = 64>
+func.func @norms_of_heads(%x: tensor<?x4096xf16>, %w: !qopt.weight<6144x4096, f16>, %qn: tensor<128xf32>, %kn: tensor<128xf32>, %cos: tensor<?x64xf32>, %sin: tensor<?x64xf32>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x32x128xf16>, !cache) attributes {qopt.context = 4096} {
+  %r:2 = qopt.fused (%a = %x, %v = %w, %p = %qn, %o = %kn, %c = %cos, %s = %sin, %b = %batch, %h = %cache) : (tensor<?x4096xf16>, !qopt.weight<6144x4096, f16>, tensor<128xf32>, tensor<128xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !qopt.batch, !cache) -> (tensor<?x32x128xf16>, !cache) {
+    %c0 = arith.constant 0 : index
+    %t = tensor.dim %a, %c0 : tensor<?x4096xf16>
+    %y = qopt.linear %a, %v : tensor<?x4096xf16>, !qopt.weight<6144x4096, f16> -> tensor<?x6144xf16>
+    %qs = tensor.extract_slice %y[0, 0] [%t, 4096] [1, 1] : tensor<?x6144xf16> to tensor<?x4096xf16>
+    %ks = tensor.extract_slice %y[0, 4096] [%t, 1024] [1, 1] : tensor<?x6144xf16> to tensor<?x1024xf16>
+    %vs = tensor.extract_slice %y[0, 5120] [%t, 1024] [1, 1] : tensor<?x6144xf16> to tensor<?x1024xf16>
+    %q = tensor.expand_shape %qs [[0], [1, 2]] output_shape [%t, 32, 128] : tensor<?x4096xf16> into tensor<?x32x128xf16>
+    %k = tensor.expand_shape %ks [[0], [1, 2]] output_shape [%t, 8, 128] : tensor<?x1024xf16> into tensor<?x8x128xf16>
+    %u = tensor.expand_shape %vs [[0], [1, 2]] output_shape [%t, 8, 128] : tensor<?x1024xf16> into tensor<?x8x128xf16>
+    %nq = qopt.rms_norm %q, %p epsilon 1.0e-06 : tensor<?x32x128xf16>, tensor<128xf32> -> tensor<?x32x128xf16>
+    %nk = qopt.rms_norm %k, %o epsilon 1.0e-06 : tensor<?x8x128xf16>, tensor<128xf32> -> tensor<?x8x128xf16>
+    %rq = qopt.rotary %nq, %c, %s : tensor<?x32x128xf16>, tensor<?x64xf32>
+    %rk = qopt.rotary %nk, %c, %s : tensor<?x8x128xf16>, tensor<?x64xf32>
+    %next = qopt.kv_append %h, %rk, %u, %b layer 0 : !cache, tensor<?x8x128xf16>
+    qopt.yield %rq, %next : tensor<?x32x128xf16>, !cache
+  }
+  return %r#0, %r#1 : tensor<?x32x128xf16>, !cache
+}
