@@ -158,7 +158,7 @@ private:
   Plane scalePlane(const Group &part, int strip);
   Plane zeroPlane(const Group &part, int strip);
   Int halvesOf(const Group &part, Plane plane, int codeOffset);
-  std::array<Real, 2> floatsOf(Plane plane);
+  std::array<Real, 2> floatsOf(const Group &part, Plane plane);
   Int scaleHalves(const Group &part, int strip);
   Int zeroHalves(const Group &part, int strip);
   std::array<Real, 2> valuesOf(Int halves);

@@ -96,6 +96,11 @@ static double groupInstructions(const Problem &problem,
     scaled += 4;
   if (!isInteger)
     return groups * scaled;
+  // Of four groups f32 is loaded in two words that are put in their order.
+  if (spreadsGroups(problem, format) && groups == 4) {
+    scaled += hasWideScales(format) ? 3 : 0;
+    zero += hasWideZeros(format) ? 3 : 0;
+  }
   if (spreadsGroups(problem, format)) // an address of x for each group
     return scaled + zero + 1 + lanes + groups;
   if (startIndex(problem, format) >= 0) // one load of what sums start at

@@ -409,11 +409,21 @@ Int Body::halvesOf(const Group &part, Plane plane, int codeOffset) {
       k.loadSharedHalfWord(plane.address + g * 2, plane.offset), codeOffset);
 }
 
-/// The same of a plane of f32.
-std::array<Real, 2> Body::floatsOf(Plane plane) {
-  std::vector<Int> words =
-      k.loadShared(plane.address + (k.lane() >> 2) * 8, plane.offset, 2);
-  return {k.asReal(words[0]), k.asReal(words[1])};
+/// The same of a plane of f32. Where lanes have four groups, those of the first
+/// and third lie in the same banks: lanes of the upper two begin with row g+8.
+std::array<Real, 2> Body::floatsOf(const Group &part, Plane plane) {
+  const quant::Format &format = problem.segments[part.segment].weight;
+  Int address = plane.address + (k.lane() >> 2) * 8;
+  if (!spreadsGroups(problem, format) || groupsPerUnit(format) < 4) {
+    std::vector<Int> words = k.loadShared(address, plane.offset, 2);
+    return {k.asReal(words[0]), k.asReal(words[1])};
+  }
+  Int upper = (k.lane() & 2) * 2; // 4 bytes
+  Real first = k.asReal(k.loadShared(address + upper, plane.offset, 1)[0]),
+       second =
+           k.asReal(k.loadShared(address + (upper ^ 4), plane.offset, 1)[0]);
+  Flag inOrder = upper == 0;
+  return {select(inOrder, first, second), select(inOrder, second, first)};
 }
 
 Int Body::scaleHalves(const Group &part, int strip) {
@@ -433,7 +443,7 @@ std::array<Real, 2> Body::valuesOf(Int halves) {
 /// Zero points of rows g and g+8.
 std::array<Real, 2> Body::zeroOf(const Group &part, int strip) {
   return hasWideZeros(problem.segments[part.segment].weight)
-             ? floatsOf(zeroPlane(part, strip))
+             ? floatsOf(part, zeroPlane(part, strip))
              : valuesOf(zeroHalves(part, strip));
 }
 
@@ -456,7 +466,7 @@ std::array<Real, 2> Body::scaleOf(const Group &part, int strip) {
   if (!groupsPerUnit(format))
     return {};
   if (hasWideScales(format))
-    return floatsOf(scalePlane(part, strip));
+    return floatsOf(part, scalePlane(part, strip));
   std::array<Real, 2> scale = valuesOf(scaleHalves(part, strip));
   if (!format.hasTwoLevels())
     return scale;

@@ -288,6 +288,7 @@ TEST(Gemm, sharedMemoryHasNoConflicts) {
   for (const char *text :
        {"tokens=128 k=512 rows=128:f16 slices=1",
         "tokens=128 k=512 rows=128:int4_asym_g32 slices=1",
+        "tokens=128 k=512 rows=128:int4_g32_sf32 slices=1",
         "act=int8 tokens=128 k=512 rows=128:int8 slices=1"}) {
     auto test = gemm::parseCase(text);
     ASSERT_TRUE(test.ok());

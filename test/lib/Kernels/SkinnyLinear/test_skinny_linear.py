@@ -258,6 +258,7 @@ def conflicts_of(report):
 
 
 INT4 = ["int4", *(f"int4{zero}_g{group}" for zero in ("", "_asym") for group in (32, 64, 128)), "int4_asym_g128_zf"]
+INT4 += ["int4_g32_sf32", "int4_asym_g64_zf_sf32"]
 
 
 @pytest.mark.parametrize("tokens, most", [(1, 1.6), (8, 2.0)])
