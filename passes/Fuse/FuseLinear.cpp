@@ -181,8 +181,11 @@ public:
     mapSizes(builder, loc);
     for (Operation *op : ops)
       builder.clone(*op, mapping);
-    for (const LinearStep &step : parts.steps)
-      addStep(builder, step);
+    Value before = parts.linear.getResult();
+    for (const LinearStep &step : parts.steps) {
+      addStep(builder, step, before);
+      before = step.op->getResult(0);
+    }
     SmallVector<Value> results = addTail(builder);
     YieldOp::create(builder, loc, results);
     return fused;
@@ -209,8 +212,9 @@ private:
       mapping.map(size, rows);
   }
 
-  /// A step, whose factor may have been the scalar of a linalg operation.
-  void addStep(OpBuilder &builder, const LinearStep &step) {
+  /// A step of `before`, whose factor may have been the scalar of a linalg
+  /// operation.
+  void addStep(OpBuilder &builder, const LinearStep &step, Value before) {
     Value result = step.op->getResult(0);
     if (!step.factor) {
       builder.clone(*step.op, mapping);
@@ -227,9 +231,6 @@ private:
         dynamic.push_back(tensor::DimOp::create(
             builder, loc, mapping.lookup(parts.source()), dim));
     Value factor = tensor::SplatOp::create(builder, loc, type, number, dynamic);
-    Value before = *llvm::find_if(step.op->getOperands(), [&](Value operand) {
-      return mapping.contains(operand);
-    });
     mapping.map(result, arith::MulFOp::create(builder, loc,
                                               mapping.lookup(before), factor)
                             .getResult());

@@ -48,7 +48,8 @@ def SelectCudaFusionsPass : Pass<"qopt-select-cuda-fusions", "::mlir::func::Func
   let description = [{
     Before: regions of FuseLinear. After: a region has the kernel `linear` and says for how many tokens of a step the norm
     or quantization ahead of the linear is part of its launch, and for how many the tail behind it; a region where neither
-    pays or is possible stays as it is, and its operations are launches of their own. Numerics: reassociates: the norm's sum
+    pays or is possible stays as it is, and its operations are launches of their own. Steps on each element behind a linear
+    cost nothing and are always part of its launch. Numerics: reassociates: the norm's sum
     of squares has another order; every value is rounded where it was. Method: the cost models of both ways, closed form: a
     launch costs a dependency gap, a norm in every block costs instructions of each, the tail of queries, keys and values
     costs trips of one warp for every token of skinny_linear, trips and instructions of the blocks of gemm, a gate costs nothing. Example: test/passes/Schedule/select-cuda-fusions.mlir.
