@@ -8,7 +8,7 @@ import numpy as np
 
 from .record import LEFT, READ, laid_out
 
-MAX_DYNAMIC_SHARED = 8
+MAX_DYNAMIC_SHARED, SHARED_CARVEOUT = 8, 9
 MULTIPROCESSORS, CAPABILITY_MAJOR, CAPABILITY_MINOR, CACHE_BYTES = 16, 75, 76, 38
 PROGRAMMATIC_STREAM_SERIALIZATION = 6
 NON_BLOCKING = 1
@@ -105,6 +105,8 @@ class Kernel:
         driver.call("cuModuleGetFunction", byref(self.function), self.module, symbol.encode())
         if shared:
             driver.call("cuFuncSetAttribute", self.function, MAX_DYNAMIC_SHARED, shared)
+        # As the runtime does: an SM is divided alike for all kernels, or a dependent one waits until it is empty.
+        driver.call("cuFuncSetAttribute", self.function, SHARED_CARVEOUT, 100)
 
     def bind(self, grid, block, arguments, dependent=False):
         """A call of a stream's handle that launches. An address is a ctypes c_ulonglong, a number by value a c_int."""

@@ -44,6 +44,7 @@ inline constexpr int capabilityMinor = 76;
 inline constexpr int sharedPerBlockOptin = 97;
 // CUfunction_attribute
 inline constexpr int maxDynamicShared = 8;
+inline constexpr int preferredSharedCarveout = 9; // percent
 // CUlaunchAttributeID
 inline constexpr int programmaticStreamSerialization = 6;
 // CUstreamCaptureMode

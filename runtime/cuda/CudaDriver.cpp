@@ -346,13 +346,17 @@ Status CudaDriver::allowShared(Function function, uint32_t bytes) {
                       " bytes of shared memory; the GPU (" + deviceFacts.name +
                       ") has " + std::to_string(deviceFacts.sharedPerBlock) +
                       " for a block");
-  if (bytes == 0)
-    return {};
   QOPT_RETURN_IF_ERROR(context->use());
-  return context->check(context->calls().setFunctionAttribute(
-                            static_cast<api::FunctionHandle>(function.handle),
-                            api::maxDynamicShared, int(bytes)),
-                        "cuFuncSetAttribute");
+  auto set = [&](int attribute, int value) {
+    return context->check(context->calls().setFunctionAttribute(
+                              static_cast<api::FunctionHandle>(function.handle),
+                              attribute, value),
+                          "cuFuncSetAttribute");
+  };
+  // The same division of an SM between shared memory and cache for all kernels:
+  // one that wants another starts on SMs that are empty only.
+  QOPT_RETURN_IF_ERROR(set(api::preferredSharedCarveout, 100));
+  return bytes ? set(api::maxDynamicShared, int(bytes)) : Status();
 }
 
 } // namespace

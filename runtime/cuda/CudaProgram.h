@@ -41,6 +41,7 @@ private:
     const plan::Step *step;
     cuda::Function function;
     cuda::LaunchShape shape;
+    int64_t weightBytes = 0; ///< that it reads
     std::vector<Parameter> parameters;
     std::shared_ptr<Module> module;
   };

@@ -46,6 +46,8 @@ struct LaunchShape {
   uint32_t block = 1;
   uint32_t sharedBytes = 0;
   bool early = false; ///< may start before the launch ahead of it has ended
+
+  int64_t blocks() const { return int64_t(grid[0]) * grid[1] * grid[2]; }
 };
 
 class DriverModule {

@@ -58,6 +58,8 @@ TEST(CudaApiTest, NumbersAreThoseOfTheHeader) {
       {api::sharedPerBlockOptin,
        CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN},
       {api::maxDynamicShared, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES},
+      {api::preferredSharedCarveout,
+       CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT},
       {api::programmaticStreamSerialization,
        CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION},
       {api::captureThreadLocal, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL},

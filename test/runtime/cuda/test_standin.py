@@ -5,7 +5,10 @@ call, and fails where a test asks for it (standin/Standin.h).
 import json
 import os
 import pathlib
+import subprocess
+import sys
 
+import conftest
 import pytest
 
 UNSUPPORTED, RESOURCES, BAD_ARTIFACT, INTERNAL = 4, 7, 8, 70
@@ -119,3 +122,21 @@ def test_machine_code_that_does_not_load_is_an_error(tool, stories, tmp_path):
     assert "cubin for sm_90a: cuModuleLoadDataEx failed: CUDA_ERROR_INVALID_IMAGE" in failed.stderr
     loads = [line for line in log.read_text().splitlines() if line.startswith("cuModuleLoadDataEx")]
     assert loads == ["cuModuleLoadDataEx cubin result=200"]
+
+
+def test_what_starts_early(tool, tmp_path):
+    """The head's blocks read much and follow a launch of one block: they wait until it has ended, so that every SM gets one.
+    All kernels divide an SM alike."""
+    sizes = {"layers": 1, "hidden": 256, "heads": 4, "kv-heads": 2, "head-size": 64, "ffn": 256, "vocabulary": 32768}
+    options = [word for name, size in sizes.items() for word in (f"--{name}", str(size))]
+    subprocess.run([sys.executable, str(conftest.SOURCE / "bench/synthetic.py"), str(tmp_path), *options], check=True)
+    command = (tmp_path, "--target", "cuda", "-o", tmp_path / "m.qopt")
+    tool("qopt-compile", *command, environment={"QOPT_PTXAS": "no-such-ptxas"})
+    log = environment("checks=0", QOPT_STANDIN_LOG=str(tmp_path / "calls"))
+    tool("qopt-run", tmp_path / "m.qopt", "--tokens", "5", "--max-tokens", 1, "--ignore-end", environment=log)
+    calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+    launches = {call[1]: "early" in call for call in calls if call[0] == "cuLaunchKernelEx"}
+    (head,) = [name for name in launches if "32768x256" in name and name.startswith("skinny_linear")]
+    assert {name for name, early in launches.items() if not early} == {head}
+    carved = [call for call in calls if call[:2] == ["cuFuncSetAttribute", "100"]]
+    assert len(carved) >= len(launches)

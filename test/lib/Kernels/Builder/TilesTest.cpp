@@ -47,7 +47,8 @@ static Int whole(Kernel &k, const SharedTile &tile, int64_t row,
 
 TEST(Tiles, ASwizzleIsWhatItsDrawingSays) {
   auto places = placesOf({256, {{{0, 1}, {1, 0}}}}, whole);
-  const int64_t drawn[3][5] = {{0, 1, 2, 3, 4}, {2, 3, 0, 1, 6}, {1, 0, 3, 2, 5}};
+  const int64_t drawn[3][5] = {
+      {0, 1, 2, 3, 4}, {2, 3, 0, 1, 6}, {1, 0, 3, 2, 5}};
   for (int64_t row = 0; row < 3; ++row)
     for (int64_t chunk = 0; chunk < 5; ++chunk)
       EXPECT_EQ(places[row][chunk],

@@ -309,7 +309,14 @@ def test_codes_have_no_conflicts(tool, tmp_path, tokens):
 @pytest.mark.parametrize(
     "rows",
     [
-        *("int4_g128", "int4_g128 norm epilogue=gated", "int4_g128 norm=layer_bias", "fp8_e4m3", "fp8_e4m3_g32", "int8 act=int8"),
+        *(
+            "int4_g128",
+            "int4_g128 norm epilogue=gated",
+            "int4_g128 norm=layer_bias",
+            "fp8_e4m3",
+            "fp8_e4m3_g32",
+            "int8 act=int8",
+        ),
         *("int4_g32_sf32 norm epilogue=gated", "int4_asym_g32_zf_sf32"),
     ],
 )

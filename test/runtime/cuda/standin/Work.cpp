@@ -130,6 +130,8 @@ STANDIN cuFuncSetAttribute(api::FunctionHandle function, int attribute,
                            int value) {
   Entry call("cuFuncSetAttribute", std::to_string(value), Needs::Context);
   QOPT_ANSWER_IF(call.result);
+  if (attribute == api::preferredSharedCarveout)
+    return value >= 0 && value <= 100 ? api::success : invalidValue;
   if (attribute != api::maxDynamicShared || value > 227 << 10)
     return invalidValue;
   objectOf<Function>(function)->dynamicShared = value;
