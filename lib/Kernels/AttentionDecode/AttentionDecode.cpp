@@ -78,7 +78,7 @@ Status attention_decode::isValid(const Problem &problem,
   // With groups also the queries of a step times its scales, and two ways to
   // the scores.
   int64_t scaled = problem.cache.keyGroup() ? 4 : 0;
-  int64_t most = problem.cache.keyGroup() ? 116 : 176;
+  int64_t most = problem.cache.keyGroup() ? 112 : 176;
   int64_t perTile = ceilDiv(problem.cache.keySize, 32) * 4 + scaled +
                     plan.valueTiles * 4 + schedule.tile / 16 * 4;
   if (perTile * schedule.rowTiles > most)

@@ -147,9 +147,8 @@ private:
   std::vector<std::array<Real, 2>> slopes;
 };
 
-/// Positions `stride` bytes apart, so that neither reads of K nor of V meet in
-/// a bank.
-Layout layoutOf(int64_t stride);
+/// Keys or values of a stage, so that reads of neither meet in a bank.
+Layout layoutOf(const Plan &plan, int64_t stride);
 
 /// Two f16 or bf16 words of the codes of a word: even and odd bytes.
 std::array<Int, 2> unpackInt8(Kernel &kernel, Int word, mlir::Type type);

@@ -14,17 +14,25 @@ constexpr unsigned pageTableArgument = 3;
 
 /// Of the position's bits, those that tell rows in the same banks apart, the
 /// lowest one first: reversed, so that neighbours are far from each other.
-Layout attention_decode::layoutOf(int64_t stride) {
+static Swizzle swizzleOf(int64_t stride) {
   switch (std::gcd<int64_t>(stride / 16, 8)) {
   case 8:
-    return {stride, {{{0, 2}, {1, 1}, {2, 0}}}};
+    return {{{0, 2}, {1, 1}, {2, 0}}};
   case 4:
-    return {stride, {{{1, 1}, {2, 0}}}};
+    return {{{1, 1}, {2, 0}}};
   case 2:
-    return {stride, {{{2, 0}}}};
+    return {{{2, 0}}};
   default:
-    return {stride, {}};
+    return {};
   }
+}
+
+Layout attention_decode::layoutOf(const Plan &plan, int64_t stride) {
+  Layout layout = {stride, swizzleOf(stride)};
+  int64_t exchanged = layout.swizzle.period() * 16;
+  layout.aligned = stride % exchanged == 0 && plan.keyBytes % exchanged == 0 &&
+                   plan.stageBytes % exchanged == 0;
+  return layout;
 }
 
 static int64_t positionsOfPiece(const Problem &problem,

@@ -36,8 +36,10 @@ static std::vector<Argument> argumentsOf(const Problem &problem) {
 
 Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule)
     : k(kernel), problem(problem), schedule(schedule),
-      plan(planOf(problem, schedule)), keyLayout(layoutOf(plan.keyStride)),
-      valueLayout(layoutOf(plan.valueStride)), sharing(int(problem.sharing())) {
+      plan(planOf(problem, schedule)),
+      keyLayout(layoutOf(plan, plan.keyStride)),
+      valueLayout(layoutOf(plan, plan.valueStride)),
+      sharing(int(problem.sharing())) {
   OpBuilder &builder = k.builder();
   activation = problem.activation == ElementType::BF16
                    ? Type(builder.getBF16Type())

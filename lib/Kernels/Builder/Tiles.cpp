@@ -25,18 +25,22 @@ int64_t Swizzle::period() const {
 }
 
 SharedTile::Row::Row(const SharedTile &tile, Int number, int64_t further)
-    : start(tile.base + (number + further) * tile.layout.stride),
+    : base(tile.base), offset((number + further) * tile.layout.stride),
       exchanged((tile.layout.swizzle.of(number) ^
                  tile.layout.swizzle.of(number.kernel->constant(further))) *
                 chunkBytes),
-      period(tile.layout.swizzle.period()) {}
+      period(tile.layout.swizzle.period()), aligned(tile.layout.aligned) {}
 
-Int SharedTile::Row::at(Int byte) const { return start + (byte ^ exchanged); }
+// What a loop over stages does not change is added first: one register.
+Int SharedTile::Row::at(Int byte) const {
+  return base + (offset + (byte ^ exchanged));
+}
 
 Int SharedTile::Row::at(Int byte, int64_t chunk) const {
-  int64_t inside = chunk % period;
-  return start + ((byte ^ exchanged ^ inside * chunkBytes) +
-                  (chunk - inside) * chunkBytes);
+  int64_t inside = chunk % period, whole = (chunk - inside) * chunkBytes;
+  if (aligned)
+    return ((base + offset + (byte ^ exchanged)) ^ inside * chunkBytes) + whole;
+  return base + offset + ((byte ^ exchanged ^ inside * chunkBytes) + whole);
 }
 
 AccumulatorTile::AccumulatorTile(Kernel &kernel, int rows, int columns)

@@ -32,6 +32,9 @@ struct Swizzle {
 struct Layout {
   int64_t stride = 0;
   Swizzle swizzle;
+  /// The stride and the tile's address are multiples of the chunks that change
+  /// places: one exclusive-or leads from a chunk to another.
+  bool aligned = false;
 };
 
 /// A tile in global memory.
@@ -58,8 +61,10 @@ struct SharedTile {
     Int at(Int byte, int64_t chunk) const;
 
   private:
-    Int start, exchanged; ///< address; bits of the byte that change
+    Int base, offset; ///< of the tile; of the row in it
+    Int exchanged;    ///< bits of the byte that change
     int64_t period;
+    bool aligned;
   };
 
   /// Row `number` + `further`, which have no bit in common where the swizzle

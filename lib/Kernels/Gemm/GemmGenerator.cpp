@@ -28,8 +28,9 @@ Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule,
            Block *epilogue, const Arguments &arguments)
     : k(kernel), problem(problem), schedule(schedule), epilogue(epilogue),
       arguments(arguments), plan(planOf(problem, schedule)),
-      activationLayout{panelRowBytes, isInt8() ? Swizzle{{{0, 1}, {1, 2}}}
-                                               : Swizzle{{{0, 2}}}},
+      activationLayout{panelRowBytes,
+                       isInt8() ? Swizzle{{{0, 1}, {1, 2}}} : Swizzle{{{0, 2}}},
+                       /*aligned=*/true},
       elementBytes(quant::elementOf(problem.activation).bits / 8),
       pieceBytes(pieceOf(problem.columns * elementBytes)) {
   if (!isInt8())

@@ -72,13 +72,16 @@ TEST(Tiles, EveryByteHasAPlaceOfItsOwnInItsRow) {
 TEST(Tiles, ConstantPartsOfRowsAndChunksLeadToTheSamePlace) {
   Layout layout{chunks * chunkBytes, {{{0, 2}, {1, 1}, {2, 0}}}};
   auto expected = placesOf(layout, whole);
-  auto split = placesOf(layout, [](Kernel &k, const SharedTile &tile,
-                                   int64_t row, int64_t chunk) {
-    int64_t further = row & ~int64_t(3), inside = chunk % 8;
-    return tile.row(k.constant(row - further), further)
-        .at(k.constant(inside % 2 * chunkBytes), chunk - inside % 2);
-  });
-  EXPECT_EQ(split, expected);
+  for (bool aligned : {false, true}) {
+    layout.aligned = aligned;
+    auto split = placesOf(layout, [](Kernel &k, const SharedTile &tile,
+                                     int64_t row, int64_t chunk) {
+      int64_t further = row & ~int64_t(3), inside = chunk % 8;
+      return tile.row(k.constant(row - further), further)
+          .at(k.constant(inside % 2 * chunkBytes), chunk - inside % 2);
+    });
+    EXPECT_EQ(split, expected) << aligned;
+  }
 }
 
 /// Eight lanes that read a chunk of eight rows of 128 bytes meet in no bank.
