@@ -92,8 +92,7 @@ def peers_of(record):
     weights = record.problem.get("weights", "")
     if not weights.startswith("int4") or ":" in weights or record.problem.get("tokens", 0) > 64:
         names.pop("torch_int4", None)
-        names.pop("triton_int4", None)
-    if record.problem.get("tokens", 0) > 16:
+    if "torch_int4" not in names or record.problem.get("tokens", 0) > 16:
         names.pop("triton_int4", None)
     if not record.problem.get("int8"):
         names.pop("torch_int8", None)

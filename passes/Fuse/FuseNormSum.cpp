@@ -7,6 +7,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Fuse/Gates.h"
 #include "passes/Fuse/Passes.h"
+#include "passes/Fuse/Regions.h"
 
 namespace qopt::passes {
 #define GEN_PASS_DEF_FUSENORMSUMPASS
@@ -41,20 +42,8 @@ struct FuseSum : OpRewritePattern<arith::AddFOp> {
       return rewriter.notifyMatchFailure(
           op, "no term is a norm without another use");
 
-    llvm::SetVector<Value> inputs(norm->operand_begin(), norm->operand_end());
-    inputs.insert(isRight ? op.getLhs() : op.getRhs());
-    Location loc = op.getLoc();
-    auto fused = FusedOp::create(rewriter, loc, op->getResultTypes(),
-                                 inputs.getArrayRef(), FusedKernelAttr(),
-                                 DenseI64ArrayAttr(), DenseI64ArrayAttr());
-    Block *body = rewriter.createBlock(
-        &fused.getBody(), {}, ValueRange(inputs.getArrayRef()).getTypes(),
-        SmallVector<Location>(inputs.size(), loc));
-    IRMapping mapping;
-    mapping.map(inputs.getArrayRef(), body->getArguments());
-    rewriter.clone(*norm, mapping);
-    Operation *sum = rewriter.clone(*op, mapping);
-    YieldOp::create(rewriter, loc, sum->getResults());
+    FusedOp fused = qopt::passes::makeRegion({norm, op.getOperation()},
+                                             {op.getResult()}, rewriter);
     rewriter.replaceOp(op, fused.getResults());
     rewriter.eraseOp(norm);
     return success();

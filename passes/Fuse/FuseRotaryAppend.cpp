@@ -5,6 +5,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Fuse/Passes.h"
+#include "passes/Fuse/Regions.h"
 
 namespace qopt::passes {
 #define GEN_PASS_DEF_FUSEROTARYAPPENDPASS
@@ -30,35 +31,6 @@ static RotaryOp rotaryOfQueries(KVAppendOp append, RotaryOp keys) {
       return queries;
   }
   return {};
-}
-
-/// Makes a fused region of `ops`, which stand in this order, in place of the
-/// last. Results are those of `ops` that `results` lists.
-static FusedOp makeRegion(ArrayRef<Operation *> ops, ArrayRef<Value> results,
-                          PatternRewriter &rewriter) {
-  llvm::SetVector<Value> inputs;
-  llvm::SmallPtrSet<Operation *, 4> inside(ops.begin(), ops.end());
-  for (Operation *op : ops)
-    for (Value operand : op->getOperands())
-      if (!inside.contains(operand.getDefiningOp()))
-        inputs.insert(operand);
-
-  Location loc = ops.back()->getLoc();
-  auto fused = FusedOp::create(rewriter, loc, ValueRange(results).getTypes(),
-                               inputs.getArrayRef(), FusedKernelAttr(),
-                               DenseI64ArrayAttr(), DenseI64ArrayAttr());
-  Block *body = rewriter.createBlock(
-      &fused.getBody(), {}, ValueRange(inputs.getArrayRef()).getTypes(),
-      SmallVector<Location>(inputs.size(), loc));
-  IRMapping mapping;
-  mapping.map(inputs.getArrayRef(), body->getArguments());
-  for (Operation *op : ops)
-    rewriter.clone(*op, mapping);
-  SmallVector<Value> yielded;
-  for (Value result : results)
-    yielded.push_back(mapping.lookup(result));
-  YieldOp::create(rewriter, loc, yielded);
-  return fused;
 }
 
 /// The norm of heads that only `rotary` reads.
@@ -105,7 +77,7 @@ struct FuseAppend : OpRewritePattern<KVAppendOp> {
     }
     ops.append({keys, op});
     results.push_back(op.getResult());
-    FusedOp region = makeRegion(ops, results, rewriter);
+    FusedOp region = qopt::passes::makeRegion(ops, results, rewriter);
     for (auto [old, result] : llvm::zip(results, region.getResults()))
       rewriter.replaceAllUsesWith(old, result);
     for (Operation *done : llvm::reverse(ops))

@@ -9,6 +9,14 @@
 
 namespace qopt::passes {
 
+/// Whether only `reader` reads the linear's result, sizes aside.
+inline bool isReadByAlone(ir::LinearOp linear, mlir::Operation *reader) {
+  return reader->getBlock() == linear->getBlock() &&
+         llvm::all_of(linear->getUsers(), [&](mlir::Operation *user) {
+           return user == reader || mlir::isa<mlir::tensor::DimOp>(user);
+         });
+}
+
 /// The linear, without bias and residual, both of whose halves only `gated`
 /// reads; null where there is none. The halves are rows that lie in pairs,
 /// which have one format.
@@ -17,10 +25,7 @@ inline ir::LinearOp linearOfGate(ir::GatedActivationOp gated) {
   bool fits = linear && !gated.getUp() && !linear.getBias() &&
               !linear.getResidual() &&
               linear.getWeight().getType().hasOneFormat() &&
-              gated->getBlock() == linear->getBlock() &&
-              llvm::all_of(linear->getUsers(), [&](mlir::Operation *user) {
-                return user == gated || mlir::isa<mlir::tensor::DimOp>(user);
-              });
+              isReadByAlone(linear, gated);
   return fits ? linear : ir::LinearOp();
 }
 
@@ -33,12 +38,7 @@ inline bool hasVectorsOfOneType(mlir::Operation *norm) {
 /// The linear that only `activation` reads; null where there is none.
 inline ir::LinearOp linearOfActivation(ir::ActivationOp activation) {
   auto linear = activation.getX().getDefiningOp<ir::LinearOp>();
-  bool fits =
-      linear && activation->getBlock() == linear->getBlock() &&
-      llvm::all_of(linear->getUsers(), [&](mlir::Operation *user) {
-        return user == activation || mlir::isa<mlir::tensor::DimOp>(user);
-      });
-  return fits ? linear : ir::LinearOp();
+  return linear && isReadByAlone(linear, activation) ? linear : ir::LinearOp();
 }
 
 } // namespace qopt::passes

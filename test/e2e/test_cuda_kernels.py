@@ -41,8 +41,7 @@ def one_layer(tmp_path_factory):
 
 
 def options_of(weights, cache):
-    embedding = "int8" if weights == "int8" else weights
-    return "--weights", weights, "--kv", cache, "--embedding", embedding, "--context", SHAPES["context"]
+    return "--weights", weights, "--kv", cache, "--embedding", weights, "--context", SHAPES["context"]
 
 
 def symbols_of(tool, artifact):

@@ -155,6 +155,9 @@ private:
     Int address;
     int64_t offset;
   };
+  /// Of a strip's group: `begin` in a unit's scales or zero points.
+  Plane planeOf(const Group &part, int strip, int64_t begin,
+                int64_t groupBytes);
   Plane scalePlane(const Group &part, int strip);
   Plane zeroPlane(const Group &part, int strip);
   Int halvesOf(const Group &part, Plane plane, int codeOffset);

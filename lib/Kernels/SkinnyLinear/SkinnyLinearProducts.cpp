@@ -383,20 +383,20 @@ std::array<Real, 2> Body::correctionOf(const Group &part, int tile) {
   return sum;
 }
 
+Body::Plane Body::planeOf(const Group &part, int strip, int64_t begin,
+                          int64_t groupBytes) {
+  return {part.unitAddress + part.ofLane * groupBytes,
+          begin + stripOffset(part.segment, strip) + part.group * groupBytes};
+}
+
 Body::Plane Body::scalePlane(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
-  int64_t bytes = scalePlaneBytes(format);
-  return {part.unitAddress + part.ofLane * bytes,
-          scalesOffset(format) + stripOffset(part.segment, strip) +
-              part.group * bytes};
+  return planeOf(part, strip, scalesOffset(format), scalePlaneBytes(format));
 }
 
 Body::Plane Body::zeroPlane(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
-  int64_t bytes = zeroPlaneBytes(format);
-  return {part.unitAddress + part.ofLane * bytes,
-          zerosOffset(format) + stripOffset(part.segment, strip) +
-              part.group * bytes};
+  return planeOf(part, strip, zerosOffset(format), zeroPlaneBytes(format));
 }
 
 /// The values of rows g and g+8 of a plane as halves; of two levels their
