@@ -6,7 +6,7 @@ using namespace qopt;
 using namespace qopt::ir;
 
 FusedOp passes::makeRegion(ArrayRef<Operation *> ops, ArrayRef<Value> results,
-                          PatternRewriter &rewriter) {
+                           PatternRewriter &rewriter) {
   llvm::SetVector<Value> inputs;
   llvm::SmallPtrSet<Operation *, 4> inside(ops.begin(), ops.end());
   for (Operation *op : ops)

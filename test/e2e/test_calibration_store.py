@@ -56,12 +56,24 @@ def killed_when(process, store, is_time):
 
 def is_final(name):
     """What no step replaces or is done with before the end."""
-    return name.startswith(("input-", "product-", "lookup-", "scores-", "codes-", "curvature-1"))
+    return name.startswith(("input-", "product-", "lookup-", "scores-", "codes-", "curvature-1")) and (
+        not name.endswith(".part")
+    )
+
+
+def finished(found):
+    """Final entries of whole layers: sums count when their layer's mark is there, which is written behind them."""
+    marks = [made for name, made in found.items() if name.startswith("curvature-1")]
+    return {
+        name: made
+        for name, made in found.items()
+        if is_final(name) and not (name.startswith(("product-", "lookup-")) and made > max(marks, default=0))
+    }
 
 
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.8, 0.95])
 def test_a_killed_run_goes_on_to_the_same_bytes(stories, text, undisturbed, tmp_path, part):
-    """Hardly anything of what is there is made again: the weights of the layer that was interrupted."""
+    """Hardly anything of what is there is made again: what belongs to the layer that was interrupted."""
     run = command(stories, text, tmp_path / "store", tmp_path / "m.qopt")
     all_of_it = 150  # entries of a run, about
     process = subprocess.Popen(run, stdout=subprocess.DEVNULL)
@@ -80,9 +92,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(stories, text, undisturbed, tmp_
         time.sleep(0.005)
     assert process.returncode == 0
     assert (tmp_path / "m.qopt").read_bytes() == (undisturbed / "m.qopt").read_bytes()
-    kept = {name: made for name, made in before.items() if is_final(name) and not name.endswith(".part")}
-    same = [again[name] == made for name, made in kept.items() if name in again]
-    assert sum(same) >= 0.8 * len(kept)
+    kept = finished(before)
+    same = [again.get(name) == made for name, made in kept.items()]
+    assert kept and sum(same) >= 0.8 * len(kept)
 
 
 def test_the_same_again_is_free(stories, text, undisturbed, tmp_path):
