@@ -24,15 +24,20 @@ using namespace qopt;
 using namespace qopt::ir;
 
 /// Why a weight is not multiplied by activations in `format`, or an empty
-/// string. Groups of activations are scaled beside those of any integer weight;
+/// string. Groups of activations are scaled beside those of any integer weight
+/// that has no shorter ones;
 /// with one scale a row or tensor, the sum over a row is exact or f32, and the
 /// weight's scale comes behind it.
 static std::string reasonAgainst(quant::Format weight, quant::Format format) {
   using quant::Granularity;
-  if (format.granularity == Granularity::Group)
-    return quant::elementOf(weight.element).hasIntegerNumbers()
-               ? ""
-               : "its weight is not of integers";
+  if (format.granularity == Granularity::Group) {
+    if (!quant::elementOf(weight.element).hasIntegerNumbers())
+      return "its weight is not of integers";
+    return weight.granularity == Granularity::Group &&
+                   weight.groupSize % format.groupSize != 0
+               ? "its weight's groups are shorter than those of activations"
+               : "";
+  }
   bool fits = weight.element == format.element && weight.isSymmetric() &&
               (weight.granularity == Granularity::Channel ||
                weight.granularity == Granularity::Tensor);

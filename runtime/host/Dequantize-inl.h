@@ -39,22 +39,45 @@ HWY_INLINE FloatVector dequantized(Words word, FloatVector scale,
       scale, hn::Sub(hn::ConvertTo(FloatTag(), hn::BitCast(di, code)), zero));
 }
 
-/// One block of codes into lines of f32.
-template <quant::ElementType element>
+/// Scales and zero points of one group in `tiles` tiles.
+template <int64_t tiles> struct GroupLines {
+  FloatVector scale[tiles][lineVectors], zero[tiles][lineVectors];
+
+  HWY_INLINE void load(const TileSizes &sizes, const uint8_t *tile,
+                       int64_t group) {
+    for (int64_t t = 0; t < tiles; ++t, tile += sizes.tileBytes)
+      for (int64_t part = 0; part < lineVectors; ++part) {
+        scale[t][part] = loadScales(sizes, tile, group, part);
+        zero[t][part] = loadZeros(sizes, tile, group, part);
+      }
+  }
+};
+
+/// Whether a block's second group of 16 columns begins with a quad.
+HWY_INLINE bool beginsGroup(const TileSizes &sizes, int64_t quad) {
+  return quad == quadsPerBlock / 2 && sizes.groupsPerBlock == 2;
+}
+
+/// One block of codes into lines of f32; `groupOf` has the lines of a quad's
+/// group.
+template <quant::ElementType element, typename GroupOf>
 HWY_INLINE void dequantizeBlock(const NumberLines<element> &numbers,
-                                const uint8_t *codes, const FloatVector *scale,
-                                const FloatVector *zero, float *out) {
+                                const uint8_t *codes, const GroupOf &groupOf,
+                                float *out) {
   HWY_UNROLL(8)
-  for (int64_t quad = 0; quad < quadsPerBlock; ++quad)
+  for (int64_t quad = 0; quad < quadsPerBlock; ++quad) {
+    const GroupLines<1> &lines = groupOf(quad);
     for (int64_t part = 0; part < lineVectors; ++part) {
       Words word = numbers.load(codes, quad, part);
       for (int64_t i = 0; i < 4; ++i) {
-        hn::StoreU(dequantized<element>(word, scale[part], zero[part]),
+        hn::StoreU(dequantized<element>(word, lines.scale[0][part],
+                                        lines.zero[0][part]),
                    FloatTag(),
                    out + (4 * quad + i) * tileRows + part * lineLanes);
         word = hn::ShiftRight<8>(word);
       }
     }
+  }
 }
 
 template <quant::ElementType element>
@@ -64,14 +87,16 @@ HWY_INLINE void dequantizeBlocksOf(const LinearLayout &layout,
   const TileSizes sizes(layout);
   const NumberLines<element> numbers(layout, weight);
   for (int64_t block = begin; block < end; ++block) {
-    const int64_t group = block / sizes.blocksPerGroup;
-    FloatVector scale[lineVectors], zero[lineVectors];
-    for (int64_t part = 0; part < lineVectors; ++part) {
-      scale[part] = loadScales(sizes, tile, group, part);
-      zero[part] = loadZeros(sizes, tile, group, part);
-    }
-    dequantizeBlock<element>(numbers, tile + block * blockBytes(element), scale,
-                             zero,
+    const int64_t group = block / sizes.blocksPerGroup * sizes.groupsPerBlock;
+    GroupLines<1> lines;
+    lines.load(sizes, tile, group);
+    auto groupOf = [&](int64_t quad) HWY_ATTR -> const GroupLines<1> & {
+      if (beginsGroup(sizes, quad))
+        lines.load(sizes, tile, group + 1);
+      return lines;
+    };
+    dequantizeBlock<element>(numbers, tile + block * blockBytes(element),
+                             groupOf,
                              out + (block - begin) * blockColumns * tileRows);
   }
 }

@@ -46,7 +46,7 @@ static void packedRow(const EmbeddingArguments &a, const LinearLayout &layout,
   ElementType element = layout.format.element;
   const uint8_t *book =
       static_cast<const uint8_t *>(a.packed) + layout.bookOffset();
-  int64_t groupColumns = layout.blocksPerGroup() * blockColumns;
+  int64_t groupColumns = layout.groupColumns();
   for (int64_t from = 0, group = 0; from < a.columns;
        from += groupColumns, ++group) {
     float scale = packedScale(layout, tile, r, group);

@@ -45,20 +45,6 @@ HWY_INLINE FloatVector codeValue(Words word, FloatVector zero) {
 /// independent chains of multiply-adds.
 constexpr int64_t sideBySide = 4 / lineVectors > 0 ? 4 / lineVectors : 1;
 
-/// Scales and zero points of one group in `tiles` tiles.
-template <int64_t tiles> struct GroupLines {
-  FloatVector scale[tiles][lineVectors], zero[tiles][lineVectors];
-
-  HWY_INLINE void load(const TileSizes &sizes, const uint8_t *tile,
-                       int64_t group) {
-    for (int64_t t = 0; t < tiles; ++t, tile += sizes.tileBytes)
-      for (int64_t part = 0; part < lineVectors; ++part) {
-        scale[t][part] = loadScales(sizes, tile, group, part);
-        zero[t][part] = loadZeros(sizes, tile, group, part);
-      }
-  }
-};
-
 /// Adds x · W for four columns of a block.
 template <ElementType element, bool symmetric, int64_t tiles>
 HWY_INLINE void addQuad(const NumberLines<element> &numbers,
@@ -96,15 +82,19 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
   const int64_t perGroup = sizes.blocksPerGroup;
   const NumberLines<element> numbers(a.layout, a.weight);
   GroupLines<tiles> group;
-  for (int64_t block = 0, index = 0; block < blocks; ++index) {
+  for (int64_t block = 0, index = 0; block < blocks;
+       index += sizes.groupsPerBlock) {
     group.load(sizes, codes, index);
     const int64_t end = HWY_MIN(block + perGroup, blocks);
     for (; block < end; ++block, x += blockColumns) {
       HWY_UNROLL(8)
-      for (int64_t quad = 0; quad < quadsPerBlock; ++quad)
+      for (int64_t quad = 0; quad < quadsPerBlock; ++quad) {
+        if (beginsGroup(sizes, quad))
+          group.load(sizes, codes, index + 1);
         addQuad<element, symmetric, tiles>(numbers,
                                            codes + block * blockBytes(element),
                                            quad, tileBytes, x, group, sums);
+      }
     }
   }
   for (int64_t t = 0; t < tiles; ++t)

@@ -38,13 +38,14 @@ HWY_INLINE void decodeRow(const uint8_t *codes, int64_t count, float *out) {
 
 /// The numbers of a tile of the weight as lines of f32.
 HWY_INLINE void decodeTile(const uint8_t *codes, int64_t blocks, float *out) {
-  FloatVector one[lineVectors];
-  for (auto &v : one)
+  GroupLines<1> one;
+  for (auto &v : one.scale[0])
     v = hn::Set(FloatTag(), 1.0f);
+  auto groupOf = [&](int64_t) HWY_ATTR -> const GroupLines<1> & { return one; };
   const NumberLines<ElementType::Fp8E4m3> numbers(LinearLayout(), nullptr);
   for (int64_t block = 0; block < blocks; ++block)
     dequantizeBlock<ElementType::Fp8E4m3>(
-        numbers, codes + block * blockBytes(ElementType::Fp8E4m3), one, one,
+        numbers, codes + block * blockBytes(ElementType::Fp8E4m3), groupOf,
         out + block * blockColumns * tileRows);
 }
 

@@ -25,10 +25,21 @@ int64_t LinearLayout::groups() const {
   return (columns + format.groupSize - 1) / format.groupSize;
 }
 
+int64_t LinearLayout::groupColumns() const {
+  return format.granularity == Granularity::Group ? format.groupSize
+                                                  : blocks() * blockColumns;
+}
+
 int64_t LinearLayout::blocksPerGroup() const {
-  return format.granularity == Granularity::Group
-             ? format.groupSize / blockColumns
-             : blocks();
+  return std::max<int64_t>(groupColumns() / blockColumns, 1);
+}
+
+int64_t LinearLayout::groupsPerBlock() const {
+  return std::max<int64_t>(blockColumns / groupColumns(), 1);
+}
+
+int64_t LinearLayout::scaleLines() const {
+  return roundUp(groups(), groupsPerBlock());
 }
 
 int64_t LinearLayout::codeBytes() const {
@@ -65,11 +76,11 @@ int64_t LinearLayout::zeroLineBytes() const {
 }
 
 int64_t LinearLayout::zeroOffset() const {
-  return scaleOffset() + roundUp(groups() * scaleLineBytes(), 64);
+  return scaleOffset() + roundUp(scaleLines() * scaleLineBytes(), 64);
 }
 
 int64_t LinearLayout::unitOffset() const {
-  return zeroOffset() + roundUp(groups() * zeroLineBytes(), 64);
+  return zeroOffset() + roundUp(scaleLines() * zeroLineBytes(), 64);
 }
 
 int64_t LinearLayout::tileBytes() const {
@@ -85,9 +96,9 @@ StatusOr<LinearLayout> linearLayout(const quant::Format &format, int64_t rows,
                       std::to_string(columns) +
                       " has no elements; expected at least 1x1");
   if (format.granularity == Granularity::Group &&
-      (format.groupSize < blockColumns || format.groupSize % blockColumns))
+      format.groupSize != blockColumns / 2 && format.groupSize % blockColumns)
     return Status(StatusCode::Unsupported,
-                  "the host's kernels need a group size that is a "
+                  "the host's kernels need a group size that is 16 or a "
                   "multiple of 32, got format \"" +
                       quant::spell(format) + "\"");
   return LinearLayout{format, rows, columns};

@@ -46,7 +46,9 @@
 // beyond K hold code 0; the activations there are zero.
 //
 // scales [groups][16] in the format's scale type, zero points [groups][16] as
-// bytes or fractions of the scale's type (absent when symmetric).
+// bytes or fractions of the scale's type (absent when symmetric). A block has
+// two groups of 16 columns; where the second of the last one has no columns its
+// scales and zero points are 0.
 //
 // Two levels of scales: a line of 16 fields of b bits for each group has the
 // codes of scales, another the zero points (BitFields.h; 2·b bytes, b = 6 or 8,
@@ -115,8 +117,14 @@ struct LinearLayout {
   int64_t blocks() const { return (columns + blockColumns - 1) / blockColumns; }
   /// Groups of a row: 1 with one scale a row.
   int64_t groups() const;
-  /// Blocks that share a scale.
+  /// Columns that share a scale; with one scale a row those of whole blocks.
+  int64_t groupColumns() const;
+  /// Blocks that share a scale, at least 1.
   int64_t blocksPerGroup() const;
+  /// Scales that the columns of a block have: 2 in groups of 16, else 1.
+  int64_t groupsPerBlock() const;
+  /// Lines of scales that a tile stores: its groups, those of whole blocks.
+  int64_t scaleLines() const;
   /// Bytes of the codes or values of a tile, without padding behind them.
   int64_t codeBytes() const;
   /// Offsets within a tile, in bytes.
@@ -134,8 +142,8 @@ struct LinearLayout {
   }
 };
 
-/// The layout of a weight; Unsupported for a group size that is no multiple of
-/// 32 and InvalidArgument for a shape without elements.
+/// The layout of a weight; Unsupported for a group size that is neither 16 nor
+/// a multiple of 32 and InvalidArgument for a shape without elements.
 StatusOr<LinearLayout> linearLayout(const quant::Format &format, int64_t rows,
                                     int64_t columns);
 

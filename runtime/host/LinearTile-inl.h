@@ -25,6 +25,7 @@ constexpr int64_t lineVectors = tileRows / lineLanes;
 struct TileSizes {
   explicit TileSizes(const LinearLayout &layout)
       : blocks(layout.blocks()), blocksPerGroup(layout.blocksPerGroup()),
+        groupsPerBlock(layout.groupsPerBlock()),
         scaleOffset(layout.scaleOffset()), zeroOffset(layout.zeroOffset()),
         unitOffset(layout.unitOffset()), tileBytes(layout.tileBytes()),
         scaleLineBytes(layout.scaleLineBytes()),
@@ -39,8 +40,8 @@ struct TileSizes {
     signedScales = quant::hasSignedScales(layout.format);
   }
 
-  int64_t blocks, blocksPerGroup, scaleOffset, zeroOffset, unitOffset,
-      tileBytes, scaleLineBytes, zeroLineBytes;
+  int64_t blocks, blocksPerGroup, groupsPerBlock, scaleOffset, zeroOffset,
+      unitOffset, tileBytes, scaleLineBytes, zeroLineBytes;
   quant::ScaleType scale;
   quant::ZeroType zero;
   int zeroBits, codeZero;

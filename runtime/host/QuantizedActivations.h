@@ -45,8 +45,8 @@ struct ActivationFormat {
 std::optional<ActivationCodes> activationCodes(const quant::Format &format);
 
 /// Whether a linear of this weight reads such codes: blocks any numbers that
-/// are integers; rows of int8 symmetric int8, of fp8 fp8, and both with one
-/// scale a row or matrix.
+/// are integers, in groups of whole blocks; rows of int8 symmetric int8, of fp8
+/// fp8, and both with one scale a row or matrix.
 bool readsCodes(const quant::Format &weight, ActivationCodes codes);
 
 /// Offsets in bytes within the record of a row of `columns` values.

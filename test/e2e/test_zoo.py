@@ -38,7 +38,10 @@ ENCODERS = {
 # onnxruntime's with f32 activations; the pasts of most are another model's, so they are compared as graphs only.
 QUANTIZED = {
     f"zoo/stories260k-{name}": 1e-4
-    for name in ("genai-int4", "qdq-int4", "matmulnbits8", "matmulnbits4-gather", "matmulnbits4-hqq")
+    for name in (
+        *("genai-int4", "qdq-int4", "qdq-uint4-asym"),
+        *("matmulnbits8", "matmulnbits4-gather", "matmulnbits4-hqq", "matmulnbits4-asym16"),
+    )
 }
 CALLS = ("prefill", "decode", "chunk")
 

@@ -30,10 +30,10 @@ func.func @tied(%ids: tensor<?xi32>) -> tensor<?x8xf32> {
 
 // -----
 
-func.func @group(%x: tensor<?x32xf32>) -> tensor<?x8xf32> {
-  %w = qopt.weight "w" codes(dense<0.5> : tensor<8x32xf32>) : !qopt.weight<8x32, f32>
-  %q = qopt.quantize_weight %w rtn : !qopt.weight<8x32, f32> -> !qopt.weight<8x32, int4_g16>
+func.func @group(%x: tensor<?x48xf32>) -> tensor<?x8xf32> {
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<8x48xf32>) : !qopt.weight<8x48, f32>
+  %q = qopt.quantize_weight %w rtn : !qopt.weight<8x48, f32> -> !qopt.weight<8x48, int4_g24>
   // expected-error @+1 {{the host has no kernel for its weight}}
-  %y = qopt.linear %x, %q : tensor<?x32xf32>, !qopt.weight<8x32, int4_g16> -> tensor<?x8xf32>
+  %y = qopt.linear %x, %q : tensor<?x48xf32>, !qopt.weight<8x48, int4_g24> -> tensor<?x8xf32>
   return %y : tensor<?x8xf32>
 }

@@ -267,6 +267,13 @@ INSTANTIATE_TEST_SUITE_P(
         LinearCase{"lut4_g32_s6", true}, LinearCase{"lut4_g32_s6", false},
         LinearCase{"lut3_g64", true}, LinearCase{"lut3_g32_s6", true},
         LinearCase{"lut3_g128", false}, LinearCase{"lut4", false},
+        LinearCase{"int4_g16", false}, LinearCase{"int4_asym_g16", false},
+        LinearCase{"int4_asym_g16_zf_sf32", false},
+        LinearCase{"int8_g16_sf32", false}, LinearCase{"int6_g16", false},
+        LinearCase{"int5_asym_g16_s6", false}, LinearCase{"int3_g16", false},
+        LinearCase{"int3_asym_g16_s6", false}, LinearCase{"int2_g16_s8", false},
+        LinearCase{"lut4_g16", false}, LinearCase{"lut3_g16_s6", false},
+        LinearCase{"fp8_e4m3_g16", false},
         LinearCase{"int8", ActivationCodes::Int8Rows},
         LinearCase{"int8_tensor", ActivationCodes::Int8Rows},
         LinearCase{"fp8_e4m3", ActivationCodes::Fp8Rows},
@@ -422,10 +429,10 @@ TEST(LinearLayout, placesOfTwoLevels) {
 }
 
 TEST(LinearLayout, saysWhyNot) {
-  auto layout = linearLayout(*quant::parseFormat("int4_g16"), 16, 64);
+  auto layout = linearLayout(*quant::parseFormat("int4_g24"), 16, 48);
   ASSERT_FALSE(layout.ok());
   EXPECT_EQ(StatusCode::Unsupported, layout.status().code());
-  EXPECT_NE(std::string::npos, layout.status().message().find("\"int4_g16\""));
+  EXPECT_NE(std::string::npos, layout.status().message().find("\"int4_g24\""));
   EXPECT_FALSE(linearLayout(*quant::parseFormat("f32"), 0, 4).ok());
 }
 
