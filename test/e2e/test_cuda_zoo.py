@@ -46,7 +46,7 @@ F32_SCALES_GOLDEN_IN_CODES = [
     *(f"families/llama-genai-{kind}" for kind in ("int4", "int4-kquant", "int4-qdq", "int8")),
     *("books-llama-28m-genai-int4", "stories260k-matmulnbits4"),
 ]
-# Groups of 16, which no kernel reads on either target.
+# Groups of 16, which no GPU kernel reads.
 SMALL_GROUPS = ["stories260k-matmulnbits4-asym16", "stories260k-qdq-uint4-asym"]
 
 
