@@ -337,8 +337,9 @@ bool PlanBuilder::readsSeparateRows(OpOperand &use) const {
          (isa<ir::LinearOp>(op) && use.getOperandNumber() == 0);
 }
 
-/// Columns [offset, offset + size) of the last axis: a view where every reader
-/// takes rows that lie apart, else a copy.
+/// Columns [offset, offset + size) of the last axis: a view where they are
+/// those of tokens' rows and every reader takes rows that lie apart, else a
+/// copy.
 LogicalResult PlanBuilder::addSlice(tensor::ExtractSliceOp op) {
   auto from = op.getSourceType(), to = op.getType();
   int64_t last = from.getRank() - 1;
@@ -354,7 +355,7 @@ LogicalResult PlanBuilder::addSlice(tensor::ExtractSliceOp op) {
     return op.emitError("only slices of the last axis have a step");
   uint32_t source = valueOf(op.getSource());
   int64_t width = from.getDimSize(last), size = to.getDimSize(last);
-  bool views = plan->values[source]->row_elements == 0 &&
+  bool views = from.getRank() == 2 && plan->values[source]->row_elements == 0 &&
                llvm::all_of(op->getUses(), [this](OpOperand &use) {
                  return readsSeparateRows(use);
                });

@@ -142,6 +142,24 @@ FailureOr<Value> RaggedRewriter::translateSelected(Value value) {
       .getResult();
 }
 
+/// Each of integers [T] plus a number.
+static Value plus(OpBuilder &builder, Location loc, Value x, int64_t number) {
+  Value empty = tensor::EmptyOp::create(builder, loc,
+                                        tensor::getMixedSizes(builder, loc, x),
+                                        builder.getI32Type());
+  AffineMap map = builder.getMultiDimIdentityMap(1);
+  auto generic = linalg::GenericOp::create(
+      builder, loc, x.getType(), x, empty, {map, map},
+      utils::IteratorType::parallel,
+      [&](OpBuilder &b, Location at, ValueRange in) {
+        Value offset = arith::ConstantOp::create(
+            b, at, b.getI32IntegerAttr(static_cast<int32_t>(number)));
+        linalg::YieldOp::create(
+            b, at, arith::AddIOp::create(b, at, in[0], offset).getResult());
+      });
+  return generic.getResult(0);
+}
+
 FailureOr<Value> RaggedRewriter::translateIds(Value value) {
   Value root = value;
   while (Operation *op = root.getDefiningOp()) {
@@ -153,13 +171,16 @@ FailureOr<Value> RaggedRewriter::translateIds(Value value) {
   }
   if (root == parts.tokens)
     return tokens;
-  if (!parts.positions.contains(root))
+  auto found = parts.positions.find(root);
+  if (found == parts.positions.end())
     return unsupported(value);
   Value &positions = known[root];
   if (!positions) {
     auto type =
         RankedTensorType::get({ShapedType::kDynamic}, builder.getI32Type());
     positions = ir::PositionsOp::create(builder, root.getLoc(), type, batch);
+    if (found->second != 0)
+      positions = plus(builder, root.getLoc(), positions, found->second);
   }
   return positions;
 }
@@ -244,8 +265,7 @@ FailureOr<Value> RaggedRewriter::translateSlice(Value value, Value source,
   RankedTensorType from = typeOf(*x);
   int64_t size = typeOf(value).getShape().back();
   SmallVector<int64_t> features(from.getShape().drop_front());
-  // A piece of every head has no rows that lie together.
-  if (features.size() != 1 || ShapedType::isDynamic(size))
+  if (ShapedType::isDynamic(size))
     return unsupported(value);
   features.back() = size;
   Location loc = value.getLoc();

@@ -22,9 +22,10 @@ struct DecoderLayer {
 
 /// The parts of a causal language model in the source function.
 struct DecoderParts {
-  mlir::Value tokens;                    ///< the argument [B, S] of token ids
-  mlir::Value logits;                    ///< [B, S, V]
-  llvm::DenseSet<mlir::Value> positions; ///< proven to be each token's position
+  mlir::Value tokens; ///< the argument [B, S] of token ids
+  mlir::Value logits; ///< [B, S, V]
+  /// Proven to be each token's position plus a number.
+  llvm::DenseMap<mlir::Value, int64_t> positions;
   llvm::SmallVector<DecoderLayer> layers; ///< in the order of the network
 };
 

@@ -177,8 +177,8 @@ private:
     });
     for (Value candidate : candidates) {
       auto kind = classifyPositions(probe, candidate);
-      if (kind.ok() && kind->offset == 0)
-        parts.positions.insert(candidate);
+      if (kind.ok())
+        parts.positions[candidate] = kind->offset;
     }
     return success();
   }

@@ -117,6 +117,42 @@ Value convertTo(PatternRewriter &rewriter, Location loc, Value x, Type type) {
   return CastOp::create(rewriter, loc, typeOf(x).clone(element), x);
 }
 
+/// The scale of a norm over the last axis of `x`: its own vector, or ones and
+/// what the result is multiplied with, a constant for each of the last axes:
+/// the heads that have scales of their own.
+struct NormScale {
+  Value vector, factors;
+};
+
+NormScale scaleOf(OpBuilder &builder, Value scale, Value x) {
+  if (isChannelVector(scale, x))
+    return {scale, Value()};
+  auto type = RankedTensorType::get({typeOf(x).getShape().back()},
+                                    typeOf(scale).getElementType());
+  auto one = builder.getFloatAttr(type.getElementType(), 1);
+  return {ConstantOp::create(builder, scale.getLoc(), type,
+                             DenseElementsAttr::get(type, one)),
+          scale};
+}
+
+Value timesFactors(OpBuilder &builder, Location loc, Value x, Value factors) {
+  if (!factors)
+    return x;
+  Type element = typeOf(x).getElementType();
+  if (typeOf(factors).getElementType() != element)
+    factors =
+        CastOp::create(builder, loc, typeOf(factors).clone(element), factors);
+  return MulOp::create(builder, loc, x.getType(), x, factors);
+}
+
+/// A constant as long as the last axes of `x`.
+bool isScale(Value value, Value x) {
+  ArrayRef<int64_t> from = typeOf(value).getShape(), to = typeOf(x).getShape();
+  return isComputable(value) && isComputable(x) && !from.empty() &&
+         from.size() < to.size() && to.take_back(from.size()) == from &&
+         value.getDefiningOp<ConstantOp>();
+}
+
 /// scale · normalised(x), where the normalised value is spelt out. RMS norm of
 /// centred values is a layer norm.
 struct RaiseSpeltOutNorm : OpRewritePattern<MulOp> {
@@ -133,14 +169,16 @@ struct RaiseSpeltOutNorm : OpRewritePattern<MulOp> {
       Value x = withoutFloatCasts(inner ? inner : rms->first);
       Value norm;
       Value weights = withoutFloatCasts(scale);
-      if (!isChannelVector(weights, x))
+      if (!isScale(weights, x))
         continue;
+      NormScale factors = scaleOf(rewriter, weights, x);
+      auto epsilon = static_cast<float>(rms->second);
       if (inner)
-        norm = ir::LayerNormOp::create(rewriter, loc, x, weights, Value(),
-                                       static_cast<float>(rms->second));
+        norm = ir::LayerNormOp::create(rewriter, loc, x, factors.vector,
+                                       Value(), epsilon);
       else
-        norm = ir::RmsNormOp::create(rewriter, loc, x, weights,
-                                     static_cast<float>(rms->second));
+        norm = ir::RmsNormOp::create(rewriter, loc, x, factors.vector, epsilon);
+      norm = timesFactors(rewriter, loc, norm, factors.factors);
       rewriter.replaceOp(op,
                          convertTo(rewriter, loc, norm, op.getC().getType()));
       return success();
@@ -174,17 +212,20 @@ struct RaiseRmsNormalization : OpRewritePattern<RMSNormalizationOp> {
   LogicalResult matchAndRewrite(RMSNormalizationOp op,
                                 PatternRewriter &rewriter) const override {
     Value x = op.getX(), scale = withoutFloatCasts(op.getScale());
-    if (!isLastAxis(op.getAxis(), x) || !isChannelVector(scale, x))
+    if (!isLastAxis(op.getAxis(), x) || !isScale(scale, x))
       return rewriter.notifyMatchFailure(op, "not over the last axis with a "
                                              "constant scale");
     Value inner = centered(x);
     float epsilon = op.getEpsilon().convertToFloat();
-    Value norm =
-        inner ? ir::LayerNormOp::create(rewriter, op.getLoc(), inner, scale,
-                                        Value(), epsilon)
-                    .getResult()
-              : ir::RmsNormOp::create(rewriter, op.getLoc(), x, scale, epsilon)
-                    .getResult();
+    NormScale factors = scaleOf(rewriter, scale, x);
+    Value norm = inner
+                     ? ir::LayerNormOp::create(rewriter, op.getLoc(), inner,
+                                               factors.vector, Value(), epsilon)
+                           .getResult()
+                     : ir::RmsNormOp::create(rewriter, op.getLoc(), x,
+                                             factors.vector, epsilon)
+                           .getResult();
+    norm = timesFactors(rewriter, op.getLoc(), norm, factors.factors);
     rewriter.replaceOp(
         op, convertTo(rewriter, op.getLoc(), norm, op.getY().getType()));
     return success();

@@ -62,11 +62,13 @@ static Value sourceOf(Value value) {
              : Value();
 }
 
-/// The columns of another tensor's rows that `value` is, if it is such.
+/// The columns of another tensor's rows that `value` is, if it is such; a piece
+/// of every head is a copy.
 static tensor::ExtractSliceOp sliceOf(Value value) {
   for (; value; value = sourceOf(value))
     if (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>())
-      return slice;
+      return slice.getSourceType().getRank() == 2 ? slice
+                                                  : tensor::ExtractSliceOp();
   return {};
 }
 

@@ -27,6 +27,9 @@ DECODERS = {
             "smollm3",
             "gptj",
             "stablelm",
+            "opt",
+            "gpt-neox",
+            "cohere",
         )
         for exporter in ("optimum", "dynamo")
     },
