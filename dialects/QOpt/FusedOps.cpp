@@ -156,6 +156,8 @@ static bool matchTail(LinearBody &body, ArrayRef<Operation *> ops) {
     return false;
   Value queries = yield.getOperand(0);
   if (auto append = dyn_cast<KVAppendOp>(ops.front())) {
+    if (ops.size() != 2) // the append and what is yielded
+      return false;
     body.append.emplace().append = append;
     body.queryHeads = queries;
   } else {

@@ -41,7 +41,8 @@ struct KernelSummary {
   std::string schedule; ///< "grid=132,slices=4", as qopt-kernel takes it
   std::string why;      ///< why that schedule
   int64_t most = 0;     ///< tokens of a launch it serves at most; 0: any number
-  int64_t launches = 0; ///< in a step of its size
+  int64_t least = 0;    ///< tokens of the shortest step that launches it
+  int64_t launches = 0; ///< in a step of `least` tokens
   int64_t threads = 0;  ///< of a block
   int64_t sharedBytes = 0; ///< of a block, static and dynamic
   int64_t registers = 0;   ///< of a thread; 0: there was no assembler

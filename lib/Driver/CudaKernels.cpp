@@ -179,6 +179,43 @@ StatusOr<std::string> CudaKernels::sass() const {
   return text;
 }
 
+namespace {
+
+/// The steps in which a kernel is launched at one place of a plan.
+struct LaunchRange {
+  std::string symbol;
+  plan::StepUse use;
+  int64_t least;
+  uint64_t most; ///< 0: no limit
+
+  bool holds(int64_t tokens) const {
+    return least <= tokens && (!most || uint64_t(tokens) <= most);
+  }
+};
+
+} // namespace
+
+/// Adds those of the variants of one architecture; variants of one kernel stand
+/// together.
+static void addRanges(const plan::LaunchT &launch, size_t architecture,
+                      plan::StepUse use, SmallVector<LaunchRange> &ranges) {
+  uint64_t above = launch.after;
+  for (const auto &variant : launch.variants) {
+    if (variant->segment != architecture)
+      continue;
+    bool first = above == launch.after;
+    uint64_t most =
+        !variant->most || (launch.until && launch.until < variant->most)
+            ? launch.until
+            : variant->most;
+    if (!first && ranges.back().symbol == variant->symbol)
+      ranges.back().most = most;
+    else if (!variant->most || variant->most > above)
+      ranges.push_back({variant->symbol, use, int64_t(above) + 1, most});
+    above = std::max(above, variant->most);
+  }
+}
+
 void CudaKernels::summarize(const plan::FunctionT &plan, int64_t context,
                             CompileSummary &summary) const {
   for (auto [index, architecture] : llvm::enumerate(architectures)) {
@@ -187,20 +224,23 @@ void CudaKernels::summarize(const plan::FunctionT &plan, int64_t context,
     decode.architecture = architecture.target->name;
     decode.part = architecture.target->part;
     decode.context = context;
-    for (const auto &step : plan.steps) {
-      const plan::LaunchT *launch = step->operation.AsLaunch();
-      llvm::StringSet<> seen; // the first serves one token
-      for (size_t i = 0; launch && i < launch->variants.size(); ++i) {
-        const plan::VariantT &variant = *launch->variants[i];
-        if (variant.segment != index || !seen.insert(variant.symbol).second)
-          continue;
-        KernelSummary &kernel =
-            kernels[architecture.symbols.lookup(variant.symbol)];
-        ++kernel.launches;
-        bool ofOneToken = seen.size() == 1 && launch->after == 0;
-        if (ofOneToken && step->use != plan::StepUse::Sampling)
-          addLaunches(decode, kernel.predicted, 1);
-      }
+    auto kernelOf = [&](const std::string &symbol) -> KernelSummary & {
+      return kernels[architecture.symbols.lookup(symbol)];
+    };
+    SmallVector<LaunchRange> ranges;
+    for (const auto &step : plan.steps)
+      if (const plan::LaunchT *launch = step->operation.AsLaunch())
+        addRanges(*launch, index, step->use, ranges);
+    for (const LaunchRange &range : ranges) {
+      KernelSummary &kernel = kernelOf(range.symbol);
+      kernel.least =
+          kernel.least ? std::min(kernel.least, range.least) : range.least;
+    }
+    for (const LaunchRange &range : ranges) {
+      KernelSummary &kernel = kernelOf(range.symbol);
+      kernel.launches += range.holds(kernel.least);
+      if (range.holds(1) && range.use != plan::StepUse::Sampling)
+        addLaunches(decode, kernel.predicted, 1);
     }
     llvm::append_range(summary.kernels, kernels);
     if (context)

@@ -10,6 +10,7 @@
 using namespace mlir;
 using namespace qopt;
 
+using Order = ScalarMath::Order;
 using LoopBody = llvm::function_ref<Value(ArrayRef<Value> indices, Value data)>;
 
 /// Loops over `sizes` that carry `data`; at least one.
@@ -38,19 +39,56 @@ static Value buildLoops(LoweringContext &context, ArrayRef<Value> sizes,
   return loops.front().getResult(0);
 }
 
-/// `update` combined with what lies at `place` of `data`, inserted there.
-static Value insertUpdate(LoweringContext &context, StringRef reduction,
-                          Value data, Scalar update, ArrayRef<Value> place) {
-  OpBuilder &b = context.b;
+/// What an update makes of the present element.
+static Value combined(LoweringContext &context, StringRef reduction,
+                      Scalar present, Scalar update) {
   ScalarMath math(context);
-  Value value = update.value;
+  return reduction == "none"  ? update.value
+         : reduction == "add" ? math.add(present, update)
+         : reduction == "mul" ? math.multiply(present, update)
+         : reduction == "max" ? math.maximum(present, update)
+                              : math.minimum(present, update);
+}
+
+/// One element of the updates, and where it goes.
+struct Update {
+  Scalar value;
+  SmallVector<Value> place;
+};
+using UpdateAt = llvm::function_ref<Update(ArrayRef<Value> indices)>;
+
+/// With a single update no order matters: every element is what was there or,
+/// at its place, what the update makes of it. (A loop of one trip would not
+/// stay a loop.)
+static LogicalResult scatterOne(LoweringContext &context, Value result,
+                                Value data, Value updates, StringRef reduction,
+                                UpdateAt updateAt) {
+  return context.generate(result, [&](ArrayRef<Value> indices) {
+    ScalarMath math(context);
+    SmallVector<Value> zeros(context.rankOf(updates), context.index(0));
+    auto [update, place] = updateAt(zeros);
+    Scalar present{context.element(data, indices), update.isUnsigned};
+    Value isThere = arith::ConstantOp::create(context.b, context.loc,
+                                              context.b.getBoolAttr(true));
+    for (auto [index, at] : llvm::zip_equal(indices, place))
+      isThere =
+          arith::AndIOp::create(context.b, context.loc, isThere,
+                                math.compare(Order::Equal, {index}, {at}));
+    return math.select(isThere, combined(context, reduction, present, update),
+                       present.value);
+  });
+}
+
+/// `update` combined with what lies at its place of `data`, inserted there.
+static Value insertUpdate(LoweringContext &context, StringRef reduction,
+                          Value data, const Update &update) {
+  OpBuilder &b = context.b;
+  ArrayRef<Value> place = update.place;
+  Value value = update.value.value;
   if (reduction != "none") {
     Scalar present =
         context.load(tensor::ExtractOp::create(b, context.loc, data, place));
-    value = reduction == "add"   ? math.add(present, update)
-            : reduction == "mul" ? math.multiply(present, update)
-            : reduction == "max" ? math.maximum(present, update)
-                                 : math.minimum(present, update);
+    value = combined(context, reduction, present, update.value);
   }
   Type element = cast<RankedTensorType>(data.getType()).getElementType();
   return tensor::InsertOp::create(b, context.loc, context.store(value, element),
@@ -68,6 +106,11 @@ static std::optional<SmallVector<Value>> sizesOf(LoweringContext &context,
   return sizes;
 }
 
+static bool hasOneElement(LoweringContext &context, Value tensor) {
+  RankedTensorType type = context.typeOf(tensor);
+  return type.hasStaticShape() && type.getNumElements() == 1;
+}
+
 static LogicalResult dataDependent(LoweringContext &context) {
   return context.fail("the size of an operand depends on data");
 }
@@ -83,14 +126,19 @@ static LogicalResult lowerScatterElements(onnx::ScatterElementsOp op,
     return dataDependent(context);
   Value places = context.checkedIndices(op.getIndices(), size);
   bool isUnsigned = context.elementOf(data).isUnsignedInteger();
-  Value result = buildLoops(
-      context, *sizes, context.lowered(data),
-      [&](ArrayRef<Value> indices, Value present) {
-        SmallVector<Value> place(indices);
-        place[axis] = context.placeOf(places, indices, size);
-        Scalar update{context.element(updates, indices), isUnsigned};
-        return insertUpdate(context, op.getReduction(), present, update, place);
-      });
+  auto updateAt = [&](ArrayRef<Value> indices) {
+    SmallVector<Value> place(indices);
+    place[axis] = context.placeOf(places, indices, size);
+    return Update{{context.element(updates, indices), isUnsigned}, place};
+  };
+  if (hasOneElement(context, updates))
+    return scatterOne(context, op.getResult(), data, updates, op.getReduction(),
+                      updateAt);
+  Value result = buildLoops(context, *sizes, context.lowered(data),
+                            [&](ArrayRef<Value> indices, Value present) {
+                              return insertUpdate(context, op.getReduction(),
+                                                  present, updateAt(indices));
+                            });
   return context.finish(op.getResult(), result);
 }
 
@@ -108,19 +156,25 @@ static LogicalResult lowerScatterND(onnx::ScatterNDOp op,
   Value places =
       context.checkedIndices(tuples, ArrayRef(*dataSizes).take_front(length));
   bool isUnsigned = context.elementOf(data).isUnsignedInteger();
-  Value result = buildLoops(
-      context, *sizes, context.lowered(data),
-      [&](ArrayRef<Value> indices, Value present) {
-        SmallVector<Value> at(indices.take_front(rank - 1)), place;
-        at.push_back({});
-        for (int64_t dim = 0; dim < length; ++dim) {
-          at.back() = context.index(dim);
-          place.push_back(context.placeOf(places, at, (*dataSizes)[dim]));
-        }
-        llvm::append_range(place, indices.drop_front(rank - 1));
-        Scalar update{context.element(op.getUpdates(), indices), isUnsigned};
-        return insertUpdate(context, op.getReduction(), present, update, place);
-      });
+  auto updateAt = [&](ArrayRef<Value> indices) {
+    SmallVector<Value> at(indices.take_front(rank - 1)), place;
+    at.push_back({});
+    for (int64_t dim = 0; dim < length; ++dim) {
+      at.back() = context.index(dim);
+      place.push_back(context.placeOf(places, at, (*dataSizes)[dim]));
+    }
+    llvm::append_range(place, indices.drop_front(rank - 1));
+    return Update{{context.element(op.getUpdates(), indices), isUnsigned},
+                  place};
+  };
+  if (hasOneElement(context, op.getUpdates()))
+    return scatterOne(context, op.getResult(), data, op.getUpdates(),
+                      op.getReduction(), updateAt);
+  Value result = buildLoops(context, *sizes, context.lowered(data),
+                            [&](ArrayRef<Value> indices, Value present) {
+                              return insertUpdate(context, op.getReduction(),
+                                                  present, updateAt(indices));
+                            });
   return context.finish(op.getResult(), result);
 }
 

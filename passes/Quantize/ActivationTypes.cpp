@@ -71,8 +71,11 @@ static bool readsParameters(OpOperand &use) {
     return use.get() == attention.getMask();
   if (auto gradient = dyn_cast<ir::AttentionGradientOp>(use.getOwner()))
     return use.get() == gradient.getMask();
-  return type && type.getRank() == 1 &&
-         isa<ir::QOptDialect>(use.getOwner()->getDialect());
+  if (!type || type.getRank() != 1)
+    return false;
+  if (auto wise = dyn_cast<ir::TokenWiseOpInterface>(use.getOwner()))
+    return !wise.getFeatureRank(use);
+  return isa<ir::QOptDialect>(use.getOwner()->getDialect());
 }
 
 /// Gives the users of a value that are not its parameters the same value in the

@@ -27,7 +27,8 @@ static RankedTensorType tokenType(OpBuilder &builder,
 }
 
 /// The axes of `value` that describe one token, when a token has `size`
-/// numbers: the shortest static tail that holds so many.
+/// numbers: the shortest static tail that holds so many, and a single head
+/// before it.
 static std::optional<SmallVector<int64_t>> featuresOf(Value value,
                                                       int64_t size) {
   ArrayRef<int64_t> shape = typeOf(value).getShape();
@@ -37,7 +38,8 @@ static std::optional<SmallVector<int64_t>> featuresOf(Value value,
       return std::nullopt;
     product *= shape[i];
     if (product == size && i > 0)
-      return SmallVector<int64_t>(shape.drop_front(i));
+      return SmallVector<int64_t>(
+          shape.drop_front(i > 2 && shape[i - 1] == 1 ? i - 1 : i));
   }
   return std::nullopt;
 }

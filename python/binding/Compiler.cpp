@@ -91,6 +91,7 @@ nb::list describe(const std::vector<KernelSummary> &kernels) {
     dict["schedule"] = kernel.schedule;
     dict["why"] = kernel.why;
     dict["most_tokens"] = kernel.most;
+    dict["least_tokens"] = kernel.least;
     dict["launches"] = kernel.launches;
     dict["threads"] = kernel.threads;
     dict["registers"] = kernel.registers;

@@ -32,7 +32,7 @@ Status checkExtents(const Program &program, Extent grid, Extent block) {
                    " is more than 2147483647,65535,65535");
   if (block.count() > 1024 || block.x > 1024 || block.y > 1024 || block.z > 64)
     return invalid("kernel '" + program.name + "': block " + spell(block) +
-                   " has more than 1024 threads");
+                   " is more than 1024 threads or 1024,1024,64");
   const uint32_t (&required)[3] = program.kernel->requiredThreads;
   if (required[0] && (required[0] != block.x || required[1] != block.y ||
                       required[2] != block.z))

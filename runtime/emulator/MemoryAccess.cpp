@@ -20,8 +20,8 @@ std::string describe(AccessKind kind, unsigned bytes, const char *space,
   const char *verb = kind == AccessKind::Read    ? "read of "
                      : kind == AccessKind::Write ? "write of "
                                                  : "atomic of ";
-  return verb + std::to_string(bytes) + " bytes at " + space + " address " +
-         hex(address);
+  return verb + std::to_string(bytes) + " bytes at " + space +
+         (*space ? " address " : "address ") + hex(address);
 }
 
 /// "" for one lane, else how many others of the warp do the same, and which.

@@ -49,6 +49,54 @@ def test_a_long_prompt_is_one_step(tool, stories, stories_cuda):
     assert generated(tool, stories_cuda, 12, "--device", "emulator", prompt=prompt) == expected
 
 
+def vector_graph(node, path, **constants):
+    """One operator on a vector of 13 numbers."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [13]) for name in "xy"]
+    weights = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    made = helper.make_node(node, ["x", *constants], ["y"])
+    model = helper.make_model(
+        helper.make_graph([made], "g", value[:1], value[1:], weights), opset_imports=[helper.make_opsetid("", 20)]
+    )
+    path.write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("node", ["Sigmoid", "LayerNormalization"])
+def test_a_vector_is_no_parameter(tool, tmp_path, node):
+    """Operators whose data has one axis compute in f16 as others do."""
+    x = np.linspace(-3, 3, 13, dtype=np.float32)
+    scale = {"scale": np.linspace(1, 2, 13, dtype=np.float32)} if node == "LayerNormalization" else {}
+    vector_graph(node, tmp_path / "m.onnx", **scale)
+    np.savez(tmp_path / "in.npz", x=x)
+    tool("qopt-compile", tmp_path / "m.onnx", "--target", "cuda", "-o", tmp_path / "m.qopt")
+    run = ("--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz", "--device", "emulator")
+    tool("qopt-run", tmp_path / "m.qopt", *run)
+    expected = (x - x.mean()) / np.sqrt(x.var() + 1e-5) * scale["scale"] if scale else 1 / (1 + np.exp(-x))
+    np.testing.assert_allclose(np.load(tmp_path / "out.npz")["y"], expected, atol=4e-3)
+
+
+def test_a_single_head_of_keys(tool, tmp_path):
+    """Multi-query attention is a decoder with the tokens that its graph has."""
+    sizes = {"layers": 2, "hidden": 64, "heads": 4, "kv-heads": 1, "head-size": 16, "ffn": 96, "context": 64}
+    options = [word for name, size in (sizes | {"vocabulary": 64}).items() for word in (f"--{name}", str(size))]
+    subprocess.run([sys.executable, str(conftest.SOURCE / "bench/synthetic.py"), str(tmp_path), *options], check=True)
+    tokens = np.arange(3, 23, dtype=np.int32)[None]
+    np.save(tmp_path / "t.npy", tokens)
+    tool("qopt-compile", tmp_path, "--activations", "f32", "-o", tmp_path / "host.qopt")
+    tool("qopt-compile", tmp_path, "--target", "cuda", "-o", tmp_path / "gpu.qopt")
+    host = logits_of(tool, tmp_path / "host.qopt", tmp_path / "t.npy", tmp_path)
+    gpu = logits_of(tool, tmp_path / "gpu.qopt", tmp_path / "t.npy", tmp_path, "--device", "emulator")
+    np.testing.assert_allclose(gpu, host, atol=2e-2 * np.abs(host).max())
+    inputs = {"input_ids": tokens.astype(np.int64), "attention_mask": np.ones((1, 20), np.int64)}
+    past = np.zeros((1, 1, 0, 16), np.float16)
+    inputs |= {f"past_key_values.{layer}.{kind}": past for layer in range(2) for kind in ("key", "value")}
+    np.savez(tmp_path / "in.npz", **inputs)
+    tool("qopt-compile", tmp_path, "--as", "graph", "--activations", "f32", "-o", tmp_path / "graph.qopt")
+    tool("qopt-run", tmp_path / "graph.qopt", "--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
+    np.testing.assert_allclose(np.load(tmp_path / "out.npz")["logits"], host, atol=2e-3 * np.abs(host).max())
+
+
 @pytest.fixture(scope="module")
 def wide_heads(tmp_path_factory):
     """A decoder whose heads fill tiles of gemm, with random weights."""

@@ -48,9 +48,10 @@ static void printPrediction(const KernelSummary &kernel) {
   const Prediction &predicted = kernel.predicted;
   std::printf("%s: %s %s, %s\n", kernel.symbol.c_str(), kernel.family.c_str(),
               kernel.schedule.c_str(), kernel.why.c_str());
-  std::printf("  launched %lld times a step; with %lld token%s %s, %s, %s, "
-              "%s %% of the roof\n",
-              (long long)kernel.launches, (long long)kernel.tokens,
+  std::printf("  launched %lld times in a step of %lld token%s; with %lld "
+              "token%s %s, %s, %s, %s %% of the roof\n",
+              (long long)kernel.launches, (long long)kernel.least,
+              kernel.least == 1 ? "" : "s", (long long)kernel.tokens,
               kernel.tokens == 1 ? "" : "s",
               spellQuantity(predicted.bytes, "B").c_str(),
               spellQuantity(predicted.flops, "flop").c_str(),
@@ -103,6 +104,7 @@ void describeKernels(const CompileSummary &summary, Json &json) {
                                {"schedule", kernel.schedule},
                                {"why", kernel.why},
                                {"most_tokens", kernel.most},
+                               {"least_tokens", kernel.least},
                                {"launches", kernel.launches},
                                {"threads", kernel.threads},
                                {"registers", kernel.registers},

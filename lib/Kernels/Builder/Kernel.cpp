@@ -310,9 +310,10 @@ void Kernel::storeSharedReal(Int address, int64_t offset, Real value) {
                         sharedPointer(address, offset), 4);
 }
 
-Real Kernel::loadReal(Global address, Type type) {
+Real Kernel::loadReal(Global address, Type type, bool alone) {
   Value value = LLVM::LoadOp::create(opBuilder, location, type, address.value,
-                                     type.getIntOrFloatBitWidth() / 8);
+                                     type.getIntOrFloatBitWidth() / 8,
+                                     /*isVolatile=*/alone);
   if (!type.isF32())
     value = arith::ExtFOp::create(opBuilder, location, opBuilder.getF32Type(),
                                   value);
@@ -327,8 +328,6 @@ void Kernel::storeReal(Global address, Real real, Type type) {
                         type.getIntOrFloatBitWidth() / 8);
 }
 
-/// Volatile, because LLVM would join such loads into one that reaches behind
-/// the last of them.
 Int Kernel::loadHalfWord(Global address) {
   Value value = LLVM::LoadOp::create(opBuilder, location,
                                      opBuilder.getI16Type(), address.value, 2,

@@ -100,10 +100,12 @@ public:
   std::vector<Int> loadConstant(Global address, unsigned words);
   std::vector<Int> load(Global address, unsigned words);
   void store(Global address, llvm::ArrayRef<Int> words);
-  /// An element of f32, f16, bf16 as f32, and back with rounding.
-  Real loadReal(Global address, mlir::Type type);
+  /// An element of f32, f16, bf16 as f32, and back with rounding. `alone`: one
+  /// of the last of an array, which LLVM would join with those before it into a
+  /// load that reaches behind them.
+  Real loadReal(Global address, mlir::Type type, bool alone = false);
   void storeReal(Global address, Real value, mlir::Type type);
-  /// 16 bits, extended with zeros.
+  /// 16 bits, extended with zeros; always alone.
   Int loadHalfWord(Global address);
 
   // Bits and conversions. -----------------------------------------------------

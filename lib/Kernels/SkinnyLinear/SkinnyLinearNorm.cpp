@@ -331,7 +331,8 @@ Int Body::scaleWord(Int word, Int column, const RowStatistic &statistic) {
     if (padded) // zeros behind the last column stay zeros
       at = min(at, k.constant(problem.columns - 1));
     auto vectorAt = [&](unsigned argument) {
-      return k.loadReal(k.pointer(argument).at(at, type.isF32() ? 4 : 2), type);
+      return k.loadReal(k.pointer(argument).at(at, type.isF32() ? 4 : 2), type,
+                        /*alone=*/padded);
     };
     Real x = isLayerNorm(problem) ? value[e] - statistic.mean : value[e];
     Real y = x * statistic.factor, scale = vectorAt(Arguments::FirstOptional);

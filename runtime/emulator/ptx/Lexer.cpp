@@ -100,13 +100,14 @@ private:
     return {Token::Punctuation, line, source.substr(start, 1)};
   }
 
-  /// Letters and digits, joined by '.' and '::'.
+  /// Letters and digits, joined by '.' and '::'; a directive ends at the next
+  /// '.', which begins its type: `.reg.b16`.
   void scanWord() {
-    ++at;
+    const bool directive = source[at++] == '.';
     while (at < source.size()) {
       if (isWordPart(source[at]))
         ++at;
-      else if (source[at] == '.' && isWordPart(peek(1)))
+      else if (!directive && source[at] == '.' && isWordPart(peek(1)))
         at += 2;
       else if (source[at] == ':' && peek(1) == ':' && isWordPart(peek(2)))
         at += 3;

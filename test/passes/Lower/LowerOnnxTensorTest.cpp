@@ -147,6 +147,27 @@ TEST_F(LowerOnnx, Scatters) {
           "tensor<?x5xf32> }");
 }
 
+TEST_F(LowerOnnx, ScattersOfOneElement) {
+  low = -2, high = 1;
+  for (const char *reduction : {"none", "add", "mul", "max", "min"})
+    check(std::string("func.func @f(%x: tensor<2x?xf32> {onnx.dims = [2, "
+                      "\"s\"]}, %i: tensor<1x1xi64>, %u: tensor<1x1xf32>, "
+                      "%y: tensor<2x1xf32>, %j: tensor<1x2xi64>, %v: "
+                      "tensor<1xf32>) -> (tensor<2x?xf32>, tensor<2x1xf32>) { "
+                      "%zero = onnx.Constant dense<0> : tensor<2xi64> %e = "
+                      "onnx.ScatterElements %x, %i, %u {axis = 0 : i64, "
+                      "reduction = \"") +
+          reduction +
+          "\"} : (tensor<2x?xf32>, tensor<1x1xi64>, tensor<1x1xf32>) -> "
+          "tensor<2x?xf32> %k = onnx.Mul %j, %zero : (tensor<1x2xi64>, "
+          "tensor<2xi64>) -> tensor<1x2xi64> %n = onnx.ScatterND %y, %k, %v "
+          "{reduction = \"" +
+          reduction +
+          "\"} : (tensor<2x1xf32>, tensor<1x2xi64>, tensor<1xf32>) -> "
+          "tensor<2x1xf32> return %e, %n : tensor<2x?xf32>, tensor<2x1xf32> "
+          "}");
+}
+
 TEST_F(LowerOnnx, OneHot) {
   low = -3, high = 4;
   check(

@@ -120,6 +120,9 @@ k=300 rows=64:int4_g128 norm=layer_bias
 k=8 rows=17:f16 norm=layer_bias
 k=16640 rows=16:int4_g128 norm=layer_bias
 tokens=5 k=301 rows=33:f16 norm=layer_bias
+k=126 rows=16:int4_g32 norm
+tokens=3 k=127 rows=16:int4_g32 norm=layer_bias
+tokens=9 k=255 rows=16:f16 norm=layer
 act=bf16 out=bf16 tokens=8 k=1024 rows=64:int4_g128 norm=layer
 k=1408 rows=64:int4_g128 norm=layer_bias slices=2 grid=8 units=2
 tokens=3 k=1408 rows=64:int4_g128 norm=layer_bias slices=2 grid=8 units=2

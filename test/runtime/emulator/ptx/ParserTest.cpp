@@ -22,8 +22,8 @@ TEST(Parser, KernelWithScopesAndLabels) {
   .reg .pred %p;
   .loc 1 2 3
   ld.param.u32 %r1, [n];
-  { // as inline PTX opens
-    .reg .b32 %r1;
+  // As inline PTX opens, without blanks.
+  {.reg.b32 %r1;
     mov.u32 %r1, -5;
     @!%p bra inner;
 inner:
