@@ -126,6 +126,9 @@ skinny_linear rows=100 columns=300 tokens=5 weights=int3_asym_g32
 skinny_linear rows=64 columns=512 tokens=1 weights=int6_g64
 skinny_linear rows=100 columns=640 tokens=5 weights=int4_g32_sf32
 skinny_linear rows=64:48 columns=512 tokens=1 weights=int4_asym_g32_sf32:int8
+skinny_linear rows=96 columns=512 tokens=1 sum=1 norm=1 weights=int4_g64
+skinny_linear rows=96 columns=768 tokens=1 sum=1 activation=bf16 output=bf16
+skinny_linear rows=96 columns=512 tokens=1 weights=int8 int8=1 makes_codes=1 sum=1 norm=1
 skinny_linear rows=96 columns=512 tokens=1 weights=int8 int8=1 makes_codes=1 norm=1
 skinny_linear rows=100 columns=256 tokens=1 weights=int8 int8=1 makes_codes=1 activation=bf16
 skinny_linear rows=72 columns=512 tokens=6 weights=int8 gate=silu norm=1

@@ -42,7 +42,7 @@ class SkinnyLinear:
         self.beside = {
             argument["name"]: encode(argument["type"], self.random.uniform(-1, 1, argument["shape"]))
             for argument in self.record.arguments
-            if argument["name"] in ("norm_scale", "bias", "residual")
+            if argument["name"] in ("norm_scale", "sum_scale", "summand", "bias", "residual")
         }
 
     def _number(self, name):
@@ -53,19 +53,32 @@ class SkinnyLinear:
         if self.source == "int8":
             x = self.x * self.token_scales.astype(np.float64)[:, None]
             return x, np.zeros_like(x)
-        x, error = decode(self.source, self.x), np.zeros(self.x.shape)
+        x, error = self._summed() if self.problem.get("sum") else (decode(self.source, self.x), np.zeros(self.x.shape))
         if self.problem.get("norm"):
-            x = x / np.sqrt((x**2).mean(-1, keepdims=True) + EPSILON) * self._number("norm_scale")
-            near = 2.0**-20 * np.abs(x)
+            x, error = self._normed(x, error, "norm_scale")
             if not self.problem["makes_codes"]:
-                error = rounded(self.source, x + near) - rounded(self.source, x - near)
-                x = rounded(self.source, x)
+                x, error = self._rounded(x, error)
         if self.problem.get("makes_codes"):
             scales = np.abs(x).max(-1, keepdims=True) / 127
             # Which code is the nearest of a number in the middle of two is not known.
-            apart = np.abs(np.abs(x / scales) % 1 - 0.5) < 2.0**-10
+            apart = np.abs(np.abs(x / scales) % 1 - 0.5) < 2.0**-10 + error / scales
             x, error = np.rint(x / scales) * scales, error + apart * scales
         return x, error
+
+    def _normed(self, x, error, scale):
+        """The norm of x, which may be another by `error`, and what f32 may change of it."""
+        factor = self._number(scale) / np.sqrt((x**2).mean(-1, keepdims=True) + EPSILON)
+        return x * factor, 2.0**-20 * np.abs(x * factor) + error * np.abs(factor)
+
+    def _rounded(self, x, error):
+        """x as its type has it; the rounding may fall otherwise."""
+        return rounded(self.source, x), rounded(self.source, x + error) - rounded(self.source, x - error)
+
+    def _summed(self):
+        """The sum of a norm and what is added to it, both rounded, and what f32 may change of it."""
+        x = decode(self.source, self.x)
+        y, error = self._rounded(*self._normed(x, np.zeros(x.shape), "sum_scale"))
+        return self._rounded(y + self._number("summand"), error)
 
     def inputs(self):
         given = {"x": self.x, **self.beside}
@@ -101,7 +114,11 @@ class SkinnyLinear:
         if "residual" in self.beside:
             expected = expected + self._number("residual")[:, rows]
         bound = bound + (HALF_UNIT[self.output] + 2.0**-22) * np.abs(expected) + 2.0**-24
-        return compare("y", decode(self.output, outputs["y"][:, rows]), expected, bound)
+        part = compare("y", decode(self.output, outputs["y"][:, rows]), expected, bound)
+        if self.problem.get("sum"):
+            expected, error = self._summed()
+            part = max(part, compare("sum", decode(self.source, outputs["sum"]), expected[0], error[0] + 2.0**-24))
+        return part
 
     def _product(self, segment, rows):
         """x · W for rows of W, and what may be changed of it before it is rounded."""

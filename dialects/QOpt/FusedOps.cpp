@@ -147,14 +147,15 @@ static std::optional<int64_t> firstColumnOf(Value heads, Value source) {
   return offsets[1];
 }
 
-/// `ops` as the append of slices of the linear's result.
-static bool matchTail(LinearBody &body, ArrayRef<Operation *> ops) {
+/// `ops` as the append of slices of the linear's result, of which `results` are
+/// yielded.
+static bool matchTail(LinearBody &body, ArrayRef<Operation *> ops,
+                      ValueRange results) {
   while (isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp>(ops.front()))
     ops = ops.drop_front();
-  auto yield = cast<YieldOp>(ops.back());
-  if (yield.getNumOperands() != 2 || body.linear.getResidual())
+  if (results.size() != 2 || body.linear.getResidual())
     return false;
-  Value queries = yield.getOperand(0);
+  Value queries = results.front();
   if (auto append = dyn_cast<KVAppendOp>(ops.front())) {
     if (ops.size() != 2) // the append and what is yielded
       return false;
@@ -176,7 +177,7 @@ static bool matchTail(LinearBody &body, ArrayRef<Operation *> ops) {
   body.query = *query;
   body.key = *key;
   body.value = *value;
-  return yield.getOperand(1) == body.append->append.getResult();
+  return results.back() == body.append->append.getResult();
 }
 
 /// The number that all elements of `value` are.
@@ -211,8 +212,10 @@ std::optional<LinearStep> qopt::ir::matchLinearStep(Operation *op,
   return step.added || step.factor ? std::optional(step) : std::nullopt;
 }
 
-/// `ops` as steps of the linear's result and the end of the body.
-static bool matchSteps(LinearBody &body, ArrayRef<Operation *> ops) {
+/// `ops` as steps of the linear's result and the end of the body, which yields
+/// `results` of them.
+static bool matchSteps(LinearBody &body, ArrayRef<Operation *> ops,
+                       ValueRange results) {
   Value value = body.linear.getResult();
   for (Operation *op : ops.drop_back()) {
     std::optional<LinearStep> step = matchLinearStep(op, value);
@@ -223,8 +226,44 @@ static bool matchSteps(LinearBody &body, ArrayRef<Operation *> ops) {
     body.steps.push_back(*step);
     value = op->getResult(0);
   }
-  return !body.steps.empty() &&
-         llvm::equal(ops.back()->getOperands(), ValueRange{value});
+  return !body.steps.empty() && llvm::equal(results, ValueRange{value});
+}
+
+/// The first of `ops` as a norm and its sum with an input.
+static std::optional<NormSumBody> matchSum(ArrayRef<Operation *> ops) {
+  if (ops.size() < 3 || !isa<RmsNormOp, LayerNormOp>(ops[0]) ||
+      !isa<arith::AddFOp>(ops[1]) || !ops[0]->hasOneUse())
+    return std::nullopt;
+  std::optional<LinearStep> step =
+      matchLinearStep(ops[1], ops[0]->getResult(0));
+  if (!step || !isa<BlockArgument>(step->added))
+    return std::nullopt;
+  return NormSumBody{ops[0], ops[1], step->added};
+}
+
+/// `ops` as what is ahead of the linear and the linear; drops them.
+static bool matchHead(LinearBody &body, ArrayRef<Operation *> &ops) {
+  Value x; // what is not known reads an input
+  body.sum = matchSum(ops);
+  if (body.sum) {
+    x = body.sum->sum->getResult(0);
+    ops = ops.drop_front(2);
+  }
+  if (isa<RmsNormOp, LayerNormOp>(ops.front()))
+    body.norm = ops.front();
+  body.quantize = dyn_cast<QuantizeOp>(ops.front());
+  if (body.hasPrologue()) {
+    if ((x && ops.front()->getOperand(0) != x) || !ops.front()->hasOneUse())
+      return false;
+    x = ops.front()->getResult(0);
+    ops = ops.drop_front();
+  }
+  body.linear = dyn_cast<LinearOp>(ops.front());
+  if (!body.linear || (x && body.linear.getX() != x))
+    return false;
+  ops = ops.drop_front();
+  // Other blocks may not have stored the sum yet.
+  return !body.sum || body.linear.getResidual() != body.sum->sum->getResult(0);
 }
 
 Value qopt::ir::LinearBody::source() const {
@@ -246,30 +285,25 @@ std::optional<LinearBody> qopt::ir::matchLinear(FusedOp op) {
   SmallVector<Operation *> ops = operationsOf(op);
   ArrayRef<Operation *> rest = ops;
   LinearBody body;
-  if (isa<RmsNormOp, LayerNormOp>(rest.front()))
-    body.norm = rest.front();
-  body.quantize = dyn_cast<QuantizeOp>(rest.front());
-  Operation *prologue = body.hasPrologue() ? rest.front() : nullptr;
-  if (prologue)
-    rest = rest.drop_front();
-  body.linear = dyn_cast<LinearOp>(rest.front());
-  if (!body.linear ||
-      (prologue && (!prologue->hasOneUse() ||
-                    body.linear.getX() != prologue->getResult(0))))
+  if (!matchHead(body, rest))
     return std::nullopt;
-  rest = rest.drop_front();
-  auto yields = [](Operation *op, Value value) {
-    auto yield = dyn_cast<YieldOp>(op);
-    return yield && llvm::equal(yield.getValues(), ValueRange{value});
+  ValueRange results = ops.back()->getOperands();
+  if (body.sum) {
+    if (results.empty() || results.back() != body.sum->sum->getResult(0))
+      return std::nullopt;
+    results = results.drop_back();
+  }
+  auto yields = [&](Operation *op, Value value) {
+    return isa<YieldOp>(op) && llvm::equal(results, ValueRange{value});
   };
   if (yields(rest.front(), body.linear.getResult()))
     return body;
-  if (matchSteps(body, rest))
+  if (matchSteps(body, rest, results))
     return body;
   body.steps.clear();
   body.gated = dyn_cast<GatedActivationOp>(rest.front());
   if (!body.gated)
-    return matchTail(body, rest) ? std::optional(body) : std::nullopt;
+    return matchTail(body, rest, results) ? std::optional(body) : std::nullopt;
   bool halves = !body.gated.getUp() &&
                 body.gated.getGate() == body.linear.getResult() &&
                 isa<RankedTensorType>(body.gated.getResult().getType());
@@ -282,15 +316,10 @@ std::optional<LinearBody> qopt::ir::matchLinear(FusedOp op) {
 
 std::optional<NormSumBody> qopt::ir::matchNormSum(FusedOp op) {
   SmallVector<Operation *> ops = operationsOf(op);
-  if (ops.size() != 3 || !isa<RmsNormOp, LayerNormOp>(ops[0]) ||
-      !isa<arith::AddFOp>(ops[1]) || !ops[0]->hasOneUse())
-    return std::nullopt;
-  std::optional<LinearStep> step =
-      matchLinearStep(ops[1], ops[0]->getResult(0));
-  if (!step || !isa<BlockArgument>(step->added) ||
-      !llvm::equal(ops[2]->getOperands(), ops[1]->getResults()))
-    return std::nullopt;
-  return NormSumBody{ops[0], ops[1], step->added};
+  std::optional<NormSumBody> body = matchSum(ops);
+  bool isAll = body && ops.size() == 3 &&
+               llvm::equal(ops[2]->getOperands(), ops[1]->getResults());
+  return isAll ? body : std::nullopt;
 }
 
 /// (C4)
@@ -306,7 +335,8 @@ static bool doesWhat(FusedKernel kernel, FusedOp op) {
 
 static StringRef contractOf(FusedKernel kernel) {
   return kernel == FusedKernel::Linear
-             ? "rms_norm, layer_norm or quantize (or none), linear, "
+             ? "a norm and its sum with an input (or none), "
+               "rms_norm, layer_norm or quantize (or none), linear, "
                "gated_activation of its halves, rotary and kv_append of its "
                "columns, or activations, sums and products with a number (or "
                "nothing)"
@@ -319,7 +349,7 @@ LogicalResult FusedOp::verify() {
     return emitOpError(
         "the arguments of the body do not have the types of the inputs");
   for (std::optional<ArrayRef<int64_t>> tokens :
-       {getPrologueTokens(), getEpilogueTokens()}) {
+       {getPrologueTokens(), getSumTokens(), getEpilogueTokens()}) {
     bool rise =
         !tokens || tokens->empty() ||
         (tokens->front() >= 0 &&

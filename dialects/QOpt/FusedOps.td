@@ -21,7 +21,8 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
     `inputs` are what the body reads, in the order of its arguments. `kernel` is the kernel that was chosen. With kernel
     `linear`, `prologue_tokens` and `epilogue_tokens` say for how many tokens of a step what is ahead of the linear, and
     what is behind it, is part of its launch: in steps of up to the first number it is, then up to the second it is not, and
-    so on in turn; in longer steps, or without the attribute, it is a launch of its own.
+    so on in turn; in longer steps, or without the attribute, it is a launch of its own. `sum_tokens` says the same of a sum
+    ahead of the prologue, which is part of the launch only where the prologue is.
 
     Constraints:
 
@@ -30,10 +31,11 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
     - (C3) The body has operations of the qopt, tensor and arith dialects only, and no region of its own.
     - (C4) With `kernel`, the body is what that kernel does. `rotary_append`: rms_norm of the heads of queries and of keys,
       which may be absent, with one epsilon; rotary of the queries, which may be absent,
-      rotary of the keys with the same table and pairing, kv_append of the rotated keys. `linear`: rms_norm, layer_norm or
-      quantize, which may be absent; linear of its result, which nothing else reads; then nothing, or gated_activation of both
+      rotary of the keys with the same table and pairing, kv_append of the rotated keys. `linear`: rms_norm or layer_norm and the
+      sum of its result and an input, which may be absent and else is the last result; rms_norm, layer_norm or
+      quantize of it, which may be absent; linear of its result, which nothing else reads; then nothing, or gated_activation of both
       halves of a linear without bias and residual, or the operations of rotary_append with queries, or kv_append alone beside
-      the queries as they are, on slices of the columns of a linear without residual; or a chain of activations, sums with an
+      the queries as they are, on slices of the columns of a linear without residual (which is never the sum); or a chain of activations, sums with an
       input and products with a number, each of the one before. Sizes may be computed between.
     - (C5) Numbers of tokens stand beside kernel `linear`, rise and are not negative.
 
@@ -48,6 +50,7 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
   }];
   let arguments = (ins Variadic<AnyType>:$inputs, OptionalAttr<QOpt_FusedKernelAttr>:$kernel,
                        OptionalAttr<DenseI64ArrayAttr>:$prologue_tokens,
+                       OptionalAttr<DenseI64ArrayAttr>:$sum_tokens,
                        OptionalAttr<DenseI64ArrayAttr>:$epilogue_tokens);
   let results = (outs Variadic<AnyType>:$outputs);
   let regions = (region SizedRegion<1>:$body);

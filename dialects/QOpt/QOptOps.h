@@ -55,9 +55,17 @@ struct LinearStep {
 std::optional<LinearStep> matchLinearStep(mlir::Operation *op,
                                           mlir::Value value);
 
+/// A norm and the sum that it goes into.
+struct NormSumBody {
+  mlir::Operation *norm; ///< rms_norm or layer_norm
+  mlir::Operation *sum;  ///< arith.addf
+  mlir::Value added;     ///< the other term
+};
+
 /// The operations of a region that the kernel linear runs. At most one of
 /// `gated`, `append` and `steps` is there.
 struct LinearBody {
+  std::optional<NormSumBody> sum;  ///< what norm, quantize or linear reads
   mlir::Operation *norm = nullptr; ///< rms_norm or layer_norm that makes x
   QuantizeOp quantize;             ///< the same; at most one of both
   LinearOp linear;
@@ -69,7 +77,7 @@ struct LinearBody {
   llvm::SmallVector<LinearStep> steps;
 
   bool hasPrologue() const { return norm || quantize; }
-  /// What the launch reads where the prologue is part of it.
+  /// What the launch reads where the prologue is part of it and the sum is not.
   mlir::Value source() const;
   /// Whether something behind the linear may be a launch of its own.
   bool hasTail() const { return gated || append; }
@@ -79,13 +87,6 @@ struct LinearBody {
 
 /// The parts of `op`'s body, if that is what (C4) says of the kernel linear.
 std::optional<LinearBody> matchLinear(FusedOp op);
-
-/// A norm and the sum that it goes into.
-struct NormSumBody {
-  mlir::Operation *norm; ///< rms_norm or layer_norm
-  mlir::Operation *sum;  ///< arith.addf
-  mlir::Value added;     ///< the other term
-};
 
 /// The parts of `op`'s body, if that is a norm and the sum of its result, which
 /// nothing else reads, and an input.

@@ -136,7 +136,7 @@ LogicalResult CudaSteps::addBody(ir::FusedOp op) {
     return addAppend(op, problemOf(*body), *body);
   }
   if (std::optional<ir::NormSumBody> body = ir::matchNormSum(op))
-    return addNormSum(op, *body);
+    return failed(resolveSizes(*body)) ? failure() : addNormSum(op, *body);
   std::optional<ir::LinearBody> body = ir::matchLinear(op);
   if (!body)
     return op.emitError("no kernel of a GPU does what this region does");

@@ -23,10 +23,15 @@ static std::string linearSymbol(const skinny_linear::Problem &problem,
   for (const skinny_linear::Segment &segment : problem.segments)
     symbol += "_" + std::to_string(segment.rows);
   symbol += "x" + std::to_string(problem.columns);
+  auto spell = [](const skinny_linear::Norm &norm) {
+    return kernels::spellBits(norm.epsilon) + "_" +
+           std::string(quant::elementOf(norm.scale).name) +
+           (norm.bias ? "_shift" : "");
+  };
+  if (problem.sum)
+    symbol += "_s" + spell(*problem.sum);
   for (const skinny_linear::Norm &norm : problem.norm)
-    symbol += "_n" + kernels::spellBits(norm.epsilon) + "_" +
-              std::string(quant::elementOf(norm.scale).name) +
-              (norm.bias ? "_shift" : "");
+    symbol += "_n" + spell(norm);
   for (const skinny_linear::Operand &operand : problem.operands)
     symbol += operand.shape == skinny_linear::OperandShape::Column
                   ? "_bias"
@@ -158,7 +163,9 @@ LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
   size_t operands = bool(op.getBias()) + bool(op.getResidual());
   if (operands)
     fillSum(block, operands, OpBuilder(op.getContext()), op.getLoc());
-  Value x = parts.prologue ? body.source() : Value(op.getX());
+  Value x = parts.sum        ? body.sum->norm->getOperand(0)
+            : parts.prologue ? body.source()
+                             : Value(op.getX());
   uint32_t tokens = rowsOf(x);
   LaunchStep step(tokens);
   uint32_t workspaceBytes = b.symbols.constant(16);
@@ -182,6 +189,12 @@ LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
   if (norm)
     for (Value vector : norm->getOperands().drop_front())
       read(step, vector);
+  if (parts.sum) {
+    for (Value vector : body.sum->norm->getOperands().drop_front())
+      read(step, vector);
+    read(step, body.sum->added);
+    step.write(b.valueOf(body.sum->sum->getResult(0)));
+  }
   if (op.getBias())
     read(step, op.getBias());
   if (op.getResidual())
@@ -197,12 +210,14 @@ LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
 
 LogicalResult CudaSteps::addLinearRegion(ir::FusedOp op) {
   ir::LinearBody body = *ir::matchLinear(op);
+  if (body.sum && failed(resolveSizes(*body.sum)))
+    return failure();
   for (Operation &inner :
        llvm::make_early_inc_range(op.getBody().front().without_terminator())) {
     bool view = isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp>(inner);
     // Steps have the sizes of the linear.
     if (isa<arith::ArithDialect>(inner.getDialect()) ||
-        isa<tensor::SplatOp>(inner))
+        isa<tensor::SplatOp>(inner) || (body.sum && body.sum->norm == &inner))
       continue;
     if (failed(view ? b.addWithSizes(&inner) : b.resolveSizes(&inner)))
       return failure();
@@ -216,6 +231,8 @@ LogicalResult CudaSteps::addLinearRegion(ir::FusedOp op) {
   if (body.hasPrologue())
     llvm::append_range(ends,
                        op.getPrologueTokens().value_or(ArrayRef<int64_t>()));
+  if (body.sum)
+    llvm::append_range(ends, op.getSumTokens().value_or(ArrayRef<int64_t>()));
   if (body.hasTail())
     llvm::append_range(ends,
                        op.getEpilogueTokens().value_or(ArrayRef<int64_t>()));
@@ -234,6 +251,8 @@ LogicalResult CudaSteps::addLinearRegion(ir::FusedOp op) {
 
 LogicalResult CudaSteps::addLinearRange(const ir::LinearBody &body,
                                         passes::LinearParts parts) {
+  if (body.sum && !parts.sum && failed(addNormSum(body.sum->norm, *body.sum)))
+    return failure();
   if (body.norm && !parts.prologue && failed(add(body.norm)))
     return failure();
   if (body.quantize && !parts.prologue && failed(add(body.quantize)))

@@ -125,12 +125,16 @@ LogicalResult CudaSteps::add(ir::LayerNormOp op) {
   return finish(op, std::move(step), problemOf(op), rows);
 }
 
-LogicalResult CudaSteps::addNormSum(ir::FusedOp op,
-                                    const ir::NormSumBody &body) {
+LogicalResult CudaSteps::resolveSizes(const ir::NormSumBody &body) {
   if (failed(b.resolveSizes(body.norm)))
     return failure();
   PlanBuilder::Sizes sizes = b.sizes.lookup(body.norm->getResult(0));
   b.sizes[body.sum->getResult(0)] = std::move(sizes);
+  return success();
+}
+
+LogicalResult CudaSteps::addNormSum(Operation *op,
+                                    const ir::NormSumBody &body) {
   uint32_t rows = rowsOf(body.norm->getOperand(0));
   LaunchStep step(rows);
   for (Value operand : body.norm->getOperands())

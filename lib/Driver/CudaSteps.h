@@ -120,7 +120,10 @@ private:
                                 const kernels::rotary_append::Problem &problem,
                                 const ir::RotaryAppendBody &body);
   mlir::LogicalResult addBody(ir::FusedOp op);
-  mlir::LogicalResult addNormSum(ir::FusedOp op, const ir::NormSumBody &body);
+  mlir::LogicalResult resolveSizes(const ir::NormSumBody &body);
+  /// `op` has the kernels.
+  mlir::LogicalResult addNormSum(mlir::Operation *op,
+                                 const ir::NormSumBody &body);
   void readAppend(LaunchStep &step, const ir::RotaryAppendBody &body);
   /// Symbols of a grid and of the bytes that its splits need.
   struct AttentionGrid {

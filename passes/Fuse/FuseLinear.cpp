@@ -120,6 +120,7 @@ namespace {
 
 /// The operations that become one region, in their order.
 struct Parts {
+  std::optional<NormSumBody> sum;
   Operation *prologue = nullptr; ///< norm or quantization
   LinearOp linear;
   SmallVector<Operation *> views; ///< slices and heads of the linear's result
@@ -138,18 +139,27 @@ struct Parts {
   }
   /// What is used behind the region.
   SmallVector<Value> results() {
+    auto results = llvm::to_vector_of<Value>(last()->getResults());
     if (plainAppend)
-      return {queries, plainAppend.getResult()};
-    return llvm::to_vector_of<Value>(last()->getResults());
+      results = {queries, plainAppend.getResult()};
+    if (sum)
+      results.push_back(sum->sum->getResult(0));
+    return results;
   }
   /// What has the linear's rows: codes are no tensor that has sizes.
-  Value source() { return prologue ? prologue->getOperand(0) : linear.getX(); }
+  Value source() {
+    return sum        ? sum->norm->getOperand(0)
+           : prologue ? prologue->getOperand(0)
+                      : Value(linear.getX());
+  }
 };
 
 /// Copies the parts into a region.
 class RegionBuilder {
 public:
   explicit RegionBuilder(Parts &parts) : parts(parts) {
+    if (parts.sum)
+      llvm::append_values(ops, parts.sum->norm, parts.sum->sum);
     if (parts.prologue)
       ops.push_back(parts.prologue);
     ops.push_back(parts.linear);
@@ -172,8 +182,7 @@ public:
     Location loc = parts.linear.getLoc();
     SmallVector<Value> stored = parts.results();
     auto fused = FusedOp::create(builder, loc, ValueRange(stored).getTypes(),
-                                 inputs.getArrayRef(), FusedKernelAttr(),
-                                 DenseI64ArrayAttr(), DenseI64ArrayAttr());
+                                 inputs.getArrayRef());
     Block *body = builder.createBlock(
         &fused.getBody(), {}, ValueRange(inputs.getArrayRef()).getTypes(),
         SmallVector<Location>(inputs.size(), loc));
@@ -252,6 +261,8 @@ private:
       builder.clone(op, mapping);
     for (Value value : block.getTerminator()->getOperands())
       results.push_back(mapping.lookup(value));
+    if (parts.sum)
+      results.push_back(mapping.lookup(parts.sum->sum->getResult(0)));
     return results;
   }
 
@@ -286,8 +297,9 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
         addPlainAppend(parts);
         addSteps(parts);
       }
+      addSum(parts);
     }
-    if (!parts.prologue && parts.last() == linear) {
+    if (!parts.sum && !parts.prologue && parts.last() == linear) {
       remark::missed(linear.getLoc(),
                      remark::RemarkOpts::name("NotFused").category(DEBUG_TYPE))
           << remark::reason("neither its input nor its result is computed by "
@@ -299,6 +311,29 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
          llvm::zip_equal(parts.results(), region.getResults()))
       old.replaceAllUsesWith(result);
     erase(parts);
+  }
+
+  /// The residual sum of a norm that the linear or its prologue reads. All else
+  /// that reads it, as the next sum does, stands behind the region.
+  void addSum(Parts &parts) {
+    Value source = parts.source();
+    auto sum = source.getDefiningOp<arith::AddFOp>();
+    Operation *reader = parts.prologue ? parts.prologue : parts.linear,
+              *last = parts.last();
+    bool fits = sum && sum->getBlock() == last->getBlock() &&
+                (!parts.prologue || parts.prologue->hasOneUse()) &&
+                parts.linear.getResidual() != source;
+    if (!fits)
+      return;
+    for (Operation *user : sum->getUsers()) {
+      Operation *other = last->getBlock()->findAncestorOpInBlock(*user);
+      bool isBehind = other && last->isBeforeInBlock(other);
+      if (user != reader && !isBehind && !isa<tensor::DimOp>(user))
+        return;
+    }
+    parts.sum = passes::normSumOf(sum);
+    if (parts.sum)
+      moveSizes(source, parts.source());
   }
 
   /// The gated activation that alone reads the linear.
@@ -425,6 +460,10 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
     linear->erase();
     if (parts.prologue && parts.prologue->use_empty())
       parts.prologue->erase();
+    if (parts.sum) {
+      parts.sum->sum->erase();
+      parts.sum->norm->erase();
+    }
   }
 };
 

@@ -3,7 +3,6 @@
 // costs no launch.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptOps.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Fuse/Gates.h"
 #include "passes/Fuse/Passes.h"
@@ -17,15 +16,6 @@ namespace qopt::passes {
 using namespace mlir;
 using namespace qopt::ir;
 
-/// The norm that computes `value` for `sum` alone.
-static Operation *normOf(Value value, arith::AddFOp sum) {
-  Operation *norm = value.getDefiningOp();
-  bool fits = norm && isa<RmsNormOp, LayerNormOp>(norm) && value.hasOneUse() &&
-              norm->getBlock() == sum->getBlock() &&
-              qopt::passes::hasVectorsOfOneType(norm);
-  return fits ? norm : nullptr;
-}
-
 namespace {
 
 struct FuseSum : OpRewritePattern<arith::AddFOp> {
@@ -33,19 +23,16 @@ struct FuseSum : OpRewritePattern<arith::AddFOp> {
 
   LogicalResult matchAndRewrite(arith::AddFOp op,
                                 PatternRewriter &rewriter) const override {
-    if (op->getParentOfType<FusedOp>())
-      return rewriter.notifyMatchFailure(op, "part of a region already");
-    bool isRight = !normOf(op.getLhs(), op);
-    Value result = isRight ? op.getRhs() : op.getLhs();
-    Operation *norm = normOf(result, op);
-    if (!norm)
+    std::optional<NormSumBody> body = qopt::passes::normSumOf(op);
+    if (!body)
       return rewriter.notifyMatchFailure(
-          op, "no term is a norm without another use");
+          op, "part of a region already, or no term is a norm without another "
+              "use");
 
-    FusedOp fused = qopt::passes::makeRegion({norm, op.getOperation()},
+    FusedOp fused = qopt::passes::makeRegion({body->norm, body->sum},
                                              {op.getResult()}, rewriter);
     rewriter.replaceOp(op, fused.getResults());
-    rewriter.eraseOp(norm);
+    rewriter.eraseOp(body->norm);
     return success();
   }
 };

@@ -71,7 +71,7 @@ def FuseNormSumPass : Pass<"qopt-fuse-norm-sum", "::mlir::func::FuncOp"> {
     Before: the sum of a norm that nothing else reads and another tensor. After: one `qopt.fused` of both. Numerics: exact:
     the norm is rounded ahead of the sum, as before. Method: epilogue fusion. Example: test/passes/Fuse/fuse-norm-sum.mlir.
 
-    For GPUs, whose norm kernel can add a tensor.
+    For GPUs, whose norm kernel can add a tensor. A sum ahead of a linear is FuseLinear's.
   }];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
@@ -82,7 +82,8 @@ def FuseLinearPass : Pass<"qopt-fuse-linear", "::mlir::func::FuncOp"> {
     Before: a linear whose x is a norm, or a quantization, that only linears read; or whose result only a gated activation
     reads, or only the queries, keys and values of one region of rotary and append or of an append and its attention, or a
     chain of activations, sums and products with a number. After: one `qopt.fused` of these operations; a norm
-    or quantization of several linears is in the region of each. Numerics: exact: the operations stay what they are. Method: prologue and
+    or quantization of several linears is in the region of each. A sum that such a norm, a quantization or the linear reads,
+    and a norm that only the sum reads, are part of the region, too, where all else that reads the sum is behind it. Numerics: exact: the operations stay what they are. Method: prologue and
     epilogue fusion; what a region becomes is for SelectCudaFusions. Example: test/passes/Fuse/fuse-linear.mlir.
 
     For GPUs, whose linear kernels can do this work.

@@ -16,8 +16,7 @@ FusedOp passes::makeRegion(ArrayRef<Operation *> ops, ArrayRef<Value> results,
 
   Location loc = ops.back()->getLoc();
   auto fused = FusedOp::create(rewriter, loc, ValueRange(results).getTypes(),
-                               inputs.getArrayRef(), FusedKernelAttr(),
-                               DenseI64ArrayAttr(), DenseI64ArrayAttr());
+                               inputs.getArrayRef());
   Block *body = rewriter.createBlock(
       &fused.getBody(), {}, ValueRange(inputs.getArrayRef()).getTypes(),
       SmallVector<Location>(inputs.size(), loc));

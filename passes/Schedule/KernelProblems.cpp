@@ -268,8 +268,12 @@ static bool isInside(std::optional<ArrayRef<int64_t>> ends, int64_t tokens) {
 }
 
 LinearParts partsOf(ir::FusedOp op, int64_t tokens) {
-  return {isInside(op.getPrologueTokens(), tokens),
-          isInside(op.getEpilogueTokens(), tokens)};
+  LinearParts parts{isInside(op.getPrologueTokens(), tokens),
+                    isInside(op.getEpilogueTokens(), tokens)};
+  std::optional<ir::LinearBody> body = ir::matchLinear(op);
+  parts.sum = isInside(op.getSumTokens(), tokens) && body && body->sum &&
+              (parts.prologue || !body->hasPrologue());
+  return parts;
 }
 
 static void addStep(skinny_linear::Problem &problem,
@@ -307,10 +311,14 @@ skinny_linear::Problem problemOf(const ir::LinearBody &body, LinearParts parts,
         {skinny_linear::OperandShape::Element, elementOf(op.getResidual())});
   if (parts.prologue && problem.hasCodes())
     problem.source = elementOf(body.source());
-  if (body.norm && parts.prologue) {
-    norm::Problem norm = normProblemOf(body.norm);
-    problem.norm = {{norm.epsilon, norm.scale, norm.kind, norm.bias}};
-  }
+  auto normOf = [](Operation *op) {
+    norm::Problem norm = normProblemOf(op);
+    return skinny_linear::Norm{norm.epsilon, norm.scale, norm.kind, norm.bias};
+  };
+  if (body.norm && parts.prologue)
+    problem.norm = {normOf(body.norm)};
+  if (body.sum && parts.sum)
+    problem.sum = normOf(body.sum->norm);
   for (const ir::LinearStep &step : body.steps)
     addStep(problem, step);
   if (ir::GatedActivationOp gated = body.gated; gated && parts.tail) {

@@ -68,6 +68,7 @@ kernels::attention_decode::Problem problemOf(ir::CachedAttentionOp op);
 /// Which parts of a region are in the launch of its linear.
 struct LinearParts {
   bool prologue = false, tail = false;
+  bool sum = false; ///< ahead of the prologue
 };
 /// Those that a region's attributes say, for launches of at most `tokens`
 /// tokens.

@@ -47,7 +47,8 @@ def SelectCudaFusionsPass : Pass<"qopt-select-cuda-fusions", "::mlir::func::Func
   let summary = "what is part of a linear's launch on a GPU, and for how many tokens";
   let description = [{
     Before: regions of FuseLinear. After: a region has the kernel `linear` and says for how many tokens of a step the norm
-    or quantization ahead of the linear is part of its launch, and for how many the tail behind it; a region where neither
+    or quantization ahead of the linear is part of its launch, for how many the residual sum of a norm ahead of that, and for
+    how many the tail behind it; a region where neither
     pays or is possible stays as it is, and its operations are launches of their own. Steps on each element behind a linear
     cost nothing and are always part of its launch. Numerics: reassociates: the norm's sum
     of squares has another order; every value is rounded where it was. Method: the cost models of both ways, closed form: a

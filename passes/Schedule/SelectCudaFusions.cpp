@@ -116,50 +116,80 @@ struct SelectCudaFusions
       std::optional<ir::LinearBody> body = ir::matchLinear(op);
       if (op.getKernel() || !body)
         return;
-      SmallVector<int64_t> prologue, tail;
+      SmallVector<int64_t> prologue, sum, tail;
       if (body->hasPrologue())
-        prologue = cheaperTokens(predictor, *body, {true, false});
-      if (body->hasTail())
-        tail = cheaperTokens(predictor, *body, {false, true});
-      remark::passed(op.getLoc(),
-                     remark::RemarkOpts::name("Fusion").category(DEBUG_TYPE))
-          << (body->quantize ? "codes for " : "norm for ") + spell(prologue) +
-                 ", tail for " + spell(tail);
-      // Steps of an element are part of any launch.
-      if (prologue.empty() && tail.empty() && body->steps.empty())
-        return;
-      op.setKernel(ir::FusedKernel::Linear);
+        prologue = cheaperTokens(
+            predictor, *body, [](int64_t) { return passes::LinearParts(); },
+            &passes::LinearParts::prologue);
       if (!prologue.empty())
         op.setPrologueTokens(prologue);
+      if (body->sum)
+        sum = cheaperTokens(
+            predictor, *body,
+            [&](int64_t tokens) -> std::optional<passes::LinearParts> {
+              bool prologue = passes::partsOf(op, tokens).prologue;
+              if (body->hasPrologue() && !prologue)
+                return std::nullopt;
+              return passes::LinearParts{.prologue = prologue};
+            },
+            &passes::LinearParts::sum);
+      if (body->hasTail())
+        tail = cheaperTokens(
+            predictor, *body, [](int64_t) { return passes::LinearParts(); },
+            &passes::LinearParts::tail);
+      remark::passed(op.getLoc(),
+                     remark::RemarkOpts::name("Fusion").category(DEBUG_TYPE))
+          << (body->sum ? "sum for " + spell(sum) + ", " : "") +
+                 (body->quantize ? "codes for " : "norm for ") +
+                 spell(prologue) + ", tail for " + spell(tail);
+      // Steps of an element are part of any launch.
+      if (prologue.empty() && sum.empty() && tail.empty() &&
+          body->steps.empty())
+        return;
+      op.setKernel(ir::FusedKernel::Linear);
+      if (!sum.empty())
+        op.setSumTokens(sum);
       if (!tail.empty())
         op.setEpilogueTokens(tail);
     });
   }
 
-  /// The tokens for which the part is cheaper in the linear's launch than as
-  /// one of its own.
-  SmallVector<int64_t> cheaperTokens(Predictor &predictor,
-                                     const ir::LinearBody &body,
-                                     passes::LinearParts parts) {
+  using Parts = passes::LinearParts;
+
+  /// The tokens for which `part` is cheaper in the linear's launch than as one
+  /// of its own, beside the others that `others` says for them; without an
+  /// answer it is not asked.
+  SmallVector<int64_t>
+  cheaperTokens(Predictor &predictor, const ir::LinearBody &body,
+                llvm::function_ref<std::optional<Parts>(int64_t tokens)> others,
+                bool Parts::*part) {
     SmallVector<int64_t> buckets(std::begin(passes::skinnyBuckets),
                                  std::end(passes::skinnyBuckets));
     llvm::append_range(buckets, passes::gemmBuckets);
     Ranges ranges;
     for (int64_t bucket : buckets) {
       int64_t tokens = bucket ? bucket : passes::cudaStepTokens;
-      auto together = predictor.secondsOf(problemOf(body, parts, tokens)),
-           alone = predictor.secondsOf(problemOf(body, {}, tokens));
+      std::optional<Parts> without = others(tokens), with = without;
+      if (!without) {
+        ranges.add(false, tokens);
+        continue;
+      }
+      (*with).*part = true;
+      auto together = predictor.secondsOf(problemOf(body, *with, tokens)),
+           alone = predictor.secondsOf(problemOf(body, *without, tokens));
       bool cheaper = together &&
                      (!alone || *together <= *alone + ownLaunch(predictor, body,
-                                                                parts, tokens));
+                                                                part, tokens));
       ranges.add(cheaper, tokens);
     }
     return ranges.inside();
   }
 
   double ownLaunch(const Predictor &predictor, const ir::LinearBody &body,
-                   passes::LinearParts parts, int64_t tokens) {
-    if (parts.prologue)
+                   bool Parts::*part, int64_t tokens) {
+    if (part == &Parts::sum)
+      return predictor.launchOf(problemOf(*body.sum), tokens);
+    if (part == &Parts::prologue)
       return body.norm
                  ? predictor.launchOf(passes::normProblemOf(body.norm), tokens)
                  : predictor.launchOf(problemOf(body.quantize), tokens);

@@ -66,7 +66,7 @@ public:
               return selectOne(rows, KernelFamily::GatherRows);
             })
             .Case<ir::RmsNormOp, ir::LayerNormOp>(
-                [&](auto norm) { return selectOne(norm, KernelFamily::Norm); })
+                [&](auto norm) { return selectNorm(norm); })
             .Case<ir::ActivationOp, ir::GatedActivationOp>([&](auto function) {
               return isStep(function)
                          ? success()
@@ -138,6 +138,18 @@ private:
         return failure();
     }
     return success();
+  }
+
+  /// With the sum that it goes into in the region of a linear.
+  LogicalResult selectNorm(Operation *op) {
+    auto region = op->getParentOfType<ir::FusedOp>();
+    std::optional<ir::LinearBody> body;
+    if (region)
+      body = ir::matchLinear(region);
+    bool isOfSum = body && body->sum && body->sum->norm == op;
+    return selectOne(op, KernelFamily::Norm,
+                     isOfSum ? problemOf(*body->sum)
+                             : passes::normProblemOf(op));
   }
 
   /// In the region of a linear, a launch of its own in long steps.

@@ -6,10 +6,10 @@ import pytest
 from e2e.test_cuda_traffic import decode_step
 from e2e.test_zoo import DECODERS
 
-# Norm to append, attention, output, norm to gate or activation, down. Gemma 2 has a norm behind attention and behind
-# the MLP, each a launch with the sum that follows; the small Llama 3 a gate whose projections have biases, one too.
+# Norm to append, attention, output, norm to gate or activation, down. Gemma 2's norms behind attention and MLP and the
+# sums that follow are ahead of the next norm; the small Llama 3 has a gate whose projections have biases, a launch more.
 LAUNCHES = {
-    "gemma2": 7,
+    "gemma2": 5,
     "gpt2": 5,
     "gptj": 5,
     "granite": 5,
@@ -23,7 +23,7 @@ LAUNCHES = {
 }
 # What the names of a layer's kernels tell, which --report prints, too.
 PARTS = {
-    "gemma2": "_added",
+    "gemma2": "_sum_norm_paired",
     "gpt2": "_gelu_tanh",
     "gptj": "_add_",
     "granite": r"_scale[0-9A-F]{8}_add_",

@@ -75,6 +75,19 @@ std::vector<Argument> linearArguments(const Problem &problem, int64_t tokens,
       list.push_back(
           {"norm_bias", Use::Read, nameOf(norm.scale), {problem.columns}});
   }
+  if (problem.sum) {
+    list.push_back({"sum_scale",
+                    Use::Read,
+                    nameOf(problem.sum->scale),
+                    {problem.columns}});
+    if (problem.sum->bias)
+      list.push_back({"sum_bias",
+                      Use::Read,
+                      nameOf(problem.sum->scale),
+                      {problem.columns}});
+    list.push_back({"summand", Use::Read, x, {problem.columns}});
+    list.push_back({"sum", Use::Write, x, {problem.columns}});
+  }
   for (const Operand &operand : problem.operands) {
     bool bias = operand.shape == OperandShape::Column;
     list.push_back({bias ? "bias" : "residual", Use::Read, nameOf(operand.type),

@@ -15,6 +15,8 @@ using namespace kernels::skinny_linear;
 /// What is done ahead of the product; behind the words of the types.
 static void askForPrologue(Words &words, quant::ElementType source,
                            Problem &problem) {
+  if (words.flag("sum", false))
+    problem.sum = Norm{1e-5f, source};
   if (words.flag("norm", false))
     problem.norm = {{1e-5f, source}};
   if (words.flag("makes_codes", false))

@@ -49,7 +49,7 @@ static Status isValidAppend(const cuda::KvPageLayout &cache) {
 Status gemm::isValid(const Problem &problem) {
   if (problem.tokens < 1)
     return Status(StatusCode::InvalidArgument, "a product without tokens");
-  if (!problem.norm.empty())
+  if (problem.sum || !problem.norm.empty())
     return unsupported("gemm has no norm ahead of its products");
   if (problem.source)
     return unsupported("gemm reads codes and makes none");

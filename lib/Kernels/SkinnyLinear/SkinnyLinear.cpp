@@ -201,14 +201,19 @@ static Status isValidAppend(const Problem &problem) {
   return Status();
 }
 
-/// A norm ahead of the product.
+/// The norms ahead of the product.
 static Status isValidNorm(const Problem &problem) {
-  if (problem.norm.empty())
-    return Status();
   if (problem.norm.size() > 1)
     return Status(StatusCode::InvalidArgument, "more than one norm");
-  if (problem.norm.front().bias && problem.norm.front().kind == norm::Kind::Rms)
+  auto hasStrayBias = [](const Norm &norm) {
+    return norm.bias && !isLayerNorm(norm);
+  };
+  if (std::ranges::any_of(problem.norm, hasStrayBias) ||
+      (problem.sum && hasStrayBias(*problem.sum)))
     return unsupported("an rms_norm has no bias");
+  if (problem.sum && (problem.tokens > 1 || problem.columns % 8))
+    return unsupported("blocks add a norm to a residual for one token with a "
+                       "multiple of 8 columns");
   return Status();
 }
 
@@ -229,7 +234,7 @@ static Status isValidSteps(const Problem &problem) {
 
 /// Who makes codes of x.
 static Status isValidSource(const Problem &problem) {
-  if (problem.readsCodes() && !problem.norm.empty())
+  if (problem.readsCodes() && (problem.sum || !problem.norm.empty()))
     return unsupported("codes have no norm ahead of them");
   if (!problem.source)
     return Status();
@@ -314,7 +319,7 @@ Status skinny_linear::isValid(const Problem &problem, const Schedule &schedule,
     return infeasible("a schedule without blocks, warps or stages");
   QOPT_RETURN_IF_ERROR(isValidBlock(schedule.threads(), target));
   QOPT_RETURN_IF_ERROR(isValidSplit(problem, schedule));
-  if (problem.source && !heldChunks(problem, schedule))
+  if ((problem.source || problem.sum) && !heldChunks(problem, schedule))
     return infeasible("a row of " + std::to_string(problem.columns) +
                       " elements does not fit the registers of " +
                       std::to_string(32 * schedule.consumers()) + " threads");
@@ -332,10 +337,14 @@ Status skinny_linear::isValid(const Problem &problem, const Schedule &schedule,
 int64_t skinny_linear::heldChunks(const Problem &problem,
                                   const Schedule &schedule) {
   // 32 registers of x and of what it is multiplied by, half as many with a
-  // bias.
-  int64_t most = problem.norm.empty()        ? 8
-                 : problem.norm.front().bias ? 2
-                                             : 4,
+  // bias or with two norms.
+  bool biased = problem.norm.size() && problem.norm.front().bias;
+  int64_t most = problem.sum && (problem.sum->bias || biased) ? 1
+                 : problem.sum && problem.norm.size()         ? 3
+                 : problem.sum                                ? 4
+                 : biased                                     ? 2
+                 : problem.norm.size()                        ? 4
+                                                              : 8,
           chunkElements = 8;
   int64_t units =
       ceilDiv(ceilDiv(problem.columns, unitColumns), schedule.slices) *
@@ -417,8 +426,10 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   plan.activationBytes = plan.activationRows * plan.activationStride;
   int64_t partialTokens = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
   plan.correctionStride = partialTokens * 4;
-  if (!problem.norm.empty()) // of a layer_norm those of x, then of squares
-    plan.normBytes = (isLayerNorm(problem) ? 8 : 4) * schedule.consumers();
+  for (const Norm &norm : problem.norm)
+    plan.normBytes += normSumBytes(norm, schedule.consumers());
+  if (problem.sum)
+    plan.normBytes += normSumBytes(*problem.sum, schedule.consumers());
   if (problem.source)
     plan.quantizeBytes = 4 * (schedule.consumers() + 1);
   bool sliced = schedule.slices > 1;
@@ -478,6 +489,8 @@ std::string skinny_linear::symbolOf(const Problem &problem,
   name += "_m" + std::to_string(problem.tokens);
   if (problem.source)
     name += "_from_" + std::string(quant::elementOf(*problem.source).name);
+  if (problem.sum)
+    name += isLayerNorm(*problem.sum) ? "_layer_sum" : "_sum";
   if (!problem.norm.empty())
     name += isLayerNorm(problem) ? "_layer_norm" : "_norm";
   if (problem.paired)

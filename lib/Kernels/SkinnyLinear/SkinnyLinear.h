@@ -75,13 +75,19 @@
 //
 // A norm is computed by every block for itself, of the rows of x that it reads
 // anyway; what is stored in shared memory is rounded once, as the norm's result
-// would be. So are codes of one token's x or of its norm: the largest value is
-// the whole row's, which a block reads even if it needs a slice. A gate is
-// applied to values that are rounded to the output's type first, as two
-// launches would; so is each step of an epilogue. With an append, rows of y are
-// the heads of queries, keys and values: whoever stores the last rows of a head
-// rotates it and puts it where rotary_append would, from y and bit by bit the
-// same. Queries that nothing is done to stay in y.
+// would be. So is a residual sum, of one token, whose other term is a norm of
+// x:
+//
+//   r = residual + norm(x), both rounded, then norm(r) or r itself
+//
+// r is what the next sum adds to: one block stores it. So are codes of one
+// token's x or of its norm: the largest value is the whole row's, which a block
+// reads even if it needs a slice. A gate is applied to values that are rounded
+// to the output's type first, as two launches would; so is each step of an
+// epilogue. With an append, rows of y are the heads of queries, keys and
+// values: whoever stores the last rows of a head rotates it and puts it where
+// rotary_append would, from y and bit by bit the same. Queries that nothing is
+// done to stay in y.
 //
 //   strips of a head:  store, count … store, count, last: read the head, rotate
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -123,6 +129,9 @@ struct Problem {
   quant::ElementType activation = quant::ElementType::F16; ///< bf16, int8
   quant::ElementType output = quant::ElementType::F16;
   std::vector<Norm> norm; ///< none or one
+  /// Of one token, ahead of `norm`: x becomes residual + this norm of x, which
+  /// is an output, too.
+  std::optional<Norm> sum = {};
   /// With int8 activations: x comes in this type, and every block makes the
   /// codes, behind the norm if there is one. For one token.
   std::optional<quant::ElementType> source = {};
@@ -145,8 +154,7 @@ struct Problem {
 
 /// Whether the norm ahead of the product subtracts the mean.
 inline bool isLayerNorm(const Problem &problem) {
-  return !problem.norm.empty() &&
-         problem.norm.front().kind == norm::Kind::Layer;
+  return !problem.norm.empty() && isLayerNorm(problem.norm.front());
 }
 
 /// The smallest bucket that holds `tokens`: 1, 8, 16, 32 or 64.
@@ -204,7 +212,7 @@ struct Plan {
   int64_t bookBytes;        ///< of a code book's table
   int64_t startBytes;       ///< what the sums of groups start at
   int64_t correctionStride; ///< bytes of a group's sums of x: of all tokens
-  int64_t normBytes;        ///< a norm's sums of each warp
+  int64_t normBytes;        ///< the norms' sums of each warp
   int64_t quantizeBytes;    ///< of the warps' largest values and the scale
   int64_t partFlagBytes;    ///< of the parts that slices share
   int64_t sharedBytes;      ///< of a block, everything
@@ -255,8 +263,8 @@ SegmentPlan segmentPlanOf(const Problem &problem, const Schedule &schedule,
                           size_t segment);
 
 /// `skinny_linear_<arch>_<act>_<weight>_<out>_m<tokens>[_from_<x>]
-/// [_norm|_layer_norm][_paired][_<gate>][_append][_<step>…]`; the formats of
-/// several segments are joined by
+/// [_sum|_layer_sum][_norm|_layer_norm][_paired][_<gate>][_append][_<step>…]`;
+/// the formats of several segments are joined by
 /// "_x_".
 std::string symbolOf(const Problem &problem, const target::Target &target);
 

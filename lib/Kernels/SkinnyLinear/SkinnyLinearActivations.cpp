@@ -14,7 +14,7 @@ using namespace qopt::kernels::skinny_linear;
 void Body::stageActivations() {
   if (problem.source)
     quantizeHeld();
-  else if (problem.norm.empty())
+  else if (problem.norm.empty() && !problem.sum)
     copyActivations();
   else
     normaliseActivations();
@@ -43,27 +43,28 @@ static std::vector<Int> wordsOf(Kernel &k, const Kernel::Values &values) {
 
 /// A chunk where `inside` holds; the other threads have zeros and read nothing.
 std::vector<Int> Body::loadChunkIf(std::optional<Flag> inside, Int row,
-                                   Int column) {
+                                   Int column, unsigned argument) {
   if (!inside)
-    return loadChunk(row, column);
+    return loadChunk(row, column, argument);
   Kernel::Values zeros(chunkBytes / 4, k.constant(0).value);
   return wordsOf(k, k.when(*inside, zeros, [&](Kernel::Values) {
     Kernel::Values loaded;
-    for (Int word : loadChunk(row, column))
+    for (Int word : loadChunk(row, column, argument))
       loaded.push_back(word.value);
     return loaded;
   }));
 }
 
-/// A chunk of a token of x from `column` on, zeros behind the last column.
-std::vector<Int> Body::loadChunk(Int row, Int column) {
+/// A chunk of a token of x, or of another argument of its shape, from `column`
+/// on, zeros behind the last column.
+std::vector<Int> Body::loadChunk(Int row, Int column, unsigned argument) {
   int64_t bytes = elementBytes();
   // Of single bytes at an address that it knows to be aligned, LLVM makes one
   // load that goes on behind the last column.
   bool aligned = bytes > 1 || problem.columns % chunkBytes == 0;
   Int last = aligned ? tokens - 1 : k.integer(arguments.tokens) - 1;
   Int token = problem.tokens == 1 && aligned ? row : min(row, last);
-  Global rowStart = k.pointer(Arguments::X).at(token, problem.columns * bytes);
+  Global rowStart = k.pointer(argument).at(token, problem.columns * bytes);
   if (problem.columns % elementsOfChunk() == 0) {
     if (plan.units * unitColumns == problem.columns && !isRagged())
       return k.load(rowStart.at(column, bytes), 4);

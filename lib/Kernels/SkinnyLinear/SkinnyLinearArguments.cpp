@@ -19,6 +19,15 @@ Arguments::Arguments(const Problem &problem)
     list.push_back({Argument::Constant, "scale"});
   if (!problem.norm.empty() && problem.norm.front().bias)
     list.push_back({Argument::Constant, "shift"});
+  sumNorm = unsigned(list.size());
+  if (problem.sum) {
+    list.push_back({Argument::Constant, "sum_scale"});
+    if (problem.sum->bias)
+      list.push_back({Argument::Constant, "sum_shift"});
+    residual = unsigned(list.size());
+    list.push_back({Argument::Dependent, "residual"});
+    list.push_back({Argument::Dependent, "sum"});
+  }
   operands = unsigned(list.size());
   for (const Operand &operand : problem.operands)
     list.push_back({operand.shape == OperandShape::Column ? Argument::Constant

@@ -13,7 +13,9 @@ namespace qopt::kernels::skinny_linear {
 struct Arguments {
   enum { X, Weights, Y, Workspace, Counters, FirstOptional };
   std::vector<Argument> list;
-  unsigned operands; ///< index of the first operand
+  unsigned sumNorm; ///< index of the scale of the sum's norm, then its bias
+  unsigned residual = 0; ///< of what is added to it; the sum stands behind
+  unsigned operands;     ///< of the first operand
   std::optional<rotary_append::Places> append;
   unsigned tokens;
 

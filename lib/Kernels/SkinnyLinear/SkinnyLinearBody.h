@@ -65,29 +65,44 @@ private:
   void copyChunks(Int first, int64_t count, bool checked);
   int64_t rowChunks() const;
   int64_t heldChunks() const;
-  std::vector<std::vector<Int>> loadHeld();
+  using HeldWords = std::vector<std::vector<Int>>; ///< [chunk of the thread]
+  HeldWords loadHeld(unsigned argument);
+  HeldWords heldRow();
+  HeldWords addResidual(HeldWords words, const HeldWords &residual);
   std::optional<Flag> holdsChunk(int64_t index, int64_t chunks);
   /// What a norm makes of a row: (x − mean) · factor.
   struct RowStatistic {
     Real mean; ///< 0 of an rms_norm
     Real factor;
   };
-  RowStatistic heldStatistic(const std::vector<std::vector<Int>> &words);
-  Run heldRun(const std::vector<Int> &words, int64_t index,
-              const std::optional<RowStatistic> &statistic);
+  /// A norm of the row whose chunks threads hold; its vectors were read before
+  /// the dependency point.
+  struct HeldNorm {
+    Norm norm;
+    int64_t sums;                              ///< offset of those of its warps
+    std::vector<Run> scales = {}, biases = {}; ///< [chunk of the thread]
+  };
+  HeldNorm loadHeldNorm(const Norm &norm, unsigned scale, int64_t sums);
+  RowStatistic heldStatistic(const HeldWords &words, const HeldNorm &held);
+  Run heldRun(const std::vector<Int> &words);
+  Run normalised(Run run, int64_t index, const HeldNorm &held,
+                 const RowStatistic &statistic);
+  std::vector<Run> normalisedRow(const HeldWords &words);
   void storeHeld(int64_t index, int64_t bytes,
                  llvm::function_ref<void(Int)> store);
   void quantizeHeld();
   Int heldChunk(int64_t index);
-  std::vector<Run> loadNormVector(unsigned argument);
+  std::vector<Run> loadNormVector(quant::ElementType type, unsigned argument);
   void loadNormVectors();
   void normaliseHeld();
   Real meanOf(Real sum);
-  Real normFactor(Real squares);
+  Real normFactor(Real squares, const Norm &norm);
   void normaliseActivations();
   void normaliseRow(Int row, Int teamThread, int teamWarps);
-  std::vector<Int> loadChunk(Int row, Int column);
-  std::vector<Int> loadChunkIf(std::optional<Flag> inside, Int row, Int column);
+  std::vector<Int> loadChunk(Int row, Int column,
+                             unsigned argument = Arguments::X);
+  std::vector<Int> loadChunkIf(std::optional<Flag> inside, Int row, Int column,
+                               unsigned argument = Arguments::X);
   std::vector<Int> loadElements(Global rowStart, Int column);
   Real storeAndSum(Int row, Int teamThread, int teamThreads);
   Real sumOfDeviations(Int row, Int teamThread, int teamThreads, Real mean);
@@ -225,8 +240,7 @@ private:
   Book book; ///< of the segment that the consumers work on
   Int table, corrections, starts, activations, zeros, lastParts, normSums;
   Int warpsLargest, tokenScale; ///< of codes that the block makes
-  /// Of the chunks that a thread holds.
-  std::vector<Run> normScales, normBiases;
+  std::optional<HeldNorm> sumNorm, norm;
   /// Of the unit: [strip, block].
   std::map<std::pair<int, int>, std::vector<Int>> blocks;
   std::vector<Ring> rings; ///< weights, then partial sums

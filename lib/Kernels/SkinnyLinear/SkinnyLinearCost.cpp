@@ -26,6 +26,9 @@ constexpr double normInstructions = 8, codeInstructions = 8;
 constexpr double laneSumClocks = 200;
 /// More of a layer_norm: a sum, two differences.
 constexpr double meanInstructions = 3;
+/// More where a residual is added and the sum rounded: its halves, a rounding
+/// and halves of that, a sum, another rounding.
+constexpr double sumInstructions = 6;
 
 /// Bytes a second of x, which all blocks read from the second-level cache, and
 /// seconds of a trip more where a block's is too much for one: measured with 8
@@ -219,20 +222,31 @@ static void addPrologue(const Problem &problem, const Schedule &schedule,
   double elements = double(problem.tokens) * double(problem.columns);
   double issue = rates.issue.value * issuePart * rates.clock.value;
   // Slices read the whole rows for their statistic.
-  double more =
+  double row =
       double(schedule.grid) * elements *
-      double(elementBytes(problem.source.value_or(problem.activation))) *
-      (1 - 1.0 / schedule.slices) / rates.copyBandwidth.value;
-  double instructions = (problem.norm.empty() ? 0 : normInstructions) +
-                        (isLayerNorm(problem) ? meanInstructions : 0) +
-                        (problem.source ? codeInstructions : 0);
+      double(elementBytes(problem.source.value_or(problem.activation)));
+  double more = row * (1 - 1.0 / schedule.slices) / rates.copyBandwidth.value;
+  double instructions = problem.source ? codeInstructions : 0;
+  auto addNorm = [&](const Norm &norm) {
+    instructions += normInstructions;
+    instructions += isLayerNorm(norm) ? meanInstructions : 0;
+  };
+  std::ranges::for_each(problem.norm, addNorm);
+  if (problem.sum) {
+    addNorm(*problem.sum);
+    instructions += sumInstructions;
+    more += row / cacheBandwidth; // of the residual
+  }
   cost.add(
-      problem.norm.empty() ? "codes" : "norm",
+      problem.sum            ? "sum"
+      : problem.norm.empty() ? "codes"
+                             : "norm",
       elements * instructions / issue + more,
       std::to_string(int64_t(instructions)) +
           " instructions an element of x in each block at 60 % issue, and what "
-          "is read for the statistic alone, at the " +
-          spell(rates.clock, "clock"));
+          "is read " +
+          (problem.sum ? "of the residual and " : "") +
+          "for the statistic alone, at the " + spell(rates.clock, "clock"));
 }
 
 /// What the warp that stores the last rows of a head does, a token after the
@@ -256,9 +270,11 @@ static Cost trafficOf(const Problem &problem, const Plan &plan) {
   Cost cost;
   cost.weightBytes = packedBytes(problem);
   ElementType x = problem.source.value_or(problem.activation);
-  cost.activationBytes = problem.tokens * problem.columns * elementBytes(x);
+  int64_t rowBytes = problem.columns * elementBytes(x);
+  cost.activationBytes = problem.tokens * rowBytes * (problem.sum ? 2 : 1);
   cost.outputBytes =
-      problem.tokens * problem.outputColumns() * elementBytes(problem.output);
+      problem.tokens * problem.outputColumns() * elementBytes(problem.output) +
+      (problem.sum ? rowBytes : 0);
   cost.partialBytes = 2 * plan.workspaceBytes;
   return cost;
 }
@@ -336,7 +352,7 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
       "each block reads its slice of x behind the dependency point, at 6 TB/s "
       "and 1 us for each 64 KB more than the first (measured)");
   addPartialSums(problem, schedule, target, cost);
-  if (!problem.norm.empty() || problem.source)
+  if (!problem.norm.empty() || problem.sum || problem.source)
     addPrologue(problem, schedule, target, cost);
   if (problem.append)
     addAppend(problem, target, cost);

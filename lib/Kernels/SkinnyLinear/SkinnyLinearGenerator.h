@@ -16,9 +16,10 @@ namespace qopt::kernels::skinny_linear {
 ///   (Plan::workspaceBytes), counters (Plan::counters, zero before the first
 ///   launch and after each), with int8 activations that are read as codes
 ///   their scales [tokens] in f32, the norm's scale [K] if there is a norm and
-///   its bias [K] if it has one, the epilogue's operands, what rotary_append
-///   takes behind its value if there is an append, tokens : i32 (1 …
-///   problem.tokens)
+///   its bias [K] if it has one, with a sum the scale and bias of its norm
+///   likewise, the residual [K] and the sum [K], the epilogue's operands, what
+///   rotary_append takes behind its value if there is an append, tokens : i32
+///   (1 … problem.tokens)
 ///
 /// `epilogue` is null or a block whose arguments are the f32 value of the
 /// product, behind the gate if there is one, and one f32 for each operand that

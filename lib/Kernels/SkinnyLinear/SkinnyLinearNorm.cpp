@@ -1,14 +1,15 @@
 // What is ahead of the product: every block normalises the rows of x that it
-// reads, or makes codes of them, on their way to shared memory. One token's row
-// stays in registers between its read and its result, beside scales that were
-// read before the dependency point; rows of many tokens lie in shared memory
-// meanwhile.
+// reads, or makes codes of them, on their way to shared memory; ahead of that,
+// a residual sum of such a norm. One token's row stays in registers between its
+// read and its result, beside scales that were read before the dependency
+// point; rows of many tokens lie in shared memory meanwhile.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
 
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
+using quant::ElementType;
 
 /// Chunks of a row with the zeros that the slices end with.
 int64_t Body::rowChunks() const {
@@ -34,9 +35,9 @@ std::optional<Flag> Body::holdsChunk(int64_t index, int64_t chunks) {
 }
 
 /// Before the dependency point. Behind the last column they are zeros.
-std::vector<Run> Body::loadNormVector(unsigned argument) {
+std::vector<Run> Body::loadNormVector(ElementType element, unsigned argument) {
   std::vector<Run> vector;
-  mlir::Type type = typeOf(problem.norm.front().scale);
+  mlir::Type type = typeOf(element);
   for (int64_t i = 0; i < heldChunks(); ++i) {
     auto load = [&](Kernel::Values) {
       Kernel::Values values;
@@ -58,24 +59,67 @@ std::vector<Run> Body::loadNormVector(unsigned argument) {
   return vector;
 }
 
+Body::HeldNorm Body::loadHeldNorm(const Norm &norm, unsigned scale,
+                                  int64_t sums) {
+  HeldNorm held{norm, sums};
+  held.scales = loadNormVector(norm.scale, scale);
+  if (norm.bias)
+    held.biases = loadNormVector(norm.scale, scale + 1);
+  return held;
+}
+
 void Body::loadNormVectors() {
-  normScales = loadNormVector(Arguments::FirstOptional);
-  if (problem.norm.front().bias)
-    normBiases = loadNormVector(Arguments::FirstOptional + 1);
+  int64_t sums = 0;
+  if (problem.sum) {
+    sumNorm = loadHeldNorm(*problem.sum, arguments.sumNorm, sums);
+    sums += normSumBytes(*problem.sum, schedule.consumers());
+  }
+  if (!problem.norm.empty())
+    norm = loadHeldNorm(problem.norm.front(), Arguments::FirstOptional, sums);
 }
 
 /// The thread's chunks; zeros behind the last one of the row.
-std::vector<std::vector<Int>> Body::loadHeld() {
-  std::vector<std::vector<Int>> words;
+Body::HeldWords Body::loadHeld(unsigned argument) {
+  HeldWords words;
   for (int64_t i = 0; i < heldChunks(); ++i)
     words.push_back(loadChunkIf(holdsChunk(i, rowChunks()), k.constant(0),
-                                heldChunk(i) * chunkElements));
+                                heldChunk(i) * chunkElements, argument));
+  return words;
+}
+
+/// What is normalised, made codes of or multiplied: x or a sum.
+Body::HeldWords Body::heldRow() {
+  HeldWords words = loadHeld(Arguments::X);
+  return problem.sum ? addResidual(words, loadHeld(arguments.residual)) : words;
+}
+
+/// residual + norm(x), both rounded. The first block has a whole row, too, if
+/// columns are in slices; it stores the sum.
+Body::HeldWords Body::addResidual(HeldWords words, const HeldWords &residual) {
+  RowStatistic statistic = heldStatistic(words, *sumNorm);
+  Flag isFirst = k.block() == 0;
+  for (int64_t i = 0; i < heldChunks(); ++i) {
+    Run run = roundRun(
+        k, normalised(heldRun(words[size_t(i)]), i, *sumNorm, statistic),
+        activation);
+    Run other = heldRun(residual[size_t(i)]);
+    for (size_t e = 0; e < run.size(); ++e)
+      run[e] = run[e] + other[e];
+    for (size_t e = 0; e < run.size(); e += 2)
+      words[size_t(i)][e / 2] = k.packHalves(run[e], run[e + 1], activation);
+    auto inside = holdsChunk(i, problem.columns / chunkElements);
+    k.when(inside ? isFirst && *inside : isFirst, [&] {
+      k.store(k.pointer(arguments.residual + 1).at(heldChunk(i), chunkBytes),
+              words[size_t(i)]);
+    });
+  }
   return words;
 }
 
 /// Of the row. Zeros behind the last column are none of it.
-Body::RowStatistic
-Body::heldStatistic(const std::vector<std::vector<Int>> &words) {
+Body::RowStatistic Body::heldStatistic(const HeldWords &words,
+                                       const HeldNorm &held) {
+  bool isLayer = isLayerNorm(held.norm);
   Real zero = k.real(0), mean = zero, sum = zero;
   auto forValues =
       [&](llvm::function_ref<void(Real, std::optional<Flag>)> body) {
@@ -87,39 +131,58 @@ Body::heldStatistic(const std::vector<std::vector<Int>> &words) {
           }
         }
       };
-  if (isLayerNorm(problem)) {
+  if (isLayer) {
     forValues([&](Real value, std::optional<Flag>) { sum = sum + value; });
-    mean = meanOf(sumOverTeam(sum, schedule.consumers()));
+    mean = meanOf(sumOverTeam(sum, schedule.consumers(), held.sums));
     sum = zero;
   }
   forValues([&](Real value, std::optional<Flag> inside) {
-    if (isLayerNorm(problem)) {
+    if (isLayer) {
       value = value - mean;
       value = inside ? select(*inside, value, zero) : value;
     }
     sum = fma(value, value, sum);
   });
-  int64_t offset = isLayerNorm(problem) ? plan.normBytes / 2 : 0;
-  return {mean, normFactor(sumOverTeam(sum, schedule.consumers(), offset))};
+  int64_t offset = held.sums;
+  if (isLayer)
+    offset += normSumBytes(held.norm, schedule.consumers()) / 2;
+  sum = sumOverTeam(sum, schedule.consumers(), offset);
+  return {mean, normFactor(sum, held.norm)};
 }
 
-/// The elements of chunk `index`, normalised where there is a statistic.
-Run Body::heldRun(const std::vector<Int> &words, int64_t index,
-                  const std::optional<RowStatistic> &statistic) {
+/// The elements of a chunk.
+Run Body::heldRun(const std::vector<Int> &words) {
   Run run;
   for (Int word : words) {
     run.push_back(k.lowHalf(word, activation));
     run.push_back(k.highHalf(word, activation));
   }
-  if (!statistic)
-    return run;
+  return run;
+}
+
+/// A chunk of the row behind a norm, not rounded.
+Run Body::normalised(Run run, int64_t index, const HeldNorm &held,
+                     const RowStatistic &statistic) {
   for (size_t i = 0; i < run.size(); ++i) {
-    Real value = isLayerNorm(problem) ? run[i] - statistic->mean : run[i];
-    Real y = value * statistic->factor, scale = normScales[size_t(index)][i];
-    run[i] = normBiases.empty() ? y * scale
-                                : fma(y, scale, normBiases[size_t(index)][i]);
+    Real value = isLayerNorm(held.norm) ? run[i] - statistic.mean : run[i];
+    Real y = value * statistic.factor, scale = held.scales[size_t(index)][i];
+    run[i] = held.biases.empty() ? y * scale
+                                 : fma(y, scale, held.biases[size_t(index)][i]);
   }
   return run;
+}
+
+/// The thread's chunks behind the norm ahead of the product, if there is one.
+std::vector<Run> Body::normalisedRow(const HeldWords &words) {
+  std::optional<RowStatistic> statistic;
+  if (norm)
+    statistic = heldStatistic(words, *norm);
+  std::vector<Run> runs;
+  for (int64_t i = 0; i < heldChunks(); ++i) {
+    Run run = heldRun(words[size_t(i)]);
+    runs.push_back(statistic ? normalised(run, i, *norm, *statistic) : run);
+  }
+  return runs;
 }
 
 /// Runs `store` with the place in shared memory of chunk `index`, which has so
@@ -136,11 +199,10 @@ void Body::storeHeld(int64_t index, int64_t bytes,
 }
 
 void Body::normaliseHeld() {
-  std::vector<std::vector<Int>> words = loadHeld();
-  RowStatistic statistic = heldStatistic(words);
+  std::vector<Run> runs = normalisedRow(heldRow());
   int64_t sliceChunks = plan.unitsPerSlice * unitColumns / chunkElements;
   for (int64_t i = 0; i < heldChunks(); ++i) {
-    Run run = heldRun(words[size_t(i)], i, statistic);
+    const Run &run = runs[size_t(i)];
     std::vector<Int> halves;
     for (size_t e = 0; e < run.size(); e += 2)
       halves.push_back(k.packHalves(run[e], run[e + 1], activation));
@@ -155,17 +217,11 @@ void Body::normaliseHeld() {
 
 /// The codes of the slice, and the scale of the row for the epilogue.
 void Body::quantizeHeld() {
-  std::vector<std::vector<Int>> words = loadHeld();
-  std::optional<RowStatistic> statistic;
-  if (!problem.norm.empty())
-    statistic = heldStatistic(words);
+  std::vector<Run> runs = normalisedRow(heldRow());
   Real most = k.real(0);
-  std::vector<Run> runs;
-  for (int64_t i = 0; i < heldChunks(); ++i) {
-    runs.push_back(heldRun(words[size_t(i)], i, statistic));
-    for (Real value : runs.back())
+  for (const Run &run : runs)
+    for (Real value : run)
       most = largest(most, absolute(value));
-  }
   most = reduceWarp(k, most, Reduction::Largest);
   k.storeSharedReal(warpsLargest + k.warp() * 4, 0, most);
   k.syncThreads(consumerBarrier, 32 * schedule.consumers());
@@ -184,9 +240,8 @@ void Body::quantizeHeld() {
 Real Body::meanOf(Real sum) { return sum * (1.0 / double(problem.columns)); }
 
 /// rsqrt(mean + epsilon) of a sum of squares.
-Real Body::normFactor(Real squares) {
-  return k.reciprocalRoot(meanOf(squares) +
-                          k.real(problem.norm.front().epsilon));
+Real Body::normFactor(Real squares, const Norm &norm) {
+  return k.reciprocalRoot(meanOf(squares) + k.real(norm.epsilon));
 }
 
 // Many tokens -----------------------------------------------------------------
@@ -220,7 +275,7 @@ void Body::normaliseRow(Int row, Int teamThread, int teamWarps) {
         sumOfDeviations(row, teamThread, teamThreads, statistic.mean),
         teamWarps, plan.normBytes / 2);
   }
-  statistic.factor = normFactor(statistic.factor);
+  statistic.factor = normFactor(statistic.factor, problem.norm.front());
   scaleRow(row, teamThread, teamThreads, statistic);
 }
 

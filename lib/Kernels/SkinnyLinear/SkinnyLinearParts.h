@@ -36,6 +36,16 @@ struct Norm {
   bool operator==(const Norm &) const = default;
 };
 
+inline bool isLayerNorm(const Norm &norm) {
+  return norm.kind == norm::Kind::Layer;
+}
+
+/// Bytes of the sums that so many warps exchange for a norm: of a layer_norm
+/// those of x, then of squares.
+inline int64_t normSumBytes(const Norm &norm, int64_t warps) {
+  return (isLayerNorm(norm) ? 8 : 4) * warps;
+}
+
 /// What is done to every element behind bias and residual. Each step takes
 /// values that are rounded to the output's type, as a launch of its own would.
 struct Step {

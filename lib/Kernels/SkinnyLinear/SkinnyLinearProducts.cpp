@@ -35,8 +35,7 @@ Body::Sums Body::zeroSums() {
 }
 
 void Body::consume() {
-  if (!problem.norm.empty())
-    loadNormVectors();
+  loadNormVectors();
   makeSegmentBook(0);
   k.waitForPredecessor();
   stageActivations();

@@ -113,8 +113,8 @@ static void setWarps(Schedule &schedule, const Problem &problem, const Row &row,
   for (const Segment &segment : problem.segments)
     widest = std::max(widest, unitBytes(segment.weight));
   // What is fused needs more registers than 16 warps of two blocks have.
-  bool fused =
-      !problem.norm.empty() || problem.gate || problem.append || problem.source;
+  bool fused = !problem.norm.empty() || problem.sum || problem.gate ||
+               problem.append || problem.source;
   schedule.columnWarps =
       fused && row.blocksPerSm > 1 ? row.columnWarps / 2 : row.columnWarps;
   schedule.rowWarps = row.rowWarps;

@@ -51,11 +51,39 @@ func.func @kernel(%x: tensor<4xf32>) {
 
 // (C4)
 func.func @linear(%x: tensor<?x64xf16>, %scale: tensor<64xf16>, %w: !qopt.weight<64x64, f16>) {
-  // expected-error @+1 {{the body is not what kernel "linear" does; expected rms_norm, layer_norm or quantize (or none), linear, gated_activation of its halves, rotary and kv_append of its columns, or activations, sums and products with a number (or nothing)}}
+  // expected-error @+1 {{the body is not what kernel "linear" does; expected a norm and its sum with an input (or none), rms_norm, layer_norm or quantize (or none), linear, gated_activation of its halves, rotary and kv_append of its columns, or activations, sums and products with a number (or nothing)}}
   %r:2 = qopt.fused kernel linear (%a = %x, %s = %scale, %v = %w) : (tensor<?x64xf16>, tensor<64xf16>, !qopt.weight<64x64, f16>) -> (tensor<?x64xf16>, tensor<?x64xf16>) {
     %n = qopt.rms_norm %a, %s epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
     %y = qopt.linear %n, %v : tensor<?x64xf16>, !qopt.weight<64x64, f16> -> tensor<?x64xf16>
     qopt.yield %y, %n : tensor<?x64xf16>, tensor<?x64xf16>
+  }
+  return
+}
+
+// -----
+
+// (C4): a sum is the last result.
+func.func @sum(%x: tensor<?x64xf16>, %z: tensor<?x64xf16>, %scale: tensor<64xf16>, %w: !qopt.weight<64x64, f16>) {
+  // expected-error @+1 {{the body is not what kernel "linear" does}}
+  %r = qopt.fused kernel linear (%a = %x, %b = %z, %s = %scale, %v = %w) : (tensor<?x64xf16>, tensor<?x64xf16>, tensor<64xf16>, !qopt.weight<64x64, f16>) -> tensor<?x64xf16> {
+    %n = qopt.rms_norm %a, %s epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
+    %t = arith.addf %b, %n : tensor<?x64xf16>
+    %y = qopt.linear %t, %v : tensor<?x64xf16>, !qopt.weight<64x64, f16> -> tensor<?x64xf16>
+    qopt.yield %y : tensor<?x64xf16>
+  }
+  return
+}
+
+// -----
+
+// (C4): blocks of the linear add no sum that one of them stores.
+func.func @residual(%x: tensor<?x64xf16>, %z: tensor<?x64xf16>, %scale: tensor<64xf16>, %w: !qopt.weight<64x64, f16>) {
+  // expected-error @+1 {{the body is not what kernel "linear" does}}
+  %r:2 = qopt.fused kernel linear (%a = %x, %b = %z, %s = %scale, %v = %w) : (tensor<?x64xf16>, tensor<?x64xf16>, tensor<64xf16>, !qopt.weight<64x64, f16>) -> (tensor<?x64xf16>, tensor<?x64xf16>) {
+    %n = qopt.rms_norm %a, %s epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
+    %t = arith.addf %b, %n : tensor<?x64xf16>
+    %y = qopt.linear %t, %v residual(%t : tensor<?x64xf16>) : tensor<?x64xf16>, !qopt.weight<64x64, f16> -> tensor<?x64xf16>
+    qopt.yield %y, %t : tensor<?x64xf16>, tensor<?x64xf16>
   }
   return
 }
@@ -81,6 +109,17 @@ func.func @tokens(%x: tensor<4xf32>) {
   %r = qopt.fused (%a = %x) : (tensor<4xf32>) -> tensor<4xf32> {
     qopt.yield %a : tensor<4xf32>
   } {prologue_tokens = array<i64: 8>}
+  return
+}
+
+// -----
+
+// (C5)
+func.func @sum_tokens(%x: tensor<4xf32>) {
+  // expected-error @+1 {{numbers of tokens are those of kernel "linear", rise and are not negative}}
+  %r = qopt.fused (%a = %x) : (tensor<4xf32>) -> tensor<4xf32> {
+    qopt.yield %a : tensor<4xf32>
+  } {sum_tokens = array<i64: 1>}
   return
 }
 

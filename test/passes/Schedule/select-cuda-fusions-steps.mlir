@@ -42,6 +42,24 @@ func.func @norm_sum(%x: tensor<?x64xf16>, %s: tensor<64xf32>, %z: tensor<?x64xf1
   return %r : tensor<?x64xf16>
 }
 
+// A sum is ahead of the norm in the linear's launch for one token; for others it is a launch as if it stood alone.
+// CHECK-LABEL: @sum_ahead
+// CHECK: qopt.fused kernel linear
+// CHECK-NEXT: qopt.rms_norm {{.*}}#qopt.kernel<norm
+// CHECK-NEXT: arith.addf
+// CHECK: qopt.linear {{.*}}skinny_linear
+// CHECK: {prologue_tokens = array<i64: {{.*}}>, sum_tokens = array<i64: 1>}
+func.func @sum_ahead(%x: tensor<?x2304xf16>, %z: tensor<?x2304xf16>, %p: tensor<2304xf32>, %s: tensor<2304xf32>, %w: !qopt.weight<4096x2304, f16, layout = cuda_strips>) -> (tensor<?x4096xf16>, tensor<?x2304xf16>) {
+  %r:2 = qopt.fused (%a = %x, %b = %z, %c = %p, %d = %s, %v = %w) : (tensor<?x2304xf16>, tensor<?x2304xf16>, tensor<2304xf32>, tensor<2304xf32>, !qopt.weight<4096x2304, f16, layout = cuda_strips>) -> (tensor<?x4096xf16>, tensor<?x2304xf16>) {
+    %n = qopt.rms_norm %a, %c epsilon 1.0e-06 : tensor<?x2304xf16>, tensor<2304xf32> -> tensor<?x2304xf16>
+    %t = arith.addf %b, %n : tensor<?x2304xf16>
+    %m = qopt.rms_norm %t, %d epsilon 1.0e-06 : tensor<?x2304xf16>, tensor<2304xf32> -> tensor<?x2304xf16>
+    %y = qopt.linear %m, %v : tensor<?x2304xf16>, !qopt.weight<4096x2304, f16, layout = cuda_strips> -> tensor<?x4096xf16>
+    qopt.yield %y, %t : tensor<?x4096xf16>, tensor<?x2304xf16>
+  }
+  return %r#0, %r#1 : tensor<?x4096xf16>, tensor<?x2304xf16>
+}
+
 // Norms of heads cost a sum over the lanes of a warp: appended with one token and with many, as heads without.
 // CHECK-LABEL: @norms_of_heads
 // CHECK: qopt.fused kernel linear

@@ -86,12 +86,16 @@ static Status parseProblem(const Options &options, Case &test) {
   type("out", problem.output);
   if (options.count("source"))
     type("source", problem.source.emplace());
-  if (options.count("norm")) {
-    bool layer = options.at("norm").starts_with("layer");
-    problem.norm.push_back({1e-5f, problem.source.value_or(problem.activation),
-                            layer ? norm::Kind::Layer : norm::Kind::Rms,
-                            options.at("norm") == "layer_bias"});
-  }
+  auto normOf = [&](const char *key) {
+    bool layer = options.at(key).starts_with("layer");
+    return Norm{1e-5f, problem.source.value_or(problem.activation),
+                layer ? norm::Kind::Layer : norm::Kind::Rms,
+                options.at(key) == "layer_bias"};
+  };
+  if (options.count("norm"))
+    problem.norm.push_back(normOf("norm"));
+  if (options.count("sum"))
+    problem.sum = normOf("sum");
   if (options.count("rows"))
     QOPT_RETURN_IF_ERROR(parseRows(options.at("rows"), problem));
   if (options.count("epilogue"))
@@ -344,6 +348,11 @@ Arrays skinny_linear::makeArrays(const Case &test) {
     arrays.shift = values(problem.columns);
   arrays.bias = values(problem.outputColumns());
   arrays.residual = values(test.tokens * problem.outputColumns());
+  if (problem.sum) {
+    arrays.sumScale = values(problem.columns);
+    arrays.sumShift = values(problem.sum->bias ? problem.columns : 0);
+    arrays.summand = values(problem.columns);
+  }
   return arrays;
 }
 
@@ -355,32 +364,56 @@ static double halfUnit(ElementType type) {
                                      : 0x1p-24;
 }
 
-/// x, or its norm rounded to the activation's type.
+/// Rows behind a norm, not rounded.
+static std::vector<float> normalised(const Norm &norm,
+                                     const std::vector<float> &rows,
+                                     const std::vector<float> &scales,
+                                     const std::vector<float> &shifts) {
+  std::vector<float> x(rows.size());
+  size_t columns = scales.size();
+  for (size_t first = 0; first < rows.size(); first += columns) {
+    const float *row = rows.data() + first;
+    double mean = 0, squares = 0;
+    for (size_t k = 0; isLayerNorm(norm) && k < columns; ++k)
+      mean += row[k] / double(columns);
+    for (size_t k = 0; k < columns; ++k)
+      squares += (row[k] - mean) * (row[k] - mean);
+    double scale = 1 / std::sqrt(squares / double(columns) + norm.epsilon);
+    for (size_t k = 0; k < columns; ++k)
+      x[first + k] = float((row[k] - mean) * scale * scales[k] +
+                           (shifts.empty() ? 0 : shifts[k]));
+  }
+  return x;
+}
+
+static std::vector<float> rounded(ElementType type,
+                                  const std::vector<float> &values) {
+  std::vector<uint8_t> bytes = encode(type, values);
+  return decode(type, bytes.data(), int64_t(values.size()));
+}
+
+std::vector<float> skinny_linear::sumOf(const Case &test,
+                                        const Arrays &arrays) {
+  const Problem &problem = test.problem;
+  ElementType type = problem.source.value_or(problem.activation);
+  std::vector<float> sum =
+      rounded(type, normalised(*problem.sum, arrays.x, arrays.sumScale,
+                               arrays.sumShift));
+  for (size_t k = 0; k < sum.size(); ++k)
+    sum[k] += arrays.summand[k];
+  return rounded(type, sum);
+}
+
+/// x or the sum, or its norm rounded to the activation's type.
 static std::vector<float> activationsOf(const Case &test,
                                         const Arrays &arrays) {
   const Problem &problem = test.problem;
+  std::vector<float> x = problem.sum ? sumOf(test, arrays) : arrays.x;
   if (problem.norm.empty())
-    return arrays.x;
-  std::vector<float> x(arrays.x.size());
-  int64_t columns = problem.columns;
-  for (int64_t m = 0; m < test.tokens; ++m) {
-    const float *row = arrays.x.data() + m * columns;
-    double mean = 0, squares = 0;
-    for (int64_t k = 0; isLayerNorm(problem) && k < columns; ++k)
-      mean += row[k] / double(columns);
-    for (int64_t k = 0; k < columns; ++k)
-      squares += (row[k] - mean) * (row[k] - mean);
-    double scale =
-        1 / std::sqrt(squares / double(columns) + problem.norm.front().epsilon);
-    for (int64_t k = 0; k < columns; ++k)
-      x[m * columns + k] =
-          float((row[k] - mean) * scale * arrays.scale[k] +
-                (arrays.shift.empty() ? 0 : arrays.shift[size_t(k)]));
-  }
-  if (problem.source) // codes are made of what is not rounded
     return x;
-  std::vector<uint8_t> bytes = encode(problem.activation, x);
-  return decode(problem.activation, bytes.data(), int64_t(x.size()));
+  x = normalised(problem.norm.front(), x, arrays.scale, arrays.shift);
+  // Codes are made of what is not rounded.
+  return problem.source ? x : rounded(problem.activation, x);
 }
 
 namespace {
@@ -451,7 +484,7 @@ static Product dotOfMadeCodes(const Case &test, const Segment &segment,
   for (int64_t k = 0; k < problem.columns; ++k)
     codes.push_back(int8_t(std::nearbyint(x[k] * inverse)));
   Product product = dotOfCodes(segment, stored, row, codes, step);
-  if (!problem.norm.empty())
+  if (!problem.norm.empty() || problem.sum)
     product.bound =
         2 * 128 * double(step) *
             quant::loadScale(segment.weight, stored.scales.data(), row) +
@@ -485,7 +518,8 @@ static Product dot(const Case &test, const Segment &segment,
     }
     // Sums of at most 2^4 roundings each of a group's products, relative 2^-23.
     product.bound += 0x1p-22 * scale * number * std::fabs(x[k]);
-    if (!problem.norm.empty()) // the rounding of the norm may fall otherwise
+    // The roundings of norms may fall otherwise.
+    if (!problem.norm.empty() || problem.sum)
       product.bound +=
           2 * halfUnit(problem.activation) * std::fabs(double(w[k]) * x[k]) / 8;
   }

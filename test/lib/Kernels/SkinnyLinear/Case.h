@@ -13,9 +13,9 @@
 namespace qopt::kernels::skinny_linear {
 
 /// One launch: "m=8 tokens=5 k=4096 rows=4096:int4_g128,1024:int8 act=f16
-/// out=f16 norm epilogue=bias+residual arch=sm_90a" (norm=layer,
-/// norm=layer_bias), and `grid`, `slices`, `stages`, `units`, … to change what
-/// the schedule chose.
+/// out=f16 sum norm epilogue=bias+residual arch=sm_90a"
+/// (norm=layer, norm=layer_bias; so of the sum's), and `grid`, `slices`,
+/// `stages`, `units`, … to change what the schedule chose.
 struct Case {
   Problem problem;
   Schedule schedule;
@@ -53,6 +53,7 @@ struct Arrays {
   std::vector<Stored> segments;
   std::vector<uint8_t> packed;
   std::vector<float> x, scale, shift, bias, residual; ///< shift: of the norm
+  std::vector<float> sumScale, sumShift, summand; ///< of the sum ahead of it
   /// Of int8 activations: x = tokenScale · xCode.
   std::vector<int8_t> xCodes;
   std::vector<float> tokenScales;
@@ -65,6 +66,9 @@ std::vector<uint8_t> encode(quant::ElementType type,
                             const std::vector<float> &values);
 std::vector<float> decode(quant::ElementType type, const uint8_t *bytes,
                           int64_t count);
+
+/// residual + norm(x), both rounded, where the problem has a sum.
+std::vector<float> sumOf(const Case &test, const Arrays &arrays);
 
 /// y, and for each element by how much a correct kernel may differ.
 struct Expected {

@@ -98,6 +98,33 @@ TEST(Schedule, refusalsSayWhy) {
             std::string::npos);
 }
 
+TEST(Schedule, refusalsOfSumsSayWhy) {
+  const target::Target &target = target::sm90a();
+  auto message = [](const Status &status) { return status.message(); };
+  Problem problem = problemOf(1, 4096, 4608, "int4_g128");
+  problem.norm.push_back({});
+  problem.sum = Norm();
+  Schedule schedule = *chooseSchedule(problem, target);
+  EXPECT_GT(heldChunks(problem, schedule), 0);
+  schedule.columnWarps = 4;
+  EXPECT_EQ(message(isValid(problem, schedule, target)),
+            "a row of 4608 elements does not fit the registers of 128 threads");
+  problem.sum->bias = true;
+  EXPECT_EQ(message(isValid(problem)), "an rms_norm has no bias");
+  problem.sum->bias = false;
+  for (auto [tokens, columns] : {std::pair(8, 4608), {1, 4610}}) {
+    problem.tokens = tokens;
+    problem.columns = columns;
+    EXPECT_EQ(message(isValid(problem)),
+              "blocks add a norm to a residual for one token with a multiple "
+              "of 8 columns");
+  }
+  problem = problemOf(1, 4096, 4096, "int8");
+  problem.activation = quant::ElementType::Int8;
+  problem.sum = Norm();
+  EXPECT_EQ(message(isValid(problem)), "codes have no norm ahead of them");
+}
+
 TEST(Schedule, refusalsOfCodesSayWhy) {
   const target::Target &target = target::sm90a();
   auto message = [](const Status &status) { return status.message(); };

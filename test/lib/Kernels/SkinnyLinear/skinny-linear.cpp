@@ -17,6 +17,7 @@
 #include "lib/Codegen/Cuda/Ptxas.h"
 #include "lib/Codegen/Cuda/Sass.h"
 #include "lib/Io/Npz.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearArguments.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -85,6 +86,14 @@ static std::vector<Tensor> argumentsOf(const Case &test, const Arrays &arrays) {
     activations(arrays.scale, {problem.columns});
   if (!arrays.shift.empty())
     activations(arrays.shift, {problem.columns});
+  if (problem.sum) {
+    activations(arrays.sumScale, {problem.columns});
+    if (problem.sum->bias)
+      activations(arrays.sumShift, {problem.columns});
+    activations(arrays.summand, {problem.columns});
+    add(typeOf(type), {problem.columns},
+        std::vector<uint8_t>(size_t(problem.columns * 2), 0xff));
+  }
   for (const Operand &operand : problem.operands)
     if (operand.shape == OperandShape::Column)
       activations(arrays.bias, {columns});
@@ -109,6 +118,12 @@ static std::string launchText(const Case &test) {
     text += " scale";
   if (!test.problem.norm.empty() && test.problem.norm.front().bias)
     text += " shift";
+  if (test.problem.sum) {
+    text += " sum_scale";
+    if (test.problem.sum->bias)
+      text += " sum_shift";
+    text += " summand sum";
+  }
   for (const Operand &operand : test.problem.operands)
     text += operand.shape == OperandShape::Column ? " bias" : " residual";
   return text + " tokens\n";
@@ -164,6 +179,30 @@ static int make(const Case &test, const std::string &folder) {
   return 0;
 }
 
+/// Whether the sum ahead of the product was stored, to a last bit of its terms:
+/// the order in which a kernel adds squares is its own.
+static Status checkSum(const Case &test, const Arrays &inputs,
+                       const Tensor *stored) {
+  if (!stored)
+    return Status(StatusCode::InvalidArgument, "the sum is missing");
+  quant::ElementType type =
+      test.problem.source.value_or(test.problem.activation);
+  std::vector<float> got =
+      decode(type, stored->as<uint8_t>(), stored->elements());
+  std::vector<float> expected = sumOf(test, inputs);
+  double unit = type == quant::ElementType::F16 ? 0x1p-10 : 0x1p-7;
+  for (size_t k = 0; k < got.size(); ++k) {
+    double largest = std::max({std::fabs(got[k]), std::fabs(inputs.summand[k]),
+                               std::fabs(got[k] - inputs.summand[k])});
+    if (!(std::fabs(got[k] - expected[k]) <= unit * largest))
+      return Status(StatusCode::InvalidArgument,
+                    "sum " + std::to_string(k) + ": expected " +
+                        std::to_string(expected[k]) + ", got " +
+                        std::to_string(got[k]));
+  }
+  return Status();
+}
+
 static int check(const Case &test, const std::string &path) {
   auto out = io::readNpz(path);
   if (!out)
@@ -179,7 +218,15 @@ static int check(const Case &test, const std::string &path) {
       return fail("counter " + std::to_string(i) + " is not zero again");
   std::vector<float> got =
       decode(test.problem.output, y.as<uint8_t>(), y.elements());
-  Expected expected = expectedOf(test, makeArrays(test));
+  Arrays inputs = makeArrays(test);
+  Expected expected = expectedOf(test, inputs);
+  if (test.problem.sum) {
+    unsigned sum = Arguments(test.problem).residual + 1;
+    if (Status status =
+            checkSum(test, inputs, arrays["arg" + std::to_string(sum)]);
+        !status)
+      return fail(status.message());
+  }
   double worst = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     double error = std::fabs(got[i] - expected.y[i]);

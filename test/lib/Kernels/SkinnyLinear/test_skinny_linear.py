@@ -127,6 +127,19 @@ act=bf16 out=bf16 tokens=8 k=1024 rows=64:int4_g128 norm=layer
 k=1408 rows=64:int4_g128 norm=layer_bias slices=2 grid=8 units=2
 tokens=3 k=1408 rows=64:int4_g128 norm=layer_bias slices=2 grid=8 units=2
 act=int8 source=f16 norm=layer_bias out=f32 k=1000 rows=33:int8
+k=8 rows=17:int4_g128 sum
+k=1024 rows=64:int4_g128,48:int8_g32 sum norm epilogue=bias+residual
+k=2304 rows=104:int4_asym_g32 sum norm epilogue=gated
+k=4608 rows=48:int4_g32 sum norm
+act=bf16 out=bf16 k=520 rows=33:bf16 sum norm
+k=1408 rows=64:int4_g128 sum norm slices=2 grid=8 units=2
+k=1408 rows=64:int4_g128 sum slices=2 grid=8 units=2
+k=768 rows=64:int8 sum=layer_bias norm
+k=768 rows=64:int8 sum norm=layer_bias
+k=1000 rows=33:int4_asym_g64 sum=layer norm=layer
+act=int8 source=f16 sum norm out=f32 k=1000 rows=33:int8
+act=int8 source=bf16 sum out=f32 k=768 rows=33:int8
+arch=sm_80 k=1024 rows=64:int4_g32 sum norm
 tokens=8 k=512 rows=128:int4_g128 epilogue=gated
 tokens=5 k=512 rows=104:int8 epilogue=gated+residual norm
 tokens=5 k=512 rows=104:int8 epilogue=pairs+bias
@@ -333,6 +346,18 @@ def test_nothing_spills(tool, tmp_path, arch, tokens, rows):
 )
 def test_making_codes_spills_nothing(tool, tmp_path, arch, problem):
     assemble(tool, tmp_path, f"arch={arch} act=int8 source=f16 {problem}")
+
+
+@pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        *("k=4608 rows=256:int4_g128 norm epilogue=gated", "k=4608 rows=256:int4_asym_g32 norm epilogue=gated"),
+        *("k=3584 rows=256:int8 act=int8 source=f16 norm", "k=2048 rows=64:int8 norm=layer_bias"),
+    ],
+)
+def test_sums_spill_nothing(tool, tmp_path, arch, problem):
+    assemble(tool, tmp_path, f"arch={arch} {problem} sum")
 
 
 def test_fp8_is_converted(tool, tmp_path):
