@@ -14,6 +14,7 @@
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::skinny_linear;
+using quant::ElementType;
 
 namespace {
 /// Warps and buffers for a bucket.
@@ -90,6 +91,17 @@ static Sizes sizesOf(const Row &row, const target::Target &target) {
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/// Whether one token's codes of less than 8 bits take more instructions than
+/// memory leaves time for: a half of bf16 has room for one of them, so that
+/// three of four are shifted. Half of the warps then have two units a stage
+/// each, whose ring costs 16 instructions a stage.
+static bool sharesStages(const Problem &problem) {
+  return problem.tokens == 1 && problem.activation == ElementType::BF16 &&
+         std::ranges::any_of(problem.segments, [](const Segment &segment) {
+           return quant::elementOf(segment.weight.element).bits < 8;
+         });
+}
+
 /// Units of each segment in a stage of about `bytes`.
 static std::vector<int> unitsOfStages(const Problem &problem,
                                       const Schedule &schedule, int64_t bytes) {
@@ -100,7 +112,9 @@ static std::vector<int> unitsOfStages(const Problem &problem,
   for (const Segment &segment : problem.segments) {
     int64_t turn = schedule.columnWarps * schedule.tileStrips() *
                    unitBytes(segment.weight);
-    int64_t turns = std::clamp<int64_t>(bytes / turn, 1, most);
+    int64_t turns =
+        std::max<int64_t>(bytes / turn, sharesStages(problem) ? 2 : 1);
+    turns = std::min(turns, most);
     units.push_back(int(turns * schedule.columnWarps));
   }
   return units;
@@ -115,8 +129,9 @@ static void setWarps(Schedule &schedule, const Problem &problem, const Row &row,
   // What is fused needs more registers than 16 warps of two blocks have.
   bool fused = !problem.norm.empty() || problem.sum || problem.gate ||
                problem.append || problem.source;
-  schedule.columnWarps =
-      fused && row.blocksPerSm > 1 ? row.columnWarps / 2 : row.columnWarps;
+  schedule.columnWarps = (fused || sharesStages(problem)) && row.blocksPerSm > 1
+                             ? row.columnWarps / 2
+                             : row.columnWarps;
   schedule.rowWarps = row.rowWarps;
   schedule.stripsPerWarp = fillsRegisters(problem) ? 1 : row.stripsPerWarp;
   // Eight warps and the loader's have 168 registers each, seven have 255: sums

@@ -277,9 +277,17 @@ INT4 = ["int4", *(f"int4{zero}_g{group}" for zero in ("", "_asym") for group in 
 INT4 += ["int4_g32_sf32", "int4_asym_g64_zf_sf32"]
 
 
-@pytest.mark.parametrize("tokens, most", [(1, 1.6), (8, 2.0)])
-@pytest.mark.parametrize("rows", [*INT4, "int4_g128 norm epilogue=gated", "int4_asym_g32 norm epilogue=gated"])
-def test_main_loop_is_lean(tool, tmp_path, tokens, most, rows):
+FUSED = ["int4_g128 norm epilogue=gated", "int4_asym_g32 norm epilogue=gated"]
+
+
+@pytest.mark.parametrize(
+    "rows, tokens, most",
+    [
+        *((rows, tokens, most) for tokens, most in ((1, 1.6), (8, 2.0)) for rows in [*INT4, *FUSED]),
+        *((f"{rows} act=bf16 out=bf16", 1, 1.6) for rows in [*INT4, *FUSED]),
+    ],
+)
+def test_main_loop_is_lean(tool, tmp_path, rows, tokens, most):
     """Few instructions a weight, four lop3 a product and none that divides; no bank conflict where products are."""
     case = f"tokens={tokens} k=4096 rows=256:{rows}"
     tool("skinny-linear", "make", case, tmp_path)
