@@ -159,6 +159,8 @@ ANY_WARP = "whether a warp of keys or of values is the first is open"
 READ = r"ld\.shared"
 NUMBER = r"ld\.global\.nc\.b32"
 STORE = r"st\.global"
+HALF = r"st\.global\.b16"
+MEETS = "of a row and the next which are stored at one place, the later one is told"
 COPY = r"cp\.async\.cg"
 VECTOR = r"ld\.shared\.v4"
 POISON = 1 << 20
@@ -330,6 +332,26 @@ DEFECTS |= {
     "logits one vector beyond": Defect("sampling", move(r"ld\.global\.v4", 16), "out of bounds", here),
     "number of a row one beyond": Defect("gather", move(r"ld\.global\.b32", 4), "out of bounds", here),
     "index one beyond": Defect("indices", move(r"ld\.global\.b32", 4), "out of bounds", here),
+}
+# A result one element, or what a thread stores at once, beyond its place: into the next row or out of the last one.
+DEFECTS |= {
+    "result of slices one beyond": Defect("split", move(HALF, 2), "race", line(HALF, 0, 1), MEETS),
+    "result of warps one beyond": Defect("whole", move(HALF, 2, 1), "race", line(HALF, 0, 1), MEETS),
+    "result of rows' scales one beyond": Defect("plain", move(HALF, 2), "race", line(HALF, 0, 1), MEETS),
+    "result of the other segment one beyond": Defect("segments", move(HALF, 2, 4), "race", line(HALF, 4, 5), MEETS),
+    "result ahead of an append one beyond": Defect("append", move(HALF, 2), "race", line(HALF, 0, 1), MEETS),
+    "sum of slices one vector into the next": Defect("gemm", move(STORE, 16), "race", line(STORE, 0, 1), MEETS),
+    "result of gemm one vector beyond": Defect("gemm", move(STORE, 16, -1), "out of bounds|race", here, MEETS),
+    "prompt's output one vector beyond": Defect("prefill", move(STORE, 8, -1), "out of bounds|race", here, MEETS),
+    "output one vector beyond": Defect("decode", move(STORE, 8, -1), "out of bounds|race", here, MEETS),
+    "residual's sum one vector beyond": Defect("norm", move(STORE, 16), "out of bounds|race", here, MEETS),
+    "normed row one vector beyond": Defect("norm", move(STORE, 16, -1), "out of bounds|race", here, MEETS),
+    "codes one vector beyond": Defect("quantize", move(STORE, 8), "out of bounds|race", here, MEETS),
+    "gated codes one vector beyond": Defect("gated", move(STORE, 8), "out of bounds|race", here, MEETS),
+    "row of an embedding one vector beyond": Defect("gather", move(STORE, 16), "out of bounds|race", here, MEETS),
+    "codes of a group one byte beyond": Defect(
+        "groups", move(r"st\.global\.b8", 1), "race", line(r"st\.global\.b8", 0, 1), MEETS
+    ),
 }
 TOLD = r"error: (?:schedule \d+: )?([a-z ]+): kernel '\w+', ptx line (\d+)"
 #: Where an undefined value that is used came from; the read that a write is not ordered with.

@@ -106,9 +106,10 @@ class EdgesOfHeadSizes : public testing::TestWithParam<int> {};
 /// Sequences that end, and prompts, one position before, at and behind what a
 /// tile, a page and the rows of a block hold.
 TEST_P(EdgesOfHeadSizes, tilesAndPages) {
-  for (const char *format : {"f16", "int4"}) {
-    std::string text = "heads=2 kv=1 page=32 d=" + std::to_string(GetParam()) +
-                       " key=" + format + " value=" + format;
+  for (const char *format : {"key=f16 value=f16", "key=int4 value=int4",
+                             "key=int8_asym_g32_zf value=int4"}) {
+    std::string text =
+        "heads=2 kv=1 page=32 d=" + std::to_string(GetParam()) + " " + format;
     StatusOr<Case> decode = parseCase(text + " sequences=1:100");
     StatusOr<Case> prefill = parseCase(text + " prefill sequences=100:0");
     ASSERT_TRUE(decode.ok() && prefill.ok());

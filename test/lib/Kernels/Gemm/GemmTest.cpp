@@ -131,6 +131,26 @@ INSTANTIATE_TEST_SUITE_P(
         "tokens=70 k=192 rows=64:int4_g128,32:int8,50:f16",
         "tokens=70 k=192 rows=64:fp8_e4m3,32:int8,50:f16"));
 
+// One column, less than any group, in every format.
+INSTANTIATE_TEST_SUITE_P(
+    OneColumn, Product,
+    testing::Values(
+        "out=f32 tokens=65 k=1 rows=16:int4,16:int4_g32,16:int4_asym_g64_zf,"
+        "17:int4_g256",
+        "out=f32 tokens=65 k=1 rows=16:int8,16:int8_tensor,16:int8_asym_g64,"
+        "17:int8_g32",
+        "out=f32 tokens=65 k=1 rows=16:fp8_e4m3,16:fp8_e4m3_g32,16:lut4,"
+        "16:lut4_g32_s6,17:lut3_g64",
+        "out=f32 tokens=65 k=1 rows=16:int6,16:int5_g32,16:int3_asym_g32_zf,"
+        "16:int2_g128,17:f16",
+        "out=f32 tokens=65 k=1 rows=16:int4_asym_g32_s6,16:int3_g64_s8,"
+        "16:int4_g32_sf32,17:int4_asym_g128_zf_sf32",
+        "act=bf16 out=f32 tokens=65 k=1 rows=16:int4_asym_g32,16:int8_g64,"
+        "16:fp8_e4m3_g128,16:lut3_g32_s6,17:bf16",
+        "act=bf16 out=f32 tokens=65 k=1 rows=16:int6_g32_s6,16:int5,"
+        "16:int2_asym_g32,16:lut4_g32_sf32,17:int8_asym_g32_sf32",
+        "act=int8 out=f32 tokens=65 k=1 rows=16:int8,17:int8_tensor"));
+
 INSTANTIATE_TEST_SUITE_P(
     Int8Activations, Product,
     testing::Values("act=int8 tokens=128 k=128 rows=128:int8",
