@@ -48,11 +48,11 @@ SMALL_HEADS = "heads=2 key_heads=1 head_size=64 context=512"
 LEAST = ("KiB in flight", "blocks an SM")
 
 
-def linear(weights, tokens, shape, asked=()):
+def linear(weights, tokens, shape, asked=(), activation="f16"):
     rows, columns = catalog.SHAPES[shape]
     words = f"tokens={tokens} {catalog.words_of(weights)}"
-    words += " activation=bf16 output=bf16" if weights == "bf16" else ""
-    name = f"skinny_linear {weights} M={tokens} {shape}"
+    words += " activation=bf16 output=bf16" if "bf16" in (weights, activation) else ""
+    name = f"skinny_linear {weights}{' of bf16' if activation == 'bf16' else ''} M={tokens} {shape}"
     small = f"{words} rows=256 columns={columns}"
     return Row(name, "skinny_linear", f"{words} rows={rows} columns={columns}", small, ALWAYS | dict(asked))
 
@@ -99,7 +99,12 @@ def table_rows():
     for weights in (f"int4{zeros}_g{group}" for zeros in ("", "_asym") for group in (32, 64, 128)):
         if weights != "int4_g128":
             rows += [linear(weights, 1, "o", alone), linear(weights, 8, "o", several)]
+        rows.append(linear(weights, 1, "o", alone, activation="bf16"))
     rows.append(linear("int4_g32", 64, "o"))
+    # Formats of other bits, with code books, scales of two levels and in f32; nothing is asked of their loops.
+    later = "int2_g128", "int3_g128", "int5_g128", "int6_g128", "lut3_g128", "lut4_g128"
+    levels = "int4_g32_s6", "int4_asym_g32_s6", "lut4_g32_s6", "int4_g32_sf32", "int4_asym_g32_zf_sf32"
+    rows += [linear(weights, tokens, "o") for weights in (*later, *levels) for tokens in (1, 8)]
     rows += [mixed(tokens, shape) for tokens in (1, 8) for shape in catalog.MIXED]
     others = ("int8", "w8a8", "fp8_e4m3", "f16", "bf16")
     rows += [linear(weights, tokens, "o") for weights in others for tokens in (1, 8, 64)]

@@ -107,6 +107,8 @@ skinny_linear rows=64:64 columns=2048 tokens=8 weights=int4_g128:int8 --schedule
 gemm rows=100 columns=320 tokens=70 weights=int4_g64
 gemm rows=100 columns=320 tokens=70 weights=int5_g32
 gemm rows=100 columns=320 tokens=70 weights=int4_asym_g32_zf_sf32
+gemm rows=100 columns=320 tokens=70 weights=int6_asym_g32_s6
+gemm rows=96:70 columns=320 tokens=70 weights=lut4_g32_s6:lut3_g128
 gemm rows=128:70 columns=320 tokens=70 weights=int4_g64:int8
 gemm rows=64 columns=512 tokens=130 weights=f16 --schedule slices=4
 gemm rows=64 columns=256 tokens=66 weights=int8 int8=1 output=f32
@@ -126,6 +128,11 @@ skinny_linear rows=100 columns=300 tokens=5 weights=int3_asym_g32
 skinny_linear rows=64 columns=512 tokens=1 weights=int6_g64
 skinny_linear rows=100 columns=640 tokens=5 weights=int4_g32_sf32
 skinny_linear rows=64:48 columns=512 tokens=1 weights=int4_asym_g32_sf32:int8
+skinny_linear rows=100 columns=640 tokens=5 weights=int4_asym_g32_s6
+skinny_linear rows=64 columns=300 tokens=1 weights=int2_g64_s8 activation=bf16 output=bf16
+skinny_linear rows=100 columns=640 tokens=1 weights=lut4
+skinny_linear rows=64:48:32 columns=512 tokens=9 weights=lut3_g64_s6:lut4_g32_sf32:int5_asym_g128_zf
+skinny_linear rows=64:64 columns=512 tokens=1 weights=lut4_g128:int3_g32_s6 gate=silu
 skinny_linear rows=96 columns=512 tokens=1 sum=1 norm=1 weights=int4_g64
 skinny_linear rows=96 columns=768 tokens=1 sum=1 activation=bf16 output=bf16
 skinny_linear rows=96 columns=512 tokens=1 weights=int8 int8=1 makes_codes=1 sum=1 norm=1

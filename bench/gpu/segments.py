@@ -25,6 +25,7 @@ class Segment:
         self.times = self.strips // divisor(self.strips, SLAB_STRIPS) if whole else 1
         self.slab_rows = self.strips // self.times * self.strip
         self.is_fp8 = self.format.startswith("fp8_e4m3")
+        self.book = None
         self.has_row_scales = own["row_scales_at"] >= 0
         self._make()
 
@@ -43,15 +44,28 @@ class Segment:
         self.codes = self.random.integers(low, high, shape, np.int16)
         if self.is_fp8:
             self.codes = encode("fp8_e4m3", self.random.uniform(-448, 448, shape))
-        scales = self.random.uniform(0.01, 0.02, (self.slab_rows, -(-self.columns // self.own["group_columns"])))
-        self.scales = scales.astype(self._float_of("scale_bytes"))
+        if "book_numbers" in self.own:
+            self.book = self.random.integers(-128, 128, self.own["book_numbers"], np.int8)
+        groups = self.slab_rows, -(-self.columns // self.own["group_columns"])
+        self.scales = self.random.uniform(0.01, 0.02, groups).astype(self._type_of("scale_bytes"))
+        if "scale_code_bits" in self.own:
+            self._make_two_levels()
         self.zeros = None
         if "zero_places" in self.own:
-            self.zeros = self.random.integers(low, high, scales.shape).astype(self._float_of("zero_bytes"))
+            self.zeros = self.random.integers(low, high, groups).astype(self._type_of("zero_bytes"))
 
-    def _float_of(self, name):
-        """The type of scales or zero points; those of rows are f32."""
-        return np.float16 if self.own.get(name, 4) == 2 else np.float32
+    def _make_two_levels(self):
+        """Scales are codes, with a sign where these have an offset, times the f16 of some of a row's groups."""
+        offset, each = self.own["scale_code_offset"], self.own["scale_unit_columns"] // self.own["group_columns"]
+        codes = self.random.integers(-offset, (1 << self.own["scale_code_bits"]) - offset, self.scales.shape)
+        count = -(-codes.shape[1] // each)
+        self.scale_units = self.random.uniform(0.001, 0.002, (self.slab_rows, count)).astype(np.float16)
+        self.scale_codes = (codes + offset).astype(np.uint8)
+        self.scales = codes * self.scale_units.astype(np.float64).repeat(each, 1)[:, : codes.shape[1]]
+
+    def _type_of(self, name):
+        """The type of scales or zero points: f32 of rows, codes of a byte beside scales of two levels."""
+        return {1: np.uint8, 2: np.float16, 4: np.float32}[self.own.get(name, 4)]
 
     def weights(self, rows):
         """Rows as numbers, and the scale of each of their elements."""
@@ -60,10 +74,12 @@ class Segment:
             return decode(self.format, self.codes[rows]), np.ones((len(rows), self.columns))
         scales = self.scales[rows].astype(np.float64).repeat(self.own["group_columns"], 1)[:, : self.columns]
         numbers = decode("fp8_e4m3", self.codes[rows]) if self.is_fp8 else self.codes[rows]
+        if self.book is not None:
+            numbers = self.book.astype(np.float64)[numbers]
         if self.zeros is not None:
             zeros = self.zeros[rows].astype(np.float64).repeat(self.own["group_columns"], 1)
             numbers = numbers - zeros[:, : self.columns]
-        return numbers * scales, scales
+        return numbers * scales, np.abs(scales)
 
     def _packed_rows(self, rows):
         """Where rows lie: of pairs, the two halves of a strip have the same rows of the two halves of the matrix."""
@@ -81,13 +97,19 @@ class Segment:
         packed = np.zeros((strips, self.units, self.own["unit_bytes"]), np.uint8)
         codes = self._placed(blocks.reshape(strips, self.units, -1))
         packed[..., : codes.shape[-1]] = codes
-        if self.has_scales and not self.has_row_scales:
-            self._place("scale_places", self.scales, packed)
+        group = self.own["group_columns"]
+        if "scale_code_bits" in self.own:
+            self._place("scale_places", self.scale_codes, group, packed)
+            self._place("scale_unit_places", self.scale_units, self.own["scale_unit_columns"], packed)
+        elif self.has_scales and not self.has_row_scales:
+            self._place("scale_places", self.scales, group, packed)
         if self.zeros is not None:
-            self._place("zero_places", self.zeros, packed)
+            self._place("zero_places", self.zeros, group, packed)
         parts = [Part(packed, self.times)]
         if self.has_row_scales:
             parts.append(Part(np.ascontiguousarray(self.scales[:, 0]), self.times))
+        if self.book is not None:
+            parts.append(Part(np.pad(self.book, (0, self.own["book_bytes"] - len(self.book)))))
         return parts
 
     def _placed(self, stored):
@@ -108,10 +130,10 @@ class Segment:
         packed = [np.packbits(strip[:, element] >> bit & 1, axis=-1, bitorder="little") for strip in stored]
         return np.stack(packed)
 
-    def _place(self, name, values, packed):
-        """The scales or zero points of groups, in planes behind the codes of each unit."""
+    def _place(self, name, values, group, packed):
+        """What so many columns share, scales or zero points, in planes behind the codes of each unit."""
         places = np.asarray(self.own[name]).reshape(self.strip, -1)
-        groups, group = places.shape[1], self.own["group_columns"]
+        groups = places.shape[1]
         rows = values.view(np.uint8).reshape(packed.shape[0], self.strip, -1, values.itemsize)
         for unit in range(self.units):
             for i in range(groups):

@@ -3,6 +3,7 @@
 // packs as lib/Kernels does.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
+#include "lib/Quant/BitFields.h"
 #include "lib/Quant/Element.h"
 #include "tools/qopt-kernel/LinearFamily.h"
 
@@ -80,6 +81,45 @@ static llvm::json::Array planePlaces(const Unit &empty,
   return places;
 }
 
+/// The same of `count` codes of `bits` bits that begin `first` bytes behind the
+/// begin of a row.
+static llvm::json::Array fieldPlaces(const Unit &empty,
+                                     std::vector<uint8_t> Unit::*array,
+                                     int64_t first, int64_t count, int bits) {
+  std::vector<uint8_t> before = empty.pack();
+  llvm::json::Array places;
+  auto rowBytes = int64_t((empty.*array).size()) / stripRows;
+  for (int64_t row = 0; row < stripRows; ++row)
+    for (int64_t i = 0; i < count; ++i) {
+      Unit unit = empty;
+      quant::storeField((unit.*array).data() + row * rowBytes + first, i, bits,
+                        1);
+      std::optional<int64_t> bit = differingBit(before, unit.pack());
+      places.push_back(bit ? *bit / 8 : -1);
+    }
+  return places;
+}
+
+/// Scales that are a code times the f16 of some groups, and their zero points.
+static void describeTwoLevels(const quant::Format &format, const Unit &empty,
+                              llvm::json::Object &layout) {
+  int64_t units = quant::unitsPerRow(unitColumns),
+          groups = groupsPerUnit(format);
+  int bits = quant::scaleCodeBits(format);
+  layout["scale_code_bits"] = bits;
+  layout["scale_code_offset"] = scaleCodeOffset(format);
+  layout["scale_places"] =
+      fieldPlaces(empty, &Unit::scales, 2 * units, groups, bits);
+  layout["scale_unit_columns"] =
+      quant::groupsPerScaleUnit(format) * format.groupSize;
+  layout["scale_unit_places"] = fieldPlaces(empty, &Unit::scales, 0, units, 16);
+  if (format.isSymmetric())
+    return;
+  layout["zero_bytes"] = 1;
+  layout["zero_places"] =
+      fieldPlaces(empty, &Unit::zeros, 0, groups, quant::zeroBits(format));
+}
+
 static llvm::json::Object describeSegment(const Segment &segment,
                                           int64_t columns) {
   const quant::Format &format = segment.weight;
@@ -96,8 +136,14 @@ static llvm::json::Object describeSegment(const Segment &segment,
       {"code_places", codePlaces(empty)},
       {"group_columns",
        format.isFloat() ? 0 : quant::groupColumns(format, columns)}};
-  if (format.hasTwoLevels()) // scales and zero points are no whole bytes
+  if (hasBook(format)) {
+    layout["book_numbers"] = quant::elementOf(format.element).bookSize;
+    layout["book_bytes"] = packedBookBytes;
+  }
+  if (format.hasTwoLevels()) {
+    describeTwoLevels(format, empty, layout);
     return layout;
+  }
   int64_t scaleBytes = quant::bytesPerScale(format);
   if (!format.isFloat() && !hasRowScales(format)) {
     layout["scale_bytes"] = scaleBytes;
