@@ -3,6 +3,7 @@
 
 #include "runtime/emulator/Cluster.h"
 #include "runtime/emulator/checks/UndefinedMemory.h"
+#include "runtime/emulator/checks/UndefinedValues.h"
 
 #include <cstring>
 
@@ -498,17 +499,18 @@ bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
                      !(shadow.state[i] & SharedShadow::Written);
     if (!pending && !unwritten)
       continue;
+    std::string where = "shared offset " + std::to_string(i) +
+                        (&block == &warp.block ? "" : ofBlock(block));
+    if (!pending && shadow.state[i] & SharedShadow::Undefined)
+      return reportUse(warp, inst, 1u << lane, where, shadow.origins[i]);
     return warp.report(
         inst, pending ? FindingKind::AsyncCopy : FindingKind::Uninitialised,
         1u << lane,
-        "shared offset " + std::to_string(i) +
-            (&block == &warp.block ? "" : ofBlock(block)) +
-            (pending ? " is the destination of the asynchronous copy of line " +
+        where + (pending
+                     ? " is the destination of the asynchronous copy of line " +
                            std::to_string(shadow.pendingLine[i / 4]) +
                            " that no wait has finished"
-             : shadow.state[i] & SharedShadow::Undefined
-                 ? " holds an undefined value"
-                 : " was never written"));
+                     : " was never written"));
   }
   if (!checks.races)
     return true;

@@ -206,7 +206,12 @@ Step UndefinedRun::run() {
     step = inst.run(warp, inst, mask);
   if (step != Step::Next)
     return step; // is executed again, or never
+  bool shuffles = source && source->opcode == "shfl";
   forLanes(mask, [&](unsigned lane) {
+    if (shuffles) // marks itself what came from lanes that do not execute it
+      if (Undefined own = warp.shadow.at(inst.destination(0), 32, lane);
+          own.bits)
+        results[0][lane] = own;
     for (unsigned n = 0; n < inst.destinations; ++n)
       warp.shadow.put(inst.destination(n), resultWidth(n), lane,
                       results[n][lane]);
@@ -518,12 +523,16 @@ bool reportUse(Warp &warp, const Inst &inst, uint32_t mask,
   bool bytes = from.traits & (uint8_t(Traits::Loads) | uint8_t(Traits::Copies));
   const auto &reads = warp.block.worker.undefinedReads;
   auto read = reads.find(origin);
-  std::string detail = what + " depends on " +
-                       (bytes ? "bytes that were never written, loaded"
-                              : "a register that was never written, read") +
-                       " at ptx line " + std::to_string(from.line) + " (" +
-                       program.textOf(from) + ")" +
-                       (read == reads.end() ? "" : ": first " + read->second);
+  bool shuffled = !bytes && read != reads.end();
+  std::string detail =
+      what + " depends on " +
+      (bytes      ? "bytes that were never written, loaded"
+       : shuffled ? "the register of a lane that does not "
+                    "execute the shfl, read"
+                  : "a register that was never written, read") +
+      " at ptx line " + std::to_string(from.line) + " (" +
+      program.textOf(from) + ")" +
+      (read == reads.end() ? "" : ": first " + read->second);
   return warp.report(inst, FindingKind::Uninitialised, mask, detail, from.line);
 }
 

@@ -23,6 +23,26 @@ bool gather(Warp &warp, const Inst &inst, unsigned n, uint32_t mask,
 
 enum class Shuffle : uint8_t { Up, Down, Butterfly, Index };
 
+/// Undefined is what lanes of `mask` took of a lane from[lane] that does not
+/// execute the instruction. Not asked where checks run it on other registers.
+void markShuffled(Warp &warp, const Inst &inst, uint32_t mask,
+                  const uint8_t *from) {
+  uint32_t result = inst.destination(0);
+  if (!warp.block.grid.options.checks.initialised ||
+      result >= warp.program.fileBytes)
+    return;
+  warp.shadow.define(result, mask);
+  forLanes(mask, [&](unsigned lane) {
+    if (mask >> from[lane] & 1)
+      return;
+    auto position = uint32_t(&inst - warp.program.code.data());
+    warp.block.worker.undefinedReads.try_emplace(
+        position,
+        "lane " + std::to_string(lane) + " of " + std::to_string(from[lane]));
+    warp.shadow.put(result, 32, lane, {~uint64_t(0), position});
+  });
+}
+
 /// PTX ISA, shfl.sync: the segment comes from c, the source lane from b.
 template <Shuffle S>
 Step runShuffle(Warp &warp, const Inst &inst, uint32_t mask) {
@@ -33,6 +53,7 @@ Step runShuffle(Warp &warp, const Inst &inst, uint32_t mask) {
   const uint32_t *b = warp.lanes32(inst.source(1));
   const uint32_t *c = warp.lanes32(inst.source(2));
   uint32_t taken[lanes], inside = 0;
+  uint8_t sources[lanes];
   for (unsigned lane = 0; lane < lanes; ++lane) {
     unsigned value = b[lane] & 31, clamp = c[lane] & 31;
     unsigned segment = c[lane] >> 8 & 31;
@@ -45,6 +66,7 @@ Step runShuffle(Warp &warp, const Inst &inst, uint32_t mask) {
     bool within = S == Shuffle::Up ? int(from) >= int(last) : from <= last;
     from = within ? from & 31 : lane;
     taken[lane] = a[from];
+    sources[lane] = uint8_t(from);
     inside |= uint32_t(within) << lane;
   }
   uint32_t *result = warp.lanes32(inst.destination());
@@ -53,6 +75,7 @@ Step runShuffle(Warp &warp, const Inst &inst, uint32_t mask) {
     uint32_t &bits = warp.predicate(inst.destination(1));
     bits = (bits & ~mask) | (inside & mask);
   }
+  markShuffled(warp, inst, mask, sources);
   return Step::Next;
 }
 

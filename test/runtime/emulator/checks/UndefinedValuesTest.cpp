@@ -187,6 +187,56 @@ TEST(UndefinedValues, RegisterWrittenInOneArmOnly) {
   EXPECT_EQ(run.findings[0].thread[0], 16u);
 }
 
+/// A lane may take what another has that does not execute the shfl: behind its
+/// guard, outside the member mask or gone. It may not use it.
+TEST(UndefinedValues, LaneThatDoesNotExecuteTheShfl) {
+  for (const char *body :
+       {"mov.u32 %r9, 1; @%p1 shfl.sync.bfly.b32 %r9, %r1, 16, 31, 0xffff;",
+        "mov.u32 %r9, 1; @%p1 shfl.sync.idx.b32 %r9, %r6, 16, 31, 0xffff;",
+        "@!%p1 exit; shfl.sync.down.b32 %r9, %r1, 16, 31, -1;"}) {
+    SCOPED_TRACE(body);
+    KernelRun run(head + body + store, 1, shared);
+    run.allocate(128);
+    run.expectUse(6, 5, {1}, {32});
+    ASSERT_FALSE(run.findings.empty());
+    EXPECT_NE(run.findings[0].detail.find(
+                  "the stored value depends on the register of a lane that "
+                  "does not execute the shfl, read at ptx line"),
+              std::string::npos)
+        << run.findings[0].detail;
+    EXPECT_NE(run.findings[0].detail.find("first lane 0 of 16"),
+              std::string::npos)
+        << run.findings[0].detail;
+  }
+  for (const char *body :
+       {"mov.u32 %r9, 1; @%p1 shfl.sync.bfly.b32 %r9, %r1, 8, 31, 0xffff;",
+        "@%p1 shfl.sync.bfly.b32 %r9, %r1, 16, 31, 0xffff; mov.u32 %r9, 1;"}) {
+    KernelRun run(head + body + store, 1, shared);
+    run.allocate(128);
+    Status status = run.launch({1}, {32});
+    EXPECT_TRUE(status.ok()) << body << status.message();
+  }
+}
+
+/// What a bulk copy takes out of shared memory reaches global memory.
+TEST(UndefinedValues, BulkCopyOutOfSharedMemory) {
+  KernelRun run(head +
+                    "setp.eq.u32 %p4, %r1, 0; @%p4 st.shared.v4.u32 [s+1024], "
+                    "{%r3, %r3, %r4, %r3}; fence.proxy.async; @%p4 "
+                    "cp.async.bulk.global.shared::cta.bulk_group [%rd1], "
+                    "[%r7+1024], 16; @%p4 cp.async.bulk.commit_group; @%p4 "
+                    "cp.async.bulk.wait_group 0;",
+                1, shared);
+  run.allocate(128);
+  run.expectUse(5, 4, {1}, {32});
+  ASSERT_FALSE(run.findings.empty());
+  EXPECT_NE(run.findings[0].detail.find(
+                "shared offset 1032 depends on bytes that were never written, "
+                "loaded at ptx line"),
+            std::string::npos)
+      << run.findings[0].detail;
+}
+
 /// An mma of ones whose a, b or c is undefined in lanes 4 to 7: of a those are
 /// row 1, of b column 1. Each lane stores element n of the result.
 std::string productBody(const char *undefined, unsigned n) {
