@@ -18,6 +18,7 @@ config.environment["PATH"] = os.pathsep.join(
         os.environ["PATH"],
     ]
 )
+config.environment["QOPT_CODE_CACHE"] = os.environ.get("QOPT_CODE_CACHE", "off")
 config.environment["PYTHONPATH"] = os.path.join(config.qopt_source, "test")
 config.substitutions.append(("%data", os.path.join(config.qopt_source, "test", "data")))
 

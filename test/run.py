@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -86,6 +87,9 @@ def main():
     parser.add_argument("--filter", help="run only tests whose name matches")
     arguments = parser.parse_args()
     build = arguments.build.resolve()
+    # Many tests generate the same kernels: once a run, and never from an earlier one.
+    os.environ["QOPT_CODE_CACHE"] = str(build / "test/code-cache")
+    shutil.rmtree(os.environ["QOPT_CODE_CACHE"], ignore_errors=True)
     results = build / "test/results"
     results.mkdir(parents=True, exist_ok=True)
     for old in results.glob("*.xml"):

@@ -107,10 +107,11 @@ void CudaKernels::addResources(Architecture &architecture) {
 }
 
 Status CudaKernels::assemble(unsigned threads, CompileSummary &summary) {
+  codegen::CodeCache cache = codegen::CodeCache::ofUser();
   std::vector<codegen::AssemblyJob> jobs;
   for (Architecture &architecture : architectures) {
     FailureOr<codegen::PtxModule> ptx =
-        codegen::generatePtx(architecture.kernels, *architecture.target);
+        codegen::generatePtx(architecture.kernels, *architecture.target, cache);
     if (failed(ptx))
       return Status(StatusCode::Internal,
                     "PTX for " + std::string(architecture.target->name) +
@@ -132,7 +133,7 @@ Status CudaKernels::assemble(unsigned threads, CompileSummary &summary) {
                                ", PTX only: " + noAssembler.message());
     return Status();
   }
-  auto done = assembler->assemble(jobs, codegen::CubinCache::inHome(), threads);
+  auto done = assembler->assemble(jobs, cache, threads);
   if (!done.ok())
     return done.status();
   for (auto [architecture, assembly] : llvm::zip_equal(architectures, *done)) {

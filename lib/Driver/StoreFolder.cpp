@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/StoreFolder.h"
+#include "lib/Codegen/KeyDigest.h"
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Driver/Quantization.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
-#include "runtime/Sha256.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -19,39 +17,7 @@ using namespace mlir;
 
 namespace qopt::driver {
 
-namespace {
-
-/// A digest of parts, none of which can pass for two others.
-class KeyDigest {
-public:
-  void add(StringRef part) {
-    uint64_t size = part.size();
-    digest.update(&size, sizeof size);
-    digest.update(part.data(), part.size());
-  }
-  /// Nothing, where the file cannot be read.
-  void addFile(const std::string &path) {
-    if (auto file = llvm::MemoryBuffer::getFile(
-            path, /*IsText=*/false, /*RequiresNullTerminator=*/false))
-      add((*file)->getBuffer());
-  }
-  std::string finish() { return runtime::spell(digest.finish()); }
-
-private:
-  runtime::Sha256 digest;
-};
-
-} // namespace
-
-/// The program or library that this code is in: another build may round
-/// otherwise.
-static void addCompiler(KeyDigest &key) {
-  Dl_info info = {};
-  dladdr(reinterpret_cast<void *>(&addCompiler), &info);
-  StringRef path = info.dli_fname ? info.dli_fname : "";
-  bool isLibrary = path.contains(".so");
-  key.addFile(isLibrary ? path.str() : "/proc/self/exe");
-}
+using codegen::KeyDigest;
 
 /// The functions as text without large arrays, and the bytes of these.
 static void addModel(KeyDigest &key, ModuleOp module) {
@@ -123,7 +89,7 @@ StatusOr<StoreFolder> StoreFolder::open(ModuleOp raised,
                                         const CompileOptions &options,
                                         const CalibrationRecord &text) {
   KeyDigest key;
-  addCompiler(key);
+  key.addCompiler();
   addModel(key, raised);
   addOptions(key, options);
   key.add(text.sha256);

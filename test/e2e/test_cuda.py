@@ -270,8 +270,26 @@ def test_damaged_module(tool, stories, tmp_path, old, new):
 
 
 def test_same_bytes(tool, stories, tmp_path):
-    for folder, threads in (("a", 1), ("b", 2)):
-        (tmp_path / folder).mkdir()
-        output = tmp_path / folder / "m.qopt"
-        tool("qopt-compile", stories, "--target", "cuda", "--threads", threads, "-o", output)
-    assert (tmp_path / "a/m.qopt").read_bytes() == (tmp_path / "b/m.qopt").read_bytes()
+    """Whatever the threads and what code is there already: none, all, some of it damaged, and where none is kept."""
+    cache = tmp_path / "code"
+    made = []
+
+    def compile_with(threads, code_cache=cache):
+        output = tmp_path / "m.qopt"
+        environment = {"QOPT_CODE_CACHE": str(code_cache)}
+        options = ("--target", "cuda", "--threads", threads)
+        tool("qopt-compile", stories, *options, "-o", output, environment=environment)
+        made.append(output.read_bytes())
+
+    compile_with(1, "off")
+    assert not cache.exists()
+    compile_with(2)
+    entries = {path: path.read_bytes() for path in cache.iterdir() if path.name != "llvmcache.timestamp"}
+    kernels = json.loads(tool("qopt-inspect", tmp_path / "m.qopt", "--json").stdout)["kernels"]
+    assert len(entries) in (len(kernels), len(kernels) + 1)  # with an assembler its code, too
+    compile_with(2)
+    for path in list(entries)[::2]:
+        path.write_bytes(entries[path][:-1])
+    compile_with(1)
+    assert all(path.read_bytes() == entry for path, entry in entries.items())
+    assert len(set(made)) == 1

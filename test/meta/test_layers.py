@@ -24,7 +24,8 @@ LAYERS = {
     # A model's names are made printable by one function, in errors of the compiler and by the tools.
     "dialects": ["include/qopt", "lib/Quant", "runtime/PrintableText.h", "dialects"],
     "lib/Import": ["include/qopt", "lib/Quant", "dialects", "lib/Import"],
-    "lib/Codegen": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "lib/Codegen"],
+    # What is kept between runs has a digest as its name.
+    "lib/Codegen": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "runtime/Sha256.h", "lib/Codegen"],
     # Kernels and the serving process agree on what lies in a GPU's memory.
     "lib/Kernels": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "runtime/cuda", "lib/Kernels"],
     # Scheduling asks the kernels what they can hold; it sees no other part of the runtime.

@@ -80,7 +80,7 @@ static Status generate(const Description &description,
   if (failed(mlir::verify(*module)))
     return Status(StatusCode::Internal, "the kernel does not verify");
   made.gpu = codegen::printKernels(kernels, target);
-  auto code = codegen::generatePtx(kernels, target);
+  auto code = codegen::generatePtx(kernels, target, codegen::CodeCache::ofUser());
   if (failed(code))
     return Status(StatusCode::Internal, "the kernel has no PTX");
   made.ptx = code->text;
@@ -206,7 +206,7 @@ static Status assemble(MadeKernel &made, const KernelRequest &request,
     return Status();
   }
   auto assembled =
-      ptxas->assemble({{made.ptx, &target}}, codegen::CubinCache::inHome(), 1);
+      ptxas->assemble({{made.ptx, &target}}, codegen::CodeCache::ofUser(), 1);
   if (!assembled)
     return assembled.status();
   const codegen::Assembly &code = assembled->front();

@@ -1,18 +1,14 @@
-// The order of device code generation: checks, the LLVM dialect, LLVM IR, the
-// elementary functions, -O3, PTX.
+// What must hold of kernels before they are made PTX, one by one
+// (KernelPtx.h).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 
 #include "dialects/Ptx/PtxOps.h"
 #include "lib/Codegen/Cuda/DeviceLowering.h"
-#include "lib/Codegen/Cuda/PtxEmitter.h"
-#include "lib/Codegen/Host/HostMathCalls.h"
+#include "lib/Codegen/Cuda/KernelPtx.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
-#include "mlir/Target/LLVMIR/Export.h"
-#include "llvm/IR/Module.h"
-#include "llvm/Target/TargetMachine.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -112,22 +108,6 @@ static LogicalResult verifyNvvm(gpu::GPUModuleOp module,
   return attribute.verifyTarget(module);
 }
 
-static StatusOr<std::string>
-compile(llvm::Module &module, const target::Target &target, int ptxVersion) {
-  auto machine = createPtxMachine(target, ptxVersion);
-  if (!machine)
-    return machine.status();
-  module.setModuleIdentifier("kernels");
-  module.setSourceFileName("kernels");
-  module.setTargetTriple((*machine)->getTargetTriple());
-  module.setDataLayout((*machine)->createDataLayout());
-  if (failed(linkHostMath(module)))
-    return Status(StatusCode::Internal, "the elementary functions do not link");
-  QOPT_RETURN_IF_ERROR(checkDeviceModule(module));
-  annotateAssembly(module);
-  return emitPtx(module, **machine);
-}
-
 std::string codegen::printKernels(gpu::GPUModuleOp module,
                                   const target::Target &target) {
   std::string text;
@@ -141,14 +121,21 @@ std::string codegen::printKernels(gpu::GPUModuleOp module,
   return text;
 }
 
-FailureOr<PtxModule> codegen::generatePtx(gpu::GPUModuleOp module,
-                                          const target::Target &target) {
+/// Loads what the passes of the lowering need: they run in several threads,
+/// which must not load.
+static void loadCudaCodegen(MLIRContext &context) {
   DialectRegistry registry;
   registerCudaCodegen(registry);
-  module.getContext()->appendDialectRegistry(registry);
-  module.getContext()->loadAllAvailableDialects();
+  context.appendDialectRegistry(registry);
+  context.loadAllAvailableDialects();
+}
 
+FailureOr<PtxModule> codegen::generatePtx(gpu::GPUModuleOp module,
+                                          const target::Target &target,
+                                          const CodeCache &cache) {
+  loadCudaCodegen(*module.getContext());
   PtxModule result;
+  SmallVector<gpu::GPUFuncOp> kernels;
   for (auto function : module.getOps<gpu::GPUFuncOp>()) {
     if (!function.isKernel())
       continue;
@@ -156,36 +143,24 @@ FailureOr<PtxModule> codegen::generatePtx(gpu::GPUModuleOp module,
     if (failed(kernel))
       return failure();
     result.kernels.push_back(*kernel);
+    kernels.push_back(function);
   }
   FailureOr<int> version = requiredPtxVersion(module, target);
   if (failed(version) || failed(verifyNvvm(module, target)))
     return failure();
   result.ptxVersion = *version;
-
-  // Conversions look for a data layout in the module around.
-  OwningOpRef<ModuleOp> around(ModuleOp::create(module.getLoc()));
-  Operation *copy = module->clone();
-  around->push_back(copy);
-  if (failed(lowerToDeviceLLVM(copy)))
+  FailureOr<std::vector<std::string>> parts =
+      makeKernelPtx(kernels, {&target, *version}, cache);
+  if (failed(parts))
     return failure();
-  llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> translated =
-      translateModuleToLLVMIR(copy, context, "kernels");
-  if (!translated)
-    return module.emitError("cannot translate the kernels to LLVM IR");
-  StatusOr<std::string> text = compile(*translated, target, *version);
-  if (!text)
-    return module.emitError(text.status().message());
-  result.text = std::move(*text);
+  result.text = joinKernelPtx(*parts, {&target, *version});
   return result;
 }
 
 FailureOr<CudaCode> codegen::generateCudaCode(ModuleOp kernels,
-                                              const target::Target &target) {
-  DialectRegistry registry;
-  registerCudaCodegen(registry);
-  kernels.getContext()->appendDialectRegistry(registry);
-  kernels.getContext()->loadAllAvailableDialects();
+                                              const target::Target &target,
+                                              const CodeCache &cache) {
+  loadCudaCodegen(*kernels.getContext());
 
   OwningOpRef<ModuleOp> copy(cast<ModuleOp>(kernels->clone()));
   OwningOpRef<ModuleOp> around(ModuleOp::create(kernels.getLoc()));
@@ -203,7 +178,7 @@ FailureOr<CudaCode> codegen::generateCudaCode(ModuleOp kernels,
     code.kernels.push_back(
         {kernel.getSymName().str(), buffers, arguments - buffers - 2, *range});
   }
-  FailureOr<PtxModule> ptx = generatePtx(module, target);
+  FailureOr<PtxModule> ptx = generatePtx(module, target, cache);
   if (failed(ptx))
     return failure();
   code.ptx = std::move(*ptx);

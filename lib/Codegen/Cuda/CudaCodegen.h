@@ -16,6 +16,7 @@
 #ifndef QOPT_LIB_CODEGEN_CUDA_CUDACODEGEN_H
 #define QOPT_LIB_CODEGEN_CUDA_CUDACODEGEN_H
 
+#include "lib/Codegen/CodeCache.h"
 #include "lib/Codegen/Cuda/ThreadLoops.h"
 #include "lib/Target/Target.h"
 #include "mlir/Support/LLVM.h"
@@ -57,10 +58,12 @@ void registerCudaCodegen(mlir::DialectRegistry &registry);
 std::string printKernels(mlir::gpu::GPUModuleOp module,
                          const target::Target &target);
 
-/// PTX for all kernels of `module`, which stays as it is. Fails with a
-/// diagnostic at the op that cannot be compiled for `target`.
+/// PTX for all kernels of `module`, which stays as it is; those that `cache`
+/// has are not made again. Fails with a diagnostic at the op that cannot be
+/// compiled for `target`.
 mlir::FailureOr<PtxModule> generatePtx(mlir::gpu::GPUModuleOp module,
-                                       const target::Target &target);
+                                       const target::Target &target,
+                                       const CodeCache &cache);
 
 /// A kernel of the generic way: its buffers, then its sizes as 64-bit integers,
 /// in the order of the function's arguments.
@@ -81,7 +84,8 @@ struct CudaCode {
 /// lib/Codegen/Host/KernelLoops.h draws their form), which stays as it is.
 /// Fails with a diagnostic at the function that cannot be compiled.
 mlir::FailureOr<CudaCode> generateCudaCode(mlir::ModuleOp kernels,
-                                           const target::Target &target);
+                                           const target::Target &target,
+                                           const CodeCache &cache);
 
 } // namespace qopt::codegen
 

@@ -29,7 +29,10 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/Threading.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
@@ -167,13 +170,26 @@ void codegen::registerDeviceLoweringPasses() {
   registerReconcileUnrealizedCastsPass();
 }
 
-LogicalResult codegen::lowerToDeviceLLVM(Operation *root) {
-  lowerPtx(root);
-  PassManager views(root->getContext(), root->getName().getStringRef());
-  addViewLowering(views);
-  if (failed(views.run(root)) || failed(lowerDeviceMath(root)))
+LogicalResult codegen::lowerToDeviceLLVM(ModuleOp kernels) {
+  auto modules = llvm::to_vector(kernels.getOps<gpu::GPUModuleOp>());
+  if (modules.empty())
+    return success();
+  MLIRContext *context = kernels.getContext();
+  // Not between the passes, but ahead of them and, by the translation to LLVM
+  // IR, behind them.
+  if (failed(failableParallelForEach(
+          context, modules, [](Operation *op) { return verify(op); })))
     return failure();
-  PassManager passes(root->getContext(), root->getName().getStringRef());
-  addDeviceLLVM(passes);
-  return passes.run(root);
+  auto run = [&](void (*add)(OpPassManager &)) {
+    PassManager passes(context, ModuleOp::getOperationName());
+    passes.enableVerifier(false);
+    add(passes.nest<gpu::GPUModuleOp>());
+    return passes.run(kernels);
+  };
+  parallelForEach(context, modules, [](Operation *op) { lowerPtx(op); });
+  if (failed(run(addViewLowering)) ||
+      failed(failableParallelForEach(
+          context, modules, [](Operation *op) { return lowerDeviceMath(op); })))
+    return failure();
+  return run(addDeviceLLVM);
 }

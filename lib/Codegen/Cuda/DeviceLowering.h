@@ -8,6 +8,7 @@
 
 namespace mlir {
 class DialectRegistry;
+class ModuleOp;
 class OpPassManager;
 class Operation;
 } // namespace mlir
@@ -30,9 +31,10 @@ void addDeviceLLVM(mlir::OpPassManager &kernels);
 /// Makes the passes of both known to `--pass-pipeline`.
 void registerDeviceLoweringPasses();
 
-/// Everything below `root`, a gpu.module, becomes the LLVM dialect: lowerPtx,
-/// addViewLowering, lowerDeviceMath, addDeviceLLVM.
-mlir::LogicalResult lowerToDeviceLLVM(mlir::Operation *root);
+/// Everything in the gpu.modules of `kernels` becomes the LLVM dialect:
+/// lowerPtx, addViewLowering, lowerDeviceMath, addDeviceLLVM. Several modules
+/// are lowered at once where the context has threads.
+mlir::LogicalResult lowerToDeviceLLVM(mlir::ModuleOp kernels);
 
 } // namespace qopt::codegen
 

@@ -3,6 +3,7 @@
 #include "lib/Codegen/Cuda/Ptxas.h"
 
 #include "lib/Codegen/Cuda/CudaTool.h"
+#include "lib/Codegen/KeyDigest.h"
 #include "lib/Codegen/TemporaryFolder.h"
 
 #include <algorithm>
@@ -47,7 +48,7 @@ static std::string complaint(std::string text, const std::string &path) {
   return llvm::StringRef(text).trim().str();
 }
 
-StatusOr<CubinEntry> Ptxas::run(const AssemblyJob &job) const {
+StatusOr<Ptxas::Output> Ptxas::run(const AssemblyJob &job) const {
   TemporaryFolder folder("qopt-ptxas");
   QOPT_RETURN_IF_ERROR(folder.made());
   std::string input = folder.file("kernels.ptx");
@@ -66,24 +67,33 @@ StatusOr<CubinEntry> Ptxas::run(const AssemblyJob &job) const {
   StatusOr<std::string> cubin = readFile(output);
   if (!cubin)
     return cubin.status();
-  return CubinEntry{complaint(done->text, input), std::move(*cubin)};
+  return Output{complaint(done->text, input), std::move(*cubin)};
+}
+
+/// A digest of all that the assembler sees.
+std::string Ptxas::keyOf(const AssemblyJob &job) const {
+  KeyDigest key;
+  for (llvm::StringRef part : {llvm::StringRef("ptxas"), llvm::StringRef(release), optimisation, llvm::StringRef(job.target->name), llvm::StringRef(job.ptx)})
+    key.add(part);
+  return key.finish();
 }
 
 StatusOr<Assembly> Ptxas::assemble(const AssemblyJob &job,
-                                   const CubinCache &cache) const {
-  std::string key = CubinCache::key(
-      {"ptxas", release, optimisation, job.target->name, job.ptx});
-  std::optional<CubinEntry> entry = cache.load(key);
-  bool cached = entry.has_value();
-  if (!cached) {
-    StatusOr<CubinEntry> fresh = run(job);
+                                   const CodeCache &cache) const {
+  std::string key = keyOf(job);
+  Output output;
+  auto entry = cache.load(key, 2);
+  if (entry) {
+    output = {std::move((*entry)[0]), std::move((*entry)[1])};
+  } else {
+    StatusOr<Output> fresh = run(job);
     if (!fresh)
       return fresh.status();
-    cache.store(key, *fresh);
-    entry = std::move(*fresh);
+    output = std::move(*fresh);
+    cache.store(key, {output.report, output.cubin});
   }
-  Assembly assembly{std::move(entry->cubin), parsePtxasReport(entry->report),
-                    cached};
+  Assembly assembly{std::move(output.cubin), parsePtxasReport(output.report),
+                    entry.has_value()};
   // ptxas goes from the last kernel to the first; the text's order is ours.
   auto place = [&](const KernelResources &kernel) {
     return job.ptx.find(".entry " + kernel.symbol + "(");
@@ -95,7 +105,7 @@ StatusOr<Assembly> Ptxas::assemble(const AssemblyJob &job,
 }
 
 StatusOr<std::vector<Assembly>>
-Ptxas::assemble(const std::vector<AssemblyJob> &jobs, const CubinCache &cache,
+Ptxas::assemble(const std::vector<AssemblyJob> &jobs, const CodeCache &cache,
                 unsigned threads) const {
   std::vector<std::optional<StatusOr<Assembly>>> results(jobs.size());
   std::atomic<size_t> next = 0;

@@ -5,7 +5,7 @@
 #ifndef QOPT_LIB_CODEGEN_CUDA_PTXAS_H
 #define QOPT_LIB_CODEGEN_CUDA_PTXAS_H
 
-#include "lib/Codegen/Cuda/CubinCache.h"
+#include "lib/Codegen/CodeCache.h"
 #include "lib/Codegen/Cuda/KernelResources.h"
 #include "lib/Target/Target.h"
 #include "qopt/Status.h"
@@ -43,16 +43,22 @@ public:
   /// Assembles all jobs, at most `threads` at once, and returns them in their
   /// order. The first error in that order is the error of the call.
   StatusOr<std::vector<Assembly>> assemble(const std::vector<AssemblyJob> &jobs,
-                                           const CubinCache &cache,
+                                           const CodeCache &cache,
                                            unsigned threads) const;
 
 private:
+  struct Output {
+    std::string report; ///< what it printed
+    std::string cubin;
+  };
+
   Ptxas(std::string program, std::string release)
       : program(std::move(program)), release(std::move(release)) {}
 
   StatusOr<Assembly> assemble(const AssemblyJob &job,
-                              const CubinCache &cache) const;
-  StatusOr<CubinEntry> run(const AssemblyJob &job) const;
+                              const CodeCache &cache) const;
+  std::string keyOf(const AssemblyJob &job) const;
+  StatusOr<Output> run(const AssemblyJob &job) const;
 
   std::string program, release;
 };

@@ -22,7 +22,7 @@ static mlir::FailureOr<CudaCode> generate(mlir::MLIRContext &context,
       mlir::parseSourceFile<mlir::ModuleOp>(GENERIC_KERNELS, &context);
   if (!module)
     return mlir::failure();
-  return generateCudaCode(*module, target);
+  return generateCudaCode(*module, target, CodeCache(""));
 }
 
 TEST(GenericKernels, theTextDependsOnTheModuleAlone) {
@@ -43,7 +43,7 @@ TEST(GenericKernels, everyArchitectureAssembles) {
     auto code = generate(context, *target);
     ASSERT_TRUE(mlir::succeeded(code));
     auto assemblies =
-        ptxas->assemble({{code->ptx.text, target}}, CubinCache(""), 1);
+        ptxas->assemble({{code->ptx.text, target}}, CodeCache(""), 1);
     ASSERT_TRUE(assemblies.ok()) << assemblies.status().message();
     const Assembly &assembly = assemblies->front();
     ASSERT_EQ(assembly.kernels.size(), code->kernels.size());

@@ -55,7 +55,7 @@ struct PtxasTest : testing::Test {
 
   std::optional<Ptxas> ptxas;
   TemporaryFolder folder{"qopt-ptxas-test"};
-  CubinCache cache{folder.file("cache")};
+  CodeCache cache{folder.file("cache")};
 };
 
 /// An environment variable for the time of a test.

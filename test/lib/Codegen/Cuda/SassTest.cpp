@@ -89,7 +89,7 @@ ret;
 }
 )";
   auto assemblies =
-      ptxas->assemble({{ptx, &target::sm90a()}}, CubinCache(""), 1);
+      ptxas->assemble({{ptx, &target::sm90a()}}, CodeCache(""), 1);
   ASSERT_TRUE(assemblies.ok()) << assemblies.status().message();
   StatusOr<std::string> text = disassemble(assemblies->front().cubin);
   if (!text && text.status().code() == StatusCode::NotFound)

@@ -54,7 +54,7 @@ TEST(AttentionAssembled, withoutSpills) {
         ASSERT_TRUE(ptx.ok()) << text << ": " << ptx.status().message();
         jobs.push_back({*ptx, target});
       }
-  auto assembled = ptxas->assemble(jobs, codegen::CubinCache::inHome(), 2);
+  auto assembled = ptxas->assemble(jobs, codegen::CodeCache::ofUser(), 2);
   ASSERT_TRUE(assembled.ok()) << assembled.status().message();
   for (const codegen::Assembly &assembly : *assembled) {
     Status status =

@@ -76,7 +76,7 @@ TEST(GemmAssembled, withoutSpillsAndLean) {
       auto kernel = compileCase(*test);
       ASSERT_TRUE(kernel.ok()) << text;
       auto assembled = ptxas->assemble({{kernel->ptx, target}},
-                                       codegen::CubinCache::inHome(), 1);
+                                       codegen::CodeCache::ofUser(), 1);
       ASSERT_TRUE(assembled.ok()) << assembled.status().message();
       const codegen::Assembly &code = assembled->front();
       Status clean =
@@ -110,7 +110,7 @@ TEST(GemmAssembled, zeroPointsBesideF32ScalesSpillNothing) {
       auto kernel = compileCase(*test);
       ASSERT_TRUE(kernel.ok()) << text;
       auto assembled = ptxas->assemble({{kernel->ptx, test->layer.target}},
-                                       codegen::CubinCache::inHome(), 1);
+                                       codegen::CodeCache::ofUser(), 1);
       ASSERT_TRUE(assembled.ok()) << assembled.status().message();
       Status clean = codegen::requireClean(assembled->front().kernels,
                                            [](auto) { return true; });

@@ -164,7 +164,7 @@ static int make(const Case &test, const std::string &folder) {
   write(folder + "/kernel.mlir", text);
   if (failed(mlir::verify(*module)))
     return 1;
-  auto code = codegen::generatePtx(kernels, *test.target);
+  auto code = codegen::generatePtx(kernels, *test.target, codegen::CodeCache::ofUser());
   if (failed(code))
     return 1;
   if (!write(folder + "/kernel.ptx", code->text) ||
@@ -267,7 +267,7 @@ static int assemble(const Case &test, const std::string &path,
   if (!ptxas)
     return fail(ptxas.status().message()), skipped;
   auto assembled =
-      ptxas->assemble({{ptx, test.target}}, codegen::CubinCache::inHome(), 1);
+      ptxas->assemble({{ptx, test.target}}, codegen::CodeCache::ofUser(), 1);
   if (!assembled)
     return fail(assembled.status().message());
   code = assembled->front();

@@ -1,0 +1,194 @@
+// The key is made of a kernel's IR before anything is done to it, which costs a
+// twentieth of doing it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Codegen/Cuda/KernelPtx.h"
+
+#include "lib/Codegen/Cuda/DeviceLowering.h"
+#include "lib/Codegen/Cuda/PtxEmitter.h"
+#include "lib/Codegen/Host/HostMathCalls.h"
+#include "lib/Codegen/KeyDigest.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Threading.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
+
+#include <limits>
+#include <optional>
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::codegen;
+
+/// The kernel in a module of its own, with all but other kernels of its module.
+static gpu::GPUModuleOp isolate(gpu::GPUFuncOp kernel) {
+  auto from = kernel->getParentOfType<gpu::GPUModuleOp>();
+  auto module = cast<gpu::GPUModuleOp>(from->cloneWithoutRegions());
+  Block &block = module.getRegion().emplaceBlock();
+  for (Operation &op : from.getOps()) {
+    auto other = dyn_cast<gpu::GPUFuncOp>(op);
+    if (!other || !other.isKernel() || other == kernel)
+      block.push_back(op.clone());
+  }
+  return module;
+}
+
+/// All of an op as text, without where it comes from, which no code depends on.
+static std::string spell(Operation *op) {
+  OpPrintingFlags flags; // of the command line, where there are such
+  flags.printGenericOpForm().useLocalScope().enableDebugInfo(false);
+  flags.elideLargeElementsAttrs(std::numeric_limits<int64_t>::max());
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  op->print(stream, flags);
+  return text;
+}
+
+/// A digest of all that the PTX of an isolated kernel depends on; nothing where
+/// that is not known, because data lies outside the IR.
+static std::optional<std::string> keyOf(gpu::GPUModuleOp module,
+                                        const PtxTarget &target) {
+  std::string text = spell(module);
+  if (StringRef(text).contains("dense_resource<"))
+    return std::nullopt;
+  KeyDigest key;
+  key.add("ptx");
+  key.addCompiler();
+  key.add(target.target->name);
+  key.add(std::to_string(target.version));
+  key.add(text);
+  return key.finish();
+}
+
+/// Two kernels of one text may have no name in common.
+static void makeNamesOwn(llvm::Module &module, const std::string &kernel) {
+  for (llvm::GlobalValue &value : module.global_values())
+    if (!value.isDeclaration() && value.getName() != kernel &&
+        !value.getName().starts_with("llvm.")) {
+      value.setLinkage(llvm::GlobalValue::InternalLinkage);
+      value.setName(kernel + "_" + value.getName());
+    }
+}
+
+/// The text behind the header, of which LLVM writes the same for every module.
+static StatusOr<std::string> bodyOf(StringRef text) {
+  auto [header, body] = text.split(".address_size 64\n");
+  if (body.empty())
+    return Status(StatusCode::Internal, "LLVM writes no header of PTX");
+  return body.trim('\n').str() + "\n";
+}
+
+static StatusOr<std::string> compile(llvm::Module &module,
+                                     const std::string &kernel,
+                                     const PtxTarget &target) {
+  auto machine = createPtxMachine(*target.target, target.version);
+  if (!machine)
+    return machine.status();
+  module.setModuleIdentifier("kernels");
+  module.setSourceFileName("kernels");
+  module.setTargetTriple((*machine)->getTargetTriple());
+  module.setDataLayout((*machine)->createDataLayout());
+  if (failed(linkHostMath(module)))
+    return Status(StatusCode::Internal, "the elementary functions do not link");
+  QOPT_RETURN_IF_ERROR(checkDeviceModule(module));
+  annotateAssembly(module);
+  makeNamesOwn(module, kernel);
+  StatusOr<std::string> text = emitPtx(module, **machine);
+  if (!text)
+    return text;
+  return bodyOf(*text);
+}
+
+/// From an isolated and lowered kernel.
+static FailureOr<std::string> translate(gpu::GPUModuleOp module,
+                                        gpu::GPUFuncOp kernel,
+                                        const PtxTarget &target) {
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> translated =
+      translateModuleToLLVMIR(module, context, "kernels");
+  if (!translated)
+    return kernel.emitError("cannot translate the kernel to LLVM IR");
+  StatusOr<std::string> text =
+      compile(*translated, kernel.getName().str(), target);
+  if (!text)
+    return kernel.emitError(text.status().message());
+  return std::move(*text);
+}
+
+namespace {
+/// A kernel on its way.
+struct Work {
+  gpu::GPUFuncOp kernel;
+  OwningOpRef<gpu::GPUModuleOp> isolated;
+  gpu::GPUModuleOp lowered;
+  std::optional<std::string> key;
+  std::string text;
+};
+} // namespace
+
+FailureOr<std::vector<std::string>>
+codegen::makeKernelPtx(ArrayRef<gpu::GPUFuncOp> kernels,
+                       const PtxTarget &target, const CodeCache &cache) {
+  if (kernels.empty())
+    return std::vector<std::string>();
+  MLIRContext *context = kernels.front()->getContext();
+  std::vector<Work> all(kernels.size());
+  parallelFor(context, 0, kernels.size(), [&](size_t i) {
+    all[i].kernel = kernels[i];
+    all[i].isolated = isolate(kernels[i]);
+    all[i].key = keyOf(*all[i].isolated, target);
+    if (auto entry = all[i].key ? cache.load(*all[i].key, 1) : std::nullopt)
+      all[i].text = std::move(entry->front());
+  });
+
+  // Conversions look for a data layout in the module around.
+  OwningOpRef<ModuleOp> around(ModuleOp::create(all.front().kernel.getLoc()));
+  SmallVector<Work *> missing;
+  for (Work &work : all)
+    if (work.text.empty()) {
+      work.lowered = work.isolated.release();
+      around->push_back(work.lowered);
+      missing.push_back(&work);
+    }
+  if (failed(lowerToDeviceLLVM(*around)))
+    return failure();
+  auto make = [&](Work *work) -> LogicalResult {
+    FailureOr<std::string> text =
+        translate(work->lowered, work->kernel, target);
+    if (failed(text))
+      return failure();
+    if (work->key)
+      cache.store(*work->key, StringRef(*text));
+    work->text = std::move(*text);
+    return success();
+  };
+  if (failed(failableParallelForEach(context, missing, make)))
+    return failure();
+  std::vector<std::string> parts;
+  for (Work &work : all)
+    parts.push_back(std::move(work.text));
+  return parts;
+}
+
+std::string codegen::joinKernelPtx(ArrayRef<std::string> parts,
+                                   const PtxTarget &target) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << "// Generated by qopt\n\n.version " << target.version / 10 << "."
+         << target.version % 10 << "\n.target " << target.target->name
+         << "\n.address_size 64\n";
+  llvm::StringSet<> declared;
+  for (StringRef part : parts) {
+    stream << "\n";
+    while (!part.empty()) {
+      auto [line, rest] = part.split('\n');
+      part = rest;
+      if (!line.starts_with(".extern") || declared.insert(line).second)
+        stream << line << "\n";
+    }
+  }
+  return text;
+}
