@@ -38,7 +38,7 @@ static llvm::StringRef bytesOf(const dl_phdr_info &object,
 
 /// The note NT_GNU_BUILD_ID; empty where the linker has made none.
 static llvm::StringRef buildIdOf(const dl_phdr_info &object) {
-  for (const ElfW(Phdr) & segment : segmentsOf(object)) {
+  for (const ElfW(Phdr) &segment : segmentsOf(object)) {
     llvm::StringRef notes =
         segment.p_type == PT_NOTE ? bytesOf(object, segment) : "";
     while (notes.size() >= sizeof(ElfW(Nhdr))) {

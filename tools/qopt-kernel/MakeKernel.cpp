@@ -80,7 +80,8 @@ static Status generate(const Description &description,
   if (failed(mlir::verify(*module)))
     return Status(StatusCode::Internal, "the kernel does not verify");
   made.gpu = codegen::printKernels(kernels, target);
-  auto code = codegen::generatePtx(kernels, target, codegen::CodeCache::ofUser());
+  auto code =
+      codegen::generatePtx(kernels, target, codegen::CodeCache::ofUser());
   if (failed(code))
     return Status(StatusCode::Internal, "the kernel has no PTX");
   made.ptx = code->text;

@@ -32,7 +32,8 @@ static mlir::FailureOr<std::string> textOf(mlir::ModuleOp module,
                                            const target::Target &target) {
   std::string text;
   for (auto kernels : module.getOps<mlir::gpu::GPUModuleOp>()) {
-    auto code = codegen::generatePtx(kernels, target, codegen::CodeCache::ofUser());
+    auto code =
+        codegen::generatePtx(kernels, target, codegen::CodeCache::ofUser());
     if (mlir::failed(code))
       return mlir::failure();
     text += code->text;
@@ -41,7 +42,8 @@ static mlir::FailureOr<std::string> textOf(mlir::ModuleOp module,
   mlir::ModuleOp generic = nested ? nested : module;
   if (!text.empty() || generic.getOps<mlir::func::FuncOp>().empty())
     return text;
-  auto code = codegen::generateCudaCode(generic, target, codegen::CodeCache::ofUser());
+  auto code =
+      codegen::generateCudaCode(generic, target, codegen::CodeCache::ofUser());
   if (mlir::failed(code))
     return mlir::failure();
   for (const codegen::GenericKernel &kernel : code->kernels)

@@ -135,15 +135,18 @@ FailureOr<PtxModule> codegen::generatePtx(gpu::GPUModuleOp module,
                                           const CodeCache &cache) {
   loadCudaCodegen(*module.getContext());
   PtxModule result;
-  SmallVector<gpu::GPUFuncOp> kernels;
-  for (auto function : module.getOps<gpu::GPUFuncOp>()) {
-    if (!function.isKernel())
+  SmallVector<FunctionOpInterface> kernels;
+  for (auto function : module.getOps<FunctionOpInterface>()) {
+    if (!isKernel(function))
       continue;
-    FailureOr<PtxKernel> kernel = describeKernel(function, target);
+    kernels.push_back(function);
+    auto ours = dyn_cast<gpu::GPUFuncOp>(*function);
+    if (!ours)
+      continue; // lowered already: nobody asks how it is launched
+    FailureOr<PtxKernel> kernel = describeKernel(ours, target);
     if (failed(kernel))
       return failure();
     result.kernels.push_back(*kernel);
-    kernels.push_back(function);
   }
   FailureOr<int> version = requiredPtxVersion(module, target);
   if (failed(version) || failed(verifyNvvm(module, target)))

@@ -64,10 +64,11 @@ void codegen::registerDeviceLowering(DialectRegistry &registry) {
 }
 
 namespace {
-/// A math op on one f16 or bf16 is computed in f32 and rounded once.
+/// A math op on one f16 or bf16 is computed in f32 and rounded once, ahead of
+/// what else could be done to it.
 struct WidenMath : RewritePattern {
   explicit WidenMath(MLIRContext *context)
-      : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
+      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/2, context) {}
 
   LogicalResult matchAndRewrite(Operation *op,
                                 PatternRewriter &rewriter) const override {
@@ -112,9 +113,8 @@ template <typename OpTy> struct ToIntrinsic : OpRewritePattern<OpTy> {
 };
 } // namespace
 
-static LogicalResult lowerToIntrinsics(Operation *root) {
-  RewritePatternSet patterns(root->getContext());
-  MLIRContext *context = root->getContext();
+static void addIntrinsics(RewritePatternSet &patterns) {
+  MLIRContext *context = patterns.getContext();
   patterns.add<ToIntrinsic<arith::MaxNumFOp>>(context, "llvm.maxnum");
   patterns.add<ToIntrinsic<arith::MinNumFOp>>(context, "llvm.minnum");
   patterns.add<ToIntrinsic<arith::MaximumFOp>>(context, "llvm.maximum");
@@ -125,18 +125,19 @@ static LogicalResult lowerToIntrinsics(Operation *root) {
   patterns.add<ToIntrinsic<math::RoundEvenOp>>(context, "llvm.roundeven");
   patterns.add<ToIntrinsic<math::RoundOp>>(context, "llvm.round");
   patterns.add<ToIntrinsic<math::SqrtOp>>(context, "llvm.sqrt");
-  return applyPatternsGreedily(root, std::move(patterns));
 }
 
 LogicalResult codegen::lowerDeviceMath(Operation *root) {
   RewritePatternSet patterns(root->getContext());
   patterns.add<WidenMath>(root->getContext());
   arith::populateCeilFloorDivExpandOpsPatterns(patterns);
-  if (failed(applyPatternsGreedily(root, std::move(patterns))))
-    return failure();
-  if (failed(insertMathCalls(root, HalfConversion::Instruction)))
-    return failure();
-  return lowerToIntrinsics(root);
+  populateMathCalls(patterns, HalfConversion::Instruction);
+  addIntrinsics(patterns);
+  // What else can be simplified is for the canonicalizer behind this.
+  GreedyRewriteConfig config;
+  config.enableFolding(false).enableConstantCSE(false);
+  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  return applyPatternsGreedily(root, std::move(patterns), config);
 }
 
 void codegen::addViewLowering(OpPassManager &kernels) {
@@ -177,8 +178,8 @@ LogicalResult codegen::lowerToDeviceLLVM(ModuleOp kernels) {
   MLIRContext *context = kernels.getContext();
   // Not between the passes, but ahead of them and, by the translation to LLVM
   // IR, behind them.
-  if (failed(failableParallelForEach(
-          context, modules, [](Operation *op) { return verify(op); })))
+  if (failed(failableParallelForEach(context, modules,
+                                     [](Operation *op) { return verify(op); })))
     return failure();
   auto run = [&](void (*add)(OpPassManager &)) {
     PassManager passes(context, ModuleOp::getOperationName());

@@ -8,6 +8,7 @@
 #include "lib/Codegen/Host/HostMathCalls.h"
 #include "lib/Codegen/KeyDigest.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Threading.h"
 #include "mlir/IR/Verifier.h"
@@ -23,16 +24,20 @@ using namespace mlir;
 using namespace qopt;
 using namespace qopt::codegen;
 
+bool codegen::isKernel(Operation *op) {
+  auto function = dyn_cast<gpu::GPUFuncOp>(op);
+  return function ? function.isKernel()
+                  : op->hasAttr(NVVM::NVVMDialect::getKernelFuncAttrName());
+}
+
 /// The kernel in a module of its own, with all but other kernels of its module.
-static gpu::GPUModuleOp isolate(gpu::GPUFuncOp kernel) {
+static gpu::GPUModuleOp isolate(Operation *kernel) {
   auto from = kernel->getParentOfType<gpu::GPUModuleOp>();
   auto module = cast<gpu::GPUModuleOp>(from->cloneWithoutRegions());
   Block &block = module.getRegion().emplaceBlock();
-  for (Operation &op : from.getOps()) {
-    auto other = dyn_cast<gpu::GPUFuncOp>(op);
-    if (!other || !other.isKernel() || other == kernel)
+  for (Operation &op : from.getOps())
+    if (&op == kernel || !isKernel(&op))
       block.push_back(op.clone());
-  }
   return module;
 }
 
@@ -104,24 +109,24 @@ static StatusOr<std::string> compile(llvm::Module &module,
 
 /// From an isolated and lowered kernel.
 static FailureOr<std::string> translate(gpu::GPUModuleOp module,
-                                        gpu::GPUFuncOp kernel,
+                                        FunctionOpInterface kernel,
                                         const PtxTarget &target) {
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> translated =
       translateModuleToLLVMIR(module, context, "kernels");
   if (!translated)
-    return kernel.emitError("cannot translate the kernel to LLVM IR");
+    return kernel->emitError("cannot translate the kernel to LLVM IR");
   StatusOr<std::string> text =
       compile(*translated, kernel.getName().str(), target);
   if (!text)
-    return kernel.emitError(text.status().message());
+    return kernel->emitError(text.status().message());
   return std::move(*text);
 }
 
 namespace {
 /// A kernel on its way.
 struct Work {
-  gpu::GPUFuncOp kernel;
+  FunctionOpInterface kernel;
   OwningOpRef<gpu::GPUModuleOp> isolated;
   gpu::GPUModuleOp lowered;
   std::optional<std::string> key;
@@ -130,22 +135,23 @@ struct Work {
 } // namespace
 
 FailureOr<std::vector<std::string>>
-codegen::makeKernelPtx(ArrayRef<gpu::GPUFuncOp> kernels,
+codegen::makeKernelPtx(ArrayRef<FunctionOpInterface> kernels,
                        const PtxTarget &target, const CodeCache &cache) {
   if (kernels.empty())
     return std::vector<std::string>();
-  MLIRContext *context = kernels.front()->getContext();
-  std::vector<Work> all(kernels.size());
-  parallelFor(context, 0, kernels.size(), [&](size_t i) {
-    all[i].kernel = kernels[i];
-    all[i].isolated = isolate(kernels[i]);
-    all[i].key = keyOf(*all[i].isolated, target);
-    if (auto entry = all[i].key ? cache.load(*all[i].key, 1) : std::nullopt)
-      all[i].text = std::move(entry->front());
+  std::vector<Work> all;
+  for (FunctionOpInterface kernel : kernels)
+    all.emplace_back().kernel = kernel;
+  MLIRContext *context = all.front().kernel->getContext();
+  parallelForEach(context, all, [&](Work &work) {
+    work.isolated = isolate(work.kernel);
+    work.key = keyOf(*work.isolated, target);
+    if (auto entry = work.key ? cache.load(*work.key, 1) : std::nullopt)
+      work.text = std::move(entry->front());
   });
 
   // Conversions look for a data layout in the module around.
-  OwningOpRef<ModuleOp> around(ModuleOp::create(all.front().kernel.getLoc()));
+  OwningOpRef<ModuleOp> around(ModuleOp::create(all.front().kernel->getLoc()));
   SmallVector<Work *> missing;
   for (Work &work : all)
     if (work.text.empty()) {

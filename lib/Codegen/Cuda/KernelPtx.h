@@ -7,16 +7,15 @@
 
 #include "lib/Codegen/CodeCache.h"
 #include "lib/Target/Target.h"
-#include "mlir/Support/LLVM.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 
 #include <string>
 #include <vector>
 
-namespace mlir::gpu {
-class GPUFuncOp;
-} // namespace mlir::gpu
-
 namespace qopt::codegen {
+
+/// Whether an op is a kernel: in the gpu dialect, or lowered to LLVM's.
+bool isKernel(mlir::Operation *op);
 
 /// What PTX is written for.
 struct PtxTarget {
@@ -30,7 +29,7 @@ struct PtxTarget {
 /// beside kernels is there for each of them. The texts come from `cache` where
 /// it has them and go there where not. Fails with a diagnostic at the kernel.
 mlir::FailureOr<std::vector<std::string>>
-makeKernelPtx(mlir::ArrayRef<mlir::gpu::GPUFuncOp> kernels,
+makeKernelPtx(mlir::ArrayRef<mlir::FunctionOpInterface> kernels,
               const PtxTarget &target, const CodeCache &cache);
 
 /// One text of such parts, in their order: a header, what several declare once.

@@ -73,7 +73,9 @@ StatusOr<Ptxas::Output> Ptxas::run(const AssemblyJob &job) const {
 /// A digest of all that the assembler sees.
 std::string Ptxas::keyOf(const AssemblyJob &job) const {
   KeyDigest key;
-  for (llvm::StringRef part : {llvm::StringRef("ptxas"), llvm::StringRef(release), optimisation, llvm::StringRef(job.target->name), llvm::StringRef(job.ptx)})
+  for (llvm::StringRef part :
+       {llvm::StringRef("ptxas"), llvm::StringRef(release), optimisation,
+        llvm::StringRef(job.target->name), llvm::StringRef(job.ptx)})
     key.add(part);
   return key.finish();
 }

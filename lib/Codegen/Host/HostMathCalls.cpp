@@ -154,7 +154,8 @@ struct TruncateHalf : OpRewritePattern<arith::TruncFOp> {
 };
 } // namespace
 
-static void addMathCalls(RewritePatternSet &patterns) {
+void codegen::populateMathCalls(RewritePatternSet &patterns,
+                                HalfConversion conversion) {
   MLIRContext *context = patterns.getContext();
   patterns.add<MathCall<math::ExpOp>>(context, "exp");
   patterns.add<MathCall<math::Exp2Op>>(context, "exp2");
@@ -181,14 +182,14 @@ static void addMathCalls(RewritePatternSet &patterns) {
   patterns.add<ReciprocalSqrt, WholePower, NarrowDouble,
                IntegerToHalf<arith::SIToFPOp>, IntegerToHalf<arith::UIToFPOp>>(
       context);
+  if (conversion == HalfConversion::Call)
+    patterns.add<ExtendHalf, TruncateHalf>(context);
 }
 
 LogicalResult codegen::insertMathCalls(Operation *root,
                                        HalfConversion conversion) {
   RewritePatternSet patterns(root->getContext());
-  addMathCalls(patterns);
-  if (conversion == HalfConversion::Call)
-    patterns.add<ExtendHalf, TruncateHalf>(root->getContext());
+  populateMathCalls(patterns, conversion);
   return applyPatternsGreedily(root, std::move(patterns));
 }
 

@@ -10,6 +10,7 @@
 
 namespace mlir {
 class Operation;
+class RewritePatternSet;
 } // namespace mlir
 namespace llvm {
 class Module;
@@ -20,11 +21,15 @@ namespace qopt::codegen {
 /// Whether f16 <-> f32 conversion is an instruction of the target.
 enum class HalfConversion { Instruction, Call };
 
-/// Replaces the scalar math ops below `root` (f32 and f64; narrower types are
+/// Patterns that replace scalar math ops (f32 and f64; narrower types are
 /// widened before) that HostMath.c implements by calls, `arith.remf` included,
 /// and f16 conversions where they are calls. The functions are declared in the
 /// nearest symbol table. Ops that are one instruction (sqrt, floor, fma, …)
 /// stay.
+void populateMathCalls(mlir::RewritePatternSet &patterns,
+                       HalfConversion conversion);
+
+/// Applies them to all that lies below `root`.
 mlir::LogicalResult insertMathCalls(mlir::Operation *root,
                                     HalfConversion conversion);
 

@@ -34,7 +34,8 @@ StatusOr<Compiled> test::compile(Generator generate,
   Status broken(StatusCode::Internal, result.symbol + " does not compile");
   if (mlir::failed(mlir::verify(*module)))
     return broken;
-  auto code = codegen::generatePtx(kernels, target, codegen::CodeCache::ofUser());
+  auto code =
+      codegen::generatePtx(kernels, target, codegen::CodeCache::ofUser());
   if (mlir::failed(code))
     return broken;
   result.ptx = code->text;
@@ -45,8 +46,8 @@ Status test::assemble(const Compiled &kernel, const target::Target &target) {
   auto ptxas = codegen::Ptxas::find();
   if (!ptxas)
     return Status();
-  auto code = ptxas->assemble({{kernel.ptx, &target}},
-                              codegen::CodeCache::ofUser(), 1);
+  auto code =
+      ptxas->assemble({{kernel.ptx, &target}}, codegen::CodeCache::ofUser(), 1);
   if (!code)
     return code.status();
   return codegen::requireClean((*code)[0].kernels,

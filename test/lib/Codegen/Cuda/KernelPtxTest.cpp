@@ -68,9 +68,8 @@ struct KernelPtxTest : testing::Test {
     auto module =
         mlir::parseSourceString<mlir::ModuleOp>(kernels, {&context, false});
     EXPECT_TRUE(module);
-    auto code =
-        generatePtx(*module->getOps<mlir::gpu::GPUModuleOp>().begin(), target,
-                    cache);
+    auto code = generatePtx(*module->getOps<mlir::gpu::GPUModuleOp>().begin(),
+                            target, cache);
     EXPECT_TRUE(succeeded(code));
     return failed(code) ? "" : code->text;
   }

@@ -36,7 +36,8 @@ int main(int argc, char **argv) {
   auto targets = target::parseArchitectures(argv[2]);
   if (!module || !targets)
     return llvm::errs() << targets.status().message() << "\n", 1;
-  auto code = codegen::generateCudaCode(*module, *targets->front(), codegen::CodeCache::ofUser());
+  auto code = codegen::generateCudaCode(*module, *targets->front(),
+                                        codegen::CodeCache::ofUser());
   if (mlir::failed(code))
     return 1;
   Status written = codegen::writeFile(argv[3], code->ptx.text);

@@ -33,7 +33,8 @@ StatusOr<std::string> attention_decode::buildPtx(const Case &test) {
     return built.status();
   if (failed(mlir::verify(*module)))
     return Status(StatusCode::Internal, "the kernel does not verify");
-  auto code = codegen::generatePtx(kernels, *test.target, codegen::CodeCache::ofUser());
+  auto code =
+      codegen::generatePtx(kernels, *test.target, codegen::CodeCache::ofUser());
   if (failed(code))
     return Status(StatusCode::Internal, "the kernel has no PTX");
   return code->text;

@@ -43,7 +43,8 @@ int main() {
   auto kernels =
       mlir::gpu::GPUModuleOp::create(builder, module->getLoc(), "kernels");
   buildScale(kernels, target::sm90a());
-  auto code = codegen::generatePtx(kernels, target::sm90a(), codegen::CodeCache(""));
+  auto code =
+      codegen::generatePtx(kernels, target::sm90a(), codegen::CodeCache(""));
   if (failed(code))
     return 1;
   llvm::outs() << code->text;

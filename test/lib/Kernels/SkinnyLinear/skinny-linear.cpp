@@ -164,7 +164,8 @@ static int make(const Case &test, const std::string &folder) {
   write(folder + "/kernel.mlir", text);
   if (failed(mlir::verify(*module)))
     return 1;
-  auto code = codegen::generatePtx(kernels, *test.target, codegen::CodeCache::ofUser());
+  auto code =
+      codegen::generatePtx(kernels, *test.target, codegen::CodeCache::ofUser());
   if (failed(code))
     return 1;
   if (!write(folder + "/kernel.ptx", code->text) ||
