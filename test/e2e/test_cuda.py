@@ -288,7 +288,7 @@ def test_same_bytes(tool, stories, tmp_path):
     kernels = json.loads(tool("qopt-inspect", tmp_path / "m.qopt", "--json").stdout)["kernels"]
     assert len(entries) in (len(kernels), len(kernels) + 1)  # with an assembler its code, too
     compile_with(2)
-    for path in list(entries)[::2]:
+    for path in sorted(entries)[:4]:
         path.write_bytes(entries[path][:-1])
     compile_with(1)
     assert all(path.read_bytes() == entry for path, entry in entries.items())
