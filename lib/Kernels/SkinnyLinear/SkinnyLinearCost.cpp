@@ -91,24 +91,25 @@ static double groupInstructions(const Problem &problem,
   auto groups = double(std::max<int64_t>(groupsPerUnit(format), 1));
   auto tiles = double((problem.tokens + 7) / 8);
   double lanes = problem.tokens == 1 ? 2 : 4;
-  double zero = format.isSymmetric()   ? 0
-                : hasWideZeros(format) ? 3
-                                       : 5; // load, conversions, base
+  double zero = format.isSymmetric()                 ? 0
+                : hasWideZeros(format)               ? 3
+                : format.zero == quant::ZeroType::U8 ? 4  // load, base,
+                                                     : 5; // conversions
   double scaled = (hasWideScales(format) ? 1 : 3) + tiles * lanes;
   if (format.hasTwoLevels()) // prmt, less the offset, times the unit
     scaled += 4;
   if (!isInteger)
     return groups * scaled;
-  // Of four groups f32 is loaded in two words that are put in their order.
-  if (spreadsGroups(problem, format) && groups == 4) {
-    scaled += hasWideScales(format) ? 3 : 0;
-    zero += hasWideZeros(format) ? 3 : 0;
-  }
+  // For lanes of four groups f32 is loaded in two words that are put in order.
+  double ordered = 0;
+  if (groups == 4)
+    ordered = (hasWideScales(format) ? 3 : 0) + (hasWideZeros(format) ? 3 : 0);
   if (spreadsGroups(problem, format)) // an address of x for each group
-    return scaled + zero + 1 + lanes + groups;
+    return scaled + zero + ordered + 1 + lanes + groups;
   if (startIndex(problem, format) >= 0) // one load of what sums start at
-    return groups * (scaled + tiles) +
-           (correctsByProduct(problem, format) ? zero + 4 + tiles * 4 : 0);
+    return groups * (scaled + tiles) + (correctsByProduct(problem, format)
+                                            ? zero + ordered + 4 + tiles * 4
+                                            : 0);
   return groups * (scaled + zero + tiles * (1 + lanes));
 }
 

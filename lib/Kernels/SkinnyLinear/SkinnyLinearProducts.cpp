@@ -408,12 +408,13 @@ Int Body::halvesOf(const Group &part, Plane plane, int codeOffset) {
       k.loadSharedHalfWord(plane.address + g * 2, plane.offset), codeOffset);
 }
 
-/// The same of a plane of f32. Where lanes have four groups, those of the first
-/// and third lie in the same banks: lanes of the upper two begin with row g+8.
+/// The same of a plane of f32. Where lanes have four groups, all of a unit,
+/// those of the first and third lie in the same banks: lanes of the upper two
+/// begin with row g+8.
 std::array<Real, 2> Body::floatsOf(const Group &part, Plane plane) {
   const quant::Format &format = problem.segments[part.segment].weight;
   Int address = plane.address + (k.lane() >> 2) * 8;
-  if (!spreadsGroups(problem, format) || groupsPerUnit(format) < 4) {
+  if (part.groups > 1 || groupsPerUnit(format) < 4) {
     std::vector<Int> words = k.loadShared(address, plane.offset, 2);
     return {k.asReal(words[0]), k.asReal(words[1])};
   }
@@ -453,6 +454,13 @@ std::array<Real, 2> Body::shiftOf(const Group &part, int strip) {
   if (format.isSymmetric())
     return {k.real(-(numbers.base[0] + numbers.zero)),
             k.real(-(numbers.base[1] + numbers.zero))};
+  if (format.zero == quant::ZeroType::U8) { // integers that halves have
+    mlir::Type f16 = k.builder().getF16Type();
+    Int bases =
+        k.packHalves(k.real(-numbers.base[0]), k.real(-numbers.base[1]), f16);
+    return valuesOf(
+        fmaHalves(zeroHalves(part, strip), bothHalves(k, -1, f16), bases, f16));
+  }
   std::array<Real, 2> zero = zeroOf(part, strip);
   return {k.real(-numbers.base[0]) - zero[0],
           k.real(-numbers.base[1]) - zero[1]};

@@ -273,6 +273,15 @@ def conflicts_of(report):
     return {int(line.split()[0]): int(line.split()[2]) for line in table if len(line.split()) == 3}
 
 
+def conflicts_of_loop(tool, folder, lines):
+    """Those of each read of shared memory in the loop that unpacks codes."""
+    conflicts = conflicts_of(emulate(tool, folder, "--stats").stdout)
+    unpacked = [i for i, line in enumerate(lines, 1) if "lop3" in line]
+    begin = max(i for i in range(unpacked[0]) if lines[i].startswith("$L"))
+    loads = [line for line in conflicts if begin < line <= unpacked[-1] + 30 and "ld.shared" in lines[line - 1]]
+    return [conflicts[line] for line in loads]
+
+
 INT4 = ["int4", *(f"int4{zero}_g{group}" for zero in ("", "_asym") for group in (32, 64, 128)), "int4_asym_g128_zf"]
 INT4 += ["int4_g32_sf32", "int4_asym_g64_zf_sf32"]
 
@@ -293,11 +302,8 @@ def test_main_loop_is_lean(tool, tmp_path, rows, tokens, most):
     tool("skinny-linear", "make", case, tmp_path)
     lines = (tmp_path / "kernel.ptx").read_text().splitlines()
     assert not [line for line in lines if re.search(r"\s(div|rem)\.|\.local", line)]
-    conflicts = conflicts_of(emulate(tool, tmp_path, "--stats").stdout)
-    unpacked = [i for i, line in enumerate(lines, 1) if "lop3" in line]
-    begin = max(i for i in range(unpacked[0]) if lines[i].startswith("$L"))
-    loads = [line for line in conflicts if begin < line <= unpacked[-1] + 30 and "ld.shared" in lines[line - 1]]
-    assert len(loads) >= 6 and not any(conflicts[line] for line in loads)
+    conflicts = conflicts_of_loop(tool, tmp_path, lines)
+    assert len(conflicts) >= 6 and not any(conflicts)
     counted = tool("skinny-linear", "loop", case, tmp_path / "kernel.ptx", check=False)
     if counted.returncode == 77:
         pytest.skip(counted.stderr)
@@ -306,6 +312,14 @@ def test_main_loop_is_lean(tool, tmp_path, rows, tokens, most):
     # Four unpack; the rest, once a unit, are the ring's parity, an address and what splits Σx.
     assert 4 <= float(figures["lop3 per product"]) <= 4.7
     assert int(figures["registers"]) <= 96
+
+
+@pytest.mark.parametrize("rows", ["int4_asym_g32_sf32", "int4_asym_g32_zf_sf32", "int3_asym_g32_zf_sf32"])
+def test_f32_scales_and_zero_points_have_no_conflicts(tool, tmp_path, rows):
+    """Where zero points of four groups are one product, each lane has scale and zero point of another group."""
+    tool("skinny-linear", "make", f"tokens=8 k=1024 rows=256:{rows}", tmp_path)
+    conflicts = conflicts_of_loop(tool, tmp_path, (tmp_path / "kernel.ptx").read_text().splitlines())
+    assert len(conflicts) >= 6 and not any(conflicts)
 
 
 def assemble(tool, folder, case):
