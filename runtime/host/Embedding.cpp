@@ -18,48 +18,24 @@ static void storedRow(const EmbeddingArguments &a, int64_t row, float *out) {
                         a.columns, out);
 }
 
-static float floatAt(ElementType type, const uint8_t *values, int64_t index) {
-  if (type == ElementType::F32) {
-    float value;
-    std::memcpy(&value, values + 4 * index, 4);
-    return value;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, values + 2 * index, 2);
-  return type == ElementType::F16 ? quant::halfToFloat(bits)
-                                  : quant::bfloat16ToFloat(bits);
-}
-
 /// Row `row` of a packed table.
 static void packedRow(const EmbeddingArguments &a, const LinearLayout &layout,
                       int64_t row, float *out) {
-  const uint8_t *tile = static_cast<const uint8_t *>(a.packed) +
-                        row / tileRows * layout.tileBytes();
-  int64_t r = row % tileRows;
   if (layout.isFloat()) {
-    int64_t step = layout.format.element == ElementType::BF16 ? 2 : 1;
     for (int64_t k = 0; k < a.columns; ++k)
-      out[k] = floatAt(layout.format.element, tile,
-                       k / step * step * tileRows + r * step + k % step);
+      out[k] = packedNumber(layout, a.packed, row, k);
     return;
   }
-  ElementType element = layout.format.element;
-  const uint8_t *book =
-      static_cast<const uint8_t *>(a.packed) + layout.bookOffset();
+  const uint8_t *tile = static_cast<const uint8_t *>(a.packed) +
+                        row / tileRows * layout.tileBytes();
   int64_t groupColumns = layout.groupColumns();
   for (int64_t from = 0, group = 0; from < a.columns;
        from += groupColumns, ++group) {
-    float scale = packedScale(layout, tile, r, group);
-    float zero = packedZero(layout, tile, r, group);
+    float scale = packedScale(layout, tile, row % tileRows, group);
+    float zero = packedZero(layout, tile, row % tileRows, group);
     int64_t end = std::min(from + groupColumns, a.columns);
-    for (int64_t k = from; k < end; ++k) {
-      int code = packedCode(element, tile, r, k);
-      float number =
-          element == ElementType::Fp8E4m3
-              ? quant::e4m3ToFloat(static_cast<uint8_t>(code))
-              : static_cast<float>(hasBook(element) ? book[code] : code);
-      out[k] = scale * (number - zero);
-    }
+    for (int64_t k = from; k < end; ++k)
+      out[k] = scale * (packedNumber(layout, a.packed, row, k) - zero);
   }
 }
 

@@ -26,7 +26,8 @@ static LinearBody codeLinear(const LinearArguments &arguments) {
 
 void linear(const LinearArguments &arguments, ThreadPool &pool) {
   const LinearLayout &layout = arguments.layout;
-  LinearBody body = layout.isFloat()      ? floatLinear(arguments)
+  LinearBody body = arguments.order       ? orderedLinear(arguments)
+                    : layout.isFloat()    ? floatLinear(arguments)
                     : arguments.quantized ? codeLinear(arguments)
                                           : dequantizingLinear(arguments);
   int64_t products =

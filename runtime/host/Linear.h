@@ -21,6 +21,7 @@
 #define QOPT_RUNTIME_HOST_LINEAR_H
 
 #include "runtime/host/QuantizedActivations.h"
+#include "runtime/host/SumOrder.h"
 
 namespace qopt::host {
 
@@ -43,6 +44,9 @@ struct LinearArguments {
 
   float *output = nullptr; ///< [M, N]
   int64_t outputStride = 0;
+
+  /// Of the sums of f32 activations; null for the fastest.
+  const LinearSumOrder *order = nullptr;
 };
 
 /// Computes all of `output`.

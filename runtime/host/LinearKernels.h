@@ -28,6 +28,9 @@ LinearBody floatLinear(const LinearArguments &arguments);
 /// f32 activations, integer weights that are dequantized on the way.
 LinearBody dequantizingLinear(const LinearArguments &arguments);
 
+/// f32 activations and any weights, in the order of `arguments.order`.
+LinearBody orderedLinear(const LinearArguments &arguments);
+
 /// f32 activations and any weights through the matrix tiles of AMX, for many
 /// rows; null where the processor or the number of rows does not suit.
 LinearBody floatTileLinear(const LinearArguments &arguments);

@@ -161,6 +161,36 @@ int packedCode(ElementType element, const uint8_t *tile, int64_t row,
              << low;
 }
 
+static float floatAt(ElementType type, const uint8_t *values, int64_t index) {
+  if (type == ElementType::F32) {
+    float value;
+    std::memcpy(&value, values + 4 * index, 4);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, values + 2 * index, 2);
+  return type == ElementType::F16 ? quant::halfToFloat(bits)
+                                  : quant::bfloat16ToFloat(bits);
+}
+
+float packedNumber(const LinearLayout &layout, const void *packed, int64_t row,
+                   int64_t column) {
+  ElementType element = layout.format.element;
+  const uint8_t *weight = static_cast<const uint8_t *>(packed),
+                *tile = weight + row / tileRows * layout.tileBytes();
+  if (layout.isFloat()) {
+    int64_t step = element == ElementType::BF16 ? 2 : 1;
+    return floatAt(element, tile,
+                   column / step * step * tileRows + row % tileRows * step +
+                       column % step);
+  }
+  int code = packedCode(element, tile, row % tileRows, column);
+  if (element == ElementType::Fp8E4m3)
+    return quant::e4m3ToFloat(static_cast<uint8_t>(code));
+  return static_cast<float>(
+      hasBook(element) ? weight[layout.bookOffset() + code] : code);
+}
+
 /// `count` numbers of a row, `size` bytes each, into lines of 16 rows.
 static void packNumbers(const uint8_t *numbers, int64_t count, int64_t size,
                         int64_t row, uint8_t *lines) {

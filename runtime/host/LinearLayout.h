@@ -160,6 +160,12 @@ void packBook(const LinearLayout &layout, const quant::StoredRows &stored,
 int packedCode(quant::ElementType element, const uint8_t *tile, int64_t row,
                int64_t column);
 
+/// The number that is stored for a row and a column of a packed weight: its
+/// value if it is floating point; else what becomes the value when the zero
+/// point is subtracted and the scale multiplied.
+float packedNumber(const LinearLayout &layout, const void *packed, int64_t row,
+                   int64_t column);
+
 /// The scale and the zero point of a row and a group of a packed tile. Codes of
 /// symmetric formats have a zero point as they are stored.
 float packedScale(const LinearLayout &layout, const uint8_t *tile, int64_t row,

@@ -149,6 +149,8 @@ static int64_t rowGrain(const NormArguments &arguments) {
 }
 
 void rmsNorm(const NormArguments &arguments, ThreadPool &pool) {
+  if (arguments.order)
+    return orderedNorm(arguments, /*centered=*/false, pool);
   auto body = HWY_DYNAMIC_DISPATCH(rmsNormRows);
   pool.parallelFor(
       arguments.rows, rowGrain(arguments),
@@ -156,6 +158,8 @@ void rmsNorm(const NormArguments &arguments, ThreadPool &pool) {
 }
 
 void layerNorm(const NormArguments &arguments, ThreadPool &pool) {
+  if (arguments.order)
+    return orderedNorm(arguments, /*centered=*/true, pool);
   auto body = HWY_DYNAMIC_DISPATCH(layerNormRows);
   pool.parallelFor(
       arguments.rows, rowGrain(arguments),

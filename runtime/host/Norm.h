@@ -13,6 +13,7 @@
 #define QOPT_RUNTIME_HOST_NORM_H
 
 #include "runtime/host/QuantizedActivations.h"
+#include "runtime/host/SumOrder.h"
 
 namespace qopt::host {
 
@@ -30,10 +31,17 @@ struct NormArguments {
   float *output = nullptr;      ///< [rows, columns], or null
   void *quantized = nullptr;    ///< `rows` records, or null
   ActivationFormat format;      ///< of the records
+  /// Of the sums; null for the fastest.
+  const NormSumOrder *order = nullptr;
 };
 
 void rmsNorm(const NormArguments &arguments, ThreadPool &pool);
 void layerNorm(const NormArguments &arguments, ThreadPool &pool);
+
+/// Either in the order of `arguments.order`, rounded as the kernels of GPUs do:
+/// layer_norm where `centered`.
+void orderedNorm(const NormArguments &arguments, bool centered,
+                 ThreadPool &pool);
 
 } // namespace qopt::host
 

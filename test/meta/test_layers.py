@@ -26,8 +26,16 @@ LAYERS = {
     "lib/Import": ["include/qopt", "lib/Quant", "dialects", "lib/Import"],
     # What is kept between runs has a digest as its name.
     "lib/Codegen": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "runtime/Sha256.h", "lib/Codegen"],
-    # Kernels and the serving process agree on what lies in a GPU's memory.
-    "lib/Kernels": ["include/qopt", "lib/Quant", "lib/Target", "dialects", "runtime/cuda", "lib/Kernels"],
+    # Kernels and the serving process agree on what lies in a GPU's memory, and on the order of sums.
+    "lib/Kernels": [
+        "include/qopt",
+        "lib/Quant",
+        "lib/Target",
+        "dialects",
+        "runtime/cuda",
+        "runtime/host/SumOrder.h",
+        "lib/Kernels",
+    ],
     # Scheduling asks the kernels what they can hold; it sees no other part of the runtime.
     "passes": [
         "include/qopt",

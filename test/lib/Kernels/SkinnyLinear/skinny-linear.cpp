@@ -3,6 +3,8 @@
 //                                   launch.txt: how the kernel is launched
 // skinny-linear check CASE OUT.npz  compares what a launch left with the double
 //                                   product of the canonical codes
+// skinny-linear order CASE OUT.npz  compares it with what the host's kernels
+//                                   compute in the same order of sums
 // skinny-linear assemble CASE KERNEL.ptx  without spills or advice; 77 where no
 //                                   tool can
 // skinny-linear loop CASE KERNEL.ptx  also counts the instructions of its main
@@ -19,6 +21,9 @@
 #include "lib/Io/Npz.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearArguments.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearOrder.h"
+#include "runtime/host/Linear.h"
+#include "runtime/host/Norm.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
@@ -245,6 +250,96 @@ static int check(const Case &test, const std::string &path) {
   return 0;
 }
 
+/// x as the products have it: behind the norm, in the norm's order of sums.
+static std::vector<float> normalised(const Case &test, const Arrays &arrays) {
+  const Problem &problem = test.problem;
+  auto order = normOrderOf(problem, test.schedule);
+  if (!order)
+    return arrays.x;
+  std::vector<float> y(arrays.x.size());
+  host::NormArguments norm;
+  norm.rows = test.tokens;
+  norm.columns = problem.columns;
+  norm.epsilon = problem.norm.front().epsilon;
+  norm.input = arrays.x.data();
+  norm.scale = arrays.scale.data();
+  norm.bias = arrays.shift.empty() ? nullptr : arrays.shift.data();
+  norm.output = y.data();
+  norm.order = &*order;
+  host::ThreadPool pool(1);
+  (isLayerNorm(problem) ? host::layerNorm : host::rmsNorm)(norm, pool);
+  return decode(problem.activation, encode(problem.activation, y).data(),
+                int64_t(y.size()));
+}
+
+/// y by the host's kernels, in the order of the case's sums.
+static std::vector<float> orderedResult(const Case &test,
+                                        const Arrays &arrays) {
+  const Problem &problem = test.problem;
+  std::vector<float> x = normalised(test, arrays);
+  int64_t columns = problem.outputColumns(), first = 0;
+  std::vector<float> y(size_t(test.tokens * columns));
+  host::ThreadPool pool(1);
+  for (size_t i = 0; i < problem.segments.size(); ++i) {
+    const Segment &segment = problem.segments[i];
+    host::LinearArguments linear;
+    linear.layout =
+        *host::linearLayout(segment.weight, segment.rows, problem.columns);
+    std::vector<uint8_t> weight(size_t(linear.layout.packedBytes()));
+    host::packWeight(linear.layout, arrays.segments[i].rows(), weight.data());
+    host::LinearSumOrder order = sumOrderOf(problem, test.schedule, i);
+    linear.weight = weight.data();
+    linear.rows = test.tokens;
+    linear.input = x.data();
+    linear.inputStride = problem.columns;
+    for (const Operand &operand : problem.operands)
+      (operand.shape == OperandShape::Column ? linear.bias : linear.residual) =
+          (operand.shape == OperandShape::Column ? arrays.bias
+                                                 : arrays.residual)
+              .data() +
+          first;
+    linear.residualStride = linear.outputStride = columns;
+    linear.output = y.data() + first;
+    linear.order = &order;
+    host::linear(linear, pool);
+    first += segment.rows;
+  }
+  return decode(problem.output, encode(problem.output, y).data(),
+                int64_t(y.size()));
+}
+
+/// Prints how many elements differ, and by how many units in the last place at
+/// most.
+static int compareOrders(const Case &test, const std::string &path) {
+  auto out = io::readNpz(path);
+  if (!out)
+    return fail(out.status().message());
+  const Tensor *y = nullptr;
+  for (const Tensor &array : *out)
+    y = array.name() == "arg2" ? &array : y;
+  if (!y)
+    return fail("the result is missing");
+  std::vector<float> got =
+      decode(test.problem.output, y->as<uint8_t>(), y->elements());
+  std::vector<float> host = orderedResult(test, makeArrays(test));
+  int64_t different = 0;
+  double worst = 0;
+  int digits = test.problem.output == quant::ElementType::F32   ? 23
+               : test.problem.output == quant::ElementType::F16 ? 10
+                                                                : 7;
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (got[i] == host[i])
+      continue;
+    ++different;
+    double unit = std::ldexp(1.0, std::ilogb(host[i]) - digits);
+    double distance = std::fabs(double(got[i]) - host[i]) / unit;
+    worst = distance <= worst ? worst : distance; // also NaN
+  }
+  llvm::outs() << different << " of " << got.size() << " differ, by at most "
+               << llvm::format("%.0f", worst) << " ulp\n";
+  return 0;
+}
+
 /// The longest innermost loop with products: the other one with products only
 /// adds activations.
 static const codegen::SassLoop *mainLoopOf(const codegen::SassKernel &kernel) {
@@ -328,7 +423,8 @@ static int plan(const Case &test) {
 int main(int argc, char **argv) {
   std::string verb = argc > 2 ? argv[1] : "";
   if (verb.empty() || (verb != "plan" && argc != 4))
-    return fail("expected make|check|assemble|loop CASE PATH or plan CASE");
+    return fail(
+        "expected make|check|order|assemble|loop CASE PATH or plan CASE");
   auto test = parseCase(argv[2]);
   if (!test)
     return fail(test.status().message());
@@ -336,6 +432,8 @@ int main(int argc, char **argv) {
     return plan(*test);
   if (codegen::Assembly code; verb == "assemble")
     return assemble(*test, argv[3], code);
+  if (verb == "order")
+    return compareOrders(*test, argv[3]);
   if (verb == "loop")
     return countLoop(*test, argv[3]);
   return verb == "make" ? make(*test, argv[3]) : check(*test, argv[3]);

@@ -1,0 +1,72 @@
+// The order in which a GPU kernel sums, as plain data. Sums of f32 depend on
+// their order; a host kernel that is given one follows it and rounds where the
+// kernel does, so that both have the same bits where the hardware leaves
+// nothing open. The families of lib/Kernels make these of a problem and a
+// schedule (sumOrderOf) and say in their headers why they are what they are.
+//
+// What the hardware leaves open: the order within one product of a tensor core
+// (ProductSum.h is Hopper's; n terms differ by less than (n + 1) · 2^-23 of the
+// largest elsewhere), and the last bits of rsqrt and ex2 (2 ulp).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QOPT_RUNTIME_HOST_SUMORDER_H
+#define QOPT_RUNTIME_HOST_SUMORDER_H
+
+#include "lib/Quant/Element.h"
+
+#include <cstdint>
+
+namespace qopt::host {
+
+/// Of skinny_linear, for the rows of one format. Columns go by units of 128,
+/// rows by strips of 16. One warp's sum of a row goes through its units as
+/// LinearSumOrder.cpp draws; then come, each in their order, the warps, the
+/// blocks that share a tile, and the slices of the columns.
+struct LinearSumOrder {
+  static constexpr int64_t unitColumns = 128;
+
+  int64_t mostTokens = 0; ///< of launches that have this order; 0: no limit
+  quant::ElementType activation = quant::ElementType::F16; ///< or bf16
+
+  // Who sums what.
+  int64_t slices = 1;        ///< equal parts of the columns
+  int64_t unitsPerSlice = 1; ///< the last slice may have less
+  int64_t columnWarps = 1;   ///< warps that take turns at the units of a slice
+  int64_t unitsPerStep = 1;  ///< what blocks share tiles by
+  int64_t blocks = 0;        ///< that share all steps of all tiles; 0: no tile
+                             ///< is shared
+  int64_t tileStrips = 1;    ///< strips of a tile
+  bool paired = false;       ///< strips hold 8 rows of each half of the matrix
+
+  // How a unit is summed.
+  bool twoChains = false;   ///< even and odd products in sums of their own
+  bool spreadGroups = false; ///< groups of a unit in sums of their own, which
+                             ///< are added behind a block's last unit
+
+  // What codes are unpacked to, and Σx that corrects it.
+  float base[2] = {0, 0}; ///< number = base + code, of rows 0…7, 8…15 of a strip
+  float zero = 0;         ///< the code of 0, of symmetric formats
+  bool corrects = false;  ///< sums of a group start at −(base + zero) · Σx
+  bool zerosByProduct = false; ///< at −base · Σx: a product of tf32 has zeros
+  int64_t sumColumns = unitColumns; ///< of one Σx; a group adds several
+  bool sumsByThreads = false; ///< of 8 columns a thread, then lanes; else by
+                              ///< products with ones
+
+  bool operator==(const LinearSumOrder &) const = default;
+};
+
+/// Of a norm: each thread adds its elements, then the lanes of a warp in a
+/// butterfly of falling distance, then the warps.
+///
+///   element of thread t, step s, place i:   (s · threads + t) · width + i
+struct NormSumOrder {
+  int64_t mostTokens = 0; ///< of launches that have this order; 0: no limit
+  int64_t threads = 32;   ///< that share a row
+  int64_t width = 1;      ///< elements side by side of a thread
+  bool warpsInButterfly = false; ///< the warps' sums, too; else one by one
+
+  bool operator==(const NormSumOrder &) const = default;
+};
+
+} // namespace qopt::host
+
+#endif // QOPT_RUNTIME_HOST_SUMORDER_H
