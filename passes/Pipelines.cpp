@@ -159,6 +159,18 @@ void addCudaScheduleStage(OpPassManager &manager,
       createSelectCudaKernelsPass({.architectures = architectures}));
 }
 
+void addOrderedScheduleStage(OpPassManager &manager,
+                             const std::string &architecture) {
+  addCudaScheduleStage(manager, architecture);
+  OpPassManager &function = manager.nest<func::FuncOp>();
+  function.addPass(createSelectSumOrdersPass({architecture}));
+  // After the orders: a GPU's problems ask for the types of its values.
+  function.addPass(createRoundActivationsPass());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
+  addHostScheduleStage(manager);
+}
+
 namespace {
 struct RaiseOptions : PassPipelineOptions<RaiseOptions> {
   Option<ModelShape> as{
@@ -243,6 +255,12 @@ void registerPasses() {
       "qopt-cuda-schedule-stage", "kernels and layouts of weights for GPUs",
       [](OpPassManager &manager, const CudaScheduleOptions &options) {
         addCudaScheduleStage(manager, options.architectures);
+      });
+  PassPipelineRegistration<CudaScheduleOptions>(
+      "qopt-ordered-schedule-stage",
+      "the same for the host, in the order of a GPU's sums",
+      [](OpPassManager &manager, const CudaScheduleOptions &options) {
+        addOrderedScheduleStage(manager, options.architectures);
       });
   PassPipelineRegistration<>("qopt-fuse-stage",
                              "fewer, larger launches, the same numbers",

@@ -62,6 +62,9 @@ void addDeviceStage(mlir::OpPassManager &manager);
 void addHostScheduleStage(mlir::OpPassManager &manager);
 void addCudaScheduleStage(mlir::OpPassManager &manager,
                           const std::string &architectures);
+/// For the host in the order of a GPU's sums, behind addCudaFuseStage.
+void addOrderedScheduleStage(mlir::OpPassManager &manager,
+                             const std::string &architecture);
 
 /// Makes every pass known to `--pass-pipeline`, and the stages as
 /// `qopt-raise-stage` and the like.

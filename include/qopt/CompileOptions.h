@@ -135,6 +135,9 @@ struct CompileOptions {
   /// Of the GPUs that machine code is made for, "sm_90a,sm_80"; others of
   /// compute capability 8.0 and later use the PTX that is there too.
   std::string architectures = "sm_90a";
+  /// The GPU whose kernels' order of sums the host follows, "sm_90a", with
+  /// activations in f16 or bf16; empty: the host's own, which is fast.
+  std::string sumOrder;
   std::string cpu = "x86-64-v3"; ///< of generated machine code
   int64_t context = 0;           ///< longest sequence; 0: as the model says
   unsigned threads = 0;          ///< 0: as many as the machine has

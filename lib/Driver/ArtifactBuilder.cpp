@@ -13,6 +13,7 @@
 #include "lib/Driver/Validation.h"
 #include "lib/Tokens/NamedText.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/Schedule/SumOrders.h"
 #include "qopt/Tokenizer.h"
 #include "qopt/Version.h"
 #include "runtime/ArtifactWriter.h"
@@ -85,6 +86,7 @@ recordedOptions(const CompileOptions &options) {
       {"max-size", options.maxSize},
       {"min-top1", spellLimit(options.leastSameTop)},
       {"plan", llvm::sys::path::filename(options.plan).str()},
+      {"sum-order", options.sumOrder},
       {"target", gpu ? "cuda" : "host"},
       {"weights", options.weights}};
   for (size_t i = 0; i < options.formats.size(); ++i)
@@ -102,6 +104,21 @@ recordedOptions(const CompileOptions &options) {
     result.push_back(std::move(option));
   }
   return result;
+}
+
+/// Most tokens of a step for which all sums of linears have an order; 0: any
+/// number.
+static int64_t orderedTokens(func::FuncOp step) {
+  int64_t most = 0;
+  step.walk([&](ir::LinearOp op) {
+    auto orders = passes::sumOrdersOf<host::LinearSumOrder>(op);
+    if (!orders || orders->empty())
+      return;
+    int64_t ofOp = orders->back().mostTokens;
+    if (ofOp && (!most || ofOp < most))
+      most = ofOp;
+  });
+  return most;
 }
 
 static StatusOr<std::unique_ptr<plan::DecoderT>>
@@ -134,6 +151,8 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
       uint32_t(step->getAttrOfType<IntegerAttr>(ir::contextAttribute).getInt());
   if (options.target == TargetDevice::Cuda)
     decoder->step_tokens = passes::cudaStepTokens;
+  else
+    decoder->step_tokens = uint32_t(orderedTokens(step));
   QOPT_RETURN_IF_ERROR(checkTokens(companions, decoder->vocabulary));
   decoder->begin_token = companions.beginToken;
   decoder->end_tokens = companions.endTokens;

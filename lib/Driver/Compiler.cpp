@@ -97,7 +97,8 @@ public:
          },
          StatusCode::InvalidArgument},
         {Stage::Fused,
-         forGpu() ? passes::addCudaFuseStage : passes::addFuseStage,
+         forGpu() || followsGpu() ? passes::addCudaFuseStage
+                                  : passes::addFuseStage,
          StatusCode::Internal},
         {Stage::Scheduled, [&](OpPassManager &m) { addScheduleStage(m); },
          StatusCode::Unsupported},
@@ -253,6 +254,8 @@ private:
   void addScheduleStage(OpPassManager &manager) const {
     if (forGpu())
       passes::addCudaScheduleStage(manager, options.architectures);
+    else if (followsGpu())
+      passes::addOrderedScheduleStage(manager, options.sumOrder);
     else
       passes::addHostScheduleStage(manager);
   }
@@ -287,6 +290,8 @@ private:
   }
 
   bool forGpu() const { return options.target == TargetDevice::Cuda; }
+  /// On the host, in the order of a GPU's sums.
+  bool followsGpu() const { return !options.sumOrder.empty(); }
 
   void countLayers() {
     module->walk([&](Operation *op) {
@@ -315,11 +320,32 @@ private:
 
 } // namespace
 
+/// The host follows one GPU, and rounds where it does.
+static Status checkSumOrder(const CompileOptions &options) {
+  if (options.sumOrder.empty())
+    return Status();
+  std::string given = "--sum-order is \"" + options.sumOrder + "\"";
+  auto targets = target::parseArchitectures(options.sumOrder);
+  if (!targets.ok() || targets->size() != 1)
+    return Status(StatusCode::InvalidArgument,
+                  given + "; expected one architecture, as sm_90a or sm_80");
+  if (options.target != TargetDevice::Host)
+    return Status(StatusCode::InvalidArgument,
+                  given + ", but a GPU has its own; leave it out");
+  auto activations = driver::parseActivationOption(options);
+  if (activations.ok() && activations->type == "f32")
+    return Status(StatusCode::InvalidArgument,
+                  given + ", but activations are not those of a GPU; expected "
+                          "--activations f16 or bf16 beside it");
+  return Status();
+}
+
 /// What belongs to one target only.
 static Status checkTarget(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
   QOPT_RETURN_IF_ERROR(driver::parseCacheOption(options).status());
   QOPT_RETURN_IF_ERROR(driver::parseActivationOption(options).status());
+  QOPT_RETURN_IF_ERROR(checkSumOrder(options));
   if (gpu) {
     if (auto targets = target::parseArchitectures(options.architectures);
         !targets.ok())

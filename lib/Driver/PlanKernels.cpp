@@ -4,6 +4,7 @@
 #include "lib/Driver/ArtifactConstants.h"
 #include "lib/Driver/CudaSteps.h"
 #include "lib/Driver/PlanBuilder.h"
+#include "passes/Schedule/SumOrders.h"
 #include "runtime/plan/PlanFormat.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -67,7 +68,7 @@ public:
     step.k = type.getColumns();
     step.format = runtime::fromFormat(type.getFormat());
     step.layout = planLayout(type.getLayout());
-    return success();
+    return addOrders<host::LinearSumOrder>(op, step.orders);
   }
 
   LogicalResult add(ir::EmbeddingOp op) {
@@ -95,7 +96,7 @@ public:
     step.scale = *scale;
     step.y = b.valueOf(op.getResult());
     step.epsilon = op.getEpsilon().convertToFloat();
-    return success();
+    return addOrders<host::NormSumOrder>(op, step.orders);
   }
 
   LogicalResult add(ir::LayerNormOp op) {
@@ -109,7 +110,7 @@ public:
     step.bias = *bias;
     step.y = b.valueOf(op.getResult());
     step.epsilon = op.getEpsilon().convertToFloat();
-    return success();
+    return addOrders<host::NormSumOrder>(op, step.orders);
   }
 
   LogicalResult add(ir::QuantizeOp op) {
@@ -171,6 +172,7 @@ public:
     step.x = b.valueOf(op.getX());
     step.y = b.valueOf(op.getResult());
     step.kind = kindOf(op.getFunction());
+    step.gpu_formula = passes::followsGpu(op);
     return success();
   }
 
@@ -181,6 +183,7 @@ public:
       step.up = b.valueOf(op.getUp());
     step.y = b.valueOf(op.getResult());
     step.kind = kindOf(op.getFunction());
+    step.gpu_formula = passes::followsGpu(op);
     return success();
   }
 
@@ -228,7 +231,7 @@ public:
     if (op.getSoftcap())
       step.softcap = op.getSoftcap()->convertToFloat();
     step.alibi_slopes = slopes;
-    return success();
+    return addOrders<host::AttentionSumOrder>(op, step.orders);
   }
 
   /// The result is another name of the indices.
@@ -296,6 +299,23 @@ public:
   }
 
 private:
+  /// The orders of the op's sums, if it follows a GPU.
+  template <typename Order, typename Orders>
+  LogicalResult addOrders(Operation *op, Orders &orders) {
+    auto found = passes::sumOrdersOf<Order>(op);
+    if (!found)
+      return op->emitError("its orders of sums have other numbers than "
+                           "expected");
+    for (const Order &from : *found) {
+      auto order = std::make_unique<plan::SumOrderT>();
+      Order::visitFields(from, [&](StringRef, auto &field) {
+        order->numbers.push_back(int64_t(field));
+      });
+      orders.push_back(std::move(order));
+    }
+    return success();
+  }
+
   /// What attention and its gradient have in common.
   template <typename Op, typename Step> void fillAttention(Op op, Step &step) {
     step.q = b.valueOf(op.getQ());

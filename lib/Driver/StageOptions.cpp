@@ -44,7 +44,8 @@ passes::AskedFormats askedFormats(const CompileOptions &options) {
     if (formats.keys.empty())
       formats.keys = formats.values = formats.type;
   }
-  if (forGpu)
+  // Schedules of attention depend on the page.
+  if (forGpu || !options.sumOrder.empty())
     formats.page = cudaPage;
   return formats;
 }

@@ -17,6 +17,22 @@ def SelectHostLayoutsPass : Pass<"qopt-select-host-layouts", "::mlir::func::Func
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }
 
+def SelectSumOrdersPass : Pass<"qopt-select-sum-orders", "::mlir::func::FuncOp"> {
+  let summary = "the order of a GPU's sums for the host's kernels";
+  let description = [{
+    Before: regions, layouts and kernels as the stage schedule has chosen them for GPUs. After: each linear, norm and
+    attention carries `qopt.sum_orders`, the order of its sums by rising number of tokens, and each activation an empty list,
+    which asks for the formula of GPUs; regions have dissolved into their ops, weights are in canonical layout, and no op names
+    a kernel. Keys are f32 between their rotation and the cache, which GPUs do in one launch. An op whose kernel has no order that the host follows is an error that says so. Linears that gemm would take
+    have orders up to the tokens where it begins. Numerics: exact. Method: sumOrderOf of lib/Kernels. Example:
+    test/passes/Schedule/select-sum-orders.mlir.
+  }];
+  let options = [
+    Option<"architecture", "arch", "std::string", /*default=*/"\"sm_90a\"", "architecture whose kernels are followed">,
+  ];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
 def SelectCudaLayoutsPass : Pass<"qopt-select-cuda-layouts", "::mlir::func::FuncOp"> {
   let summary = "layout of every weight for GPU kernels";
   let description = [{

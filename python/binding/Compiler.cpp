@@ -54,6 +54,7 @@ void bindOptions(nb::module_ &m) {
       .def_rw("kv", &CompileOptions::cache)
       .def_rw("target", &CompileOptions::target)
       .def_rw("arch", &CompileOptions::architectures)
+      .def_rw("sum_order", &CompileOptions::sumOrder)
       .def_rw("cpu", &CompileOptions::cpu)
       .def_rw("context", &CompileOptions::context)
       .def_rw("threads", &CompileOptions::threads)

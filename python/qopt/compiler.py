@@ -123,6 +123,7 @@ def compile(
     kv: str | None = None,
     target: str | None = None,
     arch: str | None = None,
+    sum_order: str | None = None,
     tokenizer: str | os.PathLike[str] | None = None,
     context: int | None = None,
     cpu: str | None = None,
@@ -157,6 +158,7 @@ def compile(
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"; on the host with latest and first
                  positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16"
     target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
+    sum_order    on the host: "sm_90a", whose kernels' order of sums is followed, to compare results; slow
     tokenizer    tokenizer.json; default: the one beside the model
     context      longest sequence; default and limit: as the model says, else 2048
     threads      for writing weights; default: all processors
@@ -191,6 +193,7 @@ def compile(
         kv=kv,
         target=target,
         arch=arch,
+        sum_order=sum_order,
         tokenizer=tokenizer,
         context=context,
         cpu=cpu,

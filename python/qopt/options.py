@@ -40,6 +40,7 @@ class CompileOptions(TypedDict, total=False):
     kv: str | None
     target: str | None
     arch: str | None
+    sum_order: str | None
     tokenizer: str | os.PathLike[str] | None
     context: int | None
     cpu: str | None
@@ -47,7 +48,18 @@ class CompileOptions(TypedDict, total=False):
     strict: bool
 
 
-_TEXTS = ("weights", "lm_head", "embedding", "activations", "algorithm", "kv", "arch", "cpu", "max_latency")
+_TEXTS = (
+    "weights",
+    "lm_head",
+    "embedding",
+    "activations",
+    "algorithm",
+    "kv",
+    "arch",
+    "sum_order",
+    "cpu",
+    "max_latency",
+)
 _SIZES = ("max_size", "max_memory")
 _PATHS = ("calibrate", "plan", "save_plan", "store", "tokenizer")
 _CHOICES = {

@@ -154,8 +154,31 @@ void activation(ActivationKind kind, const float *input, float *output,
   });
 }
 
+/// The gated kernel by the formula of GPUs.
+static void gpuGatedActivation(const GatedActivationArguments &a,
+                               ThreadPool &pool) {
+  std::vector<float> kept;
+  float *output = a.output;
+  if (!output) {
+    kept.resize(size_t(a.rows * a.columns));
+    output = kept.data();
+  }
+  pool.parallelFor(a.rows, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      for (int64_t i = 0; i < a.columns; ++i) {
+        float y = gpuActivation(a.kind, a.gate[row * a.gateStride + i]);
+        output[row * a.columns + i] = a.up ? y * a.up[row * a.upStride + i] : y;
+      }
+  });
+  if (a.quantized)
+    quantizeActivations(output, a.columns, a.rows, a.columns, a.format,
+                        a.quantized, pool);
+}
+
 void gatedActivation(const GatedActivationArguments &arguments,
                      ThreadPool &pool) {
+  if (arguments.gpuFormula)
+    return gpuGatedActivation(arguments, pool);
   if (arguments.quantized && arguments.format.isRowWise()) {
     auto rows = HWY_DYNAMIC_DISPATCH(gatedRows);
     pool.parallelFor(

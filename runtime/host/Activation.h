@@ -32,6 +32,11 @@ enum class ActivationKind : uint8_t {
 void activation(ActivationKind kind, const float *input, float *output,
                 int64_t count, ThreadPool &pool);
 
+/// kind(x) by the formula of GPUs' kernels (lib/Kernels/Builder/Functions.h),
+/// step by step in f32, with ex2 and rcp to the nearest: a GPU's may differ by
+/// 2 ulp.
+float gpuActivation(ActivationKind kind, float x);
+
 /// y[r, c] = kind(gate[r, c]) · up[r, c], or kind(gate[r, c]) without `up`. For
 /// the halves of one array [rows, 2·columns] give up = gate + columns and both
 /// strides 2·columns.
@@ -46,6 +51,7 @@ struct GatedActivationArguments {
   float *output = nullptr;   ///< [rows, columns] contiguous, or null
   void *quantized = nullptr; ///< records of QuantizedActivations.h, or null
   ActivationFormat format;   ///< of the records
+  bool gpuFormula = false;   ///< kind is gpuActivation's
 };
 
 void gatedActivation(const GatedActivationArguments &arguments,

@@ -286,6 +286,8 @@ static std::vector<QueryTokens> cutTokens(const RaggedBatch &batch,
 
 void cachedAttention(const CachedAttentionArguments &arguments,
                      ThreadPool &pool) {
+  if (arguments.order)
+    return orderedCachedAttention(arguments, pool);
   int64_t sharing = arguments.heads / arguments.layout.keyHeads;
   int64_t size = std::max<int64_t>(cachedBlockRows / sharing, 1);
   int64_t keys = 0;

@@ -8,6 +8,7 @@
 
 #include "runtime/host/Attention.h"
 #include "runtime/host/KvCacheLayout.h"
+#include "runtime/host/SumOrder.h"
 #include "runtime/host/ThreadPool.h"
 
 namespace qopt::host {
@@ -59,9 +60,19 @@ struct CachedAttentionArguments {
   int64_t outputStride = 0;
   ScoreOptions options;
   const float *alibiSlopes = nullptr; ///< [heads], or null
+  /// Of the sums; null for the fastest.
+  const AttentionSumOrder *order = nullptr;
 };
 
-/// A token's result does not depend on what else is in the batch.
+/// Why attention over such a cache cannot have the order; ok if it can.
+Status isValid(const AttentionSumOrder &order, const KvCacheLayout &layout);
+
+/// In the order of `arguments.order`, rounded as the kernels of GPUs do.
+void orderedCachedAttention(const CachedAttentionArguments &arguments,
+                            ThreadPool &pool);
+
+/// A token's result does not depend on what else is in the batch, but for the
+/// order of a GPU's sums.
 void cachedAttention(const CachedAttentionArguments &arguments,
                      ThreadPool &pool);
 

@@ -49,6 +49,9 @@ struct LinearArguments {
   const LinearSumOrder *order = nullptr;
 };
 
+/// Why sums over such a weight cannot have the order; ok if they can.
+Status isValid(const LinearSumOrder &order, const LinearLayout &layout);
+
 /// Computes all of `output`.
 void linear(const LinearArguments &arguments, ThreadPool &pool);
 

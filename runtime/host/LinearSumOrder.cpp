@@ -35,9 +35,7 @@ public:
   explicit OrderedLinear(const LinearArguments &arguments)
       : a(arguments), order(*arguments.order), format(a.layout.format),
         units(ceilDiv(a.layout.columns, unitColumns)),
-        leastExponent(order.activation == quant::ElementType::F16
-                          ? leastExponentOfHalf
-                          : leastExponentOfFloat) {
+        leastExponent(order.bf16 ? leastExponentOfFloat : leastExponentOfHalf) {
     if (format.granularity == quant::Granularity::Group)
       groupColumns = format.groupSize;
     int64_t strips = ceilDiv(order.paired ? a.layout.rows / 2 : a.layout.rows,
@@ -159,17 +157,17 @@ void OrderedLinear::unpackRow(int64_t n) {
   int64_t place = order.paired ? n % half : n;
   bool lower = order.paired ? n >= half : n % stripRows >= stripRows / 2;
   tile = place / ofStrip / order.tileStrips;
-  base = order.base[lower];
+  base = float(lower ? order.baseLower : order.baseUpper);
 
   // Numbers of books are integers around 0.
   bool coded = quant::elementOf(format.element).isInteger();
-  float added = coded                      ? base
-                : hasBook(format.element) ? -float(symmetricZero(format.element))
-                                           : 0;
+  float added = coded ? base
+                : hasBook(format.element)
+                    ? -float(symmetricZero(format.element))
+                    : 0;
   numbers.assign(size_t(units * unitColumns), 0);
   for (int64_t k = 0; k < layout.columns; ++k)
-    numbers[size_t(placeOf(k))] =
-        packedNumber(layout, a.weight, n, k) + added;
+    numbers[size_t(placeOf(k))] = packedNumber(layout, a.weight, n, k) + added;
   scales.clear();
   zeros.clear();
   const uint8_t *packed = static_cast<const uint8_t *>(a.weight) +
@@ -177,7 +175,7 @@ void OrderedLinear::unpackRow(int64_t n) {
   for (int64_t g = 0; !layout.isFloat() && g < layout.groups(); ++g) {
     scales.push_back(packedScale(layout, packed, n % tileRows, g));
     zeros.push_back(format.isSymmetric()
-                        ? order.zero
+                        ? float(order.zero)
                         : packedZero(layout, packed, n % tileRows, g));
   }
 }
@@ -190,7 +188,7 @@ float OrderedLinear::addGroup(const Token &token, int64_t first,
     float shift = -base;
     if (!order.zerosByProduct)
       shift = shift - (groupColumns ? zeros[size_t(first / groupColumns)]
-                                    : order.zero);
+                                    : float(order.zero));
     float x = sumOfX(token, first, columns);
     start = groupColumns ? x * shift : std::fma(x, shift, sum);
   }
@@ -198,8 +196,8 @@ float OrderedLinear::addGroup(const Token &token, int64_t first,
   for (int64_t i = 0; i < columns / productColumns; ++i) {
     float &chain = chains[order.twoChains ? i % 2 : 0];
     int64_t at = first + i * productColumns;
-    chain = productSum(numbers.data() + at, token.x.data() + at,
-                       productColumns, leastExponent, chain);
+    chain = productSum(numbers.data() + at, token.x.data() + at, productColumns,
+                       leastExponent, chain);
   }
   float product = order.twoChains ? chains[0] + chains[1] : chains[0];
   return groupColumns
@@ -213,8 +211,8 @@ void OrderedLinear::addUnit(const Token &token, int64_t unit,
   int64_t first = unit * unitColumns;
   if (order.zerosByProduct)
     sums[0] = addZeros(token, unit, sums[0]);
-  int64_t columns = groupColumns ? std::min(groupColumns, unitColumns)
-                                 : unitColumns;
+  int64_t columns =
+      groupColumns ? std::min(groupColumns, unitColumns) : unitColumns;
   for (int64_t g = 0; g < unitColumns / columns; ++g)
     if (int64_t at = first + g * columns; at < a.layout.columns) {
       float &sum = sums[order.spreadGroups ? g : 0];
@@ -226,10 +224,9 @@ void OrderedLinear::addUnit(const Token &token, int64_t unit,
 /// factors are the sums of two numbers.
 float OrderedLinear::addZeros(const Token &token, int64_t unit,
                               float sum) const {
-  bool halves =
-      format.scale == quant::ScaleType::F16 && !format.hasTwoLevels();
+  bool halves = format.scale == quant::ScaleType::F16 && !format.hasTwoLevels();
   float product[2 * mostGroups] = {}, rest[mostGroups] = {},
-        x[2 * mostGroups] = {};
+                    x[2 * mostGroups] = {};
   for (int64_t g = 0; g < mostGroups; ++g) {
     int64_t group = unit * mostGroups + g;
     if (group >= int64_t(zeros.size()))
@@ -333,5 +330,37 @@ void addTiles(const LinearArguments &arguments, int64_t begin, int64_t end) {
 } // namespace
 
 LinearBody orderedLinear(const LinearArguments &) { return addTiles; }
+
+Status isValid(const LinearSumOrder &order, const LinearLayout &layout) {
+  const quant::Format &format = layout.format;
+  bool grouped = format.granularity == quant::Granularity::Group;
+  bool smallGroups = grouped && format.groupSize < unitColumns;
+  int64_t units = ceilDiv(layout.columns, unitColumns),
+          group =
+              grouped ? std::min(format.groupSize, unitColumns) : unitColumns;
+  constexpr int64_t most = 1 << 20;
+  for (int64_t number :
+       {order.slices, order.unitsPerSlice, order.columnWarps,
+        order.unitsPerStep, order.tileStrips, order.blocks + 1})
+    if (number < 1 || number > most)
+      return Status(StatusCode::InvalidArgument,
+                    "an order of sums without warps, units or slices");
+  bool covers = order.unitsPerSlice * order.slices >= units &&
+                order.unitsPerSlice * (order.slices - 1) < units;
+  bool sums = order.sumColumns >= chunkColumns && group % order.sumColumns == 0;
+  if (!covers || !sums ||
+      (group != 32 && group != 64 && group != unitColumns) ||
+      (order.spreadGroups && !smallGroups) ||
+      (order.zerosByProduct &&
+       (group != 32 || format.isSymmetric() || order.sumColumns != group ||
+        order.spreadGroups || !order.corrects)) ||
+      (order.paired && layout.rows % 2))
+    return Status(StatusCode::InvalidArgument,
+                  "an order of sums for other weights than " +
+                      quant::spell(format) + " of " +
+                      std::to_string(layout.rows) + "x" +
+                      std::to_string(layout.columns));
+  return Status();
+}
 
 } // namespace qopt::host

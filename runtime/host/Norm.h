@@ -38,6 +38,9 @@ struct NormArguments {
 void rmsNorm(const NormArguments &arguments, ThreadPool &pool);
 void layerNorm(const NormArguments &arguments, ThreadPool &pool);
 
+/// Why no row can be summed so; ok if it can.
+Status isValid(const NormSumOrder &order);
+
 /// Either in the order of `arguments.order`, rounded as the kernels of GPUs do:
 /// layer_norm where `centered`.
 void orderedNorm(const NormArguments &arguments, bool centered,

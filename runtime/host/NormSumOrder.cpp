@@ -1,6 +1,7 @@
 // Norms in the order of a GPU's sums: a thread's elements, a warp's lanes in a
 // butterfly, the warps. For comparisons, not for speed.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/numerics/Approximate.h"
 #include "runtime/host/Norm.h"
 
 #include <algorithm>
@@ -55,8 +56,8 @@ void normalise(const NormArguments &a, bool centered, std::vector<float> &x) {
       value = value - mean;
   }
   float variance = sumOfRow(*a.order, x, /*square=*/true) * share;
-  // rsqrt, to the nearest.
-  auto factor = float(1.0 / std::sqrt(double(variance + a.epsilon)));
+  float factor =
+      emulator::numerics::reciprocalSquareRoot<true>(variance + a.epsilon);
   for (int64_t i = 0; i < a.columns; ++i) {
     float y = x[size_t(i)] * factor, scale = a.scale ? a.scale[i] : 1;
     x[size_t(i)] = a.bias ? std::fma(y, scale, a.bias[i]) : y * scale;
@@ -76,6 +77,16 @@ void normaliseRow(const NormArguments &a, bool centered, int64_t row,
 }
 
 } // namespace
+
+Status isValid(const NormSumOrder &order) {
+  if (order.threads < warpLanes || order.threads > warpLanes * warpLanes ||
+      order.threads % warpLanes || order.width < 1 || order.width > 8)
+    return Status(StatusCode::InvalidArgument,
+                  "an order of sums of " + std::to_string(order.threads) +
+                      " threads that read " + std::to_string(order.width) +
+                      " elements; expected whole warps of a block");
+  return Status();
+}
 
 void orderedNorm(const NormArguments &arguments, bool centered,
                  ThreadPool &pool) {

@@ -11,9 +11,8 @@
 #ifndef QOPT_RUNTIME_HOST_SUMORDER_H
 #define QOPT_RUNTIME_HOST_SUMORDER_H
 
-#include "lib/Quant/Element.h"
-
 #include <cstdint>
+#include <vector>
 
 namespace qopt::host {
 
@@ -25,7 +24,7 @@ struct LinearSumOrder {
   static constexpr int64_t unitColumns = 128;
 
   int64_t mostTokens = 0; ///< of launches that have this order; 0: no limit
-  quant::ElementType activation = quant::ElementType::F16; ///< or bf16
+  bool bf16 = false;      ///< of activations; else f16
 
   // Who sums what.
   int64_t slices = 1;        ///< equal parts of the columns
@@ -38,20 +37,45 @@ struct LinearSumOrder {
   bool paired = false;       ///< strips hold 8 rows of each half of the matrix
 
   // How a unit is summed.
-  bool twoChains = false;   ///< even and odd products in sums of their own
+  bool twoChains = false;    ///< even and odd products in sums of their own
   bool spreadGroups = false; ///< groups of a unit in sums of their own, which
                              ///< are added behind a block's last unit
 
   // What codes are unpacked to, and Σx that corrects it.
-  float base[2] = {0, 0}; ///< number = base + code, of rows 0…7, 8…15 of a strip
-  float zero = 0;         ///< the code of 0, of symmetric formats
-  bool corrects = false;  ///< sums of a group start at −(base + zero) · Σx
+  int64_t baseUpper = 0;       ///< number = base + code, of rows 0…7 of a strip
+  int64_t baseLower = 0;       ///< of rows 8…15
+  int64_t zero = 0;            ///< the code of 0, of symmetric formats
+  bool corrects = false;       ///< sums of a group start at −(base + zero) · Σx
   bool zerosByProduct = false; ///< at −base · Σx: a product of tf32 has zeros
   int64_t sumColumns = unitColumns; ///< of one Σx; a group adds several
   bool sumsByThreads = false; ///< of 8 columns a thread, then lanes; else by
                               ///< products with ones
 
   bool operator==(const LinearSumOrder &) const = default;
+
+  /// Names every number, for the IR, for plans and reports: visit(name,
+  /// member).
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("most_tokens", self.mostTokens);
+    visit("bf16", self.bf16);
+    visit("slices", self.slices);
+    visit("units_per_slice", self.unitsPerSlice);
+    visit("column_warps", self.columnWarps);
+    visit("units_per_step", self.unitsPerStep);
+    visit("blocks", self.blocks);
+    visit("tile_strips", self.tileStrips);
+    visit("paired", self.paired);
+    visit("two_chains", self.twoChains);
+    visit("spread_groups", self.spreadGroups);
+    visit("base_upper", self.baseUpper);
+    visit("base_lower", self.baseLower);
+    visit("zero", self.zero);
+    visit("corrects", self.corrects);
+    visit("zeros_by_product", self.zerosByProduct);
+    visit("sum_columns", self.sumColumns);
+    visit("sums_by_threads", self.sumsByThreads);
+  }
 };
 
 /// Of a norm: each thread adds its elements, then the lanes of a warp in a
@@ -65,7 +89,59 @@ struct NormSumOrder {
   bool warpsInButterfly = false; ///< the warps' sums, too; else one by one
 
   bool operator==(const NormSumOrder &) const = default;
+
+  /// As LinearSumOrder::visitFields.
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("most_tokens", self.mostTokens);
+    visit("threads", self.threads);
+    visit("width", self.width);
+    visit("warps_in_butterfly", self.warpsInButterfly);
+  }
 };
+
+/// Of attention over a paged cache. The rows of a key head, tokens times the
+/// heads that share it, go in blocks; the positions that a block of rows sees
+/// in tiles, those in splits, and the tiles of a split to its warps in turn.
+/// AttentionSumOrder.cpp says what a warp does with a tile. Warps and then
+/// splits are put together in their order.
+struct AttentionSumOrder {
+  int64_t mostTokens = 0; ///< new ones, of launches that have this order: those
+                          ///< of a step less its other sequences; 0: no limit
+  bool bf16 = false;      ///< of activations; else f16
+  int64_t warps = 1;      ///< that take turns at tiles
+  int64_t tile = 16;      ///< positions of a tile
+  int64_t blockRows = 8;  ///< rows of a block
+  int64_t tilesPerWarp = 1; ///< that a split has at least
+  int64_t room = 1;         ///< blocks that are on the device together
+  int64_t context = 0;      ///< positions that splits are planned for; 0: one
+                            ///< split
+
+  bool operator==(const AttentionSumOrder &) const = default;
+
+  /// As LinearSumOrder::visitFields.
+  template <typename Self, typename Visit>
+  static void visitFields(Self &self, Visit visit) {
+    visit("most_tokens", self.mostTokens);
+    visit("bf16", self.bf16);
+    visit("warps", self.warps);
+    visit("tile", self.tile);
+    visit("block_rows", self.blockRows);
+    visit("tiles_per_warp", self.tilesPerWarp);
+    visit("room", self.room);
+    visit("context", self.context);
+  }
+};
+
+/// The order for launches of `tokens`: the first of `orders`, which rise by
+/// what they are for, that has room for them; null where none has.
+template <typename Order>
+const Order *orderFor(const std::vector<Order> &orders, int64_t tokens) {
+  for (const Order &order : orders)
+    if (!order.mostTokens || tokens <= order.mostTokens)
+      return &order;
+  return nullptr;
+}
 
 } // namespace qopt::host
 

@@ -481,6 +481,44 @@ TEST_F(RequirementTest, AnEmptyInputIsNamed) {
             "expected equal sizes");
 }
 
+/// Of an order for at most 4 tokens: threads, width, warps in a butterfly.
+static std::unique_ptr<plan::SumOrderT> orderOf(int64_t threads,
+                                                int64_t width) {
+  auto order = std::make_unique<plan::SumOrderT>();
+  order->numbers = {4, threads, width, 0};
+  return order;
+}
+
+TEST_F(StepsTest, OrdersOfSumsAreThoseOfTheStepsTokens) {
+  plan::RmsNormT norm;
+  norm.x = input({rows, f.constant(40)});
+  norm.y = output({rows, f.constant(40)});
+  norm.scale = f.floats(Values(40, 1.f));
+  norm.orders.push_back(orderOf(32, 8));
+  f.step(std::move(norm), "model.norm");
+  Values values(5 * 40, 1.f);
+  TensorView view = {"x", DType::F32, {4, 40}, values.data()};
+  EXPECT_TRUE(run({view}).ok());
+  view.shape = {5, 40};
+  EXPECT_EQ(run({view}).status().message(),
+            "step rms_norm of 'model.norm' in 'main': it has 5 rows, for which "
+            "its sums have no order of a GPU; expected at most 4");
+}
+
+TEST_F(StepsTest, OrdersOfSumsThatNoKernelHasAreRefused) {
+  plan::RmsNormT norm;
+  norm.x = input({rows, f.constant(40)});
+  norm.y = output({rows, f.constant(40)});
+  norm.scale = f.floats(Values(40, 1.f));
+  norm.orders.push_back(orderOf(0, 8));
+  f.step(std::move(norm), "model.norm");
+  Values values(40, 1.f);
+  TensorView view = {"x", DType::F32, {1, 40}, values.data()};
+  EXPECT_EQ(run({view}).status().message(),
+            "step rms_norm of 'model.norm' in 'main': an order of sums of 0 "
+            "threads that read 8 elements; expected whole warps of a block");
+}
+
 TEST_F(StepsTest, AStepThatDoesNotFitItsKernelIsNamed) {
   plan::RmsNormT norm;
   norm.x = input({rows, f.constant(10)});

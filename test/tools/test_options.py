@@ -59,6 +59,13 @@ REFUSED = {
         "keys in groups of 64 positions have that many latest ones at least; got 32"
     ),
     "qopt-compile {stories} -o {none} --target cuda --arch sm_80,": '--arch: unknown architecture ""',
+    "qopt-compile {stories} -o {none} --activations f16 --sum-order sm_90a,sm_80": (
+        '--sum-order is "sm_90a,sm_80"; expected one architecture, as sm_90a or sm_80'
+    ),
+    "qopt-compile {stories} -o {none} --activations f16 --sum-order cpu": '--sum-order is "cpu"; expected one architecture',
+    "qopt-compile {stories} -o {none} --target cuda --sum-order sm_90a": "but a GPU has its own; leave it out",
+    "qopt-compile {stories} -o {none} --sum-order sm_90a": "expected --activations f16 or bf16 beside it",
+    "qopt-compile {stories} --emit qopt --sum-order sm_90a": "--sum-order is for the stages from scheduled on",
     "qopt-run {decoder} --tokens 1,,2": '"1,,2" is no list of token ids; expected numbers with a comma',
     "qopt-run {decoder} --tokens ,1": '",1" is no list of token ids',
     "qopt-run {decoder} --tokens 1,": '"1," is no list of token ids',

@@ -243,6 +243,11 @@ CLI::Option *declareTarget(CLI::App &app, Arguments &arguments) {
           ->capture_default_str();
   arguments.useOnly(arch, ofGpuSchedules,
                     "for --target cuda and its stages from scheduled on");
+  auto *order = app.add_option(
+      "--sum-order", o.sumOrder,
+      "on the host: sum in the order of the kernels of a GPU, sm_90a, to "
+      "compare results with its; slow, with --activations f16 or bf16");
+  arguments.useOnly(order, ofSchedules, "for the stages from scheduled on");
   auto *tokenizer =
       app.add_option("--tokenizer", o.tokenizer,
                      "tokenizer.json; default: the one beside the model");

@@ -34,6 +34,20 @@
 // takes of K is free as long as Q agrees: lane t takes the eight 8t…8t+7 of
 // every 32, one read a position whatever the format.
 //
+// # The order of sums
+//
+// Scores are chains of products of 16 channels. The sum of a row's
+// probabilities is eight, of the positions that are equal modulo 8, by rising
+// tiles of the warp, which a butterfly adds at its end; its output is a chain
+// of products of 16 positions of probabilities that are rounded to the
+// activation's type. Then come the warps and the splits, in their order, each
+// added to those before with both corrected to the larger maximum; all in f32
+// but for that rounding and the result's. Tiles, warps and what a split has at
+// least are the schedule's; the number of splits follows from the launch
+// (gridOf) and from the positions of the block. AttentionDecodeOrder.h says
+// this as data, and runtime/host/AttentionSumOrder.cpp does it on the host.
+// Keys in groups have no such description yet.
+//
 // # A tile in shared memory
 //
 //   | K: tile × keyStride | V: tile × valueStride | K scales | V scales |

@@ -9,8 +9,9 @@
 //   y + another tensor, if there is one, of y that is rounded first
 //
 // in f32, where each thread adds its elements in their order, then the lanes of
-// a warp in a butterfly, then the warps. The result is rounded once, or made
-// int8 with one f32 scale a row: scale = max|y| / 127 before any rounding.
+// a warp in a butterfly of distances 16 … 1, then the warps in another; threads
+// and elements are the schedule's (NormOrder.h). The result is rounded once, or
+// made int8 with one f32 scale a row: scale = max|y| / 127 before any rounding.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_KERNELS_NORM_NORM_H
 #define QOPT_LIB_KERNELS_NORM_NORM_H

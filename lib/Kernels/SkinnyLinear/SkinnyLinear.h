@@ -51,14 +51,23 @@
 // # Numerics
 //
 // Products are exact and summed in f32 by the tensor cores, in the order of the
-// columns (with one tile of tokens and one group a unit, even and odd products
-// of 16 columns in two sums that are added at its end). The numbers that codes
-// are unpacked to, and what corrects them by Σx, start in the same sums. A
-// group's sum times its scale is added to the row's by one fma. How groups
-// smaller than a unit differ is in SkinnyLinearGroups.h. Then, in f32 and in
-// this order: warps, slices, blocks of a slice; the scale of the row; the
-// epilogue; one rounding to the output's type. No sum depends on what arrives
-// first.
+// columns (with one strip a warp, one tile of tokens and one group a unit, even
+// and odd products of 16 columns in two sums that are added at its end). The
+// numbers that codes are unpacked to, and what corrects them by Σx, start in
+// the same sums. A group's sum times its scale is added to the row's by one
+// fma. How groups smaller than a unit differ is in SkinnyLinearGroups.h. Then,
+// in f32 and in this order: the lanes of groups, warps, blocks of a slice that
+// share a tile, slices; the scale of the row; the epilogue; one rounding to the
+// output's type. No sum depends on what arrives first.
+//
+// Σx of one token is summed by the threads that copy it, eight columns each and
+// then lanes in a butterfly; of several tokens by products with ones. A norm
+// ahead is summed by chunks of 8 columns a thread, lanes, warps; with several
+// tokens one warp has a row.
+//
+// SkinnyLinearOrder.h says all of this as data, by which the host's kernels
+// give the same bits: warps, steps, blocks and slices follow from the schedule,
+// the rest from the problem.
 //
 // Activations may be int8 codes with one f32 scale a token, of weights that are
 // int8 codes with one scale a row. A product then has 32 columns, and all sums,

@@ -33,7 +33,7 @@ host::LinearSumOrder skinny_linear::sumOrderOf(const Problem &problem,
   const quant::Format &format = problem.segments[segment].weight;
   host::LinearSumOrder order;
   order.mostTokens = problem.tokens;
-  order.activation = problem.activation;
+  order.bf16 = problem.activation == quant::ElementType::BF16;
   setDivision(order, problem, schedule, segment);
 
   int64_t groups = groupsPerUnit(format);
@@ -42,9 +42,9 @@ host::LinearSumOrder skinny_linear::sumOrderOf(const Problem &problem,
   order.twoChains = oneTile && (order.spreadGroups || groups <= 1);
 
   Numbers numbers = numbersOf(format, problem.activation);
-  order.base[0] = float(numbers.base[0]);
-  order.base[1] = float(numbers.base[1]);
-  order.zero = format.isSymmetric() ? float(numbers.zero) : 0;
+  order.baseUpper = int64_t(numbers.base[0]);
+  order.baseLower = int64_t(numbers.base[1]);
+  order.zero = format.isSymmetric() ? int64_t(numbers.zero) : 0;
   order.corrects = !format.isSymmetric() || numbers.needsCorrection();
   order.zerosByProduct = correctsByProduct(problem, format);
   order.sumsByThreads = sumsWhileStaging(problem, schedule);

@@ -10,6 +10,7 @@
 #include "runtime/host/RotaryAppend.h"
 #include "runtime/host/program/CacheLayout.h"
 #include "runtime/host/program/HostSteps.h"
+#include "runtime/host/program/SumOrders.h"
 #include "runtime/plan/PlanFormat.h"
 
 #include "qopt/Tensor.h"
@@ -147,6 +148,13 @@ public:
     kernel(arguments, call.pool);
     return {};
   }
+};
+
+class CachedAttentionCommand
+    : public CacheCommand<host::cachedAttention,
+                          host::CachedAttentionArguments> {
+public:
+  std::optional<host::AttentionSumOrder> order;
 };
 
 class PositionsCommand : public HostCommand {
@@ -441,9 +449,7 @@ BoundCommand bindKvAppend(StepBinder &binder, const plan::KvAppend &step) {
 
 BoundCommand bindCachedAttention(StepBinder &binder,
                                  const plan::CachedAttention &step) {
-  using Command =
-      CacheCommand<host::cachedAttention, host::CachedAttentionArguments>;
-  auto command = std::make_unique<Command>();
+  auto command = std::make_unique<CachedAttentionCommand>();
   host::CachedAttentionArguments &arguments = command->arguments;
   command->layer = step.layer();
   QOPT_RETURN_IF_ERROR(fillCache(binder, step.layer(), arguments.layout));
@@ -464,6 +470,14 @@ BoundCommand bindCachedAttention(StepBinder &binder,
     QOPT_RETURN_IF_ERROR(binder.expect("its slopes",
                                        uint32_t(step.alibi_slopes()),
                                        plan::DType::F32, arguments.heads));
+  // New tokens of a sequence are at most those that no other must have.
+  QOPT_RETURN_IF_ERROR(chooseOrder(
+      binder, step.orders(), 1 + tokens - binder.function.inputs().sequences,
+      command->order, arguments.order));
+  if (arguments.order)
+    if (Status status = isValid(*arguments.order, arguments.layout);
+        !status.ok())
+      return binder.fail(status.message());
   binder.point(arguments.query, step.q());
   binder.point(arguments.output, step.y());
   binder.pointOptional(arguments.alibiSlopes, step.alibi_slopes());

@@ -6,6 +6,7 @@
 #include "runtime/host/Linear.h"
 #include "runtime/host/QuantizedActivations.h"
 #include "runtime/host/program/HostSteps.h"
+#include "runtime/host/program/SumOrders.h"
 #include "runtime/plan/PlanFormat.h"
 
 namespace qopt::runtime {
@@ -73,7 +74,8 @@ BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
   QOPT_RETURN_IF_ERROR(
       expectWeight(binder, step.weight(), layout->packedBytes()));
 
-  using Command = KernelCommand<host::linear, host::LinearArguments>;
+  using Command =
+      OrderedCommand<host::linear, host::LinearArguments, host::LinearSumOrder>;
   auto command = std::make_unique<Command>();
   host::LinearArguments &arguments = command->arguments;
   const BoundValue &x = binder.value(step.x());
@@ -100,6 +102,11 @@ BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
                                            arguments.rows, step.k(),
                                            arguments.inputStride));
     binder.point(arguments.input, step.x());
+    QOPT_RETURN_IF_ERROR(chooseOrder(binder, step.orders(), arguments.rows,
+                                     command->order, arguments.order));
+    if (arguments.order)
+      if (Status status = isValid(*arguments.order, *layout); !status.ok())
+        return binder.fail(status.message());
   }
   binder.point(arguments.weight, step.weight());
   if (step.bias() >= 0)

@@ -3,6 +3,7 @@
 #include "runtime/host/Activation.h"
 #include "runtime/host/Norm.h"
 #include "runtime/host/program/HostSteps.h"
+#include "runtime/host/program/SumOrders.h"
 
 namespace qopt::runtime {
 namespace {
@@ -15,9 +16,9 @@ static_assert(uint8_t(plan::ActivationKind::GeluErf) ==
                   uint8_t(host::ActivationKind::Sigmoid));
 
 /// What both norms share. The number of columns is that of the scale.
-template <typename Step>
-Status fillNorm(StepBinder &binder, const Step &step,
-                host::NormArguments &arguments) {
+template <typename Step, typename Command>
+Status fillNorm(StepBinder &binder, const Step &step, Command &command) {
+  host::NormArguments &arguments = command.arguments;
   const BoundValue &x = binder.value(step.x());
   arguments.columns = binder.value(step.scale()).elements;
   if (arguments.columns == 0 || x.elements % arguments.columns != 0)
@@ -48,6 +49,11 @@ Status fillNorm(StepBinder &binder, const Step &step,
     binder.point(arguments.quantized, step.y());
   else
     binder.point(arguments.output, step.y());
+  QOPT_RETURN_IF_ERROR(chooseOrder(binder, step.orders(), arguments.rows,
+                                   command.order, arguments.order));
+  if (arguments.order)
+    if (Status status = isValid(*arguments.order); !status.ok())
+      return binder.fail(status.message());
   return {};
 }
 
@@ -66,16 +72,18 @@ public:
 } // namespace
 
 BoundCommand bindRmsNorm(StepBinder &binder, const plan::RmsNorm &step) {
-  using Command = KernelCommand<host::rmsNorm, host::NormArguments>;
+  using Command =
+      OrderedCommand<host::rmsNorm, host::NormArguments, host::NormSumOrder>;
   auto command = std::make_unique<Command>();
-  QOPT_RETURN_IF_ERROR(fillNorm(binder, step, command->arguments));
+  QOPT_RETURN_IF_ERROR(fillNorm(binder, step, *command));
   return std::unique_ptr<HostCommand>(std::move(command));
 }
 
 BoundCommand bindLayerNorm(StepBinder &binder, const plan::LayerNorm &step) {
-  using Command = KernelCommand<host::layerNorm, host::NormArguments>;
+  using Command =
+      OrderedCommand<host::layerNorm, host::NormArguments, host::NormSumOrder>;
   auto command = std::make_unique<Command>();
-  QOPT_RETURN_IF_ERROR(fillNorm(binder, step, command->arguments));
+  QOPT_RETURN_IF_ERROR(fillNorm(binder, step, *command));
   if (step.bias() >= 0)
     QOPT_RETURN_IF_ERROR(binder.expect("its bias", uint32_t(step.bias()),
                                        plan::DType::F32,
@@ -84,9 +92,10 @@ BoundCommand bindLayerNorm(StepBinder &binder, const plan::LayerNorm &step) {
   return std::unique_ptr<HostCommand>(std::move(command));
 }
 
-/// The gated kernel without a factor: it writes whole rows of codes.
-static BoundCommand bindQuantizedActivation(StepBinder &binder,
-                                            const plan::Activation &step) {
+/// The gated kernel without a factor: it writes whole rows of codes, and knows
+/// the formula of GPUs.
+static BoundCommand bindActivationRows(StepBinder &binder,
+                                       const plan::Activation &step) {
   using Command =
       KernelCommand<host::gatedActivation, host::GatedActivationArguments>;
   auto command = std::make_unique<Command>();
@@ -101,14 +110,18 @@ static BoundCommand bindQuantizedActivation(StepBinder &binder,
   QOPT_RETURN_IF_ERROR(binder.expectRows("its input", step.x(), arguments.rows,
                                          arguments.columns,
                                          arguments.gateStride));
+  arguments.gpuFormula = step.gpu_formula();
   binder.point(arguments.gate, step.x());
-  binder.point(arguments.quantized, step.y());
+  if (y.quantized)
+    binder.point(arguments.quantized, step.y());
+  else
+    binder.point(arguments.output, step.y());
   return std::unique_ptr<HostCommand>(std::move(command));
 }
 
 BoundCommand bindActivation(StepBinder &binder, const plan::Activation &step) {
-  if (binder.value(step.y()).quantized)
-    return bindQuantizedActivation(binder, step);
+  if (binder.value(step.y()).quantized || step.gpu_formula())
+    return bindActivationRows(binder, step);
   auto command = std::make_unique<ActivationCommand>();
   command->kind = host::ActivationKind(step.kind());
   command->count = binder.value(step.x()).elements;
@@ -132,6 +145,7 @@ BoundCommand bindGatedActivation(StepBinder &binder,
   arguments.rows = y.rows();
   arguments.columns = y.columns();
   arguments.format = activationFormat(y);
+  arguments.gpuFormula = step.gpu_formula();
   QOPT_RETURN_IF_ERROR(
       binder.expectResult(step.y(), arguments.rows, arguments.columns));
   if (step.up() >= 0) {

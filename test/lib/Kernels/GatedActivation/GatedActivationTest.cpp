@@ -1,8 +1,9 @@
 // An activation on the emulator is the double function of the same halves, to
-// the rounding of its result.
+// the rounding of its result; the host's formula of GPUs has its bits.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "../KernelTest.h"
 #include "lib/Kernels/GatedActivation/GatedActivationGenerator.h"
+#include "runtime/host/Activation.h"
 
 #include <gtest/gtest.h>
 
@@ -35,6 +36,20 @@ static double apply(Function function, double x) {
     break;
   }
   return sigmoid(x);
+}
+
+/// The results by the host's formula of GPUs, rounded.
+static std::vector<float> ofHost(const Problem &problem,
+                                 const std::vector<float> &gate,
+                                 const std::vector<float> &up) {
+  auto kind = host::ActivationKind(problem.function);
+  std::vector<float> y;
+  for (size_t i = 0; i < gate.size(); ++i) {
+    y.push_back(host::gpuActivation(kind, gate[i]));
+    if (problem.form != Form::Alone)
+      y.back() = y.back() * up[i];
+  }
+  return rounded(problem.activation, y);
 }
 
 static void runCase(Problem problem, int64_t rows,
@@ -76,6 +91,8 @@ static void runCase(Problem problem, int64_t rows,
   ASSERT_TRUE(ran.ok()) << ran.message();
 
   std::vector<float> result = decode(type, y);
+  if (problem.result == Result::Activation)
+    EXPECT_EQ(result, ofHost(problem, gate, up));
   std::vector<double> expected(count);
   for (size_t i = 0; i < count; ++i)
     expected[i] = apply(problem.function, gate[i]) *

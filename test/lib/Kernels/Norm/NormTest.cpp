@@ -1,8 +1,10 @@
 // A norm on the emulator is the double norm of the same halves, to the rounding
-// of its result.
+// of its result; the host's norm in the same order of sums has its bits.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/Norm.h"
 #include "../KernelTest.h"
 #include "lib/Kernels/Norm/NormGenerator.h"
+#include "lib/Kernels/Norm/NormOrder.h"
 
 #include <gtest/gtest.h>
 
@@ -91,6 +93,28 @@ static std::vector<uint16_t> spread(const Problem &problem,
   return result;
 }
 
+/// The results of the host's norm of `x` in an order of sums, rounded.
+static std::vector<float> ofHost(const Problem &problem, const Arrays &a,
+                                 const std::vector<float> &x,
+                                 host::NormSumOrder order) {
+  std::vector<float> y(x.size());
+  host::NormArguments norm;
+  norm.columns = problem.columns;
+  norm.rows = int64_t(x.size()) / norm.columns;
+  norm.epsilon = problem.epsilon;
+  norm.input = x.data();
+  norm.scale = a.scale.data();
+  norm.bias = problem.bias ? a.bias.data() : nullptr;
+  norm.output = y.data();
+  norm.order = &order;
+  host::ThreadPool pool(1);
+  (problem.kind == Kind::Layer ? host::layerNorm : host::rmsNorm)(norm, pool);
+  y = rounded(problem.activation, y);
+  for (size_t i = 0; problem.added && i < y.size(); ++i)
+    y[i] = y[i] + a.added[i];
+  return rounded(problem.activation, y);
+}
+
 static void runCase(Problem problem, int64_t rows,
                     const target::Target &target = target::sm90a()) {
   auto schedule = chooseSchedule(problem, target);
@@ -135,6 +159,9 @@ static void runCase(Problem problem, int64_t rows,
   if (problem.result == Result::Int8)
     return check(problem, codes, scales, expected);
   std::vector<float> result = decode(type, y);
+  EXPECT_EQ(result,
+            ofHost(problem, a, problem.residual ? expected.sum : a.input,
+                   sumOrderOf(*schedule)));
   // The norm's own rounding lies between.
   for (size_t i = 0; problem.added && i < count; ++i)
     ASSERT_NEAR(result[i], expected.y[i] + a.added[i],

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "../KernelTest.h"
 #include "lib/Kernels/RotaryTable/RotaryTableGenerator.h"
+#include "runtime/host/Rotary.h"
 
 #include <gtest/gtest.h>
 
@@ -30,6 +31,14 @@ static void runCase(const Problem &problem, const target::Target &target) {
   Status ran = launch.run(*kernel, launchOf(problem, *schedule),
                           int64_t(positions.size()));
   ASSERT_TRUE(ran.ok()) << ran.message();
+  std::vector<float> hostCos(cos.size()), hostSin(cos.size());
+  host::ThreadPool pool(1);
+  host::rotaryTable({int64_t(positions.size()), problem.count, positions.data(),
+                     frequencies.data(), problem.scale, hostCos.data(),
+                     hostSin.data()},
+                    pool);
+  EXPECT_EQ(cos, hostCos);
+  EXPECT_EQ(sin, hostSin);
   for (size_t i = 0; i < cos.size(); ++i) {
     double angle =
         double(positions[i / count]) * double(frequencies[i % count]);

@@ -1,0 +1,220 @@
+// The host computes what a GPU would, op by op: what a launch does besides its
+// product is said by the order of each op's sums, and the launch itself is no
+// longer needed.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/Onnx/OnnxOps.h"
+#include "lib/Kernels/AttentionDecode/AttentionDecodeOrder.h"
+#include "lib/Kernels/Norm/NormOrder.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearOrder.h"
+#include "passes/Schedule/KernelProblems.h"
+#include "passes/Schedule/Passes.h"
+#include "passes/Schedule/SelectedKernels.h"
+#include "passes/Schedule/SumOrders.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace qopt::passes {
+#define GEN_PASS_DEF_SELECTSUMORDERSPASS
+#include "passes/Schedule/Passes.h.inc"
+} // namespace qopt::passes
+
+using namespace mlir;
+using namespace qopt;
+using namespace qopt::kernels;
+using ir::KernelFamily;
+using qopt::passes::problemOf;
+
+namespace {
+
+/// A kernel of skinny_linear for launches of some tokens.
+struct SkinnyKernel {
+  skinny_linear::Problem problem;
+  skinny_linear::Schedule schedule;
+};
+
+class OrderSelector {
+public:
+  explicit OrderSelector(const target::Target &target) : target(target) {}
+
+  LogicalResult select(Operation *op) {
+    return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+        .Case<ir::LinearOp, ir::CachedAttentionOp>(
+            [&](auto op) { return selectFor(op); })
+        .Case<ir::RmsNormOp, ir::LayerNormOp>(
+            [&](auto norm) { return selectForNorm(norm); })
+        .Case<ir::ActivationOp, ir::GatedActivationOp>([&](auto function) {
+          set<host::NormSumOrder>(function, {}); // a formula, no sums
+          return success();
+        })
+        .Default([](Operation *) { return success(); });
+  }
+
+private:
+  /// The kernels of skinny_linear that come before those of gemm.
+  FailureOr<std::vector<SkinnyKernel>> skinnyKernels(ir::LinearOp op) {
+    auto selected = passes::selectedKernels(op, target);
+    if (failed(selected))
+      return failure();
+    std::vector<SkinnyKernel> kernels;
+    for (ir::KernelAttr kernel : *selected) {
+      if (kernel.getFamily() != KernelFamily::SkinnyLinear)
+        break;
+      auto schedule = passes::scheduleOf<skinny_linear::Schedule>(op, kernel);
+      if (failed(schedule))
+        return failure();
+      kernels.push_back({problemOf(op, kernel.getMost()), *schedule});
+    }
+    return kernels;
+  }
+
+  LogicalResult selectFor(ir::LinearOp op) {
+    auto kernels = skinnyKernels(op);
+    if (failed(kernels))
+      return failure();
+    std::vector<host::LinearSumOrder> orders;
+    for (const SkinnyKernel &kernel : *kernels) {
+      if (kernel.problem.hasCodes())
+        return success(); // exact
+      orders.push_back(sumOrderOf(kernel.problem, kernel.schedule, 0));
+    }
+    set(op, orders);
+    return success();
+  }
+
+  /// In the launch of a linear for some tokens, one of its own for others.
+  LogicalResult selectForNorm(Operation *op) {
+    auto region = op->getParentOfType<ir::FusedOp>();
+    std::optional<ir::LinearBody> body;
+    if (region)
+      body = ir::matchLinear(region);
+    bool ahead = body && body->norm == op;
+    if (region && !ahead && !ir::matchNormSum(region))
+      return op->emitError("norms of heads in the launch of a projection have "
+                           "no order of sums that the host follows");
+    auto selected = passes::selectedKernels(op, target);
+    if (failed(selected))
+      return failure();
+    auto schedule = passes::scheduleOf<norm::Schedule>(op, selected->front());
+    if (failed(schedule))
+      return failure();
+    std::vector<host::NormSumOrder> orders;
+    if (ahead && region.getKernel() == ir::FusedKernel::Linear) {
+      auto kernels = skinnyKernels(body->linear);
+      if (failed(kernels))
+        return failure();
+      for (const SkinnyKernel &kernel : *kernels) {
+        auto order = normOrderOf(kernel.problem, kernel.schedule);
+        orders.push_back(order ? *order : norm::sumOrderOf(*schedule));
+        orders.back().mostTokens = kernel.problem.tokens;
+      }
+    } else {
+      orders.push_back(norm::sumOrderOf(*schedule));
+    }
+    set(op, orders);
+    return success();
+  }
+
+  LogicalResult selectFor(ir::CachedAttentionOp op) {
+    attention_decode::Problem problem = problemOf(op);
+    if (problem.cache.keyGroup())
+      return op.emitError("keys with a scale a channel have no order of sums "
+                          "that the host follows; expected --kv f16, int8, "
+                          "int4 or fp8_e4m3");
+    auto selected = passes::selectedKernels(op, target);
+    if (failed(selected))
+      return failure();
+    std::vector<host::AttentionSumOrder> orders;
+    for (ir::KernelAttr kernel : *selected) {
+      auto schedule =
+          passes::scheduleOf<attention_decode::Schedule>(op, kernel);
+      if (failed(schedule))
+        return failure();
+      if (kernel.getFamily() == KernelFamily::AttentionPrefill)
+        schedule->division = attention_decode::Division::Rows;
+      orders.push_back(
+          sumOrderOf(problem, *schedule, kernel.getMost(), target));
+    }
+    set(op, orders);
+    return success();
+  }
+
+  template <typename Order>
+  void set(Operation *op, const std::vector<Order> &orders) {
+    SmallVector<Attribute> list;
+    for (const Order &order : orders)
+      list.push_back(passes::numbersOf(order, op->getContext()));
+    op->setAttr(passes::sumOrdersAttribute,
+                ArrayAttr::get(op->getContext(), list));
+  }
+
+  const target::Target &target;
+};
+
+struct SelectSumOrders
+    : qopt::passes::impl::SelectSumOrdersPassBase<SelectSumOrders> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    auto targets = target::parseArchitectures(architecture);
+    if (!targets.ok()) {
+      getOperation().emitError() << targets.status().message();
+      return signalPassFailure();
+    }
+    OrderSelector selector(*targets->front());
+    WalkResult result = getOperation().walk([&](Operation *op) {
+      return failed(selector.select(op)) ? WalkResult::interrupt()
+                                         : WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      return signalPassFailure();
+    for (ir::FusedOp op : llvm::to_vector(getOperation().getOps<ir::FusedOp>()))
+      dissolve(op);
+    getOperation().walk([&](ir::KVAppendOp op) { widenKeys(op); });
+    forgetGpu();
+  }
+
+  /// Keys are rotated and stored by one launch: nothing is rounded between.
+  void widenKeys(ir::KVAppendOp op) {
+    auto rotary = op.getK().getDefiningOp<ir::RotaryOp>();
+    if (!rotary || !rotary->hasOneUse())
+      return;
+    OpBuilder builder(rotary);
+    auto wide = cast<RankedTensorType>(rotary.getX().getType())
+                    .clone(builder.getF32Type());
+    rotary.getXMutable().assign(
+        onnx::CastOp::create(builder, rotary.getLoc(), wide, rotary.getX()));
+    rotary.getResult().setType(wide);
+    builder.setInsertionPoint(op);
+    auto values =
+        cast<RankedTensorType>(op.getV().getType()).clone(builder.getF32Type());
+    op.getVMutable().assign(
+        onnx::CastOp::create(builder, op.getLoc(), values, op.getV()));
+  }
+
+  /// The ops of a region take its place.
+  void dissolve(ir::FusedOp op) {
+    Block &body = op.getBody().front();
+    for (auto [argument, input] :
+         llvm::zip_equal(body.getArguments(), op.getInputs()))
+      argument.replaceAllUsesWith(input);
+    Operation *end = body.getTerminator();
+    op->replaceAllUsesWith(end->getOperands());
+    end->erase();
+    op->getBlock()->getOperations().splice(op->getIterator(),
+                                           body.getOperations());
+    op->erase();
+  }
+
+  /// Weights in canonical layout, and no kernels.
+  void forgetGpu() {
+    for (auto pack :
+         llvm::to_vector(getOperation().getOps<ir::PackWeightOp>())) {
+      pack.getResult().replaceAllUsesWith(pack->getOperand(0));
+      pack.erase();
+    }
+    getOperation().walk(
+        [](Operation *op) { op->removeAttr(ir::kernelsAttribute); });
+  }
+};
+
+} // namespace
