@@ -38,6 +38,16 @@ static double apply(Function function, double x) {
   return sigmoid(x);
 }
 
+static std::vector<double> expectedOf(const Problem &problem,
+                                      const std::vector<float> &gate,
+                                      const std::vector<float> &up) {
+  std::vector<double> expected;
+  for (size_t i = 0; i < gate.size(); ++i)
+    expected.push_back(apply(problem.function, gate[i]) *
+                       (problem.form == Form::Alone ? 1.0 : double(up[i])));
+  return expected;
+}
+
 /// The results by the host's formula of GPUs, rounded.
 static std::vector<float> ofHost(const Problem &problem,
                                  const std::vector<float> &gate,
@@ -93,10 +103,7 @@ static void runCase(Problem problem, int64_t rows,
   std::vector<float> result = decode(type, y);
   if (problem.result == Result::Activation)
     EXPECT_EQ(result, ofHost(problem, gate, up));
-  std::vector<double> expected(count);
-  for (size_t i = 0; i < count; ++i)
-    expected[i] = apply(problem.function, gate[i]) *
-                  (problem.form == Form::Alone ? 1.0 : double(up[i]));
+  std::vector<double> expected = expectedOf(problem, gate, up);
   for (size_t i = 0; i < count; ++i) {
     double error = 4e-6 * std::abs(expected[i]) + 4e-6;
     if (problem.result == Result::Activation) {
