@@ -7,6 +7,9 @@
 #include "lib/Kernels/AttentionDecode/AttentionDecodeOrder.h"
 #include "lib/Kernels/Norm/NormOrder.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearOrder.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 #include "passes/Schedule/KernelProblems.h"
 #include "passes/Schedule/Passes.h"
 #include "passes/Schedule/SelectedKernels.h"
@@ -170,6 +173,11 @@ struct SelectSumOrders
     for (ir::FusedOp op : llvm::to_vector(getOperation().getOps<ir::FusedOp>()))
       dissolve(op);
     getOperation().walk([&](ir::KVAppendOp op) { widenKeys(op); });
+    for (Operation &op : llvm::make_early_inc_range(getOperation().getOps()))
+      if (isa<arith::AddFOp, arith::MulFOp>(op))
+        widenStep(&op);
+    eraseUnused<tensor::SplatOp>();
+    eraseUnused<arith::ConstantOp>();
     forgetGpu();
   }
 
@@ -202,6 +210,46 @@ struct SelectSumOrders
     end->erase();
     op->getBlock()->getOperations().splice(op->getIterator(),
                                            body.getOperations());
+    op->erase();
+  }
+
+  /// `value` in f32: a factor that is spread over a tensor as one number.
+  static Value widened(OpBuilder &builder, Value value) {
+    auto type = cast<RankedTensorType>(value.getType());
+    auto splat = value.getDefiningOp<tensor::SplatOp>();
+    FloatAttr factor;
+    if (!splat || !matchPattern(splat.getInput(), m_Constant(&factor)))
+      return onnx::CastOp::create(builder, value.getLoc(),
+                                  type.clone(builder.getF32Type()), value);
+    auto scalar = RankedTensorType::get({}, builder.getF32Type());
+    float number = factor.getValue().convertToDouble();
+    return onnx::ConstantOp::create(builder, value.getLoc(), scalar,
+                                    DenseElementsAttr::get(scalar, number));
+  }
+
+  template <typename Op> void eraseUnused() {
+    for (auto op : llvm::to_vector(getOperation().getOps<Op>()))
+      if (op->use_empty())
+        op->erase();
+  }
+
+  /// Sums and multiples of 16 bits behind a linear are computed in f32, and
+  /// rounded.
+  void widenStep(Operation *op) {
+    auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
+    if (!type || type.getElementType().isF32())
+      return;
+    OpBuilder builder(op);
+    Location loc = op->getLoc();
+    Type wide = type.clone(builder.getF32Type());
+    Value a = widened(builder, op->getOperand(0)),
+          b = widened(builder, op->getOperand(1));
+    Value result =
+        isa<arith::AddFOp>(op)
+            ? onnx::AddOp::create(builder, loc, wide, a, b).getResult()
+            : onnx::MulOp::create(builder, loc, wide, a, b).getResult();
+    op->getResult(0).replaceAllUsesWith(
+        onnx::CastOp::create(builder, loc, type, result));
     op->erase();
   }
 
