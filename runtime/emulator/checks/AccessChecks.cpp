@@ -197,7 +197,8 @@ private:
       return false;
     if (earlier.atomic() && strong)
       return !bothScopesHold(earlier);
-    // Of several lanes of one instruction that write one place, one wins.
+    // Lanes of one instruction that write one place: the store compares what
+    // they write.
     return !(earlierWrote && write && earlierInst == position &&
              earlier.warp() == warp.clocks.warp);
   }

@@ -41,6 +41,28 @@ Step runLoad(Warp &warp, const Inst &inst, uint32_t mask) {
   return Step::Next;
 }
 
+/// Of lanes that store different values to one place, one stays: which, is not
+/// defined. A lane's own value is no longer there then. What other threads
+/// store in between is a race that the accesses tell.
+template <typename M, typename R>
+bool checkStored(Warp &warp, const Inst &inst, uint32_t mask, unsigned count,
+                 uint8_t *const *places) {
+  uint32_t lost = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    auto *from = reinterpret_cast<const R *>(warp.file + inst.source(1 + i));
+    forLanes(mask, [&](unsigned lane) {
+      M value = static_cast<M>(from[lane]);
+      bool same =
+          std::memcmp(places[lane] + i * sizeof(M), &value, sizeof(M)) == 0;
+      lost |= uint32_t(!same) << lane;
+    });
+  }
+  return !lost ||
+         warp.report(inst, FindingKind::Race, lost,
+                     "another lane of the same instruction stores a different "
+                     "value to the same address; which stays is not defined");
+}
+
 template <typename M, typename R>
 Step runStore(Warp &warp, const Inst &inst, uint32_t mask) {
   uint64_t addresses[lanes];
@@ -66,6 +88,9 @@ Step runStore(Warp &warp, const Inst &inst, uint32_t mask) {
       forLanes(mask, store);
   }
   ++warp.block.events;
+  if (warp.block.grid.options.checks.races && !(inst.aux & Strong) &&
+      !checkStored<M, R>(warp, inst, mask, count, places))
+    return Step::Stopped;
   return Step::Next;
 }
 

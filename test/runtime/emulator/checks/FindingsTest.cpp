@@ -30,6 +30,27 @@ TEST(Findings, OutOfBoundsOfShared) {
   run.expectFinding(FindingKind::OutOfBounds, 5, {1}, {1});
 }
 
+TEST(Findings, LanesThatStoreDifferentValuesToOnePlace) {
+  KernelRun global(head + "st.global.u32 [%rd1], %r1;");
+  global.array(std::vector<uint32_t>(32));
+  global.expectFinding(FindingKind::Race, 4, {1}, {32});
+  ASSERT_FALSE(global.findings.empty());
+  EXPECT_NE(global.findings[0].detail.find("another lane"), std::string::npos);
+  KernelRun shared(head + "mov.u32 %r3, s; and.b32 %r4, %r2, 63;\n"
+                          "add.u32 %r3, %r3, %r4; st.shared.u32 [%r3], %r1;",
+                   1, sharedArray);
+  shared.array(std::vector<uint32_t>(32));
+  shared.expectFinding(FindingKind::Race, 5, {1}, {32});
+}
+
+TEST(Findings, LanesThatStoreOneValueToOnePlace) {
+  KernelRun run(head + "shr.u32 %r3, %r1, 5;\nst.global.u32 [%rd1], %r3;");
+  uint64_t out = run.array(std::vector<uint32_t>(32, 9));
+  Status status = run.launch({1}, {32});
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(run.fetch<uint32_t>(out, 1).front(), 0u);
+}
+
 TEST(Findings, WriteToConstantMemory) {
   KernelRun run(head + "mov.u64 %rd3, c;\nst.global.u32 [%rd3], %r1;", 1,
                 ".const .align 4 .u32 c = 1;");
