@@ -137,6 +137,9 @@ skinny_linear rows=96 columns=512 tokens=1 sum=1 norm=1 weights=int4_g64
 skinny_linear rows=96 columns=768 tokens=1 sum=1 activation=bf16 output=bf16
 skinny_linear rows=96 columns=512 tokens=1 weights=int8 int8=1 makes_codes=1 sum=1 norm=1
 skinny_linear rows=96 columns=512 tokens=1 weights=int8 int8=1 makes_codes=1 norm=1
+skinny_linear rows=96 columns=255 tokens=1 norm=1 norm_kind=layer norm_bias=1 weights=int4_g64
+skinny_linear rows=96 columns=510 tokens=5 norm=1 norm_kind=layer activation=bf16 output=bf16
+skinny_linear rows=96 columns=768 tokens=1 sum=1 sum_kind=layer sum_bias=1 norm=1 norm_kind=layer norm_bias=1
 skinny_linear rows=100 columns=256 tokens=1 weights=int8 int8=1 makes_codes=1 activation=bf16
 skinny_linear rows=72 columns=512 tokens=6 weights=int8 gate=silu norm=1
 skinny_linear rows=64 columns=256 tokens=16 gate=gelu_tanh weights=bf16 activation=bf16 output=bf16
@@ -156,6 +159,8 @@ attention_decode heads=8 key_heads=2 head_size=64 context=200 key=int8_asym_g32_
 norm rows=5 columns=512
 norm rows=3 columns=4104 residual=1 activation=bf16 scale=f32
 norm rows=6 columns=100 kind=layer bias=1 residual=1
+norm rows=4 columns=255 added=1
+norm rows=3 columns=768 added=1 activation=bf16
 norm rows=4 columns=768 result=int8 residual=1
 norm rows=3 columns=264 kind=layer result=int8 activation=bf16 scale=bf16
 norm rows=12 columns=64 heads=4 stride=400

@@ -42,7 +42,7 @@ class SkinnyLinear:
         self.beside = {
             argument["name"]: encode(argument["type"], self.random.uniform(-1, 1, argument["shape"]))
             for argument in self.record.arguments
-            if argument["name"] in ("norm_scale", "sum_scale", "summand", "bias", "residual")
+            if argument["name"] in ("norm_scale", "norm_bias", "sum_scale", "sum_bias", "summand", "bias", "residual")
         }
 
     def _number(self, name):
@@ -55,7 +55,7 @@ class SkinnyLinear:
             return x, np.zeros_like(x)
         x, error = self._summed() if self.problem.get("sum") else (decode(self.source, self.x), np.zeros(self.x.shape))
         if self.problem.get("norm"):
-            x, error = self._normed(x, error, "norm_scale")
+            x, error = self._normed(x, error, "norm")
             if not self.problem["makes_codes"]:
                 x, error = self._rounded(x, error)
         if self.problem.get("makes_codes"):
@@ -65,10 +65,14 @@ class SkinnyLinear:
             x, error = np.rint(x / scales) * scales, error + apart * scales
         return x, error
 
-    def _normed(self, x, error, scale):
+    def _normed(self, x, error, norm):
         """The norm of x, which may be another by `error`, and what f32 may change of it."""
-        factor = self._number(scale) / np.sqrt((x**2).mean(-1, keepdims=True) + EPSILON)
-        return x * factor, 2.0**-20 * np.abs(x * factor) + error * np.abs(factor)
+        if self.problem[f"{norm}_kind"] == "layer":
+            x = x - x.mean(-1, keepdims=True)
+        factor = self._number(f"{norm}_scale") / np.sqrt((x**2).mean(-1, keepdims=True) + EPSILON)
+        bias = self._number(f"{norm}_bias") if self.problem[f"{norm}_bias"] else 0
+        scaled = np.abs(factor) * np.abs(x).max(-1, keepdims=True)
+        return x * factor + bias, 2.0**-20 * scaled + 2.0**-23 * np.abs(bias) + error * np.abs(factor)
 
     def _rounded(self, x, error):
         """x as its type has it; the rounding may fall otherwise."""
@@ -77,7 +81,7 @@ class SkinnyLinear:
     def _summed(self):
         """The sum of a norm and what is added to it, both rounded, and what f32 may change of it."""
         x = decode(self.source, self.x)
-        y, error = self._rounded(*self._normed(x, np.zeros(x.shape), "sum_scale"))
+        y, error = self._rounded(*self._normed(x, np.zeros(x.shape), "sum"))
         return self._rounded(y + self._number("summand"), error)
 
     def inputs(self):

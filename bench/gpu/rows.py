@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .halves import HALF_UNIT, compare, compare_codes, decode, encode, equal
+from .halves import HALF_UNIT, compare, compare_codes, decode, encode, equal, rounded
 from .record import Part
 
 
@@ -51,7 +51,11 @@ class Norm(Rows):
         factor = 1 / np.sqrt((centred**2).mean(-1, keepdims=True) + self.problem["epsilon"])
         bias = self.numbers("bias") if self.problem["bias"] else 0
         error = 2.0**-20 * largest * factor * np.abs(scale) + 2.0**-23 * np.abs(bias)
-        return self.check_result(outputs, centred * factor * scale + bias, error)
+        y = centred * factor * scale + bias
+        if self.problem["added"]:  # to what is rounded already, which may fall otherwise
+            own = self.problem["activation"]
+            y, error = rounded(own, y) + self.numbers("added"), rounded(own, y + error) - rounded(own, y - error)
+        return self.check_result(outputs, y, error)
 
 
 class Quantize(Rows):

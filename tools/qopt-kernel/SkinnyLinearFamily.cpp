@@ -12,13 +12,24 @@ namespace qopt::kernel_tool {
 
 using namespace kernels::skinny_linear;
 
+/// The norm that `name` asks for, with its kind and whether it has a bias.
+static std::optional<Norm> normOf(Words &words, const std::string &name,
+                                  quant::ElementType scale) {
+  if (!words.flag(name, false))
+    return std::nullopt;
+  Norm norm{1e-5f, scale};
+  norm.kind =
+      words.choice<kernels::norm::Kind>(name + "_kind", {"rms", "layer"});
+  norm.bias = words.flag(name + "_bias", false);
+  return norm;
+}
+
 /// What is done ahead of the product; behind the words of the types.
 static void askForPrologue(Words &words, quant::ElementType source,
                            Problem &problem) {
-  if (words.flag("sum", false))
-    problem.sum = Norm{1e-5f, source};
-  if (words.flag("norm", false))
-    problem.norm = {{1e-5f, source}};
+  problem.sum = normOf(words, "sum", source);
+  if (auto norm = normOf(words, "norm", source))
+    problem.norm = {*norm};
   if (words.flag("makes_codes", false))
     problem.source = source;
 }
