@@ -37,6 +37,7 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape) {
   // Before a decoder is made of the function: roles and formats of weights ask
   // which of them is embedding and head at once.
   function.addPass(createFoldEqualWeightsPass());
+  function.addPass(createGroupProjectionRowsPass());
   function.addPass(createRaiseNormsPass());
   function.addPass(createRaiseActivationsPass());
   function.addPass(createRaiseAttentionPass());

@@ -59,6 +59,17 @@ def FoldEqualWeightsPass : Pass<"qopt-fold-equal-weights", "::mlir::func::FuncOp
   }];
 }
 
+def GroupProjectionRowsPass : Pass<"qopt-group-projection-rows", "::mlir::func::FuncOp"> {
+  let summary = "pieces of every head side by side";
+  let description = [{
+    Before: a linear whose result, by heads, is read in pieces of every head: q0 k0 v0, q1 k1 v1, … After: the weight's rows
+    and the bias in the order q0 q1 … k0 k1 … v0 v1 …, so that each piece is a range of columns; weights with scales are
+    left alone. Numerics: exact. Method: all readers of the reshaped result are equal pieces of its last axis or places of
+    the one before it, and its other axes are the linear's. Example: test/passes/Raise/group-projection-rows.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
 def RaiseNormsPass : Pass<"qopt-raise-norms", "::mlir::func::FuncOp"> {
   let summary = "RMS and layer normalisations as one op each";
   let description = [{

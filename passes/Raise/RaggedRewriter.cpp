@@ -105,6 +105,7 @@ FailureOr<Value> RaggedRewriter::translateNew(Value value) {
       })
       .Case<onnx::SplitOp, onnx::SliceOp>(
           [&](Operation *) { return translateSplit(value); })
+      .Case([&](onnx::GatherOp gather) { return translateGather(gather); })
       .Case<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::TanhOp,
             onnx::NegOp>([&](Operation *elementwise) {
         return translateElementwise(elementwise);
@@ -236,26 +237,50 @@ FailureOr<Value> RaggedRewriter::translateReshape(Value value, Value source) {
   auto features = featuresOf(value, sizeOfToken(*x));
   if (!features)
     return unsupported(value);
-  RankedTensorType from = typeOf(*x), to = tokenType(builder, *features);
+  FailureOr<Value> result = regrouped(*x, *features);
+  return succeeded(result) ? result : unsupported(value);
+}
+
+FailureOr<Value> RaggedRewriter::regrouped(Value x,
+                                           ArrayRef<int64_t> features) {
+  RankedTensorType from = typeOf(x), to = tokenType(builder, features);
   if (from == to)
-    return *x;
+    return x;
   std::optional<SmallVector<ReassociationIndices>> groups =
       getReassociationIndicesForReshape(from, to);
-  Location loc = value.getLoc();
+  Location loc = x.getLoc();
   if (!groups) { // through [T, all features]
-    RankedTensorType flat = tokenType(builder, {sizeOfToken(*x)});
+    RankedTensorType flat = tokenType(builder, {sizeOfToken(x)});
     auto down = getReassociationIndicesForReshape(from, flat);
     auto up = getReassociationIndicesForReshape(flat, to);
     if (!down || !up)
-      return unsupported(value);
-    Value rows = tensor::CollapseShapeOp::create(builder, loc, flat, *x, *down);
+      return failure();
+    Value rows = tensor::CollapseShapeOp::create(builder, loc, flat, x, *down);
     return tensor::ExpandShapeOp::create(builder, loc, to, rows, *up)
         .getResult();
   }
   if (from.getRank() > to.getRank())
-    return tensor::CollapseShapeOp::create(builder, loc, to, *x, *groups)
+    return tensor::CollapseShapeOp::create(builder, loc, to, x, *groups)
         .getResult();
-  return tensor::ExpandShapeOp::create(builder, loc, to, *x, *groups)
+  return tensor::ExpandShapeOp::create(builder, loc, to, x, *groups)
+      .getResult();
+}
+
+Value RaggedRewriter::sliceOf(Value x, int64_t offset, int64_t size) {
+  RankedTensorType from = typeOf(x);
+  SmallVector<int64_t> features(from.getShape().drop_front());
+  features.back() = size;
+  Location loc = x.getLoc();
+  int64_t rank = from.getRank();
+  SmallVector<OpFoldResult> offsets(rank, builder.getIndexAttr(0)), sizes,
+      strides(rank, builder.getIndexAttr(1));
+  offsets.back() = builder.getIndexAttr(offset);
+  sizes.push_back(tensor::getMixedSize(builder, loc, x, 0));
+  for (int64_t feature : features)
+    sizes.push_back(builder.getIndexAttr(feature));
+  return tensor::ExtractSliceOp::create(builder, loc,
+                                        tokenType(builder, features), x,
+                                        offsets, sizes, strides)
       .getResult();
 }
 
@@ -264,24 +289,46 @@ FailureOr<Value> RaggedRewriter::translateSlice(Value value, Value source,
   FailureOr<Value> x = translate(source);
   if (failed(x))
     return failure();
-  RankedTensorType from = typeOf(*x);
   int64_t size = typeOf(value).getShape().back();
-  SmallVector<int64_t> features(from.getShape().drop_front());
   if (ShapedType::isDynamic(size))
     return unsupported(value);
-  features.back() = size;
-  Location loc = value.getLoc();
-  int64_t rank = from.getRank();
-  SmallVector<OpFoldResult> offsets(rank, builder.getIndexAttr(0)), sizes,
-      strides(rank, builder.getIndexAttr(1));
-  offsets.back() = builder.getIndexAttr(offset);
-  sizes.push_back(tensor::getMixedSize(builder, loc, *x, 0));
-  for (int64_t feature : features)
-    sizes.push_back(builder.getIndexAttr(feature));
-  return tensor::ExtractSliceOp::create(builder, loc,
-                                        tokenType(builder, features), *x,
-                                        offsets, sizes, strides)
-      .getResult();
+  return sliceOf(*x, offset, size);
+}
+
+/// The axis and those behind it as one, of which the place is a slice.
+FailureOr<Value> RaggedRewriter::translateGather(onnx::GatherOp op) {
+  Value value = op.getResult();
+  std::optional<double> index = onnx::constantScalar(op.getIndices());
+  if (!index || typeOf(op.getIndices()).getRank() != 0)
+    return unsupported(value);
+  FailureOr<Value> x = translate(op.getData());
+  if (failed(x))
+    return failure();
+  ArrayRef<int64_t> source = typeOf(op.getData()).getShape(),
+                    features = typeOf(*x).getShape().drop_front();
+  auto rank = static_cast<int64_t>(source.size());
+  int64_t axis = op.getAxis() + (op.getAxis() < 0 ? rank : 0);
+  auto behind = static_cast<size_t>(rank - axis);
+  if (behind > features.size() ||
+      features.take_back(behind) != source.take_back(behind))
+    return unsupported(value);
+  ArrayRef<int64_t> ahead = features.drop_back(behind),
+                    inner = features.take_back(behind - 1);
+  int64_t size = ShapedType::getNumElements(inner),
+          places = features[ahead.size()];
+  auto place = static_cast<int64_t>(*index);
+  place += place < 0 ? places : 0;
+  if (place < 0 || place >= places)
+    return unsupported(value);
+  SmallVector<int64_t> joined(ahead), result(ahead);
+  joined.push_back(places * size);
+  llvm::append_range(result, inner);
+  FailureOr<Value> flat = regrouped(*x, joined);
+  if (failed(flat))
+    return unsupported(value);
+  FailureOr<Value> parted =
+      regrouped(sliceOf(*flat, place * size, size), result);
+  return succeeded(parted) ? parted : unsupported(value);
 }
 
 FailureOr<Value> RaggedRewriter::translateSplit(Value value) {
@@ -421,10 +468,13 @@ FailureOr<Value> RaggedRewriter::translateAttention(ir::AttentionOp op) {
                              *v, batch, builder.getI64IntegerAttr(index));
   IntegerAttr window =
       layer->window ? builder.getI64IntegerAttr(*layer->window) : IntegerAttr();
+  DenseF32ArrayAttr slopes = layer->slopes.empty()
+                                 ? DenseF32ArrayAttr()
+                                 : builder.getDenseF32ArrayAttr(layer->slopes);
   return ir::CachedAttentionOp::create(
              builder, op.getLoc(), q->getType(), *q, cache, batch,
              builder.getI64IntegerAttr(index), op.getScaleAttr(), window,
-             op.getSoftcapAttr(), DenseF32ArrayAttr())
+             op.getSoftcapAttr(), slopes)
       .getResult();
 }
 

@@ -6,6 +6,7 @@
 #ifndef QOPT_PASSES_RAISE_RAGGEDREWRITER_H
 #define QOPT_PASSES_RAISE_RAGGEDREWRITER_H
 
+#include "dialects/Onnx/OnnxOps.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -18,6 +19,7 @@ struct DecoderLayer {
   ir::AttentionOp attention;
   mlir::Value newKey, newValue; ///< [B, KV, S, D], without the past
   std::optional<int64_t> window;
+  llvm::SmallVector<float> slopes; ///< ALiBi, of each head; empty: none
 };
 
 /// The parts of a causal language model in the source function.
@@ -56,7 +58,13 @@ private:
   MaybeValue translateReshape(mlir::Value value, mlir::Value source);
   MaybeValue translateSlice(mlir::Value value, mlir::Value source,
                             int64_t offset);
+  /// The places [offset, offset + size) of the last axis.
+  mlir::Value sliceOf(mlir::Value x, int64_t offset, int64_t size);
+  /// [T, features…] of as many numbers a token.
+  MaybeValue regrouped(mlir::Value x, llvm::ArrayRef<int64_t> features);
   MaybeValue translateSplit(mlir::Value value);
+  /// One of the places of an axis of the features.
+  MaybeValue translateGather(onnx::GatherOp op);
   MaybeValue translateElementwise(mlir::Operation *op);
   MaybeValue translateAttention(ir::AttentionOp op);
   /// [B, KV, S, D] as [T, KV, D].

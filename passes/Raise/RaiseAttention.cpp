@@ -9,6 +9,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "dialects/QOpt/Shapes.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "passes/Raise/MergedHeads.h"
 #include "passes/Raise/OnnxBuilder.h"
 #include "passes/Raise/OnnxValues.h"
 #include "passes/Raise/Passes.h"
@@ -110,6 +111,7 @@ struct Scores {
   double softcap = 0; ///< 0: none
   Value mask;         ///< none, or i1 (true attends), or floats to be added
   bool isInverted = false; ///< of an i1 mask: false attends
+  Value bias; ///< none, or [B·H, 1, T] that is added before heads are parted
 };
 
 /// x of tanh(x), whether it is raised already or not; null for other values.
@@ -121,9 +123,33 @@ Value tanhOperand(Value value) {
   return matches ? activation.getX() : Value();
 }
 
+/// Whether `bias` is a number for each head and key, [B·H, 1, T].
+bool isBiasOfKeys(Value bias) {
+  RankedTensorType type = typeOf(bias);
+  return type && type.getRank() == 3 && type.getDimSize(1) == 1 &&
+         isComputable(bias);
+}
+
+/// `scores` of a product whose heads are merged, plus a bias or without.
+std::optional<Scores> mergedProduct(Value value, Scores scores) {
+  Value product = value;
+  if (auto sum = value.getDefiningOp<AddOp>()) {
+    if (scores.scale != 1 || scores.softcap != 0)
+      return std::nullopt;
+    bool first = isBiasOfKeys(sum.getA());
+    scores.bias = first ? sum.getA() : sum.getB();
+    product = first ? sum.getB() : sum.getA();
+    if (!isBiasOfKeys(scores.bias))
+      return std::nullopt;
+  }
+  scores.scale *= takeScale(product);
+  scores.product = product.getDefiningOp<MatMulOp>();
+  return scores.product ? std::optional(scores) : std::nullopt;
+}
+
 /// factor · product, or cap · tanh(factor · product): a soft cap of scores
 /// whose scale is factor · cap. Nothing for other values.
-std::optional<Scores> scaledProduct(Value value) {
+std::optional<Scores> scaledProduct(Value value, const MergedHeads &heads) {
   Scores scores;
   scores.scale = takeScale(value);
   if (Value x = tanhOperand(value)) {
@@ -133,6 +159,8 @@ std::optional<Scores> scaledProduct(Value value) {
     if (scores.softcap <= 0)
       return std::nullopt;
   }
+  if (Value merged = heads.merged(value))
+    return mergedProduct(merged, scores);
   scores.product = value.getDefiningOp<MatMulOp>();
   if (!scores.product || typeOf(value).getRank() != 4)
     return std::nullopt;
@@ -145,10 +173,10 @@ bool isMinusInfinity(Value value) {
 }
 
 /// Scores with a mask, which is on either side of a sum or decides a choice.
-std::optional<Scores> matchScores(Value value) {
+std::optional<Scores> matchScores(Value value, const MergedHeads &heads) {
   value = withoutFloatCasts(value);
-  auto masked = [](Value value, Value mask, bool isInverted = false) {
-    std::optional<Scores> scores = scaledProduct(value);
+  auto masked = [&](Value value, Value mask, bool isInverted = false) {
+    std::optional<Scores> scores = scaledProduct(value, heads);
     if (scores) {
       scores->mask = mask;
       scores->isInverted = isInverted;
@@ -167,7 +195,7 @@ std::optional<Scores> matchScores(Value value) {
     if (isMinusInfinity(where.getX()))
       return masked(where.getY(), where.getCondition(), /*isInverted=*/true);
   }
-  return scaledProduct(value);
+  return scaledProduct(value, heads);
 }
 
 /// The softmax below probabilities, through the guard that turns the NaN of a
@@ -195,6 +223,19 @@ Value maskOfRank4(OnnxBuilder &b, Value mask) {
   auto axes =
       llvm::to_vector(llvm::seq<int64_t>(0, std::max<int64_t>(4 - rank, 0)));
   return rank < 4 ? b.unsqueeze(mask, axes) : mask;
+}
+
+/// The mask of scores that have a bias, too, as floats to be added.
+Value maskWithBias(OnnxBuilder &b, const Scores &scores, int64_t heads) {
+  Value bias = b.unsqueeze(b.reshape(scores.bias, {-1, heads, 0}), {2});
+  if (!scores.mask)
+    return bias;
+  Value mask = maskOfRank4(b, scores.mask);
+  if (!OnnxBuilder::elementOf(mask).isInteger(1))
+    return b.binary<AddOp>(bias, mask);
+  Value none = b.number(-INFINITY, OnnxBuilder::elementOf(bias));
+  return scores.isInverted ? b.where(mask, none, bias)
+                           : b.where(mask, bias, none);
 }
 
 struct Heads {
@@ -226,7 +267,9 @@ Value makeAttention(OnnxBuilder &b, const Heads &heads, const Scores &scores,
                     bool causal) {
   Value q = permuted(heads.q, swapHeads).build(b);
   Value mask = scores.mask;
-  if (scores.isInverted)
+  if (scores.bias)
+    mask = maskWithBias(b, scores, typeOf(heads.q).getDimSize(1));
+  else if (scores.isInverted)
     mask = NotOp::create(b.builder, b.loc, mask.getType(), mask);
   if (mask)
     mask = maskOfRank4(b, mask);
@@ -241,22 +284,28 @@ Value makeAttention(OnnxBuilder &b, const Heads &heads, const Scores &scores,
 }
 
 struct RaiseSpeltOutAttention : OpRewritePattern<MatMulOp> {
-  using OpRewritePattern::OpRewritePattern;
+  RaiseSpeltOutAttention(MLIRContext *context, const SymbolicShapes &shapes)
+      : OpRewritePattern(context), merged(shapes) {}
+
   LogicalResult matchAndRewrite(MatMulOp op,
                                 PatternRewriter &rewriter) const override {
-    SoftmaxOp softmax = softmaxOf(op.getA());
+    Value probabilities = merged.parted(op.getA());
+    SoftmaxOp softmax = probabilities ? softmaxOf(probabilities) : SoftmaxOp();
     if (!softmax)
       return rewriter.notifyMatchFailure(op, "no softmax on the left");
     if (!isComputable(op.getB()))
       return rewriter.notifyMatchFailure(op, "not f32, f16 or bf16");
-    auto scores = matchScores(softmax.getX());
+    auto scores = matchScores(softmax.getX(), merged);
     if (!scores)
       return rewriter.notifyMatchFailure(op, "no product below the softmax");
     Heads heads{scores->product.getA(), scores->product.getB(), op.getB()};
     scores->scale *= takeScale(heads.q) * takeScale(heads.k);
-    if (typeOf(heads.k).getRank() != 4)
-      return rewriter.notifyMatchFailure(op, "keys without four axes");
-    Permuted keys = permuted(heads.k, swapLast);
+    heads.q = merged.parted(heads.q);
+    heads.v = merged.parted(heads.v);
+    std::optional<Permuted> found = keysOf(heads.k);
+    if (!heads.q || !heads.v || !found)
+      return rewriter.notifyMatchFailure(op, "heads without four axes");
+    Permuted keys = *found;
     if (keys.isThere())
       keys.source = withoutRepeatedHeads(keys.source);
     heads.v = withoutRepeatedHeads(heads.v);
@@ -266,12 +315,37 @@ struct RaiseSpeltOutAttention : OpRewritePattern<MatMulOp> {
             refusal(typeOf(heads.q), keys.type(), typeOf(heads.v));
         !reason.empty())
       return rewriter.notifyMatchFailure(op, reason);
+    bool isMerged = typeOf(op.getResult()).getRank() == 3;
+    SmallVector<Value> results = merged.partedUses(op.getResult());
+    if (isMerged && results.empty())
+      return rewriter.notifyMatchFailure(op, "its heads are not parted");
     OnnxBuilder b(rewriter, op.getLoc());
     heads.k = keys.build(b);
     Value y = makeAttention(b, heads, *scores, /*causal=*/false);
-    rewriter.replaceOp(op, y);
+    if (!isMerged) {
+      rewriter.replaceOp(op, y);
+      return success();
+    }
+    for (Value result : results)
+      rewriter.replaceOp(result.getDefiningOp(), y);
+    if (op->use_empty()) // its sizes may be asked for
+      rewriter.eraseOp(op);
     return success();
   }
+
+  /// Keys [B, KV, T, D] of the second operand of a product.
+  std::optional<Permuted> keysOf(Value k) const {
+    if (auto transpose = k.getDefiningOp<TransposeOp>();
+        transpose && transpose.getPerm() == ArrayRef<int64_t>{0, 2, 1}) {
+      Value parted = merged.parted(transpose.getData());
+      return parted ? std::optional(permuted(parted, {0, 1, 2, 3}))
+                    : std::nullopt;
+    }
+    Value parted = merged.parted(k);
+    return parted ? std::optional(permuted(parted, swapLast)) : std::nullopt;
+  }
+
+  MergedHeads merged;
 };
 
 struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
@@ -348,6 +422,29 @@ struct RaiseAttentionOperator : OpRewritePattern<onnx::AttentionOp> {
   const SymbolicShapes &shapes;
 };
 
+/// A factor of the queries that stands before they are divided into heads.
+struct TakeScaleOfQueries : OpRewritePattern<ir::AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ir::AttentionOp op,
+                                PatternRewriter &rewriter) const override {
+    auto heads = op.getQ().getDefiningOp<ReshapeOp>();
+    if (!heads)
+      return rewriter.notifyMatchFailure(op, "queries are not reshaped");
+    Value x = heads.getData();
+    double scale = takeScale(x);
+    if (scale == 1 || x.getType() != heads.getData().getType())
+      return rewriter.notifyMatchFailure(op, "queries have no factor");
+    Operation *unscaled = rewriter.clone(*heads);
+    unscaled->setOperand(0, x);
+    scale *= op.getScale().convertToDouble();
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getQMutable().assign(unscaled->getResult(0));
+      op.setScaleAttr(rewriter.getF32FloatAttr(static_cast<float>(scale)));
+    });
+    return success();
+  }
+};
+
 struct RaiseAttention
     : qopt::passes::impl::RaiseAttentionPassBase<RaiseAttention> {
   void runOnOperation() override {
@@ -355,8 +452,9 @@ struct RaiseAttention
     if (qopt::Status status = shapes.run(getOperation()); !status.ok())
       getOperation().emitWarning() << status.message();
     RewritePatternSet patterns(&getContext());
-    patterns.add<RaiseSpeltOutAttention>(&getContext());
-    patterns.add<RaiseAttentionOperator>(&getContext(), shapes);
+    patterns.add<RaiseSpeltOutAttention, RaiseAttentionOperator>(&getContext(),
+                                                                 shapes);
+    patterns.add<TakeScaleOfQueries>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     returnWhatIsThere(getOperation());

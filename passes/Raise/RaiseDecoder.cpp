@@ -91,7 +91,7 @@ private:
         (void)refuse(op, "an attention does not read past keys and values");
         return WalkResult::interrupt();
       }
-      DecoderLayer layer{op, key->second, value->second, std::nullopt};
+      DecoderLayer layer{op, key->second, value->second, std::nullopt, {}};
       if (failed(checkMask(op, layer)))
         return WalkResult::interrupt();
       used.insert(key->first);
@@ -119,8 +119,7 @@ private:
                             kind.status().message());
     if (!kind->causal && !op.getCausal())
       return refuseMask(op);
-    if (!kind->slopes.empty())
-      return refuse(op, "attention with linear biases has no ragged form yet");
+    layer.slopes.assign(kind->slopes.begin(), kind->slopes.end());
     if (kind->window)
       layer.window = kind->window;
     return success();

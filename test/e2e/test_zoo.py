@@ -30,6 +30,7 @@ DECODERS = {
             "opt",
             "gpt-neox",
             "cohere",
+            "bloom",
         )
         for exporter in ("optimum", "dynamo")
     },

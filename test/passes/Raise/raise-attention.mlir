@@ -115,3 +115,56 @@ func.func @broadcast_batch(%q: tensor<1x8x?x16xf32>, %k: tensor<2x8x16x?xf32>, %
   %y = onnx.MatMul %p, %v : (tensor<2x8x?x?xf32>, tensor<2x8x?x16xf32>) -> tensor<2x8x?x16xf32>
   return %y : tensor<2x8x?x16xf32>
 }
+
+// Batch and heads merged ahead of the products and parted behind them; a number for each head and key is added between.
+
+// CHECK-LABEL: func @merged_heads
+func.func @merged_heads(%q: tensor<?x4x?x16xf32> {onnx.dims = ["b", 4, "s", 16]}, %k: tensor<?x4x?x16xf32> {onnx.dims = ["b", 4, "t", 16]},
+                        %v: tensor<?x4x?x16xf32> {onnx.dims = ["b", 4, "t", 16]}, %a: tensor<?x1x?xf32> {onnx.dims = ["4 * b", 1, "t"]},
+                        %m: tensor<?x1x?x?xf32> {onnx.dims = ["b", 1, "s", "t"]}) -> tensor<?x4x?x16xf32> {
+  // CHECK: %[[HEADS:.*]] = onnx.Reshape %arg3, %{{.*}} : (tensor<?x1x?xf32>, tensor<3xi64>) -> tensor<?x4x?xf32>
+  // CHECK: %[[KEYS:.*]] = onnx.Unsqueeze %[[HEADS]], %{{.*}} -> tensor<?x4x1x?xf32>
+  // CHECK: %[[MASK:.*]] = onnx.Add %[[KEYS]], %arg4
+  // CHECK: qopt.attention %{{.*}}, %arg1, %arg2 mask(%[[MASK]] : tensor<?x4x?x?xf32>) scale 2.5{{.*}}
+  // CHECK-NOT: onnx.Softmax
+  %scale = onnx.Constant dense<0.25> : tensor<f32>
+  %width = onnx.Constant dense<16> : tensor<1xi64>
+  %four = onnx.Constant dense<4> : tensor<1xi64>
+  %b = onnx.Shape %q {start = 0 : i64, end = 1 : i64} : (tensor<?x4x?x16xf32>) -> tensor<1xi64>
+  %s = onnx.Shape %q {start = 2 : i64, end = 3 : i64} : (tensor<?x4x?x16xf32>) -> tensor<1xi64>
+  %t = onnx.Shape %k {start = 2 : i64, end = 3 : i64} : (tensor<?x4x?x16xf32>) -> tensor<1xi64>
+  %bh = onnx.Mul %b, %four : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %queries = onnx.Concat %bh, %s, %width {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<3xi64>
+  %keys = onnx.Concat %bh, %t, %width {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<3xi64>
+  %weights = onnx.Concat %bh, %s, %t {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<3xi64>
+  %four_scores = onnx.Concat %b, %four, %s, %t {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<4xi64>
+  %four_heads = onnx.Concat %b, %four, %s, %width {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<4xi64>
+  %q3 = onnx.Reshape %q, %queries : (tensor<?x4x?x16xf32>, tensor<3xi64>) -> tensor<?x?x16xf32>
+  %k3 = onnx.Reshape %k, %keys : (tensor<?x4x?x16xf32>, tensor<3xi64>) -> tensor<?x?x16xf32>
+  %v3 = onnx.Reshape %v, %keys : (tensor<?x4x?x16xf32>, tensor<3xi64>) -> tensor<?x?x16xf32>
+  %kt = onnx.Transpose %k3 {perm = array<i64: 0, 2, 1>} : (tensor<?x?x16xf32>) -> tensor<?x16x?xf32>
+  %p3 = onnx.MatMul %q3, %kt : (tensor<?x?x16xf32>, tensor<?x16x?xf32>) -> tensor<?x?x?xf32>
+  %scaled = onnx.Mul %p3, %scale : (tensor<?x?x?xf32>, tensor<f32>) -> tensor<?x?x?xf32>
+  %biased = onnx.Add %scaled, %a : (tensor<?x?x?xf32>, tensor<?x1x?xf32>) -> tensor<?x?x?xf32>
+  %p4 = onnx.Reshape %biased, %four_scores : (tensor<?x?x?xf32>, tensor<4xi64>) -> tensor<?x4x?x?xf32>
+  %masked = onnx.Add %p4, %m : (tensor<?x4x?x?xf32>, tensor<?x1x?x?xf32>) -> tensor<?x4x?x?xf32>
+  %soft = onnx.Softmax %masked {axis = -1 : i64} : (tensor<?x4x?x?xf32>) -> tensor<?x4x?x?xf32>
+  %soft3 = onnx.Reshape %soft, %weights : (tensor<?x4x?x?xf32>, tensor<3xi64>) -> tensor<?x?x?xf32>
+  %y3 = onnx.MatMul %soft3, %v3 : (tensor<?x?x?xf32>, tensor<?x?x16xf32>) -> tensor<?x?x16xf32>
+  %y = onnx.Reshape %y3, %four_heads : (tensor<?x?x16xf32>, tensor<4xi64>) -> tensor<?x4x?x16xf32>
+  return %y : tensor<?x4x?x16xf32>
+}
+
+// A factor of the queries before they are divided into heads is one of the scores.
+
+// CHECK-LABEL: func @scaled_queries
+func.func @scaled_queries(%x: tensor<?x?x64xf32> {onnx.dims = ["b", "s", 64]}, %k: tensor<?x4x?x16xf32>, %v: tensor<?x4x?x16xf32>) -> tensor<?x?x4x16xf32> {
+  // CHECK: %[[Q:.*]] = onnx.Reshape %arg0
+  // CHECK: qopt.attention %[[Q]], %arg1, %arg2 scale 1.250000e-01
+  %half = onnx.Constant dense<0.5> : tensor<f32>
+  %shape = onnx.Constant dense<[0, 0, 4, 16]> : tensor<4xi64>
+  %scaled = onnx.Mul %x, %half : (tensor<?x?x64xf32>, tensor<f32>) -> tensor<?x?x64xf32>
+  %q = onnx.Reshape %scaled, %shape : (tensor<?x?x64xf32>, tensor<4xi64>) -> tensor<?x?x4x16xf32>
+  %y = qopt.attention %q, %k, %v scale 2.500000e-01 : tensor<?x?x4x16xf32>, tensor<?x4x?x16xf32>, tensor<?x4x?x16xf32> -> tensor<?x?x4x16xf32>
+  return %y : tensor<?x?x4x16xf32>
+}
