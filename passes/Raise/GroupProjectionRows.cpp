@@ -68,9 +68,8 @@ public:
       piece.place /= rank == 5 ? 1 : width;
       divides &= piece.place < found.pieces;
     }
-    return divides && found.pieces > 1 && found.heads > 1
-               ? std::optional(found)
-               : std::nullopt;
+    return divides && found.pieces > 1 && found.heads > 1 ? std::optional(found)
+                                                          : std::nullopt;
   }
 
   SmallVector<Piece> pieces;
@@ -144,8 +143,8 @@ ElementsAttr inOrder(ElementsAttr old, bool transposed,
     return {};
   ArrayRef<char> from = stored->bytes();
   std::vector<char> to(from.size());
-  int64_t lines = transposed ? cast<ShapedType>(old.getType()).getDimSize(0)
-                             : 1;
+  int64_t lines =
+      transposed ? cast<ShapedType>(old.getType()).getDimSize(0) : 1;
   int64_t rowBytes = static_cast<int64_t>(from.size()) / (lines * rows);
   for (int64_t line = 0; line < lines; ++line)
     for (int64_t row = 0; row < rows; row += order.size)
@@ -200,8 +199,8 @@ class GroupProjectionRows
                                  : ConstantOp();
     if (linear.getBias() && !bias)
       return;
-    ElementsAttr codes = inOrder(weight.getCodes(), weight.getTransposed(),
-                                 *order, rows);
+    ElementsAttr codes =
+        inOrder(weight.getCodes(), weight.getTransposed(), *order, rows);
     ElementsAttr biases =
         bias ? inOrder(cast<ElementsAttr>(bias.getValue()), false, *order, rows)
              : ElementsAttr();
@@ -219,9 +218,9 @@ class GroupProjectionRows
                              {0, 0, order->pieces, order->heads, order->size});
     for (Piece &piece : finder.pieces) {
       Value place = b.integer(piece.place);
-      Value result = GatherOp::create(builder, reshape.getLoc(),
-                                      piece.result.getType(), parted, place,
-                                      builder.getI64IntegerAttr(2));
+      Value result =
+          GatherOp::create(builder, reshape.getLoc(), piece.result.getType(),
+                           parted, place, builder.getI64IntegerAttr(2));
       piece.result.replaceAllUsesWith(result);
     }
   }

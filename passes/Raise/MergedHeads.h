@@ -1,5 +1,5 @@
-// Some exporters merge batch and heads ahead of a product, [B·H, S, D], and part
-// them again behind it. These find the tensors with four axes.
+// Some exporters merge batch and heads ahead of a product, [B·H, S, D], and
+// part them again behind it. These find the tensors with four axes.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_PASSES_RAISE_MERGEDHEADS_H
 #define QOPT_PASSES_RAISE_MERGEDHEADS_H

@@ -44,6 +44,9 @@ Step runSetp(Warp &warp, const Inst &inst, uint32_t mask) {
   return Step::Next;
 }
 
+/// 1 as it lies in a register.
+constexpr uint16_t oneInHalf = 0x3c00, oneInBfloat = 0x3f80;
+
 /// setp and set of one comparison and type.
 template <typename T, auto Compare>
 void addComparison(OpTable &table, const std::string &name) {
@@ -59,6 +62,18 @@ void addComparison(OpTable &table, const std::string &name) {
   table.add<all>("set." + cmp + ".b32" + t);
   table.add<[](T a, T b) { return Compare(a, b) ? 1.0f : 0.0f; }>("set." + cmp +
                                                                   ".f32" + t);
+  if constexpr (sizeof(T) == 2) {
+    auto put = [&]<uint16_t yes>(const char *result) {
+      static constexpr auto chosen = [](T a, T b) {
+        return Compare(a, b) ? yes : uint16_t(0);
+      };
+      table.add<chosen>("set." + cmp + result + t);
+    };
+    put.template operator()<oneInHalf>(".f16");
+    put.template operator()<oneInBfloat>(".bf16");
+    put.template operator()<0xffff>(".u16");
+    put.template operator()<0xffff>(".s16");
+  }
 }
 
 template <typename T> void addOrdered(OpTable &table, const std::string &t) {
@@ -160,25 +175,57 @@ Step runPairs(Warp &warp, const Inst &inst, uint32_t mask) {
   return Step::Next;
 }
 
-template <auto Value> void addPairs(OpTable &table, const std::string &t) {
-  auto put = [&](const char *name, Handler run) {
-    table.addEntry(name + t, {run,
-                              3,
-                              {OperandType::Predicate, OperandType::Word,
-                               OperandType::Word}});
+/// set.cmp of both halves: `yes` or 0 in each.
+template <auto Value, auto Compare, uint16_t yes>
+uint32_t setPair(uint32_t a, uint32_t b) {
+  auto half = [](uint32_t a, uint32_t b) {
+    bool holds = Compare(Value(uint16_t(a)), Value(uint16_t(b)));
+    return holds ? uint32_t(yes) : 0;
   };
-  put("setp.eq.", &runPairs<Value, [](float a, float b) { return a == b; }>);
-  put("setp.ne.",
-      &runPairs<Value, [](float a, float b) { return a < b || a > b; }>);
-  put("setp.lt.", &runPairs<Value, [](float a, float b) { return a < b; }>);
-  put("setp.le.", &runPairs<Value, [](float a, float b) { return a <= b; }>);
-  put("setp.gt.", &runPairs<Value, [](float a, float b) { return a > b; }>);
-  put("setp.ge.", &runPairs<Value, [](float a, float b) { return a >= b; }>);
-  put("setp.equ.",
-      &runPairs<Value, [](float a, float b) { return !(a < b || a > b); }>);
-  put("setp.neu.", &runPairs<Value, [](float a, float b) { return a != b; }>);
-  put("setp.nan.",
-      &runPairs<Value, [](float a, float b) { return a != a || b != b; }>);
+  return half(a >> 16, b >> 16) << 16 | half(a, b);
+}
+
+/// One comparison of pairs of `t`, f16x2 or bf16x2, with 1 in its halves.
+template <auto Value, uint16_t one, auto Compare>
+void addPair(OpTable &table, const std::string &cmp, const std::string &t) {
+  table.addEntry("setp." + cmp + t, {&runPairs<Value, Compare>,
+                                     3,
+                                     {OperandType::Predicate, OperandType::Word,
+                                      OperandType::Word}});
+  static constexpr auto ones = [](uint32_t a, uint32_t b) {
+    return setPair<Value, Compare, one>(a, b);
+  };
+  static constexpr auto bits = [](uint32_t a, uint32_t b) {
+    return setPair<Value, Compare, 0xffff>(a, b);
+  };
+  table.add<ones>("set." + cmp + t + "." + t);
+  table.add<bits>("set." + cmp + "u32." + t);
+  table.add<bits>("set." + cmp + "s32." + t);
+}
+
+/// `flush` is "ftz." where Value flushes subnormals.
+template <auto Value, uint16_t one>
+void addPairs(OpTable &table, const std::string &flush, const std::string &t) {
+  auto put = [&]<auto Compare>(const char *cmp) {
+    addPair<Value, one, Compare>(table, cmp + ("." + flush), t);
+  };
+#define PAIRS(cmp, holds)                                                      \
+  put.template operator()<[](float a, float b) { return holds; }>(cmp)
+  PAIRS("eq", a == b);
+  PAIRS("ne", a < b || a > b);
+  PAIRS("lt", a < b);
+  PAIRS("le", a <= b);
+  PAIRS("gt", a > b);
+  PAIRS("ge", a >= b);
+  PAIRS("equ", !(a < b || a > b));
+  PAIRS("neu", !(a == b));
+  PAIRS("ltu", !(a >= b));
+  PAIRS("leu", !(a > b));
+  PAIRS("gtu", !(a <= b));
+  PAIRS("geu", !(a < b));
+  PAIRS("num", a == a && b == b);
+  PAIRS("nan", a != a || b != b);
+#undef PAIRS
 }
 
 bool decodeSetp(Decoder &decoder) {
@@ -225,8 +272,9 @@ void addComparisons(OpTable &table) {
   addFloats<uint16_t, &halfValue>(table, "f16");
   addFloats<uint16_t, &flushedHalf>(table, "ftz.f16");
   addFloats<uint16_t, &bfloatValue>(table, "bf16");
-  addPairs<&halfValue>(table, "f16x2");
-  addPairs<&bfloatValue>(table, "bf16x2");
+  addPairs<&halfValue, oneInHalf>(table, "", "f16x2");
+  addPairs<&flushedHalf, oneInHalf>(table, "ftz.", "f16x2");
+  addPairs<&bfloatValue, oneInBfloat>(table, "", "bf16x2");
   for (const char *t : {"b16", "u16", "s16", "f16", "bf16"})
     addSelect<uint16_t>(table, t);
   for (const char *t : {"b32", "u32", "s32"})

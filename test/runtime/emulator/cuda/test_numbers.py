@@ -89,6 +89,34 @@ def odd_sum(a, b):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_half_functions(ptx, emulate, random):
+    """Functions of the half header, whose inline PTX has no blanks behind directives, and comparisons of pairs."""
+    n = 1000
+    a = random.uniform(-6, 6, (n, 2)).astype(np.float16)
+    b = np.where(random.random((n, 2)) < 0.3, a, random.uniform(-6, 6, (n, 2))).astype(np.float16)
+    a[:9, 0], b[5:12, 1] = np.nan, np.nan
+    a[40] = 0
+    y = emulate(ptx, "half_functions", 8, 128, a, b, np.zeros((6, n, 2), np.float16), np.int32(n))[2]
+    x = a.astype(np.float64)
+    exact = {
+        (0, 0): np.sin(x[:, 0]),
+        (0, 1): np.cos(x[:, 1]),
+        (1, 0): np.exp(x[:, 0]),
+        (1, 1): np.exp(x[:, 1]),
+        (2, 0): 1 / np.sqrt(np.abs(x[:, 0])),
+        (2, 1): np.log2(np.abs(x[:, 1])),
+    }
+    for (row, half), expected in exact.items():
+        got = y[row, :, half].astype(np.float64)
+        near = np.abs(got - expected) <= 2.0**-9 * np.abs(expected) + 2.0**-10
+        assert (near | (got == expected) | (np.isnan(got) & np.isnan(expected))).all(), (row, half)
+    np.testing.assert_array_equal(y[3], (a == b).astype(np.float16))
+    np.testing.assert_array_equal(y[4], (~(a >= b)).astype(np.float16))
+    np.testing.assert_array_equal(y[5, :, 0], (a[:, 0] > a[:, 1]).astype(np.float16))
+    np.testing.assert_array_equal(y[5, :, 1], np.isnan(a[:, 1]).astype(np.float16))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("kernel, kind", [("halves", np.float16), ("bfloats", ml_dtypes.bfloat16)])
 def test_halves(ptx, emulate, random, kernel, kind):
     n = 1000

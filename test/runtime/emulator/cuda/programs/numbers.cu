@@ -34,6 +34,21 @@ extern "C" __global__ void halves(const __half2 *a, const __half2 *b, __half2 *y
   y[5 * n + i] = __hsub2_sat(p, q);
 }
 
+extern "C" __global__ void half_functions(const __half2 *a, const __half2 *b, __half2 *y, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n)
+    return;
+  __half2 p = a[i], q = b[i];
+  __half low = __low2half(p), high = __high2half(p);
+  y[i] = __halves2half2(hsin(low), hcos(high));
+  y[n + i] = h2exp(p);
+  y[2 * n + i] = __halves2half2(hrsqrt(__habs(low)), hlog2(__habs(high)));
+  y[3 * n + i] = __heq2(p, q);
+  y[4 * n + i] = __hltu2(p, q);
+  y[5 * n + i] = __halves2half2(__hgt(low, high) ? __float2half(1.0f) : __float2half(0.0f),
+                                __hisnan(high) ? __float2half(1.0f) : __float2half(0.0f));
+}
+
 extern "C" __global__ void bfloats(const __nv_bfloat162 *a, const __nv_bfloat162 *b, __nv_bfloat162 *y, int n) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n)
