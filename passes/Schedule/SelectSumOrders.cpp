@@ -90,7 +90,8 @@ private:
     std::optional<ir::LinearBody> body;
     if (region)
       body = ir::matchLinear(region);
-    bool ahead = body && body->norm == op;
+    bool summed = body && body->sum && body->sum->norm == op;
+    bool ahead = summed || (body && body->norm == op);
     if (region && !ahead && !ir::matchNormSum(region))
       return op->emitError("norms of heads in the launch of a projection have "
                            "no order of sums that the host follows");
@@ -106,7 +107,7 @@ private:
       if (failed(kernels))
         return failure();
       for (const SkinnyKernel &kernel : *kernels) {
-        auto order = normOrderOf(kernel.problem, kernel.schedule);
+        auto order = normOrderOf(kernel.problem, kernel.schedule, summed);
         orders.push_back(order ? *order : norm::sumOrderOf(*schedule));
         orders.back().mostTokens = kernel.problem.tokens;
       }

@@ -82,19 +82,15 @@ HWY_INLINE void multiplyCodes(const LinearArguments &a, const TileSizes &sizes,
   const int64_t perGroup = sizes.blocksPerGroup;
   const NumberLines<element> numbers(a.layout, a.weight);
   GroupLines<tiles> group;
-  for (int64_t block = 0, index = 0; block < blocks;
-       index += sizes.groupsPerBlock) {
+  for (int64_t block = 0, index = 0; block < blocks; ++index) {
     group.load(sizes, codes, index);
     const int64_t end = HWY_MIN(block + perGroup, blocks);
     for (; block < end; ++block, x += blockColumns) {
       HWY_UNROLL(8)
-      for (int64_t quad = 0; quad < quadsPerBlock; ++quad) {
-        if (beginsGroup(sizes, quad))
-          group.load(sizes, codes, index + 1);
+      for (int64_t quad = 0; quad < quadsPerBlock; ++quad)
         addQuad<element, symmetric, tiles>(numbers,
                                            codes + block * blockBytes(element),
                                            quad, tileBytes, x, group, sums);
-      }
     }
   }
   for (int64_t t = 0; t < tiles; ++t)
@@ -151,7 +147,7 @@ template <ElementType element> LinearBody chooseFewRows(bool symmetric) {
 
 LinearBody chooseDequantizing(const LinearArguments &a) {
   const bool symmetric = a.layout.format.isSymmetric();
-  if (a.rows > fewRows)
+  if (a.rows > fewRows || a.layout.groupsPerBlock() > 1)
     return multiplyDequantized;
   switch (a.layout.format.element) {
   case ElementType::Fp8E4m3:

@@ -60,14 +60,8 @@
 // share a tile, slices; the scale of the row; the epilogue; one rounding to the
 // output's type. No sum depends on what arrives first.
 //
-// Σx of one token is summed by the threads that copy it, eight columns each and
-// then lanes in a butterfly; of several tokens by products with ones. A norm
-// ahead is summed by chunks of 8 columns a thread, lanes, warps; with several
-// tokens one warp has a row.
-//
 // SkinnyLinearOrder.h says all of this as data, by which the host's kernels
-// give the same bits: warps, steps, blocks and slices follow from the schedule,
-// the rest from the problem.
+// give the same bits, and how Σx and norms are summed.
 //
 // Activations may be int8 codes with one f32 scale a token, of weights that are
 // int8 codes with one scale a row. A product then has 32 columns, and all sums,

@@ -55,8 +55,9 @@ host::LinearSumOrder skinny_linear::sumOrderOf(const Problem &problem,
 }
 
 std::optional<host::NormSumOrder>
-skinny_linear::normOrderOf(const Problem &problem, const Schedule &schedule) {
-  if (problem.norm.empty())
+skinny_linear::normOrderOf(const Problem &problem, const Schedule &schedule,
+                           bool ofSum) {
+  if (ofSum ? !problem.sum : problem.norm.empty())
     return std::nullopt;
   constexpr int64_t chunkElements = 8;
   int64_t warps = problem.tokens == 1 ? schedule.consumers() : 1;

@@ -250,26 +250,47 @@ static int check(const Case &test, const std::string &path) {
   return 0;
 }
 
-/// x as the products have it: behind the norm, in the norm's order of sums.
-static std::vector<float> normalised(const Case &test, const Arrays &arrays) {
-  const Problem &problem = test.problem;
-  auto order = normOrderOf(problem, test.schedule);
-  if (!order)
-    return arrays.x;
-  std::vector<float> y(arrays.x.size());
+static std::vector<float> rounded(const Case &test, std::vector<float> values) {
+  quant::ElementType type = test.problem.activation;
+  return decode(type, encode(type, values).data(), int64_t(values.size()));
+}
+
+/// A norm of x in its order of sums, rounded.
+static std::vector<float> normalised(const Case &test, const Norm &form,
+                                     const host::NormSumOrder &order,
+                                     const std::vector<float> &x,
+                                     const std::vector<float> &scale,
+                                     const std::vector<float> &shift) {
+  std::vector<float> y(x.size());
   host::NormArguments norm;
   norm.rows = test.tokens;
-  norm.columns = problem.columns;
-  norm.epsilon = problem.norm.front().epsilon;
-  norm.input = arrays.x.data();
-  norm.scale = arrays.scale.data();
-  norm.bias = arrays.shift.empty() ? nullptr : arrays.shift.data();
+  norm.columns = test.problem.columns;
+  norm.epsilon = form.epsilon;
+  norm.input = x.data();
+  norm.scale = scale.data();
+  norm.bias = shift.empty() ? nullptr : shift.data();
   norm.output = y.data();
-  norm.order = &*order;
+  norm.order = &order;
   host::ThreadPool pool(1);
-  (isLayerNorm(problem) ? host::layerNorm : host::rmsNorm)(norm, pool);
-  return decode(problem.activation, encode(problem.activation, y).data(),
-                int64_t(y.size()));
+  (isLayerNorm(form) ? host::layerNorm : host::rmsNorm)(norm, pool);
+  return rounded(test, y);
+}
+
+/// x as the products have it: behind sum and norm, in their orders of sums.
+static std::vector<float> normalised(const Case &test, const Arrays &arrays) {
+  const Problem &problem = test.problem;
+  std::vector<float> x = arrays.x;
+  if (auto order = normOrderOf(problem, test.schedule, /*ofSum=*/true)) {
+    x = normalised(test, *problem.sum, *order, x, arrays.sumScale,
+                   arrays.sumShift);
+    for (size_t k = 0; k < x.size(); ++k)
+      x[k] += arrays.summand[k];
+    x = rounded(test, x);
+  }
+  if (auto order = normOrderOf(problem, test.schedule))
+    x = normalised(test, problem.norm.front(), *order, x, arrays.scale,
+                   arrays.shift);
+  return x;
 }
 
 /// y by the host's kernels, in the order of the case's sums.
