@@ -15,6 +15,14 @@ static llvm::TargetLibraryInfoImpl noLibrary(const llvm::Triple &triple) {
   return library;
 }
 
+void codegen::prepare(llvm::Module &module,
+                      const llvm::TargetMachine &machine) {
+  module.setModuleIdentifier("kernels");
+  module.setSourceFileName("kernels");
+  module.setTargetTriple(machine.getTargetTriple());
+  module.setDataLayout(machine.createDataLayout());
+}
+
 void codegen::optimise(llvm::Module &module, llvm::TargetMachine &machine,
                        const llvm::PipelineTuningOptions &tuning) {
   llvm::LoopAnalysisManager loops;

@@ -14,6 +14,9 @@
 
 namespace qopt::codegen {
 
+/// Gives `module` a neutral name and the machine's triple and data layout.
+void prepare(llvm::Module &module, const llvm::TargetMachine &machine);
+
 /// Optimises `module` at -O3 for `machine`.
 void optimise(llvm::Module &module, llvm::TargetMachine &machine,
               const llvm::PipelineTuningOptions &tuning = {});

@@ -96,28 +96,12 @@ private:
              typeOf(gather.getIndices()).getRank() == 0 &&
              addPiece(gather.getResult(), static_cast<int64_t>(*index));
     }
-    if (rank != 4)
-      return false;
-    if (auto split = dyn_cast<SplitOp>(user)) {
-      int64_t offset = 0;
-      for (Value result : split.getPieces()) {
-        if (!isAxis(split.getAxis(), 3) || !addPiece(result, offset))
-          return false;
-        offset += width;
-      }
-      return true;
+    for (Value result : user->getResults()) {
+      std::optional<int64_t> offset = offsetInLastAxis(result);
+      if (rank != 4 || !offset || !addPiece(result, *offset))
+        return false;
     }
-    auto slice = dyn_cast<SliceOp>(user);
-    if (!slice || isAbsent(slice.getAxes()))
-      return false;
-    auto starts = constantIntegers(slice.getStarts()),
-         axes = constantIntegers(slice.getAxes());
-    auto steps = isAbsent(slice.getSteps())
-                     ? std::optional(SmallVector<int64_t>{1})
-                     : constantIntegers(slice.getSteps());
-    return starts && axes && steps && axes->size() == 1 &&
-           isAxis((*axes)[0], 3) && (*steps)[0] == 1 &&
-           addPiece(slice.getResult(), (*starts)[0]);
+    return user->getNumResults() > 0;
   }
 
   int64_t width = 0; ///< D

@@ -46,6 +46,35 @@ inline bool isWideningOfMatrix(CastOp cast) {
          (from.getElementType().isF16() || from.getElementType().isBF16());
 }
 
+/// The first place that a result of Split or of Slice with step 1 takes of the
+/// last axis of what it is a piece of; nothing for other values.
+inline std::optional<int64_t> offsetInLastAxis(mlir::Value piece) {
+  int64_t rank = typeOf(piece).getRank();
+  auto isLast = [&](int64_t axis) { return axis == -1 || axis == rank - 1; };
+  if (auto split = piece.getDefiningOp<SplitOp>()) {
+    int64_t offset = 0;
+    for (mlir::Value other : split.getPieces()) {
+      if (other == piece)
+        break;
+      offset += typeOf(other).getShape().back();
+    }
+    return isLast(split.getAxis()) ? std::optional(offset) : std::nullopt;
+  }
+  auto slice = piece.getDefiningOp<SliceOp>();
+  if (!slice || isAbsent(slice.getAxes()))
+    return std::nullopt;
+  auto starts = constantIntegers(slice.getStarts()),
+       axes = constantIntegers(slice.getAxes());
+  auto steps = isAbsent(slice.getSteps())
+                   ? std::optional(llvm::SmallVector<int64_t>{1})
+                   : constantIntegers(slice.getSteps());
+  if (!starts || !axes || !steps || axes->size() != 1 || !isLast((*axes)[0]) ||
+      (*steps)[0] != 1)
+    return std::nullopt;
+  int64_t width = typeOf(slice.getData()).getShape().back();
+  return (*starts)[0] < 0 ? (*starts)[0] + width : (*starts)[0];
+}
+
 } // namespace qopt::onnx
 
 #endif // QOPT_PASSES_RAISE_ONNXVALUES_H

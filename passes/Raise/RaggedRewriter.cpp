@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/Raise/OnnxValues.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -332,34 +333,10 @@ FailureOr<Value> RaggedRewriter::translateGather(onnx::GatherOp op) {
 }
 
 FailureOr<Value> RaggedRewriter::translateSplit(Value value) {
-  Operation *op = value.getDefiningOp();
-  int64_t last = typeOf(value).getRank() - 1;
-  auto isLast = [&](int64_t axis) { return axis == -1 || axis == last; };
-  if (auto split = dyn_cast<onnx::SplitOp>(op)) {
-    if (!isLast(split.getAxis()))
-      return unsupported(value);
-    int64_t offset = 0;
-    for (Value piece : split.getPieces()) {
-      if (piece == value)
-        break;
-      offset += typeOf(piece).getShape().back();
-    }
-    return translateSlice(value, split.getData(), offset);
-  }
-  auto slice = cast<onnx::SliceOp>(op);
-  auto starts = onnx::constantIntegers(slice.getStarts());
-  auto axes = onnx::isAbsent(slice.getAxes())
-                  ? std::nullopt
-                  : onnx::constantIntegers(slice.getAxes());
-  auto steps = onnx::isAbsent(slice.getSteps())
-                   ? std::optional(SmallVector<int64_t>{1})
-                   : onnx::constantIntegers(slice.getSteps());
-  if (!starts || !axes || !steps || axes->size() != 1 || !isLast((*axes)[0]) ||
-      (*steps)[0] != 1)
-    return unsupported(value);
-  int64_t width = typeOf(slice.getData()).getShape().back();
-  int64_t start = (*starts)[0] < 0 ? (*starts)[0] + width : (*starts)[0];
-  return translateSlice(value, slice.getData(), start);
+  std::optional<int64_t> offset = onnx::offsetInLastAxis(value);
+  return offset ? translateSlice(value, value.getDefiningOp()->getOperand(0),
+                                 *offset)
+                : unsupported(value);
 }
 
 /// One element of an elementwise op.

@@ -104,7 +104,9 @@ private:
   Positions load(const RowBlock &block, int64_t from, int64_t to) const;
   void loadPosition(const RowBlock &block, int64_t position,
                     Positions &loaded) const;
-  float bias() const;
+  float bias() const {
+    return float(probabilityExponent(layout.value.element, order.bf16));
+  }
   float rounded(float value) const;
 
   /// A query row and the position of its token.
@@ -225,21 +227,6 @@ Positions OrderedAttention::load(const RowBlock &block, int64_t from,
 }
 
 // A row -----------------------------------------------------------------------
-
-/// The largest f16 scale of values is 65504 over the largest code: times 2^bias
-/// it stays a half.
-float OrderedAttention::bias() const {
-  if (order.bf16)
-    return 0;
-  switch (layout.value.element) {
-  case ElementType::Int8:
-    return 6;
-  case ElementType::Int4:
-    return 2;
-  default:
-    return 8;
-  }
-}
 
 float OrderedAttention::rounded(float value) const {
   return order.bf16 ? quant::bfloat16ToFloat(quant::floatToBfloat16(value))

@@ -11,6 +11,8 @@
 #ifndef QOPT_RUNTIME_HOST_SUMORDER_H
 #define QOPT_RUNTIME_HOST_SUMORDER_H
 
+#include "lib/Quant/Element.h"
+
 #include <cstdint>
 #include <vector>
 
@@ -132,6 +134,16 @@ struct AttentionSumOrder {
     visit("context", self.context);
   }
 };
+
+/// Attention's probabilities times 2^this are still halves behind the scales of
+/// values in such codes: the largest f16 scale is 65504 over the largest code.
+constexpr int probabilityExponent(quant::ElementType value, bool bf16) {
+  if (bf16)
+    return 0;
+  return value == quant::ElementType::Int8   ? 6
+         : value == quant::ElementType::Int4 ? 2
+                                             : 8;
+}
 
 /// The order for launches of `tokens`: the first of `orders`, which rise by
 /// what they are for, that has room for them; null where none has.

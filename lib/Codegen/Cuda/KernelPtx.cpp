@@ -5,6 +5,7 @@
 
 #include "lib/Codegen/Cuda/DeviceLowering.h"
 #include "lib/Codegen/Cuda/PtxEmitter.h"
+#include "lib/Codegen/Emitter.h"
 #include "lib/Codegen/Host/HostMathCalls.h"
 #include "lib/Codegen/KeyDigest.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -92,10 +93,7 @@ static StatusOr<std::string> compile(llvm::Module &module,
   auto machine = createPtxMachine(*target.target, target.version);
   if (!machine)
     return machine.status();
-  module.setModuleIdentifier("kernels");
-  module.setSourceFileName("kernels");
-  module.setTargetTriple((*machine)->getTargetTriple());
-  module.setDataLayout((*machine)->createDataLayout());
+  prepare(module, **machine);
   if (failed(linkHostMath(module)))
     return Status(StatusCode::Internal, "the elementary functions do not link");
   QOPT_RETURN_IF_ERROR(checkDeviceModule(module));

@@ -4,6 +4,7 @@
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "dialects/QOpt/ErrorCode.h"
 
+#include "lib/Codegen/Emitter.h"
 #include "lib/Codegen/Host/HostMathCalls.h"
 #include "lib/Codegen/Host/SharedObject.h"
 #include "mlir/Conversion/Passes.h"
@@ -130,10 +131,7 @@ static StatusOr<std::string> compile(llvm::Module &module, const HostCode &code,
   auto machine = createTargetMachine(target);
   if (!machine)
     return machine.status();
-  module.setModuleIdentifier("kernels");
-  module.setSourceFileName("kernels");
-  module.setTargetTriple((*machine)->getTargetTriple());
-  module.setDataLayout((*machine)->createDataLayout());
+  prepare(module, **machine);
   if (failed(linkHostMath(module)))
     return Status(StatusCode::Internal, "the elementary functions do not link");
   for (const HostKernel &kernel : code.kernels)

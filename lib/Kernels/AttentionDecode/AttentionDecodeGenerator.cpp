@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/AttentionDecode/AttentionDecodeGenerator.h"
 #include "lib/Kernels/AttentionDecode/AttentionDecodeBody.h"
+#include "runtime/host/SumOrder.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -46,19 +47,9 @@ Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule)
                    : Type(builder.getF16Type());
 }
 
-/// The largest f16 scale of values is 65504 over the largest code: times 2^bias
-/// it stays a half.
 double Body::bias() const {
-  if (activation.isBF16())
-    return 0;
-  switch (problem.cache.value.element) {
-  case ElementType::Int8:
-    return 6;
-  case ElementType::Int4:
-    return 2;
-  default:
-    return 8;
-  }
+  return host::probabilityExponent(problem.cache.value.element,
+                                   activation.isBF16());
 }
 
 void Body::build() {
