@@ -69,14 +69,22 @@ std::string OutputFile::readablePath() const {
   return named ? temporary : "/proc/self/fd/" + std::to_string(file);
 }
 
+/// Names an open file; false, with errno, where that could not be done.
+static bool giveName(const std::string &readable, const std::string &path) {
+  return ::linkat(AT_FDCWD, readable.c_str(), AT_FDCWD, path.c_str(),
+                  AT_SYMLINK_FOLLOW) == 0;
+}
+
 Status OutputFile::publish() {
-  if (!named) {
-    if (::linkat(AT_FDCWD, readablePath().c_str(), AT_FDCWD, temporary.c_str(),
-                 AT_SYMLINK_FOLLOW) != 0)
+  // A link replaces nothing. Where there is nothing to replace it is the one
+  // step; else a second name is there for a moment, which SIGKILL would leave.
+  bool published = !named && giveName(readablePath(), target);
+  if (!named && !published) {
+    if (errno != EEXIST || !giveName(readablePath(), temporary))
       return failure("name the finished file");
     named = true;
   }
-  if (::rename(temporary.c_str(), target.c_str()) != 0)
+  if (!published && ::rename(temporary.c_str(), target.c_str()) != 0)
     return failure("rename the finished file to");
   named = false;
   int closing = std::exchange(file, -1);
