@@ -11,6 +11,8 @@ BUILD = pathlib.Path(os.environ.get("QOPT_BUILD", SOURCE / "build"))
 SHARED = pathlib.Path(os.environ.get("QOPT_SHARED", SOURCE.parent / "shared"))
 STORIES = SOURCE / "test/data/stories260k"
 CACHE = BUILD / "CMakeCache.txt"
+NO_ASSEMBLER = {"QOPT_PTXAS": "no-such-ptxas"}
+PTX_ONLY = pytest.mark.usefixtures("ptx_only")
 UNSANITIZED = pytest.mark.skipif(
     CACHE.exists() and "QOPT_SANITIZE:BOOL=ON" in CACHE.read_text(),
     reason="programs without sanitizers, sizes and peak memory are not of the preset asan",
@@ -23,6 +25,13 @@ def shared():
     if not (SHARED / "zoo").is_dir():
         pytest.skip(f"the shared models are not at {SHARED} (set QOPT_SHARED)")
     return SHARED
+
+
+@pytest.fixture
+def ptx_only(monkeypatch):
+    """Artifacts for GPUs have no machine code, which takes half of the time: the emulator reads PTX."""
+    for name, value in NO_ASSEMBLER.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

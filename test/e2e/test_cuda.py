@@ -62,6 +62,7 @@ def vector_graph(node, path, **constants):
     path.write_bytes(model.SerializeToString())
 
 
+@conftest.PTX_ONLY
 @pytest.mark.parametrize("node", ["Sigmoid", "LayerNormalization"])
 def test_a_vector_is_no_parameter(tool, tmp_path, node):
     """Operators whose data has one axis compute in f16 as others do."""
@@ -76,6 +77,7 @@ def test_a_vector_is_no_parameter(tool, tmp_path, node):
     np.testing.assert_allclose(np.load(tmp_path / "out.npz")["y"], expected, atol=4e-3)
 
 
+@conftest.PTX_ONLY
 def test_a_single_head_of_keys(tool, tmp_path):
     """Multi-query attention is a decoder with the tokens that its graph has."""
     sizes = {"layers": 2, "hidden": 64, "heads": 4, "kv-heads": 1, "head-size": 16, "ffn": 96, "context": 64}
@@ -110,6 +112,7 @@ def wide_heads(tmp_path_factory):
 LONG = np.random.default_rng(3).integers(3, 512, 600).astype(np.int32)
 
 
+@conftest.PTX_ONLY
 def test_a_long_prompt_is_appended_by_its_projections(tool, wide_heads, tmp_path):
     """In steps of more than 512 tokens of this decoder, each layer has a launch less; what follows is what the host says."""
     tool("qopt-compile", wide_heads, "--target", "cuda", "-o", tmp_path / "gpu.qopt")
@@ -120,6 +123,7 @@ def test_a_long_prompt_is_appended_by_its_projections(tool, wide_heads, tmp_path
     assert generated(tool, tmp_path / "gpu.qopt", 8, "--device", "emulator", prompt=prompt) == expected
 
 
+@conftest.PTX_ONLY
 @pytest.mark.parametrize(
     "options",
     [("--kv", "int8"), ("--kv", "fp8_e4m3,int4"), ("--weights", "int8", "--activations", "int8", "--kv", "int4,int8")],
@@ -133,6 +137,7 @@ def test_a_long_step_appends_what_short_steps_do(tool, wide_heads, tmp_path, opt
     assert divergences(parts, whole).mean() <= 1e-5
 
 
+@conftest.PTX_ONLY
 def test_books_write_the_same(tool, shared, tmp_path):
     """A real model in int4 with activations and cache in f16: its first 16 tokens are those of the f32 host."""
     folder = shared / "models/books-llama-28m"
@@ -156,6 +161,7 @@ def test_launches_of_a_layer(tool, stories_cuda):
     assert launches(tool, stories_cuda, 64) == 6 + 6 * layers
 
 
+@conftest.PTX_ONLY
 @pytest.mark.parametrize(
     ("weights", "kv"),
     [("int8", "f16"), ("int8", "int8,int4"), ("fp8_e4m3", "f16"), ("fp8_e4m3", "fp8_e4m3")],
@@ -173,6 +179,7 @@ def test_formats(tool, stories, tmp_path, weights, kv):
     assert divergences(expected, found).mean() <= limit
 
 
+@conftest.PTX_ONLY
 def test_fp8_weights_are_those_of_the_host(tool, stories, tmp_path):
     """Codes of layers, head and embedding mean the same on both, so that only the rounding of f16 is between them."""
     for target, options in (("host", ("--activations", "f32")), ("cuda", ())):
@@ -259,8 +266,7 @@ def test_refused(tool, stories, tmp_path, options, code, message):
 def test_damaged_module(tool, stories, tmp_path, old, new):
     """--trust leaves the code to who loads it: what cannot be read is the artifact's fault, nobody's argument."""
     path = tmp_path / "m.qopt"
-    environment = {"QOPT_PTXAS": "no-such-ptxas"}
-    tool("qopt-compile", stories, "--target", "cuda", "-o", path, environment=environment)
+    tool("qopt-compile", stories, "--target", "cuda", "-o", path, environment=conftest.NO_ASSEMBLER)
     data = path.read_bytes()
     assert old in data and len(old) == len(new)
     path.write_bytes(data.replace(old, new))

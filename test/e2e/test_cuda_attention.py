@@ -5,6 +5,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from conftest import NO_ASSEMBLER
 from onnx import TensorProto as T
 from onnx import helper
 
@@ -29,7 +30,7 @@ def model_of(op, inputs, dims, operands=None, results=("y",), **attributes):
 def check(tool, folder, model, inputs, activations="f16"):
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     arguments = (folder / "model.onnx", "--as", "graph", "--target", "cuda", "--activations", activations)
-    tool("qopt-compile", *arguments, "-o", folder / "model.qopt")
+    tool("qopt-compile", *arguments, "-o", folder / "model.qopt", environment=NO_ASSEMBLER)
     np.savez(folder / "in.npz", **inputs)
     arguments = (folder / "model.qopt", "--inputs", folder / "in.npz", "--outputs", folder / "out.npz")
     tool("qopt-run", *arguments, "--device", "emulator")

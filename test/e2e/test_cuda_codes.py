@@ -9,6 +9,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+from conftest import PTX_ONLY
 from distributions import choice_gaps
 from e2e.test_cuda import launches
 from e2e.test_fake_quant import fake_quantized_copy
@@ -155,6 +156,7 @@ def test_stories_write_what_the_reference_does(tool, stories, stories_codes, tmp
     assert gaps.max() <= NEAR_TIE and (gaps == 0).mean() >= 0.9, gaps
 
 
+@PTX_ONLY
 def test_books_write_what_the_reference_does(tool, shared, tmp_path):
     folder = shared / "models/books-llama-28m"
     tool("qopt-compile", folder, "--target", "cuda", *CODES, "-o", tmp_path / "m.qopt")
@@ -186,6 +188,7 @@ def test_steps_of_any_length_compute_the_same(tool, stories, stories_codes):
     assert generated(tool, stories_codes, story[:40], 8) == story[40:48]
 
 
+@PTX_ONLY
 def test_a_graph_has_the_logits_of_the_formula(tool, stories, tmp_path):
     """Attention in graphs sums in f32, as the reference does: nothing is left that differs."""
     tokens = np.random.default_rng(7).integers(3, 512, 24).tolist()
@@ -215,6 +218,7 @@ def test_the_rounding_is_that_of_tokens(tool, stories, stories_codes, tmp_path):
     assert near <= 0.8 * far
 
 
+@PTX_ONLY
 def test_values_may_be_bf16_elsewhere(tool, stories, stories_codes, tmp_path):
     """The text begins as in f16, on the host, too."""
     command = ("--target", "cuda", *CODES[:3], "bf16,int8")

@@ -24,7 +24,6 @@ SHAPES = {
 }
 WEIGHTS = ("f16", "int8", "int4_g32", "int4_g128")
 CACHES = ("f16", "fp8_e4m3", "int8", "int4")
-NO_PTXAS = {"QOPT_PTXAS": "no-such-ptxas"}  # the emulator reads PTX
 # Tokens of a step, one for each bucket of the kernels.
 FEW, MANY = (1, 5, 48), (12, 24, 64, 128, 160, 400, 513)
 # Most and median distance of a token's logits from the host's, in parts of their spread: f16 sums, and codes of the cache
@@ -84,7 +83,7 @@ def test_every_kernel_runs(tool, one_layer, tmp_path, weights, cache):
     linears do that append to the cache: to one of f16 in long steps, too."""
     device, host = tmp_path / "gpu.qopt", tmp_path / "host.qopt"
     options = options_of(weights, cache)
-    tool("qopt-compile", one_layer, "--target", "cuda", *options, "-o", device, environment=NO_PTXAS)
+    tool("qopt-compile", one_layer, "--target", "cuda", *options, "-o", device, environment=conftest.NO_ASSEMBLER)
     tool("qopt-compile", one_layer, *options, "--activations", "f32", "-o", host)
     partners = WEIGHTS.index(weights) == CACHES.index(cache)
     runner = Runner(tool, tmp_path)
@@ -105,6 +104,6 @@ def test_they_are_the_kernels_of_a_real_model(tool, one_layer, shared, weights):
     made = []
     for model in (one_layer, shared / "models/books-llama-28m"):
         options = ("--target", "cuda", *options_of(weights, "int8"), "--emit", "kernels")
-        table = tool("qopt-compile", model, *options, environment=NO_PTXAS).stdout
+        table = tool("qopt-compile", model, *options, environment=conftest.NO_ASSEMBLER).stdout
         made.append({line.split()[-1].split(":")[0] for line in table.splitlines() if "sm_90a" in line})
     assert made[0] and made[0] == made[1]

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from conftest import NO_ASSEMBLER
 from e2e.test_cuda_traffic import decode_step
 from e2e.test_zoo import DECODERS
 
@@ -51,7 +52,7 @@ def test_launches_of_a_layer(tool, shared, tmp_path, family):
     artifact = tmp_path / "model.qopt"
     source = shared / "zoo/families" / f"{family}-dynamo"
     options = ("--as", "decoder", "--target", "cuda", "-o", artifact)
-    tool("qopt-compile", source, *options, environment={"QOPT_PTXAS": "no-such-ptxas"})
+    tool("qopt-compile", source, *options, environment=NO_ASSEMBLER)
     names = [kernel.name for kernel in decode_step(tool, artifact, tmp_path)]
     first, second = (i for i, name in enumerate(names) if name.startswith("attention_decode"))
     assert second - first == LAUNCHES[family], names[first:second]

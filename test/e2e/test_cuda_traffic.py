@@ -9,6 +9,7 @@ import re
 from collections import namedtuple
 
 import pytest
+from conftest import NO_ASSEMBLER
 from e2e.test_cuda import launches
 from runtime.cuda.test_standin import environment
 
@@ -68,7 +69,7 @@ def test_a_decode_step_reads_what_it_must(tool, shared, tmp_path, weights, cache
         pytest.skip(f"{model} is not there")
     config = json.loads((model / "config.json").read_text())
     options = ("--weights", weights, "--kv", cache, "--context", 256, "-o", tmp_path / "b.qopt")
-    tool("qopt-compile", model, "--target", "cuda", *options, environment={"QOPT_PTXAS": "no-such-ptxas"})
+    tool("qopt-compile", model, "--target", "cuda", *options, environment=NO_ASSEMBLER)
     step = decode_step(tool, tmp_path / "b.qopt", tmp_path)
     parts = [needed(kernel, weights, cache, config) for kernel in step]
     weighed, cached, activated = (sum(each) for each in zip(*parts, strict=True))

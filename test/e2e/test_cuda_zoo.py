@@ -6,6 +6,7 @@ import re
 import numpy as np
 import onnx
 import pytest
+from conftest import PTX_ONLY
 from test_cache_formats import gaps_of
 from test_zoo import continuations, largest_difference, load, valid_rows
 
@@ -106,6 +107,7 @@ def expect_outputs(tool, source, folder, expected_of=load):
             assert largest_difference(value, expected) <= LOOSER.get(name, LIMIT), f"{file.name}, {output}"
 
 
+@PTX_ONLY
 @pytest.mark.parametrize("name", GRAPHS)
 def test_graph(tool, shared, tmp_path, name):
     source, _ = compile_graph(tool, shared, name, tmp_path)
@@ -132,12 +134,14 @@ def test_every_file_with_f32_scales_is_here(shared):
     assert len(runs) == 14
 
 
+@PTX_ONLY
 @pytest.mark.parametrize("name", F32_SCALES)
 def test_f32_scales(tool, shared, tmp_path, name):
     source, _ = compile_graph(tool, shared, name, tmp_path)
     expect_outputs(tool, source, tmp_path)
 
 
+@PTX_ONLY
 @pytest.mark.parametrize("name", F32_SCALES_GOLDEN_IN_CODES)
 def test_f32_scales_as_onnxruntime_multiplies_f32(tool, shared, tmp_path, name):
     runtime = pytest.importorskip("onnxruntime")
@@ -161,6 +165,7 @@ def test_f32_scales_as_onnxruntime_multiplies_f32(tool, shared, tmp_path, name):
     expect_outputs(tool, source, tmp_path, expected_of)
 
 
+@PTX_ONLY
 @pytest.mark.parametrize("name", ["families/llama-genai-int4-kquant", "stories260k-genai-int4"])
 def test_f32_scales_write_what_the_host_does(tool, shared, tmp_path, name):
     source = shared / "zoo" / name

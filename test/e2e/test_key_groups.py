@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import PTX_ONLY
 from distributions import divergences
 from e2e.llama_reference import Llama
 
@@ -68,6 +69,7 @@ def test_host(tool, stories, tmp_path, tokens, keys, step):
     assert divergences(expected, found).mean() <= rounding / 20
 
 
+@PTX_ONLY
 @pytest.mark.parametrize(("keys", "step"), [("int4_g32", 40), *(("int4_asym_g32_zf", step) for step in (None, 40, 1))])
 def test_gpu(tool, stories, tmp_path, tokens, keys, step):
     """Against the host with activations that round alike: keys that f16 moves a little get other codes at times."""

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import NO_ASSEMBLER
 
 PROMPT = ("--prompt", "Once upon a time")
 
@@ -14,7 +15,8 @@ def compiled(tool, source, folder, target, *options, activations="f16"):
     order = ("--sum-order", "sm_90a") if target == "ordered" else ()
     artifact = folder / f"{target}.qopt"
     kind = "cuda" if target == "cuda" else "host"
-    tool("qopt-compile", source, "--target", kind, "--activations", activations, *order, *options, "-o", artifact)
+    options = ("--target", kind, "--activations", activations, *order, *options)
+    tool("qopt-compile", source, *options, "-o", artifact, environment=NO_ASSEMBLER)
     return artifact
 
 

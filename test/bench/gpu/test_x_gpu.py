@@ -101,7 +101,8 @@ def packed(tmp_path_factory):
     """A small pack of PTX alone, with the tools of this build in place of static ones."""
     folder = tmp_path_factory.mktemp("pack")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QOPT_PTXAS", "no-such-ptxas")
+        for name, value in conftest.NO_ASSEMBLER.items():
+            patch.setenv(name, value)
         patch.setattr(pack, "MODELS", {"stories-kv-int8-int4": (["--kv", "int8,int4"], 8)})
         patch.setattr(catalog, "CHECKS", [catalog.CHECKS[0], catalog.CHECKS[-1]])
         patch.setattr(catalog, "entries", lambda: [catalog.Entry("k", "skinny_linear", "rows=64", True)])

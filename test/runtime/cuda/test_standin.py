@@ -26,7 +26,7 @@ def compiled(tool, stories, tmp_path_factory):
         if arch not in made:
             made[arch] = folder / f"{arch}.qopt"
             options = ("--target", "cuda", "--arch", arch, "-o", made[arch])
-            tool("qopt-compile", stories, *options, environment={"QOPT_PTXAS": "no-such-ptxas"})
+            tool("qopt-compile", stories, *options, environment=conftest.NO_ASSEMBLER)
         return made[arch]
 
     return compile_once
@@ -131,7 +131,7 @@ def test_what_starts_early(tool, tmp_path):
     options = [word for name, size in sizes.items() for word in (f"--{name}", str(size))]
     subprocess.run([sys.executable, str(conftest.SOURCE / "bench/synthetic.py"), str(tmp_path), *options], check=True)
     command = (tmp_path, "--target", "cuda", "-o", tmp_path / "m.qopt")
-    tool("qopt-compile", *command, environment={"QOPT_PTXAS": "no-such-ptxas"})
+    tool("qopt-compile", *command, environment=conftest.NO_ASSEMBLER)
     log = environment("checks=0", QOPT_STANDIN_LOG=str(tmp_path / "calls"))
     tool("qopt-run", tmp_path / "m.qopt", "--tokens", "5", "--max-tokens", 1, "--ignore-end", environment=log)
     calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
