@@ -106,21 +106,6 @@ recordedOptions(const CompileOptions &options) {
   return result;
 }
 
-/// Most tokens of a step for which all sums of linears have an order; 0: any
-/// number.
-static int64_t orderedTokens(func::FuncOp step) {
-  int64_t most = 0;
-  step.walk([&](ir::LinearOp op) {
-    auto orders = passes::sumOrdersOf<host::LinearSumOrder>(op);
-    if (!orders || orders->empty())
-      return;
-    int64_t ofOp = orders->back().mostTokens;
-    if (ofOp && (!most || ofOp < most))
-      most = ofOp;
-  });
-  return most;
-}
-
 static StatusOr<std::unique_ptr<plan::DecoderT>>
 describeDecoder(func::FuncOp step, const CompileOptions &options,
                 const Companions &companions) {
@@ -149,10 +134,9 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
       cast<RankedTensorType>(step.getResultTypes()[0]).getDimSize(1);
   decoder->context =
       uint32_t(step->getAttrOfType<IntegerAttr>(ir::contextAttribute).getInt());
-  if (options.target == TargetDevice::Cuda)
+  // What is in a step decides the order of its sums.
+  if (options.target == TargetDevice::Cuda || !options.sumOrder.empty())
     decoder->step_tokens = passes::cudaStepTokens;
-  else
-    decoder->step_tokens = uint32_t(orderedTokens(step));
   QOPT_RETURN_IF_ERROR(checkTokens(companions, decoder->vocabulary));
   decoder->begin_token = companions.beginToken;
   decoder->end_tokens = companions.endTokens;

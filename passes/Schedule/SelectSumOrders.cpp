@@ -5,6 +5,7 @@
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "lib/Kernels/AttentionDecode/AttentionDecodeOrder.h"
+#include "lib/Kernels/Gemm/GemmOrder.h"
 #include "lib/Kernels/Norm/NormOrder.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearOrder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -29,11 +30,15 @@ using qopt::passes::problemOf;
 
 namespace {
 
-/// A kernel of skinny_linear for launches of some tokens.
-struct SkinnyKernel {
-  skinny_linear::Problem problem;
-  skinny_linear::Schedule schedule;
+/// A kernel of skinny_linear or gemm for launches of some tokens.
+template <typename Problem, typename Schedule> struct LinearKernel {
+  Problem problem;
+  Schedule schedule;
+  int64_t most; ///< tokens; 0: any number
 };
+using SkinnyKernel =
+    LinearKernel<skinny_linear::Problem, skinny_linear::Schedule>;
+using GemmKernel = LinearKernel<gemm::Problem, gemm::Schedule>;
 
 class OrderSelector {
 public:
@@ -53,33 +58,51 @@ public:
   }
 
 private:
-  /// The kernels of skinny_linear that come before those of gemm.
-  FailureOr<std::vector<SkinnyKernel>> skinnyKernels(ir::LinearOp op) {
+  /// The kernels of a linear, by rising number of tokens.
+  struct LinearKernels {
+    std::vector<SkinnyKernel> few;
+    std::vector<GemmKernel> many;
+  };
+
+  FailureOr<LinearKernels> kernelsOf(ir::LinearOp op) {
     auto selected = passes::selectedKernels(op, target);
     if (failed(selected))
       return failure();
-    std::vector<SkinnyKernel> kernels;
+    LinearKernels kernels;
     for (ir::KernelAttr kernel : *selected) {
-      if (kernel.getFamily() != KernelFamily::SkinnyLinear)
-        break;
-      auto schedule = passes::scheduleOf<skinny_linear::Schedule>(op, kernel);
-      if (failed(schedule))
+      bool added = kernel.getFamily() == KernelFamily::SkinnyLinear
+                       ? add(kernels.few, op, kernel)
+                       : add(kernels.many, op, kernel);
+      if (!added)
         return failure();
-      kernels.push_back({problemOf(op, kernel.getMost()), *schedule});
     }
     return kernels;
   }
 
+  template <typename Problem, typename Schedule>
+  bool add(std::vector<LinearKernel<Problem, Schedule>> &kernels,
+           ir::LinearOp op, ir::KernelAttr kernel) {
+    auto schedule = passes::scheduleOf<Schedule>(op, kernel);
+    if (failed(schedule))
+      return false;
+    int64_t most = kernel.getMost();
+    kernels.push_back({{problemOf(op, most)}, *schedule, most});
+    return true;
+  }
+
   LogicalResult selectFor(ir::LinearOp op) {
-    auto kernels = skinnyKernels(op);
+    auto kernels = kernelsOf(op);
     if (failed(kernels))
       return failure();
     std::vector<host::LinearSumOrder> orders;
-    for (const SkinnyKernel &kernel : *kernels) {
+    for (const SkinnyKernel &kernel : kernels->few) {
       if (kernel.problem.hasCodes())
         return success(); // exact
       orders.push_back(sumOrderOf(kernel.problem, kernel.schedule, 0));
     }
+    for (const GemmKernel &kernel : kernels->many)
+      orders.push_back(
+          sumOrderOf(kernel.problem, kernel.schedule, 0, kernel.most));
     set(op, orders);
     return success();
   }
@@ -103,17 +126,16 @@ private:
       return failure();
     std::vector<host::NormSumOrder> orders;
     if (ahead && region.getKernel() == ir::FusedKernel::Linear) {
-      auto kernels = skinnyKernels(body->linear);
+      auto kernels = kernelsOf(body->linear);
       if (failed(kernels))
         return failure();
-      for (const SkinnyKernel &kernel : *kernels) {
+      for (const SkinnyKernel &kernel : kernels->few) {
         auto order = normOrderOf(kernel.problem, kernel.schedule, summed);
         orders.push_back(order ? *order : norm::sumOrderOf(*schedule));
-        orders.back().mostTokens = kernel.problem.tokens;
+        orders.back().mostTokens = kernel.most;
       }
-    } else {
-      orders.push_back(norm::sumOrderOf(*schedule));
     }
+    orders.push_back(norm::sumOrderOf(*schedule));
     set(op, orders);
     return success();
   }

@@ -12,10 +12,13 @@
 //   sum                fma(scale, group, sum); without groups the sum itself is
 //                      what the chain starts from: fma(Σx, −(base + zero), sum)
 //
+// Rounded weights have no groups here: their chain goes through all units.
+//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/FloatConversion.h"
 #include "runtime/host/LinearKernels.h"
 #include "runtime/host/ProductSum.h"
+#include "runtime/host/RoundedWeight.h"
 
 #include <algorithm>
 #include <cmath>
@@ -24,7 +27,7 @@
 namespace qopt::host {
 namespace {
 
-constexpr int64_t unitColumns = LinearSumOrder::unitColumns;
+constexpr int64_t mostUnitColumns = LinearSumOrder::mostUnitColumns;
 constexpr int64_t stripRows = 16, productColumns = 16, chunkColumns = 32;
 constexpr int64_t mostGroups = 4; ///< of a unit
 
@@ -34,9 +37,11 @@ class OrderedLinear {
 public:
   explicit OrderedLinear(const LinearArguments &arguments)
       : a(arguments), order(*arguments.order), format(a.layout.format),
+        unitColumns(order.unitColumns),
         units(ceilDiv(a.layout.columns, unitColumns)),
         leastExponent(order.bf16 ? leastExponentOfFloat : leastExponentOfHalf) {
-    if (format.granularity == quant::Granularity::Group)
+    if (format.granularity == quant::Granularity::Group &&
+        !order.roundedWeights)
       groupColumns = format.groupSize;
     int64_t strips = ceilDiv(order.paired ? a.layout.rows / 2 : a.layout.rows,
                              order.paired ? stripRows / 2 : stripRows);
@@ -57,6 +62,8 @@ private:
   float sumOfThreads(const float *x) const;
   float sumOfProducts(const float *x) const;
   void unpackRow(int64_t n);
+  void readScales(int64_t n);
+  float weightOf(float number, int64_t k) const;
 
   float sumOfSlices(const Token &token) const;
   float sumOfBlocks(const Token &token, int64_t slice) const;
@@ -74,9 +81,9 @@ private:
   const LinearArguments &a;
   const LinearSumOrder &order;
   const quant::Format &format;
-  const int64_t units;
+  const int64_t unitColumns, units;
   const int leastExponent;
-  int64_t groupColumns = 0; ///< 0: one scale a row, or none
+  int64_t groupColumns = 0; ///< 0: sums have one scale a row, or none
   int64_t tiles, steps;
   std::vector<Token> tokens;
   // The row.
@@ -113,7 +120,7 @@ OrderedLinear::Token OrderedLinear::tokenOf(const float *x) const {
 /// Eight columns a thread, pairs first; then neighbouring lanes in a butterfly.
 float OrderedLinear::sumOfThreads(const float *x) const {
   constexpr int64_t ofThread = 8;
-  float sums[unitColumns / ofThread];
+  float sums[mostUnitColumns / ofThread];
   int64_t lanes = order.sumColumns / ofThread;
   for (int64_t lane = 0; lane < lanes; ++lane) {
     const float *own = x + lane * ofThread;
@@ -159,15 +166,22 @@ void OrderedLinear::unpackRow(int64_t n) {
   tile = place / ofStrip / order.tileStrips;
   base = float(lower ? order.baseLower : order.baseUpper);
 
+  readScales(n);
   // Numbers of books are integers around 0.
+  float bookZero =
+      hasBook(format.element) ? float(symmetricZero(format.element)) : 0;
   bool coded = quant::elementOf(format.element).isInteger();
-  float added = coded ? base
-                : hasBook(format.element)
-                    ? -float(symmetricZero(format.element))
-                    : 0;
   numbers.assign(size_t(units * unitColumns), 0);
-  for (int64_t k = 0; k < layout.columns; ++k)
-    numbers[size_t(placeOf(k))] = packedNumber(layout, a.weight, n, k) + added;
+  for (int64_t k = 0; k < layout.columns; ++k) {
+    float number = packedNumber(layout, a.weight, n, k) - bookZero;
+    numbers[size_t(placeOf(k))] = order.roundedWeights
+                                      ? weightOf(number, k)
+                                      : number + (coded ? base : 0);
+  }
+}
+
+void OrderedLinear::readScales(int64_t n) {
+  const LinearLayout &layout = a.layout;
   scales.clear();
   zeros.clear();
   const uint8_t *packed = static_cast<const uint8_t *>(a.weight) +
@@ -178,6 +192,14 @@ void OrderedLinear::unpackRow(int64_t n) {
                         ? float(order.zero)
                         : packedZero(layout, packed, n % tileRows, g));
   }
+}
+
+/// The weight of column k, as gemm rounds it.
+float OrderedLinear::weightOf(float number, int64_t k) const {
+  if (scales.empty())
+    return number;
+  auto group = size_t(scales.size() > 1 ? k / format.groupSize : 0);
+  return roundedWeight(format, order.bf16, number, zeros[group], scales[group]);
 }
 
 /// Columns [first, first + columns): a group, or what a unit has of it.
@@ -305,7 +327,7 @@ float OrderedLinear::sumOfSlices(const Token &token) const {
 
 float OrderedLinear::finish(const Token &token, int64_t n) const {
   float y = sumOfSlices(token);
-  if (!groupColumns && !scales.empty())
+  if (format.granularity != quant::Granularity::Group && !scales.empty())
     y = y * scales[0];
   return a.bias ? y + a.bias[n] : y;
 }
@@ -331,33 +353,47 @@ void addTiles(const LinearArguments &arguments, int64_t begin, int64_t end) {
 
 LinearBody orderedLinear(const LinearArguments &) { return addTiles; }
 
-Status isValid(const LinearSumOrder &order, const LinearLayout &layout) {
+/// Whether the numbers of an order that rounds no weights are such as the rest
+/// of this file reads.
+static bool fitsGroups(const LinearSumOrder &order,
+                       const LinearLayout &layout) {
   const quant::Format &format = layout.format;
   bool grouped = format.granularity == quant::Granularity::Group;
-  bool smallGroups = grouped && format.groupSize < unitColumns;
-  int64_t units = ceilDiv(layout.columns, unitColumns),
-          group =
-              grouped ? std::min(format.groupSize, unitColumns) : unitColumns;
+  bool smallGroups = grouped && format.groupSize < mostUnitColumns;
+  int64_t group =
+      grouped ? std::min(format.groupSize, mostUnitColumns) : mostUnitColumns;
+  return order.unitColumns == mostUnitColumns &&
+         order.sumColumns >= chunkColumns && group % order.sumColumns == 0 &&
+         (group == 32 || group == 64 || group == mostUnitColumns) &&
+         (!order.spreadGroups || smallGroups) &&
+         (!order.zerosByProduct ||
+          (group == 32 && !format.isSymmetric() && order.sumColumns == group &&
+           !order.spreadGroups && order.corrects));
+}
+
+static bool fitsRoundedWeights(const LinearSumOrder &order) {
+  return (order.unitColumns == mostUnitColumns / 2 ||
+          order.unitColumns == mostUnitColumns) &&
+         !order.spreadGroups && !order.zerosByProduct && !order.corrects;
+}
+
+Status isValid(const LinearSumOrder &order, const LinearLayout &layout) {
   constexpr int64_t most = 1 << 20;
   for (int64_t number :
-       {order.slices, order.unitsPerSlice, order.columnWarps,
+       {order.unitColumns, order.slices, order.unitsPerSlice, order.columnWarps,
         order.unitsPerStep, order.tileStrips, order.blocks + 1})
     if (number < 1 || number > most)
       return Status(StatusCode::InvalidArgument,
                     "an order of sums without warps, units or slices");
+  int64_t units = ceilDiv(layout.columns, order.unitColumns);
   bool covers = order.unitsPerSlice * order.slices >= units &&
                 order.unitsPerSlice * (order.slices - 1) < units;
-  bool sums = order.sumColumns >= chunkColumns && group % order.sumColumns == 0;
-  if (!covers || !sums ||
-      (group != 32 && group != 64 && group != unitColumns) ||
-      (order.spreadGroups && !smallGroups) ||
-      (order.zerosByProduct &&
-       (group != 32 || format.isSymmetric() || order.sumColumns != group ||
-        order.spreadGroups || !order.corrects)) ||
-      (order.paired && layout.rows % 2))
+  bool fits = order.roundedWeights ? fitsRoundedWeights(order)
+                                   : fitsGroups(order, layout);
+  if (!covers || !fits || (order.paired && layout.rows % 2))
     return Status(StatusCode::InvalidArgument,
                   "an order of sums for other weights than " +
-                      quant::spell(format) + " of " +
+                      quant::spell(layout.format) + " of " +
                       std::to_string(layout.rows) + "x" +
                       std::to_string(layout.columns));
   return Status();

@@ -18,13 +18,16 @@
 
 namespace qopt::host {
 
-/// Of skinny_linear, for the rows of one format. Columns go by units of 128,
+/// Of skinny_linear or gemm, for the rows of one format. Columns go by units,
 /// rows by strips of 16. One warp's sum of a row goes through its units as
 /// LinearSumOrder.cpp draws; then come, each in their order, the warps, the
 /// blocks that share a tile, and the slices of the columns.
 struct LinearSumOrder {
-  static constexpr int64_t unitColumns = 128;
+  static constexpr int64_t mostUnitColumns = 128;
 
+  int64_t unitColumns = mostUnitColumns;
+  bool roundedWeights = false; ///< numbers are weights, scaled and rounded to
+                               ///< the type of activations (gemm)
   int64_t mostTokens = 0; ///< of launches that have this order; 0: no limit
   bool bf16 = false;      ///< of activations; else f16
 
@@ -49,7 +52,7 @@ struct LinearSumOrder {
   int64_t zero = 0;            ///< the code of 0, of symmetric formats
   bool corrects = false;       ///< sums of a group start at −(base + zero) · Σx
   bool zerosByProduct = false; ///< at −base · Σx: a product of tf32 has zeros
-  int64_t sumColumns = unitColumns; ///< of one Σx; a group adds several
+  int64_t sumColumns = mostUnitColumns; ///< of one Σx; a group adds several
   bool sumsByThreads = false; ///< of 8 columns a thread, then lanes; else by
                               ///< products with ones
 
@@ -59,6 +62,8 @@ struct LinearSumOrder {
   /// member).
   template <typename Self, typename Visit>
   static void visitFields(Self &self, Visit visit) {
+    visit("unit_columns", self.unitColumns);
+    visit("rounded_weights", self.roundedWeights);
     visit("most_tokens", self.mostTokens);
     visit("bf16", self.bf16);
     visit("slices", self.slices);

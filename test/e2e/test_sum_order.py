@@ -91,9 +91,14 @@ def test_bfloat16_of_a_larger_model(tool, shared, tmp_path):
     )
 
 
-def test_long_prompts_are_read_in_steps_that_have_an_order(tool, stories, tmp_path):
-    """Where gemm would begin, a step ends; qopt-inspect says which order it is."""
-    host = compiled(tool, stories, tmp_path, "ordered")
+@pytest.mark.parametrize("formats", FORMATS)
+def test_a_long_prompt_is_one_step(tool, stories, tmp_path, formats):
+    """gemm's order, for 70 tokens and for 200 at once; qopt-inspect says which GPU's it is."""
+    host = compiled(tool, stories, tmp_path, "ordered", *FORMATS[formats])
+    gpu = compiled(tool, stories, tmp_path, "cuda", *FORMATS[formats])
     assert "sum-order" in tool("qopt-inspect", host).stdout
-    prompt = ("--tokens", ",".join(str(token) for token in range(3, 203)))
-    tool("qopt-run", host, *prompt, "--max-tokens", "2")
+    tokens = np.tile(TOKENS, (1, 3))[:, :200]
+    for count in (70, 200):
+        found = logits_of(tool, host, tokens[:, :count], tmp_path, "--chunk", count)
+        expected = logits_of(tool, gpu, tokens[:, :count], tmp_path, "--chunk", count, "--device", "emulator")
+        np.testing.assert_array_equal(found, expected)

@@ -1,8 +1,10 @@
 // Every kernel of gemm gives the product of the canonical codes: on the
 // emulator, with all of its checks.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "../SkinnyLinear/HostProduct.h"
 #include "Build.h"
 
+#include "lib/Kernels/Gemm/GemmOrder.h"
 #include "runtime/emulator/Emulator.h"
 
 #include <gtest/gtest.h>
@@ -33,6 +35,25 @@ std::string difference(const gemm::Case &test, const std::vector<uint8_t> &y,
              std::to_string(got[i]);
   return "";
 }
+
+/// Whether the host's kernels can follow the case: what stands behind its sums
+/// is a bias and a residual.
+bool followsOrder(const gemm::Case &test) {
+  const auto &epilogue = test.layer.epilogue;
+  return test.problem.activation != quant::ElementType::Int8 &&
+         std::all_of(epilogue.begin(), epilogue.end(), [](const auto &part) {
+           return part == "bias" || part == "residual";
+         });
+}
+
+/// y by the host, in the order of the case's sums.
+std::vector<float> hostResult(const gemm::Case &test,
+                              const skinny_linear::Arrays &arrays) {
+  std::vector<host::LinearSumOrder> orders;
+  for (size_t i = 0; i < test.problem.segments.size(); ++i)
+    orders.push_back(sumOrderOf(test.problem, test.schedule, i, /*most=*/0));
+  return skinny_linear::hostProduct(test.layer, arrays, arrays.x, orders);
+}
 } // namespace
 
 class Product : public testing::TestWithParam<const char *> {};
@@ -46,6 +67,12 @@ TEST_P(Product, isThatOfTheCodes) {
   auto y = runCase(*test, *kernel, arrays);
   ASSERT_TRUE(y.ok()) << y.status().message();
   EXPECT_EQ(difference(*test, *y, arrays), "");
+  if (!followsOrder(*test))
+    return;
+  std::vector<float> host = hostResult(*test, arrays);
+  EXPECT_EQ(skinny_linear::decode(test->problem.output, y->data(),
+                                  int64_t(host.size())),
+            host);
 }
 
 // Sizes of 1, prime, one below and above tiles, strips, stages and units.
@@ -223,6 +250,20 @@ TEST(Gemm, sumsHaveOneOrder) {
       first = *y;
     EXPECT_EQ(*y, first);
   }
+}
+
+/// Other slices, other bits: the host's order says something.
+TEST(Gemm, slicesAreOfTheOrder) {
+  auto test = gemm::parseCase("out=f32 tokens=70 k=704 rows=200:int4_g32 "
+                              "panels=2 column_warps=2 slices=3");
+  ASSERT_TRUE(test.ok()) << test.status().message();
+  skinny_linear::Arrays arrays = makeArrays(test->layer);
+  std::vector<float> sliced = hostResult(*test, arrays);
+  test->schedule.slices = 1;
+  std::vector<float> whole = hostResult(*test, arrays);
+  EXPECT_NE(whole, sliced);
+  test->schedule.columnWarps = 1;
+  EXPECT_NE(hostResult(*test, arrays), whole);
 }
 
 /// Nor does a token's result depend on how many others there are.

@@ -13,6 +13,7 @@
 // A program for tests on an emulator or a GPU; Case.h says what a CASE is.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Case.h"
+#include "HostProduct.h"
 
 #include "dialects/AllDialects.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
@@ -22,7 +23,6 @@
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearArguments.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearOrder.h"
-#include "runtime/host/Linear.h"
 #include "runtime/host/Norm.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -296,37 +296,10 @@ static std::vector<float> normalised(const Case &test, const Arrays &arrays) {
 /// y by the host's kernels, in the order of the case's sums.
 static std::vector<float> orderedResult(const Case &test,
                                         const Arrays &arrays) {
-  const Problem &problem = test.problem;
-  std::vector<float> x = normalised(test, arrays);
-  int64_t columns = problem.outputColumns(), first = 0;
-  std::vector<float> y(size_t(test.tokens * columns));
-  host::ThreadPool pool(1);
-  for (size_t i = 0; i < problem.segments.size(); ++i) {
-    const Segment &segment = problem.segments[i];
-    host::LinearArguments linear;
-    linear.layout =
-        *host::linearLayout(segment.weight, segment.rows, problem.columns);
-    std::vector<uint8_t> weight(size_t(linear.layout.packedBytes()));
-    host::packWeight(linear.layout, arrays.segments[i].rows(), weight.data());
-    host::LinearSumOrder order = sumOrderOf(problem, test.schedule, i);
-    linear.weight = weight.data();
-    linear.rows = test.tokens;
-    linear.input = x.data();
-    linear.inputStride = problem.columns;
-    for (const Operand &operand : problem.operands)
-      (operand.shape == OperandShape::Column ? linear.bias : linear.residual) =
-          (operand.shape == OperandShape::Column ? arrays.bias
-                                                 : arrays.residual)
-              .data() +
-          first;
-    linear.residualStride = linear.outputStride = columns;
-    linear.output = y.data() + first;
-    linear.order = &order;
-    host::linear(linear, pool);
-    first += segment.rows;
-  }
-  return decode(problem.output, encode(problem.output, y).data(),
-                int64_t(y.size()));
+  std::vector<host::LinearSumOrder> orders;
+  for (size_t i = 0; i < test.problem.segments.size(); ++i)
+    orders.push_back(sumOrderOf(test.problem, test.schedule, i));
+  return hostProduct(test, arrays, normalised(test, arrays), orders);
 }
 
 /// Prints how many elements differ, and by how many units in the last place at

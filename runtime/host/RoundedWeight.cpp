@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/host/RoundedWeight.h"
+#include "lib/Quant/FloatConversion.h"
+#include "runtime/host/LinearLayout.h"
+
+#include <bit>
+#include <cmath>
+#include <limits>
+
+namespace qopt::host {
+namespace {
+
+struct Rounding {
+  bool bf16;
+
+  /// One rounding of what is exact in f64: on the way through f32 the last bit
+  /// says whether something was cut off.
+  float operator()(double exact) const {
+    auto value = float(exact);
+    if (double(value) != exact && !(std::bit_cast<uint32_t>(value) & 1))
+      value = std::nextafterf(
+          value, exact > double(value) ? std::numeric_limits<float>::infinity()
+                                       : -std::numeric_limits<float>::infinity());
+    return bf16 ? quant::bfloat16ToFloat(quant::floatToBfloat16(value))
+                : quant::halfToFloat(quant::floatToHalf(value));
+  }
+};
+
+} // namespace
+
+float roundedWeight(const quant::Format &format, bool bf16, float number,
+                    float zero, float scale) {
+  Rounding round{bf16};
+  float whole =
+      format.zero == quant::ZeroType::Float ? std::nearbyintf(zero) : zero;
+  float level = number - whole;
+  if (format.granularity != quant::Granularity::Group)
+    return level;
+  float rest = round((whole - zero) * scale);
+  if (format.scale != quant::ScaleType::F32)
+    return round(double(level) * double(round(scale)) + double(rest));
+  // The scale is the sum of two numbers, of which the larger has as many bits
+  // as its weights: times the power of two of the largest number.
+  float factor = bf16 ? 1
+                 : format.element == quant::ElementType::Fp8E4m3
+                     ? 256
+                     : float(symmetricZero(format.element));
+  float scaled = scale * factor;
+  float high = round(scaled), low = round(scaled - high);
+  double part = level / factor;
+  rest = round(part * double(low) + double(rest));
+  return round(part * double(high) + double(rest));
+}
+
+} // namespace qopt::host
