@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/CalibrationManifest.h"
+#include "lib/Driver/ParseJson.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
 #include <cmath>
 
@@ -93,18 +93,17 @@ static bool fromJSON(const json::Value &value, CalibrationManifest &manifest,
 
 StatusOr<CalibrationManifest> parseManifest(const std::string &text,
                                             const std::string &path) {
-  auto invalid = [&](Error error) {
+  auto invalid = [&](const std::string &why) {
     return Status(StatusCode::InvalidArgument,
-                  "--calibrate: the manifest \"" + path +
-                      "\": " + toString(std::move(error)));
+                  "--calibrate: the manifest \"" + path + "\": " + why);
   };
-  Expected<json::Value> value = json::parse(text);
+  StatusOr<json::Value> value = parseJson(text);
   if (!value)
-    return invalid(value.takeError());
+    return invalid(value.status().message());
   json::Path::Root root("manifest");
   CalibrationManifest manifest;
   if (!fromJSON(*value, manifest, root))
-    return invalid(root.getError());
+    return invalid(toString(root.getError()));
   for (ManifestSource &source : manifest.sources) {
     if (source.domain.empty())
       source.domain = sys::path::filename(source.path).str();

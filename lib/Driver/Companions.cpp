@@ -1,10 +1,10 @@
 // Each file is optional; one that is there must be readable.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Companions.h"
+#include "lib/Driver/ParseJson.h"
 #include "lib/Import/Onnx/LocateModel.h"
 #include "runtime/InputFile.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
 
 using namespace llvm;
@@ -16,26 +16,6 @@ static StatusOr<std::string> readFile(const std::string &path) {
   return file.ok() ? file->text() : file.status();
 }
 
-/// Whether objects and lists lie in each other deeper than a parser that calls
-/// itself should follow.
-static bool isTooDeep(StringRef text) {
-  constexpr int deepest = 64;
-  int depth = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (quoted && c == '\\')
-      ++i;
-    else if (c == '"')
-      quoted = !quoted;
-    else if (!quoted && (c == '{' || c == '[') && ++depth > deepest)
-      return true;
-    else if (!quoted && (c == '}' || c == ']'))
-      --depth;
-  }
-  return false;
-}
-
 /// The JSON object in a file; nothing where the file does not exist.
 static StatusOr<std::optional<json::Object>> readJson(const std::string &path) {
   using Result = StatusOr<std::optional<json::Object>>;
@@ -44,14 +24,10 @@ static StatusOr<std::optional<json::Object>> readJson(const std::string &path) {
   auto text = readFile(path);
   if (!text)
     return text.status();
-  if (isTooDeep(*text))
-    return Status(StatusCode::BadModel,
-                  "\"" + path +
-                      "\" has values more than 64 levels deep in each other");
-  Expected<json::Value> value = json::parse(*text);
+  StatusOr<json::Value> value = parseJson(*text);
   if (!value)
-    return Status(StatusCode::BadModel, "\"" + path + "\" is not JSON: " +
-                                            toString(value.takeError()));
+    return Status(StatusCode::BadModel,
+                  "\"" + path + "\" is not JSON: " + value.status().message());
   json::Object *object = value->getAsObject();
   if (!object)
     return Status(StatusCode::BadModel,

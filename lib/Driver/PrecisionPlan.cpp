@@ -1,10 +1,10 @@
 // A plan as JSON and back.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PrecisionPlan.h"
+#include "lib/Driver/ParseJson.h"
 #include "lib/Quant/Format.h"
 #include "runtime/OutputFile.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -240,17 +240,16 @@ static bool fromJSON(const json::Value &value, PrecisionPlan &plan,
 
 template <typename Value>
 static StatusOr<Value> parse(StringRef text, const std::string &what) {
-  auto invalid = [&](Error error) {
-    return Status(StatusCode::InvalidArgument,
-                  what + ": " + toString(std::move(error)));
+  auto invalid = [&](const std::string &why) {
+    return Status(StatusCode::InvalidArgument, what + ": " + why);
   };
-  Expected<json::Value> value = json::parse(text);
+  StatusOr<json::Value> value = parseJson(text);
   if (!value)
-    return invalid(value.takeError());
+    return invalid(value.status().message());
   json::Path::Root root;
   Value result;
   if (!fromJSON(*value, result, root))
-    return invalid(root.getError());
+    return invalid(toString(root.getError()));
   return result;
 }
 

@@ -31,6 +31,10 @@ bool isConstant(Value value) {
   return isAbsent(value) || value.getDefiningOp<ConstantOp>();
 }
 
+/// What all results may have together: of int8 weights, casts to f32 and two
+/// operators behind take 12 bytes a code.
+constexpr int64_t timesWeights = 16, leastBudget = 1 << 20;
+
 int64_t bytesOf(RankedTensorType type) {
   return type.getNumElements() *
          llvm::divideCeil(type.getElementTypeBitWidth(), 8);
@@ -51,8 +55,10 @@ bool isLookedThrough(CastOp cast) {
 }
 
 struct FoldWeight : RewritePattern {
-  explicit FoldWeight(MLIRContext *context)
-      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context) {}
+  /// `budget`: bytes that results may have, in all.
+  FoldWeight(MLIRContext *context, int64_t &budget)
+      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context),
+        budget(budget) {}
 
   LogicalResult matchAndRewrite(Operation *op,
                                 PatternRewriter &rewriter) const override {
@@ -61,10 +67,12 @@ struct FoldWeight : RewritePattern {
       return failure();
     if (auto cast = dyn_cast<CastOp>(op); cast && isLookedThrough(cast))
       return rewriter.notifyMatchFailure(op, "raising looks through it");
-    if (failed(checkResults(op)))
+    std::optional<int64_t> made = bytesOfResults(op);
+    if (!made || *made > budget)
       return rewriter.notifyMatchFailure(op,
                                          "the results are no tensors of "
                                          "numbers as large as the operands");
+    budget -= *made;
     Evaluator evaluator({INT64_MAX, INT64_MAX});
     SmallVector<Value> constants;
     for (Value result : op->getResults()) {
@@ -80,8 +88,8 @@ struct FoldWeight : RewritePattern {
   }
 
 private:
-  /// Not a few numbers that become a large tensor.
-  static LogicalResult checkResults(Operation *op) {
+  /// Nothing where few numbers would become a large tensor.
+  static std::optional<int64_t> bytesOfResults(Operation *op) {
     int64_t given = 0, made = 0;
     for (Value operand : op->getOperands())
       if (auto type = dyn_cast<RankedTensorType>(operand.getType()))
@@ -90,11 +98,13 @@ private:
       auto type = dyn_cast<RankedTensorType>(result.getType());
       if (!type || !type.hasStaticShape() ||
           !(isComputable(result) || type.getElementType().isF64()))
-        return failure();
+        return std::nullopt;
       made += bytesOf(type);
     }
-    return success(made <= 4 * given);
+    return made <= 4 * given ? std::optional(made) : std::nullopt;
   }
+
+  int64_t &budget;
 
   /// With the name of the first weight, and its bytes where they are the same.
   static ElementsAttr attributeOf(RankedTensorType type,
@@ -117,8 +127,16 @@ struct FoldWeights : qopt::passes::impl::FoldWeightsPassBase<FoldWeights> {
   using FoldWeightsPassBase::FoldWeightsPassBase;
 
   void runOnOperation() override {
+    // Results of results: tensors that grow from step to step end somewhere.
+    int64_t budget = leastBudget;
+    getOperation().walk([&](ConstantOp constant) {
+      if (resourceOf(constant))
+        budget +=
+            timesWeights *
+            bytesOf(cast<RankedTensorType>(constant.getResult().getType()));
+    });
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldWeight>(&getContext());
+    patterns.add<FoldWeight>(&getContext(), budget);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

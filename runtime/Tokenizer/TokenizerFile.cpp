@@ -36,11 +36,13 @@ public:
   }
   bool binary(binary_t &) override { return fail("binary data"); }
   bool start_object(std::size_t) override {
-    if (List started = startsList(); started == List::Vocabulary) {
-      beginList(started);
-      return true;
-    }
-    return open(json::object());
+    List started = startsList();
+    if (started == List::Merges)
+      return fail("model: field \"merges\" is an object; expected a list");
+    if (started == List::None)
+      return open(json::object());
+    beginList(started);
+    return true;
   }
   bool start_array(std::size_t) override {
     List started = startsList();

@@ -18,9 +18,10 @@ struct Rounding {
   float operator()(double exact) const {
     auto value = float(exact);
     if (double(value) != exact && !(std::bit_cast<uint32_t>(value) & 1))
-      value = std::nextafterf(
-          value, exact > double(value) ? std::numeric_limits<float>::infinity()
-                                       : -std::numeric_limits<float>::infinity());
+      value =
+          std::nextafterf(value, exact > double(value)
+                                     ? std::numeric_limits<float>::infinity()
+                                     : -std::numeric_limits<float>::infinity());
     return bf16 ? quant::bfloat16ToFloat(quant::floatToBfloat16(value))
                 : quant::halfToFloat(quant::floatToHalf(value));
   }

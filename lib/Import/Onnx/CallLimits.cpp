@@ -2,6 +2,7 @@
 #include "lib/Import/Onnx/CallLimits.h"
 #include "lib/Import/Onnx/GraphImporter.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace qopt::import {
@@ -77,7 +78,21 @@ private:
 
 } // namespace
 
+static Status checkNames(const onnx_file::ModelProto &model) {
+  llvm::StringSet<> names;
+  for (const auto &function : model.functions())
+    if (!names
+             .insert(functionKey(function.domain(), function.name(),
+                                 function.overload()))
+             .second)
+      return Status(StatusCode::BadModel, "the function \"" + function.name() +
+                                              "\" of \"" + function.domain() +
+                                              "\" is defined twice");
+  return {};
+}
+
 Status checkCalls(const onnx_file::ModelProto &model) {
+  QOPT_RETURN_IF_ERROR(checkNames(model));
   CallSize size;
   QOPT_RETURN_IF_ERROR(
       CallCounter(model).count(model.graph().node(), /*all=*/false, size));

@@ -16,7 +16,7 @@ constexpr unsigned deepestCall = 64;
 /// copied for them (tensors excepted, which stay where they are; graphs in
 /// attributes count sixteenfold).
 constexpr uint64_t mostInlinedNodes = uint64_t(1) << 20;
-constexpr uint64_t mostInlinedBytes = uint64_t(64) << 20;
+constexpr uint64_t mostInlinedBytes = uint64_t(32) << 20;
 
 /// Refuses a model whose local functions call themselves, nest deeper than
 /// `deepestCall`, or become more than `mostInlinedNodes`. Takes time in the

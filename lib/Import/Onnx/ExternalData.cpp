@@ -5,6 +5,7 @@
 #include "onnx-file.pb.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/SHA1.h"
 #include <cerrno>
 #include <cstring>
@@ -132,8 +133,11 @@ struct Entries {
 
 static StatusOr<Entries> readEntries(const onnx_file::TensorProto &tensor) {
   Entries entries;
+  llvm::StringSet<> given;
   for (const auto &entry : tensor.external_data()) {
     llvm::StringRef key = entry.key(), value = entry.value();
+    if (!given.insert(key).second)
+      return bad("the external data key \"" + key + "\" is given twice");
     if (key == "location") {
       entries.location = value.str();
     } else if (key == "offset" || key == "length") {

@@ -23,7 +23,7 @@ host::LinearSumOrder gemm::sumOrderOf(const Problem &problem,
   // Each multiplies every second panel.
   order.columnWarps = schedule.columnWarps;
   if (format.isSymmetric())
-    order.zero = int64_t(
-        skinny_linear::numbersOf(format, problem.activation).zero);
+    order.zero =
+        int64_t(skinny_linear::numbersOf(format, problem.activation).zero);
   return order;
 }

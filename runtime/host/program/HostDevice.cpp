@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/program/HostDevice.h"
 
+#include "runtime/MemoryBudget.h"
 #include "runtime/host/QuantizedActivations.h"
 #include "runtime/host/program/CacheLayout.h"
 #include "runtime/host/program/HostProgram.h"
@@ -13,6 +14,7 @@
 #include <map>
 #include <mutex>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 
 namespace qopt::runtime {
 namespace {
@@ -30,6 +32,14 @@ public:
       ::munmap(address, bytes);
   }
 };
+
+/// Bytes of memory and swap space that there are, used or not.
+size_t memoryOfMachine() {
+  struct sysinfo facts;
+  if (::sysinfo(&facts) != 0)
+    return SIZE_MAX;
+  return (size_t(facts.totalram) + size_t(facts.totalswap)) * facts.mem_unit;
+}
 
 /// A launch has ended when it returns.
 class HostQueue : public DeviceQueue {
@@ -64,6 +74,10 @@ StatusOr<std::shared_ptr<Device>> HostDevice::shared(int threads) {
 StatusOr<std::unique_ptr<DeviceMemory>> HostDevice::allocate(size_t bytes) {
   if (bytes == 0)
     return std::unique_ptr<DeviceMemory>(new HostMemory(nullptr, 0));
+  if (size_t all = memoryOfMachine(); bytes > all)
+    return Status(StatusCode::OutOfResources,
+                  spellBytes(bytes) + " are needed at once; this machine has " +
+                      spellBytes(all) + ", with its swap space");
   void *memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED)
