@@ -35,16 +35,29 @@ struct MbarrierState {
   VectorClock clusterComplete;
 };
 
-/// A copy by the bulk engine, or the arrival that follows cp.async copies.
+class Block;
+
+/// A copy by the bulk engine, an asynchronous store, or the arrival that
+/// follows cp.async copies.
 struct BulkCopy {
-  enum Kind : uint8_t { GlobalToShared, SharedToGlobal, Arrive };
+  enum Kind : uint8_t {
+    GlobalToShared,
+    SharedToGlobal,
+    SharedToShared,
+    Store,
+    Arrive
+  };
   Kind kind = GlobalToShared;
   uint64_t due = 0;    ///< in warp instructions of the cluster
   uint32_t shared = 0; ///< offset
   uint64_t global = 0;
   uint32_t bytes = 0;
-  uint32_t mbarrier = 0; ///< shared address, 0 for none
-  Warp *warp = nullptr;  ///< that issued it
+  Reduction reduction;       ///< what happens to the destination
+  Block *from = nullptr;     ///< SharedToShared: whose memory is read
+  uint32_t source = 0;       ///< offset there
+  std::vector<uint8_t> data; ///< of a Store
+  uint32_t mbarrier = 0;     ///< shared address, 0 for none
+  Warp *warp = nullptr;      ///< that issued it
   uint32_t lane = 0;
   uint32_t group = 0;              ///< of the thread's bulk groups
   uint32_t position = 0;           ///< of the instruction
@@ -116,7 +129,7 @@ private:
   uint64_t nextDue = 0; ///< no copy in flight is due before
 };
 
-/// Async.cpp: performs a copy whose time has come.
+/// ops/Bulk.cpp: performs a copy whose time has come.
 void landBulkCopy(Block &block, BulkCopy &copy);
 
 } // namespace qopt::emulator

@@ -71,6 +71,7 @@ constexpr SpecialName specialNames[] = {
 Decoder::Decoder(const ptx::Module &module, uint32_t kernel,
                  const std::vector<uint64_t> &addresses, Program &program)
     : module(module), program(program), kernel(kernel), addresses(addresses) {
+  addLogic3(families);
   addControl(families);
   addCalls(families);
   addMemory(families);
@@ -81,6 +82,9 @@ Decoder::Decoder(const ptx::Module &module, uint32_t kernel,
   addClusters(families);
   addWarpOps(families);
   addMatrix(families);
+  addMma(families);
+  addStack(families);
+  addVideo(families);
   addWmma(families);
   addPacking(families);
   addSetp(families);

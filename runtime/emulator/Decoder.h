@@ -24,6 +24,7 @@ using FamilyDecoder = bool (*)(Decoder &decoder);
 using FamilyTable = std::unordered_map<std::string, FamilyDecoder>;
 
 // One for each file below ops/.
+void addLogic3(FamilyTable &table);
 void addControl(FamilyTable &table);
 void addCalls(FamilyTable &table);
 void addMemory(FamilyTable &table);
@@ -33,14 +34,23 @@ void addMbarriers(FamilyTable &table);
 void addBarriers(FamilyTable &table);
 void addClusters(FamilyTable &table);
 
-/// ops/SystemCalls.cpp: the handler of vprintf or __assertfail; null for any
-/// other function.
+/// ops/SystemCalls.cpp: the handler of vprintf, __assertfail, malloc or free;
+/// null for any other function.
 Handler systemCall(const std::string &name);
+
+/// ops/AsyncStores.cpp: st.async and red.async.
+bool decodeAsyncStore(Decoder &decoder);
+bool decodeAsyncReduction(Decoder &decoder);
+/// ops/Bulk.cpp: cp.async.bulk and cp.reduce.async.bulk.
+bool decodeBulk(Decoder &decoder);
 
 /// ops/Cluster.cpp: barrier.cluster.
 bool decodeClusterBarrier(Decoder &decoder);
 void addWarpOps(FamilyTable &table);
 void addMatrix(FamilyTable &table);
+void addMma(FamilyTable &table);
+void addStack(FamilyTable &table);
+void addVideo(FamilyTable &table);
 void addWmma(FamilyTable &table);
 void addPacking(FamilyTable &table);
 void addSetp(FamilyTable &table);

@@ -30,6 +30,7 @@ struct Grid {
   std::span<const uint8_t> arguments;
   LaunchOptions options;
   std::vector<Allocation *> allocations;
+  DeviceHeap *heap = nullptr;           ///< of a kernel that uses it
   std::unique_ptr<GlobalShadow> shadow; ///< with the race check
 
   std::atomic<uint64_t> nextCluster = 0;

@@ -176,7 +176,10 @@ StatusOr<Statistics> launch(const Kernel &kernel, Extent grid, Extent block,
                    std::to_string(program.parameterBytes) +
                    " bytes of arguments, got " +
                    std::to_string(arguments.size()));
+  if (program.usesHeap)
+    QOPT_RETURN_IF_ERROR(memory.makeHeap());
   Grid state(program);
+  state.heap = memory.heap();
   state.extent = grid;
   state.block = block;
   state.cluster = cluster;

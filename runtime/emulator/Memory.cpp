@@ -169,6 +169,22 @@ Status Memory::read(void *to, uint64_t address, size_t bytes) {
   return Status();
 }
 
+Status Memory::makeHeap() {
+  if (deviceHeap)
+    return Status();
+  StatusOr<uint64_t> address = allocate(DeviceHeap::heapBytes);
+  if (!address.ok())
+    return address.status();
+  setName(*address, "the heap of malloc");
+  std::lock_guard<std::mutex> lock(mutex);
+  StatusOr<Allocation *> arena = find(*address, DeviceHeap::heapBytes);
+  if (!arena.ok())
+    return arena.status();
+  deviceHeap = std::make_unique<DeviceHeap>(**arena);
+  (*arena)->heap = deviceHeap.get();
+  return Status();
+}
+
 std::vector<Allocation *> Memory::allocations() const {
   std::lock_guard<std::mutex> lock(mutex);
   std::vector<Allocation *> all;

@@ -6,6 +6,7 @@
 #define QOPT_RUNTIME_EMULATOR_MEMORY_H
 
 #include "qopt/Status.h"
+#include "runtime/emulator/DeviceHeap.h"
 
 #include <atomic>
 #include <cstddef>
@@ -22,7 +23,8 @@ struct Allocation {
   uint64_t bytes = 0;
   bool readOnly = false; ///< constant memory
   bool owned = false;
-  std::string name; ///< for messages; may be empty
+  std::string name;           ///< for messages; may be empty
+  DeviceHeap *heap = nullptr; ///< of which all of it is the arena
   /// A bit for each byte that was written; empty when all count as written.
   std::unique_ptr<std::atomic<uint8_t>[]> written;
 
@@ -54,6 +56,9 @@ public:
   /// Copies bytes to device memory and marks them written.
   Status write(uint64_t address, const void *from, size_t bytes);
   Status read(void *to, uint64_t address, size_t bytes);
+  /// The heap of device code, made at the first call.
+  Status makeHeap();
+  DeviceHeap *heap() const { return deviceHeap.get(); } ///< may be null
   /// What the launches see: sorted by address, valid until the next change.
   std::vector<Allocation *> allocations() const;
 
@@ -63,6 +68,7 @@ private:
 
   mutable std::mutex mutex;
   std::vector<std::unique_ptr<Allocation>> sorted;
+  std::unique_ptr<DeviceHeap> deviceHeap;
 };
 
 } // namespace qopt::emulator

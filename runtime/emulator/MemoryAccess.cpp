@@ -80,7 +80,8 @@ std::string nearest(const Grid &grid, uint64_t address) {
 Allocation *globalPlace(Warp &warp, uint64_t address, unsigned bytes,
                         AccessKind kind) {
   Allocation *allocation = warp.block.worker.allocationAt(address);
-  if (!allocation || !allocation->holds(address, bytes))
+  if (!allocation || !allocation->holds(address, bytes) ||
+      (allocation->heap && !allocation->heap->holds(address, bytes)))
     return nullptr;
   return kind != AccessKind::Read && allocation->readOnly ? nullptr
                                                           : allocation;
@@ -90,6 +91,8 @@ Allocation *globalPlace(Warp &warp, uint64_t address, unsigned bytes,
 std::string beyondGlobal(Warp &warp, unsigned bytes, AccessKind kind,
                          uint64_t address) {
   Allocation *allocation = warp.block.worker.allocationAt(address);
+  if (allocation && allocation->heap)
+    return allocation->heap->describe(address);
   bool isConstant = allocation && allocation->readOnly &&
                     kind != AccessKind::Read &&
                     allocation->holds(address, bytes);
@@ -110,6 +113,8 @@ bool resolveGlobal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
       continue;
     found = globalPlace(warp, address, bytes, kind);
     wrong |= uint32_t(!found) << lane;
+    if (found && found->heap)
+      found = nullptr; // one lane's place says nothing of the next
   }
   if (wrong) {
     uint64_t address = addresses[std::countr_zero(wrong)];
@@ -217,6 +222,11 @@ bool resolveCluster(Warp &warp, const Inst &inst, uint32_t &mask,
   return true;
 }
 
+/// Where a lane's local memory ends now.
+uint32_t localEnd(const Warp &warp, unsigned lane) {
+  return warp.stackTops.empty() ? warp.localStride : warp.stackTops[lane];
+}
+
 bool resolveLocal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
                   AccessKind kind, const uint64_t *addresses,
                   uint8_t **places) {
@@ -224,7 +234,8 @@ bool resolveLocal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint64_t address = addresses[lane] & ~windowMask;
-    if (address <= warp.localStride && bytes <= warp.localStride - address)
+    uint64_t end = localEnd(warp, lane);
+    if (address <= end && bytes <= end - address)
       places[lane] =
           warp.local.data() + size_t(lane) * warp.localStride + address;
     else
@@ -235,7 +246,9 @@ bool resolveLocal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
   if (wrong && !reportLanes(warp, inst, FindingKind::OutOfBounds, wrong, mask,
                             describe(kind, bytes, "local", address) +
                                 ": the thread has " +
-                                std::to_string(warp.localStride) + " bytes"))
+                                std::to_string(localEnd(
+                                    warp, unsigned(std::countr_zero(wrong)))) +
+                                " bytes"))
     return false;
   return !warp.block.grid.options.checks.initialised ||
          checkLocal(warp, inst, mask, bytes, kind, addresses);

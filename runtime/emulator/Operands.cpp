@@ -95,6 +95,8 @@ void Decoder::constant(uint64_t bits, OperandType type) {
 
 bool Decoder::source(const ptx::Operand &operand, OperandType type) {
   bool wide = type == OperandType::Double || type == OperandType::LongWord;
+  if (!operand.selector.empty())
+    return fail("the selector '." + operand.selector + "' does not fit here");
   switch (operand.kind) {
   case ptx::Operand::Register: {
     ptx::Type declared = currentFunction->registers[operand.index];

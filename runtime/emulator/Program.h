@@ -98,6 +98,15 @@ struct Inst {
   uint32_t source(unsigned n) const { return slots[destinations + n]; }
 };
 
+/// Combines one element in memory with the one at `operand`, atomically.
+using Reducer = void (*)(uint8_t *place, const uint8_t *operand);
+
+/// What an asynchronous reduction does with each element.
+struct Reduction {
+  Reducer combine = nullptr; ///< null: it stores
+  uint32_t bytes = 0;        ///< of an element
+};
+
 /// Bytes to move between a caller's and a callee's parameter variables, which
 /// lie in the lanes' local memory.
 struct ParameterCopy {
@@ -198,6 +207,7 @@ struct Program {
   std::vector<CallSite> calls;
   std::vector<IndirectCall> indirectCalls;
   std::vector<std::vector<uint32_t>> tables; ///< of brx.idx
+  std::vector<Reduction> reductions;         ///< Inst::target of those
   std::vector<uint8_t> constants; ///< the leading slots of a register file
   /// The parsed instructions, by position; null for the decoder's own.
   std::vector<const ptx::Instruction *> sources;
@@ -213,6 +223,8 @@ struct Program {
   std::vector<ParameterCopy> parameters; ///< of the kernel, in order
   uint32_t staticShared = 0;
   uint32_t dynamicSharedOffset = 0;
+  bool usesHeap = false;  ///< calls malloc or free
+  bool usesStack = false; ///< has alloca
   /// The kernel names the extents of its clusters.
   bool hasClusters() const { return kernel->requiredCluster[0] != 0; }
   std::string textOf(const Inst &inst) const {

@@ -10,7 +10,9 @@ namespace {
 /// What is in the memory that kernels may write, and which of it is written.
 class MemoryImage {
 public:
-  explicit MemoryImage(const Memory &memory) {
+  explicit MemoryImage(const Memory &memory) : memory(memory) {
+    if (memory.heap())
+      heap = memory.heap()->state();
     for (Allocation *allocation : memory.allocations()) {
       if (allocation->readOnly)
         continue;
@@ -25,6 +27,8 @@ public:
   }
 
   void restore() const {
+    if (memory.heap()) // the first launch may have made it
+      memory.heap()->restore(heap);
     for (const Buffer &buffer : buffers) {
       Allocation &to = *buffer.allocation;
       std::memcpy(reinterpret_cast<void *>(to.base), buffer.bytes.data(),
@@ -39,7 +43,9 @@ public:
     for (const Buffer &buffer : buffers) {
       const Allocation &now = *buffer.allocation;
       const auto *bytes = reinterpret_cast<const uint8_t *>(now.base);
-      if (!std::memcmp(bytes, buffer.bytes.data(), buffer.bytes.size()))
+      // Where malloc finds memory is the schedule's.
+      if (now.heap ||
+          !std::memcmp(bytes, buffer.bytes.data(), buffer.bytes.size()))
         continue;
       size_t first = buffer.bytes.size(), count = 0;
       for (size_t i = buffer.bytes.size(); i-- > 0;)
@@ -70,7 +76,9 @@ private:
     std::vector<uint8_t> bytes;
     std::vector<uint8_t> written;
   };
+  const Memory &memory;
   std::vector<Buffer> buffers;
+  DeviceHeap::State heap;
 };
 
 } // namespace

@@ -15,6 +15,9 @@ namespace {
 /// Local memory of a lane where functions recurse, in bytes.
 constexpr uint32_t recursiveStack = 1 << 16;
 
+/// Local memory of a lane for alloca, in bytes.
+constexpr uint32_t allocaStack = 1 << 14;
+
 /// Instructions of a group's turn.
 constexpr uint32_t turnLength = 400;
 
@@ -35,7 +38,9 @@ Warp::Warp(Block &block, uint32_t index, const Program &program)
     if (function.recursive)
       localStride = std::max(localStride, recursiveStack);
   }
-  localStride = (localStride + 15) & ~15u;
+  frameEnd = localStride = (localStride + 15) & ~15u;
+  if (program.usesStack)
+    localStride += allocaStack;
   local.resize(size_t(localStride) * lanes);
 }
 
@@ -88,6 +93,8 @@ void Warp::start() {
   copies.clear();
   std::fill(std::begin(committed), std::end(committed), 0);
   bulkGroups.assign(lanes, 0);
+  if (program.usesStack)
+    stackTops.assign(lanes, frameEnd);
   groups.clear();
   Group &first = groups.emplace_back();
   first.position = program.functions[0].first;
@@ -160,6 +167,9 @@ void Warp::join(Group &into, const Group &from) {
   into.mask |= from.mask;
   for (size_t i = 0; i < into.frames.size(); ++i) {
     Frame &frame = into.frames[i];
+    for (size_t lane = 0; lane < frame.stackTops.size(); ++lane)
+      if (from.mask >> lane & 1)
+        frame.stackTops[lane] = from.frames[i].stackTops[lane];
     if (frame.saved.empty())
       continue;
     uint8_t *to = frame.saved.data();
@@ -431,8 +441,9 @@ Step Warp::call(const Inst &inst, uint32_t siteIndex, uint32_t mask) {
   frame.call = siteIndex;
   frame.frameBase = here.frameBase;
   frame.function = here.function;
+  frame.stackTops = stackTops;
   uint32_t base = here.frameBase + caller.frameBytes;
-  if (base + callee.frameBytes > localStride) {
+  if (base + callee.frameBytes > frameEnd) {
     report(inst, FindingKind::OutOfBounds, mask, "the call stack overflows");
     return Step::Stopped;
   }
@@ -469,6 +480,9 @@ Step Warp::leave(const Inst &inst, uint32_t mask) {
   here.frameBase = frame.frameBase;
   here.function = frame.function;
   here.position = frame.returnTo;
+  if (!stackTops.empty())
+    forLanes(mask,
+             [&](unsigned lane) { stackTops[lane] = frame.stackTops[lane]; });
   if (!frame.saved.empty()) {
     // Only these lanes come back; others may be elsewhere in the recursion.
     const uint8_t *from = frame.saved.data();
@@ -483,6 +497,14 @@ Step Warp::leave(const Inst &inst, uint32_t mask) {
   copyParameters(program.calls[frame.call].results, mask, calleeBase,
                  here.frameBase);
   return Step::Jumped;
+}
+
+bool Warp::isWholeWarp(const Inst &inst, uint32_t mask) {
+  if (mask == fullMask)
+    return true;
+  report(inst, FindingKind::InvalidUse, ~mask,
+         "not all lanes of the warp execute this");
+  return false;
 }
 
 bool Warp::report(const Inst &inst, FindingKind kind, uint32_t mask,

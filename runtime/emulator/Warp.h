@@ -34,9 +34,10 @@ struct Frame {
   uint32_t returnTo = 0;
   uint32_t call = 0; ///< index into Program::calls
   uint32_t frameBase = 0;
-  uint32_t function = 0;      ///< of the caller
-  std::vector<uint8_t> saved; ///< registers of a recursive function
-  SavedShadow shadow;         ///< of the same
+  uint32_t function = 0;           ///< of the caller
+  std::vector<uint32_t> stackTops; ///< Warp::stackTops at the call
+  std::vector<uint8_t> saved;      ///< registers of a recursive function
+  SavedShadow shadow;              ///< of the same
 
   bool operator==(const Frame &other) const {
     return returnTo == other.returnTo && call == other.call &&
@@ -125,6 +126,8 @@ public:
   /// group waits for them and executes the instruction again.
   bool converged(uint32_t wanted);
 
+  /// False after a finding, unless all lanes of the warp execute this.
+  bool isWholeWarp(const Inst &inst, uint32_t mask);
   /// Reports a finding at an instruction for the first lane of `mask`. True
   /// when the launch goes on.
   bool report(const Inst &inst, FindingKind kind, uint32_t mask,
@@ -150,6 +153,9 @@ public:
     unsigned byte = 0;
   } fragment;
   uint32_t localStride = 0;
+  uint32_t frameEnd = 0; ///< of a lane's local memory; alloca's is behind it
+  /// Where each lane's memory of alloca ends now; empty without alloca.
+  std::vector<uint32_t> stackTops;
   uint64_t executed = 0; ///< instructions since the start
 
   std::vector<PendingCopy> copies;

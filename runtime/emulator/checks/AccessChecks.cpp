@@ -48,14 +48,22 @@ SyncScope scopeOf(uint32_t flags) {
 /// they touch.
 class RaceCheck {
 public:
+  /// How an access synchronises.
+  struct Strength {
+    bool strong = false;
+    SyncScope scope = SyncScope::Device;
+  };
+  static Strength strengthOf(const Inst &inst) {
+    return {(inst.aux & Strong) != 0, scopeOf(inst.aux)};
+  }
+
   /// `owner`: the block whose shared memory it is, if not the warp's own.
-  RaceCheck(Warp &warp, const Inst &inst, AccessKind kind,
+  RaceCheck(Warp &warp, const Inst &inst, AccessKind kind, Strength strength,
             const Block *owner = nullptr)
       : warp(warp), grid(warp.block.grid), inst(inst), owner(owner),
         position(uint32_t(&inst - warp.program.code.data())),
-        write(kind != AccessKind::Read), strong(inst.aux & Strong),
-        replaces(warp.block.worker.random.next() & 1),
-        scope(scopeOf(inst.aux)) {}
+        write(kind != AccessKind::Read), strong(strength.strong),
+        replaces(warp.block.worker.random.next() & 1), scope(strength.scope) {}
 
   AccessMark markOf(unsigned lane, unsigned bytes) const {
     return AccessMark::make(warp.clocks.warp, warp.clocks.tick, lane, bytes,
@@ -239,9 +247,9 @@ bool wantsPages(const Inst &inst, AccessKind kind) {
 
 bool checkGlobalRaces(Warp &warp, const Inst &inst, uint32_t &mask,
                       unsigned bytes, AccessKind kind,
-                      const uint64_t *addresses) {
+                      RaceCheck::Strength strength, const uint64_t *addresses) {
   GlobalShadow &shadow = *warp.block.grid.shadow;
-  RaceCheck check(warp, inst, kind);
+  RaceCheck check(warp, inst, kind, strength);
   GlobalShadow::Page *page = nullptr;
   std::unique_lock<std::mutex> lock;
   constexpr uint64_t pageWords = GlobalShadow::pageBytes / 4;
@@ -297,7 +305,7 @@ bool checkGlobalBytes(Warp &warp, const Inst &inst, uint32_t &mask,
       UndefinedRead read;
       read.lane = lane;
       read.bytes = bytes;
-      for (unsigned i = 0; i < bytes; ++i)
+      for (unsigned i = 0; i < std::min(bytes, 64u); ++i)
         read.undefined |=
             uint64_t(!allocation->isWritten(addresses[lane] + i, 1)) << i;
       read.where = "global address 0x" + hex(addresses[lane]);
@@ -412,7 +420,8 @@ bool checkGlobal(Warp &warp, const Inst &inst, uint32_t &mask, unsigned bytes,
       !checkGlobalBytes(warp, inst, mask, bytes, kind, addresses))
     return false;
   return !checks.races ||
-         checkGlobalRaces(warp, inst, mask, bytes, kind, addresses);
+         checkGlobalRaces(warp, inst, mask, bytes, kind,
+                          RaceCheck::strengthOf(inst), addresses);
 }
 
 bool checkShared(Warp &warp, Block &owner, const Inst &inst, uint32_t &mask,
@@ -421,7 +430,8 @@ bool checkShared(Warp &warp, Block &owner, const Inst &inst, uint32_t &mask,
     return false;
   if (!warp.block.grid.options.checks.races)
     return true;
-  RaceCheck check(warp, inst, kind, &owner == &warp.block ? nullptr : &owner);
+  RaceCheck check(warp, inst, kind, RaceCheck::strengthOf(inst),
+                  &owner == &warp.block ? nullptr : &owner);
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = unsigned(std::countr_zero(rest));
     uint64_t offset = addresses[lane] - sharedBase;
@@ -516,6 +526,7 @@ bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
   if (!checks.races)
     return true;
   RaceCheck check(warp, inst, write ? AccessKind::Write : AccessKind::Read,
+                  {mark.atomic(), mark.scope()},
                   &block == &warp.block ? nullptr : &block);
   bool raced = false;
   return forWords(
@@ -551,12 +562,18 @@ void markSharedWrite(Block &block, uint32_t offset, uint32_t bytes,
 }
 
 bool checkGlobalRange(Warp &warp, const Inst &inst, unsigned lane,
-                      uint64_t address, uint64_t bytes, bool write) {
+                      uint64_t address, uint64_t bytes, AccessKind kind) {
   uint64_t addresses[lanes];
   addresses[lane] = address;
   uint32_t mask = 1u << lane;
-  return checkGlobal(warp, inst, mask, unsigned(bytes),
-                     write ? AccessKind::Write : AccessKind::Read, addresses);
+  const Checks &checks = warp.block.grid.options.checks;
+  if (checks.initialised &&
+      !checkGlobalBytes(warp, inst, mask, unsigned(bytes), kind, addresses))
+    return false;
+  return !checks.races ||
+         checkGlobalRaces(warp, inst, mask, unsigned(bytes), kind,
+                          {kind == AccessKind::ReadWrite, SyncScope::Device},
+                          addresses);
 }
 
 } // namespace qopt::emulator

@@ -21,16 +21,17 @@ bool checkShared(Warp &warp, Block &owner, const Inst &inst, uint32_t &mask,
 void checkLastAccesses(Block &block);
 
 /// A range of the block's shared memory that an engine or an asynchronous copy
-/// of `lane` reads or writes. `mark` is who the access is remembered as.
+/// of `lane` reads or writes. `mark` is who the access is remembered as; an
+/// atomic one's access is atomic.
 bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
                       uint32_t offset, uint32_t bytes, bool write,
                       AccessMark mark);
 /// Remembers a write to shared memory whose conflicts were checked before.
 void markSharedWrite(Block &block, uint32_t offset, uint32_t bytes,
                      AccessMark mark, uint32_t position);
-/// The same for global memory; `make`: pages without history get one.
+/// A range of global memory of the same; what reads and writes is atomic.
 bool checkGlobalRange(Warp &warp, const Inst &inst, unsigned lane,
-                      uint64_t address, uint64_t bytes, bool write);
+                      uint64_t address, uint64_t bytes, AccessKind kind);
 
 /// Before a strong write, and after a strong read, of the lanes' addresses: the
 /// clocks they publish and observe. No effect without the race check.

@@ -69,12 +69,13 @@ FlowRule flowOf(const ptx::Instruction &instruction) {
       {"shr", {Flow::Moves, 1}},    {"bfe", {Flow::Moves, 1}},
       {"shfl", {Flow::Moves, 1}},   {"selp", {Flow::Moves, 2}},
       {"prmt", {Flow::Moves, 2}},   {"bfi", {Flow::Moves, 2}},
-      {"shf", {Flow::Moves, 2}},    {"and", {Flow::Logic}},
-      {"or", {Flow::Logic}},        {"xor", {Flow::Logic}},
-      {"not", {Flow::Logic}},       {"lop3", {Flow::Logic}},
-      {"setp", {Flow::Compare}},    {"vote", {Flow::Vote}},
-      {"match", {Flow::WholeWarp}}, {"redux", {Flow::WholeWarp}},
-      {"mma", {Flow::Product}},     {"wmma", {Flow::Fragments}}};
+      {"shf", {Flow::Moves, 2}},    {"movmatrix", {Flow::Moves}},
+      {"and", {Flow::Logic}},       {"or", {Flow::Logic}},
+      {"xor", {Flow::Logic}},       {"not", {Flow::Logic}},
+      {"lop3", {Flow::Logic}},      {"setp", {Flow::Compare}},
+      {"vote", {Flow::Vote}},       {"match", {Flow::WholeWarp}},
+      {"redux", {Flow::WholeWarp}}, {"mma", {Flow::Product}},
+      {"wmma", {Flow::Fragments}}};
   if (auto found = named.find(instruction.opcode); found != named.end())
     return found->second;
   std::vector<ptx::Type> types = typesOf(instruction);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/checks/GlobalShadow.h"
 
+#include <algorithm>
+
 namespace qopt::emulator {
 
 GlobalShadow::Page *GlobalShadow::page(uint64_t address, bool make) {
@@ -15,6 +17,23 @@ GlobalShadow::Page *GlobalShadow::page(uint64_t address, bool make) {
   if (!page)
     page = std::make_unique<Page>();
   return page.get();
+}
+
+void GlobalShadow::forget(uint64_t address, uint64_t bytes) {
+  const uint64_t end = address / 4 + bytes / 4;
+  constexpr uint64_t pageWords = pageBytes / 4;
+  for (uint64_t word = address / 4; word < end;) {
+    const uint64_t next = std::min(end, (word / pageWords + 1) * pageWords);
+    Page *known = page(word * 4, false);
+    if (!known) {
+      word = next;
+      continue;
+    }
+    std::lock_guard<std::mutex> lock(known->mutex);
+    for (; word < next; ++word)
+      known->runs[word % pageWords / runWords].each()[word % runWords] =
+          AccessCell();
+  }
 }
 
 } // namespace qopt::emulator

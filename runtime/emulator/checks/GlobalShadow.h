@@ -50,6 +50,9 @@ public:
   /// The page of an address; null when it does not exist and `make` is false.
   Page *page(uint64_t address, bool make);
 
+  /// [address, address + bytes), whole words, has no history from now on.
+  void forget(uint64_t address, uint64_t bytes);
+
   /// What a synchronising write has published at an address.
   struct Publication {
     VectorClock device;

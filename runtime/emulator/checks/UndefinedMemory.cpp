@@ -49,8 +49,9 @@ void loadUndefinedElement(Warp &warp, const Inst &inst,
   uint32_t slot = inst.destination(warp.fragment.result);
   uint64_t bits = bitsOfBytes(read.undefined, 0, read.bytes)
                   << 8 * warp.fragment.byte;
-  Undefined before = warp.shadow.at(slot, 32, read.lane);
-  warp.shadow.put(slot, 32, read.lane, {before.bits | bits, origin});
+  const unsigned width = std::max(8 * read.bytes, 32u);
+  Undefined before = warp.shadow.at(slot, width, read.lane);
+  warp.shadow.put(slot, width, read.lane, {before.bits | bits, origin});
 }
 
 /// An 8 × 8 matrix of halves, whose elements are two by two in the lanes:

@@ -3,6 +3,7 @@
 
 #include "runtime/emulator/Block.h"
 #include "runtime/emulator/checks/UndefinedMemory.h"
+#include "runtime/emulator/checks/UndefinedProducts.h"
 
 #include <algorithm>
 
@@ -35,14 +36,18 @@ private:
   void anyBit();
   Step moveBits();
   void combineBits();
+  void testBits(unsigned lane, bool certain);
   void carryBits();
   void splitHalves();
   void pairUp();
   Step compare();
   Step vote();
   void spread();
-  void multiply();
-  void multiplyFragments();
+  UndefinedProduct product() {
+    return {*source, inst,
+            [this](unsigned n, unsigned lane) { return undefined(n, lane); },
+            results};
+  }
 
   unsigned sourceWidth(unsigned n) const {
     return warp.program.operandBits[position][inst.destinations + n];
@@ -246,10 +251,10 @@ Step UndefinedRun::findResults() {
     spread();
     break;
   case Flow::Product:
-    multiply();
+    product().ofFragments();
     break;
   case Flow::Fragments:
-    multiplyFragments();
+    product().ofRowMajor();
     break;
   }
   return Step::Next;
@@ -282,6 +287,16 @@ Step UndefinedRun::moveBits() {
       results[n][lane] = {isData ? scratchResult(n, lane) : 0, origin};
     }
   });
+  if (source->opcode == "movmatrix") {
+    // Whatever is undefined comes from some lane.
+    Origin origin = neverWritten;
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      if (Undefined one = undefined(0, lane);
+          one.bits && origin == neverWritten)
+        origin = one.origin;
+    for (Undefined &result : results[0])
+      result.origin = origin;
+  }
   if (source->opcode != "shfl")
     return step;
   // Origins come from the lanes that the values come from.
@@ -316,7 +331,23 @@ void UndefinedRun::combineBits() {
       canBe[table >> row & 1] |= possible;
     }
     putAll(lane, {canBe[0] & canBe[1], joined(lane).origin});
+    if (inst.destinations > 1)
+      testBits(lane, (canBe[1] & ~canBe[0] & lowBits(32)) != 0);
   });
+}
+
+/// The predicate of lop3: a bit that is one for certain decides whether there
+/// are any; and so may the other predicate.
+void UndefinedRun::testBits(unsigned lane, bool certain) {
+  Undefined &result = results[1][lane];
+  const bool open = !certain && results[0][lane].bits & lowBits(32);
+  const bool any = certain; // where it is not open
+  const bool otherOpen = undefined(4, lane).bits;
+  const bool other = (value(4, lane) & 1) != source->operands[5].negated;
+  const bool decides = hasModifier(*source, "or");
+  const bool decided =
+      (!open && any == decides) || (!otherOpen && other == decides);
+  result.bits = !decided && (open || otherOpen);
 }
 
 /// Sums and products of integers: from the lowest undefined bit upwards.
@@ -426,84 +457,6 @@ void UndefinedRun::spread() {
   forLanes(mask, [&](unsigned lane) {
     putAll(lane, {all.bits ? ~uint64_t(0) : 0, all.origin});
   });
-}
-
-/// mma: an element is undefined if one of its row of A, of its column of B, or
-/// the element of C is. numerics/Fragments.h draws where they are.
-void UndefinedRun::multiply() {
-  unsigned sums = inst.destinations;
-  unsigned ofA = (inst.sources - sums) * 2 / 3, ofB = ofA / 2;
-  Undefined rows[16], columns[8];
-  auto join = [](Undefined &into, Undefined one) {
-    if (one.bits && !into.bits)
-      into = one;
-  };
-  for (unsigned lane = 0; lane < lanes; ++lane) {
-    for (unsigned n = 0; n < ofA; ++n)
-      join(rows[lane / 4 + 8 * (n % 2)], undefined(n, lane));
-    for (unsigned n = 0; n < ofB; ++n)
-      join(columns[lane / 4], undefined(ofA + n, lane));
-  }
-  for (unsigned n = 0; n < sums; ++n)
-    for (unsigned lane = 0; lane < lanes; ++lane) {
-      Undefined sum = undefined(ofA + ofB + n, lane);
-      unsigned each = sums == 2 ? 2 : 1; // halves of a register
-      Undefined result;
-      for (unsigned i = 0; i < each; ++i) {
-        unsigned row = lane / 4 + 8 * (n * each / 2);
-        unsigned column = 2 * (lane % 4) + (each == 2 ? i : n % 2);
-        uint64_t element = lowBits(32 / each) << (16 * i);
-        Undefined one = {sum.bits & element, sum.origin};
-        join(one, rows[row]);
-        join(one, columns[column]);
-        if (!one.bits)
-          continue;
-        result = {result.bits | element,
-                  result.bits ? result.origin : one.origin};
-      }
-      results[n][lane] = result;
-    }
-}
-
-/// wmma.mma: the same for fragments as ops/Wmma.cpp has them, matrices row by
-/// row in lane 0's, lane 1's, … first registers, then the second ones.
-void UndefinedRun::multiplyFragments() {
-  constexpr unsigned depth = 16;
-  unsigned rowCount = hasModifier(*source, "m32n8k16")   ? 32
-                      : hasModifier(*source, "m8n32k16") ? 8
-                                                         : 16;
-  unsigned columnCount = 256 / rowCount;
-  unsigned ofA = inst.aux & 0xff, ofB = inst.aux >> 8;
-  unsigned each = inst.destinations == 4 ? 2 : 1; // sums of a register
-  std::vector<Undefined> rows(rowCount), columns(columnCount);
-  auto join = [](Undefined &into, Undefined one) {
-    if (one.bits && !into.bits)
-      into = one;
-  };
-  for (unsigned n = 0; n < ofA + ofB; ++n)
-    for (unsigned i = 0; i < 2 * lanes; ++i) {
-      Undefined half = undefined(n, i / 2);
-      half.bits = half.bits >> 16 * (i % 2) & 0xffff;
-      unsigned element = 2 * lanes * (n < ofA ? n : n - ofA) + i;
-      if (n < ofA)
-        join(rows[element / depth % rowCount], half);
-      else
-        join(columns[element % columnCount], half);
-    }
-  for (unsigned n = 0; n < inst.destinations; ++n)
-    for (unsigned i = 0; i < each * lanes; ++i) {
-      unsigned lane = i / each, element = n * each * lanes + i;
-      uint64_t part = lowBits(32 / each) << 16 * (i % each);
-      Undefined one = undefined(ofA + ofB + n, lane);
-      one.bits &= part;
-      join(one, rows[element / columnCount]);
-      join(one, columns[element % columnCount]);
-      Undefined &result = results[n][lane];
-      if (i % each == 0)
-        result = Undefined();
-      if (one.bits)
-        result = {result.bits | part, result.bits ? result.origin : one.origin};
-    }
 }
 
 } // namespace

@@ -1,6 +1,6 @@
-// Bits: logic, shifts, fields, permutations, counts.
+// Bits: logic, shifts, fields, permutations, counts; lop3 with its predicate.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "runtime/emulator/OpTable.h"
+#include "runtime/emulator/Decoder.h"
 #include "runtime/emulator/numerics/Integer.h"
 
 namespace qopt::emulator {
@@ -87,6 +87,46 @@ Step runLogic3(Warp &warp, const Inst &inst, uint32_t mask) {
   return Step::Next;
 }
 
+/// lop3.or.b32 d|p, a, b, c, table, q and .and: p is whether d has bits, or or
+/// and q. aux: what is flipped of q.
+template <bool Or>
+Step runLogic3Predicate(Warp &warp, const Inst &inst, uint32_t mask) {
+  uint32_t other = warp.predicate(inst.source(4)) ^ inst.aux;
+  runLogic3(warp, inst, mask);
+  const uint32_t *result = warp.lanes32(inst.destination());
+  uint32_t any = 0;
+  for (unsigned lane = 0; lane < lanes; ++lane)
+    any |= uint32_t(result[lane] != 0) << lane;
+  uint32_t &predicate = warp.predicate(inst.destination(1));
+  predicate = (predicate & ~mask) | ((Or ? any | other : any & other) & mask);
+  return Step::Next;
+}
+
+bool decodeLogic3(Decoder &decoder) {
+  const bool either = decoder.has("or"), both = decoder.has("and");
+  const bool tests = either || both;
+  if (decoder.type() != ptx::Type::B32 || (either && both) ||
+      decoder.instruction().modifiers.size() != (tests ? 2 : 1))
+    return decoder.unknown();
+  if (!decoder.expectOperands(tests ? 6 : 5, tests ? 6 : 5))
+    return false;
+  const ptx::Operand &to = decoder.operand(0);
+  if (tests && (to.kind != ptx::Operand::Vector || to.elements.size() != 2))
+    return decoder.fail("expected a register and a predicate, d|p");
+  if (!decoder.destination(tests ? to.elements[0] : to, OperandType::Word) ||
+      (tests && !decoder.destination(to.elements[1], OperandType::Predicate)))
+    return false;
+  for (unsigned i = 1; i < 5; ++i)
+    if (!decoder.source(decoder.operand(i), OperandType::Word))
+      return false;
+  if (!tests)
+    return decoder.emit(&runLogic3);
+  decoder.inst.aux = decoder.operand(5).negated ? fullMask : 0;
+  return decoder.source(decoder.operand(5), OperandType::Predicate) &&
+         decoder.emit(either ? &runLogic3Predicate<true>
+                             : &runLogic3Predicate<false>);
+}
+
 } // namespace
 
 void addBitOps(OpTable &table) {
@@ -112,11 +152,6 @@ void addBitOps(OpTable &table) {
   addFunnels<false>(table, "clamp");
   addFunnels<true>(table, "wrap");
   table.add<&findNthSet>("fns.b32");
-  table.addEntry("lop3.b32",
-                 {&runLogic3,
-                  5,
-                  {OperandType::Word, OperandType::Word, OperandType::Word,
-                   OperandType::Word, OperandType::Word}});
   addPermute<PermuteMode::Index>(table, "prmt.b32");
   addPermute<PermuteMode::ForwardFour>(table, "prmt.b32.f4e");
   addPermute<PermuteMode::BackwardFour>(table, "prmt.b32.b4e");
@@ -125,5 +160,7 @@ void addBitOps(OpTable &table) {
   addPermute<PermuteMode::EdgeClampRight>(table, "prmt.b32.ecr");
   addPermute<PermuteMode::ReplicateHalf>(table, "prmt.b32.rc16");
 }
+
+void addLogic3(FamilyTable &table) { table["lop3"] = &decodeLogic3; }
 
 } // namespace qopt::emulator

@@ -123,6 +123,8 @@ bool decodeSystemCall(Decoder &decoder, const CallOperands &call,
       !isMatch(decoder, *call.results, function.results))
     return decoder.fail("expected the parameters that '" + function.name +
                         "' is declared with");
+  decoder.program.usesHeap |=
+      function.name == "malloc" || function.name == "free";
   CallSite site;
   auto place = [&](const ptx::Operand &parameter) {
     uint32_t offset = decoder.frameOffset(parameter.index);

@@ -204,7 +204,7 @@ bool decodeLoad(Decoder &decoder) {
 
 bool decodeStore(Decoder &decoder) {
   if (decoder.has("async"))
-    return decoder.unknown();
+    return decodeAsyncStore(decoder);
   if (!decoder.expectOperands(2, 3) ||
       !checkLength(decoder, decoder.operand(1)))
     return false;

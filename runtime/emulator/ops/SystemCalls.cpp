@@ -1,8 +1,9 @@
-// What device code calls of the system: vprintf, behind printf, and
-// __assertfail, behind assert.
+// What device code calls of the system: vprintf, behind printf, __assertfail,
+// behind assert, and malloc and free, behind new and delete too.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/MemoryAccess.h"
 #include "runtime/emulator/Printf.h"
+#include "runtime/emulator/checks/AccessChecks.h"
 
 #include <cstdio>
 #include <cstring>
@@ -58,14 +59,15 @@ public:
     return argument(n, address) && text(address, into);
   }
 
-  void setResult(uint32_t value) {
+  void setResult(uint64_t value) {
     if (site.results.empty())
       return;
+    const size_t bytes = std::min(site.results[0].bytes, 8u);
     size_t at = size_t(lane) * warp.localStride + warp.group().frameBase +
                 site.results[0].to;
-    std::memcpy(&warp.local[at], &value, 4);
+    std::memcpy(&warp.local[at], &value, bytes);
     if (!warp.localShadow.defined.empty())
-      std::memset(&warp.localShadow.defined[at], 1, 4);
+      std::memset(&warp.localShadow.defined[at], 1, bytes);
   }
 
 private:
@@ -111,6 +113,48 @@ Step runPrintf(Warp &warp, const Inst &inst, uint32_t mask) {
   return Step::Next;
 }
 
+/// malloc(bytes): null when the heap is exhausted. Who gets memory knows
+/// nothing of those who had it before.
+Step runMalloc(Warp &warp, const Inst &inst, uint32_t mask) {
+  Grid &grid = warp.block.grid;
+  for (; mask; mask &= mask - 1) {
+    LaneCall call(warp, inst, unsigned(std::countr_zero(mask)));
+    uint64_t bytes = 0;
+    if (!call.argument(0, bytes) && grid.stopped)
+      return Step::Stopped;
+    const uint64_t address = grid.heap->take(bytes, inst.line);
+    if (address && grid.shadow)
+      grid.shadow->forget(address, (bytes + 15) & ~uint64_t(15));
+    call.setResult(address);
+  }
+  return Step::Next;
+}
+
+/// free(address). Accesses that are not ordered before it race with it.
+Step runFree(Warp &warp, const Inst &inst, uint32_t mask) {
+  Grid &grid = warp.block.grid;
+  for (; mask; mask &= mask - 1) {
+    const auto lane = unsigned(std::countr_zero(mask));
+    uint64_t address = 0;
+    if (!LaneCall(warp, inst, lane).argument(0, address) && grid.stopped)
+      return Step::Stopped;
+    if (!address)
+      continue;
+    std::string wrong;
+    const uint64_t bytes = grid.heap->sizeOf(address, wrong);
+    if (!wrong.empty()) {
+      if (!warp.report(inst, FindingKind::InvalidUse, 1u << lane, wrong))
+        return Step::Stopped;
+      continue;
+    }
+    if (bytes && grid.options.checks.any() &&
+        !checkGlobalRange(warp, inst, lane, address, bytes, AccessKind::Write))
+      return Step::Stopped;
+    grid.heap->giveBack(address, inst.line);
+  }
+  return Step::Next;
+}
+
 /// __assertfail(message, file, line, function, size of a character)
 Step runAssert(Warp &warp, const Inst &inst, uint32_t mask) {
   LaneCall call(warp, inst, unsigned(std::countr_zero(mask)));
@@ -130,6 +174,8 @@ Step runAssert(Warp &warp, const Inst &inst, uint32_t mask) {
 Handler systemCall(const std::string &name) {
   return name == "vprintf"        ? &runPrintf
          : name == "__assertfail" ? &runAssert
+         : name == "malloc"       ? &runMalloc
+         : name == "free"         ? &runFree
                                   : nullptr;
 }
 

@@ -1,12 +1,16 @@
-// wmma.load, wmma.mma and wmma.store of f16 and bf16, as nvcc's mma.h makes
-// them. Where a fragment keeps an element is not for a program to know; here
-// the elements of a matrix, row by row, lie one behind the other in lane 0's,
-// lane 1's, … first register, then in the second registers, and so on. Where a
-// fragment has room for more, the elements repeat.
+// wmma.load, wmma.mma and wmma.store of f16, bf16, tf32, f64 and bytes, as
+// nvcc's mma.h makes them. Where a fragment keeps an element is not for a
+// program to know; here the elements of a matrix, row by row, lie one behind
+// the other in lane 0's, lane 1's, … first register, then in the second
+// registers, and so on. Where a fragment has room for more, the elements
+// repeat.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/MatrixShape.h"
 #include "runtime/emulator/MemoryAccess.h"
 
 #include "runtime/emulator/checks/UndefinedMemory.h"
+#include "runtime/emulator/numerics/Float64.h"
+#include "runtime/emulator/numerics/IntegerProduct.h"
 #include "runtime/emulator/numerics/RowMajorTiles.h"
 
 #include <cstring>
@@ -16,13 +20,12 @@ namespace {
 
 using namespace numerics;
 
-constexpr int depth = 16; ///< K of all shapes here
-
 /// A matrix of an instruction: its size, and its elements' bytes.
 struct Part {
   int rows = 0, columns = 0;
   unsigned bytes = 0;
-  int perRegister() const { return int(4 / bytes); }
+  int perRegister() const { return int(registerBytes() / bytes); }
+  unsigned registerBytes() const { return std::max(bytes, 4u); }
   int elements() const { return rows * columns; }
 };
 
@@ -53,11 +56,8 @@ bool storeFragment(Warp &warp, const Inst &inst, uint32_t mask, unsigned bytes,
 template <bool Load> Step runMove(Warp &warp, const Inst &inst, uint32_t mask) {
   if (!warp.converged(fullMask))
     return Step::Again;
-  if (mask != fullMask) {
-    warp.report(inst, FindingKind::InvalidUse, ~mask,
-                "not all lanes of the warp execute this");
+  if (!warp.isWholeWarp(inst, mask))
     return Step::Stopped;
-  }
   const Part part = unpackPart(inst.offset2);
   const bool byColumns = inst.offset2 >> 24 & 1;
   const auto space = ptx::Space(inst.aux & SpaceBits);
@@ -88,11 +88,11 @@ template <bool Load> Step runMove(Warp &warp, const Inst &inst, uint32_t mask) {
                  places) ||
         (!Load && !storeFragment(warp, inst, good, part.bytes, addresses)))
       return Step::Stopped;
-    auto *bytes = reinterpret_cast<uint8_t *>(warp.lanes32(
-        Load ? inst.destination(number) : inst.source(2 + number)));
+    uint8_t *bytes =
+        warp.file + (Load ? inst.destination(number) : inst.source(2 + number));
     for (uint32_t rest = good; rest; rest &= rest - 1) {
       const size_t lane = size_t(std::countr_zero(rest));
-      uint8_t *element = bytes + lane * 4 + at;
+      uint8_t *element = bytes + lane * part.registerBytes() + at;
       std::memcpy(Load ? element : places[lane], Load ? places[lane] : element,
                   part.bytes);
     }
@@ -106,48 +106,79 @@ template <bool Load> Step runMove(Warp &warp, const Inst &inst, uint32_t mask) {
 template <typename T>
 void gather(Warp &warp, const Inst &inst, unsigned first, unsigned count,
             T *to) {
-  constexpr unsigned each = slotBytes / sizeof(T);
+  constexpr unsigned each =
+      lanes * std::max(sizeof(T), sizeof(uint32_t)) / sizeof(T);
   for (unsigned i = 0; i < count; i += each)
-    std::memcpy(to + i, warp.lanes32(inst.source(first + i / each)),
+    std::memcpy(to + i, warp.file + inst.source(first + i / each),
                 std::min(count - i, each) * sizeof(T));
 }
 template <typename T>
 void scatter(Warp &warp, const Inst &inst, unsigned count, const T *from) {
-  constexpr unsigned each = slotBytes / sizeof(T);
+  constexpr unsigned each =
+      lanes * std::max(sizeof(T), sizeof(uint32_t)) / sizeof(T);
   for (unsigned i = 0; i < count; i += each)
-    std::memcpy(warp.lanes32(inst.destination(i / each)), from + i,
+    std::memcpy(warp.file + inst.destination(i / each), from + i,
                 std::min(count - i, each) * sizeof(T));
 }
 
-/// M × N sums in tiles of 16 × 8; eight rows are filled up with zeros. aux
-/// holds the registers of a, and of b above them.
-template <typename Format, typename Sum, int M, int N>
+/// Inst::aux of wmma.mma: the registers of a, and of b above them; .satfinite.
+constexpr uint32_t saturates = 1u << 16;
+
+/// Products of 16 × 8 tiles. Sums: float, or uint16_t for halves.
+template <typename Format, typename SumType> struct FloatTiles {
+  using Code = typename Format::Code;
+  using Sum = SumType;
+  template <int K>
+  static void multiply(const Code *a, const Code *b, Sum *tile, bool) {
+    multiplyTile<Format, K>(a, b, tile, tile);
+  }
+};
+template <typename Byte> struct ByteTiles {
+  using Code = uint8_t;
+  using Sum = int32_t;
+  template <int K>
+  static void multiply(const Code *a, const Code *b, Sum *tile,
+                       bool saturating) {
+    multiplyRows<8, K>(a, b, tile, tile, [&](auto sources, auto results) {
+      multiplyIntegerFragments<Byte, Byte, 8, K>(sources, results, saturating);
+    });
+  }
+};
+
+/// M × N sums in tiles of 16 × 8; eight rows are filled up with zeros.
+template <typename Tiles, int M, int N, int K>
 Step runMma(Warp &warp, const Inst &inst, uint32_t mask) {
   if (!warp.converged(fullMask))
     return Step::Again;
-  if (mask != fullMask) {
-    warp.report(inst, FindingKind::InvalidUse, ~mask,
-                "not all lanes of the warp execute this");
+  if (!warp.isWholeWarp(inst, mask))
     return Step::Stopped;
-  }
+  using Code = typename Tiles::Code;
+  using Sum = typename Tiles::Sum;
   constexpr int rows = M < 16 ? 16 : M;
-  uint16_t a[rows * depth] = {}, b[depth * N];
+  Code a[rows * K] = {}, b[K * N];
   Sum sums[rows * N] = {};
-  const unsigned aCount = inst.aux & 0xff, bCount = inst.aux >> 8;
-  gather(warp, inst, 0, M * depth, a);
-  gather(warp, inst, aCount, depth * N, b);
+  const unsigned aCount = inst.aux & 0xff, bCount = inst.aux >> 8 & 0xff;
+  gather(warp, inst, 0, M * K, a);
+  gather(warp, inst, aCount, K * N, b);
   gather(warp, inst, aCount + bCount, M * N, sums);
+  if constexpr (sizeof(Code) == 4) { // tf32: the upper bits
+    for (Code &code : a)
+      code >>= 13;
+    for (Code &code : b)
+      code >>= 13;
+  }
   for (int row = 0; row < rows; row += 16)
     for (int column = 0; column < N; column += 8) {
-      uint16_t right[depth * 8];
+      Code right[K * 8];
       Sum tile[16 * 8];
-      for (int k = 0; k < depth; ++k)
+      for (int k = 0; k < K; ++k)
         std::memcpy(right + size_t(k) * 8, &b[k * N + column],
-                    sizeof(uint16_t) * 8);
+                    sizeof(Code) * 8);
       for (int i = 0; i < 16; ++i)
         std::memcpy(&tile[i * 8], &sums[(row + i) * N + column],
                     sizeof(Sum) * 8);
-      multiplyTile<Format, depth>(a + size_t(row) * depth, right, tile, tile);
+      Tiles::template multiply<K>(a + size_t(row) * K, right, tile,
+                                  inst.aux & saturates);
       for (int i = 0; i < 16; ++i)
         std::memcpy(&sums[(row + i) * N + column], &tile[i * 8],
                     sizeof(Sum) * 8);
@@ -156,39 +187,138 @@ Step runMma(Warp &warp, const Inst &inst, uint32_t mask) {
   return Step::Next;
 }
 
-template <typename Format, typename Sum> Handler handlerOf(int m, int n) {
-  return m == 16 && n == 16  ? &runMma<Format, Sum, 16, 16>
-         : m == 32 && n == 8 ? &runMma<Format, Sum, 32, 8>
-         : m == 8 && n == 32 ? &runMma<Format, Sum, 8, 32>
-                             : nullptr;
+/// f64, 8 × 8 × 4: as mma does it.
+template <Rounding R>
+Step runDoubleMma(Warp &warp, const Inst &inst, uint32_t mask) {
+  if (!warp.converged(fullMask))
+    return Step::Again;
+  if (!warp.isWholeWarp(inst, mask))
+    return Step::Stopped;
+  constexpr int extent = 8, depth = 4;
+  double a[extent * depth], b[depth * extent], sums[extent * extent];
+  gather(warp, inst, 0, std::size(a), a);
+  gather(warp, inst, 1, std::size(b), b);
+  gather(warp, inst, 2, std::size(sums), sums);
+  for (int row = 0; row < extent; ++row)
+    for (int column = 0; column < extent; ++column)
+      for (int k = 0; k < depth; ++k) {
+        double &sum = sums[row * extent + column];
+        sum = fusedMultiplyAdd<R>(a[row * depth + k], b[k * extent + column],
+                                  sum);
+      }
+  scatter(warp, inst, std::size(sums), sums);
+  return Step::Next;
 }
 
-bool shapeOf(const Decoder &decoder, int &m, int &n) {
-  m = decoder.has("m16n16k16") ? 16 : decoder.has("m32n8k16") ? 32 : 8;
-  n = m == 16 ? 16 : m == 32 ? 8 : 32;
-  return m != 8 || decoder.has("m8n32k16");
+constexpr MatrixShape squareShape = {16, 16, 16}, tallShape = {32, 8, 16},
+                      wideShape = {8, 32, 16}, singleShape = {16, 16, 8},
+                      doubleShape = {8, 8, 4};
+
+template <typename Tiles> Handler handlerOf(MatrixShape shape) {
+  return shape == squareShape ? &runMma<Tiles, 16, 16, 16>
+         : shape == tallShape ? &runMma<Tiles, 32, 8, 16>
+         : shape == wideShape ? &runMma<Tiles, 8, 32, 16>
+                              : nullptr;
+}
+
+/// The types of an instruction's matrices.
+struct MatrixTypes {
+  ptx::Type a, b, c, d;
+};
+
+/// .d.c of products of f16, .d.a.b.c of others.
+MatrixTypes typesOf(const Decoder &decoder) {
+  if (decoder.type(2) == ptx::Type::None)
+    return {ptx::Type::F16, ptx::Type::F16, decoder.type(1), decoder.type(0)};
+  return {decoder.type(1), decoder.type(2), decoder.type(3), decoder.type(0)};
+}
+
+/// Null for what PTX does not have, or not with these sums.
+Handler mmaHandler(const Decoder &decoder, MatrixShape shape) {
+  using ptx::Type;
+  const MatrixTypes types = typesOf(decoder);
+  if (types.a != types.b || types.c != types.d)
+    return nullptr;
+  const bool bytes = types.a == Type::S8 || types.a == Type::U8;
+  if (decoder.has("satfinite") && !bytes)
+    return nullptr;
+  const bool isSingle = types.d == Type::F32;
+  switch (types.a) {
+  case Type::F16:
+    return isSingle ? handlerOf<FloatTiles<Float16, float>>(shape)
+           : types.d == Type::F16
+               ? handlerOf<FloatTiles<Float16, uint16_t>>(shape)
+               : nullptr;
+  case Type::BF16:
+    return isSingle ? handlerOf<FloatTiles<Bfloat16, float>>(shape) : nullptr;
+  case Type::TF32:
+    return isSingle && shape == singleShape
+               ? &runMma<FloatTiles<Tf32, float>, 16, 16, 8>
+               : nullptr;
+  case Type::S8:
+    return types.d == Type::S32 ? handlerOf<ByteTiles<int8_t>>(shape) : nullptr;
+  case Type::U8:
+    return types.d == Type::S32 ? handlerOf<ByteTiles<uint8_t>>(shape)
+                                : nullptr;
+  case Type::F64:
+    return types.d != Type::F64 || shape != doubleShape ? nullptr
+           : decoder.has("rz") ? &runDoubleMma<Rounding::Zero>
+           : decoder.has("rm") ? &runDoubleMma<Rounding::Down>
+           : decoder.has("rp") ? &runDoubleMma<Rounding::Up>
+                               : &runDoubleMma<Rounding::NearestEven>;
+  default:
+    return nullptr;
+  }
 }
 
 size_t countOf(const ptx::Operand &operand) {
   return operand.kind == ptx::Operand::Vector ? operand.elements.size() : 1;
 }
 
+/// The bytes of an element of a matrix that is loaded or stored; 0 where PTX
+/// has no such matrix.
+unsigned elementBytes(const Decoder &decoder, MatrixShape shape) {
+  using ptx::Type;
+  const Type type = decoder.type();
+  const bool operand = decoder.has("a") || decoder.has("b");
+  const bool large =
+      shape == squareShape || shape == tallShape || shape == wideShape;
+  switch (type) {
+  case Type::F16:
+    return large ? 2 : 0;
+  case Type::BF16:
+    return large && operand ? 2 : 0;
+  case Type::S8:
+  case Type::U8:
+    return large && operand ? 1 : 0;
+  case Type::S32:
+    return large && !operand ? 4 : 0;
+  case Type::TF32:
+    return shape == singleShape && operand ? 4 : 0;
+  case Type::F32:
+    return (large || shape == singleShape) && !operand ? 4 : 0;
+  case Type::F64:
+    return shape == doubleShape ? 8 : 0;
+  default:
+    return 0;
+  }
+}
+
 /// wmma.load.a.sync.aligned.row.m16n16k16.global.f16 {…}, [p], stride;
 /// wmma.store.d.… [p], {…}, stride; the stride may be left out.
-bool decodeMove(Decoder &decoder, bool load, int m, int n) {
-  const ptx::Type type = decoder.type();
-  const bool half = type == ptx::Type::F16 || type == ptx::Type::BF16;
-  if (!half && type != ptx::Type::F32)
+bool decodeMove(Decoder &decoder, bool load, MatrixShape shape) {
+  const unsigned size = elementBytes(decoder, shape);
+  if (size == 0)
     return decoder.unknown();
-  Part part = {m, n, half ? 2u : 4u};
+  Part part = {int(shape.m), int(shape.n), size};
   if (decoder.has("a"))
-    part.columns = depth;
+    part.columns = int(shape.k);
   else if (decoder.has("b"))
-    part.rows = depth;
+    part.rows = int(shape.k);
   const bool byColumns = decoder.has("col");
   ptx::Space space = spaceOf(decoder);
   const ptx::Operand &data = decoder.operand(load ? 0 : 1);
-  const OperandType kind = half ? OperandType::Word : OperandType::Single;
+  const OperandType kind = Decoder::kindOf(decoder.type());
   if (!decoder.expectOperands(2, 3) ||
       (load && !decoder.destinations(data, kind)) ||
       !decoder.address(decoder.operand(load ? 1 : 0), space))
@@ -213,45 +343,44 @@ bool decodeMove(Decoder &decoder, bool load, int m, int n) {
   return decoder.emit(load ? &runMove<true> : &runMove<false>);
 }
 
-/// wmma.mma.sync.aligned.row.col.m16n16k16.d.c of f16, or .d.a.b.c
-bool decodeMma(Decoder &decoder, int m, int n) {
-  using ptx::Type;
-  const Type d = decoder.type(0), second = decoder.type(1);
-  const bool brain = second == Type::BF16;
-  const Type c = brain ? decoder.type(3) : second;
-  if (d != c || decoder.has("satfinite") || (brain && d != Type::F32))
-    return decoder.unknown();
-  Handler handler = d == Type::F16   ? handlerOf<Float16, uint16_t>(m, n)
-                    : d != Type::F32 ? nullptr
-                    : brain          ? handlerOf<Bfloat16, float>(m, n)
-                                     : handlerOf<Float16, float>(m, n);
+/// Registers of a fragment of `elements` elements.
+size_t registersOf(unsigned elements, ptx::Type type) {
+  const unsigned bytes = sizeOf(type);
+  return elements * bytes / (lanes * std::max(bytes, 4u));
+}
+
+bool decodeMma(Decoder &decoder, MatrixShape shape) {
+  Handler handler = mmaHandler(decoder, shape);
   if (!handler)
     return decoder.unknown();
-  const OperandType sums =
-      d == Type::F32 ? OperandType::Single : OperandType::Word;
+  const MatrixTypes types = typesOf(decoder);
+  const OperandType factors = Decoder::kindOf(types.a);
+  const OperandType sums = Decoder::kindOf(types.d);
   if (!decoder.expectOperands(4, 4) ||
       !decoder.destinations(decoder.operand(0), sums) ||
-      !decoder.sources(decoder.operand(1), OperandType::Word) ||
-      !decoder.sources(decoder.operand(2), OperandType::Word) ||
+      !decoder.sources(decoder.operand(1), factors) ||
+      !decoder.sources(decoder.operand(2), factors) ||
       !decoder.sources(decoder.operand(3), sums))
     return false;
   const size_t aCount = countOf(decoder.operand(1));
   const size_t bCount = countOf(decoder.operand(2));
-  const size_t words = d == Type::F32 ? 8 : 4;
-  if (int(aCount) * 64 < m * depth || int(bCount) * 64 < depth * n ||
+  const size_t words = registersOf(shape.m * shape.n, types.d);
+  if (aCount < registersOf(shape.m * shape.k, types.a) ||
+      bCount < registersOf(shape.k * shape.n, types.a) ||
       !decoder.hasCounts(words, aCount + bCount + words))
     return decoder.fail("too few registers for the fragments");
-  decoder.inst.aux = uint32_t(aCount | bCount << 8);
+  decoder.inst.aux = uint32_t(aCount | bCount << 8) |
+                     (decoder.has("satfinite") ? saturates : 0u);
   return decoder.emit(handler);
 }
 
 bool decodeWmma(Decoder &decoder) {
-  int m = 0, n = 0;
-  if (!shapeOf(decoder, m, n))
+  const MatrixShape shape = matrixShapeOf(decoder.instruction());
+  if (shape.m == 0)
     return decoder.unknown();
   if (decoder.has("mma"))
-    return decodeMma(decoder, m, n);
-  return decodeMove(decoder, decoder.has("load"), m, n);
+    return decodeMma(decoder, shape);
+  return decodeMove(decoder, decoder.has("load"), shape);
 }
 
 } // namespace

@@ -67,6 +67,7 @@ struct Operand {
   uint64_t bits = 0;  ///< of an immediate
   int64_t offset = 0; ///< of an address
   std::string name;
+  std::string selector; ///< "h10" of %r1.h10, which video instructions have
   std::vector<Operand> elements;
 };
 

@@ -275,6 +275,16 @@ void Parser::resolve(Operand &operand) const {
     if (found(scopes[i].registers, Operand::Register) ||
         found(scopes[i].variables, Operand::Variable))
       return;
+  if (size_t dot = operand.name.find('.'); dot != std::string::npos)
+    for (size_t i = scopes.size(); i-- > 0;)
+      if (auto entry = scopes[i].registers.find(operand.name.substr(0, dot));
+          entry != scopes[i].registers.end()) {
+        operand.kind = Operand::Register;
+        operand.index = entry->second;
+        operand.selector = operand.name.substr(dot + 1);
+        operand.name.resize(dot);
+        return;
+      }
   if (found(moduleVariables, Operand::Variable) ||
       found(functions, Operand::Function))
     return;

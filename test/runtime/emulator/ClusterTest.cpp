@@ -340,10 +340,9 @@ TEST(Cluster, BulkCopyDefects) {
 
 TEST(Cluster, WhatIsMissingIsNamed) {
   for (const char *missing :
-       {"cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::"
-        "bytes [%r2], [%r1], 16, [%r2];",
-        "st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%r2], "
-        "%r1, [%r2];"}) {
+       {"cp.async.bulk.tensor.1d.shared::cluster.global.mbarrier::complete_"
+        "tx::bytes [%r2], [%rd1, {%r1}], [%r2];",
+        "multimem.ld_reduce.global.add.u32 %r1, [%rd1];"}) {
     Pair run(".reg .b16 %rs1;\n" + std::string(missing));
     Status status = run.launch();
     std::string name(missing, std::string_view(missing).find(' '));

@@ -9,7 +9,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 namespace qopt::emulator {
 
@@ -20,13 +22,14 @@ public:
   explicit KernelRun(const std::string &body, unsigned parameters = 1,
                      const std::string &before = "",
                      const std::string &directives = "") {
-    std::string text = ".version 8.3\n.target sm_90a\n.address_size 64\n" +
+    std::string text = ".version 8.6\n.target sm_90a\n.address_size 64\n" +
                        before + "\n.visible .entry k(";
     for (unsigned i = 0; i < parameters; ++i)
       text += std::string(i ? ", " : "") + ".param .u64 p" + std::to_string(i);
     text += ")" + directives + "\n{\n";
     linesBefore = uint32_t(std::count(text.begin(), text.end(), '\n'));
     text += body + "\n}\n";
+    keepText(text);
     StatusOr<std::unique_ptr<Module>> parsed = Module::parse(text, memory);
     status = parsed.status();
     if (parsed.ok())
@@ -99,6 +102,16 @@ public:
   std::vector<Finding> findings;
 
 private:
+  /// Into the folder QOPT_TEST_KERNELS, if it is given, for test_assembled.py.
+  static void keepText(const std::string &text) {
+    const char *folder = std::getenv("QOPT_TEST_KERNELS");
+    if (!folder)
+      return;
+    std::ofstream(std::string(folder) + "/" +
+                  std::to_string(std::hash<std::string>()(text)) + ".ptx")
+        << text;
+  }
+
   std::vector<uint64_t> addresses;
   uint32_t linesBefore = 0;
 };

@@ -24,6 +24,34 @@ def test_wmma(ptx, emulate, random):
     assert np.array_equal(out[2], a.astype(np.float32) @ b.T.astype(np.float32))
 
 
+@pytest.mark.parametrize(
+    "kernel, kind, sums, m, n",
+    [
+        ("wmmaS8", np.int8, np.int32, 16, 16),
+        ("wmmaU8Tall", np.uint8, np.int32, 32, 8),
+        ("wmmaS8Wide", np.int8, np.int32, 8, 32),
+        ("wmmaTf32", np.float32, np.float32, 16, 16),
+        ("wmmaF64", np.float64, np.float64, 8, 8),
+    ],
+)
+def test_wmma_kinds(ptx, emulate, random, kernel, kind, sums, m, n):
+    whole = kind in (np.int8, np.uint8)
+    low, high = (np.iinfo(kind).min, np.iinfo(kind).max + 1) if whole else (-32, 33)
+    a, b = (random.integers(low, high, (rows, 32)).astype(kind) for rows in (m, n))
+    c = random.integers(-99, 99, (m, n)).astype(sums)
+    out = emulate(ptx, kernel, 1, 32, a, b, c, np.int32(32))
+    assert np.array_equal(out[2], a.astype(sums) @ b.T.astype(sums) + c)
+
+
+@pytest.mark.parametrize("kernel, kind, sums", [("wmmaS8", np.int8, np.int32), ("wmmaF64", np.float64, np.float64)])
+def test_wmma_beyond_the_end(ptx, emulate, kernel, kind, sums):
+    side = 16 if kind is np.int8 else 8
+    a, b, c = np.ones((side, 32), kind), np.ones((side - 1, 32), kind), np.zeros((side, side), sums)
+    done = emulate(ptx, kernel, 1, 32, a, b, c, np.int32(32), check=False)
+    assert done.status == 6
+    assert "out of bounds: " in done.stderr and "wmma.load.b" in done.stderr
+
+
 def test_ldmatrix(ptx, emulate, random):
     a = random.integers(-4, 5, (16, 64)).astype(np.float16)
     b = random.integers(-4, 5, (64, 8)).astype(np.float16)

@@ -23,6 +23,37 @@ extern "C" __global__ void wmmaMatmul(const half *a, const half *b, float *c, in
   store_matrix_sync(c + row * n + column, fc, n, mem_row_major);
 }
 
+// One tile of other operands over k; b is stored by columns.
+template <typename T, typename Sum, int M, int N, int K, typename Fragment = T>
+__device__ void wmmaTile(const T *a, const T *b, Sum *c, int k) {
+  using namespace nvcuda::wmma;
+  fragment<matrix_a, M, N, K, Fragment, row_major> fa;
+  fragment<matrix_b, M, N, K, Fragment, col_major> fb;
+  fragment<accumulator, M, N, K, Sum> fc;
+  load_matrix_sync(fc, c, N, mem_row_major);
+  for (int p = 0; p < k; p += K) {
+    load_matrix_sync(fa, a + p, k);
+    load_matrix_sync(fb, b + p, k);
+    mma_sync(fc, fa, fb, fc);
+  }
+  store_matrix_sync(c, fc, N, mem_row_major);
+}
+extern "C" __global__ void wmmaS8(const signed char *a, const signed char *b, int *c, int k) {
+  wmmaTile<signed char, int, 16, 16, 16>(a, b, c, k);
+}
+extern "C" __global__ void wmmaU8Tall(const unsigned char *a, const unsigned char *b, int *c, int k) {
+  wmmaTile<unsigned char, int, 32, 8, 16>(a, b, c, k);
+}
+extern "C" __global__ void wmmaS8Wide(const signed char *a, const signed char *b, int *c, int k) {
+  wmmaTile<signed char, int, 8, 32, 16>(a, b, c, k);
+}
+extern "C" __global__ void wmmaTf32(const float *a, const float *b, float *c, int k) {
+  wmmaTile<float, float, 16, 16, 8, nvcuda::wmma::precision::tf32>(a, b, c, k);
+}
+extern "C" __global__ void wmmaF64(const double *a, const double *b, double *c, int k) {
+  wmmaTile<double, double, 8, 8, 4>(a, b, c, k);
+}
+
 // One 16 × 8 tile over k in steps of 16, operands through ldmatrix: a by rows,
 // b by rows too, so that it is transposed on the way.
 extern "C" __global__ void mmaLdmatrix(const half *a, const half *b, float *c, int k) {
