@@ -24,8 +24,9 @@ enum class StatusCode {
   OutOfResources = 7,  ///< memory, cache pages or disk space
   GateFailed = 8,      ///< a quality limit that was asked for is not met
   Cancelled = 9,
-  Internal = 10,   ///< a defect of qopt
-  Unwritable = 11, ///< an output that cannot be made where it was asked for
+  Internal = 10,     ///< a defect of qopt
+  Unwritable = 11,   ///< an output that cannot be made where it was asked for
+  DeviceFailed = 12, ///< a GPU that is busy or has failed
 };
 
 /// The outcome of an operation: `Ok`, or a code with a message in lower case

@@ -1,5 +1,4 @@
-/* The C interface of the qopt runtime: open an artifact, run a graph on
- * tensors, generate text.
+/* The C interface of the qopt runtime: run graphs on tensors, generate text.
  *
  * Every function that can fail returns a qopt_status; qopt_last_error() then
  * has the message, for this thread, until its next call. Nothing aborts and no
@@ -45,7 +44,8 @@ typedef enum qopt_status {
   QOPT_GATE_FAILED = 8,
   QOPT_CANCELLED = 9,
   QOPT_INTERNAL = 10,
-  QOPT_UNWRITABLE = 11
+  QOPT_UNWRITABLE = 11,
+  QOPT_DEVICE_FAILED = 12
 } qopt_status;
 
 /* The message of this thread's last failed call; "" before the first. */

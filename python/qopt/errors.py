@@ -20,6 +20,7 @@ class ErrorCode(enum.IntEnum):
     CANCELLED = 9
     INTERNAL = 10
     UNWRITABLE = 11
+    DEVICE_FAILED = 12
 
 
 class Error(Exception):

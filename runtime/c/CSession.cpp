@@ -10,7 +10,7 @@
 using namespace qopt;
 using namespace qopt::c;
 
-static_assert(int(StatusCode::Unwritable) == QOPT_UNWRITABLE &&
+static_assert(int(StatusCode::DeviceFailed) == QOPT_DEVICE_FAILED &&
               int(StatusCode::BadArtifact) == QOPT_BAD_ARTIFACT &&
               int(DType::Bool) == QOPT_BOOL);
 

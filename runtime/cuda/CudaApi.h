@@ -23,19 +23,24 @@ using GraphExec = struct GraphExecTag *;
 
 inline constexpr Result success = 0;
 inline constexpr Result outOfMemory = 2;
+inline constexpr Result deviceUnavailable = 46;
 inline constexpr Result invalidImage = 200;
 inline constexpr Result noBinary = 209;
 inline constexpr Result uncorrectableMemory = 214;
 inline constexpr Result invalidPtx = 218;
+inline constexpr Result uncorrectableLink = 220;
 inline constexpr Result noCompiler = 221;
 inline constexpr Result unsupportedPtx = 222;
 inline constexpr Result notFound = 500;
 inline constexpr Result illegalAddress = 700;
+inline constexpr Result launchResources = 701;
 inline constexpr Result launchTimeout = 702;
 inline constexpr Result failedAssertion = 710;
 inline constexpr Result stackError = 714; // 715 … 717: other faults of a kernel
 inline constexpr Result invalidCounter = 718;
 inline constexpr Result launchFailed = 719;
+inline constexpr Result systemNotReady = 802;
+inline constexpr Result unknown = 999;
 
 // CUdevice_attribute
 inline constexpr int multiprocessorCount = 16;

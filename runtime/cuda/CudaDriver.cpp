@@ -217,7 +217,9 @@ Status CudaDriver::openDevice(int ordinal) {
   const api::Functions &f = context->calls();
   QOPT_RETURN_IF_ERROR(checkVersion());
   if (Status started = context->check(f.init(0), "cuInit"); !started.ok())
-    return Status(StatusCode::Unsupported,
+    return Status(started.code() == StatusCode::DeviceFailed
+                      ? StatusCode::DeviceFailed
+                      : StatusCode::Unsupported,
                   "the CUDA driver does not start: " + started.message() +
                       "; nvidia-smi shows the GPUs that it sees");
   int count = 0;

@@ -42,6 +42,7 @@ StatusOr<std::shared_ptr<const CudaLibrary>> CudaLibrary::open() {
 static bool losesContext(api::Result result) {
   switch (result) {
   case api::uncorrectableMemory:
+  case api::uncorrectableLink:
   case api::illegalAddress:
   case api::launchTimeout:
   case api::failedAssertion:
@@ -49,6 +50,39 @@ static bool losesContext(api::Result result) {
     return true;
   default:
     return result >= api::stackError && result <= api::invalidCounter;
+  }
+}
+
+/// What to do about a GPU that is busy or has failed; null for results that say
+/// nothing of the kind.
+static const char *adviceFor(api::Result result) {
+  switch (result) {
+  case api::deviceUnavailable:
+    return "another process has the GPU for itself, or its compute mode "
+           "forbids any: nvidia-smi shows both; wait, or choose another GPU";
+  case api::uncorrectableMemory:
+    return "the GPU's memory is faulty: nvidia-smi -q -d ECC shows it; reset "
+           "the GPU or choose another";
+  case api::uncorrectableLink:
+    return "a link between GPUs is faulty: nvidia-smi nvlink -e shows it; "
+           "choose another GPU";
+  case api::launchResources:
+    return "the GPU has too few registers or too little shared memory for the "
+           "kernel: compile the model with --arch of this GPU";
+  case api::launchTimeout:
+    return "a kernel took longer than the GPU of a display may: choose a GPU "
+           "without one";
+  case api::systemNotReady:
+    return "the GPU's services have not started: see that "
+           "nvidia-fabricmanager runs";
+  case api::unknown:
+    return "the kernel log (dmesg, Xid) says what the GPU did; reset it or "
+           "restart the machine";
+  default:
+    return losesContext(result)
+               ? "if it happens again, report it with the artifact and the "
+                 "kernel log (dmesg, Xid)"
+               : nullptr;
   }
 }
 
@@ -63,8 +97,12 @@ Status CudaLibrary::check(api::Result result, const char *call) const {
                         (text ? std::string(" (") + text + ")" : "");
   if (losesContext(result))
     message += "; this process cannot use the GPU any more: start it again";
+  const char *advice = adviceFor(result);
+  if (advice)
+    message += std::string("; ") + advice;
   return Status(result == api::outOfMemory ? StatusCode::OutOfResources
                 : result == api::notFound  ? StatusCode::NotFound
+                : advice                   ? StatusCode::DeviceFailed
                                            : StatusCode::Internal,
                 std::move(message));
 }

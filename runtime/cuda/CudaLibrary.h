@@ -28,9 +28,10 @@ struct CudaLibrary {
   /// QOPT_CUDA_DRIVER names another file than libcuda.so.1. Unsupported where
   /// there is none or one that lacks a function.
   static StatusOr<std::shared_ptr<const CudaLibrary>> open();
-  /// What `call` answered. OutOfResources: memory; NotFound: a name; Internal:
-  /// all else. The message names call and error, and says when the process
-  /// cannot use the GPU any more.
+  /// What `call` answered. OutOfResources: memory; NotFound: a name;
+  /// DeviceFailed: a GPU that is busy or has failed, or a kernel that failed on
+  /// it; Internal: all else, a wrong call. The message names call and error,
+  /// says when the process cannot use the GPU any more, and what to do.
   Status check(api::Result result, const char *call) const;
 };
 

@@ -29,6 +29,7 @@ Exit codes:
   8    a damaged artifact, or one of another version
   9    a file or folder that does not exist or cannot be read
   10   an output that cannot be made where it was asked for
+  11   a GPU that is busy or has failed
   70   a defect of qopt
   130  stopped by the user)";
 

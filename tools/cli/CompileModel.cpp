@@ -92,7 +92,8 @@ static StatusCode statusOf(int exitCode) {
        {StatusCode::InvalidArgument, StatusCode::NotFound, StatusCode::BadModel,
         StatusCode::Unsupported, StatusCode::Infeasible,
         StatusCode::BadArtifact, StatusCode::OutOfResources,
-        StatusCode::GateFailed, StatusCode::Unwritable, StatusCode::Cancelled})
+        StatusCode::GateFailed, StatusCode::Unwritable,
+        StatusCode::DeviceFailed, StatusCode::Cancelled})
     if (int(exitCodeOf(code)) == exitCode)
       return code;
   return StatusCode::Internal;

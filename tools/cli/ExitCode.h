@@ -19,6 +19,7 @@ enum class ExitCode : int {
   BadArtifact = 8, ///< an artifact that is damaged or of another version
   NotFound = 9,    ///< a file or folder that does not exist or cannot be read
   Unwritable = 10, ///< an output that cannot be made where it was asked for
+  Device = 11,     ///< a GPU that is busy or has failed
   Internal = 70,   ///< a defect of qopt
   Cancelled = 130, ///< stopped by the user
 };
@@ -43,6 +44,8 @@ inline ExitCode exitCodeOf(StatusCode code) {
     return ExitCode::Resources;
   case StatusCode::Unwritable:
     return ExitCode::Unwritable;
+  case StatusCode::DeviceFailed:
+    return ExitCode::Device;
   case StatusCode::GateFailed:
     return ExitCode::GateFailed;
   case StatusCode::Cancelled:

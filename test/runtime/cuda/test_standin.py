@@ -11,7 +11,7 @@ import sys
 import conftest
 import pytest
 
-UNSUPPORTED, RESOURCES, BAD_ARTIFACT, INTERNAL = 4, 7, 8, 70
+UNSUPPORTED, RESOURCES, BAD_ARTIFACT, DEVICE, INTERNAL = 4, 7, 8, 11, 70
 BUILD = pathlib.Path(os.environ.get("QOPT_BUILD", pathlib.Path(__file__).resolve().parents[3] / "build"))
 STANDIN = BUILD / "test/bin/libqopt_standin.so"
 PROMPT = ("--prompt", "Once upon a time", "--max-tokens", 6, "--json")
@@ -98,8 +98,16 @@ def test_every_call_is_paired(tool, compiled, tmp_path):
             UNSUPPORTED,
             "update the NVIDIA driver, or compile the model where",
         ),
-        ("fail=cuLaunchKernelEx:30:701", "sm_90a", INTERNAL, "cuLaunchKernelEx failed: CUDA_ERROR_LAUNCH_OUT_OF_RES"),
-        ("fault=30:700", "sm_90a", INTERNAL, "cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS"),
+        ("fail=cuLaunchKernelEx:30:701", "sm_90a", DEVICE, "cuLaunchKernelEx failed: CUDA_ERROR_LAUNCH_OUT_OF_RES"),
+        ("fail=cuLaunchKernelEx:30:701", "sm_90a", DEVICE, "compile the model with --arch of this GPU"),
+        ("fail=cuLaunchKernelEx:30:1", "sm_90a", INTERNAL, "cuLaunchKernelEx failed: CUDA_ERROR_INVALID_VALUE"),
+        ("fault=30:700", "sm_90a", DEVICE, "cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS"),
+        ("fault=30:214", "sm_90a", DEVICE, "the GPU's memory is faulty: nvidia-smi -q -d ECC shows it"),
+        ("fault=30:702", "sm_90a", DEVICE, "a kernel took longer than the GPU of a display may"),
+        ("fault=30:719", "sm_90a", DEVICE, "this process cannot use the GPU any more: start it again; if it happens"),
+        ("fault=30:999", "sm_90a", DEVICE, "the kernel log (dmesg, Xid) says what the GPU did"),
+        ("fail=cuDevicePrimaryCtxRetain:1:46", "sm_90a", DEVICE, "another process has the GPU for itself, or its"),
+        ("fail=cuInit:1:802", "sm_90a", DEVICE, "does not start: cuInit failed: CUDA_ERROR_SYSTEM_NOT_READY"),
     ],
 )
 def test_errors(tool, compiled, settings, arch, code, message):

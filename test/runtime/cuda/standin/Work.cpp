@@ -370,7 +370,13 @@ STANDIN cuGetErrorName(Result result, const char **name) {
     QOPT_NAME(api::unsupportedPtx, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION")
     QOPT_NAME(api::notFound, "CUDA_ERROR_NOT_FOUND")
     QOPT_NAME(api::illegalAddress, "CUDA_ERROR_ILLEGAL_ADDRESS")
-    QOPT_NAME(701, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES")
+    QOPT_NAME(api::launchResources, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES")
+    QOPT_NAME(api::launchTimeout, "CUDA_ERROR_LAUNCH_TIMEOUT")
+    QOPT_NAME(api::launchFailed, "CUDA_ERROR_LAUNCH_FAILED")
+    QOPT_NAME(api::deviceUnavailable, "CUDA_ERROR_DEVICE_UNAVAILABLE")
+    QOPT_NAME(api::uncorrectableMemory, "CUDA_ERROR_ECC_UNCORRECTABLE")
+    QOPT_NAME(api::systemNotReady, "CUDA_ERROR_SYSTEM_NOT_READY")
+    QOPT_NAME(api::unknown, "CUDA_ERROR_UNKNOWN")
 #undef QOPT_NAME
   default:
     return invalidValue;
