@@ -47,14 +47,13 @@ Warp::Warp(Block &block, uint32_t index, const Program &program)
 void Warp::start() {
   const Grid &grid = block.grid;
   Extent threads = grid.block;
-  uint64_t total = threads.count();
   launched = 0;
   auto set = [&](SpecialSlot special, unsigned lane, uint32_t value) {
     lanes32(slotOf(special))[lane] = value;
   };
   for (unsigned lane = 0; lane < lanes; ++lane) {
     uint64_t thread = uint64_t(index) * lanes + lane;
-    if (thread < total)
+    if (thread < threads.count())
       launched |= 1u << lane;
     set(SpecialSlot::TidX, lane, uint32_t(thread % threads.x));
     set(SpecialSlot::TidY, lane, uint32_t(thread / threads.x % threads.y));
@@ -93,8 +92,7 @@ void Warp::start() {
   copies.clear();
   std::fill(std::begin(committed), std::end(committed), 0);
   bulkGroups.assign(lanes, 0);
-  if (program.usesStack)
-    stackTops.assign(lanes, frameEnd);
+  stackTops.assign(program.usesStack ? lanes : 0, frameEnd);
   groups.clear();
   Group &first = groups.emplace_back();
   first.position = program.functions[0].first;

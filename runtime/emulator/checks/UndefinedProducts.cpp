@@ -63,7 +63,8 @@ void UndefinedProduct::ofFragments() const {
       for (unsigned i = 0; i < each; ++i) {
         const unsigned row = lane / 4 + 8 * (n * each / 2);
         const unsigned column = 2 * (lane % 4) + (each == 2 ? i : n % 2);
-        const uint64_t element = each == 2 ? lowBits(16) << 16 * i : lowBits(64);
+        const uint64_t element =
+            each == 2 ? lowBits(16) << 16 * i : lowBits(64);
         Undefined one = {sum.bits & element, sum.origin};
         join(one, rows[row]);
         join(one, columns[column]);
@@ -77,8 +78,7 @@ void UndefinedProduct::ofRowMajor() const {
   const MatrixShape shape = matrixShapeOf(source);
   // Products of halves name the types of D and C alone.
   const bool halves = typeOf(source, 2) == ptx::Type::None;
-  const unsigned bits =
-      8 * sizeOf(halves ? ptx::Type::F16 : typeOf(source, 1));
+  const unsigned bits = 8 * sizeOf(halves ? ptx::Type::F16 : typeOf(source, 1));
   const unsigned ofA = inst.aux & 0xff, ofB = inst.aux >> 8 & 0xff;
   std::vector<Undefined> rows(shape.m), columns(shape.n);
   const unsigned each = std::max(32 / bits, 1u);

@@ -1,5 +1,5 @@
-// Undefined values in the products of tensor cores: an element of D is undefined
-// if one of its row of A, of its column of B, or the element of C is.
+// Undefined values in the products of tensor cores: an element of D is
+// undefined if one of its row of A, of its column of B, or the element of C is.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_EMULATOR_CHECKS_UNDEFINEDPRODUCTS_H
 #define QOPT_RUNTIME_EMULATOR_CHECKS_UNDEFINEDPRODUCTS_H

@@ -1,9 +1,9 @@
 // The products of mma.sp, whose A keeps half of its elements: of every chunk of
-// four units two, in order; metadata says which. A unit is an element, a pair of
-// them where they have 4 bits, and half of one where they have 32. A's registers
-// are those of mma for half of k. Four bits of metadata are a chunk's, its first
-// unit in the lower two (PTX ISA, sparse matrix storage). Of each four lanes,
-// 4g + t, those that the selector names have it:
+// four units two, in order; metadata says which. A unit is an element, a pair
+// of them where they have 4 bits, and half of one where they have 32. A's
+// registers are those of mma for half of k. Four bits of metadata are a
+// chunk's, its first unit in the lower two (PTX ISA, sparse matrix storage). Of
+// each four lanes, 4g + t, those that the selector names have it:
 //
 //   lanes   of                        lane selector · lanes + …
 //   1       f16 k16, tf32 k8          0: row g in the lower half, row g + 8

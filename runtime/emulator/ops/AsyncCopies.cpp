@@ -74,7 +74,8 @@ bool checkEnds(Warp &warp, const Inst &inst, unsigned lane, Ends ends,
       globalBytes ? block.worker.allocationAt(ends.global) : nullptr;
   if (globalBytes &&
       (!allocation || !allocation->holds(ends.global, globalBytes) ||
-       (allocation->heap && !allocation->heap->holds(ends.global, globalBytes))))
+       (allocation->heap &&
+        !allocation->heap->holds(ends.global, globalBytes))))
     return fail(FindingKind::OutOfBounds,
                 "copy of " + std::to_string(globalBytes) +
                     " bytes at global address " + std::to_string(ends.global) +

@@ -7,6 +7,41 @@
 namespace qopt::emulator {
 namespace {
 
+/// What is wrong with the destination, "" if nothing.
+std::string wrongTarget(const SharedTarget &target, FindingKind &kind) {
+  kind = FindingKind::OutOfBounds;
+  if (!target.block)
+    return "the shared address is in no block of the cluster";
+  const std::string what = "store of " + std::to_string(target.bytes) +
+                           " bytes at shared offset " +
+                           std::to_string(target.offset);
+  const Block &block = *target.block;
+  if (block.ended()) {
+    kind = FindingKind::InvalidUse;
+    return endedBlock(block);
+  }
+  if (target.offset % target.bytes) {
+    kind = FindingKind::Misaligned;
+    return what;
+  }
+  return block.holdsShared(target.offset, target.bytes)
+             ? ""
+             : what + ": the block has " + std::to_string(block.shared.size()) +
+                   " bytes";
+}
+
+/// The bytes of one lane's values.
+std::vector<uint8_t> valuesOf(Warp &warp, const Inst &inst, unsigned lane) {
+  std::vector<uint8_t> bytes;
+  for (unsigned n = 1; n + 1 < inst.sources; ++n) {
+    const uint64_t value = inst.aux == 8 ? warp.lanes64(inst.source(n))[lane]
+                                         : warp.lanes32(inst.source(n))[lane];
+    for (unsigned byte = 0; byte < inst.aux; ++byte)
+      bytes.push_back(uint8_t(value >> 8 * byte));
+  }
+  return bytes;
+}
+
 /// The values are sources 1 and on, of inst.aux bytes each; the mbarrier is the
 /// last one.
 Step runStore(Warp &warp, const Inst &inst, uint32_t mask) {
@@ -16,52 +51,36 @@ Step runStore(Warp &warp, const Inst &inst, uint32_t mask) {
   last.offset = inst.offset2;
   last.wide = inst.wide2;
   computeAddresses(warp, last, inst.sources - 1u, mbarriers);
-  const uint32_t each = inst.aux, count = inst.sources - 2u;
   bool stops = false;
   auto storeOne = [&](unsigned lane) {
     if (stops)
       return;
     const uint64_t address = to[lane] & ~windowMask;
     const uint64_t mbarrier = mbarriers[lane] & ~windowMask;
-    auto fail = [&](FindingKind kind, const std::string &detail) {
-      stops = !warp.report(inst, kind, 1u << lane, detail);
-    };
     SharedTarget target;
     target.block = warp.block.cluster.blockOf(warp.block, address);
     target.offset = (uint32_t(address) & ~rankBits) - sharedBase;
-    target.bytes = each * count;
-    if (!target.block)
-      return fail(FindingKind::OutOfBounds,
-                  "the shared address is in no block of the cluster");
-    Block &block = *target.block;
-    if (block.ended())
-      return fail(FindingKind::InvalidUse, endedBlock(block));
-    const std::string what = "store of " + std::to_string(target.bytes) +
-                             " bytes at shared offset " +
-                             std::to_string(target.offset);
-    if (target.offset % target.bytes)
-      return fail(FindingKind::Misaligned, what);
-    if (!block.holdsShared(target.offset, target.bytes))
-      return fail(FindingKind::OutOfBounds,
-                  what + ": the block has " +
-                      std::to_string(block.shared.size()) + " bytes");
+    target.bytes = inst.aux * (inst.sources - 2u);
+    FindingKind kind;
+    std::string wrong = wrongTarget(target, kind);
     BulkCopy copy;
     copy.kind = BulkCopy::Store;
     copy.mbarrier = (uint32_t(mbarrier) & ~rankBits) - sharedBase;
-    std::string wrong = wrongBarrier(warp, &block, mbarrier, copy.mbarrier);
-    if (!wrong.empty())
-      return fail(FindingKind::InvalidUse, wrong);
+    if (wrong.empty()) {
+      kind = FindingKind::InvalidUse;
+      wrong = wrongBarrier(warp, target.block, mbarrier, copy.mbarrier);
+    }
+    if (!wrong.empty()) {
+      stops = !warp.report(inst, kind, 1u << lane, wrong);
+      return;
+    }
     if (inst.target)
       copy.reduction = warp.program.reductions[inst.target - 1];
     copy.tick = target.tick = ++warp.clocks.engineTick;
     target.reduces = inst.target != 0;
     stops = !prepareTarget(warp, inst, lane, target);
-    for (unsigned i = 0; i < count; ++i) {
-      const uint64_t value = each == 8 ? warp.lanes64(inst.source(1 + i))[lane]
-                                       : warp.lanes32(inst.source(1 + i))[lane];
-      for (unsigned byte = 0; byte < each; ++byte)
-        copy.data.push_back(uint8_t(value >> 8 * byte));
-    }
+    copy.data = valuesOf(warp, inst, lane);
+    Block &block = *target.block;
     copy.position = uint32_t(&inst - warp.program.code.data());
     copy.due = block.executed + block.worker.random.below(longestFlight);
     copy.shared = target.offset;
@@ -80,8 +99,8 @@ bool decodeOperands(Decoder &decoder) {
   const ptx::Type type = decoder.type();
   const unsigned length = vectorLength(decoder);
   const unsigned size = sizeOf(type);
-  if (!decoder.has("mbarrier::complete_tx::bytes") || (size != 4 && size != 8) ||
-      length > 4)
+  if (!decoder.has("mbarrier::complete_tx::bytes") ||
+      (size != 4 && size != 8) || length > 4)
     return decoder.unknown();
   ptx::Space space = ptx::Space::SharedCluster;
   Inst &inst = decoder.inst;
@@ -113,8 +132,8 @@ bool decodeAsyncReduction(Decoder &decoder) {
   if (!decoder.has("shared::cluster") || vectorLength(decoder) != 1)
     return decoder.unknown();
   const ptx::Type type = decoder.type();
-  Reducer reducer = atomicOperation<ReducerMaker>(
-      decoder, type, ptx::Space::SharedCluster);
+  Reducer reducer =
+      atomicOperation<ReducerMaker>(decoder, type, ptx::Space::SharedCluster);
   if (!reducer || isFloat(type))
     return decoder.unknown();
   if (!decodeOperands(decoder))

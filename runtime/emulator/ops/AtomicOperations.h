@@ -70,8 +70,9 @@ typename Maker::Result integerOperation(const Decoder &decoder) {
     return Maker::template of<T, Bits,
                               [](T a, T b, T c) { return a == b ? c : a; }>();
   if (decoder.has("inc"))
-    return Maker::template of<
-        T, Bits, [](T a, T b, T) { return a >= b ? T(0) : T(a + 1); }>();
+    return Maker::template of<T, Bits, [](T a, T b, T) {
+      return a >= b ? T(0) : T(a + 1);
+    }>();
   if (decoder.has("dec"))
     return Maker::template of<T, Bits, [](T a, T b, T) {
       return a == 0 || a > b ? b : T(a - 1);
@@ -83,23 +84,20 @@ template <typename Maker, typename Format>
 typename Maker::Result halfOperation(const Decoder &decoder, bool pair) {
   using namespace numerics;
   if (decoder.has("min"))
-    return pair
-               ? Maker::template of<uint32_t, uint32_t,
-                                    &both<&minimumHalf<Format>>>()
-               : Maker::template of<uint16_t, uint16_t,
-                                    &one<&minimumHalf<Format>>>();
+    return pair ? Maker::template of<uint32_t, uint32_t,
+                                     &both<&minimumHalf<Format>>>()
+                : Maker::template of<uint16_t, uint16_t,
+                                     &one<&minimumHalf<Format>>>();
   if (decoder.has("max"))
-    return pair
-               ? Maker::template of<uint32_t, uint32_t,
-                                    &both<&maximumHalf<Format>>>()
-               : Maker::template of<uint16_t, uint16_t,
-                                    &one<&maximumHalf<Format>>>();
+    return pair ? Maker::template of<uint32_t, uint32_t,
+                                     &both<&maximumHalf<Format>>>()
+                : Maker::template of<uint16_t, uint16_t,
+                                     &one<&maximumHalf<Format>>>();
   if (!decoder.has("add"))
     return nullptr;
-  return pair ? Maker::template of<uint32_t, uint32_t,
-                                   &both<&addHalf<Format>>>()
-              : Maker::template of<uint16_t, uint16_t,
-                                   &one<&addHalf<Format>>>();
+  return pair
+             ? Maker::template of<uint32_t, uint32_t, &both<&addHalf<Format>>>()
+             : Maker::template of<uint16_t, uint16_t, &one<&addHalf<Format>>>();
 }
 
 template <typename Maker>

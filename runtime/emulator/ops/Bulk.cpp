@@ -167,14 +167,13 @@ void startBetweenBlocks(Warp &warp, const Inst &inst, unsigned lane,
       block.ended() ? endedBlock(block)
       : (target.offset | source) % 16
           ? "copy from shared offset " + std::to_string(source) + " to " +
-                std::to_string(target.offset) +
-                "; both must be multiples of 16"
-      : !within ? "copy of " + std::to_string(target.bytes) +
-                      " bytes from shared offset " + std::to_string(source) +
-                      " to " + std::to_string(target.offset) +
-                      ": a block has " + std::to_string(own.shared.size()) +
-                      " bytes"
-                : wrongBarrier(warp, &block, mbarrier, copy.mbarrier);
+                std::to_string(target.offset) + "; both must be multiples of 16"
+      : !within
+          ? "copy of " + std::to_string(target.bytes) +
+                " bytes from shared offset " + std::to_string(source) + " to " +
+                std::to_string(target.offset) + ": a block has " +
+                std::to_string(own.shared.size()) + " bytes"
+          : wrongBarrier(warp, &block, mbarrier, copy.mbarrier);
   if (!wrong.empty()) {
     const FindingKind kind = block.ended() ? FindingKind::InvalidUse
                              : (target.offset | source) % 16

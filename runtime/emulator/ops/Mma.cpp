@@ -148,9 +148,9 @@ template <typename Format, int K, typename Sum>
 void floatProduct(const uint32_t *const *sources, uint32_t *const *results,
                   bool) {
   if constexpr (K == 16 && std::is_same_v<Sum, float>)
-    (std::is_same_v<Format, Float16> ? fragmentProducts().half
-                                     : fragmentProducts().bfloat)(sources,
-                                                                  results);
+    (std::is_same_v<Format, Float16>
+         ? fragmentProducts().half
+         : fragmentProducts().bfloat)(sources, results);
   else
     multiplyFragments<Format, K, Sum>(sources, results);
 }

@@ -1,5 +1,5 @@
-// alloca, stacksave and stackrestore: memory of a thread that ends with the call
-// of its function. It is local memory behind all frames.
+// alloca, stacksave and stackrestore: memory of a thread that ends with the
+// call of its function. It is local memory behind all frames.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/Block.h"
 #include "runtime/emulator/Decoder.h"
@@ -15,8 +15,8 @@ Step runAlloca(Warp &warp, const Inst &inst, uint32_t mask) {
   auto *to = reinterpret_cast<Word *>(warp.file + inst.destination());
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     const auto lane = unsigned(std::countr_zero(rest));
-    const uint64_t at =
-        (uint64_t(warp.stackTops[lane]) + inst.aux - 1) & ~uint64_t(inst.aux - 1);
+    const uint64_t at = (uint64_t(warp.stackTops[lane]) + inst.aux - 1) &
+                        ~uint64_t(inst.aux - 1);
     const uint64_t size = sizes[lane];
     if (at > warp.localStride || size > warp.localStride - at) {
       warp.report(inst, FindingKind::OutOfBounds, 1u << lane,
@@ -112,8 +112,8 @@ bool decodeRestore(Decoder &decoder) {
   decoder.inst.traits = uint8_t(Traits::Uses);
   decoder.program.usesStack = true;
   return decoder.expectOperands(1, 1) &&
-         decoder.source(decoder.operand(0), wide ? OperandType::LongWord
-                                                 : OperandType::Word) &&
+         decoder.source(decoder.operand(0),
+                        wide ? OperandType::LongWord : OperandType::Word) &&
          decoder.emit(wide ? &runRestore<uint64_t> : &runRestore<uint32_t>);
 }
 

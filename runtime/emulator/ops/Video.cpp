@@ -47,7 +47,8 @@ int64_t packFlags(const Video &video) {
 int64_t packPlaces(const Video &video) {
   int64_t packed = 0;
   for (unsigned i = 0; i < 4; ++i)
-    packed |= int64_t(video.a[i]) << 4 * i | int64_t(video.b[i]) << (16 + 4 * i);
+    packed |= int64_t(video.a[i]) << 4 * i | int64_t(video.b[i])
+                                                 << (16 + 4 * i);
   return packed;
 }
 Video unpack(const Inst &inst) {
@@ -143,12 +144,12 @@ bool findOperation(const Decoder &decoder, Operation &operation) {
     Operation operation;
   };
   static constexpr Name operations[] = {
-      {"vadd", Operation::Add},       {"vsub", Operation::Subtract},
-      {"vavrg", Operation::Average},  {"vabsdiff", Operation::Difference},
-      {"vmin", Operation::Minimum},   {"vmax", Operation::Maximum},
-      {"eq", Operation::Equal},       {"ne", Operation::NotEqual},
-      {"lt", Operation::Less},        {"le", Operation::LessEqual},
-      {"gt", Operation::Greater},     {"ge", Operation::GreaterEqual}};
+      {"vadd", Operation::Add},      {"vsub", Operation::Subtract},
+      {"vavrg", Operation::Average}, {"vabsdiff", Operation::Difference},
+      {"vmin", Operation::Minimum},  {"vmax", Operation::Maximum},
+      {"eq", Operation::Equal},      {"ne", Operation::NotEqual},
+      {"lt", Operation::Less},       {"le", Operation::LessEqual},
+      {"gt", Operation::Greater},    {"ge", Operation::GreaterEqual}};
   std::string_view opcode = decoder.instruction().opcode;
   opcode.remove_suffix(1);
   for (const Name &known : operations)
@@ -162,8 +163,8 @@ bool findOperation(const Decoder &decoder, Operation &operation) {
 /// "h32", "b7654": a digit for each part, the highest first, below `end`.
 bool readPlaces(Decoder &decoder, const std::string &selector, unsigned parts,
                 uint8_t *places) {
-  bool good = selector.size() == parts + 1 &&
-              selector[0] == (parts == 2 ? 'h' : 'b');
+  bool good =
+      selector.size() == parts + 1 && selector[0] == (parts == 2 ? 'h' : 'b');
   for (unsigned i = 0; i < parts && good; ++i) {
     const int digit = selector[parts - i] - '0';
     good = digit >= 0 && digit < int(2 * parts);
@@ -183,7 +184,8 @@ bool readMask(Decoder &decoder, const std::string &selector, unsigned parts,
     good = digit >= 0 && digit < int(parts);
     mask |= uint8_t(good ? 1u << digit : 0u);
   }
-  return good || decoder.fail("the mask '." + selector + "' names no part of "
+  return good || decoder.fail("the mask '." + selector +
+                              "' names no part of "
                               "the result");
 }
 

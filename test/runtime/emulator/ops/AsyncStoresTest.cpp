@@ -1,6 +1,6 @@
-// Asynchronous stores and reductions, and bulk copies and reductions from shared
-// memory: they arrive, an mbarrier or a group counts them, and who does not wait
-// is found.
+// Asynchronous stores and reductions, and bulk copies and reductions from
+// shared memory: they arrive, an mbarrier or a group counts them, and who does
+// not wait is found.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "../ClusterKernel.h"
 
@@ -15,10 +15,11 @@ const std::string sharedArrays =
 /// `bytes`; `send` sends to the other block, whose words are at %r4 (its own at
 /// %r3) and whose mbarrier is at %r8. Then each reads %r10 from its own s.
 /// Line 9: `send`, 10: the wait, 12: the read.
-std::string sendAcross(const std::string &send, const std::string &bytes,
-                     const std::string &wait =
-                         "mbarrier.try_wait.parity.acquire.cluster.shared::cta."
-                         "b64 %p2, [%r7], 0;") {
+std::string
+sendAcross(const std::string &send, const std::string &bytes,
+           const std::string &wait =
+               "mbarrier.try_wait.parity.acquire.cluster.shared::cta."
+               "b64 %p2, [%r7], 0;") {
   return R"(.reg .b64 %rd<9>; .reg .b32 %r<20>; .reg .pred %p<4>;
 ld.param.u64 %rd1, [p0]; mov.u32 %r1, %tid.x; mov.u32 %r2, %cluster_ctarank; xor.b32 %r5, %r2, 1; shl.b32 %r6, %r1, 2; mov.u32 %r3, s; add.u32 %r3, %r3, %r6; mov.u32 %r7, bar; setp.eq.u32 %p1, %r1, 0; mov.u32 %r11, t; add.u32 %r11, %r11, %r6; mapa.shared::cluster.u32 %r4, %r3, %r5; mapa.shared::cluster.u32 %r8, %r7, %r5; mov.u32 %r12, %ctaid.x; mad.lo.u32 %r13, %r12, 32, %r1; st.shared.u32 [%r3], %r1; add.u32 %r14, %r13, 100; st.shared.u32 [%r11], %r14;
 @%p1 mbarrier.init.shared.b64 [%r7], 1;
@@ -28,8 +29,9 @@ fence.mbarrier_init.release.cluster; fence.proxy.async;
 barrier.cluster.arrive; barrier.cluster.wait;
 mov.u32 %r15, s; mov.u32 %r16, t; mapa.shared::cluster.u32 %r17, %r15, %r5; setp.ne.u32 %p3, %r1, 0;
 again:
-)" + send + "\nwait: " +
-         wait + "\n@!%p2 bra wait;\n" + R"(ld.shared.u32 %r10, [%r3];
+)" + send +
+         "\nwait: " + wait + "\n@!%p2 bra wait;\n" +
+         R"(ld.shared.u32 %r10, [%r3];
 barrier.cluster.arrive; barrier.cluster.wait;
 mul.wide.u32 %rd2, %r13, 4; add.s64 %rd1, %rd1, %rd2; st.global.u32 [%rd1], %r10;)";
 }
@@ -93,9 +95,8 @@ TEST(AsyncStores, Vectors) {
 TEST(AsyncStores, ManyReduceOnePlace) {
   expectRead("red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::"
              "bytes.inc.u32 [%r17], 1000, [%r8];",
-             "128", [](uint32_t, uint32_t thread) {
-               return thread ? thread : 32u;
-             });
+             "128",
+             [](uint32_t, uint32_t thread) { return thread ? thread : 32u; });
 }
 
 TEST(AsyncStores, MissingWait) {
@@ -153,17 +154,17 @@ TEST(AsyncStores, TwoStoresToOnePlaceRace) {
 }
 
 /// Blocks of 32 threads add their words to the same 32 in global memory.
-std::string reduceToGlobal(const std::string &reduce,
-                           const std::string &end =
-                               "cp.async.bulk.commit_group; "
-                               "cp.async.bulk.wait_group 0;") {
+std::string
+reduceToGlobal(const std::string &reduce,
+               const std::string &end = "cp.async.bulk.commit_group; "
+                                        "cp.async.bulk.wait_group 0;") {
   return R"(.reg .b64 %rd<4>; .reg .b32 %r<9>; .reg .pred %p1;
 ld.param.u64 %rd1, [p0]; mov.u32 %r1, %tid.x; shl.b32 %r2, %r1, 2; mov.u32 %r3, s; add.u32 %r4, %r3, %r2;
 mov.u32 %r5, %ctaid.x; add.u32 %r5, %r5, %r1; st.shared.u32 [%r4], %r5;
 fence.proxy.async; bar.sync 0; setp.ne.u32 %p1, %r1, 0;
 @%p1 bra done;
-)" + reduce + "\n" +
-         end + "\ndone: ret;";
+)" + reduce +
+         "\n" + end + "\ndone: ret;";
 }
 const std::string addToGlobal = "cp.reduce.async.bulk.global.shared::cta.bulk_"
                                 "group.add.u32 [%rd1], [%r3], 128;";

@@ -41,9 +41,8 @@ TEST(Atomics, VectorsOfHalves) {
                     "{%h0,%h1,%h2,%h3,%h4,%h5,%h6,%h7}, [%rd1], {" +
                     operands + "};\nst.global.b16 [%rd2], %h7;",
                 2);
-  const uint64_t place =
-      run.array(std::vector<uint16_t>{0x3c00, 0x4000, 0x4200, 0x4400, 0x4500,
-                                      0x4600, 0x4700, 0x4800});
+  const uint64_t place = run.array(std::vector<uint16_t>{
+      0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700, 0x4800});
   const uint64_t out = run.allocate(2);
   Status status = run.launch({1}, {1});
   ASSERT_TRUE(status.ok()) << status.message();
@@ -103,10 +102,9 @@ TEST(Atomics, Defects) {
                              "{%f1,%f1,%f2,%f2};";
   const std::string quad = "atom.global.exch.b128 %q2, [%rd1+@@], %q1;";
   for (const std::string &text : {vector, quad})
-    for (auto [offset, kind] :
-         {std::pair{"16", FindingKind::OutOfBounds},
-          std::pair{"8", FindingKind::Misaligned},
-          std::pair{"0", FindingKind::Uninitialised}}) {
+    for (auto [offset, kind] : {std::pair{"16", FindingKind::OutOfBounds},
+                                std::pair{"8", FindingKind::Misaligned},
+                                std::pair{"0", FindingKind::Uninitialised}}) {
       std::string body = set + text;
       body.replace(body.find("@@"), 2, offset);
       KernelRun run(body, 2);

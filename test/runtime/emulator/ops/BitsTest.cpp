@@ -30,8 +30,8 @@ TEST(Logic3, Predicates) {
           }
           const bool other = (words[96 + lane] & 1) != negated;
           EXPECT_EQ(got[lane], result);
-          EXPECT_EQ(got[32 + lane], either ? (result != 0) || other
-                                           : (result != 0) && other);
+          EXPECT_EQ(got[32 + lane],
+                    either ? (result != 0) || other : (result != 0) && other);
         }
       }
 }
@@ -73,7 +73,9 @@ const Named operations[] = {
     {"vadd", [](auto a, auto b) { return a + b; }},
     {"vsub", [](auto a, auto b) { return a - b; }},
     {"vavrg",
-     [](auto a, auto b) { return a + b >= 0 ? (a + b + 1) / 2 : -((-a - b + 1) / 2); }},
+     [](auto a, auto b) {
+       return a + b >= 0 ? (a + b + 1) / 2 : -((-a - b + 1) / 2);
+     }},
     {"vabsdiff", [](auto a, auto b) { return a < b ? b - a : a - b; }},
     {"vmin", [](auto a, auto b) { return a < b ? a : b; }},
     {"vmax", [](auto a, auto b) { return a < b ? b : a; }}};

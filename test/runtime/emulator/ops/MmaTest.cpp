@@ -12,8 +12,8 @@ namespace {
 int64_t elementOf(const std::vector<uint32_t> &words, unsigned number,
                   unsigned lane, unsigned element, unsigned bits,
                   bool isSigned) {
-  const uint32_t code =
-      words[number * 32 + lane] << (32 - bits * (element + 1));
+  const uint32_t code = words[number * 32 + lane]
+                        << (32 - bits * (element + 1));
   return isSigned ? int64_t(int32_t(code) >> (32 - bits))
                   : int64_t(code >> (32 - bits));
 }
@@ -42,8 +42,8 @@ struct Integers {
                      bits, signedB);
   }
   uint32_t c(unsigned row, unsigned column) const {
-    return words[(ofA() + ofB() + row / 8 * 2 + column % 2) * 32 +
-                 row % 8 * 4 + column / 2];
+    return words[(ofA() + ofB() + row / 8 * 2 + column % 2) * 32 + row % 8 * 4 +
+                 column / 2];
   }
   std::string typeA() const {
     return (signedA ? "s" : "u") + std::to_string(bits);
@@ -69,10 +69,10 @@ TEST(Mma, Integers) {
             product.words[operands * 32 + i] = i % 2 ? 0x7ffffff0 : 0x80000010;
           const std::string text =
               "mma.sync.aligned.m" + std::to_string(m) + "n8k" +
-              std::to_string(k) + ".row.col" +
-              (saturates ? ".satfinite" : "") + ".s32." + product.typeA() +
-              "." + product.typeB() + ".s32 " + registers(64, product.sums()) +
-              ", " + registers(0, product.ofA()) + ", " +
+              std::to_string(k) + ".row.col" + (saturates ? ".satfinite" : "") +
+              ".s32." + product.typeA() + "." + product.typeB() + ".s32 " +
+              registers(64, product.sums()) + ", " +
+              registers(0, product.ofA()) + ", " +
               registers(product.ofA(), product.ofB()) + ", " +
               registers(operands, product.sums()) + ";";
           const std::vector<uint32_t> got =
@@ -98,11 +98,11 @@ TEST(Mma, Doubles) {
     const char *modifier;
     double low, high; ///< bounds of the error, in units of the last place
   };
-  for (auto [m, k] : {std::pair{8u, 4u}, std::pair{16u, 4u},
-                      std::pair{16u, 8u}, std::pair{16u, 16u}})
-    for (Rounded rounded : {Rounded{"", -1, 1}, Rounded{".rn", -1, 1},
-                            Rounded{".rz", -2, 2}, Rounded{".rm", -2, 0},
-                            Rounded{".rp", 0, 2}}) {
+  for (auto [m, k] : {std::pair{8u, 4u}, std::pair{16u, 4u}, std::pair{16u, 8u},
+                      std::pair{16u, 16u}})
+    for (Rounded rounded :
+         {Rounded{"", -1, 1}, Rounded{".rn", -1, 1}, Rounded{".rz", -2, 2},
+          Rounded{".rm", -2, 0}, Rounded{".rp", 0, 2}}) {
       const unsigned ofA = m * k / 32, ofB = k / 4, sums = m / 4;
       std::vector<double> values((ofA + ofB + sums) * 32);
       for (double &value : values) // positive, so that sums do not cancel
@@ -111,11 +111,11 @@ TEST(Mma, Doubles) {
       std::vector<uint64_t> words(values.size());
       std::memcpy(words.data(), values.data(), words.size() * 8);
       const std::string text =
-          "mma.sync.aligned.m" + std::to_string(m) + "n8k" +
-          std::to_string(k) + ".row.col" + rounded.modifier +
-          ".f64.f64.f64.f64 " + registers(64, sums, "%d") + ", " +
-          registers(0, ofA, "%d") + ", " + registers(ofA, ofB, "%d") + ", " +
-          registers(ofA + ofB, sums, "%d") + ";";
+          "mma.sync.aligned.m" + std::to_string(m) + "n8k" + std::to_string(k) +
+          ".row.col" + rounded.modifier + ".f64.f64.f64.f64 " +
+          registers(64, sums, "%d") + ", " + registers(0, ofA, "%d") + ", " +
+          registers(ofA, ofB, "%d") + ", " + registers(ofA + ofB, sums, "%d") +
+          ";";
       const std::vector<uint64_t> got = runWarp(text, words, sums);
       for (unsigned row = 0; row < m; ++row)
         for (unsigned column = 0; column < 8; ++column) {
@@ -123,9 +123,9 @@ TEST(Mma, Doubles) {
           const unsigned number = row / 8 * 2 + column % 2;
           long double sum = values[(ofA + ofB + number) * 32 + lane];
           for (unsigned i = 0; i < k; ++i)
-            sum += (long double)values[(m == 8 ? i / 4 : i / 4 * 2 + row / 8) *
-                                           32 +
-                                       row % 8 * 4 + i % 4] *
+            sum += (long double)
+                       values[(m == 8 ? i / 4 : i / 4 * 2 + row / 8) * 32 +
+                              row % 8 * 4 + i % 4] *
                    values[(ofA + i / 4) * 32 + column * 4 + i % 4];
           double result;
           std::memcpy(&result, &got[number * 32 + lane], 8);
@@ -166,8 +166,8 @@ void checkSparse(unsigned k, unsigned bits, unsigned selector, bool ordered,
     int64_t full[128] = {}; // the row of A as a dense one
     for (unsigned i = 0; i < k / 2; ++i) {
       const unsigned number = i / (chunk / 2), at = i % (chunk / 2);
-      const unsigned lane = row % 8 * 4 + selector * providers + row / 8 +
-                            (number >= 8 ? 2 : 0);
+      const unsigned lane =
+          row % 8 * 4 + selector * providers + row / 8 + (number >= 8 ? 2 : 0);
       const unsigned index =
           words[inE * 32 + lane] >> (number % 8 * 4 + at / unit * 2) & 3;
       full[number * chunk + index * unit + at % unit] =
@@ -206,24 +206,22 @@ TEST(SparseMma, Halves) {
     std::vector<uint32_t> words(9 * 32);
     for (unsigned lane = 0; lane < 32; ++lane) {
       words[lane] = words[32 + lane] = 0x40003c00; // 1 and 2
-      for (unsigned n : {0u, 1u}) // b[k][column] = k
+      for (unsigned n : {0u, 1u})                  // b[k][column] = k
         for (unsigned half : {0u, 1u}) {
-          constexpr uint16_t codes[] = {0x0000, 0x3c00, 0x4000, 0x4200,
-                                        0x4400, 0x4500, 0x4600, 0x4700,
-                                        0x4800, 0x4880, 0x4900, 0x4980,
-                                        0x4a00, 0x4a80, 0x4b00, 0x4b80};
+          constexpr uint16_t codes[] = {
+              0x0000, 0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700,
+              0x4800, 0x4880, 0x4900, 0x4980, 0x4a00, 0x4a80, 0x4b00, 0x4b80};
           words[(2 + n) * 32 + lane] |=
               uint32_t(codes[8 * n + lane % 4 * 2 + half]) << 16 * half;
         }
       // Rows g keep the places 0 and 2, rows g + 8 the places 1 and 3.
       words[8 * 32 + lane] = lane % 4 == selector ? 0xdddd8888 : 0x44444444;
     }
-    const std::vector<uint32_t> got =
-        runWarp("mma.sp.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 " +
-                    registers(64, 4) + ", {%r0,%r1}, {%r2,%r3}, " +
-                    registers(4, 4) + ", %r8, " + std::to_string(selector) +
-                    ";",
-                words, 4);
+    const std::vector<uint32_t> got = runWarp(
+        "mma.sp.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 " +
+            registers(64, 4) + ", {%r0,%r1}, {%r2,%r3}, " + registers(4, 4) +
+            ", %r8, " + std::to_string(selector) + ";",
+        words, 4);
     for (unsigned number = 0; number < 4; ++number)
       for (unsigned lane = 0; lane < 32; ++lane) {
         float sum = 0;
@@ -269,8 +267,9 @@ TEST(Mma, UndefinedElementsOfEveryShape) {
              "st.global.b64 [%rd1], %d4;"}})
     for (bool used : {true, false}) {
       // Row 1 is in lanes 4 to 7, row 0 in lanes 0 to 3.
-      KernelRun run(head + c.set + "\n" + c.multiply + "\nsetp.eq.u32 %p, %r1, " +
-                    (used ? "6" : "2") + ";\n@%p " + c.result);
+      KernelRun run(head + c.set + "\n" + c.multiply +
+                    "\nsetp.eq.u32 %p, %r1, " + (used ? "6" : "2") + ";\n@%p " +
+                    c.result);
       run.allocate(8);
       if (used)
         run.expectFinding(FindingKind::Uninitialised, 6, {1}, {32});

@@ -57,13 +57,13 @@ TEST(Heap, OutlivesTheLaunchAndIsBounded) {
 }
 
 TEST(Heap, IsUsedAgain) {
-  KernelRun run(head +
-                    "mov.u32 %r3, 0;\nnext:\n" + take("1048576") +
-                    "setp.eq.u64 %p1, %rd3, 0; @%p1 trap; st.u32 [%rd3], %r3;\n" +
-                    give() +
-                    "add.u32 %r3, %r3, 1; setp.lt.u32 %p1, %r3, 40; @%p1 bra "
-                    "next; st.global.u32 [%rd1], %r3;",
-                1, declared);
+  KernelRun run(
+      head + "mov.u32 %r3, 0;\nnext:\n" + take("1048576") +
+          "setp.eq.u64 %p1, %rd3, 0; @%p1 trap; st.u32 [%rd3], %r3;\n" +
+          give() +
+          "add.u32 %r3, %r3, 1; setp.lt.u32 %p1, %r3, 40; @%p1 bra "
+          "next; st.global.u32 [%rd1], %r3;",
+      1, declared);
   run.allocate(8);
   Status status = run.launch({1}, {1});
   EXPECT_TRUE(status.ok()) << status.message();
