@@ -12,7 +12,8 @@
 //   sum                fma(scale, group, sum); without groups the sum itself is
 //                      what the chain starts from: fma(Σx, −(base + zero), sum)
 //
-// Rounded weights have no groups here: their chain goes through all units.
+// Rounded weights (RoundedWeight.h) have no groups here, but are multiplied as
+// those of one scale a row; gemm's chain goes through all units.
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/FloatConversion.h"
@@ -41,7 +42,7 @@ public:
         units(ceilDiv(a.layout.columns, unitColumns)),
         leastExponent(order.bf16 ? leastExponentOfFloat : leastExponentOfHalf) {
     if (format.granularity == quant::Granularity::Group &&
-        !order.roundedWeights)
+        !order.roundsWeights)
       groupColumns = format.groupSize;
     int64_t strips = ceilDiv(order.paired ? a.layout.rows / 2 : a.layout.rows,
                              order.paired ? stripRows / 2 : stripRows);
@@ -174,7 +175,7 @@ void OrderedLinear::unpackRow(int64_t n) {
   numbers.assign(size_t(units * unitColumns), 0);
   for (int64_t k = 0; k < layout.columns; ++k) {
     float number = packedNumber(layout, a.weight, n, k) - bookZero;
-    numbers[size_t(placeOf(k))] = order.roundedWeights
+    numbers[size_t(placeOf(k))] = order.roundsWeights
                                       ? weightOf(number, k)
                                       : number + (coded ? base : 0);
   }
@@ -199,7 +200,8 @@ float OrderedLinear::weightOf(float number, int64_t k) const {
   if (scales.empty())
     return number;
   auto group = size_t(scales.size() > 1 ? k / format.groupSize : 0);
-  return roundedWeight(format, order.bf16, number, zeros[group], scales[group]);
+  return roundedWeight(format, {order.bf16, float(order.scaleFactor)}, number,
+                       zeros[group], scales[group]);
 }
 
 /// Columns [first, first + columns): a group, or what a unit has of it.
@@ -374,7 +376,8 @@ static bool fitsGroups(const LinearSumOrder &order,
 static bool fitsRoundedWeights(const LinearSumOrder &order) {
   return (order.unitColumns == mostUnitColumns / 2 ||
           order.unitColumns == mostUnitColumns) &&
-         !order.spreadGroups && !order.zerosByProduct && !order.corrects;
+         order.scaleFactor >= 1 && !order.spreadGroups &&
+         !order.zerosByProduct && !order.corrects;
 }
 
 Status isValid(const LinearSumOrder &order, const LinearLayout &layout) {
@@ -388,7 +391,7 @@ Status isValid(const LinearSumOrder &order, const LinearLayout &layout) {
   int64_t units = ceilDiv(layout.columns, order.unitColumns);
   bool covers = order.unitsPerSlice * order.slices >= units &&
                 order.unitsPerSlice * (order.slices - 1) < units;
-  bool fits = order.roundedWeights ? fitsRoundedWeights(order)
+  bool fits = order.roundsWeights ? fitsRoundedWeights(order)
                                    : fitsGroups(order, layout);
   if (!covers || !fits || (order.paired && layout.rows % 2))
     return Status(StatusCode::InvalidArgument,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/RoundedWeight.h"
 #include "lib/Quant/FloatConversion.h"
-#include "runtime/host/LinearLayout.h"
 
 #include <bit>
 #include <cmath>
@@ -29,9 +28,9 @@ struct Rounding {
 
 } // namespace
 
-float roundedWeight(const quant::Format &format, bool bf16, float number,
-                    float zero, float scale) {
-  Rounding round{bf16};
+float roundedWeight(const quant::Format &format, WeightRounding rounding,
+                    float number, float zero, float scale) {
+  Rounding round{rounding.bf16};
   float whole =
       format.zero == quant::ZeroType::Float ? std::nearbyintf(zero) : zero;
   float level = number - whole;
@@ -40,15 +39,9 @@ float roundedWeight(const quant::Format &format, bool bf16, float number,
   float rest = round((whole - zero) * scale);
   if (format.scale != quant::ScaleType::F32)
     return round(double(level) * double(round(scale)) + double(rest));
-  // The scale is the sum of two numbers, of which the larger has as many bits
-  // as its weights: times the power of two of the largest number.
-  float factor = bf16 ? 1
-                 : format.element == quant::ElementType::Fp8E4m3
-                     ? 256
-                     : float(symmetricZero(format.element));
-  float scaled = scale * factor;
+  float scaled = scale * rounding.factor;
   float high = round(scaled), low = round(scaled - high);
-  double part = level / factor;
+  double part = level / rounding.factor;
   rest = round(part * double(low) + double(rest));
   return round(part * double(high) + double(rest));
 }

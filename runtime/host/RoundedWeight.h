@@ -1,5 +1,5 @@
-// A weight as `gemm` multiplies it: one number of the activations' type
-// (lib/Kernels/Gemm/Gemm.h, Numerics).
+// A weight that is scaled ahead of its product: one number of the activations'
+// type (lib/Kernels/Gemm/Gemm.h, Numerics).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_ROUNDEDWEIGHT_H
 #define QOPT_RUNTIME_HOST_ROUNDEDWEIGHT_H
@@ -8,10 +8,16 @@
 
 namespace qopt::host {
 
-/// (number − zero) · scale of a weight that is stored as `number`, in f16 or,
-/// with `bf16`, in that. Formats with one scale a row stay number − zero.
-float roundedWeight(const quant::Format &format, bool bf16, float number,
-                    float zero, float scale);
+struct WeightRounding {
+  bool bf16;    ///< the activations' type; else f16
+  float factor; ///< f32 scales times this are sums of two halves, by which
+                ///< numbers over this are multiplied
+};
+
+/// (number − zero) · scale of a weight that is stored as `number`. Formats with
+/// one scale a row stay number − zero.
+float roundedWeight(const quant::Format &format, WeightRounding rounding,
+                    float number, float zero, float scale);
 
 } // namespace qopt::host
 

@@ -26,8 +26,6 @@ struct LinearSumOrder {
   static constexpr int64_t mostUnitColumns = 128;
 
   int64_t unitColumns = mostUnitColumns;
-  bool roundedWeights = false; ///< numbers are weights, scaled and rounded to
-                               ///< the type of activations (gemm)
   int64_t mostTokens = 0; ///< of launches that have this order; 0: no limit
   bool bf16 = false;      ///< of activations; else f16
 
@@ -46,6 +44,11 @@ struct LinearSumOrder {
   bool spreadGroups = false; ///< groups of a unit in sums of their own, which
                              ///< are added behind a block's last unit
 
+  // Weights that have their scale ahead of their products, not their sums.
+  bool roundsWeights = false; ///< to the activations' type
+  int64_t scaleFactor = 1; ///< f32 scales times this are sums of two halves, by
+                           ///< which numbers over this are multiplied
+
   // What codes are unpacked to, and Σx that corrects it.
   int64_t baseUpper = 0;       ///< number = base + code, of rows 0…7 of a strip
   int64_t baseLower = 0;       ///< of rows 8…15
@@ -63,7 +66,6 @@ struct LinearSumOrder {
   template <typename Self, typename Visit>
   static void visitFields(Self &self, Visit visit) {
     visit("unit_columns", self.unitColumns);
-    visit("rounded_weights", self.roundedWeights);
     visit("most_tokens", self.mostTokens);
     visit("bf16", self.bf16);
     visit("slices", self.slices);
@@ -75,6 +77,8 @@ struct LinearSumOrder {
     visit("paired", self.paired);
     visit("two_chains", self.twoChains);
     visit("spread_groups", self.spreadGroups);
+    visit("rounds_weights", self.roundsWeights);
+    visit("scale_factor", self.scaleFactor);
     visit("base_upper", self.baseUpper);
     visit("base_lower", self.baseLower);
     visit("zero", self.zero);

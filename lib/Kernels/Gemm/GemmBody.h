@@ -10,6 +10,7 @@
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearArguments.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearWeights.h"
 
 #include <optional>
 
@@ -92,20 +93,6 @@ private:
                 mlir::Value *sums);
   std::vector<std::array<Int, 2>> activationsOf(const Operands &operands,
                                                 int64_t product);
-  /// What makes weights of a group's numbers, for rows g and g+8 of a strip:
-  /// pairs of halves.
-  struct Group {
-    std::array<Int, 2> shift, scale, lowScale, rest;
-    bool shifted = false, scaled = false, fraction = false;
-  };
-  /// A group's scales and zero points of rows g and g+8.
-  struct GroupNumbers {
-    std::array<Real, 2> scale, zero;
-  };
-  GroupNumbers numbersOf(const std::vector<Int> &planes);
-  void setScale(Group &group, int row, Real scale);
-  double scaleFactor() const;
-  Group groupOf(const std::vector<Int> &planes);
   skinny_linear::Fragment weightsOf(const std::vector<Int> &block,
                                     int64_t product,
                                     const std::vector<Int> &planes);

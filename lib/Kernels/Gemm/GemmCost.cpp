@@ -33,14 +33,8 @@ static double fragmentInstructions(const quant::Format &format,
                                    const target::Target &target) {
   if (activation == ElementType::Int8)
     return 4 + 4; // prmt, sign
-  double scaled = format.granularity == quant::Granularity::Group ? 4 : 0;
-  if (skinny_linear::hasWideScales(format)) // a product of the lower half more
-    scaled += 4;
-  bool corrected =
-      !format.isSymmetric() ||
-      skinny_linear::numbersOf(format, activation).needsCorrection();
   return skinny_linear::unpackInstructions(format, activation, target) +
-         (corrected ? 4 : 0) + scaled;
+         skinny_linear::weightInstructions(format, activation).ofProduct;
 }
 
 /// Warp instructions of a stage, of one warp.
@@ -56,9 +50,10 @@ static double stageInstructions(const Problem &problem,
       double(part.codeBytes) / 512 * strips * share +
       products * tiles * (problem.activation == ElementType::Int8 ? 1 : 0.5);
   double groups = part.groups ? std::max(double(part.groups) * share, 1.0) : 0;
-  double perGroup = format.isSymmetric() ? 5 : 14;
-  if (skinny_linear::hasWideScales(format)) // of two rows: factor, two halves
-    perGroup += 11;
+  if (skinny_linear::splitsChunks(format)) // a lane has half of them
+    groups /= 2;
+  double perGroup =
+      skinny_linear::weightInstructions(format, problem.activation).ofGroup;
   double copies = double(planOf(problem, schedule).stageBytes) / 16 /
                   double(schedule.threads());
   return products * strips *

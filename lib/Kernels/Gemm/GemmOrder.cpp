@@ -14,7 +14,9 @@ host::LinearSumOrder gemm::sumOrderOf(const Problem &problem,
   host::LinearSumOrder order;
   order.mostTokens = most;
   order.bf16 = problem.activation == quant::ElementType::BF16;
-  order.roundedWeights = true;
+  order.roundsWeights = true;
+  order.scaleFactor =
+      int64_t(skinny_linear::scaleFactor(format, problem.activation));
   int64_t elementBytes = quant::elementOf(problem.activation).bits / 8;
   order.unitColumns = panelRowBytes / elementBytes; // a panel
   order.slices = schedule.slices;

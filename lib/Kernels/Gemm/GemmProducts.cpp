@@ -18,7 +18,6 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::gemm;
 using skinny_linear::Fragment;
-using skinny_linear::Numbers;
 
 constexpr int64_t tileBytes = 8 * panelRowBytes; // of 8 tokens in a panel
 
@@ -201,9 +200,12 @@ void Body::load(Int stage, int64_t product, Operands &operands) {
           {w, s * part.stripBytes, panelProducts * schedule.panels, first},
           product / perBlock));
   }
+  // Where lanes have two groups of 32 columns, both of their products.
   int64_t perGroup =
       panelProducts * schedule.panels / std::max<int64_t>(part.groups, 1);
-  if (product % std::min(perGroup, schedule.products()) == 0) {
+  int64_t perPlane =
+      skinny_linear::splitsChunks(format()) ? 2 * perGroup : perGroup;
+  if (product % std::min(perPlane, schedule.products()) == 0) {
     operands.planes.assign(size_t(strips()), {});
     for (int64_t s = 0; part.groups && s < strips(); ++s)
       operands.planes[size_t(s)] =
@@ -214,23 +216,19 @@ void Body::load(Int stage, int64_t product, Operands &operands) {
 
 /// What group `group` of the warp, which has `warpGroups`, has of a strip:
 /// scales, zero points and the units of scales of two levels, for rows g and
-/// g+8.
+/// g+8; of two groups, which lanes share, that of the lane.
 std::vector<Int> Body::loadPlanes(Int strips, int64_t warpGroups,
                                   int64_t offset, int64_t group) {
-  Int g = k.lane() >> 2;
   offset += part.codeBytes;
   std::vector<Int> words;
   auto load = [&](int64_t plane, bool wide) {
     Int numbers = strips;
     if (schedule.columnWarps > 1)
-      numbers = strips + columnWarp() * (warpGroups * plane);
-    int64_t at = offset + group * plane;
-    if (format().hasTwoLevels())
-      words.push_back(k.loadSharedHalfWord(numbers + g * 2, at));
-    else
-      for (Int word :
-           k.loadShared(numbers + g * (wide ? 8 : 4), at, wide ? 2 : 1))
-        words.push_back(word);
+      numbers = numbers + columnWarp() * (warpGroups * plane);
+    if (skinny_linear::splitsChunks(format()))
+      numbers = numbers + skinny_linear::groupOfLane(k) * plane;
+    skinny_linear::loadPlane(words, format(), numbers, offset + group * plane,
+                             wide);
     offset += part.groups * plane;
   };
   load(skinny_linear::scalePlaneBytes(format()),
@@ -239,7 +237,7 @@ std::vector<Int> Body::loadPlanes(Int strips, int64_t warpGroups,
     load(skinny_linear::zeroPlaneBytes(format()),
          skinny_linear::hasWideZeros(format()));
   if (format().hasTwoLevels())
-    words.push_back(k.loadShared(strips + g * 4, offset, 1)[0]);
+    words.push_back(k.loadShared(strips + (k.lane() >> 2) * 4, offset, 1)[0]);
   return words;
 }
 
@@ -252,125 +250,11 @@ std::vector<std::array<Int, 2>> Body::activationsOf(const Operands &operands,
   return b;
 }
 
-Body::GroupNumbers Body::numbersOf(const std::vector<Int> &planes) {
-  GroupNumbers result;
-  mlir::Type f16 = k.builder().getF16Type();
-  auto valuesOf = [&](Int word) -> std::array<Real, 2> {
-    return {k.lowHalf(word, f16), k.highHalf(word, f16)};
-  };
-  bool twoLevels = format().hasTwoLevels();
-  size_t next = 0;
-  auto take = [&](bool wide, int offset) -> std::array<Real, 2> {
-    size_t first = next;
-    next += wide ? 2 : 1;
-    if (wide)
-      return {k.asReal(planes[first]), k.asReal(planes[first + 1])};
-    return valuesOf(twoLevels
-                        ? skinny_linear::codesToHalves(planes[first], offset)
-                        : planes[first]);
-  };
-  if (part.groups)
-    result.scale = take(skinny_linear::hasWideScales(format()),
-                        skinny_linear::scaleCodeOffset(format()));
-  if (!format().isSymmetric())
-    result.zero = take(skinny_linear::hasWideZeros(format()), 0);
-  if (twoLevels) {
-    std::array<Real, 2> unit = valuesOf(planes.back());
-    for (size_t i = 0; i < unit.size(); ++i)
-      result.scale[i] = result.scale[i] * unit[i];
-  }
-  return result;
-}
-
-/// What f32 scales are multiplied by before they become halves, and numbers
-/// divided: the power of two of the largest number, so that a scale has as many
-/// bits as its weights.
-double Body::scaleFactor() const {
-  if (!skinny_linear::hasWideScales(format()) || activation.isBF16())
-    return 1;
-  if (format().element == quant::ElementType::Fp8E4m3)
-    return 256;
-  constexpr double ofBook = 128;
-  return skinny_linear::hasBook(format())
-             ? ofBook
-             : skinny_linear::numbersOf(format(), problem.activation).zero;
-}
-
-void Body::setScale(Group &group, int row, Real scale) {
-  if (!skinny_linear::hasWideScales(format())) {
-    group.scale[size_t(row)] = bothHalves(scale, activation);
-    return;
-  }
-  Real factored = scale * k.real(scaleFactor());
-  Int high = bothHalves(factored, activation);
-  group.scale[size_t(row)] = high;
-  group.lowScale[size_t(row)] =
-      bothHalves(factored - k.lowHalf(high, activation), activation);
-}
-
-/// For rows g and g+8:
-///   weight = (number + shift) · scale + rest
-///   shift = −(base + nearest integer of zero)
-/// and with f32 scales, F their factor:
-///   weight = (number + shift) / F · scale + ((number + shift) / F · low +
-///   rest)
-Body::Group Body::groupOf(const std::vector<Int> &planes) {
-  Group result;
-  Numbers numbers = skinny_linear::numbersOf(format(), problem.activation);
-  result.shifted = !format().isSymmetric() || numbers.needsCorrection();
-  result.scaled = part.groups > 0;
-  result.fraction = format().zero == quant::ZeroType::Float;
-  GroupNumbers group = numbersOf(planes);
-  double factor = 1 / scaleFactor();
-  for (int i = 0; i < 2; ++i) {
-    double base = numbers.base[i];
-    Real whole;
-    if (format().isSymmetric()) {
-      result.shift[i] =
-          bothHalves(k, -(base + numbers.zero) * factor, activation);
-    } else {
-      whole =
-          result.fraction ? toReal(roundToInt(group.zero[i])) : group.zero[i];
-      Real shift = k.real(-base) - whole;
-      if (factor != 1)
-        shift = shift * k.real(factor);
-      result.shift[i] = bothHalves(shift, activation);
-    }
-    if (result.scaled)
-      setScale(result, i, group.scale[i]);
-    if (result.fraction)
-      result.rest[i] =
-          bothHalves((whole - group.zero[i]) * group.scale[i], activation);
-  }
-  return result;
-}
-
 Fragment Body::weightsOf(const std::vector<Int> &block, int64_t product,
                          const std::vector<Int> &planes) {
-  Group group = groupOf(planes);
   int perBlock = skinny_linear::productsPerBlock(format());
-  Fragment words = skinny_linear::unpackProduct(k, format(), activation, block,
-                                                int(product % perBlock), book);
-  bool wide = skinny_linear::hasWideScales(format());
-  double factor = 1 / scaleFactor();
-  auto times = [&](Int a, Int b, std::optional<Int> c) {
-    return c ? fmaHalves(a, b, *c, activation) : mulHalves(a, b, activation);
-  };
-  for (int i = 0; i < 4; ++i) {
-    int row = i % 2; // of rows g and g+8
-    std::optional<Int> shift, rest;
-    if (group.shifted)
-      shift = group.shift[row];
-    if (factor != 1)
-      words[i] = times(words[i], bothHalves(k, factor, activation), shift);
-    else if (shift)
-      words[i] = k.addHalves(words[i], *shift, activation);
-    if (group.fraction)
-      rest = group.rest[row];
-    if (wide)
-      rest = times(words[i], group.lowScale[row], rest);
-    if (group.scaled)
-      words[i] = times(words[i], group.scale[row], rest);
-  }
-  return words;
+  Fragment numbers = skinny_linear::unpackProduct(
+      k, format(), activation, block, int(product % perBlock), book);
+  return skinny_linear::roundedWeights(k, format(), activation, planes,
+                                       numbers);
 }

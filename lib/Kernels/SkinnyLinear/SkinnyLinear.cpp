@@ -61,35 +61,43 @@ int64_t skinny_linear::bucketOf(int64_t tokens) {
   return largestBucket;
 }
 
+bool skinny_linear::roundsWeights(const quant::Format &weight) {
+  return splitsChunks(weight);
+}
+
+int64_t skinny_linear::summedGroups(const quant::Format &weight) {
+  return roundsWeights(weight) ? 0 : groupsPerUnit(weight);
+}
+
 int64_t skinny_linear::correctionColumns(const Problem &problem) {
   int64_t columns = unitColumns;
   for (const Segment &segment : problem.segments)
-    if (segment.weight.granularity == Granularity::Group)
+    if (summedGroups(segment.weight))
       columns = std::min(columns, segment.weight.groupSize);
   return columns;
 }
 
 bool skinny_linear::spreadsGroups(const Problem &problem,
                                   const quant::Format &weight) {
-  return problem.tokens == 1 && groupsPerUnit(weight) > 1;
+  return problem.tokens == 1 && summedGroups(weight) > 1;
 }
 
 bool skinny_linear::correctsByProduct(const Problem &problem,
                                       const quant::Format &weight) {
-  return problem.tokens > 1 && groupsPerUnit(weight) == 4 &&
+  return problem.tokens > 1 && summedGroups(weight) == 4 &&
          !weight.isSymmetric();
 }
 
 /// Whether the groups of two formats start at the same.
 static bool isSameStart(const quant::Format &a, const quant::Format &b) {
   return a.element == b.element && a.isSymmetric() == b.isSymmetric() &&
-         groupsPerUnit(a) == groupsPerUnit(b);
+         summedGroups(a) == summedGroups(b);
 }
 
 /// Whether the sums of groups of `weight` start from a table.
 static bool startsFromTable(const Problem &problem,
                             const quant::Format &weight) {
-  return problem.tokens > 1 && groupsPerUnit(weight) > 0 &&
+  return problem.tokens > 1 && summedGroups(weight) > 0 &&
          (weight.isSymmetric()
               ? numbersOf(weight, problem.activation).needsCorrection()
               : correctsByProduct(problem, weight));
@@ -124,13 +132,14 @@ int64_t skinny_linear::startStride(const Plan &plan) {
 
 int64_t skinny_linear::startBytes(const Plan &plan,
                                   const quant::Format &format) {
-  return plan.unitsPerSlice * groupsPerUnit(format) * startStride(plan);
+  return plan.unitsPerSlice * summedGroups(format) * startStride(plan);
 }
 
 bool skinny_linear::readsSums(const Problem &problem) {
   return std::ranges::any_of(problem.segments, [&](const Segment &segment) {
-    return !segment.weight.isSymmetric() ||
-           startIndex(problem, segment.weight) < 0;
+    return !roundsWeights(segment.weight) &&
+           (!segment.weight.isSymmetric() ||
+            startIndex(problem, segment.weight) < 0);
   });
 }
 
@@ -156,9 +165,9 @@ static Status isValidFormat(const quant::Format &format,
                        " has zero points without groups; expected groups");
   }
   int64_t group = format.groupSize;
-  if (group != 32 && group != 64 && group % unitColumns)
+  if (group != 16 && group != 32 && group != 64 && group % unitColumns)
     return unsupported(name + " has groups of " + std::to_string(group) +
-                       "; expected 32, 64 or a multiple of 128");
+                       "; expected 16, 32, 64 or a multiple of 128");
   return Status();
 }
 

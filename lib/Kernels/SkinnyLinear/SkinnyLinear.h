@@ -55,10 +55,11 @@
 // and odd products of 16 columns in two sums that are added at its end). The
 // numbers that codes are unpacked to, and what corrects them by Σx, start in
 // the same sums. A group's sum times its scale is added to the row's by one
-// fma. How groups smaller than a unit differ is in SkinnyLinearGroups.h. Then,
-// in f32 and in this order: the lanes of groups, warps, blocks of a slice that
-// share a tile, slices; the scale of the row; the epilogue; one rounding to the
-// output's type. No sum depends on what arrives first.
+// fma. How groups smaller than a unit differ is in SkinnyLinearGroups.h;
+// weights of groups of 16 are rounded ahead of their products, as gemm's. Then,
+// in f32: the lanes of groups, warps, blocks of a slice that share a tile,
+// slices; the scale of the row; the epilogue; one rounding to the output's
+// type. No sum depends on what arrives first.
 //
 // SkinnyLinearOrder.h says all of this as data, by which the host's kernels
 // give the same bits, and how Σx and norms are summed.
@@ -267,8 +268,7 @@ SegmentPlan segmentPlanOf(const Problem &problem, const Schedule &schedule,
 
 /// `skinny_linear_<arch>_<act>_<weight>_<out>_m<tokens>[_from_<x>]
 /// [_sum|_layer_sum][_norm|_layer_norm][_paired][_<gate>][_append][_<step>…]`;
-/// the formats of several segments are joined by
-/// "_x_".
+/// the formats of several segments are joined by "_x_".
 std::string symbolOf(const Problem &problem, const target::Target &target);
 
 // Schedules and cost ----------------------------------------------------------

@@ -201,7 +201,7 @@ void Body::sumActivations() {
   if (plan.correctionBytes)
     sizes.insert(correctionColumns(problem));
   for (const quant::Format &format : startFormats(problem))
-    sizes.insert(unitColumns / groupsPerUnit(format));
+    sizes.insert(unitColumns / summedGroups(format));
   for (int64_t columns : sizes)
     sumGroups(columns);
 }
@@ -247,7 +247,7 @@ void Body::storeGroupSums(Int group, int64_t columns,
                     int64_t(tile) * 32, words);
     }
   for (const quant::Format &format : startFormats(problem)) {
-    if (unitColumns / groupsPerUnit(format) != columns)
+    if (unitColumns / summedGroups(format) != columns)
       continue;
     auto [low, high] = startFactors(format);
     Int address = startAddress(format) + group * startStride(plan) + t * 16;

@@ -10,6 +10,7 @@
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearUnpack.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearWeights.h"
 
 #include <map>
 
@@ -183,7 +184,9 @@ private:
   std::array<Real, 2> zeroOf(const Group &part, int strip);
   std::array<Real, 2> shiftOf(const Group &part, int strip);
   std::array<Real, 2> scaleOf(const Group &part, int strip);
+  Int scaleUnits(const Group &part, int strip);
   const std::vector<Int> &blockOf(const Group &part, int strip, int block);
+  const std::vector<Int> &planesOf(const Group &part, int strip, int chunk);
   Sums multiplyCodes(size_t segment, Int unitAddress, Int unit, Sums sums);
   void storeSums(Int stage, const Sums &sums);
   // Sums on their way to the epilogue, as words.
@@ -243,6 +246,8 @@ private:
   std::optional<HeldNorm> sumNorm, norm;
   /// Of the unit: [strip, block].
   std::map<std::pair<int, int>, std::vector<Int>> blocks;
+  /// Likewise [strip, chunk of 32 columns], where weights are rounded.
+  std::map<std::pair<int, int>, std::vector<Int>> planes;
   std::vector<Ring> rings; ///< weights, then partial sums
   Ring &weights() { return rings[0]; }
   Ring &partials() { return rings[1]; }

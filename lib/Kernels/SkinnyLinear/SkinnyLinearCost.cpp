@@ -81,6 +81,21 @@ double skinny_linear::unpackInstructions(const quant::Format &format,
   return 0;
 }
 
+WeightInstructions
+skinny_linear::weightInstructions(const quant::Format &format,
+                                  ElementType activation) {
+  bool corrected =
+      !format.isSymmetric() || numbersOf(format, activation).needsCorrection();
+  WeightInstructions count{corrected ? 4.0 : 0, format.isSymmetric() ? 5. : 14};
+  if (groupsPerUnit(format))
+    count.ofProduct += 4;
+  if (hasWideScales(format)) { // of the lower half; of two rows: factor, halves
+    count.ofProduct += 4;
+    count.ofGroup += 11;
+  }
+  return count;
+}
+
 /// Of a unit's groups: scales (load, two conversions of halves) and sums; of
 /// integers Σx and what it is multiplied by.
 static double groupInstructions(const Problem &problem,
@@ -88,6 +103,9 @@ static double groupInstructions(const Problem &problem,
   bool isInteger = quant::elementOf(format.element).isInteger();
   if (problem.hasCodes() || (!isInteger && !groupsPerUnit(format)))
     return 0;
+  if (roundsWeights(format)) // a lane has half of them
+    return double(groupsPerUnit(format)) / 2 *
+           weightInstructions(format, problem.activation).ofGroup;
   auto groups = double(std::max<int64_t>(groupsPerUnit(format), 1));
   auto tiles = double((problem.tokens + 7) / 8);
   double lanes = problem.tokens == 1 ? 2 : 4;
@@ -124,6 +142,8 @@ static double instructionsPerWeight(const Problem &problem,
   double perProduct = unpackInstructions(format, problem.activation, target) +
                       tiles + 8 * bits / 128 +
                       tiles / 2 / schedule.stripsPerWarp;
+  if (roundsWeights(format))
+    perProduct += weightInstructions(format, problem.activation).ofProduct;
   if (problem.hasCodes()) // of 32 columns: prmt and sign, products
     perProduct = (4 + 4 + tiles) / 2 + 8 * bits / 128 +
                  tiles / 2 / schedule.stripsPerWarp;

@@ -28,6 +28,10 @@
 // of tokens, k being the groups: of scale · zero with Σx, where factors of more
 // than 11 bits are the sum of two. It is added to the row's sum ahead of the
 // groups' own. With fewer groups the start is (−base − zero) · Σx.
+//
+// Groups of 16 have no sums: a product has columns of two of them, one in lanes
+// t = 0 and 1, the other in 2 and 3. Their weights are scaled, and rounded, as
+// gemm's are (SkinnyLinearWeights.h): the row's sum is one chain of products.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARGROUPS_H
 #define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARGROUPS_H
@@ -35,6 +39,12 @@
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 
 namespace qopt::kernels::skinny_linear {
+
+/// Whether weights are scaled and rounded ahead of their products.
+bool roundsWeights(const quant::Format &weight);
+/// Groups of a unit whose products have a sum of their own, which is scaled; 0
+/// for rows with one scale or none, and where weights are scaled instead.
+int64_t summedGroups(const quant::Format &weight);
 
 /// Columns whose sum the products need (zero points and unsigned codes): the
 /// smallest group, at most a unit.

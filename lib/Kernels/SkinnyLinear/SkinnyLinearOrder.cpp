@@ -36,7 +36,7 @@ host::LinearSumOrder skinny_linear::sumOrderOf(const Problem &problem,
   order.bf16 = problem.activation == quant::ElementType::BF16;
   setDivision(order, problem, schedule, segment);
 
-  int64_t groups = groupsPerUnit(format);
+  int64_t groups = summedGroups(format);
   order.spreadGroups = spreadsGroups(problem, format);
   bool oneTile = schedule.stripsPerWarp == 1 && problem.tokens <= 8;
   order.twoChains = oneTile && (order.spreadGroups || groups <= 1);
@@ -45,7 +45,10 @@ host::LinearSumOrder skinny_linear::sumOrderOf(const Problem &problem,
   order.baseUpper = int64_t(numbers.base[0]);
   order.baseLower = int64_t(numbers.base[1]);
   order.zero = format.isSymmetric() ? int64_t(numbers.zero) : 0;
-  order.corrects = !format.isSymmetric() || numbers.needsCorrection();
+  order.roundsWeights = roundsWeights(format);
+  order.scaleFactor = int64_t(scaleFactor(format, problem.activation));
+  order.corrects = !order.roundsWeights &&
+                   (!format.isSymmetric() || numbers.needsCorrection());
   order.zerosByProduct = correctsByProduct(problem, format);
   order.sumsByThreads = sumsWhileStaging(problem, schedule);
   order.sumColumns = startIndex(problem, format) >= 0

@@ -68,10 +68,26 @@ Numbers skinny_linear::numbersOf(const quant::Format &format,
   return {{base, bf16 ? base : base / 16}, zero};
 }
 
+double skinny_linear::scaleFactor(const quant::Format &format,
+                                  ElementType activation) {
+  if (!hasWideScales(format) || activation == ElementType::BF16)
+    return 1;
+  if (format.element == ElementType::Fp8E4m3)
+    return 256;
+  constexpr double ofBook = 128;
+  return hasBook(format) ? ofBook : numbersOf(format, activation).zero;
+}
+
 int64_t skinny_linear::groupsPerUnit(const quant::Format &format) {
   if (format.granularity != Granularity::Group)
     return 0;
   return format.groupSize < unitColumns ? unitColumns / format.groupSize : 1;
+}
+
+bool skinny_linear::splitsChunks(const quant::Format &format) {
+  constexpr int64_t chunkColumns = 32;
+  return format.granularity == Granularity::Group &&
+         2 * format.groupSize == chunkColumns;
 }
 
 bool skinny_linear::hasRowScales(const quant::Format &format) {

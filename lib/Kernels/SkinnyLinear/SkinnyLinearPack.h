@@ -28,6 +28,9 @@ namespace qopt::kernels::skinny_linear {
 int64_t unitBytes(const quant::Format &format);
 /// Groups that have their scale in a unit; 0 for formats with a scale a row.
 int64_t groupsPerUnit(const quant::Format &format);
+/// Whether every 32 columns are of two groups, of 16: lanes t = 0 and 1 have
+/// the first one's, 2 and 3 the second one's, in both of their products.
+bool splitsChunks(const quant::Format &format);
 /// Whether the scales of the rows stand behind the units.
 bool hasRowScales(const quant::Format &format);
 /// Row of the segment that is row `r` of strip `strip`, or −1 for padding.
@@ -77,6 +80,14 @@ double unpackInstructions(const quant::Format &format,
                           quant::ElementType activation,
                           const target::Target &target);
 
+/// The same that round the numbers of a lane and product to weights, and that
+/// make of a group's scales and zero points what they are made with.
+struct WeightInstructions {
+  double ofProduct, ofGroup;
+};
+WeightInstructions weightInstructions(const quant::Format &format,
+                                      quant::ElementType activation);
+
 /// How the numbers that a format's unpacking makes relate to its codes:
 ///   number = base + code       (rows g, rows g+8)
 /// Products of them with x are corrected by Σx, or they themselves are.
@@ -88,6 +99,12 @@ struct Numbers {
   }
 };
 Numbers numbersOf(const quant::Format &format, quant::ElementType activation);
+
+/// What f32 scales are multiplied by before they become halves, and numbers
+/// divided, where weights are rounded ahead of their products: the power of two
+/// of the largest number, so that a scale has as many bits as its weights; else
+/// 1.
+double scaleFactor(const quant::Format &format, quant::ElementType activation);
 
 /// Bytes of a packed segment (a multiple of 16) and of a whole matrix.
 int64_t packedBytes(const Segment &segment, int64_t columns, bool paired);

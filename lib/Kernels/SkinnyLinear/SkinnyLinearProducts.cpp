@@ -157,8 +157,9 @@ Body::Sums Body::multiplyUnit(size_t segment, Int unitAddress, Int unit,
     return multiplyCodes(segment, unitAddress, unit, std::move(sums));
   const quant::Format &format = problem.segments[segment].weight;
   blocks.clear();
+  planes.clear();
   Int x = activationLane() + unit * (unitColumns * 2);
-  int groups = int(std::max<int64_t>(groupsPerUnit(format), 1));
+  int groups = int(std::max<int64_t>(summedGroups(format), 1));
   Int none = k.constant(0), ofLane = k.lane() & (groups - 1);
   bool spread = spreadsGroups(problem, format);
   if (correctsByProduct(problem, format))
@@ -169,7 +170,7 @@ Body::Sums Body::multiplyUnit(size_t segment, Int unitAddress, Int unit,
     Group part{segment, group,      rounds, spread ? ofLane : none,
                unit,    unitAddress};
     std::vector<std::array<Real, 2>> shifts, scales;
-    for (int s = 0; s < schedule.stripsPerWarp; ++s) {
+    for (int s = 0; s < schedule.stripsPerWarp && !roundsWeights(format); ++s) {
       shifts.push_back(shiftOf(part, s));
       scales.push_back(scaleOf(part, s));
     }
@@ -193,9 +194,13 @@ std::vector<Fragment> Body::unpackProducts(const Group &part, int product) {
   std::vector<Fragment> a;
   for (int s = 0; s < schedule.stripsPerWarp; ++s) {
     int of = part.group * products + product;
-    a.push_back(unpackProduct(k, format, activation,
-                              blockOf(part, s, of / perBlock), of % perBlock,
-                              book));
+    Fragment numbers =
+        unpackProduct(k, format, activation, blockOf(part, s, of / perBlock),
+                      of % perBlock, book);
+    a.push_back(roundsWeights(format)
+                    ? roundedWeights(k, format, activation,
+                                     planesOf(part, s, of / 2), numbers)
+                    : numbers);
   }
   return a;
 }
@@ -210,6 +215,30 @@ const std::vector<Int> &Body::blockOf(const Group &part, int strip, int block) {
                    unitColumns / 16, k.constant(0)},
                   block);
   return place->second;
+}
+
+/// Scale, zero point and unit of the lane's group of a chunk of the unit,
+/// loaded once.
+const std::vector<Int> &Body::planesOf(const Group &part, int strip,
+                                       int chunk) {
+  auto [place, isNew] = planes.try_emplace({strip, chunk});
+  std::vector<Int> &words = place->second;
+  if (!isNew)
+    return words;
+  const quant::Format &format = problem.segments[part.segment].weight;
+  Group lanes = part;
+  lanes.group = 2 * chunk;
+  lanes.ofLane = groupOfLane(k);
+  Plane scales = scalePlane(lanes, strip);
+  loadPlane(words, format, scales.address, scales.offset,
+            hasWideScales(format));
+  if (!format.isSymmetric()) {
+    Plane zeros = zeroPlane(lanes, strip);
+    loadPlane(words, format, zeros.address, zeros.offset, hasWideZeros(format));
+  }
+  if (format.hasTwoLevels())
+    words.push_back(scaleUnits(part, strip));
+  return words;
 }
 
 /// products[tile][strip]: the sums of a group, brought up to date.
@@ -256,7 +285,7 @@ int64_t Body::stripOffset(size_t segment, int strip) const {
 /// where that is another group's. Lanes that are served at once have the same
 /// group, so that x and zeros meet in no bank.
 Int Body::spreadActivations(size_t segment, int chunk, Int x) {
-  int64_t groups = groupsPerUnit(problem.segments[segment].weight);
+  int64_t groups = summedGroups(problem.segments[segment].weight);
   int64_t group = chunk * groups / (unitColumns / chunkColumns);
   Flag mine = ((k.lane() >> 3) & (groups - 1)) == group;
   return select(mine, x, zeros + (k.lane() & 3) * chunkBytes);
@@ -264,8 +293,9 @@ Int Body::spreadActivations(size_t segment, int chunk, Int x) {
 
 /// Whether what a format's codes are unpacked to is corrected by Σx.
 bool Body::isShifted(const quant::Format &format) const {
-  return !format.isSymmetric() ||
-         numbersOf(format, problem.activation).needsCorrection();
+  return !roundsWeights(format) &&
+         (!format.isSymmetric() ||
+          numbersOf(format, problem.activation).needsCorrection());
 }
 
 /// What Σx is multiplied by where the sums of a group of rows g and g+8 start.
@@ -296,7 +326,7 @@ Accumulator Body::startOf(const Group &part, int tile) {
   const quant::Format &format = problem.segments[part.segment].weight;
   int64_t stride = startStride(plan);
   Int address = startAddress(format) +
-                part.unit * (groupsPerUnit(format) * stride) +
+                part.unit * (summedGroups(format) * stride) +
                 (k.lane() & 3) * 16;
   std::vector<Int> words =
       k.loadShared(address, part.group * stride + int64_t(tile) * 64, 4);
@@ -356,7 +386,7 @@ void Body::addGroups(size_t segment, Sums &sums) {
     return;
   for (Accumulator &sum : sums)
     for (int row = 0; row < 2; ++row)
-      for (int distance = 1; distance < groupsPerUnit(format); distance *= 2)
+      for (int distance = 1; distance < summedGroups(format); distance *= 2)
         sum[2 * row] = k.addFromLane(sum[2 * row], distance);
 }
 
@@ -365,7 +395,7 @@ std::array<Real, 2> Body::correctionOf(const Group &part, int tile) {
   const quant::Format &format = problem.segments[part.segment].weight;
   int64_t perUnit = unitColumns / correctionColumns(problem);
   int64_t rowBytes = plan.correctionStride;
-  int64_t count = perUnit / std::max<int64_t>(groupsPerUnit(format), 1);
+  int64_t count = perUnit / std::max<int64_t>(summedGroups(format), 1);
   Int address = corrections + part.unit * (perUnit * rowBytes) +
                 part.ofLane * (count * rowBytes);
   bool alone = problem.tokens == 1; // all columns of B are the same token
@@ -414,7 +444,7 @@ Int Body::halvesOf(const Group &part, Plane plane, int codeOffset) {
 std::array<Real, 2> Body::floatsOf(const Group &part, Plane plane) {
   const quant::Format &format = problem.segments[part.segment].weight;
   Int address = plane.address + (k.lane() >> 2) * 8;
-  if (part.groups > 1 || groupsPerUnit(format) < 4) {
+  if (part.groups > 1 || summedGroups(format) < 4) {
     std::vector<Int> words = k.loadShared(address, plane.offset, 2);
     return {k.asReal(words[0]), k.asReal(words[1])};
   }
@@ -466,20 +496,26 @@ std::array<Real, 2> Body::shiftOf(const Group &part, int strip) {
           k.real(-numbers.base[1]) - zero[1]};
 }
 
+/// What the scales of two levels of rows g and g+8 are multiples of, as halves.
+Int Body::scaleUnits(const Group &part, int strip) {
+  const quant::Format &format = problem.segments[part.segment].weight;
+  return k.loadShared(
+      part.unitAddress + (k.lane() >> 2) * 4,
+      stripOffset(part.segment, strip) + scaleUnitsOffset(format), 1)[0];
+}
+
 /// Scales of rows g and g+8; of formats with a scale a row, none: the epilogue
 /// has them. Those of two levels are exact in f32.
 std::array<Real, 2> Body::scaleOf(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
-  if (!groupsPerUnit(format))
+  if (!summedGroups(format))
     return {};
   if (hasWideScales(format))
     return floatsOf(part, scalePlane(part, strip));
   std::array<Real, 2> scale = valuesOf(scaleHalves(part, strip));
   if (!format.hasTwoLevels())
     return scale;
-  std::array<Real, 2> unit = valuesOf(k.loadShared(
-      part.unitAddress + (k.lane() >> 2) * 4,
-      stripOffset(part.segment, strip) + scaleUnitsOffset(format), 1)[0]);
+  std::array<Real, 2> unit = valuesOf(scaleUnits(part, strip));
   return {scale[0] * unit[0], scale[1] * unit[1]};
 }
 
@@ -493,7 +529,7 @@ Body::beginGroup(const Group &part, int tile,
   if (startIndex(problem, format) >= 0)
     return std::vector<Accumulator>(size_t(schedule.stripsPerWarp),
                                     startOf(part, tile));
-  bool grouped = groupsPerUnit(format) > 0;
+  bool grouped = summedGroups(format) > 0;
   bool shifted = isShifted(format);
   std::array<Real, 2> x;
   if (shifted)
@@ -513,7 +549,7 @@ Body::beginGroup(const Group &part, int tile,
 void Body::endGroup(const Group &part, int tile,
                     const std::vector<std::array<Real, 2>> &scales,
                     const std::vector<Accumulator> &products, Sums &sums) {
-  bool grouped = groupsPerUnit(problem.segments[part.segment].weight) > 0;
+  bool grouped = summedGroups(problem.segments[part.segment].weight) > 0;
   for (int s = 0; s < schedule.stripsPerWarp; ++s) {
     Accumulator &sum = sums[s * plan.tokenTiles + tile];
     for (int i = 0; i < 4; ++i)

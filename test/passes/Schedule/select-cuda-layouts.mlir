@@ -42,10 +42,10 @@ func.func @all_formats(%x: tensor<?x64xf16>) -> (tensor<?x32xf16>, tensor<?x32xf
 
 // -----
 
-func.func @short_groups(%x: tensor<?x64xf16>) -> tensor<?x32xf16> {
-  %w = qopt.weight "w" codes(dense<1> : tensor<32x32xi8>) scales(dense<0.5> : tensor<32x4xf16>) : !qopt.weight<32x64, int4_g16>
-  // expected-error @+1 {{no GPU kernel reads its weight of 32x64 in int4_g16: weight format "int4_g16" has groups of 16; expected 32, 64 or a multiple of 128}}
-  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<32x64, int4_g16> -> tensor<?x32xf16>
+func.func @odd_groups(%x: tensor<?x96xf16>) -> tensor<?x32xf16> {
+  %w = qopt.weight "w" codes(dense<1> : tensor<32x48xi8>) scales(dense<0.5> : tensor<32x2xf16>) : !qopt.weight<32x96, int4_g48>
+  // expected-error @+1 {{no GPU kernel reads its weight of 32x96 in int4_g48: weight format "int4_g48" has groups of 48; expected 16, 32, 64 or a multiple of 128}}
+  %y = qopt.linear %x, %w : tensor<?x96xf16>, !qopt.weight<32x96, int4_g48> -> tensor<?x32xf16>
   return %y : tensor<?x32xf16>
 }
 

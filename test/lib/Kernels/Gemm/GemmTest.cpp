@@ -112,6 +112,15 @@ INSTANTIATE_TEST_SUITE_P(
         "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_g128",
         "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_asym_g32",
         "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_asym_g32_zf",
+        "tokens=70 k=320 rows=80:int4_g16",
+        "tokens=70 k=257 rows=80:int4_asym_g16",
+        "tokens=70 k=320 rows=80:int4_asym_g16_sf32",
+        "tokens=70 k=320 rows=80:int8_asym_g16_zf_sf32",
+        "tokens=70 k=320 rows=80:int3_asym_g16_s6",
+        "tokens=70 k=320 rows=80:lut4_g16",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:int4_asym_g16",
+        "act=bf16 out=bf16 tokens=70 k=320 rows=80:fp8_e4m3_g16",
+        "tokens=70 k=192 rows=64:int4_g16,32:int8,48:int4_asym_g16_sf32",
         "tokens=70 k=320 rows=80:fp8_e4m3",
         "tokens=70 k=320 rows=80:fp8_e4m3_g32",
         "arch=sm_80 tokens=70 k=320 rows=80:fp8_e4m3",
@@ -172,6 +181,8 @@ INSTANTIATE_TEST_SUITE_P(
         "16:int2_g128,17:f16",
         "out=f32 tokens=65 k=1 rows=16:int4_asym_g32_s6,16:int3_g64_s8,"
         "16:int4_g32_sf32,17:int4_asym_g128_zf_sf32",
+        "out=f32 tokens=65 k=1 rows=16:int4_g16,16:int8_asym_g16_sf32,"
+        "17:lut4_g16_s6",
         "act=bf16 out=f32 tokens=65 k=1 rows=16:int4_asym_g32,16:int8_g64,"
         "16:fp8_e4m3_g128,16:lut3_g32_s6,17:bf16",
         "act=bf16 out=f32 tokens=65 k=1 rows=16:int6_g32_s6,16:int5,"
@@ -218,6 +229,10 @@ INSTANTIATE_TEST_SUITE_P(
         "slices=1",
         "tokens=70 k=704 rows=200:int4_g128 panels=2 column_warps=2 slices=1",
         "tokens=70 k=704 rows=200:int4_g32 panels=2 column_warps=2 slices=3",
+        "tokens=100 k=704 rows=200:int4_asym_g16 panels=2 slices=2",
+        "tokens=70 k=704 rows=200:int4_asym_g16_sf32 panels=2 column_warps=2 "
+        "slices=2",
+        "arch=sm_80 tokens=130 k=320 rows=130:int4_g16",
         "tokens=70 k=704 rows=200:int4_asym_g64 panels=2 column_warps=2 "
         "slices=1",
         "tokens=70 k=704 rows=200:int4_asym_g32_sf32 panels=2 column_warps=2 "

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Case.h"
 
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Quant/Element.h"
 
 #include <algorithm>
@@ -510,14 +511,12 @@ static Product dot(const Case &test, const Segment &segment,
     double scale =
         format.isFloat() ? 1 : std::fabs(scales[size_t(k / perGroup)]);
     product.value += double(w[k]) * x[k];
-    if (test.roundedWeights) {
-      product.bound +=
-          roundedBound(problem.activation, format, scale, w[k], columns) *
-          std::fabs(x[k]);
-      continue;
-    }
     // Sums of at most 2^4 roundings each of a group's products, relative 2^-23.
-    product.bound += 0x1p-22 * scale * number * std::fabs(x[k]);
+    product.bound +=
+        std::fabs(x[k]) *
+        (test.roundedWeights || roundsWeights(format)
+             ? roundedBound(problem.activation, format, scale, w[k], columns)
+             : 0x1p-22 * scale * number);
     // The roundings of norms may fall otherwise.
     if (!problem.norm.empty() || problem.sum)
       product.bound +=

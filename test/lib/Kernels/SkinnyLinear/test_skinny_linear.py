@@ -27,6 +27,31 @@ tokens=13 k=768 rows=130:int4_asym_g32
 tokens=32 k=512 rows=257:int4_asym_g32
 tokens=64 k=1024 rows=256:int4_g32 slices=4 grid=8
 act=bf16 out=f32 tokens=9 k=512 rows=96:int8_asym_g32
+k=1024 rows=64:int4_g16
+k=31 rows=17:int4_asym_g16
+k=640 rows=100:int4_asym_g16_sf32
+k=512 rows=96:int4_asym_g16_zf_sf32
+k=1408 rows=64:int8_g16_sf32 slices=2 grid=8 units=2
+tokens=5 k=640 rows=100:int4_g16_sf32
+tokens=8 k=257 rows=47:int8_asym_g16
+tokens=13 k=768 rows=130:int4_asym_g16_zf
+tokens=32 k=512 rows=257:int4_asym_g16_sf32
+tokens=64 k=1024 rows=256:int4_g16 slices=4 grid=8
+tokens=63 k=512 rows=300:int6_asym_g16
+tokens=2 k=129 rows=33:int3_asym_g16_s6
+k=384 rows=100:int2_g16_s8
+tokens=7 k=127 rows=31:lut4_g16_sf32
+k=257 rows=47:lut3_g16_s6
+k=640 rows=33:int5_g16
+tokens=9 k=384 rows=96:fp8_e4m3_g16
+act=bf16 out=bf16 k=512 rows=96:int4_asym_g16
+act=bf16 out=f32 tokens=5 k=512 rows=96:int8_g16_sf32
+act=bf16 out=f32 tokens=33 k=384 rows=96:fp8_e4m3_g16_sf32
+k=1024 rows=64:int4_g16,32:int8,48:int4_asym_g64 norm epilogue=bias+residual
+tokens=8 k=1024 rows=64:int4_g128,32:int4_asym_g16_sf32,48:int4_asym_g32 norm=layer_bias
+tokens=5 k=512 rows=104:int4_asym_g16 epilogue=gated norm
+k=1 rows=16:int4_g16,32:int8_asym_g16,17:lut4_g16
+arch=sm_80 tokens=64 k=512 rows=300:int4_asym_g16
 k=1024 rows=96:lut4_g128
 k=31 rows=17:lut4
 k=129 rows=33:lut4_g32_s6
