@@ -69,33 +69,44 @@ static SmallVector<Operation *> operationsOf(FusedOp region) {
 }
 
 Value RotaryAppendBody::queryHeads() const {
-  RmsNormOp norm = queryNorm; // accessors of operations are not const
-  RotaryOp rotary = queries;
-  return norm ? norm.getX() : rotary ? rotary.getX() : Value();
+  RotaryOp rotary = queries; // accessors of operations are not const
+  return queryNorm ? queryNorm->getOperand(0)
+         : rotary  ? rotary.getX()
+                   : Value();
 }
 
 Value RotaryAppendBody::keyHeads() const {
-  RmsNormOp norm = keyNorm;
   RotaryOp rotary = keys;
   KVAppendOp stored = append;
-  return norm ? norm.getX() : rotary ? rotary.getX() : stored.getK();
+  return keyNorm  ? keyNorm->getOperand(0)
+         : rotary ? rotary.getX()
+                  : stored.getK();
 }
 
-/// Whether two norms of heads are one but for their scales.
-static bool areAlike(RmsNormOp a, RmsNormOp b) {
-  return a.getEpsilon() == b.getEpsilon() &&
-         getElementTypeOrSelf(a.getScale()) ==
-             getElementTypeOrSelf(b.getScale());
+bool qopt::ir::areNormsOfHeads(Operation *query, Operation *key) {
+  auto isPlain = [](Operation *op) { // operands: x and scale
+    return isa_and_nonnull<RmsNormOp, LayerNormOp>(op) &&
+           op->getNumOperands() == 2 &&
+           isa<RankedTensorType>(op->getResult(0).getType());
+  };
+  if (!isPlain(query) || !isPlain(key))
+    return false;
+  auto scaleOf = [](Operation *op) {
+    return cast<ShapedType>(op->getOperand(1).getType());
+  };
+  return query->getName() == key->getName() &&
+         query->getAttr("epsilon") == key->getAttr("epsilon") &&
+         scaleOf(query).getElementType() == scaleOf(key).getElementType() &&
+         scaleOf(query).getRank() == scaleOf(key).getRank();
 }
 
 /// `ops` as rotary_append and the end of the body.
 static std::optional<RotaryAppendBody> matchAppend(ArrayRef<Operation *> ops) {
   RotaryAppendBody body;
   if (ops.size() == 6) {
-    body.queryNorm = dyn_cast<RmsNormOp>(ops[0]);
-    body.keyNorm = dyn_cast<RmsNormOp>(ops[1]);
-    if (!body.queryNorm || !body.keyNorm ||
-        !areAlike(body.queryNorm, body.keyNorm))
+    body.queryNorm = ops[0];
+    body.keyNorm = ops[1];
+    if (!areNormsOfHeads(body.queryNorm, body.keyNorm))
       return std::nullopt;
     ops = ops.drop_front(2);
   }
@@ -117,9 +128,8 @@ static std::optional<RotaryAppendBody> matchAppend(ArrayRef<Operation *> ops) {
                   queries.getSin() != body.keys.getSin() ||
                   queries.getInterleaved() != body.keys.getInterleaved()))
     return std::nullopt;
-  auto normalises = [](RmsNormOp norm, RotaryOp rotary) {
-    return norm.getResult() == rotary.getX() && norm->hasOneUse() &&
-           isa<RankedTensorType>(norm.getResult().getType());
+  auto normalises = [](Operation *norm, RotaryOp rotary) {
+    return norm->getResult(0) == rotary.getX() && norm->hasOneUse();
   };
   if (body.queryNorm && (!normalises(body.queryNorm, queries) ||
                          !normalises(body.keyNorm, body.keys)))
@@ -340,8 +350,8 @@ static StringRef contractOf(FusedKernel kernel) {
                "gated_activation of its halves, rotary and kv_append of its "
                "columns, or activations, sums and products with a number (or "
                "nothing)"
-             : "rms_norm of queries and of keys (or none), rotary of queries "
-               "(or none), rotary of keys, kv_append";
+             : "rms_norm or layer_norm of queries and of keys (or none), "
+               "rotary of queries (or none), rotary of keys, kv_append";
 }
 
 LogicalResult FusedOp::verify() {

@@ -29,7 +29,7 @@ def QOpt_FusedOp : QOpt_Op<"fused", [IsolatedFromAbove, SingleBlock, RecursiveMe
     - (C1) The body's arguments have the types of the inputs.
     - (C2) The body yields the types of the results.
     - (C3) The body has operations of the qopt, tensor and arith dialects only, and no region of its own.
-    - (C4) With `kernel`, the body is what that kernel does. `rotary_append`: rms_norm of the heads of queries and of keys,
+    - (C4) With `kernel`, the body is what that kernel does. `rotary_append`: rms_norm (or layer_norm without bias) of the heads of queries and of keys,
       which may be absent, with one epsilon; rotary of the queries, which may be absent,
       rotary of the keys with the same table and pairing, kv_append of the rotated keys. `linear`: rms_norm or layer_norm and the
       sum of its result and an input, which may be absent and else is the last result; rms_norm, layer_norm or

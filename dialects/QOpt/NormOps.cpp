@@ -13,11 +13,15 @@ static LogicalResult verifyNorm(Operation *op, Value x, Value scale, Value bias,
   if (shape.empty() || ShapedType::isDynamic(shape.back())) // (C1)
     return op->emitOpError() << "x has shape " << spellShape(shape)
                              << "; expected a static last dimension";
-  if (failed(
-          verifyShape(op, "the scale", shapeOf(scale), shape.back()))) // (C1)
+  ArrayRef<int64_t> last =
+      shape.take_back(std::min(shape.size(), shapeOf(scale).size()));
+  if (ShapedType::isDynamicShape(last)) // (C1)
+    return op->emitOpError()
+           << "x has shape " << spellShape(shape) << " and the scale "
+           << spellShape(shapeOf(scale)) << "; expected static heads";
+  if (failed(verifyShape(op, "the scale", shapeOf(scale), last))) // (C1)
     return failure();
-  if (bias &&
-      failed(verifyShape(op, "the bias", shapeOf(bias), shape.back()))) // (C1)
+  if (bias && failed(verifyShape(op, "the bias", shapeOf(bias), last))) // (C1)
     return failure();
   if (failed(verifyLikeOperand(op, op->getResult(0), x))) // (C2)
     return failure();
@@ -43,10 +47,13 @@ RmsNormOp::reifyResultShapes(OpBuilder &builder,
 }
 
 std::optional<int64_t> RmsNormOp::getFeatureRank(OpOperand &operand) {
-  return operand.getOperandNumber() == 0 ? std::optional<int64_t>(1)
-                                         : std::nullopt;
+  return operand.getOperandNumber() == 0
+             ? std::optional<int64_t>(getResultFeatureRank())
+             : std::nullopt;
 }
-int64_t RmsNormOp::getResultFeatureRank() { return 1; }
+int64_t RmsNormOp::getResultFeatureRank() {
+  return int64_t(shapeOf(getScale()).size());
+}
 
 void LayerNormOp::build(OpBuilder &builder, OperationState &state, Value x,
                         Value scale, Value bias, float epsilon) {
@@ -65,7 +72,10 @@ LayerNormOp::reifyResultShapes(OpBuilder &builder,
 }
 
 std::optional<int64_t> LayerNormOp::getFeatureRank(OpOperand &operand) {
-  return operand.getOperandNumber() == 0 ? std::optional<int64_t>(1)
-                                         : std::nullopt;
+  return operand.getOperandNumber() == 0
+             ? std::optional<int64_t>(getResultFeatureRank())
+             : std::nullopt;
 }
-int64_t LayerNormOp::getResultFeatureRank() { return 1; }
+int64_t LayerNormOp::getResultFeatureRank() {
+  return int64_t(shapeOf(getScale()).size());
+}

@@ -22,11 +22,12 @@ def QOpt_RmsNormOp : QOpt_NormOp<"rms_norm"> {
     Raising makes it of the decomposed form; fusion lets it write quantized activations. What one would get wrong: epsilon
     is inside the root, and nothing is subtracted from x. The mean is taken in f32.
 
-    `x` is [t…, K]; `scale` is [K] (a model that multiplies by 1 + w has the sum here); `epsilon` is added to a mean of squares.
+    `x` is [t…, K]; `scale` is [K] (a model that multiplies by 1 + w has the sum here) or, where each head has one of its own,
+    [H, K] of x [t…, H, K]; `epsilon` is added to a mean of squares.
 
     Constraints:
 
-    - (C1) The scale has as many elements as the last dimension of x, which is static.
+    - (C1) The scale has the last one or two dimensions of x, which are static.
     - (C2) The result has the shape of x, and its element type where it is a tensor.
     - (C3) Epsilon is not negative.
 
@@ -36,7 +37,7 @@ def QOpt_RmsNormOp : QOpt_NormOp<"rms_norm"> {
     %y = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
     ```
   }];
-  let arguments = (ins QOpt_Tensor:$x, QOpt_Vector:$scale, F32Attr:$epsilon);
+  let arguments = (ins QOpt_Tensor:$x, QOpt_VectorOrMatrix:$scale, F32Attr:$epsilon);
   let builders = [OpBuilder<(ins "::mlir::Value":$x, "::mlir::Value":$scale, "float":$epsilon)>];
   let assemblyFormat = [{
     $x `,` $scale `epsilon` custom<Real>($epsilon) attr-dict `:` qualified(type($x)) `,` type($scale) `->` qualified(type($result))
@@ -54,11 +55,12 @@ def QOpt_LayerNormOp : QOpt_NormOp<"layer_norm"> {
     Raising makes it of LayerNormalization and the decomposed form; fusion lets it write quantized activations. What one
     would get wrong: the variance is divided by K, not by K − 1. Mean and variance are taken in f32.
 
-    `x` is [t…, K]; `scale` and `bias` are [K]; `epsilon` is added to the variance.
+    `x` is [t…, K]; `scale` and `bias` are [K] or, where each head has its own, [H, K] of x [t…, H, K]; `epsilon` is added to
+    the variance.
 
     Constraints:
 
-    - (C1) Scale and bias have as many elements as the last dimension of x, which is static.
+    - (C1) Scale and bias have the last one or two dimensions of x, which are static, both the same.
     - (C2) The result has the shape of x, and its element type where it is a tensor.
     - (C3) Epsilon is not negative.
 
@@ -68,7 +70,8 @@ def QOpt_LayerNormOp : QOpt_NormOp<"layer_norm"> {
     %y = qopt.layer_norm %x, %scale bias(%b : tensor<64xf32>) epsilon 1.0e-05 : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
     ```
   }];
-  let arguments = (ins QOpt_Tensor:$x, QOpt_Vector:$scale, Optional<QOpt_Vector>:$bias, F32Attr:$epsilon);
+  let arguments = (ins QOpt_Tensor:$x, QOpt_VectorOrMatrix:$scale, Optional<QOpt_VectorOrMatrix>:$bias,
+                       F32Attr:$epsilon);
   let builders = [
     OpBuilder<(ins "::mlir::Value":$x, "::mlir::Value":$scale, "::mlir::Value":$bias, "float":$epsilon)>,
   ];

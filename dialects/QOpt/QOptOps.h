@@ -29,7 +29,8 @@ bool holds(SizeRelation relation, int64_t lhs, int64_t rhs);
 /// The operations of a region that the kernel rotary_append runs; `queries` is
 /// null where only keys are rotated.
 struct RotaryAppendBody {
-  RmsNormOp queryNorm, keyNorm; ///< of heads, ahead of rotary; both or none
+  /// Norms of heads, ahead of rotary; both or none.
+  mlir::Operation *queryNorm = nullptr, *keyNorm = nullptr;
   RotaryOp queries;
   RotaryOp keys; ///< null only behind a linear, whose keys are appended as is
   KVAppendOp append;
@@ -38,6 +39,11 @@ struct RotaryAppendBody {
   mlir::Value queryHeads() const;
   mlir::Value keyHeads() const;
 };
+
+/// Whether these are norms of one kind that a launch of rotary_append can do:
+/// without bias, with the same epsilon and scales of one type, of all heads or
+/// of each. Null is none.
+bool areNormsOfHeads(mlir::Operation *query, mlir::Operation *key);
 
 /// The parts of `op`'s body, if that is norms of the heads of queries and keys
 /// (or none), rotary of queries (or none), rotary of keys with the same table,

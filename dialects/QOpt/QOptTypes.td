@@ -116,6 +116,7 @@ def QOpt_BatchType : QOpt_Type<"Batch", "batch"> {
 def QOpt_FloatType : AnyTypeOf<[F32, F16, BF16], "f32, f16 or bf16">;
 def QOpt_Tensor : RankedTensorOf<[QOpt_FloatType]>;
 def QOpt_Vector : 1DTensorOf<[QOpt_FloatType]>;
+def QOpt_VectorOrMatrix : TensorRankOf<[QOpt_FloatType], [1, 2]>;
 def QOpt_IntTensor : RankedTensorOf<[I32, I64]>;
 def QOpt_TensorOrQuantized : AnyTypeOf<[QOpt_Tensor, QOpt_QuantizedType]>;
 

@@ -45,11 +45,9 @@ void CudaSteps::readAppend(LaunchStep &step, const ir::RotaryAppendBody &body) {
   ir::RotaryOp queries = body.queries, keys = body.keys;
   if (queries)
     step.write(b.valueOf(queries.getResult()));
-  if (ir::RmsNormOp queryNorm = body.queryNorm, keyNorm = body.keyNorm;
-      keyNorm) {
-    read(step, queryNorm.getScale());
-    read(step, keyNorm.getScale());
-  }
+  if (body.keyNorm)
+    for (Operation *norm : {body.queryNorm, body.keyNorm})
+      read(step, norm->getOperand(1)); // its scale
   if (keys) {
     read(step, keys.getCos());
     read(step, keys.getSin());

@@ -94,6 +94,16 @@ LogicalResult CudaSteps::add(ir::EmbeddingOp op) {
   return finish(op, std::move(step), problemOf(op), rows);
 }
 
+/// Columns that something else needs alone were copied; the schedule serves
+/// rows of both kinds.
+norm::Problem CudaSteps::withRowsOf(Value x, norm::Problem problem) {
+  if (!b.plan->values[b.valueOf(x)]->row_stride) {
+    problem.heads = 1;
+    problem.stride = 0;
+  }
+  return problem;
+}
+
 LogicalResult CudaSteps::add(ir::RmsNormOp op) {
   uint32_t rows = rowsOf(op.getX());
   LaunchStep step(rows);
@@ -101,14 +111,8 @@ LogicalResult CudaSteps::add(ir::RmsNormOp op) {
   read(step, op.getScale());
   write(step, op.getResult());
   step.symbol(rows);
-  norm::Problem problem = problemOf(op);
-  // Columns that something else needs alone were copied; the schedule serves
-  // rows of both kinds.
-  if (!b.plan->values[b.valueOf(op.getX())]->row_stride) {
-    problem.heads = 1;
-    problem.stride = 0;
-  }
-  return finish(op, std::move(step), problem, rows);
+  return finish(op, std::move(step), withRowsOf(op.getX(), problemOf(op)),
+                rows);
 }
 
 LogicalResult CudaSteps::add(ir::LayerNormOp op) {
@@ -122,7 +126,8 @@ LogicalResult CudaSteps::add(ir::LayerNormOp op) {
     read(step, op.getBias());
   write(step, op.getResult());
   step.symbol(rows);
-  return finish(op, std::move(step), problemOf(op), rows);
+  return finish(op, std::move(step), withRowsOf(op.getX(), problemOf(op)),
+                rows);
 }
 
 LogicalResult CudaSteps::resolveSizes(const ir::NormSumBody &body) {

@@ -34,6 +34,8 @@ public:
 private:
   // CudaSteps.cpp
   mlir::LogicalResult add(ir::EmbeddingOp op);
+  kernels::norm::Problem withRowsOf(mlir::Value x,
+                                    kernels::norm::Problem problem);
   mlir::LogicalResult add(ir::RmsNormOp op);
   mlir::LogicalResult add(ir::LayerNormOp op);
   mlir::LogicalResult add(ir::QuantizeOp op);

@@ -332,7 +332,8 @@ bool PlanBuilder::readsSeparateRows(OpOperand &use) const {
   if (isa<ir::RotaryOp, ir::CachedAttentionOp>(op))
     return use.getOperandNumber() == 0;
   if (kernels) // of a GPU: all others read whole rows
-    return isa<ir::RmsNormOp>(op) && use.getOperandNumber() == 0;
+    return isa<ir::RmsNormOp, ir::LayerNormOp>(op) &&
+           use.getOperandNumber() == 0;
   return isa<ir::GatedActivationOp>(op) || isa<ir::QuantizeOp>(op) ||
          (isa<ir::LinearOp>(op) && use.getOperandNumber() == 0);
 }

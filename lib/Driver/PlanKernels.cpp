@@ -87,6 +87,12 @@ public:
     return success();
   }
 
+  /// Heads that have a scale of a norm each.
+  static uint32_t headsOf(Value scale) {
+    auto type = cast<ShapedType>(scale.getType());
+    return type.getRank() > 1 ? uint32_t(type.getDimSize(0)) : 1;
+  }
+
   LogicalResult add(ir::RmsNormOp op) {
     FailureOr<uint32_t> scale = b.widenedConstant(op.getScale());
     if (failed(scale))
@@ -94,6 +100,7 @@ public:
     auto &step = b.addStep<plan::RmsNormT>(op);
     step.x = b.valueOf(op.getX());
     step.scale = *scale;
+    step.heads = headsOf(op.getScale());
     step.y = b.valueOf(op.getResult());
     step.epsilon = op.getEpsilon().convertToFloat();
     return addOrders<host::NormSumOrder>(op, step.orders);
@@ -107,6 +114,7 @@ public:
     auto &step = b.addStep<plan::LayerNormT>(op);
     step.x = b.valueOf(op.getX());
     step.scale = *scale;
+    step.heads = headsOf(op.getScale());
     step.bias = *bias;
     step.y = b.valueOf(op.getResult());
     step.epsilon = op.getEpsilon().convertToFloat();

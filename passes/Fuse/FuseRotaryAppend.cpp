@@ -33,21 +33,19 @@ static RotaryOp rotaryOfQueries(KVAppendOp append, RotaryOp keys) {
   return {};
 }
 
-/// The norm of heads that only `rotary` reads.
-static RmsNormOp normOf(RotaryOp rotary) {
-  auto norm = rotary.getX().getDefiningOp<RmsNormOp>();
-  return norm && norm->hasOneUse() && norm->getBlock() == rotary->getBlock() &&
-                 isa<RankedTensorType>(norm.getResult().getType())
-             ? norm
-             : RmsNormOp();
+/// What makes the heads that only `rotary` reads.
+static Operation *sourceOf(RotaryOp rotary) {
+  Operation *source = rotary.getX().getDefiningOp();
+  return source && source->hasOneUse() &&
+                 source->getBlock() == rotary->getBlock()
+             ? source
+             : nullptr;
 }
 
 /// The norms of the heads of queries and keys, which differ in their scales.
 static SmallVector<Operation *> normsOf(RotaryOp queries, RotaryOp keys) {
-  RmsNormOp query = normOf(queries), key = normOf(keys);
-  if (!query || !key || query.getEpsilon() != key.getEpsilon() ||
-      getElementTypeOrSelf(query.getScale()) !=
-          getElementTypeOrSelf(key.getScale()))
+  Operation *query = sourceOf(queries), *key = sourceOf(keys);
+  if (!areNormsOfHeads(query, key))
     return {};
   return {query, key};
 }

@@ -55,7 +55,7 @@ def FuseRotaryAppendPass : Pass<"qopt-fuse-rotary-append", "::mlir::func::FuncOp
   let summary = "rotary embedding and the append to the cache in one region";
   let description = [{
     Before: rotary of the keys that an append stores, and of the queries that attend to the result. After: one `qopt.fused`
-    of the three (of two, where the queries are not rotated with the same table); with `norms`, of the rms_norms of their
+    of the three (of two, where the queries are not rotated with the same table); with `norms`, of the norms of their
     heads, too, where both have one. Numerics: exact: the operations stay
     what they are. Method: fusion of small launches around the cache. Example: test/passes/Fuse/fuse-rotary-append.mlir.
   }];

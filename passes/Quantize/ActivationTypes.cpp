@@ -60,9 +60,9 @@ ElementsAttr Rewriter::changed(ElementsAttr value) const {
   });
 }
 
-/// True where an operation of the qopt dialect reads a vector of parameters (a
-/// scale, a bias, frequencies), a rotary table or a mask, which kernels take in
-/// any type.
+/// True where an operation of the qopt dialect reads parameters (the scales of
+/// a norm, a bias, frequencies), a rotary table or a mask, which kernels take
+/// in any type.
 static bool readsParameters(OpOperand &use) {
   auto type = dyn_cast<RankedTensorType>(use.get().getType());
   if (auto rotary = dyn_cast<ir::RotaryOp>(use.getOwner()))
@@ -71,6 +71,8 @@ static bool readsParameters(OpOperand &use) {
     return use.get() == attention.getMask();
   if (auto gradient = dyn_cast<ir::AttentionGradientOp>(use.getOwner()))
     return use.get() == gradient.getMask();
+  if (isa<ir::RmsNormOp, ir::LayerNormOp>(use.getOwner()))
+    return use.getOperandNumber() > 0;
   if (!type || type.getRank() != 1)
     return false;
   if (auto wise = dyn_cast<ir::TokenWiseOpInterface>(use.getOwner()))

@@ -117,15 +117,15 @@ Value convertTo(PatternRewriter &rewriter, Location loc, Value x, Type type) {
   return CastOp::create(rewriter, loc, typeOf(x).clone(element), x);
 }
 
-/// The scale of a norm over the last axis of `x`: its own vector, or ones and
-/// what the result is multiplied with, a constant for each of the last axes:
-/// the heads that have scales of their own.
+/// The scale of a norm over the last axis of `x`: its own, of a row or of each
+/// head, or ones and what the result is multiplied with, a constant for more of
+/// the last axes.
 struct NormScale {
   Value vector, factors;
 };
 
 NormScale scaleOf(OpBuilder &builder, Value scale, Value x) {
-  if (isChannelVector(scale, x))
+  if (typeOf(scale).getRank() <= 2)
     return {scale, Value()};
   auto type = RankedTensorType::get({typeOf(x).getShape().back()},
                                     typeOf(scale).getElementType());
@@ -187,7 +187,7 @@ struct RaiseSpeltOutNorm : OpRewritePattern<MulOp> {
   }
 };
 
-/// layer_norm(x) + constant vector.
+/// layer_norm(x) + a constant of its scale's shape.
 struct RaiseNormBias : OpRewritePattern<AddOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(AddOp op,
@@ -195,8 +195,8 @@ struct RaiseNormBias : OpRewritePattern<AddOp> {
     for (auto [x, bias] :
          {std::pair(op.getA(), op.getB()), std::pair(op.getB(), op.getA())}) {
       auto norm = x.getDefiningOp<ir::LayerNormOp>();
-      if (!norm || norm.getBias() || !x.hasOneUse() ||
-          !isChannelVector(bias, x))
+      if (!norm || norm.getBias() || !x.hasOneUse() || !isScale(bias, x) ||
+          typeOf(bias).getRank() != typeOf(norm.getScale()).getRank())
         continue;
       rewriter.replaceOpWithNewOp<ir::LayerNormOp>(
           op, norm.getX(), norm.getScale(), bias,

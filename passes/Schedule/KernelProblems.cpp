@@ -129,6 +129,17 @@ gather_rows::Problem problemOf(ir::SelectRowsOp op) {
   return problem;
 }
 
+/// The heads of a norm: those that lie in the rows of another tensor, and those
+/// with scales of their own.
+static void setHeads(norm::Problem &problem, Value x, Value scale) {
+  problem.scales = int64_t(cast<ShapedType>(scale.getType()).getNumElements()) /
+                   problem.columns;
+  if (tensor::ExtractSliceOp slice = sliceOf(x)) {
+    problem.stride = slice.getSourceType().getShape().back();
+    problem.heads = slice.getType().getShape().back() / problem.columns;
+  }
+}
+
 norm::Problem problemOf(ir::RmsNormOp op) {
   norm::Problem problem;
   problem.columns = lastOf(op.getX());
@@ -137,10 +148,7 @@ norm::Problem problemOf(ir::RmsNormOp op) {
   problem.scale = elementOf(op.getScale());
   if (isQuantized(op.getResult()))
     problem.result = norm::Result::Int8;
-  if (tensor::ExtractSliceOp slice = sliceOf(op.getX())) {
-    problem.stride = slice.getSourceType().getShape().back();
-    problem.heads = slice.getType().getShape().back() / problem.columns;
-  }
+  setHeads(problem, op.getX(), op.getScale());
   return problem;
 }
 
@@ -154,6 +162,7 @@ norm::Problem problemOf(ir::LayerNormOp op) {
   problem.bias = bool(op.getBias());
   if (isQuantized(op.getResult()))
     problem.result = norm::Result::Int8;
+  setHeads(problem, op.getX(), op.getScale());
   return problem;
 }
 
@@ -237,9 +246,11 @@ rotary_append::Problem problemOf(const ir::RotaryAppendBody &body) {
   rotary_append::Problem problem = appendProblem(body.append, body.keyHeads());
   if (!keys)
     return problem;
-  if (ir::RmsNormOp norm = body.keyNorm)
-    problem.norm = {norm.getEpsilon().convertToFloat(),
-                    elementOf(norm.getScale())};
+  if (body.keyNorm) {
+    norm::Problem norm = normProblemOf(body.keyNorm);
+    auto scale = cast<ShapedType>(body.keyNorm->getOperand(1).getType());
+    problem.norm = {norm.epsilon, norm.scale, norm.kind, scale.getRank() > 1};
+  }
   problem.rotated = 2 * lastOf(keys.getCos());
   problem.pairs = keys.getInterleaved() ? rotary_append::Pairs::Interleaved
                                         : rotary_append::Pairs::Halves;

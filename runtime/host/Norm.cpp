@@ -55,9 +55,11 @@ HWY_INLINE void addRow(const float *a, const float *b, float *sum,
     sum[i] = a[i] + b[i];
 }
 
-/// y = (x − center) · factor · scale + bias.
-HWY_INLINE void scaleSpan(const NormArguments &a, const float *x, int64_t from,
-                          int64_t count, float center, float factor, float *y) {
+/// y = (x − center) · factor · scale + bias, of `row` from column `from` on.
+HWY_INLINE void scaleSpan(const NormArguments &a, int64_t row, const float *x,
+                          int64_t from, int64_t count, float center,
+                          float factor, float *y) {
+  const int64_t own = row % a.heads * a.columns;
   const FloatTag d;
   const int64_t lanes = hn::Lanes(d);
   const auto c = hn::Set(d, center), f = hn::Set(d, factor);
@@ -68,9 +70,9 @@ HWY_INLINE void scaleSpan(const NormArguments &a, const float *x, int64_t from,
     };
     auto v = hn::Mul(hn::Sub(load(x + at), c), f);
     if (a.scale)
-      v = hn::Mul(v, load(a.scale + at));
+      v = hn::Mul(v, load(a.scale + own + at));
     if (a.bias)
-      v = hn::Add(v, load(a.bias + at));
+      v = hn::Add(v, load(a.bias + own + at));
     if (n == lanes)
       hn::StoreU(v, d, y + i);
     else
@@ -84,7 +86,7 @@ HWY_INLINE void normalizeWholeRow(const NormArguments &a, int64_t row,
   const QuantizedLayout layout{a.columns, a.format.codes};
   float *y = a.output ? a.output + row * a.columns
                       : static_cast<float *>(threadScratch(a.columns * 4));
-  scaleSpan(a, x, 0, a.columns, center, factor, y);
+  scaleSpan(a, row, x, 0, a.columns, center, factor, y);
   quantizeRow(y, a.format, layout,
               static_cast<uint8_t *>(a.quantized) + row * layout.rowBytes());
 }
@@ -99,7 +101,7 @@ HWY_INLINE void normalizeRow(const NormArguments &a, int64_t row,
   for (int64_t from = 0; from < a.columns; from += chunk) {
     const int64_t count = HWY_MIN(chunk, a.columns - from);
     float *y = a.output ? a.output + row * a.columns + from : buffer;
-    scaleSpan(a, x, from, count, center, factor, y);
+    scaleSpan(a, row, x, from, count, center, factor, y);
     if (a.quantized)
       quantizeSpan(y, count, layout,
                    static_cast<uint8_t *>(a.quantized) +

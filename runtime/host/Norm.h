@@ -26,8 +26,9 @@ struct NormArguments {
   const float *residual = nullptr; ///< [rows, columns] added first, or null
   float *sum = nullptr; ///< where input + residual is written (needed with it);
                         ///< may be `input` or `residual`
-  const float *scale = nullptr; ///< [columns], or null for ones
-  const float *bias = nullptr;  ///< [columns], or null; layer_norm only
+  int64_t heads = 1;    ///< with scales of their own: row r is of r mod heads
+  const float *scale = nullptr; ///< [heads, columns], or null for ones
+  const float *bias = nullptr;  ///< likewise, or null; layer_norm only
   float *output = nullptr;      ///< [rows, columns], or null
   void *quantized = nullptr;    ///< `rows` records, or null
   ActivationFormat format;      ///< of the records

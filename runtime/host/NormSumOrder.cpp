@@ -48,7 +48,8 @@ float sumOfRow(const NormSumOrder &order, const std::vector<float> &x,
 }
 
 /// x becomes the normalised row.
-void normalise(const NormArguments &a, bool centered, std::vector<float> &x) {
+void normalise(const NormArguments &a, bool centered, int64_t row,
+               std::vector<float> &x) {
   float share = float(1.0 / double(a.columns));
   if (centered) {
     float mean = sumOfRow(*a.order, x, /*square=*/false) * share;
@@ -58,9 +59,10 @@ void normalise(const NormArguments &a, bool centered, std::vector<float> &x) {
   float variance = sumOfRow(*a.order, x, /*square=*/true) * share;
   float factor =
       emulator::numerics::reciprocalSquareRoot<true>(variance + a.epsilon);
+  int64_t own = row % a.heads * a.columns;
   for (int64_t i = 0; i < a.columns; ++i) {
-    float y = x[size_t(i)] * factor, scale = a.scale ? a.scale[i] : 1;
-    x[size_t(i)] = a.bias ? std::fma(y, scale, a.bias[i]) : y * scale;
+    float y = x[size_t(i)] * factor, scale = a.scale ? a.scale[own + i] : 1;
+    x[size_t(i)] = a.bias ? std::fma(y, scale, a.bias[own + i]) : y * scale;
   }
 }
 
@@ -72,7 +74,7 @@ void normaliseRow(const NormArguments &a, bool centered, int64_t row,
     x[size_t(i)] = x[size_t(i)] + a.residual[row * a.columns + i];
     a.sum[row * a.columns + i] = x[size_t(i)];
   }
-  normalise(a, centered, x);
+  normalise(a, centered, row, x);
   std::copy(x.begin(), x.end(), output + row * a.columns);
 }
 

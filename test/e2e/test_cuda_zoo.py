@@ -28,7 +28,16 @@ GRAPHS = [
     "whisper-dynamo",
 ]
 DECODERS = [
-    *("gemma2-dynamo", "gpt2-optimum", "gptj-dynamo", "granite-optimum", "llama-genai-fp32", "qwen3-dynamo"),
+    *(
+        "cohere-dynamo",
+        "cohere-optimum",
+        "gemma2-dynamo",
+        "gpt2-optimum",
+        "gptj-dynamo",
+        "granite-optimum",
+        "llama-genai-fp32",
+        "qwen3-dynamo",
+    ),
     *("smollm3-optimum", "stablelm-dynamo"),
 ]
 # What the error names: the operation that has no kernel, or that no one can lower.

@@ -142,6 +142,18 @@ TEST_F(StepsTest, LayerNormWithBias) {
   expectNear(result(x, {2, 24}), expected, 1e-5f);
 }
 
+TEST_F(StepsTest, RmsNormWithAScaleForEachHead) {
+  plan::RmsNormT norm;
+  norm.x = input({rows, f.constant(4)});
+  norm.y = output({rows, f.constant(4)});
+  norm.scale = f.floats({1, 2, 3, 4});
+  norm.heads = 2;
+  f.step(std::move(norm));
+  // Two tokens of two heads, whose root mean square is 1.
+  expectNear(result({1, -1, 1, 1, -1, 1, 1, -1}, {2, 4}),
+             {1, -2, 3, 4, -1, 2, 3, -4}, 1e-5f);
+}
+
 TEST_F(StepsTest, RmsNormOfASumKeepsTheSum) {
   uint32_t columns = f.constant(16);
   uint32_t x = input({rows, columns});
@@ -515,6 +527,20 @@ TEST_F(StepsTest, OrdersOfSumsThatNoKernelHasAreRefused) {
   EXPECT_EQ(run({view}).status().message(),
             "step rms_norm of 'model.norm' in 'main': an order of sums of 0 "
             "threads that read 8 elements; expected whole warps of a block");
+}
+
+TEST_F(StepsTest, HeadsOfANormFitItsScaleAndItsInput) {
+  plan::RmsNormT norm;
+  norm.x = input({rows, f.constant(12)});
+  norm.y = output({rows, f.constant(12)});
+  norm.scale = f.floats(Values(6, 1.f));
+  norm.heads = 4;
+  f.step(std::move(norm), "model.norm");
+  Values values(12);
+  TensorView view = {"x", DType::F32, {1, 12}, values.data()};
+  EXPECT_EQ(run({view}).status().message(),
+            "step rms_norm of 'model.norm' in 'main': its scale does not fit "
+            "its input");
 }
 
 TEST_F(StepsTest, AStepThatDoesNotFitItsKernelIsNamed) {

@@ -97,7 +97,7 @@ void Body::appendTokens(Kind kind, Int index, Int firstRow, Int token,
         k.loadShared(places + here * tokenPlaceBytes, 0, 2);
     bodies[size_t(i)].setPlace(firstToken + here, {place[0], place[1]});
     Int cells = tokenCells(here);
-    heads.push_back(bodies[size_t(i)].rotated(kind, [&](Int channel) {
+    heads.push_back(bodies[size_t(i)].rotated(kind, index, [&](Int channel) {
       return loadChannels(cells, firstRow + channel);
     }));
   }

@@ -40,6 +40,8 @@ struct Problem {
   /// Heads: of the input, so many rows are columns side by side of a row that
   /// begins `stride` elements behind the one before. 0: as if one were alone.
   int64_t heads = 1, stride = 0;
+  int64_t scales = 1; ///< and biases, [scales, columns]: row r has those of r
+                      ///< mod scales
   bool operator==(const Problem &) const = default;
 };
 
@@ -56,7 +58,7 @@ StatusOr<Schedule> chooseSchedule(const Problem &problem,
 LaunchShape launchOf(const Problem &problem, const Schedule &schedule);
 
 /// `norm_<arch>_<act>_<scale>_<out>_<kind><columns>[_residual][_bias]
-/// [_added][_h<heads>x<stride>]` and epsilon's bits.
+/// [_added][_h<heads>x<stride>][_scales<scales>]` and epsilon's bits.
 std::string symbolOf(const Problem &problem, const target::Target &target);
 
 /// What a launch for `rows` rows is predicted to take.

@@ -105,6 +105,15 @@ struct Body {
     }
   }
 
+  /// The row's of scales or biases.
+  Global vectorAt(int argument) {
+    Global vector = k.pointer(unsigned(argument));
+    if (problem.scales == 1)
+      return vector;
+    int64_t bytes = scaleType.getIntOrFloatBitWidth() / 8;
+    return vector.at(team.row() % problem.scales, problem.columns * bytes);
+  }
+
   /// Scales and biases, before the dependency point where registers hold them.
   void preload() {
     int64_t held = team.steps() * schedule.row.width *
@@ -113,15 +122,14 @@ struct Body {
     preloads = held + others <= registers / schedule.row.blockThreads();
     if (!preloads)
       return;
-    scale = team.load(k.pointer(unsigned(places.scale)), scaleType);
+    scale = team.load(vectorAt(places.scale), scaleType);
     if (problem.bias)
-      bias = team.load(k.pointer(unsigned(places.bias)), scaleType);
+      bias = team.load(vectorAt(places.bias), scaleType);
   }
 
   Run vectorOf(const RowPart &loaded, int argument, int64_t step) {
-    return preloads
-               ? loaded[size_t(step)]
-               : team.loadStep(k.pointer(unsigned(argument)), scaleType, step);
+    return preloads ? loaded[size_t(step)]
+                    : team.loadStep(vectorAt(argument), scaleType, step);
   }
 
   /// y = x · factor · scale + bias.

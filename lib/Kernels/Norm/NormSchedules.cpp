@@ -28,6 +28,8 @@ Status norm::isValid(const Problem &problem) {
        problem.stride < problem.heads * problem.columns))
     return Status(StatusCode::InvalidArgument,
                   "heads have no residual and rows that hold them all");
+  if (problem.scales < 1)
+    return Status(StatusCode::InvalidArgument, "a norm without scales");
   if (!(problem.epsilon >= 0))
     return Status(StatusCode::InvalidArgument, "epsilon is negative");
   return Status();
@@ -81,5 +83,7 @@ std::string norm::symbolOf(const Problem &problem,
   if (problem.stride)
     name += "_h" + std::to_string(problem.heads) + "x" +
             std::to_string(problem.stride);
+  if (problem.scales > 1)
+    name += "_scales" + std::to_string(problem.scales);
   return name + "_e" + spellBits(problem.epsilon);
 }

@@ -13,8 +13,9 @@
 // `width` consecutive channels, of longer heads every 32 · width once more.
 //
 // With a norm, each head of a query or key is first normalised, by the formula
-// of rms_norm in f32 with the head's own mean, and rounded to the activation's
-// type: the squares of a lane in their order, then the lanes in a butterfly.
+// of rms_norm or of layer_norm without bias, in f32 with the head's own mean,
+// and rounded to the activation's type: the terms of a lane in their order,
+// then the lanes in a butterfly.
 //
 // Queries are rounded once to the activation's type. Keys and values are not
 // rounded before they are stored. f16 and bf16 round to nearest even. Codes
@@ -41,6 +42,7 @@
 #define QOPT_LIB_KERNELS_ROTARYAPPEND_ROTARYAPPEND_H
 
 #include "lib/Kernels/LaunchShape.h"
+#include "lib/Kernels/Norm/Norm.h"
 #include "lib/Kernels/StreamCost.h"
 #include "runtime/cuda/KvPageLayout.h"
 
@@ -70,10 +72,13 @@ struct Columns {
   bool operator==(const Columns &) const = default;
 };
 
-/// Of each head, of queries with one scale [keySize] and of keys with another.
+/// Of each head: one scale [keySize] of queries and another of keys, or [heads,
+/// keySize], where every head has one of its own.
 struct HeadNorm {
   float epsilon = 1e-5f;
   quant::ElementType scale = quant::ElementType::F16;
+  norm::Kind kind = norm::Kind::Rms;
+  bool perHead = false;
   bool operator==(const HeadNorm &) const = default;
 };
 

@@ -154,30 +154,56 @@ Global Body::headOf(int tensor, const Columns &columns, Int head,
 
 // Norm ------------------------------------------------------------------------
 
-/// rsqrt(mean x² + ε); what lanes have behind the last channel is zero.
-Real Body::normFactor(const Head &head) {
-  Real squares = k.real(0);
+/// A term for each channel, added to what a lane has so far; what lanes have
+/// behind the last channel is zero.
+Real Body::sumOf(const Head &head, llvm::function_ref<Real(Real, Real)> add) {
+  Real sum = k.real(0);
   for (const Run &run : head)
     for (Real value : run)
-      squares = fma(value, value, squares);
-  Real mean =
-      reduceWarp(k, squares, Reduction::Sum) * (1.0 / double(cache.keySize));
-  return k.reciprocalRoot(mean + k.real(problem.norm->epsilon));
+      sum = add(sum, value);
+  return reduceWarp(k, sum, Reduction::Sum);
 }
 
-/// Those of a norm from `channel` on.
-Run Body::scalesOf(Kind kind, Int channel) {
+/// 1 / √(mean (x − μ)² + ε), with μ = 0 of an rms_norm.
+Body::Statistic Body::statisticOf(const Head &head) {
+  double share = 1.0 / double(cache.keySize);
+  Statistic statistic;
+  Head centred = head;
+  if (problem.norm->kind == norm::Kind::Layer) {
+    Real mean = sumOf(head, [](Real sum, Real x) { return sum + x; }) * share;
+    for (int64_t chunk = 0; chunk < chunks(cache.keySize); ++chunk) {
+      Flag inside = channel(chunk) < k.constant(cache.keySize);
+      for (Real &value : centred[size_t(chunk)])
+        value = select(inside, value - mean, k.real(0));
+    }
+    statistic.mean = mean;
+  }
+  Real squares =
+      sumOf(centred, [](Real sum, Real x) { return fma(x, x, sum); });
+  statistic.factor =
+      k.reciprocalRoot(squares * share + k.real(problem.norm->epsilon));
+  return statistic;
+}
+
+/// Those of the norm of a head from `channel` on.
+Run Body::scalesOf(Kind kind, Int index, Int channel) {
   mlir::Type type = typeOf(k, problem.norm->scale);
+  int64_t bytes = type.isF32() ? 4 : 2;
   Global scales =
       argument(kind == Kind::Query ? places.queryScale : places.keyScale);
-  return loadRun(k, scales.at(channel, type.isF32() ? 4 : 2), type, width);
+  if (problem.norm->perHead)
+    scales = scales.at(index, cache.keySize * bytes);
+  return loadRun(k, scales.at(channel, bytes), type, width);
 }
 
 /// A run as a launch of its own would have rounded it.
-Run Body::normalise(const Run &run, const Run &scales, Real factor) {
+Run Body::normalise(const Run &run, const Run &scales,
+                    const Statistic &statistic) {
   Run result;
-  for (size_t i = 0; i < run.size(); ++i)
-    result.push_back(run[i] * factor * scales[i]);
+  for (size_t i = 0; i < run.size(); ++i) {
+    Real x = statistic.mean ? run[i] - *statistic.mean : run[i];
+    result.push_back(x * statistic.factor * scales[i]);
+  }
   return roundRun(k, result, activation);
 }
 
@@ -375,7 +401,7 @@ Global Body::keysOf(Int head) {
   return page.at(head, cache.keyOffset(1) - cache.keyOffset(0));
 }
 
-Body::Head Body::rotated(Kind kind, Reader reader) {
+Body::Head Body::rotated(Kind kind, Int index, Reader reader) {
   if (kind == Kind::Value || !problem.norm) {
     Head head = load(reader, sizeOf(kind));
     if (kind != Kind::Value)
@@ -383,13 +409,14 @@ Body::Head Body::rotated(Kind kind, Reader reader) {
     return head;
   }
   // Ahead of the head, so that one trip to memory brings both.
-  Head scales = load([&](Int at) { return scalesOf(kind, at); }, cache.keySize);
+  Head scales =
+      load([&](Int at) { return scalesOf(kind, index, at); }, cache.keySize);
   Head head = load(reader, cache.keySize);
-  Real factor = normFactor(head);
+  Statistic statistic = statisticOf(head);
   for (size_t chunk = 0; chunk < head.size(); ++chunk)
-    head[chunk] = normalise(head[chunk], scales[chunk], factor);
+    head[chunk] = normalise(head[chunk], scales[chunk], statistic);
   rotate(head, [&](Int at) {
-    return normalise(reader(at), scalesOf(kind, at), factor);
+    return normalise(reader(at), scalesOf(kind, index, at), statistic);
   });
   return head;
 }
@@ -412,6 +439,6 @@ void Body::run(Int job) {
       return;
     if (kind == Kind::Key && cache.keyGroup())
       return appendKeys(index, keysOf(index));
-    store(kind, rotated(kind, readerOf(sourceOf(kind, index))), index);
+    store(kind, rotated(kind, index, readerOf(sourceOf(kind, index))), index);
   });
 }

@@ -61,8 +61,9 @@ public:
   Flag isPlaced() { return position >= 0; }
   /// Runs `body` for what a job is: a kind of head, and which one of it.
   void forKind(Int job, llvm::function_ref<void(Kind, Int)> body);
-  /// A head, normalised where it is to be, with what is rotated of it.
-  Head rotated(Kind kind, Reader reader);
+  /// Head `index` of its kind, normalised where it is to be, with what is
+  /// rotated of it.
+  Head rotated(Kind kind, Int index, Reader reader);
   void store(Kind kind, const Head &head, Int index);
 
 private:
@@ -95,9 +96,15 @@ private:
     };
   }
   Head load(Reader reader, int64_t size);
-  Real normFactor(const Head &head);
-  Run scalesOf(Kind kind, Int channel);
-  Run normalise(const Run &run, const Run &scales, Real factor);
+  /// What a norm makes of a head: (x − mean) · factor.
+  struct Statistic {
+    std::optional<Real> mean; ///< of a layer_norm
+    Real factor;
+  };
+  Real sumOf(const Head &head, llvm::function_ref<Real(Real, Real)> add);
+  Statistic statisticOf(const Head &head);
+  Run scalesOf(Kind kind, Int index, Int channel);
+  Run normalise(const Run &run, const Run &scales, const Statistic &statistic);
   void rotate(Head &head, Reader reader);
   Run rotateRun(const Run &run, Reader reader, Int channel);
   std::vector<Rotation> rotationsOf(Int first, int count);

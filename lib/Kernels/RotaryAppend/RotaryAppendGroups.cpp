@@ -43,7 +43,7 @@ Body::Head Body::newKey(Int head, Int at) {
   Int before = token, place = position;
   token = firstToken + at - context;
   position = at;
-  Head key = rotated(Kind::Key, readerOf(sourceOf(Kind::Key, head)));
+  Head key = rotated(Kind::Key, head, readerOf(sourceOf(Kind::Key, head)));
   token = before;
   position = place;
   for (Run &run : key)

@@ -122,8 +122,10 @@ std::string rotary_append::symbolOf(const Problem &problem,
   if (problem.angles == Angles::Computed)
     name += "_s" + spellBits(problem.angleScale);
   if (problem.norm)
-    name += "_n" + spellBits(problem.norm->epsilon) + "_" +
-            std::string(quant::elementOf(problem.norm->scale).name);
+    name += std::string(problem.norm->kind == norm::Kind::Layer ? "_l" : "_n") +
+            spellBits(problem.norm->epsilon) + "_" +
+            std::string(quant::elementOf(problem.norm->scale).name) +
+            (problem.norm->perHead ? "_heads" : "");
   name += problem.queries == Queries::InPlace ? "" : "_q";
   for (const Columns &columns : {problem.query, problem.key, problem.value}) {
     add("_c", columns.first);

@@ -15,20 +15,23 @@ static_assert(uint8_t(plan::ActivationKind::GeluErf) ==
               uint8_t(plan::ActivationKind::MAX) ==
                   uint8_t(host::ActivationKind::Sigmoid));
 
-/// What both norms share. The number of columns is that of the scale.
+/// What both norms share. The number of columns is that of a head's scale.
 template <typename Step, typename Command>
 Status fillNorm(StepBinder &binder, const Step &step, Command &command) {
   host::NormArguments &arguments = command.arguments;
   const BoundValue &x = binder.value(step.x());
-  arguments.columns = binder.value(step.scale()).elements;
-  if (arguments.columns == 0 || x.elements % arguments.columns != 0)
+  int64_t scales = binder.value(step.scale()).elements;
+  arguments.heads = step.heads();
+  if (scales == 0 || arguments.heads == 0 || scales % arguments.heads != 0 ||
+      x.elements % scales != 0)
     return binder.fail("its scale does not fit its input");
+  arguments.columns = scales / arguments.heads;
   arguments.rows = x.elements / arguments.columns;
   arguments.epsilon = step.epsilon();
   QOPT_RETURN_IF_ERROR(
       binder.expect("its input", step.x(), plan::DType::F32, x.elements));
-  QOPT_RETURN_IF_ERROR(binder.expect("its scale", step.scale(),
-                                     plan::DType::F32, arguments.columns));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its scale", step.scale(), plan::DType::F32, scales));
   if ((step.residual() >= 0) != (step.sum() >= 0))
     return binder.fail("a residual and its sum come together");
   if (step.residual() >= 0)
@@ -85,9 +88,9 @@ BoundCommand bindLayerNorm(StepBinder &binder, const plan::LayerNorm &step) {
   auto command = std::make_unique<Command>();
   QOPT_RETURN_IF_ERROR(fillNorm(binder, step, *command));
   if (step.bias() >= 0)
-    QOPT_RETURN_IF_ERROR(binder.expect("its bias", uint32_t(step.bias()),
-                                       plan::DType::F32,
-                                       command->arguments.columns));
+    QOPT_RETURN_IF_ERROR(
+        binder.expect("its bias", uint32_t(step.bias()), plan::DType::F32,
+                      command->arguments.heads * command->arguments.columns));
   binder.pointOptional(command->arguments.bias, step.bias());
   return std::unique_ptr<HostCommand>(std::move(command));
 }

@@ -40,7 +40,7 @@ func.func @foreign(%x: tensor<4xf32>) {
 
 // (C4)
 func.func @kernel(%x: tensor<4xf32>) {
-  // expected-error @+1 {{the body is not what kernel "rotary_append" does; expected rms_norm of queries and of keys (or none), rotary of queries (or none), rotary of keys, kv_append}}
+  // expected-error @+1 {{the body is not what kernel "rotary_append" does; expected rms_norm or layer_norm of queries and of keys (or none), rotary of queries (or none), rotary of keys, kv_append}}
   %r = qopt.fused kernel rotary_append (%a = %x) : (tensor<4xf32>) -> tensor<4xf32> {
     qopt.yield %a : tensor<4xf32>
   }

@@ -25,3 +25,12 @@ func.func @epsilon(%x: tensor<?x64xf32>, %scale: tensor<64xf32>) {
   %y = qopt.layer_norm %x, %scale epsilon -1.0 : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
   return
 }
+
+// -----
+
+// (C1)
+func.func @bias_of_all_heads(%x: tensor<?x4x16xf32>, %scale: tensor<4x16xf32>, %b: tensor<16xf32>) {
+  // expected-error @+1 {{the bias has shape 16; expected 4x16}}
+  %y = qopt.layer_norm %x, %scale bias(%b : tensor<16xf32>) epsilon 1.0e-05 : tensor<?x4x16xf32>, tensor<4x16xf32> -> tensor<?x4x16xf32>
+  return
+}

@@ -34,3 +34,30 @@ func.func @epsilon(%x: tensor<?x64xf32>, %scale: tensor<64xf32>) {
   %y = qopt.rms_norm %x, %scale epsilon -1.0 : tensor<?x64xf32>, tensor<64xf32> -> tensor<?x64xf32>
   return
 }
+
+// -----
+
+// (C1)
+func.func @heads(%x: tensor<?x4x16xf32>, %scale: tensor<2x16xf32>) {
+  // expected-error @+1 {{the scale has shape 2x16; expected 4x16}}
+  %y = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x4x16xf32>, tensor<2x16xf32> -> tensor<?x4x16xf32>
+  return
+}
+
+// -----
+
+// (C1)
+func.func @dynamic_heads(%x: tensor<?x16xf32>, %scale: tensor<4x16xf32>) {
+  // expected-error @+1 {{x has shape ?x16 and the scale 4x16; expected static heads}}
+  %y = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x16xf32>, tensor<4x16xf32> -> tensor<?x16xf32>
+  return
+}
+
+// -----
+
+// (C1)
+func.func @too_many_heads(%x: tensor<16xf32>, %scale: tensor<4x16xf32>) {
+  // expected-error @+1 {{the scale has shape 4x16; expected 16}}
+  %y = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<16xf32>, tensor<4x16xf32> -> tensor<16xf32>
+  return
+}

@@ -78,3 +78,28 @@ func.func @in_doubles(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   %y = onnx.Mul %w, %normed : (tensor<4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
+
+// Heads with scales of their own, behind the centred values of a layer norm; a
+// vector is no bias of theirs.
+// CHECK-LABEL: func @heads
+// CHECK-SAME: (%[[X:.*]]: tensor<?x2x4xf32>)
+// CHECK: %[[W:.*]] = onnx.Constant dense<3.0{{.*}}> : tensor<2x4xf32>
+// CHECK: %[[Y:.*]] = qopt.layer_norm %[[X]], %[[W]] epsilon {{.*}} : tensor<?x2x4xf32>, tensor<2x4xf32>
+// CHECK: onnx.Add %[[Y]]
+func.func @heads(%x: tensor<?x2x4xf32>) -> tensor<?x2x4xf32> {
+  %two = onnx.Constant dense<2.0> : tensor<f32>
+  %epsilon = onnx.Constant dense<1.0e-5> : tensor<f32>
+  %axes = onnx.Constant dense<-1> : tensor<1xi64>
+  %w = onnx.Constant dense<3.0> : tensor<2x4xf32>
+  %b = onnx.Constant dense<1.0> : tensor<4xf32>
+  %mean = onnx.ReduceMean %x, %axes : (tensor<?x2x4xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %centred = onnx.Sub %x, %mean : (tensor<?x2x4xf32>, tensor<?x2x1xf32>) -> tensor<?x2x4xf32>
+  %square = onnx.Pow %centred, %two : (tensor<?x2x4xf32>, tensor<f32>) -> tensor<?x2x4xf32>
+  %variance = onnx.ReduceMean %square, %axes : (tensor<?x2x4xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %sum = onnx.Add %variance, %epsilon : (tensor<?x2x1xf32>, tensor<f32>) -> tensor<?x2x1xf32>
+  %root = onnx.Sqrt %sum : (tensor<?x2x1xf32>) -> tensor<?x2x1xf32>
+  %normed = onnx.Div %centred, %root : (tensor<?x2x4xf32>, tensor<?x2x1xf32>) -> tensor<?x2x4xf32>
+  %y = onnx.Mul %w, %normed : (tensor<2x4xf32>, tensor<?x2x4xf32>) -> tensor<?x2x4xf32>
+  %z = onnx.Add %y, %b : (tensor<?x2x4xf32>, tensor<4xf32>) -> tensor<?x2x4xf32>
+  return %z : tensor<?x2x4xf32>
+}

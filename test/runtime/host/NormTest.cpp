@@ -64,6 +64,39 @@ TEST_P(NormTest, equalsReference) {
   });
 }
 
+/// Rows of heads that have scales of their own are those of norms of one head
+/// each.
+TEST_P(NormTest, headsHaveScalesOfTheirOwn) {
+  const int64_t tokens = 3, heads = 2, columns = 20;
+  std::vector<float> x = randomValues(tokens * heads * columns, 1);
+  std::vector<float> scale = randomValues(heads * columns, 2);
+  std::vector<float> bias = randomValues(heads * columns, 3);
+  forEveryTarget([&] {
+    ThreadPool pool(2);
+    std::vector<float> y(x.size());
+    NormArguments a;
+    a.rows = tokens * heads;
+    a.columns = columns;
+    a.epsilon = 1e-5f;
+    a.input = x.data();
+    a.heads = heads;
+    a.scale = scale.data();
+    a.bias = GetParam() ? bias.data() : nullptr;
+    a.output = y.data();
+    (GetParam() ? layerNorm : rmsNorm)(a, pool);
+    for (int64_t row = 0; row < a.rows; ++row) {
+      auto part = [&](const std::vector<float> &values, int64_t index) {
+        return std::vector<float>(values.begin() + index * columns,
+                                  values.begin() + (index + 1) * columns);
+      };
+      expectClose(part(y, row),
+                  reference(part(x, row), 1, columns, GetParam(),
+                            part(scale, row % heads), part(bias, row % heads)),
+                  2e-6);
+    }
+  });
+}
+
 /// The formats of records, one with a scale that is given.
 static const ActivationFormat allFormats[] = {
     {ActivationCodes::Int8Blocks},

@@ -135,6 +135,12 @@ TEST(GemmAppend, TakesCodesAndBias) {
 TEST(GemmAppend, NormalisesHeads) {
   runCase({.columns = 64, .tokens = 65, .norm = true});
   runCase({.heads = 3,
+           .size = 32,
+           .columns = 64,
+           .tokens = 65,
+           .norm = true,
+           .layer = true});
+  runCase({.heads = 3,
            .keyHeads = 3,
            .size = 256,
            .columns = 64,

@@ -45,11 +45,12 @@ static Expected expectedOf(const Problem &problem, const Arrays &a,
       mean += double(x[i]) / double(columns);
     for (int64_t i = 0; i < columns; ++i)
       square += (x[i] - mean) * (x[i] - mean) / double(columns);
+    int64_t own = row % problem.scales * columns;
     for (int64_t i = 0; i < columns; ++i)
       expected.y.push_back((x[i] - mean) /
                                std::sqrt(square + double(problem.epsilon)) *
-                               a.scale[size_t(i)] +
-                           (problem.bias ? a.bias[size_t(i)] : 0));
+                               a.scale[size_t(own + i)] +
+                           (problem.bias ? a.bias[size_t(own + i)] : 0));
   }
   return expected;
 }
@@ -103,6 +104,7 @@ static std::vector<float> ofHost(const Problem &problem, const Arrays &a,
   norm.rows = int64_t(x.size()) / norm.columns;
   norm.epsilon = problem.epsilon;
   norm.input = x.data();
+  norm.heads = problem.scales;
   norm.scale = a.scale.data();
   norm.bias = problem.bias ? a.bias.data() : nullptr;
   norm.output = y.data();
@@ -122,12 +124,13 @@ static void runCase(Problem problem, int64_t rows,
   auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
   ASSERT_TRUE(kernel.ok()) << kernel.status().message();
 
-  size_t count = size_t(rows * problem.columns);
+  size_t count = size_t(rows * problem.columns),
+         vectors = size_t(problem.scales * problem.columns);
   ElementType type = problem.activation;
   Arrays a{rounded(type, normals(count, 1, 2)),
            rounded(type, normals(count, 2, 2)),
-           rounded(problem.scale, normals(size_t(problem.columns), 3)),
-           rounded(problem.scale, normals(size_t(problem.columns), 4)),
+           rounded(problem.scale, normals(vectors, 3)),
+           rounded(problem.scale, normals(vectors, 4)),
            rounded(type, normals(count, 5, 2))};
   Expected expected = expectedOf(problem, a, rows);
   std::vector<uint16_t> input = spread(problem, encode(type, a.input)),
@@ -184,6 +187,20 @@ TEST(Norm, NormalisesShortRowsByWarps) {
 TEST(Norm, NormalisesHeadsOfAMergedProjection) {
   runCase({.columns = 64, .heads = 3, .stride = 320}, 12);
   runCase({.columns = 1024, .heads = 2, .stride = 2056}, 4);
+}
+
+TEST(Norm, HeadsHaveScalesOfTheirOwn) {
+  runCase({.kind = Kind::Layer,
+           .columns = 64,
+           .scale = ElementType::F32,
+           .heads = 3,
+           .stride = 320,
+           .scales = 3},
+          12);
+  runCase({.kind = Kind::Layer, .columns = 17, .bias = true, .scales = 4}, 8);
+  runCase({.columns = 1024, .result = Result::Int8, .scales = 2}, 4);
+  // More than registers hold: read where they are needed.
+  runCase({.columns = 14336, .scale = ElementType::F32, .scales = 2}, 4);
 }
 
 TEST(Norm, RefusesHeadsThatDoNotFitTheirRow) {

@@ -191,16 +191,20 @@ static void expectGroups(const Problem &problem, const Batch &batch, Arrays &a,
 
 /// The norm of a head, in double, rounded as the kernel rounds it.
 static void normalise(const Problem &problem, std::vector<float> &head,
-                      const std::vector<float> &scale) {
+                      const std::vector<float> &scales, int64_t index) {
   if (!problem.norm)
     return;
-  double squares = 0;
+  double mean = 0, squares = 0;
+  auto size = double(head.size());
   for (float value : head)
-    squares += double(value) * value;
-  double factor = 1 / std::sqrt(squares / double(head.size()) +
-                                double(problem.norm->epsilon));
+    mean += problem.norm->kind == norm::Kind::Layer ? value / size : 0;
+  for (float value : head)
+    squares += (value - mean) * (value - mean);
+  double factor = 1 / std::sqrt(squares / size + double(problem.norm->epsilon));
+  const float *scale =
+      scales.data() + (problem.norm->perHead ? index * int64_t(size) : 0);
   for (size_t i = 0; i < head.size(); ++i)
-    head[i] = float(head[i] * factor * scale[i]);
+    head[i] = float((head[i] - mean) * factor * scale[i]);
   head = rounded(problem.activation, head);
 }
 
@@ -225,13 +229,13 @@ static void expect(const Problem &problem, const Batch &batch, Arrays &a) {
     };
     for (int64_t h = 0; h < problem.heads; ++h) {
       std::vector<float> query = head(problem.query, h, cache.keySize);
-      normalise(problem, query, a.queryScale);
+      normalise(problem, query, a.queryScale, h);
       rotate(problem, query, cos, sin);
       a.queries.insert(a.queries.end(), query.begin(), query.end());
     }
     for (int64_t h = 0; h < cache.keyHeads; ++h) {
       std::vector<float> key = head(problem.key, h, cache.keySize);
-      normalise(problem, key, a.keyScale);
+      normalise(problem, key, a.keyScale, h);
       rotate(problem, key, cos, sin);
       if (cache.keyGroup())
         a.keys.insert(a.keys.end(), key.begin(), key.end());
@@ -288,8 +292,14 @@ static void runCase(const Problem &problem,
   a.cos = normals(size_t(all) * half, 2);
   a.sin = normals(size_t(all) * half, 3);
   if (problem.norm) {
-    a.queryScale = rounded(type, normals(size_t(problem.cache.keySize), 5));
-    a.keyScale = rounded(type, normals(size_t(problem.cache.keySize), 6));
+    bool perHead = problem.norm->perHead;
+    auto scales = [&](int64_t heads, unsigned seed) {
+      return rounded(
+          type,
+          normals(size_t((perHead ? heads : 1) * problem.cache.keySize), seed));
+    };
+    a.queryScale = scales(problem.heads, 5);
+    a.keyScale = scales(problem.cache.keyHeads, 6);
   }
   a.pages.assign(size_t(batch.pages * problem.cache.pageBytes()), 0xa5);
   // The keys that wait.
@@ -405,6 +415,22 @@ TEST(RotaryAppend, NormalisesHeads) {
       problemOf({.size = 128, .valueSize = 128, .page = 32, .key = "int4_g32"});
   problem.norm = {1e-5f, ElementType::F16};
   problem.rotated = 0;
+  runCase(problem, {{30, 3}});
+}
+
+/// As Cohere has it: mean zero, and a scale for each head.
+TEST(RotaryAppend, NormalisesHeadsWithScalesOfTheirOwn) {
+  Problem problem = problemOf({});
+  problem.norm = {1e-5f, ElementType::F16, norm::Kind::Layer, true};
+  runCase(problem, {{0, 1}, {5, 2}});
+  problem = problemOf({.size = 24, .valueSize = 24, .key = "int8"});
+  problem.norm = {1e-6f, ElementType::BF16, norm::Kind::Layer};
+  problem.activation = ElementType::BF16;
+  problem.queries = Queries::Elsewhere;
+  runCase(problem, {{3, 2}}, 1, target::sm80());
+  problem =
+      problemOf({.size = 128, .valueSize = 128, .page = 32, .key = "int4_g32"});
+  problem.norm = {1e-5f, ElementType::F16, norm::Kind::Rms, true};
   runCase(problem, {{30, 3}});
 }
 

@@ -21,7 +21,7 @@ std::string AppendOptions::describe() const {
                      std::to_string(size) + ", " + std::to_string(tokens) +
                      " tokens, " + std::string(target->name);
   text += codes ? ", codes" : "";
-  text += norm ? ", norms" : "";
+  text += norm ? layer ? ", layer norms" : ", norms" : "";
   text += rotary ? "" : ", not rotated";
   return text + (bias ? ", bias" : "");
 }
@@ -41,7 +41,9 @@ rotary_append::Problem test::appendOf(const AppendOptions &options) {
     append.queries = rotary_append::Queries::Elsewhere;
   }
   if (options.norm)
-    append.norm = {1e-5f, options.activation};
+    append.norm = {1e-5f, options.activation,
+                   options.layer ? norm::Kind::Layer : norm::Kind::Rms,
+                   options.layer};
   append.activation = options.activation;
   int64_t keys = options.heads * options.size,
           values = keys + options.keyHeads * options.size,
@@ -81,11 +83,14 @@ Batch test::batchOf(const AppendOptions &options) {
   auto angles = size_t(options.tokens * appendOf(options).rotated / 2);
   batch.cos = normals(angles, 2);
   batch.sin = normals(angles, 3);
-  if (options.norm)
-    for (std::vector<uint16_t> *scale : {&batch.queryScale, &batch.keyScale})
-      *scale = encode(
-          options.activation,
-          normals(size_t(options.size), scale == &batch.keyScale ? 9 : 10));
+  auto scales = [&](int64_t heads, unsigned seed) {
+    auto count = size_t((options.layer ? heads : 1) * options.size);
+    return encode(options.activation, normals(count, seed));
+  };
+  if (options.norm) {
+    batch.queryScale = scales(options.heads, 10);
+    batch.keyScale = scales(options.keyHeads, 9);
+  }
   return batch;
 }
 

@@ -19,6 +19,7 @@ struct AppendOptions {
   bool codes = false;    ///< of activations and weights: int8
   bool bias = false;     ///< of gemm's cases
   bool norm = false;     ///< of heads
+  bool layer = false;    ///< a layer_norm, with a scale for each head
   bool rotary = true;    ///< else queries stay in y
   int64_t sequences = 2; ///< share the tokens
   int64_t padding = 0;   ///< tokens behind the last sequence

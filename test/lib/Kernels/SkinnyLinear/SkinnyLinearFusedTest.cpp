@@ -100,6 +100,7 @@ TEST(SkinnyLinearAppend, RotatesPairsAndRunsOnSm80) {
 TEST(SkinnyLinearAppend, NormalisesHeads) {
   runCase({.norm = true});
   runCase({.heads = 2, .keyHeads = 1, .size = 24, .tokens = 5, .norm = true});
+  runCase({.heads = 3, .tokens = 5, .norm = true, .layer = true});
   runCase({.heads = 2,
            .keyHeads = 2,
            .size = 256,
