@@ -5,6 +5,13 @@ import numpy as np
 
 
 BITS = {"int8": 8, "int6": 6, "int5": 5, "int4": 4, "int3": 3, "int2": 2, "lut4": 4, "lut3": 3}
+BITS |= {"fp8_e4m3": 8, "fp8_e5m2": 8, "fp4_e2m1": 4, "nf4": 4}
+NF4 = np.float32(
+    [-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334]
+    + [-0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224]
+    + [0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1]
+)
+FLOATS = {"fp8_e4m3": ml_dtypes.float8_e4m3fn, "fp8_e5m2": ml_dtypes.float8_e5m2, "fp4_e2m1": ml_dtypes.float4_e2m1fn}
 BOOKS = {
     "lut4": np.array([-127, -96, -75, -59, -45, -33, -21, -10, 0, 11, 22, 34, 46, 60, 78, 102], np.float32),
     "lut3": np.array([-127, -80, -48, -22, 2, 26, 54, 92], np.float32),
@@ -14,19 +21,23 @@ BOOKS = {
 def round_to_nearest(w, element, group, zero, scale_type):
     """The formulas of lib/Quant/Algorithm.h in float32: codes, scales, zeros and the values they stand for.
 
-    scale_type may be a function of the exact scales [rows, groups]."""
+    The element may have _full or _restricted behind it; scale_type may be a function of the exact scales [rows,
+    groups]."""
     rows, columns = w.shape
+    element, _, codes_range = element.partition("_")
+    full = codes_range == "full" or (codes_range != "restricted" and element != "int8")
     f = np.float32
     g = w.reshape(rows, columns // group, group)
     if zero is None:
-        if element != "int8":
+        if full:
             first = np.abs(g).argmax(axis=2)[..., None]
             low, high = -(1 << BITS[element] - 1), (1 << BITS[element] - 1) - 1
             if element in BOOKS:
                 low = BOOKS[element][0]
             scale = np.take_along_axis(g, first, 2) / f(low)
         else:
-            scale, low, high = np.abs(g).max(axis=2, keepdims=True) / f(127), -127, 127
+            high = (1 << BITS[element] - 1) - 1
+            scale, low = np.abs(g).max(axis=2, keepdims=True) / f(high), -high
     else:
         low, high = 0, (1 << BITS[element]) - 1
         least, most = np.minimum(g.min(axis=2, keepdims=True), 0), np.maximum(g.max(axis=2, keepdims=True), 0)
@@ -86,12 +97,37 @@ def fields(codes, bits):
 
 def packed(codes, element):
     """Codes of rows as lib/Quant stores them: the bits of a row one after the other, the lowest first."""
-    return fields(codes, BITS[element])
+    return fields(codes, BITS[element.partition("_")[0]] if element not in BITS else BITS[element])
 
 
 def to_e4m3(values):
     """The nearest e4m3, saturated; ml_dtypes has NaN for what is too large."""
     return np.clip(values, np.float32(-448), np.float32(448)).astype(ml_dtypes.float8_e4m3fn)
+
+
+def to_e8m0(values):
+    """The power of two that is not less, of positive values; 2^-127 at least."""
+    with np.errstate(divide="ignore"):
+        return np.exp2(np.maximum(np.ceil(np.log2(values.astype(np.float64))), -127)).astype(ml_dtypes.float8_e8m0fnu)
+
+
+def round_floats(w, element, group, scale_type, largest=None):
+    """Codes, scales and values of a floating point element with the scales of groups, or of the given magnitudes."""
+    f = np.float32
+    groups = w.reshape(len(w), -1, group)
+    largest = np.abs(groups).max(-1) if largest is None else largest
+    top = f(1) if element == "nf4" else f(ml_dtypes.finfo(FLOATS[element]).max)
+    scales = (largest / top).astype(f)
+    scales = scales.astype(scale_type) if isinstance(scale_type, type) else scale_type(scales)
+    wide = scales.astype(f)[..., None]
+    x = np.where(wide == 0, f(0), groups / np.where(wide == 0, f(1), wide)).astype(f)
+    if element == "nf4":
+        codes = (x[..., None] > (NF4[1:] + NF4[:-1]) / f(2)).sum(-1).astype(np.uint8)
+        numbers = NF4[codes]
+    else:
+        numbers = np.clip(x, -top, top).astype(FLOATS[element])
+        codes, numbers = numbers.view(np.uint8), numbers.astype(f)
+    return codes.reshape(w.shape), scales, (wide * numbers).reshape(w.shape)
 
 
 def round_to_e4m3(w, group, scale_type):

@@ -284,8 +284,10 @@ static Status inferQuantize(ShapeTransfer &transfer, QuantizeLinearOp op) {
 
 static Status inferDequantize(ShapeTransfer &transfer, DequantizeLinearOp op) {
   QOPT_RETURN_IF_ERROR(checkScales(transfer, op.getAxis(), op.getBlockSize()));
-  return transfer.result(0, transfer.facts(1).elementType,
-                         transfer.facts(0).dims);
+  Type type = transfer.facts(1).elementType;
+  if (isa<Float8E8M0FNUType>(type)) // the importer knows what is asked
+    type = cast<ShapedType>(op.getY().getType()).getElementType();
+  return transfer.result(0, type, transfer.facts(0).dims);
 }
 
 static Status inferDynamicQuantize(ShapeTransfer &transfer) {

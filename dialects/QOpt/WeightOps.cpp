@@ -30,6 +30,27 @@ static bool isFloat(Type type) {
   return type.isF32() || type.isF16() || type.isBF16();
 }
 
+/// Whether a type is that of scales that a file has: floating point, and e8m0
+/// exactly where the format says so.
+static bool isScale(Type type, const quant::Format &format) {
+  return format.scale == quant::ScaleType::E8m0 ? isa<Float8E8M0FNUType>(type)
+                                                : isFloat(type);
+}
+
+/// Whether codes of an element have this type in a file.
+static bool isCode(Type type, const quant::Element &element) {
+  switch (element.type) {
+  case quant::ElementType::Fp8E4m3:
+    return isa<Float8E4M3FNType>(type);
+  case quant::ElementType::Fp8E5m2:
+    return isa<Float8E5M2Type>(type);
+  case quant::ElementType::Fp4E2m1:
+    return isa<Float4E2M1FNType>(type);
+  default:
+    return element.isInteger() && type.isInteger(element.bits);
+  }
+}
+
 /// The builtin type of a floating point format.
 static Type floatTypeOf(MLIRContext *context, quant::ElementType element) {
   switch (element) {
@@ -71,11 +92,14 @@ static LogicalResult verifyCodes(WeightOp op) {
     return verifyArray(op, "codes", op.getCodes(),
                        {type.getRows(), blocks, blob}, isByte, "bytes");
   }
-  case Encoding::DequantizeLinear:
+  case Encoding::DequantizeLinear: {
+    const quant::Element &element = quant::elementOf(format.element);
     return verifyArray(
         op, "codes", op.getCodes(), shape,
-        [&](Type found) { return found.isInteger(bits); },
-        std::to_string(bits) + "-bit integers");
+        [&](Type found) { return isCode(found, element); },
+        element.isInteger() ? std::to_string(bits) + "-bit integers"
+                            : std::string(element.name));
+  }
   }
   llvm_unreachable("every encoding returns");
 }
@@ -101,11 +125,13 @@ static LogicalResult verifyScales(WeightOp op) {
       quant::scaleCount(type.getFormat(), type.getRows(), type.getColumns());
   auto scales = op.getScales()->getShapedType();
   if (scales.hasStaticShape() && scales.getNumElements() == expected &&
-      isFloat(scales.getElementType()))
+      isScale(scales.getElementType(), format))
     return success();
   return op.emitOpError() << "scales of \"" << op.getName() << "\" have type "
                           << scales << "; expected " << expected
-                          << " floating point numbers";
+                          << (format.scale == quant::ScaleType::E8m0
+                                  ? " powers of two in f8E8M0FNU"
+                                  : " floating point numbers");
 }
 
 /// (C5): a code book is a byte for each code.
@@ -140,6 +166,24 @@ static LogicalResult verifyFactors(WeightOp op) {
                  : success();
 }
 
+/// (C7): what an encoding holds, where that is not this format.
+static StringRef heldBy(Encoding encoding, const quant::Format &format) {
+  const quant::Element &element = quant::elementOf(format.element);
+  switch (encoding) {
+  case Encoding::Canonical:
+    return "";
+  case Encoding::MatMulNBits:
+    return element.isInteger() && !format.hasTwoLevels() ? "" : "integers";
+  case Encoding::DequantizeLinear:
+    return !element.isFloat && !element.bookSize &&
+                   element.type != quant::ElementType::Nf4 &&
+                   !format.hasScaleFields()
+               ? ""
+               : "integers, fp8 or fp4";
+  }
+  llvm_unreachable("every encoding returns");
+}
+
 LogicalResult WeightOp::verify() {
   WeightType type = getResult().getType();
   if (!type.hasOneFormat()) // (C8)
@@ -171,14 +215,11 @@ LogicalResult WeightOp::verify() {
            << "\" is transposed, which is not possible with encoding "
            << stringifyEncoding(getEncoding()) << " and format \""
            << quant::spell(format) << "\"";
-  if (getEncoding() != Encoding::Canonical &&
-      (!quant::elementOf(format.element).isInteger() ||
-       format.hasTwoLevels())) // (C7)
+  if (StringRef held = heldBy(getEncoding(), format); !held.empty()) // (C7)
     return emitOpError() << "the encoding of \"" << getName() << "\" is "
-                         << stringifyEncoding(getEncoding())
-                         << ", which holds integers with scales of one level; "
-                            "got the format \""
-                         << quant::spell(format) << "\"";
+                         << stringifyEncoding(getEncoding()) << ", which holds "
+                         << held << " and no integer scales; got the format "
+                         << "\"" << quant::spell(format) << "\"";
   if (failed(verifyCodes(*this))) // (C4)
     return failure();
   if (failed(verifyBook(*this))) // (C5)

@@ -39,7 +39,8 @@ def QOpt_WeightOp : QOpt_Op<"weight", [Pure]> {
     - (C5) `scales` has the number of elements and a floating point type as the result type and the encoding
       imply; with two levels of scales `scales` and `zeros`, and a code book, have the bytes of canonical storage.
     - (C6) A canonical weight with scales is not `transposed`, nor is one of encoding `matmul_nbits`.
-    - (C7) The elements of another encoding than `canonical` are integers, its scales have one level.
+    - (C7) The elements of encoding `matmul_nbits` are integers, those of `dequantize_linear` integers, fp8 or fp4; their
+      scales are no integers.
     - (C8) All rows have one format.
     - (C9) Factors are f32, one a row or column; the codes are then floating point numbers and the result is f32.
 

@@ -86,8 +86,16 @@ static DenseResourceElementsAttr resource(StringRef name, ShapedType type,
 static Type scaleTypeOf(const quant::Format &format, Builder &builder) {
   if (format.hasTwoLevels())
     return builder.getI8Type();
-  return format.scale == quant::ScaleType::F16 ? Type(builder.getF16Type())
-                                               : Type(builder.getF32Type());
+  switch (format.scale) {
+  case quant::ScaleType::F16:
+    return builder.getF16Type();
+  case quant::ScaleType::BF16:
+    return builder.getBF16Type();
+  case quant::ScaleType::E8m0:
+    return Float8E8M0FNUType::get(builder.getContext());
+  default:
+    return builder.getF32Type();
+  }
 }
 
 /// The weight of codes in the place of `op`.

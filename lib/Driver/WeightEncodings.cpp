@@ -61,13 +61,22 @@ void decodeDequantizeLinear(const EncodedWeight &source,
   int64_t to = quant::bytesPerRow(weight.format, weight.columns);
   int64_t scaleSize = quant::bytesPerScale(weight.format);
   std::vector<int16_t> codes(static_cast<size_t>(weight.columns));
+  if (weight.format.hasTwoLevels()) // as they will be stored
+    std::memcpy(weight.scales(), source.scales,
+                quant::scaleBytes(weight.format, weight.rows, weight.columns));
   for (int64_t r = 0; r < weight.rows; ++r) {
     for (int64_t c = 0; c < weight.columns; ++c) {
       int64_t i =
           source.transposed ? c * weight.rows + r : r * weight.columns + c;
       codes[size_t(c)] = codeAt(source.codes, i, element.bits);
     }
-    element.pack(codes.data(), weight.columns, weight.codes() + r * to);
+    if (element.pack)
+      element.pack(codes.data(), weight.columns, weight.codes() + r * to);
+    else // fp8
+      std::ranges::copy(codes, weight.codes() + r * to);
+    bool hasAll = weight.format.granularity == quant::Granularity::Tensor;
+    if (weight.format.hasTwoLevels() || (hasAll && r > 0))
+      continue;
     for (int64_t g = 0; g < groups; ++g) {
       int64_t i = source.transposed ? g * weight.rows + r : r * groups + g;
       std::memcpy(weight.scales() + (r * groups + g) * scaleSize,

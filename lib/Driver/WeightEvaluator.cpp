@@ -3,6 +3,8 @@
 #include "lib/Driver/WeightEvaluator.h"
 #include "lib/Driver/WeightEncodings.h"
 #include "lib/Quant/Algorithm.h"
+#include "lib/Quant/Element.h"
+#include "lib/Quant/Grid.h"
 #include "lib/Quant/algorithms/Tasks.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -39,15 +41,20 @@ const uint8_t *CanonicalWeight::keep(ir::StoredElements elements) {
   return reinterpret_cast<const uint8_t *>(kept.back().bytes().data());
 }
 
-void forRows(unsigned threads, int64_t rows,
-             const std::function<void(int64_t, int64_t)> &body) {
+/// Tasks of `together` rows.
+static void forBlocks(unsigned threads, int64_t rows, int64_t together,
+                      const std::function<void(int64_t, int64_t)> &body) {
   // More threads than processors would only wait.
   unsigned useful = std::min(threads, std::thread::hardware_concurrency());
-  quant::forTasks(useful, (rows + rowsPerTask - 1) / rowsPerTask,
-                  [&](int64_t task) {
-                    int64_t first = task * rowsPerTask;
-                    body(first, std::min(first + rowsPerTask, rows));
-                  });
+  quant::forTasks(useful, (rows + together - 1) / together, [&](int64_t task) {
+    int64_t first = task * together;
+    body(first, std::min(first + together, rows));
+  });
+}
+
+void forRows(unsigned threads, int64_t rows,
+             const std::function<void(int64_t, int64_t)> &body) {
+  forBlocks(threads, rows, rowsPerTask, body);
 }
 
 namespace {
@@ -122,6 +129,22 @@ Status checkParameters(const CanonicalWeight &weight, StringRef name) {
   return format.zero == quant::ZeroType::Float
              ? check("zero point", quant::loadZeros)
              : Status();
+}
+
+/// Of a weight that the file has quantized: codes of fp8 that are no numbers.
+Status checkCodes(const CanonicalWeight &weight, StringRef name) {
+  if (!quant::isFp8(weight.format.element))
+    return {};
+  std::vector<float> numbers(static_cast<size_t>(weight.columns));
+  for (int64_t row = 0; row < weight.rows; ++row) {
+    quant::elementOf(weight.format.element)
+        .decode(weight.storedFrom(row).codes, weight.columns, numbers.data());
+    for (int64_t c = 0; c < weight.columns; ++c)
+      if (!std::isfinite(numbers[size_t(c)]))
+        return notFinite(name, "code", numbers[size_t(c)], row,
+                         "column " + std::to_string(c));
+  }
+  return {};
 }
 
 /// Rows of a float matrix that the file stores column by column.
@@ -214,6 +237,8 @@ StatusOr<CanonicalWeight> evaluateSource(ir::WeightOp op, unsigned threads) {
   QOPT_RETURN_IF_ERROR(weight.format.isFloat()
                            ? checkValues(weight, op.getName(), threads)
                            : checkParameters(weight, op.getName()));
+  if (!weight.format.isFloat())
+    QOPT_RETURN_IF_ERROR(checkCodes(weight, op.getName()));
   if (op.hasFactors())
     return applyFactors(op, weight, threads);
   return weight;
@@ -263,20 +288,22 @@ Status quantizeInto(CanonicalWeight &weight, const CanonicalWeight &source,
   FirstFailure failure;
   LargestLoss loss;
   // With one scale every block of rows writes it.
-  forRows(
-      perTensor ? 1 : threads, weight.rows, [&](int64_t first, int64_t last) {
-        std::vector<float> values = rowsOf(source, first, last);
-        quant::RowBlock block{values.data(), first, last - first,
-                              weight.columns};
-        quant::QuantizedRows result{weight.codes() + first * to,
-                                    weight.scales() + first * scaleBytes,
-                                    weight.zeros() + first * zeroBytes};
-        Status status = algorithm.quantizeRows(format, block, range, result);
-        if (status.ok())
-          loss.report(quant::largestLost(format, block, result));
-        else
-          failure.report(first, std::move(status));
-      });
+  forBlocks(perTensor ? 1 : threads, weight.rows,
+            std::max(rowsPerTask, quant::rowsPerBlock(format)),
+            [&](int64_t first, int64_t last) {
+              std::vector<float> values = rowsOf(source, first, last);
+              quant::RowBlock block{values.data(), first, last - first,
+                                    weight.columns};
+              quant::QuantizedRows result{weight.codes() + first * to,
+                                          weight.scales() + first * scaleBytes,
+                                          weight.zeros() + first * zeroBytes};
+              Status status =
+                  algorithm.quantizeRows(format, block, range, result);
+              if (status.ok())
+                loss.report(quant::largestLost(format, block, result));
+              else
+                failure.report(first, std::move(status));
+            });
   QOPT_RETURN_IF_ERROR(failure.status());
   if (loss.value().value == 0)
     return Status();

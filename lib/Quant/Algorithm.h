@@ -26,9 +26,13 @@
 //     zero = store(−lo / scale)
 //     q = clamp(rint(w / scale + zero), 0, 15)
 //
-//   fp8 e4m3 (±448):
-//     scale = store(max |w| / 448)
-//     q = e4m3(w / scale), saturated
+//   floating point, m the largest number (e4m3 448, e5m2 57344, e2m1 6, nf4 1):
+//     scale = store(max |w| / m)
+//     q = the nearest number to w / scale, saturated
+//
+//   e8m0 scales are rounded up, so that nothing is cut off ("rceil": Mishra et
+//   al., Recipes for Pre-training LLMs with MXFP8, 2025); blocks of rows and
+//   columns have the max |w| of all of them.
 //
 //   code book:
 //     as symmetric, full range, with the lowest number of the element's usual
@@ -41,6 +45,8 @@
 //     unsigned scales:  unit = f16(S / (2^b − 1))
 //     scale = unit · clamp(rint(s / unit), codes of b bits); a code of 0 that
 //     s is not is ±1, of s's sign
+//     e4m3:             unit = S / 448
+//     scale = unit · e4m3(s / unit), 2^−9 at least where s is not 0
 //
 // Codes are computed with the stored scale, so rounding the scale costs nothing
 // twice. In the full range the scale has the sign opposite to m's, so that the
@@ -90,8 +96,9 @@ Status observeRange(const RowBlock &block, ValueRange &range);
 struct Algorithm {
   std::string_view name; ///< as on the command line and in the IR
   /// Quantizes the rows of `block`; `range` is read with Granularity::Tensor
-  /// only. Fails with InvalidArgument on NaN and infinity, naming row and
-  /// column, and with Infeasible on values and scales beyond their type.
+  /// only. With Granularity::Block they begin with a block of rows. Fails with
+  /// InvalidArgument on NaN and infinity, naming row and column, and with
+  /// Infeasible on values and scales beyond their type.
   Status (*quantizeRows)(const Format &format, const RowBlock &block,
                          const ValueRange &range, const QuantizedRows &result);
 };

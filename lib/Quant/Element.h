@@ -12,8 +12,9 @@
 namespace qopt::quant {
 
 /// One element type. Floating point types have `encode` and `decode`, integer
-/// types `pack` and `unpack`. The codes of fp8 are floating point numbers, and
-/// have scales as integers do; so have code books, whose codes `pack` takes.
+/// types `pack` and `unpackUnsigned`. The codes of fp8, fp4 and nf4 are
+/// floating point numbers, and have scales as integers do; so have code books,
+/// whose codes `pack` takes. Codes of four bits have both pairs.
 struct Element {
   ElementType type;
   std::string_view name; ///< as in a format's spelling
@@ -32,9 +33,14 @@ struct Element {
   int bookSize = 0;
   const int8_t *usualBook = nullptr;
 
-  bool isInteger() const { return pack && !bookSize; }
-  /// Whether every number is an integer of at most 8 bits.
-  bool hasIntegerNumbers() const { return pack; }
+  /// What the codes of four bits of a floating point type stand for.
+  const float *numbers = nullptr;
+
+  bool isInteger() const { return pack && !bookSize && !encode; }
+  /// Whether every number is an integer of at most 8 bits, in `numberUnit`.
+  bool hasIntegerNumbers() const {
+    return pack && (!encode || type == ElementType::Fp4E2m1);
+  }
 
   /// Values, or numbers that codes are, to and from storage, `count` of them.
   void (*encode)(const float *values, int64_t count, uint8_t *bytes);
@@ -53,10 +59,11 @@ extern const Element f32Element, f16Element, bf16Element; // formats/Float.cpp
 extern const Element int8Element;                         // formats/Int8.cpp
 extern const Element int4Element;                         // formats/Int4.cpp
 extern const Element int6Element, int5Element,
-    int3Element;                               // formats/Packed.cpp
-extern const Element int2Element;              // formats/Int2.cpp
-extern const Element fp8E4m3Element;           // formats/Fp8E4m3.cpp
-extern const Element lut4Element, lut3Element; // formats/Lut.cpp
+    int3Element;                                     // formats/Packed.cpp
+extern const Element int2Element;                    // formats/Int2.cpp
+extern const Element fp8E4m3Element, fp8E5m2Element; // formats/Fp8.cpp
+extern const Element fp4E2m1Element, nf4Element;     // formats/FourBitFloat.cpp
+extern const Element lut4Element, lut3Element;       // formats/Lut.cpp
 
 /// Bits of an element, as its row has them, where a constant is needed.
 constexpr int bitsOf(ElementType type) {
@@ -68,6 +75,7 @@ constexpr int bitsOf(ElementType type) {
     return 16;
   case ElementType::Int8:
   case ElementType::Fp8E4m3:
+  case ElementType::Fp8E5m2:
     return 8;
   case ElementType::Int6:
     return 6;
@@ -75,6 +83,8 @@ constexpr int bitsOf(ElementType type) {
     return 5;
   case ElementType::Int4:
   case ElementType::Lut4:
+  case ElementType::Fp4E2m1:
+  case ElementType::Nf4:
     return 4;
   case ElementType::Int3:
   case ElementType::Lut3:
@@ -88,6 +98,24 @@ constexpr int bitsOf(ElementType type) {
 /// Columns of the longest row of int8 codes whose products with others, of
 /// magnitudes up to 128 and 127, add up in 32 bits.
 inline constexpr int64_t longestInt8Sum = INT32_MAX / (128 * 127);
+
+/// What the integers of 8 bits are multiplied by that numbers of a type with
+/// `hasIntegerNumbers` are.
+constexpr float numberUnit(ElementType type) {
+  return type == ElementType::Fp4E2m1 ? 0.5f : 1.0f;
+}
+
+/// Whether codes of 8 bits are floating point numbers.
+constexpr bool isFp8(ElementType type) {
+  return type == ElementType::Fp8E4m3 || type == ElementType::Fp8E5m2;
+}
+
+/// The codes that round-to-nearest uses in a symmetric format, as numbers.
+struct CodeBounds {
+  int low, high;
+  bool operator==(const CodeBounds &) const = default;
+};
+CodeBounds symmetricCodes(const Format &format);
 
 /// The row of an element type.
 const Element &elementOf(ElementType type);

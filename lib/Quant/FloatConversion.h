@@ -93,6 +93,77 @@ inline uint8_t floatToE4m3(float value) {
   return uint8_t(sign | ((magnitude - 0x3c000000u + 0x7ffffu + odd) >> 20));
 }
 
+/// OCP e5m2 (1 sign, 5 exponent, 2 fraction bits: the upper half of a half) to
+/// f32; it has infinities.
+inline float e5m2ToFloat(uint8_t code) {
+  return halfToFloat(uint16_t(code << 8));
+}
+
+/// f32 to the nearest e5m2, ties to even; what is larger than 57344, infinity
+/// included, becomes 57344.
+inline uint8_t floatToE5m2(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  uint8_t sign = uint8_t(bits >> 24 & 0x80u);
+  uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u)
+    return uint8_t(sign | 0x7fu);
+  if (magnitude >= 0x47600000u) // 57344
+    return uint8_t(sign | 0x7bu);
+  if (magnitude < 0x38800000u) {
+    // Below the smallest normal, 2^-14: adding 2^7 leaves multiples of 2^-16.
+    float shifted = std::bit_cast<float>(magnitude) + 0x1p7f;
+    return uint8_t(sign | (std::bit_cast<uint32_t>(shifted) - 0x43000000u));
+  }
+  uint32_t odd = magnitude >> 21 & 1;
+  return uint8_t(sign | ((magnitude - 0x38000000u + 0xfffffu + odd) >> 21));
+}
+
+/// OCP e2m1 (1 sign, 2 exponent with bias 1, 1 fraction bit) in the low four
+/// bits to f32: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives.
+inline float e2m1ToFloat(uint8_t code) {
+  float scaled = std::bit_cast<float>(uint32_t(code & 7u) << 22) * 0x1p126f;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) |
+                              uint32_t(code & 8u) << 28);
+}
+
+/// f32 to the nearest e2m1, ties to even; what is larger than 6, infinity
+/// included, becomes 6. There is no NaN, which becomes 6 of its sign.
+inline uint8_t floatToE2m1(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value);
+  uint8_t sign = uint8_t(bits >> 28 & 8u);
+  uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude >= 0x40c00000u) // 6
+    return uint8_t(sign | 7u);
+  if (magnitude < 0x3f800000u) {
+    // Below the smallest normal, 1: adding 2^22 leaves multiples of 0.5.
+    float shifted = std::bit_cast<float>(magnitude) + 0x1p22f;
+    return uint8_t(sign | (std::bit_cast<uint32_t>(shifted) - 0x4a800000u));
+  }
+  uint32_t odd = magnitude >> 22 & 1;
+  return uint8_t(sign | ((magnitude - 0x3f000000u + 0x1fffffu + odd) >> 22));
+}
+
+/// OCP e8m0 (8 exponent bits with bias 127, no sign, no zero) to f32: the power
+/// of two; 255 is the NaN.
+inline float e8m0ToFloat(uint8_t code) {
+  if (code == 0xffu)
+    return std::bit_cast<float>(0x7fc00000u);
+  return std::bit_cast<float>(code ? uint32_t(code) << 23 : 0x00400000u);
+}
+
+/// The magnitude of an f32 rounded up to e8m0, as ONNX's Cast does where
+/// nothing else is asked: 2^-127 at least and 2^127 at most, infinity included.
+inline uint8_t floatToE8m0(float value) {
+  uint32_t magnitude = std::bit_cast<uint32_t>(value) & 0x7fffffffu;
+  if (magnitude > 0x7f800000u)
+    return 0xffu;
+  if (magnitude > 0x7f000000u) // 2^127
+    return 0xfeu;
+  if (magnitude <= 0x00400000u) // 2^-127
+    return 0;
+  return uint8_t((magnitude + 0x7fffffu) >> 23);
+}
+
 } // namespace qopt::quant
 
 #endif // QOPT_LIB_QUANT_FLOATCONVERSION_H

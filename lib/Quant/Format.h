@@ -28,7 +28,10 @@ enum class ElementType : uint8_t {
   Lut4,
   Lut3,
   Int6,
-  Int5
+  Int5,
+  Fp8E5m2,
+  Fp4E2m1,
+  Nf4
 };
 
 /// How many elements share one scale.
@@ -38,13 +41,17 @@ enum class Granularity : uint8_t {
   Channel, ///< one scale for each row (output channel)
   Group, ///< one scale for `groupSize` neighbours of a row; the last group of a
          ///< row may be shorter
+  Block, ///< as Group, and `groupSize` neighbouring rows have the same scales;
+         ///< the last of a matrix may be fewer. Each row stores its own
 };
 
 /// The storage type of the scales, and of the zero points where these are
-/// fractions. Code6 and Code8 are two levels: the scale of a group is an
-/// integer of 6 or 8 bits times a unit, one f16 for `columnsPerUnit` columns of
-/// a row (the last ones of a row may be fewer).
-enum class ScaleType : uint8_t { F16, F32, Code6, Code8 };
+/// fractions. E8m0 are powers of two (OCP microscaling formats). The last three
+/// are two levels: the scale of a group is a code times a unit. Code6 and Code8
+/// are integers of 6 or 8 bits, their unit one f16 for `columnsPerUnit` columns
+/// of a row (the last ones of a row may be fewer); E4m3 are fp8, their unit one
+/// f32 for the row.
+enum class ScaleType : uint8_t { F16, F32, Code6, Code8, BF16, E8m0, E4m3 };
 
 inline constexpr int64_t columnsPerUnit = 256;
 
@@ -56,6 +63,13 @@ enum class ZeroType : uint8_t {
   Float, ///< as U8, but zero is a fraction of the scale's type
 };
 
+/// Which signed codes a symmetric format of integers of b bits uses.
+enum class CodeRange : uint8_t {
+  Usual,      ///< as the element says: restricted for int8, full for shorter
+  Full,       ///< −2^(b−1) … 2^(b−1) − 1; the scale takes the sign of −m
+  Restricted, ///< −m … m, m = 2^(b−1) − 1
+};
+
 /// A storage format. Two equal values are the same format and have the same
 /// spelling.
 struct Format {
@@ -64,11 +78,21 @@ struct Format {
   int64_t groupSize = 0; ///< elements, with Granularity::Group; else 0
   ZeroType zero = ZeroType::None;
   ScaleType scale = ScaleType::F32;
+  CodeRange range = CodeRange::Usual; ///< never another one that is the usual
 
   bool operator==(const Format &) const = default;
   bool isFloat() const { return granularity == Granularity::None; }
   bool isSymmetric() const { return zero == ZeroType::None; }
+  /// Whether neighbours of a row share a scale, with others or not.
+  bool isGrouped() const {
+    return granularity == Granularity::Group ||
+           granularity == Granularity::Block;
+  }
   bool hasTwoLevels() const {
+    return hasScaleFields() || scale == ScaleType::E4m3;
+  }
+  /// Whether scales are integers of a few bits times a unit.
+  bool hasScaleFields() const {
     return scale == ScaleType::Code6 || scale == ScaleType::Code8;
   }
 };
@@ -84,18 +108,26 @@ Format groupFormat(ElementType element, int64_t groupSize,
 /// Reads a spelling. The grammar, in this order, with what may be left out in
 /// brackets:
 ///
-///   element [_asym] [_tensor | _g<size>] [_zf] [_sf16 | _sf32 | _s6 | _s8]
+///   element [_asym | _full | _restricted] [_tensor | _g<size> | _b<size>]
+///   [_zf] [_sf16 | _sf32 | _sbf16 | _se8m0 | _se4m3 | _s6 | _s8]
 ///
-/// Without _tensor or _g<size> an integer or fp8 element has one scale per
-/// channel. `_zf`: zero points are fractions; fp8 and
-/// code books have none of either kind. The scale type is spelt only where it
-/// is not the default (f16 for groups, f32 else); `_s6` and `_s8` are two
-/// levels. Fails with InvalidArgument and a message that quotes `text`.
+/// Without _tensor, _g<size> or _b<size> an element with scales has one per
+/// channel. `_zf`: zero points are fractions; floating point elements and code
+/// books have none of either kind. `_full` and `_restricted` are spelt only of
+/// integers whose usual range is the other, the scale type only where it is not
+/// the default (f16 for groups, f32 else); `_se4m3`, `_s6` and `_s8` are two
+/// levels. Two formats have names of their own:
+///
+///   mxfp4   fp4_e2m1 in groups of 32 with e8m0 scales (OCP Microscaling
+///           Formats (MX) Specification 1.0, 5.2)
+///   nvfp4   fp4_e2m1 in groups of 16 with e4m3 scales times an f32
+///
+/// Fails with InvalidArgument and a message that quotes `text`.
 StatusOr<Format> parseFormat(std::string_view text);
 
-/// Why a format cannot have its two levels of scales; empty where it can, or
-/// has one level.
-std::string twoLevelFault(const Format &format);
+/// Why there is no format of an element with scales and these zero points,
+/// scales and codes; empty where there is.
+std::string formatFault(const Format &format);
 
 /// The one spelling of a format: parseFormat(spell(f)) == f.
 std::string spell(const Format &format);

@@ -34,7 +34,7 @@ Levels Levels::codeBook(std::vector<float> numbers) {
 
 int Levels::count() const {
   if (element)
-    return 256;
+    return 1 << element->bits;
   return isInteger() ? int(highest - lowest) + 1 : int(book.size());
 }
 
@@ -86,11 +86,13 @@ int64_t GridShape::parameterCount() const {
 
 size_t GridShape::unitOf(int64_t index) const {
   int64_t groups = groupsPerRow(), row = index / groups;
-  return size_t(row * unitsPerRow(columns) +
+  return size_t(row * unitsPerRow(format, columns) +
                 index % groups / groupsPerScaleUnit(format));
 }
 
 ValueRange scaleCodes(const Format &format) {
+  if (!format.hasScaleFields())
+    return {0, float(fp8E4m3Element.maxCode), 0};
   int count = 1 << scaleCodeBits(format);
   ValueRange codes;
   codes.low = hasSignedScales(format) ? float(-count / 2) : 0.0f;
@@ -98,13 +100,24 @@ ValueRange scaleCodes(const Format &format) {
   return codes;
 }
 
-float storableUnit(float unit) {
-  return halfToFloat(floatToHalf(unit)) + 0.0f; // −0 + 0 is 0
+float storableUnit(const Format &format, float unit) {
+  return format.hasScaleFields()
+             ? halfToFloat(floatToHalf(unit)) + 0.0f // −0 + 0 is 0
+             : unit;
+}
+
+/// Of e4m3, where no scale has a sign.
+static float nearestFloatMultiple(float unit, float scale) {
+  constexpr float smallest = 0x1p-9f;
+  uint8_t code = floatToE4m3(std::max(scale / unit, smallest));
+  return unit * e4m3ToFloat(code);
 }
 
 float nearestMultiple(const Format &format, float unit, float scale) {
   if (scale == 0 || unit == 0)
     return 0;
+  if (!format.hasScaleFields())
+    return nearestFloatMultiple(unit, scale);
   ValueRange codes = scaleCodes(format);
   float code = std::clamp(roundToEven(scale / unit), codes.low, codes.high);
   if (code == 0)
@@ -152,13 +165,14 @@ void roundGroup(const GridShape &shape, const GroupParameters &group,
 GridShape gridShape(const Format &format, int64_t rows, int64_t columns) {
   const Element &element = elementOf(format.element);
   const int8_t *book = element.usualBook;
+  CodeBounds codes = symmetricCodes(format);
   Levels levels = element.encode ? Levels::ofElement(element)
                   : book ? Levels::codeBook({book, book + element.bookSize})
                   : format.isSymmetric()
-                      ? Levels::integers(element.minCode, element.maxCode)
+                      ? Levels::integers(codes.low, codes.high)
                       : Levels::integers(0, element.unsignedMax);
   size_t units =
-      format.hasTwoLevels() ? size_t(rows * unitsPerRow(columns)) : 0;
+      format.hasTwoLevels() ? size_t(rows * unitsPerRow(format, columns)) : 0;
   return {format, std::move(levels), rows, columns,
           std::vector<float>(units, NAN)};
 }
@@ -190,7 +204,8 @@ static void coverScales(GridShape &shape, int64_t row,
       if (std::fabs(groups[g].scale) > std::fabs(largest))
         largest = groups[g].scale;
     float exact = largest / (codes.low < 0 ? codes.low : codes.high);
-    shape.units[shape.unitOf(shape.indexOf(row, begin))] = storableUnit(exact);
+    shape.units[shape.unitOf(shape.indexOf(row, begin))] =
+        storableUnit(shape.format, exact);
   }
 }
 
@@ -204,12 +219,32 @@ void coverRow(GridShape &shape, int64_t row, const float *weights,
                                      std::min(size, shape.columns - g * size)));
   };
   if (shape.format.hasTwoLevels()) {
-    std::fill_n(shape.units.begin() + row * unitsPerRow(shape.columns),
-                unitsPerRow(shape.columns), NAN);
+    int64_t units = unitsPerRow(shape.format, shape.columns);
+    std::fill_n(shape.units.begin() + row * units, units, NAN);
     cover();
     coverScales(shape, row, groups);
   }
   cover();
+}
+
+int64_t rowsPerBlock(const Format &format) {
+  return format.granularity == Granularity::Block ? format.groupSize : 1;
+}
+
+void coverBlock(const GridShape &shape, const float *weights, int64_t rows,
+                GroupParameters *groups) {
+  int64_t size = shape.groupColumns(), count = shape.groupsPerRow();
+  for (int64_t g = 0; g < count; ++g) {
+    int64_t columns = std::min(size, shape.columns - g * size);
+    float largest = 0; // blocks have symmetric formats
+    for (int64_t row = 0; row < rows; ++row)
+      largest = std::max(
+          largest,
+          std::fabs(rangeOf(weights + row * shape.columns + g * size, columns)
+                        .largestMagnitude));
+    for (int64_t row = 0; row < rows; ++row)
+      groups[row * count + g] = coverRange(shape, 0, {0, largest, largest});
+  }
 }
 
 ValueRange rangeOf(const float *values, int64_t count) {
@@ -237,13 +272,17 @@ StatusOr<Grid> coveringGrid(const GridShape &shape, const MatrixView &weights) {
   Grid grid{shape,
             std::vector<GroupParameters>(size_t(shape.parameterCount()))};
   bool perTensor = shape.format.granularity == Granularity::Tensor;
+  int64_t together = rowsPerBlock(shape.format);
   for (int64_t row = 0; row < (perTensor ? 1 : weights.rows); ++row) {
     GroupParameters *groups =
         grid.groups.data() + row * grid.shape.groupsPerRow();
     if (perTensor)
       *groups = coverRange(shape, 0, whole);
-    else
+    else if (together == 1)
       coverRow(grid.shape, row, weights.row(row), groups);
+    else if (row % together == 0)
+      coverBlock(shape, weights.row(row),
+                 std::min(together, weights.rows - row), groups);
     QOPT_RETURN_IF_ERROR(
         checkScales(grid.shape, groups, weights.row(row), row));
   }

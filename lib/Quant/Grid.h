@@ -55,7 +55,7 @@ public:
   /// Whether the largest magnitude is one number alone, below zero: the scale
   /// then takes the sign (Algorithm.h).
   bool isFullRange() const { return !element && lowest + highest < 0; }
-  /// How many numbers there are; 256 of an element type.
+  /// How many numbers there are; codes of an element type.
   int count() const;
   /// The numbers of a code book; empty for others.
   const std::vector<float> &numbers() const { return book; }
@@ -149,9 +149,10 @@ void roundGroup(const GridShape &shape, const GroupParameters &group,
 float nearestMultiple(const Format &format, float unit, float scale);
 
 /// The unit that can be stored and is nearest to `unit`; zero has no sign.
-float storableUnit(float unit);
+float storableUnit(const Format &format, float unit);
 
-/// The lowest and the highest code of a scale; formats of two levels only.
+/// The lowest and the highest code of a scale, as numbers; formats of two
+/// levels only.
 ValueRange scaleCodes(const Format &format);
 
 /// The shape of a matrix in a format that has scales; no unit is chosen.
@@ -163,9 +164,16 @@ GroupParameters coverRange(const GridShape &shape, int64_t index,
                            const ValueRange &range);
 
 /// The parameters that cover the groups of one row [columns], and its units.
-/// Not for formats with one scale for the matrix.
+/// Not for formats with one scale for the matrix or for blocks of rows.
 void coverRow(GridShape &shape, int64_t row, const float *weights,
               GroupParameters *groups);
+
+/// The parameters of the rows of one block, `weights` and `groups` of all rows.
+void coverBlock(const GridShape &shape, const float *weights, int64_t rows,
+                GroupParameters *groups);
+
+/// Rows that have the same scales with Granularity::Block, else 1.
+int64_t rowsPerBlock(const Format &format);
 
 /// The range of a few values, all finite.
 ValueRange rangeOf(const float *values, int64_t count);

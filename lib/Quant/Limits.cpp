@@ -21,15 +21,25 @@ struct Limit {
 };
 } // namespace
 
+/// Whether the type that limits a format is f16, and whether it is bf16.
+static bool isHalf(const Format &format) {
+  return format.isFloat()
+             ? format.element == ElementType::F16
+             : format.scale == ScaleType::F16 || format.hasScaleFields();
+}
+static bool isBrain(const Format &format) {
+  return format.isFloat() ? format.element == ElementType::BF16
+                          : format.scale == ScaleType::BF16;
+}
+
 static Limit limitOf(const Format &format) {
-  bool half = format.isFloat() ? format.element == ElementType::F16
-                               : format.scale != ScaleType::F32;
+  bool half = isHalf(format);
   Limit limit = {"f32", "3.4e+38", "1.4e-45", ""};
   if (half)
     limit = {"f16", "65504", "6e-08", "; use bf16 or f32"};
-  else if (format.element == ElementType::BF16)
+  else if (isBrain(format))
     limit = {"bf16", "3.39e+38", "9.2e-41", "; use f32"};
-  if (half && !format.isFloat()) {
+  if ((half || isBrain(format)) && !format.isFloat()) {
     Format wider = format;
     wider.scale = ScaleType::F32;
     limit.remedy = "; use a format with f32 scales (" + spell(wider) + ")";

@@ -11,13 +11,13 @@
 namespace qopt::quant {
 
 int64_t groupColumns(const Format &format, int64_t columns) {
-  return format.granularity == Granularity::Group ? format.groupSize : columns;
+  return format.isGrouped() ? format.groupSize : columns;
 }
 
 int64_t groupsPerRow(const Format &format, int64_t columns) {
   if (format.isFloat())
     return 0;
-  return format.granularity == Granularity::Group
+  return format.isGrouped()
              ? (columns + format.groupSize - 1) / format.groupSize
              : 1;
 }
@@ -29,25 +29,41 @@ int64_t bytesPerRow(const Format &format, int64_t columns) {
 int64_t bytesPerScale(const Format &format) {
   if (format.isFloat() || format.hasTwoLevels())
     return 0;
-  return format.scale == ScaleType::F16 ? 2 : 4;
+  switch (format.scale) {
+  case ScaleType::F16:
+  case ScaleType::BF16:
+    return 2;
+  case ScaleType::E8m0:
+    return 1;
+  default:
+    return 4;
+  }
 }
 
-int64_t unitsPerRow(int64_t columns) {
-  return (columns + columnsPerUnit - 1) / columnsPerUnit;
+int64_t unitsPerRow(const Format &format, int64_t columns) {
+  return format.hasScaleFields()
+             ? (columns + columnsPerUnit - 1) / columnsPerUnit
+             : 1;
+}
+
+int64_t bytesPerUnit(const Format &format) {
+  return format.hasScaleFields() ? 2 : 4;
 }
 
 int64_t groupsPerScaleUnit(const Format &format) {
-  return columnsPerUnit / format.groupSize;
+  return format.hasScaleFields() ? columnsPerUnit / format.groupSize
+                                 : int64_t(1) << 40;
 }
 
 int scaleCodeBits(const Format &format) {
-  return format.scale == ScaleType::Code6 ? 6 : 8;
+  return format.scale == ScaleType::Code6 ? 6 : 8; // e4m3: 8
 }
 
 bool hasSignedScales(const Format &format) {
-  const Element &element = elementOf(format.element);
-  return format.isSymmetric() && element.hasIntegerNumbers() &&
-         element.minCode + element.maxCode < 0;
+  CodeBounds codes = symmetricCodes(format);
+  return format.isSymmetric() &&
+         elementOf(format.element).hasIntegerNumbers() &&
+         codes.low + codes.high < 0;
 }
 
 bool hasZeroArray(const Format &format) {
@@ -55,14 +71,15 @@ bool hasZeroArray(const Format &format) {
 }
 
 int zeroBits(const Format &format) {
-  return format.hasTwoLevels() ? int(elementOf(format.element).bits) : 8;
+  return format.hasScaleFields() ? int(elementOf(format.element).bits) : 8;
 }
 
 int64_t scaleBytesPerRow(const Format &format, int64_t columns) {
   int64_t groups = groupsPerRow(format, columns);
-  return format.hasTwoLevels() ? 2 * unitsPerRow(columns) +
-                                     fieldBytes(groups, scaleCodeBits(format))
-                               : groups * bytesPerScale(format);
+  return format.hasTwoLevels()
+             ? bytesPerUnit(format) * unitsPerRow(format, columns) +
+                   fieldBytes(groups, scaleCodeBits(format))
+             : groups * bytesPerScale(format);
 }
 
 int64_t zeroBytesPerRow(const Format &format, int64_t columns) {
@@ -110,26 +127,48 @@ double storedBits(const Format &format, int64_t rows, int64_t columns) {
   return 8.0 * double(bytes) / (double(rows) * double(columns));
 }
 
-float loadScale(const Format &format, const uint8_t *scales, int64_t index) {
-  if (format.scale == ScaleType::F16) {
-    uint16_t bits;
-    std::memcpy(&bits, scales + 2 * index, 2);
-    return halfToFloat(bits);
-  }
+static uint16_t loadHalf(const uint8_t *array, int64_t index) {
+  uint16_t bits;
+  std::memcpy(&bits, array + 2 * index, 2);
+  return bits;
+}
+
+static float loadFloat(const uint8_t *array, int64_t index) {
   float value;
-  std::memcpy(&value, scales + 4 * index, 4);
+  std::memcpy(&value, array + 4 * index, 4);
   return value;
+}
+
+float loadScale(const Format &format, const uint8_t *scales, int64_t index) {
+  switch (format.scale) {
+  case ScaleType::F16:
+    return halfToFloat(loadHalf(scales, index));
+  case ScaleType::BF16:
+    return bfloat16ToFloat(loadHalf(scales, index));
+  case ScaleType::E8m0:
+    return e8m0ToFloat(scales[index]);
+  default:
+    return loadFloat(scales, index);
+  }
 }
 
 float storeScale(const Format &format, float value, uint8_t *scales,
                  int64_t index) {
-  if (format.scale == ScaleType::F16) {
-    uint16_t bits = floatToHalf(value);
+  switch (format.scale) {
+  case ScaleType::F16:
+  case ScaleType::BF16: {
+    uint16_t bits = format.scale == ScaleType::F16 ? floatToHalf(value)
+                                                   : floatToBfloat16(value);
     std::memcpy(scales + 2 * index, &bits, 2);
-    return halfToFloat(bits);
+    break;
   }
-  std::memcpy(scales + 4 * index, &value, 4);
-  return value;
+  case ScaleType::E8m0:
+    scales[index] = floatToE8m0(value);
+    break;
+  default:
+    std::memcpy(scales + 4 * index, &value, 4);
+  }
+  return loadScale(format, scales, index);
 }
 
 StoredRows rowsFrom(const Format &format, const StoredRows &stored,
@@ -143,11 +182,10 @@ StoredRows rowsFrom(const Format &format, const StoredRows &stored,
           skip(stored.zeros, own * zeroBytesPerRow(format, columns))};
 }
 
-/// The f16 in front of a row's codes of scales.
-static float loadUnit(const uint8_t *row, int64_t index) {
-  uint16_t bits;
-  std::memcpy(&bits, row + 2 * index, 2);
-  return halfToFloat(bits);
+/// The number in front of a row's codes of scales.
+static float loadUnit(const Format &format, const uint8_t *row, int64_t index) {
+  return format.hasScaleFields() ? halfToFloat(loadHalf(row, index))
+                                 : loadFloat(row, index);
 }
 
 void loadScales(const Format &format, const StoredRows &stored, int64_t columns,
@@ -158,12 +196,16 @@ void loadScales(const Format &format, const StoredRows &stored, int64_t columns,
       scales[i] = loadScale(format, stored.scales, i);
     return;
   }
-  const uint8_t *codes = stored.scales + 2 * unitsPerRow(columns);
+  const uint8_t *codes =
+      stored.scales + bytesPerUnit(format) * unitsPerRow(format, columns);
   int bits = scaleCodeBits(format);
   int sign = hasSignedScales(format) ? 1 << (bits - 1) : 0;
   for (int64_t i = 0; i < groups; ++i)
-    scales[i] = loadUnit(stored.scales, i / groupsPerScaleUnit(format)) *
-                float((loadField(codes, i, bits) ^ sign) - sign);
+    scales[i] =
+        loadUnit(format, stored.scales, i / groupsPerScaleUnit(format)) *
+        (format.hasScaleFields()
+             ? float((loadField(codes, i, bits) ^ sign) - sign)
+             : e4m3ToFloat(codes[i]));
 }
 
 void loadZeros(const Format &format, const StoredRows &stored, int64_t columns,
@@ -184,7 +226,13 @@ void storeScales(const Format &format, const float *units, const float *scales,
     return;
   }
   std::fill_n(row, scaleBytesPerRow(format, columns), 0);
-  int64_t count = unitsPerRow(columns);
+  int64_t count = unitsPerRow(format, columns);
+  if (!format.hasScaleFields()) {
+    std::memcpy(row, units, 4);
+    for (int64_t i = 0; i < groups && units[0] != 0; ++i)
+      row[4 + i] = floatToE4m3(scales[i] / units[0]); // of the code's own bits
+    return;
+  }
   for (int64_t i = 0; i < count; ++i) {
     uint16_t bits = floatToHalf(units[i]);
     std::memcpy(row + 2 * i, &bits, 2);

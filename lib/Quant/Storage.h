@@ -9,9 +9,10 @@
 //           (ZeroType::Float); absent when symmetric. The code book of the
 //           matrix, a signed byte for each code, where its element has one
 //
-// With two levels of scales a row of scales and a row of zero points are whole
-// numbers of bytes that hold fields of b bits (BitFields.h): the scales' codes,
-// b = 6 or 8, and the zero points, b the bits of the element.
+// With two levels of scales that are integers a row of scales and a row of zero
+// points are whole numbers of bytes that hold fields of b bits (BitFields.h):
+// the scales' codes, b = 6 or 8, and the zero points, b the bits of the
+// element.
 //
 //   row of scales   | units, f16 [ceil(columns / 256)] | codes [groups] |
 //   row of zeros    | zero points [groups]             |
@@ -19,13 +20,19 @@
 //   scale = unit · code     code in two's complement where scales have signs
 //                           (symmetric with a full range), else unsigned
 //
-// An f32 holds the product exactly.
+// An f32 holds the product exactly. Scales in e4m3 have one unit a row, so that
+// rows can be taken apart; where a file has one for the matrix, all are equal.
 //
-//   symmetric:   w = scale · q,            q in two's complement, or e4m3
+//   row of scales   | unit, f32 | codes, e4m3 [groups] |
+//
+//   scale = unit · code     rounded to f32
+//
+//   symmetric:   w = scale · q,            q in two's complement, or floating
+//                                          point
 //   code book:   w = scale · book[q],      q unsigned
 //   asymmetric:  w = scale · (q − zero),   q unsigned
 //
-// groups is ceil(columns / groupSize) with Granularity::Group and 1 else. No
+// groups is ceil(columns / groupSize) with groups and blocks, and 1 else. No
 // array needs any alignment.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_QUANT_STORAGE_H
@@ -45,15 +52,17 @@ int64_t groupColumns(const Format &format, int64_t columns);
 /// Bytes of the codes of one row.
 int64_t bytesPerRow(const Format &format, int64_t columns);
 
-/// Bytes of one scale: 2 or 4; 0 for formats without scales, and for scales of
-/// two levels. Fractional zero points have the same size.
+/// Bytes of one scale: 1, 2 or 4; 0 for formats without scales, and for scales
+/// of two levels. Fractional zero points have the same size.
 int64_t bytesPerScale(const Format &format);
 
-/// Units of a row, and groups that share one; formats of two levels only.
-int64_t unitsPerRow(int64_t columns);
+/// Units of a row, their bytes, and groups that share one, more than any row
+/// has where that is all; formats of two levels only.
+int64_t unitsPerRow(const Format &format, int64_t columns);
+int64_t bytesPerUnit(const Format &format);
 int64_t groupsPerScaleUnit(const Format &format);
 
-/// Bits of a scale's code, and whether it has a sign; formats of two levels
+/// Bits of a scale's code, and whether it has a sign; scales that are integers
 /// only.
 int scaleCodeBits(const Format &format);
 bool hasSignedScales(const Format &format);

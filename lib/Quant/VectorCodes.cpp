@@ -75,6 +75,7 @@ VectorScale encodeVector(const Format &format, const float *values,
 bool isVectorFormat(const Format &format) {
   return format.isFloat() ||
          (format.granularity == Granularity::Channel && format.isSymmetric() &&
+          format.scale == ScaleType::F32 && format.range == CodeRange::Usual &&
           (format.element == ElementType::Int8 ||
            format.element == ElementType::Int4 ||
            format.element == ElementType::Fp8E4m3));

@@ -30,11 +30,10 @@ using namespace qopt::ir;
 /// weight's scale comes behind it.
 static std::string reasonAgainst(quant::Format weight, quant::Format format) {
   using quant::Granularity;
-  if (format.granularity == Granularity::Group) {
+  if (format.isGrouped()) {
     if (!quant::elementOf(weight.element).hasIntegerNumbers())
       return "its weight is not of integers";
-    return weight.granularity == Granularity::Group &&
-                   weight.groupSize % format.groupSize != 0
+    return weight.isGrouped() && weight.groupSize % format.groupSize != 0
                ? "its weight's groups are shorter than those of activations"
                : "";
   }
@@ -76,8 +75,7 @@ static std::string reasonAgainst(LinearOp linear, quant::Format format) {
   if (int64_t group = quant::groupColumns(format, columns); columns % group)
     return "the group size " + std::to_string(group) + " does not divide the " +
            std::to_string(columns) + " columns";
-  if (format.granularity != quant::Granularity::Group &&
-      format.element == quant::ElementType::Int8 &&
+  if (!format.isGrouped() && format.element == quant::ElementType::Int8 &&
       columns > quant::longestInt8Sum)
     return "a sum of " + std::to_string(columns) +
            " columns needs more than "

@@ -7,6 +7,7 @@
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/QOpt/QOptDialect.h"
 #include "dialects/QOpt/QOptOps.h"
+#include "dialects/QOpt/StoredElements.h"
 #include "lib/Quant/Format.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -64,6 +65,35 @@ std::optional<quant::ElementType> floatElement(Type element) {
     return quant::ElementType::F16;
   if (element.isBF16())
     return quant::ElementType::BF16;
+  return std::nullopt;
+}
+
+/// The codes of an array that DequantizeLinear reads.
+std::optional<quant::ElementType> codeElement(Type element) {
+  if (element.isInteger(8))
+    return quant::ElementType::Int8;
+  if (element.isInteger(4))
+    return quant::ElementType::Int4;
+  if (isa<Float8E4M3FNType>(element))
+    return quant::ElementType::Fp8E4m3;
+  if (isa<Float8E5M2Type>(element))
+    return quant::ElementType::Fp8E5m2;
+  if (isa<Float4E2M1FNType>(element))
+    return quant::ElementType::Fp4E2m1;
+  return std::nullopt;
+}
+
+std::optional<quant::ScaleType> scaleTypeOf(Type element) {
+  if (element.isF32())
+    return quant::ScaleType::F32;
+  if (element.isF16())
+    return quant::ScaleType::F16;
+  if (element.isBF16())
+    return quant::ScaleType::BF16;
+  if (isa<Float8E8M0FNUType>(element))
+    return quant::ScaleType::E8m0;
+  if (isa<Float8E4M3FNType>(element))
+    return quant::ScaleType::E4m3;
   return std::nullopt;
 }
 
@@ -226,10 +256,9 @@ struct RaiseEmbedding : OpRewritePattern<GatherOp> {
 };
 
 quant::Format blockFormat(quant::ElementType element, int64_t block,
-                          quant::ZeroType zero, quant::ElementType scale) {
+                          quant::ZeroType zero, quant::ScaleType scale) {
   auto format = quant::groupFormat(element, block, zero);
-  format.scale = scale == quant::ElementType::F16 ? quant::ScaleType::F16
-                                                  : quant::ScaleType::F32;
+  format.scale = scale;
   return format;
 }
 
@@ -241,9 +270,9 @@ Value blockWeight(PatternRewriter &rewriter, Location loc, int64_t rows,
   ElementsAttr zeroData = isAbsent(zeros) ? ElementsAttr() : constantOf(zeros);
   if (!data || !scaleData || (!isAbsent(zeros) && !zeroData))
     return {};
-  auto scale = floatElement(scaleData.getElementType());
+  auto scale = scaleTypeOf(scaleData.getElementType());
   auto element = integerElement(bits);
-  if (!scale || *scale == quant::ElementType::BF16 || !element || rows < 1 ||
+  if (!scale || !isFloat(scaleData.getElementType()) || !element || rows < 1 ||
       columns < 1)
     return {};
   // Zero points are packed codes, or fractions in the scales' type.
@@ -308,10 +337,10 @@ Value nibbleTable(PatternRewriter &rewriter, MSGatherBlockQuantizedOp op) {
   ElementsAttr zeros =
       asymmetric ? constantOf(op.getZeroPoints()) : ElementsAttr();
   auto table = typeOf(op.getData());
-  auto scale = scales ? floatElement(scales.getElementType()) : std::nullopt;
+  auto scale = scales ? scaleTypeOf(scales.getElementType()) : std::nullopt;
   // An unsigned table without zero points has them at 0, which no symmetric
   // format here means; a signed one with them is no format here either.
-  if (!codes || !scale || *scale == quant::ElementType::BF16 ||
+  if (!codes || !scale || !isFloat(scales.getElementType()) ||
       table.getNumElements() == 0 || (asymmetric && !zeros) ||
       table.getElementType().isUnsignedInteger() != asymmetric)
     return {};
@@ -358,41 +387,120 @@ struct RaiseGatherBlockQuantized : OpRewritePattern<MSGatherBlockQuantizedOp> {
   }
 };
 
-/// x times DequantizeLinear of a constant [K, N] with blocks along K.
+/// The format that DequantizeLinear reads [K, N] in, or [N, K] where it is not
+/// `transposed`: blocks along K, or floating point codes with one scale for
+/// each of N or for all.
+std::optional<quant::Format> formatOf(DequantizeLinearOp op,
+                                      ElementsAttr scales, bool transposed) {
+  Type type = typeOf(op.getX()).getElementType();
+  auto element = codeElement(type);
+  auto scale = scaleTypeOf(scales.getElementType());
+  if (!element || !scale)
+    return std::nullopt;
+  bool asymmetric = !isAbsent(op.getZeroPoint());
+  // ONNX's unsigned types without a zero point have it at 0, which no symmetric
+  // format here means; floating point numbers have none.
+  if (type.isUnsignedInteger() != asymmetric)
+    return std::nullopt;
+  int64_t axis = op.getAxis() < 0 ? op.getAxis() + 2 : op.getAxis();
+  int64_t columnAxis = transposed ? 0 : 1;
+  quant::Format format = blockFormat(
+      *element, op.getBlockSize(),
+      asymmetric ? quant::ZeroType::U8 : quant::ZeroType::None, *scale);
+  if (op.getBlockSize() == 0) {
+    bool isTensor = scales.getShapedType().getRank() == 0;
+    if (!isa<FloatType>(type) || (!isTensor && axis == columnAxis))
+      return std::nullopt;
+    format.granularity =
+        isTensor ? quant::Granularity::Tensor : quant::Granularity::Channel;
+  } else if (axis != columnAxis) {
+    return std::nullopt;
+  }
+  if (!quant::formatFault(format).empty())
+    return std::nullopt;
+  return format;
+}
+
+/// Scales of e4m3 that DequantizeLinear multiplies by one f32 (NVFP4).
+struct FloatScales {
+  ElementsAttr codes, unit;
+};
+
+std::optional<FloatScales> floatScalesOf(Value scale) {
+  auto op = scale.getDefiningOp<DequantizeLinearOp>();
+  if (!op || !isAbsent(op.getZeroPoint()))
+    return std::nullopt;
+  ElementsAttr codes = constantOf(op.getX()), unit = constantOf(op.getScale());
+  if (!codes || !unit || !isa<Float8E4M3FNType>(codes.getElementType()) ||
+      codes.getShapedType().getRank() != 2 || !unit.getElementType().isF32() ||
+      unit.getNumElements() != 1)
+    return std::nullopt;
+  return FloatScales{codes, unit};
+}
+
+/// Those of rows in canonical storage: the f32, then the row's codes.
+ElementsAttr canonicalScales(const FloatScales &scales, bool transposed,
+                             StringRef name) {
+  auto codes = ir::StoredElements::of(scales.codes),
+       unit = ir::StoredElements::of(scales.unit);
+  if (!codes || !unit)
+    return {};
+  ArrayRef<int64_t> shape = scales.codes.getShapedType().getShape();
+  int64_t rows = shape[transposed ? 1 : 0], groups = shape[transposed ? 0 : 1],
+          rowBytes = int64_t(sizeof(float)) + groups;
+  std::vector<char> bytes;
+  for (int64_t row = 0; row < rows; ++row) {
+    llvm::append_range(bytes, unit->bytes());
+    for (int64_t g = 0; g < groups; ++g)
+      bytes.push_back(codes->bytes()[size_t(transposed ? g * rows + row
+                                                       : row * groups + g)]);
+  }
+  MLIRContext *context = scales.codes.getContext();
+  auto type =
+      RankedTensorType::get({rows, rowBytes}, IntegerType::get(context, 8));
+  return DenseResourceElementsAttr::get(
+      type, (name + " scales").str(),
+      HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, /*align=*/64));
+}
+
+/// x times DequantizeLinear of a constant [K, N], or of the transpose of one.
 struct RaiseDequantizedMatMul : OpRewritePattern<MatMulOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MatMulOp op,
                                 PatternRewriter &rewriter) const override {
-    auto dequantize = op.getB().getDefiningOp<DequantizeLinearOp>();
+    Value b = op.getB();
+    auto transpose = b.getDefiningOp<TransposeOp>();
+    if (transpose && transpose.getPerm() == ArrayRef<int64_t>{1, 0})
+      b = transpose.getData();
+    bool transposed = b == op.getB();
+    auto dequantize = b.getDefiningOp<DequantizeLinearOp>();
     if (!dequantize)
       return rewriter.notifyMatchFailure(op, "no dequantized right side");
     ElementsAttr codes = constantOf(dequantize.getX());
     ElementsAttr scales = constantOf(dequantize.getScale());
+    auto floatScales = floatScalesOf(dequantize.getScale());
     bool asymmetric = !isAbsent(dequantize.getZeroPoint());
     ElementsAttr zeros =
         asymmetric ? constantOf(dequantize.getZeroPoint()) : ElementsAttr();
     auto type = typeOf(dequantize.getX());
-    if (!codes || !scales || (asymmetric && !zeros) || type.getRank() != 2)
+    if (!codes || (!scales && !floatScales) || (asymmetric && !zeros) ||
+        type.getRank() != 2 || type.getNumElements() == 0)
       return rewriter.notifyMatchFailure(op, "codes are no constant matrix");
-    Type element = type.getElementType();
-    auto scale = floatElement(scales.getElementType());
-    int64_t block = dequantize.getBlockSize();
-    unsigned bits = element.getIntOrFloatBitWidth();
-    // ONNX's unsigned types without a zero point have it at 0, which no
-    // symmetric format here means.
-    if (!scale || *scale == quant::ElementType::BF16 || block == 0 ||
-        type.getNumElements() == 0 || (bits != 4 && bits != 8) ||
-        (element.isUnsignedInteger() != asymmetric))
-      return rewriter.notifyMatchFailure(op, "not a blocked format");
-    quant::Format format = blockFormat(
-        bits == 4 ? quant::ElementType::Int4 : quant::ElementType::Int8, block,
-        asymmetric ? quant::ZeroType::U8 : quant::ZeroType::None, *scale);
+    auto format =
+        formatOf(dequantize, scales ? scales : floatScales->codes, transposed);
+    if (!format)
+      return rewriter.notifyMatchFailure(op, "not a format of weights");
+    if (!scales)
+      scales = canonicalScales(*floatScales, transposed,
+                               weightName(codes, op.getLoc()));
+    if (!scales)
+      return rewriter.notifyMatchFailure(op, "the IR lacks scales");
     Value weight = ir::WeightOp::create(
         rewriter, op.getLoc(),
-        ir::WeightType::get(getContext(), type.getDimSize(1),
-                            type.getDimSize(0), format),
+        ir::WeightType::get(getContext(), type.getDimSize(transposed ? 1 : 0),
+                            type.getDimSize(transposed ? 0 : 1), *format),
         rewriter.getStringAttr(weightName(codes, op.getLoc())), codes, scales,
-        zeros, rewriter.getUnitAttr(),
+        zeros, transposed ? rewriter.getUnitAttr() : UnitAttr(),
         ir::EncodingAttr::get(getContext(), ir::Encoding::DequantizeLinear),
         ElementsAttr(), ElementsAttr());
     rewriter.replaceOpWithNewOp<ir::LinearOp>(

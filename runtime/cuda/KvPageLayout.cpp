@@ -23,6 +23,9 @@ static int64_t elementBits(quant::ElementType element) {
   case quant::ElementType::Int2:
   case quant::ElementType::Lut4:
   case quant::ElementType::Lut3:
+  case quant::ElementType::Fp8E5m2:
+  case quant::ElementType::Fp4E2m1:
+  case quant::ElementType::Nf4:
     break;
   }
   return 0;

@@ -14,24 +14,18 @@
 HWY_BEFORE_NAMESPACE();
 namespace qopt::host::HWY_NAMESPACE {
 
-/// The values of the e4m3 codes in the lowest bytes. Moved to their places, the
-/// bits are an f32 whose exponent is too small by 120; the product is exact for
-/// subnormals too. NaN, which no weight has, would be 480.
-HWY_INLINE FloatVector e4m3Values(Words word) {
-  const FloatTag d;
-  const hn::RebindToUnsigned<FloatTag> du;
-  const auto sign = hn::ShiftLeft<24>(hn::And(word, hn::Set(du, 0x80)));
-  const auto moved = hn::ShiftLeft<20>(hn::And(word, hn::Set(du, 0x7f)));
-  const auto value = hn::Mul(hn::BitCast(d, moved), hn::Set(d, 0x1p120f));
-  return hn::BitCast(d, hn::Or(hn::BitCast(du, value), sign));
-}
-
 /// Lane by lane scale · (code − zero); `word` has the code in its lowest byte.
 template <quant::ElementType element>
-HWY_INLINE FloatVector dequantized(Words word, FloatVector scale,
+HWY_INLINE FloatVector dequantized(const NumberLines<element> &numbers,
+                                   Words word, FloatVector scale,
                                    FloatVector zero) {
   if constexpr (element == quant::ElementType::Fp8E4m3)
-    return hn::Mul(scale, e4m3Values(word));
+    return hn::Mul(scale, numbers.fp8Values(word));
+#if QOPT_FLOAT_TABLES
+  if constexpr (numberBits(element) <= 4)
+    return hn::Mul(scale,
+                   hn::Sub(numbers.tableValues(word, /*centre=*/false), zero));
+#endif
   const hn::RebindToUnsigned<FloatTag> du;
   const hn::RebindToSigned<FloatTag> di;
   const auto code = hn::And(word, hn::Set(du, 255));
@@ -70,7 +64,7 @@ HWY_INLINE void dequantizeBlock(const NumberLines<element> &numbers,
     for (int64_t part = 0; part < lineVectors; ++part) {
       Words word = numbers.load(codes, quad, part);
       for (int64_t i = 0; i < 4; ++i) {
-        hn::StoreU(dequantized<element>(word, lines.scale[0][part],
+        hn::StoreU(dequantized<element>(numbers, word, lines.scale[0][part],
                                         lines.zero[0][part]),
                    FloatTag(),
                    out + (4 * quad + i) * tileRows + part * lineLanes);
@@ -101,6 +95,42 @@ HWY_INLINE void dequantizeBlocksOf(const LinearLayout &layout,
   }
 }
 
+#if !QOPT_FLOAT_TABLES
+/// The same for nf4, whose numbers are no integers: short code, for it has no
+/// other use.
+HWY_NOINLINE inline void dequantizeNf4(const LinearLayout &layout,
+                                       const uint8_t *tile, int64_t begin,
+                                       int64_t end, float *out) {
+  const FloatTag d;
+  const hn::RebindToUnsigned<FloatTag> du;
+  const TileSizes sizes(layout);
+  for (int64_t quad = begin * quadsPerBlock; quad < end * quadsPerBlock;
+       ++quad) {
+    const int64_t block = quad / quadsPerBlock;
+    const int64_t group = block / sizes.blocksPerGroup * sizes.groupsPerBlock +
+                          (sizes.groupsPerBlock == 2 &&
+                           quad % quadsPerBlock >= quadsPerBlock / 2);
+    for (int64_t part = 0; part < lineVectors; ++part) {
+      const auto scale = loadScales(sizes, tile, group, part);
+      Words word =
+          planeBits<4>(tile + block * blockBytes(quant::ElementType::Nf4),
+                       quad % quadsPerBlock, part, 0);
+      for (int64_t i = 0; i < 4; ++i) {
+        const auto index = hn::BitCast(hn::RebindToSigned<FloatTag>(),
+                                       hn::And(word, hn::Set(du, 15)));
+        hn::StoreU(hn::Mul(scale, hn::GatherIndex(d, quant::nf4Element.numbers,
+                                                  index)),
+                   d, out + part * lineLanes);
+        out += tileRows;
+        word = hn::ShiftRight<8>(word);
+      }
+      out -= 4 * tileRows;
+    }
+    out += 4 * tileRows;
+  }
+}
+#endif
+
 /// The blocks [begin, end) of a tile of `weight` into lines of f32, the columns
 /// that fill the last block included.
 HWY_INLINE void dequantizeBlocks(const LinearLayout &layout, const void *weight,
@@ -111,6 +141,12 @@ HWY_INLINE void dequantizeBlocks(const LinearLayout &layout, const void *weight,
   case ElementType::Int8:
     return dequantizeBlocksOf<ElementType::Int8>(layout, weight, tile, begin,
                                                  end, out);
+#if !QOPT_FLOAT_TABLES
+  case ElementType::Nf4:
+    return dequantizeNf4(layout, tile, begin, end, out);
+#else
+  case ElementType::Nf4:
+#endif
   case ElementType::Int4:
     return dequantizeBlocksOf<ElementType::Int4>(layout, weight, tile, begin,
                                                  end, out);
@@ -127,9 +163,11 @@ HWY_INLINE void dequantizeBlocks(const LinearLayout &layout, const void *weight,
     return dequantizeBlocksOf<ElementType::Int2>(layout, weight, tile, begin,
                                                  end, out);
   case ElementType::Fp8E4m3:
+  case ElementType::Fp8E5m2:
     return dequantizeBlocksOf<ElementType::Fp8E4m3>(layout, weight, tile, begin,
                                                     end, out);
   case ElementType::Lut4:
+  case ElementType::Fp4E2m1:
     return dequantizeBlocksOf<ElementType::Lut4>(layout, weight, tile, begin,
                                                  end, out);
   case ElementType::Lut3:

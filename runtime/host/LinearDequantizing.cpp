@@ -21,17 +21,14 @@ using quant::ElementType;
 /// lowest byte. A number of up to four bits is one table look-up where there is
 /// such.
 template <ElementType element, bool symmetric>
-HWY_INLINE FloatVector codeValue(Words word, FloatVector zero) {
+HWY_INLINE FloatVector codeValue(const NumberLines<element> &numbers,
+                                 Words word, FloatVector zero) {
   const FloatTag d;
   if constexpr (element == ElementType::Fp8E4m3)
-    return e4m3Values(word);
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-  if constexpr (numberBits(element) <= 4) { // the look-up reads four bits
-    constexpr float z = symmetric ? symmetricZero(element) : 0;
-    const __m512 table = _mm512_setr_ps(
-        0 - z, 1 - z, 2 - z, 3 - z, 4 - z, 5 - z, 6 - z, 7 - z, 8 - z, 9 - z,
-        10 - z, 11 - z, 12 - z, 13 - z, 14 - z, 15 - z);
-    const FloatVector value{_mm512_permutexvar_ps(word.raw, table)};
+    return numbers.fp8Values(word);
+#if QOPT_FLOAT_TABLES
+  if constexpr (numberBits(element) <= 4) {
+    const FloatVector value = numbers.tableValues(word, symmetric);
     return symmetric ? value : hn::Sub(value, zero);
   }
 #endif
@@ -57,7 +54,7 @@ HWY_INLINE void addQuad(const NumberLines<element> &numbers,
       Words word = numbers.load(block + t * tileBytes, quad, part);
       for (int64_t i = 0; i < 4; ++i) {
         const auto value =
-            codeValue<element, symmetric>(word, group.zero[t][part]);
+            codeValue<element, symmetric>(numbers, word, group.zero[t][part]);
         sums[t][part] =
             hn::MulAdd(hn::Set(d, x[4 * quad + i]),
                        hn::Mul(group.scale[t][part], value), sums[t][part]);
@@ -150,9 +147,14 @@ LinearBody chooseDequantizing(const LinearArguments &a) {
   if (a.rows > fewRows || a.layout.groupsPerBlock() > 1)
     return multiplyDequantized;
   switch (a.layout.format.element) {
+  case ElementType::Nf4:
+    return QOPT_FLOAT_TABLES ? multiplyFewRows<ElementType::Int4, true>
+                             : multiplyDequantized;
   case ElementType::Fp8E4m3:
+  case ElementType::Fp8E5m2:
     return multiplyFewRows<ElementType::Fp8E4m3, true>;
   case ElementType::Lut4:
+  case ElementType::Fp4E2m1:
     return multiplyFewRows<ElementType::Lut4, true>;
   case ElementType::Lut3:
     return multiplyFewRows<ElementType::Lut3, true>;

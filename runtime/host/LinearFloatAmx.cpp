@@ -307,9 +307,10 @@ LinearBody chooseFloatAmx(const quant::Format &format) {
   if (format.element == ElementType::BF16)
     return multiplyFloatAmx<1>;
   const bool fourBits =
-      !format.isFloat() && (numberBits(format.element) <= 4 ||
-                            format.element == ElementType::Fp8E4m3);
-  const bool shortProduct = fourBits && format.scale == quant::ScaleType::F16 &&
+      !format.isFloat() && format.element != ElementType::Nf4 &&
+      (numberBits(format.element) <= 4 || quant::isFp8(format.element));
+  const bool shortProduct = fourBits && quant::bytesPerScale(format) <= 2 &&
+                            !format.hasTwoLevels() &&
                             format.zero != quant::ZeroType::Float;
   if (format.element == ElementType::F16 || shortProduct)
     return multiplyFloatAmx<2>;

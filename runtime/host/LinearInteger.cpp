@@ -210,6 +210,7 @@ LinearBody chooseInteger(const quant::Format &format) {
   case ElementType::Int2:
     return chooseByZero<ElementType::Int2>(format.zero);
   case ElementType::Lut4:
+  case ElementType::Fp4E2m1:
     return multiplyTiles<ElementType::Lut4, ZeroType::None>;
   case ElementType::Lut3:
     return multiplyTiles<ElementType::Lut3, ZeroType::None>;

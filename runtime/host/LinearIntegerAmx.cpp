@@ -330,6 +330,7 @@ LinearBody chooseAmx(const quant::Format &format) {
   case ElementType::Int2:
     return chooseShortCodes<ElementType::Int2>(format.zero);
   case ElementType::Lut4:
+  case ElementType::Fp4E2m1:
     return multiplyAmx<ElementType::Lut4, ZeroUse::Unpacked>;
   case ElementType::Lut3:
     return multiplyAmx<ElementType::Lut3, ZeroUse::Unpacked>;

@@ -20,14 +20,13 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
 }
 
 int64_t LinearLayout::groups() const {
-  if (format.granularity != Granularity::Group)
+  if (!format.isGrouped())
     return isFloat() ? 0 : 1;
   return (columns + format.groupSize - 1) / format.groupSize;
 }
 
 int64_t LinearLayout::groupColumns() const {
-  return format.granularity == Granularity::Group ? format.groupSize
-                                                  : blocks() * blockColumns;
+  return format.isGrouped() ? format.groupSize : blocks() * blockColumns;
 }
 
 int64_t LinearLayout::blocksPerGroup() const {
@@ -84,8 +83,10 @@ int64_t LinearLayout::unitOffset() const {
 }
 
 int64_t LinearLayout::tileBytes() const {
-  int64_t units = format.hasTwoLevels() ? quant::unitsPerRow(columns) : 0;
-  return unitOffset() + roundUp(units * tileRows * 2, 64);
+  int64_t units =
+      format.hasTwoLevels() ? quant::unitsPerRow(format, columns) : 0;
+  return unitOffset() +
+         roundUp(units * tileRows * quant::bytesPerUnit(format), 64);
 }
 
 StatusOr<LinearLayout> linearLayout(const quant::Format &format, int64_t rows,
@@ -95,8 +96,8 @@ StatusOr<LinearLayout> linearLayout(const quant::Format &format, int64_t rows,
                   "a weight of shape " + std::to_string(rows) + "x" +
                       std::to_string(columns) +
                       " has no elements; expected at least 1x1");
-  if (format.granularity == Granularity::Group &&
-      format.groupSize != blockColumns / 2 && format.groupSize % blockColumns)
+  if (format.isGrouped() && format.groupSize != blockColumns / 2 &&
+      format.groupSize % blockColumns)
     return Status(StatusCode::Unsupported,
                   "the host's kernels need a group size that is 16 or a "
                   "multiple of 32, got format \"" +
@@ -131,7 +132,8 @@ struct PlaneBits {
 static void packCodes(const LinearLayout &layout, const int16_t *codes,
                       int64_t row, uint8_t *tile) {
   ElementType element = layout.format.element;
-  bool isSigned = layout.format.isSymmetric() && !hasBook(element);
+  bool isSigned =
+      layout.format.isSymmetric() && quant::elementOf(element).isInteger();
   int offset = isSigned ? symmetricZero(element) : 0;
   int bits = codeBits(element), low = lowBits(bits);
   for (int64_t k = 0; k < layout.columns; ++k) {
@@ -187,6 +189,10 @@ float packedNumber(const LinearLayout &layout, const void *packed, int64_t row,
   int code = packedCode(element, tile, row % tileRows, column);
   if (element == ElementType::Fp8E4m3)
     return quant::e4m3ToFloat(static_cast<uint8_t>(code));
+  if (element == ElementType::Fp8E5m2)
+    return quant::e5m2ToFloat(static_cast<uint8_t>(code));
+  if (element == ElementType::Nf4)
+    return quant::nf4Element.numbers[code];
   return static_cast<float>(
       hasBook(element) ? weight[layout.bookOffset() + code] : code);
 }
@@ -213,12 +219,13 @@ static void packParameters(const LinearLayout &layout,
   const quant::Format &format = layout.format;
   int64_t size = quant::bytesPerScale(format), groups = layout.groups();
   if (format.hasTwoLevels()) {
-    int64_t units = quant::unitsPerRow(layout.columns);
+    int64_t units = quant::unitsPerRow(format, layout.columns);
     int bits = quant::scaleCodeBits(format);
     // A sign becomes an offset when its bit is flipped.
     int flip = quant::hasSignedScales(format) ? 1 << (bits - 1) : 0;
-    packNumbers(one.scales, units, 2, row, tile + layout.unitOffset());
-    packFields(one.scales + 2 * units, groups, bits, flip, row,
+    int64_t unitBytes = quant::bytesPerUnit(format);
+    packNumbers(one.scales, units, unitBytes, row, tile + layout.unitOffset());
+    packFields(one.scales + unitBytes * units, groups, bits, flip, row,
                tile + layout.scaleOffset());
   } else {
     packNumbers(one.scales, groups, size, row, tile + layout.scaleOffset());
@@ -234,8 +241,14 @@ float packedScale(const LinearLayout &layout, const uint8_t *tile, int64_t row,
                   int64_t group) {
   const quant::Format &format = layout.format;
   const uint8_t *lines = tile + layout.scaleOffset();
+  float factor = quant::numberUnit(format.element);
   if (!format.hasTwoLevels())
-    return quant::loadScale(format, lines, group * tileRows + row);
+    return factor * quant::loadScale(format, lines, group * tileRows + row);
+  if (!format.hasScaleFields()) {
+    float unit;
+    std::memcpy(&unit, tile + layout.unitOffset() + 4 * row, 4);
+    return factor * (unit * quant::e4m3ToFloat(lines[group * tileRows + row]));
+  }
   int bits = quant::scaleCodeBits(format);
   int code =
       quant::loadField(lines + group * layout.scaleLineBytes(), row, bits);
@@ -246,7 +259,8 @@ float packedScale(const LinearLayout &layout, const uint8_t *tile, int64_t row,
       tile + layout.unitOffset() +
           2 * (group / quant::groupsPerScaleUnit(format) * tileRows + row),
       2);
-  return quant::halfToFloat(unit) * static_cast<float>(code - offset);
+  return factor *
+         (quant::halfToFloat(unit) * static_cast<float>(code - offset));
 }
 
 float packedZero(const LinearLayout &layout, const uint8_t *tile, int64_t row,
@@ -271,7 +285,7 @@ static void packCodedRow(const LinearLayout &layout,
   const quant::Format &format = layout.format;
   const quant::Element &element = quant::elementOf(format.element);
   quant::StoredRows one = quant::rowsFrom(format, stored, layout.columns, row);
-  if (element.hasIntegerNumbers())
+  if (element.unpackUnsigned)
     quant::unpackCodes(format, one.codes, layout.columns, codes.data());
   else
     std::copy_n(one.codes, layout.columns, codes.data());
@@ -309,7 +323,11 @@ void packBook(const LinearLayout &layout, const quant::StoredRows &stored,
               void *packed) {
   uint8_t *book = static_cast<uint8_t *>(packed);
   std::memset(book, 0, lineBytes);
-  for (int i = 0; i < quant::elementOf(layout.format.element).bookSize; ++i)
+  const quant::Element &element = quant::elementOf(layout.format.element);
+  for (int i = 0; element.numbers && i < 16; ++i)
+    book[i] = static_cast<uint8_t>(128 + element.numbers[i] /
+                                             quant::numberUnit(element.type));
+  for (int i = 0; i < element.bookSize; ++i)
     book[i] = static_cast<uint8_t>(stored.zeros[i] ^ 0x80);
 }
 

@@ -37,23 +37,24 @@
 //   int5  lines 0 to 3 as those of int4, line 4 as line 2 of int3
 //   int6  lines 0 to 3 as those of int4, lines 4 and 5 as those of int2
 //
-// fp8: the lines of int8, each byte as it is. lut4, lut3: those of int4 and
-// int3; the code book, number + 128 in a byte, is behind the last tile, padded
-// to 64 bytes.
+// fp8: the lines of int8, each byte as it is. nf4: those of int4. lut4, lut3,
+// fp4: those of int4 and int3; the code book, number + 128 in a byte, is behind
+// the last tile, padded to 64 bytes. That of fp4 has its numbers doubled.
 //
 // Integer codes are unsigned: a symmetric code q of b bits is stored as
 // q + 2^(b−1), so that every integer weight is scale · (code − zero). Columns
 // beyond K hold code 0; the activations there are zero.
 //
-// scales [groups][16] in the format's scale type, zero points [groups][16] as
-// bytes or fractions of the scale's type (absent when symmetric). A block has
-// two groups of 16 columns; where the second of the last one has no columns its
-// scales and zero points are 0.
+// scales [groups][16] in the format's scale type (blocks have their rows'),
+// zero points [groups][16] as bytes or fractions of the scale's type (absent
+// when symmetric). A block has two groups of 16 columns; where the second of
+// the last one has no columns its scales and zero points are 0.
 //
 // Two levels of scales: a line of 16 fields of b bits for each group has the
 // codes of scales, another the zero points (BitFields.h; 2·b bytes, b = 6 or 8,
 // and the bits of the element). A scale's code with a sign is stored as code +
-// 2^(b−1). units [units of a row][16] in f16. Nothing is stored but what the
+// 2^(b−1). units [units of a row][16] in f16. Scales in e4m3 are fields of 8
+// bits, their units f32. Nothing is stored but what the
 // format counts, and kernels may read 16 bytes from any line of fields on: the
 // units are behind them.
 //
@@ -88,10 +89,11 @@ constexpr int lowBits(int bits) {
 constexpr int64_t blockBytes(quant::ElementType element) {
   return codeBits(element) * lineBytes;
 }
-/// Whether codes are indices of a code book.
+/// Whether codes are indices of a code book, which the weight has behind it.
 constexpr bool hasBook(quant::ElementType element) {
   return element == quant::ElementType::Lut4 ||
-         element == quant::ElementType::Lut3;
+         element == quant::ElementType::Lut3 ||
+         element == quant::ElementType::Fp4E2m1;
 }
 /// Bits of what a code stands for when it is multiplied: numbers of a code book
 /// have eight.
@@ -100,7 +102,7 @@ constexpr int numberBits(quant::ElementType element) {
 }
 /// The zero point of the numbers of symmetric formats as they are stored.
 constexpr int symmetricZero(quant::ElementType element) {
-  return element == quant::ElementType::Fp8E4m3
+  return quant::isFp8(element) || element == quant::ElementType::Nf4
              ? 0
              : 1 << (numberBits(element) - 1);
 }
@@ -166,8 +168,9 @@ int packedCode(quant::ElementType element, const uint8_t *tile, int64_t row,
 float packedNumber(const LinearLayout &layout, const void *packed, int64_t row,
                    int64_t column);
 
-/// The scale and the zero point of a row and a group of a packed tile. Codes of
-/// symmetric formats have a zero point as they are stored.
+/// The scale and the zero point of a row and a group of a packed tile: what
+/// packedNumber is multiplied by, and less. Codes of symmetric formats have a
+/// zero point as they are stored.
 float packedScale(const LinearLayout &layout, const uint8_t *tile, int64_t row,
                   int64_t group);
 float packedZero(const LinearLayout &layout, const uint8_t *tile, int64_t row,

@@ -41,8 +41,7 @@ public:
         unitColumns(order.unitColumns),
         units(ceilDiv(a.layout.columns, unitColumns)),
         leastExponent(order.bf16 ? leastExponentOfFloat : leastExponentOfHalf) {
-    if (format.granularity == quant::Granularity::Group &&
-        !order.roundsWeights)
+    if (format.isGrouped() && !order.roundsWeights)
       groupColumns = format.groupSize;
     int64_t strips = ceilDiv(order.paired ? a.layout.rows / 2 : a.layout.rows,
                              order.paired ? stripRows / 2 : stripRows);
@@ -168,13 +167,18 @@ void OrderedLinear::unpackRow(int64_t n) {
   base = float(lower ? order.baseLower : order.baseUpper);
 
   readScales(n);
-  // Numbers of books are integers around 0.
+  // Numbers of books are integers around 0, those of nf4 rounded.
   float bookZero =
       hasBook(format.element) ? float(symmetricZero(format.element)) : 0;
   bool coded = quant::elementOf(format.element).isInteger();
   numbers.assign(size_t(units * unitColumns), 0);
   for (int64_t k = 0; k < layout.columns; ++k) {
-    float number = packedNumber(layout, a.weight, n, k) - bookZero;
+    float number = quant::numberUnit(format.element) *
+                   (packedNumber(layout, a.weight, n, k) - bookZero);
+    if (format.element == quant::ElementType::Nf4)
+      number = order.bf16
+                   ? quant::bfloat16ToFloat(quant::floatToBfloat16(number))
+                   : quant::halfToFloat(quant::floatToHalf(number));
     numbers[size_t(placeOf(k))] = order.roundsWeights
                                       ? weightOf(number, k)
                                       : number + (coded ? base : 0);
@@ -183,12 +187,13 @@ void OrderedLinear::unpackRow(int64_t n) {
 
 void OrderedLinear::readScales(int64_t n) {
   const LinearLayout &layout = a.layout;
+  float unit = quant::numberUnit(format.element);
   scales.clear();
   zeros.clear();
   const uint8_t *packed = static_cast<const uint8_t *>(a.weight) +
                           n / tileRows * layout.tileBytes();
   for (int64_t g = 0; !layout.isFloat() && g < layout.groups(); ++g) {
-    scales.push_back(packedScale(layout, packed, n % tileRows, g));
+    scales.push_back(packedScale(layout, packed, n % tileRows, g) / unit);
     zeros.push_back(format.isSymmetric()
                         ? float(order.zero)
                         : packedZero(layout, packed, n % tileRows, g));
@@ -329,7 +334,7 @@ float OrderedLinear::sumOfSlices(const Token &token) const {
 
 float OrderedLinear::finish(const Token &token, int64_t n) const {
   float y = sumOfSlices(token);
-  if (format.granularity != quant::Granularity::Group && !scales.empty())
+  if (!format.isGrouped() && !scales.empty())
     y = y * scales[0];
   return a.bias ? y + a.bias[n] : y;
 }
@@ -360,7 +365,7 @@ LinearBody orderedLinear(const LinearArguments &) { return addTiles; }
 static bool fitsGroups(const LinearSumOrder &order,
                        const LinearLayout &layout) {
   const quant::Format &format = layout.format;
-  bool grouped = format.granularity == quant::Granularity::Group;
+  bool grouped = format.isGrouped();
   bool smallGroups = grouped && format.groupSize < mostUnitColumns;
   int64_t group =
       grouped ? std::min(format.groupSize, mostUnitColumns) : mostUnitColumns;

@@ -31,8 +31,12 @@ struct TileSizes {
         scaleLineBytes(layout.scaleLineBytes()),
         zeroLineBytes(layout.zeroLineBytes()), scale(layout.format.scale),
         zero(layout.format.zero), zeroBits(quant::zeroBits(layout.format)),
-        codeZero(symmetricZero(layout.format.element)) {
-    if (!layout.format.hasTwoLevels())
+        codeZero(symmetricZero(layout.format.element)),
+        scaleFactor(quant::numberUnit(layout.format.element)),
+        rareScales(scaleFactor != 1 || (scale != quant::ScaleType::F16 &&
+                                        scale != quant::ScaleType::F32 &&
+                                        !layout.format.hasScaleFields())) {
+    if (!layout.format.hasScaleFields())
       return;
     unitShift = std::countr_zero(
         static_cast<uint64_t>(quant::groupsPerScaleUnit(layout.format)));
@@ -45,6 +49,10 @@ struct TileSizes {
   quant::ScaleType scale;
   quant::ZeroType zero;
   int zeroBits, codeZero;
+  /// What scales are multiplied by, and whether that, or their type, is one of
+  /// those that have no kernels of their own.
+  float scaleFactor;
+  bool rareScales;
   /// With two levels of scales: a group's unit is group >> unitShift.
   int unitShift = 0;
   int scaleBits = 0; ///< 0: one level

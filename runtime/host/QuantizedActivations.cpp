@@ -70,8 +70,7 @@ bool readsCodes(const quant::Format &weight, ActivationCodes codes) {
   switch (codes) {
   case ActivationCodes::Int8Blocks:
     return quant::elementOf(weight.element).hasIntegerNumbers() &&
-           (weight.granularity != Granularity::Group ||
-            weight.groupSize % blockColumns == 0);
+           (!weight.isGrouped() || weight.groupSize % blockColumns == 0);
   case ActivationCodes::Int8Rows:
     return weight.element == ElementType::Int8 && weight.isSymmetric() &&
            hasRowScales;

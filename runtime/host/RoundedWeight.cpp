@@ -34,10 +34,11 @@ float roundedWeight(const quant::Format &format, WeightRounding rounding,
   float whole =
       format.zero == quant::ZeroType::Float ? std::nearbyintf(zero) : zero;
   float level = number - whole;
-  if (format.granularity != quant::Granularity::Group)
+  if (!format.isGrouped())
     return level;
   float rest = round((whole - zero) * scale);
-  if (format.scale != quant::ScaleType::F32)
+  bool halves = format.scale == quant::ScaleType::F16 || format.hasScaleFields();
+  if (halves)
     return round(double(level) * double(round(scale)) + double(rest));
   float scaled = scale * rounding.factor;
   float high = round(scaled), low = round(scaled - high);

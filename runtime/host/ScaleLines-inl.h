@@ -32,9 +32,10 @@ HWY_INLINE WholeVector loadFields(const uint8_t *fields, int bits,
                      hn::And(hn::Shr(hn::BitCast(du, bytes), shifts), mask));
 }
 
-/// Numbers of the scale's type, one for each group.
-HWY_INLINE FloatVector loadNumbers(const TileSizes &sizes, const uint8_t *lines,
-                                   int64_t group, int64_t part) {
+/// Numbers of f16 or f32, one for each group.
+HWY_INLINE FloatVector loadUsualNumbers(const TileSizes &sizes,
+                                        const uint8_t *lines, int64_t group,
+                                        int64_t part) {
   return sizes.scale == quant::ScaleType::F16
              ? loadLine<quant::ElementType::F16>(lines + group * tileRows * 2,
                                                  part)
@@ -42,13 +43,44 @@ HWY_INLINE FloatVector loadNumbers(const TileSizes &sizes, const uint8_t *lines,
                                                  part);
 }
 
-/// The scales of one group of a tile.
-HWY_INLINE FloatVector loadScales(const TileSizes &sizes, const uint8_t *tile,
-                                  int64_t group, int64_t part) {
+/// The numbers of e8m0 or e4m3 in bytes. NaN, which no scale is, would be 2^128
+/// and 480.
+HWY_INLINE FloatVector byteNumbers(hn::Vec<hn::RebindToUnsigned<FloatTag>> code,
+                                   bool powers) {
+  const FloatTag d;
+  const hn::RebindToUnsigned<FloatTag> du;
+  const auto least = hn::Set(du, 0x00400000); // 2^-127
+  return powers ? hn::BitCast(d, hn::Max(hn::ShiftLeft<23>(code), least))
+                : hn::Mul(hn::BitCast(d, hn::ShiftLeft<20>(code)),
+                          hn::Set(d, 0x1p120f));
+}
+
+/// Numbers of the scale's type, whatever it is. Out of line, once for all
+/// kernels: few weights have such scales.
+HWY_NOINLINE inline FloatVector loadRareNumbers(const TileSizes &sizes,
+                                                const uint8_t *lines,
+                                                int64_t group, int64_t part) {
+  const uint8_t *line = lines + group * sizes.scaleLineBytes;
+  if (sizes.scale == quant::ScaleType::BF16)
+    return loadLine<quant::ElementType::BF16>(line, part);
+  const bool powers = sizes.scale == quant::ScaleType::E8m0;
+  if (!powers && sizes.scale != quant::ScaleType::E4m3)
+    return loadUsualNumbers(sizes, lines, group, part);
+  const hn::Rebind<uint8_t, FloatTag> d8;
+  return byteNumbers(hn::PromoteTo(hn::RebindToUnsigned<FloatTag>(),
+                                   hn::LoadU(d8, line + part * lineLanes)),
+                     powers);
+}
+
+/// The scales of one group of a tile that are f16, f32 or of two levels with
+/// units in f16.
+HWY_INLINE FloatVector loadUsualScales(const TileSizes &sizes,
+                                       const uint8_t *tile, int64_t group,
+                                       int64_t part) {
   const FloatTag d;
   const hn::RebindToSigned<FloatTag> di;
   if (!sizes.scaleBits)
-    return loadNumbers(sizes, tile + sizes.scaleOffset, group, part);
+    return loadUsualNumbers(sizes, tile + sizes.scaleOffset, group, part);
   auto code =
       loadFields(tile + sizes.scaleOffset + group * sizes.scaleLineBytes,
                  sizes.scaleBits, part);
@@ -58,6 +90,29 @@ HWY_INLINE FloatVector loadScales(const TileSizes &sizes, const uint8_t *tile,
   return hn::Mul(loadLine<quant::ElementType::F16>(
                      units + (group >> sizes.unitShift) * tileRows * 2, part),
                  hn::ConvertTo(d, code));
+}
+
+/// The others, and those of numbers that have a unit.
+HWY_NOINLINE inline FloatVector loadRareScales(const TileSizes &sizes,
+                                               const uint8_t *tile,
+                                               int64_t group, int64_t part) {
+  FloatVector scale =
+      sizes.scaleBits
+          ? loadUsualScales(sizes, tile, group, part)
+          : loadRareNumbers(sizes, tile + sizes.scaleOffset, group, part);
+  if (sizes.scale == quant::ScaleType::E4m3)
+    scale = hn::Mul(
+        loadLine<quant::ElementType::F32>(tile + sizes.unitOffset, part),
+        scale);
+  return hn::Mul(scale, hn::Set(FloatTag(), sizes.scaleFactor));
+}
+
+/// The scales of one group of a tile: what its numbers are multiplied by.
+HWY_INLINE FloatVector loadScales(const TileSizes &sizes, const uint8_t *tile,
+                                  int64_t group, int64_t part) {
+  return HWY_UNLIKELY(sizes.rareScales)
+             ? loadRareScales(sizes, tile, group, part)
+             : loadUsualScales(sizes, tile, group, part);
 }
 
 /// The zero points of one group of a tile that are codes.
@@ -80,7 +135,9 @@ HWY_INLINE FloatVector loadZeros(const TileSizes &sizes, const uint8_t *tile,
   case quant::ZeroType::U8:
     return hn::ConvertTo(d, loadWholeZeros(sizes, tile, group, part));
   case quant::ZeroType::Float:
-    return loadNumbers(sizes, tile + sizes.zeroOffset, group, part);
+    return HWY_UNLIKELY(sizes.rareScales)
+               ? loadRareNumbers(sizes, tile + sizes.zeroOffset, group, part)
+               : loadUsualNumbers(sizes, tile + sizes.zeroOffset, group, part);
   case quant::ZeroType::None:
     break;
   }

@@ -13,19 +13,24 @@ static constexpr bool same(Plan plan, Quant quant) {
 }
 static_assert(same(plan::Element::BF16, quant::ElementType::BF16) &&
               same(plan::Element::Fp8E4m3, quant::ElementType::Fp8E4m3) &&
-              same(plan::Element::MAX, quant::ElementType::Int5));
+              same(plan::Element::MAX, quant::ElementType::Nf4));
 static_assert(same(plan::Granularity::Tensor, quant::Granularity::Tensor) &&
-              same(plan::Granularity::MAX, quant::Granularity::Group));
+              same(plan::Granularity::MAX, quant::Granularity::Block));
 static_assert(same(plan::ZeroPoint::U8, quant::ZeroType::U8) &&
               same(plan::ZeroPoint::MAX, quant::ZeroType::Float));
 static_assert(same(plan::ScaleType::F16, quant::ScaleType::F16) &&
               same(plan::ScaleType::F32, quant::ScaleType::F32) &&
-              same(plan::ScaleType::MAX, quant::ScaleType::Code8));
+              same(plan::ScaleType::MAX, quant::ScaleType::E4m3));
+static_assert(same(plan::CodeRange::Full, quant::CodeRange::Full) &&
+              same(plan::CodeRange::MAX, quant::CodeRange::Restricted));
 
 quant::Format toFormat(const plan::Format &format) {
   return {quant::ElementType(format.element()),
-          quant::Granularity(format.granularity()), format.group(),
-          quant::ZeroType(format.zero()), quant::ScaleType(format.scale())};
+          quant::Granularity(format.granularity()),
+          format.group(),
+          quant::ZeroType(format.zero()),
+          quant::ScaleType(format.scale()),
+          quant::CodeRange(format.range())};
 }
 
 std::unique_ptr<plan::FormatT> fromFormat(const quant::Format &format) {
@@ -35,6 +40,7 @@ std::unique_ptr<plan::FormatT> fromFormat(const quant::Format &format) {
   result->group = uint32_t(format.groupSize);
   result->zero = plan::ZeroPoint(format.zero);
   result->scale = plan::ScaleType(format.scale);
+  result->range = plan::CodeRange(format.range);
   return result;
 }
 

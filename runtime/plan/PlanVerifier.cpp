@@ -30,17 +30,19 @@ template <typename Enum> bool known(Enum value) {
 bool knownFormat(const plan::Format *format) {
   if (!format)
     return true;
-  bool grouped = format->granularity() == plan::Granularity::Group;
+  bool grouped = format->granularity() == plan::Granularity::Group ||
+                 format->granularity() == plan::Granularity::Block;
   if (!known(format->element()))
     return false;
   const quant::Element &element =
       quant::elementOf(quant::ElementType(format->element()));
   return known(format->granularity()) && known(format->zero()) &&
-         known(format->scale()) && grouped == (format->group() > 0) &&
+         known(format->scale()) && known(format->range()) &&
+         grouped == (format->group() > 0) &&
          element.isFloat ==
              (format->granularity() == plan::Granularity::None) &&
          (element.isInteger() || format->zero() == plan::ZeroPoint::None) &&
-         quant::twoLevelFault(toFormat(*format)).empty();
+         quant::formatFault(toFormat(*format)).empty();
 }
 
 /// Whether a weight's bytes can be counted in 64 bits, whatever its format.

@@ -5,11 +5,12 @@ Integer codes, packed layouts and kernels on one side; plain f32 on the other. W
 
 import math
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from round_to_nearest import round_to_e4m3, round_to_nearest
+from round_to_nearest import FLOATS, round_floats, round_to_nearest
 
 # element, zero points, scale type; one scale a row, because 172 columns have no groups
 FORMATS = {
@@ -26,15 +27,20 @@ FORMATS = {
     "int2_asym_sf16": ("int2", "integer", np.float16),
     "lut4": ("lut4", None, np.float32),
     "lut3_sf16": ("lut3", None, np.float16),
+    "int4_restricted": ("int4_restricted", None, np.float32),
+    "int8_full": ("int8_full", None, np.float32),
     "fp8_e4m3": ("fp8_e4m3", None, np.float32),
+    "fp8_e5m2": ("fp8_e5m2", None, np.float32),
+    "fp4_e2m1": ("fp4_e2m1", None, np.float32),
+    "nf4_sbf16": ("nf4", None, ml_dtypes.bfloat16),
 }
 
 
 def fake_quantize(weight, name):
     """What the codes of W [N, K] stand for."""
     element, zero, scale_type = FORMATS[name]
-    if element == "fp8_e4m3":
-        return round_to_e4m3(weight, weight.shape[1], scale_type)[2]
+    if element in FLOATS or element == "nf4":
+        return round_floats(weight, element, weight.shape[1], scale_type)[2]
     return round_to_nearest(weight, element, weight.shape[1], zero, scale_type)[3]
 
 

@@ -21,13 +21,26 @@ FORMATS = (
     "lut3_g64",
     "int4_g32_sf32",
     "int5_asym_g64_zf_sf32",
+    "mxfp4",
+    "nf4_g64",
+    "fp8_e5m2",
+    "fp8_e4m3_b32",
+    "int4_restricted_g32_sbf16",
 )
 
 
 @pytest.mark.parametrize("weights", FORMATS)
 def test_stories(tool, stories, tmp_path, weights):
     """Few tokens by skinny_linear, whose sums are the host's but for their order; many by gemm, which rounds weights."""
-    formats = ("--weights", weights, "--embedding", weights, "--lm-head", weights, *(DOWN if "_g" in weights else ()))
+    formats = (
+        "--weights",
+        weights,
+        "--embedding",
+        weights,
+        "--lm-head",
+        weights,
+        *(DOWN if any(part in weights for part in ("_g", "_b", "mx")) else ()),
+    )
     gaps = gaps_of(tool, stories, tmp_path, formats, 40)
     assert gaps.max() <= 0.01, gaps
     logits = {}

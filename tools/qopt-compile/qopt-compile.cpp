@@ -111,7 +111,7 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
   add("--weights", o.weights,
       "format of weights: f32 f16 bf16 int8 int8_g128 int4_g32 "
       "int4_asym_g64 int3_g128 int4_g32_s6 lut4_g128 "
-      "fp8_e4m3 …; default: as in the file");
+      "mxfp4 nf4_g64 fp8_e4m3 …; default: as in the file");
   add("--lm-head", o.lmHead, "format of the head; default: --weights");
   add("--embedding", o.embedding,
       "format of the token embedding; default: that of the head where one "

@@ -103,7 +103,7 @@ static llvm::json::Array fieldPlaces(const Unit &empty,
 /// Scales that are a code times the f16 of some groups, and their zero points.
 static void describeTwoLevels(const quant::Format &format, const Unit &empty,
                               llvm::json::Object &layout) {
-  int64_t units = quant::unitsPerRow(unitColumns),
+  int64_t units = quant::unitsPerRow(format, unitColumns),
           groups = groupsPerUnit(format);
   int bits = quant::scaleCodeBits(format);
   layout["scale_code_bits"] = bits;
@@ -138,17 +138,18 @@ static llvm::json::Object describeSegment(const Segment &segment,
        format.isFloat() ? 0 : quant::groupColumns(format, columns)}};
   if (hasBook(format)) {
     layout["book_numbers"] = quant::elementOf(format.element).bookSize;
-    layout["book_bytes"] = packedBookBytes;
+    layout["book_bytes"] = packedBookBytes(format);
   }
-  if (format.hasTwoLevels()) {
+  if (format.hasScaleFields()) {
     describeTwoLevels(format, empty, layout);
     return layout;
   }
   int64_t scaleBytes = quant::bytesPerScale(format);
   if (!format.isFloat() && !hasRowScales(format)) {
-    layout["scale_bytes"] = scaleBytes;
+    int64_t packedBytes = hasWideScales(format) ? 4 : 2;
+    layout["scale_bytes"] = packedBytes;
     layout["scale_places"] =
-        planePlaces(empty, &Unit::scales, scaleBytes, scaleBytes);
+        planePlaces(empty, &Unit::scales, scaleBytes, packedBytes);
   }
   if (!format.isSymmetric()) {
     int64_t zeroBytes = hasWideZeros(format) ? 4 : 2;

@@ -14,7 +14,6 @@ static constexpr const char *argAttrs =
     "axis:int keepdims:flag select_last_index:flag";
 static constexpr const char *normAttrs =
     "axis:int epsilon:float stash_type:int";
-static constexpr const char *linearAttrs = "axis:int block_size:int";
 
 // domain, name, since, inputs (fewest, most), outputs, op, attributes, function
 static const OpRow rows[] = {
@@ -43,7 +42,7 @@ static const OpRow rows[] = {
     {"", "Conv", 11, 2, 3, 1, "Conv", "auto_pad:word group:int", convWindow},
     {"", "Cos", 7, 1, 1, 1, "Cos", "", nullptr},
     {"", "CumSum", 11, 2, 2, 1, "CumSum", "exclusive:flag reverse:flag", nullptr},
-    {"", "DequantizeLinear", 10, 2, 3, 1, "DequantizeLinear", linearAttrs, checkDequantizeLinear},
+    {"", "DequantizeLinear", 10, 2, 3, 1, nullptr, "", buildDequantizeLinear},
     {"", "Div", 7, 2, 2, 1, "Div", "", nullptr},
     {"", "Dropout", 10, 1, 3, 2, nullptr, "", buildDropout},
     {"", "DynamicQuantizeLinear", 11, 1, 1, 3, "DynamicQuantizeLinear", "", nullptr},
@@ -139,7 +138,7 @@ static const OpRow rows[] = {
      "num_heads:int unidirectional:flag do_rotary:flag rotary_embedding_dim:int past_present_share_buffer:flag "
      "mask_filter_value:float scale:float qkv_hidden_sizes:ints", nullptr},
     {ms, "BiasGelu", 1, 2, 2, 1, "ms.BiasGelu", "", nullptr},
-    {ms, "DequantizeLinear", 1, 2, 3, 1, "DequantizeLinear", linearAttrs, checkDequantizeLinear},
+    {ms, "DequantizeLinear", 1, 2, 3, 1, nullptr, "", buildDequantizeLinear},
     {ms, "EmbedLayerNormalization", 1, 7, 9, 3, "ms.EmbedLayerNormalization",
      "epsilon:float mask_index_type:int", nullptr},
     {ms, "FastGelu", 1, 1, 2, 1, "ms.FastGelu", "", nullptr},

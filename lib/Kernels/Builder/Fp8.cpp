@@ -1,4 +1,4 @@
-// fp8 e4m3 by conversion instructions, or by moving bits: a code's exponent and
+// fp8 by conversion instructions, or by moving bits: a code's exponent and
 // fraction stand in a wider number as they are, and one product sets right what
 // the exponent is too small by, exactly, subnormals included.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -40,6 +40,15 @@ static Int moveBits(Kernel &k, Int word, Type type) {
   return fmaHalves(moved, bf16 ? 0x1p120 : 0x1p8, -0.0, type);
 }
 
+/// The codes of a word in bytes 1 and 3 of two, whose other bytes are zero or
+/// other codes.
+static std::array<Int, 2> upperBytes(Kernel &k, Int word, BytePairs pairs) {
+  if (pairs == BytePairs::EveryOther)
+    return {word << 8, word};
+  Int zero = k.constant(0);
+  return {k.prmt(word, zero, 0x1404), k.prmt(word, zero, 0x3424)};
+}
+
 std::array<Int, 2> kernels::unpackE4m3(Kernel &k, Int word, Type type,
                                        BytePairs pairs) {
   bool neighbours = pairs == BytePairs::Neighbours;
@@ -49,16 +58,38 @@ std::array<Int, 2> kernels::unpackE4m3(Kernel &k, Int word, Type type,
       word = k.prmt(word, zero, 0x3120);
     return {convertPair(k, word), convertPair(k, word >> 16)};
   }
-  if (!neighbours)
-    return {moveBits(k, word << 8, type), moveBits(k, word, type)};
-  return {moveBits(k, k.prmt(word, zero, 0x1404), type),
-          moveBits(k, k.prmt(word, zero, 0x3424), type)};
+  std::array<Int, 2> words = upperBytes(k, word, pairs);
+  return {moveBits(k, words[0], type), moveBits(k, words[1], type)};
+}
+
+/// e5m2 is the upper half of f16; its exponents are 112 larger in bf16.
+static Int moveE5m2(Kernel &k, Int word, Type type) {
+  if (type.isF16())
+    return word;
+  Int moved =
+      k.lop3(word >> int64_t(3), k.constant(0x0fe00fe0), word & signs, andOr);
+  return fmaHalves(moved, 0x1p112, -0.0, type);
+}
+
+std::array<Int, 2> kernels::unpackFp8(Kernel &k, Int word,
+                                      quant::ElementType element, Type type,
+                                      BytePairs pairs) {
+  if (element == quant::ElementType::Fp8E4m3)
+    return unpackE4m3(k, word, type, pairs);
+  std::array<Int, 2> words = upperBytes(k, word, pairs);
+  return {moveE5m2(k, words[0], type), moveE5m2(k, words[1], type)};
+}
+
+Real kernels::fp8ToReal(Int code, quant::ElementType element) {
+  Kernel &k = *code.kernel;
+  bool e4m3 = element == quant::ElementType::Fp8E4m3;
+  Real magnitude = k.asReal((code & 0x7f) << int64_t(e4m3 ? 20 : 21)) *
+                   (e4m3 ? 0x1p120 : 0x1p112);
+  return k.asReal(k.bits(magnitude) | (code & 0x80) << 24);
 }
 
 Real kernels::e4m3ToReal(Int code) {
-  Kernel &k = *code.kernel;
-  Real magnitude = k.asReal((code & 0x7f) << 20) * 0x1p120;
-  return k.asReal(k.bits(magnitude) | (code & 0x80) << 24);
+  return fp8ToReal(code, quant::ElementType::Fp8E4m3);
 }
 
 /// As floatToE4m3.

@@ -1,11 +1,13 @@
-// fp8 e4m3 in registers: from codes to f16, bf16 and f32, and from f32 to
-// codes, with the bits of lib/Quant/FloatConversion.h but for NaN. Where an
-// architecture has no conversion, integer operations do it, to the same bits.
+// fp8 in registers: from codes of e4m3 and e5m2 to f16, bf16 and f32, and from
+// f32 to codes of e4m3, with the bits of lib/Quant/FloatConversion.h but for
+// NaN. Where an architecture has no conversion, integer operations do it, to
+// the same bits.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_KERNELS_BUILDER_FP8_H
 #define QOPT_LIB_KERNELS_BUILDER_FP8_H
 
 #include "lib/Kernels/Builder/Kernel.h"
+#include "lib/Quant/Format.h"
 
 namespace qopt::kernels {
 
@@ -18,8 +20,13 @@ enum class BytePairs : uint8_t {
 /// The four codes of a word as f16 or bf16.
 std::array<Int, 2> unpackE4m3(Kernel &kernel, Int word, mlir::Type type,
                               BytePairs pairs);
+/// The same of either type of codes.
+std::array<Int, 2> unpackFp8(Kernel &kernel, Int word,
+                             quant::ElementType element, mlir::Type type,
+                             BytePairs pairs);
 
-/// The value of a code; the word's other bits are zero.
+/// The value of a code of either type; the word's other bits are zero.
+Real fp8ToReal(Int code, quant::ElementType element);
 Real e4m3ToReal(Int code);
 
 /// The codes of two values, the first one's in the lowest byte: to nearest,

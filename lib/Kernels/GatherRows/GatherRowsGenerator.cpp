@@ -90,12 +90,24 @@ struct Body {
 
   /// What a code stands for.
   Real numberOf(Int code) {
-    if (isFp8())
-      return e4m3ToReal(code);
+    if (quant::isFp8(problem.format.element))
+      return fp8ToReal(code, problem.format.element);
+    if (element().numbers)
+      return numberOf(code, 0, 8);
     if (!element().bookSize)
       return toReal(code);
     Int number = loadBytes(k, argument(zeros).at(code, 1), 1);
     return toReal(shiftSigned(number << int64_t(24), 24));
+  }
+
+  /// The number of the codes from `first` on that a code of four bits is,
+  /// bit after bit.
+  Real numberOf(Int code, int first, int bit) {
+    if (!bit)
+      return k.real(element().numbers[first]);
+    return select((code & bit) == int64_t(bit),
+                  numberOf(code, first + bit, bit / 2),
+                  numberOf(code, first, bit / 2));
   }
 
   /// Number of the scale of (row, column).
@@ -110,7 +122,7 @@ struct Body {
 
   Real zeroOf(Int row, Int column, ElementType scale) {
     Int group = groupOf(row, column);
-    if (problem.format.hasTwoLevels())
+    if (problem.format.hasScaleFields())
       return toReal(loadField(
           argument(zeros).at(
               row, quant::zeroBytesPerRow(problem.format, problem.columns)),
@@ -120,9 +132,31 @@ struct Body {
     return k.loadReal(argument(zeros).at(group, scaleBytes()), typeOf(scale));
   }
 
+  /// The power of two that a code of e8m0 is.
+  Real powerOf(Int code) {
+    return k.asReal(max(code << int64_t(23), k.constant(0x00400000)));
+  }
+
+  /// A row's f32 times a code of e4m3; rows begin at any byte.
+  Real unitScaleOf(Int row, Int column) {
+    const quant::Format &format = problem.format;
+    Global start = argument(scales).at(
+        row, quant::scaleBytesPerRow(format, problem.columns));
+    Int unit = k.constant(0);
+    for (int64_t i = 0; i < 4; ++i)
+      unit = unit | loadBytes(k, start.at(i), 1) << i * 8;
+    Int code = loadBytes(k, start.at(4).at(column / format.groupSize, 1), 1);
+    return k.asReal(unit) * e4m3ToReal(code);
+  }
+
   Real scaleOf(Int row, Int column, ElementType scale) {
     const quant::Format &format = problem.format;
-    if (!format.hasTwoLevels())
+    if (format.scale == quant::ScaleType::E8m0)
+      return powerOf(
+          loadBytes(k, argument(scales).at(groupOf(row, column), 1), 1));
+    if (format.scale == quant::ScaleType::E4m3)
+      return unitScaleOf(row, column);
+    if (!format.hasScaleFields())
       return k.loadReal(argument(scales).at(groupOf(row, column), scaleBytes()),
                         typeOf(scale));
     // Rows of codes of scales begin at any byte.
@@ -132,14 +166,13 @@ struct Body {
     Int half =
         loadBytes(k, unit, 1) | (loadBytes(k, unit.at(1), 1) << int64_t(8));
     int bits = quant::scaleCodeBits(format);
-    Int code = loadField(start.at(2 * quant::unitsPerRow(problem.columns)),
-                         column / format.groupSize, bits);
+    Int code =
+        loadField(start.at(2 * quant::unitsPerRow(format, problem.columns)),
+                  column / format.groupSize, bits);
     if (quant::hasSignedScales(format))
       code = shiftSigned(code << int64_t(32 - bits), 32 - bits);
     return k.lowHalf(half, typeOf(ElementType::F16)) * toReal(code);
   }
-
-  bool isFp8() { return problem.format.element == ElementType::Fp8E4m3; }
 
   int64_t scaleBytes() { return quant::bytesPerScale(problem.format); }
 
@@ -151,9 +184,10 @@ struct Body {
           k, argument(table).at(row, problem.columns * bytes).at(column, bytes),
           typeOf(format.element), schedule.width);
     }
-    ElementType scaleType = format.scale == quant::ScaleType::F16
-                                ? ElementType::F16
-                                : ElementType::F32;
+    ElementType scaleType =
+        format.scale == quant::ScaleType::F16    ? ElementType::F16
+        : format.scale == quant::ScaleType::BF16 ? ElementType::BF16
+                                                 : ElementType::F32;
     Real scale = scaleOf(row, column, scaleType);
     Run run;
     for (Int code : loadCodes(row, column))

@@ -37,8 +37,7 @@ static bool suits(const Problem &problem, int width) {
     return false;
   if (width > 1 && width * int(quant::elementOf(format.element).bits) % 8)
     return false;
-  return format.granularity != Granularity::Group ||
-         format.groupSize % width == 0;
+  return !format.isGrouped() || format.groupSize % width == 0;
 }
 
 Status gather_rows::isValid(const Problem &problem, const Schedule &schedule,

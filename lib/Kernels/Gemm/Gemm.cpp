@@ -164,7 +164,7 @@ SegmentPlan gemm::segmentPlanOf(const Problem &problem,
   plan.bookOffset =
       plan.packedOffset +
       packedBytes(problem.segments[segment], problem.columns, problem.paired) -
-      packedBookBytes;
+      packedBookBytes(format);
   int64_t stepsPerUnit = unitColumns / columns;
   if (int64_t groups = groupsPerUnit(format))
     plan.groups = std::max<int64_t>(groups / stepsPerUnit, 1);

@@ -190,7 +190,7 @@ void Body::copyPlanes(const Copy &copy, Global unit, Int inUnit) {
   if (!format().isSymmetric())
     copyGroups(skinny_linear::zerosOffset(format()),
                skinny_linear::zeroPlaneBytes(format()));
-  if (format().hasTwoLevels())
+  if (format().hasScaleFields())
     copyPlane(copy, unit.at(skinny_linear::scaleUnitsOffset(format())), offset,
               planeBytes);
 }

@@ -236,7 +236,7 @@ std::vector<Int> Body::loadPlanes(Int strips, int64_t warpGroups,
   if (!format().isSymmetric())
     load(skinny_linear::zeroPlaneBytes(format()),
          skinny_linear::hasWideZeros(format()));
-  if (format().hasTwoLevels())
+  if (format().hasScaleFields())
     words.push_back(k.loadShared(strips + (k.lane() >> 2) * 4, offset, 1)[0]);
   return words;
 }

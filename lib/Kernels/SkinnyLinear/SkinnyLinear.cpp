@@ -158,7 +158,11 @@ static Status isValidFormat(const quant::Format &format,
     return unsupported(name + " needs activations of its own type; got " +
                        std::string(quant::elementOf(activation).name));
   }
-  if (format.granularity != Granularity::Group) {
+  if (format.scale == quant::ScaleType::E4m3)
+    return unsupported(name +
+                       " has scales in e4m3; expected sf16, sf32, sbf16, "
+                       "se8m0, s6 or s8");
+  if (!format.isGrouped()) {
     if (format.isSymmetric())
       return Status();
     return unsupported(name +
@@ -173,7 +177,7 @@ static Status isValidFormat(const quant::Format &format,
 
 Status skinny_linear::isValidForCodes(const quant::Format &weight) {
   if (weight.element == ElementType::Int8 && weight.isSymmetric() &&
-      weight.granularity != Granularity::Group)
+      !weight.isGrouped())
     return Status();
   return unsupported("int8 activations need weights in int8 with one scale a "
                      "row; got \"" +
@@ -388,7 +392,7 @@ SegmentPlan skinny_linear::segmentPlanOf(const Problem &problem,
   plan.bookOffset =
       plan.packedOffset +
       packedBytes(problem.segments[segment], problem.columns, problem.paired) -
-      packedBookBytes;
+      packedBookBytes(problem.segments[segment].weight);
   int64_t blocks = std::max(schedule.grid / schedule.slices, 1);
   // What is dealt out: tiles, or the steps of all tiles.
   int64_t all = plan.tiles * (schedule.wholeTiles ? 1 : plan.steps);

@@ -32,12 +32,16 @@ static std::vector<Int> bytesOfHalves(Kernel &k, const std::vector<Int> &packed,
 
 /// Each thread makes the words of some pairs. Neighbours begin with other
 /// chunks of them, and so with other banks.
-static void fillTable(Kernel &k, Global packed, mlir::Type type, Int table,
-                      Int thread, int64_t threads) {
+static void fillTable(const quant::Format &format, Global packed,
+                      mlir::Type type, Int table, Int thread, int64_t threads) {
+  Kernel &k = *packed.kernel;
+  bool isFloat = quant::elementOf(format.element).numbers;
   k.loop(thread, k.constant(bookPairs), k.constant(threads), {},
          [&](Int pair, Kernel::Values) {
            auto number = [&](Int code) {
-             return byteToReal(loadBytes(k, packed.at(code, 1), 1));
+             return isFloat ? k.loadReal(packed.at(code, 4),
+                                         k.builder().getF32Type())
+                            : byteToReal(loadBytes(k, packed.at(code, 1), 1));
            };
            Int word = k.packHalves(number(pair & 15),
                                    number(pair >> int64_t(4)), type);
@@ -54,14 +58,14 @@ Book skinny_linear::makeBook(const quant::Format &format, mlir::Type activation,
                              Global packed, Int table, Int thread,
                              int64_t threads) {
   Book book;
-  if (!quant::elementOf(format.element).bookSize)
+  if (!hasBook(format))
     return book;
   Kernel &k = *packed.kernel;
   if (!bookBytes(format)) {
     book.bytes = bytesOfHalves(k, k.loadConstant(packed, 4), activation);
     return book;
   }
-  fillTable(k, packed, activation, table, thread, threads);
+  fillTable(format, packed, activation, table, thread, threads);
   book.lane = table + k.lane() * 4;
   return book;
 }

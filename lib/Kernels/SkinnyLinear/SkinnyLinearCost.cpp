@@ -60,7 +60,7 @@ static double nibbleInstructions(const quant::Format &format, bool bf16) {
     if (upper) // of both halves of k, or of all four registers; lop3
       count += rotations(planes[1], product) + (bf16 ? 3 : 1) + 4;
   }
-  if (format.element == ElementType::Lut4) // prmt, address, load
+  if (hasBook(format) && bookBytes(format)) // prmt, address, load
     return count / 4 + 4 * 3;
   if (format.element == ElementType::Lut3) // mask; shift, four prmt
     return count / 4 + 1 + 1 + 2 * 4;
@@ -74,7 +74,9 @@ double skinny_linear::unpackInstructions(const quant::Format &format,
   if (quant::elementOf(format.element).bits < 8)
     return nibbleInstructions(format, bf16);
   if (format.element == ElementType::Int8)
-    return bf16 ? 2 * (1 + 4 + 2) : 4; // shift, lop3, fma; prmt
+    return bf16 ? 2 * (1 + 4 + 2) : 4;        // shift, lop3, fma; prmt
+  if (format.element == ElementType::Fp8E5m2) // prmt; shift, and, lop3, fma
+    return bf16 ? 4 * 5 : 4;
   if (format.element == ElementType::Fp8E4m3)
     // Conversions have half of the rate; else prmt, and, shift, lop3, fma.
     return !bf16 && target.features.fp8Convert ? 4 * 2 : 4 * 5;
@@ -114,7 +116,7 @@ static double groupInstructions(const Problem &problem,
                 : format.zero == quant::ZeroType::U8 ? 4  // load, base,
                                                      : 5; // conversions
   double scaled = (hasWideScales(format) ? 1 : 3) + tiles * lanes;
-  if (format.hasTwoLevels()) // prmt, less the offset, times the unit
+  if (format.hasScaleFields()) // prmt, less the offset, times the unit
     scaled += 4;
   if (!isInteger)
     return groups * scaled;

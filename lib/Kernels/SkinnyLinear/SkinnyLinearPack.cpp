@@ -72,14 +72,23 @@ double skinny_linear::scaleFactor(const quant::Format &format,
                                   ElementType activation) {
   if (!hasWideScales(format) || activation == ElementType::BF16)
     return 1;
-  if (format.element == ElementType::Fp8E4m3)
-    return 256;
   constexpr double ofBook = 128;
-  return hasBook(format) ? ofBook : numbersOf(format, activation).zero;
+  switch (format.element) {
+  case ElementType::Fp8E4m3:
+    return 256;
+  case ElementType::Fp8E5m2:
+    return 32768;
+  case ElementType::Fp4E2m1:
+    return 4;
+  case ElementType::Nf4:
+    return 1;
+  default:
+    return hasBook(format) ? ofBook : numbersOf(format, activation).zero;
+  }
 }
 
 int64_t skinny_linear::groupsPerUnit(const quant::Format &format) {
-  if (format.granularity != Granularity::Group)
+  if (!format.isGrouped())
     return 0;
   return format.groupSize < unitColumns ? unitColumns / format.groupSize : 1;
 }
@@ -96,8 +105,8 @@ bool skinny_linear::hasRowScales(const quant::Format &format) {
 }
 
 bool skinny_linear::hasWideScales(const quant::Format &format) {
-  return format.granularity == Granularity::Group &&
-         format.scale == quant::ScaleType::F32;
+  return format.isGrouped() && format.scale != quant::ScaleType::F16 &&
+         !format.hasScaleFields();
 }
 
 bool skinny_linear::hasWideZeros(const quant::Format &format) {
@@ -106,7 +115,7 @@ bool skinny_linear::hasWideZeros(const quant::Format &format) {
 
 /// Of a group, f32 where these are `wide`.
 static int64_t groupPlaneBytes(const quant::Format &format, bool wide) {
-  if (format.hasTwoLevels())
+  if (format.hasScaleFields())
     return stripRows;
   return wide ? 2 * planeBytes : planeBytes;
 }
@@ -133,7 +142,7 @@ int64_t skinny_linear::scaleUnitsOffset(const quant::Format &format) {
 }
 
 int64_t skinny_linear::unitBytes(const quant::Format &format) {
-  return scaleUnitsOffset(format) + (format.hasTwoLevels() ? planeBytes : 0);
+  return scaleUnitsOffset(format) + (format.hasScaleFields() ? planeBytes : 0);
 }
 
 int skinny_linear::scaleCodeOffset(const quant::Format &format) {
@@ -143,11 +152,18 @@ int skinny_linear::scaleCodeOffset(const quant::Format &format) {
 }
 
 bool skinny_linear::hasBook(const quant::Format &format) {
-  return quant::elementOf(format.element).bookSize > 0;
+  const quant::Element &element = quant::elementOf(format.element);
+  return element.bookSize > 0 || element.numbers;
+}
+
+int64_t skinny_linear::packedBookBytes(const quant::Format &format) {
+  if (!hasBook(format))
+    return 0;
+  return quant::elementOf(format.element).numbers ? 16 * sizeof(float) : 16;
 }
 
 int64_t skinny_linear::bookBytes(const quant::Format &format) {
-  return format.element == ElementType::Lut4 ? bookPairs * bookRowBytes : 0;
+  return hasBook(format) && bitsOf(format) == 4 ? bookPairs * bookRowBytes : 0;
 }
 
 int64_t skinny_linear::bookBytes(const Problem &problem) {
@@ -177,7 +193,7 @@ int64_t skinny_linear::packedBytes(const Segment &segment, int64_t columns,
   int64_t bytes =
       strips * ceilDiv(columns, unitColumns) * unitBytes(segment.weight);
   return bytes + (hasRowScales(segment.weight) ? strips * stripRows * 4 : 0) +
-         (hasBook(segment.weight) ? packedBookBytes : 0);
+         packedBookBytes(segment.weight);
 }
 
 int64_t skinny_linear::packedBytes(const Problem &problem) {
@@ -218,8 +234,8 @@ CodePart partOf(const quant::Format &format, FragmentPlace at, CodePlane plane,
   if (bits == 16) // one product a block
     return {int32_t(lane + (at.high + 2 * at.h) * 4 + at.e * 2), 0, 0, 0};
   if (bits == 8) { // two products a block, one word a half
-    int byte = format.element == ElementType::Fp8E4m3 ? at.e + 2 * at.high
-                                                      : at.high + 2 * at.e;
+    int byte =
+        quant::isFp8(format.element) ? at.e + 2 * at.high : at.high + 2 * at.e;
     return {int32_t(lane + (at.product % 2 * 2 + at.h) * 4 + byte), 0, 0, 0};
   }
   int nibble = hasBook(format) ? at.e + 2 * at.high + 4 * at.h
@@ -284,7 +300,7 @@ static std::vector<uint16_t> readRow(const quant::Format &format,
     return values;
   }
   const quant::Element &element = quant::elementOf(format.element);
-  if (!element.hasIntegerNumbers()) {
+  if (!element.unpackUnsigned) {
     std::copy_n(bytes, columns, values.begin());
     return values;
   }
@@ -302,7 +318,7 @@ static void writeRow(const quant::Format &format,
     std::memcpy(bytes, values.data(), columns * 2);
     return;
   }
-  if (!quant::elementOf(format.element).hasIntegerNumbers()) {
+  if (!quant::elementOf(format.element).pack) {
     std::copy(values.begin(), values.end(), bytes);
     return;
   }
@@ -349,12 +365,23 @@ static uint16_t readCode(const CodePlaces &places, const CodePart *parts,
   return uint16_t(code);
 }
 
-/// Value `from` of an array of scales, or of zero points that are fractions, as
-/// value `to` of another.
-static void copyScale(const quant::Format &format, const uint8_t *source,
-                      int64_t from, uint8_t *target, int64_t to) {
-  int64_t bytes = quant::bytesPerScale(format);
-  std::memcpy(target + bytes * to, source + bytes * from, size_t(bytes));
+/// Value `at` of a plane of scales, or of zero points that are fractions: f16,
+/// or f32 that are equal to what is stored.
+static void packScale(const quant::Format &format, float value, uint8_t *plane,
+                      int64_t at) {
+  if (hasWideScales(format))
+    std::memcpy(plane + 4 * at, &value, 4);
+  else
+    writeBits16(plane + 2 * at, quant::floatToHalf(value));
+}
+
+static float unpackScale(const quant::Format &format, const uint8_t *plane,
+                         int64_t at) {
+  if (!hasWideScales(format))
+    return quant::halfToFloat(readBits16(plane + 2 * at));
+  float value;
+  std::memcpy(&value, plane + 4 * at, 4);
+  return value;
 }
 
 /// Zero point `index` as value `at` of a plane; u8 codes are exact halves.
@@ -363,7 +390,7 @@ static void packZero(const quant::Format &format, const uint8_t *zeros,
   if (format.zero == ZeroType::U8)
     writeBits16(plane + 2 * at, quant::floatToHalf(zeros[index]));
   else
-    copyScale(format, zeros, index, plane, at);
+    packScale(format, quant::loadScale(format, zeros, index), plane, at);
 }
 
 static void unpackZero(const quant::Format &format, const uint8_t *plane,
@@ -371,7 +398,7 @@ static void unpackZero(const quant::Format &format, const uint8_t *plane,
   if (format.zero == ZeroType::U8)
     zeros[index] = uint8_t(quant::halfToFloat(readBits16(plane + 2 * at)));
   else
-    copyScale(format, plane, at, zeros, index);
+    quant::storeScale(format, unpackScale(format, plane, at), zeros, index);
 }
 
 namespace {
@@ -396,7 +423,8 @@ struct PackedSegment {
     return strips * units * bytes + (strip * stripRows + r) * 4;
   }
   int64_t bookAt() const {
-    return packedBytes(segment, columns, paired) - packedBookBytes;
+    return packedBytes(segment, columns, paired) -
+           packedBookBytes(segment.weight);
   }
   /// Group of the row that group `group` of unit `unit` is, or −1 behind the
   /// last. Groups larger than a unit have their scale in each of their units.
@@ -421,15 +449,15 @@ static void packGroup(const quant::Format &format, int64_t columns,
   int64_t at = planePlace(r);
   uint8_t *scales = unit + scalesOffset(format) + i * scalePlaneBytes(format),
           *zeros = unit + zerosOffset(format) + i * zeroPlaneBytes(format);
-  if (!format.hasTwoLevels()) {
-    copyScale(format, one.scales, group, scales, at);
+  if (!format.hasScaleFields()) {
+    packScale(format, quant::loadScale(format, one.scales, group), scales, at);
     if (!format.isSymmetric())
       packZero(format, one.zeros, group, zeros, at);
     return;
   }
   int bits = quant::scaleCodeBits(format);
-  int code = quant::loadField(one.scales + 2 * quant::unitsPerRow(columns),
-                              group, bits);
+  int code = quant::loadField(
+      one.scales + 2 * quant::unitsPerRow(format, columns), group, bits);
   // A sign becomes an offset when its bit is flipped.
   scales[at] = uint8_t(code ^ scaleCodeOffset(format));
   if (!format.isSymmetric())
@@ -471,9 +499,13 @@ void skinny_linear::packSegment(const Segment &segment, int64_t columns,
                 packed + place.unitAt(strip, k / unitColumns));
     packScales(place, strip, r, one, packed);
   });
-  if (hasBook(segment.weight))
+  const quant::Element &element = quant::elementOf(segment.weight.element);
+  if (element.numbers)
+    std::memcpy(packed + place.bookAt(), element.numbers,
+                size_t(packedBookBytes(segment.weight)));
+  else if (hasBook(segment.weight))
     std::memcpy(packed + place.bookAt(), stored.zeros,
-                size_t(quant::elementOf(segment.weight.element).bookSize));
+                size_t(element.bookSize));
 }
 
 /// The inverse of packGroup, into rows of zeros.
@@ -485,15 +517,16 @@ static void unpackGroup(const quant::Format &format, int64_t columns,
                     unit + scalesOffset(format) + i * scalePlaneBytes(format),
                 *zeros =
                     unit + zerosOffset(format) + i * zeroPlaneBytes(format);
-  if (!format.hasTwoLevels()) {
-    copyScale(format, scales, at, rowScales, group);
+  if (!format.hasScaleFields()) {
+    quant::storeScale(format, unpackScale(format, scales, at), rowScales,
+                      group);
     if (!format.isSymmetric())
       unpackZero(format, zeros, at, rowZeros, group);
     return;
   }
   writeBits16(rowScales + 2 * (group / quant::groupsPerScaleUnit(format)),
               readBits16(unit + scaleUnitsOffset(format) + 2 * at));
-  quant::storeField(rowScales + 2 * quant::unitsPerRow(columns), group,
+  quant::storeField(rowScales + 2 * quant::unitsPerRow(format, columns), group,
                     quant::scaleCodeBits(format),
                     scales[at] ^ scaleCodeOffset(format));
   if (!format.isSymmetric())
@@ -536,13 +569,12 @@ void skinny_linear::unpackSegment(const Segment &segment, int64_t columns,
     int64_t own = segment.weight.granularity == Granularity::Tensor ? 0 : row;
     uint8_t *rowScales = scales + own * scaleRow,
             *rowZeros = zeros + own * zeroRow;
-    if (segment.weight.hasTwoLevels()) {
+    if (segment.weight.hasScaleFields()) {
       std::fill_n(rowScales, scaleRow, 0);
       std::fill_n(rowZeros, zeroRow, 0);
     }
     unpackScales(place, strip, r, packed, rowScales, rowZeros);
   });
-  if (hasBook(segment.weight))
-    std::memcpy(zeros, packed + place.bookAt(),
-                size_t(quant::elementOf(segment.weight.element).bookSize));
+  if (int book = quant::elementOf(segment.weight.element).bookSize)
+    std::memcpy(zeros, packed + place.bookAt(), size_t(book));
 }

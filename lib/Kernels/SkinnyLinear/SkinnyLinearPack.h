@@ -37,7 +37,7 @@ bool hasRowScales(const quant::Format &format);
 int64_t rowOfStrip(int64_t rows, bool paired, int64_t strip, int64_t r);
 
 /// Whether the planes of scales, and those of zero points, hold f32 instead of
-/// halves: scales of groups that are f32, and fractions beside them.
+/// halves: scales of groups that are no f16, and fractions beside them.
 bool hasWideScales(const quant::Format &format);
 bool hasWideZeros(const quant::Format &format);
 /// Bytes of the scales, or of the zero points, of a group: f32, halves, or
@@ -52,9 +52,10 @@ int64_t scaleUnitsOffset(const quant::Format &format);
 /// What is added to a scale's code of two levels, so that none is negative.
 int scaleCodeOffset(const quant::Format &format);
 
-/// Bytes of a code book in packed weights.
-constexpr int64_t packedBookBytes = 16;
+/// Whether codes are indices of a code book; and its bytes in packed weights,
+/// numbers of 8 bits, or f32 where the element says which.
 bool hasBook(const quant::Format &format);
+int64_t packedBookBytes(const quant::Format &format);
 /// Rows of a table of pairs of codes in shared memory, and their bytes; all of
 /// it, 0 where a format has none.
 constexpr int64_t bookPairs = 256, bookRowBytes = 128;
@@ -116,7 +117,8 @@ void packSegment(const Segment &segment, int64_t columns, bool paired,
                  const quant::StoredRows &stored, uint8_t *packed);
 
 /// The inverse: codes, scales and zeros as packSegment got them. Arrays that
-/// the format lacks may be null.
+/// the format lacks may be null. Not for e4m3 scales, which are no longer apart
+/// from their unit.
 void unpackSegment(const Segment &segment, int64_t columns, bool paired,
                    const uint8_t *packed, uint8_t *codes, uint8_t *scales,
                    uint8_t *zeros);

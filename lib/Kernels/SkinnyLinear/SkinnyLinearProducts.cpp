@@ -236,7 +236,7 @@ const std::vector<Int> &Body::planesOf(const Group &part, int strip,
     Plane zeros = zeroPlane(lanes, strip);
     loadPlane(words, format, zeros.address, zeros.offset, hasWideZeros(format));
   }
-  if (format.hasTwoLevels())
+  if (format.hasScaleFields())
     words.push_back(scaleUnits(part, strip));
   return words;
 }
@@ -349,7 +349,7 @@ std::array<std::array<Real, 2>, 2> Body::zeroProducts(const Group &part,
   }
   mlir::Type f16 = k.builder().getF16Type();
   Int zero = negateHalves(zeroHalves(part, strip), f16);
-  if (format.hasTwoLevels() || hasWideScales(format))
+  if (format.hasScaleFields() || hasWideScales(format))
     return splitProducts(scaleOf(part, strip), valuesOf(zero));
   std::array<Int, 2> halves = exactProduct(scaleHalves(part, strip), zero, f16);
   return {valuesOf(halves[0]), valuesOf(halves[1])};
@@ -432,7 +432,7 @@ Body::Plane Body::zeroPlane(const Group &part, int strip) {
 /// codes, which are too large by `codeOffset`.
 Int Body::halvesOf(const Group &part, Plane plane, int codeOffset) {
   Int g = k.lane() >> 2;
-  if (!problem.segments[part.segment].weight.hasTwoLevels())
+  if (!problem.segments[part.segment].weight.hasScaleFields())
     return k.loadShared(plane.address + g * 4, plane.offset, 1)[0];
   return codesToHalves(
       k.loadSharedHalfWord(plane.address + g * 2, plane.offset), codeOffset);
@@ -513,7 +513,7 @@ std::array<Real, 2> Body::scaleOf(const Group &part, int strip) {
   if (hasWideScales(format))
     return floatsOf(part, scalePlane(part, strip));
   std::array<Real, 2> scale = valuesOf(scaleHalves(part, strip));
-  if (!format.hasTwoLevels())
+  if (!format.hasScaleFields())
     return scale;
   std::array<Real, 2> unit = valuesOf(scaleUnits(part, strip));
   return {scale[0] * unit[0], scale[1] * unit[1]};

@@ -169,8 +169,8 @@ Fragment skinny_linear::unpackProduct(Kernel &k, const quant::Format &format,
   if (bits == 16)
     return {block[0], block[1], block[2], block[3]};
   auto unpackWord = [&](Int word) {
-    return format.element == ElementType::Fp8E4m3
-               ? unpackE4m3(k, word, type, BytePairs::Neighbours)
+    return quant::isFp8(format.element)
+               ? unpackFp8(k, word, format.element, type, BytePairs::Neighbours)
                : unpackInt8(k, word, type);
   };
   auto first = unpackWord(block[product * 2]);

@@ -18,7 +18,7 @@ void skinny_linear::loadPlane(std::vector<Int> &words,
                               int64_t offset, bool wide) {
   Kernel &k = *address.kernel;
   Int g = k.lane() >> 2;
-  if (format.hasTwoLevels()) {
+  if (format.hasScaleFields()) {
     words.push_back(k.loadSharedHalfWord(address + g * 2, offset));
     return;
   }
@@ -32,7 +32,7 @@ void skinny_linear::loadPlane(std::vector<Int> &words,
 /// exact.
 static bool roundsByHalves(const quant::Format &format, ElementType type) {
   return type == ElementType::F16 && groupsPerUnit(format) &&
-         !format.hasTwoLevels() && !hasWideScales(format) &&
+         !format.hasScaleFields() && !hasWideScales(format) &&
          format.zero != quant::ZeroType::Float;
 }
 
@@ -106,7 +106,7 @@ GroupNumbers WeightMaker::numbersOf(const std::vector<Int> &planes) {
   auto valuesOf = [&](Int word) -> std::array<Real, 2> {
     return {k.lowHalf(word, f16), k.highHalf(word, f16)};
   };
-  bool twoLevels = format.hasTwoLevels();
+  bool twoLevels = format.hasScaleFields();
   size_t next = 0;
   auto take = [&](bool wide, int offset) -> std::array<Real, 2> {
     size_t first = next;

@@ -160,6 +160,29 @@ GroupParameters GroupSearch::best(const ValueRange &range,
   return chosen;
 }
 
+/// The searches of the groups of the rows of one block.
+static void searchBlock(const GridShape &shape, const MatrixView &weights,
+                        int64_t row, const std::vector<float> &costs,
+                        const RangeSteps &steps, GroupParameters *found) {
+  int64_t size = shape.groupColumns(), groups = shape.groupsPerRow();
+  int64_t rows = std::min(rowsPerBlock(shape.format), weights.rows - row);
+  for (int64_t group = 0; group < groups; ++group) {
+    int64_t begin = group * size,
+            count = std::min(size, weights.columns - begin);
+    GroupSearch search(shape, shape.indexOf(row, group), steps);
+    ValueRange range;
+    for (int64_t i = row; i < row + rows; ++i) {
+      search.add(weights.row(i) + begin, costs.data() + begin, count);
+      ValueRange own = rangeOf(weights.row(i) + begin, count);
+      range.largestMagnitude =
+          std::max(range.largestMagnitude, std::fabs(own.largestMagnitude));
+    }
+    GroupParameters best = search.best(range, found[group]);
+    for (int64_t i = 0; i < rows; ++i)
+      found[i * groups + group] = best;
+  }
+}
+
 /// The searches of the groups of one row.
 static void searchRow(const GridShape &shape, const MatrixView &weights,
                       int64_t row, const std::vector<float> &costs,
@@ -206,7 +229,7 @@ float WantedScales::bestUnit(const Format &format) const {
   for (float end : {codes.low, codes.high})
     for (int step = -20; end != 0 && step <= 40; ++step) {
       float exact = largest / end * (1 + 0.01f * float(step));
-      float unit = storableUnit(exact);
+      float unit = storableUnit(format, exact);
       if (double error = errorOf(format, unit); error < least) {
         least = error;
         best = unit;
@@ -254,6 +277,15 @@ StatusOr<Grid> searchGrid(const GridShape &shape, const MatrixView &weights,
     grid->groups[0] =
         search.best(rangeOf(weights.values, weights.rows * weights.columns),
                     grid->groups[0]);
+    return grid;
+  }
+  if (int64_t together = rowsPerBlock(shape.format); together > 1) {
+    forTasks(threads, (weights.rows + together - 1) / together,
+             [&](int64_t block) {
+               int64_t row = block * together;
+               searchBlock(shape, weights, row, costs, steps,
+                           grid->groups.data() + shape.indexOf(row, 0));
+             });
     return grid;
   }
   forTasks(threads, weights.rows, [&](int64_t row) {

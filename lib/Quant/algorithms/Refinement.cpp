@@ -305,8 +305,9 @@ static void refineRows(QuantizedMatrix &matrix, const MatrixView &weights,
     return;
   }
   const GridShape &shape = matrix.grid.shape;
-  if (shape.format.granularity == Granularity::Tensor)
-    return;
+  if (shape.format.granularity == Granularity::Tensor ||
+      rowsPerBlock(shape.format) > 1)
+    return; // rows share their scales
   ScaleRefiner refiner(matrix, gradient, tileRow, threads);
   for (int64_t group = 0; group < shape.groupsPerRow(); ++group) {
     refiner.refine(group, Part::Scale);

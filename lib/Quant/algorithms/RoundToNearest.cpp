@@ -23,7 +23,8 @@ static bool allFinite(const float *values, int64_t count) {
   return sum == 0;
 }
 
-/// What e4m3 rounds by itself: values in units of the scale.
+/// What floating point elements round by themselves: values in units of the
+/// scale.
 static void divideGroup(const float *values, int64_t count, float scale,
                         float *quotients) {
   for (int64_t i = 0; i < count; ++i)
@@ -66,20 +67,25 @@ static Status quantizeRows(const Format &format, const RowBlock &block,
   GridShape shape = gridShape(format, block.rows, block.columns);
   int64_t groups = shape.groupsPerRow(), size = shape.groupColumns();
   std::vector<float> numbers(static_cast<size_t>(block.columns));
-  std::vector<GroupParameters> parameters(static_cast<size_t>(groups));
+  int64_t together = rowsPerBlock(format);
+  std::vector<GroupParameters> parameters(
+      static_cast<size_t>(groups * together));
   for (int64_t row = 0; row < block.rows; ++row) {
     const float *values = block.values + row * block.columns;
+    GroupParameters *own =
+        parameters.data() + row % together * shape.groupsPerRow();
     if (perTensor)
-      parameters[0] = coverRange(shape, 0, range);
-    else
-      coverRow(shape, row, values, parameters.data());
-    QOPT_RETURN_IF_ERROR(
-        checkScales(shape, parameters.data(), values, block.firstRow + row));
-    storeParameters(shape, perTensor ? 0 : row, parameters.data(), result);
+      *own = coverRange(shape, 0, range);
+    else if (together == 1)
+      coverRow(shape, row, values, own);
+    else if (row % together == 0)
+      coverBlock(shape, values, std::min(together, block.rows - row), own);
+    QOPT_RETURN_IF_ERROR(checkScales(shape, own, values, block.firstRow + row));
+    storeParameters(shape, perTensor ? 0 : row, own, result);
     for (int64_t group = 0; group < groups; ++group) {
       int64_t begin = group * size,
               count = std::min(size, block.columns - begin);
-      const GroupParameters &its = parameters[size_t(group)];
+      const GroupParameters &its = own[group];
       if (!element.encode)
         roundGroup(shape, its, values + begin, count, numbers.data() + begin);
       else

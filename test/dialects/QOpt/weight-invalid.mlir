@@ -102,7 +102,7 @@ func.func @transposed() {
 
 // (C7)
 func.func @integers() {
-  // expected-error @+1 {{the encoding of "w" is matmul_nbits, which holds integers with scales of one level; got the format "fp8_e4m3_g32"}}
+  // expected-error @+1 {{the encoding of "w" is matmul_nbits, which holds integers and no integer scales; got the format "fp8_e4m3_g32"}}
   %w = qopt.weight "w" codes(dense<1> : tensor<8x1x32xi8>) scales(dense<0.5> : tensor<8x1xf16>) encoding matmul_nbits : !qopt.weight<8x32, fp8_e4m3_g32>
   return
 }
@@ -110,8 +110,44 @@ func.func @integers() {
 // -----
 
 // (C7)
+func.func @no_code_book() {
+  // expected-error @+1 {{the encoding of "w" is dequantize_linear, which holds integers, fp8 or fp4 and no integer scales; got the format "nf4_g32"}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x32xi4>) scales(dense<0.5> : tensor<8x1xf16>) encoding dequantize_linear : !qopt.weight<8x32, nf4_g32>
+  return
+}
+
+// -----
+
+// (C4)
+func.func @float_codes() {
+  // expected-error @+1 {{codes of "w" have type 'tensor<8x32xi4>'; expected shape 8x32 of fp4_e2m1}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x32xi4>) scales(dense<0.5> : tensor<8x1xf8E8M0FNU>) encoding dequantize_linear : !qopt.weight<8x32, mxfp4>
+  return
+}
+
+// -----
+
+// (C5)
+func.func @powers_of_two() {
+  // expected-error @+1 {{scales of "w" have type 'tensor<8x1xf16>'; expected 8 powers of two in f8E8M0FNU}}
+  %w = qopt.weight "w" codes(dense<1.0> : tensor<8x32xf4E2M1FN>) scales(dense<0.5> : tensor<8x1xf16>) encoding dequantize_linear : !qopt.weight<8x32, mxfp4>
+  return
+}
+
+// -----
+
+// (C5)
+func.func @row_of_e4m3() {
+  // expected-error @+1 {{scales of "w" have type 'tensor<8x2xf8E4M3FN>'; expected shape 8x6 of bytes}}
+  %w = qopt.weight "w" codes(dense<1> : tensor<8x16xi8>) scales(dense<0.5> : tensor<8x2xf8E4M3FN>) : !qopt.weight<8x32, nvfp4>
+  return
+}
+
+// -----
+
+// (C7)
 func.func @one_level() {
-  // expected-error @+1 {{which holds integers with scales of one level; got the format "int4_g32_s6"}}
+  // expected-error @+1 {{which holds integers and no integer scales; got the format "int4_g32_s6"}}
   %w = qopt.weight "w" codes(dense<1> : tensor<8x2x16xi8>) scales(dense<1> : tensor<8x4xi8>) encoding matmul_nbits : !qopt.weight<8x64, int4_g32_s6>
   return
 }

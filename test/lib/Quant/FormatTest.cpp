@@ -1,6 +1,6 @@
 // A format has one spelling, and everything else has a message that says why.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "lib/Quant/Format.h"
+#include "lib/Quant/Element.h"
 #include <gtest/gtest.h>
 
 using namespace qopt;
@@ -47,7 +47,29 @@ TEST(Format, spellingsComeBack) {
                            "lut4_g128",
                            "lut4_g32_s6",
                            "lut3_g64_s6",
-                           "lut4_tensor"}) {
+                           "lut4_tensor",
+                           "fp8_e5m2",
+                           "fp8_e5m2_tensor",
+                           "fp8_e4m3_b128",
+                           "fp8_e4m3_b64_sf32",
+                           "fp8_e4m3_g32_se8m0",
+                           "fp4_e2m1",
+                           "fp4_e2m1_g64",
+                           "fp4_e2m1_g32_sf32",
+                           "fp4_e2m1_g64_se8m0",
+                           "fp4_e2m1_g32_se4m3",
+                           "mxfp4",
+                           "nvfp4",
+                           "nf4",
+                           "nf4_g64",
+                           "nf4_g64_s8",
+                           "nf4_g128_sbf16",
+                           "int4_restricted_g32",
+                           "int2_restricted_g64_s6",
+                           "int4_restricted_g32_se8m0",
+                           "int8_full",
+                           "int8_full_g128",
+                           "int4_asym_g32_zf_sbf16"}) {
     StatusOr<Format> format = parseFormat(text);
     ASSERT_TRUE(format.ok()) << format.status().message();
     EXPECT_EQ(spell(*format), text);
@@ -70,15 +92,17 @@ TEST(Format, unknownElement) {
   EXPECT_EQ(messageFor("int7_g32"),
             "format \"int7_g32\": unknown element type \"int7\"; expected one "
             "of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3, "
-            "int6, int5");
+            "int6, int5, fp8_e5m2, fp4_e2m1, nf4");
   EXPECT_EQ(messageFor(""), "format \"\": unknown element type \"\"; expected "
                             "one of f32, f16, bf16, int8, int4, fp8_e4m3, "
-                            "int3, int2, lut4, lut3, int6, int5");
+                            "int3, int2, lut4, lut3, int6, int5, fp8_e5m2, "
+                            "fp4_e2m1, nf4");
   EXPECT_EQ(
       messageFor("fp8"),
       "format \"fp8\": unknown element type \"fp8\"; expected one of f32, "
-      "f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3, int6, int5");
-  EXPECT_NE(messageFor("fp8_e5m2"), "parsed");
+      "f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3, int6, int5, "
+      "fp8_e5m2, fp4_e2m1, nf4");
+  EXPECT_NE(messageFor("fp8_e3m4"), "parsed");
   EXPECT_NE(messageFor("fp8_e4m3x"), "parsed");
 }
 
@@ -117,8 +141,9 @@ TEST(Format, groupSizes) {
 
 TEST(Format, unknownPart) {
   EXPECT_EQ(messageFor("int4_sym"),
-            "format \"int4_sym\": unknown part \"sym\"; expected asym, tensor, "
-            "g<size>, zf, sf16, sf32, s6 or s8");
+            "format \"int4_sym\": unknown part \"sym\"; expected asym, full, "
+            "restricted, tensor, g<size>, b<size>, zf, sf16, sf32, sbf16, "
+            "se8m0, se4m3, s6 or s8");
 }
 
 TEST(Format, twoLevelsOfScales) {
@@ -146,4 +171,57 @@ TEST(Format, onlyTheOneSpelling) {
             "format \"int4_g32_sf16\": this format is spelt \"int4_g32\"");
   EXPECT_EQ(messageFor("int8_asym_asym"),
             "format \"int8_asym_asym\": this format is spelt \"int8_asym\"");
+}
+
+TEST(Format, standardsHaveNames) {
+  Format mxfp4 = *parseFormat("mxfp4");
+  EXPECT_EQ(mxfp4.element, ElementType::Fp4E2m1);
+  EXPECT_EQ(mxfp4.groupSize, 32);
+  EXPECT_EQ(mxfp4.scale, ScaleType::E8m0);
+  EXPECT_EQ(parseFormat("nvfp4")->groupSize, 16);
+  EXPECT_TRUE(parseFormat("nvfp4")->hasTwoLevels());
+  EXPECT_EQ(messageFor("fp4_e2m1_g32_se8m0"),
+            "format \"fp4_e2m1_g32_se8m0\": this format is spelt \"mxfp4\"");
+  EXPECT_EQ(messageFor("mxfp4_g64"),
+            "format \"mxfp4_g64\": mxfp4 has no parts; expected \"mxfp4\" "
+            "alone");
+}
+
+TEST(Format, rangesOfCodes) {
+  EXPECT_EQ(symmetricCodes(*parseFormat("int4")), (CodeBounds{-8, 7}));
+  EXPECT_EQ(symmetricCodes(*parseFormat("int4_restricted")),
+            (CodeBounds{-7, 7}));
+  EXPECT_EQ(symmetricCodes(*parseFormat("int8")), (CodeBounds{-127, 127}));
+  EXPECT_EQ(symmetricCodes(*parseFormat("int8_full")), (CodeBounds{-128, 127}));
+  EXPECT_EQ(messageFor("int8_restricted"),
+            "format \"int8_restricted\": this format is spelt \"int8\"");
+  EXPECT_EQ(messageFor("int4_asym_restricted_g32"),
+            "format \"int4_asym_restricted_g32\": asymmetric formats use all "
+            "codes; expected no full or restricted");
+  EXPECT_EQ(messageFor("nf4_restricted"),
+            "format \"nf4_restricted\": nf4 has no range of codes; expected "
+            "full or restricted with integers");
+}
+
+TEST(Format, scalesWithoutSign) {
+  EXPECT_EQ(messageFor("nf4_se8m0"),
+            "format \"nf4_se8m0\": e8m0 scales need groups; expected g<size>");
+  for (const char *element : {"int4", "lut4", "int4_asym"})
+    EXPECT_EQ(messageFor(std::string(element) + "_g32_se4m3"),
+              "format \"" + std::string(element) +
+                  "_g32_se4m3\": e4m3 scales have no sign; expected floating "
+                  "point elements or integers of a restricted range");
+}
+
+TEST(Format, blocks) {
+  Format format = *parseFormat("fp8_e4m3_b128");
+  EXPECT_EQ(format.granularity, Granularity::Block);
+  EXPECT_EQ(format.groupSize, 128);
+  EXPECT_EQ(format.scale, ScaleType::F16);
+  EXPECT_EQ(messageFor("fp8_e4m3_b48"),
+            "format \"fp8_e4m3_b48\": block size 48 is not supported; expected "
+            "a multiple of 32");
+  EXPECT_EQ(messageFor("int4_b128"),
+            "format \"int4_b128\": blocks of rows and columns are for floating "
+            "point elements; expected g<size> with int4");
 }

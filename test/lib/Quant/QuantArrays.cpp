@@ -1,7 +1,9 @@
 // quant-arrays: lib/Quant on arrays from standard input, for the comparison
 // with NumPy in test_quant_arrays.py.
-//   widen TYPE          values of f16, bf16 or fp8_e4m3 in, f32 out
+//   widen TYPE          values of f16, bf16, fp8, fp4 or nf4 in, f32 out
 //   narrow TYPE         f32 in, values of the type out
+//   scales FORMAT       f32 in; the format's scales of one level, and what they
+//                       are as f32 out
 //   rtn FORMAT ROWS COLUMNS BLOCK
 //                       f32 in; codes, scales, zeros and what they stand for
 //                       out; BLOCK rows are quantized at a time
@@ -73,6 +75,19 @@ static int quantize(const Format &format, int64_t rows, int64_t columns,
   return 0;
 }
 
+static void roundScales(const Format &format) {
+  std::vector<uint8_t> input = readAll();
+  std::vector<float> values(input.size() / sizeof(float));
+  std::memcpy(values.data(), input.data(), input.size());
+  std::vector<uint8_t> stored(values.size() *
+                              static_cast<size_t>(bytesPerScale(format)));
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] =
+        storeScale(format, values[i], stored.data(), static_cast<int64_t>(i));
+  write(stored.data(), stored.size());
+  write(values.data(), values.size() * sizeof(float));
+}
+
 int main(int argc, char **argv) {
   StatusOr<Format> format = parseFormat(argc > 2 ? argv[2] : "");
   if (!format.ok())
@@ -81,11 +96,15 @@ int main(int argc, char **argv) {
     return quantize(*format, std::strtoll(argv[3], nullptr, 10),
                     std::strtoll(argv[4], nullptr, 10),
                     std::strtoll(argv[5], nullptr, 10));
+  if (!std::strcmp(argv[1], "scales")) {
+    roundScales(*format);
+    return 0;
+  }
   const Element &element = elementOf(format->element);
   std::vector<uint8_t> input = readAll();
   bool widen = !std::strcmp(argv[1], "widen");
-  size_t size = element.bits / 8;
-  auto count = static_cast<int64_t>(input.size() / (widen ? size : 4));
+  auto count = static_cast<int64_t>(widen ? input.size() * 8 / element.bits
+                                          : input.size() / sizeof(float));
   std::vector<float> values(static_cast<size_t>(count));
   if (widen) {
     element.decode(input.data(), count, values.data());
@@ -93,7 +112,7 @@ int main(int argc, char **argv) {
   } else {
     std::memcpy(values.data(), input.data(), input.size());
     element.encode(values.data(), count, input.data());
-    write(input.data(), size * static_cast<size_t>(count));
+    write(input.data(), (element.bits * static_cast<size_t>(count) + 7) / 8);
   }
   return 0;
 }

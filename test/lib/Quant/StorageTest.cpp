@@ -79,8 +79,8 @@ TEST(Storage, int2HasFourCodesInAByte) {
 /// bytesPerRow says and with zeros behind the last.
 TEST(Storage, codesOfEveryIntegerComeBack) {
   uint32_t random = 1;
-  for (const char *name :
-       {"int8", "int6", "int5", "int4", "int3", "int2", "lut4", "lut3"}) {
+  for (const char *name : {"int8", "int6", "int5", "int4", "int3", "int2",
+                           "lut4", "lut3", "fp4_e2m1", "nf4"}) {
     Format format = *parseFormat(name);
     const Element &element = elementOf(format.element);
     for (int64_t count = 1; count <= 70; ++count) {

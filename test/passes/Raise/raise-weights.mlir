@@ -83,6 +83,39 @@ func.func @nibble_table(%ids: tensor<?xi64>) -> tensor<?x32xf32> {
 }
 
 // A product of two activations is no linear.
+// Floating point codes and powers of two, with blocks along the columns of either order of axes.
+// CHECK-LABEL: @float_codes
+func.func @float_codes(%x: tensor<?x32xf32>) -> tensor<?x4xf32> {
+  // CHECK: qopt.weight {{.*}} transposed encoding dequantize_linear : !qopt.weight<64x32, mxfp4>
+  // CHECK: qopt.linear
+  // CHECK: qopt.weight {{.*}} encoding dequantize_linear : !qopt.weight<4x64, fp8_e4m3_g64_sf32>
+  // CHECK: qopt.linear
+  %none = onnx.None
+  %w = onnx.Constant dense<1.0> : tensor<32x64xf4E2M1FN>
+  %s = onnx.Constant dense<0.5> : tensor<1x64xf8E8M0FNU>
+  %d = onnx.DequantizeLinear %w, %s, %none {axis = 0 : i64, block_size = 32 : i64} : (tensor<32x64xf4E2M1FN>, tensor<1x64xf8E8M0FNU>, none) -> tensor<32x64xf32>
+  %h = onnx.MatMul %x, %d : (tensor<?x32xf32>, tensor<32x64xf32>) -> tensor<?x64xf32>
+  %v = onnx.Constant dense<1.0> : tensor<4x64xf8E4M3FN>
+  %t = onnx.Constant dense<0.5> : tensor<4x1xf32>
+  %e = onnx.DequantizeLinear %v, %t, %none {axis = 1 : i64, block_size = 64 : i64} : (tensor<4x64xf8E4M3FN>, tensor<4x1xf32>, none) -> tensor<4x64xf32>
+  %f = onnx.Transpose %e {perm = array<i64: 1, 0>} : (tensor<4x64xf32>) -> tensor<64x4xf32>
+  %y = onnx.MatMul %h, %f : (tensor<?x64xf32>, tensor<64x4xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// Blocks along the rows are no groups, however many scales there are.
+// CHECK-LABEL: @blocks_of_rows
+func.func @blocks_of_rows(%x: tensor<?x32xf32>) -> tensor<?x32xf32> {
+  // CHECK-NOT: qopt.weight
+  // CHECK: onnx.MatMul
+  %none = onnx.None
+  %w = onnx.Constant dense<1> : tensor<32x32xi4>
+  %s = onnx.Constant dense<0.5> : tensor<32x1xf32>
+  %d = onnx.DequantizeLinear %w, %s, %none {axis = 1 : i64, block_size = 32 : i64} : (tensor<32x32xi4>, tensor<32x1xf32>, none) -> tensor<32x32xf32>
+  %y = onnx.MatMul %x, %d : (tensor<?x32xf32>, tensor<32x32xf32>) -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}
+
 // CHECK-LABEL: @activations
 func.func @activations(%x: tensor<?x8xf32>, %w: tensor<8x4xf32>) -> tensor<?x4xf32> {
   // CHECK: onnx.MatMul

@@ -273,7 +273,19 @@ INSTANTIATE_TEST_SUITE_P(
         LinearCase{"int5_asym_g16_s6", false}, LinearCase{"int3_g16", false},
         LinearCase{"int3_asym_g16_s6", false}, LinearCase{"int2_g16_s8", false},
         LinearCase{"lut4_g16", false}, LinearCase{"lut3_g16_s6", false},
-        LinearCase{"fp8_e4m3_g16", false},
+        LinearCase{"fp8_e4m3_g16", false}, LinearCase{"fp8_e5m2", false},
+        LinearCase{"fp8_e5m2_g64_sf32", false}, LinearCase{"mxfp4", true},
+        LinearCase{"mxfp4", false}, LinearCase{"fp4_e2m1_g16", false},
+        LinearCase{"fp4_e2m1_g32_s6", true}, LinearCase{"fp4_e2m1_g64", true},
+        LinearCase{"nvfp4", false}, LinearCase{"fp4_e2m1_g32_se4m3", true},
+        LinearCase{"nf4_g64", false}, LinearCase{"nf4", false},
+        LinearCase{"nf4_g16_sbf16", false}, LinearCase{"nf4_g32_s8", false},
+        LinearCase{"fp8_e4m3_b128", false}, LinearCase{"nf4_b32", false},
+        LinearCase{"fp8_e4m3_g32_se8m0", false},
+        LinearCase{"int4_asym_g32_zf_sbf16", true},
+        LinearCase{"int4_restricted_g32_se8m0", true},
+        LinearCase{"int3_restricted_g64_s6", true},
+        LinearCase{"int8_full", true}, LinearCase{"int8_full_g64_s8", true},
         LinearCase{"int8", ActivationCodes::Int8Rows},
         LinearCase{"int8_tensor", ActivationCodes::Int8Rows},
         LinearCase{"fp8_e4m3", ActivationCodes::Fp8Rows},
@@ -459,7 +471,14 @@ TEST(Embedding, readsRowsOfEveryFormat) {
                              "lut4_g32_s6",
                              "lut3",
                              "int6_g32_s6",
-                             "int5_asym_g64"}) {
+                             "int5_asym_g64",
+                             "mxfp4",
+                             "nvfp4",
+                             "fp4_e2m1",
+                             "nf4_g64",
+                             "fp8_e5m2",
+                             "fp8_e4m3_b32",
+                             "int4_restricted_g32_sbf16"}) {
     SCOPED_TRACE(format);
     const int64_t rows = 37, columns = 172;
     StoredWeight weight(format, rows, columns);

@@ -5,6 +5,7 @@
 #define QOPT_TEST_RUNTIME_HOST_STOREDWEIGHT_H
 
 #include "lib/Quant/Element.h"
+#include "lib/Quant/FloatConversion.h"
 #include "runtime/host/LinearLayout.h"
 #include "test/runtime/host/EveryTarget.h"
 
@@ -47,12 +48,17 @@ private:
     if (format.element == quant::ElementType::Fp8E4m3)
       for (uint8_t &byte : codes) // a weight has no NaN
         byte = (byte & 127) == 127 ? 0 : byte;
+    if (format.element == quant::ElementType::Fp8E5m2)
+      for (uint8_t &byte : codes) // magnitudes up to 448, as e4m3 has
+        byte = static_cast<uint8_t>((byte & 0x80) | (byte & 0x7f) % 0x60);
     for (int i = 0; i < quant::elementOf(format.element).bookSize; ++i)
       zeros[size_t(i)] = static_cast<uint8_t>(i * i - 120); // signed, rising
     const quant::Element &element = quant::elementOf(format.element);
     int levels = element.bookSize ? 256 : 1 << element.bits;
-    if (format.hasTwoLevels())
+    if (format.hasScaleFields())
       return fillTwoLevels(generator, levels);
+    if (format.hasTwoLevels())
+      return fillFloatScales(generator);
     bool fraction = format.zero == quant::ZeroType::Float;
     int64_t count = quant::scaleCount(format, rows, columns);
     for (int64_t i = 0; i < count; ++i) {
@@ -67,11 +73,24 @@ private:
     }
   }
 
+  /// Units and scales of e4m3, row after row.
+  void fillFloatScales(std::mt19937 &generator) {
+    std::vector<float> some(size_t(quant::groupsPerRow(format, columns)));
+    for (int64_t row = 0; row < rows; ++row) {
+      float unit = static_cast<float>(generator() % 1000 + 1) / 1e6f;
+      for (float &scale : some)
+        scale = unit * quant::e4m3ToFloat(uint8_t(generator() % 127));
+      quant::storeScales(format, &unit, some.data(), columns,
+                         scales.data() +
+                             row * quant::scaleBytesPerRow(format, columns));
+    }
+  }
+
   /// Units, scales of every code and zero points, row after row.
   void fillTwoLevels(std::mt19937 &generator, int levels) {
     int bits = quant::scaleCodeBits(format);
     int lowest = quant::hasSignedScales(format) ? -(1 << (bits - 1)) : 0;
-    std::vector<float> units(size_t(quant::unitsPerRow(columns)));
+    std::vector<float> units(size_t(quant::unitsPerRow(format, columns)));
     std::vector<float> some(size_t(quant::groupsPerRow(format, columns)));
     for (int64_t row = 0; row < rows; ++row) {
       for (float &unit : units)

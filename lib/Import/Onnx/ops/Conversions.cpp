@@ -70,15 +70,27 @@ Status buildQuantizeLinear(NodeContext &node) {
   return node.finish("QuantizeLinear", 1, type);
 }
 
-Status checkDequantizeLinear(NodeContext &node) {
-  if (node.integer("output_dtype", 0) == 0)
-    return {};
-  Type type;
-  QOPT_RETURN_IF_ERROR(namedType(node, "output_dtype", type));
-  if (type == elementTypeOf(node.input(1)))
-    return {};
-  return Status(StatusCode::Unsupported,
-                "an output_dtype other than the scale's type is not supported");
+/// The result has output_dtype, or else the scale's type; powers of two are
+/// scales only.
+Status buildDequantizeLinear(NodeContext &node) {
+  OpBuilder &b = node.builder();
+  Type scale = elementTypeOf(node.input(1)), type = scale;
+  bool isPower = isa<Float8E8M0FNUType>(scale);
+  if (node.integer("output_dtype", 0) != 0) {
+    QOPT_RETURN_IF_ERROR(namedType(node, "output_dtype", type));
+    if (type != scale && !isPower)
+      return Status(StatusCode::Unsupported, "an output_dtype other than the "
+                                             "scale's type is not supported");
+  } else if (isPower) {
+    return Status(StatusCode::BadModel,
+                  "scales of float8e8m0 are no type of a result; expected "
+                  "output_dtype");
+  }
+  node.set("axis", b.getI64IntegerAttr(node.integer("axis", 1)));
+  node.set("block_size", b.getI64IntegerAttr(node.integer("block_size", 0)));
+  if (!node.hasInput(2))
+    node.setInput(2, node.none());
+  return node.finish("DequantizeLinear", 1, type);
 }
 
 } // namespace qopt::import

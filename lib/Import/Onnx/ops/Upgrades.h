@@ -22,7 +22,7 @@ Status buildConstantOfShape(NodeContext &node);
 Status buildCast(NodeContext &node);
 Status buildCastLike(NodeContext &node);
 Status buildQuantizeLinear(NodeContext &node);
-Status checkDequantizeLinear(NodeContext &node);
+Status buildDequantizeLinear(NodeContext &node);
 
 // Control.cpp
 Status buildIf(NodeContext &node);

@@ -41,17 +41,21 @@ static Stored randomTable(const quant::Format &format, int64_t rows,
   if (format.element == ElementType::Fp8E4m3)
     for (uint8_t &byte : stored.codes) // a weight has no NaN
       byte = (byte & 127) == 127 ? 0 : byte;
+  if (format.element == ElementType::Fp8E5m2)
+    for (uint8_t &byte : stored.codes) // nor an infinity
+      byte = (byte & 0x7c) == 0x7c ? 0 : byte;
   stored.scales.resize(size_t(quant::scaleBytes(format, rows, columns)));
   stored.zeros.resize(size_t(quant::zeroBytes(format, rows, columns)));
   auto count = size_t(quant::groupsPerRow(format, columns));
-  std::vector<float> units(size_t(quant::unitsPerRow(columns)), 0x1p-7f),
+  std::vector<float> units(size_t(quant::unitsPerRow(format, columns)),
+                           0x1p-7f),
       scales(count), zeros(count);
   bool tensor = format.granularity == quant::Granularity::Tensor;
   for (int64_t row = 0; row < (tensor ? 1 : rows); ++row) {
     for (size_t i = 0; i < count; ++i) {
       int level = int(random() % 32) - 16 * quant::hasSignedScales(format);
       float value = 0.001f + 0.01f * float(random() % 1000);
-      scales[i] = format.hasTwoLevels() ? 0x1p-7f * float(level) : value;
+      scales[i] = format.hasScaleFields() ? 0x1p-7f * float(level) : value;
       zeros[i] =
           format.zero == quant::ZeroType::Float
               ? 7.25f + value
@@ -184,6 +188,20 @@ TEST(GatherRows, DequantizesFp8) {
   runCase("fp8_e4m3_tensor", 4, 64, ElementType::BF16);
   runCase("fp8_e4m3_g32", 4, 80, ElementType::F32, Table::Weight,
           target::sm80());
+}
+
+TEST(GatherRows, DequantizesFloatsOfFourBits) {
+  for (const char *format : {"mxfp4", "nvfp4", "fp4_e2m1", "nf4_g64", "nf4",
+                             "nf4_g32_sbf16", "fp4_e2m1_g32_s6"})
+    for (int64_t columns : {1, 31, 64, 260})
+      runCase(format, 4, columns, ElementType::F32);
+}
+
+TEST(GatherRows, DequantizesE5m2AndBlocks) {
+  for (const char *format :
+       {"fp8_e5m2", "fp8_e5m2_g32_sbf16", "fp8_e4m3_b32", "fp8_e4m3_g32_se8m0"})
+    for (int64_t columns : {31, 64, 260})
+      runCase(format, 4, columns, ElementType::F32);
 }
 
 TEST(GatherRows, SelectsRowsOfATensor) {

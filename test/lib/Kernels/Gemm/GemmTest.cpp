@@ -165,7 +165,19 @@ INSTANTIATE_TEST_SUITE_P(
         "tokens=70 k=192 rows=64:int4_g32_sf32,32:int8,48:int4_asym_g64_sf32",
         "tokens=70 k=192 rows=64:lut4_g64,32:int3_g32,48:lut4_g32_s6",
         "tokens=70 k=192 rows=64:int4_g128,32:int8,50:f16",
-        "tokens=70 k=192 rows=64:fp8_e4m3,32:int8,50:f16"));
+        "tokens=70 k=192 rows=64:fp8_e4m3,32:int8,50:f16",
+        "tokens=70 k=320 rows=80:mxfp4",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:mxfp4",
+        "tokens=70 k=320 rows=80:fp4_e2m1_g64",
+        "tokens=70 k=320 rows=80:nf4_g64",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:nf4",
+        "out=f32 tokens=70 k=320 rows=80:nf4_g128_sbf16",
+        "out=f32 tokens=70 k=320 rows=80:fp8_e5m2",
+        "act=bf16 out=f32 tokens=70 k=320 rows=80:fp8_e5m2_g64",
+        "out=f32 tokens=70 k=320 rows=80:fp8_e4m3_b128",
+        "tokens=70 k=320 rows=80:fp8_e4m3_g32_se8m0",
+        "tokens=70 k=320 rows=80:int4_restricted_g32_sbf16",
+        "tokens=70 k=192 rows=64:mxfp4,32:lut4_g32,48:nf4_g32"));
 
 // One column, less than any group, in every format.
 INSTANTIATE_TEST_SUITE_P(

@@ -227,9 +227,10 @@ static std::vector<float> randomValues(std::mt19937 &random, int64_t count,
 static void randomCodes(std::mt19937 &random, const quant::Format &format,
                         int64_t columns, uint8_t *row) {
   const quant::Element &element = quant::elementOf(format.element);
-  if (!element.hasIntegerNumbers()) {
-    for (int64_t k = 0; k < columns; ++k)
-      row[k] = uint8_t(random() % 127 + random() % 2 * 128); // no NaN
+  if (quant::isFp8(format.element)) {
+    unsigned numbers = format.element == ElementType::Fp8E4m3 ? 127 : 124;
+    for (int64_t k = 0; k < columns; ++k) // no NaN, no infinity
+      row[k] = uint8_t(random() % numbers + random() % 2 * 128);
     return;
   }
   std::vector<int16_t> codes(columns);
@@ -245,15 +246,15 @@ static void randomCodes(std::mt19937 &random, const quant::Format &format,
 /// one number, with signs where they may have some.
 static void randomScales(std::mt19937 &random, const quant::Format &format,
                          int64_t columns, int64_t row, Stored &stored) {
-  std::vector<float> units(size_t(quant::unitsPerRow(columns))),
+  std::vector<float> units(size_t(quant::unitsPerRow(format, columns))),
       scales(size_t(quant::groupsPerRow(format, columns)));
   for (float &unit : units)
     unit = float(1024 + random() % 1024) * 0x1p-20f; // an f16
   int64_t range =
-      format.hasTwoLevels() ? int64_t(1) << quant::scaleCodeBits(format) : 1;
+      format.hasScaleFields() ? int64_t(1) << quant::scaleCodeBits(format) : 1;
   for (size_t i = 0; i < scales.size(); ++i) {
     scales[i] = 0.01f + float(random() % 1000) * 1e-5f;
-    if (format.hasTwoLevels())
+    if (format.hasScaleFields())
       scales[i] = units[i / size_t(quant::groupsPerScaleUnit(format))] *
                   float(int64_t(random() % unsigned(range)) -
                         (quant::hasSignedScales(format) ? range / 2 : 0));

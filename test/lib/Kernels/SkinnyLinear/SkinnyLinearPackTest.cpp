@@ -43,11 +43,12 @@ Matrix randomMatrix(const Segment &segment, int64_t columns) {
     return matrix;
   bool tensor = segment.weight.granularity == quant::Granularity::Tensor;
   for (int64_t row = 0; row < (tensor ? 1 : segment.rows); ++row) {
-    std::vector<float> units(quant::unitsPerRow(columns), 0x1p-7f),
+    std::vector<float> units(quant::unitsPerRow(segment.weight, columns),
+                             0x1p-7f),
         scales(quant::groupsPerRow(segment.weight, columns)), zeros(scales);
     // Codes of two levels are numbers of six bits, some negative.
     for (float &scale : scales)
-      scale = segment.weight.hasTwoLevels()
+      scale = segment.weight.hasScaleFields()
                   ? 0x1p-7f * (float(random() % 32) -
                                16 * quant::hasSignedScales(segment.weight))
                   : float(random() % 999) * 0.01f;
@@ -103,7 +104,9 @@ INSTANTIATE_TEST_SUITE_P(
         "int4_g32_s6", "int4_asym_g32_s6", "int3_asym_g64_s8", "int2_g128_s8",
         "int5_g32_s6", "lut4_g32_s6", "lut3_g64_s6", "int4_g32_sf32",
         "int8_asym_g64_sf32", "int4_asym_g128_zf_sf32", "fp8_e4m3_g256_sf32",
-        "lut4_g64_sf32"));
+        "lut4_g64_sf32", "fp8_e5m2", "fp8_e5m2_g64_sf32", "fp8_e4m3_b128",
+        "mxfp4", "fp4_e2m1_g64", "fp4_e2m1", "nf4_g64", "nf4", "nf4_g128_sbf16",
+        "int4_restricted_g32_se8m0", "int4_asym_g32_zf_sbf16"));
 
 TEST(Pack, unitsAreAlignedRuns) {
   EXPECT_EQ(unitBytes(formatOf("int4_g128")), 1024 + 32);

@@ -61,6 +61,20 @@ act=bf16 out=bf16 tokens=3 k=512 rows=96:lut4_g32
 k=1024 rows=64:lut4_g128,32:lut3_g64,48:lut4_g32_s6 norm
 tokens=8 k=1024 rows=64:int4_g32,32:lut4,48:lut4_g128 epilogue=bias
 tokens=2 k=1408 rows=64:lut4_g128,64:lut4_g32 slices=2 grid=8 units=2
+k=1024 rows=96:mxfp4
+k=31 rows=17:fp4_e2m1
+k=129 rows=33:nf4_g64
+tokens=5 k=384 rows=100:mxfp4
+tokens=13 k=257 rows=47:nf4_g32_sbf16
+act=bf16 out=bf16 tokens=3 k=512 rows=96:mxfp4
+act=bf16 out=f32 tokens=9 k=384 rows=96:nf4
+tokens=8 k=1024 rows=64:int4_g32,32:nf4,48:mxfp4 epilogue=bias
+out=f32 k=1024 rows=96:fp8_e5m2
+out=f32 tokens=13 k=384 rows=47:fp8_e5m2_g64
+act=bf16 out=f32 tokens=5 k=257 rows=33:fp8_e5m2
+tokens=3 k=384 rows=96:fp8_e4m3_b128
+tokens=7 k=257 rows=47:fp8_e4m3_g32_se8m0
+k=512 rows=64:int4_restricted_g64_sbf16,32:int8_full
 k=640 rows=100:lut3_g128
 tokens=7 k=257 rows=47:lut3_g32_s6
 act=bf16 out=bf16 k=127 rows=31:lut3
