@@ -38,7 +38,7 @@ FORMATS = {
     "int8": ("--weights", "int8", "--kv", "int8"),
     "asymmetric": ("--weights", "int4_asym_g32", "--format", f"{DOWN}=int4", "--kv", "int4"),
     "groups of 16": ("--weights", "int4_asym_g16", "--format", f"{DOWN}=int8"),
-    "floats": ("--weights", "mxfp4", "--format", f"{DOWN}=fp8_e5m2", "--format", "re:^node_linear_[1-3]$=nf4_g64"),
+    "floats": ("--weights", "mxfp4", "--format", f"{DOWN}=fp8_e5m2", "--format", "re:^node_linear_(3|17)$=nf4_g64"),
     "fp8": ("--weights", "fp8_e4m3", "--kv", "fp8_e4m3"),
 }
 TOKENS = np.random.default_rng(5).integers(3, 512, (1, 70)).astype(np.int32)

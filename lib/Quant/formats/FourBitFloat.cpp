@@ -13,9 +13,8 @@
 
 namespace qopt::quant {
 
-static constexpr float e2m1Numbers[] = {0,     0.5f,  1,     1.5f, 2,    3,
-                                        4,     6,     -0.0f, -0.5f, -1,  -1.5f,
-                                        -2,    -3,    -4,    -6};
+static constexpr float e2m1Numbers[] = {
+    0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
 static constexpr float nf4Numbers[] = {-1.0f,
                                        -0.6961928009986877f,
                                        -0.5250730514526367f,

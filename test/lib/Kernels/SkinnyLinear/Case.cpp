@@ -302,7 +302,7 @@ static Stored randomWeights(std::mt19937 &random, const Segment &segment,
 /// Scales that are f32 times 2^exponent: beyond what halves have.
 static void moveScales(const quant::Format &format, int exponent,
                        std::vector<uint8_t> &scales) {
-  if (!hasWideScales(format))
+  if (!format.isGrouped() || format.scale != quant::ScaleType::F32)
     return;
   std::vector<float> values =
       decode(ElementType::F32, scales.data(), int64_t(scales.size()) / 4);
@@ -431,6 +431,8 @@ static double largestNumber(const quant::Format &format, ElementType act) {
     return 1;
   if (format.element == ElementType::Fp8E4m3)
     return 448;
+  if (format.element == ElementType::Fp8E5m2)
+    return 57344;
   return act == ElementType::F16 ? 1024 + 255 : 256;
 }
 
@@ -441,7 +443,7 @@ static double largestNumber(const quant::Format &format, ElementType act) {
 static double roundedBound(ElementType act, const quant::Format &format,
                            double scale, double weight, int64_t columns) {
   double sums = 0x1p-23 * (double(columns) / 16 + 8) * std::fabs(weight);
-  if (format.granularity != quant::Granularity::Group)
+  if (!format.isGrouped())
     return sums;
   double unit = halfUnit(act);
   double fraction =
@@ -505,9 +507,18 @@ static Product dot(const Case &test, const Segment &segment,
   std::vector<float> scales(size_t(quant::groupsPerRow(format, columns)));
   if (!format.isFloat())
     quant::loadScales(format, one, columns, scales.data());
+  int64_t perGroup = quant::groupColumns(format, columns);
+  if (format.element == ElementType::Nf4) { // its numbers are rounded
+    const quant::Element &type = quant::elementOf(problem.activation);
+    std::vector<uint8_t> bytes(size_t(columns * 2));
+    quant::elementOf(format.element).decode(one.codes, columns, w.data());
+    type.encode(w.data(), columns, bytes.data());
+    type.decode(bytes.data(), columns, w.data());
+    for (int64_t k = 0; k < columns; ++k)
+      w[k] *= scales[size_t(k / perGroup)];
+  }
   Product product{0, 0};
   double number = largestNumber(format, problem.activation);
-  int64_t perGroup = quant::groupColumns(format, columns);
   for (int64_t k = 0; k < columns; ++k) {
     double scale =
         format.isFloat() ? 1 : std::fabs(scales[size_t(k / perGroup)]);
