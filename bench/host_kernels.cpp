@@ -319,6 +319,7 @@ int main(int count, char **arguments) {
   program.linearLayers("int4_asym_g32_s6", int8Reads);
   program.linearLayers("lut4_g128", int8Reads);
   program.linearLayers("lut3_g128", int8Reads);
+  program.linearLayers("mxfp4", int8Reads);
   program.linearLayers("int8", int8Reads);
   program.linearLayers("int8", int8RowReads);
   program.linearLayers("fp8_e4m3", fp8RowReads);
@@ -327,6 +328,8 @@ int main(int count, char **arguments) {
   program.linearLayers("int3_g128", int8Reads);
   program.linearLayers("int2_g64", int8Reads);
   program.linearLayers("int4_g32", f32Reads);
+  program.linearLayers("nf4_g64", f32Reads);
+  program.linearLayers("fp8_e5m2", f32Reads);
   program.linearLayers("int4_g32_s6", f32Reads);
   program.linearLayers("int3_g128", f32Reads);
   program.linearLayers("int2_g64", f32Reads);

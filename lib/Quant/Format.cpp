@@ -193,9 +193,9 @@ StatusOr<Format> parseFormat(std::string_view text) {
                                std::string(named.first) + "\" alone");
   const Element *element = takeElement(text, parts);
   if (!element)
-    return invalid(text, "unknown element type \"" +
-                             std::string(parts.front()) +
-                             "\"; expected one of " + elementNames());
+    return invalid(
+        text, "unknown element type \"" + std::string(parts.front()) +
+                  "\"; expected one of " + elementNames() + ", mxfp4, nvfp4");
   Format format = floatFormat(element->type);
   if (element->isFloat) {
     if (parts.size() > 1)

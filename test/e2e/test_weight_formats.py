@@ -63,3 +63,31 @@ def test_a_budget_chooses_among_them(tool, stories, tmp_path):
     assert "int2_g32_s6" in weights or "lut3_g32_s6" in weights
     asked = ("--prompt", "Once upon a time", "--max-tokens", 4, "--json", "--device", "emulator")
     assert len(json.loads(tool("qopt-run", tmp_path / "m.qopt", *asked).stdout)["tokens"]) == 4
+
+
+def test_formats_of_the_standards_are_candidates(tool, stories, tmp_path):
+    """Calibrated, under a budget: every weight gets one of those that were asked for, and the artifact runs."""
+    text = tmp_path / "text.txt"
+    text.write_text("Once upon a time, there was a little girl named Lily. She loved to play outside. " * 30)
+    asked = {"mxfp4", "nf4_g64", "nf4", "fp8_e5m2", "fp8_e4m3_b32", "int4_restricted_g32_sbf16"}
+    options = ("--bits", 4.6, "--candidates", ",".join(asked), "--calibrate", text)
+    tool("qopt-compile", stories, *options, "--store", tmp_path, "-o", tmp_path / "m.qopt")
+    weights = tool("qopt-inspect", tmp_path / "m.qopt", "--weights").stdout
+    lines = [line for line in weights.splitlines() if "HostTiled" in line]
+    assert lines and all(set(line.split()) & asked for line in lines), weights
+    run = ("--prompt", "Once upon a time", "--max-tokens", 4, "--json")
+    assert len(json.loads(tool("qopt-run", tmp_path / "m.qopt", *run).stdout)["tokens"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--weights", "mxfp4"), 'the group size 32 of "mxfp4" does not divide the 172 columns of "node_linear_6"'),
+        (("--weights", "fp4_e2m1_g32_se4m3", *DOWN, "--target", "cuda"), "has scales in e4m3; expected sf16"),
+        (("--weights", "nvfp4_g32"), 'nvfp4 has no parts; expected "nvfp4" alone'),
+        (("--weights", "int4_b32"), "blocks of rows and columns are for floating point elements"),
+    ],
+)
+def test_refused(tool, stories, tmp_path, options, message):
+    done = tool("qopt-compile", stories, *options, "-o", tmp_path / "m.qopt", check=False)
+    assert done.returncode and message in done.stderr

@@ -92,16 +92,16 @@ TEST(Format, unknownElement) {
   EXPECT_EQ(messageFor("int7_g32"),
             "format \"int7_g32\": unknown element type \"int7\"; expected one "
             "of f32, f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3, "
-            "int6, int5, fp8_e5m2, fp4_e2m1, nf4");
+            "int6, int5, fp8_e5m2, fp4_e2m1, nf4, mxfp4, nvfp4");
   EXPECT_EQ(messageFor(""), "format \"\": unknown element type \"\"; expected "
                             "one of f32, f16, bf16, int8, int4, fp8_e4m3, "
                             "int3, int2, lut4, lut3, int6, int5, fp8_e5m2, "
-                            "fp4_e2m1, nf4");
+                            "fp4_e2m1, nf4, mxfp4, nvfp4");
   EXPECT_EQ(
       messageFor("fp8"),
       "format \"fp8\": unknown element type \"fp8\"; expected one of f32, "
       "f16, bf16, int8, int4, fp8_e4m3, int3, int2, lut4, lut3, int6, int5, "
-      "fp8_e5m2, fp4_e2m1, nf4");
+      "fp8_e5m2, fp4_e2m1, nf4, mxfp4, nvfp4");
   EXPECT_NE(messageFor("fp8_e3m4"), "parsed");
   EXPECT_NE(messageFor("fp8_e4m3x"), "parsed");
 }
