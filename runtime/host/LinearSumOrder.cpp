@@ -179,9 +179,8 @@ void OrderedLinear::unpackRow(int64_t n) {
       number = order.bf16
                    ? quant::bfloat16ToFloat(quant::floatToBfloat16(number))
                    : quant::halfToFloat(quant::floatToHalf(number));
-    numbers[size_t(placeOf(k))] = order.roundsWeights
-                                      ? weightOf(number, k)
-                                      : number + (coded ? base : 0);
+    numbers[size_t(placeOf(k))] =
+        order.roundsWeights ? weightOf(number, k) : number + (coded ? base : 0);
   }
 }
 
@@ -397,7 +396,7 @@ Status isValid(const LinearSumOrder &order, const LinearLayout &layout) {
   bool covers = order.unitsPerSlice * order.slices >= units &&
                 order.unitsPerSlice * (order.slices - 1) < units;
   bool fits = order.roundsWeights ? fitsRoundedWeights(order)
-                                   : fitsGroups(order, layout);
+                                  : fitsGroups(order, layout);
   if (!covers || !fits || (order.paired && layout.rows % 2))
     return Status(StatusCode::InvalidArgument,
                   "an order of sums for other weights than " +

@@ -37,7 +37,8 @@ float roundedWeight(const quant::Format &format, WeightRounding rounding,
   if (!format.isGrouped())
     return level;
   float rest = round((whole - zero) * scale);
-  bool halves = format.scale == quant::ScaleType::F16 || format.hasScaleFields();
+  bool halves =
+      format.scale == quant::ScaleType::F16 || format.hasScaleFields();
   if (halves)
     return round(double(level) * double(round(scale)) + double(rest));
   float scaled = scale * rounding.factor;
