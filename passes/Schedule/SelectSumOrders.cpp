@@ -107,17 +107,33 @@ private:
     return success();
   }
 
+  static std::optional<ir::RotaryAppendBody>
+  appendOf(ir::FusedOp region, const std::optional<ir::LinearBody> &body) {
+    if (body)
+      return body->append;
+    return region ? ir::matchRotaryAppend(region) : std::nullopt;
+  }
+
+  /// A warp has a head, a lane as many channels at once whichever launch
+  /// appends: the columns of heads begin and end with heads.
+  void selectForHeads(Operation *op, const ir::RotaryAppendBody &append) {
+    int width = widthOf(problemOf(append), target);
+    set(op, std::vector{host::NormSumOrder{0, 32, width, false}});
+  }
+
   /// In the launch of a linear for some tokens, one of its own for others.
   LogicalResult selectForNorm(Operation *op) {
     auto region = op->getParentOfType<ir::FusedOp>();
     std::optional<ir::LinearBody> body;
     if (region)
       body = ir::matchLinear(region);
+    if (std::optional<ir::RotaryAppendBody> append = appendOf(region, body);
+        append && (append->queryNorm == op || append->keyNorm == op)) {
+      selectForHeads(op, *append);
+      return success();
+    }
     bool summed = body && body->sum && body->sum->norm == op;
     bool ahead = summed || (body && body->norm == op);
-    if (region && !ahead && !ir::matchNormSum(region))
-      return op->emitError("norms of heads in the launch of a projection have "
-                           "no order of sums that the host follows");
     auto selected = passes::selectedKernels(op, target);
     if (failed(selected))
       return failure();
