@@ -11,6 +11,12 @@ static std::string messageFor(std::string_view text) {
   return format.ok() ? "parsed" : format.status().message();
 }
 
+static void expectSpelling(const char *text) {
+  StatusOr<Format> format = parseFormat(text);
+  ASSERT_TRUE(format.ok()) << format.status().message();
+  EXPECT_EQ(spell(*format), text);
+}
+
 TEST(Format, spellingsComeBack) {
   for (const char *text : {"f32",
                            "f16",
@@ -47,8 +53,12 @@ TEST(Format, spellingsComeBack) {
                            "lut4_g128",
                            "lut4_g32_s6",
                            "lut3_g64_s6",
-                           "lut4_tensor",
-                           "fp8_e5m2",
+                           "lut4_tensor"})
+    expectSpelling(text);
+}
+
+TEST(Format, spellingsOfStandardsComeBack) {
+  for (const char *text : {"fp8_e5m2",
                            "fp8_e5m2_tensor",
                            "fp8_e4m3_b128",
                            "fp8_e4m3_b64_sf32",
@@ -69,11 +79,8 @@ TEST(Format, spellingsComeBack) {
                            "int4_restricted_g32_se8m0",
                            "int8_full",
                            "int8_full_g128",
-                           "int4_asym_g32_zf_sbf16"}) {
-    StatusOr<Format> format = parseFormat(text);
-    ASSERT_TRUE(format.ok()) << format.status().message();
-    EXPECT_EQ(spell(*format), text);
-  }
+                           "int4_asym_g32_zf_sbf16"})
+    expectSpelling(text);
 }
 
 TEST(Format, fieldsAreWhatTheSpellingSays) {

@@ -233,12 +233,11 @@ static void randomCodes(std::mt19937 &random, const quant::Format &format,
       row[k] = uint8_t(random() % numbers + random() % 2 * 128);
     return;
   }
+  bool isSigned = format.isSymmetric() && element.isInteger();
+  int count = 1 << element.bits, lowest = isSigned ? -count / 2 : 0;
   std::vector<int16_t> codes(columns);
   for (int16_t &code : codes)
-    code =
-        int16_t(random() % (1u << element.bits)) -
-        (format.isSymmetric() && element.isInteger() ? 1 << (element.bits - 1)
-                                                     : 0);
+    code = int16_t(lowest + int(random() % unsigned(count)));
   element.pack(codes.data(), columns, row);
 }
 
@@ -304,8 +303,7 @@ static void moveScales(const quant::Format &format, int exponent,
                        std::vector<uint8_t> &scales) {
   if (!format.isGrouped() || format.scale != quant::ScaleType::F32)
     return;
-  std::vector<float> values =
-      decode(ElementType::F32, scales.data(), int64_t(scales.size()) / 4);
+  auto values = decode(ElementType::F32, scales.data(), scales.size() / 4);
   for (float &value : values)
     value = std::ldexp(value, exponent);
   scales = encode(ElementType::F32, values);
@@ -429,10 +427,8 @@ struct Product {
 static double largestNumber(const quant::Format &format, ElementType act) {
   if (format.isFloat())
     return 1;
-  if (format.element == ElementType::Fp8E4m3)
-    return 448;
-  if (format.element == ElementType::Fp8E5m2)
-    return 57344;
+  if (quant::isFp8(format.element))
+    return quant::elementOf(format.element).maxCode;
   return act == ElementType::F16 ? 1024 + 255 : 256;
 }
 
@@ -504,24 +500,20 @@ static Product dot(const Case &test, const Segment &segment,
   std::vector<float> w(columns);
   quant::StoredRows one = quant::rowsFrom(format, stored.rows(), columns, row);
   quant::dequantizeRows(format, one, 1, columns, w.data());
-  std::vector<float> scales(size_t(quant::groupsPerRow(format, columns)));
-  if (!format.isFloat())
-    quant::loadScales(format, one, columns, scales.data());
+  std::vector<float> scales(quant::groupsPerRow(format, columns) + 1, 1.0f);
+  quant::loadScales(format, one, columns, scales.data());
   int64_t perGroup = quant::groupColumns(format, columns);
   if (format.element == ElementType::Nf4) { // its numbers are rounded
-    const quant::Element &type = quant::elementOf(problem.activation);
-    std::vector<uint8_t> bytes(size_t(columns * 2));
-    quant::elementOf(format.element).decode(one.codes, columns, w.data());
-    type.encode(w.data(), columns, bytes.data());
-    type.decode(bytes.data(), columns, w.data());
+    ElementType type = problem.activation;
+    quant::nf4Element.decode(one.codes, columns, w.data());
+    w = decode(type, encode(type, w).data(), columns);
     for (int64_t k = 0; k < columns; ++k)
       w[k] *= scales[size_t(k / perGroup)];
   }
   Product product{0, 0};
   double number = largestNumber(format, problem.activation);
   for (int64_t k = 0; k < columns; ++k) {
-    double scale =
-        format.isFloat() ? 1 : std::fabs(scales[size_t(k / perGroup)]);
+    double scale = std::fabs(scales[size_t(k / perGroup)]);
     product.value += double(w[k]) * x[k];
     // Sums of at most 2^4 roundings each of a group's products, relative 2^-23.
     product.bound +=
