@@ -63,11 +63,13 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
   // After the weights: it asks which of them are integers.
   function.addPass(
       createQuantizeActivationsPass({.format = formats.activations}));
-  function.addPass(createSetCacheFormatPass({.key = formats.keys,
-                                             .value = formats.values,
-                                             .page = formats.page,
-                                             .recent = formats.recent,
-                                             .first = formats.first}));
+  function.addPass(
+      createSetCacheFormatPass({.key = formats.keys,
+                                .value = formats.values,
+                                .overrides = formats.cacheOverrides,
+                                .page = formats.page,
+                                .recent = formats.recent,
+                                .first = formats.first}));
   // Last: what is above asks for f32.
   function.addPass(createNarrowActivationsPass({.type = formats.type}));
   // Users of one weight that got one format share it.
@@ -203,6 +205,9 @@ struct QuantizeOptions : PassPipelineOptions<QuantizeOptions> {
                            llvm::cl::desc("format of keys in the cache")};
   Option<std::string> values{*this, "values",
                              llvm::cl::desc("format of values in the cache")};
+  ListOption<std::string> cacheOverrides{
+      *this, "cache-overrides",
+      llvm::cl::desc("formats of single layers of the cache")};
 };
 
 struct CudaScheduleOptions : PassPipelineOptions<CudaScheduleOptions> {
@@ -236,15 +241,17 @@ void registerPasses() {
   PassPipelineRegistration<QuantizeOptions>(
       "qopt-quantize-stage", "store weights and activations as asked",
       [](OpPassManager &manager, const QuantizeOptions &options) {
-        addQuantizeStage(manager,
-                         {.weights = options.weights,
-                          .lmHead = options.lmHead,
-                          .embedding = options.embedding,
-                          .overrides = llvm::to_vector(options.overrides),
-                          .activations = options.activations,
-                          .type = options.type,
-                          .keys = options.keys,
-                          .values = options.values});
+        addQuantizeStage(
+            manager,
+            {.weights = options.weights,
+             .lmHead = options.lmHead,
+             .embedding = options.embedding,
+             .overrides = llvm::to_vector(options.overrides),
+             .activations = options.activations,
+             .type = options.type,
+             .keys = options.keys,
+             .values = options.values,
+             .cacheOverrides = llvm::to_vector(options.cacheOverrides)});
       });
   PassPipelineRegistration<>("qopt-calibrate-stage",
                              "functions of the layers of a decoder",

@@ -30,9 +30,11 @@ struct AskedFormats {
   std::string weights, lmHead, embedding;
   llvm::SmallVector<std::string> overrides;  ///< name=format, re:pattern=format
   std::string activations = "int8_g32_sf32"; ///< f32: as they are
-  std::string type = "f32";      ///< that values have: f32, f16 or bf16
-  std::string widest = "f32";    ///< of weights that nobody asks a format for
-  std::string keys, values;      ///< of the cache
+  std::string type = "f32";   ///< that values have: f32, f16 or bf16
+  std::string widest = "f32"; ///< of weights that nobody asks a format for
+  std::string keys, values;   ///< of the cache
+  /// Of single layers of it: cache.LAYER.key=format, re:pattern=format.
+  llvm::SmallVector<std::string> cacheOverrides;
   int64_t recent = 0, first = 0; ///< positions of it in f16
   int64_t page = 0;              ///< positions; 0: as raising chose
 };

@@ -25,6 +25,38 @@ FailureOr<quant::Format> qopt::ir::parseFormat(AsmParser &parser) {
   return *format;
 }
 
+FailureOr<SmallVector<quant::Format>>
+qopt::ir::parseLayerFormats(AsmParser &parser) {
+  SmallVector<quant::Format> formats;
+  auto parseOne = [&]() -> ParseResult {
+    FailureOr<quant::Format> format = parseFormat(parser);
+    if (failed(format))
+      return failure();
+    formats.push_back(*format);
+    return success();
+  };
+  bool isList = succeeded(parser.parseOptionalLSquare());
+  bool fails =
+      isList ? parser.parseCommaSeparatedList(parseOne) || parser.parseRSquare()
+             : bool(parseOne());
+  if (fails)
+    return failure();
+  return formats;
+}
+
+void qopt::ir::printLayerFormats(AsmPrinter &printer,
+                                 ArrayRef<quant::Format> formats) {
+  if (formats.size() == 1) {
+    printer << quant::spell(formats.front());
+    return;
+  }
+  printer << "[";
+  llvm::interleaveComma(formats, printer, [&](const quant::Format &format) {
+    printer << quant::spell(format);
+  });
+  printer << "]";
+}
+
 FailureOr<std::string> qopt::ir::parseArchitecture(AsmParser &parser) {
   StringRef name;
   if (parser.parseKeyword(&name))

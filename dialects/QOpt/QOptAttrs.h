@@ -23,6 +23,11 @@ namespace qopt::ir {
 /// Reads a format's spelling, one keyword; emits lib/Quant's message where it
 /// is none.
 mlir::FailureOr<quant::Format> parseFormat(mlir::AsmParser &parser);
+/// A format of all layers, or a list `[f16, int8]` with one of each.
+mlir::FailureOr<llvm::SmallVector<quant::Format>>
+parseLayerFormats(mlir::AsmParser &parser);
+void printLayerFormats(mlir::AsmPrinter &printer,
+                       llvm::ArrayRef<quant::Format> formats);
 /// Reads the name of an architecture, one keyword.
 mlir::FailureOr<std::string> parseArchitecture(mlir::AsmParser &parser);
 

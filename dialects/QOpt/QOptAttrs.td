@@ -11,6 +11,11 @@ def QOpt_FormatParameter : AttrOrTypeParameter<"::qopt::quant::Format", "storage
   let printer = "$_printer << ::qopt::quant::spell($_self)";
 }
 
+def QOpt_LayerFormatsParameter : ArrayRefParameter<"::qopt::quant::Format", "one format of all layers, or one of each"> {
+  let parser = "::qopt::ir::parseLayerFormats($_parser)";
+  let printer = "::qopt::ir::printLayerFormats($_printer, $_self)";
+}
+
 def QOpt_FormatAttr : QOpt_Attr<"Format", "format"> {
   let summary = "a storage format";
   let description = [{
@@ -111,6 +116,8 @@ def QOpt_Observed : QOpt_Enum<"Observed", "what calibration sees of a layer", [
   I32EnumAttrCase<"KeyGradient", 3, "key_gradient">, // of keys as attention reads them, by the number of the attention
   I32EnumAttrCase<"ValueGradient", 4, "value_gradient">, // of values, all the same
   I32EnumAttrCase<"Lookup", 5, "lookup">, // the ids whose rows embeddings give, by the names of their weights
+  I32EnumAttrCase<"Key", 6, "key">, // keys as attention reads them, by the number of the attention
+  I32EnumAttrCase<"Value", 7, "value">, // values, all the same
 ]>;
 
 def QOpt_ObservationAttr : QOpt_Attr<"Observation", "observation"> {

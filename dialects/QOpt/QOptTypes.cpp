@@ -212,17 +212,12 @@ QuantizedType::verify(function_ref<InFlightDiagnostic()> emitError,
 
 //===- !qopt.kv_cache -----------------------------------------------------===//
 
-LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
-                                  int64_t layers, int64_t kvHeads,
-                                  int64_t headSize, quant::Format key,
-                                  quant::Format value, int64_t page,
-                                  int64_t recent, int64_t first) {
-  for (auto [name, size] : {std::pair("layers", layers),
-                            {"kv_heads", kvHeads},
-                            {"head_size", headSize},
-                            {"page", page}})
-    if (size <= 0) // (C1)
-      return emitError() << name << " of a cache is positive; got " << size;
+/// (C2), (C3) and (C5) of the keys and values of a layer.
+static LogicalResult
+verifyLayerFormats(function_ref<InFlightDiagnostic()> emitError,
+                   KVCacheType::Formats formats, int64_t headSize,
+                   int64_t page) {
+  auto [key, value] = formats;
   for (const quant::Format &format : {key, value})
     if (!quant::isVectorFormat(format) &&
         !quant::isVectorGroupFormat(format)) // (C2)
@@ -240,17 +235,48 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "a group of values is a multiple of 16 channels that "
                           "divides a head of "
                        << headSize << "; got " << value.groupSize;
-  if (recent < 0 || recent % 32 != 0 || first < 0 || first % 16 != 0 ||
-      (recent == 0 && first > 0) ||
-      (recent > 0 && recent < key.groupSize)) // (C4)
-    return emitError() << "a cache keeps a multiple of 32 latest positions, "
-                          "not fewer than a group of keys, and then a multiple "
-                          "of 16 first ones; got "
-                       << recent << " and " << first;
   bool codes = !value.isFloat() || (!key.isFloat() && !key.groupSize);
   if (codes && headSize % 8 != 0) // (C5)
     return emitError() << "a head of a cache of codes is a multiple of 8 "
                           "channels; got "
                        << headSize;
+  return success();
+}
+
+LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                  int64_t layers, int64_t kvHeads,
+                                  int64_t headSize, ArrayRef<quant::Format> key,
+                                  ArrayRef<quant::Format> value, int64_t page,
+                                  int64_t recent, int64_t first) {
+  for (auto [name, size] : {std::pair("layers", layers),
+                            {"kv_heads", kvHeads},
+                            {"head_size", headSize},
+                            {"page", page}})
+    if (size <= 0) // (C1)
+      return emitError() << name << " of a cache is positive; got " << size;
+  for (ArrayRef<quant::Format> formats : {key, value}) { // (C6)
+    int64_t count = int64_t(formats.size());
+    if (count != 1 && count != layers)
+      return emitError() << "a cache has one format of all layers or one of "
+                            "each of its "
+                         << layers << "; got " << count;
+    if (count > 1 && llvm::all_equal(formats))
+      return emitError() << "the layers of a cache have one format, "
+                         << quant::spell(formats.front())
+                         << "; expected it once";
+  }
+  int64_t group = 0;
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    Formats own{formatOf(key, layer), formatOf(value, layer)};
+    if (failed(verifyLayerFormats(emitError, own, headSize, page)))
+      return failure();
+    group = std::max(group, own.key.groupSize);
+  }
+  if (recent < 0 || recent % 32 != 0 || first < 0 || first % 16 != 0 ||
+      (recent == 0 && first > 0) || (recent > 0 && recent < group)) // (C4)
+    return emitError() << "a cache keeps a multiple of 32 latest positions, "
+                          "not fewer than a group of keys, and then a multiple "
+                          "of 16 first ones; got "
+                       << recent << " and " << first;
   return success();
 }

@@ -19,6 +19,12 @@ inline llvm::hash_code hash_value(const RowRange &range) {
   return llvm::hash_combine(range.rows, range.format);
 }
 
+/// Of a list with the format of all layers, or of each.
+inline quant::Format formatOf(llvm::ArrayRef<quant::Format> formats,
+                              int64_t layer) {
+  return formats.size() == 1 ? formats.front() : formats[layer];
+}
+
 } // namespace qopt::ir
 
 #define GET_TYPEDEF_CLASSES

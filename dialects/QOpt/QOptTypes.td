@@ -80,7 +80,7 @@ def QOpt_KVCacheType : QOpt_Type<"KVCache", "kv_cache"> {
   let description = [{
     The state of a decoder as a value: an operation that changes it takes one and returns the next. For each sequence and
     layer it holds the keys and the values seen so far, [length, kv_heads, head_size] each, in pages of `page` tokens.
-    Constraints:
+    `key` and `value` are the format of all layers, or a list with that of each: `value = [f16, int4]`. Constraints:
 
     - (C1) All sizes are positive.
     - (C2) Keys and values have a format without scales, or a symmetric one with one scale for each position and head (spelt
@@ -93,14 +93,27 @@ def QOpt_KVCacheType : QOpt_Type<"KVCache", "kv_cache"> {
       multiples of 32 and 16; `recent` is at least the group of keys, and not 0 where `first` is not. Without `recent`, keys in
       groups have 16 bits until a step fills their group.
     - (C5) Where a position's keys or values are codes by themselves, a head is a multiple of 8 channels: whole bytes.
+    - (C6) A list has a format for each layer, and not the same for all.
 
     Example: `!qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>`.
   }];
-  let parameters = (ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_size, QOpt_FormatParameter:$key,
-                        QOpt_FormatParameter:$value, "int64_t":$page,
+  let parameters = (ins "int64_t":$layers, "int64_t":$kv_heads, "int64_t":$head_size, QOpt_LayerFormatsParameter:$key,
+                        QOpt_LayerFormatsParameter:$value, "int64_t":$page,
                         DefaultValuedParameter<"int64_t", "0">:$recent, DefaultValuedParameter<"int64_t", "0">:$first);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Of one layer.
+    struct Formats {
+      ::qopt::quant::Format key, value;
+    };
+    ::qopt::quant::Format keyOf(int64_t layer) const { return formatOf(getKey(), layer); }
+    ::qopt::quant::Format valueOf(int64_t layer) const { return formatOf(getValue(), layer); }
+    /// As `key` and `value` have them: one where all layers have the same.
+    static llvm::ArrayRef<::qopt::quant::Format> listed(llvm::ArrayRef<::qopt::quant::Format> ofLayers) {
+      return llvm::all_equal(ofLayers) ? ofLayers.take_front() : ofLayers;
+    }
+  }];
 }
 
 def QOpt_BatchType : QOpt_Type<"Batch", "batch"> {

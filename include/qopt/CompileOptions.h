@@ -86,6 +86,10 @@ struct CompileOptions {
   /// host positions that are kept in f16, "…,recent=32,first=16"; empty: as in
   /// the model, on a GPU at most 16 bits.
   std::string cache;
+  /// Of single layers of the cache, "cache.LAYER.key=FORMAT",
+  /// "cache.LAYER.value=FORMAT" or "re:PATTERN=FORMAT"; the first that matches
+  /// wins, all others are as `cache` says.
+  std::vector<std::string> cacheFormats;
 
   /// Text that weights are quantized by what they do on it; empty: each weight
   /// is rounded by itself.
@@ -116,6 +120,13 @@ struct CompileOptions {
   std::string maxLatency;
   /// What may be chosen; empty: what the target has fast kernels for.
   std::vector<std::string> candidates;
+  /// The same for keys and values of each layer of the cache, which `maxMemory`
+  /// chooses where `cache` is empty.
+  std::vector<std::string> cacheCandidates;
+  /// Exchanges of formats between two weights or caches that are measured after
+  /// the choice, as KL on the part of `calibrate` that no algorithm sees; what
+  /// lowers it is kept.
+  int64_t moves = 0;
   /// A file with the formats of all weights, as `savePlan` wrote it.
   std::string plan;
   std::string savePlan; ///< where the formats and their reasons are written

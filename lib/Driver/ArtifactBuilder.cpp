@@ -91,6 +91,9 @@ recordedOptions(const CompileOptions &options) {
       {"weights", options.weights}};
   for (size_t i = 0; i < options.formats.size(); ++i)
     entries.emplace_back("format." + std::to_string(i), options.formats[i]);
+  for (size_t i = 0; i < options.cacheFormats.size(); ++i)
+    entries.emplace_back("kv-format." + std::to_string(i),
+                         options.cacheFormats[i]);
   for (size_t i = 0; i < options.validate.size(); ++i)
     entries.emplace_back("validate." + std::to_string(i),
                          recordedText(options.validate[i]));
@@ -118,12 +121,12 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
   step.walk([&](ir::CachedAttentionOp op) {
     windows[op.getLayer()] = op.getWindow().value_or(0);
   });
-  for (uint32_t window : windows) {
+  for (auto [number, window] : llvm::enumerate(windows)) {
     auto layer = std::make_unique<plan::CacheLayerT>();
     layer->kv_heads = cache.getKvHeads();
     layer->key_size = layer->value_size = cache.getHeadSize();
-    layer->key = runtime::fromFormat(cache.getKey());
-    layer->value = runtime::fromFormat(cache.getValue());
+    layer->key = runtime::fromFormat(cache.keyOf(number));
+    layer->value = runtime::fromFormat(cache.valueOf(number));
     layer->window = window;
     layer->recent = uint32_t(cache.getRecent());
     layer->first = uint32_t(cache.getFirst());

@@ -12,8 +12,11 @@ namespace {
 /// Says of `--kv` what is wrong with it.
 struct Refusal {
   const CompileOptions &options;
+  std::string entry = {}; ///< of --kv-format, where it is to blame
   Status operator()(StatusCode code, const std::string &why) const {
-    return {code, "--kv is \"" + options.cache + "\"; " + why};
+    std::string given = entry.empty() ? "--kv is \"" + options.cache
+                                      : "--kv-format is \"" + entry;
+    return {code, given + "\"; " + why};
   }
 };
 } // namespace
@@ -92,7 +95,37 @@ static Status checkTarget(const CacheOption &option, const quant::Format &key,
   return {};
 }
 
-StatusOr<CacheOption> parseCacheOption(const CompileOptions &options) {
+/// The checks of formats that --kv has, for each of --kv-format. Names and
+/// patterns are the pass's to read, which knows the layers.
+static Status checkLayers(const CompileOptions &options,
+                          const CacheOption &option) {
+  quant::Format none =
+      quant::floatFormat(StringRef(options.activations).starts_with("bf16")
+                             ? quant::ElementType::BF16
+                             : quant::ElementType::F16);
+  for (const std::string &entry : options.cacheFormats) {
+    auto [name, format] = StringRef(entry).rsplit('=');
+    Refusal refuse{options, entry};
+    if (name.empty() || format.empty())
+      return refuse(StatusCode::InvalidArgument,
+                    "expected cache.LAYER.key=FORMAT, cache.LAYER.value=FORMAT "
+                    "or re:PATTERN=FORMAT");
+    auto parsed = quant::parseFormat(format.str());
+    if (!parsed.ok())
+      return refuse(parsed.status().code(), parsed.status().message());
+    // What a pattern matches may be keys as well as values.
+    bool isValue = name.ends_with("value");
+    const quant::Format &key = isValue ? none : *parsed;
+    const quant::Format &value = isValue ? *parsed : none;
+    QOPT_RETURN_IF_ERROR(checkFormats(key, value, refuse));
+    QOPT_RETURN_IF_ERROR(checkPositions(option, key.groupSize, refuse));
+    QOPT_RETURN_IF_ERROR(checkTarget(option, key, value, refuse));
+  }
+  return {};
+}
+
+/// What --kv says of all layers.
+static StatusOr<CacheOption> parseCache(const CompileOptions &options) {
   CacheOption option;
   if (options.cache.empty())
     return option;
@@ -120,6 +153,13 @@ StatusOr<CacheOption> parseCacheOption(const CompileOptions &options) {
   QOPT_RETURN_IF_ERROR(checkFormats(*key, *value, refuse));
   QOPT_RETURN_IF_ERROR(checkPositions(option, key->groupSize, refuse));
   QOPT_RETURN_IF_ERROR(checkTarget(option, *key, *value, refuse));
+  return option;
+}
+
+StatusOr<CacheOption> parseCacheOption(const CompileOptions &options) {
+  StatusOr<CacheOption> option = parseCache(options);
+  if (option.ok())
+    QOPT_RETURN_IF_ERROR(checkLayers(options, *option));
   return option;
 }
 

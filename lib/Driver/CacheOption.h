@@ -19,7 +19,8 @@ struct CacheOption {
   int64_t first = 0;        ///< first positions in f16
 };
 
-/// Fails where no cache, or none of the target, is so.
+/// Fails where no cache, or none of the target, is so; nor with a format of
+/// --kv-format.
 StatusOr<CacheOption> parseCacheOption(const CompileOptions &options);
 
 } // namespace qopt::driver

@@ -269,6 +269,8 @@ private:
       given = "--context is " + std::to_string(options.context);
     else if (!options.cache.empty())
       given = "--kv is \"" + options.cache + "\"";
+    else if (!options.cacheFormats.empty())
+      given = "--kv-format is \"" + options.cacheFormats.front() + "\"";
     else
       return Status();
     return diagnostics.status(

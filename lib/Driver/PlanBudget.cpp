@@ -219,7 +219,8 @@ static int64_t laterBytes(const CompileOptions &options,
     bytes += textBytes + 8 * int64_t(source.file.size() + source.domain.size() +
                                      source.slice.size());
   for (const std::vector<std::string> *words :
-       {&options.formats, &options.candidates, &options.validate})
+       {&options.formats, &options.cacheFormats, &options.candidates,
+        &options.validate})
     for (const std::string &word : *words)
       bytes += 64 + 8 * int64_t(word.size());
   if (wantsValidation(options))

@@ -2,8 +2,10 @@
 #include "lib/Driver/PrecisionAssignment.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Driver/WeightEvaluator.h"
+#include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
 #include "lib/Quant/assignment/ExactChoice.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cassert>
@@ -66,6 +68,50 @@ std::vector<PlannedWeight> listWeights(ModuleOp module) {
     weights.push_back(std::move(weight));
   });
   return weights;
+}
+
+/// The type of a decoder's cache; null in a graph.
+static ir::KVCacheType cacheOf(ModuleOp module) {
+  ir::KVCacheType cache;
+  for (auto function : module.getOps<func::FuncOp>())
+    for (Type type : function.getArgumentTypes())
+      if (auto found = dyn_cast<ir::KVCacheType>(type))
+        cache = found;
+  return cache;
+}
+
+int64_t positionBytes(const PlannedCache &cache, const quant::Format &format) {
+  int64_t elements = cache.heads * cache.channels;
+  int64_t bits = elements * quant::bitsOf(format.element);
+  int64_t scaleBits = format.zero == quant::ZeroType::Float ? 32 : 16;
+  if (format.groupSize) // of positions or of channels, one of so many each
+    bits += llvm::divideCeil(elements, format.groupSize) * scaleBits;
+  else if (!format.isFloat())
+    bits += cache.heads * scaleBits;
+  return llvm::divideCeil(bits, 8);
+}
+
+std::vector<PlannedCache> listCaches(ModuleOp module, ModuleOp raised) {
+  std::vector<PlannedCache> caches;
+  ir::KVCacheType type = cacheOf(module), source = cacheOf(raised);
+  if (!type)
+    return caches;
+  auto add = [&](int64_t layer, const char *what, const quant::Format &format,
+                 const quant::Format &own) {
+    PlannedCache cache;
+    cache.name = llvm::formatv("cache.{0}.{1}", layer, what);
+    cache.heads = type.getKvHeads();
+    cache.channels = type.getHeadSize();
+    cache.chosen.format = quant::spell(format);
+    cache.chosen.bytes = positionBytes(cache, format);
+    cache.reason = format == own ? "as the model has it" : "asked for";
+    caches.push_back(std::move(cache));
+  };
+  for (int64_t layer = 0; layer < type.getLayers(); ++layer) {
+    add(layer, "key", type.keyOf(layer), source.keyOf(layer));
+    add(layer, "value", type.valueOf(layer), source.valueOf(layer));
+  }
+  return caches;
 }
 
 /// What the neighbours in size would save or cost.

@@ -28,6 +28,15 @@ void fixFormat(PlannedWeight &weight, const std::string &format,
 /// use, in the format that it has there.
 std::vector<PlannedWeight> listWeights(mlir::ModuleOp module);
 
+/// Bytes of a position, with its part of scales; without what pages round up.
+int64_t positionBytes(const PlannedCache &cache, const quant::Format &format);
+
+/// The keys and values of every layer of a decoder's cache, in a module as the
+/// stage quantize has left it; `raised` is the same model ahead of that stage.
+/// Nothing of a graph.
+std::vector<PlannedCache> listCaches(mlir::ModuleOp module,
+                                     mlir::ModuleOp raised);
+
 /// Bytes of the smallest plan, and of the largest.
 int64_t leastBytes(const std::vector<PlannedWeight> &weights);
 int64_t mostBytes(const std::vector<PlannedWeight> &weights);

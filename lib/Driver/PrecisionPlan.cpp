@@ -39,6 +39,8 @@ double PrecisionPlan::divergence() const {
   double sum = 0;
   for (const PlannedWeight &weight : weights)
     sum += weight.chosen.divergence;
+  for (const PlannedCache &cache : caches)
+    sum += cache.chosen.divergence;
   return sum;
 }
 
@@ -120,19 +122,32 @@ static void writeCalibration(json::OStream &out,
   });
 }
 
+/// What weights and caches have alike.
+template <typename Planned>
+static void writeChoice(json::OStream &out, const Planned &planned) {
+  writeFormat(out, planned.chosen);
+  out.attribute("reason", planned.reason);
+  if (planned.alternatives.empty())
+    return;
+  out.attributeArray("alternatives", [&] {
+    for (const PlannedFormat &format : planned.alternatives)
+      out.object([&] { writeFormat(out, format); });
+  });
+}
+
 static void writeWeight(json::OStream &out, const PlannedWeight &weight) {
   out.attribute("name", weight.name);
   out.attribute("rows", weight.rows);
   out.attribute("columns", weight.columns);
   out.attribute("source", weight.source);
-  writeFormat(out, weight.chosen);
-  out.attribute("reason", weight.reason);
-  if (weight.alternatives.empty())
-    return;
-  out.attributeArray("alternatives", [&] {
-    for (const PlannedFormat &format : weight.alternatives)
-      out.object([&] { writeFormat(out, format); });
-  });
+  writeChoice(out, weight);
+}
+
+static void writeCache(json::OStream &out, const PlannedCache &cache) {
+  out.attribute("name", cache.name);
+  out.attribute("heads", cache.heads);
+  out.attribute("channels", cache.channels);
+  writeChoice(out, cache);
 }
 
 std::string toJson(const PlannedWeight &weight) {
@@ -160,6 +175,11 @@ std::string toJson(const PrecisionPlan &plan) {
                           [&] { writeCalibration(out, plan.calibration); });
     out.attribute("activations", plan.activations);
     out.attribute("kv", plan.cache);
+    if (!plan.caches.empty())
+      out.attributeArray("caches", [&] {
+        for (const PlannedCache &cache : plan.caches)
+          out.object([&] { writeCache(out, cache); });
+      });
     out.attributeArray("weights", [&] {
       for (const PlannedWeight &weight : plan.weights)
         out.object([&] { writeWeight(out, weight); });
@@ -201,6 +221,16 @@ static bool fromJSON(const json::Value &value, PlannedWeight &weight,
          map.mapOptional("alternatives", weight.alternatives);
 }
 
+static bool fromJSON(const json::Value &value, PlannedCache &cache,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  return map && map.map("name", cache.name) && map.map("heads", cache.heads) &&
+         map.map("channels", cache.channels) &&
+         readFormat(value, cache.chosen, path) &&
+         map.map("reason", cache.reason) &&
+         map.mapOptional("alternatives", cache.alternatives);
+}
+
 static bool fromJSON(const json::Value &value, SourceRecord &source,
                      json::Path path) {
   json::ObjectMapper map(value, path);
@@ -235,7 +265,8 @@ static bool fromJSON(const json::Value &value, PrecisionPlan &plan,
          map.mapOptional("budget", plan.budget) &&
          map.mapOptional("calibration", plan.calibration) &&
          map.map("activations", plan.activations) &&
-         map.map("kv", plan.cache) && map.map("weights", plan.weights);
+         map.map("kv", plan.cache) && map.mapOptional("caches", plan.caches) &&
+         map.map("weights", plan.weights);
 }
 
 template <typename Value>

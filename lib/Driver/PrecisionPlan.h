@@ -1,4 +1,5 @@
-// The precision plan: the format of every weight, how it was quantized, what
+// The precision plan: the format of every weight and of every layer's cache,
+// how it was quantized, what
 // that is predicted to cost, and what the alternatives would have cost. A file
 // that people read, compare and edit, and that compiles the same again:
 //
@@ -10,6 +11,10 @@
 //     "calibration": {"text": "books.txt", "sha256": "…", "tokens": 65536,
 //                     "algorithm": "best", "seed": 0, "window": 512},
 //     "activations": "f32", "kv": "f16",
+//     "caches": [
+//       {"name": "cache.0.key", "heads": 4, "channels": 64, "format": "int8",
+//        "bytes": 264, "predicted_kl": 0.00003, "reason": "…"},
+//       …],
 //     "weights": [
 //       {"name": "model.layers.0.mlp.down_proj.weight", "rows": 512,
 //        "columns": 1408, "source": "f16", "format": "int4_asym_g128",
@@ -46,6 +51,17 @@ struct PlannedWeight {
   std::vector<PlannedFormat> alternatives; ///< all that were scored, by size
 };
 
+/// The keys or the values of a layer of the cache.
+struct PlannedCache {
+  std::string name;                ///< "cache.LAYER.key" or "cache.LAYER.value"
+  int64_t heads = 0, channels = 0; ///< of a head
+  PlannedFormat chosen;            ///< bytes are those of a position
+  std::string reason;
+  std::vector<PlannedFormat> alternatives; ///< all that were scored, by size
+
+  bool isValue() const { return name.ends_with(".value"); }
+};
+
 /// A source of a manifest, and what was taken of it.
 struct SourceRecord {
   std::string file; ///< its name, without folders
@@ -69,13 +85,14 @@ struct PrecisionPlan {
   std::string target; ///< "host" or "cuda"
   std::string budget; ///< for people; empty: formats were asked for
   CalibrationRecord calibration;
-  std::string activations, cache; ///< as the options say; empty: the default
+  std::string activations, cache;   ///< as the options say; empty: the default
+  std::vector<PlannedCache> caches; ///< of a decoder, by layer
   std::vector<PlannedWeight> weights;
 
-  int64_t bytes() const;
+  int64_t bytes() const; ///< of the weights
   int64_t elements() const;
   double bitsPerWeight() const;
-  double divergence() const; ///< the sum over weights
+  double divergence() const; ///< the sum over weights and caches
 
   const PlannedWeight *find(const std::string &weight) const;
   PlannedWeight *find(const std::string &weight);

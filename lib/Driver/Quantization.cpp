@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Quantization.h"
 #include "lib/Driver/ActivationOption.h"
+#include "lib/Driver/CacheOption.h"
 #include "lib/Driver/CalibrationMemory.h"
 #include "lib/Driver/ChannelScaling.h"
 #include "lib/Driver/FormatScores.h"
@@ -65,6 +66,7 @@ Status checkQuantizationOptions(const CompileOptions &options) {
                            {"--lm-head", !options.lmHead.empty()},
                            {"--embedding", !options.embedding.empty()},
                            {"--format", !options.formats.empty()},
+                           {"--kv-format", !options.cacheFormats.empty()},
                            {"--bits", options.bits > 0},
                            {"--max-size", !options.maxSize.empty()},
                            {"--max-memory", !options.maxMemory.empty()},
@@ -73,7 +75,7 @@ Status checkQuantizationOptions(const CompileOptions &options) {
   for (const Given &one : formats)
     if (!options.plan.empty() && one.given)
       return refuse(
-          std::string("--plan has the formats of all weights; leave ") +
+          std::string("--plan has the formats of weights and caches; leave ") +
           one.option + " out");
   QOPT_RETURN_IF_ERROR(checkBudgetOptions(options));
   if (!hasBudget(options) && !options.candidates.empty())
@@ -157,6 +159,7 @@ Status Quantization::takePlan(ModuleOp raised) {
   decided = std::move(*plan);
   isDecided = true;
   takeFormats();
+  QOPT_RETURN_IF_ERROR(parseCacheOption(asked).status());
   if (!asked.calibrate.empty())
     return readText(raised);
   if (!decided.calibration.text.empty()) {
@@ -179,6 +182,9 @@ void Quantization::takeFormats() {
     if (weight.chosen.format != weight.source &&
         (!asked.plan.empty() || !weight.alternatives.empty()))
       asked.formats.push_back(weight.name + "=" + weight.chosen.format);
+  for (const PlannedCache &cache : decided.caches)
+    if (!asked.plan.empty() || !cache.alternatives.empty())
+      asked.cacheFormats.push_back(cache.name + "=" + cache.chosen.format);
 }
 
 /// As quantizedModel; what fails is the options' fault.
@@ -384,6 +390,10 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
   decided.target = targetName(asked);
   decided.activations = asked.activations;
   decided.cache = asked.cache;
+  auto withFormats = quantizedAs(raised, askedFormats(asked));
+  if (!withFormats.ok())
+    return withFormats.status();
+  decided.caches = listCaches(**withFormats, raised);
   auto shared = StoreFolder::open(raised, withoutBudgets(asked), text->record);
   if (!shared.ok())
     return shared.status();
@@ -456,6 +466,8 @@ Status Quantization::calibrate(ArrayRef<ModuleOp> modules, ModuleOp raised,
                                const Progress &progress) {
   if (!isDecided)
     decided.weights = listWeights(modules.front());
+  if (decided.caches.empty())
+    decided.caches = listCaches(modules.front(), raised);
   decided.target = targetName(asked);
   decided.activations = asked.activations;
   decided.cache = asked.cache;

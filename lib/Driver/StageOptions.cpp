@@ -36,6 +36,7 @@ passes::AskedFormats askedFormats(const CompileOptions &options) {
   formats.values = cache->values;
   formats.recent = cache->recent;
   formats.first = cache->first;
+  llvm::append_range(formats.cacheOverrides, options.cacheFormats);
   auto activations = parseActivationOption(options);
   assert(activations.ok() && "the options are checked");
   formats.activations = quant::spell(activations->format);

@@ -59,7 +59,8 @@ static void addOptions(KeyDigest &key, const CompileOptions &options) {
   // Layouts, caches and the code beside the weights count for these.
   if (hasMeasuredBudget(options))
     for (const std::string &text :
-         {options.activations, options.cache, options.architectures,
+         {options.activations, options.cache,
+          llvm::join(options.cacheFormats, "\n"), options.architectures,
           options.cpu, std::to_string(options.context),
           std::to_string(options.batch)})
       key.add(text);

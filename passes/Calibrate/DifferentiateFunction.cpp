@@ -225,7 +225,10 @@ void Differentiation::collectResults() {
     Attribute place = builder.getI64IntegerAttr(number++);
     if (terms.empty())
       continue;
+    auto attention = cast<AttentionOp>(op);
+    report(Observed::Key, attention.getK(), place);
     report(Observed::KeyGradient, terms[1], place);
+    report(Observed::Value, attention.getV(), place);
     report(Observed::ValueGradient, terms[2], place);
   }
 }

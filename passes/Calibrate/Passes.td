@@ -51,7 +51,7 @@ def DifferentiateFunctionPass : Pass<"qopt-differentiate-function", "::mlir::fun
     - for each linear, in the order of the function, what it reads as [T, K] and ∂L of its result as [T, N], once for each
       value: linears that read one tensor share a result;
     - for each embedding the ids that it looks up and ∂L of its result as [T, N];
-    - ∂L of the keys and values of each `qopt.attention`, as that attention reads them.
+    - keys and values of each `qopt.attention`, and ∂L of both, as that attention reads them.
 
     Numerics: gradients are those of the arithmetic as it is written, in f32 with sums in the order of the kernels;
     what is quantized passes its gradient through as if it were not rounded (the straight-through estimator), so quantized

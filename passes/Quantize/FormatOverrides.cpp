@@ -1,4 +1,4 @@
-// Reading and matching of formats for single weights.
+// Reading and matching of formats by name.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Quantize/FormatOverrides.h"
 
@@ -6,13 +6,12 @@ using namespace llvm;
 
 namespace qopt::passes {
 
-static Status invalid(const std::string &entry, const std::string &why) {
-  return Status(StatusCode::InvalidArgument,
-                "--format \"" + entry + "\": " + why);
-}
-
 StatusOr<FormatOverrides>
-FormatOverrides::parse(ArrayRef<std::string> entries) {
+FormatOverrides::parse(StringRef option, ArrayRef<std::string> entries) {
+  auto invalid = [&](const std::string &entry, const std::string &why) {
+    return Status(StatusCode::InvalidArgument,
+                  option.str() + " \"" + entry + "\": " + why);
+  };
   FormatOverrides overrides;
   for (const std::string &text : entries) {
     size_t equals = text.rfind('=');

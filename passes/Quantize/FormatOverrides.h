@@ -1,4 +1,4 @@
-// Formats for single weights by name, as a user writes them:
+// Formats for single weights or caches by name, as a user writes them:
 //
 //   model.layers.0.mlp.down_proj.weight=int8     the weight of this name
 //   re:.*down_proj=int8                          every weight whose name has a
@@ -21,9 +21,10 @@ namespace qopt::passes {
 /// An ordered list of overrides that remembers which of them were of use.
 class FormatOverrides {
 public:
-  /// Reads the list. Fails with InvalidArgument on an entry without `=`, an
-  /// invalid pattern or an unknown format.
-  static StatusOr<FormatOverrides> parse(llvm::ArrayRef<std::string> entries);
+  /// Reads the list, the values of `option`. Fails with InvalidArgument on an
+  /// entry without `=`, an invalid pattern or an unknown format.
+  static StatusOr<FormatOverrides> parse(llvm::StringRef option,
+                                         llvm::ArrayRef<std::string> entries);
 
   /// The format of the first entry that matches, or nothing.
   std::optional<quant::Format> lookup(llvm::StringRef name);

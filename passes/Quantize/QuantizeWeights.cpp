@@ -265,7 +265,7 @@ struct QuantizeWeights
   void runOnOperation() override {
     RoleFormats asked;
     StatusOr<passes::FormatOverrides> named =
-        passes::FormatOverrides::parse(llvm::to_vector(overrides));
+        passes::FormatOverrides::parse("--format", llvm::to_vector(overrides));
     if (!named.ok())
       getOperation().emitError() << named.status().message();
     if (!named.ok() || failed(readFormat("weights", weights, asked.weights)) ||

@@ -5,7 +5,9 @@
 #include "lib/Quant/Format.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "passes/Quantize/FormatOption.h"
+#include "passes/Quantize/FormatOverrides.h"
 #include "passes/Quantize/Passes.h"
+#include <numeric>
 
 namespace qopt::passes {
 #define GEN_PASS_DEF_SETCACHEFORMATPASS
@@ -17,39 +19,87 @@ using namespace qopt;
 
 namespace {
 
+/// What the options say.
+struct Asked {
+  std::optional<quant::Format> keys, values;
+  passes::FormatOverrides layers;
+};
+
 struct SetCacheFormat : passes::impl::SetCacheFormatPassBase<SetCacheFormat> {
   using SetCacheFormatPassBase::SetCacheFormatPassBase;
 
+  /// The cache with other formats; null behind an error.
+  ir::KVCacheType changed(ir::KVCacheType type, Asked &asked) {
+    SmallVector<quant::Format> keys, values;
+    int64_t group = 1;
+    for (int64_t layer = 0; layer < type.getLayers(); ++layer) {
+      std::string name = "cache." + std::to_string(layer);
+      keys.push_back(asked.layers.lookup(name + ".key")
+                         .value_or(asked.keys.value_or(type.keyOf(layer))));
+      values.push_back(
+          asked.layers.lookup(name + ".value")
+              .value_or(asked.values.value_or(type.valueOf(layer))));
+      if (int64_t own = keys.back().groupSize)
+        group = std::lcm(group, own);
+    }
+    // Whole groups lie in a page.
+    int64_t size = llvm::alignTo(page ? page : type.getPage(), group);
+    return ir::KVCacheType::getChecked(
+        [&] { return getOperation().emitError(); }, type.getContext(),
+        type.getLayers(), type.getKvHeads(), type.getHeadSize(),
+        ir::KVCacheType::listed(keys), ir::KVCacheType::listed(values), size,
+        recent ? recent : type.getRecent(), first ? first : type.getFirst());
+  }
+
+  /// Every entry is of use.
+  bool checkUse(const passes::FormatOverrides &layers) {
+    bool allFit = true;
+    for (StringRef entry : layers.unmatched()) {
+      getOperation().emitError()
+          << "--kv-format \"" << entry
+          << "\" matches no cache of the model; they are called cache.0.key, "
+             "cache.0.value, cache.1.key, …";
+      allFit = false;
+    }
+    for (StringRef entry : layers.hidden()) {
+      getOperation().emitError()
+          << "--kv-format \"" << entry
+          << "\" has no effect: all that it matches, an earlier one matches "
+             "too; put it before that or leave it out";
+      allFit = false;
+    }
+    return allFit;
+  }
+
   void runOnOperation() override {
-    std::optional<quant::Format> keys, values;
-    if (failed(passes::readFormat(getOperation(), "key", key, keys)) ||
-        failed(passes::readFormat(getOperation(), "value", value, values)))
+    Asked asked;
+    StatusOr<passes::FormatOverrides> layers = passes::FormatOverrides::parse(
+        "--kv-format", llvm::to_vector(overrides));
+    if (!layers.ok())
+      getOperation().emitError() << layers.status().message();
+    if (!layers.ok() ||
+        failed(passes::readFormat(getOperation(), "key", key, asked.keys)) ||
+        failed(
+            passes::readFormat(getOperation(), "value", value, asked.values)))
       return signalPassFailure();
+    asked.layers = std::move(*layers);
     if (page < 0 || page % 16 != 0) {
       getOperation().emitError() << "option \"page\" is " << int64_t(page)
                                  << "; expected a multiple of 16";
       return signalPassFailure();
     }
-    auto emitError = [&] { return getOperation().emitError(); };
     bool valid = true;
     AttrTypeReplacer replacer;
     replacer.addReplacement([&](ir::KVCacheType type) -> Type {
-      quant::Format chosen = keys.value_or(type.getKey());
-      int64_t size = page ? page : type.getPage();
-      if (chosen.groupSize) // whole groups lie in a page
-        size = llvm::alignTo(size, chosen.groupSize);
-      Type changed = ir::KVCacheType::getChecked(
-          emitError, type.getContext(), type.getLayers(), type.getKvHeads(),
-          type.getHeadSize(), chosen, values.value_or(type.getValue()), size,
-          recent ? recent : type.getRecent(), first ? first : type.getFirst());
-      valid &= bool(changed);
-      return changed ? changed : Type(type);
+      Type cache = changed(type, asked);
+      valid &= bool(cache);
+      return cache ? cache : Type(type);
     });
     replacer.recursivelyReplaceElementsIn(getOperation(),
                                           /*replaceAttrs=*/true,
                                           /*replaceLocs=*/false,
                                           /*replaceTypes=*/true);
-    if (!valid)
+    if (!valid || !checkUse(asked.layers))
       signalPassFailure();
   }
 };

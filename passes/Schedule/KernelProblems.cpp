@@ -78,13 +78,17 @@ int64_t rowStrideOf(Value heads) {
   return slice ? slice.getSourceType().getShape().back() : shape[1] * shape[2];
 }
 
-static cuda::KvPageLayout layoutOf(ir::KVCacheType cache) {
+static cuda::KvPageLayout layoutOf(ir::KVCacheType cache, int64_t layer) {
   cuda::KvPageLayout layout;
   layout.keyHeads = cache.getKvHeads();
   layout.keySize = layout.valueSize = cache.getHeadSize();
   layout.page = cache.getPage();
-  layout.key = cache.getKey();
-  layout.value = cache.getValue();
+  layout.key = cache.keyOf(layer);
+  layout.value = cache.valueOf(layer);
+  layout.tableHasSlots =
+      llvm::any_of(cache.getKey(), [](const quant::Format &format) {
+        return format.groupSize > 0;
+      });
   layout.recent = cache.getRecent() + cache.getFirst();
   return layout;
 }
@@ -215,7 +219,7 @@ rotary_table::Problem problemOf(ir::RotaryTableOp op) {
 attention_decode::Problem problemOf(ir::CachedAttentionOp op) {
   attention_decode::Problem problem;
   problem.heads = cast<ShapedType>(op.getQ().getType()).getDimSize(1);
-  problem.cache = layoutOf(op.getCache().getType());
+  problem.cache = layoutOf(op.getCache().getType(), op.getLayer());
   problem.activation = elementOf(op.getQ());
   problem.queryStride = rowStrideOf(op.getQ());
   problem.context = contextOf(op);
@@ -228,7 +232,7 @@ attention_decode::Problem problemOf(ir::CachedAttentionOp op) {
 
 static rotary_append::Problem appendProblem(ir::KVAppendOp append, Value keys) {
   rotary_append::Problem problem;
-  problem.cache = layoutOf(append.getCache().getType());
+  problem.cache = layoutOf(append.getCache().getType(), append.getLayer());
   problem.pageTableStride = problem.cache.tableStride(contextOf(append));
   problem.activation = elementOf(keys);
   problem.key.stride = rowStrideOf(keys);

@@ -121,6 +121,7 @@ def compile(
     min_top1: float | None = None,
     keep: bool = False,
     kv: str | None = None,
+    kv_format: str | Sequence[str] | None = None,
     target: str | None = None,
     arch: str | None = None,
     sum_order: str | None = None,
@@ -156,7 +157,8 @@ def compile(
                  least percent of equal first choices. Where one is missed nothing is written, and the error is of the code
                  GATE_FAILED; keep: write it all the same
     kv           format of a decoder's cache, "int8", or of keys and values, "int8,int4"; on the host with latest and first
-                 positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16"
+                 positions in f16, "int4_asym_g32_zf,int4_asym_g32_zf,recent=32,first=16"; kv_format: of single layers,
+                 "cache.LAYER.key=FORMAT", "cache.LAYER.value=FORMAT" or "re:PATTERN=FORMAT", or a list of those
     target       "host" or "cuda"; arch: the GPUs that machine code is made for, cpu: the processor of the host
     sum_order    on the host: "sm_90a", whose kernels' order of sums is followed, to compare results; slow
     tokenizer    tokenizer.json; default: the one beside the model
@@ -191,6 +193,7 @@ def compile(
         min_top1=min_top1,
         keep=keep,
         kv=kv,
+        kv_format=kv_format,
         target=target,
         arch=arch,
         sum_order=sum_order,

@@ -38,6 +38,7 @@ class CompileOptions(TypedDict, total=False):
     min_top1: float | None
     keep: bool
     kv: str | None
+    kv_format: str | Sequence[str] | None
     target: str | None
     arch: str | None
     sum_order: str | None
@@ -70,7 +71,7 @@ _NUMBERS = {"batch": 1 << 16, "calibrate_tokens": 1 << 32, "context": 1 << 24, "
 
 
 _FLAGS = ("strict", "keep")
-_LISTS = {"format": '"NAME=FORMAT"', "candidates": '"FORMAT"'}
+_LISTS = {"format": '"NAME=FORMAT"', "kv_format": '"NAME=FORMAT"', "candidates": '"FORMAT"'}
 
 
 def _texts(name: str, value: Any) -> list[str]:

@@ -40,6 +40,7 @@ struct KvPageLayout {
   int64_t page = 0;      ///< positions
   quant::Format key, value;
   int64_t recent = 0; ///< latest and first positions in f16: no kernel has such
+  bool tableHasSlots = false; ///< for keys in groups of another layer
   bool operator==(const KvPageLayout &) const = default;
 
   /// Bytes of the codes of a head's keys or values in a page, and of its
@@ -65,7 +66,7 @@ struct KvPageLayout {
   }
   /// Entries of a sequence in the page table.
   int64_t tableStride(int64_t context) const {
-    return (context + page - 1) / page + (keyGroup() ? 1 : 0);
+    return (context + page - 1) / page + (keyGroup() || tableHasSlots ? 1 : 0);
   }
 
   /// Bytes that a position has in a head's pages, its part of scales included.

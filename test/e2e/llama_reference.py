@@ -22,8 +22,8 @@ def exported_tensors(path):
 
 class Llama:
     def __init__(self, folder, quantize=lambda weight: weight, stored=lambda keys: keys, read=lambda x: x):
-        """`stored`: what a cache makes of the keys [heads, tokens, size] of the tokens so far; `read`: what the linears of
-        the blocks make of their inputs [tokens, columns]."""
+        """`stored`: what a cache makes of the keys [heads, tokens, size] of the tokens so far, by layer where it is a
+        dictionary; `read`: what the linears of the blocks make of their inputs [tokens, columns]."""
         self.stored = stored
         self.read = read
         self.config = json.loads((folder / "config.json").read_text())
@@ -61,7 +61,8 @@ class Llama:
         if start:
             k, v = (np.concatenate(pair, 1) for pair in zip(past[prefix], (k, v), strict=True))
         past[prefix] = k, v
-        k = self.stored(k)
+        layer = int(prefix.split(".")[2])
+        k = self.stored.get(layer, lambda keys: keys)(k) if isinstance(self.stored, dict) else self.stored(k)
         k, v = (np.repeat(t, self.heads // self.kv_heads, 0) for t in (k, v))
         scores = q @ k.transpose(0, 2, 1) * self.size**-0.5
         scores += np.triu(np.full(scores.shape[1:], -np.inf, np.float32), 1 + start)

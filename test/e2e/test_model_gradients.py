@@ -39,7 +39,8 @@ class Llama:
         q = tape.rotary(q.reshape(-1, heads, size), *table)
         k = tape.rotary(k.reshape(-1, kv, size), *table).transpose(1, 0, 2)
         v = v.reshape(-1, kv, size).transpose(1, 0, 2)
-        self.noted[f"attention{number}.key_gradient"], self.noted[f"attention{number}.value_gradient"] = k, v
+        for kind, values in ("key", k), ("value", v):
+            self.noted[f"attention{number}.{kind}"] = self.noted[f"attention{number}.{kind}_gradient"] = values
         mixed = tape.attention(q, k, v, size**-0.5).reshape(-1, heads * size)
         x = x + self.linear(mixed, f"{prefix}.self_attn.o_proj.weight")
         n = self.norm(x, f"{prefix}.post_attention_layernorm.weight")
@@ -94,9 +95,9 @@ def test_gradients_of_a_language_model(tool, shared, tmp_path):
         if value is None:
             assert name.startswith("past_key_values") and array.size == 0
             continue
-        expected = value.array if name.endswith(".input") else value.gradient
+        expected = value.gradient if name.endswith("gradient") else value.array
         error = np.linalg.norm(array.reshape(expected.shape) - expected) / np.linalg.norm(expected)
         assert error < 2e-5, f"{name}: {error}"
         compared += 1
-    # Each layer: four inputs, seven linears, keys and values; and the head's two.
-    assert compared == model.config["num_hidden_layers"] * 13 + 2
+    # Each layer: four inputs, seven linears, keys and values and their gradients; and the head's two.
+    assert compared == model.config["num_hidden_layers"] * 15 + 2

@@ -435,6 +435,7 @@ def test_options_reach_the_compiler(stories, tmp_path, tool):
         "format": (["re:^node_linear_3$=int8", "re:^node_linear_4$=f16"], []),
         "activations": ("f32", ["--activations", "f32"]),
         "kv": ("f16", ["--kv", "f16"]),
+        "kv_format": ("cache.1.value=int8", ["--kv-format", "cache.1.value=int8"]),
         "calibrate": (tmp_path / "t.txt", ["--calibrate", tmp_path / "t.txt"]),
         "algorithm": ("gptq", ["--algorithm", "gptq"]),
         "calibrate_tokens": (1024, ["--calibrate-tokens", 1024]),

@@ -58,6 +58,20 @@ REFUSED = {
     "qopt-compile {stories} -o {none} --kv int4_g64,f16,recent=32": (
         "keys in groups of 64 positions have that many latest ones at least; got 32"
     ),
+    "qopt-compile {stories} -o {none} --kv-format cache.0.key": '--kv-format is "cache.0.key"; expected cache.LAYER.key=FORMAT',
+    "qopt-compile {stories} -o {none} --kv-format cache.0.key=int7": 'unknown element type "int7"',
+    "qopt-compile {stories} -o {none} --kv-format cache.9.key=int8": (
+        '--kv-format "cache.9.key=int8" matches no cache of the model'
+    ),
+    "qopt-compile {stories} -o {none} --kv-format re:key=int8 --kv-format cache.0.key=f16": (
+        '--kv-format "cache.0.key=f16" has no effect: all that it matches, an earlier one matches too'
+    ),
+    "qopt-compile {stories} -o {none} --kv-format cache.0.key=int4_g16": (
+        '--kv-format is "cache.0.key=int4_g16"; a group of keys is of 16 positions; expected a multiple of 32'
+    ),
+    "qopt-compile {stories} -o {none} --as graph --kv-format cache.0.key=int8": (
+        '--kv-format is "cache.0.key=int8", but the model is compiled as a graph, which has no cache; leave it out'
+    ),
     "qopt-compile {stories} -o {none} --target cuda --arch sm_80,": '--arch: unknown architecture ""',
     "qopt-compile {stories} -o {none} --activations f16 --sum-order sm_90a,sm_80": (
         '--sum-order is "sm_90a,sm_80"; expected one architecture, as sm_90a or sm_80'
@@ -95,6 +109,7 @@ REFUSED = {
             "--format a=int8",
             "--activations f32",
             "--kv f16",
+            "--kv-format cache.0.key=f16",
             "--target cuda",
         )
     },
@@ -158,7 +173,7 @@ def options_of(tool, name):
 def test_empty_and_repeated_values(tool, name):
     """Of every option that takes a value: "" is refused where it means nothing, and one value cannot hide another."""
     options = options_of(tool, name)
-    lists = {"--format", "--size"} if name in ("qopt-compile", "qopt-inspect") else set()
+    lists = {"--format", "--kv-format", "--size"} if name in ("qopt-compile", "qopt-inspect") else set()
     assert len(options) >= 4
     for option, takes in options.items():
         if not takes:

@@ -134,6 +134,11 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
       "int3_asym_g32_zf, int2_asym_g32_zf, … and ,recent=32,first=16 (latest "
       "and first positions in f16); "
       "default: as in the model");
+  cli::oneValueEach(
+      add("--kv-format", o.cacheFormats,
+          "format of the keys or values of single layers, beside --kv: "
+          "cache.LAYER.key=FORMAT, cache.LAYER.value=FORMAT or "
+          "re:PATTERN=FORMAT; layers count from 0, the first match wins"));
 }
 
 /// How formats and codes are chosen by what they do.

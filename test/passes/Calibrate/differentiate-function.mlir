@@ -55,12 +55,14 @@ func.func @rounded(%x: tensor<?x32xf32>) -> tensor<?x4xf32> {
 // CHECK-LABEL: func.func @attention
 // CHECK-SAME: argument_gradient of [0]
 // CHECK-SAME: argument_gradient of [1]
+// CHECK-SAME: <key of [0]>
 // CHECK-SAME: key_gradient of [0]
+// CHECK-SAME: <value of [0]>
 // CHECK-SAME: value_gradient of [0]
 func.func @attention(%q: tensor<1x?x4x8xf32>, %k: tensor<1x2x?x8xf32>, %mask: tensor<?x?xf32>) -> tensor<1x?x4x8xf32> {
   // CHECK: %[[DQ:.*]], %[[DK:.*]], %[[DV:.*]] = qopt.attention_gradient {{.*}} mask(%{{.*}} : tensor<?x?xf32>)
   // CHECK: %[[Keys:.*]] = arith.addf %[[DK]], %[[DV]]
-  // CHECK: return %[[DQ]], %[[Keys]], %[[DK]], %[[DV]] :
+  // CHECK: return %[[DQ]], %[[Keys]], %{{.*}}, %[[DK]], %{{.*}}, %[[DV]] :
   %y = qopt.attention %q, %k, %k mask(%mask : tensor<?x?xf32>) scale 0.5 : tensor<1x?x4x8xf32>, tensor<1x2x?x8xf32>, tensor<1x2x?x8xf32> -> tensor<1x?x4x8xf32>
   return %y : tensor<1x?x4x8xf32>
 }

@@ -164,7 +164,8 @@ class Llama(Layer):
         q = tape.rotary(self.heads_of(q, self.heads), cos, sin)
         k = tape.rotary(self.heads_of(k, self.key_heads), cos, sin)
         mixed = note("o.input", self.attend(q, k, self.heads_of(v, self.key_heads), **self.reference))
-        note("attention0.key_gradient", self.keys), note("attention0.value_gradient", self.values)
+        for kind, values in ("key", self.keys), ("value", self.values):
+            note(f"attention0.{kind}", note(f"attention0.{kind}_gradient", values))
         r = h + note("o.output_gradient", tape.linear(mixed, self.weights["o"]))
         n = note("gate.input", tape.rms_norm(r, self.vectors["norm2"], EPSILON))
         g, u = (note(f"{w}.output_gradient", tape.linear(n, self.weights[w])) for w in ("gate", "up"))
@@ -218,7 +219,8 @@ class Gpt2(Layer):
         qkv = note("qkv.output_gradient", tape.linear(n, w["qkv"], b["qkv"]))
         q, k, values = (self.heads_of(qkv[:, 32 * i : 32 * i + 32], 4) for i in range(3))
         mixed = note("o.input", self.attend(q, k, values))
-        note("attention0.key_gradient", self.keys), note("attention0.value_gradient", self.values)
+        for kind, values in ("key", self.keys), ("value", self.values):
+            note(f"attention0.{kind}", note(f"attention0.{kind}_gradient", values))
         # What flows into a residual sum flows into both of its terms.
         r = note("o.output_gradient", h + tape.linear(mixed, w["o"], b["o"]))
         n = note("gate.input", tape.layer_norm(r, v["norm2"], v["shift2"], EPSILON))

@@ -41,7 +41,7 @@ def expected_of(layer, inputs):
 
     h = tape.Value(inputs["h"])
     layer.run(h, inputs["positions"], note).backward(inputs["y.gradient"].astype(np.float64))
-    found = {name: v.array if name.endswith(".input") else v.gradient for name, v in noted.items()}
+    found = {name: v.gradient if name.endswith("gradient") else v.array for name, v in noted.items()}
     return {**found, "h.gradient": h.gradient}
 
 
@@ -77,6 +77,8 @@ def test_tape_equals_what_torch_gave(kind):
     """Inputs/torch-gradients.json holds sums of what `autograd` of test_torch_gradients.py gave with PyTorch 2.11."""
     recorded = json.loads((pathlib.Path(__file__).parent / "Inputs/torch-gradients.json").read_text())["sums"]
     found = expected_of(kind(1), layer_inputs())
+    for name in "attention0.key", "attention0.value":  # no gradients, and not recorded
+        del found[name]
     sums = {name: (array.ravel() * np.cos(np.arange(array.size))).sum() for name, array in found.items()}
     assert sums == pytest.approx(recorded[kind.__name__], rel=1e-9)
 

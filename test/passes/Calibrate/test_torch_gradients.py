@@ -25,8 +25,8 @@ def turned(x, angles):
 
 def attend(layer, q, k, v, note, window=None, softcap=None):
     """Rows [T, heads · size] of q [T, heads, size], k and v [T, key heads, size]."""
-    keys = note("attention0.key_gradient", k.transpose(0, 1))
-    values = note("attention0.value_gradient", v.transpose(0, 1))
+    keys = note("attention0.key", note("attention0.key_gradient", k.transpose(0, 1)))
+    values = note("attention0.value", note("attention0.value_gradient", v.transpose(0, 1)))
     share = layer.heads // layer.key_heads
     scores = q.transpose(0, 1) @ keys.repeat_interleave(share, 0).transpose(1, 2) * float(np.float32(0.35))
     if softcap:
@@ -82,7 +82,7 @@ def autograd(layer, inputs):
     h = real(inputs["h"]).requires_grad_()
     run = llama if hasattr(layer, "reference") else gpt2
     run(layer, h, inputs["positions"], note).backward(real(inputs["y.gradient"]))
-    found = {name: v.detach() if name.endswith(".input") else v.grad for name, v in noted.items()}
+    found = {name: v.grad if name.endswith("gradient") else v.detach() for name, v in noted.items()}
     return {name: value.numpy() for name, value in {**found, "h.gradient": h.grad}.items()}
 
 
