@@ -54,6 +54,7 @@ constexpr StageName stageNames[] = {
 
 constexpr int64_t longestContext = int64_t(1) << 24;
 constexpr unsigned mostThreads = 1024;
+constexpr int64_t mostMoves = 10000;
 
 /// What the artifact runs on.
 enum class TargetDevice {

@@ -72,6 +72,7 @@ recordedOptions(const CompileOptions &options) {
                                ? ""
                                : std::to_string(options.calibrateTokens)},
       {"candidates", llvm::join(options.candidates, ",")},
+      {"kv-candidates", llvm::join(options.cacheCandidates, ",")},
       {"context", options.context ? std::to_string(options.context) : ""},
       {"cpu", gpu ? "" : options.cpu},
       {"embedding", options.embedding},
@@ -85,6 +86,7 @@ recordedOptions(const CompileOptions &options) {
       {"max-perplexity-increase", spellLimit(options.mostPerplexityIncrease)},
       {"max-size", options.maxSize},
       {"min-top1", spellLimit(options.leastSameTop)},
+      {"moves", options.moves ? std::to_string(options.moves) : ""},
       {"plan", llvm::sys::path::filename(options.plan).str()},
       {"sum-order", options.sumOrder},
       {"target", gpu ? "cuda" : "host"},

@@ -106,26 +106,6 @@ Status Blame::findLayers() {
   return Status();
 }
 
-/// Gives what is still to be quantized the codes of the artifact; what has none
-/// there is rounded by itself here too.
-static void takeCodes(ModuleOp model, ModuleOp quantized) {
-  std::map<std::pair<std::string, std::string>, ir::WeightOp> stored;
-  quantized.walk([&](ir::WeightOp op) {
-    stored.emplace(
-        std::pair(op.getName().str(), quant::spell(op.getType().getFormat())),
-        op);
-  });
-  for (ir::QuantizeWeightOp op : quantizedWeights(model)) {
-    auto found = stored.find(
-        {weightNameOf(op.getSource()), quant::spell(op.getType().getFormat())});
-    if (found == stored.end())
-      continue;
-    Operation *codes = OpBuilder(op).clone(*found->second);
-    op.getResult().replaceAllUsesWith(codes->getResult(0));
-    op.erase();
-  }
-}
-
 StatusOr<OwningOpRef<ModuleOp>> Blame::restored(ArrayRef<std::string> weights,
                                                 ModuleOp quantized) const {
   // By name, as a plan says it: an option for a kind of weights, or a pattern,

@@ -12,11 +12,9 @@ namespace {
 /// Says of `--kv` what is wrong with it.
 struct Refusal {
   const CompileOptions &options;
-  std::string entry = {}; ///< of --kv-format, where it is to blame
+  std::string option = "--kv", given = options.cache;
   Status operator()(StatusCode code, const std::string &why) const {
-    std::string given = entry.empty() ? "--kv is \"" + options.cache
-                                      : "--kv-format is \"" + entry;
-    return {code, given + "\"; " + why};
+    return {code, option + " is \"" + given + "\"; " + why};
   }
 };
 } // namespace
@@ -95,17 +93,39 @@ static Status checkTarget(const CacheOption &option, const quant::Format &key,
   return {};
 }
 
+/// The checks of --kv, of keys or values alone.
+static Status checkPart(const CacheOption &option, CachePart part,
+                        const quant::Format &format, const Refusal &refuse) {
+  bool bf16 = StringRef(refuse.options.activations).starts_with("bf16");
+  quant::Format other = quant::floatFormat(bf16 ? quant::ElementType::BF16
+                                                : quant::ElementType::F16);
+  const quant::Format &key = part == CachePart::Keys ? format : other;
+  const quant::Format &value = part == CachePart::Keys ? other : format;
+  QOPT_RETURN_IF_ERROR(checkFormats(key, value, refuse));
+  QOPT_RETURN_IF_ERROR(checkPositions(option, key.groupSize, refuse));
+  return checkTarget(option, key, value, refuse);
+}
+
+std::vector<std::string> namedCacheCandidates(const CompileOptions &options) {
+  if (!options.cacheCandidates.empty())
+    return options.cacheCandidates;
+  bool bf16 = StringRef(options.activations).starts_with("bf16");
+  return {"int4_asym_g32_zf", "int4", "int8", bf16 ? "bf16" : "f16"};
+}
+
+Status checkCacheFormat(const CompileOptions &options, CachePart part,
+                        const quant::Format &format) {
+  Refusal refuse{options, "--kv-candidates", quant::spell(format)};
+  return checkPart(CacheOption(), part, format, refuse);
+}
+
 /// The checks of formats that --kv has, for each of --kv-format. Names and
 /// patterns are the pass's to read, which knows the layers.
 static Status checkLayers(const CompileOptions &options,
                           const CacheOption &option) {
-  quant::Format none =
-      quant::floatFormat(StringRef(options.activations).starts_with("bf16")
-                             ? quant::ElementType::BF16
-                             : quant::ElementType::F16);
   for (const std::string &entry : options.cacheFormats) {
     auto [name, format] = StringRef(entry).rsplit('=');
-    Refusal refuse{options, entry};
+    Refusal refuse{options, "--kv-format", entry};
     if (name.empty() || format.empty())
       return refuse(StatusCode::InvalidArgument,
                     "expected cache.LAYER.key=FORMAT, cache.LAYER.value=FORMAT "
@@ -113,13 +133,13 @@ static Status checkLayers(const CompileOptions &options,
     auto parsed = quant::parseFormat(format.str());
     if (!parsed.ok())
       return refuse(parsed.status().code(), parsed.status().message());
-    // What a pattern matches may be keys as well as values.
-    bool isValue = name.ends_with("value");
-    const quant::Format &key = isValue ? none : *parsed;
-    const quant::Format &value = isValue ? *parsed : none;
-    QOPT_RETURN_IF_ERROR(checkFormats(key, value, refuse));
-    QOPT_RETURN_IF_ERROR(checkPositions(option, key.groupSize, refuse));
-    QOPT_RETURN_IF_ERROR(checkTarget(option, key, value, refuse));
+    // A pattern may mean both.
+    (void)name.consume_back("$");
+    if (!name.ends_with("value"))
+      QOPT_RETURN_IF_ERROR(checkPart(option, CachePart::Keys, *parsed, refuse));
+    if (!name.ends_with("key"))
+      QOPT_RETURN_IF_ERROR(
+          checkPart(option, CachePart::Values, *parsed, refuse));
   }
   return {};
 }

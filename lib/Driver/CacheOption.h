@@ -8,8 +8,12 @@
 #include "qopt/CompileOptions.h"
 #include "qopt/Status.h"
 
+#include "lib/Calibrate/CacheProbe.h"
+#include "lib/Quant/Format.h"
+
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace qopt::driver {
 
@@ -22,6 +26,16 @@ struct CacheOption {
 /// Fails where no cache, or none of the target, is so; nor with a format of
 /// --kv-format.
 StatusOr<CacheOption> parseCacheOption(const CompileOptions &options);
+
+using calibrate::CachePart;
+
+/// The candidates of --kv-candidates, or those that a budget on memory chooses
+/// from where there are none.
+std::vector<std::string> namedCacheCandidates(const CompileOptions &options);
+
+/// Fails where keys, or values, of the target are not stored so.
+Status checkCacheFormat(const CompileOptions &options, CachePart part,
+                        const quant::Format &format);
 
 } // namespace qopt::driver
 

@@ -24,9 +24,8 @@ static int64_t tableContext(func::FuncOp step) {
   return rows;
 }
 
-static StatusOr<int64_t> contextOf(func::FuncOp step,
-                                   const CompileOptions &options,
-                                   const Companions &companions) {
+StatusOr<int64_t> contextOf(func::FuncOp step, const CompileOptions &options,
+                            const Companions &companions) {
   int64_t limit = tableContext(step);
   if (companions.context && options.context > companions.context)
     return Status(StatusCode::Infeasible,

@@ -14,6 +14,11 @@ namespace qopt::driver {
 /// The function of a decoder's step; null where the model is none.
 mlir::func::FuncOp decoderStep(mlir::ModuleOp module);
 
+/// The longest sequence of a decoder; errors as of setContext.
+StatusOr<int64_t> contextOf(mlir::func::FuncOp step,
+                            const CompileOptions &options,
+                            const Companions &companions);
+
 /// Infeasible where more was asked for than the model allows; a graph has none.
 Status setContext(mlir::ModuleOp module, const CompileOptions &options,
                   const Companions &companions);

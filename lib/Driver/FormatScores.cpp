@@ -4,6 +4,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Calibrate/ErrorProbe.h"
 #include "lib/Driver/Observations.h"
+#include "lib/Driver/PlanMoves.h"
 #include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/WeightCalibration.h"
 #include <tuple>
@@ -119,6 +120,9 @@ Status Scoring::score(const WeightRounder &rounder, PlannedWeight &weight) {
     auto rounded = rounder.round(format);
     if (!rounded.ok())
       return rounded.status();
+    if (options.codes && !format.isFloat())
+      QOPT_RETURN_IF_ERROR(options.codes->put(
+          codesEntry(weight.name, quant::spell(format)), toBytes(*rounded)));
     weight.alternatives.push_back(
         {quant::spell(format), rounded->algorithm,
          storedBytes(format, weight.rows, weight.columns),

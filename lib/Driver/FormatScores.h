@@ -20,6 +20,8 @@
 namespace qopt::driver {
 
 struct ScoringOptions {
+  /// Where the codes of each candidate are put (PlanMoves.h); null: nowhere.
+  const CalibrationStore *codes = nullptr;
   std::vector<quant::Format> candidates;
   std::string algorithm; ///< as for WeightRounder
   uint64_t seed = 1000;  ///< of the labels; another one than the curvature's

@@ -79,6 +79,36 @@ static ObservedWeights weightsOf(func::FuncOp function,
   return found;
 }
 
+/// The results of a gradient function that belong to attentions, by number.
+static std::map<int64_t, ObservedAttention>
+attentionsOf(func::FuncOp function, const std::vector<Tensor> &results) {
+  std::map<int64_t, ObservedAttention> found;
+  for (auto [number, result] : llvm::enumerate(results)) {
+    auto observation = function.getResultAttrOfType<ir::ObservationAttr>(
+        unsigned(number), "qopt.observation");
+    const Tensor *ObservedAttention::*place = nullptr;
+    switch (observation.getWhat()) {
+    case ir::Observed::Key:
+      place = &ObservedAttention::key;
+      break;
+    case ir::Observed::Value:
+      place = &ObservedAttention::value;
+      break;
+    case ir::Observed::KeyGradient:
+      place = &ObservedAttention::keyGradient;
+      break;
+    case ir::Observed::ValueGradient:
+      place = &ObservedAttention::valueGradient;
+      break;
+    default:
+      continue;
+    }
+    for (auto attention : observation.getOf().getAsRange<IntegerAttr>())
+      found[attention.getInt()].*place = &result;
+  }
+  return found;
+}
+
 /// The gradients of a layer's input from those of its result.
 StatusOr<TokenStates>
 ModelGradients::differentiate(size_t layer, int64_t step,
@@ -96,6 +126,9 @@ ModelGradients::differentiate(size_t layer, int64_t step,
       **function, {{"hidden", &inputs[layer]}, {ofResult, &gradients}},
       [&](int64_t sequence, std::vector<Tensor> &results) {
         visitor.observe(sequence, weightsOf(**function, results));
+        if (visitor.attend)
+          for (auto &[number, seen] : attentionsOf(**function, results))
+            visitor.attend(layer, number, seen);
         // The first layer reads tokens, which have no gradient.
         return layer ? next->write(sequence, results.front().view()) : Status();
       },

@@ -19,6 +19,12 @@ namespace qopt::driver {
 struct ObservedWeight {
   const Tensor *input = nullptr, *ids = nullptr, *gradient = nullptr;
 };
+/// The same of an attention: keys and values as it reads them, [1, heads,
+/// tokens, channels], and the gradients of both. Null: there is none.
+struct ObservedAttention {
+  const Tensor *key = nullptr, *value = nullptr;
+  const Tensor *keyGradient = nullptr, *valueGradient = nullptr;
+};
 using ObservedWeights = std::map<std::string, ObservedWeight>; ///< by name
 
 class ModelGradients {
@@ -42,6 +48,10 @@ public:
     llvm::function_ref<Status(size_t layer)> enter, leave;
     /// Of each of its sequences; tensors live until this returns.
     llvm::function_ref<void(int64_t sequence, const ObservedWeights &)> observe;
+    /// The same of each attention of the layer, counted from 0; may be null.
+    llvm::function_ref<void(size_t layer, int64_t attention,
+                            const ObservedAttention &)>
+        attend = nullptr;
   };
   /// On every `step`-th sequence.
   Status backward(uint64_t seed, int64_t step, const Visitor &visitor);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Codegen/TemporaryFolder.h"
-#include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/ValidationTexts.h"
 #include "qopt/Artifact.h"
 #include "qopt/Engine.h"
@@ -10,7 +9,9 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <optional>
 
 using llvm::StringRef;
 
@@ -19,6 +20,10 @@ namespace qopt::driver {
 bool hasMeasuredBudget(const CompileOptions &options) {
   return !options.maxSize.empty() || !options.maxMemory.empty() ||
          !options.maxLatency.empty();
+}
+
+bool choosesCaches(const CompileOptions &options) {
+  return !options.maxMemory.empty() && options.cache.empty();
 }
 
 bool hasBudget(const CompileOptions &options) {
@@ -31,6 +36,7 @@ CompileOptions withoutBudgets(CompileOptions options) {
   options.maxSize.clear();
   options.maxMemory.clear();
   options.maxLatency.clear();
+  options.moves = 0;
   return options;
 }
 
@@ -100,65 +106,29 @@ Status checkBudgetOptions(const CompileOptions &options) {
   return Status();
 }
 
-namespace {
+std::string PlanBudget::Limit::spell(double amount) const {
+  return isTime() ? llvm::formatv("{0:F3}", amount * 1e3).str()
+                  : llvm::formatv("{0}", int64_t(amount)).str();
+}
 
-/// What a compilation says of a plan.
-struct Measured {
-  double fileBytes = 0, residentBytes = 0, stepSeconds = 0;
-};
+PlanBudget::PlanBudget(const CompileOptions &options,
+                       const CalibrationRecord &text, const CacheUse &use)
+    : asked(options), text(text), use(use) {
+  if (!asked.maxSize.empty())
+    limits.push_back({"--max-size", asked.maxSize,
+                      *parseSize("", asked.maxSize), &Measured::fileBytes,
+                      &PlanBytes::weights, "bytes"});
+  if (!asked.maxMemory.empty())
+    limits.push_back({"--max-memory", asked.maxMemory,
+                      *parseSize("", asked.maxMemory), &Measured::residentBytes,
+                      &PlanBytes::all, "bytes in memory"});
+  if (!asked.maxLatency.empty())
+    limits.push_back({"--max-latency", asked.maxLatency,
+                      *parseLatency(asked.maxLatency), &Measured::stepSeconds,
+                      &PlanBytes::weights, "ms a step"});
+}
 
-/// A budget that depends on more than the weights.
-struct Limit {
-  const char *option;
-  std::string given;
-  double most;
-  double Measured::*value;
-  const char *unit; ///< of people's words
-
-  double of(const Measured &found) const { return found.*value; }
-  std::string spell(double amount) const {
-    return value == &Measured::stepSeconds
-               ? llvm::formatv("{0:F3}", amount * 1e3).str()
-               : llvm::formatv("{0}", int64_t(amount)).str();
-  }
-};
-
-class BudgetedChoice {
-public:
-  BudgetedChoice(const CompileOptions &asked, const CalibrationRecord &text,
-                 const Progress &progress, PrecisionPlan &plan)
-      : asked(asked), text(text), progress(progress), plan(plan) {
-    if (!asked.maxSize.empty())
-      limits.push_back({"--max-size", asked.maxSize,
-                        *parseSize("", asked.maxSize), &Measured::fileBytes,
-                        "bytes"});
-    if (!asked.maxMemory.empty())
-      limits.push_back({"--max-memory", asked.maxMemory,
-                        *parseSize("", asked.maxMemory),
-                        &Measured::residentBytes, "bytes in memory"});
-    if (!asked.maxLatency.empty())
-      limits.push_back({"--max-latency", asked.maxLatency,
-                        *parseLatency(asked.maxLatency), &Measured::stepSeconds,
-                        "ms a step"});
-  }
-
-  Status run();
-
-private:
-  std::string spellBudgets() const;
-  Status chooseWithinLimits(int64_t least, int64_t most);
-  StatusOr<Measured> measure() const;
-
-  const CompileOptions &asked;
-  const CalibrationRecord &text;
-  const Progress &progress;
-  PrecisionPlan &plan;
-  std::vector<Limit> limits;
-};
-
-} // namespace
-
-std::string BudgetedChoice::spellBudgets() const {
+std::string PlanBudget::spellBudgets() const {
   std::vector<std::string> parts;
   if (asked.bits > 0)
     parts.push_back(llvm::formatv("{0} bits per weight", asked.bits));
@@ -172,26 +142,50 @@ std::string BudgetedChoice::spellBudgets() const {
   return llvm::join(parts, ", ");
 }
 
-Status BudgetedChoice::run() {
+/// Bytes of weights within --bits.
+static int64_t bytesOfBits(const CompileOptions &asked,
+                           const PrecisionPlan &plan) {
+  return asked.bits > 0
+             ? int64_t(std::floor(asked.bits / 8 * double(plan.elements())))
+             : INT64_MAX;
+}
+
+Status PlanBudget::choose(const Progress &progress, PrecisionPlan &plan) {
   plan.budget = spellBudgets();
-  int64_t least = leastBytes(plan.weights), most = INT64_MAX;
-  if (asked.bits > 0) {
-    most = int64_t(std::floor(asked.bits / 8 * double(plan.elements())));
-    if (most < least)
-      return Status(StatusCode::Infeasible,
-                    llvm::formatv("--bits is {0}, but the smallest plan of "
-                                  "these candidates has {1:F3} bits per "
-                                  "weight; ask for that or more, or add "
-                                  "smaller --candidates",
-                                  asked.bits,
-                                  std::ceil(8000.0 * double(least) /
-                                            double(plan.elements())) /
-                                      1000));
+  PlanBytes least = leastBytes(plan, use), most = mostBytes(plan, use);
+  int64_t ofBits = bytesOfBits(asked, plan);
+  if (ofBits < least.weights)
+    return Status(StatusCode::Infeasible,
+                  llvm::formatv("--bits is {0}, but the smallest plan of "
+                                "these candidates has {1:F3} bits per "
+                                "weight; ask for that or more, or add "
+                                "smaller --candidates",
+                                asked.bits,
+                                std::ceil(8000.0 * double(least.weights) /
+                                          double(plan.elements())) /
+                                    1000));
+  most.weights = std::min(most.weights, ofBits);
+  if (!limits.empty()) {
+    if (progress)
+      progress("measuring the artifact", 0);
+    return chooseWithinLimits(plan, least, most);
   }
-  if (!limits.empty())
-    return chooseWithinLimits(least, most);
-  chooseFormats(plan.weights, most);
+  chosenBounds = most;
+  chooseFormats(plan, use, most);
   return Status();
+}
+
+StatusOr<bool> PlanBudget::holds(const PrecisionPlan &plan) const {
+  if (bytesOf(plan, use).weights > bytesOfBits(asked, plan))
+    return false;
+  if (limits.empty())
+    return true;
+  auto found = measure(plan);
+  if (!found.ok())
+    return found.status();
+  return llvm::all_of(limits, [&](const Limit &limit) {
+    return limit.of(*found) <= limit.most;
+  });
 }
 
 /// A compilation with the formats of a plan, and nothing that takes time.
@@ -250,7 +244,8 @@ static StatusOr<double> residentBytes(const CompileOptions &asked,
   return double(*bytes);
 }
 
-StatusOr<Measured> BudgetedChoice::measure() const {
+StatusOr<PlanBudget::Measured>
+PlanBudget::measure(const PrecisionPlan &plan) const {
   codegen::TemporaryFolder folder("qopt-size");
   QOPT_RETURN_IF_ERROR(folder.made());
   CompileOptions options = plannedOptions(asked);
@@ -279,28 +274,63 @@ StatusOr<Measured> BudgetedChoice::measure() const {
   return found;
 }
 
-/// The largest bound of the weights' bytes with which all limits hold. What a
-/// plan has beside its weights depends on formats a little: segments are whole
-/// pages, reasons are recorded, formats take unequal time a byte. So the bound
-/// is what is left over, then the middle of what fits and what does not.
-Status BudgetedChoice::chooseWithinLimits(int64_t least, int64_t most) {
+/// A bound of some bytes: the largest with which the limits on them hold.
+struct PlanBudget::Bracket {
+  int64_t PlanBytes::*part;
+  int64_t low, high; ///< of bounds that were not tried
+  int64_t bound;
+  bool isLimited = false;
+  double left = 0, share = 0; ///< of the limits at the latest bound
+
+  bool isDone() const { return !isLimited || low > high; }
+  /// Takes what is left of the limits with a plan of so many bytes.
+  void take(int64_t bytes) {
+    if (share >= 0)
+      low = bound + 1;
+    else
+      high = bytes - 1;
+  }
+  /// What is left over, then the middle of what fits and what does not.
+  void next(int64_t bytes, bool guesses) {
+    if (low > high) { // the largest that fits
+      bound = low - 1;
+      return;
+    }
+    auto guess = int64_t(std::clamp(double(bytes) + left, 0.0, 1e18));
+    bound = guesses ? std::clamp(guess, low, high) : low + (high - low) / 2;
+  }
+};
+
+/// The largest bounds with which all limits hold. What a plan has beside its
+/// weights and cache depends on formats a little: segments and caches are whole
+/// pages, reasons are recorded, formats take unequal time a byte.
+Status PlanBudget::chooseWithinLimits(PrecisionPlan &plan,
+                                      const PlanBytes &least,
+                                      const PlanBytes &most) {
   constexpr int guesses = 3, rounds = 9;
   constexpr double closeEnough = 1.0 / 400; // of a limit
-  if (progress)
-    progress("measuring the artifact", 0);
-  std::vector<PlannedWeight> fitting;
-  int64_t low = least, high = std::min(most, mostBytes(plan.weights));
-  int64_t bound = least;
-  for (int round = 0; round < rounds && low <= high; ++round) {
-    chooseFormats(plan.weights, bound);
-    auto found = measure();
+  std::array<Bracket, 2> brackets;
+  for (auto [bracket, part] :
+       llvm::zip(brackets, std::array{&PlanBytes::weights, &PlanBytes::all})) {
+    bracket = {part, least.*part, most.*part, most.*part};
+    bracket.isLimited = llvm::any_of(
+        limits, [&](const Limit &limit) { return limit.part == part; });
+    if (bracket.isLimited)
+      bracket.bound = bracket.low;
+  }
+  std::optional<PrecisionPlan> fitting;
+  for (int round = 0; round < rounds; ++round) {
+    PlanBytes bounds{brackets[0].bound, brackets[1].bound};
+    chooseFormats(plan, use, bounds);
+    auto found = measure(plan);
     if (!found.ok())
       return found.status();
-    int64_t bytes = plan.bytes();
-    double left = HUGE_VAL, share = HUGE_VAL;
+    PlanBytes bytes = bytesOf(plan, use);
+    for (Bracket &bracket : brackets)
+      bracket.left = bracket.share = HUGE_VAL;
     for (const Limit &limit : limits) {
       double value = limit.of(*found), over = limit.most - value;
-      if (over < 0 && fitting.empty())
+      if (over < 0 && !fitting)
         return Status(
             StatusCode::Infeasible,
             llvm::formatv("{0} is {1}, but the smallest plan of these "
@@ -308,31 +338,38 @@ Status BudgetedChoice::chooseWithinLimits(int64_t least, int64_t most) {
                           "add smaller --candidates",
                           limit.option, limit.given, limit.spell(value),
                           limit.unit));
+      Bracket &bracket = brackets[limit.part == &PlanBytes::all];
       // A step takes about as long as its weights take to arrive.
-      bool isTime = limit.value == &Measured::stepSeconds;
-      left = std::min(left, isTime ? over / value * double(bytes) : over);
-      share = std::min(share, over / limit.most);
+      bracket.left = std::min(
+          bracket.left,
+          limit.isTime() ? over / value * double(bytes.weights) : over);
+      bracket.share = std::min(bracket.share, over / limit.most);
     }
-    if (share >= 0) {
-      fitting = plan.weights;
-      low = bound + 1;
-      if (round && share < closeEnough)
-        break;
-    } else {
-      high = bytes - 1;
+    bool fits = true, isClose = round > 0;
+    for (Bracket &bracket : brackets) {
+      if (!bracket.isLimited)
+        continue;
+      fits &= bracket.share >= 0;
+      // Another bound may leave much of this one.
+      bool binds = double(bytes.*bracket.part) >
+                   double(bracket.bound) * (1 - closeEnough);
+      isClose &= bracket.share < closeEnough || !binds;
+      bracket.take(bytes.*bracket.part);
     }
-    auto guess = int64_t(std::clamp(double(bytes) + left, 0.0, 1e18));
-    bound = round < guesses ? std::clamp(guess, low, std::max(low, high))
-                            : low + (high - low) / 2;
+    if (fits && (!fitting || plan.divergence() <= fitting->divergence())) {
+      fitting = plan;
+      chosenBounds = bounds;
+    }
+    if ((fits && isClose) || llvm::all_of(brackets, [](const Bracket &bracket) {
+          return bracket.isDone();
+        }))
+      break;
+    for (Bracket &bracket : brackets)
+      if (bracket.isLimited)
+        bracket.next(bytes.*bracket.part, round < guesses);
   }
-  plan.weights = std::move(fitting);
+  plan = std::move(*fitting);
   return Status();
-}
-
-Status chooseWithinBudgets(const CompileOptions &options,
-                           const CalibrationRecord &text,
-                           const Progress &progress, PrecisionPlan &plan) {
-  return BudgetedChoice(options, text, progress, plan).run();
 }
 
 } // namespace qopt::driver

@@ -1,12 +1,12 @@
 // What formats are chosen under: stored bits of weights, the size of the file,
-// the memory that a server needs, the predicted time of a decode step. Weights'
-// bytes are bounded exactly; everything else of a file, of memory or of a step
-// is what a compilation of the plan says it is.
+// the memory that a server needs, the predicted time of a decode step. Bytes of
+// weights and cache are bounded exactly; everything else of a file, of memory
+// or of a step is what a compilation of the plan says it is.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_PLANBUDGET_H
 #define QOPT_LIB_DRIVER_PLANBUDGET_H
 
-#include "lib/Driver/PrecisionPlan.h"
+#include "lib/Driver/PrecisionAssignment.h"
 #include "qopt/Compiler.h"
 
 namespace qopt::driver {
@@ -16,19 +16,68 @@ bool hasBudget(const CompileOptions &options);
 /// Whether one of them depends on more than the weights.
 bool hasMeasuredBudget(const CompileOptions &options);
 
+/// Whether the formats of the cache are chosen, too: --max-memory counts it,
+/// and no --kv says them.
+bool choosesCaches(const CompileOptions &options);
+
 /// The options without budgets: what scores of formats depend on.
 CompileOptions withoutBudgets(CompileOptions options);
 
 /// InvalidArgument for one that cannot be read, or that the target has not.
 Status checkBudgetOptions(const CompileOptions &options);
 
-/// Gives each weight of `plan` that has alternatives the one with which all
-/// together are predicted to cost least within the budgets, and says in
-/// `plan.budget` what these were; `text` is what will be recorded. Infeasible,
-/// with the nearest that could be met, where no plan meets one.
-Status chooseWithinBudgets(const CompileOptions &options,
-                           const CalibrationRecord &text,
-                           const Progress &progress, PrecisionPlan &plan);
+/// What of the options a choice is bounded by.
+class PlanBudget {
+public:
+  /// `options` and `text`, which will be recorded, stay; `use` is what
+  /// --max-memory counts of the cache.
+  PlanBudget(const CompileOptions &options, const CalibrationRecord &text,
+             const CacheUse &use);
+
+  /// Gives each weight and cache of `plan` that has alternatives the one with
+  /// which all together are predicted to cost least within the budgets, and
+  /// says in `plan.budget` what these were. Infeasible, with the nearest that
+  /// could be met, where no plan meets one.
+  Status choose(const Progress &progress, PrecisionPlan &plan);
+
+  /// Whether another plan is within the budgets, too.
+  StatusOr<bool> holds(const PrecisionPlan &plan) const;
+
+  /// What the choice was bounded by.
+  const PlanBytes &bounds() const { return chosenBounds; }
+  const CacheUse &cacheUse() const { return use; }
+
+private:
+  /// What a compilation says of a plan.
+  struct Measured {
+    double fileBytes = 0, residentBytes = 0, stepSeconds = 0;
+  };
+  /// A budget that depends on more than bytes of weights and cache.
+  struct Limit {
+    const char *option;
+    std::string given;
+    double most;
+    double Measured::*value;
+    int64_t PlanBytes::*part; ///< what it bounds
+    const char *unit;         ///< of people's words
+
+    double of(const Measured &found) const { return found.*value; }
+    bool isTime() const { return value == &Measured::stepSeconds; }
+    std::string spell(double amount) const;
+  };
+  struct Bracket;
+
+  std::string spellBudgets() const;
+  Status chooseWithinLimits(PrecisionPlan &plan, const PlanBytes &least,
+                            const PlanBytes &most);
+  StatusOr<Measured> measure(const PrecisionPlan &plan) const;
+
+  const CompileOptions &asked;
+  const CalibrationRecord &text;
+  CacheUse use;
+  std::vector<Limit> limits;
+  PlanBytes chosenBounds;
+};
 
 } // namespace qopt::driver
 

@@ -115,17 +115,18 @@ std::vector<PlannedCache> listCaches(ModuleOp module, ModuleOp raised) {
 }
 
 /// What the neighbours in size would save or cost.
-static std::string reasonFor(const PlannedWeight &weight, size_t chosen) {
+static std::string reasonFor(const std::vector<PlannedFormat> &alternatives,
+                             size_t chosen) {
   std::string reason;
-  const PlannedFormat &own = weight.alternatives[chosen];
+  const PlannedFormat &own = alternatives[chosen];
   if (chosen > 0) {
-    const PlannedFormat &less = weight.alternatives[chosen - 1];
+    const PlannedFormat &less = alternatives[chosen - 1];
     reason = llvm::formatv("{0} would save {1} bytes and cost {2:F6} KL more",
                            less.format, own.bytes - less.bytes,
                            less.divergence - own.divergence);
   }
-  if (chosen + 1 < weight.alternatives.size()) {
-    const PlannedFormat &more = weight.alternatives[chosen + 1];
+  if (chosen + 1 < alternatives.size()) {
+    const PlannedFormat &more = alternatives[chosen + 1];
     reason +=
         (reason.empty() ? "" : "; ") +
         std::string(llvm::formatv(
@@ -135,48 +136,97 @@ static std::string reasonFor(const PlannedWeight &weight, size_t chosen) {
   return reason.empty() ? "the only candidate" : reason;
 }
 
-/// Options of the weights that have some; the bytes of the others.
-static std::pair<std::vector<std::vector<quant::SizedOption>>, int64_t>
-optionsOf(const std::vector<PlannedWeight> &weights) {
-  std::vector<std::vector<quant::SizedOption>> items;
-  int64_t fixedBytes = 0;
-  for (const PlannedWeight &weight : weights) {
-    if (weight.alternatives.empty()) {
-      fixedBytes += weight.chosen.bytes;
-      continue;
-    }
-    auto &options = items.emplace_back();
-    for (const PlannedFormat &format : weight.alternatives)
-      options.push_back({format.bytes, format.divergence});
-  }
-  return {std::move(items), fixedBytes};
+void PlanEntry::choose(size_t alternative) {
+  chosen = alternatives[alternative];
+  reason = reasonFor(alternatives, alternative);
 }
 
-int64_t leastBytes(const std::vector<PlannedWeight> &weights) {
-  auto [items, fixedBytes] = optionsOf(weights);
-  return fixedBytes + quant::leastBytes(items);
-}
-
-int64_t mostBytes(const std::vector<PlannedWeight> &weights) {
-  int64_t bytes = 0;
-  for (const PlannedWeight &weight : weights)
-    bytes += weight.alternatives.empty() ? weight.chosen.bytes
-                                         : weight.alternatives.back().bytes;
+int64_t PlanEntry::bytes(const PlannedFormat &format,
+                         const CacheUse &use) const {
+  if (!cache)
+    return format.bytes;
+  int64_t bytes = format.bytes * use.positions;
+  // Keys of a group that is not full wait with 16 bits, in each sequence's slot
+  // and in one that no sequence has.
+  if (int64_t group = quant::parseFormat(format.format)->groupSize;
+      group && !cache->isValue())
+    bytes += (use.sequences + 1) * group * cache->heads * cache->channels * 2;
   return bytes;
 }
 
-void chooseFormats(std::vector<PlannedWeight> &weights, int64_t budget) {
-  auto [items, fixedBytes] = optionsOf(weights);
-  auto choice = quant::chooseWithin(items, budget - fixedBytes);
-  assert(choice.ok() && "less than the smallest plan");
-  size_t item = 0;
-  for (PlannedWeight &weight : weights) {
-    if (weight.alternatives.empty())
-      continue;
-    size_t chosen = (*choice)[item++];
-    weight.chosen = weight.alternatives[chosen];
-    weight.reason = reasonFor(weight, chosen);
+std::vector<PlanEntry> entriesOf(PrecisionPlan &plan) {
+  std::vector<PlanEntry> entries;
+  for (PlannedWeight &weight : plan.weights)
+    entries.push_back({weight.name, weight.chosen, weight.reason,
+                       weight.alternatives, nullptr});
+  for (PlannedCache &cache : plan.caches)
+    entries.push_back(
+        {cache.name, cache.chosen, cache.reason, cache.alternatives, &cache});
+  return entries;
+}
+
+/// The sum over entries of what `pick` says of each.
+static PlanBytes
+sumOf(const PrecisionPlan &plan, const CacheUse &use,
+      llvm::function_ref<const PlannedFormat &(const PlanEntry &)> pick) {
+  PlanBytes sum;
+  // They are only read.
+  for (const PlanEntry &entry : entriesOf(const_cast<PrecisionPlan &>(plan))) {
+    int64_t bytes = entry.bytes(pick(entry), use);
+    sum.all += bytes;
+    if (!entry.cache)
+      sum.weights += bytes;
   }
+  return sum;
+}
+
+PlanBytes bytesOf(const PrecisionPlan &plan, const CacheUse &use) {
+  return sumOf(plan, use, [](const PlanEntry &entry) -> const PlannedFormat & {
+    return entry.chosen;
+  });
+}
+
+/// The smallest alternative, or the largest; what is fixed where there is none.
+template <typename Compare>
+static PlanBytes extremeOf(const PrecisionPlan &plan, const CacheUse &use,
+                           Compare isBefore) {
+  return sumOf(plan, use, [&](const PlanEntry &entry) -> const PlannedFormat & {
+    if (entry.alternatives.empty())
+      return entry.chosen;
+    return *std::min_element(
+        entry.alternatives.begin(), entry.alternatives.end(),
+        [&](const PlannedFormat &a, const PlannedFormat &b) {
+          return isBefore(entry.bytes(a, use), entry.bytes(b, use));
+        });
+  });
+}
+
+PlanBytes leastBytes(const PrecisionPlan &plan, const CacheUse &use) {
+  return extremeOf(plan, use, std::less<>());
+}
+
+PlanBytes mostBytes(const PrecisionPlan &plan, const CacheUse &use) {
+  return extremeOf(plan, use, std::greater<>());
+}
+
+void chooseFormats(PrecisionPlan &plan, const CacheUse &use,
+                   const PlanBytes &bounds) {
+  std::vector<PlanEntry> entries = entriesOf(plan);
+  std::vector<std::vector<quant::SizedOption>> items;
+  for (const PlanEntry &entry : entries) {
+    auto &options = items.emplace_back();
+    for (const PlannedFormat &format : entry.alternatives)
+      options.push_back({entry.bytes(format, use), format.divergence});
+    if (options.empty()) // what options fix
+      options.push_back({entry.bytes(entry.chosen, use), 0});
+  }
+  auto choice =
+      quant::chooseWithin(items, {{plan.weights.size(), bounds.weights},
+                                  {items.size(), bounds.all}});
+  assert(choice.ok() && "less than the smallest plan");
+  for (auto [entry, chosen] : llvm::zip(entries, *choice))
+    if (!entry.alternatives.empty())
+      entry.choose(chosen);
 }
 
 } // namespace qopt::driver

@@ -37,13 +37,45 @@ int64_t positionBytes(const PlannedCache &cache, const quant::Format &format);
 std::vector<PlannedCache> listCaches(mlir::ModuleOp module,
                                      mlir::ModuleOp raised);
 
-/// Bytes of the smallest plan, and of the largest.
-int64_t leastBytes(const std::vector<PlannedWeight> &weights);
-int64_t mostBytes(const std::vector<PlannedWeight> &weights);
+/// What a cache is to hold at once.
+struct CacheUse {
+  int64_t sequences = 1;
+  int64_t positions = 0; ///< of all sequences
+};
 
-/// Chooses an alternative of each weight that has some, all weights together
-/// within `budget` bytes, at least the smallest plan's, and says why.
-void chooseFormats(std::vector<PlannedWeight> &weights, int64_t budget);
+/// Bytes of what is bounded.
+struct PlanBytes {
+  int64_t weights = 0;
+  int64_t all = 0; ///< with the cache
+};
+
+/// Of a plan, of the smallest one, and of the largest.
+PlanBytes bytesOf(const PrecisionPlan &plan, const CacheUse &use);
+PlanBytes leastBytes(const PrecisionPlan &plan, const CacheUse &use);
+PlanBytes mostBytes(const PrecisionPlan &plan, const CacheUse &use);
+
+/// Chooses an alternative of each weight and cache that has some, with which
+/// all together are predicted to cost least within `bounds`, none below the
+/// smallest plan's, and says why.
+void chooseFormats(PrecisionPlan &plan, const CacheUse &use,
+                   const PlanBytes &bounds);
+
+/// A weight or a cache of a plan, for who treats both alike.
+struct PlanEntry {
+  const std::string &name;
+  PlannedFormat &chosen;
+  std::string &reason;
+  const std::vector<PlannedFormat> &alternatives;
+  const PlannedCache *cache; ///< null of a weight
+
+  /// Bytes in memory.
+  int64_t bytes(const PlannedFormat &format, const CacheUse &use) const;
+  /// Takes an alternative, and says what its neighbours would cost.
+  void choose(size_t alternative);
+};
+
+/// The weights, then the caches.
+std::vector<PlanEntry> entriesOf(PrecisionPlan &plan);
 
 } // namespace qopt::driver
 

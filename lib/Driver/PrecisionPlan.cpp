@@ -150,6 +150,23 @@ static void writeCache(json::OStream &out, const PlannedCache &cache) {
   writeChoice(out, cache);
 }
 
+static void writeMoves(json::OStream &out, const MoveRecord &moves) {
+  out.attribute("tokens", moves.tokens);
+  writeNumber(out, "kl_before", moves.before);
+  writeNumber(out, "kl_after", moves.after);
+  out.attributeArray("tried", [&] {
+    for (const MoveRecord::Tried &move : moves.tried)
+      out.object([&] {
+        out.attribute("smaller", move.smaller);
+        out.attribute("smaller_format", move.smallerFormat);
+        out.attribute("larger", move.larger);
+        out.attribute("larger_format", move.largerFormat);
+        writeNumber(out, "kl", move.divergence);
+        out.attribute("kept", move.kept);
+      });
+  });
+}
+
 std::string toJson(const PlannedWeight &weight) {
   std::string text;
   raw_string_ostream stream(text);
@@ -175,6 +192,8 @@ std::string toJson(const PrecisionPlan &plan) {
                           [&] { writeCalibration(out, plan.calibration); });
     out.attribute("activations", plan.activations);
     out.attribute("kv", plan.cache);
+    if (plan.moves.tokens)
+      out.attributeObject("moves", [&] { writeMoves(out, plan.moves); });
     if (!plan.caches.empty())
       out.attributeArray("caches", [&] {
         for (const PlannedCache &cache : plan.caches)
@@ -221,6 +240,24 @@ static bool fromJSON(const json::Value &value, PlannedWeight &weight,
          map.mapOptional("alternatives", weight.alternatives);
 }
 
+static bool fromJSON(const json::Value &value, MoveRecord::Tried &move,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  return map && map.map("smaller", move.smaller) &&
+         map.map("smaller_format", move.smallerFormat) &&
+         map.map("larger", move.larger) &&
+         map.map("larger_format", move.largerFormat) &&
+         map.map("kl", move.divergence) && map.map("kept", move.kept);
+}
+
+static bool fromJSON(const json::Value &value, MoveRecord &moves,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  return map && map.map("tokens", moves.tokens) &&
+         map.map("kl_before", moves.before) &&
+         map.map("kl_after", moves.after) && map.map("tried", moves.tried);
+}
+
 static bool fromJSON(const json::Value &value, PlannedCache &cache,
                      json::Path path) {
   json::ObjectMapper map(value, path);
@@ -265,7 +302,8 @@ static bool fromJSON(const json::Value &value, PrecisionPlan &plan,
          map.mapOptional("budget", plan.budget) &&
          map.mapOptional("calibration", plan.calibration) &&
          map.map("activations", plan.activations) &&
-         map.map("kv", plan.cache) && map.mapOptional("caches", plan.caches) &&
+         map.map("kv", plan.cache) && map.mapOptional("moves", plan.moves) &&
+         map.mapOptional("caches", plan.caches) &&
          map.map("weights", plan.weights);
 }
 

@@ -81,11 +81,25 @@ struct CalibrationRecord {
   std::vector<SourceRecord> sources; ///< of a manifest
 };
 
+/// Exchanges that were measured behind the choice (PlanMoves.h).
+struct MoveRecord {
+  struct Tried {
+    std::string smaller, smallerFormat; ///< what got fewer bits, and which
+    std::string larger, largerFormat;   ///< what got more
+    double divergence = 0;              ///< of the model with both, measured
+    bool kept = false;
+  };
+  int64_t tokens = 0; ///< that they were measured on; 0: there were none
+  double before = 0, after = 0; ///< KL per token, measured
+  std::vector<Tried> tried;
+};
+
 struct PrecisionPlan {
   std::string target; ///< "host" or "cuda"
   std::string budget; ///< for people; empty: formats were asked for
   CalibrationRecord calibration;
-  std::string activations, cache;   ///< as the options say; empty: the default
+  std::string activations, cache; ///< as the options say; empty: the default
+  MoveRecord moves;
   std::vector<PlannedCache> caches; ///< of a decoder, by layer
   std::vector<PlannedWeight> weights;
 

@@ -2,16 +2,20 @@
 #include "lib/Driver/Quantization.h"
 #include "lib/Driver/ActivationOption.h"
 #include "lib/Driver/CacheOption.h"
+#include "lib/Driver/CacheScores.h"
 #include "lib/Driver/CalibrationMemory.h"
 #include "lib/Driver/ChannelScaling.h"
+#include "lib/Driver/DecoderContext.h"
 #include "lib/Driver/FormatScores.h"
 #include "lib/Driver/HostModels.h"
 #include "lib/Driver/PlanBudget.h"
+#include "lib/Driver/PlanMoves.h"
 #include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/StageOptions.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
+#include "passes/Quantize/FormatOverrides.h"
 #include "passes/Quantize/LinearScales.h"
 #include "passes/Quantize/Passes.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -30,6 +34,8 @@ static const char *const planEntry = "plan";
 /// And what the alternatives of each weight cost, in a store that is the same
 /// for all budgets.
 static const char *const scoresEntry = "scores";
+/// The same of the keys and values of each layer.
+static const char *const cacheScoresEntry = "cache-scores";
 
 static Status refuse(const std::string &why) {
   return Status(StatusCode::InvalidArgument, why);
@@ -57,6 +63,25 @@ static Status checkScaling(const CompileOptions &options) {
   return Status();
 }
 
+static Status checkCacheCandidates(const CompileOptions &options) {
+  if (options.cacheCandidates.empty())
+    return Status();
+  if (!choosesCaches(options))
+    return refuse("--kv-candidates is for --max-memory, which chooses among "
+                  "them where no --kv is given; leave it out");
+  for (const std::string &name : options.cacheCandidates) {
+    auto format = quant::parseFormat(name);
+    if (!format.ok())
+      return Status(format.status().code(),
+                    "--kv-candidates: " + format.status().message());
+    Status keys = checkCacheFormat(options, CachePart::Keys, *format);
+    if (!keys.ok() &&
+        !checkCacheFormat(options, CachePart::Values, *format).ok())
+      return keys;
+  }
+  return Status();
+}
+
 Status checkQuantizationOptions(const CompileOptions &options) {
   struct Given {
     const char *option;
@@ -81,6 +106,13 @@ Status checkQuantizationOptions(const CompileOptions &options) {
   if (!hasBudget(options) && !options.candidates.empty())
     return refuse("--candidates is for --bits and other budgets, which choose "
                   "among them; give one of these, or leave it out");
+  QOPT_RETURN_IF_ERROR(checkCacheCandidates(options));
+  if (options.moves < 0 || options.moves > mostMoves)
+    return refuse(llvm::formatv("--moves is {0}; expected 0 to {1}",
+                                options.moves, mostMoves));
+  if (options.moves > 0 && !hasBudget(options))
+    return refuse("--moves exchanges formats within a budget; give --bits or "
+                  "another one, or leave it out");
   QOPT_RETURN_IF_ERROR(checkScaling(options));
   if (!hasBudget(options))
     return Status();
@@ -404,22 +436,119 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
       return scored.status();
     decided.weights = std::move(scored->weights);
   } else {
-    QOPT_RETURN_IF_ERROR(score(raised, progress));
-    chooseFormats(decided.weights, leastBytes(decided.weights));
+    QOPT_RETURN_IF_ERROR(score(raised, scores, progress));
+    CacheUse none;
+    chooseFormats(decided, none, leastBytes(decided, none));
     QOPT_RETURN_IF_ERROR(scores.put(scoresEntry, toJson(decided)));
   }
-  if (Status status =
-          chooseWithinBudgets(asked, text->record, progress, decided);
-      !status.ok()) {
+  if (choosesCaches(asked))
+    QOPT_RETURN_IF_ERROR(scoreCaches(raised, scores, progress));
+  auto use = cacheUse(raised);
+  if (!use.ok())
+    return use.status();
+  PlanBudget budget(asked, text->record, *use);
+  if (Status status = budget.choose(progress, decided); !status.ok()) {
     forgetSteps();
     return status;
   }
+  QOPT_RETURN_IF_ERROR(exchange(raised, scores, budget, progress));
   QOPT_RETURN_IF_ERROR(store->put(planEntry, toJson(decided)));
   takeFormats();
   return Status();
 }
 
-Status Quantization::score(ModuleOp raised, const Progress &progress) {
+Status Quantization::exchange(ModuleOp raised, const CalibrationStore &codes,
+                              const PlanBudget &budget,
+                              const Progress &progress) {
+  if (asked.moves == 0)
+    return Status();
+  constexpr int64_t mostWindows = 16;
+  OwningOpRef<ModuleOp> model = raised.clone();
+  QOPT_RETURN_IF_ERROR(setContext(*model, asked, companions));
+  auto context = contextOf(decoderStep(*model), asked, companions);
+  if (!context.ok())
+    return context.status();
+  TokenWindows windows =
+      text->tokens.select(calibrate::isHeldOut, *context).spread(mostWindows);
+  if (windows.count() == 0 || windows.length() < 2)
+    return refuse("--moves measures on windows that no algorithm sees, and the "
+                  "text has none; expected 8 windows or more, or leave it out");
+  return improveByMoves({*model, asked, companions, codes, windows}, budget,
+                        progress, decided);
+}
+
+StatusOr<CacheUse> Quantization::cacheUse(ModuleOp raised) const {
+  CacheUse use;
+  func::FuncOp step = decoderStep(raised);
+  if (!step || asked.maxMemory.empty())
+    return use;
+  auto context = contextOf(step, asked, companions);
+  if (!context.ok())
+    return context.status();
+  use.sequences = asked.batch;
+  use.positions = asked.batch * *context;
+  return use;
+}
+
+/// The candidates of keys or of values, where the target has kernels for them.
+static std::vector<quant::Format> cacheCandidates(const CompileOptions &options,
+                                                  CachePart part) {
+  std::vector<quant::Format> formats;
+  for (const std::string &name : namedCacheCandidates(options)) {
+    auto format = quant::parseFormat(name);
+    if (format.ok() && checkCacheFormat(options, part, *format).ok())
+      formats.push_back(*format);
+  }
+  return formats;
+}
+
+/// Of those that no option fixes.
+Status Quantization::scoreCaches(ModuleOp raised,
+                                 const CalibrationStore &scores,
+                                 const Progress &progress) {
+  CompileOptions plain = asked;
+  plain.cacheFormats.clear();
+  auto withoutLayers = quantizedAs(raised, askedFormats(plain));
+  if (!withoutLayers.ok())
+    return withoutLayers.status();
+  std::vector<PlannedCache> all = listCaches(**withoutLayers, raised);
+  if (scores.has(cacheScoresEntry)) {
+    auto scored = storedPlan(scores, cacheScoresEntry);
+    if (!scored.ok())
+      return scored.status();
+    all = std::move(scored->caches);
+  } else {
+    auto reference = quantizedForHost(raised, asked);
+    if (!reference.ok())
+      return reference.status();
+    auto model = cut(**reference);
+    if (!model.ok())
+      return model.status();
+    auto gradients = ModelGradients::forward(**model, progress);
+    if (!gradients.ok())
+      return gradients.status();
+    CacheScoring scoring;
+    scoring.keys = cacheCandidates(asked, CachePart::Keys);
+    scoring.values = cacheCandidates(asked, CachePart::Values);
+    QOPT_RETURN_IF_ERROR(
+        driver::scoreCaches(**model, *gradients, scoring, progress, all));
+    PrecisionPlan entry;
+    entry.caches = all;
+    QOPT_RETURN_IF_ERROR(scores.put(cacheScoresEntry, toJson(entry)));
+  }
+  // What --kv-format says of a layer is no choice.
+  auto overrides =
+      passes::FormatOverrides::parse("--kv-format", asked.cacheFormats);
+  if (!overrides.ok())
+    return overrides.status();
+  for (auto [cache, scored] : llvm::zip(decided.caches, all))
+    if (!overrides->lookup(cache.name))
+      cache.alternatives = scored.alternatives;
+  return Status();
+}
+
+Status Quantization::score(ModuleOp raised, const CalibrationStore &codes,
+                           const Progress &progress) {
   // First what options fix, then a copy in which all others are quantized.
   auto fixedOnly = quantizedForHost(raised, asked);
   if (!fixedOnly.ok())
@@ -446,7 +575,8 @@ Status Quantization::score(ModuleOp raised, const Progress &progress) {
   if (!gradients.ok())
     return gradients.status();
   QOPT_RETURN_IF_ERROR(measure(**model, *gradients, progress));
-  ScoringOptions scoring{.candidates = {}, .algorithm = asked.algorithm};
+  ScoringOptions scoring{
+      .codes = &codes, .candidates = {}, .algorithm = asked.algorithm};
   for (const std::string &name : asked.candidates)
     scoring.candidates.push_back(*quant::parseFormat(name));
   if (scoring.candidates.empty())

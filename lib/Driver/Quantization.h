@@ -8,13 +8,15 @@
 #include "lib/Driver/Calibration.h"
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/Curvature.h"
-#include "lib/Driver/PrecisionPlan.h"
+#include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/StoreFolder.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Compiler.h"
 #include <optional>
 
 namespace qopt::driver {
+
+class PlanBudget;
 
 /// InvalidArgument for options of quantization that contradict each other.
 Status checkQuantizationOptions(const CompileOptions &options);
@@ -67,7 +69,13 @@ public:
 private:
   Status takePlan(mlir::ModuleOp raised);
   Status assign(mlir::ModuleOp raised, const Progress &progress);
-  Status score(mlir::ModuleOp raised, const Progress &progress);
+  Status score(mlir::ModuleOp raised, const CalibrationStore &codes,
+               const Progress &progress);
+  Status exchange(mlir::ModuleOp raised, const CalibrationStore &codes,
+                  const PlanBudget &budget, const Progress &progress);
+  Status scoreCaches(mlir::ModuleOp raised, const CalibrationStore &scores,
+                     const Progress &progress);
+  StatusOr<CacheUse> cacheUse(mlir::ModuleOp raised) const;
   Status readText(mlir::ModuleOp raised);
   Status openStore(mlir::ModuleOp raised);
   StatusOr<std::unique_ptr<CalibrationModel>> cut(mlir::ModuleOp reference);

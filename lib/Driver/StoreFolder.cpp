@@ -50,7 +50,8 @@ static void addOptions(KeyDigest &key, const CompileOptions &options) {
        {options.weights, options.lmHead, options.embedding, options.algorithm,
         options.maxSize, options.maxMemory, options.maxLatency,
         llvm::join(options.formats, "\n"), llvm::join(options.candidates, "\n"),
-        std::to_string(options.bits), std::to_string(int(options.target))})
+        llvm::join(options.cacheCandidates, "\n"), std::to_string(options.bits),
+        std::to_string(options.moves), std::to_string(int(options.target))})
     key.add(text);
   if (scalesChannels(options))
     key.add(options.activations);

@@ -146,6 +146,24 @@ static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight,
       /*row_factors=*/ElementsAttr(), /*column_factors=*/ElementsAttr());
 }
 
+void takeCodes(ModuleOp model, ModuleOp quantized) {
+  std::map<std::pair<std::string, std::string>, ir::WeightOp> stored;
+  quantized.walk([&](ir::WeightOp op) {
+    stored.emplace(
+        std::pair(op.getName().str(), quant::spell(op.getType().getFormat())),
+        op);
+  });
+  for (ir::QuantizeWeightOp op : quantizedWeights(model)) {
+    auto found = stored.find(
+        {weightNameOf(op.getSource()), quant::spell(op.getType().getFormat())});
+    if (found == stored.end())
+      continue;
+    Operation *codes = OpBuilder(op).clone(*found->second);
+    op.getResult().replaceAllUsesWith(codes->getResult(0));
+    op.erase();
+  }
+}
+
 void replaceWeights(Operation *root,
                     const std::map<std::string, StoredWeight> &stored,
                     const std::string &prefix) {

@@ -27,6 +27,10 @@ std::string toBytes(const RoundedWeight &rounded);
 StatusOr<RoundedWeight> fromBytes(const std::string &bytes,
                                   ir::QuantizeWeightOp op);
 
+/// Gives what is still to be quantized the codes of weights in `quantized` that
+/// have the same name and format; what has none there stays.
+void takeCodes(mlir::ModuleOp model, mlir::ModuleOp quantized);
+
 /// Replaces each `quantize_weight` that `stored` has codes of. The arrays are
 /// called like the weights, behind `prefix`.
 void replaceWeights(mlir::Operation *root,

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 namespace qopt::quant {
 
@@ -70,6 +71,24 @@ VectorScale encodeVector(const Format &format, const float *values,
     element.pack(numbers.data(), end - begin, bytes);
   }
   return grid.stored;
+}
+
+void decodeVector(const Format &format, VectorScale stored,
+                  const uint8_t *codes, int64_t count, float *values) {
+  const Element &element = elementOf(format.element);
+  float scale = halfToFloat(stored.scale);
+  float offset =
+      format.zero == ZeroType::Float ? halfToFloat(stored.offset) : 0;
+  if (element.isInteger()) {
+    std::vector<int16_t> numbers(size_t(count), 0);
+    element.unpackSigned(codes, count, numbers.data());
+    for (int64_t i = 0; i < count; ++i)
+      values[i] = scale * float(numbers[size_t(i)]) + offset;
+    return;
+  }
+  element.decode(codes, count, values);
+  for (int64_t i = 0; i < count; ++i)
+    values[i] *= scale;
 }
 
 bool isVectorFormat(const Format &format) {

@@ -31,6 +31,10 @@ struct VectorScale {
 VectorScale encodeVector(const Format &format, const float *values,
                          int64_t count, uint8_t *codes);
 
+/// The values that they stand for.
+void decodeVector(const Format &format, VectorScale scale, const uint8_t *codes,
+                  int64_t count, float *values);
+
 /// Whether entries of a cache may be stored so: without scales, or as int8,
 /// int4 or fp8_e4m3 with one scale for each position and head, spelt as for a
 /// channel.

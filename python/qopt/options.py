@@ -29,7 +29,9 @@ class CompileOptions(TypedDict, total=False):
     max_memory: str | int | None
     batch: int | None
     max_latency: str | None
+    moves: int | None
     candidates: str | Sequence[str] | None
+    kv_candidates: str | Sequence[str] | None
     plan: str | os.PathLike[str] | None
     save_plan: str | os.PathLike[str] | None
     validate: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
@@ -67,11 +69,16 @@ _CHOICES = {
     "as_": ("ModelKind", {"automatic": "Automatic", "decoder": "Decoder", "graph": "Graph"}),
     "target": ("TargetDevice", {"host": "Host", "cuda": "Cuda"}),
 }
-_NUMBERS = {"batch": 1 << 16, "calibrate_tokens": 1 << 32, "context": 1 << 24, "threads": 1024}
+_NUMBERS = {"batch": 1 << 16, "calibrate_tokens": 1 << 32, "context": 1 << 24, "moves": 10000, "threads": 1024}
 
 
 _FLAGS = ("strict", "keep")
-_LISTS = {"format": '"NAME=FORMAT"', "kv_format": '"NAME=FORMAT"', "candidates": '"FORMAT"'}
+_LISTS = {
+    "format": '"NAME=FORMAT"',
+    "kv_format": '"NAME=FORMAT"',
+    "candidates": '"FORMAT"',
+    "kv_candidates": '"FORMAT"',
+}
 
 
 def _texts(name: str, value: Any) -> list[str]:

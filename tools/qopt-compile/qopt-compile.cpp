@@ -191,6 +191,18 @@ void declareCalibration(CLI::App &app, Arguments &arguments) {
       "formats that these budgets choose from; default: those that the target "
       "has fast kernels for")
       ->delimiter(',');
+  add("--kv-candidates", o.cacheCandidates,
+      "with --max-memory and without --kv: formats that the keys and values of "
+      "each layer are chosen from; default: int4_asym_g32_zf, int4, int8 and "
+      "f16")
+      ->delimiter(',')
+      ->needs(memory);
+  add("--moves", o.moves,
+      "behind the choice, exchange the formats of so many pairs of weights or "
+      "caches within these budgets, measure each as KL on text that no "
+      "algorithm saw, and keep what lowers it")
+      ->check(cli::between(0, mostMoves))
+      ->needs(calibrate);
   add("--plan", o.plan,
       "a file of --save-plan: the format of every weight, and what it was "
       "calibrated on");

@@ -49,16 +49,16 @@ static Front thinned(Front front, int64_t budget) {
   return kept;
 }
 
-/// The states with one more item. `rest` bytes are kept for the items behind.
+/// The states with one more item, of at most `room` bytes.
 static Front withItem(const Front &front,
-                      const std::vector<SizedOption> &options, int64_t budget,
-                      int64_t rest) {
+                      const std::vector<SizedOption> &options, int64_t room,
+                      int64_t budget) {
   std::vector<State> merged, shifted, both;
   for (size_t option = 0; option < options.size(); ++option) {
     shifted.clear();
     for (size_t i = 0; i < front.size(); ++i) {
       int64_t bytes = front[i].bytes + options[option].bytes;
-      if (bytes + rest <= budget)
+      if (bytes <= room)
         shifted.push_back({bytes, front[i].cost + options[option].cost,
                            uint32_t(i), uint32_t(option)});
     }
@@ -85,20 +85,44 @@ int64_t leastBytes(const std::vector<std::vector<SizedOption>> &items) {
   return bytes;
 }
 
+/// What the items so far may have, with the smallest options of those behind.
+static int64_t roomAt(const std::vector<std::vector<SizedOption>> &items,
+                      size_t item, const std::vector<SizeBound> &bounds) {
+  int64_t room = INT64_MAX;
+  for (const SizeBound &bound : bounds) {
+    int64_t rest = 0;
+    for (size_t behind = item + 1; behind < bound.items; ++behind)
+      rest += smallest(items[behind]);
+    if (item < bound.items)
+      room = std::min(room, bound.bytes - rest);
+  }
+  return room;
+}
+
+static Status checkBounds(const std::vector<std::vector<SizedOption>> &items,
+                          const std::vector<SizeBound> &bounds) {
+  for (const SizeBound &bound : bounds) {
+    int64_t least = 0;
+    for (size_t item = 0; item < bound.items; ++item)
+      least += smallest(items[item]);
+    if (least > bound.bytes)
+      return Status(StatusCode::Infeasible,
+                    "the smallest choice has " + std::to_string(least) +
+                        " bytes, more than the budget of " +
+                        std::to_string(bound.bytes));
+  }
+  return Status();
+}
+
 StatusOr<std::vector<size_t>>
 chooseWithin(const std::vector<std::vector<SizedOption>> &items,
-             int64_t budget) {
-  int64_t rest = leastBytes(items);
-  if (rest > budget)
-    return Status(StatusCode::Infeasible,
-                  "the smallest choice has " + std::to_string(rest) +
-                      " bytes, more than the budget of " +
-                      std::to_string(budget));
+             const std::vector<SizeBound> &bounds) {
+  QOPT_RETURN_IF_ERROR(checkBounds(items, bounds));
   std::vector<Front> fronts = {{{0, 0, 0, 0}}};
-  for (const auto &options : items) {
-    rest -= smallest(options);
-    fronts.push_back(withItem(fronts.back(), options, budget, rest));
-  }
+  for (size_t item = 0; item < items.size(); ++item)
+    fronts.push_back(withItem(fronts.back(), items[item],
+                              roomAt(items, item, bounds),
+                              bounds.back().bytes));
   std::vector<size_t> choice(items.size());
   size_t state = fronts.back().size() - 1; // the cheapest is the largest
   for (size_t item = items.size(); item-- > 0;) {
@@ -107,6 +131,12 @@ chooseWithin(const std::vector<std::vector<SizedOption>> &items,
     state = at.before;
   }
   return choice;
+}
+
+StatusOr<std::vector<size_t>>
+chooseWithin(const std::vector<std::vector<SizedOption>> &items,
+             int64_t budget) {
+  return chooseWithin(items, {SizeBound{items.size(), budget}});
 }
 
 } // namespace qopt::quant

@@ -20,12 +20,23 @@ struct SizedOption {
   double cost;   ///< to be small; finite
 };
 
-/// The index of the option that each item gets: of all choices of at most
-/// `budget` bytes the one with the least sum of costs, and of equal ones the
-/// smallest. Every item has an option or more. Exact while at most 2^16 partial
-/// choices are undominated; beyond that, of those whose sizes differ by less
-/// than 2^-16 of the budget the cheapest stays. Infeasible, with the least
-/// possible size, where nothing fits.
+/// A bound of the first `items` together: those of one kind, where another
+/// bound is on all.
+struct SizeBound {
+  size_t items;
+  int64_t bytes;
+};
+
+/// The index of the option that each item gets: of all choices within the
+/// bounds, of which the last is on all items, the one with the least sum of
+/// costs, and of equal ones the smallest. Every item has an option or more.
+/// Exact while at most 2^16 partial choices are undominated; beyond that, of
+/// those whose sizes differ by less than 2^-16 of the last bound the cheapest
+/// stays. Infeasible, with the least possible size, where nothing fits.
+StatusOr<std::vector<size_t>>
+chooseWithin(const std::vector<std::vector<SizedOption>> &items,
+             const std::vector<SizeBound> &bounds);
+/// With one bound, on all items.
 StatusOr<std::vector<size_t>>
 chooseWithin(const std::vector<std::vector<SizedOption>> &items,
              int64_t budget);

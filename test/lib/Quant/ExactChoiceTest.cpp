@@ -21,7 +21,7 @@ struct Sums {
 
 Sums sumsOf(const Items &items, const std::vector<size_t> &choice) {
   Sums sums;
-  for (size_t i = 0; i < items.size(); ++i) {
+  for (size_t i = 0; i < items.size(); ++i) { // of the first items, too
     sums.bytes += items[i][choice[i]].bytes;
     sums.cost += items[i][choice[i]].cost;
   }
@@ -60,6 +60,38 @@ TEST(ExactChoice, isThatOfTryingAll) {
       EXPECT_LE(sums.bytes, budget);
       EXPECT_NEAR(sums.cost, leastCost(items, 0, budget), 1e-12);
     }
+  }
+}
+
+/// The least cost where the first `part` items have a bound of their own.
+double leastCost(const Items &items, size_t item, size_t part, int64_t ofPart,
+                 int64_t budget) {
+  if (item == items.size())
+    return 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (const SizedOption &option : items[item]) {
+    int64_t left = item < part ? ofPart - option.bytes : ofPart;
+    if (option.bytes <= budget && left >= 0)
+      least =
+          std::min(least, option.cost + leastCost(items, item + 1, part, left,
+                                                  budget - option.bytes));
+  }
+  return least;
+}
+
+TEST(ExactChoice, keepsABoundOfTheFirstItems) {
+  for (unsigned seed = 0; seed < 100; ++seed) {
+    Items items = randomItems(7, seed, 50);
+    Items first(items.begin(), items.begin() + 4);
+    for (int64_t budget = leastBytes(items); budget < 350; budget += 31)
+      for (int64_t part : {leastBytes(first), leastBytes(first) + 40}) {
+        auto choice = chooseWithin(items, {{4, part}, {items.size(), budget}});
+        ASSERT_TRUE(choice.ok());
+        Sums sums = sumsOf(items, *choice), ofFirst = sumsOf(first, *choice);
+        EXPECT_LE(sums.bytes, budget);
+        EXPECT_LE(ofFirst.bytes, part);
+        EXPECT_NEAR(sums.cost, leastCost(items, 0, 4, part, budget), 1e-12);
+      }
   }
 }
 
