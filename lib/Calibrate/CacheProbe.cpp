@@ -9,8 +9,8 @@ namespace qopt::calibrate {
 using quant::Format;
 
 /// Every `stride`-th of `count` values from `source` on, in their place.
-static void readVector(const Format &format, const float *source,
-                       int64_t count, int64_t stride, float *target) {
+static void readVector(const Format &format, const float *source, int64_t count,
+                       int64_t stride, float *target) {
   std::vector<float> values(static_cast<size_t>(count));
   std::vector<uint8_t> codes(static_cast<size_t>(count) * 4);
   for (int64_t i = 0; i < count; ++i)

@@ -119,6 +119,17 @@ Status checkCacheFormat(const CompileOptions &options, CachePart part,
   return checkPart(CacheOption(), part, format, refuse);
 }
 
+std::vector<quant::Format> cacheCandidates(const CompileOptions &options,
+                                           CachePart part) {
+  std::vector<quant::Format> formats;
+  for (const std::string &name : namedCacheCandidates(options)) {
+    auto format = quant::parseFormat(name);
+    if (format.ok() && checkCacheFormat(options, part, *format).ok())
+      formats.push_back(*format);
+  }
+  return formats;
+}
+
 /// The checks of formats that --kv has, for each of --kv-format. Names and
 /// patterns are the pass's to read, which knows the layers.
 static Status checkLayers(const CompileOptions &options,

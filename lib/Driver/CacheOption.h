@@ -33,6 +33,10 @@ using calibrate::CachePart;
 /// from where there are none.
 std::vector<std::string> namedCacheCandidates(const CompileOptions &options);
 
+/// Those of keys or of values that the target has kernels for.
+std::vector<quant::Format> cacheCandidates(const CompileOptions &options,
+                                           CachePart part);
+
 /// Fails where keys, or values, of the target are not stored so.
 Status checkCacheFormat(const CompileOptions &options, CachePart part,
                         const quant::Format &format);

@@ -16,7 +16,8 @@ using calibrate::CacheProbe;
 
 /// Candidates that a head of so many channels can be stored in.
 static std::vector<quant::Format>
-fitting(const std::vector<quant::Format> &candidates, const PlannedCache &cache) {
+fitting(const std::vector<quant::Format> &candidates,
+        const PlannedCache &cache) {
   std::vector<quant::Format> formats;
   for (const quant::Format &format : candidates) {
     bool isGrouped = cache.isValue() && format.groupSize;
@@ -88,11 +89,10 @@ Status scoreCaches(CalibrationModel &model, ModelGradients &gradients,
       cache.alternatives.push_back({quant::spell(format), "",
                                     positionBytes(cache, format),
                                     asWritten(divergence)});
-    llvm::sort(cache.alternatives,
-               [](const PlannedFormat &a, const PlannedFormat &b) {
-                 return std::tie(a.bytes, a.format) <
-                        std::tie(b.bytes, b.format);
-               });
+    llvm::sort(
+        cache.alternatives, [](const PlannedFormat &a, const PlannedFormat &b) {
+          return std::tie(a.bytes, a.format) < std::tie(b.bytes, b.format);
+        });
   }
   return Status();
 }

@@ -12,8 +12,8 @@ namespace qopt::driver {
 
 struct CacheScoring {
   std::vector<quant::Format> keys, values; ///< candidates
-  uint64_t seed = 2000;     ///< of the labels; another one than the weights'
-  int64_t sequences = 32;   ///< at most so many, evenly spread
+  uint64_t seed = 2000;   ///< of the labels; another one than the weights'
+  int64_t sequences = 32; ///< at most so many, evenly spread
 };
 
 /// Fills the alternatives of caches: those candidates whose groups divide a

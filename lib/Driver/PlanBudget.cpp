@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Codegen/TemporaryFolder.h"
+#include "lib/Driver/CacheOption.h"
 #include "lib/Driver/ValidationTexts.h"
 #include "qopt/Artifact.h"
 #include "qopt/Engine.h"
@@ -83,7 +84,28 @@ static StatusOr<double> parseLatency(const std::string &text) {
   return value * scale;
 }
 
+static Status checkCacheCandidates(const CompileOptions &options) {
+  if (options.cacheCandidates.empty())
+    return Status();
+  if (!choosesCaches(options))
+    return Status(StatusCode::InvalidArgument,
+                  "--kv-candidates is for --max-memory, which chooses among "
+                  "them where no --kv is given; leave it out");
+  for (const std::string &name : options.cacheCandidates) {
+    auto format = quant::parseFormat(name);
+    if (!format.ok())
+      return Status(format.status().code(),
+                    "--kv-candidates: " + format.status().message());
+    Status keys = checkCacheFormat(options, CachePart::Keys, *format);
+    if (!keys.ok() &&
+        !checkCacheFormat(options, CachePart::Values, *format).ok())
+      return keys;
+  }
+  return Status();
+}
+
 Status checkBudgetOptions(const CompileOptions &options) {
+  QOPT_RETURN_IF_ERROR(checkCacheCandidates(options));
   if (!options.maxSize.empty())
     QOPT_RETURN_IF_ERROR(parseSize("--max-size", options.maxSize).status());
   if (!options.maxMemory.empty())
@@ -109,6 +131,14 @@ Status checkBudgetOptions(const CompileOptions &options) {
 std::string PlanBudget::Limit::spell(double amount) const {
   return isTime() ? llvm::formatv("{0:F3}", amount * 1e3).str()
                   : llvm::formatv("{0}", int64_t(amount)).str();
+}
+
+Status PlanBudget::Limit::refusal(double least) const {
+  return {StatusCode::Infeasible,
+          llvm::formatv("{0} is {1}, but the smallest plan of these "
+                        "candidates takes {2} {3}; ask for that or more, or "
+                        "add smaller --candidates",
+                        option, given, spell(least), unit)};
 }
 
 PlanBudget::PlanBudget(const CompileOptions &options,
@@ -331,13 +361,7 @@ Status PlanBudget::chooseWithinLimits(PrecisionPlan &plan,
     for (const Limit &limit : limits) {
       double value = limit.of(*found), over = limit.most - value;
       if (over < 0 && !fitting)
-        return Status(
-            StatusCode::Infeasible,
-            llvm::formatv("{0} is {1}, but the smallest plan of these "
-                          "candidates takes {2} {3}; ask for that or more, or "
-                          "add smaller --candidates",
-                          limit.option, limit.given, limit.spell(value),
-                          limit.unit));
+        return limit.refusal(value);
       Bracket &bracket = brackets[limit.part == &PlanBytes::all];
       // A step takes about as long as its weights take to arrive.
       bracket.left = std::min(
@@ -360,9 +384,7 @@ Status PlanBudget::chooseWithinLimits(PrecisionPlan &plan,
       fitting = plan;
       chosenBounds = bounds;
     }
-    if ((fits && isClose) || llvm::all_of(brackets, [](const Bracket &bracket) {
-          return bracket.isDone();
-        }))
+    if ((fits && isClose) || (brackets[0].isDone() && brackets[1].isDone()))
       break;
     for (Bracket &bracket : brackets)
       if (bracket.isLimited)

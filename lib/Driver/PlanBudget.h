@@ -64,6 +64,8 @@ private:
     double of(const Measured &found) const { return found.*value; }
     bool isTime() const { return value == &Measured::stepSeconds; }
     std::string spell(double amount) const;
+    /// Infeasible: the smallest plan has so much.
+    Status refusal(double least) const;
   };
   struct Bracket;
 

@@ -163,8 +163,8 @@ std::optional<Move> MoveSearch::nextMove() {
           now.all + added - saved > most.all)
         continue;
       Move move{i, place - 1, j, next,
-                less.divergence - smaller.chosen.divergence +
-                    more.divergence - larger.chosen.divergence};
+                less.divergence - smaller.chosen.divergence + more.divergence -
+                    larger.chosen.divergence};
       if ((!best || move.predicted < best->predicted) &&
           !tried.count(move.key()))
         best = move;
@@ -211,8 +211,8 @@ Status MoveSearch::attempt(const Move &move) {
                                  "instead of {2:F6}",
                                  other->name, *found, before);
   // Not the same again, backwards.
-  tried.insert({move.larger, move.toLarger - 1, move.smaller,
-                move.toSmaller + 1});
+  tried.insert(
+      {move.larger, move.toLarger - 1, move.smaller, move.toSmaller + 1});
   changed.moves.after = *found;
   plan = std::move(changed);
   return Status();

@@ -3,8 +3,8 @@
 // places on their curves of size and error, one smaller, one larger, within the
 // very bounds of the choice; the model that comes of it is run on text that no
 // algorithm saw, and what lowers the KL to the unquantized model is kept.
-// Local search from the solution of the additive problem, as EvoPress (Sieberling
-// et al. 2024) shows that it is worth it.
+// Local search from the solution of the additive problem, as EvoPress
+// (Sieberling et al. 2024) shows that it is worth it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_PLANMOVES_H
 #define QOPT_LIB_DRIVER_PLANMOVES_H

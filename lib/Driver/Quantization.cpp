@@ -31,10 +31,9 @@ static std::string targetName(const CompileOptions &options) {
 
 /// An entry of a store: the formats that were chosen.
 static const char *const planEntry = "plan";
-/// And what the alternatives of each weight cost, in a store that is the same
-/// for all budgets.
+/// And what the alternatives of each weight cost, and of keys and values of each
+/// layer, in a store that is the same for all budgets.
 static const char *const scoresEntry = "scores";
-/// The same of the keys and values of each layer.
 static const char *const cacheScoresEntry = "cache-scores";
 
 static Status refuse(const std::string &why) {
@@ -63,25 +62,6 @@ static Status checkScaling(const CompileOptions &options) {
   return Status();
 }
 
-static Status checkCacheCandidates(const CompileOptions &options) {
-  if (options.cacheCandidates.empty())
-    return Status();
-  if (!choosesCaches(options))
-    return refuse("--kv-candidates is for --max-memory, which chooses among "
-                  "them where no --kv is given; leave it out");
-  for (const std::string &name : options.cacheCandidates) {
-    auto format = quant::parseFormat(name);
-    if (!format.ok())
-      return Status(format.status().code(),
-                    "--kv-candidates: " + format.status().message());
-    Status keys = checkCacheFormat(options, CachePart::Keys, *format);
-    if (!keys.ok() &&
-        !checkCacheFormat(options, CachePart::Values, *format).ok())
-      return keys;
-  }
-  return Status();
-}
-
 Status checkQuantizationOptions(const CompileOptions &options) {
   struct Given {
     const char *option;
@@ -106,7 +86,6 @@ Status checkQuantizationOptions(const CompileOptions &options) {
   if (!hasBudget(options) && !options.candidates.empty())
     return refuse("--candidates is for --bits and other budgets, which choose "
                   "among them; give one of these, or leave it out");
-  QOPT_RETURN_IF_ERROR(checkCacheCandidates(options));
   if (options.moves < 0 || options.moves > mostMoves)
     return refuse(llvm::formatv("--moves is {0}; expected 0 to {1}",
                                 options.moves, mostMoves));
@@ -488,18 +467,6 @@ StatusOr<CacheUse> Quantization::cacheUse(ModuleOp raised) const {
   use.sequences = asked.batch;
   use.positions = asked.batch * *context;
   return use;
-}
-
-/// The candidates of keys or of values, where the target has kernels for them.
-static std::vector<quant::Format> cacheCandidates(const CompileOptions &options,
-                                                  CachePart part) {
-  std::vector<quant::Format> formats;
-  for (const std::string &name : namedCacheCandidates(options)) {
-    auto format = quant::parseFormat(name);
-    if (format.ok() && checkCacheFormat(options, part, *format).ok())
-      formats.push_back(*format);
-  }
-  return formats;
 }
 
 /// Of those that no option fixes.

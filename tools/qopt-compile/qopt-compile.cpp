@@ -167,6 +167,15 @@ void declareCalibration(CLI::App &app, Arguments &arguments) {
       "a folder in which the work of --calibrate is kept, so that a run that "
       "was ended goes on; default: qopt/calibration in the user's cache")
       ->needs(calibrate);
+}
+
+/// Under what formats are chosen, and the plan of all.
+void declareBudgets(CLI::App &app, Arguments &arguments) {
+  CompileOptions &o = arguments.options;
+  auto add = [&](const char *name, auto &value, const char *what) {
+    return addFormatOption(app, arguments, name, value, what);
+  };
+  auto *calibrate = app.get_option("--calibrate");
   add("--bits", o.bits,
       "at most so many stored bits a weight: each weight gets the candidate "
       "with which all together do least harm on the text of --calibrate")
@@ -309,6 +318,7 @@ void declare(CLI::App &app, Arguments &arguments) {
   declareModel(app, arguments);
   declareFormats(app, arguments);
   declareCalibration(app, arguments);
+  declareBudgets(app, arguments);
   declareGates(app, arguments);
   CLI::Option *target = declareTarget(app, arguments);
   declareWork(app, arguments);
