@@ -31,8 +31,8 @@ static std::string targetName(const CompileOptions &options) {
 
 /// An entry of a store: the formats that were chosen.
 static const char *const planEntry = "plan";
-/// And what the alternatives of each weight cost, and of keys and values of each
-/// layer, in a store that is the same for all budgets.
+/// And what the alternatives of each weight cost, and of keys and values of
+/// each layer, in a store that is the same for all budgets.
 static const char *const scoresEntry = "scores";
 static const char *const cacheScoresEntry = "cache-scores";
 

@@ -99,8 +99,7 @@ Status Decoder::run() {
   bool good = collectFunctions(kernel);
   if (good) {
     markRecursion();
-    placeShared();
-    placeFrames();
+    good = placeShared() && placeFrames();
     placeParameters();
     for (uint32_t i = 0; i < reachable.size() && good; ++i)
       good = decodeFunction(i);
@@ -215,7 +214,7 @@ void Decoder::markRecursion() {
 
 /// Shared variables that the reachable functions use, in order of their
 /// declaration; arrays of open size start behind all others.
-void Decoder::placeShared() {
+bool Decoder::placeShared() {
   std::vector<bool> used(module.variables.size());
   auto visit = [&](auto &&self, const ptx::Operand &operand) -> void {
     if (operand.kind == ptx::Operand::Variable)
@@ -227,7 +226,8 @@ void Decoder::placeShared() {
     for (const ptx::Instruction &instruction : module.functions[index].body)
       for (const ptx::Operand &operand : instruction.operands)
         visit(visit, operand);
-  uint32_t end = 0, dynamicAlign = 16;
+  uint64_t end = 0;
+  uint32_t dynamicAlign = 16;
   for (uint32_t i = 0; i < module.variables.size(); ++i) {
     const ptx::Variable &variable = module.variables[i];
     if (variable.space != ptx::Space::Shared || !used[i])
@@ -236,35 +236,49 @@ void Decoder::placeShared() {
       dynamicAlign = std::max(dynamicAlign, variable.align);
       continue;
     }
-    end = align(end, variable.align);
+    end = align(uint32_t(end), variable.align);
     places[i] = {ptx::Space::Shared, sharedBase + end, false};
-    end += uint32_t(variable.bytes);
+    end += variable.bytes;
+    if (end > mostShared)
+      return fail("its variables have " + std::to_string(end) +
+                  " bytes of shared memory; a block has at most " +
+                  std::to_string(mostShared));
   }
-  program.staticShared = end;
-  program.dynamicSharedOffset = end ? align(end, dynamicAlign) : 0;
+  program.staticShared = uint32_t(end);
+  program.dynamicSharedOffset = end ? align(uint32_t(end), dynamicAlign) : 0;
   for (uint32_t i = 0; i < module.variables.size(); ++i)
     if (module.variables[i].space == ptx::Space::Shared &&
         module.variables[i].bytes == 0)
       places[i] = {ptx::Space::Shared, sharedBase + program.dynamicSharedOffset,
                    false};
+  return true;
 }
 
 /// Local variables and the parameters of calls lie in the frame of a function.
-void Decoder::placeFrames() {
+/// One that calls itself has room for where it returns to.
+bool Decoder::placeFrames() {
+  uint64_t all = 0;
   for (uint32_t i = 0; i < reachable.size(); ++i) {
     const ptx::Function &function = module.functions[reachable[i]];
-    uint32_t end = 0;
+    constexpr uint64_t returnBytes = 16;
+    uint64_t end = program.functions[i].recursive ? returnBytes : 0;
     for (uint32_t index : function.variables) {
       const ptx::Variable &variable = module.variables[index];
       if (variable.space != ptx::Space::Local &&
           variable.space != ptx::Space::Param)
         continue;
-      end = align(end, variable.align);
+      end = align(uint32_t(end), variable.align);
       places[index] = {ptx::Space::Local, end, true};
-      end += uint32_t(variable.bytes);
+      end += variable.bytes;
+      if (all + end > mostLocal)
+        return fail("its functions have " + std::to_string(all + end) +
+                    " bytes of local memory or more; a thread has at most " +
+                    std::to_string(mostLocal));
     }
-    program.functions[i].frameBytes = align(end, 16);
+    program.functions[i].frameBytes = align(uint32_t(end), 16);
+    all += program.functions[i].frameBytes;
   }
+  return true;
 }
 
 void Decoder::placeParameters() {

@@ -129,8 +129,8 @@ private:
   void findAddressed();
   bool collectFunctions(uint32_t moduleFunction);
   void markRecursion();
-  void placeShared();
-  void placeFrames();
+  bool placeShared();
+  bool placeFrames();
   void placeParameters();
   bool decodeFunction(uint32_t index);
   bool decodeInstruction();

@@ -9,8 +9,6 @@
 namespace qopt::emulator {
 namespace {
 
-constexpr size_t mostShared = size_t(227) * 1024;
-
 /// Blocks of a cluster that every device of sm_90 runs.
 constexpr uint64_t mostCluster = 8;
 

@@ -120,6 +120,9 @@ constexpr uint64_t functionAddress(uint32_t moduleFunction) {
   return 0x0400000000000000ull + uint64_t(moduleFunction + 1) * 16;
 }
 
+/// Most bytes of shared memory of a block and of local memory of a thread.
+constexpr uint64_t mostShared = 227 << 10, mostLocal = 512 << 10;
+
 /// Bytes of memory that one lane of an instruction moves.
 struct AccessSize {
   uint16_t read = 0;

@@ -125,8 +125,12 @@ Status write(const std::string &path, const std::vector<Tensor> &arrays) {
 /// The kernel that was named, or the file's only one.
 StatusOr<Kernel> chosenKernel(const EmulateOptions &options,
                               emulator::Module &module) {
-  if (!options.kernel.empty())
-    return module.kernel(options.kernel);
+  if (!options.kernel.empty()) {
+    auto kernel = module.kernel(options.kernel);
+    if (kernel.status().code() == StatusCode::NotFound) // no missing file
+      return Status(StatusCode::InvalidArgument, kernel.status().message());
+    return kernel;
+  }
   std::vector<std::string> names = module.kernelNames();
   if (names.size() == 1)
     return module.kernel(names[0]);

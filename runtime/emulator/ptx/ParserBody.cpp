@@ -211,9 +211,11 @@ bool Parser::parseSimpleOperand(Operand &operand) {
 }
 
 bool Parser::parseNumber(Operand &operand, bool negated) {
-  StatusOr<Literal> literal = literalOf(take());
+  Token token = take();
+  StatusOr<Literal> literal = literalOf(token);
   if (!literal.ok())
-    return fail("expected a number");
+    return fail("expected a number, got '" + std::string(token.text) +
+                "'; behind 0f stand 8 hexadecimal digits, behind 0d 16");
   operand.kind = Operand::Immediate;
   operand.literal = literal->kind;
   operand.bits = literal->bits;

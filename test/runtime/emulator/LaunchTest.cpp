@@ -78,6 +78,28 @@ TEST(Launch, LimitsAreNamed) {
             "kernel 'k' takes 8 bytes of arguments, got 0");
 }
 
+TEST(Launch, MemoryOfDeclarationsIsBounded) {
+  KernelRun frame(".local .align 4 .b8 s[4294967295];\n"
+                  "st.local.u32 [s], 7;\nret;",
+                  0);
+  EXPECT_EQ(frame.launch({1}, {1}).message(),
+            "kernel 'k': its functions have 4294967295 bytes of local memory "
+            "or more; a thread has at most 524288");
+  KernelRun block(".shared .b8 s[3000000000];\n"
+                  "st.shared.u8 [s], 7;\nret;",
+                  0);
+  EXPECT_EQ(block.launch({1}, {1}).message(),
+            "kernel 'k': its variables have 3000000000 bytes of shared memory; "
+            "a block has at most 232448");
+}
+
+TEST(Launch, EndlessRecursionOverflowsTheStack) {
+  KernelRun run("call f;\nret;", 0, ".func f()\n{\ncall f;\nret;\n}");
+  std::string message = run.launch({1}, {1}).message();
+  EXPECT_NE(message.find("the call stack overflows"), std::string::npos)
+      << message;
+}
+
 TEST(Launch, MissingInstructionIsNamed) {
   KernelRun run("ret;\nfrobnicate.u32;", 0);
   Status status = run.launch({1}, {1});
