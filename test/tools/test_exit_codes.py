@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 DONE, USAGE, BAD_MODEL, UNSUPPORTED, INFEASIBLE = 0, 2, 3, 4, 5
 GATE, RESOURCES, BAD_ARTIFACT, NOT_FOUND, UNWRITABLE = 6, 7, 8, 9, 10
-DEFECT, STOPPED = 70, 130
+DEVICE, DEFECT, STOPPED = 11, 70, 130
 TOOLS = ["qopt-bench", "qopt-compile", "qopt-emulate", "qopt-eval", "qopt-inspect", "qopt-kernel", "qopt-run"]
 TOOLS += ["qopt-translate"]
 
@@ -259,7 +259,7 @@ def test_no_folder_for_temporary_files(tool, stories, tmp_path, command):
 
 
 def test_every_row_of_the_table_is_walked(tool):
-    walked = {*CASES, RESOURCES, STOPPED}
+    walked = {*CASES, RESOURCES, STOPPED, DEVICE}  # that of a GPU: test/runtime/cuda/test_standin.py
     header = (SOURCE / "tools/cli/ExitCode.h").read_text()
     numbers = [int(number) for number in re.findall(r"^  [A-Z]\w+ = (\d+),", header, re.MULTILINE)]
     for text in [tool(name, "--help").stdout for name in TOOLS] + [(SOURCE / "README.md").read_text()]:

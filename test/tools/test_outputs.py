@@ -138,7 +138,7 @@ def test_each_failure_has_its_status(tool, files, tmp_path):
 )
 def test_help_lists_the_statuses(tool, name):
     listed = re.findall(r"^  (\d+) ", tool(name, "--help").stdout.partition("Exit codes:")[2], re.MULTILINE)
-    assert listed == ["0", "2", "3", "4", "5", "6", "7", "8", "9", "10", "70", "130"]
+    assert listed == ["0", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "70", "130"]
 
 
 def test_one_array_or_several(tool, files, tmp_path):

@@ -89,7 +89,7 @@ def test_finding(failure, scale, tmp_path):
 @pytest.mark.parametrize(
     "change, code, message",
     [
-        (["--kernel", "other"], 9, "the module has no kernel 'other'; it has 'scale'"),
+        (["--kernel", "other"], 2, "the module has no kernel 'other'; it has 'scale'"),
         (["--grid", "0"], 2, '--grid: expected X,Y,Z of at least 1, got "0"'),
         (["--block", "2048"], 2, "kernel 'scale': block 2048,1,1 is more than 1024 threads or 1024,1024,64"),
         (["--checks", "speed"], 2, "--checks: expected all, none, or some of"),

@@ -14,8 +14,8 @@ namespace qopt::emulator {
 /// Whose threads an atomic access synchronises with.
 enum class SyncScope : uint8_t { Device, Block, Cluster };
 
-/// Packed into 64 bits: clock 24, warp 24, lane 5, bytes 4, atomic 1, scope 2;
-/// the remaining bits are free. 0: no access.
+/// Packed into 64 bits: clock 24, warp 24, lane 5, bytes 4, atomic 1, scope 2,
+/// others 4. 0: no access.
 struct AccessMark {
   uint64_t bits = 0;
 
@@ -35,11 +35,21 @@ struct AccessMark {
   AccessMark withBytes(unsigned bytes) const {
     return {(bits & ~(uint64_t(15) << 53)) | uint64_t(bytes) << 53};
   }
+  /// With bytes that other lanes of the warp touched at the same time. To their
+  /// own warp they are not known any more, and `lane` is not whose they are.
+  AccessMark withOthers(unsigned bytes) const {
+    return {(bits & ~(uint64_t(15) << 60)) | uint64_t(bytes) << 60};
+  }
   bool none() const { return bits == 0; }
   uint32_t clock() const { return bits & clockMask; }
   uint32_t warp() const { return bits >> 24 & 0xffffff; }
   unsigned lane() const { return bits >> 48 & 31; }
   unsigned bytes() const { return bits >> 53 & 15; }
+  unsigned others() const { return bits >> 60; }
+  /// Those that an access of `warp` may collide with.
+  unsigned bytesFor(uint32_t other) const {
+    return other == warp() ? bytes() : bytes() | others();
+  }
   bool atomic() const { return bits >> 57 & 1; }
   SyncScope scope() const { return SyncScope(bits >> 58 & 3); }
 };

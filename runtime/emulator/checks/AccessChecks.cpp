@@ -149,7 +149,7 @@ private:
   }
 
   bool isOrdered(AccessMark earlier, AccessMark now, Answer &answer) const {
-    return !(earlier.bytes() & now.bytes()) ||
+    return !(earlier.bytesFor(now.warp()) & now.bytes()) ||
            known(earlier, now.lane(), answer);
   }
 
@@ -174,13 +174,25 @@ private:
                            " is not ordered with " + other);
   }
 
+  /// `mark` with what other lanes of its warp wrote of the word at the same
+  /// time, which the next lane would else make forgotten.
+  static AccessMark joined(AccessMark before, AccessMark mark) {
+    constexpr unsigned whole = 15;
+    bool together = (before.bits & whenMask) == (mark.bits & whenMask) &&
+                    before.atomic() == mark.atomic() &&
+                    before.scope() == mark.scope();
+    if (mark.bytes() == whole || !together)
+      return mark;
+    return mark.withOthers((before.bytes() | before.others()) & ~mark.bytes());
+  }
+
   /// Of words whose last reads were one.
   void remember(AccessCell *cells, uint64_t count, AccessMark mark) {
     AccessMark before = cells[0].read;
     if (write) {
       bool readToo = before.bytes() & mark.bytes();
       for (uint64_t i = 0; i < count; ++i) {
-        cells[i].write = mark;
+        cells[i].write = joined(cells[i].write, mark);
         cells[i].writeInst = position;
         if (readToo)
           cells[i].read = AccessMark();

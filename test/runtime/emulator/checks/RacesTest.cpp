@@ -66,6 +66,29 @@ TEST(Races, ReportNamesBothSides) {
             std::string::npos);
 }
 
+TEST(Races, HalvesOfAWordAreRemembered) {
+  // Two lanes of a block write the halves of a word at once, another block
+  // writes the first half: that lane's, whose store was not the last.
+  const std::string body = R"(.reg .b32 %t, %o; .reg .b64 %p, %q;
+.reg .b16 %h; .reg .pred %b;
+ld.param.u64 %p, [p0];
+mov.u32 %t, %tid.x;
+cvt.u16.u32 %h, %t;
+mul.wide.u32 %q, %t, 2;
+add.u64 %p, %p, %q;
+mov.u32 %o, %ctaid.x;
+and.b32 %o, %o, %t;
+setp.eq.u32 %b, %o, 0;
+@%b st.global.u16 [%p], %h;
+ret;)";
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    KernelRun run(body);
+    run.options.seed = seed;
+    run.array(std::vector<uint32_t>(4));
+    EXPECT_FALSE(run.launch({2}, {2}).ok());
+  }
+}
+
 TEST(Races, ReadBeforeTheNextWrite) {
   // The second write must wait for the reads of the first round.
   const std::string body = head + R"(st.shared.u32 [%r4], %r1;
