@@ -1,9 +1,11 @@
 """Artifacts whose header, plan or segment table lies, signed anew so that no digest tells it."""
 
+import functools
 import hashlib
 import json
 import struct
 import subprocess
+import tempfile
 
 import conftest
 from hostile.corpus import Entry
@@ -106,15 +108,23 @@ CHANGES = {
 }
 
 
-def entry(name, change):
-    def write(folder):
-        model = folder / "whole.qopt"
+@functools.cache
+def whole():
+    """The bytes of an artifact, and its segments."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = f"{folder}/whole.qopt"
         compiler, inspect = (conftest.BUILD / "bin" / tool for tool in ("qopt-compile", "qopt-inspect"))
         subprocess.run([compiler, conftest.STORIES, "-o", model], check=True, capture_output=True)
         shown = subprocess.run([inspect, model, "--json"], check=True, capture_output=True)
-        content = bytearray(model.read_bytes())
-        model.unlink()
-        change(content, json.loads(shown.stdout)["segments"])
+        with open(model, "rb") as file:
+            return file.read(), json.loads(shown.stdout)["segments"]
+
+
+def entry(name, change):
+    def write(folder):
+        model, segments = whole()
+        content = bytearray(model)
+        change(content, segments)
         if len(content) >= 128:
             sign(content)
         (folder / "model.artifact").write_bytes(content)
