@@ -229,8 +229,7 @@ Positions OrderedAttention::load(const RowBlock &block, int64_t from,
 // A row -----------------------------------------------------------------------
 
 float OrderedAttention::rounded(float value) const {
-  return order.bf16 ? quant::bfloat16ToFloat(quant::floatToBfloat16(value))
-                    : quant::halfToFloat(quant::floatToHalf(value));
+  return roundedTo16(value, order.bf16);
 }
 
 OrderedAttention::Row OrderedAttention::rowOf(const RowBlock &block,

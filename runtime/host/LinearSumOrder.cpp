@@ -176,9 +176,7 @@ void OrderedLinear::unpackRow(int64_t n) {
     float number = quant::numberUnit(format.element) *
                    (packedNumber(layout, a.weight, n, k) - bookZero);
     if (format.element == quant::ElementType::Nf4)
-      number = order.bf16
-                   ? quant::bfloat16ToFloat(quant::floatToBfloat16(number))
-                   : quant::halfToFloat(quant::floatToHalf(number));
+      number = roundedTo16(number, order.bf16);
     numbers[size_t(placeOf(k))] =
         order.roundsWeights ? weightOf(number, k) : number + (coded ? base : 0);
   }

@@ -10,6 +10,8 @@
 #ifndef QOPT_RUNTIME_HOST_PRODUCTSUM_H
 #define QOPT_RUNTIME_HOST_PRODUCTSUM_H
 
+#include "lib/Quant/FloatConversion.h"
+
 #include <cstdint>
 
 namespace qopt::host {
@@ -21,6 +23,12 @@ constexpr int leastExponentOfHalf = -14, leastExponentOfFloat = -126;
 /// (`leastExponent` −14), or of bf16 or tf32 (−126).
 float productSum(const float *a, const float *b, int count, int leastExponent,
                  float c);
+
+/// The nearest number of 16 bits, ties to even: of bf16, else of f16.
+inline float roundedTo16(float value, bool bf16) {
+  return bf16 ? quant::bfloat16ToFloat(quant::floatToBfloat16(value))
+              : quant::halfToFloat(quant::floatToHalf(value));
+}
 
 /// A number of tf32: the upper 19 bits of a value.
 float tf32Of(float value);

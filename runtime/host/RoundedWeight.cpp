@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/RoundedWeight.h"
-#include "lib/Quant/FloatConversion.h"
+#include "runtime/host/ProductSum.h"
 
 #include <bit>
 #include <cmath>
@@ -21,8 +21,7 @@ struct Rounding {
           std::nextafterf(value, exact > double(value)
                                      ? std::numeric_limits<float>::infinity()
                                      : -std::numeric_limits<float>::infinity());
-    return bf16 ? quant::bfloat16ToFloat(quant::floatToBfloat16(value))
-                : quant::halfToFloat(quant::floatToHalf(value));
+    return roundedTo16(value, bf16);
   }
 };
 
