@@ -109,6 +109,14 @@ gemm rows=100 columns=320 tokens=70 weights=int5_g32
 gemm rows=100 columns=320 tokens=70 weights=int4_asym_g32_zf_sf32
 gemm rows=100 columns=320 tokens=70 weights=int6_asym_g32_s6
 gemm rows=96:70 columns=320 tokens=70 weights=lut4_g32_s6:lut3_g128
+skinny_linear rows=100 columns=640 tokens=1 weights=int4_g16
+skinny_linear rows=100 columns=640 tokens=8 weights=int4_asym_g16 activation=bf16 output=bf16
+skinny_linear rows=64:48 columns=520 tokens=16 weights=int8_g16:int4_g64
+skinny_linear rows=100 columns=640 tokens=5 weights=mxfp4
+skinny_linear rows=96:64 columns=512 tokens=1 weights=nf4_g64:fp8_e5m2 activation=bf16 output=bf16
+skinny_linear rows=128:64 columns=512 tokens=9 weights=fp8_e4m3_b128:mxfp4
+gemm rows=96:70 columns=320 tokens=70 weights=nf4_g64:int4_g16
+gemm rows=128:70 columns=384 tokens=70 weights=fp8_e4m3_b128:fp8_e5m2
 gemm rows=128:70 columns=320 tokens=70 weights=int4_g64:int8
 gemm rows=64 columns=512 tokens=130 weights=f16 --schedule slices=4
 gemm rows=64 columns=256 tokens=66 weights=int8 int8=1 output=f32
@@ -147,6 +155,10 @@ skinny_linear_append heads=4 key_heads=2 head_size=64 columns=256 context=100 ke
 skinny_linear_append heads=2 key_heads=2 head_size=64 columns=256 context=40 weights=int4_g64:int8:int8 norm=1
 skinny_linear_append heads=2 key_heads=1 head_size=128 columns=512 tokens=3 sequences=2 context=70 weights=f16
 skinny_linear_append heads=2 key_heads=1 head_size=64 columns=256 context=64 page=64 key=int4_g32 angles=computed
+skinny_linear_append heads=4 key_heads=2 head_size=64 columns=256 context=70 head_norm=rms key=int8 norm=1
+skinny_linear_append heads=4 key_heads=2 head_size=64 columns=256 tokens=3 context=70 head_norm=layer head_norm_scale=f32 head_norm_per_head=1
+gemm_append heads=4 key_heads=2 head_size=64 columns=256 tokens=70 context=100 key=int8 value=int4
+gemm_append heads=2 key_heads=2 head_size=128 columns=256 tokens=66 sequences=2 context=80 head_norm=rms weights=int4_g64:int8:int8 activation=bf16
 gemm rows=96 columns=320 tokens=70 weights=f16 bias=1 residual=1
 gemm rows=96 columns=256 tokens=40 weights=int4_g64 gate=silu
 attention_prefill heads=8 key_heads=2 head_size=64 tokens=70 context=100 sequences=2 key=int8
@@ -175,6 +187,8 @@ rotary_table tokens=3 count=20 angle_scale=1.25
 rotary_append heads=4 key_heads=2 head_size=64 tokens=3 sequences=2 context=70
 rotary_append heads=4 key_heads=2 head_size=128 context=70 key=bf16 value=fp8_e4m3 activation=bf16 queries=elsewhere
 rotary_append heads=2 key_heads=1 head_size=64 tokens=5 context=100 key=int8 value=int4 pairs=interleaved
+rotary_append heads=4 key_heads=2 head_size=64 tokens=3 context=70 head_norm=layer head_norm_per_head=1 key=int4
+rotary_append heads=2 key_heads=1 head_size=96 tokens=2 context=40 head_norm=rms head_norm_scale=f32 activation=bf16 pairs=interleaved
 rotary_append heads=2 key_heads=2 head_size=80 tokens=2 context=30 key=fp8_e4m3 value=int8 rotated=40 angles=computed
 rotary_append heads=2 key_heads=1 head_size=64 tokens=2 context=40 key=int4 rotated=0 queries=elsewhere
 rotary_append heads=2 key_heads=2 head_size=64 tokens=70 sequences=2 context=100 key=int8_g32 value=int8

@@ -2,7 +2,7 @@
 
 from .attention import Attention
 from .gather import CheckIndices, GatherRows
-from .linear import Gemm, SkinnyLinear, SkinnyLinearAppend
+from .linear import Gemm, GemmAppend, SkinnyLinear, SkinnyLinearAppend
 from .record import Record
 from .rotary import RotaryAppend, RotaryTable
 from .rows import GatedActivation, Norm, Quantize
@@ -13,6 +13,7 @@ FAMILIES = {
     "skinny_linear": SkinnyLinear,
     "skinny_linear_append": SkinnyLinearAppend,
     "gemm": Gemm,
+    "gemm_append": GemmAppend,
     "attention_decode": Attention,
     "attention_prefill": Attention,
     "norm": Norm,

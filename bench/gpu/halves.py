@@ -5,6 +5,7 @@ import numpy as np
 #: Half the distance of two numbers beside 1, which is what rounding to the type may change.
 HALF_UNIT = {"f16": 2.0**-11, "bf16": 2.0**-8, "f32": 2.0**-24}
 
+EPSILON = 1e-5  #: of norms in records
 
 #: The numbers of e4m3 codes without a sign; 127 would be NaN.
 E4M3 = np.array([2.0**-9 * (c if c < 8 else (8 + c % 8) * 2 ** (c // 8 - 1)) for c in range(127)])

@@ -5,7 +5,7 @@ All rows are compared for every token or, of a large matrix, some with the last 
 
 import numpy as np
 
-from .halves import HALF_UNIT, compare, decode, encode, rounded
+from .halves import EPSILON, HALF_UNIT, compare, decode, encode, equal, rounded
 from .record import Part
 from .rotary import Append
 from .rows import FUNCTIONS, function_error
@@ -13,7 +13,6 @@ from .segments import Segment
 
 #: As many rows are compared as have so many weights.
 COMPARED_WEIGHTS = 1 << 20
-EPSILON = 1e-5  #: of the norm ahead of a product
 
 
 class SkinnyLinear:
@@ -27,7 +26,8 @@ class SkinnyLinear:
         self.output = record.argument("y")["type"]
         self._make_activations()
         self.segments = [
-            Segment(self.layout, own, self.columns, self.gate != "none", self.random) for own in self.layout["segments"]
+            Segment(self.layout, own, self.columns, self.gate != "none", self.problem["activation"], self.random)
+            for own in self.layout["segments"]
         ]
 
     def _make_activations(self):
@@ -104,11 +104,25 @@ class SkinnyLinear:
 
     def check(self, outputs):
         """The largest error as a part of the bound: what f32 sums and the rounding of the result may change."""
-        ends = np.cumsum([segment.outputs for segment in self.segments])
-        compared = min(ends[-1], max(COMPARED_WEIGHTS // self.columns, 1))
-        rows = np.union1d(self.random.choice(ends[-1], compared, replace=False), ends - 1)
+        compared = min(self.outputs, max(COMPARED_WEIGHTS // self.columns, 1))
+        rows = np.union1d(self.random.choice(self.outputs, compared, replace=False), self._ends() - 1)
+        part = compare("y", decode(self.output, outputs["y"][:, rows]), *self.expected(rows))
+        if self.problem.get("sum"):
+            expected, error = self._summed()
+            part = max(part, compare("sum", decode(self.source, outputs["sum"]), expected[0], error[0] + 2.0**-24))
+        return part
+
+    @property
+    def outputs(self):
+        return int(self._ends()[-1])
+
+    def _ends(self):
+        return np.cumsum([segment.outputs for segment in self.segments])
+
+    def expected(self, rows):
+        """Rows of the result, ascending, as [token, row], and what they may be off by."""
         found = []
-        for segment, end in zip(self.segments, ends, strict=True):
+        for segment, end in zip(self.segments, self._ends(), strict=True):
             begin = end - segment.outputs
             own = rows[(rows >= begin) & (rows < end)] - begin
             found.append(self._product(segment, own) if self.gate == "none" else self._gated(segment, own))
@@ -117,12 +131,7 @@ class SkinnyLinear:
             expected = expected + self._number("bias")[rows]
         if "residual" in self.beside:
             expected = expected + self._number("residual")[:, rows]
-        bound = bound + (HALF_UNIT[self.output] + 2.0**-22) * np.abs(expected) + 2.0**-24
-        part = compare("y", decode(self.output, outputs["y"][:, rows]), expected, bound)
-        if self.problem.get("sum"):
-            expected, error = self._summed()
-            part = max(part, compare("sum", decode(self.source, outputs["sum"]), expected[0], error[0] + 2.0**-24))
-        return part
+        return expected, bound + (HALF_UNIT[self.output] + 2.0**-22) * np.abs(expected) + 2.0**-24
 
     def _product(self, segment, rows):
         """x · W for rows of W, and what may be changed of it before it is rounded."""
@@ -148,25 +157,29 @@ class SkinnyLinear:
         return self._half_bound(segment, x, weights, scales)
 
     def _half_bound(self, segment, x, weights, scales):
+        if segment.has_scales and segment.own["group_columns"] == 16:  # no products of their own: scaled before them
+            return self._rounded_bound(segment, x, weights)
         # Codes are unpacked to numbers of this size, products of which the sums are rounded at.
         unpacked = 1279 if self.problem["activation"] == "f16" else 256
-        number = 448 if segment.is_fp8 else unpacked if segment.has_scales else 1
+        number = segment.largest or unpacked if segment.has_scales else 1
         return 2.0**-22 * number * (x @ scales.T)
 
-
-class Gemm(SkinnyLinear):
-    """Weights are rounded to the activation's type."""
-
-    def _half_bound(self, segment, x, weights, scales):
+    def _rounded_bound(self, segment, x, weights):
+        """Of weights in the activation's type."""
         size = x @ np.abs(weights).T
         grouped = segment.has_scales and not segment.has_row_scales
         rounding = 2 * HALF_UNIT[self.problem["activation"]] if grouped else 0
         return (rounding + 2.0**-23 * (self.columns / 16 + 8)) * size
 
 
-class SkinnyLinearAppend(SkinnyLinear):
-    """The product, and what becomes of its heads as they were stored."""
+class Gemm(SkinnyLinear):
+    """Weights are rounded to the activation's type."""
 
+    def _half_bound(self, segment, x, weights, scales):
+        return self._rounded_bound(segment, x, weights)
+
+
+class WithAppend:
     def __init__(self, record, seed=0):
         super().__init__(record, seed)
         self.append = Append(record, self.random)
@@ -174,6 +187,19 @@ class SkinnyLinearAppend(SkinnyLinear):
     def inputs(self):
         return super().inputs() | self.append.inputs()
 
+
+class SkinnyLinearAppend(WithAppend, SkinnyLinear):
+    """The product, and what becomes of its heads as they were stored."""
+
     def check(self, outputs):
-        part = super().check(outputs)
-        return max(part, self.append.check(outputs["y"], outputs["queries"], outputs["pages"]))
+        part, heads = super().check(outputs), decode(self.output, outputs["y"])
+        return max(part, self.append.check(heads, np.zeros_like(heads), outputs["queries"], outputs["pages"]))
+
+
+class GemmAppend(WithAppend, Gemm):
+    """What becomes of the heads of the product, which is not written."""
+
+    def check(self, outputs):
+        equal("y, which is not written", outputs["y"], np.full_like(outputs["y"], 0xFFFF))
+        heads, error = self.expected(np.arange(self.outputs))
+        return self.append.check(rounded(self.output, heads), 2 * error, outputs["queries"], outputs["pages"])

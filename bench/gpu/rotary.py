@@ -3,7 +3,7 @@
 import numpy as np
 
 from .cache import MOST, PagedCache, unpack
-from .halves import HALF_UNIT, compare, decode, encode, equal, rounded
+from .halves import EPSILON, HALF_UNIT, compare, decode, encode, equal, rounded
 from .record import Part
 
 #: What computed cosines and sines may be off by.
@@ -48,6 +48,12 @@ class Append:
         self.cos, self.sin = np.cos(angles) * scale, np.sin(angles) * scale
         if not self.computed:
             self.cos, self.sin = self.cos.astype(np.float32), self.sin.astype(np.float32)
+        self.scales = {}
+        if self.problem["head_norm"] != "none":
+            self.scale_kind = self.problem["head_norm_scale"]
+            for name in ("query_scale", "key_scale"):
+                shape = record.argument(name)["shape"]
+                self.scales[name] = encode(self.scale_kind, random.uniform(0.5, 1.5, shape))
         self.pages = random.integers(0, 256, record.argument("pages")["shape"], np.uint8)
         if cache.group:
             waiting = cache.waiting(self.pages[: cache.slot_pages])
@@ -55,6 +61,7 @@ class Append:
 
     def inputs(self):
         given = {"pages": [Part(self.pages)]} | self.cache.inputs()
+        given |= {name: [Part(scales)] for name, scales in self.scales.items()}
         if self.pairs and self.computed:
             given["inverse_frequencies"] = [Part(self.frequencies)]
         if self.pairs and not self.computed:
@@ -64,12 +71,27 @@ class Append:
     def _split(self, rows):
         """Queries, keys and values of rows, as [token, head, channel]."""
         cache = self.cache
-        heads = decode(cache.activation, rows).reshape(self.tokens, -1, cache.head_size)
+        heads = rows.reshape(self.tokens, -1, cache.head_size)
         return np.split(heads, [cache.heads, cache.heads + cache.key_heads], 1)
 
-    def _rotate(self, heads):
-        """Rotated heads, and what f32 may change of them."""
-        rotated, error = heads.copy(), np.zeros_like(heads)
+    def _norm(self, heads, moved, name):
+        """Heads that may be off by `moved` behind their norm, rounded, and what these may be off by."""
+        if not self.scales:
+            return heads, moved
+        if self.problem["head_norm"] == "layer":
+            heads, moved = heads - heads.mean(-1, keepdims=True), moved + moved.mean(-1, keepdims=True)
+        square = (heads**2).mean(-1, keepdims=True) + EPSILON
+        factor = decode(self.scale_kind, self.scales[name]) / np.sqrt(square)
+        normed, kind = heads * factor, self.cache.activation
+        of_factor = (np.abs(heads) * moved).mean(-1, keepdims=True) / square
+        error = np.abs(factor) * (moved + of_factor * np.abs(heads))
+        error += 2.0**-20 * np.abs(factor) * np.abs(heads).max(-1, keepdims=True)
+        return rounded(kind, normed), rounded(kind, normed + error) - rounded(kind, normed - error)
+
+    def _rotate(self, heads, moved, name):
+        """Heads behind their norm, rotated, and what these may be off by."""
+        heads, moved = self._norm(heads, moved, name)
+        rotated, error = heads.copy(), moved.copy()
         halves = self.problem["pairs"] == "halves"
         first = slice(0, self.pairs) if halves else slice(0, 2 * self.pairs, 2)
         second = slice(self.pairs, 2 * self.pairs) if halves else slice(1, 2 * self.pairs, 2)
@@ -77,22 +99,26 @@ class Append:
         cos, sin = self.cos.astype(np.float64)[:, None], self.sin.astype(np.float64)[:, None]
         rotated[..., first], rotated[..., second] = a * cos - b * sin, a * sin + b * cos
         unit = 2.0**-22 + self.computed * ANGLE_ERROR
-        error[..., first] = error[..., second] = unit * max(self.problem["angle_scale"], 1) * (np.abs(a) + np.abs(b))
+        scale = max(self.problem["angle_scale"], 1)
+        error[..., first] = error[..., second] = scale * (
+            unit * (np.abs(a) + np.abs(b)) + moved[..., first] + moved[..., second]
+        )
         return rotated, error
 
-    def check(self, rows, queries, pages):
-        """`rows`: the heads before the step."""
-        query, key, value = self._split(rows)
-        expected, error = self._rotate(query)
+    def check(self, rows, moved, queries, pages):
+        """`rows`: the heads before the step, which may be off by `moved`."""
+        (query, key, value), (query_moved, key_moved, value_moved) = self._split(rows), self._split(moved)
+        expected, error = self._rotate(query, query_moved, "query_scale")
         kind = self.cache.activation
         got = decode(kind, queries).reshape(expected.shape)
         worst = compare("queries", got, expected, error + HALF_UNIT[kind] * np.abs(expected) + 2.0**-24)
         before, after = (array[self.cache.slot_pages :].copy() for array in (self.pages, pages))
-        worst = max(worst, self._check_places("value", before, after, value, np.zeros_like(value)))
+        worst = max(worst, self._check_places("value", before, after, value, value_moved))
+        key, key_moved = self._rotate(key, key_moved, "key_scale")
         if self.cache.group:
-            worst = max(worst, self._check_groups(pages, before, after, *self._rotate(key)))
+            worst = max(worst, self._check_groups(pages, before, after, key, key_moved))
         else:
-            worst = max(worst, self._check_places("key", before, after, *self._rotate(key)))
+            worst = max(worst, self._check_places("key", before, after, key, key_moved))
         equal("bytes that nobody writes", after, before)
         return worst
 
@@ -199,4 +225,5 @@ class RotaryAppend:
             columns = self.append.cache.heads * self.append.cache.head_size
             equal("columns of keys and values", outputs["query"][:, columns:], self.rows[:, columns:])
             queries = outputs["query"][:, :columns]
-        return self.append.check(self.rows, queries, outputs["pages"])
+        heads = decode(self.append.cache.activation, self.rows)
+        return self.append.check(heads, np.zeros_like(heads), queries, outputs["pages"])

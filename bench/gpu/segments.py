@@ -5,16 +5,19 @@ A range is a slab of at most 2048 rows, repeated.
 
 import numpy as np
 
-from .halves import decode, divisor, encode
+from .halves import decode, divisor, encode, rounded
 from .record import Part
 
 SLAB_STRIPS = 128
 
 
 class Segment:
-    """Rows of one format: random codes and scales, as numbers and as bytes. `paired`: rows lie in pairs, a gate's."""
+    """Rows of one format: random codes and scales, as numbers of `activation` and as bytes.
 
-    def __init__(self, layout, own, columns, paired, random):
+    `paired`: rows lie in pairs, a gate's.
+    """
+
+    def __init__(self, layout, own, columns, paired, activation, random):
         self.own, self.columns, self.paired, self.random = own, columns, paired, random
         self.rows, self.format = own["rows"], own["weights"]
         self.outputs = self.rows // 2 if paired else self.rows
@@ -24,16 +27,20 @@ class Segment:
         whole = self.rows == self.strips * self.strip
         self.times = self.strips // divisor(self.strips, SLAB_STRIPS) if whole else 1
         self.slab_rows = self.strips // self.times * self.strip
-        self.is_fp8 = self.format.startswith("fp8_e4m3")
-        self.book = None
+        self.book = self.numbers = None
         self.has_row_scales = own["row_scales_at"] >= 0
-        self._make()
+        self._make(activation)
 
     @property
     def has_scales(self):
         return self.scales is not None
 
-    def _make(self):
+    @property
+    def largest(self):
+        """The largest number of a code where the type has them itself."""
+        return float(np.nanmax(np.abs(self.numbers))) if "numbers" in self.own else None
+
+    def _make(self, activation):
         shape = self.slab_rows, self.columns
         if self.own["element_bits"] == 16:
             self.codes = encode(self.format, self.random.uniform(-1, 1, shape))
@@ -42,10 +49,13 @@ class Segment:
         offset = self.own["code_offset"]
         low, high = (1 - offset, offset) if offset else (0, 1 << self.own["element_bits"])
         self.codes = self.random.integers(low, high, shape, np.int16)
-        if self.is_fp8:
-            self.codes = encode("fp8_e4m3", self.random.uniform(-448, 448, shape))
         if "book_numbers" in self.own:
-            self.book = self.random.integers(-128, 128, self.own["book_numbers"], np.int8)
+            self.book = self.numbers = self.random.integers(-128, 128, self.own["book_numbers"], np.int8)
+        if "numbers" in self.own:  # null, as NaN, is no number
+            self.numbers = np.array(self.own["numbers"], np.float32)
+            self.codes = self.random.choice(np.flatnonzero(np.isfinite(self.numbers)), shape).astype(np.int16)
+            if "book_bytes" in self.own:
+                self.book, self.numbers = self.numbers, rounded(activation, self.numbers)
         groups = self.slab_rows, -(-self.columns // self.own["group_columns"])
         self.scales = self.random.uniform(0.01, 0.02, groups).astype(self._type_of("scale_bytes"))
         if "scale_code_bits" in self.own:
@@ -73,9 +83,9 @@ class Segment:
         if not self.has_scales:
             return decode(self.format, self.codes[rows]), np.ones((len(rows), self.columns))
         scales = self.scales[rows].astype(np.float64).repeat(self.own["group_columns"], 1)[:, : self.columns]
-        numbers = decode("fp8_e4m3", self.codes[rows]) if self.is_fp8 else self.codes[rows]
-        if self.book is not None:
-            numbers = self.book.astype(np.float64)[numbers]
+        numbers = self.codes[rows]
+        if self.numbers is not None:
+            numbers = self.numbers[numbers].astype(np.float64)
         if self.zeros is not None:
             zeros = self.zeros[rows].astype(np.float64).repeat(self.own["group_columns"], 1)
             numbers = numbers - zeros[:, : self.columns]
@@ -109,7 +119,8 @@ class Segment:
         if self.has_row_scales:
             parts.append(Part(np.ascontiguousarray(self.scales[:, 0]), self.times))
         if self.book is not None:
-            parts.append(Part(np.pad(self.book, (0, self.own["book_bytes"] - len(self.book)))))
+            stored = self.book.view(np.uint8)
+            parts.append(Part(np.pad(stored, (0, self.own["book_bytes"] - len(stored)))))
         return parts
 
     def _placed(self, stored):

@@ -327,7 +327,7 @@ bool PlanBuilder::readsSeparateRows(OpOperand &use) const {
   if (isa<ir::YieldOp>(op))
     return allDo(
         op->getParentOp()->getResult(use.getOperandNumber()).getUses());
-  if (isa<ir::KVAppendOp>(op))
+  if (isa<ir::KVAppendOp, tensor::DimOp>(op)) // a size is known without a row
     return true;
   if (isa<ir::RotaryOp, ir::CachedAttentionOp>(op))
     return use.getOperandNumber() == 0;

@@ -347,7 +347,8 @@ Status CudaDriver::allowShared(Function function, uint32_t bytes) {
                   "a kernel needs " + std::to_string(bytes) +
                       " bytes of shared memory; the GPU (" + deviceFacts.name +
                       ") has " + std::to_string(deviceFacts.sharedPerBlock) +
-                      " for a block");
+                      " for a block: compile the model again with --arch "
+                      "sm_80, whose kernels fit every GPU from 8.0 on");
   QOPT_RETURN_IF_ERROR(context->use());
   auto set = [&](int attribute, int value) {
     return context->check(context->calls().setFunctionAttribute(

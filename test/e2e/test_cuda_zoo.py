@@ -33,6 +33,7 @@ DECODERS = [
         "cohere-optimum",
         "gemma2-dynamo",
         "gpt2-optimum",
+        "gpt2-ortfused",
         "gptj-dynamo",
         "granite-optimum",
         "llama-genai-fp32",

@@ -59,10 +59,10 @@ struct Family {
 };
 
 Describe describeSkinnyLinear, describeSkinnyLinearAppend, describeGemm,
-    describeAttentionDecode, describeAttentionPrefill, describeNorm,
-    describeQuantize, describeGatedActivation, describeRotaryTable,
-    describeRotaryAppend, describeGatherRows, describeCheckIndices,
-    describeArgmax, describeSampling;
+    describeGemmAppend, describeAttentionDecode, describeAttentionPrefill,
+    describeNorm, describeQuantize, describeGatedActivation,
+    describeRotaryTable, describeRotaryAppend, describeGatherRows,
+    describeCheckIndices, describeArgmax, describeSampling;
 
 /// Changes the numbers of a schedule that the words name; a list has as many.
 template <typename Schedule>

@@ -1,21 +1,21 @@
-// gemm in words. Its weights are packed as skinny_linear's. With int8=1 the
-// activations are codes, with a scale a token.
+// gemm in words, alone and with the append of its heads. Its weights are packed
+// as skinny_linear's. With int8=1 the activations are codes, with a scale a
+// token.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Gemm/GemmGenerator.h"
 #include "lib/Kernels/LaunchShape.h"
 #include "tools/qopt-kernel/LinearFamily.h"
+#include "tools/qopt-kernel/RotaryFamilies.h"
 
 namespace qopt::kernel_tool {
 
 using namespace kernels::gemm;
 
-StatusOr<Description> describeGemm(Words &words, Words &scheduleWords,
-                                   const target::Target &target) {
-  int64_t tokens = words.count("tokens", 2048);
-  Problem problem;
-  problem.tokens = bucketOf(tokens);
-  askForWeights(words, words.counts("rows", 4096), problem);
-  askForEpilogue(words, problem);
+/// `addRest` adds the arguments behind the epilogue's operands.
+static StatusOr<Description>
+describe(const Problem &problem, int64_t tokens, Words &words,
+         Words &scheduleWords, const target::Target &target,
+         llvm::function_ref<void(std::vector<Argument> &)> addRest) {
   auto schedule = scheduleOf(words, scheduleWords,
                              [&] { return chooseSchedule(problem, target); });
   if (!schedule.ok())
@@ -30,6 +30,7 @@ StatusOr<Description> describeGemm(Words &words, Words &scheduleWords,
   result.symbol = symbolOf(problem, *schedule, target);
   result.arguments =
       linearArguments(problem, tokens, launch.workspaceBytes, launch.counters);
+  addRest(result.arguments);
   result.arguments.push_back(tokensArgument(tokens));
   result.grid = {launch.grid, 1, 1};
   result.threads = schedule->threads();
@@ -54,6 +55,31 @@ StatusOr<Description> describeGemm(Words &words, Words &scheduleWords,
     });
   };
   return result;
+}
+
+StatusOr<Description> describeGemm(Words &words, Words &scheduleWords,
+                                   const target::Target &target) {
+  int64_t tokens = words.count("tokens", 2048);
+  Problem problem;
+  problem.tokens = bucketOf(tokens);
+  askForWeights(words, words.counts("rows", 4096), problem);
+  askForEpilogue(words, problem);
+  return describe(problem, tokens, words, scheduleWords, target,
+                  [](std::vector<Argument> &) {});
+}
+
+StatusOr<Description> describeGemmAppend(Words &words, Words &scheduleWords,
+                                         const target::Target &target) {
+  PagedBatch batch = PagedBatch::of(words);
+  Problem problem;
+  problem.tokens = bucketOf(batch.allTokens());
+  askForAppend(words, batch, problem);
+  auto description = describe(problem, batch.allTokens(), words, scheduleWords,
+                              target, [&](std::vector<Argument> &list) {
+                                addAppend(list, *problem.append, batch);
+                              });
+  addHeads(batch, description);
+  return description;
 }
 
 } // namespace qopt::kernel_tool

@@ -3,6 +3,7 @@
 #include "lib/Kernels/Builder/Region.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "tools/qopt-kernel/FunctionWords.h"
+#include "tools/qopt-kernel/RotaryFamilies.h"
 
 #include <algorithm>
 
@@ -41,6 +42,17 @@ quant::ElementType askForWeights(Words &words, llvm::ArrayRef<int64_t> rows,
   return activation;
 }
 
+void askForAppend(Words &words, const PagedBatch &batch, Problem &problem) {
+  problem.append = appendOf(words, batch);
+  problem.columns = words.count("columns", 4096);
+  int64_t keys = batch.cache.keyHeads * batch.cache.keySize;
+  problem.segments =
+      askForSegments(words, {batch.heads * batch.cache.keySize, keys, keys});
+  problem.activation = problem.output = batch.activation;
+  if (words.flag("int8", false))
+    problem.activation = quant::ElementType::Int8;
+}
+
 void askForEpilogue(Words &words, Problem &problem) {
   if (words.flag("bias", false))
     problem.operands.push_back({OperandShape::Column, problem.output});
@@ -52,6 +64,12 @@ void askForEpilogue(Words &words, Problem &problem) {
     problem.paired = true;
     problem.gate = Function(gate - 1);
   }
+}
+
+void addHeads(const PagedBatch &batch, StatusOr<Description> &description) {
+  if (description.ok())
+    for (auto &[key, value] : batch.layout())
+      description->layout[key] = std::move(value);
 }
 
 std::vector<Argument> linearArguments(const Problem &problem, int64_t tokens,

@@ -6,6 +6,7 @@
 
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 #include "tools/qopt-kernel/Family.h"
+#include "tools/qopt-kernel/PagedBatch.h"
 
 namespace qopt::kernel_tool {
 
@@ -17,6 +18,12 @@ askForSegments(Words &words, llvm::ArrayRef<int64_t> rows);
 /// result is the type that activations have where they are no codes.
 quant::ElementType askForWeights(Words &words, llvm::ArrayRef<int64_t> rows,
                                  kernels::skinny_linear::Problem &problem);
+/// Weights, types and append of a problem whose rows are the heads of queries,
+/// keys and values of a batch.
+void askForAppend(Words &words, const PagedBatch &batch,
+                  kernels::skinny_linear::Problem &problem);
+/// Describes where the heads of a batch lie.
+void addHeads(const PagedBatch &batch, StatusOr<Description> &description);
 /// Operands and the gate of the epilogue.
 void askForEpilogue(Words &words, kernels::skinny_linear::Problem &problem);
 

@@ -21,6 +21,7 @@ static constexpr Family families[] = {
     {"skinny_linear", describeSkinnyLinear},
     {"skinny_linear_append", describeSkinnyLinearAppend},
     {"gemm", describeGemm},
+    {"gemm_append", describeGemmAppend},
     {"attention_decode", describeAttentionDecode},
     {"attention_prefill", describeAttentionPrefill},
     {"norm", describeNorm},

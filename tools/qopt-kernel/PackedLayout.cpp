@@ -9,6 +9,7 @@
 
 #include "llvm/ADT/bit.h"
 
+#include <cmath>
 #include <optional>
 
 namespace qopt::kernel_tool {
@@ -44,6 +45,15 @@ static std::optional<int64_t> differingBit(const std::vector<uint8_t> &a,
   return std::nullopt;
 }
 
+/// The last byte in which the arrays differ.
+static std::optional<int64_t> lastDifferingByte(const std::vector<uint8_t> &a,
+                                                const std::vector<uint8_t> &b) {
+  for (size_t i = a.size(); i-- > 0;)
+    if (a[i] != b[i])
+      return int64_t(i);
+  return std::nullopt;
+}
+
 /// Bit offsets of the elements of a unit, [row][column]: of every bit where an
 /// element has less than 8, which may lie apart, else of the lowest.
 static llvm::json::Array codePlaces(const Unit &empty) {
@@ -72,11 +82,11 @@ static llvm::json::Array planePlaces(const Unit &empty,
   llvm::json::Array places;
   for (size_t at = 0; at < (empty.*array).size(); at += size_t(valueBytes)) {
     Unit unit = empty;
-    // The highest byte, and then that of the packed value: 1 is a small number
-    // in every type of scale, and as a zero point a half.
-    (unit.*array)[at + size_t(valueBytes) - 1] ^= 1;
-    std::optional<int64_t> bit = differingBit(before, unit.pack());
-    places.push_back(bit ? *bit / 8 - (packedBytes - 1) : -1);
+    // The highest byte, and then that of the packed value: with this bit every
+    // type of scale or zero point has another exponent than 0.
+    (unit.*array)[at + size_t(valueBytes) - 1] ^= 2;
+    std::optional<int64_t> byte = lastDifferingByte(before, unit.pack());
+    places.push_back(byte ? *byte - (packedBytes - 1) : -1);
   }
   return places;
 }
@@ -120,13 +130,28 @@ static void describeTwoLevels(const quant::Format &format, const Unit &empty,
       fieldPlaces(empty, &Unit::zeros, 0, groups, quant::zeroBits(format));
 }
 
+/// What each code of a floating point type stands for; null: no number.
+static llvm::json::Array numbersOf(const quant::Element &element) {
+  llvm::json::Array numbers;
+  for (int code = 0; code < 1 << element.bits; ++code) {
+    auto byte = uint8_t(code);
+    float number;
+    element.decode(&byte, 1, &number);
+    if (std::isfinite(number))
+      numbers.push_back(number);
+    else
+      numbers.push_back(nullptr);
+  }
+  return numbers;
+}
+
 static llvm::json::Object describeSegment(const Segment &segment,
                                           int64_t columns) {
   const quant::Format &format = segment.weight;
   Unit empty(format);
-  int64_t bits = quant::elementOf(format.element).bits;
-  bool centred =
-      quant::elementOf(format.element).isInteger() && format.isSymmetric();
+  const quant::Element &element = quant::elementOf(format.element);
+  int64_t bits = element.bits;
+  bool centred = element.isInteger() && format.isSymmetric();
   llvm::json::Object layout{
       {"rows", segment.rows},
       {"weights", quant::spell(format)},
@@ -136,10 +161,12 @@ static llvm::json::Object describeSegment(const Segment &segment,
       {"code_places", codePlaces(empty)},
       {"group_columns",
        format.isFloat() ? 0 : quant::groupColumns(format, columns)}};
-  if (hasBook(format)) {
-    layout["book_numbers"] = quant::elementOf(format.element).bookSize;
+  if (element.bookSize)
+    layout["book_numbers"] = element.bookSize;
+  else if (element.encode && !element.isFloat)
+    layout["numbers"] = numbersOf(element);
+  if (hasBook(format))
     layout["book_bytes"] = packedBookBytes(format);
-  }
   if (format.hasScaleFields()) {
     describeTwoLevels(format, empty, layout);
     return layout;

@@ -12,6 +12,20 @@ using rotary_append::Angles;
 using rotary_append::Pairs;
 using rotary_append::Queries;
 
+/// The norm of every head of queries and keys, or none.
+static std::optional<rotary_append::HeadNorm>
+headNormOf(Words &words, quant::ElementType activation) {
+  enum class Kind : uint8_t { None, Rms, Layer };
+  auto kind = words.choice<Kind>("head_norm", {"none", "rms", "layer"});
+  if (kind == Kind::None)
+    return std::nullopt;
+  rotary_append::HeadNorm norm;
+  norm.kind = kind == Kind::Rms ? norm::Kind::Rms : norm::Kind::Layer;
+  norm.scale = words.element("head_norm_scale", nameOf(activation));
+  norm.perHead = words.flag("head_norm_per_head", false);
+  return norm;
+}
+
 rotary_append::Problem appendOf(Words &words, const PagedBatch &batch) {
   rotary_append::Problem problem;
   problem.heads = batch.heads;
@@ -24,6 +38,7 @@ rotary_append::Problem appendOf(Words &words, const PagedBatch &batch) {
   problem.angleScale = float(words.real("angle_scale", 1));
   if (problem.angleScale != 1 && problem.angles == Angles::Table)
     words.refuse("angle_scale", "only with angles=computed");
+  problem.norm = headNormOf(words, batch.activation);
   problem.queries = Queries::Elsewhere;
   int64_t size = batch.cache.keySize, stride = batch.mergedColumns(),
           keys = batch.heads * size;
@@ -41,6 +56,14 @@ void addAppend(std::vector<Argument> &list,
                     Use::Write,
                     nameOf(problem.activation),
                     {tokens, problem.heads * problem.cache.keySize}});
+  if (problem.norm)
+    for (auto [name, heads] : {std::pair{"query_scale", batch.heads},
+                               {"key_scale", batch.cache.keyHeads}})
+      list.push_back(
+          {name,
+           Use::Read,
+           nameOf(problem.norm->scale),
+           {problem.norm->perHead ? heads : 1, problem.cache.keySize}});
   if (problem.rotated && problem.angles == Angles::Computed)
     list.push_back({"inverse_frequencies", Use::Read, "f32", {pairs}});
   if (problem.rotated && problem.angles == Angles::Table)

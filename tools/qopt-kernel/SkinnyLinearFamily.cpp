@@ -94,25 +94,15 @@ StatusOr<Description> describeSkinnyLinearAppend(Words &words,
                                                  Words &scheduleWords,
                                                  const target::Target &target) {
   PagedBatch batch = PagedBatch::of(words);
-  int64_t tokens = batch.allTokens();
   Problem problem;
-  problem.tokens = bucketOf(tokens);
-  problem.append = appendOf(words, batch);
-  problem.columns = words.count("columns", 4096);
-  int64_t keys = batch.cache.keyHeads * batch.cache.keySize;
-  problem.segments =
-      askForSegments(words, {batch.heads * batch.cache.keySize, keys, keys});
-  problem.activation = problem.output = batch.activation;
-  if (words.flag("int8", false))
-    problem.activation = quant::ElementType::Int8;
+  problem.tokens = bucketOf(batch.allTokens());
+  askForAppend(words, batch, problem);
   askForPrologue(words, batch.activation, problem);
-  auto description = describe(problem, tokens, words, scheduleWords, target,
-                              [&](std::vector<Argument> &list) {
+  auto description = describe(problem, batch.allTokens(), words, scheduleWords,
+                              target, [&](std::vector<Argument> &list) {
                                 addAppend(list, *problem.append, batch);
                               });
-  if (description.ok())
-    for (auto &[key, value] : batch.layout())
-      description->layout[key] = std::move(value);
+  addHeads(batch, description);
   return description;
 }
 

@@ -18,7 +18,7 @@ def case_of(tool, folder, words, seed=0):
     return families.case_of(folder / "kernel.json", seed)
 
 
-@pytest.mark.parametrize("words", catalog.CHECKS)
+@pytest.mark.parametrize("words", catalog.CHECKS, ids=str)
 def test_result(tool, tmp_path, words):
     case = case_of(tool, tmp_path, words)
     outputs, _ = emulator.launch(case, EMULATE)
@@ -54,7 +54,7 @@ def test_check_sees_other_data(tool, tmp_path, words):
 IN_PLACE = [words for words in catalog.CHECKS if words.startswith(("rotary_append", "skinny_linear_append"))]
 
 
-@pytest.mark.parametrize("words", IN_PLACE)
+@pytest.mark.parametrize("words", IN_PLACE, ids=str)
 def test_check_sees_every_byte_of_the_cache(tool, tmp_path, words):
     """A byte of a page that is changed is seen, whether the launch writes it or not."""
     case = case_of(tool, tmp_path, words)

@@ -63,7 +63,7 @@ STANDIN cuDeviceGetAttribute(int *value, int attribute, api::Device) {
     *value = call.state.settings.minor;
     break;
   case api::sharedPerBlockOptin:
-    *value = 227 << 10;
+    *value = call.state.settings.sharedPerBlock();
     break;
   default:
     return invalidValue;

@@ -4,8 +4,9 @@
 //
 //   version=12020        the driver is for CUDA 12.2
 //   devices=0            GPUs that it sees
-//   capability=8.0       of each
+//   capability=8.0       of each; a block has the shared memory of such a GPU
 //   memory=1000000       bytes of each
+//   shared=20000         bytes that a block may ask for
 //   checks=0             kernels run without the emulator's checks
 //   schedules=4          each runs under so many, see emulator/Schedules.h
 //   fail=CALL:N:RESULT   the Nth call of CALL answers RESULT; may be repeated

@@ -29,6 +29,8 @@ Settings Settings::parse(const std::string &text) {
       settings.devices = number(0);
     else if (name == "memory")
       settings.memory = std::strtoull(value.c_str(), nullptr, 10);
+    else if (name == "shared")
+      settings.shared = number(0);
     else if (name == "checks")
       settings.launch.checks =
           number(0) ? emulator::Checks::all() : emulator::Checks::none();

@@ -32,6 +32,7 @@ struct Settings {
   int devices = 1;
   int major = 9, minor = 0;
   size_t memory = size_t(1) << 30;
+  int shared = 0;
   emulator::LaunchOptions launch;
   unsigned schedules = 1;
   struct Failure {
@@ -42,6 +43,16 @@ struct Settings {
   std::vector<Failure> failures;
   int faultCountdown = 0;
   Result fault = 0;
+
+  /// What a block may ask for, by the CUDA C++ Programming Guide's table of
+  /// compute capabilities.
+  int sharedPerBlock() const {
+    if (shared)
+      return shared;
+    if (major == 8)
+      return (minor == 0 || minor == 7 ? 163 : 99) << 10;
+    return (major == 12 ? 99 : 227) << 10;
+  }
 
   static Settings parse(const std::string &text);
 };

@@ -132,7 +132,8 @@ STANDIN cuFuncSetAttribute(api::FunctionHandle function, int attribute,
   QOPT_ANSWER_IF(call.result);
   if (attribute == api::preferredSharedCarveout)
     return value >= 0 && value <= 100 ? api::success : invalidValue;
-  if (attribute != api::maxDynamicShared || value > 227 << 10)
+  if (attribute != api::maxDynamicShared ||
+      value > call.state.settings.sharedPerBlock())
     return invalidValue;
   objectOf<Function>(function)->dynamicShared = value;
   return api::success;
