@@ -117,7 +117,7 @@ bool Decoder::fail(const std::string &message) {
     error = "kernel '" + program.name + "'";
     if (current)
       error += ", ptx line " + std::to_string(current->line) + " (" +
-               std::string(module.lineText(current->line)) + ")";
+               module.lineText(current->line) + ")";
     error += ": " + message;
   }
   return false;

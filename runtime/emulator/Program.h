@@ -231,7 +231,7 @@ struct Program {
   /// The kernel names the extents of its clusters.
   bool hasClusters() const { return kernel->requiredCluster[0] != 0; }
   std::string textOf(const Inst &inst) const {
-    return std::string(module->lineText(inst.line));
+    return module->lineText(inst.line);
   }
 };
 

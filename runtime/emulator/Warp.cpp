@@ -392,6 +392,18 @@ bool Warp::converged(uint32_t wanted) {
   return false;
 }
 
+bool Warp::meet(const Inst &inst, const uint32_t *wanted, uint32_t mask) {
+  uint32_t all = 0, strangers = 0;
+  forLanes(mask, [&](unsigned lane) {
+    all |= wanted[lane];
+    strangers |= ~wanted[lane] & 1u << lane;
+  });
+  if (strangers)
+    report(inst, FindingKind::InvalidUse, strangers,
+           "the thread is not in its own member mask");
+  return converged(all);
+}
+
 void Warp::copyParameters(const std::vector<ParameterCopy> &copies,
                           uint32_t mask, uint32_t fromBase, uint32_t toBase) {
   for (const ParameterCopy &copy : copies)

@@ -125,6 +125,9 @@ public:
   /// True when all lanes of `wanted` that are alive are in the group; else the
   /// group waits for them and executes the instruction again.
   bool converged(uint32_t wanted);
+  /// The same for lanes of `mask` that each name the members that they meet, at
+  /// their place of `wanted`.
+  bool meet(const Inst &inst, const uint32_t *wanted, uint32_t mask);
 
   /// False after a finding, unless all lanes of the warp execute this.
   bool isWholeWarp(const Inst &inst, uint32_t mask);

@@ -39,13 +39,13 @@ template <typename Int> inline Int addWithCarry(Int a, Int b, bool &carry) {
   carry = partial < a || sum < partial;
   return sum;
 }
-/// The flag holds the borrow.
+/// a + ~b + carry, as the hardware has it: 1 comes in and goes out where
+/// nothing is borrowed. PTX names the flag a borrow, but compilers add it to
+/// what was subtracted before (nvcc's division in 128 bits), and ptxas does as
+/// here.
 template <typename Int>
-inline Int subtractWithBorrow(Int a, Int b, bool &borrow) {
-  const Int partial = Int(a - b);
-  const Int difference = Int(partial - borrow);
-  borrow = a < b || partial < Int(borrow);
-  return difference;
+inline Int subtractWithCarry(Int a, Int b, bool &carry) {
+  return addWithCarry(a, Int(~b), carry);
 }
 
 /// add.sat.s32, sub.sat.s32, mad.hi.sat.s32 (with multiplyHigh).

@@ -33,12 +33,7 @@ Step runReduction(Warp &warp, const Inst &inst, uint32_t mask) {
 
 /// bar.warp.sync: orders the memory accesses of the lanes.
 Step runWarpSync(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t wanted = warp.lanes32(inst.source(0))[std::countr_zero(mask)];
-  if (!(wanted >> std::countr_zero(mask) & 1) &&
-      !warp.report(inst, FindingKind::InvalidUse, mask,
-                   "the thread is not in its own member mask"))
-    return Step::Stopped;
-  if (!warp.converged(wanted))
+  if (!warp.meet(inst, warp.lanes32(inst.source(0)), mask))
     return Step::Again;
   if (warp.block.grid.options.checks.races)
     warp.clocks.advance();

@@ -18,10 +18,10 @@ Step runCarry(Warp &warp, const Inst &inst, uint32_t mask) {
   LaneSource<T> c(warp, inst.source(P == Product::None ? 0 : 2));
   auto *result = reinterpret_cast<Storage<T> *>(warp.file + inst.destination());
   forLanes(mask, [&](unsigned lane) {
-    bool carry = In && (warp.carry >> lane & 1);
+    bool carry = In ? warp.carry >> lane & 1 : Subtract;
     T value;
     if constexpr (P == Product::None) {
-      value = Subtract ? subtractWithBorrow(a[lane], b[lane], carry)
+      value = Subtract ? subtractWithCarry(a[lane], b[lane], carry)
                        : addWithCarry(a[lane], b[lane], carry);
     } else {
       T product = P == Product::Low ? T(std::make_unsigned_t<T>(a[lane]) *

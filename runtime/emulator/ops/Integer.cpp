@@ -3,6 +3,8 @@
 #include "runtime/emulator/numerics/Integer.h"
 #include "runtime/emulator/OpTable.h"
 
+#include <algorithm>
+
 namespace qopt::emulator {
 namespace {
 
@@ -64,6 +66,23 @@ template <typename T, auto Function> uint32_t halves(uint32_t a, uint32_t b) {
   return uint32_t(high) << 16 | low;
 }
 
+/// With .relu.
+template <typename T> T leastOf(T a, T b) {
+  return std::max(std::min(a, b), T(0));
+}
+template <typename T> T mostOf(T a, T b) {
+  return std::max(std::max(a, b), T(0));
+}
+
+/// PTX has .relu ahead of the type, nvcc writes it behind.
+template <auto Least, auto Most>
+void addPositive(OpTable &table, const std::string &t) {
+  for (const std::string &type : {"relu." + t, t + ".relu"}) {
+    table.add<Least>("min." + type);
+    table.add<Most>("max." + type);
+  }
+}
+
 template <typename T> void addPairs(OpTable &table, const std::string &t) {
   constexpr auto least = [](T a, T b) { return a < b ? a : b; };
   constexpr auto most = [](T a, T b) { return a < b ? b : a; };
@@ -119,14 +138,9 @@ void addIntegerOps(OpTable &table) {
   table.add<[](int32_t a, int32_t b, int32_t c) {
     return addSaturating(multiplyHigh(a, b), c);
   }>("mad.hi.sat.s32");
-  table.add<[](int32_t a, int32_t b) {
-    int32_t least = a < b ? a : b;
-    return least < 0 ? 0 : least;
-  }>("min.relu.s32");
-  table.add<[](int32_t a, int32_t b) {
-    int32_t most = a < b ? b : a;
-    return most < 0 ? 0 : most;
-  }>("max.relu.s32");
+  addPositive<&leastOf<int32_t>, &mostOf<int32_t>>(table, "s32");
+  addPositive<&halves<int16_t, &leastOf<int16_t>>,
+              &halves<int16_t, &mostOf<int16_t>>>(table, "s16x2");
   addDots(table);
   addHalfDots<false>(table, "dp2a.lo");
   addHalfDots<true>(table, "dp2a.hi");

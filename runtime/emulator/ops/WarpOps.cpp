@@ -6,19 +6,23 @@
 namespace qopt::emulator {
 namespace {
 
-/// The member mask, which is source n; false when the lanes have to wait.
-/// `members` are its lanes that take part.
-bool gather(Warp &warp, const Inst &inst, unsigned n, uint32_t mask,
-            uint32_t &members) {
-  uint32_t wanted = warp.lanes32(inst.source(n))[std::countr_zero(mask)];
-  members = wanted & warp.alive;
-  if (!(wanted >> std::countr_zero(mask) & 1)) {
-    warp.report(inst, FindingKind::InvalidUse, mask,
-                "the thread is not in its own member mask");
-    members = mask;
-    return true;
+/// An instruction whose source N is the member mask: `Each` is called with the
+/// lanes that name the same members, and with those of them that take part.
+template <unsigned N, auto Each>
+Step byMembers(Warp &warp, const Inst &inst, uint32_t mask) {
+  const uint32_t *wanted = warp.lanes32(inst.source(N));
+  if (!warp.meet(inst, wanted, mask))
+    return Step::Again;
+  while (mask) {
+    uint32_t members = wanted[std::countr_zero(mask)], same = 0;
+    forLanes(mask, [&](unsigned lane) {
+      same |= uint32_t(wanted[lane] == members) << lane;
+    });
+    mask &= ~same;
+    members &= warp.alive;
+    Each(warp, inst, same, members ? members : same);
   }
-  return warp.converged(wanted);
+  return Step::Next;
 }
 
 enum class Shuffle : uint8_t { Up, Down, Butterfly, Index };
@@ -45,10 +49,7 @@ void markShuffled(Warp &warp, const Inst &inst, uint32_t mask,
 
 /// PTX ISA, shfl.sync: the segment comes from c, the source lane from b.
 template <Shuffle S>
-Step runShuffle(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t members;
-  if (!gather(warp, inst, 3, mask, members))
-    return Step::Again;
+void shuffle(Warp &warp, const Inst &inst, uint32_t mask, uint32_t) {
   const uint32_t *a = warp.lanes32(inst.source(0));
   const uint32_t *b = warp.lanes32(inst.source(1));
   const uint32_t *c = warp.lanes32(inst.source(2));
@@ -76,7 +77,6 @@ Step runShuffle(Warp &warp, const Inst &inst, uint32_t mask) {
     bits = (bits & ~mask) | (inside & mask);
   }
   markShuffled(warp, inst, mask, sources);
-  return Step::Next;
 }
 
 bool decodeShuffle(Decoder &decoder) {
@@ -90,19 +90,18 @@ bool decodeShuffle(Decoder &decoder) {
   for (unsigned i = 1; i < 5; ++i)
     if (!decoder.source(decoder.operand(i), OperandType::Word))
       return false;
-  return decoder.emit(decoder.has("up")     ? &runShuffle<Shuffle::Up>
-                      : decoder.has("down") ? &runShuffle<Shuffle::Down>
-                      : decoder.has("bfly") ? &runShuffle<Shuffle::Butterfly>
-                                            : &runShuffle<Shuffle::Index>);
+  return decoder.emit(
+      decoder.has("up")     ? &byMembers<3, &shuffle<Shuffle::Up>>
+      : decoder.has("down") ? &byMembers<3, &shuffle<Shuffle::Down>>
+      : decoder.has("bfly") ? &byMembers<3, &shuffle<Shuffle::Butterfly>>
+                            : &byMembers<3, &shuffle<Shuffle::Index>>);
 }
 
 enum class Vote : uint8_t { All, Any, Uniform, Ballot };
 
 /// aux: the predicate is negated.
-template <Vote V> Step runVote(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t members;
-  if (!gather(warp, inst, 1, mask, members))
-    return Step::Again;
+template <Vote V>
+void vote(Warp &warp, const Inst &inst, uint32_t mask, uint32_t members) {
   uint32_t bits = warp.predicate(inst.source(0));
   bits = (inst.aux ? ~bits : bits) & members;
   if constexpr (V == Vote::Ballot) {
@@ -115,7 +114,6 @@ template <Vote V> Step runVote(Warp &warp, const Inst &inst, uint32_t mask) {
     uint32_t &result = warp.predicate(inst.destination());
     result = holds ? result | mask : result & ~mask;
   }
-  return Step::Next;
 }
 
 bool decodeVote(Decoder &decoder) {
@@ -129,18 +127,16 @@ bool decodeVote(Decoder &decoder) {
       !decoder.source(decoder.operand(1), OperandType::Predicate) ||
       !decoder.source(decoder.operand(2), OperandType::Word))
     return false;
-  return decoder.emit(ballot               ? &runVote<Vote::Ballot>
-                      : decoder.has("all") ? &runVote<Vote::All>
-                      : decoder.has("any") ? &runVote<Vote::Any>
-                                           : &runVote<Vote::Uniform>);
+  return decoder.emit(ballot               ? &byMembers<1, &vote<Vote::Ballot>>
+                      : decoder.has("all") ? &byMembers<1, &vote<Vote::All>>
+                      : decoder.has("any")
+                          ? &byMembers<1, &vote<Vote::Any>>
+                          : &byMembers<1, &vote<Vote::Uniform>>);
 }
 
 /// match.any: the lanes with an equal value; match.all: all of them, or none.
 template <typename T, bool All>
-Step runMatch(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t members;
-  if (!gather(warp, inst, 1, mask, members))
-    return Step::Again;
+void match(Warp &warp, const Inst &inst, uint32_t mask, uint32_t members) {
   LaneSource<T> values(warp, inst.source(0));
   uint32_t *result = warp.lanes32(inst.destination());
   uint32_t equal[lanes] = {};
@@ -159,7 +155,6 @@ Step runMatch(Warp &warp, const Inst &inst, uint32_t mask) {
     uint32_t &bits = warp.predicate(inst.destination(1));
     bits = (bits & ~mask) | matching;
   }
-  return Step::Next;
 }
 
 bool decodeMatch(Decoder &decoder) {
@@ -175,39 +170,39 @@ bool decodeMatch(Decoder &decoder) {
       !decoder.source(decoder.operand(2), OperandType::Word))
     return false;
   if (all)
-    return decoder.emit(wide ? &runMatch<uint64_t, true>
-                             : &runMatch<uint32_t, true>);
-  return decoder.emit(wide ? &runMatch<uint64_t, false>
-                           : &runMatch<uint32_t, false>);
+    return decoder.emit(wide ? &byMembers<1, &match<uint64_t, true>>
+                             : &byMembers<1, &match<uint32_t, true>>);
+  return decoder.emit(wide ? &byMembers<1, &match<uint64_t, false>>
+                           : &byMembers<1, &match<uint32_t, false>>);
 }
 
 template <typename T, auto Combine>
-Step runRedux(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t members;
-  if (!gather(warp, inst, 1, mask, members))
-    return Step::Again;
+void redux(Warp &warp, const Inst &inst, uint32_t mask, uint32_t members) {
   LaneSource<T> values(warp, inst.source(0));
   T total = values[unsigned(std::countr_zero(members))];
   forLanes(members & (members - 1),
            [&](unsigned lane) { total = Combine(total, values[lane]); });
   uint32_t *result = warp.lanes32(inst.destination());
   forLanes(mask, [&](unsigned lane) { result[lane] = toStorage<T>(total); });
-  return Step::Next;
 }
 
 template <typename T> Handler reduxHandler(const Decoder &decoder) {
   if (decoder.has("add"))
-    return &runRedux<uint32_t, [](uint32_t a, uint32_t b) { return a + b; }>;
+    return &byMembers<
+        1, &redux<uint32_t, [](uint32_t a, uint32_t b) { return a + b; }>>;
   if (decoder.has("min"))
-    return &runRedux<T, [](T a, T b) { return b < a ? b : a; }>;
+    return &byMembers<1, &redux<T, [](T a, T b) { return b < a ? b : a; }>>;
   if (decoder.has("max"))
-    return &runRedux<T, [](T a, T b) { return a < b ? b : a; }>;
+    return &byMembers<1, &redux<T, [](T a, T b) { return a < b ? b : a; }>>;
   if (decoder.has("and"))
-    return &runRedux<uint32_t, [](uint32_t a, uint32_t b) { return a & b; }>;
+    return &byMembers<
+        1, &redux<uint32_t, [](uint32_t a, uint32_t b) { return a & b; }>>;
   if (decoder.has("or"))
-    return &runRedux<uint32_t, [](uint32_t a, uint32_t b) { return a | b; }>;
+    return &byMembers<
+        1, &redux<uint32_t, [](uint32_t a, uint32_t b) { return a | b; }>>;
   if (decoder.has("xor"))
-    return &runRedux<uint32_t, [](uint32_t a, uint32_t b) { return a ^ b; }>;
+    return &byMembers<
+        1, &redux<uint32_t, [](uint32_t a, uint32_t b) { return a ^ b; }>>;
   return nullptr;
 }
 
@@ -232,16 +227,12 @@ Step runActiveMask(Warp &warp, const Inst &inst, uint32_t mask) {
 }
 
 /// elect.sync d|p, mask: p holds for the lowest lane, d is its number.
-Step runElect(Warp &warp, const Inst &inst, uint32_t mask) {
-  uint32_t members;
-  if (!gather(warp, inst, 0, mask, members))
-    return Step::Again;
+void elect(Warp &warp, const Inst &inst, uint32_t mask, uint32_t members) {
   unsigned leader = unsigned(std::countr_zero(members));
   uint32_t *result = warp.lanes32(inst.destination(0));
   forLanes(mask, [&](unsigned lane) { result[lane] = leader; });
   uint32_t &bits = warp.predicate(inst.destination(1));
   bits = (bits & ~mask) | (mask & 1u << leader);
-  return Step::Next;
 }
 
 bool decodeActiveMask(Decoder &decoder) {
@@ -260,7 +251,7 @@ bool decodeElect(Decoder &decoder) {
   return decoder.destination(to.elements[0], OperandType::Word) &&
          decoder.destination(to.elements[1], OperandType::Predicate) &&
          decoder.source(decoder.operand(1), OperandType::Word) &&
-         decoder.emit(&runElect);
+         decoder.emit(&byMembers<0, &elect>);
 }
 
 } // namespace

@@ -113,7 +113,7 @@ struct Module {
   Module &operator=(const Module &) = delete;
 
   /// The text of a line without blanks at its ends.
-  std::string_view lineText(uint32_t line) const;
+  std::string lineText(uint32_t line) const;
 };
 
 /// Fills `module` from PTX text. The message names line and word.

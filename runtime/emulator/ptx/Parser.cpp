@@ -360,14 +360,18 @@ bool Parser::linkRelocations() {
   return true;
 }
 
-std::string_view Module::lineText(uint32_t line) const {
+std::string Module::lineText(uint32_t line) const {
   if (line == 0 || line > lines.size())
     return {};
-  std::string_view text = lines[line - 1];
-  size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos)
-    return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+  std::string text; // compilers put tabs between its words
+  for (char c : lines[line - 1]) {
+    bool blank = c == ' ' || c == '\t' || c == '\r';
+    if (!blank || (!text.empty() && text.back() != ' '))
+      text += blank ? ' ' : c;
+  }
+  if (!text.empty() && text.back() == ' ')
+    text.pop_back();
+  return text;
 }
 
 Status parse(std::string text, Module &module) {

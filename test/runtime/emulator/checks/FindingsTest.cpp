@@ -113,6 +113,17 @@ TEST(Findings, LaneOutsideItsMask) {
   KernelRun run(head + "shfl.sync.idx.b32 %r3, %r1, 0, 31, 0xfffffffe;");
   run.allocate(128);
   run.expectFinding(FindingKind::InvalidUse, 4, {1}, {32});
+  KernelRun last(head + "shfl.sync.idx.b32 %r3, %r1, 0, 31, 0x7fffffff;");
+  last.allocate(128);
+  last.expectFinding(FindingKind::InvalidUse, 4, {1}, {32});
+  EXPECT_EQ(last.findings[0].thread[0], 31u);
+}
+
+TEST(Findings, QuoteIsOnALineOfItsOwn) {
+  KernelRun run(head + "\tld.global.u32 \t%r3, [%rd2+4096]; \t");
+  run.allocate(128);
+  run.expectFinding(FindingKind::OutOfBounds, 4, {1}, {32});
+  EXPECT_EQ(run.findings[0].text, "ld.global.u32 %r3, [%rd2+4096];");
 }
 
 TEST(Findings, SeveralWhenAsked) {

@@ -225,6 +225,49 @@ def test_carries(ptx, emulate, random):
         assert number(y[i, 4:]) == (number(a[i]) - number(b[i])) % 2**128
 
 
+def test_divide_128(ptx, emulate, random):
+    x = random.integers(0, 2**64, (64, 4), np.uint64)
+    x[:, 2] >>= random.integers(0, 64, 64, np.uint64)  # quotients of all sizes
+    x[::4, 2] = 0
+    x[::8, 3] = 7
+    y = emulate(ptx, "divide128", 1, 64, x, np.zeros((64, 8), np.uint64))[1]
+
+    def signed(value):
+        return value - 2**128 if value >> 127 else value
+
+    for given, found in zip(x, y, strict=True):
+        a, b, quotient, rest, whole, difference = (
+            int(h) << 64 | int(w) for h, w in [*given.reshape(2, 2), *found.reshape(4, 2)]
+        )
+        assert (quotient, rest, difference) == (a // b, a % b, (a - b) % 2**128)
+        p, q = signed(a), signed(b)
+        assert signed(whole) == (abs(p) // abs(q)) * (1 if (p < 0) == (q < 0) else -1)
+
+
+def test_extremes(ptx, emulate, random):
+    a, b, c = random.integers(0, 2**32, (3, 64), np.uint32)
+    y = emulate(ptx, "extremes", 1, 64, a, b, c, np.zeros((6, 64), np.uint32), np.int32(64))[3]
+
+    def view(x, kind):
+        return x.view(kind).astype(np.int64)
+
+    def wrapped(x, kind):
+        return x.astype(kind).astype(np.int64)
+
+    shorts, words, wholes = ([view(x, kind) for x in (a, b, c)] for kind in (np.int16, np.uint16, np.int32))
+    sums = wrapped(shorts[0] + shorts[1], np.int16)
+    expected = [
+        np.maximum(np.maximum(sums, shorts[2]), 0).astype(np.int16),
+        np.maximum(np.minimum.reduce(shorts), 0).astype(np.int16),
+        np.maximum.reduce(shorts).astype(np.int16),
+        np.minimum(wrapped(words[0] + words[1], np.uint16), words[2]).astype(np.uint16),
+        np.maximum(np.maximum(wrapped(wholes[0] + wholes[1], np.int32), wholes[2]), 0).astype(np.int32),
+        np.minimum.reduce([a, b, c]),
+    ]
+    for found, value in zip(y, expected, strict=True):
+        assert np.array_equal(found, value.view(np.uint32))
+
+
 def lanes_of(x, bits, signed=False):
     parts = [x >> (bits * i) & (2**bits - 1) for i in range(32 // bits)]
     return [p - (p >> (bits - 1) << bits) if signed else p for p in parts]

@@ -202,6 +202,21 @@ class TestWarp:
             word = int((v > 90).any()) | 1 << 1 | 1 << 2 | 1 << 3 | w << 8
             assert (out[1][w * 32 : w * 32 + 32, 1] == word).all()
 
+    def test_labels(self, ptx, emulate, random):
+        x = integers(random, 64, low=0)
+        y = emulate(ptx, "labels", 1, 64, x, zeros(7, 64, dtype=np.int32))[1]
+        for first in (0, 32):
+            v, found = x[first : first + 32], y[:, first : first + 32]
+
+            def bits(flags):
+                return np.int32(np.uint32(sum(1 << int(i) for i in np.flatnonzero(flags))))
+
+            for i, group in enumerate(v % 3 == label for label in v % 3):
+                mine = v[group]
+                odd, equal = group & (v % 2 == 1), group & (v % 4 == v[i] % 4)
+                expected = [mine.sum(), mine.max(), mine[0], bits(odd), (mine > 90).any(), bits(equal), bits(group)]
+                assert found[:, i].tolist() == expected
+
     def test_shuffles(self, ptx, emulate, random):
         x = integers(random, 64)
         y = emulate(ptx, "shuffles", 1, 64, x, zeros(6, 64, dtype=np.int32))[1]

@@ -119,18 +119,20 @@ TEST(Integer, CarryChains) {
         addWithCarry(uint32_t(a >> 32), uint32_t(b >> 32), carry);
     ASSERT_EQ(uint64_t(high) << 32 | low, a + b);
     ASSERT_EQ(carry, a + b < a);
-    bool borrow = false;
-    const uint32_t lower = subtractWithBorrow(uint32_t(a), uint32_t(b), borrow);
+    carry = true;
+    const uint32_t lower = subtractWithCarry(uint32_t(a), uint32_t(b), carry);
     const uint32_t upper =
-        subtractWithBorrow(uint32_t(a >> 32), uint32_t(b >> 32), borrow);
+        subtractWithCarry(uint32_t(a >> 32), uint32_t(b >> 32), carry);
     ASSERT_EQ(uint64_t(upper) << 32 | lower, a - b);
-    ASSERT_EQ(borrow, a < b);
+    ASSERT_EQ(carry, a >= b);
   }
   bool flag = true;
   EXPECT_EQ(addWithCarry(~0u, ~0u, flag), ~0u);
   EXPECT_TRUE(flag);
-  EXPECT_EQ(subtractWithBorrow(0u, ~0u, flag), 0u);
-  EXPECT_TRUE(flag);
+  EXPECT_EQ(subtractWithCarry(0u, ~0u, flag), 1u);
+  EXPECT_FALSE(flag);
+  EXPECT_EQ(subtractWithCarry(0u, ~0u, flag), 0u);
+  EXPECT_FALSE(flag);
 }
 
 TEST(Integer, Saturates) {

@@ -131,6 +131,27 @@ extern "C" __global__ void carries(const uint32_t *a, const uint32_t *b, uint32_
     y[i * 2 + j] = r[j], y[i * 2 + 4 + j] = s[j];
 }
 
+// nvcc's own division adds the flag of a subtraction.
+extern "C" __global__ void divide128(const uint64_t *x, uint64_t *y) {
+  x += threadIdx.x * 4, y += threadIdx.x * 8;
+  unsigned __int128 a = (unsigned __int128)x[0] << 64 | x[1], b = (unsigned __int128)x[2] << 64 | x[3];
+  unsigned __int128 results[] = {a / b, a % b, (unsigned __int128)((__int128)a / (__int128)b), a - b};
+  for (int i = 0; i < 4; ++i)
+    y[2 * i] = results[i] >> 64, y[2 * i + 1] = results[i];
+}
+
+// Sums and extremes of three, as dynamic programming has them.
+extern "C" __global__ void extremes(const uint32_t *a, const uint32_t *b, const uint32_t *c, uint32_t *y, int n) {
+  int i = threadIdx.x;
+  uint32_t p = a[i], q = b[i], r = c[i];
+  y[i] = __viaddmax_s16x2_relu(p, q, r);
+  y[n + i] = __vimin3_s16x2_relu(p, q, r);
+  y[2 * n + i] = __vimax3_s16x2(p, q, r);
+  y[3 * n + i] = __viaddmin_u16x2(p, q, r);
+  y[4 * n + i] = __viaddmax_s32_relu(p, q, r);
+  y[5 * n + i] = __vimin3_u32(p, q, r);
+}
+
 extern "C" __global__ void bits(const uint32_t *a, const uint32_t *b, uint32_t *y, int n) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n)

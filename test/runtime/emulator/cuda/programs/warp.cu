@@ -24,6 +24,20 @@ extern "C" __global__ void votes(const int *x, unsigned *y) {
   y[threadIdx.x * 2 + 1] = any | all << 1 | (whole == ~0u) << 2 | uniform << 3 | w << 8;
 }
 
+// Lanes with equal labels are a group; all groups are at one instruction.
+extern "C" __global__ void labels(const int *x, int *y) {
+  int v = x[threadIdx.x], n = blockDim.x, t = threadIdx.x, whole;
+  unsigned group = __match_any_sync(~0u, v % 3);
+  y[t] = __reduce_add_sync(group, v);
+  y[n + t] = __reduce_max_sync(group, v);
+  y[2 * n + t] = __shfl_sync(group, v, __ffs(group) - 1);
+  y[3 * n + t] = __ballot_sync(group, v & 1);
+  y[4 * n + t] = __any_sync(group, v > 90);
+  y[5 * n + t] = __match_any_sync(group, v & 3);
+  y[6 * n + t] = __match_all_sync(group, v % 3, &whole);
+  __syncwarp(group);
+}
+
 extern "C" __global__ void shuffles(const int *x, int *y) {
   int v = x[threadIdx.x], n = blockDim.x, t = threadIdx.x;
   y[t] = __shfl_sync(~0u, v, t + 3, 8);
