@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "WarpKernel.h"
 
+#include <bit>
 #include <cmath>
 
 namespace qopt::emulator {
@@ -232,6 +233,50 @@ TEST(SparseMma, Halves) {
         std::memcpy(&result, &got[number * 32 + lane], 4);
         EXPECT_EQ(result, sum);
       }
+  }
+}
+
+/// f16 with k = 32: two lanes of four have it, each that of a half of k for rows
+/// g and g + 8, as an H200 takes it.
+TEST(SparseMma, TwoHalvesOfK) {
+  auto half = [](unsigned whole) {
+    unsigned exponent = whole ? unsigned(std::bit_width(whole)) - 1 : 0;
+    return whole ? (15 + exponent) << 10 | (whole << (10 - exponent) & 0x3ff)
+                 : 0;
+  };
+  // Kept places of each chunk: [half of k][row g, g + 8].
+  constexpr unsigned places[2][2][2] = {{{0, 2}, {1, 3}}, {{0, 1}, {2, 3}}};
+  for (unsigned selector = 0; selector < 2; ++selector) {
+    std::vector<uint32_t> words(13 * 32);
+    for (unsigned lane = 0; lane < 32; ++lane) {
+      for (unsigned n = 0; n < 4; ++n) {
+        words[n * 32 + lane] = 0x40003c00; // 1 and 2
+        unsigned k = 8 * n + lane % 4 * 2; // b[k][column] = k
+        words[(4 + n) * 32 + lane] = half(k) | half(k + 1) << 16;
+      }
+      uint32_t &metadata = words[12 * 32 + lane];
+      if (lane % 4 / 2 != selector)
+        metadata = 0x44444444;
+      else
+        for (unsigned i = 0; i < 8; ++i) {
+          const unsigned *kept = places[lane % 2][i / 4];
+          metadata |= (kept[0] | kept[1] << 2) << 4 * i;
+        }
+    }
+    const std::vector<uint32_t> got = runWarp(
+        "mma.sp.sync.aligned.m16n8k32.row.col.f32.f16.f16.f32 " +
+            registers(64, 4) + ", {%r0,%r1,%r2,%r3}, {%r4,%r5,%r6,%r7}, " +
+            registers(8, 4) + ", %r12, " + std::to_string(selector) + ";",
+        words, 4);
+    for (unsigned number = 0; number < 4; ++number) {
+      float sum = 0;
+      for (unsigned chunk = 0; chunk < 8; ++chunk) {
+        const unsigned *kept = places[chunk / 4][number / 2];
+        sum += float(4 * chunk + kept[0]) + 2 * float(4 * chunk + kept[1]);
+      }
+      for (unsigned lane = 0; lane < 32; ++lane)
+        EXPECT_EQ(std::bit_cast<float>(got[number * 32 + lane]), sum);
+    }
   }
 }
 
