@@ -8,6 +8,11 @@
 using namespace qopt;
 using namespace qopt::kernels;
 
+/// Bytes from which on a kernel loses what those do that stream weights: on an
+/// H200 norms, quantizations and activations of 1 to 512 rows took 0.7 to 1.3
+/// us below, and 1.3 to 1.8 more than their bytes above.
+constexpr double fullGapBytes = 1e6;
+
 StreamCost kernels::streamCostOf(const StreamTraffic &traffic,
                                  const target::Target &target) {
   StreamCost cost;
@@ -21,9 +26,14 @@ StreamCost kernels::streamCostOf(const StreamTraffic &traffic,
            spellBytes(bytes) + " by " + std::to_string(traffic.blocks) +
                " blocks on " + std::to_string(target.multiprocessors) +
                " SMs at the " + spell(rates.copyBandwidth, "copy bandwidth"));
-  cost.add("dependency", rates.dependencyGap.value,
-           spell(rates.dependencyGap, "gap of a dependent "
-                                      "kernel"));
+  double part = std::min(1.0, bytes / fullGapBytes);
+  cost.add("dependency",
+           rates.emptyGap.value +
+               part * (rates.dependencyGap.value - rates.emptyGap.value),
+           "between the " +
+               spell(rates.emptyGap, "gap of a kernel of no bytes") +
+               " and, from 1 MB on, the " +
+               spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = roof / cost.seconds;
   return cost;
 }

@@ -55,6 +55,8 @@ static constexpr Target target80{
                           "taken as on H100, megakernel report"},
             .dependencyGap = {1.3e-6, Basis::Derived,
                               "no dependent launch: the gap of a launch"},
+            .emptyGap = {1.3e-6, Basis::Derived,
+                         "no dependent launch: the gap of a launch"},
             .bytesInFlight = {16 * 1024, Basis::Derived,
                               "1.7 TB/s x 1 us of loaded latency / 108 SMs"},
             .chunkBytes = {16, Basis::Derived, "one cp.async"},

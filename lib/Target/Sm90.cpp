@@ -54,6 +54,9 @@ static constexpr Target target90a{
             .dependencyGap = {1.45e-6, Basis::Measured,
                               "middle of 1.1 to 1.8 us an op, persistent W4A16 "
                               "prototype with its ring prefetched"},
+            .emptyGap = {0.75e-6, Basis::Measured,
+                         "norm, rotary_append and gated_activation of one row "
+                         "in a chain: 0.7 to 1.0 us"},
             .bytesInFlight = {48 * 1024, Basis::Derived,
                               "4.66 TB/s x 1 us of loaded latency / 132 SMs = "
                               "36 KB, and a third more for jitter"},

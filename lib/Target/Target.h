@@ -71,6 +71,7 @@ struct Rates {
   Figure launchGap;     ///< s between dependent kernels of a CUDA graph
   Figure dependencyGap; ///< s that a dependent kernel loses although its
                         ///< weights are fetched before it waits
+  Figure emptyGap;      ///< the same where next to nothing is read
   Figure bytesInFlight; ///< bytes per SM that keep the stream at its roof
   Figure chunkBytes;    ///< smallest bulk copy that reaches the roof
 };

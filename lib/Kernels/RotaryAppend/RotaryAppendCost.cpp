@@ -12,6 +12,9 @@ int64_t rotary_append::writtenBytes(const Problem &problem, int64_t tokens) {
                    cache.keyHeads * cache.positionBytes());
 }
 
+/// Clocks of an SM: on an H200 0.29 ns a head and token for 128 to 2048 tokens.
+constexpr double headClocks = 75;
+
 StreamCost rotary_append::costOf(const Problem &problem,
                                  const Schedule &schedule, int64_t tokens,
                                  const target::Target &target) {
@@ -25,5 +28,15 @@ StreamCost rotary_append::costOf(const Problem &problem,
        angles);
   traffic.written = writtenBytes(problem, tokens);
   traffic.blocks = launchOf(problem, schedule).grid(tokens);
-  return streamCostOf(traffic, target);
+  StreamCost cost = streamCostOf(traffic, target);
+  double heads = double(tokens) * double(problem.heads + 2 * cache.keyHeads);
+  double memory = cost.terms.front().seconds;
+  double seconds =
+      heads * headClocks / (target.multiprocessors * target.rates.clock.value);
+  cost.add("heads", std::max(0.0, seconds - memory),
+           "75 clocks of an SM for a head of a token (measured, whatever its "
+           "size and format): what exceeds the bytes, at the " +
+               spell(target.rates.clock, "clock"));
+  cost.roofPart *= (cost.seconds - cost.terms.back().seconds) / cost.seconds;
+  return cost;
 }

@@ -8,6 +8,7 @@
 #include "lib/Quant/Element.h"
 
 #include <algorithm>
+#include <cmath>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -23,7 +24,18 @@ constexpr double loadedLatency = 0.6e-6;
 /// for one that becomes a code: largest, factor, rounding, limits, its byte.
 constexpr double normInstructions = 8, codeInstructions = 8;
 /// Clocks of a warp's sum of squares: five shuffles that wait for each other.
+/// On an H200 norms of heads take 0.1 us more for one token, 0.8 for eight.
 constexpr double laneSumClocks = 200;
+/// What a norm takes at least, of one token, whose row all warps of a block
+/// share: on an H200 0.26 to 0.47 us for 512 to 4096 columns. Rows of several
+/// tokens are a warp's each, seconds a column: 0.8 us for 512 to 5.0 for 4096
+/// (11 for 8192), again for every round of as many as there are warps, and 1.65
+/// times as long with a mean.
+constexpr double sharedRowSeconds = 0.35e-6, columnSeconds = 1.25e-9,
+                 meanPart = 1.65;
+/// Of an append's trips, seconds: with them heads of 64 and 128 channels are
+/// within 0.6 us of what was measured on an H200 for one, two and eight tokens.
+constexpr double appendTripSeconds = 0.7e-6;
 /// More of a layer_norm: a sum, two differences.
 constexpr double meanInstructions = 3;
 /// More where a residual is added and the sum rounded: its halves, a rounding
@@ -238,21 +250,37 @@ static double lastBlockTrips(const Problem &problem, const Schedule &schedule,
   return 2 + schedule.tileStrips() * rounds;
 }
 
-/// What every block does for itself ahead of the product.
+/// What every block does for itself ahead of the product, to rows of several
+/// tokens: a warp to each.
+static void addNormOfRows(const Problem &problem, const Schedule &schedule,
+                          Cost &cost) {
+  auto rounds = std::ceil(double(problem.tokens) /
+                          double(schedule.rowWarps * schedule.columnWarps));
+  bool mean = isLayerNorm(problem.norm.front());
+  cost.add("norm",
+           rounds * double(problem.columns) * columnSeconds *
+               (mean ? meanPart : 1),
+           "a row for each warp, " + std::to_string(int64_t(rounds)) +
+               " after the other, 1.25 ns a column" +
+               (mean ? ", with a mean 2.06" : "") + " (measured)");
+}
+
+/// The same to the row of one token, which all warps share.
 static void addPrologue(const Problem &problem, const Schedule &schedule,
                         const target::Target &target, Cost &cost) {
   const target::Rates &rates = target.rates;
-  double elements = double(problem.tokens) * double(problem.columns);
+  auto elements = double(problem.columns);
   double issue = rates.issue.value * issuePart * rates.clock.value;
-  // Slices read the whole rows for their statistic.
+  // Slices read the whole row for their statistic.
   double row =
       double(schedule.grid) * elements *
       double(elementBytes(problem.source.value_or(problem.activation)));
   double more = row * (1 - 1.0 / schedule.slices) / rates.copyBandwidth.value;
-  double instructions = problem.source ? codeInstructions : 0;
+  double instructions = problem.source ? codeInstructions : 0, least = 0;
   auto addNorm = [&](const Norm &norm) {
     instructions += normInstructions;
     instructions += isLayerNorm(norm) ? meanInstructions : 0;
+    least += sharedRowSeconds;
   };
   std::ranges::for_each(problem.norm, addNorm);
   if (problem.sum) {
@@ -264,29 +292,28 @@ static void addPrologue(const Problem &problem, const Schedule &schedule,
       problem.sum            ? "sum"
       : problem.norm.empty() ? "codes"
                              : "norm",
-      elements * instructions / issue + more,
+      std::max(elements * instructions / issue, least) + more,
       std::to_string(int64_t(instructions)) +
-          " instructions an element of x in each block at 60 % issue, and what "
-          "is read " +
+          " instructions an element of x in each block at 60 % issue, 0.35 us "
+          "a norm at least (measured), and what is read " +
           (problem.sum ? "of the residual and " : "") +
           "for the statistic alone, at the " + spell(rates.clock, "clock"));
 }
 
 /// What the warp that stores the last rows of a head does, a token after the
-/// other. On an H200 heads of 128 behind a product of 4096 columns took 1.5 us
-/// more than the product alone for one token, 6.1 for eight.
+/// other.
 static void addAppend(const Problem &problem, const target::Target &target,
                       Cost &cost) {
-  cost.add("append", double(1 + problem.tokens) * loadedLatency,
+  cost.add("append", double(1 + problem.tokens) * appendTripSeconds,
            "the last head is counted, then read token by token: " +
                std::to_string(1 + problem.tokens) +
-               " trips of 0.6 us (1.2 us for one token where 1.5 were "
-               "measured, 5.4 for eight where 6.1 were)");
+               " trips of 0.7 us (measured: 0.8 to 1.8 us for one token, 5.6 "
+               "to 6.2 for eight)");
   if (problem.append->norm)
     cost.add("norm of heads",
              double(problem.tokens) * laneSumClocks / target.rates.clock.value,
-             "a sum over the lanes of a warp for each token, 200 clocks (from "
-             "memory, not measured), at the " +
+             "a sum over the lanes of a warp for each token, 200 clocks "
+             "(measured: 0.1 us for one token, 0.8 for eight), at the " +
                  spell(target.rates.clock, "clock"));
 }
 
@@ -378,7 +405,9 @@ Cost skinny_linear::costOf(const Problem &problem, const Schedule &schedule,
       "each block reads its slice of x behind the dependency point, at 6 TB/s "
       "and 1 us for each 64 KB more than the first (measured)");
   addPartialSums(problem, schedule, target, cost);
-  if (!problem.norm.empty() || problem.sum || problem.source)
+  if (problem.tokens > 1 && !problem.norm.empty())
+    addNormOfRows(problem, schedule, cost);
+  else if (!problem.norm.empty() || problem.sum || problem.source)
     addPrologue(problem, schedule, target, cost);
   if (problem.append)
     addAppend(problem, target, cost);

@@ -236,8 +236,8 @@ TEST(SparseMma, Halves) {
   }
 }
 
-/// f16 with k = 32: two lanes of four have it, each that of a half of k for rows
-/// g and g + 8, as an H200 takes it.
+/// f16 with k = 32: two lanes of four have it, each that of a half of k for
+/// rows g and g + 8, as an H200 takes it.
 TEST(SparseMma, TwoHalvesOfK) {
   auto half = [](unsigned whole) {
     unsigned exponent = whole ? unsigned(std::bit_width(whole)) - 1 : 0;
