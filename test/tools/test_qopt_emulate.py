@@ -52,6 +52,16 @@ def test_arrays_come_back(tool, scale, tmp_path):
     np.testing.assert_array_equal(out["arg0"], 3 * np.arange(200, dtype=np.float32))
 
 
+def test_changes_that_nothing_keeps_are_noted(tool, scale, tmp_path):
+    """Arrays that are dropped are counted on standard error; one that the kernel left as it was loses nothing."""
+    assert tool("qopt-emulate", *scale).stderr == ""
+    note = "note: 1 of 1 arrays was changed, the first of them 'arg0'; --out FILE.npz keeps them\n"
+    without = scale[: scale.index("--out")]
+    assert tool("qopt-emulate", *without, "--json").stderr == note
+    np.savez(tmp_path / "args.npz", arg0=np.zeros(200, np.float32), arg1=np.float32(3), arg2=np.uint32(200))
+    assert tool("qopt-emulate", *without).stderr == ""
+
+
 def test_statistics(tool, scale):
     counts = json.loads(tool("qopt-emulate", *scale, "--json").stdout)
     assert counts["opcodes"]["ld.global.f32"] == {"warps": 7, "lanes": 200}

@@ -5,6 +5,7 @@
 #include "tools/cli/CommandLine.h"
 #include "tools/qopt-emulate/EmulateOptions.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -122,6 +123,27 @@ Status write(const std::string &path, const std::vector<Tensor> &arrays) {
   return io::writeNpz(path, views);
 }
 
+/// Says on standard error what is lost where nothing keeps the arrays.
+void noteDropped(const std::vector<Tensor> &before,
+                 const std::vector<Tensor> &after) {
+  size_t changed = 0;
+  std::string first;
+  for (const Tensor &array : after) {
+    auto same = [&](const Tensor &t) { return t.name() == array.name(); };
+    const Tensor &was = *std::ranges::find_if(before, same);
+    if (array.bytes() &&
+        std::memcmp(array.data(), was.data(), array.bytes()) != 0)
+      if (++changed == 1)
+        first = array.name();
+  }
+  if (changed)
+    std::fprintf(stderr,
+                 "note: %zu of %zu arrays %s changed, the first of them '%s'; "
+                 "--out FILE.npz keeps them\n",
+                 changed, after.size(), changed == 1 ? "was" : "were",
+                 first.c_str());
+}
+
 /// The kernel that was named, or the file's only one.
 StatusOr<Kernel> chosenKernel(const EmulateOptions &options,
                               emulator::Module &module) {
@@ -175,12 +197,13 @@ Status runKernel(const EmulateOptions &options) {
                       memory, launch, options.schedules);
   if (!statistics.ok())
     return statistics.status();
-  if (!options.output.empty()) {
-    StatusOr<std::vector<Tensor>> arrays = device.fetch(*tensors);
-    if (!arrays.ok())
-      return arrays.status();
+  StatusOr<std::vector<Tensor>> arrays = device.fetch(*tensors);
+  if (!arrays.ok())
+    return arrays.status();
+  if (options.output.empty())
+    noteDropped(*tensors, *arrays);
+  else
     QOPT_RETURN_IF_ERROR(write(options.output, *arrays));
-  }
   if (options.time)
     return printTime(*statistics);
   if (options.json)

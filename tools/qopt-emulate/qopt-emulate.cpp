@@ -86,7 +86,8 @@ static void declareLaunch(CLI::App &app, emulate::EmulateOptions &options,
                  ".npz with arg0, arg1, …: arrays are copied to the device "
                  "and back, 0-d arrays are passed by value");
   app.add_option("--out", options.output,
-                 ".npz to write the arrays to, as the kernel left them");
+                 ".npz to write the arrays to, as the kernel left them; "
+                 "without it a note says how many were changed");
 }
 
 static void declareChecks(CLI::App &app, emulate::EmulateOptions &options,
