@@ -212,8 +212,9 @@ void Decoder::markRecursion() {
   }
 }
 
-/// Shared variables that the reachable functions use, in order of their
-/// declaration; arrays of open size start behind all others.
+/// Shared variables in order of their declaration, as ptxas counts them: those
+/// that the reachable functions declare, and those of the module that they use.
+/// Arrays of open size start behind all others.
 bool Decoder::placeShared() {
   std::vector<bool> used(module.variables.size());
   auto visit = [&](auto &&self, const ptx::Operand &operand) -> void {
@@ -222,10 +223,13 @@ bool Decoder::placeShared() {
     for (const ptx::Operand &element : operand.elements)
       self(self, element);
   };
-  for (uint32_t index : reachable)
+  for (uint32_t index : reachable) {
+    for (uint32_t variable : module.functions[index].variables)
+      used[variable] = true;
     for (const ptx::Instruction &instruction : module.functions[index].body)
       for (const ptx::Operand &operand : instruction.operands)
         visit(visit, operand);
+  }
   uint64_t end = 0;
   uint32_t dynamicAlign = 16;
   for (uint32_t i = 0; i < module.variables.size(); ++i) {

@@ -93,6 +93,23 @@ TEST(Launch, MemoryOfDeclarationsIsBounded) {
             "a block has at most 232448");
 }
 
+// ptxas -v says what a kernel uses: 60000 bytes, 300000 refused, none.
+TEST(Launch, SharedMemoryThatAKernelDeclaresIsTaken) {
+  KernelRun some(".shared .b8 s[60000];\nret;", 0);
+  ASSERT_TRUE(some.launch({1}, {1}).ok());
+  EXPECT_EQ(some.module->kernel("k")->staticSharedBytes(), 60000u);
+  EXPECT_EQ(some.launch({1}, {1}, 172449).message(),
+            "kernel 'k' needs 232449 bytes of shared memory, a block has at "
+            "most 232448");
+  KernelRun most(".shared .b8 s[300000];\nret;", 0);
+  EXPECT_EQ(most.launch({1}, {1}).message(),
+            "kernel 'k': its variables have 300000 bytes of shared memory; a "
+            "block has at most 232448");
+  KernelRun others("ret;", 0, ".shared .b8 s[300000];");
+  ASSERT_TRUE(others.launch({1}, {1}).ok());
+  EXPECT_EQ(others.module->kernel("k")->staticSharedBytes(), 0u);
+}
+
 TEST(Launch, EndlessRecursionOverflowsTheStack) {
   KernelRun run("call f;\nret;", 0, ".func f()\n{\ncall f;\nret;\n}");
   std::string message = run.launch({1}, {1}).message();
