@@ -9,6 +9,7 @@
 #include <charconv>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string_view>
 
 namespace qopt::runtime {
@@ -22,14 +23,29 @@ static bool isForGpu(const plan::Plan &plan) {
   return targetOf(plan).rfind("cuda/", 0) == 0;
 }
 
-/// The number in "cuda:1"; 0 without one, -1 where it is none.
-static int ordinalOf(const std::string &name) {
-  if (name == "cuda")
-    return 0;
-  int ordinal = -1;
-  const char *begin = name.data() + 5, *end = name.data() + name.size();
-  auto [last, failed] = std::from_chars(begin, end, ordinal);
-  return failed == std::errc() && last == end ? ordinal : -1;
+/// What "cuda", "cuda:1" and "cuda:1,synchronous" ask for; nothing in other
+/// names.
+struct GpuName {
+  int ordinal = 0;
+  LaunchMode mode = LaunchMode::Recorded;
+};
+
+static std::optional<GpuName> gpuNamed(std::string_view name) {
+  constexpr std::string_view synchronous = ",synchronous";
+  GpuName gpu;
+  if (!name.starts_with("cuda"))
+    return std::nullopt;
+  name.remove_prefix(4);
+  if (name.ends_with(synchronous)) {
+    gpu.mode = LaunchMode::Synchronous;
+    name.remove_suffix(synchronous.size());
+  }
+  if (name.empty())
+    return gpu;
+  const char *begin = name.data() + 1, *end = name.data() + name.size();
+  auto [last, failed] = std::from_chars(begin, end, gpu.ordinal);
+  bool isNumber = failed == std::errc() && last == end && gpu.ordinal >= 0;
+  return name[0] == ':' && isNumber ? std::optional(gpu) : std::nullopt;
 }
 
 /// The number in "emulator,schedules=4"; 1 in "emulator", 0 in other names.
@@ -53,25 +69,25 @@ static unsigned schedulesOf(const std::string &name) {
 static StatusOr<std::shared_ptr<Device>> makeGpu(const std::string &name) {
   emulator::EmulatorOptions options;
   options.schedules = schedulesOf(name);
+  GpuName gpu = gpuNamed(name).value_or(GpuName());
   StatusOr<std::shared_ptr<cuda::Driver>> driver =
       options.schedules ? emulator::openEmulatorDriver(options)
-                        : cuda::openCudaDriver(ordinalOf(name));
+                        : cuda::openCudaDriver(gpu.ordinal);
   if (!driver.ok())
     return driver.status();
   return std::shared_ptr<Device>(
-      std::make_shared<CudaDevice>(std::move(*driver)));
+      std::make_shared<CudaDevice>(std::move(*driver), gpu.mode));
 }
 
 StatusOr<std::shared_ptr<Device>>
 openDevice(const plan::Plan &plan, const std::string &asked, int threads) {
   std::string name = !asked.empty() ? asked : isForGpu(plan) ? "cuda" : "host";
-  bool cuda = name == "cuda" || name.rfind("cuda:", 0) == 0;
-  bool gpu = cuda || schedulesOf(name);
-  if ((!gpu && name != "host") || (cuda && ordinalOf(name) < 0))
+  bool gpu = gpuNamed(name) || schedulesOf(name);
+  if (!gpu && name != "host")
     return Status(StatusCode::InvalidArgument,
                   "there is no device \"" + name +
-                      "\"; expected host, cuda, cuda:N, emulator or "
-                      "emulator,schedules=N");
+                      "\"; expected host, cuda, cuda:N, cuda,synchronous, "
+                      "emulator or emulator,schedules=N");
   if (gpu != isForGpu(plan))
     return Status(StatusCode::InvalidArgument,
                   "the artifact was compiled for " + targetOf(plan) +

@@ -10,13 +10,13 @@
 
 namespace qopt::runtime {
 
-/// The device `name` ("host", "cuda", "cuda:1", "emulator",
+/// The device `name` ("host", "cuda", "cuda:1", "cuda,synchronous", "emulator",
 /// "emulator,schedules=4"; empty: the one that the artifact was compiled for).
-/// The emulator runs every launch under so many schedules, see Schedules.h.
-/// Devices are shared: the same name and
-/// threads give the same one for as long as somebody holds it. InvalidArgument
-/// for another name or one that does not run the artifact's target, Unsupported
-/// where the machine lacks it.
+/// `synchronous` waits for each launch (LaunchMode in CudaDevice.h); the
+/// emulator runs every launch under so many schedules, see Schedules.h. Devices
+/// are shared: the same name and threads give the same one for as long as
+/// somebody holds it. InvalidArgument for another name or one that does not run
+/// the artifact's target, Unsupported where the machine lacks it.
 StatusOr<std::shared_ptr<Device>>
 openDevice(const plan::Plan &plan, const std::string &name, int threads);
 

@@ -25,7 +25,9 @@ namespace qopt {
 struct EngineOptions {
   int threads = 0; ///< 0: one for each processor of this process
   /// "host", "cuda", "cuda:N", "emulator" or "emulator,schedules=N"; empty:
-  /// what the artifact was compiled for.
+  /// what the artifact was compiled for. "cuda,synchronous" and
+  /// "cuda:N,synchronous" wait for each launch, so that a failure names its
+  /// kernel.
   std::string device = {};
   /// Positions of the KV cache, all sequences together; 0: room for
   /// `maxSequences` full contexts, up to 1 GiB, but at least one. Memory is

@@ -19,8 +19,7 @@ namespace qopt {
 
 struct SessionOptions {
   int threads = 0; ///< 0: one for each processor of this process
-  /// "host", "cuda", "cuda:N", "emulator" or "emulator,schedules=N"; empty:
-  /// what the artifact was compiled for.
+  /// As EngineOptions::device (Engine.h).
   std::string device = {};
 };
 

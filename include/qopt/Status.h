@@ -24,7 +24,7 @@ enum class StatusCode {
   OutOfResources = 7,  ///< memory, cache pages or disk space
   GateFailed = 8,      ///< a quality limit that was asked for is not met
   Cancelled = 9,
-  Internal = 10,     ///< a defect of qopt
+  Internal = 10,     ///< a defect of qopt, or a kernel that failed on a GPU
   Unwritable = 11,   ///< an output that cannot be made where it was asked for
   DeviceFailed = 12, ///< a GPU that is busy or has failed
 };

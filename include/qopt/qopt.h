@@ -135,7 +135,8 @@ typedef struct qopt_session qopt_session;
 typedef struct qopt_results qopt_results;
 
 /* `threads` 0: one for each processor. `device`: "host", "cuda", "cuda:N",
- * "emulator[,schedules=N]"; NULL: what the artifact was compiled for. */
+ * "cuda[:N],synchronous", "emulator[,schedules=N]"; NULL: what the artifact was
+ * compiled for. */
 QOPT_C_API qopt_status qopt_session_create(const qopt_artifact *artifact,
                                            int threads, const char *device,
                                            qopt_session **session);

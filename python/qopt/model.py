@@ -225,8 +225,9 @@ def load(
     tokenizer: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Opens an artifact. `threads` 0 means one for each processor; `device` is "host", "cuda", "cuda:N", "emulator"
-    or "emulator,schedules=N", None what the artifact was compiled for; `trust` leaves out the digests of weights and code; `tokenizer` is a
-    tokenizer.json, or its folder, instead of the artifact's own."""
+    or "emulator,schedules=N", None what the artifact was compiled for ("cuda,synchronous" waits for each kernel, so that a failure
+    names it); `trust` leaves out the digests of weights and code; `tokenizer` is a tokenizer.json, or its folder, instead of the
+    artifact's own."""
     artifact = _runtime.open(arguments.path("path", path), arguments.truth("trust", trust))
     threads = arguments.whole("threads", threads, 0, 1024)
     if device == "":

@@ -240,7 +240,7 @@ CudaDevice::prepare(std::shared_ptr<const BoundFunction> function,
   if (!constants.ok())
     return constants.status();
   return CudaProgram::create(std::move(function), modules, driver,
-                             std::move(*constants));
+                             std::move(*constants), mode);
 }
 
 std::optional<int64_t> cudaQuantizedRowBytes(const quant::Format &, int64_t) {

@@ -68,10 +68,15 @@ StatusOr<CacheSizes> cudaCacheSizes(const plan::CacheLayer &layer,
 std::optional<int64_t> cudaQuantizedRowBytes(const quant::Format &format,
                                              int64_t columns);
 
+/// Recorded: the host waits at a step's end, and launches that come again are a
+/// graph. Synchronous: it waits for each launch, so that a failure names one.
+enum class LaunchMode : uint8_t { Recorded, Synchronous };
+
 class CudaDevice : public Device {
 public:
-  explicit CudaDevice(std::shared_ptr<cuda::Driver> driver)
-      : driver(std::move(driver)) {}
+  explicit CudaDevice(std::shared_ptr<cuda::Driver> driver,
+                      LaunchMode mode = LaunchMode::Recorded)
+      : driver(std::move(driver)), mode(mode) {}
 
   const char *name() const override { return driver->name(); }
   StatusOr<std::unique_ptr<DeviceMemory>> allocate(size_t bytes) override;
@@ -108,6 +113,7 @@ private:
   }
 
   std::shared_ptr<cuda::Driver> driver;
+  LaunchMode mode;
   std::mutex mutex; ///< of `segments`
   /// Segments on the device for as long as somebody holds them.
   std::map<std::pair<const uint8_t *, size_t>, std::weak_ptr<CudaMemory>>

@@ -3,6 +3,7 @@
 
 #include "runtime/cuda/CudaLibrary.h"
 
+#include <atomic>
 #include <vector>
 
 namespace qopt::cuda {
@@ -17,6 +18,8 @@ struct Context {
       library->functions.releaseContext(device);
   }
   Status check(api::Result result, const char *call) const {
+    if (losesContext(result))
+      lost = true;
     return library->check(result, call);
   }
   /// Before any call: the thread may be another than the last.
@@ -28,6 +31,7 @@ struct Context {
   std::shared_ptr<const CudaLibrary> library;
   api::Device device = 0;
   api::Context handle = nullptr;
+  mutable std::atomic<bool> lost = false;
 };
 
 class CudaModuleHandle : public DriverModule {
@@ -178,6 +182,7 @@ public:
   StatusOr<std::unique_ptr<DriverStream>> createStream() override;
   StatusOr<std::unique_ptr<DriverModule>>
   load(std::span<const uint8_t> image) override;
+  bool lost() const override { return context->lost; }
   Status allowShared(Function function, uint32_t bytes) override;
 
 private:

@@ -38,23 +38,21 @@ StatusOr<std::shared_ptr<const CudaLibrary>> CudaLibrary::open() {
   return std::shared_ptr<const CudaLibrary>(std::move(library));
 }
 
-/// After these every later call of the process fails too.
-static bool losesContext(api::Result result) {
-  switch (result) {
-  case api::uncorrectableMemory:
-  case api::uncorrectableLink:
-  case api::illegalAddress:
-  case api::launchTimeout:
-  case api::failedAssertion:
-  case api::launchFailed:
-    return true;
-  default:
-    return result >= api::stackError && result <= api::invalidCounter;
-  }
+/// A kernel did what no kernel may: it is wrong, unless the GPU is.
+static bool blamesKernel(api::Result result) {
+  return result == api::illegalAddress || result == api::failedAssertion ||
+         result == api::launchFailed ||
+         (result >= api::stackError && result <= api::invalidCounter);
 }
 
-/// What to do about a GPU that is busy or has failed; null for results that say
-/// nothing of the kind.
+bool losesContext(api::Result result) {
+  return result == api::uncorrectableMemory ||
+         result == api::uncorrectableLink || result == api::launchTimeout ||
+         blamesKernel(result);
+}
+
+/// What to do about a GPU that is busy or has failed, or a kernel; null for
+/// results that say nothing of the kind.
 static const char *adviceFor(api::Result result) {
   switch (result) {
   case api::deviceUnavailable:
@@ -79,9 +77,10 @@ static const char *adviceFor(api::Result result) {
     return "the kernel log (dmesg, Xid) says what the GPU did; reset it or "
            "restart the machine";
   default:
-    return losesContext(result)
-               ? "if it happens again, report it with the artifact and the "
-                 "kernel log (dmesg, Xid)"
+    return blamesKernel(result)
+               ? "either a kernel is wrong, which is a defect of qopt, or the "
+                 "GPU is faulty: Xid 48, 79, 94 or 95 in the kernel log "
+                 "(dmesg) tell of the GPU; else report it with the artifact"
                : nullptr;
   }
 }
@@ -100,10 +99,10 @@ Status CudaLibrary::check(api::Result result, const char *call) const {
   const char *advice = adviceFor(result);
   if (advice)
     message += std::string("; ") + advice;
-  return Status(result == api::outOfMemory ? StatusCode::OutOfResources
-                : result == api::notFound  ? StatusCode::NotFound
-                : advice                   ? StatusCode::DeviceFailed
-                                           : StatusCode::Internal,
+  return Status(result == api::outOfMemory        ? StatusCode::OutOfResources
+                : result == api::notFound         ? StatusCode::NotFound
+                : advice && !blamesKernel(result) ? StatusCode::DeviceFailed
+                                                  : StatusCode::Internal,
                 std::move(message));
 }
 

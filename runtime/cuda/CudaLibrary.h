@@ -20,6 +20,9 @@ inline constexpr int oldestDriver = 12030;
 /// "12.3" of 12030.
 std::string spellDriver(int version);
 
+/// After these every later call of the process fails too.
+bool losesContext(api::Result result);
+
 /// The functions of the library, which stays loaded for the process's life, as
 /// the driver's own threads may.
 struct CudaLibrary {
@@ -29,9 +32,9 @@ struct CudaLibrary {
   /// there is none or one that lacks a function.
   static StatusOr<std::shared_ptr<const CudaLibrary>> open();
   /// What `call` answered. OutOfResources: memory; NotFound: a name;
-  /// DeviceFailed: a GPU that is busy or has failed, or a kernel that failed on
-  /// it; Internal: all else, a wrong call. The message names call and error,
-  /// says when the process cannot use the GPU any more, and what to do.
+  /// DeviceFailed: a GPU that is busy or has failed; Internal: a kernel that
+  /// failed, or a wrong call. The message names call and error, says when the
+  /// process cannot use the GPU any more, and what to do.
   Status check(api::Result result, const char *call) const;
 };
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace qopt::runtime {
 
@@ -19,9 +20,10 @@ static Status failStep(const plan::Step &step, const std::string &what,
 StatusOr<std::unique_ptr<Program>>
 CudaProgram::create(std::shared_ptr<const BoundFunction> function,
                     const Device::ModuleLookup &modules,
-                    std::shared_ptr<cuda::Driver> driver, Constants constants) {
+                    std::shared_ptr<cuda::Driver> driver, Constants constants,
+                    LaunchMode mode) {
   auto program = std::unique_ptr<CudaProgram>(new CudaProgram(
-      std::move(function), std::move(driver), std::move(constants)));
+      std::move(function), std::move(driver), std::move(constants), mode));
   if (const auto *steps = program->function->function().steps())
     for (const plan::Step *step : *steps)
       QOPT_RETURN_IF_ERROR(program->addLaunch(*step, modules));
@@ -68,6 +70,7 @@ Status CudaProgram::chooseVariant(const plan::Step &step, Call &call,
                         " on a GPU of compute capability " +
                         driver->facts().capability(),
                     StatusCode::Unsupported);
+  call.variant = chosen;
   StatusOr<std::shared_ptr<Module>> module = modules(chosen->segment());
   if (!module.ok())
     return module.status();
@@ -271,25 +274,57 @@ bool CudaProgram::fillArguments(const LaunchMemory &memory) {
   return changed;
 }
 
+std::vector<CudaProgram::Call *> CudaProgram::callsOf(plan::StepUse use) {
+  std::vector<Call *> found;
+  for (Call &call : calls)
+    if (call.step->use() == plan::StepUse::Always || call.step->use() == use)
+      found.push_back(&call);
+  return found;
+}
+
+static std::string describe(const plan::Step &step,
+                            const plan::Variant &variant) {
+  return describe(step) + ", kernel '" + variant.symbol()->str() + "'";
+}
+
 Status CudaProgram::launchAll(cuda::DriverStream &stream, plan::StepUse use) {
   std::vector<void *> arguments;
   const cuda::LaunchShape *before = nullptr;
-  for (Call &call : calls) {
-    if (call.step->use() != plan::StepUse::Always && call.step->use() != use)
-      continue;
+  for (Call *call : callsOf(use)) {
     arguments.clear();
-    for (Parameter &parameter : call.parameters)
+    for (Parameter &parameter : call->parameters)
       arguments.push_back(&parameter.value);
-    cuda::LaunchShape shape = call.shape;
+    cuda::LaunchShape shape = call->shape;
     shape.early &=
-        !before || gainsByStartingEarly(shape, call.weightBytes, *before,
+        !before || gainsByStartingEarly(shape, call->weightBytes, *before,
                                         driver->facts().multiprocessors);
-    before = &call.shape;
-    Status started = stream.launch(call.function, shape, arguments);
-    if (!started.ok())
-      return failStep(*call.step, started.message(), started.code());
+    before = &call->shape;
+    Status status = stream.launch(call->function, shape, arguments);
+    if (status.ok() && mode == LaunchMode::Synchronous)
+      status = stream.synchronise();
+    // A launch also tells what those before it have done.
+    if (!status.ok() && inFlight && driver->lost())
+      return status;
+    if (!status.ok())
+      return Status(status.code(), describe(*call->step, *call->variant) +
+                                       ": " + status.message());
+    inFlight += mode == LaunchMode::Recorded;
   }
   return {};
+}
+
+Status CudaProgram::nameInFlight(const Status &failure, plan::StepUse use) {
+  std::vector<Call *> mine = callsOf(use);
+  auto nameOf = [&](size_t i) {
+    return describe(*mine[i]->step, *mine[i]->variant);
+  };
+  std::string range = inFlight == 1 ? " was " + nameOf(0)
+                                    : " were " + std::to_string(inFlight) +
+                                          " launches, from the " + nameOf(0) +
+                                          ", to the " + nameOf(inFlight - 1);
+  return Status(failure.code(), failure.message() + "; in flight" + range +
+                                    ": the device \"cuda,synchronous\" tells "
+                                    "which kernel failed");
 }
 
 Status CudaProgram::readReports(const uint8_t *reports) const {
@@ -315,10 +350,13 @@ Status CudaProgram::readReports(const uint8_t *reports) const {
 // once is not worth a graph.
 Status CudaProgram::launchRecorded(cuda::DriverStream &stream,
                                    plan::StepUse use) {
+  if (mode == LaunchMode::Synchronous)
+    return launchAll(stream, use);
   Recorded &mine = recorded[size_t(use)];
   if (!mine.graph && mine.launched) {
     QOPT_RETURN_IF_ERROR(stream.beginRecording());
     Status launches = launchAll(stream, use);
+    mine.launches = std::exchange(inFlight, 0); // recorded, not launched
     StatusOr<std::unique_ptr<cuda::DriverGraph>> made = stream.endRecording();
     QOPT_RETURN_IF_ERROR(launches);
     if (!made.ok())
@@ -326,7 +364,11 @@ Status CudaProgram::launchRecorded(cuda::DriverStream &stream,
     mine.graph = std::move(*made);
   }
   mine.launched = true;
-  return mine.graph ? stream.launch(*mine.graph) : launchAll(stream, use);
+  if (!mine.graph)
+    return launchAll(stream, use);
+  QOPT_RETURN_IF_ERROR(stream.launch(*mine.graph));
+  inFlight = mine.launches;
+  return {};
 }
 
 Status CudaProgram::copyOutputs(cuda::DriverStream &stream,
@@ -364,8 +406,16 @@ static plan::StepUse useOf(const LaunchMemory &memory) {
 }
 
 Status CudaProgram::launch(const LaunchMemory &memory) {
-  cuda::DriverStream &stream = static_cast<CudaQueue &>(*memory.queue).stream();
   plan::StepUse use = useOf(memory);
+  bool lostBefore = driver->lost();
+  inFlight = 0;
+  Status status = runStep(memory, use);
+  bool cameLate = !status.ok() && inFlight && driver->lost() && !lostBefore;
+  return cameLate ? nameInFlight(status, use) : status;
+}
+
+Status CudaProgram::runStep(const LaunchMemory &memory, plan::StepUse use) {
+  cuda::DriverStream &stream = static_cast<CudaQueue &>(*memory.queue).stream();
   if (size_t bytes = gather(memory, use))
     QOPT_RETURN_IF_ERROR(
         stream.copyIn(reinterpret_cast<uint64_t>(memory.arena) + layout.block,

@@ -27,7 +27,8 @@ public:
   static StatusOr<std::unique_ptr<Program>>
   create(std::shared_ptr<const BoundFunction> function,
          const Device::ModuleLookup &modules,
-         std::shared_ptr<cuda::Driver> driver, Constants constants);
+         std::shared_ptr<cuda::Driver> driver, Constants constants,
+         LaunchMode mode);
   Status launch(const LaunchMemory &memory) override;
 
 private:
@@ -39,6 +40,7 @@ private:
   };
   struct Call {
     const plan::Step *step;
+    const plan::Variant *variant = nullptr;
     cuda::Function function;
     cuda::LaunchShape shape;
     int64_t weightBytes = 0; ///< that it reads
@@ -49,13 +51,15 @@ private:
   /// logits.
   struct Recorded {
     bool launched = false;
+    size_t launches = 0; ///< of the graph
     std::unique_ptr<cuda::DriverGraph> graph;
   };
 
   CudaProgram(std::shared_ptr<const BoundFunction> function,
-              std::shared_ptr<cuda::Driver> driver, Constants constants)
+              std::shared_ptr<cuda::Driver> driver, Constants constants,
+              LaunchMode mode)
       : function(std::move(function)), driver(std::move(driver)),
-        constants(std::move(constants)),
+        constants(std::move(constants)), mode(mode),
         layout(StepLayout::of(*this->function)) {}
 
   Status addLaunch(const plan::Step &step, const Device::ModuleLookup &modules);
@@ -70,19 +74,27 @@ private:
   bool fillArguments(const LaunchMemory &memory);
   uint64_t addressOf(const Parameter &parameter,
                      const LaunchMemory &memory) const;
+  /// Those that a step with this use launches, in their order.
+  std::vector<Call *> callsOf(plan::StepUse use);
   Status launchAll(cuda::DriverStream &stream, plan::StepUse use);
   Status launchRecorded(cuda::DriverStream &stream, plan::StepUse use);
   /// The error of the first launch that found an index outside.
   Status readReports(const uint8_t *reports) const;
   Status copyOutputs(cuda::DriverStream &stream, const LaunchMemory &memory);
+  Status runStep(const LaunchMemory &memory, plan::StepUse use);
+  /// Adds to a failure that came later than its cause which launches the
+  /// stream had.
+  Status nameInFlight(const Status &failure, plan::StepUse use);
 
   std::shared_ptr<const BoundFunction> function;
   std::shared_ptr<cuda::Driver> driver;
   Constants constants;
+  LaunchMode mode;
   StepLayout layout;
   std::vector<Call> calls;
   std::vector<const plan::Step *> checks; ///< launches that check indices
   std::array<Recorded, 3> recorded;       ///< by plan::StepUse
+  size_t inFlight = 0; ///< launches of this step that nobody waited for
 };
 
 } // namespace qopt::runtime

@@ -103,6 +103,8 @@ public:
   /// `image`: an ELF cubin or PTX text.
   virtual StatusOr<std::unique_ptr<DriverModule>>
   load(std::span<const uint8_t> image) = 0;
+  /// Whether a call has told an error after which no other works.
+  virtual bool lost() const { return false; }
   /// Lets `function` use `bytes` of dynamic shared memory.
   virtual Status allowShared(Function function, uint32_t bytes) = 0;
 };

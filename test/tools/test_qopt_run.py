@@ -161,7 +161,7 @@ ERRORS = {
         "decoder",
         ["--tokens", "1", "--device", "emulator,schedules=0"],
         USAGE,
-        "expected host, cuda, cuda:N, emulator or emulator,schedules=N",
+        "expected host, cuda, cuda:N, cuda,synchronous, emulator or emulator,schedules=N",
     ),
     "two prompts": ("decoder", ["--tokens", "1", "--prompt", "x"], USAGE, "--prompt"),
     "tolerance alone": ("decoder", ["--tokens", "1", "--tolerance", "1"], USAGE, "--compare"),

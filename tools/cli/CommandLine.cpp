@@ -30,7 +30,7 @@ Exit codes:
   9    a file or folder that does not exist or cannot be read
   10   an output that cannot be made where it was asked for
   11   a GPU that is busy or has failed
-  70   a defect of qopt
+  70   a defect of qopt, or a kernel that failed on a GPU
   130  stopped by the user)";
 
 /// Whatever the work printed must have arrived, or the run has failed.

@@ -20,7 +20,7 @@ enum class ExitCode : int {
   NotFound = 9,    ///< a file or folder that does not exist or cannot be read
   Unwritable = 10, ///< an output that cannot be made where it was asked for
   Device = 11,     ///< a GPU that is busy or has failed
-  Internal = 70,   ///< a defect of qopt
+  Internal = 70,   ///< a defect of qopt, or a kernel that failed on a GPU
   Cancelled = 130, ///< stopped by the user
 };
 

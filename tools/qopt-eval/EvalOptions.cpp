@@ -112,8 +112,8 @@ static void addInputs(CLI::App &app, EvalOptions &options) {
   app.add_option("--tokenizer", options.tokenizer,
                  "tokenizer.json or its folder, instead of the artifact's own");
   app.add_option("--device", options.device,
-                 "where to run: host, cuda, cuda:N, emulator or "
-                 "emulator,schedules=N [what it was compiled for]");
+                 "where to run: host, cuda, cuda:N, emulator, or one of those "
+                 "that qopt-run --help describes [what it was compiled for]");
   app.add_option("--window", options.window,
                  "tokens of a window [512, or the context if that is less]")
       ->check(cli::between(2, INT64_MAX));

@@ -104,9 +104,11 @@ int main(int argc, char **argv) {
       ->check(cli::between(0, 1024));
   app.add_option(
       "--device", options.device,
-      "where to run: host, cuda, cuda:N, emulator, or emulator,schedules=N, "
-      "which runs each kernel in N orders of warps and blocks and compares "
-      "what they leave [what it was compiled for]");
+      "where to run: host, cuda, cuda:N, emulator, cuda,synchronous or "
+      "cuda:N,synchronous, which waits for each kernel, so that a failure "
+      "names it, or emulator,schedules=N, which runs each kernel in N orders "
+      "of warps and blocks and compares what they leave [what it was compiled "
+      "for]");
   app.add_flag("--trust", options.trust,
                "skip the digests of weights and code: loads at once");
   app.add_flag("--json", options.json, "results as JSON on standard output");

@@ -5,6 +5,7 @@ call, and fails where a test asks for it (standin/Standin.h).
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -103,10 +104,21 @@ def test_every_call_is_paired(tool, compiled, tmp_path):
         ("fail=cuLaunchKernelEx:30:701", "sm_90a", DEVICE, "cuLaunchKernelEx failed: CUDA_ERROR_LAUNCH_OUT_OF_RES"),
         ("fail=cuLaunchKernelEx:30:701", "sm_90a", DEVICE, "compile the model with --arch of this GPU"),
         ("fail=cuLaunchKernelEx:30:1", "sm_90a", INTERNAL, "cuLaunchKernelEx failed: CUDA_ERROR_INVALID_VALUE"),
-        ("fault=30:700", "sm_90a", DEVICE, "cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS"),
+        ("fault=30:700", "sm_90a", INTERNAL, "cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS"),
+        (
+            "fault=30:700",
+            "sm_90a",
+            INTERNAL,
+            "defect of qopt, or the GPU is faulty: Xid 48, 79, 94 or 95 in the kernel log",
+        ),
         ("fault=30:214", "sm_90a", DEVICE, "the GPU's memory is faulty: nvidia-smi -q -d ECC shows it"),
         ("fault=30:702", "sm_90a", DEVICE, "a kernel took longer than the GPU of a display may"),
-        ("fault=30:719", "sm_90a", DEVICE, "this process cannot use the GPU any more: start it again; if it happens"),
+        (
+            "fault=30:719",
+            "sm_90a",
+            INTERNAL,
+            "this process cannot use the GPU any more: start it again; either a kernel",
+        ),
         ("fault=30:999", "sm_90a", DEVICE, "the kernel log (dmesg, Xid) says what the GPU did"),
         ("fail=cuDevicePrimaryCtxRetain:1:46", "sm_90a", DEVICE, "another process has the GPU for itself, or its"),
         ("fail=cuInit:1:802", "sm_90a", DEVICE, "does not start: cuInit failed: CUDA_ERROR_SYSTEM_NOT_READY"),
@@ -118,6 +130,44 @@ def test_errors(tool, compiled, settings, arch, code, message):
     assert (failed.returncode, failed.stdout) == (code, ""), failed.stderr
     assert message in failed.stderr
     assert len(failed.stderr.splitlines()) == 1 and failed.stderr.startswith("error: ")
+
+
+IN_FLIGHT = (
+    r"in flight were (\d+) launches, from the (launch of .+, kernel '.+'), to the (launch of .+, kernel '.+'): "
+    r'the device "cuda,synchronous" tells which kernel failed$'
+)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_failure_that_comes_late_names_what_was_in_flight(tool, compiled, tmp_path, step):
+    """Launched one by one, recorded, and as a graph: the driver tells at the wait that a kernel failed. Where each launch is
+    waited for, the message has that kernel alone."""
+    log = tmp_path / "calls"
+    prompt = ("--tokens", "1", "--max-tokens", 3, "--ignore-end", "--json")
+
+    def run(settings, device="cuda"):
+        command = (compiled("sm_90a"), *prompt, "--device", device)
+        return tool("qopt-run", *command, environment=environment(settings, QOPT_STANDIN_LOG=str(log)), check=False)
+
+    def launched():
+        lines = [line.split() for line in log.read_text().splitlines()]
+        return [line[1] for line in lines if line[0] == "cuLaunchKernelEx"]
+
+    assert run("", "cuda,synchronous").returncode == 0
+    steps = json.loads(PROMPT[-2]) if False else 6
+    kernels = launched()[: len(launched()) // 3]
+    middle = (step - 1) * len(kernels) + len(kernels) // 2
+    failed = run(f"fault={middle + 1}:700")
+    count, first, last = re.search(IN_FLIGHT, failed.stderr).groups()
+    assert int(count) == len(kernels)
+    assert first.endswith(f"kernel '{kernels[0]}'") and last.endswith(f"kernel '{kernels[-1]}'")
+    assert failed.stderr.count("kernel '") == 2
+    failed = run(f"fault={middle + 1}:700", "cuda:0,synchronous")
+    found = re.match(
+        r"error: launch of .+, kernel '(.+)': cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL", failed.stderr
+    )
+    assert found[1] == kernels[len(kernels) // 2] and "in flight" not in failed.stderr
+    assert failed.returncode == INTERNAL
 
 
 def test_machine_code_that_does_not_load_is_an_error(tool, stories, tmp_path):
