@@ -134,9 +134,8 @@ typedef struct qopt_tensor {
 typedef struct qopt_session qopt_session;
 typedef struct qopt_results qopt_results;
 
-/* `threads` 0: one for each processor. `device`: "host", "cuda", "cuda:N",
- * "cuda[:N],synchronous", "emulator[,schedules=N]"; NULL: what the artifact was
- * compiled for. */
+/* `threads` 0: one for each processor. `device`: as EngineOptions::device in
+ * Engine.h says; NULL: what the artifact was compiled for. */
 QOPT_C_API qopt_status qopt_session_create(const qopt_artifact *artifact,
                                            int threads, const char *device,
                                            qopt_session **session);

@@ -85,6 +85,7 @@ Decoder::Decoder(const ptx::Module &module, uint32_t kernel,
   addMma(families);
   addStack(families);
   addVideo(families);
+  addScalarVideo(families);
   addWmma(families);
   addPacking(families);
   addSetp(families);

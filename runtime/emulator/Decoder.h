@@ -44,6 +44,9 @@ bool decodeAsyncReduction(Decoder &decoder);
 /// ops/Bulk.cpp: cp.async.bulk and cp.reduce.async.bulk.
 bool decodeBulk(Decoder &decoder);
 
+/// ops/QuadPairMma.cpp: mma.m8n8k4 of f16.
+bool decodeQuadPairs(Decoder &decoder);
+
 /// ops/Cluster.cpp: barrier.cluster.
 bool decodeClusterBarrier(Decoder &decoder);
 void addWarpOps(FamilyTable &table);
@@ -51,6 +54,7 @@ void addMatrix(FamilyTable &table);
 void addMma(FamilyTable &table);
 void addStack(FamilyTable &table);
 void addVideo(FamilyTable &table);
+void addScalarVideo(FamilyTable &table);
 void addWmma(FamilyTable &table);
 void addPacking(FamilyTable &table);
 void addSetp(FamilyTable &table);

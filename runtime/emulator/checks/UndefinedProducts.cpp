@@ -2,6 +2,7 @@
 #include "runtime/emulator/checks/UndefinedProducts.h"
 
 #include "runtime/emulator/MatrixShape.h"
+#include "runtime/emulator/numerics/QuadPairs.h"
 
 #include <algorithm>
 
@@ -36,6 +37,9 @@ bool isSparse(const ptx::Instruction &instruction) {
 } // namespace
 
 void UndefinedProduct::ofFragments() const {
+  if (matrixShapeOf(source) == MatrixShape{8, 8, 4} &&
+      typeOf(source, 1) == ptx::Type::F16)
+    return ofQuadPairs();
   const bool sparse = isSparse(source);
   const unsigned tall = matrixShapeOf(source).m / 8;
   const unsigned sums = inst.destinations;
@@ -74,11 +78,45 @@ void UndefinedProduct::ofFragments() const {
     }
 }
 
+void UndefinedProduct::ofQuadPairs() const {
+  using namespace numerics;
+  const bool halfD = inst.destinations == 4, halfC = inst.sources == 8;
+  auto elementBits = [](FragmentPlace place, bool halves) {
+    return halves ? lowBits(16) << 16 * place.element : lowBits(64);
+  };
+  auto at = [&](unsigned first, FragmentPlace place, bool halves) {
+    Undefined one =
+        undefined(first + unsigned(place.number), unsigned(place.lane));
+    one.bits &= elementBits(place, halves);
+    return one;
+  };
+  for (int pair = 0; pair < quadPairs; ++pair) {
+    Undefined rows[8], columns[8];
+    for (int i = 0; i < 8; ++i)
+      for (int k = 0; k < 4; ++k) {
+        const bool byRows[] = {bool(inst.aux & QuadPairRowsOfA),
+                               bool(inst.aux & QuadPairRowsOfB)};
+        join(rows[i], at(0, quadPairFactor(pair, i, k, byRows[0]), true));
+        join(columns[i], at(2, quadPairFactor(pair, i, k, !byRows[1]), true));
+      }
+    for (int row = 0; row < 8; ++row)
+      for (int column = 0; column < 8; ++column) {
+        Undefined one = at(4, quadPairSum(pair, row, column, halfC), halfC);
+        join(one, rows[row]);
+        join(one, columns[column]);
+        const FragmentPlace place = quadPairSum(pair, row, column, halfD);
+        add(results[size_t(place.number)][size_t(place.lane)], one,
+            elementBits(place, halfD));
+      }
+  }
+}
+
 void UndefinedProduct::ofRowMajor() const {
   const MatrixShape shape = matrixShapeOf(source);
   // Products of halves name the types of D and C alone.
   const bool halves = typeOf(source, 2) == ptx::Type::None;
-  const unsigned bits = 8 * sizeOf(halves ? ptx::Type::F16 : typeOf(source, 1));
+  const unsigned bits = bitsOf(halves ? ptx::Type::F16 : typeOf(source, 1));
+  const bool packed = bits < 8; // B lies by columns
   const unsigned ofA = inst.aux & 0xff, ofB = inst.aux >> 8 & 0xff;
   std::vector<Undefined> rows(shape.m), columns(shape.n);
   const unsigned each = std::max(32 / bits, 1u);
@@ -90,7 +128,7 @@ void UndefinedProduct::ofRowMajor() const {
       if (n < ofA)
         join(rows[element / shape.k % shape.m], one);
       else
-        join(columns[element % shape.n], one);
+        join(columns[packed ? element / shape.k : element % shape.n], one);
     }
   const unsigned inSum = typeOf(source, 0) == ptx::Type::F16 ? 2 : 1;
   for (unsigned n = 0; n < inst.destinations; ++n)

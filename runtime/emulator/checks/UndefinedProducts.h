@@ -16,6 +16,9 @@ namespace qopt::emulator {
 /// metadata counts. Inst::target: how many they are.
 constexpr unsigned metadataLaneShift = 8;
 
+/// Inst::aux of mma.m8n8k4 of f16: the matrices that lie by rows.
+constexpr uint32_t QuadPairRowsOfA = 1, QuadPairRowsOfB = 2;
+
 /// A product's sources, what is undefined of them, and of its results.
 struct UndefinedProduct {
   const ptx::Instruction &source;
@@ -25,6 +28,8 @@ struct UndefinedProduct {
 
   /// mma and mma.sp: numerics/Fragments.h draws where elements are.
   void ofFragments() const;
+  /// mma.m8n8k4 of f16: numerics/QuadPairs.h.
+  void ofQuadPairs() const;
   /// wmma.mma: fragments as ops/Wmma.cpp has them, matrices row by row in lane
   /// 0's, lane 1's, … first registers, then the second ones.
   void ofRowMajor() const;

@@ -5,6 +5,7 @@
 #include "runtime/emulator/MatrixShape.h"
 
 #include "runtime/emulator/checks/UndefinedProducts.h"
+#include "runtime/emulator/numerics/BitProduct.h"
 #include "runtime/emulator/numerics/Float64.h"
 #include "runtime/emulator/numerics/IntegerProduct.h"
 #include "runtime/emulator/numerics/MatrixProduct.h"
@@ -171,6 +172,12 @@ void integerProduct(const uint32_t *const *sources, uint32_t *const *results,
     multiplyIntegerFragments<A, B, Bits, K>(sources, results, saturating);
 }
 
+template <BitOperation Operation, int K>
+void bitProduct(const uint32_t *const *sources, uint32_t *const *results,
+                bool) {
+  multiplyBitFragments<Operation, K>(sources, results);
+}
+
 /// What a product is to be.
 struct Request {
   MatrixShape shape;
@@ -242,6 +249,24 @@ Handler integerHandler(const Request &wanted) {
   return nullptr;
 }
 
+template <BitOperation Operation> Handler bitHandler(const Request &wanted) {
+  return wanted.sparse ? nullptr
+         : wanted.shape.k == 128
+             ? handlerOf<bitProduct<Operation, 128>, 1, 128>(wanted)
+         : wanted.shape.k == 256
+             ? handlerOf<bitProduct<Operation, 256>, 1, 256>(wanted)
+             : nullptr;
+}
+
+/// m8n8k128.….b1.b1.s32.and.popc
+Handler bitHandler(const Decoder &decoder, const Request &wanted) {
+  if (wanted.b != ptx::Type::B1 || !decoder.has("popc") ||
+      decoder.has("satfinite") || decoder.has("and") == decoder.has("xor"))
+    return nullptr;
+  return decoder.has("and") ? bitHandler<BitOperation::And>(wanted)
+                            : bitHandler<BitOperation::ExclusiveOr>(wanted);
+}
+
 Handler floatHandler(const Request &wanted) {
   const unsigned k = wanted.depth();
   if (wanted.shape.m != 16)
@@ -302,10 +327,6 @@ bool decodeDouble(Decoder &decoder, MatrixShape shape) {
   return decoder.emit(handler);
 }
 
-unsigned bitsOf(ptx::Type type) {
-  return type == ptx::Type::TF32 ? 32 : isNibble(type) ? 4 : 8 * sizeOf(type);
-}
-
 /// The metadata of mma.sp, and the selector of the lanes that have it.
 bool decodeMetadata(Decoder &decoder, const Request &wanted) {
   const ptx::Operand &selector = decoder.operand(5);
@@ -339,8 +360,12 @@ bool decodeMma(Decoder &decoder) {
     return decoder.unknown();
   if (wanted.a == ptx::Type::F64 && !wanted.sparse)
     return decodeDouble(decoder, wanted.shape);
+  if (wanted.a == ptx::Type::F16 && wanted.shape == MatrixShape{8, 8, 4})
+    return decodeQuadPairs(decoder);
   const bool integers = isByte(wanted.a) || isNibble(wanted.a);
-  Handler handler = integers ? integerHandler(wanted) : floatHandler(wanted);
+  Handler handler = wanted.a == ptx::Type::B1 ? bitHandler(decoder, wanted)
+                    : integers                ? integerHandler(wanted)
+                                              : floatHandler(wanted);
   if (!handler)
     return decoder.unknown();
   const size_t count = wanted.sparse ? 6 : 4;

@@ -1,104 +1,33 @@
 // SIMD video instructions: two halves or four bytes of a register at a time,
 // chosen from the pair {b, a} of operands (PTX ISA, SIMD video instructions).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "runtime/emulator/Decoder.h"
 #include "runtime/emulator/Lanes.h"
+#include "runtime/emulator/ops/VideoOperations.h"
 
-#include <algorithm>
-#include <cstdlib>
+#include <bit>
 
 namespace qopt::emulator {
 namespace {
 
-enum class Operation : uint8_t {
-  Add,
-  Subtract,
-  Average,
-  Difference,
-  Minimum,
-  Maximum,
-  Equal,
-  NotEqual,
-  Less,
-  LessEqual,
-  Greater,
-  GreaterEqual
-};
-
 /// What an instruction does, kept in Inst::offset.
 struct Video {
-  Operation operation = Operation::Add;
+  VideoOperation operation = VideoOperation::Add;
   bool signedResult = false, signedA = false, signedB = false;
   bool saturates = false;
   bool accumulates = false; ///< .add
   uint8_t parts = 2;        ///< 2 halves or 4 bytes
   uint8_t mask = 0;         ///< the parts of d that get results
+};
+static_assert(sizeof(Video) == sizeof(int64_t));
 
-  /// Places of the parts in {b, a}, lowest first, kept in Inst::offset2.
+/// Of the parts in {b, a}, lowest first, kept in Inst::offset2.
+struct Places {
   uint8_t a[4] = {}, b[4] = {};
 };
+static_assert(sizeof(Places) == sizeof(int64_t));
 
-int64_t packFlags(const Video &video) {
-  return int64_t(video.operation) | int64_t(video.signedResult) << 8 |
-         int64_t(video.signedA) << 9 | int64_t(video.signedB) << 10 |
-         int64_t(video.saturates) << 11 | int64_t(video.accumulates) << 12 |
-         int64_t(video.parts) << 16 | int64_t(video.mask) << 24;
-}
-int64_t packPlaces(const Video &video) {
-  int64_t packed = 0;
-  for (unsigned i = 0; i < 4; ++i)
-    packed |= int64_t(video.a[i]) << 4 * i | int64_t(video.b[i])
-                                                 << (16 + 4 * i);
-  return packed;
-}
-Video unpack(const Inst &inst) {
-  Video video;
-  video.operation = Operation(inst.offset & 0xff);
-  video.signedResult = inst.offset >> 8 & 1;
-  video.signedA = inst.offset >> 9 & 1;
-  video.signedB = inst.offset >> 10 & 1;
-  video.saturates = inst.offset >> 11 & 1;
-  video.accumulates = inst.offset >> 12 & 1;
-  video.parts = uint8_t(inst.offset >> 16);
-  video.mask = uint8_t(inst.offset >> 24);
-  for (unsigned i = 0; i < 4; ++i) {
-    video.a[i] = inst.offset2 >> 4 * i & 15;
-    video.b[i] = inst.offset2 >> (16 + 4 * i) & 15;
-  }
-  return video;
-}
-
-int32_t compute(Operation operation, int32_t a, int32_t b) {
-  switch (operation) {
-  case Operation::Add:
-    return a + b;
-  case Operation::Subtract:
-    return a - b;
-  case Operation::Average: // rounded to nearest, halves away from zero
-    return (a + b + (a + b >= 0)) >> 1;
-  case Operation::Difference:
-    return std::abs(a - b);
-  case Operation::Minimum:
-    return std::min(a, b);
-  case Operation::Maximum:
-    return std::max(a, b);
-  case Operation::Equal:
-    return a == b;
-  case Operation::NotEqual:
-    return a != b;
-  case Operation::Less:
-    return a < b;
-  case Operation::LessEqual:
-    return a <= b;
-  case Operation::Greater:
-    return a > b;
-  case Operation::GreaterEqual:
-    return a >= b;
-  }
-  return 0;
-}
-
-uint32_t computeLane(const Video &video, uint32_t a, uint32_t b, uint32_t c) {
+uint32_t computeLane(const Video &video, const Places &places, uint32_t a,
+                     uint32_t b, uint32_t c) {
   const int width = 32 / video.parts;
   const uint32_t ones = (1u << width) - 1;
   const uint64_t both = uint64_t(b) << 32 | a;
@@ -111,8 +40,9 @@ uint32_t computeLane(const Video &video, uint32_t a, uint32_t b, uint32_t c) {
   const int32_t most = int32_t(ones >> int(video.signedResult));
   uint32_t result = video.accumulates ? c : 0;
   for (unsigned i = 0; i < video.parts; ++i) {
-    int32_t value = compute(video.operation, part(video.a[i], video.signedA),
-                            part(video.b[i], video.signedB));
+    int32_t value =
+        computeVideo(video.operation, part(places.a[i], video.signedA),
+                     part(places.b[i], video.signedB));
     if (video.saturates)
       value = std::clamp(value, least, most);
     const bool given = video.mask >> i & 1;
@@ -126,38 +56,16 @@ uint32_t computeLane(const Video &video, uint32_t a, uint32_t b, uint32_t c) {
 }
 
 Step runVideo(Warp &warp, const Inst &inst, uint32_t mask) {
-  const Video video = unpack(inst);
+  const auto video = std::bit_cast<Video>(inst.offset);
+  const auto places = std::bit_cast<Places>(inst.offset2);
   const uint32_t *a = warp.lanes32(inst.source(0));
   const uint32_t *b = warp.lanes32(inst.source(1));
   const uint32_t *c = warp.lanes32(inst.source(2));
   uint32_t *d = warp.lanes32(inst.destination());
   forLanes(mask, [&](unsigned lane) {
-    d[lane] = computeLane(video, a[lane], b[lane], c[lane]);
+    d[lane] = computeLane(video, places, a[lane], b[lane], c[lane]);
   });
   return Step::Next;
-}
-
-/// "vabsdiff" of "vabsdiff4"; vset has the name of a comparison.
-bool findOperation(const Decoder &decoder, Operation &operation) {
-  struct Name {
-    std::string_view name;
-    Operation operation;
-  };
-  static constexpr Name operations[] = {
-      {"vadd", Operation::Add},      {"vsub", Operation::Subtract},
-      {"vavrg", Operation::Average}, {"vabsdiff", Operation::Difference},
-      {"vmin", Operation::Minimum},  {"vmax", Operation::Maximum},
-      {"eq", Operation::Equal},      {"ne", Operation::NotEqual},
-      {"lt", Operation::Less},       {"le", Operation::LessEqual},
-      {"gt", Operation::Greater},    {"ge", Operation::GreaterEqual}};
-  std::string_view opcode = decoder.instruction().opcode;
-  opcode.remove_suffix(1);
-  for (const Name &known : operations)
-    if (opcode == known.name || (opcode == "vset" && decoder.has(known.name))) {
-      operation = known.operation;
-      return true;
-    }
-  return false;
 }
 
 /// "h32", "b7654": a digit for each part, the highest first, below `end`.
@@ -193,9 +101,11 @@ bool readMask(Decoder &decoder, const std::string &selector, unsigned parts,
 /// vset has no type of d.
 bool decodeVideo(Decoder &decoder) {
   Video video;
+  Places places;
   const std::string &opcode = decoder.instruction().opcode;
   video.parts = opcode.back() == '2' ? 2 : 4;
-  if (!findOperation(decoder, video.operation))
+  if (!findVideoOperation(decoder, opcode.substr(0, opcode.size() - 1),
+                          video.operation))
     return decoder.unknown();
   const unsigned first = opcode.starts_with("vset") ? 0 : 1;
   const ptx::Type types[] = {decoder.type(0), decoder.type(first),
@@ -225,15 +135,15 @@ bool decodeVideo(Decoder &decoder) {
       return decoder.fail("the last operand has no selector");
   }
   if (!readMask(decoder, selectors[0], video.parts, video.mask) ||
-      !readPlaces(decoder, selectors[1], video.parts, video.a) ||
-      !readPlaces(decoder, selectors[2], video.parts, video.b) ||
+      !readPlaces(decoder, selectors[1], video.parts, places.a) ||
+      !readPlaces(decoder, selectors[2], video.parts, places.b) ||
       !decoder.destination(plain[0], OperandType::Word))
     return false;
   for (unsigned i = 1; i < 4; ++i)
     if (!decoder.source(plain[i], OperandType::Word))
       return false;
-  decoder.inst.offset = packFlags(video);
-  decoder.inst.offset2 = packPlaces(video);
+  decoder.inst.offset = std::bit_cast<int64_t>(video);
+  decoder.inst.offset2 = std::bit_cast<int64_t>(places);
   return decoder.emit(&runVideo);
 }
 

@@ -1,14 +1,15 @@
-// wmma.load, wmma.mma and wmma.store of f16, bf16, tf32, f64 and bytes, as
-// nvcc's mma.h makes them. Where a fragment keeps an element is not for a
-// program to know; here the elements of a matrix, row by row, lie one behind
-// the other in lane 0's, lane 1's, … first register, then in the second
-// registers, and so on. Where a fragment has room for more, the elements
-// repeat.
+// wmma.load, wmma.mma and wmma.store of f16, bf16, tf32, f64, bytes, four bits
+// and one, as nvcc's mma.h makes them. Where a fragment keeps an element is not
+// for a program to know; here the elements of a matrix, row by row (a B of less
+// than bytes: column by column), lie one behind the other in lane 0's, lane
+// 1's, … first register, then in the second registers, and so on. Where a
+// fragment has room for more, the elements repeat.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/MatrixShape.h"
 #include "runtime/emulator/MemoryAccess.h"
 
 #include "runtime/emulator/checks/UndefinedMemory.h"
+#include "runtime/emulator/numerics/BitProduct.h"
 #include "runtime/emulator/numerics/Float64.h"
 #include "runtime/emulator/numerics/IntegerProduct.h"
 #include "runtime/emulator/numerics/RowMajorTiles.h"
@@ -20,10 +21,11 @@ namespace {
 
 using namespace numerics;
 
-/// A matrix of an instruction: its size, and its elements' bytes.
+/// A matrix of an instruction: its size, its elements' bytes, and the bits that
+/// strides count. Elements of less than bytes are moved by the word.
 struct Part {
   int rows = 0, columns = 0;
-  unsigned bytes = 0;
+  unsigned bytes = 0, bits = 0;
   int perRegister() const { return int(registerBytes() / bytes); }
   unsigned registerBytes() const { return std::max(bytes, 4u); }
   int elements() const { return rows * columns; }
@@ -32,11 +34,11 @@ struct Part {
 /// Packed into Inst::offset2, beside the address's offset.
 int64_t packPart(const Part &part, bool byColumns) {
   return part.rows | part.columns << 8 | int64_t(part.bytes) << 16 |
-         int64_t(byColumns) << 24;
+         int64_t(byColumns) << 24 | int64_t(part.bits) << 32;
 }
 Part unpackPart(int64_t packed) {
   return {int(packed & 0xff), int(packed >> 8 & 0xff),
-          unsigned(packed >> 16 & 0xff)};
+          unsigned(packed >> 16 & 0xff), unsigned(packed >> 32)};
 }
 
 /// What is undefined of the elements that wmma.store stores now. False when the
@@ -76,10 +78,10 @@ template <bool Load> Step runMove(Warp &warp, const Inst &inst, uint32_t mask) {
       const int index = element % part.elements();
       const uint64_t row = uint64_t(index / part.columns);
       const uint64_t column = uint64_t(index % part.columns);
-      const uint64_t stride = strides[lane];
-      const uint64_t place =
-          byColumns ? column * stride + row : row * stride + column;
-      addresses[lane] = bases[lane] + place * part.bytes;
+      const uint64_t stride = uint64_t(strides[lane]) * part.bits / 8;
+      addresses[lane] =
+          bases[lane] + (byColumns ? column * stride + row * part.bytes
+                                   : row * stride + column * part.bytes);
     }
     uint32_t good = fullMask;
     warp.fragment = {number, at};
@@ -187,6 +189,55 @@ Step runMma(Warp &warp, const Inst &inst, uint32_t mask) {
   return Step::Next;
 }
 
+/// Multiplies fragments of mma with m = 16.
+using Product = void (*)(const uint32_t *const *sources,
+                         uint32_t *const *results, bool saturating);
+
+template <typename Nibble>
+void nibbleProduct(const uint32_t *const *sources, uint32_t *const *results,
+                   bool saturating) {
+  multiplyIntegerFragments<Nibble, Nibble, 4, 32>(sources, results, saturating);
+}
+template <BitOperation Operation>
+void bitProduct(const uint32_t *const *sources, uint32_t *const *results,
+                bool) {
+  multiplyBitFragments<Operation, 128>(sources, results);
+}
+
+/// Less than bytes: rows of A and columns of B are four words each, which lie
+/// as in the fragments of mma with m = 8.
+template <Product P>
+Step runPacked(Warp &warp, const Inst &inst, uint32_t mask) {
+  if (!warp.converged(fullMask))
+    return Step::Again;
+  if (!warp.isWholeWarp(inst, mask))
+    return Step::Stopped;
+  constexpr unsigned extent = 8;
+  const uint32_t zeros[lanes] = {};
+  uint32_t sums[extent * extent], fragment[4][lanes];
+  const unsigned aCount = inst.aux & 0xff, bCount = inst.aux >> 8 & 0xff;
+  gather(warp, inst, aCount + bCount, std::size(sums), sums);
+  auto inFragment = [&](unsigned i) -> uint32_t & {
+    const FragmentPlace place = placeInC<1>(int(i / extent), int(i % extent));
+    return fragment[place.number][place.lane];
+  };
+  for (unsigned i = 0; i < std::size(sums); ++i)
+    inFragment(i) = sums[i];
+  const uint32_t *sources[] = {warp.lanes32(inst.source(0)),
+                               zeros,
+                               warp.lanes32(inst.source(aCount)),
+                               fragment[0],
+                               fragment[1],
+                               zeros,
+                               zeros};
+  uint32_t *results[] = {fragment[0], fragment[1], fragment[2], fragment[3]};
+  P(sources, results, inst.aux & saturates);
+  for (unsigned i = 0; i < std::size(sums); ++i)
+    sums[i] = inFragment(i);
+  scatter(warp, inst, std::size(sums), sums);
+  return Step::Next;
+}
+
 /// f64, 8 × 8 × 4: as mma does it.
 template <Rounding R>
 Step runDoubleMma(Warp &warp, const Inst &inst, uint32_t mask) {
@@ -212,7 +263,8 @@ Step runDoubleMma(Warp &warp, const Inst &inst, uint32_t mask) {
 
 constexpr MatrixShape squareShape = {16, 16, 16}, tallShape = {32, 8, 16},
                       wideShape = {8, 32, 16}, singleShape = {16, 16, 8},
-                      doubleShape = {8, 8, 4};
+                      doubleShape = {8, 8, 4}, nibbleShape = {8, 8, 32},
+                      bitShape = {8, 8, 128};
 
 template <typename Tiles> Handler handlerOf(MatrixShape shape) {
   return shape == squareShape ? &runMma<Tiles, 16, 16, 16>
@@ -239,8 +291,9 @@ Handler mmaHandler(const Decoder &decoder, MatrixShape shape) {
   const MatrixTypes types = typesOf(decoder);
   if (types.a != types.b || types.c != types.d)
     return nullptr;
-  const bool bytes = types.a == Type::S8 || types.a == Type::U8;
-  if (decoder.has("satfinite") && !bytes)
+  const bool integers = types.a == Type::S8 || types.a == Type::U8 ||
+                        types.a == Type::S4 || types.a == Type::U4;
+  if (decoder.has("satfinite") && !integers)
     return nullptr;
   const bool isSingle = types.d == Type::F32;
   switch (types.a) {
@@ -260,6 +313,18 @@ Handler mmaHandler(const Decoder &decoder, MatrixShape shape) {
   case Type::U8:
     return types.d == Type::S32 ? handlerOf<ByteTiles<uint8_t>>(shape)
                                 : nullptr;
+  case Type::S4:
+  case Type::U4:
+    return types.d != Type::S32 || shape != nibbleShape ? nullptr
+           : types.a == Type::S4 ? &runPacked<nibbleProduct<int8_t>>
+                                 : &runPacked<nibbleProduct<uint8_t>>;
+  case Type::B1:
+    return types.d != Type::S32 || shape != bitShape || !decoder.has("popc") ||
+                   decoder.has("and") == decoder.has("xor")
+               ? nullptr
+           : decoder.has("and")
+               ? &runPacked<bitProduct<BitOperation::And>>
+               : &runPacked<bitProduct<BitOperation::ExclusiveOr>>;
   case Type::F64:
     return types.d != Type::F64 || shape != doubleShape ? nullptr
            : decoder.has("rz") ? &runDoubleMma<Rounding::Zero>
@@ -275,8 +340,8 @@ size_t countOf(const ptx::Operand &operand) {
   return operand.kind == ptx::Operand::Vector ? operand.elements.size() : 1;
 }
 
-/// The bytes of an element of a matrix that is loaded or stored; 0 where PTX
-/// has no such matrix.
+/// The bytes of an element of a matrix that is loaded or stored, 4 where it has
+/// less than one; 0 where PTX has no such matrix.
 unsigned elementBytes(const Decoder &decoder, MatrixShape shape) {
   using ptx::Type;
   const Type type = decoder.type();
@@ -292,7 +357,13 @@ unsigned elementBytes(const Decoder &decoder, MatrixShape shape) {
   case Type::U8:
     return large && operand ? 1 : 0;
   case Type::S32:
-    return large && !operand ? 4 : 0;
+    return (large || shape == nibbleShape || shape == bitShape) && !operand ? 4
+                                                                            : 0;
+  case Type::S4:
+  case Type::U4:
+    return shape == nibbleShape && operand ? 4 : 0;
+  case Type::B1:
+    return shape == bitShape && operand ? 4 : 0;
   case Type::TF32:
     return shape == singleShape && operand ? 4 : 0;
   case Type::F32:
@@ -310,12 +381,21 @@ bool decodeMove(Decoder &decoder, bool load, MatrixShape shape) {
   const unsigned size = elementBytes(decoder, shape);
   if (size == 0)
     return decoder.unknown();
-  Part part = {int(shape.m), int(shape.n), size};
+  Part part = {int(shape.m), int(shape.n), size, bitsOf(decoder.type())};
   if (decoder.has("a"))
     part.columns = int(shape.k);
   else if (decoder.has("b"))
     part.rows = int(shape.k);
-  const bool byColumns = decoder.has("col");
+  bool byColumns = decoder.has("col");
+  const int tight = byColumns ? part.rows : part.columns;
+  if (part.bits < 8) {
+    if (decoder.has("b") != byColumns)
+      return decoder.fail("expected a by rows ('.row') and b by columns "
+                          "('.col')");
+    byColumns = false;
+    part.rows = int(shape.m);
+    part.columns = int(shape.k * part.bits / 32);
+  }
   ptx::Space space = spaceOf(decoder);
   const ptx::Operand &data = decoder.operand(load ? 0 : 1);
   const OperandType kind = Decoder::kindOf(decoder.type());
@@ -327,8 +407,7 @@ bool decodeMove(Decoder &decoder, bool load, MatrixShape shape) {
     if (!decoder.source(decoder.operand(2), OperandType::Word))
       return false;
   } else {
-    decoder.constant(uint64_t(byColumns ? part.rows : part.columns),
-                     OperandType::Word);
+    decoder.constant(uint64_t(tight), OperandType::Word);
   }
   if (!load && !decoder.sources(data, kind))
     return false;
@@ -345,8 +424,8 @@ bool decodeMove(Decoder &decoder, bool load, MatrixShape shape) {
 
 /// Registers of a fragment of `elements` elements.
 size_t registersOf(unsigned elements, ptx::Type type) {
-  const unsigned bytes = sizeOf(type);
-  return elements * bytes / (lanes * std::max(bytes, 4u));
+  const unsigned bits = bitsOf(type);
+  return elements * bits / (lanes * std::max(bits, 32u));
 }
 
 bool decodeMma(Decoder &decoder, MatrixShape shape) {

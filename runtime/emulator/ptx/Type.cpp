@@ -35,6 +35,12 @@ std::string_view nameOf(Type type) { return types[size_t(type)].name; }
 
 unsigned sizeOf(Type type) { return types[size_t(type)].size; }
 
+unsigned bitsOf(Type type) {
+  return type == Type::B1                       ? 1
+         : type == Type::S4 || type == Type::U4 ? 4
+                                                : 8 * sizeOf(type);
+}
+
 bool isFloat(Type type) {
   switch (type) {
   case Type::F16:

@@ -51,6 +51,8 @@ std::string_view nameOf(Type type);
 
 /// Bytes in memory; 0 for None and Pred. A four-bit type counts as one byte.
 unsigned sizeOf(Type type);
+/// Of an element of a packed register.
+unsigned bitsOf(Type type);
 
 bool isFloat(Type type); ///< f16, bf16, f32, f64 and packed pairs of them
 bool isSigned(Type type);

@@ -12,6 +12,9 @@ SUITES = [
     "MoveMatrix",
     "Logic3",
     "Video",
+    "ScalarVideo",
+    "PackedWmma",
+    "QuadPairMma",
     "Atomics",
     "Heap",
     "Alloca",
@@ -25,7 +28,9 @@ def test_kernels_assemble(tool, tmp_path):
     if not ptxas:
         pytest.skip("there is no ptxas here")
     # What the emulator is to refuse is no PTX either.
-    chosen = ":".join(f"{suite}.*" for suite in SUITES) + "-Video.SelectorsBelongToVideo"
+    chosen = (
+        ":".join(f"{suite}.*" for suite in SUITES) + "-Video.SelectorsBelongToVideo:ScalarVideo.WhatDoesNotFitIsNamed"
+    )
     tool("EmulatorTests", f"--gtest_filter={chosen}", environment={"QOPT_TEST_KERNELS": str(tmp_path)})
     kernels = sorted(tmp_path.glob("*.ptx"))
     assert len(kernels) > 100

@@ -43,6 +43,23 @@ def test_wmma_kinds(ptx, emulate, random, kernel, kind, sums, m, n):
     assert np.array_equal(out[2], a.astype(sums) @ b.T.astype(sums) + c)
 
 
+def test_wmma_nibbles(ptx, emulate, random):
+    a, b = (random.integers(-8, 8, (8, 96)) for _ in range(2))
+    packed = [((v[:, 0::2] & 15) | (v[:, 1::2] & 15) << 4).astype(np.uint8).view(np.uint32) for v in (a, b)]
+    c = random.integers(-99, 99, (8, 8)).astype(np.int32)
+    out = emulate(ptx, "wmmaS4", 1, 32, *packed, c, np.int32(96))
+    assert np.array_equal(out[2], a @ b.T + c)
+
+
+@pytest.mark.parametrize("kernel, operation", [("wmmaXor", np.bitwise_xor), ("wmmaAnd", np.bitwise_and)])
+def test_wmma_bits(ptx, emulate, random, kernel, operation):
+    a, b = (random.integers(0, 2**32, (8, 12), dtype=np.uint32) for _ in range(2))
+    c = random.integers(-99, 99, (8, 8)).astype(np.int32)
+    out = emulate(ptx, kernel, 1, 32, a, b, c, np.int32(384))
+    common = np.bitwise_count(operation(a[:, None], b[None])).sum(-1, dtype=np.int32)
+    assert np.array_equal(out[2], (common + c.T).T)  # c and the results lie by columns
+
+
 @pytest.mark.parametrize("kernel, kind, sums", [("wmmaS8", np.int8, np.int32), ("wmmaF64", np.float64, np.float64)])
 def test_wmma_beyond_the_end(ptx, emulate, kernel, kind, sums):
     side = 16 if kind is np.int8 else 8

@@ -93,6 +93,37 @@ TEST(Mma, Integers) {
         }
 }
 
+TEST(Mma, Bits) {
+  Numbers numbers(6);
+  for (bool common : {false, true})
+    for (auto [m, k] :
+         {std::pair{8u, 128u}, std::pair{16u, 128u}, std::pair{16u, 256u}}) {
+      Integers product = {m, k, 1, false, false};
+      const unsigned operands = product.ofA() + product.ofB();
+      product.words = numbers.words((operands + product.sums()) * 32);
+      const std::string text =
+          "mma.sync.aligned.m" + std::to_string(m) + "n8k" + std::to_string(k) +
+          ".row.col.s32.b1.b1.s32." + (common ? "and" : "xor") + ".popc " +
+          registers(64, product.sums()) + ", " + registers(0, product.ofA()) +
+          ", " + registers(product.ofA(), product.ofB()) + ", " +
+          registers(operands, product.sums()) + ";";
+      const std::vector<uint32_t> got =
+          runWarp(text, product.words, product.sums());
+      for (unsigned row = 0; row < m; ++row)
+        for (unsigned column = 0; column < 8; ++column) {
+          uint32_t sum = product.c(row, column);
+          for (unsigned i = 0; i < k; ++i) {
+            const bool a = product.a(row, i), b = product.b(i, column);
+            sum += common ? a && b : a != b;
+          }
+          ASSERT_EQ(
+              got[(row / 8 * 2 + column % 2) * 32 + row % 8 * 4 + column / 2],
+              sum)
+              << text << " row " << row << " column " << column;
+        }
+    }
+}
+
 TEST(Mma, Doubles) {
   Numbers numbers(2);
   struct Rounded {

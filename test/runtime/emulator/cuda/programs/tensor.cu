@@ -54,6 +54,41 @@ extern "C" __global__ void wmmaF64(const double *a, const double *b, double *c, 
   wmmaTile<double, double, 8, 8, 4>(a, b, c, k);
 }
 
+// Operands of less than bytes, k elements a row or column.
+extern "C" __global__ void wmmaS4(const uint32_t *a, const uint32_t *b, int *c, int k) {
+  using namespace nvcuda::wmma;
+  fragment<matrix_a, 8, 8, 32, experimental::precision::s4, row_major> fa;
+  fragment<matrix_b, 8, 8, 32, experimental::precision::s4, col_major> fb;
+  fragment<accumulator, 8, 8, 32, int> fc;
+  load_matrix_sync(fc, c, 8, mem_row_major);
+  for (int p = 0; p < k; p += 32) {
+    load_matrix_sync(fa, a + p / 8, k);
+    load_matrix_sync(fb, b + p / 8, k);
+    mma_sync(fc, fa, fb, fc);
+  }
+  store_matrix_sync(c, fc, 8, mem_row_major);
+}
+template <nvcuda::wmma::experimental::bmmaBitOp Op>
+__device__ void wmmaBits(const uint32_t *a, const uint32_t *b, int *c, int k) {
+  using namespace nvcuda::wmma;
+  fragment<matrix_a, 8, 8, 128, experimental::precision::b1, row_major> fa;
+  fragment<matrix_b, 8, 8, 128, experimental::precision::b1, col_major> fb;
+  fragment<accumulator, 8, 8, 128, int> fc;
+  load_matrix_sync(fc, c, 8, mem_col_major);
+  for (int p = 0; p < k; p += 128) {
+    load_matrix_sync(fa, a + p / 32, k);
+    load_matrix_sync(fb, b + p / 32, k);
+    bmma_sync(fc, fa, fb, fc, Op);
+  }
+  store_matrix_sync(c, fc, 8, mem_col_major);
+}
+extern "C" __global__ void wmmaXor(const uint32_t *a, const uint32_t *b, int *c, int k) {
+  wmmaBits<nvcuda::wmma::experimental::bmmaBitOpXOR>(a, b, c, k);
+}
+extern "C" __global__ void wmmaAnd(const uint32_t *a, const uint32_t *b, int *c, int k) {
+  wmmaBits<nvcuda::wmma::experimental::bmmaBitOpAND>(a, b, c, k);
+}
+
 // One 16 × 8 tile over k in steps of 16, operands through ldmatrix: a by rows,
 // b by rows too, so that it is transposed on the way.
 extern "C" __global__ void mmaLdmatrix(const half *a, const half *b, float *c, int k) {
