@@ -45,8 +45,8 @@ void multiplyPair(Warp &warp, const Inst &inst, int pair) {
     else if (halfC)
       sums[i] = widen<Float16>(halfAt(warp, inst, inC, place));
     else
-      added[i] = std::bit_cast<float>(warp.lanes32(
-          inst.source(unsigned(inC + place.number)))[place.lane]);
+      added[i] = std::bit_cast<float>(
+          warp.lanes32(inst.source(unsigned(inC + place.number)))[place.lane]);
   }
   multiplyTile<Float16, padded>(a, b, sums, sums);
   for (int i = 0; i < 64; ++i) {

@@ -1,6 +1,6 @@
-// Scalar video instructions: a byte, a half or a whole register of each operand,
-// extended to 33 bits; the result may be saturated, joined with a third operand
-// or put into a part of it (PTX ISA, scalar video instructions).
+// Scalar video instructions: a byte, a half or a whole register of each
+// operand, extended to 33 bits; the result may be saturated, joined with a
+// third operand or put into a part of it (PTX ISA, scalar video instructions).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/Lanes.h"
 #include "runtime/emulator/ops/VideoOperations.h"
@@ -38,9 +38,9 @@ bool readPart(Decoder &decoder, const std::string &selector,
 
 Wide valueOf(RegisterPart part, bool isSigned, uint32_t word) {
   const uint32_t bits = word >> part.shift & part.ones();
-  return isSigned ? Wide(int32_t(bits << (32 - part.width)) >>
-                         (32 - part.width))
-                  : Wide(bits);
+  return isSigned
+             ? Wide(int32_t(bits << (32 - part.width)) >> (32 - part.width))
+             : Wide(bits);
 }
 
 Wide saturate(Wide value, bool isSigned, unsigned width) {
@@ -243,8 +243,8 @@ bool decodeMultiplyAdd(Decoder &decoder) {
 } // namespace
 
 void addScalarVideo(FamilyTable &table) {
-  for (const char *name : {"vadd", "vsub", "vabsdiff", "vmin", "vmax", "vshl",
-                           "vshr", "vset"})
+  for (const char *name :
+       {"vadd", "vsub", "vabsdiff", "vmin", "vmax", "vshl", "vshr", "vset"})
     table[name] = &decodeScalar;
   table["vmad"] = &decodeMultiplyAdd;
 }

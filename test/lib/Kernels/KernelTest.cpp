@@ -54,6 +54,32 @@ Status test::assemble(const Compiled &kernel, const target::Target &target) {
                                [](llvm::StringRef) { return true; });
 }
 
+/// Of "st.global.v2.b32".
+static int64_t storedBytes(const std::string &opcode) {
+  size_t vector = opcode.find(".v");
+  int64_t elements = vector == std::string::npos ? 1 : opcode[vector + 2] - '0';
+  size_t digits = opcode.find_last_not_of("0123456789") + 1;
+  return elements * std::stoll(opcode.substr(digits)) / 8;
+}
+
+std::vector<Compiled> test::storesMoved(const Compiled &kernel) {
+  std::vector<Compiled> moved;
+  const std::string &ptx = kernel.ptx;
+  for (size_t at = ptx.find("st.global"); at != std::string::npos;
+       at = ptx.find("st.global", at + 1)) {
+    size_t opcodeEnd = ptx.find_first_of(" \t", at), end = ptx.find(']', at);
+    size_t plus = ptx.rfind('+', end);
+    int64_t offset = storedBytes(ptx.substr(at, opcodeEnd - at));
+    if (plus != std::string::npos && plus > at)
+      offset += std::stoll(ptx.substr(plus + 1, end - plus - 1));
+    else
+      plus = end;
+    moved.push_back(kernel);
+    moved.back().ptx.replace(plus, end - plus, "+" + std::to_string(offset));
+  }
+  return moved;
+}
+
 // Launches --------------------------------------------------------------------
 
 Launch &Launch::add(void *data, size_t bytes, bool read, bool written) {

@@ -65,6 +65,10 @@ StatusOr<Compiled> compileClean(
   return result;
 }
 
+/// For each store to global memory, in the kernel's order, a kernel where it
+/// goes as many bytes behind its place as it stores.
+std::vector<Compiled> storesMoved(const Compiled &kernel);
+
 /// A launch under construction: arguments in the kernel's order.
 class Launch {
 public:

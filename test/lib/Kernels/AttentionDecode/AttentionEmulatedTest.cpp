@@ -50,8 +50,13 @@ static void expectRight(const std::string &text) {
   StatusOr<Case> test = parseCase(text);
   ASSERT_TRUE(test.ok()) << test.status().message();
   Arrays arrays = makeArrays(*test);
+  const Tensor &pages = arrays.arguments[2];
+  const std::vector<uint8_t> pool(pages.as<uint8_t>(),
+                                  pages.as<uint8_t>() + pages.bytes());
   auto statistics = run(*test, arrays, test->seed);
   ASSERT_TRUE(statistics.ok()) << statistics.status().message();
+  EXPECT_EQ(std::memcmp(pages.data(), pool.data(), pool.size()), 0)
+      << "the cache was written";
   Status status =
       check(*test, arrays, arrays.arguments[1], arrays.arguments[7]);
   EXPECT_TRUE(status.ok()) << status.message();

@@ -85,6 +85,7 @@ static void runCase(
   appendAlone(options, batch, alone);
   EXPECT_TRUE(together.queries == alone.queries);
   EXPECT_TRUE(together.pages == alone.pages);
+  EXPECT_EQ(strayWriteOf(options, batch, together), "");
   int64_t stride = linearOf(options).rows(),
           there = options.tokens - options.padding;
   for (int64_t i = 0; !options.rotary && i < there * stride; ++i)
@@ -313,6 +314,23 @@ TEST(GemmAppend, DefectsAreSeen) {
                 found.find("uninitialised") != std::string::npos)
         << defect.name << ": " << found;
   }
+}
+
+/// At least a store of codes and scales, of keys and of values.
+TEST(GemmAppend, StoresBesideASlotAreSeen) {
+  AppendOptions options{.heads = 2,
+                        .keyHeads = 1,
+                        .columns = 64,
+                        .tokens = 33,
+                        .key = "int8",
+                        .value = "int4"};
+  gemm::Problem problem = problemOf(options);
+  auto schedule = gemm::chooseSchedule(problem, *options.target);
+  ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+  EXPECT_GE(movedStoresSeen(
+                options, problem,
+                kernelOf(problem, *schedule, *options.target, options.tokens)),
+            4u);
 }
 
 TEST(GemmAppend, SaysWhatItCannotDo) {

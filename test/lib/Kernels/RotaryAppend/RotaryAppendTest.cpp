@@ -2,6 +2,7 @@
 // cache what the formulas of RotaryAppend.h give in the same arithmetic;
 // nothing else in the pages changes.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "../CachePool.h"
 #include "../KernelTest.h"
 #include "lib/Kernels/RotaryAppend/RotaryAppendGenerator.h"
 #include "lib/Quant/Element.h"
@@ -273,19 +274,10 @@ static void expectQueries(const Problem &problem, const Arrays &a,
     ASSERT_EQ(queries[i], i < rotated.size() ? rotated[i] : 0x1234);
 }
 
-static void runCase(const Problem &problem,
-                    const std::vector<std::pair<int, int>> &sequences,
-                    int64_t padding = 0,
-                    const target::Target &target = target::sm90a()) {
-  auto schedule = chooseSchedule(problem, target);
-  ASSERT_TRUE(schedule.ok()) << schedule.status().message();
-  auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
-  ASSERT_TRUE(kernel.ok()) << kernel.status().message();
-  SCOPED_TRACE(kernel->symbol);
-
-  Batch batch = batchOf(problem, sequences);
+/// What `all` tokens, and a pool with keys that wait, are before the launch.
+static Arrays arraysOf(const Problem &problem, const Batch &batch,
+                       int64_t all) {
   ElementType type = problem.activation;
-  int64_t all = batch.tokens() + padding;
   size_t half = size_t(problem.rotated / 2);
   Arrays a;
   a.rows = rounded(type, normals(size_t(all * problem.query.stride), 1, 2));
@@ -302,13 +294,30 @@ static void runCase(const Problem &problem,
     a.keyScale = scales(problem.cache.keyHeads, 6);
   }
   a.pages.assign(size_t(batch.pages * problem.cache.pageBytes()), 0xa5);
-  // The keys that wait.
-  std::vector<uint16_t> waiting = encode(
-      type,
-      normals(sequences.size() * size_t(problem.cache.slotBytes() / 2), 4));
+  std::vector<uint16_t> waiting =
+      encode(type, normals(batch.contextStarts.size() *
+                               size_t(problem.cache.slotBytes() / 2),
+                           4));
   if (!waiting.empty())
     std::memcpy(a.pages.data(), waiting.data(), waiting.size() * 2);
-  std::vector<uint8_t> pages = a.pages;
+  return a;
+}
+
+static void runCase(const Problem &problem,
+                    const std::vector<std::pair<int, int>> &sequences,
+                    int64_t padding = 0,
+                    const target::Target &target = target::sm90a()) {
+  auto schedule = chooseSchedule(problem, target);
+  ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+  auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
+  ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+  SCOPED_TRACE(kernel->symbol);
+
+  Batch batch = batchOf(problem, sequences);
+  ElementType type = problem.activation;
+  int64_t all = batch.tokens() + padding;
+  Arrays a = arraysOf(problem, batch, all);
+  std::vector<uint8_t> pages = a.pages, pool = a.pages;
   std::vector<uint16_t> merged = encode(type, a.rows), before = merged,
                         queries(
                             size_t(all * problem.heads * problem.cache.keySize),
@@ -323,13 +332,18 @@ static void runCase(const Problem &problem,
                         keyScale = encode(type, a.keyScale);
   if (problem.norm)
     launch.in(queryScale).in(keyScale);
-  if (half)
+  if (problem.rotated)
     launch.in(a.cos).in(a.sin);
   launch.in(batch.tokenStarts).in(batch.contextStarts).in(batch.pageTable);
   launch.inOut(pages).integer(int32_t(sequences.size()));
   Status ran = launch.run(*kernel, launchOf(problem, *schedule), all);
   ASSERT_TRUE(ran.ok()) << ran.message();
 
+  EXPECT_EQ(
+      strayWrite(problem,
+                 {batch.tokenStarts, batch.contextStarts, batch.pageTable},
+                 pool, pages),
+      "");
   EXPECT_TRUE(pages == a.pages);
   expectQueries(problem, a, batch.tokens(), before, merged, queries);
 }
@@ -449,6 +463,51 @@ TEST(RotaryAppend, RunsOnSm80) {
   runCase(problem, {{5, 2}}, 0, target::sm80());
   problem = problemOf({.size = 128, .key = "fp8_e4m3", .value = "fp8_e4m3"});
   runCase(problem, {{5, 9}}, 0, target::sm80());
+}
+
+/// Every store of a kernel, one by one, goes as many bytes behind its place as
+/// it has: the emulator's checks, the pool or, of a query, the rows tell of it.
+TEST(RotaryAppend, StoresBesideASlotAreSeen) {
+  for (auto [key, value] : {std::pair{"f16", "int8"}, {"int4", "fp8_e4m3"}}) {
+    Problem problem =
+        problemOf({.heads = 1, .keyHeads = 2, .key = key, .value = value});
+    const target::Target &target = target::sm90a();
+    auto schedule = chooseSchedule(problem, target);
+    auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
+    ASSERT_TRUE(kernel.ok()) << kernel.status().message();
+    Batch batch = batchOf(problem, {{4, 3}, {31, 2}});
+    const std::vector<uint8_t> pool(
+        size_t(batch.pages * problem.cache.pageBytes()), 0xa5);
+    auto check = [&](const Compiled &code) {
+      size_t columns = size_t(batch.tokens() * problem.key.stride);
+      std::vector<uint16_t> rows =
+          encode(ElementType::F16, normals(columns, 1));
+      const std::vector<uint16_t> before = rows;
+      std::vector<float> angles(size_t(batch.tokens() * problem.rotated / 2),
+                                0.6f);
+      std::vector<uint8_t> pages = pool;
+      Launch launch;
+      launch.inOut(rows).same(0).same(0).in(angles).in(angles);
+      launch.in(batch.tokenStarts).in(batch.contextStarts).in(batch.pageTable);
+      launch.inOut(pages).integer(2);
+      Status ran =
+          launch.run(code, launchOf(problem, *schedule), batch.tokens());
+      for (size_t i = 0; i < rows.size(); ++i)
+        if (int64_t(i) % problem.query.stride >= problem.cache.keySize &&
+            rows[i] != before[i])
+          return std::string("a row was written behind its query");
+      return ran.ok() ? strayWrite(problem,
+                                   {batch.tokenStarts, batch.contextStarts,
+                                    batch.pageTable},
+                                   pool, pages)
+                      : ran.message();
+    };
+    EXPECT_EQ(check(*kernel), "");
+    std::vector<Compiled> defects = storesMoved(*kernel);
+    EXPECT_GE(defects.size(), 3u);
+    for (const Compiled &defect : defects)
+      EXPECT_NE(check(defect), "") << defect.ptx;
+  }
 }
 
 TEST(RotaryAppend, ComputesAngles) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Append.h"
 
+#include "../CachePool.h"
+
 #include "lib/Kernels/RotaryAppend/RotaryAppendGenerator.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Quant/Element.h"
@@ -197,6 +199,32 @@ void test::launchLinear(const skinny_linear::Problem &problem,
   ASSERT_TRUE(assembled.ok()) << assembled.message();
   Status ran = runLinear(problem, *kernel, linear, tokens, y, addRest, seed);
   ASSERT_TRUE(ran.ok()) << ran.message();
+}
+
+std::string test::strayWriteOf(const AppendOptions &options, const Batch &batch,
+                               const Results &results) {
+  return strayWrite(appendOf(options),
+                    {batch.tokenStarts, batch.contextStarts, batch.pageTable},
+                    emptyResults(options, 0).pages, results.pages);
+}
+
+size_t test::movedStoresSeen(const AppendOptions &options,
+                             const skinny_linear::Problem &problem,
+                             const LinearKernel &linear) {
+  auto kernel = compile(linear.build, *options.target);
+  EXPECT_TRUE(kernel.ok()) << kernel.status().message();
+  if (!kernel.ok())
+    return 0;
+  size_t seen = 0;
+  for (const Compiled &defect : storesMoved(*kernel)) {
+    Batch batch = batchOf(options);
+    Results results = emptyResults(options, 0);
+    Status ran = runLinear(
+        problem, defect, linear, options.tokens, results.y,
+        [&](Launch &launch) { addBatch(launch, options, batch, results); });
+    seen += !ran.ok() || !strayWriteOf(options, batch, results).empty();
+  }
+  return seen;
 }
 
 void test::appendAlone(const AppendOptions &options, Batch &batch,

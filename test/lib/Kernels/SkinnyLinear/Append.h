@@ -71,6 +71,16 @@ void launchLinear(const skinny_linear::Problem &problem,
                   llvm::function_ref<void(Launch &)> addRest,
                   uint64_t seed = 1);
 
+/// strayWrite (CachePool.h) of a batch whose results began as emptyResults.
+std::string strayWriteOf(const AppendOptions &options, const Batch &batch,
+                         const Results &results);
+
+/// How many of a kernel's stores, moved one by one (storesMoved), the
+/// emulator's checks or bytes of the pool tell of.
+size_t movedStoresSeen(const AppendOptions &options,
+                       const skinny_linear::Problem &problem,
+                       const LinearKernel &linear);
+
 /// The append of `results.y` as a launch of its own.
 void appendAlone(const AppendOptions &options, Batch &batch, Results &results);
 

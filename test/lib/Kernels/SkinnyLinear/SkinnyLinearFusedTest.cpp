@@ -1,6 +1,7 @@
 // A linear that appends what it has computed, or applies a gate to it, leaves
 // the same bits behind as a linear and the other kernel one after the other.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "../CachePool.h"
 #include "Append.h"
 #include "lib/Kernels/GatedActivation/GatedActivationGenerator.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearGenerator.h"
@@ -64,6 +65,7 @@ static void runCase(const AppendOptions &options, int blocks = 0,
   appendAlone(options, batch, alone);
   EXPECT_TRUE(together.queries == alone.queries);
   EXPECT_TRUE(together.pages == alone.pages);
+  EXPECT_EQ(strayWriteOf(options, batch, together), "");
 }
 
 TEST(SkinnyLinearAppend, LeavesTheSameBitsInEveryFormat) {
@@ -112,6 +114,18 @@ TEST(SkinnyLinearAppend, NormalisesHeads) {
 }
 
 /// y keeps its queries, which nothing else is made of.
+/// At least a store of codes and scales, of keys and of values.
+TEST(SkinnyLinearAppend, StoresBesideASlotAreSeen) {
+  AppendOptions options{.heads = 2, .tokens = 3, .key = "int8"};
+  options.value = "int4";
+  skinny_linear::Problem problem = problemOf(options);
+  auto schedule = skinny_linear::chooseSchedule(problem, *options.target);
+  ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+  EXPECT_GE(movedStoresSeen(options, problem,
+                            kernelOf(problem, *schedule, *options.target)),
+            4u);
+}
+
 TEST(SkinnyLinearAppend, TakesKeysThatAreNotRotated) {
   runCase({.rotary = false});
   runCase({.heads = 3,

@@ -190,11 +190,10 @@ TEST(QuadPairMma, SumsAreThoseOfHopper) {
     for (unsigned i = 4; i < 12; ++i)
       words[i * 32 + lane] = 0x3f800000;
   }
-  const std::vector<uint32_t> got =
-      runWarp("mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32 " +
-                  registers(64, 8) + ", {%r0,%r1}, {%r2,%r3}, " +
-                  registers(4, 8) + ";",
-              words, 8);
+  const std::vector<uint32_t> got = runWarp(
+      "mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32 " + registers(64, 8) +
+          ", {%r0,%r1}, {%r2,%r3}, " + registers(4, 8) + ";",
+      words, 8);
   for (unsigned i = 0; i < 8; ++i) // lane 0 has columns 0, 1, 4 and 5
     EXPECT_EQ(got[i * 32], i % 2 ? 0x3f800000 : 0x3f800001) << i;
 }

@@ -13,9 +13,10 @@ static_assert(std::numeric_limits<Number>::digits >= 64);
 
 /// Words at and beside the ends of ranges, in each lane another triple.
 std::vector<uint32_t> edges(uint32_t seed) {
-  constexpr uint32_t values[] = {
-      0,      1,      7,          31,         33,         0x80,       0x8081,
-      0x7fff, 0xffff, 0x8000ffff, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff};
+  constexpr uint32_t values[] = {0,          1,          7,          31,
+                                 33,         0x80,       0x8081,     0x7fff,
+                                 0xffff,     0x8000ffff, 0x7fffffff, 0x80000000,
+                                 0xfffffff0, 0xffffffff};
   Numbers numbers(seed);
   std::vector<uint32_t> words = numbers.words(3 * 32);
   for (uint32_t &word : words)
@@ -31,7 +32,8 @@ Number partOf(uint32_t word, const std::string &selector, bool isSigned) {
     first = width * unsigned(selector[2] - '0');
   }
   const Number whole = std::ldexp(1.0L, int(width));
-  const Number value = std::fmod(std::floor(std::ldexp(word, -int(first))), whole);
+  const Number value =
+      std::fmod(std::floor(std::ldexp(word, -int(first))), whole);
   return isSigned && value >= whole / 2 ? value - whole : value;
 }
 
@@ -165,8 +167,7 @@ TEST(ScalarVideo, Shifts) {
   for (const char *operation : {"vshl", "vshr"})
     for (unsigned types = 0; types < 4; ++types) {
       std::vector<Form> forms;
-      for (const char *mode :
-           {".clamp", ".wrap", ".sat.clamp", ".sat.wrap"}) {
+      for (const char *mode : {".clamp", ".wrap", ".sat.clamp", ".sat.wrap"}) {
         std::vector<Form> more =
             withEnds({operation, "", "", "", *mode == '.' ? ".b1" : "",
                       bool(types & 1), bool(types & 2)},
@@ -182,10 +183,9 @@ TEST(ScalarVideo, Comparisons) {
   for (unsigned types = 0; types < 4; ++types) {
     std::vector<Form> forms;
     for (const char *comparison : {".eq", ".ne", ".lt", ".le", ".gt", ".ge"}) {
-      std::vector<Form> more =
-          withEnds({"vset", "", "", ".h0", "", false, bool(types & 1),
-                    bool(types & 2)},
-                   comparison);
+      std::vector<Form> more = withEnds(
+          {"vset", "", "", ".h0", "", false, bool(types & 1), bool(types & 2)},
+          comparison);
       forms.insert(forms.end(), more.begin(), more.end());
     }
     check(forms, ++seed);
