@@ -30,7 +30,7 @@ struct UndefinedProduct {
   void ofFragments() const;
   /// mma.m8n8k4 of f16: numerics/QuadPairs.h.
   void ofQuadPairs() const;
-  /// wmma.mma: fragments as ops/Wmma.cpp has them, matrices row by row in lane
+  /// wmma.mma: fragments as ops/Wmma.h has them, matrices row by row in lane
   /// 0's, lane 1's, … first registers, then the second ones.
   void ofRowMajor() const;
 };

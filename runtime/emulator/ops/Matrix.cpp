@@ -1,6 +1,7 @@
 // ldmatrix, stmatrix and movmatrix. numerics/Fragments.h draws the fragments.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/MemoryAccess.h"
+#include "runtime/emulator/ops/WholeWarp.h"
 
 #include <cstring>
 
@@ -88,11 +89,7 @@ bool decodeMatrixMove(Decoder &decoder) {
 }
 
 /// movmatrix: an 8 × 8 matrix of halves, transposed.
-Step runMoveMatrix(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (!warp.converged(fullMask))
-    return Step::Again;
-  if (!warp.isWholeWarp(inst, mask))
-    return Step::Stopped;
+Step runMoveMatrix(Warp &warp, const Inst &inst) {
   uint16_t from[8 * 8], to[8 * 8];
   std::memcpy(from, warp.lanes32(inst.source(0)), sizeof from);
   for (unsigned row = 0; row < 8; ++row)
@@ -109,7 +106,7 @@ bool decodeMoveMatrix(Decoder &decoder) {
   return decoder.expectOperands(2, 2) &&
          decoder.destination(decoder.operand(0), OperandType::Word) &&
          decoder.source(decoder.operand(1), OperandType::Word) &&
-         decoder.emit(&runMoveMatrix);
+         decoder.emit(&onWholeWarp<runMoveMatrix>);
 }
 
 } // namespace

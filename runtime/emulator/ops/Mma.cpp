@@ -1,7 +1,6 @@
 // mma.sync and mma.sp. numerics/Fragments.h draws the fragments.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/Decoder.h"
-#include "runtime/emulator/Lanes.h"
 #include "runtime/emulator/MatrixShape.h"
 
 #include "runtime/emulator/checks/UndefinedProducts.h"
@@ -11,6 +10,7 @@
 #include "runtime/emulator/numerics/MatrixProduct.h"
 #include "runtime/emulator/numerics/SparseProduct.h"
 #include "runtime/emulator/ops/MatrixTiles.h"
+#include "runtime/emulator/ops/WholeWarp.h"
 
 namespace qopt::emulator {
 namespace {
@@ -38,12 +38,7 @@ struct Registers {
   }
 };
 
-template <Product P>
-Step runDense(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (!warp.converged(fullMask))
-    return Step::Again;
-  if (!warp.isWholeWarp(inst, mask))
-    return Step::Stopped;
+template <Product P> Step runDense(Warp &warp, const Inst &inst) {
   Registers registers(warp, inst);
   P(registers.sources, registers.results, inst.aux & Saturates);
   return Step::Next;
@@ -51,12 +46,7 @@ Step runDense(Warp &warp, const Inst &inst, uint32_t mask) {
 
 /// m = 8: the upper half of a product with m = 16, whose rest is zero. The
 /// registers of a and b are one each.
-template <Product P>
-Step runShort(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (!warp.converged(fullMask))
-    return Step::Again;
-  if (!warp.isWholeWarp(inst, mask))
-    return Step::Stopped;
+template <Product P> Step runShort(Warp &warp, const Inst &inst) {
   Registers registers(warp, inst);
   const uint32_t zeros[lanes] = {};
   uint32_t rest[2][lanes];
@@ -89,11 +79,7 @@ std::string wrongMetadata(const uint32_t *metadata, int selector,
 
 /// K: of the whole A.
 template <Product P, int Bits, int K>
-Step runSparse(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (!warp.converged(fullMask))
-    return Step::Again;
-  if (!warp.isWholeWarp(inst, mask))
-    return Step::Stopped;
+Step runSparse(Warp &warp, const Inst &inst) {
   Registers registers(warp, inst);
   const int selector =
       int(inst.aux >> metadataLaneShift) / SparseRows<Bits, K>::metadataLanes;
@@ -101,7 +87,7 @@ Step runSparse(Warp &warp, const Inst &inst, uint32_t mask) {
       wrongMetadata<Bits, K>(registers.sources[inst.sources - 1], selector,
                              inst.aux & OrderedMetadata);
   if (!wrong.empty() &&
-      !warp.report(inst, FindingKind::InvalidUse, mask, wrong))
+      !warp.report(inst, FindingKind::InvalidUse, fullMask, wrong))
     return Step::Stopped;
   multiplySparse<Bits, K>(registers.sources, registers.results,
                           inst.destinations, selector,
@@ -113,11 +99,7 @@ Step runSparse(Warp &warp, const Inst &inst, uint32_t mask) {
 
 /// f64: fused, one k after the other, each sum rounded.
 template <int M, int K, Rounding R>
-Step runDouble(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (!warp.converged(fullMask))
-    return Step::Again;
-  if (!warp.isWholeWarp(inst, mask))
-    return Step::Stopped;
+Step runDouble(Warp &warp, const Inst &inst) {
   constexpr int tall = M / 8, inB = tall * K / 4, inC = inB + K / 4;
   auto value = [&](int number, int lane) {
     return std::bit_cast<double>(
@@ -192,8 +174,10 @@ struct Request {
 /// K: of A's registers.
 template <Product P, int Bits, int K> Handler handlerOf(const Request &wanted) {
   if (wanted.shape.m == 8)
-    return K * Bits == 128 && !wanted.sparse ? &runShort<P> : nullptr;
-  return wanted.sparse ? &runSparse<P, Bits, 2 * K> : &runDense<P>;
+    return K * Bits == 128 && !wanted.sparse ? &onWholeWarp<runShort<P>>
+                                             : nullptr;
+  return wanted.sparse ? &onWholeWarp<runSparse<P, Bits, 2 * K>>
+                       : &onWholeWarp<runDense<P>>;
 }
 
 template <int Bits, int K> Handler integerHandler(const Request &wanted) {
@@ -297,10 +281,10 @@ Handler floatHandler(const Request &wanted) {
 }
 
 template <Rounding R> Handler doubleHandler(MatrixShape shape) {
-  return shape == MatrixShape{8, 8, 4}     ? &runDouble<8, 4, R>
-         : shape == MatrixShape{16, 8, 4}  ? &runDouble<16, 4, R>
-         : shape == MatrixShape{16, 8, 8}  ? &runDouble<16, 8, R>
-         : shape == MatrixShape{16, 8, 16} ? &runDouble<16, 16, R>
+  return shape == MatrixShape{8, 8, 4}     ? &onWholeWarp<runDouble<8, 4, R>>
+         : shape == MatrixShape{16, 8, 4}  ? &onWholeWarp<runDouble<16, 4, R>>
+         : shape == MatrixShape{16, 8, 8}  ? &onWholeWarp<runDouble<16, 8, R>>
+         : shape == MatrixShape{16, 8, 16} ? &onWholeWarp<runDouble<16, 16, R>>
                                            : nullptr;
 }
 

@@ -2,11 +2,11 @@
 // them. numerics/QuadPairs.h says where the elements are.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/emulator/Decoder.h"
-#include "runtime/emulator/Lanes.h"
 
 #include "runtime/emulator/checks/UndefinedProducts.h"
 #include "runtime/emulator/numerics/QuadPairs.h"
 #include "runtime/emulator/numerics/RowMajorTiles.h"
+#include "runtime/emulator/ops/WholeWarp.h"
 
 namespace qopt::emulator {
 namespace {
@@ -63,12 +63,7 @@ void multiplyPair(Warp &warp, const Inst &inst, int pair) {
   }
 }
 
-template <typename Sum>
-Step runQuadPairs(Warp &warp, const Inst &inst, uint32_t mask) {
-  if (!warp.converged(fullMask))
-    return Step::Again;
-  if (!warp.isWholeWarp(inst, mask))
-    return Step::Stopped;
+template <typename Sum> Step runQuadPairs(Warp &warp, const Inst &inst) {
   for (int pair = 0; pair < quadPairs; ++pair)
     multiplyPair<Sum>(warp, inst, pair);
   return Step::Next;
@@ -104,7 +99,8 @@ bool decodeQuadPairs(Decoder &decoder) {
                         std::to_string(operands) + " of operands");
   decoder.inst.aux = (layouts[0] == "row" ? QuadPairRowsOfA : 0u) |
                      (layouts[1] == "row" ? QuadPairRowsOfB : 0u);
-  return decoder.emit(halfD ? &runQuadPairs<uint16_t> : &runQuadPairs<float>);
+  return decoder.emit(halfD ? &onWholeWarp<runQuadPairs<uint16_t>>
+                            : &onWholeWarp<runQuadPairs<float>>);
 }
 
 } // namespace qopt::emulator

@@ -57,9 +57,9 @@ struct Scalar {
   bool signedResult : 1 = false, signedA : 1 = false, signedB : 1 = false;
   bool saturates : 1 = false;
   bool wraps : 1 = false; ///< amounts of shifts, which else are at most 32
-  uint8_t unused = 0;
+  uint8_t unused[5] = {};
 };
-static_assert(sizeof(Scalar) == 4);
+static_assert(sizeof(Scalar) == sizeof(int64_t));
 
 /// Of d, a and b, kept in Inst::offset2.
 struct Parts {
@@ -96,19 +96,6 @@ uint32_t computeLane(const Scalar &scalar, const Parts &parts,
   return (uint32_t(result) << parts.d.shift & place) | (words[2] & ~place);
 }
 
-Step runScalar(Warp &warp, const Inst &inst, uint32_t mask) {
-  const auto scalar = std::bit_cast<Scalar>(uint32_t(inst.offset));
-  const auto parts = std::bit_cast<Parts>(inst.offset2);
-  const uint32_t *a = warp.lanes32(inst.source(0));
-  const uint32_t *b = warp.lanes32(inst.source(1));
-  const uint32_t *c = warp.lanes32(inst.source(2));
-  uint32_t *d = warp.lanes32(inst.destination());
-  forLanes(mask, [&](unsigned lane) {
-    d[lane] = computeLane(scalar, parts, {a[lane], b[lane], c[lane]});
-  });
-  return Step::Next;
-}
-
 /// vmad: how the sum is made, kept in Inst::offset.
 struct MultiplyAdd {
   bool signedA = false, signedB = false;
@@ -133,15 +120,18 @@ uint32_t multiplyAdd(const MultiplyAdd &mad, const Parts &parts,
   return uint32_t(mad.saturates ? saturate(sum, isSigned, 32) : sum);
 }
 
-Step runMultiplyAdd(Warp &warp, const Inst &inst, uint32_t mask) {
-  const auto mad = std::bit_cast<MultiplyAdd>(inst.offset);
+/// Each lane's result from its words of a, b and c.
+template <typename What, uint32_t (*Compute)(const What &, const Parts &,
+                                             const uint32_t (&)[3])>
+Step runScalar(Warp &warp, const Inst &inst, uint32_t mask) {
+  const auto what = std::bit_cast<What>(inst.offset);
   const auto parts = std::bit_cast<Parts>(inst.offset2);
   const uint32_t *a = warp.lanes32(inst.source(0));
   const uint32_t *b = warp.lanes32(inst.source(1));
   const uint32_t *c = warp.lanes32(inst.source(2));
   uint32_t *d = warp.lanes32(inst.destination());
   forLanes(mask, [&](unsigned lane) {
-    d[lane] = multiplyAdd(mad, parts, {a[lane], b[lane], c[lane]});
+    d[lane] = Compute(what, parts, {a[lane], b[lane], c[lane]});
   });
   return Step::Next;
 }
@@ -207,9 +197,9 @@ bool decodeScalar(Decoder &decoder) {
     return false;
   if (std::ranges::count(negated, true))
     return decoder.fail("no operand may be negated");
-  decoder.inst.offset = std::bit_cast<uint32_t>(scalar);
+  decoder.inst.offset = std::bit_cast<int64_t>(scalar);
   decoder.inst.offset2 = std::bit_cast<int64_t>(parts);
-  return decoder.emit(&runScalar);
+  return decoder.emit(&runScalar<Scalar, computeLane>);
 }
 
 /// vmad.dtype.atype.btype{.po}{.sat}{.shr7} d, {-}a{.part}, {-}b{.part}, {-}c;
@@ -237,7 +227,7 @@ bool decodeMultiplyAdd(Decoder &decoder) {
     return decoder.fail("the result has no selector");
   decoder.inst.offset = std::bit_cast<int64_t>(mad);
   decoder.inst.offset2 = std::bit_cast<int64_t>(parts);
-  return decoder.emit(&runMultiplyAdd);
+  return decoder.emit(&runScalar<MultiplyAdd, multiplyAdd>);
 }
 
 } // namespace
