@@ -1,5 +1,6 @@
 // The key is made of a kernel's IR before anything is done to it, which costs a
-// twentieth of doing it.
+// twentieth of doing it. A kernel has no name of its own until its text is
+// there, so that equal ones of several models are one.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Cuda/KernelPtx.h"
 
@@ -14,6 +15,7 @@
 #include "mlir/IR/Threading.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Target/TargetMachine.h"
@@ -31,15 +33,37 @@ bool codegen::isKernel(Operation *op) {
                   : op->hasAttr(NVVM::NVVMDialect::getKernelFuncAttrName());
 }
 
-/// The kernel in a module of its own, with all but other kernels of its module.
-static gpu::GPUModuleOp isolate(Operation *kernel) {
+/// What every kernel is called until its text is there; nothing else that is
+/// known to code generation begins so.
+static constexpr StringRef anyKernel = "any_kernel_of_qopt";
+
+/// The kernel in a module of its own under a name that all kernels share, with
+/// all but other kernels of its module.
+static gpu::GPUModuleOp isolate(FunctionOpInterface kernel) {
   auto from = kernel->getParentOfType<gpu::GPUModuleOp>();
   auto module = cast<gpu::GPUModuleOp>(from->cloneWithoutRegions());
   Block &block = module.getRegion().emplaceBlock();
   for (Operation &op : from.getOps())
-    if (&op == kernel || !isKernel(&op))
-      block.push_back(op.clone());
+    if (&op == kernel || !isKernel(&op)) {
+      Operation *copy = op.clone();
+      block.push_back(copy);
+      if (&op == kernel)
+        SymbolTable::setSymbolName(copy, anyKernel);
+    }
   return module;
+}
+
+/// With the kernel's own name in place of the shared one.
+static std::string withName(StringRef text, StringRef name) {
+  std::string named;
+  for (;;) {
+    auto [before, rest] = text.split(anyKernel);
+    named += before;
+    if (before.size() == text.size())
+      return named;
+    named += name;
+    text = rest;
+  }
 }
 
 /// All of an op as text, without where it comes from, which no code depends on.
@@ -70,12 +94,12 @@ static std::optional<std::string> keyOf(gpu::GPUModuleOp module,
 }
 
 /// Two kernels of one text may have no name in common.
-static void makeNamesOwn(llvm::Module &module, const std::string &kernel) {
+static void makeNamesOwn(llvm::Module &module) {
   for (llvm::GlobalValue &value : module.global_values())
-    if (!value.isDeclaration() && value.getName() != kernel &&
+    if (!value.isDeclaration() && value.getName() != anyKernel &&
         !value.getName().starts_with("llvm.")) {
       value.setLinkage(llvm::GlobalValue::InternalLinkage);
-      value.setName(kernel + "_" + value.getName());
+      value.setName(anyKernel + "_" + value.getName());
     }
 }
 
@@ -88,7 +112,6 @@ static StatusOr<std::string> bodyOf(StringRef text) {
 }
 
 static StatusOr<std::string> compile(llvm::Module &module,
-                                     const std::string &kernel,
                                      const PtxTarget &target) {
   auto machine = createPtxMachine(*target.target, target.version);
   if (!machine)
@@ -98,7 +121,7 @@ static StatusOr<std::string> compile(llvm::Module &module,
     return Status(StatusCode::Internal, "the elementary functions do not link");
   QOPT_RETURN_IF_ERROR(checkDeviceModule(module));
   annotateAssembly(module);
-  makeNamesOwn(module, kernel);
+  makeNamesOwn(module);
   StatusOr<std::string> text = emitPtx(module, **machine);
   if (!text)
     return text;
@@ -114,10 +137,10 @@ static FailureOr<std::string> translate(gpu::GPUModuleOp module,
       translateModuleToLLVMIR(module, context, "kernels");
   if (!translated)
     return kernel->emitError("cannot translate the kernel to LLVM IR");
-  StatusOr<std::string> text =
-      compile(*translated, kernel.getName().str(), target);
+  StatusOr<std::string> text = compile(*translated, target);
   if (!text)
-    return kernel->emitError(text.status().message());
+    return kernel->emitError(
+        withName(text.status().message(), kernel.getName()));
   return std::move(*text);
 }
 
@@ -128,7 +151,8 @@ struct Work {
   OwningOpRef<gpu::GPUModuleOp> isolated;
   gpu::GPUModuleOp lowered;
   std::optional<std::string> key;
-  std::string text;
+  std::string text;            ///< of any kernel
+  const Work *equal = nullptr; ///< an earlier one of the same text
 };
 } // namespace
 
@@ -151,12 +175,19 @@ codegen::makeKernelPtx(ArrayRef<FunctionOpInterface> kernels,
   // Conversions look for a data layout in the module around.
   OwningOpRef<ModuleOp> around(ModuleOp::create(all.front().kernel->getLoc()));
   SmallVector<Work *> missing;
-  for (Work &work : all)
-    if (work.text.empty()) {
-      work.lowered = work.isolated.release();
-      around->push_back(work.lowered);
-      missing.push_back(&work);
-    }
+  llvm::StringMap<const Work *> byKey;
+  for (Work &work : all) {
+    if (!work.text.empty())
+      continue;
+    if (work.key)
+      if (auto [known, isNew] = byKey.try_emplace(*work.key, &work); !isNew) {
+        work.equal = known->second;
+        continue;
+      }
+    work.lowered = work.isolated.release();
+    around->push_back(work.lowered);
+    missing.push_back(&work);
+  }
   if (failed(lowerToDeviceLLVM(*around)))
     return failure();
   auto make = [&](Work *work) -> LogicalResult {
@@ -173,7 +204,8 @@ codegen::makeKernelPtx(ArrayRef<FunctionOpInterface> kernels,
     return failure();
   std::vector<std::string> parts;
   for (Work &work : all)
-    parts.push_back(std::move(work.text));
+    parts.push_back(withName(work.equal ? work.equal->text : work.text,
+                             work.kernel.getName()));
   return parts;
 }
 

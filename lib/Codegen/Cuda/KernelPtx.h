@@ -27,7 +27,8 @@ struct PtxTarget {
 /// memory, functions that it calls, the kernel. Names other than the kernel's
 /// and the declarations' begin with the kernel's. What a kernel's module has
 /// beside kernels is there for each of them. The texts come from `cache` where
-/// it has them and go there where not. Fails with a diagnostic at the kernel.
+/// it has them and go there where not; kernels that differ in their names alone
+/// are made once. Fails with a diagnostic at the kernel.
 mlir::FailureOr<std::vector<std::string>>
 makeKernelPtx(mlir::ArrayRef<mlir::FunctionOpInterface> kernels,
               const PtxTarget &target, const CodeCache &cache);

@@ -133,6 +133,21 @@ TEST_F(KernelPtxTest, aChangeMakesAnotherKernel) {
   EXPECT_EQ(entries().size(), 7u);
 }
 
+TEST_F(KernelPtxTest, aNameIsNoChange) {
+  std::string equal =
+      replaced(twoKernels, "arith.remf %b, %a", "arith.remf %a, %b");
+  std::string made = generate(equal, cache);
+  EXPECT_EQ(entries().size(), 1u);
+  EXPECT_EQ(generate(equal, CodeCache("")), made);
+  EXPECT_EQ(generate(equal, cache), made);
+  // Each has its names, and they are no others than it has alone.
+  generate(replaced(twoKernels, "@second", "@third"), cache);
+  EXPECT_EQ(entries().size(), 2u) << "the first is there, the third is not";
+  std::string second = made.substr(made.find(".entry second("));
+  EXPECT_EQ(second.find("first"), std::string::npos) << second;
+  EXPECT_NE(second.find("second_param_0"), std::string::npos) << second;
+}
+
 TEST_F(KernelPtxTest, placesInAFileAreNoChange) {
   std::string expected = generate(twoKernels, cache);
   EXPECT_EQ(generate(std::string("\n\n") + twoKernels, cache), expected);
