@@ -80,6 +80,18 @@ def seconds(report):
     return sum(time for name, time in cases if GPU.search(name)), sum(time for _, time in cases)
 
 
+def remove_results(results):
+    """Removes the reports of the last run; returns how long each of its programs took."""
+    last = {}
+    for old in results.glob("*.xml"):
+        try:
+            last[old.stem] = seconds(old)[1]
+        except ElementTree.ParseError:  # that run was ended
+            pass
+        old.unlink()
+    return last
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, required=True, help="build folder")
@@ -92,11 +104,11 @@ def main():
     shutil.rmtree(os.environ["QOPT_CODE_CACHE"], ignore_errors=True)
     results = build / "test/results"
     results.mkdir(parents=True, exist_ok=True)
-    for old in results.glob("*.xml"):
-        old.unlink()
+    last = remove_results(results)
 
     statuses = [run_lit(build, results, arguments.jobs, arguments.filter)]
-    programs = sorted((build / "test/bin").glob("*Tests"))
+    # The longest first, so that none is left alone at the end.
+    programs = sorted((build / "test/bin").glob("*Tests"), key=lambda program: (-last.get(program.name, 0), program))
     with ThreadPoolExecutor(arguments.jobs) as pool:
         statuses += pool.map(lambda program: run_gtest(program, results, arguments.filter), programs)
     statuses.append(run_pytest(build, results, arguments.jobs, arguments.filter))
