@@ -4,7 +4,8 @@
 // skinny-linear check CASE OUT.npz  compares what a launch left with the double
 //                                   product of the canonical codes
 // skinny-linear order CASE OUT.npz  compares it with what the host's kernels
-//                                   compute in the same order of sums
+//                                   compute in the same order of sums, and
+//                                   checks it
 // skinny-linear assemble CASE KERNEL.ptx  without spills or advice; 77 where no
 //                                   tool can
 // skinny-linear loop CASE KERNEL.ptx  also counts the instructions of its main
@@ -427,7 +428,8 @@ int main(int argc, char **argv) {
   if (codegen::Assembly code; verb == "assemble")
     return assemble(*test, argv[3], code);
   if (verb == "order")
-    return compareOrders(*test, argv[3]);
+    if (int status = compareOrders(*test, argv[3]))
+      return status;
   if (verb == "loop")
     return countLoop(*test, argv[3]);
   return verb == "make" ? make(*test, argv[3]) : check(*test, argv[3]);
