@@ -167,6 +167,8 @@ void addOrderedScheduleStage(OpPassManager &manager,
   addCudaScheduleStage(manager, architecture);
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createSelectSumOrdersPass({architecture}));
+  // After the orders, of which a launch has one for each format of its rows.
+  function.addPass(createSplitLinearsPass());
   // After the orders: a GPU's problems ask for the types of its values.
   function.addPass(createRoundActivationsPass());
   function.addPass(createCanonicalizerPass());

@@ -23,7 +23,7 @@ def SelectSumOrdersPass : Pass<"qopt-select-sum-orders", "::mlir::func::FuncOp">
     Before: regions, layouts and kernels as the stage schedule has chosen them for GPUs. After: each linear, norm and
     attention carries `qopt.sum_orders`, the order of its sums by rising number of tokens, and each activation an empty list,
     which asks for the formula of GPUs; regions have dissolved into their ops, weights are in canonical layout, and no op names
-    a kernel. Keys are f32 between their rotation and the cache, which GPUs do in one launch. An op whose kernel has no order that the host follows is an error that says so. Linears that gemm would take
+    a kernel. A linear whose rows have several formats carries a list of orders for each. Keys are f32 between their rotation and the cache, which GPUs do in one launch. An op whose kernel has no order that the host follows is an error that says so. Linears that gemm would take
     have orders up to the tokens where it begins. Numerics: exact. Method: sumOrderOf of lib/Kernels. Example:
     test/passes/Schedule/select-sum-orders.mlir.
   }];
@@ -31,6 +31,17 @@ def SelectSumOrdersPass : Pass<"qopt-select-sum-orders", "::mlir::func::FuncOp">
     Option<"architecture", "arch", "std::string", /*default=*/"\"sm_90a\"", "architecture whose kernels are followed">,
   ];
   let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
+def SplitLinearsPass : Pass<"qopt-split-linears", "::mlir::func::FuncOp"> {
+  let summary = "a linear for each format of a weight's rows";
+  let description = [{
+    Before: a linear's weight may be a concatenation whose rows have several formats, and `qopt.sum_orders` has a list for
+    each. After: a linear for each, with its list, whose results are concatenated; every linear has one format, as the host's kernels
+    have. A weight or a bias that cannot be cut is an error that says so. Numerics: exact. Method: rows of a product do not
+    depend on each other. Example: test/passes/Schedule/split-linears.mlir.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];
 }
 
 def SelectCudaLayoutsPass : Pass<"qopt-select-cuda-layouts", "::mlir::func::FuncOp"> {

@@ -94,17 +94,27 @@ private:
     auto kernels = kernelsOf(op);
     if (failed(kernels))
       return failure();
-    std::vector<host::LinearSumOrder> orders;
-    for (const SkinnyKernel &kernel : kernels->few) {
-      if (kernel.problem.hasCodes())
-        return success(); // exact
-      orders.push_back(sumOrderOf(kernel.problem, kernel.schedule, 0));
-    }
-    for (const GemmKernel &kernel : kernels->many)
-      orders.push_back(
-          sumOrderOf(kernel.problem, kernel.schedule, 0, kernel.most));
-    set(op, orders);
+    if (kernels->few.front().problem.hasCodes())
+      return success(); // exact
+    SmallVector<Attribute> lists;
+    for (size_t i = 0; i < op.getWeight().getType().getRanges().size(); ++i)
+      lists.push_back(listOf(ordersOf(*kernels, i), op->getContext()));
+    op->setAttr(passes::sumOrdersAttribute,
+                lists.size() == 1 ? lists.front()
+                                  : ArrayAttr::get(op->getContext(), lists));
     return success();
+  }
+
+  /// Of the rows of a segment.
+  static std::vector<host::LinearSumOrder>
+  ordersOf(const LinearKernels &kernels, size_t segment) {
+    std::vector<host::LinearSumOrder> orders;
+    for (const SkinnyKernel &kernel : kernels.few)
+      orders.push_back(sumOrderOf(kernel.problem, kernel.schedule, segment));
+    for (const GemmKernel &kernel : kernels.many)
+      orders.push_back(
+          sumOrderOf(kernel.problem, kernel.schedule, segment, kernel.most));
+    return orders;
   }
 
   static std::optional<ir::RotaryAppendBody>
@@ -181,12 +191,17 @@ private:
   }
 
   template <typename Order>
-  void set(Operation *op, const std::vector<Order> &orders) {
+  static Attribute listOf(const std::vector<Order> &orders,
+                          MLIRContext *context) {
     SmallVector<Attribute> list;
     for (const Order &order : orders)
-      list.push_back(passes::numbersOf(order, op->getContext()));
-    op->setAttr(passes::sumOrdersAttribute,
-                ArrayAttr::get(op->getContext(), list));
+      list.push_back(passes::numbersOf(order, context));
+    return ArrayAttr::get(context, list);
+  }
+
+  template <typename Order>
+  static void set(Operation *op, const std::vector<Order> &orders) {
+    op->setAttr(passes::sumOrdersAttribute, listOf(orders, op->getContext()));
   }
 
   const target::Target &target;

@@ -1,8 +1,9 @@
 // The attribute `qopt.sum_orders`: the orders of an op's sums that the host
 // follows, by rising number of tokens. Each is a dictionary of the numbers that
 // visitFields of runtime/host/SumOrder.h names. An activation, which has no
-// sums, carries an empty list where it is to follow the formula of GPUs. The
-// pass SelectSumOrders writes it, plans are made of it.
+// sums, carries an empty list where it is to follow the formula of GPUs. A
+// linear whose rows have several formats carries a list for each, until the
+// pass SplitLinears. The pass SelectSumOrders writes it, plans are made of it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_PASSES_SCHEDULE_SUMORDERS_H
 #define QOPT_PASSES_SCHEDULE_SUMORDERS_H

@@ -17,6 +17,18 @@ func.func @linear(%x: tensor<?x1024xf16>, %w: !weight) -> tensor<?x1024xf16> {
 
 // -----
 
+!mixed = !qopt.weight<1024x1024, [512: int4_g128, 512: int8], layout = cuda_strips>
+
+// Rows of each format have orders of their own.
+// CHECK-LABEL: func @mixed
+// CHECK: qopt.sum_orders = {{\[\[}}{base_lower = {{.*}}}], [{base_lower = {{.*}}}]]
+func.func @mixed(%x: tensor<?x1024xf16>, %w: !mixed) -> tensor<?x1024xf16> {
+  %y = qopt.linear %x, %w : tensor<?x1024xf16>, !mixed -> tensor<?x1024xf16>
+  return %y : tensor<?x1024xf16>
+}
+
+// -----
+
 // CHECK-LABEL: func @rows
 // CHECK: qopt.rms_norm
 // CHECK-SAME: qopt.sum_orders = [{most_tokens = 0 : i64, threads = 512 : i64, warps_in_butterfly = true, width = 8 : i64}]
