@@ -74,10 +74,12 @@ static std::string whyNoGpuCache(const CompileOptions &options,
          ", int8, int4 or fp8_e4m3" + way;
 }
 
-/// What the kernels of one target lack.
+/// What the kernels of one target lack, and what the host does not have in the
+/// order of a GPU's sums.
 static Status checkTarget(const CacheOption &option, const quant::Format &key,
                           const quant::Format &value, const Refusal &refuse) {
-  if (refuse.options.target != TargetDevice::Cuda)
+  if (refuse.options.target != TargetDevice::Cuda &&
+      refuse.options.sumOrder.empty())
     return {};
   auto isShort = [](const quant::Format &format) {
     return format.element == quant::ElementType::Int3 ||

@@ -168,10 +168,12 @@ private:
 
   LogicalResult selectFor(ir::CachedAttentionOp op) {
     attention_decode::Problem problem = problemOf(op);
-    if (problem.cache.keyGroup())
-      return op.emitError("keys with a scale a channel have no order of sums "
-                          "that the host follows; expected --kv f16, int8, "
-                          "int4 or fp8_e4m3");
+    // What waits for its group has a GPU's type of activations, f16 here.
+    if (problem.cache.keyGroup() &&
+        problem.activation == quant::ElementType::BF16)
+      return op.emitError("keys in groups of positions wait for their scales "
+                          "in bf16 on a GPU, which the host does not follow; "
+                          "expected --activations f16, or --kv without groups");
     auto selected = passes::selectedKernels(op, target);
     if (failed(selected))
       return failure();

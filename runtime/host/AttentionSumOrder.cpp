@@ -12,13 +12,19 @@
 //   output    a chain of products of 16 positions; the probabilities, times the
 //             values' scales, are rounded to the activation's type
 //
+// Keys in groups have a scale, and perhaps an offset, for each channel. Of a
+// full group the queries are multiplied by the scales and rounded, for all its
+// tiles, and the chain of a score begins with the products of the queries with
+// the offsets; of the open group keys are halves as they wait. A tile lies in
+// one group.
+//
 // Probabilities are 2^bias times as large, so that with a scale they are still
 // halves. Two parts a and b of the positions become one: with m the larger
 // maximum, fma(a, 2^(ma − m), b · 2^(mb − m)).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/FloatConversion.h"
 #include "runtime/emulator/numerics/Approximate.h"
-#include "runtime/host/CachedAttention.h"
+#include "runtime/host/KeyGroups.h"
 #include "runtime/host/ProductSum.h"
 
 #include <algorithm>
@@ -72,6 +78,14 @@ struct Positions {
   std::vector<float> values; ///< [channel][position]
   std::vector<float> keyScales, valueScales; ///< empty where there are none
   int64_t count = 0;                         ///< a multiple of a tile
+
+  /// Numbers of the channels, in the order of products; empty where a group is
+  /// open, or has no offsets.
+  struct Group {
+    std::vector<float> scales, offsets;
+  };
+  int64_t firstGroup = 0;
+  std::vector<Group> groups; ///< empty where keys are in none
 };
 
 /// A part of the positions of a row.
@@ -104,6 +118,11 @@ private:
   Positions load(const RowBlock &block, int64_t from, int64_t to) const;
   void loadPosition(const RowBlock &block, int64_t position,
                     Positions &loaded) const;
+  void loadKey(const uint8_t *keys, int64_t position, Positions &loaded) const;
+  void loadGroups(const RowBlock &block, int64_t to, Positions &loaded) const;
+  Positions::Group groupOf(const KeyGroupPlace &place) const;
+  void loadKeyOfGroup(const RowBlock &block, int64_t position,
+                      Positions &loaded) const;
   float bias() const {
     return float(probabilityExponent(layout.value.element, order.bf16));
   }
@@ -115,7 +134,15 @@ private:
     int64_t position, head;
   };
   Row rowOf(const RowBlock &block, int64_t r) const;
-  float scoreOf(const Row &row, const Positions &positions, int64_t p) const;
+  /// What a tile's keys are multiplied by, and what their chains begin with.
+  struct TileQuery {
+    std::vector<float> query;
+    float start = 0;
+  };
+  TileQuery queryOf(const Row &row, const Positions &positions,
+                    int64_t tile) const;
+  float scoreOf(const Row &row, const TileQuery &query,
+                const Positions &positions, int64_t p) const;
   void addTile(const Row &row, const Positions &positions, int64_t tile,
                Part &part, float (&lanes)[laneCount]) const;
   Part ofWarp(const Row &row, const Positions &positions, int64_t from,
@@ -182,9 +209,29 @@ void OrderedAttention::loadPosition(const RowBlock &block, int64_t position,
   const uint8_t *keys = start + block.keyHead * layout.keyHeadBytes(),
                 *values = start + layout.valueOffset() +
                           block.keyHead * layout.valueHeadBytes();
-  // Keys lie by channels, 16 positions side by side; two channels of int4 are
-  // one byte.
+  if (layout.keyGroup())
+    loadKeyOfGroup(block, position, loaded);
+  else
+    loadKey(keys, position, loaded);
+  for (int64_t c = 0; c < layout.headSize; ++c)
+    loaded.values[size_t(c * loaded.count + at)] =
+        elementAt(layout.value.element,
+                  values + token * layout.headSize *
+                               quant::bitsOf(layout.value.element) / 8,
+                  c);
+  if (layout.keyScales())
+    loaded.keyScales[size_t(at)] = halfAt(keys + layout.keyCodeBytes(), token);
+  if (layout.valueScales())
+    loaded.valueScales[size_t(at)] =
+        halfAt(values + layout.valueCodeBytes(), token);
+}
+
+/// Keys of a page lie by channels, 16 positions side by side; two channels of
+/// int4 are one byte.
+void OrderedAttention::loadKey(const uint8_t *keys, int64_t position,
+                               Positions &loaded) const {
   constexpr int64_t side = 16;
+  int64_t token = position % layout.pageTokens, at = position - loaded.first;
   int bits = quant::bitsOf(layout.key.element);
   const uint8_t *group =
       keys + token / side * side * layout.headSize * bits / 8;
@@ -194,17 +241,62 @@ void OrderedAttention::loadPosition(const RowBlock &block, int64_t position,
     loaded.keys[size_t(at * loaded.padded + placeOf(c))] =
         bits == 4 ? elementAt(ElementType::Int4, line + token % side, c % 2)
                   : elementAt(layout.key.element, line, token % side);
-    loaded.values[size_t(c * loaded.count + at)] =
-        elementAt(layout.value.element,
-                  values + token * layout.headSize *
-                               quant::bitsOf(layout.value.element) / 8,
-                  c);
   }
-  if (layout.keyScales())
-    loaded.keyScales[size_t(at)] = halfAt(keys + layout.keyCodeBytes(), token);
-  if (layout.valueScales())
-    loaded.valueScales[size_t(at)] =
-        halfAt(values + layout.valueCodeBytes(), token);
+}
+
+/// The groups that positions up to `to` lie in: which are full is counted after
+/// the step's tokens.
+void OrderedAttention::loadGroups(const RowBlock &block, int64_t to,
+                                  Positions &loaded) const {
+  int64_t size = layout.keyGroup();
+  int64_t length =
+      a.batch.contextStarts[block.sequence] + newTokens(block.sequence);
+  loaded.firstGroup = size ? loaded.first / size : 0;
+  for (int64_t start = size * loaded.firstGroup; size && start < to;
+       start += size)
+    loaded.groups.push_back(
+        start + size <= length
+            ? groupOf(keyGroupPlace(layout, a.batch, block.sequence,
+                                    block.keyHead, start))
+            : Positions::Group());
+}
+
+Positions::Group OrderedAttention::groupOf(const KeyGroupPlace &place) const {
+  const uint8_t *numbers = static_cast<const uint8_t *>(a.pages) + place.scales;
+  auto padded = size_t(ceilDiv(layout.headSize, stepChannels) * stepChannels);
+  bool hasOffsets = layout.key.zero == quant::ZeroType::Float;
+  Positions::Group group{std::vector<float>(padded),
+                         std::vector<float>(hasOffsets ? padded : 0)};
+  for (int64_t c = 0; c < layout.headSize; ++c) {
+    group.scales[size_t(placeOf(c))] = halfAt(numbers, c);
+    if (hasOffsets)
+      group.offsets[size_t(placeOf(c))] = halfAt(numbers, layout.headSize + c);
+  }
+  return group;
+}
+
+/// Codes of a full group, what waits of an open one.
+void OrderedAttention::loadKeyOfGroup(const RowBlock &block, int64_t position,
+                                      Positions &loaded) const {
+  int64_t group = position / layout.keyGroup() - loaded.firstGroup;
+  float *keys = &loaded.keys[size_t((position - loaded.first) * loaded.padded)];
+  if (loaded.groups[size_t(group)].scales.empty()) {
+    const uint16_t *open =
+        openKeys(layout, a.pages, a.batch.slots[block.sequence], block.keyHead);
+    for (int64_t c = 0; c < layout.headSize; ++c)
+      keys[placeOf(c)] = quant::halfToFloat(
+          open[position % layout.keyGroup() * layout.headSize + c]);
+    return;
+  }
+  int64_t place = position % keyBlock;
+  const uint8_t *codes = static_cast<const uint8_t *>(a.pages) +
+                         keyGroupPlace(layout, a.batch, block.sequence,
+                                       block.keyHead, position - place)
+                             .codes;
+  int64_t lineBytes = keyBlock * quant::bitsOf(layout.key.element) / 8;
+  for (int64_t c = 0; c < layout.headSize; ++c)
+    keys[placeOf(c)] =
+        elementAt(layout.key.element, codes + c * lineBytes, place);
 }
 
 /// Positions [from, to), zeros behind them up to a whole tile.
@@ -221,6 +313,7 @@ Positions OrderedAttention::load(const RowBlock &block, int64_t from,
     loaded.keyScales.resize(size_t(loaded.count));
   if (layout.valueScales())
     loaded.valueScales.resize(size_t(loaded.count));
+  loadGroups(block, to, loaded);
   for (int64_t position = from; position < to; ++position)
     loadPosition(block, position, loaded);
   return loaded;
@@ -248,18 +341,34 @@ OrderedAttention::Row OrderedAttention::rowOf(const RowBlock &block,
   return row;
 }
 
+OrderedAttention::TileQuery
+OrderedAttention::queryOf(const Row &row, const Positions &positions,
+                          int64_t tile) const {
+  TileQuery query{row.query};
+  if (positions.groups.empty())
+    return query;
+  const Positions::Group &group = positions.groups[size_t(
+      tile * order.tile / layout.keyGroup() - positions.firstGroup)];
+  for (size_t c = 0; c < group.scales.size(); ++c)
+    query.query[c] = rounded(row.query[c] * group.scales[c]);
+  for (size_t c = 0; c < group.offsets.size(); c += productTerms)
+    query.start = productSum(group.offsets.data() + c, row.query.data() + c,
+                             productTerms, leastExponent, query.start);
+  return query;
+}
+
 /// Of position p of those that are loaded; −∞ where the row does not see it.
-float OrderedAttention::scoreOf(const Row &row, const Positions &positions,
-                                int64_t p) const {
+float OrderedAttention::scoreOf(const Row &row, const TileQuery &query,
+                                const Positions &positions, int64_t p) const {
   int64_t position = positions.first + p;
   if (position > row.position ||
       (a.options.window && position <= row.position - a.options.window))
     return -std::numeric_limits<float>::infinity();
-  float score = 0;
+  float score = query.start;
   for (int64_t c = 0; c < positions.padded; c += productTerms)
     score =
         productSum(positions.keys.data() + p * positions.padded + c,
-                   row.query.data() + c, productTerms, leastExponent, score);
+                   query.query.data() + c, productTerms, leastExponent, score);
   double scale = double(a.options.scale) * log2OfE;
   if (a.options.softcap > 0)
     scale *= 2 / double(a.options.softcap);
@@ -282,10 +391,11 @@ void OrderedAttention::addTile(const Row &row, const Positions &positions,
                                int64_t tile, Part &part,
                                float (&lanes)[laneCount]) const {
   int64_t from = tile * order.tile - positions.first;
+  TileQuery query = queryOf(row, positions, tile);
   std::vector<float> p(size_t(order.tile));
   float highest = -std::numeric_limits<float>::infinity();
   for (int64_t i = 0; i < order.tile; ++i) {
-    p[size_t(i)] = scoreOf(row, positions, from + i);
+    p[size_t(i)] = scoreOf(row, query, positions, from + i);
     highest = std::fmax(highest, p[size_t(i)]);
   }
   float next = std::fmax(part.maximum, highest);
@@ -398,15 +508,22 @@ Status isValid(const AttentionSumOrder &order, const KvCacheLayout &layout) {
                   "an order of sums with tiles of " +
                       std::to_string(order.tile) +
                       " positions; expected a multiple of 16");
+  int64_t group = layout.keyGroup();
+  if (group % order.tile || (group && order.bf16))
+    return Status(
+        StatusCode::Unsupported,
+        "an order of sums with tiles of " + std::to_string(order.tile) +
+            " positions for keys in groups of " + std::to_string(group) +
+            "; expected tiles that divide it, and products of f16");
   for (const quant::Format &format : {layout.key, layout.value})
-    if (format.groupSize || format.element == ElementType::F32 ||
+    if (layout.valueGroup() || format.element == ElementType::F32 ||
         quant::bitsOf(format.element) < 4 || layout.recent)
       return Status(StatusCode::Unsupported,
                     "a cache of " + quant::spell(layout.key) + " and " +
                         quant::spell(layout.value) +
                         " has no order of a GPU's sums; expected f16, bf16, "
-                        "int8, int4 or fp8_e4m3 without groups and latest "
-                        "positions");
+                        "int8, int4 or fp8_e4m3 without groups of values and "
+                        "latest positions");
   return Status();
 }
 

@@ -1,5 +1,6 @@
 """`--sum-order sm_90a`: the host sums in the order of a GPU's kernels, so that it and the emulator, which runs these, give
-the same logits and the same greedy tokens: with weights of every kind, caches with and without scales, one token and few.
+the same logits and the same greedy tokens: with weights of every kind and of several in a launch, caches with and without
+scales and with keys in groups, one token, few and many.
 """
 
 import json
@@ -39,6 +40,13 @@ FORMATS = {
     "asymmetric": ("--weights", "int4_asym_g32", "--format", f"{DOWN}=int4", "--kv", "int4"),
     "groups of 16": ("--weights", "int4_asym_g16", "--format", f"{DOWN}=int8"),
     "floats": ("--weights", "mxfp4", "--format", f"{DOWN}=fp8_e5m2", "--format", "re:^node_linear_(3|17)$=nf4_g64"),
+    # Rows of several formats in a launch: queries, keys and values in all layers; gate and up in most.
+    "several": (
+        *("--weights", "int4_g32", "--format", f"{DOWN}=int8", "--format", "re:^node_linear_(1|8|15|22|29)$=int8"),
+        *("--format", "re:^node_linear_(2|16|30)$=f16", "--format", "re:^node_linear_(9|23)$=int4_asym_g16"),
+        *("--format", "re:^node_linear_(4|12|18)$=fp8_e4m3", "--format", "re:^node_linear_(25)$=int3_g64"),
+    ),
+    "groups of keys": ("--weights", "int8", "--kv", "int4_asym_g32_zf,int8"),
     "fp8": ("--weights", "fp8_e4m3", "--kv", "fp8_e4m3"),
 }
 TOKENS = np.random.default_rng(5).integers(3, 512, (1, 70)).astype(np.int32)
@@ -102,3 +110,23 @@ def test_a_long_prompt_is_one_step(tool, stories, tmp_path, formats):
         found = logits_of(tool, host, tokens[:, :count], tmp_path, "--chunk", count)
         expected = logits_of(tool, gpu, tokens[:, :count], tmp_path, "--chunk", count, "--device", "emulator")
         np.testing.assert_array_equal(found, expected)
+
+
+# What a GPU does not have, or the host does not follow, is refused.
+REFUSED = {
+    "latest positions": (
+        ("--activations", "f16", "--kv", "int4_g32,int4,recent=32"),
+        "on a GPU a cache has no 3 or 2 bits, no groups of values and no latest positions in f16",
+    ),
+    "groups of keys in bf16": (
+        ("--activations", "bf16", "--kv", "int4_g32,int4"),
+        "keys in groups of positions wait for their scales in bf16 on a GPU, which the host does not follow",
+    ),
+}
+
+
+@pytest.mark.parametrize("options, message", REFUSED.values(), ids=REFUSED)
+def test_what_is_not_followed_is_refused(tool, stories, tmp_path, options, message):
+    done = tool("qopt-compile", stories, "--sum-order", "sm_90a", *options, "-o", tmp_path / "x.qopt", check=False)
+    assert done.returncode != 0 and message in done.stderr
+    assert not (tmp_path / "x.qopt").exists()

@@ -46,7 +46,8 @@
 // least are the schedule's; the number of splits follows from the launch
 // (gridOf) and from the positions of the block. AttentionDecodeOrder.h says
 // this as data, and runtime/host/AttentionSumOrder.cpp does it on the host.
-// Keys in groups have no such description yet.
+// Keys in groups have their scales in the queries, rounded once for a tile, and
+// the chain of a score begins with that of queries and offsets.
 //
 // # A tile in shared memory
 //

@@ -68,8 +68,20 @@ func.func @step(%q: tensor<?x8x64xf16>, %k: tensor<?x4x64xf16>, %v: tensor<?x4x6
 
 !cache = !qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int8_g32, value = int8, page = 64>
 
+// CHECK-LABEL: func @groups
+// CHECK: qopt.cached_attention
+// CHECK-SAME: qopt.sum_orders = [{
 func.func @groups(%q: tensor<?x8x64xf16>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x8x64xf16>, !cache) attributes {qopt.context = 256 : i64, qopt.decoder} {
-  // expected-error @+1 {{keys with a scale a channel have no order of sums that the host follows; expected --kv f16, int8, int4 or fp8_e4m3}}
   %y = qopt.cached_attention %q, %cache, %batch layer 0 scale 0.125 : tensor<?x8x64xf16>, !cache
   return %y, %cache : tensor<?x8x64xf16>, !cache
+}
+
+// -----
+
+!cache = !qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int8_g32, value = int8, page = 64>
+
+func.func @wide(%q: tensor<?x8x64xbf16>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x8x64xbf16>, !cache) attributes {qopt.context = 256 : i64, qopt.decoder} {
+  // expected-error @+1 {{keys in groups of positions wait for their scales in bf16 on a GPU, which the host does not follow; expected --activations f16, or --kv without groups}}
+  %y = qopt.cached_attention %q, %cache, %batch layer 0 scale 0.125 : tensor<?x8x64xbf16>, !cache
+  return %y, %cache : tensor<?x8x64xbf16>, !cache
 }
