@@ -101,7 +101,7 @@ def RoundActivationsPass : Pass<"qopt-round-activations", "::mlir::func::FuncOp"
   let summary = "compute in f32, rounded to 16 bits where values are";
   let description = [{
     Before: a function whose values are f16 or bf16 (NarrowActivations). After: they are f32, and each that an operation
-    computes is converted to its 16 bits and back. Numerics: that of the 16-bit values, whose kernels sum in f32 too; sums
+    computes, elementwise arithmetic included, is converted to its 16 bits and back. Numerics: that of the 16-bit values, whose kernels sum in f32 too; sums
     have the order of f32 kernels. Method: types of values are replaced in place. Example:
     test/passes/Quantize/round-activations.mlir.
   }];

@@ -6,6 +6,9 @@
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/QOpt/QOptDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Quantize/ActivationTypes.h"
 #include "passes/Quantize/Passes.h"
 
@@ -22,11 +25,14 @@ static bool isNarrow(Type element) {
 }
 
 /// Results that an operation computes: neither parameters nor what only moves.
+/// Sums, multiples and quotients of 16 bits are rounded once, as f32 has more
+/// than twice their digits (Figueroa, When is double rounding innocuous?).
 static bool writesNarrow(Value value) {
   Operation *op = value.getDefiningOp();
   return isNarrow(getElementTypeOrSelf(value.getType())) &&
          isa<RankedTensorType>(value.getType()) &&
-         isa<onnx::OnnxDialect, ir::QOptDialect>(op->getDialect()) &&
+         isa<onnx::OnnxDialect, ir::QOptDialect, linalg::LinalgDialect,
+             arith::ArithDialect, math::MathDialect>(op->getDialect()) &&
          !op->hasTrait<OpTrait::ConstantLike>() && !passes::onlyMoves(op);
 }
 

@@ -54,8 +54,8 @@ Value pieceOf(OpBuilder &builder, Value vector, int64_t first, int64_t count) {
   return arith::ConstantOp::create(
       builder, vector.getLoc(),
       DenseElementsAttr::getFromRawBuffer(
-          piece, stored->bytes().slice(size_t(first) * bytes,
-                                       size_t(count) * bytes)));
+          piece,
+          stored->bytes().slice(size_t(first) * bytes, size_t(count) * bytes)));
 }
 
 struct SplitLinears : qopt::passes::impl::SplitLinearsPassBase<SplitLinears> {

@@ -64,10 +64,19 @@ def test_host_and_emulator_have_the_same_bits(tool, stories, tmp_path, formats):
         np.testing.assert_array_equal(found, expected)
 
 
-# Biases, layer norms, GELU, windows, norms of heads, other divisions of heads; multipliers and caps of logits are not
-# among them.
+# Biases, layer norms, GELU, windows, norms of heads, other divisions of heads; caps of scores and logits (Gemma 2),
+# multipliers (Granite).
 FAMILIES = [
-    *("cohere-dynamo", "gpt2-optimum", "gptj-dynamo", "mistral-dynamo", "qwen2-dynamo", "qwen3-dynamo"),
+    *(
+        "cohere-dynamo",
+        "gemma2-dynamo",
+        "gpt2-optimum",
+        "granite-dynamo",
+        "gptj-dynamo",
+        "mistral-dynamo",
+        "qwen2-dynamo",
+        "qwen3-dynamo",
+    ),
     *("smollm3-optimum", "stablelm-dynamo"),
 ]
 

@@ -25,6 +25,29 @@ func.func @step(%ids: tensor<?xi32>, %x: tensor<?x16xf32>) -> tensor<?x4x4xf32> 
   return %wide : tensor<?x4x4xf32>
 }
 
+// Elementwise arithmetic that the decoder has beside its operations, too.
+// CHECK-LABEL: @elementwise
+func.func @elementwise(%x: tensor<?x16xf32>, %size: index) -> tensor<?x16xf32> {
+  // CHECK: %[[X:.*]] = onnx.Cast %{{.*}} -> tensor<?x16xf16>
+  // CHECK: %[[XR:.*]] = onnx.Cast %[[X]]
+  %h = onnx.Cast %x : (tensor<?x16xf32>) -> tensor<?x16xf16>
+  // CHECK: %[[S:.*]] = arith.addf %[[XR]], %[[XR]] : tensor<?x16xf32>
+  // CHECK: %[[S16:.*]] = onnx.Cast %[[S]] {{.*}} -> tensor<?x16xf16>
+  // CHECK: %[[SR:.*]] = onnx.Cast %[[S16]]
+  %s = arith.addf %h, %h : tensor<?x16xf16>
+  %three = onnx.Constant dense<3.0> : tensor<f16>
+  %empty = tensor.empty(%size) : tensor<?x16xf16>
+  // CHECK: %[[P:.*]] = linalg.generic {{.*}} ins(%[[SR]],
+  // CHECK: onnx.Cast %[[P]] {{.*}} -> tensor<?x16xf16>
+  %p = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> ()>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%s, %three : tensor<?x16xf16>, tensor<f16>) outs(%empty : tensor<?x16xf16>) {
+  ^bb0(%a: f16, %b: f16, %unused: f16):
+    %product = arith.mulf %a, %b : f16
+    linalg.yield %product : f16
+  } -> tensor<?x16xf16>
+  %wide = onnx.Cast %p : (tensor<?x16xf16>) -> tensor<?x16xf32>
+  return %wide : tensor<?x16xf32>
+}
+
 // CHECK-LABEL: @wide
 // CHECK-NOT: onnx.Cast
 func.func @wide(%x: tensor<?x16xf32>) -> tensor<?x16xf32> {
