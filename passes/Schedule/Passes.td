@@ -23,7 +23,8 @@ def SelectSumOrdersPass : Pass<"qopt-select-sum-orders", "::mlir::func::FuncOp">
     Before: regions, layouts and kernels as the stage schedule has chosen them for GPUs. After: each linear, norm and
     attention carries `qopt.sum_orders`, the order of its sums by rising number of tokens, and each activation an empty list,
     which asks for the formula of GPUs; regions have dissolved into their ops, weights are in canonical layout, and no op names
-    a kernel. A linear whose rows have several formats carries a list of orders for each. Keys are f32 between their rotation and the cache, which GPUs do in one launch. An op whose kernel has no order that the host follows is an error that says so. Linears that gemm would take
+    a kernel. A linear whose rows have several formats carries a list of orders for each. Keys are f32 between their rotation and the cache, which GPUs do in one launch. An op whose kernel has no order that the host follows is an error that says so; a warning
+    counts what generated kernels sum or approximate, each target in its own way. Linears that gemm would take
     have orders up to the tokens where it begins. Numerics: exact. Method: sumOrderOf of lib/Kernels. Example:
     test/passes/Schedule/select-sum-orders.mlir.
   }];

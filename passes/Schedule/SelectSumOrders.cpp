@@ -9,13 +9,17 @@
 #include "lib/Kernels/Norm/NormOrder.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearOrder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
+#include "passes/Quantize/ActivationTypes.h"
 #include "passes/Schedule/KernelProblems.h"
 #include "passes/Schedule/Passes.h"
 #include "passes/Schedule/SelectedKernels.h"
 #include "passes/Schedule/SumOrders.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/FormatVariadic.h"
 
 namespace qopt::passes {
 #define GEN_PASS_DEF_SELECTSUMORDERSPASS
@@ -209,6 +213,32 @@ private:
   const target::Target &target;
 };
 
+/// Whether an op's numbers are a GPU's whoever computes them: nothing is
+/// summed, and each is rounded once from exact ones.
+bool isExact(Operation *op) {
+  if (op->hasTrait<OpTrait::ConstantLike>() || passes::onlyMoves(op))
+    return true;
+  return isa<onnx::AbsOp, onnx::AddOp, onnx::CastOp, onnx::CeilOp, onnx::ClipOp,
+             onnx::ConstantOfShapeOp, onnx::DivOp, onnx::FloorOp,
+             onnx::GatherElementsOp, onnx::GatherNDOp, onnx::MaxOp, onnx::MinOp,
+             onnx::MulOp, onnx::NegOp, onnx::NoneOp, onnx::PadOp,
+             onnx::ReciprocalOp, onnx::ReluOp, onnx::RoundOp, onnx::SignOp,
+             onnx::SqrtOp, onnx::SubOp, onnx::TileOp, onnx::TopKOp,
+             onnx::TriluOp, onnx::WhereOp>(op);
+}
+
+/// What generated kernels compute, each target's in its own way.
+bool isFollowed(Operation *op) {
+  auto isReal = [](Type type) {
+    return isa<FloatType>(getElementTypeOrSelf(type));
+  };
+  if (isa<ir::AttentionOp>(op))
+    return false;
+  bool generated = isa<onnx::OnnxDialect, math::MathDialect>(op->getDialect());
+  return !generated || isExact(op) ||
+         llvm::none_of(op->getResultTypes(), isReal);
+}
+
 struct SelectSumOrders
     : qopt::passes::impl::SelectSumOrdersPassBase<SelectSumOrders> {
   using Base::Base;
@@ -226,6 +256,7 @@ struct SelectSumOrders
     });
     if (result.wasInterrupted())
       return signalPassFailure();
+    warnOfOthers();
     for (ir::FusedOp op : llvm::to_vector(getOperation().getOps<ir::FusedOp>()))
       dissolve(op);
     getOperation().walk([&](ir::KVAppendOp op) { widenKeys(op); });
@@ -235,6 +266,26 @@ struct SelectSumOrders
     eraseUnused<tensor::SplatOp>();
     eraseUnused<arith::ConstantOp>();
     forgetGpu();
+  }
+
+  /// Nobody is to take the results of other kernels for a GPU's.
+  void warnOfOthers() {
+    llvm::MapVector<StringRef, int64_t> others;
+    getOperation().walk([&](Operation *op) {
+      if (op != getOperation() && !isFollowed(op))
+        ++others[op->getName().getStringRef()];
+    });
+    if (others.empty())
+      return;
+    std::string list;
+    for (auto [name, count] : others)
+      list +=
+          llvm::formatv("{0}{1} {2}", list.empty() ? "" : ", ", count, name);
+    getOperation().emitWarning()
+        << "the sums and functions of " << list << " in \""
+        << getOperation().getName()
+        << "\" are the host's own; the bits of results behind them may differ "
+           "from the GPU's";
   }
 
   /// Keys are rotated and stored by one launch: nothing is rounded between.

@@ -121,6 +121,42 @@ def test_a_long_prompt_is_one_step(tool, stories, tmp_path, formats):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("activations, chunks", [("f16,int8", (1, 7, 70)), ("bf16,int8", (5, 70))])
+def test_codes_of_activations_have_the_same_bits(tool, stories, tmp_path, activations, chunks):
+    """Sums of codes are exact in i32; scales, bias and residual follow in one order. One token, several, many."""
+    options = ("--weights", "int8", "--kv", "int8")
+    host, gpu = (compiled(tool, stories, tmp_path, t, *options, activations=activations) for t in ("ordered", "cuda"))
+    for chunk in chunks:
+        tokens = TOKENS[:, : max(chunk, 21)]
+        found = logits_of(tool, host, tokens, tmp_path, "--chunk", chunk)
+        expected = logits_of(tool, gpu, tokens, tmp_path, "--chunk", chunk, "--device", "emulator")
+        np.testing.assert_array_equal(found, expected)
+
+
+# What generated kernels of graphs sum and approximate, which the host does in its own way.
+GENERATED = {
+    "bert-dynamo": "2 qopt.attention",
+    "t5-dynamo": "2 onnx.Log, 6 qopt.attention",
+    "vit-dynamo": "1 onnx.Conv, 2 qopt.attention",
+}
+BOUND = 2.0**-10  # of the largest element: a unit in the last place of f16
+
+
+@pytest.mark.parametrize("name, generated", GENERATED.items())
+def test_graphs_say_what_is_not_followed_and_stay_within_the_bound(tool, shared, tmp_path, name, generated):
+    source, results = shared / "zoo/families" / name, []
+    for device, options in (("host", ("--sum-order", "sm_90a")), ("emulator", ("--target", "cuda"))):
+        artifact = tmp_path / f"{device}.qopt"
+        options = ("--as", "graph", "--activations", "f16", *options)
+        done = tool("qopt-compile", source, *options, "-o", artifact, environment=NO_ASSEMBLER)
+        assert (f"the sums and functions of {generated} in" in done.stderr) == (device == "host")
+        files = ("--inputs", source / "golden.npz", "--outputs", tmp_path / "out.npz")
+        tool("qopt-run", artifact, "--device", device, *files)
+        results.append(dict(np.load(tmp_path / "out.npz")))
+    for output, expected in results[1].items():
+        assert np.abs(results[0][output] - expected).max() <= BOUND * np.abs(expected).max(), output
+
+
 # What a GPU does not have, or the host does not follow, is refused.
 REFUSED = {
     "latest positions": (

@@ -85,3 +85,16 @@ func.func @wide(%q: tensor<?x8x64xbf16>, %batch: !qopt.batch, %cache: !cache) ->
   %y = qopt.cached_attention %q, %cache, %batch layer 0 scale 0.125 : tensor<?x8x64xbf16>, !cache
   return %y, %cache : tensor<?x8x64xbf16>, !cache
 }
+
+// -----
+
+// Generated kernels sum in their own way on each target.
+// CHECK-LABEL: func @generated
+// expected-warning @+1 {{the sums and functions of 2 onnx.Softmax, 1 onnx.Erf in "generated" are the host's own; the bits of results behind them may differ from the GPU's}}
+func.func @generated(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %a = onnx.Softmax %x {axis = 1 : i64} : (tensor<?x64xf32>) -> tensor<?x64xf32>
+  %b = onnx.Softmax %a {axis = 0 : i64} : (tensor<?x64xf32>) -> tensor<?x64xf32>
+  %c = onnx.Erf %b : (tensor<?x64xf32>) -> tensor<?x64xf32>
+  %d = onnx.Add %c, %x : (tensor<?x64xf32>, tensor<?x64xf32>) -> tensor<?x64xf32>
+  return %d : tensor<?x64xf32>
+}
