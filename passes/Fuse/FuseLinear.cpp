@@ -437,7 +437,9 @@ struct FuseLinear : passes::impl::FuseLinearPassBase<FuseLinear> {
     std::optional<RotaryAppendBody> body;
     if (region)
       body = matchRotaryAppend(region);
-    if (!body || !body->queries || region.getNumResults() != 2)
+    // A launch appends what it has computed itself.
+    if (!body || !body->queries || region.getNumResults() != 2 ||
+        slices.size() != 3)
       return;
     // Users are listed last first.
     llvm::append_range(parts.views, llvm::reverse(slices));

@@ -92,6 +92,31 @@ func.func @append(%x: tensor<?x64xf16>, %cos: tensor<?x8xf32>, %sin: tensor<?x8x
   return %r#0, %r#1 : tensor<?x2x16xf16>, !cache
 }
 
+// A launch appends all or nothing: keys that another linear computes, whose weight has another format, leave the append alone.
+// CHECK-LABEL: @keys_of_another
+// CHECK: qopt.linear
+// CHECK: qopt.fused (
+// CHECK-NEXT: qopt.rotary
+// CHECK-NEXT: qopt.rotary
+// CHECK-NEXT: qopt.kv_append
+func.func @keys_of_another(%x: tensor<?x64xf16>, %k: tensor<?x2x16xf16>, %cos: tensor<?x8xf32>, %sin: tensor<?x8xf32>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x2x16xf16>, !cache) {
+  %c0 = arith.constant 0 : index
+  %w = qopt.weight "w" codes(dense<0.5> : tensor<96x64xf16>) : !qopt.weight<96x64, f16>
+  %y = qopt.linear %x, %w : tensor<?x64xf16>, !qopt.weight<96x64, f16> -> tensor<?x96xf16>
+  %t = tensor.dim %x, %c0 : tensor<?x64xf16>
+  %qs = tensor.extract_slice %y[0, 0] [%t, 32] [1, 1] : tensor<?x96xf16> to tensor<?x32xf16>
+  %vs = tensor.extract_slice %y[0, 64] [%t, 32] [1, 1] : tensor<?x96xf16> to tensor<?x32xf16>
+  %q = tensor.expand_shape %qs [[0], [1, 2]] output_shape [%t, 2, 16] : tensor<?x32xf16> into tensor<?x2x16xf16>
+  %v = tensor.expand_shape %vs [[0], [1, 2]] output_shape [%t, 2, 16] : tensor<?x32xf16> into tensor<?x2x16xf16>
+  %r:2 = qopt.fused (%a = %q, %c = %cos, %s = %sin, %b = %k, %h = %cache, %d = %v, %e = %batch) : !region {
+    %rq = qopt.rotary %a, %c, %s : tensor<?x2x16xf16>, tensor<?x8xf32>
+    %rk = qopt.rotary %b, %c, %s : tensor<?x2x16xf16>, tensor<?x8xf32>
+    %next = qopt.kv_append %h, %rk, %d, %e layer 0 : !cache, tensor<?x2x16xf16>
+    qopt.yield %rq, %next : tensor<?x2x16xf16>, !cache
+  }
+  return %r#0, %r#1 : tensor<?x2x16xf16>, !cache
+}
+
 // The rows of a layer in the middle are asked of the linear itself, those of x of what came before.
 // CHECK-LABEL: @append_of_a_layer
 // CHECK: qopt.fused (
