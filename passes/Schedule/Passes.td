@@ -21,12 +21,12 @@ def SelectSumOrdersPass : Pass<"qopt-select-sum-orders", "::mlir::func::FuncOp">
   let summary = "the order of a GPU's sums for the host's kernels";
   let description = [{
     Before: regions, layouts and kernels as the stage schedule has chosen them for GPUs. After: each linear, norm and
-    attention carries `qopt.sum_orders`, the order of its sums by rising number of tokens, and each activation an empty list,
-    which asks for the formula of GPUs; regions have dissolved into their ops, weights are in canonical layout, and no op names
-    a kernel. A linear whose rows have several formats carries a list of orders for each. Keys are f32 between their rotation and the cache, which GPUs do in one launch. An op whose kernel has no order that the host follows is an error that says so; a warning
-    counts what generated kernels sum or approximate, each target in its own way. Linears that gemm would take
-    have orders up to the tokens where it begins. Numerics: exact. Method: sumOrderOf of lib/Kernels. Example:
-    test/passes/Schedule/select-sum-orders.mlir.
+    attention carries `qopt.sum_orders`, the order of its sums by rising number of tokens (a linear whose rows have several
+    formats a list for each), and each activation an empty list, which asks for the formula of GPUs; regions have dissolved into
+    their ops, weights are in canonical layout, and no op names a kernel. Keys are f32 between their rotation and the cache,
+    which GPUs do in one launch, but for those that wait for their group in bf16. Warnings say what generated kernels sum or
+    approximate, each target in its own way, and that f16 does not hold all such keys. Numerics: exact. Method: sumOrderOf of
+    lib/Kernels. Example: test/passes/Schedule/select-sum-orders.mlir.
   }];
   let options = [
     Option<"architecture", "arch", "std::string", /*default=*/"\"sm_90a\"", "architecture whose kernels are followed">,

@@ -172,12 +172,6 @@ private:
 
   LogicalResult selectFor(ir::CachedAttentionOp op) {
     attention_decode::Problem problem = problemOf(op);
-    // What waits for its group has a GPU's type of activations, f16 here.
-    if (problem.cache.keyGroup() &&
-        problem.activation == quant::ElementType::BF16)
-      return op.emitError("keys in groups of positions wait for their scales "
-                          "in bf16 on a GPU, which the host does not follow; "
-                          "expected --activations f16, or --kv without groups");
     auto selected = passes::selectedKernels(op, target);
     if (failed(selected))
       return failure();
@@ -257,6 +251,7 @@ struct SelectSumOrders
     if (result.wasInterrupted())
       return signalPassFailure();
     warnOfOthers();
+    warnOfKeys();
     for (ir::FusedOp op : llvm::to_vector(getOperation().getOps<ir::FusedOp>()))
       dissolve(op);
     getOperation().walk([&](ir::KVAppendOp op) { widenKeys(op); });
@@ -288,7 +283,26 @@ struct SelectSumOrders
            "from the GPU's";
   }
 
-  /// Keys are rotated and stored by one launch: nothing is rounded between.
+  /// Whether keys wait for the scales of their group in the type of a GPU's
+  /// activations, which the host's f16 holds but for the smallest.
+  static bool waitInBf16(ir::KVAppendOp op) {
+    ir::KVCacheType cache = op.getCache().getType();
+    return cache.keyOf(op.getLayer()).groupSize &&
+           getElementTypeOrSelf(op.getK().getType()).isBF16();
+  }
+
+  void warnOfKeys() {
+    bool wait = false;
+    getOperation().walk([&](ir::KVAppendOp op) { wait |= waitInBf16(op); });
+    if (wait)
+      getOperation().emitWarning()
+          << "keys wait for the scales of their group in bf16 on a GPU, in f16 "
+             "on the host, where those below 2^-17 are rounded and those from "
+             "65520 on infinite";
+  }
+
+  /// Keys are rotated and stored by one launch: nothing is rounded between, but
+  /// for those that wait.
   void widenKeys(ir::KVAppendOp op) {
     auto rotary = op.getK().getDefiningOp<ir::RotaryOp>();
     if (!rotary || !rotary->hasOneUse())
@@ -296,9 +310,11 @@ struct SelectSumOrders
     OpBuilder builder(rotary);
     auto wide = cast<RankedTensorType>(rotary.getX().getType())
                     .clone(builder.getF32Type());
-    rotary.getXMutable().assign(
-        onnx::CastOp::create(builder, rotary.getLoc(), wide, rotary.getX()));
-    rotary.getResult().setType(wide);
+    if (!waitInBf16(op)) {
+      rotary.getXMutable().assign(
+          onnx::CastOp::create(builder, rotary.getLoc(), wide, rotary.getX()));
+      rotary.getResult().setType(wide);
+    }
     builder.setInsertionPoint(op);
     auto values =
         cast<RankedTensorType>(op.getV().getType()).clone(builder.getF32Type());

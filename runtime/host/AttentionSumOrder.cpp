@@ -15,8 +15,8 @@
 // Keys in groups have a scale, and perhaps an offset, for each channel. Of a
 // full group the queries are multiplied by the scales and rounded, for all its
 // tiles, and the chain of a score begins with the products of the queries with
-// the offsets; of the open group keys are halves as they wait. A tile lies in
-// one group.
+// the offsets, rounded, too; of the open group keys are halves as they wait. A
+// tile lies in one group.
 //
 // Probabilities are 2^bias times as large, so that with a scale they are still
 // halves. Two parts a and b of the positions become one: with m the larger
@@ -270,7 +270,8 @@ Positions::Group OrderedAttention::groupOf(const KeyGroupPlace &place) const {
   for (int64_t c = 0; c < layout.headSize; ++c) {
     group.scales[size_t(placeOf(c))] = halfAt(numbers, c);
     if (hasOffsets)
-      group.offsets[size_t(placeOf(c))] = halfAt(numbers, layout.headSize + c);
+      group.offsets[size_t(placeOf(c))] =
+          rounded(halfAt(numbers, layout.headSize + c));
   }
   return group;
 }
@@ -509,12 +510,12 @@ Status isValid(const AttentionSumOrder &order, const KvCacheLayout &layout) {
                       std::to_string(order.tile) +
                       " positions; expected a multiple of 16");
   int64_t group = layout.keyGroup();
-  if (group % order.tile || (group && order.bf16))
+  if (group % order.tile)
     return Status(
         StatusCode::Unsupported,
         "an order of sums with tiles of " + std::to_string(order.tile) +
             " positions for keys in groups of " + std::to_string(group) +
-            "; expected tiles that divide it, and products of f16");
+            "; expected tiles that divide it");
   for (const quant::Format &format : {layout.key, layout.value})
     if (layout.valueGroup() || format.element == ElementType::F32 ||
         quant::bitsOf(format.element) < 4 || layout.recent)

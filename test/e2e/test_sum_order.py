@@ -90,9 +90,10 @@ def test_other_architectures_have_the_same_bits(tool, shared, tmp_path, family):
     np.testing.assert_array_equal(found, logits_of(tool, gpu, tokens, tmp_path, "--chunk", 5, "--device", "emulator"))
 
 
-def test_the_hosts_own_order_differs(tool, stories, tmp_path):
-    found = logits_of(tool, compiled(tool, stories, tmp_path, "ordered"), TOKENS, tmp_path)
-    other = logits_of(tool, compiled(tool, stories, tmp_path, "host"), TOKENS, tmp_path)
+@pytest.mark.parametrize("formats", ["f16", "several", "groups of keys"])
+def test_the_hosts_own_order_differs(tool, stories, tmp_path, formats):
+    found = logits_of(tool, compiled(tool, stories, tmp_path, "ordered", *FORMATS[formats]), TOKENS, tmp_path)
+    other = logits_of(tool, compiled(tool, stories, tmp_path, "host", *FORMATS[formats]), TOKENS, tmp_path)
     assert (found != other).mean() > 0.1
 
 
@@ -106,6 +107,17 @@ def test_bfloat16_of_a_larger_model(tool, shared, tmp_path):
     np.testing.assert_array_equal(
         found, logits_of(tool, gpu, TOKENS[:, :5], tmp_path, "--chunk", 2, "--device", "emulator")
     )
+
+
+def test_keys_wait_for_their_group_in_bfloat16(tool, stories, tmp_path):
+    """The host's f16 holds all but the smallest; a warning says so."""
+    options, tokens = ("--weights", "int8", "--kv", "int4_asym_g32_zf,int8"), TOKENS[:, :40]
+    order = ("--sum-order", "sm_90a", "--activations", "bf16")
+    done = tool("qopt-compile", stories, *order, *options, "-o", tmp_path / "host.qopt")
+    assert "keys wait for the scales of their group in bf16 on a GPU, in f16 on the host" in done.stderr
+    gpu = compiled(tool, stories, tmp_path, "cuda", *options, activations="bf16")
+    found = logits_of(tool, tmp_path / "host.qopt", tokens, tmp_path, "--chunk", 9)
+    np.testing.assert_array_equal(found, logits_of(tool, gpu, tokens, tmp_path, "--chunk", 9, "--device", "emulator"))
 
 
 @pytest.mark.parametrize("formats", FORMATS)
@@ -168,9 +180,9 @@ REFUSED = {
         ("--activations", "f16", "--kv", "int4_g32,int4,recent=32"),
         "on a GPU a cache has no 3 or 2 bits, no groups of values and no latest positions in f16",
     ),
-    "groups of keys in bf16": (
-        ("--activations", "bf16", "--kv", "int4_g32,int4"),
-        "keys in groups of positions wait for their scales in bf16 on a GPU, which the host does not follow",
+    "codes of fp8": (
+        ("--activations", "f16,fp8_e4m3", "--weights", "fp8_e4m3"),
+        "int8 activations need weights in int8 with one scale a row",
     ),
 }
 

@@ -80,10 +80,16 @@ func.func @groups(%q: tensor<?x8x64xf16>, %batch: !qopt.batch, %cache: !cache) -
 
 !cache = !qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, key = int8_g32, value = int8, page = 64>
 
-func.func @wide(%q: tensor<?x8x64xbf16>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x8x64xbf16>, !cache) attributes {qopt.context = 256 : i64, qopt.decoder} {
-  // expected-error @+1 {{keys in groups of positions wait for their scales in bf16 on a GPU, which the host does not follow; expected --activations f16, or --kv without groups}}
-  %y = qopt.cached_attention %q, %cache, %batch layer 0 scale 0.125 : tensor<?x8x64xbf16>, !cache
-  return %y, %cache : tensor<?x8x64xbf16>, !cache
+// Keys that wait for their group are rounded where they are rotated.
+// CHECK-LABEL: func @wait
+// CHECK: qopt.rotary {{.*}} : tensor<?x4x64xbf16>, tensor<?x32xf32>
+// CHECK: onnx.Cast %arg1 : (tensor<?x4x64xbf16>) -> tensor<?x4x64xf32>
+// CHECK-NEXT: qopt.kv_append
+// expected-warning @+1 {{keys wait for the scales of their group in bf16 on a GPU, in f16 on the host, where those below 2^-17 are rounded and those from 65520 on infinite}}
+func.func @wait(%k: tensor<?x4x64xbf16>, %v: tensor<?x4x64xbf16>, %cos: tensor<?x32xf32>, %sin: tensor<?x32xf32>, %batch: !qopt.batch, %cache: !cache) -> !cache attributes {qopt.context = 256 : i64, qopt.decoder} {
+  %rk = qopt.rotary %k, %cos, %sin : tensor<?x4x64xbf16>, tensor<?x32xf32>
+  %next = qopt.kv_append %cache, %rk, %v, %batch layer 0 : !cache, tensor<?x4x64xbf16>
+  return %next : !cache
 }
 
 // -----
