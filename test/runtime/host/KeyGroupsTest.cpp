@@ -1,6 +1,7 @@
 // Keys in groups of positions with a scale a channel: attention over prompts
 // and single tokens, whatever the steps, against a plain f64 softmax of what
-// the format says each key is; and that the cache does not depend on the steps.
+// the format says each key is, in the order of a GPU's sums, too; and that the
+// cache does not depend on the steps.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/KeyGroups.h"
 #include "lib/Quant/FloatConversion.h"
@@ -32,7 +33,11 @@ protected:
     layout.key = quant::groupFormat(GetParam().type, GetParam().group,
                                     GetParam().offsets ? quant::ZeroType::Float
                                                        : quant::ZeroType::None);
-    layout.value = quant::floatFormat(quant::ElementType::F32);
+    makeCache(quant::ElementType::F32);
+  }
+
+  void makeCache(quant::ElementType values) {
+    layout.value = quant::floatFormat(values);
     slotPages = (3 * layout.slotBytes() - 1) / layout.pageBytes() + 1;
     slots = {2, 0};
     fill(maxTokens, slotPages);
@@ -93,6 +98,7 @@ protected:
                           const std::vector<int32_t> &count) {
     Step step(*this, contexts, count);
     step.attention.options = {0.1f, true, GetParam().window, 0};
+    step.attention.order = order;
     ThreadPool pool(2);
     return step.run(pool);
   }
@@ -123,7 +129,7 @@ protected:
     return result;
   }
 
-  void check(const Steps &steps) {
+  void check(const Steps &steps, double tolerance = 3e-6) {
     std::array<std::vector<double>, 2> wanted;
     std::array<int64_t, 2> contexts = {0, 0};
     for (const std::vector<int32_t> &count : steps)
@@ -138,12 +144,13 @@ protected:
       std::array<std::vector<float>, 2> results = run(steps);
       for (size_t s = 0; s < 2; ++s) {
         SCOPED_TRACE(s);
-        expectClose(results[s], wanted[s], 3e-6);
+        expectClose(results[s], wanted[s], tolerance);
       }
     });
   }
 
   int64_t slotPages = 0;
+  const AttentionSumOrder *order = nullptr;
 };
 
 TEST_P(KeyGroupsTest, promptsAndSingleTokens) {
@@ -209,6 +216,35 @@ TEST_P(KeyGroupsTest, rotaryAppendEqualsItsParts) {
     after[i] = memory;
   }
   EXPECT_EQ(after[0], after[1]);
+}
+
+/// There queries, these times the scales of a group, probabilities and values
+/// are halves.
+TEST_P(KeyGroupsTest, inTheOrderOfAGpu) {
+  makeCache(quant::ElementType::F16);
+  for (auto *arrays : {query, value})
+    for (int s = 0; s < 2; ++s)
+      for (float &x : arrays[s])
+        x = quant::halfToFloat(quant::floatToHalf(x));
+  AttentionSumOrder ofOneWarp, ofTwo;
+  ofOneWarp.tile = ofTwo.tile = 32;
+  ofTwo.warps = 2;
+  Steps steps = {{40, 70}, {1, 1}, {30, 0}, {0, 31}};
+  order = &ofOneWarp;
+  check(steps, 1e-2);
+  auto results = run(steps);
+  order = &ofTwo;
+  EXPECT_NE(run(steps), results);
+}
+
+TEST_P(KeyGroupsTest, tilesOfAnOrderLieInOneGroup) {
+  AttentionSumOrder order;
+  order.tile = 48;
+  EXPECT_NE(isValid(order, layout)
+                .message()
+                .find("tiles of 48 positions for keys in groups of " +
+                      std::to_string(layout.keyGroup())),
+            std::string::npos);
 }
 
 INSTANTIATE_TEST_SUITE_P(
