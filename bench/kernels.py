@@ -86,7 +86,7 @@ def attention(family, what, words, small):
 
 
 def table_rows():
-    # Four unpack; the rest is the ring's parity, once for each unit of a warp.
+    # Four lop3 unpack a product's codes; what is above 4 is the loop's own, the ring's parity once a unit of a warp.
     alone = {"instructions a weight": 1.6, "lop3 a product": 4.4}
     streams = {"KiB in flight": 48, "blocks an SM": 2}
     rows = [linear("int4_g128", 1, shape, alone | streams) for shape in catalog.SHAPES]
@@ -100,6 +100,9 @@ def table_rows():
         if weights != "int4_g128":
             rows += [linear(weights, 1, "o", alone), linear(weights, 8, "o", several)]
         rows.append(linear(weights, 1, "o", alone, activation="bf16"))
+        # What is asked of f16 alone: zero points of groups of 32 are four more products in bf16.
+        asked = {} if weights == "int4_asym_g32" else {"instructions a weight": 2.0}
+        rows.append(linear(weights, 8, "o", asked, activation="bf16"))
     rows.append(linear("int4_g32", 64, "o"))
     # Formats of other bits, with code books, scales of two levels and in f32; nothing is asked of their loops.
     later = "int2_g128", "int3_g128", "int5_g128", "int6_g128", "lut3_g128", "lut4_g128"

@@ -5,7 +5,7 @@ All rows are compared for every token or, of a large matrix, some with the last 
 
 import numpy as np
 
-from .halves import EPSILON, HALF_UNIT, compare, decode, encode, equal, rounded
+from .halves import EPSILON, HALF_UNIT, compare, decode, encode, rounded
 from .record import Part
 from .rotary import Append
 from .rows import FUNCTIONS, function_error
@@ -200,6 +200,5 @@ class GemmAppend(WithAppend, Gemm):
     """What becomes of the heads of the product, which is not written."""
 
     def check(self, outputs):
-        equal("y, which is not written", outputs["y"], np.full_like(outputs["y"], 0xFFFF))
         heads, error = self.expected(np.arange(self.outputs))
         return self.append.check(rounded(self.output, heads), 2 * error, outputs["queries"], outputs["pages"])

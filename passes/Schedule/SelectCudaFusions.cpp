@@ -18,6 +18,11 @@ using namespace qopt;
 using namespace qopt::kernels;
 using qopt::passes::problemOf;
 
+/// What a launch that is saved may cost: chains of one kernel show it, whole
+/// steps of one token with an append in the linear's launch or behind it were
+/// equally fast (bench/RESULTS.md).
+static constexpr double unseenSeconds = 0.6e-6;
+
 namespace {
 
 /// Predictions for the architecture that schedules are tuned for.
@@ -177,9 +182,11 @@ struct SelectCudaFusions
       (*with).*part = true;
       auto together = predictor.secondsOf(problemOf(body, *with, tokens)),
            alone = predictor.secondsOf(problemOf(body, *without, tokens));
-      bool cheaper = together &&
-                     (!alone || *together <= *alone + ownLaunch(predictor, body,
-                                                                part, tokens));
+      bool cheaper =
+          together &&
+          (!alone || *together <= *alone +
+                                      ownLaunch(predictor, body, part, tokens) +
+                                      unseenSeconds);
       ranges.add(cheaper, tokens);
     }
     return ranges.inside();

@@ -30,6 +30,9 @@ describe(const Problem &problem, int64_t tokens, Words &words,
   result.symbol = symbolOf(problem, *schedule, target);
   result.arguments =
       linearArguments(problem, tokens, launch.workspaceBytes, launch.counters);
+  for (Argument &argument : result.arguments)
+    if (problem.append && argument.name == "y") // not written
+      argument.use = Use::Workspace;
   addRest(result.arguments);
   result.arguments.push_back(tokensArgument(tokens));
   result.grid = {launch.grid, 1, 1};

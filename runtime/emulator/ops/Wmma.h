@@ -12,10 +12,10 @@
 
 namespace qopt::emulator {
 
-inline constexpr MatrixShape squareShape = {16, 16, 16}, tallShape = {32, 8, 16},
-                      wideShape = {8, 32, 16}, singleShape = {16, 16, 8},
-                      doubleShape = {8, 8, 4}, nibbleShape = {8, 8, 32},
-                      bitShape = {8, 8, 128};
+inline constexpr MatrixShape squareShape = {16, 16, 16},
+                             tallShape = {32, 8, 16}, wideShape = {8, 32, 16},
+                             singleShape = {16, 16, 8}, doubleShape = {8, 8, 4},
+                             nibbleShape = {8, 8, 32}, bitShape = {8, 8, 128};
 
 /// Registers of a fragment.
 inline size_t countOf(const ptx::Operand &operand) {

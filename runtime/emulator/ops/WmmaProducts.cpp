@@ -114,8 +114,7 @@ void bitProduct(const uint32_t *const *sources, uint32_t *const *results,
 
 /// Less than bytes: rows of A and columns of B are four words each, which lie
 /// as in the fragments of mma with m = 8.
-template <Product P>
-Step runPacked(Warp &warp, const Inst &inst) {
+template <Product P> Step runPacked(Warp &warp, const Inst &inst) {
   constexpr unsigned extent = 8;
   const uint32_t zeros[lanes] = {};
   uint32_t sums[extent * extent], fragment[4][lanes];
@@ -143,8 +142,7 @@ Step runPacked(Warp &warp, const Inst &inst) {
 }
 
 /// f64, 8 × 8 × 4: as mma does it.
-template <Rounding R>
-Step runDoubleMma(Warp &warp, const Inst &inst) {
+template <Rounding R> Step runDoubleMma(Warp &warp, const Inst &inst) {
   constexpr int extent = 8, depth = 4;
   double a[extent * depth], b[depth * extent], sums[extent * extent];
   gather(warp, inst, 0, std::size(a), a);
@@ -211,8 +209,9 @@ Handler mmaHandler(const Decoder &decoder, MatrixShape shape) {
   case Type::S4:
   case Type::U4:
     return types.d != Type::S32 || shape != nibbleShape ? nullptr
-           : types.a == Type::S4 ? &onWholeWarp<runPacked<nibbleProduct<int8_t>>>
-                                 : &onWholeWarp<runPacked<nibbleProduct<uint8_t>>>;
+           : types.a == Type::S4
+               ? &onWholeWarp<runPacked<nibbleProduct<int8_t>>>
+               : &onWholeWarp<runPacked<nibbleProduct<uint8_t>>>;
   case Type::B1:
     return types.d != Type::S32 || shape != bitShape || !decoder.has("popc") ||
                    decoder.has("and") == decoder.has("xor")
@@ -224,8 +223,9 @@ Handler mmaHandler(const Decoder &decoder, MatrixShape shape) {
     return types.d != Type::F64 || shape != doubleShape ? nullptr
            : decoder.has("rz") ? &onWholeWarp<runDoubleMma<Rounding::Zero>>
            : decoder.has("rm") ? &onWholeWarp<runDoubleMma<Rounding::Down>>
-           : decoder.has("rp") ? &onWholeWarp<runDoubleMma<Rounding::Up>>
-                               : &onWholeWarp<runDoubleMma<Rounding::NearestEven>>;
+           : decoder.has("rp")
+               ? &onWholeWarp<runDoubleMma<Rounding::Up>>
+               : &onWholeWarp<runDoubleMma<Rounding::NearestEven>>;
   default:
     return nullptr;
   }
