@@ -249,13 +249,28 @@ inline void multiplyFragments(const uint32_t *const *sources,
   putSums(d, results);
 }
 
-/// The same for k = 32 of e4m3 and e5m2, as code for Hopper does it: the
+/// Two sums in a register, or one: added as FADD and HADD2 do.
+inline uint32_t addSums(uint32_t a, uint32_t b, float) {
+  return std::bit_cast<uint32_t>(
+      canonical(std::bit_cast<float>(a) + std::bit_cast<float>(b)));
+}
+inline uint32_t addSums(uint32_t a, uint32_t b, uint16_t) {
+  auto half = [&](int shift) {
+    return uint32_t(
+        addHalf<Float16>(uint16_t(a >> shift), uint16_t(b >> shift)));
+  };
+  return half(0) | half(16) << 16;
+}
+
+/// The same for k of 16 or 32 of e4m3 and e5m2, as code for Hopper does it: the
 /// operands become f16; one product of the k with k mod 4 < 2, a second of the
-/// others on top of it, and c is added to that in f32.
-template <typename FormatA, typename FormatB>
+/// others on top of it, and c is added to that.
+template <typename FormatA, typename FormatB, int K = 32,
+          typename Accumulator = float>
 inline void multiplyFp8Fragments(const uint32_t *const *sources,
                                  uint32_t *const *results) {
-  constexpr int operands = 6, inB = 4, sums = 4;
+  constexpr int inB = K / 8, operands = inB * 3 / 2;
+  constexpr int sums = std::is_same_v<Accumulator, float> ? 4 : 2;
   uint32_t halves[2][operands][warpLanes], totals[sums][warpLanes] = {};
   for (int i = 0; i < operands; ++i)
     for (int lane = 0; lane < warpLanes; ++lane)
@@ -276,13 +291,12 @@ inline void multiplyFp8Fragments(const uint32_t *const *sources,
     for (int i = 0; i < operands; ++i)
       from[i] = operand[i];
     std::copy_n(to, sums, from + operands);
-    multiplyFragments<Float16, 16, float>(from, to);
+    multiplyFragments<Float16, K / 2, Accumulator>(from, to);
   }
   for (int i = 0; i < sums; ++i)
     for (int lane = 0; lane < warpLanes; ++lane)
-      results[i][lane] = std::bit_cast<uint32_t>(
-          canonical(std::bit_cast<float>(totals[i][lane]) +
-                    std::bit_cast<float>(sources[operands + i][lane])));
+      results[i][lane] =
+          addSums(totals[i][lane], sources[operands + i][lane], Accumulator());
 }
 
 } // namespace qopt::emulator::numerics

@@ -138,10 +138,10 @@ void floatProduct(const uint32_t *const *sources, uint32_t *const *results,
     multiplyFragments<Format, K, Sum>(sources, results);
 }
 
-template <typename A, typename B>
+template <typename A, typename B, int K, typename Sum>
 void fp8Product(const uint32_t *const *sources, uint32_t *const *results,
                 bool) {
-  multiplyFp8Fragments<A, B>(sources, results);
+  multiplyFp8Fragments<A, B, K, Sum>(sources, results);
 }
 
 template <typename A, typename B, int Bits, int K>
@@ -194,14 +194,21 @@ template <int Bits, int K> Handler integerHandler(const Request &wanted) {
                    wanted);
 }
 
+template <typename A, typename B> Handler fp8Handler(const Request &wanted) {
+  auto ofDepth = [&]<typename Sum>(Sum) -> Handler {
+    return wanted.depth() == 32
+               ? handlerOf<fp8Product<A, B, 32, Sum>, 8, 32>(wanted)
+           : wanted.depth() == 16
+               ? handlerOf<fp8Product<A, B, 16, Sum>, 8, 16>(wanted)
+               : nullptr;
+  };
+  return wanted.halfSums ? ofDepth(uint16_t()) : ofDepth(float());
+}
+
 template <typename A> Handler fp8Handler(const Request &wanted) {
-  if (wanted.halfSums || wanted.depth() != 32)
-    return nullptr;
-  return wanted.b == ptx::Type::E4M3
-             ? handlerOf<fp8Product<A, E4M3>, 8, 32>(wanted)
-         : wanted.b == ptx::Type::E5M2
-             ? handlerOf<fp8Product<A, E5M2>, 8, 32>(wanted)
-             : nullptr;
+  return wanted.b == ptx::Type::E4M3   ? fp8Handler<A, E4M3>(wanted)
+         : wanted.b == ptx::Type::E5M2 ? fp8Handler<A, E5M2>(wanted)
+                                       : nullptr;
 }
 
 template <typename Format, int K> Handler halfHandler(const Request &wanted) {
