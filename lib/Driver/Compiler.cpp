@@ -109,8 +109,6 @@ public:
     for (const Step &step : steps) {
       if (step.stage > last)
         break;
-      if (step.stage == Stage::Scheduled)
-        QOPT_RETURN_IF_ERROR(driver::setContext(*module, options, companions));
       if (step.stage == Stage::Quantized) {
         // Scales of channels first: all that follows is of the model with them.
         Status chosen = scaleModel(progress, notice);
@@ -132,6 +130,8 @@ public:
           return diagnostics.status(StatusCode::BadModel, "");
         countLayers();
         QOPT_RETURN_IF_ERROR(checkKind());
+        // Here already, so that the text of every later stage has it.
+        QOPT_RETURN_IF_ERROR(driver::setContext(*module, options, companions));
       }
       if (step.stage == Stage::Quantized)
         QOPT_RETURN_IF_ERROR(checkActivations());
@@ -196,8 +196,10 @@ public:
     std::string text;
     llvm::raw_string_ostream stream(text);
     module->print(stream, flags);
-    stream << "\n";
-    return text;
+    // The printer ends with a list of resources where all were left out.
+    StringRef printed = text;
+    printed.consume_back("\n{-#\n\n#-}\n");
+    return printed.str() + "\n";
   }
 
 private:
@@ -218,7 +220,6 @@ private:
   /// What the stage quantize is to do, and what the result is measured on.
   Status chooseFormats(ModuleOp raised, const Progress &progress) {
     if (purpose == Purpose::Blame || driver::wantsValidation(options)) {
-      QOPT_RETURN_IF_ERROR(driver::setContext(raised, options, companions));
       auto texts = driver::readValidationTexts(raised, options, companions,
                                                quantization->calibrationText());
       if (!texts.ok())

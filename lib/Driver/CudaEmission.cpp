@@ -13,12 +13,21 @@ using namespace mlir;
 namespace qopt::driver {
 
 namespace {
-/// Nothing is stored: only the plan's kernels are wanted.
+/// Nothing is stored, nor read, as the text of IR has no large constants: only
+/// the plan's kernels are wanted.
 class NoConstants : public ConstantPool {
 public:
   StatusOr<ConstantPlace> addWeight(Value) override { return ConstantPlace{}; }
   StatusOr<ConstantPlace> addBytes(ArrayRef<char> bytes) override {
     return ConstantPlace{0, 0, bytes.size()};
+  }
+  StatusOr<ConstantPlace> addElements(ElementsAttr elements) override {
+    Type element = elements.getElementType();
+    uint64_t bits = element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth();
+    return ConstantPlace{0, 0, (elements.getNumElements() * bits + 7) / 8};
+  }
+  StatusOr<ConstantPlace> addWidened(ElementsAttr halves) override {
+    return ConstantPlace{0, 0, halves.getNumElements() * sizeof(float)};
   }
 };
 } // namespace

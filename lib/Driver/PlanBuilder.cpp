@@ -42,6 +42,32 @@ static plan::DType dtypeOf(Type element) {
       .Default([](Type) { return plan::DType::U8; });
 }
 
+static Status noElements() {
+  return Status(StatusCode::BadModel,
+                "the IR lacks the elements of this constant");
+}
+
+StatusOr<ConstantPlace> ConstantPool::addElements(ElementsAttr elements) {
+  auto stored = ir::StoredElements::of(elements);
+  return stored ? addBytes(stored->bytes()) : noElements();
+}
+
+StatusOr<ConstantPlace> ConstantPool::addWidened(ElementsAttr halves) {
+  auto stored = ir::StoredElements::of(halves);
+  if (!stored)
+    return noElements();
+  ArrayRef<char> bytes = stored->bytes();
+  std::vector<float> wide(bytes.size() / 2);
+  for (size_t i = 0; i < wide.size(); ++i) {
+    uint16_t half;
+    std::memcpy(&half, bytes.data() + 2 * i, 2);
+    wide[i] = halves.getElementType().isF16() ? quant::halfToFloat(half)
+                                              : quant::bfloat16ToFloat(half);
+  }
+  return addBytes(ArrayRef(reinterpret_cast<char *>(wide.data()),
+                           wide.size() * sizeof(float)));
+}
+
 /// Whether a value is a buffer of the plan: weights, batch and cache are not.
 static bool isBuffer(Value value) {
   return isa<RankedTensorType, ir::QuantizedType>(value.getType());
@@ -223,19 +249,7 @@ FailureOr<uint32_t> PlanBuilder::widenedConstant(Value value) {
   auto found = widened.find(value);
   if (found != widened.end())
     return found->second;
-  auto stored = ir::StoredElements::of(cast<ElementsAttr>(constant.getValue()));
-  if (!stored)
-    return constant.emitError("the IR lacks the elements of this constant");
-  ArrayRef<char> bytes = stored->bytes();
-  std::vector<float> wide(bytes.size() / 2);
-  for (size_t i = 0; i < wide.size(); ++i) {
-    uint16_t half;
-    std::memcpy(&half, bytes.data() + 2 * i, 2);
-    wide[i] = element.isF16() ? quant::halfToFloat(half)
-                              : quant::bfloat16ToFloat(half);
-  }
-  auto place = pool.addBytes(ArrayRef(reinterpret_cast<char *>(wide.data()),
-                                      wide.size() * sizeof(float)));
+  auto place = pool.addWidened(cast<ElementsAttr>(constant.getValue()));
   if (!place)
     return constant.emitError(place.status().message());
   uint32_t id = newValue(value, plan::Storage::Constant);
@@ -251,11 +265,8 @@ LogicalResult PlanBuilder::addConstant(Operation *op) {
   auto data = dyn_cast<ElementsAttr>(cast<arith::ConstantOp>(op).getValue());
   if (!data) // an index or a scalar
     return success();
-  auto stored = ir::StoredElements::of(data);
-  if (!stored)
-    return op->emitError("the IR lacks the elements of this constant");
   // Vectors in f16 are widened where a kernel asks for them.
-  auto place = pool.addBytes(stored->bytes());
+  auto place = pool.addElements(data);
   if (!place)
     return op->emitError(place.status().message());
   uint32_t id = addValue(op->getResult(0), plan::Storage::Constant);

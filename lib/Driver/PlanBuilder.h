@@ -26,6 +26,10 @@ public:
   virtual ~ConstantPool() = default;
   virtual StatusOr<ConstantPlace> addWeight(mlir::Value weight) = 0;
   virtual StatusOr<ConstantPlace> addBytes(llvm::ArrayRef<char> bytes) = 0;
+  /// The elements of a constant as they are stored (StoredElements), or f16 and
+  /// bf16 as f32. BadModel where the IR lacks them.
+  virtual StatusOr<ConstantPlace> addElements(mlir::ElementsAttr elements);
+  virtual StatusOr<ConstantPlace> addWidened(mlir::ElementsAttr halves);
 };
 
 /// The machine code of qopt.generated: its segment, and for each kernel the

@@ -283,7 +283,7 @@ CLI::Option *declareTarget(CLI::App &app, Arguments &arguments) {
                      "longest sequence; default and limit: as the model says, "
                      "else 2048")
           ->check(cli::between(1, longestContext));
-  arguments.useOnly(context, ofSchedules, "for the stages from scheduled on");
+  arguments.useOnly(context, ofMeanings, "for the stages from qopt on");
   auto *cpu = app.add_option("--cpu", o.cpu, "processor of generated code")
                   ->capture_default_str();
   arguments.useOnly(cpu, ofHostArtifacts, "for artifacts of the host");

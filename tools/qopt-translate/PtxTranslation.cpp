@@ -1,16 +1,14 @@
 // Reads MLIR, prints PTX.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "tools/qopt-translate/ModuleReader.h"
 #include "tools/qopt-translate/Translation.h"
 
-#include "dialects/AllDialects.h"
+#include "dialects/Onnx/OnnxDialect.h"
+#include "dialects/QOpt/QOptDialect.h"
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Target/Target.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/Parser/Parser.h"
-#include "mlir/Support/FileUtilities.h"
-#include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/raw_ostream.h"
 
 namespace qopt::translate {
@@ -51,6 +49,20 @@ static mlir::FailureOr<std::string> textOf(mlir::ModuleOp module,
   return text + code->ptx.text;
 }
 
+/// Whether the functions are a model's, not kernels.
+static bool isBeforeKernels(mlir::ModuleOp module) {
+  if (module.lookupSymbol<mlir::ModuleOp>("kernels"))
+    return false;
+  return module
+      .walk([](mlir::Operation *op) {
+        return llvm::isa_and_nonnull<ir::QOptDialect, onnx::OnnxDialect>(
+                   op->getDialect())
+                   ? mlir::WalkResult::interrupt()
+                   : mlir::WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 StatusOr<std::string> ptxOf(const std::string &path, const std::string &arch) {
   auto targets = target::parseArchitectures(arch);
   if (!targets)
@@ -58,30 +70,20 @@ StatusOr<std::string> ptxOf(const std::string &path, const std::string &arch) {
   if (targets->size() != 1)
     return Status(StatusCode::InvalidArgument,
                   "PTX is for one architecture; expected one name in --arch");
-  std::string message;
-  auto file = mlir::openInputFile(path, &message);
-  if (!file)
-    return Status(StatusCode::NotFound, message);
-  mlir::DialectRegistry registry;
-  registerAllDialects(registry);
-  codegen::registerCudaCodegen(registry);
-  mlir::MLIRContext context(registry);
-  llvm::SourceMgr sources;
-  sources.AddNewSourceBuffer(std::move(file), llvm::SMLoc());
-  std::string diagnostics;
-  llvm::raw_string_ostream stream(diagnostics);
-  mlir::SourceMgrDiagnosticHandler handler(sources, &context, stream);
-  auto bad = [&](const std::string &what) {
-    llvm::StringRef said = llvm::StringRef(diagnostics).trim();
-    return Status(StatusCode::BadModel,
-                  said.empty() ? what : what + "\n" + said.str());
-  };
-  auto module = mlir::parseSourceFile<mlir::ModuleOp>(sources, &context);
-  if (!module)
-    return bad("'" + path + "' is not MLIR");
+  ModuleReader reader(path);
+  auto module = reader.read();
+  if (!module.ok())
+    return module.status();
+  if (isBeforeKernels(*module))
+    return reader.bad(
+        "'" + path +
+        "' is of a stage ahead of the kernels; --qopt-to-ptx expects the stage "
+        "gpu, which qopt-compile --emit gpu prints, or which qopt-opt "
+        "--qopt-cuda-schedule-stage --qopt-cuda-lower-stage and then "
+        "qopt-translate --qopt-to-gpu make of the stage fused");
   auto text = textOf(*module, *targets->front());
   if (mlir::failed(text))
-    return bad("the kernels of '" + path + "' could not be compiled");
+    return reader.bad("the kernels of '" + path + "' could not be compiled");
   if (text->empty())
     return Status(StatusCode::BadModel,
                   "'" + path + "' has no gpu.module and no kernels");

@@ -20,6 +20,13 @@ struct TranslateOptions {
 /// The model in the onnx dialect, as text.
 StatusOr<std::string> importAsText(const TranslateOptions &options);
 
+/// The kernels, in the dialects gpu, nvvm and ptx, of the function in the MLIR
+/// file `path` that `qopt-cuda-lower-stage` has lowered, an architecture of
+/// `arch` behind the other, as `qopt-compile --emit gpu` prints them.
+/// InvalidArgument for an unknown one, BadModel for what is not MLIR or has no
+/// such function, and what the kernels' generators say.
+StatusOr<std::string> gpuOf(const std::string &path, const std::string &arch);
+
 /// PTX for one architecture of the gpu.modules in the MLIR file `path`, else of
 /// the kernels that OutlineKernels made (the module `kernels`, or all
 /// functions), whose launches precede the text as comments.

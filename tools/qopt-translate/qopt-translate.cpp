@@ -1,6 +1,6 @@
-// qopt-translate: reads an ONNX file and prints the onnx dialect, or reads
-// kernels and prints PTX. A tool for people who work on the compiler, and for
-// its tests.
+// qopt-translate: reads an ONNX file and prints the onnx dialect, a lowered
+// model and prints its kernels, or kernels and prints PTX. A tool for people
+// who work on the compiler, and for its tests.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Io/FileAccess.h"
 #include "tools/cli/CommandLine.h"
@@ -16,7 +16,7 @@ namespace {
 struct Arguments {
   translate::TranslateOptions options;
   std::string output, arch = "sm_90a";
-  bool importOnnx = false, toPtx = false, operators = false;
+  bool importOnnx = false, toGpu = false, toPtx = false, operators = false;
 };
 
 } // namespace
@@ -36,16 +36,22 @@ static Status write(const std::string &text, const std::string &output) {
 static Status work(const Arguments &arguments) {
   if (arguments.operators)
     return write(translate::listOperators(), "");
-  if (!(arguments.importOnnx || arguments.toPtx) ||
+  if (!(arguments.importOnnx || arguments.toGpu || arguments.toPtx) ||
       arguments.options.model.empty())
     return {StatusCode::InvalidArgument,
-            "nothing to do; expected --import-onnx and a model, --qopt-to-ptx "
-            "and kernels, or --operators"};
+            "nothing to do; expected --import-onnx and a model, --qopt-to-gpu "
+            "and a lowered function, --qopt-to-ptx and kernels, or "
+            "--operators"};
   if (arguments.output != "-")
     QOPT_RETURN_IF_ERROR(cli::checkOutput(
         "-o", arguments.output,
         arguments.toPtx ? cli::OutputKind::Ptx : cli::OutputKind::Mlir,
         {arguments.options.model}));
+  if (arguments.toGpu) {
+    StatusOr<std::string> gpu =
+        translate::gpuOf(arguments.options.model, arguments.arch);
+    return gpu.ok() ? write(*gpu, arguments.output) : gpu.status();
+  }
   if (arguments.toPtx) {
     StatusOr<std::string> ptx =
         translate::ptxOf(arguments.options.model, arguments.arch);
@@ -57,23 +63,31 @@ static Status work(const Arguments &arguments) {
 
 int main(int argc, char **argv) {
   CLI::App app("Prints an ONNX model as qopt's importer reads it, in the onnx "
-               "dialect, or GPU kernels as PTX.\n",
+               "dialect, the GPU kernels of a lowered model, or GPU kernels as "
+               "PTX.\n",
                "qopt-translate");
   Arguments arguments;
   translate::TranslateOptions &options = arguments.options;
   auto *model = app.add_option("model", options.model,
                                "model.onnx or its folder, or a file of "
-                               "kernels, which may be a pipe; -: standard "
+                               "MLIR, which may be a pipe; -: standard "
                                "input");
   auto *import = app.add_flag("--import-onnx", arguments.importOnnx,
                               "from ONNX to the onnx dialect");
   auto *output = app.add_option("-o,--output", arguments.output,
                                 "file to write to [standard output]");
+  auto *toGpu = app.add_flag("--qopt-to-gpu", arguments.toGpu,
+                             "from what qopt-opt --qopt-cuda-lower-stage makes "
+                             "to kernels in gpu.module")
+                    ->excludes(import);
   auto *toPtx = app.add_flag("--qopt-to-ptx", arguments.toPtx,
                              "from kernels in gpu.module to PTX")
-                    ->excludes(import);
-  app.add_option("--arch", arguments.arch, "architecture of the PTX")
-      ->needs(toPtx)
+                    ->excludes(import)
+                    ->excludes(toGpu);
+  app.add_option("--arch", arguments.arch,
+                 "architecture of the kernels; with --qopt-to-gpu one or more: "
+                 "sm_90a,sm_80")
+      ->excludes(import)
       ->capture_default_str();
   app.add_flag("--sizes", options.sizes,
                "write each result's sizes, as far as they are known, beside "
@@ -88,12 +102,14 @@ int main(int argc, char **argv) {
   app.add_flag("--operators", arguments.operators,
                "list the operators that can be read, as Markdown")
       ->excludes(import)
+      ->excludes(toGpu)
       ->excludes(toPtx)
       ->excludes(output)
       ->excludes(model);
   cli::addExamples(
       app, {"qopt-translate --import-onnx model.onnx -o model.mlir",
             "qopt-translate --import-onnx --sizes --locations model.onnx",
+            "qopt-translate --qopt-to-gpu lowered.mlir --arch sm_90a",
             "qopt-translate --qopt-to-ptx kernels.mlir --arch sm_90a",
             "qopt-translate --qopt-to-ptx - < kernels.mlir",
             "qopt-translate --operators"});
