@@ -47,11 +47,11 @@ private:
     return uint32_t(plan.values.size() - 1);
   }
   /// Makes the kernels of a family, one variant each; calls `each` with every
-  /// schedule and the most rows that it serves.
+  /// schedule.
   template <typename Schedule, typename Problem>
-  Status
-  addVariants(LaunchStep &step, KernelFamily family, const Problem &problem,
-              llvm::function_ref<void(const Schedule &, int64_t most)> each);
+  Status addVariants(LaunchStep &step, KernelFamily family,
+                     const Problem &problem,
+                     llvm::function_ref<void(const Schedule &)> each);
   void finish(LaunchStep step, plan::StepUse use);
   Status addArgmax(const argmax::Problem &problem);
   Status addDraw(const sampling::Problem &problem);
@@ -67,9 +67,10 @@ private:
 } // namespace
 
 template <typename Schedule, typename Problem>
-Status SamplingSteps::addVariants(
-    LaunchStep &step, KernelFamily family, const Problem &problem,
-    llvm::function_ref<void(const Schedule &, int64_t most)> each) {
+Status
+SamplingSteps::addVariants(LaunchStep &step, KernelFamily family,
+                           const Problem &problem,
+                           llvm::function_ref<void(const Schedule &)> each) {
   Status broken(StatusCode::Internal, "a decoder's end has other kernels than "
                                       "those that choose tokens");
   for (size_t index = 0; index < kernels.targets(); ++index) {
@@ -92,7 +93,9 @@ Status SamplingSteps::addVariants(
         summary.threads = shape.threads;
         summary.sharedBytes = shape.sharedBytes;
         summary.why =
-            reasonOf(chooseSchedule(problem, target), kernel.getSchedule());
+            reasonOf(kernel.getMost() ? chooseSchedule(problem, target)
+                                      : chooseUncounted(problem, target),
+                     kernel.getSchedule());
         summary.predicted = predictionOf(costOf(problem, *schedule, 1, target));
         return summary;
       };
@@ -104,7 +107,12 @@ Status SamplingSteps::addVariants(
       step.variant(target, index, uint64_t(kernel.getMost()), symbol,
                    {perRow(shape.blocksPerRow)}, shape.threads,
                    shape.sharedBytes);
-      each(*schedule, kernel.getMost());
+      if (!kernel.getMost() && schedule->blocksPerRow > 1)
+        return Status(StatusCode::Internal,
+                      "a kernel that chooses tokens of any number of rows has "
+                      "several blocks for each");
+      step.atLeastCounters(4 * counters(*schedule, kernel.getMost()));
+      each(*schedule);
     }
   }
   return {};
@@ -122,17 +130,11 @@ void SamplingSteps::finish(LaunchStep launch, plan::StepUse use) {
 Status SamplingSteps::addArgmax(const argmax::Problem &problem) {
   LaunchStep step(rows);
   int64_t bytes = 4;
-  bool counted = true;
   QOPT_RETURN_IF_ERROR(addVariants<argmax::Schedule>(
       step, KernelFamily::Argmax, problem,
-      [&](const argmax::Schedule &schedule, int64_t most) {
+      [&](const argmax::Schedule &schedule) {
         bytes = std::max(bytes, argmax::workspaceBytes(schedule, 1));
-        step.atLeastCounters(4 * argmax::counters(schedule, most));
-        counted &= most > 0 || schedule.blocksPerRow == 1;
       }));
-  if (!counted)
-    return Status(StatusCode::Internal, "an argmax for any number of rows has "
-                                        "several blocks for each");
   step.read(logits);
   step.write(tokens);
   step.write(value(plan::DType::U8, perRow(bytes), plan::Storage::Arena));
@@ -143,9 +145,9 @@ Status SamplingSteps::addArgmax(const argmax::Problem &problem) {
 
 Status SamplingSteps::addDraw(const sampling::Problem &problem) {
   LaunchStep step(rows);
-  QOPT_RETURN_IF_ERROR(addVariants<sampling::Schedule>(
-      step, KernelFamily::Sampling, problem,
-      [](const sampling::Schedule &, int64_t) {}));
+  QOPT_RETURN_IF_ERROR(
+      addVariants<sampling::Schedule>(step, KernelFamily::Sampling, problem,
+                                      [](const sampling::Schedule &) {}));
   step.read(logits);
   step.state(plan::ArgumentKind::SamplingRecords);
   step.state(plan::ArgumentKind::SeenTokens);
@@ -153,6 +155,7 @@ Status SamplingSteps::addDraw(const sampling::Problem &problem) {
   step.write(value(plan::DType::U8,
                    perRow(sampling::workspaceBytes(problem, 1)),
                    plan::Storage::Arena));
+  step.counters();
   finish(std::move(step), plan::StepUse::Sampling);
   return {};
 }

@@ -177,24 +177,22 @@ private:
     std::optional<sampling::Problem> drawn = passes::samplingProblemOf(op);
     if (!drawn)
       return success();
-    auto alone = [](auto &problem, auto &target) {
-      auto schedule = argmax::chooseSchedule(problem, target);
-      if (schedule.ok())
-        schedule->blocksPerRow = 1;
-      return schedule;
-    };
+    // Overloads, which no template takes by name.
     auto shared = [](auto &...arguments) {
-      return argmax::chooseSchedule(arguments...);
+      return chooseSchedule(arguments...);
     };
-    auto draw = [](auto &...arguments) {
-      return sampling::chooseSchedule(arguments...);
+    auto alone = [](auto &...arguments) {
+      return chooseUncounted(arguments...);
+    };
+    auto both = [&](KernelFamily family, auto &problem, auto &target) {
+      return success(
+          succeeded(add(op, family, fewRows, problem, target, shared)) &&
+          succeeded(add(op, family, 0, problem, target, alone)));
     };
     argmax::Problem largest = *problemOf(op);
     for (const target::Target *target : targets)
-      if (failed(add(op, KernelFamily::Argmax, fewRows, largest, *target,
-                     shared)) ||
-          failed(add(op, KernelFamily::Argmax, 0, largest, *target, alone)) ||
-          failed(add(op, KernelFamily::Sampling, 0, *drawn, *target, draw)))
+      if (failed(both(KernelFamily::Argmax, largest, *target)) ||
+          failed(both(KernelFamily::Sampling, *drawn, *target)))
         return failure();
     return success();
   }

@@ -12,12 +12,13 @@ namespace qopt::kernel_tool {
 
 using namespace kernels;
 
+static int64_t atLeastOne(int64_t count) { return std::max<int64_t>(count, 1); }
+
 StatusOr<Description> describeArgmax(Words &words, Words &scheduleWords,
                                      const target::Target &target) {
   int64_t rows = words.count("rows", 16);
   argmax::Problem problem{words.count("columns", 128256)};
   auto argumentsOf = [&](const argmax::Schedule &schedule) {
-    auto atLeastOne = [](int64_t count) { return std::max<int64_t>(count, 1); };
     return std::vector<Argument>{
         {"logits", Use::Read, "f32", {rows, problem.columns}},
         {"tokens", Use::Write, "i32", {rows}},
@@ -53,14 +54,18 @@ StatusOr<Description> describeSampling(Words &words, Words &scheduleWords,
   using namespace sampling;
   int64_t rows = words.count("rows", 16);
   Problem problem{words.count("columns", 128256)};
-  auto argumentsOf = [&](const Schedule &) {
+  auto argumentsOf = [&](const Schedule &schedule) {
     int64_t bytes = sizeof(cuda::SamplingRecord);
     return std::vector<Argument>{
         {"logits", Use::Read, "f32", {rows, problem.columns}},
         {"records", Use::Read, "u8", {rows, bytes}},
         {"seen", Use::Update, "u32", {rows, seenWords(problem)}},
         {"tokens", Use::Write, "i32", {rows}},
-        {"workspace", Use::Workspace, "u8", {workspaceBytes(problem, rows)}}};
+        {"workspace", Use::Workspace, "u8", {workspaceBytes(problem, rows)}},
+        {"counters",
+         Use::Counters,
+         "u32",
+         {atLeastOne(counters(schedule, rows))}}};
   };
   auto description =
       describeRows(problem, rows, words, scheduleWords, target, argumentsOf);

@@ -140,6 +140,11 @@ Double kernels::ceiling(Double x) {
   return {{&k, math::CeilOp::create(k.builder(), k.loc(), x.value)}};
 }
 
+Double kernels::floor(Double x) {
+  Kernel &k = *x.kernel;
+  return {{&k, math::FloorOp::create(k.builder(), k.loc(), x.value)}};
+}
+
 // Lanes and shared memory -----------------------------------------------------
 
 static Long shuffle(Kernel &k, Long value, int operand, int clamp,
@@ -172,11 +177,19 @@ void kernels::storeSharedLong(Kernel &k, Int address, int64_t offset,
   k.storeShared(address, offset, {lowWord(value), highWord(value)});
 }
 
-void kernels::addShared(Kernel &k, Int address, Long value) {
+static Value sharedPointer(Kernel &k, Int address) {
   auto type = LLVM::LLVMPointerType::get(k.builder().getContext(), 3);
-  Value pointer =
-      LLVM::IntToPtrOp::create(k.builder(), k.loc(), type, address.value);
+  return LLVM::IntToPtrOp::create(k.builder(), k.loc(), type, address.value);
+}
+
+void kernels::addShared(Kernel &k, Int address, Long value) {
   ptx::RedOp::create(k.builder(), k.loc(), ptx::Update::add,
-                     ptx::Order::relaxed, ptx::Scope::cta, pointer,
-                     value.value);
+                     ptx::Order::relaxed, ptx::Scope::cta,
+                     sharedPointer(k, address), value.value);
+}
+
+Int kernels::addShared(Kernel &k, Int address, Int value) {
+  return {{&k, ptx::AtomOp::create(k.builder(), k.loc(), ptx::Update::add,
+                                   ptx::Order::relaxed, ptx::Scope::cta,
+                                   sharedPointer(k, address), value.value)}};
 }

@@ -43,6 +43,7 @@ Flag operator<(Double a, Double b);
 Double select(Flag condition, Double a, Double b);
 Double exponential(Double x); ///< as the host's
 Double ceiling(Double x);
+Double floor(Double x);
 
 /// The value of lane − distance; of the lane itself where there is none.
 Long fromLaneBelow(Kernel &kernel, Long value, int distance);
@@ -52,6 +53,8 @@ Long loadSharedLong(Kernel &kernel, Int address, int64_t offset);
 void storeSharedLong(Kernel &kernel, Int address, int64_t offset, Long value);
 /// memory += value, as one access of the block.
 void addShared(Kernel &kernel, Int address, Long value);
+/// The same of 32 bits; returns what was there.
+Int addShared(Kernel &kernel, Int address, Int value);
 
 } // namespace qopt::kernels
 

@@ -1,13 +1,13 @@
 // A search by histograms, the highest byte first.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Sampling/PrefixSearch.h"
+#include "lib/Kernels/Sampling/Sampling.h"
 
 using namespace mlir;
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::sampling;
 
-constexpr int64_t binCount = 256;
 constexpr int64_t binsPerLane = binCount / 32;
 
 // What a round leaves behind its bins: the bin, the rest of the goal in it.
@@ -33,7 +33,7 @@ Long PrefixSearch::scanBins(Flag first, Long goal, Goal makeGoal) {
         select(k.lane() < k.constant(distance), inclusive, inclusive + below);
   }
   Long total = fromLane(k, inclusive, 31);
-  goal = select(first, makeGoal(total), goal);
+  goal = min(select(first, makeGoal(total), goal), total);
   Long before = inclusive - sum;
   k.when(before < goal && !(inclusive < goal), [&] {
     Int bin = k.lane() * binsPerLane, index = bin;
@@ -65,7 +65,7 @@ Kernel::Values PrefixSearch::round(Int level, int bytes, Kernel::Values carried,
     storeSharedLong(k, bins + k.thread() * 8, 0, longConstant(k, 0));
   });
   k.syncBlock();
-  visit([&](Int key, Measure measure) {
+  visit(first, known, [&](Int key, Measure measure) {
     k.when(((key ^ known) & mask) == 0, [&] {
       addShared(k, bins + ((key >> shift) & (binCount - 1)) * 8, measure());
     });

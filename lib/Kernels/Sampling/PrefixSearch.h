@@ -10,11 +10,13 @@ namespace qopt::kernels::sampling {
 
 class PrefixSearch {
 public:
-  /// Calls `add` with the key and the measure of each candidate that this
-  /// thread has; the measure is computed where it is needed.
+  /// Calls `add` with keys and measures that this thread has of candidates:
+  /// of all in the first round, at least their highest byte, later of those
+  /// whose higher bytes are as in `known`, or of more. The measure is computed
+  /// where it is needed.
   using Measure = llvm::function_ref<Long()>;
   using Add = llvm::function_ref<void(Int key, Measure measure)>;
-  using Visit = llvm::function_ref<void(Add add)>;
+  using Visit = llvm::function_ref<void(Flag first, Int known, Add add)>;
   using Goal = llvm::function_ref<Long(Long total)>;
 
   struct Result {
@@ -27,7 +29,8 @@ public:
 
   /// All threads of the block search together. Keys have `bytes` bytes that
   /// may differ; the goal is computed of the sum of all measures and lies in
-  /// 1 … that sum.
+  /// 1 … that sum. Later rounds may find less of a byte's measure than the
+  /// first: then the prefix ends with what they find.
   Result find(int bytes, Visit visit, Goal goal);
 
 private:

@@ -1,18 +1,42 @@
-// Bytes of sampling: logits twice, then keys once a round of a search.
+// What sampling takes: the logits into pieces by many SMs, then bins and rounds
+// of searches by one for each row.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Sampling/Sampling.h"
+
+#include <algorithm>
 
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::sampling;
 
+/// Of a row that asks for everything: top-k, top-p and draw with four rounds
+/// each, token with three.
+constexpr double rounds = 3 * 4 + 3;
+/// Of a round: three barriers, two loads from the cache one behind the other, a
+/// scan by a warp.
+constexpr double roundClocks = 1500;
+
 StreamCost sampling::costOf(const Problem &problem, const Schedule &schedule,
                             int64_t rows, const target::Target &target) {
+  int64_t bins = piecesOf(problem) * (binCount * binBytes + largestBytes);
   StreamTraffic traffic;
-  traffic.read = rows * problem.columns * 4;
+  traffic.read = rows * (problem.columns * 4 + seenWords(problem) * 4);
+  traffic.written = rows * (problem.columns * elementBytes + bins);
   traffic.blocks = launchOf(problem, schedule).grid(rows);
-  // Largest, keys (read and written), top-k, top-p and draw with four rounds
-  // each, token with three.
-  traffic.passes = 1 + 2 + 3 * 4 + 3;
-  return streamCostOf(traffic, target);
+  StreamCost cost = streamCostOf(traffic, target);
+  const target::Rates &rates = target.rates;
+  int64_t turns = (rows + target.multiprocessors - 1) / target.multiprocessors;
+  cost.add("bins",
+           double(turns * bins) * target.multiprocessors /
+               rates.copyBandwidth.value,
+           spellBytes(double(bins)) +
+               " of a row by one block, as long as "
+               "an SM has its part of the " +
+               spell(rates.copyBandwidth, "copy bandwidth"));
+  cost.add("searches", double(turns) * rounds * roundClocks / rates.clock.value,
+           "15 rounds of 1500 clocks (counted, not measured) at the " +
+               spell(rates.clock, "clock"));
+  cost.roofPart =
+      double(cost.bytes()) / rates.copyBandwidth.value / cost.seconds;
+  return cost;
 }

@@ -15,7 +15,8 @@ namespace qopt::kernels::sampling {
 ///   logits [rows, columns] f32, records [rows]
 ///   (runtime/cuda/SamplingRecord.h), seen [seen rows, seenWords] bits, to
 ///   which the kernel adds the new token, tokens [rows] i32 (−1: no finite
-///   largest logit), workspace (workspaceBytes)
+///   largest logit), workspace (workspaceBytes), counters (zero before the
+///   first launch and after each)
 ///
 /// No two rows of a launch have the same row of seen tokens.
 StatusOr<mlir::gpu::GPUFuncOp> buildKernel(mlir::gpu::GPUModuleOp module,

@@ -17,32 +17,59 @@ Status sampling::isValid(const Problem &problem) {
 Status sampling::isValid(const Problem &problem, const Schedule &schedule,
                          const target::Target &target) {
   QOPT_RETURN_IF_ERROR(isValid(problem));
-  // A bin of a histogram is zeroed by a thread.
-  if (schedule.threads < 256 || schedule.threads % 32 ||
-      schedule.threads > target.limits.threadsPerBlock)
+  if (threads > target.limits.threadsPerBlock)
     return Status(StatusCode::Infeasible,
-                  std::to_string(schedule.threads) +
-                      " threads; expected 256 to " +
+                  "blocks of " + std::to_string(threads) + " threads; " +
+                      std::string(target.name) + " has at most " +
                       std::to_string(target.limits.threadsPerBlock));
+  if (schedule.blocksPerRow < 1 || schedule.blocksPerRow > piecesOf(problem))
+    return Status(StatusCode::Infeasible,
+                  std::to_string(schedule.blocksPerRow) +
+                      " blocks for a row; expected 1 to " +
+                      std::to_string(piecesOf(problem)) + ", its pieces");
   return Status();
 }
 
 StatusOr<Schedule> sampling::chooseSchedule(const Problem &problem,
                                             const target::Target &target) {
+  QOPT_RETURN_IF_ERROR(isValid(problem));
   Schedule schedule;
-  if (problem.columns <= 4096)
-    schedule.threads = 256;
-  schedule.why = "one block a row, as many threads as it may have";
+  schedule.blocksPerRow = int(piecesOf(problem));
+  schedule.why = "a block for each 4096 tokens, four a thread";
   QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
   return schedule;
 }
 
-LaunchShape sampling::launchOf(const Problem &problem,
-                               const Schedule &schedule) {
+StatusOr<Schedule> sampling::chooseUncounted(const Problem &problem,
+                                             const target::Target &target) {
+  Schedule schedule;
+  schedule.why = "one block a row: there are counters for fewer rows only";
+  QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
+  return schedule;
+}
+
+LaunchShape sampling::launchOf(const Problem &, const Schedule &schedule) {
   LaunchShape launch;
-  launch.threads = schedule.threads;
-  launch.sharedBytes = 256 * 8 + 128 + 256; // histogram, its result, the best
+  launch.threads = threads;
+  launch.blocksPerRow = schedule.blocksPerRow;
+  // Sums, counts, starts, shifts, arrivals; the search's bins and result; the
+  // largest logits of warps.
+  launch.sharedBytes = binCount * (8 + 4 + 4) + 256 + 128;
+  launch.sharedBytes += binCount * 8 + 128 + 256;
   return launch;
+}
+
+int64_t sampling::piecesOf(const Problem &problem) {
+  return (problem.columns + pieceTokens - 1) / pieceTokens;
+}
+
+RowLayout sampling::rowLayoutOf(const Problem &problem) {
+  int64_t pieces = piecesOf(problem);
+  RowLayout layout;
+  layout.bins = (pieces * largestBytes + 15) / 16 * 16;
+  layout.elements = layout.bins + pieces * binCount * binBytes;
+  layout.bytes = layout.elements + pieces * pieceTokens * elementBytes;
+  return layout;
 }
 
 int64_t sampling::seenWords(const Problem &problem) {
@@ -50,7 +77,11 @@ int64_t sampling::seenWords(const Problem &problem) {
 }
 
 int64_t sampling::workspaceBytes(const Problem &problem, int64_t rows) {
-  return rows * problem.columns * 4;
+  return rows * rowLayoutOf(problem).bytes;
+}
+
+int64_t sampling::counters(const Schedule &schedule, int64_t rows) {
+  return schedule.blocksPerRow == 1 ? 0 : rows;
 }
 
 std::string sampling::symbolOf(const Problem &problem,

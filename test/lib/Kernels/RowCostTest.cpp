@@ -102,6 +102,21 @@ TEST(RowCost, CountsTablesAndLogits) {
   EXPECT_EQ(logits.written, 2 * 4);
   StreamTraffic sampled = trafficOf(
       sampling::Problem{1000}, sampling::chooseSchedule, sampling::costOf, 2);
-  EXPECT_EQ(sampled.read, 2 * 4000);
-  EXPECT_EQ(sampled.passes, 18);
+  EXPECT_EQ(sampled.read, 2 * (4000 + 128)); // and bits of seen tokens
+  EXPECT_EQ(sampled.written, 2 * (8000 + 8 + 256 * 16));
+  EXPECT_EQ(sampled.blocks, 2);
+}
+
+TEST(RowCost, SamplingIsASmallPartOfAStep) {
+  const target::Target &target = target::sm90a();
+  sampling::Problem problem{128256};
+  auto schedule = sampling::chooseSchedule(problem, target);
+  ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+  for (int64_t rows : {1, 8})
+    EXPECT_LT(sampling::costOf(problem, *schedule, rows, target).seconds,
+              21e-6);
+  // A row on one SM reads and writes all of it alone.
+  auto alone = sampling::chooseUncounted(problem, target);
+  ASSERT_TRUE(alone.ok()) << alone.status().message();
+  EXPECT_GT(sampling::costOf(problem, *alone, 1, target).seconds, 60e-6);
 }

@@ -66,7 +66,8 @@ func.func @step(%q: tensor<?x8x64xf16>, %k: tensor<?x4x64xf16>, %v: tensor<?x4x6
 // CHECK-LABEL: func @logits
 // CHECK: return
 // CHECK-SAME: qopt.kernels = [#qopt.kernel<argmax, sm_90a, most = 64, {blocks_per_row = 8, threads = 256}>,
-// CHECK-SAME: #qopt.kernel<argmax, sm_90a, {blocks_per_row = 1, threads = 256}>, #qopt.kernel<sampling, sm_90a, {threads = 1024}>
+// CHECK-SAME: #qopt.kernel<argmax, sm_90a, {blocks_per_row = 1, threads = 256}>,
+// CHECK-SAME: #qopt.kernel<sampling, sm_90a, most = 64, {blocks_per_row = 8}>, #qopt.kernel<sampling, sm_90a, {blocks_per_row = 1}>
 func.func @logits(%x: tensor<?x32000xf32>) -> tensor<?x32000xf32> attributes {qopt.decoder} {
   return %x : tensor<?x32000xf32>
 }

@@ -33,12 +33,15 @@ static cuda::SamplingRecord recordOf(const Draw &draw, int32_t row) {
           options.seed,        draw.index};
 }
 
+using Choose = StatusOr<Schedule> (*)(const Problem &, const target::Target &);
+
 static void runCase(const std::vector<Draw> &draws,
-                    const target::Target &target = target::sm90a()) {
+                    const target::Target &target = target::sm90a(),
+                    Choose choose = chooseSchedule) {
   Problem problem{int64_t(draws[0].logits.size())};
-  auto schedule = chooseSchedule(problem, target);
+  auto schedule = choose(problem, target);
   ASSERT_TRUE(schedule.ok()) << schedule.status().message();
-  auto kernel = compileClean(problem, chooseSchedule, buildKernel, target);
+  auto kernel = compileClean(problem, choose, buildKernel, target);
   ASSERT_TRUE(kernel.ok()) << kernel.status().message();
 
   std::vector<float> logits;
@@ -54,9 +57,12 @@ static void runCase(const std::vector<Draw> &draws,
   }
   std::vector<uint32_t> expected = seen;
   std::vector<int32_t> tokens(draws.size());
-  std::vector<uint32_t> keys(logits.size());
+  std::vector<uint32_t> workspace(
+      size_t(workspaceBytes(problem, int64_t(draws.size()))) / 4);
+  std::vector<uint32_t> counts(draws.size(), 0);
   Launch launch;
-  launch.in(logits).in(records).inOut(seen).out(tokens).out(keys);
+  launch.in(logits).in(records).inOut(seen).out(tokens).out(workspace).inOut(
+      counts);
   Status ran =
       launch.run(*kernel, launchOf(problem, *schedule), int64_t(draws.size()));
   ASSERT_TRUE(ran.ok()) << ran.message();
@@ -69,6 +75,7 @@ static void runCase(const std::vector<Draw> &draws,
       expected[row * words + size_t(*host / 32)] |= 1u << *host % 32;
   }
   EXPECT_EQ(seen, expected);
+  EXPECT_EQ(counts, std::vector<uint32_t>(draws.size(), 0));
 }
 
 /// Rows that draw from the same logits, one after the other.
@@ -138,4 +145,56 @@ TEST(Sampling, TakesEveryVocabulary) {
   for (size_t columns :
        {size_t(1), size_t(2), size_t(257), size_t(5000), size_t(70000)})
     runCase(stream({.temperature = 1, .topP = 0.95f, .seed = 2}, 2, columns));
+}
+
+/// Rows of three pieces, the last one short, that ask for everything.
+static std::vector<Draw> pieces() {
+  std::vector<Draw> draws = stream({.temperature = 0.9f,
+                                    .topK = 700,
+                                    .topP = 0.9f,
+                                    .minP = 0.003f,
+                                    .repetitionPenalty = 1.2f,
+                                    .seed = 8},
+                                   4, 9001);
+  for (size_t i = 0; i < draws.size(); ++i) {
+    draws[i].seen = {0, 4095, 4096, 8191, 8192, 9000};
+    // What a piece has largest lies where it may, also far below the row's.
+    for (size_t token = 4096; token < 8192; ++token)
+      draws[i].logits[token] -= 20 * float(i);
+  }
+  draws[3].options.topK = 0;
+  draws[3].options.topP = 1;
+  draws[2].logits.assign(9001, 0.5f); // all in one bin, and equal
+  draws[2].options.minP = 1;
+  draws.push_back({normals(9001, 5), {}, 0, {}}); // greedy
+  for (size_t token = 4096; token < 8192; ++token)
+    draws[1].logits[token] = -INFINITY; // a piece without candidates
+  return draws;
+}
+
+TEST(Sampling, DrawsAcrossPieces) { runCase(pieces()); }
+
+TEST(Sampling, NeedsNoCountersWithOneBlockARow) {
+  runCase(pieces(), target::sm80(), chooseUncounted);
+}
+
+TEST(Sampling, TakesEveryTemperature) {
+  std::vector<Draw> draws;
+  for (float temperature : {1e-40f, 1e-6f, 0.02f, 50.f}) {
+    draws.push_back({normals(500, 3), {.temperature = temperature}, 3, {}});
+    draws.push_back(draws.back());
+    for (float &logit : draws.back().logits)
+      logit = 1e6f + std::round(logit); // bins of 8e6 places and more
+  }
+  runCase(draws);
+}
+
+TEST(Sampling, RefusesSchedulesThatTheRowDoesNotHave) {
+  for (int blocks : {0, 4}) {
+    Schedule schedule{.blocksPerRow = blocks, .why = ""};
+    Status status = isValid(Problem{9001}, schedule, target::sm90a());
+    EXPECT_EQ(status.message(), std::to_string(blocks) +
+                                    " blocks for a row; expected 1 to 3, its "
+                                    "pieces");
+  }
 }
