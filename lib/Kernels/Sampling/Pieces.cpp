@@ -3,6 +3,9 @@
 #include "lib/Kernels/Sampling/Pieces.h"
 #include "runtime/cuda/SamplingRecord.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
 #include <cstddef>
 
 using namespace mlir;
@@ -46,7 +49,7 @@ Pieces::Pieces(Kernel &kernel, const Problem &problem, const Request &request,
       layout(rowLayoutOf(problem)), pieces(piecesOf(problem)),
       sums(k.shared(binCount * 8)), counts(k.shared(binCount * 4)),
       starts(k.shared(binCount * 4)), shifts(k.shared(256)),
-      heat(widen(request.temperature)),
+      ranks(k.shared(ranksBytes)), heat(widen(request.temperature)),
       perNat(doubleConstant(k, binsPerNat) / heat) {}
 
 Global Pieces::largestOf(Int piece) {
@@ -66,16 +69,17 @@ Double Pieces::placeOf(Real value) { return widen(value) * perNat; }
 
 /// The logit after the repetition penalty.
 Real Pieces::penalised(Int token, Real value) {
-  Kernel::Values result = k.when(
-      request.seenRow >= 0, {value.value},
-      [&](Kernel::Values) -> Kernel::Values {
-        Int word = k.load(memory.seen.at(token >> int64_t(5), 4), 1).front();
-        Flag seen = ((word >> (token & 31)) & 1) == 1;
-        Real penalty = request.penalty;
-        Real changed =
-            select(value > k.real(0), value / penalty, value * penalty);
-        return {select(seen, changed, value).value};
-      });
+  Kernel::Values result =
+      k.when(request.seenRow >= 0, {value.value},
+             [&](Kernel::Values) -> Kernel::Values {
+               Int word =
+                   k.load(memory.seen.at(token >> int64_t(5), 4), 1).front();
+               Flag seen = ((word >> (token & 31)) & 1) == 1;
+               Real penalty = request.penalty;
+               Real changed =
+                   select(value > k.real(0), value / penalty, value * penalty);
+               return {select(seen, changed, value).value};
+             });
   return {{&k, result[0]}};
 }
 
@@ -126,6 +130,75 @@ void Pieces::empty() {
   });
 }
 
+static Int countBits(Int value) {
+  Kernel &k = *value.kernel;
+  return {{&k, math::CtPopOp::create(k.builder(), k.loc(), value.value)}};
+}
+
+/// The lanes of the warp, a bit each, that have the same value.
+static Int lanesWithEqual(Int value) {
+  Kernel &k = *value.kernel;
+  return {{&k, NVVM::MatchSyncOp::create(k.builder(), k.loc(),
+                                         k.builder().getI32Type(),
+                                         k.constant(-1).value, value.value,
+                                         NVVM::MatchSyncKind::any)}};
+}
+
+/// The number of each logit among those of its bin: its warp's in the order of
+/// `logits` and lanes. Not by an atomic count, whose order is not always the
+/// same. One register a logit: bin · 2^16 + number, or −1.
+std::vector<Int> Pieces::rankInWarp(const std::vector<Logit> &logits,
+                                    Real most) {
+  Double highest = floor(placeOf(most));
+  Int lower = (k.constant(1) << k.lane()) - 1;
+  std::vector<Int> spots;
+  for (const Logit &logit : logits) {
+    // Not a number, and so no candidate, where a logit is none or infinite.
+    Double below = highest - floor(placeOf(logit.value));
+    Flag candidate = below < doubleConstant(k, binsUsed);
+    below = select(candidate, below, doubleConstant(k, binCount));
+    Int bin = toInt(below), equal = lanesWithEqual(bin);
+    Int rank = countBits(equal & lower);
+    Int count = rankOf(k.warp(), bin);
+    Kernel::Values spot =
+        k.when(candidate, {k.constant(-1).value},
+               [&](Kernel::Values) -> Kernel::Values {
+                 Double distance = (widen(logit.value) - widen(most)) / heat;
+                 addShared(k, sums + bin * 8, weightOf(exponential(distance)));
+                 Int before = k.loadShared(count, 0, 1).front();
+                 return {((bin << int64_t(16)) | (before + rank)).value};
+               });
+    spots.push_back({{&k, spot[0]}});
+    k.syncWarp();
+    k.when(candidate && rank == 0, [&] {
+      Int before = spots.back() & 0xffff;
+      k.storeShared(count, 0, {before + countBits(equal)});
+    });
+    k.syncWarp();
+  }
+  return spots;
+}
+
+/// A thread for each bin: what the warps before have of it, and all.
+void Pieces::scanWarps() {
+  constexpr int64_t unrolled = 8;
+  Int bin = k.thread();
+  Kernel::Values count = k.loop(
+      k.constant(0), k.constant(threads / 32), k.constant(unrolled),
+      {k.constant(0).value}, [&](Int warp, Kernel::Values carried) {
+        Int before{{&k, carried[0]}};
+        std::vector<Int> counts;
+        for (int64_t i = 0; i < unrolled; ++i)
+          counts.push_back(k.loadShared(rankOf(warp + i, bin), 0, 1).front());
+        for (int64_t i = 0; i < unrolled; ++i) {
+          k.storeShared(rankOf(warp + i, bin), 0, {before});
+          before = before + counts[size_t(i)];
+        }
+        return Kernel::Values{before.value};
+      });
+  k.storeShared(counts + bin * 4, 0, {{{&k, count[0]}}});
+}
+
 /// In one warp: where each bin's elements start, a lane has eight bins.
 void Pieces::scanCounts() {
   constexpr int64_t binsPerLane = binCount / 32;
@@ -151,26 +224,14 @@ void Pieces::scanCounts() {
 }
 
 void Pieces::scatter(Int piece, const std::vector<Logit> &logits, Real most) {
-  Double highest = floor(placeOf(most));
   empty();
+  Int zero = k.constant(0);
+  for (int64_t at = 0; at < ranksBytes; at += threads * 16)
+    k.storeShared(ranks + k.thread() * 16, at, {zero, zero, zero, zero});
   k.syncBlock();
-  // A candidate's bin and its number in it, in one register; −1: none.
-  std::vector<Int> spots;
-  for (const Logit &logit : logits) {
-    // Not a number, and so no candidate, where a logit is none or infinite.
-    Double below = highest - floor(placeOf(logit.value));
-    Flag candidate = below < doubleConstant(k, binsUsed);
-    Kernel::Values spot = k.when(
-        candidate, {k.constant(-1).value},
-        [&](Kernel::Values) -> Kernel::Values {
-          Int bin = toInt(below);
-          Double distance = (widen(logit.value) - widen(most)) / heat;
-          addShared(k, sums + bin * 8, weightOf(exponential(distance)));
-          Int rank = addShared(k, counts + bin * 4, k.constant(1));
-          return {((bin << int64_t(16)) | rank).value};
-        });
-    spots.push_back({{&k, spot[0]}});
-  }
+  std::vector<Int> spots = rankInWarp(logits, most);
+  k.syncBlock();
+  k.when(k.thread() < k.constant(binCount), [&] { scanWarps(); });
   k.syncBlock();
   k.when(k.warp() == 0, [&] { scanCounts(); });
   k.syncBlock();
@@ -185,7 +246,8 @@ void Pieces::scatter(Int piece, const std::vector<Logit> &logits, Real most) {
     k.when(spots[i] >= 0, [&] {
       Int bin = spots[i] >> int64_t(16), rank = spots[i] & 0xffff;
       Int start = k.loadShared(starts + bin * 4, 0, 1).front();
-      storeWords(k, element(piece, start + rank),
+      Int before = k.loadShared(rankOf(k.warp(), bin), 0, 1).front();
+      storeWords(k, element(piece, start + before + rank),
                  {k.bits(logits[i].value), logits[i].token});
     });
 }
@@ -257,8 +319,7 @@ void Pieces::forBin(Int bin, llvm::function_ref<void(Int, Int)> body) {
                     [&](Int index, Kernel::Values) {
                       std::vector<Int> pair = k.load(element(piece, index), 2);
                       Double depth = behind - placeOf(k.asReal(pair[0]));
-                      Int inBin =
-                          toInt(depth * doubleConstant(k, keysPerBin)) ;
+                      Int inBin = toInt(depth * doubleConstant(k, keysPerBin));
                       inBin = min(inBin, k.constant(int64_t(keysPerBin) - 1));
                       body(pair[1], (bin << int64_t(24)) | inBin);
                       return Kernel::Values();
@@ -269,6 +330,5 @@ void Pieces::forBin(Int bin, llvm::function_ref<void(Int, Int)> body) {
 }
 
 Double Pieces::shareOf(Int key) {
-  return exponential(lead +
-                     toDouble(key) * doubleConstant(k, -1 / keysPerNat));
+  return exponential(lead + toDouble(key) * doubleConstant(k, -1 / keysPerNat));
 }

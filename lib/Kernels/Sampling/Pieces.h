@@ -59,7 +59,10 @@ private:
   std::vector<Logit> load(Int piece);
   Real penalised(Int token, Real value);
   void scatter(Int piece, const std::vector<Logit> &logits, Real most);
+  std::vector<Int> rankInWarp(const std::vector<Logit> &logits, Real most);
+  void scanWarps();
   void scanCounts();
+  Int rankOf(Int warp, Int bin) { return ranks + (warp * binCount + bin) * 4; }
   void empty();
   Double placeOf(Real value);
   Int shiftOf(Int piece, Double top);
@@ -74,6 +77,7 @@ private:
   RowLayout layout;
   int64_t pieces;
   Int sums, counts, starts, shifts;
+  Int ranks; ///< [warps, binCount] of a piece's candidates in each warp
   Double heat, perNat; ///< temperature; places of one nat
   // Of the whole row, behind merge.
   Double top;  ///< floor of the place of the largest logit

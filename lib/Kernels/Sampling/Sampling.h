@@ -57,6 +57,8 @@ struct Problem {
 constexpr int64_t threads = 1024, pieceTokens = 4 * threads;
 /// A byte of a key.
 constexpr int64_t binCount = 256;
+/// Of shared memory: how many of each bin the warps have.
+constexpr int64_t ranksBytes = threads / 32 * binCount * 4;
 
 struct Schedule {
   int blocksPerRow = 1; ///< at most a block for each piece
