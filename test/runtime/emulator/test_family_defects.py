@@ -37,7 +37,7 @@ CASES = {
     "groups": "rotary_append heads=2 key_heads=1 head_size=64 tokens=40 context=75 key=int4_g32",
     "table": "rotary_table tokens=7 count=64",
     "argmax": "argmax rows=2 columns=50001",
-    "sampling": "sampling rows=4 columns=2000",
+    "sampling": "sampling rows=2 columns=5000",
     "gather": "gather_rows ids=6 rows=50 columns=512",
     "indices": "check_indices count=1000 outside=3",
 }
@@ -153,6 +153,7 @@ class Defect(NamedTuple):
 
 
 EARLY = "a reader that is before the writer reads what nobody wrote, one that is behind it what is not ordered"
+NEXT = "who does not wait reads too early, or empties the bins of the next round too early"
 ARRIVING = "what is copied has not been asked for, is on its way, or came without an order"
 OTHER = "which blocks' sums were written by another block depends on who is the last"
 ANY_WARP = "whether a warp of keys or of values is the first is open"
@@ -275,17 +276,31 @@ DEFECTS = {
     ),
     "largest logits of other blocks without a fence": Defect("argmax", relax(), "race", behind(r"ld\.global\.v2\.b32")),
     "logits beyond the vocabulary": Defect("argmax", move(r"ld\.global", POISON), "out of bounds", here),
-    "keys compared before they are there": Defect(
+    "largest logits of a piece not waited for": Defect(
         "sampling", drop(r"bar\.sync"), "uninitialised|race", behind(READ), EARLY
     ),
+    "bins counted before they are empty": Defect(
+        "sampling", drop(r"bar\.sync", 1), "uninitialised", behind(r"red\.relaxed")
+    ),
+    "bins of warps added while they are counted": Defect(
+        "sampling", drop(r"bar\.sync", 2), "race", behind(READ, *range(8)), "which warp is behind is open"
+    ),
+    "bins of a piece scanned before they are there": Defect(
+        "sampling", drop(r"bar\.sync", 3), "uninitialised|race", behind(VECTOR), EARLY
+    ),
+    "pieces of other blocks without a fence": Defect("sampling", relax(), "race", behind(r"ld\.global\.v2\.b32")),
     "histogram read while it is counted": Defect(
-        "sampling", drop(r"bar\.sync", 1), "race", behind(r"ld\.shared\.v2\.b64")
+        "sampling", drop(r"bar\.sync", 9), "race", behind(r"ld\.shared\.v2\.b64")
     ),
     "choice read before it is made": Defect(
-        "sampling", drop(r"bar\.sync", 2), "uninitialised|race", behind(READ, 0, 2), EARLY
+        "sampling",
+        drop(r"bar\.sync", 10),
+        "uninitialised|race",
+        behind(r"ld\.shared(\.b\d+|\.v2\.b64)", *range(6)),
+        NEXT,
     ),
     "histogram counted before it is empty": Defect(
-        "sampling", drop(r"bar\.sync", 3), "uninitialised", behind(r"red\.relaxed")
+        "sampling", drop(r"bar\.sync", 11), "uninitialised|race", behind(r"red\.relaxed", 0, 1), EARLY
     ),
     "histogram never emptied": Defect(
         "sampling", drop(r"st\.shared\.v2\.b32\s+\[%r\d+\], \{0, 0\}"), "uninitialised", behind(r"red\.relaxed")
