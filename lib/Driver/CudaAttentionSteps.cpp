@@ -35,7 +35,8 @@ LogicalResult CudaSteps::readHeads(LaunchStep &step, Operation *op,
   int64_t stride = value.row_stride ? value.row_stride : shape[1] * shape[2];
   if (stride != passes::rowStrideOf(heads))
     return op->emitError("its heads are columns of a tensor that another "
-                         "operation needs without the others");
+                         "operation needs without the others; compile the "
+                         "model with --as graph");
   read(step, heads);
   return success();
 }

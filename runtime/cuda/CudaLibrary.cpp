@@ -19,8 +19,8 @@ StatusOr<std::shared_ptr<const CudaLibrary>> CudaLibrary::open() {
   if (!handle)
     return Status(StatusCode::Unsupported,
                   "there is no CUDA driver here: " + std::string(dlerror()) +
-                      "; install the NVIDIA driver, or run with --device host "
-                      "or emulator");
+                      "; install the NVIDIA driver, run with --device "
+                      "emulator, or compile the model with --target host");
   auto library = std::make_shared<CudaLibrary>();
   const char *missing = nullptr;
 #define QOPT_LOAD(field, symbol, parameters)                                   \

@@ -43,10 +43,10 @@ struct Choice {
 // the next kernel's block, whose weights then stream in while this one ends;
 // from 8 tokens on x needs the space.
 static constexpr Row rows[] = {
-    {1, 16, 1, 1, 2, 2, "16 warps share a strip; two kernels fit an SM"},
-    {8, 16, 1, 1, 1, 1, "16 warps share a strip; x takes the space of a block"},
-    {16, 8, 1, 2, 1, 1, "8 warps share two strips, which share a read of x"},
-    {16, 8, 1, 1, 1, 1, "8 warps share a strip, where two leave SMs idle"},
+    {1, 16, 1, 1, 2, 2, "warps share a strip; two kernels fit an SM"},
+    {8, 16, 1, 1, 1, 1, "warps share a strip; x takes the space of a block"},
+    {16, 8, 1, 2, 1, 1, "warps share two strips, which share a read of x"},
+    {16, 8, 1, 1, 1, 1, "warps share a strip, where two leave SMs idle"},
     {32, 4, 2, 2, 1, 1, "two strips share a read of x, which limits"},
     {64, 1, 6, 1, 1, 1, "a strip a warp: the sums fill the registers"},
 };
@@ -201,7 +201,12 @@ static std::optional<Schedule> candidate(const Problem &problem,
   setWarps(schedule, problem, row, choice.stageBytes);
   schedule.partials = row.partials;
   schedule.blocksPerSm = row.blocksPerSm;
-  schedule.why = row.why;
+  schedule.why =
+      schedule.columnWarps == 1 && row.columnWarps > 1
+          ? "a strip a warp: a turn of more is beyond a stage"
+      : schedule.stripsPerWarp < row.stripsPerWarp
+          ? "one strip a warp, whose sums and masks fill the registers"
+          : row.why;
   schedule.unitsPerStage = unitsOfStages(problem, schedule, choice.stageBytes);
   schedule.stages = 1;
   Plan plan = planOf(problem, schedule);
