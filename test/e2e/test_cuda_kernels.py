@@ -94,7 +94,9 @@ def test_every_kernel_runs(tool, one_layer, tmp_path, weights, cache):
         assert np.all((error.max(), np.median(error)) <= np.array(BOUNDS[cache])), (step, error)
     if partners:
         runner.choose(device)
-    left = symbols_of(tool, device) - runner.launched
+    # No tool draws for more than 64 sequences: SamplingTest.cpp runs that kernel.
+    many = {f"sampling_sm_90a_f32_{SHAPES['vocabulary']}"}
+    left = symbols_of(tool, device) - runner.launched - many
     assert not (left if partners else {symbol for symbol in left if "append" in symbol}), left
 
 

@@ -3,6 +3,7 @@
 #include "lib/Kernels/Sampling/Pieces.h"
 #include "runtime/cuda/SamplingRecord.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -278,34 +279,74 @@ Int Pieces::shiftOf(Int piece, Double highest) {
   return toInt(select(below < none, below, none));
 }
 
+static Long bitsOf(Double value) {
+  Kernel &k = *value.kernel;
+  return {
+      {&k, arith::BitcastOp::create(k.builder(), k.loc(),
+                                    k.builder().getI64Type(), value.value)}};
+}
+
+static Double doubleOf(Long bits) {
+  Kernel &k = *bits.kernel;
+  return {{&k, arith::BitcastOp::create(k.builder(), k.loc(),
+                                        k.builder().getF64Type(), bits.value)}};
+}
+
 void Pieces::merge(Real most) {
   top = floor(placeOf(most));
   lead = (top + doubleConstant(k, 1) - placeOf(most)) *
          doubleConstant(k, 1 / binsPerNat);
   empty();
   k.when(k.thread() < k.constant(pieces), [&] {
-    k.storeShared(shifts + k.thread() * 4, 0, {shiftOf(k.thread(), top)});
+    Int piece = k.thread();
+    k.storeShared(shifts + piece * 4, 0, {shiftOf(piece, top)});
+    Real largest = k.asReal(k.load(largestOf(piece), 1).front());
+    Double share = exponential((widen(largest) - widen(most)) / heat);
+    storeSharedLong(k, scales() + piece * 8, 0, bitsOf(share));
   });
   k.syncBlock();
+  // The loads of several pieces are on their way at once.
+  constexpr int64_t step = threads / binCount, ahead = 4;
   Int bin = k.thread() & (binCount - 1);
-  k.loop(k.thread() / binCount, k.constant(pieces),
-         k.constant(threads / binCount), {}, [&](Int piece, Kernel::Values) {
-           Int to = bin + k.loadShared(shifts + piece * 4, 0, 1).front();
-           k.when(to < k.constant(int64_t(binsUsed)), [&] {
-             std::vector<Int> words = k.load(binOf(piece, bin), 4);
-             Int count = words[3] - words[2];
-             k.when(count >= 1, [&] {
-               Real largest = k.asReal(k.load(largestOf(piece), 1).front());
-               Double scale =
-                   exponential((widen(largest) - widen(most)) / heat);
-               Double sum = toDouble(join(words[0], words[1]));
-               addShared(k, sums + to * 8, toLong(sum * scale));
-               addShared(k, counts + to * 4, count);
-             });
-           });
+  k.loop(k.thread() / binCount, k.constant(pieces), k.constant(step * ahead),
+         {}, [&](Int first, Kernel::Values) {
+           std::vector<std::vector<Int>> bins;
+           for (int64_t i = 0; i < ahead; ++i)
+             bins.push_back(loadBin(first + i * step, bin));
+           for (int64_t i = 0; i < ahead; ++i)
+             addBin(first + i * step, bin, bins[size_t(i)]);
            return Kernel::Values();
          });
   k.syncBlock();
+}
+
+/// Σ, first and end of a piece's bin, which may lie behind the last piece.
+std::vector<Int> Pieces::loadBin(Int piece, Int bin) {
+  Kernel::Values words(4, k.constant(0).value);
+  words = k.when(piece < k.constant(pieces), words, [&](Kernel::Values) {
+    Kernel::Values loaded;
+    for (Int word : k.load(binOf(piece, bin), 4))
+      loaded.push_back(word.value);
+    return loaded;
+  });
+  std::vector<Int> result;
+  for (Value word : words)
+    result.push_back({{&k, word}});
+  return result;
+}
+
+/// To the bin of the row, by the likelihood of the piece's largest logit.
+void Pieces::addBin(Int piece, Int bin, const std::vector<Int> &words) {
+  Int count = words[3] - words[2];
+  k.when(count >= 1, [&] {
+    Int to = bin + k.loadShared(shifts + piece * 4, 0, 1).front();
+    k.when(to < k.constant(int64_t(binsUsed)), [&] {
+      Double share = doubleOf(loadSharedLong(k, scales() + piece * 8, 0));
+      Double sum = toDouble(join(words[0], words[1]));
+      addShared(k, sums + to * 8, toLong(sum * share));
+      addShared(k, counts + to * 4, count);
+    });
+  });
 }
 
 void Pieces::forBin(Int bin, llvm::function_ref<void(Int, Int)> body) {

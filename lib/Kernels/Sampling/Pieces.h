@@ -66,6 +66,10 @@ private:
   void empty();
   Double placeOf(Real value);
   Int shiftOf(Int piece, Double top);
+  std::vector<Int> loadBin(Int piece, Int bin);
+  void addBin(Int piece, Int bin, const std::vector<Int> &words);
+  /// [pieces] likelihood of a piece's largest logit, where ranks are no more.
+  Int scales() const { return ranks; }
   Global largestOf(Int piece);
   Global binOf(Int piece, Int bin);
   Global element(Int piece, Int index);

@@ -10,11 +10,13 @@ using namespace qopt::kernels;
 using namespace qopt::kernels::sampling;
 
 /// Of a row that asks for everything: top-k, top-p and draw with four rounds
-/// each, token with three.
-constexpr double rounds = 3 * 4 + 3;
+/// each, and the one token of the key.
+constexpr double rounds = 3 * 4 + 1;
 /// Of a round: three barriers, two loads from the cache one behind the other, a
 /// scan by a warp.
 constexpr double roundClocks = 1500;
+/// What an SM reads of the second-level cache, where the bins lie.
+constexpr double cacheBytesPerClock = 32;
 
 StreamCost sampling::costOf(const Problem &problem, const Schedule &schedule,
                             int64_t rows, const target::Target &target) {
@@ -27,14 +29,12 @@ StreamCost sampling::costOf(const Problem &problem, const Schedule &schedule,
   const target::Rates &rates = target.rates;
   int64_t turns = (rows + target.multiprocessors - 1) / target.multiprocessors;
   cost.add("bins",
-           double(turns * bins) * target.multiprocessors /
-               rates.copyBandwidth.value,
+           double(turns * bins) / (cacheBytesPerClock * rates.clock.value),
            spellBytes(double(bins)) +
-               " of a row by one block, as long as "
-               "an SM has its part of the " +
-               spell(rates.copyBandwidth, "copy bandwidth"));
+               " of a row by one block, 32 bytes a clock from the second-level "
+               "cache (not measured)");
   cost.add("searches", double(turns) * rounds * roundClocks / rates.clock.value,
-           "15 rounds of 1500 clocks (counted, not measured) at the " +
+           "13 rounds of 1500 clocks (counted, not measured) at the " +
                spell(rates.clock, "clock"));
   cost.roofPart =
       double(cost.bytes()) / rates.copyBandwidth.value / cost.seconds;

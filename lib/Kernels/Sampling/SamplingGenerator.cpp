@@ -43,7 +43,7 @@ public:
         memory{k.pointer(Logits).at(row, problem.columns * 4),
                k.pointer(Seen).at(request.seenRow, seenWords(problem) * 4),
                k.pointer(Workspace).at(row, workspaceBytes(problem, 1))},
-        pieces(k, problem, request, memory), search(k) {}
+        pieces(k, problem, request, memory), search(k), ties(k.shared(128)) {}
 
   /// `part`: of the row's blocks.
   void build(Int part);
@@ -74,6 +74,8 @@ private:
   RowMemory memory;
   Pieces pieces;
   PrefixSearch search;
+  Int ties; ///< of the drawn key: how many, and the first found; before that,
+            ///< how many blocks had arrived
 };
 } // namespace
 
@@ -163,18 +165,36 @@ Prefix Body::keepTopP(Prefix prefix) {
 
 /// The token that is number `ties` of those with a prefix's key.
 Int Body::tokenOf(Prefix last) {
-  int bytes = problem.columns <= 1 << 8    ? 1
-              : problem.columns <= 1 << 16 ? 2
-                                           : 3;
-  auto visit = [&](Flag, Int, PrefixSearch::Add add) {
+  auto forTies = [&](llvm::function_ref<void(Int)> body) {
     pieces.forBin(last.key >> keyBits, [&](Int token, Int key) {
-      k.when(key == last.key,
-             [&] { add(token, [&] { return longConstant(k, 1); }); });
+      k.when(key == last.key, [&] { body(token); });
     });
   };
-  return search
-      .find(bytes, visit, [&](Long total) { return min(last.ties, total); })
-      .key;
+  // Mostly there is one, and nothing to search.
+  Int one = k.constant(1), count = ties, token = ties + 4;
+  k.when(k.thread() == 0, [&] { k.storeShared(ties, 0, {k.constant(0)}); });
+  k.syncBlock();
+  forTies([&](Int found) {
+    k.when(addShared(k, count, one) == 0,
+           [&] { k.storeShared(token, 0, {found}); });
+  });
+  k.syncBlock();
+  Int several = k.loadShared(count, 0, 1).front();
+  Int first = k.loadShared(token, 0, 1).front();
+  Kernel::Values chosen =
+      k.when(several >= 2, {first.value}, [&](Kernel::Values) {
+        int bytes = problem.columns <= 1 << 8    ? 1
+                    : problem.columns <= 1 << 16 ? 2
+                                                 : 3;
+        auto visit = [&](Flag, Int, PrefixSearch::Add add) {
+          forTies([&](Int found) {
+            add(found, [&] { return longConstant(k, 1); });
+          });
+        };
+        auto goal = [&](Long total) { return min(last.ties, total); };
+        return Kernel::Values{search.find(bytes, visit, goal).key.value};
+      });
+  return {{&k, chosen[0]}};
 }
 
 // Draw ------------------------------------------------------------------------
@@ -239,13 +259,12 @@ void Body::build(Int part) {
   if (schedule.blocksPerRow == 1)
     return choose();
   Int last = k.constant(schedule.blocksPerRow - 1);
-  Int arrivals = k.shared(128);
   k.when(k.thread() == 0, [&] {
     Int before = k.arriveAt(k.pointer(Counters).at(row, 4), last);
-    k.storeShared(arrivals, 0, {before});
+    k.storeShared(ties, 0, {before});
   });
   k.syncBlock();
-  k.when(k.loadShared(arrivals, 0, 1).front() == last, [&] { choose(); });
+  k.when(k.loadShared(ties, 0, 1).front() == last, [&] { choose(); });
 }
 
 StatusOr<gpu::GPUFuncOp> sampling::buildKernel(gpu::GPUModuleOp module,

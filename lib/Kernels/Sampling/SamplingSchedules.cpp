@@ -52,7 +52,7 @@ LaunchShape sampling::launchOf(const Problem &, const Schedule &schedule) {
   LaunchShape launch;
   launch.threads = threads;
   launch.blocksPerRow = schedule.blocksPerRow;
-  // Sums, counts, starts, shifts, ranks, arrivals; the search's bins and
+  // Sums, counts, starts, shifts, ranks, ties; the search's bins and
   // result; the largest logits of warps.
   launch.sharedBytes = binCount * (8 + 4 + 4) + 256 + ranksBytes + 128;
   launch.sharedBytes += binCount * 8 + 128 + 256;
