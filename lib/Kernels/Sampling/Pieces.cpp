@@ -50,8 +50,8 @@ Pieces::Pieces(Kernel &kernel, const Problem &problem, const Request &request,
       layout(rowLayoutOf(problem)), pieces(piecesOf(problem)),
       sums(k.shared(binCount * 8)), counts(k.shared(binCount * 4)),
       starts(k.shared(binCount * 4)), shifts(k.shared(256)),
-      ranks(k.shared(ranksBytes)), heat(widen(request.temperature)),
-      perNat(doubleConstant(k, binsPerNat) / heat) {}
+      ranks(k.shared(ranksBytes)),
+      perNat(doubleConstant(k, binsPerNat) / widen(request.temperature)) {}
 
 Global Pieces::largestOf(Int piece) {
   return memory.workspace.at(layout.largest).at(piece, largestBytes);
@@ -65,6 +65,12 @@ Global Pieces::element(Int piece, Int index) {
 }
 
 Double Pieces::placeOf(Real value) { return widen(value) * perNat; }
+
+/// e^((value − most) / temperature), without a division.
+Double Pieces::likelihood(Real value, Real most) {
+  Double places = (widen(value) - widen(most)) * perNat;
+  return exponential(places * doubleConstant(k, 1 / binsPerNat));
+}
 
 // A piece ---------------------------------------------------------------------
 
@@ -164,8 +170,8 @@ std::vector<Int> Pieces::rankInWarp(const std::vector<Logit> &logits,
     Kernel::Values spot =
         k.when(candidate, {k.constant(-1).value},
                [&](Kernel::Values) -> Kernel::Values {
-                 Double distance = (widen(logit.value) - widen(most)) / heat;
-                 addShared(k, sums + bin * 8, weightOf(exponential(distance)));
+                 Double share = likelihood(logit.value, most);
+                 addShared(k, sums + bin * 8, weightOf(share));
                  Int before = k.loadShared(count, 0, 1).front();
                  return {((bin << int64_t(16)) | (before + rank)).value};
                });
@@ -301,7 +307,7 @@ void Pieces::merge(Real most) {
     Int piece = k.thread();
     k.storeShared(shifts + piece * 4, 0, {shiftOf(piece, top)});
     Real largest = k.asReal(k.load(largestOf(piece), 1).front());
-    Double share = exponential((widen(largest) - widen(most)) / heat);
+    Double share = likelihood(largest, most);
     storeSharedLong(k, scales() + piece * 8, 0, bitsOf(share));
   });
   k.syncBlock();

@@ -65,6 +65,7 @@ private:
   Int rankOf(Int warp, Int bin) { return ranks + (warp * binCount + bin) * 4; }
   void empty();
   Double placeOf(Real value);
+  Double likelihood(Real value, Real most);
   Int shiftOf(Int piece, Double top);
   std::vector<Int> loadBin(Int piece, Int bin);
   void addBin(Int piece, Int bin, const std::vector<Int> &words);
@@ -81,8 +82,8 @@ private:
   RowLayout layout;
   int64_t pieces;
   Int sums, counts, starts, shifts;
-  Int ranks; ///< [warps, binCount] of a piece's candidates in each warp
-  Double heat, perNat; ///< temperature; places of one nat
+  Int ranks;     ///< [warps, binCount] of a piece's candidates in each warp
+  Double perNat; ///< places of one nat of the logit over the temperature
   // Of the whole row, behind merge.
   Double top;  ///< floor of the place of the largest logit
   Double lead; ///< nats from there to the end of its bin

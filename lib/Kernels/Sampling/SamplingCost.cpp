@@ -15,6 +15,9 @@ constexpr double rounds = 3 * 4 + 1;
 /// Of a round: three barriers, two loads from the cache one behind the other, a
 /// scan by a warp.
 constexpr double roundClocks = 1500;
+/// Of a quarter of an SM for 32 tokens of a piece: some 80 instructions, a
+/// third of them in f64 and these at half the rate.
+constexpr double pieceClocks = 110;
 /// What an SM reads of the second-level cache, where the bins lie.
 constexpr double cacheBytesPerClock = 32;
 
@@ -28,6 +31,18 @@ StreamCost sampling::costOf(const Problem &problem, const Schedule &schedule,
   StreamCost cost = streamCostOf(traffic, target);
   const target::Rates &rates = target.rates;
   int64_t turns = (rows + target.multiprocessors - 1) / target.multiprocessors;
+  // Where rows have one block each, it makes their pieces one by one.
+  int64_t busiest = (rows * piecesOf(problem) + target.multiprocessors - 1) /
+                    target.multiprocessors;
+  busiest =
+      std::max(busiest, turns * (piecesOf(problem) / schedule.blocksPerRow));
+  constexpr double quarters = 4;
+  cost.add("pieces",
+           double(busiest) * pieceTokens / 32 / quarters * pieceClocks /
+               rates.clock.value,
+           std::to_string(busiest) +
+               " of 4096 tokens on the fullest SM, 110 clocks of its quarter "
+               "for 32 tokens (counted, not measured)");
   cost.add("bins",
            double(turns * bins) / (cacheBytesPerClock * rates.clock.value),
            spellBytes(double(bins)) +
