@@ -17,7 +17,7 @@
 
 namespace qopt::emulator::numerics {
 
-inline constexpr int quadPairs = 4;
+inline constexpr int quadPairs = 4, quadPairDepth = 4;
 
 /// Lane l, of 8, of a quad pair.
 constexpr int quadPairLane(int pair, int l) {

@@ -4,9 +4,12 @@
 #include "runtime/emulator/Decoder.h"
 
 #include "runtime/emulator/checks/UndefinedProducts.h"
+#include "runtime/emulator/numerics/Half.h"
 #include "runtime/emulator/numerics/QuadPairs.h"
-#include "runtime/emulator/numerics/RowMajorTiles.h"
 #include "runtime/emulator/ops/WholeWarp.h"
+
+#include <bit>
+#include <cmath>
 
 namespace qopt::emulator {
 namespace {
@@ -19,53 +22,52 @@ uint16_t halfAt(Warp &warp, const Inst &inst, int first, FragmentPlace place) {
                   16 * place.element);
 }
 
-/// Sum: float, or uint16_t where D is of halves, too. Code for Hopper adds c of
-/// f32 to the sum of the products, rounding to nearest.
-template <typename Sum>
-void multiplyPair(Warp &warp, const Inst &inst, int pair) {
-  constexpr int depth = 4, padded = 8; // the least k of other products
+/// As code for Hopper has it, in f32: products one after the other by fma, or
+/// in two pairs where C and D are of halves, and c added behind them.
+float productOf(const float *a, const float *b, bool inPairs) {
+  if (inPairs)
+    return std::fma(a[1], b[1], a[0] * b[0]) +
+           std::fma(a[3], b[3], a[2] * b[2]);
+  float sum = 0;
+  for (int k = 0; k < quadPairDepth; ++k)
+    sum = std::fma(a[k], b[k], sum);
+  return sum;
+}
+
+void multiplyPair(Warp &warp, const Inst &inst, int pair, bool halfD) {
   constexpr int inB = 2, inC = 4;
-  uint16_t a[16 * padded] = {}, b[padded * 8] = {};
-  Sum sums[16 * 8] = {};
-  float added[64] = {};
-  for (int i = 0; i < 8; ++i)
-    for (int k = 0; k < depth; ++k) {
-      a[i * padded + k] =
-          halfAt(warp, inst, 0,
-                 quadPairFactor(pair, i, k, inst.aux & QuadPairRowsOfA));
-      b[k * 8 + i] =
-          halfAt(warp, inst, inB,
-                 quadPairFactor(pair, i, k, !(inst.aux & QuadPairRowsOfB)));
-    }
   const bool halfC = inst.sources == 8;
+  float a[8][quadPairDepth], b[8][quadPairDepth], sums[64];
+  for (int i = 0; i < 8; ++i)
+    for (int k = 0; k < quadPairDepth; ++k) {
+      a[i][k] = widen<Float16>(
+          halfAt(warp, inst, 0,
+                 quadPairFactor(pair, i, k, inst.aux & QuadPairRowsOfA)));
+      b[i][k] = widen<Float16>(
+          halfAt(warp, inst, inB,
+                 quadPairFactor(pair, i, k, !(inst.aux & QuadPairRowsOfB))));
+    }
   for (int i = 0; i < 64; ++i) {
     const FragmentPlace place = quadPairSum(pair, i / 8, i % 8, halfC);
-    if constexpr (std::is_same_v<Sum, uint16_t>)
-      sums[i] = halfAt(warp, inst, inC, place);
-    else if (halfC)
-      sums[i] = widen<Float16>(halfAt(warp, inst, inC, place));
-    else
-      added[i] = std::bit_cast<float>(
-          warp.lanes32(inst.source(unsigned(inC + place.number)))[place.lane]);
+    const float c = halfC ? widen<Float16>(halfAt(warp, inst, inC, place))
+                          : std::bit_cast<float>(warp.lanes32(inst.source(
+                                unsigned(inC + place.number)))[place.lane]);
+    sums[i] = canonical(productOf(a[i / 8], b[i % 8], halfC && halfD) + c);
   }
-  multiplyTile<Float16, padded>(a, b, sums, sums);
   for (int i = 0; i < 64; ++i) {
-    constexpr bool halfD = std::is_same_v<Sum, uint16_t>;
     const FragmentPlace place = quadPairSum(pair, i / 8, i % 8, halfD);
     uint32_t &word =
         warp.lanes32(inst.destination(unsigned(place.number)))[place.lane];
-    if constexpr (halfD)
-      word = (word & 0xffff0000u >> 16 * place.element) |
-             uint32_t(sums[i]) << 16 * place.element;
-    else
-      word = std::bit_cast<uint32_t>(halfC ? sums[i]
-                                           : canonical(sums[i] + added[i]));
+    word = halfD
+               ? (word & 0xffff0000u >> 16 * place.element) |
+                     uint32_t(fromFloat<Float16>(sums[i])) << 16 * place.element
+               : std::bit_cast<uint32_t>(sums[i]);
   }
 }
 
-template <typename Sum> Step runQuadPairs(Warp &warp, const Inst &inst) {
+template <bool HalfD> Step runQuadPairs(Warp &warp, const Inst &inst) {
   for (int pair = 0; pair < quadPairs; ++pair)
-    multiplyPair<Sum>(warp, inst, pair);
+    multiplyPair(warp, inst, pair, HalfD);
   return Step::Next;
 }
 
@@ -99,8 +101,8 @@ bool decodeQuadPairs(Decoder &decoder) {
                         std::to_string(operands) + " of operands");
   decoder.inst.aux = (layouts[0] == "row" ? QuadPairRowsOfA : 0u) |
                      (layouts[1] == "row" ? QuadPairRowsOfB : 0u);
-  return decoder.emit(halfD ? &onWholeWarp<runQuadPairs<uint16_t>>
-                            : &onWholeWarp<runQuadPairs<float>>);
+  return decoder.emit(halfD ? &onWholeWarp<runQuadPairs<true>>
+                            : &onWholeWarp<runQuadPairs<false>>);
 }
 
 } // namespace qopt::emulator

@@ -63,7 +63,7 @@ func.func @sum_ahead(%x: tensor<?x2304xf16>, %z: tensor<?x2304xf16>, %p: tensor<
 // Norms of heads cost a sum over the lanes of a warp: appended with one token and with many, as heads without.
 // CHECK-LABEL: @norms_of_heads
 // CHECK: qopt.fused kernel linear
-// CHECK: {epilogue_tokens = array<i64: 1, 16, 2048>}
+// CHECK: {epilogue_tokens = array<i64: 1, 256, 2048>}
 !cache = !qopt.kv_cache<layers = 1, kv_heads = 8, head_size = 128, key = f16, value = f16, page = 64>
 func.func @norms_of_heads(%x: tensor<?x4096xf16>, %w: !qopt.weight<6144x4096, f16>, %qn: tensor<128xf32>, %kn: tensor<128xf32>, %cos: tensor<?x64xf32>, %sin: tensor<?x64xf32>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x32x128xf16>, !cache) attributes {qopt.context = 4096} {
   %r:2 = qopt.fused (%a = %x, %v = %w, %p = %qn, %o = %kn, %c = %cos, %s = %sin, %b = %batch, %h = %cache) : (tensor<?x4096xf16>, !qopt.weight<6144x4096, f16>, tensor<128xf32>, tensor<128xf32>, tensor<?x64xf32>, tensor<?x64xf32>, !qopt.batch, !cache) -> (tensor<?x32x128xf16>, !cache) {

@@ -1,13 +1,13 @@
 // RUN: qopt-opt %s -pass-pipeline='builtin.module(func.func(qopt-select-cuda-fusions,qopt-select-cuda-layouts))' | FileCheck %s
-// With few tokens a norm is cheaper in every block than as a launch; with many it is not. A gate always is, and its
-// weight is packed in pairs. Heads are appended with one token and with many: between, one warp of skinny_linear would work
-// for long. What no kernel holds stays launches of their own.
+// With one token a norm is cheaper in every block than as a launch; with more it is not. A gate always is, and its weight is
+// packed in pairs. Heads are appended with one token and with many: between, one warp of skinny_linear would work for long,
+// and a block of gemm that has its SM for itself. What no kernel holds stays launches of their own.
 
 // CHECK-LABEL: @gated
 // CHECK: %[[P:.*]] = qopt.pack_weight %{{.*}} : !qopt.weight<256x4096, int8> -> !qopt.weight<256x4096, int8, layout = cuda_strip_pairs>
 // CHECK: qopt.fused kernel linear (%{{.*}} = %arg0, %{{.*}} = %arg1, %[[W:.*]] = %[[P]])
 // CHECK: qopt.linear %{{.*}}, %[[W]] : {{.*}}layout = cuda_strip_pairs
-// CHECK: {epilogue_tokens = array<i64: 2048>, prologue_tokens = array<i64: 8>}
+// CHECK: {epilogue_tokens = array<i64: 2048>, prologue_tokens = array<i64: 1>}
 func.func @gated(%x: tensor<?x4096xf16>, %scale: tensor<4096xf16>) -> tensor<?x128xf16> {
   %w = qopt.weight "w" codes(dense<1> : tensor<256x4096xi8>) scales(dense<0.5> : tensor<256x1xf32>) : !qopt.weight<256x4096, int8>
   %r = qopt.fused (%a = %x, %s = %scale, %v = %w) : (tensor<?x4096xf16>, tensor<4096xf16>, !qopt.weight<256x4096, int8>) -> tensor<?x128xf16> {
@@ -53,7 +53,7 @@ func.func @codes(%x: tensor<?x1024xf16>, %scale: tensor<1024xf16>, %w: !qopt.wei
 
 // CHECK-LABEL: @append
 // CHECK: qopt.fused kernel linear
-// CHECK: {epilogue_tokens = array<i64: 1, 16, 2048>}
+// CHECK: {epilogue_tokens = array<i64: 1, 512, 2048>}
 !cache = !qopt.kv_cache<layers = 1, kv_heads = 8, head_size = 128, key = int8, value = int4, page = 64>
 func.func @append(%x: tensor<?x4096xf16>, %w: !qopt.weight<6144x4096, f16>, %cos: tensor<?x64xf32>, %sin: tensor<?x64xf32>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x32x128xf16>, !cache) attributes {qopt.context = 4096} {
   %r:2 = qopt.fused (%a = %x, %v = %w, %c = %cos, %s = %sin, %b = %batch, %h = %cache) : (tensor<?x4096xf16>, !qopt.weight<6144x4096, f16>, tensor<?x64xf32>, tensor<?x64xf32>, !qopt.batch, !cache) -> (tensor<?x32x128xf16>, !cache) {

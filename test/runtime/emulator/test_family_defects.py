@@ -27,6 +27,8 @@ CASES = {
     # cp.async in groups, slices that are added by their last block.
     "gemm": "gemm rows=64 columns=512 tokens=130 weights=f16 --schedule slices=4",
     "gemm int4": "gemm rows=100 columns=320 tokens=70 weights=int4_g64",
+    # Heads of a tile that no other block waits for.
+    "gemm append": "gemm_append heads=4 key_heads=2 head_size=64 columns=256 tokens=70 context=100 key=int8 value=int4",
     # A context in two parts, each on a block.
     "decode": "attention_decode heads=8 key_heads=2 head_size=64 sequences=2 context=300 key=int8 --schedule splits=2",
     "prefill": "attention_prefill heads=4 key_heads=2 head_size=64 tokens=70 context=150 key=int8",
@@ -267,6 +269,9 @@ DEFECTS = {
         "gated", drop(r"bar\.sync"), "uninitialised|race", behind(READ), EARLY
     ),
     "other half of a gate beyond the tensor": Defect("gated", move(r"ld\.global", POISON, -1), "out of bounds", here),
+    "slot of a tile's head beyond the cache": Defect(
+        "gemm append", move(r"st\.global\.b16", POISON, -1), "out of bounds", here
+    ),
     "slot beyond the cache": Defect("rotary", move(r"st\.global\.b16", POISON, -1), "out of bounds", here),
     "scale of a position at an odd address": Defect("rotary", move(r"st\.global\.b16", 1, -1), "misaligned", here),
     "group of keys beyond the cache": Defect("groups", move(r"st\.global\.b8", POISON), "out of bounds", here),
