@@ -48,13 +48,19 @@ attention_decode::chooseSchedule(const Problem &problem, int64_t tokens,
   int64_t wanted = ceilDiv(tokens * problem.sharing(), 8);
   Schedule schedule;
   // Two blocks an SM where they fit: one computes while the other starts or
-  // combines.
-  for (int blocks : {2, 1}) {
-    schedule.blocksPerSm = blocks;
-    schedule.why = blocks == 2
-                       ? "two blocks an SM, each warp copies its own tiles"
-                       : "tiles too large for two blocks an SM";
-    int64_t space = std::min<int64_t>(target.limits.sharedPerSm / blocks -
+  // combines. Fewer warps where not even one does.
+  struct Room {
+    int blocks, warps;
+    std::string_view why;
+  };
+  for (const Room &room :
+       {Room{2, 4, "two blocks an SM, each warp copies its own tiles"},
+        Room{1, 4, "tiles too large for two blocks an SM"},
+        Room{1, 2, "tiles too large for four warps"}}) {
+    schedule.blocksPerSm = room.blocks;
+    schedule.warps = room.warps;
+    schedule.why = room.why;
+    int64_t space = std::min<int64_t>(target.limits.sharedPerSm / room.blocks -
                                           target.limits.sharedReserved,
                                       target.limits.sharedPerBlock);
     for (int rowTiles : {4, 2, 1}) {

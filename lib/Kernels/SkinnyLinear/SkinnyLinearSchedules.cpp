@@ -223,8 +223,8 @@ static std::optional<Schedule> candidate(const Problem &problem,
   return schedule;
 }
 
-/// More of them would be read by one warp at once.
-constexpr int64_t mostSlices = 16;
+/// More of them are read by one warp at once: only where x does not fit else.
+constexpr int64_t fewSlices = 16, mostSlices = 64;
 
 StatusOr<Schedule> skinny_linear::chooseSchedule(const Problem &problem,
                                                  const target::Target &target) {
@@ -242,7 +242,8 @@ StatusOr<Schedule> skinny_linear::chooseSchedule(const Problem &problem,
     best = next;
     bestSeconds = seconds;
   };
-  for (int64_t slices = 1; slices <= std::min(units, mostSlices); ++slices)
+  for (int64_t slices = 1;
+       slices <= std::min(units, best ? fewSlices : mostSlices); ++slices)
     for (const Row &row : rowsOf(problem.tokens, slices > 1))
       for (int64_t stageBytes :
            {row.stageBytes, int64_t(9 << 10), int64_t(34 << 10)})

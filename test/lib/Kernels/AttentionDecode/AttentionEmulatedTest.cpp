@@ -191,6 +191,9 @@ TEST(Attention, keysAndValuesOfOtherSizes) {
 
 TEST(Attention, olderArchitecture) {
   expectRight("arch=sm_80 heads=4 kv=2 d=64 sequences=1:90,2:3 splits=2");
+  // Two warps, as four have no room.
+  expectRight("arch=sm_80 heads=8 kv=1 d=256 act=bf16 key=bf16 value=bf16 "
+              "page=64 sequences=1:200,1:3 window=150 softcap=50");
   expectRight("arch=sm_80 heads=4 kv=2 d=64 key=int8 value=int4 prefill "
               "sequences=40:3");
   for (const char *act : {"f16", "bf16"}) {

@@ -251,7 +251,8 @@ INSTANTIATE_TEST_SUITE_P(
         "slices=2",
         "tokens=70 k=704 rows=200:int4_asym_g64_zf_sf32 panels=2 "
         "column_warps=2 slices=1",
-        "arch=sm_80 tokens=130 k=320 rows=130:int4_g64_sf32 panels=2 slices=1",
+        "arch=sm_80 tokens=130 k=320 rows=130:int4_g64_sf32 panels=2 slices=1 "
+        "stages=2",
         "tokens=140 k=320 rows=90:int8 panels=2 column_warps=2 slices=1 "
         "strips_per_warp=2 spread=0",
         "tokens=70 k=192 rows=64:int4_g128,32:int8,50:f16 panels=2 "

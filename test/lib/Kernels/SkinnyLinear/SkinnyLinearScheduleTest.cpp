@@ -212,9 +212,17 @@ TEST(Cost, countsNorms) {
   Problem problem = problemOf(1, 6144, 4096);
   EXPECT_EQ(termOf(problem, "norm"), 0);
   problem.norm = {{}};
-  double rms = termOf(problem, "norm");
+  EXPECT_NEAR(termOf(problem, "norm"), 0.35e-6, 1e-12);
   problem.norm = {{.kind = norm::Kind::Layer}};
-  EXPECT_NEAR(termOf(problem, "norm"), rms * 11 / 8, 1e-12);
+  EXPECT_NEAR(termOf(problem, "norm"), 0.5e-6, 1e-12);
+  // A row for each warp, again where there are more.
+  problem.tokens = 8;
+  EXPECT_NEAR(termOf(problem, "norm"), 4096 * 1.65 * 1.25e-9, 1e-12);
+  problem.norm = {{}};
+  EXPECT_NEAR(termOf(problem, "norm"), 4096 * 1.25e-9, 1e-12);
+  problem.tokens = 64;
+  EXPECT_GE(termOf(problem, "norm"), 7 * 4096 * 1.25e-9);
+  problem.tokens = 1;
   rotary_append::Problem append;
   append.heads = 32;
   append.cache.keyHeads = 8;
