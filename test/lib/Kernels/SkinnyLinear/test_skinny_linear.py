@@ -208,6 +208,7 @@ tokens=11 k=1024 rows=640:int4_g128,48:int8 slices=4 grid=8 units=1 epilogue=bia
 tokens=32 k=1024 rows=512:int8 slices=2 grid=4 norm epilogue=gated
 arch=sm_80 k=1024 rows=64:int4_g128
 arch=sm_80 tokens=8 k=1024 rows=64:int8 norm epilogue=residual
+arch=sm_80 tokens=64 k=14336 rows=32:f16
 arch=sm_80 tokens=64 k=512 rows=300:int4_g32
 act=int8 k=1 rows=1:int8
 act=int8 out=f32 k=4096 rows=256:int8
