@@ -292,7 +292,8 @@ def test_same_bytes(tool, stories, tmp_path):
     compile_with(2)
     entries = {path: path.read_bytes() for path in cache.iterdir() if path.name != "llvmcache.timestamp"}
     kernels = json.loads(tool("qopt-inspect", tmp_path / "m.qopt", "--json").stdout)["kernels"]
-    assert len(entries) in (len(kernels), len(kernels) + 1)  # with an assembler its code, too
+    # Equal kernels of two names once; with an assembler its code, too.
+    assert len(kernels) * 0.8 < len(entries) <= len(kernels) + 1
     compile_with(2)
     for path in sorted(entries)[:4]:
         path.write_bytes(entries[path][:-1])

@@ -114,7 +114,7 @@ TEST(RowCost, SamplingIsASmallPartOfAStep) {
   ASSERT_TRUE(schedule.ok()) << schedule.status().message();
   for (int64_t rows : {1, 8})
     EXPECT_LT(sampling::costOf(problem, *schedule, rows, target).seconds,
-              21e-6);
+              100e-6);
   // A row on one SM reads and writes all of it alone.
   auto alone = sampling::chooseUncounted(problem, target);
   ASSERT_TRUE(alone.ok()) << alone.status().message();
