@@ -80,14 +80,14 @@ class Runner:
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_every_kernel_runs(tool, one_layer, tmp_path, weights, cache):
     """All of them where weights and cache are each other's partner; beside these pairs those that know both formats, as
-    linears do that append to the cache: to one of f16 in long steps, too."""
+    linears do that append to the cache, of many tokens in the longest steps alone."""
     device, host = tmp_path / "gpu.qopt", tmp_path / "host.qopt"
     options = options_of(weights, cache)
     tool("qopt-compile", one_layer, "--target", "cuda", *options, "-o", device, environment=conftest.NO_ASSEMBLER)
     tool("qopt-compile", one_layer, *options, "--activations", "f32", "-o", host)
     partners = WEIGHTS.index(weights) == CACHES.index(cache)
     runner = Runner(tool, tmp_path)
-    for step in FEW + (MANY if partners or cache == "f16" else ()):
+    for step in FEW + (MANY if partners or cache == "f16" else MANY[-1:]):
         tokens = np.random.default_rng(step).integers(3, SHAPES["vocabulary"], max(2, step)).astype(np.int32)
         expected, found = (runner.logits(artifact, tokens, step) for artifact in (host, device))
         error = np.abs(found - expected).max(-1) / np.ptp(expected, axis=-1)
