@@ -55,6 +55,11 @@ def prepared(tool, stories, artifacts, tmp_path_factory):
     np.save(folder / "tokens.npy", np.random.default_rng(1).integers(3, 512, (4, 32)).astype(np.int32))
     shutil.copy(SOURCE / "test/tools/scale.ptx", folder)
     (folder / "kernels.mlir").write_text(KERNELS)
+    (folder / "scheduled.mlir").write_text(
+        tool("qopt-compile", stories, "--target", "cuda", "--emit", "scheduled").stdout
+    )
+    lowered = tool("qopt-opt", folder / "scheduled.mlir", "--qopt-cuda-lower-stage").stdout
+    (folder / "lowered.mlir").write_text(lowered)
     np.savez(folder / "args.npz", arg0=x.repeat(16), arg1=np.float32(2), arg2=np.uint32(256))
     evaluate = ("--tokens", folder / "tokens.npy", "--save-logits", folder / "logits.npy")
     tool("qopt-eval", folder / "model.qopt", *evaluate)

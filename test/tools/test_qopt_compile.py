@@ -357,7 +357,6 @@ EMIT = [
     ("--json",),
     ("--threads", "1"),
     ("--strict",),
-    ("--context", "64"),
     ("--tokenizer", "x"),
 ]
 EMIT += [("--arch", "sm_80"), ("--arch", "sm_80", "--target", "cuda"), ("--report",)]

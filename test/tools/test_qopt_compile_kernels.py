@@ -59,7 +59,8 @@ def test_predictions_add_up(stories_kernels):
         assert sum(p["launches"] for p in terms["dependency"]["parts"]) == step["launches"]
     h200 = next(step for step in stories_kernels["steps"] if step["architecture"] == "sm_90a")
     gaps = next(term for term in h200["predicted"]["terms"] if term["name"] == "dependency")
-    assert gaps["seconds"] == pytest.approx(h200["launches"] * 1.45e-6) and "measured" in gaps["why"]
+    # Launches of few bytes lose less.
+    assert h200["launches"] * 0.75e-6 < gaps["seconds"] < h200["launches"] * 1.45e-6 and "measured" in gaps["why"]
 
 
 def test_the_artifact_has_what_was_shown(tool, stories, stories_kernels, tmp_path):
@@ -98,7 +99,7 @@ def test_names_are_those_of_the_command_line(tool, stories_kernels):
         k["schedule"] for k in stories_kernels["kernels"] if "m8_norm_128x64" in k["symbol"] and k["architecture"]
     )
     record = json.loads(tool("qopt-kernel", "skinny_linear", *words, "--ptx-only", "--schedule", schedule).stdout)
-    assert "stages=4" in schedule and record["schedule"]["stages"] == 4
+    assert f"stages={record['schedule']['stages']}," in schedule and record["schedule"]["stages"] > 1
 
 
 def test_an_assembler_tells_resources(tool, stories, stories_kernels):

@@ -72,13 +72,15 @@ static std::vector<Row> rowsOf(int64_t tokens, bool sliced) {
 }
 
 /// Whether unpacking and corrections leave no registers for the sums of two
-/// strips and four tiles of tokens: masks of codes of two and three bits, zero
-/// points of four groups a unit. Seen as spills of kernels of one unit.
+/// strips and four tiles of tokens: masks of codes of two and three bits, or
+/// scales of two levels, and zero points of four groups a unit. Seen as spills.
 static bool fillsRegisters(const Problem &problem) {
   return problem.tokens >= 32 &&
          std::ranges::any_of(problem.segments, [&](const Segment &segment) {
-           return correctsByProduct(problem, segment.weight) &&
-                  quant::elementOf(segment.weight.element).bits < 4;
+           const quant::Format &weight = segment.weight;
+           return correctsByProduct(problem, weight) &&
+                  (quant::elementOf(weight.element).bits < 4 ||
+                   weight.hasScaleFields());
          });
 }
 

@@ -12,9 +12,8 @@
 // and e5m2, subnormal operands and zeros included (MatrixProductTest.cpp holds
 // results of one): 25 fraction bits are kept, all k of an instruction are one
 // sum, a product's exponent is the sum of its factors', and zeros have none.
-// e4m3 and e5m2 are no units there: the compiler makes f16 products of them,
-// see
-// multiplyFp8Fragments.
+// e4m3 and e5m2 are no units there: the compiler makes f16 products of them
+// (Fp8Product.h).
 //
 // Other architectures keep fewer bits and make several sums of one instruction
 // (Volta 23 bits and 4 terms, Ampere 24 and 8). Each sum of n terms is off by
@@ -247,56 +246,6 @@ inline void multiplyFragments(const uint32_t *const *sources,
       accumulate(special, d[i]);
   }
   putSums(d, results);
-}
-
-/// Two sums in a register, or one: added as FADD and HADD2 do.
-inline uint32_t addSums(uint32_t a, uint32_t b, float) {
-  return std::bit_cast<uint32_t>(
-      canonical(std::bit_cast<float>(a) + std::bit_cast<float>(b)));
-}
-inline uint32_t addSums(uint32_t a, uint32_t b, uint16_t) {
-  auto half = [&](int shift) {
-    return uint32_t(
-        addHalf<Float16>(uint16_t(a >> shift), uint16_t(b >> shift)));
-  };
-  return half(0) | half(16) << 16;
-}
-
-/// The same for k of 16 or 32 of e4m3 and e5m2, as code for Hopper does it: the
-/// operands become f16; one product of the k with k mod 4 < 2, a second of the
-/// others on top of it, and c is added to that.
-template <typename FormatA, typename FormatB, int K = 32,
-          typename Accumulator = float>
-inline void multiplyFp8Fragments(const uint32_t *const *sources,
-                                 uint32_t *const *results) {
-  constexpr int inB = K / 8, operands = inB * 3 / 2;
-  constexpr int sums = std::is_same_v<Accumulator, float> ? 4 : 2;
-  uint32_t halves[2][operands][warpLanes], totals[sums][warpLanes] = {};
-  for (int i = 0; i < operands; ++i)
-    for (int lane = 0; lane < warpLanes; ++lane)
-      for (int k = 0; k < 4; k += 2) {
-        const uint32_t codes = sources[i][lane] >> 8 * k;
-        const auto code = [&](int shift) {
-          const uint8_t byte = uint8_t(codes >> shift);
-          return uint32_t(
-              toHalf(i < inB ? widen<FormatA>(byte) : widen<FormatB>(byte)));
-        };
-        halves[k / 2][i][lane] = code(0) | code(8) << 16;
-      }
-  uint32_t *to[sums];
-  for (int i = 0; i < sums; ++i)
-    to[i] = totals[i];
-  for (auto &operand : halves) {
-    const uint32_t *from[operands + sums];
-    for (int i = 0; i < operands; ++i)
-      from[i] = operand[i];
-    std::copy_n(to, sums, from + operands);
-    multiplyFragments<Float16, K / 2, Accumulator>(from, to);
-  }
-  for (int i = 0; i < sums; ++i)
-    for (int lane = 0; lane < warpLanes; ++lane)
-      results[i][lane] =
-          addSums(totals[i][lane], sources[operands + i][lane], Accumulator());
 }
 
 } // namespace qopt::emulator::numerics

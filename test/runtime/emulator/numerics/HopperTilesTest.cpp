@@ -3,6 +3,7 @@
 // the whole range (subnormal numbers and overflow among them), and with
 // infinities and NaN. A result is held as a hash of each of its rows.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "runtime/emulator/numerics/Fp8Product.h"
 #include "runtime/emulator/numerics/RowMajorTiles.h"
 #include <algorithm>
 #include <gtest/gtest.h>

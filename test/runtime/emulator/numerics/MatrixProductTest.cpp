@@ -2,6 +2,7 @@
 // after another, and against sums that a reader can follow.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "HostRounding.h"
+#include "runtime/emulator/numerics/Fp8Product.h"
 #include "runtime/emulator/numerics/IntegerProduct.h"
 #include "runtime/emulator/numerics/RowMajorTiles.h"
 #include <gtest/gtest.h>
