@@ -2,7 +2,6 @@
 // operand, extended to 33 bits; the result may be saturated, joined with a
 // third operand or put into a part of it (PTX ISA, scalar video instructions).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "runtime/emulator/Lanes.h"
 #include "runtime/emulator/ops/VideoOperations.h"
 
 #include <bit>
@@ -126,12 +125,8 @@ template <typename What, uint32_t (*Compute)(const What &, const Parts &,
 Step runScalar(Warp &warp, const Inst &inst, uint32_t mask) {
   const auto what = std::bit_cast<What>(inst.offset);
   const auto parts = std::bit_cast<Parts>(inst.offset2);
-  const uint32_t *a = warp.lanes32(inst.source(0));
-  const uint32_t *b = warp.lanes32(inst.source(1));
-  const uint32_t *c = warp.lanes32(inst.source(2));
-  uint32_t *d = warp.lanes32(inst.destination());
-  forLanes(mask, [&](unsigned lane) {
-    d[lane] = Compute(what, parts, {a[lane], b[lane], c[lane]});
+  eachVideoLane(warp, inst, mask, [&](uint32_t a, uint32_t b, uint32_t c) {
+    return Compute(what, parts, {a, b, c});
   });
   return Step::Next;
 }

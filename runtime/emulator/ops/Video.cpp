@@ -1,7 +1,6 @@
 // SIMD video instructions: two halves or four bytes of a register at a time,
 // chosen from the pair {b, a} of operands (PTX ISA, SIMD video instructions).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "runtime/emulator/Lanes.h"
 #include "runtime/emulator/ops/VideoOperations.h"
 
 #include <bit>
@@ -58,12 +57,8 @@ uint32_t computeLane(const Video &video, const Places &places, uint32_t a,
 Step runVideo(Warp &warp, const Inst &inst, uint32_t mask) {
   const auto video = std::bit_cast<Video>(inst.offset);
   const auto places = std::bit_cast<Places>(inst.offset2);
-  const uint32_t *a = warp.lanes32(inst.source(0));
-  const uint32_t *b = warp.lanes32(inst.source(1));
-  const uint32_t *c = warp.lanes32(inst.source(2));
-  uint32_t *d = warp.lanes32(inst.destination());
-  forLanes(mask, [&](unsigned lane) {
-    d[lane] = computeLane(video, places, a[lane], b[lane], c[lane]);
+  eachVideoLane(warp, inst, mask, [&](uint32_t a, uint32_t b, uint32_t c) {
+    return computeLane(video, places, a, b, c);
   });
   return Step::Next;
 }

@@ -5,6 +5,7 @@
 #define QOPT_RUNTIME_EMULATOR_OPS_VIDEOOPERATIONS_H
 
 #include "runtime/emulator/Decoder.h"
+#include "runtime/emulator/Lanes.h"
 
 #include <algorithm>
 
@@ -92,6 +93,19 @@ inline bool findVideoOperation(const Decoder &decoder, std::string_view opcode,
       return true;
     }
   return false;
+}
+
+/// compute(a, b, c) of the words of each lane of `mask`.
+template <typename Compute>
+void eachVideoLane(Warp &warp, const Inst &inst, uint32_t mask,
+                   Compute compute) {
+  const uint32_t *a = warp.lanes32(inst.source(0));
+  const uint32_t *b = warp.lanes32(inst.source(1));
+  const uint32_t *c = warp.lanes32(inst.source(2));
+  uint32_t *d = warp.lanes32(inst.destination());
+  forLanes(mask, [&](unsigned lane) {
+    d[lane] = compute(a[lane], b[lane], c[lane]);
+  });
 }
 
 } // namespace qopt::emulator
