@@ -94,10 +94,11 @@ void ThreadPool::work(Worker &self, int64_t part) {
          ++round)
       relax();
     self.given.wait(seen, std::memory_order_acquire);
+    // Before `stop`: a number that was given at the end is no job's.
+    seen = self.given.load(std::memory_order_acquire);
     if (stop.load(std::memory_order_relaxed))
       return;
     // `job` may be read only by who has taken its part: only then is it kept.
-    seen = self.given.load(std::memory_order_acquire);
     if (!self.take(seen))
       continue;
     job.runPart(part);

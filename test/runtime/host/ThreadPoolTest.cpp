@@ -71,4 +71,16 @@ TEST(ThreadPool, severalCallers) {
   EXPECT_EQ(3 * 200 * 10, sum);
 }
 
+/// A worker that wakes up for the pool's end, after the caller has done its
+/// part itself, must not take the end for a job: its body is gone. Many
+/// threads, so that some wake up late.
+TEST(ThreadPool, endsWithoutDoingAPartAgain) {
+  std::atomic<int64_t> sum = 0;
+  auto body = [&](int64_t begin, int64_t end) { sum += end - begin; };
+  constexpr int pools = 1000, threads = 16;
+  for (int round = 0; round < pools; ++round)
+    ThreadPool(threads).parallelFor(threads, 1, body);
+  EXPECT_EQ(pools * threads, sum);
+}
+
 } // namespace qopt::host
