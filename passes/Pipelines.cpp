@@ -22,6 +22,7 @@ namespace qopt::passes {
 void addRaiseStage(OpPassManager &manager, ModelShape shape) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createExpandMicrosoftPass());
+  function.addPass(createExpandOnnxPass());
   // Before all patterns: they look for numbers and for operators side by side.
   function.addPass(createSimplifyOnnxPass());
   function.addPass(createCSEPass());

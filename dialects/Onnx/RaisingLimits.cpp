@@ -75,6 +75,21 @@ static constexpr StringRef unknownHeads =
     "the number or the size of its heads is not known before it runs; name the "
     "dimensions of the model's inputs, or fix them";
 
+static bool isScalar(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return type.getRank() == 0 ||
+         (type.getRank() == 1 && type.getDimSize(0) == 1);
+}
+
+static StringRef limitOfQuantizedProduct(QLinearMatMulOp op) {
+  for (Value codes : {op.getA(), op.getB(), op.getY()})
+    if (!getElementTypeOrSelf(codes).isInteger())
+      return "products of 8-bit floats are supported only as Q/DQ nodes";
+  if (!isScalar(op.getYScale()) || !isScalar(op.getYZeroPoint()))
+    return "expected one scale and one zero point for all of its result";
+  return {};
+}
+
 llvm::StringRef limitOf(Operation *op) {
   return TypeSwitch<Operation *, StringRef>(op)
       .Case([](AttentionOp op) {
@@ -82,6 +97,13 @@ llvm::StringRef limitOf(Operation *op) {
       })
       .Case([](RotaryEmbeddingOp op) {
         return hasKnownHeads(op.getX()) ? "" : unknownHeads;
+      })
+      .Case([](QLinearMatMulOp op) { return limitOfQuantizedProduct(op); })
+      .Case([](CausalConvWithStateOp op) {
+        auto weights = cast<RankedTensorType>(op.getW().getType());
+        return weights.isDynamicDim(0) || weights.isDynamicDim(2)
+                   ? "the sizes of its weights are not known before it runs"
+                   : "";
       })
       .Case([](MSGroupQueryAttentionOp op) { return limitOfGroupQuery(op); })
       .Case<MSSkipLayerNormalizationOp, MSSkipSimplifiedLayerNormalizationOp>(

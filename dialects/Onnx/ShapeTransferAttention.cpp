@@ -113,6 +113,39 @@ static Status inferAttentionOp(ShapeTransfer &transfer, AttentionOp op) {
   return transfer.result(3, type, {(*q)[0], (*q)[1], (*q)[2], total});
 }
 
+/// The decay and the rate of an update: [B, S, one for all heads, one a head,
+/// or, of the decay, one a channel of the keys].
+static Status checkRates(ShapeTransfer &transfer, LinearAttentionOp op,
+                         const Dims &k) {
+  StringRef rule = op.getUpdateRule();
+  AffineExpr heads = k[1], channels = transfer.dims.multiply(k[1], k[3]);
+  struct Rate {
+    unsigned operand;
+    StringRef name;
+    bool needed;
+    AffineExpr other; ///< than one a head
+  } rates[] = {{4, "decay", rule.contains("gated"), channels},
+               {5, "beta", rule.contains("delta"), transfer.constant(1)}};
+  for (const Rate &rate : rates) {
+    if (!transfer.present(rate.operand)) {
+      if (rate.needed)
+        return transfer.error("the update rule " + rule + " has no " +
+                              rate.name);
+      continue;
+    }
+    QOPT_RETURN_IF_ERROR(expectRank(transfer, rate.operand, {3}));
+    const Dims &own = transfer.facts(rate.operand).dims;
+    if (own[2] != heads && own[2] != rate.other)
+      return transfer.error(
+          Twine(rate.name) + " has shape " + transfer.spell(own) +
+          "; expected " + transfer.dims.spell(heads) + " or " +
+          transfer.dims.spell(rate.other) + " in the last place");
+    transfer.require(ir::SizeRelation::Equal, own[0], k[0]);
+    transfer.require(ir::SizeRelation::Equal, own[1], k[2]);
+  }
+  return {};
+}
+
 static Status inferLinearAttention(ShapeTransfer &transfer,
                                    LinearAttentionOp op) {
   auto k = headForm(transfer, 1, op.getKvNumHeads());
@@ -123,7 +156,25 @@ static Status inferLinearAttention(ShapeTransfer &transfer,
     return v.status();
   QOPT_RETURN_IF_ERROR(expectRank(transfer, 0, {3}));
   const TensorFacts &q = transfer.facts(0);
-  int64_t heads = std::max(op.getQNumHeads(), op.getKvNumHeads());
+  int64_t heads = op.getQNumHeads(), keyHeads = op.getKvNumHeads();
+  if (heads < 1 || heads % keyHeads)
+    return transfer.error("there are " + Twine(heads) +
+                          " heads of queries, no multiple of the " +
+                          Twine(keyHeads) + " of keys");
+  transfer.require(ir::SizeRelation::Equal, q.dims[2],
+                   transfer.dims.multiply((*k)[3], transfer.constant(heads)));
+  for (const Dims &other : {*k, *v}) {
+    transfer.require(ir::SizeRelation::Equal, other[0], q.dims[0]);
+    transfer.require(ir::SizeRelation::Equal, other[2], q.dims[1]);
+  }
+  QOPT_RETURN_IF_ERROR(checkRates(transfer, op, *k));
+  if (transfer.present(3)) {
+    QOPT_RETURN_IF_ERROR(expectRank(transfer, 3, {4}));
+    const Dims &state = transfer.facts(3).dims;
+    Dims wanted{q.dims[0], (*k)[1], (*k)[3], (*v)[3]};
+    for (auto [own, size] : llvm::zip_equal(state, wanted))
+      transfer.require(ir::SizeRelation::Equal, own, size);
+  }
   QOPT_RETURN_IF_ERROR(transfer.result(
       0, q.elementType,
       {q.dims[0], q.dims[1],

@@ -3,6 +3,7 @@
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/Onnx/ShapeTransfer.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -292,7 +293,28 @@ static Status inferTranspose(ShapeTransfer &transfer, TransposeOp op) {
                          same ? data.content : std::nullopt);
 }
 
+/// How many elements a Range of floats has, max(⌈(limit − start) / delta⌉, 0),
+/// where its operands are constants.
+static std::optional<int64_t> countOfFloats(Operation *op) {
+  std::optional<double> bounds[3];
+  for (unsigned i = 0; i < 3; ++i) {
+    Value operand = op->getOperand(i);
+    while (auto cast = operand.getDefiningOp<CastOp>())
+      operand = cast.getX();
+    bounds[i] = constantScalar(operand);
+    if (!bounds[i] || !isa<FloatType>(getElementTypeOrSelf(operand.getType())))
+      return std::nullopt;
+  }
+  double count = std::ceil((*bounds[1] - *bounds[0]) / *bounds[2]);
+  if (!(std::abs(count) < 1e15))
+    return std::nullopt;
+  return static_cast<int64_t>(std::max(count, 0.0));
+}
+
 static Status inferRange(ShapeTransfer &transfer) {
+  if (std::optional<int64_t> count = countOfFloats(transfer.op))
+    return transfer.result(0, transfer.facts(0).elementType,
+                           {transfer.constant(*count)});
   AffineExpr bounds[3];
   for (unsigned i = 0; i < 3; ++i)
     if (std::optional<Dims> content = transfer.content(i))

@@ -32,6 +32,7 @@ static OnnxLoweringTable makeTable() {
   addMoveLowerings(table);
   addGatherLowerings(table);
   addScatterLowerings(table);
+  addStateLowerings(table);
   addReduceLowerings(table);
   addNormLowerings(table);
   addProductLowerings(table);

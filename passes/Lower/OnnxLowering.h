@@ -184,6 +184,7 @@ void addViewLowerings(OnnxLoweringTable &table);
 void addMoveLowerings(OnnxLoweringTable &table);
 void addGatherLowerings(OnnxLoweringTable &table);
 void addScatterLowerings(OnnxLoweringTable &table);
+void addStateLowerings(OnnxLoweringTable &table);
 void addReduceLowerings(OnnxLoweringTable &table);
 void addNormLowerings(OnnxLoweringTable &table);
 void addProductLowerings(OnnxLoweringTable &table);

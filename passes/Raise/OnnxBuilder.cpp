@@ -45,12 +45,24 @@ Value OnnxBuilder::cast(Value x, Type element) {
 }
 
 Value OnnxBuilder::size(Value x, int64_t axis) {
-  auto vector = RankedTensorType::get({1}, builder.getI64Type());
-  Value sizes =
-      ShapeOp::create(builder, loc, vector, x, builder.getI64IntegerAttr(axis),
-                      builder.getI64IntegerAttr(axis + 1));
   auto scalar = RankedTensorType::get({}, builder.getI64Type());
-  return SqueezeOp::create(builder, loc, scalar, sizes, integers({0}));
+  return SqueezeOp::create(builder, loc, scalar, shape(x, axis, axis + 1),
+                           integers({0}));
+}
+
+Value OnnxBuilder::shape(Value x, int64_t from, std::optional<int64_t> to) {
+  int64_t end = to.value_or(typeOf(x).getRank());
+  auto type = RankedTensorType::get({end - from}, builder.getI64Type());
+  return ShapeOp::create(builder, loc, type, x, builder.getI64IntegerAttr(from),
+                         builder.getI64IntegerAttr(end));
+}
+
+Value OnnxBuilder::meanOfLast(Value x) {
+  SmallVector<int64_t> sizes(typeOf(x).getShape());
+  sizes.back() = 1;
+  return ReduceMeanOp::create(builder, loc, typeOf(x).clone(sizes), x,
+                              integers({-1}), builder.getBoolAttr(true),
+                              builder.getBoolAttr(false));
 }
 
 Value OnnxBuilder::scalar(Value x) {
@@ -126,21 +138,13 @@ SmallVector<Value> OnnxBuilder::split(Value x, int64_t axis,
 }
 
 Value OnnxBuilder::gatherRows(Value x, Value rows) {
-  Type i64 = builder.getI64Type();
-  auto shapeOf = [&](Value value, int64_t from, int64_t to) -> Value {
-    return ShapeOp::create(
-        builder, loc, RankedTensorType::get({to - from}, i64), value,
-        builder.getI64IntegerAttr(from), builder.getI64IntegerAttr(to));
-  };
-  SmallVector<int64_t> shape(typeOf(x).getShape());
-  shape[2] = typeOf(rows).getDimSize(1);
-  Value sizes =
-      concat({shapeOf(x, 0, 2), shapeOf(rows, 1, 2), shapeOf(x, 3, 4)}, 0);
-  Value indices =
-      ExpandOp::create(builder, loc, RankedTensorType::get(shape, i64),
-                       unsqueeze(rows, {1, 3}), sizes);
-  return GatherElementsOp::create(builder, loc,
-                                  RankedTensorType::get(shape, elementOf(x)), x,
+  SmallVector<int64_t> shapeOfRows(typeOf(x).getShape());
+  shapeOfRows[2] = typeOf(rows).getDimSize(1);
+  Value sizes = concat({shape(x, 0, 2), shape(rows, 1, 2), shape(x, 3, 4)}, 0);
+  Value indices = ExpandOp::create(
+      builder, loc, RankedTensorType::get(shapeOfRows, builder.getI64Type()),
+      unsqueeze(rows, {1, 3}), sizes);
+  return GatherElementsOp::create(builder, loc, typeOf(x).clone(shapeOfRows), x,
                                   indices, builder.getI64IntegerAttr(2));
 }
 

@@ -27,6 +27,11 @@ public:
   mlir::Value cast(mlir::Value x, mlir::Type element);
   /// Size of one axis of `x` as an i64 tensor of rank 0.
   mlir::Value size(mlir::Value x, int64_t axis);
+  /// Sizes of the axes [from, to) of `x`, by default of all.
+  mlir::Value shape(mlir::Value x, int64_t from = 0,
+                    std::optional<int64_t> to = std::nullopt);
+  /// The mean over the last axis, which stays with size 1.
+  mlir::Value meanOfLast(mlir::Value x);
   /// A tensor of one element and rank 0 or 1 with rank 0.
   mlir::Value scalar(mlir::Value x);
   /// [0, limit) as a vector of i64; `limit` has rank 0.

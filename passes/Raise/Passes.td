@@ -17,6 +17,17 @@ def ExpandMicrosoftPass : Pass<"qopt-expand-microsoft", "::mlir::func::FuncOp"> 
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }
 
+def ExpandOnnxPass : Pass<"qopt-expand-onnx", "::mlir::func::FuncOp"> {
+  let summary = "write operators that say several things with simpler ones";
+  let description = [{
+    Before: any onnx function. After: no MatMulInteger, QLinearMatMul, DynamicQuantizeLinear, GroupNormalization and
+    CausalConvWithState, but what their definitions say. Numerics: exact in integers; QLinearMatMul multiplies with one
+    factor a_scale b_scale / y_scale, as onnxruntime does. Method: one pattern an operator, after ONNX's Operators.md.
+    Example: test/passes/Raise/expand-onnx.mlir.
+  }];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
 def RaiseRequirementsPass : Pass<"qopt-raise-requirements", "::mlir::func::FuncOp"> {
   let summary = "what operators ask of sizes as operations on sizes";
   let description = [{

@@ -121,7 +121,8 @@ private:
       return refuseMask(op);
     layer.slopes.assign(kind->slopes.begin(), kind->slopes.end());
     if (kind->window)
-      layer.window = kind->window;
+      layer.window =
+          layer.window ? std::min(*layer.window, *kind->window) : *kind->window;
     return success();
   }
 
@@ -135,15 +136,20 @@ private:
     return refuse(op, "an attention is not causal");
   }
 
-  LogicalResult sameShapes(const DecoderParts &parts) {
+  LogicalResult sameShapes(DecoderParts &parts) {
     auto shapeOf = [](ir::AttentionOp op) {
       auto k = cast<RankedTensorType>(op.getK().getType());
       return std::pair(k.getDimSize(1), k.getDimSize(3));
     };
-    for (const DecoderLayer &layer : parts.layers)
+    for (DecoderLayer &layer : parts.layers) {
+      auto v = cast<RankedTensorType>(layer.attention.getV().getType());
+      if (v.getDimSize(3) != shapeOf(layer.attention).second)
+        return refuse(layer.attention,
+                      "keys and values have heads of different sizes");
       if (shapeOf(layer.attention) != shapeOf(parts.layers[0].attention))
         return refuse(layer.attention,
                       "layers have caches of different shapes");
+    }
     return success();
   }
 

@@ -14,6 +14,7 @@
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
@@ -102,10 +103,14 @@ void bindSession(nb::module_ &m) {
       .def(
           "run",
           [](Session &session,
-             const std::vector<std::pair<std::string, InputArray>> &inputs) {
+             const std::vector<std::tuple<std::string, InputArray, bool>>
+                 &inputs) {
             std::vector<TensorView> views;
-            for (const auto &[name, array] : inputs)
+            for (const auto &[name, array, isBfloat16] : inputs) {
               views.push_back(viewOf(name, array));
+              if (isBfloat16)
+                views.back().type = DType::BF16;
+            }
             StatusOr<std::vector<Tensor>> outputs = Status();
             {
               nb::gil_scoped_release release;
@@ -118,7 +123,7 @@ void bindSession(nb::module_ &m) {
           },
           "inputs"_a,
           nb::sig("def run(self, inputs: "
-                  "collections.abc.Sequence[tuple[str, object]]) -> "
+                  "collections.abc.Sequence[tuple[str, object, bool]]) -> "
                   "dict[str, numpy.typing.NDArray[typing.Any]]"))
       .def_prop_ro("memory", &Session::memory);
   m.def(

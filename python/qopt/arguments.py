@@ -127,8 +127,8 @@ def prompt_ids(prompt: Any, vocabulary: int) -> list[int]:
     return ids
 
 
-def arrays(inputs: Any, signature: Sequence[TensorSpec]) -> list[tuple[str, Any]]:
-    """The inputs of a graph as pairs."""
+def arrays(inputs: Any, signature: Sequence[TensorSpec]) -> list[tuple[str, Any, bool]]:
+    """The inputs of a graph: names, arrays, and whether these are codes of bfloat16, which NumPy has no type for."""
     if not isinstance(inputs, Mapping):
         raise refuse(f"inputs must be a mapping from names to arrays, got {type(inputs).__name__}")
     types = {spec.name: spec.type for spec in signature}
@@ -136,7 +136,13 @@ def arrays(inputs: Any, signature: Sequence[TensorSpec]) -> list[tuple[str, Any]
         if not isinstance(name, str):
             raise refuse(f"inputs must have names as keys, got {name!r}")
         text("the name of an input", name)
-    return [(name, _array(name, value, types.get(name, ""))) for name, value in inputs.items()]
+    return [_input(name, value, types.get(name, "")) for name, value in inputs.items()]
+
+
+def _input(name: str, value: Any, wanted: str) -> tuple[str, Any, bool]:
+    array = _array(name, value, wanted)
+    is_bfloat16 = getattr(getattr(array, "dtype", None), "name", "") == "bfloat16" and hasattr(array, "view")
+    return (name, array.view("uint16"), True) if is_bfloat16 else (name, array, False)
 
 
 def _array(name: str, value: Any, wanted: str) -> Any:
@@ -154,6 +160,8 @@ def _array(name: str, value: Any, wanted: str) -> Any:
         array = numpy.asarray(value, order="C")
     except (TypeError, ValueError, RuntimeError) as error:
         raise refuse(f"input '{name}' cannot be made an array: {error}") from None
+    if array.dtype.name == "bfloat16":  # of the package ml_dtypes
+        return array
     if array.dtype.hasobject or array.dtype.kind in "SUV":
         raise refuse(f"input '{name}' cannot be made an array of numbers: it has elements of type {array.dtype}")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)

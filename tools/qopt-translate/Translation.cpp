@@ -55,14 +55,13 @@ std::string listOperators() {
   std::string text;
   llvm::raw_string_ostream os(text);
   os << "Opsets " << import::oldestOpset << " to " << import::newestOpset
-     << " of the default domain.\n\n| operator | domain | from opset | op |\n"
+     << " of the default domain, and older ones whose operators have the form "
+        "of these.\n\n| operator | domain | from opset | op |\n"
         "|---|---|---|---|\n";
   for (const import::OpRow &row : import::opTable()) {
     llvm::StringRef domain = row.domain;
-    int64_t since =
-        domain.empty() ? std::max<int64_t>(row.since, import::oldestOpset) : 1;
     os << "| " << row.name << " | " << (domain.empty() ? "ai.onnx" : domain)
-       << " | " << since << " | "
+       << " | " << row.since << " | "
        << (row.target ? "onnx." + std::string(row.target) : "rewritten")
        << " |\n";
   }

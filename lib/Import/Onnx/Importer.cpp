@@ -7,6 +7,7 @@
 #include "lib/Import/Onnx/GraphImporter.h"
 #include "lib/Import/Onnx/OpTable.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringExtras.h"
 #include <map>
 #include <set>
 
@@ -57,6 +58,10 @@ public:
     Opsets opsets = opsetsOf(model.opset_import());
     checkOpset(opsets, "the model");
     checkNodes(model.graph().node(), opsets);
+    for (auto &[version, names] : changed)
+      opsetLines.insert(
+          opsetLine(version, " of the model, which has older forms of " +
+                                 llvm::join(names, ", ")));
   }
 
   std::string message(const std::string &path) const {
@@ -110,9 +115,12 @@ private:
         version + ")";
     const OpRow *row = findOp(domain, node.op_type());
     bool imported = !domain.empty() || found != opsets.end();
-    if (row && (!domain.empty() || (imported && (found->second < oldestOpset ||
-                                                 found->second >= row->since))))
+    if (row && (!domain.empty() || (imported && found->second >= row->since)))
       return;
+    if (row && imported && found->second < oldestOpset) {
+      changed[found->second].insert(what.substr(0, what.find(' ')));
+      return;
+    }
     if (!imported)
       what += ", whose opset the model does not name";
     else if (row)
@@ -124,22 +132,26 @@ private:
                                                   : node.name()));
   }
 
+  static std::string opsetLine(int64_t version, llvm::StringRef where) {
+    return "opset " + std::to_string(version) + where.str() + "; expected " +
+           std::to_string(oldestOpset) + " to " + std::to_string(newestOpset) +
+           ", convert the model with onnx.version_converter";
+  }
+
+  /// Opsets before the oldest are asked for each operator: where it did not
+  /// change in between, its node means the same.
   void checkOpset(const Opsets &opsets, const std::string &who) {
     auto found = opsets.find("");
-    if (found == opsets.end())
-      return;
-    int64_t version = found->second;
-    if (version >= oldestOpset && version <= newestOpset)
-      return;
-    opsetLines.insert("opset " + std::to_string(version) + " of " + who +
-                      "; expected " + std::to_string(oldestOpset) + " to " +
-                      std::to_string(newestOpset) +
-                      ", convert the model with onnx.version_converter");
+    if (found != opsets.end() &&
+        (found->second < 1 || found->second > newestOpset))
+      opsetLines.insert(opsetLine(found->second, " of " + who));
   }
 
   Functions functions;
   llvm::DenseSet<const onnx_file::FunctionProto *> visited;
   std::set<std::string> opsetLines;
+  /// Operators of opsets before the oldest that have changed since.
+  std::map<int64_t, std::set<std::string>> changed;
   std::map<std::string, std::vector<std::string>> missing;
 };
 
