@@ -64,6 +64,75 @@ template <typename Op> static StringRef limitOfSkipNorm(Op op) {
              : "";
 }
 
+static int64_t rankOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getRank();
+}
+
+static bool isDynamicIn(Value value, unsigned axis) {
+  return cast<RankedTensorType>(value.getType()).isDynamicDim(axis);
+}
+
+static StringRef limitOfPacked(MSAttentionOp op) {
+  if (op.getDoRotary())
+    return "do_rotary is not supported";
+  if (!isAbsent(op.getPastSequenceLength()) || op.getPastPresentShareBuffer())
+    return "a past with room for new tokens is not supported";
+  if (!isAbsent(op.getMaskIndex()) &&
+      (rankOf(op.getMaskIndex()) < 1 || rankOf(op.getMaskIndex()) > 3))
+    return "its mask index is neither lengths nor a mask of keys";
+  if (isDynamicIn(op.getWeights(), 1))
+    return "the columns of its weights are not known before it runs";
+  return {};
+}
+
+static StringRef limitOfMultiHead(MSMultiHeadAttentionOp op) {
+  if (!isAbsent(op.getPastSequenceLength()) ||
+      !isAbsent(op.getCacheIndirection()))
+    return "a past with room for new tokens is not supported";
+  if (isAbsent(op.getPastKey()) != isAbsent(op.getPastValue()))
+    return "only one of past_key and past_value is given";
+  if (isUsed(op.getQk()))
+    return "its output of scores is not supported";
+  if (!isAbsent(op.getKeyPaddingMask()) &&
+      (rankOf(op.getKeyPaddingMask()) < 1 ||
+       rankOf(op.getKeyPaddingMask()) > 3))
+    return "its padding mask is neither lengths nor a mask of keys";
+  bool packed = rankOf(op.getQuery()) == 5;
+  if (packed ? !isAbsent(op.getKey()) || !isAbsent(op.getValue())
+             : isAbsent(op.getKey()))
+    return "its query, key and value are neither apart nor in one tensor";
+  SmallVector<Value> parts{op.getQuery()};
+  if (!packed) {
+    bool pair = rankOf(op.getKey()) == 5;
+    if (pair != isAbsent(op.getValue()))
+      return "only one of key and value is given";
+    parts.push_back(op.getKey());
+    if (!pair)
+      parts.push_back(op.getValue());
+  }
+  for (Value part : parts) {
+    int64_t rank = rankOf(part);
+    if (rank == 4 && !isAbsent(op.getBias()))
+      return "a bias of cached keys is not supported";
+    if (rank < 3 || rank > 5 || isDynamicIn(part, rank - 1) ||
+        (rank > 3 && isDynamicIn(part, rank == 4 ? 1 : 2)))
+      return "the number or the size of its heads is not known before it runs";
+  }
+  return {};
+}
+
+static StringRef limitOfRotary(MSRotaryEmbeddingOp op) {
+  if (op.getIsPackedBatching() || op.getScale().convertToFloat() != 1)
+    return "is_packed_batching and a scale are not supported";
+  if (rankOf(op.getX()) == 3 ? isDynamicIn(op.getX(), 2)
+                             : isDynamicIn(op.getX(), 3))
+    return "the size of its heads is not known before it runs";
+  if (op.getNumHeads() == 0 && rankOf(op.getX()) == 3 &&
+      (op.getRotaryEmbeddingDim() != 0 || isDynamicIn(op.getCosCache(), 1)))
+    return "its number of heads is not known";
+  return {};
+}
+
 /// Whether heads [B, H, S, D] or channels [B, S, H * D] are numbers.
 static bool hasKnownHeads(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
@@ -113,11 +182,17 @@ llvm::StringRef limitOf(Operation *op) {
                    ? "its output of a deviation is not supported"
                    : "";
       })
-      .Case<MSMultiHeadAttentionOp, MSAttentionOp, MSRotaryEmbeddingOp,
-            MSEmbedLayerNormalizationOp, MSFusedMatMulOp>([](auto) {
-        return "is read but not compiled; expected standard operators, as "
-               "before onnxruntime's optimizer fused them";
+      .Case([](MSAttentionOp op) { return limitOfPacked(op); })
+      .Case([](MSMultiHeadAttentionOp op) { return limitOfMultiHead(op); })
+      .Case([](MSEmbedLayerNormalizationOp op) {
+        if (isUsed(op.getMaskIndex()) && op.getMaskIndexType() != 0)
+          return "its mask index is not the number of tokens";
+        return isAbsent(op.getSegmentIds()) ==
+                       isAbsent(op.getSegmentEmbedding())
+                   ? ""
+                   : "only one of segment_ids and segment_embedding is given";
       })
+      .Case([](MSRotaryEmbeddingOp op) { return limitOfRotary(op); })
       .Default(StringRef());
 }
 

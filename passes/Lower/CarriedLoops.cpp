@@ -6,7 +6,7 @@ using namespace mlir;
 using namespace qopt;
 
 Value qopt::buildLoops(LoweringContext &context, ArrayRef<Value> sizes,
-                        Value data, LoopBody body) {
+                       Value data, LoopBody body) {
   OpBuilder &b = context.b;
   OpBuilder::InsertionGuard guard(b);
   SmallVector<Value> bounds(sizes);

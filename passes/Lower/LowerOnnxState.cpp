@@ -60,9 +60,7 @@ private:
   bool corrects() { return op.getUpdateRule().contains("delta"); }
 
   Value constant(int64_t value) { return context.index(value); }
-  Value sum(Value x, Value y) {
-    return arith::AddIOp::create(b, loc, x, y);
-  }
+  Value sum(Value x, Value y) { return arith::AddIOp::create(b, loc, x, y); }
   Value product(Value x, int64_t factor) {
     return arith::MulIOp::create(b, loc, x, constant(factor));
   }
@@ -95,10 +93,10 @@ private:
                                     b.getIndexAttr(valueSize)};
     Value empty = tensor::EmptyOp::create(b, loc, sizes, type);
     SmallVector<utils::IteratorType> kinds(4, utils::IteratorType::parallel);
-    auto fill = linalg::GenericOp::create(
-        b, loc, empty.getType(), ValueRange(), empty,
-        b.getMultiDimIdentityMap(4), kinds,
-        [](OpBuilder &, Location, ValueRange) {});
+    auto fill =
+        linalg::GenericOp::create(b, loc, empty.getType(), ValueRange(), empty,
+                                  b.getMultiDimIdentityMap(4), kinds,
+                                  [](OpBuilder &, Location, ValueRange) {});
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(fill.getBody());
     ScalarMath math(context);
@@ -109,8 +107,7 @@ private:
         at.push_back(linalg::IndexOp::create(b, loc, dim));
       Value isState = math.compare(Order::Less, {at[2]}, {constant(keySize)});
       at[2] = math.minimum({at[2]}, {constant(keySize - 1)});
-      Value past =
-          math.convert({context.element(op.getPastState(), at)}, type);
+      Value past = math.convert({context.element(op.getPastState(), at)}, type);
       element = math.select(isState, past, element);
     }
     linalg::YieldOp::create(b, loc, element);
@@ -119,11 +116,9 @@ private:
 
   /// exp(decay), one a head or one a channel of the keys.
   Value kept(ArrayRef<Value> at, Value d) {
-    bool isHead =
-        context.typeOf(op.getDecay()).getDimSize(2) == stateHeads;
-    Value decay = isHead
-                      ? operand(op.getDecay(), at, at[1], 1, constant(0))
-                      : operand(op.getDecay(), at, at[1], keySize, d);
+    bool isHead = context.typeOf(op.getDecay()).getDimSize(2) == stateHeads;
+    Value decay = isHead ? operand(op.getDecay(), at, at[1], 1, constant(0))
+                         : operand(op.getDecay(), at, at[1], keySize, d);
     return ScalarMath(context).exp(decay);
   }
 
@@ -141,8 +136,7 @@ private:
       Value found = read(now, at, constant(keySize), i[1]);
       Value isFirst = math.compare(Order::Equal, {i[0]}, {constant(0)});
       found = math.select(isFirst, math.constant(type, 0), found);
-      found =
-          math.add({found}, {math.multiply({key(at, i[0])}, {element})});
+      found = math.add({found}, {math.multiply({key(at, i[0])}, {element})});
       return write(now, found, at, constant(keySize), i[1]);
     };
     return buildLoops(context, {constant(keySize), constant(valueSize)}, now,
@@ -175,15 +169,14 @@ private:
       ScalarMath math(context);
       Value head = sum(product(at[1], shared), i[0]);
       Value query = operand(op.getQ(), at, head, keySize, i[1]);
-      Value term =
-          math.multiply({query}, {read(now, at, i[1], i[2])});
+      Value term = math.multiply({query}, {read(now, at, i[1], i[2])});
       Value row = resultRow(at[2], i[0]);
       return write(now, math.add({read(now, at, row, i[2])}, {term}), at, row,
                    i[2]);
     };
     return buildLoops(
-        context,
-        {constant(shared), constant(keySize), constant(valueSize)}, now, body);
+        context, {constant(shared), constant(keySize), constant(valueSize)},
+        now, body);
   }
 
   Value step(ArrayRef<Value> at, Value now) {

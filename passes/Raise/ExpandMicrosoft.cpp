@@ -3,6 +3,7 @@
 // single: what comes after this pass never asks which exporter wrote the file.
 // MatMulNBits and GatherBlockQuantized stay: they carry weights, not structure.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Raise/ExpandMicrosoft.h"
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/Onnx/RaisingLimits.h"
@@ -307,6 +308,7 @@ struct ExpandMicrosoft
     patterns.add<ExpandGroupQueryAttention>(&getContext(), shapes);
     patterns.add<ExpandBiasedGelu<MSBiasGeluOp>>(&getContext(), "none");
     patterns.add<ExpandBiasedGelu<MSFastGeluOp>>(&getContext(), "tanh");
+    addMicrosoftAttentionPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     returnWhatIsThere(getOperation());

@@ -133,12 +133,13 @@ struct ExpandGroupNormalization : OpRewritePattern<GroupNormalizationOp> {
     Value deviation =
         SqrtOp::create(rewriter, b.loc, shifted.getType(), shifted);
     Value normal = b.cast(b.binary<DivOp>(distance, deviation), type);
-    normal = ReshapeOp::create(rewriter, b.loc, x.getType(), normal,
-                               b.shape(x), rewriter.getBoolAttr(false));
+    normal = ReshapeOp::create(rewriter, b.loc, x.getType(), normal, b.shape(x),
+                               rewriter.getBoolAttr(false));
     auto axes = llvm::to_vector(
         llvm::seq<int64_t>(1, OnnxBuilder::typeOf(x).getRank() - 1));
     Value scaled = b.binary<MulOp>(normal, b.unsqueeze(op.getScale(), axes));
-    rewriter.replaceOp(op, b.binary<AddOp>(scaled, b.unsqueeze(op.getBias(), axes)));
+    rewriter.replaceOp(
+        op, b.binary<AddOp>(scaled, b.unsqueeze(op.getBias(), axes)));
     return success();
   }
 };
@@ -165,14 +166,14 @@ struct ExpandCausalConv : OpRewritePattern<CausalConvWithStateOp> {
         rewriter.getDenseI64ArrayAttr({0, 0}),
         rewriter.getDenseI64ArrayAttr({1}));
     if (op.getActivation() != "none")
-      y = b.binary<MulOp>(
-          y, SigmoidOp::create(rewriter, b.loc, y.getType(), y));
+      y = b.binary<MulOp>(y,
+                          SigmoidOp::create(rewriter, b.loc, y.getType(), y));
     // Of width 1 there is no state: it begins at the end.
     int64_t begin = width > 1 ? 1 - width : INT64_MAX;
-    Value state = SliceOp::create(
-        rewriter, b.loc, op.getPresentState().getType(), row,
-        b.integers({begin}), b.integers({INT64_MAX}), b.integers({2}),
-        b.none());
+    Value state =
+        SliceOp::create(rewriter, b.loc, op.getPresentState().getType(), row,
+                        b.integers({begin}), b.integers({INT64_MAX}),
+                        b.integers({2}), b.none());
     rewriter.replaceOp(op, {y, state});
     return success();
   }
@@ -182,7 +183,8 @@ struct ExpandCausalConv : OpRewritePattern<CausalConvWithStateOp> {
     if (!isAbsent(op.getPastState()))
       return op.getPastState();
     auto type = OnnxBuilder::typeOf(op.getX());
-    Value sizes = b.concat({b.shape(op.getX(), 0, 2), b.integers({columns})}, 0);
+    Value sizes =
+        b.concat({b.shape(op.getX(), 0, 2), b.integers({columns})}, 0);
     return ExpandOp::create(
         b.builder, b.loc,
         RankedTensorType::get({type.getDimSize(0), type.getDimSize(1), columns},
@@ -209,9 +211,10 @@ struct CountDepth : OpRewritePattern<OneHotOp> {
 struct ExpandOnnx : qopt::passes::impl::ExpandOnnxPassBase<ExpandOnnx> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<ExpandMatMulInteger, ExpandQLinearMatMul,
-                 ExpandDynamicQuantize, ExpandGroupNormalization,
-                 ExpandCausalConv, CountDepth>(&getContext());
+    patterns
+        .add<ExpandMatMulInteger, ExpandQLinearMatMul, ExpandDynamicQuantize,
+             ExpandGroupNormalization, ExpandCausalConv, CountDepth>(
+            &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     returnWhatIsThere(getOperation());

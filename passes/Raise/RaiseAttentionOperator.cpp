@@ -96,9 +96,8 @@ Value padded(OnnxBuilder &b, Value mask, Value k) {
   SmallVector<int64_t> shape(OnnxBuilder::typeOf(mask).getShape());
   shape.back() = keys;
   Type element = OnnxBuilder::elementOf(mask);
-  Value hidden = element.isInteger(1)
-                     ? b.cast(b.integer(0), element)
-                     : b.number(-INFINITY, element);
+  Value hidden = element.isInteger(1) ? b.cast(b.integer(0), element)
+                                      : b.number(-INFINITY, element);
   return PadOp::create(b.builder, b.loc, OnnxBuilder::typeOf(mask).clone(shape),
                        mask, b.integers({0, keys - known}), hidden,
                        b.integers({rank - 1}),
@@ -147,9 +146,9 @@ Value scoresOutput(OnnxBuilder &b, AttentionOp op, const Heads &heads,
     x = SoftmaxOp::create(b.builder, b.loc, x.getType(), x,
                           b.builder.getI64IntegerAttr(-1));
     // A row that sees nothing is 0.
-    Value isNothing = IsNaNOp::create(
-        b.builder, b.loc,
-        OnnxBuilder::typeOf(x).clone(b.builder.getI1Type()), x);
+    Value isNothing =
+        IsNaNOp::create(b.builder, b.loc,
+                        OnnxBuilder::typeOf(x).clone(b.builder.getI1Type()), x);
     x = b.where(isNothing, b.number(0, f32), x);
   }
   return b.cast(x, OnnxBuilder::elementOf(op.getQkMatmulOutput()));
@@ -186,9 +185,11 @@ struct RaiseAttentionOperator : OpRewritePattern<AttentionOp> {
       given = padded(b, op.getAttnMask(), presentKey);
     Edges edges = Edges::of(op);
     Value none = b.none(), shown = none;
-    if (!isAbsent(op.getQkMatmulOutput()) && !op.getQkMatmulOutput().use_empty())
-      shown = scoresOutput(b, op, heads, scores,
-                           joined(b, given, PlaceMask(b, op, heads).build(edges)));
+    if (!isAbsent(op.getQkMatmulOutput()) &&
+        !op.getQkMatmulOutput().use_empty())
+      shown =
+          scoresOutput(b, op, heads, scores,
+                       joined(b, given, PlaceMask(b, op, heads).build(edges)));
     if (isAlignedWithLastKey(op) && edges.causal) {
       scores.causal = true;
       if (edges.left)
