@@ -17,8 +17,9 @@ namespace {
 struct Operands {
   Value q, k, v; ///< [B, N, S or T, D]
   Value pastKey = {}, pastValue = {};
-  Value padding = {}; ///< lengths [B], or 1 where a key is seen: [B, T], [B, S, T]
-  Value bias = {};    ///< added to the scores
+  Value padding =
+      {};          ///< lengths [B], or 1 where a key is seen: [B, T], [B, S, T]
+  Value bias = {}; ///< added to the scores
   double filter = 0; ///< added where `padding` hides
   FloatAttr scale = {};
   bool causal = false;
@@ -44,11 +45,12 @@ Value maskOf(OnnxBuilder &b, const Operands &operands) {
       keys = b.binary<AddOp>(keys, b.size(operands.pastKey, 2));
     seen = b.compare<LessOp>(b.range(keys), b.unsqueeze(padding, {1, 2, 3}));
   } else {
-    Value wide = rank == 2 ? b.unsqueeze(padding, {1, 2})
-                           : b.unsqueeze(padding, {1});
+    Value wide =
+        rank == 2 ? b.unsqueeze(padding, {1, 2}) : b.unsqueeze(padding, {1});
     seen = b.compare<GreaterOp>(wide, b.integer(0));
   }
-  Value mask = b.where(seen, b.number(0, type), b.number(operands.filter, type));
+  Value mask =
+      b.where(seen, b.number(0, type), b.number(operands.filter, type));
   return operands.bias ? b.binary<AddOp>(mask, operands.bias) : mask;
 }
 
@@ -104,9 +106,9 @@ struct ExpandAttention : OpRewritePattern<MSAttentionOp> {
     OnnxBuilder b(rewriter, op.getLoc());
     SmallVector<int64_t> shape(typeOf(op.getInput()).getShape());
     shape[2] = typeOf(op.getWeights()).getDimSize(1);
-    Value x = MatMulOp::create(rewriter, b.loc,
-                               typeOf(op.getInput()).clone(shape),
-                               op.getInput(), op.getWeights());
+    Value x =
+        MatMulOp::create(rewriter, b.loc, typeOf(op.getInput()).clone(shape),
+                         op.getInput(), op.getWeights());
     if (!isAbsent(op.getBias()))
       x = b.binary<AddOp>(x, op.getBias());
     SmallVector<int64_t> sizes(3, shape[2] / 3);
@@ -214,9 +216,9 @@ struct ExpandEmbedNorm : OpRewritePattern<MSEmbedLayerNormalizationOp> {
     Value positions = isAbsent(op.getPositionIds())
                           ? b.range(b.size(op.getInputIds(), 1))
                           : op.getPositionIds();
-    Value sum = b.binary<AddOp>(
-        rowsOf(b, op.getWordEmbedding(), op.getInputIds()),
-        rowsOf(b, op.getPositionEmbedding(), positions));
+    Value sum =
+        b.binary<AddOp>(rowsOf(b, op.getWordEmbedding(), op.getInputIds()),
+                        rowsOf(b, op.getPositionEmbedding(), positions));
     if (!isAbsent(op.getSegmentEmbedding()))
       sum = b.binary<AddOp>(
           sum, rowsOf(b, op.getSegmentEmbedding(), op.getSegmentIds()));
@@ -271,12 +273,12 @@ struct ExpandRotary : OpRewritePattern<MSRotaryEmbeddingOp> {
               (2 * typeOf(op.getCosCache()).getDimSize(1));
     if (typeOf(positions).getRank() == 1) { // of the first token
       Value steps = b.range(b.size(x, isFlat ? 1 : 2));
-      Value row = b.binary<AddOp>(b.cast(positions, rewriter.getI64Type()),
-                                  steps);
+      Value row =
+          b.binary<AddOp>(b.cast(positions, rewriter.getI64Type()), steps);
       Value sizes = b.concat({b.shape(x, 0, 1), b.shape(row)}, 0);
-      auto type = RankedTensorType::get(
-          {typeOf(x).getDimSize(0), ShapedType::kDynamic},
-          rewriter.getI64Type());
+      auto type =
+          RankedTensorType::get({typeOf(x).getDimSize(0), ShapedType::kDynamic},
+                                rewriter.getI64Type());
       positions = ExpandOp::create(rewriter, b.loc, type, row, sizes);
     }
     rewriter.replaceOpWithNewOp<RotaryEmbeddingOp>(

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import qopt
+
 # Folder below shared/, and how far the largest difference may be from the largest golden value.
 F32, F16 = 1e-5, 3e-3
 DECODERS = {
@@ -35,17 +37,26 @@ DECODERS = {
         for exporter in ("optimum", "dynamo")
     },
 }
-ENCODERS = {
-    f"zoo/families/{family}-{exporter}": F32 for family in ("bert", "deberta-v2") for exporter in ("optimum", "dynamo")
+# Files whose graphs are further from their goldens than F32, by a part of their path, and why.
+GRAPHS = {
+    "fp16-cuda": (F16, "f16 arithmetic"),
+    "int4-cuda": (F16, "f16 arithmetic"),
+    "llama-genai-int": (3e-2, "the golden has int8 activations (accuracy_level 4)"),
+    "books-llama-28m-genai-int4": (3e-2, "the golden has int8 activations (accuracy_level 4)"),
+    "stories260k-matmulnbits4/": (3e-2, "the golden has int8 activations (accuracy_level 4)"),
+    "ort-dynamic-uint8": (1e-2, "a sum that ends beside the middle of two codes is one code more or less"),
 }
-# Files that are quantized already: their own codes, scales and zero points, multiplied in f32. Their goldens are
-# onnxruntime's with f32 activations; the pasts of most are another model's, so they are compared as graphs only.
-QUANTIZED = {
-    f"zoo/stories260k-{name}": 1e-4
-    for name in (
-        *("genai-int4", "qdq-int4", "qdq-uint4-asym"),
-        *("matmulnbits8", "matmulnbits4-gather", "matmulnbits4-hqq", "matmulnbits4-asym16"),
-    )
+# Files that are refused, and with which words.
+REFUSED = {
+    "families/t5-optimum/decoder_model_merged.onnx": "its condition is no constant",
+    "families/whisper-optimum/decoder_model_merged.onnx": "its condition is no constant",
+    "stories260k-qdq-int8-optimum/model.onnx": "has the value infinity at element 0",
+}
+GOLDENS = {
+    "encoder_model": ["golden_encoder"],
+    "decoder_model": ["golden_decoder"],
+    "decoder_with_past_model": ["golden_decoder_with_past"],
+    "decoder_model_merged": ["golden_merged_prefill", "golden_merged_decode"],
 }
 CALLS = ("prefill", "decode", "chunk")
 
@@ -84,7 +95,7 @@ def continuations(folder):
 
 
 def largest_difference(got, golden):
-    return np.abs(got.astype(np.float64) - golden).max() / np.abs(golden).max()
+    return np.abs(got.astype(np.float64) - golden).max(initial=0) / max(np.abs(golden).max(initial=0), 1e-30)
 
 
 @pytest.mark.parametrize("model", DECODERS)
@@ -104,31 +115,55 @@ def test_decoder(model, shared, tool, tmp_path):
     assert {"prefill", "decode"} <= compared
 
 
-@pytest.mark.parametrize("model", DECODERS | ENCODERS | QUANTIZED)
-def test_graph(model, shared, tool, tmp_path):
-    artifact = tmp_path / "model.qopt"
-    tool("qopt-compile", shared / model, "--as", "graph", "--activations", "f32", "-o", artifact)
-    limit = (DECODERS | ENCODERS | QUANTIZED)[model]
-    files = ["golden.npz"] if model in ENCODERS else [f"golden_{call}.npz" for call in CALLS]
-    files = [name for name in files if (shared / model / name).exists()]
-    assert len(files) >= (1 if model in ENCODERS else 2)
-    for name in files:
-        golden = load(shared / model / name)
-        outputs = tmp_path / "outputs.npz"
-        tool("qopt-run", artifact, "--inputs", shared / model / name, "--outputs", outputs)
-        got = np.load(outputs)
-        rows = valid_rows(golden)
-        for key in golden:
-            if not key.startswith("out."):
-                continue
-            value, expected = got[key[4:]], golden[key]
-            if key == "out.logits":
-                value = value[:, -expected.shape[1] :]
+def goldens_of(file):
+    """A folder with one model has goldens for it alone."""
+    names = GOLDENS.get(file.stem)
+    return [path for path in sorted(file.parent.glob("golden*.npz")) if names is None or path.stem in names]
+
+
+def difference_from(golden, outputs):
+    """The largest difference of one call, relative to the largest value of its output, and which that is."""
+    worst = (0.0, "")
+    for key in (key for key in golden if key.startswith("out.")):
+        value, expected = outputs[key[4:]], golden[key]
+        if key == "out.logits":
+            value = value[:, -expected.shape[1] :]
+        assert value.shape == expected.shape, key
+        if "valid" in golden:  # what stands at padding is nobody's
+            valid = golden["valid"].astype(bool)
             if key in ("out.logits", "out.last_hidden_state"):
-                mask = rows[:, -expected.shape[1] :]
-                value, expected = value[mask], expected[mask]
-            elif key.startswith("out.present"):
-                keys = golden.get("valid", np.ones((expected.shape[0], expected.shape[2]), bool)).astype(bool)
-                value, expected = value.transpose(0, 2, 1, 3)[keys], expected.transpose(0, 2, 1, 3)[keys]
-            assert value.shape == expected.shape, key
-            assert largest_difference(value, expected) <= limit, f"{name}, {key}"
+                rows = valid[:, -expected.shape[1] :]
+                value, expected = value[rows], expected[rows]
+            elif key.startswith("out.present") and valid.shape[1] == expected.shape[2]:
+                value, expected = value.transpose(0, 2, 1, 3)[valid], expected.transpose(0, 2, 1, 3)[valid]
+        worst = max(worst, (largest_difference(value, expected), key))
+    return worst
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_every_file_is_its_golden_or_refused(part, shared, tmp_path):
+    zoo = shared / "zoo"
+    files = sorted(zoo.rglob("*.onnx"))
+    assert len(files) >= 88
+    wrong = []
+    for file in files[part::4]:
+        name = str(file.relative_to(zoo))
+        limit = next((limit for piece, (limit, _) in GRAPHS.items() if piece in name), F32)
+        try:
+            qopt.compile(file, tmp_path / "model.qopt", as_="graph", activations="f32")
+        except qopt.Error as error:
+            if name not in REFUSED or REFUSED[name] not in str(error):
+                wrong.append(f"{name}: {error}")
+            continue
+        if name in REFUSED:
+            wrong.append(f"{name} compiles; the list says that it is refused")
+        model = qopt.load(tmp_path / "model.qopt")
+        calls = goldens_of(file)
+        assert calls, name
+        for call in calls:
+            golden = load(call)
+            inputs = {key[3:]: value for key, value in golden.items() if key.startswith("in.")}
+            difference, output = difference_from(golden, model.run(inputs))
+            if not difference <= limit:
+                wrong.append(f"{name}, {call.stem}: {output} is {difference:.2g} away, at most {limit:.2g}")
+    assert not wrong, "\n".join(wrong)
