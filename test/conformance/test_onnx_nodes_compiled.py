@@ -25,6 +25,8 @@ SIZED = re.compile(
 PARTS = 16
 # One of so many is compiled once more with sizes that only a call knows.
 EVERY = 18
+# One of so many runs as PTX on the emulator, too; all do (744 of 744 of the standard's operators for transformers).
+ON_EMULATOR = 30
 LISTED = tomllib.loads((Path(__file__).parent / "refused.toml").read_text())
 UNREAD = {name for names in LISTED["operators"].values() for name in names}
 CODES = (qopt.ErrorCode.UNSUPPORTED, qopt.ErrorCode.BAD_MODEL)
@@ -55,12 +57,12 @@ def with_constants(case):
     return model, {info.name: value for info, value in inputs[:first]}
 
 
-def difference(got, expected):
-    """What is wrong with one output, or None."""
+def difference(got, expected, limits=(1e-3, 1e-6)):
+    """What is wrong with one output, or None. `limits` are relative and absolute."""
     if got.shape != expected.shape:
         return f"shape {got.shape}, expected {expected.shape}"
     coarse = expected.dtype.itemsize == 2 and expected.dtype.kind not in "iu"
-    rtol, atol = (1e-2, 1e-2) if coarse else (1e-3, 1e-6)
+    rtol, atol = (1e-2, 1e-2) if coarse else limits
     if not np.allclose(got.astype(np.float64), expected.astype(np.float64), rtol, atol, equal_nan=True):
         return f"{got.flatten()[:6]}, expected {expected.flatten()[:6]}"
     return None
@@ -75,23 +77,26 @@ def without_sizes(model):
         info.type.tensor_type.ClearField("shape")
 
 
-def outcome(case, folder, change=None):
+def outcome(case, folder, change=None, device="host"):
     """What is wrong with one test, the qopt.Error that refused it, or None."""
     model, inputs = with_constants(case)
     if change:
         change(model)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
+    target = {} if device == "host" else {"target": "cuda", "arch": "sm_90a"}
     try:
-        qopt.compile(folder / "model.onnx", folder / "model.qopt", as_="graph", threads=1)
+        qopt.compile(folder / "model.onnx", folder / "model.qopt", as_="graph", threads=1, **target)
     except qopt.Error as error:
         return error if error.code in CODES else f"compiling ended with {error.code}: {error}"
     try:
         inputs = {name: as_array(value) for name, value in inputs.items()}
-        outputs = qopt.load(folder / "model.qopt", threads=1).run(inputs)
+        outputs = qopt.load(folder / "model.qopt", device=device, threads=1).run(inputs)
     except qopt.Error as error:
         return f"running ended with {error.code}: {error}"
     for info, expected in zip(model.graph.output, case.data_sets[0][1], strict=True):
-        if why := difference(outputs[info.name], as_array(expected)):
+        # On GPUs attention, norms and rotary embedding have f16 activations.
+        limits = (1e-3, 1e-6) if device == "host" else (1e-2, 2e-3)
+        if why := difference(outputs[info.name], as_array(expected), limits):
             return f"{info.name}: {why}"
     return None
 
@@ -154,6 +159,21 @@ def test_sizes_that_only_a_call_knows(tmp_path):
     wrong = {case.name: why for case, why in found if isinstance(why, str)}
     assert not wrong, f"{len(wrong)} of {len(found)}:\n" + "\n".join(f"{k}: {v}" for k, v in wrong.items())
     assert sum(why is None for _, why in found) > len(found) / 3
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_nodes_agree_on_the_emulator(part, tmp_path, ptx_only):
+    """What the host's target compiles, the GPU's does."""
+    cases = node_tests()[part :: 2 * ON_EMULATOR]
+    wrong, passed = {}, 0
+    for case in cases:
+        if outcome(case, tmp_path) is None:
+            found = outcome(case, tmp_path, device="emulator")
+            passed += found is None
+            if found is not None:
+                wrong[case.name] = found
+    assert not wrong, f"{len(wrong)}:\n" + "\n".join(f"{k}: {v}" for k, v in wrong.items())
+    assert passed > len(cases) / 3
 
 
 def test_sizes_of_one_name_must_agree(tool, tmp_path):
