@@ -85,17 +85,37 @@ static Value maskOfRank4(OnnxBuilder &b, Value mask) {
   return rank < 4 ? b.unsqueeze(mask, axes) : mask;
 }
 
-/// The mask of scores that have a bias, too, as floats to be added.
-static Value maskWithBias(OnnxBuilder &b, const Scores &scores, int64_t heads) {
-  Value bias = b.unsqueeze(b.reshape(scores.bias, {-1, heads, 0}), {2});
-  if (!scores.mask)
-    return bias;
-  Value mask = maskOfRank4(b, scores.mask);
-  if (!OnnxBuilder::elementOf(mask).isInteger(1))
-    return b.binary<AddOp>(bias, mask);
-  Value none = b.number(-INFINITY, OnnxBuilder::elementOf(bias));
-  return scores.isInverted ? b.where(mask, none, bias)
-                           : b.where(mask, bias, none);
+/// [B·H, 1 or S, T] with heads parted: [B, H, 1 or S, T].
+static Value partedBias(OnnxBuilder &b, Value bias, int64_t heads) {
+  ArrayRef<int64_t> sizes = typeOf(bias).getShape();
+  auto type =
+      typeOf(bias).clone({ShapedType::kDynamic, heads, sizes[1], sizes[2]});
+  Value shape = b.concat({b.integers({-1, heads}), b.shape(bias, 1, 3)}, 0);
+  return ReshapeOp::create(b.builder, b.loc, type, bias, shape,
+                           b.builder.getBoolAttr(false));
+}
+
+/// All that is added to scores or hides them, in one mask; null for none.
+static Value maskOf(OnnxBuilder &b, const Scores &scores, int64_t heads) {
+  SmallVector<Value> terms(scores.terms);
+  if (scores.bias)
+    terms.insert(terms.begin(), partedBias(b, scores.bias, heads));
+  Value mask = scores.mask;
+  bool hides = mask && OnnxBuilder::elementOf(mask).isInteger(1);
+  if (mask && !hides)
+    terms.push_back(mask);
+  Value sum;
+  for (Value term : terms)
+    sum = sum ? b.binary<AddOp>(sum, term) : term;
+  if (!hides)
+    return sum;
+  if (!sum)
+    return scores.isInverted
+               ? NotOp::create(b.builder, b.loc, mask.getType(), mask)
+               : mask;
+  Value none = b.number(-INFINITY, OnnxBuilder::elementOf(sum));
+  return scores.isInverted ? b.where(mask, none, sum)
+                           : b.where(mask, sum, none);
 }
 
 StringRef refusal(RankedTensorType q, RankedTensorType k, RankedTensorType v) {
@@ -117,11 +137,7 @@ StringRef refusal(RankedTensorType q, RankedTensorType k, RankedTensorType v) {
 
 Value makeAttention(OnnxBuilder &b, const Heads &heads, const Scores &scores) {
   Value q = permuted(heads.q, swapHeads).build(b);
-  Value mask = scores.mask;
-  if (scores.bias)
-    mask = maskWithBias(b, scores, typeOf(heads.q).getDimSize(1));
-  else if (scores.isInverted)
-    mask = NotOp::create(b.builder, b.loc, mask.getType(), mask);
+  Value mask = maskOf(b, scores, typeOf(heads.q).getDimSize(1));
   if (mask && !OnnxBuilder::elementOf(mask).isInteger(1))
     mask = b.cast(mask, b.builder.getF32Type());
   if (mask)

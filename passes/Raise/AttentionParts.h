@@ -37,9 +37,10 @@ struct Scores {
   double softcap = 0; ///< 0: none
   mlir::Value mask;   ///< none, or i1 (true attends), or floats to be added
   bool isInverted = false; ///< of an i1 mask: false attends
-  mlir::Value bias;    ///< none, or [B·H, 1, T] that is added before heads are
-                       ///< parted
-  bool causal = false; ///< the last query sees the last key
+  mlir::Value bias; ///< none, or [B·H, 1 or S, T] that is added before heads
+                    ///< are parted
+  llvm::SmallVector<mlir::Value> terms; ///< other floats to be added
+  bool causal = false;                  ///< the last query sees the last key
   std::optional<int64_t> window; ///< of causal ones: keys that a query sees
 };
 

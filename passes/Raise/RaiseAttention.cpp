@@ -39,11 +39,10 @@ Value tanhOperand(Value value) {
   return matches ? activation.getX() : Value();
 }
 
-/// Whether `bias` is a number for each head and key, [B·H, 1, T].
-bool isBiasOfKeys(Value bias) {
-  RankedTensorType type = typeOf(bias);
-  return type && type.getRank() == 3 && type.getDimSize(1) == 1 &&
-         isComputable(bias);
+/// The product of queries and keys below factors; null for other values.
+MatMulOp productBelow(Value value) {
+  takeScale(value);
+  return value.getDefiningOp<MatMulOp>();
 }
 
 /// `scores` of a product whose heads are merged, plus a bias or without.
@@ -52,10 +51,11 @@ std::optional<ProductScores> mergedProduct(Value value, ProductScores scores) {
   if (auto sum = value.getDefiningOp<AddOp>()) {
     if (scores.scale != 1 || scores.softcap != 0)
       return std::nullopt;
-    bool first = isBiasOfKeys(sum.getA());
-    scores.bias = first ? sum.getA() : sum.getB();
-    product = first ? sum.getB() : sum.getA();
-    if (!isBiasOfKeys(scores.bias))
+    bool first = bool(productBelow(sum.getA()));
+    scores.bias = first ? sum.getB() : sum.getA();
+    product = first ? sum.getA() : sum.getB();
+    // A number for each head and key, or for each query, too.
+    if (typeOf(scores.bias).getRank() != 3 || !isComputable(scores.bias))
       return std::nullopt;
   }
   scores.scale *= takeScale(product);
@@ -89,31 +89,49 @@ bool isMinusInfinity(Value value) {
   return scalar && *scalar <= -1e9;
 }
 
-/// Scores with a mask, which is on either side of a sum or decides a choice.
+/// A product, or one to which floats are added on either side; no more of them
+/// than models have.
+std::optional<ProductScores>
+summedProduct(Value value, const MergedHeads &heads, unsigned most = 2) {
+  value = withoutFloatCasts(value);
+  if (auto scores = scaledProduct(value, heads))
+    return scores;
+  auto sum = value.getDefiningOp<AddOp>();
+  if (!sum || most == 0)
+    return std::nullopt;
+  for (bool isFirst : {true, false}) {
+    Value term = isFirst ? sum.getB() : sum.getA();
+    if (!isComputable(term) || typeOf(term).getRank() > 4)
+      continue;
+    if (auto scores =
+            summedProduct(isFirst ? sum.getA() : sum.getB(), heads, most - 1)) {
+      scores->terms.push_back(term);
+      return scores;
+    }
+  }
+  return std::nullopt;
+}
+
+/// Scores with what is added to them and a mask that decides which stay.
 std::optional<ProductScores> matchScores(Value value,
                                          const MergedHeads &heads) {
   value = withoutFloatCasts(value);
-  auto masked = [&](Value value, Value mask, bool isInverted = false) {
-    std::optional<ProductScores> scores = scaledProduct(value, heads);
+  auto chosen = [&](Value value, Value mask, bool isInverted) {
+    std::optional<ProductScores> scores = summedProduct(value, heads);
     if (scores) {
       scores->mask = mask;
       scores->isInverted = isInverted;
     }
     return scores;
   };
-  if (auto sum = value.getDefiningOp<AddOp>()) {
-    if (auto scores = masked(sum.getA(), sum.getB()))
-      return scores;
-    return masked(sum.getB(), sum.getA());
-  }
   if (auto where = value.getDefiningOp<WhereOp>()) {
     if (isMinusInfinity(where.getY()))
-      if (auto scores = masked(where.getX(), where.getCondition()))
+      if (auto scores = chosen(where.getX(), where.getCondition(), false))
         return scores;
     if (isMinusInfinity(where.getX()))
-      return masked(where.getY(), where.getCondition(), /*isInverted=*/true);
+      return chosen(where.getY(), where.getCondition(), true);
   }
-  return scaledProduct(value, heads);
+  return summedProduct(value, heads);
 }
 
 /// The softmax below probabilities, through the guard that turns the NaN of a

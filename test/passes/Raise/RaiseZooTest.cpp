@@ -115,13 +115,27 @@ class Encoders : public RaiseZooTest {};
 
 TEST_P(Encoders, haveTheirAttentionNormsAndActivations) {
   EXPECT_EQ(count<ir::AttentionOp>(), GetParam().layers) << said;
-  EXPECT_EQ(count<ir::LayerNormOp>(), 2 * GetParam().layers + 1);
+  EXPECT_GE(count<ir::LayerNormOp>(), 2 * GetParam().layers + 1);
   EXPECT_GE(count<ir::ActivationOp>(), GetParam().layers);
-  EXPECT_GE(count<ir::LinearOp>(), 6 * GetParam().layers);
+  // Queries, keys and values are one in what onnxruntime fused.
+  EXPECT_GE(count<ir::LinearOp>(), 4 * GetParam().layers);
 }
 
-INSTANTIATE_TEST_SUITE_P(Zoo, Encoders,
-                         testing::Values(Model{"families/bert-optimum", 2},
-                                         Model{"families/bert-dynamo", 2}));
+INSTANTIATE_TEST_SUITE_P(
+    Zoo, Encoders,
+    testing::Values(
+        Model{"families/bert-optimum", 2}, Model{"families/bert-dynamo", 2},
+        Model{"families/bert-ortfused", 2},
+        Model{"families/roberta-optimum", 2},
+        Model{"families/roberta-dynamo", 2},
+        Model{"families/roberta-ortfused", 2},
+        Model{"families/distilbert-optimum", 2},
+        Model{"families/distilbert-dynamo", 2},
+        Model{"families/distilbert-ortfused", 2},
+        Model{"families/mpnet-optimum", 2}, Model{"families/mpnet-dynamo", 2},
+        Model{"families/deberta-v2-optimum", 2},
+        Model{"families/deberta-v2-dynamo", 2},
+        Model{"families/vit-optimum", 2}, Model{"families/vit-dynamo", 2},
+        Model{"families/vit-ortfused", 2}));
 
 } // namespace
