@@ -213,8 +213,7 @@ float OrderedLinear::addGroup(const Token &token, int64_t first,
   if (order.corrects) {
     float shift = -base;
     if (!order.zerosByProduct)
-      shift = shift - (groupColumns ? zeros[size_t(first / groupColumns)]
-                                    : float(order.zero));
+      shift = shift - zeros[size_t(groupColumns ? first / groupColumns : 0)];
     float x = sumOfX(token, first, columns);
     start = groupColumns ? x * shift : std::fma(x, shift, sum);
   }

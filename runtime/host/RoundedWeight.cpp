@@ -34,7 +34,7 @@ float roundedWeight(const quant::Format &format, WeightRounding rounding,
       format.zero == quant::ZeroType::Float ? std::nearbyintf(zero) : zero;
   float level = number - whole;
   if (!format.isGrouped())
-    return level;
+    return round(double(level) + double(round(whole - zero)));
   float rest = round((whole - zero) * scale);
   bool halves =
       format.scale == quant::ScaleType::F16 || format.hasScaleFields();

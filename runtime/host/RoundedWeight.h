@@ -15,7 +15,7 @@ struct WeightRounding {
 };
 
 /// (number − zero) · scale of a weight that is stored as `number`. Formats with
-/// one scale a row stay number − zero.
+/// one scale a row stay number − zero, rounded where zero is a fraction.
 float roundedWeight(const quant::Format &format, WeightRounding rounding,
                     float number, float zero, float scale);
 

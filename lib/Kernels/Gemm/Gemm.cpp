@@ -166,12 +166,12 @@ SegmentPlan gemm::segmentPlanOf(const Problem &problem,
       packedBytes(problem.segments[segment], problem.columns, problem.paired) -
       packedBookBytes(format);
   int64_t stepsPerUnit = unitColumns / columns;
-  if (int64_t groups = groupsPerUnit(format))
-    plan.groups = std::max<int64_t>(groups / stepsPerUnit, 1);
-  int64_t zeros = format.isSymmetric() ? 0 : zeroPlaneBytes(format);
-  plan.stripBytes = plan.codeBytes +
-                    plan.groups * (scalePlaneBytes(format) + zeros) +
-                    unitBytes(format) - scaleUnitsOffset(format);
+  if (int64_t planes = planesPerUnit(format))
+    plan.groups = std::max<int64_t>(planes / stepsPerUnit, 1);
+  plan.stripBytes =
+      plan.codeBytes +
+      plan.groups * (scalePlaneBytes(format) + zeroPlaneBytes(format)) +
+      unitBytes(format) - scaleUnitsOffset(format);
   return plan;
 }
 

@@ -61,9 +61,9 @@
 // zero points that are fractions add one rounding of (nearest integer − zero) ·
 // scale. An f32 scale is the sum of two numbers of that type, and the weight
 // (code − zero) · high + ((code − zero) · low + rest), with one rounding of the
-// sum and one of what is far below it. Formats with one scale a row stay exact
-// and are scaled in the
-// epilogue. Products are summed in f32 by the tensor cores by rising columns.
+// sum and one of what is far below it. Formats with one scale a row are scaled
+// in the epilogue: a weight is code − zero, exact but for one rounding with a
+// fraction. Products are summed in f32 by the tensor cores by rising columns.
 // With int8 activations all sums are exact in i32; then come the token's scale
 // and the row's, in f32. Slices are added in their order; after that the
 // epilogue, in f32, and one rounding to the output's type. No sum depends on
@@ -158,7 +158,8 @@ struct SegmentPlan {
   /// As skinny_linear's.
   int64_t unitBytes, packedOffset, scaleOffset, bookOffset;
   int64_t codeBytes;  ///< of a strip in a stage
-  int64_t groups;     ///< of a stage, each with its scales; 0 without groups
+  int64_t groups;     ///< of a stage, each with its scales and zero points; a
+                      ///< row's zero point is a group's; 0 without such
   int64_t stripBytes; ///< of a strip in a stage: codes, scales, zeros, units
 };
 

@@ -177,7 +177,7 @@ void Body::copyCodePlane(const Copy &copy, Global unit, int64_t offset,
 
 /// Scales and zero points of the groups that the stage's columns belong to.
 void Body::copyPlanes(const Copy &copy, Global unit, Int inUnit) {
-  bool ofStage = skinny_linear::groupsPerUnit(format()) > 1;
+  bool ofStage = skinny_linear::planesPerUnit(format()) > 1;
   Int firstGroup = ofStage ? inUnit * part.groups : k.constant(0);
   int64_t offset = part.codeBytes;
   auto copyGroups = [&](int64_t begin, int64_t each) {
@@ -185,8 +185,9 @@ void Body::copyPlanes(const Copy &copy, Global unit, Int inUnit) {
               part.groups * each);
     offset += part.groups * each;
   };
-  copyGroups(skinny_linear::scalesOffset(format()),
-             skinny_linear::scalePlaneBytes(format()));
+  if (format().isGrouped())
+    copyGroups(skinny_linear::scalesOffset(format()),
+               skinny_linear::scalePlaneBytes(format()));
   if (!format().isSymmetric())
     copyGroups(skinny_linear::zerosOffset(format()),
                skinny_linear::zeroPlaneBytes(format()));

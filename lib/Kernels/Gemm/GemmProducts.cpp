@@ -231,8 +231,9 @@ std::vector<Int> Body::loadPlanes(Int strips, int64_t warpGroups,
                              wide);
     offset += part.groups * plane;
   };
-  load(skinny_linear::scalePlaneBytes(format()),
-       skinny_linear::hasWideScales(format()));
+  if (format().isGrouped())
+    load(skinny_linear::scalePlaneBytes(format()),
+         skinny_linear::hasWideScales(format()));
   if (!format().isSymmetric())
     load(skinny_linear::zeroPlaneBytes(format()),
          skinny_linear::hasWideZeros(format()));

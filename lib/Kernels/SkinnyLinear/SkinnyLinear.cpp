@@ -162,12 +162,8 @@ static Status isValidFormat(const quant::Format &format,
     return unsupported(name +
                        " has scales in e4m3; expected sf16, sf32, sbf16, "
                        "se8m0, s6 or s8");
-  if (!format.isGrouped()) {
-    if (format.isSymmetric())
-      return Status();
-    return unsupported(name +
-                       " has zero points without groups; expected groups");
-  }
+  if (!format.isGrouped())
+    return Status();
   int64_t group = format.groupSize;
   if (group != 16 && group != 32 && group != 64 && group % unitColumns)
     return unsupported(name + " has groups of " + std::to_string(group) +

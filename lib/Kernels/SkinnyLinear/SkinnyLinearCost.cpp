@@ -102,8 +102,9 @@ skinny_linear::weightInstructions(const quant::Format &format,
   bool corrected =
       !format.isSymmetric() || numbersOf(format, activation).needsCorrection();
   WeightInstructions count{corrected ? 4.0 : 0, format.isSymmetric() ? 5. : 14};
-  if (groupsPerUnit(format))
-    count.ofProduct += 4;
+  if (groupsPerUnit(format) || format.zero == quant::ZeroType::Float)
+    count.ofProduct +=
+        4; // times the scale, with a fraction's rest or that alone
   if (hasWideScales(format)) { // of the lower half; of two rows: factor, halves
     count.ofProduct += 4;
     count.ofGroup += 11;

@@ -93,6 +93,11 @@ int64_t skinny_linear::groupsPerUnit(const quant::Format &format) {
   return format.groupSize < unitColumns ? unitColumns / format.groupSize : 1;
 }
 
+int64_t skinny_linear::planesPerUnit(const quant::Format &format) {
+  int64_t ofRow = format.isSymmetric() ? 0 : 1;
+  return format.isGrouped() ? groupsPerUnit(format) : ofRow;
+}
+
 bool skinny_linear::splitsChunks(const quant::Format &format) {
   constexpr int64_t chunkColumns = 32;
   return format.granularity == Granularity::Group &&
@@ -110,7 +115,8 @@ bool skinny_linear::hasWideScales(const quant::Format &format) {
 }
 
 bool skinny_linear::hasWideZeros(const quant::Format &format) {
-  return hasWideScales(format) && format.zero == ZeroType::Float;
+  return format.zero == ZeroType::Float &&
+         format.scale != quant::ScaleType::F16 && !format.hasScaleFields();
 }
 
 /// Of a group, f32 where these are `wide`.
@@ -121,11 +127,13 @@ static int64_t groupPlaneBytes(const quant::Format &format, bool wide) {
 }
 
 int64_t skinny_linear::scalePlaneBytes(const quant::Format &format) {
-  return groupPlaneBytes(format, hasWideScales(format));
+  return groupsPerUnit(format) ? groupPlaneBytes(format, hasWideScales(format))
+                               : 0;
 }
 
 int64_t skinny_linear::zeroPlaneBytes(const quant::Format &format) {
-  return groupPlaneBytes(format, hasWideZeros(format));
+  return format.isSymmetric() ? 0
+                              : groupPlaneBytes(format, hasWideZeros(format));
 }
 
 int64_t skinny_linear::scalesOffset(const quant::Format &format) {
@@ -133,12 +141,11 @@ int64_t skinny_linear::scalesOffset(const quant::Format &format) {
 }
 
 int64_t skinny_linear::zerosOffset(const quant::Format &format) {
-  return scalesOffset(format) + groupsPerUnit(format) * scalePlaneBytes(format);
+  return scalesOffset(format) + planesPerUnit(format) * scalePlaneBytes(format);
 }
 
 int64_t skinny_linear::scaleUnitsOffset(const quant::Format &format) {
-  int64_t zeros = format.isSymmetric() ? 0 : groupsPerUnit(format);
-  return zerosOffset(format) + zeros * zeroPlaneBytes(format);
+  return zerosOffset(format) + planesPerUnit(format) * zeroPlaneBytes(format);
 }
 
 int64_t skinny_linear::unitBytes(const quant::Format &format) {
@@ -365,19 +372,17 @@ static uint16_t readCode(const CodePlaces &places, const CodePart *parts,
   return uint16_t(code);
 }
 
-/// Value `at` of a plane of scales, or of zero points that are fractions: f16,
-/// or f32 that are equal to what is stored.
-static void packScale(const quant::Format &format, float value, uint8_t *plane,
-                      int64_t at) {
-  if (hasWideScales(format))
+/// Value `at` of a plane of scales or zero points: f16, or f32 where these are
+/// `wide`, that is equal to what is stored.
+static void packNumber(float value, uint8_t *plane, int64_t at, bool wide) {
+  if (wide)
     std::memcpy(plane + 4 * at, &value, 4);
   else
     writeBits16(plane + 2 * at, quant::floatToHalf(value));
 }
 
-static float unpackScale(const quant::Format &format, const uint8_t *plane,
-                         int64_t at) {
-  if (!hasWideScales(format))
+static float unpackNumber(const uint8_t *plane, int64_t at, bool wide) {
+  if (!wide)
     return quant::halfToFloat(readBits16(plane + 2 * at));
   float value;
   std::memcpy(&value, plane + 4 * at, 4);
@@ -387,18 +392,19 @@ static float unpackScale(const quant::Format &format, const uint8_t *plane,
 /// Zero point `index` as value `at` of a plane; u8 codes are exact halves.
 static void packZero(const quant::Format &format, const uint8_t *zeros,
                      int64_t index, uint8_t *plane, int64_t at) {
-  if (format.zero == ZeroType::U8)
-    writeBits16(plane + 2 * at, quant::floatToHalf(zeros[index]));
-  else
-    packScale(format, quant::loadScale(format, zeros, index), plane, at);
+  float zero = format.zero == ZeroType::U8
+                   ? zeros[index]
+                   : quant::loadScale(format, zeros, index);
+  packNumber(zero, plane, at, hasWideZeros(format));
 }
 
 static void unpackZero(const quant::Format &format, const uint8_t *plane,
                        int64_t at, uint8_t *zeros, int64_t index) {
+  float zero = unpackNumber(plane, at, hasWideZeros(format));
   if (format.zero == ZeroType::U8)
-    zeros[index] = uint8_t(quant::halfToFloat(readBits16(plane + 2 * at)));
+    zeros[index] = uint8_t(zero);
   else
-    quant::storeScale(format, unpackScale(format, plane, at), zeros, index);
+    quant::storeScale(format, zero, zeros, index);
 }
 
 namespace {
@@ -412,7 +418,7 @@ struct PackedSegment {
       : segment(segment), columns(columns),
         units(ceilDiv(columns, unitColumns)),
         strips(stripsOf(segment.rows, paired)),
-        bytes(unitBytes(segment.weight)), groups(groupsPerUnit(segment.weight)),
+        bytes(unitBytes(segment.weight)), groups(planesPerUnit(segment.weight)),
         groupsOfRow(quant::groupsPerRow(segment.weight, columns)),
         paired(paired) {}
 
@@ -427,11 +433,13 @@ struct PackedSegment {
            packedBookBytes(segment.weight);
   }
   /// Group of the row that group `group` of unit `unit` is, or −1 behind the
-  /// last. Groups larger than a unit have their scale in each of their units.
+  /// last. Groups larger than a unit, as whole rows, are in each of their
+  /// units.
   int64_t groupOf(int64_t unit, int64_t group) const {
-    int64_t column = unit * unitColumns +
-                     group * (groups ? unitColumns / groups : unitColumns);
-    return column < columns ? column / segment.weight.groupSize : -1;
+    int64_t column = unit * unitColumns + group * (unitColumns / groups);
+    return column < columns
+               ? column / quant::groupColumns(segment.weight, columns)
+               : -1;
   }
   template <typename Visit> void eachRow(Visit visit) const {
     for (int64_t strip = 0; strip < strips; ++strip)
@@ -450,7 +458,9 @@ static void packGroup(const quant::Format &format, int64_t columns,
   uint8_t *scales = unit + scalesOffset(format) + i * scalePlaneBytes(format),
           *zeros = unit + zerosOffset(format) + i * zeroPlaneBytes(format);
   if (!format.hasScaleFields()) {
-    packScale(format, quant::loadScale(format, one.scales, group), scales, at);
+    if (format.isGrouped())
+      packNumber(quant::loadScale(format, one.scales, group), scales, at,
+                 hasWideScales(format));
     if (!format.isSymmetric())
       packZero(format, one.zeros, group, zeros, at);
     return;
@@ -518,8 +528,9 @@ static void unpackGroup(const quant::Format &format, int64_t columns,
                 *zeros =
                     unit + zerosOffset(format) + i * zeroPlaneBytes(format);
   if (!format.hasScaleFields()) {
-    quant::storeScale(format, unpackScale(format, scales, at), rowScales,
-                      group);
+    if (format.isGrouped())
+      quant::storeScale(format, unpackNumber(scales, at, hasWideScales(format)),
+                        rowScales, group);
     if (!format.isSymmetric())
       unpackZero(format, zeros, at, rowZeros, group);
     return;

@@ -28,6 +28,9 @@ namespace qopt::kernels::skinny_linear {
 int64_t unitBytes(const quant::Format &format);
 /// Groups that have their scale in a unit; 0 for formats with a scale a row.
 int64_t groupsPerUnit(const quant::Format &format);
+/// Planes of scales, or of zero points, in a unit, where it has such: one a
+/// group. The zero point of a row without groups is in each of its units.
+int64_t planesPerUnit(const quant::Format &format);
 /// Whether every 32 columns are of two groups, of 16: lanes t = 0 and 1 have
 /// the first one's, 2 and 3 the second one's, in both of their products.
 bool splitsChunks(const quant::Format &format);
@@ -37,11 +40,11 @@ bool hasRowScales(const quant::Format &format);
 int64_t rowOfStrip(int64_t rows, bool paired, int64_t strip, int64_t r);
 
 /// Whether the planes of scales, and those of zero points, hold f32 instead of
-/// halves: scales of groups that are no f16, and fractions beside them.
+/// halves: scales of groups that are no f16, and fractions beside such scales.
 bool hasWideScales(const quant::Format &format);
 bool hasWideZeros(const quant::Format &format);
 /// Bytes of the scales, or of the zero points, of a group: f32, halves, or
-/// codes of one byte of two levels.
+/// codes of one byte of two levels; 0 where units have none.
 int64_t scalePlaneBytes(const quant::Format &format);
 int64_t zeroPlaneBytes(const quant::Format &format);
 /// Offsets in a unit of the scales and zero points of its first group, and of

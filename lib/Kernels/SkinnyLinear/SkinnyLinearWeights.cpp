@@ -27,11 +27,11 @@ void skinny_linear::loadPlane(std::vector<Int> &words,
     words.push_back(word);
 }
 
-/// Whether scales and zero points are halves as f16 computes with them: zero
-/// points are integers, whose sums with what numbers are too large by are
-/// exact.
+/// Whether scales of groups and zero points are halves as f16 computes with
+/// them: zero points are integers, whose sums with what numbers are too large
+/// by are exact.
 static bool roundsByHalves(const quant::Format &format, ElementType type) {
-  return type == ElementType::F16 && groupsPerUnit(format) &&
+  return type == ElementType::F16 && planesPerUnit(format) &&
          !format.hasScaleFields() && !hasWideScales(format) &&
          format.zero != quant::ZeroType::Float;
 }
@@ -85,8 +85,9 @@ Group WeightMaker::groupOfHalves(const std::vector<Int> &planes) {
   Numbers numbers = skinny_linear::numbersOf(format, type);
   Group result;
   result.shifted = !format.isSymmetric() || numbers.needsCorrection();
-  result.scaled = true;
-  result.scale = pairsOf(planes[0]);
+  result.scaled = groupsPerUnit(format) > 0;
+  if (result.scaled)
+    result.scale = pairsOf(planes.front());
   if (format.isSymmetric()) {
     for (size_t i = 0; i < 2; ++i)
       result.shift[i] =
@@ -95,8 +96,8 @@ Group WeightMaker::groupOfHalves(const std::vector<Int> &planes) {
   }
   Int bases = k.packHalves(k.real(-numbers.base[0]), k.real(-numbers.base[1]),
                            activation);
-  result.shift = pairsOf(
-      fmaHalves(planes[1], bothHalves(k, -1, activation), bases, activation));
+  result.shift = pairsOf(fmaHalves(planes.back(), bothHalves(k, -1, activation),
+                                   bases, activation));
   return result;
 }
 
@@ -141,8 +142,9 @@ void WeightMaker::setScale(Group &group, int row, Real scale) {
 }
 
 /// For rows g and g+8:
-///   weight = (number + shift) · scale + rest
+///   weight = (number + shift) · scale + rest      without groups, scale = 1
 ///   shift = −(base + nearest integer of zero)
+///   rest = (nearest integer of zero − zero) · scale, rounded
 /// and with f32 scales, F their factor:
 ///   weight = (number + shift) / F · scale + ((number + shift) / F · low +
 ///   rest)
@@ -168,9 +170,11 @@ Group WeightMaker::groupOf(const GroupNumbers &group) {
     }
     if (result.scaled)
       setScale(result, i, group.scale[i]);
-    if (result.fraction)
+    if (result.fraction) {
+      Real rest = whole - group.zero[i];
       result.rest[i] =
-          bothHalves((whole - group.zero[i]) * group.scale[i], activation);
+          bothHalves(result.scaled ? rest * group.scale[i] : rest, activation);
+    }
   }
   return result;
 }
@@ -194,6 +198,8 @@ Fragment WeightMaker::weightsOf(const Group &group, Fragment words) {
       rest = times(words[i], group.lowScale[row], rest);
     if (group.scaled)
       words[i] = times(words[i], group.scale[row], rest);
+    else if (rest)
+      words[i] = k.addHalves(words[i], *rest, activation);
   }
   return words;
 }

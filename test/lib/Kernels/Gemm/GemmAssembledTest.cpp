@@ -28,6 +28,8 @@ static const Loop loops[] = {
     {"rows=4096:fp8_e4m3", "HMMA", 4.4, 0.2},
     {"rows=4096:int4_g128", "HMMA", 3.7},
     {"rows=4096:int4_asym_g32", "HMMA", 4.4},
+    {"rows=4096:int4_asym", "HMMA", 3.6},
+    {"rows=4096:int4_asym_zf", "HMMA", 4.0},
     {"rows=4096:int4_g32_sf32", "HMMA", 4.7},
     {"rows=4096:int4_asym_g32_sf32", "HMMA", 5.4},
     {"act=bf16 rows=4096:int8_g128_sf32", "HMMA", 5.1},

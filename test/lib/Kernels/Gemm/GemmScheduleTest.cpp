@@ -31,8 +31,8 @@ std::string message(const Status &status) { return status.message(); }
 TEST(GemmSchedule, everyBucketAndFormatFits) {
   for (const target::Target *target : target::allTargets())
     for (int64_t tokens : {32, 64, 128, 256, 512, 2048})
-      for (const char *format :
-           {"int4_g128", "int4_asym_g32", "int8", "f16", "fp8_e4m3"})
+      for (const char *format : {"int4_g128", "int4_asym_g32", "int4_asym_zf",
+                                 "int8", "f16", "fp8_e4m3"})
         for (Shape shape : shapes) {
           Problem problem =
               problemOf(tokens, shape.rows, shape.columns, format);

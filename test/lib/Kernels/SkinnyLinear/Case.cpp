@@ -439,11 +439,11 @@ static double largestNumber(const quant::Format &format, ElementType act) {
 static double roundedBound(ElementType act, const quant::Format &format,
                            double scale, double weight, int64_t columns) {
   double sums = 0x1p-23 * (double(columns) / 16 + 8) * std::fabs(weight);
-  if (!format.isGrouped())
-    return sums;
   double unit = halfUnit(act);
   double fraction =
       format.zero == quant::ZeroType::Float ? 2 * unit * scale : 0;
+  if (!format.isGrouped()) // the code less its zero point, exact if an integer
+    return sums + fraction + (fraction ? 1.01 * unit * std::fabs(weight) : 0);
   double roundings = format.scale == quant::ScaleType::F32 ? 1.01 : 2;
   double least = act == ElementType::F16 ? 0x1p-25 : 0; // of subnormal halves
   return sums + roundings * unit * std::fabs(weight) + 2 * least + fraction;

@@ -97,7 +97,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         "f16", "bf16", "int8", "int8_tensor", "int8_g32", "int8_g128", "int4",
         "int4_g32", "int4_g64", "int4_g128", "int4_g256", "int4_asym_g32",
-        "int4_asym_g128", "int8_asym_g64", "int4_asym_g128_zf", "fp8_e4m3",
+        "int4_asym_g128", "int8_asym_g64", "int4_asym_g128_zf", "int8_asym",
+        "int4_asym_zf", "int6_asym_tensor", "int3_asym_zf_sf16", "fp8_e4m3",
         "fp8_e4m3_tensor", "fp8_e4m3_g32", "fp8_e4m3_g128", "int6", "int6_g64",
         "int5_asym_g32", "int5_g128", "int3", "int3_asym_g32", "int3_g64",
         "int2_g32", "int2_asym_g128", "lut4", "lut4_g128", "lut3_g32",
@@ -120,6 +121,12 @@ TEST(Pack, unitsAreAlignedRuns) {
   EXPECT_EQ(unitBytes(formatOf("int4_g32_sf32")), 1024 + 4 * 64);
   EXPECT_EQ(unitBytes(formatOf("int4_asym_g32_sf32")), 1024 + 4 * (64 + 32));
   EXPECT_EQ(unitBytes(formatOf("int4_asym_g64_zf_sf32")), 1024 + 2 * 128);
+  // The zero point of a row is in each unit, its scale behind them all.
+  EXPECT_EQ(unitBytes(formatOf("int4_asym")), 1024 + 32);
+  EXPECT_EQ(unitBytes(formatOf("int4_asym_zf_sf16")), 1024 + 32);
+  EXPECT_EQ(unitBytes(formatOf("int4_asym_zf")), 1024 + 64);
+  EXPECT_EQ(packedBytes({16, formatOf("int4_asym")}, 300, false),
+            3 * (1024 + 32) + 16 * 4);
   for (const char *name : {"int4_g32", "int8_g64", "bf16"})
     EXPECT_EQ(unitBytes(formatOf(name)) % 16, 0);
 }

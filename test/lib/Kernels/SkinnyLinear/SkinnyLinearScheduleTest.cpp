@@ -32,8 +32,8 @@ const Shape shapes[] = {
 TEST(Schedule, everyBucketAndFormatFits) {
   for (const target::Target *target : target::allTargets())
     for (int64_t tokens : {1, 8, 16, 32, 64})
-      for (const char *format : {"int4_g128", "int4_asym_g32", "int8", "f16",
-                                 "fp8_e4m3", "fp8_e4m3_g32"})
+      for (const char *format : {"int4_g128", "int4_asym_g32", "int4_asym_zf",
+                                 "int8", "f16", "fp8_e4m3", "fp8_e4m3_g32"})
         for (Shape shape : shapes) {
           Problem problem =
               problemOf(tokens, shape.rows, shape.columns, format);
@@ -81,9 +81,6 @@ TEST(Schedule, refusalsSayWhy) {
   EXPECT_EQ(
       message(isValid(problemOf(1, 16, 128, "bf16"))),
       "weight format \"bf16\" needs activations of its own type; got f16");
-  EXPECT_EQ(message(isValid(problemOf(1, 16, 128, "int8_asym"))),
-            "weight format \"int8_asym\" has zero points without groups; "
-            "expected groups");
   Problem problem = problemOf(1, 4096, 4096);
   Schedule schedule = *chooseSchedule(problem, target);
   schedule.unitsPerStage = {12};

@@ -51,6 +51,20 @@ k=1024 rows=64:int4_g16,32:int8,48:int4_asym_g64 norm epilogue=bias+residual
 tokens=8 k=1024 rows=64:int4_g128,32:int4_asym_g16_sf32,48:int4_asym_g32 norm=layer_bias
 tokens=5 k=512 rows=104:int4_asym_g16 epilogue=gated norm
 k=1 rows=16:int4_g16,32:int8_asym_g16,17:lut4_g16
+k=512 rows=64:int8_asym
+k=257 rows=47:int4_asym
+k=2048 rows=80:int2_asym_zf grid=9 whole=0
+k=2048 rows=64:int5_asym slices=4 grid=8
+k=640 rows=104:int6_asym_tensor epilogue=gated
+tokens=5 k=640 rows=100:int8_asym
+tokens=8 k=512 rows=96:int3_asym_zf_sf16
+tokens=15 k=1 rows=16:int4_asym,17:int8_asym_zf,32:int4_g32
+tokens=64 k=512 rows=130:int4_asym_zf
+act=bf16 out=bf16 k=384 rows=96:int8_asym
+act=bf16 out=bf16 tokens=13 k=384 rows=96:int4_asym_zf
+k=1024 rows=64:int4_asym,32:int8,48:int4_asym_g32 norm
+tokens=8 k=1024 rows=64:int4_asym_zf,32:int8_asym,48:int4_asym_g32,32:int4_g128 norm
+arch=sm_80 tokens=64 k=512 rows=130:int6_asym
 arch=sm_80 tokens=64 k=512 rows=300:int4_asym_g16
 k=1024 rows=96:lut4_g128
 k=31 rows=17:lut4
@@ -346,7 +360,7 @@ def conflicts_of_loop(tool, folder, lines):
 
 
 INT4 = ["int4", *(f"int4{zero}_g{group}" for zero in ("", "_asym") for group in (32, 64, 128)), "int4_asym_g128_zf"]
-INT4 += ["int4_g32_sf32", "int4_asym_g64_zf_sf32"]
+INT4 += ["int4_asym", "int4_asym_zf", "int4_g32_sf32", "int4_asym_g64_zf_sf32"]
 
 
 FUSED = ["int4_g128 norm epilogue=gated", "int4_asym_g32 norm epilogue=gated"]
@@ -418,7 +432,7 @@ def test_codes_have_no_conflicts(tool, tmp_path, tokens):
             "fp8_e4m3_g32",
             "int8 act=int8",
         ),
-        *("int4_g32_sf32 norm epilogue=gated", "int4_asym_g32_zf_sf32"),
+        *("int4_g32_sf32 norm epilogue=gated", "int4_asym_g32_zf_sf32", "int8_asym_zf"),
     ],
 )
 def test_nothing_spills(tool, tmp_path, arch, tokens, rows):
