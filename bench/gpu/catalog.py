@@ -134,6 +134,10 @@ skinny_linear rows=96 columns=640 tokens=5 weights=int4_asym_g32 activation=bf16
 skinny_linear rows=64 columns=512 tokens=8 weights=int4_g32
 skinny_linear rows=100 columns=300 tokens=5 weights=int3_asym_g32
 skinny_linear rows=64 columns=512 tokens=1 weights=int6_g64
+skinny_linear rows=100 columns=300 tokens=1 weights=int4_asym
+skinny_linear rows=64:48 columns=512 tokens=9 weights=int8_asym_zf:int4_g64 activation=bf16 output=bf16
+skinny_linear rows=64 columns=300 tokens=5 weights=int3_asym_tensor
+gemm rows=96:70 columns=320 tokens=70 weights=int5_asym:int2_asym_zf
 skinny_linear rows=100 columns=640 tokens=5 weights=int4_g32_sf32
 skinny_linear rows=64:48 columns=512 tokens=1 weights=int4_asym_g32_sf32:int8
 skinny_linear rows=100 columns=640 tokens=5 weights=int4_asym_g32_s6
@@ -200,6 +204,15 @@ gather_rows ids=5 rows=40 columns=256 format=int4_g32
 gather_rows ids=5 rows=40 columns=256 format=int4_asym_g64 output=f32
 gather_rows ids=5 rows=40 columns=96 format=int8_asym_g32_zf
 gather_rows ids=5 rows=40 columns=64 format=fp8_e4m3_tensor
+gather_rows ids=5 rows=40 columns=130 format=int8_asym
+gather_rows ids=5 rows=40 columns=101 format=int6 output=f32
+gather_rows ids=5 rows=40 columns=96 format=int5_asym_zf_sbf16
+gather_rows ids=5 rows=40 columns=96 format=lut3
+gather_rows ids=5 rows=40 columns=300 format=int4_g32_s6
+gather_rows ids=5 rows=40 columns=96 format=int3_asym_g32_s8 output=f32
+gather_rows ids=5 rows=40 columns=96 format=mxfp4
+gather_rows ids=5 rows=40 columns=96 format=nvfp4 output=f32
+gather_rows ids=5 rows=40 columns=96 format=fp8_e5m2 output=f32
 gather_rows ids=4 rows=9 columns=264 table=tensor format=bf16 output=bf16
 check_indices count=1000 outside=3
 check_indices count=300 integer=i64 interval=from_either_end limits=3 limit=20

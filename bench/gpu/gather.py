@@ -2,10 +2,16 @@
 
 import numpy as np
 
-from .halves import decode, encode, equal
+from .halves import decode, encode, equal, rounded
 from .record import Part
 
 SLAB_ROWS = 4096
+
+
+def fields(values, bits):
+    """Rows of codes in two's complement or without sign, `bits` each, from the lowest bit of a row's first byte on."""
+    rows = (values[..., None] >> np.arange(bits) & 1).reshape(len(values), -1)
+    return np.packbits(rows.astype(np.uint8), axis=-1, bitorder="little")
 
 
 class GatherRows:
@@ -21,60 +27,87 @@ class GatherRows:
         self.times = rows // self.slab
         self.ids = self.random.integers(0, rows, self.problem["ids"], np.int32)
         self.ids[:2] = np.array([-1, rows])[: len(self.ids) - 1]
-        self._make_table()
-
-    def _make_table(self):
-        element, layout = self.layout["element"], self.layout
-        shape = self.slab, self.columns
-        scales = (1 if layout["one_scale"] else self.slab), layout["groups"]
+        self.parts = {"ids": [Part(self.ids)]}
         self.scales = self.zeros = None
-        if not layout["scale_type"]:
-            self.stored = encode(element, self.random.standard_normal(shape)).view(np.uint8)
-            self.codes = decode(element, self.stored.view(encode(element, 0).dtype))
-            return
-        self.stored = self.random.integers(0, 256, (self.slab, layout["row_bytes"]), np.uint8)
-        if element == "fp8_e4m3":
-            self.stored[self.stored & 127 == 127] = 0  # a weight has no NaN
-        self.codes = self._codes()[:, : self.columns]
-        self.scales = encode(layout["scale_type"], self.random.uniform(0.001, 0.01, scales))
-        if layout["zero_type"] == "u8":
-            self.zeros = self.random.integers(0, 1 << layout["element_bits"], scales, np.uint8)
-        elif layout["zero_type"]:
-            self.zeros = encode(layout["zero_type"], self.random.uniform(5, 9, scales))
+        shape = self.slab, self.columns
+        if self.layout["scale_type"]:
+            self._make_codes(shape)
+            self._make_scales((1 if self.layout["one_scale"] else self.slab, self.layout["groups"]))
+        else:
+            stored = encode(self.layout["element"], self.random.standard_normal(shape))
+            self.parts["table"] = [Part(stored, self.times)]
+            self.numbers = decode(self.layout["element"], stored)
 
-    def _codes(self):
-        if self.layout["element"] == "fp8_e4m3":
-            return decode("fp8_e4m3", self.stored)
-        bits, codes = self.layout["element_bits"], self.stored
-        if bits == 4:
-            codes = np.stack([codes & 15, codes >> 4], -1).reshape(self.slab, -1)
-        codes = codes.astype(np.int16)
-        return np.where(codes >> (bits - 1), codes - (1 << bits), codes) if self.layout["signed"] else codes
+    def _make_codes(self, shape):
+        """Codes, and what they stand for: integers, with or without a sign, or numbers of a type or a code book."""
+        bits = self.layout["element_bits"]
+        codes = self.random.integers(0, 1 << bits, shape)
+        if "numbers" in self.layout:  # null, as NaN, is no number
+            numbers = np.array(self.layout["numbers"], np.float32)
+            codes = self.random.choice(np.flatnonzero(np.isfinite(numbers)), shape)
+            self.numbers = numbers[codes]
+        elif "book_numbers" in self.layout:
+            book = self.random.integers(-128, 128, self.layout["book_numbers"], np.int8)
+            self.parts["zeros"] = [Part(book)]
+            self.numbers = book[codes]
+        else:
+            self.numbers = codes - (codes >> (bits - 1) << bits) if self.layout["signed"] else codes
+        self.parts["table"] = [Part(fields(codes, bits), self.times)]
+
+    def _make_scales(self, shape):
+        layout, times = self.layout, 1 if self.layout["one_scale"] else self.times
+        if "scale_codes" in layout:
+            stored = self._make_two_levels(shape)
+        elif layout["scale_type"] == "e8m0":
+            stored = self.random.integers(118, 122, shape, np.uint8)
+            self.scales = 2.0 ** (stored - 127.0)
+        else:
+            stored = encode(layout["scale_type"], self.random.uniform(0.001, 0.01, shape))
+            self.scales = decode(layout["scale_type"], stored)
+        self.parts["scales"] = [Part(stored, times)]
+        if layout["zero_bits"]:
+            self.zeros = self.random.integers(0, 1 << layout["element_bits"], shape)
+            self.parts["zeros"] = [Part(fields(self.zeros, layout["zero_bits"]), times)]
+        elif layout["zero_type"]:
+            stored = encode(layout["zero_type"], self.random.uniform(5, 9, shape))
+            self.zeros = decode(layout["zero_type"], stored)
+            self.parts["zeros"] = [Part(stored, times)]
+
+    def _make_two_levels(self, shape):
+        """Rows of units, then of codes; a scale is their product in f32."""
+        layout, (rows, groups) = self.layout, shape
+        bits, kind = layout["scale_code_bits"], layout["scale_codes"]
+        units = encode(layout["scale_type"], self.random.uniform(0.001, 0.002, (rows, layout["scale_units"])))
+        if kind == "fp8_e4m3":
+            codes = encode(kind, self.random.uniform(0.5, 8, shape))
+            numbers = decode(kind, codes)
+        else:
+            codes = self.random.integers(0, 1 << bits, shape)
+            numbers = codes - (codes >> (bits - 1) << bits) if kind == "signed" else codes
+        each = decode(layout["scale_type"], units).repeat(layout["groups_of_unit"], 1)[:, :groups]
+        self.scales = each.astype(np.float32) * numbers.astype(np.float32)
+        return np.concatenate([units.view(np.uint8), fields(codes, bits)], -1)
 
     def inputs(self):
-        given = {"ids": [Part(self.ids)], "table": [Part(self.stored, self.times)]}
-        for name, array in (("scales", self.scales), ("zeros", self.zeros)):
-            if array is not None:
-                given[name] = [Part(array, 1 if self.layout["one_scale"] else self.times)]
-        return given
+        return self.parts
 
-    def _of_columns(self, kind, values, rows):
+    def _of_columns(self, values, rows):
         """A value of each group for all columns of some rows, as f32."""
-        values = decode(kind, values) if kind != "u8" else values
         values = np.broadcast_to(values, (self.slab, self.layout["groups"]))[rows]
         return values.repeat(self.layout["group_columns"], 1)[:, : self.columns].astype(np.float32)
 
     def check(self, outputs):
-        """Bit by bit: a subtraction and a product in f32, and one rounding. Rows of ids outside are no numbers."""
+        """The same numbers: a subtraction and a product in f32, and one rounding. Rows of ids outside are no numbers."""
         inside = (self.ids >= 0) & (self.ids < self.problem["rows"])
         rows, result = self.ids[inside] % self.slab, outputs["result"]
-        expected = self.codes[rows].astype(np.float32)
+        expected = self.numbers[rows].astype(np.float32)
         if self.zeros is not None:
-            expected = expected - self._of_columns(self.layout["zero_type"], self.zeros, rows)
+            expected = expected - self._of_columns(self.zeros, rows)
         if self.scales is not None:
-            expected = expected * self._of_columns(self.layout["scale_type"], self.scales, rows)
-        equal("result", result[inside], encode(self.problem["output"], expected))
-        equal("rows outside", np.isfinite(decode(self.problem["output"], result[~inside])), False)
+            expected = expected * self._of_columns(self.scales, rows)
+        output = self.problem["output"]
+        equal("result", decode(output, result[inside]), rounded(output, expected))
+        equal("rows outside", np.isfinite(decode(output, result[~inside])), False)
         return 0.0
 
 

@@ -38,6 +38,14 @@ FORMATS = {
     "int4": ("--weights", "int4_g32", "--format", f"{DOWN}=int8"),
     "int8": ("--weights", "int8", "--kv", "int8"),
     "asymmetric": ("--weights", "int4_asym_g32", "--format", f"{DOWN}=int4", "--kv", "int4"),
+    "zero points of rows": (
+        "--weights",
+        "int4_asym",
+        "--format",
+        f"{DOWN}=int8_asym_zf",
+        "--lm-head",
+        "int6_asym_tensor",
+    ),
     "groups of 16": ("--weights", "int4_asym_g16", "--format", f"{DOWN}=int8"),
     "floats": ("--weights", "mxfp4", "--format", f"{DOWN}=fp8_e5m2", "--format", "re:^node_linear_(3|17)$=nf4_g64"),
     # Rows of several formats in a launch: queries, keys and values in all layers; gate and up in most.

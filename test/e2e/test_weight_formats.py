@@ -15,6 +15,8 @@ FORMATS = (
     "int4_asym_g32_s6",
     "int3_asym_g32_zf",
     "int3",
+    "int8_asym",
+    "int4_asym_zf",
     "int2_g32_s8",
     "lut4",
     "lut4_g32_s6",

@@ -102,6 +102,9 @@ auto scheduleOf(const Words &problem, Words &words, Choose choose)
 /// The name of an element type in a record.
 std::string nameOf(quant::ElementType type);
 
+/// What each code of a floating point type stands for; null: no number.
+llvm::json::Array describeNumbers(quant::ElementType type);
+
 /// The schedule's words and its reason.
 template <typename Schedule>
 llvm::json::Object describeSchedule(const Words &words,

@@ -7,9 +7,24 @@
 #include "lib/Quant/Storage.h"
 #include "tools/qopt-kernel/RowFamily.h"
 
+#include <algorithm>
+
 namespace qopt::kernel_tool {
 
 using namespace kernels;
+
+static std::string typeOfScales(quant::ScaleType type) {
+  switch (type) {
+  case quant::ScaleType::F16:
+    return "f16";
+  case quant::ScaleType::BF16:
+    return "bf16";
+  case quant::ScaleType::E8m0:
+    return "e8m0";
+  default:
+    return "f32";
+  }
+}
 
 /// Where canonical storage (lib/Quant/Storage.h) has its elements, and what
 /// they stand for.
@@ -17,19 +32,33 @@ static llvm::json::Object describeStorage(const quant::Format &format,
                                           int64_t columns) {
   const quant::Element &element = quant::elementOf(format.element);
   bool fractions = format.zero == quant::ZeroType::Float;
-  std::string scale = format.scale == quant::ScaleType::F16 ? "f16" : "f32";
-  return llvm::json::Object{
+  std::string scale = format.isFloat() ? "" : typeOfScales(format.scale);
+  llvm::json::Object layout{
       {"element", std::string(element.name)},
       {"element_bits", int64_t(element.bits)},
-      {"signed", format.isSymmetric()},
-      {"row_bytes", quant::bytesPerRow(format, columns)},
+      {"signed", element.isInteger() && format.isSymmetric()},
       {"groups", quant::groupsPerRow(format, columns)},
       {"group_columns", quant::groupColumns(format, columns)},
       {"one_scale", format.granularity == quant::Granularity::Tensor},
-      {"scale_type", format.isFloat() ? "" : scale},
-      {"zero_type", format.isSymmetric() ? ""
-                    : fractions          ? scale
-                                         : "u8"}};
+      {"scale_type", scale},
+      {"zero_type", fractions ? scale : ""},
+      {"zero_bits",
+       format.isSymmetric() || fractions ? 0 : quant::zeroBits(format)}};
+  if (element.bookSize)
+    layout["book_numbers"] = element.bookSize;
+  else if (element.encode && !element.isFloat)
+    layout["numbers"] = describeNumbers(format.element);
+  if (format.hasTwoLevels()) {
+    layout["scale_type"] = format.hasScaleFields() ? "f16" : "f32";
+    layout["scale_code_bits"] = quant::scaleCodeBits(format);
+    layout["scale_codes"] = !format.hasScaleFields()         ? "fp8_e4m3"
+                            : quant::hasSignedScales(format) ? "signed"
+                                                             : "unsigned";
+    layout["scale_units"] = quant::unitsPerRow(format, columns);
+    layout["groups_of_unit"] = std::min(quant::groupsPerScaleUnit(format),
+                                        quant::groupsPerRow(format, columns));
+  }
+  return layout;
 }
 
 static std::vector<Argument> argumentsOf(const gather_rows::Problem &problem,

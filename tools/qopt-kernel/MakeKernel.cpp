@@ -14,6 +14,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace qopt::kernel_tool {
 
@@ -37,6 +38,21 @@ static constexpr Family families[] = {
 
 std::string nameOf(quant::ElementType type) {
   return std::string(quant::elementOf(type).name);
+}
+
+llvm::json::Array describeNumbers(quant::ElementType type) {
+  const quant::Element &element = quant::elementOf(type);
+  llvm::json::Array numbers;
+  for (int code = 0; code < 1 << element.bits; ++code) {
+    auto byte = uint8_t(code);
+    float number;
+    element.decode(&byte, 1, &number);
+    if (std::isfinite(number))
+      numbers.push_back(number);
+    else
+      numbers.push_back(nullptr);
+  }
+  return numbers;
 }
 
 std::string listFamilies() {

@@ -9,7 +9,6 @@
 
 #include "llvm/ADT/bit.h"
 
-#include <cmath>
 #include <optional>
 
 namespace qopt::kernel_tool {
@@ -22,7 +21,11 @@ struct Unit {
   Segment segment;
   std::vector<uint8_t> codes, scales, zeros;
 
-  explicit Unit(const quant::Format &format) : segment{stripRows, format} {
+  explicit Unit(quant::Format format) : segment{stripRows, format} {
+    // What all rows share is packed for each of them.
+    if (format.granularity == quant::Granularity::Tensor)
+      format.granularity = segment.weight.granularity =
+          quant::Granularity::Channel;
     codes.resize(quant::codeBytes(format, stripRows, unitColumns));
     scales.resize(quant::scaleBytes(format, stripRows, unitColumns));
     zeros.resize(quant::zeroBytes(format, stripRows, unitColumns));
@@ -130,21 +133,6 @@ static void describeTwoLevels(const quant::Format &format, const Unit &empty,
       fieldPlaces(empty, &Unit::zeros, 0, groups, quant::zeroBits(format));
 }
 
-/// What each code of a floating point type stands for; null: no number.
-static llvm::json::Array numbersOf(const quant::Element &element) {
-  llvm::json::Array numbers;
-  for (int code = 0; code < 1 << element.bits; ++code) {
-    auto byte = uint8_t(code);
-    float number;
-    element.decode(&byte, 1, &number);
-    if (std::isfinite(number))
-      numbers.push_back(number);
-    else
-      numbers.push_back(nullptr);
-  }
-  return numbers;
-}
-
 static llvm::json::Object describeSegment(const Segment &segment,
                                           int64_t columns) {
   const quant::Format &format = segment.weight;
@@ -164,7 +152,7 @@ static llvm::json::Object describeSegment(const Segment &segment,
   if (element.bookSize)
     layout["book_numbers"] = element.bookSize;
   else if (element.encode && !element.isFloat)
-    layout["numbers"] = numbersOf(element);
+    layout["numbers"] = describeNumbers(format.element);
   if (hasBook(format))
     layout["book_bytes"] = packedBookBytes(format);
   if (format.hasScaleFields()) {
