@@ -16,10 +16,8 @@
 //   the code book, a signed byte a number, padded to 16
 //
 //   unit:  | codes: blocks of 512 bytes, 16 a lane | scales | zero points |
-//                                                  '- a plane of 32 bytes a
-//                                                     group of the unit each;
-//                                                     a row's zero point, in
-//                                                     each unit
+//      a plane of 32 bytes a group of the unit each -'
+//      (a row's own zero point: one in each unit)
 //
 // mma.m16n8k16 gives lane 4g+t of a warp the rows g and g+8 of A and four
 // columns, and the same four columns of token g of B. Which columns these are
