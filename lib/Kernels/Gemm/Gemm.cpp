@@ -69,7 +69,8 @@ static Status isValidTile(const Problem &problem, const Schedule &schedule) {
   // formats do else.
   bool wideZeros =
       std::ranges::any_of(problem.segments, [](const Segment &segment) {
-        return skinny_linear::hasWideZeros(segment.weight);
+        return skinny_linear::hasWideScales(segment.weight) &&
+               skinny_linear::hasWideZeros(segment.weight);
       });
   int accumulators = wideZeros ? 64 : 128;
   int sums = 4 * schedule.stripsPerWarp * schedule.tilesPerWarp;
