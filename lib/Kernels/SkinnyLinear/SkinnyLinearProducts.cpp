@@ -371,9 +371,9 @@ Body::Sums Body::correctUnit(const Group &part, Sums sums) {
       Accumulator &sum = sums[size_t(s * plan.tokenTiles + tile)];
       sum = mmaTf32({product[0], product[1], product[0], product[1]},
                     {upper, lower}, sum);
-      // The rests' product is far below f32.
-      sum = mmaTf32({rest[0], rest[1], k.real(0), k.real(0)},
-                    {upper, k.real(0)}, sum);
+      // The rests' product with the lower part is far below f32.
+      sum = mmaTf32({rest[0], rest[1], k.real(0), k.real(0)}, {upper, lower},
+                    sum);
     }
   }
   return sums;

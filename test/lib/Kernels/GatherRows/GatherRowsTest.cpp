@@ -150,6 +150,9 @@ TEST(GatherRows, DequantizesInt8) {
   runCase("int8_tensor", 4, 64, ElementType::BF16);
   runCase("int8_g32", 4, 80, ElementType::F32);
   runCase("int8_asym_g64", 4, 130, ElementType::F16);
+  runCase("int8_asym", 4, 130, ElementType::F16);
+  runCase("int6_asym_tensor", 4, 101, ElementType::F16);
+  runCase("int4_asym_zf", 4, 96, ElementType::BF16);
 }
 
 TEST(GatherRows, DequantizesCodesThatCrossBytes) {

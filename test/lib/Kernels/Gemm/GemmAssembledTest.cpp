@@ -105,7 +105,9 @@ TEST(GemmAssembled, zeroPointsBesideF32ScalesSpillNothing) {
          {"tokens=128 rows=4096:int6_asym_g64_zf_sf32",
           "tokens=2048 rows=4096:int6_asym_g64_zf_sf32",
           "act=bf16 tokens=2048 rows=4096:int3_asym_g64_zf_sf32",
-          "tokens=2048 rows=4096:int6_asym_g32_sf32"}) {
+          "tokens=2048 rows=4096:int6_asym_g32_sf32",
+          "tokens=2048 rows=4096:int6_asym_zf",
+          "act=bf16 tokens=128 rows=4096:int3_asym_zf"}) {
       auto test =
           gemm::parseCase(std::string("k=4096 arch=") + arch + " " + text);
       ASSERT_TRUE(test.ok()) << text << ": " << test.status().message();
