@@ -369,6 +369,7 @@ static bool fitsGroups(const LinearSumOrder &order,
          order.sumColumns >= chunkColumns && group % order.sumColumns == 0 &&
          (group == 32 || group == 64 || group == mostUnitColumns) &&
          (!order.spreadGroups || smallGroups) &&
+         (!order.corrects || !format.isFloat()) &&
          (!order.zerosByProduct ||
           (group == 32 && !format.isSymmetric() && order.sumColumns == group &&
            !order.spreadGroups && order.corrects));

@@ -7,6 +7,7 @@
 #include "lib/Quant/Algorithm.h"
 #include "qopt/Session.h"
 #include "runtime/host/LinearLayout.h"
+#include "runtime/host/SumOrder.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -527,6 +528,31 @@ TEST_F(StepsTest, OrdersOfSumsThatNoKernelHasAreRefused) {
   EXPECT_EQ(run({view}).status().message(),
             "step rms_norm of 'model.norm' in 'main': an order of sums of 0 "
             "threads that read 8 elements; expected whole warps of a block");
+}
+
+TEST_F(StepsTest, OrdersOfSumsThatCorrectWeightsWithoutCodesAreRefused) {
+  plan::LinearT linear;
+  linear.x = input({rows, f.constant(32)});
+  linear.y = output({rows, f.constant(16)});
+  linear.n = 16, linear.k = 32;
+  quant::Format format = quant::floatFormat(quant::ElementType::F32);
+  host::LinearLayout layout = *host::linearLayout(format, 16, 32);
+  linear.weight = f.weight(std::vector<uint8_t>(size_t(layout.packedBytes())));
+  linear.format = runtime::fromFormat(format);
+  linear.layout = plan::WeightLayout::HostTiled;
+  auto order = std::make_unique<plan::SumOrderT>();
+  host::LinearSumOrder numbers;
+  numbers.corrects = true;
+  host::LinearSumOrder::visitFields(numbers, [&](const char *, auto number) {
+    order->numbers.push_back(int64_t(number));
+  });
+  linear.orders.push_back(std::move(order));
+  f.step(std::move(linear), "head");
+  Values values(32, 1.f);
+  TensorView view = {"x", DType::F32, {1, 32}, values.data()};
+  EXPECT_EQ(run({view}).status().message(),
+            "step linear of 'head' in 'main': an order of sums for other "
+            "weights than f32 of 16x32");
 }
 
 TEST_F(StepsTest, HeadsOfANormFitItsScaleAndItsInput) {
