@@ -58,7 +58,7 @@ k=2048 rows=64:int5_asym slices=4 grid=8
 k=640 rows=104:int6_asym_tensor epilogue=gated
 tokens=5 k=640 rows=100:int8_asym
 tokens=8 k=512 rows=96:int3_asym_zf_sf16
-tokens=15 k=1 rows=16:int4_asym,17:int8_asym_zf,32:int4_g32
+tokens=15 k=1 rows=16:int4_asym,32:int8_asym_zf,17:int4_g32
 tokens=64 k=512 rows=130:int4_asym_zf
 act=bf16 out=bf16 k=384 rows=96:int8_asym
 act=bf16 out=bf16 tokens=13 k=384 rows=96:int4_asym_zf
