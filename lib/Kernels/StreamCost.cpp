@@ -38,6 +38,13 @@ StreamCost kernels::streamCostOf(const StreamTraffic &traffic,
   return cost;
 }
 
+void StreamCost::addBeside(std::string_view name, double more,
+                           std::string why) {
+  double before = seconds;
+  add(name, more, std::move(why));
+  roofPart *= before / seconds;
+}
+
 int64_t kernels::reductionBytes(const RowShape &shape, int count) {
   return shape.rowsPerBlock > 1 || shape.threads == 32 ? 0
                                                        : int64_t(count) * 128;

@@ -22,6 +22,8 @@ struct StreamCost : Estimate {
     return (traffic.read + traffic.written) * traffic.passes;
   }
   double flops() const { return 0; } ///< next to none
+  /// A term behind those of streamCostOf: work that the bytes do not hide.
+  void addBeside(std::string_view name, double seconds, std::string why);
 };
 
 StreamCost streamCostOf(const StreamTraffic &traffic,

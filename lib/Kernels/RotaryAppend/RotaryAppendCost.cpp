@@ -33,10 +33,10 @@ StreamCost rotary_append::costOf(const Problem &problem,
   double memory = cost.terms.front().seconds;
   double seconds =
       heads * headClocks / (target.multiprocessors * target.rates.clock.value);
-  cost.add("heads", std::max(0.0, seconds - memory),
-           "75 clocks of an SM for a head of a token (measured, whatever its "
-           "size and format): what exceeds the bytes, at the " +
-               spell(target.rates.clock, "clock"));
-  cost.roofPart *= (cost.seconds - cost.terms.back().seconds) / cost.seconds;
+  cost.addBeside(
+      "heads", std::max(0.0, seconds - memory),
+      "75 clocks of an SM for a head of a token (measured, whatever its "
+      "size and format): what exceeds the bytes, at the " +
+          spell(target.rates.clock, "clock"));
   return cost;
 }

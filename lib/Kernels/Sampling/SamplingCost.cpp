@@ -37,23 +37,23 @@ StreamCost sampling::costOf(const Problem &problem, const Schedule &schedule,
   busiest =
       std::max(busiest, turns * (piecesOf(problem) / schedule.blocksPerRow));
   constexpr double quarters = 4;
-  cost.add("pieces",
-           double(busiest) * pieceTokens / 32 / quarters * pieceClocks /
-               rates.clock.value,
-           std::to_string(busiest) +
-               " of 4096 tokens on the fullest SM, 110 clocks of its quarter "
-               "for 32 tokens (counted, not measured)");
-  cost.add("bins",
-           double(turns * bins) / (cacheBytesPerClock * rates.clock.value),
-           spellBytes(double(bins)) +
-               " of a row by one block, 32 bytes a clock from the second-level "
-               "cache (not measured)");
+  cost.addBeside(
+      "pieces",
+      double(busiest) * pieceTokens / 32 / quarters * pieceClocks /
+          rates.clock.value,
+      std::to_string(busiest) +
+          " of 4096 tokens on the fullest SM, 110 clocks of its quarter "
+          "for 32 tokens (counted, not measured)");
+  cost.addBeside(
+      "bins", double(turns * bins) / (cacheBytesPerClock * rates.clock.value),
+      spellBytes(double(bins)) +
+          " of a row by one block, 32 bytes a clock from the second-level "
+          "cache (not measured)");
   double round = roundClocks + pieceRoundClocks * double(piecesOf(problem));
-  cost.add("searches", double(turns) * rounds * round / rates.clock.value,
-           "13 rounds, of a row that asks for everything, of 3500 clocks and "
-           "300 a piece (measured) at the " +
-               spell(rates.clock, "clock"));
-  cost.roofPart =
-      double(cost.bytes()) / rates.copyBandwidth.value / cost.seconds;
+  cost.addBeside(
+      "searches", double(turns) * rounds * round / rates.clock.value,
+      "13 rounds, of a row that asks for everything, of 3500 clocks and "
+      "300 a piece (measured) at the " +
+          spell(rates.clock, "clock"));
   return cost;
 }
