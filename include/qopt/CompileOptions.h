@@ -116,13 +116,14 @@ struct CompileOptions {
   /// long as the context: weights, cache, steps.
   std::string maxMemory;
   int64_t batch = 1;
-  /// For the predicted time of a decode step of one sequence on the slowest of
-  /// `architectures`: "2.1ms", "800us"; only for GPUs.
+  /// For the predicted time of a decode step of one sequence, as long as
+  /// `context` or, where that is 0, of at most 1024 positions, on the slowest
+  /// of `architectures`: "2.1ms", "800us"; only for GPUs.
   std::string maxLatency;
   /// What may be chosen; empty: what the target has fast kernels for.
   std::vector<std::string> candidates;
   /// The same for keys and values of each layer of the cache, which `maxMemory`
-  /// chooses where `cache` is empty.
+  /// and `maxLatency` choose where `cache` is empty.
   std::vector<std::string> cacheCandidates;
   /// Exchanges of formats between two weights or caches that are measured after
   /// the choice, as KL on the part of `calibrate` that no algorithm sees; what

@@ -78,6 +78,11 @@ StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
 /// predicted to take. No weight is read and nothing is written.
 StatusOr<CompileSummary> describeKernels(const CompileOptions &options);
 
+/// What a decode step is predicted to take on each of
+/// `options.architectures`; empty for a graph. No weight is read and no code is
+/// made. InvalidArgument for the host, of which nothing is predicted.
+StatusOr<std::vector<StepSummary>> predictSteps(const CompileOptions &options);
+
 } // namespace qopt
 
 #endif // QOPT_COMPILER_H

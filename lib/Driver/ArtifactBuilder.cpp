@@ -258,14 +258,15 @@ buildGpuFunction(func::FuncOp func, const CompileOptions &options,
   auto targets = target::parseArchitectures(options.architectures);
   if (!targets.ok())
     return targets.status();
-  CudaKernels kernels(*func.getContext(), *targets);
+  CudaKernels kernels(*func.getContext(), *targets,
+                      predictedContextOf(func, options));
   FunctionPlan plan = planOf(PlanBuilder(constants, kernels, func), constants);
   if (!plan.ok())
     return plan;
   QOPT_RETURN_IF_ERROR(addSampling(**plan, func, kernels, summary));
   summary.genericKernels = kernels.genericKernels();
   QOPT_RETURN_IF_ERROR(kernels.assemble(threadsOf(options), summary));
-  kernels.summarize(**plan, predictedContextOf(func), summary);
+  kernels.summarize(**plan, summary);
   QOPT_RETURN_IF_ERROR(kernels.write(writer, **plan, manifest.kernels));
   return plan;
 }

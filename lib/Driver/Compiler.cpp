@@ -185,6 +185,12 @@ public:
     return text;
   }
 
+  Status predict() {
+    Status status = driver::predictCuda(*module, options, summary);
+    return status.ok() ? status
+                       : diagnostics.status(status.code(), status.message());
+  }
+
   std::string print() {
     OpPrintingFlags flags;
     flags.elideLargeElementsAttrs(printedBytes);
@@ -475,6 +481,18 @@ StatusOr<CompileSummary> describeKernels(const CompileOptions &options) {
   if (!text.ok())
     return text.status();
   return summary;
+}
+
+StatusOr<std::vector<StepSummary>> predictSteps(const CompileOptions &options) {
+  QOPT_RETURN_IF_ERROR(checkOptions(options));
+  if (options.target != TargetDevice::Cuda)
+    return Status(StatusCode::InvalidArgument,
+                  "steps are predicted for the target cuda");
+  CompileSummary summary;
+  Compilation compilation(options, summary);
+  QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));
+  QOPT_RETURN_IF_ERROR(compilation.predict());
+  return std::move(summary.steps);
 }
 
 } // namespace qopt

@@ -105,15 +105,14 @@ LogicalResult CudaSteps::add(ir::FusedOp op) {
 static KernelSummary describe(const attention_decode::Problem &problem,
                               const attention_decode::Schedule &schedule,
                               ir::KernelAttr kernel,
-                              const target::Target &target) {
+                              const target::Target &target, int64_t context) {
   bool rows = schedule.division == attention_decode::Division::Rows;
   KernelSummary summary;
   summary.threads = schedule.threads();
   summary.sharedBytes = attention_decode::planOf(problem, schedule).sharedBytes;
   summary.tokens = rows ? std::min(passes::cudaStepTokens, problem.context)
                         : kernel.getMost();
-  int64_t seen =
-      std::min(problem.context, std::max(predictedContext, summary.tokens));
+  int64_t seen = std::min(problem.context, std::max(context, summary.tokens));
   summary.why = reasonOf(
       rows ? attention_prefill::chooseSchedule(problem, target)
            : attention_decode::chooseSchedule(problem, summary.tokens, target),
@@ -229,7 +228,10 @@ LogicalResult CudaSteps::addAttentionVariant(ir::CachedAttentionOp op,
                        std::to_string(problem.queryStride);
   Status added = kernels.add(
       architecture, CudaKernels::selectedBy(kernel), symbol,
-      [&] { return describe(problem, *schedule, kernel, target); },
+      [&] {
+        return describe(problem, *schedule, kernel, target,
+                        kernels.predictedContext());
+      },
       [&](gpu::GPUModuleOp module) {
         return rows ? attention_prefill::buildKernel(module, problem, *schedule,
                                                      target)

@@ -12,8 +12,10 @@ namespace qopt::driver {
 /// As many threads as were asked for, else as the machine has.
 unsigned threadsOf(const CompileOptions &options);
 
-/// Positions that the prediction of a decode step is made for; 0 for a graph.
-int64_t predictedContextOf(mlir::func::FuncOp func);
+/// Positions that the prediction of a decode step is made for: those of
+/// --context, else at most 1024; 0 for a graph.
+int64_t predictedContextOf(mlir::func::FuncOp func,
+                           const CompileOptions &options);
 
 /// The text of Stage::Gpu, Stage::Ptx or Stage::Sass, and of a module that
 /// consists of kernels all that is known of them, but for Stage::Gpu; the text
@@ -21,6 +23,11 @@ int64_t predictedContextOf(mlir::func::FuncOp func);
 StatusOr<std::string> emitCuda(mlir::ModuleOp module, Stage stage,
                                const CompileOptions &options,
                                CompileSummary &summary);
+
+/// What a decode step of a module that consists of kernels is predicted to
+/// take on each architecture; no code is made.
+Status predictCuda(mlir::ModuleOp module, const CompileOptions &options,
+                   CompileSummary &summary);
 
 } // namespace qopt::driver
 

@@ -18,12 +18,14 @@ using namespace mlir;
 
 namespace qopt::driver {
 
-CudaKernels::CudaKernels(MLIRContext &context,
-                         ArrayRef<const target::Target *> targets) {
-  context.loadDialect<arith::ArithDialect, gpu::GPUDialect, math::MathDialect,
-                      LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect,
-                      vector::VectorDialect, ptx::PtxDialect>();
-  OpBuilder builder(&context);
+CudaKernels::CudaKernels(MLIRContext &mlir,
+                         ArrayRef<const target::Target *> targets,
+                         int64_t context, Purpose purpose)
+    : context(context), purpose(purpose) {
+  mlir.loadDialect<arith::ArithDialect, gpu::GPUDialect, math::MathDialect,
+                   LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect,
+                   vector::VectorDialect, ptx::PtxDialect>();
+  OpBuilder builder(&mlir);
   Location loc = builder.getUnknownLoc();
   for (const target::Target *target : targets) {
     Architecture architecture;
@@ -49,11 +51,13 @@ Status CudaKernels::add(size_t target, const Selected &selected,
     most = most && selected.most ? std::max(most, selected.most) : 0;
     return Status();
   }
-  StatusOr<gpu::GPUFuncOp> function = build(architecture.kernels);
-  if (!function.ok())
-    return Status(function.status().code(),
-                  prefix + function.status().message());
-  function->setName(symbol);
+  if (purpose == Purpose::Code) {
+    StatusOr<gpu::GPUFuncOp> function = build(architecture.kernels);
+    if (!function.ok())
+      return Status(function.status().code(),
+                    prefix + function.status().message());
+    function->setName(symbol);
+  }
   KernelSummary summary = describe();
   summary.architecture = architecture.target->name;
   summary.symbol = symbol.str();
@@ -217,7 +221,7 @@ static void addRanges(const plan::LaunchT &launch, size_t architecture,
   }
 }
 
-void CudaKernels::summarize(const plan::FunctionT &plan, int64_t context,
+void CudaKernels::summarize(const plan::FunctionT &plan,
                             CompileSummary &summary) const {
   for (auto [index, architecture] : llvm::enumerate(architectures)) {
     std::vector<KernelSummary> kernels = architecture.summaries;

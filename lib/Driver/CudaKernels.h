@@ -25,8 +25,14 @@ namespace qopt::driver {
 
 class CudaKernels {
 public:
-  CudaKernels(mlir::MLIRContext &context,
-              llvm::ArrayRef<const target::Target *> targets);
+  /// Whether code is wanted, or only what is predicted of kernels.
+  enum class Purpose { Code, Predictions };
+  /// Attention is predicted for a sequence of `context` positions; 0: none.
+  CudaKernels(mlir::MLIRContext &mlir,
+              llvm::ArrayRef<const target::Target *> targets, int64_t context,
+              Purpose purpose = Purpose::Code);
+
+  int64_t predictedContext() const { return context; }
 
   size_t targets() const { return architectures.size(); }
   const target::Target &target(size_t index) const {
@@ -74,10 +80,9 @@ public:
   std::string ptx() const;
   StatusOr<std::string> sass() const;
 
-  /// What is known of all kernels, and of a decode step at `context` positions
-  /// where that is not 0. `plan` is as it was built, not yet written.
-  void summarize(const plan::FunctionT &plan, int64_t context,
-                 CompileSummary &summary) const;
+  /// What is known of all kernels, and of a decode step at the context where
+  /// that is not 0. `plan` is as it was built, not yet written.
+  void summarize(const plan::FunctionT &plan, CompileSummary &summary) const;
 
   /// Writes the code segments and sets those of the variants in `plan`, which
   /// have the architecture's index so far.
@@ -99,6 +104,8 @@ private:
   };
   static void addResources(Architecture &architecture);
 
+  int64_t context;
+  Purpose purpose;
   std::vector<Architecture> architectures;
   Status noAssembler; ///< why there is no machine code; ok where there is
 };

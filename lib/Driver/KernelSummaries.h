@@ -11,9 +11,9 @@
 
 namespace qopt::driver {
 
-/// Positions of the sequence that predictions are made for, where the model has
-/// as many.
-constexpr int64_t predictedContext = 1024;
+/// Positions of the sequence that predictions are made for, where no --context
+/// says them and the model has as many.
+constexpr int64_t usualContext = 1024;
 
 /// The schedule as text: "grid = 132, slices = 4".
 std::string spellSchedule(mlir::DictionaryAttr schedule);

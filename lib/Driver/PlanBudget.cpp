@@ -2,6 +2,7 @@
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Codegen/TemporaryFolder.h"
 #include "lib/Driver/CacheOption.h"
+#include "lib/Driver/StepPrices.h"
 #include "lib/Driver/ValidationTexts.h"
 #include "qopt/Artifact.h"
 #include "qopt/Engine.h"
@@ -10,7 +11,6 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 
@@ -24,7 +24,8 @@ bool hasMeasuredBudget(const CompileOptions &options) {
 }
 
 bool choosesCaches(const CompileOptions &options) {
-  return !options.maxMemory.empty() && options.cache.empty();
+  return (!options.maxMemory.empty() || !options.maxLatency.empty()) &&
+         options.cache.empty();
 }
 
 bool hasBudget(const CompileOptions &options) {
@@ -89,8 +90,9 @@ static Status checkCacheCandidates(const CompileOptions &options) {
     return Status();
   if (!choosesCaches(options))
     return Status(StatusCode::InvalidArgument,
-                  "--kv-candidates is for --max-memory, which chooses among "
-                  "them where no --kv is given; leave it out");
+                  "--kv-candidates is for --max-memory and --max-latency, "
+                  "which choose among them where no --kv is given; leave it "
+                  "out");
   for (const std::string &name : options.cacheCandidates) {
     auto format = quant::parseFormat(name);
     if (!format.ok())
@@ -128,17 +130,21 @@ Status checkBudgetOptions(const CompileOptions &options) {
   return Status();
 }
 
+/// Of a limit: what need not be used.
+constexpr double closeEnough = 1.0 / 400;
+
 std::string PlanBudget::Limit::spell(double amount) const {
-  return isTime() ? llvm::formatv("{0:F3}", amount * 1e3).str()
+  return isTime() ? llvm::formatv("{0:F5}", std::ceil(amount * 1e8) / 1e5).str()
                   : llvm::formatv("{0}", int64_t(amount)).str();
 }
 
 Status PlanBudget::Limit::refusal(double least) const {
   return {StatusCode::Infeasible,
-          llvm::formatv("{0} is {1}, but the smallest plan of these "
-                        "candidates takes {2} {3}; ask for that or more, or "
-                        "add smaller --candidates",
-                        option, given, spell(least), unit)};
+          llvm::formatv("{0} is {1}, but the {2} plan of these candidates "
+                        "takes {3} {4}; ask for that or more, or add {5} "
+                        "--candidates",
+                        option, given, isTime() ? "fastest" : "smallest",
+                        spell(least), unit, isTime() ? "faster" : "smaller")};
 }
 
 PlanBudget::PlanBudget(const CompileOptions &options,
@@ -147,15 +153,15 @@ PlanBudget::PlanBudget(const CompileOptions &options,
   if (!asked.maxSize.empty())
     limits.push_back({"--max-size", asked.maxSize,
                       *parseSize("", asked.maxSize), &Measured::fileBytes,
-                      &PlanBytes::weights, "bytes"});
+                      &PlanSizes::weights, "bytes"});
   if (!asked.maxMemory.empty())
     limits.push_back({"--max-memory", asked.maxMemory,
                       *parseSize("", asked.maxMemory), &Measured::residentBytes,
-                      &PlanBytes::all, "bytes in memory"});
+                      &PlanSizes::all, "bytes in memory"});
   if (!asked.maxLatency.empty())
     limits.push_back({"--max-latency", asked.maxLatency,
                       *parseLatency(asked.maxLatency), &Measured::stepSeconds,
-                      &PlanBytes::weights, "ms a step"});
+                      &PlanSizes::time, "ms a step"});
 }
 
 std::string PlanBudget::spellBudgets() const {
@@ -182,7 +188,7 @@ static int64_t bytesOfBits(const CompileOptions &asked,
 
 Status PlanBudget::choose(const Progress &progress, PrecisionPlan &plan) {
   plan.budget = spellBudgets();
-  PlanBytes least = leastBytes(plan, use), most = mostBytes(plan, use);
+  PlanSizes least = leastSizes(plan, use), most = mostSizes(plan, use);
   int64_t ofBits = bytesOfBits(asked, plan);
   if (ofBits < least.weights)
     return Status(StatusCode::Infeasible,
@@ -201,12 +207,11 @@ Status PlanBudget::choose(const Progress &progress, PrecisionPlan &plan) {
     return chooseWithinLimits(plan, least, most);
   }
   chosenBounds = most;
-  chooseFormats(plan, use, most);
-  return Status();
+  return chooseFormats(plan, use, most);
 }
 
 StatusOr<bool> PlanBudget::holds(const PrecisionPlan &plan) const {
-  if (bytesOf(plan, use).weights > bytesOfBits(asked, plan))
+  if (sizesOf(plan, use).weights > bytesOfBits(asked, plan))
     return false;
   if (limits.empty())
     return true;
@@ -216,20 +221,6 @@ StatusOr<bool> PlanBudget::holds(const PrecisionPlan &plan) const {
   return llvm::all_of(limits, [&](const Limit &limit) {
     return limit.of(*found) <= limit.most;
   });
-}
-
-/// A compilation with the formats of a plan, and nothing that takes time.
-static CompileOptions plannedOptions(const CompileOptions &asked) {
-  CompileOptions options;
-  options.model = asked.model;
-  options.tokenizer = asked.tokenizer;
-  options.kind = asked.kind;
-  options.target = asked.target;
-  options.architectures = asked.architectures;
-  options.cpu = asked.cpu;
-  options.context = asked.context;
-  options.threads = asked.threads;
-  return options;
 }
 
 /// At most what is recorded in the file later: the text and algorithms of
@@ -276,17 +267,23 @@ static StatusOr<double> residentBytes(const CompileOptions &asked,
 
 StatusOr<PlanBudget::Measured>
 PlanBudget::measure(const PrecisionPlan &plan) const {
+  Measured found;
+  if (asked.maxSize.empty() && asked.maxMemory.empty()) {
+    auto seconds = predictStep(asked, plan);
+    if (!seconds.ok())
+      return seconds.status();
+    found.stepSeconds = *seconds;
+    return found;
+  }
   codegen::TemporaryFolder folder("qopt-size");
   QOPT_RETURN_IF_ERROR(folder.made());
   CompileOptions options = plannedOptions(asked);
   options.output = folder.file("model.qopt");
   options.plan = folder.file("plan.json");
   QOPT_RETURN_IF_ERROR(writePlan(plan, options.plan));
-  bool readsWeights = !asked.maxSize.empty() || !asked.maxMemory.empty();
-  auto summary = readsWeights ? compile(options) : describeKernels(options);
+  auto summary = compile(options);
   if (!summary.ok())
     return summary.status();
-  Measured found;
   found.fileBytes =
       double(summary->artifactBytes) + double(laterBytes(asked, plan, text));
   if (!asked.maxMemory.empty()) {
@@ -295,101 +292,157 @@ PlanBudget::measure(const PrecisionPlan &plan) const {
       return bytes.status();
     found.residentBytes = *bytes;
   }
-  for (const StepSummary &step : summary->steps) // the slowest part
-    found.stepSeconds = std::max(found.stepSeconds, step.predicted.seconds);
-  if (!asked.maxLatency.empty() && summary->steps.empty())
-    return Status(StatusCode::InvalidArgument,
-                  "--max-latency is for the steps of a decoder, and the model "
-                  "is a graph; bound --bits or --max-size");
+  if (!asked.maxLatency.empty()) {
+    auto seconds = slowestStep(summary->steps);
+    if (!seconds.ok())
+      return seconds.status();
+    found.stepSeconds = *seconds;
+  }
   return found;
 }
 
-/// A bound of some bytes: the largest with which the limits on them hold.
+/// A bound of one size: the largest with which the limits on it hold.
 struct PlanBudget::Bracket {
-  int64_t PlanBytes::*part;
+  int64_t PlanSizes::*part;
   int64_t low, high; ///< of bounds that were not tried
   int64_t bound;
   bool isLimited = false;
-  double left = 0, share = 0; ///< of the limits at the latest bound
+  double left = 0;  ///< of the limits with the latest plan, in the part's unit
+  double share = 0; ///< of a limit
+  bool isUsed = true; ///< what is left is not what the plan leaves of the bound
 
   bool isDone() const { return !isLimited || low > high; }
-  /// Takes what is left of the limits with a plan of so many bytes.
-  void take(int64_t bytes) {
+  /// Takes what is left of the limits with a plan of this size.
+  void take(int64_t size) {
     if (share >= 0)
       low = bound + 1;
     else
-      high = bytes - 1;
+      high = size - 1;
   }
   /// What is left over, then the middle of what fits and what does not.
-  void next(int64_t bytes, bool guesses) {
+  void next(int64_t size, bool guesses) {
     if (low > high) { // the largest that fits
       bound = low - 1;
       return;
     }
-    auto guess = int64_t(std::clamp(double(bytes) + left, 0.0, 1e18));
+    auto guess = int64_t(std::clamp(double(size) + left, 0.0, 1e18));
     bound = guesses ? std::clamp(guess, low, high) : low + (high - low) / 2;
   }
 };
 
+/// What is left of the limits. Infeasible where `refuses` and one is missed.
+Status PlanBudget::take(const Measured &found, const PlanSizes &sizes,
+                        bool refuses, Brackets &brackets) const {
+  constexpr double picoseconds = 1e12;
+  for (Bracket &bracket : brackets)
+    bracket.left = bracket.share = HUGE_VAL;
+  for (const Limit &limit : limits) {
+    double value = limit.of(found), over = limit.most - value;
+    if (over < 0 && refuses)
+      return limit.refusal(value);
+    Bracket &bracket = *llvm::find_if(
+        brackets, [&](const Bracket &b) { return b.part == limit.part; });
+    double unit = limit.isTime() ? picoseconds : 1;
+    double unspent = double(bracket.bound - sizes.*bracket.part) / unit;
+    if (over / limit.most < bracket.share) {
+      bracket.share = over / limit.most;
+      bracket.isUsed = bracket.share - unspent / limit.most < closeEnough;
+    }
+    bracket.left = std::min(bracket.left, over * unit);
+  }
+  return Status();
+}
+
+/// The smallest plan need not be the fastest: first bytes as they would be
+/// without a limit on time, then the fastest plan that has no more of them.
+Status PlanBudget::startWithBoth(PrecisionPlan &plan,
+                                 Brackets &brackets) const {
+  auto &[weights, all, time] = brackets;
+  QOPT_RETURN_IF_ERROR(
+      chooseFormats(plan, use, {weights.bound, all.bound, time.high}));
+  auto found = measure(plan);
+  if (!found.ok())
+    return found.status();
+  Measured bytes = *found;
+  bytes.stepSeconds = 0; // not asked yet
+  PlanSizes sizes = sizesOf(plan, use);
+  QOPT_RETURN_IF_ERROR(take(bytes, sizes, /*refuses=*/true, brackets));
+  for (Bracket *bracket : {&weights, &all})
+    if (bracket->isLimited)
+      bracket->next(sizes.*bracket->part, /*guesses=*/true);
+  QOPT_RETURN_IF_ERROR(chooseFormats(
+      plan, use, {weights.bound, all.bound, time.high}, Objective::Time));
+  time.low = time.bound = sizesOf(plan, use).time;
+  found = measure(plan);
+  if (!found.ok())
+    return found.status();
+  Measured seconds;
+  seconds.stepSeconds = found->stepSeconds;
+  return take(seconds, sizesOf(plan, use), /*refuses=*/true, brackets);
+}
+
 /// The largest bounds with which all limits hold. What a plan has beside its
 /// weights and cache depends on formats a little: segments and caches are whole
-/// pages, reasons are recorded, formats take unequal time a byte.
+/// pages, reasons are recorded, prices of a step do not quite add up.
 Status PlanBudget::chooseWithinLimits(PrecisionPlan &plan,
-                                      const PlanBytes &least,
-                                      const PlanBytes &most) {
+                                      const PlanSizes &least,
+                                      const PlanSizes &most) {
   constexpr int guesses = 3, rounds = 9;
-  constexpr double closeEnough = 1.0 / 400; // of a limit
-  std::array<Bracket, 2> brackets;
+  Brackets brackets;
   for (auto [bracket, part] :
-       llvm::zip(brackets, std::array{&PlanBytes::weights, &PlanBytes::all})) {
+       llvm::zip(brackets, std::array{&PlanSizes::weights, &PlanSizes::all,
+                                      &PlanSizes::time})) {
     bracket = {part, least.*part, most.*part, most.*part};
     bracket.isLimited = llvm::any_of(
         limits, [&](const Limit &limit) { return limit.part == part; });
     if (bracket.isLimited)
       bracket.bound = bracket.low;
   }
+  auto &[weights, all, time] = brackets;
+  bool hasBoth =
+      time.isLimited && (weights.isLimited || all.isLimited || asked.bits > 0);
+  if (hasBoth)
+    QOPT_RETURN_IF_ERROR(startWithBoth(plan, brackets));
   std::optional<PrecisionPlan> fitting;
   for (int round = 0; round < rounds; ++round) {
-    PlanBytes bounds{brackets[0].bound, brackets[1].bound};
-    chooseFormats(plan, use, bounds);
+    PlanSizes bounds{weights.bound, all.bound, time.bound};
+    Status chosen = chooseFormats(plan, use, bounds);
+    if (!chosen.ok()) { // fewer bytes than before take more time
+      if (!time.isLimited || time.isDone())
+        break;
+      time.low = time.bound + 1;
+      time.next(time.bound, /*guesses=*/false);
+      continue;
+    }
     auto found = measure(plan);
     if (!found.ok())
       return found.status();
-    PlanBytes bytes = bytesOf(plan, use);
-    for (Bracket &bracket : brackets)
-      bracket.left = bracket.share = HUGE_VAL;
-    for (const Limit &limit : limits) {
-      double value = limit.of(*found), over = limit.most - value;
-      if (over < 0 && !fitting)
-        return limit.refusal(value);
-      Bracket &bracket = brackets[limit.part == &PlanBytes::all];
-      // A step takes about as long as its weights take to arrive.
-      bracket.left = std::min(
-          bracket.left,
-          limit.isTime() ? over / value * double(bytes.weights) : over);
-      bracket.share = std::min(bracket.share, over / limit.most);
-    }
+    PlanSizes sizes = sizesOf(plan, use);
+    QOPT_RETURN_IF_ERROR(take(*found, sizes, !hasBoth && !fitting, brackets));
     bool fits = true, isClose = round > 0;
     for (Bracket &bracket : brackets) {
       if (!bracket.isLimited)
         continue;
       fits &= bracket.share >= 0;
-      // Another bound may leave much of this one.
-      bool binds = double(bytes.*bracket.part) >
-                   double(bracket.bound) * (1 - closeEnough);
-      isClose &= bracket.share < closeEnough || !binds;
-      bracket.take(bytes.*bracket.part);
+      isClose &= bracket.isUsed;
+      bracket.take(sizes.*bracket.part);
     }
     if (fits && (!fitting || plan.divergence() <= fitting->divergence())) {
       fitting = plan;
       chosenBounds = bounds;
     }
-    if ((fits && isClose) || (brackets[0].isDone() && brackets[1].isDone()))
+    if ((fits && isClose) ||
+        llvm::all_of(brackets, [](const Bracket &b) { return b.isDone(); }))
       break;
     for (Bracket &bracket : brackets)
       if (bracket.isLimited)
-        bracket.next(bytes.*bracket.part, round < guesses);
+        bracket.next(sizes.*bracket.part, round < guesses);
   }
+  if (!fitting)
+    return Status(StatusCode::Infeasible,
+                  "each of the budgets (" + spellBudgets() +
+                      ") can be met, but no plan of these candidates was found "
+                      "that meets all; ask for more of one");
   plan = std::move(*fitting);
   return Status();
 }

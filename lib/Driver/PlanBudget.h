@@ -1,13 +1,15 @@
 // What formats are chosen under: stored bits of weights, the size of the file,
 // the memory that a server needs, the predicted time of a decode step. Bytes of
-// weights and cache are bounded exactly; everything else of a file, of memory
-// or of a step is what a compilation of the plan says it is.
+// weights and cache, and prices of formats in a step (StepPrices.h), are
+// bounded exactly; everything else of a file, of memory or of a step is what a
+// compilation of the plan says it is.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_PLANBUDGET_H
 #define QOPT_LIB_DRIVER_PLANBUDGET_H
 
 #include "lib/Driver/PrecisionAssignment.h"
 #include "qopt/Compiler.h"
+#include <array>
 
 namespace qopt::driver {
 
@@ -17,7 +19,7 @@ bool hasBudget(const CompileOptions &options);
 bool hasMeasuredBudget(const CompileOptions &options);
 
 /// Whether the formats of the cache are chosen, too: --max-memory counts it,
-/// and no --kv says them.
+/// --max-latency the time to read it, and no --kv says them.
 bool choosesCaches(const CompileOptions &options);
 
 /// The options without budgets: what scores of formats depend on.
@@ -44,7 +46,7 @@ public:
   StatusOr<bool> holds(const PrecisionPlan &plan) const;
 
   /// What the choice was bounded by.
-  const PlanBytes &bounds() const { return chosenBounds; }
+  const PlanSizes &bounds() const { return chosenBounds; }
   const CacheUse &cacheUse() const { return use; }
 
 private:
@@ -58,27 +60,31 @@ private:
     std::string given;
     double most;
     double Measured::*value;
-    int64_t PlanBytes::*part; ///< what it bounds
+    int64_t PlanSizes::*part; ///< what it bounds
     const char *unit;         ///< of people's words
 
     double of(const Measured &found) const { return found.*value; }
     bool isTime() const { return value == &Measured::stepSeconds; }
     std::string spell(double amount) const;
-    /// Infeasible: the smallest plan has so much.
+    /// Infeasible: the smallest or fastest plan has so much.
     Status refusal(double least) const;
   };
   struct Bracket;
+  using Brackets = std::array<Bracket, 3>; ///< of weights, of all, of time
 
   std::string spellBudgets() const;
-  Status chooseWithinLimits(PrecisionPlan &plan, const PlanBytes &least,
-                            const PlanBytes &most);
+  Status chooseWithinLimits(PrecisionPlan &plan, const PlanSizes &least,
+                            const PlanSizes &most);
+  Status startWithBoth(PrecisionPlan &plan, Brackets &brackets) const;
+  Status take(const Measured &found, const PlanSizes &sizes, bool refuses,
+              Brackets &brackets) const;
   StatusOr<Measured> measure(const PrecisionPlan &plan) const;
 
   const CompileOptions &asked;
   const CalibrationRecord &text;
   CacheUse use;
   std::vector<Limit> limits;
-  PlanBytes chosenBounds;
+  PlanSizes chosenBounds;
 };
 
 } // namespace qopt::driver

@@ -141,7 +141,7 @@ static size_t placeOf(const PlanEntry &entry) {
 std::optional<Move> MoveSearch::nextMove() {
   std::vector<PlanEntry> entries = entriesOf(plan);
   const CacheUse &use = budget.cacheUse();
-  PlanBytes now = bytesOf(plan, use), most = budget.bounds();
+  PlanSizes now = sizesOf(plan, use), most = budget.bounds();
   std::optional<Move> best;
   for (auto [i, smaller] : llvm::enumerate(entries)) {
     size_t place = smaller.alternatives.empty() ? 0 : placeOf(smaller);
@@ -159,8 +159,10 @@ std::optional<Move> MoveSearch::nextMove() {
           larger.bytes(more, use) - larger.bytes(larger.chosen, use);
       int64_t ofWeights =
           (larger.cache ? 0 : added) - (smaller.cache ? 0 : saved);
+      int64_t time = PlanEntry::time(more) - PlanEntry::time(larger.chosen) +
+                     PlanEntry::time(less) - PlanEntry::time(smaller.chosen);
       if (now.weights + ofWeights > most.weights ||
-          now.all + added - saved > most.all)
+          now.all + added - saved > most.all || now.time + time > most.time)
         continue;
       Move move{i, place - 1, j, next,
                 less.divergence - smaller.chosen.divergence + more.divergence -

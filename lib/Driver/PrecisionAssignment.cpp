@@ -8,7 +8,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
-#include <cassert>
+#include <cmath>
 #include <set>
 
 using namespace mlir;
@@ -114,6 +114,15 @@ std::vector<PlannedCache> listCaches(ModuleOp module, ModuleOp raised) {
   return caches;
 }
 
+/// What more time a step takes with `more` than with `less`, where it is known.
+static std::string spellTime(const PlannedFormat &less,
+                             const PlannedFormat &more) {
+  if (!less.seconds || !more.seconds)
+    return "";
+  return llvm::formatv(" ({0:F3} us of a step)",
+                       (*more.seconds - *less.seconds) * 1e6);
+}
+
 /// What the neighbours in size would save or cost.
 static std::string reasonFor(const std::vector<PlannedFormat> &alternatives,
                              size_t chosen) {
@@ -121,17 +130,18 @@ static std::string reasonFor(const std::vector<PlannedFormat> &alternatives,
   const PlannedFormat &own = alternatives[chosen];
   if (chosen > 0) {
     const PlannedFormat &less = alternatives[chosen - 1];
-    reason = llvm::formatv("{0} would save {1} bytes and cost {2:F6} KL more",
-                           less.format, own.bytes - less.bytes,
-                           less.divergence - own.divergence);
+    reason =
+        llvm::formatv("{0} would save {1} bytes{2} and cost {3:F6} KL more",
+                      less.format, own.bytes - less.bytes, spellTime(less, own),
+                      less.divergence - own.divergence);
   }
   if (chosen + 1 < alternatives.size()) {
     const PlannedFormat &more = alternatives[chosen + 1];
-    reason +=
-        (reason.empty() ? "" : "; ") +
-        std::string(llvm::formatv(
-            "{0} would take {1} bytes more and save {2:F6} KL", more.format,
-            more.bytes - own.bytes, own.divergence - more.divergence));
+    reason += (reason.empty() ? "" : "; ") +
+              std::string(llvm::formatv(
+                  "{0} would take {1} bytes{2} more and save {3:F6} KL",
+                  more.format, more.bytes - own.bytes, spellTime(own, more),
+                  own.divergence - more.divergence));
   }
   return reason.empty() ? "the only candidate" : reason;
 }
@@ -154,6 +164,10 @@ int64_t PlanEntry::bytes(const PlannedFormat &format,
   return bytes;
 }
 
+int64_t PlanEntry::time(const PlannedFormat &format) {
+  return std::llround(format.seconds.value_or(0) * 1e12);
+}
+
 std::vector<PlanEntry> entriesOf(PrecisionPlan &plan) {
   std::vector<PlanEntry> entries;
   for (PlannedWeight &weight : plan.weights)
@@ -165,68 +179,81 @@ std::vector<PlanEntry> entriesOf(PrecisionPlan &plan) {
   return entries;
 }
 
-/// The sum over entries of what `pick` says of each.
-static PlanBytes
-sumOf(const PrecisionPlan &plan, const CacheUse &use,
-      llvm::function_ref<const PlannedFormat &(const PlanEntry &)> pick) {
-  PlanBytes sum;
+/// The sum over entries of what `pick` says of each size of an entry.
+static PlanSizes sumOf(
+    const PrecisionPlan &plan, const CacheUse &use,
+    llvm::function_ref<int64_t(
+        const PlanEntry &, llvm::function_ref<int64_t(const PlannedFormat &)>)>
+        pick) {
+  PlanSizes sum;
   // They are only read.
   for (const PlanEntry &entry : entriesOf(const_cast<PrecisionPlan &>(plan))) {
-    int64_t bytes = entry.bytes(pick(entry), use);
+    int64_t bytes = pick(entry, [&](const PlannedFormat &format) {
+      return entry.bytes(format, use);
+    });
     sum.all += bytes;
     if (!entry.cache)
       sum.weights += bytes;
+    sum.time += pick(entry, PlanEntry::time);
   }
   return sum;
 }
 
-PlanBytes bytesOf(const PrecisionPlan &plan, const CacheUse &use) {
-  return sumOf(plan, use, [](const PlanEntry &entry) -> const PlannedFormat & {
-    return entry.chosen;
+PlanSizes sizesOf(const PrecisionPlan &plan, const CacheUse &use) {
+  return sumOf(plan, use, [](const PlanEntry &entry, auto sizeOf) {
+    return sizeOf(entry.chosen);
   });
 }
 
-/// The smallest alternative, or the largest; what is fixed where there is none.
+/// The least or the most of each size; of what is fixed where there is no
+/// alternative.
 template <typename Compare>
-static PlanBytes extremeOf(const PrecisionPlan &plan, const CacheUse &use,
-                           Compare isBefore) {
-  return sumOf(plan, use, [&](const PlanEntry &entry) -> const PlannedFormat & {
+static PlanSizes extremesOf(const PrecisionPlan &plan, const CacheUse &use,
+                            Compare isBefore) {
+  return sumOf(plan, use, [&](const PlanEntry &entry, auto sizeOf) {
     if (entry.alternatives.empty())
-      return entry.chosen;
-    return *std::min_element(
-        entry.alternatives.begin(), entry.alternatives.end(),
-        [&](const PlannedFormat &a, const PlannedFormat &b) {
-          return isBefore(entry.bytes(a, use), entry.bytes(b, use));
-        });
+      return sizeOf(entry.chosen);
+    std::vector<int64_t> sizes;
+    for (const PlannedFormat &format : entry.alternatives)
+      sizes.push_back(sizeOf(format));
+    return *std::min_element(sizes.begin(), sizes.end(), isBefore);
   });
 }
 
-PlanBytes leastBytes(const PrecisionPlan &plan, const CacheUse &use) {
-  return extremeOf(plan, use, std::less<>());
+PlanSizes leastSizes(const PrecisionPlan &plan, const CacheUse &use) {
+  return extremesOf(plan, use, std::less<>());
 }
 
-PlanBytes mostBytes(const PrecisionPlan &plan, const CacheUse &use) {
-  return extremeOf(plan, use, std::greater<>());
+PlanSizes mostSizes(const PrecisionPlan &plan, const CacheUse &use) {
+  return extremesOf(plan, use, std::greater<>());
 }
 
-void chooseFormats(PrecisionPlan &plan, const CacheUse &use,
-                   const PlanBytes &bounds) {
+Status chooseFormats(PrecisionPlan &plan, const CacheUse &use,
+                     const PlanSizes &bounds, Objective objective) {
   std::vector<PlanEntry> entries = entriesOf(plan);
   std::vector<std::vector<quant::SizedOption>> items;
   for (const PlanEntry &entry : entries) {
     auto &options = items.emplace_back();
     for (const PlannedFormat &format : entry.alternatives)
-      options.push_back({entry.bytes(format, use), format.divergence});
+      options.push_back({entry.bytes(format, use),
+                         objective == Objective::Time
+                             ? format.seconds.value_or(0)
+                             : format.divergence,
+                         PlanEntry::time(format)});
     if (options.empty()) // what options fix
-      options.push_back({entry.bytes(entry.chosen, use), 0});
+      options.push_back(
+          {entry.bytes(entry.chosen, use), 0, PlanEntry::time(entry.chosen)});
   }
-  auto choice =
-      quant::chooseWithin(items, {{plan.weights.size(), bounds.weights},
-                                  {items.size(), bounds.all}});
-  assert(choice.ok() && "less than the smallest plan");
+  auto choice = quant::chooseWithin(
+      items,
+      {{plan.weights.size(), bounds.weights}, {items.size(), bounds.all}},
+      bounds.time);
+  if (!choice.ok())
+    return choice.status();
   for (auto [entry, chosen] : llvm::zip(entries, *choice))
     if (!entry.alternatives.empty())
       entry.choose(chosen);
+  return Status();
 }
 
 } // namespace qopt::driver

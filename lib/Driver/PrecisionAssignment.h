@@ -1,6 +1,7 @@
-// Which format each weight gets under a budget: the sum of what the formats are
-// predicted to cost is the objective (FormatScores.h), and its least value
-// within the budget is exact (lib/Quant/assignment).
+// Which format each weight and cache gets under budgets: the sum of what the
+// formats are predicted to cost is the objective (FormatScores.h,
+// CacheScores.h), and its least value within bounds on bytes and on the time of
+// a step (StepPrices.h) is exact (lib/Quant/assignment).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_PRECISIONASSIGNMENT_H
 #define QOPT_LIB_DRIVER_PRECISIONASSIGNMENT_H
@@ -43,33 +44,41 @@ struct CacheUse {
   int64_t positions = 0; ///< of all sequences
 };
 
-/// Bytes of what is bounded.
-struct PlanBytes {
-  int64_t weights = 0;
-  int64_t all = 0; ///< with the cache
+/// What is bounded, each a sum over entries.
+struct PlanSizes {
+  int64_t weights = 0; ///< bytes
+  int64_t all = 0;     ///< bytes, with the cache
+  int64_t time = 0;    ///< picoseconds of a step; 0 where nothing is predicted
 };
 
-/// Of a plan, of the smallest one, and of the largest.
-PlanBytes bytesOf(const PrecisionPlan &plan, const CacheUse &use);
-PlanBytes leastBytes(const PrecisionPlan &plan, const CacheUse &use);
-PlanBytes mostBytes(const PrecisionPlan &plan, const CacheUse &use);
+/// Of a plan; the least and the most of each that plans have, which are not all
+/// those of one plan.
+PlanSizes sizesOf(const PrecisionPlan &plan, const CacheUse &use);
+PlanSizes leastSizes(const PrecisionPlan &plan, const CacheUse &use);
+PlanSizes mostSizes(const PrecisionPlan &plan, const CacheUse &use);
+
+/// What plans are to have little of.
+enum class Objective { Divergence, Time };
 
 /// Chooses an alternative of each weight and cache that has some, with which
-/// all together are predicted to cost least within `bounds`, none below the
-/// smallest plan's, and says why.
-void chooseFormats(PrecisionPlan &plan, const CacheUse &use,
-                   const PlanBytes &bounds);
+/// all together are predicted to cost least within `bounds`, and says why.
+/// Infeasible, with the plan as it was, where none is within them.
+Status chooseFormats(PrecisionPlan &plan, const CacheUse &use,
+                     const PlanSizes &bounds,
+                     Objective objective = Objective::Divergence);
 
 /// A weight or a cache of a plan, for who treats both alike.
 struct PlanEntry {
   const std::string &name;
   PlannedFormat &chosen;
   std::string &reason;
-  const std::vector<PlannedFormat> &alternatives;
+  std::vector<PlannedFormat> &alternatives;
   const PlannedCache *cache; ///< null of a weight
 
   /// Bytes in memory.
   int64_t bytes(const PlannedFormat &format, const CacheUse &use) const;
+  /// Picoseconds of a step.
+  static int64_t time(const PlannedFormat &format);
   /// Takes an alternative, and says what its neighbours would cost.
   void choose(size_t alternative);
 };

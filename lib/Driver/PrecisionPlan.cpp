@@ -96,6 +96,8 @@ static void writeFormat(json::OStream &out, const PlannedFormat &format) {
     out.attribute("algorithm", format.algorithm);
   out.attribute("bytes", format.bytes);
   writeNumber(out, "predicted_kl", format.divergence);
+  if (format.seconds)
+    writeNumber(out, "step_us", *format.seconds * 1e6);
 }
 
 static void writeCalibration(json::OStream &out,
@@ -211,11 +213,15 @@ std::string toJson(const PrecisionPlan &plan) {
 static bool readFormat(const json::Value &value, PlannedFormat &format,
                        json::Path path) {
   json::ObjectMapper map(value, path);
+  std::optional<double> microseconds;
   if (!map || !map.map("format", format.format) ||
       !map.mapOptional("algorithm", format.algorithm) ||
       !map.map("bytes", format.bytes) ||
-      !map.map("predicted_kl", format.divergence))
+      !map.map("predicted_kl", format.divergence) ||
+      !map.map("step_us", microseconds))
     return false;
+  if (microseconds)
+    format.seconds = *microseconds / 1e6;
   if (auto parsed = quant::parseFormat(format.format); !parsed.ok()) {
     path.field("format").report("expected the name of a format");
     return false;

@@ -13,7 +13,8 @@
 //     "activations": "f32", "kv": "f16",
 //     "caches": [
 //       {"name": "cache.0.key", "heads": 4, "channels": 64, "format": "int8",
-//        "bytes": 264, "predicted_kl": 0.00003, "reason": "…"},
+//        "bytes": 264, "predicted_kl": 0.00003, "step_us": 0.21,
+//        "reason": "…"},
 //       …],
 //     "weights": [
 //       {"name": "model.layers.0.mlp.down_proj.weight", "rows": 512,
@@ -29,6 +30,7 @@
 
 #include "qopt/Status.h"
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,9 @@ struct PlannedFormat {
   std::string algorithm; ///< that gives its codes; empty: rounded by itself
   int64_t bytes = 0;     ///< scales and zero points included
   double divergence = 0; ///< KL per token that it is predicted to cost
+  /// What a decode step is predicted to take more than with the fastest
+  /// alternative, where a budget on latency had it predicted.
+  std::optional<double> seconds = std::nullopt;
 };
 
 struct PlannedWeight {

@@ -12,6 +12,7 @@
 #include "lib/Driver/PlanMoves.h"
 #include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/StageOptions.h"
+#include "lib/Driver/StepPrices.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
@@ -417,7 +418,8 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
   } else {
     QOPT_RETURN_IF_ERROR(score(raised, scores, progress));
     CacheUse none;
-    chooseFormats(decided, none, leastBytes(decided, none));
+    QOPT_RETURN_IF_ERROR(
+        chooseFormats(decided, none, leastSizes(decided, none)));
     QOPT_RETURN_IF_ERROR(scores.put(scoresEntry, toJson(decided)));
   }
   if (choosesCaches(asked))
@@ -425,6 +427,8 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
   auto use = cacheUse(raised);
   if (!use.ok())
     return use.status();
+  if (!asked.maxLatency.empty())
+    QOPT_RETURN_IF_ERROR(priceFormats(raised, asked, progress, decided));
   PlanBudget budget(asked, text->record, *use);
   if (Status status = budget.choose(progress, decided); !status.ok()) {
     forgetSteps();

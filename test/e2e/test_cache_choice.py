@@ -1,4 +1,4 @@
-"""Formats of the cache under a budget on memory, by layer, and exchanges that are measured behind the choice."""
+"""Formats of the cache under budgets on memory and latency, by layer, and exchanges that are measured behind the choice."""
 
 import json
 
@@ -68,10 +68,39 @@ def test_exchanges_are_measured_and_kept_where_they_help(work):
     assert moves["kl_after"] == pytest.approx(best)
 
 
+def test_a_latency_is_met_by_weights_and_caches(tool, stories, work, tmp_path):
+    """All that a step reads has a price; together with a budget on bits, too."""
+    gpu = ("--target", "cuda", "--calibrate", work / "calib.txt", "--store", work / "store", "--algorithm", "rtn")
+    gpu = (*gpu, "--candidates", "int4_g32,int8,f16", "--kv-candidates", "int4,int8,f16", "--json")
+    gpu = (*gpu, "--save-plan", tmp_path / "p.json", "-o", tmp_path / "m.qopt")
+    done = tool("qopt-compile", stories, *gpu, "--max-latency", "1us", check=False)
+    least = float(done.stderr.split("the fastest plan of these candidates takes ")[1].split(" ms")[0])
+    bits, caches = [], []
+    for factor, others in ((1, ()), (1.01, ()), (1.01, ("--bits", 7)), (2, ())):
+        limit = f"{least * factor:.5f}ms"
+        found = json.loads(tool("qopt-compile", stories, *gpu, "--max-latency", limit, *others).stdout)
+        (step,) = found["steps"]
+        assert step["predicted"]["seconds"] * 1e6 <= float(limit[:-2]) * 1000
+        if factor < 2 and not others:
+            assert step["predicted"]["seconds"] * 1e6 > 0.995 * float(limit[:-2]) * 1000
+        plan = json.loads((tmp_path / "p.json").read_text())
+        bits.append(plan["bits"])
+        caches.append([cache["format"] for cache in plan["caches"]])
+    assert bits[0] < bits[1] < bits[3] and bits[2] <= 7
+    assert len(caches[0]) == 10 and caches[3] == ["f16"] * 10
+    for entry in (*plan["weights"], *plan["caches"]):
+        times = [alternative["step_us"] for alternative in entry["alternatives"]]
+        assert min(times) == 0 < max(times) and "us of a step" in entry["reason"]
+    assert plan["weights"][1]["alternatives"][2]["step_us"] > plan["weights"][1]["alternatives"][1]["step_us"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--bits", 6, "--kv-candidates", "int8"), "--kv-candidates"),
+        (
+            ("--bits", 6, "--kv-candidates", "int8"),
+            "--kv-candidates is for --max-memory and --max-latency, which choose",
+        ),
         (("--max-memory", "2MB", "--kv", "int8", "--kv-candidates", "int8"), "where no --kv is given; leave it out"),
         (("--max-memory", "2MB", "--kv-candidates", "int7"), '--kv-candidates: format "int7": unknown element type'),
         (("--max-memory", "2MB", "--kv-candidates", "lut4"), '--kv-candidates is "lut4'),

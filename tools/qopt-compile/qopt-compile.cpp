@@ -193,19 +193,20 @@ void declareBudgets(CLI::App &app, Arguments &arguments) {
       ->check(cli::between(1, 1 << 16))
       ->needs(memory);
   add("--max-latency", o.maxLatency,
-      "the same for the predicted time of a decode step of one sequence on the "
-      "slowest GPU of --arch: 2.1ms, 800us")
+      "the same for the predicted time of a decode step of one sequence, at "
+      "--context or, without it, at most 1024 positions, on the slowest GPU of "
+      "--arch: 2.1ms, 800us")
       ->needs(calibrate);
   add("--candidates", o.candidates,
       "formats that these budgets choose from; default: those that the target "
       "has fast kernels for")
       ->delimiter(',');
   add("--kv-candidates", o.cacheCandidates,
-      "with --max-memory and without --kv: formats that the keys and values of "
-      "each layer are chosen from; default: int4_asym_g32_zf, int4, int8 and "
-      "f16")
+      "with --max-memory or --max-latency and without --kv: formats that the "
+      "keys and values of each layer are chosen from; default: "
+      "int4_asym_g32_zf, int4, int8 and f16")
       ->delimiter(',')
-      ->needs(memory);
+      ->needs(calibrate);
   add("--moves", o.moves,
       "behind the choice, exchange the formats of so many pairs of weights or "
       "caches within these budgets, measure each as KL on text that no "

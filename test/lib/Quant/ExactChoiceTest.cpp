@@ -15,7 +15,7 @@ using Items = std::vector<std::vector<SizedOption>>;
 namespace {
 
 struct Sums {
-  int64_t bytes = 0;
+  int64_t bytes = 0, time = 0;
   double cost = 0;
 };
 
@@ -23,6 +23,7 @@ Sums sumsOf(const Items &items, const std::vector<size_t> &choice) {
   Sums sums;
   for (size_t i = 0; i < items.size(); ++i) { // of the first items, too
     sums.bytes += items[i][choice[i]].bytes;
+    sums.time += items[i][choice[i]].time;
     sums.cost += items[i][choice[i]].cost;
   }
   return sums;
@@ -95,6 +96,63 @@ TEST(ExactChoice, keepsABoundOfTheFirstItems) {
   }
 }
 
+Items withTimes(Items items, unsigned seed) {
+  std::mt19937_64 random(seed);
+  for (auto &options : items)
+    for (SizedOption &option : options)
+      option.time = int64_t(random() % 50);
+  return items;
+}
+
+/// The least cost within both bounds; infinite where nothing is.
+double leastCostWithTime(const Items &items, size_t item, int64_t budget,
+                         int64_t time) {
+  if (budget < 0 || time < 0)
+    return std::numeric_limits<double>::infinity();
+  if (item == items.size())
+    return 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (const SizedOption &option : items[item])
+    least =
+        std::min(least, option.cost + leastCostWithTime(items, item + 1,
+                                                        budget - option.bytes,
+                                                        time - option.time));
+  return least;
+}
+
+TEST(ExactChoice, keepsABoundOfTimeToo) {
+  int infeasible = 0;
+  for (unsigned seed = 0; seed < 100; ++seed) {
+    Items items = withTimes(randomItems(7, seed, 50), seed);
+    for (int64_t budget : {60, 120, 200, 1000})
+      for (int64_t time : {60, 120, 200, 1000}) {
+        auto choice = chooseWithin(items, {{items.size(), budget}}, time);
+        double least = leastCostWithTime(items, 0, budget, time);
+        ASSERT_EQ(choice.ok(), std::isfinite(least));
+        if (!choice.ok()) {
+          EXPECT_EQ(choice.status().code(), StatusCode::Infeasible);
+          ++infeasible;
+          continue;
+        }
+        Sums sums = sumsOf(items, *choice);
+        EXPECT_LE(sums.bytes, budget);
+        EXPECT_LE(sums.time, time);
+        EXPECT_NEAR(sums.cost, least, 1e-12);
+      }
+  }
+  EXPECT_GT(infeasible, 100);
+}
+
+TEST(ExactChoice, saysThatBothCannotBeMet) {
+  auto choice = chooseWithin({{{10, 0, 40}, {40, 0, 10}}}, {{1, 30}}, 30);
+  EXPECT_EQ(choice.status().message(),
+            "each budget can be met, but not both: no choice of at most 30 "
+            "bytes takes at most 30");
+  choice = chooseWithin({{{10, 0, 40}, {40, 0, 10}}}, {{1, 50}}, 9);
+  EXPECT_EQ(choice.status().message(),
+            "the fastest choice takes 10, more than the budget of 9");
+}
+
 TEST(ExactChoice, ofEqualCostsIsTheSmallest) {
   auto choice = chooseWithin({{{30, 1}, {10, 1}, {20, 1}}}, 100);
   EXPECT_EQ(*choice, std::vector<size_t>{1});
@@ -130,6 +188,36 @@ TEST(ExactChoice, keepsTheBudgetOfLargeModels) {
   Sums sums = sumsOf(items, *choice);
   EXPECT_LE(sums.bytes, budget);
   EXPECT_GE(double(sums.bytes), 0.9999 * double(budget));
+}
+
+/// With two bounds states are thinned much sooner, and both still hold.
+TEST(ExactChoice, keepsBothBudgetsOfLargeModels) {
+  std::mt19937_64 random(3);
+  Items items(60);
+  for (auto &options : items) {
+    int64_t elements = 1 + int64_t(random() % 100000000);
+    double loss = double(1 + random() % 1000);
+    for (int bits : {2, 3, 4, 6, 8})
+      options.push_back(
+          {elements * bits / 8, loss * std::pow(4.0, -bits),
+           elements * bits / 8 + int64_t(random() % size_t(elements))});
+  }
+  int64_t least = 0;
+  for (auto &options : items)
+    least += std::min_element(options.begin(), options.end(),
+                              [](const SizedOption &a, const SizedOption &b) {
+                                return a.time < b.time;
+                              })
+                 ->time;
+  int64_t budget = leastBytes(items) * 2, time = least * 2;
+  auto choice = chooseWithin(items, {{items.size(), budget}}, time);
+  ASSERT_TRUE(choice.ok());
+  Sums sums = sumsOf(items, *choice);
+  EXPECT_LE(sums.bytes, budget);
+  EXPECT_LE(sums.time, time);
+  EXPECT_GE(std::max(double(sums.bytes) / double(budget),
+                     double(sums.time) / double(time)),
+            0.98);
 }
 
 } // namespace
