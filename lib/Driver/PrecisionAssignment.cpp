@@ -7,6 +7,7 @@
 #include "lib/Quant/assignment/ExactChoice.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 #include <set>
@@ -172,7 +173,7 @@ std::vector<PlanEntry> entriesOf(PrecisionPlan &plan) {
   std::vector<PlanEntry> entries;
   for (PlannedWeight &weight : plan.weights)
     entries.push_back({weight.name, weight.chosen, weight.reason,
-                       weight.alternatives, nullptr});
+                       weight.alternatives, nullptr, weight.launch});
   for (PlannedCache &cache : plan.caches)
     entries.push_back(
         {cache.name, cache.chosen, cache.reason, cache.alternatives, &cache});
@@ -228,31 +229,69 @@ PlanSizes mostSizes(const PrecisionPlan &plan, const CacheUse &use) {
   return extremesOf(plan, use, std::greater<>());
 }
 
+/// The entries that get one format together: those of a launch, else one.
+static std::vector<std::vector<size_t>>
+groupsOf(llvm::ArrayRef<PlanEntry> entries) {
+  std::vector<std::vector<size_t>> groups;
+  llvm::StringMap<size_t> launches;
+  for (auto [i, entry] : llvm::enumerate(entries)) {
+    if (!entry.launch.empty()) {
+      auto [known, isNew] = launches.try_emplace(entry.launch, groups.size());
+      if (!isNew) {
+        groups[known->second].push_back(i);
+        continue;
+      }
+    }
+    groups.push_back({i});
+  }
+  return groups;
+}
+
+/// An entry's alternatives as the choice sees them; of what options fix, that.
+static std::vector<quant::SizedOption>
+optionsOf(const PlanEntry &entry, const CacheUse &use, Objective objective) {
+  std::vector<quant::SizedOption> options;
+  auto add = [&](const PlannedFormat &format) {
+    double cost = objective == Objective::Time ? format.seconds.value_or(0)
+                                               : format.divergence;
+    options.push_back(
+        {entry.bytes(format, use), cost, PlanEntry::time(format)});
+  };
+  llvm::for_each(entry.alternatives, add);
+  if (options.empty()) {
+    add(entry.chosen);
+    options.front().cost = 0;
+  }
+  return options;
+}
+
 Status chooseFormats(PrecisionPlan &plan, const CacheUse &use,
                      const PlanSizes &bounds, Objective objective) {
   std::vector<PlanEntry> entries = entriesOf(plan);
+  std::vector<std::vector<size_t>> groups = groupsOf(entries);
   std::vector<std::vector<quant::SizedOption>> items;
-  for (const PlanEntry &entry : entries) {
-    auto &options = items.emplace_back();
-    for (const PlannedFormat &format : entry.alternatives)
-      options.push_back({entry.bytes(format, use),
-                         objective == Objective::Time
-                             ? format.seconds.value_or(0)
-                             : format.divergence,
-                         PlanEntry::time(format)});
-    if (options.empty()) // what options fix
-      options.push_back(
-          {entry.bytes(entry.chosen, use), 0, PlanEntry::time(entry.chosen)});
+  size_t weights = 0; // caches are behind them
+  for (const std::vector<size_t> &group : groups) {
+    weights += !entries[group.front()].cache;
+    auto &item =
+        items.emplace_back(optionsOf(entries[group.front()], use, objective));
+    for (size_t other : llvm::ArrayRef(group).drop_front())
+      for (auto [sum, one] :
+           llvm::zip_equal(item, optionsOf(entries[other], use, objective))) {
+        sum.bytes += one.bytes;
+        sum.cost += one.cost;
+        sum.time += one.time;
+      }
   }
   auto choice = quant::chooseWithin(
-      items,
-      {{plan.weights.size(), bounds.weights}, {items.size(), bounds.all}},
+      items, {{weights, bounds.weights}, {items.size(), bounds.all}},
       bounds.time);
   if (!choice.ok())
     return choice.status();
-  for (auto [entry, chosen] : llvm::zip(entries, *choice))
-    if (!entry.alternatives.empty())
-      entry.choose(chosen);
+  for (auto [group, chosen] : llvm::zip(groups, *choice))
+    for (size_t entry : group)
+      if (!entries[entry].alternatives.empty())
+        entries[entry].choose(chosen);
   return Status();
 }
 

@@ -61,8 +61,9 @@ PlanSizes mostSizes(const PrecisionPlan &plan, const CacheUse &use);
 enum class Objective { Divergence, Time };
 
 /// Chooses an alternative of each weight and cache that has some, with which
-/// all together are predicted to cost least within `bounds`, and says why.
-/// Infeasible, with the plan as it was, where none is within them.
+/// all together are predicted to cost least within `bounds`, and says why;
+/// weights of one launch get the same. Infeasible, with the plan as it was,
+/// where none is within them.
 Status chooseFormats(PrecisionPlan &plan, const CacheUse &use,
                      const PlanSizes &bounds,
                      Objective objective = Objective::Divergence);
@@ -74,6 +75,7 @@ struct PlanEntry {
   std::string &reason;
   std::vector<PlannedFormat> &alternatives;
   const PlannedCache *cache; ///< null of a weight
+  std::string launch = "";   ///< of a weight (PlannedWeight)
 
   /// Bytes in memory.
   int64_t bytes(const PlannedFormat &format, const CacheUse &use) const;

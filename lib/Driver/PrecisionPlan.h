@@ -54,6 +54,9 @@ struct PlannedWeight {
   PlannedFormat chosen;
   std::string reason;
   std::vector<PlannedFormat> alternatives; ///< all that were scored, by size
+  /// While formats are chosen: weights of one launch, which takes them in one
+  /// format only, have one name here. Of no file.
+  std::string launch = "";
 };
 
 /// The keys or the values of a layer of the cache.

@@ -28,7 +28,9 @@ StatusOr<double> predictStep(const CompileOptions &asked,
 
 /// Gives each alternative of `plan` the seconds that it takes more than the
 /// fastest of its entry. Entries are alike that have the same shape, use and
-/// alternatives. `raised` is the model as the stage raise leaves it.
+/// alternatives. Linears that are alike and read one tensor get a common
+/// `launch` where unequal formats are predicted to cost them more than the
+/// larger one costs. `raised` is the model as the stage raise leaves it.
 Status priceFormats(mlir::ModuleOp raised, const CompileOptions &asked,
                     const Progress &progress, PrecisionPlan &plan);
 

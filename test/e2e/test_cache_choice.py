@@ -86,7 +86,7 @@ def test_a_latency_is_met_by_weights_and_caches(tool, stories, work, tmp_path):
         plan = json.loads((tmp_path / "p.json").read_text())
         bits.append(plan["bits"])
         caches.append([cache["format"] for cache in plan["caches"]])
-    assert bits[0] < bits[1] < bits[3] and bits[2] <= 7
+    assert bits[0] < bits[1] < bits[3] and 6.5 < bits[2] <= 7
     assert len(caches[0]) == 10 and caches[3] == ["f16"] * 10
     for entry in (*plan["weights"], *plan["caches"]):
         times = [alternative["step_us"] for alternative in entry["alternatives"]]
