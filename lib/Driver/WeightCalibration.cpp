@@ -27,7 +27,14 @@ SmallVector<ir::QuantizeWeightOp> quantizedWeights(Operation *root) {
 
 void readSources(Operation *root) {
   for (ir::QuantizeWeightOp op : quantizedWeights(root)) {
-    // Users say nothing of a weight's format.
+    // Of its users only transposes, which are gradients', say its format.
+    for (Operation *user : llvm::make_early_inc_range(op->getUsers()))
+      if (auto transpose = dyn_cast<ir::TransposeWeightOp>(user)) {
+        OpBuilder at(transpose);
+        transpose.getResult().replaceAllUsesWith(ir::TransposeWeightOp::create(
+            at, transpose.getLoc(), op.getSource()));
+        transpose.erase();
+      }
     op.getResult().replaceAllUsesWith(op.getSource());
     op.erase();
   }

@@ -99,6 +99,16 @@ def test_the_plan_compiles_to_the_same_weights(tool, stories, chosen):
     assert len(digests[0]) > 20 and digests[0] == digests[1]
 
 
+def test_another_budget_goes_on_from_the_scores_of_the_first(tool, stories, text, tmp_path):
+    """The second has no curvature yet when it calibrates behind the head in f16."""
+    for bits in (13, 12):
+        options = ("--bits", bits, "--store", tmp_path / "store", "--save-plan", tmp_path / "p.json")
+        options = budget(text, *options, candidates=("int8", "f16"))
+        tool("qopt-compile", stories, *options, "--calibrate-tokens", 2048, "-o", tmp_path / "m.qopt")
+        plan = json.loads((tmp_path / "p.json").read_text())
+        assert bits - 0.1 < plan["bits"] <= bits and plan["weights"][0]["format"] == "f16"
+
+
 def test_a_size_is_met(tool, stories, text, tmp_path):
     tool("qopt-compile", stories, *budget(text, "--max-size", "250kB"), "-o", tmp_path / "m.qopt")
     assert 245_000 < (tmp_path / "m.qopt").stat().st_size <= 250_000
