@@ -330,6 +330,22 @@ struct PlanBudget::Bracket {
   }
 };
 
+/// At the least where there is a limit, else open.
+PlanBudget::Brackets PlanBudget::bracketsOf(const PlanSizes &least,
+                                            const PlanSizes &most) const {
+  Brackets brackets;
+  for (auto [bracket, part] :
+       llvm::zip(brackets, std::array{&PlanSizes::weights, &PlanSizes::all,
+                                      &PlanSizes::time})) {
+    bracket = {part, least.*part, most.*part, most.*part};
+    bracket.isLimited = llvm::any_of(
+        limits, [&](const Limit &limit) { return limit.part == part; });
+    if (bracket.isLimited)
+      bracket.bound = bracket.low;
+  }
+  return brackets;
+}
+
 /// What is left of the limits. Infeasible where `refuses` and one is missed.
 Status PlanBudget::take(const Measured &found, const PlanSizes &sizes,
                         bool refuses, Brackets &brackets) const {
@@ -388,16 +404,7 @@ Status PlanBudget::chooseWithinLimits(PrecisionPlan &plan,
                                       const PlanSizes &least,
                                       const PlanSizes &most) {
   constexpr int guesses = 3, rounds = 9;
-  Brackets brackets;
-  for (auto [bracket, part] :
-       llvm::zip(brackets, std::array{&PlanSizes::weights, &PlanSizes::all,
-                                      &PlanSizes::time})) {
-    bracket = {part, least.*part, most.*part, most.*part};
-    bracket.isLimited = llvm::any_of(
-        limits, [&](const Limit &limit) { return limit.part == part; });
-    if (bracket.isLimited)
-      bracket.bound = bracket.low;
-  }
+  Brackets brackets = bracketsOf(least, most);
   auto &[weights, all, time] = brackets;
   bool hasBoth =
       time.isLimited && (weights.isLimited || all.isLimited || asked.bits > 0);

@@ -75,6 +75,7 @@ private:
   std::string spellBudgets() const;
   Status chooseWithinLimits(PrecisionPlan &plan, const PlanSizes &least,
                             const PlanSizes &most);
+  Brackets bracketsOf(const PlanSizes &least, const PlanSizes &most) const;
   Status startWithBoth(PrecisionPlan &plan, Brackets &brackets) const;
   Status take(const Measured &found, const PlanSizes &sizes, bool refuses,
               Brackets &brackets) const;

@@ -1,0 +1,84 @@
+// What options of quantization can be given together. Values of single ones
+// are read where they are used.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/ActivationOption.h"
+#include "lib/Driver/PlanBudget.h"
+#include "lib/Driver/Quantization.h"
+#include "lib/Driver/WeightCalibration.h"
+#include "llvm/Support/FormatVariadic.h"
+
+namespace qopt::driver {
+
+static Status refuse(const std::string &why) {
+  return Status(StatusCode::InvalidArgument, why);
+}
+
+/// What is measured for scales of activations asks for.
+static Status checkScaling(const CompileOptions &options) {
+  auto activations = parseActivationOption(options);
+  if (!activations.ok())
+    return activations.status();
+  std::string given = "--activations is \"" + options.activations +
+                      "\", with scales that are measured on a text; ";
+  bool hasText = !options.calibrate.empty() || !options.plan.empty();
+  if (activations->isStatic() && !hasText)
+    return refuse(given + "give one as --calibrate");
+  if (activations->isStatic() && hasBudget(options))
+    return refuse(given + "they are of formats that are given: leave --bits "
+                          "and --max-size out, or give the plan that they "
+                          "make as --plan");
+  if (options.algorithm == awqAlgorithm &&
+      (hasBudget(options) || options.calibrate.empty()))
+    return refuse("--algorithm is awq, which scales channels by what a text "
+                  "does to weights of given formats; give --calibrate, and "
+                  "neither --bits nor --max-size");
+  return Status();
+}
+
+Status checkQuantizationOptions(const CompileOptions &options) {
+  struct Given {
+    const char *option;
+    bool given;
+  };
+  const Given formats[] = {{"--weights", !options.weights.empty()},
+                           {"--lm-head", !options.lmHead.empty()},
+                           {"--embedding", !options.embedding.empty()},
+                           {"--format", !options.formats.empty()},
+                           {"--kv-format", !options.cacheFormats.empty()},
+                           {"--bits", options.bits > 0},
+                           {"--max-size", !options.maxSize.empty()},
+                           {"--max-memory", !options.maxMemory.empty()},
+                           {"--max-latency", !options.maxLatency.empty()},
+                           {"--candidates", !options.candidates.empty()}};
+  for (const Given &one : formats)
+    if (!options.plan.empty() && one.given)
+      return refuse(
+          std::string("--plan has the formats of weights and caches; leave ") +
+          one.option + " out");
+  QOPT_RETURN_IF_ERROR(checkBudgetOptions(options));
+  if (!hasBudget(options) && !options.candidates.empty())
+    return refuse("--candidates is for --bits and other budgets, which choose "
+                  "among them; give one of these, or leave it out");
+  if (options.moves < 0 || options.moves > mostMoves)
+    return refuse(llvm::formatv("--moves is {0}; expected 0 to {1}",
+                                options.moves, mostMoves));
+  if (options.moves > 0 && !hasBudget(options))
+    return refuse("--moves exchanges formats within a budget; give --bits or "
+                  "another one, or leave it out");
+  QOPT_RETURN_IF_ERROR(checkScaling(options));
+  if (!hasBudget(options))
+    return Status();
+  if (!options.weights.empty())
+    return refuse("--bits and other budgets choose the formats of weights; "
+                  "leave --weights out, or fix single weights with --format");
+  if (options.calibrate.empty())
+    return refuse("--bits and other budgets choose formats by what they do on "
+                  "a text; give one as --calibrate");
+  for (const std::string &candidate : options.candidates)
+    if (auto format = quant::parseFormat(candidate); !format.ok())
+      return Status(format.status().code(),
+                    "--candidates: " + format.status().message());
+  return Status();
+}
+
+} // namespace qopt::driver
