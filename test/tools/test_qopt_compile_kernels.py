@@ -39,6 +39,14 @@ def test_kernels(stories_kernels):
         assert buckets == {1, 8, 16, 32, 64}
 
 
+def test_a_step_is_of_the_context_that_is_asked_for(tool, stories, tmp_path):
+    """Without one of at most 1024 positions; nothing but the file says the longest sequence here."""
+    (tmp_path / "model.onnx").write_bytes((stories / "model.onnx").read_bytes())
+    steps = [kernels_of(tool, tmp_path, *asked)["steps"][0] for asked in ((), ("--context", 2048))]
+    assert [step["context"] for step in steps] == [1024, 2048]
+    assert steps[0]["predicted"]["bytes"] < steps[1]["predicted"]["bytes"]
+
+
 def test_predictions_add_up(stories_kernels):
     """A time is the sum of its terms, of a kernel and of a step for one token."""
     for kernel in stories_kernels["kernels"]:
