@@ -136,6 +136,12 @@ static size_t placeOf(const PlanEntry &entry) {
   return size_t(found - entry.alternatives.begin());
 }
 
+/// Whether it has an alternative at `place`, and may take it alone: weights of
+/// one launch keep one format.
+static bool mayTake(const PlanEntry &entry, size_t place) {
+  return entry.launch.empty() && place < entry.alternatives.size();
+}
+
 /// The exchange of neighbours in size that is predicted to cost least, of those
 /// that keep the bounds and were not tried.
 std::optional<Move> MoveSearch::nextMove() {
@@ -145,14 +151,14 @@ std::optional<Move> MoveSearch::nextMove() {
   std::optional<Move> best;
   for (auto [i, smaller] : llvm::enumerate(entries)) {
     size_t place = smaller.alternatives.empty() ? 0 : placeOf(smaller);
-    if (place == 0)
+    if (place == 0 || !mayTake(smaller, place - 1))
       continue;
     const PlannedFormat &less = smaller.alternatives[place - 1];
     int64_t saved =
         smaller.bytes(smaller.chosen, use) - smaller.bytes(less, use);
     for (auto [j, larger] : llvm::enumerate(entries)) {
       size_t next = larger.alternatives.empty() ? 0 : placeOf(larger) + 1;
-      if (i == j || next == 0 || next >= larger.alternatives.size())
+      if (i == j || next == 0 || !mayTake(larger, next))
         continue;
       const PlannedFormat &more = larger.alternatives[next];
       int64_t added =

@@ -76,7 +76,7 @@ def test_a_latency_is_met_by_weights_and_caches(tool, stories, work, tmp_path):
     done = tool("qopt-compile", stories, *gpu, "--max-latency", "1us", check=False)
     least = float(done.stderr.split("the fastest plan of these candidates takes ")[1].split(" ms")[0])
     bits, caches = [], []
-    for factor, others in ((1, ()), (1.01, ()), (1.01, ("--bits", 7)), (2, ())):
+    for factor, others in ((1, ()), (1.01, ()), (1.01, ("--bits", 7, "--moves", 2)), (2, ())):
         limit = f"{least * factor:.5f}ms"
         found = json.loads(tool("qopt-compile", stories, *gpu, "--max-latency", limit, *others).stdout)
         (step,) = found["steps"]
