@@ -5,6 +5,7 @@
 #include "lib/Quant/assignment/ExactChoice.h"
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -87,7 +88,11 @@ private:
   }
   int64_t bytesRoom(size_t item) const;
   int64_t timeRoom(size_t item) const;
-  Front withItem(const Front &front, size_t item) const;
+  /// States of one item after the other: memory that is used again.
+  struct Scratch {
+    std::vector<State> merged, shifted, both;
+  };
+  Front withItem(const Front &front, size_t item, Scratch &scratch) const;
   Front undominated(const std::vector<State> &states) const;
   Front thinned(Front front) const;
   /// Of states behind `item`, those that the multipliers leave.
@@ -317,10 +322,12 @@ int64_t Search::timeRoom(size_t item) const {
 }
 
 /// The states with one more item that leave room to those behind.
-Front Search::withItem(const Front &front, size_t item) const {
+Front Search::withItem(const Front &front, size_t item,
+                       Scratch &scratch) const {
   int64_t firstRoom = byTime ? timeRoom(item) : bytesRoom(item);
   int64_t secondRoom = byTime ? bytesRoom(item) : timeRoom(item);
-  std::vector<State> merged, shifted, both;
+  auto &[merged, shifted, both] = scratch;
+  merged.clear();
   for (size_t option = 0; option < items[item].size(); ++option) {
     const SizedOption &added = items[item][option];
     shifted.clear();
@@ -333,9 +340,9 @@ Front Search::withItem(const Front &front, size_t item) const {
       if (state.first <= firstRoom && state.second <= secondRoom)
         shifted.push_back(state);
     }
-    both.resize(merged.size() + shifted.size());
+    both.clear();
     std::merge(merged.begin(), merged.end(), shifted.begin(), shifted.end(),
-               both.begin(), isSmaller);
+               std::back_inserter(both), isSmaller);
     merged.swap(both);
   }
   Front kept = undominated(merged);
@@ -345,8 +352,9 @@ Front Search::withItem(const Front &front, size_t item) const {
 std::vector<size_t> Search::run() const {
   std::vector<std::vector<Origin>> origins; // by item
   Front front = {State()};
+  Scratch scratch;
   for (size_t item = 0; item < items.size(); ++item) {
-    front = withItem(front, item);
+    front = withItem(front, item, scratch);
     auto &kept = origins.emplace_back();
     for (const State &state : front)
       kept.push_back(state.origin);
