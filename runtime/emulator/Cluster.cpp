@@ -71,7 +71,11 @@ bool Cluster::run(uint64_t slice) {
 /// A warp's turn; false when it could not move.
 bool Cluster::runWarp(Warp &warp) {
   Block &block = warp.block;
-  uint32_t done = warp.run(32 + worker.random.below(224));
+  uint64_t limit = grid.options.maximumInstructions;
+  uint32_t budget = 32 + worker.random.below(224);
+  if (limit)
+    budget = uint32_t(std::min<uint64_t>(budget, limit - warp.executed));
+  uint32_t done = warp.run(budget);
   executed += done;
   // Time passes for all: others may spin on what a block at rest waits for.
   for (std::unique_ptr<Block> &each : blocks) {
@@ -79,13 +83,12 @@ bool Cluster::runWarp(Warp &warp) {
     if (!each->bulk.empty())
       each->landDueCopies(false);
   }
-  uint64_t limit = grid.options.maximumInstructions;
-  if (limit && warp.executed > limit) {
-    if (!warp.ended())
-      warp.report(warp.instructionOf(warp.groups[0]), FindingKind::Watchdog,
-                  warp.groups[0].mask,
-                  "a warp has executed more than " + std::to_string(limit) +
-                      " instructions");
+  // Who has not ended has at least one instruction before it.
+  if (limit && warp.executed >= limit && !warp.ended()) {
+    warp.report(warp.instructionOf(warp.groups[0]), FindingKind::Watchdog,
+                warp.groups[0].mask,
+                "a warp executes more than " + std::to_string(limit) +
+                    " instructions");
     grid.stopped = true;
   } else if (warp.ended() && !grid.stopped && block.ended()) {
     block.finish();

@@ -21,6 +21,26 @@ struct SpecialName {
   SpecialSlot slot;
 };
 
+/// With all modifiers: "ld.global.v4.u32".
+std::string fullName(const ptx::Instruction &instruction) {
+  std::string name = instruction.opcode;
+  for (const std::string &modifier : instruction.modifiers)
+    (name += '.') += modifier;
+  return name;
+}
+
+/// The space of a memory instruction's bytes.
+const char *spaceOf(const ptx::Instruction &instruction) {
+  for (const std::string &modifier : instruction.modifiers)
+    for (std::string_view space :
+         {"global", "shared", "local", "const", "param"})
+      if (modifier.starts_with(space) &&
+          (modifier.size() == space.size() ||
+           modifier.compare(space.size(), 2, "::") == 0))
+        return space.data();
+  return "generic";
+}
+
 constexpr SpecialName specialNames[] = {
     {"%tid.x", SpecialSlot::TidX},
     {"%tid.y", SpecialSlot::TidY},
@@ -125,11 +145,8 @@ bool Decoder::fail(const std::string &message) {
 }
 
 bool Decoder::unknown() {
-  std::string name = current->opcode;
-  for (const std::string &modifier : current->modifiers)
-    name += "." + modifier;
   unsupported = true;
-  return fail("the emulator has no instruction '" + name + "'");
+  return fail("the emulator has no instruction '" + fullName(*current) + "'");
 }
 
 /// The kernel and what it calls, directly or not.
@@ -409,7 +426,13 @@ bool Decoder::emit(Handler run) {
   }
   program.code.push_back(inst);
   program.sources.push_back(current);
+  access.space = spaceOf(*current);
   program.accesses.push_back(access);
+  auto [opcode, isNew] = opcodes.try_emplace(
+      fullName(*current), uint32_t(program.opcodeNames.size()));
+  if (isNew)
+    program.opcodeNames.push_back(opcode->first);
+  program.opcodes.push_back(opcode->second);
   program.flows.push_back(flowOf(*current));
   return true;
 }

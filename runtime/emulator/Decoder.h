@@ -166,6 +166,7 @@ private:
   };
   std::vector<OperandSlot> destinationSlots, sourceSlots;
   FamilyTable families;
+  std::unordered_map<std::string, uint32_t> opcodes; ///< by fullName
   std::string error;
   bool unsupported = false;
 };

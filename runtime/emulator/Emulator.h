@@ -9,6 +9,7 @@
 #include "runtime/emulator/Finding.h"
 #include "runtime/emulator/Memory.h"
 #include "runtime/emulator/Statistics.h"
+#include "runtime/emulator/ptx/Type.h"
 
 #include <functional>
 #include <memory>
@@ -69,6 +70,8 @@ public:
   const std::string &name() const;
   size_t parameters() const;
   size_t parameterBytes(size_t index) const;
+  const std::string &parameterName(size_t index) const;
+  ptx::Type parameterType(size_t index) const;
   size_t parameterOffset(size_t index) const;
   size_t argumentBytes() const; ///< of all, with the gaps of alignment
   size_t staticSharedBytes() const;

@@ -69,38 +69,30 @@ Status checkCluster(const ptx::Function &kernel, Extent cluster, Extent grid) {
   return Status();
 }
 
-/// The space of a memory instruction's bytes, "" for other instructions.
-std::string spaceOf(const ptx::Instruction &instruction) {
-  for (const std::string &modifier : instruction.modifiers)
-    for (const char *space : {"global", "shared", "local", "const", "param"})
-      if (modifier == space || modifier.starts_with(std::string(space) + "::"))
-        return space;
-  return "generic";
-}
-
 void addCounts(Statistics &statistics, const Grid &grid,
                const std::vector<InstCount> &counts) {
   const Program &program = grid.program;
+  std::vector<OpcodeCount> opcodes(program.opcodeNames.size());
   for (size_t i = 0; i < counts.size(); ++i) {
     if (counts[i].warps == 0 || program.sources[i] == nullptr)
       continue;
-    const ptx::Instruction &source = *program.sources[i];
-    std::string name = source.opcode;
-    for (const std::string &modifier : source.modifiers)
-      name += "." + modifier;
-    OpcodeCount &opcode = statistics.opcodes[name];
-    opcode.warps += counts[i].warps;
-    opcode.lanes += counts[i].lanes;
-    statistics.warpInstructions += counts[i].warps;
-    statistics.laneInstructions += counts[i].lanes;
+    opcodes[program.opcodes[i]].warps += counts[i].warps;
+    opcodes[program.opcodes[i]].lanes += counts[i].lanes;
     const AccessSize &access = program.accesses[i];
-    SpaceBytes *bytes = access.read || access.written
-                            ? &statistics.bytes[spaceOf(source)]
-                            : nullptr;
-    if (bytes) {
-      bytes->read += access.read * counts[i].lanes;
-      bytes->written += access.written * counts[i].lanes;
-    }
+    if (!access.read && !access.written)
+      continue;
+    SpaceBytes &bytes = statistics.bytes[access.space];
+    bytes.read += access.read * counts[i].lanes;
+    bytes.written += access.written * counts[i].lanes;
+  }
+  for (size_t i = 0; i < opcodes.size(); ++i) {
+    if (opcodes[i].warps == 0)
+      continue;
+    OpcodeCount &opcode = statistics.opcodes[program.opcodeNames[i]];
+    opcode.warps += opcodes[i].warps;
+    opcode.lanes += opcodes[i].lanes;
+    statistics.warpInstructions += opcodes[i].warps;
+    statistics.laneInstructions += opcodes[i].lanes;
   }
 }
 

@@ -123,6 +123,15 @@ size_t Kernel::parameters() const { return program->parameters.size(); }
 size_t Kernel::parameterBytes(size_t index) const {
   return program->parameters[index].bytes;
 }
+static const ptx::Variable &parameterOf(const Program &program, size_t index) {
+  return program.module->variables[program.kernel->parameters[index].index];
+}
+const std::string &Kernel::parameterName(size_t index) const {
+  return parameterOf(*program, index).name;
+}
+ptx::Type Kernel::parameterType(size_t index) const {
+  return parameterOf(*program, index).type;
+}
 size_t Kernel::parameterOffset(size_t index) const {
   return program->parameters[index].from;
 }

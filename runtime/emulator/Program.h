@@ -127,6 +127,7 @@ constexpr uint64_t mostShared = 227 << 10, mostLocal = 512 << 10;
 struct AccessSize {
   uint16_t read = 0;
   uint16_t written = 0;
+  const char *space = ""; ///< as statistics name it
 };
 
 /// Of a call of the system the callee does not count, and of the copies only
@@ -214,8 +215,10 @@ struct Program {
   std::vector<uint8_t> constants; ///< the leading slots of a register file
   /// The parsed instructions, by position; null for the decoder's own.
   std::vector<const ptx::Instruction *> sources;
-  std::vector<AccessSize> accesses; ///< by position
-  std::vector<FlowRule> flows;      ///< by position
+  std::vector<AccessSize> accesses;     ///< by position
+  std::vector<std::string> opcodeNames; ///< "add.s32", each once
+  std::vector<uint32_t> opcodes;        ///< by position: which of these
+  std::vector<FlowRule> flows;          ///< by position
   /// Bits of an instruction's destinations, then sources, by position. 1: a
   /// predicate.
   std::vector<std::vector<uint8_t>> operandBits;

@@ -4,9 +4,18 @@
 namespace qopt::emulator {
 
 void VectorClock::join(const VectorClock &other) {
-  if (other.entries.empty())
+  // Mostly the other side has no warps but these: no entry is added.
+  auto here = entries.begin();
+  auto there = other.entries.begin();
+  for (; there != other.entries.end(); ++there) {
+    while (here != entries.end() && here->first < there->first)
+      ++here;
+    if (here == entries.end() || here->first != there->first)
+      break;
+    here->second = std::max(here->second, there->second);
+  }
+  if (there == other.entries.end())
     return;
-  // Mostly the other side has the same warps: no entry is added.
   std::vector<Entry> merged;
   merged.reserve(entries.size() + other.entries.size());
   auto a = entries.begin();

@@ -113,7 +113,13 @@ def test_wrong_options(failure, scale, change, code, message):
 
 def test_wrong_arguments(failure, scale, tmp_path):
     np.savez(tmp_path / "args.npz", arg0=np.zeros(200, np.float32), arg1=np.float64(3), arg2=np.uint32(200))
-    assert "'arg1' is a scalar f64, but the parameter has 4 bytes" in failure(2, *scale)
+    assert "'arg1' is a scalar f64, but the parameter 'a' has 4 bytes" in failure(2, *scale)
+    np.savez(tmp_path / "args.npz", arg0=np.zeros(200, np.float32), arg1=np.int32(3), arg2=np.uint32(200))
+    says = "'arg1' is a scalar i32, but the parameter 'a' is .f32; give a 0-d array of floats of 32 bits"
+    assert failure(2, *scale) == f"error: {says}\n"
+    np.savez(tmp_path / "args.npz", arg0=np.zeros(200, np.float32), arg1=np.float32(3), arg2=np.float32(200))
+    says = "'arg2' is a scalar f32, but the parameter 'n' is .u32; give a 0-d array of integers of 32 bits"
+    assert failure(2, *scale) == f"error: {says}\n"
     np.savez(tmp_path / "args.npz", arg0=np.zeros(200, np.float32))
     assert "has no 'arg1'" in failure(2, *scale)
 
@@ -126,6 +132,14 @@ def test_kernels_are_named(failure, scale, tmp_path):
     says = f"'{several}' has 2 kernels; name one by --kernel: 'scale', 'ticket'"
     assert failure(2, several, *scale[1:]) == f"error: {says}\n"
     assert failure(3, none, *scale[1:]) == f"error: '{none}' has no kernel\n"
+
+
+def test_instructions_are_counted_in_straight_code(tool, failure, scale):
+    """The kernel has 15 and no branch."""
+    tool("qopt-emulate", *scale, "--max-instructions", "15")
+    found = failure(6, *scale, "--max-instructions", "14")
+    assert "watchdog: kernel 'scale', ptx line 26 (ret;)" in found
+    assert found.rstrip().endswith("a warp executes more than 14 instructions")
 
 
 def test_damaged_ptx(failure, scale, tmp_path):

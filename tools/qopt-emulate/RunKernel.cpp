@@ -16,6 +16,36 @@ using emulator::Kernel;
 using emulator::Memory;
 using emulator::Statistics;
 
+bool isFloat(DType type) {
+  return type == DType::F16 || type == DType::BF16 || type == DType::F32 ||
+         type == DType::F64;
+}
+
+/// Scalars are passed by value, to parameters of their kind or of bits (.b32);
+/// arrays by their address.
+Status checkArgument(const Kernel &kernel, size_t index, const Tensor &tensor) {
+  namespace ptx = emulator::ptx;
+  ptx::Type type = kernel.parameterType(index);
+  size_t wanted = kernel.parameterBytes(index);
+  bool isScalar = tensor.shape().empty();
+  std::string mismatch =
+      "'" + tensor.name() + "' is " +
+      (isScalar ? std::string("a scalar ") + spell(tensor.type()) : "an array");
+  mismatch += ", but the parameter '" + kernel.parameterName(index) + "' ";
+  if ((isScalar ? sizeOf(tensor.type()) : sizeof(uint64_t)) != wanted)
+    return Status(StatusCode::InvalidArgument,
+                  mismatch + "has " + std::to_string(wanted) + " bytes");
+  bool takesBits = type >= ptx::Type::B8 && type <= ptx::Type::B128;
+  bool takesFloat = ptx::isFloat(type);
+  if (takesBits || takesFloat == (isScalar && isFloat(tensor.type())))
+    return Status();
+  return Status(StatusCode::InvalidArgument,
+                mismatch + "is ." + std::string(ptx::nameOf(type)) +
+                    "; give a 0-d array of " +
+                    (takesFloat ? "floats" : "integers") + " of " +
+                    std::to_string(8 * wanted) + " bits");
+}
+
 /// The file's arrays in the order of the parameters.
 StatusOr<std::vector<Tensor>> readArguments(const EmulateOptions &options,
                                             const Kernel &kernel) {
@@ -39,15 +69,7 @@ StatusOr<std::vector<Tensor>> readArguments(const EmulateOptions &options,
               (options.arguments.empty()
                    ? "there are no --args; give --args args.npz"
                    : "'" + options.arguments + "' has no '" + name + "'"));
-    size_t bytes = found->shape().empty() ? sizeOf(found->type()) : 8;
-    if (bytes != kernel.parameterBytes(i))
-      return Status(StatusCode::InvalidArgument,
-                    "'" + name + "' is " +
-                        (found->shape().empty()
-                             ? std::string("a scalar ") + spell(found->type())
-                             : "an array") +
-                        ", but the parameter has " +
-                        std::to_string(kernel.parameterBytes(i)) + " bytes");
+    QOPT_RETURN_IF_ERROR(checkArgument(kernel, i, *found));
     ordered.push_back(*found);
   }
   if (all.size() > ordered.size())

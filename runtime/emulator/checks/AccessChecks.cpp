@@ -141,7 +141,8 @@ private:
   /// is known of the moment, if it was another warp's.
   bool known(AccessMark mark, unsigned lane, Answer &answer) const {
     if (mark.warp() == warp.clocks.warp)
-      return mark.clock() < warp.clocks.tick || mark.lane() == lane;
+      return mark.clock() < warp.clocks.tick || mark.lane() == lane ||
+             (strong && mark.atomic());
     uint64_t moment = mark.bits & whenMask;
     if (moment != answer.moment)
       answer = {moment, warp.clocks.known.at(mark.warp()) >= mark.clock()};
@@ -453,7 +454,7 @@ bool checkShared(Warp &warp, Block &owner, const Inst &inst, uint32_t &mask,
     uint64_t count = whole ? end - offset / 4 : 1;
     for (uint64_t word = offset / 4; word < end; word += count) {
       unsigned touched = whole ? 15 : bytesOfWord(word, offset, bytes);
-      if (!check.words(&owner.shadow->cells[word], count,
+      if (!check.words(owner.shadow->cellsAt(word, count), count,
                        check.markOf(lane, touched), offset, "shared", raced))
         return false;
     }
@@ -484,8 +485,9 @@ void checkLastAccesses(Block &block) {
                 " is not ordered before the end of that block, whose last "
                 "thread does not wait for it");
   };
-  const std::vector<AccessCell> &cells = block.shadow->cells;
-  for (size_t word = 0; word < cells.size() && !grid.stopped; ++word) {
+  size_t words = block.shadow->words;
+  const AccessCell *cells = block.shadow->cellsAt(0, words);
+  for (size_t word = 0; word < words && !grid.stopped; ++word) {
     check(cells[word].read, cells[word].readInst, word, "read");
     check(cells[word].write, cells[word].writeInst, word, "write");
   }
@@ -543,7 +545,7 @@ bool checkSharedRange(Warp &warp, Block &block, const Inst &inst, unsigned lane,
   bool raced = false;
   return forWords(
       offset, bytes, [&](uint32_t word, uint32_t count, unsigned touched) {
-        AccessCell *cells = &shadow.cells[word];
+        AccessCell *cells = shadow.cellsAt(word, count);
         AccessMark now = check.markOf(lane, touched);
         if (!check.look(cells, count, now, offset, "shared", raced))
           return false;
@@ -568,7 +570,7 @@ void markSharedWrite(Block &block, uint32_t offset, uint32_t bytes,
     AccessCell cell;
     cell.write = mark.withBytes(touched);
     cell.writeInst = position;
-    std::fill_n(&shadow.cells[word], count, cell);
+    std::fill_n(shadow.cellsAt(word, count), count, cell);
     return true;
   });
 }

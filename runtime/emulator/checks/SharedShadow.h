@@ -8,26 +8,50 @@
 #include "runtime/emulator/checks/AccessCell.h"
 #include "runtime/emulator/checks/RegisterShadow.h"
 
+#include <algorithm>
+#include <memory>
 #include <vector>
 
 namespace qopt::emulator {
 
 struct SharedShadow {
   explicit SharedShadow(size_t bytes)
-      : state(bytes), pendingLine(bytes / 4 + 1), cells(bytes / 4 + 1) {}
+      : state(bytes), pendingLine(bytes / 4 + 1), words(bytes / 4 + 1),
+        isClear((words + chunkWords - 1) / chunkWords),
+        cells(std::make_unique_for_overwrite<AccessCell[]>(isClear.size() *
+                                                           chunkWords)) {}
 
+  /// As of a block that has not begun.
   void clear() {
     std::fill(state.begin(), state.end(), 0);
-    std::fill(cells.begin(), cells.end(), AccessCell());
+    std::fill(isClear.begin(), isClear.end(), 0);
     origins.clear();
+  }
+
+  /// The accesses to `count` words from `word` on.
+  AccessCell *cellsAt(size_t word, size_t count) {
+    for (size_t i = word / chunkWords; i <= (word + count - 1) / chunkWords;
+         ++i)
+      if (!isClear[i]) {
+        std::fill_n(&cells[i * chunkWords], chunkWords, AccessCell());
+        isClear[i] = 1;
+      }
+    return &cells[word];
   }
 
   /// Undefined: what was written is; such a byte is not `Written`.
   enum : uint8_t { Written = 1, Pending = 2, Undefined = 4 };
   std::vector<uint8_t> state;        ///< by byte
   std::vector<uint32_t> pendingLine; ///< by word: PTX line of the copy
-  std::vector<AccessCell> cells;     ///< by word
   std::vector<Origin> origins; ///< by byte: of Undefined; empty while none is
+  size_t words;                ///< all, with one that is begun at the end
+
+private:
+  /// Blocks have more shared memory than most of them touch: cells are cleared
+  /// by so many, ahead of the first look at one of them.
+  static constexpr size_t chunkWords = 64;
+  std::vector<uint8_t> isClear; ///< by chunk
+  std::unique_ptr<AccessCell[]> cells;
 };
 
 } // namespace qopt::emulator

@@ -171,6 +171,8 @@ Step runInvalidate(Warp &warp, const Inst &inst, uint32_t mask) {
 /// arrivals or of bytes.
 Step runArrive(Warp &warp, const Inst &inst, uint32_t mask) {
   const uint32_t *counts = warp.lanes32(inst.source(1));
+  // All lanes of a phase pass on the same.
+  Object told;
   auto arrive = [&](const Object &object) {
     unsigned lane = object.lane;
     MbarrierWord word = object.load();
@@ -189,7 +191,9 @@ Step runArrive(Warp &warp, const Inst &inst, uint32_t mask) {
     word.setMissing(word.missing() - std::min(arrivals, word.missing()));
     if (inst.aux & Drops)
       word.setExpected(word.expected() - std::min(arrivals, word.expected()));
-    joinArrival(warp, inst, object);
+    if (told.block != object.block || told.offset != object.offset)
+      joinArrival(warp, inst, object);
+    told = word.complete() ? Object() : object;
     object.store(word);
     if (inst.destinations)
       warp.lanes64(inst.destination())[lane] = before;

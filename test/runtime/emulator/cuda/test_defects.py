@@ -273,7 +273,12 @@ DEFECTS = {
         r"(ld|st)\.global",
     ),
     # A watchdog ends a warp anywhere in the loop that waits.
-    "lock never released": ("lockBlocks", drop(r"atom\.global\.exch"), "deadlock|watchdog", r"atom|bra|setp|ret|mov"),
+    "lock never released": (
+        "lockBlocks",
+        drop(r"atom\.global\.exch"),
+        "deadlock|watchdog",
+        r"atom|bra|setp|ret|mov|not",
+    ),
     "lanes of a warp not in step": ("mmaLdmatrix", drop("bar.warp.sync"), "race", r"ldmatrix|st\.shared"),
     "keys merged before they are there": ("blockMergeSort", drop("bar.sync", 1), "race", r"(ld|st)\.shared"),
     "keys never given to the other threads": (
