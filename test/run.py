@@ -43,6 +43,7 @@ def run_gtest(program, results, name_filter):
 
 def run_pytest(build, results, jobs, name_filter):
     command = [build / "venv/bin/python", "-m", "pytest", "-q", "-n", str(jobs), "-p", "no:cacheprovider"]
+    command += ["--dist", "loadgroup"]  # tests of one xdist_group share what one of them has made
     command += ["--junitxml", results / "pytest.xml", "-rs"]
     if name_filter:
         command += ["-k", name_filter]

@@ -68,7 +68,8 @@ Status KvPageLayout::check() const {
     if (size <= 0 || size > 256 || size % 8 != 0)
       return unsupported("heads of " + std::to_string(size) +
                          " channels; a GPU's cache takes multiples of 8 up to "
-                         "256");
+                         "256; compile the model as a graph (--as graph), or "
+                         "for the host (--target host)");
   if (page <= 0 || page % 16 != 0 || keyHeads <= 0)
     return unsupported("cache pages of " + std::to_string(page) +
                        " positions; expected a multiple of 16");

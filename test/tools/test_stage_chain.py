@@ -17,6 +17,7 @@ def emitted(request, tool, stories, tmp_path_factory):
             file.write_text(tool("qopt-compile", stories, "--as", request.param, "--emit", stage, *target).stdout)
         return file
 
+    emit.as_ = request.param
     return emit
 
 
@@ -35,6 +36,7 @@ def test_gpu(tool, emitted, tmp_path):
     lowered = tool("qopt-opt", "--qopt-cuda-lower-stage", emitted("scheduled", *target)).stdout
     gpu = tool("qopt-translate", "--qopt-to-gpu", file_of(lowered)).stdout
     assert gpu == emitted("gpu", *target).read_text()
+    assert ("@generic_kernel_0(" in gpu) == (emitted.as_ == "graph")
     assert tool("qopt-translate", "--qopt-to-ptx", file_of(gpu)).stdout == emitted("ptx", *target).read_text()
 
 

@@ -179,19 +179,23 @@ StatusOr<std::string> runCompiler(const std::vector<std::string> &arguments) {
 }
 
 StatusOr<std::shared_ptr<const Artifact>>
-compileAndOpen(const std::string &model, const OpenOptions &options) {
+compileAndOpen(const std::string &model, const OpenOptions &options,
+               const std::string &device) {
+  bool gpu = device.starts_with("cuda") || device.starts_with("emulator");
   if (compilerPath().empty())
     return Status(StatusCode::NotFound,
                   "'" + model + "' is a model that is not compiled yet, and " +
                       "there is no qopt-compile beside this program; run: " +
-                      "qopt-compile " + model + " -o model.qopt");
+                      "qopt-compile " + model + (gpu ? " --target cuda" : "") +
+                      " -o model.qopt");
   PassedSignals signals; // has its effect when the folder is gone
   TemporaryFolder folder;
   QOPT_RETURN_IF_ERROR(folder.made());
   note("compiling '" + model + "' for this run; qopt-compile makes an " +
        "artifact that stays");
   std::string artifact = folder.file("model.qopt");
-  StatusOr<std::string> done = runCompiler({model, "-o", artifact});
+  StatusOr<std::string> done =
+      runCompiler({model, "--target", gpu ? "cuda" : "host", "-o", artifact});
   if (!done.ok())
     return done.status();
   return Artifact::open(artifact, {.trust = options.trust, .name = model});

@@ -14,11 +14,13 @@
 namespace qopt::cli {
 
 /// Compiles `model` (an .onnx file or its folder) as qopt-compile does by
-/// itself and opens the result as `options` says, of which no file remains.
-/// Fails with NotFound where there is no qopt-compile beside this program, else
-/// as qopt-compile does.
+/// itself, for the kind of `device` (EngineOptions::device), and opens the
+/// result as `options` says, of which no file remains. Fails with NotFound
+/// where there is no qopt-compile beside this program, else as qopt-compile
+/// does.
 StatusOr<std::shared_ptr<const Artifact>>
-compileAndOpen(const std::string &model, const OpenOptions &options);
+compileAndOpen(const std::string &model, const OpenOptions &options,
+               const std::string &device);
 
 /// Runs qopt-compile with these arguments and gives what it printed; fails as
 /// compileAndOpen does.

@@ -13,7 +13,8 @@ namespace qopt::cli {
 namespace fs = std::filesystem;
 
 static StatusOr<std::shared_ptr<const Artifact>>
-openFolder(const std::string &folder, const OpenOptions &options) {
+openFolder(const std::string &folder, const OpenOptions &options,
+           const std::string &device) {
   std::vector<std::string> found;
   bool model = false;
   std::error_code error;
@@ -30,7 +31,7 @@ openFolder(const std::string &folder, const OpenOptions &options) {
   if (found.size() == 1)
     return Artifact::open(found.front(), options);
   if (found.empty() && model)
-    return compileAndOpen(folder, options);
+    return compileAndOpen(folder, options, device);
   if (found.empty())
     return Status(StatusCode::NotFound, "the folder '" + folder +
                                             "' holds neither an artifact "
@@ -42,12 +43,13 @@ openFolder(const std::string &folder, const OpenOptions &options) {
 }
 
 StatusOr<std::shared_ptr<const Artifact>>
-openArtifact(const std::string &path, const OpenOptions &options) {
+openArtifact(const std::string &path, const OpenOptions &options,
+             const std::string &device) {
   std::error_code error;
   if (fs::is_directory(path, error))
-    return openFolder(path, options);
+    return openFolder(path, options, device);
   if (fs::path(path).extension() == ".onnx" && fs::exists(path, error))
-    return compileAndOpen(path, options);
+    return compileAndOpen(path, options, device);
   return Artifact::open(path, options);
 }
 

@@ -15,9 +15,11 @@
 namespace qopt::cli {
 
 /// The artifact at `path`, or the only *.qopt in the folder `path`. A model
-/// file, and a folder with a model but no artifact, is compiled for this run.
+/// file, and a folder with a model but no artifact, is compiled for this run,
+/// for the kind of `device` (EngineOptions::device).
 StatusOr<std::shared_ptr<const Artifact>>
-openArtifact(const std::string &path, const OpenOptions &options = {});
+openArtifact(const std::string &path, const OpenOptions &options = {},
+             const std::string &device = "");
 
 /// The tokenizer of the file or folder `override`, else the artifact's, else
 /// none. It fits the artifact's vocabulary.

@@ -15,7 +15,7 @@ static StatusOr<std::unique_ptr<Engine>>
 openEngine(const std::string &path, const std::string &device,
            const EvalOptions &options) {
   StatusOr<std::shared_ptr<const Artifact>> artifact =
-      cli::openArtifact(path, {options.trust});
+      cli::openArtifact(path, {options.trust}, device);
   if (!artifact.ok())
     return artifact.status();
   EngineOptions engineOptions;

@@ -85,7 +85,7 @@ static Status work(const run::RunOptions &options) {
                                                          : cli::OutputKind::Npz,
                        {options.model, options.inputs, options.compare}));
   StatusOr<std::shared_ptr<const Artifact>> artifact =
-      cli::openArtifact(options.model, {options.trust});
+      cli::openArtifact(options.model, {options.trust}, options.device);
   if (!artifact.ok())
     return artifact.status();
   return (*artifact)->isDecoder() ? run::generateText(*artifact, options)

@@ -58,8 +58,11 @@ TEST(KvPageLayout, RefusesWhatNoKernelReads) {
             "keys in int8 or int4 with groups of positions, got f32");
   KvPageLayout layout = layoutOf("f16", "f16");
   layout.keySize = 12;
-  EXPECT_EQ(layout.check().message(), "heads of 12 channels; a GPU's cache "
-                                      "takes multiples of 8 up to 256");
+  EXPECT_EQ(layout.check().message(),
+            "heads of 12 channels; a GPU's cache "
+            "takes multiples of 8 up to 256; compile the model as a "
+            "graph (--as graph), or for the host "
+            "(--target host)");
   layout = layoutOf("f16", "f16");
   layout.page = 24;
   EXPECT_EQ(layout.check().message(),

@@ -66,7 +66,7 @@ protected:
 };
 
 TEST_F(CudaEngine, GivesTheTokensOfTheEmulator) {
-  EXPECT_EQ(tokens(*engine(), request(40)), emulated(request(40)));
+  EXPECT_EQ(tokens(*engine(), request(12)), emulated(request(12)));
 }
 
 TEST_F(CudaEngine, AllocatesNothingInAStep) {
@@ -194,7 +194,7 @@ TEST_F(CudaEngine, SessionsShareWeightsAndRunOnThreads) {
 
 // Launches one by one, recorded and in a graph; copies; what makes a graph.
 TEST_F(CudaEngine, StaysUsableAfterAFailure) {
-  std::vector<int32_t> expected = emulated(request(8));
+  std::vector<int32_t> expected = emulated(request(5));
   auto running = engine();
   int64_t free = running->freeCacheTokens();
   size_t created = driver.callCount();
@@ -210,7 +210,7 @@ TEST_F(CudaEngine, StaysUsableAfterAFailure) {
   for (const std::string &failure : failures) {
     running = engine(); // without graphs
     driver.configure("fail=" + failure);
-    auto failed = running->generate(request(8));
+    auto failed = running->generate(request(5));
     ASSERT_FALSE(failed.ok()) << failure;
     EXPECT_NE(failed.status().message().find(" failed: CUDA_ERROR_"),
               std::string::npos)
@@ -221,7 +221,7 @@ TEST_F(CudaEngine, StaysUsableAfterAFailure) {
     EXPECT_TRUE(running->idle());
     EXPECT_EQ(running->freeCacheTokens(), free) << failure;
     driver.configure("");
-    EXPECT_EQ(tokens(*running, request(8)), expected) << failure;
+    EXPECT_EQ(tokens(*running, request(5)), expected) << failure;
   }
 }
 

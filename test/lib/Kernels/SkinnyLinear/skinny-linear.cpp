@@ -1,16 +1,14 @@
-// skinny-linear make CASE FOLDER    writes kernel.mlir, kernel.ptx, args.npz
-// and
-//                                   launch.txt: how the kernel is launched
-// skinny-linear check CASE OUT.npz  compares what a launch left with the double
-//                                   product of the canonical codes
-// skinny-linear order CASE OUT.npz  compares it with what the host's kernels
-//                                   compute in the same order of sums, and
-//                                   checks it
-// skinny-linear assemble CASE KERNEL.ptx  without spills or advice; 77 where no
-//                                   tool can
-// skinny-linear loop CASE KERNEL.ptx  also counts the instructions of its main
-//                                   loop
-// skinny-linear plan CASE           prints the schedule and its predicted cost
+// skinny-linear VERB CASE PATH [CASE PATH]...
+//   make      writes kernel.mlir, kernel.ptx, args.npz and launch.txt, how the
+//             kernel is launched, to the folder PATH
+//   check     compares what a launch left in the file PATH with the double
+//             product of the canonical codes
+//   order     compares it with what the host's kernels compute in the same
+//             order of sums, and checks it
+//   assemble  the kernels PATH as one module, without spills or advice; 77
+//             where no tool can
+//   loop      also counts the instructions of their main loops
+// skinny-linear plan CASE  prints the schedule and its predicted cost
 // A program for tests on an emulator or a GPU; Case.h says what a CASE is.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Case.h"
@@ -348,20 +346,53 @@ static const codegen::SassLoop *mainLoopOf(const codegen::SassKernel &kernel) {
 
 constexpr int skipped = 77;
 
-/// Assembles the kernel, which spills nothing and gets no advice; the exit
-/// code.
-static int assemble(const Case &test, const std::string &path,
-                    codegen::Assembly &code) {
-  std::ifstream file(path, std::ios::binary);
-  std::string ptx((std::istreambuf_iterator<char>(file)), {});
+namespace {
+/// A case, and the file or folder of it.
+struct Job {
+  Case test;
+  std::string path;
+};
+} // namespace
+
+/// The kernels of all files behind the header of the first; empty where another
+/// has another header.
+static std::string joinModules(const std::vector<Job> &jobs) {
+  constexpr llvm::StringLiteral endOfHeader = ".address_size 64\n";
+  constexpr llvm::StringLiteral shared = ".extern .shared";
+  std::string joined, header;
+  for (const Job &job : jobs) {
+    std::ifstream file(job.path, std::ios::binary);
+    std::string text((std::istreambuf_iterator<char>(file)), {});
+    auto [head, body] = llvm::StringRef(text).split(endOfHeader);
+    if (joined.empty()) {
+      header = head.str();
+      joined = text;
+      continue;
+    }
+    if (head != header)
+      return "";
+    // All have the same declaration of shared memory.
+    auto [before, declared] = body.split(shared);
+    joined += before.str() + declared.split('\n').second.str();
+  }
+  return joined;
+}
+
+/// Assembles the kernels, which spill nothing and get no advice; the exit code.
+static int assemble(const std::vector<Job> &jobs, codegen::Assembly &code) {
+  std::string ptx = joinModules(jobs);
+  if (ptx.empty())
+    return fail("the kernels have not one version and target");
   auto ptxas = codegen::Ptxas::find();
   if (!ptxas)
     return fail(ptxas.status().message()), skipped;
-  auto assembled =
-      ptxas->assemble({{ptx, test.target}}, codegen::CodeCache::ofUser(), 1);
+  auto assembled = ptxas->assemble({{ptx, jobs.front().test.target}},
+                                   codegen::CodeCache::ofUser(), 1);
   if (!assembled)
     return fail(assembled.status().message());
   code = assembled->front();
+  if (code.kernels.size() != jobs.size())
+    return fail("expected a kernel of its own for each case");
   if (Status status = codegen::requireClean(
           code.kernels, [](llvm::StringRef) { return true; });
       !status)
@@ -369,30 +400,44 @@ static int assemble(const Case &test, const std::string &path,
   return 0;
 }
 
-/// Lane instructions a weight, and lop3 a product, of the main loop.
-static int countLoop(const Case &test, const std::string &path) {
+/// Lane instructions a weight, and lop3 a product, of a kernel's main loop.
+static int countLoop(const Case &test, const codegen::SassKernel &kernel) {
+  const codegen::SassLoop *loop = mainLoopOf(kernel);
+  if (!loop)
+    return fail("no loop with products");
+  int all = 0;
+  std::map<std::string, int> counts = kernel.count(*loop);
+  for (const auto &[opcode, count] : counts)
+    all += count;
+  double products = double(kernel.halfProducts(*loop)) /
+                    double(planOf(test.problem, test.schedule).tokenTiles);
+  llvm::outs() << llvm::format("instructions per weight %.3f\n",
+                               all / products / 8)
+               << llvm::format("lop3 per product %.3f\n",
+                               counts["LOP3"] / products);
+  return 0;
+}
+
+/// The figures of each case, in order.
+static int countLoops(const std::vector<Job> &jobs) {
   codegen::Assembly code;
-  if (int exitCode = assemble(test, path, code))
+  if (int exitCode = assemble(jobs, code))
     return exitCode;
   auto text = codegen::disassemble(code.cubin);
   if (!text)
     return fail(text.status().message()), skipped;
   std::vector<codegen::SassKernel> kernels = codegen::parseSass(*text);
-  const codegen::SassLoop *loop =
-      kernels.empty() ? nullptr : mainLoopOf(kernels.front());
-  if (!loop)
-    return fail("no loop with products");
-  int all = 0;
-  std::map<std::string, int> counts = kernels.front().count(*loop);
-  for (const auto &[opcode, count] : counts)
-    all += count;
-  double products = double(kernels.front().halfProducts(*loop)) /
-                    double(planOf(test.problem, test.schedule).tokenTiles);
-  llvm::outs() << llvm::format("instructions per weight %.3f\n",
-                               all / products / 8)
-               << llvm::format("lop3 per product %.3f\n",
-                               counts["LOP3"] / products)
-               << "registers " << code.kernels.front().registers << "\n";
+  for (const Job &job : jobs) {
+    std::string symbol = symbolOf(job.test.problem, *job.test.target);
+    auto named = [&](const auto &kernel) { return kernel.symbol == symbol; };
+    auto kernel = llvm::find_if(kernels, named);
+    auto resources = llvm::find_if(code.kernels, named);
+    if (kernel == kernels.end() || resources == code.kernels.end())
+      return fail("the machine code has no \"" + symbol + "\"");
+    if (int exitCode = countLoop(job.test, *kernel))
+      return exitCode;
+    llvm::outs() << "registers " << resources->registers << "\n";
+  }
   return 0;
 }
 
@@ -415,22 +460,39 @@ static int plan(const Case &test) {
   return 0;
 }
 
+/// What is done to each case by itself.
+static int work(llvm::StringRef verb, const Job &job) {
+  if (verb == "make")
+    return make(job.test, job.path);
+  if (verb == "order")
+    if (int status = compareOrders(job.test, job.path))
+      return status;
+  return check(job.test, job.path);
+}
+
 int main(int argc, char **argv) {
   std::string verb = argc > 2 ? argv[1] : "";
-  if (verb.empty() || (verb != "plan" && argc != 4))
-    return fail(
-        "expected make|check|order|assemble|loop CASE PATH or plan CASE");
-  auto test = parseCase(argv[2]);
-  if (!test)
-    return fail(test.status().message());
-  if (verb == "plan")
-    return plan(*test);
+  bool plans = verb == "plan" && argc == 3;
+  if (!plans && (argc < 4 || argc % 2))
+    return fail("expected make|check|order|assemble|loop CASE PATH [CASE "
+                "PATH]... or plan CASE");
+  std::vector<Job> jobs;
+  for (int i = 2; i < argc; i += 2) {
+    auto test = parseCase(argv[i]);
+    if (!test)
+      return fail(test.status().message());
+    jobs.push_back({*test, plans ? "" : argv[i + 1]});
+  }
+  if (plans)
+    return plan(jobs.front().test);
   if (codegen::Assembly code; verb == "assemble")
-    return assemble(*test, argv[3], code);
-  if (verb == "order")
-    if (int status = compareOrders(*test, argv[3]))
-      return status;
+    return assemble(jobs, code);
   if (verb == "loop")
-    return countLoop(*test, argv[3]);
-  return verb == "make" ? make(*test, argv[3]) : check(*test, argv[3]);
+    return countLoops(jobs);
+  for (size_t i = 0; i < jobs.size(); ++i)
+    if (int status = work(verb, jobs[i])) {
+      llvm::errs() << "case: " << argv[2 + 2 * i] << "\n";
+      return status;
+    }
+  return 0;
 }

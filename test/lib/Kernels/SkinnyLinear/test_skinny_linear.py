@@ -297,14 +297,41 @@ def emulate(tool, folder, *options):
     )
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_result_is_the_product(tool, tmp_path, case):
-    tool("skinny-linear", "make", case, tmp_path)
-    emulate(tool, tmp_path)
+def jobs(cases, folders, name=""):
+    """Each case with the folder of it, or a file there: what skinny-linear does several of in one process."""
+    return [word for case, folder in zip(cases, folders, strict=True) for word in (case, folder / name)]
+
+
+def make(tool, folder, cases):
+    """Kernels and arguments of the cases; the folder of each."""
+    folders = [folder / str(i) for i in range(len(cases))]
+    for each in folders:
+        each.mkdir()
+    tool("skinny-linear", "make", *jobs(cases, folders))
+    return folders
+
+
+TOGETHER = 8  # a process begins for as long as it takes to make a kernel
+PARTS = [CASES[i : i + TOGETHER] for i in range(0, len(CASES), TOGETHER)]
+
+
+@pytest.mark.parametrize("cases", PARTS, ids=[part[0] for part in PARTS])
+def test_results_are_the_products(tool, tmp_path, cases):
+    """Of so many cases from the named one on."""
+    made = dict(zip(cases, make(tool, tmp_path, cases), strict=True))
+    for folder in made.values():
+        emulate(tool, folder)
     # The host sums in the same order. Functions are approximations on a GPU, sums of codes have no order.
-    ordered = not re.search("gated|silu|act=int8", case)
-    checked = tool("skinny-linear", "order" if ordered else "check", case, tmp_path / "out.npz").stdout
-    assert "of the bound" in checked and (not ordered or checked.startswith("0 of "))
+    ordered = [case for case in cases if not re.search("gated|silu|act=int8", case)]
+    others = [case for case in cases if case not in ordered]
+    for verb, some in (("order", ordered), ("check", others)):
+        if not some:
+            continue
+        said = tool("skinny-linear", verb, *jobs(some, map(made.get, some), "out.npz")).stdout.splitlines()
+        assert sum("of the bound" in line for line in said) == len(some)
+        differ = [line for line in said if "differ" in line]
+        assert len(differ) == len(ordered if verb == "order" else ())
+        assert all(line.startswith("0 of ") for line in differ), list(zip(some, differ, strict=True))
 
 
 # What else a schedule may be, and the problem: warps, steps of blocks, slices, tokens of the launch.
@@ -366,29 +393,28 @@ INT4 += ["int4_asym", "int4_asym_zf", "int4_g32_sf32", "int4_asym_g64_zf_sf32"]
 FUSED = ["int4_g128 norm epilogue=gated", "int4_asym_g32 norm epilogue=gated"]
 
 
-@pytest.mark.parametrize(
-    "rows, tokens, most",
-    [
-        *((rows, tokens, most) for tokens, most in ((1, 1.6), (8, 2.0)) for rows in [*INT4, *FUSED]),
-        *((f"{rows} act=bf16 out=bf16", 1, 1.6) for rows in [*INT4, *FUSED]),
-    ],
-)
-def test_main_loop_is_lean(tool, tmp_path, rows, tokens, most):
+@pytest.mark.parametrize("rows", [*INT4, *FUSED])
+def test_main_loop_is_lean(tool, tmp_path, rows):
     """Few instructions a weight, four lop3 a product and none that divides; no bank conflict where products are."""
-    case = f"tokens={tokens} k=4096 rows=256:{rows}"
-    tool("skinny-linear", "make", case, tmp_path)
-    lines = (tmp_path / "kernel.ptx").read_text().splitlines()
-    assert not [line for line in lines if re.search(r"\s(div|rem)\.|\.local", line)]
-    conflicts = conflicts_of_loop(tool, tmp_path, lines)
-    assert len(conflicts) >= 6 and not any(conflicts)
-    counted = tool("skinny-linear", "loop", case, tmp_path / "kernel.ptx", check=False)
+    most = {f"tokens=1 k=4096 rows=256:{rows}": 1.6, f"tokens=8 k=4096 rows=256:{rows}": 2.0}
+    most[f"tokens=1 k=4096 rows=256:{rows} act=bf16 out=bf16"] = 1.6
+    folders = make(tool, tmp_path, most)
+    for folder in folders:
+        lines = (folder / "kernel.ptx").read_text().splitlines()
+        assert not [line for line in lines if re.search(r"\s(div|rem)\.|\.local", line)]
+        conflicts = conflicts_of_loop(tool, folder, lines)
+        assert len(conflicts) >= 6 and not any(conflicts)
+    counted = tool("skinny-linear", "loop", *jobs(most, folders, "kernel.ptx"), check=False)
     if counted.returncode == 77:
         pytest.skip(counted.stderr)
-    figures = dict(line.rsplit(" ", 1) for line in counted.stdout.splitlines())
-    assert float(figures["instructions per weight"]) <= most
-    # Four unpack; the rest, once a unit, are the ring's parity, an address and what splits Σx.
-    assert 4 <= float(figures["lop3 per product"]) <= 4.7
-    assert int(figures["registers"]) <= 96
+    said = [line.rsplit(" ", 1) for line in counted.stdout.splitlines()]
+    assert len(said) == 3 * len(most), counted.stderr
+    for i, (case, bound) in enumerate(most.items()):
+        figures = dict(said[3 * i : 3 * i + 3])
+        assert float(figures["instructions per weight"]) <= bound, case
+        # Four unpack; the rest, once a unit, are the ring's parity, an address and what splits Σx.
+        assert 4 <= float(figures["lop3 per product"]) <= 4.7, case
+        assert int(figures["registers"]) <= 96, case
 
 
 @pytest.mark.parametrize("rows", ["int4_asym_g32_sf32", "int4_asym_g32_zf_sf32", "int3_asym_g32_zf_sf32"])
@@ -399,9 +425,9 @@ def test_f32_scales_and_zero_points_have_no_conflicts(tool, tmp_path, rows):
     assert len(conflicts) >= 6 and not any(conflicts)
 
 
-def assemble(tool, folder, case):
-    tool("skinny-linear", "make", case, folder)
-    assembled = tool("skinny-linear", "assemble", case, folder / "kernel.ptx", check=False)
+def assemble(tool, folder, cases):
+    """The kernels of the cases as one module, of which none spills."""
+    assembled = tool("skinny-linear", "assemble", *jobs(cases, make(tool, folder, cases), "kernel.ptx"), check=False)
     if assembled.returncode == 77:
         pytest.skip(assembled.stderr)
     assert assembled.returncode == 0, assembled.stderr
@@ -420,7 +446,6 @@ def test_codes_have_no_conflicts(tool, tmp_path, tokens):
 
 
 @pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
-@pytest.mark.parametrize("tokens", [1, 8, 16, 32, 64])
 @pytest.mark.parametrize(
     "rows",
     [
@@ -435,8 +460,8 @@ def test_codes_have_no_conflicts(tool, tmp_path, tokens):
         *("int4_g32_sf32 norm epilogue=gated", "int4_asym_g32_zf_sf32", "int8_asym_zf"),
     ],
 )
-def test_nothing_spills(tool, tmp_path, arch, tokens, rows):
-    assemble(tool, tmp_path, f"arch={arch} tokens={tokens} k=4096 rows=256:{rows}")
+def test_nothing_spills(tool, tmp_path, arch, rows):
+    assemble(tool, tmp_path, [f"arch={arch} tokens={tokens} k=4096 rows=256:{rows}" for tokens in (1, 8, 16, 32, 64)])
 
 
 @pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
@@ -444,7 +469,7 @@ def test_nothing_spills(tool, tmp_path, arch, tokens, rows):
     "problem", ["k=4096 rows=256:int8 norm", "k=4096 rows=256:int8 norm=layer_bias", "k=14336 rows=64:int8"]
 )
 def test_making_codes_spills_nothing(tool, tmp_path, arch, problem):
-    assemble(tool, tmp_path, f"arch={arch} act=int8 source=f16 {problem}")
+    assemble(tool, tmp_path, [f"arch={arch} act=int8 source=f16 {problem}"])
 
 
 @pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
@@ -456,7 +481,7 @@ def test_making_codes_spills_nothing(tool, tmp_path, arch, problem):
     ],
 )
 def test_sums_spill_nothing(tool, tmp_path, arch, problem):
-    assemble(tool, tmp_path, f"arch={arch} {problem} sum")
+    assemble(tool, tmp_path, [f"arch={arch} {problem} sum"])
 
 
 def test_fp8_is_converted(tool, tmp_path):
