@@ -3,6 +3,7 @@
 
 #include "runtime/emulator/Ranks.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -185,6 +186,12 @@ bool Decoder::collectFunctions(uint32_t moduleFunction) {
 
 /// The functions that a call through an address may reach.
 void Decoder::findAddressed() {
+  // Mostly the module has nothing but kernels.
+  if (std::none_of(module.functions.begin(), module.functions.end(),
+                   [](const ptx::Function &function) {
+                     return function.defined && !function.entry;
+                   }))
+    return;
   std::vector<bool> taken(module.functions.size());
   for (const ptx::Variable &variable : module.variables)
     for (const ptx::Relocation &relocation : variable.relocations)

@@ -16,8 +16,9 @@ namespace qopt::emulator {
 
 struct SharedShadow {
   explicit SharedShadow(size_t bytes)
-      : state(bytes), pendingLine(bytes / 4 + 1), words(bytes / 4 + 1),
-        isClear((words + chunkWords - 1) / chunkWords),
+      : state(bytes),
+        pendingLine(std::make_unique_for_overwrite<uint32_t[]>(bytes / 4 + 1)),
+        words(bytes / 4 + 1), isClear((words + chunkWords - 1) / chunkWords),
         cells(std::make_unique_for_overwrite<AccessCell[]>(isClear.size() *
                                                            chunkWords)) {}
 
@@ -41,8 +42,8 @@ struct SharedShadow {
 
   /// Undefined: what was written is; such a byte is not `Written`.
   enum : uint8_t { Written = 1, Pending = 2, Undefined = 4 };
-  std::vector<uint8_t> state;        ///< by byte
-  std::vector<uint32_t> pendingLine; ///< by word: PTX line of the copy
+  std::vector<uint8_t> state;              ///< by byte
+  std::unique_ptr<uint32_t[]> pendingLine; ///< by word, of Pending: PTX line
   std::vector<Origin> origins; ///< by byte: of Undefined; empty while none is
   size_t words;                ///< all, with one that is begun at the end
 
