@@ -24,14 +24,14 @@ SHAPES = {
     "context": 1024,
 }
 # Where nobody looks for the head's kernels: they are half of the work of a long step.
-FEW_WORDS = 512
+FEW_WORDS = 2048
 WEIGHTS = ("f16", "int8", "int4_g32", "int4_g128")
 CACHES = ("f16", "fp8_e4m3", "int8", "int4")
 # Tokens of a step, one for each bucket of the kernels.
 FEW, MANY = (1, 5, 48), (12, 24, 64, 128, 136, 264, 513)
 # Most and median distance of a token's logits from the host's, in parts of their spread: f16 sums, and codes of the cache
 # that are a level more or less.
-BOUNDS = {"f16": (0.0015, 0.0008), "int8": (0.007, 0.004), "fp8_e4m3": (0.025, 0.008), "int4": (0.06, 0.016)}
+BOUNDS = {"f16": (0.0015, 0.0008), "int8": (0.007, 0.004), "fp8_e4m3": (0.03, 0.008), "int4": (0.06, 0.016)}
 
 
 def write_model(folder, **shapes):
@@ -102,7 +102,7 @@ def test_every_kernel_runs(tool, one_layer, few_words, tmp_path, weights, cache)
         tokens = np.random.default_rng(step).integers(3, words, max(2, step)).astype(np.int32)
         expected, found = (runner.logits(artifact, tokens, step) for artifact in (host, device))
         error = np.abs(found - expected).max(-1) / np.ptp(expected, axis=-1)
-        assert np.all((error.max(), np.median(error)) <= np.array(BOUNDS[cache])), (step, error)
+        assert np.all((error.max(), np.median(error)) <= np.array(BOUNDS[cache])), (step, error.max(), np.median(error))
     if partners:
         runner.choose(device)
     # No tool draws for more than 64 sequences: SamplingTest.cpp runs that kernel.

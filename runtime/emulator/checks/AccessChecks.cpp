@@ -74,9 +74,16 @@ public:
   /// stops; `raced` says that there was a finding.
   bool words(AccessCell *cells, uint64_t count, AccessMark mark,
              uint64_t address, const char *space, bool &raced) {
+    if (mark.bytes() == whole && areKnown(cells, count)) {
+      rememberWhole(cells, count, mark);
+      return true;
+    }
     Differences differ = differences(cells, count);
     if (!compare(cells, count, differ, mark, address, space, raced))
       return false;
+    knownWrite = momentIfKnown(cells[0].write, lastWrite, knownWrite);
+    if (write)
+      knownRead = momentIfKnown(cells[0].read, lastRead, knownRead);
     uint64_t together = differ.reads ? 1 : count;
     for (uint64_t i = 0; i < count; i += together)
       remember(cells + i, together, mark);
@@ -91,6 +98,29 @@ public:
   }
 
 private:
+  static constexpr unsigned whole = 15; ///< all bytes of a word
+
+  /// Whether the words' accesses were all at moments that were found to be
+  /// before this one, whichever lane it is: mostly those of the lane ahead.
+  bool areKnown(const AccessCell *cells, uint64_t count) const {
+    auto isKnown = [](AccessMark mark, uint64_t moment) {
+      return mark.none() || (mark.bits & whenMask) == moment;
+    };
+    for (uint64_t i = 0; i < count; ++i)
+      if (!isKnown(cells[i].write, knownWrite) ||
+          (write && !isKnown(cells[i].read, knownRead)))
+        return false;
+    return true;
+  }
+
+  /// As `remember`, of words that are touched as a whole.
+  void rememberWhole(AccessCell *cells, uint64_t count, AccessMark mark) {
+    if (write)
+      std::fill_n(cells, count, AccessCell{mark, {}, position, 0});
+    for (uint64_t i = 0; i < count && !write; ++i)
+      remember(cells + i, 1, mark);
+  }
+
   /// In what the last accesses to some words are not those to the first.
   struct Differences {
     uint64_t writes = 0, reads = 0;
@@ -149,6 +179,17 @@ private:
     return answer.known;
   }
 
+  /// The moment of an access that is before this one for every lane, as
+  /// `answer` or the own clock says; else `otherwise`.
+  uint64_t momentIfKnown(AccessMark mark, const Answer &answer,
+                         uint64_t otherwise) const {
+    uint64_t moment = mark.bits & whenMask;
+    bool known = mark.warp() == warp.clocks.warp
+                     ? mark.clock() < warp.clocks.tick
+                     : answer.known && answer.moment == moment;
+    return known && !mark.none() ? moment : otherwise;
+  }
+
   bool isOrdered(AccessMark earlier, AccessMark now, Answer &answer) const {
     return !(earlier.bytesFor(now.warp()) & now.bytes()) ||
            known(earlier, now.lane(), answer);
@@ -178,7 +219,6 @@ private:
   /// `mark` with what other lanes of its warp wrote of the word at the same
   /// time, which the next lane would else make forgotten.
   static AccessMark joined(AccessMark before, AccessMark mark) {
-    constexpr unsigned whole = 15;
     bool together = (before.bits & whenMask) == (mark.bits & whenMask) &&
                     before.atomic() == mark.atomic() &&
                     before.scope() == mark.scope();
@@ -243,6 +283,8 @@ private:
   bool replaces; ///< the mark of a reader that is not known to be earlier
   SyncScope scope;
   Answer lastWrite, lastRead;
+  /// Moments that `momentIfKnown` has found; none is all bits.
+  uint64_t knownWrite = ~uint64_t(0), knownRead = ~uint64_t(0);
 };
 
 /// The bytes of the word at `word` that an access from `first` on touches.
