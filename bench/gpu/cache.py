@@ -66,22 +66,27 @@ class PagedCache:
 
     def codes(self, what, memory):
         """A view of pages: bytes [page, head, position, bytes of a head]."""
-        runs = self._runs(what, memory, 0, self.layout[f"{what}_code_bytes"])
-        return runs.reshape(*runs.shape[:2], self.page, -1)
+        size = self.layout[f"{what}_code_bytes"]
+        runs = self._runs(what, memory, 0, size)
+        head = size // self.page * self.head_size // self.layout["row"]
+        return runs.reshape(*runs.shape[:2], self.page, -1)[..., :head]
 
     def scales(self, what, memory):
         """A view of pages: f16 [page, head, position]; of keys in groups [page, head, group, 1 or 2, channel]."""
         size = self.layout[f"{what}_scale_bytes"]
         runs = self._runs(what, memory, self.layout[f"{what}_code_bytes"], size).view(np.float16)
         if what == "key" and self.group:
-            return runs.reshape(*runs.shape[:2], self.page // self.group, -1, self.head_size)
+            shape = (*runs.shape[:2], self.page // self.group, -1, self.layout["row"])
+            return runs.reshape(shape)[..., : self.head_size]
         return runs
 
     def waiting(self, memory):
         """A view of the slots' pages: halves [slot, head, position of a group, channel]."""
-        size, slot = self.key_heads * self.group * self.head_size * 2, self.layout["slot_bytes"]
+        row, slot = self.layout["row"], self.layout["slot_bytes"]
+        size = self.key_heads * self.group * row * 2
         slots = memory.reshape(-1)[: self.sequences * slot].reshape(self.sequences, slot)[:, :size]
-        return slots.view(np.uint16).reshape(self.sequences, self.key_heads, self.group, self.head_size)
+        rows = slots.view(np.uint16).reshape(self.sequences, self.key_heads, self.group, row)
+        return rows[..., : self.head_size]
 
     def fill(self, what, memory, numbers):
         """Fills pages with numbers [page, head, position, channel]; the result is what their codes stand for."""

@@ -32,8 +32,8 @@ static int64_t elementBits(quant::ElementType element) {
 }
 
 int64_t KvPageLayout::codeBytes(const quant::Format &format,
-                                int64_t size) const {
-  return page * size * elementBits(format.element) / 8;
+                                int64_t row) const {
+  return page * row * elementBits(format.element) / 8;
 }
 
 Status KvPageLayout::check() const {
@@ -65,11 +65,11 @@ Status KvPageLayout::check() const {
   if (recent)
     return unsupported("a GPU keeps no latest or first positions in f16");
   for (int64_t size : {keySize, valueSize})
-    if (size <= 0 || size > 256 || size % 8 != 0)
+    if (size <= 0 || size > mostChannels || size % 2 != 0)
       return unsupported("heads of " + std::to_string(size) +
-                         " channels; a GPU's cache takes multiples of 8 up to "
-                         "256; compile the model as a graph (--as graph), or "
-                         "for the host (--target host)");
+                         " channels; a GPU takes even numbers up to " +
+                         std::to_string(mostChannels) +
+                         "; compile with --target host");
   if (page <= 0 || page % 16 != 0 || keyHeads <= 0)
     return unsupported("cache pages of " + std::to_string(page) +
                        " positions; expected a multiple of 16");

@@ -5,19 +5,21 @@
 //
 //   page:  | K head 0 | V head 0 | K head 1 | V head 1 | …
 //
-//   K head:  [page][D] codes, position after position  | scales [page] f16 |
-//   V head:  [page][D] codes                           | scales [page] f16 |
+//   K head:  [page][R] codes, position after position  | scales [page] f16 |
+//   V head:  [page][R] codes                           | scales [page] f16 |
 //
-// Formats without scales have no scales there; int8, fp8 and int4 have one for
-// each position and head. Every run begins at a multiple of 16 bytes, a page at
-// a multiple of 128.
+// A row of a head of D channels has R, the next multiple of 8, so that the rows
+// of every format are copied in whole words; the codes, scales and halves of
+// the R − D channels behind its end are zero. Formats without scales have no
+// scales there; int8, fp8 and int4 have one for each position and head. Every
+// run begins at a multiple of 16 bytes, a page at a multiple of 128.
 //
 // Keys of int8 or int4 may have their scales for each channel and a group of G
-// consecutive positions instead (`int4_g32`), [page/G][D] f16 behind the codes;
+// consecutive positions instead (`int4_g32`), [page/G][R] f16 behind the codes;
 // with zero points (`int4_asym_g32_zf`) the scales of each group and then its
-// offsets, [page/G][2][D]: code 0 stands for the offset, scale · (8 − zero).
+// offsets, [page/G][2][R]: code 0 stands for the offset, scale · (8 − zero).
 // A group gets them when it is full; until then its keys wait with 16 bits, in
-// the type of the activations, in the sequence's slot, [heads][G][D], row
+// the type of the activations, in the sequence's slot, [heads][G][R], row
 // position % G. Which groups are full is counted after a step's tokens. Slots
 // have the memory of the layer's first pages, slot s begins at byte
 // s · slotBytes; its number is the last entry of the sequence's row of the page
@@ -34,6 +36,7 @@
 namespace qopt::cuda {
 
 struct KvPageLayout {
+  static constexpr int64_t mostChannels = 512; ///< of a head
   int64_t keyHeads = 0;
   int64_t keySize = 0;   ///< channels of a key
   int64_t valueSize = 0; ///< channels of a value
@@ -43,10 +46,14 @@ struct KvPageLayout {
   bool tableHasSlots = false; ///< for keys in groups of another layer
   bool operator==(const KvPageLayout &) const = default;
 
+  /// Channels of a row, with those behind the head's end.
+  int64_t keyRow() const { return rowOf(keySize); }
+  int64_t valueRow() const { return rowOf(valueSize); }
+
   /// Bytes of the codes of a head's keys or values in a page, and of its
   /// scales.
-  int64_t keyCodeBytes() const { return codeBytes(key, keySize); }
-  int64_t valueCodeBytes() const { return codeBytes(value, valueSize); }
+  int64_t keyCodeBytes() const { return codeBytes(key, keyRow()); }
+  int64_t valueCodeBytes() const { return codeBytes(value, valueRow()); }
   int64_t keyScaleBytes() const {
     return keyGroup() ? page / keyGroup() * groupScaleBytes() : scaleBytes(key);
   }
@@ -58,9 +65,10 @@ struct KvPageLayout {
   /// Whether each channel of a group has an offset as well as a scale.
   bool keyOffsets() const { return key.zero == quant::ZeroType::Float; }
   /// Bytes of the scales and offsets of a group.
-  int64_t groupScaleBytes() const { return keySize * (keyOffsets() ? 4 : 2); }
-  /// Bytes of a head's keys in a slot, and of a slot.
-  int64_t openHeadBytes() const { return keyGroup() * keySize * 2; }
+  int64_t groupScaleBytes() const { return keyRow() * (keyOffsets() ? 4 : 2); }
+  /// Bytes of a row, of a head's keys and of all in a slot.
+  int64_t openRowBytes() const { return keyRow() * 2; }
+  int64_t openHeadBytes() const { return keyGroup() * openRowBytes(); }
   int64_t slotBytes() const {
     return (keyHeads * openHeadBytes() + 127) & ~int64_t(127);
   }
@@ -89,7 +97,8 @@ struct KvPageLayout {
 
 private:
   static int64_t runBytes(int64_t bytes) { return (bytes + 15) & ~int64_t(15); }
-  int64_t codeBytes(const quant::Format &format, int64_t size) const;
+  static int64_t rowOf(int64_t size) { return (size + 7) & ~int64_t(7); }
+  int64_t codeBytes(const quant::Format &format, int64_t row) const;
   int64_t scaleBytes(const quant::Format &format) const {
     return format.isFloat() ? 0 : page * 2;
   }

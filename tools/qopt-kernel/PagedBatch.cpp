@@ -55,6 +55,7 @@ llvm::json::Object PagedBatch::layout() const {
     return nameOf(format.element);
   };
   return llvm::json::Object{{"page", cache.page},
+                            {"row", cache.keyRow()},
                             {"page_bytes", cache.pageBytes()},
                             {"head_bytes", cache.keyOffset(1)},
                             {"value_at", cache.valueOffset(0)},

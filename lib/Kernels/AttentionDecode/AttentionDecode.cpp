@@ -18,6 +18,9 @@ static int64_t bitsOf(const quant::Format &format) {
   return quant::elementOf(format.element).bits;
 }
 
+/// Of a lane, for a row tile: those of 256 channels.
+constexpr int64_t mostQueryRegisters = 32;
+
 // Validity --------------------------------------------------------------------
 
 static Status unsupported(std::string message) {
@@ -42,9 +45,9 @@ Status attention_decode::isValid(const Problem &problem) {
                        " query heads are not a multiple of " +
                        std::to_string(cache.keyHeads) + " key heads");
   if (problem.queryStride < problem.heads * cache.keySize ||
-      problem.queryStride % 8)
+      problem.queryStride % 2)
     return unsupported("queries " + std::to_string(problem.queryStride) +
-                       " elements apart; expected a multiple of 8 and no less "
+                       " elements apart; expected an even number and no less "
                        "than all heads");
   if (problem.window && !problem.causal)
     return unsupported("a window without a causal mask");
@@ -78,9 +81,10 @@ Status attention_decode::isValid(const Problem &problem,
   // With groups also the queries of a step times its scales, and two ways to
   // the scores.
   int64_t scaled = problem.cache.keyGroup() ? 4 : 0;
-  int64_t most = problem.cache.keyGroup() ? 112 : 176;
-  int64_t perTile = ceilDiv(problem.cache.keySize, 32) * 4 + scaled +
-                    plan.valueTiles * 4 + schedule.tile / 16 * 4;
+  int64_t most = problem.cache.keyGroup() && !plan.queryBytes ? 112 : 176;
+  int64_t queries = plan.queryBytes ? 4 : plan.keyChannels / 32 * 4;
+  int64_t perTile =
+      queries + scaled + plan.valueTiles * 4 + schedule.tile / 16 * 4;
   if (perTile * schedule.rowTiles > most)
     return unsupported(std::to_string(schedule.rows()) +
                        " rows need more registers than a thread has");
@@ -98,22 +102,24 @@ Plan attention_decode::planOf(const Problem &problem,
   const cuda::KvPageLayout &cache = problem.cache;
   Plan plan{};
   int64_t keyBits = bitsOf(cache.key), valueBits = bitsOf(cache.value);
-  plan.keyRow = cache.keySize * keyBits / 8;
-  plan.valueRow = cache.valueSize * valueBits / 8;
+  plan.keyRow = cache.keyRow() * keyBits / 8;
+  plan.valueRow = cache.valueRow() * valueBits / 8;
+  plan.keyChannels = roundUp(cache.keySize, 32);
   // Whole reads: of 32 channels of K, of two chunks of V.
   plan.keyStride = roundUp(plan.keyRow, 4 * keyBits);
   plan.valueStride = roundUp(plan.valueRow, 32);
   plan.keyBytes = schedule.tile * plan.keyStride;
   plan.valueBytes = schedule.tile * plan.valueStride;
   int64_t numbers = cache.keyOffsets() ? 2 : 1; // of a channel of a group
-  plan.keyScaleBytes = cache.keyGroup()
-                           ? numbers * roundUp(cache.keySize, 32) * 2
+  plan.keyScaleBytes = cache.keyGroup()      ? numbers * plan.keyChannels * 2
                        : cache.key.isFloat() ? 0
                                              : schedule.tile * 2;
   plan.valueScaleBytes = cache.value.isFloat() ? 0 : schedule.tile * 2;
   plan.stageBytes = plan.keyBytes + plan.valueBytes + plan.keyScaleBytes +
                     plan.valueScaleBytes;
   plan.probabilityBytes = int64_t(schedule.rowTiles) * schedule.tile * 16;
+  if (plan.keyChannels > mostQueryRegisters * 32 / 4)
+    plan.queryBytes = schedule.rows() * plan.keyChannels * 2;
   int64_t channels = valueBits == 4 ? roundUp(cache.valueSize, 32)
                                     : roundUp(cache.valueSize, 16);
   plan.valueTiles = channels / 16;
@@ -124,7 +130,8 @@ Plan attention_decode::planOf(const Problem &problem,
   int64_t partials =
       int64_t(schedule.warps) * schedule.rows() * (plan.partialStride + 2) * 4;
   plan.sharedBytes = roundUp(std::max(stages, partials), 128) +
-                     roundUp(schedule.warps * plan.probabilityBytes, 128) + 128;
+                     roundUp(schedule.warps * plan.probabilityBytes, 128) +
+                     schedule.warps * plan.queryBytes + 128;
   plan.slotFloats = schedule.rows() * (cache.valueSize + 2);
   return plan;
 }

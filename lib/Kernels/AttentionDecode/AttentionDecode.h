@@ -53,6 +53,12 @@
 //
 //   | K: tile × keyStride | V: tile × valueStride | K scales | V scales |
 //
+// A head has any even number of channels. Behind its end there are zeros, as
+// the pages have them up to the next 8 (KvPageLayout.h), and the copies and the
+// queries up to a whole product. Queries of more than 256 channels would take
+// the registers that their outputs need: each lane keeps its words in shared
+// memory and reads those of a step again for each tile.
+//
 // Keys in groups have, instead of a scale for each position, the D scales of
 // the tile's group, by which the queries are multiplied for the tile; where
 // there are offsets, the sums begin with the product of queries and offsets.
@@ -143,10 +149,12 @@ struct Schedule {
 /// them by this structure. Bytes unless said otherwise.
 struct Plan {
   int64_t keyRow, valueRow;       ///< a position's codes in memory
+  int64_t keyChannels;            ///< of the products, zeros behind the head's
   int64_t keyStride, valueStride; ///< and in shared memory
   int64_t keyBytes, valueBytes;   ///< of a tile
   int64_t keyScaleBytes, valueScaleBytes;
   int64_t stageBytes, probabilityBytes;
+  int64_t queryBytes;    ///< of a warp; 0: they stay in registers
   int64_t valueTiles;    ///< tiles of 16 channels
   int64_t partialStride; ///< f32 of a row of a warp's output
   int64_t sharedBytes;   ///< of a block, everything

@@ -62,15 +62,17 @@ private:
   // Scores.
   using Scores = AccumulatorTile;         ///< [16 positions][row tile]
   static constexpr int stepChannels = 32; ///< of a read of keys, two products
+  static constexpr int laneChannels = 8;  ///< of a step, of a lane
   Scores zeroScores() { return {k, schedule.tile / 16, schedule.rowTiles}; }
-  int keySteps() const {
-    return int((problem.cache.keySize + stepChannels - 1) / stepChannels);
-  }
+  int keySteps() const { return int(plan.keyChannels / stepChannels); }
   void loadQueries();
   std::vector<Int> queryWords(Int row, int step);
   void findRows();
-  /// Four words at `place`; zeros where it does not exist.
-  std::vector<Int> loadWhere(Flag exists, llvm::function_ref<Global()> place);
+  /// The lane's words of a step, [row tile][4].
+  std::vector<Int> queriesOf(int step);
+  /// Words at `place`; zeros where it does not exist.
+  std::vector<Int> loadWhere(Flag exists, unsigned count,
+                             llvm::function_ref<Global()> place);
   /// Halves of eight channels in the order in which unpackKeys gives codes.
   std::vector<Int> arrange(const std::vector<Int> &words);
   Scores multiplyKeys(Int stage);
@@ -80,7 +82,6 @@ private:
   using KeyWords = std::vector<std::array<Int, 2>>;
   Scores multiplyGroups(Int stage, Int tile);
   std::vector<Int> channelWords(Int stage, int64_t offset, int step);
-  std::vector<Int> queriesOf(int step);
   std::vector<Int> scaledQueries(Int stage, int step);
   std::vector<Accumulator> offsetSums(Int stage);
   Scores multiplyFull(Int stage);
@@ -129,8 +130,10 @@ private:
   const Layout keyLayout, valueLayout; ///< of a stage
   mlir::Type activation;
   int sharing;
+  int outputChannels; ///< of a row that a thread combines, 4 where it can be
 
   Int stages, probabilities, flag; ///< in shared memory
+  Int queryPlace;                  ///< of the lane, where queries lie there
   Int g, t;                        ///< lane = 4g + t
   Int sequence, keyHead, split;
   Int tokenStart, context;
@@ -142,7 +145,7 @@ private:
   Int count;                ///< tiles that the warp walks
   Global keys;              ///< of the head in page 0
   Global openKeys;          ///< of the head in the sequence's slot
-  std::vector<Int> queries; ///< [row tile][step][4]
+  std::vector<Int> queries; ///< [step][row tile][4], in registers
   std::vector<std::array<Int, 2>> positions; ///< [row tile][2t, 2t+1]
   std::vector<std::array<Real, 2>> slopes;
 };

@@ -14,8 +14,7 @@ using quant::ElementType;
 
 constexpr unsigned outputArgument = 1, workspaceArgument = 6,
                    countersArgument = 7, slopesArgument = 8;
-constexpr int channelsOfThread = 4; // of a row; divides every head's
-constexpr int splitsAtOnce = 8;     // whose loads a thread has in flight
+constexpr int splitsAtOnce = 8; // whose loads a thread has in flight
 
 /// Channel of row g + 8 · half of a tile.
 static Int channelOf(const Problem &problem, int tile, int half, Int g) {
@@ -55,14 +54,13 @@ void Body::storePartials(const State &state) {
     }
 }
 
-/// Every row and the first of every channelsOfThread channels, for a thread
-/// each.
+/// Every row and the first of every outputChannels channels, for a thread each.
 void Body::forElements(Int begin, int step,
                        llvm::function_ref<void(Int, Int)> body) {
-  int64_t perRow = problem.cache.valueSize / channelsOfThread;
+  int64_t perRow = problem.cache.valueSize / outputChannels;
   k.loop(begin, rows * perRow, k.constant(step), {},
          [&](Int i, Kernel::Values) {
-           body(i / perRow, i % perRow * channelsOfThread);
+           body(i / perRow, i % perRow * outputChannels);
            return Kernel::Values();
          });
 }
@@ -71,13 +69,13 @@ Body::Sum Body::add(Sum a, Sum b) {
   Real maximum = max(a.maximum, b.maximum);
   Real left = exp2(a.maximum - maximum), right = exp2(b.maximum - maximum);
   Sum sum = {maximum, fma(a.total, left, b.total * right), {}};
-  for (int i = 0; i < channelsOfThread; ++i)
+  for (int i = 0; i < outputChannels; ++i)
     sum.values.push_back(fma(a.values[i], left, b.values[i] * right));
   return sum;
 }
 
 Body::Sum Body::emptySum() {
-  return {k.real(-1e30), k.real(0), Run(channelsOfThread, k.real(0))};
+  return {k.real(-1e30), k.real(0), Run(outputChannels, k.real(0))};
 }
 
 /// The split's slot of the workspace: [row][channel] outputs, then [row]
@@ -97,7 +95,7 @@ Body::Sum Body::ofWarp(Int warp, Int row, Int channel) {
              warp * (schedule.rows() * 8) + row * 8;
   std::vector<Int> words = k.loadShared(pair, 0, 2);
   Sum sum = {k.asReal(words[0]), k.asReal(words[1]), {}};
-  for (Int word : k.loadShared(value, 0, channelsOfThread))
+  for (Int word : k.loadShared(value, 0, outputChannels))
     sum.values.push_back(k.asReal(word));
   return sum;
 }
@@ -169,7 +167,7 @@ Body::Sum Body::ofSplits(Int row, Int channel) {
   };
   auto popSum = [&](const Kernel::Values &values) {
     Sum sum = {{{&k, values[0]}}, {{&k, values[1]}}, {}};
-    for (int i = 0; i < channelsOfThread; ++i)
+    for (int i = 0; i < outputChannels; ++i)
       sum.values.push_back({{&k, values[2 + i]}});
     return sum;
   };
@@ -178,7 +176,7 @@ Body::Sum Body::ofSplits(Int row, Int channel) {
     Run pair =
         loadRun(k, slot.at(row * 2 + schedule.rows() * channels, 4), f32, 2);
     Global values = slot.at(row * channels + channel, 4);
-    return Sum{pair[0], pair[1], loadRun(k, values, f32, channelsOfThread)};
+    return Sum{pair[0], pair[1], loadRun(k, values, f32, outputChannels)};
   };
   return popSum(k.loop(
       k.constant(0), active, k.constant(splitsAtOnce), pushSum(emptySum()),
@@ -196,7 +194,7 @@ Body::Sum Body::ofSplits(Int row, Int channel) {
 Body::Sum Body::either(Flag first, const Sum &a, const Sum &b) {
   Sum chosen = {
       select(first, a.maximum, b.maximum), select(first, a.total, b.total), {}};
-  for (int i = 0; i < channelsOfThread; ++i)
+  for (int i = 0; i < outputChannels; ++i)
     chosen.values.push_back(select(first, a.values[i], b.values[i]));
   return chosen;
 }

@@ -79,7 +79,7 @@ void Body::copyTile(Int tile, const std::vector<Int> &pages, Int stage) {
               .at(inPage / cache.keyGroup(), cache.groupScaleBytes());
       copyChannels(scales, stage + keyScales, isFull);
       if (cache.keyOffsets())
-        copyChannels(scales.at(cache.keySize * 2),
+        copyChannels(scales.at(cache.keyRow() * 2),
                      stage + (keyScales + plan.keyScaleBytes / 2), isFull);
     }
     copyCodes({head.at(inPage, plan.keyRow), plan.keyRow, withCodes, positions},
@@ -149,15 +149,17 @@ void Body::copyScales(const GlobalTile &source, Int destination,
   }
 }
 
-/// Scales or offsets of the group's channels, 8 a lane, with zeros behind them;
-/// a group that is not full has none.
+/// Scales or offsets of the group's channels, 8 a piece, with zeros behind
+/// them; a group that is not full has none.
 void Body::copyChannels(Global source, Int destination, Flag isFull) {
-  int64_t channels = problem.cache.keySize;
-  int64_t lanes = keySteps() * stepChannels / 8;
-  k.when(copier() < k.constant(lanes), [&] {
-    Flag exists = isFull && copier() * 8 < k.constant(channels);
-    Int at = select(exists, copier(), k.constant(0));
-    copyAsync(destination + copier() * 16, source.at(at, 16),
-              select(exists, k.constant(16), k.constant(0)), 16);
-  });
+  int64_t channels = problem.cache.keyRow(), pieces = plan.keyChannels / 8;
+  for (int64_t first = 0; first < pieces; first += copiers()) {
+    Int piece = copier() + first;
+    k.when(piece < k.constant(pieces), [&] {
+      Flag exists = isFull && piece * 8 < k.constant(channels);
+      Int at = select(exists, piece, k.constant(0));
+      copyAsync(destination + piece * 16, source.at(at, 16),
+                select(exists, k.constant(16), k.constant(0)), 16);
+    });
+  }
 }

@@ -11,10 +11,11 @@ using namespace qopt::kernels::attention_decode;
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/// Lane instructions of the main loop for a stored element, over all rows of a
-/// tile of 8: counted in the assembled sm_90a kernels for heads of 128
-/// channels. Of fp8 1.93 are counted; its conversions are taken to have half of
-/// the rate (from memory, not measured) and count twice.
+/// Lane instructions of the main loop for an element of a product, over all
+/// rows of a tile of 8, zeros behind a head's end included: counted in the
+/// assembled sm_90a kernels for heads of 128 channels. Of fp8 1.93 are counted;
+/// its conversions are taken to have half of the rate (from memory, not
+/// measured) and count twice.
 static double instructionsOf(const quant::Format &format) {
   switch (format.element) {
   case quant::ElementType::Int8:
@@ -90,8 +91,9 @@ static void addArithmetic(Cost &cost, const Work &work, double streamed) {
   const cuda::KvPageLayout &cache = work.problem.cache;
   double tensor = mmaSeconds(cost.products, flopsOfHalfMma, work.target);
   constexpr double issuePart = 0.6; // that a main loop reaches
-  double ofPosition = double(cache.keySize) * instructionsOf(cache.key) +
-                      double(cache.valueSize) * instructionsOf(cache.value);
+  double ofPosition =
+      double(work.plan.keyChannels) * instructionsOf(cache.key) +
+      double(work.plan.valueTiles * 16) * instructionsOf(cache.value);
   double issue = double(work.positions) * ofPosition /
                  (rates.issue.value * issuePart * rates.clock.value *
                   work.target.multiprocessors);
@@ -142,7 +144,8 @@ Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
                          (cache.keySize + cache.valueSize) * 2;
   cost.partialBytes = 2 * work.launch.workspaceBytes;
   cost.products = 2.0 * double(work.positions) *
-                  double(schedule.rows() * (cache.keySize + cache.valueSize));
+                  double(schedule.rows() *
+                         (work.plan.keyChannels + work.plan.valueTiles * 16));
 
   double streamed = addStream(cost, work, double(cost.cacheBytes * rowBlocks));
   addArithmetic(cost, work, streamed);

@@ -8,6 +8,8 @@
 #include "lib/Kernels/AttentionDecode/AttentionDecodeBody.h"
 #include "runtime/host/SumOrder.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace qopt;
 using namespace qopt::kernels;
@@ -40,7 +42,8 @@ Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule)
       plan(planOf(problem, schedule)),
       keyLayout(layoutOf(plan, plan.keyStride)),
       valueLayout(layoutOf(plan, plan.valueStride)),
-      sharing(int(problem.sharing())) {
+      sharing(int(problem.sharing())),
+      outputChannels(int(std::gcd<int64_t>(problem.cache.valueSize, 4))) {
   OpBuilder &builder = k.builder();
   activation = problem.activation == ElementType::BF16
                    ? Type(builder.getBF16Type())
@@ -53,10 +56,13 @@ double Body::bias() const {
 }
 
 void Body::build() {
-  stages = k.shared(plan.sharedBytes - 128 -
+  int64_t queryBytes = schedule.warps * plan.queryBytes;
+  stages = k.shared(plan.sharedBytes - 128 - queryBytes -
                     (schedule.warps * plan.probabilityBytes + 127) / 128 * 128);
   probabilities = k.shared(schedule.warps * plan.probabilityBytes) +
                   k.warp() * plan.probabilityBytes;
+  if (queryBytes)
+    queryPlace = k.shared(queryBytes) + k.thread() * 16;
   flag = k.shared(128);
   g = k.lane() >> 2;
   t = k.lane() & 3;

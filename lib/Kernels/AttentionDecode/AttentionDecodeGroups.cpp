@@ -16,17 +16,7 @@ std::vector<Int> Body::channelWords(Int stage, int64_t offset, int step) {
       plan.keyBytes + plan.valueBytes + offset + step * stepChannels * 2, 4));
 }
 
-/// The lane's words of a step, [row tile][4].
-std::vector<Int> Body::queriesOf(int step) {
-  std::vector<Int> words;
-  for (int tile = 0; tile < schedule.rowTiles; ++tile)
-    for (int i = 0; i < 4; ++i)
-      words.push_back(
-          queries[size_t(tile * keySteps() + step) * 4 + size_t(i)]);
-  return words;
-}
-
-/// The same times the scales of the tile's group.
+/// The lane's queries of a step times the scales of the tile's group.
 std::vector<Int> Body::scaledQueries(Int stage, int step) {
   mlir::Type f16 = k.builder().getF16Type();
   std::vector<Int> scales = channelWords(stage, 0, step);
@@ -109,9 +99,9 @@ Body::KeyWords Body::openKey(Int position, int step) {
   Int channel = t * 8 + step * stepChannels;
   Flag exists =
       position < length && channel < k.constant(problem.cache.keySize);
-  std::vector<Int> key = arrange(loadWhere(exists, [&] {
+  std::vector<Int> key = arrange(loadWhere(exists, 4, [&] {
     return openKeys
-        .at(position % problem.cache.keyGroup(), problem.cache.keySize * 2)
+        .at(position % problem.cache.keyGroup(), problem.cache.openRowBytes())
         .at(channel, 2);
   }));
   return {{key[0], key[1]}, {key[2], key[3]}};

@@ -56,7 +56,8 @@ attention_decode::chooseSchedule(const Problem &problem, int64_t tokens,
   for (const Room &room :
        {Room{2, 4, "two blocks an SM, each warp copies its own tiles"},
         Room{1, 4, "tiles too large for two blocks an SM"},
-        Room{1, 2, "tiles too large for four warps"}}) {
+        Room{1, 2, "tiles too large for four warps"},
+        Room{1, 1, "tiles too large for two warps"}}) {
     schedule.blocksPerSm = room.blocks;
     schedule.warps = room.warps;
     schedule.why = room.why;

@@ -7,6 +7,7 @@
 
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -19,26 +20,35 @@ constexpr double log2e = std::numbers::log2e;
 // Rows ------------------------------------------------------------------------
 
 /// The lane's eight channels of a step of row `row`, in the order in which
-/// unpackKeys gives those of keys; zeros where there are none.
+/// unpackKeys gives those of keys; zeros where there are none. A load has as
+/// many as every head is aligned to.
 std::vector<Int> Body::queryWords(Int row, int step) {
-  Int channel = t * 8 + step * stepChannels;
-  Flag exists = row < rows && channel < problem.cache.keySize;
-  return arrange(loadWhere(exists, [&] {
-    Int place = firstRow + row;
-    Int token = tokenStart + place / sharing;
-    Int head = keyHead * sharing + place % sharing;
-    return k.pointer(queryArgument)
-        .at(token, problem.queryStride * 2)
-        .at(head * problem.cache.keySize + channel, 2);
-  }));
+  int64_t size = problem.cache.keySize;
+  int width =
+      int(std::gcd(std::gcd(size, problem.queryStride), int64_t(laneChannels)));
+  std::vector<Int> words;
+  for (int first = 0; first < laneChannels; first += width) {
+    Int channel = t * laneChannels + (step * stepChannels + first);
+    Flag exists = row < rows && channel < size;
+    for (Int word : loadWhere(exists, unsigned(width) / 2, [&] {
+           Int place = firstRow + row;
+           Int token = tokenStart + place / sharing;
+           Int head = keyHead * sharing + place % sharing;
+           return k.pointer(queryArgument)
+               .at(token, problem.queryStride * 2)
+               .at(head * size + channel, 2);
+         }))
+      words.push_back(word);
+  }
+  return arrange(words);
 }
 
-std::vector<Int> Body::loadWhere(Flag exists,
+std::vector<Int> Body::loadWhere(Flag exists, unsigned count,
                                  llvm::function_ref<Global()> place) {
-  Kernel::Values words(4, k.constant(0).value);
+  Kernel::Values words(count, k.constant(0).value);
   words = k.when(exists, words, [&](Kernel::Values) {
     Kernel::Values loaded;
-    for (Int word : k.load(place(), 4))
+    for (Int word : k.load(place(), count))
       loaded.push_back(word.value);
     return loaded;
   });
@@ -62,12 +72,34 @@ std::vector<Int> Body::arrange(const std::vector<Int> &q) {
   }
 }
 
+/// In shared memory a lane's own words, which no other reads:
+/// [step][row tile][thread] 16 bytes.
 void Body::loadQueries() {
   queries.clear();
+  int64_t place = 0, pieceBytes = schedule.threads() * 16;
+  for (int step = 0; step < keySteps(); ++step)
+    for (int tile = 0; tile < schedule.rowTiles; ++tile) {
+      std::vector<Int> words = queryWords(g + tile * 8, step);
+      if (plan.queryBytes)
+        k.storeShared(queryPlace, place, words);
+      else
+        queries.insert(queries.end(), words.begin(), words.end());
+      place += pieceBytes;
+    }
+}
+
+std::vector<Int> Body::queriesOf(int step) {
+  std::vector<Int> words;
+  int first = step * schedule.rowTiles;
+  if (!plan.queryBytes) {
+    auto begin = queries.begin() + first * 4;
+    return {begin, begin + schedule.rowTiles * 4};
+  }
   for (int tile = 0; tile < schedule.rowTiles; ++tile)
-    for (int step = 0; step < keySteps(); ++step)
-      for (Int word : queryWords(g + tile * 8, step))
-        queries.push_back(word);
+    for (Int word : k.loadShared(
+             queryPlace, int64_t(first + tile) * schedule.threads() * 16, 4))
+      words.push_back(word);
+  return words;
 }
 
 /// Positions and slopes of the rows in the lane's columns of a fragment. A row
@@ -124,9 +156,10 @@ Body::Scores Body::multiplyKeys(Int stage) {
       unsigned words = unsigned(bits / 4);
       auto low = unpackKeys(k.loadShared(place, offset, words));
       auto high = unpackKeys(k.loadShared(place, offset + 8 * stride, words));
+      std::vector<Int> rows = queriesOf(step);
       for (int tile = 0; tile < schedule.rowTiles; ++tile)
         for (int product = 0; product < 2; ++product) {
-          const Int *q = &queries[((tile * steps) + step) * 4 + 2 * product];
+          const Int *q = &rows[size_t(tile * 4 + 2 * product)];
           Accumulator &sum = sums.at(block, tile);
           sum = k.mma(activation,
                       {low[product][0], high[product][0], low[product][1],

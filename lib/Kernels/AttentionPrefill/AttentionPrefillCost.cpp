@@ -34,9 +34,11 @@ static double seenBy(const Problem &problem, int64_t tokens, int64_t context) {
 }
 
 /// Instructions of a score and its part of the output, conversions included.
-static double instructionsPerScore(const cuda::KvPageLayout &cache) {
-  return scoreInstructions + double(cache.keySize) * instructionsOf(cache.key) +
-         double(cache.valueSize) * instructionsOf(cache.value);
+static double instructionsPerScore(const cuda::KvPageLayout &cache,
+                                   const Plan &plan) {
+  return scoreInstructions +
+         double(plan.keyChannels) * instructionsOf(cache.key) +
+         double(plan.valueTiles * 16) * instructionsOf(cache.value);
 }
 
 Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
@@ -56,7 +58,7 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
   cost.activationBytes = sequences * tokens * problem.heads *
                          (cache.keySize + cache.valueSize) * 2;
   cost.products =
-      2 * heads * rows * seen * double(cache.keySize + plan.valueTiles * 16);
+      2 * heads * rows * seen * double(plan.keyChannels + plan.valueTiles * 16);
 
   double stream = double(cost.cacheBytes + cost.activationBytes) /
                   rates.streamBandwidth.value;
@@ -69,7 +71,7 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
   products *= rates.clock.value / clock.value;
   double smClocks = clock.value * target.multiprocessors;
   double scores = heads * rows * seen;
-  double perScore = instructionsPerScore(cache);
+  double perScore = instructionsPerScore(cache, plan);
   double issue =
       scores * perScore * issueClocks / (rates.issue.value * smClocks);
   double steps = heads * rows / schedule.blockRows() * seen / schedule.tile /

@@ -253,6 +253,8 @@ Run Body::rotateRun(const Run &run, Reader reader, Int channel) {
     }
     return result;
   }
+  if (problem.rotated / 2 % width)
+    return rotateChannels(run, reader, channel);
   Int half = k.constant(problem.rotated / 2);
   Flag first = channel < half;
   Int pair = select(first, channel, channel - half);
@@ -263,6 +265,26 @@ Run Body::rotateRun(const Run &run, Reader reader, Int channel) {
     Real other = others[i] * rotations[i].sine;
     other = select(first, other * -1, other);
     result.push_back(run[i] * rotations[i].cosine + other);
+  }
+  return result;
+}
+
+/// The same where a lane's two channels may lie in both halves, or have their
+/// partners in two runs.
+Run Body::rotateChannels(const Run &run, Reader reader, Int channel) {
+  Int half = k.constant(problem.rotated / 2);
+  Run result;
+  for (int64_t i = 0; i < width; ++i) {
+    Int at = channel + i;
+    Flag first = at < half;
+    Int pair = select(first, at, at - half);
+    Int partner = select(first, at + half, pair);
+    Rotation rotation = rotationsOf(pair, 1).front();
+    Int odd = partner & 1;
+    Run others = reader(partner - odd);
+    Real other = select(odd == 0, others[0], others[1]) * rotation.sine;
+    other = select(first, other * -1, other);
+    result.push_back(run[size_t(i)] * rotation.cosine + other);
   }
   return result;
 }
@@ -342,15 +364,15 @@ CodeScale Body::scaleOf(Real largest, int steps) {
 }
 
 void Body::appendCodes(const Head &head, Global codes, Global scale,
-                       int64_t size, const quant::Element &element) {
+                       int64_t row, const quant::Element &element) {
   Real largest = k.real(0);
   for (const Run &run : head)
     for (Real value : run)
       largest = max(largest, absolute(value));
   largest = reduceWarp(k, largest, Reduction::Max);
   CodeScale code = scaleOf(largest, element.maxCode);
-  for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
-    where(chunk, size, [&] {
+  for (int64_t chunk = 0; chunk < chunks(row); ++chunk)
+    where(chunk, row, [&] {
       Run quotients;
       for (Real value : head[size_t(chunk)])
         quotients.push_back(value * code.inverse);
@@ -361,18 +383,20 @@ void Body::appendCodes(const Head &head, Global codes, Global scale,
          [&] { k.storeReal(scale, code.step, k.builder().getF16Type()); });
 }
 
-/// `run`: the head's codes in the page, with its scales behind.
-void Body::append(const Head &head, Global run, int64_t size,
+/// `run`: the head's codes in the page, with its scales behind. `row`: channels
+/// of a position there; those behind the head's end are zero, as the head has
+/// them.
+void Body::append(const Head &head, Global run, int64_t row,
                   const quant::Format &format) {
   const quant::Element &element = quant::elementOf(format.element);
   int64_t bits = element.bits;
-  Global codes = run.at(slot, size * bits / 8);
+  Global codes = run.at(slot, row * bits / 8);
   if (!format.isFloat())
     return appendCodes(head, codes,
-                       run.at(cache.page * size * bits / 8).at(slot, 2), size,
+                       run.at(cache.page * row * bits / 8).at(slot, 2), row,
                        element);
-  for (int64_t chunk = 0; chunk < chunks(size); ++chunk)
-    where(chunk, size, [&] {
+  for (int64_t chunk = 0; chunk < chunks(row); ++chunk)
+    where(chunk, row, [&] {
       storeRun(k, codes.at(channel(chunk), 2), head[size_t(chunk)],
                typeOf(k, format.element));
     });
@@ -425,9 +449,9 @@ void Body::store(Kind kind, const Head &head, Int index) {
   if (kind == Kind::Query)
     storeQuery(head, index);
   else if (kind == Kind::Key)
-    append(head, keysOf(index), cache.keySize, cache.key);
+    append(head, keysOf(index), cache.keyRow(), cache.key);
   else
-    append(head, keysOf(index).at(cache.valueOffset(0)), cache.valueSize,
+    append(head, keysOf(index).at(cache.valueOffset(0)), cache.valueRow(),
            cache.value);
 }
 

@@ -26,7 +26,7 @@ struct Places {
 class Body {
 public:
   enum class Kind : uint8_t { Query, Key, Value };
-  using Head = std::vector<Run>; ///< what a lane has of a head
+  using Head = std::vector<Run>; ///< what a lane has of a head, then zeros
   /// Reads `width` channels of a head from `channel` on.
   using Reader = llvm::function_ref<Run(Int channel)>;
   /// Where a token belongs: its position in its sequence, negative for a token
@@ -107,11 +107,12 @@ private:
   Run normalise(const Run &run, const Run &scales, const Statistic &statistic);
   void rotate(Head &head, Reader reader);
   Run rotateRun(const Run &run, Reader reader, Int channel);
+  Run rotateChannels(const Run &run, Reader reader, Int channel);
   std::vector<Rotation> rotationsOf(Int first, int count);
   void storeQuery(const Head &head, Int index);
-  void append(const Head &head, Global run, int64_t size,
+  void append(const Head &head, Global run, int64_t row,
               const quant::Format &format);
-  void appendCodes(const Head &head, Global codes, Global scale, int64_t size,
+  void appendCodes(const Head &head, Global codes, Global scale, int64_t row,
                    const quant::Element &element);
   std::vector<Int> codesOf(const Run &quotients, const quant::Element &element,
                            int64_t lowest);

@@ -53,7 +53,7 @@ Body::Head Body::newKey(Int head, Int at) {
 
 Global Body::openKey(Int head, Int at) {
   return slotBegin.at(head, cache.openHeadBytes())
-      .at(at % cache.keyGroup(), cache.keySize * 2);
+      .at(at % cache.keyGroup(), cache.openRowBytes());
 }
 
 /// Calls `body` with each key of the full group from `start` on.
@@ -143,16 +143,16 @@ void Body::closeGroup(Int head, Global run, Int start) {
   Global scales = run.at(cache.keyCodeBytes())
                       .at(inPage / cache.keyGroup(), cache.groupScaleBytes());
   for (int64_t chunk = 0; chunk < chunks(cache.keySize); ++chunk)
-    where(chunk, cache.keySize, [&] {
+    where(chunk, cache.keyRow(), [&] {
       Global place = scales.at(channel(chunk), 2);
       storeRun(k, place, steps[size_t(chunk)], f16);
       if (cache.keyOffsets())
-        storeRun(k, place.at(cache.keySize * 2), offsets[size_t(chunk)], f16);
+        storeRun(k, place.at(cache.keyRow() * 2), offsets[size_t(chunk)], f16);
     });
   int lowest = cache.keyOffsets() ? -element.maxCode - 1 : -element.maxCode;
   forGroup(head, start, {}, [&](const Head &key, Int at, Kernel::Values) {
     Global codes =
-        run.at(inPage + (at - start), cache.keySize * element.bits / 8);
+        run.at(inPage + (at - start), cache.keyRow() * element.bits / 8);
     for (size_t chunk = 0; chunk < key.size(); ++chunk) {
       Run quotients;
       for (size_t i = 0; i < size_t(width); ++i) {
@@ -161,7 +161,7 @@ void Body::closeGroup(Int head, Global run, Int start) {
           value = value - offsets[chunk][i];
         quotients.push_back(value * inverses[chunk][i]);
       }
-      where(int64_t(chunk), cache.keySize, [&] {
+      where(int64_t(chunk), cache.keyRow(), [&] {
         storeCodes(codes, int64_t(chunk), codesOf(quotients, element, lowest),
                    element);
       });
@@ -184,7 +184,7 @@ void Body::appendKeys(Int head, Global run) {
       Head key = newKey(head, at);
       Global row = openKey(head, at);
       for (int64_t chunk = 0; chunk < chunks(cache.keySize); ++chunk)
-        where(chunk, cache.keySize, [&] {
+        where(chunk, cache.keyRow(), [&] {
           storeRun(k, row.at(channel(chunk), 2), key[size_t(chunk)],
                    activation);
         });

@@ -20,8 +20,6 @@ static Status isValidRotation(const Problem &problem) {
                     " channels; expected ";
   if (problem.rotated < 0 || problem.rotated > problem.cache.keySize)
     return Status(StatusCode::InvalidArgument, got + "at most all");
-  if (problem.pairs == Pairs::Halves && problem.rotated % 4)
-    return unsupported(got + "a multiple of 4");
   if (problem.rotated % 2)
     return unsupported(got + "an even number");
   return Status();
@@ -57,9 +55,9 @@ static bool suits(const Problem &problem, int width) {
                problem.cache.valueSize % width == 0;
   for (const Columns &columns : {problem.query, problem.key, problem.value})
     suits &= columns.first % width == 0 && columns.stride % width == 0;
-  int64_t together =
-      problem.pairs == Pairs::Halves ? problem.rotated / 2 : problem.rotated;
-  return suits && together % width == 0;
+  // Two channels are rotated one by one where the halves are odd.
+  bool apart = problem.pairs == Pairs::Halves && width > 2;
+  return suits && problem.rotated / (apart ? 2 : 1) % width == 0;
 }
 
 Status rotary_append::isValid(const Problem &problem, const Schedule &schedule,

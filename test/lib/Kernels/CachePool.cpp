@@ -48,7 +48,7 @@ struct Marker {
       int64_t slot =
           table[stride - 1] * cache.slotBytes() + head * cache.openHeadBytes();
       for (int64_t p = std::max(start, context); p < length; ++p)
-        mark(slot + (p - start) * cache.keySize * 2, cache.keySize * 2);
+        mark(slot + (p - start) * cache.openRowBytes(), cache.openRowBytes());
     }
   }
 };

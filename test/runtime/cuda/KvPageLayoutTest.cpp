@@ -52,17 +52,32 @@ TEST(KvPageLayout, HasTheBytesOfItsFormats) {
   EXPECT_EQ(layoutOf("f16", "f16").keyScaleBytes(), 0);
 }
 
+/// Rows of whole words in every format, whatever the head.
+TEST(KvPageLayout, RoundsRowsUp) {
+  KvPageLayout layout = layoutOf("int8_asym_g32_zf", "int4");
+  layout.page = 32;
+  layout.keySize = 20;
+  layout.valueSize = 12;
+  ASSERT_TRUE(layout.check().ok());
+  EXPECT_EQ(layout.keyCodeBytes(), 32 * 24);
+  EXPECT_EQ(layout.valueCodeBytes(), 32 * 16 / 2);
+  EXPECT_EQ(layout.groupScaleBytes(), 24 * 4);
+  EXPECT_EQ(layout.slotBytes(), 3 * 32 * 24 * 2);
+  EXPECT_EQ(layout.positionBytes(), 24 + 24 * 4 / 32 + 8 + 2);
+  EXPECT_EQ(layout.valueOffset(0), layout.keyCodeBytes() + 24 * 4);
+}
+
 TEST(KvPageLayout, RefusesWhatNoKernelReads) {
   EXPECT_EQ(layoutOf("f32", "f16").check().message(),
             "a GPU keeps its cache in f16, bf16, int8, int4 or fp8_e4m3, and "
             "keys in int8 or int4 with groups of positions, got f32");
   KvPageLayout layout = layoutOf("f16", "f16");
-  layout.keySize = 12;
+  layout.keySize = 13;
   EXPECT_EQ(layout.check().message(),
-            "heads of 12 channels; a GPU's cache "
-            "takes multiples of 8 up to 256; compile the model as a "
-            "graph (--as graph), or for the host "
-            "(--target host)");
+            "heads of 13 channels; a GPU takes even numbers up to 512; compile "
+            "with --target host");
+  layout.keySize = 514;
+  EXPECT_NE(layout.check().message().find("514"), std::string::npos);
   layout = layoutOf("f16", "f16");
   layout.page = 24;
   EXPECT_EQ(layout.check().message(),

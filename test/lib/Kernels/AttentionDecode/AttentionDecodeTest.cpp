@@ -60,10 +60,16 @@ TEST(AttentionDecode, aWindowBoundsTheSplits) {
 
 TEST(AttentionDecode, everyFormatAndHeadSizeHasASchedule) {
   for (const target::Target *target : target::allTargets())
-    for (std::string_view format : {"f16", "int8", "int4", "fp8_e4m3"})
-      for (int64_t size = 8; size <= 256; size += 8)
+    for (std::string_view format :
+         {"f16", "int8", "int4", "fp8_e4m3", "int4_asym_g64_zf"})
+      for (int64_t size = 2; size <= 512; size += 2)
         for (int64_t page : {16, 64, 256}) {
-          Problem problem = problemOf(format);
+          if (page == 16 && format == "int4_asym_g64_zf")
+            continue; // pages of whole groups
+          Problem problem = problemOf("int8");
+          problem.cache.key = formatOf(format);
+          if (!problem.cache.keyGroup())
+            problem.cache.value = problem.cache.key;
           problem.cache.keySize = problem.cache.valueSize = size;
           problem.cache.page = page;
           problem.queryStride = 48 * size;
@@ -73,6 +79,31 @@ TEST(AttentionDecode, everyFormatAndHeadSizeHasASchedule) {
           EXPECT_LE(planOf(problem, *schedule).sharedBytes,
                     target->limits.sharedPerBlock);
         }
+}
+
+/// Of the largest heads, the queries leave their registers to the outputs.
+TEST(AttentionDecode, queriesOfLargeHeadsLieInSharedMemory) {
+  for (auto [size, bytes] : {std::pair{256, 0}, {258, 8 * 288 * 2}}) {
+    Problem problem = problemOf();
+    problem.cache.keySize = problem.cache.valueSize = size;
+    problem.queryStride = 48 * size;
+    Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+    EXPECT_EQ(planOf(problem, schedule).queryBytes, bytes);
+  }
+}
+
+TEST(AttentionDecode, zerosBehindAHeadCostAsChannelsDo) {
+  auto costOfSize = [](int64_t size) {
+    Problem problem = problemOf("int8");
+    problem.cache.keySize = problem.cache.valueSize = size;
+    problem.queryStride = 48 * size;
+    Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+    return costOf(problem, schedule, target::sm90a(), 32, 1, 8192);
+  };
+  EXPECT_EQ(costOfSize(20).cacheBytes, costOfSize(24).cacheBytes);
+  EXPECT_EQ(costOfSize(20).products, costOfSize(32).products);
+  EXPECT_GT(costOfSize(20).seconds, costOfSize(16).seconds);
+  EXPECT_GT(costOfSize(320).seconds, costOfSize(256).seconds);
 }
 
 TEST(AttentionDecode, enoughBytesAreInFlight) {

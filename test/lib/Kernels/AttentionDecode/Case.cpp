@@ -200,7 +200,7 @@ static std::vector<int16_t> encodeChannel(const cuda::KvPageLayout &cache,
   float step = decodeHalf(ElementType::F16, bits);
   if (cache.keyOffsets()) {
     bits = quant::floatToHalf(least - float(lowest) * step);
-    std::memcpy(scales + cache.keySize * 2, &bits, 2);
+    std::memcpy(scales + cache.keyRow() * 2, &bits, 2);
     offset = decodeHalf(ElementType::F16, bits);
   }
   std::vector<int16_t> codes;
@@ -214,13 +214,14 @@ static std::vector<int16_t> encodeChannel(const cuda::KvPageLayout &cache,
 }
 
 /// Keys in groups: `keys` [length][key heads][D] become codes in `pages`, those
-/// of the open group halves in `slot`, and what they now stand for.
+/// of the open group halves in `slot`, with zeros behind their ends, and what
+/// they now stand for.
 static void storeGroups(const Problem &problem, const int32_t *table,
                         std::vector<float> &keys, uint8_t *pages,
                         uint8_t *slot) {
   const cuda::KvPageLayout &cache = problem.cache;
   const quant::Element &element = quant::elementOf(cache.key.element);
-  int64_t size = cache.keySize, group = cache.keyGroup();
+  int64_t size = cache.keySize, row = cache.keyRow(), group = cache.keyGroup();
   int64_t length = int64_t(keys.size()) / (cache.keyHeads * size);
   auto at = [&](int64_t position, int64_t head) {
     return keys.data() + (position * cache.keyHeads + head) * size;
@@ -231,10 +232,11 @@ static void storeGroups(const Problem &problem, const int32_t *table,
     for (int64_t start = 0; start < length; start += group) {
       if (start + group > length) {
         for (int64_t p = start; p < length; ++p)
-          for (int64_t i = 0; i < size; ++i) {
-            uint16_t bits = encodeHalf(problem.activation, at(p, head)[i]);
+          for (int64_t i = 0; i < row; ++i) {
+            float key = i < size ? at(p, head)[i] : 0;
+            uint16_t bits = encodeHalf(problem.activation, key);
             std::memcpy(slot + head * cache.openHeadBytes() +
-                            ((p - start) * size + i) * 2,
+                            ((p - start) * row + i) * 2,
                         &bits, 2);
           }
         continue;
@@ -242,9 +244,10 @@ static void storeGroups(const Problem &problem, const int32_t *table,
       int64_t inPage = start % cache.page;
       uint8_t *run = pages + table[start / cache.page] * cache.pageBytes() +
                      cache.keyOffset(head);
-      std::vector<int16_t> codes(size_t(group * size));
+      std::vector<int16_t> codes(size_t(group * row));
       uint8_t *scales =
           run + cache.keyCodeBytes() + inPage / group * cache.groupScaleBytes();
+      std::memset(scales, 0, size_t(cache.groupScaleBytes()));
       for (int64_t i = 0; i < size; ++i) {
         std::vector<float *> column;
         for (int64_t t = 0; t < group; ++t)
@@ -252,10 +255,10 @@ static void storeGroups(const Problem &problem, const int32_t *table,
         std::vector<int16_t> numbers =
             encodeChannel(cache, column, scales + i * 2);
         for (int64_t t = 0; t < group; ++t)
-          codes[size_t(t * size + i)] = numbers[size_t(t)];
+          codes[size_t(t * row + i)] = numbers[size_t(t)];
       }
       for (int64_t t = 0; t < group; ++t)
-        element.pack(codes.data() + t * size, size,
+        element.pack(codes.data() + t * row, row,
                      run + (inPage + t) * cache.keyCodeBytes() / cache.page);
     }
 }
@@ -319,22 +322,23 @@ void Maker::addPages(const Tensor &table) {
         int64_t in = position % cache.page;
         uint8_t *page = pages.as<uint8_t>() +
                         row[position / cache.page] * cache.pageBytes();
-        std::vector<float> key(cache.keySize), value(cache.valueSize);
-        for (float &v : key) // with means that offsets are good for
-          v = normal(random) + (cache.keyOffsets() ? 2.f : 0.f);
-        for (float &v : value)
-          v = normal(random);
+        std::vector<float> key(cache.keyRow()), value(cache.valueRow());
+        for (int64_t i = 0; i < cache.keySize; ++i) // offsets are good for it
+          key[size_t(i)] = normal(random) + (cache.keyOffsets() ? 2.f : 0.f);
+        for (int64_t i = 0; i < cache.valueSize; ++i)
+          value[size_t(i)] = normal(random);
         uint8_t *k = page + cache.keyOffset(head),
                 *v = page + cache.valueOffset(head);
         if (!cache.keyGroup())
-          storeVector(cache.key, key.data(), cache.keySize,
+          storeVector(cache.key, key.data(), cache.keyRow(),
                       k + in * cache.keyCodeBytes() / cache.page,
                       k + cache.keyCodeBytes() + 2 * in);
-        storeVector(cache.value, value.data(), cache.valueSize,
+        storeVector(cache.value, value.data(), cache.valueRow(),
                     v + in * cache.valueCodeBytes() / cache.page,
                     v + cache.valueCodeBytes() + 2 * in);
-        keys.insert(keys.end(), key.begin(), key.end());
-        values.insert(values.end(), value.begin(), value.end());
+        keys.insert(keys.end(), key.begin(), key.begin() + cache.keySize);
+        values.insert(values.end(), value.begin(),
+                      value.begin() + cache.valueSize);
       }
     if (cache.keyGroup())
       storeGroups(test.problem, row, keys, pages.as<uint8_t>(),

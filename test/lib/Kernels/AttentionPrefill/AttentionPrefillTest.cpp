@@ -38,9 +38,13 @@ TEST(AttentionPrefill, blocksHoldAllRows) {
 
 TEST(AttentionPrefill, everyFormatAndHeadSizeHasASchedule) {
   for (const target::Target *target : target::allTargets())
-    for (std::string_view format : {"f16", "int8", "int4", "fp8_e4m3"})
-      for (int64_t size = 8; size <= 256; size += 8) {
-        Problem problem = problemOf(format);
+    for (std::string_view format :
+         {"f16", "int8", "int4", "fp8_e4m3", "int4_asym_g64_zf"})
+      for (int64_t size = 2; size <= 512; size += 2) {
+        Problem problem = problemOf("int8");
+        problem.cache.key = *quant::parseFormat(format);
+        if (!problem.cache.keyGroup())
+          problem.cache.value = problem.cache.key;
         problem.cache.keySize = problem.cache.valueSize = size;
         problem.queryStride = 48 * size;
         auto schedule = attention_prefill::chooseSchedule(problem, *target);

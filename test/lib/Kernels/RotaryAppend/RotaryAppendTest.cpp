@@ -99,7 +99,8 @@ static void rotate(const Problem &problem, std::vector<float> &head,
 
 /// The host's codes and scales.
 static void store(const quant::Format &format, int64_t page, int64_t slot,
-                  const std::vector<float> &head, uint8_t *run) {
+                  std::vector<float> head, uint8_t *run) {
+  head.resize((head.size() + 7) / 8 * 8); // zeros
   int64_t size = int64_t(head.size());
   const quant::Element &element = quant::elementOf(format.element);
   uint8_t *codes = run + slot * size * element.bits / 8;
@@ -136,10 +137,10 @@ static void storeChannel(const cuda::KvPageLayout &cache,
                    channel * 2;
   std::memcpy(place, &scale.scale, 2);
   if (cache.keyOffsets())
-    std::memcpy(place + cache.keySize * 2, &scale.offset, 2);
+    std::memcpy(place + cache.keyRow() * 2, &scale.offset, 2);
   for (size_t t = 0; t < column.size(); ++t) {
     int code = codes[t];
-    int64_t at = (inPage + int64_t(t)) * cache.keySize + channel;
+    int64_t at = (inPage + int64_t(t)) * cache.keyRow() + channel;
     if (element.bits == 8)
       run[at] = uint8_t(code);
     else // the other nibble is another channel's
@@ -152,7 +153,7 @@ static void storeChannel(const cuda::KvPageLayout &cache,
 static void expectGroups(const Problem &problem, const Batch &batch, Arrays &a,
                          size_t sequence, int64_t head) {
   const cuda::KvPageLayout &cache = problem.cache;
-  int64_t size = cache.keySize, group = cache.keyGroup();
+  int64_t size = cache.keySize, row = cache.keyRow(), group = cache.keyGroup();
   int64_t first = batch.tokenStarts[sequence],
           context = batch.contextStarts[sequence],
           length = context + batch.tokenStarts[sequence + 1] - first;
@@ -167,12 +168,14 @@ static void expectGroups(const Problem &problem, const Batch &batch, Arrays &a,
     uint8_t *run = a.pages.data() +
                    table[start / cache.page] * cache.pageBytes() +
                    cache.keyOffset(head);
-    for (int64_t i = 0; i < size; ++i) {
+    for (int64_t i = 0; i < row; ++i) {
       std::vector<uint16_t> bits;
       for (int64_t p = start; p < std::min(start + group, length); ++p) {
-        uint8_t *old = before.data() + ((p - start) * size + i) * 2;
+        uint8_t *old = before.data() + ((p - start) * row + i) * 2;
         uint16_t now = uint16_t(old[0] | old[1] << 8);
-        if (p >= context)
+        if (p >= context && i >= size) // behind the head's end
+          now = 0;
+        else if (p >= context)
           now = encode(
               problem.activation,
               {a.keys[size_t(((first + p - context) * cache.keyHeads + head) *
@@ -185,7 +188,7 @@ static void expectGroups(const Problem &problem, const Batch &batch, Arrays &a,
                      start % cache.page, run);
       else
         for (size_t t = 0; t < bits.size(); ++t)
-          std::memcpy(slot + (int64_t(t) * size + i) * 2, &bits[t], 2);
+          std::memcpy(slot + (int64_t(t) * row + i) * 2, &bits[t], 2);
     }
   }
 }
@@ -294,10 +297,12 @@ static Arrays arraysOf(const Problem &problem, const Batch &batch,
     a.keyScale = scales(problem.cache.keyHeads, 6);
   }
   a.pages.assign(size_t(batch.pages * problem.cache.pageBytes()), 0xa5);
-  std::vector<uint16_t> waiting =
-      encode(type, normals(batch.contextStarts.size() *
-                               size_t(problem.cache.slotBytes() / 2),
-                           4));
+  std::vector<float> keys = normals(
+      batch.contextStarts.size() * size_t(problem.cache.slotBytes() / 2), 4);
+  for (size_t i = 0; i < keys.size(); ++i)
+    if (int64_t(i) % problem.cache.keyRow() >= problem.cache.keySize)
+      keys[i] = 0;
+  std::vector<uint16_t> waiting = encode(type, keys);
   if (!waiting.empty())
     std::memcpy(a.pages.data(), waiting.data(), waiting.size() * 2);
   return a;
@@ -378,7 +383,8 @@ TEST(RotaryAppend, AppendsGroups) {
 }
 
 TEST(RotaryAppend, TakesEveryHeadSize) {
-  for (int64_t size : {8, 16, 40, 72, 80, 96, 128, 192, 256})
+  for (int64_t size :
+       {4, 8, 12, 16, 20, 36, 40, 72, 80, 96, 100, 128, 160, 192, 256, 320})
     for (const char *format : {"f16", "int8", "int4", "fp8_e4m3"})
       runCase(problemOf({.heads = 2,
                          .keyHeads = 1,
@@ -387,7 +393,7 @@ TEST(RotaryAppend, TakesEveryHeadSize) {
                          .key = format,
                          .value = format}),
               {{14, 3}});
-  for (int64_t size : {8, 40, 72, 128, 192, 256})
+  for (int64_t size : {4, 8, 12, 20, 40, 72, 100, 128, 192, 256, 320})
     runCase(problemOf({.heads = 2,
                        .keyHeads = 1,
                        .size = size,
@@ -413,6 +419,12 @@ TEST(RotaryAppend, RotatesPartsAndPairs) {
   problem.pairs = Pairs::Interleaved;
   problem.queries = Queries::Elsewhere;
   runCase(problem, {{2, 3}});
+  // Halves of an odd number of channels.
+  for (int64_t rotated : {2, 10, 18, 50}) {
+    problem = problemOf({.size = 100, .valueSize = 100, .key = "int8"});
+    problem.rotated = rotated;
+    runCase(problem, {{2, 3}});
+  }
 }
 
 /// Seeds whose roundings do not depend on the order of a norm's sum.
@@ -545,9 +557,9 @@ TEST(RotaryAppend, SaysWhatItCannotDo) {
     return chooseSchedule(problem, target::sm90a()).status().message();
   };
   Problem problem = problemOf({});
-  problem.rotated = 30;
-  EXPECT_EQ(message(problem), "rotary embedding of 30 of 64 channels; expected "
-                              "a multiple of 4");
+  problem.rotated = 33;
+  EXPECT_EQ(message(problem), "rotary embedding of 33 of 64 channels; expected "
+                              "an even number");
   problem = problemOf({});
   problem.query.stride = 100;
   EXPECT_EQ(message(problem), "rows that are too short for their heads");
