@@ -64,29 +64,46 @@ class PagedCache:
         begin += 0 if what == "key" else self.layout["value_at"]
         return heads[..., begin : begin + size]
 
+    def _split(self, rows):
+        """What rows have of a head, and the zeros behind it."""
+        end = rows.shape[-1] * self.head_size // self.layout["row"]
+        return rows[..., :end], rows[..., end:]
+
+    def _code_rows(self, what, memory):
+        runs = self._runs(what, memory, 0, self.layout[f"{what}_code_bytes"])
+        return runs.reshape(*runs.shape[:2], self.page, -1)
+
     def codes(self, what, memory):
         """A view of pages: bytes [page, head, position, bytes of a head]."""
-        size = self.layout[f"{what}_code_bytes"]
-        runs = self._runs(what, memory, 0, size)
-        head = size // self.page * self.head_size // self.layout["row"]
-        return runs.reshape(*runs.shape[:2], self.page, -1)[..., :head]
+        return self._split(self._code_rows(what, memory))[0]
 
     def scales(self, what, memory):
         """A view of pages: f16 [page, head, position]; of keys in groups [page, head, group, 1 or 2, channel]."""
         size = self.layout[f"{what}_scale_bytes"]
         runs = self._runs(what, memory, self.layout[f"{what}_code_bytes"], size).view(np.float16)
         if what == "key" and self.group:
-            shape = (*runs.shape[:2], self.page // self.group, -1, self.layout["row"])
-            return runs.reshape(shape)[..., : self.head_size]
+            rows = runs.reshape(*runs.shape[:2], self.page // self.group, -1, self.layout["row"])
+            return self._split(rows)[0]
         return runs
 
-    def waiting(self, memory):
-        """A view of the slots' pages: halves [slot, head, position of a group, channel]."""
+    def _waiting_rows(self, memory):
         row, slot = self.layout["row"], self.layout["slot_bytes"]
         size = self.key_heads * self.group * row * 2
         slots = memory.reshape(-1)[: self.sequences * slot].reshape(self.sequences, slot)[:, :size]
-        rows = slots.view(np.uint16).reshape(self.sequences, self.key_heads, self.group, row)
-        return rows[..., : self.head_size]
+        return slots.view(np.uint16).reshape(self.sequences, self.key_heads, self.group, row)
+
+    def waiting(self, memory):
+        """A view of the slots' pages: halves [slot, head, position of a group, channel]."""
+        return self._split(self._waiting_rows(memory))[0]
+
+    def clear_padding(self, memory):
+        """Zeros behind the heads of all pages, in which slots have no part, as an append leaves them."""
+        for what in ("key", "value"):
+            self._split(self._code_rows(what, memory))[1][:] = 0
+        if self.group:
+            size = self.layout["key_scale_bytes"]
+            runs = self._runs("key", memory, self.layout["key_code_bytes"], size).view(np.float16)
+            self._split(runs.reshape(*runs.shape[:2], -1, self.layout["row"]))[1][:] = 0
 
     def fill(self, what, memory, numbers):
         """Fills pages with numbers [page, head, position, channel]; the result is what their codes stand for."""

@@ -55,6 +55,7 @@ class Append:
                 shape = record.argument(name)["shape"]
                 self.scales[name] = encode(self.scale_kind, random.uniform(0.5, 1.5, shape))
         self.pages = random.integers(0, 256, record.argument("pages")["shape"], np.uint8)
+        cache.clear_padding(self.pages[cache.slot_pages :])
         if cache.group:
             waiting = cache.waiting(self.pages[: cache.slot_pages])
             waiting[:] = encode(cache.activation, random.standard_normal(waiting.shape))

@@ -235,11 +235,11 @@ verifyLayerFormats(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "a group of values is a multiple of 16 channels that "
                           "divides a head of "
                        << headSize << "; got " << value.groupSize;
-  bool codes = !value.isFloat() || (!key.isFloat() && !key.groupSize);
-  if (codes && headSize % 8 != 0) // (C5)
-    return emitError() << "a head of a cache of codes is a multiple of 8 "
-                          "channels; got "
-                       << headSize;
+  // Keys in groups are whole bytes of a channel.
+  for (const quant::Format &format : {key.groupSize ? value : key, value})
+    if (!quant::isWholeVector(format, headSize)) // (C5)
+      return emitError() << "the codes of a position are whole bytes; got "
+                         << headSize << " channels in " << quant::spell(format);
   return success();
 }
 

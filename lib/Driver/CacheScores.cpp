@@ -3,6 +3,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Calibrate/CacheProbe.h"
 #include "lib/Driver/PrecisionAssignment.h"
+#include "lib/Quant/VectorCodes.h"
 #include "llvm/ADT/STLExtras.h"
 #include <map>
 #include <tuple>
@@ -22,7 +23,7 @@ fitting(const std::vector<quant::Format> &candidates,
   for (const quant::Format &format : candidates) {
     bool isGrouped = cache.isValue() && format.groupSize;
     if (isGrouped ? cache.channels % format.groupSize == 0
-                  : format.isFloat() || cache.channels % 8 == 0)
+                  : quant::isWholeVector(format, cache.channels))
       formats.push_back(format);
   }
   return formats;

@@ -18,8 +18,10 @@ static int64_t bitsOf(const quant::Format &format) {
   return quant::elementOf(format.element).bits;
 }
 
-/// Of a lane, for a row tile: those of 256 channels.
-constexpr int64_t mostQueryRegisters = 32;
+/// Of queries in registers. Keys in groups need others for their scales.
+static int64_t mostQueryChannels(const cuda::KvPageLayout &cache) {
+  return cache.keyGroup() ? 128 : 256;
+}
 
 // Validity --------------------------------------------------------------------
 
@@ -81,13 +83,15 @@ Status attention_decode::isValid(const Problem &problem,
   // With groups also the queries of a step times its scales, and two ways to
   // the scores.
   int64_t scaled = problem.cache.keyGroup() ? 4 : 0;
-  int64_t most = problem.cache.keyGroup() && !plan.queryBytes ? 112 : 176;
+  int64_t most = plan.queryBytes ? 140 : problem.cache.keyGroup() ? 112 : 176;
+  bool isLong = plan.queryBytes && schedule.tile > 32;
   int64_t queries = plan.queryBytes ? 4 : plan.keyChannels / 32 * 4;
   int64_t perTile =
       queries + scaled + plan.valueTiles * 4 + schedule.tile / 16 * 4;
-  if (perTile * schedule.rowTiles > most)
-    return unsupported(std::to_string(schedule.rows()) +
-                       " rows need more registers than a thread has");
+  if (isLong || perTile * schedule.rowTiles > most)
+    return unsupported(std::to_string(schedule.rows()) + " rows and tiles of " +
+                       std::to_string(schedule.tile) +
+                       " positions need more registers than a thread has");
   if (plan.sharedBytes > target.limits.sharedPerBlock)
     return unsupported(std::to_string(plan.sharedBytes) +
                        " bytes of shared memory; " + std::string(target.name) +
@@ -118,7 +122,7 @@ Plan attention_decode::planOf(const Problem &problem,
   plan.stageBytes = plan.keyBytes + plan.valueBytes + plan.keyScaleBytes +
                     plan.valueScaleBytes;
   plan.probabilityBytes = int64_t(schedule.rowTiles) * schedule.tile * 16;
-  if (plan.keyChannels > mostQueryRegisters * 32 / 4)
+  if (plan.keyChannels > mostQueryChannels(cache))
     plan.queryBytes = schedule.rows() * plan.keyChannels * 2;
   int64_t channels = valueBits == 4 ? roundUp(cache.valueSize, 32)
                                     : roundUp(cache.valueSize, 16);

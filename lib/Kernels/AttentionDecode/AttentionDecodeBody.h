@@ -70,6 +70,7 @@ private:
   void findRows();
   /// The lane's words of a step, [row tile][4].
   std::vector<Int> queriesOf(int step);
+  std::vector<Int> storedQueries(Int step); ///< in shared memory
   /// Words at `place`; zeros where it does not exist.
   std::vector<Int> loadWhere(Flag exists, unsigned count,
                              llvm::function_ref<Global()> place);
@@ -81,11 +82,25 @@ private:
   // Keys in groups.
   using KeyWords = std::vector<std::array<Int, 2>>;
   Scores multiplyGroups(Int stage, Int tile);
-  std::vector<Int> channelWords(Int stage, int64_t offset, int step);
-  std::vector<Int> scaledQueries(Int stage, int step);
-  std::vector<Accumulator> offsetSums(Int stage);
+  /// A step of the products: the sum of both.
+  struct Step {
+    int unrolled;
+    Int looped;
+    Int of(int64_t amount) const { return looped * amount + unrolled * amount; }
+  };
+  using StepBody =
+      llvm::function_ref<void(Step step, const std::vector<Int> &queries)>;
+  void forSteps(AccumulatorTile &sums, StepBody body);
+  Scores
+  addCodes(Int stage, Scores sums,
+           llvm::function_ref<std::vector<Int>(Step step,
+                                               const std::vector<Int> &queries)>
+               rowsOf);
+  std::vector<Int> channelWords(Int stage, int64_t offset, Step step);
+  std::vector<Int> scaledQueries(Int stage, Step step, std::vector<Int> words);
+  AccumulatorTile offsetSums(Int stage);
   Scores multiplyFull(Int stage);
-  KeyWords openKey(Int position, int step);
+  KeyWords openKey(Int position, Step step);
   Scores multiplyOpen(Int tile);
   void multiplyStep(const std::vector<Int> &queries,
                     llvm::function_ref<KeyWords(int block, int side)> keys,

@@ -106,11 +106,9 @@ void Body::copyCodes(const GlobalTile &source, const SharedTile &destination) {
   int64_t perRow = stride / size;
   int64_t total = source.rows * perRow, threads = copiers();
   bool isEven = threads % perRow == 0 && (perRow & (perRow - 1)) == 0;
-  for (int64_t i = 0; i < total; i += threads) {
-    // Of the thread's piece; the row's constant part apart, in whose bits the
-    // other part has none.
-    int64_t rowConstant = isEven ? i / perRow : 0;
-    Int index = isEven ? copier() : copier() + i;
+  // The piece `index`; the row's constant part apart, in whose bits the other
+  // part has none.
+  auto copyPiece = [&](Int index, int64_t rowConstant) {
     Int row = index / perRow, column = index % perRow;
     Int offset = column * size;
     Int place = destination.row(row, rowConstant).at(offset);
@@ -122,8 +120,19 @@ void Body::copyCodes(const GlobalTile &source, const SharedTile &destination) {
       from = select(isCode, from, k.constant(0));
     }
     Int present = select(exists, k.constant(size), k.constant(0));
+    copyAsync(place, source.base.at(from, 1), present, unsigned(size));
+  };
+  if (plan.queryBytes) { // the addresses of all would take registers
+    k.loop(copier(), k.constant(total), k.constant(threads), {},
+           [&](Int index, const Kernel::Values &) {
+             copyPiece(index, 0);
+             return Kernel::Values();
+           });
+    return;
+  }
+  for (int64_t i = 0; i < total; i += threads) {
     auto copy = [&] {
-      copyAsync(place, source.base.at(from, 1), present, unsigned(size));
+      copyPiece(isEven ? copier() : copier() + i, isEven ? i / perRow : 0);
     };
     if (i + threads <= total)
       copy();

@@ -9,18 +9,42 @@ using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::attention_decode;
 
+/// Runs `body` for each step, which adds to `sums`: in a loop where the outputs
+/// leave no registers for several steps at once.
+void Body::forSteps(AccumulatorTile &sums, StepBody body) {
+  if (!plan.queryBytes) {
+    for (int step = 0; step < keySteps(); ++step)
+      body({step, k.constant(0)}, queriesOf(step));
+    return;
+  }
+  Kernel::Values values;
+  sums.push(values);
+  values = k.loop(k.constant(0), k.constant(keySteps()), k.constant(1), values,
+                  [&](Int step, const Kernel::Values &now) {
+                    llvm::ArrayRef<mlir::Value> left = now;
+                    sums.pop(left);
+                    body({0, step}, storedQueries(step));
+                    Kernel::Values next;
+                    sums.push(next);
+                    return next;
+                  });
+  llvm::ArrayRef<mlir::Value> left = values;
+  sums.pop(left);
+}
+
 /// The lane's eight channels of a step, of scales or offsets: f16 in a stage.
-std::vector<Int> Body::channelWords(Int stage, int64_t offset, int step) {
+std::vector<Int> Body::channelWords(Int stage, int64_t offset, Step step) {
+  int64_t bytes = stepChannels * 2;
   return arrange(k.loadShared(
-      stage + t * 16,
-      plan.keyBytes + plan.valueBytes + offset + step * stepChannels * 2, 4));
+      stage + t * 16 + step.looped * bytes,
+      plan.keyBytes + plan.valueBytes + offset + step.unrolled * bytes, 4));
 }
 
 /// The lane's queries of a step times the scales of the tile's group.
-std::vector<Int> Body::scaledQueries(Int stage, int step) {
+std::vector<Int> Body::scaledQueries(Int stage, Step step,
+                                     std::vector<Int> words) {
   mlir::Type f16 = k.builder().getF16Type();
   std::vector<Int> scales = channelWords(stage, 0, step);
-  std::vector<Int> words = queriesOf(step);
   for (size_t i = 0; i < words.size(); ++i) {
     Int scale = scales[i % 4], &q = words[i];
     q = k.packHalves(k.lowHalf(q, activation) * k.lowHalf(scale, f16),
@@ -31,26 +55,26 @@ std::vector<Int> Body::scaledQueries(Int stage, int step) {
 }
 
 /// Queries times the group's offsets, the same for all of its positions.
-std::vector<Accumulator> Body::offsetSums(Int stage) {
+AccumulatorTile Body::offsetSums(Int stage) {
   mlir::Type f16 = k.builder().getF16Type();
-  Real zero = k.real(0);
-  std::vector<Accumulator> sums(size_t(schedule.rowTiles),
-                                Accumulator{zero, zero, zero, zero});
+  AccumulatorTile sums(k, 1, schedule.rowTiles);
   if (!problem.cache.keyOffsets())
     return sums;
-  for (int step = 0; step < keySteps(); ++step) {
+  forSteps(sums, [&](Step step, const std::vector<Int> &q) {
     std::vector<Int> words = channelWords(stage, plan.keyScaleBytes / 2, step);
     if (activation != f16)
       for (Int &word : words)
         word = k.packHalves(k.lowHalf(word, f16), k.highHalf(word, f16),
                             activation);
-    std::vector<Int> q = queriesOf(step);
-    for (size_t tile = 0; tile < sums.size(); ++tile)
-      for (size_t i = 0; i < 4; i += 2)
-        sums[tile] =
+    for (int tile = 0; tile < schedule.rowTiles; ++tile)
+      for (size_t i = 0; i < 4; i += 2) {
+        const Int *row = &q[size_t(tile) * 4 + i];
+        Accumulator &sum = sums.at(0, tile);
+        sum =
             k.mma(activation, {words[i], words[i], words[i + 1], words[i + 1]},
-                  {q[tile * 4 + i], q[tile * 4 + i + 1]}, sums[tile]);
-  }
+                  {row[0], row[1]}, sum);
+      }
+  });
   return sums;
 }
 
@@ -71,32 +95,45 @@ void Body::multiplyStep(const std::vector<Int> &queries,
   }
 }
 
-/// Products with the codes of a full group.
-Body::Scores Body::multiplyFull(Int stage) {
+/// Products of a tile's codes, added to `sums`. `rowsOf`: what they are
+/// multiplied by in a step.
+Body::Scores Body::addCodes(Int stage, Scores sums,
+                            llvm::function_ref<std::vector<Int>(
+                                Step step, const std::vector<Int> &queries)>
+                                rowsOf) {
   int64_t bits = quant::elementOf(problem.cache.key.element).bits;
   SharedTile::Row row = keyTile(stage).row(g);
-  std::vector<Accumulator> first = offsetSums(stage);
-  Scores sums = zeroScores();
-  for (int block = 0; block < sums.rows(); ++block)
-    for (int tile = 0; tile < sums.columns(); ++tile)
-      sums.at(block, tile) = first[size_t(tile)];
-  for (int step = 0; step < keySteps(); ++step) {
-    Int place = row.at(t * bits, step * bits / 4);
+  forSteps(sums, [&](Step step, const std::vector<Int> &queries) {
+    Int place =
+        row.at(t * bits + step.looped * (4 * bits), step.unrolled * bits / 4);
     multiplyStep(
-        scaledQueries(stage, step),
+        rowsOf(step, queries),
         [&](int block, int side) {
           return unpackKeys(
               k.loadShared(place, (block * 16 + side * 8) * plan.keyStride,
                            unsigned(bits / 4)));
         },
         sums);
-  }
+  });
   return sums;
 }
 
+/// Products with the codes of a full group.
+Body::Scores Body::multiplyFull(Int stage) {
+  AccumulatorTile first = offsetSums(stage);
+  Scores sums = zeroScores();
+  for (int block = 0; block < sums.rows(); ++block)
+    for (int tile = 0; tile < sums.columns(); ++tile)
+      sums.at(block, tile) = first.at(0, tile);
+  return addCodes(stage, std::move(sums),
+                  [&](Step step, const std::vector<Int> &queries) {
+                    return scaledQueries(stage, step, queries);
+                  });
+}
+
 /// The four words of a lane of an open group's key; zeros where there is none.
-Body::KeyWords Body::openKey(Int position, int step) {
-  Int channel = t * 8 + step * stepChannels;
+Body::KeyWords Body::openKey(Int position, Step step) {
+  Int channel = t * laneChannels + step.of(stepChannels);
   Flag exists =
       position < length && channel < k.constant(problem.cache.keySize);
   std::vector<Int> key = arrange(loadWhere(exists, 4, [&] {
@@ -111,13 +148,14 @@ Body::KeyWords Body::openKey(Int position, int step) {
 Body::Scores Body::multiplyOpen(Int tile) {
   Scores sums = zeroScores();
   Int first = tile * schedule.tile + g;
-  for (int step = 0; step < keySteps(); ++step)
+  forSteps(sums, [&](Step step, const std::vector<Int> &queries) {
     multiplyStep(
-        queriesOf(step),
+        queries,
         [&](int block, int side) {
           return openKey(first + (block * 16 + side * 8), step);
         },
         sums);
+  });
   return sums;
 }
 

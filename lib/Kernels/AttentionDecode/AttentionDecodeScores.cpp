@@ -89,15 +89,18 @@ void Body::loadQueries() {
 }
 
 std::vector<Int> Body::queriesOf(int step) {
+  if (plan.queryBytes)
+    return storedQueries(k.constant(step));
+  auto begin = queries.begin() + step * schedule.rowTiles * 4;
+  return {begin, begin + schedule.rowTiles * 4};
+}
+
+std::vector<Int> Body::storedQueries(Int step) {
   std::vector<Int> words;
-  int first = step * schedule.rowTiles;
-  if (!plan.queryBytes) {
-    auto begin = queries.begin() + first * 4;
-    return {begin, begin + schedule.rowTiles * 4};
-  }
+  int64_t pieceBytes = schedule.threads() * 16;
+  Int place = queryPlace + step * (schedule.rowTiles * pieceBytes);
   for (int tile = 0; tile < schedule.rowTiles; ++tile)
-    for (Int word : k.loadShared(
-             queryPlace, int64_t(first + tile) * schedule.threads() * 16, 4))
+    for (Int word : k.loadShared(place, tile * pieceBytes, 4))
       words.push_back(word);
   return words;
 }
@@ -144,6 +147,9 @@ std::vector<std::array<Int, 2>> Body::unpackKeys(std::vector<Int> words) {
 }
 
 Body::Scores Body::multiplyKeys(Int stage) {
+  if (plan.queryBytes)
+    return addCodes(stage, zeroScores(),
+                    [](Step, const std::vector<Int> &rows) { return rows; });
   int64_t bits = quant::elementOf(problem.cache.key.element).bits;
   int64_t stride = plan.keyStride, stepChunks = bits / 4;
   SharedTile::Row row = keyTile(stage).row(g);

@@ -94,7 +94,11 @@ void Body::multiplyValues(Int stage, const Scores &scores, State &state) {
   int pairs = int(plan.valueStride / 32);
   for (int block = 0; block < blocks; ++block) {
     int tile = 0;
-    for (int pair = 0; pair < pairs; ++pair)
+    for (int pair = 0; pair < pairs; ++pair) {
+      // Of large heads, the loads of all pairs at once would leave no registers
+      // to the outputs: those behind a barrier wait for it.
+      if (plan.valueTiles >= 16 && pair && pair % 4 == 0)
+        k.syncWarp();
       for (const std::array<Int, 4> &a : valueFragments(stage, block, pair)) {
         if (tile == state.output.rows())
           break; // padding
@@ -104,5 +108,6 @@ void Body::multiplyValues(Int stage, const Scores &scores, State &state) {
         }
         ++tile;
       }
+    }
   }
 }

@@ -134,8 +134,8 @@ func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, ke
 // -----
 
 // kv_cache (C5)
-// expected-error @+1 {{a head of a cache of codes is a multiple of 8 channels; got 20}}
-func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 20, key = int8, value = f16, page = 16>)
+// expected-error @+1 {{the codes of a position are whole bytes; got 21 channels in int4}}
+func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 21, key = int8, value = int4, page = 16>)
 
 // -----
 

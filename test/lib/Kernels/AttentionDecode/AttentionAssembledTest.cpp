@@ -39,15 +39,18 @@ static const char *const sizes[] = {
     "heads=6 kv=3 d=4 sequences=512:0 prefill key=f16 value=f16",
     "heads=6 kv=3 d=20 sequences=1:4000 key=int4 value=int4 act=bf16",
     "heads=6 kv=3 d=100 sequences=512:0 prefill key=fp8_e4m3 value=int8",
-    "heads=8 kv=1 d=320 sequences=1:4000 key=f16 value=f16",
+    "heads=8 kv=1 d=160 sequences=8:4000 key=int8_g64 value=int8 act=bf16",
+    "heads=8 kv=1 d=224 sequences=512:0 prefill key=int8_g64 value=int8 "
+    "act=bf16",
+    "heads=8 kv=1 d=256 sequences=1:4000 key=int4_asym_g32_zf value=int8",
+    "heads=8 kv=1 d=320 sequences=1:4000 key=int8 value=int8 act=bf16",
     "heads=8 kv=1 d=320 sequences=512:0 prefill key=int8_g64 value=int8 "
     "act=bf16",
+    "heads=8 kv=1 d=512 sequences=1:4000 key=f16 value=f16",
     "heads=8 kv=1 d=512 sequences=1:4000 window=1024 softcap=50 "
-    "key=int4_asym_g32_zf value=int4 act=bf16",
+    "key=int8_asym_g64_zf value=fp8_e4m3 act=bf16",
     "heads=8 kv=1 d=512 sequences=512:0 prefill slopes key=int4_asym_g32_zf "
     "value=int4",
-    "heads=8 kv=1 d=512 sequences=512:0 prefill key=fp8_e4m3 value=fp8_e4m3 "
-    "act=bf16",
 };
 
 /// Caches of bf16 take the registers of f16, small pages those of large ones:
