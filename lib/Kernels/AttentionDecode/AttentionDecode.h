@@ -55,9 +55,10 @@
 //
 // A head has any even number of channels. Behind its end there are zeros, as
 // the pages have them up to the next 8 (KvPageLayout.h), and the copies and the
-// queries up to a whole product. Queries of more than 256 channels would take
-// the registers that their outputs need: each lane keeps its words in shared
-// memory and reads those of a step again for each tile.
+// queries up to a whole product. Queries of more than 256 channels (128, where
+// keys are in groups) would take the registers that their outputs need: each
+// lane keeps its words in shared memory, and steps of products and copies are
+// loops that read those of a step again for each tile.
 //
 // Keys in groups have, instead of a scale for each position, the D scales of
 // the tile's group, by which the queries are multiplied for the tile; where

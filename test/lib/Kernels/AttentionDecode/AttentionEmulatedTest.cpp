@@ -94,8 +94,8 @@ TEST_P(HeadSizes, everyFormat) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, HeadSizes,
-                         testing::Values(4, 8, 12, 16, 20, 24, 36, 40, 80, 96,
-                                         100, 112, 160, 256, 320));
+                         testing::Values(4, 8, 12, 20, 36, 40, 80, 100, 112,
+                                         160, 256, 320));
 
 TEST(Attention, masks) {
   for (const char *mask :
@@ -159,7 +159,7 @@ TEST(Attention, keysInGroups) {
 }
 
 TEST(Attention, keysInGroupsOfEverySize) {
-  for (int size : {4, 8, 12, 20, 24, 36, 40, 80, 100, 112, 160, 256, 320}) {
+  for (int size : {4, 12, 24, 40, 100, 160, 256, 320}) {
     std::string text =
         "key=int4_asym_g32_zf value=int4 page=32 heads=2 kv=1 d=" +
         std::to_string(size);
