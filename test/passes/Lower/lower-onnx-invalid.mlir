@@ -37,12 +37,12 @@ func.func @choice(%flag: tensor<i1>, %x: tensor<4xf32>) -> tensor<4xf32> {
 // What a fused operator asks that its expansion does not know.
 // CHECK: error: cannot compile 2 of the model's nodes
 // CHECK: node "/attention" (ms.GroupQueryAttention): smooth_softmax is not supported
-// CHECK: node "/product" (ms.FusedMatMul): is read but not compiled; expected standard operators
-func.func @fused(%q: tensor<1x2x96xf32>, %n: tensor<1xi32>) -> (tensor<1x2x32xf32>, tensor<1x2x2xf32>) {
+// CHECK: node "/turn" (ms.RotaryEmbedding): is_packed_batching and a scale are not supported
+func.func @fused(%q: tensor<1x2x96xf32>, %n: tensor<1xi32>, %p: tensor<1x2xi64>, %t: tensor<8x16xf32>) -> (tensor<1x2x32xf32>, tensor<1x2x96xf32>) {
   %none = onnx.None
   %a, %key, %value, %scores = onnx.ms.GroupQueryAttention %q, %none, %none, %none, %none, %n, %n, %none, %none, %none, %none, %none, %none, %none, %none, %none {num_heads = 2 : i64, kv_num_heads = 2 : i64, smooth_softmax = 1 : i64} : (tensor<1x2x96xf32>, none, none, none, none, tensor<1xi32>, tensor<1xi32>, none, none, none, none, none, none, none, none, none) -> (tensor<1x2x32xf32>, none, none, none) loc("/attention")
-  %b = onnx.ms.FusedMatMul %q, %q {transB = true} : (tensor<1x2x96xf32>, tensor<1x2x96xf32>) -> tensor<1x2x2xf32> loc("/product")
-  return %a, %b : tensor<1x2x32xf32>, tensor<1x2x2xf32>
+  %b = onnx.ms.RotaryEmbedding %q, %p, %t, %t {scale = 2.0 : f32} : (tensor<1x2x96xf32>, tensor<1x2xi64>, tensor<8x16xf32>, tensor<8x16xf32>) -> tensor<1x2x96xf32> loc("/turn")
+  return %a, %b : tensor<1x2x32xf32>, tensor<1x2x96xf32>
 }
 
 // Heads that are not known before the model runs.
