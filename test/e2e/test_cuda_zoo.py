@@ -19,6 +19,7 @@ LOOSER = {
 
 # One exporter a family, and both of those that most models resemble.
 GRAPHS = [
+    *("bert-ortfused", "roberta-ortfused"),
     *("bert-dynamo", "bert-optimum", "gpt2-dynamo", "gpt2-optimum", "gpt2-ortfused", "llama-dynamo", "llama-optimum"),
     *("llama-genai-fp16-cuda", "llama-genai-int4-cuda", "bloom-optimum", "cohere-dynamo", "distilbert-optimum"),
     "deberta-v2-dynamo",
@@ -41,11 +42,6 @@ DECODERS = [
     ),
     *("smollm3-optimum", "stablelm-dynamo"),
 ]
-# What the error names: the operation that has no kernel, or that no one can lower.
-REFUSED = {
-    "bert-ortfused": r'node "Attention_0" \(ms.Attention\)',
-    "roberta-ortfused": r'node "Attention_0" \(ms.Attention\)',
-}
 # Files of the zoo whose groups have f32 scales, with and without zero points, some of them fractions, in 2, 4 and 8
 # bits, of 16 to 128 columns, embeddings, too. Of those that onnxruntime's session options made, goldens have int8 activations.
 F32_SCALES = [
@@ -66,9 +62,8 @@ def family(name):
 def test_every_family_of_the_zoo_runs_or_is_refused(shared):
     families = {family(path.name) for path in (shared / "zoo/families").iterdir() if (path / "model.onnx").exists()}
     runs = {family(name) for name in GRAPHS}
-    refused = {family(name) for name in REFUSED} - runs
-    assert runs | refused == families
-    assert (len(runs), len(refused)) == (24, 0)
+    assert runs == families
+    assert len(runs) == 24
 
 
 def compared(name, golden, got):
@@ -197,13 +192,6 @@ def test_decoder(tool, shared, tmp_path, name):
         difference = largest_difference(np.load(tmp_path / "l.npy")[0, -len(golden) :], golden)
         assert difference <= LIMIT, f"{call}, row {row}"
     assert {"prefill", "decode"} <= calls
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_refused(tool, shared, tmp_path, name):
-    _, done = compile_graph(tool, shared, name, tmp_path, check=False)
-    assert done.returncode == UNSUPPORTED and re.search(REFUSED[name], done.stderr), done.stderr
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_strict_names_what_is_generic(tool, shared, tmp_path):

@@ -39,13 +39,13 @@ def place(tmp_path_factory):
 
 def test_models_that_work_are_tested():
     """Each family that the table names has an export in the end-to-end tests, of the kind that the table says."""
-    from e2e.test_zoo import DECODERS, ENCODERS
+    from e2e.test_zoo import DECODERS, GRAPH_FAMILIES
 
     (row,) = re.findall(r"^\| models \| (.*?) \|", (SOURCE / "README.md").read_text(), re.MULTILINE)
     decoders, graphs = re.fullmatch(
         r"causal language models \((.*)\) as decoders; these, (.*) as graphs .*", row
     ).groups()
-    for names, tested in ((decoders, DECODERS), (graphs, ENCODERS)):
+    for names, tested in ((decoders, DECODERS), (graphs, GRAPH_FAMILIES)):
         tested = {re.sub("[^a-z0-9]", "", pathlib.Path(name).name.rpartition("-")[0]) for name in tested}
         tested = {name.replace("llama3rope", "llama3") for name in tested}
         named = names.replace("Qwen 2 and 3", "Qwen 2, Qwen 3").replace(" and ", ", ").split(", ")

@@ -337,7 +337,7 @@ DEFECTS |= {
     "queries of a token more": Defect("decode", one_more(NUMBER, 1), "out of bounds", behind(r"ld\.global\.v4")),
     "prompt's page number one beyond the table": Defect("prefill", move(NUMBER, 4, -1), "out of bounds", here),
     "prompt's page one beyond the cache": Defect("prefill", one_more(NUMBER, 3), "out of bounds", behind(COPY)),
-    "prompt of a token more": Defect("prefill", one_more(NUMBER, 1), "out of bounds", behind(r"ld\.global\.v4", 2)),
+    "prompt of a token more": Defect("prefill", one_more(NUMBER, 1), "out of bounds", behind(r"ld\.global\.v4", 1)),
     "weight one vector beyond the row": Defect("norm", move(r"ld\.global\.nc\.v4", 16), "out of bounds", here),
     "row one vector beyond": Defect("norm", move(r"ld\.global\.v4", 16), "out of bounds", here),
     "scale one beyond the tokens": Defect("quantize", move(r"st\.global\.b32", 4, -1), "out of bounds", here),
