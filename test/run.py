@@ -67,7 +67,7 @@ def count(report):
 
 #: Tests of kernels, emulator and CUDA device: GoogleTest programs and pytest's modules.
 GPU = re.compile(
-    r"Attention|Gemm|SkinnyLinear|RowKernels|KernelPlans|Cuda|Emulator|cuda|emulat|gpu|kernel|lib\.Kernels|key_groups"
+    r"Attention|Gemm|SkinnyLinear|RowKernels|KernelPlans|Cuda|Emulator|cuda|emulat|gpu|kernel|lib\.Kernels|key_groups|sum_order"
 )
 
 
