@@ -180,8 +180,9 @@ struct ExpandCausalConv : OpRewritePattern<CausalConvWithStateOp> {
 
   static Value stateOf(OnnxBuilder &b, CausalConvWithStateOp op,
                        int64_t columns) {
+    // As long as it has to be, which a call is asked for.
     if (!isAbsent(op.getPastState()))
-      return op.getPastState();
+      return b.reshape(op.getPastState(), {0, 0, columns});
     auto type = OnnxBuilder::typeOf(op.getX());
     Value sizes =
         b.concat({b.shape(op.getX(), 0, 2), b.integers({columns})}, 0);

@@ -188,3 +188,31 @@ def test_sizes_of_one_name_must_agree(tool, tmp_path):
     run = tool("qopt-run", *arguments, check=False)
     assert run.returncode != 0
     assert 'input "y" has shape [3]; expected [n] = [4]' in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("op", "shapes", "attributes", "says"),
+    [
+        ("CausalConvWithState", {"x": (1, 4, 5), "w": (4, 1, 3), "b": (4,), "p": (1, 4, 7)}, {}, "= 28 and .* = 8"),
+        ("GroupNormalization", {"x": (2, 4, 5), "a": (3,), "b": (3,)}, {"num_groups": 2}, "= 4 and 3"),
+        ("GroupNormalization", {"x": (2, 4, 5), "a": (4,), "b": (4,)}, {"num_groups": 3}, "= 40 and .* = 6"),
+    ],
+)
+def test_sizes_that_do_not_fit_end_the_call(op, shapes, attributes, says, tmp_path):
+    """What an operator that is written out asks of sizes that only a call knows."""
+    inputs = {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
+    info = [
+        onnx.helper.make_tensor_value_info(
+            name, onnx.TensorProto.FLOAT, shape if name in "wab" else [f"{name}{axis}" for axis in range(len(shape))]
+        )
+        for name, shape in shapes.items()
+    ]
+    results = ["y", "s"] if op == "CausalConvWithState" else ["y"]
+    outputs = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in results]
+    node = onnx.helper.make_node(op, list(shapes), results, **attributes)
+    graph = onnx.helper.make_graph([node], "one", info, outputs)
+    opset = onnx.helper.make_opsetid("", 27)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10), tmp_path / "model.onnx")
+    qopt.compile(tmp_path / "model.onnx", tmp_path / "model.qopt", as_="graph", threads=1)
+    with pytest.raises(qopt.Error, match=says):
+        qopt.load(tmp_path / "model.qopt").run(inputs)

@@ -63,7 +63,8 @@ func.func @groups(%x: tensor<?x4x?xf16>, %scale: tensor<4xf16>, %bias: tensor<4x
 
 // CHECK-LABEL: @state
 func.func @state(%x: tensor<?x4x?xf32>, %w: tensor<4x1x3xf32>, %past: tensor<?x4x2xf32>) -> (tensor<?x4x?xf32>, tensor<?x4x2xf32>) {
-  // CHECK: %[[ROW:.*]] = onnx.Concat %arg2, %arg0 {axis = 2 : i64}
+  // CHECK: %[[PAST:.*]] = onnx.Reshape %arg2, %{{.*}} -> tensor<?x4x2xf32>
+  // CHECK: %[[ROW:.*]] = onnx.Concat %[[PAST]], %arg0 {axis = 2 : i64}
   // CHECK: %[[SUM:.*]] = onnx.Conv %[[ROW]], %arg1
   // CHECK-SAME: group = 4
   // CHECK: %[[GATE:.*]] = onnx.Sigmoid %[[SUM]]
