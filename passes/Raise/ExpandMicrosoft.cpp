@@ -179,10 +179,7 @@ private:
       SmallVector<Value> parts = b.split(q, 2, {h * d, kv * d, kv * d});
       q = parts[0], k = parts[1], v = parts[2];
     }
-    auto split = [&](Value x, int64_t count) {
-      return b.transpose(b.reshape(x, {0, 0, count, d}), {0, 2, 1, 3});
-    };
-    return {split(q, h), split(k, kv), split(v, kv)};
+    return {b.splitHeads(q, h), b.splitHeads(k, kv), b.splitHeads(v, kv)};
   }
 
   static Places placesOf(OnnxBuilder &b, MSGroupQueryAttentionOp op) {

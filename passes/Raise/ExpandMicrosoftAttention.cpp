@@ -25,12 +25,6 @@ struct Operands {
   bool causal = false;
 };
 
-/// [B, N, S, D] of [B, S, N · D].
-Value headsOf(OnnxBuilder &b, Value x, int64_t heads) {
-  int64_t size = typeOf(x).getDimSize(2) / heads;
-  return b.transpose(b.reshape(x, {0, 0, heads, size}), swapHeads);
-}
-
 /// The scores' mask as floats to be added. A key that padding hides is not
 /// lost: where all are, the file's filter value leaves them equal.
 Value maskOf(OnnxBuilder &b, const Operands &operands) {
@@ -116,8 +110,9 @@ struct ExpandAttention : OpRewritePattern<MSAttentionOp> {
       sizes.assign(given->begin(), given->end());
     SmallVector<Value> parts = b.split(x, 2, sizes);
     int64_t heads = op.getNumHeads();
-    Operands operands{headsOf(b, parts[0], heads), headsOf(b, parts[1], heads),
-                      headsOf(b, parts[2], heads)};
+    Operands operands{b.splitHeads(parts[0], heads),
+                      b.splitHeads(parts[1], heads),
+                      b.splitHeads(parts[2], heads)};
     if (!isAbsent(op.getPast())) {
       operands.pastKey = cacheOf(b, op.getPast(), 0);
       operands.pastValue = cacheOf(b, op.getPast(), 1);
@@ -187,7 +182,7 @@ private:
     }
     for (Value &part : parts)
       if (typeOf(part).getRank() == 3)
-        part = headsOf(b, part, heads);
+        part = b.splitHeads(part, heads);
     return {parts[0], parts[1], parts[2]};
   }
 

@@ -106,6 +106,11 @@ Value OnnxBuilder::transpose(Value x, ArrayRef<int64_t> perm) {
                              builder.getDenseI64ArrayAttr(perm));
 }
 
+Value OnnxBuilder::splitHeads(Value x, int64_t heads) {
+  int64_t size = typeOf(x).getDimSize(2) / heads;
+  return transpose(reshape(x, {0, 0, heads, size}), {0, 2, 1, 3});
+}
+
 Value OnnxBuilder::concat(ArrayRef<Value> parts, int64_t axis) {
   SmallVector<int64_t> shape(typeOf(parts.front()).getShape());
   int64_t total = 0;

@@ -42,6 +42,8 @@ public:
   /// others leave no doubt.
   mlir::Value reshape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
   mlir::Value transpose(mlir::Value x, llvm::ArrayRef<int64_t> perm);
+  /// [B, heads, S, D] of [B, S, heads · D], whose last size is known.
+  mlir::Value splitHeads(mlir::Value x, int64_t heads);
   mlir::Value concat(llvm::ArrayRef<mlir::Value> parts, int64_t axis);
   /// Pieces of the given static sizes along `axis`.
   llvm::SmallVector<mlir::Value> split(mlir::Value x, int64_t axis,

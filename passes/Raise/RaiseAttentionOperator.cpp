@@ -232,13 +232,9 @@ struct RaiseAttentionOperator : OpRewritePattern<AttentionOp> {
   static Heads headsOf(OnnxBuilder &b, AttentionOp op) {
     Heads heads{op.getQ(), op.getK(), op.getV()};
     if (typeOf(heads.q).getRank() == 3) {
-      auto split = [&](Value x, int64_t count) {
-        int64_t size = typeOf(x).getDimSize(2) / count;
-        return b.transpose(b.reshape(x, {0, 0, count, size}), swapHeads);
-      };
       int64_t kv = op.getKvNumHeads().value_or(1);
-      heads = {split(heads.q, op.getQNumHeads().value_or(1)),
-               split(heads.k, kv), split(heads.v, kv)};
+      heads = {b.splitHeads(heads.q, op.getQNumHeads().value_or(1)),
+               b.splitHeads(heads.k, kv), b.splitHeads(heads.v, kv)};
     }
     if (!isAbsent(op.getPastKey())) {
       heads.k = b.concat({op.getPastKey(), heads.k}, 2);

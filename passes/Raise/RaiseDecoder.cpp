@@ -136,19 +136,19 @@ private:
     return refuse(op, "an attention is not causal");
   }
 
-  LogicalResult sameShapes(DecoderParts &parts) {
+  LogicalResult sameShapes(const DecoderParts &parts) {
     auto shapeOf = [](ir::AttentionOp op) {
       auto k = cast<RankedTensorType>(op.getK().getType());
       return std::pair(k.getDimSize(1), k.getDimSize(3));
     };
-    for (DecoderLayer &layer : parts.layers) {
-      auto v = cast<RankedTensorType>(layer.attention.getV().getType());
-      if (v.getDimSize(3) != shapeOf(layer.attention).second)
-        return refuse(layer.attention,
+    for (const DecoderLayer &layer : parts.layers) {
+      ir::AttentionOp attention = layer.attention;
+      auto v = cast<RankedTensorType>(attention.getV().getType());
+      if (v.getDimSize(3) != shapeOf(attention).second)
+        return refuse(attention,
                       "keys and values have heads of different sizes");
-      if (shapeOf(layer.attention) != shapeOf(parts.layers[0].attention))
-        return refuse(layer.attention,
-                      "layers have caches of different shapes");
+      if (shapeOf(attention) != shapeOf(parts.layers[0].attention))
+        return refuse(attention, "layers have caches of different shapes");
     }
     return success();
   }
