@@ -6,6 +6,8 @@
 #include "llvm/Support/Process.h"
 #include "llvm/Support/Program.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -25,19 +27,32 @@ static std::vector<std::string> entries(const std::string &folder,
   return found;
 }
 
-/// The folders of programs in Python environments: the one beside this program
-/// (build/bin, build/venv), the one it lies in, and the active one.
-static std::vector<std::string> packageFolders() {
+/// This program's file and, where it is another, the library's with this code
+/// (in a Python process).
+static std::vector<std::string> ownFiles() {
   static int anchor;
+  std::vector<std::string> files = {
+      llvm::sys::fs::getMainExecutable(nullptr, &anchor)};
+  Dl_info library;
+  llvm::SmallString<128> path;
+  if (dladdr(&anchor, &library) &&
+      !llvm::sys::fs::real_path(library.dli_fname, path))
+    files.push_back(path.str().str());
+  return files;
+}
+
+/// The folders of programs in Python environments: those that lie in a folder
+/// above this program or its library or are one of these folders (build/bin and
+/// build/venv, venv/bin, venv/lib/python3.11/site-packages/qopt), nearest
+/// first, and the active one.
+static std::vector<std::string> packageFolders() {
   std::vector<std::string> environments;
-  llvm::SmallString<128> self(
-      llvm::sys::fs::getMainExecutable(nullptr, &anchor));
-  llvm::StringRef above =
-      llvm::sys::path::parent_path(llvm::sys::path::parent_path(self));
-  environments.push_back((above + "/venv").str());
-  // A test program lies one folder deeper.
-  environments.push_back((llvm::sys::path::parent_path(above) + "/venv").str());
-  environments.push_back(above.str());
+  for (const std::string &file : ownFiles())
+    for (llvm::StringRef folder = llvm::sys::path::parent_path(file);
+         !folder.empty(); folder = llvm::sys::path::parent_path(folder)) {
+      environments.push_back((folder + "/venv").str());
+      environments.push_back(folder.str());
+    }
   if (auto active = llvm::sys::Process::GetEnv("VIRTUAL_ENV"))
     environments.push_back(*active);
   std::vector<std::string> folders;

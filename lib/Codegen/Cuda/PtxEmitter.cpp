@@ -3,12 +3,12 @@
 #include "lib/Codegen/Cuda/PtxEmitter.h"
 
 #include "lib/Codegen/Emitter.h"
+#include "lib/Codegen/LlvmOptions.h"
 #include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -24,11 +24,6 @@ static void initialiseTarget() {
     LLVMInitializeNVPTXTarget();
     LLVMInitializeNVPTXTargetMC();
     LLVMInitializeNVPTXAsmPrinter();
-    // Addresses in shared memory are 32 bits: half the registers, half the
-    // arithmetic. LLVM has this as an option of its command line only.
-    auto &options = llvm::cl::getRegisteredOptions();
-    if (llvm::cl::Option *option = options.lookup("nvptx-short-ptr"))
-      option->addOccurrence(0, option->ArgStr, "true");
   });
 }
 
@@ -43,6 +38,10 @@ codegen::createPtxMachine(const target::Target &target, int ptxVersion) {
   llvm::TargetOptions options;
   // A product and a sum become one fma only where the source says so.
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
+  // Addresses in shared memory are 32 bits: half the registers, half the
+  // arithmetic. LLVM has this as an option of its command line only.
+  LlvmOptions ofProcess;
+  QOPT_RETURN_IF_ERROR(ofProcess.set("nvptx-short-ptr", "true"));
   std::unique_ptr<llvm::TargetMachine> machine(found->createTargetMachine(
       triple, std::string(target.name), "+ptx" + std::to_string(ptxVersion),
       options, llvm::Reloc::PIC_, std::nullopt,

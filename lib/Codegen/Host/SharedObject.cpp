@@ -5,6 +5,7 @@
 #include "lib/Codegen/Host/SharedObject.h"
 
 #include "lib/Codegen/Emitter.h"
+#include "lib/Codegen/LlvmOptions.h"
 #include "lib/Codegen/TemporaryFolder.h"
 
 #include "lld/Common/Driver.h"
@@ -97,8 +98,7 @@ StatusOr<std::string> codegen::linkSharedObject(llvm::Module &module,
                              output.c_str()};
   std::string messages;
   llvm::raw_string_ostream messageStream(messages);
-  static std::mutex linker;
-  std::lock_guard<std::mutex> lock(linker);
+  LlvmOptions resetByLink;
   lld::Result result = lld::lldMain(arguments, messageStream, messageStream,
                                     {{lld::Gnu, &lld::elf::link}});
   if (result.retCode != 0)

@@ -4,10 +4,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Cuda/Ptxas.h"
+#include "lib/Codegen/Host/SharedObject.h"
 #include "lib/Codegen/TemporaryFolder.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <map>
@@ -170,6 +173,19 @@ TEST_F(KernelPtxTest, noNameIsDefinedTwice) {
   auto code = ptxas->assemble({{text, &target::sm90a()}}, CodeCache(""), 1);
   ASSERT_TRUE(code.ok()) << code.status().message();
   EXPECT_EQ((*code)[0].kernels.size(), 2u);
+}
+
+TEST_F(KernelPtxTest, aLinkForTheHostIsNoChange) {
+  std::string expected = generate(twoKernels, CodeCache(""));
+  // lld gives LLVM's options their default values.
+  auto machine = createTargetMachine(*parseHostTarget("x86-64-v2"));
+  ASSERT_TRUE(machine.ok());
+  llvm::LLVMContext ofHost;
+  llvm::Module empty("empty", ofHost);
+  empty.setDataLayout((*machine)->createDataLayout());
+  empty.setTargetTriple((*machine)->getTargetTriple());
+  ASSERT_TRUE(linkSharedObject(empty, **machine).ok());
+  EXPECT_EQ(generate(twoKernels, CodeCache("")), expected);
 }
 
 TEST_F(KernelPtxTest, dataOutsideTheIrIsNotKept) {
