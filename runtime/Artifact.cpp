@@ -47,6 +47,17 @@ static StatusOr<DecoderSpec> decoderSpecOf(const plan::Plan &plan) {
   if (decoder.end_tokens())
     spec.endTokens.assign(decoder.end_tokens()->begin(),
                           decoder.end_tokens()->end());
+  if (const plan::Sampling *sampling = decoder.sampling())
+    spec.sampling = {.temperature = sampling->temperature(),
+                     .topK = int32_t(sampling->top_k()),
+                     .topP = sampling->top_p(),
+                     .minP = sampling->min_p(),
+                     .repetitionPenalty = sampling->repetition_penalty()};
+  if (Status status = checkSampling(spec.sampling); !status.ok())
+    return Status(StatusCode::BadArtifact,
+                  "the model's own sampling: " + status.message());
+  if (decoder.chat_template())
+    spec.chatTemplate = decoder.chat_template()->str();
   if (decoder.layers())
     for (const plan::CacheLayer *layer : *decoder.layers()) {
       StatusOr<runtime::CacheSizes> sizes = runtime::cacheSizes(plan, *layer);

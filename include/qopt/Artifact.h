@@ -6,6 +6,7 @@
 #define QOPT_ARTIFACT_H
 
 #include "qopt/Export.h"
+#include "qopt/Sampling.h"
 #include "qopt/Status.h"
 #include "qopt/Tensor.h"
 
@@ -38,6 +39,10 @@ struct DecoderSpec {
   int64_t cacheBytesPerSequence = 0;
   std::vector<int32_t> endTokens;
   int32_t beginToken = -1; ///< -1: none
+  /// How the files beside the model say that tokens are chosen.
+  SamplingOptions sampling;
+  /// Text in Jinja that makes a prompt of messages; empty: there is none.
+  std::string chatTemplate;
 };
 
 struct OpenOptions {

@@ -25,6 +25,8 @@ struct SamplingOptions {
   /// text have; 1: none.
   float repetitionPenalty = 1;
   uint64_t seed = 0;
+
+  bool operator==(const SamplingOptions &) const = default;
 };
 
 /// InvalidArgument names the option and its range.

@@ -1,6 +1,7 @@
 // Each file is optional; one that is there must be readable.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Companions.h"
+#include "lib/Driver/ChatCompanions.h"
 #include "lib/Driver/ParseJson.h"
 #include "lib/Import/Onnx/LocateModel.h"
 #include "runtime/InputFile.h"
@@ -16,10 +17,10 @@ static StatusOr<std::string> readFile(const std::string &path) {
   return file.ok() ? file->text() : file.status();
 }
 
-/// The JSON object in a file; nothing where the file does not exist.
+/// The JSON object in a file; nothing where there is no file.
 static StatusOr<std::optional<json::Object>> readJson(const std::string &path) {
   using Result = StatusOr<std::optional<json::Object>>;
-  if (!sys::fs::exists(path))
+  if (path.empty())
     return Result(std::nullopt);
   auto text = readFile(path);
   if (!text)
@@ -129,6 +130,89 @@ Status checkTokens(const Companions &companions, int64_t vocabulary) {
   return Status();
 }
 
+/// Folders in which a model's companions may lie, with "/" behind them.
+static std::vector<std::string> foldersOf(const std::string &model) {
+  StringRef own = sys::path::parent_path(model);
+  std::vector<std::string> folders = {own.empty() ? "" : own.str() + "/"};
+  SmallString<256> real(own.empty() ? "." : own);
+  (void)sys::fs::real_path(real.str().str(), real);
+  if (sys::path::filename(real) == "onnx") // a repository of the hub
+    folders.push_back(folders.front() + "../");
+  return folders;
+}
+
+/// The path of a companion in the first folder that has it, or nothing.
+static std::string findIn(const std::vector<std::string> &folders,
+                          StringRef name) {
+  for (const std::string &folder : folders)
+    if (sys::fs::exists(folder + name))
+      return folder + name.str();
+  return "";
+}
+
+/// The file, or that of the folder, that was asked for, or the one beside the
+/// model.
+static Status readTokenizer(const std::vector<std::string> &folders,
+                            std::string path, Companions &result) {
+  if (sys::fs::is_directory(path))
+    path += "/tokenizer.json";
+  if (path.empty())
+    path = findIn(folders, "tokenizer.json");
+  if (path.empty())
+    return Status();
+  auto text = readFile(path);
+  if (!text)
+    return text.status();
+  if (text->empty())
+    return Status(StatusCode::BadModel,
+                  "\"" + path + "\" is empty; expected a tokenizer.json");
+  result.tokenizer = std::move(*text);
+  return Status();
+}
+
+/// Sizes, token ids and sampling.
+static Status readConfigs(const std::vector<std::string> &folders,
+                          Companions &result) {
+  for (const char *name :
+       {"config.json", "generation_config.json", "genai_config.json"}) {
+    std::string path = findIn(folders, name);
+    auto file = readJson(path);
+    QOPT_RETURN_IF_ERROR(file.status());
+    if (!*file)
+      continue;
+    const json::Object *model = (*file)->getObject("model");
+    QOPT_RETURN_IF_ERROR(readConfig(path, model ? *model : **file, result));
+    const json::Object *search = (*file)->getObject("search");
+    if (search || name == StringRef("generation_config.json"))
+      QOPT_RETURN_IF_ERROR(
+          readSampling(path, search ? *search : **file, result));
+  }
+  return Status();
+}
+
+/// Names of tokens, and the template of chats.
+static Status readChats(const std::vector<std::string> &folders,
+                        Companions &result) {
+  if (std::string path = findIn(folders, "chat_template.jinja");
+      !path.empty()) {
+    auto text = readFile(path);
+    if (!text)
+      return text.status();
+    result.chatTemplate = std::move(*text);
+  }
+  for (const char *name :
+       {"tokenizer_config.json", "special_tokens_map.json"}) {
+    std::string path = findIn(folders, name);
+    auto file = readJson(path);
+    QOPT_RETURN_IF_ERROR(file.status());
+    if (!*file)
+      continue;
+    QOPT_RETURN_IF_ERROR(readChatTemplate(path, **file, result));
+    QOPT_RETURN_IF_ERROR(readNamedTokens(path, **file, result));
+  }
+  return Status();
+}
+
 StatusOr<Companions> findCompanions(const CompileOptions &options) {
   Companions result;
   StatusOr<std::string> located = import::locateModel(options.model);
@@ -138,34 +222,10 @@ StatusOr<Companions> findCompanions(const CompileOptions &options) {
   if (!sys::fs::exists(result.model))
     return Status(StatusCode::NotFound,
                   "there is no file \"" + result.model + "\"");
-  std::string folder = sys::path::parent_path(result.model).str();
-  std::string beside = folder.empty() ? "" : folder + "/";
-  for (const char *name :
-       {"config.json", "generation_config.json", "genai_config.json"}) {
-    auto file = readJson(beside + name);
-    if (!file)
-      return file.status();
-    if (!*file)
-      continue;
-    const json::Object *model = (*file)->getObject("model");
-    QOPT_RETURN_IF_ERROR(
-        readConfig(beside + name, model ? *model : **file, result));
-  }
-  std::string tokenizer = options.tokenizer;
-  if (sys::fs::is_directory(tokenizer))
-    tokenizer += "/tokenizer.json";
-  if (tokenizer.empty() && sys::fs::exists(beside + "tokenizer.json"))
-    tokenizer = beside + "tokenizer.json";
-  if (!tokenizer.empty()) {
-    auto text = readFile(tokenizer);
-    if (!text)
-      return text.status();
-    if (text->empty())
-      return Status(StatusCode::BadModel, "\"" + tokenizer +
-                                              "\" is empty; expected a "
-                                              "tokenizer.json");
-    result.tokenizer = std::move(*text);
-  }
+  std::vector<std::string> folders = foldersOf(result.model);
+  QOPT_RETURN_IF_ERROR(readConfigs(folders, result));
+  QOPT_RETURN_IF_ERROR(readTokenizer(folders, options.tokenizer, result));
+  QOPT_RETURN_IF_ERROR(readChats(folders, result));
   return result;
 }
 

@@ -1,11 +1,15 @@
 // The files beside a model that say what its graph does not: the longest
-// context and the end tokens.
+// context, the end tokens, how tokens are chosen, and how messages become a
+// prompt.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_COMPANIONS_H
 #define QOPT_LIB_DRIVER_COMPANIONS_H
 
 #include "qopt/CompileOptions.h"
+#include "qopt/Sampling.h"
 #include "qopt/Status.h"
+
+#include <optional>
 
 namespace qopt::driver {
 
@@ -24,10 +28,15 @@ struct Companions {
   std::vector<int32_t> endTokens;
   /// All of every file: begin, end and padding.
   std::vector<NamedToken> tokens;
+  std::optional<SamplingOptions> sampling; ///< where a file speaks of it
+  std::string chatTemplate;                ///< Jinja; empty: there is none
 };
 
 /// Reads what lies beside `options.model`: config.json, generation_config.json,
-/// genai_config.json, tokenizer.json (or `options.tokenizer`).
+/// genai_config.json, tokenizer.json (or `options.tokenizer`),
+/// tokenizer_config.json, special_tokens_map.json, chat_template.jinja. Of a
+/// model in a folder "onnx" also what lies beside that folder, as on the
+/// Hugging Face hub. BadModel names the file and the key that cannot be read.
 StatusOr<Companions> findCompanions(const CompileOptions &options);
 
 /// BadModel, naming file and key, where one of the files' tokens is none of the

@@ -77,6 +77,13 @@ void bindArtifact(nb::module_ &m) {
       .def_prop_ro(
           "end_tokens",
           [](const OpenArtifact &o) { return o.artifact->decoder().endTokens; })
+      .def_prop_ro("chat_template",
+                   [](const OpenArtifact &o) {
+                     return o.artifact->decoder().chatTemplate;
+                   })
+      .def_prop_ro(
+          "sampling",
+          [](const OpenArtifact &o) { return o.artifact->decoder().sampling; })
       .def_prop_ro("tokenizer_json",
                    [](const OpenArtifact &o) {
                      return std::string(o.artifact->tokenizerJson());

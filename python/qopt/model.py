@@ -106,6 +106,20 @@ class Model:
         return self._artifact.context
 
     @property
+    def sampling(self) -> dict[str, Any]:
+        """How the model's own files say that tokens are chosen: `model.generate(prompt, **model.sampling)`. Empty where
+        they do not say, or take the most probable token."""
+        named = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+        own, usual = self._artifact.sampling, _runtime.SamplingOptions()
+        given = {name: getattr(own, name) for name in named if getattr(own, name) != getattr(usual, name)}
+        return {name: round(value, 6) for name, value in given.items()}  # 0.6, not its f32
+
+    @property
+    def chat_template(self) -> str | None:
+        """The template, in Jinja, with which messages become a prompt; None where the model has none."""
+        return self._artifact.chat_template or None
+
+    @property
     def memory(self) -> int:
         """Bytes of working memory beyond the mapped artifact and the KV cache."""
         runner = self._engine or self._session

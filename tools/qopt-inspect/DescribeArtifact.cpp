@@ -5,6 +5,8 @@
 #include "runtime/LoadedModel.h"
 #include "runtime/plan/PlanFormat.h"
 
+#include <cmath>
+
 namespace qopt::inspect {
 
 static std::string text(const flatbuffers::String *string) {
@@ -69,6 +71,24 @@ static Json describeTensors(const std::vector<TensorSpec> &specs) {
   return tensors;
 }
 
+/// What the model's files say of how tokens are chosen; empty: nothing.
+static Json describeSampling(const SamplingOptions &sampling) {
+  Json json = Json::object();
+  const SamplingOptions usual;
+  auto add = [&](const char *name, float value, float usually) {
+    if (value != usually)
+      json[name] = std::round(double(value) * 1e6) / 1e6; // 0.6, not its f32
+  };
+  add("temperature", sampling.temperature, usual.temperature);
+  if (sampling.topK != usual.topK)
+    json["top_k"] = sampling.topK;
+  add("top_p", sampling.topP, usual.topP);
+  add("min_p", sampling.minP, usual.minP);
+  add("repetition_penalty", sampling.repetitionPenalty,
+      usual.repetitionPenalty);
+  return json;
+}
+
 Json describeModel(const Artifact &artifact) {
   if (!artifact.isDecoder())
     return {{"kind", "graph"},
@@ -82,6 +102,8 @@ Json describeModel(const Artifact &artifact) {
           {"context", spec.context},
           {"begin_token", spec.beginToken},
           {"end_tokens", spec.endTokens},
+          {"sampling", describeSampling(spec.sampling)},
+          {"chat_template", spec.chatTemplate},
           {"cache_page", decoder.page()},
           {"cache_bytes_per_token", spec.cacheBytesPerToken},
           {"cache_bytes_per_sequence", spec.cacheBytesPerSequence},

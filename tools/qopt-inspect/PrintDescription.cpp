@@ -65,6 +65,13 @@ static void printModel(const Json &json) {
       grouped(json["layers"]).c_str(), grouped(json["vocabulary"]).c_str(),
       grouped(json["context"]).c_str(), json["begin_token"].dump().c_str(),
       json["end_tokens"].dump().c_str());
+  if (!json["sampling"].empty())
+    std::printf("sampling of the model's files: %s\n",
+                json["sampling"].dump().c_str());
+  if (json["chat_template"] != "")
+    std::printf(
+        "chat template: %s characters (--json shows it)\n",
+        grouped(json["chat_template"].get<std::string>().size()).c_str());
   std::printf("KV cache: %s bytes per token, pages of %s",
               grouped(json["cache_bytes_per_token"]).c_str(),
               grouped(json["cache_page"]).c_str());

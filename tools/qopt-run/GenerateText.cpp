@@ -203,14 +203,48 @@ static Status refuseDraws(const RunOptions &options) {
   return {};
 }
 
+/// What the model's files say, but for what was given.
+static StatusOr<SamplingOptions> samplingOf(const Artifact &artifact,
+                                            const RunOptions &options) {
+  if (!options.sample)
+    return options.sampling;
+  SamplingOptions sampling = artifact.decoder().sampling;
+  if (sampling == SamplingOptions())
+    return Status(StatusCode::InvalidArgument,
+                  "--sample: the files beside the model of artifact '" +
+                      artifact.path() +
+                      "' do not say how tokens are drawn; give --temperature "
+                      "instead");
+  const SamplingOptions &given = options.sampling;
+  for (const std::string &name : options.textOptions) {
+    if (name == "--temperature")
+      sampling.temperature = given.temperature;
+    if (name == "--top-k")
+      sampling.topK = given.topK;
+    if (name == "--top-p")
+      sampling.topP = given.topP;
+    if (name == "--min-p")
+      sampling.minP = given.minP;
+    if (name == "--repetition-penalty")
+      sampling.repetitionPenalty = given.repetitionPenalty;
+  }
+  sampling.seed = given.seed;
+  return sampling;
+}
+
 Status generateText(std::shared_ptr<const Artifact> artifact,
-                    const RunOptions &options) {
+                    const RunOptions &asked) {
+  RunOptions options = asked;
   if (!options.inputs.empty() || !options.outputs.empty())
     return {StatusCode::InvalidArgument,
             "artifact '" + artifact->path() +
                 "' writes text and takes no --inputs or --outputs; compile "
                 "the model with --as graph for its tensors"};
   QOPT_RETURN_IF_ERROR(checkSampling(options.sampling));
+  auto sampling = samplingOf(*artifact, options);
+  if (!sampling.ok())
+    return sampling.status();
+  options.sampling = *sampling;
   QOPT_RETURN_IF_ERROR(refuseDraws(options));
   StatusOr<Prompt> prompt = readPrompt(*artifact, options);
   if (!prompt.ok())

@@ -24,6 +24,7 @@ struct RunOptions {
   std::string tokenizer;
   int64_t maxTokens = 128;
   SamplingOptions sampling;
+  bool sample = false; ///< what is not given is as the model's files say
   bool ignoreEnd = false;
   std::vector<std::string> textOptions; ///< the names of those that were given
 

@@ -44,8 +44,12 @@ static std::vector<CLI::Option *> addTextOptions(CLI::App &app,
   return {most, ignore};
 }
 
-static void addSamplingOptions(CLI::App &app, SamplingOptions &sampling) {
+static void addSamplingOptions(CLI::App &app, run::RunOptions &options) {
+  SamplingOptions &sampling = options.sampling;
   const char *group = samplingGroup;
+  app.add_flag("--sample", options.sample,
+               "draw as the model's own files say, but for what is given here")
+      ->group(group);
   app.add_option("--temperature", sampling.temperature,
                  "0: the most probable token; above: draw one [0]")
       ->group(group);
@@ -122,7 +126,7 @@ int main(int argc, char **argv) {
       ->needs("--compare")
       ->check(cli::realBetween(0, HUGE_VAL));
   std::vector<CLI::Option *> goingOn = addTextOptions(app, options);
-  addSamplingOptions(app, options.sampling);
+  addSamplingOptions(app, options);
   addGraphOptions(app, options);
   cli::addExamples(
       app, {"qopt-run model.qopt --prompt \"Once upon a time\" --max-tokens 50",

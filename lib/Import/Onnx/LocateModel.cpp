@@ -10,14 +10,26 @@
 
 namespace qopt::import {
 
+/// Adds the names of models in `folder` / `within`, with `within` before them.
+static void addModels(const std::string &folder, llvm::StringRef within,
+                      std::vector<std::string> &found) {
+  llvm::SmallString<256> path(folder);
+  llvm::sys::path::append(path, within);
+  std::error_code error;
+  for (llvm::sys::fs::directory_iterator entry(path, error), end;
+       !error && entry != end; entry.increment(error)) {
+    llvm::SmallString<256> name(within);
+    llvm::sys::path::append(name, llvm::sys::path::filename(entry->path()));
+    if (llvm::sys::path::extension(name) == ".onnx")
+      found.push_back(name.str().str());
+  }
+}
+
 /// Of a folder without model.onnx: the models that one could mean.
 static Status noModelIn(const std::string &folder) {
   std::vector<std::string> found;
-  std::error_code error;
-  for (llvm::sys::fs::directory_iterator entry(folder, error), end;
-       !error && entry != end; entry.increment(error))
-    if (llvm::sys::path::extension(entry->path()) == ".onnx")
-      found.push_back(llvm::sys::path::filename(entry->path()).str());
+  addModels(folder, "", found);
+  addModels(folder, "onnx", found);
   std::string start = "the folder \"" + folder + "\" has no model.onnx";
   if (found.empty())
     return Status(StatusCode::NotFound,
@@ -42,6 +54,10 @@ StatusOr<std::string> locateModel(const std::string &path) {
   llvm::SmallString<256> full(path);
   if (llvm::sys::fs::is_directory(path)) {
     llvm::sys::path::append(full, "model.onnx");
+    if (llvm::sys::fs::exists(full))
+      return full.str().str();
+    full = path;
+    llvm::sys::path::append(full, "onnx", "model.onnx");
     if (!llvm::sys::fs::exists(full))
       return noModelIn(path);
   }
