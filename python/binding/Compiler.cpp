@@ -170,6 +170,40 @@ nb::dict compileModel(const CompileOptions &options) {
   return dict;
 }
 
+nb::dict describe(const LayerBlame &layer) {
+  nb::list weights;
+  for (size_t i = 0; i < layer.weights.size(); ++i)
+    weights.append(nb::make_tuple(layer.weights[i], layer.formats[i]));
+  nb::dict dict;
+  dict["name"] = layer.name;
+  dict["place"] = layer.place;
+  dict["kl_recovered"] = layer.recovered;
+  dict["kl"] = layer.divergence;
+  dict["kl_added"] = layer.added;
+  dict["weights"] = weights;
+  return dict;
+}
+
+nb::dict blameModel(const CompileOptions &options) {
+  StatusOr<BlameSummary> outcome = Status();
+  {
+    nb::gil_scoped_release release;
+    outcome = blame(options);
+  }
+  BlameSummary summary = valueOf(std::move(outcome));
+  nb::list layers;
+  for (const LayerBlame &layer : summary.layers)
+    layers.append(describe(layer));
+  nb::dict dict;
+  dict["device"] = summary.device;
+  dict["kl"] = summary.divergence;
+  dict["kl_restored"] = summary.restored;
+  dict["kl_floor"] = summary.floor;
+  dict["perplexity"] = summary.perplexity;
+  dict["layers"] = layers;
+  return dict;
+}
+
 std::string emit(const CompileOptions &options, const std::string &stage) {
   for (const StageName &name : stageNames)
     if (stage == name.name) {
@@ -192,6 +226,9 @@ NB_MODULE(_compiler, m) {
   qopt::python::bindOptions(m);
   m.def("compile", &qopt::python::compileModel, "options"_a,
         nb::sig("def compile(options: CompileOptions) -> "
+                "dict[str, typing.Any]"));
+  m.def("blame", &qopt::python::blameModel, "options"_a,
+        nb::sig("def blame(options: CompileOptions) -> "
                 "dict[str, typing.Any]"));
   m.def("emit", &qopt::python::emit, "options"_a, "stage"_a);
 }

@@ -10,11 +10,14 @@ A graph artifact runs on arrays instead: `model.run({"input": array})`.
 
 from ._runtime import version as __version__
 from .compiler import (
+    BlameSummary,
     CompileSummary,
     GateSummary,
+    LayerBlame,
     SliceSummary,
     ValidationSummary,
     WeightSummary,
+    blame,
     compile,
     emit,
 )
@@ -23,11 +26,13 @@ from .model import Generation, Model, TensorSpec, load
 from .tokenizer import Tokenizer
 
 __all__ = [
+    "BlameSummary",
     "CompileSummary",
     "Error",
     "ErrorCode",
     "GateSummary",
     "Generation",
+    "LayerBlame",
     "Model",
     "SliceSummary",
     "TensorSpec",
@@ -35,6 +40,7 @@ __all__ = [
     "ValidationSummary",
     "WeightSummary",
     "__version__",
+    "blame",
     "compile",
     "emit",
     "load",

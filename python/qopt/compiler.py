@@ -93,6 +93,30 @@ class CompileSummary:
         return 8 * self.weight_bytes / self.parameters if self.parameters else 0.0
 
 
+@dataclass(frozen=True)
+class LayerBlame:
+    """A layer, and the model with this layer's weights as the file has them."""
+
+    name: str  #: what the names of its weights begin with
+    place: int  #: in the model's order, from 0
+    kl_recovered: float  #: the model's KL less `kl`
+    kl: float  #: mean, in nats, of the model with this layer restored
+    kl_added: float  #: with this layer and those ahead of it quantized, and those behind it restored
+    weights: list[tuple[str, str]]  #: names and formats of those that are quantized
+
+
+@dataclass(frozen=True)
+class BlameSummary:
+    """Which layers of a quantized model lose most; the reference is the unquantized model."""
+
+    device: str  #: what it ran on, in words
+    kl: float  #: mean, in nats, of the model
+    kl_restored: float  #: with all weights restored: what activations, cache and arithmetic lose
+    kl_floor: float  #: the model beside itself in other steps: differences below it say nothing
+    perplexity: float
+    layers: list[LayerBlame]  #: the most recovered first
+
+
 def compile(
     model: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
@@ -144,8 +168,8 @@ def compile(
     format       of single weights, "NAME=FORMAT" or "re:PATTERN=FORMAT", or a list of those
     activations  what linears read: "f32" (host), "f16", "bf16", "int8", "fp8_e4m3" (host), "int8_g32_sf32" (host)
     calibrate    a text file: weights are quantized by what they do when the model reads it
-    algorithm    with `calibrate`: "best" (of all, for each weight), "rtn", "clip", "hqq", "gptq" or "kronecker";
-                 calibrate_tokens: of the text at most so many
+    algorithm    how codes are chosen: "rtn", "clip" or "hqq"; with `calibrate` also "awq", "gptq", "kronecker" or "best" (of
+                 all, for each weight); calibrate_tokens: of the text at most so many
     store        a folder in which the work of `calibrate` is kept, so that a run that was ended goes on
     bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
                  together do least harm; max_size: the same for the artifact, "1.2GB" or bytes; max_memory: for what a
@@ -221,6 +245,17 @@ def compile(
         found["gates"] = [GateSummary(*entry) for entry in found["gates"]]
         result["validation"] = ValidationSummary(**found)
     return CompileSummary(**result)
+
+
+def blame(model: str | os.PathLike[str], **options: Unpack[CompileOptions]) -> BlameSummary:
+    """Which layers of the artifact that `compile` would write lose most, on the texts of `validate`, else on the part of
+    `calibrate` that is held out. Takes two evaluations for each layer and writes nothing; the options are those of
+    `compile`."""
+    from . import _compiler
+
+    found = _compiler.blame(fill(_compiler, model, options))
+    found["layers"] = [LayerBlame(**layer) for layer in found["layers"]]
+    return BlameSummary(**found)
 
 
 def emit(model: str | os.PathLike[str], stage: str, **options: Unpack[CompileOptions]) -> str:

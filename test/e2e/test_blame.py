@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import onnx
 import pytest
+import qopt
 from test_calibration import stories_of
 
 USAGE, UNSUPPORTED = 2, 4
@@ -55,6 +56,27 @@ def test_a_restored_layer_is_the_artifact_without_its_format(tool, stories, fold
     weights = [weight["name"] for layer in found["layers"] for weight in layer["weights"]]
     assert len(weights) == len(set(weights)) and len(found["layers"]) >= 5
     assert 0 <= found["kl_floor"] < 1e-6 and 0 <= found["kl_restored"] < 0.01 * found["kl"]
+
+
+def test_python_tells_the_same(tool, stories, folder):
+    found = blamed(tool, stories, folder, *MIXED)
+    options = dict(zip(MIXED[::2], MIXED[1::2], strict=True))
+    options = {name.lstrip("-").replace("-", "_"): value for name, value in options.items()}
+    summary = qopt.blame(stories, **options, validate=folder / "valid.txt")
+    assert [layer.name for layer in summary.layers] == [layer["name"] for layer in found["layers"]]
+    assert (summary.kl, summary.perplexity, summary.device) == (found["kl"], found["perplexity"], found["device"])
+    for layer, expected in zip(summary.layers, found["layers"], strict=True):
+        pairs = [(weight["name"], weight["format"]) for weight in expected["weights"]]
+        assert (layer.place, layer.kl, layer.kl_added, layer.weights) == (
+            expected["place"],
+            expected["kl"],
+            expected["kl_added"],
+            pairs,
+        )
+    with pytest.raises(qopt.Error, match="measured on a text"):
+        qopt.blame(stories, weights="int8")
+    with pytest.raises(qopt.Error, match="leave out save_plan"):
+        qopt.blame(stories, weights="int8", validate=folder / "valid.txt", save_plan=folder / "p.json")
 
 
 def test_nothing_is_written(tool, stories, folder, tmp_path):
