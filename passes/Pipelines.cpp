@@ -60,7 +60,8 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
                                               .lmHead = formats.lmHead,
                                               .embedding = formats.embedding,
                                               .widest = formats.widest,
-                                              .overrides = formats.overrides}));
+                                              .overrides = formats.overrides,
+                                              .algorithm = formats.algorithm}));
   // After the weights: it asks which of them are integers.
   function.addPass(
       createQuantizeActivationsPass({.format = formats.activations}));

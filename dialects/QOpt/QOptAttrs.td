@@ -49,6 +49,8 @@ def QOpt_EncodingAttr : QOpt_EnumAttr<QOpt_Encoding, "encoding">;
 
 def QOpt_Algorithm : QOpt_Enum<"Algorithm", "algorithm that chooses codes", [
   I32EnumAttrCase<"RoundToNearest", 0, "rtn">,
+  I32EnumAttrCase<"ClipSearch", 1, "clip">, // a range with less error: lib/Quant/algorithms/GridSearch.h
+  I32EnumAttrCase<"HalfQuadratic", 2, "hqq">, // fractional zero points: lib/Quant/algorithms/HalfQuadratic.h
 ]>;
 def QOpt_AlgorithmAttr : QOpt_EnumAttr<QOpt_Algorithm, "algorithm">;
 

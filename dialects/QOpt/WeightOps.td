@@ -73,8 +73,9 @@ def QOpt_QuantizeWeightOp : QOpt_Op<"quantize_weight", [Pure]> {
     result = algorithm(source, format of the result)
     ```
 
-    The stage "quantize" makes it. The formulas of the algorithms are in `lib/Quant/Algorithm.h`; the result does not depend
-    on how the evaluator cuts the matrix into blocks.
+    The stage "quantize" makes it. The formulas of `rtn` are in `lib/Quant/Algorithm.h`, those of the other algorithms,
+    which here know nothing of what the linear reads, in `lib/Quant/algorithms`; the result does not depend on how the
+    evaluator cuts the matrix into blocks.
 
     `source` is the matrix with floating point elements, [N, K]. `algorithm` chooses the codes.
 

@@ -95,9 +95,11 @@ struct CompileOptions {
   /// Text that weights are quantized by what they do on it; empty: each weight
   /// is rounded by itself.
   std::string calibrate;
-  /// How it is used: "best" of all for each weight, or "rtn", "clip", "hqq",
-  /// "gptq" or "kronecker" (lib/Quant/algorithms/MatrixAlgorithm.h).
-  std::string algorithm = "best";
+  /// How codes are chosen: with a text "best" of all for each weight, "awq",
+  /// "gptq", "kronecker", or with or without one "rtn", "clip" or "hqq"
+  /// (lib/Quant/algorithms/MatrixAlgorithm.h); empty: "best" with a text, "rtn"
+  /// without.
+  std::string algorithm;
   /// Of that text at most so many tokens, spread over it.
   int64_t calibrateTokens = int64_t(1) << 16;
 

@@ -11,6 +11,7 @@
 #include "lib/Driver/ModelChecks.h"
 #include "lib/Driver/PlanBuilder.h"
 #include "lib/Driver/Validation.h"
+#include "lib/Driver/WeightRounder.h"
 #include "lib/Tokens/NamedText.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/Schedule/SumOrders.h"
@@ -60,7 +61,7 @@ recordedOptions(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
   std::vector<std::pair<std::string, std::string>> entries{
       {"activations", options.activations},
-      {"algorithm", options.calibrate.empty() ? "" : options.algorithm},
+      {"algorithm", algorithmOf(options)},
       {"arch", gpu ? options.architectures : ""},
       {"as", options.kind == ModelKind::Automatic ? ""
              : options.kind == ModelKind::Graph   ? "graph"
@@ -145,6 +146,15 @@ describeDecoder(func::FuncOp step, const CompileOptions &options,
   QOPT_RETURN_IF_ERROR(checkTokens(companions, decoder->vocabulary));
   decoder->begin_token = companions.beginToken;
   decoder->end_tokens = companions.endTokens;
+  decoder->chat_template = companions.chatTemplate;
+  if (const std::optional<SamplingOptions> &asked = companions.sampling) {
+    decoder->sampling = std::make_unique<plan::SamplingT>();
+    decoder->sampling->temperature = asked->temperature;
+    decoder->sampling->top_k = uint32_t(asked->topK);
+    decoder->sampling->top_p = asked->topP;
+    decoder->sampling->min_p = asked->minP;
+    decoder->sampling->repetition_penalty = asked->repetitionPenalty;
+  }
   return decoder;
 }
 

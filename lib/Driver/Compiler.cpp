@@ -367,6 +367,8 @@ static Status checkTarget(const CompileOptions &options) {
 /// Values that the command line refuses by itself, for every other caller.
 static Status checkOptions(const CompileOptions &options) {
   QOPT_RETURN_IF_ERROR(checkTarget(options));
+  if (Status status = driver::checkAlgorithm(options.algorithm); !status.ok())
+    return Status(status.code(), "--algorithm: " + status.message());
   QOPT_RETURN_IF_ERROR(driver::checkQuantizationOptions(options));
   QOPT_RETURN_IF_ERROR(driver::checkValidationOptions(options));
   if (options.context < 0 || options.context > longestContext)
@@ -377,8 +379,6 @@ static Status checkOptions(const CompileOptions &options) {
   if (auto target = codegen::parseHostTarget(options.cpu); !target)
     return Status(target.status().code(),
                   "--cpu: " + target.status().message());
-  if (Status status = driver::checkAlgorithm(options.algorithm); !status.ok())
-    return Status(status.code(), "--algorithm: " + status.message());
   if (options.calibrateTokens < 1)
     return Status(StatusCode::InvalidArgument,
                   "--calibrate-tokens is " +
@@ -431,6 +431,13 @@ StatusOr<BlameSummary> blame(const CompileOptions &options,
     return Status(StatusCode::InvalidArgument,
                   "limits of quality are for artifacts, and --blame writes "
                   "none; leave them out");
+  for (const auto &[option, isGiven] :
+       {std::pair("-o", !options.output.empty()),
+        {"--save-plan", !options.savePlan.empty()},
+        {"--keep", options.keep}})
+    if (isGiven)
+      return Status(StatusCode::InvalidArgument,
+                    std::string("--blame writes nothing; leave out ") + option);
   CompileSummary summary;
   Compilation compilation(options, summary, Compilation::Purpose::Blame);
   QOPT_RETURN_IF_ERROR(compilation.run(Stage::Quantized, progress, notice));

@@ -280,7 +280,10 @@ PlanBudget::measure(const PrecisionPlan &plan) const {
   CompileOptions options = plannedOptions(asked);
   options.output = folder.file("model.qopt");
   options.plan = folder.file("plan.json");
-  QOPT_RETURN_IF_ERROR(writePlan(plan, options.plan));
+  PrecisionPlan rounded = plan; // sizes do not depend on how codes are chosen
+  for (PlannedWeight &weight : rounded.weights)
+    weight.chosen.algorithm.clear();
+  QOPT_RETURN_IF_ERROR(writePlan(rounded, options.plan));
   auto summary = compile(options);
   if (!summary.ok())
     return summary.status();

@@ -66,6 +66,8 @@ std::vector<PlannedWeight> listWeights(ModuleOp module) {
         quant::spell(cast<ir::WeightType>(value.getType()).getFormat());
     fixFormat(weight, quant::spell(type.getFormat()),
               quantize ? "asked for" : "as the file has it");
+    if (quantize && quantize.getAlgorithm() != ir::Algorithm::RoundToNearest)
+      weight.chosen.algorithm = ir::stringifyAlgorithm(quantize.getAlgorithm());
     weights.push_back(std::move(weight));
   });
   return weights;

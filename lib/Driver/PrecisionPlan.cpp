@@ -78,7 +78,9 @@ std::string reasonOf(const PlannedWeight &weight) {
   const PlannedFormat &chosen = weight.chosen;
   if (!chosen.algorithm.empty())
     return weight.reason + "; codes by " + chosen.algorithm +
-           ", predicted KL " + digits(chosen.divergence);
+           (chosen.divergence > 0
+                ? ", predicted KL " + digits(chosen.divergence)
+                : "");
   if (chosen.format == weight.source)
     return weight.reason;
   return weight.reason + "; rounded to nearest";

@@ -117,7 +117,32 @@ Status Quantization::takePlan(ModuleOp raised) {
                     text->record.sha256 + ", there " +
                     decided.calibration.sha256 +
                     "); name a text with --calibrate");
+    return Status();
   }
+  return takeAlgorithm();
+}
+
+/// That of the weights of a plan without a text.
+Status Quantization::takeAlgorithm() {
+  const PlannedWeight *first = nullptr;
+  for (const PlannedWeight &weight : decided.weights) {
+    auto format = quant::parseFormat(weight.chosen.format);
+    if (weight.chosen.format == weight.source || !format || format->isFloat())
+      continue;
+    if (!first)
+      first = &weight;
+    if (weight.chosen.algorithm != first->chosen.algorithm)
+      return refuse("the plan has no text, but several algorithms: \"" +
+                    first->chosen.algorithm + "\" of \"" + first->name +
+                    "\" and \"" + weight.chosen.algorithm + "\" of \"" +
+                    weight.name + "\"; expected one for all");
+  }
+  if (!first)
+    return Status();
+  asked.algorithm = first->chosen.algorithm;
+  if (needsText(asked.algorithm))
+    return refuse("the plan has codes by " + asked.algorithm +
+                  ", but no text; name one with --calibrate");
   return Status();
 }
 

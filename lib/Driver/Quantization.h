@@ -10,6 +10,7 @@
 #include "lib/Driver/Curvature.h"
 #include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/StoreFolder.h"
+#include "lib/Driver/WeightRounder.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Compiler.h"
 #include <optional>
@@ -34,7 +35,9 @@ public:
   /// it does.
   Quantization(const CompileOptions &options, const Companions &companions,
                const Notice &notice)
-      : asked(options), companions(companions), notice(notice) {}
+      : asked(options), companions(companions), notice(notice) {
+    asked.algorithm = algorithmOf(options);
+  }
 
   /// Takes the formats of a plan for `raised`, a model as the stage raise
   /// leaves it, and reads the text of calibration. InvalidArgument for a plan
@@ -68,6 +71,7 @@ public:
 
 private:
   Status takePlan(mlir::ModuleOp raised);
+  Status takeAlgorithm();
   Status assign(mlir::ModuleOp raised, const Progress &progress);
   Status score(mlir::ModuleOp raised, const CalibrationStore &codes,
                const Progress &progress);

@@ -27,6 +27,14 @@ static Status checkScaling(const CompileOptions &options) {
     return refuse(given + "they are of formats that are given: leave --bits "
                           "and --max-size out, or give the plan that they "
                           "make as --plan");
+  if (needsText(options.algorithm) && options.algorithm != awqAlgorithm &&
+      options.calibrate.empty())
+    return refuse("--algorithm is " + options.algorithm +
+                  ", which chooses codes by what they do on a text; give one "
+                  "as --calibrate, or ask for rtn, clip or hqq");
+  if (!options.algorithm.empty() && !options.plan.empty() &&
+      options.calibrate.empty())
+    return refuse("--plan says how codes are chosen; leave --algorithm out");
   if (options.algorithm == awqAlgorithm &&
       (hasBudget(options) || options.calibrate.empty()))
     return refuse("--algorithm is awq, which scales channels by what a text "

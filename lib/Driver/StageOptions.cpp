@@ -30,6 +30,9 @@ passes::AskedFormats askedFormats(const CompileOptions &options) {
   formats.lmHead = options.lmHead;
   formats.embedding = options.embedding;
   llvm::append_range(formats.overrides, options.formats);
+  // Those of a text replace the codes later.
+  if (options.calibrate.empty() && !options.algorithm.empty())
+    formats.algorithm = options.algorithm;
   auto cache = parseCacheOption(options);
   assert(cache.ok() && "the options are checked");
   formats.keys = cache->keys;

@@ -5,6 +5,7 @@
 #include "lib/Quant/Algorithm.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/Grid.h"
+#include "lib/Quant/algorithms/MatrixAlgorithm.h"
 #include "lib/Quant/algorithms/Tasks.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -274,17 +275,44 @@ private:
   quant::LostValue lost;
 };
 
+/// A weight like `source`, of another format, without values yet.
+CanonicalWeight emptyLike(const CanonicalWeight &source,
+                          const quant::Format &format) {
+  CanonicalWeight weight;
+  weight.format = format;
+  weight.rows = source.rows;
+  weight.columns = source.columns;
+  weight.allocate();
+  return weight;
+}
+
+/// Where the rows from `first` on have their codes; with one scale for all of
+/// the matrix every row has it.
+quant::QuantizedRows rowsFrom(CanonicalWeight &weight, int64_t first) {
+  const quant::Format &format = weight.format;
+  bool perTensor = format.granularity == quant::Granularity::Tensor;
+  int64_t own = perTensor ? 0 : first, columns = weight.columns;
+  return {weight.codes() + first * quant::bytesPerRow(format, columns),
+          weight.scales() + own * quant::scaleBytesPerRow(format, columns),
+          weight.zeros() + own * quant::zeroBytesPerRow(format, columns)};
+}
+
+/// Infeasible where too much was lost for the matrix's range.
+Status checkLoss(const LargestLoss &loss, const quant::Format &format,
+                 const CanonicalWeight &source) {
+  if (loss.value().value == 0)
+    return Status();
+  StatusOr<quant::ValueRange> whole = rangeOf(source);
+  return whole ? quant::checkLost(format, loss.value(), *whole)
+               : whole.status();
+}
+
 /// Fills `weight` from `source`. `range` is that of the matrix where the format
 /// has one scale for all of it.
 Status quantizeInto(CanonicalWeight &weight, const CanonicalWeight &source,
-                    const quant::Algorithm &algorithm,
                     const quant::ValueRange &range, unsigned threads) {
   const quant::Format &format = weight.format;
   bool perTensor = format.granularity == quant::Granularity::Tensor;
-  int64_t own = perTensor ? 0 : 1;
-  int64_t to = quant::bytesPerRow(format, weight.columns);
-  int64_t scaleBytes = own * quant::scaleBytesPerRow(format, weight.columns);
-  int64_t zeroBytes = own * quant::zeroBytesPerRow(format, weight.columns);
   FirstFailure failure;
   LargestLoss loss;
   // With one scale every block of rows writes it.
@@ -294,42 +322,44 @@ Status quantizeInto(CanonicalWeight &weight, const CanonicalWeight &source,
               std::vector<float> values = rowsOf(source, first, last);
               quant::RowBlock block{values.data(), first, last - first,
                                     weight.columns};
-              quant::QuantizedRows result{weight.codes() + first * to,
-                                          weight.scales() + first * scaleBytes,
-                                          weight.zeros() + first * zeroBytes};
+              quant::QuantizedRows result = rowsFrom(weight, first);
               Status status =
-                  algorithm.quantizeRows(format, block, range, result);
+                  quant::roundToNearest(format, block, range, result);
               if (status.ok())
                 loss.report(quant::largestLost(format, block, result));
               else
                 failure.report(first, std::move(status));
             });
   QOPT_RETURN_IF_ERROR(failure.status());
-  if (loss.value().value == 0)
-    return Status();
-  StatusOr<quant::ValueRange> whole = rangeOf(source);
-  return whole ? quant::checkLost(format, loss.value(), *whole)
-               : whole.status();
+  return checkLoss(loss, format, source);
 }
 
-/// The source in a format, by an algorithm of lib/Quant/Algorithm.h.
-StatusOr<CanonicalWeight> quantizeBy(const quant::Algorithm &algorithm,
+/// The source in a format, by an algorithm on whole matrices that knows nothing
+/// of what the linear reads. Some rows at a time, where rows share nothing.
+StatusOr<CanonicalWeight> quantizeBy(const quant::MatrixAlgorithm &algorithm,
                                      const CanonicalWeight &source,
                                      const quant::Format &format,
                                      unsigned threads) {
-  CanonicalWeight weight;
-  weight.format = format;
-  weight.rows = source.rows;
-  weight.columns = source.columns;
-  weight.allocate();
-  quant::ValueRange range;
-  if (weight.format.granularity == quant::Granularity::Tensor) {
-    StatusOr<quant::ValueRange> whole = rangeOf(source);
-    if (!whole)
-      return whole.status();
-    range = *whole;
+  CanonicalWeight weight = emptyLike(source, format);
+  int64_t some = quant::isByRow(format)
+                     ? llvm::alignTo(rowsPerTask * std::max(threads, 1u),
+                                     quant::rowsPerBlock(format))
+                     : source.rows;
+  LargestLoss loss;
+  for (int64_t first = 0; first < source.rows; first += some) {
+    int64_t last = std::min(first + some, source.rows);
+    std::vector<float> values = rowsOf(source, first, last);
+    quant::MatrixView view{values.data(), last - first, source.columns, first};
+    auto matrix = quant::quantizeMatrix(
+        algorithm, quant::gridShape(format, view.rows, view.columns), view,
+        quant::Metric(), threads);
+    QOPT_RETURN_IF_ERROR(matrix.status());
+    quant::QuantizedRows result = rowsFrom(weight, first);
+    quant::store(*matrix, result);
+    loss.report(quant::largestLost(
+        format, {values.data(), first, view.rows, view.columns}, result));
   }
-  QOPT_RETURN_IF_ERROR(quantizeInto(weight, source, algorithm, range, threads));
+  QOPT_RETURN_IF_ERROR(checkLoss(loss, format, source));
   return weight;
 }
 
@@ -338,12 +368,12 @@ StatusOr<CanonicalWeight> evaluateQuantized(ir::QuantizeWeightOp op,
   auto source = evaluateWeight(op.getSource(), threads);
   if (!source)
     return source.status();
-  const quant::Algorithm *algorithm =
-      quant::findAlgorithm(ir::stringifyAlgorithm(op.getAlgorithm()));
-  if (!algorithm)
-    return Status(StatusCode::Internal, "unknown quantization algorithm");
-  auto weight =
-      quantizeBy(*algorithm, *source, op.getType().getFormat(), threads);
+  const quant::Format &format = op.getType().getFormat();
+  auto weight = op.getAlgorithm() == ir::Algorithm::RoundToNearest
+                    ? quantizeToNearest(*source, format, threads)
+                    : quantizeBy(*quant::findMatrixAlgorithm(
+                                     ir::stringifyAlgorithm(op.getAlgorithm())),
+                                 *source, format, threads);
   if (weight.ok())
     return weight;
   Status status = weight.status();
@@ -423,7 +453,15 @@ StatusOr<CanonicalWeight> concatenate(const WeightPart &part, int64_t columns,
 StatusOr<CanonicalWeight> quantizeToNearest(const CanonicalWeight &source,
                                             const quant::Format &format,
                                             unsigned threads) {
-  return quantizeBy(*quant::findAlgorithm("rtn"), source, format, threads);
+  CanonicalWeight weight = emptyLike(source, format);
+  quant::ValueRange range;
+  if (format.granularity == quant::Granularity::Tensor) {
+    StatusOr<quant::ValueRange> whole = rangeOf(source);
+    QOPT_RETURN_IF_ERROR(whole.status());
+    range = *whole;
+  }
+  QOPT_RETURN_IF_ERROR(quantizeInto(weight, source, range, threads));
+  return weight;
 }
 
 StatusOr<CanonicalWeight> evaluateWeight(Value value, unsigned threads) {

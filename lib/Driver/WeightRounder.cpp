@@ -129,9 +129,9 @@ Status WeightRounder::Weight::roundValues(StoredWeight &result) const {
   result.rows = view.rows;
   result.columns = view.columns;
   result.allocate();
-  return quant::roundToNearest.quantizeRows(
-      result.format, {view.values, 0, view.rows, view.columns}, {},
-      {result.codes(), nullptr, nullptr});
+  return quant::roundToNearest(result.format,
+                               {view.values, 0, view.rows, view.columns}, {},
+                               {result.codes(), nullptr, nullptr});
 }
 
 WeightRounder::WeightRounder(std::unique_ptr<Weight> weight)
@@ -198,7 +198,7 @@ WeightRounder::round(const quant::Format &format) const {
   StatusOr<RoundedWeight> result = RoundedWeight();
   Status status;
   if (format.isFloat()) {
-    result->algorithm = quant::roundToNearest.name;
+    result->algorithm = "rtn";
     result->weight.format = format;
     status = weight->roundValues(result->weight);
   } else {
@@ -214,8 +214,17 @@ WeightRounder::round(const quant::Format &format) const {
   return result;
 }
 
+std::string algorithmOf(const CompileOptions &options) {
+  bool usual = options.algorithm.empty() && !options.calibrate.empty();
+  return usual ? bestAlgorithm : options.algorithm;
+}
+
+bool needsText(const std::string &algorithm) {
+  return !algorithm.empty() && !ir::symbolizeAlgorithm(algorithm);
+}
+
 Status checkAlgorithm(const std::string &name) {
-  if (name == bestAlgorithm || name == awqAlgorithm ||
+  if (name.empty() || name == bestAlgorithm || name == awqAlgorithm ||
       quant::findMatrixAlgorithm(name))
     return Status();
   return Status(StatusCode::InvalidArgument, "unknown algorithm \"" + name +

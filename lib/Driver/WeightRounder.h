@@ -7,6 +7,7 @@
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Driver/Observations.h"
 #include "lib/Driver/WeightEvaluator.h"
+#include "qopt/CompileOptions.h"
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,7 +31,13 @@ struct RoundingOptions {
   unsigned threads;
 };
 
-/// InvalidArgument lists the names where this is none.
+/// The algorithm that was asked for, or the usual one with a text.
+std::string algorithmOf(const CompileOptions &options);
+
+/// Whether an algorithm chooses codes by what they do on a text.
+bool needsText(const std::string &algorithm);
+
+/// InvalidArgument lists the names where this is none; empty: the usual one.
 Status checkAlgorithm(const std::string &name);
 
 /// A weight in one format.

@@ -1,19 +1,10 @@
-// The table of algorithms, and the range of a matrix that is seen in blocks.
+// The range of a matrix that is seen in blocks.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/Algorithm.h"
 #include <cmath>
 #include <string>
 
 namespace qopt::quant {
-
-static const Algorithm *const algorithms[] = {&roundToNearest};
-
-const Algorithm *findAlgorithm(std::string_view name) {
-  for (const Algorithm *algorithm : algorithms)
-    if (algorithm->name == name)
-      return algorithm;
-  return nullptr;
-}
 
 Status observeRange(const RowBlock &block, ValueRange &range) {
   for (int64_t i = 0; i < block.rows * block.columns; ++i) {

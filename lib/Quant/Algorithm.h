@@ -1,8 +1,8 @@
-// The algorithms that turn a matrix of f32 values into codes, scales and zero
-// points, and what they have in common: they see a block of whole rows at a
-// time, so that a large matrix is never in memory as f32, and the result does
-// not depend on how the rows were cut into blocks. A new algorithm is a file
-// under algorithms/ and a row in Algorithm.cpp.
+// What turns a matrix of f32 values into codes, scales and zero points where
+// nobody asks for more: it sees a block of whole rows at a time, so that a
+// large matrix is never in memory as f32, and the result does not depend on how
+// the rows were cut into blocks. Algorithms on whole matrices are in
+// algorithms/MatrixAlgorithm.h.
 //
 // Round to nearest ("rtn"). For a group of values w (a row, or the matrix,
 // where the format says so), with all arithmetic in f32, rint = to the nearest
@@ -60,7 +60,6 @@
 
 #include "lib/Quant/Format.h"
 #include <cstdint>
-#include <string_view>
 
 namespace qopt::quant {
 
@@ -88,20 +87,17 @@ struct ValueRange {
   float largestMagnitude = 0; ///< signed; the first of the largest magnitude
 };
 
-/// Widens `range` by the rows. Fails as `quantizeRows` does on values that are
-/// not finite.
+/// Widens `range` by the rows. Fails as `roundToNearest` does on values that
+/// are not finite.
 Status observeRange(const RowBlock &block, ValueRange &range);
 
-/// One algorithm.
-struct Algorithm {
-  std::string_view name; ///< as on the command line and in the IR
-  /// Quantizes the rows of `block`; `range` is read with Granularity::Tensor
-  /// only. With Granularity::Block they begin with a block of rows. Fails with
-  /// InvalidArgument on NaN and infinity, naming row and column, and with
-  /// Infeasible on values and scales beyond their type.
-  Status (*quantizeRows)(const Format &format, const RowBlock &block,
-                         const ValueRange &range, const QuantizedRows &result);
-};
+/// Quantizes the rows of `block`; `range` is read with Granularity::Tensor
+/// only. With Granularity::Block they begin with a block of rows. Fails with
+/// InvalidArgument on NaN and infinity, naming row and column, and with
+/// Infeasible on values and scales beyond their type.
+/// algorithms/RoundToNearest.cpp
+Status roundToNearest(const Format &format, const RowBlock &block,
+                      const ValueRange &range, const QuantizedRows &result);
 
 /// The error of values that a format's type, or its scales' type, is too small
 /// for. They begin at `row` and `column`; `value` is the largest.
@@ -124,11 +120,6 @@ LostValue largestLost(const Format &format, const RowBlock &block,
 /// rows of tokens that were never trained.
 Status checkLost(const Format &format, const LostValue &lost,
                  const ValueRange &matrix);
-
-extern const Algorithm roundToNearest; // algorithms/RoundToNearest.cpp
-
-/// The algorithm with this name, or null.
-const Algorithm *findAlgorithm(std::string_view name);
 
 } // namespace qopt::quant
 

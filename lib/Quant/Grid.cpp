@@ -267,8 +267,9 @@ ValueRange rangeOf(const float *values, int64_t count) {
 
 StatusOr<Grid> coveringGrid(const GridShape &shape, const MatrixView &weights) {
   ValueRange whole;
-  QOPT_RETURN_IF_ERROR(
-      observeRange({weights.values, 0, weights.rows, weights.columns}, whole));
+  QOPT_RETURN_IF_ERROR(observeRange(
+      {weights.values, weights.firstRow, weights.rows, weights.columns},
+      whole));
   Grid grid{shape,
             std::vector<GroupParameters>(size_t(shape.parameterCount()))};
   bool perTensor = shape.format.granularity == Granularity::Tensor;
@@ -283,8 +284,8 @@ StatusOr<Grid> coveringGrid(const GridShape &shape, const MatrixView &weights) {
     else if (row % together == 0)
       coverBlock(shape, weights.row(row),
                  std::min(together, weights.rows - row), groups);
-    QOPT_RETURN_IF_ERROR(
-        checkScales(grid.shape, groups, weights.row(row), row));
+    QOPT_RETURN_IF_ERROR(checkScales(grid.shape, groups, weights.row(row),
+                                     weights.firstRow + row));
   }
   return grid;
 }

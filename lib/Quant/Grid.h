@@ -182,6 +182,7 @@ ValueRange rangeOf(const float *values, int64_t count);
 struct MatrixView {
   const float *values = nullptr;
   int64_t rows = 0, columns = 0;
+  int64_t firstRow = 0; ///< of a larger matrix; only names rows in messages
 
   const float *row(int64_t index) const { return values + index * columns; }
 };
@@ -193,7 +194,7 @@ struct Grid {
 };
 
 /// The grid that covers every group's range: what round to nearest uses. Fails
-/// as `Algorithm::quantizeRows` does.
+/// as `roundToNearest` does.
 StatusOr<Grid> coveringGrid(const GridShape &shape, const MatrixView &weights);
 
 /// Fails with Infeasible where a scale of a row is beyond its type; `weights`

@@ -9,8 +9,9 @@ def QuantizeWeightsPass : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> 
   let summary = "store weights in the formats that were asked for";
   let description = [{
     Before: linears and embeddings of floating point weights. After: each reads a `qopt.quantize_weight` of its weight where
-    a format was asked for. Numerics: changes results, by the rounding of each weight to its format. Method: round to
-    nearest (`lib/Quant/Algorithm.h`). Example: test/passes/Quantize/quantize-weights.mlir.
+    a format was asked for. Numerics: changes results, by the rounding of each weight to its format. Method: `algorithm`;
+    `rtn` is round to nearest (`lib/Quant/Algorithm.h`), `clip` and `hqq` are in `lib/Quant/algorithms`. Example:
+    test/passes/Quantize/quantize-weights.mlir.
 
     A weight's format is, in this order: that of the first override that matches its name; for the language model's head
     (a linear with as many rows as the token embedding whose result is returned) `lm-head`; for the token embedding (the
@@ -30,6 +31,8 @@ def QuantizeWeightsPass : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> 
            "floating point format that weights of f32 get where no other is asked for: f32, f16 or bf16">,
     ListOption<"overrides", "overrides", "std::string",
                "name=format or re:pattern=format; a pattern may match any part of a name; the first match wins">,
+    Option<"algorithm", "algorithm", "std::string", /*default=*/"\"rtn\"",
+           "how codes are chosen: rtn, clip or hqq, which needs fractional zero points">,
   ];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }

@@ -162,14 +162,14 @@ static std::string listNames(ArrayRef<WeightOp> weights) {
 }
 
 /// Lets the use read its weight in another format.
-static void quantizeUse(const Change &change) {
+static void quantizeUse(const Change &change, Algorithm algorithm) {
   WeightOp weight = change.use.weight;
   WeightType type = weight.getResult().getType();
   WeightUserOpInterface user = change.use.user;
   OpBuilder builder(user);
   Value quantized = QuantizeWeightOp::create(
       builder, weight.getLoc(), type.withFormat(change.asked.format), weight,
-      Algorithm::RoundToNearest);
+      change.asked.format.isFloat() ? Algorithm::RoundToNearest : algorithm);
   user.getWeightOperand().set(quantized);
   remark::passed(weight.getLoc(),
                  remark::RemarkOpts::name("Quantized").category(DEBUG_TYPE))
@@ -237,6 +237,32 @@ struct QuantizeWeights
           << option << " leaves weights as the file has quantized them: "
           << listNames(left);
     return success(allFit);
+  }
+
+  /// An algorithm by its name, for formats that it has; null behind an error.
+  std::optional<Algorithm> readAlgorithm(ArrayRef<Change> changes) {
+    std::optional<Algorithm> known = symbolizeAlgorithm(algorithm);
+    if (!known)
+      getOperation().emitError() << "option \"algorithm\" is \"" << algorithm
+                                 << "\"; expected rtn, clip or hqq";
+    if (known != Algorithm::HalfQuadratic)
+      return known;
+    SmallVector<WeightOp> misfits;
+    std::string format;
+    for (const Change &change : changes)
+      if (const quant::Format &asked = change.asked.format;
+          !asked.isFloat() && asked.zero != quant::ZeroType::Float) {
+        misfits.push_back(change.use.weight);
+        format = quant::spell(asked);
+      }
+    if (misfits.empty())
+      return known;
+    misfits.front().emitError()
+        << "hqq moves zero points by fractions, which \"" << format << "\" of "
+        << listNames(misfits)
+        << " does not have; choose a format such as int4_asym_g64_zf, or the "
+           "algorithm clip";
+    return std::nullopt;
   }
 
   /// One error for all weights of one width that groups do not divide.
@@ -311,10 +337,11 @@ struct QuantizeWeights
     }
     allFit &= succeeded(leaveQuantized(changes));
     allFit &= succeeded(checkGroups(changes));
-    if (!allFit)
+    std::optional<Algorithm> chosen = readAlgorithm(changes);
+    if (!allFit || !chosen)
       return signalPassFailure();
     for (const Change &change : changes)
-      quantizeUse(change);
+      quantizeUse(change, *chosen);
   }
 };
 

@@ -62,6 +62,55 @@ def test_every_algorithm_rounds_the_same_weights(tool, stories, stories_artifact
     assert found["best"] < 1.1 * min(found.values())
 
 
+def test_algorithms_that_need_no_text(tool, stories, stories_artifact, folder):
+    """Ranges with less error, and zero points moved by fractions: closer to the model than round to nearest."""
+    tool("qopt-eval", stories_artifact, "--text", folder / "valid.txt", "--save-logits", folder / "l.npy")
+    for algorithm, weights in (("clip", "int3_asym"), ("clip", "lut3"), ("hqq", "int3_asym_zf")):
+        rounded = compiled(tool, stories, folder, "rounded.qopt", weights=weights)
+        plan = folder / "plan.json"
+        options = ("--algorithm", algorithm, "--save-plan", plan)
+        artifact = compiled(tool, stories, folder, "chosen.qopt", *options, weights=weights)
+        before, after = (divergence(tool, a, folder, folder / "l.npy") for a in (rounded, artifact))
+        assert after < 0.97 * before, (algorithm, before, after)
+        assert f"asked for; codes by {algorithm}" in tool("qopt-inspect", artifact, "--weights").stdout
+        # The plan says so, too: the same weights from it alone, whatever the threads.
+        tool("qopt-compile", stories, "--plan", plan, "--threads", 1, "-o", folder / "planned.qopt")
+        assert divergence(tool, folder / "planned.qopt", folder, folder / "l.npy") == after
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--weights", "int4", "--algorithm", "gptq"), "which chooses codes by what they do on a text; give one as"),
+        (("--weights", "int4", "--algorithm", "best"), "or ask for rtn, clip or hqq"),
+        (("--weights", "int4", "--algorithm", "hqq"), 'hqq moves zero points by fractions, which "int4" of "m.lm_head'),
+        (
+            ("--weights", "int4_asym_zf", "--lm-head", "int8", "--algorithm", "hqq"),
+            'which "int8" of "m.lm_head.weight"',
+        ),
+    ],
+)
+def test_algorithms_that_need_a_text_or_zero_points(tool, stories, tmp_path, options, words):
+    done = tool("qopt-compile", stories, *options, "-o", tmp_path / "m.qopt", check=False)
+    assert done.returncode == 2 and words in done.stderr, done.stderr
+
+
+def test_a_plan_without_a_text_has_one_algorithm(tool, stories, folder, tmp_path):
+    compiled(tool, stories, folder, "c.qopt", "--algorithm", "clip", "--save-plan", tmp_path / "p.json")
+    plan = json.loads((tmp_path / "p.json").read_text())
+    del plan["weights"][2]["algorithm"]
+    (tmp_path / "p.json").write_text(json.dumps(plan))
+    done = tool("qopt-compile", stories, "--plan", tmp_path / "p.json", "-o", tmp_path / "m.qopt", check=False)
+    assert done.returncode == 2 and 'several algorithms: "clip" of' in done.stderr, done.stderr
+    for weight in plan["weights"]:
+        weight["algorithm"] = "gptq"
+    (tmp_path / "q.json").write_text(json.dumps(plan))
+    done = tool("qopt-compile", stories, "--plan", tmp_path / "q.json", "-o", tmp_path / "m.qopt", check=False)
+    assert done.returncode == 2 and "the plan has codes by gptq, but no text" in done.stderr, done.stderr
+    done = tool("qopt-compile", stories, "--plan", tmp_path / "p.json", "--algorithm", "clip", check=False)
+    assert done.returncode == 2 and "leave --algorithm out" in done.stderr
+
+
 def test_an_algorithm_that_is_none_is_refused(tool, stories, folder):
     done = tool("qopt-compile", stories, "--calibrate", folder / "calib.txt", "--algorithm", "awk", check=False)
     assert done.returncode == 2

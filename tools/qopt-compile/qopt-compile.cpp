@@ -153,11 +153,13 @@ void declareCalibration(CLI::App &app, Arguments &arguments) {
       "(.json: docs/quantization.md): weights are quantized by what they do "
       "when the model reads it, layer by layer; default: each is rounded by "
       "itself");
-  app.add_option("--algorithm", o.algorithm,
-                 "with --calibrate: rtn, clip, hqq, gptq or kronecker; best: "
-                 "for each weight the one that does best on held-out text")
-      ->capture_default_str()
-      ->needs(calibrate);
+  app.add_option(
+      "--algorithm", o.algorithm,
+      "how codes are chosen: rtn, clip (ranges with the least error) "
+      "or hqq (fractional zero points); with --calibrate also awq, "
+      "gptq, kronecker, or best: for each weight the one that does "
+      "best on held-out text; default: best with a text, rtn "
+      "without");
   app.add_option("--calibrate-tokens", o.calibrateTokens,
                  "of the text of --calibrate: at most so many, spread over it")
       ->capture_default_str()
@@ -440,12 +442,6 @@ void printNotice(const std::string &message) {
 
 Status printBlame(const Arguments &arguments) {
   const CompileOptions &o = arguments.options;
-  for (const auto &[option, isGiven] : {std::pair("-o", !o.output.empty()),
-                                        {"--save-plan", !o.savePlan.empty()},
-                                        {"--keep", o.keep}})
-    if (isGiven)
-      return Status(StatusCode::InvalidArgument,
-                    std::string("--blame writes nothing; leave out ") + option);
   StatusOr<BlameSummary> found = [&] {
     cli::Progress progress;
     return blame(

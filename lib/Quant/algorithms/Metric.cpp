@@ -27,10 +27,11 @@ static std::string place(int64_t row, int64_t column) {
 static Status checkFinite(const MatrixView &matrix, const std::string &what) {
   for (int64_t i = 0; i < matrix.rows * matrix.columns; ++i)
     if (!std::isfinite(matrix.values[i]))
-      return Status(StatusCode::InvalidArgument,
-                    what + (std::isnan(matrix.values[i]) ? "NaN" : "infinity") +
-                        place(i / matrix.columns, i % matrix.columns) +
-                        "; expected finite values");
+      return Status(
+          StatusCode::InvalidArgument,
+          what + (std::isnan(matrix.values[i]) ? "NaN" : "infinity") +
+              place(matrix.firstRow + i / matrix.columns, i % matrix.columns) +
+              "; expected finite values");
   return {};
 }
 

@@ -53,9 +53,8 @@ static Status convertRows(const Format &format, const RowBlock &block,
   return {};
 }
 
-static Status quantizeRows(const Format &format, const RowBlock &block,
-                           const ValueRange &range,
-                           const QuantizedRows &result) {
+Status roundToNearest(const Format &format, const RowBlock &block,
+                      const ValueRange &range, const QuantizedRows &result) {
   const Element &element = elementOf(format.element);
   if (element.isFloat)
     return convertRows(format, block, result);
@@ -98,8 +97,5 @@ static Status quantizeRows(const Format &format, const RowBlock &block,
     storeBook(format, shape.levels.numbers().data(), result.zeros);
   return {};
 }
-
-constinit const Algorithm roundToNearest = {.name = "rtn",
-                                            .quantizeRows = quantizeRows};
 
 } // namespace qopt::quant

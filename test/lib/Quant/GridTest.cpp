@@ -46,9 +46,8 @@ TEST(Grid, theCoveringGridIsRoundToNearest) {
         "lut3", "lut4_g32_s6"}) {
     Format format = *parseFormat(spelling);
     Stored expected(format, rows, columns), stored(format, rows, columns);
-    ASSERT_TRUE(roundToNearest
-                    .quantizeRows(format, {weights.data(), 0, rows, columns},
-                                  range, expected.result())
+    ASSERT_TRUE(roundToNearest(format, {weights.data(), 0, rows, columns},
+                               range, expected.result())
                     .ok());
     auto grid = coveringGrid(gridShape(format, rows, columns), view);
     ASSERT_TRUE(grid.ok());

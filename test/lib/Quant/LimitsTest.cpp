@@ -21,8 +21,7 @@ static Status lossOf(const char *spelling, const std::vector<float> &values,
   QuantizedRows result{codes.data(), scales.data(), zeros.data()};
   ValueRange range;
   QOPT_RETURN_IF_ERROR(observeRange(block, range));
-  QOPT_RETURN_IF_ERROR(
-      roundToNearest.quantizeRows(format, block, range, result));
+  QOPT_RETURN_IF_ERROR(roundToNearest(format, block, range, result));
   return checkLost(format, largestLost(format, block, result), range);
 }
 

@@ -54,7 +54,7 @@ static int quantize(const Format &format, int64_t rows, int64_t columns,
   bool perTensor = format.granularity == Granularity::Tensor;
   int64_t own = perTensor ? 0 : 1;
   for (int64_t row = 0; row < rows; row += block)
-    if (Status status = roundToNearest.quantizeRows(
+    if (Status status = roundToNearest(
             format,
             {values.data() + row * columns, row, std::min(block, rows - row),
              columns},

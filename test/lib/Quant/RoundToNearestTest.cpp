@@ -36,7 +36,7 @@ static Quantized quantize(const char *spelling, std::vector<float> values,
     result.status = observeRange({values.data(), 0, rows, columns}, range);
   int64_t own = perTensor ? 0 : 1;
   for (int64_t row = 0; row < rows && result.status.ok(); row += blockRows)
-    result.status = roundToNearest.quantizeRows(
+    result.status = roundToNearest(
         format,
         {values.data() + row * columns, row, std::min(blockRows, rows - row),
          columns},
