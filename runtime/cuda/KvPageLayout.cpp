@@ -65,11 +65,10 @@ Status KvPageLayout::check() const {
   if (recent)
     return unsupported("a GPU keeps no latest or first positions in f16");
   for (int64_t size : {keySize, valueSize})
-    if (size <= 0 || size > mostChannels || size % 2 != 0)
-      return unsupported("heads of " + std::to_string(size) +
-                         " channels; a GPU takes even numbers up to " +
-                         std::to_string(mostChannels) +
-                         "; compile with --target host");
+    if (size <= 0 || size > mostChannels)
+      return unsupported(
+          "heads of " + std::to_string(size) + " channels; a GPU takes up to " +
+          std::to_string(mostChannels) + "; compile with --target host");
   if (page <= 0 || page % 16 != 0 || keyHeads <= 0)
     return unsupported("cache pages of " + std::to_string(page) +
                        " positions; expected a multiple of 16");

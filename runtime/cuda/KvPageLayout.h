@@ -36,7 +36,7 @@
 namespace qopt::cuda {
 
 struct KvPageLayout {
-  static constexpr int64_t mostChannels = 512; ///< of a head
+  static constexpr int64_t mostChannels = 1024; ///< of a head
   int64_t keyHeads = 0;
   int64_t keySize = 0;   ///< channels of a key
   int64_t valueSize = 0; ///< channels of a value
@@ -47,6 +47,7 @@ struct KvPageLayout {
   bool operator==(const KvPageLayout &) const = default;
 
   /// Channels of a row, with those behind the head's end.
+  static int64_t rowOf(int64_t size) { return (size + 7) & ~int64_t(7); }
   int64_t keyRow() const { return rowOf(keySize); }
   int64_t valueRow() const { return rowOf(valueSize); }
 
@@ -97,7 +98,6 @@ struct KvPageLayout {
 
 private:
   static int64_t runBytes(int64_t bytes) { return (bytes + 15) & ~int64_t(15); }
-  static int64_t rowOf(int64_t size) { return (size + 7) & ~int64_t(7); }
   int64_t codeBytes(const quant::Format &format, int64_t row) const;
   int64_t scaleBytes(const quant::Format &format) const {
     return format.isFloat() ? 0 : page * 2;

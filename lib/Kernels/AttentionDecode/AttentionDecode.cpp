@@ -46,11 +46,9 @@ Status attention_decode::isValid(const Problem &problem) {
     return unsupported(std::to_string(problem.heads) +
                        " query heads are not a multiple of " +
                        std::to_string(cache.keyHeads) + " key heads");
-  if (problem.queryStride < problem.heads * cache.keySize ||
-      problem.queryStride % 2)
+  if (problem.queryStride < problem.heads * cache.keySize)
     return unsupported("queries " + std::to_string(problem.queryStride) +
-                       " elements apart; expected an even number and no less "
-                       "than all heads");
+                       " elements apart; expected no less than all heads");
   if (problem.window && !problem.causal)
     return unsupported("a window without a causal mask");
   if (problem.context <= 0)
@@ -109,9 +107,12 @@ Plan attention_decode::planOf(const Problem &problem,
   plan.keyRow = cache.keyRow() * keyBits / 8;
   plan.valueRow = cache.valueRow() * valueBits / 8;
   plan.keyChannels = roundUp(cache.keySize, 32);
+  plan.sliceRow = problem.slices() == 1
+                      ? plan.valueRow
+                      : problem.sliceChannels() * valueBits / 8;
   // Whole reads: of 32 channels of K, of two chunks of V.
   plan.keyStride = roundUp(plan.keyRow, 4 * keyBits);
-  plan.valueStride = roundUp(plan.valueRow, 32);
+  plan.valueStride = roundUp(plan.sliceRow, 32);
   plan.keyBytes = schedule.tile * plan.keyStride;
   plan.valueBytes = schedule.tile * plan.valueStride;
   int64_t numbers = cache.keyOffsets() ? 2 : 1; // of a channel of a group
@@ -124,8 +125,7 @@ Plan attention_decode::planOf(const Problem &problem,
   plan.probabilityBytes = int64_t(schedule.rowTiles) * schedule.tile * 16;
   if (plan.keyChannels > mostQueryChannels(cache))
     plan.queryBytes = schedule.rows() * plan.keyChannels * 2;
-  int64_t channels = valueBits == 4 ? roundUp(cache.valueSize, 32)
-                                    : roundUp(cache.valueSize, 16);
+  int64_t channels = roundUp(problem.sliceChannels(), valueBits == 4 ? 32 : 16);
   plan.valueTiles = channels / 16;
   plan.partialStride = channels + 4;
   bool own = schedule.division == Division::Positions;
@@ -136,7 +136,7 @@ Plan attention_decode::planOf(const Problem &problem,
   plan.sharedBytes = roundUp(std::max(stages, partials), 128) +
                      roundUp(schedule.warps * plan.probabilityBytes, 128) +
                      schedule.warps * plan.queryBytes + 128;
-  plan.slotFloats = schedule.rows() * (cache.valueSize + 2);
+  plan.slotFloats = schedule.rows() * (problem.sliceChannels() + 2);
   return plan;
 }
 

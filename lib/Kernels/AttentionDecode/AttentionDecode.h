@@ -15,7 +15,7 @@
 // shared memory, what the splits have by the split that arrives last, both in a
 // fixed order.
 //
-//   blocks   x: splits   y: key heads × blocks of rows   z: sequences
+//   blocks   x: splits   y: slices × key heads × blocks of rows   z: sequences
 //
 //   positions  0        |        |        |        | … last
 //   split 0    w0 w1 w2 w3 w0 w1 …   split 1    w0 w1 …
@@ -53,12 +53,14 @@
 //
 //   | K: tile × keyStride | V: tile × valueStride | K scales | V scales |
 //
-// A head has any even number of channels. Behind its end there are zeros, as
-// the pages have them up to the next 8 (KvPageLayout.h), and the copies and the
+// A head has any number of channels. Behind its end there are zeros, as the
+// pages have them up to the next 8 (KvPageLayout.h), and the copies and the
 // queries up to a whole product. Queries of more than 256 channels (128, where
 // keys are in groups) would take the registers that their outputs need: each
 // lane keeps its words in shared memory, and steps of products and copies are
-// loops that read those of a step again for each tile.
+// loops that read those of a step again for each tile. Outputs of more than 512
+// channels would take more registers than a thread has: blocks have slices of
+// the values, each with all of the scores.
 //
 // Keys in groups have, instead of a scale for each position, the D scales of
 // the tile's group, by which the queries are multiplied for the tile; where
@@ -108,6 +110,20 @@ struct Problem {
   int64_t sharing() const { return heads / cache.keyHeads; }
   /// Entries of a sequence in the page table.
   int64_t pageStride() const { return cache.tableStride(context); }
+  /// Slices of a value's channels, which blocks divide; all but the last have
+  /// sliceChannels. Smaller ones of f16 leave room for the keys in every
+  /// target's shared memory.
+  int64_t slices() const {
+    int64_t most = mostOutputs;
+    if (cache.valueSize > mostOutputs && cache.value.isFloat())
+      most = mostOutputs / 2;
+    return (cache.valueSize + most - 1) / most;
+  }
+  int64_t sliceChannels() const {
+    int64_t equal = (cache.valueSize + slices() - 1) / slices();
+    return slices() == 1 ? equal : (equal + 63) & ~int64_t(63);
+  }
+  static constexpr int64_t mostOutputs = 512; ///< channels, of a warp
 };
 
 /// What the warps of a block divide among themselves.
@@ -150,13 +166,14 @@ struct Schedule {
 /// them by this structure. Bytes unless said otherwise.
 struct Plan {
   int64_t keyRow, valueRow;       ///< a position's codes in memory
+  int64_t sliceRow;               ///< of those of a value, a block's
   int64_t keyChannels;            ///< of the products, zeros behind the head's
   int64_t keyStride, valueStride; ///< and in shared memory
   int64_t keyBytes, valueBytes;   ///< of a tile
   int64_t keyScaleBytes, valueScaleBytes;
   int64_t stageBytes, probabilityBytes;
   int64_t queryBytes;    ///< of a warp; 0: they stay in registers
-  int64_t valueTiles;    ///< tiles of 16 channels
+  int64_t valueTiles;    ///< tiles of 16 channels, of a block
   int64_t partialStride; ///< f32 of a row of a warp's output
   int64_t sharedBytes;   ///< of a block, everything
   int64_t slotFloats;    ///< f32 of a split in the workspace
@@ -164,7 +181,7 @@ struct Plan {
 
 /// How a batch is launched.
 struct Launch {
-  int64_t x, y, z; ///< blocks: splits, key heads × blocks of rows, sequences
+  int64_t x, y, z; ///< blocks, as drawn above
   int threads;
   int64_t sharedBytes;
   int64_t workspaceBytes; ///< 0 where there is one split
@@ -191,7 +208,8 @@ Grid<Number> gridOf(Math math, const Problem &problem, const Schedule &schedule,
   Number rowBlocks =
       math.ceilDiv(math.mul(tokens, math.number(problem.sharing())),
                    math.number(schedule.blockRows()));
-  Number y = math.mul(math.number(problem.cache.keyHeads), rowBlocks);
+  Number y = math.mul(math.number(problem.slices() * problem.cache.keyHeads),
+                      rowBlocks);
   if (schedule.division == Division::Rows)
     return {math.number(1), y, sequences};
   Number room =

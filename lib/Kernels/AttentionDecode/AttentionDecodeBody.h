@@ -52,7 +52,9 @@ private:
   SharedTile valueTile(Int stage) {
     return {stage + plan.keyBytes, valueLayout};
   }
-  void copyCodes(const GlobalTile &source, const SharedTile &destination);
+  /// Of a row, the first `rowBytes`.
+  void copyCodes(const GlobalTile &source, Int rowBytes,
+                 const SharedTile &destination);
   void copyScales(const GlobalTile &source, Int destination, int firstLane);
   void copyChannels(Global source, Int destination, Flag isFull);
   /// The threads that copy a tile: the warp, or the block.
@@ -71,9 +73,10 @@ private:
   /// The lane's words of a step, [row tile][4].
   std::vector<Int> queriesOf(int step);
   std::vector<Int> storedQueries(Int step); ///< in shared memory
-  /// Words at `place`; zeros where it does not exist.
+  /// The words that `load` gives; zeros where they do not exist.
   std::vector<Int> loadWhere(Flag exists, unsigned count,
-                             llvm::function_ref<Global()> place);
+                             llvm::function_ref<std::vector<Int>()> load);
+  std::vector<Int> loadChannels(Global head, Int channel);
   /// Halves of eight channels in the order in which unpackKeys gives codes.
   std::vector<Int> arrange(const std::vector<Int> &words);
   Scores multiplyKeys(Int stage);
@@ -151,6 +154,7 @@ private:
   Int queryPlace;                  ///< of the lane, where queries lie there
   Int g, t;                        ///< lane = 4g + t
   Int sequence, keyHead, split;
+  Int firstChannel; ///< of the block's slice of the values
   Int tokenStart, context;
   Int length;               ///< positions after the step
   Int firstRow, rows;       ///< of the warp

@@ -54,13 +54,19 @@ void Body::storePartials(const State &state) {
     }
 }
 
-/// Every row and the first of every outputChannels channels, for a thread each.
+/// Every row and the first of every outputChannels channels of the slice, for a
+/// thread each.
 void Body::forElements(Int begin, int step,
                        llvm::function_ref<void(Int, Int)> body) {
-  int64_t perRow = problem.cache.valueSize / outputChannels;
+  int64_t perRow = problem.sliceChannels() / outputChannels;
+  int64_t size = problem.cache.valueSize;
   k.loop(begin, rows * perRow, k.constant(step), {},
          [&](Int i, Kernel::Values) {
-           body(i / perRow, i % perRow * outputChannels);
+           Int row = i / perRow, channel = i % perRow * outputChannels;
+           if (size % problem.sliceChannels() == 0)
+             body(row, channel);
+           else // the last slice is shorter
+             k.when(firstChannel + channel < size, [&] { body(row, channel); });
            return Kernel::Values();
          });
 }
@@ -123,7 +129,7 @@ void Body::combineWarps() {
   });
   k.when(k.constant(1) < active, [&] {
     Global slot = slotOf(split);
-    int64_t channels = problem.cache.valueSize;
+    int64_t channels = problem.sliceChannels();
     mlir::Type f32 = k.builder().getF32Type();
     forElements(k.thread(), schedule.threads(), [&](Int row, Int channel) {
       Sum sum = ofWarps(row, channel);
@@ -157,7 +163,7 @@ void Body::combineSplits(Global slot, Global counter) {
 
 /// In groups of splits whose loads are in flight together.
 Body::Sum Body::ofSplits(Int row, Int channel) {
-  int64_t channels = problem.cache.valueSize;
+  int64_t channels = problem.sliceChannels();
   mlir::Type f32 = k.builder().getF32Type();
   auto pushSum = [](const Sum &sum) {
     Kernel::Values values = {sum.maximum.value, sum.total.value};
@@ -219,5 +225,7 @@ void Body::storeOutput(Int row, Int channel, Sum sum) {
   Global output = k.pointer(outputArgument)
                       .at(token, problem.heads * channels * 2)
                       .at(head * channels + channel, 2);
+  if (problem.slices() > 1)
+    output = output.at(firstChannel, 2);
   storeRun(k, output, sum.values, activation);
 }

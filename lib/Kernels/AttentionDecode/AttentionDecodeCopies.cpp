@@ -83,10 +83,17 @@ void Body::copyTile(Int tile, const std::vector<Int> &pages, Int stage) {
                      stage + (keyScales + plan.keyScaleBytes / 2), isFull);
     }
     copyCodes({head.at(inPage, plan.keyRow), plan.keyRow, withCodes, positions},
+              k.constant(plan.keyRow),
               keyTile(stage + inTile * plan.keyStride));
-    copyCodes(
-        {values.at(inPage, plan.valueRow), plan.valueRow, present, positions},
-        valueTile(stage + inTile * plan.valueStride));
+    Global rows = values.at(inPage, plan.valueRow);
+    Int rowBytes = k.constant(plan.sliceRow);
+    if (problem.slices() > 1) {
+      Int begin = firstChannel * plan.sliceRow / problem.sliceChannels();
+      rows = rows.at(begin, 1);
+      rowBytes = min(rowBytes, k.constant(plan.valueRow) - begin);
+    }
+    copyCodes({rows, plan.valueRow, present, positions}, rowBytes,
+              valueTile(stage + inTile * plan.valueStride));
     if (plan.keyScaleBytes && !cache.keyGroup())
       copyScales(
           {head.at(cache.keyCodeBytes()).at(inPage, 2), 2, present, positions},
@@ -100,7 +107,8 @@ void Body::copyTile(Int tile, const std::vector<Int> &pages, Int stage) {
 
 /// Rows of codes, padded with zeros to their stride. A thread's pieces are 16
 /// bytes, or as many as rows are aligned to.
-void Body::copyCodes(const GlobalTile &source, const SharedTile &destination) {
+void Body::copyCodes(const GlobalTile &source, Int rowBytes,
+                     const SharedTile &destination) {
   int64_t stride = destination.layout.stride;
   int64_t size = std::gcd<int64_t>(source.rowBytes, 16);
   int64_t perRow = stride / size;
@@ -115,7 +123,7 @@ void Body::copyCodes(const GlobalTile &source, const SharedTile &destination) {
     Flag exists = row < source.present - rowConstant;
     Int from = (row + rowConstant) * source.rowBytes + offset;
     if (source.rowBytes != stride) {
-      Flag isCode = offset < source.rowBytes;
+      Flag isCode = offset < rowBytes;
       exists = exists && isCode;
       from = select(isCode, from, k.constant(0));
     }

@@ -30,6 +30,9 @@ static std::vector<Argument> argumentsOf(const Problem &problem) {
       {Argument::Dependent, "workspace"},
       {Argument::Dependent, "counters", 4},
   };
+  // Columns of other rows begin where heads do.
+  if (problem.cache.keySize % 2)
+    arguments[Query].align = 2;
   if (problem.slopes)
     arguments.push_back({Argument::Constant, "slopes", 4});
   if (problem.sinks)
@@ -79,6 +82,11 @@ Int Body::findPlace() {
   if (dividesRows()) // the longest walks first
     y = blocksY(k) - 1 - y;
   int keyHeads = int(problem.cache.keyHeads);
+  firstChannel = k.constant(0);
+  if (int64_t slices = problem.slices(); slices > 1) {
+    firstChannel = y % slices * problem.sliceChannels();
+    y = y / slices;
+  }
   keyHead = y % keyHeads;
   firstRow = y / keyHeads * schedule.blockRows();
   Global starts = k.pointer(TokenStarts).at(sequence, 4);

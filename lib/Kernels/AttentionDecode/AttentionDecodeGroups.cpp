@@ -137,9 +137,9 @@ Body::KeyWords Body::openKey(Int position, Step step) {
   Flag exists =
       position < length && channel < k.constant(problem.cache.keySize);
   std::vector<Int> key = arrange(loadWhere(exists, 4, [&] {
-    return openKeys
-        .at(position % problem.cache.keyGroup(), problem.cache.openRowBytes())
-        .at(channel, 2);
+    Global row = openKeys.at(position % problem.cache.keyGroup(),
+                             problem.cache.openRowBytes());
+    return k.load(row.at(channel, 2), 4);
   }));
   return {{key[0], key[1]}, {key[2], key[3]}};
 }

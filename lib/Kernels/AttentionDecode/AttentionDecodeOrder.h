@@ -23,7 +23,9 @@ inline host::AttentionSumOrder sumOrderOf(const Problem &problem,
     return order;
   order.warps = schedule.warps;
   order.tilesPerWarp = schedule.tilesPerWarp;
-  order.room = int64_t(target.multiprocessors) * schedule.blocksPerSm;
+  // Of gridOf's y, which has them as a factor, the host knows the others.
+  order.room =
+      int64_t(target.multiprocessors) * schedule.blocksPerSm / problem.slices();
   order.context = problem.context;
   return order;
 }

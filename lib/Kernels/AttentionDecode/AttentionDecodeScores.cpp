@@ -26,29 +26,47 @@ std::vector<Int> Body::queryWords(Int row, int step) {
   int64_t size = problem.cache.keySize;
   int width =
       int(std::gcd(std::gcd(size, problem.queryStride), int64_t(laneChannels)));
+  int atOnce = width == 1 ? laneChannels : width;
   std::vector<Int> words;
-  for (int first = 0; first < laneChannels; first += width) {
+  for (int first = 0; first < laneChannels; first += atOnce) {
     Int channel = t * laneChannels + (step * stepChannels + first);
     Flag exists = row < rows && channel < size;
-    for (Int word : loadWhere(exists, unsigned(width) / 2, [&] {
+    for (Int word : loadWhere(exists, unsigned(atOnce) / 2, [&] {
            Int place = firstRow + row;
            Int token = tokenStart + place / sharing;
            Int head = keyHead * sharing + place % sharing;
-           return k.pointer(queryArgument)
-               .at(token, problem.queryStride * 2)
-               .at(head * size + channel, 2);
+           Global tokens =
+               k.pointer(queryArgument).at(token, problem.queryStride * 2);
+           return width == 1 ? loadChannels(tokens.at(head * size, 2), channel)
+                             : k.load(tokens.at(head * size + channel, 2),
+                                      unsigned(width) / 2);
          }))
       words.push_back(word);
   }
   return arrange(words);
 }
 
+/// Eight channels from `channel` on, one by one, with zeros behind the head.
+std::vector<Int> Body::loadChannels(Global head, Int channel) {
+  Int last = k.constant(problem.cache.keySize - 1);
+  std::vector<Int> halves;
+  for (int64_t i = 0; i < laneChannels; ++i) {
+    Int at = channel + i;
+    Int half = k.loadHalfWord(head.at(min(at, last), 2));
+    halves.push_back(select(last < at, k.constant(0), half));
+  }
+  std::vector<Int> words;
+  for (size_t i = 0; i < halves.size(); i += 2)
+    words.push_back(halves[i] | halves[i + 1] << int64_t(16));
+  return words;
+}
+
 std::vector<Int> Body::loadWhere(Flag exists, unsigned count,
-                                 llvm::function_ref<Global()> place) {
+                                 llvm::function_ref<std::vector<Int>()> load) {
   Kernel::Values words(count, k.constant(0).value);
   words = k.when(exists, words, [&](Kernel::Values) {
     Kernel::Values loaded;
-    for (Int word : k.load(place(), count))
+    for (Int word : load())
       loaded.push_back(word.value);
     return loaded;
   });

@@ -24,16 +24,21 @@ attention_prefill::chooseSchedule(const Problem &problem,
   schedule.division = Division::Rows;
   schedule.why = "one read of a key serves all rows of a block";
   int64_t whole = target.limits.sharedPerSm - target.limits.sharedReserved;
-  for (int blocks : {2, 1})
+  // Fewer warps where the queries of four have no room.
+  struct Block {
+    int ofSm, warps;
+  };
+  for (Block block : {Block{2, 4}, {1, 4}, {1, 2}, {1, 1}})
     for (int rowTiles : {2, 1})
       for (int tile : {64, 32, 16}) {
-        schedule.blocksPerSm = blocks;
+        schedule.warps = block.warps;
+        schedule.blocksPerSm = block.ofSm;
         schedule.rowTiles = rowTiles;
         schedule.tile = tile;
         schedule.stages = 2;
         if (attention_prefill::isValid(problem, schedule, target).ok() &&
             planOf(problem, schedule).sharedBytes <=
-                whole / blocks - target.limits.sharedReserved)
+                whole / block.ofSm - target.limits.sharedReserved)
           return schedule;
       }
   return attention_prefill::isValid(problem, schedule, target);

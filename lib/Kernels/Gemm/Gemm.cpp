@@ -39,9 +39,9 @@ static Status isValidAppend(const cuda::KvPageLayout &cache) {
   if (cache.keyGroup())
     return unsupported("gemm appends no keys in groups of positions, some of "
                        "which other blocks have");
-  if (!isPower(cache.keySize))
+  if (!isPower(cache.keySize) || cache.keySize == 1)
     return unsupported("gemm appends heads that fill tiles, of a power of two "
-                       "of channels; got " +
+                       "of channels from 2 on; got " +
                        std::to_string(cache.keySize));
   return Status();
 }

@@ -11,6 +11,8 @@
 //
 // A warp has one head of one token: a query, a key or a value. A lane holds
 // `width` consecutive channels, of longer heads every 32 · width once more.
+// Heads of an odd number of channels begin at any element: their channels are
+// read one by one, and a lane that has the last one has a zero behind it.
 //
 // With a norm, each head of a query or key is first normalised, by the formula
 // of rms_norm or of layer_norm without bias, in f32 with the head's own mean,
@@ -102,8 +104,11 @@ inline bool changesQueries(const Problem &problem) {
   return problem.rotated > 0 || problem.norm;
 }
 
+/// Whether heads begin at odd elements of their rows.
+bool hasOddHeads(const Problem &problem);
+
 struct Schedule {
-  int width = 2; ///< channels of a lane: 2, 4 or 8
+  int width = 2; ///< channels of a lane: 2, 4 or 8; 2 of odd heads
   int warps = 4; ///< of a block
   std::string_view why;
 

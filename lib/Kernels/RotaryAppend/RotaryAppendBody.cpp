@@ -25,6 +25,44 @@ Run Body::change(Flag condition, const Run &run,
   return result;
 }
 
+// Channels --------------------------------------------------------------------
+
+Run Body::loadChannels(Global head, Int channel, int64_t size, Type type) {
+  int64_t bytes = type.isF32() ? 4 : 2;
+  if (!apart)
+    return loadRun(k, head.at(channel, bytes), type, width);
+  Run run;
+  for (int64_t i = 0; i < width; ++i) {
+    Int at = channel + i;
+    run.push_back(change(at < k.constant(size), {k.real(0)}, [&] {
+                    return loadRun(k, head.at(at, bytes), type, 1);
+                  }).front());
+  }
+  return run;
+}
+
+void Body::storeChannels(Global head, Int channel, int64_t size,
+                         const Run &run) {
+  if (!apart)
+    return storeRun(k, head.at(channel, 2), run, activation);
+  for (size_t i = 0; i < run.size(); ++i) {
+    Int at = channel + int64_t(i);
+    k.when(at < k.constant(size),
+           [&] { storeRun(k, head.at(at, 2), {run[i]}, activation); });
+  }
+}
+
+Run Body::insideOf(const Run &run, Int channel, int64_t size) {
+  Flag inside = channel < k.constant(size);
+  Run result;
+  for (size_t i = 0; i < run.size(); ++i) {
+    if (i && size % width)
+      inside = channel + int64_t(i) < k.constant(size);
+    result.push_back(select(inside, run[i], k.real(0)));
+  }
+  return result;
+}
+
 // Places ----------------------------------------------------------------------
 
 Places::Places(const Problem &problem, std::vector<Argument> &arguments,
@@ -38,6 +76,10 @@ Places::Places(const Problem &problem, std::vector<Argument> &arguments,
     query = add(Argument::Dependent, "query");
     key = add(Argument::Dependent, "key");
     value = add(Argument::Dependent, "value");
+    // Columns of other rows begin where heads do.
+    if (hasOddHeads(problem))
+      for (int index : {query, key, value})
+        arguments[size_t(index)].align = 2;
   }
   queries = problem.queries == Queries::Elsewhere
                 ? add(Argument::Dependent, "queries")
@@ -172,9 +214,10 @@ Body::Statistic Body::statisticOf(const Head &head) {
   if (problem.norm->kind == norm::Kind::Layer) {
     Real mean = sumOf(head, [](Real sum, Real x) { return sum + x; }) * share;
     for (int64_t chunk = 0; chunk < chunks(cache.keySize); ++chunk) {
-      Flag inside = channel(chunk) < k.constant(cache.keySize);
-      for (Real &value : centred[size_t(chunk)])
-        value = select(inside, value - mean, k.real(0));
+      Run &run = centred[size_t(chunk)];
+      for (Real &value : run)
+        value = value - mean;
+      run = insideOf(run, channel(chunk), cache.keySize);
     }
     statistic.mean = mean;
   }
@@ -193,7 +236,7 @@ Run Body::scalesOf(Kind kind, Int index, Int channel) {
       argument(kind == Kind::Query ? places.queryScale : places.keyScale);
   if (problem.norm->perHead)
     scales = scales.at(index, cache.keySize * bytes);
-  return loadRun(k, scales.at(channel, bytes), type, width);
+  return loadChannels(scales, channel, cache.keySize, type);
 }
 
 /// A run as a launch of its own would have rounded it.
@@ -310,8 +353,8 @@ void Body::storeQuery(const Head &head, Int index) {
   k.syncWarp();
   for (int64_t chunk = 0; chunk < chunks(cache.keySize); ++chunk)
     where(chunk, cache.keySize, [&] {
-      storeRun(k, destination.at(channel(chunk), 2), head[size_t(chunk)],
-               activation);
+      storeChannels(destination, channel(chunk), cache.keySize,
+                    head[size_t(chunk)]);
     });
 }
 
@@ -437,8 +480,12 @@ Body::Head Body::rotated(Kind kind, Int index, Reader reader) {
       load([&](Int at) { return scalesOf(kind, index, at); }, cache.keySize);
   Head head = load(reader, cache.keySize);
   Statistic statistic = statisticOf(head);
-  for (size_t chunk = 0; chunk < head.size(); ++chunk)
-    head[chunk] = normalise(head[chunk], scales[chunk], statistic);
+  for (size_t chunk = 0; chunk < head.size(); ++chunk) {
+    Run &run = head[chunk];
+    run = normalise(run, scales[chunk], statistic);
+    if (apart) // zeros less a mean are none
+      run = insideOf(run, channel(int64_t(chunk)), cache.keySize);
+  }
   rotate(head, [&](Int at) {
     return normalise(reader(at), scalesOf(kind, index, at), statistic);
   });
@@ -463,6 +510,7 @@ void Body::run(Int job) {
       return;
     if (kind == Kind::Key && cache.keyGroup())
       return appendKeys(index, keysOf(index));
-    store(kind, rotated(kind, index, readerOf(sourceOf(kind, index))), index);
+    Global source = sourceOf(kind, index);
+    store(kind, rotated(kind, index, readerOf(source, sizeOf(kind))), index);
   });
 }

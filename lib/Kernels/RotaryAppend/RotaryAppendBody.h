@@ -38,7 +38,8 @@ public:
   /// `width`: channels of a lane.
   Body(Kernel &k, const Problem &problem, int width, const Places &places)
       : k(k), problem(problem), cache(problem.cache), width(width),
-        places(places), activation(typeOf(k, problem.activation)),
+        apart(hasOddHeads(problem)), places(places),
+        activation(typeOf(k, problem.activation)),
         f32(k.builder().getF32Type()) {}
 
   /// Finds the sequence of a token. Reads nothing that a predecessor writes.
@@ -90,11 +91,18 @@ private:
   Global sourceOf(Kind kind, Int index);
   /// A head's run of keys in the page.
   Global keysOf(Int head);
-  auto readerOf(Global source) {
-    return [this, source](Int channel) {
-      return loadRun(k, source.at(channel, 2), activation, width);
+  /// Of a head in its row.
+  auto readerOf(Global source, int64_t size) {
+    return [=, this](Int channel) {
+      return loadChannels(source, channel, size, activation);
     };
   }
+  /// The lane's channels of a head of `size` at `head` from `channel` on, which
+  /// the head has.
+  Run loadChannels(Global head, Int channel, int64_t size, mlir::Type type);
+  void storeChannels(Global head, Int channel, int64_t size, const Run &run);
+  /// `run` with zeros behind the end of a head of `size`.
+  Run insideOf(const Run &run, Int channel, int64_t size);
   Head load(Reader reader, int64_t size);
   /// What a norm makes of a head: (x − mean) · factor.
   struct Statistic {
@@ -141,6 +149,7 @@ private:
   const Problem &problem;
   const cuda::KvPageLayout &cache;
   int width;
+  bool apart; ///< the channels of a head in its row
   Places places;
   mlir::Type activation, f32;
   Int token, sequence;

@@ -43,7 +43,8 @@ Body::Head Body::newKey(Int head, Int at) {
   Int before = token, place = position;
   token = firstToken + at - context;
   position = at;
-  Head key = rotated(Kind::Key, head, readerOf(sourceOf(Kind::Key, head)));
+  Head key = rotated(Kind::Key, head,
+                     readerOf(sourceOf(Kind::Key, head), cache.keySize));
   token = before;
   position = place;
   for (Run &run : key)
@@ -68,8 +69,12 @@ Kernel::Values Body::forGroup(Int head, Int start, Kernel::Values values,
                std::vector<Int> places;
                for (int64_t i = 0; i < rowsAtOnce; ++i) {
                  places.push_back(min(at + i, begun - 1));
-                 keys.push_back(load(readerOf(openKey(head, places.back())),
-                                     cache.keySize));
+                 Global row = openKey(head, places.back());
+                 keys.push_back(load(
+                     [&](Int channel) {
+                       return loadRun(k, row.at(channel, 2), activation, width);
+                     },
+                     cache.keySize));
                }
                for (size_t i = 0; i < keys.size(); ++i)
                  now = body(keys[i], places[i], now);

@@ -60,13 +60,18 @@ static bool suits(const Problem &problem, int width) {
   return suits && problem.rotated / (apart ? 2 : 1) % width == 0;
 }
 
+bool rotary_append::hasOddHeads(const Problem &problem) {
+  return !suits(problem, 2);
+}
+
 Status rotary_append::isValid(const Problem &problem, const Schedule &schedule,
                               const target::Target &target) {
   QOPT_RETURN_IF_ERROR(isValid(problem));
   bool known = false;
   for (int width : {2, 4, 8})
     known |= schedule.width == width;
-  if (!known || !suits(problem, schedule.width))
+  bool apart = schedule.width == 2 && hasOddHeads(problem);
+  if (!known || !(apart || suits(problem, schedule.width)))
     return Status(StatusCode::Infeasible, "heads that are not read " +
                                               std::to_string(schedule.width) +
                                               " channels at a time");

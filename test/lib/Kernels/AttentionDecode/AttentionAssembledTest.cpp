@@ -51,6 +51,17 @@ static const char *const sizes[] = {
     "key=int8_asym_g64_zf value=fp8_e4m3 act=bf16",
     "heads=8 kv=1 d=512 sequences=512:0 prefill slopes key=int4_asym_g32_zf "
     "value=int4",
+    "heads=6 kv=3 d=5 sequences=512:0 prefill key=int4 value=int4",
+    "heads=8 kv=1 d=255 sequences=1:4000 key=int8 value=int8 act=bf16",
+    "heads=8 kv=1 d=127 sequences=512:0 prefill key=int4_asym_g32_zf "
+    "value=fp8_e4m3",
+    "heads=8 kv=1 d=576 sequences=1:4000 key=int8_asym_g64_zf value=fp8_e4m3 "
+    "act=bf16",
+    "heads=8 kv=1 d=1023 sequences=512:0 prefill key=int8 value=int8 act=bf16",
+    "heads=8 kv=1 d=1024 sequences=1:4000 window=1024 softcap=50 key=f16 "
+    "value=f16",
+    "heads=8 kv=1 d=1024 sequences=512:0 prefill slopes key=int4_asym_g32_zf "
+    "value=int4",
 };
 
 /// Caches of bf16 take the registers of f16, small pages those of large ones:

@@ -94,8 +94,34 @@ TEST_P(HeadSizes, everyFormat) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, HeadSizes,
-                         testing::Values(4, 8, 12, 20, 36, 40, 80, 100, 112,
-                                         160, 256, 320));
+                         testing::Values(4, 5, 8, 12, 20, 33, 36, 40, 65, 80,
+                                         100, 112, 127, 160, 255, 256, 320,
+                                         576));
+
+/// Blocks that have a slice of the values each, and splits of them; the last
+/// slice is as long as the others or shorter.
+TEST(Attention, slicesOfValues) {
+  expectRight("heads=6 kv=2 d=600 sequences=1:120,1:3,2:60 splits=3 "
+              "tilesperwarp=1 slopes");
+  expectRight("heads=2 kv=1 d=640 key=int8 value=int4 sequences=1:40 splits=2 "
+              "tilesperwarp=1 window=30");
+  expectRight("heads=2 kv=1 d=64 dv=1001 value=int4 sequences=1:40,1:9");
+  expectRight("heads=2 kv=2 d=1023 key=int4 value=int8 prefill "
+              "sequences=17:20,1:3");
+  for (const char *arch : {"sm_80", "sm_90a"}) {
+    std::string text = std::string("heads=2 kv=1 d=1024 arch=") + arch;
+    expectRight(text + " sequences=1:50,3:20");
+    expectRight(text + " prefill act=bf16 key=bf16 value=bf16 sequences=9:20");
+  }
+}
+
+/// Rows of queries and outputs that begin at odd elements.
+TEST(Attention, oddHeads) {
+  std::string text = "heads=3 kv=1 d=33 softcap=5 slopes sinks";
+  expectRight(text + " window=33 sequences=1:99,3:61 splits=2 tilesperwarp=1");
+  expectRight(text + " act=bf16 key=int8 value=bf16 prefill sequences=35:20");
+  expectRight("heads=5 kv=5 d=7 dv=9 sequences=1:40,2:5");
+}
 
 TEST(Attention, masks) {
   for (const char *mask :
@@ -159,7 +185,7 @@ TEST(Attention, keysInGroups) {
 }
 
 TEST(Attention, keysInGroupsOfEverySize) {
-  for (int size : {4, 12, 24, 40, 100, 160, 256, 320}) {
+  for (int size : {4, 5, 12, 24, 33, 40, 100, 160, 255, 256, 320, 640}) {
     std::string text =
         "key=int4_asym_g32_zf value=int4 page=32 heads=2 kv=1 d=" +
         std::to_string(size);

@@ -339,7 +339,7 @@ TEST(GemmAppend, SaysWhatItCannotDo) {
   };
   EXPECT_EQ(message(problemOf({.size = 96, .tokens = 128})),
             "gemm appends heads that fill tiles, of a power of two of "
-            "channels; got 96");
+            "channels from 2 on; got 96");
   AppendOptions groups{.tokens = 128, .key = "int8_g32"};
   gemm::Problem problem = problemOf(groups);
   problem.append->cache.page = 32;

@@ -43,7 +43,7 @@ static Problem problemOf(const Options &options) {
   problem.cache.page = options.page;
   problem.cache.key = *quant::parseFormat(options.key);
   problem.cache.value = *quant::parseFormat(options.value);
-  problem.rotated = options.size;
+  problem.rotated = options.size & ~1;
   problem.pageTableStride = problem.cache.tableStride(4 * options.page);
   int64_t keys = options.heads * options.size,
           values = keys + options.keyHeads * options.size,
@@ -393,7 +393,7 @@ TEST(RotaryAppend, TakesEveryHeadSize) {
                          .key = format,
                          .value = format}),
               {{14, 3}});
-  for (int64_t size : {4, 8, 12, 20, 40, 72, 100, 128, 192, 256, 320})
+  for (int64_t size : {4, 8, 12, 20, 33, 40, 72, 100, 128, 192, 256, 320, 1024})
     runCase(problemOf({.heads = 2,
                        .keyHeads = 1,
                        .size = size,
@@ -403,6 +403,29 @@ TEST(RotaryAppend, TakesEveryHeadSize) {
                        .value = "int4"}),
             {{30, 3}, {3, 4}});
   runCase(problemOf({.size = 192, .valueSize = 128}), {{14, 3}});
+}
+
+/// Odd heads begin anywhere in their rows.
+TEST(RotaryAppend, TakesOddHeads) {
+  struct Odd {
+    int64_t size;
+    const char *key, *value;
+  };
+  for (Odd odd : {Odd{1, "f16", "int4"},
+                  {5, "int4", "f16"},
+                  {33, "int8", "int4"},
+                  {65, "fp8_e4m3", "int8"},
+                  {127, "int4", "fp8_e4m3"},
+                  {255, "f16", "int4"},
+                  {1023, "int8", "int4"}})
+    runCase(problemOf({.heads = 3,
+                       .keyHeads = 1,
+                       .size = odd.size,
+                       .valueSize = odd.size,
+                       .key = odd.key,
+                       .value = odd.value}),
+            {{14, 3}});
+  runCase(problemOf({.size = 32, .valueSize = 33}), {{14, 3}});
 }
 
 TEST(RotaryAppend, RotatesPartsAndPairs) {
@@ -419,6 +442,13 @@ TEST(RotaryAppend, RotatesPartsAndPairs) {
   problem.pairs = Pairs::Interleaved;
   problem.queries = Queries::Elsewhere;
   runCase(problem, {{2, 3}});
+  problem = problemOf({.size = 65, .valueSize = 65, .key = "int4"});
+  problem.queries = Queries::Elsewhere;
+  for (int64_t rotated : {0, 2, 20, 62}) {
+    problem.rotated = rotated;
+    problem.pairs = rotated == 20 ? Pairs::Interleaved : Pairs::Halves;
+    runCase(problem, {{2, 3}});
+  }
   // Halves of an odd number of channels.
   for (int64_t rotated : {2, 10, 18, 50}) {
     problem = problemOf({.size = 100, .valueSize = 100, .key = "int8"});
@@ -458,6 +488,9 @@ TEST(RotaryAppend, NormalisesHeadsWithScalesOfTheirOwn) {
       problemOf({.size = 128, .valueSize = 128, .page = 32, .key = "int4_g32"});
   problem.norm = {1e-5f, ElementType::F16, norm::Kind::Rms, true};
   runCase(problem, {{30, 3}});
+  problem = problemOf({.size = 33, .valueSize = 33});
+  problem.norm = {1e-5f, ElementType::F16, norm::Kind::Layer, true};
+  runCase(problem, {{3, 2}});
 }
 
 TEST(RotaryAppend, FindsTheSequencesOfATokens) {
