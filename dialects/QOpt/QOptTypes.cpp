@@ -212,7 +212,7 @@ QuantizedType::verify(function_ref<InFlightDiagnostic()> emitError,
 
 //===- !qopt.kv_cache -----------------------------------------------------===//
 
-/// (C2), (C3) and (C5) of the keys and values of a layer.
+/// (C2) and (C3) of the keys and values of a layer.
 static LogicalResult
 verifyLayerFormats(function_ref<InFlightDiagnostic()> emitError,
                    KVCacheType::Formats formats, int64_t headSize,
@@ -235,11 +235,6 @@ verifyLayerFormats(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "a group of values is a multiple of 16 channels that "
                           "divides a head of "
                        << headSize << "; got " << value.groupSize;
-  // Keys in groups are whole bytes of a channel.
-  for (const quant::Format &format : {key.groupSize ? value : key, value})
-    if (!quant::isWholeVector(format, headSize)) // (C5)
-      return emitError() << "the codes of a position are whole bytes; got "
-                         << headSize << " channels in " << quant::spell(format);
   return success();
 }
 
@@ -254,7 +249,7 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
                             {"page", page}})
     if (size <= 0) // (C1)
       return emitError() << name << " of a cache is positive; got " << size;
-  for (ArrayRef<quant::Format> formats : {key, value}) { // (C6)
+  for (ArrayRef<quant::Format> formats : {key, value}) { // (C5)
     int64_t count = int64_t(formats.size());
     if (count != 1 && count != layers)
       return emitError() << "a cache has one format of all layers or one of "

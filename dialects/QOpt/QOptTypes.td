@@ -92,9 +92,7 @@ def QOpt_KVCacheType : QOpt_Type<"KVCache", "kv_cache"> {
     - (C4) The `recent` latest positions, as each query sees them, and the `first` ones are kept in f16 as well, and read so:
       multiples of 32 and 16; `recent` is at least the group of keys, and not 0 where `first` is not. Without `recent`, keys in
       groups have 16 bits until a step fills their group.
-    - (C5) Where a position's keys or values are codes by themselves, they are whole bytes: of int4, of an even number of
-      channels.
-    - (C6) A list has a format for each layer, and not the same for all.
+    - (C5) A list has a format for each layer, and not the same for all.
 
     Example: `!qopt.kv_cache<layers = 8, kv_heads = 4, head_size = 64, key = f16, value = f16, page = 16>`.
   }];

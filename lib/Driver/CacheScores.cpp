@@ -22,8 +22,7 @@ fitting(const std::vector<quant::Format> &candidates,
   std::vector<quant::Format> formats;
   for (const quant::Format &format : candidates) {
     bool isGrouped = cache.isValue() && format.groupSize;
-    if (isGrouped ? cache.channels % format.groupSize == 0
-                  : quant::isWholeVector(format, cache.channels))
+    if (!isGrouped || cache.channels % format.groupSize == 0)
       formats.push_back(format);
   }
   return formats;

@@ -100,10 +100,6 @@ bool isVectorFormat(const Format &format) {
            format.element == ElementType::Fp8E4m3));
 }
 
-bool isWholeVector(const Format &format, int64_t channels) {
-  return channels * elementOf(format.element).bits % 8 == 0;
-}
-
 /// Whether there are codes of this element in groups; no kernel of attention
 /// reads those of 6 and 5 bits.
 static bool hasVectorGroups(ElementType element) {

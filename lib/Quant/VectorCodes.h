@@ -40,9 +40,6 @@ void decodeVector(const Format &format, VectorScale scale, const uint8_t *codes,
 /// channel.
 bool isVectorFormat(const Format &format);
 
-/// Whether the values of a position of so many channels are whole bytes.
-bool isWholeVector(const Format &format, int64_t channels);
-
 /// Whether it is one of integers with a scale (and offset) for each group: of
 /// positions in a channel of keys, of channels in a position of values.
 bool isVectorGroupFormat(const Format &format);

@@ -78,7 +78,7 @@ HWY_INLINE FloatVector loadValues(const uint8_t *p, int64_t n) {
     return loadRow<type>(p, 0);
   constexpr int64_t bits = quant::bitsOf(type);
   HWY_ALIGN uint8_t buffer[lineLanes * bits / 8 + 1] = {};
-  std::memcpy(buffer, p, n * bits / 8);
+  std::memcpy(buffer, p, (n * bits + 7) / 8);
   return loadRow<type>(buffer, 0);
 }
 
@@ -91,6 +91,7 @@ HWY_INLINE void valueTile(const float *weights, const KeyChunk &chunk,
                           int64_t from, int64_t width, float *output) {
   const FloatTag d;
   constexpr int64_t bits = quant::bitsOf(type);
+  const int64_t rowBytes = (valueSize * bits + 7) / 8;
   FloatVector sums[rows][vectors];
   auto columns = [&](int64_t i) {
     return HWY_MIN(lineLanes, width - i * lineLanes);
@@ -102,7 +103,7 @@ HWY_INLINE void valueTile(const float *weights, const KeyChunk &chunk,
   for (int64_t t = first; t < last; ++t) {
     const uint8_t *v =
         static_cast<const uint8_t *>(chunk.valueGroups[t / groupKeys]) +
-        (t % groupKeys * valueSize + from) * bits / 8;
+        t % groupKeys * rowBytes + from * bits / 8;
     FloatVector line[vectors];
     // A narrow head reads into the next token's values, whose lanes are never
     // stored; only where the group ends does it go through a buffer.

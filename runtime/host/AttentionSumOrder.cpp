@@ -214,11 +214,8 @@ void OrderedAttention::loadPosition(const RowBlock &block, int64_t position,
   else
     loadKey(keys, position, loaded);
   for (int64_t c = 0; c < layout.headSize; ++c)
-    loaded.values[size_t(c * loaded.count + at)] =
-        elementAt(layout.value.element,
-                  values + token * layout.headSize *
-                               quant::bitsOf(layout.value.element) / 8,
-                  c);
+    loaded.values[size_t(c * loaded.count + at)] = elementAt(
+        layout.value.element, values + token * layout.valueRowBytes(), c);
   if (layout.keyScales())
     loaded.keyScales[size_t(at)] = halfAt(keys + layout.keyCodeBytes(), token);
   if (layout.valueScales())
@@ -233,8 +230,7 @@ void OrderedAttention::loadKey(const uint8_t *keys, int64_t position,
   constexpr int64_t side = 16;
   int64_t token = position % layout.pageTokens, at = position - loaded.first;
   int bits = quant::bitsOf(layout.key.element);
-  const uint8_t *group =
-      keys + token / side * side * layout.headSize * bits / 8;
+  const uint8_t *group = keys + token / side * side * layout.keyRowBytes();
   for (int64_t c = 0; c < layout.headSize; ++c) {
     int64_t lineBytes = bits == 16 ? 2 * side : side;
     const uint8_t *line = group + (bits == 4 ? c / 2 : c) * lineBytes;

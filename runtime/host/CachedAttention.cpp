@@ -49,22 +49,19 @@ HWY_INLINE void findChunk(const CachedAttentionArguments &a, int64_t sequence,
                           ChunkScales &scales) {
   const KvCacheLayout &layout = a.layout;
   const int32_t *table = a.batch.pageTable + sequence * a.batch.pageTableStride;
-  const int64_t groupChannels = groupKeys * layout.headSize;
   const int64_t pageBytes = layout.pageBytes();
   chunk.keyScales = layout.keyScales() ? scales.key : nullptr;
   chunk.valueScales = layout.valueScales() ? scales.value : nullptr;
   for (int64_t t = 0; t < chunk.keys; t += groupKeys) {
     const int64_t token = chunk.start + t, slot = token % layout.pageTokens;
-    const int64_t inPage = slot / groupKeys * groupChannels;
+    const int64_t inPage = slot / groupKeys * groupKeys;
     const uint8_t *page = static_cast<const uint8_t *>(a.pages) +
                           table[token / layout.pageTokens] * pageBytes;
     const uint8_t *keys = page + keyHead * layout.keyHeadBytes();
     const uint8_t *values =
         page + layout.valueOffset() + keyHead * layout.valueHeadBytes();
-    chunk.keyGroups[t / groupKeys] =
-        keys + inPage * quant::bitsOf(layout.key.element) / 8;
-    chunk.valueGroups[t / groupKeys] =
-        values + inPage * quant::bitsOf(layout.value.element) / 8;
+    chunk.keyGroups[t / groupKeys] = keys + inPage * layout.keyRowBytes();
+    chunk.valueGroups[t / groupKeys] = values + inPage * layout.valueRowBytes();
     if (layout.keyScales())
       widenScales(keys + layout.keyCodeBytes() + slot * 2, chunk.keys - t,
                   scales.key + t);

@@ -37,11 +37,11 @@ static void storeKey(ElementType type, const float *key, int64_t size,
 static void appendKey(const KvCacheLayout &layout, const float *key,
                       int64_t slot, uint8_t *keys) {
   int64_t size = layout.headSize, bits = quant::bitsOf(layout.key.element);
-  int64_t group = slot / lineStride * size * lineStride * bits / 8;
+  int64_t group = slot / lineStride * lineStride * layout.keyRowBytes();
   if (layout.key.isFloat())
     return storeKey(layout.key.element, key, size,
                     keys + group + slot % lineStride * bits / 8);
-  std::vector<uint8_t> codes(size_t(size * bits / 8));
+  std::vector<uint8_t> codes(size_t(layout.keyRowBytes()));
   quant::VectorScale scale =
       quant::encodeVector(layout.key, key, size, codes.data());
   for (size_t i = 0; i < codes.size(); ++i)
@@ -55,7 +55,7 @@ static void appendValue(const KvCacheLayout &layout, const float *value,
   const quant::Format &format = layout.value;
   const quant::Element &element = quant::elementOf(format.element);
   int64_t size = layout.headSize;
-  uint8_t *codes = values + slot * size * element.bits / 8;
+  uint8_t *codes = values + slot * layout.valueRowBytes();
   if (format.isFloat())
     return element.encode(value, size, codes);
   int64_t group = format.groupSize ? format.groupSize : size;

@@ -12,7 +12,8 @@
 //
 // Formats with one scale for each position and head (int8, int4, fp8_e4m3) have
 // f16 scales [pageTokens] behind the codes. What is transposed of keys in int4
-// are bytes, two channels of one token: a token shares no byte with another.
+// are bytes, two channels of one token: a token shares no byte with another,
+// and of an odd number of channels has the half of a byte for nothing.
 //
 // Keys with a scale a channel lie otherwise: KeyGroups.h. Values may have
 // scales for groups of channels of a position: [pageTokens] times f16 scales
@@ -50,8 +51,15 @@ struct KvCacheLayout {
   bool keyScales() const { return !key.isFloat() && !keyGroup(); }
   bool valueScales() const { return !value.isFloat() && !valueGroup(); }
 
+  /// Of a position's keys, where they are not in groups, and values of a head.
+  int64_t keyRowBytes() const { return rowBytes(key); }
+  int64_t valueRowBytes() const { return rowBytes(value); }
+
   /// Of a head's keys in a page.
-  int64_t keyCodeBytes() const { return codeBytes(key); }
+  int64_t keyCodeBytes() const {
+    return keyGroup() ? pageTokens * headSize * quant::bitsOf(key.element) / 8
+                      : pageTokens * keyRowBytes();
+  }
   /// Of the scales and offsets of a group of keys.
   int64_t keyGroupBytes() const { return headSize * scaleBytes(key); }
   int64_t keyHeadBytes() const {
@@ -61,7 +69,7 @@ struct KvCacheLayout {
         keyGroup() ? pageTokens / keyGroup() * keyGroupBytes() : pageTokens * 2;
     return (keyCodeBytes() + scales + 63) & ~63;
   }
-  int64_t valueCodeBytes() const { return codeBytes(value); }
+  int64_t valueCodeBytes() const { return pageTokens * valueRowBytes(); }
   /// Of the scales and offsets of a position's value.
   int64_t valueScaleBytes() const {
     if (value.isFloat())
@@ -85,8 +93,8 @@ struct KvCacheLayout {
   }
 
 private:
-  int64_t codeBytes(const quant::Format &format) const {
-    return pageTokens * headSize * quant::bitsOf(format.element) / 8;
+  int64_t rowBytes(const quant::Format &format) const {
+    return (headSize * quant::bitsOf(format.element) + 7) / 8;
   }
   /// Of a scale and its offset.
   static int64_t scaleBytes(const quant::Format &format) {

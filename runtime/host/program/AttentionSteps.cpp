@@ -62,12 +62,6 @@ StatusOr<host::KvCacheLayout> cacheLayout(const plan::CacheLayer &layer,
                        " channels; expected a multiple of 16 that divides "
                        "heads of " +
                        std::to_string(layout.headSize));
-  for (const quant::Format &format :
-       {layout.keyGroup() ? layout.value : layout.key, layout.value})
-    if (!quant::isWholeVector(format, layout.headSize))
-      return unsupported("heads of " + std::to_string(layout.headSize) +
-                         " channels in a cache of " + quant::spell(format) +
-                         "; expected whole bytes");
   if (page <= 0 || page % 16 != 0)
     return unsupported("cache pages of " + std::to_string(page) +
                        " positions; expected a multiple of 16");

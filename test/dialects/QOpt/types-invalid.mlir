@@ -133,24 +133,18 @@ func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 64, ke
 
 // -----
 
-// kv_cache (C5)
-// expected-error @+1 {{the codes of a position are whole bytes; got 21 channels in int4}}
-func.func private @f(!qopt.kv_cache<layers = 1, kv_heads = 4, head_size = 21, key = int8, value = int4, page = 16>)
-
-// -----
-
 // kv_cache (C3): of the second layer
 // expected-error @+1 {{a group of keys is a multiple of 32 positions that divides a page of 48; got 32}}
 func.func private @f(!qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = [int8, int4_g32], value = f16, page = 48>)
 
 // -----
 
-// kv_cache (C6)
+// kv_cache (C5)
 // expected-error @+1 {{a cache has one format of all layers or one of each of its 3; got 2}}
 func.func private @f(!qopt.kv_cache<layers = 3, kv_heads = 4, head_size = 64, key = f16, value = [f16, int8], page = 16>)
 
 // -----
 
-// kv_cache (C6)
+// kv_cache (C5)
 // expected-error @+1 {{the layers of a cache have one format, int8; expected it once}}
 func.func private @f(!qopt.kv_cache<layers = 2, kv_heads = 4, head_size = 64, key = [int8, int8], value = f16, page = 16>)

@@ -149,8 +149,20 @@ struct CacheCase {
 };
 
 /// A cache that is filled step by step.
-class CachedAttentionTest : public TwoSequences<CacheCase> {
+template <int64_t channels>
+class CachedAttentionOf : public TwoSequences<CacheCase, channels> {
 protected:
+  using Base = TwoSequences<CacheCase, channels>;
+  using Base::clear;
+  using Base::fill;
+  using Base::heads;
+  using Base::key;
+  using Base::keyHeads;
+  using Base::layout;
+  using Base::perSequence;
+  using Base::query;
+  using Base::size;
+  using Base::value;
   static constexpr int64_t maxTokens = 700;
 
   static float asHalf(float x) {
@@ -194,8 +206,8 @@ protected:
 
   void SetUp() override {
     layout.pageTokens = 32;
-    layout.key = *quant::parseFormat(GetParam().key);
-    layout.value = *quant::parseFormat(GetParam().value);
+    layout.key = *quant::parseFormat(this->GetParam().key);
+    layout.value = *quant::parseFormat(this->GetParam().value);
     fill(maxTokens, 0);
     clear(2 * perSequence);
   }
@@ -203,7 +215,7 @@ protected:
   std::vector<float> step(const std::vector<int32_t> &from,
                           const std::vector<int32_t> &count,
                           const ScoreOptions &options, const float *slopes) {
-    Step step(*this, from, count);
+    typename Base::Step step(*this, from, count);
     step.attention.options = options;
     step.attention.alibiSlopes = slopes;
     return withThreads([&](ThreadPool &pool) { return step.run(pool); });
@@ -251,6 +263,20 @@ protected:
     }
   }
 };
+
+class CachedAttentionTest : public CachedAttentionOf<24> {};
+
+/// Two codes of int4 are a byte, and the last one is alone in its.
+class OddCachedAttentionTest : public CachedAttentionOf<21> {};
+
+TEST_P(OddCachedAttentionTest, prefillAndDecode) {
+  forEveryTarget([&] { check(options(0.2f, true, 0, 0), nullptr); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, OddCachedAttentionTest,
+                         testing::Values(CacheCase{"int4", "int4"},
+                                         CacheCase{"int8", "int4"},
+                                         CacheCase{"int4", "f16"}));
 
 /// A query with a NaN has no answer, and its neighbours have theirs.
 TEST_P(CachedAttentionTest, aQueryThatIsNoNumberGivesNone) {
