@@ -6,6 +6,7 @@
 #include "lib/Quant/Storage.h"
 #include "lib/Quant/assignment/ExactChoice.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "runtime/cuda/KvPageLayout.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -84,8 +85,10 @@ static ir::KVCacheType cacheOf(ModuleOp module) {
 }
 
 int64_t positionBytes(const PlannedCache &cache, const quant::Format &format) {
-  int64_t elements = cache.heads * cache.channels;
+  int64_t elements = cache.heads * cache.row;
   int64_t bits = elements * quant::bitsOf(format.element);
+  if (!format.groupSize) // a head's are whole bytes
+    bits = cache.heads * int64_t(llvm::alignTo(bits / cache.heads, 8));
   int64_t scaleBits = format.zero == quant::ZeroType::Float ? 32 : 16;
   if (format.groupSize) // of positions or of channels, one of so many each
     bits += llvm::divideCeil(elements, format.groupSize) * scaleBits;
@@ -94,7 +97,8 @@ int64_t positionBytes(const PlannedCache &cache, const quant::Format &format) {
   return llvm::divideCeil(bits, 8);
 }
 
-std::vector<PlannedCache> listCaches(ModuleOp module, ModuleOp raised) {
+std::vector<PlannedCache> listCaches(ModuleOp module, ModuleOp raised,
+                                     TargetDevice target) {
   std::vector<PlannedCache> caches;
   ir::KVCacheType type = cacheOf(module), source = cacheOf(raised);
   if (!type)
@@ -105,6 +109,9 @@ std::vector<PlannedCache> listCaches(ModuleOp module, ModuleOp raised) {
     cache.name = llvm::formatv("cache.{0}.{1}", layer, what);
     cache.heads = type.getKvHeads();
     cache.channels = type.getHeadSize();
+    cache.row = target == TargetDevice::Cuda
+                    ? cuda::KvPageLayout::rowOf(cache.channels)
+                    : cache.channels;
     cache.chosen.format = quant::spell(format);
     cache.chosen.bytes = positionBytes(cache, format);
     cache.reason = format == own ? "as the model has it" : "asked for";
@@ -163,7 +170,7 @@ int64_t PlanEntry::bytes(const PlannedFormat &format,
   // and in one that no sequence has.
   if (int64_t group = quant::parseFormat(format.format)->groupSize;
       group && !cache->isValue())
-    bytes += (use.sequences + 1) * group * cache->heads * cache->channels * 2;
+    bytes += (use.sequences + 1) * group * cache->heads * cache->row * 2;
   return bytes;
 }
 

@@ -35,8 +35,8 @@ int64_t positionBytes(const PlannedCache &cache, const quant::Format &format);
 /// The keys and values of every layer of a decoder's cache, in a module as the
 /// stage quantize has left it; `raised` is the same model ahead of that stage.
 /// Nothing of a graph.
-std::vector<PlannedCache> listCaches(mlir::ModuleOp module,
-                                     mlir::ModuleOp raised);
+std::vector<PlannedCache>
+listCaches(mlir::ModuleOp module, mlir::ModuleOp raised, TargetDevice target);
 
 /// What a cache is to hold at once.
 struct CacheUse {

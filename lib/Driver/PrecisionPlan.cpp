@@ -151,6 +151,8 @@ static void writeCache(json::OStream &out, const PlannedCache &cache) {
   out.attribute("name", cache.name);
   out.attribute("heads", cache.heads);
   out.attribute("channels", cache.channels);
+  if (cache.row != cache.channels)
+    out.attribute("row", cache.row);
   writeChoice(out, cache);
 }
 
@@ -269,8 +271,11 @@ static bool fromJSON(const json::Value &value, MoveRecord &moves,
 static bool fromJSON(const json::Value &value, PlannedCache &cache,
                      json::Path path) {
   json::ObjectMapper map(value, path);
-  return map && map.map("name", cache.name) && map.map("heads", cache.heads) &&
-         map.map("channels", cache.channels) &&
+  if (!map || !map.map("name", cache.name) || !map.map("heads", cache.heads) ||
+      !map.map("channels", cache.channels))
+    return false;
+  cache.row = cache.channels;
+  return map.mapOptional("row", cache.row) &&
          readFormat(value, cache.chosen, path) &&
          map.map("reason", cache.reason) &&
          map.mapOptional("alternatives", cache.alternatives);

@@ -63,7 +63,10 @@ struct PlannedWeight {
 struct PlannedCache {
   std::string name;                ///< "cache.LAYER.key" or "cache.LAYER.value"
   int64_t heads = 0, channels = 0; ///< of a head
-  PlannedFormat chosen;            ///< bytes are those of a position
+  /// Channels that a position of a head takes in memory, with those that pad
+  /// it; of a file that does not say so, `channels`.
+  int64_t row = 0;
+  PlannedFormat chosen; ///< bytes are those of a position
   std::string reason;
   std::vector<PlannedFormat> alternatives; ///< all that were scored, by size
 

@@ -362,7 +362,7 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
   auto withFormats = quantizedAs(raised, askedFormats(asked));
   if (!withFormats.ok())
     return withFormats.status();
-  decided.caches = listCaches(**withFormats, raised);
+  decided.caches = listCaches(**withFormats, raised, asked.target);
   auto shared = StoreFolder::open(raised, withoutBudgets(asked), text->record);
   if (!shared.ok())
     return shared.status();
@@ -439,7 +439,8 @@ Status Quantization::scoreCaches(ModuleOp raised,
   auto withoutLayers = quantizedAs(raised, askedFormats(plain));
   if (!withoutLayers.ok())
     return withoutLayers.status();
-  std::vector<PlannedCache> all = listCaches(**withoutLayers, raised);
+  std::vector<PlannedCache> all =
+      listCaches(**withoutLayers, raised, asked.target);
   if (scores.has(cacheScoresEntry)) {
     auto scored = storedPlan(scores, cacheScoresEntry);
     if (!scored.ok())
@@ -525,7 +526,7 @@ Status Quantization::calibrate(ArrayRef<ModuleOp> modules, ModuleOp raised,
   if (!isDecided)
     decided.weights = listWeights(modules.front());
   if (decided.caches.empty())
-    decided.caches = listCaches(modules.front(), raised);
+    decided.caches = listCaches(modules.front(), raised, asked.target);
   decided.target = targetName(asked);
   decided.activations = asked.activations;
   decided.cache = asked.cache;
