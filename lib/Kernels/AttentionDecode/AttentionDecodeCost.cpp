@@ -1,7 +1,7 @@
 // What a launch of `attention_decode` costs: arithmetic on the target's
 // figures.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "lib/Kernels/AttentionDecode/AttentionDecode.h"
+#include "lib/Kernels/AttentionDecode/AttentionDecodeLoops.h"
 
 #include <algorithm>
 
@@ -53,6 +53,10 @@ struct Work {
   int64_t room() const {
     return int64_t(target.multiprocessors) * schedule.blocksPerSm;
   }
+  /// Tiles that a warp walks.
+  int64_t walked() const {
+    return ceilDiv(ceilDiv(seen, schedule.tile), launch.x * schedule.warps);
+  }
   double waves() const {
     if (blocks() <= room())
       return 1;
@@ -98,8 +102,7 @@ static void addArithmetic(Cost &cost, const Work &work, double streamed) {
                  (rates.issue.value * issuePart * rates.clock.value *
                   work.target.multiprocessors);
   // The last tiles of a warp, copied ahead, are left when the last bytes come.
-  int64_t tiles = ceilDiv(work.seen, work.schedule.tile);
-  int64_t walked = ceilDiv(tiles, work.launch.x * work.schedule.warps);
+  int64_t walked = work.walked();
   int64_t last = std::min<int64_t>(walked, work.schedule.stages - 1);
   // Blocks that are too few leave SMs without work.
   double idle =
@@ -117,6 +120,17 @@ static void addArithmetic(Cost &cost, const Work &work, double streamed) {
            std::to_string(last) + " of a warp's " + std::to_string(walked) +
                " tiles, an instruction every other clock (measured); " +
                spell(rates.clock, "clock"));
+}
+
+static void addLoops(Cost &cost, const Work &work) {
+  double clocks = loopClocksOf(work.problem, work.schedule);
+  if (clocks == 0)
+    return;
+  int64_t tiles = work.walked() * ceilDiv(work.blocks(), work.room());
+  const target::Figure &clock = work.target.rates.clock;
+  cost.add("loops", double(tiles) * clocks / clock.value,
+           std::to_string(tiles) + " tiles of a warp, " +
+               std::string(loopsWhy) + "; " + spell(clock, "clock"));
 }
 
 Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
@@ -149,6 +163,7 @@ Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
 
   double streamed = addStream(cost, work, double(cost.cacheBytes * rowBlocks));
   addArithmetic(cost, work, streamed);
+  addLoops(cost, work);
   if (work.launch.x > 1)
     cost.add("combine",
              double(cost.partialBytes) / rates.copyBandwidth.value +

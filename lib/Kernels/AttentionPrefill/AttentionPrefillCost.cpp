@@ -1,9 +1,11 @@
 // What a launch of `attention_prefill` costs: arithmetic on the target's
 // figures.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/AttentionDecode/AttentionDecodeLoops.h"
 #include "lib/Kernels/AttentionPrefill/AttentionPrefill.h"
 
 #include <algorithm>
+#include <cmath>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -93,6 +95,15 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
   cost.add("tail", work * std::max(0.0, room / blocks - 1),
            std::to_string(launch.y * launch.z) + " blocks on the SMs' " +
                std::to_string(int64_t(room)) + " places");
+  if (double clocks = attention_decode::loopClocksOf(problem, schedule)) {
+    // Those of the blocks ahead in a place, then of one that sees everything.
+    double tiles = std::floor((blocks - 1) / room) * seen / schedule.tile +
+                   std::ceil(double(context) / schedule.tile);
+    cost.add("loops", tiles * clocks / rates.clock.value,
+             spellNumber(tiles) + " tiles of a block, " +
+                 std::string(attention_decode::loopsWhy) + "; " +
+                 spell(rates.clock, "clock"));
+  }
   cost.add("dependency", rates.dependencyGap.value,
            spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = stream / cost.seconds;

@@ -62,7 +62,7 @@ TEST(AttentionDecode, everyFormatAndHeadSizeHasASchedule) {
   for (const target::Target *target : target::allTargets())
     for (std::string_view format :
          {"f16", "int8", "int4", "fp8_e4m3", "int4_asym_g64_zf"})
-      for (int64_t size = 2; size <= 512; size += 2)
+      for (int64_t size = 1; size <= 1024; ++size)
         for (int64_t page : {16, 64, 256}) {
           if (page == 16 && format == "int4_asym_g64_zf")
             continue; // pages of whole groups
@@ -92,6 +92,25 @@ TEST(AttentionDecode, queriesOfLargeHeadsLieInSharedMemory) {
   }
 }
 
+/// Blocks of the same rows have slices of the values; those of a head with one
+/// slice have all.
+TEST(AttentionDecode, blocksHaveSlicesOfLargeValues) {
+  struct Sizes {
+    int64_t size, slices, channels;
+  };
+  for (Sizes sizes : {Sizes{512, 1, 512}, {513, 2, 320}, {1024, 2, 512}}) {
+    Problem problem = problemOf("int8");
+    problem.cache.keySize = problem.cache.valueSize = sizes.size;
+    problem.queryStride = 48 * sizes.size;
+    Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+    EXPECT_EQ(problem.slices(), sizes.slices);
+    EXPECT_EQ(problem.sliceChannels(), sizes.channels);
+    EXPECT_EQ(planOf(problem, schedule).valueTiles, sizes.channels / 16);
+    Launch launch = launchOf(problem, schedule, target::sm90a(), 3, 1, 64);
+    EXPECT_EQ(launch.y, 8 * sizes.slices);
+  }
+}
+
 TEST(AttentionDecode, zerosBehindAHeadCostAsChannelsDo) {
   auto costOfSize = [](int64_t size) {
     Problem problem = problemOf("int8");
@@ -104,6 +123,32 @@ TEST(AttentionDecode, zerosBehindAHeadCostAsChannelsDo) {
   EXPECT_EQ(costOfSize(20).products, costOfSize(32).products);
   EXPECT_GT(costOfSize(20).seconds, costOfSize(16).seconds);
   EXPECT_GT(costOfSize(320).seconds, costOfSize(256).seconds);
+}
+
+/// Predictions of heads whose products are loops, beside an H200
+/// (bench/RESULTS.md, "Heads of any even size").
+TEST(AttentionDecode, largeHeadsTakeWhatWasMeasured) {
+  struct Measured {
+    int64_t size, sequences, context;
+    const char *key, *value;
+    double seconds;
+  };
+  for (const Measured &row : {Measured{320, 3, 2000, "f16", "f16", 11.3e-6},
+                              {512, 3, 2000, "f16", "f16", 26.9e-6},
+                              {320, 1, 300, "int8", "int4", 8.0e-6},
+                              {512, 1, 300, "int8", "int4", 10.5e-6}}) {
+    Problem problem;
+    problem.heads = 8;
+    problem.cache = {2,  row.size,          row.size,
+                     64, formatOf(row.key), formatOf(row.value)};
+    problem.queryStride = 12 * row.size;
+    problem.context = row.context;
+    Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+    double seconds = costOf(problem, schedule, target::sm90a(), row.sequences,
+                            1, row.context)
+                         .seconds;
+    EXPECT_NEAR(seconds / row.seconds, 1, 0.25) << row.size << " " << row.key;
+  }
 }
 
 TEST(AttentionDecode, enoughBytesAreInFlight) {
