@@ -204,7 +204,7 @@ class Builder:
         return self.weights.add(f"model.{name}.weight", [size], self.float, [scale.astype(self.float)])
 
     def rotary_caches(self):
-        d = self.o.head_size
+        d = self.o.head_size // 2 * 2  # pairs; the last of an odd number of channels has no partner
         frequencies = self.o.theta ** (-np.arange(0, d, 2, dtype=np.float64) / d)
         angles = np.outer(np.arange(self.o.context), frequencies)
         # Written even when the weights are not: a rotary embedding is known by its numbers.
@@ -398,8 +398,6 @@ def complaint(o):
             return f"{option_of(name)} is {getattr(o, name)}; expected 0 or more"
     if o.heads % o.kv_heads:
         return f"{o.heads} heads cannot share {o.kv_heads} key heads evenly; expected --kv-heads to divide --heads"
-    if o.head_size % 2:
-        return f"--head-size is {o.head_size}; expected an even number, for rotary embedding turns pairs"
     if o.experts and o.experts < EXPERTS_OF_A_TOKEN:
         return f"--experts is {o.experts}; expected 0 or at least the {EXPERTS_OF_A_TOKEN} that a token has"
     columns = {"--hidden": o.hidden, "--ffn": o.ffn, "--heads times --head-size": o.heads * o.head_size}

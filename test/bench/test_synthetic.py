@@ -114,7 +114,6 @@ def started(interpreter, *options, **keywords):
         (["--head-size=0"], "--head-size is 0; expected 2 to 4096"),
         (["--layers=1000000"], "--layers is 1000000; expected 1 to 2048"),
         (["--kv-heads=3"], "4 heads cannot share 3 key heads evenly; expected --kv-heads to divide --heads"),
-        (["--head-size=63"], "--head-size is 63; expected an even number, for rotary embedding turns pairs"),
         (["--experts=1"], "--experts is 1; expected 0 or at least the 2 that a token has"),
         (["--repeat-rows=-1"], "--repeat-rows is -1; expected 0 or more"),
         (["--ffn=520", "--precision=int4"], "--ffn is 520; expected a multiple of 32, the block of --precision int4"),

@@ -1,6 +1,7 @@
 """Decoders whose heads are no whole tiles of a GPU's products, or larger than its registers, on the emulator: beside the
 host in f32, and bit by bit beside the host in the order of a GPU's sums."""
 
+import json
 import subprocess
 import sys
 
@@ -10,7 +11,8 @@ import onnx
 import pytest
 
 #: Heads of queries and of keys; products of rows that no strip of 16 divides are among them.
-SIZES = {4: (4, 2), 6: (3, 1), 12: (3, 1), 20: (4, 2), 100: (2, 1), 320: (2, 1)}
+SIZES = {4: (4, 2), 5: (3, 1), 6: (3, 1), 12: (3, 1), 20: (4, 2), 33: (4, 2), 65: (3, 3), 100: (2, 1), 127: (2, 1)}
+SIZES |= {255: (2, 1), 320: (2, 1), 576: (2, 1), 640: (2, 1), 1024: (1, 1)}
 TOKENS = np.random.default_rng(1).integers(3, 64, (1, 90)).astype(np.int32)
 UNSUPPORTED = 4
 
@@ -27,7 +29,9 @@ def synthetic(folder, size, heads, *options, **attributes):
         model = onnx.load(folder / "model.onnx", load_external_data=False)
         for node in model.graph.node:
             if node.op_type == "GroupQueryAttention":
-                node.attribute.extend(onnx.helper.make_attribute(*pair) for pair in attributes.items())
+                others = [a for a in node.attribute if a.name not in attributes]
+                del node.attribute[:]
+                node.attribute.extend(others + [onnx.helper.make_attribute(*pair) for pair in attributes.items()])
         onnx.save(model, folder / "model.onnx")
     return folder
 
@@ -53,22 +57,32 @@ def expect_host(tool, folder):
         np.testing.assert_allclose(found, host, atol=5e-3 * np.abs(host).max())
 
 
-@pytest.mark.parametrize("size", [4, 6, 12, 100, 320])
+@pytest.mark.parametrize("size", [4, 5, 6, 12, 33, 65, 100, 255, 320, 640])
 def test_the_emulator_is_beside_the_host(tool, tmp_path, size):
+    """Of an odd number of channels the last one is not rotated."""
     expect_host(tool, synthetic(tmp_path, size, SIZES[size]))
 
 
-def test_norms_windows_and_caps(tool, tmp_path):
+@pytest.mark.parametrize("size", [12, 33])
+def test_norms_windows_and_caps(tool, tmp_path, size):
     """Norms of heads, as Qwen 3 has them, are means over the head alone."""
     norms = ("--model", "qwen3-8b")
-    expect_host(tool, synthetic(tmp_path, 12, SIZES[12], *norms, local_window_size=24, softcap=2.0))
+    expect_host(tool, synthetic(tmp_path, size, SIZES[size], *norms, local_window_size=24, softcap=2.0))
+
+
+@pytest.mark.parametrize("interleaved", [0, 1])
+def test_odd_heads_with_and_without_rotation(tool, tmp_path, interleaved):
+    attributes = {"rotary_interleaved": 1} if interleaved else {"do_rotary": 0}
+    expect_host(tool, synthetic(tmp_path, 33, SIZES[33], **attributes))
 
 
 @pytest.mark.parametrize(
     ("size", "cache"),
     [
         *((20, cache) for cache in ("f16", "int8", "int4", "fp8_e4m3", "int4_asym_g32_zf,int4")),
+        *((33, cache) for cache in ("f16", "int4", "fp8_e4m3", "int4_asym_g32_zf,int4")),
         *((320, cache) for cache in ("f16", "int4_asym_g32_zf,int8")),
+        *((127, "int8"), (576, "int8,int4"), (1024, "f16")),
     ],
 )
 def test_the_order_of_sums_is_the_hosts(tool, tmp_path, size, cache):
@@ -83,15 +97,24 @@ def test_the_order_of_sums_is_the_hosts(tool, tmp_path, size, cache):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_rows_of_the_cache_are_reported(tool, tmp_path):
-    """20 channels of two heads take 24 each, of keys and of values, and a scale."""
-    gpu = compiled(tool, synthetic(tmp_path, 20, SIZES[20]), "gpu.qopt", "--target", "cuda", "--kv", "int8")
-    assert f"KV cache: {2 * 2 * (24 + 2)} bytes per token" in tool("qopt-inspect", gpu).stdout
+@pytest.mark.parametrize("size", [20, 33])
+def test_rows_of_the_cache_are_reported(tool, tmp_path, size):
+    """Of two heads, keys and values have rows of a multiple of 8 channels and a scale, which plans count, too."""
+    folder = synthetic(tmp_path, size, SIZES[size])
+    cache = ("--kv", "int8,int4", "--save-plan", folder / "plan.json")
+    row = (size + 7) // 8 * 8
+    gpu = compiled(tool, folder, "gpu.qopt", "--target", "cuda", *cache)
+    planned = [c["bytes"] for c in json.loads((folder / "plan.json").read_text())["caches"]]
+    assert planned == [2 * (row + 2), 2 * (row // 2 + 2)]
+    assert f"KV cache: {sum(planned)} bytes per token" in tool("qopt-inspect", gpu).stdout
+    compiled(tool, folder, "host.qopt", *cache)
+    planned = [c["bytes"] for c in json.loads((folder / "plan.json").read_text())["caches"]]
+    assert planned == [2 * (size + 2), 2 * ((size + 1) // 2 + 2)]
 
 
 def test_larger_heads_are_refused(tool, tmp_path):
-    synthetic(tmp_path, 514, (1, 1))
+    synthetic(tmp_path, 1025, (1, 1))
     refused = tool("qopt-compile", tmp_path, "--target", "cuda", "-o", tmp_path / "m.qopt", check=False)
     assert refused.returncode == UNSUPPORTED
     assert refused.stderr.count("error:") == 1
-    assert "heads of 514 channels; a GPU takes even numbers up to 512; compile with --target host" in refused.stderr
+    assert "heads of 1025 channels; a GPU takes up to 1024; compile with --target host" in refused.stderr
