@@ -43,6 +43,16 @@ static double instructionsPerScore(const cuda::KvPageLayout &cache,
          double(plan.valueTiles * 16) * instructionsOf(cache.value);
 }
 
+/// `tiles`: of the blocks ahead in a place, and of one that sees everything.
+static void addLoops(Cost &cost, double tileClocks, double tiles,
+                     const target::Figure &clock) {
+  if (tileClocks > 0)
+    cost.add("loops", tiles * tileClocks / clock.value,
+             spellNumber(tiles) + " tiles of a block, " +
+                 std::string(attention_decode::loopsWhy) + "; " +
+                 spell(clock, "clock"));
+}
+
 Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
                                const target::Target &target, int64_t sequences,
                                int64_t tokens, int64_t context) {
@@ -53,8 +63,7 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
   const cuda::KvPageLayout &cache = problem.cache;
   double seen = seenBy(problem, tokens, context);
   double heads = double(sequences * cache.keyHeads);
-  int64_t blocksOfHead = launch.y / cache.keyHeads;
-  double rows = double(blocksOfHead * schedule.blockRows());
+  double rows = double(launch.y / cache.keyHeads * schedule.blockRows());
   Cost cost;
   cost.cacheBytes = int64_t(heads * double(context)) * cache.positionBytes();
   cost.activationBytes = sequences * tokens * problem.heads *
@@ -95,15 +104,10 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
   cost.add("tail", work * std::max(0.0, room / blocks - 1),
            std::to_string(launch.y * launch.z) + " blocks on the SMs' " +
                std::to_string(int64_t(room)) + " places");
-  if (double clocks = attention_decode::loopClocksOf(problem, schedule)) {
-    // Those of the blocks ahead in a place, then of one that sees everything.
-    double tiles = std::floor((blocks - 1) / room) * seen / schedule.tile +
-                   std::ceil(double(context) / schedule.tile);
-    cost.add("loops", tiles * clocks / rates.clock.value,
-             spellNumber(tiles) + " tiles of a block, " +
-                 std::string(attention_decode::loopsWhy) + "; " +
-                 spell(rates.clock, "clock"));
-  }
+  addLoops(cost, attention_decode::loopClocksOf(problem, schedule),
+           std::floor((blocks - 1) / room) * seen / schedule.tile +
+               std::ceil(double(context) / schedule.tile),
+           rates.clock);
   cost.add("dependency", rates.dependencyGap.value,
            spell(rates.dependencyGap, "gap of a dependent kernel"));
   cost.roofPart = stream / cost.seconds;

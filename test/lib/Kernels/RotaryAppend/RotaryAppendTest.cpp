@@ -418,12 +418,7 @@ TEST(RotaryAppend, TakesOddHeads) {
                   {127, "int4", "fp8_e4m3"},
                   {255, "f16", "int4"},
                   {1023, "int8", "int4"}})
-    runCase(problemOf({.heads = 3,
-                       .keyHeads = 1,
-                       .size = odd.size,
-                       .valueSize = odd.size,
-                       .key = odd.key,
-                       .value = odd.value}),
+    runCase(problemOf({3, 1, odd.size, odd.size, 16, odd.key, odd.value}),
             {{14, 3}});
   runCase(problemOf({.size = 32, .valueSize = 33}), {{14, 3}});
 }
