@@ -11,7 +11,8 @@ namespace qopt {
 namespace {
 
 static_assert(uint8_t(plan::DType::Bool) == uint8_t(DType::Bool) &&
-              uint8_t(plan::DType::MAX) == uint8_t(DType::Bool) &&
+              uint8_t(plan::DType::F8E8M0) == uint8_t(DType::F8E8M0) &&
+              uint8_t(plan::DType::MAX) == uint8_t(DType::U2) &&
               uint8_t(plan::DType::I64) == uint8_t(DType::I64));
 
 std::string text(const flatbuffers::String *string) {

@@ -13,6 +13,16 @@ size_t sizeOf(DType type) {
   case DType::I8:
   case DType::U8:
   case DType::Bool:
+  case DType::F8E4M3FN:
+  case DType::F8E4M3FNUZ:
+  case DType::F8E5M2:
+  case DType::F8E5M2FNUZ:
+  case DType::F8E8M0:
+  case DType::F4E2M1:
+  case DType::I4:
+  case DType::U4:
+  case DType::I2:
+  case DType::U2:
     return 1;
   case DType::F16:
   case DType::BF16:
@@ -32,9 +42,11 @@ size_t sizeOf(DType type) {
 }
 
 const char *spell(DType type) {
-  static const char *const names[] = {"f32", "f16", "bf16", "f64", "i8",
-                                      "i16", "i32", "i64",  "u8",  "u16",
-                                      "u32", "u64", "bool"};
+  static const char *const names[] = {
+      "f32",    "f16",      "bf16",       "f64",    "i8",         "i16",
+      "i32",    "i64",      "u8",         "u16",    "u32",        "u64",
+      "bool",   "f8e4m3fn", "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "f8e8m0",
+      "f4e2m1", "i4",       "u4",         "i2",     "u2"};
   return size_t(type) < std::size(names) ? names[size_t(type)] : "unknown";
 }
 

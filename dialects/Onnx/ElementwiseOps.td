@@ -109,9 +109,11 @@ def Onnx_WhereOp : Onnx_Op<"Where", "x where the condition holds, else y", [Onnx
 def Onnx_CastOp : Onnx_Op<"Cast", "x converted to the result's element type", [Onnx_Broadcasts]> {
   let description = [{
     Floats to integers truncate; to a narrower float it rounds to nearest even; to boolean it asks x != 0. CastLike is
-    imported as this op. `saturate` concerns 8-bit floats only.
+    imported as this op. `saturate` concerns 8-bit floats only: whether what is too large becomes the largest number.
+    `round_mode` concerns f8E8M0FNU only: away from zero, towards it, or to the nearest, ties up.
   }];
-  let arguments = (ins AnyTensor:$x, Onnx_Flag<"true">:$saturate);
+  let arguments = (ins AnyTensor:$x, Onnx_Flag<"true">:$saturate,
+                       Onnx_Word<["up", "down", "nearest"], "up">:$round_mode);
   let results = (outs AnyTensor:$y);
 }
 

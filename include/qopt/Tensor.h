@@ -29,6 +29,17 @@ enum class DType : uint8_t {
   U32 = 10,
   U64 = 11,
   Bool = 12, ///< one byte, 0 or 1
+  // One byte an element; of 4 and 2 bits the low ones, integers extended.
+  F8E4M3FN = 13,
+  F8E4M3FNUZ = 14,
+  F8E5M2 = 15,
+  F8E5M2FNUZ = 16,
+  F8E8M0 = 17,
+  F4E2M1 = 18,
+  I4 = 19,
+  U4 = 20,
+  I2 = 21,
+  U2 = 22,
 };
 
 /// Bytes of one element.

@@ -81,7 +81,18 @@ typedef enum qopt_dtype {
   QOPT_U16 = 9,
   QOPT_U32 = 10,
   QOPT_U64 = 11,
-  QOPT_BOOL = 12
+  QOPT_BOOL = 12,
+  /* One byte an element; of 4 and 2 bits the low ones, integers extended. */
+  QOPT_F8E4M3FN = 13,
+  QOPT_F8E4M3FNUZ = 14,
+  QOPT_F8E5M2 = 15,
+  QOPT_F8E5M2FNUZ = 16,
+  QOPT_F8E8M0 = 17,
+  QOPT_F4E2M1 = 18,
+  QOPT_I4 = 19,
+  QOPT_U4 = 20,
+  QOPT_I2 = 21,
+  QOPT_U2 = 22
 } qopt_dtype;
 
 /* What an input or output must be. `dimensions` are spelt as in the model

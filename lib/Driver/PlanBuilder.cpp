@@ -2,6 +2,7 @@
 // is PlanKernels.cpp.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PlanBuilder.h"
+#include "dialects/Onnx/Evaluate/HostTensor.h"
 #include "dialects/Onnx/NodeLocation.h"
 #include "dialects/QOpt/StoredElements.h"
 #include "lib/Driver/CudaSteps.h"
@@ -24,11 +25,21 @@ static plan::DType dtypeOf(Type element) {
       .Case([](Float16Type) { return plan::DType::F16; })
       .Case([](BFloat16Type) { return plan::DType::BF16; })
       .Case([](Float64Type) { return plan::DType::F64; })
+      .Case([](Float8E4M3FNType) { return plan::DType::F8E4M3FN; })
+      .Case([](Float8E4M3FNUZType) { return plan::DType::F8E4M3FNUZ; })
+      .Case([](Float8E5M2Type) { return plan::DType::F8E5M2; })
+      .Case([](Float8E5M2FNUZType) { return plan::DType::F8E5M2FNUZ; })
+      .Case([](Float8E8M0FNUType) { return plan::DType::F8E8M0; })
+      .Case([](Float4E2M1FNType) { return plan::DType::F4E2M1; })
       .Case([](IntegerType type) {
         bool isUnsigned = type.isUnsigned();
         switch (type.getWidth()) {
         case 1:
           return plan::DType::Bool;
+        case 2:
+          return isUnsigned ? plan::DType::U2 : plan::DType::I2;
+        case 4:
+          return isUnsigned ? plan::DType::U4 : plan::DType::I4;
         case 8:
           return isUnsigned ? plan::DType::U8 : plan::DType::I8;
         case 16:
@@ -265,8 +276,14 @@ LogicalResult PlanBuilder::addConstant(Operation *op) {
   auto data = dyn_cast<ElementsAttr>(cast<arith::ConstantOp>(op).getValue());
   if (!data) // an index or a scalar
     return success();
-  // Vectors in f16 are widened where a kernel asks for them.
-  auto place = pool.addElements(data);
+  // Vectors in f16 are widened where a kernel asks for them. Elements of less
+  // than a byte, which a file packs, have one each in a program.
+  Type element = data.getElementType();
+  bool isPacked = element.isIntOrFloat() && !element.isInteger(1) &&
+                  element.getIntOrFloatBitWidth() < 8;
+  auto unpacked = isPacked ? onnx::HostTensor::ofAttr(data) : std::nullopt;
+  auto place =
+      unpacked ? pool.addBytes(unpacked->bytes()) : pool.addElements(data);
   if (!place)
     return op->emitError(place.status().message());
   uint32_t id = addValue(op->getResult(0), plan::Storage::Constant);

@@ -2,6 +2,7 @@
 #include "lib/Io/Npy.h"
 
 #include "lib/Quant/FloatConversion.h"
+#include "lib/Quant/FnuzConversion.h"
 
 #include <cstring>
 
@@ -103,9 +104,32 @@ Status writeNpy(const std::string &path, const TensorView &tensor) {
   return (*file)->finish();
 }
 
+/// The type of NumPy that holds the same values, narrowest first.
+static DType numpyTypeOf(DType type) {
+  switch (type) {
+  case DType::BF16:
+  case DType::F8E4M3FN:
+  case DType::F8E4M3FNUZ:
+  case DType::F8E5M2:
+  case DType::F8E5M2FNUZ:
+  case DType::F8E8M0:
+  case DType::F4E2M1:
+    return DType::F32;
+  case DType::I4:
+  case DType::I2:
+    return DType::I8;
+  case DType::U4:
+  case DType::U2:
+    return DType::U8;
+  default:
+    return type;
+  }
+}
+
 Tensor toNumpyType(const TensorView &tensor) {
-  bool widen = tensor.type == DType::BF16;
-  Tensor copy(tensor.name, widen ? DType::F32 : tensor.type, tensor.shape);
+  DType type = numpyTypeOf(tensor.type);
+  bool widen = type != tensor.type && type == DType::F32;
+  Tensor copy(tensor.name, type, tensor.shape);
   if (!widen && copy.bytes() > 0)
     std::memcpy(copy.data(), tensor.data, copy.bytes());
   for (int64_t i = 0; widen && i < copy.elements(); ++i)
@@ -148,6 +172,24 @@ double elementAsDouble(const TensorView &tensor, int64_t index) {
     return load<uint32_t>(data, index);
   case DType::U64:
     return double(load<uint64_t>(data, index));
+  case DType::F8E4M3FN:
+    return quant::e4m3ToFloat(load<uint8_t>(data, index));
+  case DType::F8E4M3FNUZ:
+    return quant::e4m3fnuzToFloat(load<uint8_t>(data, index));
+  case DType::F8E5M2:
+    return quant::e5m2ToFloat(load<uint8_t>(data, index));
+  case DType::F8E5M2FNUZ:
+    return quant::e5m2fnuzToFloat(load<uint8_t>(data, index));
+  case DType::F8E8M0:
+    return quant::e8m0ToFloat(load<uint8_t>(data, index));
+  case DType::F4E2M1:
+    return quant::e2m1ToFloat(load<uint8_t>(data, index));
+  case DType::I4:
+  case DType::I2:
+    return load<int8_t>(data, index);
+  case DType::U4:
+  case DType::U2:
+    return load<uint8_t>(data, index);
   }
   return 0;
 }

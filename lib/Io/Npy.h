@@ -50,7 +50,8 @@ private:
 /// Writes one array, of a type that NumPy has.
 Status writeNpy(const std::string &path, const TensorView &tensor);
 
-/// What NumPy has a type for: bf16 becomes f32, which holds the same values.
+/// What NumPy has a type for: bf16 and narrower floats become f32, integers of
+/// less than a byte those of one, which hold the same values.
 Tensor toNumpyType(const TensorView &tensor);
 
 /// Element `index` of row-major data as f64.

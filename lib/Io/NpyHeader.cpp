@@ -19,11 +19,21 @@ struct TypeName {
   DType type;
 };
 constexpr TypeName typeNames[] = {
-    {"f4", DType::F32}, {"f2", DType::F16}, {"f8", DType::F64},
-    {"i1", DType::I8},  {"i2", DType::I16}, {"i4", DType::I32},
-    {"i8", DType::I64}, {"u1", DType::U8},  {"u2", DType::U16},
-    {"u4", DType::U32}, {"u8", DType::U64}, {"b1", DType::Bool},
-    {"V2", DType::BF16}}; // what ml_dtypes' bfloat16 becomes in a file
+    {"f4", DType::F32},
+    {"f2", DType::F16},
+    {"f8", DType::F64},
+    {"i1", DType::I8},
+    {"i2", DType::I16},
+    {"i4", DType::I32},
+    {"i8", DType::I64},
+    {"u1", DType::U8},
+    {"u2", DType::U16},
+    {"u4", DType::U32},
+    {"u8", DType::U64},
+    {"b1", DType::Bool},
+    // What ml_dtypes' bfloat16 becomes in a file, and its narrower types.
+    {"V2", DType::BF16},
+    {"V1", DType::U8}};
 
 /// Reads the dictionary from front to back.
 class DictionaryReader {
@@ -181,8 +191,10 @@ std::string spellNpyHeader(DType type, const std::vector<int64_t> &shape) {
   std::string text = "{'descr': '";
   text += sizeOf(type) == 1 ? '|' : '<';
   for (const TypeName &entry : typeNames)
-    if (entry.type == type)
+    if (entry.type == type) {
       text += entry.name;
+      break;
+    }
   text += "', 'fortran_order': False, 'shape': (";
   for (size_t i = 0; i < shape.size(); ++i)
     text += std::to_string(shape[i]) +

@@ -8,15 +8,15 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/Lower/Minifloat.h"
 
 using namespace mlir;
 using namespace qopt;
 
 Type KernelCutter::storageType(Type element) {
-  auto integer = dyn_cast<IntegerType>(element);
-  if (!integer)
+  if (!isa<IntegerType>(element) && !isMinifloat(element))
     return element;
-  unsigned width = integer.getWidth() == 1 ? 8 : integer.getWidth();
+  unsigned width = std::max(8u, element.getIntOrFloatBitWidth());
   return IntegerType::get(element.getContext(), width);
 }
 
@@ -29,16 +29,35 @@ Value KernelCutter::fromStorage(OpBuilder &inner, Value value, Type type) {
     return arith::CmpIOp::create(inner, loc, arith::CmpIPredicate::ne, value,
                                  zero);
   }
+  unsigned width = type.getIntOrFloatBitWidth();
+  if (width < 8)
+    value =
+        arith::TruncIOp::create(inner, loc, inner.getIntegerType(width), value);
+  if (isa<FloatType>(type))
+    return arith::BitcastOp::create(inner, loc, type, value);
+  if (value.getType() == type)
+    return value;
   return UnrealizedConversionCastOp::create(inner, loc, type, value)
       .getResult(0);
 }
 
 Value KernelCutter::toStorage(OpBuilder &inner, Value value) {
-  Type type = storageType(value.getType());
+  Type from = value.getType(), type = storageType(from);
+  if (from == type)
+    return value;
+  unsigned width = from.getIntOrFloatBitWidth();
+  Type signless = inner.getIntegerType(width);
+  if (isa<FloatType>(from))
+    value = arith::BitcastOp::create(inner, loc, signless, value);
+  else if (from != signless && width < 8)
+    value = UnrealizedConversionCastOp::create(inner, loc, signless, value)
+                .getResult(0);
+  if (width < 8 && from.isSignlessInteger() && !from.isInteger(1))
+    return arith::ExtSIOp::create(inner, loc, type, value);
+  if (width < 8)
+    return arith::ExtUIOp::create(inner, loc, type, value);
   if (value.getType() == type)
     return value;
-  if (value.getType().isInteger(1))
-    return arith::ExtUIOp::create(inner, loc, type, value);
   return UnrealizedConversionCastOp::create(inner, loc, type, value)
       .getResult(0);
 }

@@ -41,7 +41,8 @@ protected:
   /// The view of an input.
   mlir::Value viewOf(mlir::Value input) const;
 
-  /// The element type of a buffer: booleans are bytes, integers signless.
+  /// The element type of a buffer: booleans and what is
+  /// narrower than a byte are bytes, 8-bit floats and integers signless ones.
   static mlir::Type storageType(mlir::Type element);
   mlir::Value fromStorage(mlir::OpBuilder &inner, mlir::Value value,
                           mlir::Type type);

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Lower/OnnxLowering.h"
 #include "passes/Lower/ScalarMath.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using namespace qopt;
@@ -287,15 +288,15 @@ static LogicalResult lowerWhere(onnx::WhereOp op, LoweringContext &context) {
 }
 
 static LogicalResult lowerCast(onnx::CastOp op, LoweringContext &context) {
-  Type from = context.elementOf(op.getX()), to = context.elementOf(op.getY());
-  for (Type type : {from, to})
-    if (type.getIntOrFloatBitWidth() < 8 && !type.isInteger(1))
-      return context.fail("elements of less than 8 bits are supported only in "
-                          "weights");
-    else if (isa<FloatType>(type) && type.getIntOrFloatBitWidth() == 8)
-      return context.fail("8-bit floats are not supported");
+  Type to = context.elementOf(op.getY());
+  using Power = MinifloatRounding::Power;
+  MinifloatRounding rounding{op.getSaturate(),
+                             llvm::StringSwitch<Power>(op.getRoundMode())
+                                 .Case("down", Power::Down)
+                                 .Case("nearest", Power::Nearest)
+                                 .Default(Power::Up)};
   return elementwise(op, context, [&](Scalars x) -> Scalar {
-    return {ScalarMath(context).convert(x[0], to)};
+    return {ScalarMath(context).convert(x[0], to, rounding)};
   });
 }
 

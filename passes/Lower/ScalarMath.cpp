@@ -21,6 +21,8 @@ Scalar ScalarMath::widen(Scalar x) {
   auto type = dyn_cast<FloatType>(x.value.getType());
   if (!type || type.getWidth() >= 32)
     return x;
+  if (isMinifloat(type))
+    return {extendMinifloat(b, loc, x.value)};
   return {arith::ExtFOp::create(b, loc, b.getF32Type(), x.value)};
 }
 
@@ -47,7 +49,7 @@ static Value convertInteger(OpBuilder &b, Location loc, Scalar x, Type to) {
   return arith::ExtSIOp::create(b, loc, to, x.value);
 }
 
-Value ScalarMath::convert(Scalar x, Type type) {
+Value ScalarMath::convert(Scalar x, Type type, MinifloatRounding rounding) {
   Type from = x.value.getType();
   bool toUnsigned = type.isUnsignedInteger();
   if (auto integer = dyn_cast<IntegerType>(type);
@@ -57,11 +59,18 @@ Value ScalarMath::convert(Scalar x, Type type) {
     return x.value;
   if (isa<IndexType>(from)) {
     x = {arith::IndexCastOp::create(b, loc, b.getI64Type(), x.value), false};
-    return convert(x, type);
+    return convert(x, type, rounding);
   }
   if (isa<IndexType>(type)) {
     Value wide = convert(x, b.getI64Type());
     return arith::IndexCastOp::create(b, loc, type, wide);
+  }
+  if (isMinifloat(from))
+    return convert(widen(x), type, rounding);
+  if (isMinifloat(type)) {
+    bool isWide = from.isF32() || from.isF64();
+    Value wide = isWide ? x.value : convert(x, b.getF32Type());
+    return roundToMinifloat(b, loc, wide, cast<FloatType>(type), rounding);
   }
   if (type.isInteger(1)) {
     Value zero = constant(from, 0);

@@ -5,6 +5,7 @@
 #ifndef QOPT_PASSES_LOWER_SCALARMATH_H
 #define QOPT_PASSES_LOWER_SCALARMATH_H
 
+#include "passes/Lower/Minifloat.h"
 #include "passes/Lower/OnnxLowering.h"
 
 namespace qopt {
@@ -22,7 +23,8 @@ public:
   Scalar widen(Scalar x);
   /// x as an element of `type` (Cast's rules): floats to integers truncate,
   /// anything to i1 asks x != 0.
-  mlir::Value convert(Scalar x, mlir::Type type);
+  mlir::Value convert(Scalar x, mlir::Type type,
+                      MinifloatRounding rounding = {});
 
   mlir::Value add(Scalar a, Scalar b);
   mlir::Value subtract(Scalar a, Scalar b);

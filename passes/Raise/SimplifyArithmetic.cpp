@@ -52,6 +52,9 @@ bool isLossless(Type from, Type to) {
   if (from == to || from.isInteger(1))
     return true;
   auto fromFloat = dyn_cast<FloatType>(from), toFloat = dyn_cast<FloatType>(to);
+  // Those of 8 and 4 bits lack infinities, zeros or signs of each other.
+  if (toFloat && toFloat.getWidth() < 16)
+    return false;
   if (fromFloat && toFloat)
     return fromFloat.getFPMantissaWidth() <= toFloat.getFPMantissaWidth() &&
            APFloat::semanticsMaxExponent(fromFloat.getFloatSemantics()) <=

@@ -58,10 +58,17 @@ TensorView viewOf(const std::string &name, const InputArray &array) {
   return view;
 }
 
+DType typeNamed(const std::string &name) {
+  for (int code = 0; code <= int(DType::U2); ++code)
+    if (name == spell(DType(code)))
+      return DType(code);
+  throw StatusError({StatusCode::Internal, "no type is named " + name});
+}
+
 nb::object arrayOf(const Tensor &given) {
   auto tensor = std::make_unique<Tensor>(
       given.type() == DType::BF16 ? widened(given) : given);
-  nb::dlpack::dtype type;
+  nb::dlpack::dtype type = {uint8_t(Code::UInt), 8, 1}; // narrower: codes
   for (const TypeRow &row : types)
     if (row.type == tensor->type())
       type = {uint8_t(row.code), row.bits, 1};

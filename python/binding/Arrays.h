@@ -22,8 +22,11 @@ using InputArray =
 /// qopt lacks.
 TensorView viewOf(const std::string &name, const InputArray &array);
 
-/// A NumPy array that keeps the tensor's memory alive. bf16, which NumPy lacks,
-/// becomes f32.
+/// The type that is spelt so ("bf16", "i4"); StatusError where none is.
+DType typeNamed(const std::string &name);
+
+/// A NumPy array that keeps the tensor's memory alive. Of what NumPy lacks,
+/// bf16 becomes f32 and narrower elements are codes, as u8.
 nanobind::object arrayOf(const Tensor &tensor);
 
 } // namespace qopt::python

@@ -110,13 +110,13 @@ void bindSession(nb::module_ &m) {
       .def(
           "run",
           [](Session &session,
-             const std::vector<std::tuple<std::string, InputArray, bool>>
+             const std::vector<std::tuple<std::string, InputArray, std::string>>
                  &inputs) {
             std::vector<TensorView> views;
-            for (const auto &[name, array, isBfloat16] : inputs) {
+            for (const auto &[name, array, coded] : inputs) {
               views.push_back(viewOf(name, array));
-              if (isBfloat16)
-                views.back().type = DType::BF16;
+              if (!coded.empty())
+                views.back().type = typeNamed(coded);
             }
             StatusOr<std::vector<Tensor>> outputs = Status();
             {
@@ -130,7 +130,7 @@ void bindSession(nb::module_ &m) {
           },
           "inputs"_a,
           nb::sig("def run(self, inputs: "
-                  "collections.abc.Sequence[tuple[str, object, bool]]) -> "
+                  "collections.abc.Sequence[tuple[str, object, str]]) -> "
                   "dict[str, numpy.typing.NDArray[typing.Any]]"))
       .def_prop_ro("memory", &Session::memory);
   m.def(

@@ -17,6 +17,20 @@ _NUMPY_TYPES = {"f16": "float16", "f32": "float32", "f64": "float64", "bool": "b
 _NUMPY_TYPES |= {
     f"{sign}{bits}": f"{kind}{bits}" for sign, kind in (("i", "int"), ("u", "uint")) for bits in (8, 16, 32, 64)
 }
+# Types that NumPy lacks, by the names that the package ml_dtypes has for them.
+_CODES = {
+    "bf16": "bfloat16",
+    "f8e4m3fn": "float8_e4m3fn",
+    "f8e4m3fnuz": "float8_e4m3fnuz",
+    "f8e5m2": "float8_e5m2",
+    "f8e5m2fnuz": "float8_e5m2fnuz",
+    "f8e8m0": "float8_e8m0fnu",
+    "f4e2m1": "float4_e2m1fn",
+    "i4": "int4",
+    "u4": "uint4",
+    "i2": "int2",
+    "u2": "uint2",
+}
 
 
 def refuse(message: str) -> Error:
@@ -127,8 +141,8 @@ def prompt_ids(prompt: Any, vocabulary: int) -> list[int]:
     return ids
 
 
-def arrays(inputs: Any, signature: Sequence[TensorSpec]) -> list[tuple[str, Any, bool]]:
-    """The inputs of a graph: names, arrays, and whether these are codes of bfloat16, which NumPy has no type for."""
+def arrays(inputs: Any, signature: Sequence[TensorSpec]) -> list[tuple[str, Any, str]]:
+    """The inputs of a graph: names, arrays, and the type of those that are codes of a type that NumPy lacks, or ""."""
     if not isinstance(inputs, Mapping):
         raise refuse(f"inputs must be a mapping from names to arrays, got {type(inputs).__name__}")
     types = {spec.name: spec.type for spec in signature}
@@ -139,10 +153,31 @@ def arrays(inputs: Any, signature: Sequence[TensorSpec]) -> list[tuple[str, Any,
     return [_input(name, value, types.get(name, "")) for name, value in inputs.items()]
 
 
-def _input(name: str, value: Any, wanted: str) -> tuple[str, Any, bool]:
+def results(outputs: dict[str, Any], signature: Sequence[TensorSpec]) -> dict[str, Any]:
+    """What a graph gave, with codes of types that NumPy lacks as arrays of ml_dtypes where that package is."""
+    coded = {spec.name: spec.type for spec in signature if spec.type in _CODES and spec.type != "bf16"}
+    if not coded:
+        return outputs
+    try:
+        import ml_dtypes
+    except ImportError:
+        return outputs
+    return outputs | {name: outputs[name].view(getattr(ml_dtypes, _CODES[type])) for name, type in coded.items()}
+
+
+def _input(name: str, value: Any, wanted: str) -> tuple[str, Any, str]:
     array = _array(name, value, wanted)
-    is_bfloat16 = getattr(getattr(array, "dtype", None), "name", "") == "bfloat16" and hasattr(array, "view")
-    return (name, array.view("uint16"), True) if is_bfloat16 else (name, array, False)
+    given = _coded_type(array)
+    if given and hasattr(array, "view"):
+        return name, array.view(f"uint{8 * array.dtype.itemsize}"), given
+    is_code = wanted in _CODES and wanted != "bf16" and str(getattr(array, "dtype", "")) == "uint8"
+    return name, array, wanted if is_code else ""
+
+
+def _coded_type(array: Any) -> str:
+    """Of the package ml_dtypes."""
+    name = getattr(getattr(array, "dtype", None), "name", "")
+    return next((type for type, known in _CODES.items() if known == name), "")
 
 
 def _array(name: str, value: Any, wanted: str) -> Any:
@@ -160,7 +195,7 @@ def _array(name: str, value: Any, wanted: str) -> Any:
         array = numpy.asarray(value, order="C")
     except (TypeError, ValueError, RuntimeError) as error:
         raise refuse(f"input '{name}' cannot be made an array: {error}") from None
-    if array.dtype.name == "bfloat16":  # of the package ml_dtypes
+    if _coded_type(array):
         return array
     if array.dtype.hasobject or array.dtype.kind in "SUV":
         raise refuse(f"input '{name}' cannot be made an array of numbers: it has elements of type {array.dtype}")

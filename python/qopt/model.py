@@ -127,12 +127,14 @@ class Model:
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
         """Arrays in by name, NumPy arrays out. An input is a NumPy array of any layout, anything with __dlpack__ in the
-        memory of the host, or a list of numbers, which gets the type of the signature."""
+        memory of the host, or a list of numbers, which gets the type of the signature. Of the types that NumPy lacks an
+        input is an array of ml_dtypes, or of narrower ones than bf16 the codes as uint8; so is an output, but that bf16
+        comes as float32."""
         if self._session is None:
             raise Error(f"'{self._artifact.path}' writes text; use generate or logits", ErrorCode.INVALID_ARGUMENT)
         given = arguments.arrays(inputs, self.inputs)
         with self._turn:
-            return self._session.run(given)
+            return arguments.results(self._session.run(given), self.outputs)
 
     def generate(
         self,

@@ -12,7 +12,7 @@ using namespace qopt::c;
 
 static_assert(int(StatusCode::DeviceFailed) == QOPT_DEVICE_FAILED &&
               int(StatusCode::BadArtifact) == QOPT_BAD_ARTIFACT &&
-              int(DType::Bool) == QOPT_BOOL);
+              int(DType::Bool) == QOPT_BOOL && int(DType::U2) == QOPT_U2);
 
 static thread_local std::string lastError;
 
@@ -168,7 +168,7 @@ static StatusOr<TensorView> viewOf(const qopt_tensor &tensor,
   int dtype; // a caller of C may have written any number
   static_assert(sizeof(dtype) == sizeof(tensor.dtype));
   std::memcpy(&dtype, &tensor.dtype, sizeof(dtype));
-  if (dtype < QOPT_F32 || dtype > QOPT_BOOL)
+  if (dtype < QOPT_F32 || dtype > QOPT_U2)
     return Status(StatusCode::InvalidArgument,
                   named + " has the unknown type " + std::to_string(dtype));
   if (tensor.rank != spec->shape.size())

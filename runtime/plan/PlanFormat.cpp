@@ -65,6 +65,16 @@ int64_t bytesOf(plan::DType type) {
   case plan::DType::I8:
   case plan::DType::U8:
   case plan::DType::Bool:
+  case plan::DType::F8E4M3FN:
+  case plan::DType::F8E4M3FNUZ:
+  case plan::DType::F8E5M2:
+  case plan::DType::F8E5M2FNUZ:
+  case plan::DType::F8E8M0:
+  case plan::DType::F4E2M1:
+  case plan::DType::I4:
+  case plan::DType::U4:
+  case plan::DType::I2:
+  case plan::DType::U2:
     return 1;
   case plan::DType::F16:
   case plan::DType::BF16:

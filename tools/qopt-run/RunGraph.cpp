@@ -23,6 +23,14 @@ static std::string spell(const TensorSpec &spec) {
   return text + "]";
 }
 
+/// Whether an array of a type that NumPy has holds the codes of an input whose
+/// type it lacks.
+static bool holdsCodes(DType given, DType wanted) {
+  bool isSigned = wanted == DType::I4 || wanted == DType::I2;
+  return wanted > DType::Bool &&
+         (given == DType::U8 || (isSigned && given == DType::I8));
+}
+
 /// The signature's inputs, from the arrays of a file.
 static StatusOr<std::vector<TensorView>>
 chooseInputs(const Artifact &artifact, const std::vector<Tensor> &arrays,
@@ -47,6 +55,8 @@ chooseInputs(const Artifact &artifact, const std::vector<Tensor> &arrays,
     }
     TensorView view = found->view();
     view.name = spec.name;
+    if (holdsCodes(view.type, spec.type))
+      view.type = spec.type;
     inputs.push_back(view);
   }
   if (path.ends_with(".npz"))

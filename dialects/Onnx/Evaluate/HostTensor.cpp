@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/HostTensor.h"
 #include "dialects/QOpt/StoredElements.h"
+#include "lib/Quant/FloatConversion.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/STLExtras.h"
 #include <cassert>
@@ -258,6 +259,14 @@ static void storeFloat(Element element, char *place, double value) {
              element == Element::Bool ? value != 0 : toInt(value));
     return;
   }
+  // APFloat has neither a NaN of e2m1, which is a zero of the other sign as in
+  // ml_dtypes, nor signs and zeros of e8m0.
+  if (element == Element::F8E8M0) {
+    *place = char(quant::floatToE8m0(static_cast<float>(value)));
+    return;
+  }
+  if (element == Element::F4E2M1 && std::isnan(value))
+    value = std::signbit(value) ? 0.0 : -0.0;
   APFloat narrow(value);
   bool losesInfo = false;
   narrow.convert(semanticsOf(element), APFloat::rmNearestTiesToEven,

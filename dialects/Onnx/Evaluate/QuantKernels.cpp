@@ -53,13 +53,28 @@ KernelResult dequantizeLinear(const Call &call) {
     return positions.status();
   std::vector<double> values = call.in(0).floats();
   std::vector<double> scales = call.in(1).floats(), zeros;
-  if (call.has(2))
+  if (call.has(2) && !isFloat(call.in(2).element())) // floats have none
     zeros = call.in(2).floats();
   for (size_t i = 0; i < values.size(); ++i) {
     int64_t at = (*positions)[i];
     values[i] = (values[i] - (zeros.empty() ? 0 : zeros[at])) * scales[at];
   }
   return one(HostTensor::ofFloats(call.element(), shape, values));
+}
+
+/// The 16-bit float that x, scale and quotient are rounded to, if any.
+std::optional<Element> precisionOf(const Call &call) {
+  constexpr int64_t float16 = 10, bfloat16 = 16; // TensorProto.DataType
+  int64_t precision = call.attr("precision", 0);
+  if (precision == float16)
+    return Element::F16;
+  if (precision == bfloat16)
+    return Element::BF16;
+  return std::nullopt;
+}
+
+double rounded(double value, Element element) {
+  return HostTensor::scalar(element, value).floatAt(0);
 }
 
 KernelResult quantizeLinear(const Call &call) {
@@ -73,15 +88,19 @@ KernelResult quantizeLinear(const Call &call) {
     return positions.status();
   std::vector<double> values = call.in(0).floats();
   std::vector<double> scales = call.in(1).floats(), zeros;
-  if (call.has(2))
+  if (call.has(2) && !isFloat(call.in(2).element())) // floats have none
     zeros = call.in(2).floats();
-  bool saturate = call.attr("saturate", 1) != 0;
+  bool saturate = call.attr("saturate", 1) != 0 || element == Element::F4E2M1;
+  std::optional<Element> precision = precisionOf(call);
   bool single = call.in(0).element() != Element::F64;
   auto [lowest, highest] =
       isFloat(element) ? std::pair<int64_t, int64_t>() : rangeOf(element);
   for (size_t i = 0; i < values.size(); ++i) {
     int64_t at = (*positions)[i];
-    double quotient = values[i] / scales[at];
+    double quotient = precision ? rounded(rounded(values[i], *precision) /
+                                              rounded(scales[at], *precision),
+                                          *precision)
+                                : values[i] / scales[at];
     if (single) // the division is one of f32 and its ties matter
       quotient = static_cast<float>(quotient);
     if (isFloat(element)) {

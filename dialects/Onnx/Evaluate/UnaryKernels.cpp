@@ -138,18 +138,32 @@ KernelResult swish(const Call &call) {
 // Copies
 //===--------------------------------------------------------------------===//
 
+/// What Cast to e8m0 makes of a magnitude: a power of two from 2^-127 to 2^127.
+double powerOfTwo(float x, StringRef mode, bool saturate) {
+  constexpr double least = 0x1p-127, most = 0x1p127;
+  if (std::isnan(x) || (!saturate && x < least))
+    return NAN;
+  if (std::isinf(x))
+    return saturate ? most : NAN;
+  double power = std::scalbn(1.0, std::ilogb(std::max<double>(x, least)));
+  if (mode == "up" ? power < x : mode == "nearest" && 1.5 * power <= x)
+    power *= 2;
+  return power <= most ? power : saturate ? most : NAN;
+}
+
 KernelResult cast(const Call &call) {
   Element from = call.in(0).element(), to = call.element();
   if (from == to && call.data())
     return one(call.in(0));
-  if (!isFloat(from) && from != Element::U64)
+  bool isNarrow = isFloat(to) && widthOf(to) == 1;
+  if (!isFloat(from) && from != Element::U64 && !isNarrow)
     return mapInts(call, [](int64_t x) { return x; });
-  if (to == Element::F8E8M0) // powers of two, rounded up by default
-    return mapFloats(call, [](double x) {
-      double least = std::exp2(-127);
-      return x >= 0 ? std::exp2(std::ceil(std::log2(std::max(x, least)))) : NAN;
-    });
   bool saturate = call.attr("saturate", 1) != 0 || to == Element::F4E2M1;
+  if (to == Element::F8E8M0)
+    return mapFloats(
+        call, [=, mode = call.attrString("round_mode", "up")](double x) {
+          return powerOfTwo(static_cast<float>(std::fabs(x)), mode, saturate);
+        });
   return mapFloats(call,
                    [=](double x) { return saturate ? saturated(to, x) : x; });
 }

@@ -207,6 +207,17 @@ void load(plan::DType type, const uint8_t *bytes, int64_t count,
     return loadIntegers<int64_t>(bytes, count, block);
   case plan::DType::U8:
   case plan::DType::Bool:
+    // Narrower elements are codes here: they are copied, never converted.
+  case plan::DType::F8E4M3FN:
+  case plan::DType::F8E4M3FNUZ:
+  case plan::DType::F8E5M2:
+  case plan::DType::F8E5M2FNUZ:
+  case plan::DType::F8E8M0:
+  case plan::DType::F4E2M1:
+  case plan::DType::I4:
+  case plan::DType::U4:
+  case plan::DType::I2:
+  case plan::DType::U2:
     return loadIntegers<uint8_t>(bytes, count, block);
   case plan::DType::U16:
     return loadIntegers<uint16_t>(bytes, count, block);
@@ -278,6 +289,16 @@ void store(plan::DType type, const CastBlock &block, int64_t count,
   case plan::DType::I64:
     return storeIntegers<int64_t>(block, count, bytes);
   case plan::DType::U8:
+  case plan::DType::F8E4M3FN:
+  case plan::DType::F8E4M3FNUZ:
+  case plan::DType::F8E5M2:
+  case plan::DType::F8E5M2FNUZ:
+  case plan::DType::F8E8M0:
+  case plan::DType::F4E2M1:
+  case plan::DType::I4:
+  case plan::DType::U4:
+  case plan::DType::I2:
+  case plan::DType::U2:
     return storeIntegers<uint8_t>(block, count, bytes);
   case plan::DType::U16:
     return storeIntegers<uint16_t>(block, count, bytes);
@@ -410,6 +431,9 @@ BoundCommand bindCast(StepBinder &binder, const plan::Cast &step) {
   auto command = std::make_unique<CastCommand>();
   const BoundValue &x = binder.value(step.x());
   const BoundValue &y = binder.value(step.y());
+  if (x.type != y.type && std::max(x.type, y.type) > plan::DType::Bool)
+    return binder.fail("elements of 8-bit floats and of less than a byte are "
+                       "copied, not converted");
   command->from = x.type;
   command->to = y.type;
   command->count = x.elements;

@@ -5,6 +5,7 @@
 
 #include "TemporaryFolder.h"
 
+#include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 
@@ -47,6 +48,36 @@ TEST(NpyTest, WriterAndReaderAgree) {
   auto mapped = io::NpyFile::open(path);
   ASSERT_TRUE(mapped.ok());
   EXPECT_EQ(std::memcmp(mapped->bytes().data(), data, sizeof data), 0);
+}
+
+TEST(NpyTest, NarrowTypesAreTheirValues) {
+  // Codes as a file of ml_dtypes has them.
+  auto codes = io::parseNpy(
+      file("{'descr': '|V1', 'fortran_order': False, 'shape': (3,), }\n",
+           {0x38, 0x80, 0x7e}),
+      "a");
+  ASSERT_TRUE(codes.ok()) << codes.status().message();
+  EXPECT_EQ(codes->type(), DType::U8);
+  auto values = [&](DType type) {
+    TensorView view = codes->view();
+    view.type = type;
+    Tensor array = io::toNumpyType(view);
+    EXPECT_EQ(array.type(), DType::F32);
+    return std::vector<float>(array.as<float>(), array.as<float>() + 3);
+  };
+  EXPECT_EQ(values(DType::F8E4M3FN), (std::vector<float>{1, -0.f, 448}));
+  EXPECT_EQ(values(DType::F8E5M2)[0], 0.5f);
+  EXPECT_EQ(values(DType::F8E4M3FNUZ)[0], 0.5f);
+  EXPECT_TRUE(std::isnan(values(DType::F8E4M3FNUZ)[1]));
+  EXPECT_EQ(values(DType::F8E4M3FNUZ)[2], 224.f);
+  EXPECT_EQ(values(DType::F8E5M2FNUZ)[2], 49152.f);
+  EXPECT_EQ(values(DType::F8E8M0)[1], 2.f);
+  Tensor ints("n", DType::I4, {2});
+  ints.as<int8_t>()[0] = -8;
+  ints.as<int8_t>()[1] = 7;
+  Tensor wide = io::toNumpyType(ints.view());
+  EXPECT_EQ(wide.type(), DType::I8);
+  EXPECT_EQ(wide.as<int8_t>()[0], -8);
 }
 
 TEST(NpyTest, UnfinishedFileLeavesNothing) {

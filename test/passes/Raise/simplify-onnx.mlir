@@ -77,6 +77,15 @@ func.func @rounding_cast(%x: tensor<?xf32>) -> tensor<?xf32> {
   return %b : tensor<?xf32>
 }
 
+// What saturates to f8E5M2FNUZ is infinite in f8E5M2, and no half.
+// CHECK-LABEL: func @minifloat_cast
+// CHECK-COUNT-2: onnx.Cast
+func.func @minifloat_cast(%x: tensor<?xf8E5M2>) -> tensor<?xf16> {
+  %a = onnx.Cast %x : (tensor<?xf8E5M2>) -> tensor<?xf8E5M2FNUZ>
+  %b = onnx.Cast %a : (tensor<?xf8E5M2FNUZ>) -> tensor<?xf16>
+  return %b : tensor<?xf16>
+}
+
 // CHECK-LABEL: func @full_slice
 // CHECK-NEXT: return %arg0
 func.func @full_slice(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {

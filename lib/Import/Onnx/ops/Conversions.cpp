@@ -3,6 +3,7 @@
 #include "lib/Import/Onnx/ops/Upgrades.h"
 
 using namespace mlir;
+using onnx_file::TensorProto;
 
 namespace qopt::import {
 
@@ -10,14 +11,13 @@ static Type elementTypeOf(Value value) {
   return cast<ShapedType>(value.getType()).getElementType();
 }
 
-/// round_mode concerns conversions to float8e8m0 alone.
-static Status checkRounding(NodeContext &node) {
-  std::string mode = node.text("round_mode", "up");
-  if (mode == "up")
-    return {};
-  return Status(StatusCode::Unsupported,
-                "attribute \"round_mode\" is \"" + mode +
-                    "\", which is not supported; expected \"up\"");
+/// How what does not fit is rounded; only the narrowest floats ask for it.
+static NamedAttrList roundingOf(NodeContext &node) {
+  OpBuilder &b = node.builder();
+  NamedAttrList attrs;
+  attrs.set("saturate", b.getBoolAttr(node.integer("saturate", 1) != 0));
+  attrs.set("round_mode", b.getStringAttr(node.text("round_mode", "up")));
+  return attrs;
 }
 
 static Status namedType(NodeContext &node, StringRef attribute, Type &type) {
@@ -32,19 +32,14 @@ static Status namedType(NodeContext &node, StringRef attribute, Type &type) {
 Status buildCast(NodeContext &node) {
   Type type;
   QOPT_RETURN_IF_ERROR(namedType(node, "to", type));
-  QOPT_RETURN_IF_ERROR(checkRounding(node));
-  node.set("saturate",
-           node.builder().getBoolAttr(node.integer("saturate", 1) != 0));
+  for (NamedAttribute attribute : roundingOf(node))
+    node.set(attribute.getName(), attribute.getValue());
   return node.finish("Cast", 1, type);
 }
 
 Status buildCastLike(NodeContext &node) {
   Type type = elementTypeOf(node.input(1));
-  QOPT_RETURN_IF_ERROR(checkRounding(node));
-  NamedAttrList attrs;
-  attrs.set("saturate",
-            node.builder().getBoolAttr(node.integer("saturate", 1) != 0));
-  auto cast = node.create("Cast", {node.input(0)}, 1, attrs, type);
+  auto cast = node.create("Cast", {node.input(0)}, 1, roundingOf(node), type);
   if (!cast)
     return cast.status();
   node.output((*cast)->getResult(0));
@@ -63,7 +58,14 @@ Status buildQuantizeLinear(NodeContext &node) {
                   "output_dtype differs from the zero point's type");
   node.set("axis", b.getI64IntegerAttr(node.integer("axis", 1)));
   node.set("block_size", b.getI64IntegerAttr(node.integer("block_size", 0)));
-  node.set("precision", b.getI64IntegerAttr(node.integer("precision", 0)));
+  // What divides in 16 bits says so from here on: types may widen later.
+  Type x = elementTypeOf(node.input(0)), scale = elementTypeOf(node.input(1));
+  int64_t precision = x != scale       ? 0
+                      : scale.isF16()  ? TensorProto::FLOAT16
+                      : scale.isBF16() ? TensorProto::BFLOAT16
+                                       : 0;
+  node.set("precision",
+           b.getI64IntegerAttr(node.integer("precision", precision)));
   node.set("saturate", b.getBoolAttr(node.integer("saturate", 1) != 0));
   if (!node.hasInput(2))
     node.setInput(2, node.none());

@@ -141,6 +141,7 @@ def test_all_unsupported_operators_at_once(refused):
         (one("Softmax", axis="last"), 'attribute "axis" has the wrong type; expected an integer'),
         (one("Softmax", colour=1), 'attribute "colour" is not known'),
         (one("Gelu", opset=20, approximate="cubic"), "one of none, tanh"),
+        (one("Cast", opset=24, to=TensorProto.FLOAT8E8M0, round_mode="odd"), "one of up, down, nearest"),
         (one("Abs", ["x", "x"]), "has 2 inputs; expected 1"),
         (one("MatMul", ["x", "x"]), None),
         (one("Add", ["x", "w"], initializers=[ints("w", 1, 2, 3, 4)]), "different element types"),
