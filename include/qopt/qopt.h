@@ -20,6 +20,8 @@
 #ifndef QOPT_QOPT_H
 #define QOPT_QOPT_H
 
+#include "qopt/qopt_dtype.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,33 +69,6 @@ QOPT_C_API qopt_status qopt_artifact_open(const char *path, int flags,
 QOPT_C_API void qopt_artifact_release(qopt_artifact *artifact);
 /* 1: text is generated from it; 0: it runs on tensors. */
 QOPT_C_API int qopt_artifact_is_decoder(const qopt_artifact *artifact);
-
-typedef enum qopt_dtype {
-  QOPT_F32 = 0,
-  QOPT_F16 = 1,
-  QOPT_BF16 = 2,
-  QOPT_F64 = 3,
-  QOPT_I8 = 4,
-  QOPT_I16 = 5,
-  QOPT_I32 = 6,
-  QOPT_I64 = 7,
-  QOPT_U8 = 8,
-  QOPT_U16 = 9,
-  QOPT_U32 = 10,
-  QOPT_U64 = 11,
-  QOPT_BOOL = 12,
-  /* One byte an element; of 4 and 2 bits the low ones, integers extended. */
-  QOPT_F8E4M3FN = 13,
-  QOPT_F8E4M3FNUZ = 14,
-  QOPT_F8E5M2 = 15,
-  QOPT_F8E5M2FNUZ = 16,
-  QOPT_F8E8M0 = 17,
-  QOPT_F4E2M1 = 18,
-  QOPT_I4 = 19,
-  QOPT_U4 = 20,
-  QOPT_I2 = 21,
-  QOPT_U2 = 22
-} qopt_dtype;
 
 /* What an input or output must be. `dimensions` are spelt as in the model
  * ("64", "batch"). Strings live as long as the artifact. */

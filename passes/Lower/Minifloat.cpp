@@ -24,8 +24,8 @@ struct Layout {
       : semantics(type.getFloatSemantics()), bits(type.getWidth()),
         fraction(APFloat::semanticsPrecision(semantics) - 1),
         // The number of a power of two, 1 for that of the smallest normal.
-        bias(1 - APFloat::semanticsMinExponent(semantics)), sign(1u << (bits - 1)),
-        largest(codeOf(APFloat::getLargest(semantics))),
+        bias(1 - APFloat::semanticsMinExponent(semantics)),
+        sign(1u << (bits - 1)), largest(codeOf(APFloat::getLargest(semantics))),
         hasInfinity(APFloat::semanticsHasInf(semantics)),
         hasNaN(APFloat::semanticsHasNaN(semantics)) {
     if (hasNaN)
@@ -75,10 +75,18 @@ public:
     return arith::ShRUIOp::create(b, loc, x, bits);
   }
   Value right(Value x, unsigned bits) { return right(x, constant(bits)); }
-  Value smaller(Value x, Value y) { return arith::MinUIOp::create(b, loc, x, y); }
-  Value larger(Value x, Value y) { return arith::MaxUIOp::create(b, loc, x, y); }
-  Value less(Value x, Value y) { return compare(arith::CmpIPredicate::ult, x, y); }
-  Value equal(Value x, Value y) { return compare(arith::CmpIPredicate::eq, x, y); }
+  Value smaller(Value x, Value y) {
+    return arith::MinUIOp::create(b, loc, x, y);
+  }
+  Value larger(Value x, Value y) {
+    return arith::MaxUIOp::create(b, loc, x, y);
+  }
+  Value less(Value x, Value y) {
+    return compare(arith::CmpIPredicate::ult, x, y);
+  }
+  Value equal(Value x, Value y) {
+    return compare(arith::CmpIPredicate::eq, x, y);
+  }
   Value select(Value condition, Value x, Value y) {
     return arith::SelectOp::create(b, loc, condition, x, y);
   }
@@ -119,8 +127,8 @@ Value qopt::extendMinifloat(OpBuilder &b, Location loc, Value x) {
   auto type = cast<FloatType>(x.getType());
   FloatType f32 = b.getF32Type();
   Words w(b, loc, 32);
-  Value bits = arith::BitcastOp::create(
-      b, loc, b.getIntegerType(type.getWidth()), x);
+  Value bits =
+      arith::BitcastOp::create(b, loc, b.getIntegerType(type.getWidth()), x);
   Value code = arith::ExtUIOp::create(b, loc, b.getI32Type(), bits);
   if (isa<Float8E8M0FNUType>(type))
     return w.numberOf(powerBits(w, code), f32);
@@ -160,9 +168,10 @@ static Value roundToPower(Words &w, Value magnitude, FloatType to,
   Power power = rounding.power;
   // Added to the fraction it carries into the exponent what rounds up.
   uint64_t half = 1u << (fractionOfF32 - 1), all = (1u << fractionOfF32) - 1;
-  uint64_t carry = power == Power::Up ? all : power == Power::Nearest ? half : 0;
-  Value code =
-      w.right(w.add(magnitude, w.constant(carry)), fractionOfF32);
+  uint64_t carry = power == Power::Up        ? all
+                   : power == Power::Nearest ? half
+                                             : 0;
+  Value code = w.right(w.add(magnitude, w.constant(carry)), fractionOfF32);
   // Below the smallest normal f32, 2^-126, lies one power, 2^-127: half of it.
   uint64_t last = power == Power::Up        ? half
                   : power == Power::Nearest ? half + half / 2 - 1
@@ -176,8 +185,8 @@ static Value roundToPower(Words &w, Value magnitude, FloatType to,
   Value isTooLarge =
       w.either(w.less(w.constant(largest), code),
                w.less(w.constant(largest), w.right(magnitude, fractionOfF32)));
-  code = w.select(isTooLarge, w.constant(rounding.saturate ? largest : nan),
-                  code);
+  code =
+      w.select(isTooLarge, w.constant(rounding.saturate ? largest : nan), code);
   if (!rounding.saturate)
     code = w.select(w.less(magnitude, w.constant(half)), w.constant(nan), code);
   Value isNaN = w.less(w.constant(0x7f800000), magnitude);
@@ -200,8 +209,8 @@ static Value roundMagnitude(Words &w, Value magnitude, FloatType from,
   // Of numbers below the smallest normal one, more bits are left out.
   Value normal = w.constant(uint64_t(bias - to.bias + 1));
   Value raised = w.larger(exponent, normal);
-  Value shift = w.add(w.subtract(raised, exponent),
-                      w.constant(fraction - to.fraction));
+  Value shift =
+      w.add(w.subtract(raised, exponent), w.constant(fraction - to.fraction));
   shift = w.smaller(shift, w.constant(from.getWidth() - 1));
   Value odd = w.both(w.right(significand, shift), w.constant(1));
   Value half = w.left(w.constant(1), w.subtract(shift, w.constant(1)));
@@ -233,16 +242,16 @@ Value qopt::roundToMinifloat(OpBuilder &b, Location loc, Value x, FloatType to,
                                          : narrow.nan;
   Value isTooLarge = w.less(w.constant(narrow.largest), code);
   code = w.select(isTooLarge, w.constant(beyond), code);
-  uint64_t infinity = APFloat::getInf(from.getFloatSemantics())
-                          .bitcastToAPInt()
-                          .getZExtValue();
+  uint64_t infinity =
+      APFloat::getInf(from.getFloatSemantics()).bitcastToAPInt().getZExtValue();
   Value isNaN = w.less(w.constant(infinity), magnitude);
   code = w.select(isNaN, w.constant(narrow.hasNaN ? narrow.nan : narrow.sign),
                   code);
-  Value moved = w.both(w.right(bits, width - narrow.bits), w.constant(narrow.sign));
+  Value moved =
+      w.both(w.right(bits, width - narrow.bits), w.constant(narrow.sign));
   if (narrow.isUnsignedZero())
-    moved = w.select(w.equal(code, w.constant(0)), w.constant(0),
-                     w.select(w.equal(code, w.constant(narrow.nan)),
-                              w.constant(0), moved));
+    moved = w.select(
+        w.equal(code, w.constant(0)), w.constant(0),
+        w.select(w.equal(code, w.constant(narrow.nan)), w.constant(0), moved));
   return w.numberOf(w.differing(code, moved), to);
 }

@@ -31,9 +31,9 @@ mlir::Value extendMinifloat(mlir::OpBuilder &b, mlir::Location loc,
 
 /// An f32 or f64 as a minifloat of type `to`, rounded once (f64 to e8m0 by way
 /// of f32). A NaN stays one with its sign (which a GPU's conversion of f16
-/// to f32 drops); of e2m1, which has none, it is a zero of the other sign, as in
-/// ml_dtypes. e8m0 takes the magnitude, 2^-127 at
-/// least; what is smaller is NaN where it does not saturate (ONNX, Cast-24).
+/// to f32 drops); of e2m1, which has none, it is a zero of the other sign, as
+/// in ml_dtypes. e8m0 takes the magnitude, 2^-127 at least; what is smaller is
+/// NaN where it does not saturate (ONNX, Cast-24).
 mlir::Value roundToMinifloat(mlir::OpBuilder &b, mlir::Location loc,
                              mlir::Value x, mlir::FloatType to,
                              MinifloatRounding rounding);

@@ -14,7 +14,14 @@ LAYERS = {
     # Facts about GPUs: data that schedules and the serving process may ask for.
     "lib/Target": ["include/qopt", "lib/Target"],
     # Files replace others as a whole, which the runtime's writers do.
-    "lib/Io": ["include/qopt", "lib/Quant/FloatConversion.h", "runtime/OutputFile.h", "runtime/InputFile.h", "lib/Io"],
+    "lib/Io": [
+        "include/qopt",
+        "lib/Quant/FloatConversion.h",
+        "lib/Quant/FnuzConversion.h",
+        "runtime/OutputFile.h",
+        "runtime/InputFile.h",
+        "lib/Io",
+    ],
     "lib/Tokens": ["include/qopt", "lib/Io", "lib/Tokens"],
     "lib/Calibrate": ["include/qopt", "lib/Quant", "lib/Tokens", "runtime/Philox.h", "lib/Calibrate"],
     # Runs models on the public engine; beside it, a pool of threads.
