@@ -46,7 +46,7 @@ def bits_of(array):
 
 
 def singles():
-    """Every exponent with fractions about its half and its ends, and every tie of a narrow float with its neighbours."""
+    """Every exponent with fractions about its half and its ends, and every tie of a narrow float with its next."""
     fractions = np.array([0, 1, 0x3FFFFF, 0x400000, 0x400001, 0x7FFFFF], np.uint32)
     grid = (np.arange(512, dtype=np.uint32)[:, None] << 23 | fractions).flatten().view(np.float32)
     values = [grid]
@@ -115,7 +115,7 @@ def nearest(x, name, saturate):
 
 
 def test_floats_round_as_in_ml_dtypes(device, tmp_path):
-    """All halves and a sample of f32 to each type, saturating and not. f64 is rounded once, ml_dtypes rounds to f32 first."""
+    """All halves and a sample of f32, saturating and not. f64 is rounded once; ml_dtypes rounds to f32 first."""
     few = 1 if device == "host" else 61
     single = singles()
     finite = single[np.abs(single) < 1e6].astype(np.float64)
@@ -355,3 +355,20 @@ def test_codes_of_a_type_that_numpy_lacks(tool, tmp_path):
     out = np.load(tmp_path / "out.npz")
     compare(out["y"], floats.astype(np.float32), "y in a file")
     compare(out["m"], n, "m in a file")
+
+
+def test_constants_are_folded_to_the_same_codes(tmp_path):
+    """The compiler's evaluator and a kernel agree on what is special; constants of a model are finite."""
+    x = np.array([0, -0.0, 464, 465, -465, 3e38, -7, 6.1, 0.25, 0.75, 2.5e-39, 1e-40], np.float32)
+    x = np.append(x, np.array([0x7F400000, 0x7F3FFFFF, 0x00600000, 0x00400000, 0x7F000001], np.uint32).view(np.float32))
+    nodes, types = [], {}
+    for name in NARROW[:6]:
+        for saturate in (1, 0):
+            for mode in ("up", "down", "nearest") if name == "FLOAT8E8M0" else ("up",):
+                attributes = {"to": number(name), "saturate": saturate, "round_mode": mode}
+                nodes.append(helper.make_node("Cast", ["x"], [f"{name}_{saturate}_{mode}"], **attributes))
+                types[f"{name}_{saturate}_{mode}"] = number(name)
+    _, computed = run(tmp_path, nodes, {"x": x}, types)
+    _, folded = run(tmp_path, nodes, {}, types, initializers=[("x", x)])
+    for name in types:
+        compare(folded[name], computed[name], name)
