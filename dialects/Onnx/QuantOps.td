@@ -9,6 +9,8 @@ def Onnx_QuantizeLinearOp : Onnx_Op<"QuantizeLinear", "saturate(round(x / scale)
   let description = [{
     The scale is a scalar, a vector along `axis`, or with `block_size` > 0 one value per block of that many elements of
     `axis`. The result's element type is that of the zero point; the importer has resolved `output_dtype`.
+    `precision` is the data type (10: f16, 16: bf16) that x, scale and quotient are rounded to; 0 is f32. `saturate`
+    concerns 8-bit floats only. Codes that are floats have no zero point but 0, which names their type.
   }];
   let arguments = (ins AnyTensor:$x, AnyTensor:$scale, Onnx_Optional:$zero_point, Onnx_Int<"1">:$axis,
                        Onnx_Int<"0">:$block_size, Onnx_Int<"0">:$precision, Onnx_Flag<"true">:$saturate);

@@ -323,10 +323,15 @@ def test_quantization_agrees_with_the_onnx_package(device, real, tmp_path):
     nodes.append(
         helper.make_node("DequantizeLinear", ["q_named", "power"], ["d_power"], output_dtype=TensorProto.FLOAT)
     )
-    types |= {"q_named": TensorProto.FLOAT8E4M3FN, "d_power": TensorProto.FLOAT}
+    halves = {"output_dtype": TensorProto.INT16, "precision": TensorProto.FLOAT16}
+    nodes.append(helper.make_node("QuantizeLinear", ["x", "fine"], ["q_halves"], **halves))
+    initializers.append(("fine", np.array(0.013, real)))
+    types |= {"q_named": TensorProto.FLOAT8E4M3FN, "d_power": TensorProto.FLOAT, "q_halves": TensorProto.INT16}
     model, got = run(tmp_path, nodes, {"x": x}, types, device, initializers)
     with np.errstate(all="ignore"):
         expected = ReferenceEvaluator(model).run(list(types), {"x": x})
+    if real == np.float32:  # it would not be enough to divide in f32
+        assert not np.array_equal(expected[-1], np.rint(x / np.float32(0.013)).astype(np.int16))
     for name, array in zip(types, expected, strict=True):
         compare(got[name], array, name)
 
