@@ -117,6 +117,15 @@ Status ArtifactWriter::append(std::span<const uint8_t> bytes) {
   return write(bytes.data(), bytes.size());
 }
 
+Status ArtifactWriter::appendHole(uint64_t size) {
+  assert(open && "no segment is open");
+  QOPT_RETURN_IF_ERROR(flush());
+  if (::lseek(file.descriptor(), off_t(size), SEEK_CUR) < 0)
+    return file.failure("write");
+  position += size;
+  return {};
+}
+
 Status ArtifactWriter::alignTo(uint64_t alignment) {
   uint64_t rest = segmentSize() % alignment;
   if (rest == 0)

@@ -62,16 +62,21 @@ StatusOr<std::vector<MemoryPart>> servingParts(const Artifact &artifact,
       {product(positions, sizeof(int32_t)), "their tokens", ""}};
 }
 
-StatusOr<size_t> residentBytes(const Artifact &artifact,
-                               const ServedBatch &batch) {
-  auto parts = servingParts(artifact, batch);
-  if (!parts.ok())
-    return parts.status();
+size_t constantBytes(const Artifact &artifact) {
   size_t bytes = 0;
   for (const plan::Segment *segment : *artifact.model()->plan().segments())
     if (segment->kind() == plan::SegmentKind::Weight ||
         segment->kind() == plan::SegmentKind::Constant)
       bytes += segment->size();
+  return bytes;
+}
+
+StatusOr<size_t> residentBytes(const Artifact &artifact,
+                               const ServedBatch &batch) {
+  auto parts = servingParts(artifact, batch);
+  if (!parts.ok())
+    return parts.status();
+  size_t bytes = constantBytes(artifact);
   for (const MemoryPart &part : *parts)
     bytes += part.bytes;
   return bytes;

@@ -28,7 +28,10 @@ int64_t cachePositions(const Artifact &artifact, const ServedBatch &batch);
 StatusOr<std::vector<MemoryPart>> servingParts(const Artifact &artifact,
                                                const ServedBatch &batch);
 
-/// The weights and all of servingParts.
+/// Of the segments that steps read.
+size_t constantBytes(const Artifact &artifact);
+
+/// constantBytes and all of servingParts.
 StatusOr<size_t> residentBytes(const Artifact &artifact,
                                const ServedBatch &batch);
 

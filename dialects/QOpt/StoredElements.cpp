@@ -46,13 +46,33 @@ static std::vector<char> repeated(ArrayRef<char> element, int64_t count) {
   return bytes;
 }
 
+uint64_t storedSize(ShapedType type) {
+  return llvm::divideCeil(uint64_t(type.getNumElements()) *
+                              storedBits(type.getElementType()),
+                          8);
+}
+
+ElementsAttr absentElements(ShapedType type, StringRef name) {
+  AsmResourceBlob nothing(ArrayRef<char>(), /*alignment=*/1,
+                          [](void *, size_t, size_t) {}, /*mutable=*/false);
+  return cast<ElementsAttr>(
+      DenseResourceElementsAttr::get(type, name, std::move(nothing)));
+}
+
+bool areAbsent(ElementsAttr attribute) {
+  auto resource = dyn_cast<DenseResourceElementsAttr>(attribute);
+  if (!resource || resource.getType().getNumElements() == 0)
+    return false;
+  AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+  return !blob || blob->getData().empty();
+}
+
 std::optional<StoredElements> StoredElements::of(ElementsAttr attribute) {
   ShapedType type = attribute.getShapedType();
   unsigned bits = storedBits(type.getElementType());
   if (bits == 0 || !type.hasStaticShape())
     return std::nullopt;
-  uint64_t expected =
-      llvm::divideCeil(uint64_t(type.getNumElements()) * bits, 8);
+  uint64_t expected = storedSize(type);
   StoredElements elements;
   if (auto resource = dyn_cast<DenseResourceElementsAttr>(attribute)) {
     AsmResourceBlob *blob = resource.getRawHandle().getBlob();

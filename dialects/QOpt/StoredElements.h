@@ -8,6 +8,7 @@
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
 #include <optional>
 #include <vector>
 
@@ -31,6 +32,14 @@ private:
   std::vector<char> owned;
   llvm::ArrayRef<char> referred;
 };
+
+/// Elements that the IR does not hold: those of a weight whose file was not
+/// read. `name` becomes the resource's key, made unique when it is taken.
+mlir::ElementsAttr absentElements(mlir::ShapedType type, llvm::StringRef name);
+bool areAbsent(mlir::ElementsAttr attribute);
+
+/// Bytes of all elements as a file stores them; 0 for types that none has.
+uint64_t storedSize(mlir::ShapedType type);
 
 } // namespace qopt::ir
 

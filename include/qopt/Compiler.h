@@ -5,42 +5,15 @@
 #define QOPT_COMPILER_H
 
 #include "qopt/BlameSummary.h"
+#include "qopt/CheckSummary.h"
 #include "qopt/CompileOptions.h"
-#include "qopt/KernelSummary.h"
+#include "qopt/CompileSummary.h"
 #include "qopt/Status.h"
-#include "qopt/ValidationSummary.h"
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace qopt {
-
-/// One weight as the artifact stores it.
-struct WeightSummary {
-  std::string name, format;
-  int64_t rows = 0, columns = 0;
-  uint64_t bytes = 0;
-};
-
-/// What a compilation did, for people and reports.
-struct CompileSummary {
-  std::string output; ///< the artifact that was written
-  ModelKind kind = ModelKind::Graph;
-  int64_t layers = 0;               ///< attentions in the model
-  int64_t raisedLayers = 0;         ///< those that became one operation
-  int64_t genericKernels = 0;       ///< operations without a kernel family
-  std::vector<std::string> remarks; ///< choices a user may question
-  /// What was asked for and not done.
-  std::vector<std::string> warnings;
-  std::vector<WeightSummary> weights;
-  std::vector<KernelSummary> kernels; ///< of GPUs
-  std::vector<StepSummary> steps;     ///< of a decoder, one an architecture
-  uint64_t parameters = 0;            ///< elements of all weights
-  uint64_t weightBytes = 0; ///< as stored, scales and zero points included
-  uint64_t artifactBytes = 0;
-  std::optional<ValidationSummary> validation; ///< where it was asked for
-};
 
 /// Called while weights are written: a name and the share done, 0 to 1.
 using Progress = std::function<void(const std::string &what, double done)>;
@@ -68,6 +41,14 @@ StatusOr<CompileSummary> compile(const CompileOptions &options,
 StatusOr<BlameSummary> blame(const CompileOptions &options,
                              const Progress &progress = {},
                              const Notice &notice = {});
+
+/// What `compile` would do, without reading a weight: of external data that is
+/// missing the summary says which files. Fails for options that nothing can be
+/// compiled with; all else that compile would fail for is a problem of the
+/// summary, all that are found before one hides the others. `options.batch` is
+/// of the memory that serving takes, with or without a budget; of a budget is
+/// checked whether any plan meets it, and all that is said is of the smallest.
+StatusOr<CheckSummary> check(const CompileOptions &options);
 
 /// The IR of a stage before Artifact as text; bytes of weights are elided.
 /// `summary`, where given, receives the layers, remarks and warnings.

@@ -282,14 +282,18 @@ buildGpuFunction(func::FuncOp func, const CompileOptions &options,
 }
 
 /// The file that was compiled, where there was one.
-static Status addSource(plan::ManifestT &manifest,
-                        const Companions &companions) {
+static Status addSource(plan::ManifestT &manifest, const ArtifactParts &parts) {
+  const Companions &companions = parts.companions;
   if (companions.model.empty())
     return Status();
-  auto digest = digestOf(companions.model);
-  if (!digest)
-    return digest.status();
-  manifest.source_sha256 = std::move(*digest);
+  if (parts.use == ArtifactUse::Sizes) { // weights may be in that file
+    manifest.source_sha256.resize(sizeof(runtime::Digest));
+  } else {
+    auto digest = digestOf(companions.model);
+    if (!digest)
+      return digest.status();
+    manifest.source_sha256 = std::move(*digest);
+  }
   manifest.source_name = llvm::sys::path::filename(companions.model).str();
   return Status();
 }
@@ -307,7 +311,7 @@ static Status addOrigin(plan::ManifestT &manifest, const ArtifactParts &parts,
       return segment.status();
     manifest.tokenizer_segment = *segment;
   }
-  QOPT_RETURN_IF_ERROR(addSource(manifest, parts.companions));
+  QOPT_RETURN_IF_ERROR(addSource(manifest, parts));
   manifest.compiler_version = versionString;
   manifest.target = options.target == TargetDevice::Cuda
                         ? "cuda/" + options.architectures
@@ -361,7 +365,7 @@ Status buildArtifact(ModuleOp module, const ArtifactParts &parts,
   if (!writer)
     return writer.status();
   ArtifactConstants constants(**writer, threadsOf(options), progress,
-                              countElements(func), parts.precision);
+                              countElements(func), parts.precision, parts.use);
   auto function = options.target == TargetDevice::Cuda
                       ? buildGpuFunction(func, options, constants, **writer,
                                          *plan.manifest, summary)
@@ -376,6 +380,13 @@ Status buildArtifact(ModuleOp module, const ArtifactParts &parts,
   QOPT_RETURN_IF_ERROR(addOrigin(manifest, parts, **writer));
   manifest.weights = constants.takeRecords();
   summarize(constants.takeSummaries(), summary);
+  if (parts.workingBytes) {
+    // Its digest reads the whole of the model's file, weights that are in it
+    // included.
+    uint64_t modelBytes = 0;
+    (void)llvm::sys::fs::file_size(companions.model, modelBytes);
+    *parts.workingBytes = std::max(constants.workingBytes(), modelBytes);
+  }
   QOPT_RETURN_IF_ERROR(measure(plan, parts, **writer, summary));
   QOPT_RETURN_IF_ERROR((*writer)->finish(plan));
   (void)llvm::sys::fs::file_size(options.output, summary.artifactBytes);

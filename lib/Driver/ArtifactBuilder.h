@@ -12,6 +12,14 @@
 
 namespace qopt::driver {
 
+/// What an artifact is made for.
+enum class ArtifactUse {
+  Serving,
+  /// To be looked at: it is as large as the other and has the same plan, but no
+  /// weight is read, and their bytes are holes.
+  Sizes,
+};
+
 /// What an artifact is made of beside its module.
 struct ArtifactParts {
   const CompileOptions &options;
@@ -23,6 +31,10 @@ struct ArtifactParts {
   /// it does; an error leaves nothing behind.
   std::function<StatusOr<ValidationSummary>(const std::string &path)> measure =
       {};
+  ArtifactUse use = ArtifactUse::Serving;
+  /// Optional, with ArtifactUse::Sizes: receives what writing would take of
+  /// memory at a time, beside what this compilation has taken.
+  uint64_t *workingBytes = nullptr;
 };
 
 /// Writes the artifact of a module that consists of kernels. Fills what the

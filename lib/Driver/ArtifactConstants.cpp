@@ -1,6 +1,7 @@
 // The layouts of a weight and the segment of small constants.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ArtifactConstants.h"
+#include "lib/Driver/WeightMemory.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "runtime/host/LinearLayout.h"
 #include "runtime/plan/PlanFormat.h"
@@ -44,11 +45,38 @@ StatusOr<ConstantPlace> ArtifactConstants::addBytes(ArrayRef<char> bytes) {
   return place;
 }
 
+StatusOr<ConstantPlace> ArtifactConstants::addElements(ElementsAttr elements) {
+  if (use != ArtifactUse::Sizes || !ir::areAbsent(elements))
+    return ConstantPool::addElements(elements);
+  return addBytes(std::vector<char>(ir::storedSize(elements.getShapedType())));
+}
+
+StatusOr<ConstantPlace> ArtifactConstants::addWidened(ElementsAttr halves) {
+  if (use != ArtifactUse::Sizes || !ir::areAbsent(halves))
+    return ConstantPool::addWidened(halves);
+  return addBytes(
+      std::vector<char>(size_t(halves.getNumElements()) * sizeof(float)));
+}
+
 StatusOr<ConstantPlace> ArtifactConstants::addWeight(Value weight) {
   auto place = writeWeight(weight);
   if (!place && firstFailure.ok())
     firstFailure = place.status();
   return place;
+}
+
+/// Of what a layout is packed into ahead of writing.
+static int64_t packingBytes(const WeightPart &part, ir::WeightType type) {
+  const auto &[rows, format] = part.range;
+  ir::Layout layout = type.getLayout();
+  if (layout == ir::Layout::Canonical)
+    return 0;
+  if (layout != ir::Layout::HostTiled)
+    return kernels::skinny_linear::packedBytes(
+        {rows, format}, type.getColumns(),
+        layout == ir::Layout::CudaStripPairs);
+  auto tiled = host::linearLayout(format, rows, type.getColumns());
+  return tiled ? std::min(tilesAtOnce, tiled->tiles()) * tiled->tileBytes() : 0;
 }
 
 StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
@@ -59,8 +87,12 @@ StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
   auto segment = writer.beginSegment(plan::SegmentKind::Weight, name);
   if (!segment)
     return segment.status();
-  for (const WeightPart &part : partsOf(weight))
+  int64_t most = 0;
+  for (const WeightPart &part : partsOf(weight)) {
     QOPT_RETURN_IF_ERROR(writePart(part, type, *segment));
+    most = std::max(most, evaluationBytes(part) + packingBytes(part, type));
+  }
+  working = std::max(working, uint64_t(most + sourceBytes(weight)));
   uint64_t bytes = writer.segmentSize();
   QOPT_RETURN_IF_ERROR(writer.endSegment());
   releaseSources(weight);
@@ -69,11 +101,16 @@ StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
 
 Status ArtifactConstants::writePart(const WeightPart &part, ir::WeightType type,
                                     uint32_t segment) {
-  auto canonical = evaluatePart(part, threads);
-  if (!canonical)
-    return canonical.status();
   uint64_t offset = writer.segmentSize();
-  QOPT_RETURN_IF_ERROR(writeAs(type.getLayout(), *canonical));
+  if (use == ArtifactUse::Sizes) {
+    QOPT_RETURN_IF_ERROR(
+        writeHole(type.getLayout(), part, type.getColumns()));
+  } else {
+    auto canonical = evaluatePart(part, threads);
+    if (!canonical)
+      return canonical.status();
+    QOPT_RETURN_IF_ERROR(writeAs(type.getLayout(), *canonical));
+  }
   uint64_t bytes = writer.segmentSize() - offset;
   std::string name;
   for (Value source : part.sources)
@@ -92,6 +129,33 @@ Status ArtifactConstants::writePart(const WeightPart &part, ir::WeightType type,
   records.push_back(std::move(record));
   summaries.push_back({name, quant::spell(part.range.format), part.range.rows,
                        type.getColumns(), bytes});
+  return Status();
+}
+
+/// As many bytes as writeAs writes.
+Status ArtifactConstants::writeHole(ir::Layout layout, const WeightPart &part,
+                                    int64_t columns) {
+  const auto &[rows, format] = part.range;
+  switch (layout) {
+  case ir::Layout::HostTiled: {
+    auto tiled = host::linearLayout(format, rows, columns);
+    return tiled ? writer.appendHole(uint64_t(tiled->packedBytes()))
+                 : tiled.status();
+  }
+  case ir::Layout::CudaStrips:
+  case ir::Layout::CudaStripPairs:
+    return writer.appendHole(uint64_t(kernels::skinny_linear::packedBytes(
+        {rows, format}, columns, layout == ir::Layout::CudaStripPairs)));
+  case ir::Layout::Canonical:
+    break;
+  }
+  for (int64_t size : {quant::codeBytes(format, rows, columns),
+                       quant::scaleBytes(format, rows, columns),
+                       quant::zeroBytes(format, rows, columns)})
+    if (size) {
+      QOPT_RETURN_IF_ERROR(writer.alignTo(64));
+      QOPT_RETURN_IF_ERROR(writer.appendHole(uint64_t(size)));
+    }
   return Status();
 }
 

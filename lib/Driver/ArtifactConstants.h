@@ -4,6 +4,7 @@
 #ifndef QOPT_LIB_DRIVER_ARTIFACTCONSTANTS_H
 #define QOPT_LIB_DRIVER_ARTIFACTCONSTANTS_H
 
+#include "lib/Driver/ArtifactBuilder.h"
 #include "lib/Driver/PlanBuilder.h"
 #include "lib/Driver/PrecisionPlan.h"
 #include "lib/Driver/WeightEvaluator.h"
@@ -18,19 +19,26 @@ plan::WeightLayout planLayout(ir::Layout layout);
 class ArtifactConstants : public ConstantPool {
 public:
   /// `total`: bytes of all source weights, for the progress; `precision`, which
-  /// may be null, says why weights have their formats.
+  /// may be null, says why weights have their formats. With ArtifactUse::Sizes
+  /// no weight is evaluated, and its place is a hole.
   ArtifactConstants(runtime::ArtifactWriter &writer, unsigned threads,
                     const Progress &progress, uint64_t total,
-                    const PrecisionPlan *precision)
+                    const PrecisionPlan *precision, ArtifactUse use)
       : writer(writer), threads(threads), progress(progress), total(total),
-        precision(precision) {}
+        precision(precision), use(use) {}
 
   StatusOr<ConstantPlace> addWeight(mlir::Value weight) override;
   StatusOr<ConstantPlace> addBytes(llvm::ArrayRef<char> bytes) override;
+  StatusOr<ConstantPlace> addElements(mlir::ElementsAttr elements) override;
+  StatusOr<ConstantPlace> addWidened(mlir::ElementsAttr halves) override;
 
   /// Writes the small constants as one segment and puts its index into the
   /// values of `function` that lie in it.
   Status finish(plan::FunctionT &function);
+
+  /// With ArtifactUse::Sizes: what writing the weights would take of memory at
+  /// a time, at most.
+  uint64_t workingBytes() const { return working; }
 
   /// Why a weight could not be added; ok where all could.
   const Status &failure() const { return firstFailure; }
@@ -46,6 +54,7 @@ private:
   /// Rows of one format, behind those before them in the segment.
   Status writePart(const WeightPart &part, ir::WeightType type,
                    uint32_t segment);
+  Status writeHole(ir::Layout layout, const WeightPart &part, int64_t columns);
   Status writeAs(ir::Layout layout, const CanonicalWeight &weight);
   Status writePacked(const CanonicalWeight &weight);
   Status writeStrips(const CanonicalWeight &weight, bool paired);
@@ -54,8 +63,9 @@ private:
   runtime::ArtifactWriter &writer;
   unsigned threads;
   const Progress &progress;
-  uint64_t total, done = 0;
+  uint64_t total, done = 0, working = 0;
   const PrecisionPlan *precision;
+  ArtifactUse use;
   Status firstFailure;
   std::vector<uint8_t> small;
   std::vector<std::unique_ptr<plan::WeightRecordT>> records;

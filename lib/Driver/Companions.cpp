@@ -106,6 +106,10 @@ static Status readConfig(const std::string &path, const json::Object &config,
     result.context = *context;
     result.contextSource = ("\"" + path + "\" says " + key).str();
   }
+  // For people: whatever it is, nothing depends on it.
+  for (StringRef key : {"model_type", "type"})
+    if (auto family = config.getString(key))
+      result.family = family->str();
   QOPT_RETURN_IF_ERROR(readToken(path, "bos_token_id", config, result));
   QOPT_RETURN_IF_ERROR(readToken(path, "pad_token_id", config, result));
   std::vector<int32_t> end;

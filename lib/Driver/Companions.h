@@ -22,6 +22,7 @@ struct NamedToken {
 struct Companions {
   std::string model;     ///< path of the ONNX file
   std::string tokenizer; ///< contents of tokenizer.json; empty: there is none
+  std::string family;    ///< as config.json calls it: "llama"; may be empty
   int64_t context = 0;   ///< 0: not said
   std::string contextSource; ///< where that is said, for messages
   int64_t beginToken = -1;

@@ -6,6 +6,7 @@
 #include "lib/Codegen/Cuda/CudaCodegen.h"
 #include "lib/Codegen/Host/HostCodegen.h"
 #include "lib/Codegen/Host/HostTarget.h"
+#include "lib/Codegen/TemporaryFolder.h"
 #include "lib/Driver/ActivationOption.h"
 #include "lib/Driver/ArtifactBuilder.h"
 #include "lib/Driver/Blame.h"
@@ -14,6 +15,7 @@
 #include "lib/Driver/CudaEmission.h"
 #include "lib/Driver/DecoderContext.h"
 #include "lib/Driver/DiagnosticCollector.h"
+#include "lib/Driver/ModelCheck.h"
 #include "lib/Driver/ModelChecks.h"
 #include "lib/Driver/Quantization.h"
 #include "lib/Driver/RemarkCollector.h"
@@ -59,6 +61,7 @@ public:
   enum class Purpose {
     Model,
     Blame, ///< ends with the stage quantize; texts to measure on are read
+    Check, ///< no weight is read
   };
   Compilation(const CompileOptions &options, CompileSummary &summary,
               Purpose purpose = Purpose::Model)
@@ -66,7 +69,7 @@ public:
         context(makeRegistry()), diagnostics(context, summary) {
     // A message names the node; the operation's text would bury it.
     context.printOpOnDiagnostic(false);
-    driver::collectRemarks(context, summary.remarks);
+    driver::collectRemarks(context, summary.remarks, missed);
   }
 
   Status run(Stage last, const Progress &progress = {},
@@ -75,7 +78,10 @@ public:
     if (!found)
       return found.status();
     companions = std::move(*found);
-    auto imported = import::importOnnx(companions.model, {}, context);
+    import::ImportOptions importing;
+    if (purpose == Purpose::Check)
+      importing.report = &report;
+    auto imported = import::importOnnx(companions.model, importing, context);
     if (!imported)
       return imported.status();
     module = std::move(*imported);
@@ -114,7 +120,9 @@ public:
         Status chosen = scaleModel(progress, notice);
         raised = module->clone();
         if (chosen.ok())
-          chosen = chooseFormats(*raised, progress);
+          chosen = purpose == Purpose::Check
+                       ? quantization->chooseSmallest(*raised)
+                       : chooseFormats(*raised, progress);
         if (!chosen.ok())
           return diagnostics.status(chosen.code(), chosen.message());
       }
@@ -139,10 +147,14 @@ public:
         SmallVector<ModuleOp> models{*module};
         if (validation && validation->substitute())
           models.push_back(validation->substitute());
-        Status done = quantization->calibrate(models, *raised, progress);
+        Status done;
+        if (purpose == Purpose::Check)
+          quantization->list(*module, *raised);
+        else
+          done = quantization->calibrate(models, *raised, progress);
         if (!done.ok())
           return diagnostics.status(done.code(), done.message());
-        if (purpose == Purpose::Model)
+        if (purpose != Purpose::Blame)
           raised = {};
       }
     }
@@ -174,6 +186,20 @@ public:
           driver::writePlan(quantization->plan(), options.savePlan));
     return summary.validation ? driver::checkGates(*summary.validation, options)
                               : Status();
+  }
+
+  /// What `run` found, and where it came to its end what the artifact would be.
+  void check(Status done, CheckSummary &check) {
+    check.isRaised = isRaised;
+    check.unraised = whyNotRaised();
+    if (done.ok())
+      done = measureSizes(check);
+    check.isComplete = done.ok();
+    driver::describeImport(report, done.ok() ? *module : ModuleOp(), check);
+    if (!done.ok())
+      driver::addProblems(done, report, diagnostics.all(), check);
+    check.missed = missed;
+    check.family = companions.family;
   }
 
   /// Of a stage behind Kernels.
@@ -209,6 +235,23 @@ public:
   }
 
 private:
+  /// Writes the artifact, with holes for weights, where `options` say.
+  Status measureSizes(CheckSummary &check) {
+    uint64_t working = 0;
+    driver::ArtifactParts parts{options, companions, &quantization->plan()};
+    parts.use = driver::ArtifactUse::Sizes;
+    parts.workingBytes = &working;
+    Status status = driver::buildArtifact(*module, parts, {}, summary);
+    if (!status.ok())
+      return diagnostics.status(status.code(), status.message());
+    check.compileBytes = driver::peakBytes() + working;
+    QOPT_RETURN_IF_ERROR(
+        driver::describeServing(options.output, options, check));
+    for (const Status &missed : quantization->missedBudgets(check))
+      driver::addProblems(missed, report, {}, check);
+    return Status();
+  }
+
   static DialectRegistry makeRegistry() {
     DialectRegistry registry;
     registerAllDialects(registry);
@@ -220,7 +263,8 @@ private:
   Status scaleModel(const Progress &progress, const Notice &notice) {
     quantization.emplace(options, companions, notice);
     QOPT_RETURN_IF_ERROR(quantization->open(*module));
-    return quantization->scale(*module, progress);
+    return purpose == Purpose::Check ? Status()
+                                     : quantization->scale(*module, progress);
   }
 
   /// What the stage quantize is to do, and what the result is measured on.
@@ -298,11 +342,24 @@ private:
     return reasons;
   }
 
+  /// Why something of a model is no layer, and why all of it is no decoder.
+  std::vector<std::string> whyNotRaised() const {
+    std::vector<std::string> reasons =
+        whyNoDecoder(summary.kind != ModelKind::Decoder &&
+                     options.kind != ModelKind::Graph);
+    for (StringRef remark : summary.remarks)
+      if (remark.contains("left to generated kernels") ||
+          remark.contains(" no rotary table: "))
+        reasons.push_back(remark.str());
+    return reasons;
+  }
+
   bool forGpu() const { return options.target == TargetDevice::Cuda; }
   /// On the host, in the order of a GPU's sums.
   bool followsGpu() const { return !options.sumOrder.empty(); }
 
   void countLayers() {
+    isRaised = true;
     module->walk([&](Operation *op) {
       bool raised = isa<ir::AttentionOp, ir::CachedAttentionOp>(op);
       summary.raisedLayers += raised;
@@ -324,6 +381,9 @@ private:
   std::optional<driver::Validation> validation;     ///< where it is asked for
   TokenWindows blameWindows; ///< where layers are to be blamed
   OwningOpRef<ModuleOp> module;
+  import::ImportReport report; ///< of a check
+  std::vector<MissedFusion> missed;
+  bool isRaised = false;
   OwningOpRef<ModuleOp> raised; ///< the stage raise's, while it is needed
 };
 
@@ -416,6 +476,23 @@ StatusOr<CompileSummary> compile(const CompileOptions &asked,
   Compilation compilation(options, summary);
   QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels, progress, notice));
   QOPT_RETURN_IF_ERROR(compilation.write(progress));
+  return summary;
+}
+
+StatusOr<CheckSummary> check(const CompileOptions &asked) {
+  CompileOptions options = asked;
+  options.batch = 1; // others need no budget here
+  QOPT_RETURN_IF_ERROR(checkOptions(options));
+  options.batch = asked.batch;
+  codegen::TemporaryFolder folder("qopt-check");
+  QOPT_RETURN_IF_ERROR(folder.made());
+  options.output = folder.file("model.qopt");
+  CheckSummary summary;
+  Compilation compilation(options, summary.compilation,
+                          Compilation::Purpose::Check);
+  compilation.check(compilation.run(Stage::Kernels), summary);
+  summary.unchecked = driver::uncheckedOptions(options);
+  summary.compilation.output.clear();
   return summary;
 }
 

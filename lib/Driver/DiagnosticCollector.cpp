@@ -42,8 +42,9 @@ DiagnosticCollector::DiagnosticCollector(MLIRContext &context,
     : handler(&context, [this, &summary](Diagnostic &diagnostic) {
         std::string text = onnx::printable(describe(diagnostic));
         if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
-          errors.push_back(std::move(text));
-          codes.push_back(ir::codeOf(diagnostic));
+          errors.push_back({std::move(text),
+                            onnx::nodeOrigin(diagnostic.getLocation()),
+                            ir::codeOf(diagnostic)});
         } else if (diagnostic.getSeverity() == DiagnosticSeverity::Warning)
           summary.warnings.push_back(text);
         else
@@ -54,17 +55,20 @@ DiagnosticCollector::DiagnosticCollector(MLIRContext &context,
 Status
 DiagnosticCollector::status(StatusCode code, const std::string &fallback,
                             const std::vector<std::string> &reasons) const {
-  std::string text = errors.empty() ? fallback : errors.front();
+  std::string text = errors.empty() ? fallback : errors.front().text;
   if (errors.size() > 1) {
     text = std::to_string(errors.size()) + " errors:";
-    for (const std::string &error : errors)
-      text += "\n" + indented(error);
+    for (const Error &error : errors)
+      text += "\n" + indented(error.text);
   }
   for (const std::string &reason : reasons)
     text += "\n  " + reason;
-  if (!codes.empty() && codes.front() != StatusCode::Ok &&
-      llvm::all_equal(codes))
-    code = codes.front();
+  auto sameCode = [&](const Error &error) {
+    return error.code == errors.front().code;
+  };
+  if (!errors.empty() && errors.front().code != StatusCode::Ok &&
+      llvm::all_of(errors, sameCode))
+    code = errors.front().code;
   return Status(code, onnx::printable(text));
 }
 

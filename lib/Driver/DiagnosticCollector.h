@@ -3,9 +3,11 @@
 #ifndef QOPT_LIB_DRIVER_DIAGNOSTICCOLLECTOR_H
 #define QOPT_LIB_DRIVER_DIAGNOSTICCOLLECTOR_H
 
+#include "dialects/Onnx/NodeLocation.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "qopt/Compiler.h"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,12 @@ namespace qopt::driver {
 /// diagnostic at an ONNX node names it.
 class DiagnosticCollector {
 public:
+  struct Error {
+    std::string text;
+    std::optional<onnx::NodeOrigin> origin;
+    StatusCode code; ///< Ok: that of the stage
+  };
+
   DiagnosticCollector(mlir::MLIRContext &context, CompileSummary &summary);
 
   /// The errors so far, and reasons below them. The code is that of the errors
@@ -22,9 +30,10 @@ public:
   Status status(StatusCode code, const std::string &fallback,
                 const std::vector<std::string> &reasons = {}) const;
 
+  const std::vector<Error> &all() const { return errors; }
+
 private:
-  std::vector<std::string> errors;
-  std::vector<StatusCode> codes; ///< of the errors; Ok: that of the stage
+  std::vector<Error> errors;
   mlir::ScopedDiagnosticHandler handler;
 };
 

@@ -4,9 +4,7 @@
 #include "lib/Driver/CacheOption.h"
 #include "lib/Driver/StepPrices.h"
 #include "lib/Driver/ValidationTexts.h"
-#include "qopt/Artifact.h"
 #include "qopt/Engine.h"
-#include "runtime/ResidentMemory.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -186,20 +184,27 @@ static int64_t bytesOfBits(const CompileOptions &asked,
              : INT64_MAX;
 }
 
+/// Infeasible where the smallest plan has more bytes of weights than --bits.
+static Status checkBits(const CompileOptions &asked, const PrecisionPlan &plan,
+                        int64_t least) {
+  if (least <= bytesOfBits(asked, plan))
+    return Status();
+  return Status(
+      StatusCode::Infeasible,
+      llvm::formatv("--bits is {0}, but the smallest plan of "
+                    "these candidates has {1:F3} bits per "
+                    "weight; ask for that or more, or add "
+                    "smaller --candidates",
+                    asked.bits,
+                    std::ceil(8000.0 * double(least) / double(plan.elements())) /
+                        1000));
+}
+
 Status PlanBudget::choose(const Progress &progress, PrecisionPlan &plan) {
   plan.budget = spellBudgets();
   PlanSizes least = leastSizes(plan, use), most = mostSizes(plan, use);
   int64_t ofBits = bytesOfBits(asked, plan);
-  if (ofBits < least.weights)
-    return Status(StatusCode::Infeasible,
-                  llvm::formatv("--bits is {0}, but the smallest plan of "
-                                "these candidates has {1:F3} bits per "
-                                "weight; ask for that or more, or add "
-                                "smaller --candidates",
-                                asked.bits,
-                                std::ceil(8000.0 * double(least.weights) /
-                                          double(plan.elements())) /
-                                    1000));
+  QOPT_RETURN_IF_ERROR(checkBits(asked, plan, least.weights));
   most.weights = std::min(most.weights, ofBits);
   if (!limits.empty()) {
     if (progress)
@@ -243,26 +248,50 @@ static int64_t laterBytes(const CompileOptions &options,
   return bytes;
 }
 
+StatusOr<std::shared_ptr<const Artifact>> openSized(const std::string &path) {
+  // Written by this process a moment ago.
+  return Artifact::open(path, OpenOptions{.trust = true});
+}
+
+runtime::ServedBatch servedBatch(const CompileOptions &asked,
+                                 const Artifact &artifact) {
+  return {.sequences = asked.batch,
+          .positions = artifact.decoder().context,
+          .stepTokens = EngineOptions().chunkTokens};
+}
+
 /// What serves the sequences of --batch, each as long as the context, takes of
 /// the artifact's memory.
 static StatusOr<double> residentBytes(const CompileOptions &asked,
                                       const std::string &path) {
-  // Written by this process a moment ago.
-  auto artifact = Artifact::open(path, OpenOptions{.trust = true});
+  auto artifact = openSized(path);
   if (!artifact.ok())
     return artifact.status();
   if (!(*artifact)->isDecoder())
     return Status(StatusCode::InvalidArgument,
                   "--max-memory counts the cache of a decoder, and the model "
                   "is a graph; bound --bits or --max-size");
-  runtime::ServedBatch batch;
-  batch.sequences = asked.batch;
-  batch.positions = (*artifact)->decoder().context;
-  batch.stepTokens = EngineOptions().chunkTokens;
-  auto bytes = runtime::residentBytes(**artifact, batch);
+  auto bytes = runtime::residentBytes(**artifact, servedBatch(asked, **artifact));
   if (!bytes.ok())
     return bytes.status();
   return double(*bytes);
+}
+
+std::vector<Status> PlanBudget::missedBy(const PrecisionPlan &smallest,
+                                         double fileBytes,
+                                         double residentBytes) const {
+  Measured found;
+  found.fileBytes = fileBytes + double(laterBytes(asked, smallest, text));
+  found.residentBytes = residentBytes;
+  std::vector<Status> missed;
+  if (Status bits =
+          checkBits(asked, smallest, sizesOf(smallest, use).weights);
+      !bits.ok())
+    missed.push_back(std::move(bits));
+  for (const Limit &limit : limits)
+    if (!limit.isTime() && limit.of(found) > limit.most)
+      missed.push_back(limit.refusal(limit.of(found)));
+  return missed;
 }
 
 StatusOr<PlanBudget::Measured>

@@ -8,7 +8,9 @@
 #define QOPT_LIB_DRIVER_PLANBUDGET_H
 
 #include "lib/Driver/PrecisionAssignment.h"
+#include "qopt/Artifact.h"
 #include "qopt/Compiler.h"
+#include "runtime/ResidentMemory.h"
 #include <array>
 
 namespace qopt::driver {
@@ -28,6 +30,13 @@ CompileOptions withoutBudgets(CompileOptions options);
 /// InvalidArgument for one that cannot be read, or that the target has not.
 Status checkBudgetOptions(const CompileOptions &options);
 
+/// An artifact that was written for its sizes.
+StatusOr<std::shared_ptr<const Artifact>> openSized(const std::string &path);
+
+/// --batch sequences as long as the context of a decoder.
+runtime::ServedBatch servedBatch(const CompileOptions &options,
+                                 const Artifact &artifact);
+
 /// What of the options a choice is bounded by.
 class PlanBudget {
 public:
@@ -44,6 +53,11 @@ public:
 
   /// Whether another plan is within the budgets, too.
   StatusOr<bool> holds(const PrecisionPlan &plan) const;
+
+  /// Infeasible for each budget but that on time that a plan does not meet, the
+  /// smallest of all, whose artifact takes so much; a time is no matter of size.
+  std::vector<Status> missedBy(const PrecisionPlan &smallest, double fileBytes,
+                               double residentBytes) const;
 
   /// What the choice was bounded by.
   const PlanSizes &bounds() const { return chosenBounds; }

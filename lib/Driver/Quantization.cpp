@@ -157,8 +157,9 @@ void Quantization::takeFormats() {
 }
 
 /// As quantizedModel; what fails is the options' fault.
-static StatusOr<OwningOpRef<ModuleOp>>
-quantizedAs(ModuleOp raised, const passes::AskedFormats &formats) {
+StatusOr<OwningOpRef<ModuleOp>>
+Quantization::quantizedAs(ModuleOp raised,
+                          const passes::AskedFormats &formats) {
   auto module = quantizedModel(raised, formats);
   if (!module.ok())
     return refuse("a pass failed");
@@ -356,13 +357,7 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
     takeFormats();
     return Status();
   }
-  decided.target = targetName(asked);
-  decided.activations = asked.activations;
-  decided.cache = asked.cache;
-  auto withFormats = quantizedAs(raised, askedFormats(asked));
-  if (!withFormats.ok())
-    return withFormats.status();
-  decided.caches = listCaches(**withFormats, raised, asked.target);
+  QOPT_RETURN_IF_ERROR(listFixed(raised));
   auto shared = StoreFolder::open(raised, withoutBudgets(asked), text->record);
   if (!shared.ok())
     return shared.status();
@@ -465,38 +460,14 @@ Status Quantization::scoreCaches(ModuleOp raised,
     entry.caches = all;
     QOPT_RETURN_IF_ERROR(scores.put(cacheScoresEntry, toJson(entry)));
   }
-  // What --kv-format says of a layer is no choice.
-  auto overrides =
-      passes::FormatOverrides::parse("--kv-format", asked.cacheFormats);
-  if (!overrides.ok())
-    return overrides.status();
-  for (auto [cache, scored] : llvm::zip(decided.caches, all))
-    if (!overrides->lookup(cache.name))
-      cache.alternatives = scored.alternatives;
-  return Status();
+  return keepNamedCaches(all);
 }
 
 Status Quantization::score(ModuleOp raised, const CalibrationStore &codes,
                            const Progress &progress) {
-  // First what options fix, then a copy in which all others are quantized.
-  auto fixedOnly = quantizedForHost(raised, asked);
-  if (!fixedOnly.ok())
-    return fixedOnly.status();
-  std::set<std::string> fixed;
-  for (const PlannedWeight &weight : listWeights(**fixedOnly))
-    if (weight.chosen.format != weight.source)
-      fixed.insert(weight.name);
-  CompileOptions all = asked;
-  all.weights = "int8";
-  if (all.embedding.empty())
-    all.embedding = "int8";
-  auto reference = quantizedForHost(raised, all);
+  auto reference = listChoices(raised);
   if (!reference.ok())
     return reference.status();
-  decided.weights = listWeights(**reference);
-  for (PlannedWeight &weight : decided.weights)
-    if (weight.chosen.format != weight.source && !fixed.count(weight.name))
-      weight.chosen = PlannedFormat();
   auto model = cut(**reference);
   if (!model.ok())
     return model.status();
@@ -505,11 +476,7 @@ Status Quantization::score(ModuleOp raised, const CalibrationStore &codes,
     return gradients.status();
   QOPT_RETURN_IF_ERROR(measure(**model, *gradients, progress));
   ScoringOptions scoring{
-      .codes = &codes, .candidates = {}, .algorithm = asked.algorithm};
-  for (const std::string &name : asked.candidates)
-    scoring.candidates.push_back(*quant::parseFormat(name));
-  if (scoring.candidates.empty())
-    scoring.candidates = usualCandidates();
+      .codes = &codes, .candidates = candidates(), .algorithm = asked.algorithm};
   return scoreFormats(**model, *gradients, *curvature, scoring, progress,
                       decided.weights);
 }
@@ -521,15 +488,23 @@ void Quantization::forgetSteps() const {
     store->eraseAll(prefix);
 }
 
-Status Quantization::calibrate(ArrayRef<ModuleOp> modules, ModuleOp raised,
-                               const Progress &progress) {
-  if (!isDecided)
-    decided.weights = listWeights(modules.front());
-  if (decided.caches.empty())
-    decided.caches = listCaches(modules.front(), raised, asked.target);
+void Quantization::nameOptions() {
   decided.target = targetName(asked);
   decided.activations = asked.activations;
   decided.cache = asked.cache;
+}
+
+void Quantization::list(ModuleOp module, ModuleOp raised) {
+  if (!isDecided)
+    decided.weights = listWeights(module);
+  if (decided.caches.empty())
+    decided.caches = listCaches(module, raised, asked.target);
+  nameOptions();
+}
+
+Status Quantization::calibrate(ArrayRef<ModuleOp> modules, ModuleOp raised,
+                               const Progress &progress) {
+  list(modules.front(), raised);
   if (asked.calibrate.empty())
     return Status();
   QOPT_RETURN_IF_ERROR(openStore(raised));

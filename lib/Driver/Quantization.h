@@ -12,6 +12,7 @@
 #include "lib/Driver/StoreFolder.h"
 #include "lib/Driver/WeightRounder.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "passes/Pipelines.h"
 #include "qopt/Compiler.h"
 #include <optional>
 
@@ -56,6 +57,14 @@ public:
   /// one that no plan meets.
   Status choose(mlir::ModuleOp raised, const Progress &progress);
 
+  /// Instead, where no weight is read: of the formats that a budget chooses
+  /// from, each weight and cache gets the smallest.
+  Status chooseSmallest(mlir::ModuleOp raised);
+
+  /// Behind chooseSmallest: Infeasible, with the nearest that could be met, for
+  /// each budget that the smallest plan, which `smallest` is of, does not meet.
+  std::vector<Status> missedBudgets(const CheckSummary &smallest) const;
+
   /// The options of the rest of the compilation: those that were asked for, and
   /// the formats that were chosen.
   const CompileOptions &options() const { return asked; }
@@ -66,6 +75,10 @@ public:
   Status calibrate(mlir::ArrayRef<mlir::ModuleOp> modules,
                    mlir::ModuleOp raised, const Progress &progress);
 
+  /// Lists what `module`, as the stage quantize has left it, has the formats
+  /// of; part of calibrate.
+  void list(mlir::ModuleOp module, mlir::ModuleOp raised);
+
   /// What was decided; complete when calibrate is done.
   const PrecisionPlan &plan() const { return decided; }
 
@@ -73,6 +86,17 @@ private:
   Status takePlan(mlir::ModuleOp raised);
   Status takeAlgorithm();
   Status assign(mlir::ModuleOp raised, const Progress &progress);
+  void nameOptions();
+  /// The caches, and `decided` without weights.
+  Status listFixed(mlir::ModuleOp raised);
+  /// The weights, without a format those that no option fixes; a copy of
+  /// `raised` in which these are quantized.
+  StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>
+  listChoices(mlir::ModuleOp raised);
+  static StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>
+  quantizedAs(mlir::ModuleOp raised, const passes::AskedFormats &formats);
+  std::vector<quant::Format> candidates() const;
+  Status keepNamedCaches(const std::vector<PlannedCache> &scored);
   Status score(mlir::ModuleOp raised, const CalibrationStore &codes,
                const Progress &progress);
   Status exchange(mlir::ModuleOp raised, const CalibrationStore &codes,

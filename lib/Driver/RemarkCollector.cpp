@@ -14,33 +14,50 @@ namespace {
 
 class Collector : public remark::detail::MLIRRemarkStreamerBase {
 public:
-  explicit Collector(std::vector<std::string> &lines) : lines(lines) {}
+  Collector(std::vector<std::string> &lines, std::vector<MissedFusion> &missed)
+      : lines(lines), missed(missed) {}
 
   void streamOptimizationRemark(const remark::detail::Remark &remark) override {
-    std::string line = remark.getRemarkName().str() + ": ";
+    std::string text;
     for (auto [i, argument] : llvm::enumerate(remark.getArgs()))
-      line += (i ? ", " : "") + argument.val;
+      text += (i ? ", " : "") + argument.val;
+    std::string line = remark.getRemarkName().str() + ": " + text;
     std::string node = onnx::nodeName(remark.getLocation());
     if (!node.empty() && line.find(node) == std::string::npos)
       line = "node \"" + node + "\": " + line;
     std::lock_guard lock(mutex);
     lines.push_back(onnx::printableLine(line));
+    if (remark.getRemarkType() == llvm::remarks::Type::Missed)
+      count(remark.getRemarkName().str(), onnx::printableLine(text),
+            onnx::printableLine(node));
   }
 
 private:
+  void count(const std::string &what, const std::string &reason,
+             const std::string &node) {
+    auto known = llvm::find_if(missed, [&](const MissedFusion &other) {
+      return other.what == what && other.reason == reason;
+    });
+    if (known == missed.end())
+      known = missed.insert(known, {what, reason, node});
+    ++known->places;
+  }
+
   std::mutex mutex;
   std::vector<std::string> &lines;
+  std::vector<MissedFusion> &missed;
 };
 
 } // namespace
 
-void collectRemarks(MLIRContext &context, std::vector<std::string> &lines) {
+void collectRemarks(MLIRContext &context, std::vector<std::string> &lines,
+                    std::vector<MissedFusion> &missed) {
   remark::RemarkCategories everything;
   everything.passed = everything.missed = ".*";
   everything.analysis = everything.failed = ".*";
   // Fails only where an engine is there already; a context has one owner.
   (void)remark::enableOptimizationRemarks(
-      context, std::make_unique<Collector>(lines),
+      context, std::make_unique<Collector>(lines, missed),
       std::make_unique<remark::RemarkEmittingPolicyAll>(), everything);
 }
 

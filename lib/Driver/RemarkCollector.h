@@ -5,15 +5,17 @@
 #define QOPT_LIB_DRIVER_REMARKCOLLECTOR_H
 
 #include "mlir/IR/MLIRContext.h"
+#include "qopt/CheckSummary.h"
 #include <string>
 #include <vector>
 
 namespace qopt::driver {
 
 /// From now on every remark of a pass in `context` becomes a line of `lines`,
-/// which must outlive the context.
-void collectRemarks(mlir::MLIRContext &context,
-                    std::vector<std::string> &lines);
+/// and those on what was not done are counted in `missed`; both must outlive
+/// the context.
+void collectRemarks(mlir::MLIRContext &context, std::vector<std::string> &lines,
+                    std::vector<MissedFusion> &missed);
 
 } // namespace qopt::driver
 

@@ -27,6 +27,7 @@ using namespace qopt::ir;
 static Value concatBiases(ArrayRef<LinearOp> linears, OpBuilder &builder) {
   std::vector<char> bytes;
   int64_t size = 0;
+  bool hasAbsent = false;
   LinearOp first = linears.front();
   Type element = first.getBias().getType().getElementType();
   for (LinearOp linear : linears) {
@@ -35,16 +36,20 @@ static Value concatBiases(ArrayRef<LinearOp> linears, OpBuilder &builder) {
     if (type.getElementType() != element ||
         !matchPattern(Value(linear.getBias()), m_Constant(&elements)))
       return {};
+    hasAbsent |= areAbsent(elements);
     auto stored = StoredElements::of(elements);
-    if (!stored)
+    if (!stored && !areAbsent(elements))
       return {};
-    llvm::append_range(bytes, stored->bytes());
+    if (stored)
+      llvm::append_range(bytes, stored->bytes());
     size += type.getNumElements();
   }
   auto type = RankedTensorType::get({size}, element);
-  return arith::ConstantOp::create(
-      builder, first.getLoc(),
-      DenseElementsAttr::getFromRawBuffer(type, bytes));
+  ElementsAttr joined = hasAbsent
+                            ? absentElements(type, "biases")
+                            : DenseElementsAttr::getFromRawBuffer(type, bytes);
+  return arith::ConstantOp::create(builder, first.getLoc(),
+                                   cast<TypedAttr>(joined));
 }
 
 /// Moves the operations that compute a weight before `op`. They read nothing

@@ -37,6 +37,8 @@ static bool haveEqualElements(WeightOp a, WeightOp b) {
   WeightType type = a.getResult().getType();
   if (type != b.getResult().getType() || !type.getFormat().isFloat())
     return false;
+  if (a.getCodes() == b.getCodes() && a.getTransposed() == b.getTransposed())
+    return true;
   auto storedLeft = StoredElements::of(a.getCodes());
   auto storedRight = StoredElements::of(b.getCodes());
   if (!storedLeft || !storedRight)
@@ -49,6 +51,15 @@ static bool haveEqualElements(WeightOp a, WeightOp b) {
   const char *turned = a.getTransposed() ? left.data() : right.data();
   return equalTransposed(straight, turned, type.getRows(), type.getColumns(),
                          left.size() / count);
+}
+
+/// Weights that may be equal, of which one is not there to be compared. Two
+/// names of one array are the same without a look.
+static bool cannotCompare(WeightOp a, WeightOp b) {
+  return a.getResult().getType() == b.getResult().getType() &&
+         a.getResult().getType().getFormat().isFloat() &&
+         a.getCodes() != b.getCodes() &&
+         (areAbsent(a.getCodes()) || areAbsent(b.getCodes()));
 }
 
 namespace {
@@ -75,8 +86,16 @@ private:
   bool fold(WeightUserOpInterface user, WeightOp table) {
     auto weight = user.getWeightOperand().get().getDefiningOp<WeightOp>();
     if (weight == table || table->getBlock() != user->getBlock() ||
-        weight->getBlock() != user->getBlock() ||
-        !haveEqualElements(table, weight))
+        weight->getBlock() != user->getBlock())
+      return false;
+    if (cannotCompare(table, weight))
+      remark::missed(weight.getLoc(),
+                     remark::RemarkOpts::name("NotCompared").category(DEBUG_TYPE))
+          << remark::add("\"{0}\" has the shape of the table \"{1}\", but "
+                         "their elements were not read: where they are equal, "
+                         "one is stored",
+                         weight.getName(), table.getName());
+    if (!haveEqualElements(table, weight))
       return false;
     // One initializer that the model uses twice is no news.
     if (weight.getName() != table.getName())

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/Evaluate/Evaluator.h"
 #include "dialects/Onnx/OnnxOps.h"
+#include "dialects/QOpt/StoredElements.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Raise/OnnxValues.h"
@@ -75,7 +76,20 @@ struct FoldWeight : RewritePattern {
     budget -= *made;
     Evaluator evaluator({INT64_MAX, INT64_MAX});
     SmallVector<Value> constants;
+    bool hasAbsent = llvm::any_of(op->getOperands(), [](Value operand) {
+      auto resource = resourceOf(operand);
+      return resource && qopt::ir::areAbsent(resource);
+    });
     for (Value result : op->getResults()) {
+      if (hasAbsent) {
+        auto type = cast<RankedTensorType>(result.getType());
+        constants.push_back(ConstantOp::create(
+            rewriter, op->getLoc(), type,
+            qopt::ir::absentElements(type, firstResource(op)
+                                               .getRawHandle()
+                                               .getKey())));
+        continue;
+      }
       qopt::StatusOr<HostTensor> tensor = evaluator.evaluate(result);
       if (!tensor)
         return rewriter.notifyMatchFailure(op, tensor.status().message());
@@ -106,12 +120,16 @@ private:
 
   int64_t &budget;
 
+  static DenseResourceElementsAttr firstResource(Operation *op) {
+    return resourceOf(*llvm::find_if(
+        op->getOperands(), [](Value v) { return bool(resourceOf(v)); }));
+  }
+
   /// With the name of the first weight, and its bytes where they are the same.
   static ElementsAttr attributeOf(RankedTensorType type,
                                   const HostTensor &tensor, Operation *op) {
     constexpr size_t alignment = 64;
-    auto first = resourceOf(*llvm::find_if(
-        op->getOperands(), [](Value v) { return resourceOf(v); }));
+    auto first = firstResource(op);
     AsmResourceBlob *blob = first.getRawHandle().getBlob();
     if (blob && blob->getData().data() == tensor.bytes().data() &&
         blob->getData().size() == tensor.bytes().size())

@@ -122,6 +122,8 @@ ElementsAttr elementsOf(ElementsAttr old, ArrayRef<char> bytes) {
 /// `old` [N], [N, K] or, transposed, [K, N] with the rows N in the new order.
 ElementsAttr inOrder(ElementsAttr old, bool transposed,
                      const Interleaving &order, int64_t rows) {
+  if (ir::areAbsent(old)) // of another order they are as absent
+    return old;
   std::optional<ir::StoredElements> stored = ir::StoredElements::of(old);
   if (!stored)
     return {};

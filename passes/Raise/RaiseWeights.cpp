@@ -441,13 +441,18 @@ std::optional<FloatScales> floatScalesOf(Value scale) {
 /// Those of rows in canonical storage: the f32, then the row's codes.
 ElementsAttr canonicalScales(const FloatScales &scales, bool transposed,
                              StringRef name) {
+  ArrayRef<int64_t> shape = scales.codes.getShapedType().getShape();
+  int64_t rows = shape[transposed ? 1 : 0], groups = shape[transposed ? 0 : 1],
+          rowBytes = int64_t(sizeof(float)) + groups;
+  MLIRContext *context = scales.codes.getContext();
+  auto type =
+      RankedTensorType::get({rows, rowBytes}, IntegerType::get(context, 8));
+  if (ir::areAbsent(scales.codes))
+    return ir::absentElements(type, (name + " scales").str());
   auto codes = ir::StoredElements::of(scales.codes),
        unit = ir::StoredElements::of(scales.unit);
   if (!codes || !unit)
     return {};
-  ArrayRef<int64_t> shape = scales.codes.getShapedType().getShape();
-  int64_t rows = shape[transposed ? 1 : 0], groups = shape[transposed ? 0 : 1],
-          rowBytes = int64_t(sizeof(float)) + groups;
   std::vector<char> bytes;
   for (int64_t row = 0; row < rows; ++row) {
     llvm::append_range(bytes, unit->bytes());
@@ -455,9 +460,6 @@ ElementsAttr canonicalScales(const FloatScales &scales, bool transposed,
       bytes.push_back(codes->bytes()[size_t(transposed ? g * rows + row
                                                        : row * groups + g)]);
   }
-  MLIRContext *context = scales.codes.getContext();
-  auto type =
-      RankedTensorType::get({rows, rowBytes}, IntegerType::get(context, 8));
   return DenseResourceElementsAttr::get(
       type, (name + " scales").str(),
       HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, /*align=*/64));

@@ -60,20 +60,24 @@ static void printPrediction(const KernelSummary &kernel) {
   printTerms(predicted, "    ");
 }
 
+void printStep(const StepSummary &step) {
+  const Prediction &predicted = step.predicted;
+  std::printf(
+      "decode step on %s (%s), 1 sequence of %lld positions: "
+      "predicted %.0f tokens/s, %s, %s %% of the roof; "
+      "%lld launches, %s\n",
+      step.architecture.c_str(), step.part.c_str(), (long long)step.context,
+      1 / predicted.seconds, spellTime(predicted.seconds).c_str(),
+      spellNumber(predicted.roofPart * 100).c_str(), (long long)step.launches,
+      spellQuantity(predicted.bytes, "B").c_str());
+}
+
 void printReport(const CompileSummary &summary) {
   for (const KernelSummary &kernel : summary.kernels)
     printPrediction(kernel);
   for (const StepSummary &step : summary.steps) {
-    const Prediction &predicted = step.predicted;
-    std::printf(
-        "decode step on %s (%s), 1 sequence of %lld positions: "
-        "predicted %.0f tokens/s, %s, %s %% of the roof; "
-        "%lld launches, %s\n",
-        step.architecture.c_str(), step.part.c_str(), (long long)step.context,
-        1 / predicted.seconds, spellTime(predicted.seconds).c_str(),
-        spellNumber(predicted.roofPart * 100).c_str(), (long long)step.launches,
-        spellQuantity(predicted.bytes, "B").c_str());
-    printTerms(predicted, "  ");
+    printStep(step);
+    printTerms(step.predicted, "  ");
   }
 }
 
@@ -95,6 +99,19 @@ static Json describe(const Prediction &predicted) {
           {"terms", std::move(terms)}};
 }
 
+Json describeSteps(const CompileSummary &summary) {
+  Json steps = Json::array();
+  for (const StepSummary &step : summary.steps)
+    steps.push_back({{"architecture", step.architecture},
+                     {"part", step.part},
+                     {"sequences", 1},
+                     {"context", step.context},
+                     {"launches", step.launches},
+                     {"tokens_per_second", 1 / step.predicted.seconds},
+                     {"predicted", describe(step.predicted)}});
+  return steps;
+}
+
 void describeKernels(const CompileSummary &summary, Json &json) {
   json["kernels"] = Json::array();
   for (const KernelSummary &kernel : summary.kernels)
@@ -112,15 +129,7 @@ void describeKernels(const CompileSummary &summary, Json &json) {
                                {"code_bytes", kernel.codeBytes},
                                {"predicted_tokens", kernel.tokens},
                                {"predicted", describe(kernel.predicted)}});
-  json["steps"] = Json::array();
-  for (const StepSummary &step : summary.steps)
-    json["steps"].push_back({{"architecture", step.architecture},
-                             {"part", step.part},
-                             {"sequences", 1},
-                             {"context", step.context},
-                             {"launches", step.launches},
-                             {"tokens_per_second", 1 / step.predicted.seconds},
-                             {"predicted", describe(step.predicted)}});
+  json["steps"] = describeSteps(summary);
 }
 
 } // namespace qopt

@@ -18,6 +18,12 @@ void printKernels(const CompileSummary &summary);
 /// decode step.
 void printReport(const CompileSummary &summary);
 
+/// One line: what a decode step is predicted to take.
+void printStep(const StepSummary &step);
+
+/// The entry `steps`.
+nlohmann::ordered_json describeSteps(const CompileSummary &summary);
+
 /// `kernels` and `steps`, everything of both tables.
 void describeKernels(const CompileSummary &summary,
                      nlohmann::ordered_json &json);

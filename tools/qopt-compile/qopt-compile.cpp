@@ -11,6 +11,7 @@
 #include "tools/cli/EndingSignals.h"
 #include "tools/cli/OutputFiles.h"
 #include "tools/cli/Progress.h"
+#include "tools/qopt-compile/PrintCheck.h"
 #include "tools/qopt-compile/PrintReport.h"
 
 #include <cmath>
@@ -25,7 +26,8 @@ struct Arguments {
   std::string emit = "artifact";
   std::string kind = "automatic";
   std::string target = "host";
-  bool json = false, remarks = false, report = false, blame = false;
+  bool json = false, remarks = false, report = false, blame = false,
+       check = false;
   /// Options that only some stages have a use for, and which.
   struct Use {
     CLI::Option *option;
@@ -185,15 +187,13 @@ void declareBudgets(CLI::App &app, Arguments &arguments) {
       ->needs(calibrate);
   add("--max-size", o.maxSize, "the same for the artifact: 1.2GB, 900MiB")
       ->needs(calibrate);
-  auto *memory =
-      add("--max-memory", o.maxMemory,
+  add("--max-memory", o.maxMemory,
           "the same for what a decoder takes in memory, weights, cache and "
           "steps, with sequences as long as --context: 8GB")
           ->needs(calibrate);
   add("--batch", o.batch,
-      "with --max-memory: sequences that are served at once")
-      ->check(cli::between(1, 1 << 16))
-      ->needs(memory);
+      "with --max-memory or --check: sequences that are served at once")
+      ->check(cli::between(1, 1 << 16));
   add("--max-latency", o.maxLatency,
       "the same for the predicted time of a decode step of one sequence, at "
       "--context or, without it, at most 1024 positions, on the slowest GPU of "
@@ -258,6 +258,13 @@ void declareGates(CLI::App &app, Arguments &arguments) {
       "unquantized model the artifact would be with that layer's weights as "
       "the file has them, on the texts of --validate");
   arguments.useOnly(blame, ofArtifacts, forArtifacts);
+  auto *check = app.add_flag(
+      "--check", arguments.check,
+      "write nothing and read no weight, but tell what would be compiled: "
+      "operators, formats, bytes on disk and in memory, predicted speed, and "
+      "every problem; external data may be missing");
+  check->excludes(blame);
+  arguments.useOnly(check, ofArtifacts, forArtifacts);
 }
 
 /// What runs it, and how long its sequences are; the option of the target.
@@ -339,6 +346,7 @@ void declare(CLI::App &app, Arguments &arguments) {
             "--max-kl 0.05 --min-top1 90 -o model.qopt",
             "qopt-compile model.onnx --weights int4_g32 --validate text.txt "
             "--blame",
+            "qopt-compile model.onnx --weights int4_g32 --target cuda --check",
             "qopt-compile encoder.onnx --as graph -o encoder.qopt",
             "qopt-compile model.onnx --emit qopt",
             "qopt-compile model.onnx --target cuda --weights int4_g32 --emit "
@@ -460,6 +468,29 @@ Status printBlame(const Arguments &arguments) {
   return cli::flushOutput();
 }
 
+Status printCheck(const Arguments &arguments) {
+  const CompileOptions &o = arguments.options;
+  for (const auto &[option, isGiven] : {std::pair("-o", !o.output.empty()),
+                                        {"--save-plan", !o.savePlan.empty()},
+                                        {"--keep", o.keep}})
+    if (isGiven)
+      return Status(StatusCode::InvalidArgument,
+                    std::string("--check writes nothing; leave out ") + option);
+  StatusOr<CheckSummary> found = check(o);
+  if (!found.ok())
+    return found.status();
+  printMessages(found->compilation, arguments.remarks);
+  if (arguments.json) {
+    QOPT_RETURN_IF_ERROR(cli::printJson(describeCheck(*found, o)));
+  } else {
+    printCheck(*found, o);
+    if (arguments.report)
+      printReport(found->compilation);
+    QOPT_RETURN_IF_ERROR(cli::flushOutput());
+  }
+  return statusOf(*found);
+}
+
 Status work(Arguments &arguments) {
   arguments.options.kind = kinds.at(arguments.kind);
   arguments.options.target = targetNames.at(arguments.target);
@@ -477,6 +508,8 @@ Status work(Arguments &arguments) {
     return printStage(arguments, stage);
   if (arguments.blame)
     return printBlame(arguments);
+  if (arguments.check)
+    return printCheck(arguments);
   const CompileOptions &o = arguments.options;
   std::vector<std::string> read = {o.model, o.calibrate};
   for (const std::string &text : o.validate)

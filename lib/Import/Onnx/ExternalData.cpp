@@ -168,6 +168,14 @@ static Status verifyChecksum(llvm::ArrayRef<char> bytes,
              expected);
 }
 
+StatusOr<ExternalData::Place>
+ExternalData::placeOf(const onnx_file::TensorProto &tensor, uint64_t expected) {
+  StatusOr<Entries> entries = readEntries(tensor);
+  if (!entries)
+    return entries.status();
+  return Place{entries->location, entries->offset.value_or(0) + expected};
+}
+
 StatusOr<TensorBytes> ExternalData::read(const onnx_file::TensorProto &tensor,
                                          uint64_t expected) {
   StatusOr<Entries> entries = readEntries(tensor);
@@ -207,7 +215,7 @@ StatusOr<TensorBytes> ExternalData::read(const onnx_file::TensorProto &tensor,
     ranges[offset] = end;
   }
   llvm::ArrayRef<char> bytes((*file)->mapping->data() + offset, length);
-  if (!entries->checksum.empty())
+  if (!entries->checksum.empty() && checksums == Checksums::Verify)
     QOPT_RETURN_IF_ERROR(verifyChecksum(bytes, entries->checksum));
   return TensorBytes{bytes, (*file)->mapping, /*isMapped=*/true};
 }

@@ -27,8 +27,11 @@ struct TensorBytes {
 
 class ExternalData {
 public:
+  enum class Checksums { Verify, Ignore };
   /// `folder` is the model's; it is opened at the first use.
-  explicit ExternalData(std::string folder) : folder(std::move(folder)) {}
+  explicit ExternalData(std::string folder,
+                        Checksums checksums = Checksums::Verify)
+      : folder(std::move(folder)), checksums(checksums) {}
   ExternalData(const ExternalData &) = delete;
   ExternalData &operator=(const ExternalData &) = delete;
   ~ExternalData();
@@ -37,6 +40,14 @@ public:
   /// exactly `expected` many. The messages do not name the tensor.
   StatusOr<TensorBytes> read(const onnx_file::TensorProto &tensor,
                              uint64_t expected);
+
+  /// Where a tensor lies that `read` would read.
+  struct Place {
+    std::string location;
+    uint64_t end = 0; ///< bytes that the file must have
+  };
+  static StatusOr<Place> placeOf(const onnx_file::TensorProto &tensor,
+                                 uint64_t expected);
 
 private:
   struct File {
@@ -50,6 +61,7 @@ private:
   StatusOr<int> openBeneath(const std::string &location);
 
   std::string folder;
+  Checksums checksums;
   int folderDescriptor = -1;
   llvm::StringMap<File> files;
 };

@@ -23,9 +23,10 @@ static Status at(const std::string &where, const Status &status) {
   return Status(status.code(), where + ": " + status.message());
 }
 
-GraphImporter::GraphImporter(const ModelFile &file, MLIRContext &context)
-    : builder(&context), shapes(&context), tensors(file, &context), file(file),
-      model(file.model()), context(context),
+GraphImporter::GraphImporter(const ModelFile &file, MLIRContext &context,
+                             ImportReport *report)
+    : builder(&context), shapes(&context), tensors(file, &context, report),
+      file(file), model(file.model()), context(context),
       modelOpsets(opsetsOf(model.opset_import())),
       functions(functionsOf(model)) {}
 

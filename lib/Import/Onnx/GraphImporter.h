@@ -27,7 +27,9 @@ Functions functionsOf(const onnx_file::ModelProto &model);
 
 class GraphImporter {
 public:
-  GraphImporter(const ModelFile &file, mlir::MLIRContext &context);
+  /// `report`, which may be null, as in ImportOptions.
+  GraphImporter(const ModelFile &file, mlir::MLIRContext &context,
+                ImportReport *report);
 
   StatusOr<mlir::OwningOpRef<mlir::ModuleOp>> run(const ImportOptions &options);
 
@@ -86,8 +88,8 @@ private:
 };
 
 /// Every operator, opset and function that the model uses and the table lacks,
-/// in one message.
-Status checkSupported(const ModelFile &file);
+/// in one message; `report`, which may be null, gets all operators.
+Status checkSupported(const ModelFile &file, ImportReport *report);
 
 } // namespace qopt::import
 

@@ -80,6 +80,12 @@ public:
   }
   bool complete() const { return missing.empty() && opsetLines.empty(); }
 
+  void describe(ImportReport &report) const {
+    for (const auto &[key, use] : uses)
+      report.operators.push_back(use);
+    report.opsets.assign(opsetLines.begin(), opsetLines.end());
+  }
+
 private:
   template <typename Nodes>
   void checkNodes(const Nodes &nodes, const Opsets &opsets) {
@@ -115,21 +121,31 @@ private:
         version + ")";
     const OpRow *row = findOp(domain, node.op_type());
     bool imported = !domain.empty() || found != opsets.end();
-    if (row && (!domain.empty() || (imported && found->second >= row->since)))
+    int64_t opset = found == opsets.end() ? 0 : found->second;
+    OperatorUse &use = uses[{domain.str(), node.op_type(), opset}];
+    use.op = onnx::printableName(node.op_type());
+    use.domain = domain.empty() ? "" : onnx::printableName(domain);
+    use.opset = opset;
+    use.nodes.push_back(onnx::printableName(
+        node.name().empty() && node.output_size() ? node.output(0)
+                                                  : node.name()));
+    if (row && (!domain.empty() || (imported && opset >= row->since)))
       return;
-    if (row && imported && found->second < oldestOpset) {
-      changed[found->second].insert(what.substr(0, what.find(' ')));
+    use.isKnown = false;
+    if (row && imported && opset < oldestOpset) {
+      changed[opset].insert(what.substr(0, what.find(' ')));
+      use.reason = "which has an older form in opset " + version;
       return;
     }
     if (!imported)
-      what += ", whose opset the model does not name";
+      use.reason = "whose opset the model does not name";
     else if (row)
-      what += ", which exists from opset " + std::to_string(row->since);
-    else if (llvm::StringRef hint = hintFor(node.op_type()); !hint.empty())
-      what += ", " + hint.str();
-    missing[what].push_back(onnx::printableName(
-        node.name().empty() && node.output_size() ? node.output(0)
-                                                  : node.name()));
+      use.reason = "which exists from opset " + std::to_string(row->since);
+    else
+      use.reason = hintFor(node.op_type()).str();
+    if (!use.reason.empty())
+      what += ", " + use.reason;
+    missing[what].push_back(use.nodes.back());
   }
 
   static std::string opsetLine(int64_t version, llvm::StringRef where) {
@@ -153,12 +169,16 @@ private:
   /// Operators of opsets before the oldest that have changed since.
   std::map<int64_t, std::set<std::string>> changed;
   std::map<std::string, std::vector<std::string>> missing;
+  /// By domain, name and opset.
+  std::map<std::tuple<std::string, std::string, int64_t>, OperatorUse> uses;
 };
 
 } // namespace
 
-Status checkSupported(const ModelFile &file) {
+Status checkSupported(const ModelFile &file, ImportReport *report) {
   SupportCheck check(file.model());
+  if (report)
+    check.describe(*report);
   if (check.complete())
     return {};
   return Status(StatusCode::Unsupported, check.message(file.path()));
@@ -173,8 +193,8 @@ importUnchecked(const std::string &path, const ImportOptions &options,
     return file.status();
   if (Status calls = checkCalls(file->model()); !calls)
     return Status(calls.code(), "\"" + file->path() + "\": " + calls.message());
-  QOPT_RETURN_IF_ERROR(checkSupported(*file));
-  GraphImporter importer(*file, context);
+  QOPT_RETURN_IF_ERROR(checkSupported(*file, options.report));
+  GraphImporter importer(*file, context, options.report);
   auto module = importer.run(options);
   if (!module)
     return Status(module.status().code(),

@@ -1,6 +1,7 @@
 // Reading of ONNX tensors.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Import/Onnx/Tensors.h"
+#include "dialects/QOpt/StoredElements.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -195,6 +196,21 @@ static size_t alignmentOf(const char *data) {
                  : 1;
 }
 
+Status TensorReader::addMissing(const TensorProto &tensor, uint64_t expected,
+                                const Status &why) {
+  auto place = ExternalData::placeOf(tensor, expected);
+  if (!place)
+    return place.status();
+  auto known = llvm::find_if(report->missing, [&](const MissingFile &missing) {
+    return missing.file == place->location;
+  });
+  if (known == report->missing.end())
+    known = report->missing.insert(known, {place->location, why.message()});
+  known->bytes = std::max(known->bytes, place->end);
+  ++known->tensors;
+  return Status();
+}
+
 StatusOr<ElementsAttr> TensorReader::read(const TensorProto &tensor,
                                           llvm::StringRef name) {
   if (tensor.has_segment())
@@ -209,10 +225,18 @@ StatusOr<ElementsAttr> TensorReader::read(const TensorProto &tensor,
   auto shape = shapeOf(tensor, elements);
   if (!shape)
     return shape.status();
+  auto tensorType = RankedTensorType::get(*shape, type);
   auto bytes = bytesOf(tensor, elements, storedBits(type));
+  if (!bytes && report && bytes.status().code() == StatusCode::NotFound) {
+    QOPT_RETURN_IF_ERROR(
+        addMissing(tensor, ir::storedSize(tensorType), bytes.status()));
+    if (!isInline(type, elements))
+      return ir::absentElements(tensorType, name);
+  }
   if (!bytes)
     return bytes.status();
-  auto tensorType = RankedTensorType::get(*shape, type);
+  if (report && bytes->isMapped && bytes->bytes.size() > mostReadBytes)
+    return ir::absentElements(tensorType, name);
   if (isInline(type, elements))
     return inlineAttr(tensorType, bytes->bytes);
   if (type.isInteger(1))

@@ -6,6 +6,7 @@
 #define QOPT_LIB_IMPORT_ONNX_TENSORS_H
 
 #include "lib/Import/Onnx/ExternalData.h"
+#include "lib/Import/Onnx/Importer.h"
 #include "lib/Import/Onnx/ModelFile.h"
 #include "mlir/IR/BuiltinAttributes.h"
 
@@ -21,8 +22,13 @@ std::string dataTypeName(int32_t dataType);
 
 class TensorReader {
 public:
-  TensorReader(const ModelFile &file, mlir::MLIRContext *context)
-      : file(file), external(file.folder()), context(context) {}
+  /// `report`, which may be null, as in ImportOptions.
+  TensorReader(const ModelFile &file, mlir::MLIRContext *context,
+               ImportReport *report)
+      : file(file),
+        external(file.folder(), report ? ExternalData::Checksums::Ignore
+                                       : ExternalData::Checksums::Verify),
+        context(context), report(report) {}
 
   /// `name` becomes the resource's key, made unique when it is taken.
   StatusOr<mlir::ElementsAttr> read(const onnx_file::TensorProto &tensor,
@@ -32,9 +38,14 @@ private:
   StatusOr<TensorBytes> bytesOf(const onnx_file::TensorProto &tensor,
                                 int64_t elements, unsigned bits);
 
+  /// Takes note of a file that is missing.
+  Status addMissing(const onnx_file::TensorProto &tensor, uint64_t expected,
+                    const Status &why);
+
   const ModelFile &file;
   ExternalData external;
   mlir::MLIRContext *context;
+  ImportReport *report;
 };
 
 } // namespace qopt::import
