@@ -38,6 +38,9 @@ MODELS = {
     "llama-3-8b": LLAMA
     | {"layers": 32, "hidden": 4096, "heads": 32, "kv_heads": 8, "head_size": 128, "ffn": 14336}
     | {"vocabulary": 128256, "theta": 500000.0},
+    "llama-3-70b": LLAMA
+    | {"layers": 80, "hidden": 8192, "heads": 64, "kv_heads": 8, "head_size": 128, "ffn": 28672}
+    | {"vocabulary": 128256, "theta": 500000.0},
     "llama-3.2-1b": LLAMA
     | {"layers": 16, "hidden": 2048, "heads": 32, "kv_heads": 8, "head_size": 64, "ffn": 8192}
     | {"vocabulary": 128256, "theta": 500000.0, "tied": True},

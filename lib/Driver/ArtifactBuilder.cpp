@@ -261,21 +261,34 @@ static FunctionPlan buildHostFunction(ModuleOp module, func::FuncOp func,
   return planOf(PlanBuilder(constants, *code, func), constants);
 }
 
+/// Whether kernels are made for an artifact. Their code is a few MB an
+/// architecture and takes ten seconds; weights beside which that is less than a
+/// percent, at two bits each, make it no part of a size.
+static CudaKernels::Purpose purposeOf(func::FuncOp func, ArtifactUse use) {
+  constexpr uint64_t manyElements = uint64_t(1) << 30;
+  return use == ArtifactUse::Sizes && countElements(func) >= manyElements
+             ? CudaKernels::Purpose::Predictions
+             : CudaKernels::Purpose::Code;
+}
+
 static FunctionPlan
-buildGpuFunction(func::FuncOp func, const CompileOptions &options,
+buildGpuFunction(func::FuncOp func, const ArtifactParts &parts,
                  ArtifactConstants &constants, runtime::ArtifactWriter &writer,
                  plan::ManifestT &manifest, CompileSummary &summary) {
+  const CompileOptions &options = parts.options;
+  CudaKernels::Purpose purpose = purposeOf(func, parts.use);
   auto targets = target::parseArchitectures(options.architectures);
   if (!targets.ok())
     return targets.status();
   CudaKernels kernels(*func.getContext(), *targets,
-                      predictedContextOf(func, options));
+                      predictedContextOf(func, options), purpose);
   FunctionPlan plan = planOf(PlanBuilder(constants, kernels, func), constants);
   if (!plan.ok())
     return plan;
   QOPT_RETURN_IF_ERROR(addSampling(**plan, func, kernels, summary));
   summary.genericKernels = kernels.genericKernels();
-  QOPT_RETURN_IF_ERROR(kernels.assemble(threadsOf(options), summary));
+  if (purpose == CudaKernels::Purpose::Code)
+    QOPT_RETURN_IF_ERROR(kernels.assemble(threadsOf(options), summary));
   kernels.summarize(**plan, summary);
   QOPT_RETURN_IF_ERROR(kernels.write(writer, **plan, manifest.kernels));
   return plan;
@@ -367,7 +380,7 @@ Status buildArtifact(ModuleOp module, const ArtifactParts &parts,
   ArtifactConstants constants(**writer, threadsOf(options), progress,
                               countElements(func), parts.precision, parts.use);
   auto function = options.target == TargetDevice::Cuda
-                      ? buildGpuFunction(func, options, constants, **writer,
+                      ? buildGpuFunction(func, parts, constants, **writer,
                                          *plan.manifest, summary)
                       : buildHostFunction(module, func, options, constants,
                                           **writer, summary);

@@ -45,17 +45,28 @@ StatusOr<ConstantPlace> ArtifactConstants::addBytes(ArrayRef<char> bytes) {
   return place;
 }
 
+/// The place of an absent constant. Constants are kept in memory until they are
+/// written; a model that was not read says what it wants.
+StatusOr<ConstantPlace> ArtifactConstants::addZeros(uint64_t size) {
+  constexpr uint64_t mostBytes = uint64_t(1) << 30;
+  if (size > mostBytes || small.size() > mostBytes)
+    return Status(StatusCode::OutOfResources,
+                  "a constant of " + std::to_string(size) +
+                      " bytes that is no weight of a linear was not read; "
+                      "expected at most 1 GiB of such");
+  return addBytes(std::vector<char>(size));
+}
+
 StatusOr<ConstantPlace> ArtifactConstants::addElements(ElementsAttr elements) {
   if (use != ArtifactUse::Sizes || !ir::areAbsent(elements))
     return ConstantPool::addElements(elements);
-  return addBytes(std::vector<char>(ir::storedSize(elements.getShapedType())));
+  return addZeros(ir::storedSize(elements.getShapedType()));
 }
 
 StatusOr<ConstantPlace> ArtifactConstants::addWidened(ElementsAttr halves) {
   if (use != ArtifactUse::Sizes || !ir::areAbsent(halves))
     return ConstantPool::addWidened(halves);
-  return addBytes(
-      std::vector<char>(size_t(halves.getNumElements()) * sizeof(float)));
+  return addZeros(uint64_t(halves.getNumElements()) * sizeof(float));
 }
 
 StatusOr<ConstantPlace> ArtifactConstants::addWeight(Value weight) {

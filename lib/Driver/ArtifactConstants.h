@@ -49,6 +49,7 @@ public:
   std::vector<WeightSummary> takeSummaries() { return std::move(summaries); }
 
 private:
+  StatusOr<ConstantPlace> addZeros(uint64_t size);
   StatusOr<ConstantPlace> writeWeight(mlir::Value weight);
   std::string reasonFor(mlir::Value source) const;
   /// Rows of one format, behind those before them in the segment.

@@ -28,6 +28,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -347,10 +348,15 @@ private:
     std::vector<std::string> reasons =
         whyNoDecoder(summary.kind != ModelKind::Decoder &&
                      options.kind != ModelKind::Graph);
+    llvm::MapVector<StringRef, int64_t> layers; // most have the same reason
     for (StringRef remark : summary.remarks)
-      if (remark.contains("left to generated kernels") ||
-          remark.contains(" no rotary table: "))
+      if (remark.contains(" no rotary table: "))
+        ++layers[remark.starts_with("node ") ? remark.split("): ").second
+                                             : remark];
+      else if (remark.contains("left to generated kernels"))
         reasons.push_back(remark.str());
+    for (auto &[reason, count] : layers)
+      reasons.push_back(std::to_string(count) + " x " + reason.str());
     return reasons;
   }
 

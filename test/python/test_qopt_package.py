@@ -400,7 +400,7 @@ def test_output_is_called_like_the_model(stories, tmp_path, monkeypatch):
 def test_options_are_those_of_the_tool(tool):
     """Every option of qopt-compile but those that print, under its name; and the typed dictionary has the same."""
     listed = set(re.findall(r"^ +(?:-\w,)?--([a-z0-9-]+)", tool("qopt-compile", "--help").stdout, re.MULTILINE))
-    printed = {"help", "version", "emit", "json", "remarks", "report", "blame"}
+    printed = {"help", "version", "emit", "json", "remarks", "report", "blame", "check"}
     names = {name.replace("-", "_").replace("as", "as_") if name == "as" else name.replace("-", "_") for name in listed}
     parameters = inspect.signature(qopt.compile).parameters
     assert len(listed) > 15

@@ -65,16 +65,17 @@ static void printModel(const CheckSummary &check) {
 }
 
 static void printOperators(const CheckSummary &check) {
-  std::printf("operators%s\n  %-13s %5s %6s %6s %7s %8s  %s\n",
-              check.isComplete ? "" : " (what becomes of them is not known)",
-              "domain", "opset", "nodes", "family", "generic", "absorbed",
-              "operator");
+  std::printf("operators\n  %-13s %5s %6s %6s %7s %8s  %s\n", "domain", "opset",
+              "nodes", "family", "generic", "absorbed", "operator");
+  auto known = [&](int64_t number) {
+    return check.isComplete ? std::to_string(number) : "?";
+  };
   for (const OperatorCheck &op : check.operators)
-    std::printf("  %-13s %5lld %6lld %6lld %7lld %8lld  %s%s\n",
+    std::printf("  %-13s %5lld %6lld %6s %7s %8s  %s%s\n",
                 op.domain.empty() ? "ai.onnx" : op.domain.c_str(),
                 (long long)op.opset, (long long)op.nodes,
-                (long long)op.families, (long long)op.generic,
-                (long long)op.absorbed, op.op.c_str(),
+                known(op.families).c_str(), known(op.generic).c_str(),
+                known(op.absorbed).c_str(), op.op.c_str(),
                 op.isSupported ? "" : ": not supported");
 }
 
@@ -103,8 +104,9 @@ static void printMemory(const CheckSummary &check, bool gpu) {
   else
     std::printf(", and what the sizes of its inputs need\n");
   for (const ServingPart &part : check.serving)
-    std::printf("    %s: %s\n", part.what.c_str(),
-                spellQuantity(double(part.bytes), "B").c_str());
+    if (part.bytes)
+      std::printf("    %s: %s\n", part.what.c_str(),
+                  spellQuantity(double(part.bytes), "B").c_str());
 }
 
 static void printSpeed(const CheckSummary &check, bool gpu) {

@@ -196,6 +196,9 @@ static size_t alignmentOf(const char *data) {
                  : 1;
 }
 
+/// Of all tensors of missing files together.
+constexpr uint64_t mostMissingBytes = uint64_t(1) << 44;
+
 Status TensorReader::addMissing(const TensorProto &tensor, uint64_t expected,
                                 const Status &why) {
   auto place = ExternalData::placeOf(tensor, expected);
@@ -208,6 +211,12 @@ Status TensorReader::addMissing(const TensorProto &tensor, uint64_t expected,
     known = report->missing.insert(known, {place->location, why.message()});
   known->bytes = std::max(known->bytes, place->end);
   ++known->tensors;
+  // No file bounds what a model says of it; sums of sizes stay in range.
+  missingBytes += std::min(expected, mostMissingBytes);
+  if (place->end > mostMissingBytes || missingBytes > mostMissingBytes)
+    return bad("the external data file \"" + Twine(place->location) +
+               "\" is missing, and would have more than 2^44 bytes; expected "
+               "the file, or a model of its size");
   return Status();
 }
 

@@ -46,6 +46,7 @@ private:
   ExternalData external;
   mlir::MLIRContext *context;
   ImportReport *report;
+  uint64_t missingBytes = 0;
 };
 
 } // namespace qopt::import
