@@ -37,8 +37,8 @@ public:
   /// lie.
   uint64_t segmentSize() const;
   Status append(std::span<const uint8_t> bytes);
-  /// `size` zeros that take no room on a disk, unhashed: the place of bytes that
-  /// are not known, in a file that only says how large it would be.
+  /// `size` zeros that take no room on a disk, unhashed: the place of bytes
+  /// that are not known, in a file that only says how large it would be.
   Status appendHole(uint64_t size);
   /// Zeros up to the next multiple of `alignment` within the segment.
   Status alignTo(uint64_t alignment);

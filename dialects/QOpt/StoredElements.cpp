@@ -47,14 +47,14 @@ static std::vector<char> repeated(ArrayRef<char> element, int64_t count) {
 }
 
 uint64_t storedSize(ShapedType type) {
-  return llvm::divideCeil(uint64_t(type.getNumElements()) *
-                              storedBits(type.getElementType()),
-                          8);
+  return llvm::divideCeil(
+      uint64_t(type.getNumElements()) * storedBits(type.getElementType()), 8);
 }
 
 ElementsAttr absentElements(ShapedType type, StringRef name) {
-  AsmResourceBlob nothing(ArrayRef<char>(), /*alignment=*/1,
-                          [](void *, size_t, size_t) {}, /*mutable=*/false);
+  AsmResourceBlob nothing(
+      ArrayRef<char>(), /*alignment=*/1, [](void *, size_t, size_t) {},
+      /*mutable=*/false);
   return cast<ElementsAttr>(
       DenseResourceElementsAttr::get(type, name, std::move(nothing)));
 }

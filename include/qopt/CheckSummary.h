@@ -50,10 +50,11 @@ struct ServingPart {
 
 struct CheckSummary {
   /// What compile would say; the number of bytes of the artifact is that of the
-  /// one which would be written. Of a part that was not reached it says nothing.
+  /// one which would be written. Of a part that was not reached it says
+  /// nothing.
   CompileSummary compilation;
-  std::string family; ///< as a file beside the model says: "llama"; or empty
-  bool isRaised = false;   ///< layers are known
+  std::string family;    ///< as a file beside the model says: "llama"; or empty
+  bool isRaised = false; ///< layers are known
   bool isComplete = false; ///< formats, memory and speed are known, too
   std::vector<std::string> unraised; ///< why layers, or all, are no decoder's
   std::vector<OperatorCheck> operators;

@@ -114,8 +114,7 @@ Status ArtifactConstants::writePart(const WeightPart &part, ir::WeightType type,
                                     uint32_t segment) {
   uint64_t offset = writer.segmentSize();
   if (use == ArtifactUse::Sizes) {
-    QOPT_RETURN_IF_ERROR(
-        writeHole(type.getLayout(), part, type.getColumns()));
+    QOPT_RETURN_IF_ERROR(writeHole(type.getLayout(), part, type.getColumns()));
   } else {
     auto canonical = evaluatePart(part, threads);
     if (!canonical)

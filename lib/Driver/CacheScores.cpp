@@ -15,10 +15,9 @@ namespace qopt::driver {
 using calibrate::CachePart;
 using calibrate::CacheProbe;
 
-/// Candidates that a head of so many channels can be stored in.
-static std::vector<quant::Format>
-fitting(const std::vector<quant::Format> &candidates,
-        const PlannedCache &cache) {
+std::vector<quant::Format>
+fittingFormats(const std::vector<quant::Format> &candidates,
+               const PlannedCache &cache) {
   std::vector<quant::Format> formats;
   for (const quant::Format &format : candidates) {
     bool isGrouped = cache.isValue() && format.groupSize;
@@ -52,7 +51,7 @@ Status scoreCaches(CalibrationModel &model, ModelGradients &gradients,
   std::vector<std::vector<quant::Format>> formats;
   for (const PlannedCache &cache : caches) {
     formats.push_back(
-        fitting(cache.isValue() ? options.values : options.keys, cache));
+        fittingFormats(cache.isValue() ? options.values : options.keys, cache));
     probes.emplace_back(cache.isValue() ? CachePart::Values : CachePart::Keys,
                         formats.back());
   }

@@ -16,6 +16,11 @@ struct CacheScoring {
   int64_t sequences = 32; ///< at most so many, evenly spread
 };
 
+/// Candidates that a head of a cache's channels can be stored in.
+std::vector<quant::Format>
+fittingFormats(const std::vector<quant::Format> &candidates,
+               const PlannedCache &cache);
+
 /// Fills the alternatives of caches: those candidates whose groups divide a
 /// head. Unsupported where layers attend to the cache of another, which no
 /// gradient tells apart.

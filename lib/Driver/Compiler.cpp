@@ -345,9 +345,8 @@ private:
 
   /// Why something of a model is no layer, and why all of it is no decoder.
   std::vector<std::string> whyNotRaised() const {
-    std::vector<std::string> reasons =
-        whyNoDecoder(summary.kind != ModelKind::Decoder &&
-                     options.kind != ModelKind::Graph);
+    std::vector<std::string> reasons = whyNoDecoder(
+        summary.kind != ModelKind::Decoder && options.kind != ModelKind::Graph);
     llvm::MapVector<StringRef, int64_t> layers; // most have the same reason
     for (StringRef remark : summary.remarks)
       if (remark.contains(" no rotary table: "))

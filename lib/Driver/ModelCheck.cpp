@@ -7,7 +7,7 @@
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Driver/Validation.h"
 #include "llvm/ADT/StringSet.h"
-#include <sys/resource.h>
+#include <fstream>
 
 using namespace mlir;
 
@@ -60,8 +60,8 @@ void describeImport(const import::ImportReport &report, ModuleOp module,
     OperatorCheck check{use.op, use.domain, use.opset};
     check.nodes = int64_t(use.nodes.size());
     check.isSupported = use.isKnown;
-    for (const std::string &node : module ? use.nodes
-                                          : std::vector<std::string>())
+    for (const std::string &node :
+         module ? use.nodes : std::vector<std::string>())
       ++(names.families.contains(node)  ? check.families
          : names.generic.contains(node) ? check.generic
                                         : check.absorbed);
@@ -141,8 +141,8 @@ Status describeServing(const std::string &path, const CompileOptions &options,
   auto artifact = openSized(path);
   if (!artifact.ok())
     return artifact.status();
-  summary.serving = {{"weights and constants",
-                      uint64_t(runtime::constantBytes(**artifact))}};
+  summary.serving = {
+      {"weights and constants", uint64_t(runtime::constantBytes(**artifact))}};
   summary.batch = options.batch;
   if (!(*artifact)->isDecoder())
     return Status();
@@ -173,9 +173,14 @@ std::vector<std::string> uncheckedOptions(const CompileOptions &options) {
 }
 
 uint64_t peakBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return uint64_t(usage.ru_maxrss) * 1024;
+  // What getrusage says may be that of the program before exec.
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word && word != "VmHWM:")
+    ;
+  uint64_t kibibytes = 0;
+  status >> kibibytes;
+  return kibibytes * 1024;
 }
 
 } // namespace qopt::driver

@@ -191,13 +191,13 @@ static Status checkBits(const CompileOptions &asked, const PrecisionPlan &plan,
     return Status();
   return Status(
       StatusCode::Infeasible,
-      llvm::formatv("--bits is {0}, but the smallest plan of "
-                    "these candidates has {1:F3} bits per "
-                    "weight; ask for that or more, or add "
-                    "smaller --candidates",
-                    asked.bits,
-                    std::ceil(8000.0 * double(least) / double(plan.elements())) /
-                        1000));
+      llvm::formatv(
+          "--bits is {0}, but the smallest plan of "
+          "these candidates has {1:F3} bits per "
+          "weight; ask for that or more, or add "
+          "smaller --candidates",
+          asked.bits,
+          std::ceil(8000.0 * double(least) / double(plan.elements())) / 1000));
 }
 
 Status PlanBudget::choose(const Progress &progress, PrecisionPlan &plan) {
@@ -271,7 +271,8 @@ static StatusOr<double> residentBytes(const CompileOptions &asked,
     return Status(StatusCode::InvalidArgument,
                   "--max-memory counts the cache of a decoder, and the model "
                   "is a graph; bound --bits or --max-size");
-  auto bytes = runtime::residentBytes(**artifact, servedBatch(asked, **artifact));
+  auto bytes =
+      runtime::residentBytes(**artifact, servedBatch(asked, **artifact));
   if (!bytes.ok())
     return bytes.status();
   return double(*bytes);
@@ -284,8 +285,7 @@ std::vector<Status> PlanBudget::missedBy(const PrecisionPlan &smallest,
   found.fileBytes = fileBytes + double(laterBytes(asked, smallest, text));
   found.residentBytes = residentBytes;
   std::vector<Status> missed;
-  if (Status bits =
-          checkBits(asked, smallest, sizesOf(smallest, use).weights);
+  if (Status bits = checkBits(asked, smallest, sizesOf(smallest, use).weights);
       !bits.ok())
     missed.push_back(std::move(bits));
   for (const Limit &limit : limits)

@@ -55,7 +55,8 @@ public:
   StatusOr<bool> holds(const PrecisionPlan &plan) const;
 
   /// Infeasible for each budget but that on time that a plan does not meet, the
-  /// smallest of all, whose artifact takes so much; a time is no matter of size.
+  /// smallest of all, whose artifact takes so much; a time is no matter of
+  /// size.
   std::vector<Status> missedBy(const PrecisionPlan &smallest, double fileBytes,
                                double residentBytes) const;
 

@@ -475,8 +475,9 @@ Status Quantization::score(ModuleOp raised, const CalibrationStore &codes,
   if (!gradients.ok())
     return gradients.status();
   QOPT_RETURN_IF_ERROR(measure(**model, *gradients, progress));
-  ScoringOptions scoring{
-      .codes = &codes, .candidates = candidates(), .algorithm = asked.algorithm};
+  ScoringOptions scoring{.codes = &codes,
+                         .candidates = candidates(),
+                         .algorithm = asked.algorithm};
   return scoreFormats(**model, *gradients, *curvature, scoring, progress,
                       decided.weights);
 }

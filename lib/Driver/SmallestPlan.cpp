@@ -2,6 +2,7 @@
 // all that is known of a budget before weights are read.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/CacheOption.h"
+#include "lib/Driver/CacheScores.h"
 #include "lib/Driver/HostModels.h"
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Driver/Quantization.h"
@@ -73,9 +74,8 @@ choicesOf(const PlannedWeight &weight,
   std::vector<PlannedFormat> choices;
   for (const quant::Format &format : candidates)
     if (weight.columns % quant::groupColumns(format, weight.columns) == 0)
-      choices.push_back(
-          {quant::spell(format), "",
-           storedBytes(format, weight.rows, weight.columns)});
+      choices.push_back({quant::spell(format), "",
+                         storedBytes(format, weight.rows, weight.columns)});
   llvm::sort(choices, [](const PlannedFormat &a, const PlannedFormat &b) {
     return a.bytes < b.bytes;
   });
@@ -102,9 +102,10 @@ Status Quantization::chooseSmallest(ModuleOp raised) {
   if (choosesCaches(asked)) {
     std::vector<PlannedCache> choices = decided.caches;
     for (PlannedCache &cache : choices)
-      for (const quant::Format &format :
-           cacheCandidates(asked, cache.isValue() ? CachePart::Values
-                                                  : CachePart::Keys))
+      for (const quant::Format &format : fittingFormats(
+               cacheCandidates(asked, cache.isValue() ? CachePart::Values
+                                                      : CachePart::Keys),
+               cache))
         cache.alternatives.push_back(
             {quant::spell(format), "", positionBytes(cache, format)});
     QOPT_RETURN_IF_ERROR(keepNamedCaches(choices));

@@ -48,7 +48,8 @@ static int64_t evaluationBytes(Value weight) {
                           !op.getTransposed() && !op.hasFactors();
         return isReferred ? 0 : canonicalBytes(weight);
       })
-      .Case([&](ir::PackWeightOp op) { return evaluationBytes(op.getSource()); })
+      .Case(
+          [&](ir::PackWeightOp op) { return evaluationBytes(op.getSource()); })
       .Default([](Operation *op) { return op ? besideOperands(op) : 0; });
 }
 

@@ -89,8 +89,9 @@ private:
         weight->getBlock() != user->getBlock())
       return false;
     if (cannotCompare(table, weight))
-      remark::missed(weight.getLoc(),
-                     remark::RemarkOpts::name("NotCompared").category(DEBUG_TYPE))
+      remark::missed(
+          weight.getLoc(),
+          remark::RemarkOpts::name("NotCompared").category(DEBUG_TYPE))
           << remark::add("\"{0}\" has the shape of the table \"{1}\", but "
                          "their elements were not read: where they are equal, "
                          "one is stored",

@@ -85,9 +85,8 @@ struct FoldWeight : RewritePattern {
         auto type = cast<RankedTensorType>(result.getType());
         constants.push_back(ConstantOp::create(
             rewriter, op->getLoc(), type,
-            qopt::ir::absentElements(type, firstResource(op)
-                                               .getRawHandle()
-                                               .getKey())));
+            qopt::ir::absentElements(
+                type, firstResource(op).getRawHandle().getKey())));
         continue;
       }
       qopt::StatusOr<HostTensor> tensor = evaluator.evaluate(result);

@@ -25,9 +25,10 @@ struct FormatSum {
 static std::vector<FormatSum> formatsOf(const CheckSummary &check) {
   std::vector<FormatSum> sums;
   for (const WeightSummary &weight : check.compilation.weights) {
-    auto known = std::find_if(
-        sums.begin(), sums.end(),
-        [&](const FormatSum &sum) { return sum.format == weight.format; });
+    auto known =
+        std::find_if(sums.begin(), sums.end(), [&](const FormatSum &sum) {
+          return sum.format == weight.format;
+        });
     if (known == sums.end())
       known = sums.insert(known, {weight.format});
     ++known->weights;
@@ -89,18 +90,17 @@ static void printFormats(const CheckSummary &check) {
 }
 
 static void printMemory(const CheckSummary &check, bool gpu) {
-  std::printf("memory\n  artifact: %llu bytes (%s)\n"
-              "  compiling, at its peak: about %s\n",
-              (unsigned long long)check.compilation.artifactBytes,
-              spellQuantity(double(check.compilation.artifactBytes), "B")
-                  .c_str(),
-              spellQuantity(double(check.compileBytes), "B").c_str());
+  std::printf(
+      "memory\n  artifact: %llu bytes (%s)\n"
+      "  compiling, at its peak: about %s\n",
+      (unsigned long long)check.compilation.artifactBytes,
+      spellQuantity(double(check.compilation.artifactBytes), "B").c_str(),
+      spellQuantity(double(check.compileBytes), "B").c_str());
   std::printf("  serving, %s memory: %s", gpu ? "device" : "host",
               spellQuantity(double(servingBytes(check)), "B").c_str());
   if (isDecoder(check))
-    std::printf(", %lld sequence%s of %lld positions\n",
-                (long long)check.batch, check.batch == 1 ? "" : "s",
-                (long long)check.context);
+    std::printf(", %lld sequence%s of %lld positions\n", (long long)check.batch,
+                check.batch == 1 ? "" : "s", (long long)check.context);
   else
     std::printf(", and what the sizes of its inputs need\n");
   for (const ServingPart &part : check.serving)

@@ -188,9 +188,9 @@ void declareBudgets(CLI::App &app, Arguments &arguments) {
   add("--max-size", o.maxSize, "the same for the artifact: 1.2GB, 900MiB")
       ->needs(calibrate);
   add("--max-memory", o.maxMemory,
-          "the same for what a decoder takes in memory, weights, cache and "
-          "steps, with sequences as long as --context: 8GB")
-          ->needs(calibrate);
+      "the same for what a decoder takes in memory, weights, cache and "
+      "steps, with sequences as long as --context: 8GB")
+      ->needs(calibrate);
   add("--batch", o.batch,
       "with --max-memory or --check: sequences that are served at once")
       ->check(cli::between(1, 1 << 16));
