@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-UNSUPPORTED, INFEASIBLE, NOT_FOUND = 4, 5, 9
+BAD_MODEL, UNSUPPORTED, INFEASIBLE, NOT_FOUND = 3, 4, 5, 9
 SCHEMA = json.loads((conftest.SOURCE / "docs/check.schema.json").read_text())
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
 
@@ -251,3 +251,15 @@ def test_nothing_is_written(tool, stories, tmp_path):
     before = set(os.listdir(tmp_path))
     tool("qopt-compile", stories, "--check", environment={"TMPDIR": str(tmp_path)})
     assert set(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("key, value", [("length", "7"), ("offset", str(1 << 60)), ("location", "../weights.bin")])
+def test_what_a_model_says_of_missing_data_is_checked(key, value, tmp_path):
+    """Lengths are those of shapes, sizes those of files, and places below the model's folder."""
+    path = large(tmp_path) / "model.onnx"
+    (tmp_path / "weights.bin").unlink()
+    model = onnx.load(path, load_external_data=False)
+    next(entry for entry in model.graph.initializer[0].external_data if entry.key == key).value = value
+    onnx.save(model, path)
+    said, _ = check(path, code=BAD_MODEL)
+    assert not said["complete"] and "external data" in said["problems"][0]["reason"]

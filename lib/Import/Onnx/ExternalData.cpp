@@ -173,6 +173,9 @@ ExternalData::placeOf(const onnx_file::TensorProto &tensor, uint64_t expected) {
   StatusOr<Entries> entries = readEntries(tensor);
   if (!entries)
     return entries.status();
+  if (uint64_t length = entries->length.value_or(expected); length != expected)
+    return bad("the external data has " + llvm::Twine(length) +
+               " bytes; expected " + llvm::Twine(expected));
   return Place{entries->location, entries->offset.value_or(0) + expected};
 }
 
