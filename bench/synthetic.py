@@ -4,7 +4,7 @@
 The weights are the same for every precision: `f16` and `f32` store them as MatMuls (what a user would hand to
 qopt-compile), `int4` as MatMulNBits of 32-element blocks (what onnxruntime-genai runs), so that they can be measured
 side by side. A matrix takes its numbers from one pool of random numbers, from a random place on, so that the time is
-that of writing the file. With --sparse the data are a hole of the right size but for a few numbers of each tensor, so
+that of writing the file; the pools of small models are small. With --sparse the data are a hole of the right size but for a few numbers of each tensor, so
 that no two are equal; that is enough to compile and to look at kernels. With --repeat-rows N the rows of all matrices
 are the same N, again and again, but for a few numbers: as large and as random to a machine, and small when equal blocks
 are stored once (bench/gpu/folding.py). Nothing is downloaded.
@@ -27,7 +27,7 @@ except ImportError as missing:
     )
 
 BLOCK = 32
-POOL = 1 << 24  # numbers; a multiple of BLOCK
+POOL = (1 << 20, 1 << 24)  # least and most numbers; powers of two that BLOCK divides
 
 # Published shapes; "context" is the longest sequence that the rotary tables have rows for.
 LLAMA = {"epsilon": 1e-5, "theta": 10000.0, "tied": False, "qk_norm": False, "experts": 0, "context": 8192}
@@ -117,6 +117,12 @@ def quantize_blocks(values):
     return codes[:, 0::2] | codes[:, 1::2] << 4, scales[:, 0]
 
 
+def pool_size(o):
+    """Numbers of a pool: four times those of the largest matrix, within POOL."""
+    largest = o.hidden * max(o.ffn, o.vocabulary, o.heads * o.head_size)
+    return min(max(1 << (4 * largest - 1).bit_length(), POOL[0]), POOL[1])
+
+
 class Pool:
     """Random float16 numbers with the deviation K**-0.5, and the same as 4-bit blocks."""
 
@@ -141,7 +147,7 @@ class Builder:
         self.nodes = []
         self.random = np.random.default_rng(options.seed)
         self.float = np.float16 if options.precision == "f16" else np.float32
-        self.pools = {}
+        self.pools, self.pool_size = {}, pool_size(options)
 
     def node(self, kind, inputs, outputs, domain="", **attributes):
         name = outputs[0] + "/" + kind
@@ -151,7 +157,7 @@ class Builder:
     def pool(self, k):
         if k not in self.pools:
             random = np.random.default_rng([self.o.seed, k])
-            count = self.o.repeat_rows * k or POOL
+            count = self.o.repeat_rows * k or self.pool_size
             self.pools[k] = Pool(random, k, count, self.o.precision == "int4")
         return self.pools[k]
 
@@ -167,7 +173,7 @@ class Builder:
 
     def start(self):
         """Where the numbers of the next matrix begin in the pool."""
-        return 0 if self.o.repeat_rows else int(self.random.integers(POOL // BLOCK)) * BLOCK
+        return 0 if self.o.repeat_rows else int(self.random.integers(self.pool_size // BLOCK)) * BLOCK
 
     def numbers(self, count, k, start):
         """`count` numbers of the pool of K as arrays."""

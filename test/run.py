@@ -43,7 +43,7 @@ def run_gtest(program, results, name_filter):
 
 def run_pytest(build, results, jobs, name_filter):
     command = [build / "venv/bin/python", "-m", "pytest", "-q", "-n", str(jobs), "-p", "no:cacheprovider"]
-    command += ["--dist", "loadgroup"]  # tests of one xdist_group share what one of them has made
+    command += ["--dist", "worksteal"]  # most of a module's tests in one process, which makes what they share once
     command += ["--junitxml", results / "pytest.xml", "-rs"]
     if name_filter:
         command += ["-k", name_filter]

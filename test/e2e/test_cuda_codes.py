@@ -146,24 +146,20 @@ def stories_codes(tool, stories, tmp_path_factory):
 WRITTEN = 200  # past two pages, and with the prompt past the longest step of skinny_linear
 
 
-@pytest.fixture(scope="module")
-def story(tool, stories, stories_codes):
-    """The prompt and what follows it."""
-    prompt = prompt_tokens(stories)
-    return [*prompt, *generated(tool, stories_codes, prompt, WRITTEN)]
-
-
 # A value that is a little above the middle of two levels on one side and a little below on the other is a code more or
 # less. Attention sums in f16 on a GPU, so such values are some of a hundred, and logits differ by parts of a hundred.
 NEAR_TIE = 0.02
 
 
-@pytest.mark.xdist_group("story")
-def test_stories_write_what_the_reference_does(stories, story, tmp_path):
+def test_stories_write_what_the_reference_does(tool, stories, stories_codes, tmp_path):
+    """Token by token; and gemm's codes of a long prompt, and others of a few tokens, let the same story go on."""
     prompt = prompt_tokens(stories)
+    story = [*prompt, *generated(tool, stories_codes, prompt, WRITTEN)]
     assert len(story) == len(prompt) + WRITTEN
     gaps = gaps_of(stories, story, len(prompt), tmp_path / "m.onnx")
     assert gaps.max() <= NEAR_TIE and (gaps == 0).mean() >= 0.9, gaps
+    assert generated(tool, stories_codes, story[:100], 15) == story[100:115]
+    assert generated(tool, stories_codes, story[:40], 8) == story[40:48]
 
 
 @PTX_ONLY
@@ -188,13 +184,6 @@ def test_tokens_alone_have_the_logits_of_the_formula(tool, stories, stories_code
     expected = [reference_logits(stories, [int(token)], tmp_path / "m.onnx")[0] for token in tokens]
     error = np.abs(found - expected).max(-1) / np.ptp(expected, axis=-1)
     assert (error <= 1e-6).mean() >= 0.9 and error.max() <= NEAR_TIE, error
-
-
-@pytest.mark.xdist_group("story")
-def test_steps_of_any_length_compute_the_same(tool, stories_codes, story):
-    """gemm's codes of a long prompt and skinny_linear's of one token a step: the same story goes on."""
-    assert generated(tool, stories_codes, story[:100], 15) == story[100:115]
-    assert generated(tool, stories_codes, story[:40], 8) == story[40:48]
 
 
 @PTX_ONLY

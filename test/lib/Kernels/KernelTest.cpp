@@ -2,6 +2,7 @@
 #include "KernelTest.h"
 
 #include "lib/Codegen/Cuda/CudaCodegen.h"
+#include "lib/Codegen/Cuda/KernelPtx.h"
 #include "lib/Codegen/Cuda/Ptxas.h"
 #include "lib/Quant/Element.h"
 #include "runtime/emulator/Emulator.h"
@@ -10,18 +11,28 @@
 #include "mlir/IR/Verifier.h"
 
 #include <cmath>
+#include <map>
 
 using namespace qopt;
 using namespace qopt::kernels;
 using namespace qopt::kernels::test;
 using quant::ElementType;
 
+/// One for all kernels: making one takes as long as a small kernel.
+static mlir::MLIRContext &sharedContext() {
+  static const std::unique_ptr<mlir::MLIRContext> context = [] {
+    mlir::DialectRegistry registry;
+    codegen::registerCudaCodegen(registry);
+    auto made = std::make_unique<mlir::MLIRContext>(registry);
+    made->loadAllAvailableDialects();
+    return made;
+  }();
+  return *context;
+}
+
 StatusOr<Compiled> test::compile(Generator generate,
                                  const target::Target &target) {
-  mlir::DialectRegistry registry;
-  codegen::registerCudaCodegen(registry);
-  mlir::MLIRContext context(registry);
-  context.loadAllAvailableDialects();
+  mlir::MLIRContext &context = sharedContext();
   auto module = mlir::OwningOpRef<mlir::ModuleOp>(
       mlir::ModuleOp::create(mlir::UnknownLoc::get(&context)));
   mlir::OpBuilder builder(module->getBodyRegion());
@@ -30,7 +41,7 @@ StatusOr<Compiled> test::compile(Generator generate,
   auto built = generate(kernels);
   if (!built)
     return built.status();
-  Compiled result{(*built).getName().str(), {}};
+  Compiled result{(*built).getName().str(), {}, 0};
   Status broken(StatusCode::Internal, result.symbol + " does not compile");
   if (mlir::failed(mlir::verify(*module)))
     return broken;
@@ -39,19 +50,64 @@ StatusOr<Compiled> test::compile(Generator generate,
   if (mlir::failed(code))
     return broken;
   result.ptx = code->text;
+  result.ptxVersion = code->ptxVersion;
   return result;
 }
 
-Status test::assemble(const Compiled &kernel, const target::Target &target) {
-  auto ptxas = codegen::Ptxas::find();
-  if (!ptxas)
+// Machine code ----------------------------------------------------------------
+
+using Waiting = std::map<std::string, Compiled>; // by symbol
+
+static std::map<const target::Target *, Waiting> waiting;
+static bool isRunning = false; // a KernelTest
+
+/// Of all that wait for one architecture.
+static Status assembleWaiting(const target::Target &target, Waiting &kernels) {
+  // Asking for its version is a process, too.
+  static const StatusOr<codegen::Ptxas> ptxas = codegen::Ptxas::find();
+  std::vector<std::string> bodies;
+  codegen::PtxTarget written{&target, 0};
+  for (const auto &[symbol, kernel] : kernels) {
+    llvm::StringRef text = kernel.ptx;
+    bodies.push_back(text.split(".address_size 64\n").second.str());
+    written.version = std::max(written.version, kernel.ptxVersion);
+  }
+  kernels.clear();
+  if (!ptxas || bodies.empty())
     return Status();
   auto code =
-      ptxas->assemble({{kernel.ptx, &target}}, codegen::CodeCache::ofUser(), 1);
+      ptxas->assemble({{codegen::joinKernelPtx(bodies, written), &target}},
+                      codegen::CodeCache::ofUser(), 1);
   if (!code)
     return code.status();
-  return codegen::requireClean((*code)[0].kernels,
-                               [](llvm::StringRef) { return true; });
+  const std::vector<codegen::KernelResources> &made = code->front().kernels;
+  if (made.size() != bodies.size())
+    return Status(StatusCode::Internal, std::to_string(bodies.size()) +
+                                            " kernels give code of " +
+                                            std::to_string(made.size()));
+  return codegen::requireClean(made, [](llvm::StringRef) { return true; });
+}
+
+void test::assemble(const Compiled &kernel, const target::Target &target) {
+  ASSERT_TRUE(isRunning) << "kernels are assembled in a TEST_F of KernelTest";
+  Waiting &others = waiting[&target];
+  auto [known, isNew] = others.try_emplace(kernel.symbol, kernel);
+  if (isNew || known->second.ptx == kernel.ptx)
+    return;
+  // Two kernels of one symbol are not for one text.
+  Status status = assembleWaiting(target, others);
+  EXPECT_TRUE(status.ok()) << status.message();
+  others.emplace(kernel.symbol, kernel);
+}
+
+void KernelTest::SetUp() { isRunning = true; }
+
+void KernelTest::TearDown() {
+  isRunning = false;
+  for (auto &[target, kernels] : waiting) {
+    Status status = assembleWaiting(*target, kernels);
+    EXPECT_TRUE(status.ok()) << status.message();
+  }
 }
 
 /// Of "st.global.v2.b32".

@@ -43,15 +43,19 @@ static void runCase(const std::vector<std::vector<float>> &rows,
   }
 }
 
-TEST(Argmax, FindsTheLargest) { runCase({normals(1000, 1), normals(1000, 2)}); }
+using Argmax = test::KernelTest;
 
-TEST(Argmax, TakesEverySize) {
+TEST_F(Argmax, FindsTheLargest) {
+  runCase({normals(1000, 1), normals(1000, 2)});
+}
+
+TEST_F(Argmax, TakesEverySize) {
   for (size_t columns : {size_t(1), size_t(3), size_t(255), size_t(4097),
                          size_t(32003), size_t(131072)})
     runCase({normals(columns, unsigned(columns))});
 }
 
-TEST(Argmax, TakesTheFirstOfEquals) {
+TEST_F(Argmax, TakesTheFirstOfEquals) {
   std::vector<float> flat(20000, -2.5f), ties = normals(20000, 3);
   ties[19999] = ties[7001] = ties[7003] = 100;
   std::vector<float> zeros(20000, -0.0f);
@@ -59,7 +63,7 @@ TEST(Argmax, TakesTheFirstOfEquals) {
   runCase({flat, ties, zeros});
 }
 
-TEST(Argmax, PassesOverWhatIsNoNumber) {
+TEST_F(Argmax, PassesOverWhatIsNoNumber) {
   std::vector<float> some = normals(5000, 4);
   some[0] = some[4321] = NAN;
   std::vector<float> none(5000, NAN), low(5000, -INFINITY), high = some;

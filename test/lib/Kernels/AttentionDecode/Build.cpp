@@ -13,12 +13,21 @@
 using namespace qopt;
 using namespace qopt::kernels;
 
+/// One for all kernels: making one takes as long as a small kernel.
+static mlir::MLIRContext &sharedContext() {
+  static const std::unique_ptr<mlir::MLIRContext> context = [] {
+    mlir::DialectRegistry registry;
+    registerAllDialects(registry);
+    codegen::registerCudaCodegen(registry);
+    auto made = std::make_unique<mlir::MLIRContext>(registry);
+    made->loadAllAvailableDialects();
+    return made;
+  }();
+  return *context;
+}
+
 StatusOr<std::string> attention_decode::buildPtx(const Case &test) {
-  mlir::DialectRegistry registry;
-  registerAllDialects(registry);
-  codegen::registerCudaCodegen(registry);
-  mlir::MLIRContext context(registry);
-  context.loadAllAvailableDialects();
+  mlir::MLIRContext &context = sharedContext();
   auto module = mlir::OwningOpRef<mlir::ModuleOp>(
       mlir::ModuleOp::create(mlir::UnknownLoc::get(&context)));
   mlir::OpBuilder builder(module->getBodyRegion());

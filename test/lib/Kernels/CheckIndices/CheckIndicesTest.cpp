@@ -39,13 +39,15 @@ static Found check(const std::vector<T> &indices,
   return report[0];
 }
 
-TEST(CheckIndices, AcceptsWhatLiesInside) {
+using CheckIndices = test::KernelTest;
+
+TEST_F(CheckIndices, AcceptsWhatLiesInside) {
   EXPECT_EQ(check<int64_t>({0, 4, -5, 2}, {5}), Found());
   EXPECT_EQ(check<int32_t>({0, 4, -5, 2}, {5}), Found());
   EXPECT_EQ(check<int64_t>({4, 0}, {5}, Interval::FromZero), Found());
 }
 
-TEST(CheckIndices, NamesTheFirstOutside) {
+TEST_F(CheckIndices, NamesTheFirstOutside) {
   EXPECT_EQ(check<int64_t>({0, 5, -6}, {5}), (Found{5, 1}));
   EXPECT_EQ(check<int32_t>({0, -6, 5}, {5}), (Found{-6, 1}));
   EXPECT_EQ(check<int64_t>({0, -1}, {5}, Interval::FromZero), (Found{-1, 1}));
@@ -55,7 +57,7 @@ TEST(CheckIndices, NamesTheFirstOutside) {
   EXPECT_EQ(check<int64_t>(many, {4}), (Found{4, 299}));
 }
 
-TEST(CheckIndices, ReadsAll64Bits) {
+TEST_F(CheckIndices, ReadsAll64Bits) {
   int64_t two32 = int64_t(1) << 32;
   EXPECT_EQ(check<int64_t>({two32}, {5}), (Found{two32, 0}));
   EXPECT_EQ(check<int64_t>({-two32}, {5}), (Found{-two32, 0}));
@@ -64,12 +66,12 @@ TEST(CheckIndices, ReadsAll64Bits) {
   EXPECT_EQ(check<int32_t>({INT32_MIN}, {INT32_MAX}), (Found{INT32_MIN, 0}));
 }
 
-TEST(CheckIndices, GivesEachPlaceItsLimit) {
+TEST_F(CheckIndices, GivesEachPlaceItsLimit) {
   EXPECT_EQ(check<int64_t>({1, 2, 1, 3}, {2, 3}), (Found{3, 3}));
   EXPECT_EQ(check<int64_t>({1, 2, 0, -3}, {2, 3}), Found());
 }
 
-TEST(CheckIndices, RefusesTuplesThatNoTensorNeeds) {
+TEST_F(CheckIndices, RefusesTuplesThatNoTensorNeeds) {
   EXPECT_FALSE(isValid({Integer::Long, Interval::FromZero, 9}).ok());
   EXPECT_FALSE(isValid({Integer::Long, Interval::FromZero, 0}).ok());
 }

@@ -121,19 +121,21 @@ static void runCase(Problem problem, int64_t rows,
   }
 }
 
-TEST(GatedActivation, GatesHalves) {
+using GatedActivation = test::KernelTest;
+
+TEST_F(GatedActivation, GatesHalves) {
   runCase({.columns = 512}, 3);
   runCase({.columns = 1536, .activation = ElementType::BF16}, 2);
 }
 
-TEST(GatedActivation, HasEveryFunction) {
+TEST_F(GatedActivation, HasEveryFunction) {
   for (Function function :
        {Function::Silu, Function::GeluErf, Function::GeluTanh,
         Function::GeluQuick, Function::Relu, Function::Tanh, Function::Sigmoid})
     runCase({.function = function, .form = Form::Alone, .columns = 1024}, 2);
 }
 
-TEST(GatedActivation, KeepsWhatIsNotANumber) {
+TEST_F(GatedActivation, KeepsWhatIsNotANumber) {
   for (Function function :
        {Function::Silu, Function::GeluErf, Function::GeluTanh,
         Function::GeluQuick, Function::Relu, Function::Tanh,
@@ -158,12 +160,12 @@ TEST(GatedActivation, KeepsWhatIsNotANumber) {
   }
 }
 
-TEST(GatedActivation, TakesEveryWidth) {
+TEST_F(GatedActivation, TakesEveryWidth) {
   for (int64_t columns : {1, 2, 31, 33, 132, 258, 1025})
     runCase({.form = Form::Two, .columns = columns}, 2);
 }
 
-TEST(GatedActivation, QuantizesRows) {
+TEST_F(GatedActivation, QuantizesRows) {
   runCase({.columns = 2048, .result = Result::Int8}, 2);
   runCase({.function = Function::GeluTanh,
            .form = Form::Two,
@@ -179,6 +181,6 @@ TEST(GatedActivation, QuantizesRows) {
           3);
 }
 
-TEST(GatedActivation, RunsOnSm80) {
+TEST_F(GatedActivation, RunsOnSm80) {
   runCase({.columns = 256, .activation = ElementType::BF16}, 2, target::sm80());
 }

@@ -133,18 +133,20 @@ static void runCase(const std::string &spelling, int64_t rows, int64_t columns,
   }
 }
 
-TEST(GatherRows, CopiesHalves) {
+using GatherRows = test::KernelTest;
+
+TEST_F(GatherRows, CopiesHalves) {
   runCase("f16", 7, 64, ElementType::F16);
   runCase("bf16", 3, 2056, ElementType::BF16);
 }
 
-TEST(GatherRows, Converts) {
+TEST_F(GatherRows, Converts) {
   runCase("f32", 5, 36, ElementType::F16);
   runCase("f16", 5, 36, ElementType::BF16);
   runCase("bf16", 5, 31, ElementType::F32);
 }
 
-TEST(GatherRows, DequantizesInt8) {
+TEST_F(GatherRows, DequantizesInt8) {
   for (int64_t columns : {1, 31, 64, 130, 4096})
     runCase("int8", 5, columns, ElementType::F16);
   runCase("int8_tensor", 4, 64, ElementType::BF16);
@@ -155,7 +157,7 @@ TEST(GatherRows, DequantizesInt8) {
   runCase("int4_asym_zf", 4, 96, ElementType::BF16);
 }
 
-TEST(GatherRows, DequantizesCodesThatCrossBytes) {
+TEST_F(GatherRows, DequantizesCodesThatCrossBytes) {
   for (const char *format :
        {"int6_g32", "int5_asym_g64", "int3_g32", "int3_asym_g32_zf", "int2",
         "int2_asym_g128", "lut4_g128", "lut3"})
@@ -163,21 +165,21 @@ TEST(GatherRows, DequantizesCodesThatCrossBytes) {
       runCase(format, 5, columns, ElementType::F16);
 }
 
-TEST(GatherRows, DequantizesScalesOfTwoLevels) {
+TEST_F(GatherRows, DequantizesScalesOfTwoLevels) {
   for (const char *format : {"int4_g32_s6", "int4_asym_g32_s6", "int2_g64_s8",
                              "int3_asym_g32_s6", "lut4_g32_s6", "lut3_g64_s6"})
     for (int64_t columns : {31, 64, 257, 520})
       runCase(format, 4, columns, ElementType::BF16);
 }
 
-TEST(GatherRows, DequantizesInt4) {
+TEST_F(GatherRows, DequantizesInt4) {
   for (int64_t columns : {1, 2, 33, 64, 132, 1024})
     runCase("int4_g32", 5, columns, ElementType::F16);
   runCase("int4_asym_g128", 4, 300, ElementType::BF16);
   runCase("int4_asym_g32_zf", 4, 96, ElementType::F16);
 }
 
-TEST(GatherRows, DequantizesByF32ScalesOfGroups) {
+TEST_F(GatherRows, DequantizesByF32ScalesOfGroups) {
   for (const char *format :
        {"int4_g32_sf32", "int4_asym_g32_sf32", "int8_asym_g64_zf_sf32",
         "int3_asym_g32_sf32", "fp8_e4m3_g32_sf32", "lut4_g64_sf32"})
@@ -185,7 +187,7 @@ TEST(GatherRows, DequantizesByF32ScalesOfGroups) {
       runCase(format, 4, columns, ElementType::F32);
 }
 
-TEST(GatherRows, DequantizesFp8) {
+TEST_F(GatherRows, DequantizesFp8) {
   for (int64_t columns : {1, 31, 64, 130, 1024})
     runCase("fp8_e4m3", 5, columns, ElementType::F16);
   runCase("fp8_e4m3_tensor", 4, 64, ElementType::BF16);
@@ -193,26 +195,26 @@ TEST(GatherRows, DequantizesFp8) {
           target::sm80());
 }
 
-TEST(GatherRows, DequantizesFloatsOfFourBits) {
+TEST_F(GatherRows, DequantizesFloatsOfFourBits) {
   for (const char *format : {"mxfp4", "nvfp4", "fp4_e2m1", "nf4_g64", "nf4",
                              "nf4_g32_sbf16", "fp4_e2m1_g32_s6"})
     for (int64_t columns : {1, 31, 64, 260})
       runCase(format, 4, columns, ElementType::F32);
 }
 
-TEST(GatherRows, DequantizesE5m2AndBlocks) {
+TEST_F(GatherRows, DequantizesE5m2AndBlocks) {
   for (const char *format :
        {"fp8_e5m2", "fp8_e5m2_g32_sbf16", "fp8_e4m3_b32", "fp8_e4m3_g32_se8m0"})
     for (int64_t columns : {31, 64, 260})
       runCase(format, 4, columns, ElementType::F32);
 }
 
-TEST(GatherRows, SelectsRowsOfATensor) {
+TEST_F(GatherRows, SelectsRowsOfATensor) {
   runCase("f16", 9, 320, ElementType::F16, Table::Tensor);
   runCase("bf16", 1, 4097, ElementType::BF16, Table::Tensor, target::sm80());
 }
 
-TEST(GatherRows, SaysWhatItCannotDo) {
+TEST_F(GatherRows, SaysWhatItCannotDo) {
   Problem problem{Table::Tensor, *quant::parseFormat("int8"), 0, 8,
                   ElementType::F16};
   EXPECT_EQ(chooseSchedule(problem, target::sm90a()).status().message(),

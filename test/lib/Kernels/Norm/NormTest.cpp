@@ -177,19 +177,21 @@ static void runCase(Problem problem, int64_t rows,
         << "element " << i;
 }
 
-TEST(Norm, NormalisesRowsOfOneBlock) { runCase({.columns = 1024}, 3); }
+using Norm = test::KernelTest;
 
-TEST(Norm, NormalisesShortRowsByWarps) {
+TEST_F(Norm, NormalisesRowsOfOneBlock) { runCase({.columns = 1024}, 3); }
+
+TEST_F(Norm, NormalisesShortRowsByWarps) {
   for (int64_t columns : {1, 2, 31, 63, 64, 66, 264, 512})
     runCase({.columns = columns}, 5);
 }
 
-TEST(Norm, NormalisesHeadsOfAMergedProjection) {
+TEST_F(Norm, NormalisesHeadsOfAMergedProjection) {
   runCase({.columns = 64, .heads = 3, .stride = 320}, 12);
   runCase({.columns = 1024, .heads = 2, .stride = 2056}, 4);
 }
 
-TEST(Norm, HeadsHaveScalesOfTheirOwn) {
+TEST_F(Norm, HeadsHaveScalesOfTheirOwn) {
   runCase({.kind = Kind::Layer,
            .columns = 64,
            .scale = ElementType::F32,
@@ -203,23 +205,23 @@ TEST(Norm, HeadsHaveScalesOfTheirOwn) {
   runCase({.columns = 14336, .scale = ElementType::F32, .scales = 2}, 4);
 }
 
-TEST(Norm, RefusesHeadsThatDoNotFitTheirRow) {
+TEST_F(Norm, RefusesHeadsThatDoNotFitTheirRow) {
   EXPECT_FALSE(isValid(Problem{.columns = 64, .heads = 3, .stride = 128}).ok());
   Problem problem{.columns = 64, .heads = 1, .stride = 67};
   EXPECT_FALSE(chooseSchedule(problem, target::sm90a()).ok());
 }
 
-TEST(Norm, NormalisesWhereNothingDivides) {
+TEST_F(Norm, NormalisesWhereNothingDivides) {
   for (int64_t columns : {67, 257, 1023, 2050})
     runCase({.kind = Kind::Layer, .columns = columns, .bias = true}, 2);
 }
 
-TEST(Norm, HoldsTheLongestRows) {
+TEST_F(Norm, HoldsTheLongestRows) {
   runCase({.columns = 14336}, 1);
   runCase({.columns = 32760, .result = Result::Int8}, 1);
 }
 
-TEST(Norm, AddsTheResidualFirst) {
+TEST_F(Norm, AddsTheResidualFirst) {
   runCase({.columns = 320, .residual = true}, 5);
   runCase({.kind = Kind::Layer,
            .columns = 4096,
@@ -229,7 +231,7 @@ TEST(Norm, AddsTheResidualFirst) {
           2);
 }
 
-TEST(Norm, AddsATensorBehind) {
+TEST_F(Norm, AddsATensorBehind) {
   runCase({.columns = 2304, .scale = ElementType::F32, .added = true}, 3);
   runCase({.kind = Kind::Layer,
            .columns = 67,
@@ -239,7 +241,7 @@ TEST(Norm, AddsATensorBehind) {
           5, target::sm80());
 }
 
-TEST(Norm, QuantizesRows) {
+TEST_F(Norm, QuantizesRows) {
   runCase({.columns = 4096, .result = Result::Int8}, 2);
   runCase({.columns = 65, .residual = true, .result = Result::Int8}, 2);
   runCase({.kind = Kind::Layer,
@@ -251,11 +253,11 @@ TEST(Norm, QuantizesRows) {
           6);
 }
 
-TEST(Norm, RunsOnSm80) {
+TEST_F(Norm, RunsOnSm80) {
   runCase({.columns = 4096, .residual = true}, 1, target::sm80());
 }
 
-TEST(Norm, SaysWhatItCannotDo) {
+TEST_F(Norm, SaysWhatItCannotDo) {
   auto message = [](const Problem &problem) {
     return chooseSchedule(problem, target::sm90a()).status().message();
   };

@@ -67,19 +67,21 @@ static void check(const Problem &problem, int64_t rows,
   EXPECT_EQ(result.codes, expected.codes);
 }
 
-TEST(Quantize, RowsHaveTheCodesOfTheFormula) {
+using Quantize = test::KernelTest;
+
+TEST_F(Quantize, RowsHaveTheCodesOfTheFormula) {
   check({.columns = 4096}, 3);
   check({.columns = 14336}, 1);
   check({.columns = 512, .activation = ElementType::BF16}, 7);
 }
 
-TEST(Quantize, RowsWhereNothingDivides) {
+TEST_F(Quantize, RowsWhereNothingDivides) {
   for (int64_t columns : {1, 2, 31, 63, 65, 127, 257, 1023, 2050})
     check({.columns = columns}, 5);
 }
 
 /// The host's rows with one scale.
-TEST(Quantize, RowsHaveTheCodesOfTheHost) {
+TEST_F(Quantize, RowsHaveTheCodesOfTheHost) {
   constexpr int64_t rows = 50;
   Problem problem{.columns = 264};
   std::vector<float> x = rounded(problem.activation,
@@ -105,9 +107,9 @@ TEST(Quantize, RowsHaveTheCodesOfTheHost) {
   }
 }
 
-TEST(Quantize, RunsOnSm80) { check({.columns = 264}, 3, target::sm80()); }
+TEST_F(Quantize, RunsOnSm80) { check({.columns = 264}, 3, target::sm80()); }
 
-TEST(Quantize, TiesGoToEven) {
+TEST_F(Quantize, TiesGoToEven) {
   // The largest is 127, so that values are codes.
   std::vector<float> x = {127, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, -127};
   Quantized result;
@@ -117,7 +119,7 @@ TEST(Quantize, TiesGoToEven) {
 }
 
 /// Without disturbing the rows beside them.
-TEST(Quantize, ZerosAndWhatIsNoNumber) {
+TEST_F(Quantize, ZerosAndWhatIsNoNumber) {
   constexpr float inf = std::numeric_limits<float>::infinity(),
                   nan = std::numeric_limits<float>::quiet_NaN();
   for (int64_t columns : {4, 1024}) {
@@ -139,7 +141,7 @@ TEST(Quantize, ZerosAndWhatIsNoNumber) {
 }
 
 /// 1 / scale of what is left of the smallest halves is still finite.
-TEST(Quantize, SmallestNumbers) {
+TEST_F(Quantize, SmallestNumbers) {
   for (ElementType type : {ElementType::F16, ElementType::BF16}) {
     std::vector<float> x = rounded(type, {6e-8f, -3e-8f, 0, 1e-7f});
     Quantized expected = expectedOf({.columns = 4, .activation = type}, x),
@@ -150,7 +152,7 @@ TEST(Quantize, SmallestNumbers) {
   }
 }
 
-TEST(Quantize, SaysWhatItCannotDo) {
+TEST_F(Quantize, SaysWhatItCannotDo) {
   auto message = [](const Problem &problem) {
     return chooseSchedule(problem, target::sm90a()).status().message();
   };

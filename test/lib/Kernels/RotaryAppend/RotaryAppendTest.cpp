@@ -353,12 +353,14 @@ static void runCase(const Problem &problem,
   expectQueries(problem, a, batch.tokens(), before, merged, queries);
 }
 
-TEST(RotaryAppend, AppendsHalves) {
+using RotaryAppend = test::KernelTest;
+
+TEST_F(RotaryAppend, AppendsHalves) {
   runCase(problemOf({}), {{0, 1}});
   runCase(problemOf({.key = "bf16", .value = "bf16"}), {{5, 3}, {15, 2}});
 }
 
-TEST(RotaryAppend, AppendsCodes) {
+TEST_F(RotaryAppend, AppendsCodes) {
   runCase(problemOf({.key = "int8", .value = "int8"}), {{0, 5}, {30, 4}});
   runCase(problemOf({.key = "int4", .value = "int4"}), {{0, 5}, {30, 4}});
   runCase(problemOf({.key = "fp8_e4m3", .value = "fp8_e4m3"}),
@@ -369,7 +371,7 @@ TEST(RotaryAppend, AppendsCodes) {
 }
 
 /// Steps that fill a group, begin one, do both, and neither.
-TEST(RotaryAppend, AppendsGroups) {
+TEST_F(RotaryAppend, AppendsGroups) {
   for (const char *key :
        {"int4_g32", "int8_g32", "int4_asym_g64_zf", "int8_asym_g32_zf"}) {
     Problem problem = problemOf({.page = 64, .key = key, .value = "int4"});
@@ -382,7 +384,7 @@ TEST(RotaryAppend, AppendsGroups) {
   runCase(problem, {{30, 3}, {0, 0}, {5, 60}}, 0, target::sm80());
 }
 
-TEST(RotaryAppend, TakesEveryHeadSize) {
+TEST_F(RotaryAppend, TakesEveryHeadSize) {
   for (int64_t size :
        {4, 8, 12, 16, 20, 36, 40, 72, 80, 96, 100, 128, 160, 192, 256, 320})
     for (const char *format : {"f16", "int8", "int4", "fp8_e4m3"})
@@ -406,7 +408,7 @@ TEST(RotaryAppend, TakesEveryHeadSize) {
 }
 
 /// Odd heads begin anywhere in their rows.
-TEST(RotaryAppend, TakesOddHeads) {
+TEST_F(RotaryAppend, TakesOddHeads) {
   struct Odd {
     int64_t size;
     const char *key, *value;
@@ -423,7 +425,7 @@ TEST(RotaryAppend, TakesOddHeads) {
   runCase(problemOf({.size = 32, .valueSize = 33}), {{14, 3}});
 }
 
-TEST(RotaryAppend, RotatesPartsAndPairs) {
+TEST_F(RotaryAppend, RotatesPartsAndPairs) {
   Problem problem = problemOf({.size = 80, .valueSize = 80});
   problem.rotated = 32;
   runCase(problem, {{2, 3}});
@@ -453,7 +455,7 @@ TEST(RotaryAppend, RotatesPartsAndPairs) {
 }
 
 /// Seeds whose roundings do not depend on the order of a norm's sum.
-TEST(RotaryAppend, NormalisesHeads) {
+TEST_F(RotaryAppend, NormalisesHeads) {
   Problem problem = problemOf({});
   problem.norm = {1e-5f, ElementType::F16};
   runCase(problem, {{0, 1}, {5, 2}});
@@ -470,7 +472,7 @@ TEST(RotaryAppend, NormalisesHeads) {
 }
 
 /// As Cohere has it: mean zero, and a scale for each head.
-TEST(RotaryAppend, NormalisesHeadsWithScalesOfTheirOwn) {
+TEST_F(RotaryAppend, NormalisesHeadsWithScalesOfTheirOwn) {
   Problem problem = problemOf({});
   problem.norm = {1e-5f, ElementType::F16, norm::Kind::Layer, true};
   runCase(problem, {{0, 1}, {5, 2}});
@@ -488,7 +490,7 @@ TEST(RotaryAppend, NormalisesHeadsWithScalesOfTheirOwn) {
   runCase(problem, {{3, 2}});
 }
 
-TEST(RotaryAppend, FindsTheSequencesOfATokens) {
+TEST_F(RotaryAppend, FindsTheSequencesOfATokens) {
   std::vector<std::pair<int, int>> sequences;
   for (int i = 0; i < 37; ++i)
     sequences.push_back({i, i % 3 + 1});
@@ -497,7 +499,7 @@ TEST(RotaryAppend, FindsTheSequencesOfATokens) {
   runCase(problemOf({.page = 48}), {{40, 20}, {0, 0}, {7, 2}}, 3);
 }
 
-TEST(RotaryAppend, RunsOnSm80) {
+TEST_F(RotaryAppend, RunsOnSm80) {
   Problem problem = problemOf({.key = "int8", .value = "int4"});
   problem.activation = ElementType::BF16;
   runCase(problem, {{5, 2}}, 0, target::sm80());
@@ -507,7 +509,7 @@ TEST(RotaryAppend, RunsOnSm80) {
 
 /// Every store of a kernel, one by one, goes as many bytes behind its place as
 /// it has: the emulator's checks, the pool or, of a query, the rows tell of it.
-TEST(RotaryAppend, StoresBesideASlotAreSeen) {
+TEST_F(RotaryAppend, StoresBesideASlotAreSeen) {
   for (auto [key, value] : {std::pair{"f16", "int8"}, {"int4", "fp8_e4m3"}}) {
     Problem problem =
         problemOf({.heads = 1, .keyHeads = 2, .key = key, .value = value});
@@ -550,7 +552,7 @@ TEST(RotaryAppend, StoresBesideASlotAreSeen) {
   }
 }
 
-TEST(RotaryAppend, ComputesAngles) {
+TEST_F(RotaryAppend, ComputesAngles) {
   Problem problem =
       problemOf({.heads = 1, .keyHeads = 1, .size = 16, .valueSize = 16});
   problem.angles = Angles::Computed;
@@ -580,7 +582,7 @@ TEST(RotaryAppend, ComputesAngles) {
   }
 }
 
-TEST(RotaryAppend, SaysWhatItCannotDo) {
+TEST_F(RotaryAppend, SaysWhatItCannotDo) {
   auto message = [](const Problem &problem) {
     return chooseSchedule(problem, target::sm90a()).status().message();
   };

@@ -47,11 +47,13 @@ static void runCase(const Problem &problem, const target::Target &target) {
   }
 }
 
-TEST(RotaryTable, HasTheAnglesOfAllPositions) {
+using RotaryTable = test::KernelTest;
+
+TEST_F(RotaryTable, HasTheAnglesOfAllPositions) {
   for (int64_t count : {1, 16, 33, 64, 130})
     runCase({.count = count}, target::sm90a());
 }
 
-TEST(RotaryTable, Scales) {
+TEST_F(RotaryTable, Scales) {
   runCase({.count = 32, .scale = 1.2079441f}, target::sm80());
 }

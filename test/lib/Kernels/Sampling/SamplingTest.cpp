@@ -90,13 +90,15 @@ static std::vector<Draw> stream(const SamplingOptions &options, int count,
   return draws;
 }
 
-TEST(Sampling, DrawsWhatTheHostDraws) {
+using Sampling = test::KernelTest;
+
+TEST_F(Sampling, DrawsWhatTheHostDraws) {
   runCase(stream({.temperature = 1, .seed = 7}, 40, 300));
   runCase(stream({.temperature = 0.4f, .seed = ~uint64_t(0)}, 20, 1000));
   runCase(stream({.temperature = 8, .seed = 1}, 20, 100));
 }
 
-TEST(Sampling, KeepsTheTop) {
+TEST_F(Sampling, KeepsTheTop) {
   runCase(stream({.temperature = 1, .topK = 5, .seed = 3}, 20, 300));
   runCase(stream({.temperature = 1, .topP = 0.6f, .seed = 3}, 20, 300));
   runCase(stream({.temperature = 1, .minP = 0.2f, .seed = 3}, 20, 300));
@@ -107,7 +109,7 @@ TEST(Sampling, KeepsTheTop) {
                  300));
 }
 
-TEST(Sampling, OrdersEqualLogitsByToken) {
+TEST_F(Sampling, OrdersEqualLogitsByToken) {
   // Eight values only, so that most candidates have equals.
   std::vector<Draw> draws;
   for (int i = 0; i < 30; ++i) {
@@ -122,7 +124,7 @@ TEST(Sampling, OrdersEqualLogitsByToken) {
   runCase(draws);
 }
 
-TEST(Sampling, PenalisesWhatWasSeen) {
+TEST_F(Sampling, PenalisesWhatWasSeen) {
   std::vector<Draw> draws = stream(
       {.temperature = 0.7f, .repetitionPenalty = 1.8f, .seed = 4}, 20, 97);
   for (size_t i = 0; i < draws.size(); ++i)
@@ -132,7 +134,7 @@ TEST(Sampling, PenalisesWhatWasSeen) {
   runCase(draws);
 }
 
-TEST(Sampling, IsGreedyAndSaysWhereNothingIsFinite) {
+TEST_F(Sampling, IsGreedyAndSaysWhereNothingIsFinite) {
   std::vector<Draw> draws = stream({}, 3, 50);
   draws[1].logits.assign(50, NAN);
   draws[2].logits[9] = NAN;
@@ -141,7 +143,7 @@ TEST(Sampling, IsGreedyAndSaysWhereNothingIsFinite) {
   runCase(draws, target::sm80());
 }
 
-TEST(Sampling, TakesEveryVocabulary) {
+TEST_F(Sampling, TakesEveryVocabulary) {
   for (size_t columns :
        {size_t(1), size_t(2), size_t(257), size_t(5000), size_t(70000)})
     runCase(stream({.temperature = 1, .topP = 0.95f, .seed = 2}, 2, columns));
@@ -172,13 +174,13 @@ static std::vector<Draw> pieces() {
   return draws;
 }
 
-TEST(Sampling, DrawsAcrossPieces) { runCase(pieces()); }
+TEST_F(Sampling, DrawsAcrossPieces) { runCase(pieces()); }
 
-TEST(Sampling, NeedsNoCountersWithOneBlockARow) {
+TEST_F(Sampling, NeedsNoCountersWithOneBlockARow) {
   runCase(pieces(), target::sm80(), chooseUncounted);
 }
 
-TEST(Sampling, TakesEveryTemperature) {
+TEST_F(Sampling, TakesEveryTemperature) {
   std::vector<Draw> draws;
   for (float temperature : {1e-40f, 1e-6f, 0.02f, 50.f}) {
     draws.push_back({normals(500, 3), {.temperature = temperature}, 3, {}});
@@ -189,7 +191,7 @@ TEST(Sampling, TakesEveryTemperature) {
   runCase(draws);
 }
 
-TEST(Sampling, RefusesSchedulesThatTheRowDoesNotHave) {
+TEST_F(Sampling, RefusesSchedulesThatTheRowDoesNotHave) {
   for (int blocks : {0, 4}) {
     Schedule schedule{.blocksPerRow = blocks, .why = ""};
     Status status = isValid(Problem{9001}, schedule, target::sm90a());

@@ -68,38 +68,42 @@ static void runCase(const AppendOptions &options, int blocks = 0,
   EXPECT_EQ(strayWriteOf(options, batch, together), "");
 }
 
-TEST(SkinnyLinearAppend, LeavesTheSameBitsInEveryFormat) {
+using SkinnyLinearAppend = test::KernelTest;
+using SkinnyLinearSteps = test::KernelTest;
+using SkinnyLinearGate = test::KernelTest;
+
+TEST_F(SkinnyLinearAppend, LeavesTheSameBitsInEveryFormat) {
   for (const char *key : {"f16", "bf16", "int8", "int4"})
     for (const char *value : {"f16", "int8", "fp8_e4m3"})
       runCase({.key = key, .value = value});
 }
 
-TEST(SkinnyLinearAppend, TakesHeadsThatShareStripsOrTiles) {
+TEST_F(SkinnyLinearAppend, TakesHeadsThatShareStripsOrTiles) {
   for (int64_t size : {8, 40, 80, 128, 256})
     runCase({.heads = 2, .keyHeads = 1, .size = size, .key = "int8"});
   runCase({.heads = 3, .keyHeads = 3, .size = 8, .value = "int4"});
 }
 
-TEST(SkinnyLinearAppend, TakesManyTokensAndSharedTiles) {
+TEST_F(SkinnyLinearAppend, TakesManyTokensAndSharedTiles) {
   runCase({.tokens = 5, .key = "int8", .value = "int4"});
   runCase({.size = 16, .columns = 384, .tokens = 2}, 9);
   for (uint64_t seed : {1, 2, 3})
     runCase({.columns = 1024, .key = "int8"}, 7, seed);
 }
 
-TEST(SkinnyLinearAppend, TakesCodesAndTokensBehindTheLastSequence) {
+TEST_F(SkinnyLinearAppend, TakesCodesAndTokensBehindTheLastSequence) {
   runCase({.tokens = 1, .value = "int8", .codes = true, .sequences = 1});
   runCase({.tokens = 7, .value = "int4", .codes = true, .padding = 2});
 }
 
-TEST(SkinnyLinearAppend, RotatesPairsAndRunsOnSm80) {
+TEST_F(SkinnyLinearAppend, RotatesPairsAndRunsOnSm80) {
   runCase({.value = "int8", .pairs = rotary_append::Pairs::Interleaved});
   runCase({.key = "int8",
            .activation = ElementType::BF16,
            .target = &target::sm80()});
 }
 
-TEST(SkinnyLinearAppend, NormalisesHeads) {
+TEST_F(SkinnyLinearAppend, NormalisesHeads) {
   runCase({.norm = true});
   runCase({.heads = 2, .keyHeads = 1, .size = 24, .tokens = 5, .norm = true});
   runCase({.heads = 3, .tokens = 5, .norm = true, .layer = true});
@@ -115,7 +119,7 @@ TEST(SkinnyLinearAppend, NormalisesHeads) {
 
 /// y keeps its queries, which nothing else is made of.
 /// At least a store of codes and scales, of keys and of values.
-TEST(SkinnyLinearAppend, StoresBesideASlotAreSeen) {
+TEST_F(SkinnyLinearAppend, StoresBesideASlotAreSeen) {
   AppendOptions options{.heads = 2, .tokens = 3, .key = "int8"};
   options.value = "int4";
   skinny_linear::Problem problem = problemOf(options);
@@ -126,7 +130,7 @@ TEST(SkinnyLinearAppend, StoresBesideASlotAreSeen) {
             4u);
 }
 
-TEST(SkinnyLinearAppend, TakesKeysThatAreNotRotated) {
+TEST_F(SkinnyLinearAppend, TakesKeysThatAreNotRotated) {
   runCase({.rotary = false});
   runCase({.heads = 3,
            .keyHeads = 3,
@@ -151,7 +155,7 @@ static std::vector<float> stepped(const skinny_linear::Problem &problem,
   return y;
 }
 
-TEST(SkinnyLinearSteps, AreThoseOfLaunchesOfTheirOwn) {
+TEST_F(SkinnyLinearSteps, AreThoseOfLaunchesOfTheirOwn) {
   using skinny_linear::Step;
   const target::Target &target = target::sm90a();
   const Step scale{.kind = Step::Kind::Scale, .factor = 0.22f},
@@ -188,7 +192,7 @@ TEST(SkinnyLinearSteps, AreThoseOfLaunchesOfTheirOwn) {
       }
 }
 
-TEST(SkinnyLinearGate, EqualsALaunchOfItsOwn) {
+TEST_F(SkinnyLinearGate, EqualsALaunchOfItsOwn) {
   constexpr int64_t tokens = 5, gates = 48;
   const target::Target &target = target::sm90a();
   for (ElementType type : {ElementType::F16, ElementType::BF16})
@@ -229,7 +233,7 @@ TEST(SkinnyLinearGate, EqualsALaunchOfItsOwn) {
     }
 }
 
-TEST(SkinnyLinearAppend, SaysWhatItCannotDo) {
+TEST_F(SkinnyLinearAppend, SaysWhatItCannotDo) {
   auto message = [](const skinny_linear::Problem &problem) {
     return isValid(problem).message();
   };
