@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import NO_ASSEMBLER
 from distributions import choice_gaps, divergences
 
 # In parts of the spread of the logits: the largest preference that a level more or less may turn; and how many of 200
@@ -22,7 +23,7 @@ def gaps_of(tool, folder, tmp_path, formats, count, prompt=None):
     """The emulator's tokens, given to the host: by how much the host prefers another to each of them."""
     for target, device in (("host", "host"), ("cuda", "emulator")):
         options = ("--target", target, "--activations", "f16", *formats)
-        tool("qopt-compile", folder, *options, "-o", tmp_path / f"{device}.qopt")
+        tool("qopt-compile", folder, *options, "-o", tmp_path / f"{device}.qopt", environment=NO_ASSEMBLER)
     prompt = prompt or json.loads((folder / "generate.json").read_text())["prompt_ids"]
     asked = ("--tokens", ",".join(map(str, prompt)), "--max-tokens", count, "--json", "--device", "emulator")
     chosen = json.loads(tool("qopt-run", tmp_path / "emulator.qopt", *asked).stdout)["tokens"]

@@ -26,7 +26,7 @@ def logits_of(tool, artifact, tokens, folder, *options):
 @pytest.fixture(scope="module")
 def stories_cuda(tool, stories, tmp_path_factory):
     path = tmp_path_factory.mktemp("cuda") / "s.qopt"
-    tool("qopt-compile", stories, "--target", "cuda", "-o", path)
+    tool("qopt-compile", stories, "--target", "cuda", "-o", path, environment=conftest.NO_ASSEMBLER)
     return path
 
 

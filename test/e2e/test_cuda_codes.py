@@ -9,7 +9,7 @@ import json
 import numpy as np
 import onnx
 import pytest
-from conftest import PTX_ONLY
+from conftest import NO_ASSEMBLER, PTX_ONLY
 from distributions import choice_gaps
 from e2e.test_cuda import launches
 from e2e.test_fake_quant import fake_quantized_copy
@@ -139,7 +139,7 @@ def prompt_tokens(folder):
 @pytest.fixture(scope="module")
 def stories_codes(tool, stories, tmp_path_factory):
     path = tmp_path_factory.mktemp("codes") / "s.qopt"
-    tool("qopt-compile", stories, "--target", "cuda", *CODES, "-o", path)
+    tool("qopt-compile", stories, "--target", "cuda", *CODES, "-o", path, environment=NO_ASSEMBLER)
     return path
 
 

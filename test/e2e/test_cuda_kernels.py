@@ -23,8 +23,9 @@ SHAPES = {
     "vocabulary": 8192,
     "context": 1024,
 }
-# Where nobody looks for the head's kernels: they are half of the work of a long step.
-FEW_WORDS = 512
+# The head is half of the work of a long step: it has all words in the pair of int4_g128, some in
+# the other pairs of partners, few where nobody looks for its kernels.
+SOME_WORDS, FEW_WORDS = 2048, 512
 WEIGHTS = ("f16", "int8", "int4_g32", "int4_g128")
 CACHES = ("f16", "fp8_e4m3", "int8", "int4")
 # Tokens of a step, one for each bucket of the kernels.
@@ -46,8 +47,16 @@ def one_layer(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def few_words(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("few-words"), vocabulary=FEW_WORDS)
+def with_words(one_layer, tmp_path_factory):
+    """with_words(2048): the model, or one of so many words."""
+    made = {SHAPES["vocabulary"]: one_layer}
+
+    def write_once(words):
+        if words not in made:
+            made[words] = write_model(tmp_path_factory.mktemp(f"words-{words}"), vocabulary=words)
+        return made[words]
+
+    return write_once
 
 
 def options_of(weights, cache):
@@ -87,7 +96,7 @@ class Runner:
 
 
 @pytest.mark.parametrize(("weights", "cache"), [*itertools.product(WEIGHTS, CACHES), ("int4_asym", "f16")])
-def test_every_kernel_runs(tool, one_layer, few_words, tmp_path, weights, cache):
+def test_every_kernel_runs(tool, with_words, tmp_path, weights, cache):
     """All of them where weights and cache are each other's partner, so that every format of each is in one such pair; beside
     these pairs those that know both formats, as linears do that append to the cache: with f16 in steps of all lengths, else
     of many tokens in the longest alone."""
@@ -95,7 +104,9 @@ def test_every_kernel_runs(tool, one_layer, few_words, tmp_path, weights, cache)
     options = options_of(weights, cache)
     partners = weights not in WEIGHTS or WEIGHTS.index(weights) == CACHES.index(cache)
     all_steps = partners or cache == "f16"
-    model, words = (one_layer, SHAPES["vocabulary"]) if partners else (few_words, FEW_WORDS)
+    words = SHAPES["vocabulary"] if cache == "int4" else SOME_WORDS
+    words = words if partners else FEW_WORDS
+    model = with_words(words)
     tool("qopt-compile", model, "--target", "cuda", *options, "-o", device, environment=conftest.NO_ASSEMBLER)
     tool("qopt-compile", model, *options, "--activations", "f32", "-o", host)
     runner = Runner(tool, tmp_path)
@@ -107,7 +118,7 @@ def test_every_kernel_runs(tool, one_layer, few_words, tmp_path, weights, cache)
     if partners:
         runner.choose(device)
     # No tool draws for more than 64 sequences: SamplingTest.cpp runs that kernel.
-    many = {f"sampling_sm_90a_f32_{SHAPES['vocabulary']}"}
+    many = {f"sampling_sm_90a_f32_{words}"}
     left = symbols_of(tool, device) - runner.launched - many
     assert not (left if partners else {symbol for symbol in left if "append" in symbol}), left
 

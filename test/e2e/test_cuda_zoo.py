@@ -179,6 +179,7 @@ def test_f32_scales_write_what_the_host_does(tool, shared, tmp_path, name):
     assert gaps.max() <= 0.01, gaps
 
 
+@PTX_ONLY
 @pytest.mark.parametrize("name", DECODERS)
 def test_decoder(tool, shared, tmp_path, name):
     source = shared / "zoo/families" / name
@@ -194,6 +195,7 @@ def test_decoder(tool, shared, tmp_path, name):
     assert {"prefill", "decode"} <= calls
 
 
+@PTX_ONLY
 def test_strict_names_what_is_generic(tool, shared, tmp_path):
     """All nodes at once, each with its operator; a model of families alone is no error."""
     source = shared / "zoo/families/bert-dynamo"

@@ -56,6 +56,10 @@ StatusOr<Compiled> test::compile(Generator generate,
 
 // Machine code ----------------------------------------------------------------
 
+std::string test::Compiled::body() const {
+  return llvm::StringRef(ptx).split(".address_size 64\n").second.str();
+}
+
 using Waiting = std::map<std::string, Compiled>; // by symbol
 
 static std::map<const target::Target *, Waiting> waiting;
@@ -68,8 +72,7 @@ static Status assembleWaiting(const target::Target &target, Waiting &kernels) {
   std::vector<std::string> bodies;
   codegen::PtxTarget written{&target, 0};
   for (const auto &[symbol, kernel] : kernels) {
-    llvm::StringRef text = kernel.ptx;
-    bodies.push_back(text.split(".address_size 64\n").second.str());
+    bodies.push_back(kernel.body());
     written.version = std::max(written.version, kernel.ptxVersion);
   }
   kernels.clear();

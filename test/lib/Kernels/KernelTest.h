@@ -28,6 +28,9 @@ namespace qopt::kernels::test {
 struct Compiled {
   std::string symbol, ptx;
   int ptxVersion; ///< 83 of PTX 8.3
+
+  /// The text without the header of its module, for codegen::joinKernelPtx.
+  std::string body() const;
 };
 
 using Generator =
