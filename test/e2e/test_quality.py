@@ -91,6 +91,8 @@ def test_eight_bit_weights_are_close_to_the_model(shared, tool, tokens, tmp_path
     ],
 )
 def test_round_to_nearest_equals_the_formula(shared, tool, tokens, tmp_path, name, element, group, scales):
+    """Both read the same four windows, so that only what is computed otherwise is between them."""
+    tokens = tokens[:4]
     folder = shared / "models/books-llama-28m"
     artifact = tmp_path / "q.qopt"
     tool("qopt-compile", folder, "--weights", name, "--activations", "f32", "-o", artifact)
