@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Codegen/Emitter.h"
 
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/PassInstrumentation.h"
 #include "llvm/Target/TargetMachine.h"
 
 using namespace qopt;
@@ -23,13 +25,37 @@ void codegen::prepare(llvm::Module &module,
   module.setDataLayout(machine.createDataLayout());
 }
 
+/// Has the passes of `leftOut`, which must outlive `callbacks`, not run.
+static void leaveOut(llvm::PassInstrumentationCallbacks &callbacks,
+                     llvm::ArrayRef<LeftOutPass> leftOut) {
+  llvm::StringMap<int> turns; // by pass and function
+  callbacks.registerShouldRunOptionalPassCallback(
+      [leftOut, turns = std::move(turns)](llvm::StringRef name,
+                                          llvm::Any unit) mutable {
+        auto known = llvm::find_if(leftOut, [&](const LeftOutPass &pass) {
+          return pass.name == name;
+        });
+        if (known == leftOut.end())
+          return true;
+        if (known->turn == LeftOutPass::everyTurn)
+          return false;
+        std::string key = name.str();
+        if (auto *function = llvm::any_cast<const llvm::Function *>(&unit))
+          key += " " + (*function)->getName().str();
+        return turns[key]++ != known->turn;
+      });
+}
+
 void codegen::optimise(llvm::Module &module, llvm::TargetMachine &machine,
-                       const llvm::PipelineTuningOptions &tuning) {
+                       const llvm::PipelineTuningOptions &tuning,
+                       llvm::ArrayRef<LeftOutPass> leftOut) {
+  llvm::PassInstrumentationCallbacks callbacks;
+  leaveOut(callbacks, leftOut);
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
   llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine, tuning);
+  llvm::PassBuilder builder(&machine, tuning, std::nullopt, &callbacks);
   functions.registerPass([&] {
     return llvm::TargetLibraryAnalysis(noLibrary(machine.getTargetTriple()));
   });

@@ -17,9 +17,17 @@ namespace qopt::codegen {
 /// Gives `module` a neutral name and the machine's triple and data layout.
 void prepare(llvm::Module &module, const llvm::TargetMachine &machine);
 
-/// Optimises `module` at -O3 for `machine`.
+/// A pass of -O3 that functions do not get, by the name of its class.
+struct LeftOutPass {
+  static constexpr int everyTurn = -1;
+  llvm::StringRef name;
+  int turn = everyTurn; ///< of its runs on a function, from 0
+};
+
+/// Optimises `module` at -O3, but for the passes of `leftOut`, for `machine`.
 void optimise(llvm::Module &module, llvm::TargetMachine &machine,
-              const llvm::PipelineTuningOptions &tuning = {});
+              const llvm::PipelineTuningOptions &tuning = {},
+              llvm::ArrayRef<LeftOutPass> leftOut = {});
 
 /// The bytes of an assembly or object file.
 StatusOr<std::string> emit(llvm::Module &module, llvm::TargetMachine &machine,

@@ -30,7 +30,8 @@ Status checkDeviceModule(const llvm::Module &module);
 /// that it can be merged, and such that a whole warp must reach as convergent.
 void annotateAssembly(llvm::Module &module);
 
-/// Optimises `module` at -O3 for `machine` and prints it.
+/// Optimises `module` at -O3, but for passes that find nothing in kernels, for
+/// `machine` and prints it.
 StatusOr<std::string> emitPtx(llvm::Module &module,
                               llvm::TargetMachine &machine);
 
