@@ -154,7 +154,6 @@ def test_a_failure_that_comes_late_names_what_was_in_flight(tool, compiled, tmp_
         return [line[1] for line in lines if line[0] == "cuLaunchKernelEx"]
 
     assert run("", "cuda,synchronous").returncode == 0
-    steps = json.loads(PROMPT[-2]) if False else 6
     kernels = launched()[: len(launched()) // 3]
     middle = (step - 1) * len(kernels) + len(kernels) // 2
     failed = run(f"fault={middle + 1}:700")
