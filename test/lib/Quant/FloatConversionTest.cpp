@@ -95,3 +95,13 @@ TEST(FloatConversion, everyHalfComesBack) {
     }
   }
 }
+
+TEST(FloatConversion, everyE2m1IsItsNumber) {
+  const float numbers[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+  for (uint8_t code = 0; code < 16; ++code) {
+    float number = e2m1ToFloat(code);
+    EXPECT_EQ(std::fabs(number), numbers[code & 7]);
+    EXPECT_EQ(std::signbit(number), code >= 8);
+    EXPECT_EQ(floatToE2m1(number), code);
+  }
+}

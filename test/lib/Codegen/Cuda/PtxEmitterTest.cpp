@@ -18,9 +18,10 @@ using namespace qopt::codegen;
 static bool isMarked(llvm::ArrayRef<LeftOutPass> leftOut) {
   llvm::LLVMContext context;
   llvm::SMDiagnostic error;
-  auto module = llvm::parseAssemblyString(
-      "declare void @g()\ndefine void @f() {\n  call void @g()\n  ret void\n}\n",
-      error, context);
+  auto module =
+      llvm::parseAssemblyString("declare void @g()\ndefine void @f() {\n  call "
+                                "void @g()\n  ret void\n}\n",
+                                error, context);
   auto machine = createPtxMachine(target::sm90a(), 83);
   EXPECT_TRUE(module && machine.ok());
   if (!module || !machine.ok())

@@ -413,19 +413,15 @@ TEST_F(RotaryAppend, TakesEveryHeadSize) {
 
 /// Odd heads begin anywhere in their rows.
 TEST_F(RotaryAppend, TakesOddHeads) {
-  struct Odd {
-    int64_t size;
-    const char *key, *value;
-  };
-  for (Odd odd : {Odd{1, "f16", "int4"},
-                  {5, "int4", "f16"},
-                  {33, "int8", "int4"},
-                  {65, "fp8_e4m3", "int8"},
-                  {127, "int4", "fp8_e4m3"},
-                  {255, "f16", "int4"},
-                  {1023, "int8", "int4"}})
-    runCase(problemOf({3, 1, odd.size, odd.size, 16, odd.key, odd.value}),
-            {{14, 3}});
+  using Odd = std::tuple<int64_t, const char *, const char *>;
+  for (auto [size, key, value] : {Odd{1, "f16", "int4"},
+                                  {5, "int4", "f16"},
+                                  {33, "int8", "int4"},
+                                  {65, "fp8_e4m3", "int8"},
+                                  {127, "int4", "fp8_e4m3"},
+                                  {255, "f16", "int4"},
+                                  {1023, "int8", "int4"}})
+    runCase(problemOf({3, 1, size, size, 16, key, value}), {{14, 3}});
   runCase(problemOf({.size = 32, .valueSize = 33}), {{14, 3}});
 }
 
