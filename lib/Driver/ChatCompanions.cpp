@@ -8,8 +8,8 @@ using namespace llvm;
 namespace qopt::driver {
 
 static Status bad(const std::string &path, StringRef key, StringRef expected) {
-  return Status(StatusCode::BadModel, "\"" + path + "\": " + key.str() +
-                                          " is no " + expected.str());
+  return Status(StatusCode::BadModel,
+                "\"" + path + "\": " + key.str() + " is no " + expected.str());
 }
 
 /// A number that may be missing or null.
@@ -68,7 +68,8 @@ Status readChatTemplate(const std::string &path, const json::Object &config,
     auto name = named ? named->getString("name") : std::nullopt;
     auto text = named ? named->getString("template") : std::nullopt;
     if (!name || !text)
-      return bad(path, "chat_template", "list of objects with name and template");
+      return bad(path, "chat_template",
+                 "list of objects with name and template");
     if (*name == "default")
       result.chatTemplate = text->str();
   }
@@ -96,8 +97,7 @@ Status readNamedTokens(const std::string &path, const json::Object &config,
        end = tokenNamed(path, "eos_token", config);
   for (const Status &status : {begin.status(), end.status()})
     QOPT_RETURN_IF_ERROR(status);
-  bool isAsked =
-      (wantsBegin && !begin->empty()) || (wantsEnd && !end->empty());
+  bool isAsked = (wantsBegin && !begin->empty()) || (wantsEnd && !end->empty());
   if (!isAsked || result.tokenizer.empty())
     return Status();
   auto tokenizer = Tokenizer::create(result.tokenizer);
