@@ -387,8 +387,7 @@ TEST_F(RotaryAppend, AppendsGroups) {
 /// Each size in 16, 8 and 4 bits; of 8 bits integers and floats take turns.
 TEST_F(RotaryAppend, TakesEveryHeadSize) {
   bool isFloat = false;
-  for (int64_t size :
-       {4, 8, 12, 16, 20, 36, 40, 72, 80, 96, 100, 128, 160, 192, 256, 320}) {
+  for (int64_t size : {4, 8, 12, 20, 36, 72, 80, 128, 160, 256, 320}) {
     for (const char *format : {"f16", isFloat ? "fp8_e4m3" : "int8", "int4"})
       runCase(problemOf({.heads = 2,
                          .keyHeads = 1,
@@ -399,7 +398,7 @@ TEST_F(RotaryAppend, TakesEveryHeadSize) {
               {{14, 3}});
     isFloat = !isFloat;
   }
-  for (int64_t size : {4, 8, 12, 20, 33, 40, 72, 100, 128, 192, 256, 320, 1024})
+  for (int64_t size : {4, 12, 20, 33, 72, 100, 128, 192, 320, 1024})
     runCase(problemOf({.heads = 2,
                        .keyHeads = 1,
                        .size = size,
