@@ -133,7 +133,9 @@ def test_without_an_assembler_a_warning_says_so(tool, stories, tmp_path):
 def test_tables(tool, stories):
     text = tool("qopt-compile", stories, "--target", "cuda", "--emit", "kernels", "--report").stdout
     assert re.search(r"^sm_90a +5 +1 .*: skinny_linear blocks_per_sm=", text, re.MULTILINE)
-    assert re.search(r"^decode step on sm_90a \(H200 SXM\), 1 sequence of 512 positions: predicted", text, re.MULTILINE)
+    assert re.search(
+        r"^decode step on sm_90a \(H200 SXM\), 1 sequence of 512 positions, greedy: predicted", text, re.MULTILINE
+    )
     assert "us  dependency: gap of a dependent kernel (measured: " in text
     # A sum says of what: launches times the time of one, and the sizes of those that take the longest.
     sums = re.search(

@@ -63,7 +63,7 @@ static void printPrediction(const KernelSummary &kernel) {
 void printStep(const StepSummary &step) {
   const Prediction &predicted = step.predicted;
   std::printf(
-      "decode step on %s (%s), 1 sequence of %lld positions: "
+      "decode step on %s (%s), 1 sequence of %lld positions, greedy: "
       "predicted %.0f tokens/s, %s, %s %% of the roof; "
       "%lld launches, %s\n",
       step.architecture.c_str(), step.part.c_str(), (long long)step.context,
