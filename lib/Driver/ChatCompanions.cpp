@@ -7,11 +7,6 @@ using namespace llvm;
 
 namespace qopt::driver {
 
-static Status bad(const std::string &path, StringRef key, StringRef expected) {
-  return Status(StatusCode::BadModel,
-                "\"" + path + "\": " + key.str() + " is no " + expected.str());
-}
-
 /// A number that may be missing or null.
 static Status readNumber(const std::string &path, const json::Object &config,
                          StringRef key, float &number) {
@@ -20,7 +15,7 @@ static Status readNumber(const std::string &path, const json::Object &config,
     return Status();
   auto found = value->getAsNumber();
   if (!found)
-    return bad(path, key, "number");
+    return wrongKind(path, key, "number");
   number = float(*found);
   return Status();
 }
@@ -32,7 +27,7 @@ Status readSampling(const std::string &path, const json::Object &config,
                                   options.repetitionPenalty));
   const json::Value *draws = config.get("do_sample");
   if (draws && !draws->getAsNull() && !draws->getAsBoolean())
-    return bad(path, "do_sample", "true or false");
+    return wrongKind(path, "do_sample", "true or false");
   if (draws && draws->getAsBoolean().value_or(false)) {
     options.temperature = 1;
     float most = 0;
@@ -62,14 +57,14 @@ Status readChatTemplate(const std::string &path, const json::Object &config,
   }
   const json::Array *list = value->getAsArray();
   if (!list)
-    return bad(path, "chat_template", "text or list of named ones");
+    return wrongKind(path, "chat_template", "text or list of named ones");
   for (const json::Value &entry : *list) {
     const json::Object *named = entry.getAsObject();
     auto name = named ? named->getString("name") : std::nullopt;
     auto text = named ? named->getString("template") : std::nullopt;
     if (!name || !text)
-      return bad(path, "chat_template",
-                 "list of objects with name and template");
+      return wrongKind(path, "chat_template",
+                       "list of objects with name and template");
     if (*name == "default")
       result.chatTemplate = text->str();
   }
@@ -86,7 +81,7 @@ static StatusOr<std::string> tokenNamed(const std::string &path, StringRef key,
   if (const json::Object *token = value->getAsObject())
     text = token->getString("content");
   if (!text)
-    return bad(path, key, "text or object with content");
+    return wrongKind(path, key, "text or object with content");
   return text->str();
 }
 

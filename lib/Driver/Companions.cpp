@@ -47,9 +47,7 @@ static Status checkRange(const std::string &path, StringRef key, int64_t value,
                     std::to_string(least) + " to " + std::to_string(most));
 }
 
-/// A value that is there and not null, refused where it is of the wrong kind.
-static Status wrongKind(const std::string &path, StringRef key,
-                        StringRef expected) {
+Status wrongKind(const std::string &path, StringRef key, StringRef expected) {
   return Status(StatusCode::BadModel,
                 "\"" + path + "\": " + key.str() + " is no " + expected.str());
 }

@@ -8,6 +8,7 @@
 #include "qopt/CompileOptions.h"
 #include "qopt/Sampling.h"
 #include "qopt/Status.h"
+#include "llvm/ADT/StringRef.h"
 
 #include <optional>
 
@@ -39,6 +40,11 @@ struct Companions {
 /// model in a folder "onnx" also what lies beside that folder, as on the
 /// Hugging Face hub. BadModel names the file and the key that cannot be read.
 StatusOr<Companions> findCompanions(const CompileOptions &options);
+
+/// BadModel for a value of a companion that is there and not null, but not what
+/// is `expected` of its key.
+Status wrongKind(const std::string &path, llvm::StringRef key,
+                 llvm::StringRef expected);
 
 /// BadModel, naming file and key, where one of the files' tokens is none of the
 /// model's `vocabulary`.

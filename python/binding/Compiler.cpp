@@ -143,13 +143,18 @@ nb::dict describe(const ValidationSummary &validation) {
   return dict;
 }
 
-nb::dict compileModel(const CompileOptions &options) {
-  StatusOr<CompileSummary> outcome = Status();
-  {
+/// What `work` returns, while other threads of Python go on; its error is
+/// thrown.
+template <typename Work> auto unlocked(const Work &work) {
+  auto outcome = [&] {
     nb::gil_scoped_release release;
-    outcome = compile(options);
-  }
-  CompileSummary summary = valueOf(std::move(outcome));
+    return work();
+  }();
+  return valueOf(std::move(outcome));
+}
+
+nb::dict compileModel(const CompileOptions &options) {
+  CompileSummary summary = unlocked([&] { return compile(options); });
   nb::dict dict;
   dict["output"] = summary.output;
   dict["kind"] = summary.kind == ModelKind::Decoder ? "decoder" : "graph";
@@ -185,12 +190,7 @@ nb::dict describe(const LayerBlame &layer) {
 }
 
 nb::dict blameModel(const CompileOptions &options) {
-  StatusOr<BlameSummary> outcome = Status();
-  {
-    nb::gil_scoped_release release;
-    outcome = blame(options);
-  }
-  BlameSummary summary = valueOf(std::move(outcome));
+  BlameSummary summary = unlocked([&] { return blame(options); });
   nb::list layers;
   for (const LayerBlame &layer : summary.layers)
     layers.append(describe(layer));
@@ -206,10 +206,8 @@ nb::dict blameModel(const CompileOptions &options) {
 
 std::string emit(const CompileOptions &options, const std::string &stage) {
   for (const StageName &name : stageNames)
-    if (stage == name.name) {
-      nb::gil_scoped_release release;
-      return valueOf(emitStage(options, name.stage));
-    }
+    if (stage == name.name)
+      return unlocked([&] { return emitStage(options, name.stage); });
   std::string names;
   for (const StageName &name : stageNames)
     names += std::string(names.empty() ? "" : ", ") + name.name;
