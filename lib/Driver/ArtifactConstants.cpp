@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ArtifactConstants.h"
 #include "lib/Driver/WeightMemory.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "runtime/host/LinearLayout.h"
 #include "runtime/plan/PlanFormat.h"
@@ -113,18 +114,20 @@ StatusOr<ConstantPlace> ArtifactConstants::writeWeight(Value weight) {
 Status ArtifactConstants::writePart(const WeightPart &part, ir::WeightType type,
                                     uint32_t segment) {
   uint64_t offset = writer.segmentSize();
+  std::string name;
+  for (Value source : part.sources)
+    name += (name.empty() ? "" : "+") + weightNameOf(source);
   if (use == ArtifactUse::Sizes) {
     QOPT_RETURN_IF_ERROR(writeHole(type.getLayout(), part, type.getColumns()));
   } else {
     auto canonical = evaluatePart(part, threads);
     if (!canonical)
       return canonical.status();
-    QOPT_RETURN_IF_ERROR(writeAs(type.getLayout(), *canonical));
+    if (Status status = writeAs(type.getLayout(), *canonical); !status.ok())
+      return Status(status.code(),
+                    "weight \"" + name + "\": " + status.message());
   }
   uint64_t bytes = writer.segmentSize() - offset;
-  std::string name;
-  for (Value source : part.sources)
-    name += (name.empty() ? "" : "+") + weightNameOf(source);
   done += part.range.rows * type.getColumns();
   auto record = std::make_unique<plan::WeightRecordT>();
   record->name = name;
@@ -187,6 +190,8 @@ Status ArtifactConstants::writeAs(ir::Layout layout,
 Status ArtifactConstants::writeStrips(const CanonicalWeight &weight,
                                       bool paired) {
   kernels::skinny_linear::Segment segment = {weight.rows, weight.format};
+  QOPT_RETURN_IF_ERROR(kernels::skinny_linear::checkZeroProducts(
+      segment, weight.columns, weight.stored()));
   std::vector<uint8_t> packed(
       kernels::skinny_linear::packedBytes(segment, weight.columns, paired));
   kernels::skinny_linear::packSegment(segment, weight.columns, paired,

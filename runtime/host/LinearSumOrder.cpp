@@ -109,7 +109,8 @@ OrderedLinear::Token OrderedLinear::tokenOf(const float *x) const {
   token.x.resize(padded.size());
   for (int64_t k = 0; k < int64_t(padded.size()); ++k)
     token.x[size_t(placeOf(k))] = padded[size_t(k)];
-  for (int64_t first = 0; order.corrects && first < int64_t(padded.size());
+  bool sums = order.corrects || order.zerosByProduct;
+  for (int64_t first = 0; sums && first < int64_t(padded.size());
        first += order.sumColumns)
     token.sums.push_back(order.sumsByThreads
                              ? sumOfThreads(padded.data() + first)
@@ -246,17 +247,18 @@ void OrderedLinear::addUnit(const Token &token, int64_t unit,
 }
 
 /// −scale · zero · Σx of a unit's groups as two products of tf32, in which both
-/// factors are the sums of two numbers.
+/// factors are the sums of two numbers; of zero + base where groups start at 0.
 float OrderedLinear::addZeros(const Token &token, int64_t unit,
                               float sum) const {
   bool halves = format.scale == quant::ScaleType::F16 && !format.hasTwoLevels();
-  float product[2 * mostGroups] = {}, rest[mostGroups] = {},
-                    x[2 * mostGroups] = {};
+  float product[2 * mostGroups] = {}, upperX[2 * mostGroups] = {},
+                    lowerX[2 * mostGroups] = {};
+  float unsaid = order.corrects ? 0 : base;
   for (int64_t g = 0; g < mostGroups; ++g) {
     int64_t group = unit * mostGroups + g;
     if (group >= int64_t(zeros.size()))
       break;
-    float scale = scales[size_t(group)], zero = -zeros[size_t(group)];
+    float scale = scales[size_t(group)], zero = -zeros[size_t(group)] - unsaid;
     double exact = double(scale) * double(zero);
     float upper, lower;
     if (halves) {
@@ -267,13 +269,13 @@ float OrderedLinear::addZeros(const Token &token, int64_t unit,
       lower = scale * zero - upper;
     }
     float sumX = token.sums[size_t(group)];
-    product[g] = product[g + mostGroups] = tf32Of(upper);
-    rest[g] = tf32Of(lower);
-    x[g] = tf32Of(sumX);
-    x[g + mostGroups] = tf32Of(sumX - x[g]);
+    product[g] = tf32Of(upper);
+    product[g + mostGroups] = tf32Of(lower);
+    upperX[g] = upperX[g + mostGroups] = tf32Of(sumX);
+    lowerX[g] = lowerX[g + mostGroups] = tf32Of(sumX - upperX[g]);
   }
-  sum = productSum(product, x, 2 * mostGroups, leastExponentOfFloat, sum);
-  return productSum(rest, x, mostGroups, leastExponentOfFloat, sum);
+  sum = productSum(product, upperX, 2 * mostGroups, leastExponentOfFloat, sum);
+  return productSum(product, lowerX, 2 * mostGroups, leastExponentOfFloat, sum);
 }
 
 // Sums of warps, blocks and slices --------------------------------------------
@@ -372,7 +374,8 @@ static bool fitsGroups(const LinearSumOrder &order,
          (!order.corrects || !format.isFloat()) &&
          (!order.zerosByProduct ||
           (group == 32 && !format.isSymmetric() && order.sumColumns == group &&
-           !order.spreadGroups && order.corrects));
+           !order.spreadGroups &&
+           (order.corrects || format.zero == quant::ZeroType::U8)));
 }
 
 static bool fitsRoundedWeights(const LinearSumOrder &order) {

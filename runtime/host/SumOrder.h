@@ -54,7 +54,8 @@ struct LinearSumOrder {
   int64_t baseLower = 0;       ///< of rows 8…15
   int64_t zero = 0;            ///< the code of 0, of symmetric formats
   bool corrects = false;       ///< sums of a group start at −(base + zero) · Σx
-  bool zerosByProduct = false; ///< at −base · Σx: a product of tf32 has zeros
+  bool zerosByProduct = false; ///< at −base · Σx, or, where none corrects, at
+                               ///< 0: products of tf32 have zeros, or both
   int64_t sumColumns = mostUnitColumns; ///< of one Σx; a group adds several
   bool sumsByThreads = false; ///< of 8 columns a thread, then lanes; else by
                               ///< products with ones

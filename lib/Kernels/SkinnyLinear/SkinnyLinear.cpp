@@ -9,6 +9,7 @@
 #include "lib/Quant/Element.h"
 
 #include <algorithm>
+#include <cmath>
 
 using namespace qopt;
 using namespace qopt::kernels;
@@ -88,6 +89,13 @@ bool skinny_linear::correctsByProduct(const Problem &problem,
          !weight.isSymmetric();
 }
 
+bool skinny_linear::sumsBesideX(const Problem &problem,
+                                const quant::Format &weight) {
+  return correctsByProduct(problem, weight) &&
+         problem.activation == quant::ElementType::BF16 &&
+         weight.zero == quant::ZeroType::U8;
+}
+
 /// Whether the groups of two formats start at the same.
 static bool isSameStart(const quant::Format &a, const quant::Format &b) {
   return a.element == b.element && a.isSymmetric() == b.isSymmetric() &&
@@ -100,7 +108,8 @@ static bool startsFromTable(const Problem &problem,
   return problem.tokens > 1 && summedGroups(weight) > 0 &&
          (weight.isSymmetric()
               ? numbersOf(weight, problem.activation).needsCorrection()
-              : correctsByProduct(problem, weight));
+              : correctsByProduct(problem, weight) &&
+                    !sumsBesideX(problem, weight));
 }
 
 std::vector<quant::Format> skinny_linear::startFormats(const Problem &problem) {
@@ -138,6 +147,7 @@ int64_t skinny_linear::startBytes(const Plan &plan,
 bool skinny_linear::readsSums(const Problem &problem) {
   return std::ranges::any_of(problem.segments, [&](const Segment &segment) {
     return !roundsWeights(segment.weight) &&
+           !sumsBesideX(problem, segment.weight) &&
            (!segment.weight.isSymmetric() ||
             startIndex(problem, segment.weight) < 0);
   });
@@ -168,6 +178,34 @@ static Status isValidFormat(const quant::Format &format,
   if (group != 16 && group != 32 && group != 64 && group % unitColumns)
     return unsupported(name + " has groups of " + std::to_string(group) +
                        "; expected 16, 32, 64 or a multiple of 128");
+  return Status();
+}
+
+Status skinny_linear::checkZeroProducts(const Segment &segment, int64_t columns,
+                                        const quant::StoredRows &stored) {
+  constexpr float largestHalf = 65504;
+  const quant::Format &format = segment.weight;
+  if (summedGroups(format) != 4 || format.isSymmetric() ||
+      format.hasScaleFields() || format.scale != quant::ScaleType::F16)
+    return Status();
+  bool adds = format.zero == quant::ZeroType::U8;
+  float base = adds ? float(numbersOf(format, ElementType::BF16).base[0]) : 0;
+  auto groups = size_t(quant::groupsPerRow(format, columns));
+  std::vector<float> scales(groups), zeros(groups);
+  for (int64_t row = 0; row < segment.rows; ++row) {
+    quant::StoredRows one = quant::rowsFrom(format, stored, columns, row);
+    quant::loadScales(format, one, columns, scales.data());
+    quant::loadZeros(format, one, columns, zeros.data());
+    for (size_t g = 0; g < groups; ++g)
+      if (std::abs(scales[g] * (zeros[g] + base)) > largestHalf)
+        return unsupported(
+            "row " + std::to_string(row) + " has the scale " +
+            std::to_string(scales[g]) + " and the zero point " +
+            std::to_string(zeros[g]) + ", of which GPU kernels of " +
+            quant::spell(format) + " make a number of f16, " +
+            std::to_string(scales[g] * (zeros[g] + base)) +
+            "; expected at most 65504: take groups of 64 or f32 scales");
+  }
   return Status();
 }
 
@@ -425,13 +463,19 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   plan.unitsPerSlice = ceilDiv(plan.units, schedule.slices);
   plan.tokenTiles = ceilDiv(problem.tokens, 8);
   plan.activationRows = problem.tokens;
-  // Half a round of the banks more than a row: the lanes of two tokens then
-  // read different ones; a quarter where four rows are read at once.
+  // Half a round of the banks more than rounds of a row: the lanes of two
+  // tokens then read different ones; a quarter where four rows are read at
+  // once.
   bool codes = problem.hasCodes();
-  plan.activationStride = plan.unitsPerSlice * unitColumns * (codes ? 1 : 2) +
-                          (problem.tokens == 1 ? 0
-                           : codes             ? 32
-                                               : 64);
+  plan.activationUnit = unitColumns * (codes ? 1 : 2);
+  for (const Segment &segment : problem.segments)
+    if (sumsBesideX(problem, segment.weight))
+      plan.activationUnit =
+          unitColumns * 2 + summedGroups(segment.weight) * sumsBesideBytes;
+  plan.activationStride = plan.unitsPerSlice * plan.activationUnit;
+  if (problem.tokens > 1)
+    plan.activationStride =
+        roundUp(plan.activationStride, int64_t(128)) + (codes ? 32 : 64);
   plan.activationBytes = plan.activationRows * plan.activationStride;
   int64_t partialTokens = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
   plan.correctionStride = partialTokens * 4;

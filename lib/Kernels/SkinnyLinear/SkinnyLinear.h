@@ -210,7 +210,8 @@ struct Plan {
   int64_t units;                            ///< of a strip
   int64_t unitsPerSlice;                    ///< the last slice may have less
   int64_t tokenTiles;                       ///< of 8 tokens
-  int64_t activationRows, activationStride; ///< of x in shared memory; bytes
+  int64_t activationRows, activationStride; ///< of x in shared memory; bytes,
+  int64_t activationUnit; ///< as those of a row's unit, with sums beside it
   int64_t activationBytes, correctionBytes, stageBytes, partialBytes;
   int64_t zeroBytes;        ///< what columns of other groups read for x
   int64_t bookBytes;        ///< of a code book's table

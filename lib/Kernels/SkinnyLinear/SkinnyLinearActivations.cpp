@@ -3,6 +3,7 @@
 // corrected by. Columns behind the last one are zero; tokens behind the last
 // one repeat it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Kernels/Builder/Fragments.h"
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearBody.h"
 
 #include <set>
@@ -31,7 +32,12 @@ void Body::stageActivations() {
 }
 
 Int Body::activationAddress(Int row, Int chunk) {
-  return activations + row * plan.activationStride + chunk * chunkBytes;
+  Int address = activations + row * plan.activationStride + chunk * chunkBytes;
+  constexpr int64_t unitBytes = unitColumns * 2;
+  if (plan.activationUnit <= unitBytes)
+    return address;
+  return address +
+         chunk / (unitBytes / chunkBytes) * (plan.activationUnit - unitBytes);
 }
 
 static std::vector<Int> wordsOf(Kernel &k, const Kernel::Values &values) {
@@ -202,6 +208,9 @@ void Body::sumActivations() {
     sizes.insert(correctionColumns(problem));
   for (const quant::Format &format : startFormats(problem))
     sizes.insert(unitColumns / summedGroups(format));
+  for (const Segment &segment : problem.segments)
+    if (sumsBesideX(problem, segment.weight))
+      sizes.insert(segment.weight.groupSize);
   for (int64_t columns : sizes)
     sumGroups(columns);
 }
@@ -215,7 +224,10 @@ void Body::sumGroups(int64_t columns) {
   Int one = k.constant(activation.isBF16() ? 0x3f803f80 : 0x3c003c00);
   k.loop(k.warp(), k.constant(groups), k.constant(schedule.consumers()), {},
          [&](Int group, Kernel::Values) {
-           Int x = activationLane() + group * (columns * 2);
+           int64_t perUnit = unitColumns / columns;
+           Int unit = group / perUnit * plan.activationUnit,
+               inUnit = group % perUnit * (columns * 2);
+           Int x = activationLane() + unit + inUnit;
            std::vector<std::array<Real, 2>> sums;
            for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
              Accumulator sum = zeroSums()[0], second = sum;
@@ -246,6 +258,12 @@ void Body::storeGroupSums(Int group, int64_t columns,
       k.storeShared(corrections + group * plan.correctionStride + t * 8,
                     int64_t(tile) * 32, words);
     }
+  for (const Segment &segment : problem.segments)
+    if (sumsBesideX(problem, segment.weight) &&
+        segment.weight.groupSize == columns) {
+      storeSumsBesideX(group, sums);
+      break; // of all such segments the same
+    }
   for (const quant::Format &format : startFormats(problem)) {
     if (unitColumns / summedGroups(format) != columns)
       continue;
@@ -258,4 +276,23 @@ void Body::storeGroupSums(Int group, int64_t columns,
                      k.bits(first * high), k.bits(second * high)});
     }
   }
+}
+
+/// As the registers of B that correctUnit reads: of each token twice the upper
+/// and twice the lower number of tf32.
+void Body::storeSumsBesideX(Int group,
+                            const std::vector<std::array<Real, 2>> &sums) {
+  constexpr int64_t perUnit = 4;
+  Int t = k.lane() & 3;
+  Int address = activations + t * (2 * plan.activationStride) +
+                group / perUnit * plan.activationUnit +
+                group % perUnit * sumsBesideBytes;
+  for (size_t tile = 0; tile < sums.size(); ++tile)
+    for (size_t e = 0; e < 2; ++e) {
+      auto [upper, lower] = splitTf32(sums[tile][e]);
+      int64_t token = int64_t(tile) * 8 + int64_t(e);
+      k.storeShared(
+          address, token * plan.activationStride + unitColumns * 2,
+          {k.bits(upper), k.bits(upper), k.bits(lower), k.bits(lower)});
+    }
 }

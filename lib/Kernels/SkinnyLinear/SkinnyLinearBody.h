@@ -122,6 +122,8 @@ private:
   void sumGroups(int64_t columns);
   void storeGroupSums(Int group, int64_t columns,
                       const std::vector<std::array<Real, 2>> &sums);
+  void storeSumsBesideX(Int group,
+                        const std::vector<std::array<Real, 2>> &sums);
   Int startAddress(const quant::Format &format);
   Int activationAddress(Int row, Int chunk);
   int64_t elementBytes() const { return problem.readsCodes() ? 1 : 2; }
@@ -139,8 +141,10 @@ private:
                              Kernel::Values values);
   /// The block's sums of a tile; `values` are the ring's cursor.
   Sums multiplyTile(size_t segment, TileSteps tile, Kernel::Values &values);
-  Sums multiplyStage(size_t segment, Int stage, Int step, Sums sums);
+  Sums multiplyStage(size_t segment, Int stage, Int unit, Sums sums);
   Sums multiplyUnit(size_t segment, Int unitAddress, Int unit, Sums sums);
+  Int rowOfLane();
+  Int planesAddress(Int unitAddress, int64_t bytes);
   /// Columns of a unit that share a scale.
   struct Group {
     size_t segment;
@@ -155,7 +159,9 @@ private:
   std::array<double, 2> startFactors(const quant::Format &format) const;
   Accumulator startOf(const Group &part, int tile);
   std::array<std::array<Real, 2>, 2> zeroProducts(const Group &part, int strip);
-  Sums correctUnit(const Group &part, Sums sums);
+  Sums correctUnit(const Group &part, Int x, Sums sums);
+  std::vector<Real> splitSumsOf(const Group &part, int64_t tile);
+  std::vector<Real> splitSumsBeside(Int x, int64_t tile);
   std::vector<Fragment> unpackProducts(const Group &part, int product);
   void multiplyGroup(const Group &part, Int x, std::vector<Sums> &products);
   std::vector<Accumulator>
@@ -187,7 +193,7 @@ private:
   Int scaleUnits(const Group &part, int strip);
   const std::vector<Int> &blockOf(const Group &part, int strip, int block);
   const std::vector<Int> &planesOf(const Group &part, int strip, int chunk);
-  Sums multiplyCodes(size_t segment, Int unitAddress, Int unit, Sums sums);
+  Sums multiplyCodes(size_t segment, Int unitAddress, Int x, Sums sums);
   void storeSums(Int stage, const Sums &sums);
   // Sums on their way to the epilogue, as words.
   Int wordOf(Real sum);

@@ -23,9 +23,8 @@ static void setTo(Accumulator &sum, const IntAccumulator &integers) {
     sum[i].value = integers[i].value;
 }
 
-Body::Sums Body::multiplyCodes(size_t segment, Int unitAddress, Int unit,
+Body::Sums Body::multiplyCodes(size_t segment, Int unitAddress, Int x,
                                Sums sums) {
-  Int x = activationLane() + unit * unitColumns;
   // A second chain of sums, where a warp has one product in flight only.
   bool alone = sums.size() == 1;
   Accumulator second = zeroSums()[0];

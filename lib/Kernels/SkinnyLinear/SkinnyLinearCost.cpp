@@ -140,6 +140,8 @@ static double groupInstructions(const Problem &problem,
     ordered = (hasWideScales(format) ? 3 : 0) + (hasWideZeros(format) ? 3 : 0);
   if (spreadsGroups(problem, format)) // an address of x for each group
     return scaled + zero + ordered + 1 + lanes + groups;
+  if (sumsBesideX(problem, format)) // Σx comes as the products read it
+    return groups * scaled + zero + ordered + 4 + tiles * 3;
   if (startIndex(problem, format) >= 0) // one load of what sums start at
     return groups * (scaled + tiles) + (correctsByProduct(problem, format)
                                             ? zero + ordered + 4 + tiles * 4

@@ -24,10 +24,18 @@
 //   table[group][tile of tokens][t]:  tokens 2t, 2t+1 of rows 0…7, of rows 8…15
 //
 // Zero points are the row's own. With four groups a unit a group starts at
-// −base · Σx, of the table, and zero points are one product of tf32 for a tile
-// of tokens, k being the groups: of scale · zero with Σx, where factors of more
-// than 11 bits are the sum of two. It is added to the row's sum ahead of the
-// groups' own. With fewer groups the start is (−base − zero) · Σx.
+// −base · Σx, of the table, and zero points are two products of tf32 for a tile
+// of tokens, k being the groups: of scale · zero with Σx, each the sum of two
+// numbers of 11 bits. They are added to the row's sum ahead of the groups' own.
+//
+//   k (group)      0 … 3    4 … 7
+//   A, both        upper    lower     of −scale · zero
+//   B, one         upper    upper     of Σx
+//   B, other       lower    lower
+//
+// Numbers of bf16 are too large by so little that it can be added to an integer
+// zero point: groups start at 0, and B's registers lie behind the unit's x.
+// With fewer groups the start is (−base − zero) · Σx.
 //
 // Groups of 16 have no sums: a product has columns of two of them, one in lanes
 // t = 0 and 1, the other in 2 and 3. Their weights are scaled, and rounded, as
@@ -37,6 +45,7 @@
 #define QOPT_LIB_KERNELS_SKINNYLINEAR_SKINNYLINEARGROUPS_H
 
 #include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
+#include "lib/Quant/Storage.h"
 
 namespace qopt::kernels::skinny_linear {
 
@@ -53,8 +62,16 @@ int64_t correctionColumns(const Problem &problem);
 /// Whether the groups of a unit have columns of B of their own.
 bool spreadsGroups(const Problem &problem, const quant::Format &weight);
 
-/// Whether the zero points of a unit's groups are corrected by a product.
+/// Whether the zero points of a unit's groups are corrected by a product; and
+/// whether this product corrects what numbers are too large by, too, with sums
+/// of x that lie beside it.
 bool correctsByProduct(const Problem &problem, const quant::Format &weight);
+bool sumsBesideX(const Problem &problem, const quant::Format &weight);
+/// Products of scales with zero points are halves and what these lack: an error
+/// where a weight of stored rows has one that no half holds.
+Status checkZeroProducts(const Segment &segment, int64_t columns,
+                         const quant::StoredRows &stored);
+constexpr int64_t sumsBesideBytes = 16; ///< of a token and group
 
 /// Formats, one of each kind that has a table, of which the sums of groups
 /// start; and the place of the kind of `weight` among them, or −1.

@@ -47,11 +47,11 @@ host::LinearSumOrder skinny_linear::sumOrderOf(const Problem &problem,
   order.zero = format.isSymmetric() ? int64_t(numbers.zero) : 0;
   order.roundsWeights = roundsWeights(format);
   order.scaleFactor = int64_t(scaleFactor(format, problem.activation));
-  order.corrects = !order.roundsWeights &&
+  order.corrects = !order.roundsWeights && !sumsBesideX(problem, format) &&
                    (!format.isSymmetric() || numbers.needsCorrection());
   order.zerosByProduct = correctsByProduct(problem, format);
   order.sumsByThreads = sumsWhileStaging(problem, schedule);
-  order.sumColumns = startIndex(problem, format) >= 0
+  order.sumColumns = order.zerosByProduct || startIndex(problem, format) >= 0
                          ? unitColumns / groups
                          : correctionColumns(problem);
   return order;

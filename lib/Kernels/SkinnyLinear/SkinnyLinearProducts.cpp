@@ -77,13 +77,15 @@ void Body::beginSegment(size_t segment) {
 Body::Sums Body::multiplyTile(size_t segment, TileSteps tile,
                               Kernel::Values &values) {
   size_t count = zeroSums().size();
+  int units = schedule.unitsPerStage[segment];
   push(values, zeroSums());
-  values = k.loop(tile.from, tile.to, k.constant(1), std::move(values),
-                  [&](Int step, Kernel::Values state) {
+  values = k.loop(tile.from * units + columnWarp(),
+                  tile.to * units + columnWarp(), k.constant(units),
+                  std::move(values), [&](Int unit, Kernel::Values state) {
                     Sums sums = pop(k, state, count);
                     Ring::Cursor in = weights().pop(state);
                     weights().waitFull(in);
-                    sums = multiplyStage(segment, weights().stage(in), step,
+                    sums = multiplyStage(segment, weights().stage(in), unit,
                                          std::move(sums));
                     weights().release(in);
                     Ring::push(state, weights().next(in));
@@ -115,12 +117,12 @@ Int Body::firstStrip() {
              : k.warp() / schedule.columnWarps * schedule.stripsPerWarp;
 }
 
-Body::Sums Body::multiplyStage(size_t segment, Int stage, Int step, Sums sums) {
+/// `unit` is the warp's first of the stage.
+Body::Sums Body::multiplyStage(size_t segment, Int stage, Int unit, Sums sums) {
   int units = schedule.unitsPerStage[segment];
   int64_t unitBytes = segments[segment].unitBytes;
   Int place = firstStrip() * units + columnWarp();
-  Int address = stage + place * unitBytes;
-  Int unit = step * units + columnWarp();
+  Int address = stage + (place * unitBytes + rowOfLane() * 4);
   // Unrolled where that gives the scheduler something to overlap; with many
   // tokens one unit has enough of it, and two have too many registers.
   if (!isRagged() && plan.tokenTiles < 4) {
@@ -151,19 +153,29 @@ Int Body::activationLane() {
              : address + (k.lane() >> 2) * plan.activationStride;
 }
 
+/// Row g of rows g and g+8 that the lane has of a strip.
+Int Body::rowOfLane() { return k.lane() >> 2; }
+
+/// `unitAddress` is that of a word of row g, as most planes have them; those of
+/// `bytes` a row begin here.
+Int Body::planesAddress(Int unitAddress, int64_t bytes) {
+  return bytes == 4 ? unitAddress : unitAddress + rowOfLane() * (bytes - 4);
+}
+
 Body::Sums Body::multiplyUnit(size_t segment, Int unitAddress, Int unit,
                               Sums sums) {
+  Int x = activationLane() + unit * plan.activationUnit;
   if (problem.hasCodes())
-    return multiplyCodes(segment, unitAddress, unit, std::move(sums));
+    return multiplyCodes(segment, planesAddress(unitAddress, 0), x,
+                         std::move(sums));
   const quant::Format &format = problem.segments[segment].weight;
   blocks.clear();
   planes.clear();
-  Int x = activationLane() + unit * (unitColumns * 2);
   int groups = int(std::max<int64_t>(summedGroups(format), 1));
   Int none = k.constant(0), ofLane = k.lane() & (groups - 1);
   bool spread = spreadsGroups(problem, format);
   if (correctsByProduct(problem, format))
-    sums = correctUnit({segment, 0, 1, ofLane, unit, unitAddress},
+    sums = correctUnit({segment, 0, 1, ofLane, unit, unitAddress}, x,
                        std::move(sums));
   int rounds = spread ? 1 : groups;
   for (int group = 0; group < rounds; ++group) {
@@ -209,11 +221,11 @@ std::vector<Fragment> Body::unpackProducts(const Group &part, int product) {
 const std::vector<Int> &Body::blockOf(const Group &part, int strip, int block) {
   auto [place, isNew] = blocks.try_emplace({strip, block});
   if (isNew)
-    place->second =
-        loadBlock(problem.segments[part.segment].weight,
-                  {part.unitAddress, stripOffset(part.segment, strip),
-                   unitColumns / 16, k.constant(0)},
-                  block);
+    place->second = loadBlock(problem.segments[part.segment].weight,
+                              {planesAddress(part.unitAddress, 0),
+                               stripOffset(part.segment, strip),
+                               unitColumns / 16, k.constant(0)},
+                              block);
   return place->second;
 }
 
@@ -227,6 +239,7 @@ const std::vector<Int> &Body::planesOf(const Group &part, int strip,
     return words;
   const quant::Format &format = problem.segments[part.segment].weight;
   Group lanes = part;
+  lanes.unitAddress = planesAddress(part.unitAddress, 0);
   lanes.group = 2 * chunk;
   lanes.ofLane = groupOfLane(k);
   Plane scales = scalePlane(lanes, strip);
@@ -336,9 +349,9 @@ Accumulator Body::startOf(const Group &part, int tile) {
   return start;
 }
 
-/// −scale · zero of rows g and g+8 as sums of two numbers of tf32: products of
-/// halves, or of a code of 4 bits with a scale of 17; with f32 scales to 22
-/// bits.
+/// −scale · zero of rows g and g+8, or −scale · (base + zero), as sums of two
+/// numbers of tf32: products of halves, or of a code of 4 bits with a scale of
+/// 17; with f32 scales to 22 bits.
 std::array<std::array<Real, 2>, 2> Body::zeroProducts(const Group &part,
                                                       int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
@@ -349,6 +362,10 @@ std::array<std::array<Real, 2>, 2> Body::zeroProducts(const Group &part,
   }
   mlir::Type f16 = k.builder().getF16Type();
   Int zero = negateHalves(zeroHalves(part, strip), f16);
+  if (sumsBesideX(problem, format)) {
+    double base = numbersOf(format, problem.activation).base[0];
+    zero = k.addHalves(zero, bothHalves(k, -base, f16), f16);
+  }
   if (format.hasScaleFields() || hasWideScales(format))
     return splitProducts(scaleOf(part, strip), valuesOf(zero));
   std::array<Int, 2> halves = exactProduct(scaleHalves(part, strip), zero, f16);
@@ -356,26 +373,41 @@ std::array<std::array<Real, 2>, 2> Body::zeroProducts(const Group &part,
 }
 
 /// Adds −scale · zero · Σx of a unit's groups as products: lane 4g+t has those
-/// of group t. Σx is the sum of two numbers of tf32, k = t and t+4 of B, and so
-/// is scale · zero.
-Body::Sums Body::correctUnit(const Group &part, Sums sums) {
-  Int address = corrections + part.unit * (4 * plan.correctionStride) +
-                part.ofLane * plan.correctionStride + (k.lane() >> 2) * 4;
-  std::vector<std::array<std::array<Real, 2>, 2>> zeros;
-  for (int s = 0; s < schedule.stripsPerWarp; ++s)
-    zeros.push_back(zeroProducts(part, s));
+/// of group t; `x` is the address of its activations.
+Body::Sums Body::correctUnit(const Group &part, Int x, Sums sums) {
+  const quant::Format &format = problem.segments[part.segment].weight;
+  std::vector<std::array<Real, 4>> zeros;
+  for (int s = 0; s < schedule.stripsPerWarp; ++s) {
+    auto [product, rest] = zeroProducts(part, s);
+    zeros.push_back({product[0], product[1], rest[0], rest[1]});
+  }
   for (int64_t tile = 0; tile < plan.tokenTiles; ++tile) {
-    auto [upper, lower] = splitTf32(k.loadSharedReal(address, tile * 32));
+    std::vector<Real> of = sumsBesideX(problem, format)
+                               ? splitSumsBeside(x, tile)
+                               : splitSumsOf(part, tile);
     for (int s = 0; s < schedule.stripsPerWarp; ++s) {
-      auto [product, rest] = zeros[size_t(s)];
       Accumulator &sum = sums[size_t(s * plan.tokenTiles + tile)];
-      sum = mmaTf32({product[0], product[1], product[0], product[1]},
-                    {upper, lower}, sum);
-      // The rests' product with the lower part is far below f32.
-      sum = mmaTf32({rest[0], rest[1], k.real(0), k.real(0)}, {upper, lower},
-                    sum);
+      for (size_t half = 0; half < 2; ++half)
+        sum = mmaTf32(zeros[size_t(s)], {of[2 * half], of[2 * half + 1]}, sum);
     }
   }
+  return sums;
+}
+
+/// Σx of the lane's group and token lane/4 as two numbers of tf32, each twice.
+std::vector<Real> Body::splitSumsOf(const Group &part, int64_t tile) {
+  Int address = corrections + part.unit * (4 * plan.correctionStride) +
+                part.ofLane * plan.correctionStride + (k.lane() >> 2) * 4;
+  auto [upper, lower] = splitTf32(k.loadSharedReal(address, tile * 32));
+  return {upper, upper, lower, lower};
+}
+
+/// The same, which storeGroupSums has put beside x.
+std::vector<Real> Body::splitSumsBeside(Int x, int64_t tile) {
+  std::vector<Real> sums;
+  for (Int word :
+       k.loadShared(x, unitColumns * 2 + tile * 8 * plan.activationStride, 4))
+    sums.push_back(k.asReal(word));
   return sums;
 }
 
@@ -431,11 +463,11 @@ Body::Plane Body::zeroPlane(const Group &part, int strip) {
 /// The values of rows g and g+8 of a plane as halves; of two levels their
 /// codes, which are too large by `codeOffset`.
 Int Body::halvesOf(const Group &part, Plane plane, int codeOffset) {
-  Int g = k.lane() >> 2;
   if (!problem.segments[part.segment].weight.hasScaleFields())
-    return k.loadShared(plane.address + g * 4, plane.offset, 1)[0];
+    return k.loadShared(planesAddress(plane.address, 4), plane.offset, 1)[0];
   return codesToHalves(
-      k.loadSharedHalfWord(plane.address + g * 2, plane.offset), codeOffset);
+      k.loadSharedHalfWord(planesAddress(plane.address, 2), plane.offset),
+      codeOffset);
 }
 
 /// The same of a plane of f32. Where lanes have four groups, all of a unit,
@@ -443,7 +475,7 @@ Int Body::halvesOf(const Group &part, Plane plane, int codeOffset) {
 /// begin with row g+8.
 std::array<Real, 2> Body::floatsOf(const Group &part, Plane plane) {
   const quant::Format &format = problem.segments[part.segment].weight;
-  Int address = plane.address + (k.lane() >> 2) * 8;
+  Int address = planesAddress(plane.address, 8);
   if (part.groups > 1 || summedGroups(format) < 4) {
     std::vector<Int> words = k.loadShared(address, plane.offset, 2);
     return {k.asReal(words[0]), k.asReal(words[1])};
@@ -500,7 +532,7 @@ std::array<Real, 2> Body::shiftOf(const Group &part, int strip) {
 Int Body::scaleUnits(const Group &part, int strip) {
   const quant::Format &format = problem.segments[part.segment].weight;
   return k.loadShared(
-      part.unitAddress + (k.lane() >> 2) * 4,
+      planesAddress(part.unitAddress, 4),
       stripOffset(part.segment, strip) + scaleUnitsOffset(format), 1)[0];
 }
 
@@ -530,7 +562,7 @@ Body::beginGroup(const Group &part, int tile,
     return std::vector<Accumulator>(size_t(schedule.stripsPerWarp),
                                     startOf(part, tile));
   bool grouped = summedGroups(format) > 0;
-  bool shifted = isShifted(format);
+  bool shifted = isShifted(format) && !sumsBesideX(problem, format);
   std::array<Real, 2> x;
   if (shifted)
     x = correctionOf(part, tile);

@@ -3,6 +3,7 @@
 // layout's drawing says.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearGroups.h"
 #include "lib/Quant/BitFields.h"
 #include "lib/Quant/Element.h"
 
@@ -22,6 +23,19 @@ struct Matrix {
         zeros(quant::zeroBytes(segment.weight, segment.rows, columns)) {}
   bool operator==(const Matrix &) const = default;
 };
+
+quant::Format formatOf(const std::string &text);
+
+/// One row of one group.
+Status checkOf(const char *text, float scale, float zero) {
+  Segment segment{1, formatOf(text)};
+  Matrix matrix(segment, 32);
+  quant::storeScale(segment.weight, scale, matrix.scales.data(), 0);
+  quant::storeZeros(segment.weight, &zero, 32, matrix.zeros.data());
+  return checkZeroProducts(
+      segment, 32,
+      {matrix.codes.data(), matrix.scales.data(), matrix.zeros.data()});
+}
 
 quant::Format formatOf(const std::string &text) {
   auto format = quant::parseFormat(text);
@@ -72,6 +86,15 @@ Matrix randomMatrix(const Segment &segment, int64_t columns) {
 } // namespace
 
 class PackFormats : public testing::TestWithParam<const char *> {};
+
+// 1393 · (32 + 15) is a half, 1395 · 47 none.
+TEST(Pack, refusesZeroPointsWhoseProductNoHalfHolds) {
+  EXPECT_TRUE(checkOf("int4_asym_g32", 1393, 15).ok());
+  Status status = checkOf("int4_asym_g32", 1395, 15);
+  EXPECT_EQ(status.code(), StatusCode::Unsupported);
+  EXPECT_NE(status.message().find("65504"), std::string::npos);
+  EXPECT_TRUE(checkOf("int4_asym_g32_sf32", 1e6, 15).ok());
+}
 
 TEST_P(PackFormats, unpackIsTheInverse) {
   for (bool paired : {false, true})
