@@ -13,6 +13,7 @@ are stored once (bench/gpu/folding.py). Nothing is downloaded.
 import argparse
 import json
 import pathlib
+import shutil
 import sys
 
 try:
@@ -26,6 +27,7 @@ except ImportError as missing:
         f"install numpy and onnx: {sys.executable} -m pip install numpy onnx"
     )
 
+DATA = "model.onnx.data"
 BLOCK = 32
 POOL = (1 << 20, 1 << 24)  # least and most numbers; powers of two that BLOCK divides
 
@@ -66,15 +68,18 @@ SIZES = {
 }
 
 
-class Weights:
-    """Appends tensors to model.onnx.data (4 KiB aligned) and lists them as external initializers."""
+class Places:
+    """Gives tensors places in model.onnx.data (4 KiB aligned) and lists them as external initializers."""
 
-    def __init__(self, folder, sparse):
-        self.random = np.random.default_rng(0)  # of what is not a hole
-        self.file = open(folder / "model.onnx.data", "wb")  # noqa: SIM115 (closed by close)
-        self.sparse = sparse
+    def __init__(self):
         self.end = 0
         self.initializers = []
+
+    def write(self, name, dtype, offset, parts):
+        """Nothing: this is for who asks how many bytes there will be."""
+
+    def close(self):
+        pass
 
     def add(self, name, shape, dtype, parts):
         """A tensor whose bytes are those of `parts`, arrays that are made when they are written."""
@@ -82,6 +87,29 @@ class Weights:
         offset = (self.end + 4095) // 4096 * 4096
         size = int(np.prod(shape)) * dtype.itemsize
         self.end = offset + size
+        self.write(name, dtype, offset, parts)
+        tensor = TensorProto(
+            name=name,
+            data_type=helper.np_dtype_to_tensor_dtype(dtype),
+            dims=shape,
+            data_location=TensorProto.EXTERNAL,
+        )
+        for key, value in (("location", DATA), ("offset", offset), ("length", size)):
+            tensor.external_data.add(key=key, value=str(value))
+        self.initializers.append(tensor)
+        return name
+
+
+class Weights(Places):
+    """Writes the tensors, too."""
+
+    def __init__(self, folder, sparse):
+        super().__init__()
+        self.random = np.random.default_rng(0)  # of what is not a hole
+        self.file = open(folder / DATA, "wb")  # noqa: SIM115 (closed by close)
+        self.sparse = sparse
+
+    def write(self, name, dtype, offset, parts):
         self.file.seek(offset)
         if self.sparse:
             (self.random.random(8) * 15).astype(dtype).tofile(self.file)
@@ -89,16 +117,6 @@ class Weights:
             for part in parts:
                 part.tofile(self.file)
             assert self.file.tell() == self.end, name
-        tensor = TensorProto(
-            name=name,
-            data_type=helper.np_dtype_to_tensor_dtype(dtype),
-            dims=shape,
-            data_location=TensorProto.EXTERNAL,
-        )
-        for key, value in (("location", "model.onnx.data"), ("offset", offset), ("length", size)):
-            tensor.external_data.add(key=key, value=str(value))
-        self.initializers.append(tensor)
-        return name
 
     def close(self):
         self.file.truncate(self.end)
@@ -141,9 +159,9 @@ def pieces(array, start, count):
 
 
 class Builder:
-    def __init__(self, options, folder):
+    def __init__(self, options, weights):
         self.o = options
-        self.weights = Weights(folder, options.sparse)
+        self.weights = weights
         self.nodes = []
         self.random = np.random.default_rng(options.seed)
         self.float = np.float16 if options.precision == "f16" else np.float32
@@ -212,15 +230,19 @@ class Builder:
         scale = 1 + 0.1 * self.random.standard_normal(size, dtype=np.float32)
         return self.weights.add(f"model.{name}.weight", [size], self.float, [scale.astype(self.float)])
 
-    def rotary_caches(self):
+    def angles(self, function):
+        """The one part of a table of cosines or sines of all positions."""
         d = self.o.head_size // 2 * 2  # pairs; the last of an odd number of channels has no partner
         frequencies = self.o.theta ** (-np.arange(0, d, 2, dtype=np.float64) / d)
-        angles = np.outer(np.arange(self.o.context), frequencies)
+        yield function(np.outer(np.arange(self.o.context), frequencies)).astype(self.float)
+
+    def rotary_caches(self):
+        shape = [self.o.context, self.o.head_size // 2]
         # Written even when the weights are not: a rotary embedding is known by its numbers.
-        sparse, self.weights.sparse = self.weights.sparse, False
+        sparse, self.weights.sparse = self.o.sparse, False
         tables = [
-            self.weights.add(name, angles.shape, self.float, [table.astype(self.float)])
-            for name, table in (("cos_cache", np.cos(angles)), ("sin_cache", np.sin(angles)))
+            self.weights.add(name, shape, self.float, self.angles(function))
+            for name, function in (("cos_cache", np.cos), ("sin_cache", np.sin))
         ]
         self.weights.sparse = sparse
         return tables
@@ -444,9 +466,37 @@ def refuse(why):
     sys.exit(2)
 
 
+def bytes_of_data(options):
+    """What the data file will have, without any number made."""
+    places = Places()
+    Builder(argparse.Namespace(**vars(options) | {"sparse": True}), places).graph()
+    return places.end
+
+
+def free_bytes(folder):
+    """What the folder's disk can take, once a data file that is there already is gone."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    data = folder / DATA
+    return shutil.disk_usage(there).free + (data.stat().st_blocks * 512 if data.is_file() else 0)
+
+
+def check_room(options, needed):
+    free = free_bytes(options.folder)
+    if needed > free:
+        refuse(
+            f"'{options.folder / DATA}' would have {needed / 1e9:.3g} GB, and its disk has {free / 1e9:.3g} GB free; "
+            "give another folder, fewer --layers, or --sparse, whose weights are a hole"
+        )
+
+
 def write(options):
+    needed = bytes_of_data(options)
+    if not options.sparse:
+        check_room(options, needed)
     options.folder.mkdir(parents=True, exist_ok=True)
-    graph = Builder(options, options.folder).graph()
+    if not options.sparse:
+        print(f"writing {needed / 1e9:.3g} GB ({needed} bytes) to '{options.folder / DATA}'", file=sys.stderr)
+    graph = Builder(options, Weights(options.folder, options.sparse)).graph()
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), options.folder / "model.onnx")
     (options.folder / "genai_config.json").write_text(json.dumps(genai_config(options), indent=1) + "\n")

@@ -75,6 +75,25 @@ def test_rows_that_repeat(tool, tmp_path, precision):
     assert sizes[0] == sizes[128] and parts[0] > 0.9 and parts[128] < 0.3, (parts, sizes)
 
 
+@pytest.mark.parametrize("options", [[], ["--precision=int4"], ["--model=qwen3-8b"], ["--model=llama-3.2-1b"]])
+def test_says_how_much_it_writes(tmp_path, options):
+    program = conftest.SOURCE / "bench/synthetic.py"
+    done = started(sys.executable, program, tmp_path / "m", *SMALL, *options)
+    size = (tmp_path / "m/model.onnx.data").stat().st_size
+    assert done.returncode == 0 and done.stdout == ""
+    assert done.stderr == f"writing {size / 1e9:.3g} GB ({size} bytes) to '{tmp_path}/m/model.onnx.data'\n"
+
+
+def test_refuses_what_the_disk_has_no_room_for(tmp_path):
+    """35 TB, of which no number is made; as a hole it would be for the file system to say."""
+    largest = ["--layers=1", "--hidden=262144", "--vocabulary=16777216", "--precision=f32", "--context=4194304"]
+    program = conftest.SOURCE / "bench/synthetic.py"
+    done = started(sys.executable, program, tmp_path / "m", *SMALL, *largest, "--heads=64", timeout=60)
+    assert done.returncode == 2 and not (tmp_path / "m").exists()
+    assert done.stderr.startswith(f"error: '{tmp_path}/m/model.onnx.data' would have 3.5")
+    assert " GB free; give another folder, fewer --layers, or --sparse" in done.stderr
+
+
 def test_the_seed_decides(tmp_path):
     bytes_of = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
