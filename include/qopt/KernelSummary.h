@@ -5,6 +5,7 @@
 #define QOPT_KERNELSUMMARY_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,12 +52,20 @@ struct KernelSummary {
   Prediction predicted;
 };
 
-/// One sequence decodes one token: all that is launched for it.
+/// All that is launched for a step.
+struct StepLaunches {
+  int64_t launches = 0;
+  Prediction predicted; ///< a term is the sum of the kernels' of its name
+};
+
+/// One sequence decodes one token.
 struct StepSummary {
   std::string architecture, part; ///< sm_90a, H200 SXM
   int64_t context = 0;            ///< positions of the sequence
-  int64_t launches = 0;
-  Prediction predicted; ///< a term is the sum of the kernels' of its name
+  StepLaunches greedy; ///< the token has the largest logit, or the host has it
+  /// The token is drawn instead, under every option of SamplingOptions; nothing
+  /// where the host chooses tokens.
+  std::optional<StepLaunches> sampling;
 };
 
 } // namespace qopt

@@ -241,11 +241,18 @@ void CudaKernels::summarize(const plan::FunctionT &plan,
       kernel.least =
           kernel.least ? std::min(kernel.least, range.least) : range.least;
     }
+    if (llvm::any_of(ranges, [](const LaunchRange &range) {
+          return range.use == plan::StepUse::Sampling;
+        }))
+      decode.sampling.emplace();
     for (const LaunchRange &range : ranges) {
       KernelSummary &kernel = kernelOf(range.symbol);
       kernel.launches += range.holds(kernel.least);
       if (range.holds(1) && range.use != plan::StepUse::Sampling)
-        addLaunches(decode, kernel.predicted, 1);
+        addLaunches(decode.greedy, kernel.predicted, 1);
+      if (range.holds(1) && range.use != plan::StepUse::Greedy &&
+          decode.sampling)
+        addLaunches(*decode.sampling, kernel.predicted, 1);
     }
     llvm::append_range(summary.kernels, kernels);
     if (context)

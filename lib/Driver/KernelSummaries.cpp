@@ -73,7 +73,7 @@ static void addPart(PredictedTerm &sum, PredictedPart part) {
   sum.why = spellParts(sum.parts);
 }
 
-void addLaunches(StepSummary &step, const Prediction &kernel,
+void addLaunches(StepLaunches &step, const Prediction &kernel,
                  int64_t launches) {
   Prediction &sum = step.predicted;
   auto count = double(launches);

@@ -35,7 +35,8 @@ std::string reasonOf(const StatusOr<Schedule> &chosen,
 }
 
 /// Adds `launches` launches of a kernel to a step.
-void addLaunches(StepSummary &step, const Prediction &kernel, int64_t launches);
+void addLaunches(StepLaunches &step, const Prediction &kernel,
+                 int64_t launches);
 
 } // namespace qopt::driver
 

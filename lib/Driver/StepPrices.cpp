@@ -29,7 +29,7 @@ CompileOptions plannedOptions(const CompileOptions &asked) {
 StatusOr<double> slowestStep(const std::vector<StepSummary> &steps) {
   double seconds = 0;
   for (const StepSummary &step : steps)
-    seconds = std::max(seconds, step.predicted.seconds);
+    seconds = std::max(seconds, step.greedy.predicted.seconds);
   if (steps.empty())
     return Status(StatusCode::InvalidArgument,
                   "--max-latency is for the steps of a decoder, and the model "

@@ -19,7 +19,8 @@ namespace qopt::driver {
 /// and text are not set.
 CompileOptions plannedOptions(const CompileOptions &asked);
 
-/// Seconds of the slowest part. InvalidArgument of a graph, which has no steps.
+/// Seconds of the slowest part, greedy. InvalidArgument of a graph, which has
+/// no steps.
 StatusOr<double> slowestStep(const std::vector<StepSummary> &steps);
 
 /// What a step is predicted to take with a plan's formats, in seconds.

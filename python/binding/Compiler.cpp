@@ -108,6 +108,11 @@ nb::list describe(const std::vector<KernelSummary> &kernels) {
   return list;
 }
 
+void describe(const StepLaunches &of, nb::dict dict) {
+  dict["launches"] = of.launches;
+  dict["predicted"] = describe(of.predicted);
+}
+
 nb::list describe(const std::vector<StepSummary> &steps) {
   nb::list list;
   for (const StepSummary &step : steps) {
@@ -115,8 +120,12 @@ nb::list describe(const std::vector<StepSummary> &steps) {
     dict["architecture"] = step.architecture;
     dict["part"] = step.part;
     dict["context"] = step.context;
-    dict["launches"] = step.launches;
-    dict["predicted"] = describe(step.predicted);
+    describe(step.greedy, dict);
+    if (step.sampling) {
+      nb::dict sampling;
+      describe(*step.sampling, sampling);
+      dict["sampling"] = sampling;
+    }
     list.append(dict);
   }
   return list;

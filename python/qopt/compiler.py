@@ -82,7 +82,7 @@ class CompileSummary:
     warnings: list[str]  #: what was asked for and not done
     weights: list[WeightSummary]
     kernels: list[dict[str, Any]]  #: of GPUs: what qopt-compile --report and --json say of each
-    steps: list[dict[str, Any]]  #: of GPUs: what a decode step is predicted to take
+    steps: list[dict[str, Any]]  #: of GPUs: a predicted decode step, greedy, and with `sampling`
     parameters: int
     weight_bytes: int
     artifact_bytes: int

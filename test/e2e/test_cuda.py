@@ -161,11 +161,11 @@ def launches(tool, artifact, tokens):
 
 def test_launches_of_a_layer(tool, stories_cuda):
     """At one token: norm to append, attention, output, norm to gate, down. Beside the layers: embedding, rotary table,
-    rows of the logits, head with its norm, and two of which one chooses a token. With many tokens appends are launches.
+    rows of the logits, head with its norm, and one that chooses the token. With many tokens appends are launches.
     """
     layers = 5
-    assert launches(tool, stories_cuda, 1) == 6 + 5 * layers
-    assert launches(tool, stories_cuda, 64) == 6 + 6 * layers
+    assert launches(tool, stories_cuda, 1) == 5 + 5 * layers
+    assert launches(tool, stories_cuda, 64) == 5 + 6 * layers
 
 
 @conftest.PTX_ONLY

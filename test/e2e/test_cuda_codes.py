@@ -232,10 +232,10 @@ def test_values_may_be_bf16_elsewhere(tool, stories, stories_codes, tmp_path):
 def test_launches_of_a_layer(tool, stories_codes):
     """At one token: norm, codes, linear and append; attention; codes and output; norm, codes and gate; codes, and down,
     whose rows are not eight by eight. Beside the layers: embedding, rotary table, rows of the logits, head with its
-    norm, and two of which one chooses a token. With more tokens norms, codes and appends are launches."""
+    norm, and one that chooses the token. With more tokens norms, codes and appends are launches."""
     layers = 5
-    assert launches(tool, stories_codes, 1) == 6 + 6 * layers
-    assert launches(tool, stories_codes, 8) == 6 + 10 * layers
+    assert launches(tool, stories_codes, 1) == 5 + 6 * layers
+    assert launches(tool, stories_codes, 8) == 5 + 10 * layers
 
 
 def test_the_report_names_the_families(tool, stories, tmp_path):

@@ -50,7 +50,7 @@ def needed(kernel, weights, cache, config):
         return 0, (len(PROMPT) + 2) * cache_bytes(cache, heads, size), query
     shape = re.search(r"_m1(?:_[a-z]+)*_(\d+)x(\d+)", kernel.name)
     if kernel.name.startswith("argmax"):
-        return 0, 0, config["vocab_size"] * F32 // 2  # the second one reads few
+        return 0, 0, config["vocab_size"] * F32
     if not shape:
         return 0, 0, 0
     rows, columns = map(int, shape.groups())

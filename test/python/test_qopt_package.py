@@ -466,6 +466,7 @@ def test_compile_for_gpus(stories, tmp_path, tool):
     assert [kernel["symbol"] for kernel in summary.kernels] == [kernel["symbol"] for kernel in told["kernels"]]
     (step,) = summary.steps
     assert step["predicted"]["seconds"] == told["steps"][0]["predicted"]["seconds"]
+    assert step["sampling"]["predicted"]["seconds"] == told["steps"][0]["sampling"]["predicted"]["seconds"]
     assert "qopt.decoder" in qopt.emit(stories, "scheduled", target="cuda", arch="sm_80")
 
 

@@ -235,7 +235,8 @@ def test_text(tool, stories):
     wanted = ["model", "operators", "formats of weights", "memory", "speed", "lost fusions", "problems: none"]
     assert sections == wanted
     assert "  llama, decoder, raised 5 of 5 layers, 0 generic kernels" in done.stdout
-    assert "decode step on sm_90a (H200 SXM), 1 sequence of 512 positions, greedy: predicted " in done.stdout
+    for way in ("greedy", "sampling"):
+        assert f"  decode step on sm_90a (H200 SXM), 1 sequence of 512 positions, {way}: predicted " in done.stdout
     host = tool("qopt-compile", stories, "--check").stdout
     assert "the host's is not predicted" in host and "not of integers" in host
 

@@ -54,7 +54,8 @@ def test_predictions_add_up(stories_kernels):
         assert predicted["seconds"] == pytest.approx(sum(term["seconds"] for term in predicted["terms"]))
         assert all(term["why"] for term in predicted["terms"]) and kernel["why"]
         assert predicted["bytes"] > 0 and 0 <= predicted["roof_part"] <= 1
-    for step in stories_kernels["steps"]:
+    ways = [dict(step, **step["sampling"]) for step in stories_kernels["steps"]]
+    for step in [*stories_kernels["steps"], *ways]:
         seconds = step["predicted"]["seconds"]
         kernels = [k for k in stories_kernels["kernels"] if k["architecture"] == step["architecture"]]
         slowest = max(k["predicted"]["seconds"] for k in kernels if k["most_tokens"] == 1)
@@ -82,8 +83,14 @@ def test_the_artifact_has_what_was_shown(tool, stories, stories_kernels, tmp_pat
     names = [found["segments"][kernel["segment"]]["name"] for kernel in found["kernels"]]
     assert names == [kernel["architecture"] for kernel in stories_kernels["kernels"]]
     (function,) = found["functions"]
-    # A step chooses the likeliest token or samples one.
-    assert {step["launches"] for step in stories_kernels["steps"]} == {function["kernels"]["launch"] - 1}
+    # A step chooses the likeliest token or samples one, in as many launches.
+    for way, counts in ((function, "greedy"), (function["sampling"], "sampling")):
+        told = {step.get(counts, step)["launches"] for step in stories_kernels["steps"]}
+        assert told == {way["kernels"]["launch"]}
+        assert f" {way['kernels']['launch']} launch, {counts}\n" in tool("qopt-inspect", path, "--tokens", 1).stdout
+    chosen = [step["use"] for step in function["steps"] if "use" in step]
+    assert chosen == ["greedy", "sampling"]
+    assert len(function["steps"]) - 1 == function["kernels"]["launch"]
     text = tool("qopt-inspect", path, "--kernels").stdout
     for kernel in shown:
         assert f"{kernel['symbol']} for " in text and f" {kernel['schedule']}, {kernel['threads']} threads" in text
@@ -133,9 +140,10 @@ def test_without_an_assembler_a_warning_says_so(tool, stories, tmp_path):
 def test_tables(tool, stories):
     text = tool("qopt-compile", stories, "--target", "cuda", "--emit", "kernels", "--report").stdout
     assert re.search(r"^sm_90a +5 +1 .*: skinny_linear blocks_per_sm=", text, re.MULTILINE)
-    assert re.search(
-        r"^decode step on sm_90a \(H200 SXM\), 1 sequence of 512 positions, greedy: predicted", text, re.MULTILINE
-    )
+    step = r"^decode step on sm_90a \(H200 SXM\), 1 sequence of 512 positions, {}: predicted.*; (\d+) launches"
+    counts = [re.search(step.format(way), text, re.MULTILINE)[1] for way in ("greedy", "sampling")]
+    assert counts[0] == counts[1]
+    assert re.search(r"^ +[\d.]+ us  searches: 1 x ", text[text.index(" positions, sampling: ") :], re.MULTILINE)
     assert "us  dependency: gap of a dependent kernel (measured: " in text
     # A sum says of what: launches times the time of one, and the sizes of those that take the longest.
     sums = re.search(
@@ -195,6 +203,16 @@ def test_the_context_of_a_stage(tool, stories):
         assert "qopt.context = 64" in text
 
 
+def test_a_step_to_the_logits(tool, tmp_path):
+    """No kernel chooses among more than 262,144 tokens: a step ends with the logits, and there is one way to it."""
+    sizes = ("--layers=1", "--hidden=64", "--heads=2", "--kv-heads=1", "--ffn=64", "--vocabulary=262145")
+    model = synthetic(tmp_path, *sizes)
+    (step,) = kernels_of(tool, model, "--weights", "int8", environment=NO_ASSEMBLER)["steps"]
+    assert "sampling" not in step and step["launches"] > 0
+    checked = tool("qopt-compile", model, "--weights", "int8", "--target", "cuda", "--check").stdout
+    assert re.findall(r"1 sequence of \d+ positions, (.*): predicted", checked) == ["to the logits"]
+
+
 @conftest.UNSANITIZED
 def test_llama_3_8b_is_predicted_without_its_weights(tool, tmp_path):
     """16 GB of weights are neither read nor allocated; the H200 is predicted to write 500 tokens a second or more."""
@@ -210,3 +228,6 @@ def test_llama_3_8b_is_predicted_without_its_weights(tool, tmp_path):
     weights = layers + 128256 * 4096
     assert weights <= step["predicted"]["bytes"] <= 1.06 * weights
     assert step["tokens_per_second"] >= 500
+    # An H200 takes 95 us for a row of 128,256 logits that asks for everything, and 3 for the largest (bench/RESULTS.md).
+    more = step["sampling"]["predicted"]["seconds"] - step["predicted"]["seconds"]
+    assert 75e-6 < more < 110e-6 and step["sampling"]["launches"] == step["launches"]

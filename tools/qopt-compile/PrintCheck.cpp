@@ -115,10 +115,7 @@ static void printSpeed(const CheckSummary &check, bool gpu) {
     std::printf("  the host's is not predicted; qopt-bench measures it\n");
   else if (check.compilation.steps.empty())
     std::printf("  a graph's is not predicted\n");
-  for (const StepSummary &step : check.compilation.steps) {
-    std::printf("  ");
-    printStep(step);
-  }
+  printSteps(check.compilation, "  ");
 }
 
 static void printMissed(const CheckSummary &check) {

@@ -4,6 +4,7 @@
 #include "lib/Target/Magnitude.h"
 
 #include <cstdio>
+#include <functional>
 
 namespace qopt {
 
@@ -60,25 +61,45 @@ static void printPrediction(const KernelSummary &kernel) {
   printTerms(predicted, "    ");
 }
 
-void printStep(const StepSummary &step) {
-  const Prediction &predicted = step.predicted;
+using StepVisitor =
+    std::function<void(const char *how, const StepLaunches &launches)>;
+
+/// Calls `visit` for each way in which a step can choose its token.
+static void forEachChoice(const StepSummary &step, const StepVisitor &visit) {
+  visit(step.sampling ? "greedy" : "to the logits", step.greedy);
+  if (step.sampling)
+    visit("sampling", *step.sampling);
+}
+
+static void printStep(const StepSummary &step, const char *how,
+                      const StepLaunches &of) {
+  const Prediction &predicted = of.predicted;
   std::printf(
-      "decode step on %s (%s), 1 sequence of %lld positions, greedy: "
+      "decode step on %s (%s), 1 sequence of %lld positions, %s: "
       "predicted %.0f tokens/s, %s, %s %% of the roof; "
       "%lld launches, %s\n",
       step.architecture.c_str(), step.part.c_str(), (long long)step.context,
-      1 / predicted.seconds, spellTime(predicted.seconds).c_str(),
-      spellNumber(predicted.roofPart * 100).c_str(), (long long)step.launches,
+      how, 1 / predicted.seconds, spellTime(predicted.seconds).c_str(),
+      spellNumber(predicted.roofPart * 100).c_str(), (long long)of.launches,
       spellQuantity(predicted.bytes, "B").c_str());
+}
+
+void printSteps(const CompileSummary &summary, const char *indent) {
+  for (const StepSummary &step : summary.steps)
+    forEachChoice(step, [&](const char *how, const StepLaunches &of) {
+      std::printf("%s", indent);
+      printStep(step, how, of);
+    });
 }
 
 void printReport(const CompileSummary &summary) {
   for (const KernelSummary &kernel : summary.kernels)
     printPrediction(kernel);
-  for (const StepSummary &step : summary.steps) {
-    printStep(step);
-    printTerms(step.predicted, "  ");
-  }
+  for (const StepSummary &step : summary.steps)
+    forEachChoice(step, [&](const char *how, const StepLaunches &of) {
+      printStep(step, how, of);
+      printTerms(of.predicted, "  ");
+    });
 }
 
 static Json describe(const Prediction &predicted) {
@@ -99,16 +120,24 @@ static Json describe(const Prediction &predicted) {
           {"terms", std::move(terms)}};
 }
 
+static void describe(const StepLaunches &of, Json &json) {
+  json["launches"] = of.launches;
+  json["tokens_per_second"] = 1 / of.predicted.seconds;
+  json["predicted"] = describe(of.predicted);
+}
+
 Json describeSteps(const CompileSummary &summary) {
   Json steps = Json::array();
-  for (const StepSummary &step : summary.steps)
-    steps.push_back({{"architecture", step.architecture},
-                     {"part", step.part},
-                     {"sequences", 1},
-                     {"context", step.context},
-                     {"launches", step.launches},
-                     {"tokens_per_second", 1 / step.predicted.seconds},
-                     {"predicted", describe(step.predicted)}});
+  for (const StepSummary &step : summary.steps) {
+    Json json{{"architecture", step.architecture},
+              {"part", step.part},
+              {"sequences", 1},
+              {"context", step.context}};
+    describe(step.greedy, json);
+    if (step.sampling)
+      describe(*step.sampling, json["sampling"]);
+    steps.push_back(std::move(json));
+  }
   return steps;
 }
 

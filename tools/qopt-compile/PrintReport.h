@@ -18,8 +18,9 @@ void printKernels(const CompileSummary &summary);
 /// decode step.
 void printReport(const CompileSummary &summary);
 
-/// One line: what a decode step is predicted to take.
-void printStep(const StepSummary &step);
+/// What a decode step is predicted to take, greedy and with sampling: a line
+/// each.
+void printSteps(const CompileSummary &summary, const char *indent);
 
 /// The entry `steps`.
 nlohmann::ordered_json describeSteps(const CompileSummary &summary);

@@ -68,9 +68,28 @@ static Json describeWeightUse(const plan::Step &step) {
   return nullptr;
 }
 
+/// As `--report` and `--check` call the two ways to choose a token.
+static const char *nameOf(plan::StepUse use) {
+  return use == plan::StepUse::Sampling ? "sampling" : "greedy";
+}
+
+/// What runs in a step whose token is chosen in one way: names and how often.
+static Json countKernels(const BoundFunction &bound,
+                         const plan::Function &function, plan::StepUse use) {
+  std::map<std::string, int64_t> kernels;
+  if (function.steps())
+    for (const plan::Step *step : *function.steps())
+      if (bound.runs(*step) &&
+          (step->use() == plan::StepUse::Always || step->use() == use))
+        ++kernels[runtime::kernelName(step->operation_type())];
+  return kernels;
+}
+
 static Json describeStep(const BoundFunction &bound, const plan::Step &step) {
   Json json = {{"kernel", runtime::kernelName(step.operation_type())},
                {"origin", step.origin() ? step.origin()->str() : ""}};
+  if (step.use() != plan::StepUse::Always)
+    json["use"] = nameOf(step.use());
   if (const plan::Generated *code = step.operation_as_Generated())
     json["symbol"] = code->symbol()->str();
   if (Json weight = describeWeightUse(step); !weight.is_null())
@@ -126,16 +145,19 @@ StatusOr<Json> describeFunctions(const Artifact &artifact,
     Json json = {{"name", function->name()->str()},
                  {"arena_bytes", (*bound)->arenaBytes()},
                  {"arena_lower_bound", (*bound)->arenaBound()}};
-    std::map<std::string, int64_t> kernels;
     Json steps = Json::array();
+    bool samples = false;
     if (function->steps())
       for (const plan::Step *step : *function->steps()) {
         if (!(*bound)->runs(*step))
           continue;
-        ++kernels[runtime::kernelName(step->operation_type())];
+        samples |= step->use() == plan::StepUse::Sampling;
         steps.push_back(describeStep(**bound, *step));
       }
-    json["kernels"] = kernels;
+    json["kernels"] = countKernels(**bound, *function, plan::StepUse::Greedy);
+    if (samples)
+      json["sampling"]["kernels"] =
+          countKernels(**bound, *function, plan::StepUse::Sampling);
     json["requirements"] = describeRequirements(*function);
     json["steps"] = std::move(steps);
     functions.push_back(std::move(json));

@@ -145,6 +145,8 @@ static void printStep(size_t index, const Json &step) {
   std::printf("%5zu %s", index, kernel.c_str());
   if (!textOf(step["origin"]).empty())
     std::printf(" '%s'", textOf(step["origin"]).c_str());
+  if (step.contains("use"))
+    std::printf(" (%s)", textOf(step["use"]).c_str());
   std::printf(": constants %s, activations %s bytes\n",
               grouped(step["constant_bytes"]).c_str(),
               grouped(step["activation_bytes"]).c_str());
@@ -158,13 +160,20 @@ static void printStep(size_t index, const Json &step) {
           grouped(operand["bytes"]).c_str());
 }
 
+static void printCounts(const Json &kernels, const char *how) {
+  for (const auto &[kernel, count] : kernels.items())
+    std::printf("  %6s %s%s\n", count.dump().c_str(), kernel.c_str(), how);
+}
+
 static void printFunction(const Json &function, bool list) {
   std::printf("function %s: %zu steps, arena %s bytes, lower bound %s\n",
               textOf(function["name"]).c_str(), function["steps"].size(),
               grouped(function["arena_bytes"]).c_str(),
               grouped(function["arena_lower_bound"]).c_str());
-  for (const auto &[kernel, count] : function["kernels"].items())
-    std::printf("  %6s %s\n", count.dump().c_str(), kernel.c_str());
+  bool samples = function.contains("sampling");
+  printCounts(function["kernels"], samples ? ", greedy" : "");
+  if (samples)
+    printCounts(function["sampling"]["kernels"], ", sampling");
   if (list)
     for (const Json &needed : function["requirements"])
       std::printf("  requires %s and %s: %s, for %s\n",
