@@ -61,7 +61,8 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
                                               .embedding = formats.embedding,
                                               .widest = formats.widest,
                                               .overrides = formats.overrides,
-                                              .algorithm = formats.algorithm}));
+                                              .algorithm = formats.algorithm,
+                                              .device = formats.device}));
   // After the weights: it asks which of them are integers.
   function.addPass(
       createQuantizeActivationsPass({.format = formats.activations}));

@@ -28,8 +28,9 @@ void addRaiseStage(mlir::OpPassManager &manager, ModelShape shape);
 /// QuantizeWeights and QuantizeActivations say in passes/Quantize/Passes.td.
 struct AskedFormats {
   std::string weights, lmHead, embedding;
-  llvm::SmallVector<std::string> overrides;  ///< name=format, re:pattern=format
-  std::string algorithm = "rtn";             ///< of weights: rtn, clip or hqq
+  llvm::SmallVector<std::string> overrides; ///< name=format, re:pattern=format
+  std::string algorithm = "rtn";            ///< of weights: rtn, clip or hqq
+  std::string device = "host"; ///< that multiplies by weights: host, cuda
   std::string activations = "int8_g32_sf32"; ///< f32: as they are
   std::string type = "f32";   ///< that values have: f32, f16 or bf16
   std::string widest = "f32"; ///< of weights that nobody asks a format for

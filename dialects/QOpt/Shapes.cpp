@@ -38,13 +38,9 @@ LogicalResult verifyLikeOperand(Operation *op, Value result, Value x) {
   if (failed(verifyShape(op, "the result", shapeOf(result), shapeOf(x))))
     return failure();
   if (auto quantized = dyn_cast<QuantizedType>(result.getType())) {
-    quant::Format format = quantized.getFormat();
-    int64_t columns = quantized.getShape().back();
-    if (int64_t group = quant::groupColumns(format, columns); columns % group)
-      return op->emitOpError()
-             << "the group size " << group << " of \"" << quant::spell(format)
-             << "\" does not divide the last dimension, " << columns;
-    return success();
+    std::string fault =
+        quant::groupFault(quantized.getFormat(), quantized.getShape().back());
+    return fault.empty() ? success() : op->emitOpError() << fault;
   }
   Type expected = cast<ShapedType>(x.getType()).getElementType();
   if (Type element = cast<ShapedType>(result.getType()).getElementType();

@@ -245,14 +245,9 @@ LogicalResult QuantizeWeightOp::verify() {
     return emitOpError() << "the result has the formats "
                          << result.spellFormats()
                          << "; expected one for all rows";
-  if (int64_t group =
-          quant::groupColumns(result.getFormat(), result.getColumns());
-      result.getColumns() % group) // (C3)
-    return emitOpError() << "the group size " << group << " of \""
-                         << quant::spell(result.getFormat())
-                         << "\" does not divide the " << result.getColumns()
-                         << " columns";
-  return success();
+  std::string fault =
+      quant::groupFault(result.getFormat(), result.getColumns()); // (C3)
+  return fault.empty() ? success() : emitOpError() << fault;
 }
 
 OpFoldResult QuantizeWeightOp::fold(FoldAdaptor) {

@@ -5,6 +5,7 @@
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Driver/Quantization.h"
 #include "lib/Driver/WeightCalibration.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 #include "llvm/Support/FormatVariadic.h"
 
 namespace qopt::driver {
@@ -41,6 +42,16 @@ static Status checkScaling(const CompileOptions &options) {
                   "does to weights of given formats; give --calibrate, and "
                   "neither --bits nor --max-size");
   return Status();
+}
+
+/// A format that linears of the target read.
+static Status checkCandidate(const std::string &text, TargetDevice target) {
+  auto format = quant::parseFormat(text);
+  if (!format.ok())
+    return format.status();
+  return target == TargetDevice::Host || format->isFloat()
+             ? Status()
+             : kernels::skinny_linear::isValidWeight(*format);
 }
 
 Status checkQuantizationOptions(const CompileOptions &options) {
@@ -83,9 +94,8 @@ Status checkQuantizationOptions(const CompileOptions &options) {
     return refuse("--bits and other budgets choose formats by what they do on "
                   "a text; give one as --calibrate");
   for (const std::string &candidate : options.candidates)
-    if (auto format = quant::parseFormat(candidate); !format.ok())
-      return Status(format.status().code(),
-                    "--candidates: " + format.status().message());
+    if (Status fits = checkCandidate(candidate, options.target); !fits.ok())
+      return Status(fits.code(), "--candidates: " + fits.message());
   return Status();
 }
 

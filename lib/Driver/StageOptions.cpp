@@ -26,6 +26,7 @@ passes::ModelShape modelShape(const CompileOptions &options) {
 passes::AskedFormats askedFormats(const CompileOptions &options) {
   bool forGpu = options.target == TargetDevice::Cuda;
   passes::AskedFormats formats;
+  formats.device = forGpu ? "cuda" : "host";
   formats.weights = options.weights;
   formats.lmHead = options.lmHead;
   formats.embedding = options.embedding;

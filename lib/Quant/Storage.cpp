@@ -14,6 +14,14 @@ int64_t groupColumns(const Format &format, int64_t columns) {
   return format.isGrouped() ? format.groupSize : columns;
 }
 
+std::string groupFault(const Format &format, int64_t columns) {
+  int64_t group = groupColumns(format, columns);
+  if (columns % group == 0)
+    return {};
+  return "the group size " + std::to_string(group) + " of \"" + spell(format) +
+         "\" does not divide the " + std::to_string(columns) + " columns";
+}
+
 int64_t groupsPerRow(const Format &format, int64_t columns) {
   if (format.isFloat())
     return 0;

@@ -40,6 +40,7 @@
 
 #include "lib/Quant/Format.h"
 #include <cstdint>
+#include <string>
 
 namespace qopt::quant {
 
@@ -48,6 +49,11 @@ int64_t groupsPerRow(const Format &format, int64_t columns);
 
 /// Elements that share a scale within a row: the group size, or all columns.
 int64_t groupColumns(const Format &format, int64_t columns);
+
+/// Why rows of `columns` elements cannot be quantized to a format: "the group
+/// size 32 of "int4_g32" does not divide the 48 columns"; empty where they can.
+/// Files may have shorter last groups.
+std::string groupFault(const Format &format, int64_t columns);
 
 /// Bytes of the codes of one row.
 int64_t bytesPerRow(const Format &format, int64_t columns);

@@ -33,6 +33,8 @@ def QuantizeWeightsPass : Pass<"qopt-quantize-weights", "::mlir::func::FuncOp"> 
                "name=format or re:pattern=format; a pattern may match any part of a name; the first match wins">,
     Option<"algorithm", "algorithm", "std::string", /*default=*/"\"rtn\"",
            "how codes are chosen: rtn, clip or hqq, which needs fractional zero points">,
+    Option<"device", "device", "std::string", /*default=*/"\"host\"",
+           "whose linears multiply the weights, host or cuda: formats that they do not read are errors">,
   ];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }

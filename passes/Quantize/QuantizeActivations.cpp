@@ -72,9 +72,8 @@ static std::string reasonAgainst(LinearOp linear, quant::Format format) {
   int64_t columns = shapeOf(linear.getX()).back();
   if (ShapedType::isDynamic(columns))
     return "the number of columns is not known";
-  if (int64_t group = quant::groupColumns(format, columns); columns % group)
-    return "the group size " + std::to_string(group) + " does not divide the " +
-           std::to_string(columns) + " columns";
+  if (std::string fault = quant::groupFault(format, columns); !fault.empty())
+    return fault;
   if (!format.isGrouped() && format.element == quant::ElementType::Int8 &&
       columns > quant::longestInt8Sum)
     return "a sum of " + std::to_string(columns) +

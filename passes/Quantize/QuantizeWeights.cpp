@@ -5,6 +5,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/ErrorCode.h"
 #include "dialects/QOpt/QOptOps.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinear.h"
 #include "lib/Quant/Storage.h"
 #include "mlir/IR/Remarks.h"
 #include "passes/Quantize/FormatOption.h"
@@ -265,30 +266,50 @@ struct QuantizeWeights
     return std::nullopt;
   }
 
-  /// One error for all weights of one width that groups do not divide.
-  LogicalResult checkGroups(ArrayRef<Change> changes) {
-    std::map<std::pair<std::string, int64_t>, SmallVector<WeightOp>> misfits;
+  /// Whether linears of the device multiply such weights; rows that are looked
+  /// up have any format.
+  Status canRead(const Change &change) const {
+    const quant::Format &format = change.asked.format;
+    WeightUserOpInterface user = change.use.user;
+    return device == "host" || format.isFloat() || user.looksUpRows()
+               ? Status()
+               : kernels::skinny_linear::isValidWeight(format);
+  }
+
+  /// One error for all weights of a format that the device does not read, and
+  /// one for all of one width that groups do not divide.
+  LogicalResult checkFormats(ArrayRef<Change> changes) {
+    std::map<std::string, SmallVector<WeightOp>> unread, undivided;
     for (const Change &change : changes) {
       WeightOp weight = change.use.weight;
-      int64_t columns = weight.getResult().getType().getColumns();
-      if (columns % quant::groupColumns(change.asked.format, columns))
-        misfits[{quant::spell(change.asked.format), columns}].push_back(weight);
+      // What the device does not read need not divide anything.
+      Status read = canRead(change);
+      std::string fault = quant::groupFault(
+          change.asked.format, weight.getResult().getType().getColumns());
+      if (!read.ok())
+        unread[read.message()].push_back(weight);
+      else if (!fault.empty())
+        undivided[fault].push_back(weight);
     }
-    for (auto &[what, weights] : misfits) {
-      auto &[format, columns] = what;
-      int64_t group = quant::groupColumns(*quant::parseFormat(format), columns);
+    for (auto &[fault, weights] : unread)
+      withCode(weights.front().emitError(), &getContext(),
+               StatusCode::Unsupported)
+          << listNames(weights) << ": " << fault;
+    for (auto &[fault, weights] : undivided)
       withCode(weights.front().emitError(), &getContext(),
                StatusCode::Infeasible)
-          << "the group size " << group << " of \"" << format
-          << "\" does not divide the " << columns << " columns of "
-          << listNames(weights)
+          << fault << " of " << listNames(weights)
           << "; choose another format there, for example with --format '"
           << weights.front().getName() << "=int8'";
-    }
-    return success(misfits.empty());
+    return success(unread.empty() && undivided.empty());
   }
 
   void runOnOperation() override {
+    if (device != "host" && device != "cuda") {
+      getOperation().emitError()
+          << "option \"device\" is \"" << device << "\"; expected host or cuda";
+      return signalPassFailure();
+    }
     RoleFormats asked;
     StatusOr<passes::FormatOverrides> named =
         passes::FormatOverrides::parse("--format", llvm::to_vector(overrides));
@@ -336,7 +357,7 @@ struct QuantizeWeights
       allFit = false;
     }
     allFit &= succeeded(leaveQuantized(changes));
-    allFit &= succeeded(checkGroups(changes));
+    allFit &= succeeded(checkFormats(changes));
     std::optional<Algorithm> chosen = readAlgorithm(changes);
     if (!allFit || !chosen)
       return signalPassFailure();

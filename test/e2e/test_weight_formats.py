@@ -93,3 +93,29 @@ def test_formats_of_the_standards_are_candidates(tool, stories, tmp_path):
 def test_refused(tool, stories, tmp_path, options, message):
     done = tool("qopt-compile", stories, *options, "-o", tmp_path / "m.qopt", check=False)
     assert done.returncode and message in done.stderr
+
+
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_gpu_refuses_a_format_before_its_groups(tool, stories, tmp_path, checks):
+    """What the device does not read need not divide columns: choosing other groups would not help."""
+    options = ("--weights", "nvfp4", "--target", "cuda", *(["--check"] if checks else ["-o", tmp_path / "m.qopt"]))
+    message = tool("qopt-compile", stories, *options, check=False).stderr
+    assert message.startswith("error: ") and message.count("\n") == 1, message
+    assert '"node_linear", "node_linear_1", ' in message, message
+    assert ' more: weight format "nvfp4" has scales in e4m3; expected sf16, sf32' in message and "divide" not in message
+
+
+def test_candidates_of_a_gpu(tool, stories, tmp_path):
+    (tmp_path / "text.txt").write_text("Once upon a time, there was a little girl named Lily. " * 30)
+    options = (
+        "--bits",
+        4.6,
+        "--candidates",
+        "int4_g64,nvfp4",
+        "--calibrate",
+        tmp_path / "text.txt",
+        "--target",
+        "cuda",
+    )
+    message = tool("qopt-compile", stories, *options, "-o", tmp_path / "m.qopt", check=False).stderr
+    assert message.startswith('error: --candidates: weight format "nvfp4" has scales in e4m3; expected sf16'), message

@@ -159,15 +159,23 @@ static Status unsupported(std::string message) {
   return Status(StatusCode::Unsupported, std::move(message));
 }
 
+static std::string quotedFormat(const quant::Format &weight) {
+  return "weight format \"" + quant::spell(weight) + "\"";
+}
+
 static Status isValidFormat(const quant::Format &format,
                             ElementType activation) {
-  std::string name = "weight format \"" + quant::spell(format) + "\"";
-  if (format.isFloat()) {
-    if (format.element == activation)
-      return Status();
-    return unsupported(name + " needs activations of its own type; got " +
-                       std::string(quant::elementOf(activation).name));
-  }
+  if (!format.isFloat())
+    return isValidWeight(format);
+  if (format.element == activation)
+    return Status();
+  return unsupported(quotedFormat(format) +
+                     " needs activations of its own type; got " +
+                     std::string(quant::elementOf(activation).name));
+}
+
+Status skinny_linear::isValidWeight(const quant::Format &format) {
+  std::string name = quotedFormat(format);
   if (format.scale == quant::ScaleType::E4m3)
     return unsupported(name +
                        " has scales in e4m3; expected sf16, sf32, sbf16, "

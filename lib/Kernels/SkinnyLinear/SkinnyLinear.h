@@ -254,6 +254,10 @@ int64_t heldChunks(const Problem &problem, const Schedule &schedule);
 /// int8 with one scale a row, whose sums are in i32.
 Status isValidForCodes(const quant::Format &weight);
 
+/// Whether weights with such scales and groups can be multiplied, by
+/// activations in 16 bits. The format is none without scales.
+Status isValidWeight(const quant::Format &weight);
+
 /// Why a problem, or a schedule for it, cannot be built; ok if it can.
 Status isValid(const Problem &problem);
 Status isValid(const Problem &problem, const Schedule &schedule,

@@ -12,7 +12,7 @@ func.func @shape(%x: tensor<?x64xf32>) {
 
 // (C2)
 func.func @group(%x: tensor<?x48xf32>) {
-  // expected-error @+1 {{the group size 32 of "int8_g32_sf32" does not divide the last dimension, 48}}
+  // expected-error @+1 {{the group size 32 of "int8_g32_sf32" does not divide the 48 columns}}
   %q = qopt.quantize %x : tensor<?x48xf32> -> !qopt.quantized<?x48, int8_g32_sf32>
   return
 }

@@ -21,7 +21,7 @@ func.func @dynamic(%x: tensor<4x?xf32>, %scale: tensor<32xf32>) {
 
 // (C2)
 func.func @group(%x: tensor<?x48xf32>, %scale: tensor<48xf32>) {
-  // expected-error @+1 {{the group size 32 of "int8_g32_sf32" does not divide the last dimension, 48}}
+  // expected-error @+1 {{the group size 32 of "int8_g32_sf32" does not divide the 48 columns}}
   %y = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x48xf32>, tensor<48xf32> -> !qopt.quantized<?x48, int8_g32_sf32>
   return
 }

@@ -4,6 +4,7 @@
 // RUN: not qopt-opt %s -qopt-quantize-weights='overrides=lm_head' 2>&1 | FileCheck %s --check-prefix=EQUALS
 // RUN: not qopt-opt %s -qopt-quantize-weights='lm-head=int8 embedding=f16' 2>&1 | FileCheck %s --check-prefix=ROLE
 // RUN: echo 'func.func @none() { return }' | not qopt-opt -qopt-quantize-weights='weights=int8' 2>&1 | FileCheck %s --check-prefix=NONE
+// RUN: echo 'func.func @none() { return }' | not qopt-opt -qopt-quantize-weights='device=gpu' 2>&1 | FileCheck %s --check-prefix=DEVICE
 // What was asked for but cannot be done is an error that names the weight or the option.
 
 // FORMAT: error: option "weights": format "int7": unknown element type "int7"; expected one of f32, f16, bf16, int8, int4
@@ -11,6 +12,7 @@
 // ROLE: error: option "lm-head" is "int8", but the model has no such weight; leave it out
 // ROLE: error: option "embedding" is "f16", but the model has no such weight; leave it out
 // NONE: error: option "weights" is "int8", but the model has no such weight; leave it out
+// DEVICE: error: option "device" is "gpu"; expected host or cuda
 // EQUALS: error: --format "lm_head": expected name=format or re:pattern=format
 
 func.func @groups(%x: tensor<?x48xf32>) -> tensor<?x16xf32> {
