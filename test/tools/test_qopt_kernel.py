@@ -44,6 +44,14 @@ def test_segments(tool):
     assert again["schedule"]["units_per_stage"] == units
 
 
+def test_the_last_group_may_be_short(tool):
+    """Files have such weights (MatMulNBits), so kernels take them; qopt-compile makes none itself."""
+    record = json.loads(tool("qopt-kernel", "gather_rows", "columns=48", "format=int4_g32", "--ptx-only").stdout)
+    shapes = {argument["name"]: argument["shape"] for argument in record["arguments"]}
+    assert record["layout"]["groups"] == 2 and shapes["scales"] == [32000 * 2 * 2]
+    assert "may be short, as in files" in re.sub(r"\s+", " ", tool("qopt-kernel", "--help").stdout)
+
+
 def test_segments_of_heads(tool):
     """Queries, keys and values of a product with an append."""
     words = ("heads=4", "key_heads=2", "head_size=64", "columns=256", "weights=int4_g64:int8:int8")

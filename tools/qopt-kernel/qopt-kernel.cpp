@@ -75,9 +75,11 @@ int main(int argc, char **argv) {
                  "a family of kernels, or \"list\" for all of them with their "
                  "words")
       ->required();
-  auto *problem =
-      app.add_option("problem", request.problem,
-                     "what differs from the family's example, as key=value");
+  auto *problem = app.add_option(
+      "problem", request.problem,
+      "what differs from the family's example, as key=value; the "
+      "last group of a row may be short, as in files of "
+      "MatMulNBits");
   auto *schedule = app.add_option("--schedule", request.schedule,
                                   "what differs from the chosen schedule, as "
                                   "key=value,key=value");
