@@ -5,6 +5,8 @@
 #include "runtime/emulator/checks/AccessChecks.h"
 #include "runtime/emulator/checks/UndefinedMemory.h"
 
+#include <algorithm>
+
 namespace qopt::emulator {
 namespace {
 
@@ -50,30 +52,39 @@ bool reportLanes(Warp &warp, const Inst &inst, FindingKind kind, uint32_t wrong,
   return warp.report(inst, kind, wrong, detail + others(wrong));
 }
 
-/// What lies nearest to an address that is in no allocation.
+/// "'arg0', 708 bytes at 0x…": an argument or variable by its name, what the
+/// device gave out by its size.
+std::string describe(const Allocation &allocation) {
+  std::string size =
+      std::to_string(allocation.bytes) + " bytes at " + hex(allocation.base);
+  return allocation.name.empty() ? "the allocation of " + size
+                                 : "'" + allocation.name + "', " + size;
+}
+
+/// Bytes from an allocation to an address before or behind it.
+uint64_t distance(const Allocation &allocation, uint64_t address) {
+  uint64_t end = allocation.base + allocation.bytes;
+  return address < allocation.base ? allocation.base - address
+         : address >= end          ? address - end
+                                   : 0;
+}
+
+/// Where an access lies that is not within one allocation, from the nearest.
 std::string nearest(const Grid &grid, uint64_t address) {
-  const Allocation *best = nullptr;
-  uint64_t distance = ~uint64_t(0);
-  bool after = false;
-  for (const Allocation *allocation : grid.allocations) {
-    uint64_t end = allocation->base + allocation->bytes;
-    uint64_t away = address < allocation->base ? allocation->base - address
-                    : address >= end           ? address - end
-                                               : 0;
-    if (away < distance) {
-      distance = away;
-      best = allocation;
-      after = address >= allocation->base;
-    }
-  }
-  if (!best)
+  auto closer = [address](const Allocation *a, const Allocation *b) {
+    return distance(*a, address) < distance(*b, address);
+  };
+  auto best = std::ranges::min_element(grid.allocations, closer);
+  if (best == grid.allocations.end())
     return ": the device has no memory";
-  if (distance > (1 << 20))
-    return ": no allocation is near";
-  return ": " + std::to_string(distance) + " bytes " +
-         (after ? "behind the end" : "before the begin") +
-         " of the allocation of " + std::to_string(best->bytes) + " bytes at " +
-         hex(best->base);
+  const Allocation &found = **best;
+  uint64_t end = found.base + found.bytes;
+  if (address >= found.base && address < end)
+    return ": it begins " + std::to_string(end - address) +
+           " bytes before the end of " + describe(found);
+  return ": " + std::to_string(distance(found, address)) + " bytes " +
+         (address < found.base ? "before " : "behind the end of ") +
+         describe(found);
 }
 
 /// One lane's place in global memory, or null.

@@ -19,8 +19,31 @@ TEST(Findings, OutOfBoundsByOneElement) {
   run.array(std::vector<uint32_t>(32));
   run.expectFinding(FindingKind::OutOfBounds, 4, {1}, {32});
   EXPECT_EQ(run.findings[0].thread[0], 31u);
-  EXPECT_NE(run.findings[0].detail.find("0 bytes behind the end"),
-            std::string::npos);
+  EXPECT_NE(run.findings[0].detail.find(
+                ": 0 bytes behind the end of the allocation of 128 bytes at "),
+            std::string::npos)
+      << run.findings[0].detail;
+}
+
+/// Of two, one with a name: the nearer one is told, and on which side.
+TEST(Findings, TheNearestAllocation) {
+  struct Case {
+    const char *address, *expected;
+  };
+  for (const Case &it :
+       {Case{"[%rd2+-8]", ": 8 bytes before the allocation of 128 bytes at "},
+        Case{"[c+12]", ": 8 bytes behind the end of 'c', 4 bytes at "},
+        Case{"[c+-4]", ": 4 bytes before 'c', 4 bytes at "},
+        Case{"[c+2]", ": it begins 2 bytes before the end of 'c', 4 bytes"}}) {
+    KernelRun run(head + "ld.global.b32 %r3, " + it.address + ";", 1,
+                  ".global .align 4 .u32 c = 1;");
+    run.array(std::vector<uint32_t>(32));
+    run.options.checks.alignment = false;
+    run.expectFinding(FindingKind::OutOfBounds, 4, {1}, {1});
+    ASSERT_FALSE(run.findings.empty()) << it.address;
+    EXPECT_NE(run.findings[0].detail.find(it.expected), std::string::npos)
+        << run.findings[0].detail;
+  }
 }
 
 TEST(Findings, OutOfBoundsOfShared) {
