@@ -91,6 +91,20 @@ def test_same_bytes_in_any_folder_with_any_threads(tool, stories, tmp_path):
     assert made[0] == made[1]
 
 
+def test_an_artifact_of_a_plan_differs_in_its_options_alone(tool, stories, tmp_path):
+    """Made again from the plan that was saved: the plan, every segment and all else is the same, and the option says why."""
+    plans, found = [tmp_path / "p.json", tmp_path / "q.json"], []
+    for options, plan in ((("--weights", "int8"), plans[0]), (("--plan", plans[0]), plans[1])):
+        path = tmp_path / f"{plan.stem}.qopt"
+        tool("qopt-compile", stories, *options, "--save-plan", plan, "-o", path)
+        found.append(json.loads(tool("qopt-inspect", path, "--json").stdout))
+        del found[-1]["manifest"]["file"]
+    assert plans[0].read_bytes() == plans[1].read_bytes()
+    given = [each["manifest"].pop("options") for each in found]
+    assert found[0] == found[1] and found[0]["segments"][0]["sha256"]
+    assert given[0].items() ^ given[1].items() == {("weights", "int8"), ("plan", "p.json")}
+
+
 def test_formats_of_single_weights(tool, stories, tmp_path):
     options = ["--format", "re:^node_linear_3$=int8", "--json"]
     summary = json.loads(tool("qopt-compile", stories, *options, "-o", tmp_path / "m.qopt").stdout)
