@@ -155,7 +155,7 @@ struct CompileOptions {
   std::string sumOrder;
   std::string cpu = "x86-64-v3"; ///< of generated machine code
   int64_t context = 0;           ///< longest sequence; 0: as the model says
-  unsigned threads = 0;          ///< 0: as many as the machine has
+  unsigned threads = 0;          ///< of all stages; 0: one a processor
   bool strict = false;           ///< generic code is an error
 };
 

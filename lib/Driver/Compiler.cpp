@@ -31,6 +31,7 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -67,7 +68,12 @@ public:
   Compilation(const CompileOptions &options, CompileSummary &summary,
               Purpose purpose = Purpose::Model)
       : options(options), summary(summary), purpose(purpose),
-        context(makeRegistry()), diagnostics(context, summary) {
+        threads(llvm::hardware_concurrency(options.threads)),
+        context(makeRegistry(), MLIRContext::Threading::DISABLED),
+        diagnostics(context, summary) {
+    // Of one thread the caller is it, and no pool has a second.
+    if (threads.getMaxConcurrency() > 1)
+      context.setThreadPool(threads);
     // A message names the node; the operation's text would bury it.
     context.printOpOnDiagnostic(false);
     driver::collectRemarks(context, summary.remarks, missed);
@@ -379,6 +385,7 @@ private:
   const CompileOptions &options;
   CompileSummary &summary;
   const Purpose purpose;
+  llvm::DefaultThreadPool threads; ///< of passes and generated kernels
   MLIRContext context;
   driver::DiagnosticCollector diagnostics;
   driver::Companions companions;

@@ -190,7 +190,7 @@ def compile(
     sum_order    on the host: "sm_90a", whose kernels' order of sums is followed, to compare results; slow
     tokenizer    tokenizer.json; default: the one beside the model
     context      longest sequence; default and limit: as the model says, else 2048
-    threads      for writing weights; default: all processors
+    threads      that the compiler has at once; default: all processors
     strict       an error where an operation has no kernel family
     """
     from . import _compiler

@@ -303,10 +303,9 @@ CLI::Option *declareTarget(CLI::App &app, Arguments &arguments) {
 /// How the compiler works, and what it says of it.
 void declareWork(CLI::App &app, Arguments &arguments) {
   CompileOptions &o = arguments.options;
-  auto *threads = app.add_option("--threads", o.threads,
-                                 "for writing weights; default: all processors")
-                      ->check(cli::between(1, mostThreads));
-  arguments.useOnly(threads, ofArtifacts, forArtifacts);
+  app.add_option("--threads", o.threads,
+                 "that the compiler has at once; default: all processors")
+      ->check(cli::between(1, mostThreads));
   auto *strict = app.add_flag(
       "--strict", o.strict, "an error where an operation has no kernel family");
   arguments.useOnly(strict, ofArtifacts, forArtifacts);
