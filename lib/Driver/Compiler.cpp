@@ -565,30 +565,36 @@ StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
   return text;
 }
 
-StatusOr<CompileSummary> describeKernels(const CompileOptions &options) {
+/// Has a model's kernels for the target cuda chosen, and calls `rest` with the
+/// compilation. `what`: that the caller does, for an error ("steps are
+/// predicted").
+static StatusOr<CompileSummary>
+withCudaKernels(const CompileOptions &options, const std::string &what,
+                llvm::function_ref<Status(Compilation &)> rest) {
   QOPT_RETURN_IF_ERROR(checkOptions(options));
   if (options.target != TargetDevice::Cuda)
-    return Status(StatusCode::InvalidArgument,
-                  "kernels are described for the target cuda");
+    return Status(StatusCode::InvalidArgument, what + " for the target cuda");
   CompileSummary summary;
   Compilation compilation(options, summary);
   QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));
-  StatusOr<std::string> text = compilation.emitCode(Stage::Kernels);
-  if (!text.ok())
-    return text.status();
+  QOPT_RETURN_IF_ERROR(rest(compilation));
   return summary;
 }
 
+StatusOr<CompileSummary> describeKernels(const CompileOptions &options) {
+  return withCudaKernels(options, "kernels are described",
+                         [](Compilation &compilation) {
+                           return compilation.emitCode(Stage::Kernels).status();
+                         });
+}
+
 StatusOr<std::vector<StepSummary>> predictSteps(const CompileOptions &options) {
-  QOPT_RETURN_IF_ERROR(checkOptions(options));
-  if (options.target != TargetDevice::Cuda)
-    return Status(StatusCode::InvalidArgument,
-                  "steps are predicted for the target cuda");
-  CompileSummary summary;
-  Compilation compilation(options, summary);
-  QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));
-  QOPT_RETURN_IF_ERROR(compilation.predict());
-  return std::move(summary.steps);
+  auto summary = withCudaKernels(
+      options, "steps are predicted",
+      [](Compilation &compilation) { return compilation.predict(); });
+  if (!summary.ok())
+    return summary.status();
+  return std::move(summary->steps);
 }
 
 } // namespace qopt

@@ -8,6 +8,7 @@
 #include "qopt/Status.h"
 
 #include <cstdint>
+#include <type_traits>
 
 namespace qopt::kernels {
 
@@ -30,6 +31,17 @@ Status isValidBlock(int64_t threads, const target::Target &target);
 /// fit and the launch is alone.
 int64_t residentBlocks(int64_t blocks, int blocksPerSm,
                        const target::Target &target);
+
+/// Of a family whose blocks may share a row, the schedule for more rows than
+/// there are counters: a block for each, which needs none.
+template <typename Problem>
+auto chooseUncounted(const Problem &problem, const target::Target &target)
+    -> decltype(chooseSchedule(problem, target)) {
+  std::remove_cvref_t<decltype(*chooseSchedule(problem, target))> schedule;
+  schedule.why = "one block a row: there are counters for fewer rows only";
+  QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
+  return schedule;
+}
 
 } // namespace qopt::kernels
 

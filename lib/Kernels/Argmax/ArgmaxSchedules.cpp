@@ -42,14 +42,6 @@ StatusOr<Schedule> argmax::chooseSchedule(const Problem &problem,
   return schedule;
 }
 
-StatusOr<Schedule> argmax::chooseUncounted(const Problem &problem,
-                                           const target::Target &target) {
-  Schedule schedule;
-  schedule.why = "one block a row: there are counters for fewer rows only";
-  QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
-  return schedule;
-}
-
 LaunchShape argmax::launchOf(const Problem &problem, const Schedule &schedule) {
   LaunchShape launch;
   launch.threads = schedule.threads;

@@ -76,9 +76,6 @@ Status isValid(const Problem &problem, const Schedule &schedule,
                const target::Target &target);
 StatusOr<Schedule> chooseSchedule(const Problem &problem,
                                   const target::Target &target);
-/// For more rows than there are counters: blocks that need none.
-StatusOr<Schedule> chooseUncounted(const Problem &problem,
-                                   const target::Target &target);
 LaunchShape launchOf(const Problem &problem, const Schedule &schedule);
 
 /// Words of a row of seen tokens.

@@ -40,14 +40,6 @@ StatusOr<Schedule> sampling::chooseSchedule(const Problem &problem,
   return schedule;
 }
 
-StatusOr<Schedule> sampling::chooseUncounted(const Problem &problem,
-                                             const target::Target &target) {
-  Schedule schedule;
-  schedule.why = "one block a row: there are counters for fewer rows only";
-  QOPT_RETURN_IF_ERROR(isValid(problem, schedule, target));
-  return schedule;
-}
-
 LaunchShape sampling::launchOf(const Problem &, const Schedule &schedule) {
   LaunchShape launch;
   launch.threads = threads;

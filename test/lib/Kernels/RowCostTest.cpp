@@ -116,7 +116,7 @@ TEST(RowCost, SamplingIsASmallPartOfAStep) {
     EXPECT_LT(sampling::costOf(problem, *schedule, rows, target).seconds,
               100e-6);
   // A row on one SM reads and writes all of it alone.
-  auto alone = sampling::chooseUncounted(problem, target);
+  auto alone = chooseUncounted(problem, target);
   ASSERT_TRUE(alone.ok()) << alone.status().message();
   EXPECT_GT(sampling::costOf(problem, *alone, 1, target).seconds, 60e-6);
 }
