@@ -1,6 +1,5 @@
 """What qopt-compile promises: the same bytes for the same inputs, one clear error for bad ones, whole files only."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -9,12 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import onnx
 import pytest
-from conftest import BUILD, UNSANITIZED
+from conftest import BUILD
 from onnx import TensorProto, helper, numpy_helper
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -105,29 +103,6 @@ def test_an_artifact_of_a_plan_differs_in_its_options_alone(tool, stories, tmp_p
     given = [each["manifest"].pop("options") for each in found]
     assert found[0] == found[1] and found[0]["segments"][0]["sha256"]
     assert given[0].items() ^ given[1].items() == {("weights", "int8"), ("plan", "p.json")}
-
-
-def most_threads(folder, *options):
-    """How many threads qopt-compile has at once; one waits for signals."""
-    command = [str(word) for word in (BUILD / "bin/qopt-compile", *options)]
-    most = 0
-    with open(folder / "output", "w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
-        while process.poll() is None:
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                most = max(most, len(os.listdir(f"/proc/{process.pid}/task")))
-            time.sleep(0.001)
-    assert process.returncode == 0, (folder / "output").read_text()
-    return most - 1
-
-
-@UNSANITIZED
-def test_threads_of_all_stages(stories, tmp_path):
-    """--threads bounds passes and the code of kernels, too, which many threads make."""
-    kernels = (stories, "--target", "cuda", "--emit", "ptx")
-    assert most_threads(tmp_path, *kernels, "--threads", 1) == 1
-    assert 1 < most_threads(tmp_path, *kernels, "--threads", 3) <= 1 + 3
-    weights = (stories, "--weights", "int8", "-o", tmp_path / "m.qopt")
-    assert most_threads(tmp_path, *weights, "--threads", 1) == 1
 
 
 def test_formats_of_single_weights(tool, stories, tmp_path):

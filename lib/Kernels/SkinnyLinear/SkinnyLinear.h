@@ -246,17 +246,13 @@ struct SegmentPlan {
 constexpr int64_t partialStride = 20;
 
 /// Chunks of 8 elements of x's only row that each thread of the consumers holds
-/// in registers where that is normalised or made codes; 0 where that is too
-/// much for them.
+/// in registers where that is normalised or made codes; 0: it does not fit.
 int64_t heldChunks(const Problem &problem, const Schedule &schedule);
 
-/// Whether activations in int8 can be multiplied by such weights: by codes in
-/// int8 with one scale a row, whose sums are in i32.
-Status isValidForCodes(const quant::Format &weight);
-
-/// Whether weights with such scales and groups can be multiplied, by
-/// activations in 16 bits. The format is none without scales.
+/// Whether weights with such scales are multiplied by activations in 16 bits;
+/// and by codes in int8: those in int8 with one scale a row, with sums in i32.
 Status isValidWeight(const quant::Format &weight);
+Status isValidForCodes(const quant::Format &weight);
 
 /// Why a problem, or a schedule for it, cannot be built; ok if it can.
 Status isValid(const Problem &problem);
