@@ -3,6 +3,7 @@
 
 #include "lib/Quant/FloatConversion.h"
 #include "lib/Quant/FnuzConversion.h"
+#include "runtime/ElementTypes.h"
 
 #include <cstring>
 
@@ -104,30 +105,8 @@ Status writeNpy(const std::string &path, const TensorView &tensor) {
   return (*file)->finish();
 }
 
-/// The type of NumPy that holds the same values, narrowest first.
-static DType numpyTypeOf(DType type) {
-  switch (type) {
-  case DType::BF16:
-  case DType::F8E4M3FN:
-  case DType::F8E4M3FNUZ:
-  case DType::F8E5M2:
-  case DType::F8E5M2FNUZ:
-  case DType::F8E8M0:
-  case DType::F4E2M1:
-    return DType::F32;
-  case DType::I4:
-  case DType::I2:
-    return DType::I8;
-  case DType::U4:
-  case DType::U2:
-    return DType::U8;
-  default:
-    return type;
-  }
-}
-
 Tensor toNumpyType(const TensorView &tensor) {
-  DType type = numpyTypeOf(tensor.type);
+  DType type = runtime::findElementType(tensor.type)->numpyValues;
   bool widen = type != tensor.type && type == DType::F32;
   Tensor copy(tensor.name, type, tensor.shape);
   if (!widen && copy.bytes() > 0)
@@ -144,52 +123,54 @@ template <typename T> static T load(const void *data, int64_t index) {
   return value;
 }
 
+namespace {
+/// What the codes of floating point types that no machine has mean.
+struct FloatCodes {
+  DType type;
+  float (*widen)(uint8_t);
+};
+} // namespace
+
+static constexpr FloatCodes floatCodes[] = {
+    {DType::F8E4M3FN, quant::e4m3ToFloat},
+    {DType::F8E4M3FNUZ, quant::e4m3fnuzToFloat},
+    {DType::F8E5M2, quant::e5m2ToFloat},
+    {DType::F8E5M2FNUZ, quant::e5m2fnuzToFloat},
+    {DType::F8E8M0, quant::e8m0ToFloat},
+    {DType::F4E2M1, quant::e2m1ToFloat}};
+
 double elementAsDouble(const TensorView &tensor, int64_t index) {
+  using runtime::ElementStorage;
   const void *data = tensor.data;
-  switch (tensor.type) {
-  case DType::F32:
+  for (const FloatCodes &codes : floatCodes)
+    if (codes.type == tensor.type)
+      return codes.widen(load<uint8_t>(data, index));
+  switch (runtime::findElementType(tensor.type)->storage) {
+  case ElementStorage::F32:
     return load<float>(data, index);
-  case DType::F16:
+  case ElementStorage::F16:
     return quant::halfToFloat(load<uint16_t>(data, index));
-  case DType::BF16:
+  case ElementStorage::BF16:
     return quant::bfloat16ToFloat(load<uint16_t>(data, index));
-  case DType::F64:
+  case ElementStorage::F64:
     return load<double>(data, index);
-  case DType::I8:
+  case ElementStorage::I8:
     return load<int8_t>(data, index);
-  case DType::I16:
+  case ElementStorage::I16:
     return load<int16_t>(data, index);
-  case DType::I32:
+  case ElementStorage::I32:
     return load<int32_t>(data, index);
-  case DType::I64:
+  case ElementStorage::I64:
     return double(load<int64_t>(data, index));
-  case DType::U8:
-  case DType::Bool:
+  case ElementStorage::U8:
+  case ElementStorage::Bool:
     return load<uint8_t>(data, index);
-  case DType::U16:
+  case ElementStorage::U16:
     return load<uint16_t>(data, index);
-  case DType::U32:
+  case ElementStorage::U32:
     return load<uint32_t>(data, index);
-  case DType::U64:
+  case ElementStorage::U64:
     return double(load<uint64_t>(data, index));
-  case DType::F8E4M3FN:
-    return quant::e4m3ToFloat(load<uint8_t>(data, index));
-  case DType::F8E4M3FNUZ:
-    return quant::e4m3fnuzToFloat(load<uint8_t>(data, index));
-  case DType::F8E5M2:
-    return quant::e5m2ToFloat(load<uint8_t>(data, index));
-  case DType::F8E5M2FNUZ:
-    return quant::e5m2fnuzToFloat(load<uint8_t>(data, index));
-  case DType::F8E8M0:
-    return quant::e8m0ToFloat(load<uint8_t>(data, index));
-  case DType::F4E2M1:
-    return quant::e2m1ToFloat(load<uint8_t>(data, index));
-  case DType::I4:
-  case DType::I2:
-    return load<int8_t>(data, index);
-  case DType::U4:
-  case DType::U2:
-    return load<uint8_t>(data, index);
   }
   return 0;
 }

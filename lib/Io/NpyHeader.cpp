@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Io/NpyHeader.h"
 
+#include "runtime/ElementTypes.h"
+
 #include <charconv>
 #include <cstring>
 #include <optional>
@@ -13,27 +15,6 @@ constexpr char magic[] = "\x93NUMPY";
 constexpr size_t magicSize = 6;
 constexpr size_t mostAxes = 32;
 constexpr size_t longestHeader = 1 << 16;
-
-struct TypeName {
-  const char *name; ///< without the byte order
-  DType type;
-};
-constexpr TypeName typeNames[] = {
-    {"f4", DType::F32},
-    {"f2", DType::F16},
-    {"f8", DType::F64},
-    {"i1", DType::I8},
-    {"i2", DType::I16},
-    {"i4", DType::I32},
-    {"i8", DType::I64},
-    {"u1", DType::U8},
-    {"u2", DType::U16},
-    {"u4", DType::U32},
-    {"u8", DType::U64},
-    {"b1", DType::Bool},
-    // What ml_dtypes' bfloat16 becomes in a file, and its narrower types.
-    {"V2", DType::BF16},
-    {"V1", DType::U8}};
 
 /// Reads the dictionary from front to back.
 class DictionaryReader {
@@ -109,10 +90,14 @@ static Status damaged(const std::string &name, const std::string &what) {
 static StatusOr<DType> parseType(std::string_view text,
                                  const std::string &name) {
   std::string spelt(text);
-  if (text.size() == 3 && (text[0] == '<' || text[0] == '|' || text[0] == '='))
-    for (const TypeName &entry : typeNames)
-      if (text.substr(1) == entry.name)
-        return entry.type;
+  if (text.size() == 3 &&
+      (text[0] == '<' || text[0] == '|' || text[0] == '=')) {
+    for (const runtime::ElementTypeInfo &info : runtime::elementTypes)
+      if (text.substr(1) == info.numpy)
+        return info.type;
+    if (text.substr(1) == "V1") // ml_dtypes' types of 8 and fewer bits
+      return DType::U8;
+  }
   return Status(StatusCode::Unsupported,
                 "'" + name + "' has elements of type \"" + spelt +
                     "\"; expected little-endian numbers or booleans");
@@ -190,11 +175,8 @@ StatusOr<NpyHeader> parseNpyHeader(std::span<const uint8_t> file,
 std::string spellNpyHeader(DType type, const std::vector<int64_t> &shape) {
   std::string text = "{'descr': '";
   text += sizeOf(type) == 1 ? '|' : '<';
-  for (const TypeName &entry : typeNames)
-    if (entry.type == type) {
-      text += entry.name;
-      break;
-    }
+  if (const auto *info = runtime::findElementType(type))
+    text += info->numpy;
   text += "', 'fortran_order': False, 'shape': (";
   for (size_t i = 0; i < shape.size(); ++i)
     text += std::to_string(shape[i]) +

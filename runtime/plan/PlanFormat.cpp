@@ -4,6 +4,7 @@
 #include "runtime/plan/PlanFormat.h"
 
 #include "lib/Quant/Storage.h"
+#include "runtime/ElementTypes.h"
 
 namespace qopt::runtime {
 
@@ -61,36 +62,8 @@ CanonicalLayout canonicalLayout(const quant::Format &format, int64_t rows,
 }
 
 int64_t bytesOf(plan::DType type) {
-  switch (type) {
-  case plan::DType::I8:
-  case plan::DType::U8:
-  case plan::DType::Bool:
-  case plan::DType::F8E4M3FN:
-  case plan::DType::F8E4M3FNUZ:
-  case plan::DType::F8E5M2:
-  case plan::DType::F8E5M2FNUZ:
-  case plan::DType::F8E8M0:
-  case plan::DType::F4E2M1:
-  case plan::DType::I4:
-  case plan::DType::U4:
-  case plan::DType::I2:
-  case plan::DType::U2:
-    return 1;
-  case plan::DType::F16:
-  case plan::DType::BF16:
-  case plan::DType::I16:
-  case plan::DType::U16:
-    return 2;
-  case plan::DType::F32:
-  case plan::DType::I32:
-  case plan::DType::U32:
-    return 4;
-  case plan::DType::F64:
-  case plan::DType::I64:
-  case plan::DType::U64:
-    return 8;
-  }
-  return 0;
+  const ElementTypeInfo *info = findElementType(DType(type));
+  return info ? info->bytes : 0;
 }
 
 } // namespace qopt::runtime

@@ -20,6 +20,7 @@ LAYERS = {
         "lib/Quant/FnuzConversion.h",
         "runtime/OutputFile.h",
         "runtime/InputFile.h",
+        "runtime/ElementTypes.h",
         "lib/Io",
     ],
     "lib/Tokens": ["include/qopt", "lib/Io", "lib/Tokens"],

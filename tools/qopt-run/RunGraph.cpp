@@ -4,6 +4,7 @@
 #include "lib/Io/Npy.h"
 #include "lib/Io/Npz.h"
 #include "qopt/Session.h"
+#include "runtime/ElementTypes.h"
 #include "runtime/PrintableText.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/ModelFiles.h"
@@ -26,9 +27,9 @@ static std::string spell(const TensorSpec &spec) {
 /// Whether an array of a type that NumPy has holds the codes of an input whose
 /// type it lacks.
 static bool holdsCodes(DType given, DType wanted) {
-  bool isSigned = wanted == DType::I4 || wanted == DType::I2;
-  return wanted > DType::Bool &&
-         (given == DType::U8 || (isSigned && given == DType::I8));
+  const runtime::ElementTypeInfo *info = runtime::findElementType(wanted);
+  return info && !*info->numpy &&
+         (given == DType::U8 || given == DType(info->storage));
 }
 
 /// The signature's inputs, from the arrays of a file.

@@ -2,6 +2,7 @@
 // of element types.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/FloatConversion.h"
+#include "runtime/ElementTypes.h"
 #include "runtime/host/program/HostDevice.h"
 #include "runtime/host/program/HostSteps.h"
 #include "runtime/plan/IndexCheck.h"
@@ -182,46 +183,41 @@ void loadReals(const uint8_t *bytes, int64_t count, CastBlock &block,
     block.reals[size_t(i)] = widen(values[i]);
 }
 
+/// The verifier has seen the type. Elements that no machine has are codes here:
+/// they are copied, never converted.
+ElementStorage storageOf(plan::DType type) {
+  return findElementType(DType(type))->storage;
+}
+
 void load(plan::DType type, const uint8_t *bytes, int64_t count,
           CastBlock &block) {
   auto same = [](auto value) { return double(value); };
   block.isFloat = false;
   block.isUnsigned64 = type == plan::DType::U64;
-  switch (type) {
-  case plan::DType::F32:
+  switch (storageOf(type)) {
+  case ElementStorage::F32:
     return loadReals<float>(bytes, count, block, same);
-  case plan::DType::F64:
+  case ElementStorage::F64:
     return loadReals<double>(bytes, count, block, same);
-  case plan::DType::F16:
+  case ElementStorage::F16:
     return loadReals<uint16_t>(bytes, count, block, quant::halfToFloat);
-  case plan::DType::BF16:
+  case ElementStorage::BF16:
     return loadReals<uint16_t>(bytes, count, block, quant::bfloat16ToFloat);
-  case plan::DType::I8:
+  case ElementStorage::I8:
     return loadIntegers<int8_t>(bytes, count, block);
-  case plan::DType::I16:
+  case ElementStorage::I16:
     return loadIntegers<int16_t>(bytes, count, block);
-  case plan::DType::I32:
+  case ElementStorage::I32:
     return loadIntegers<int32_t>(bytes, count, block);
-  case plan::DType::I64:
-  case plan::DType::U64:
+  case ElementStorage::I64:
+  case ElementStorage::U64:
     return loadIntegers<int64_t>(bytes, count, block);
-  case plan::DType::U8:
-  case plan::DType::Bool:
-    // Narrower elements are codes here: they are copied, never converted.
-  case plan::DType::F8E4M3FN:
-  case plan::DType::F8E4M3FNUZ:
-  case plan::DType::F8E5M2:
-  case plan::DType::F8E5M2FNUZ:
-  case plan::DType::F8E8M0:
-  case plan::DType::F4E2M1:
-  case plan::DType::I4:
-  case plan::DType::U4:
-  case plan::DType::I2:
-  case plan::DType::U2:
+  case ElementStorage::U8:
+  case ElementStorage::Bool:
     return loadIntegers<uint8_t>(bytes, count, block);
-  case plan::DType::U16:
+  case ElementStorage::U16:
     return loadIntegers<uint16_t>(bytes, count, block);
-  case plan::DType::U32:
+  case ElementStorage::U32:
     return loadIntegers<uint32_t>(bytes, count, block);
   }
 }
@@ -265,48 +261,38 @@ void storeReals(const CastBlock &block, int64_t count, uint8_t *bytes,
 
 void store(plan::DType type, const CastBlock &block, int64_t count,
            uint8_t *bytes) {
-  switch (type) {
-  case plan::DType::F32:
+  switch (storageOf(type)) {
+  case ElementStorage::F32:
     return storeReals<float>(block, count, bytes,
                              [](double value) { return float(value); });
-  case plan::DType::F64:
+  case ElementStorage::F64:
     return storeReals<double>(block, count, bytes,
                               [](double value) { return value; });
-  case plan::DType::F16:
+  case ElementStorage::F16:
     return storeReals<uint16_t>(block, count, bytes, [](double value) {
       return quant::floatToHalf(float(value));
     });
-  case plan::DType::BF16:
+  case ElementStorage::BF16:
     return storeReals<uint16_t>(block, count, bytes, [](double value) {
       return quant::floatToBfloat16(float(value));
     });
-  case plan::DType::I8:
+  case ElementStorage::I8:
     return storeIntegers<int8_t>(block, count, bytes);
-  case plan::DType::I16:
+  case ElementStorage::I16:
     return storeIntegers<int16_t>(block, count, bytes);
-  case plan::DType::I32:
+  case ElementStorage::I32:
     return storeIntegers<int32_t>(block, count, bytes);
-  case plan::DType::I64:
+  case ElementStorage::I64:
     return storeIntegers<int64_t>(block, count, bytes);
-  case plan::DType::U8:
-  case plan::DType::F8E4M3FN:
-  case plan::DType::F8E4M3FNUZ:
-  case plan::DType::F8E5M2:
-  case plan::DType::F8E5M2FNUZ:
-  case plan::DType::F8E8M0:
-  case plan::DType::F4E2M1:
-  case plan::DType::I4:
-  case plan::DType::U4:
-  case plan::DType::I2:
-  case plan::DType::U2:
+  case ElementStorage::U8:
     return storeIntegers<uint8_t>(block, count, bytes);
-  case plan::DType::U16:
+  case ElementStorage::U16:
     return storeIntegers<uint16_t>(block, count, bytes);
-  case plan::DType::U32:
+  case ElementStorage::U32:
     return storeIntegers<uint32_t>(block, count, bytes);
-  case plan::DType::U64:
+  case ElementStorage::U64:
     return storeIntegers<uint64_t>(block, count, bytes);
-  case plan::DType::Bool:
+  case ElementStorage::Bool:
     return storeReals<uint8_t>(
         block, count, bytes, [](double value) { return uint8_t(value != 0); });
   }

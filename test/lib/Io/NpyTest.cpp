@@ -50,6 +50,24 @@ TEST(NpyTest, WriterAndReaderAgree) {
   EXPECT_EQ(std::memcmp(mapped->bytes().data(), data, sizeof data), 0);
 }
 
+TEST(NpyTest, EveryTypeGoesToAFile) {
+  for (int code = 0; code <= int(DType::U2); ++code) {
+    Tensor one("n", DType(code), {1});
+    DType stored = io::toNumpyType(one.view()).type();
+    std::string header = io::spellNpyHeader(stored, {1});
+    std::vector<uint8_t> bytes(header.begin(), header.end());
+    bytes.resize(bytes.size() + sizeOf(stored));
+    auto read = io::parseNpyHeader(bytes, "a");
+    ASSERT_TRUE(read.ok()) << spell(DType(code)) << read.status().message();
+    EXPECT_EQ(read->type, stored) << spell(DType(code));
+    // A type that NumPy has is itself there, but bf16, which it calls void.
+    EXPECT_EQ(stored == DType(code),
+              code <= int(DType::Bool) && DType(code) != DType::BF16);
+  }
+  EXPECT_EQ(sizeOf(DType(99)), 0u);
+  EXPECT_STREQ(spell(DType(99)), "unknown");
+}
+
 TEST(NpyTest, NarrowTypesAreTheirValues) {
   // Codes as a file of ml_dtypes has them.
   auto codes = io::parseNpy(
