@@ -67,14 +67,15 @@ inline constexpr ElementTypeInfo elementTypes[] = {
     {DType::U2, "u2", 2, ElementStorage::U8, 1, "", DType::U8},
 };
 
-/// Whether each row is at its type's place, and storage that is a type has the
-/// type's value.
+/// Whether each row is at its type's place, storage that is a type has the
+/// type's value, and an element fits its storage.
 constexpr bool isOrdered() {
   for (size_t i = 0; i < std::size(elementTypes); ++i) {
     const ElementTypeInfo &row = elementTypes[i];
     bool isOwnStorage = i <= size_t(ElementStorage::Bool);
     if (size_t(row.type) != i || (isOwnStorage && size_t(row.storage) != i) ||
-        row.bytes != elementTypes[size_t(row.storage)].bytes)
+        row.bytes != elementTypes[size_t(row.storage)].bytes ||
+        row.bits > 8 * row.bytes)
       return false;
   }
   return true;

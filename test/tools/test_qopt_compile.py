@@ -92,7 +92,7 @@ def test_same_bytes_in_any_folder_with_any_threads(tool, stories, tmp_path):
 
 
 def test_an_artifact_of_a_plan_differs_in_its_options_alone(tool, stories, tmp_path):
-    """Made again from the plan that was saved: the plan, every segment and all else is the same, and the option says why."""
+    """Made again from the plan that was saved: plan, segments and all else are the same, and the option says why."""
     plans, found = [tmp_path / "p.json", tmp_path / "q.json"], []
     for options, plan in ((("--weights", "int8"), plans[0]), (("--plan", plans[0]), plans[1])):
         path = tmp_path / f"{plan.stem}.qopt"

@@ -228,6 +228,6 @@ def test_llama_3_8b_is_predicted_without_its_weights(tool, tmp_path):
     weights = layers + 128256 * 4096
     assert weights <= step["predicted"]["bytes"] <= 1.06 * weights
     assert step["tokens_per_second"] >= 500
-    # An H200 takes 95 us for a row of 128,256 logits that asks for everything, and 3 for the largest (bench/RESULTS.md).
+    # For 128,256 logits an H200 takes 95 us where a row asks for everything, 3 for the largest (bench/RESULTS.md).
     more = step["sampling"]["predicted"]["seconds"] - step["predicted"]["seconds"]
     assert 75e-6 < more < 110e-6 and step["sampling"]["launches"] == step["launches"]
