@@ -95,6 +95,47 @@ HWY_INLINE IntVector dotBytes(IntVector acc, ByteVector w, SignedByteVector x) {
 #endif
 }
 
+/// Codes 0…255 and any signed x, -128 too, whose products with a neighbour's
+/// overflow the int16 of the others.
+HWY_INLINE IntVector dotAnyBytes(IntVector acc, ByteVector w,
+                                 SignedByteVector x) {
+#if HWY_TARGET == HWY_AVX3_DL
+  return IntVector{_mm512_dpbusd_epi32(acc.raw, w.raw, x.raw)};
+#elif HWY_ARCH_X86
+  // Bytes at even and at odd places as int16: pairs of products fit int32.
+  const hn::Repartition<uint16_t, ByteTag> du16;
+  const hn::Repartition<int16_t, ByteTag> d16;
+  const auto w16 = hn::BitCast(du16, w);
+  const auto x16 = hn::BitCast(d16, x);
+  const auto evenW = hn::BitCast(d16, hn::And(w16, hn::Set(du16, 0xFF)));
+  const auto oddW = hn::BitCast(d16, hn::ShiftRight<8>(w16));
+  const auto evenX = hn::ShiftRight<8>(hn::ShiftLeft<8>(x16));
+  const auto oddX = hn::ShiftRight<8>(x16);
+#if HWY_TARGET == HWY_AVX3
+  const IntVector even{_mm512_madd_epi16(evenW.raw, evenX.raw)};
+  const IntVector odd{_mm512_madd_epi16(oddW.raw, oddX.raw)};
+#elif HWY_TARGET == HWY_AVX2
+  const IntVector even{_mm256_madd_epi16(evenW.raw, evenX.raw)};
+  const IntVector odd{_mm256_madd_epi16(oddW.raw, oddX.raw)};
+#else
+  const IntVector even{_mm_madd_epi16(evenW.raw, evenX.raw)};
+  const IntVector odd{_mm_madd_epi16(oddW.raw, oddX.raw)};
+#endif
+  return hn::Add(acc, hn::Add(even, odd));
+#else
+  constexpr size_t lanes = hn::MaxLanes(IntTag());
+  HWY_ALIGN int32_t sums[lanes];
+  HWY_ALIGN uint8_t a[4 * lanes];
+  HWY_ALIGN int8_t b[4 * lanes];
+  hn::Store(acc, IntTag(), sums);
+  hn::Store(w, ByteTag(), a);
+  hn::Store(x, SignedByteTag(), b);
+  for (size_t i = 0; i < 4 * lanes; ++i)
+    sums[i / 4] += a[i] * b[i];
+  return hn::Load(IntTag(), sums);
+#endif
+}
+
 /// Codes 0…127: 2 · 127 · 127 fits int16.
 HWY_INLINE IntVector dotShort(IntVector acc, ByteVector w, SignedByteVector x) {
 #if HWY_TARGET == HWY_AVX3_DL

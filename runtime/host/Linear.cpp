@@ -17,6 +17,7 @@ static LinearBody codeLinear(const LinearArguments &arguments) {
   case ActivationCodes::Int8Blocks:
     return integerLinear(arguments);
   case ActivationCodes::Int8Rows:
+  case ActivationCodes::Int8Centred:
     return integerRowLinear(arguments);
   case ActivationCodes::Fp8Rows:
     return fp8RowLinear(arguments);

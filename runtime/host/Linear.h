@@ -7,6 +7,8 @@
 //   int8 blocks   y[m,n] = Σb (sx[m,b] · s[n,g]) · Σk cx[m,k] · (c[n,k] −
 //   z[n,g]) int8 rows     y[m,n] = (Σk cx[m,k] · c[n,k]) · sx[m] · s[n] fp8
 //   rows      y[m,n] = (Σp Σk cx[m,k] · c[n,k]) · sx[m] · s[n]
+//   centred       y[m,n] = (Σk (cx[m,k] − zx[m]) · (c[n,k] − z[n]))
+//                          · (sx[m] · s[n])   with row sums in the layout
 //
 // Of blocks, k runs over the 32 columns of b; that sum is exact in int32, the
 // one over blocks f32 in the order of k. The sum of rows is exact in int32, as

@@ -1,6 +1,6 @@
-// int8 activations × int8 weights, both with one scale a row. The whole sum is
-// exact in int32, so its order does not matter: what a GPU computes has the
-// same bits.
+// int8 activations × int8 weights, both with one scale a row and perhaps a zero
+// point. The whole sum is exact in int32, so its order does not matter: what a
+// GPU computes has the same bits.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/LinearKernels.h"
 
@@ -22,8 +22,9 @@ constexpr int64_t sideBySide = lineVectors == 1 ? 4 : 2;
 /// How far ahead of its use a weight is asked for.
 constexpr int64_t prefetchBytes = 1024;
 
-/// Σ cx·(c − byteOffset) of `count` rows of x and `tiles` tiles.
-template <int64_t count, int64_t tiles>
+/// Σ cx·(c − byteOffset) of `count` rows of x and `tiles` tiles; of centred
+/// ones Σ cx·c.
+template <bool centred, int64_t count, int64_t tiles>
 HWY_INLINE void addRows(const RowRecords &x, int64_t row, const uint8_t *codes,
                         int64_t tileBytes,
                         IntVector (&sums)[tiles][count][lineVectors]) {
@@ -36,14 +37,16 @@ HWY_INLINE void addRows(const RowRecords &x, int64_t row, const uint8_t *codes,
       __builtin_prefetch(line + prefetchBytes);
       for (int64_t part = 0; part < lineVectors; ++part) {
         const auto w = hn::LoadU(ByteTag(), line + part * lineLanes * 4);
-        for (int64_t m = 0; m < count; ++m)
-          sums[t][m][part] =
-              dotBytes(sums[t][m][part], w, broadcastFour(rows[m] + 4 * quad));
+        for (int64_t m = 0; m < count; ++m) {
+          const auto four = broadcastFour(rows[m] + 4 * quad);
+          sums[t][m][part] = centred ? dotAnyBytes(sums[t][m][part], w, four)
+                                     : dotBytes(sums[t][m][part], w, four);
+        }
       }
     }
 }
 
-template <int64_t count, int64_t tiles>
+template <bool centred, int64_t count, int64_t tiles>
 HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
                              const RowRecords &x, int64_t row, int64_t tile) {
   const uint8_t *first =
@@ -53,11 +56,15 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
     for (auto &line : tileSums)
       for (auto &v : line)
         v = hn::Zero(IntTag());
-  addRows<count, tiles>(x, row, first, sizes.tileBytes, sums);
+  addRows<centred, count, tiles>(x, row, first, sizes.tileBytes, sums);
   // What the codes are relative to, and dotBytes has not taken off.
   constexpr int zero = symmetricZero(quant::ElementType::Int8) - byteOffset;
   for (int64_t t = 0; t < tiles; ++t)
     for (int64_t m = 0; m < count; ++m) {
+      if constexpr (centred) {
+        storeCentredRow(a, sizes, x, row + m, tile + t, sums[t][m]);
+        continue;
+      }
       const auto rest = hn::Set(IntTag(), zero * x.sum(row + m));
       FloatVector values[lineVectors];
       for (int64_t part = 0; part < lineVectors; ++part)
@@ -67,23 +74,26 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
     }
 }
 
+template <bool centred>
 void multiplyTiles(const LinearArguments &a, int64_t begin, int64_t end) {
   const TileSizes sizes(a.layout);
   const RowRecords x(a);
   int64_t tile = begin;
   if (a.rows == 1)
     for (; tile + sideBySide <= end; tile += sideBySide)
-      multiplyTile<1, sideBySide>(a, sizes, x, 0, tile);
+      multiplyTile<centred, 1, sideBySide>(a, sizes, x, 0, tile);
   for (; tile < end; ++tile) {
     int64_t row = 0;
     for (; row + maxRows <= a.rows; row += maxRows)
-      multiplyTile<maxRows, 1>(a, sizes, x, row, tile);
+      multiplyTile<centred, maxRows, 1>(a, sizes, x, row, tile);
     for (; row < a.rows; ++row)
-      multiplyTile<1, 1>(a, sizes, x, row, tile);
+      multiplyTile<centred, 1, 1>(a, sizes, x, row, tile);
   }
 }
 
-LinearBody chooseIntegerRow() { return multiplyTiles; }
+LinearBody chooseIntegerRow(bool centred) {
+  return centred ? multiplyTiles<true> : multiplyTiles<false>;
+}
 
 } // namespace qopt::host::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -96,7 +106,8 @@ HWY_EXPORT(chooseIntegerRow);
 LinearBody integerRowLinear(const LinearArguments &arguments) {
   if (LinearBody tiles = integerRowTileLinear(arguments))
     return tiles;
-  return HWY_DYNAMIC_DISPATCH(chooseIntegerRow)();
+  return HWY_DYNAMIC_DISPATCH(chooseIntegerRow)(arguments.codes ==
+                                                ActivationCodes::Int8Centred);
 }
 
 } // namespace qopt::host

@@ -74,7 +74,7 @@ HWY_INLINE void multiply(const RowRecords &x, int64_t row, const uint8_t *codes,
 }
 
 /// `count` rows of x times `tiles` tiles from `tile` on.
-template <int64_t tiles>
+template <bool centred, int64_t tiles>
 HWY_INLINE void multiplyRows(const LinearArguments &a, const TileSizes &sizes,
                              const RowRecords &x, int64_t row, int64_t count,
                              int64_t tile) {
@@ -87,12 +87,17 @@ HWY_INLINE void multiplyRows(const LinearArguments &a, const TileSizes &sizes,
   for (int64_t t = 0; t < tiles; ++t)
     for (int64_t m = 0; m < count; ++m) {
       const auto sum = hn::Load(di, sums + (t * amxRows + m) * tileRows);
+      if constexpr (centred) {
+        storeCentredRow(a, sizes, x, row + m, tile + t, &sum);
+        continue;
+      }
       FloatVector value = hn::ConvertTo(
           FloatTag(), hn::Sub(sum, hn::Set(di, zero * x.sum(row + m))));
       storeScaledRow(a, sizes, x.scale(row + m), row + m, tile + t, &value);
     }
 }
 
+template <bool centred>
 void multiplyRowAmx(const LinearArguments &a, int64_t begin, int64_t end) {
   const TileSizes sizes(a.layout);
   const RowRecords x(a);
@@ -102,17 +107,19 @@ void multiplyRowAmx(const LinearArguments &a, int64_t begin, int64_t end) {
       configure(count);
     int64_t tile = begin;
     for (; tile + sideBySide <= end; tile += sideBySide)
-      multiplyRows<sideBySide>(a, sizes, x, row, count, tile);
+      multiplyRows<centred, sideBySide>(a, sizes, x, row, count, tile);
     for (; tile < end; ++tile)
-      multiplyRows<1>(a, sizes, x, row, count, tile);
+      multiplyRows<centred, 1>(a, sizes, x, row, count, tile);
   }
   _tile_release();
 }
 
-LinearBody chooseRowAmx() { return multiplyRowAmx; }
+LinearBody chooseRowAmx(bool centred) {
+  return centred ? multiplyRowAmx<true> : multiplyRowAmx<false>;
+}
 
 #else
-LinearBody chooseRowAmx() { return nullptr; }
+LinearBody chooseRowAmx(bool) { return nullptr; }
 #endif // QOPT_HAVE_AMX
 } // namespace qopt::host::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -128,7 +135,8 @@ constexpr int64_t leastAmxRows = 4;
 LinearBody integerRowTileLinear(const LinearArguments &arguments) {
   if (arguments.rows < leastAmxRows || !amxAvailable())
     return nullptr;
-  return HWY_DYNAMIC_DISPATCH(chooseRowAmx)();
+  return HWY_DYNAMIC_DISPATCH(chooseRowAmx)(arguments.codes ==
+                                            ActivationCodes::Int8Centred);
 }
 
 } // namespace qopt::host

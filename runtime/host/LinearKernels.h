@@ -17,7 +17,8 @@ LinearBody integerLinear(const LinearArguments &arguments);
 /// The same through the matrix tiles of AMX, for many rows; null where the
 /// processor, the number of rows or the format does not suit.
 LinearBody integerTileLinear(const LinearArguments &arguments);
-/// int8 activations and weights, both with one scale a row: sums in int32.
+/// int8 activations and weights, both with one scale a row, centred or not:
+/// sums in int32.
 LinearBody integerRowLinear(const LinearArguments &arguments);
 /// The same through the matrix tiles of AMX; null as above.
 LinearBody integerRowTileLinear(const LinearArguments &arguments);

@@ -82,11 +82,29 @@ int64_t LinearLayout::unitOffset() const {
   return zeroOffset() + roundUp(scaleLines() * zeroLineBytes(), 64);
 }
 
-int64_t LinearLayout::tileBytes() const {
+int64_t LinearLayout::rowSumOffset() const {
   int64_t units =
       format.hasTwoLevels() ? quant::unitsPerRow(format, columns) : 0;
   return unitOffset() +
          roundUp(units * tileRows * quant::bytesPerUnit(format), 64);
+}
+
+int64_t LinearLayout::tileBytes() const {
+  return rowSumOffset() + (hasRowSums ? tileRows * sizeof(int32_t) : 0);
+}
+
+StatusOr<LinearLayout> LinearLayout::withRowSums() const {
+  bool isRowWise = format.granularity == Granularity::Channel ||
+                   format.granularity == Granularity::Tensor;
+  if (format.element != ElementType::Int8 || !isRowWise ||
+      format.zero == quant::ZeroType::Float)
+    return Status(StatusCode::Unsupported,
+                  "activations with a zero point need weights of int8 with one "
+                  "scale a row, got format \"" +
+                      quant::spell(format) + "\"");
+  LinearLayout result = *this;
+  result.hasRowSums = true;
+  return result;
 }
 
 StatusOr<LinearLayout> linearLayout(const quant::Format &format, int64_t rows,
@@ -291,6 +309,13 @@ static void packCodedRow(const LinearLayout &layout,
     std::copy_n(one.codes, layout.columns, codes.data());
   packCodes(layout, codes.data(), row % tileRows, tile);
   packParameters(layout, one, row % tileRows, tile);
+  if (!layout.hasRowSums)
+    return;
+  int32_t zero = format.isSymmetric() ? 0 : *one.zeros, sum = 0;
+  for (int16_t code : codes)
+    sum += code - zero;
+  std::memcpy(tile + layout.rowSumOffset() + row % tileRows * sizeof(sum), &sum,
+              sizeof(sum));
 }
 
 void packTiles(const LinearLayout &layout, const quant::StoredRows &stored,

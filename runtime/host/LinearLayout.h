@@ -8,6 +8,7 @@
 //   floating point    | values                        |
 //   with scales       | codes | scales | zero points  |   each padded to 64
 //   two levels        | codes | scales' codes | zero points | units |    "
+//   with row sums     what the format has | sums | (`host_tiled_sums`)
 //
 // f32, f16: one line of 16 values (one for each row r) for every column k
 //
@@ -57,6 +58,9 @@
 // bits, their units f32. Nothing is stored but what the
 // format counts, and kernels may read 16 bytes from any line of fields on: the
 // units are behind them.
+//
+// sums [16] in i32, of int8 with one scale a row: Σk (code − zero point), what
+// a zero point of the activations is multiplied by.
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_RUNTIME_HOST_LINEARLAYOUT_H
@@ -113,6 +117,11 @@ struct LinearLayout {
   quant::Format format;
   int64_t rows = 0;    ///< N
   int64_t columns = 0; ///< K
+  bool hasRowSums = false;
+
+  /// The same with sums of rows, where the format can have them: int8 with one
+  /// scale a row and zero points that are no fractions; else Unsupported.
+  StatusOr<LinearLayout> withRowSums() const;
 
   bool isFloat() const { return format.isFloat(); }
   int64_t tiles() const { return (rows + tileRows - 1) / tileRows; }
@@ -133,6 +142,7 @@ struct LinearLayout {
   int64_t scaleOffset() const;
   int64_t zeroOffset() const;
   int64_t unitOffset() const;
+  int64_t rowSumOffset() const;
   int64_t tileBytes() const;
   /// Bytes that the 16 rows have in one group.
   int64_t scaleLineBytes() const;

@@ -27,8 +27,8 @@ struct TileSizes {
       : blocks(layout.blocks()), blocksPerGroup(layout.blocksPerGroup()),
         groupsPerBlock(layout.groupsPerBlock()),
         scaleOffset(layout.scaleOffset()), zeroOffset(layout.zeroOffset()),
-        unitOffset(layout.unitOffset()), tileBytes(layout.tileBytes()),
-        scaleLineBytes(layout.scaleLineBytes()),
+        unitOffset(layout.unitOffset()), rowSumOffset(layout.rowSumOffset()),
+        tileBytes(layout.tileBytes()), scaleLineBytes(layout.scaleLineBytes()),
         zeroLineBytes(layout.zeroLineBytes()), scale(layout.format.scale),
         zero(layout.format.zero), zeroBits(quant::zeroBits(layout.format)),
         codeZero(symmetricZero(layout.format.element)),
@@ -45,7 +45,7 @@ struct TileSizes {
   }
 
   int64_t blocks, blocksPerGroup, groupsPerBlock, scaleOffset, zeroOffset,
-      unitOffset, tileBytes, scaleLineBytes, zeroLineBytes;
+      unitOffset, rowSumOffset, tileBytes, scaleLineBytes, zeroLineBytes;
   quant::ScaleType scale;
   quant::ZeroType zero;
   int zeroBits, codeZero;

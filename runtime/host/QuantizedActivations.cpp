@@ -5,6 +5,8 @@
 #include "lib/Quant/Element.h"
 #include "lib/Quant/FloatConversion.h"
 
+#include <cstring>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "runtime/host/QuantizedActivations.cpp"
 #include <hwy/foreach_target.h>
@@ -51,8 +53,14 @@ using quant::ElementType;
 using quant::Granularity;
 
 std::optional<ActivationCodes> activationCodes(const quant::Format &format) {
-  if (!format.isSymmetric() || format.scale != quant::ScaleType::F32)
+  if (format.scale != quant::ScaleType::F32)
     return std::nullopt;
+  if (!format.isSymmetric())
+    return format.element == ElementType::Int8 &&
+                   format.zero == quant::ZeroType::U8 &&
+                   format.granularity == Granularity::Channel
+               ? std::optional(ActivationCodes::Int8Centred)
+               : std::nullopt;
   const bool isRowWise = format.granularity == Granularity::Channel ||
                          format.granularity == Granularity::Tensor;
   if (format.element == ElementType::Int8 && isRowWise)
@@ -76,6 +84,9 @@ bool readsCodes(const quant::Format &weight, ActivationCodes codes) {
            hasRowScales;
   case ActivationCodes::Fp8Rows:
     return weight.element == ElementType::Fp8E4m3 && hasRowScales;
+  case ActivationCodes::Int8Centred:
+    return weight.element == ElementType::Int8 && hasRowScales &&
+           weight.zero != quant::ZeroType::Float;
   }
   return false;
 }
@@ -100,6 +111,31 @@ void quantizeActivations(const float *input, int64_t stride, int64_t rows,
                    });
 }
 
+void centredActivations(const ModelCodes &input, int64_t rows, int64_t columns,
+                        void *output, ThreadPool &pool) {
+  const QuantizedLayout layout{columns, ActivationCodes::Int8Centred};
+  const auto *codes = static_cast<const uint8_t *>(input.codes);
+  const int flip = input.areUnsigned ? 0x80 : 0; // less 128, as signed bytes
+  const auto zero = static_cast<int32_t>(
+      static_cast<int8_t>(*static_cast<const uint8_t *>(input.zero) ^ flip));
+  pool.parallelFor(rows, 16384 / columns + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const uint8_t *from = codes + row * columns;
+      uint8_t *record =
+          static_cast<uint8_t *>(output) + row * layout.rowBytes();
+      int32_t sum = 0;
+      for (int64_t k = 0; k < columns; ++k) {
+        record[k] = static_cast<uint8_t>(from[k] ^ flip);
+        sum += static_cast<int8_t>(record[k]);
+      }
+      std::memset(record + columns, 0, layout.scaleOffset() - columns);
+      std::memcpy(record + layout.scaleOffset(), input.scale, sizeof(float));
+      std::memcpy(record + layout.sumOffset(), &sum, sizeof(sum));
+      std::memcpy(record + layout.zeroOffset(), &zero, sizeof(zero));
+    }
+  });
+}
+
 void dequantizeActivations(const void *input, int64_t rows, int64_t columns,
                            ActivationCodes kind, float *output,
                            ThreadPool &pool) {
@@ -112,12 +148,15 @@ void dequantizeActivations(const void *input, int64_t rows, int64_t columns,
       const uint8_t *record = records + row * layout.rowBytes();
       const float *scales =
           reinterpret_cast<const float *>(record + layout.scaleOffset());
+      int32_t zero = 0;
+      if (kind == ActivationCodes::Int8Centred)
+        std::memcpy(&zero, record + layout.zeroOffset(), sizeof(zero));
       for (int64_t k = 0; k < columns; ++k)
         output[row * columns + k] =
             scales[k / perScale] *
             (kind == ActivationCodes::Fp8Rows
                  ? quant::e4m3ToFloat(record[k])
-                 : static_cast<float>(static_cast<int8_t>(record[k])));
+                 : static_cast<float>(static_cast<int8_t>(record[k]) - zero));
     }
   });
 }

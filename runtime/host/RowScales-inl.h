@@ -33,6 +33,13 @@ struct RowRecords {
     return sum;
   }
 
+  /// Of Int8Centred.
+  HWY_INLINE int32_t zero(int64_t row) const {
+    int32_t zero;
+    std::memcpy(&zero, codes(row) + layout.zeroOffset(), sizeof(zero));
+    return zero;
+  }
+
   QuantizedLayout layout;
   const uint8_t *start;
 };
@@ -48,6 +55,34 @@ HWY_INLINE void storeScaledRow(const LinearArguments &a, const TileSizes &sizes,
     sums[part] = hn::Mul(hn::Mul(sums[part], hn::Set(FloatTag(), scale)),
                          loadScales(sizes, weight, 0, part));
   storeTileRow(a, row, tile, sums);
+}
+
+/// y[row, 16·tile …] = Σ (cx − zero of x) (c − zero of c) · (the row's scale ·
+/// the weight's scales) (+ bias) (+ residual), of sums Σ cx·c: the scales are
+/// multiplied first, as a model does that has the product in one node and the
+/// scales in others.
+HWY_INLINE void storeCentredRow(const LinearArguments &a,
+                                const TileSizes &sizes, const RowRecords &x,
+                                int64_t row, int64_t tile,
+                                const WholeVector *sums) {
+  const hn::RebindToSigned<FloatTag> di;
+  const uint8_t *weight =
+      static_cast<const uint8_t *>(a.weight) + tile * sizes.tileBytes;
+  const auto scale = hn::Set(FloatTag(), x.scale(row));
+  const auto sum = hn::Set(di, x.sum(row)), zero = hn::Set(di, x.zero(row));
+  FloatVector values[lineVectors];
+  for (int64_t part = 0; part < lineVectors; ++part) {
+    const auto zeros = sizes.zero == quant::ZeroType::None
+                           ? hn::Set(di, sizes.codeZero)
+                           : loadWholeZeros(sizes, weight, 0, part);
+    const auto rowSums = hn::LoadU(
+        di, reinterpret_cast<const int32_t *>(weight + sizes.rowSumOffset) +
+                part * lineLanes);
+    const auto rest = hn::Add(hn::Mul(zeros, sum), hn::Mul(rowSums, zero));
+    values[part] = hn::Mul(hn::ConvertTo(FloatTag(), hn::Sub(sums[part], rest)),
+                           hn::Mul(scale, loadScales(sizes, weight, 0, part)));
+  }
+  storeTileRow(a, row, tile, values);
 }
 
 } // namespace qopt::host::HWY_NAMESPACE

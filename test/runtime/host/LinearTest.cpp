@@ -53,7 +53,8 @@ struct Reads {
   Reads(bool blocks) : hasCodes(blocks) {}
   Reads(ActivationCodes codes) : hasCodes(true), codes(codes) {}
   const char *suffix() const {
-    static const char *const ofCodes[] = {"_a8", "_a8rows", "_f8rows"};
+    static const char *const ofCodes[] = {"_a8", "_a8rows", "_f8rows",
+                                          "_a8centred"};
     return hasCodes ? ofCodes[size_t(codes)] : "_a32";
   }
   bool hasCodes;
@@ -341,6 +342,75 @@ TEST(Linear, rowsOfInt8HaveTheBitsOfTheFormula) {
         }
       });
   }
+}
+
+/// Codes of a model, all bytes among them, less the zero points of both sides:
+/// the sum is exact, then it is multiplied by the product of both scales.
+TEST(Linear, centredCodesHaveTheBitsOfTheFormula) {
+  const int64_t m = 19, n = 37, k = 172;
+  for (const char *format : {"int8", "int8_asym", "int8_tensor"})
+    for (bool areUnsigned : {true, false})
+      for (uint8_t zero : {uint8_t(0), uint8_t(131), uint8_t(255)}) {
+        SCOPED_TRACE(testing::Message() << format << areUnsigned << int(zero));
+        StoredWeight weight(format, n, k);
+        StatusOr<LinearLayout> layout =
+            linearLayout(weight.format, n, k)->withRowSums();
+        ASSERT_TRUE(layout.ok());
+        std::vector<uint8_t> packed(size_t(layout->packedBytes()) + 64);
+        uint8_t *start = packed.data() + 64 - uintptr_t(packed.data()) % 64;
+        packWeight(*layout, weight.stored(), start);
+        std::vector<uint8_t> codes(size_t(m * k)), records;
+        for (size_t i = 0; i < codes.size(); ++i)
+          codes[i] = i < size_t(k) ? uint8_t(areUnsigned ? 0 : 0x80)
+                                   : uint8_t(i * 37 + i / 256);
+        const float scale = 0.0123f;
+        records.resize(size_t(
+            m * QuantizedLayout{k, ActivationCodes::Int8Centred}.rowBytes()));
+        ThreadPool one(1);
+        centredActivations({codes.data(), areUnsigned, &scale, &zero}, m, k,
+                           records.data(), one);
+        auto number = [&](uint8_t byte) {
+          return areUnsigned ? int64_t(byte) : int64_t(int8_t(byte));
+        };
+        std::vector<float> expected;
+        for (int64_t i = 0; i < m; ++i)
+          for (int64_t j = 0; j < n; ++j) {
+            bool isAsymmetric = !weight.format.isSymmetric();
+            int64_t sum = 0;
+            for (int64_t l = 0; l < k; ++l) {
+              uint8_t code = weight.codes[size_t(j * k + l)];
+              int64_t w = isAsymmetric ? int64_t(code) - weight.zeros[size_t(j)]
+                                       : int64_t(int8_t(code));
+              sum += (number(codes[size_t(i * k + l)]) - number(zero)) * w;
+            }
+            float ofRow;
+            std::memcpy(&ofRow,
+                        weight.scales.data() +
+                            (weight.scales.size() == 4 ? 0 : 4 * j),
+                        4);
+            expected.push_back(float(sum) * (scale * ofRow));
+          }
+        for (int64_t rows : {int64_t{1}, int64_t{3}, m})
+          forEveryTarget([&] {
+            ThreadPool pool(2);
+            std::vector<float> out(size_t(rows * n));
+            LinearArguments a;
+            a.layout = *layout;
+            a.weight = start;
+            a.rows = rows;
+            a.quantized = records.data();
+            a.codes = ActivationCodes::Int8Centred;
+            a.output = out.data();
+            a.outputStride = n;
+            linear(a, pool);
+            for (size_t i = 0; i < out.size(); ++i)
+              ASSERT_EQ(expected[i], out[i]) << i;
+          });
+        std::vector<float> values =
+            dequantized(records, m, k, ActivationCodes::Int8Centred);
+        for (size_t i = 0; i < values.size(); ++i)
+          ASSERT_EQ(scale * float(number(codes[i]) - number(zero)), values[i]);
+      }
 }
 
 /// What a sum of 16 or fewer bits of fraction would lose: one large product and
