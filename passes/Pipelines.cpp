@@ -19,7 +19,8 @@ using namespace mlir;
 
 namespace qopt::passes {
 
-void addRaiseStage(OpPassManager &manager, ModelShape shape) {
+void addRaiseStage(OpPassManager &manager, ModelShape shape,
+                   CodeProducts products) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createExpandMicrosoftPass());
   function.addPass(createExpandOnnxPass());
@@ -29,6 +30,10 @@ void addRaiseStage(OpPassManager &manager, ModelShape shape) {
   // After the shape arithmetic has become constants, before any operator is
   // replaced by one that no longer says what it asked for.
   function.addPass(createRaiseRequirementsPass());
+  // Before weights are folded: their codes are cast nowhere else.
+  if (products == CodeProducts::Linears)
+    function.addPass(createRaiseCodeProductsPass());
+  function.addPass(createExpandCodeProductsPass());
   // Rotary before weights: the rows that it takes of a table by position are
   // an embedding. Before attention: it turns the axes of queries and keys, and
   // the transposes that it leaves meet those of attention.

@@ -21,8 +21,15 @@ enum class ModelShape {
   Graph,     ///< the ONNX signature
 };
 
+/// Who multiplies codes by constant codes.
+enum class CodeProducts {
+  Linears,   ///< a kernel for integers
+  Arithmetic ///< generated kernels, as the operators are written out
+};
+
 /// onnx → qopt (+ onnx for what has no qopt op).
-void addRaiseStage(mlir::OpPassManager &manager, ModelShape shape);
+void addRaiseStage(mlir::OpPassManager &manager, ModelShape shape,
+                   CodeProducts products = CodeProducts::Linears);
 
 /// What a user asks of the stage quantize, as on the command line. Empty: as
 /// QuantizeWeights and QuantizeActivations say in passes/Quantize/Passes.td.

@@ -19,7 +19,9 @@ def QOpt_LinearOp : QOpt_Op<"linear", [Pure, AttrSizedOperandSegments, QOpt_Reif
 
     `x` is [t…, K], a tensor or quantized activations; `weight` is [N, K]; `bias` is [N]; `residual` has the shape of the
     result, [t…, N]. Sums are accumulated in f32; in i32 within a group, or a row with one scale, where both sides
-    are integers; of fp8 on both sides in f32 within 128 columns, then over these. Scales come behind the sum.
+    are integers; of fp8 on both sides in f32 within 128 columns, then over these. Scales come behind the sum, that of x
+    before the weight's; where x has zero points, which are taken off codes on both sides before they are multiplied, the
+    product of both at once.
 
     Constraints:
 

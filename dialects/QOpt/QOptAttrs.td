@@ -38,6 +38,7 @@ def QOpt_Layout : QOpt_Enum<"Layout", "how a weight lies in memory", [
   I32EnumAttrCase<"HostTiled", 1, "host_tiled">, // tiles of 16 rows for the host's dot products
   I32EnumAttrCase<"CudaStrips", 2, "cuda_strips">, // strips of 16 rows in the order of tensor cores: lib/Kernels/SkinnyLinear
   I32EnumAttrCase<"CudaStripPairs", 3, "cuda_strip_pairs">, // the same, 8 rows and those that are N/2 behind them in a strip
+  I32EnumAttrCase<"HostTiledSums", 4, "host_tiled_sums">, // host_tiled with sums of rows, for activations with zero points
 ]>;
 
 def QOpt_Encoding : QOpt_Enum<"Encoding", "how a source file stores a weight", [

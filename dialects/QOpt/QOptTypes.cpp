@@ -179,6 +179,12 @@ void QuantizedType::print(AsmPrinter &printer) const {
   printer << ">";
 }
 
+bool QuantizedType::isCentred(quant::Format format) {
+  return format == quant::Format{.element = quant::ElementType::Int8,
+                                 .granularity = quant::Granularity::Channel,
+                                 .zero = quant::ZeroType::U8};
+}
+
 LogicalResult
 QuantizedType::verify(function_ref<InFlightDiagnostic()> emitError,
                       ArrayRef<int64_t> shape, quant::Format format,
@@ -189,11 +195,13 @@ QuantizedType::verify(function_ref<InFlightDiagnostic()> emitError,
            << spellShape(shape);
   bool hasCodes = quant::elementOf(format.element).isInteger() ||
                   format.element == quant::ElementType::Fp8E4m3;
-  if (!hasCodes || !format.isSymmetric() ||
-      format.scale != quant::ScaleType::F32) // (C2)
+  bool isSymmetric =
+      hasCodes && format.isSymmetric() && format.scale == quant::ScaleType::F32;
+  if (!isSymmetric && !isCentred(format)) // (C2)
     return emitError() << "quantized activations have a symmetric format of "
                           "integers or fp8 with f32 scales, for example "
-                          "\"int8\", \"int8_g32_sf32\" or \"fp8_e4m3\"; got \""
+                          "\"int8\", \"int8_g32_sf32\" or \"fp8_e4m3\", or "
+                          "\"int8_asym\"; got \""
                        << quant::spell(format) << "\"";
   bool isStatic = format.granularity == quant::Granularity::Tensor;
   if (isStatic != bool(scale)) // (C3)

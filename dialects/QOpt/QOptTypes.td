@@ -49,10 +49,11 @@ def QOpt_QuantizedType : QOpt_Type<"Quantized", "quantized", [ShapedTypeInterfac
   let description = [{
     A tensor whose values are stored as codes with one f32 scale per row, per row and group of the last dimension, or for
     all of it: then the scale is known when the model is compiled, and part of the type. It stands for the f32 tensor of
-    the same shape with the values scale · code. Constraints:
+    the same shape with the values scale · code, or scale · (code − zero point) where codes are the model's own
+    (`qopt.from_codes`): then each row has a zero point, too. Constraints:
 
     - (C1) The shape has at least one dimension, and the last one is static.
-    - (C2) The format is a symmetric one of integers or fp8, with f32 scales.
+    - (C2) The format is a symmetric one of integers or fp8, with f32 scales, or `int8_asym`.
     - (C3) A format with one scale per tensor has `scale`, a positive, finite f32; others have none.
 
     Example: `!qopt.quantized<?x512, int8_g32_sf32>`, `!qopt.quantized<?x512, fp8_e4m3>`,
@@ -68,6 +69,8 @@ def QOpt_QuantizedType : QOpt_Type<"Quantized", "quantized", [ShapedTypeInterfac
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
+    /// Whether activations in the format have zero points: `int8_asym`.
+    static bool isCentred(::qopt::quant::Format format);
     // What ShapedTypeInterface asks for; the element type is that of the values it stands for.
     bool hasRank() const { return true; }
     ::mlir::Type getElementType() const;
@@ -130,6 +133,7 @@ def QOpt_Tensor : RankedTensorOf<[QOpt_FloatType]>;
 def QOpt_Vector : 1DTensorOf<[QOpt_FloatType]>;
 def QOpt_VectorOrMatrix : TensorRankOf<[QOpt_FloatType], [1, 2]>;
 def QOpt_IntTensor : RankedTensorOf<[I32, I64]>;
+def QOpt_CodeTensor : RankedTensorOf<[I8, UI8]>;
 def QOpt_TensorOrQuantized : AnyTypeOf<[QOpt_Tensor, QOpt_QuantizedType]>;
 
 #endif // QOPT_TYPES_TD

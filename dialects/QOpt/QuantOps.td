@@ -27,6 +27,7 @@ def QOpt_QuantizeOp : QOpt_Op<"quantize", [Pure, QOpt_Reify, DeclareOpInterfaceM
 
     - (C1) The result has the shape of x.
     - (C2) The group size of the result's format divides K.
+    - (C3) The result has no zero points: they are those of codes that a model computes.
 
     Example:
 
@@ -41,11 +42,46 @@ def QOpt_QuantizeOp : QOpt_Op<"quantize", [Pure, QOpt_Reify, DeclareOpInterfaceM
   let hasVerifier = 1;
 }
 
+def QOpt_FromCodesOp : QOpt_Op<"from_codes", [Pure, QOpt_Reify]> {
+  let summary = "activations of codes that the model computes";
+  let description = [{
+    ```
+    result[t…, k] stands for scale · (codes[t…, k] − zero)
+    ```
+
+    Raising makes it of what a file multiplies as codes: the results of DynamicQuantizeLinear and QuantizeLinear, and the
+    operands of MatMulInteger and QLinearMatMul. What one would get wrong: nothing is rounded here, and codes without a
+    sign mean the same numbers as signed ones that are less by 128, with a zero point that is, too.
+
+    `codes` are bytes [t…, K], with or without a sign; `scale` is one f32 for all of them and `zero` one byte of their
+    kind.
+
+    Constraints:
+
+    - (C1) The result has the shape of codes.
+    - (C2) The result's format is `int8_asym`.
+    - (C3) Scale and zero point have one element, and the zero point the type of codes.
+
+    Example:
+
+    ```mlir
+    %q = qopt.from_codes %codes scale %s zero %z : tensor<?x64xui8>, tensor<f32>, tensor<ui8> -> !qopt.quantized<?x64, int8_asym>
+    ```
+  }];
+  let arguments = (ins QOpt_CodeTensor:$codes, RankedTensorOf<[F32]>:$scale, QOpt_CodeTensor:$zero);
+  let results = (outs QOpt_QuantizedType:$result);
+  let assemblyFormat = [{
+    $codes `scale` $scale `zero` $zero attr-dict `:` type($codes) `,` type($scale) `,` type($zero) `->`
+    qualified(type($result))
+  }];
+  let hasVerifier = 1;
+}
+
 def QOpt_DequantizeOp : QOpt_Op<"dequantize", [Pure, QOpt_Reify, DeclareOpInterfaceMethods<QOpt_TokenWiseOpInterface>]> {
   let summary = "real values that codes stand for";
   let description = [{
     ```
-    result[t…, k] = scale[t…, g] · code[t…, k]
+    result[t…, k] = scale[t…, g] · (code[t…, k] − zero[t…])          without zero points they are 0
     ```
 
     Where one consumer of quantized activations needs real values. It is not the inverse of `quantize`: the rounding stays.

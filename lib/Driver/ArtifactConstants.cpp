@@ -26,6 +26,8 @@ plan::WeightLayout planLayout(ir::Layout layout) {
     return plan::WeightLayout::CudaStrips;
   case ir::Layout::CudaStripPairs:
     return plan::WeightLayout::CudaStripPairs;
+  case ir::Layout::HostTiledSums:
+    return plan::WeightLayout::HostTiledSums;
   }
   llvm_unreachable("every layout has a name in the plan");
 }
@@ -77,17 +79,30 @@ StatusOr<ConstantPlace> ArtifactConstants::addWeight(Value weight) {
   return place;
 }
 
+static bool isTiled(ir::Layout layout) {
+  return layout == ir::Layout::HostTiled || layout == ir::Layout::HostTiledSums;
+}
+
+/// Of the layouts for the host's kernels.
+static StatusOr<host::LinearLayout> tiledLayout(ir::Layout layout,
+                                                const quant::Format &format,
+                                                int64_t rows, int64_t columns) {
+  auto tiled = host::linearLayout(format, rows, columns);
+  return tiled && layout == ir::Layout::HostTiledSums ? tiled->withRowSums()
+                                                      : tiled;
+}
+
 /// Of what a layout is packed into ahead of writing.
 static int64_t packingBytes(const WeightPart &part, ir::WeightType type) {
   const auto &[rows, format] = part.range;
   ir::Layout layout = type.getLayout();
   if (layout == ir::Layout::Canonical)
     return 0;
-  if (layout != ir::Layout::HostTiled)
+  if (!isTiled(layout))
     return kernels::skinny_linear::packedBytes(
         {rows, format}, type.getColumns(),
         layout == ir::Layout::CudaStripPairs);
-  auto tiled = host::linearLayout(format, rows, type.getColumns());
+  auto tiled = tiledLayout(layout, format, rows, type.getColumns());
   return tiled ? std::min(tilesAtOnce, tiled->tiles()) * tiled->tileBytes() : 0;
 }
 
@@ -150,8 +165,9 @@ Status ArtifactConstants::writeHole(ir::Layout layout, const WeightPart &part,
                                     int64_t columns) {
   const auto &[rows, format] = part.range;
   switch (layout) {
-  case ir::Layout::HostTiled: {
-    auto tiled = host::linearLayout(format, rows, columns);
+  case ir::Layout::HostTiled:
+  case ir::Layout::HostTiledSums: {
+    auto tiled = tiledLayout(layout, format, rows, columns);
     return tiled ? writer.appendHole(uint64_t(tiled->packedBytes()))
                  : tiled.status();
   }
@@ -178,7 +194,8 @@ Status ArtifactConstants::writeAs(ir::Layout layout,
   case ir::Layout::Canonical:
     return writeCanonical(weight);
   case ir::Layout::HostTiled:
-    return writePacked(weight);
+  case ir::Layout::HostTiledSums:
+    return writePacked(layout, weight);
   case ir::Layout::CudaStrips:
     return writeStrips(weight, /*paired=*/false);
   case ir::Layout::CudaStripPairs:
@@ -199,8 +216,9 @@ Status ArtifactConstants::writeStrips(const CanonicalWeight &weight,
   return writer.append(packed);
 }
 
-Status ArtifactConstants::writePacked(const CanonicalWeight &weight) {
-  auto layout = host::linearLayout(weight.format, weight.rows, weight.columns);
+Status ArtifactConstants::writePacked(ir::Layout asked,
+                                      const CanonicalWeight &weight) {
+  auto layout = tiledLayout(asked, weight.format, weight.rows, weight.columns);
   if (!layout)
     return layout.status();
   int64_t tileBytes = layout->tileBytes();

@@ -57,7 +57,7 @@ private:
                    uint32_t segment);
   Status writeHole(ir::Layout layout, const WeightPart &part, int64_t columns);
   Status writeAs(ir::Layout layout, const CanonicalWeight &weight);
-  Status writePacked(const CanonicalWeight &weight);
+  Status writePacked(ir::Layout asked, const CanonicalWeight &weight);
   Status writeStrips(const CanonicalWeight &weight, bool paired);
   Status writeCanonical(const CanonicalWeight &weight);
 

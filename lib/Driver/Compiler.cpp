@@ -100,7 +100,10 @@ public:
     const Step steps[] = {
         {Stage::Raised,
          [&](OpPassManager &m) {
-           passes::addRaiseStage(m, driver::modelShape(options));
+           passes::addRaiseStage(m, driver::modelShape(options),
+                                 forGpu() || followsGpu()
+                                     ? passes::CodeProducts::Arithmetic
+                                     : passes::CodeProducts::Linears);
          },
          StatusCode::Unsupported},
         {Stage::Quantized,

@@ -128,6 +128,17 @@ public:
     return success();
   }
 
+  LogicalResult add(ir::FromCodesOp op) {
+    uint32_t codes = b.valueOf(op.getCodes()), scale = b.valueOf(op.getScale()),
+             zero = b.valueOf(op.getZero());
+    auto &step = b.addStep<plan::FromCodesT>(op);
+    step.x = codes;
+    step.scale = scale;
+    step.zero = zero;
+    step.y = b.valueOf(op.getResult());
+    return success();
+  }
+
   LogicalResult add(ir::DequantizeOp op) {
     auto &step = b.addStep<plan::DequantizeT>(op);
     step.x = b.valueOf(op.getX());
@@ -379,11 +390,11 @@ LogicalResult PlanBuilder::addKernel(Operation *op) {
   KernelSteps steps(*this);
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<ir::LinearOp, ir::EmbeddingOp, ir::RmsNormOp, ir::LayerNormOp,
-            ir::QuantizeOp, ir::DequantizeOp, ir::RotaryTableOp, ir::RotaryOp,
-            ir::PositionsOp, ir::SelectRowsOp, ir::ActivationOp,
-            ir::GatedActivationOp, ir::AttentionOp, ir::AttentionGradientOp,
-            ir::KVAppendOp, ir::CachedAttentionOp, ir::CheckIndicesOp,
-            ir::GeneratedOp, ir::FusedOp>(
+            ir::QuantizeOp, ir::FromCodesOp, ir::DequantizeOp,
+            ir::RotaryTableOp, ir::RotaryOp, ir::PositionsOp, ir::SelectRowsOp,
+            ir::ActivationOp, ir::GatedActivationOp, ir::AttentionOp,
+            ir::AttentionGradientOp, ir::KVAppendOp, ir::CachedAttentionOp,
+            ir::CheckIndicesOp, ir::GeneratedOp, ir::FusedOp>(
           [&](auto kernel) { return steps.add(kernel); })
       .Default([](Operation *other) {
         return other->emitError("no kernel runs \"")

@@ -61,6 +61,10 @@ void decodeDequantizeLinear(const EncodedWeight &source,
   int64_t to = quant::bytesPerRow(weight.format, weight.columns);
   int64_t scaleSize = quant::bytesPerScale(weight.format);
   std::vector<int16_t> codes(static_cast<size_t>(weight.columns));
+  // u − 2^(bits−1) in two's complement is u with its highest bit flipped.
+  int flip = source.isSigned && !weight.format.isSymmetric()
+                 ? 1 << (element.bits - 1)
+                 : 0;
   if (weight.format.hasTwoLevels()) // as they will be stored
     std::memcpy(weight.scales(), source.scales,
                 quant::scaleBytes(weight.format, weight.rows, weight.columns));
@@ -68,7 +72,7 @@ void decodeDequantizeLinear(const EncodedWeight &source,
     for (int64_t c = 0; c < weight.columns; ++c) {
       int64_t i =
           source.transposed ? c * weight.rows + r : r * weight.columns + c;
-      codes[size_t(c)] = codeAt(source.codes, i, element.bits);
+      codes[size_t(c)] = int16_t(codeAt(source.codes, i, element.bits) ^ flip);
     }
     if (element.pack)
       element.pack(codes.data(), weight.columns, weight.codes() + r * to);
@@ -83,7 +87,7 @@ void decodeDequantizeLinear(const EncodedWeight &source,
                   source.scales + i * scaleSize, scaleSize);
       if (!weight.format.isSymmetric())
         weight.zeros()[r * groups + g] =
-            uint8_t(codeAt(source.zeros, i, element.bits));
+            uint8_t(codeAt(source.zeros, i, element.bits) ^ flip);
     }
   }
 }

@@ -11,6 +11,9 @@ namespace qopt::driver {
 struct EncodedWeight {
   const uint8_t *codes, *scales, *zeros;
   bool transposed; ///< the file stores [columns, rows]
+  /// Codes and zero points have a sign, which canonical storage has not where
+  /// there are zero points: both are then stored half their range higher.
+  bool isSigned = false;
 };
 
 /// com.microsoft::MatMulNBits. Codes [N, blocks, block·bits/8], unsigned, first

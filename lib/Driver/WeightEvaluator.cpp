@@ -222,7 +222,8 @@ StatusOr<CanonicalWeight> evaluateSource(ir::WeightOp op, unsigned threads) {
     return stored ? weight.keep(std::move(*stored)) : nullptr;
   };
   EncodedWeight source{bytes(op.getCodes()), bytes(op.getScales()),
-                       bytes(op.getZeros()), op.getTransposed()};
+                       bytes(op.getZeros()), op.getTransposed(),
+                       op.getCodes().getElementType().isSignlessInteger()};
   if (!complete)
     return Status(StatusCode::Internal, "the IR lacks elements of weight \"" +
                                             op.getName().str() + "\"");

@@ -20,10 +20,32 @@ def ExpandMicrosoftPass : Pass<"qopt-expand-microsoft", "::mlir::func::FuncOp"> 
 def ExpandOnnxPass : Pass<"qopt-expand-onnx", "::mlir::func::FuncOp"> {
   let summary = "write operators that say several things with simpler ones";
   let description = [{
-    Before: any onnx function. After: no MatMulInteger, QLinearMatMul, DynamicQuantizeLinear, GroupNormalization and
-    CausalConvWithState, but what their definitions say. Numerics: exact in integers; QLinearMatMul multiplies with one
-    factor a_scale b_scale / y_scale, as onnxruntime does. Method: one pattern an operator, after ONNX's Operators.md.
-    Example: test/passes/Raise/expand-onnx.mlir.
+    Before: any onnx function. After: no DynamicQuantizeLinear, GroupNormalization and CausalConvWithState, but what their
+    definitions say. Numerics: exact. Method: one pattern an operator, after ONNX's Operators.md. Example:
+    test/passes/Raise/expand-onnx.mlir.
+  }];
+  let dependentDialects = ["::qopt::onnx::OnnxDialect"];
+}
+
+def RaiseCodeProductsPass : Pass<"qopt-raise-code-products", "::mlir::func::FuncOp"> {
+  let summary = "products of codes with constants as linears";
+  let description = [{
+    Before: onnx. After: of constant matrices of 8-bit codes, MatMulInteger with the scales behind it, MatMul and Gemm of
+    two DequantizeLinear and QLinearMatMul are a qopt.linear of qopt.from_codes, which sums in integers; a bias that
+    DequantizeLinear makes of constants is a constant. Numerics: exact for MatMulInteger and QLinearMatMul, whose factor
+    a_scale b_scale / y_scale are the scales of the weight, as onnxruntime has it; reassociates for DequantizeLinear: the
+    sum is exact and the scales, which factor out of it, come behind. Method: Jacob et al., arXiv 1712.05877, equation 7.
+    Example: test/passes/Raise/raise-code-products.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::qopt::onnx::OnnxDialect"];
+}
+
+def ExpandCodeProductsPass : Pass<"qopt-expand-code-products", "::mlir::func::FuncOp"> {
+  let summary = "write products of codes with simpler operators";
+  let description = [{
+    Before: onnx. After: no MatMulInteger and QLinearMatMul, but what their definitions say. Numerics: exact in integers;
+    QLinearMatMul multiplies with one factor a_scale b_scale / y_scale, as onnxruntime does. Method: one pattern an
+    operator, after ONNX's Operators.md. Example: test/passes/Raise/expand-code-products.mlir.
   }];
   let dependentDialects = ["::qopt::onnx::OnnxDialect"];
 }

@@ -2,7 +2,6 @@
 // `!qopt.weight`. The weight's bytes stay where they are: the ops that are made
 // here describe how the file stores them.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Onnx/NodeLocation.h"
 #include "dialects/Onnx/OnnxDialect.h"
 #include "dialects/Onnx/OnnxOps.h"
 #include "dialects/QOpt/QOptDialect.h"
@@ -14,6 +13,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Raise/OnnxValues.h"
 #include "passes/Raise/Passes.h"
+#include "passes/Raise/WeightName.h"
 
 namespace qopt::passes {
 #define GEN_PASS_DEF_RAISEWEIGHTSPASS
@@ -25,26 +25,6 @@ using namespace qopt;
 using namespace qopt::onnx;
 
 namespace {
-
-/// The name that a user knows a weight by: the initializer's, or, where the
-/// exporter left only a number there, the name of the node that uses it.
-std::string weightName(ElementsAttr data, Location user) {
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(data)) {
-    StringRef key = resource.getRawHandle().getKey();
-    bool numbered = key.starts_with("onnx::") || key.starts_with("val_") ||
-                    key.starts_with("_val_");
-    if (!numbered)
-      return key.str();
-  }
-  std::string name = nodeName(user);
-  StringRef text = name;
-  text.consume_front("/");
-  for (StringRef kind : {"/MatMul", "/Gemm", "/MatMulNBits", "/Gather"})
-    text.consume_back(kind);
-  std::string result = text.str();
-  std::replace(result.begin(), result.end(), '/', '.');
-  return result;
-}
 
 /// A constant matrix as a file has it: `transposed` means that it stores [K,
 /// N].

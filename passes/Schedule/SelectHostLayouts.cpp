@@ -17,6 +17,15 @@ using namespace qopt;
 
 namespace {
 
+/// Whether the activations of a linear have zero points, which are multiplied
+/// by sums of the weight's rows.
+bool readsCentred(ir::WeightUserOpInterface user) {
+  auto linear = dyn_cast<ir::LinearOp>(user.getOperation());
+  auto type = linear ? dyn_cast<ir::QuantizedType>(linear.getX().getType())
+                     : ir::QuantizedType();
+  return type && ir::QuantizedType::isCentred(type.getFormat());
+}
+
 struct SelectHostLayouts
     : qopt::passes::impl::SelectHostLayoutsPassBase<SelectHostLayouts> {
   void runOnOperation() override {
@@ -25,16 +34,24 @@ struct SelectHostLayouts
       (user.looksUpRows() ? lookUps : users).push_back(user);
     });
     passes::WeightPacker packer;
-    auto check = [](ir::WeightType type) {
+    auto tiled = [](ir::WeightType type) -> StatusOr<host::LinearLayout> {
       if (!type.hasOneFormat())
         return Status(StatusCode::Unsupported, "its rows have several formats");
       return host::linearLayout(type.getFormat(), type.getRows(),
-                                type.getColumns())
-          .status();
+                                type.getColumns());
     };
+    auto check = [&](ir::WeightType type) { return tiled(type).status(); };
+    auto checkSums = [&](ir::WeightType type) {
+      auto layout = tiled(type);
+      return layout ? layout->withRowSums().status() : layout.status();
+    };
+    StringRef refusal = "the host has no kernel for its weight ";
     for (ir::WeightUserOpInterface user : users)
-      if (failed(packer.pack(user, ir::Layout::HostTiled, check,
-                             "the host has no kernel for its weight ")))
+      if (failed(
+              readsCentred(user)
+                  ? packer.pack(user, ir::Layout::HostTiledSums, checkSums,
+                                refusal)
+                  : packer.pack(user, ir::Layout::HostTiled, check, refusal)))
         return signalPassFailure();
     // A table that a linear reads too (tied embeddings) is stored once: the
     // look-up takes its rows out of the tiles.

@@ -54,6 +54,13 @@ void collect(Collector &c, const plan::Embedding &embedding) {
   c.write(embedding.y());
 }
 
+void collect(Collector &c, const plan::FromCodes &step) {
+  c.read(step.x());
+  c.read(step.scale());
+  c.read(step.zero());
+  c.write(step.y());
+}
+
 void collect(Collector &c, const plan::Rotary &rotary) {
   c.read(rotary.cos());
   c.read(rotary.sin());
@@ -161,7 +168,7 @@ std::vector<StepOperand> operandsOf(const plan::Step &step) {
              plan::Activation, plan::GatedActivation, plan::Attention,
              plan::AttentionGradient, plan::KvAppend, plan::RotaryAppend,
              plan::CachedAttention, plan::Generated, plan::Launch, plan::Copy,
-             plan::CheckIndices, plan::Cast>(c, step);
+             plan::CheckIndices, plan::Cast, plan::FromCodes>(c, step);
   return std::move(c.operands);
 }
 

@@ -52,6 +52,10 @@ GRAPHS = {
     "books-llama-28m-genai-int4": (3e-2, "the golden has int8 activations (accuracy_level 4)"),
     "stories260k-matmulnbits4/": (3e-2, "the golden has int8 activations (accuracy_level 4)"),
     "ort-dynamic-uint8": (1e-2, "a sum that ends beside the middle of two codes is one code more or less"),
+    "stories260k-qdq-int8/": (
+        1.2e-2,
+        "the same, as in onnxruntime's fusion: the golden sums dequantized numbers in f32",
+    ),
 }
 # Files that are refused, and with which words.
 REFUSED = {

@@ -25,6 +25,7 @@ static BoundCommand bindStep(StepBinder &binder) {
     QOPT_BIND(LayerNorm)
     QOPT_BIND(QuantizeActivations)
     QOPT_BIND(Dequantize)
+    QOPT_BIND(FromCodes)
     QOPT_BIND(Rotary)
     QOPT_BIND(RotaryTable)
     QOPT_BIND(Positions)
@@ -111,6 +112,12 @@ Status StepBinder::expectResult(uint32_t id, int64_t rows,
     return fail("its quantized result is " + spell(bound.shape) +
                 "; expected " + std::to_string(rows) + " rows of " +
                 std::to_string(columns));
+  return expectCodesOfValues(bound);
+}
+
+Status StepBinder::expectCodesOfValues(const BoundValue &result) const {
+  if (activationFormat(result).codes == host::ActivationCodes::Int8Centred)
+    return fail("its result has zero points, which from_codes alone writes");
   return {};
 }
 

@@ -90,6 +90,8 @@ public:
                     int64_t columns, int64_t &stride) const;
   /// f32 or quantized rows, contiguous.
   Status expectResult(uint32_t id, int64_t rows, int64_t columns) const;
+  /// Quantized values are codes without zero points.
+  Status expectCodesOfValues(const BoundValue &result) const;
 
 private:
   void setPointer(void *location, uint32_t id, int64_t bytes);

@@ -13,6 +13,7 @@ BoundCommand bindEmbedding(StepBinder &binder, const plan::Embedding &step);
 BoundCommand bindQuantizeActivations(StepBinder &binder,
                                      const plan::QuantizeActivations &step);
 BoundCommand bindDequantize(StepBinder &binder, const plan::Dequantize &step);
+BoundCommand bindFromCodes(StepBinder &binder, const plan::FromCodes &step);
 
 // NormSteps.cpp
 BoundCommand bindRmsNorm(StepBinder &binder, const plan::RmsNorm &step);

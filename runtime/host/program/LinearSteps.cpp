@@ -49,6 +49,17 @@ public:
   }
 };
 
+class FromCodesCommand : public HostCommand {
+public:
+  host::ModelCodes input;
+  void *output = nullptr;
+  int64_t rows = 0, columns = 0;
+  Status run(const HostCall &call) override {
+    host::centredActivations(input, rows, columns, output, call.pool);
+    return {};
+  }
+};
+
 class DequantizeCommand : public HostCommand {
 public:
   const void *input = nullptr;
@@ -61,16 +72,51 @@ public:
   }
 };
 
+/// What the layout of a linear's weight is; an error for other layouts.
+StatusOr<host::LinearLayout> layoutOf(const StepBinder &binder,
+                                      const plan::Linear &step) {
+  StatusOr<host::LinearLayout> layout =
+      host::linearLayout(toFormat(*step.format()), step.n(), step.k());
+  bool hasSums = step.layout() == plan::WeightLayout::HostTiledSums;
+  if (layout.ok() && hasSums)
+    layout = layout->withRowSums();
+  if (!hasSums && step.layout() != plan::WeightLayout::HostTiled)
+    return binder.fail("its weight must have the layout host_tiled or "
+                       "host_tiled_sums");
+  return layout.ok() ? layout : binder.fail(layout.status().message());
+}
+
+/// The codes that x, quantized, is made of are those that the weight reads.
+Status expectCodes(const StepBinder &binder, const plan::Linear &step,
+                   const host::LinearLayout &layout) {
+  const BoundValue &x = binder.value(step.x());
+  const host::ActivationCodes codes = activationFormat(x).codes;
+  if (!host::readsCodes(layout.format, codes))
+    return binder.fail("its activations are " + quant::spell(x.activation) +
+                       ", which no linear reads with a weight of " +
+                       quant::spell(layout.format));
+  bool isCentred = codes == host::ActivationCodes::Int8Centred;
+  if (isCentred && !layout.hasRowSums)
+    return binder.fail("its activations have zero points; expected a weight "
+                       "with the layout host_tiled_sums");
+  if ((isCentred || codes == host::ActivationCodes::Int8Rows) &&
+      x.columns() > quant::longestInt8Sum)
+    return binder.fail("its input has " + std::to_string(x.columns()) +
+                       " columns; expected up to " +
+                       std::to_string(quant::longestInt8Sum) +
+                       " of int8 with one scale a row");
+  if (x.elements > 0 && x.columns() != step.k())
+    return binder.fail("its input has " + std::to_string(x.columns()) +
+                       " columns; expected " + std::to_string(step.k()));
+  return {};
+}
+
 } // namespace
 
 BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
-  quant::Format format = toFormat(*step.format());
-  StatusOr<host::LinearLayout> layout =
-      host::linearLayout(format, step.n(), step.k());
+  StatusOr<host::LinearLayout> layout = layoutOf(binder, step);
   if (!layout.ok())
-    return binder.fail(layout.status().message());
-  if (step.layout() != plan::WeightLayout::HostTiled)
-    return binder.fail("its weight must have the layout host_tiled");
+    return layout.status();
   QOPT_RETURN_IF_ERROR(
       expectWeight(binder, step.weight(), layout->packedBytes()));
 
@@ -83,19 +129,7 @@ BoundCommand bindLinear(StepBinder &binder, const plan::Linear &step) {
   arguments.rows = x.elements / step.k();
   if (x.quantized) {
     arguments.codes = activationFormat(x).codes;
-    if (!host::readsCodes(format, arguments.codes))
-      return binder.fail("its activations are " + quant::spell(x.activation) +
-                         ", which no linear reads with a weight of " +
-                         quant::spell(format));
-    if (arguments.codes == host::ActivationCodes::Int8Rows &&
-        x.columns() > quant::longestInt8Sum)
-      return binder.fail("its input has " + std::to_string(x.columns()) +
-                         " columns; expected up to " +
-                         std::to_string(quant::longestInt8Sum) +
-                         " of int8 with one scale a row");
-    if (x.elements > 0 && x.columns() != step.k())
-      return binder.fail("its input has " + std::to_string(x.columns()) +
-                         " columns; expected " + std::to_string(step.k()));
+    QOPT_RETURN_IF_ERROR(expectCodes(binder, step, *layout));
     binder.point(arguments.quantized, step.x());
   } else {
     QOPT_RETURN_IF_ERROR(binder.expectRows("its input", step.x(),
@@ -169,12 +203,36 @@ BoundCommand bindQuantizeActivations(StepBinder &binder,
   const BoundValue &y = binder.value(step.y());
   if (!y.quantized)
     return binder.fail("its result must be quantized");
+  QOPT_RETURN_IF_ERROR(binder.expectCodesOfValues(y));
   command->rows = y.rows();
   command->columns = y.columns();
   command->format = activationFormat(y);
   QOPT_RETURN_IF_ERROR(binder.expectRows("its input", step.x(), command->rows,
                                          command->columns, command->stride));
   binder.point(command->input, step.x());
+  binder.point(command->output, step.y());
+  return std::unique_ptr<HostCommand>(std::move(command));
+}
+
+BoundCommand bindFromCodes(StepBinder &binder, const plan::FromCodes &step) {
+  auto command = std::make_unique<FromCodesCommand>();
+  const BoundValue &y = binder.value(step.y());
+  if (!y.quantized ||
+      activationFormat(y).codes != host::ActivationCodes::Int8Centred)
+    return binder.fail("its result must be quantized, with zero points");
+  command->rows = y.rows();
+  command->columns = y.columns();
+  plan::DType type = binder.value(step.x()).type;
+  command->input.areUnsigned = type == plan::DType::U8;
+  if (!command->input.areUnsigned && type != plan::DType::I8)
+    return binder.fail("its codes must be i8 or u8");
+  QOPT_RETURN_IF_ERROR(binder.expect("its input", step.x(), type, y.elements));
+  QOPT_RETURN_IF_ERROR(
+      binder.expect("its scale", step.scale(), plan::DType::F32, 1));
+  QOPT_RETURN_IF_ERROR(binder.expect("its zero point", step.zero(), type, 1));
+  binder.point(command->input.codes, step.x());
+  binder.point(command->input.scale, step.scale());
+  binder.point(command->input.zero, step.zero());
   binder.point(command->output, step.y());
   return std::unique_ptr<HostCommand>(std::move(command));
 }

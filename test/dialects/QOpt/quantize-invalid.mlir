@@ -16,3 +16,12 @@ func.func @group(%x: tensor<?x48xf32>) {
   %q = qopt.quantize %x : tensor<?x48xf32> -> !qopt.quantized<?x48, int8_g32_sf32>
   return
 }
+
+// -----
+
+// (C3)
+func.func @zero_points(%x: tensor<?x64xf32>) {
+  // expected-error @+1 {{expected no zero points, which codes of a model alone have}}
+  %q = qopt.quantize %x : tensor<?x64xf32> -> !qopt.quantized<?x64, int8_asym>
+  return
+}

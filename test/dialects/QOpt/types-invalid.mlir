@@ -44,14 +44,20 @@ func.func private @f(!qopt.quantized<4x?, int8>)
 // -----
 
 // quantized (C2)
-// expected-error @+1 {{quantized activations have a symmetric format of integers or fp8 with f32 scales, for example "int8", "int8_g32_sf32" or "fp8_e4m3"; got "int8_g32"}}
+// expected-error @+1 {{quantized activations have a symmetric format of integers or fp8 with f32 scales, for example "int8", "int8_g32_sf32" or "fp8_e4m3", or "int8_asym"; got "int8_g32"}}
 func.func private @f(!qopt.quantized<4x64, int8_g32>)
 
 // -----
 
 // quantized (C2)
-// expected-error @+1 {{quantized activations have a symmetric format of integers or fp8 with f32 scales, for example "int8", "int8_g32_sf32" or "fp8_e4m3"; got "f16"}}
+// expected-error @+1 {{quantized activations have a symmetric format of integers or fp8 with f32 scales, for example "int8", "int8_g32_sf32" or "fp8_e4m3", or "int8_asym"; got "f16"}}
 func.func private @f(!qopt.quantized<4x64, f16>)
+
+// -----
+
+// quantized (C2)
+// expected-error @+1 {{or "int8_asym"; got "int4_asym"}}
+func.func private @f(!qopt.quantized<4x64, int4_asym>)
 
 // -----
 

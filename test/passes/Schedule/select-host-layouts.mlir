@@ -15,6 +15,15 @@ func.func @step(%ids: tensor<?xi32>) -> tensor<?x8xf32> {
   return %y : tensor<?x8xf32>
 }
 
+// Zero points of activations are multiplied by sums of the weight's rows.
+// CHECK-LABEL: func @centred
+// CHECK: qopt.pack_weight {{.*}} -> !qopt.weight<8x4, int8_asym, layout = host_tiled_sums>
+func.func @centred(%x: !qopt.quantized<?x4, int8_asym>) -> tensor<?x8xf32> {
+  %w = qopt.weight "w" codes(dense<5> : tensor<8x4xui8>) scales(dense<0.5> : tensor<8xf32>) zeros(dense<3> : tensor<8xui8>) encoding dequantize_linear : !qopt.weight<8x4, int8_asym>
+  %y = qopt.linear %x, %w : !qopt.quantized<?x4, int8_asym>, !qopt.weight<8x4, int8_asym> -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+
 // A tied table is packed once and read twice.
 // CHECK-LABEL: func @tied
 // CHECK: %[[P:.*]] = qopt.pack_weight
