@@ -18,6 +18,7 @@ namespace qopt::host::HWY_NAMESPACE {
 /// Rows of x that share one pass over the weight, and tiles that one row of x
 /// runs through side by side: several streams come faster from memory than one.
 constexpr int64_t maxRows = lineVectors == 1 ? 6 : 2;
+constexpr int64_t fewRows = lineVectors == 1 ? 4 : 2;
 constexpr int64_t sideBySide = lineVectors == 1 ? 4 : 2;
 /// How far ahead of its use a weight is asked for.
 constexpr int64_t prefetchBytes = 1024;
@@ -86,6 +87,12 @@ void multiplyTiles(const LinearArguments &a, int64_t begin, int64_t end) {
     int64_t row = 0;
     for (; row + maxRows <= a.rows; row += maxRows)
       multiplyTile<centred, maxRows, 1>(a, sizes, x, row, tile);
+    // A pass over the tile for each row that is left would take as long as one
+    // for all.
+    for (; row + fewRows <= a.rows; row += fewRows)
+      multiplyTile<centred, fewRows, 1>(a, sizes, x, row, tile);
+    for (; row + 2 <= a.rows; row += 2)
+      multiplyTile<centred, 2, 1>(a, sizes, x, row, tile);
     for (; row < a.rows; ++row)
       multiplyTile<centred, 1, 1>(a, sizes, x, row, tile);
   }

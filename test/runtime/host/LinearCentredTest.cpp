@@ -72,7 +72,7 @@ TEST(Linear, centredCodesHaveTheBitsOfTheFormula) {
         packWeight(layout, weight.stored(), start);
         CodedRows x(areUnsigned, zero, m, k);
         std::vector<float> expected = centredProduct(x, weight, m, n, k);
-        for (int64_t rows : {int64_t{1}, int64_t{3}, m})
+        for (int64_t rows : {int64_t{1}, int64_t{3}, int64_t{5}, m})
           forEveryTarget([&] {
             ThreadPool pool(2);
             std::vector<float> out(size_t(rows * n));

@@ -314,7 +314,7 @@ TEST(Linear, rowsOfInt8HaveTheBitsOfTheFormula) {
         quantized(x, m, k, ActivationCodes::Int8Rows);
     const QuantizedLayout layout{k, ActivationCodes::Int8Rows};
     const auto *scales = reinterpret_cast<const float *>(weight.scales.data());
-    for (int64_t rows : {int64_t{1}, int64_t{3}, m})
+    for (int64_t rows : {int64_t{1}, int64_t{3}, int64_t{5}, m})
       forEveryTarget([&] {
         ThreadPool pool(2);
         std::vector<float> out(size_t(rows * n));
