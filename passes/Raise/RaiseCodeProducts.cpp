@@ -426,12 +426,13 @@ struct FoldBias : OpRewritePattern<DequantizeLinearOp> {
   LogicalResult matchAndRewrite(DequantizeLinearOp op,
                                 PatternRewriter &rewriter) const override {
     auto type = typeOf(op.getY());
-    ElementsAttr codes = constantOf(op.getX()),
-                 scale = constantOf(op.getScale());
-    if (!codes || !scale || !codes.getElementType().isInteger(32) || !type ||
-        type.getRank() != 1 || !type.hasStaticShape())
+    ElementsAttr codes = constantOf(op.getX());
+    SmallVector<ElementsAttr> factors;
+    if (!codes || !areFactors(op.getScale(), factors) ||
+        !codes.getElementType().isInteger(32) || !type || type.getRank() != 1 ||
+        !type.hasStaticShape())
       return refuse(rewriter, op, "no constant vector of 32-bit codes");
-    if (ir::areAbsent(codes) || ir::areAbsent(scale)) {
+    if (ir::areAbsent(codes) || llvm::any_of(factors, ir::areAbsent)) {
       rewriter.replaceOpWithNewOp<ConstantOp>(
           op, type, ir::absentElements(type, weightName(codes, op.getLoc())));
       return success();
@@ -442,6 +443,16 @@ struct FoldBias : OpRewritePattern<DequantizeLinearOp> {
       return refuse(rewriter, op, bias.status().message());
     rewriter.replaceOpWithNewOp<ConstantOp>(op, type, bias->toAttr(type));
     return success();
+  }
+
+  /// Whether a scale is a constant or a product of some, as that of a bias
+  /// often is: they are appended to `factors`.
+  static bool areFactors(Value scale, SmallVectorImpl<ElementsAttr> &factors) {
+    if (auto product = scale.getDefiningOp<MulOp>())
+      return areFactors(product.getA(), factors) &&
+             areFactors(product.getB(), factors);
+    factors.push_back(constantOf(scale));
+    return bool(factors.back());
   }
 };
 

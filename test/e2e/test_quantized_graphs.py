@@ -46,7 +46,7 @@ def write(path, nodes, initializers, x=TensorProto.FLOAT, y=TensorProto.FLOAT, b
         helper.make_tensor_value_info("y", y, [*batch, ROWS]),
     ]
     graph = helper.make_graph(nodes, "g", values[:1], values[1:], initializers)
-    opsets = [helper.make_opsetid("", 21)]
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), path)
 
 
@@ -175,6 +175,37 @@ def test_operators_have_the_codes_of_the_file(tool, tmp_path, x_kind, w_kind, ze
     expected = reference(path, x)
     assert len(np.unique(expected)) > 200
     np.testing.assert_array_equal(model.run({"x": x})["y"], expected)
+
+
+@pytest.mark.parametrize("form", ["codes", "numbers", "transposed", "alpha"])
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("kind", TYPES)
+def test_quantized_gemm(tool, tmp_path, kind, per_channel, form):
+    path, is_transposed = tmp_path / "model.onnx", form == "transposed"
+    weight = Weight(kind, per_channel, kind == "u8", 7)
+    if is_transposed:
+        weight.codes = np.ascontiguousarray(weight.codes.T)
+    bias = np.random.default_rng(1).integers(-3000, 3000, ROWS).astype(np.int32)
+    arrays = {"xs": X_SCALE, "xz": np.uint8(100), "b": bias, "ys": Y_SCALE, "yz": np.uint8(Y_ZERO)}
+    names = ["x", "xs", "xz", "w", "ws", "wz", "b", "ys", "yz"][: 7 if form == "numbers" else 9]
+    alpha = 0.5 if form == "alpha" else 1.0
+    node = helper.make_node("QGemm", names, ["y"], domain="com.microsoft", alpha=alpha, transB=int(is_transposed))
+    initializers = weight.initializers() + [numpy_helper.from_array(np.asarray(a), n) for n, a in arrays.items()]
+    y = TensorProto.FLOAT if form == "numbers" else TensorProto.UINT8
+    write(path, [node], initializers, x=TensorProto.UINT8, y=y)
+    x = np.random.default_rng(2).integers(0, 256, (BATCH, COLUMNS)).astype(np.uint8)
+    if form == "alpha":  # no linear: the product is of numbers
+        tool("qopt-compile", path, "-o", path.with_suffix(".qopt"))
+        model = qopt.load(path.with_suffix(".qopt"))
+    else:
+        model = compiled(tool, path)
+    got, expected = model.run({"x": x})["y"], reference(path, x)
+    assert got.dtype == expected.dtype
+    if form == "numbers":
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-5)
+    else:
+        difference = np.abs(got.astype(int) - expected.astype(int))
+        assert len(np.unique(expected)) > 100 and difference.max() <= 1 and (difference != 0).mean() < 1e-2
 
 
 def test_products_of_two_inputs_stay_exact(tool, tmp_path):

@@ -154,6 +154,7 @@ static const OpRow rows[] = {
      "K:int N:int bits:int block_size:int accuracy_level:int", matMulNBitsForm},
     {ms, "MultiHeadAttention", 1, 1, 10, 4, "ms.MultiHeadAttention",
      "num_heads:int mask_filter_value:float scale:float unidirectional:flag", nullptr},
+    {ms, "QGemm", 1, 6, 9, 1, nullptr, "", buildQGemm},
     {ms, "QuantizeLinear", 1, 2, 3, 1, nullptr, "", buildQuantizeLinear},
     {ms, "QuickGelu", 1, 1, 1, 1, "ms.QuickGelu", "alpha:float", nullptr},
     {ms, "RotaryEmbedding", 1, 4, 4, 1, "ms.RotaryEmbedding",

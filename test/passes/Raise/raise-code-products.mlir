@@ -95,6 +95,20 @@ func.func @operator(%x: tensor<?x4xui8>) -> tensor<?x3xui8> {
   return %y : tensor<?x3xui8>
 }
 
+// Scales and zero points that were not read, as a check leaves them, are as many as they would be.
+// CHECK-LABEL: func @absent
+// CHECK: qopt.weight "w" {{.*}} scales({{.*}} : tensor<3xf32>) zeros({{.*}} : tensor<3xui8>) {{.*}} : !qopt.weight<3x4, int8_asym>
+func.func @absent(%x: tensor<?x4xui8>, %s: tensor<f32>, %z: tensor<ui8>) -> tensor<?x3xf32> {
+  %w = onnx.Constant dense_resource<w> : tensor<4x3xui8>
+  %wz = onnx.Constant dense_resource<unread_zeros> : tensor<3xui8>
+  %ws = onnx.Constant dense_resource<unread_scales> : tensor<3xf32>
+  %p = onnx.MatMulInteger %x, %w, %z, %wz : (tensor<?x4xui8>, tensor<4x3xui8>, tensor<ui8>, tensor<3xui8>) -> tensor<?x3xi32>
+  %c = onnx.Cast %p : (tensor<?x3xi32>) -> tensor<?x3xf32>
+  %f = onnx.Mul %s, %ws : (tensor<f32>, tensor<3xf32>) -> tensor<3xf32>
+  %y = onnx.Mul %c, %f : (tensor<?x3xf32>, tensor<3xf32>) -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
+
 {-#
   dialect_resources: {
     builtin: {

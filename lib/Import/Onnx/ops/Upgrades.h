@@ -24,6 +24,9 @@ Status buildCastLike(NodeContext &node);
 Status buildQuantizeLinear(NodeContext &node);
 Status buildDequantizeLinear(NodeContext &node);
 
+// QuantizedProducts.cpp
+Status buildQGemm(NodeContext &node);
+
 // Control.cpp
 Status buildIf(NodeContext &node);
 Status buildIdentity(NodeContext &node);
