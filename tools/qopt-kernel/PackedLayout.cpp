@@ -1,6 +1,6 @@
 // The packed layout of weights as tables: where each element of a unit lies is
-// found by packing units that differ in one bit, so that a reader of the record
-// packs as lib/Kernels does.
+// found by packing units that differ in known bits, so that a reader of the
+// record packs as lib/Kernels does.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 #include "lib/Quant/BitFields.h"
@@ -57,22 +57,42 @@ static std::optional<int64_t> lastDifferingByte(const std::vector<uint8_t> &a,
   return std::nullopt;
 }
 
-/// Bit offsets of the elements of a unit, [row][column]: of every bit where an
-/// element has less than 8, which may lie apart, else of the lowest.
-static llvm::json::Array codePlaces(const Unit &empty) {
-  int64_t bits = quant::elementOf(empty.segment.weight.element).bits;
-  int64_t rowBytes = quant::bytesPerRow(empty.segment.weight, unitColumns);
-  std::vector<uint8_t> before = empty.pack();
-  llvm::json::Array places;
+/// The bits of canonical storage whose places are asked for, [row][column]: all
+/// of an element that has less than 8, which may lie apart, else the lowest.
+static std::vector<size_t> askedBits(const quant::Format &format) {
+  int64_t bits = quant::elementOf(format.element).bits,
+          rowBits = 8 * quant::bytesPerRow(format, unitColumns);
   int64_t asked = bits < 8 ? bits : 1;
+  std::vector<size_t> all;
   for (int64_t row = 0; row < stripRows; ++row)
-    for (int64_t i = 0; i < unitColumns * asked; ++i) {
-      Unit unit = empty;
-      int64_t bit = i / asked * bits + i % asked;
-      unit.codes[size_t(row * rowBytes + bit / 8)] ^= uint8_t(1u << bit % 8);
-      places.push_back(differingBit(before, unit.pack()).value_or(-1));
-    }
-  return places;
+    for (int64_t i = 0; i < unitColumns * asked; ++i)
+      all.push_back(size_t(row * rowBits + i / asked * bits + i % asked));
+  return all;
+}
+
+/// Bit offsets of these bits in the packed unit. Packing moves each to a place
+/// of its own; so all are found together: bit n, from 1 on, is inverted in
+/// those turns that are ones of n, and a place that differs in these holds it.
+static llvm::json::Array codePlaces(const Unit &empty) {
+  std::vector<size_t> asked = askedBits(empty.segment.weight);
+  std::vector<uint8_t> before = empty.pack();
+  std::vector<size_t> numbers(before.size() * 8);
+  for (int turn = 0; turn < llvm::bit_width(asked.size()); ++turn) {
+    Unit unit = empty;
+    for (size_t n = 1; n <= asked.size(); ++n)
+      if (n >> turn & 1)
+        unit.codes[asked[n - 1] / 8] ^= uint8_t(1u << asked[n - 1] % 8);
+    std::vector<uint8_t> after = unit.pack();
+    for (size_t bit = 0; bit < numbers.size(); ++bit)
+      numbers[bit] |= size_t((before[bit / 8] ^ after[bit / 8]) >> bit % 8 & 1)
+                      << turn;
+  }
+  // Sums of codes, which may differ as any of them does, lie behind the codes.
+  std::vector<int64_t> places(asked.size(), -1);
+  for (size_t bit = numbers.size(); bit-- > 0;)
+    if (numbers[bit] && numbers[bit] <= asked.size())
+      places[numbers[bit] - 1] = int64_t(bit);
+  return llvm::json::Array(places);
 }
 
 /// Byte offsets of the values of a plane, [row][group], whose values have
