@@ -13,15 +13,25 @@ from gpu import catalog, emulator, families, halves  # noqa: E402
 EMULATE = conftest.BUILD / "bin/qopt-emulate"
 
 
-def case_of(tool, folder, words, seed=0):
-    tool("qopt-kernel", *words.split(), "--ptx-only", "-o", folder / "kernel")
-    return families.case_of(folder / "kernel.json", seed)
+@pytest.fixture(scope="module")
+def launched(tool, tmp_path_factory):
+    """launched(words): the folder of a record's kernel, the case and what its launch left; each is launched once."""
+    made = {}
+
+    def launch_once(words):
+        if words not in made:
+            folder = tmp_path_factory.mktemp("kernel")
+            tool("qopt-kernel", *words.split(), "--ptx-only", "-o", folder / "kernel")
+            case = families.case_of(folder / "kernel.json", 0)
+            made[words] = folder, case, emulator.launch(case, EMULATE)[0]
+        return made[words]
+
+    return launch_once
 
 
 @pytest.mark.parametrize("words", catalog.CHECKS, ids=str)
-def test_result(tool, tmp_path, words):
-    case = case_of(tool, tmp_path, words)
-    outputs, _ = emulator.launch(case, EMULATE)
+def test_result(launched, words):
+    _, case, outputs = launched(words)
     assert 0 <= families.check(case, outputs) <= 1
 
 
@@ -35,19 +45,17 @@ def test_every_family_is_checked(tool):
 
 
 @pytest.mark.parametrize("words", FIRST.values(), ids=FIRST)
-def test_check_sees_other_data(tool, tmp_path, words):
+def test_check_sees_other_data(launched, words):
     """The result for other weights, another cache or other rows is beyond the bound, and so are counters that are not
     zero.
     """
-    case = case_of(tool, tmp_path, words)
-    outputs, _ = emulator.launch(case, EMULATE)
-    other = families.case_of(tmp_path / "kernel.json", seed=1)
+    folder, case, outputs = launched(words)
+    other = families.case_of(folder / "kernel.json", seed=1)
     with pytest.raises(halves.MismatchError, match="expected .* got"):
         families.check(other, outputs)
     if "counters" in outputs:
-        outputs["counters"] = np.ones(1, np.uint32)
         with pytest.raises(ValueError, match="counters are not zero"):
-            families.check(case, outputs)
+            families.check(case, outputs | {"counters": np.ones(1, np.uint32)})
 
 
 #: Launches that write into pages that have a content.
@@ -55,10 +63,9 @@ IN_PLACE = [words for words in catalog.CHECKS if words.startswith(("rotary_appen
 
 
 @pytest.mark.parametrize("words", IN_PLACE, ids=str)
-def test_check_sees_every_byte_of_the_cache(tool, tmp_path, words):
+def test_check_sees_every_byte_of_the_cache(launched, words):
     """A byte of a page that is changed is seen, whether the launch writes it or not."""
-    case = case_of(tool, tmp_path, words)
-    outputs, _ = emulator.launch(case, EMULATE)
+    _, case, outputs = launched(words)
     random, first = np.random.default_rng(0), case.record.layout["slot_pages"]
     for _ in range(20):
         pages = outputs["pages"].copy()
