@@ -24,8 +24,8 @@ SHAPES = {
     "context": 1024,
 }
 # The head is half of the work of a long step: it has all words in the pair of int4_g128, some in
-# the other pairs of partners, few where nobody looks for its kernels; a small MLP is where one step of many tokens is.
-SOME_WORDS, FEW_WORDS, FEW_CHANNELS = 2048, 512, 128
+# the other pairs of partners, few where nobody looks for its kernels.
+SOME_WORDS, FEW_WORDS = 2048, 512
 WEIGHTS = ("f16", "int8", "int4_g32", "int4_g128")
 CACHES = ("f16", "fp8_e4m3", "int8", "int4")
 # Tokens of a step, one for each bucket of the kernels.
@@ -47,15 +47,14 @@ def one_layer(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def with_sizes(one_layer, tmp_path_factory):
-    """with_sizes(2048, 1408): the model, or one of so many words and channels of the MLP."""
-    made = {(SHAPES["vocabulary"], SHAPES["ffn"]): one_layer}
+def with_words(one_layer, tmp_path_factory):
+    """with_words(2048): the model, or one of so many words."""
+    made = {SHAPES["vocabulary"]: one_layer}
 
-    def write_once(words, channels):
-        sizes = (words, channels)
-        if sizes not in made:
-            made[sizes] = write_model(tmp_path_factory.mktemp(f"words-{words}"), vocabulary=words, ffn=channels)
-        return made[sizes]
+    def write_once(words):
+        if words not in made:
+            made[words] = write_model(tmp_path_factory.mktemp(f"words-{words}"), vocabulary=words)
+        return made[words]
 
     return write_once
 
@@ -97,17 +96,17 @@ class Runner:
 
 
 @pytest.mark.parametrize(("weights", "cache"), [*itertools.product(WEIGHTS, CACHES), ("int4_asym", "f16")])
-def test_every_kernel_runs(tool, with_sizes, tmp_path, weights, cache):
+def test_every_kernel_runs(tool, with_words, tmp_path, weights, cache):
     """All of them where weights and cache are each other's partner, so that every format of each is in one such pair; beside
     these pairs those that know both formats, as linears do that append to the cache: with f16 in steps of all lengths, else
-    of many tokens in the longest alone, there with a small MLP, whose kernels know one format."""
+    of many tokens in the longest alone."""
     device, host = tmp_path / "gpu.qopt", tmp_path / "host.qopt"
     options = options_of(weights, cache)
     partners = weights not in WEIGHTS or WEIGHTS.index(weights) == CACHES.index(cache)
     all_steps = partners or cache == "f16"
     words = SHAPES["vocabulary"] if cache == "int4" else SOME_WORDS
     words = words if partners else FEW_WORDS
-    model = with_sizes(words, SHAPES["ffn"] if all_steps else FEW_CHANNELS)
+    model = with_words(words)
     tool("qopt-compile", model, "--target", "cuda", *options, "-o", device, environment=conftest.NO_ASSEMBLER)
     tool("qopt-compile", model, *options, "--activations", "f32", "-o", host)
     runner = Runner(tool, tmp_path)
