@@ -118,17 +118,18 @@ def inputs_of(model, tokens):
     return {name: array for name, array in inputs.items() if name in names}
 
 
-def reference_logits(folder, tokens, path):
-    """[tokens, vocabulary] of one sequence."""
+def reference(folder, path):
+    """From the tokens of one sequence to its logits, [tokens, vocabulary]."""
     runtime = pytest.importorskip("onnxruntime")
     fake_quantized_copy(folder / "model.onnx", "int8", path)
     rounded_activations(path, path)
-    return runtime.InferenceSession(path).run(["logits"], inputs_of(onnx.load(path), tokens))[0][0]
+    session, model = runtime.InferenceSession(path), onnx.load(path)
+    return lambda tokens: session.run(["logits"], inputs_of(model, tokens))[0][0]
 
 
 def gaps_of(folder, tokens, first, path):
     """By how much the reference prefers its own choices."""
-    logits = reference_logits(folder, tokens, path)
+    logits = reference(folder, path)(tokens)
     return choice_gaps(logits[first - 1 : len(tokens) - 1], tokens[first:])
 
 
@@ -181,7 +182,8 @@ def test_tokens_alone_have_the_logits_of_the_formula(tool, stories, stories_code
     options = ("--tokens", tmp_path / "t.npy", "--save-logits", tmp_path / "l.npy", "--device", "emulator")
     tool("qopt-eval", stories_codes, *options, "--chunk", chunk)
     found = np.load(tmp_path / "l.npy")[:, 0].astype(np.float64)
-    expected = [reference_logits(stories, [int(token)], tmp_path / "m.onnx")[0] for token in tokens]
+    logits_of = reference(stories, tmp_path / "m.onnx")
+    expected = [logits_of([int(token)])[0] for token in tokens]
     error = np.abs(found - expected).max(-1) / np.ptp(expected, axis=-1)
     assert (error <= 1e-6).mean() >= 0.9 and error.max() <= NEAR_TIE, error
 
@@ -196,7 +198,7 @@ def test_a_graph_has_the_logits_of_the_formula(tool, stories, tmp_path):
     arrays = ("--inputs", tmp_path / "in.npz", "--outputs", tmp_path / "out.npz")
     tool("qopt-run", tmp_path / "g.qopt", "--device", "emulator", *arrays)
     found = np.load(tmp_path / "out.npz")["logits"][0]
-    expected = reference_logits(stories, tokens, tmp_path / "m.onnx")
+    expected = reference(stories, tmp_path / "m.onnx")(tokens)
     error = np.abs(found - expected).max(-1) / np.ptp(expected, axis=-1)
     assert (error <= 1e-6).mean() >= 0.9 and error.max() <= NEAR_TIE, error
 
@@ -211,7 +213,7 @@ def test_the_rounding_is_that_of_tokens(tool, stories, stories_codes, tmp_path):
     tool("qopt-compile", stories, "-o", tmp_path / "f.qopt")
     tool("qopt-eval", tmp_path / "f.qopt", *options)
     exact = np.load(tmp_path / "l.npy")[0]
-    expected = reference_logits(stories, tokens.tolist(), tmp_path / "m.onnx")
+    expected = reference(stories, tmp_path / "m.onnx")(tokens.tolist())
     near, far = (np.square(a - expected).mean() for a in (found, exact))
     assert near <= 0.8 * far
 
@@ -238,6 +240,7 @@ def test_launches_of_a_layer(tool, stories_codes):
     assert launches(tool, stories_codes, 8) == 5 + 10 * layers
 
 
+@PTX_ONLY
 def test_the_report_names_the_families(tool, stories, tmp_path):
     kernels = tool("qopt-compile", stories, "--target", "cuda", *CODES, "--emit", "kernels").stdout
     for kernel in (
