@@ -179,15 +179,14 @@ TEST_P(EdgesOfHeadSizes, tilesAndPages) {
                                         "key=int8_asym_g32_zf value=int4"};
   for (size_t i = 0; i < std::size(formats); ++i) {
     bool decode = takesDecode(headSizesOfEdges, GetParam(), i);
-    std::string text =
-        "heads=2 kv=1 page=32 d=" + std::to_string(GetParam()) + " " +
-        formats[i] + (decode ? " sequences=" : " prefill sequences=");
+    std::string text = "heads=2 kv=1 page=32 d=" + std::to_string(GetParam()) +
+                       " " + formats[i] +
+                       (decode ? " sequences=" : " prefill sequences=");
     StatusOr<Case> any = parseCase(text + (decode ? "1:100" : "100:0"));
     ASSERT_TRUE(any.ok());
     int64_t tile = any->schedule.tile;
-    expectRight(text +
-                (decode ? contextsAt({tile, 2 * tile, 32})
-                        : promptsAt({tile, any->schedule.blockRows()})));
+    expectRight(text + (decode ? contextsAt({tile, 2 * tile, 32})
+                               : promptsAt({tile, any->schedule.blockRows()})));
   }
 }
 
