@@ -225,8 +225,7 @@ struct Plan {
   int64_t slots;            ///< partial sums that a tile has in the workspace
   int64_t workspaceBytes;   ///< f32 partial sums of tiles that blocks share
   int64_t tiles;            ///< of all segments
-  int64_t counters;         ///< u32, zero before the first launch: of shared
-                            ///< tiles, then of the append's heads
+  int64_t counters;         ///< u32, at first 0: of shared tiles, then heads
 };
 
 /// One segment's place in the plan.
