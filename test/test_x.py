@@ -28,7 +28,7 @@ def x(tmp_path):
 
 def test_help(x):
     everything = x("help").stdout
-    assert "commands: setup build demo test lint format bench kernels gpu docs clean" in everything
+    assert "commands: setup build demo test lint format bench kernels gpu fuzz docs clean" in everything
     assert x("--help").stdout == x("-h").stdout == x().stdout == everything
     assert x("help", "test").stdout == x("test", "--help").stdout
     assert x("test", "-h").stdout.startswith("./x test [FILTER]")

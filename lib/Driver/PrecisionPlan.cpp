@@ -8,6 +8,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
+#include <cmath>
 #include <unistd.h>
 
 using namespace llvm;
@@ -108,7 +109,7 @@ static void writeCalibration(json::OStream &out,
   out.attribute("sha256", record.sha256);
   out.attribute("tokens", record.tokens);
   out.attribute("algorithm", record.algorithm);
-  out.attribute("seed", int64_t(record.seed));
+  out.attribute("seed", record.seed);
   if (record.window)
     out.attribute("window", record.window);
   if (record.sources.empty())
@@ -214,15 +215,46 @@ std::string toJson(const PrecisionPlan &plan) {
   return text;
 }
 
+/// Of every size, count and product of sizes: a plan has fewer entries than it
+/// takes for their sum to overflow.
+constexpr int64_t mostOfOne = int64_t(1) << 40;
+
+static bool isInRange(int64_t value, json::Path path) {
+  if (value >= 0 && value <= mostOfOne)
+    return true;
+  path.report("expected a number from 0 to 2^40");
+  return false;
+}
+
+static bool isInRange(double value, json::Path path) {
+  if (std::abs(value) <= 1e12)
+    return true;
+  path.report("expected a number from -1e12 to 1e12");
+  return false;
+}
+
+template <typename Number>
+static bool readNumber(json::ObjectMapper &map, StringLiteral key,
+                       Number &number, json::Path path) {
+  return map.map(key, number) && isInRange(number, path.field(key));
+}
+
+/// Leaves the number as it is where there is none.
+static bool readOptional(json::ObjectMapper &map, StringLiteral key,
+                         int64_t &number, json::Path path) {
+  return map.mapOptional(key, number) && isInRange(number, path.field(key));
+}
+
 static bool readFormat(const json::Value &value, PlannedFormat &format,
                        json::Path path) {
   json::ObjectMapper map(value, path);
   std::optional<double> microseconds;
   if (!map || !map.map("format", format.format) ||
       !map.mapOptional("algorithm", format.algorithm) ||
-      !map.map("bytes", format.bytes) ||
-      !map.map("predicted_kl", format.divergence) ||
-      !map.map("step_us", microseconds))
+      !readNumber(map, "bytes", format.bytes, path) ||
+      !readNumber(map, "predicted_kl", format.divergence, path) ||
+      !map.map("step_us", microseconds) ||
+      !isInRange(microseconds.value_or(0), path.field("step_us")))
     return false;
   if (microseconds)
     format.seconds = *microseconds / 1e6;
@@ -242,9 +274,15 @@ static bool fromJSON(const json::Value &value, PlannedFormat &format,
 static bool fromJSON(const json::Value &value, PlannedWeight &weight,
                      json::Path path) {
   json::ObjectMapper map(value, path);
-  return map && map.map("name", weight.name) && map.map("rows", weight.rows) &&
-         map.map("columns", weight.columns) &&
-         map.map("source", weight.source) &&
+  if (!map || !map.map("name", weight.name) ||
+      !readNumber(map, "rows", weight.rows, path) ||
+      !readNumber(map, "columns", weight.columns, path))
+    return false;
+  if (weight.columns && weight.rows > mostOfOne / weight.columns) {
+    path.field("rows").report("expected a weight of at most 2^40 elements");
+    return false;
+  }
+  return map.map("source", weight.source) &&
          readFormat(value, weight.chosen, path) &&
          map.map("reason", weight.reason) &&
          map.mapOptional("alternatives", weight.alternatives);
@@ -257,25 +295,28 @@ static bool fromJSON(const json::Value &value, MoveRecord::Tried &move,
          map.map("smaller_format", move.smallerFormat) &&
          map.map("larger", move.larger) &&
          map.map("larger_format", move.largerFormat) &&
-         map.map("kl", move.divergence) && map.map("kept", move.kept);
+         readNumber(map, "kl", move.divergence, path) &&
+         map.map("kept", move.kept);
 }
 
 static bool fromJSON(const json::Value &value, MoveRecord &moves,
                      json::Path path) {
   json::ObjectMapper map(value, path);
-  return map && map.map("tokens", moves.tokens) &&
-         map.map("kl_before", moves.before) &&
-         map.map("kl_after", moves.after) && map.map("tried", moves.tried);
+  return map && readNumber(map, "tokens", moves.tokens, path) &&
+         readNumber(map, "kl_before", moves.before, path) &&
+         readNumber(map, "kl_after", moves.after, path) &&
+         map.map("tried", moves.tried);
 }
 
 static bool fromJSON(const json::Value &value, PlannedCache &cache,
                      json::Path path) {
   json::ObjectMapper map(value, path);
-  if (!map || !map.map("name", cache.name) || !map.map("heads", cache.heads) ||
-      !map.map("channels", cache.channels))
+  if (!map || !map.map("name", cache.name) ||
+      !readNumber(map, "heads", cache.heads, path) ||
+      !readNumber(map, "channels", cache.channels, path))
     return false;
   cache.row = cache.channels;
-  return map.mapOptional("row", cache.row) &&
+  return readOptional(map, "row", cache.row, path) &&
          readFormat(value, cache.chosen, path) &&
          map.map("reason", cache.reason) &&
          map.mapOptional("alternatives", cache.alternatives);
@@ -286,18 +327,20 @@ static bool fromJSON(const json::Value &value, SourceRecord &source,
   json::ObjectMapper map(value, path);
   return map && map.map("file", source.file) &&
          map.map("domain", source.domain) && map.map("slice", source.slice) &&
-         map.map("sha256", source.sha256) && map.map("weight", source.weight) &&
-         map.map("windows", source.windows);
+         map.map("sha256", source.sha256) &&
+         readNumber(map, "weight", source.weight, path) &&
+         readNumber(map, "windows", source.windows, path);
 }
 
 static bool fromJSON(const json::Value &value, CalibrationRecord &record,
                      json::Path path) {
   json::ObjectMapper map(value, path);
   return map && map.map("text", record.text) &&
-         map.map("sha256", record.sha256) && map.map("tokens", record.tokens) &&
+         map.map("sha256", record.sha256) &&
+         readNumber(map, "tokens", record.tokens, path) &&
          map.map("algorithm", record.algorithm) &&
          map.mapOptional("seed", record.seed) &&
-         map.mapOptional("window", record.window) &&
+         readOptional(map, "window", record.window, path) &&
          map.mapOptional("sources", record.sources);
 }
 

@@ -1,7 +1,7 @@
 """Files of a stranger who means harm, made anew from code: `python -m hostile.corpus FOLDER` writes all of them.
 
-An entry is a folder with a model, a tokenizer, a plan or an artifact in it, the command that meets it, and what the error must
-say. Kinds are the classes of attack that are known of such files: SECURITY.md lists them.
+An entry is a folder with a model, a tokenizer, a plan or an artifact in it, the command that meets it, and what the
+error must say. Kinds are the classes of attack that are known of such files: SECURITY.md lists them.
 """
 
 import pathlib

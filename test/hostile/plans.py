@@ -15,6 +15,14 @@ def entry(name, content, says, codes=(2, 3, 4, 5)):
     return Entry(name, "plan", write, says, command=COMMAND, codes=codes)
 
 
+def weighing(name, says, **changes):
+    """A plan with one weight, of which something cannot be."""
+    weight = {"name": "w", "rows": 4, "columns": 4, "source": "f32", "format": "int8", "bytes": 9, "reason": ""}
+    weight |= {"predicted_kl": 0} | changes
+    content = {"schema": "qopt-plan-1", "target": "host", "activations": "f32", "kv": "f16", "weights": [weight]}
+    return entry(name, json.dumps(content).replace("Infinity", "1e400").encode(), says)
+
+
 def entries():
     yield entry("empty", b"", "plan.json")
     yield entry("cut-short", b'{"version": 1', "plan.json")
@@ -24,3 +32,7 @@ def entries():
     yield entry("of-the-future", {"version": 2**40}, "plan.json")
     yield entry("nothing-in-it", {}, "plan.json")
     yield entry("key-twice", b'{"version": 1, "version": 2}', "plan.json")
+    yield weighing("divergence-without-end", "number from -1e12 to 1e12", predicted_kl=float("inf"))
+    yield weighing("bytes-below-zero", r"number from 0 to 2\^40", bytes=-1)
+    yield weighing("rows-that-overflow", r"number from 0 to 2\^40", rows=2**62)
+    yield weighing("elements-that-overflow", r"at most 2\^40 elements", rows=2**40, columns=2**40)
