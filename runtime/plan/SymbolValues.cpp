@@ -12,6 +12,13 @@ int64_t floorDiv(int64_t a, int64_t b) {
   return quotient - (a % b != 0 && (a < 0) != (b < 0));
 }
 
+/// Not a - floorDiv(a, b) * b, whose product may be below the smallest number.
+int64_t floorMod(int64_t a, int64_t b) {
+  int64_t remainder = a % b;
+  return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b
+                                                      : remainder;
+}
+
 bool divides(plan::SymbolKind kind) {
   return kind == plan::SymbolKind::FloorDiv ||
          kind == plan::SymbolKind::CeilDiv || kind == plan::SymbolKind::Mod;
@@ -37,7 +44,7 @@ std::optional<int64_t> apply(plan::SymbolKind kind, int64_t a, int64_t b) {
   case plan::SymbolKind::CeilDiv:
     return floorDiv(a, b) + (a % b != 0);
   case plan::SymbolKind::Mod:
-    return a - floorDiv(a, b) * b;
+    return floorMod(a, b);
   case plan::SymbolKind::Min:
     return std::min(a, b);
   case plan::SymbolKind::Max:

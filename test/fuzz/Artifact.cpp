@@ -61,11 +61,10 @@ static std::vector<uint8_t> fileOf(const uint8_t *data, size_t size) {
   runtime::Digest digest{};
   if (header.planOffset <= file.size() &&
       header.planSize <= file.size() - header.planOffset)
-    digest = runtime::Sha256::of(file.data() + header.planOffset,
-                                 header.planSize);
+    digest =
+        runtime::Sha256::of(file.data() + header.planOffset, header.planSize);
   std::copy(digest.begin(), digest.end(), header.planDigest);
-  digest =
-      runtime::Sha256::of(&header, offsetof(ArtifactHeader, headerDigest));
+  digest = runtime::Sha256::of(&header, offsetof(ArtifactHeader, headerDigest));
   std::copy(digest.begin(), digest.end(), header.headerDigest);
   std::memcpy(file.data(), &header, sizeof(header));
   return file;

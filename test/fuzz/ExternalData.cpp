@@ -28,12 +28,11 @@ public:
     write("/secret", '\1');
     write("/inside/w.bin", '\0');
     write("/inside/sub/v.bin", '\0');
-    bool linked =
-        symlink("../secret", (root + "/inside/link").c_str()) == 0 &&
-        symlink("..", (root + "/inside/up").c_str()) == 0 &&
-        link((root + "/secret").c_str(), (root + "/inside/hard").c_str()) ==
-            0 &&
-        mkfifo((root + "/inside/pipe").c_str(), 0600) == 0;
+    bool linked = symlink("../secret", (root + "/inside/link").c_str()) == 0 &&
+                  symlink("..", (root + "/inside/up").c_str()) == 0 &&
+                  link((root + "/secret").c_str(),
+                       (root + "/inside/hard").c_str()) == 0 &&
+                  mkfifo((root + "/inside/pipe").c_str(), 0600) == 0;
     fuzz::require(linked, "links and pipes can be made");
   }
   ~Folder() { (void)llvm::sys::fs::remove_directories(root); }

@@ -1,7 +1,8 @@
 // What a harness is linked with where libFuzzer is not: all seeds, then changes
 // of them, the same in every run.
 //
-//   FOLDER COUNT SECONDS     the files of FOLDER, and COUNT inputs made of them,
+//   FOLDER COUNT SECONDS     the files of FOLDER, and COUNT inputs made of
+//   them,
 //                            or as many as SECONDS suffice for
 //
 // The end of an input that ends the process is preceded by its number; the
@@ -123,9 +124,18 @@ private:
 
   /// A number of 1, 2, 4 or 8 bytes at an edge of its range.
   void overwrite(Bytes &input, size_t at) {
-    static constexpr uint64_t edges[] = {
-        0,     1,      0x7f,       0x80,       0xff,           0x7fff,
-        65535, 0x1000, 0x7fffffff, 0x80000000, uint64_t(1) << 62, ~uint64_t(0)};
+    static constexpr uint64_t edges[] = {0,
+                                         1,
+                                         0x7f,
+                                         0x80,
+                                         0xff,
+                                         0x7fff,
+                                         65535,
+                                         0x1000,
+                                         0x7fffffff,
+                                         0x80000000,
+                                         uint64_t(1) << 62,
+                                         ~uint64_t(0)};
     uint64_t value = edges[below(std::size(edges))];
     size_t size = std::min(size_t(1) << below(4), input.size() - at);
     std::memcpy(input.data() + at, &value, size);

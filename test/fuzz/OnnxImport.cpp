@@ -18,10 +18,12 @@ static void importFile(const std::string &path, import::ImportReport *report) {
   auto module = import::importOnnx(path, options, context);
   if (!module) {
     fuzz::requireMessage(module.status());
-    return fuzz::require(
-        llvm::none_of(module.status().message(),
-                      [](char c) { return c != '\n' && llvm::isASCII(c) && !llvm::isPrint(c); }),
-        "names in messages are printable");
+    return fuzz::require(llvm::none_of(module.status().message(),
+                                       [](char c) {
+                                         return c != '\n' && llvm::isASCII(c) &&
+                                                !llvm::isPrint(c);
+                                       }),
+                         "names in messages are printable");
   }
   fuzz::require(mlir::succeeded(mlir::verify(**module)),
                 "what was imported is valid");

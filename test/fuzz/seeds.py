@@ -204,7 +204,7 @@ def plan():
     yield "every-key", json.dumps(every).encode()
 
 
-def words_of_onnx():
+def words_of_onnx(_):
     schemas = onnx.defs.get_all_schemas()
     return sorted({schema.name for schema in schemas} | {name for schema in schemas for name in schema.attributes})
 
@@ -229,6 +229,14 @@ def words_of_json(seeds):
     return sorted(word for word in found if word.isascii() and word.isprintable() and 2 < len(word) < 24)[:500]
 
 
+#: Of ONNX's operators; keys of external_data and names of the harness's files; what a plan begins with. Others: of the seeds.
+WORDS = {
+    "OnnxImport": words_of_onnx,
+    "ExternalData": lambda _: (
+        "location offset length checksum basepath w.bin sub/v.bin link up hard pipe secret".split()
+    ),
+    "Artifact": lambda _: ["QPLN"],
+}
 TARGETS = {
     "OnnxImport": onnx_import,
     "ExternalData": external_data_of_graphs,
@@ -246,9 +254,8 @@ def write(target, folder, more=()):
         seeds[f"finding-{path.name}"] = path.read_bytes()
     for name, content in seeds.items():
         (folder / name).write_bytes(content)
-    words = words_of_onnx() if target == "OnnxImport" else words_of_json(seeds.values())
-    lines = [json.dumps(word) + "\n" for word in words]
-    folder.with_name(folder.name + ".dict").write_text("".join(lines))
+    words = WORDS[target](seeds.values()) if target in WORDS else words_of_json(seeds.values())
+    folder.with_name(folder.name + ".dict").write_text("".join(json.dumps(word) + "\n" for word in words))
     return len(seeds)
 
 

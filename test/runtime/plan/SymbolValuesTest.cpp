@@ -55,6 +55,17 @@ TEST_F(SymbolValues, FollowTheirFormulas) {
   EXPECT_EQ(spellSymbol(packed(), 5), "seq * 3");
 }
 
+// For the preset asan: without sanitizers an overflow on the way is not seen.
+TEST_F(SymbolValues, TheSmallestNumberHasARemainder) {
+  uint32_t smallest = constant(INT64_MIN), three = constant(3);
+  add(plan::SymbolKind::Mod, smallest, three);
+  add(plan::SymbolKind::CeilDiv, smallest, three);
+  auto values = evaluateSymbols(packed(), {});
+  ASSERT_TRUE(values.ok());
+  EXPECT_EQ((*values)[2], 1);
+  EXPECT_EQ((*values)[3], INT64_MIN / 3);
+}
+
 TEST_F(SymbolValues, RefuseOverflowAndDivisionByZero) {
   uint32_t large = add(plan::SymbolKind::InputDim, 0, 0, 0, "batch");
   add(plan::SymbolKind::Mul, large, large);
