@@ -233,8 +233,22 @@ static Status checkCounts(const OpRow &row, NodeContext &node) {
   return {};
 }
 
+/// Inputs that must be there and are written as an empty name, or come from a
+/// function's parameter that nobody gave. Where com.microsoft has optional ones
+/// ahead of others the op's own verifier knows which.
+static Status checkPresent(const OpRow &row, NodeContext &node) {
+  if (row.domain == StringRef(ms) && row.target)
+    return {};
+  for (int i = 0; i < row.minInputs; ++i)
+    if (!node.hasInput(i))
+      return Status(StatusCode::BadModel, "input " + std::to_string(i) +
+                                              " is absent; expected a tensor");
+  return {};
+}
+
 Status importThrough(const OpRow &row, NodeContext &node) {
   QOPT_RETURN_IF_ERROR(checkCounts(row, node));
+  QOPT_RETURN_IF_ERROR(checkPresent(row, node));
   if (row.maxInputs != any) {
     node.dropInputsFrom(row.maxInputs);
     // What the file leaves out at the end becomes none, except where the row's
