@@ -27,6 +27,12 @@
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/// Null where the harness has none.
+extern "C" __attribute__((weak)) size_t LLVMFuzzerCustomMutator(uint8_t *data,
+                                                                size_t size,
+                                                                size_t most,
+                                                                unsigned seed);
+extern "C" size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 
 namespace {
 
@@ -73,10 +79,20 @@ public:
 
   Bytes next() {
     Bytes input = any();
+    size_t size = std::min(input.size(), longest);
+    input.resize(longest);
     for (size_t i = 0, n = 1 + below(6); i < n; ++i)
-      change(input);
-    if (input.size() > longest)
-      input.resize(longest);
+      size = LLVMFuzzerCustomMutator
+                 ? LLVMFuzzerCustomMutator(input.data(), size, longest,
+                                           unsigned(generator()))
+                 : LLVMFuzzerMutate(input.data(), size, longest);
+    input.resize(size);
+    return input;
+  }
+
+  Bytes changed(Bytes input, size_t most) {
+    change(input);
+    input.resize(std::min(input.size(), most));
     return input;
   }
 
@@ -158,6 +174,9 @@ private:
   std::mt19937_64 generator{0};
 };
 
+/// The one of this run.
+Changes *changes = nullptr;
+
 double processorSeconds(const rusage &usage) {
   auto seconds = [](timeval time) {
     return double(time.tv_sec) + 1e-6 * double(time.tv_usec);
@@ -185,6 +204,12 @@ bool run(const Bytes &input, size_t number) {
 
 } // namespace
 
+extern "C" size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most) {
+  Bytes made = changes->changed(Bytes(data, data + size), most);
+  std::copy(made.begin(), made.end(), data);
+  return made.size();
+}
+
 int main(int argc, char **argv) {
   if (argc != 4) {
     std::fprintf(stderr, "usage: %s FOLDER COUNT SECONDS\n", argv[0]);
@@ -199,9 +224,10 @@ int main(int argc, char **argv) {
       return 1;
   using Clock = std::chrono::steady_clock;
   auto end = Clock::now() + std::chrono::seconds(std::atoi(argv[3]));
-  Changes changes(seeds);
+  Changes made(seeds);
+  changes = &made;
   for (size_t i = 0; !seeds.empty() && i < count && Clock::now() < end; ++i)
-    if (Bytes input = changes.next(); !run(input, done++))
+    if (Bytes input = made.next(); !run(input, done++))
       return 1;
   std::printf("%zu seeds, %zu inputs\n", seeds.size(), done);
   return 0;
