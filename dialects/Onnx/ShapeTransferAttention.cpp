@@ -317,6 +317,26 @@ static AffineExpr presentLength(ShapeTransfer &transfer, AffineExpr fresh) {
 }
 
 /// [B, S, heads * D], K/V caches [B, kv heads, T, D].
+/// Keys and values, new and past: the passes take them apart by these ranks.
+static Status checkKeysAndValues(ShapeTransfer &transfer, int64_t kvHeads,
+                                 AffineExpr channels) {
+  for (unsigned operand : {1, 2}) {
+    if (!transfer.present(operand))
+      continue;
+    QOPT_RETURN_IF_ERROR(expectRank(transfer, operand, {3}));
+    const Dims &sizes = transfer.facts(operand).dims;
+    auto size = headSize(transfer, sizes[2], kvHeads);
+    if (!size)
+      return size.status();
+    auto own = constantValue(*size), expected = constantValue(channels);
+    if (own && expected && *own != *expected)
+      return transfer.error("operand " + Twine(operand) + " has shape " +
+                            transfer.spell(sizes) + "; expected head size " +
+                            Twine(*expected));
+  }
+  return transfer.present(4) ? expectRank(transfer, 4, {4}) : Status();
+}
+
 static Status inferGroupQuery(ShapeTransfer &transfer,
                               MSGroupQueryAttentionOp op) {
   QOPT_RETURN_IF_ERROR(expectRank(transfer, 0, {3}));
@@ -333,6 +353,7 @@ static Status inferGroupQuery(ShapeTransfer &transfer,
       headSize(transfer, query.dims[2], packed ? heads + 2 * kvHeads : heads);
   if (!channels)
     return channels.status();
+  QOPT_RETURN_IF_ERROR(checkKeysAndValues(transfer, kvHeads, *channels));
   Dims output = query.dims;
   output[2] = transfer.dims.multiply(*channels, transfer.constant(heads));
   AffineExpr width = *channels;

@@ -156,10 +156,19 @@ public:
 
 private:
   void changeContent(Field &field) {
-    static constexpr uint64_t edges[] = {
-        0,        1,        2,         ~uint64_t(0), ~uint64_t(1),
-        INT64_MAX, uint64_t(1) << 63, INT32_MAX, uint64_t(1) << 31,
-        uint64_t(1) << 32, uint64_t(1) << 62, 255, 1024};
+    static constexpr uint64_t edges[] = {0,
+                                         1,
+                                         2,
+                                         ~uint64_t(0),
+                                         ~uint64_t(1),
+                                         INT64_MAX,
+                                         uint64_t(1) << 63,
+                                         INT32_MAX,
+                                         uint64_t(1) << 31,
+                                         uint64_t(1) << 32,
+                                         uint64_t(1) << 62,
+                                         255,
+                                         1024};
     if (field.wire == Wire::Varint) {
       field.value =
           below(2) ? edges[below(std::size(edges))] : uint64_t(below(32));

@@ -42,9 +42,9 @@ def gather(block=32, bits=4, axis=1, packed=(64, 16), scales=(64, 1)):
     return tiny_models.model_of([made], [indices], ["y"], arrays, domains=["com.microsoft"])
 
 
-def attention(heads=4, kv_heads=2, hidden=32, kv_hidden=16, rotary=0):
+def attention(heads=4, kv_heads=2, hidden=32, kv_hidden=16, rotary=0, **shapes):
     floats = {"q": ["b", "s", hidden], "k": ["b", "s", kv_hidden], "v": ["b", "s", kv_hidden]}
-    floats |= {name: ["b", 2, "p", 8] for name in ("past_k", "past_v")}
+    floats |= {name: ["b", 2, "p", 8] for name in ("past_k", "past_v")} | shapes
     given = [tiny_models.value(name, dims) for name, dims in floats.items()]
     given += [tiny_models.value("len", ["b"], TensorProto.INT32), tiny_models.value("all", [], TensorProto.INT32)]
     names = ["q", "k", "v", "past_k", "past_v", "len", "all"]
@@ -90,6 +90,9 @@ def entries():
         ("key-heads-that-do-not-divide", "heads|divisible|multiple", {"kv_heads": 3}),
         ("key-heads-below-zero", "heads", {"kv_heads": -2}),
         ("wide-rotation", "cos", {"rotary": 64}),
+        ("values-without-axes", r"operand 2 has shape \[\]; expected rank 3", {"v": []}),
+        ("keys-of-another-size", "operand 1 .* expected head size 8", {"k": ["b", "s", 32]}),
+        ("past-without-tokens", "operand 4 .* expected rank 4", {"past_v": ["b", 2, 8]}),
     ):
         yield model_entry(
             f"GroupQueryAttention-{name}", "lying attribute", lambda change=change: attention(**change), says
