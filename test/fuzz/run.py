@@ -10,12 +10,13 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 from fuzz import seeds
 
-#: Of an input, in megabytes and seconds: SECURITY.md's bound for one allocation, while sanitizers keep what was freed; and
-#: seconds of the clock, for the harnesses are the last that a busy machine serves (test_fuzz.py counts the processor's).
+#: Of an input, in megabytes: SECURITY.md's bound for one allocation, while sanitizers keep what was freed; and seconds
+#: of the clock, for the harnesses are the last that a busy machine serves (test_fuzz.py counts the processor's).
 LONGEST, MEMORY, ALLOCATION, SECONDS = 1 << 16, 2048, 66, 60
 
 
@@ -33,8 +34,10 @@ def run(target, arguments):
         *(f"-max_total_time={arguments.seconds}", f"-max_len={LONGEST}", f"-timeout={SECONDS}"),
         *(f"-rss_limit_mb={MEMORY}", f"-malloc_limit_mb={ALLOCATION}", "-print_final_stats=1"),
     ]
-    with open(folder / "log", "w", errors="replace") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    # libFuzzer ends without destructors, so what a harness puts into the temporary folder is removed here.
+    with open(folder / "log", "w", errors="replace") as log, tempfile.TemporaryDirectory() as temporary:
+        environment = {**os.environ, "TMPDIR": temporary}
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
         status = process.returncode = os.waitstatus_to_exitcode(status)
     said = (folder / "log").read_text(errors="replace")

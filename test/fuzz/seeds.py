@@ -229,7 +229,7 @@ def words_of_json(seeds):
     return sorted(word for word in found if word.isascii() and word.isprintable() and 2 < len(word) < 24)[:500]
 
 
-#: Of ONNX's operators; keys of external_data and names of the harness's files; what a plan begins with. Others: of the seeds.
+#: Of operators; keys of external_data and names of the harness's files; what a plan begins with. Others: of the seeds.
 WORDS = {
     "OnnxImport": words_of_onnx,
     "ExternalData": lambda _: (
