@@ -138,9 +138,11 @@ Status ArtifactConstants::writePart(const WeightPart &part, ir::WeightType type,
     auto canonical = evaluatePart(part, threads);
     if (!canonical)
       return canonical.status();
-    if (Status status = writeAs(type.getLayout(), *canonical); !status.ok())
+    Status status = writeAs(type.getLayout(), *canonical);
+    if (status.code() == StatusCode::Unsupported) // of its values
       return Status(status.code(),
                     "weight \"" + name + "\": " + status.message());
+    QOPT_RETURN_IF_ERROR(status);
   }
   uint64_t bytes = writer.segmentSize() - offset;
   done += part.range.rows * type.getColumns();

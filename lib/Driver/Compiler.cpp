@@ -22,6 +22,7 @@
 #include "lib/Driver/StageOptions.h"
 #include "lib/Driver/Validation.h"
 #include "lib/Driver/WeightCalibration.h"
+#include "lib/Driver/WeightMemory.h"
 #include "lib/Import/Onnx/Importer.h"
 #include "lib/Quant/Element.h"
 #include "lib/Target/Target.h"
@@ -43,19 +44,6 @@ namespace {
 constexpr int64_t printedBytes = 256;
 /// Of all resources together, while the small ones of them are printed.
 constexpr int64_t mostPrintedBytes = int64_t(1) << 28;
-
-/// Bytes of all weights as the file stores them.
-int64_t sourceBytes(ModuleOp module) {
-  int64_t bytes = 0;
-  module.walk([&](Operation *op) {
-    for (NamedAttribute attribute : op->getAttrs())
-      if (auto elements = dyn_cast<ElementsAttr>(attribute.getValue()))
-        if (elements.getElementType().isIntOrFloat())
-          bytes += elements.getNumElements() *
-                   elements.getElementType().getIntOrFloatBitWidth() / 8;
-  });
-  return bytes;
-}
 
 /// One compilation: the context, the module and how far it has come.
 class Compilation {
@@ -233,7 +221,7 @@ public:
     flags.elideLargeResourceString(printedBytes);
     // The printer makes text of all bytes before it leaves them out, which
     // takes minutes for a large model; in local scope it has no resources.
-    if (sourceBytes(*module) > mostPrintedBytes)
+    if (driver::storedBytesOf(*module) > mostPrintedBytes)
       flags.useLocalScope();
     std::string text;
     llvm::raw_string_ostream stream(text);

@@ -22,6 +22,18 @@ int64_t sourceBytes(Value weight) {
   return bytes;
 }
 
+int64_t storedBytesOf(ModuleOp module) {
+  int64_t bytes = 0;
+  module.walk([&](Operation *op) {
+    for (NamedAttribute attribute : op->getAttrs())
+      if (auto elements = dyn_cast<ElementsAttr>(attribute.getValue()))
+        if (elements.getElementType().isIntOrFloat())
+          bytes += elements.getNumElements() *
+                   elements.getElementType().getIntOrFloatBitWidth() / 8;
+  });
+  return bytes;
+}
+
 /// Of a weight in canonical storage.
 static int64_t canonicalBytes(Value weight) {
   auto type = cast<ir::WeightType>(weight.getType());

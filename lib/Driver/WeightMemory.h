@@ -12,6 +12,9 @@ namespace qopt::driver {
 /// evaluated: those of its sources.
 int64_t sourceBytes(mlir::Value weight);
 
+/// Bytes of all weights of a module as the file stores them.
+int64_t storedBytesOf(mlir::ModuleOp module);
+
 /// Bytes on the heap that evaluatePart has at most at a time.
 int64_t evaluationBytes(const WeightPart &part);
 

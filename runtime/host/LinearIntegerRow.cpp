@@ -4,6 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "runtime/host/LinearKernels.h"
 
+#include <algorithm>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "runtime/host/LinearIntegerRow.cpp"
 #include <hwy/foreach_target.h>
@@ -47,6 +49,19 @@ HWY_INLINE void addRows(const RowRecords &x, int64_t row, const uint8_t *codes,
     }
 }
 
+/// As storeCentredRow, of sums Σ cx·(c − byteOffset).
+HWY_NOINLINE void storeRow(const LinearArguments &a, const TileSizes &sizes,
+                           const RowRecords &x, int64_t row, int64_t tile,
+                           const IntVector *sums) {
+  // What the codes are relative to, and dotBytes has not taken off.
+  constexpr int zero = symmetricZero(quant::ElementType::Int8) - byteOffset;
+  const auto rest = hn::Set(IntTag(), zero * x.sum(row));
+  FloatVector values[lineVectors];
+  for (int64_t part = 0; part < lineVectors; ++part)
+    values[part] = hn::ConvertTo(FloatTag(), hn::Sub(sums[part], rest));
+  storeScaledRow(a, sizes, x.scale(row), row, tile, values);
+}
+
 template <bool centred, int64_t count, int64_t tiles>
 HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
                              const RowRecords &x, int64_t row, int64_t tile) {
@@ -58,20 +73,15 @@ HWY_INLINE void multiplyTile(const LinearArguments &a, const TileSizes &sizes,
       for (auto &v : line)
         v = hn::Zero(IntTag());
   addRows<centred, count, tiles>(x, row, first, sizes.tileBytes, sums);
-  // What the codes are relative to, and dotBytes has not taken off.
-  constexpr int zero = symmetricZero(quant::ElementType::Int8) - byteOffset;
   for (int64_t t = 0; t < tiles; ++t)
     for (int64_t m = 0; m < count; ++m) {
-      if constexpr (centred) {
-        storeCentredRow(a, sizes, x, row + m, tile + t, sums[t][m]);
-        continue;
-      }
-      const auto rest = hn::Set(IntTag(), zero * x.sum(row + m));
-      FloatVector values[lineVectors];
-      for (int64_t part = 0; part < lineVectors; ++part)
-        values[part] =
-            hn::ConvertTo(FloatTag(), hn::Sub(sums[t][m][part], rest));
-      storeScaledRow(a, sizes, x.scale(row + m), row + m, tile + t, values);
+      // A copy: what a call has the address of is in no register.
+      IntVector line[lineVectors];
+      std::copy_n(sums[t][m], lineVectors, line);
+      if constexpr (centred)
+        storeCentredRow(a, sizes, x, row + m, tile + t, line);
+      else
+        storeRow(a, sizes, x, row + m, tile + t, line);
     }
 }
 

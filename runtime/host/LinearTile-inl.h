@@ -78,6 +78,20 @@ HWY_INLINE FloatVector loadLine(const void *line, int64_t part) {
   }
 }
 
+/// y[row, n … n+count) for the last rows of a matrix, `count` of a vector. Not
+/// inlined: every kernel has many copies of what stores its sums.
+inline HWY_NOINLINE void storeLastRows(const LinearArguments &a, int64_t row,
+                                       int64_t n, int64_t count,
+                                       FloatVector sums) {
+  const FloatTag d;
+  if (a.bias)
+    sums = hn::Add(sums, loadPartial(d, a.bias + n, count));
+  if (a.residual)
+    sums = hn::Add(
+        sums, loadPartial(d, a.residual + row * a.residualStride + n, count));
+  storePartial(sums, d, a.output + row * a.outputStride + n, count);
+}
+
 /// y[row, 16·tile …] = sums + bias + residual, for the rows that exist.
 HWY_INLINE void storeTileRow(const LinearArguments &a, int64_t row,
                              int64_t tile, FloatVector *sums) {
@@ -88,22 +102,15 @@ HWY_INLINE void storeTileRow(const LinearArguments &a, int64_t row,
     if (count <= 0)
       return;
     FloatVector v = sums[part];
-    float *out = a.output + row * a.outputStride + n;
-    const float *residual =
-        a.residual ? a.residual + row * a.residualStride + n : nullptr;
-    if (count == lineLanes) {
-      if (a.bias)
-        v = hn::Add(v, hn::LoadU(d, a.bias + n));
-      if (residual)
-        v = hn::Add(v, hn::LoadU(d, residual));
-      hn::StoreU(v, d, out);
-    } else {
-      if (a.bias)
-        v = hn::Add(v, loadPartial(d, a.bias + n, count));
-      if (residual)
-        v = hn::Add(v, loadPartial(d, residual, count));
-      storePartial(v, d, out, count);
+    if (count < lineLanes) {
+      storeLastRows(a, row, n, count, v);
+      return;
     }
+    if (a.bias)
+      v = hn::Add(v, hn::LoadU(d, a.bias + n));
+    if (a.residual)
+      v = hn::Add(v, hn::LoadU(d, a.residual + row * a.residualStride + n));
+    hn::StoreU(v, d, a.output + row * a.outputStride + n);
   }
 }
 

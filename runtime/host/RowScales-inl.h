@@ -60,11 +60,13 @@ HWY_INLINE void storeScaledRow(const LinearArguments &a, const TileSizes &sizes,
 /// y[row, 16·tile …] = Σ (cx − zero of x) (c − zero of c) · (the row's scale ·
 /// the weight's scales) (+ bias) (+ residual), of sums Σ cx·c: the scales are
 /// multiplied first, as a model does that has the product in one node and the
-/// scales in others.
-HWY_INLINE void storeCentredRow(const LinearArguments &a,
-                                const TileSizes &sizes, const RowRecords &x,
-                                int64_t row, int64_t tile,
-                                const WholeVector *sums) {
+/// scales in others. A function of its own: the rows of a tile have many copies
+/// of what stores them, and are long beside a call.
+inline HWY_NOINLINE void storeCentredRow(const LinearArguments &a,
+                                         const TileSizes &sizes,
+                                         const RowRecords &x, int64_t row,
+                                         int64_t tile,
+                                         const WholeVector *sums) {
   const hn::RebindToSigned<FloatTag> di;
   const uint8_t *weight =
       static_cast<const uint8_t *>(a.weight) + tile * sizes.tileBytes;

@@ -14,7 +14,7 @@ UNSUPPORTED = 4
 LIMIT = 3e-3  # of the largest golden value: values of 16 bits between kernels
 LOOSER = {
     "t5-dynamo": 4e-3,  # scores without a scale: twelve attentions whose queries are rounded to 16 bits
-    "stories260k-matmulnbits2": 4e-3,  # the host with values of 16 bits is 5e-3 away
+    "stories260k-matmulnbits2": 5e-3,  # as far as the host is with values of 16 bits
 }
 
 # One exporter a family, and both of those that most models resemble.

@@ -465,12 +465,8 @@ static int64_t sharedBytesOf(const Plan &plan, const Schedule &schedule) {
   return bytes;
 }
 
-Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
-  Plan plan{};
-  plan.units = ceilDiv(problem.columns, unitColumns);
-  plan.unitsPerSlice = ceilDiv(plan.units, schedule.slices);
-  plan.tokenTiles = ceilDiv(problem.tokens, 8);
-  plan.activationRows = problem.tokens;
+/// The rows of x in shared memory.
+static void setActivations(Plan &plan, const Problem &problem) {
   // Half a round of the banks more than rounds of a row: the lanes of two
   // tokens then read different ones; a quarter where four rows are read at
   // once.
@@ -484,7 +480,16 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   if (problem.tokens > 1)
     plan.activationStride =
         roundUp(plan.activationStride, int64_t(128)) + (codes ? 32 : 64);
+  plan.activationRows = problem.tokens;
   plan.activationBytes = plan.activationRows * plan.activationStride;
+}
+
+Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
+  Plan plan{};
+  plan.units = ceilDiv(problem.columns, unitColumns);
+  plan.unitsPerSlice = ceilDiv(plan.units, schedule.slices);
+  plan.tokenTiles = ceilDiv(problem.tokens, 8);
+  setActivations(plan, problem);
   int64_t partialTokens = problem.tokens == 1 ? 1 : plan.tokenTiles * 8;
   plan.correctionStride = partialTokens * 4;
   for (const Norm &norm : problem.norm)
@@ -518,7 +523,7 @@ Plan skinny_linear::planOf(const Problem &problem, const Schedule &schedule) {
   plan.bookBytes = bookBytes(problem);
   for (const quant::Format &format : startFormats(problem))
     plan.startBytes += startBytes(plan, format);
-  if (!codes && readsSums(problem))
+  if (!problem.hasCodes() && readsSums(problem))
     plan.correctionBytes = plan.unitsPerSlice * unitColumns /
                            correctionColumns(problem) * plan.correctionStride;
   plan.slots = int64_t(plan.contributors) * schedule.slices;

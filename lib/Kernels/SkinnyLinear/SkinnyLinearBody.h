@@ -18,6 +18,7 @@ namespace qopt::kernels::skinny_linear {
 
 /// Barrier of the consumers' warps.
 constexpr int consumerBarrier = 1;
+constexpr int chunkColumns = 32;     ///< of one read of x, for two products
 constexpr int64_t chunkBytes = 16;   ///< of x, what a thread moves at once
 constexpr int64_t chunkElements = 8; ///< of them in 16 bits
 
