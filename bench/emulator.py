@@ -13,6 +13,7 @@ import json
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 
 LARGE = "k=4096 rows=4096"
@@ -37,7 +38,11 @@ def make(build, case, folder):
     """The kernel of a case in `folder`; what qopt-emulate needs to launch it."""
     attention = case.startswith("attention ")
     program = build / "test/bin" / ("attention-decode" if attention else "skinny-linear")
-    subprocess.run([program, "make", case.removeprefix("attention "), folder], check=True)
+    if not program.exists():
+        sys.exit(f"error: there is no {program}; ninja -C {build} {program.name} qopt-emulate builds what is run")
+    done = subprocess.run([program, "make", case.removeprefix("attention "), folder], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f'error: the case "{case}": {done.stderr.strip().removeprefix("error: ")}')
     launch = dict(line.split(" ", 1) for line in (folder / "launch.txt").read_text().splitlines())
     shape = [word for name in ("kernel", "grid", "block", "shared") for word in (f"--{name}", launch[name])]
     return [folder / "kernel.ptx", *shape, "--args", folder / "args.npz"]
@@ -56,6 +61,8 @@ def main():
     parser.add_argument("cases", nargs="*", default=CASES)
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
+    if options.runs < 1:
+        parser.error(f"--runs is {options.runs}; expected 1 or more")
     print("| case | without checks | with all |\n|---|---|---|")
     for case in options.cases:
         with tempfile.TemporaryDirectory() as folder:

@@ -38,7 +38,7 @@ class Driver:
         try:
             self.library = ctypes.CDLL(os.environ.get("QOPT_CUDA_DRIVER", "libcuda.so.1"))
         except OSError as error:
-            raise NoGpuError(f"there is no CUDA driver here ({error})") from None
+            raise NoGpuError(f"there is no CUDA driver here ({error}); run this where a GPU is") from None
         count = c_int()
         if self.library.cuInit(0) or self.library.cuDeviceGetCount(byref(count)) or not count.value:
             raise NoGpuError("there is no GPU here: the CUDA driver finds no device")

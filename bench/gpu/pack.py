@@ -27,7 +27,8 @@ from . import catalog, folding, make
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 STORIES = SOURCE / "test/data/stories260k"
 PARTS = ("tools", "models", "kernels")
-MOST_BYTES = 40 << 20
+ARCHITECTURES = ("sm_80", "sm_90a")
+MOST_BYTES = 40_000_000
 PROMPTS = ["Once upon a time", "The little dog"]
 #: Options of qopt-compile, and how many tokens are compared.
 MODELS = {
@@ -174,6 +175,8 @@ def pack(options):
     say(f"{options.output}: {size / 1e6:.1f} MB")
     if size > MOST_BYTES:
         sys.exit(f"error: {options.output} has {size / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:.1f} can be carried")
+    if contents["failed"]:
+        sys.exit(f"error: {len(contents['failed'])} kernels are not in {options.output}; their reasons are above")
 
 
 def parts(text):
@@ -183,16 +186,23 @@ def parts(text):
     return text
 
 
+def existing(text):
+    path = pathlib.Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f'there is no "{path}"')
+    return path
+
+
 def main():
     parser = argparse.ArgumentParser(
         prog="./x gpu pack", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--build", type=pathlib.Path, default=SOURCE / "build", help="build folder")
     parser.add_argument("--output", type=pathlib.Path, help="file to write [gpu.tar.xz in the build folder]")
-    parser.add_argument("--books", type=pathlib.Path, help="folder of the 28M model in f16")
-    parser.add_argument("--model", type=pathlib.Path, action="append", default=[], help="artifact to measure; repeat")
+    parser.add_argument("--books", type=existing, help="folder of the 28M model in f16")
+    parser.add_argument("--model", type=existing, action="append", default=[], help="artifact to measure; repeat")
     parser.add_argument("--only", type=parts, default=",".join(PARTS), help="parts with commas between [all]")
-    parser.add_argument("--arch", default="sm_90a", help="architecture of the GPU [sm_90a]")
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="sm_90a", help="architecture of the GPU [sm_90a]")
     parser.add_argument("--quick", action="store_true", help="only the kernels that a quick look measures")
     options = parser.parse_args()
     options.build = options.build.resolve()

@@ -184,6 +184,13 @@ def names(text):
     return text.split(",")
 
 
+def seconds(text):
+    number = float(text)
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f'expected more than 0, got "{text}"')
+    return number
+
+
 def parse():
     parser = argparse.ArgumentParser(
         prog="./x gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -193,7 +200,7 @@ def parse():
     parser.add_argument("--only", type=names, default=list(RUN), help="parts with commas between [all]")
     parser.add_argument("--quick", action="store_true", help="the most telling kernels alone, fewer replays")
     parser.add_argument("--kernels", help="names or patterns of measured kernels, with commas between [all]")
-    parser.add_argument("--seconds", type=float, default=560, help="for everything [560]")
+    parser.add_argument("--seconds", type=seconds, default=560, help="for everything [560]")
     parser.add_argument("--json", type=pathlib.Path, help="file for all results")
     return parser.parse_args()
 

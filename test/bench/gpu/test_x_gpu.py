@@ -37,6 +37,34 @@ def test_unknown_part(module):
     assert done.returncode == 2 and 'no part "bogus"; expected some of ' in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "arguments", "message"),
+    [
+        ("pack", ("--arch", "sm_70"), "invalid choice: 'sm_70'"),
+        ("pack", ("--books", "/nonexistent"), 'there is no "/nonexistent"'),
+        ("pack", ("--model", "/nonexistent.qopt"), 'there is no "/nonexistent.qopt"'),
+        ("run", ("--seconds", "-3"), 'expected more than 0, got "-3"'),
+    ],
+)
+def test_wrong_options(module, arguments, message, monkeypatch, capsys):
+    """Before anything is made or looked for."""
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    with pytest.raises(SystemExit) as ended:
+        {"pack": pack, "run": run}[module].main()
+    assert ended.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_a_kernel_that_is_not_made(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(catalog, "CHECKS", [])
+    monkeypatch.setattr(catalog, "entries", lambda: [catalog.Entry("k", "skinny_linear", "weights=int9", True)])
+    output = tmp_path / "gpu.tar.xz"
+    arguments = ["--build", str(conftest.BUILD), "--output", str(output), "--only", "kernels"]
+    monkeypatch.setattr(sys, "argv", ["pack", *arguments])
+    with pytest.raises(SystemExit, match="error: 1 kernels are not in "):
+        pack.main()
+    assert 'not made: k: error: weights: expected a format, got "int9"' in capsys.readouterr().err
+
+
 def test_sanitizer_outcomes():
     """What compute-sanitizer prints, and what is made of it."""
     judged = {
