@@ -8,6 +8,7 @@
 #include "lib/Quant/Element.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <span>
 
@@ -104,6 +105,28 @@ static bool sharesStages(const Problem &problem) {
          });
 }
 
+/// Whether one token's weights need more registers than 16 warps of two blocks
+/// have, 56: masks of codes of two bits, or numbers of four bits that are
+/// looked up, with scales of groups. Seen as spills.
+static bool fillsSmallWarps(const Problem &problem) {
+  return problem.tokens == 1 &&
+         std::ranges::any_of(problem.segments, [](const Segment &segment) {
+           int64_t groups = summedGroups(segment.weight);
+           int bits = quant::elementOf(segment.weight.element).bits;
+           return bits == 2
+                      ? groups > 0
+                      : bits == 4 && groups == 2 && hasBook(segment.weight);
+         });
+}
+
+/// Turns of the warps in a stage, at most: four of codes of two bits with four
+/// groups a unit, done at once, need more registers than eight warps have.
+static int64_t mostTurns(const quant::Format &weight, int64_t tokens) {
+  bool many = tokens == 1 && summedGroups(weight) == 4 &&
+              quant::elementOf(weight.element).bits == 2;
+  return many ? 3 : INT64_MAX;
+}
+
 /// Units of each segment in a stage of about `bytes`.
 static std::vector<int> unitsOfStages(const Problem &problem,
                                       const Schedule &schedule, int64_t bytes) {
@@ -116,7 +139,7 @@ static std::vector<int> unitsOfStages(const Problem &problem,
                    unitBytes(segment.weight);
     int64_t turns =
         std::max<int64_t>(bytes / turn, sharesStages(problem) ? 2 : 1);
-    turns = std::min(turns, most);
+    turns = std::min({turns, most, mostTurns(segment.weight, problem.tokens)});
     units.push_back(int(turns * schedule.columnWarps));
   }
   return units;
@@ -131,9 +154,9 @@ static void setWarps(Schedule &schedule, const Problem &problem, const Row &row,
   // What is fused needs more registers than 16 warps of two blocks have.
   bool fused = !problem.norm.empty() || problem.sum || problem.gate ||
                problem.append || problem.source;
-  schedule.columnWarps = (fused || sharesStages(problem)) && row.blocksPerSm > 1
-                             ? row.columnWarps / 2
-                             : row.columnWarps;
+  bool half = fused || sharesStages(problem) || fillsSmallWarps(problem);
+  schedule.columnWarps =
+      half && row.blocksPerSm > 1 ? row.columnWarps / 2 : row.columnWarps;
   schedule.rowWarps = row.rowWarps;
   schedule.stripsPerWarp = fillsRegisters(problem) ? 1 : row.stripsPerWarp;
   // Eight warps and the loader's have 168 registers each, seven have 255: sums

@@ -466,6 +466,19 @@ def test_nothing_spills(tool, tmp_path, arch, rows):
     assemble(tool, tmp_path, [f"arch={arch} tokens={many} k=4096 rows=256:{rows}" for many in tokens])
 
 
+# Those of one token that need most: masks and tables beside scales of groups.
+ONE_TOKEN = [
+    *("int2_g32", "int2_g64", "int2_g128", "int2_asym_g64", "int2_g32_s6", "int2_g64_sf32", "int2_asym_g64_zf"),
+    *("lut4_g64", "nf4_g64"),
+]
+
+
+@pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
+def test_one_token_spills_nothing(tool, tmp_path, arch):
+    """As many rows as an 8B decoder has, so that stages are as long as they become."""
+    assemble(tool, tmp_path, [f"arch={arch} k=4096 rows=4096:{weights}" for weights in ONE_TOKEN])
+
+
 @pytest.mark.parametrize("arch", ["sm_90a", "sm_80"])
 @pytest.mark.parametrize(
     "problem", ["k=4096 rows=256:int8 norm", "k=4096 rows=256:int8 norm=layer_bias", "k=14336 rows=64:int8"]
