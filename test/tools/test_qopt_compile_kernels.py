@@ -135,6 +135,10 @@ def test_without_an_assembler_a_warning_says_so(tool, stories, tmp_path):
     summary = json.loads(done.stdout)
     assert summary["warnings"] == [says] and not any("PTX only" in remark for remark in summary["remarks"])
     assert kernels_of(tool, stories, environment=NO_ASSEMBLER)["warnings"][0].startswith("no machine code for")
+    kernels = re.findall(
+        r"^  \w+ for sm_.* threads, .*", tool("qopt-inspect", tmp_path / "m.qopt", "--kernels").stdout, re.M
+    )
+    assert kernels and all(re.search(r" threads, [\d,]+ bytes shared, PTX only$", line) for line in kernels)
 
 
 def test_tables(tool, stories):

@@ -134,6 +134,9 @@ def test_list(tool):
         (["gather_rows", "table=tensor", "format=int8"], 'a tensor has no scales; got the format "int8"'),
         (["check_indices", "count=4", "outside=5"], "outside: so many of the indices lie outside, which are less"),
         (["attention_decode", "softcap=x"], 'softcap: expected a number, got "x"'),
+        (["attention_decode", "softcap=nan"], 'softcap: expected a number, got "nan"'),
+        (["norm", "epsilon=1e39"], 'epsilon: expected a number, got "1e39"'),
+        (["skinny_linear", "--schedule", "stages=4294967300"], "stages: is too large"),
         (["skinny_linear", "--arch", "sm_80,sm_90a"], "one name in --arch"),
     ],
 )
@@ -151,6 +154,9 @@ def test_refused(tool, arguments, message):
             UNSUPPORTED,
             "a segment of 24 rows before another; expected a multiple of 16",
         ),
+        (["attention_decode", "softcap=-1"], UNSUPPORTED, "a softcap of -1.000000; expected a positive one"),
+        (["attention_prefill", "softcap=-1"], UNSUPPORTED, "a softcap of -1.000000; expected a positive one"),
+        (["quantize", "rows=3000000000"], UNSUPPORTED, '"rows" would be 3000000000; expected at most 2147483647'),
         (["sampling", "columns=300000"], UNSUPPORTED, "sampling from 300000 tokens; expected 1 to "),
         (
             ["argmax", "--schedule", "threads=2048"],

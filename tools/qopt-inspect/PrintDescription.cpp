@@ -186,6 +186,14 @@ static void printFunction(const Json &function, bool list) {
       printStep(index++, step);
 }
 
+/// Registers and bytes, which only an assembler tells.
+static std::string codeOf(const Json &kernel) {
+  if (kernel["code_bytes"].get<int64_t>() == 0)
+    return "PTX only";
+  return kernel["registers"].dump() + " registers, " +
+         grouped(kernel["code_bytes"]) + " bytes of code";
+}
+
 static void printKernels(const Json &kernels, const Json &segments, bool list) {
   int64_t bytes = 0;
   for (const Json &kernel : kernels)
@@ -196,14 +204,12 @@ static void printKernels(const Json &kernels, const Json &segments, bool list) {
   if (list)
     for (const Json &kernel : kernels)
       std::printf(
-          "  %s for %s: %s %s, %s threads, %s registers, %s bytes "
-          "shared, %s bytes of code\n",
+          "  %s for %s: %s %s, %s threads, %s bytes shared, %s\n",
           textOf(kernel["symbol"]).c_str(),
           textOf(segments[kernel["segment"].get<size_t>()]["name"]).c_str(),
           textOf(kernel["family"]).c_str(), textOf(kernel["schedule"]).c_str(),
-          kernel["threads"].dump().c_str(), kernel["registers"].dump().c_str(),
-          grouped(kernel["shared_bytes"]).c_str(),
-          grouped(kernel["code_bytes"]).c_str());
+          kernel["threads"].dump().c_str(),
+          grouped(kernel["shared_bytes"]).c_str(), codeOf(kernel).c_str());
 }
 
 static void printSegments(const Json &segments, bool list) {

@@ -12,6 +12,7 @@
 #include <array>
 #include <functional>
 #include <type_traits>
+#include <utility>
 
 namespace qopt::kernel_tool {
 
@@ -72,7 +73,10 @@ void changeSchedule(Words &words, Schedule &schedule) {
     if constexpr (std::is_same_v<Field, bool>) {
       field = words.flag(name, field);
     } else if constexpr (std::is_integral_v<Field>) {
-      field = Field(words.number(name, field));
+      int64_t number = words.number(name, field);
+      if (!std::in_range<Field>(number))
+        words.refuse(name, "is too large");
+      field = Field(number);
     } else {
       std::vector<int64_t> numbers =
           words.numbers(name, {field.begin(), field.end()});

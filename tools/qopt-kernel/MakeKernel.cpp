@@ -78,6 +78,25 @@ static StatusOr<const Family *> findFamily(const std::string &name) {
                 "no family \"" + name + "\"; expected " + names);
 }
 
+/// Whether CUDA launches such a grid (programming guide, compute capabilities
+/// 5.0 and later), with numbers of 32 bits.
+static Status checkLaunch(const Description &description) {
+  constexpr int64_t most[] = {INT32_MAX, 65535, 65535};
+  for (const Argument &argument : description.arguments)
+    if (argument.use == Use::Value && argument.value > INT32_MAX)
+      return Status(StatusCode::Unsupported,
+                    "\"" + argument.name + "\" would be " +
+                        std::to_string(argument.value) + "; expected at most " +
+                        std::to_string(INT32_MAX));
+  for (size_t i = 0; i < 3; ++i)
+    if (description.grid[i] > most[i])
+      return Status(StatusCode::Unsupported,
+                    "a grid of " + std::to_string(description.grid[i]) +
+                        " blocks in " + "xyz"[i] + "; expected at most " +
+                        std::to_string(most[i]));
+  return Status();
+}
+
 /// Builds the kernel, as MLIR and as PTX.
 static Status generate(const Description &description,
                        const target::Target &target, MadeKernel &made) {
@@ -314,6 +333,7 @@ StatusOr<MadeKernel> makeKernel(const KernelRequest &request,
   if (!described)
     return described.status();
   Description &description = *described;
+  QOPT_RETURN_IF_ERROR(checkLaunch(description));
   MadeKernel made;
   made.symbol = description.symbol;
   QOPT_RETURN_IF_ERROR(generate(description, target, made));

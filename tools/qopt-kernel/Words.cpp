@@ -7,6 +7,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace qopt::kernel_tool {
 
@@ -87,8 +88,12 @@ int64_t Words::count(llvm::StringRef key, int64_t other) {
 
 double Words::real(llvm::StringRef key, double other) {
   if (const std::string *text = find(key, "")) {
-    if (llvm::StringRef(*text).getAsDouble(other))
+    // JSON has no other numbers, and kernels have floats.
+    if (llvm::StringRef(*text).getAsDouble(other) ||
+        !std::isfinite(float(other))) {
       wrong(key, "a number", *text);
+      other = 0;
+    }
   }
   asked.back().second = other;
   return other;

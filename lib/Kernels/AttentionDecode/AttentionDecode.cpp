@@ -51,6 +51,9 @@ Status attention_decode::isValid(const Problem &problem) {
                        " elements apart; expected no less than all heads");
   if (problem.window && !problem.causal)
     return unsupported("a window without a causal mask");
+  if (!(problem.softcap >= 0))
+    return unsupported("a softcap of " + std::to_string(problem.softcap) +
+                       "; expected a positive one, or 0 for none");
   if (problem.context <= 0)
     return unsupported("a context of " + std::to_string(problem.context) +
                        " positions");
