@@ -3,6 +3,7 @@
 // other, the first.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Kernels/Gemm/Gemm.h"
+#include "lib/Kernels/SkinnyLinear/SkinnyLinearPack.h"
 
 #include <algorithm>
 #include <optional>
@@ -65,11 +66,14 @@ static std::optional<Schedule> candidate(const Problem &problem,
   schedule.blocksPerSm = row.blocksPerSm;
   schedule.slices = slices;
   // Measured: what unpacks weights has other work to lay between; f16 is at the
-  // power limit. Sums of int8 that slices share leave no registers for it.
-  bool anyFloat = false;
+  // power limit. Sums of int8 that slices share, and numbers of four bits that
+  // are looked up ahead of an append, leave no registers for it.
+  bool anyFloat = false, anyBook = false;
   for (const Segment &segment : problem.segments) {
     schedule.spread |= !segment.weight.isFloat();
     anyFloat |= segment.weight.isFloat();
+    anyBook |= skinny_linear::hasBook(segment.weight) &&
+               quant::elementOf(segment.weight.element).bits == 4;
   }
   // Two panels were measured with codes, and where a tile has all tokens.
   if (row.panels > 1 && (anyFloat || schedule.blockTokens() < problem.tokens))
@@ -78,7 +82,8 @@ static std::optional<Schedule> candidate(const Problem &problem,
   if (row.columnWarps > 1 && row.blocksPerSm == 1 &&
       schedule.tilesPerWarp < row.tiles)
     return std::nullopt;
-  if (problem.activation == quant::ElementType::Int8 && slices > 1)
+  if ((problem.activation == quant::ElementType::Int8 && slices > 1) ||
+      (anyBook && problem.append))
     schedule.spread = false;
   schedule.why = row.why;
   int64_t room = target.limits.sharedPerBlock;

@@ -248,7 +248,7 @@ TEST_F(GemmAppend, TakesEverySchedule) {
 TEST_F(GemmAppend, AssemblesForLongSteps) {
   for (const target::Target *target : target::allTargets())
     for (int64_t tokens : {64, 128, 2048})
-      for (const char *weights : {"f16", "int4_g128"}) {
+      for (const char *weights : {"f16", "int4_g128", "lut4_g128"}) {
         AppendOptions options{.heads = 32,
                               .keyHeads = 8,
                               .size = 128,
