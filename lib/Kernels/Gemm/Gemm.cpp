@@ -237,6 +237,9 @@ std::string gemm::symbolOf(const Problem &problem, const Schedule &schedule,
   name += "_" + std::string(quant::elementOf(problem.output).name) + "_" +
           std::to_string(schedule.blockStrips() * skinny_linear::stripRows) +
           "x" + std::to_string(schedule.blockTokens());
+  // One model has tiles of a size with one panel and with two.
+  if (schedule.panels > 1)
+    name += "_p" + std::to_string(schedule.panels);
   if (schedule.slices > 1)
     name += "_s" + std::to_string(schedule.slices);
   if (problem.paired)

@@ -185,10 +185,10 @@ SegmentPlan segmentPlanOf(const Problem &problem, const Schedule &schedule,
 Launch launchOf(const Problem &problem, const Schedule &schedule,
                 int64_t tokens);
 
-/// `gemm_<arch>_<act>_<weight>_<out>_<rows>x<tokens>[_s<slices>][_paired]
-/// [_<gate>][_append]`, the block's tile; the formats of several segments are
-/// joined by
-/// "_x_". Problems that differ in `tokens` alone share a kernel.
+/// `gemm_<arch>_<act>_<weight>_<out>_<rows>x<tokens>[_p<panels>][_s<slices>]
+/// [_paired][_<gate>][_append]`, the block's tile; the formats of several
+/// segments are joined by "_x_". Problems that differ in `tokens` alone share a
+/// kernel.
 std::string symbolOf(const Problem &problem, const Schedule &schedule,
                      const target::Target &target);
 

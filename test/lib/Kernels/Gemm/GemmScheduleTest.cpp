@@ -4,6 +4,8 @@
 #include "lib/Kernels/Gemm/Gemm.h"
 
 #include <gtest/gtest.h>
+#include <map>
+#include <tuple>
 
 using namespace qopt;
 using namespace qopt::kernels::gemm;
@@ -186,4 +188,26 @@ TEST(GemmSymbol, namesTheTile) {
             "gemm_sm_90a_f16_int4_g128_x_int8_f16_" +
                 std::to_string(16 * schedule.blockStrips()) + "x" +
                 std::to_string(schedule.blockTokens()) + "_s2");
+}
+
+/// An artifact has one kernel for a symbol, whatever the tokens of its steps.
+TEST(GemmSymbol, oneScheduleForASymbol) {
+  for (const target::Target *target : target::allTargets())
+    for (const char *format : {"int4_g128", "lut4_g128", "lut3_g128", "f16"})
+      for (int64_t rows : {4096, 6144, 14336, 28672}) {
+        std::map<std::string, Schedule> known;
+        for (int64_t tokens : {32, 64, 128, 256, 512, 2048}) {
+          Problem problem = problemOf(tokens, rows, 4096, format);
+          auto schedule = chooseSchedule(problem, *target);
+          ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+          std::string symbol = symbolOf(problem, *schedule, *target);
+          Schedule &first = known.try_emplace(symbol, *schedule).first->second;
+          EXPECT_EQ(std::tuple(first.panels, first.columnWarps, first.rowWarps,
+                               first.stages, first.spread),
+                    std::tuple(schedule->panels, schedule->columnWarps,
+                               schedule->rowWarps, schedule->stages,
+                               schedule->spread))
+              << symbol;
+        }
+      }
 }
