@@ -65,6 +65,10 @@ static std::optional<Schedule> candidate(const Problem &problem,
     schedule.tilesPerWarp /= 2;
   schedule.blocksPerSm = row.blocksPerSm;
   schedule.slices = slices;
+  // Addresses of a fourth slice's sums, beside 128 of a thread in i32, spill.
+  if (problem.activation == quant::ElementType::Int8 && slices > 3 &&
+      schedule.stripsPerWarp * schedule.tilesPerWarp >= 32)
+    return std::nullopt;
   // Measured: what unpacks weights has other work to lay between; f16 is at the
   // power limit. Sums of int8 that slices share, and numbers of four bits that
   // are looked up ahead of an append, leave no registers for it.

@@ -150,7 +150,7 @@ TEST(GemmAssembled, withoutSpillsAndLean) {
 }
 
 /// Those that need most registers, with the tiles that are chosen for them.
-TEST(GemmAssembled, zeroPointsBesideF32ScalesSpillNothing) {
+TEST(GemmAssembled, whatNeedsMostRegistersSpillsNothing) {
   auto ptxas = codegen::Ptxas::find();
   if (!ptxas)
     GTEST_SKIP() << ptxas.status().message();
@@ -161,7 +161,8 @@ TEST(GemmAssembled, zeroPointsBesideF32ScalesSpillNothing) {
           "act=bf16 tokens=2048 rows=4096:int3_asym_g64_zf_sf32",
           "tokens=2048 rows=4096:int6_asym_g32_sf32",
           "tokens=2048 rows=4096:int6_asym_zf",
-          "act=bf16 tokens=128 rows=4096:int3_asym_zf"}) {
+          "act=bf16 tokens=128 rows=4096:int3_asym_zf",
+          "act=int8 tokens=256 k=14336 rows=4096:int8"}) {
       auto test =
           gemm::parseCase(std::string("k=4096 arch=") + arch + " " + text);
       ASSERT_TRUE(test.ok()) << text << ": " << test.status().message();
