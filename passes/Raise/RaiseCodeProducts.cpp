@@ -44,6 +44,15 @@ bool hasOneElement(Value value) {
   return type && type.hasStaticShape() && type.getNumElements() == 1;
 }
 
+/// The matrix ahead of one Transpose, for which `asRows` is turned round.
+Value throughTranspose(Value value, bool &asRows) {
+  auto transpose = value.getDefiningOp<TransposeOp>();
+  if (!transpose || transpose.getPerm() != ArrayRef<int64_t>{1, 0})
+    return value;
+  asRows = !asRows;
+  return transpose.getData();
+}
+
 /// A constant matrix of codes as a file has it, N × K or transposed.
 struct CodeMatrix {
   ElementsAttr data;
@@ -56,13 +65,9 @@ struct CodeMatrix {
 /// What `value`, [K, N] or [N, K] where `asRows`, is made of; looks through one
 /// Transpose.
 std::optional<CodeMatrix> matrixOf(Value value, bool asRows) {
+  value = throughTranspose(value, asRows);
   CodeMatrix matrix;
   matrix.transposed = !asRows;
-  if (auto transpose = value.getDefiningOp<TransposeOp>();
-      transpose && transpose.getPerm() == ArrayRef<int64_t>{1, 0}) {
-    value = transpose.getData();
-    matrix.transposed = asRows;
-  }
   auto type = typeOf(value);
   matrix.data = constantOf(value);
   if (!matrix.data || !type || type.getRank() != 2 ||
@@ -293,11 +298,7 @@ struct DequantizedMatrix {
 
 std::optional<DequantizedMatrix> dequantizedMatrix(Value value, bool asRows,
                                                    Location loc) {
-  if (auto transpose = value.getDefiningOp<TransposeOp>();
-      transpose && transpose.getPerm() == ArrayRef<int64_t>{1, 0}) {
-    value = transpose.getData();
-    asRows = !asRows;
-  }
+  value = throughTranspose(value, asRows);
   auto op = value.getDefiningOp<DequantizeLinearOp>();
   auto source = dequantizedOf(value);
   auto matrix = source ? matrixOf(source->codes, asRows) : std::nullopt;

@@ -96,6 +96,12 @@ bool skinny_linear::sumsBesideX(const Problem &problem,
          weight.zero == quant::ZeroType::U8;
 }
 
+bool skinny_linear::sumsBesideX(const Problem &problem) {
+  return std::ranges::any_of(problem.segments, [&](const Segment &segment) {
+    return sumsBesideX(problem, segment.weight);
+  });
+}
+
 /// Whether the groups of two formats start at the same.
 static bool isSameStart(const quant::Format &a, const quant::Format &b) {
   return a.element == b.element && a.isSymmetric() == b.isSymmetric() &&
@@ -472,10 +478,8 @@ static void setActivations(Plan &plan, const Problem &problem) {
   // once.
   bool codes = problem.hasCodes();
   plan.activationUnit = unitColumns * (codes ? 1 : 2);
-  for (const Segment &segment : problem.segments)
-    if (sumsBesideX(problem, segment.weight))
-      plan.activationUnit =
-          unitColumns * 2 + summedGroups(segment.weight) * sumsBesideBytes;
+  if (sumsBesideX(problem))
+    plan.activationUnit += sumsBesideGroups * sumsBesideBytes;
   plan.activationStride = plan.unitsPerSlice * plan.activationUnit;
   if (problem.tokens > 1)
     plan.activationStride =

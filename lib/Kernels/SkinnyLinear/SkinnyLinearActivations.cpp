@@ -208,9 +208,8 @@ void Body::sumActivations() {
     sizes.insert(correctionColumns(problem));
   for (const quant::Format &format : startFormats(problem))
     sizes.insert(unitColumns / summedGroups(format));
-  for (const Segment &segment : problem.segments)
-    if (sumsBesideX(problem, segment.weight))
-      sizes.insert(segment.weight.groupSize);
+  if (sumsBesideX(problem))
+    sizes.insert(unitColumns / sumsBesideGroups);
   for (int64_t columns : sizes)
     sumGroups(columns);
 }
@@ -258,12 +257,8 @@ void Body::storeGroupSums(Int group, int64_t columns,
       k.storeShared(corrections + group * plan.correctionStride + t * 8,
                     int64_t(tile) * 32, words);
     }
-  for (const Segment &segment : problem.segments)
-    if (sumsBesideX(problem, segment.weight) &&
-        segment.weight.groupSize == columns) {
-      storeSumsBesideX(group, sums);
-      break; // of all such segments the same
-    }
+  if (sumsBesideX(problem) && columns == unitColumns / sumsBesideGroups)
+    storeSumsBesideX(group, sums);
   for (const quant::Format &format : startFormats(problem)) {
     if (unitColumns / summedGroups(format) != columns)
       continue;
@@ -282,7 +277,7 @@ void Body::storeGroupSums(Int group, int64_t columns,
 /// and twice the lower number of tf32.
 void Body::storeSumsBesideX(Int group,
                             const std::vector<std::array<Real, 2>> &sums) {
-  constexpr int64_t perUnit = 4;
+  constexpr int64_t perUnit = sumsBesideGroups;
   Int t = k.lane() & 3;
   Int address = activations + t * (2 * plan.activationStride) +
                 group / perUnit * plan.activationUnit +

@@ -67,6 +67,8 @@ bool spreadsGroups(const Problem &problem, const quant::Format &weight);
 /// of x that lie beside it.
 bool correctsByProduct(const Problem &problem, const quant::Format &weight);
 bool sumsBesideX(const Problem &problem, const quant::Format &weight);
+bool sumsBesideX(const Problem &problem); ///< of any of its segments
+constexpr int64_t sumsBesideGroups = 4;   ///< of a unit
 /// Products of scales with zero points are halves and what these lack: an error
 /// where a weight of stored rows has one that no half holds.
 Status checkZeroProducts(const Segment &segment, int64_t columns,
