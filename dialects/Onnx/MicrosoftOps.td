@@ -20,8 +20,9 @@ def Onnx_MSMatMulNBitsOp : Onnx_MSOp<"MatMulNBits", "a times a transposed matrix
 
 def Onnx_MSGatherBlockQuantizedOp : Onnx_MSOp<"GatherBlockQuantized", "dequantized slices of a quantized table"> {
   let description = [{
-    Data is i4 or ui4, or ui8 with packed codes of `bits` along the last axis. Scales hold one value per `block_size`
-    elements of `quantize_axis`. Without zero points: 0 for i4 and ui4, 2^(bits - 1) for packed ui8.
+    Data is i4 or ui4, floats of 8 or 4 bits, or ui8 with packed codes of `bits` along the last axis. Scales hold one
+    value per `block_size` elements of `quantize_axis`, or for all of them where that is 0; those of floats may have
+    size 1 along other axes. Without zero points: 0 for i4 and ui4, 2^(bits - 1) for packed ui8.
   }];
   let arguments = (ins AnyTensor:$data, AnyTensor:$indices, AnyTensor:$scales, Onnx_Optional:$zero_points,
                        Onnx_Int<"4">:$bits, Onnx_Int<"128">:$block_size, Onnx_Int<"0">:$gather_axis,

@@ -184,22 +184,33 @@ static Status inferGatherBlockQuantized(ShapeTransfer &transfer,
     return gather.status();
   if (!quantize)
     return quantize.status();
-  int64_t bits = op.getBits(), block = op.getBlockSize();
-  if ((bits != 4 && bits != 8) || block < 16 || (block & (block - 1)))
+  bool packed = data.elementType.isInteger(8);
+  bool floats = isa<FloatType>(data.elementType);
+  int64_t bits = packed ? op.getBits() : 4, block = op.getBlockSize();
+  bool whole = floats && block == 0; // one block along the axis
+  if ((bits != 2 && bits != 4 && bits != 8) ||
+      (!whole && (block < 16 || (block & (block - 1)))))
     return transfer.error("bits " + Twine(bits) + " and block_size " +
                           Twine(block) +
-                          " are not allowed; expected 4 or 8 bits and a power "
-                          "of two from 16");
+                          " are not allowed; expected 2, 4 or 8 bits and a "
+                          "power of two from 16");
+  if (floats && transfer.present(3))
+    return transfer.error("floating point codes have zero points");
   Dims full = data.dims;
-  if (data.elementType.isInteger(8))
+  if (packed)
     full.back() =
         transfer.dims.multiply(full.back(), transfer.constant(8 / bits));
   Dims scales = full;
   if (auto size = constantValue(full[*quantize])) {
-    scales[*quantize] = transfer.constant(llvm::divideCeil(*size, block));
-    if (transfer.facts(2).dims != scales)
-      return transfer.error("scales have shape " +
-                            transfer.spell(transfer.facts(2).dims) +
+    scales[*quantize] =
+        transfer.constant(whole ? 1 : llvm::divideCeil(*size, block));
+    const Dims &given = transfer.facts(2).dims;
+    if (floats && given.size() == scales.size()) // one for all along an axis
+      for (auto [expected, found] : llvm::zip_equal(scales, given))
+        if (constantValue(found) == 1)
+          expected = found;
+    if (given != scales)
+      return transfer.error("scales have shape " + transfer.spell(given) +
                             "; expected " + transfer.spell(scales));
   }
   Dims sizes(full.begin(), full.begin() + *gather);

@@ -12,6 +12,7 @@ using namespace mlir;
 void qopt::registerGradients(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, ir::QOptDialect *) {
     attachActivationGradients(*context);
+    attachRoutingGradients(*context);
     attachAttentionGradients(*context);
     attachLinearGradients(*context);
     attachNormGradients(*context);

@@ -25,6 +25,7 @@ void attachOnnxGradients(mlir::MLIRContext &context);
 void attachOnnxMatrixGradients(mlir::MLIRContext &context);
 void attachOnnxMoveGradients(mlir::MLIRContext &context);
 void attachOnnxNormGradients(mlir::MLIRContext &context);
+void attachRoutingGradients(mlir::MLIRContext &context);
 void attachShapeGradients(mlir::MLIRContext &context);
 
 /// One gradient an operand; null where there is none.

@@ -1,5 +1,6 @@
 // qopt ops as linalg, for a machine without a kernel of their own: attention on
-// plain tensors and rotation of heads. Each op is replaced where it stands.
+// plain tensors, rotation of heads and routing. Each op is replaced where it
+// stands.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_PASSES_LOWER_GENERICOPS_H
 #define QOPT_PASSES_LOWER_GENERICOPS_H
@@ -32,6 +33,7 @@ mlir::Value buildGeneric(mlir::OpBuilder &builder, mlir::Location loc,
 /// Scores and weights are f32 tensors [B, H, S, T]; sums are f32.
 void lowerAttention(ir::AttentionOp op);
 void lowerRotary(ir::RotaryOp op);
+void lowerRoute(ir::RouteOp op);
 
 } // namespace qopt
 

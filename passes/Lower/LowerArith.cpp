@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Pass/Pass.h"
+#include "passes/Lower/GenericOps.h"
 #include "passes/Lower/Passes.h"
 
 namespace qopt::passes {
@@ -65,6 +66,8 @@ struct LowerArithPass : passes::impl::LowerArithPassBase<LowerArithPass> {
          llvm::make_early_inc_range(getOperation().getBody().front()))
       if (isTensorArithmetic(op))
         lowerToGeneric(op);
+      else if (auto route = dyn_cast<ir::RouteOp>(op)) // no kernel of its own
+        lowerRoute(route);
   }
 };
 } // namespace

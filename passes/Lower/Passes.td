@@ -34,9 +34,9 @@ def LowerOnnxPass : Pass<"qopt-lower-onnx", "::mlir::func::FuncOp"> {
 def LowerArithPass : Pass<"qopt-lower-arith", "::mlir::func::FuncOp"> {
   let summary = "write arithmetic on whole tensors with linalg";
   let description = [{
-    Before: arith and math ops on tensors among the ops of a function. After: linalg.generic with the op on elements;
-    what lies in qopt.fused stays. Numerics: exact. Method: one op, one generic. Example:
-    test/passes/Lower/lower-arith.mlir.
+    Before: arith and math ops on tensors among the ops of a function, and qopt.route. After: linalg.generic with the op
+    on elements, six for a route; what lies in qopt.fused stays. Numerics: exact; a route's are f32. Method: one op, one
+    generic. Example: test/passes/Lower/lower-arith.mlir.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }

@@ -1,4 +1,4 @@
-// The attentions, embeddings and products that onnxruntime's optimizer fuses,
+// The attentions, embeddings, tables and products that onnxruntime's optimizer fuses,
 // written with standard operators; see ExpandMicrosoft.cpp. Shapes: B
 // sequences, S queries, T keys, N heads, D channels of a head.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -309,11 +309,76 @@ struct ExpandFusedMatMul : OpRewritePattern<MSFusedMatMulOp> {
   }
 };
 
+/// Rows of a table of codes that are elements: DequantizeLinear of the table,
+/// whose rows Gather reads. Tables of bytes with packed codes stay.
+struct ExpandGatherBlocks : OpRewritePattern<MSGatherBlockQuantizedOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MSGatherBlockQuantizedOp op,
+                                PatternRewriter &rewriter) const override {
+    RankedTensorType table = typeOf(op.getData());
+    RankedTensorType scales = typeOf(op.getScales());
+    if (table.getElementType().isInteger(8) || !table.hasStaticShape() ||
+        !scales.hasStaticShape())
+      return rewriter.notifyMatchFailure(op, "packed codes, or no table");
+    OnnxBuilder b(rewriter, op.getLoc());
+    int64_t rank = table.getRank();
+    int64_t axis = (op.getQuantizeAxis() + rank) % rank;
+    Blocks blocks{op.getScales(), axis, op.getBlockSize()};
+    if (isa<FloatType>(table.getElementType()) && scales.getDimSize(axis) == 1)
+      blocks = wholeAxis(b, table, scales, blocks);
+    else
+      blocks.scales = ofEveryLine(b, table, scales, blocks);
+    auto numbers = DequantizeLinearOp::create(
+        rewriter, b.loc, table.clone(scales.getElementType()),
+        ValueRange{op.getData(), blocks.scales, op.getZeroPoints()});
+    numbers.setAxis(blocks.axis);
+    numbers.setBlockSize(blocks.size);
+    rewriter.replaceOpWithNewOp<GatherOp>(
+        op, op.getResult().getType(), numbers, op.getIndices(),
+        rewriter.getI64IntegerAttr((op.getGatherAxis() + rank) % rank));
+    return success();
+  }
+
+private:
+  /// What DequantizeLinear has of them.
+  struct Blocks {
+    Value scales;
+    int64_t axis, size;
+  };
+
+  /// One block along the whole axis: a scale for all, one for each place of
+  /// another axis, or one for each line along `axis`.
+  static Blocks wholeAxis(OnnxBuilder &b, RankedTensorType table,
+                          RankedTensorType scales, Blocks blocks) {
+    SmallVector<int64_t> wide;
+    for (int64_t i = 0; i < scales.getRank(); ++i)
+      if (scales.getDimSize(i) != 1)
+        wide.push_back(i);
+    if (wide.empty())
+      return {b.scalar(b.reshape(blocks.scales, {1})), 0, 0};
+    if (wide.size() == 1)
+      return {b.reshape(blocks.scales, {scales.getNumElements()}), wide[0], 0};
+    Value every = ofEveryLine(b, table, scales, blocks);
+    return {every, blocks.axis, table.getDimSize(blocks.axis)};
+  }
+
+  /// The scales of all lines along the axis, where they are one for several.
+  static Value ofEveryLine(OnnxBuilder &b, RankedTensorType table,
+                           RankedTensorType scales, const Blocks &blocks) {
+    SmallVector<int64_t> shape(table.getShape());
+    shape[blocks.axis] = scales.getDimSize(blocks.axis);
+    if (scales.getShape() == ArrayRef(shape))
+      return blocks.scales;
+    return ExpandOp::create(b.builder, b.loc, scales.clone(shape),
+                            blocks.scales, b.integers(shape));
+  }
+};
+
 } // namespace
 
 void addMicrosoftAttentionPatterns(RewritePatternSet &patterns) {
   patterns.add<ExpandAttention, ExpandMultiHead, ExpandEmbedNorm, ExpandRotary,
-               ExpandFusedMatMul>(patterns.getContext());
+               ExpandFusedMatMul, ExpandGatherBlocks>(patterns.getContext());
 }
 
 } // namespace qopt::onnx

@@ -108,7 +108,8 @@ FailureOr<Value> RaggedRewriter::translateNew(Value value) {
           [&](Operation *) { return translateSplit(value); })
       .Case([&](onnx::GatherOp gather) { return translateGather(gather); })
       .Case<onnx::AddOp, onnx::SubOp, onnx::MulOp, onnx::DivOp, onnx::TanhOp,
-            onnx::NegOp>([&](Operation *elementwise) {
+            onnx::NegOp, onnx::MinOp, onnx::MaxOp, onnx::SigmoidOp,
+            onnx::ReluOp>([&](Operation *elementwise) {
         return translateElementwise(elementwise);
       })
       .Default([&](Operation *) { return unsupported(value); });
@@ -339,6 +340,10 @@ FailureOr<Value> RaggedRewriter::translateSplit(Value value) {
                 : unsupported(value);
 }
 
+static Value number(OpBuilder &b, Location loc, float value) {
+  return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value));
+}
+
 /// One element of an elementwise op.
 static Value scalarOp(OpBuilder &b, Location loc, Operation *op,
                       ValueRange in) {
@@ -356,12 +361,30 @@ static Value scalarOp(OpBuilder &b, Location loc, Operation *op,
         return arith::DivFOp::create(b, loc, in[0], in[1]);
       })
       .Case([&](onnx::TanhOp) { return math::TanhOp::create(b, loc, in[0]); })
-      .Case([&](onnx::NegOp) { return arith::NegFOp::create(b, loc, in[0]); });
+      .Case([&](onnx::NegOp) { return arith::NegFOp::create(b, loc, in[0]); })
+      .Case([&](onnx::MinOp) {
+        return arith::MinimumFOp::create(b, loc, in[0], in[1]);
+      })
+      .Case([&](onnx::MaxOp) {
+        return arith::MaximumFOp::create(b, loc, in[0], in[1]);
+      })
+      .Case([&](onnx::ReluOp) {
+        return arith::MaximumFOp::create(b, loc, in[0], number(b, loc, 0));
+      })
+      .Case([&](onnx::SigmoidOp) -> Value { // 1 / (1 + exp(-x))
+        Value one = number(b, loc, 1);
+        Value power =
+            math::ExpOp::create(b, loc, arith::NegFOp::create(b, loc, in[0]));
+        return arith::DivFOp::create(
+            b, loc, one, arith::AddFOp::create(b, loc, one, power));
+      });
 }
 
 FailureOr<Value> RaggedRewriter::translateElementwise(Operation *op) {
   Location loc = op->getLoc();
   Value result = op->getResult(0);
+  if (op->getNumOperands() > 2)
+    return unsupported(result);
   SmallVector<Value> inputs;
   SmallVector<AffineMap> maps;
   // Tensors of tokens, constant vectors of features, and scalars.
@@ -378,7 +401,9 @@ FailureOr<Value> RaggedRewriter::translateElementwise(Operation *op) {
   if (!shapeSource)
     return unsupported(result);
   RankedTensorType type = typeOf(shapeSource);
-  if (llvm::all_of(inputs, [&](Value x) { return x.getType() == type; }))
+  bool hasConstants = isa<onnx::ReluOp, onnx::SigmoidOp>(op);
+  if (!hasConstants &&
+      llvm::all_of(inputs, [&](Value x) { return x.getType() == type; }))
     return scalarOp(builder, loc, op, inputs);
   int64_t rank = type.getRank();
   for (Value input : inputs) {

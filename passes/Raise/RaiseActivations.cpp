@@ -10,6 +10,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Raise/OnnxValues.h"
 #include "passes/Raise/Passes.h"
+#include "passes/Raise/RaiseRouting.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
 #include <set>
@@ -214,6 +215,10 @@ struct RaiseActivations
         failed(apply<RaiseActivation<TanhOp>, RaiseActivation<SigmoidOp>,
                      RaiseActivation<ReluOp>>()) ||
         failed(apply<RaiseGatedActivation>()))
+      return signalPassFailure();
+    RewritePatternSet routing(&getContext());
+    addRoutingPatterns(routing);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(routing))))
       signalPassFailure();
   }
 

@@ -227,7 +227,8 @@ LogicalResult refuse(PatternRewriter &rewriter, Operation *op,
   return rewriter.notifyMatchFailure(op, reason);
 }
 
-/// Cast(MatMulInteger(x, w)) · (scale of x · scales of w).
+/// Cast(MatMulInteger(x, w)) · (scale of x · scales of w); where both are
+/// constants they may be one.
 struct RaiseMatMulInteger : OpRewritePattern<MulOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MulOp op,
@@ -236,8 +237,7 @@ struct RaiseMatMulInteger : OpRewritePattern<MulOp> {
     Value factor = otherThan(op, cast);
     auto product =
         cast ? cast.getX().getDefiningOp<MatMulIntegerOp>() : MatMulIntegerOp();
-    auto scales = factor ? factor.getDefiningOp<MulOp>() : MulOp();
-    if (!product || !scales || op.getC().getType() != cast.getY().getType() ||
+    if (!product || !factor || op.getC().getType() != cast.getY().getType() ||
         !OnnxBuilder::elementOf(op.getC()).isF32())
       return refuse(rewriter, op, "no product of codes times two scales");
     auto matrix = matrixOf(product.getB(), /*asRows=*/false);
@@ -245,8 +245,7 @@ struct RaiseMatMulInteger : OpRewritePattern<MulOp> {
       return refuse(rewriter, op, "the right side is no constant");
     std::string name = weightName(matrix->data, product.getLoc());
     RowZeros zeros = zerosOf(*matrix, product.getBZeroPoint(), name);
-    for (auto [scale, rows] : {std::pair(scales.getA(), scales.getB()),
-                               std::pair(scales.getB(), scales.getA())}) {
+    for (auto [scale, rows] : scalesIn(rewriter, factor)) {
       ElementsAttr perRow =
           isRowVector(rows) ? parameterOf(rows, matrix->rows) : ElementsAttr();
       if (!perRow || !zeros.known ||
@@ -266,6 +265,17 @@ struct RaiseMatMulInteger : OpRewritePattern<MulOp> {
       return success();
     }
     return refuse(rewriter, op, "scales or zero points are of another form");
+  }
+
+  /// The scale of x and those of w that a factor may be made of.
+  static SmallVector<std::pair<Value, Value>>
+  scalesIn(PatternRewriter &rewriter, Value factor) {
+    if (auto scales = factor.getDefiningOp<MulOp>())
+      return {{scales.getA(), scales.getB()}, {scales.getB(), scales.getA()}};
+    if (!constantOf(factor))
+      return {};
+    OnnxBuilder b(rewriter, factor.getLoc());
+    return {{b.number(1, rewriter.getF32Type()), factor}};
   }
 
   /// Whether a tensor has its elements along the last axis alone.

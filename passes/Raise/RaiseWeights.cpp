@@ -308,36 +308,8 @@ struct RaiseMatMulNBits : OpRewritePattern<MSMatMulNBitsOp> {
   }
 };
 
-/// A table [rows, columns] of 4-bit elements with blocks along its rows: what
-/// DequantizeLinear would read.
-Value nibbleTable(PatternRewriter &rewriter, MSGatherBlockQuantizedOp op) {
-  ElementsAttr codes = constantOf(op.getData());
-  ElementsAttr scales = constantOf(op.getScales());
-  bool asymmetric = !isAbsent(op.getZeroPoints());
-  ElementsAttr zeros =
-      asymmetric ? constantOf(op.getZeroPoints()) : ElementsAttr();
-  auto table = typeOf(op.getData());
-  auto scale = scales ? scaleTypeOf(scales.getElementType()) : std::nullopt;
-  // An unsigned table without zero points has them at 0, which no symmetric
-  // format here means; a signed one with them is no format here either.
-  if (!codes || !scale || !isFloat(scales.getElementType()) ||
-      table.getNumElements() == 0 || (asymmetric && !zeros) ||
-      table.getElementType().isUnsignedInteger() != asymmetric)
-    return {};
-  quant::Format format = blockFormat(
-      quant::ElementType::Int4, op.getBlockSize(),
-      asymmetric ? quant::ZeroType::U8 : quant::ZeroType::None, *scale);
-  return ir::WeightOp::create(
-      rewriter, op.getLoc(),
-      ir::WeightType::get(rewriter.getContext(), table.getDimSize(0),
-                          table.getDimSize(1), format),
-      rewriter.getStringAttr(weightName(codes, op.getLoc())), codes, scales,
-      zeros, UnitAttr(),
-      ir::EncodingAttr::get(rewriter.getContext(),
-                            ir::Encoding::DequantizeLinear),
-      ElementsAttr(), ElementsAttr());
-}
-
+/// Rows of bytes with packed codes; of other elements ExpandMicrosoft makes
+/// DequantizeLinear and Gather.
 struct RaiseGatherBlockQuantized : OpRewritePattern<MSGatherBlockQuantizedOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MSGatherBlockQuantizedOp op,
@@ -348,16 +320,13 @@ struct RaiseGatherBlockQuantized : OpRewritePattern<MSGatherBlockQuantizedOp> {
     if (auto reshape = codes.getDefiningOp<ReshapeOp>())
       codes = reshape.getData();
     if (!table || !result || table.getRank() != 2 || op.getGatherAxis() != 0 ||
-        op.getQuantizeAxis() != 1)
+        (op.getQuantizeAxis() != 1 && op.getQuantizeAxis() != -1) ||
+        !table.getElementType().isInteger(8))
       return rewriter.notifyMatchFailure(op, "no table with blocks in rows");
-    Value weight;
-    if (table.getElementType().isInteger(4))
-      weight = nibbleTable(rewriter, op);
-    else if (table.getElementType().isInteger(8))
-      weight =
-          blockWeight(rewriter, op.getLoc(), table.getDimSize(0),
-                      result.getShape().back(), op.getBits(), op.getBlockSize(),
-                      codes, op.getScales(), op.getZeroPoints());
+    Value weight =
+        blockWeight(rewriter, op.getLoc(), table.getDimSize(0),
+                    result.getShape().back(), op.getBits(), op.getBlockSize(),
+                    codes, op.getScales(), op.getZeroPoints());
     if (!weight)
       return rewriter.notifyMatchFailure(op, "codes, scales or zero points are "
                                              "not of a known form");
@@ -445,6 +414,44 @@ ElementsAttr canonicalScales(const FloatScales &scales, bool transposed,
       HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, /*align=*/64));
 }
 
+/// The weight whose codes a DequantizeLinear reads as [N, K], or as [K, N]
+/// where it is `transposed`. Null: it is none, `why` says what hinders.
+Value dequantizedWeight(PatternRewriter &rewriter, Location loc,
+                        DequantizeLinearOp op, bool transposed,
+                        const char *&why) {
+  ElementsAttr codes = constantOf(op.getX());
+  ElementsAttr scales = constantOf(op.getScale());
+  auto floatScales = floatScalesOf(op.getScale());
+  bool asymmetric = !isAbsent(op.getZeroPoint());
+  ElementsAttr zeros =
+      asymmetric ? constantOf(op.getZeroPoint()) : ElementsAttr();
+  auto type = typeOf(op.getX());
+  why = "codes are no constant matrix";
+  if (!codes || (!scales && !floatScales) || (asymmetric && !zeros) ||
+      type.getRank() != 2 || type.getNumElements() == 0)
+    return {};
+  why = "not a format of weights";
+  auto format = formatOf(op, scales ? scales : floatScales->codes, transposed);
+  if (!format)
+    return {};
+  why = "the IR lacks scales";
+  std::string name = weightName(codes, loc);
+  if (!scales)
+    scales = canonicalScales(*floatScales, transposed, name);
+  if (!scales)
+    return {};
+  return ir::WeightOp::create(
+      rewriter, loc,
+      ir::WeightType::get(rewriter.getContext(),
+                          type.getDimSize(transposed ? 1 : 0),
+                          type.getDimSize(transposed ? 0 : 1), *format),
+      rewriter.getStringAttr(name), codes, scales, zeros,
+      transposed ? rewriter.getUnitAttr() : UnitAttr(),
+      ir::EncodingAttr::get(rewriter.getContext(),
+                            ir::Encoding::DequantizeLinear),
+      ElementsAttr(), ElementsAttr());
+}
+
 /// x times DequantizeLinear of a constant [K, N], or of the transpose of one.
 struct RaiseDequantizedMatMul : OpRewritePattern<MatMulOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -454,39 +461,36 @@ struct RaiseDequantizedMatMul : OpRewritePattern<MatMulOp> {
     auto transpose = b.getDefiningOp<TransposeOp>();
     if (transpose && transpose.getPerm() == ArrayRef<int64_t>{1, 0})
       b = transpose.getData();
-    bool transposed = b == op.getB();
     auto dequantize = b.getDefiningOp<DequantizeLinearOp>();
     if (!dequantize)
       return rewriter.notifyMatchFailure(op, "no dequantized right side");
-    ElementsAttr codes = constantOf(dequantize.getX());
-    ElementsAttr scales = constantOf(dequantize.getScale());
-    auto floatScales = floatScalesOf(dequantize.getScale());
-    bool asymmetric = !isAbsent(dequantize.getZeroPoint());
-    ElementsAttr zeros =
-        asymmetric ? constantOf(dequantize.getZeroPoint()) : ElementsAttr();
-    auto type = typeOf(dequantize.getX());
-    if (!codes || (!scales && !floatScales) || (asymmetric && !zeros) ||
-        type.getRank() != 2 || type.getNumElements() == 0)
-      return rewriter.notifyMatchFailure(op, "codes are no constant matrix");
-    auto format =
-        formatOf(dequantize, scales ? scales : floatScales->codes, transposed);
-    if (!format)
-      return rewriter.notifyMatchFailure(op, "not a format of weights");
-    if (!scales)
-      scales = canonicalScales(*floatScales, transposed,
-                               weightName(codes, op.getLoc()));
-    if (!scales)
-      return rewriter.notifyMatchFailure(op, "the IR lacks scales");
-    Value weight = ir::WeightOp::create(
-        rewriter, op.getLoc(),
-        ir::WeightType::get(getContext(), type.getDimSize(transposed ? 1 : 0),
-                            type.getDimSize(transposed ? 0 : 1), *format),
-        rewriter.getStringAttr(weightName(codes, op.getLoc())), codes, scales,
-        zeros, transposed ? rewriter.getUnitAttr() : UnitAttr(),
-        ir::EncodingAttr::get(getContext(), ir::Encoding::DequantizeLinear),
-        ElementsAttr(), ElementsAttr());
+    const char *why = nullptr;
+    Value weight = dequantizedWeight(rewriter, op.getLoc(), dequantize,
+                                     /*transposed=*/b == op.getB(), why);
+    if (!weight)
+      return rewriter.notifyMatchFailure(op, why);
     rewriter.replaceOpWithNewOp<ir::LinearOp>(
         op, op.getY().getType(), op.getA(), weight, Value(), Value());
+    return success();
+  }
+};
+
+/// Rows of DequantizeLinear of a constant [N, K].
+struct RaiseDequantizedEmbedding : OpRewritePattern<GatherOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(GatherOp op,
+                                PatternRewriter &rewriter) const override {
+    auto dequantize = op.getData().getDefiningOp<DequantizeLinearOp>();
+    auto ids = typeOf(op.getIndices());
+    if (!dequantize || op.getAxis() != 0 || !ids || ids.getRank() == 0)
+      return rewriter.notifyMatchFailure(op, "no rows of a dequantized table");
+    const char *why = nullptr;
+    Value weight = dequantizedWeight(rewriter, op.getLoc(), dequantize,
+                                     /*transposed=*/false, why);
+    if (!weight)
+      return rewriter.notifyMatchFailure(op, why);
+    rewriter.replaceOpWithNewOp<ir::EmbeddingOp>(op, op.getResult().getType(),
+                                                 op.getIndices(), weight);
     return success();
   }
 };
@@ -496,7 +500,8 @@ struct RaiseWeights : qopt::passes::impl::RaiseWeightsPassBase<RaiseWeights> {
     RewritePatternSet patterns(&getContext());
     patterns.add<RaiseMatMul, RaiseGemm, RaiseBias, RaiseEmbedding,
                  RaiseMatMulNBits, RaiseGatherBlockQuantized,
-                 RaiseDequantizedMatMul>(&getContext());
+                 RaiseDequantizedMatMul, RaiseDequantizedEmbedding>(
+        &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -242,3 +242,61 @@ def test_exports_keep_one_byte_a_weight(tool, shared, tmp_path, kind):
     assert len(matrices) >= 30
     assert sum(weight["parameters"] for weight in codes) == sum(int(np.prod(i.dims)) for i in matrices)
     assert all(weight["packed_bits"] < 14 for weight in codes)  # 64 columns of codes beside 12 bytes a row
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("op", ["DynamicQuantizeMatMul", "MatMulIntegerToFloat"])
+def test_products_that_onnxruntime_has_fused(tool, tmp_path, op, kind, per_channel, has_bias):
+    path, dynamic = tmp_path / "model.onnx", op == "DynamicQuantizeMatMul"
+    weight = Weight(kind, per_channel, kind == "u8", 7)
+    rng = np.random.default_rng(1)
+    arrays = {"xs": X_SCALE, "xz": np.uint8(100), "b": rng.standard_normal(ROWS).astype(np.float32)}
+    names = ["x", "w", "ws", "wz"] if dynamic else ["x", "w", "xs", "ws", "xz", "wz"]
+    names += ["b"] if has_bias else []
+    extra = [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items() if name in names]
+    node = helper.make_node(op, names, ["y"], domain="com.microsoft")
+    write(path, [node], weight.initializers() + extra, x=TensorProto.FLOAT if dynamic else TensorProto.UINT8)
+    x = rng.standard_normal((BATCH, COLUMNS)) + 0.4 if dynamic else rng.integers(0, 256, (BATCH, COLUMNS))
+    x = x.astype(np.float32 if dynamic else np.uint8)
+    got = compiled(tool, path).run({"x": x})["y"]
+    np.testing.assert_allclose(got, reference(path, x), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("op", ["ConvInteger", "QLinearConv"])
+def test_convolutions_of_codes_are_exact(tmp_path, op, per_channel, groups):
+    """x has padding, which is its zero point; strides and dilations differ by axis."""
+    rng, outputs = np.random.default_rng(3), 6
+    x = rng.integers(0, 256, (2, 4, 9, 11)).astype(np.uint8)
+    shape = (outputs,) if per_channel else ()
+    arrays = {
+        "w": rng.integers(-64, 64, (outputs, 4 // groups, 3, 2)).astype(np.int8),
+        "xs": X_SCALE,
+        "xz": np.uint8(131),
+        "ws": rng.uniform(1e-3, 1e-2, shape).astype(np.float32),
+        "wz": np.int8(0) if op == "QLinearConv" else rng.integers(-9, 10, ()).astype(np.int8),
+        "ys": np.float32(0.03),
+        "yz": np.uint8(99),
+        "b": rng.integers(-3000, 3000, outputs).astype(np.int32),
+    }
+    if per_channel and op == "QLinearConv":
+        arrays["wz"] = np.zeros(outputs, np.int8)
+    integer = op == "ConvInteger"
+    names = ["x", "w", "xz", "wz"] if integer else ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"]
+    window = {"strides": [2, 1], "dilations": [1, 2], "pads": [1, 0, 2, 1], "group": groups}
+    node = helper.make_node(op, names, ["y"], **window)
+    infos = [
+        helper.make_tensor_value_info("x", TensorProto.UINT8, ["n", *x.shape[1:]]),
+        helper.make_tensor_value_info("y", TensorProto.INT32 if integer else TensorProto.UINT8, None),
+    ]
+    initializers = [numpy_helper.from_array(np.asarray(a), name) for name, a in arrays.items() if name in names]
+    graph = helper.make_graph([node], "g", infos[:1], infos[1:], initializers)
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), path)
+    qopt.compile(path, tmp_path / "model.qopt")
+    got, expected = qopt.load(tmp_path / "model.qopt").run({"x": x})["y"], reference(path, x)
+    assert got.dtype == expected.dtype and len(np.unique(expected)) > 100
+    np.testing.assert_array_equal(got, expected)

@@ -71,6 +71,13 @@ def generic(body, compute, place="(i, j) -> (j)", shape=(COLUMNS,)):
     )
 
 
+def routed(scores, count, normalized=False):
+    """The `count` largest of the softmax of each row, zero elsewhere."""
+    places = np.argsort(np.argsort(-scores.array, axis=-1), axis=-1)
+    kept = tape.softmax(scores) * (places < count)
+    return kept / kept.sum(-1) if normalized else kept
+
+
 def attention(options, mask=None, queries=6, keys=9, **reference):
     """Four heads of 6 over two key heads, values of 5; one sequence in a batch."""
     shapes = {"q": (1, queries, 4, 6), "k": (1, 2, keys, 6), "v": (1, 2, keys, 5)}
@@ -190,6 +197,8 @@ CASES = {
         "tensor<?xf32>",
         lambda v: v["x"].mean(-1).reshape(ROWS),
     ),
+    "route": unary(f"qopt.route 3 %x : {REAL}", lambda x: routed(x, 3)),
+    "route normalized": unary(f"qopt.route 3 normalized %x : {REAL}", lambda x: routed(x, 3, normalized=True)),
     "onnx.Softmax": unary(f"onnx.Softmax %x : ({REAL}) -> {REAL}", tape.softmax),
     "onnx.MatMul": Case(
         "    %y = onnx.MatMul %x, %z : (tensor<?x4x3xf32>, tensor<3x6xf32>) -> tensor<?x4x6xf32>\n",

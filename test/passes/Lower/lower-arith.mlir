@@ -23,3 +23,14 @@ func.func @in_a_region(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   }
   return %r : tensor<?x4xf32>
 }
+
+// A route has no kernel: largest score, powers, places, what is kept, its sum, the quotient.
+// CHECK-LABEL: func @route
+// CHECK-NOT: qopt.route
+// CHECK-COUNT-6: linalg.generic
+// CHECK-NOT: linalg.generic
+// CHECK: return
+func.func @route(%scores: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  %w = qopt.route 2 normalized %scores : tensor<?x4xf32>
+  return %w : tensor<?x4xf32>
+}

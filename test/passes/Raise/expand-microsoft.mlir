@@ -27,3 +27,32 @@ func.func @quick_gelu(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   %y = onnx.ms.QuickGelu %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
+
+// Rows of a table of codes that are elements: all of it dequantized, and Gather. A scale of a whole row is one a channel.
+// CHECK-LABEL: @table
+func.func @table(%ids: tensor<?xi64>) -> (tensor<?x32xf32>, tensor<?x32xf32>) {
+  // CHECK: %[[A:.*]] = onnx.DequantizeLinear %{{.*}} {{{.*}}block_size = 16{{.*}}} : (tensor<8x32xi4>, tensor<8x2xf32>, none)
+  // CHECK: onnx.Gather %[[A]], %arg0 {axis = 0 : i64}
+  // CHECK: %[[S:.*]] = onnx.Reshape %{{.*}} -> tensor<8xf32>
+  // CHECK: %[[B:.*]] = onnx.DequantizeLinear %{{.*}}, %[[S]], %{{.*}} {axis = 0 : i64{{.*}}} : (tensor<8x32xf8E4M3FN>, tensor<8xf32>, none)
+  // CHECK: onnx.Gather %[[B]], %arg0
+  %none = onnx.None
+  %codes = onnx.Constant dense<3> : tensor<8x32xi4>
+  %scales = onnx.Constant dense<0.5> : tensor<8x2xf32>
+  %a = onnx.ms.GatherBlockQuantized %codes, %ids, %scales, %none {block_size = 16 : i64} : (tensor<8x32xi4>, tensor<?xi64>, tensor<8x2xf32>, none) -> tensor<?x32xf32>
+  %floats = onnx.Constant dense<1.0> : tensor<8x32xf8E4M3FN>
+  %rows = onnx.Constant dense<0.5> : tensor<8x1xf32>
+  %b = onnx.ms.GatherBlockQuantized %floats, %ids, %rows, %none {block_size = 0 : i64} : (tensor<8x32xf8E4M3FN>, tensor<?xi64>, tensor<8x1xf32>, none) -> tensor<?x32xf32>
+  return %a, %b : tensor<?x32xf32>, tensor<?x32xf32>
+}
+
+// Packed bytes are read as they are.
+// CHECK-LABEL: @packed_table
+// CHECK: onnx.ms.GatherBlockQuantized
+func.func @packed_table(%ids: tensor<?xi64>) -> tensor<?x32xf32> {
+  %none = onnx.None
+  %codes = onnx.Constant dense<3> : tensor<8x16xui8>
+  %scales = onnx.Constant dense<0.5> : tensor<8x1xf32>
+  %y = onnx.ms.GatherBlockQuantized %codes, %ids, %scales, %none {block_size = 32 : i64} : (tensor<8x16xui8>, tensor<?xi64>, tensor<8x1xf32>, none) -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}

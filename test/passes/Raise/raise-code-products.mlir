@@ -32,6 +32,22 @@ func.func @one_scale(%x: tensor<?x4xui8>, %s: tensor<1xf32>, %z: tensor<1xui8>) 
   return %y : tensor<?x3xf32>
 }
 
+// One constant for the scales of both sides: x has scale 1.
+// CHECK-LABEL: func @joined_scales
+// CHECK-DAG: %[[ONE:.*]] = onnx.Constant dense<1.000000e+00> : tensor<f32>
+// CHECK-DAG: scales(dense<2.500000e-01> : tensor<3xf32>) {{.*}} : !qopt.weight<3x4, int8>
+// CHECK-DAG: qopt.from_codes %arg0 scale %[[ONE]]
+// CHECK: qopt.linear
+func.func @joined_scales(%x: tensor<?x4xui8>, %z: tensor<ui8>) -> tensor<?x3xf32> {
+  %none = onnx.None
+  %w = onnx.Constant dense_resource<w> : tensor<4x3xi8>
+  %f = onnx.Constant dense<0.25> : tensor<f32>
+  %p = onnx.MatMulInteger %x, %w, %z, %none : (tensor<?x4xui8>, tensor<4x3xi8>, tensor<ui8>, none) -> tensor<?x3xi32>
+  %c = onnx.Cast %p : (tensor<?x3xi32>) -> tensor<?x3xf32>
+  %y = onnx.Mul %c, %f : (tensor<?x3xf32>, tensor<f32>) -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
+
 // A zero point for each row of x does not factor out.
 // CHECK-LABEL: func @rows
 // CHECK: onnx.MatMulInteger

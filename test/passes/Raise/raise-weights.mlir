@@ -71,6 +71,7 @@ func.func @fractional_zeros(%x: tensor<?x16xf32>) -> tensor<?x8xf32> {
   return %y : tensor<?x8xf32>
 }
 
+// Rows of a table that DequantizeLinear reads with blocks along them.
 // CHECK-LABEL: @nibble_table
 func.func @nibble_table(%ids: tensor<?xi64>) -> tensor<?x32xf32> {
   // CHECK: %[[W:.*]] = qopt.weight {{.*}} encoding dequantize_linear : !qopt.weight<8x32, int4_asym_g32_sf32>
@@ -78,8 +79,22 @@ func.func @nibble_table(%ids: tensor<?xi64>) -> tensor<?x32xf32> {
   %codes = onnx.Constant dense<3> : tensor<8x32xui4>
   %scales = onnx.Constant dense<0.5> : tensor<8x1xf32>
   %zeros = onnx.Constant dense<7> : tensor<8x1xui4>
-  %y = onnx.ms.GatherBlockQuantized %codes, %ids, %scales, %zeros {block_size = 32 : i64} : (tensor<8x32xui4>, tensor<?xi64>, tensor<8x1xf32>, tensor<8x1xui4>) -> tensor<?x32xf32>
+  %d = onnx.DequantizeLinear %codes, %scales, %zeros {axis = 1 : i64, block_size = 32 : i64} : (tensor<8x32xui4>, tensor<8x1xf32>, tensor<8x1xui4>) -> tensor<8x32xf32>
+  %y = onnx.Gather %d, %ids : (tensor<8x32xf32>, tensor<?xi64>) -> tensor<?x32xf32>
   return %y : tensor<?x32xf32>
+}
+
+// Blocks across the rows are no format of a table.
+// CHECK-LABEL: @blocks_across
+func.func @blocks_across(%ids: tensor<?xi64>) -> tensor<?x8xf32> {
+  // CHECK-NOT: qopt.embedding
+  // CHECK: onnx.Gather
+  %none = onnx.None
+  %codes = onnx.Constant dense<3> : tensor<32x8xi4>
+  %scales = onnx.Constant dense<0.5> : tensor<1x8xf32>
+  %d = onnx.DequantizeLinear %codes, %scales, %none {axis = 0 : i64, block_size = 32 : i64} : (tensor<32x8xi4>, tensor<1x8xf32>, none) -> tensor<32x8xf32>
+  %y = onnx.Gather %d, %ids : (tensor<32x8xf32>, tensor<?xi64>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
 }
 
 // A product of two activations is no linear.

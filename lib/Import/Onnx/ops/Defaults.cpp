@@ -21,28 +21,38 @@ Status transposePerm(NodeContext &node) {
   return {};
 }
 
-Status convWindow(NodeContext &node) {
-  RankedTensorType weights = typeOf(node.input(1));
-  if (weights.getRank() < 3 || !weights.hasStaticShape())
+StatusOr<NamedAttrList> convolutionWindow(NodeContext &node, Value weights) {
+  RankedTensorType type = typeOf(weights);
+  if (type.getRank() < 3 || !type.hasStaticShape())
     return Status(StatusCode::Unsupported,
                   "weights of unknown shape or of rank below 3 are not "
                   "supported");
-  size_t spatial = weights.getRank() - 2;
+  size_t spatial = type.getRank() - 2;
+  NamedAttrList attrs;
   auto fill = [&](StringRef name, size_t count, int64_t value) {
     SmallVector<int64_t> values = node.integers(name);
     if (values.empty())
       values.assign(count, value);
-    node.set(name, node.builder().getDenseI64ArrayAttr(values));
+    attrs.set(name, node.builder().getDenseI64ArrayAttr(values));
   };
   fill("dilations", spatial, 1);
   fill("strides", spatial, 1);
   fill("pads", 2 * spatial, 0);
-  ArrayRef<int64_t> kernel = weights.getShape().drop_front(2);
+  ArrayRef<int64_t> kernel = type.getShape().drop_front(2);
   SmallVector<int64_t> given = node.integers("kernel_shape");
   if (!given.empty() && kernel != ArrayRef<int64_t>(given))
     return Status(StatusCode::BadModel,
                   "attribute \"kernel_shape\" differs from the weights' shape");
-  node.set("kernel_shape", node.builder().getDenseI64ArrayAttr(kernel));
+  attrs.set("kernel_shape", node.builder().getDenseI64ArrayAttr(kernel));
+  return attrs;
+}
+
+Status convWindow(NodeContext &node) {
+  auto attrs = convolutionWindow(node, node.input(1));
+  if (!attrs)
+    return attrs.status();
+  for (NamedAttribute attribute : *attrs)
+    node.set(attribute.getName(), attribute.getValue());
   return {};
 }
 

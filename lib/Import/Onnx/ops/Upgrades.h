@@ -26,6 +26,17 @@ Status buildDequantizeLinear(NodeContext &node);
 
 // QuantizedProducts.cpp
 Status buildQGemm(NodeContext &node);
+Status buildMatMulIntegerToFloat(NodeContext &node);
+Status buildDynamicQuantizeMatMul(NodeContext &node);
+Status buildQAttention(NodeContext &node);
+
+// Experts.cpp
+Status buildMoE(NodeContext &node);
+Status buildQMoE(NodeContext &node);
+
+// QuantizedConvolutions.cpp
+Status buildConvInteger(NodeContext &node);
+Status buildQLinearConv(NodeContext &node);
 
 // Control.cpp
 Status buildIf(NodeContext &node);
@@ -35,6 +46,9 @@ Status buildDropout(NodeContext &node);
 // Defaults.cpp: defaults written out, values of attributes that are refused.
 Status transposePerm(NodeContext &node);
 Status convWindow(NodeContext &node);
+/// Strides, dilations, pads and the kernel's shape, which is that of `weights`.
+StatusOr<mlir::NamedAttrList> convolutionWindow(NodeContext &node,
+                                                mlir::Value weights);
 Status rangeStash(NodeContext &node);
 Status groupNormForm(NodeContext &node);
 Status matMulNBitsForm(NodeContext &node);
