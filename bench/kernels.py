@@ -105,7 +105,7 @@ def table_rows():
     # Formats of other bits, with code books, scales of two levels and in f32; nothing is asked of their loops.
     later = "int2_g128", "int3_g128", "int5_g128", "int6_g128", "lut3_g128", "lut4_g128"
     levels = "int4_g32_s6", "int4_asym_g32_s6", "lut4_g32_s6", "int4_g32_sf32", "int4_asym_g32_zf_sf32"
-    small = "int4_g16", "int4_asym_g16", "int4_asym_g16_sf32", "int8_g16"
+    small = "int4_g16", "int4_asym_g16", "int4_asym_g16_sf32", "int8_g16", "nvfp4"
     rows += [linear(weights, tokens, "o") for weights in (*later, *levels, *small) for tokens in (1, 8)]
     rows += [mixed(tokens, shape) for tokens in (1, 8) for shape in catalog.MIXED]
     others = ("int8", "w8a8", "fp8_e4m3", "f16", "bf16")

@@ -115,7 +115,9 @@ skinny_linear rows=64:48 columns=520 tokens=16 weights=int8_g16:int4_g64
 skinny_linear rows=100 columns=640 tokens=5 weights=mxfp4
 skinny_linear rows=96:64 columns=512 tokens=1 weights=nf4_g64:fp8_e5m2 activation=bf16 output=bf16
 skinny_linear rows=128:64 columns=512 tokens=9 weights=fp8_e4m3_b128:mxfp4
+skinny_linear rows=100 columns=640 tokens=5 weights=nvfp4
 gemm rows=96:70 columns=320 tokens=70 weights=nf4_g64:int4_g16
+gemm rows=100 columns=320 tokens=70 weights=nvfp4
 gemm rows=128:70 columns=384 tokens=70 weights=fp8_e4m3_b128:fp8_e5m2
 gemm rows=128:70 columns=320 tokens=70 weights=int4_g64:int8
 gemm rows=64 columns=512 tokens=130 weights=f16 --schedule slices=4

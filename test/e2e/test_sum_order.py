@@ -47,7 +47,10 @@ FORMATS = {
         "int6_asym_tensor",
     ),
     "groups of 16": ("--weights", "int4_asym_g16", "--format", f"{DOWN}=int8"),
-    "floats": ("--weights", "mxfp4", "--format", f"{DOWN}=fp8_e5m2", "--format", "re:^node_linear_(3|17)$=nf4_g64"),
+    "floats": (
+        *("--weights", "mxfp4", "--format", f"{DOWN}=fp8_e5m2", "--format", "re:^node_linear_(3|17)$=nf4_g64"),
+        *("--format", "re:^node_linear_(10|24)$=nvfp4"),
+    ),
     # Rows of several formats in a launch: queries, keys and values in all layers; gate and up in most.
     "several": (
         *("--weights", "int4_g32", "--format", f"{DOWN}=int8", "--format", "re:^node_linear_(1|8|15|22|29)$=int8"),

@@ -24,6 +24,7 @@ FORMATS = (
     "int4_g32_sf32",
     "int5_asym_g64_zf_sf32",
     "mxfp4",
+    "nvfp4",
     "nf4_g64",
     "fp8_e5m2",
     "fp8_e4m3_b32",
@@ -41,7 +42,7 @@ def test_stories(tool, stories, tmp_path, weights):
         weights,
         "--lm-head",
         weights,
-        *(DOWN if any(part in weights for part in ("_g", "_b", "mx")) else ()),
+        *(DOWN if any(part in weights for part in ("_g", "_b", "mx", "nv")) else ()),
     )
     gaps = gaps_of(tool, stories, tmp_path, formats, 40)
     assert gaps.max() <= 0.01, gaps
@@ -85,7 +86,7 @@ def test_formats_of_the_standards_are_candidates(tool, stories, tmp_path):
     ("options", "message"),
     [
         (("--weights", "mxfp4"), 'the group size 32 of "mxfp4" does not divide the 172 columns of "node_linear_6"'),
-        (("--weights", "fp4_e2m1_g32_se4m3", *DOWN, "--target", "cuda"), "has scales in e4m3; expected sf16"),
+        (("--weights", "fp4_e2m1_g8_se4m3", *DOWN, "--target", "cuda"), "has groups of 8; expected 16, 32, 64"),
         (("--weights", "nvfp4_g32"), 'nvfp4 has no parts; expected "nvfp4" alone'),
         (("--weights", "int4_b32"), "blocks of rows and columns are for floating point elements"),
     ],
@@ -98,11 +99,21 @@ def test_refused(tool, stories, tmp_path, options, message):
 @pytest.mark.parametrize("checks", [True, False])
 def test_a_gpu_refuses_a_format_before_its_groups(tool, stories, tmp_path, checks):
     """What the device does not read need not divide columns: choosing other groups would not help."""
-    options = ("--weights", "nvfp4", "--target", "cuda", *(["--check"] if checks else ["-o", tmp_path / "m.qopt"]))
+    options = (
+        "--weights",
+        "int4_g40",
+        "--lm-head",
+        "int8",
+        "--target",
+        "cuda",
+        *(["--check"] if checks else ["-o", tmp_path / "m.qopt"]),
+    )
     message = tool("qopt-compile", stories, *options, check=False).stderr
     assert message.startswith("error: ") and message.count("\n") == 1, message
     assert '"node_linear", "node_linear_1", ' in message, message
-    assert ' more: weight format "nvfp4" has scales in e4m3; expected sf16, sf32' in message and "divide" not in message
+    assert (
+        ' more: weight format "int4_g40" has groups of 40; expected 16, 32, 64' in message and "divide" not in message
+    )
 
 
 def test_candidates_of_a_gpu(tool, stories, tmp_path):
@@ -111,11 +122,11 @@ def test_candidates_of_a_gpu(tool, stories, tmp_path):
         "--bits",
         4.6,
         "--candidates",
-        "int4_g64,nvfp4",
+        "int4_g64,int4_g8",
         "--calibrate",
         tmp_path / "text.txt",
         "--target",
         "cuda",
     )
     message = tool("qopt-compile", stories, *options, "-o", tmp_path / "m.qopt", check=False).stderr
-    assert message.startswith('error: --candidates: weight format "nvfp4" has scales in e4m3; expected sf16'), message
+    assert message.startswith('error: --candidates: weight format "int4_g8" has groups of 8; expected 16, 32'), message

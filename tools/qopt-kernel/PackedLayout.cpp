@@ -155,14 +155,17 @@ static void describeTwoLevels(const quant::Format &format, const Unit &empty,
 
 static llvm::json::Object describeSegment(const Segment &segment,
                                           int64_t columns) {
-  const quant::Format &format = segment.weight;
+  quant::Format format = segment.weight;
+  // Packed scales of e4m3 are their products with the row's f32.
+  if (format.scale == quant::ScaleType::E4m3)
+    format.scale = quant::ScaleType::F32;
   Unit empty(format);
   const quant::Element &element = quant::elementOf(format.element);
   int64_t bits = element.bits;
   bool centred = element.isInteger() && format.isSymmetric();
   llvm::json::Object layout{
       {"rows", segment.rows},
-      {"weights", quant::spell(format)},
+      {"weights", quant::spell(segment.weight)},
       {"unit_bytes", unitBytes(format)},
       {"element_bits", bits},
       {"code_offset", centred ? int64_t(1) << (bits - 1) : 0},

@@ -181,16 +181,12 @@ static Status isValidFormat(const quant::Format &format,
 }
 
 Status skinny_linear::isValidWeight(const quant::Format &format) {
-  std::string name = quotedFormat(format);
-  if (format.scale == quant::ScaleType::E4m3)
-    return unsupported(name +
-                       " has scales in e4m3; expected sf16, sf32, sbf16, "
-                       "se8m0, s6 or s8");
   if (!format.isGrouped())
     return Status();
   int64_t group = format.groupSize;
   if (group != 16 && group != 32 && group != 64 && group % unitColumns)
-    return unsupported(name + " has groups of " + std::to_string(group) +
+    return unsupported(quotedFormat(format) + " has groups of " +
+                       std::to_string(group) +
                        "; expected 16, 32, 64 or a multiple of 128");
   return Status();
 }

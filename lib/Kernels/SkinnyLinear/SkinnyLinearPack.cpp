@@ -449,18 +449,17 @@ struct PackedSegment {
 };
 } // namespace
 
-/// The scales and zero points of group `group` of a row into those of the
+/// The scale and zero points of group `group` of a row into those of the
 /// group that `unit` has as its `i`th; `one` begins with the row.
 static void packGroup(const quant::Format &format, int64_t columns,
-                      const quant::StoredRows &one, int64_t group,
+                      const quant::StoredRows &one, float scale, int64_t group,
                       uint8_t *unit, int64_t i, int64_t r) {
   int64_t at = planePlace(r);
   uint8_t *scales = unit + scalesOffset(format) + i * scalePlaneBytes(format),
           *zeros = unit + zerosOffset(format) + i * zeroPlaneBytes(format);
   if (!format.hasScaleFields()) {
     if (format.isGrouped())
-      packNumber(quant::loadScale(format, one.scales, group), scales, at,
-                 hasWideScales(format));
+      packNumber(scale, scales, at, hasWideScales(format));
     if (!format.isSymmetric())
       packZero(format, one.zeros, group, zeros, at);
     return;
@@ -485,10 +484,12 @@ static void packScales(const PackedSegment &place, int64_t strip, int64_t r,
     float scale = quant::loadScale(format, one.scales, 0);
     std::memcpy(packed + place.rowScaleAt(strip, r), &scale, 4);
   }
+  std::vector<float> scales(size_t(place.groupsOfRow));
+  quant::loadScales(format, one, place.columns, scales.data());
   for (int64_t unit = 0; unit < place.units; ++unit)
     for (int64_t i = 0; i < place.groups; ++i)
       if (int64_t group = place.groupOf(unit, i); group >= 0)
-        packGroup(format, place.columns, one, group,
+        packGroup(format, place.columns, one, scales[size_t(group)], group,
                   packed + place.unitAt(strip, unit), i, r);
 }
 

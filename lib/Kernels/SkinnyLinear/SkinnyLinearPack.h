@@ -40,7 +40,8 @@ bool hasRowScales(const quant::Format &format);
 int64_t rowOfStrip(int64_t rows, bool paired, int64_t strip, int64_t r);
 
 /// Whether the planes of scales, and those of zero points, hold f32 instead of
-/// halves: scales of groups that are no f16, and fractions beside such scales.
+/// halves: scales of groups that are no f16 (of e4m3 their products with the
+/// row's f32), and fractions beside such scales.
 bool hasWideScales(const quant::Format &format);
 bool hasWideZeros(const quant::Format &format);
 /// Bytes of the scales, or of the zero points, of a group: f32, halves, or

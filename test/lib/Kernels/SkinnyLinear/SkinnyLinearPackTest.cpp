@@ -132,6 +132,35 @@ INSTANTIATE_TEST_SUITE_P(
         "mxfp4", "fp4_e2m1_g64", "fp4_e2m1", "nf4_g64", "nf4", "nf4_g128_sbf16",
         "int4_restricted_g32_se8m0", "int4_asym_g32_zf_sbf16"));
 
+// A scale of e4m3 and its row's f32 are packed as their product.
+TEST(Pack, twoLevelsOfFloatsAreTheirProduct) {
+  Segment segment{34, formatOf("nvfp4")},
+      wide{34, formatOf("fp4_e2m1_g16_sf32")};
+  for (bool paired : {false, true})
+    for (int64_t columns : {1, 130, 257}) {
+      Matrix matrix = randomMatrix(segment, columns), products(wide, columns);
+      auto groups = size_t(quant::groupsPerRow(wide.weight, columns));
+      std::vector<float> scales(groups);
+      quant::StoredRows stored{matrix.codes.data(), matrix.scales.data()};
+      for (int64_t row = 0; row < segment.rows; ++row) {
+        quant::loadScales(segment.weight,
+                          quant::rowsFrom(segment.weight, stored, columns, row),
+                          columns, scales.data());
+        std::memcpy(products.scales.data() + row * groups * 4, scales.data(),
+                    groups * 4);
+      }
+      auto packOf = [&](const Segment &of, const uint8_t *scales) {
+        std::vector<uint8_t> packed(packedBytes(of, columns, paired));
+        packSegment(of, columns, paired, {matrix.codes.data(), scales},
+                    packed.data());
+        return packed;
+      };
+      EXPECT_EQ(packOf(segment, matrix.scales.data()),
+                packOf(wide, products.scales.data()));
+      EXPECT_GT(scales.front(), 0);
+    }
+}
+
 TEST(Pack, unitsAreAlignedRuns) {
   EXPECT_EQ(unitBytes(formatOf("int4_g128")), 1024 + 32);
   EXPECT_EQ(unitBytes(formatOf("int4_asym_g32")), 1024 + 4 * 64);
@@ -144,6 +173,7 @@ TEST(Pack, unitsAreAlignedRuns) {
   EXPECT_EQ(unitBytes(formatOf("int4_g32_sf32")), 1024 + 4 * 64);
   EXPECT_EQ(unitBytes(formatOf("int4_asym_g32_sf32")), 1024 + 4 * (64 + 32));
   EXPECT_EQ(unitBytes(formatOf("int4_asym_g64_zf_sf32")), 1024 + 2 * 128);
+  EXPECT_EQ(unitBytes(formatOf("nvfp4")), 1024 + 8 * 64);
   // The zero point of a row is in each unit, its scale behind them all.
   EXPECT_EQ(unitBytes(formatOf("int4_asym")), 1024 + 32);
   EXPECT_EQ(unitBytes(formatOf("int4_asym_zf_sf16")), 1024 + 32);
