@@ -48,6 +48,12 @@ static constexpr Row rows[] = {
      "barriers"},
 };
 
+// Where none of them fits: a table of codes beside weights without any, on a
+// target of little shared memory.
+static constexpr Row smallRows[] = {
+    {2, 2, 2, 4, 1, 1, 1, "64 rows x 64 tokens: what shared memory has"},
+};
+
 constexpr int mostStages = 4, leastStages = 3, mostSlices = 8;
 
 static std::optional<Schedule> candidate(const Problem &problem,
@@ -110,7 +116,7 @@ StatusOr<Schedule> gemm::chooseSchedule(const Problem &problem,
   QOPT_RETURN_IF_ERROR(isValid(problem));
   std::optional<Schedule> best;
   double bestSeconds = 0;
-  for (const Row &row : rows)
+  auto consider = [&](const Row &row) {
     for (int slices = 1; slices <= mostSlices; ++slices) {
       std::optional<Schedule> next = candidate(problem, target, row, slices);
       if (!next)
@@ -121,6 +127,10 @@ StatusOr<Schedule> gemm::chooseSchedule(const Problem &problem,
         bestSeconds = seconds;
       }
     }
+  };
+  std::ranges::for_each(rows, consider);
+  if (!best)
+    std::ranges::for_each(smallRows, consider);
   if (best)
     return *best;
   return Status(StatusCode::Infeasible,

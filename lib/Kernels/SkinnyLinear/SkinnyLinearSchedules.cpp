@@ -274,6 +274,13 @@ StatusOr<Schedule> skinny_linear::chooseSchedule(const Problem &problem,
            {row.stageBytes, int64_t(9 << 10), int64_t(34 << 10)})
         for (bool wholeTiles : {true, false})
           consider(row, {int(slices), stageBytes, wholeTiles});
+  // One unit of columns has no slices, and a small shared memory no room for a
+  // unit of six strips beside a table of codes.
+  for (Row row : rowsOf(problem.tokens, /*sliced=*/false))
+    while (!best && row.rowWarps > 1) {
+      row.rowWarps /= 2;
+      consider(row, {1, int64_t(9 << 10), true});
+    }
   if (best)
     return *best;
   return Status(StatusCode::Infeasible,

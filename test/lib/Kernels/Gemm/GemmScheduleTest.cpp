@@ -211,3 +211,19 @@ TEST(GemmSymbol, oneScheduleForASymbol) {
         }
       }
 }
+
+// Formats meet where projections of one input are merged: a table of codes
+// takes shared memory that units of f16 need, too.
+TEST(GemmSchedule, everyPairOfFormatsFits) {
+  for (const target::Target *target : target::allTargets())
+    for (const char *first : {"f16", "int8", "int4_asym_g32", "fp8_e4m3"})
+      for (const char *second : {"lut4", "nf4_g64", "nvfp4", "mxfp4"})
+        for (int64_t columns : {64, 192, 4096}) {
+          Problem problem = problemOf(2048, 64, columns, first);
+          problem.segments.push_back({32, *quant::parseFormat(second)});
+          auto schedule = chooseSchedule(problem, *target);
+          ASSERT_TRUE(schedule.ok()) << schedule.status().message() << ", "
+                                     << first << " and " << second;
+          EXPECT_GE(schedule->stages, 3);
+        }
+}

@@ -270,3 +270,21 @@ TEST(Symbol, namesWhatIsComputed) {
   EXPECT_EQ(symbolOf(problem, target::sm90a()),
             "skinny_linear_sm_90a_int8_int8_f16_m1_from_bf16");
 }
+
+// Formats meet where projections of one input are merged: a table of codes
+// takes shared memory that units of f16 need, too, and one unit of columns
+// cannot be sliced.
+TEST(Schedule, everyPairOfFormatsFits) {
+  for (const target::Target *target : target::allTargets())
+    for (int64_t tokens : {1, 8, 16, 32, 64})
+      for (const char *first : {"f16", "int8", "int4_asym_g32", "fp8_e4m3"})
+        for (const char *second : {"lut4", "nf4_g64", "nvfp4", "mxfp4"})
+          for (int64_t columns : {64, 96, 192, 4096}) {
+            Problem problem = problemOf(tokens, 192, columns, first);
+            problem.segments.push_back({64, *quant::parseFormat(second)});
+            auto schedule = chooseSchedule(problem, *target);
+            ASSERT_TRUE(schedule.ok()) << schedule.status().message() << ", "
+                                       << first << " and " << second;
+            EXPECT_TRUE(isValid(problem, *schedule, *target).ok());
+          }
+}

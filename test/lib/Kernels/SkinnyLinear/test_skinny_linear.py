@@ -78,6 +78,12 @@ k=1024 rows=64:lut4_g128,32:lut3_g64,48:lut4_g32_s6 norm
 tokens=8 k=1024 rows=64:int4_g32,32:lut4,48:lut4_g128 epilogue=bias
 tokens=2 k=1408 rows=64:lut4_g128,64:lut4_g32 slices=2 grid=8 units=2
 k=1024 rows=96:mxfp4
+k=1024 rows=96:nvfp4
+tokens=8 k=384 rows=100:nvfp4
+tokens=33 k=257 rows=47:nvfp4
+arch=sm_80 tokens=64 k=96 rows=192:f16,64:lut4
+act=bf16 out=bf16 tokens=3 k=512 rows=96:nvfp4
+tokens=5 k=512 rows=64:nvfp4,48:fp4_e2m1_g32_se4m3,32:int8_g128_se4m3
 k=31 rows=17:fp4_e2m1
 k=129 rows=33:nf4_g64
 tokens=5 k=384 rows=100:mxfp4
