@@ -76,6 +76,8 @@ uint32_t SizeSymbols::binary(SymbolKind kind, uint32_t lhs, uint32_t rhs) {
   if ((kind == SymbolKind::Sub && b == 0) ||
       (divides && b == 1 && kind != SymbolKind::Mod))
     return lhs;
+  if ((kind == SymbolKind::Min || kind == SymbolKind::Max) && lhs == rhs)
+    return lhs;
   return intern({kind, lhs, rhs, 0});
 }
 

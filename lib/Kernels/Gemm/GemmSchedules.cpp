@@ -52,13 +52,15 @@ static constexpr Row rows[] = {
 // target of little shared memory.
 static constexpr Row smallRows[] = {
     {2, 2, 2, 4, 1, 1, 1, "64 rows x 64 tokens: what shared memory has"},
+    {4, 1, 2, 8, 1, 1, 1, "128 rows x few tokens: what shared memory has"},
 };
 
-constexpr int mostStages = 4, leastStages = 3, mostSlices = 8;
+constexpr int mostStages = 4, usualStages = 3, mostSlices = 8;
 
 static std::optional<Schedule> candidate(const Problem &problem,
                                          const target::Target &target,
-                                         const Row &row, int slices) {
+                                         const Row &row, int slices,
+                                         int leastStages) {
   Schedule schedule;
   schedule.rowWarps = row.rowWarps;
   schedule.tokenWarps = row.tokenWarps;
@@ -101,7 +103,7 @@ static std::optional<Schedule> candidate(const Problem &problem,
     room = target.limits.sharedPerSm / row.blocksPerSm -
            target.limits.sharedReserved;
   // Measured: more than three stages of two panels are slower.
-  int most = row.panels > 1 ? leastStages : mostStages;
+  int most = row.panels > 1 ? usualStages : mostStages;
   for (int stages = most; stages >= leastStages; --stages) {
     schedule.stages = stages;
     if (planOf(problem, schedule).sharedBytes <= room &&
@@ -116,9 +118,10 @@ StatusOr<Schedule> gemm::chooseSchedule(const Problem &problem,
   QOPT_RETURN_IF_ERROR(isValid(problem));
   std::optional<Schedule> best;
   double bestSeconds = 0;
-  auto consider = [&](const Row &row) {
+  auto consider = [&](const Row &row, int leastStages) {
     for (int slices = 1; slices <= mostSlices; ++slices) {
-      std::optional<Schedule> next = candidate(problem, target, row, slices);
+      std::optional<Schedule> next =
+          candidate(problem, target, row, slices, leastStages);
       if (!next)
         continue;
       double seconds = costOf(problem, *next, target).seconds;
@@ -128,9 +131,12 @@ StatusOr<Schedule> gemm::chooseSchedule(const Problem &problem,
       }
     }
   };
-  std::ranges::for_each(rows, consider);
-  if (!best)
-    std::ranges::for_each(smallRows, consider);
+  for (const Row &row : rows)
+    consider(row, usualStages);
+  for (int leastStages : {usualStages, 2})
+    for (const Row &row : smallRows)
+      if (!best)
+        consider(row, leastStages);
   if (best)
     return *best;
   return Status(StatusCode::Infeasible,

@@ -227,3 +227,15 @@ TEST(GemmSchedule, everyPairOfFormatsFits) {
           EXPECT_GE(schedule->stages, 3);
         }
 }
+
+// Codes of three bits are too few for the threads that copy f16 of as many
+// strips.
+TEST(GemmSchedule, threeFormatsFit) {
+  for (const target::Target *target : target::allTargets()) {
+    Problem problem = problemOf(2048, 64, 192, "int3");
+    for (const char *format : {"f16", "nf4"})
+      problem.segments.push_back({32, *quant::parseFormat(format)});
+    auto schedule = chooseSchedule(problem, *target);
+    ASSERT_TRUE(schedule.ok()) << schedule.status().message();
+  }
+}

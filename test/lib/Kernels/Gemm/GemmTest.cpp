@@ -179,6 +179,7 @@ INSTANTIATE_TEST_SUITE_P(
         "act=bf16 out=f32 tokens=70 k=320 rows=80:nvfp4",
         "tokens=70 k=192 rows=64:nvfp4,48:fp4_e2m1_g64_se4m3",
         "arch=sm_80 tokens=70 k=192 rows=64:f16,32:lut4",
+        "arch=sm_80 tokens=70 k=320 rows=64:int3,32:f16,32:nf4",
         "tokens=70 k=320 rows=80:fp4_e2m1_g64",
         "tokens=70 k=320 rows=80:nf4_g64",
         "act=bf16 out=f32 tokens=70 k=320 rows=80:nf4",
