@@ -42,4 +42,26 @@ std::vector<float> biasCorrection(const MatrixView &weights,
   return correction;
 }
 
+double correctionCost(const MatrixView &weights, const float *values,
+                      const float *inputMean,
+                      const std::vector<float> &correction,
+                      const Metric &metric) {
+  // −Δ E[x], which is what would be corrected with this mean.
+  const std::vector<float> lost = biasCorrection(weights, values, inputMean);
+  double cost = 0;
+  for (int64_t i = 0; i < weights.rows; ++i) {
+    double weighted = 0; // (H_O c)_i
+    if (metric.outputMoment)
+      for (int64_t k = 0; k < weights.rows; ++k)
+        weighted += double(metric.outputMoment[i * weights.rows + k]) *
+                    correction[size_t(k)];
+    else
+      weighted =
+          double(metric.outputDiagonal ? metric.outputDiagonal[i] : 1.0f) *
+          correction[size_t(i)];
+    cost += weighted * (correction[size_t(i)] - 2.0 * lost[size_t(i)]);
+  }
+  return cost;
+}
+
 } // namespace qopt::quant

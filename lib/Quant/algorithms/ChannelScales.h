@@ -26,6 +26,14 @@ std::vector<float> channelScales(const std::vector<float> &activations,
 std::vector<float> biasCorrection(const MatrixView &weights,
                                   const float *values, const float *inputMean);
 
+/// What a correction c adds to the error tr(H_O Δ H_I Δᵀ) of the values: the
+/// output is then wrong by Δ x + c, which costs 2 cᵀ H_O Δ E[x] + cᵀ H_O c
+/// more. Negative where it helps; of the metric only H_O is read.
+double correctionCost(const MatrixView &weights, const float *values,
+                      const float *inputMean,
+                      const std::vector<float> &correction,
+                      const Metric &metric);
+
 } // namespace qopt::quant
 
 #endif // QOPT_LIB_QUANT_ALGORITHMS_CHANNELSCALES_H

@@ -30,6 +30,41 @@ TEST(ChannelScales, aChannelThatNeverFires) {
             (std::vector<float>{1, 1}));
 }
 
+TEST(ChannelScales, whatACorrectionCostsIsTheSumOverTokens) {
+  const std::vector<float> weights = {1, 2, 3, 4}, values = {1.5f, 2, 2, 4.5f},
+                           correction = {0.25f, -0.5f}, moment = {2, 1, 1, 3},
+                           diagonal = {2, 3};
+  const float tokens[3][2] = {{1, 2}, {-1, 4}, {3, 0}};
+  const std::vector<float> mean = {1, 2};
+  // eᵀ H e of e = Δ x + c and of Δ x, over the tokens.
+  auto expected = [&](bool isFull) {
+    double sum = 0;
+    for (const auto &x : tokens)
+      for (float share : {1.0f, 0.0f}) {
+        double e[2];
+        for (size_t i = 0; i < 2; ++i)
+          e[i] = double(values[2 * i] - weights[2 * i]) * x[0] +
+                 double(values[2 * i + 1] - weights[2 * i + 1]) * x[1] +
+                 double(share) * correction[i];
+        double form =
+            2 * e[0] * e[0] + 3 * e[1] * e[1] + (isFull ? 2 * e[0] * e[1] : 0);
+        sum += share > 0 ? form : -form;
+      }
+    return sum / 3;
+  };
+  MatrixView view{weights.data(), 2, 2};
+  EXPECT_NEAR(correctionCost(view, values.data(), mean.data(), correction,
+                             {.outputMoment = moment.data()}),
+              expected(true), 1e-5);
+  EXPECT_NEAR(correctionCost(view, values.data(), mean.data(), correction,
+                             {.outputDiagonal = diagonal.data()}),
+              expected(false), 1e-5);
+  // The mean's own correction is the best one: with it nothing of it is left.
+  std::vector<float> best = biasCorrection(view, values.data(), mean.data());
+  EXPECT_LT(correctionCost(view, values.data(), mean.data(), best, {}),
+            correctionCost(view, values.data(), mean.data(), correction, {}));
+}
+
 TEST(ChannelScales, biasesGainWhatTheMeanLoses) {
   std::vector<float> weights = {1, 2, 3, 4, 5, 6},
                      values = {1, 2.5f, 3, 3, 5, 6.25f}, mean = {10, 2, -4};
