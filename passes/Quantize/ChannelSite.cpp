@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include <numeric>
 
 using namespace mlir;
@@ -146,19 +147,61 @@ static std::optional<std::vector<float>> numbersOf(Value constant) {
   return values;
 }
 
-/// Lets the operand be the constant divided by the scales of its elements.
-static LogicalResult divideConstant(OpOperand &operand,
-                                    ArrayRef<float> scales) {
+/// Lets the operand be what `change` makes of the constant's elements and
+/// others.
+static LogicalResult changeConstant(OpOperand &operand, ArrayRef<float> others,
+                                    float (*change)(float, float)) {
   auto values = numbersOf(operand.get());
   if (!values)
     return operand.getOwner()->emitError(
         "the IR lacks the elements of a constant vector that it reads");
-  for (auto [value, scale] : llvm::zip(*values, scales))
-    value /= scale;
+  for (auto [value, other] : llvm::zip(*values, others))
+    value = change(value, other);
   OpBuilder builder(operand.getOwner());
   operand.set(arith::ConstantOp::create(
       builder, operand.get().getLoc(),
       vectorAttribute(builder.getContext(), *values)));
+  return success();
+}
+
+static LogicalResult divideConstant(OpOperand &operand,
+                                    ArrayRef<float> scales) {
+  return changeConstant(operand, scales,
+                        [](float value, float scale) { return value / scale; });
+}
+
+bool hasConstantBias(LinearOp linear) {
+  return linear.getBias() && isConstantVector(linear.getBias());
+}
+
+LogicalResult addToBias(LinearOp linear, ArrayRef<float> numbers) {
+  return changeConstant(
+      linear.getBiasMutable()[0], numbers,
+      [](float value, float number) { return value + number; });
+}
+
+Operation *normAhead(LinearOp linear) {
+  for (Operation *op = linear.getX().getDefiningOp(); op;
+       op = op->getOperand(0).getDefiningOp()) {
+    if (isa<RmsNormOp, LayerNormOp>(op))
+      return op;
+    if (op->getNumOperands() != 1 || !isPure(op))
+      return nullptr;
+  }
+  return nullptr;
+}
+
+LogicalResult multiplyNorm(Operation *norm, ArrayRef<float> factors) {
+  for (OpOperand &operand : llvm::drop_begin(norm->getOpOperands())) {
+    auto type = cast<ShapedType>(operand.get().getType());
+    if (type.getNumElements() != int64_t(factors.size()))
+      return norm->emitError("its channels are ")
+             << type.getNumElements() << "; expected " << factors.size();
+    if (failed(changeConstant(operand, factors, [](float value, float factor) {
+          return value * factor;
+        })))
+      return failure();
+  }
   return success();
 }
 

@@ -33,6 +33,22 @@ ChannelSite findChannelSite(mlir::Value x, std::string &reason);
 mlir::LogicalResult foldChannelScales(const ChannelSite &site,
                                       llvm::ArrayRef<float> scales);
 
+/// Whether a linear has a bias whose elements are known.
+bool hasConstantBias(ir::LinearOp linear);
+/// Adds numbers [N] to it, for this linear alone. One without elements is an
+/// error at the linear.
+mlir::LogicalResult addToBias(ir::LinearOp linear,
+                              llvm::ArrayRef<float> numbers);
+
+/// The norm that makes what a linear reads, by way of what keeps its elements,
+/// as quantized activations do; null where there is none.
+mlir::Operation *normAhead(ir::LinearOp linear);
+
+/// Multiplies the scale, and the bias, of a norm over `factors` channels, which
+/// are constants. One without elements is an error at the norm.
+mlir::LogicalResult multiplyNorm(mlir::Operation *norm,
+                                 llvm::ArrayRef<float> factors);
+
 } // namespace qopt::passes
 
 #endif // QOPT_PASSES_QUANTIZE_CHANNELSITE_H

@@ -17,6 +17,11 @@ inline constexpr llvm::StringLiteral channelScalesAttribute =
 inline constexpr llvm::StringLiteral activationScaleAttribute =
     "qopt.activation_scale";
 
+/// f32 [N]: what the bias gains, so that the mean of the result stays
+/// (CorrectBiases).
+inline constexpr llvm::StringLiteral biasCorrectionAttribute =
+    "qopt.bias_correction";
+
 } // namespace qopt::passes
 
 #endif // QOPT_PASSES_QUANTIZE_LINEARSCALES_H

@@ -53,6 +53,17 @@ def FoldChannelScalesPass : Pass<"qopt-fold-channel-scales", "::mlir::func::Func
   let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::arith::ArithDialect"];
 }
 
+def CorrectBiasesPass : Pass<"qopt-correct-biases", "::mlir::func::FuncOp"> {
+  let summary = "add what rounding takes from the mean of results to biases";
+  let description = [{
+    Before: linears with a constant bias and the attribute `qopt.bias_correction`, f32 [N], which a calibration leaves
+    there: E[W x] − E[Ŵ x]. After: the bias, now f32, is greater by it, and the attribute is gone. Numerics: changes results.
+    Method: bias correction (Data-Free Quantization, arXiv 1906.04721, section 4.2, with means that are measured). Example:
+    test/passes/Quantize/correct-biases.mlir.
+  }];
+  let dependentDialects = ["::qopt::ir::QOptDialect", "::mlir::arith::ArithDialect"];
+}
+
 def QuantizeActivationsPass : Pass<"qopt-quantize-activations", "::mlir::func::FuncOp"> {
   let summary = "quantize what linears with weights of codes read";
   let description = [{
