@@ -6,7 +6,9 @@
 A ROW is one of
     linear=BITS     --bits for the linears of the blocks alone; head and embedding stay as the file has them
     file=BITS       --bits for all weights
-    FORMAT          one format for the linears, calibrated; FORMAT:rtn rounds it to nearest, :gptq takes GPTQ alone
+    FORMAT          one format for the linears, calibrated; FORMAT:rtn rounds it to nearest, FORMAT:gptq takes GPTQ alone,
+                    FORMAT:original has layers read what they read in the unquantized model, FORMAT:tune=STEPS tunes scales
+                    and norms behind that
     all=FORMAT      one format for all weights, head and embedding included, calibrated
     rule=LOW+HIGH   LOW for all weights, but HIGH for projections of values, down projections and the head, calibrated
     kv=FORMAT       a cache in this format, weights as the file has them
@@ -198,10 +200,11 @@ class Harness:
             low, high = value.split("+")
             ends = ("--lm-head", high, "--embedding", high)  # one matrix where they are tied
             return ("--weights", low, *ends, "--format", f"re:.*(v_proj|down_proj).*={high}", *self.calibrate)
-        format, _, algorithm = row.partition(":")
-        calibrated = () if algorithm == "rtn" else self.calibrate
-        chosen = ("--algorithm", algorithm) if algorithm not in ("", "rtn") else ()
-        return ("--weights", format, *self.kept(), *calibrated, *chosen)
+        format, _, how = row.partition(":")
+        chosen = {"": (), "rtn": (), "original": ("--calibrate-inputs", "original")}.get(how, ("--algorithm", how))
+        if how.startswith("tune="):
+            chosen = ("--tune", how.removeprefix("tune="))
+        return ("--weights", format, *self.kept(), *(() if how == "rtn" else self.calibrate), *chosen)
 
     def measure(self, row):
         kind, _, value = row.partition("=")

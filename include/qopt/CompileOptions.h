@@ -55,6 +55,8 @@ constexpr StageName stageNames[] = {
 constexpr int64_t longestContext = int64_t(1) << 24;
 constexpr unsigned mostThreads = 1024;
 constexpr int64_t mostMoves = 10000;
+/// And for `tune`.
+constexpr int64_t mostTuneSteps = 100000;
 
 /// What the artifact runs on.
 enum class TargetDevice {
@@ -102,6 +104,15 @@ struct CompileOptions {
   std::string algorithm;
   /// Of that text at most so many tokens, spread over it.
   int64_t calibrateTokens = int64_t(1) << 16;
+
+  /// What a layer reads while its weights are rounded: "quantized", what the
+  /// layers ahead make with their codes, or "original", what they make as the
+  /// file has them; empty: "quantized".
+  std::string calibrateInputs;
+  /// Behind that so many steps of gradient descent on the KL divergence from
+  /// the unquantized model, over scales and weights of norms; codes stay. The
+  /// best step on the part of the text that is held out is kept, or none.
+  int64_t tune = 0;
 
   /// A folder in which a calibration keeps what it has done, so that one that
   /// was ended goes on, and the same again is free; empty: in the user's cache.

@@ -69,6 +69,7 @@ recordedOptions(const CompileOptions &options) {
       {"bits",
        options.bits > 0 ? llvm::formatv("{0}", options.bits).str() : ""},
       {"calibrate", llvm::sys::path::filename(options.calibrate).str()},
+      {"calibrate-inputs", options.calibrateInputs},
       {"calibrate-tokens", options.calibrate.empty()
                                ? ""
                                : std::to_string(options.calibrateTokens)},
@@ -91,6 +92,7 @@ recordedOptions(const CompileOptions &options) {
       {"plan", llvm::sys::path::filename(options.plan).str()},
       {"sum-order", options.sumOrder},
       {"target", gpu ? "cuda" : "host"},
+      {"tune", options.tune ? std::to_string(options.tune) : ""},
       {"weights", options.weights}};
   for (size_t i = 0; i < options.formats.size(); ++i)
     entries.emplace_back("format." + std::to_string(i), options.formats[i]);

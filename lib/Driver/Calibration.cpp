@@ -41,27 +41,32 @@ readCodes(const CalibrationStore &store, ir::QuantizeWeightOp op) {
 
 /// Notes the codes of a weight, and in the plan what they cost.
 static void keep(ir::QuantizeWeightOp op, RoundedWeight rounded,
-                 PrecisionPlan &plan,
-                 std::map<std::string, StoredWeight> &stored) {
+                 PrecisionPlan &plan, CalibratedWeights &weights) {
+  static const char *const corrected = "; mean kept by its bias";
   if (PlannedWeight *planned = plan.find(weightNameOf(op.getSource()))) {
     planned->chosen.algorithm = rounded.algorithm;
     if (planned->alternatives.empty()) // else it has a better estimate
       planned->chosen.divergence = rounded.divergence;
+    if (!rounded.biasCorrection.empty() &&
+        !StringRef(planned->reason).ends_with(corrected))
+      planned->reason += corrected;
   }
-  stored.emplace(weightKey(op), std::move(rounded.weight));
+  weights.codes.emplace(weightKey(op), std::move(rounded.weight));
+  if (!rounded.biasCorrection.empty())
+    weights.biases[weightNameOf(op.getSource())] =
+        std::move(rounded.biasCorrection);
 }
 
 /// The codes that the store has of weights below `root`.
 static Status readAll(Operation *root, const CalibrationStore &store,
-                      PrecisionPlan &plan,
-                      std::map<std::string, StoredWeight> &stored) {
+                      PrecisionPlan &plan, CalibratedWeights &weights) {
   for (ir::QuantizeWeightOp op : quantizedWeights(root)) {
-    if (stored.count(weightKey(op)) || !store.has(codesEntry(op)))
+    if (weights.codes.count(weightKey(op)) || !store.has(codesEntry(op)))
       continue;
     auto rounded = readCodes(store, op);
     if (!rounded.ok())
       return rounded.status();
-    keep(op, std::move(**rounded), plan, stored);
+    keep(op, std::move(**rounded), plan, weights);
   }
   return Status();
 }
@@ -72,9 +77,9 @@ class Calibrator {
 public:
   Calibrator(CalibrationModel &model, const Curvature &curvature,
              const CalibrationOptions &options, const Progress &progress,
-             PrecisionPlan &plan)
+             PrecisionPlan &plan, CalibratedWeights &weights)
       : model(model), curvature(curvature), options(options),
-        progress(progress), plan(plan) {}
+        progress(progress), plan(plan), weights(weights) {}
 
   Status run() {
     for (size_t i = 0; i < model.segments().size(); ++i) {
@@ -85,11 +90,12 @@ public:
     return model.store().put(doneEntry, std::string());
   }
 
-  const std::map<std::string, StoredWeight> &weights() const { return stored; }
-
 private:
-  static std::string hiddenOf(size_t layer) {
-    return "hidden-" + std::to_string(layer);
+  bool isOriginal() const { return options.inputs == LayerInputs::Original; }
+  /// What the layers ahead make as the file has them is also what gradients
+  /// begin with (ModelGradients.cpp).
+  std::string hiddenOf(size_t layer) const {
+    return (isOriginal() ? "input-" : "hidden-") + std::to_string(layer);
   }
   /// Whether what a layer, or one behind it, reads is there already.
   bool hasHiddenFrom(size_t layer) const {
@@ -104,7 +110,7 @@ private:
     func::FuncOp segment = model.segments()[index];
     std::string mark = "layer-" + std::to_string(index);
     if (store.has(mark)) {
-      QOPT_RETURN_IF_ERROR(readAll(segment, store, plan, stored));
+      QOPT_RETURN_IF_ERROR(readAll(segment, store, plan, weights));
     } else {
       auto observed = Observations::take(model, index, hidden, curvature);
       if (!observed.ok())
@@ -117,27 +123,41 @@ private:
     std::string name = hiddenOf(index + 1);
     if (!store.has(name) && hasHiddenFrom(index + 2))
       return Status();
-    // Under names of its own: the model's are to be the same for every run.
-    replaceWeights(segment, stored, "layer ");
-    auto next = model.advance(segment, hidden, name);
+    auto next = advance(index, name);
     if (!next.ok())
       return next.status();
     hidden = std::move(*next);
-    store.erase(hiddenOf(index));
+    if (!isOriginal())
+      store.erase(hiddenOf(index));
     return Status();
+  }
+
+  StatusOr<calibrate::TokenStates> advance(size_t index,
+                                           const std::string &name) {
+    func::FuncOp segment = model.segments()[index];
+    if (!isOriginal()) {
+      // Under names of its own: the model's are to be the same for every run.
+      replaceWeights(segment, weights.codes, "layer ");
+      QOPT_RETURN_IF_ERROR(correctBiases(segment, weights));
+      return model.advance(segment, hidden, name);
+    }
+    auto original = model.segmentAs(index, SegmentForm::Original);
+    if (!original.ok())
+      return original.status();
+    return model.advance(**original, hidden, name);
   }
 
   Status quantizeAll(func::FuncOp segment, const Observations &observed) {
     for (ir::QuantizeWeightOp op : quantizedWeights(segment)) {
       std::string name = weightKey(op);
-      if (name.empty() || stored.count(name) ||
+      if (name.empty() || weights.codes.count(name) ||
           op.getType().getFormat().isFloat()) // as it is written
         continue;
       auto rounded = roundOrRead(op, observed);
       if (!rounded.ok())
         return rounded.status();
       if (*rounded)
-        keep(op, std::move(**rounded), plan, stored);
+        keep(op, std::move(**rounded), plan, weights);
     }
     return Status();
   }
@@ -170,8 +190,8 @@ private:
   const CalibrationOptions &options;
   const Progress &progress;
   PrecisionPlan &plan;
+  CalibratedWeights &weights;
   calibrate::TokenStates hidden; ///< what the segment reads
-  std::map<std::string, StoredWeight> stored;
 };
 
 } // namespace
@@ -183,6 +203,7 @@ static CalibrationRecord recordOf(const CompileOptions &options,
   record.sha256 = std::move(sha256);
   record.tokens = options.calibrateTokens;
   record.algorithm = options.algorithm;
+  record.inputs = options.calibrateInputs;
   record.seed = CurvatureOptions().seed;
   return record;
 }
@@ -292,27 +313,30 @@ std::string spellMix(const CalibrationText &text) {
   return runtime::printableLines(report);
 }
 
-StatusOr<bool> takeStoredWeights(ArrayRef<ModuleOp> modules,
-                                 const CalibrationStore &store,
-                                 PrecisionPlan &plan) {
+StatusOr<bool> takeStoredWeights(ModuleOp module, const CalibrationStore &store,
+                                 PrecisionPlan &plan,
+                                 CalibratedWeights &weights) {
   if (!store.has(doneEntry))
     return false;
-  std::map<std::string, StoredWeight> stored;
-  QOPT_RETURN_IF_ERROR(readAll(ModuleOp(modules.front()), store, plan, stored));
-  for (ModuleOp module : modules)
-    replaceWeights(module, stored);
+  QOPT_RETURN_IF_ERROR(readAll(module, store, plan, weights));
   return true;
 }
 
-Status calibrateWeights(ArrayRef<ModuleOp> modules, CalibrationModel &model,
-                        const Curvature &curvature,
+StatusOr<LayerInputs> parseLayerInputs(const std::string &word) {
+  if (word.empty() || word == "quantized")
+    return LayerInputs::Quantized;
+  if (word == "original")
+    return LayerInputs::Original;
+  return Status(StatusCode::InvalidArgument,
+                "--calibrate-inputs is \"" + word +
+                    "\"; expected quantized or original");
+}
+
+Status calibrateWeights(CalibrationModel &model, const Curvature &curvature,
                         const CalibrationOptions &options,
-                        const Progress &progress, PrecisionPlan &plan) {
-  Calibrator calibrator(model, curvature, options, progress, plan);
-  QOPT_RETURN_IF_ERROR(calibrator.run());
-  for (ModuleOp module : modules)
-    replaceWeights(module, calibrator.weights());
-  return Status();
+                        const Progress &progress, PrecisionPlan &plan,
+                        CalibratedWeights &weights) {
+  return Calibrator(model, curvature, options, progress, plan, weights).run();
 }
 
 } // namespace qopt::driver

@@ -12,6 +12,7 @@
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/Curvature.h"
 #include "lib/Driver/PrecisionPlan.h"
+#include "lib/Driver/WeightCalibration.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "qopt/Compiler.h"
 
@@ -34,25 +35,35 @@ StatusOr<CalibrationText> readCalibrationText(mlir::ModuleOp module,
 /// What a manifest's sources contribute, for people: a line for each.
 std::string spellMix(const CalibrationText &text);
 
-/// The codes of a calibration that is done already. False where it is not.
-StatusOr<bool> takeStoredWeights(llvm::ArrayRef<mlir::ModuleOp> modules,
+/// The codes of a calibration of `module` that is done already, and what
+/// `plan` has of it. False where it is not.
+StatusOr<bool> takeStoredWeights(mlir::ModuleOp module,
                                  const CalibrationStore &store,
-                                 PrecisionPlan &plan);
+                                 PrecisionPlan &plan,
+                                 CalibratedWeights &weights);
+
+/// What layers read while their weights are rounded.
+enum class LayerInputs {
+  Quantized, ///< what the layers ahead make with their codes
+  Original,  ///< what they make as the file has them
+};
+
+/// That of CompileOptions::calibrateInputs; InvalidArgument for another word.
+StatusOr<LayerInputs> parseLayerInputs(const std::string &word);
 
 struct CalibrationOptions {
   std::string algorithm;   ///< of weights for which the plan has none
   bool usePlanned = false; ///< the plan's algorithms are asked for
+  LayerInputs inputs = LayerInputs::Quantized;
 };
 
-/// Replaces each `quantize_weight` of a linear or embedding by a weight of
-/// codes, and writes to the plan which algorithm gave them and what they are
-/// predicted to cost. `modules` are one decoder as the stage "quantize" leaves
-/// it for the targets; `model` is the same one, with the same formats of
-/// weights, for the host.
-Status calibrateWeights(mlir::ArrayRef<mlir::ModuleOp> modules,
-                        CalibrationModel &model, const Curvature &curvature,
+/// Chooses the codes of each `quantize_weight` of a linear or embedding, and
+/// writes to the plan which algorithm gave them and what they are predicted to
+/// cost. `model` is a decoder as the stage "quantize" leaves it for the host.
+Status calibrateWeights(CalibrationModel &model, const Curvature &curvature,
                         const CalibrationOptions &options,
-                        const Progress &progress, PrecisionPlan &plan);
+                        const Progress &progress, PrecisionPlan &plan,
+                        CalibratedWeights &weights);
 
 } // namespace qopt::driver
 

@@ -5,6 +5,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "passes/Calibrate/Passes.h"
 #include "passes/Pipelines.h"
+#include "llvm/ADT/Sequence.h"
 #include <numeric>
 
 using namespace mlir;
@@ -77,36 +78,61 @@ CalibrationModel::advance(func::FuncOp function,
   return next;
 }
 
+StatusOr<HostFunction> CalibrationModel::compile(func::FuncOp function,
+                                                 FunctionWeights weights) {
+  return HostFunction::compile(function, options, folder.path.str().str(),
+                               weights);
+}
+
+StatusOr<std::vector<Tensor>>
+CalibrationModel::runOn(HostFunction &compiled, func::FuncOp function,
+                        int64_t sequence, ArrayRef<TensorView> states) const {
+  std::vector<TensorView> inputs;
+  for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+    auto name = function.getArgAttrOfType<StringAttr>(i, "qopt.name");
+    const auto *known = llvm::find_if(states, [&](const TensorView &view) {
+      return view.name == name.getValue();
+    });
+    if (known != states.end()) {
+      inputs.push_back(*known);
+      continue;
+    }
+    auto ids = name == "positions" ? std::span<const int32_t>(positions)
+                                   : windows[sequence];
+    inputs.push_back({name.str(),
+                      DType::I32,
+                      {int64_t(ids.size())},
+                      const_cast<int32_t *>(ids.data())});
+  }
+  return compiled.run(inputs);
+}
+
 Status CalibrationModel::run(func::FuncOp function, ArrayRef<States> states,
                              const Consumer &consume, int64_t step) {
-  auto compiled =
-      HostFunction::compile(function, options, folder.path.str().str());
+  auto compiled = compile(function, FunctionWeights::Fixed);
   if (!compiled.ok())
     return compiled.status();
+  auto isRead = [&](const States &entry) {
+    return llvm::any_of(
+        llvm::seq<unsigned>(0, function.getNumArguments()), [&](unsigned i) {
+          return function.getArgAttrOfType<StringAttr>(i, "qopt.name")
+                     .getValue() == entry.name;
+        });
+  };
   for (int64_t sequence = 0; sequence < windows.count(); sequence += step) {
     std::vector<TensorView> inputs;
     std::vector<Tensor> read;
-    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-      auto name = function.getArgAttrOfType<StringAttr>(i, "qopt.name");
-      auto known = llvm::find_if(states, [&](const States &entry) {
-        return entry.name == name.getValue();
-      });
-      if (known != states.end()) {
-        auto values = known->values->read(sequence, known->name);
-        if (!values.ok())
-          return values.status();
-        read.push_back(std::move(*values));
-        inputs.push_back(read.back().view());
+    read.reserve(states.size()); // views of them stay
+    for (const States &entry : states) {
+      if (!isRead(entry))
         continue;
-      }
-      auto ids = name == "positions" ? std::span<const int32_t>(positions)
-                                     : windows[sequence];
-      inputs.push_back({name.str(),
-                        DType::I32,
-                        {int64_t(ids.size())},
-                        const_cast<int32_t *>(ids.data())});
+      auto values = entry.values->read(sequence, entry.name);
+      if (!values.ok())
+        return values.status();
+      read.push_back(std::move(*values));
+      inputs.push_back(read.back().view());
     }
-    auto results = compiled->run(inputs);
+    auto results = runOn(*compiled, function, sequence, inputs);
     if (!results.ok())
       return results.status();
     QOPT_RETURN_IF_ERROR(consume(sequence, *results));

@@ -60,6 +60,17 @@ public:
   Status run(mlir::func::FuncOp function, llvm::ArrayRef<States> states,
              const Consumer &consume, int64_t step = 1);
 
+  /// Compiles a function that is run again and again. Those with replaceable
+  /// weights have names of their own.
+  StatusOr<HostFunction> compile(mlir::func::FuncOp function,
+                                 FunctionWeights weights);
+  /// Runs a compiled function on one sequence. `states`: what is neither tokens
+  /// nor positions, by name.
+  StatusOr<std::vector<Tensor>> runOn(HostFunction &compiled,
+                                      mlir::func::FuncOp function,
+                                      int64_t sequence,
+                                      llvm::ArrayRef<TensorView> states) const;
+
 private:
   CalibrationModel(mlir::ModuleOp reference, const TokenWindows &tokens,
                    const CompileOptions &options,

@@ -165,6 +165,7 @@ std::vector<std::string> uncheckedOptions(const CompileOptions &options) {
   add(!options.calibrate.empty(), "--calibrate");
   add(!options.maxLatency.empty(), "--max-latency");
   add(options.moves > 0, "--moves");
+  add(options.tune > 0, "--tune");
   add(!options.validate.empty(), "--validate");
   add(options.mostDivergence.has_value(), "--max-kl");
   add(options.mostPerplexityIncrease.has_value(), "--max-perplexity-increase");

@@ -52,9 +52,8 @@ StatusOr<TokenStates> ModelGradients::drawLabels(uint64_t seed, int64_t step,
   return gradients;
 }
 
-/// The results of a gradient function that belong to weights.
-static ObservedWeights weightsOf(func::FuncOp function,
-                                 const std::vector<Tensor> &results) {
+ObservedWeights weightsOf(func::FuncOp function,
+                          const std::vector<Tensor> &results) {
   ObservedWeights found;
   for (auto [number, result] : llvm::enumerate(results)) {
     auto observation = function.getResultAttrOfType<ir::ObservationAttr>(

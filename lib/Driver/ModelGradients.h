@@ -27,6 +27,10 @@ struct ObservedAttention {
 };
 using ObservedWeights = std::map<std::string, ObservedWeight>; ///< by name
 
+/// The results of a layer's gradient function that belong to weights.
+ObservedWeights weightsOf(mlir::func::FuncOp function,
+                          const std::vector<Tensor> &results);
+
 class ModelGradients {
 public:
   /// `model` stays. Runs every layer but the last on all sequences.

@@ -6,6 +6,31 @@ using namespace mlir;
 
 namespace qopt::driver {
 
+void Observation::add(const float *x, int64_t tokens, bool isHeldOut,
+                      unsigned threads) {
+  (isHeldOut ? heldOut : moment).add(x, tokens, nullptr, threads);
+  std::vector<double> &all = isHeldOut ? heldOutSums : sums;
+  for (int64_t t = 0; t < tokens; ++t)
+    for (size_t k = 0; k < all.size(); ++k)
+      all[k] += double(*x++);
+}
+
+static std::vector<float> meanOf(const std::vector<double> &sums,
+                                 int64_t tokens) {
+  std::vector<float> mean;
+  for (double sum : sums)
+    mean.push_back(float(sum / double(std::max<int64_t>(tokens, 1))));
+  return mean;
+}
+
+std::vector<float> Observation::mean() const {
+  return meanOf(sums, moment.tokens());
+}
+
+std::vector<float> Observation::heldOutMean() const {
+  return meanOf(heldOutSums, heldOut.tokens());
+}
+
 StatusOr<Observations> Observations::take(CalibrationModel &model, size_t layer,
                                           const calibrate::TokenStates &hidden,
                                           const Curvature &curvature) {
@@ -28,23 +53,25 @@ StatusOr<Observations> Observations::take(CalibrationModel &model, size_t layer,
   }
   if (sums.empty())
     return observed;
-  QOPT_RETURN_IF_ERROR(model.run(
-      **segment, {{"hidden", &hidden}},
-      [&](int64_t sequence, std::vector<Tensor> &results) {
-        bool isHeldOut = calibrate::isHeldOut(sequence);
-        for (auto &[index, observation] : sums) {
-          const Tensor &x = results[index];
-          auto &moment = isHeldOut ? observation->heldOut : observation->moment;
-          moment.add(x.as<float>(), x.elements() / moment.size(), nullptr,
-                     model.threads());
-        }
-        return Status();
-      }));
+  QOPT_RETURN_IF_ERROR(
+      model.run(**segment, {{"hidden", &hidden}},
+                [&](int64_t sequence, std::vector<Tensor> &results) {
+                  bool isHeldOut = calibrate::isHeldOut(sequence);
+                  for (auto &[index, observation] : sums) {
+                    const Tensor &x = results[index];
+                    observation->add(x.as<float>(),
+                                     x.elements() / observation->moment.size(),
+                                     isHeldOut, model.threads());
+                  }
+                  return Status();
+                }));
   // Of a short text no window is held out: results are judged by what they were
   // fitted to, for by nothing all would be equal.
   for (auto &tensor : observed.tensors)
-    if (tensor->heldOut.tokens() == 0)
+    if (tensor->heldOut.tokens() == 0) {
       tensor->heldOut = tensor->moment;
+      tensor->heldOutSums = tensor->sums;
+    }
   return observed;
 }
 

@@ -18,8 +18,17 @@ namespace qopt::driver {
 /// that rounding sees, and of those that choose between its results; the same
 /// where none is held out.
 struct Observation {
-  explicit Observation(int64_t size) : moment(size), heldOut(size) {}
+  explicit Observation(int64_t size)
+      : moment(size), heldOut(size), sums(size_t(size)),
+        heldOutSums(size_t(size)) {}
   calibrate::SecondMoment moment, heldOut;
+  std::vector<double> sums, heldOutSums; ///< of every column
+
+  /// What a sequence has; x is [tokens, size].
+  void add(const float *x, int64_t tokens, bool isHeldOut, unsigned threads);
+  /// E[x], of the sequences that rounding sees or of the others.
+  std::vector<float> mean() const;
+  std::vector<float> heldOutMean() const;
 };
 
 /// By the names of weights.

@@ -112,6 +112,8 @@ static void writeCalibration(json::OStream &out,
   out.attribute("seed", record.seed);
   if (record.window)
     out.attribute("window", record.window);
+  if (!record.inputs.empty())
+    out.attribute("inputs", record.inputs);
   if (record.sources.empty())
     return;
   out.attributeArray("sources", [&] {
@@ -182,6 +184,14 @@ std::string toJson(const PlannedWeight &weight) {
   return text;
 }
 
+static void writeTuning(json::OStream &out, const TuneRecord &tuning) {
+  out.attribute("steps", tuning.steps);
+  out.attribute("kept", tuning.kept);
+  out.attribute("tokens", tuning.tokens);
+  writeNumber(out, "kl_before", tuning.before);
+  writeNumber(out, "kl_after", tuning.after);
+}
+
 std::string toJson(const PrecisionPlan &plan) {
   std::string text;
   raw_string_ostream stream(text);
@@ -201,6 +211,8 @@ std::string toJson(const PrecisionPlan &plan) {
     out.attribute("kv", plan.cache);
     if (plan.moves.tokens)
       out.attributeObject("moves", [&] { writeMoves(out, plan.moves); });
+    if (plan.tuning.steps)
+      out.attributeObject("tuning", [&] { writeTuning(out, plan.tuning); });
     if (!plan.caches.empty())
       out.attributeArray("caches", [&] {
         for (const PlannedCache &cache : plan.caches)
@@ -308,6 +320,16 @@ static bool fromJSON(const json::Value &value, MoveRecord &moves,
          map.map("tried", moves.tried);
 }
 
+static bool fromJSON(const json::Value &value, TuneRecord &tuning,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  return map && readNumber(map, "steps", tuning.steps, path) &&
+         readOptional(map, "kept", tuning.kept, path) &&
+         readOptional(map, "tokens", tuning.tokens, path) &&
+         map.mapOptional("kl_before", tuning.before) &&
+         map.mapOptional("kl_after", tuning.after);
+}
+
 static bool fromJSON(const json::Value &value, PlannedCache &cache,
                      json::Path path) {
   json::ObjectMapper map(value, path);
@@ -341,6 +363,7 @@ static bool fromJSON(const json::Value &value, CalibrationRecord &record,
          map.map("algorithm", record.algorithm) &&
          map.mapOptional("seed", record.seed) &&
          readOptional(map, "window", record.window, path) &&
+         map.mapOptional("inputs", record.inputs) &&
          map.mapOptional("sources", record.sources);
 }
 
@@ -359,6 +382,7 @@ static bool fromJSON(const json::Value &value, PrecisionPlan &plan,
          map.mapOptional("calibration", plan.calibration) &&
          map.map("activations", plan.activations) &&
          map.map("kv", plan.cache) && map.mapOptional("moves", plan.moves) &&
+         map.mapOptional("tuning", plan.tuning) &&
          map.mapOptional("caches", plan.caches) &&
          map.map("weights", plan.weights);
 }

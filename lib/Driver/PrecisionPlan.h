@@ -9,7 +9,10 @@
 //     "budget": "4.25 bits per weight",
 //     "bits": 4.2497, "bytes": 14772224, "predicted_kl": 0.0213,
 //     "calibration": {"text": "books.txt", "sha256": "…", "tokens": 65536,
-//                     "algorithm": "best", "seed": 0, "window": 512},
+//                     "algorithm": "best", "seed": 0, "window": 512,
+//                     "inputs": "unquantized"},
+//     "tuning": {"steps": 100, "kept": 88, "tokens": 4096,
+//                "kl_before": 0.0214, "kl_after": 0.0201},
 //     "activations": "f32", "kv": "f16",
 //     "caches": [
 //       {"name": "cache.0.key", "heads": 4, "channels": 64, "format": "int8",
@@ -89,6 +92,7 @@ struct CalibrationRecord {
   std::string algorithm;
   uint64_t seed = 0;  ///< of labels that are drawn from the model
   int64_t window = 0; ///< tokens of each; 0: not recorded
+  std::string inputs; ///< of layers, as the option says; empty: the usual ones
   std::vector<SourceRecord> sources; ///< of a manifest
 };
 
@@ -105,12 +109,21 @@ struct MoveRecord {
   std::vector<Tried> tried;
 };
 
+/// Steps of tuning behind calibration (Tuning.h).
+struct TuneRecord {
+  int64_t steps = 0;  ///< that were asked for; 0: none
+  int64_t kept = 0;   ///< the one whose values the artifact has; 0: none has
+  int64_t tokens = 0; ///< that decided, and no step saw
+  double before = 0, after = 0; ///< KL per token on these
+};
+
 struct PrecisionPlan {
   std::string target; ///< "host" or "cuda"
   std::string budget; ///< for people; empty: formats were asked for
   CalibrationRecord calibration;
   std::string activations, cache; ///< as the options say; empty: the default
   MoveRecord moves;
+  TuneRecord tuning;
   std::vector<PlannedCache> caches; ///< of a decoder, by layer
   std::vector<PlannedWeight> weights;
 

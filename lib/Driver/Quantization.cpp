@@ -13,6 +13,7 @@
 #include "lib/Driver/PrecisionAssignment.h"
 #include "lib/Driver/StageOptions.h"
 #include "lib/Driver/StepPrices.h"
+#include "lib/Driver/Tuning.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Pipelines.h"
@@ -102,6 +103,10 @@ Status Quantization::takePlan(ModuleOp raised) {
   QOPT_RETURN_IF_ERROR(takeOption("--kv", plan->cache, asked.cache));
   decided = std::move(*plan);
   isDecided = true;
+  if (asked.tune == 0)
+    asked.tune = decided.tuning.steps;
+  if (asked.calibrateInputs.empty())
+    asked.calibrateInputs = decided.calibration.inputs;
   takeFormats();
   QOPT_RETURN_IF_ERROR(parseCacheOption(asked).status());
   if (!asked.calibrate.empty())
@@ -510,9 +515,26 @@ Status Quantization::calibrate(ArrayRef<ModuleOp> modules, ModuleOp raised,
     return Status();
   QOPT_RETURN_IF_ERROR(openStore(raised));
   decided.calibration = text->record;
-  auto isDone = takeStoredWeights(modules, *store, decided);
-  if (!isDone.ok() || *isDone)
+  CalibratedWeights weights;
+  auto isDone = takeStoredWeights(modules.front(), *store, decided, weights);
+  if (!isDone.ok())
     return isDone.status();
+  if (!*isDone)
+    QOPT_RETURN_IF_ERROR(chooseCodes(raised, progress, weights));
+  if (asked.tune > 0)
+    QOPT_RETURN_IF_ERROR(tune(raised, progress, weights));
+  for (ModuleOp module : modules) {
+    replaceWeights(module, weights.codes);
+    QOPT_RETURN_IF_ERROR(correctBiases(module, weights));
+    QOPT_RETURN_IF_ERROR(scaleNorms(module, weights));
+  }
+  if (!*isDone || asked.tune > 0)
+    forgetSteps();
+  return Status();
+}
+
+Status Quantization::chooseCodes(ModuleOp raised, const Progress &progress,
+                                 CalibratedWeights &weights) {
   auto reference = quantizedForHost(raised, asked);
   if (!reference.ok())
     return reference.status();
@@ -527,12 +549,36 @@ Status Quantization::calibrate(ArrayRef<ModuleOp> modules, ModuleOp raised,
       return gradients.status();
     QOPT_RETURN_IF_ERROR(measure(**model, *gradients, progress));
   }
-  QOPT_RETURN_IF_ERROR(calibrateWeights(
-      modules, **model, curvature ? *curvature : Curvature(),
-      {.algorithm = asked.algorithm, .usePlanned = !asked.plan.empty()},
-      progress, decided));
-  forgetSteps();
-  return Status();
+  return calibrateWeights(**model, curvature ? *curvature : Curvature(),
+                          {.algorithm = asked.algorithm,
+                           .usePlanned = !asked.plan.empty(),
+                           .inputs = *parseLayerInputs(asked.calibrateInputs)},
+                          progress, decided, weights);
+}
+
+Status Quantization::tune(ModuleOp raised, const Progress &progress,
+                          CalibratedWeights &weights) {
+  auto isDone = takeTunedWeights(*store, asked.tune, weights, decided.tuning);
+  if (!isDone.ok() || *isDone)
+    return isDone.status();
+  if (text->tokens.count() < calibrate::windowsToHoldOut)
+    return refuse(llvm::formatv(
+        "--tune keeps what does best on windows that no step sees, and the "
+        "text has none: it has {0} windows of {1} tokens; expected {2} or more "
+        "(--calibrate-tokens, a longer text)",
+        text->tokens.count(), text->tokens.length(),
+        calibrate::windowsToHoldOut));
+  auto reference = quantizedForHost(raised, asked);
+  if (!reference.ok())
+    return reference.status();
+  auto model = cut(**reference);
+  if (!model.ok())
+    return model.status();
+  auto forward = ModelGradients::forward(**model, progress);
+  if (!forward.ok())
+    return forward.status();
+  return tuneWeights(**model, forward->input((*model)->segments().size() - 1),
+                     asked.tune, progress, weights, decided.tuning);
 }
 
 } // namespace qopt::driver

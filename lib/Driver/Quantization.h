@@ -113,6 +113,10 @@ private:
   quantizedForHost(mlir::ModuleOp raised, const CompileOptions &options) const;
   Status findScales(mlir::ModuleOp raised, const CalibrationStore &scales,
                     const Progress &progress);
+  Status chooseCodes(mlir::ModuleOp raised, const Progress &progress,
+                     CalibratedWeights &weights);
+  Status tune(mlir::ModuleOp raised, const Progress &progress,
+              CalibratedWeights &weights);
   void takeFormats();
   void forgetSteps() const;
 

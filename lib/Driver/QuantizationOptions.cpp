@@ -54,6 +54,21 @@ static Status checkCandidate(const std::string &text, TargetDevice target) {
              : kernels::skinny_linear::isValidWeight(*format);
 }
 
+/// What a text does beside choosing formats.
+static Status checkCalibration(const CompileOptions &options) {
+  QOPT_RETURN_IF_ERROR(parseLayerInputs(options.calibrateInputs).status());
+  if (!options.calibrateInputs.empty() && options.calibrate.empty())
+    return refuse("--calibrate-inputs is of a text that the model reads; give "
+                  "one as --calibrate, or leave it out");
+  if (options.tune < 0 || options.tune > mostTuneSteps)
+    return refuse(llvm::formatv("--tune is {0}; expected 0 to {1}",
+                                options.tune, mostTuneSteps));
+  if (options.tune > 0 && options.calibrate.empty() && options.plan.empty())
+    return refuse("--tune lowers the divergence from the unquantized model on "
+                  "a text; give one as --calibrate, or leave it out");
+  return Status();
+}
+
 Status checkQuantizationOptions(const CompileOptions &options) {
   struct Given {
     const char *option;
@@ -78,6 +93,7 @@ Status checkQuantizationOptions(const CompileOptions &options) {
   if (!hasBudget(options) && !options.candidates.empty())
     return refuse("--candidates is for --bits and other budgets, which choose "
                   "among them; give one of these, or leave it out");
+  QOPT_RETURN_IF_ERROR(checkCalibration(options));
   if (options.moves < 0 || options.moves > mostMoves)
     return refuse(llvm::formatv("--moves is {0}; expected 0 to {1}",
                                 options.moves, mostMoves));

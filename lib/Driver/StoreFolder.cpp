@@ -48,6 +48,7 @@ static void addModel(KeyDigest &key, ModuleOp module) {
 static void addOptions(KeyDigest &key, const CompileOptions &options) {
   for (const std::string &text :
        {options.weights, options.lmHead, options.embedding, options.algorithm,
+        std::string(options.calibrateInputs == "original" ? "original" : ""),
         options.maxSize, options.maxMemory, options.maxLatency,
         llvm::join(options.formats, "\n"), llvm::join(options.candidates, "\n"),
         llvm::join(options.cacheCandidates, "\n"), std::to_string(options.bits),

@@ -4,9 +4,14 @@
 #include "lib/Quant/Storage.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Quantize/ChannelSite.h"
+#include "passes/Quantize/LinearScales.h"
+#include "passes/Quantize/Passes.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 #include <array>
+#include <cstring>
 
 using namespace mlir;
 
@@ -55,6 +60,8 @@ std::string toBytes(const RoundedWeight &rounded) {
   StoredWeight weight = rounded.weight;
   for (auto [part, size] : partsOf(weight))
     bytes.append(reinterpret_cast<const char *>(part), size_t(size));
+  bytes.append(reinterpret_cast<const char *>(rounded.biasCorrection.data()),
+               rounded.biasCorrection.size() * sizeof(float));
   return bytes;
 }
 
@@ -79,6 +86,9 @@ StatusOr<RoundedWeight> fromBytes(const std::string &bytes,
     std::copy_n(codes.data(), size, reinterpret_cast<char *>(part));
     codes = codes.drop_front(size_t(size));
   }
+  result.biasCorrection.resize(codes.size() / sizeof(float));
+  std::memcpy(result.biasCorrection.data(), codes.data(),
+              result.biasCorrection.size() * sizeof(float));
   return result;
 }
 
@@ -153,7 +163,32 @@ static Value storedAt(ir::QuantizeWeightOp op, const StoredWeight &weight,
       /*row_factors=*/ElementsAttr(), /*column_factors=*/ElementsAttr());
 }
 
+/// Lets an operation have the constant that another has there.
+static void takeConstant(OpOperand &to, Value from) {
+  Operation *constant = from.getDefiningOp();
+  if (constant && constant->hasTrait<OpTrait::ConstantLike>())
+    to.set(OpBuilder(to.getOwner()).clone(*constant)->getResult(0));
+}
+
+/// Lets a linear have the bias of the other, and the norm that it reads the
+/// constants of the other's.
+static void takeConstants(ir::LinearOp linear, ir::LinearOp other) {
+  if (linear.getBias() && other.getBias())
+    takeConstant(linear.getBiasMutable()[0], other.getBias());
+  Operation *norm = passes::normAhead(linear);
+  Operation *from = passes::normAhead(other);
+  if (!norm || !from || norm->getNumOperands() != from->getNumOperands())
+    return;
+  for (auto [to, operand] :
+       llvm::drop_begin(llvm::zip(norm->getOpOperands(), from->getOperands())))
+    takeConstant(to, operand);
+}
+
 void takeCodes(ModuleOp model, ModuleOp quantized) {
+  std::map<std::string, ir::LinearOp> readers;
+  quantized.walk([&](ir::LinearOp linear) {
+    readers.emplace(weightNameOf(linear.getWeight()), linear);
+  });
   std::map<std::pair<std::string, std::string>, ir::WeightOp> stored;
   quantized.walk([&](ir::WeightOp op) {
     stored.emplace(
@@ -169,6 +204,36 @@ void takeCodes(ModuleOp model, ModuleOp quantized) {
     op.getResult().replaceAllUsesWith(codes->getResult(0));
     op.erase();
   }
+  model.walk([&](ir::LinearOp linear) {
+    auto found = readers.find(weightNameOf(linear.getWeight()));
+    if (found != readers.end() &&
+        found->second.getWeight().getType() == linear.getWeight().getType())
+      takeConstants(linear, found->second);
+  });
+}
+
+Status correctBiases(Operation *root, const CalibratedWeights &weights) {
+  SmallVector<func::FuncOp> functions;
+  root->walk([&](func::FuncOp function) { functions.push_back(function); });
+  root->walk([&](ir::LinearOp linear) {
+    auto found = weights.biases.find(weightNameOf(linear.getWeight()));
+    if (found == weights.biases.end())
+      return;
+    Builder builder(linear.getContext());
+    linear->setAttr(passes::biasCorrectionAttribute,
+                    DenseElementsAttr::get(
+                        RankedTensorType::get({int64_t(found->second.size())},
+                                              builder.getF32Type()),
+                        ArrayRef<float>(found->second)));
+  });
+  for (func::FuncOp function : functions) {
+    PassManager manager(function.getContext(),
+                        func::FuncOp::getOperationName());
+    manager.addPass(passes::createCorrectBiasesPass());
+    if (failed(manager.run(function)))
+      return Status(StatusCode::Internal, "biases could not be corrected");
+  }
+  return Status();
 }
 
 void replaceWeights(Operation *root,

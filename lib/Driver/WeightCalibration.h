@@ -8,8 +8,19 @@
 #include "lib/Driver/WeightRounder.h"
 #include <map>
 #include <string>
+#include <vector>
 
 namespace qopt::driver {
+
+/// What a calibration has made of a model.
+struct CalibratedWeights {
+  std::map<std::string, StoredWeight> codes; ///< by weightKey
+  /// What biases of linears gain, by the name of the weight.
+  std::map<std::string, std::vector<float>> biases;
+  /// What weights and biases of norms are multiplied with, by the name of a
+  /// weight whose linear reads the norm.
+  std::map<std::string, std::vector<float>> normFactors;
+};
 
 /// What a quantized weight is found by in the model and in its copies: name and
 /// format. Empty where the source is no weight of the file.
@@ -27,8 +38,13 @@ std::string toBytes(const RoundedWeight &rounded);
 StatusOr<RoundedWeight> fromBytes(const std::string &bytes,
                                   ir::QuantizeWeightOp op);
 
+/// Adds to the biases of linears below `root`, functions or a module of such,
+/// what they gain; once.
+Status correctBiases(mlir::Operation *root, const CalibratedWeights &weights);
+
 /// Gives what is still to be quantized the codes of weights in `quantized` that
-/// have the same name and format; what has none there stays.
+/// have the same name and format; what has none there stays. Where weights of
+/// linears are then the same, so are biases, and the constants of norms ahead.
 void takeCodes(mlir::ModuleOp model, mlir::ModuleOp quantized);
 
 /// Replaces each `quantize_weight` that `stored` has codes of. The arrays are

@@ -2,7 +2,12 @@
 #include "lib/Driver/WeightRounder.h"
 #include "lib/Quant/Algorithm.h"
 #include "lib/Quant/Storage.h"
+#include "lib/Quant/algorithms/ChannelScales.h"
 #include "lib/Quant/algorithms/MatrixAlgorithm.h"
+#include "passes/Quantize/ChannelSite.h"
+#include <algorithm>
+
+using namespace mlir;
 
 namespace qopt::driver {
 
@@ -24,14 +29,18 @@ public:
       return;
     plain = observed->moment.matrix();
     heldOut = observed->heldOut.matrix();
+    mean = observed->mean();
+    heldOutMean = observed->heldOutMean();
     if (!product)
       return;
+    const float before = largestOf(heldOut);
     auto size = int64_t(observed->moment.size());
     blended = quant::blendMoments(product->input.data(), plain.data(), size,
                                   curvatureShare);
     // As long as the curvature's own factor: it then costs KL.
     heldOut = quant::blendMoments(product->input.data(), heldOut.data(), size,
                                   /*share=*/0);
+    heldOutScale = before > 0 ? largestOf(heldOut) / before : 0;
   }
 
   /// Of the activations alone, or of the table's gradients.
@@ -60,8 +69,32 @@ public:
     return error / 2;
   }
 
+  /// What a bias gains, and what that changes of the divergence: nothing where
+  /// held-out text does not confirm it.
+  std::pair<std::vector<float>, double>
+  biasCorrection(const quant::MatrixView &weights, const float *values) const {
+    if (mean.empty())
+      return {};
+    std::vector<float> correction =
+        quant::biasCorrection(weights, values, mean.data());
+    double change = heldOutScale *
+                    quant::correctionCost(weights, values, heldOutMean.data(),
+                                          correction, judge()) /
+                    2;
+    if (!(change < 0))
+      return {};
+    return {std::move(correction), change};
+  }
+
 private:
+  /// Of a moment's diagonal, where every element is at most.
+  static float largestOf(const std::vector<float> &moment) {
+    return *std::max_element(moment.begin(), moment.end());
+  }
+
   std::vector<float> plain, heldOut, blended; ///< of what linears read
+  std::vector<float> mean, heldOutMean;       ///< the same
+  float heldOutScale = 1;                     ///< of `heldOut`, to cost KL
   int64_t rows;
   std::optional<CurvatureFactors> product, lookup;
 };
@@ -70,6 +103,7 @@ private:
 
 struct WeightRounder::Weight {
   std::string name;
+  bool hasBias = false; ///< its one linear has, a constant
   std::vector<float> values;
   quant::MatrixView view;
   WeightMetrics metrics;
@@ -161,6 +195,14 @@ factorsOf(bool has,
   return std::optional<CurvatureFactors>(std::move(*factors));
 }
 
+/// Whether the only reader of a weight is a linear with a bias to correct.
+static bool hasOwnBias(ir::QuantizeWeightOp op) {
+  auto linear = op->hasOneUse()
+                    ? dyn_cast<ir::LinearOp>(*op->getUsers().begin())
+                    : ir::LinearOp();
+  return linear && passes::hasConstantBias(linear);
+}
+
 StatusOr<std::optional<WeightRounder>>
 WeightRounder::create(ir::QuantizeWeightOp op, const Observations &observed,
                       const RoundingOptions &options) {
@@ -180,7 +222,7 @@ WeightRounder::create(ir::QuantizeWeightOp op, const Observations &observed,
   std::vector<float> values = valuesOf(*source);
   quant::MatrixView view{values.data(), source->rows, source->columns};
   return std::optional<WeightRounder>(WeightRounder(std::unique_ptr<Weight>(
-      new Weight{name, std::move(values), view,
+      new Weight{name, hasOwnBias(op), std::move(values), view,
                  WeightMetrics(input, source->rows, std::move(*product),
                                std::move(*lookup)),
                  options})));
@@ -211,6 +253,12 @@ WeightRounder::round(const quant::Format &format) const {
   std::vector<float> values = valuesOf(result->weight);
   result->divergence = weight->metrics.divergence(weight->view, values.data(),
                                                   weight->options.threads);
+  if (weight->hasBias && !format.isFloat()) {
+    auto [correction, change] =
+        weight->metrics.biasCorrection(weight->view, values.data());
+    result->biasCorrection = std::move(correction);
+    result->divergence += change;
+  }
   return result;
 }
 

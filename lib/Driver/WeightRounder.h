@@ -48,6 +48,9 @@ struct RoundedWeight {
   /// saw: ½ tr(H_O Δ H_I Δᵀ), the sum over its uses. Where no gradients were
   /// measured: half of the squared error of the outputs.
   double divergence = 0;
+  /// What the bias of its linear gains, so that the mean of the result stays;
+  /// empty where there is none, or where held-out text does not confirm it.
+  std::vector<float> biasCorrection;
 };
 
 /// Rounds one weight to one format or several.

@@ -36,6 +36,8 @@ void bindOptions(nb::module_ &m) {
       .def_rw("calibrate", &CompileOptions::calibrate)
       .def_rw("algorithm", &CompileOptions::algorithm)
       .def_rw("calibrate_tokens", &CompileOptions::calibrateTokens)
+      .def_rw("calibrate_inputs", &CompileOptions::calibrateInputs)
+      .def_rw("tune", &CompileOptions::tune)
       .def_rw("store", &CompileOptions::store)
       .def_rw("bits", &CompileOptions::bits)
       .def_rw("max_size", &CompileOptions::maxSize)

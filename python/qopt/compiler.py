@@ -130,6 +130,8 @@ def compile(
     calibrate: str | os.PathLike[str] | None = None,
     algorithm: str | None = None,
     calibrate_tokens: int | None = None,
+    calibrate_inputs: str | None = None,
+    tune: int | None = None,
     store: str | os.PathLike[str] | None = None,
     bits: float | None = None,
     max_size: str | int | None = None,
@@ -169,7 +171,9 @@ def compile(
     activations  what linears read: "f32" (host), "f16", "bf16", "int8", "fp8_e4m3" (host), "int8_g32_sf32" (host)
     calibrate    a text file: weights are quantized by what they do when the model reads it
     algorithm    how codes are chosen: "rtn", "clip" or "hqq"; with `calibrate` also "awq", "gptq", "kronecker" or "best" (of
-                 all, for each weight); calibrate_tokens: of the text at most so many
+                 all, for each weight); calibrate_tokens: of the text at most so many; calibrate_inputs: what layers read
+                 meanwhile, "quantized" (what those ahead make with their codes) or "original"
+    tune         behind that so many steps of gradient descent on the KL divergence over scales and norms
     store        a folder in which the work of `calibrate` is kept, so that a run that was ended goes on
     bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
                  together do least harm; max_size: the same for the artifact, "1.2GB" or bytes; max_memory: for what a
@@ -205,6 +209,8 @@ def compile(
         calibrate=calibrate,
         algorithm=algorithm,
         calibrate_tokens=calibrate_tokens,
+        calibrate_inputs=calibrate_inputs,
+        tune=tune,
         store=store,
         bits=bits,
         max_size=max_size,

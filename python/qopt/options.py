@@ -23,6 +23,8 @@ class CompileOptions(TypedDict, total=False):
     calibrate: str | os.PathLike[str] | None
     algorithm: str | None
     calibrate_tokens: int | None
+    calibrate_inputs: str | None
+    tune: int | None
     store: str | os.PathLike[str] | None
     bits: float | None
     max_size: str | int | None
@@ -57,6 +59,7 @@ _TEXTS = (
     "embedding",
     "activations",
     "algorithm",
+    "calibrate_inputs",
     "kv",
     "arch",
     "sum_order",
@@ -69,7 +72,14 @@ _CHOICES = {
     "as_": ("ModelKind", {"automatic": "Automatic", "decoder": "Decoder", "graph": "Graph"}),
     "target": ("TargetDevice", {"host": "Host", "cuda": "Cuda"}),
 }
-_NUMBERS = {"batch": 1 << 16, "calibrate_tokens": 1 << 32, "context": 1 << 24, "moves": 10000, "threads": 1024}
+_NUMBERS = {
+    "batch": 1 << 16,
+    "calibrate_tokens": 1 << 32,
+    "context": 1 << 24,
+    "moves": 10000,
+    "threads": 1024,
+    "tune": 100000,
+}
 
 
 _FLAGS = ("strict", "keep")

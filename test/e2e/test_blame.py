@@ -111,6 +111,22 @@ def test_codes_of_a_calibration_stay(tool, stories, folder):
     assert found["kl"] < 0.95 * rounded["kl"]
 
 
+def test_tuned_scales_and_norms_stay(tool, stories, folder):
+    """Those of layers that are not restored, and of the head, which is f16; with all others restored, little is left."""
+    sources = [{"path": "calib.txt"}]
+    manifest = {"schema": "qopt-calibration-1", "window": 128, "sources": sources}
+    (folder / "calib.json").write_text(json.dumps(manifest))
+    artifact = folder / "tuned.qopt"
+    calibrate = ("--calibrate", folder / "calib.json", "--algorithm", "gptq", "--tune", 8, "--activations", "f32")
+    formats = ("--weights", "int3", "--lm-head", "f16", "--embedding", "f16", "--save-plan", folder / "tuned.json")
+    tool("qopt-compile", stories, *formats, *calibrate, "-o", artifact)
+    assert json.loads((folder / "tuned.json").read_text())["tuning"]["kept"] > 0
+    options = ("--text", folder / "valid.txt", "--blame", stories, "--calibrate", folder / "calib.json")
+    found = json.loads(tool("qopt-eval", artifact, *options, "--json").stdout)["blame"]
+    assert found["kl"] == pytest.approx(divergence(tool, artifact, folder), rel=1e-4)
+    assert found["kl_restored"] < 0.1 * found["kl"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

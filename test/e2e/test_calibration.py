@@ -1,6 +1,7 @@
 """Weights that are quantized by what they do on a text: closer to the model than rounding, on another text."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -125,11 +126,66 @@ def test_the_result_does_not_depend_on_threads(tool, stories, folder):
     assert artifacts[0].read_bytes() == artifacts[1].read_bytes()
 
 
+def arrays_of(text, kind):
+    """Scales or zero points of weights in the text of a stage, by name: those that are small enough to be printed."""
+    return dict(re.findall(rf'^ +"([^"]+) {kind}": "0x([0-9A-F]+)"', text, re.MULTILINE))
+
+
+def test_layers_read_what_is_asked_for(tool, stories, folder):
+    """A layer's codes depend on those of the layers ahead where it reads what these make, and else on none of them."""
+    found = {}
+    for inputs in ("quantized", "original"):
+        for ahead in ("int8", "int2_asym"):
+            options = ("--calibrate", folder / "calib.txt", "--calibrate-inputs", inputs, "--algorithm", "gptq")
+            others = (
+                "--format",
+                f"re:^node_linear(_[1-6])?$={ahead}",
+                "--weights",
+                "int3_asym_sf16",
+                "--emit",
+                "quantized",
+            )
+            text = tool("qopt-compile", stories, *options, *others).stdout
+            found[inputs, ahead] = arrays_of(text, "scales")["node_linear_29"]  # of a layer behind those
+    assert found["original", "int8"] == found["original", "int2_asym"]
+    assert found["quantized", "int8"] != found["quantized", "int2_asym"]
+
+
+def test_the_plan_says_what_layers_read(tool, stories, folder, tmp_path):
+    options = (
+        "--calibrate",
+        folder / "calib.txt",
+        "--calibrate-inputs",
+        "original",
+        "--save-plan",
+        tmp_path / "p.json",
+    )
+    artifact = compiled(tool, stories, folder, "original.qopt", *options)
+    assert json.loads((tmp_path / "p.json").read_text())["calibration"]["inputs"] == "original"
+    assert "inputs of layers: original" in tool("qopt-inspect", artifact).stdout
+    tool("qopt-compile", stories, "--plan", tmp_path / "p.json", "-o", tmp_path / "again.qopt")
+    tool("qopt-eval", artifact, "--text", folder / "valid.txt", "--save-logits", tmp_path / "l.npy")
+    assert divergence(tool, tmp_path / "again.qopt", folder, tmp_path / "l.npy") == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--calibrate-inputs", "original"), "--calibrate"),
+        (("--calibrate", "c.txt", "--calibrate-inputs", "raw"), '"raw"; expected quantized or original'),
+    ],
+)
+def test_inputs_that_are_none_are_refused(tool, stories, tmp_path, options, words):
+    done = tool("qopt-compile", stories, "--weights", "int4", *options, "-o", tmp_path / "m.qopt", check=False)
+    assert done.returncode == 2 and words in done.stderr, done.stderr
+
+
 def test_gpus_get_codes_too(tool, stories, folder):
-    options = ("--weights", "int4_asym", "--calibrate", folder / "calib.txt", "--emit", "quantized")
+    options = ("--weights", "int4_asym_sf16", "--calibrate", folder / "calib.txt", "--emit", "quantized")
     texts = [tool("qopt-compile", stories, *options, "--target", target).stdout for target in ("host", "cuda")]
-    codes = [[line.split("=", 1)[1] for line in text.splitlines() if "zeros(" in line] for text in texts]
-    assert len(codes[0]) > 5 and codes[0] == codes[1]
+    for kind in ("zeros", "scales"):
+        arrays = [arrays_of(text, kind) for text in texts]
+        assert len(arrays[0]) > 5 and arrays[0] == arrays[1]
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,7 @@ def plan():
         "reason": "small",
     }
     calibration = {"text": "a.txt", "sha256": "00", "tokens": 9, "algorithm": "best", "seed": 1, "window": 8}
+    calibration["inputs"] = "original"
     source = {"file": "a", "domain": "b", "slice": "c", "sha256": "00", "weight": 0.5, "windows": 2}
     tried = {
         "smaller": "w",
@@ -198,6 +199,7 @@ def plan():
         "kv": "f16",
         "calibration": calibration | {"sources": [source]},
         "moves": {"tokens": 9, "kl_before": 0.5, "kl_after": 0.4, "tried": [tried]},
+        "tuning": {"steps": 9, "kept": 3, "tokens": 9, "kl_before": 0.5, "kl_after": 0.4},
         "caches": [entry | {"name": "cache.0.key", "heads": 1, "channels": 8, "row": 8, "alternatives": [entry]}],
         "weights": [entry | {"name": "w", "rows": 4, "columns": 4, "source": "f32", "alternatives": [entry]}],
     }

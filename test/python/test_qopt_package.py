@@ -439,6 +439,7 @@ def test_options_reach_the_compiler(stories, tmp_path, tool):
         "calibrate": (tmp_path / "t.txt", ["--calibrate", tmp_path / "t.txt"]),
         "algorithm": ("gptq", ["--algorithm", "gptq"]),
         "calibrate_tokens": (1024, ["--calibrate-tokens", 1024]),
+        "calibrate_inputs": ("original", ["--calibrate-inputs", "original"]),
         "context": (64, ["--context", 64]),
         "cpu": ("x86-64-v2", ["--cpu", "x86-64-v2"]),
         "tokenizer": (stories / "tokenizer.json", ["--tokenizer", stories / "tokenizer.json"]),

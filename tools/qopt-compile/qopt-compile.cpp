@@ -167,6 +167,18 @@ void declareCalibration(CLI::App &app, Arguments &arguments) {
       ->capture_default_str()
       ->check(cli::between(1, int64_t(1) << 32))
       ->needs(calibrate);
+  add("--calibrate-inputs", o.calibrateInputs,
+      "what each layer reads while its weights are rounded: quantized, what "
+      "the "
+      "layers ahead make with their codes, or original, what they make as the "
+      "file has them; default: quantized")
+      ->needs(calibrate);
+  add("--tune", o.tune,
+      "behind all that so many steps of gradient descent on the KL divergence "
+      "from the unquantized model, over scales and weights of norms, with "
+      "codes "
+      "as they are; what is best on held-out text is kept, or none")
+      ->check(cli::between(0, mostTuneSteps));
   add("--store", o.store,
       "a folder in which the work of --calibrate is kept, so that a run that "
       "was ended goes on; default: qopt/calibration in the user's cache")

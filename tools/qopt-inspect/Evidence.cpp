@@ -52,6 +52,9 @@ static void printPrecision(const Json &precision) {
               spellMember(calibration, "tokens").c_str(),
               spellMember(calibration, "algorithm").c_str(),
               spellMember(calibration, "seed").c_str());
+  if (calibration.contains("inputs"))
+    std::printf("  inputs of layers: %s\n",
+                spellMember(calibration, "inputs").c_str());
   if (calibration.contains("sources") && calibration["sources"].is_array())
     for (const Json &source : calibration["sources"])
       std::printf("  source %s: domain %s, slice %s, weight %s, %s windows of "
@@ -65,8 +68,22 @@ static void printPrecision(const Json &precision) {
                   spellMember(source, "sha256").c_str());
 }
 
+static void printTuning(const Json &precision) {
+  if (!precision.is_object() || !precision.contains("tuning"))
+    return;
+  const Json &tuning = precision["tuning"];
+  std::printf(
+      "tuned in %s steps, kept that of step %s: KL %s before, %s after, "
+      "on %s tokens that no step saw\n",
+      spellMember(tuning, "steps").c_str(), spellMember(tuning, "kept").c_str(),
+      spellMember(tuning, "kl_before").c_str(),
+      spellMember(tuning, "kl_after").c_str(),
+      spellMember(tuning, "tokens").c_str());
+}
+
 void printEvidence(const plan::Plan &plan) {
   printPrecision(precisionPlan(plan));
+  printTuning(precisionPlan(plan));
   const plan::Validation *validation = plan.manifest()->validation();
   if (!validation)
     return;
