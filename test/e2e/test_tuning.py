@@ -9,7 +9,9 @@ import subprocess
 import time
 
 import conftest
+import numpy as np
 import pytest
+import qopt
 from e2e.test_calibration import arrays_of, divergence, stories_of
 
 OPTIONS = ("--weights", "int3_asym", "--activations", "f32", "--algorithm", "gptq")
@@ -72,6 +74,25 @@ def test_the_plan_and_the_artifact_say_what_was_kept(tool, stories, folder, tune
     tool("qopt-compile", stories, "--plan", folder / "plan.json", "-o", again)
     assert divergence(tool, again, folder, folder / "l.npy") == divergence(tool, tuned, folder, folder / "l.npy")
     assert f"kept that of step {tuning['kept']}: KL " in tool("qopt-inspect", again).stdout
+
+
+def test_what_was_measured_is_what_the_artifact_does(tool, stories, stories_artifact, folder, tmp_path):
+    """On the windows that no step sees, every eighth: the divergence of the model that runs, with scales as stored."""
+    ids = qopt.load(stories_artifact).tokenizer.encode((folder / "calib.txt").read_text())
+    windows = np.array(ids[: len(ids) // 128 * 128], np.int32).reshape(-1, 128)
+    np.save(tmp_path / "all.npy", windows)
+    np.save(tmp_path / "held.npy", windows[7::8][:8])
+    assert len(windows[7::8]) <= 8
+    calibrate = ("--calibrate", tmp_path / "all.npy", "--tune", 8, "--save-plan", tmp_path / "p.json")
+    plain = ("--activations", "f32", "--kv", "f32")
+    tool("qopt-compile", stories, "--weights", "f32", *plain, "-o", tmp_path / "f32.qopt")
+    formats = ("--weights", "int3_asym", "--algorithm", "gptq", *plain)
+    tool("qopt-compile", stories, *formats, *calibrate, "-o", tmp_path / "m.qopt")
+    tuning = json.loads((tmp_path / "p.json").read_text())["tuning"]
+    assert tuning["kept"] == 8 and tuning["tokens"] == windows[7::8].size
+    options = ("--tokens", tmp_path / "held.npy", "--reference", tmp_path / "f32.qopt", "--json")
+    found = json.loads(tool("qopt-eval", tmp_path / "m.qopt", *options).stdout)["kl"]["mean"]
+    assert found == pytest.approx(tuning["kl_after"], rel=0.02)  # which counts each window's last token, too
 
 
 def test_the_result_does_not_depend_on_threads(stories, folder, tuned):
