@@ -34,7 +34,7 @@ static void moveSizes(Value from, Value to) {
 }
 
 /// The norm or quantization that makes the linear's x, if all that reads it are
-/// linears, which then compute it for themselves.
+/// linears, as their x, which then compute it for themselves.
 static Operation *prologueOf(LinearOp linear) {
   Operation *source = linear.getX().getDefiningOp();
   if (!source || !isa<RmsNormOp, LayerNormOp, QuantizeOp>(source) ||
@@ -42,9 +42,12 @@ static Operation *prologueOf(LinearOp linear) {
     return nullptr;
   if (!passes::hasVectorsOfOneType(source))
     return nullptr;
-  for (Operation *user : source->getUsers())
-    if (!isa<LinearOp, tensor::DimOp>(user))
+  for (OpOperand &use : source->getUses()) {
+    auto reader = dyn_cast<LinearOp>(use.getOwner());
+    bool isX = reader && &reader.getXMutable() == &use;
+    if (!isX && !isa<tensor::DimOp>(use.getOwner()))
       return nullptr;
+  }
   return source;
 }
 

@@ -18,6 +18,15 @@ func.func @gated(%x: tensor<?x64xf16>, %scale: tensor<64xf16>) -> tensor<?x32xf1
   return %g : tensor<?x32xf16>
 }
 
+// A norm that the linear reads as its residual, too, is a tensor.
+// CHECK-LABEL: @norm_and_residual
+// CHECK-NOT: qopt.fused
+func.func @norm_and_residual(%x: tensor<?x64xf16>, %scale: tensor<64xf16>, %w: !qopt.weight<64x64, f16>) -> tensor<?x64xf16> {
+  %n = qopt.rms_norm %x, %scale epsilon 1.0e-05 : tensor<?x64xf16>, tensor<64xf16> -> tensor<?x64xf16>
+  %y = qopt.linear %n, %w residual(%n : tensor<?x64xf16>) : tensor<?x64xf16>, !qopt.weight<64x64, f16> -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}
+
 // A norm or a quantization that makes codes is part of the region, a gate that writes them is not.
 // CHECK-LABEL: @codes
 // CHECK: %[[A:.*]] = qopt.fused (%[[F:.*]] = %arg0,
