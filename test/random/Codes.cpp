@@ -21,9 +21,8 @@ static double half(double x) {
 
 static double codeOf(const Grid &grid, double quotient) {
   double clamped = std::clamp(quotient, grid.lowest, grid.highest);
-  return grid.integers
-             ? std::nearbyint(clamped)
-             : quant::e4m3ToFloat(quant::floatToE4m3(float(clamped)));
+  return grid.integers ? std::nearbyint(clamped)
+                       : quant::e4m3ToFloat(quant::floatToE4m3(float(clamped)));
 }
 
 Grid::Number Grid::operator()(Real x) const {
@@ -71,12 +70,13 @@ struct Range {
 };
 } // namespace
 
-/// A function that never falls of a number with an error.
-template <typename Function>
-static Real between(double x, double error, Function function) {
-  double value = function(x), width = reach * error;
-  return {value, share * std::max(function(x + width) - value,
-                                  value - function(std::max(x - width, 0.0)))};
+/// A function that never falls, of a number with an error: as far as it goes
+/// within reach.
+template <typename Function> static Real between(Real x, Function function) {
+  double value = function(x.value), width = reach * x.error;
+  return {value, std::max(function(x.value + width) - value,
+                          value - function(x.value - width)) /
+                     reach};
 }
 
 Grid cacheGrid(const quant::Format &format, std::span<const Real> numbers) {
@@ -88,27 +88,27 @@ Grid cacheGrid(const quant::Format &format, std::span<const Real> numbers) {
   if (!offsets) {
     grid.lowest = -element.maxCode;
     grid.highest = element.maxCode;
-    grid.scale =
-        between(std::max(range.most, -range.least), range.error,
-                [&](double most) { return half(most / element.maxCode); });
+    grid.scale = between({std::max(range.most, -range.least), range.error},
+                         [&](double most) {
+                           return half(std::max(most, 0.0) / element.maxCode);
+                         });
     return grid;
   }
   double levels = double(int64_t(1) << (element.bits - 1));
   grid.lowest = -levels;
   grid.highest = levels - 1;
   grid.scale =
-      between(range.most - range.least, 2 * range.error,
-              [&](double width) { return half(width / (2 * levels - 1)); });
-  auto offsetOf = [&](double least) {
-    return double(quant::halfToFloat(quant::floatToHalf(float(least))));
-  };
-  double centre = range.least + levels * grid.scale.value,
-         width = reach * (range.error + levels * grid.scale.error +
-                          roundoff * levels * grid.scale.value);
-  grid.offset.value = offsetOf(centre);
-  grid.offset.error =
-      share * std::max(offsetOf(centre + width) - grid.offset.value,
-                       grid.offset.value - offsetOf(centre - width));
+      between({range.most - range.least, 2 * range.error}, [&](double width) {
+        return half(std::max(width, 0.0) / (2 * levels - 1));
+      });
+  // Of the least number, and of the scale that was stored.
+  grid.offset =
+      between({range.least + levels * grid.scale.value,
+               range.error + levels * grid.scale.error +
+                   roundoff * levels * grid.scale.value},
+              [](double x) {
+                return quant::halfToFloat(quant::floatToHalf(float(x)));
+              });
   return grid;
 }
 
@@ -121,21 +121,25 @@ Grid activationGrid(const quant::Format &format, std::span<const Real> numbers,
   grid.highest = element.maxCode;
   Range range(numbers, true);
   double most = std::max(range.most, -range.least) / element.maxCode;
-  grid.scale = given > 0 ? Real{given, 0}
-                         : Real{most, range.error / element.maxCode +
-                                          quotientError * most};
+  grid.scale =
+      given > 0
+          ? Real{given, 0}
+          : Real{most, range.error / element.maxCode + quotientError * most};
   if (most == 0 && range.error == 0)
     grid.scale = {};
   return grid;
 }
 
 Real stored(Real x, quant::ElementType type) {
-  double unit = type == quant::ElementType::F16    ? 0x1p-11
-                : type == quant::ElementType::BF16 ? 0x1p-8
-                                                   : roundoff;
-  double least = type == quant::ElementType::F16 ? 0x1p-25 : 0x1p-126;
-  x.add(unit / 2 * x.most() + least);
-  return x;
+  x.add(roundoff * x.most());
+  return between(x, [&](double number) -> double {
+    auto value = float(number);
+    if (type == quant::ElementType::F16)
+      return quant::halfToFloat(quant::floatToHalf(value));
+    return type == quant::ElementType::BF16
+               ? quant::bfloat16ToFloat(quant::floatToBfloat16(value))
+               : number;
+  });
 }
 
 } // namespace qopt::programs

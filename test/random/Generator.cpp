@@ -56,10 +56,8 @@ private:
     return add({.kind = Kind::Sum, .inputs = {a, b}, .width = widthOf(a)});
   }
   int projectionSlice(int x, int64_t offset, int64_t width) {
-    return add({.kind = Kind::Slice,
-                .inputs = {x},
-                .width = width,
-                .offset = offset});
+    return add(
+        {.kind = Kind::Slice, .inputs = {x}, .width = width, .offset = offset});
   }
   int mlp(int x, int64_t width, int residual);
 
@@ -98,9 +96,8 @@ void Generator::chooseActivations() {
     type = activations.starts_with("bf16") ? "bf16" : "f16";
     return;
   }
-  activations =
-      random.of(Words{"f32", "f32", "int8_g32_sf32", "int8_g32_sf32", "int8",
-                      "fp8_e4m3", "f16", "bf16", "f16,int8"});
+  activations = random.of(Words{"f32", "f32", "int8_g32_sf32", "int8_g32_sf32",
+                                "int8", "fp8_e4m3", "f16", "bf16", "f16,int8"});
   type = activations.starts_with("f16")    ? "f16"
          : activations.starts_with("bf16") ? "bf16"
                                            : "f32";
@@ -142,9 +139,9 @@ std::string Generator::weightFormat(int64_t columns) {
       if (random.chance(0.4))
         format.zero = quant::ZeroType(random.below(3));
       format.scale = ScaleType(
-          random.chance(0.5) ? int64_t(format.isGrouped() ? ScaleType::F16
-                                                          : ScaleType::F32)
-                             : random.below(int64_t(ScaleType::E4m3) + 1));
+          random.chance(0.5)
+              ? int64_t(format.isGrouped() ? ScaleType::F16 : ScaleType::F32)
+              : random.below(int64_t(ScaleType::E4m3) + 1));
       if (random.chance(0.1))
         format.range = quant::CodeRange(random.below(3));
     }
@@ -167,7 +164,8 @@ std::string Generator::cacheFormat(int64_t size, bool keys) {
   if (!asGpu) {
     formats.insert(formats.end(), {"f32", "f16", "bf16"});
     if (keys)
-      for (const char *group : {"int3_g32", "int2_asym_g32_zf", "int3_asym_g64_zf"})
+      for (const char *group :
+           {"int3_g32", "int2_asym_g32_zf", "int3_asym_g64_zf"})
         formats.emplace_back(group);
     for (int64_t group : {16, 32})
       if (!keys && size % group == 0)
@@ -186,7 +184,8 @@ void Generator::chooseCache(int64_t size) {
   std::string &cache = recipe.settings.cache;
   cache = cacheFormat(size, true) + "," + cacheFormat(size, false);
   if (!gpu() && recipe.settings.sumOrder.empty() && random.chance(0.3)) {
-    cache += random.chance(0.5) ? ",recent=64" : ",recent=96";
+    bool isLong = cache.find("_g64_zf,") != std::string::npos;
+    cache += isLong || random.chance(0.2) ? ",recent=64" : ",recent=32";
     if (random.chance(0.5))
       cache += ",first=16";
   }
@@ -345,14 +344,16 @@ void Generator::decoder() {
 
 void Generator::decoderRuns() {
   int64_t sequences = 1 + random.below(3),
-          steps = 2 + random.below(gpu() ? 8 : 5);
+          steps = 2 + random.below(gpu() ? 8 : 5), longest = 34;
+  // Past groups of keys and past the positions that are kept in f16.
+  if (random.chance(0.3))
+    longest = 100;
   for (int64_t step = 0; step < steps; ++step) {
     std::vector<int64_t> counts;
     int64_t total = 0;
     for (int64_t i = 0; i < sequences; ++i) {
       bool prompt = step == 0 || random.chance(0.25);
-      counts.push_back(prompt ? random.below(random.chance(0.2) ? 90 : 34)
-                              : random.below(2));
+      counts.push_back(prompt ? random.below(longest) : random.below(2));
       total += counts.back();
     }
     if (total == 0)

@@ -62,7 +62,8 @@ qopt::Status Interpreter::elementwise(linalg::GenericOp op) {
         at[axis] = int64_t(left) % whole.shape[axis];
         left /= size_t(whole.shape[axis]);
       }
-      for (auto [axis, expression] : llvm::enumerate(maps[input].getResults())) {
+      for (auto [axis, expression] :
+           llvm::enumerate(maps[input].getResults())) {
         auto dim = dyn_cast<AffineDimExpr>(expression);
         place = place * size_t(inputs[input]->shape[axis]) +
                 size_t(dim ? at[dim.getPosition()] : 0);
@@ -110,10 +111,10 @@ static std::pair<double, double> valueAndSlope(ir::Function function,
   case ir::Function::GeluErf:
     return {x / 2 * (1 + std::erf(x / std::sqrt(2))), 1.13};
   case ir::Function::GeluTanh:
-    return {x / 2 *
-                (1 + std::tanh(std::sqrt(2 / M_PI) *
-                               (x + 0.044715 * x * x * x))),
-            1.13};
+    return {
+        x / 2 *
+            (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))),
+        1.13};
   case ir::Function::GeluQuick:
     return {x * sigmoid(1.702 * x), 1.1};
   case ir::Function::Relu:
@@ -181,7 +182,7 @@ static void normalise(Real *x, int64_t count, double epsilon, bool centred) {
   // Of the mean of squares, half of it of its root. A row that its errors make
   // as much as its numbers has no bound.
   double relative = (change + lost) / double(count) / mean;
-  if (reach * relative > 1)
+  if (relative > 0.5)
     relative = std::numeric_limits<double>::infinity();
   for (int64_t i = 0; i < count; ++i) {
     x[i] = {x[i].value / root, x[i].error / root * (1 + reach * relative)};
@@ -191,8 +192,9 @@ static void normalise(Real *x, int64_t count, double epsilon, bool centred) {
 
 qopt::Status Interpreter::norm(Operation *op) {
   auto layer = dyn_cast<ir::LayerNormOp>(op);
-  double epsilon = layer ? layer.getEpsilon().convertToDouble()
-                         : cast<ir::RmsNormOp>(op).getEpsilon().convertToDouble();
+  double epsilon = layer
+                       ? layer.getEpsilon().convertToDouble()
+                       : cast<ir::RmsNormOp>(op).getEpsilon().convertToDouble();
   Bounded result = of(op->getOperand(0));
   const Bounded &scale = of(op->getOperand(1));
   const Bounded *shift =
@@ -251,7 +253,8 @@ qopt::Status Interpreter::rotaryTable(ir::RotaryTableOp op) {
 qopt::Status Interpreter::rotary(ir::RotaryOp op) {
   Bounded result = of(op.getX());
   const Bounded &cosines = of(op.getCos()), &sines = of(op.getSin());
-  int64_t half = cosines.columns(), heads = result.shape[result.shape.size() - 2];
+  int64_t half = cosines.columns(),
+          heads = result.shape[result.shape.size() - 2];
   for (int64_t row = 0; row < result.rows(); ++row) {
     Real *x = result.row(row);
     const Real *cosine = cosines.row(row / heads % cosines.rows()),

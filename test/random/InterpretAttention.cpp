@@ -28,8 +28,8 @@ struct Interpreter::Entry {
 void Interpreter::attend(const Query &query, const std::vector<Entry> &entries,
                          Real *result) const {
   double narrow = precision.gpu ? precision.narrow : 0, most = -1e300,
-         least = 1e300, error = 0, sum = 0;
-  std::vector<double> scores;
+         least = 1e300, sum = 0;
+  std::vector<double> scores, errors; // of each share, relative
   for (const Entry &entry : entries) {
     Real score;
     double squares = 0;
@@ -49,18 +49,19 @@ void Interpreter::attend(const Query &query, const std::vector<Entry> &entries,
     scores.push_back(score.value);
     most = std::max(most, score.value);
     least = std::min(least, score.value);
-    error = std::max(error, score.error);
+    errors.push_back(score.error);
   }
   for (double &score : scores)
     sum += score = std::exp(score - most);
-  double relative = error + 4e-6 + 4 * roundoff * std::min(most - least, 90.0);
-  relative = std::expm1(reach * relative) / reach;
-  // Probabilities, times scales of values, end in f16 at 2^-25 and meet codes of
-  // up to 128.
+  double own = 4e-6 + 4 * roundoff * std::min(most - least, 90.0);
+  for (double &error : errors)
+    error = std::expm1(reach * together(error, own)) / reach;
+  // Probabilities, times scales of values, end in f16 at 2^-25 and meet codes
+  // of up to 128.
   double lost = precision.gpu && precision.half
                     ? 0x1p-18 * std::sqrt(double(entries.size()))
                     : 0;
-  double own = sumError(int64_t(entries.size())) + narrow;
+  own = sumError(int64_t(entries.size())) + narrow;
   for (int64_t d = 0; d < query.size; ++d) {
     double mean = 0, squares = 0;
     for (size_t j = 0; j < entries.size(); ++j)
@@ -68,8 +69,8 @@ void Interpreter::attend(const Query &query, const std::vector<Entry> &entries,
     for (size_t j = 0; j < entries.size(); ++j) {
       const Real &value = entries[j].value[d];
       double share = scores[j] / sum,
-             each = together(value.error, relative * (value.value - mean),
-                               own * entries[j].valueSizes[d]);
+             each = together(value.error, errors[j] * (value.value - mean),
+                             own * entries[j].valueSizes[d]);
       squares += share * share * each * each;
     }
     result[d] = {mean, std::sqrt(squares)};
@@ -173,9 +174,9 @@ Interpreter::Entries Interpreter::valuesOf(const std::vector<Real> &all,
   Entries entries;
   entries.wide = headOf(all, head, type, wideType(precision));
   entries.wideSizes = sizesOf(entries.wide);
-  entries.codes = headOf(all, head, type,
-                         format.isFloat() ? format.element
-                                          : quant::ElementType::F32);
+  entries.codes =
+      headOf(all, head, type,
+             format.isFloat() ? format.element : quant::ElementType::F32);
   entries.codeSizes = sizesOf(entries.codes);
   if (!format.isFloat())
     encodeHeads(format, entries.codes, entries.codeSizes, type.getHeadSize(),
@@ -198,8 +199,8 @@ qopt::Status Interpreter::cachedAttention(ir::CachedAttentionOp op) {
           keysOf(layer.keys[slice.sequence], head / shared, type, number);
       Entries values =
           valuesOf(layer.values[slice.sequence], head / shared, type, number);
-      double slope = op.getAlibiSlopes() ? (*op.getAlibiSlopes())[size_t(head)]
-                                         : 0;
+      double slope =
+          op.getAlibiSlopes() ? (*op.getAlibiSlopes())[size_t(head)] : 0;
       for (int64_t i = 0; i < slice.tokens; ++i) {
         int64_t at = slice.first + i;
         std::vector<Entry> seen;

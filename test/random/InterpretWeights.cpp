@@ -95,8 +95,7 @@ qopt::Status Interpreter::linear(ir::LinearOp op) {
   const Weight &weight = **found;
   const Bounded &x = of(op.getX());
   const Bounded *bias = op.getBias() ? &of(op.getBias()) : nullptr,
-                *residual =
-                    op.getResidual() ? &of(op.getResidual()) : nullptr;
+                *residual = op.getResidual() ? &of(op.getResidual()) : nullptr;
   bool rounds = precision.gpu && (x.rows() > 64 || weight.alwaysRounded);
   double unit = rounds ? precision.narrow : 0,
          least = rounds && precision.half ? 0x1p-23 : 0,

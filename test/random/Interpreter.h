@@ -73,7 +73,9 @@ private:
   Status runBody();
   Status run(mlir::Operation *op);
   Status unknown(mlir::Operation *op) const;
-  const Bounded &of(mlir::Value value) const { return known.find(value)->second; }
+  const Bounded &of(mlir::Value value) const {
+    return known.find(value)->second;
+  }
   /// Keeps a result, rounded to its type.
   void keep(mlir::Value result, Bounded value);
   /// The shape of a result with one dimension that only the numbers tell.

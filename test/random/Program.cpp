@@ -55,7 +55,8 @@ static DialectRegistry makeRegistry() {
 class Machine::Check {
 public:
   Check(Machine &machine, double slack)
-      : machine(machine), slack(slack), diagnostics(*machine.context, summary) {}
+      : machine(machine), slack(slack), diagnostics(*machine.context, summary) {
+  }
 
   Status run(const std::string &text);
   Outcome outcome;
@@ -136,7 +137,8 @@ Status Machine::Check::compile() {
     passes::addQuantizeStage(manager, driver::askedFormats(options));
   }));
   quantized = module->clone();
-  bool gpu = settings.target == Target::Cuda, follows = !gpu && !settings.sumOrder.empty();
+  bool gpu = settings.target == Target::Cuda,
+       follows = !gpu && !settings.sumOrder.empty();
   QOPT_RETURN_IF_ERROR(runPasses(*module, [&](OpPassManager &manager) {
     (gpu || follows ? passes::addCudaFuseStage : passes::addFuseStage)(manager);
     if (gpu)
@@ -149,14 +151,12 @@ Status Machine::Check::compile() {
   }));
   Status built = driver::buildArtifact(*module, {options, driver::Companions()},
                                        {}, summary);
-  return built.ok() ? built
-                    : diagnostics.status(built.code(), built.message());
+  return built.ok() ? built : diagnostics.status(built.code(), built.message());
 }
 
 Precision Machine::Check::precision() const {
   Precision result;
-  result.gpu =
-      settings.target == Target::Cuda || !settings.sumOrder.empty();
+  result.gpu = settings.target == Target::Cuda || !settings.sumOrder.empty();
   auto activations = driver::parseActivationOption(options);
   if (activations->type != "f32") {
     result.half = activations->type == "f16";
@@ -317,8 +317,8 @@ Status Machine::Check::runDecoder(std::shared_ptr<const Artifact> artifact) {
     sequences = std::max(sequences, run.size());
   }
   auto decoder = runtime::RaggedDecoder::create(
-      artifact->model(), machine.device,
-      int64_t(sequences) * mostPositions, {most, int64_t(sequences)});
+      artifact->model(), machine.device, int64_t(sequences) * mostPositions,
+      {most, int64_t(sequences)});
   if (!decoder.ok())
     return decoder.status();
   std::vector<runtime::CachedSequence> cached(sequences);

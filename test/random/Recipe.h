@@ -39,7 +39,7 @@ struct Node {
   std::vector<int> inputs = {}; ///< numbers of nodes ahead of this one
   int64_t width = 0;
   std::string format = {}; ///< of the weight, or of codes; empty: f32
-  int function = 0;   ///< an index into `functions`
+  int function = 0;        ///< an index into `functions`
   bool bias = false;
   bool ofPositions = false; ///< rows are looked up by position
   bool interleaved = false; ///< pairs of a rotation

@@ -140,8 +140,8 @@ std::string Writer::weight(int64_t n, int64_t k, const std::string &format) {
   for (int64_t row = 0; row < n; ++row) {
     double size = std::exp2(2 * random.uniform() - 1) / std::sqrt(double(k));
     for (int64_t column = 0; column < k; ++column)
-      values.push_back(float(size * random.normal() *
-                             (random.uniform() < 0.01 ? 4 : 1)));
+      values.push_back(
+          float(size * random.normal() * (random.uniform() < 0.01 ? 4 : 1)));
   }
   std::string symbol = "w" + number(weights++), result = "%" + symbol;
   add(result + " = qopt.weight \"" + symbol + "\" codes(dense<" +
@@ -196,8 +196,8 @@ void Writer::linear(int index, const Node &node) {
     line += " bias(" + vector(number(node.width), node.width, 0, 0.2) +
             " : tensor<" + number(node.width) + "xf32>)";
   if (node.inputs.size() > 1)
-    line += " residual(" + rowsOf(node.inputs[1]) + " : " + rows(node.width) +
-            ")";
+    line +=
+        " residual(" + rowsOf(node.inputs[1]) + " : " + rows(node.width) + ")";
   add(name(index) + " = qopt.linear " + x + ", " + w + line + " : " + rows(k) +
       ", " + weightType(node.width, k) + " -> " + rows(node.width));
 }
@@ -207,8 +207,7 @@ void Writer::norm(int index, const Node &node) {
   int64_t size = node.heads ? node.headSize() : node.width;
   // A scale for each head, or one for all.
   bool ofEach = node.heads && node.bias;
-  std::string shape =
-      (ofEach ? number(node.heads) + "x" : "") + number(size);
+  std::string shape = (ofEach ? number(node.heads) + "x" : "") + number(size);
   int64_t count = ofEach ? node.width : size;
   std::string x = node.heads ? headsOf(node.inputs[0], node.heads)
                              : rowsOf(node.inputs[0]),
@@ -254,8 +253,8 @@ void Writer::scale(int index, const Node &node) {
               factors = vector(number(node.width), node.width, 1, 0.3),
               vectorType = "tensor<" + number(node.width) + "xf32>";
   if (!recipe.decoder)
-    return add(name(index) + " = \"onnx.Mul\"(" + x + ", " + factors +
-               ") : (" + type + ", " + vectorType + ") -> " + type);
+    return add(name(index) + " = \"onnx.Mul\"(" + x + ", " + factors + ") : (" +
+               type + ", " + vectorType + ") -> " + type);
   std::string empty = "%v" + number(values++);
   add(empty + " = tensor.empty(%t) : " + type);
   add(name(index) +
@@ -292,8 +291,8 @@ void Writer::rotary(int index, const Node &node) {
     add(constant + " = arith.constant dense<" + hexOf(frequencies) +
         "> : tensor<" + number(half) + "xf32>");
     add("%cos" + table + ", %sin" + table + " = qopt.rotary_table " + at +
-        ", " + constant + " scale 1.0 : tensor<?xi32>, tensor<" +
-        number(half) + "xf32> -> " + tableType);
+        ", " + constant + " scale 1.0 : tensor<?xi32>, tensor<" + number(half) +
+        "xf32> -> " + tableType);
   }
   std::string x = headsOf(node.inputs[0], node.heads);
   add(name(index) + " = qopt.rotary " + x + ", %cos" + table + ", %sin" +
@@ -303,8 +302,7 @@ void Writer::rotary(int index, const Node &node) {
 }
 
 std::string Writer::options(const Node &node) const {
-  std::string text =
-      " scale " + real(1 / std::sqrt(double(node.headSize())));
+  std::string text = " scale " + real(1 / std::sqrt(double(node.headSize())));
   if (node.causal && !recipe.decoder)
     text += " causal";
   if (node.window)
@@ -321,16 +319,16 @@ void Writer::cachedAttention(int index, const Node &node) {
               v = headsOf(node.inputs[2], node.keyHeads),
               next = "%cache" + number(layers),
               layer = " layer " + number(layers++), slopes;
-  add(next + " = qopt.kv_append " + cache + ", " + k + ", " + v +
-      ", %batch" + layer + " : !cache, " + heads(node.keyHeads, size));
+  add(next + " = qopt.kv_append " + cache + ", " + k + ", " + v + ", %batch" +
+      layer + " : !cache, " + heads(node.keyHeads, size));
   if (node.slopes) {
     for (int64_t head = 0; head < node.heads; ++head)
       slopes += (head ? ", " : "") + real(std::exp2(-double(head + 1)));
     slopes = " alibi [" + slopes + "]";
   }
-  add(name(index) + " = qopt.cached_attention " + q + ", " + next +
-      ", %batch" + layer + options(node) + slopes + " : " +
-      heads(node.heads, size) + ", !cache");
+  add(name(index) + " = qopt.cached_attention " + q + ", " + next + ", %batch" +
+      layer + options(node) + slopes + " : " + heads(node.heads, size) +
+      ", !cache");
   cache = next;
   inHeads[index] = node.heads;
 }
@@ -361,8 +359,7 @@ void Writer::denseAttention(int index, const Node &node) {
       dense[2] + options(node) + " : " + types[0] + ", " + types[1] + ", " +
       types[2] + " -> " + types[0]);
   add(name(index) + " = tensor.collapse_shape " + result +
-      " [[0, 1], [2], [3]] : " + types[0] + " into " +
-      heads(node.heads, size));
+      " [[0, 1], [2], [3]] : " + types[0] + " into " + heads(node.heads, size));
   inHeads[index] = node.heads;
 }
 
@@ -396,8 +393,8 @@ void Writer::node(int index) {
   case Kind::Slice:
     return add(name(index) + " = tensor.extract_slice " +
                rowsOf(node.inputs[0]) + "[0, " + number(node.offset) +
-               "] [%t, " + number(node.width) + "] [1, 1] : " +
-               rows(widthOf(node.inputs[0])) + " to " + type);
+               "] [%t, " + number(node.width) +
+               "] [1, 1] : " + rows(widthOf(node.inputs[0])) + " to " + type);
   case Kind::Codes:
     return codes(index, node);
   case Kind::Rotary:
@@ -470,8 +467,8 @@ std::string Writer::write() {
   }
   std::string results, end = tail(results), text;
   if (recipe.decoder)
-    text = "!cache = !qopt.kv_cache<layers = " +
-           number(std::max(layers, 1)) + ", kv_heads = " + number(keyHeads) +
+    text = "!cache = !qopt.kv_cache<layers = " + number(std::max(layers, 1)) +
+           ", kv_heads = " + number(keyHeads) +
            ", head_size = " + number(size) +
            ", key = f16, value = f16, page = 16>\n";
   return text + "module attributes {" + attributesOf(recipe, formats) +

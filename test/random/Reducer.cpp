@@ -104,12 +104,11 @@ bool Reducer::dropRuns() {
     });
   for (size_t i = 0; i < runs.size(); ++i)
     for (size_t j = 0; j < runs[i].size(); ++j)
-      for (int64_t count : {int64_t(0), int64_t(1), runs[i][j] / 2,
-                            runs[i][j] - 1})
+      for (int64_t count :
+           {int64_t(0), int64_t(1), runs[i][j] / 2, runs[i][j] - 1})
         if (count >= (best.decoder ? 0 : 1) && count < runs[i][j] &&
-            attemptChange([&](Recipe &recipe) {
-              recipe.settings.runs[i][j] = count;
-            })) {
+            attemptChange(
+                [&](Recipe &recipe) { recipe.settings.runs[i][j] = count; })) {
           any = true;
           break;
         }
@@ -185,8 +184,7 @@ bool Reducer::shrinkWidths() {
   for (int64_t width : widths)
     for (int64_t smaller : {int64_t(1), int64_t(8), int64_t(16), int64_t(32),
                             width / 2, width - 16, width - 1})
-      if (smaller > 0 && smaller < width &&
-          attemptChange([&](Recipe &recipe) {
+      if (smaller > 0 && smaller < width && attemptChange([&](Recipe &recipe) {
             for (Node &node : recipe.nodes)
               if (node.width == width)
                 node.width = smaller;

@@ -87,7 +87,8 @@ static void writeFile(const std::string &path, const std::string &text) {
 /// Makes the program of a seed small, and says what it does.
 static void report(Machine &machine, const Options &options, int64_t seed,
                    const Outcome &first) {
-  constexpr int tries = 400;
+  // A program of a GPU takes seconds.
+  int tries = options.target == Target::Cuda ? 40 : 400;
   std::fprintf(stderr, "seed %lld: %s\n", static_cast<long long>(seed),
                first.message.c_str());
   Recipe small = reduce(
@@ -101,7 +102,8 @@ static void report(Machine &machine, const Options &options, int64_t seed,
               text = write(small);
   writeFile(path, text);
   std::fprintf(stderr, "  %zu nodes in %s: %s\n", small.nodes.size(),
-               path.c_str(), machine.check(text, options.slack).message.c_str());
+               path.c_str(),
+               machine.check(text, options.slack).message.c_str());
 }
 
 static int runFile(const Options &options) {
@@ -149,8 +151,9 @@ static int runSeeds(const Options &options) {
       break;
     Recipe recipe = generate(uint64_t(seed), options.target);
     if (!isValid(recipe)) {
-      std::fprintf(stderr, "seed %lld: the generator's own recipe is not "
-                           "valid\n",
+      std::fprintf(stderr,
+                   "seed %lld: the generator's own recipe is not "
+                   "valid\n",
                    static_cast<long long>(seed));
       ++summary.wrong;
       continue;
@@ -166,8 +169,7 @@ static int runSeeds(const Options &options) {
     summary.numbers += outcome.numbers;
     summary.unbounded += outcome.unbounded;
     summary.worst = std::max(summary.worst, outcome.worst);
-    summary.looseness.insert(summary.looseness.end(),
-                             outcome.looseness.begin(),
+    summary.looseness.insert(summary.looseness.end(), outcome.looseness.begin(),
                              outcome.looseness.end());
     if (outcome.isGood())
       continue;
