@@ -119,10 +119,14 @@ def table_rows():
     hidden = {"instructions a product": 3.8}
     rows += [product(weights, 2048, "gate_up", hidden) for weights in ("f16", "int8", "int4_g128", "w8a8")]
     rows += [product("int4_g128", 128, "o")]
-    for cache in ("f16", "int8", "fp8_e4m3", "int4"):
+    heads = heads.replace("context", "page=64 context")
+    cache = "key=int4_asym_g32_zf value=int4_asym_g32_zf"
+    rows.append(fused("norm int4_asym_g32_zf M=1 qkv", "skinny_linear_append", cache, heads))
+    groups = "int4_asym_g32_zf", "int3_asym_g32_zf", "int2_asym_g32_zf"
+    for cache in ("f16", "int8", "fp8_e4m3", "int4", *groups):
         words = f"key={cache} value={cache}"
         rows.append(attention("attention_decode", cache, f"{words} sequences=32 context=4096", f"{words} context=512"))
-    for cache in ("f16", "int8"):
+    for cache in ("f16", "int8", *groups):
         words = f"key={cache} value={cache}"
         small = f"{words} tokens=64 context=256"
         rows.append(attention("attention_prefill", cache, f"{words} tokens=4096 context=4096", small))

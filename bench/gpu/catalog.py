@@ -161,9 +161,11 @@ skinny_linear_append heads=4 key_heads=2 head_size=64 columns=256 context=100 ke
 skinny_linear_append heads=2 key_heads=2 head_size=64 columns=256 context=40 weights=int4_g64:int8:int8 norm=1
 skinny_linear_append heads=2 key_heads=1 head_size=128 columns=512 tokens=3 sequences=2 context=70 weights=f16
 skinny_linear_append heads=2 key_heads=1 head_size=64 columns=256 context=64 page=64 key=int4_g32 angles=computed
+skinny_linear_append heads=2 key_heads=1 head_size=64 columns=256 context=64 page=64 key=int2_asym_g32_zf value=int3_asym_g32_zf
 skinny_linear_append heads=4 key_heads=2 head_size=64 columns=256 context=70 head_norm=rms key=int8 norm=1
 skinny_linear_append heads=4 key_heads=2 head_size=64 columns=256 tokens=3 context=70 head_norm=layer head_norm_scale=f32 head_norm_per_head=1
 gemm_append heads=4 key_heads=2 head_size=64 columns=256 tokens=70 context=100 key=int8 value=int4
+gemm_append heads=4 key_heads=2 head_size=64 columns=256 tokens=70 context=100 key=int8 value=int2_asym_g32_zf
 gemm_append heads=2 key_heads=2 head_size=128 columns=256 tokens=66 sequences=2 context=80 head_norm=rms weights=int4_g64:int8:int8 activation=bf16
 gemm rows=96 columns=320 tokens=70 weights=f16 bias=1 residual=1
 gemm rows=96 columns=256 tokens=40 weights=int4_g64 gate=silu
@@ -173,6 +175,12 @@ attention_prefill heads=4 key_heads=2 head_size=64 tokens=20 context=150 softcap
 attention_decode heads=8 key_heads=2 head_size=64 context=300 sequences=2 key=int8_g32
 attention_decode heads=8 key_heads=2 head_size=64 context=301 key=int4_g64 value=int4 activation=bf16
 attention_decode heads=8 key_heads=2 head_size=128 context=96 key=int4_asym_g32_zf value=int8
+attention_decode heads=8 key_heads=2 head_size=64 context=300 key=int4_asym_g32_zf value=int4_asym_g32_zf
+attention_decode heads=8 key_heads=2 head_size=128 context=200 key=int3_asym_g32_zf value=int3_asym_g32_zf activation=bf16
+attention_decode heads=8 key_heads=2 head_size=64 context=300 sequences=2 key=int2_asym_g32_zf value=int2_asym_g32_zf
+attention_decode heads=4 key_heads=2 head_size=96 context=70 key=int8 value=int4_g48 window=50
+attention_prefill heads=4 key_heads=2 head_size=64 tokens=70 context=150 key=int2_asym_g32_zf value=int2_asym_g32_zf
+attention_prefill heads=4 key_heads=2 head_size=64 tokens=70 context=150 key=int3_g32 value=int3_g16 activation=bf16
 attention_decode heads=8 key_heads=2 head_size=64 context=200 key=int8_asym_g32_zf value=bf16 activation=bf16 slopes=1
 norm rows=5 columns=512
 norm rows=3 columns=4104 residual=1 activation=bf16 scale=f32
@@ -200,6 +208,9 @@ rotary_append heads=2 key_heads=1 head_size=64 tokens=2 context=40 key=int4 rota
 rotary_append heads=2 key_heads=2 head_size=64 tokens=70 sequences=2 context=100 key=int8_g32 value=int8
 rotary_append heads=2 key_heads=1 head_size=64 tokens=1 context=64 key=int4_g32 activation=bf16
 rotary_append heads=2 key_heads=1 head_size=64 tokens=40 context=75 key=int4_asym_g32_zf value=int4
+rotary_append heads=2 key_heads=1 head_size=64 tokens=40 context=75 key=int3_asym_g32_zf value=int3_asym_g32_zf
+rotary_append heads=2 key_heads=2 head_size=128 tokens=5 context=64 key=int2_g32 value=int2_asym_g64_zf activation=bf16
+rotary_append heads=2 key_heads=1 head_size=96 tokens=3 sequences=2 context=40 key=int8 value=int4_asym_g48_zf
 gather_rows ids=6 rows=50 columns=512
 gather_rows ids=5 rows=40 columns=130 format=int8 output=bf16
 gather_rows ids=5 rows=40 columns=256 format=int4_g32

@@ -134,7 +134,13 @@ class Append:
         element, places = self.cache.element(what), self._places()
         views = [self.cache.codes(what, memory) for memory in (before, after)]
         got, scales = unpack(element, views[1][places[0], :, places[1]]), None
-        if element in MOST:
+        if what == "value" and self.cache.value_group:
+            scales = [self.cache.scales(what, memory) for memory in (before, after)]
+            found = np.moveaxis(scales[1][places[0], :, places[1]].astype(np.float64), -2, 0)
+            runs = (array.reshape(*array.shape[:2], -1, self.cache.value_group) for array in (got, expected, error))
+            worst = self._check_group_codes(what, *runs, found)
+            views += scales
+        elif element in MOST:
             scales = [self.cache.scales(what, memory) for memory in (before, after)]
             found = scales[1][places[0], :, places[1]].astype(np.float64)[..., None]
             worst = self._check_codes(what, element, got, found, expected, error)
@@ -184,28 +190,29 @@ class Append:
         rows = slice(at, at + cache.group)
         codes = unpack(element, cache.codes("key", after)[page, :, rows]).swapaxes(0, 1)
         scales = cache.scales("key", after)[page, :, at // cache.group].astype(np.float64)
-        worst, keys, moved, codes = 0.0, *(np.moveaxis(array, 0, -1) for array in (keys, moved, codes))
-        if self.layout["key_offsets"]:
-            worst = self._check_offsets(element, codes, scales, keys, moved)
-        else:
-            worst = self._check_codes("key", element, codes, scales[:, 0][..., None], keys, moved)
+        runs = (np.moveaxis(array, 0, -1) for array in (codes, keys, moved))
+        worst = self._check_group_codes("key", *runs, np.moveaxis(scales, 1, 0))
         for memory in (before, after):
             cache.codes("key", memory)[page, :, rows] = 0
             cache.scales("key", memory)[page, :, at // cache.group] = 0
         return worst
 
-    def _check_offsets(self, element, codes, scales, keys, moved):
-        """scale = (max − min) / levels and offset = min + levels / 2 · scale, both f16."""
-        half = MOST[element] + 1
-        step, offset = scales[:, 0][..., None], scales[:, 1][..., None]
-        low, most = keys.min(-1, keepdims=True), keys.max(-1, keepdims=True)
+    def _check_group_codes(self, what, codes, numbers, moved, found):
+        """Of groups along the last axis; `found`: their scales, and their offsets, where there are any:
+        scale = (max − min) / levels and offset = min + levels / 2 · scale, both f16.
+        """
+        element, step = self.cache.element(what), found[0][..., None]
+        if not self.layout[f"{what}_offsets"]:
+            return self._check_codes(what, element, codes, step, numbers, moved)
+        half, offset = MOST[element] + 1, found[1][..., None]
+        low, most = numbers.min(-1, keepdims=True), numbers.max(-1, keepdims=True)
         margin, unit = moved.max(-1, keepdims=True), 2.0**-11 + 2.0**-20
         range_ = (most - low) / (2 * half - 1)
-        worst = compare("scales of key", step, range_, 2 * margin / (2 * half - 1) + unit * range_ + 2.0**-25)
+        worst = compare(f"scales of {what}", step, range_, 2 * margin / (2 * half - 1) + unit * range_ + 2.0**-25)
         middle = low + half * step
-        worst = max(worst, compare("offsets of key", offset, middle, margin + unit * np.abs(middle) + 2.0**-20))
-        quotients = np.clip((keys - offset) / step, -half, half - 1)
-        return max(worst, compare("key", codes, quotients, 0.5 + 2.0**-10 + moved / step))
+        worst = max(worst, compare(f"offsets of {what}", offset, middle, margin + unit * np.abs(middle) + 2.0**-20))
+        quotients = np.clip((numbers - offset) / step, -half, half - 1)
+        return max(worst, compare(what, codes, quotients, 0.5 + 2.0**-10 + moved / step))
 
 
 class RotaryAppend:

@@ -71,7 +71,7 @@ static std::string whyNoGpuCache(const CompileOptions &options,
   std::string way = given == "f32" ? "" : "; or give --activations " + given;
   return "with activations in " + activation +
          " a GPU keeps keys and values in " + activation +
-         ", int8, int4 or fp8_e4m3" + way;
+         ", int8, int4 or fp8_e4m3, or in integers with groups" + way;
 }
 
 /// What the kernels of one target lack, and what the host does not have in the
@@ -81,14 +81,9 @@ static Status checkTarget(const CacheOption &option, const quant::Format &key,
   if (refuse.options.target != TargetDevice::Cuda &&
       refuse.options.sumOrder.empty())
     return {};
-  auto isShort = [](const quant::Format &format) {
-    return format.element == quant::ElementType::Int3 ||
-           format.element == quant::ElementType::Int2;
-  };
-  if (isShort(key) || isShort(value) || value.groupSize || option.recent)
+  if (option.recent && !refuse.options.sumOrder.empty())
     return refuse(StatusCode::Unsupported,
-                  "on a GPU a cache has no 3 or 2 bits, no groups of values "
-                  "and no latest positions in f16");
+                  "latest positions have no order of a GPU's sums on the host");
   for (const quant::Format &format : {key, value})
     if (std::string why = whyNoGpuCache(refuse.options, format); !why.empty())
       return refuse(StatusCode::Unsupported, why);

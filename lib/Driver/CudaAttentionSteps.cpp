@@ -42,7 +42,8 @@ LogicalResult CudaSteps::readHeads(LaunchStep &step, Operation *op,
 }
 
 /// What rotary_append takes behind its value.
-void CudaSteps::readAppend(LaunchStep &step, const ir::RotaryAppendBody &body) {
+void CudaSteps::readAppend(LaunchStep &step, const ir::RotaryAppendBody &body,
+                           const cuda::KvPageLayout &cache) {
   ir::RotaryOp queries = body.queries, keys = body.keys;
   if (queries)
     step.write(b.valueOf(queries.getResult()));
@@ -56,7 +57,10 @@ void CudaSteps::readAppend(LaunchStep &step, const ir::RotaryAppendBody &body) {
   step.state(plan::ArgumentKind::TokenStarts);
   step.state(plan::ArgumentKind::ContextStarts);
   step.state(plan::ArgumentKind::PageTable);
-  step.cachePages(ir::KVAppendOp(body.append).getLayer());
+  int64_t layer = ir::KVAppendOp(body.append).getLayer();
+  step.cachePages(layer);
+  if (cache.recent)
+    step.write(stepRowsOf(layer, cache));
   step.symbol(b.symbols.batchSize(plan::SymbolKind::Sequences));
 }
 
@@ -71,7 +75,7 @@ LogicalResult CudaSteps::addAppend(Operation *op,
   for (Value heads : {q ? q : k, k, v})
     if (failed(readHeads(step, op, heads)))
       return failure();
-  readAppend(step, body);
+  readAppend(step, body, problem.cache);
   return finish(op, std::move(step), problem, tokens);
 }
 
@@ -276,7 +280,23 @@ LogicalResult CudaSteps::add(ir::CachedAttentionOp op) {
       return failure();
     step.read(*constant);
   }
+  if (cuda::KvPageLayout cache = problemOf(op).cache; cache.recent)
+    step.read(stepRowsOf(op.getLayer(), cache));
   return finish(op, std::move(step));
+}
+
+uint32_t CudaSteps::stepRowsOf(int64_t layer, const cuda::KvPageLayout &cache) {
+  auto [found, isNew] = b.stepRows.try_emplace(layer, 0);
+  if (isNew) {
+    SymbolMath math{b.symbols};
+    uint32_t rows = math.add(
+        b.symbols.batchSize(plan::SymbolKind::Tokens),
+        math.mul(b.symbols.batchSize(plan::SymbolKind::Sequences),
+                 math.number(cache.recent + cuda::KvPageLayout::stepPadding)));
+    found->second =
+        workspaceOf(math.mul(rows, math.number(cache.stepRowBytes())));
+  }
+  return found->second;
 }
 
 } // namespace qopt::driver

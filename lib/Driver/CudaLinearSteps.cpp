@@ -203,7 +203,7 @@ LogicalResult CudaSteps::addLinear(const ir::LinearBody &body,
     if (each.added)
       read(step, each.added);
   if (parts.tail && body.append)
-    readAppend(step, *body.append);
+    readAppend(step, *body.append, passes::problemOf(*body.append).cache);
   step.symbol(tokens);
   return finish(op, std::move(step));
 }

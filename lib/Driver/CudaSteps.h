@@ -86,6 +86,9 @@ private:
   uint32_t partOf(uint32_t constant, int64_t offset, int64_t bytes);
   /// A value of so many bytes that only this step uses.
   uint32_t workspaceOf(uint32_t bytes);
+  /// Rows of a step with latest positions: what a layer's append leaves for its
+  /// attention.
+  uint32_t stepRowsOf(int64_t layer, const cuda::KvPageLayout &cache);
 
   /// Ends the step.
   mlir::LogicalResult finish(mlir::Operation *op, LaunchStep step);
@@ -126,7 +129,8 @@ private:
   /// `op` has the kernels.
   mlir::LogicalResult addNormSum(mlir::Operation *op,
                                  const ir::NormSumBody &body);
-  void readAppend(LaunchStep &step, const ir::RotaryAppendBody &body);
+  void readAppend(LaunchStep &step, const ir::RotaryAppendBody &body,
+                  const cuda::KvPageLayout &cache);
   /// Symbols of a grid and of the bytes that its splits need.
   struct AttentionGrid {
     uint32_t x, y, z, workspace;

@@ -100,6 +100,7 @@ private:
   llvm::DenseMap<mlir::Value, uint32_t> values;
   llvm::DenseMap<mlir::Value, uint32_t> widened;
   llvm::DenseMap<mlir::Value, uint32_t> scales;
+  llvm::DenseMap<int64_t, uint32_t> stepRows; ///< of layers, on a GPU
   llvm::DenseMap<mlir::Value, Sizes> sizes;
 };
 

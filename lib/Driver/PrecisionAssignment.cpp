@@ -84,14 +84,24 @@ static ir::KVCacheType cacheOf(ModuleOp module) {
   return cache;
 }
 
+/// Channels that a position of a head takes in a format.
+static int64_t rowOf(const PlannedCache &cache, const quant::Format &format) {
+  return cache.padsAsGpu
+             ? cuda::KvPageLayout::rowOf(cache.channels, format.element)
+             : cache.row;
+}
+
 int64_t positionBytes(const PlannedCache &cache, const quant::Format &format) {
-  int64_t elements = cache.heads * cache.row;
+  int64_t elements = cache.heads * rowOf(cache, format);
   int64_t bits = elements * quant::bitsOf(format.element);
   if (!format.groupSize) // a head's are whole bytes
     bits = cache.heads * int64_t(llvm::alignTo(bits / cache.heads, 8));
   int64_t scaleBits = format.zero == quant::ZeroType::Float ? 32 : 16;
   if (format.groupSize) // of positions or of channels, one of so many each
-    bits += llvm::divideCeil(elements, format.groupSize) * scaleBits;
+    bits += llvm::divideCeil(cache.isValue() ? cache.heads * cache.channels
+                                             : elements,
+                             format.groupSize) *
+            scaleBits;
   else if (!format.isFloat())
     bits += cache.heads * scaleBits;
   return llvm::divideCeil(bits, 8);
@@ -109,9 +119,10 @@ std::vector<PlannedCache> listCaches(ModuleOp module, ModuleOp raised,
     cache.name = llvm::formatv("cache.{0}.{1}", layer, what);
     cache.heads = type.getKvHeads();
     cache.channels = type.getHeadSize();
-    cache.row = target == TargetDevice::Cuda
-                    ? cuda::KvPageLayout::rowOf(cache.channels)
-                    : cache.channels;
+    cache.row = cache.channels;
+    cache.padsAsGpu = target == TargetDevice::Cuda;
+    cache.row = rowOf(cache, format);
+    cache.latest = type.getRecent() + type.getFirst();
     cache.chosen.format = quant::spell(format);
     cache.chosen.bytes = positionBytes(cache, format);
     cache.reason = format == own ? "as the model has it" : "asked for";
@@ -166,12 +177,17 @@ int64_t PlanEntry::bytes(const PlannedFormat &format,
   if (!cache)
     return format.bytes;
   int64_t bytes = format.bytes * use.positions;
-  // Keys of a group that is not full wait with 16 bits, in each sequence's slot
-  // and in one that no sequence has.
-  if (int64_t group = quant::parseFormat(format.format)->groupSize;
-      group && !cache->isValue())
-    bytes += (use.sequences + 1) * group * cache->heads * cache->row * 2;
-  return bytes;
+  // What each sequence has in its slot, and one slot that no sequence has: its
+  // latest and first positions with 16 bits, or the keys of a group that is not
+  // full, which wait so.
+  quant::Format parsed = *quant::parseFormat(format.format);
+  int64_t halves = cache->latest;
+  if (halves)
+    parsed = quant::floatFormat(quant::ElementType::F16);
+  else if (!cache->isValue())
+    halves = parsed.groupSize;
+  return bytes + (use.sequences + 1) * halves * cache->heads *
+                     rowOf(*cache, parsed) * 2;
 }
 
 int64_t PlanEntry::time(const PlannedFormat &format) {

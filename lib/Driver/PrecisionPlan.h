@@ -66,9 +66,14 @@ struct PlannedWeight {
 struct PlannedCache {
   std::string name;                ///< "cache.LAYER.key" or "cache.LAYER.value"
   int64_t heads = 0, channels = 0; ///< of a head
-  /// Channels that a position of a head takes in memory, with those that pad
-  /// it; of a file that does not say so, `channels`.
+  /// Channels that a position of a head takes in memory as it was chosen, with
+  /// those that pad it; of a file that does not say so, `channels`.
   int64_t row = 0;
+  /// While formats are chosen: each of them has the row that a GPU gives it. Of
+  /// no file.
+  bool padsAsGpu = false;
+  /// Positions of a sequence with 16 bits beside its codes. Of no file.
+  int64_t latest = 0;
   PlannedFormat chosen; ///< bytes are those of a position
   std::string reason;
   std::vector<PlannedFormat> alternatives; ///< all that were scored, by size

@@ -85,11 +85,13 @@ static cuda::KvPageLayout layoutOf(ir::KVCacheType cache, int64_t layer) {
   layout.page = cache.getPage();
   layout.key = cache.keyOf(layer);
   layout.value = cache.valueOf(layer);
-  layout.tableHasSlots =
-      llvm::any_of(cache.getKey(), [](const quant::Format &format) {
-        return format.groupSize > 0;
-      });
-  layout.recent = cache.getRecent() + cache.getFirst();
+  layout.tableHasSlots = llvm::any_of(cache.getKey(),
+                                      [](const quant::Format &format) {
+                                        return format.groupSize > 0;
+                                      }) ||
+                         cache.getRecent() > 0;
+  layout.recent = cache.getRecent();
+  layout.first = cache.getFirst();
   return layout;
 }
 

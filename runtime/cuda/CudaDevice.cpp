@@ -260,7 +260,8 @@ StatusOr<CacheSizes> cudaCacheSizes(const plan::CacheLayer &layer,
   layout.page = page;
   layout.key = toFormat(*layer.key());
   layout.value = toFormat(*layer.value());
-  layout.recent = layer.recent() + int64_t(layer.first());
+  layout.recent = layer.recent();
+  layout.first = layer.first();
   QOPT_RETURN_IF_ERROR(layout.check());
   return CacheSizes{layout.pageBytes(), layout.slotBytes()};
 }

@@ -26,7 +26,8 @@ static void placeBatch(StepLayout &layout, const BoundFunction &function) {
   layout.pageTableStride =
       (int64_t(decoder.context()) + decoder.page() - 1) / decoder.page();
   for (uint32_t i = 0; decoder.layers() && i < decoder.layers()->size(); ++i)
-    layout.hasSlots |= decoder.layers()->Get(i)->key()->group() > 0;
+    layout.hasSlots |= decoder.layers()->Get(i)->key()->group() > 0 ||
+                       decoder.layers()->Get(i)->recent() > 0;
   layout.pageTableStride += layout.hasSlots;
   layout.seenBytes = (size_t(decoder.vocabulary()) + 31) / 32 * 4;
   size_t &total = layout.blockBytes;

@@ -16,7 +16,8 @@
 // full group the queries are multiplied by the scales and rounded, for all its
 // tiles, and the chain of a score begins with the products of the queries with
 // the offsets, rounded, too; of the open group keys are halves as they wait. A
-// tile lies in one group.
+// tile lies in one group. Values in groups are numbers of the activation's
+// type: code · scale + offset, rounded once, of numbers of that type.
 //
 // Probabilities are 2^bias times as large, so that with a scale they are still
 // halves. Two parts a and b of the positions become one: with m the larger
@@ -24,6 +25,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Quant/FloatConversion.h"
 #include "runtime/emulator/numerics/Approximate.h"
+#include "runtime/emulator/numerics/Half.h"
 #include "runtime/host/KeyGroups.h"
 #include "runtime/host/ProductSum.h"
 
@@ -61,8 +63,15 @@ float elementAt(ElementType type, const uint8_t *row, int64_t index) {
     return quant::e4m3ToFloat(row[index]);
   case ElementType::Int8:
     return float(int8_t(row[index]));
-  default: // int4, in two's complement
-    return float(int8_t(uint8_t(row[index / 2] << (index % 2 ? 0 : 4))) >> 4);
+  default: { // integers of fewer bits, in two's complement
+    int bits = quant::bitsOf(type), first = int(index * bits % 8);
+    const uint8_t *byte = row + index * bits / 8;
+    int field = byte[0] >> first;
+    if (first + bits > 8)
+      field |= byte[1] << (8 - first);
+    int sign = 1 << (bits - 1);
+    return float(((field & (2 * sign - 1)) ^ sign) - sign);
+  }
   }
 }
 
@@ -119,12 +128,13 @@ private:
   void loadPosition(const RowBlock &block, int64_t position,
                     Positions &loaded) const;
   void loadKey(const uint8_t *keys, int64_t position, Positions &loaded) const;
+  float valueOf(const uint8_t *values, int64_t token, int64_t channel) const;
   void loadGroups(const RowBlock &block, int64_t to, Positions &loaded) const;
   Positions::Group groupOf(const KeyGroupPlace &place) const;
   void loadKeyOfGroup(const RowBlock &block, int64_t position,
                       Positions &loaded) const;
   float bias() const {
-    return float(probabilityExponent(layout.value.element, order.bf16));
+    return float(probabilityExponent(layout.value, order.bf16));
   }
   float rounded(float value) const;
 
@@ -214,13 +224,37 @@ void OrderedAttention::loadPosition(const RowBlock &block, int64_t position,
   else
     loadKey(keys, position, loaded);
   for (int64_t c = 0; c < layout.headSize; ++c)
-    loaded.values[size_t(c * loaded.count + at)] = elementAt(
-        layout.value.element, values + token * layout.valueRowBytes(), c);
+    loaded.values[size_t(c * loaded.count + at)] = valueOf(values, token, c);
   if (layout.keyScales())
     loaded.keyScales[size_t(at)] = halfAt(keys + layout.keyCodeBytes(), token);
   if (layout.valueScales())
     loaded.valueScales[size_t(at)] =
         halfAt(values + layout.valueCodeBytes(), token);
+}
+
+/// A value, of groups with its scale and offset. `values`: a head's in a page.
+float OrderedAttention::valueOf(const uint8_t *values, int64_t token,
+                                int64_t channel) const {
+  float code = elementAt(layout.value.element,
+                         values + token * layout.valueRowBytes(), channel);
+  if (!layout.valueGroup())
+    return code;
+  const uint8_t *numbers =
+      values + layout.valueCodeBytes() + token * layout.valueScaleBytes();
+  int64_t group = channel / layout.valueGroup();
+  float scale = rounded(halfAt(numbers, group));
+  if (layout.value.zero != quant::ZeroType::Float)
+    return rounded(code * scale);
+  int64_t groups = layout.headSize / layout.valueGroup();
+  float offset = rounded(halfAt(numbers, groups + group));
+  using namespace emulator::numerics;
+  if (order.bf16)
+    return quant::bfloat16ToFloat(fusedMultiplyAddHalf<Bfloat16>(
+        quant::floatToBfloat16(code), quant::floatToBfloat16(scale),
+        quant::floatToBfloat16(offset)));
+  return quant::halfToFloat(fusedMultiplyAddHalf<Float16>(
+      quant::floatToHalf(code), quant::floatToHalf(scale),
+      quant::floatToHalf(offset)));
 }
 
 /// Keys of a page lie by channels, 16 positions side by side; two channels of
@@ -513,13 +547,12 @@ Status isValid(const AttentionSumOrder &order, const KvCacheLayout &layout) {
             " positions for keys in groups of " + std::to_string(group) +
             "; expected tiles that divide it");
   for (const quant::Format &format : {layout.key, layout.value})
-    if (layout.valueGroup() || format.element == ElementType::F32 ||
-        quant::bitsOf(format.element) < 4 || layout.recent)
+    if (format.element == ElementType::F32 || layout.recent)
       return Status(StatusCode::Unsupported,
                     "a cache of " + quant::spell(layout.key) + " and " +
                         quant::spell(layout.value) +
                         " has no order of a GPU's sums; expected f16, bf16, "
-                        "int8, int4 or fp8_e4m3 without groups of values and "
+                        "int8, int4, fp8_e4m3 or integers in groups without "
                         "latest positions");
   return Status();
 }

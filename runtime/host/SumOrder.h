@@ -147,12 +147,15 @@ struct AttentionSumOrder {
 
 /// Attention's probabilities times 2^this are still halves behind the scales of
 /// values in such codes: the largest f16 scale is 65504 over the largest code.
-constexpr int probabilityExponent(quant::ElementType value, bool bf16) {
+/// Those of groups are no part of them.
+constexpr int probabilityExponent(const quant::Format &value, bool bf16) {
   if (bf16)
     return 0;
-  return value == quant::ElementType::Int8   ? 6
-         : value == quant::ElementType::Int4 ? 2
-                                             : 8;
+  if (value.groupSize)
+    return 8;
+  return value.element == quant::ElementType::Int8   ? 6
+         : value.element == quant::ElementType::Int4 ? 2
+                                                     : 8;
 }
 
 /// The order for launches of `tokens`: the first of `orders`, which rise by

@@ -222,8 +222,6 @@ def test_no_driver(tool, stories_cuda):
     [
         (("--arch", "sm_70"), USAGE, "sm_70"),
         (("--activations", "f32"), USAGE, "expected f16, bf16, int8 or bf16,int8"),
-        (("--kv", "int8_g32"), UNSUPPORTED, "on a GPU a cache has no 3 or 2 bits, no groups of values"),
-        (("--kv", "int8,recent=32"), UNSUPPORTED, "and no latest positions in f16"),
         (("--kv", "int3"), UNSUPPORTED, "a cache is kept in f32, f16, bf16, int8, int4 or fp8_e4m3, and in integers"),
         (
             ("--weights", "f32"),
@@ -244,15 +242,20 @@ def test_no_driver(tool, stories_cuda):
         (
             ("--kv", "f32"),
             UNSUPPORTED,
-            'error: --kv is "f32"; with activations in f16 a GPU keeps keys and values in f16, int8, int4 or fp8_e4m3\n',
+            'error: --kv is "f32"; with activations in f16 a GPU keeps keys and values in f16, int8, int4 or fp8_e4m3, '
+            "or in integers with groups\n",
         ),
         (("--kv", "int8,bf16"), UNSUPPORTED, 'error: --kv is "int8,bf16"; with activations in f16 a GPU keeps'),
-        (("--kv", "bf16"), UNSUPPORTED, "in f16, int8, int4 or fp8_e4m3; or give --activations bf16\n"),
+        (
+            ("--kv", "bf16"),
+            UNSUPPORTED,
+            "in f16, int8, int4 or fp8_e4m3, or in integers with groups; or give --activations bf16\n",
+        ),
         (
             ("--kv", "f16", "--activations", "bf16,int8"),
             UNSUPPORTED,
-            "with activations in bf16 a GPU keeps keys and values in bf16, int8, int4 or fp8_e4m3; or give --activations "
-            "f16\n",
+            "with activations in bf16 a GPU keeps keys and values in bf16, int8, int4 or fp8_e4m3, or in integers with "
+            "groups; or give --activations f16\n",
         ),
     ],
 )

@@ -194,7 +194,7 @@ def test_graphs_say_what_is_not_followed_and_stay_within_the_bound(tool, shared,
 REFUSED = {
     "latest positions": (
         ("--activations", "f16", "--kv", "int4_g32,int4,recent=32"),
-        "on a GPU a cache has no 3 or 2 bits, no groups of values and no latest positions in f16",
+        "latest positions have no order of a GPU's sums on the host",
     ),
     "codes of fp8": (
         ("--activations", "f16,fp8_e4m3", "--weights", "fp8_e4m3"),

@@ -131,10 +131,10 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
       "GPU");
   add("--kv", o.cache,
       "format of keys and values in a decoder's cache, or KEY,VALUE: f32 f16 "
-      "bf16 int8 int4 fp8_e4m3 [GPU: not f32], keys also int8_g32, int4_g32 or "
-      "int4_asym_g32_zf (a scale a channel for 32 positions); [host] both also "
-      "int3_asym_g32_zf, int2_asym_g32_zf, … and ,recent=32,first=16 (latest "
-      "and first positions in f16); "
+      "bf16 int8 int4 fp8_e4m3 [GPU: not f32], int8_g32, int4_asym_g32_zf, "
+      "int3_asym_g32_zf, int2_asym_g32_zf, … (keys: a scale a channel for 32 "
+      "positions, values: a position for 32 channels), and "
+      ",recent=32,first=16 (latest and first positions in f16); "
       "default: as in the model");
   cli::oneValueEach(
       add("--kv-format", o.cacheFormats,

@@ -55,7 +55,8 @@ llvm::json::Object PagedBatch::layout() const {
     return nameOf(format.element);
   };
   return llvm::json::Object{{"page", cache.page},
-                            {"row", cache.keyRow()},
+                            {"key_row", cache.keyRow()},
+                            {"value_row", cache.valueRow()},
                             {"page_bytes", cache.pageBytes()},
                             {"head_bytes", cache.keyOffset(1)},
                             {"value_at", cache.valueOffset(0)},
@@ -67,6 +68,8 @@ llvm::json::Object PagedBatch::layout() const {
                             {"value_scale_bytes", cache.valueScaleBytes()},
                             {"key_group", cache.keyGroup()},
                             {"key_offsets", cache.keyOffsets()},
+                            {"value_group", cache.valueGroup()},
+                            {"value_offsets", cache.valueOffsets()},
                             {"slot_bytes", cache.slotBytes()},
                             {"slot_pages", slotPages()},
                             {"merged_columns", mergedColumns()}};

@@ -18,6 +18,16 @@ static int64_t bitsOf(const quant::Format &format) {
   return quant::elementOf(format.element).bits;
 }
 
+/// Whether codes are read by fields of fewer bits than a lane's eight channels
+/// have in a word.
+static bool isShort(const quant::Format &format) { return bitsOf(format) < 4; }
+
+/// Channels whose codes a chunk of 16 bytes has, as values are read; of int3,
+/// their lower two bits.
+static int64_t chunkChannels(const quant::Format &format) {
+  return 128 / (isShort(format) ? 2 : bitsOf(format));
+}
+
 /// Of queries in registers. Keys in groups need others for their scales.
 static int64_t mostQueryChannels(const cuda::KvPageLayout &cache) {
   return cache.keyGroup() ? 128 : 256;
@@ -49,6 +59,8 @@ Status attention_decode::isValid(const Problem &problem) {
   if (problem.queryStride < problem.heads * cache.keySize)
     return unsupported("queries " + std::to_string(problem.queryStride) +
                        " elements apart; expected no less than all heads");
+  if (problem.cache.recent && !problem.causal)
+    return unsupported("latest positions without a causal mask");
   if (problem.window && !problem.causal)
     return unsupported("a window without a causal mask");
   if (!(problem.softcap >= 0))
@@ -93,6 +105,9 @@ Status attention_decode::isValid(const Problem &problem,
     return unsupported(std::to_string(schedule.rows()) + " rows and tiles of " +
                        std::to_string(schedule.tile) +
                        " positions need more registers than a thread has");
+  if (problem.cache.recent)
+    QOPT_RETURN_IF_ERROR(
+        isValid(problem.ofHalves(), halvesOf(schedule), target));
   if (plan.sharedBytes > target.limits.sharedPerBlock)
     return unsupported(std::to_string(plan.sharedBytes) +
                        " bytes of shared memory; " + std::string(target.name) +
@@ -102,6 +117,21 @@ Status attention_decode::isValid(const Problem &problem,
 
 // Sizes -----------------------------------------------------------------------
 
+Problem Problem::ofHalves() const {
+  Problem halves = *this;
+  cuda::KvPageLayout &layout = halves.cache;
+  layout.key = layout.value = quant::floatFormat(activation);
+  layout.recent = layout.first = 0;
+  return halves;
+}
+
+Schedule attention_decode::halvesOf(const Schedule &schedule) {
+  Schedule halves = schedule;
+  halves.tile = 16;
+  halves.stages = 2;
+  return halves;
+}
+
 Plan attention_decode::planOf(const Problem &problem,
                               const Schedule &schedule) {
   const cuda::KvPageLayout &cache = problem.cache;
@@ -110,11 +140,12 @@ Plan attention_decode::planOf(const Problem &problem,
   plan.keyRow = cache.keyRow() * keyBits / 8;
   plan.valueRow = cache.valueRow() * valueBits / 8;
   plan.keyChannels = roundUp(cache.keySize, 32);
-  plan.sliceRow = problem.slices() == 1
-                      ? plan.valueRow
-                      : problem.sliceChannels() * valueBits / 8;
-  // Whole reads: of 32 channels of K, of two chunks of V.
-  plan.keyStride = roundUp(plan.keyRow, 4 * keyBits);
+  // The parts of a row of int3 lie apart, so blocks have all of it.
+  bool isWhole = problem.slices() == 1 || valueBits == 3;
+  plan.sliceRow =
+      isWhole ? plan.valueRow : problem.sliceChannels() * valueBits / 8;
+  // Whole reads: of 32 channels of K, of two chunks of V; rows of whole chunks.
+  plan.keyStride = roundUp(plan.keyRow, isShort(cache.key) ? 16 : 4 * keyBits);
   plan.valueStride = roundUp(plan.sliceRow, 32);
   plan.keyBytes = schedule.tile * plan.keyStride;
   plan.valueBytes = schedule.tile * plan.valueStride;
@@ -122,20 +153,34 @@ Plan attention_decode::planOf(const Problem &problem,
   plan.keyScaleBytes = cache.keyGroup()      ? numbers * plan.keyChannels * 2
                        : cache.key.isFloat() ? 0
                                              : schedule.tile * 2;
-  plan.valueScaleBytes = cache.value.isFloat() ? 0 : schedule.tile * 2;
+  plan.valueScaleBytes = cache.valueNumbers() * schedule.tile * 2;
   plan.stageBytes = plan.keyBytes + plan.valueBytes + plan.keyScaleBytes +
                     plan.valueScaleBytes;
   plan.probabilityBytes = int64_t(schedule.rowTiles) * schedule.tile * 16;
   if (plan.keyChannels > mostQueryChannels(cache))
     plan.queryBytes = schedule.rows() * plan.keyChannels * 2;
-  int64_t channels = roundUp(problem.sliceChannels(), valueBits == 4 ? 32 : 16);
+  int64_t channels = roundUp(problem.sliceChannels(),
+                             std::max<int64_t>(chunkChannels(cache.value), 16));
   plan.valueTiles = channels / 16;
+  plan.chunkChannels = chunkChannels(cache.value);
+  plan.chunkPairs =
+      valueBits == 3 ? ceilDiv(problem.sliceChannels(), 2 * plan.chunkChannels)
+                     : plan.valueStride / 32;
   plan.partialStride = channels + 4;
   bool own = schedule.division == Division::Positions;
-  int64_t stages =
-      int64_t(own ? schedule.warps : 1) * schedule.stages * plan.stageBytes;
-  int64_t partials =
-      int64_t(schedule.warps) * schedule.rows() * (plan.partialStride + 2) * 4;
+  plan.ringBytes = schedule.stages * plan.stageBytes;
+  if (cache.recent) {
+    Plan halves = planOf(problem.ofHalves(), halvesOf(schedule));
+    plan.ringBytes = roundUp(std::max(plan.ringBytes, halves.stageBytes), 128);
+  }
+  int64_t stages = int64_t(own ? schedule.warps : 1) * plan.ringBytes;
+  plan.partials = cache.recent ? 2 : 1;
+  int64_t partials = plan.partials * schedule.warps * schedule.rows() *
+                     (plan.partialStride + 2) * 4;
+  if (cache.recent) {
+    plan.partialsAt = roundUp(stages, 128);
+    stages = plan.partialsAt + partials;
+  }
   plan.sharedBytes = roundUp(std::max(stages, partials), 128) +
                      roundUp(schedule.warps * plan.probabilityBytes, 128) +
                      schedule.warps * plan.queryBytes + 128;
@@ -199,5 +244,8 @@ std::string attention_decode::symbolOf(const Problem &problem,
     name += "_slopes";
   if (problem.sinks)
     name += "_sinks";
+  if (problem.cache.recent)
+    name += "_recent" + std::to_string(problem.cache.recent) + "_first" +
+            std::to_string(problem.cache.first);
   return name;
 }

@@ -62,6 +62,23 @@
 // channels would take more registers than a thread has: blocks have slices of
 // the values, each with all of the scores.
 //
+// # Latest and first positions
+//
+// Positions that are read with 16 bits (KvPageLayout.h) are tiles of 16 behind
+// those of codes: splits and warps divide both lists as one. Which positions
+// are which depends on the row, so that some lie in tiles of both, and each
+// hides from a row what is the other's. A warp walks its tiles of codes and
+// then those of halves, which are copied one at a time into its stages;
+// channels lie in other rows of both's outputs, so each has a maximum, sum and
+// output of its own in shared memory, which are added like those of two warps.
+//
+// Values in groups of channels have several scales, and perhaps offsets, for
+// each position, those of a group side by side: they become halves in the
+// registers of the product, code · scale + offset with one rounding, so that
+// probabilities have no scales.
+//
+//   V scales: [D/G][tile] f16 | offsets: [D/G][tile] f16
+//
 // Keys in groups have, instead of a scale for each position, the D scales of
 // the tile's group, by which the queries are multiplied for the tile; where
 // there are offsets, the sums begin with the product of queries and offsets.
@@ -124,6 +141,9 @@ struct Problem {
     return slices() == 1 ? equal : (equal + 63) & ~int64_t(63);
   }
   static constexpr int64_t mostOutputs = 512; ///< channels, of a warp
+
+  /// Of positions that are read with 16 bits, as a cache of its own.
+  Problem ofHalves() const;
 };
 
 /// What the warps of a block divide among themselves.
@@ -172,9 +192,14 @@ struct Plan {
   int64_t keyBytes, valueBytes;   ///< of a tile
   int64_t keyScaleBytes, valueScaleBytes;
   int64_t stageBytes, probabilityBytes;
+  int64_t ringBytes;     ///< of the stages of a warp or of the block
   int64_t queryBytes;    ///< of a warp; 0: they stay in registers
   int64_t valueTiles;    ///< tiles of 16 channels, of a block
+  int64_t chunkChannels; ///< of values, in a chunk (of int3 their lower bits)
+  int64_t chunkPairs;    ///< of values that a block multiplies
   int64_t partialStride; ///< f32 of a row of a warp's output
+  int64_t partials;      ///< of a row, of each warp: of codes and of halves
+  int64_t partialsAt;    ///< in shared memory; 0: over the stages
   int64_t sharedBytes;   ///< of a block, everything
   int64_t slotFloats;    ///< f32 of a split in the workspace
 };
@@ -194,6 +219,9 @@ Status isValid(const Problem &problem, const Schedule &schedule,
                const target::Target &target);
 
 Plan planOf(const Problem &problem, const Schedule &schedule);
+
+/// The schedule of positions that are read with 16 bits, beside that of codes.
+Schedule halvesOf(const Schedule &schedule);
 
 template <typename Number> struct Grid {
   Number x, y, z; ///< as Launch's

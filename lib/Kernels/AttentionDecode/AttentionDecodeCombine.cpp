@@ -24,6 +24,9 @@ static Int channelOf(const Problem &problem, int tile, int half, Int g) {
     return g * 2 + (tile * 16 + half);
   case ElementType::Int4:
     return g * 4 + (tile / 2 * 32 + tile % 2 * 2 + half);
+  case ElementType::Int3:
+  case ElementType::Int2:
+    return g * 8 + (tile / 4 * 64 + tile % 4 * 2 + half);
   default:
     return g + (tile * 16 + half * 8);
   }
@@ -31,11 +34,12 @@ static Int channelOf(const Problem &problem, int tile, int half, Int g) {
 
 /// [warp][row] outputs of partialStride floats, then [warp][row] maximum, sum.
 void Body::storePartials(const State &state) {
-  int64_t rowBytes = plan.partialStride * 4;
+  int64_t rowBytes = partialStride * 4;
   int64_t warpBytes = schedule.rows() * rowBytes;
-  Int output = stages + k.warp() * warpBytes + t * (2 * rowBytes);
-  Int pairs = stages + schedule.warps * warpBytes +
-              k.warp() * (schedule.rows() * 8) + t * 16;
+  Int place = part ? k.warp() + part * schedule.warps : k.warp();
+  Int output = partials + place * warpBytes + t * (2 * rowBytes);
+  Int pairs = partials + parts * schedule.warps * warpBytes +
+              place * (schedule.rows() * 8) + t * 16;
   for (int row = 0; row < schedule.rowTiles; ++row)
     for (int side = 0; side < 2; ++side) {
       Real sum = state.sums[row][side];
@@ -94,10 +98,10 @@ Global Body::slotOf(Int split) {
 
 /// What storePartials stored.
 Body::Sum Body::ofWarp(Int warp, Int row, Int channel) {
-  int64_t rowBytes = plan.partialStride * 4;
+  int64_t rowBytes = partialStride * 4;
   int64_t warpBytes = schedule.rows() * rowBytes;
-  Int value = stages + warp * warpBytes + row * rowBytes + channel * 4;
-  Int pair = stages + schedule.warps * warpBytes +
+  Int value = partials + warp * warpBytes + row * rowBytes + channel * 4;
+  Int pair = partials + parts * schedule.warps * warpBytes +
              warp * (schedule.rows() * 8) + row * 8;
   std::vector<Int> words = k.loadShared(pair, 0, 2);
   Sum sum = {k.asReal(words[0]), k.asReal(words[1]), {}};
@@ -108,15 +112,22 @@ Body::Sum Body::ofWarp(Int warp, Int row, Int channel) {
 
 Body::Sum Body::ofWarps(Int row, Int channel) {
   Sum sum = ofWarp(k.constant(0), row, channel);
-  for (int warp = 1; warp < schedule.warps; ++warp)
+  for (int warp = 1; warp < parts * schedule.warps; ++warp)
     sum = add(sum, ofWarp(k.constant(warp), row, channel));
+  return sum;
+}
+
+Body::Sum Body::ofOwnWarp(Int row, Int channel) {
+  Sum sum = ofWarp(k.warp(), row, channel);
+  for (int other = 1; other < parts; ++other)
+    sum = add(sum, ofWarp(k.warp() + other * schedule.warps, row, channel));
   return sum;
 }
 
 /// Where warps have rows of their own, each stores them.
 void Body::storeRows() {
   forElements(k.lane(), 32, [&](Int row, Int channel) {
-    storeOutput(row, channel, ofWarp(k.warp(), row, channel));
+    storeOutput(row, channel, ofOwnWarp(row, channel));
   });
 }
 

@@ -87,7 +87,7 @@ void Body::copyTile(Int tile, const std::vector<Int> &pages, Int stage) {
               keyTile(stage + inTile * plan.keyStride));
     Global rows = values.at(inPage, plan.valueRow);
     Int rowBytes = k.constant(plan.sliceRow);
-    if (problem.slices() > 1) {
+    if (plan.sliceRow < plan.valueRow) {
       Int begin = firstChannel * plan.sliceRow / problem.sliceChannels();
       rows = rows.at(begin, 1);
       rowBytes = min(rowBytes, k.constant(plan.valueRow) - begin);
@@ -98,10 +98,15 @@ void Body::copyTile(Int tile, const std::vector<Int> &pages, Int stage) {
       copyScales(
           {head.at(cache.keyCodeBytes()).at(inPage, 2), 2, present, positions},
           stage + (keyScales + inTile * 2), 0);
-    if (plan.valueScaleBytes)
-      copyScales({values.at(cache.valueCodeBytes()).at(inPage, 2), 2, present,
-                  positions},
-                 stage + (keyScales + plan.keyScaleBytes + inTile * 2), 16);
+    if (!plan.valueScaleBytes)
+      continue;
+    GlobalTile scales = {values.at(cache.valueCodeBytes()).at(inPage, 2), 2,
+                         present, positions};
+    Int place = stage + (keyScales + plan.keyScaleBytes + inTile * 2);
+    if (cache.valueGroup())
+      copyGroupNumbers(scales, place);
+    else
+      copyScales(scales, place, 16);
   }
 }
 
@@ -163,6 +168,28 @@ void Body::copyScales(const GlobalTile &source, Int destination,
       present = max(min(present, k.constant(16)), k.constant(0));
       copyAsync(destination + at * 16, source.base.at(at, 16), present, 16);
     });
+  }
+}
+
+/// The scales of all groups of values, then their offsets: of each the
+/// positions of a piece, 8 a copy.
+void Body::copyGroupNumbers(const GlobalTile &source, Int destination) {
+  int64_t pieces = source.rows / 8,
+          total = problem.cache.valueNumbers() * pieces;
+  for (int64_t first = 0; first < total; first += copiers()) {
+    Int index = copier() + first;
+    auto copy = [&] {
+      Int number = index / pieces, at = index % pieces;
+      Int present = (source.present - at * 8) * 2;
+      present = max(min(present, k.constant(16)), k.constant(0));
+      Global from = source.base.at(number, problem.cache.page * 2).at(at, 16);
+      copyAsync(destination + number * (schedule.tile * 2) + at * 16, from,
+                present, 16);
+    };
+    if (first + copiers() <= total)
+      copy();
+    else
+      k.when(index < total, copy);
   }
 }
 

@@ -24,8 +24,29 @@ static double instructionsOf(const quant::Format &format) {
     return 2.43;
   case quant::ElementType::Int4:
     return 2.07;
+  case quant::ElementType::Int3: // of keys, beside int4 in groups
+    return 3.77;
+  case quant::ElementType::Int2:
+    return 2.17;
   default:
     return 1.99;
+  }
+}
+
+/// The same of a value's element, in groups with offsets, too: counted beside
+/// keys of int8 and int4.
+static double valueInstructionsOf(const quant::Format &format) {
+  if (!format.groupSize)
+    return instructionsOf(format);
+  switch (format.element) {
+  case quant::ElementType::Int8:
+    return 4.14;
+  case quant::ElementType::Int4:
+    return 3.16;
+  case quant::ElementType::Int3:
+    return 4.89;
+  default:
+    return 2.61;
   }
 }
 
@@ -97,7 +118,7 @@ static void addArithmetic(Cost &cost, const Work &work, double streamed) {
   constexpr double issuePart = 0.6; // that a main loop reaches
   double ofPosition =
       double(work.plan.keyChannels) * instructionsOf(cache.key) +
-      double(work.plan.valueTiles * 16) * instructionsOf(cache.value);
+      double(work.plan.valueTiles * 16) * valueInstructionsOf(cache.value);
   double issue = double(work.positions) * ofPosition /
                  (rates.issue.value * issuePart * rates.clock.value *
                   work.target.multiprocessors);
@@ -153,7 +174,11 @@ Cost attention_decode::costOf(const Problem &problem, const Schedule &schedule,
   work.latency = rates.bytesInFlight.value * target.multiprocessors /
                  rates.streamBandwidth.value;
   Cost cost;
-  cost.cacheBytes = work.positions / rowBlocks * cache.positionBytes();
+  int64_t heads = sequences * cache.keyHeads,
+          halves = std::min(work.seen, cache.recent + cache.first);
+  cost.cacheBytes =
+      heads * ((work.seen - halves) * cache.positionBytes() +
+               halves * (cache.keyHalfBytes() + cache.valueHalfBytes()));
   cost.activationBytes = sequences * tokens * problem.heads *
                          (cache.keySize + cache.valueSize) * 2;
   cost.partialBytes = 2 * work.launch.workspaceBytes;

@@ -37,6 +37,8 @@ static std::vector<Argument> argumentsOf(const Problem &problem) {
     arguments.push_back({Argument::Constant, "slopes", 4});
   if (problem.sinks)
     arguments.push_back({Argument::Constant, "sinks", 4});
+  if (problem.cache.recent)
+    arguments.push_back({Argument::Dependent, "rows"});
   return arguments;
 }
 
@@ -45,17 +47,15 @@ Body::Body(Kernel &kernel, const Problem &problem, const Schedule &schedule)
       plan(planOf(problem, schedule)),
       keyLayout(layoutOf(plan, plan.keyStride)),
       valueLayout(layoutOf(plan, plan.valueStride)),
-      sharing(int(problem.sharing())),
+      partialStride(plan.partialStride), ringBytes(plan.ringBytes),
+      parts(int(plan.partials)), sharing(int(problem.sharing())),
       outputChannels(int(std::gcd<int64_t>(problem.cache.valueSize, 4))) {
   OpBuilder &builder = k.builder();
   activation = problem.activation == ElementType::BF16
                    ? Type(builder.getBF16Type())
                    : Type(builder.getF16Type());
-}
-
-double Body::bias() const {
-  return host::probabilityExponent(problem.cache.value.element,
-                                   activation.isBF16());
+  exponent =
+      host::probabilityExponent(problem.cache.value, activation.isBF16());
 }
 
 void Body::build() {
@@ -66,6 +66,7 @@ void Body::build() {
                   k.warp() * plan.probabilityBytes;
   if (queryBytes)
     queryPlace = k.shared(queryBytes) + k.thread() * 16;
+  partials = plan.partialsAt ? stages + plan.partialsAt : stages;
   flag = k.shared(128);
   g = k.lane() >> 2;
   t = k.lane() & 3;
@@ -102,6 +103,10 @@ Int Body::findPlace() {
   first = problem.window ? max(positionOf(k.constant(0)) + 1 - problem.window,
                                k.constant(0))
                          : k.constant(0);
+  if (problem.cache.recent) {
+    findLatest();
+    return takeRows(blockRows);
+  }
   Int begin = first / schedule.tile;
   Int tiles = (end + (schedule.tile - 1)) / schedule.tile - begin;
   int least = schedule.warps * schedule.tilesPerWarp;
@@ -121,6 +126,11 @@ Int Body::findPlace() {
                    .at(k.loadConstant(slot, 1)[0], problem.cache.slotBytes())
                    .at(keyHead, problem.cache.openHeadBytes());
   }
+  return takeRows(blockRows);
+}
+
+/// The warp's of the block's rows, which are the result.
+Int Body::takeRows(Int blockRows) {
   if (dividesRows()) {
     firstRow = firstRow + k.warp() * schedule.rows();
     rows = min(rows - k.warp() * schedule.rows(), k.constant(schedule.rows()));
@@ -209,8 +219,7 @@ void Body::startTiles(Int ring, bool early) {
 void Body::walkTiles() {
   int ahead = schedule.stages - 1;
   int64_t stageBytes = plan.stageBytes;
-  Int ring = dividesRows() ? stages
-                           : stages + k.warp() * (schedule.stages * stageBytes);
+  Int ring = dividesRows() ? stages : stages + k.warp() * ringBytes;
   startTiles(ring, /*early=*/true);
   k.waitForPredecessor();
   loadQueries();
@@ -259,8 +268,19 @@ void Body::walkTiles() {
         return result;
       });
   llvm::ArrayRef<Value> left = values;
-  State state = pop(left);
+  finishTiles(pop(left));
+}
+
+/// What the warp has of its tiles, and those that it has beside codes.
+void Body::finishTiles(const State &state) {
   waitForCopies(k, 0);
+  if (problem.cache.recent) {
+    storePartials(state);
+    syncReaders();
+    Problem halves = problem.ofHalves();
+    Schedule tiles = halvesOf(schedule);
+    return Body(*this, halves, tiles).walkHalves();
+  }
   k.syncBlock();
   storePartials(state);
 }

@@ -104,6 +104,8 @@ Body::Scores Body::addCodes(Int stage, Scores sums,
   int64_t bits = quant::elementOf(problem.cache.key.element).bits;
   SharedTile::Row row = keyTile(stage).row(g);
   forSteps(sums, [&](Step step, const std::vector<Int> &queries) {
+    if (isShort(problem.cache.key))
+      return addShortCodes(row, step, rowsOf(step, queries), sums);
     Int place =
         row.at(t * bits + step.looped * (4 * bits), step.unrolled * bits / 4);
     multiplyStep(
@@ -116,6 +118,46 @@ Body::Scores Body::addCodes(Int stage, Scores sums,
         sums);
   });
   return sums;
+}
+
+bool Body::isShort(const quant::Format &format) {
+  return quant::bitsOf(format.element) < 4;
+}
+
+/// A lane's eight codes of a step have two bytes at 2t of the step's eight, and
+/// of int3 one at t of its four behind the row of the others.
+void Body::addShortCodes(const SharedTile::Row &row, Step step,
+                         const std::vector<Int> &queries, Scores &sums) {
+  bool hasThirds = problem.cache.key.element == quant::ElementType::Int3;
+  // The place of the half-word that a byte of a row lies in, or begins.
+  auto placeOf = [&](Int inside, int64_t begin, int64_t stepBytes) {
+    int64_t fixed = begin + step.unrolled * stepBytes;
+    Int looped = step.looped * stepBytes;
+    if (!step.looped.constant())
+      return row.at(inside + looped + fixed);
+    return row.at(inside + fixed % 16, fixed / 16);
+  };
+  Int place = placeOf(t * 2, 0, 8);
+  Int thirds = place, shift = (t & 1) * 8;
+  if (hasThirds)
+    thirds = placeOf(t & 2, problem.cache.keyRow() / 4, 4);
+  multiplyStep(
+      queries,
+      [&](int block, int side) -> KeyWords {
+        int64_t offset = (block * 16 + side * 8) * plan.keyStride;
+        // Neighbours in the halves of a word.
+        Int codes = k.loadSharedHalfWord(place, offset);
+        codes = codes | codes << 14;
+        std::array<Int, 4> n;
+        if (hasThirds) {
+          Int third = k.loadSharedHalfWord(thirds, offset) >> shift & 0xff;
+          n = unpackInt3(k, codes, third | third << 15, activation);
+        } else {
+          n = unpackInt2(k, codes, activation);
+        }
+        return {{n[0], n[1]}, {n[2], n[3]}};
+      },
+      sums);
 }
 
 /// Products with the codes of a full group.
@@ -160,6 +202,8 @@ Body::Scores Body::multiplyOpen(Int tile) {
 }
 
 Body::Scores Body::multiplyGroups(Int stage, Int tile) {
+  if (problem.cache.recent) // what is in an open group is no row's as a code
+    return multiplyFull(stage);
   auto flat = [](const Scores &scores) {
     Kernel::Values values;
     scores.push(values);

@@ -244,6 +244,8 @@ Body::Scores Body::finishScores(Int stage, Int tile, Scores scores) {
             finishScore(score, factors[i / 2], position, size_t(row), i % 2);
       }
   }
+  if (part || problem.cache.recent)
+    return maskParts(tile, std::move(scores));
   return maskScores(tile, std::move(scores));
 }
 

@@ -57,3 +57,41 @@ std::array<Int, 4> attention_decode::unpackInt4(Kernel &k, Int word,
   }
   return numbers;
 }
+
+/// As int4, with fields of two bits at the begin of each nibble of a byte:
+/// those of its lower one in 1024 + v + 2, of its higher one in 1024 + 16 · (v
+/// + 2); in bf16 in 128 + ….
+std::array<Int, 4> attention_decode::unpackInt2(Kernel &k, Int word,
+                                                Type type) {
+  bool bf16 = type.isBF16();
+  int64_t one = bf16 ? 0x43004300 : 0x64006400;
+  double base = bf16 ? 128 : 1024;
+  std::array<Int, 4> numbers;
+  for (int i = 0; i < 2; ++i) {
+    Int here = i ? word >> 8 : word;
+    numbers[2 * i] = fmaHalves(k.lop3(here, k.constant(0x00030003),
+                                      k.constant(one | 0x00020002), andXor),
+                               1, -base - 2, type);
+    numbers[2 * i + 1] = fmaHalves(k.lop3(here, k.constant(0x00300030),
+                                          k.constant(one | 0x00200020), andXor),
+                                   1.0 / 16, -base / 16 - 2, type);
+  }
+  return numbers;
+}
+
+/// The third bit of field i is bit 2i of each half of `thirds`.
+std::array<Int, 4> attention_decode::unpackInt3(Kernel &k, Int word, Int thirds,
+                                                Type type) {
+  bool bf16 = type.isBF16();
+  int64_t one = bf16 ? 0x43004300 : 0x64006400;
+  std::array<Int, 4> numbers;
+  for (int i = 0; i < 4; ++i) {
+    Int third = i == 0 ? thirds << 2 : i == 1 ? thirds : thirds >> (2 * i - 2);
+    Int upper = k.lop3(third, k.constant(0x00040004),
+                       k.constant(one | 0x00040004), andXor);
+    Int both =
+        k.lop3(i ? word >> 4 * i : word, k.constant(0x00030003), upper, andXor);
+    numbers[i] = fmaHalves(both, 1, bf16 ? -132 : -1028, type);
+  }
+  return numbers;
+}

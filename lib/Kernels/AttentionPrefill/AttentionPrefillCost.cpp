@@ -23,8 +23,28 @@ static double instructionsOf(const quant::Format &format) {
     return 0.146;
   case quant::ElementType::Int4:
     return 0.081;
+  case quant::ElementType::Int3: // of keys, beside int4 in groups
+    return 0.219;
+  case quant::ElementType::Int2:
+    return 0.122;
   default:
     return 0.02;
+  }
+}
+
+/// The same of values, in groups with offsets, too.
+static double valueInstructionsOf(const quant::Format &format) {
+  if (!format.groupSize)
+    return instructionsOf(format);
+  switch (format.element) {
+  case quant::ElementType::Int8:
+    return 0.142;
+  case quant::ElementType::Int4:
+    return 0.116;
+  case quant::ElementType::Int3:
+    return 0.212;
+  default:
+    return 0.111;
   }
 }
 
@@ -40,7 +60,14 @@ static double instructionsPerScore(const cuda::KvPageLayout &cache,
                                    const Plan &plan) {
   return scoreInstructions +
          double(plan.keyChannels) * instructionsOf(cache.key) +
-         double(plan.valueTiles * 16) * instructionsOf(cache.value);
+         double(plan.valueTiles * 16) * valueInstructionsOf(cache.value);
+}
+
+/// Of a head's positions, some of which are read with 16 bits.
+static int64_t bytesOf(const cuda::KvPageLayout &cache, int64_t context) {
+  int64_t halves = std::min(context, cache.recent + cache.first);
+  return (context - halves) * cache.positionBytes() +
+         halves * (cache.keyHalfBytes() + cache.valueHalfBytes());
 }
 
 /// `tiles`: of the blocks ahead in a place, and of one that sees everything.
@@ -65,7 +92,7 @@ Cost attention_prefill::costOf(const Problem &problem, const Schedule &schedule,
   double heads = double(sequences * cache.keyHeads);
   double rows = double(launch.y / cache.keyHeads * schedule.blockRows());
   Cost cost;
-  cost.cacheBytes = int64_t(heads * double(context)) * cache.positionBytes();
+  cost.cacheBytes = int64_t(heads) * bytesOf(cache, context);
   cost.activationBytes = sequences * tokens * problem.heads *
                          (cache.keySize + cache.valueSize) * 2;
   cost.products =

@@ -39,6 +39,9 @@ static Status isValidAppend(const cuda::KvPageLayout &cache) {
   if (cache.keyGroup())
     return unsupported("gemm appends no keys in groups of positions, some of "
                        "which other blocks have");
+  if (cache.recent)
+    return unsupported("gemm appends no latest positions, of which a sequence "
+                       "has several tokens'");
   if (!isPower(cache.keySize) || cache.keySize == 1)
     return unsupported("gemm appends heads that fill tiles, of a power of two "
                        "of channels from 2 on; got " +

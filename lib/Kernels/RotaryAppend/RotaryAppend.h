@@ -28,15 +28,17 @@
 //
 // with that very f16 scale, so that code · scale is the nearest x that the
 // scale allows; codes are 0 where the scale is 0. int4: two codes a byte in
-// two's complement, the even channel in the low nibble.
+// two's complement, the even channel in the low nibble. Lanes that have parts
+// of the eight codes of int3 and int2 that lie in two bytes put them together.
 //
 // Keys in groups have a scale for each channel and G positions by the same
-// rule; they are rounded to the activation's type first, in which they wait
-// until their group is full. With offsets:
+// rule (int3: / 3, int2: / 1); they are rounded to the activation's type first,
+// in which they wait until their group is full. Values in groups have one for
+// each position and G channels. With offsets, of codes of b bits:
 //
-//   scale = f16((max x − min x) / 255), int4: / 15; at most 65504
-//   offset = f16(min x + 128 · scale), int4: 8 ·
-//   code  = (x − offset) · (1 / scale), within −128 … 127, −8 … 7
+//   scale = f16((max x − min x) / (2^b − 1)); at most 65504
+//   offset = f16(min x + 2^(b−1) · scale)
+//   code  = (x − offset) · (1 / scale), within −2^(b−1) … 2^(b−1) − 1
 //
 // Tokens behind the last sequence (a padded launch) are left alone.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -98,6 +98,8 @@ Places::Places(const Problem &problem, std::vector<Argument> &arguments,
   contextStarts = add(Argument::Constant, "context_starts");
   pageTable = add(Argument::Constant, "page_table");
   pages = add(Argument::Dependent, "pages");
+  if (problem.cache.recent)
+    rows = add(Argument::Dependent, "rows");
   sequences = add(Argument::Integer, "sequences");
 }
 
@@ -182,7 +184,7 @@ void Body::locate() {
   // One that is there even for a token behind all of them.
   Int sequence = min(this->sequence, k.integer(unsigned(places.sequences)) - 1);
   setPlace(token, placeIn(sequence, token));
-  if (cache.keyGroup())
+  if (cache.hasSlots())
     locateGroups(sequence);
 }
 
@@ -396,6 +398,37 @@ void Body::storeCodes(Global codes, int64_t chunk,
     storeWords(k, address, words);
 }
 
+/// As storeCodes with codes of two or three bits, by all lanes: what lies in
+/// the two bytes of eight channels, and in the third behind the row of the
+/// others, is put together by the lanes that have them.
+void Body::storeShortCodes(Global codes, int64_t chunk, int64_t row,
+                           const Run &quotients, const quant::Element &element,
+                           int64_t lowest) {
+  constexpr int64_t unit = 8;
+  Int first = channel(chunk) % unit; // of the lane in its unit
+  Int lower = k.constant(0), thirds = k.constant(0);
+  for (size_t i = 0; i < quotients.size(); ++i) {
+    Int code = roundToInt(quotients[i]);
+    code = max(min(code, k.constant(element.maxCode)), k.constant(lowest));
+    lower = lower | (code & 3) << int64_t(2 * i);
+    if (element.bits == 3)
+      thirds = thirds | ((code >> int64_t(2)) & 1) << int64_t(i);
+  }
+  Int word = lower << first * 2;
+  if (element.bits == 3)
+    word = word | thirds << (first + 16);
+  for (int distance = 1; distance * width < unit; distance *= 2)
+    word = word | fromLaneAcross(k, word, distance);
+  where(chunk, row, [&] {
+    k.when(first == 0, [&] {
+      storeBytes(k, codes.at(channel(chunk) >> int64_t(2), 1), word, 2);
+      if (element.bits == 3)
+        storeBytes(k, codes.at(row / 4).at(channel(chunk) >> int64_t(3), 1),
+                   word >> int64_t(16), 1);
+    });
+  });
+}
+
 /// The f16 scale of values up to `largest` in so many steps, and one over it; 0
 /// for a scale of 0.
 CodeScale Body::scaleOf(Real largest, int steps) {
@@ -434,6 +467,8 @@ void Body::append(const Head &head, Global run, int64_t row,
   const quant::Element &element = quant::elementOf(format.element);
   int64_t bits = element.bits;
   Global codes = run.at(slot, row * bits / 8);
+  if (format.groupSize)
+    return appendValueGroups(head, run);
   if (!format.isFloat())
     return appendCodes(head, codes,
                        run.at(cache.page * row * bits / 8).at(slot, 2), row,
@@ -508,9 +543,13 @@ void Body::run(Int job) {
   forKind(job, [&](Kind kind, Int index) {
     if (kind == Kind::Query && keepsQueries)
       return;
-    if (kind == Kind::Key && cache.keyGroup())
-      return appendKeys(index, keysOf(index));
-    Global source = sourceOf(kind, index);
-    store(kind, rotated(kind, index, readerOf(source, sizeOf(kind))), index);
+    if (kind == Kind::Key && cache.keyGroup()) {
+      appendKeys(index, keysOf(index));
+    } else {
+      Global source = sourceOf(kind, index);
+      store(kind, rotated(kind, index, readerOf(source, sizeOf(kind))), index);
+    }
+    if (cache.recent && kind != Kind::Query)
+      appendLatest(kind, index);
   });
 }

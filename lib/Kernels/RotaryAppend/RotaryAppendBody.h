@@ -13,9 +13,9 @@ namespace qopt::kernels::rotary_append {
 
 /// Indices of a kernel's arguments; −1 where a problem has none.
 struct Places {
-  int query, key, value, queries, queryScale = -1, keyScale = -1, cos = -1,
-                                  sin = -1, frequencies = -1, tokenStarts,
-                                  contextStarts, pageTable, pages, sequences;
+  int query, key, value, queries,
+      queryScale = -1, keyScale = -1, cos = -1, sin = -1, frequencies = -1,
+      tokenStarts, contextStarts, pageTable, pages, rows = -1, sequences;
 
   /// Appends the arguments of a problem whose heads are in tensors of their
   /// own, or all in that of argument `merged`.
@@ -126,22 +126,40 @@ private:
                            int64_t lowest);
   void storeCodes(Global codes, int64_t chunk, const std::vector<Int> &words,
                   const quant::Element &element);
+  void storeShortCodes(Global codes, int64_t chunk, int64_t row,
+                       const Run &quotients, const quant::Element &element,
+                       int64_t lowest);
   CodeScale scaleOf(Real largest, int steps);
 
-  // Keys in groups (RotaryAppendGroups.cpp).
-  using KeyBody = llvm::function_ref<Kernel::Values(const Head &key, Int at,
-                                                    Kernel::Values values)>;
-  void locateGroups(Int sequence);
-  Head newKey(Int head, Int at);
-  Global openKey(Int head, Int at);
-  Kernel::Values forGroup(Int head, Int start, Kernel::Values values,
-                          KeyBody body);
+  // Values in groups, and keys (RotaryAppendGroups.cpp).
+  /// Of several numbers with one scale: in codes' steps, and code 0.
   struct ChannelCodes {
     CodeScale scale;
     Real offset;
   };
+  ChannelCodes channelCodesOf(Real most, Real least,
+                              const quant::Format &format);
+  void storeGroupCodes(Global codes, int64_t chunk, int64_t row,
+                       const Run &quotients, const quant::Format &format);
+  Run largestOfGroups(const Run &ofChunks, int64_t group);
+  void appendValueGroups(const Head &head, Global run);
+  using KeyBody = llvm::function_ref<Kernel::Values(const Head &key, Int at,
+                                                    Kernel::Values values)>;
+  void locateGroups(Int sequence);
+  Head newRow(Kind kind, Int head, Int at);
+  Global openKey(Int head, Int at);
+  // Latest positions with 16 bits (RotaryAppendLatest.cpp).
+  Global latestRow(Kind kind, Int head, Int at);
+  Global stepRow(Kind kind, Int head, Int at);
+  int64_t halfBytes(Kind kind) const {
+    return kind == Kind::Value ? cache.valueHalfBytes() : cache.keyHalfBytes();
+  }
+  void storeHalves(Kind kind, const Head &row, Global place);
+  void copyLatest(Kind kind, Int head);
+  void appendLatest(Kind kind, Int head);
+  Kernel::Values forGroup(Int head, Int start, Kernel::Values values,
+                          KeyBody body);
   std::pair<Run, Run> rangesOf(Int head, Int start);
-  ChannelCodes channelCodesOf(Real most, Real least);
   void closeGroup(Int head, Global run, Int start);
   void appendKeys(Int head, Global run);
 
@@ -156,10 +174,10 @@ private:
   Int position; ///< in the sequence
   Int slot;     ///< position in the page
   Global page;
-  // Of the sequence, with groups: positions before and after the step, the
+  // Of the sequence, with slots: positions before and after the step, the
   // first of its tokens, and its slot.
   Int context, length, firstToken;
-  Global slotBegin;
+  Global slotBegin, rowsBegin;
 };
 
 } // namespace qopt::kernels::rotary_append

@@ -9,7 +9,8 @@ using namespace qopt::kernels::rotary_append;
 int64_t rotary_append::writtenBytes(const Problem &problem, int64_t tokens) {
   const cuda::KvPageLayout &cache = problem.cache;
   return tokens * (2 * problem.heads * cache.keySize +
-                   cache.keyHeads * cache.positionBytes());
+                   cache.keyHeads * cache.positionBytes() +
+                   (cache.recent ? cache.stepRowBytes() : 0));
 }
 
 /// Clocks of an SM: on an H200 0.29 ns a head and token for 128 to 2048 tokens.

@@ -1,6 +1,7 @@
-// Keys that share a scale in each channel with their neighbours. What a token's
-// warp does for a key head, where c positions came before the step and L there
-// are after it:
+// Numbers in groups. Of a value, lanes that have its groups' channels find
+// their scales together. Keys share a scale in each channel with their
+// neighbours; what a token's warp does for a key head, where c positions came
+// before the step and L there are after it:
 //
 //   the last token of a group that began in this step: codes of the group, from
 //     the rows of the step
@@ -36,15 +37,20 @@ void Body::locateGroups(Int sequence) {
           .at(number(places.pageTable, sequence * problem.pageTableStride +
                                            (problem.pageTableStride - 1)),
               cache.slotBytes());
+  if (cache.recent)
+    rowsBegin =
+        argument(places.rows)
+            .at(firstToken + sequence * (cache.recent + cache.stepPadding),
+                cache.stepRowBytes());
 }
 
-/// The rotated key of position `at`, a new one, as its type holds it.
-Body::Head Body::newKey(Int head, Int at) {
+/// The rotated key, or the value, of position `at`, a new one, as its type
+/// holds it.
+Body::Head Body::newRow(Kind kind, Int head, Int at) {
   Int before = token, place = position;
   token = firstToken + at - context;
   position = at;
-  Head key = rotated(Kind::Key, head,
-                     readerOf(sourceOf(Kind::Key, head), cache.keySize));
+  Head key = rotated(kind, head, readerOf(sourceOf(kind, head), sizeOf(kind)));
   token = before;
   position = place;
   for (Run &run : key)
@@ -53,6 +59,8 @@ Body::Head Body::newKey(Int head, Int at) {
 }
 
 Global Body::openKey(Int head, Int at) {
+  if (cache.recent)
+    return latestRow(Kind::Key, head, at);
   return slotBegin.at(head, cache.openHeadBytes())
       .at(at % cache.keyGroup(), cache.openRowBytes());
 }
@@ -82,7 +90,7 @@ Kernel::Values Body::forGroup(Int head, Int start, Kernel::Values values,
              });
   return k.loop(max(start, context), end, k.constant(1), values,
                 [&](Int at, Kernel::Values now) {
-                  return body(newKey(head, at), at, now);
+                  return body(newRow(Kind::Key, head, at), at, now);
                 });
 }
 
@@ -111,12 +119,13 @@ std::pair<Run, Run> Body::rangesOf(Int head, Int start) {
   return ranges;
 }
 
-/// From the largest key of a channel and minus the smallest.
-Body::ChannelCodes Body::channelCodesOf(Real most, Real least) {
-  const quant::Element &element = quant::elementOf(cache.key.element);
+/// From the largest number and minus the smallest.
+Body::ChannelCodes Body::channelCodesOf(Real most, Real least,
+                                        const quant::Format &format) {
+  const quant::Element &element = quant::elementOf(format.element);
   ChannelCodes codes;
   codes.offset = k.real(0);
-  if (!cache.keyOffsets()) {
+  if (format.zero != quant::ZeroType::Float) {
     codes.scale = scaleOf(max(max(most, least), k.real(0)), element.maxCode);
     return codes;
   }
@@ -130,6 +139,90 @@ Body::ChannelCodes Body::channelCodesOf(Real most, Real least) {
   return codes;
 }
 
+/// Codes of quotients, stored by the lanes that have channels of the row.
+void Body::storeGroupCodes(Global codes, int64_t chunk, int64_t row,
+                           const Run &quotients, const quant::Format &format) {
+  const quant::Element &element = quant::elementOf(format.element);
+  bool offsets = format.zero == quant::ZeroType::Float;
+  int lowest = offsets ? -element.maxCode - 1 : -element.maxCode;
+  if (element.bits < 4)
+    return storeShortCodes(codes, chunk, row, quotients, element, lowest);
+  where(chunk, row, [&] {
+    storeCodes(codes, chunk, codesOf(quotients, element, lowest), element);
+  });
+}
+
+// Values ----------------------------------------------------------------------
+
+/// Of a number for each of the lane's chunks, the largest of the chunk's group,
+/// in all lanes that have channels of it.
+Run Body::largestOfGroups(const Run &ofChunks, int64_t group) {
+  Run result;
+  int64_t lanes = group / width;
+  if (lanes <= 32 && (lanes & (lanes - 1)) == 0) { // side by side
+    for (Real value : ofChunks) {
+      for (int64_t distance = lanes / 2; distance > 0; distance /= 2)
+        value = max(value, fromLaneAcross(k, value, int(distance)));
+      result.push_back(value);
+    }
+    return result;
+  }
+  Real none = k.real(-std::numeric_limits<double>::infinity());
+  result.assign(ofChunks.size(), none);
+  for (int64_t index = 0; index < cache.valueSize / group; ++index) {
+    auto isOf = [&](size_t chunk) {
+      return channel(int64_t(chunk)) / group == index;
+    };
+    Real largest = none;
+    for (size_t chunk = 0; chunk < ofChunks.size(); ++chunk)
+      largest = max(largest, select(isOf(chunk), ofChunks[chunk], none));
+    largest = reduceWarp(k, largest, Reduction::Max);
+    for (size_t chunk = 0; chunk < ofChunks.size(); ++chunk)
+      result[chunk] = select(isOf(chunk), largest, result[chunk]);
+  }
+  return result;
+}
+
+/// `run`: the head's codes of values in the page, with their scales behind.
+void Body::appendValueGroups(const Head &head, Global run) {
+  int64_t group = cache.valueGroup(), row = cache.valueRow();
+  Real none = k.real(-std::numeric_limits<double>::infinity());
+  Run most, least; // of each chunk; the latter with its sign turned
+  for (const Run &values : head) {
+    most.push_back(none), least.push_back(none);
+    for (Real value : values) {
+      most.back() = max(most.back(), value);
+      least.back() = max(least.back(), value * -1);
+    }
+  }
+  most = largestOfGroups(most, group);
+  least = largestOfGroups(least, group);
+  Global codes = run.at(slot, cache.valueCodeBytes() / cache.page);
+  Global numbers = run.at(cache.valueCodeBytes()).at(slot, 2);
+  Type f16 = k.builder().getF16Type();
+  for (int64_t chunk = 0; chunk < chunks(row); ++chunk) {
+    ChannelCodes code =
+        channelCodesOf(most[size_t(chunk)], least[size_t(chunk)], cache.value);
+    Run quotients;
+    for (Real value : head[size_t(chunk)]) {
+      if (cache.valueOffsets())
+        value = value - code.offset;
+      quotients.push_back(value * code.scale.inverse);
+    }
+    storeGroupCodes(codes, chunk, row, quotients, cache.value);
+    Int first = channel(chunk);
+    k.when(first < k.constant(cache.valueSize) && first % group == 0, [&] {
+      Global place = numbers.at(first / group, cache.page * 2);
+      k.storeReal(place, code.scale.step, f16);
+      if (cache.valueOffsets())
+        k.storeReal(place.at(cache.valueSize / group * cache.page * 2),
+                    code.offset, f16);
+    });
+  }
+}
+
+// Keys ------------------------------------------------------------------------
+
 /// `run`: the head's codes in the page, with its scales behind.
 void Body::closeGroup(Int head, Global run, Int start) {
   const quant::Element &element = quant::elementOf(cache.key.element);
@@ -139,7 +232,7 @@ void Body::closeGroup(Int head, Global run, Int start) {
   for (size_t i = 0; i < most.size(); ++i) {
     if (i % size_t(width) == 0)
       steps.emplace_back(), offsets.emplace_back(), inverses.emplace_back();
-    ChannelCodes codes = channelCodesOf(most[i], least[i]);
+    ChannelCodes codes = channelCodesOf(most[i], least[i], cache.key);
     steps.back().push_back(codes.scale.step);
     inverses.back().push_back(codes.scale.inverse);
     offsets.back().push_back(codes.offset);
@@ -154,7 +247,6 @@ void Body::closeGroup(Int head, Global run, Int start) {
       if (cache.keyOffsets())
         storeRun(k, place.at(cache.keyRow() * 2), offsets[size_t(chunk)], f16);
     });
-  int lowest = cache.keyOffsets() ? -element.maxCode - 1 : -element.maxCode;
   forGroup(head, start, {}, [&](const Head &key, Int at, Kernel::Values) {
     Global codes =
         run.at(inPage + (at - start), cache.keyRow() * element.bits / 8);
@@ -166,10 +258,8 @@ void Body::closeGroup(Int head, Global run, Int start) {
           value = value - offsets[chunk][i];
         quotients.push_back(value * inverses[chunk][i]);
       }
-      where(int64_t(chunk), cache.keyRow(), [&] {
-        storeCodes(codes, int64_t(chunk), codesOf(quotients, element, lowest),
-                   element);
-      });
+      storeGroupCodes(codes, int64_t(chunk), cache.keyRow(), quotients,
+                      cache.key);
     }
     return Kernel::Values();
   });
@@ -183,10 +273,12 @@ void Body::appendKeys(Int head, Global run) {
   Flag fillsBegun = isFirst && begun < context && !(length < begun + group);
   k.when(fillsOwn || fillsBegun,
          [&] { closeGroup(head, run, select(fillsOwn, own, begun)); });
+  if (cache.recent)
+    return;
   k.when(isFirst, [&] {
     Int first = max(context, length - length % group);
     k.loop(first, length, k.constant(1), {}, [&](Int at, Kernel::Values) {
-      Head key = newKey(head, at);
+      Head key = newRow(Kind::Key, head, at);
       Global row = openKey(head, at);
       for (int64_t chunk = 0; chunk < chunks(cache.keySize); ++chunk)
         where(chunk, cache.keyRow(), [&] {

@@ -119,6 +119,10 @@ std::string rotary_append::symbolOf(const Problem &problem,
   add("_h", problem.heads);
   for (int64_t number : {cache.keyHeads, cache.keySize, cache.valueSize})
     add("x", number);
+  if (cache.recent) {
+    add("_l", cache.recent);
+    add("x", cache.first);
+  }
   add("_p", cache.page);
   add("x", problem.pageTableStride);
   add(problem.pairs == Pairs::Halves ? "_r" : "_i", problem.rotated);

@@ -23,12 +23,13 @@ struct Marker {
   int64_t pageOf(int64_t position) const {
     return table[position / cache.page] * cache.pageBytes();
   }
-  /// Codes of a position, and its scale of 16 bits where there is one.
-  void markPosition(int64_t run, int64_t position, int64_t codes, bool scaled) {
+  /// Codes of a position, and its scales and offsets of 16 bits.
+  void markPosition(int64_t run, int64_t position, int64_t codes,
+                    int64_t numbers) {
     int64_t in = position % cache.page;
     mark(run + in * (codes / cache.page), codes / cache.page);
-    if (scaled)
-      mark(run + codes + 2 * in, 2);
+    for (int64_t i = 0; i < numbers; ++i)
+      mark(run + codes + 2 * (i * cache.page + in), 2);
   }
   /// Keys in groups: codes and scales of groups that have become full, rows of
   /// the slot of others.
@@ -39,16 +40,34 @@ struct Marker {
       if (start + group <= length) {
         int64_t run = pageOf(start) + cache.keyOffset(head);
         for (int64_t p = start; p < start + group; ++p)
-          markPosition(run, p, cache.keyCodeBytes(), false);
+          markPosition(run, p, cache.keyCodeBytes(), 0);
         mark(run + cache.keyCodeBytes() +
                  start % cache.page / group * cache.groupScaleBytes(),
              cache.groupScaleBytes());
         continue;
       }
+      if (cache.recent)
+        continue;
       int64_t slot =
           table[stride - 1] * cache.slotBytes() + head * cache.openHeadBytes();
       for (int64_t p = std::max(start, context); p < length; ++p)
         mark(slot + (p - start) * cache.openRowBytes(), cache.openRowBytes());
+    }
+  }
+  /// Latest rows of the slot, and first ones.
+  void markLatest(int64_t head) {
+    int64_t slot =
+        table[stride - 1] * cache.slotBytes() + head * cache.halvesHeadBytes();
+    for (auto bytes : {cache.keyHalfBytes(), cache.valueHalfBytes()}) {
+      for (int64_t p = std::max(context, length - cache.recent); p < length;
+           ++p)
+        mark(slot + p % cache.recent * bytes, bytes);
+      slot += cache.recent * bytes;
+    }
+    for (auto bytes : {cache.keyHalfBytes(), cache.valueHalfBytes()}) {
+      for (int64_t p = context; p < std::min(length, cache.first); ++p)
+        mark(slot + p * bytes, bytes);
+      slot += cache.first * bytes;
     }
   }
 };
@@ -77,10 +96,12 @@ std::string test::strayWrite(const rotary_append::Problem &append,
           marker.markPosition(page + cache.keyOffset(head), p,
                               cache.keyCodeBytes(), !cache.key.isFloat());
         marker.markPosition(page + cache.valueOffset(head), p,
-                            cache.valueCodeBytes(), !cache.value.isFloat());
+                            cache.valueCodeBytes(), cache.valueNumbers());
       }
       if (cache.keyGroup())
         marker.markGroups(head);
+      if (cache.recent)
+        marker.markLatest(head);
     }
   }
   for (size_t i = 0; i < before.size(); ++i)

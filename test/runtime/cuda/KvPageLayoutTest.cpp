@@ -52,6 +52,21 @@ TEST(KvPageLayout, HasTheBytesOfItsFormats) {
   EXPECT_EQ(layoutOf("f16", "f16").keyScaleBytes(), 0);
 }
 
+TEST(KvPageLayout, GivesEachPositionTheNumbersOfItsGroups) {
+  KvPageLayout layout = layoutOf("int2_g32", "int3_asym_g16_zf");
+  layout.page = 32;
+  ASSERT_TRUE(layout.check().ok());
+  EXPECT_EQ(layout.keyRow(), 80);
+  EXPECT_EQ(layout.keyCodeBytes(), 32 * 20);
+  EXPECT_EQ(layout.valueCodeBytes(), 32 * 24);
+  EXPECT_EQ(layout.valueNumbers(), 8);
+  EXPECT_EQ(layout.valueScaleBytes(), 32 * 8 * 2);
+  EXPECT_EQ(layout.positionBytes(), 20 + 80 * 2 / 32 + 24 + 16);
+  layout.keySize = 65;
+  layout.key = *quant::parseFormat("int3_g32");
+  EXPECT_EQ(layout.keyRow(), 96);
+}
+
 /// Rows of whole words in every format, whatever the head.
 TEST(KvPageLayout, RoundsRowsUp) {
   KvPageLayout layout = layoutOf("int8_asym_g32_zf", "int4");
@@ -69,8 +84,14 @@ TEST(KvPageLayout, RoundsRowsUp) {
 
 TEST(KvPageLayout, RefusesWhatNoKernelReads) {
   EXPECT_EQ(layoutOf("f32", "f16").check().message(),
-            "a GPU keeps its cache in f16, bf16, int8, int4 or fp8_e4m3, and "
-            "keys in int8 or int4 with groups of positions, got f32");
+            "a GPU keeps its cache in f16, bf16, int8, int4 or fp8_e4m3, or "
+            "in integers with groups, got f32");
+  EXPECT_EQ(layoutOf("f16", "int3").check().code(), StatusCode::Unsupported);
+  EXPECT_EQ(layoutOf("f16", "int4_asym_g32").check().code(),
+            StatusCode::Unsupported);
+  EXPECT_EQ(layoutOf("f16", "int4_g48").check().message(),
+            "values in groups of 48 channels; expected a multiple of 16 that "
+            "divides heads of 64");
   KvPageLayout layout = layoutOf("f16", "f16");
   layout.keySize = 1025;
   EXPECT_EQ(layout.check().message(), "heads of 1025 channels; a GPU takes up "

@@ -36,6 +36,13 @@ static const char *const formats[] = {
     "key=fp8_e4m3 value=fp8_e4m3 act=bf16",
     "key=int4_asym_g32_zf value=int4",
     "key=int8_g64 value=int8 act=bf16",
+    "key=int4_asym_g32_zf value=int4_asym_g32_zf",
+    "key=int3_asym_g32_zf value=int3_asym_g32_zf",
+    "key=int2_asym_g32_zf value=int2_asym_g32_zf",
+    "key=int8_g64 value=int8_asym_g32_zf act=bf16",
+    "key=int2_asym_g32_zf value=int2_asym_g32_zf act=bf16",
+    "key=int4_asym_g32_zf value=int4_asym_g32_zf recent=32",
+    "key=int2_asym_g32_zf value=int2_asym_g32_zf recent=32 first=16",
 };
 
 /// Heads of other sizes than tiles, and those whose queries lie in shared
@@ -94,8 +101,13 @@ static std::vector<std::string> cases() {
   for (const char *shape : shapes)
     for (const char *format : formats)
       add(shape, format);
-  for (size_t i = 0; i < std::size(formats); ++i)
-    add(smallShapes[i % std::size(smallShapes)], formats[i]);
+  for (size_t i = 0; i < std::size(formats); ++i) {
+    // Groups of values divide the first shape's heads.
+    std::string_view value = formats[i];
+    value.remove_prefix(value.find("value="));
+    bool inGroups = value.find("_g") != std::string_view::npos;
+    add(smallShapes[inGroups ? 0 : i % std::size(smallShapes)], formats[i]);
+  }
   return all;
 }
 

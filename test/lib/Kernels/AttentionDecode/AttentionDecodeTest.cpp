@@ -60,11 +60,11 @@ TEST(AttentionDecode, aWindowBoundsTheSplits) {
 
 TEST(AttentionDecode, everyFormatAndHeadSizeHasASchedule) {
   for (const target::Target *target : target::allTargets())
-    for (std::string_view format :
-         {"f16", "int8", "int4", "fp8_e4m3", "int4_asym_g64_zf"})
+    for (std::string_view format : {"f16", "int8", "int4", "fp8_e4m3",
+                                    "int4_asym_g64_zf", "int3_g64", "int2_g64"})
       for (int64_t size = 1; size <= 1024; ++size)
         for (int64_t page : {16, 64, 256}) {
-          if (page == 16 && format == "int4_asym_g64_zf")
+          if (page == 16 && format.find("_g64") != std::string_view::npos)
             continue; // pages of whole groups
           Problem problem = problemOf("int8");
           problem.cache.key = formatOf(format);
@@ -172,6 +172,21 @@ TEST(AttentionDecode, narrowCachesCostLess) {
   EXPECT_LT(seconds("int8"), 0.6 * seconds("f16"));
   EXPECT_LT(seconds("fp8_e4m3"), 0.6 * seconds("f16"));
   EXPECT_LT(seconds("int4"), 0.35 * seconds("f16"));
+}
+
+/// Of the codes half and three quarters; scales and offsets are the same.
+TEST(AttentionDecode, fewerBitsAreFewerBytes) {
+  auto bytes = [](std::string_view format) {
+    Problem problem = problemOf(format);
+    Schedule schedule = *chooseSchedule(problem, 1, target::sm90a());
+    return costOf(problem, schedule, target::sm90a(), 1, 1, 4096).cacheBytes;
+  };
+  constexpr int64_t positions = 8 * 4096,
+                    scales = positions * (128 * 4 / 32 + 128 / 32 * 4);
+  for (auto [format, bits] : {std::pair{"int4_asym_g32_zf", 4},
+                              {"int3_asym_g32_zf", 3},
+                              {"int2_asym_g32_zf", 2}})
+    EXPECT_EQ(bytes(format), positions * 2 * 128 * bits / 8 + scales) << format;
 }
 
 TEST(AttentionDecode, termsAddUp) {

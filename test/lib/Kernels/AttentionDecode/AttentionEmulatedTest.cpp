@@ -224,6 +224,99 @@ TEST(Attention, keysInGroupsOfEverySize) {
   }
 }
 
+/// Chunks with a group, several, and parts of one; the last positions of pages
+/// and tiles.
+TEST(Attention, valuesInGroups) {
+  for (const char *format :
+       {"key=int8 value=int8_g32", "key=f16 value=int4_asym_g32_zf",
+        "key=int4 value=int4_g16", "key=int8 value=int4_asym_g64_zf act=bf16",
+        "key=f16 value=int3_asym_g32_zf", "key=int8 value=int2_asym_g32_zf",
+        "key=bf16 value=int2_g16 act=bf16",
+        "key=bf16 value=int3_g64 act=bf16"}) {
+    std::string text = format;
+    expectRight(text + " heads=8 kv=2 d=64 sequences=1:76,1:0,1:15 splits=1");
+    expectRight(text + " heads=4 kv=2 d=128 page=64 sequences=1:300 splits=3 "
+                       "tilesperwarp=1");
+    expectRight(text + " prefill heads=4 kv=2 d=64 sequences=33:0,5:47");
+  }
+}
+
+TEST(Attention, valuesInGroupsOfEverySize) {
+  struct Sizes {
+    int size;
+    const char *value;
+  };
+  for (Sizes sizes : {Sizes{16, "int4_asym_g16_zf"},
+                      {48, "int2_asym_g48_zf"},
+                      {48, "int4_g16"},
+                      {80, "int3_g16"},
+                      {96, "int4_asym_g48_zf"},
+                      {96, "int3_asym_g96_zf"},
+                      {160, "int2_g32"},
+                      {256, "int3_asym_g128_zf"},
+                      {256, "int8_asym_g32_zf"},
+                      {320, "int2_asym_g64_zf"}}) {
+    std::string text = "heads=2 kv=1 d=" + std::to_string(sizes.size) +
+                       " value=" + sizes.value;
+    expectRight(text + " sequences=1:36,2:31");
+    expectRight(text + " prefill sequences=9:24,40:3");
+  }
+  // Slices of the values.
+  for (const char *value :
+       {"int4_asym_g32_zf", "int3_asym_g128_zf", "int2_asym_g64_zf"})
+    expectRight(std::string("heads=2 kv=1 d=64 dv=640 sequences=1:40,1:9 "
+                            "splits=2 tilesperwarp=1 value=") +
+                value);
+}
+
+TEST(Attention, keysInGroupsOfFewBits) {
+  for (const char *format : {"key=int3_asym_g32_zf value=int3_asym_g32_zf",
+                             "key=int2_asym_g32_zf value=int2_asym_g32_zf",
+                             "key=int2_g64 value=int4 act=bf16",
+                             "key=int3_g32 value=bf16 act=bf16"}) {
+    std::string text = std::string(format) + " page=64";
+    expectRight(text + " heads=8 kv=2 d=64 sequences=1:76,1:0,1:31,1:95,1:64");
+    expectRight(text + " heads=4 kv=2 d=128 sequences=1:300 splits=3 "
+                       "tilesperwarp=1 window=90");
+    expectRight(text + " prefill heads=4 kv=2 d=64 sequences=33:0,5:47,70:27");
+  }
+  for (int size : {4, 5, 12, 24, 33, 40, 100, 160, 255, 256, 320, 640})
+    for (const char *key : {"int3_asym_g32_zf", "int2_asym_g32_zf"}) {
+      std::string text = std::string("value=int4 page=32 heads=2 kv=1 key=") +
+                         key + " d=" + std::to_string(size);
+      expectRight(text + (size % 3 ? " sequences=1:36,2:31"
+                                   : " prefill sequences=9:24,40:3"));
+    }
+}
+
+/// The latest positions of each row, and the first ones, are read with 16 bits:
+/// of single tokens from the slot, of several from the rows of the step.
+TEST(Attention, latestAndFirstPositions) {
+  for (const char *format :
+       {"key=int8 value=int8 recent=32 first=16",
+        "key=int4_asym_g32_zf value=int4_asym_g32_zf recent=32",
+        "key=int2_asym_g32_zf value=int2_asym_g32_zf recent=32 first=16",
+        "key=int3_g64 value=int4 recent=64 first=32 act=bf16",
+        "key=f16 value=int3_g32 recent=96"}) {
+    std::string text = std::string(format) + " page=64";
+    expectRight(text + " heads=8 kv=2 d=64 sequences=1:76,1:0,1:31,1:47,1:200");
+    expectRight(text + " heads=4 kv=2 d=128 sequences=1:300,1:20 splits=3 "
+                       "tilesperwarp=1 window=130");
+    expectRight(text + " heads=4 kv=2 d=64 sequences=4:90,1:33,2:14 splits=2 "
+                       "tilesperwarp=1");
+    expectRight(text + " prefill heads=4 kv=2 d=64 sequences=33:0,5:47,70:60");
+    expectRight(text + " prefill heads=2 kv=1 d=96 sequences=90:40 window=40 "
+                       "slopes sinks softcap=5");
+  }
+  for (int size : {16, 40, 65, 160, 256}) {
+    std::string text = "key=int4_asym_g32_zf value=int4 page=32 recent=32 "
+                       "first=16 heads=2 kv=1 d=" +
+                       std::to_string(size);
+    expectRight(text + " sequences=1:76,2:60");
+    expectRight(text + " prefill sequences=9:74,40:3");
+  }
+}
+
 TEST(Attention, keysInGroupsUnderMasks) {
   for (const char *mask : {"window=17", "window=40", "softcap=20", "all",
                            "window=33 softcap=5 slopes sinks"}) {
@@ -279,7 +372,8 @@ TEST(Attention, everyOrderGivesTheSameBits) {
 
 /// A long walk reads its cache once, and its main loop meets no bank twice.
 TEST(Attention, trafficAndBanks) {
-  for (const char *format : {"f16", "int8", "int4", "fp8_e4m3"}) {
+  for (const char *format : {"f16", "int8", "int4", "fp8_e4m3",
+                             "int4_asym_g32_zf", "int2_asym_g32_zf"}) {
     SCOPED_TRACE(format);
     StatusOr<Case> test =
         parseCase(std::string("heads=4 kv=1 d=128 page=64 sequences=1:1023 "

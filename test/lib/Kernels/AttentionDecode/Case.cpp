@@ -1,6 +1,7 @@
 // Parsing of cases and their random arrays.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Case.h"
+#include "../CacheRow.h"
 
 #include "lib/Kernels/AttentionPrefill/AttentionPrefill.h"
 #include "lib/Quant/Element.h"
@@ -69,6 +70,8 @@ static Status parseProblem(const Options &options, Case &test) {
     return value.status();
   cache.key = *key;
   cache.value = *value;
+  cache.recent = int64_t(number(options, "recent", 0));
+  cache.first = int64_t(number(options, "first", 0));
   const quant::Element *act = quant::findElement(word(options, "act", "f16"));
   if (act)
     problem.activation = act->type;
@@ -181,36 +184,78 @@ static void storeVector(const quant::Format &format, float *values,
   element.pack(numbers.data(), size, codes);
 }
 
+namespace {
+/// Codes of numbers with one scale, and perhaps an offset, in f16.
+struct GroupCodes {
+  std::vector<int16_t> codes;
+  uint16_t scale = 0, offset = 0;
+};
+} // namespace
+
+static GroupCodes encodeGroup(const quant::Format &format,
+                              const std::vector<float> &numbers) {
+  const quant::Element &element = quant::elementOf(format.element);
+  auto [least, most] = std::minmax_element(numbers.begin(), numbers.end());
+  bool offsets = format.zero == quant::ZeroType::Float;
+  int lowest = -element.maxCode - offsets;
+  GroupCodes group;
+  group.scale = quant::floatToHalf(
+      offsets ? (*most - *least) / float(element.maxCode - lowest)
+              : std::max(*most, -*least) / float(element.maxCode));
+  float step = decodeHalf(ElementType::F16, group.scale);
+  if (offsets)
+    group.offset = quant::floatToHalf(*least - float(lowest) * step);
+  float offset = decodeHalf(ElementType::F16, group.offset);
+  for (float number : numbers)
+    group.codes.push_back(
+        int16_t(std::clamp(std::nearbyint((number - offset) / step),
+                           float(lowest), float(element.maxCode))));
+  return group;
+}
+
 /// The codes of a channel of a group, its scale and offset, and what its keys
 /// now stand for.
 static std::vector<int16_t> encodeChannel(const cuda::KvPageLayout &cache,
                                           const std::vector<float *> &column,
                                           uint8_t *scales) {
-  const quant::Element &element = quant::elementOf(cache.key.element);
-  float most = *column[0], least = most, offset = 0;
-  for (const float *key : column) {
-    most = std::max(most, *key);
-    least = std::min(least, *key);
+  std::vector<float> keys;
+  for (const float *key : column)
+    keys.push_back(*key);
+  GroupCodes group = encodeGroup(cache.key, keys);
+  std::memcpy(scales, &group.scale, 2);
+  if (cache.keyOffsets())
+    std::memcpy(scales + cache.keyRow() * 2, &group.offset, 2);
+  for (size_t i = 0; i < column.size(); ++i)
+    *column[i] =
+        float(group.codes[i]) * decodeHalf(ElementType::F16, group.scale) +
+        decodeHalf(ElementType::F16, group.offset);
+  return group.codes;
+}
+
+/// A value in groups, and the numbers of the activation's type that are read of
+/// it. `numbers`: the position's first scale.
+static void storeValueGroups(const Problem &problem, std::vector<float> &value,
+                             uint8_t *codes, uint8_t *numbers) {
+  const cuda::KvPageLayout &cache = problem.cache;
+  auto inType = [&](float number) {
+    return decodeHalf(problem.activation,
+                      encodeHalf(problem.activation, number));
+  };
+  int64_t size = cache.valueGroup(), groups = cache.valueSize / size;
+  std::vector<int16_t> row(value.size());
+  for (int64_t g = 0; g < groups; ++g) {
+    auto begin = value.begin() + g * size;
+    GroupCodes group = encodeGroup(cache.value, {begin, begin + size});
+    std::copy(group.codes.begin(), group.codes.end(), row.begin() + g * size);
+    std::memcpy(numbers + g * cache.page * 2, &group.scale, 2);
+    if (cache.valueOffsets())
+      std::memcpy(numbers + (groups + g) * cache.page * 2, &group.offset, 2);
+    float step = inType(decodeHalf(ElementType::F16, group.scale)),
+          offset = inType(decodeHalf(ElementType::F16, group.offset));
+    for (int64_t i = 0; i < size; ++i)
+      begin[i] = inType(float(group.codes[size_t(i)]) * step + offset);
   }
-  int lowest = -element.maxCode - cache.keyOffsets();
-  uint16_t bits = quant::floatToHalf(
-      cache.keyOffsets() ? (most - least) / float(element.maxCode - lowest)
-                         : std::max(most, -least) / float(element.maxCode));
-  std::memcpy(scales, &bits, 2);
-  float step = decodeHalf(ElementType::F16, bits);
-  if (cache.keyOffsets()) {
-    bits = quant::floatToHalf(least - float(lowest) * step);
-    std::memcpy(scales + cache.keyRow() * 2, &bits, 2);
-    offset = decodeHalf(ElementType::F16, bits);
-  }
-  std::vector<int16_t> codes;
-  for (float *key : column) {
-    float code = std::clamp(std::nearbyint((*key - offset) / step),
-                            float(lowest), float(element.maxCode));
-    codes.push_back(int16_t(code));
-    *key = code * step + offset;
-  }
-  return codes;
+  test::packRow(quant::elementOf(cache.value.element), row, codes);
 }
 
 /// Keys in groups: `keys` [length][key heads][D] become codes in `pages`, those
@@ -230,6 +275,8 @@ static void storeGroups(const Problem &problem, const int32_t *table,
     key = decodeHalf(problem.activation, encodeHalf(problem.activation, key));
   for (int64_t head = 0; head < cache.keyHeads; ++head)
     for (int64_t start = 0; start < length; start += group) {
+      if (start + group > length && cache.recent)
+        continue; // they are among the latest
       if (start + group > length) {
         for (int64_t p = start; p < length; ++p)
           for (int64_t i = 0; i < row; ++i) {
@@ -258,8 +305,9 @@ static void storeGroups(const Problem &problem, const int32_t *table,
           codes[size_t(t * row + i)] = numbers[size_t(t)];
       }
       for (int64_t t = 0; t < group; ++t)
-        element.pack(codes.data() + t * row, row,
-                     run + (inPage + t) * cache.keyCodeBytes() / cache.page);
+        test::packRow(element,
+                      {codes.begin() + t * row, codes.begin() + (t + 1) * row},
+                      run + (inPage + t) * cache.keyCodeBytes() / cache.page);
     }
 }
 
@@ -278,6 +326,8 @@ struct Maker {
   }
   void addQuery();
   void addPages(const Tensor &table);
+  void storeHalves(const int32_t *row, size_t sequence, uint8_t *pages);
+  void addRows();
   void addBatch(const Tensor &table);
   std::vector<float> addHeads();
 };
@@ -315,7 +365,7 @@ void Maker::addPages(const Tensor &table) {
   std::memset(pages.data(), 0xff, pages.bytes());
   for (size_t s = 0; s < test.sequences.size(); ++s) {
     int64_t length = test.sequences[s].context + test.sequences[s].tokens;
-    std::vector<float> keys, values;
+    std::vector<float> keys, values, plainKeys, plainValues;
     const int32_t *row = table.as<int32_t>() + int64_t(s) * stride;
     for (int64_t position = 0; position < length; ++position)
       for (int64_t head = 0; head < cache.keyHeads; ++head) {
@@ -327,24 +377,112 @@ void Maker::addPages(const Tensor &table) {
           key[size_t(i)] = normal(random) + (cache.keyOffsets() ? 2.f : 0.f);
         for (int64_t i = 0; i < cache.valueSize; ++i)
           value[size_t(i)] = normal(random);
+        plainKeys.insert(plainKeys.end(), key.begin(),
+                         key.begin() + cache.keySize);
+        plainValues.insert(plainValues.end(), value.begin(),
+                           value.begin() + cache.valueSize);
         uint8_t *k = page + cache.keyOffset(head),
                 *v = page + cache.valueOffset(head);
         if (!cache.keyGroup())
           storeVector(cache.key, key.data(), cache.keyRow(),
                       k + in * cache.keyCodeBytes() / cache.page,
                       k + cache.keyCodeBytes() + 2 * in);
-        storeVector(cache.value, value.data(), cache.valueRow(),
-                    v + in * cache.valueCodeBytes() / cache.page,
-                    v + cache.valueCodeBytes() + 2 * in);
+        uint8_t *codes = v + in * cache.valueCodeBytes() / cache.page,
+                *scales = v + cache.valueCodeBytes() + 2 * in;
+        if (cache.valueGroup())
+          storeValueGroups(test.problem, value, codes, scales);
+        else
+          storeVector(cache.value, value.data(), cache.valueRow(), codes,
+                      scales);
         keys.insert(keys.end(), key.begin(), key.begin() + cache.keySize);
         values.insert(values.end(), value.begin(),
                       value.begin() + cache.valueSize);
       }
+    if (cache.recent) {
+      for (auto *numbers : {&plainKeys, &plainValues})
+        for (float &number : *numbers)
+          number = decodeHalf(test.problem.activation,
+                              encodeHalf(test.problem.activation, number));
+      arrays.halfKeys.push_back(std::move(plainKeys));
+      arrays.halfValues.push_back(std::move(plainValues));
+      storeHalves(row, s, pages.as<uint8_t>());
+    }
     if (cache.keyGroup())
       storeGroups(test.problem, row, keys, pages.as<uint8_t>(),
                   pages.as<uint8_t>() + row[stride - 1] * cache.slotBytes());
     arrays.keys.push_back(std::move(keys));
     arrays.values.push_back(std::move(values));
+  }
+}
+
+/// A row of halves, with zeros behind the head's end.
+static void storeRow(const Problem &problem, const float *numbers, int64_t size,
+                     uint8_t *row) {
+  for (int64_t i = 0; i < ((size + 7) & ~7); ++i) {
+    uint16_t bits = encodeHalf(problem.activation, i < size ? numbers[i] : 0);
+    std::memcpy(row + i * 2, &bits, 2);
+  }
+}
+
+/// The slot of a sequence: its first positions, and where the step has one new
+/// token its latest ones.
+void Maker::storeHalves(const int32_t *row, size_t sequence, uint8_t *pages) {
+  const cuda::KvPageLayout &cache = test.problem.cache;
+  const SequenceCase &seen = test.sequences[sequence];
+  int64_t length = seen.context + seen.tokens, recent = cache.recent;
+  int64_t keyBytes = cache.keyHalfBytes(), valueBytes = cache.valueHalfBytes();
+  uint8_t *slot =
+      pages + row[test.problem.pageStride() - 1] * cache.slotBytes();
+  for (int64_t head = 0; head < cache.keyHeads; ++head) {
+    uint8_t *keys = slot + head * cache.halvesHeadBytes();
+    uint8_t *values = keys + recent * keyBytes;
+    uint8_t *firstKeys = values + recent * valueBytes;
+    uint8_t *firstValues = firstKeys + cache.first * keyBytes;
+    auto store = [&](int64_t position, uint8_t *key, uint8_t *value) {
+      int64_t at = position * cache.keyHeads + head;
+      storeRow(test.problem,
+               arrays.halfKeys[sequence].data() + at * cache.keySize,
+               cache.keySize, key);
+      storeRow(test.problem,
+               arrays.halfValues[sequence].data() + at * cache.valueSize,
+               cache.valueSize, value);
+    };
+    for (int64_t p = std::max<int64_t>(length - recent, 0);
+         seen.tokens == 1 && p < length; ++p)
+      store(p, keys + p % recent * keyBytes, values + p % recent * valueBytes);
+    for (int64_t p = 0; p < std::min(cache.first, length); ++p)
+      store(p, firstKeys + p * keyBytes, firstValues + p * valueBytes);
+  }
+}
+
+/// Rows of the step, of sequences with several new tokens.
+void Maker::addRows() {
+  const cuda::KvPageLayout &cache = test.problem.cache;
+  int64_t count = int64_t(test.sequences.size()), each = cache.recent + 30;
+  Tensor &rows =
+      add(DType::U8, {(test.tokens() + count * each) * cache.stepRowBytes()});
+  std::memset(rows.data(), 0xff, rows.bytes());
+  int64_t token = 0, keyBytes = cache.keyHalfBytes();
+  for (int64_t s = 0; s < count;
+       token += test.sequences[size_t(s)].tokens, ++s) {
+    auto [tokens, context] = test.sequences[size_t(s)];
+    int64_t base = std::max<int64_t>(context - cache.recent, 0) & ~15;
+    int64_t all = (context + tokens - base + 15) & ~15;
+    for (int64_t head = 0; tokens > 1 && head < cache.keyHeads; ++head) {
+      uint8_t *keys = rows.as<uint8_t>() +
+                      (token + s * each) * cache.stepRowBytes() +
+                      head * all * (keyBytes + cache.valueHalfBytes());
+      for (int64_t p = base; p < context + tokens; ++p) {
+        int64_t at = p * cache.keyHeads + head;
+        storeRow(test.problem,
+                 arrays.halfKeys[size_t(s)].data() + at * cache.keySize,
+                 cache.keySize, keys + (p - base) * keyBytes);
+        storeRow(test.problem,
+                 arrays.halfValues[size_t(s)].data() + at * cache.valueSize,
+                 cache.valueSize,
+                 keys + all * keyBytes + (p - base) * cache.valueHalfBytes());
+      }
+    }
   }
 }
 
@@ -383,7 +521,7 @@ Arrays attention_decode::makeArrays(const Case &test) {
     table.as<int32_t>()[i] = int32_t(slotPagesOf(test) + i);
   std::shuffle(table.as<int32_t>(), table.as<int32_t>() + table.elements(),
                maker.random);
-  for (int64_t s = 0; test.problem.cache.keyGroup() && s < count; ++s)
+  for (int64_t s = 0; test.problem.cache.hasSlots() && s < count; ++s)
     table.as<int32_t>()[(s + 1) * stride - 1] = int32_t(count - 1 - s);
   maker.addQuery();
   maker.addPages(table);
@@ -392,5 +530,7 @@ Arrays attention_decode::makeArrays(const Case &test) {
     maker.arrays.slopes = maker.addHeads();
   if (test.problem.sinks)
     maker.arrays.sinks = maker.addHeads();
+  if (test.problem.cache.recent)
+    maker.addRows();
   return std::move(maker.arrays);
 }

@@ -21,8 +21,8 @@ struct SequenceCase {
 
 /// "heads=8 kv=2 d=64 dv=64 page=16 key=int8 value=f16 act=f16
 /// sequences=1:37,3:100 window=20 softcap=30 all slopes sinks prefill
-/// arch=sm_90a", and `splits`, `tile`, `warps`, `stages`, `rowtiles`,
-/// `tilesperwarp` to change what the schedule chose.
+/// recent=32 first=16 arch=sm_90a", and `splits`, `tile`, `warps`, `stages`,
+/// `rowtiles`, `tilesperwarp` to change what the schedule chose.
 struct Case {
   Problem problem;
   Schedule schedule;
@@ -43,6 +43,8 @@ struct Arrays {
   std::vector<Tensor> arguments;
   std::vector<float> query;
   std::vector<std::vector<float>> keys, values;
+  /// The same with 16 bits, where some positions are read so.
+  std::vector<std::vector<float>> halfKeys, halfValues;
   std::vector<float> slopes, sinks;
 };
 Arrays makeArrays(const Case &test);

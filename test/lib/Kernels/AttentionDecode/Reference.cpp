@@ -13,6 +13,12 @@ using namespace qopt::kernels;
 using namespace qopt::kernels::attention_decode;
 using quant::ElementType;
 
+/// Whether a row at `position` reads that of `key` with 16 bits.
+static bool readsHalves(const Problem &problem, int64_t position, int64_t key) {
+  const cuda::KvPageLayout &cache = problem.cache;
+  return cache.recent && (key > position - cache.recent || key < cache.first);
+}
+
 /// How far a score may be from scoreOf's: where keys are in groups, queries are
 /// rounded once more, with the scales in them.
 static double scoreBound(const Case &test, const Arrays &arrays,
@@ -43,8 +49,10 @@ static double scoreOf(const Case &test, const Arrays &arrays, size_t sequence,
   const Problem &problem = test.problem;
   int64_t size = problem.cache.keySize;
   const float *q = arrays.query.data() + (token * problem.heads + head) * size;
+  const auto &keys =
+      readsHalves(problem, position, key) ? arrays.halfKeys : arrays.keys;
   const float *k =
-      arrays.keys[sequence].data() +
+      keys[sequence].data() +
       (key * problem.cache.keyHeads + head / problem.sharing()) * size;
   double score = 0;
   for (int64_t i = 0; i < size; ++i)
@@ -89,10 +97,14 @@ static Expected expectedOf(const Case &test, const Arrays &arrays,
   Expected result{std::vector<double>(size), std::vector<double>(size)};
   for (int64_t key = first; key < end; ++key)
     for (int64_t i = 0; i < size; ++i) {
-      double value = arrays.values[sequence][(key * problem.cache.keyHeads +
-                                              head / problem.sharing()) *
-                                                 size +
-                                             i];
+      const auto &values = readsHalves(problem, position, key)
+                               ? arrays.halfValues
+                               : arrays.values;
+      double value =
+          values[sequence]
+                [(key * problem.cache.keyHeads + head / problem.sharing()) *
+                     size +
+                 i];
       double part = scores[size_t(key - first)] / total * value;
       result.value[i] += part;
       result.bound[i] += std::fabs(part) * (unit + 0x1p-14);
