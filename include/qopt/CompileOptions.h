@@ -85,9 +85,9 @@ struct CompileOptions {
   /// "int8_g32_sf32", with one scale for 32 columns, of all integer weights:
   /// what empty means there; on a GPU it means f16.
   std::string activations;
-  /// Formats of keys and values in the cache, "int8" or "key,value", and on the
-  /// host positions that are kept in f16, "…,recent=32,first=16"; empty: as in
-  /// the model, on a GPU at most 16 bits.
+  /// Formats of keys and values in the cache, "int8" or "key,value", and
+  /// positions that are kept in f16, "…,recent=32,first=16"; empty: as in the
+  /// model, on a GPU at most 16 bits.
   std::string cache;
   /// Of single layers of the cache, "cache.LAYER.key=FORMAT",
   /// "cache.LAYER.value=FORMAT" or "re:PATTERN=FORMAT"; the first that matches

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import NO_ASSEMBLER, PTX_ONLY
 from distributions import divergences
+from e2e.test_cuda import launches
 from e2e.test_cuda_heads import SIZES, TOKENS, compiled, logits_of, synthetic
 from e2e.test_key_groups import logits_of as window_logits
 
@@ -148,6 +149,17 @@ def test_latest_positions_whatever_the_steps(tool, tmp_path, cache, attributes):
     for chunk in (1, 7, TOKENS.size):
         found = logits_of(tool, gpu, "--chunk", chunk, "--device", "emulator")
         assert np.abs(found - host).mean() <= lost / 5, chunk
+
+
+def test_latest_positions_take_no_launch(tool, tmp_path):
+    """Of steps in which the append is part of a linear's launch, and of those in which it is not."""
+    synthetic(tmp_path, 64, TWO_HEADS)
+    caches = ("int8", "int8,int8,recent=32,first=16")
+    counts = []
+    for cache in caches:
+        gpu = compiled(tool, tmp_path, "gpu.qopt", "--target", "cuda", "--kv", cache)
+        counts.append([launches(tool, gpu, tokens) for tokens in (1, 8, 64)])
+    assert counts[0] == counts[1]
 
 
 def test_slots_hold_the_latest_and_first_positions(tool, tmp_path):
