@@ -9,6 +9,7 @@ A ROW is one of
     FORMAT          one format for the linears, calibrated; FORMAT:rtn rounds it to nearest, FORMAT:gptq takes GPTQ alone,
                     FORMAT:original has layers read what they read in the unquantized model, FORMAT:tune=STEPS tunes scales
                     and norms behind that
+    codes=FORMAT/ACTIVATIONS   the linears' weights rounded to nearest, and activations in codes, with scaled channels
     all=FORMAT      one format for all weights, head and embedding included, calibrated
     rule=LOW+HIGH   LOW for all weights, but HIGH for projections of values, down projections and the head, calibrated
     kv=FORMAT       a cache in this format, weights as the file has them
@@ -17,9 +18,9 @@ A ROW is one of
 
 Without rows: those of the table. Printed are the stored bits of the weights that are quantized and of all, the mean KL
 divergence on 32 windows of 512 tokens, spread evenly over TEXT, which is tokenized in pieces of 20,000 characters, the loss,
-which is perplexity less that of the model in f32, and the seconds of the compilation. All models compute in f32. With seeds,
-the text of calibration is so many windows drawn from it for each seed. Behind rows of file=BITS: what `all` and `rule` have at
-the same bits, log KL interpolated between the formats around.
+which is perplexity less that of the model in f32, and the seconds of the compilation. All other models compute in f32. With
+seeds, the text of calibration is so many windows drawn from it for each seed. Behind rows of file=BITS: what `all` and `rule`
+have at the same bits, log KL interpolated between the formats around.
 """
 
 import argparse
@@ -162,10 +163,10 @@ class Harness:
             np.save(text, drawn_windows(self.ids, seed, self.tokens))
         self.calibrate = ("--calibrate", text, "--calibrate-tokens", self.tokens)
 
-    def compile(self, name, *options, model=None):
+    def compile(self, name, *options, model=None, activations="f32"):
         start = time.monotonic()
-        activations = ("--activations", "f32", "-o", self.folder / name)
-        run(self.bin / "qopt-compile", model or self.model, *options, *activations)
+        output = ("--activations", activations, "-o", self.folder / name)
+        run(self.bin / "qopt-compile", model or self.model, *options, *output)
         return time.monotonic() - start
 
     def weights(self, name):
@@ -214,6 +215,10 @@ class Harness:
             windows = drawn_windows(self.ids, self.seed or 0, self.tokens)
             quantize_by_onnxruntime(self.model, name, int(block), windows, model)
             seconds = self.compile("m.qopt", model=model)
+        elif kind == "codes":
+            format, activations = value.split("/")
+            options = ("--weights", format, *self.kept(), *self.calibrate, "--algorithm", "rtn")
+            seconds = self.compile("m.qopt", *options, activations=activations)
         else:
             seconds = self.compile("m.qopt", *self.options(kind, value, row))
         against = ("--tokens", self.folder / "valid.npy", "--reference", self.folder / "logits.npy", "--json")

@@ -15,12 +15,6 @@ struct WindowLimits {
   int64_t vocabulary = 0; ///< ids that the model has rows for
 };
 
-/// Every eighth window is held out: no algorithm sees it, the choice between
-/// their results does.
-inline bool isHeldOut(int64_t window) { return window % 8 == 7; }
-/// So many windows or more have one that is held out.
-inline constexpr int64_t windowsToHoldOut = 8;
-
 /// What a text is for and where it comes from, for errors.
 struct TextSource {
   std::string role, path; ///< "calibration text", "books.txt"

@@ -40,4 +40,21 @@ void likelihoodGradients(float *logits, int64_t tokens, int64_t vocabulary,
   });
 }
 
+void errorGradients(float *results, int64_t rows, int64_t columns,
+                    LabelStream stream, unsigned threads) {
+  int64_t count = rows * columns;
+  double squares = 0;
+  for (int64_t i = 0; i < count; ++i)
+    squares += double(results[i]) * results[i];
+  double root = std::sqrt(squares / double(std::max<int64_t>(1, rows)));
+  auto size = float(root > 0 ? 1 / root : 1);
+  quant::forTasks(threads, rows, [&](int64_t row) {
+    for (int64_t i = row * columns; i < (row + 1) * columns; ++i)
+      results[i] =
+          runtime::uniform(stream.seed, stream.first + uint64_t(i)) < 0.5
+              ? -size
+              : size;
+  });
+}
+
 } // namespace qopt::calibrate

@@ -62,7 +62,7 @@ Status scoreCaches(CalibrationModel &model, ModelGradients &gradients,
               gradient.as<float>(), model.threads());
   };
   int64_t step = std::max<int64_t>(
-      1, model.tokens().count() / std::max<int64_t>(1, options.sequences));
+      1, model.samples().count() / std::max<int64_t>(1, options.sequences));
   size_t done = 0;
   QOPT_RETURN_IF_ERROR(gradients.backward(
       options.seed, step,

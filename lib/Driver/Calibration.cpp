@@ -4,17 +4,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/Calibration.h"
 #include "dialects/QOpt/QOptOps.h"
-#include "lib/Driver/CalibrationManifest.h"
 #include "lib/Driver/Observations.h"
-#include "lib/Driver/TextReader.h"
 #include "lib/Driver/WeightCalibration.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "runtime/PrintableText.h"
-#include "runtime/Sha256.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
 #include <map>
 
 using namespace mlir;
@@ -195,123 +188,6 @@ private:
 };
 
 } // namespace
-
-static CalibrationRecord recordOf(const CompileOptions &options,
-                                  std::string sha256) {
-  CalibrationRecord record;
-  record.text = options.calibrate;
-  record.sha256 = std::move(sha256);
-  record.tokens = options.calibrateTokens;
-  record.algorithm = options.algorithm;
-  record.inputs = options.calibrateInputs;
-  record.seed = CurvatureOptions().seed;
-  return record;
-}
-
-/// The windows of one source, which have `length` tokens.
-static StatusOr<WindowedText> readSource(const TextReader &reader,
-                                         const ManifestSource &source,
-                                         int64_t length, int64_t tokens) {
-  auto found = reader.read({"calibration text", source.path}, length, tokens);
-  if (!found.ok())
-    return found;
-  auto refuse = [&](const std::string &why) {
-    return Status(StatusCode::InvalidArgument,
-                  "--calibrate: \"" + source.path + "\" " + why);
-  };
-  if (!source.sha256.empty() && source.sha256 != found->sha256)
-    return refuse("is not the file that the manifest means (SHA-256 " +
-                  found->sha256 + ", there " + source.sha256 + ")");
-  if (int64_t own = found->windows.length(); own != length)
-    return refuse("has windows of " + std::to_string(own) +
-                  " tokens, and all sources of a manifest have one length; "
-                  "expected " +
-                  std::to_string(length) + ", or \"window\": " +
-                  std::to_string(own) + " in the manifest");
-  return found;
-}
-
-/// The sources of a manifest, by their weights.
-static StatusOr<CalibrationText> readSources(const TextReader &reader,
-                                             const CompileOptions &options,
-                                             const Companions &companions,
-                                             int64_t length) {
-  auto text = llvm::MemoryBuffer::getFile(options.calibrate);
-  if (!text)
-    return Status(StatusCode::NotFound, "--calibrate: cannot read \"" +
-                                            options.calibrate +
-                                            "\": " + text.getError().message());
-  auto manifest = parseManifest((*text)->getBuffer().str(), options.calibrate);
-  if (!manifest.ok())
-    return manifest.status();
-  if (companions.context && manifest->window > companions.context)
-    return Status(StatusCode::Infeasible,
-                  "--calibrate: the manifest has windows of " +
-                      std::to_string(manifest->window) +
-                      " tokens, more than the model's context of " +
-                      std::to_string(companions.context));
-  if (manifest->window)
-    length = manifest->window;
-  CalibrationText result;
-  std::string digests = (*text)->getBuffer().str();
-  for (const auto &[i, source] : llvm::enumerate(manifest->sources)) {
-    auto found = readSource(reader, source, length,
-                            manifest->tokensOf(i, options.calibrateTokens));
-    if (!found.ok())
-      return found.status();
-    int64_t count = found->windows.count();
-    QOPT_RETURN_IF_ERROR(
-        result.tokens.add(source.domain, found->windows, count));
-    digests += "\n" + found->sha256;
-    result.record.sources.push_back(
-        {llvm::sys::path::filename(source.path).str(), source.domain,
-         source.slice, found->sha256, source.weight, count});
-  }
-  std::vector<SourceRecord> sources = std::move(result.record.sources);
-  result.record = recordOf(options, runtime::spell(runtime::Sha256::of(
-                                        digests.data(), digests.size())));
-  result.record.sources = std::move(sources);
-  result.record.window = length;
-  return result;
-}
-
-StatusOr<CalibrationText> readCalibrationText(ModuleOp module,
-                                              const CompileOptions &options,
-                                              const Companions &companions) {
-  auto reader = TextReader::create(module, companions, "--calibrate");
-  if (!reader.ok())
-    return reader.status();
-  int64_t length = calibrate::WindowLimits().length;
-  if (companions.context)
-    length = std::min(length, companions.context);
-  if (isManifest(options.calibrate))
-    return readSources(*reader, options, companions, length);
-  auto text = reader->read({"calibration text", options.calibrate}, length,
-                           options.calibrateTokens);
-  if (!text.ok())
-    return text.status();
-  CalibrationText result{std::move(text->windows),
-                         recordOf(options, text->sha256)};
-  result.record.window = result.tokens.length();
-  return result;
-}
-
-std::string spellMix(const CalibrationText &text) {
-  const CalibrationRecord &record = text.record;
-  int64_t all = text.tokens.count();
-  std::string report =
-      llvm::formatv("calibration on {0} windows of {1} tokens of {2} sources\n"
-                    "  {3,-20} {4,-20} {5,8} {6,8} {7,8}  file",
-                    all, record.window, record.sources.size(), "domain",
-                    "slice", "weight", "windows", "share %");
-  for (const SourceRecord &source : record.sources)
-    report += llvm::formatv(
-                  "\n  {0,-20} {1,-20} {2,8} {3,8} {4,8:F1}  {5}",
-                  source.domain, source.slice, source.weight, source.windows,
-                  100.0 * double(source.windows) / double(all), source.file)
-                  .str();
-  return runtime::printableLines(report);
-}
 
 StatusOr<bool> takeStoredWeights(ModuleOp module, const CalibrationStore &store,
                                  PrecisionPlan &plan,

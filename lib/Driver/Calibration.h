@@ -7,9 +7,7 @@
 #ifndef QOPT_LIB_DRIVER_CALIBRATION_H
 #define QOPT_LIB_DRIVER_CALIBRATION_H
 
-#include "lib/Calibrate/CalibrationTokens.h"
 #include "lib/Driver/CalibrationModel.h"
-#include "lib/Driver/Companions.h"
 #include "lib/Driver/Curvature.h"
 #include "lib/Driver/PrecisionPlan.h"
 #include "lib/Driver/WeightCalibration.h"
@@ -17,23 +15,6 @@
 #include "qopt/Compiler.h"
 
 namespace qopt::driver {
-
-/// A text as windows of tokens, and what is recorded of it.
-struct CalibrationText {
-  TokenWindows tokens;
-  CalibrationRecord record;
-};
-
-/// The windows of `options.calibrate`, a text, token ids (.npy) or a manifest
-/// of such (.json), for a raised model; those of a manifest have a domain for
-/// each source. Unsupported for a model that is no decoder, InvalidArgument for
-/// a text, tokenizer or manifest that does not serve.
-StatusOr<CalibrationText> readCalibrationText(mlir::ModuleOp module,
-                                              const CompileOptions &options,
-                                              const Companions &companions);
-
-/// What a manifest's sources contribute, for people: a line for each.
-std::string spellMix(const CalibrationText &text);
 
 /// The codes of a calibration of `module` that is done already, and what
 /// `plan` has of it. False where it is not.

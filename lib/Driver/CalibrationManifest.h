@@ -10,12 +10,13 @@
 //       …]
 //   }
 //
-// Paths are relative to the file's folder and name texts or token ids (.npy).
-// All but "schema", "sources" and "path" may be left out: windows have 512
-// tokens, or the model's context where that is less, weights are 1, a domain is
-// called like its file, and a slice like its domain. Sources share the tokens
-// of --calibrate-tokens by their weights; a slice is what limits of quality are
-// applied to by itself, on its held-out windows.
+// Paths are relative to the file's folder and name texts or token ids (.npy),
+// or for a graph, which has no window, its inputs (.npz). All but "schema",
+// "sources" and "path" may be left out: windows have 512 tokens, or the model's
+// context where that is less, weights are 1, a domain is called like its file,
+// and a slice like its domain. Sources share the tokens of --calibrate-tokens
+// by their weights; a slice is what limits of quality are applied to by itself,
+// on its held-out windows.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_CALIBRATIONMANIFEST_H
 #define QOPT_LIB_DRIVER_CALIBRATIONMANIFEST_H

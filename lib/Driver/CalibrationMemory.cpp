@@ -13,6 +13,8 @@ using namespace mlir;
 
 namespace qopt::driver {
 
+using calibrate::CalibrationSamples;
+
 /// Resident pages of this process, in bytes.
 static int64_t residentBytes() {
   int64_t all = 0, resident = 0;
@@ -24,13 +26,14 @@ static int64_t residentBytes() {
 /// (half a square in f32) and the factors of the iteration before; of each
 /// linear what it reads and the gradient of what it makes, twice, for results
 /// are copied.
-static double gradientBytes(ArrayRef<ir::WeightType> weights, int64_t length) {
+static double gradientBytes(ArrayRef<ir::WeightType> weights,
+                            const CalibrationSamples &samples) {
   double bytes = 0;
   for (ir::WeightType type : weights) {
     double rows = double(type.getRows()), columns = double(type.getColumns());
     double outputs = rows > 6 * columns ? rows : rows * rows; // Curvature.cpp
     bytes += 6 * (columns * columns + outputs) +
-             16 * double(length) * (rows + columns);
+             16 * double(samples.rowsOf(type.getColumns())) * (rows + columns);
   }
   return bytes;
 }
@@ -39,12 +42,14 @@ static double gradientBytes(ArrayRef<ir::WeightType> weights, int64_t length) {
 /// of rounding's sequences and the held-out ones, and of one weight at a time
 /// its metrics (five squares of its columns in f32, a factor in f64; one of its
 /// rows) and copies: values, two candidates, panels.
-static double roundingBytes(ArrayRef<ir::WeightType> weights, int64_t length) {
+static double roundingBytes(ArrayRef<ir::WeightType> weights,
+                            const CalibrationSamples &samples) {
   double moments = 0, largest = 0;
   for (ir::WeightType type : weights) {
     double rows = double(type.getRows()), columns = double(type.getColumns());
     double outputs = rows > 6 * columns ? rows : rows * rows;
-    moments += 4 * columns * columns + 8 * double(length) * columns;
+    moments += 4 * columns * columns +
+               8 * double(samples.rowsOf(type.getColumns())) * columns;
     largest = std::max(largest, 28 * columns * columns + 12 * outputs +
                                     32 * rows * columns);
   }
@@ -52,7 +57,7 @@ static double roundingBytes(ArrayRef<ir::WeightType> weights, int64_t length) {
 }
 
 CalibrationMemory predictMemory(ArrayRef<func::FuncOp> segments,
-                                int64_t length) {
+                                const CalibrationSamples &samples) {
   CalibrationMemory memory;
   memory.process = residentBytes();
   std::set<std::string> seen;
@@ -69,8 +74,8 @@ CalibrationMemory predictMemory(ArrayRef<func::FuncOp> segments,
         memory.weights +=
             storedBytes(format, type.getRows(), type.getColumns());
     }
-    largest = std::max({largest, gradientBytes(weights, length),
-                        roundingBytes(weights, length)});
+    largest = std::max({largest, gradientBytes(weights, samples),
+                        roundingBytes(weights, samples)});
   }
   memory.layer = int64_t(largest);
   return memory;

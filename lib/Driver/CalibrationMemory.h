@@ -5,6 +5,7 @@
 #ifndef QOPT_LIB_DRIVER_CALIBRATIONMEMORY_H
 #define QOPT_LIB_DRIVER_CALIBRATIONMEMORY_H
 
+#include "lib/Calibrate/CalibrationSamples.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/ArrayRef.h"
@@ -23,9 +24,9 @@ struct CalibrationMemory {
   int64_t peak() const { return process + weights + layer; }
 };
 
-/// Of the layers of a CalibrationModel that runs on windows of `length` tokens.
+/// Of the layers of a CalibrationModel that runs on `samples`.
 CalibrationMemory predictMemory(llvm::ArrayRef<mlir::func::FuncOp> segments,
-                                int64_t length);
+                                const calibrate::CalibrationSamples &samples);
 
 /// "calibration takes about 1.2 GB of memory: …".
 std::string spellMemory(const CalibrationMemory &memory);

@@ -6,28 +6,24 @@
 #include "passes/Calibrate/Passes.h"
 #include "passes/Pipelines.h"
 #include "llvm/ADT/Sequence.h"
-#include <numeric>
+#include <optional>
 
 using namespace mlir;
 
 namespace qopt::driver {
 
 CalibrationModel::CalibrationModel(ModuleOp reference,
-                                   const TokenWindows &tokens,
+                                   const calibrate::CalibrationSamples &samples,
                                    const CompileOptions &options,
                                    const CalibrationStore &store)
-    : module(reference.clone()), windows(tokens), options(options),
-      entries(store), folder("qopt-calibrate"),
-      positions(size_t(tokens.length())) {
-  std::iota(positions.begin(), positions.end(), 0);
-}
+    : module(reference.clone()), inputs(samples), options(options),
+      entries(store), folder("qopt-calibrate") {}
 
-StatusOr<std::unique_ptr<CalibrationModel>>
-CalibrationModel::create(ModuleOp reference, const TokenWindows &tokens,
-                         const CompileOptions &options,
-                         const CalibrationStore &store) {
+StatusOr<std::unique_ptr<CalibrationModel>> CalibrationModel::create(
+    ModuleOp reference, const calibrate::CalibrationSamples &samples,
+    const CompileOptions &options, const CalibrationStore &store) {
   std::unique_ptr<CalibrationModel> model(
-      new CalibrationModel(reference, tokens, options, store));
+      new CalibrationModel(reference, samples, options, store));
   QOPT_RETURN_IF_ERROR(model->folder.made());
   PassManager manager(model->module->getContext());
   passes::addCalibrateStage(manager);
@@ -36,10 +32,37 @@ CalibrationModel::create(ModuleOp reference, const TokenWindows &tokens,
                   "the model could not be cut into layers");
   for (auto function : model->module->getOps<func::FuncOp>())
     model->functions.push_back(function);
+  // Of a single layer nothing is passed on.
+  if (auto name = model->functions.front().getResultAttrOfType<StringAttr>(
+          0, "qopt.name");
+      name && model->functions.size() > 1)
+    model->hiddenName = name.str();
   return model;
 }
 
 unsigned CalibrationModel::threads() const { return threadsOf(options); }
+
+std::string CalibrationModel::whyNoGradients() {
+  auto isReal = [](Type type) {
+    return isa<FloatType>(cast<ShapedType>(type).getElementType());
+  };
+  if (llvm::none_of(functions.back().getResultTypes(), isReal))
+    return "no result is of real numbers";
+  for (Type type : functions.back().getResultTypes())
+    if (getElementTypeOrSelf(type).isF64())
+      return "a result is of f64";
+  std::string reason;
+  ScopedDiagnosticHandler handler(module->getContext(),
+                                  [&](Diagnostic &diagnostic) {
+                                    if (reason.empty())
+                                      reason = diagnostic.str();
+                                    return success();
+                                  });
+  for (size_t i = 0; i < functions.size() && reason.empty(); ++i)
+    if (auto gradient = segmentAs(i, SegmentForm::Gradient); !gradient.ok())
+      reason = reason.empty() ? gradient.status().message() : reason;
+  return reason;
+}
 
 StatusOr<OwningOpRef<func::FuncOp>>
 CalibrationModel::segmentAs(size_t index, SegmentForm form) {
@@ -49,9 +72,15 @@ CalibrationModel::segmentAs(size_t index, SegmentForm form) {
   PassManager manager(module->getContext());
   if (form == SegmentForm::Observed)
     manager.addNestedPass<func::FuncOp>(passes::createObserveLinearsPass());
-  if (form == SegmentForm::Gradient)
+  if (form == SegmentForm::Gradient) {
+    // What the model is given has none ahead of it.
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      if (function.getArgAttrOfType<StringAttr>(i, "qopt.name") != hiddenName)
+        function.setArgAttr(i, passes::noGradientAttribute,
+                            UnitAttr::get(module->getContext()));
     manager.addNestedPass<func::FuncOp>(
         passes::createDifferentiateFunctionPass());
+  }
   if (failed(manager.run(*copy)))
     return Status(StatusCode::Unsupported, "a layer could not be calibrated");
   // Last: a weight that is to be quantized is one to observe.
@@ -69,7 +98,7 @@ CalibrationModel::advance(func::FuncOp function,
   auto next = entries.newStates(name);
   if (!next.ok())
     return next.status();
-  QOPT_RETURN_IF_ERROR(run(function, {{"hidden", &hidden}},
+  QOPT_RETURN_IF_ERROR(run(function, {{hiddenName, &hidden}},
                            [&](int64_t sequence, std::vector<Tensor> &results) {
                              return next->write(sequence,
                                                 results.front().view());
@@ -87,24 +116,23 @@ StatusOr<HostFunction> CalibrationModel::compile(func::FuncOp function,
 StatusOr<std::vector<Tensor>>
 CalibrationModel::runOn(HostFunction &compiled, func::FuncOp function,
                         int64_t sequence, ArrayRef<TensorView> states) const {
-  std::vector<TensorView> inputs;
+  std::vector<TensorView> arguments;
   for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-    auto name = function.getArgAttrOfType<StringAttr>(i, "qopt.name");
-    const auto *known = llvm::find_if(states, [&](const TensorView &view) {
-      return view.name == name.getValue();
-    });
+    std::string name =
+        function.getArgAttrOfType<StringAttr>(i, "qopt.name").str();
+    const auto *known = llvm::find_if(
+        states, [&](const TensorView &view) { return view.name == name; });
     if (known != states.end()) {
-      inputs.push_back(*known);
+      arguments.push_back(*known);
       continue;
     }
-    auto ids = name == "positions" ? std::span<const int32_t>(positions)
-                                   : windows[sequence];
-    inputs.push_back({name.str(),
-                      DType::I32,
-                      {int64_t(ids.size())},
-                      const_cast<int32_t *>(ids.data())});
+    std::optional<TensorView> input = inputs.input(sequence, name);
+    if (!input)
+      return Status(StatusCode::Internal,
+                    "a layer reads \"" + name + "\", which nobody has");
+    arguments.push_back(std::move(*input));
   }
-  return compiled.run(inputs);
+  return compiled.run(arguments);
 }
 
 Status CalibrationModel::run(func::FuncOp function, ArrayRef<States> states,
@@ -119,8 +147,8 @@ Status CalibrationModel::run(func::FuncOp function, ArrayRef<States> states,
                      .getValue() == entry.name;
         });
   };
-  for (int64_t sequence = 0; sequence < windows.count(); sequence += step) {
-    std::vector<TensorView> inputs;
+  for (int64_t sequence = 0; sequence < inputs.count(); sequence += step) {
+    std::vector<TensorView> known;
     std::vector<Tensor> read;
     read.reserve(states.size()); // views of them stay
     for (const States &entry : states) {
@@ -130,11 +158,13 @@ Status CalibrationModel::run(func::FuncOp function, ArrayRef<States> states,
       if (!values.ok())
         return values.status();
       read.push_back(std::move(*values));
-      inputs.push_back(read.back().view());
+      known.push_back(read.back().view());
     }
-    auto results = runOn(*compiled, function, sequence, inputs);
+    auto results = runOn(*compiled, function, sequence, known);
     if (!results.ok())
-      return results.status();
+      return Status(results.status().code(),
+                    "--calibrate: sample " + std::to_string(sequence) + ": " +
+                        results.status().message());
     QOPT_RETURN_IF_ERROR(consume(sequence, *results));
   }
   return Status();

@@ -4,7 +4,7 @@
 #ifndef QOPT_LIB_DRIVER_CALIBRATIONMODEL_H
 #define QOPT_LIB_DRIVER_CALIBRATIONMODEL_H
 
-#include "lib/Calibrate/CalibrationTokens.h"
+#include "lib/Calibrate/CalibrationSamples.h"
 #include "lib/Calibrate/TokenStates.h"
 #include "lib/Codegen/TemporaryFolder.h"
 #include "lib/Driver/CalibrationStore.h"
@@ -18,23 +18,28 @@ namespace qopt::driver {
 
 /// What a layer's function is to compute.
 enum class SegmentForm {
-  Original, ///< with the weights as the file has them
-  Observed, ///< the same, and what linears read
-  Gradient, ///< gradients, from that of the result (DifferentiateFunction)
+  Original,  ///< with the weights as the file has them
+  Observed,  ///< the same, and what linears read
+  Gradient,  ///< gradients, from that of the result (DifferentiateFunction)
 };
 
 class CalibrationModel {
 public:
-  /// Cuts a decoder, as the stage "quantize" leaves it for the host, into
-  /// layers. All but the decoder stay.
+  /// Cuts a decoder or graph, as the stage "quantize" leaves it for the host,
+  /// into layers. All but the model stay.
   static StatusOr<std::unique_ptr<CalibrationModel>>
-  create(mlir::ModuleOp reference, const TokenWindows &tokens,
+  create(mlir::ModuleOp reference, const calibrate::CalibrationSamples &samples,
          const CompileOptions &options, const CalibrationStore &store);
 
   /// The layers in their order, as the model will compute them.
   llvm::ArrayRef<mlir::func::FuncOp> segments() const { return functions; }
-  const TokenWindows &tokens() const { return windows; }
+  const calibrate::CalibrationSamples &samples() const { return inputs; }
+  /// What the functions call what passes from layer to layer.
+  const std::string &hidden() const { return hiddenName; }
   unsigned threads() const;
+
+  /// Why the gradients of the results cannot be computed; empty: they can.
+  std::string whyNoGradients();
 
   /// A copy of a layer in another form.
   StatusOr<mlir::OwningOpRef<mlir::func::FuncOp>> segmentAs(size_t index,
@@ -49,14 +54,14 @@ public:
   /// What is done already.
   const CalibrationStore &store() const { return entries; }
 
-  /// Tensors that are not tokens or positions, by name.
+  /// Tensors that are no inputs of the model, by name.
   struct States {
     std::string name;
     const calibrate::TokenStates *values;
   };
   using Consumer =
       llvm::function_ref<Status(int64_t sequence, std::vector<Tensor> &)>;
-  /// Compiles a function and runs it on every `step`-th sequence.
+  /// Compiles a function and runs it on every `step`-th sample.
   Status run(mlir::func::FuncOp function, llvm::ArrayRef<States> states,
              const Consumer &consume, int64_t step = 1);
 
@@ -72,17 +77,18 @@ public:
                                       llvm::ArrayRef<TensorView> states) const;
 
 private:
-  CalibrationModel(mlir::ModuleOp reference, const TokenWindows &tokens,
+  CalibrationModel(mlir::ModuleOp reference,
+                   const calibrate::CalibrationSamples &samples,
                    const CompileOptions &options,
                    const CalibrationStore &store);
 
   mlir::OwningOpRef<mlir::ModuleOp> module;
   llvm::SmallVector<mlir::func::FuncOp> functions;
-  const TokenWindows &windows;
+  const calibrate::CalibrationSamples &inputs;
   const CompileOptions &options;
   const CalibrationStore &entries;
   codegen::TemporaryFolder folder;
-  std::vector<int32_t> positions;
+  std::string hiddenName;
 };
 
 } // namespace qopt::driver

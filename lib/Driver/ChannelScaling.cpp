@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ChannelScaling.h"
 #include "dialects/QOpt/QOptOps.h"
+#include "lib/Calibrate/ActivationHistogram.h"
 #include "lib/Driver/LinearTrial.h"
 #include "lib/Quant/algorithms/ChannelScales.h"
 #include "mlir/IR/Remarks.h"
@@ -21,15 +22,16 @@ namespace qopt::driver {
 /// come from: three groups of eight, of which the last is held out.
 constexpr int64_t fitRows = 1024, heldOutRows = 512, windowGroups = 3;
 
-TokenWindows windowsForScales(const TokenWindows &windows) {
-  int64_t groups = (windows.count() + 7) / 8;
-  auto isWanted = [&](int64_t window) {
-    int64_t group = window / 8;
-    return group * windowGroups / groups !=
-               (group + 1) * windowGroups / groups ||
-           groups <= windowGroups;
-  };
-  return windows.select(isWanted, windows.length());
+std::vector<int64_t> samplesForScales(int64_t count) {
+  int64_t groups = (count + 7) / 8;
+  std::vector<int64_t> chosen;
+  for (int64_t sample = 0; sample < count; ++sample) {
+    int64_t group = sample / 8;
+    if (group * windowGroups / groups != (group + 1) * windowGroups / groups ||
+        groups <= windowGroups)
+      chosen.push_back(sample);
+  }
+  return chosen;
 }
 
 namespace {
@@ -41,8 +43,10 @@ struct ObservedTensor {
   std::vector<float> largest; ///< |x| of each channel, of all rows to fit
   std::vector<double> squares;
   int64_t rows = 0;
+  /// Of the same rows; of no channels where each token has its own scale.
+  std::optional<calibrate::ActivationHistogram> histogram;
 
-  void add(const Tensor &x, bool isHeldOut, int64_t windows) {
+  void add(const Tensor &x, bool isHeldOut, int64_t windows, unsigned threads) {
     const float *values = x.as<float>();
     int64_t columns = x.shape().back(), count = x.elements() / columns;
     largest.resize(size_t(columns));
@@ -52,6 +56,8 @@ struct ObservedTensor {
     int64_t all = count * windows / 8 * (isHeldOut ? 1 : 7);
     int64_t stride =
         std::max<int64_t>(1, all / (isHeldOut ? heldOutRows : fitRows));
+    if (histogram && !isHeldOut)
+      histogram->add(values, count, threads);
     for (int64_t t = 0; t < count; ++t, values += columns) {
       if (t % stride == 0)
         samples.values.insert(samples.values.end(), values, values + columns);
@@ -138,14 +144,22 @@ private:
                                         : tensors.back())
             .weights.push_back(name.str());
     }
-    QOPT_RETURN_IF_ERROR(model.run(
-        **segment, {{"hidden", &hidden}},
-        [&](int64_t sequence, std::vector<Tensor> &values) {
-          for (size_t i = 0; i < results.size(); ++i)
-            tensors[i].add(values[results[i]], calibrate::isHeldOut(sequence),
-                           model.tokens().count());
-          return Status();
-        }));
+    QOPT_RETURN_IF_ERROR(
+        model.run(**segment, {{model.hidden(), &hidden}},
+                  [&](int64_t sequence, std::vector<Tensor> &values) {
+                    for (size_t i = 0; i < results.size(); ++i) {
+                      const Tensor &x = values[results[i]];
+                      if (isStatic && !tensors[i].histogram)
+                        tensors[i].histogram.emplace(x.shape().back());
+                      tensors[i].add(x, calibrate::isHeldOut(sequence),
+                                     model.samples().count(), model.threads());
+                    }
+                    return Status();
+                  }));
+    // Of a short text no window is held out (Observations.cpp).
+    for (ObservedTensor &tensor : tensors)
+      if (tensor.heldOut.values.empty())
+        tensor.heldOut = tensor.fit;
     return tensors;
   }
 
@@ -180,10 +194,16 @@ private:
     return result;
   }
 
+  /// On rows that scales are fitted to, and on held-out ones.
+  struct Trials {
+    LinearTrial fit, heldOut;
+  };
+
   struct Candidate {
     std::vector<float> scales;
     double activationExponent = 0, weightExponent = 0, error = HUGE_VAL;
     float part = 1; ///< of the largest value, that the largest code stands for
+    float step = 0; ///< the scale itself, where it is not by a part
   };
 
   /// The scale of all codes of x / s, or 0 where each token has its own.
@@ -191,11 +211,19 @@ private:
                const Candidate &candidate) const {
     if (!isStatic || !found.codes)
       return 0;
+    if (candidate.step > 0)
+      return candidate.step;
     float most = 0;
     for (auto [value, scale] : llvm::zip(tensor.largest, candidate.scales))
       most = std::max(most, value / scale);
-    bool isFp8 = *found.codes == host::ActivationCodes::Fp8Rows;
-    return std::max(most, 1e-30f) * candidate.part / (isFp8 ? 448.0f : 127.0f);
+    return std::max(most, 1e-30f) * candidate.part /
+           float(calibrate::largestCode(codesOf(found)));
+  }
+
+  static calibrate::TensorCodes codesOf(const Linears &found) {
+    return *found.codes == host::ActivationCodes::Fp8Rows
+               ? calibrate::TensorCodes::Fp8
+               : calibrate::TensorCodes::Int8;
   }
 
   Status measure(const ObservedTensor &tensor, const Linears &found,
@@ -223,17 +251,56 @@ private:
     return Status();
   }
 
+  /// What the distribution of all values says: the scale with the least error
+  /// of the linears' outputs, and those that clip a small part of the values.
+  /// The best of them on rows to fit is taken where it is better than a part of
+  /// the largest value on held-out ones.
+  Status tryHistogram(const ObservedTensor &tensor, const Linears &found,
+                      const Trials &trials, Candidate &candidate) const {
+    if (!isStatic || !found.codes)
+      return Status();
+    std::vector<double> weights = squaresOfColumns(found.weights);
+    for (size_t k = 0; k < weights.size(); ++k)
+      weights[k] *= double(candidate.scales[k]) * candidate.scales[k];
+    calibrate::ValueDistribution values =
+        tensor.histogram->scaled(candidate.scales, weights);
+    auto most = float(calibrate::largestCode(codesOf(found)));
+    float least = values.bestScale(codesOf(found));
+    Candidate best;
+    for (float step :
+         {least, 0.9f * least, 1.1f * least, values.quantile(0.9999) / most,
+          values.quantile(0.99999) / most}) {
+      if (!(step > 0))
+        continue;
+      Candidate clipped = candidate;
+      clipped.step = step;
+      QOPT_RETURN_IF_ERROR(measure(tensor, found, trials.fit, clipped));
+      if (clipped.error < best.error)
+        best = std::move(clipped);
+    }
+    if (best.step == 0)
+      return Status();
+    QOPT_RETURN_IF_ERROR(measure(tensor, found, trials.heldOut, candidate));
+    QOPT_RETURN_IF_ERROR(measure(tensor, found, trials.heldOut, best));
+    if (best.error < candidate.error)
+      candidate = std::move(best);
+    return Status();
+  }
+
   Status scale(const ObservedTensor &tensor) {
     auto found = linearsOf(tensor);
     if (!found.ok())
       return found.status();
     if (found->weights.empty())
       return Status();
-    LinearTrial fit(found->weights, tensor.fit, found->codes, model.threads(),
-                    pool);
+    Trials trials{
+        {found->weights, tensor.fit, found->codes, model.threads(), pool},
+        {found->weights, tensor.heldOut, found->codes, model.threads(), pool}};
     Candidate chosen;
     chosen.scales.assign(tensor.largest.size(), 1.0f);
-    QOPT_RETURN_IF_ERROR(choosePart(tensor, *found, fit, chosen));
+    QOPT_RETURN_IF_ERROR(choosePart(tensor, *found, trials.fit, chosen));
+    float part = chosen.part;
+    QOPT_RETURN_IF_ERROR(tryHistogram(tensor, *found, trials, chosen));
     ir::LinearOp first = found->ops.front();
     std::string reason;
     passes::ChannelSite site = passes::findChannelSite(first.getX(), reason);
@@ -242,23 +309,23 @@ private:
                      remark::RemarkOpts::name("NotScaled").category(DEBUG_TYPE))
           << remark::add("the input of {0}: {1}", found->names, reason);
     else
-      QOPT_RETURN_IF_ERROR(takeBetter(tensor, *found, site, fit, chosen));
+      QOPT_RETURN_IF_ERROR(
+          takeBetter(tensor, *found, site, trials, part, chosen));
     note(tensor, *found, chosen);
     return Status();
   }
 
   /// Takes the scales that the search finds where held-out text confirms them.
   Status takeBetter(const ObservedTensor &tensor, const Linears &found,
-                    const passes::ChannelSite &site, const LinearTrial &fit,
-                    Candidate &chosen) {
-    LinearTrial heldOut(found.weights, tensor.heldOut, found.codes,
-                        model.threads(), pool);
-    auto best = search(tensor, found, site, fit, chosen.part);
+                    const passes::ChannelSite &site, const Trials &trials,
+                    float part, Candidate &chosen) {
+    auto best = search(tensor, found, site, trials.fit, part);
     if (!best.ok())
       return best.status();
-    QOPT_RETURN_IF_ERROR(choosePart(tensor, found, fit, *best));
-    QOPT_RETURN_IF_ERROR(measure(tensor, found, heldOut, chosen));
-    QOPT_RETURN_IF_ERROR(measure(tensor, found, heldOut, *best));
+    QOPT_RETURN_IF_ERROR(choosePart(tensor, found, trials.fit, *best));
+    QOPT_RETURN_IF_ERROR(tryHistogram(tensor, found, trials, *best));
+    QOPT_RETURN_IF_ERROR(measure(tensor, found, trials.heldOut, chosen));
+    QOPT_RETURN_IF_ERROR(measure(tensor, found, trials.heldOut, *best));
     bool isBetter = best->error < chosen.error;
     ir::LinearOp first = found.ops.front();
     remark::passed(first.getLoc(),

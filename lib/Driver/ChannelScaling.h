@@ -13,18 +13,19 @@
 
 namespace qopt::driver {
 
-/// Gives linears of `raised`, a decoder as the stage "raise" leaves it, the
+/// Gives linears of `raised`, a model as the stage "raise" leaves it, the
 /// scales of what they read (passes/Quantize/LinearScales.h): those of channels
 /// where they have less error on held-out text than none and, with `isStatic`,
 /// the one of all codes, a part of the largest value. `quantized` is the same
-/// decoder as the stage "quantize" leaves it for the host, with scales of
+/// model as the stage "quantize" leaves it for the host, with scales of
 /// activations for each token, `model` the same with activations in f32.
 Status scaleChannels(mlir::ModuleOp raised, mlir::ModuleOp quantized,
                      bool isStatic, CalibrationModel &model,
                      const Progress &progress);
 
-/// Windows of a calibration that are enough for it, every eighth held out.
-TokenWindows windowsForScales(const TokenWindows &windows);
+/// Samples, of `count` that a calibration has, that are enough for it; every
+/// eighth of them is held out.
+std::vector<int64_t> samplesForScales(int64_t count);
 
 } // namespace qopt::driver
 

@@ -152,12 +152,16 @@ void CurvatureRun::addLookup(const std::string &name, const Tensor &ids,
                              const Tensor &g) {
   LookupSums &table = lookups[name];
   if (table.uses.empty()) {
-    table.gradients = SecondMoment(g.shape()[1]);
+    table.gradients = SecondMoment(g.shape().back());
     table.uses.resize(size_t(wanted[name]));
   }
   table.gradients.add(g.as<float>(), ids.elements(), nullptr, model.threads());
-  for (int64_t t = 0; t < ids.elements(); ++t)
-    ++table.uses[size_t(ids.as<int32_t>()[t])];
+  bool isLong = ids.type() == DType::I64;
+  for (int64_t t = 0; t < ids.elements(); ++t) {
+    int64_t id = isLong ? ids.as<int64_t>()[t] : ids.as<int32_t>()[t];
+    // From the end, as ONNX counts; kernels refuse what is outside.
+    ++table.uses[size_t(id < 0 ? id + wanted[name] : id)];
+  }
 }
 
 /// H_I and the diagonal of H_O of a table. A token that the text does not have

@@ -171,7 +171,7 @@ Status Scoring::finish(bool all) {
       continue;
     }
     std::vector<double> measured =
-        errors.probe.divergences(model.tokens().length());
+        errors.probe.divergences(model.samples().length());
     double factor = 0;
     for (size_t i = 0; i < measured.size(); ++i)
       factor += measured[i] / errors.factored[i] / double(measured.size());

@@ -3,6 +3,7 @@
 #include "runtime/host/Linear.h"
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 
 namespace qopt::driver {
@@ -15,16 +16,34 @@ static AlignedBytes allocate(int64_t bytes) {
   return {static_cast<uint8_t *>(memory), &std::free};
 }
 
-std::vector<float> largestOfColumns(const std::vector<TrialWeight> &weights) {
-  std::vector<float> largest(size_t(weights.front().values.columns));
-  std::vector<float> row(largest.size());
+/// Calls `add` with each row of all weights.
+static void
+forRows(const std::vector<TrialWeight> &weights,
+        const std::function<void(const std::vector<float> &)> &add) {
+  std::vector<float> row(size_t(weights.front().values.columns));
   for (const TrialWeight &weight : weights)
     for (int64_t r = 0; r < weight.values.rows; ++r) {
       quant::dequantizeRows(weight.values.format, weight.values.storedFrom(r),
                             1, weight.values.columns, row.data());
-      for (size_t k = 0; k < row.size(); ++k)
-        largest[k] = std::max(largest[k], std::fabs(row[k]));
+      add(row);
     }
+}
+
+std::vector<double> squaresOfColumns(const std::vector<TrialWeight> &weights) {
+  std::vector<double> squares(size_t(weights.front().values.columns));
+  forRows(weights, [&](const std::vector<float> &row) {
+    for (size_t k = 0; k < row.size(); ++k)
+      squares[k] += double(row[k]) * row[k];
+  });
+  return squares;
+}
+
+std::vector<float> largestOfColumns(const std::vector<TrialWeight> &weights) {
+  std::vector<float> largest(size_t(weights.front().values.columns));
+  forRows(weights, [&](const std::vector<float> &row) {
+    for (size_t k = 0; k < row.size(); ++k)
+      largest[k] = std::max(largest[k], std::fabs(row[k]));
+  });
   return largest;
 }
 

@@ -56,6 +56,9 @@ private:
   std::vector<std::vector<float>> exact; ///< y of each weight
 };
 
+/// Σ over rows of W² for each column, over all weights.
+std::vector<double> squaresOfColumns(const std::vector<TrialWeight> &weights);
+
 /// max over rows of |W| for each column, over all weights.
 std::vector<float> largestOfColumns(const std::vector<TrialWeight> &weights);
 

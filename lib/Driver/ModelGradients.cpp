@@ -2,6 +2,9 @@
 #include "lib/Driver/ModelGradients.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "lib/Calibrate/SampledLabels.h"
+#include "lib/Quant/FloatConversion.h"
+#include <algorithm>
+#include <cmath>
 
 using namespace mlir;
 
@@ -29,26 +32,117 @@ StatusOr<ModelGradients> ModelGradients::forward(CalibrationModel &model,
   return result;
 }
 
-StatusOr<TokenStates> ModelGradients::drawLabels(uint64_t seed, int64_t step,
-                                                 const std::string &name) {
+namespace {
+
+/// A result of real numbers of the last layer.
+struct RealResult {
+  unsigned place;
+  std::string gradient; ///< as DifferentiateFunction calls its gradient
+  bool hasLogits;
+};
+
+} // namespace
+
+static std::vector<RealResult> realResults(func::FuncOp function) {
+  std::vector<RealResult> found;
+  for (auto [place, type] : llvm::enumerate(function.getResultTypes())) {
+    auto shaped = cast<ShapedType>(type);
+    if (!isa<FloatType>(shaped.getElementType()))
+      continue;
+    auto given =
+        function.getResultAttrOfType<StringAttr>(unsigned(place), "qopt.name");
+    std::string name = given ? given.str() : "result" + std::to_string(place);
+    // Of one class nothing is predicted.
+    bool isClasses = shaped.hasRank() && shaped.getRank() > 1 &&
+                     shaped.getShape().back() != 1;
+    found.push_back({unsigned(place), name + ".gradient",
+                     isClasses && StringRef(name).contains("logits")});
+  }
+  return found;
+}
+
+/// Where the gradient of a result is, of those of all.
+static std::string entryOf(const std::string &name, size_t result) {
+  return result ? name + "-" + std::to_string(result) : name;
+}
+
+static int64_t rowsOf(const Tensor &values) {
+  int64_t columns = values.shape().empty() ? 1 : values.shape().back();
+  return values.elements() / std::max<int64_t>(1, columns);
+}
+
+/// The gradient of a result, in its own type, from the result; of `most` rows,
+/// if it has fewer, so that all results count the same.
+static void drawGradient(Tensor &values, bool hasLogits, int64_t most,
+                         calibrate::LabelStream stream, unsigned threads) {
+  int64_t rows = rowsOf(values);
+  int64_t columns = values.elements() / std::max<int64_t>(1, rows);
+  auto draw = [&](float *row) {
+    hasLogits
+        ? calibrate::likelihoodGradients(row, rows, columns, stream, threads)
+        : calibrate::errorGradients(row, rows, columns, stream, threads);
+    if (rows == most)
+      return;
+    auto factor = float(std::sqrt(double(most) / double(rows)));
+    for (int64_t i = 0; i < rows * columns; ++i)
+      row[i] *= factor;
+  };
+  if (values.type() == DType::F32)
+    return draw(values.as<float>());
+  bool isHalf = values.type() == DType::F16;
+  std::vector<float> wide(size_t(values.elements()));
+  uint16_t *narrow = values.as<uint16_t>();
+  for (size_t i = 0; i < wide.size(); ++i)
+    wide[i] = isHalf ? quant::halfToFloat(narrow[i])
+                     : quant::bfloat16ToFloat(narrow[i]);
+  draw(wide.data());
+  for (size_t i = 0; i < wide.size(); ++i)
+    narrow[i] =
+        isHalf ? quant::floatToHalf(wide[i]) : quant::floatToBfloat16(wide[i]);
+}
+
+StatusOr<ModelGradients::States>
+ModelGradients::topGradients(uint64_t seed, int64_t step,
+                             const std::string &name) {
   size_t last = model.segments().size() - 1;
+  std::vector<RealResult> wanted = realResults(model.segments()[last]);
+  States gradients;
+  bool isDrawn = model.store().has(name);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    auto states = isDrawn ? model.store().openStates(entryOf(name, i))
+                          : model.store().newStates(entryOf(name, i));
+    if (!states.ok())
+      return states.status();
+    gradients.push_back(std::move(*states));
+  }
+  if (isDrawn)
+    return gradients;
   auto head = model.segmentAs(last, SegmentForm::Original);
   if (!head.ok())
     return head.status();
-  auto gradients = model.store().newStates(name);
-  if (!gradients.ok())
-    return gradients.status();
   QOPT_RETURN_IF_ERROR(model.run(
-      **head, {{"hidden", &inputs[last]}},
+      **head, {{model.hidden(), &inputs[last]}},
       [&](int64_t sequence, std::vector<Tensor> &results) {
-        Tensor &logits = results.front();
-        calibrate::likelihoodGradients(
-            logits.as<float>(), logits.shape()[0], logits.shape()[1],
-            {seed, uint64_t(sequence * logits.shape()[0])}, model.threads());
-        return gradients->write(sequence, logits.view());
+        int64_t most = 0;
+        for (const RealResult &result : wanted)
+          most = std::max(most, rowsOf(results[result.place]));
+        for (auto [i, result] : llvm::enumerate(wanted)) {
+          Tensor &values = results[result.place];
+          // A stream for each result; in it the next numbers of each sequence.
+          int64_t numbers =
+              result.hasLogits ? rowsOf(values) : values.elements();
+          drawGradient(values, result.hasLogits, most,
+                       {seed + (uint64_t(i) << 32),
+                        uint64_t(sequence) * uint64_t(numbers)},
+                       model.threads());
+          QOPT_RETURN_IF_ERROR(gradients[i].write(sequence, values.view()));
+        }
+        return Status();
       },
       step));
-  QOPT_RETURN_IF_ERROR(gradients->finish());
+  // The one that says that all are there is the last.
+  for (TokenStates &states : llvm::reverse(gradients))
+    QOPT_RETURN_IF_ERROR(states.finish());
   return gradients;
 }
 
@@ -109,20 +203,23 @@ attentionsOf(func::FuncOp function, const std::vector<Tensor> &results) {
 }
 
 /// The gradients of a layer's input from those of its result.
-StatusOr<TokenStates>
-ModelGradients::differentiate(size_t layer, int64_t step,
-                              const TokenStates &gradients,
-                              const Visitor &visitor, const std::string &name) {
+StatusOr<TokenStates> ModelGradients::differentiate(size_t layer, int64_t step,
+                                                    const States &gradients,
+                                                    const Visitor &visitor,
+                                                    const std::string &name) {
   auto function = model.segmentAs(layer, SegmentForm::Gradient);
   if (!function.ok())
     return function.status();
   auto next = model.store().newStates(name);
   if (!next.ok())
     return next.status();
-  bool isHead = layer + 1 == model.segments().size();
-  std::string ofResult = isHead ? "logits.gradient" : "hidden.gradient";
+  std::vector<CalibrationModel::States> states{
+      {model.hidden(), &inputs[layer]}};
+  for (auto [result, gradient] :
+       llvm::zip_equal(realResults(model.segments()[layer]), gradients))
+    states.push_back({result.gradient, &gradient});
   QOPT_RETURN_IF_ERROR(model.run(
-      **function, {{"hidden", &inputs[layer]}, {ofResult, &gradients}},
+      **function, states,
       [&](int64_t sequence, std::vector<Tensor> &results) {
         visitor.observe(sequence, weightsOf(**function, results));
         if (visitor.attend)
@@ -151,18 +248,30 @@ Status ModelGradients::backward(uint64_t seed, int64_t step,
       layer = done;
   if (layer == 0)
     return Status();
-  auto gradients = store.has(nameOf(layer))
-                       ? store.openStates(nameOf(layer))
-                       : drawLabels(seed, step, nameOf(layer));
-  while (gradients.ok() && layer-- > 0) {
-    QOPT_RETURN_IF_ERROR(visitor.enter(layer));
-    gradients = differentiate(layer, step, *gradients, visitor, nameOf(layer));
-    if (!gradients.ok())
-      break;
-    QOPT_RETURN_IF_ERROR(visitor.leave(layer));
-    store.erase(nameOf(layer + 1));
+  States gradients;
+  if (layer == model.segments().size()) {
+    auto top = topGradients(seed, step, nameOf(layer));
+    if (!top.ok())
+      return top.status();
+    gradients = std::move(*top);
+  } else {
+    auto states = store.openStates(nameOf(layer));
+    if (!states.ok())
+      return states.status();
+    gradients.push_back(std::move(*states));
   }
-  return gradients.status();
+  while (layer-- > 0) {
+    QOPT_RETURN_IF_ERROR(visitor.enter(layer));
+    auto next = differentiate(layer, step, gradients, visitor, nameOf(layer));
+    if (!next.ok())
+      return next.status();
+    QOPT_RETURN_IF_ERROR(visitor.leave(layer));
+    for (size_t i = 0; i < gradients.size(); ++i)
+      store.erase(entryOf(nameOf(layer + 1), i));
+    gradients.clear();
+    gradients.push_back(std::move(*next));
+  }
+  return Status();
 }
 
 } // namespace qopt::driver

@@ -1,7 +1,10 @@
 // Runs of a calibration model forward and backward, layer by layer: forward
 // once, keeping in files what each layer reads; backward as often as somebody
 // wants gradients of the log likelihood of labels that are drawn from the model
-// itself, where each layer computes itself anew.
+// itself, where each layer computes itself anew. Labels are those of logits:
+// results whose name says so. Other results of a graph predict nothing; their
+// labels are the result and noise, so that curvatures are of the plain error
+// (SampledLabels.h).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_MODELGRADIENTS_H
 #define QOPT_LIB_DRIVER_MODELGRADIENTS_H
@@ -62,12 +65,13 @@ public:
 
 private:
   explicit ModelGradients(CalibrationModel &model) : model(model) {}
-  StatusOr<calibrate::TokenStates> drawLabels(uint64_t seed, int64_t step,
-                                              const std::string &name);
-  StatusOr<calibrate::TokenStates>
-  differentiate(size_t layer, int64_t step,
-                const calibrate::TokenStates &gradients, const Visitor &visitor,
-                const std::string &name);
+  using States = std::vector<calibrate::TokenStates>;
+  StatusOr<States> topGradients(uint64_t seed, int64_t step,
+                                const std::string &name);
+  StatusOr<calibrate::TokenStates> differentiate(size_t layer, int64_t step,
+                                                 const States &gradients,
+                                                 const Visitor &visitor,
+                                                 const std::string &name);
 
   CalibrationModel &model;
   std::vector<calibrate::TokenStates> inputs; ///< of each layer

@@ -54,7 +54,7 @@ StatusOr<Observations> Observations::take(CalibrationModel &model, size_t layer,
   if (sums.empty())
     return observed;
   QOPT_RETURN_IF_ERROR(
-      model.run(**segment, {{"hidden", &hidden}},
+      model.run(**segment, {{model.hidden(), &hidden}},
                 [&](int64_t sequence, std::vector<Tensor> &results) {
                   bool isHeldOut = calibrate::isHeldOut(sequence);
                   for (auto &[index, observation] : sums) {

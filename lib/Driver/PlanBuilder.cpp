@@ -19,7 +19,7 @@ using namespace mlir;
 
 namespace qopt::driver {
 
-static plan::DType dtypeOf(Type element) {
+plan::DType dtypeOf(Type element) {
   return llvm::TypeSwitch<Type, plan::DType>(element)
       .Case([](Float32Type) { return plan::DType::F32; })
       .Case([](Float16Type) { return plan::DType::F16; })

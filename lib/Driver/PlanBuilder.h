@@ -39,6 +39,9 @@ struct GeneratedCode {
   llvm::StringMap<mlir::AffineMap> extents;
 };
 
+/// What a plan calls an element type; sizes of tensors are I64.
+plan::DType dtypeOf(mlir::Type element);
+
 class CudaKernels;
 
 class PlanBuilder {

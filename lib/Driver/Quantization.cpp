@@ -280,8 +280,9 @@ Status Quantization::findScales(ModuleOp raised, const CalibrationStore &scales,
     auto reference = quantizedForHost(raised, asked);
     for (const Status &status : {quantized.status(), reference.status()})
       QOPT_RETURN_IF_ERROR(status);
-    TokenWindows windows = windowsForScales(text->tokens);
-    auto model = CalibrationModel::create(**reference, windows, asked, scales);
+    calibrate::SelectedSamples samples(
+        *text->samples, samplesForScales(text->samples->count()));
+    auto model = CalibrationModel::create(**reference, samples, asked, scales);
     if (!model.ok())
       return model.status();
     QOPT_RETURN_IF_ERROR(
@@ -299,24 +300,36 @@ Status Quantization::readText(ModuleOp raised) {
   text = std::move(*read);
   if (notice && !text->record.sources.empty())
     notice(spellMix(*text));
-  if (int64_t count = text->tokens.count();
-      notice && count < calibrate::windowsToHoldOut)
-    notice(llvm::formatv("calibration has {0} windows of {1} tokens, and none "
-                         "is held out: algorithms are judged on what they were "
-                         "fitted to; expected {2} or more (--calibrate-tokens, "
-                         "a longer text)",
-                         count, text->tokens.length(),
-                         calibrate::windowsToHoldOut));
+  if (text->isOfGraph() && hasBudget(asked))
+    return refuse("--bits and other budgets choose formats by the predictions "
+                  "of a decoder, and the model is a graph; give --weights, and "
+                  "--format for single weights");
+  if (text->isOfGraph() && asked.tune > 0)
+    return refuse("--tune follows the divergence of a decoder's predictions, "
+                  "and the model is a graph; leave it out");
+  int64_t count = text->samples->count();
+  std::string what =
+      text->isOfGraph()
+          ? std::string("samples")
+          : llvm::formatv("windows of {0} tokens", text->tokens.length()).str();
+  if (notice && count < calibrate::windowsToHoldOut)
+    notice(llvm::formatv("calibration has {0} {1}, and none is held out: "
+                         "algorithms are judged on what they were fitted to; "
+                         "expected {2} or more ({3})",
+                         count, what, calibrate::windowsToHoldOut,
+                         text->isOfGraph() ? "more samples"
+                                           : "--calibrate-tokens, a longer "
+                                             "text"));
   return Status();
 }
 
 /// The layers; says what they take, once.
 StatusOr<std::unique_ptr<CalibrationModel>>
 Quantization::cut(ModuleOp reference) {
-  auto model = CalibrationModel::create(reference, text->tokens, asked, *store);
+  auto model =
+      CalibrationModel::create(reference, *text->samples, asked, *store);
   if (model.ok() && notice && !isMemoryTold)
-    notice(spellMemory(
-        predictMemory((*model)->segments(), text->tokens.length())));
+    notice(spellMemory(predictMemory((*model)->segments(), *text->samples)));
   isMemoryTold = true;
   return model;
 }
@@ -543,6 +556,19 @@ Status Quantization::chooseCodes(ModuleOp raised, const Progress &progress,
     return model.status();
   bool wantsCurvature =
       asked.algorithm == bestAlgorithm || asked.algorithm == "kronecker";
+  if (wantsCurvature && !curvature && text->isOfGraph()) {
+    // Graphs have operations without gradients.
+    std::string reason = (*model)->whyNoGradients();
+    if (!reason.empty() && asked.algorithm != bestAlgorithm)
+      return refuse(
+          "--algorithm is " + asked.algorithm +
+          ", which rounds by gradients, and the model has none: " + reason);
+    if (!reason.empty() && notice)
+      notice("no gradients are measured, weights are rounded by what their "
+             "linears read alone: " +
+             reason);
+    wantsCurvature = reason.empty();
+  }
   if (wantsCurvature && !curvature) {
     auto gradients = ModelGradients::forward(**model, progress);
     if (!gradients.ok())

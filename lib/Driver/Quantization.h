@@ -6,6 +6,7 @@
 #define QOPT_LIB_DRIVER_QUANTIZATION_H
 
 #include "lib/Driver/Calibration.h"
+#include "lib/Driver/CalibrationText.h"
 #include "lib/Driver/Companions.h"
 #include "lib/Driver/Curvature.h"
 #include "lib/Driver/PrecisionAssignment.h"

@@ -224,7 +224,7 @@ StatusOr<std::vector<Tensor>> TunedModel::runForward(int64_t window) {
     SmallVector<TensorView> states;
     if (hidden.size() > 1) {
       states.push_back(hidden.back().view());
-      states.back().name = "hidden";
+      states.back().name = model.hidden();
     }
     auto results =
         model.runOn(*layer.runForward, *layer.forward, window, states);
@@ -239,7 +239,7 @@ StatusOr<std::vector<Tensor>> TunedModel::runForward(int64_t window) {
 static StatusOr<Tensor> logitsOf(CalibrationModel &model, HostFunction &head,
                                  func::FuncOp function, int64_t window,
                                  const TokenStates &predictions) {
-  auto hidden = predictions.read(window, "hidden");
+  auto hidden = predictions.read(window, model.hidden());
   if (!hidden.ok())
     return hidden.status();
   auto results = model.runOn(head, function, window, hidden->view());
@@ -282,10 +282,11 @@ StatusOr<Tensor> TunedModel::runBackward(size_t index, int64_t window,
   Layer &layer = layers[index];
   SmallVector<TensorView> states{gradient.view()};
   states.back().name =
-      index + 1 == layers.size() ? "logits.gradient" : "hidden.gradient";
+      index + 1 == layers.size() ? "logits.gradient"
+                                  : model.hidden() + ".gradient";
   if (index > 0) {
     states.push_back(hidden.view());
-    states.back().name = "hidden";
+    states.back().name = model.hidden();
   }
   auto results =
       model.runOn(*layer.runBackward, *layer.backward, window, states);

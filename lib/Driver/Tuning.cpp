@@ -44,7 +44,7 @@ public:
   Tuning(CalibrationModel &model, TunedModel &tuned, int64_t steps)
       : model(model), tuned(tuned), steps(steps), state(tuned.parameterCount()),
         bestParameters(tuned.parameterCount()) {
-    int64_t windows = model.tokens().count();
+    int64_t windows = model.samples().count();
     for (int64_t window = 0; window < windows; ++window)
       (calibrate::isHeldOut(window) ? heldOut : fitted).push_back(window);
     if (int64_t count = int64_t(heldOut.size()); count > mostHeldOut) {
@@ -78,7 +78,7 @@ public:
   TuneRecord record() const {
     return {.steps = steps,
             .kept = now.bestStep,
-            .tokens = int64_t(heldOut.size()) * model.tokens().length(),
+            .tokens = int64_t(heldOut.size()) * model.samples().length(),
             .before = now.first,
             .after = now.best};
   }
@@ -103,7 +103,7 @@ private:
   Status makeStep() {
     std::vector<float> gradients(tuned.parameterCount());
     int64_t windows = std::min(stepWindows, int64_t(fitted.size()));
-    auto factor = float(1.0 / double(windows * model.tokens().length()));
+    auto factor = float(1.0 / double(windows * model.samples().length()));
     for (int64_t i = 0; i < windows; ++i) {
       auto found = tuned.addGradients(windowAt(state.step * windows + i),
                                       factor, gradients);
@@ -124,7 +124,7 @@ private:
       sum += *found;
     }
     double mean =
-        sum / double(int64_t(heldOut.size()) * model.tokens().length());
+        sum / double(int64_t(heldOut.size()) * model.samples().length());
     if (state.step == 0)
       now.first = now.best = mean;
     if (mean < now.best) {

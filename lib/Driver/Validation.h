@@ -7,6 +7,7 @@
 
 #include "lib/Driver/ValidationTexts.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "qopt/Compiler.h"
 
 namespace qopt::driver {
 

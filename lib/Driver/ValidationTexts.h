@@ -4,7 +4,7 @@
 #ifndef QOPT_LIB_DRIVER_VALIDATIONTEXTS_H
 #define QOPT_LIB_DRIVER_VALIDATIONTEXTS_H
 
-#include "lib/Driver/Calibration.h"
+#include "lib/Driver/CalibrationText.h"
 #include "qopt/ValidationSummary.h"
 
 namespace qopt::driver {

@@ -3,6 +3,7 @@
 // found in the graph: one tensor, the residual stream, is all that the rest
 // needs of what was computed so far.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Onnx/SymbolicShapes.h"
 #include "dialects/QOpt/QOptOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/Calibrate/Passes.h"
@@ -27,7 +28,12 @@ struct Cut {
 
 class LayerCutter {
 public:
-  explicit LayerCutter(func::FuncOp func) : func(func) {
+  explicit LayerCutter(func::FuncOp func)
+      : func(func), shapes(func.getContext()) {
+    while (isInput(hiddenName))
+      hiddenName += "_";
+    // Sizes that nobody can follow have no names.
+    (void)shapes.run(func);
     for (Operation &op : func.getBody().front().without_terminator())
       (isFree(&op) ? (void)freeOps.insert(&op) : order.push_back(&op));
   }
@@ -47,6 +53,15 @@ public:
   }
 
 private:
+  bool isInput(StringRef name) {
+    for (unsigned i = 0; i < func.getNumArguments(); ++i) {
+      auto given = func.getArgAttrOfType<StringAttr>(i, "qopt.name");
+      if (given && given.getValue() == name)
+        return true;
+    }
+    return false;
+  }
+
   /// What is computed anew in each layer that needs it.
   bool isFree(Operation *op) const {
     if (isa<ir::WeightUserOpInterface>(op) || !isPure(op))
@@ -186,36 +201,73 @@ private:
         segment.setArgAttrs(index,
                             func.getArgAttrDict(argument.getArgNumber()));
       else
-        nameHidden(segment, unsigned(index));
+        nameHidden(segment, unsigned(index), value);
     }
     if (!last)
       return segment.setResultAttr(0, "qopt.name",
-                                   builder.getStringAttr("hidden"));
+                                   builder.getStringAttr(hiddenName));
     for (unsigned i = 0; i < func.getNumResults(); ++i)
       segment.setResultAttrs(i, func.getResultAttrDict(i));
   }
 
-  /// What is passed on has features behind the dimensions of the tokens.
-  void nameHidden(func::FuncOp segment, unsigned index) {
+  /// What is passed on, with sizes as the inputs call them: kernels of a layer
+  /// then know which of its sizes are equal.
+  void nameHidden(func::FuncOp segment, unsigned index, Value value) {
     Builder builder(func.getContext());
-    segment.setArgAttr(index, "qopt.name", builder.getStringAttr("hidden"));
-    auto type = cast<RankedTensorType>(segment.getArgumentTypes()[index]);
+    segment.setArgAttr(index, "qopt.name", builder.getStringAttr(hiddenName));
+    auto type = cast<RankedTensorType>(value.getType());
+    ArrayAttr likely = dimsOfTokens(type);
+    SmallVector<Attribute> names;
+    for (auto [axis, size] : llvm::enumerate(type.getShape())) {
+      std::string name = spellSize(value, unsigned(axis));
+      if (!ShapedType::isDynamic(size))
+        names.push_back(builder.getI64IntegerAttr(size));
+      else if (!name.empty())
+        names.push_back(builder.getStringAttr(name));
+      else if (likely)
+        names.push_back(likely[axis]);
+      else
+        return; // sizes of their own
+    }
+    segment.setArgAttr(index, "onnx.dims", builder.getArrayAttr(names));
+  }
+
+  /// A size in terms of the inputs' dimensions; empty where it is none.
+  std::string spellSize(Value value, unsigned axis) {
+    AffineExpr size = shapes.dim(value, axis);
+    bool isNamed = bool(size);
+    if (size)
+      size.walk([&](AffineExpr part) {
+        if (auto symbol = dyn_cast<AffineSymbolExpr>(part))
+          isNamed &= shapes.dims().symbol(symbol.getPosition()).kind ==
+                     onnx::DimSymbol::Kind::Named;
+      });
+    return isNamed ? shapes.dims().spell(size) : std::string();
+  }
+
+  /// Those of an argument of ids and features behind them: where sizes cannot
+  /// be followed, a decoder's are of its tokens. Null where there is none.
+  ArrayAttr dimsOfTokens(RankedTensorType type) {
+    Builder builder(func.getContext());
     for (BlockArgument argument : func.getArguments()) {
       auto tokens = dyn_cast<RankedTensorType>(argument.getType());
       auto dims = func.getArgAttrOfType<ArrayAttr>(argument.getArgNumber(),
                                                    "onnx.dims");
       if (!dims || !tokens.getElementType().isInteger() ||
-          tokens.getRank() + 1 != type.getRank())
+          tokens.getRank() + 1 != type.getRank() ||
+          tokens.getShape() != type.getShape().drop_back())
         continue;
       SmallVector<Attribute> names = llvm::to_vector(dims);
       names.push_back(builder.getI64IntegerAttr(type.getShape().back()));
-      return segment.setArgAttr(index, "onnx.dims",
-                                builder.getArrayAttr(names));
+      return builder.getArrayAttr(names);
     }
+    return nullptr;
   }
 
   func::FuncOp func;
-  SmallVector<Operation *> order; ///< all but the free ones
+  onnx::SymbolicShapes shapes;
+  std::string hiddenName = "hidden"; ///< of no input
+  SmallVector<Operation *> order;    ///< all but the free ones
   llvm::DenseSet<Operation *> freeOps;
 };
 

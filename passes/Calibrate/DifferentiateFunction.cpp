@@ -105,8 +105,9 @@ private:
 } // namespace
 
 void Differentiation::findVarying() {
-  for (Value argument : arguments)
-    if (isReal(argument))
+  for (auto [number, argument] : llvm::enumerate(arguments))
+    if (isReal(argument) &&
+        !function.getArgAttr(unsigned(number), passes::noGradientAttribute))
       varying.insert(argument);
   for (Operation *op : model) {
     bool varies = isa<LinearOp, EmbeddingOp>(op);

@@ -3,6 +3,7 @@
 // function runs as it will run later.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/QOpt/QOptOps.h"
+#include "passes/Calibrate/ObservedResults.h"
 #include "passes/Calibrate/Passes.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -34,29 +35,15 @@ struct ObserveLinears : passes::impl::ObserveLinearsPassBase<ObserveLinears> {
   void runOnOperation() override {
     func::FuncOp func = getOperation();
     llvm::MapVector<Value, SmallVector<Attribute>> observed;
-    Builder builder(&getContext());
     func.walk([&](ir::LinearOp linear) {
       if (ir::WeightOp weight = sourceOf(linear))
         observed[inputOf(linear)].push_back(weight.getNameAttr());
     });
-    Operation *end = func.getBody().front().getTerminator();
-    SmallVector<Value> results = llvm::to_vector(end->getOperands());
-    unsigned first = unsigned(results.size());
+    SmallVector<passes::ObservedResult> results;
     for (auto &[value, weights] : observed)
-      results.push_back(value);
-    end->setOperands(results);
-    func.setType(builder.getFunctionType(func.getArgumentTypes(),
-                                         ValueRange(results).getTypes()));
-    for (auto [index, entry] : llvm::enumerate(observed)) {
-      unsigned number = first + unsigned(index);
-      func.setResultAttr(
-          number, "qopt.observation",
-          ir::ObservationAttr::get(&getContext(), ir::Observed::Input,
-                                   builder.getArrayAttr(entry.second)));
-      func.setResultAttr(
-          number, "qopt.name",
-          builder.getStringAttr("input " + std::to_string(index)));
-    }
+      results.push_back({value, ir::Observed::Input, weights,
+                         "input " + std::to_string(results.size())});
+    passes::appendResults(func, results);
   }
 };
 

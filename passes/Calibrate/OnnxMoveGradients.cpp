@@ -1,6 +1,8 @@
 // Onnx operators that move, join or cut: elements keep their values.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/OnnxOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "passes/Calibrate/Gradients.h"
 #include "passes/Raise/OnnxBuilder.h"
 
@@ -147,6 +149,39 @@ private:
   }
 };
 
+/// Zeros beside the gradient of the slice that one constant index has taken, as
+/// classifiers take the first token.
+struct GatherGradient : UnaryGradientModel<GatherGradient, GatherOp> {
+  Value gradientOf(GatherOp op, Value gradient, GradientBuilder &build) const {
+    auto type = cast<RankedTensorType>(op.getData().getType());
+    auto indices = cast<RankedTensorType>(op.getIndices().getType());
+    int64_t axis =
+        op.getAxis() < 0 ? op.getAxis() + type.getRank() : op.getAxis();
+    auto taken = constantIntegers(op.getIndices());
+    if (taken && taken->size() == 1 && taken->front() < 0 &&
+        !type.isDynamicDim(unsigned(axis)))
+      taken->front() += type.getDimSize(unsigned(axis));
+    if (!taken || taken->size() != 1 || taken->front() < 0 ||
+        indices.getRank() > 1) {
+      op.emitOpError("gathers at places other than one that is constant and "
+                     "counts from the first, which is not differentiated");
+      return {};
+    }
+    if (indices.getRank() == 0)
+      gradient = OnnxBuilder(build.b, build.loc).unsqueeze(gradient, {axis});
+    return build.elementwiseRaw(
+        op.getData(), gradient, [&](OpBuilder &inner, ValueRange e) -> Value {
+          Value place = linalg::IndexOp::create(inner, build.loc, axis);
+          Value wanted =
+              arith::ConstantIndexOp::create(inner, build.loc, taken->front());
+          Value isTaken = arith::CmpIOp::create(
+              inner, build.loc, arith::CmpIPredicate::eq, place, wanted);
+          Value zero = Real{&inner, build.loc, e[0]}.constant(0).value;
+          return arith::SelectOp::create(inner, build.loc, isTaken, e[0], zero);
+        });
+  }
+};
+
 } // namespace
 
 void qopt::attachOnnxMoveGradients(MLIRContext &context) {
@@ -160,4 +195,5 @@ void qopt::attachOnnxMoveGradients(MLIRContext &context) {
   ConcatOp::attachInterface<ConcatGradients>(context);
   SplitOp::attachInterface<SplitGradient>(context);
   SliceOp::attachInterface<SliceGradient>(context);
+  GatherOp::attachInterface<GatherGradient>(context);
 }

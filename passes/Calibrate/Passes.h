@@ -9,6 +9,9 @@
 #include "mlir/Pass/Pass.h"
 
 namespace qopt::passes {
+/// Of an argument: DifferentiateFunction gives it no gradient.
+inline constexpr const char *noGradientAttribute = "qopt.no_gradient";
+
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
 #include "passes/Calibrate/Passes.h.inc"

@@ -22,9 +22,10 @@ def CutLayersPass : Pass<"qopt-cut-layers", "::mlir::ModuleOp"> {
   let summary = "a function for each layer";
   let description = [{
     Before: a graph. After: functions `segment_0`, `segment_1`, … in their order: what is ahead of the first layer, one for
-    each layer, what is behind the last. Each takes the result of the one before, called `hidden`, and those of the graph's
-    inputs that it uses. Numerics: exact. Method: a place between two operations is a cut where one floating point tensor
-    alone is alive, not counting what costs nothing to compute again (constants, weights, tables of positions); of the cuts
+    each layer, what is behind the last. Each takes the result of the one before, called `hidden` (`hidden_` where an input
+    has that name), and those of the graph's inputs that it uses. Numerics: exact. Method: a place between two operations is a cut where one floating point tensor
+    alone is alive, not counting what inputs and constants give without a weight (tables of positions, masks), which each layer
+    computes again; of the cuts
     ahead of an attention the last one begins a layer, and behind the last linear but one the first begins what is behind the
     layers. Layers between which there is no cut stay together. Example: test/passes/Calibrate/cut-layers.mlir.
   }];
@@ -47,7 +48,8 @@ def DifferentiateFunctionPass : Pass<"qopt-differentiate-function", "::mlir::fun
     ∂L/∂y. After: the function takes ∂L/∂y of each floating point result behind its own arguments, and returns, each with a
     `qopt.observation` that says what it is (results of the model itself are no longer returned):
 
-    - ∂L/∂a of each floating point argument that the result depends on;
+    - ∂L/∂a of each floating point argument that the result depends on, but not of those with the attribute
+      `qopt.no_gradient`: inputs of the model, which no weight is ahead of;
     - for each linear, in the order of the function, what it reads as [T, K] and ∂L of its result as [T, N], once for each
       value: linears that read one tensor share a result;
     - for each embedding the ids that it looks up and ∂L of its result as [T, N];

@@ -169,7 +169,8 @@ def compile(
     embedding    format of the token embedding; default: that of the head where one weight is both, else as in the file
     format       of single weights, "NAME=FORMAT" or "re:PATTERN=FORMAT", or a list of those
     activations  what linears read: "f32" (host), "f16", "bf16", "int8", "fp8_e4m3" (host), "int8_g32_sf32" (host)
-    calibrate    a text file: weights are quantized by what they do when the model reads it
+    calibrate    a text file, of a graph its inputs as .npz, or a manifest: weights are quantized by what they do when the
+                 model reads it
     algorithm    how codes are chosen: "rtn", "clip" or "hqq"; with `calibrate` also "awq", "gptq", "kronecker" or "best" (of
                  all, for each weight); calibrate_tokens: of the text at most so many; calibrate_inputs: what layers read
                  meanwhile, "quantized" (what those ahead make with their codes) or "original"

@@ -151,7 +151,8 @@ void declareCalibration(CLI::App &app, Arguments &arguments) {
   };
   auto *calibrate = add(
       "--calibrate", o.calibrate,
-      "a text file, token ids as .npy [windows, length], or a manifest of such "
+      "a text file, token ids as .npy [windows, length], for a graph its "
+      "inputs as .npz, samples along the first axis, or a manifest of such "
       "(.json: docs/quantization.md): weights are quantized by what they do "
       "when the model reads it, layer by layer; default: each is rounded by "
       "itself");
@@ -163,7 +164,8 @@ void declareCalibration(CLI::App &app, Arguments &arguments) {
       "best on held-out text; default: best with a text, rtn "
       "without");
   app.add_option("--calibrate-tokens", o.calibrateTokens,
-                 "of the text of --calibrate: at most so many, spread over it")
+                 "of the text of --calibrate, or the ids of its samples: at "
+                 "most so many, spread over it")
       ->capture_default_str()
       ->check(cli::between(1, int64_t(1) << 32))
       ->needs(calibrate);

@@ -55,16 +55,20 @@ static void printPrecision(const Json &precision) {
   if (calibration.contains("inputs"))
     std::printf("  inputs of layers: %s\n",
                 spellMember(calibration, "inputs").c_str());
+  // Samples of a graph have no window.
+  std::string unit =
+      calibration.contains("window")
+          ? "windows of " + spellMember(calibration, "window") + " tokens"
+          : "samples";
   if (calibration.contains("sources") && calibration["sources"].is_array())
     for (const Json &source : calibration["sources"])
-      std::printf("  source %s: domain %s, slice %s, weight %s, %s windows of "
-                  "%s tokens, sha256 %s\n",
+      std::printf("  source %s: domain %s, slice %s, weight %s, %s %s, "
+                  "sha256 %s\n",
                   spellMember(source, "file").c_str(),
                   spellMember(source, "domain").c_str(),
                   spellMember(source, "slice").c_str(),
                   spellMember(source, "weight").c_str(),
-                  spellMember(source, "windows").c_str(),
-                  spellMember(calibration, "window").c_str(),
+                  spellMember(source, "windows").c_str(), unit.c_str(),
                   spellMember(source, "sha256").c_str());
 }
 

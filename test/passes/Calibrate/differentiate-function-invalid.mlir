@@ -41,6 +41,15 @@ func.func @slice(%x: tensor<4x8xf32>, %n: index) -> tensor<4x2xf32> {
 
 // -----
 
+func.func @gather(%x: tensor<?x8xf32>) -> tensor<2x8xf32> {
+  %at = onnx.Constant dense<[0, 2]> : tensor<2xi64>
+  // expected-error @+1 {{gathers at places other than one that is constant and counts from the first, which is not differentiated}}
+  %y = onnx.Gather %x, %at : (tensor<?x8xf32>, tensor<2xi64>) -> tensor<2x8xf32>
+  return %y : tensor<2x8xf32>
+}
+
+// -----
+
 func.func @mean(%x: tensor<?x8xf32>) -> tensor<1x8xf32> {
   %axes = onnx.Constant dense<0> : tensor<1xi64>
   // expected-error @+1 {{reduces axes that are not constant or of a size that is not known, which is not differentiated}}

@@ -25,6 +25,22 @@ func.func @projections(%x: tensor<?x8xf32> {qopt.name = "x"}) -> (tensor<?x4xf32
 
 // -----
 
+// Inputs of the model have no gradient, whatever reads them.
+
+// CHECK-LABEL: func.func @inputs
+// CHECK-SAME: -> (tensor<?x8xf32> {qopt.name = "a.input"
+// CHECK-NOT: argument_gradient
+// CHECK: return
+func.func @inputs(%x: tensor<?x8xf32> {qopt.name = "x", qopt.no_gradient}) -> (tensor<?x4xf32> {qopt.name = "y"}) {
+  %a = qopt.weight "a" codes(dense<0.5> : tensor<4x8xf32>) : !qopt.weight<4x8, f32>
+  // No rule is needed for what is ahead of the first linear.
+  %c = onnx.Ceil %x : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %y = qopt.linear %c, %a : tensor<?x8xf32>, !qopt.weight<4x8, f32> -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+// -----
+
 // The sizes of the gradient that is given are asked to be the result's.
 // CHECK-LABEL: func.func @sizes
 // CHECK: qopt.require equal

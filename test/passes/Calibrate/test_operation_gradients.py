@@ -252,6 +252,18 @@ CASES = {
         "tensor<?x9xf32>",
         lambda v: v["x"][:, 2:11],
     ),
+    "onnx.Gather": Case(
+        "    %at = onnx.Constant dense<2> : tensor<i64>\n"
+        + f"    %y = onnx.Gather %x, %at : ({REAL}, tensor<i64>) -> tensor<{COLUMNS}xf32>\n",
+        f"tensor<{COLUMNS}xf32>",
+        lambda v: v["x"][2],
+    ),
+    "onnx.Gather last": Case(
+        INTEGERS.format("at", "[-1]", 1)
+        + f"    %y = onnx.Gather %x, %at {{axis = 1 : i64}} : ({REAL}, tensor<1xi64>) -> tensor<?x1xf32>\n",
+        "tensor<?x1xf32>",
+        lambda v: v["x"][:, 11:],
+    ),
 }
 CASES["onnx.Where"].body = (
     f"    %less = onnx.Less %x, %z : ({REAL}, {REAL}) -> tensor<?x{COLUMNS}xi1>\n" + CASES["onnx.Where"].body
