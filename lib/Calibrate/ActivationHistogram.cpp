@@ -110,8 +110,7 @@ ActivationHistogram::scaled(const std::vector<float> &scales,
   ValueDistribution all;
   for (int64_t k = 0; k < channels; ++k)
     for (int bin = 0; bin < ValueDistribution::bins; ++bin)
-      if (uint32_t count =
-              counts[size_t(k * ValueDistribution::bins + bin)])
+      if (uint32_t count = counts[size_t(k * ValueDistribution::bins + bin)])
         all.add(middleOf(bin) / scales[size_t(k)], count, weights[size_t(k)]);
   return all;
 }

@@ -52,8 +52,8 @@ class ActivationHistogram {
 public:
   ActivationHistogram() = default;
   explicit ActivationHistogram(int64_t channels)
-      : channels(channels),
-        counts(size_t(channels) * ValueDistribution::bins) {}
+      : channels(channels), counts(size_t(channels) * ValueDistribution::bins) {
+  }
 
   /// Adds x [rows, channels].
   void add(const float *x, int64_t rows, unsigned threads);

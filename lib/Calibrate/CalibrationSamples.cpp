@@ -11,8 +11,8 @@ TokenSamples::TokenSamples(TokenWindows windows)
   std::iota(positions.begin(), positions.end(), 0);
 }
 
-std::optional<TensorView>
-TokenSamples::input(int64_t sample, const std::string &name) const {
+std::optional<TensorView> TokenSamples::input(int64_t sample,
+                                              const std::string &name) const {
   if (name != "tokens" && name != "positions")
     return std::nullopt;
   std::span<const int32_t> ids = name == "positions"

@@ -72,6 +72,8 @@ CalibrationModel::segmentAs(size_t index, SegmentForm form) {
   PassManager manager(module->getContext());
   if (form == SegmentForm::Observed)
     manager.addNestedPass<func::FuncOp>(passes::createObserveLinearsPass());
+  if (form == SegmentForm::Attention)
+    manager.addNestedPass<func::FuncOp>(passes::createObserveAttentionPass());
   if (form == SegmentForm::Gradient) {
     // What the model is given has none ahead of it.
     for (unsigned i = 0; i < function.getNumArguments(); ++i)

@@ -20,6 +20,7 @@ namespace qopt::driver {
 enum class SegmentForm {
   Original,  ///< with the weights as the file has them
   Observed,  ///< the same, and what linears read
+  Attention, ///< the same, and keys and values (ObserveAttention)
   Gradient,  ///< gradients, from that of the result (DifferentiateFunction)
 };
 

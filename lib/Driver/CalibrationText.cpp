@@ -48,8 +48,7 @@ readManifest(const std::string &path) {
   auto text = llvm::MemoryBuffer::getFile(path);
   if (!text)
     return Status(StatusCode::NotFound, "--calibrate: cannot read \"" + path +
-                                            "\": " +
-                                            text.getError().message());
+                                            "\": " + text.getError().message());
   auto manifest = parseManifest((*text)->getBuffer().str(), path);
   if (!manifest.ok())
     return manifest.status();
@@ -81,9 +80,9 @@ readSources(const CalibrationManifest &manifest, std::string digests,
                        source.domain, source.slice, found->sha256,
                        source.weight, found->samples});
   }
-  CalibrationRecord record =
-      recordOf(options, runtime::spell(runtime::Sha256::of(digests.data(),
-                                                           digests.size())));
+  CalibrationRecord record = recordOf(
+      options,
+      runtime::spell(runtime::Sha256::of(digests.data(), digests.size())));
   record.sources = std::move(sources);
   return record;
 }
@@ -122,9 +121,8 @@ static StatusOr<CalibrationText> readTexts(const TextReader &reader,
               source, "has windows of " + std::to_string(own) +
                           " tokens, and all sources of a manifest have one "
                           "length; expected " +
-                          std::to_string(length) +
-                          ", or \"window\": " + std::to_string(own) +
-                          " in the manifest");
+                          std::to_string(length) + ", or \"window\": " +
+                          std::to_string(own) + " in the manifest");
         int64_t count = found->windows.count();
         QOPT_RETURN_IF_ERROR(
             result.tokens.add(source.domain, found->windows, count));
@@ -137,9 +135,9 @@ static StatusOr<CalibrationText> readTexts(const TextReader &reader,
   return result;
 }
 
-static StatusOr<CalibrationText>
-readDecoderText(ModuleOp module, const CompileOptions &options,
-                const Companions &companions) {
+static StatusOr<CalibrationText> readDecoderText(ModuleOp module,
+                                                 const CompileOptions &options,
+                                                 const Companions &companions) {
   auto reader = TextReader::create(module, companions, "--calibrate");
   if (!reader.ok())
     return reader.status();
@@ -160,8 +158,8 @@ readDecoderText(ModuleOp module, const CompileOptions &options,
 }
 
 /// Arrays for the inputs of a graph.
-static StatusOr<CalibrationText> readGraphArrays(func::FuncOp graph,
-                                                 const CompileOptions &options) {
+static StatusOr<CalibrationText>
+readGraphArrays(func::FuncOp graph, const CompileOptions &options) {
   GraphSamplesReader reader(graph);
   auto read = [&](const ManifestSource &source,
                   int64_t tokens) -> StatusOr<SourceCount> {
@@ -221,15 +219,14 @@ std::string spellMix(const CalibrationText &text) {
   const CalibrationRecord &record = text.record;
   int64_t all = text.samples->count();
   std::string what =
-      text.isOfGraph() ? "samples"
-                       : llvm::formatv("windows of {0} tokens", record.window)
-                             .str();
-  std::string report =
-      llvm::formatv("calibration on {0} {1} of {2} sources\n"
-                    "  {3,-20} {4,-20} {5,8} {6,8} {7,8}  file",
-                    all, what, record.sources.size(), "domain", "slice",
-                    "weight", text.isOfGraph() ? "samples" : "windows",
-                    "share %");
+      text.isOfGraph()
+          ? "samples"
+          : llvm::formatv("windows of {0} tokens", record.window).str();
+  std::string report = llvm::formatv(
+      "calibration on {0} {1} of {2} sources\n"
+      "  {3,-20} {4,-20} {5,8} {6,8} {7,8}  file",
+      all, what, record.sources.size(), "domain", "slice", "weight",
+      text.isOfGraph() ? "samples" : "windows", "share %");
   for (const SourceRecord &source : record.sources)
     report += llvm::formatv(
                   "\n  {0,-20} {1,-20} {2,8} {3,8} {4,8:F1}  {5}",

@@ -1,5 +1,5 @@
-// What --calibrate names: a text, token ids (.npy), the inputs of a graph (.npz)
-// or a manifest of several of these (.json).
+// What --calibrate names: a text, token ids (.npy), the inputs of a graph
+// (.npz) or a manifest of several of these (.json).
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_LIB_DRIVER_CALIBRATIONTEXT_H
 #define QOPT_LIB_DRIVER_CALIBRATIONTEXT_H

@@ -45,7 +45,9 @@ static std::string spellDims(DType type, std::vector<std::string> dims,
   return std::string(spell(type)) + "[" + llvm::join(dims, ", ") + "]";
 }
 
-static std::string quoted(const std::string &name) { return "\"" + name + "\""; }
+static std::string quoted(const std::string &name) {
+  return "\"" + name + "\"";
+}
 
 GraphSamplesReader::GraphSamplesReader(func::FuncOp graph) {
   for (BlockArgument argument : graph.getArguments()) {
@@ -99,15 +101,14 @@ GraphSamplesReader::shapeOf(const File &file, const Input &input,
                             const Tensor &array) const {
   const std::vector<int64_t> &shape = array.shape();
   size_t rank = input.dims.size();
-  std::string expected =
-      spellDims(typeOf(input.type), input.dims, "samples");
+  std::string expected = spellDims(typeOf(input.type), input.dims, "samples");
   // A row of a batch: an axis that another size than 1 is not known of.
-  bool canBeRow = rank > 0 && (input.type.isDynamicDim(0) ||
-                               input.type.getDimSize(0) == 1);
+  bool canBeRow =
+      rank > 0 && (input.type.isDynamicDim(0) || input.type.getDimSize(0) == 1);
   if (canBeRow) {
     std::vector<std::string> row(input.dims.begin() + 1, input.dims.end());
-    expected = spellDims(typeOf(input.type), row, "samples") + " or " +
-               expected;
+    expected =
+        spellDims(typeOf(input.type), row, "samples") + " or " + expected;
   }
   auto refuse = [&](const std::string &what) {
     return file.refuse("has " + quoted(input.name) + " as " + what +
@@ -205,8 +206,8 @@ GraphSamplesReader::read(const std::string &path, int64_t tokens) {
   }
   if (inputs.empty())
     return file.refuse("has nothing to give: the model has no inputs");
-  std::vector<int64_t> chosen = calibrate::spreadSamples(
-      count, std::max<int64_t>(tokens / length, 1));
+  std::vector<int64_t> chosen =
+      calibrate::spreadSamples(count, std::max<int64_t>(tokens / length, 1));
   Source source{int64_t(chosen.size()),
                 runtime::spell(runtime::Sha256::of((*mapped)->bytes().data(),
                                                    (*mapped)->bytes().size()))};

@@ -150,6 +150,27 @@ static void writeWeight(json::OStream &out, const PlannedWeight &weight) {
   writeChoice(out, weight);
 }
 
+static void writeStatistics(json::OStream &out, StringRef key,
+                            const std::optional<VectorRecord> &record) {
+  if (!record)
+    return;
+  out.attributeObject(key, [&] {
+    writeNumber(out, "largest", record->largest);
+    writeNumber(out, "rms", record->effective);
+    out.attribute("outliers", record->outliers);
+    if (record->channels.empty())
+      return;
+    out.attributeArray("channels", [&] {
+      for (const VectorRecord::Channel &channel : record->channels)
+        out.object([&] {
+          out.attribute("head", channel.head);
+          out.attribute("channel", channel.channel);
+          writeNumber(out, "times", channel.times);
+        });
+    });
+  });
+}
+
 static void writeCache(json::OStream &out, const PlannedCache &cache) {
   out.attribute("name", cache.name);
   out.attribute("heads", cache.heads);
@@ -157,6 +178,8 @@ static void writeCache(json::OStream &out, const PlannedCache &cache) {
   if (cache.row != cache.channels)
     out.attribute("row", cache.row);
   writeChoice(out, cache);
+  writeStatistics(out, "statistics", cache.statistics);
+  writeStatistics(out, "before_rotary", cache.beforeRotary);
 }
 
 static void writeMoves(json::OStream &out, const MoveRecord &moves) {
@@ -330,6 +353,23 @@ static bool fromJSON(const json::Value &value, TuneRecord &tuning,
          map.mapOptional("kl_after", tuning.after);
 }
 
+static bool fromJSON(const json::Value &value, VectorRecord::Channel &channel,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  return map && readNumber(map, "head", channel.head, path) &&
+         readNumber(map, "channel", channel.channel, path) &&
+         readNumber(map, "times", channel.times, path);
+}
+
+static bool fromJSON(const json::Value &value, VectorRecord &record,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  return map && readNumber(map, "largest", record.largest, path) &&
+         readNumber(map, "rms", record.effective, path) &&
+         readNumber(map, "outliers", record.outliers, path) &&
+         map.mapOptional("channels", record.channels);
+}
+
 static bool fromJSON(const json::Value &value, PlannedCache &cache,
                      json::Path path) {
   json::ObjectMapper map(value, path);
@@ -341,7 +381,9 @@ static bool fromJSON(const json::Value &value, PlannedCache &cache,
   return readOptional(map, "row", cache.row, path) &&
          readFormat(value, cache.chosen, path) &&
          map.map("reason", cache.reason) &&
-         map.mapOptional("alternatives", cache.alternatives);
+         map.mapOptional("alternatives", cache.alternatives) &&
+         map.map("statistics", cache.statistics) &&
+         map.map("before_rotary", cache.beforeRotary);
 }
 
 static bool fromJSON(const json::Value &value, SourceRecord &source,

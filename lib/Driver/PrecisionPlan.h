@@ -17,7 +17,10 @@
 //     "caches": [
 //       {"name": "cache.0.key", "heads": 4, "channels": 64, "format": "int8",
 //        "bytes": 264, "predicted_kl": 0.00003, "step_us": 0.21,
-//        "reason": "…"},
+//        "reason": "…",
+//        "statistics": {"largest": 11.2, "rms": 1.3, "outliers": 1,
+//                       "channels": [{"head": 0, "channel": 7, "times": 9.1}]},
+//        "before_rotary": {…}},
 //       …],
 //     "weights": [
 //       {"name": "model.layers.0.mlp.down_proj.weight", "rows": 512,
@@ -62,6 +65,18 @@ struct PlannedWeight {
   std::string launch = "";
 };
 
+/// What keys or values were like on a text.
+struct VectorRecord {
+  /// A channel that is many times as large as the median of its head.
+  struct Channel {
+    int64_t head = 0, channel = 0;
+    double times = 0;
+  };
+  double largest = 0, effective = 0; ///< |x|, and its root mean square
+  int64_t outliers = 0;              ///< such channels
+  std::vector<Channel> channels;     ///< the largest of these
+};
+
 /// The keys or the values of a layer of the cache.
 struct PlannedCache {
   std::string name;                ///< "cache.LAYER.key" or "cache.LAYER.value"
@@ -77,6 +92,9 @@ struct PlannedCache {
   PlannedFormat chosen; ///< bytes are those of a position
   std::string reason;
   std::vector<PlannedFormat> alternatives; ///< all that were scored, by size
+  /// Measured on the text of calibration (CacheStatistics.h).
+  std::optional<VectorRecord> statistics = std::nullopt,
+                              beforeRotary = std::nullopt;
 
   bool isValue() const { return name.ends_with(".value"); }
 };

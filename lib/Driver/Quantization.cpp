@@ -528,6 +528,7 @@ Status Quantization::calibrate(ArrayRef<ModuleOp> modules, ModuleOp raised,
     return Status();
   QOPT_RETURN_IF_ERROR(openStore(raised));
   decided.calibration = text->record;
+  QOPT_RETURN_IF_ERROR(observeCaches(raised, progress));
   CalibratedWeights weights;
   auto isDone = takeStoredWeights(modules.front(), *store, decided, weights);
   if (!isDone.ok())

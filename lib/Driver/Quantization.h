@@ -107,6 +107,7 @@ private:
   StatusOr<CacheUse> cacheUse(mlir::ModuleOp raised) const;
   Status readText(mlir::ModuleOp raised);
   Status openStore(mlir::ModuleOp raised);
+  Status observeCaches(mlir::ModuleOp raised, const Progress &progress);
   StatusOr<std::unique_ptr<CalibrationModel>> cut(mlir::ModuleOp reference);
   Status measure(CalibrationModel &model, ModelGradients &gradients,
                  const Progress &progress);

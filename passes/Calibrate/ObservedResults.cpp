@@ -17,10 +17,10 @@ void appendResults(func::FuncOp func, ArrayRef<ObservedResult> observed) {
                                        ValueRange(results).getTypes()));
   for (auto [index, result] : llvm::enumerate(observed)) {
     unsigned number = first + unsigned(index);
-    func.setResultAttr(number, "qopt.observation",
-                       ir::ObservationAttr::get(
-                           func.getContext(), result.what,
-                           builder.getArrayAttr(result.of)));
+    func.setResultAttr(
+        number, "qopt.observation",
+        ir::ObservationAttr::get(func.getContext(), result.what,
+                                 builder.getArrayAttr(result.of)));
     func.setResultAttr(number, "qopt.name", builder.getStringAttr(result.name));
   }
 }

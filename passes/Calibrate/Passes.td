@@ -41,6 +41,17 @@ def ObserveLinearsPass : Pass<"qopt-observe-linears", "::mlir::func::FuncOp"> {
   }];
 }
 
+def ObserveAttentionPass : Pass<"qopt-observe-attention", "::mlir::func::FuncOp"> {
+  let summary = "return the keys and values that attention reads";
+  let description = [{
+    Before: a graph. After: behind its own results it returns of each attention, counted from 0, the keys and values that it
+    reads, [batch, heads, tokens, channels], and between them, where the keys are rotated, those ahead of the rotation,
+    [tokens, heads, channels]; `qopt.observation` of the result says which: `key of [0]`, `key of [0, "before rotary"]`,
+    `value of [0]`. Numerics: exact. Method: keys are followed to the rotation through views and transpositions. Example:
+    test/passes/Calibrate/observe-attention.mlir.
+  }];
+}
+
 def DifferentiateFunctionPass : Pass<"qopt-differentiate-function", "::mlir::func::FuncOp"> {
   let summary = "a function that gives gradients of the function's result";
   let description = [{

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import onnx
 import pytest
-
 import qopt
 
 USAGE, BAD_MODEL = 2, 3

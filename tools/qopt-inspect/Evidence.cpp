@@ -35,6 +35,25 @@ static std::string spellMember(const Json &json, const char *name) {
                                                : member.dump());
 }
 
+/// What keys and values were like on the text of calibration, a line each.
+static void printCaches(const Json &precision) {
+  if (!precision.contains("caches") || !precision["caches"].is_array())
+    return;
+  for (const Json &cache : precision["caches"])
+    for (const char *part : {"before_rotary", "statistics"}) {
+      if (!cache.is_object() || !cache.contains(part) ||
+          !cache[part].is_object())
+        continue;
+      const Json &seen = cache[part];
+      std::printf("  %s%s: largest %s, rms %s, outlier channels %s\n",
+                  spellMember(cache, "name").c_str(),
+                  *part == 'b' ? " before rotary" : "",
+                  spellMember(seen, "largest").c_str(),
+                  spellMember(seen, "rms").c_str(),
+                  spellMember(seen, "outliers").c_str());
+    }
+}
+
 static void printPrecision(const Json &precision) {
   if (!precision.is_object())
     return;
@@ -86,8 +105,10 @@ static void printTuning(const Json &precision) {
 }
 
 void printEvidence(const plan::Plan &plan) {
-  printPrecision(precisionPlan(plan));
-  printTuning(precisionPlan(plan));
+  Json precision = precisionPlan(plan);
+  printPrecision(precision);
+  printCaches(precision);
+  printTuning(precision);
   const plan::Validation *validation = plan.manifest()->validation();
   if (!validation)
     return;

@@ -92,9 +92,9 @@ TEST(ActivationHistogramTest, ClippingPaysWhereOutliersAreFew) {
   ValueDistribution values = tensor.distribution();
   float whole = values.quantile(1) / 127;
   EXPECT_LT(values.bestScale(TensorCodes::Int8), 0.8f * whole);
-  EXPECT_LT(tensor.error(TensorCodes::Int8,
-                         values.bestScale(TensorCodes::Int8)),
-            0.9 * tensor.error(TensorCodes::Int8, whole));
+  EXPECT_LT(
+      tensor.error(TensorCodes::Int8, values.bestScale(TensorCodes::Int8)),
+      0.9 * tensor.error(TensorCodes::Int8, whole));
 }
 
 TEST(ActivationHistogramTest, QuantilesAreThoseOfTheValues) {
@@ -122,8 +122,8 @@ TEST(ActivationHistogramTest, ZerosHaveAScaleThatCostsNothing) {
   ActivationHistogram histogram(channels);
   std::vector<float> zeros(size_t(channels * rows));
   histogram.add(zeros.data(), rows, 2);
-  ValueDistribution values = histogram.scaled(
-      std::vector<float>(channels, 1), std::vector<double>(channels, 1));
+  ValueDistribution values = histogram.scaled(std::vector<float>(channels, 1),
+                                              std::vector<double>(channels, 1));
   EXPECT_EQ(values.bestScale(TensorCodes::Int8), 0);
   EXPECT_EQ(values.error(TensorCodes::Int8, 1), 0);
 }
