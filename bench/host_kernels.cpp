@@ -3,156 +3,22 @@
 // prefill in GOP/s. Usage: host_kernels [THREADS] [FILTER]; FILTER is a part of
 // a name.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "bench/KernelTimes.h"
 #include "runtime/host/AttentionGradient.h"
-#include "runtime/host/CachedAttention.h"
-#include "runtime/host/Linear.h"
-#include "runtime/host/QuantizedActivations.h"
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <functional>
-#include <memory>
-#include <string>
 
 using namespace qopt;
 using namespace qopt::host;
+using namespace qopt::bench;
 
 namespace {
-
-struct FreeMemory {
-  void operator()(void *memory) const { std::free(memory); }
-};
-using Memory = std::unique_ptr<void, FreeMemory>;
-
-Memory allocate(int64_t bytes) {
-  Memory memory(std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096));
-  std::memset(memory.get(), 0, bytes);
-  return memory;
-}
-
-/// The same numbers in every run.
-uint32_t nextRandom(uint32_t &state) {
-  state = state * 1664525u + 1013904223u;
-  return state >> 8;
-}
-
-Memory randomFloats(int64_t count) {
-  Memory memory = allocate(count * 4);
-  uint32_t state = 1;
-  for (int64_t i = 0; i < count; ++i)
-    static_cast<float *>(memory.get())[i] =
-        static_cast<float>(nextRandom(state) % 2001) / 1000.0f - 1;
-  return memory;
-}
-
-/// Seconds of one call: the best of many rounds of at least 2 ms, short so that
-/// some of them have the processor to themselves.
-double secondsOf(const std::function<void()> &call) {
-  using Clock = std::chrono::steady_clock;
-  double best = 1e9;
-  int64_t calls = 1;
-  for (int round = 0; round < 50;) {
-    auto start = Clock::now();
-    for (int64_t i = 0; i < calls; ++i)
-      call();
-    double seconds =
-        std::chrono::duration<double>(Clock::now() - start).count();
-    if (seconds < 0.002) {
-      calls *= 2;
-      continue;
-    }
-    best = std::min(best, seconds / static_cast<double>(calls));
-    ++round;
-  }
-  return best;
-}
-
-/// Bytes per second of a plain sum over `bytes` bytes.
-double readBandwidth(const void *memory, int64_t bytes, ThreadPool &pool) {
-  const uint64_t *words = static_cast<const uint64_t *>(memory);
-  std::atomic<uint64_t> sink{0};
-  double seconds = secondsOf([&] {
-    pool.parallelFor(bytes / 64, 1, [&](int64_t begin, int64_t end) {
-      uint64_t sums[8] = {};
-      for (int64_t i = begin * 8; i < end * 8; i += 8)
-        for (int64_t j = 0; j < 8; ++j)
-          sums[j] += words[i + j];
-      sink += sums[0] + sums[1] + sums[2] + sums[3] + sums[4] + sums[5] +
-              sums[6] + sums[7];
-    });
-  });
-  return static_cast<double>(bytes) / seconds;
-}
-
-/// One weight with random bytes, many copies of which are streamed in turn
-/// where `copies` is above one, so that none is found in a cache.
-struct Weight {
-  Weight(const std::string &format, int64_t n, int64_t k, int64_t copies)
-      : layout(*linearLayout(*quant::parseFormat(format), n, k)),
-        copies(copies), memory(allocate(layout.packedBytes() * copies)) {
-    uint32_t state = 1;
-    uint8_t *bytes = static_cast<uint8_t *>(memory.get());
-    for (int64_t i = 0; i < layout.packedBytes(); ++i)
-      bytes[i] = static_cast<uint8_t>(nextRandom(state));
-    // Scales and values of moderate size: clear the top exponent bits.
-    for (int64_t i = 1; i < layout.packedBytes(); i += 2)
-      if (layout.isFloat() || i % layout.tileBytes() >= layout.scaleOffset())
-        bytes[i] = (bytes[i] & 0x8f) | 0x20;
-    for (int64_t c = 1; c < copies; ++c)
-      std::memcpy(bytes + c * layout.packedBytes(), bytes,
-                  layout.packedBytes());
-  }
-  const void *copy(int64_t i) const {
-    return static_cast<const uint8_t *>(memory.get()) +
-           i % copies * layout.packedBytes();
-  }
-
-  LinearLayout layout;
-  int64_t copies;
-  Memory memory;
-};
 
 struct Shape {
   const char *name;
   int64_t n, k;
 };
-
-/// How x comes: in f32, or in codes.
-struct Reads {
-  const char *name = "f32";
-  bool hasCodes = false;
-  ActivationCodes codes = ActivationCodes::Int8Blocks;
-};
-constexpr Reads f32Reads, int8Reads{"int8", true},
-    int8RowReads{"int8-row", true, ActivationCodes::Int8Rows},
-    fp8RowReads{"fp8-row", true, ActivationCodes::Fp8Rows};
-
-/// Times one linear layer.
-double linearSeconds(const Weight &weight, int64_t rows, const Reads &reads,
-                     ThreadPool &pool) {
-  int64_t n = weight.layout.rows, k = weight.layout.columns;
-  Memory x = randomFloats(rows * k), y = allocate(rows * n * 4);
-  Memory records = allocate(rows * QuantizedLayout{k, reads.codes}.rowBytes());
-  const float *input = static_cast<const float *>(x.get());
-  quantizeActivations(input, k, rows, k, {reads.codes}, records.get(), pool);
-  LinearArguments a;
-  a.layout = weight.layout;
-  a.rows = rows;
-  a.inputStride = k;
-  a.codes = reads.codes;
-  (reads.hasCodes ? a.quantized : reinterpret_cast<const void *&>(a.input)) =
-      reads.hasCodes ? records.get() : x.get();
-  a.output = static_cast<float *>(y.get());
-  a.outputStride = n;
-  int64_t next = 0;
-  return secondsOf([&] {
-    a.weight = weight.copy(next++);
-    linear(a, pool);
-  });
-}
 
 /// `tokens` queries of one sequence behind `context` positions.
 struct AttentionShape {
@@ -217,30 +83,8 @@ struct Program {
                        std::to_string(context) + " " + keyFormat;
     if (!wanted(name))
       return;
-    CachedAttentionArguments a;
-    a.layout.keyHeads = keyHeads;
-    a.layout.headSize = 64;
-    a.layout.pageTokens = 32;
-    a.layout.key = *quant::parseFormat(keyFormat);
-    a.layout.value = *quant::parseFormat(valueFormat);
-    int64_t pages = (tokens + context + 31) / 32;
-    Memory cache = allocate(pages * a.layout.pageBytes());
-    std::vector<int32_t> table(static_cast<size_t>(pages));
-    for (size_t i = 0; i < table.size(); ++i)
-      table[i] = static_cast<int32_t>(i);
-    int32_t starts[] = {0, static_cast<int32_t>(tokens)};
-    int32_t from[] = {static_cast<int32_t>(context)};
-    int32_t slot = 0;
-    a.batch = {1, starts, from, table.data(), pages, &slot};
-    Memory query = randomFloats(tokens * heads * 64);
-    Memory output = allocate(tokens * heads * 64 * 4);
-    a.pages = cache.get();
-    a.heads = heads;
-    a.query = static_cast<const float *>(query.get());
-    a.output = static_cast<float *>(output.get());
-    a.queryStride = a.outputStride = heads * 64;
-    a.options.scale = 0.125f;
-    double seconds = secondsOf([&] { cachedAttention(a, pool); });
+    double seconds = attentionSeconds({heads, keyHeads, tokens, context},
+                                      keyFormat, valueFormat, pool);
     double keys =
         static_cast<double>(tokens) *
         (static_cast<double>(context) + static_cast<double>(tokens + 1) / 2);
@@ -261,9 +105,6 @@ struct Program {
            v = randomFloats(keyCount), dy = randomFloats(count),
            y = allocate(count * 4), dq = allocate(count * 4),
            dk = allocate(keyCount * 4), dv = allocate(keyCount * 4);
-    auto floats = [](Memory &memory) {
-      return static_cast<float *>(memory.get());
-    };
     AttentionGradientArguments a;
     AttentionArguments &f = a.forward;
     f.batch = 1;

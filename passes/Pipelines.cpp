@@ -69,8 +69,9 @@ void addQuantizeStage(OpPassManager &manager, const AskedFormats &formats) {
                                               .algorithm = formats.algorithm,
                                               .device = formats.device}));
   // After the weights: it asks which of them are integers.
-  function.addPass(
-      createQuantizeActivationsPass({.format = formats.activations}));
+  function.addPass(createQuantizeActivationsPass(
+      {.format = formats.activations,
+       .overrides = formats.activationOverrides}));
   function.addPass(
       createSetCacheFormatPass({.key = formats.keys,
                                 .value = formats.values,
@@ -208,6 +209,9 @@ struct QuantizeOptions : PassPipelineOptions<QuantizeOptions> {
   Option<std::string> activations{
       *this, "activations", llvm::cl::desc("format of activations, or f32"),
       llvm::cl::init(AskedFormats().activations)};
+  ListOption<std::string> activationOverrides{
+      *this, "activation-overrides",
+      llvm::cl::desc("formats of what single linears read")};
   Option<std::string> type{*this, "type",
                            llvm::cl::desc("type of values: f32, f16 or bf16"),
                            llvm::cl::init(AskedFormats().type)};
@@ -226,6 +230,19 @@ struct CudaScheduleOptions : PassPipelineOptions<CudaScheduleOptions> {
       llvm::cl::init("sm_90a")};
 };
 } // namespace
+
+static AskedFormats formatsOf(const QuantizeOptions &options) {
+  return {.weights = options.weights,
+          .lmHead = options.lmHead,
+          .embedding = options.embedding,
+          .overrides = llvm::to_vector(options.overrides),
+          .activations = options.activations,
+          .activationOverrides = llvm::to_vector(options.activationOverrides),
+          .type = options.type,
+          .keys = options.keys,
+          .values = options.values,
+          .cacheOverrides = llvm::to_vector(options.cacheOverrides)};
+}
 
 void registerPasses() {
   registerCalibratePasses();
@@ -251,17 +268,7 @@ void registerPasses() {
   PassPipelineRegistration<QuantizeOptions>(
       "qopt-quantize-stage", "store weights and activations as asked",
       [](OpPassManager &manager, const QuantizeOptions &options) {
-        addQuantizeStage(
-            manager,
-            {.weights = options.weights,
-             .lmHead = options.lmHead,
-             .embedding = options.embedding,
-             .overrides = llvm::to_vector(options.overrides),
-             .activations = options.activations,
-             .type = options.type,
-             .keys = options.keys,
-             .values = options.values,
-             .cacheOverrides = llvm::to_vector(options.cacheOverrides)});
+        addQuantizeStage(manager, formatsOf(options));
       });
   PassPipelineRegistration<>("qopt-calibrate-stage",
                              "functions of the layers of a decoder",

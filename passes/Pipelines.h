@@ -39,6 +39,8 @@ struct AskedFormats {
   std::string algorithm = "rtn";            ///< of weights: rtn, clip or hqq
   std::string device = "host"; ///< that multiplies by weights: host, cuda
   std::string activations = "int8_g32_sf32"; ///< f32: as they are
+  /// Of what single linears read, by weight: name=format, re:pattern=format.
+  llvm::SmallVector<std::string> activationOverrides;
   std::string type = "f32";   ///< that values have: f32, f16 or bf16
   std::string widest = "f32"; ///< of weights that nobody asks a format for
   std::string keys, values;   ///< of the cache

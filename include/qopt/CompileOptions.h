@@ -85,6 +85,11 @@ struct CompileOptions {
   /// "int8_g32_sf32", with one scale for 32 columns, of all integer weights:
   /// what empty means there; on a GPU it means f16.
   std::string activations;
+  /// The same for what single linears read, by their weight, "NAME=FORMAT" or
+  /// "re:PATTERN=FORMAT": "f32", "int8_g32_sf32", "int8" or "fp8_e4m3", on a
+  /// GPU "f16" or "int8"; the first that matches wins, all others are as
+  /// `activations` says.
+  std::vector<std::string> activationFormats;
   /// Formats of keys and values in the cache, "int8" or "key,value", and
   /// positions that are kept in f16, "…,recent=32,first=16"; empty: as in the
   /// model, on a GPU at most 16 bits.
@@ -129,10 +134,14 @@ struct CompileOptions {
   /// long as the context: weights, cache, steps.
   std::string maxMemory;
   int64_t batch = 1;
-  /// For the predicted time of a decode step of one sequence, as long as
+  /// For the predicted time of a decode step of `batch` sequences, as long as
   /// `context` or, where that is 0, of at most 1024 positions, on the slowest
-  /// of `architectures`: "2.1ms", "800us"; only for GPUs.
+  /// of `architectures`, or on the host that `hostRates` describes: "2.1ms",
+  /// "800us".
   std::string maxLatency;
+  /// What the host's kernels take, as bench/describe_host measured it on the
+  /// machine that serves; empty: a machine of the project's.
+  std::string hostRates;
   /// What may be chosen; empty: what the target has fast kernels for.
   std::vector<std::string> candidates;
   /// The same for keys and values of each layer of the cache, which `maxMemory`

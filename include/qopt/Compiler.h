@@ -60,8 +60,8 @@ StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
 StatusOr<CompileSummary> describeKernels(const CompileOptions &options);
 
 /// What a decode step is predicted to take on each of
-/// `options.architectures`; empty for a graph. No weight is read and no code is
-/// made. InvalidArgument for the host, of which nothing is predicted.
+/// `options.architectures`, or on the host that `options.hostRates` describes;
+/// empty for a graph. No weight is read and no code is made.
 StatusOr<std::vector<StepSummary>> predictSteps(const CompileOptions &options);
 
 } // namespace qopt

@@ -58,10 +58,13 @@ struct StepLaunches {
   Prediction predicted; ///< a term is the sum of the kernels' of its name
 };
 
-/// One sequence decodes one token.
+/// Each of some sequences decodes one token.
 struct StepSummary {
-  std::string architecture, part; ///< sm_90a, H200 SXM
-  int64_t context = 0;            ///< positions of the sequence
+  /// sm_90a, H200 SXM; of a host the name of its rates, and the processor.
+  std::string architecture, part;
+  std::string digest;    ///< of a host: SHA-256 of its rates, 64 digits
+  int64_t sequences = 1; ///< of the batch
+  int64_t context = 0;   ///< positions of each
   StepLaunches greedy; ///< the token has the largest logit, or the host has it
   /// The token is drawn instead, under every option of SamplingOptions; nothing
   /// where the host chooses tokens.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ActivationOption.h"
+#include "lib/Quant/Element.h"
+#include "lib/Quant/Storage.h"
+#include "runtime/host/QuantizedActivations.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringRef.h"
 
 using llvm::StringRef;
@@ -47,6 +51,35 @@ parseActivationOption(const CompileOptions &options) {
     return refuse(options, forGpu);
   option.format = *quant::parseFormat(codes.str());
   return option;
+}
+
+std::vector<std::string> activationCandidates(TargetDevice target) {
+  if (target == TargetDevice::Cuda)
+    return {"f16", "int8"};
+  return {"f32", "int8_g32_sf32", "int8", "fp8_e4m3"};
+}
+
+int64_t tokenBytes(const quant::Format &format, int64_t columns) {
+  if (format.isFloat())
+    return columns * quant::bitsOf(format.element) / 8;
+  return columns + quant::groupsPerRow(format, columns) * 4;
+}
+
+bool readsActivations(const quant::Format &weight, const quant::Format &reads) {
+  auto codes = host::activationCodes(reads);
+  return reads.isFloat() || (codes && host::readsCodes(weight, *codes));
+}
+
+Status checkActivationFormats(const CompileOptions &options) {
+  auto candidates = activationCandidates(options.target);
+  for (StringRef entry : options.activationFormats)
+    if (!llvm::is_contained(candidates, entry.rsplit('=').second))
+      return Status(StatusCode::InvalidArgument,
+                    "--activation-format is \"" + entry.str() +
+                        "\"; expected NAME=FORMAT or re:PATTERN=FORMAT with "
+                        "one of " +
+                        llvm::join(candidates, ", ") + " for this target");
+  return Status();
 }
 
 std::string hostActivations(const CompileOptions &options) {

@@ -9,6 +9,7 @@
 #include "qopt/Status.h"
 
 #include <string>
+#include <vector>
 
 namespace qopt::driver {
 
@@ -27,6 +28,20 @@ struct ActivationOption {
 
 /// InvalidArgument where the target has no such activations.
 StatusOr<ActivationOption> parseActivationOption(const CompileOptions &options);
+
+/// What --max-latency chooses from, the most exact first: the target's values
+/// as they are, then codes with scales that are computed.
+std::vector<std::string> activationCandidates(TargetDevice target);
+
+/// Bytes of a token's `columns` values.
+int64_t tokenBytes(const quant::Format &format, int64_t columns);
+
+/// Whether a linear multiplies codes of `reads` by a weight in this format, on
+/// the host and on GPUs alike; values as they are by any.
+bool readsActivations(const quant::Format &weight, const quant::Format &reads);
+
+/// InvalidArgument where an entry of --activation-format is none of them.
+Status checkActivationFormats(const CompileOptions &options);
 
 /// The option for the host that computes what the target computes, up to the
 /// order of sums.

@@ -83,6 +83,7 @@ recordedOptions(const CompileOptions &options) {
       {"keep", options.keep ? "true" : ""},
       {"batch", options.batch > 1 ? std::to_string(options.batch) : ""},
       {"max-kl", spellLimit(options.mostDivergence)},
+      {"host-rates", llvm::sys::path::filename(options.hostRates).str()},
       {"max-latency", options.maxLatency},
       {"max-memory", options.maxMemory},
       {"max-perplexity-increase", spellLimit(options.mostPerplexityIncrease)},
@@ -96,6 +97,9 @@ recordedOptions(const CompileOptions &options) {
       {"weights", options.weights}};
   for (size_t i = 0; i < options.formats.size(); ++i)
     entries.emplace_back("format." + std::to_string(i), options.formats[i]);
+  for (size_t i = 0; i < options.activationFormats.size(); ++i)
+    entries.emplace_back("activation-format." + std::to_string(i),
+                         options.activationFormats[i]);
   for (size_t i = 0; i < options.cacheFormats.size(); ++i)
     entries.emplace_back("kv-format." + std::to_string(i),
                          options.cacheFormats[i]);

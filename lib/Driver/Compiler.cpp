@@ -15,6 +15,8 @@
 #include "lib/Driver/CudaEmission.h"
 #include "lib/Driver/DecoderContext.h"
 #include "lib/Driver/DiagnosticCollector.h"
+#include "lib/Driver/HostRates.h"
+#include "lib/Driver/HostSteps.h"
 #include "lib/Driver/ModelCheck.h"
 #include "lib/Driver/ModelChecks.h"
 #include "lib/Driver/Quantization.h"
@@ -210,7 +212,8 @@ public:
   }
 
   Status predict() {
-    Status status = driver::predictCuda(*module, options, summary);
+    Status status = forGpu() ? driver::predictCuda(*module, options, summary)
+                             : driver::predictHost(*module, options, summary);
     return status.ok() ? status
                        : diagnostics.status(status.code(), status.message());
   }
@@ -245,6 +248,9 @@ private:
     check.compileBytes = driver::peakBytes() + working;
     QOPT_RETURN_IF_ERROR(
         driver::describeServing(options.output, options, check));
+    if (!forGpu()) // a GPU's are those of its kernels
+      if (Status known = predict(); !known.ok())
+        summary.warnings.push_back(known.message());
     for (const Status &missed : quantization->missedBudgets(check))
       driver::addProblems(missed, report, {}, check);
     return Status();
@@ -417,6 +423,7 @@ static Status checkTarget(const CompileOptions &options) {
   bool gpu = options.target == TargetDevice::Cuda;
   QOPT_RETURN_IF_ERROR(driver::parseCacheOption(options).status());
   QOPT_RETURN_IF_ERROR(driver::parseActivationOption(options).status());
+  QOPT_RETURN_IF_ERROR(driver::checkActivationFormats(options));
   QOPT_RETURN_IF_ERROR(checkSumOrder(options));
   if (gpu) {
     if (auto targets = target::parseArchitectures(options.architectures);
@@ -454,6 +461,16 @@ static Status checkOptions(const CompileOptions &options) {
   return Status();
 }
 
+/// Of who says without a budget how many sequences a step has, and on which
+/// host.
+static Status checkStepOptions(const CompileOptions &asked) {
+  CompileOptions options = asked;
+  options.batch = 1;
+  options.hostRates.clear();
+  QOPT_RETURN_IF_ERROR(checkOptions(options));
+  return driver::checkHostRates(asked);
+}
+
 std::string defaultOutput(const std::string &model) {
   SmallString<256> path(model);
   bool isFolder = llvm::sys::fs::is_directory(path);
@@ -484,9 +501,7 @@ StatusOr<CompileSummary> compile(const CompileOptions &asked,
 
 StatusOr<CheckSummary> check(const CompileOptions &asked) {
   CompileOptions options = asked;
-  options.batch = 1; // others need no budget here
-  QOPT_RETURN_IF_ERROR(checkOptions(options));
-  options.batch = asked.batch;
+  QOPT_RETURN_IF_ERROR(checkStepOptions(asked));
   codegen::TemporaryFolder folder("qopt-check");
   QOPT_RETURN_IF_ERROR(folder.made());
   options.output = folder.file("model.qopt");
@@ -556,36 +571,25 @@ StatusOr<std::string> emitStage(const CompileOptions &options, Stage stage,
   return text;
 }
 
-/// Has a model's kernels for the target cuda chosen, and calls `rest` with the
-/// compilation. `what`: that the caller does, for an error ("steps are
-/// predicted").
-static StatusOr<CompileSummary>
-withCudaKernels(const CompileOptions &options, const std::string &what,
-                llvm::function_ref<Status(Compilation &)> rest) {
+StatusOr<CompileSummary> describeKernels(const CompileOptions &options) {
   QOPT_RETURN_IF_ERROR(checkOptions(options));
   if (options.target != TargetDevice::Cuda)
-    return Status(StatusCode::InvalidArgument, what + " for the target cuda");
+    return Status(StatusCode::InvalidArgument,
+                  "kernels are described for the target cuda");
   CompileSummary summary;
   Compilation compilation(options, summary);
   QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));
-  QOPT_RETURN_IF_ERROR(rest(compilation));
+  QOPT_RETURN_IF_ERROR(compilation.emitCode(Stage::Kernels).status());
   return summary;
 }
 
-StatusOr<CompileSummary> describeKernels(const CompileOptions &options) {
-  return withCudaKernels(options, "kernels are described",
-                         [](Compilation &compilation) {
-                           return compilation.emitCode(Stage::Kernels).status();
-                         });
-}
-
 StatusOr<std::vector<StepSummary>> predictSteps(const CompileOptions &options) {
-  auto summary = withCudaKernels(
-      options, "steps are predicted",
-      [](Compilation &compilation) { return compilation.predict(); });
-  if (!summary.ok())
-    return summary.status();
-  return std::move(summary->steps);
+  QOPT_RETURN_IF_ERROR(checkStepOptions(options));
+  CompileSummary summary;
+  Compilation compilation(options, summary);
+  QOPT_RETURN_IF_ERROR(compilation.run(Stage::Kernels));
+  QOPT_RETURN_IF_ERROR(compilation.predict());
+  return std::move(summary.steps);
 }
 
 } // namespace qopt

@@ -2,6 +2,7 @@
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Codegen/TemporaryFolder.h"
 #include "lib/Driver/CacheOption.h"
+#include "lib/Driver/HostRates.h"
 #include "lib/Driver/StepPrices.h"
 #include "lib/Driver/ValidationTexts.h"
 #include "qopt/Engine.h"
@@ -24,6 +25,10 @@ bool hasMeasuredBudget(const CompileOptions &options) {
 bool choosesCaches(const CompileOptions &options) {
   return (!options.maxMemory.empty() || !options.maxLatency.empty()) &&
          options.cache.empty();
+}
+
+bool choosesActivations(const CompileOptions &options) {
+  return !options.maxLatency.empty() && options.activations.empty();
 }
 
 bool hasBudget(const CompileOptions &options) {
@@ -114,18 +119,26 @@ Status checkBudgetOptions(const CompileOptions &options) {
     return Status(
         StatusCode::InvalidArgument,
         llvm::formatv("--batch is {0}; expected 1 to 65536", options.batch));
-  if (options.batch > 1 && options.maxMemory.empty())
+  bool hasSteps =
+      !options.maxLatency.empty() && options.target == TargetDevice::Host;
+  if (options.batch > 1 && options.maxMemory.empty() && !hasSteps)
     return Status(StatusCode::InvalidArgument,
                   "--batch is for --max-memory, which counts the cache of so "
-                  "many sequences; leave it out");
-  if (options.maxLatency.empty())
-    return Status();
-  QOPT_RETURN_IF_ERROR(parseLatency(options.maxLatency).status());
-  if (options.target == TargetDevice::Host)
+                  "many sequences, and on the host for --max-latency, which "
+                  "predicts a step of them; leave it out");
+  if (options.maxLatency.empty()) {
+    if (options.hostRates.empty())
+      return Status();
     return Status(StatusCode::InvalidArgument,
-                  "--max-latency is for --target cuda, whose steps are "
-                  "predicted; for the host bound --bits or --max-size");
-  return Status();
+                  "--host-rates is for --max-latency and --check, which "
+                  "predict steps of the host; leave it out");
+  }
+  QOPT_RETURN_IF_ERROR(checkHostRates(options));
+  if (!options.sumOrder.empty())
+    return Status(StatusCode::InvalidArgument,
+                  "--max-latency is for steps that are fast, and --sum-order "
+                  "is not; leave one out");
+  return parseLatency(options.maxLatency).status();
 }
 
 /// Of a limit: what need not be used.
@@ -172,7 +185,10 @@ std::string PlanBudget::spellBudgets() const {
     parts.push_back("memory of " + asked.maxMemory + " for " +
                     std::to_string(asked.batch) + " sequences");
   if (!asked.maxLatency.empty())
-    parts.push_back("steps of " + asked.maxLatency);
+    parts.push_back("steps of " + asked.maxLatency +
+                    (asked.batch > 1 && asked.target == TargetDevice::Host
+                         ? " for " + std::to_string(asked.batch) + " sequences"
+                         : ""));
   return llvm::join(parts, ", ");
 }
 
@@ -204,6 +220,12 @@ Status PlanBudget::choose(const Progress &progress, PrecisionPlan &plan) {
   plan.budget = spellBudgets();
   PlanSizes least = leastSizes(plan, use), most = mostSizes(plan, use);
   int64_t ofBits = bytesOfBits(asked, plan);
+  if (!asked.maxLatency.empty()) { // prices of what is joined do not add up
+    PrecisionPlan fastest = plan;
+    QOPT_RETURN_IF_ERROR(chooseFormats(
+        fastest, use, {INT64_MAX, INT64_MAX, INT64_MAX}, Objective::Time));
+    least.time = sizesOf(fastest, use).time;
+  }
   QOPT_RETURN_IF_ERROR(checkBits(asked, plan, least.weights));
   most.weights = std::min(most.weights, ofBits);
   if (!limits.empty()) {
@@ -238,6 +260,7 @@ static int64_t laterBytes(const CompileOptions &options,
   for (const SourceRecord &source : calibration.sources)
     bytes += textBytes + 8 * int64_t(source.file.size() + source.domain.size() +
                                      source.slice.size());
+  bytes += int64_t(plan.rates.size());
   for (const std::vector<std::string> *words :
        {&options.formats, &options.cacheFormats, &options.candidates,
         &options.validate})
@@ -294,6 +317,38 @@ std::vector<Status> PlanBudget::missedBy(const PrecisionPlan &smallest,
   return missed;
 }
 
+/// What a check says of a decoder on the host, for which no weight is read.
+/// Nothing where weights are too large to be compared with each other: two that
+/// are equal are stored once.
+StatusOr<std::optional<PlanBudget::Measured>>
+PlanBudget::check(const PrecisionPlan &plan,
+                  const CompileOptions &planned) const {
+  CompileOptions options = planned;
+  options.output.clear();
+  options.batch = asked.batch;
+  auto checked = qopt::check(options);
+  if (!checked.ok())
+    return checked.status();
+  bool hasLarge = llvm::any_of(checked->missed, [](const MissedFusion &missed) {
+    return missed.what == "NotCompared";
+  });
+  bool isDecoder = checked->compilation.kind == ModelKind::Decoder;
+  if (hasLarge || !isDecoder || !checked->problems.empty())
+    return std::optional<Measured>(); // compiling says what is wrong
+  Measured found;
+  found.fileBytes = double(checked->compilation.artifactBytes) +
+                    double(laterBytes(asked, plan, text));
+  for (const ServingPart &part : checked->serving)
+    found.residentBytes += double(part.bytes);
+  if (!asked.maxLatency.empty()) {
+    auto seconds = slowestStep(checked->compilation.steps);
+    if (!seconds.ok())
+      return seconds.status();
+    found.stepSeconds = *seconds;
+  }
+  return std::optional(found);
+}
+
 StatusOr<PlanBudget::Measured>
 PlanBudget::measure(const PrecisionPlan &plan) const {
   Measured found;
@@ -313,6 +368,13 @@ PlanBudget::measure(const PrecisionPlan &plan) const {
   for (PlannedWeight &weight : rounded.weights)
     weight.chosen.algorithm.clear();
   QOPT_RETURN_IF_ERROR(writePlan(rounded, options.plan));
+  if (asked.target == TargetDevice::Host) {
+    auto checked = check(plan, options);
+    if (!checked.ok())
+      return checked.status();
+    if (*checked)
+      return **checked;
+  }
   auto summary = compile(options);
   if (!summary.ok())
     return summary.status();
@@ -325,7 +387,9 @@ PlanBudget::measure(const PrecisionPlan &plan) const {
     found.residentBytes = *bytes;
   }
   if (!asked.maxLatency.empty()) {
-    auto seconds = slowestStep(summary->steps);
+    // What was compiled says it of GPUs.
+    auto seconds = summary->steps.empty() ? predictStep(asked, plan)
+                                          : slowestStep(summary->steps);
     if (!seconds.ok())
       return seconds.status();
     found.stepSeconds = *seconds;

@@ -12,6 +12,7 @@
 #include "qopt/Compiler.h"
 #include "runtime/ResidentMemory.h"
 #include <array>
+#include <optional>
 
 namespace qopt::driver {
 
@@ -23,6 +24,10 @@ bool hasMeasuredBudget(const CompileOptions &options);
 /// Whether the formats of the cache are chosen, too: --max-memory counts it,
 /// --max-latency the time to read it, and no --kv says them.
 bool choosesCaches(const CompileOptions &options);
+
+/// Whether the formats of what linears read are chosen, too: --max-latency
+/// counts their products, and no --activations says them.
+bool choosesActivations(const CompileOptions &options);
 
 /// The options without budgets: what scores of formats depend on.
 CompileOptions withoutBudgets(CompileOptions options);
@@ -95,6 +100,8 @@ private:
   Status take(const Measured &found, const PlanSizes &sizes, bool refuses,
               Brackets &brackets) const;
   StatusOr<Measured> measure(const PrecisionPlan &plan) const;
+  StatusOr<std::optional<Measured>> check(const PrecisionPlan &plan,
+                                          const CompileOptions &options) const;
 
   const CompileOptions &asked;
   const CalibrationRecord &text;

@@ -137,9 +137,13 @@ static size_t placeOf(const PlanEntry &entry) {
 }
 
 /// Whether it has an alternative at `place`, and may take it alone: weights of
-/// one launch keep one format.
+/// one launch keep one format, and those that read a tensor one that can.
 static bool mayTake(const PlanEntry &entry, size_t place) {
-  return entry.launch.empty() && place < entry.alternatives.size();
+  if (!entry.launch.empty() || entry.tensor ||
+      place >= entry.alternatives.size())
+    return false;
+  const PlannedFormat &format = entry.alternatives[place];
+  return format.secondsBy.empty() || format.seconds;
 }
 
 /// The exchange of neighbours in size that is predicted to cost least, of those

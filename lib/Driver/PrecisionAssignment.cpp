@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/PrecisionAssignment.h"
 #include "dialects/QOpt/QOptOps.h"
+#include "lib/Driver/JointItems.h"
 #include "lib/Driver/WeightEvaluator.h"
 #include "lib/Quant/Element.h"
 #include "lib/Quant/Storage.h"
@@ -8,7 +9,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "runtime/cuda/KvPageLayout.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
 #include <set>
@@ -174,6 +174,8 @@ void PlanEntry::choose(size_t alternative) {
 
 int64_t PlanEntry::bytes(const PlannedFormat &format,
                          const CacheUse &use) const {
+  if (tensor)
+    return 0;
   if (!cache)
     return format.bytes;
   int64_t bytes = format.bytes * use.positions;
@@ -190,15 +192,25 @@ int64_t PlanEntry::bytes(const PlannedFormat &format,
                      rowOf(*cache, parsed) * 2;
 }
 
+static int64_t picoseconds(double seconds) {
+  return std::llround(seconds * 1e12);
+}
+
 int64_t PlanEntry::time(const PlannedFormat &format) {
-  return std::llround(format.seconds.value_or(0) * 1e12);
+  return picoseconds(format.seconds.value_or(0));
 }
 
 std::vector<PlanEntry> entriesOf(PrecisionPlan &plan) {
   std::vector<PlanEntry> entries;
   for (PlannedWeight &weight : plan.weights)
-    entries.push_back({weight.name, weight.chosen, weight.reason,
-                       weight.alternatives, nullptr, weight.launch});
+    entries.push_back({.name = weight.name,
+                       .chosen = weight.chosen,
+                       .reason = weight.reason,
+                       .alternatives = weight.alternatives,
+                       .launch = weight.launch});
+  for (PlannedActivation &tensor : plan.tensors)
+    entries.push_back({tensor.name, tensor.chosen, tensor.reason,
+                       tensor.alternatives, nullptr, &tensor});
   for (PlannedCache &cache : plan.caches)
     entries.push_back(
         {cache.name, cache.chosen, cache.reason, cache.alternatives, &cache});
@@ -210,7 +222,9 @@ static PlanSizes sumOf(
     const PrecisionPlan &plan, const CacheUse &use,
     llvm::function_ref<int64_t(
         const PlanEntry &, llvm::function_ref<int64_t(const PlannedFormat &)>)>
-        pick) {
+        pick,
+    llvm::function_ref<int64_t(const PlannedFormat &)> timeOf =
+        PlanEntry::time) {
   PlanSizes sum;
   // They are only read.
   for (const PlanEntry &entry : entriesOf(const_cast<PrecisionPlan &>(plan))) {
@@ -220,7 +234,7 @@ static PlanSizes sumOf(
     sum.all += bytes;
     if (!entry.cache)
       sum.weights += bytes;
-    sum.time += pick(entry, PlanEntry::time);
+    sum.time += pick(entry, timeOf);
   }
   return sum;
 }
@@ -236,13 +250,20 @@ PlanSizes sizesOf(const PrecisionPlan &plan, const CacheUse &use) {
 template <typename Compare>
 static PlanSizes extremesOf(const PrecisionPlan &plan, const CacheUse &use,
                             Compare isBefore) {
-  return sumOf(plan, use, [&](const PlanEntry &entry, auto sizeOf) {
+  auto pick = [&](const PlanEntry &entry, auto sizeOf) {
     if (entry.alternatives.empty())
       return sizeOf(entry.chosen);
     std::vector<int64_t> sizes;
     for (const PlannedFormat &format : entry.alternatives)
       sizes.push_back(sizeOf(format));
     return *std::min_element(sizes.begin(), sizes.end(), isBefore);
+  };
+  // Whatever a tensor's format is.
+  return sumOf(plan, use, pick, [&](const PlannedFormat &format) {
+    int64_t time = PlanEntry::time(format);
+    for (auto &[reads, seconds] : format.secondsBy)
+      time = std::min(time, picoseconds(seconds), isBefore);
+    return time;
   });
 }
 
@@ -254,69 +275,23 @@ PlanSizes mostSizes(const PrecisionPlan &plan, const CacheUse &use) {
   return extremesOf(plan, use, std::greater<>());
 }
 
-/// The entries that get one format together: those of a launch, else one.
-static std::vector<std::vector<size_t>>
-groupsOf(llvm::ArrayRef<PlanEntry> entries) {
-  std::vector<std::vector<size_t>> groups;
-  llvm::StringMap<size_t> launches;
-  for (auto [i, entry] : llvm::enumerate(entries)) {
-    if (!entry.launch.empty()) {
-      auto [known, isNew] = launches.try_emplace(entry.launch, groups.size());
-      if (!isNew) {
-        groups[known->second].push_back(i);
-        continue;
-      }
-    }
-    groups.push_back({i});
-  }
-  return groups;
-}
-
-/// An entry's alternatives as the choice sees them; of what options fix, that.
-static std::vector<quant::SizedOption>
-optionsOf(const PlanEntry &entry, const CacheUse &use, Objective objective) {
-  std::vector<quant::SizedOption> options;
-  auto add = [&](const PlannedFormat &format) {
-    double cost = objective == Objective::Time ? format.seconds.value_or(0)
-                                               : format.divergence;
-    options.push_back(
-        {entry.bytes(format, use), cost, PlanEntry::time(format)});
-  };
-  llvm::for_each(entry.alternatives, add);
-  if (options.empty()) {
-    add(entry.chosen);
-    options.front().cost = 0;
-  }
-  return options;
-}
-
 Status chooseFormats(PrecisionPlan &plan, const CacheUse &use,
                      const PlanSizes &bounds, Objective objective) {
   std::vector<PlanEntry> entries = entriesOf(plan);
-  std::vector<std::vector<size_t>> groups = groupsOf(entries);
-  std::vector<std::vector<quant::SizedOption>> items;
+  std::vector<JointItem> items = jointItems(entries, use, objective);
+  std::vector<std::vector<quant::SizedOption>> options;
   size_t weights = 0; // caches are behind them
-  for (const std::vector<size_t> &group : groups) {
-    weights += !entries[group.front()].cache;
-    auto &item =
-        items.emplace_back(optionsOf(entries[group.front()], use, objective));
-    for (size_t other : llvm::ArrayRef(group).drop_front())
-      for (auto [sum, one] :
-           llvm::zip_equal(item, optionsOf(entries[other], use, objective))) {
-        sum.bytes += one.bytes;
-        sum.cost += one.cost;
-        sum.time += one.time;
-      }
+  for (const JointItem &item : items) {
+    weights += !item.isCache;
+    options.push_back(item.options);
   }
   auto choice = quant::chooseWithin(
-      items, {{weights, bounds.weights}, {items.size(), bounds.all}},
+      options, {{weights, bounds.weights}, {items.size(), bounds.all}},
       bounds.time);
   if (!choice.ok())
     return choice.status();
-  for (auto [group, chosen] : llvm::zip(groups, *choice))
-    for (size_t entry : group)
-      if (!entries[entry].alternatives.empty())
-        entries[entry].choose(chosen);
+  for (auto [item, chosen] : llvm::zip(items, *choice))
+    take(item, chosen, entries);
   return Status();
 }
 

@@ -60,24 +60,26 @@ PlanSizes mostSizes(const PrecisionPlan &plan, const CacheUse &use);
 /// What plans are to have little of.
 enum class Objective { Divergence, Time };
 
-/// Chooses an alternative of each weight and cache that has some, with which
-/// all together are predicted to cost least within `bounds`, and says why;
-/// weights of one launch get the same. Infeasible, with the plan as it was,
-/// where none is within them.
+/// Chooses an alternative of each weight, tensor and cache that has some, with
+/// which all together are predicted to cost least within `bounds`, and says
+/// why; weights of one launch get the same, and of a tensor in codes all
+/// readers are multiplied by such (JointItems.h). Infeasible, with the plan as
+/// it was, where none is within them.
 Status chooseFormats(PrecisionPlan &plan, const CacheUse &use,
                      const PlanSizes &bounds,
                      Objective objective = Objective::Divergence);
 
-/// A weight or a cache of a plan, for who treats both alike.
+/// A weight, a tensor or a cache of a plan, for who treats them alike.
 struct PlanEntry {
   const std::string &name;
   PlannedFormat &chosen;
   std::string &reason;
   std::vector<PlannedFormat> &alternatives;
-  const PlannedCache *cache; ///< null of a weight
-  std::string launch = "";   ///< of a weight (PlannedWeight)
+  const PlannedCache *cache = nullptr;       ///< null of others
+  const PlannedActivation *tensor = nullptr; ///< null of others
+  std::string launch = "";                   ///< of a weight (PlannedWeight)
 
-  /// Bytes in memory.
+  /// Bytes in memory that a budget counts; none of a tensor's.
   int64_t bytes(const PlannedFormat &format, const CacheUse &use) const;
   /// Picoseconds of a step.
   static int64_t time(const PlannedFormat &format);

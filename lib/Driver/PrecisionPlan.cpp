@@ -40,6 +40,8 @@ double PrecisionPlan::divergence() const {
   double sum = 0;
   for (const PlannedWeight &weight : weights)
     sum += weight.chosen.divergence;
+  for (const PlannedActivation &tensor : tensors)
+    sum += tensor.chosen.divergence;
   for (const PlannedCache &cache : caches)
     sum += cache.chosen.divergence;
   return sum;
@@ -101,6 +103,11 @@ static void writeFormat(json::OStream &out, const PlannedFormat &format) {
   writeNumber(out, "predicted_kl", format.divergence);
   if (format.seconds)
     writeNumber(out, "step_us", *format.seconds * 1e6);
+  if (!format.secondsBy.empty())
+    out.attributeObject("step_us_by", [&] {
+      for (const auto &[reads, seconds] : format.secondsBy)
+        writeNumber(out, reads, seconds * 1e6);
+    });
 }
 
 static void writeCalibration(json::OStream &out,
@@ -129,7 +136,7 @@ static void writeCalibration(json::OStream &out,
   });
 }
 
-/// What weights and caches have alike.
+/// What weights, tensors and caches have alike.
 template <typename Planned>
 static void writeChoice(json::OStream &out, const Planned &planned) {
   writeFormat(out, planned.chosen);
@@ -169,6 +176,16 @@ static void writeStatistics(json::OStream &out, StringRef key,
         });
     });
   });
+}
+
+static void writeTensor(json::OStream &out, const PlannedActivation &tensor) {
+  out.attribute("name", tensor.name);
+  out.attributeArray("weights", [&] {
+    for (const std::string &weight : tensor.weights)
+      out.value(weight);
+  });
+  out.attribute("columns", tensor.columns);
+  writeChoice(out, tensor);
 }
 
 static void writeCache(json::OStream &out, const PlannedCache &cache) {
@@ -224,6 +241,8 @@ std::string toJson(const PrecisionPlan &plan) {
     out.attribute("target", plan.target);
     if (!plan.budget.empty())
       out.attribute("budget", plan.budget);
+    if (!plan.rates.empty())
+      out.attribute("host_rates", plan.rates);
     writeNumber(out, "bits", plan.bitsPerWeight());
     out.attribute("bytes", plan.bytes());
     writeNumber(out, "predicted_kl", plan.divergence());
@@ -236,6 +255,11 @@ std::string toJson(const PrecisionPlan &plan) {
       out.attributeObject("moves", [&] { writeMoves(out, plan.moves); });
     if (plan.tuning.steps)
       out.attributeObject("tuning", [&] { writeTuning(out, plan.tuning); });
+    if (!plan.tensors.empty())
+      out.attributeArray("tensors", [&] {
+        for (const PlannedActivation &tensor : plan.tensors)
+          out.object([&] { writeTensor(out, tensor); });
+      });
     if (!plan.caches.empty())
       out.attributeArray("caches", [&] {
         for (const PlannedCache &cache : plan.caches)
@@ -293,6 +317,13 @@ static bool readFormat(const json::Value &value, PlannedFormat &format,
     return false;
   if (microseconds)
     format.seconds = *microseconds / 1e6;
+  if (!map.mapOptional("step_us_by", format.secondsBy))
+    return false;
+  for (auto &[reads, seconds] : format.secondsBy) {
+    if (!isInRange(seconds, path.field("step_us_by")))
+      return false;
+    seconds /= 1e6;
+  }
   if (auto parsed = quant::parseFormat(format.format); !parsed.ok()) {
     path.field("format").report("expected the name of a format");
     return false;
@@ -370,6 +401,17 @@ static bool fromJSON(const json::Value &value, VectorRecord &record,
          map.mapOptional("channels", record.channels);
 }
 
+static bool fromJSON(const json::Value &value, PlannedActivation &tensor,
+                     json::Path path) {
+  json::ObjectMapper map(value, path);
+  return map && map.map("name", tensor.name) &&
+         map.map("weights", tensor.weights) &&
+         readNumber(map, "columns", tensor.columns, path) &&
+         readFormat(value, tensor.chosen, path) &&
+         map.map("reason", tensor.reason) &&
+         map.mapOptional("alternatives", tensor.alternatives);
+}
+
 static bool fromJSON(const json::Value &value, PlannedCache &cache,
                      json::Path path) {
   json::ObjectMapper map(value, path);
@@ -421,10 +463,12 @@ static bool fromJSON(const json::Value &value, PrecisionPlan &plan,
   }
   return map.map("target", plan.target) &&
          map.mapOptional("budget", plan.budget) &&
+         map.mapOptional("host_rates", plan.rates) &&
          map.mapOptional("calibration", plan.calibration) &&
          map.map("activations", plan.activations) &&
          map.map("kv", plan.cache) && map.mapOptional("moves", plan.moves) &&
          map.mapOptional("tuning", plan.tuning) &&
+         map.mapOptional("tensors", plan.tensors) &&
          map.mapOptional("caches", plan.caches) &&
          map.map("weights", plan.weights);
 }

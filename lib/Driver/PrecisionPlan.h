@@ -14,6 +14,11 @@
 //     "tuning": {"steps": 100, "kept": 88, "tokens": 4096,
 //                "kl_before": 0.0214, "kl_after": 0.0201},
 //     "activations": "f32", "kv": "f16",
+//     "tensors": [
+//       {"name": "model.layers.0.mlp.gate_proj.weight", "weights": ["…", "…"],
+//        "columns": 512, "format": "int8_g32_sf32", "bytes": 640,
+//        "predicted_kl": 0.00003, "reason": "…", "alternatives": […]},
+//       …],
 //     "caches": [
 //       {"name": "cache.0.key", "heads": 4, "channels": 64, "format": "int8",
 //        "bytes": 264, "predicted_kl": 0.00003, "step_us": 0.21,
@@ -36,6 +41,7 @@
 
 #include "qopt/Status.h"
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,6 +57,9 @@ struct PlannedFormat {
   /// What a decode step is predicted to take more than with the fastest
   /// alternative, where a budget on latency had it predicted.
   std::optional<double> seconds = std::nullopt;
+  /// Of a weight whose activations are chosen, too: that with each format of
+  /// these that its linear can read; `seconds` is that with the chosen one.
+  std::map<std::string, double> secondsBy = {};
 };
 
 struct PlannedWeight {
@@ -99,6 +108,16 @@ struct PlannedCache {
   bool isValue() const { return name.ends_with(".value"); }
 };
 
+/// A tensor that linears read.
+struct PlannedActivation {
+  std::string name; ///< of the first weight that it is multiplied by
+  std::vector<std::string> weights; ///< all of them
+  int64_t columns = 0;
+  PlannedFormat chosen; ///< bytes are those of a token
+  std::string reason;
+  std::vector<PlannedFormat> alternatives; ///< all that were scored
+};
+
 /// A source of a manifest, and what was taken of it.
 struct SourceRecord {
   std::string file; ///< its name, without folders
@@ -143,17 +162,21 @@ struct TuneRecord {
 struct PrecisionPlan {
   std::string target; ///< "host" or "cuda"
   std::string budget; ///< for people; empty: formats were asked for
+  /// What prices of formats in a step of the host are of: name and digest of
+  /// its rates. Empty: there were none.
+  std::string rates;
   CalibrationRecord calibration;
   std::string activations, cache; ///< as the options say; empty: the default
   MoveRecord moves;
   TuneRecord tuning;
-  std::vector<PlannedCache> caches; ///< of a decoder, by layer
+  std::vector<PlannedActivation> tensors; ///< in the order of their use
+  std::vector<PlannedCache> caches;       ///< of a decoder, by layer
   std::vector<PlannedWeight> weights;
 
   int64_t bytes() const; ///< of the weights
   int64_t elements() const;
   double bitsPerWeight() const;
-  double divergence() const; ///< the sum over weights and caches
+  double divergence() const; ///< the sum over weights, tensors and caches
 
   const PlannedWeight *find(const std::string &weight) const;
   PlannedWeight *find(const std::string &weight);

@@ -8,6 +8,7 @@
 #include "lib/Driver/DecoderContext.h"
 #include "lib/Driver/FormatScores.h"
 #include "lib/Driver/HostModels.h"
+#include "lib/Driver/HostRates.h"
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Driver/PlanMoves.h"
 #include "lib/Driver/PrecisionAssignment.h"
@@ -156,6 +157,12 @@ void Quantization::takeFormats() {
     if (weight.chosen.format != weight.source &&
         (!asked.plan.empty() || !weight.alternatives.empty()))
       asked.formats.push_back(weight.name + "=" + weight.chosen.format);
+  for (const PlannedActivation &tensor : decided.tensors)
+    // One scale for all tokens is measured for all linears.
+    if ((!asked.plan.empty() || !tensor.alternatives.empty()) &&
+        !StringRef(tensor.chosen.format).ends_with("_tensor"))
+      for (const std::string &weight : tensor.weights)
+        asked.activationFormats.push_back(weight + "=" + tensor.chosen.format);
   for (const PlannedCache &cache : decided.caches)
     if (!asked.plan.empty() || !cache.alternatives.empty())
       asked.cacheFormats.push_back(cache.name + "=" + cache.chosen.format);
@@ -176,6 +183,7 @@ Quantization::quantizedForHost(ModuleOp raised,
                                const CompileOptions &options) const {
   passes::AskedFormats formats = askedFormats(options);
   formats.type = formats.activations = formats.widest = "f32";
+  formats.activationOverrides.clear();
   return quantizedAs(raised, formats);
 }
 
@@ -355,9 +363,8 @@ Status Quantization::measure(CalibrationModel &model, ModelGradients &gradients,
   return Status();
 }
 
-/// A plan that is an entry of a store.
-static StatusOr<PrecisionPlan> storedPlan(const CalibrationStore &store,
-                                          const char *entry) {
+StatusOr<PrecisionPlan> storedPlan(const CalibrationStore &store,
+                                   const char *entry) {
   auto bytes = store.get(entry);
   if (!bytes.ok())
     return bytes.status();
@@ -394,9 +401,17 @@ Status Quantization::assign(ModuleOp raised, const Progress &progress) {
   }
   if (choosesCaches(asked))
     QOPT_RETURN_IF_ERROR(scoreCaches(raised, scores, progress));
+  if (choosesActivations(asked))
+    QOPT_RETURN_IF_ERROR(scoreActivations(raised, scores, progress));
   auto use = cacheUse(raised);
   if (!use.ok())
     return use.status();
+  if (!asked.maxLatency.empty() && asked.target == TargetDevice::Host) {
+    auto rates = hostRatesOf(asked);
+    if (!rates.ok())
+      return rates.status();
+    decided.rates = rates->spell();
+  }
   if (!asked.maxLatency.empty())
     QOPT_RETURN_IF_ERROR(priceFormats(raised, asked, progress, decided));
   PlanBudget budget(asked, text->record, *use);
@@ -518,6 +533,7 @@ void Quantization::list(ModuleOp module, ModuleOp raised) {
     decided.weights = listWeights(module);
   if (decided.caches.empty())
     decided.caches = listCaches(module, raised, asked.target);
+  listTensors(module, asked, decided.tensors);
   nameOptions();
 }
 

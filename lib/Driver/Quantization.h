@@ -29,6 +29,16 @@ Status checkQuantizationOptions(const CompileOptions &options);
 /// awq; not under a budget, where formats are chosen by the model as it is.
 bool scalesChannels(const CompileOptions &options);
 
+/// Adds the tensors that linears of a module, as the stage quantize has left
+/// it, read with weights that none of `tensors` names, in the formats that they
+/// have there.
+void listTensors(mlir::ModuleOp module, const CompileOptions &options,
+                 std::vector<PlannedActivation> &tensors);
+
+/// A plan that is an entry of a store.
+StatusOr<PrecisionPlan> storedPlan(const CalibrationStore &store,
+                                   const char *entry);
+
 class Quantization {
 public:
   /// Options and companions stay as long as this. Errors of passes are the
@@ -104,6 +114,8 @@ private:
                   const PlanBudget &budget, const Progress &progress);
   Status scoreCaches(mlir::ModuleOp raised, const CalibrationStore &scores,
                      const Progress &progress);
+  Status scoreActivations(mlir::ModuleOp raised, const CalibrationStore &scores,
+                          const Progress &progress);
   StatusOr<CacheUse> cacheUse(mlir::ModuleOp raised) const;
   Status readText(mlir::ModuleOp raised);
   Status openStore(mlir::ModuleOp raised);

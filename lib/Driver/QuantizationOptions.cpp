@@ -74,16 +74,18 @@ Status checkQuantizationOptions(const CompileOptions &options) {
     const char *option;
     bool given;
   };
-  const Given formats[] = {{"--weights", !options.weights.empty()},
-                           {"--lm-head", !options.lmHead.empty()},
-                           {"--embedding", !options.embedding.empty()},
-                           {"--format", !options.formats.empty()},
-                           {"--kv-format", !options.cacheFormats.empty()},
-                           {"--bits", options.bits > 0},
-                           {"--max-size", !options.maxSize.empty()},
-                           {"--max-memory", !options.maxMemory.empty()},
-                           {"--max-latency", !options.maxLatency.empty()},
-                           {"--candidates", !options.candidates.empty()}};
+  const Given formats[] = {
+      {"--weights", !options.weights.empty()},
+      {"--lm-head", !options.lmHead.empty()},
+      {"--embedding", !options.embedding.empty()},
+      {"--format", !options.formats.empty()},
+      {"--activation-format", !options.activationFormats.empty()},
+      {"--kv-format", !options.cacheFormats.empty()},
+      {"--bits", options.bits > 0},
+      {"--max-size", !options.maxSize.empty()},
+      {"--max-memory", !options.maxMemory.empty()},
+      {"--max-latency", !options.maxLatency.empty()},
+      {"--candidates", !options.candidates.empty()}};
   for (const Given &one : formats)
     if (!options.plan.empty() && one.given)
       return refuse(

@@ -44,6 +44,7 @@ passes::AskedFormats askedFormats(const CompileOptions &options) {
   auto activations = parseActivationOption(options);
   assert(activations.ok() && "the options are checked");
   formats.activations = quant::spell(activations->format);
+  llvm::append_range(formats.activationOverrides, options.activationFormats);
   if (activations->type != "f32") {
     formats.type = formats.widest = activations->type;
     if (formats.keys.empty())

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/StoreFolder.h"
 #include "lib/Codegen/KeyDigest.h"
+#include "lib/Driver/HostRates.h"
 #include "lib/Driver/PlanBudget.h"
 #include "lib/Driver/Quantization.h"
 #include "mlir/IR/BuiltinAttributes.h"
@@ -56,12 +57,16 @@ static void addOptions(KeyDigest &key, const CompileOptions &options) {
     key.add(text);
   if (scalesChannels(options))
     key.add(options.activations);
+  if (!options.maxLatency.empty() && options.target == TargetDevice::Host)
+    if (auto rates = hostRatesOf(options); rates.ok())
+      key.add(rates->digest);
   if (!options.plan.empty())
     key.addFile(options.plan); // with an algorithm for each weight
   // Layouts, caches and the code beside the weights count for these.
   if (hasMeasuredBudget(options))
     for (const std::string &text :
          {options.activations, options.cache,
+          llvm::join(options.activationFormats, "\n"),
           llvm::join(options.cacheFormats, "\n"), options.architectures,
           options.cpu, std::to_string(options.context),
           std::to_string(options.batch)})

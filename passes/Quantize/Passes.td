@@ -75,6 +75,9 @@ def QuantizeActivationsPass : Pass<"qopt-quantize-activations", "::mlir::func::F
     per-token scales of LLM.int8(), arXiv 2208.07339, and SmoothQuant, arXiv 2211.10438). Example:
     test/passes/Quantize/quantize-activations.mlir.
 
+    `overrides` give linears another format by the name of their weight, f32 for none; the first that matches wins. One
+    that matches no linear is an error, as is one whose linears an earlier one matches all.
+
     A format with one scale for a tensor (`int8_tensor`) takes it from the attribute `qopt.activation_scale` of the linear,
     an f32, which a calibration measures; the attribute is gone after this.
 
@@ -85,6 +88,8 @@ def QuantizeActivationsPass : Pass<"qopt-quantize-activations", "::mlir::func::F
   let options = [
     Option<"format", "format", "std::string", /*default=*/"\"int8_g32_sf32\"",
            "format of the activations; f32: none is quantized">,
+    ListOption<"overrides", "overrides", "std::string",
+               "formats of what single linears read, as name=format or re:pattern=format">,
   ];
   let dependentDialects = ["::qopt::ir::QOptDialect"];
 }

@@ -9,6 +9,7 @@
 #include "lib/Quant/Storage.h"
 #include "mlir/IR/Remarks.h"
 #include "passes/Quantize/ActivationTypes.h"
+#include "passes/Quantize/FormatOverrides.h"
 #include "passes/Quantize/LinearScales.h"
 #include "passes/Quantize/Passes.h"
 
@@ -95,44 +96,108 @@ struct QuantizeActivations
           << "option \"format\": " << parsed.status().message();
       return signalPassFailure();
     }
-    if (*parsed == quant::floatFormat(quant::ElementType::F32))
-      return;
-    Builder builder(&getContext());
-    bool isStatic = parsed->granularity == quant::Granularity::Tensor;
-    if (failed(QuantizedType::verify(
-            [&] { return getOperation().emitError(); }, {1}, *parsed,
-            isStatic ? builder.getF32FloatAttr(1) : FloatAttr())))
+    auto named = passes::FormatOverrides::parse("--activation-format",
+                                                llvm::to_vector(overrides));
+    if (!named.ok()) {
+      getOperation().emitError() << named.status().message();
       return signalPassFailure();
-
-    // One quantize for each tensor and scale.
-    llvm::DenseMap<std::pair<Value, Attribute>, Value> made;
-    getOperation().walk([&](LinearOp linear) {
-      auto scale = dyn_cast_or_null<FloatAttr>(
-          linear->removeAttr(passes::activationScaleAttribute));
-      std::string reason = reasonAgainst(linear, *parsed);
-      if (reason.empty() && isStatic && !scale)
-        reason = "the scale of its activations was not measured";
-      if (!reason.empty()) {
-        remark::missed(
-            linear.getLoc(),
-            remark::RemarkOpts::name("NotQuantized").category(DEBUG_TYPE))
-            << remark::reason("{0}", reason);
-        return;
-      }
-      if (!isStatic)
-        scale = {};
-      Value &activations = made[{linear.getX(), scale}];
-      if (!activations) {
-        OpBuilder at(linear.getContext());
-        at.setInsertionPointAfterValue(linear.getX());
-        auto type = QuantizedType::get(linear.getContext(),
-                                       shapeOf(linear.getX()), *parsed, scale);
-        activations =
-            QuantizeOp::create(at, linear.getLoc(), type, linear.getX());
-      }
-      linear.getXMutable().assign(activations);
+    }
+    if (failed(checkType(*parsed)))
+      return signalPassFailure();
+    made.clear();
+    WalkResult done = getOperation().walk([&](LinearOp linear) {
+      std::optional<quant::Format> own = named->lookup(nameOf(linear));
+      if (own && failed(checkOverride(*own)))
+        return WalkResult::interrupt();
+      quantize(linear, own.value_or(*parsed));
+      return WalkResult::advance();
     });
+    if (done.wasInterrupted() || failed(checkUse(*named)))
+      signalPassFailure();
   }
+
+private:
+  /// The name of its weight in the file, or an empty string.
+  static StringRef nameOf(LinearOp linear) {
+    Value weight = linear.getWeight();
+    if (auto quantize = weight.getDefiningOp<QuantizeWeightOp>())
+      weight = quantize.getSource();
+    auto source = weight.getDefiningOp<WeightOp>();
+    return source ? source.getName() : StringRef();
+  }
+
+  static bool isStatic(const quant::Format &format) {
+    return format.granularity == quant::Granularity::Tensor;
+  }
+
+  /// A verifier's error where activations are not stored so.
+  LogicalResult checkType(const quant::Format &format) {
+    if (format.isFloat())
+      return success();
+    if (QuantizedType::isCentred(format))
+      return getOperation().emitError()
+             << "activations in \"" << quant::spell(format)
+             << "\" are codes of the model itself; expected a symmetric format";
+    Builder builder(&getContext());
+    return QuantizedType::verify(
+        [&] { return getOperation().emitError(); }, {1}, format,
+        isStatic(format) ? builder.getF32FloatAttr(1) : FloatAttr());
+  }
+
+  LogicalResult checkOverride(const quant::Format &format) {
+    if (isStatic(format))
+      return getOperation().emitError()
+             << "--activation-format: \"" << quant::spell(format)
+             << "\" has one scale for all tokens, which is measured for all "
+                "linears; give it as --activations";
+    return checkType(format);
+  }
+
+  LogicalResult checkUse(const passes::FormatOverrides &named) {
+    for (StringRef entry : named.unmatched())
+      return getOperation().emitError()
+             << "--activation-format \"" << entry
+             << "\" matches no linear of the model; they are called like their "
+                "weights, which qopt-inspect lists";
+    for (StringRef entry : named.hidden())
+      return getOperation().emitError()
+             << "--activation-format \"" << entry
+             << "\" has no effect: all that it matches, an earlier one matches "
+                "too; put it before that or leave it out";
+    return success();
+  }
+
+  void quantize(LinearOp linear, const quant::Format &format) {
+    auto scale = dyn_cast_or_null<FloatAttr>(
+        linear->removeAttr(passes::activationScaleAttribute));
+    if (format.isFloat())
+      return;
+    std::string reason = reasonAgainst(linear, format);
+    if (reason.empty() && isStatic(format) && !scale)
+      reason = "the scale of its activations was not measured";
+    if (!reason.empty()) {
+      remark::missed(
+          linear.getLoc(),
+          remark::RemarkOpts::name("NotQuantized").category(DEBUG_TYPE))
+          << remark::reason("{0}", reason);
+      return;
+    }
+    if (!isStatic(format))
+      scale = {};
+    Type type = QuantizedType::get(linear.getContext(), shapeOf(linear.getX()),
+                                   format, scale);
+    Value &activations = made[{linear.getX(), type}];
+    if (!activations) {
+      OpBuilder at(linear.getContext());
+      at.setInsertionPointAfterValue(linear.getX());
+      activations =
+          QuantizeOp::create(at, linear.getLoc(), type, linear.getX());
+    }
+    linear.getXMutable().assign(activations);
+  }
+
+  /// One quantize for each tensor, format and scale.
+  llvm::DenseMap<std::pair<Value, Type>, Value> made;
 };
 
 } // namespace

@@ -33,6 +33,7 @@ void bindOptions(nb::module_ &m) {
       .def_rw("embedding", &CompileOptions::embedding)
       .def_rw("format", &CompileOptions::formats)
       .def_rw("activations", &CompileOptions::activations)
+      .def_rw("activation_format", &CompileOptions::activationFormats)
       .def_rw("calibrate", &CompileOptions::calibrate)
       .def_rw("algorithm", &CompileOptions::algorithm)
       .def_rw("calibrate_tokens", &CompileOptions::calibrateTokens)
@@ -44,6 +45,7 @@ void bindOptions(nb::module_ &m) {
       .def_rw("max_memory", &CompileOptions::maxMemory)
       .def_rw("batch", &CompileOptions::batch)
       .def_rw("max_latency", &CompileOptions::maxLatency)
+      .def_rw("host_rates", &CompileOptions::hostRates)
       .def_rw("moves", &CompileOptions::moves)
       .def_rw("candidates", &CompileOptions::candidates)
       .def_rw("kv_candidates", &CompileOptions::cacheCandidates)
@@ -121,6 +123,7 @@ nb::list describe(const std::vector<StepSummary> &steps) {
     nb::dict dict;
     dict["architecture"] = step.architecture;
     dict["part"] = step.part;
+    dict["sequences"] = step.sequences;
     dict["context"] = step.context;
     describe(step.greedy, dict);
     if (step.sampling) {

@@ -57,6 +57,31 @@ def test_predictions_are_what_one_cache_alone_does(tool, stories, work):
         assert abs(np.log(predicted / found["kl"]["mean"])) < np.log(1.6), (name, form, predicted, found["kl"]["mean"])
 
 
+@pytest.mark.parametrize("target", ["host", "cuda"])
+@pytest.mark.usefixtures("ptx_only")
+def test_memory_is_filled_and_never_exceeded(tool, stories, work, target):
+    """Weights and cache as the artifact says, and beside them what an engine works in."""
+    size, batch = 1_800_000, 4
+    words = ("--target", target, "--context", 128)
+    text = ("--calibrate", work / "calib.txt", "--store", work / "store", "--algorithm", "rtn")
+    text = (*text, "--candidates", "int3_asym,int4_asym,int8,f16" if target == "host" else "int8,f16")
+    memory = ("--max-memory", size, "--batch", batch, "--save-plan", work / "f.json", "-o", work / "f.qopt")
+    tool("qopt-compile", stories, *words, *text, *memory)
+    checked = ("--plan", work / "f.json", "--batch", batch, "--check", "--json")
+    said = json.loads(tool("qopt-compile", stories, *words, *checked).stdout)["memory"]
+    assert 0.995 * size < said["serving_bytes"] <= size
+    parts = {part["what"]: part["bytes"] for part in said["serving_parts"]}
+    segments = json.loads(tool("qopt-inspect", work / "f.qopt", "--json").stdout)["segments"]
+    stored = sum(segment["bytes"] for segment in segments if segment["kind"] in ("Weight", "Constant"))
+    assert parts["weights and constants"] == stored
+    if target == "cuda":  # nothing measures an engine on the emulator
+        return
+    quick = ("--prompt", 16, "--context", 100, "--tokens", 2, "--repeats", 1, "--bandwidth-mib", 8, "--batch", batch)
+    used = json.loads(tool("qopt-bench", work / "f.qopt", *quick, "--json").stdout)["session_bytes"]
+    steps = next(bytes_ for what, bytes_ in parts.items() if what.startswith("steps of"))
+    assert 0 < used <= steps, (used, parts)
+
+
 def test_exchanges_are_measured_and_kept_where_they_help(work):
     moves = json.loads((work / "plan.json").read_text())["moves"]
     assert len(moves["tried"]) == 3 and moves["tokens"] > 0

@@ -169,7 +169,7 @@ def test_what_options_ask_for_is_no_choice(tool, stories, text, tmp_path):
         (("--bits", 4, "--candidates", "int9"), "--candidates: "),
         (("--max-memory", "100kB"), "--max-memory is 100kB, but the smallest plan of these candidates takes"),
         (("--max-memory", "2 apples"), '--max-memory is "2 apples"; expected a size as 1.2GB, 900MiB or 4096'),
-        (("--max-latency", "2ms"), "--max-latency is for --target cuda, whose steps are predicted"),
+        (("--max-latency", "2 days"), '--max-latency is "2 days"; expected'),
         ((), "--candidates is for --bits and other budgets"),
     ],
 )

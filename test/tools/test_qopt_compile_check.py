@@ -117,7 +117,9 @@ def test_the_artifact_has_the_bytes_that_were_predicted(tool, stories, options, 
     for weight in done["weights"]:
         stored[weight["format"]] = stored.get(weight["format"], 0) + weight["bytes"]
     assert {entry["format"]: entry["bytes"] for entry in said["formats"]} == stored
-    assert said["steps"] == done.get("steps", [])
+    if "cuda" in words:
+        assert said["steps"] == done.get("steps", [])
+    assert len(said["steps"]) == ("graph" not in options)
     assert said["memory"]["context"] == (0 if "graph" in options else 64 if "64" in words else 512)
 
 
@@ -238,7 +240,7 @@ def test_text(tool, stories):
     for way in ("greedy", "sampling"):
         assert f"  decode step on sm_90a (H200 SXM), 1 sequence of 512 positions, {way}: predicted " in done.stdout
     host = tool("qopt-compile", stories, "--check").stdout
-    assert "the host's is not predicted" in host and "not of integers" in host
+    assert "1 sequence of 512 positions, to the logits: predicted " in host and "not of integers" in host
 
 
 def test_nothing_is_written(tool, stories, tmp_path):

@@ -109,12 +109,11 @@ static void printMemory(const CheckSummary &check, bool gpu) {
                   spellQuantity(double(part.bytes), "B").c_str());
 }
 
-static void printSpeed(const CheckSummary &check, bool gpu) {
+static void printSpeed(const CheckSummary &check) {
   std::printf("speed\n");
-  if (!gpu)
-    std::printf("  the host's is not predicted; qopt-bench measures it\n");
-  else if (check.compilation.steps.empty())
-    std::printf("  a graph's is not predicted\n");
+  if (check.compilation.steps.empty())
+    std::printf("  it is not predicted%s\n",
+                isDecoder(check) ? "" : " of a graph");
   printSteps(check.compilation, "  ");
 }
 
@@ -153,7 +152,7 @@ void printCheck(const CheckSummary &check, const CompileOptions &options) {
   if (check.isComplete) {
     printFormats(check);
     printMemory(check, gpu);
-    printSpeed(check, gpu);
+    printSpeed(check);
   }
   printMissed(check);
   printProblems(check);

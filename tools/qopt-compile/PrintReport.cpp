@@ -75,11 +75,13 @@ static void printStep(const StepSummary &step, const char *how,
                       const StepLaunches &of) {
   const Prediction &predicted = of.predicted;
   std::printf(
-      "decode step on %s (%s), 1 sequence of %lld positions, %s: "
+      "decode step on %s (%s), %lld sequence%s of %lld positions, %s: "
       "predicted %.0f tokens/s, %s, %s %% of the roof; "
       "%lld launches, %s\n",
-      step.architecture.c_str(), step.part.c_str(), (long long)step.context,
-      how, 1 / predicted.seconds, spellTime(predicted.seconds).c_str(),
+      step.architecture.c_str(), step.part.c_str(), (long long)step.sequences,
+      step.sequences == 1 ? "" : "s", (long long)step.context, how,
+      double(step.sequences) / predicted.seconds,
+      spellTime(predicted.seconds).c_str(),
       spellNumber(predicted.roofPart * 100).c_str(), (long long)of.launches,
       spellQuantity(predicted.bytes, "B").c_str());
 }
@@ -120,9 +122,9 @@ static Json describe(const Prediction &predicted) {
           {"terms", std::move(terms)}};
 }
 
-static void describe(const StepLaunches &of, Json &json) {
+static void describe(const StepLaunches &of, int64_t sequences, Json &json) {
   json["launches"] = of.launches;
-  json["tokens_per_second"] = 1 / of.predicted.seconds;
+  json["tokens_per_second"] = double(sequences) / of.predicted.seconds;
   json["predicted"] = describe(of.predicted);
 }
 
@@ -131,11 +133,13 @@ Json describeSteps(const CompileSummary &summary) {
   for (const StepSummary &step : summary.steps) {
     Json json{{"architecture", step.architecture},
               {"part", step.part},
-              {"sequences", 1},
+              {"sequences", step.sequences},
               {"context", step.context}};
-    describe(step.greedy, json);
+    if (!step.digest.empty())
+      json["sha256"] = step.digest;
+    describe(step.greedy, step.sequences, json);
     if (step.sampling)
-      describe(*step.sampling, json["sampling"]);
+      describe(*step.sampling, step.sequences, json["sampling"]);
     steps.push_back(std::move(json));
   }
   return steps;

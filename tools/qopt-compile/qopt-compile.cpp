@@ -129,6 +129,11 @@ void declareFormats(CLI::App &app, Arguments &arguments) {
       "elsewhere, or bf16,int8; int8_g32_sf32 [host]: with a scale for 32 "
       "columns, of all integer weights; default: that on the host, f16 on a "
       "GPU");
+  cli::oneValueEach(
+      add("--activation-format", o.activationFormats,
+          "of what the linears of single weights read, beside --activations: "
+          "name=FORMAT or re:PATTERN=FORMAT with f32, int8_g32_sf32, int8 or "
+          "fp8_e4m3 [GPU: f16 or int8]; the first match wins"));
   add("--kv", o.cache,
       "format of keys and values in a decoder's cache, or KEY,VALUE: f32 f16 "
       "bf16 int8 int4 fp8_e4m3 [GPU: not f32], int8_g32, int4_asym_g32_zf, "
@@ -206,13 +211,17 @@ void declareBudgets(CLI::App &app, Arguments &arguments) {
       "steps, with sequences as long as --context: 8GB")
       ->needs(calibrate);
   add("--batch", o.batch,
-      "with --max-memory or --check: sequences that are served at once")
+      "with --max-memory, --max-latency or --check: sequences that are served "
+      "at once")
       ->check(cli::between(1, 1 << 16));
   add("--max-latency", o.maxLatency,
-      "the same for the predicted time of a decode step of one sequence, at "
-      "--context or, without it, at most 1024 positions, on the slowest GPU of "
-      "--arch: 2.1ms, 800us")
+      "the same for the predicted time of a decode step of --batch sequences, "
+      "at --context or, without it, at most 1024 positions, on the slowest GPU "
+      "of --arch or on the host of --host-rates: 2.1ms, 800us")
       ->needs(calibrate);
+  add("--host-rates", o.hostRates,
+      "for --max-latency and --check on the host: what its kernels take, as "
+      "bench/describe_host prints it; default: of an EPYC with 1 thread");
   add("--candidates", o.candidates,
       "formats that these budgets choose from; default: those that the target "
       "has fast kernels for")
