@@ -35,6 +35,9 @@ bool scalesChannels(const CompileOptions &options);
 void listTensors(mlir::ModuleOp module, const CompileOptions &options,
                  std::vector<PlannedActivation> &tensors);
 
+/// What a plan calls the target.
+std::string targetName(const CompileOptions &options);
+
 /// A plan that is an entry of a store.
 StatusOr<PrecisionPlan> storedPlan(const CalibrationStore &store,
                                    const char *entry);
