@@ -99,15 +99,15 @@ struct CompileOptions {
   /// wins, all others are as `cache` says.
   std::vector<std::string> cacheFormats;
 
-  /// Text that weights are quantized by what they do on it; empty: each weight
-  /// is rounded by itself.
+  /// Text, or inputs of a graph (.npz), that weights are quantized by what they
+  /// do on; empty: each weight is rounded by itself.
   std::string calibrate;
   /// How codes are chosen: with a text "best" of all for each weight, "awq",
   /// "gptq", "kronecker", or with or without one "rtn", "clip" or "hqq"
   /// (lib/Quant/algorithms/MatrixAlgorithm.h); empty: "best" with a text, "rtn"
   /// without.
   std::string algorithm;
-  /// Of that text at most so many tokens, spread over it.
+  /// Of that at most so many tokens, spread over it.
   int64_t calibrateTokens = int64_t(1) << 16;
 
   /// What a layer reads while its weights are rounded: "quantized", what the
