@@ -213,7 +213,7 @@ scoreActivations(CalibrationModel &model, ModelGradients &gradients,
                  const ActivationScoring &options, const Progress &progress) {
   Scoring scoring(model, options);
   int64_t step = std::max<int64_t>(
-      1, model.tokens().count() / std::max<int64_t>(1, options.sequences));
+      1, model.samples().count() / std::max<int64_t>(1, options.sequences));
   QOPT_RETURN_IF_ERROR(gradients.backward(
       options.seed, step,
       {.isDone = [](size_t) { return false; },
