@@ -3,6 +3,7 @@
 #include "lib/Quant/Storage.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace qopt::programs {
 
@@ -94,6 +95,9 @@ bool isValid(const Recipe &recipe) {
   }
   if (recipe.nodes.empty() || recipe.settings.runs.empty())
     return false;
+  for (const std::vector<int64_t> &run : recipe.settings.runs)
+    if (std::accumulate(run.begin(), run.end(), int64_t(0)) < 1)
+      return false;
   return !recipe.decoder ||
          (recipe.vocabulary > 0 && agree(recipe.nodes) &&
           isFormatOf(recipe.headFormat, recipe.nodes.back().width));

@@ -1,5 +1,5 @@
 !cache = !qopt.kv_cache<layers = 1, kv_heads = 1, head_size = 16, key = f16, value = f16, page = 16>
-module attributes {random.options = ["--target", "host", "--activations", "f16,int8", "--sum-order", "sm_80"], random.runs = [[0, 0, 0]], random.seed = 100034 : i64} {
+module attributes {random.options = ["--target", "host", "--activations", "f16,int8", "--sum-order", "sm_80"], random.runs = [[5, 3, 1], [1, 0, 2]], random.seed = 100034 : i64} {
   func.func @step(%ids: tensor<?xi32>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x8xf32>, !cache) attributes {qopt.decoder, qopt.context = 512 : i64} {
     %t = qopt.batch_dim %batch tokens
     %w0 = qopt.weight "w0" codes(dense<"0xD1C99BBF036D653F19FE683FAB17683EAA320BBF9A4E4CBD4168F0BA4DF4EE3E"> : tensor<8x1xf32>) : !qopt.weight<8x1, f32>

@@ -1,5 +1,5 @@
 !cache = !qopt.kv_cache<layers = 1, kv_heads = 2, head_size = 8, key = f16, value = f16, page = 16>
-module attributes {random.options = ["--target", "host", "--activations", "bf16", "--sum-order", "sm_80", "--format", "w1=int3", "--format", "w3=nf4_sf16"], random.runs = [[0]], random.seed = 100213 : i64} {
+module attributes {random.options = ["--target", "host", "--activations", "bf16", "--sum-order", "sm_80", "--format", "w1=int3", "--format", "w3=nf4_sf16"], random.runs = [[70], [1]], random.seed = 100213 : i64} {
   func.func @step(%ids: tensor<?xi32>, %batch: !qopt.batch, %cache: !cache) -> (tensor<?x8xf32>, !cache) attributes {qopt.decoder, qopt.context = 512 : i64} {
     %t = qopt.batch_dim %batch tokens
     %w0 = qopt.weight "w0" codes(dense<"0xF8BF443E5A06AABED8D2CEBF2DBFB8BF0A2DA13EBB8E8E3F94A5B13F5BFD7F3F"> : tensor<8x1xf32>) : !qopt.weight<8x1, f32>
