@@ -231,9 +231,7 @@ class Harness:
 def best_at(bits, rows):
     """The least KL at `bits` of all weights on a line between two rows, log KL over bits; None outside of them."""
     points = sorted((row.bits_of_all, math.log(row.kl["mean"])) for row in rows)
-    lines = [
-        b + (d - b) * (bits - a) / (c - a) for a, b in points for c, d in points if a < c and a <= bits <= c
-    ]
+    lines = [b + (d - b) * (bits - a) / (c - a) for a, b in points for c, d in points if a < c and a <= bits <= c]
     return math.exp(min(lines)) if lines else None
 
 
@@ -245,7 +243,9 @@ def compare(rows):
             other = best_at(mixed.bits_of_all, [row for row in alike if row.name.startswith(kind + "=")])
             if other:
                 less = 100 * (1 - mixed.kl["mean"] / other)
-                print(f"{mixed.name}, seed {mixed.seed}: {less:.0f} % below {kind} ({other:.5f} at {mixed.bits_of_all:.3f} bits)")
+                print(
+                    f"{mixed.name}, seed {mixed.seed}: {less:.0f} % below {kind} ({other:.5f} at {mixed.bits_of_all:.3f} bits)"
+                )
 
 
 def main():
@@ -258,7 +258,10 @@ def main():
     parser.add_argument("--tokens", type=int, default=65536, help="of the calibration text")
     parser.add_argument("--seeds", type=int, nargs="*", default=[None], help="of the windows of calibration")
     arguments = parser.parse_args()
-    print("| weights or cache | seed | stored bits | of all | KL (95 %) | loss | seconds |\n|---|---|---|---|---|---|---|", flush=True)
+    print(
+        "| weights or cache | seed | stored bits | of all | KL (95 %) | loss | seconds |\n|---|---|---|---|---|---|---|",
+        flush=True,
+    )
     rows = []
     with tempfile.TemporaryDirectory() as name:
         harness = Harness(arguments, pathlib.Path(name))

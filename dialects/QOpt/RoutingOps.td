@@ -19,12 +19,11 @@ def QOpt_RouteOp : QOpt_Op<"route", [Pure, QOpt_Reify, AllTypesMatch<["scores", 
     Raising makes it of Softmax, TopK and ScatterElements; lowering writes it with linalg. What one would get wrong: without
     `normalized` the weights of a token do not add up to 1. Everything is computed in f32.
 
-    `scores` is [t…, E], a router's results; `count` is how many experts a token takes.
+    `scores` is [t…, E], a router's results; `count` is how many experts a token takes. The result has the type of the scores.
 
     Constraints:
 
     - (C1) E is static, and count is 1 to E.
-    - (C2) The result has the type of the scores.
 
     Example:
 

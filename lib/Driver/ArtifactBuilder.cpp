@@ -95,14 +95,13 @@ recordedOptions(const CompileOptions &options) {
       {"target", gpu ? "cuda" : "host"},
       {"tune", options.tune ? std::to_string(options.tune) : ""},
       {"weights", options.weights}};
-  for (size_t i = 0; i < options.formats.size(); ++i)
-    entries.emplace_back("format." + std::to_string(i), options.formats[i]);
-  for (size_t i = 0; i < options.activationFormats.size(); ++i)
-    entries.emplace_back("activation-format." + std::to_string(i),
-                         options.activationFormats[i]);
-  for (size_t i = 0; i < options.cacheFormats.size(); ++i)
-    entries.emplace_back("kv-format." + std::to_string(i),
-                         options.cacheFormats[i]);
+  auto addAll = [&](const char *name, const std::vector<std::string> &values) {
+    for (size_t i = 0; i < values.size(); ++i)
+      entries.emplace_back(name + ("." + std::to_string(i)), values[i]);
+  };
+  addAll("format", options.formats);
+  addAll("activation-format", options.activationFormats);
+  addAll("kv-format", options.cacheFormats);
   for (size_t i = 0; i < options.validate.size(); ++i)
     entries.emplace_back("validate." + std::to_string(i),
                          recordedText(options.validate[i]));

@@ -281,9 +281,9 @@ StatusOr<Tensor> TunedModel::runBackward(size_t index, int64_t window,
                                          std::vector<float> &gradients) {
   Layer &layer = layers[index];
   SmallVector<TensorView> states{gradient.view()};
-  states.back().name =
-      index + 1 == layers.size() ? "logits.gradient"
-                                  : model.hidden() + ".gradient";
+  states.back().name = index + 1 == layers.size()
+                           ? "logits.gradient"
+                           : model.hidden() + ".gradient";
   if (index > 0) {
     states.push_back(hidden.view());
     states.back().name = model.hidden();

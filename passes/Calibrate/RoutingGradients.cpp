@@ -22,13 +22,11 @@ struct RouteGradient : UnaryGradientModel<RouteGradient, ir::RouteOp> {
                          : ir::RouteOp::create(build.b, build.loc, scores,
                                                experts, /*normalized=*/false)
                                .getResult();
-    Value sum =
-        build.rowSums(scores, {y, gradient},
-                      [](ArrayRef<Real> e) { return e[0] * e[1]; });
-    return build.elementwise(scores, {y, gradient, p, sum},
-                             [](ArrayRef<Real> e) {
-                               return e[0] * e[1] - e[2] * e[3];
-                             });
+    Value sum = build.rowSums(scores, {y, gradient},
+                              [](ArrayRef<Real> e) { return e[0] * e[1]; });
+    return build.elementwise(
+        scores, {y, gradient, p, sum},
+        [](ArrayRef<Real> e) { return e[0] * e[1] - e[2] * e[3]; });
   }
 };
 } // namespace

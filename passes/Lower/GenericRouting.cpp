@@ -22,8 +22,7 @@ public:
   void write() {
     Value scores = op.getScores();
     Value most = buildGeneric(
-        b, loc,
-        {{scores}, {whole(), row()}, rows(), real, -HUGE_VAL},
+        b, loc, {{scores}, {whole(), row()}, rows(), real, -HUGE_VAL},
         [](ScalarMath &math, ValueRange x) {
           return math.maximum({x[1]}, {x[0]});
         });
@@ -57,8 +56,7 @@ public:
           return math.divide({x[0]}, {x[1]});
         });
     if (result.getType() != op.getResult().getType())
-      result =
-          tensor::CastOp::create(b, loc, op.getResult().getType(), result);
+      result = tensor::CastOp::create(b, loc, op.getResult().getType(), result);
     op.getResult().replaceAllUsesWith(result);
     op.erase();
   }
@@ -76,8 +74,8 @@ private:
     };
     Value scores = op.getScores();
     return buildGeneric(
-        b, loc, {{scores, scores}, {map(own), map(other), map(own)}, sizes,
-                 real, 0.0},
+        b, loc,
+        {{scores, scores}, {map(own), map(other), map(own)}, sizes, real, 0.0},
         [&](ScalarMath &math, ValueRange x) {
           auto index = [&](unsigned dim) -> Value {
             return linalg::IndexOp::create(b, loc, dim);

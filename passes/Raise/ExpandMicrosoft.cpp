@@ -1,8 +1,8 @@
 // Fused operators of com.microsoft say in one node what other exporters write
 // with standard ones. Writing them out first keeps every raising pattern
 // single: what comes after this pass never asks which exporter wrote the file.
-// MatMulNBits and GatherBlockQuantized of packed bytes stay: they carry weights,
-// not structure.
+// MatMulNBits and GatherBlockQuantized of packed bytes stay: they carry
+// weights, not structure.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Raise/ExpandMicrosoft.h"
 #include "dialects/Onnx/OnnxDialect.h"

@@ -1,5 +1,5 @@
-// The attentions, embeddings, tables and products that onnxruntime's optimizer fuses,
-// written with standard operators; see ExpandMicrosoft.cpp. Shapes: B
+// The attentions, embeddings, tables and products that onnxruntime's optimizer
+// fuses, written with standard operators; see ExpandMicrosoft.cpp. Shapes: B
 // sequences, S queries, T keys, N heads, D channels of a head.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Onnx/OnnxDialect.h"

@@ -118,7 +118,7 @@ def RaiseActivationsPass : Pass<"qopt-raise-activations", "::mlir::func::FuncOp"
   let description = [{
     Before: onnx elementwise ops, and ScatterElements of TopK of Softmax. After: qopt.activation, qopt.gated_activation and
     qopt.route. Numerics: reassociates. Method: the expression between a tensor and a product is evaluated at sample points
-    in double precision and compared with each known function (2e-5). Examples: test/passes/Raise/raise-activations.mlir,
+    in double precision and compared with each known function (2e-5). Example: test/passes/Raise/raise-activations.mlir,
     test/passes/Raise/raise-routing.mlir.
   }];
   let dependentDialects = ["::qopt::ir::QOptDialect"];

@@ -375,8 +375,8 @@ static Value scalarOp(OpBuilder &b, Location loc, Operation *op,
         Value one = number(b, loc, 1);
         Value power =
             math::ExpOp::create(b, loc, arith::NegFOp::create(b, loc, in[0]));
-        return arith::DivFOp::create(
-            b, loc, one, arith::AddFOp::create(b, loc, one, power));
+        return arith::DivFOp::create(b, loc, one,
+                                     arith::AddFOp::create(b, loc, one, power));
       });
 }
 

@@ -55,8 +55,7 @@ struct RaiseRouting : OpRewritePattern<ScatterElementsOp> {
         !isLastAxis(op.getAxis(), op.getData()) ||
         op.getReduction() != "none" || !isZero(op.getData()))
       return rewriter.notifyMatchFailure(op, "no largest among zeros");
-    auto softmax =
-        withoutFloatCasts(largest.getX()).getDefiningOp<SoftmaxOp>();
+    auto softmax = withoutFloatCasts(largest.getX()).getDefiningOp<SoftmaxOp>();
     auto count = constantIntegers(largest.getK());
     if (!softmax || !isLastAxis(softmax.getAxis(), softmax.getX()) ||
         !isComputable(softmax.getX()) || !isComputable(op.getResult()) ||

@@ -314,6 +314,12 @@ def test_mixtures_that_are_refused(attributes, says, tmp_path):
         compiled(model, TOKENS, tmp_path)
 
 
+def test_experts_without_weights_are_refused(tmp_path):
+    model = model_of("MoE", ["x", "r", "w1", "b1"], TOKENS, EXPERTS, ["y"])
+    with pytest.raises(qopt.Error, match="input 4 is absent; expected weights of experts"):
+        compiled(model, TOKENS, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [

@@ -31,10 +31,10 @@ func.func @quick_gelu(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
 // Rows of a table of codes that are elements: all of it dequantized, and Gather. A scale of a whole row is one a channel.
 // CHECK-LABEL: @table
 func.func @table(%ids: tensor<?xi64>) -> (tensor<?x32xf32>, tensor<?x32xf32>) {
-  // CHECK: %[[A:.*]] = onnx.DequantizeLinear %{{.*}} {{{.*}}block_size = 16{{.*}}} : (tensor<8x32xi4>, tensor<8x2xf32>, none)
-  // CHECK: onnx.Gather %[[A]], %arg0 {axis = 0 : i64}
+  // CHECK: %[[A:.*]] = onnx.DequantizeLinear %{{.*}} {block_size = 16 : i64} : (tensor<8x32xi4>, tensor<8x2xf32>, none)
+  // CHECK: onnx.Gather %[[A]], %arg0
   // CHECK: %[[S:.*]] = onnx.Reshape %{{.*}} -> tensor<8xf32>
-  // CHECK: %[[B:.*]] = onnx.DequantizeLinear %{{.*}}, %[[S]], %{{.*}} {axis = 0 : i64{{.*}}} : (tensor<8x32xf8E4M3FN>, tensor<8xf32>, none)
+  // CHECK: %[[B:.*]] = onnx.DequantizeLinear %{{.*}}, %[[S]], %{{.*}} {axis = 0 : i64} : (tensor<8x32xf8E4M3FN>, tensor<8xf32>, none)
   // CHECK: onnx.Gather %[[B]], %arg0
   %none = onnx.None
   %codes = onnx.Constant dense<3> : tensor<8x32xi4>

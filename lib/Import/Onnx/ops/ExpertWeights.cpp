@@ -39,6 +39,16 @@ static StatusOr<ElementsAttr> constantInput(NodeContext &node, unsigned index,
   return value;
 }
 
+/// The same, of one that must be there.
+static StatusOr<ElementsAttr> weightsInput(NodeContext &node, unsigned index,
+                                           ArrayRef<int64_t> shape) {
+  if (!node.hasInput(index))
+    return Status(StatusCode::BadModel, "input " + std::to_string(index) +
+                                            " is absent; expected weights of "
+                                            "experts");
+  return constantInput(node, index, shape);
+}
+
 static Status expectFloats(ElementsAttr values, unsigned index) {
   if (!values || isa<FloatType>(values.getElementType()))
     return {};
@@ -57,7 +67,7 @@ StatusOr<Projection> Projection::ofFloats(NodeContext &node, unsigned weights,
                                           unsigned bias, int64_t columns) {
   Projection made;
   made.columns = columns;
-  auto matrix = constantInput(node, weights, {-1, -1, columns});
+  auto matrix = weightsInput(node, weights, {-1, -1, columns});
   if (!matrix)
     return matrix.status();
   made.weights = *matrix;
@@ -88,7 +98,7 @@ StatusOr<Projection> Projection::ofCodes(NodeContext &node, Inputs inputs,
                       " codes are no blocks of " +
                       std::to_string(std::max<int64_t>(block, 16)));
   auto matrix =
-      constantInput(node, inputs.weights, {-1, -1, columns * bits / 8});
+      weightsInput(node, inputs.weights, {-1, -1, columns * bits / 8});
   if (!matrix)
     return matrix.status();
   made.weights = *matrix;
@@ -147,9 +157,9 @@ static ElementsAttr partOf(ElementsAttr all, int64_t expert,
   if (!resource)
     return DenseElementsAttr::getFromRawBuffer(type, bytes);
   // The context keeps the whole as long as the part.
-  AsmResourceBlob view(bytes, alignmentOf(bytes.data()),
-                       [](void *, size_t, size_t) {},
-                       resource.getRawHandle().getBlob()->isMutable());
+  AsmResourceBlob view(
+      bytes, alignmentOf(bytes.data()), [](void *, size_t, size_t) {},
+      resource.getRawHandle().getBlob()->isMutable());
   return DenseResourceElementsAttr::get(type, nameOf(all, expert),
                                         std::move(view));
 }
@@ -161,8 +171,7 @@ static ElementsAttr owned(RankedTensorType type, StringRef name,
 }
 
 ElementsAttr Projection::repeatedScales(int64_t expert) const {
-  auto type =
-      RankedTensorType::get({rows, blocks()}, scales.getElementType());
+  auto type = RankedTensorType::get({rows, blocks()}, scales.getElementType());
   auto stored = ir::StoredElements::of(scales);
   if (ir::areAbsent(scales) || !stored)
     return ir::absentElements(type, nameOf(scales, expert));
@@ -170,10 +179,9 @@ ElementsAttr Projection::repeatedScales(int64_t expert) const {
   std::vector<char> bytes;
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t i = 0; i < blocks(); ++i)
-      llvm::append_range(bytes,
-                         stored->bytes().slice(
-                             static_cast<size_t>(expert * rows + row) * size,
-                             size));
+      llvm::append_range(
+          bytes, stored->bytes().slice(
+                     static_cast<size_t>(expert * rows + row) * size, size));
   return owned(type, nameOf(scales, expert), bytes);
 }
 
@@ -184,9 +192,9 @@ ElementsAttr Projection::repeatedZeros(int64_t expert) const {
   if (ir::areAbsent(zeros) || !stored)
     return ir::absentElements(type, nameOf(zeros, expert));
   int64_t expertBytes = (rows * bits + 7) / 8;
-  ArrayRef<char> codes = stored->bytes().slice(
-      static_cast<size_t>(expert * expertBytes),
-      static_cast<size_t>(expertBytes));
+  ArrayRef<char> codes =
+      stored->bytes().slice(static_cast<size_t>(expert * expertBytes),
+                            static_cast<size_t>(expertBytes));
   std::vector<char> bytes(static_cast<size_t>(rows * rowBytes));
   for (int64_t row = 0; row < rows; ++row) {
     auto byte = static_cast<uint8_t>(codes[static_cast<size_t>(row / perByte)]);
@@ -207,14 +215,13 @@ ExpertWeights Projection::at(int64_t expert) const {
     one.weights = partOf(weights, expert, {rows, columns});
     return one;
   }
-  one.weights =
-      partOf(weights, expert, {rows, blocks(), block * bits / 8});
+  one.weights = partOf(weights, expert, {rows, blocks(), block * bits / 8});
   one.scales = ofRows ? repeatedScales(expert)
                       : partOf(scales, expert, {rows, blocks()});
   if (zeros)
-    one.zeros = ofRows ? repeatedZeros(expert)
-                       : partOf(zeros, expert,
-                                {rows, (blocks() * bits + 7) / 8});
+    one.zeros = ofRows
+                    ? repeatedZeros(expert)
+                    : partOf(zeros, expert, {rows, (blocks() * bits + 7) / 8});
   return one;
 }
 

@@ -63,16 +63,16 @@ public:
   Status build(const Projection &fc1, const Projection &fc2,
                const Projection *fc3) {
     if (form.taken < 1 || form.taken > fc1.experts)
-      return Status(StatusCode::BadModel,
-                    "k is " + std::to_string(form.taken) +
-                        "; expected 1 to the " + std::to_string(fc1.experts) +
-                        " experts");
+      return Status(StatusCode::BadModel, "k is " + std::to_string(form.taken) +
+                                              "; expected 1 to the " +
+                                              std::to_string(fc1.experts) +
+                                              " experts");
     bool gated = form.activation == "swiglu";
     if (gated && (fc3 != nullptr) == (form.fusion != 0))
       return refuse("swiglu with swiglu_fusion " + llvm::Twine(form.fusion) +
                     (fc3 ? " and" : " without") + " fc3 is not supported");
-    Value x = b.create("Reshape", {node.input(0),
-                                   node.constant({-1, fc1.columns})});
+    Value x =
+        b.create("Reshape", {node.input(0), node.constant({-1, fc1.columns})});
     SmallVector<Value> weights = b.createAll(
         "Split",
         {routing(), node.constant(SmallVector<int64_t>(fc1.experts, 1))},
@@ -93,8 +93,8 @@ private:
   Value number(double value) {
     auto scalar = RankedTensorType::get({}, type);
     return node.importer().constant(
-        node.location(),
-        DenseElementsAttr::get(scalar, node.builder().getFloatAttr(type, value)));
+        node.location(), DenseElementsAttr::get(
+                             scalar, node.builder().getFloatAttr(type, value)));
   }
 
   /// [T, E]: the weights of the experts that a token takes, else 0.
@@ -104,9 +104,9 @@ private:
         b.createAll("TopK", {p, node.constant({form.taken})}, 2, b.axis(-1));
     Value weights = largest[0];
     if (form.normalized)
-      weights = b.create("Div", {weights, b.create("ReduceSum",
-                                                   {weights,
-                                                    node.constant({-1})})});
+      weights = b.create(
+          "Div",
+          {weights, b.create("ReduceSum", {weights, node.constant({-1})})});
     Value zeros = b.create("Expand", {number(0), b.create("Shape", {p})});
     return b.create("ScatterElements", {zeros, largest[1], weights},
                     b.axis(-1));
@@ -129,10 +129,10 @@ private:
     attrs.set("K", builder.getI64IntegerAttr(all.columns));
     attrs.set("bits", builder.getI64IntegerAttr(all.bits));
     attrs.set("block_size", builder.getI64IntegerAttr(one.block));
-    return b.create("ms.MatMulNBits",
-                    {x, weights, constant(one.scales), constant(one.zeros),
-                     b.none(), bias},
-                    attrs);
+    return b.create(
+        "ms.MatMulNBits",
+        {x, weights, constant(one.scales), constant(one.zeros), b.none(), bias},
+        attrs);
   }
 
   Value activated(Value h, Value up) {
@@ -176,8 +176,8 @@ private:
       return {both, both};
     int64_t size = cast<ShapedType>(both.getType()).getDimSize(1) / 2;
     if (form.fusion == 2) {
-      SmallVector<Value> parts =
-          b.createAll("Split", {both, node.constant({size, size})}, 2, b.axis(1));
+      SmallVector<Value> parts = b.createAll(
+          "Split", {both, node.constant({size, size})}, 2, b.axis(1));
       return {parts[0], parts[1]};
     }
     Value pairs = b.create("Reshape", {both, node.constant({-1, size, 2})});
@@ -197,13 +197,14 @@ private:
 };
 
 /// `projection` reads fc1, fc2 or fc3 (0, 1, 2) with so many columns.
-Status buildMixture(NodeContext &node, const MixtureForm &form,
-                    llvm::function_ref<StatusOr<Projection>(
-                        unsigned which, int64_t columns)> projection,
-                    bool hasThird) {
+Status buildMixture(
+    NodeContext &node, const MixtureForm &form,
+    llvm::function_ref<StatusOr<Projection>(unsigned which, int64_t columns)>
+        projection,
+    bool hasThird) {
   auto input = dyn_cast<RankedTensorType>(node.input(0).getType());
-  int64_t hidden = input && input.getRank() ? input.getShape().back()
-                                            : ShapedType::kDynamic;
+  int64_t hidden =
+      input && input.getRank() ? input.getShape().back() : ShapedType::kDynamic;
   if (!input || (input.getRank() != 2 && input.getRank() != 3) ||
       ShapedType::isDynamic(hidden))
     return Status(StatusCode::BadModel,

@@ -89,9 +89,8 @@ Status buildQLinearConv(NodeContext &node) {
     return attrs.status();
   ConvolutionBuilder c(node);
   int64_t spatial = rankOf(node.input(3)) - 2;
-  Value sum = c.sum({node.input(0), node.input(2), node.input(3),
-                     node.input(5)},
-                    *attrs);
+  Value sum = c.sum(
+      {node.input(0), node.input(2), node.input(3), node.input(5)}, *attrs);
   if (node.hasInput(8))
     sum = c.b.create("Add", {sum, c.perChannel(node.input(8), spatial)});
   Value factor = c.b.create("Mul", {node.input(1), node.input(4)});
@@ -99,8 +98,8 @@ Status buildQLinearConv(NodeContext &node) {
   factor = c.perChannel(factor, spatial);
   Value y = c.b.create("Mul", {c.b.cast(sum, c.b.f32()), factor});
   auto scalar = RankedTensorType::get({}, c.b.f32());
-  Value one = node.importer().constant(
-      node.location(), DenseElementsAttr::get(scalar, 1.0f));
+  Value one = node.importer().constant(node.location(),
+                                       DenseElementsAttr::get(scalar, 1.0f));
   Value zero = node.input(7);
   Type type = cast<ShapedType>(zero.getType()).getElementType();
   if (rankOf(zero) > 0)

@@ -39,9 +39,9 @@ Status buildQGemm(NodeContext &node) {
   if (node.hasInput(7) && !node.hasInput(8))
     return Status(StatusCode::BadModel,
                   "y_scale has no y_zero_point; expected both or neither");
-  Value left = b.create("DequantizeLinear",
-                        {node.input(0), node.input(1), node.input(2)},
-                        b.axis(0));
+  Value left =
+      b.create("DequantizeLinear",
+               {node.input(0), node.input(1), node.input(2)}, b.axis(0));
   Value right = b.create("DequantizeLinear",
                          {node.input(3), node.input(4), node.input(5)},
                          b.axis(transB ? 0 : 1));
@@ -109,8 +109,8 @@ Status buildDynamicQuantizeMatMul(NodeContext &node) {
 /// Keys or values [B, N, P, D] of the past [2, B, N, P, D].
 static Value pastOf(NodeContext &node, NodeBuilder &b, int64_t which) {
   auto scalar = RankedTensorType::get({}, node.builder().getI64Type());
-  Value index = node.importer().constant(
-      node.location(), DenseElementsAttr::get(scalar, which));
+  Value index = node.importer().constant(node.location(),
+                                         DenseElementsAttr::get(scalar, which));
   return b.create("Gather", {node.input(8), index}, b.axis(0));
 }
 
@@ -142,18 +142,19 @@ Status buildQAttention(NodeContext &node) {
   Value key = cached ? pastOf(node, b, 0) : b.none();
   Value value = cached ? pastOf(node, b, 1) : b.none();
   NamedAttrList attrs;
-  attrs.set("num_heads", builder.getI64IntegerAttr(node.integer("num_heads", 0)));
+  attrs.set("num_heads",
+            builder.getI64IntegerAttr(node.integer("num_heads", 0)));
   attrs.set("unidirectional",
             builder.getBoolAttr(node.integer("unidirectional", 0) != 0));
-  attrs.set("mask_filter_value", builder.getF32FloatAttr(node.number(
-                                     "mask_filter_value", -10000)));
+  attrs.set("mask_filter_value",
+            builder.getF32FloatAttr(node.number("mask_filter_value", -10000)));
   if (float scale = node.number("scale", 0); scale != 0)
     attrs.set("scale", builder.getF32FloatAttr(scale));
-  SmallVector<Value> attended = b.createAll(
-      "ms.MultiHeadAttention",
-      {parts[0], parts[1], parts[2], b.none(), inputOrNone(node, 5), b.none(),
-       key, value, b.none(), b.none()},
-      4, attrs);
+  SmallVector<Value> attended =
+      b.createAll("ms.MultiHeadAttention",
+                  {parts[0], parts[1], parts[2], b.none(), inputOrNone(node, 5),
+                   b.none(), key, value, b.none(), b.none()},
+                  4, attrs);
   Value present;
   if (node.wantsOutput(1)) {
     Value first = node.constant({0});
