@@ -122,6 +122,7 @@ constexpr KernelEntry raisedKernels[] = {
     {"qopt.layer_norm", raisedShape, 0, false, allButFirst},
     {"qopt.activation", raisedShape, 0, false, allButFirst},
     {"qopt.gated_activation", raisedShape, 0, false, allButFirst},
+    {"qopt.route", raisedShape, 0, false, allButFirst},
     {"qopt.rotary", raisedShape, 0, false, allButFirst},
     {"qopt.rotary_table", raisedShape, 0, false, allButFirst},
     {"qopt.attention", raisedShape, 0, false, allButFirst},

@@ -127,6 +127,7 @@ def compile(
     embedding: str | None = None,
     format: str | Sequence[str] | None = None,
     activations: str | None = None,
+    activation_format: str | Sequence[str] | None = None,
     calibrate: str | os.PathLike[str] | None = None,
     algorithm: str | None = None,
     calibrate_tokens: int | None = None,
@@ -138,6 +139,7 @@ def compile(
     max_memory: str | int | None = None,
     batch: int | None = None,
     max_latency: str | None = None,
+    host_rates: str | os.PathLike[str] | None = None,
     moves: int | None = None,
     candidates: str | Sequence[str] | None = None,
     kv_candidates: str | Sequence[str] | None = None,
@@ -168,7 +170,8 @@ def compile(
     lm_head      format of the head; default: `weights`
     embedding    format of the token embedding; default: that of the head where one weight is both, else as in the file
     format       of single weights, "NAME=FORMAT" or "re:PATTERN=FORMAT", or a list of those
-    activations  what linears read: "f32" (host), "f16", "bf16", "int8", "fp8_e4m3" (host), "int8_g32_sf32" (host)
+    activations  what linears read: "f32" (host), "f16", "bf16", "int8", "fp8_e4m3" (host), "int8_g32_sf32" (host);
+                 activation_format: of single weights, like `format`
     calibrate    a text file, of a graph its inputs as .npz, or a manifest: weights are quantized by what they do when the
                  model reads it
     algorithm    how codes are chosen: "rtn", "clip" or "hqq"; with `calibrate` also "awq", "gptq", "kronecker" or "best" (of
@@ -179,7 +182,8 @@ def compile(
     bits         with `calibrate`: at most so many stored bits a weight, each in the format of `candidates` with which all
                  together do least harm; max_size: the same for the artifact, "1.2GB" or bytes; max_memory: for what a
                  decoder takes while it serves `batch` sequences as long as `context`; max_latency: for the predicted time of
-                 a decode step at `context` on the slowest GPU of `arch`, "2.1ms"; without `kv` these two choose the caches
+                 a decode step at `context` on the slowest GPU of `arch`, "2.1ms", or on the host, whose rates bench/describe_host
+                 measures (host_rates: its file); without `kv` these two choose the caches
                  of layers from `kv_candidates`, too; moves: so many exchanges of formats are measured as KL behind the choice
     plan         a file of `save_plan`: the format of every weight, its cost and what others would have cost
     validate     a text file or several, or "NAME=PATH": the artifact is measured on each and all, on the host, beside the
@@ -207,6 +211,7 @@ def compile(
         embedding=embedding,
         format=format,
         activations=activations,
+        activation_format=activation_format,
         calibrate=calibrate,
         algorithm=algorithm,
         calibrate_tokens=calibrate_tokens,
@@ -218,6 +223,7 @@ def compile(
         max_memory=max_memory,
         batch=batch,
         max_latency=max_latency,
+        host_rates=host_rates,
         moves=moves,
         candidates=candidates,
         kv_candidates=kv_candidates,

@@ -20,6 +20,7 @@ class CompileOptions(TypedDict, total=False):
     embedding: str | None
     format: str | Sequence[str] | None
     activations: str | None
+    activation_format: str | Sequence[str] | None
     calibrate: str | os.PathLike[str] | None
     algorithm: str | None
     calibrate_tokens: int | None
@@ -31,6 +32,7 @@ class CompileOptions(TypedDict, total=False):
     max_memory: str | int | None
     batch: int | None
     max_latency: str | None
+    host_rates: str | os.PathLike[str] | None
     moves: int | None
     candidates: str | Sequence[str] | None
     kv_candidates: str | Sequence[str] | None
@@ -67,7 +69,7 @@ _TEXTS = (
     "max_latency",
 )
 _SIZES = ("max_size", "max_memory")
-_PATHS = ("calibrate", "plan", "save_plan", "store", "tokenizer")
+_PATHS = ("calibrate", "host_rates", "plan", "save_plan", "store", "tokenizer")
 _CHOICES = {
     "as_": ("ModelKind", {"automatic": "Automatic", "decoder": "Decoder", "graph": "Graph"}),
     "target": ("TargetDevice", {"host": "Host", "cuda": "Cuda"}),
@@ -85,6 +87,7 @@ _NUMBERS = {
 _FLAGS = ("strict", "keep")
 _LISTS = {
     "format": '"NAME=FORMAT"',
+    "activation_format": '"NAME=FORMAT"',
     "kv_format": '"NAME=FORMAT"',
     "candidates": '"FORMAT"',
     "kv_candidates": '"FORMAT"',

@@ -9,7 +9,8 @@ from e2e.test_zoo import DECODERS
 
 # Norm to append, attention, output, norm to gate or activation, down. Gemma 2's norms behind attention and MLP and the
 # sums that follow are ahead of the next norm; the small Llama 3 has a gate whose projections have biases, a launch more.
-# Cohere's norms of heads have a scale for each head.
+# Cohere's norms of heads have a scale for each head. Mixtral has four experts of two launches and a router, whose weights
+# are generic kernels, as are the products with them.
 LAUNCHES = {
     "bloom": 5,
     "cohere": 5,
@@ -22,6 +23,7 @@ LAUNCHES = {
     "llama3-rope": 6,
     "mistral": 5,
     "opt": 5,
+    "mixtral": 22,
     "qwen2": 5,
     "qwen3": 5,
     "smollm3": 5,

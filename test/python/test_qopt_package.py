@@ -562,7 +562,11 @@ def test_compile_errors(stories, tmp_path):
         ("kv", "f0", '^kv: format "f0": unknown element type'),
         ("kv", ",", '^kv is ","; expected a format, or one of keys and one of values'),
         ("tokenizer", 3, "tokenizer is 3; expected a path"),
-        ("wieghts", "int8", 'there is no option "wieghts"; the options are activations, algorithm, arch'),
+        (
+            "wieghts",
+            "int8",
+            'there is no option "wieghts"; the options are activation_format, activations, algorithm, arch',
+        ),
         ("as", "graph", 'there is no option "as"; it is called as_ here'),
     ):
         for call in (

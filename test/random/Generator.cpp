@@ -156,25 +156,20 @@ std::string Generator::weightFormat(int64_t columns) {
 std::string Generator::cacheFormat(int64_t size, bool keys) {
   std::vector<std::string> formats = {"int8", "int4", "fp8_e4m3", "int8",
                                       narrow() ? type : "f16"};
-  bool asGpu = gpu() || !recipe.settings.sumOrder.empty();
   if (keys)
     for (const char *group :
-         {"int8_g32", "int4_g32", "int4_asym_g32_zf", "int8_asym_g64_zf"})
+         {"int8_g32", "int4_g32", "int4_asym_g32_zf", "int8_asym_g64_zf",
+          "int3_g32", "int2_asym_g32_zf", "int3_asym_g64_zf"})
       formats.emplace_back(group);
-  if (!asGpu) {
+  for (int64_t group : {16, 32})
+    if (!keys && size % group == 0)
+      for (const char *element : {"int8", "int4_asym", "int3", "int2_asym"}) {
+        std::string text = element;
+        formats.push_back(text + "_g" + std::to_string(group) +
+                          (text.ends_with("asym") ? "_zf" : ""));
+      }
+  if (!gpu() && recipe.settings.sumOrder.empty())
     formats.insert(formats.end(), {"f32", "f16", "bf16"});
-    if (keys)
-      for (const char *group :
-           {"int3_g32", "int2_asym_g32_zf", "int3_asym_g64_zf"})
-        formats.emplace_back(group);
-    for (int64_t group : {16, 32})
-      if (!keys && size % group == 0)
-        for (const char *element : {"int8", "int4_asym", "int3", "int2_asym"}) {
-          std::string text = element;
-          formats.push_back(text + "_g" + std::to_string(group) +
-                            (text.ends_with("asym") ? "_zf" : ""));
-        }
-  }
   return random.of(formats);
 }
 
@@ -183,7 +178,7 @@ void Generator::chooseCache(int64_t size) {
     return;
   std::string &cache = recipe.settings.cache;
   cache = cacheFormat(size, true) + "," + cacheFormat(size, false);
-  if (!gpu() && recipe.settings.sumOrder.empty() && random.chance(0.3)) {
+  if (recipe.settings.sumOrder.empty() && random.chance(0.3)) {
     bool isLong = cache.find("_g64_zf,") != std::string::npos;
     cache += isLong || random.chance(0.2) ? ",recent=64" : ",recent=32";
     if (random.chance(0.5))
