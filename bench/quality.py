@@ -94,17 +94,22 @@ class WindowReader:
     """What onnxruntime's GPTQ reads: a decoder's inputs, one window after the other."""
 
     def __init__(self, model, windows):
-        self.windows, self.shapes = windows, {}
+        from onnx import helper
+
+        self.windows, self.names, self.empty = windows, set(), {}
         for value in model.graph.input:
             dims = value.type.tensor_type.shape.dim
+            self.names.add(value.name)
             if value.name.startswith("past"):
-                self.shapes[value.name] = (1, dims[1].dim_value, 0, dims[3].dim_value)
+                shape = (1, dims[1].dim_value, 0, dims[3].dim_value)
+                element = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+                self.empty[value.name] = np.zeros(shape, element)
 
     def __iter__(self):
-        empty = {name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}
         for window in self.windows:
             ids = window[None].astype(np.int64)
-            yield {"input_ids": ids, "attention_mask": np.ones_like(ids), **empty}
+            given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "position_ids": np.arange(ids.size)[None]}
+            yield {name: value for name, value in given.items() if name in self.names} | self.empty
 
 
 def quantize_by_onnxruntime(model, name, block, windows, folder):

@@ -349,9 +349,14 @@ bool PlanBuilder::readsSeparateRows(OpOperand &use) const {
   };
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op))
     return allDo(op->getUses());
-  if (auto fused = dyn_cast<ir::FusedOp>(op)) // its parts run one by one
+  if (auto fused = dyn_cast<ir::FusedOp>(op)) {
+    // A norm ahead of a linear is part of its launch, which reads whole rows;
+    // other parts run one by one.
+    if (kernels && ir::matchLinear(fused))
+      return false;
     return allDo(
         fused.getBody().front().getArgument(use.getOperandNumber()).getUses());
+  }
   if (isa<ir::YieldOp>(op))
     return allDo(
         op->getParentOp()->getResult(use.getOperandNumber()).getUses());
