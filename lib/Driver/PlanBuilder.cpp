@@ -341,11 +341,12 @@ LogicalResult PlanBuilder::addView(Operation *op) {
   return success();
 }
 
-bool PlanBuilder::readsSeparateRows(OpOperand &use) const {
+bool PlanBuilder::readsSeparateRows(OpOperand &use, bool isAligned) const {
   Operation *op = use.getOwner();
-  auto allDo = [this](auto uses) {
-    return llvm::all_of(
-        uses, [this](OpOperand &each) { return readsSeparateRows(each); });
+  auto allDo = [&](auto uses) {
+    return llvm::all_of(uses, [&](OpOperand &each) {
+      return readsSeparateRows(each, isAligned);
+    });
   };
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op))
     return allDo(op->getUses());
@@ -366,7 +367,7 @@ bool PlanBuilder::readsSeparateRows(OpOperand &use) const {
     return use.getOperandNumber() == 0;
   if (kernels) // of a GPU: all others read whole rows
     return isa<ir::RmsNormOp, ir::LayerNormOp>(op) &&
-           use.getOperandNumber() == 0;
+           use.getOperandNumber() == 0 && isAligned;
   return isa<ir::GatedActivationOp>(op) || isa<ir::QuantizeOp>(op) ||
          (isa<ir::LinearOp>(op) && use.getOperandNumber() == 0);
 }
@@ -389,16 +390,17 @@ LogicalResult PlanBuilder::addSlice(tensor::ExtractSliceOp op) {
     return op.emitError("only slices of the last axis have a step");
   uint32_t source = valueOf(op.getSource());
   int64_t width = from.getDimSize(last), size = to.getDimSize(last);
+  int64_t bytes = from.getElementType().getIntOrFloatBitWidth() / 8;
+  bool isAligned = offsets[last] * bytes % 16 == 0 && width * bytes % 16 == 0;
   bool views = from.getRank() == 2 && plan->values[source]->row_elements == 0 &&
-               llvm::all_of(op->getUses(), [this](OpOperand &use) {
-                 return readsSeparateRows(use);
+               llvm::all_of(op->getUses(), [&](OpOperand &use) {
+                 return readsSeparateRows(use, isAligned);
                });
   uint32_t id = addValue(op.getResult(),
                          views ? plan::Storage::Alias : plan::Storage::Arena);
   if (views) {
     plan::ValueT &view = *plan->values[id];
     view.index = source;
-    int64_t bytes = from.getElementType().getIntOrFloatBitWidth() / 8;
     view.offset = symbols.constant(offsets[last] * bytes);
     view.row_elements = size;
     view.row_stride = width;

@@ -68,8 +68,10 @@ private:
   mlir::LogicalResult addConstant(mlir::Operation *op);
   mlir::LogicalResult addView(mlir::Operation *op);
   mlir::LogicalResult addSlice(mlir::tensor::ExtractSliceOp op);
-  /// Whether an operand's kernel reads rows that lie apart (Plan.fbs, Value).
-  bool readsSeparateRows(mlir::OpOperand &use) const;
+  /// Whether an operand's kernel reads rows that lie apart (Plan.fbs, Value);
+  /// isAligned: each begins at a multiple of 16 bytes, which norms of GPUs
+  /// want.
+  bool readsSeparateRows(mlir::OpOperand &use, bool isAligned) const;
   mlir::LogicalResult addRequirement(ir::RequireOp op);
   /// The elements of value `from` as those of `to`, of the same type and shape.
   mlir::LogicalResult addCopy(mlir::Operation *op, uint32_t from, uint32_t to);
