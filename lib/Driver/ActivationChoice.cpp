@@ -99,10 +99,7 @@ Status Quantization::scoreActivations(ModuleOp raised,
     CompileOptions all = asked; // linears of quantized weights are observed
     all.formats.clear();
     all.weights = all.embedding = "int8";
-    auto reference = quantizedForHost(raised, all);
-    if (!reference.ok())
-      return reference.status();
-    auto model = cut(**reference);
+    auto model = layersOf(raised, all);
     if (!model.ok())
       return model.status();
     auto gradients = ModelGradients::forward(**model, progress);

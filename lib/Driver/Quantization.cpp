@@ -226,6 +226,14 @@ Quantization::cut(ModuleOp reference) {
   return model;
 }
 
+StatusOr<std::unique_ptr<CalibrationModel>>
+Quantization::layersOf(ModuleOp raised, const CompileOptions &options) {
+  auto reference = quantizedForHost(raised, options);
+  if (!reference.ok())
+    return reference.status();
+  return cut(**reference);
+}
+
 Status Quantization::openStore(ModuleOp raised) {
   if (store)
     return Status();
@@ -359,10 +367,7 @@ Status Quantization::scoreCaches(ModuleOp raised,
       return scored.status();
     all = std::move(scored->caches);
   } else {
-    auto reference = quantizedForHost(raised, asked);
-    if (!reference.ok())
-      return reference.status();
-    auto model = cut(**reference);
+    auto model = layersOf(raised, asked);
     if (!model.ok())
       return model.status();
     auto gradients = ModelGradients::forward(**model, progress);
@@ -449,10 +454,7 @@ Status Quantization::calibrate(ArrayRef<ModuleOp> modules, ModuleOp raised,
 
 Status Quantization::chooseCodes(ModuleOp raised, const Progress &progress,
                                  CalibratedWeights &weights) {
-  auto reference = quantizedForHost(raised, asked);
-  if (!reference.ok())
-    return reference.status();
-  auto model = cut(**reference);
+  auto model = layersOf(raised, asked);
   if (!model.ok())
     return model.status();
   bool wantsCurvature =
@@ -495,10 +497,7 @@ Status Quantization::tune(ModuleOp raised, const Progress &progress,
         "(--calibrate-tokens, a longer text)",
         text->tokens.count(), text->tokens.length(),
         calibrate::windowsToHoldOut));
-  auto reference = quantizedForHost(raised, asked);
-  if (!reference.ok())
-    return reference.status();
-  auto model = cut(**reference);
+  auto model = layersOf(raised, asked);
   if (!model.ok())
     return model.status();
   auto forward = ModelGradients::forward(**model, progress);

@@ -124,6 +124,9 @@ private:
   Status openStore(mlir::ModuleOp raised);
   Status observeCaches(mlir::ModuleOp raised, const Progress &progress);
   StatusOr<std::unique_ptr<CalibrationModel>> cut(mlir::ModuleOp reference);
+  /// The layers of what quantizedForHost makes.
+  StatusOr<std::unique_ptr<CalibrationModel>>
+  layersOf(mlir::ModuleOp raised, const CompileOptions &options);
   Status measure(CalibrationModel &model, ModelGradients &gradients,
                  const Progress &progress);
   StatusOr<mlir::OwningOpRef<mlir::ModuleOp>>

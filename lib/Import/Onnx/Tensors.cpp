@@ -189,8 +189,7 @@ static TensorBytes normalized(TensorBytes booleans) {
   return {llvm::ArrayRef<char>(*storage), storage, /*isMapped=*/false};
 }
 
-/// The largest power of two, up to a cache line, that the address has.
-static size_t alignmentOf(const char *data) {
+size_t alignmentOf(const char *data) {
   uintptr_t address = reinterpret_cast<uintptr_t>(data);
   return address ? std::min<size_t>(64, size_t(1) << llvm::countr_zero(address))
                  : 1;

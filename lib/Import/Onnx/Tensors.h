@@ -20,6 +20,9 @@ mlir::Type elementType(int32_t dataType, mlir::MLIRContext *context);
 /// "float16" for a message; "data type 99" for unknown numbers.
 std::string dataTypeName(int32_t dataType);
 
+/// The largest power of two, up to a cache line, that the address has.
+size_t alignmentOf(const char *data);
+
 class TensorReader {
 public:
   /// `report`, which may be null, as in ImportOptions.

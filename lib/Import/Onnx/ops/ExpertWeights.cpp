@@ -138,11 +138,6 @@ static std::string nameOf(ElementsAttr all, int64_t expert) {
   return (key + "." + llvm::Twine(expert)).str();
 }
 
-static size_t alignmentOf(const char *data) {
-  auto address = reinterpret_cast<uintptr_t>(data);
-  return std::min<size_t>(64, size_t(1) << llvm::countr_zero(address));
-}
-
 /// Element `expert` of the first axis, with `shape` in place of its own.
 static ElementsAttr partOf(ElementsAttr all, int64_t expert,
                            ArrayRef<int64_t> shape) {

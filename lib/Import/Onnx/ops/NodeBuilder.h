@@ -38,6 +38,10 @@ public:
     return create("Cast", {x}, {}, element);
   }
   mlir::Value none() { return node.none(); }
+  /// An input of the node; of type none where it is absent.
+  mlir::Value input(unsigned index) {
+    return node.hasInput(index) ? node.input(index) : node.none();
+  }
 
   mlir::NamedAttrList axis(int64_t value) {
     mlir::NamedAttrList attrs;

@@ -73,10 +73,7 @@ Status buildConvInteger(NodeContext &node) {
   if (!attrs)
     return attrs.status();
   ConvolutionBuilder c(node);
-  auto zero = [&](unsigned index) {
-    return node.hasInput(index) ? node.input(index) : node.none();
-  };
-  Codes codes{node.input(0), zero(2), node.input(1), zero(3)};
+  Codes codes{node.input(0), c.b.input(2), node.input(1), c.b.input(3)};
   Value y = c.sum(codes, *attrs);
   return c.b.finish({y});
 }

@@ -9,10 +9,6 @@ using namespace mlir;
 
 namespace qopt::import {
 
-static Value inputOrNone(NodeContext &node, unsigned index) {
-  return node.hasInput(index) ? node.input(index) : node.none();
-}
-
 /// C, 32-bit codes of scale alpha · a_scale · b_scale, one a column or one for
 /// all.
 static Value qGemmBias(NodeContext &node, NodeBuilder &b, float alpha) {
@@ -84,9 +80,9 @@ Status buildMatMulIntegerToFloat(NodeContext &node) {
   product.w = node.input(1);
   product.xScale = node.input(2);
   product.wScale = node.input(3);
-  product.xZero = inputOrNone(node, 4);
-  product.wZero = inputOrNone(node, 5);
-  product.bias = inputOrNone(node, 6);
+  product.xZero = b.input(4);
+  product.wZero = b.input(5);
+  product.bias = b.input(6);
   return b.finish({scaledProduct(b, product)});
 }
 
@@ -101,8 +97,8 @@ Status buildDynamicQuantizeMatMul(NodeContext &node) {
   product.xZero = codes[2];
   product.w = node.input(1);
   product.wScale = node.input(2);
-  product.wZero = inputOrNone(node, 3);
-  product.bias = inputOrNone(node, 4);
+  product.wZero = b.input(3);
+  product.bias = b.input(4);
   return b.finish({scaledProduct(b, product)});
 }
 
@@ -128,11 +124,11 @@ Status buildQAttention(NodeContext &node) {
   CodeProduct product;
   product.x = node.input(0);
   product.w = node.input(1);
-  product.bias = inputOrNone(node, 2);
+  product.bias = b.input(2);
   product.xScale = node.input(3);
   product.wScale = node.input(4);
-  product.xZero = inputOrNone(node, 6);
-  product.wZero = inputOrNone(node, 7);
+  product.xZero = b.input(6);
+  product.wZero = b.input(7);
   int64_t width = weights.getDimSize(1) / 3;
   SmallVector<Value> parts = b.createAll(
       "Split",
@@ -152,8 +148,8 @@ Status buildQAttention(NodeContext &node) {
     attrs.set("scale", builder.getF32FloatAttr(scale));
   SmallVector<Value> attended =
       b.createAll("ms.MultiHeadAttention",
-                  {parts[0], parts[1], parts[2], b.none(), inputOrNone(node, 5),
-                   b.none(), key, value, b.none(), b.none()},
+                  {parts[0], parts[1], parts[2], b.none(), b.input(5), b.none(),
+                   key, value, b.none(), b.none()},
                   4, attrs);
   Value present;
   if (node.wantsOutput(1)) {
