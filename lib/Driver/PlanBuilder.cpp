@@ -341,6 +341,17 @@ LogicalResult PlanBuilder::addView(Operation *op) {
   return success();
 }
 
+/// Whether a norm is a part of an append's launch, which reads heads that begin
+/// anywhere.
+static bool isOfAppend(Operation *norm) {
+  auto fused = dyn_cast<ir::FusedOp>(norm->getParentOp());
+  if (!fused)
+    return false;
+  std::optional<ir::LinearBody> linear = ir::matchLinear(fused);
+  return linear ? linear->append.has_value()
+                : ir::matchRotaryAppend(fused).has_value();
+}
+
 bool PlanBuilder::readsSeparateRows(OpOperand &use, bool isAligned) const {
   Operation *op = use.getOwner();
   auto allDo = [&](auto uses) {
@@ -367,7 +378,7 @@ bool PlanBuilder::readsSeparateRows(OpOperand &use, bool isAligned) const {
     return use.getOperandNumber() == 0;
   if (kernels) // of a GPU: all others read whole rows
     return isa<ir::RmsNormOp, ir::LayerNormOp>(op) &&
-           use.getOperandNumber() == 0 && isAligned;
+           use.getOperandNumber() == 0 && (isAligned || isOfAppend(op));
   return isa<ir::GatedActivationOp>(op) || isa<ir::QuantizeOp>(op) ||
          (isa<ir::LinearOp>(op) && use.getOperandNumber() == 0);
 }
