@@ -39,11 +39,11 @@ double PrecisionPlan::bitsPerWeight() const {
 double PrecisionPlan::divergence() const {
   double sum = 0;
   for (const PlannedWeight &weight : weights)
-    sum += weight.chosen.divergence;
+    sum += asWritten(weight.chosen.divergence);
   for (const PlannedActivation &tensor : tensors)
-    sum += tensor.chosen.divergence;
+    sum += asWritten(tensor.chosen.divergence);
   for (const PlannedCache &cache : caches)
-    sum += cache.chosen.divergence;
+    sum += asWritten(cache.chosen.divergence);
   return sum;
 }
 
@@ -65,10 +65,11 @@ PrecisionPlan withoutFolders(PrecisionPlan plan) {
   return plan;
 }
 
-/// Figures that are worth reading; the same digits for the same number.
+/// Figures that are worth reading; the same digits for the same number. Zero
+/// has no sign, which a reader of integers would lose.
 static std::string digits(double value) {
   std::string text;
-  raw_string_ostream(text) << format("%.6g", value);
+  raw_string_ostream(text) << format("%.6g", value + 0.0);
   return text;
 }
 
@@ -299,8 +300,9 @@ static bool readNumber(json::ObjectMapper &map, StringLiteral key,
 }
 
 /// Leaves the number as it is where there is none.
+template <typename Number>
 static bool readOptional(json::ObjectMapper &map, StringLiteral key,
-                         int64_t &number, json::Path path) {
+                         Number &number, json::Path path) {
   return map.mapOptional(key, number) && isInRange(number, path.field(key));
 }
 
@@ -380,8 +382,8 @@ static bool fromJSON(const json::Value &value, TuneRecord &tuning,
   return map && readNumber(map, "steps", tuning.steps, path) &&
          readOptional(map, "kept", tuning.kept, path) &&
          readOptional(map, "tokens", tuning.tokens, path) &&
-         map.mapOptional("kl_before", tuning.before) &&
-         map.mapOptional("kl_after", tuning.after);
+         readOptional(map, "kl_before", tuning.before, path) &&
+         readOptional(map, "kl_after", tuning.after, path);
 }
 
 static bool fromJSON(const json::Value &value, VectorRecord::Channel &channel,

@@ -176,7 +176,8 @@ struct PrecisionPlan {
   int64_t bytes() const; ///< of the weights
   int64_t elements() const;
   double bitsPerWeight() const;
-  double divergence() const; ///< the sum over weights, tensors and caches
+  /// The sum over weights, tensors and caches, of figures as they are written.
+  double divergence() const;
 
   const PlannedWeight *find(const std::string &weight) const;
   PlannedWeight *find(const std::string &weight);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "qopt/Compiler.h"
 #include "python/binding/StatusError.h"
+#include "tools/cli/DescribeCheck.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
@@ -218,6 +219,12 @@ nb::dict blameModel(const CompileOptions &options) {
   return dict;
 }
 
+/// JSON, as docs/check.schema.json describes it.
+std::string checkModel(const CompileOptions &options) {
+  CheckSummary found = unlocked([&] { return check(options); });
+  return cli::describeCheck(found, options).dump();
+}
+
 std::string emit(const CompileOptions &options, const std::string &stage) {
   for (const StageName &name : stageNames)
     if (stage == name.name)
@@ -242,5 +249,6 @@ NB_MODULE(_compiler, m) {
   m.def("blame", &qopt::python::blameModel, "options"_a,
         nb::sig("def blame(options: CompileOptions) -> "
                 "dict[str, typing.Any]"));
+  m.def("check", &qopt::python::checkModel, "options"_a);
   m.def("emit", &qopt::python::emit, "options"_a, "stage"_a);
 }

@@ -18,6 +18,7 @@ from .compiler import (
     ValidationSummary,
     WeightSummary,
     blame,
+    check,
     compile,
     emit,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "WeightSummary",
     "__version__",
     "blame",
+    "check",
     "compile",
     "emit",
     "load",

@@ -3,6 +3,7 @@ needs LLVM, which running an artifact does not."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import warnings
@@ -258,6 +259,16 @@ def compile(
         found["gates"] = [GateSummary(*entry) for entry in found["gates"]]
         result["validation"] = ValidationSummary(**found)
     return CompileSummary(**result)
+
+
+def check(model: str | os.PathLike[str], **options: Unpack[CompileOptions]) -> dict[str, Any]:
+    """What would come of `compile`, in seconds and without reading weights: operators and what becomes of them, layers
+    that were recognised, formats, bytes of the artifact, of compiling and of serving, predicted steps, lost fusions, and
+    everything that stands in the way. The keys are those of docs/check.schema.json; `problems` is empty where the
+    compilation would succeed. The options are those of `compile`; one that does not exist or is of a wrong type is an error."""
+    from . import _compiler
+
+    return json.loads(_compiler.check(fill(_compiler, model, options)))
 
 
 def blame(model: str | os.PathLike[str], **options: Unpack[CompileOptions]) -> BlameSummary:

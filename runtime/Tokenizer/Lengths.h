@@ -42,6 +42,8 @@ public:
 
   void apply(std::vector<std::int32_t> &ids) const;
 
+  std::int32_t padId() const { return id; }
+
 private:
   std::optional<std::uint64_t> length; ///< nothing: as long as the text
   std::uint64_t multiple = 0;          ///< of which it is one; 0: any length

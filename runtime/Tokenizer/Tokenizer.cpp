@@ -32,6 +32,9 @@ struct Tokenizer::State {
 
   Status read(std::string_view json);
   Status readLengths(const Part &top);
+  /// BadModel where an id that is put around a text is none of a token.
+  Status checkPutIds() const;
+  std::int32_t idEnd() const;
   StatusOr<std::vector<std::int32_t>>
   encode(std::string_view text, SpecialTokens special, Extent extent) const;
   Status encode(std::string_view text, std::vector<std::int32_t> &ids) const;
@@ -76,7 +79,32 @@ Status Tokenizer::State::read(std::string_view json) {
   if (!tokens)
     return tokens.status();
   added = std::move(*tokens);
-  return readLengths(top);
+  QOPT_RETURN_IF_ERROR(readLengths(top));
+  return checkPutIds();
+}
+
+std::int32_t Tokenizer::State::idEnd() const {
+  auto end = static_cast<std::int32_t>(model->vocabulary().idEnd());
+  for (const auto &token : added.all())
+    end = std::max(end, token.id + 1);
+  return end;
+}
+
+Status Tokenizer::State::checkPutIds() const {
+  std::int32_t end = idEnd();
+  auto check = [end](const char *part, std::int32_t id) {
+    if (id < end)
+      return Status();
+    return Status(StatusCode::BadModel,
+                  std::string("tokenizer: ") + part + " has the id " +
+                      std::to_string(id) +
+                      "; expected that of a token, below " +
+                      std::to_string(end));
+  };
+  for (const auto *ids : {&surroundings.before, &surroundings.behind})
+    for (std::int32_t id : *ids)
+      QOPT_RETURN_IF_ERROR(check("post_processor", id));
+  return padding ? check("padding", padding->padId()) : Status();
 }
 
 Status Tokenizer::State::readLengths(const Part &top) {
@@ -218,12 +246,7 @@ std::size_t Tokenizer::vocabularySize() const {
   return size;
 }
 
-std::int32_t Tokenizer::idEnd() const {
-  auto end = static_cast<std::int32_t>(state->model->vocabulary().idEnd());
-  for (const auto &token : state->added.all())
-    end = std::max(end, token.id + 1);
-  return end;
-}
+std::int32_t Tokenizer::idEnd() const { return state->idEnd(); }
 
 Status Tokenizer::checkVocabulary(std::size_t rows) const {
   std::int32_t last = idEnd() - 1;

@@ -1,9 +1,7 @@
 // What a harness is linked with where libFuzzer is not: all seeds, then changes
 // of them, the same in every run.
 //
-//   FOLDER COUNT SECONDS     the files of FOLDER, and COUNT inputs made of
-//   them,
-//                            or as many as SECONDS suffice for
+//   FOLDER SECONDS     the files of FOLDER, then inputs made of them
 //
 // The end of an input that ends the process is preceded by its number; the
 // input lies in the file `finding` of the working folder. One that takes more
@@ -211,22 +209,22 @@ extern "C" size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: %s FOLDER COUNT SECONDS\n", argv[0]);
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: %s FOLDER SECONDS\n", argv[0]);
     return 2;
   }
   for (int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT})
     std::signal(number, onSignal);
   std::vector<Bytes> seeds = read(argv[1]);
-  size_t count = std::strtoull(argv[2], nullptr, 10), done = 0;
+  size_t done = 0;
   for (const Bytes &seed : seeds)
     if (!run(seed, done++))
       return 1;
   using Clock = std::chrono::steady_clock;
-  auto end = Clock::now() + std::chrono::seconds(std::atoi(argv[3]));
+  auto end = Clock::now() + std::chrono::seconds(std::atoi(argv[2]));
   Changes made(seeds);
   changes = &made;
-  for (size_t i = 0; !seeds.empty() && i < count && Clock::now() < end; ++i)
+  while (!seeds.empty() && Clock::now() < end)
     if (Bytes input = made.next(); !run(input, done++))
       return 1;
   std::printf("%zu seeds, %zu inputs\n", seeds.size(), done);

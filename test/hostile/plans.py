@@ -19,7 +19,11 @@ def weighing(name, says, **changes):
     """A plan with one weight, of which something cannot be."""
     weight = {"name": "w", "rows": 4, "columns": 4, "source": "f32", "format": "int8", "bytes": 9, "reason": ""}
     weight |= {"predicted_kl": 0} | changes
-    content = {"schema": "qopt-plan-1", "target": "host", "activations": "f32", "kv": "f16", "weights": [weight]}
+    return plan(name, says, weights=[weight])
+
+
+def plan(name, says, **changes):
+    content = {"schema": "qopt-plan-1", "target": "host", "activations": "f32", "kv": "f16", "weights": []} | changes
     return entry(name, json.dumps(content).replace("Infinity", "1e400").encode(), says)
 
 
@@ -33,6 +37,8 @@ def entries():
     yield entry("nothing-in-it", {}, "plan.json")
     yield entry("key-twice", b'{"version": 1, "version": 2}', "plan.json")
     yield weighing("divergence-without-end", "number from -1e12 to 1e12", predicted_kl=float("inf"))
+    tuning = {"steps": 9, "kl_before": float("inf"), "kl_after": 0}
+    yield plan("tuning-without-end", "number from -1e12 to 1e12", tuning=tuning)
     yield weighing("bytes-below-zero", r"number from 0 to 2\^40", bytes=-1)
     yield weighing("rows-that-overflow", r"number from 0 to 2\^40", rows=2**62)
     yield weighing("elements-that-overflow", r"at most 2\^40 elements", rows=2**40, columns=2**40)

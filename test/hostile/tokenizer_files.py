@@ -59,6 +59,12 @@ def entries():
     yield entry("id-that-overflows", small(vocab={"a": 2**40, "b": 1, "ab": 2}), "1099511627776|id")
     yield entry("id-beyond-the-model", small(vocab={"a": 2**30, "b": 1, "ab": 2}), "1073741824|vocabulary")
     yield entry("id-with-a-fraction", small(vocab={"a": 0.5, "b": 1, "ab": 2}), "id|integer|number")
+    ends = {"post_processor": {"type": "BertProcessing", "sep": ["a", 3], "cls": ["a", 0]}}
+    yield entry(
+        "end-that-is-no-token", small() | ends, "post_processor has the id 3; expected that of a token, below 3"
+    )
+    pads = {"padding": {"strategy": {"Fixed": 9}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 7}}
+    yield entry("pad-that-is-no-token", small() | pads, "padding has the id 7")
     yield entry("unknown-model", small(type="Magic"), "Magic")
     yield entry("no-model", {"version": "1.0"}, "model")
     yield entry("score-that-is-no-number", small(type="Unigram", vocab=[["a", "x"]], unk_id=0), "score|number")

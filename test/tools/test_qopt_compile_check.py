@@ -231,6 +231,21 @@ def test_budgets(stories, tmp_path):
     assert all("ask for that or more" in problem["next_step"] for problem in said["problems"])
 
 
+def test_the_package_says_the_same(stories):
+    """Problems are part of what is said; an option that does not exist is an error."""
+    qopt = pytest.importorskip("qopt")
+    for options, words, code in (
+        ({"weights": "int8", "kv": "int8"}, ("--weights", "int8", "--kv", "int8"), 0),
+        ({"weights": "int4_g32"}, ("--weights", "int4_g32"), INFEASIBLE),
+    ):
+        said, (expected, _) = qopt.check(stories, **options), check(stories, *words, code=code)
+        for found in (said, expected):  # the peak is that of the process
+            found.get("memory", {}).pop("compile_peak_bytes", None)
+        assert said == expected
+    with pytest.raises(qopt.Error, match='no option "weight"'):
+        qopt.check(stories, weight="int8")
+
+
 def test_text(tool, stories):
     done = tool("qopt-compile", stories, "--target", "cuda", "--check", environment=conftest.NO_ASSEMBLER)
     sections = [line for line in done.stdout.splitlines() if not line.startswith(" ")]

@@ -1,12 +1,9 @@
-// Tables of a GPU artifact's kernels and of what they are predicted to take, as
-// text and as JSON.
+// Tables of a GPU artifact's kernels and of what they are predicted to take.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef QOPT_TOOLS_QOPTCOMPILE_PRINTREPORT_H
 #define QOPT_TOOLS_QOPTCOMPILE_PRINTREPORT_H
 
 #include "qopt/Compiler.h"
-
-#include <nlohmann/json.hpp>
 
 namespace qopt {
 
@@ -21,13 +18,6 @@ void printReport(const CompileSummary &summary);
 /// What a decode step is predicted to take, greedy and with sampling: a line
 /// each.
 void printSteps(const CompileSummary &summary, const char *indent);
-
-/// The entry `steps`.
-nlohmann::ordered_json describeSteps(const CompileSummary &summary);
-
-/// `kernels` and `steps`, everything of both tables.
-void describeKernels(const CompileSummary &summary,
-                     nlohmann::ordered_json &json);
 
 } // namespace qopt
 

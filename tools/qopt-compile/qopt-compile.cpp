@@ -7,6 +7,8 @@
 #include "qopt/Compiler.h"
 #include "tools/cli/CommandLine.h"
 #include "tools/cli/DescribeBlame.h"
+#include "tools/cli/DescribeCheck.h"
+#include "tools/cli/DescribeSteps.h"
 #include "tools/cli/DescribeValidation.h"
 #include "tools/cli/EndingSignals.h"
 #include "tools/cli/OutputFiles.h"
@@ -392,7 +394,7 @@ Status printSummary(const CompileSummary &s, const Arguments &arguments) {
     json["remarks"] = s.remarks;
     json["warnings"] = s.warnings;
     if (!s.kernels.empty())
-      describeKernels(s, json);
+      cli::describeKernels(s, json);
     if (s.validation)
       json["validation"] = cli::describeValidation(*s.validation);
     for (const WeightSummary &weight : s.weights)
@@ -444,7 +446,7 @@ Status printGpuKernels(const Arguments &arguments) {
   printMessages(*summary, arguments.remarks);
   if (arguments.json) {
     nlohmann::ordered_json json;
-    describeKernels(*summary, json);
+    cli::describeKernels(*summary, json);
     json["remarks"] = summary->remarks;
     json["warnings"] = summary->warnings;
     return cli::printJson(json);
@@ -503,14 +505,14 @@ Status printCheck(const Arguments &arguments) {
     return found.status();
   printMessages(found->compilation, arguments.remarks);
   if (arguments.json) {
-    QOPT_RETURN_IF_ERROR(cli::printJson(describeCheck(*found, o)));
+    QOPT_RETURN_IF_ERROR(cli::printJson(cli::describeCheck(*found, o)));
   } else {
     printCheck(*found, o);
     if (arguments.report)
       printReport(found->compilation);
     QOPT_RETURN_IF_ERROR(cli::flushOutput());
   }
-  return statusOf(*found);
+  return cli::statusOf(*found);
 }
 
 Status work(Arguments &arguments) {
